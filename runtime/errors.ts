@@ -1,0 +1,82 @@
+/**
+ * The errors that people see. The code is the contract: tests and scripts rely on it, the message is prose.
+ *
+ * A message is sentence case without a final period and holds the offending value:
+ * `Cannot pull "ghcr.io/x/y:1": the registry answered 404`.
+ */
+
+/** Every code an {@linkcode AppError} can have. */
+export type ErrorCode =
+  // misuse of the command line
+  | "USAGE"
+  | "REFERENCE_INVALID"
+  | "NAME_INVALID"
+  | "GRANT_INVALID"
+  // registry
+  | "REGISTRY_UNREACHABLE"
+  | "REGISTRY_UNAUTHORIZED"
+  | "REGISTRY_FORBIDDEN"
+  | "REGISTRY_NOT_FOUND"
+  | "REGISTRY_RATE_LIMITED"
+  | "REGISTRY_FAILED"
+  | "REGISTRY_PROTOCOL"
+  | "REGISTRY_CREDENTIALS"
+  | "DIGEST_MISMATCH"
+  | "MANIFEST_INVALID"
+  | "ARTIFACT_UNSUPPORTED"
+  | "WASM_INVALID"
+  | "COMPILE_FAILED"
+  | "TOO_LARGE"
+  // store
+  | "ALREADY_INSTALLED"
+  | "NOT_INSTALLED"
+  | "RECEIPT_INVALID"
+  | "STORE_CORRUPT"
+  | "STORE_LOCKED"
+  | "STORE_FAILED"
+  | "NO_HOME"
+  // cluster
+  | "KUBECONFIG_INVALID"
+  | "KUBECONFIG_UNREADABLE"
+  | "NO_CLUSTER"
+  | "CONTEXT_NOT_FOUND"
+  | "CREDENTIALS_FAILED"
+  | "DESTINATION_REFUSED"
+  | "REQUEST_INVALID"
+  | "CLUSTER_UNREACHABLE"
+  | "CLUSTER_TLS"
+  | "CLUSTER_UNSUPPORTED"
+  // running
+  | "FILE_UNREADABLE"
+  | "PLUGIN_UNSUPPORTED"
+  | "PLUGIN_TRAPPED"
+  | "INTERNAL";
+
+const MISUSE: ReadonlySet<ErrorCode> = new Set([
+  "USAGE",
+  "REFERENCE_INVALID",
+  "NAME_INVALID",
+  "GRANT_INVALID",
+]);
+
+/** A failure with a code to rely on, a message to read and, where there is one, a way out. */
+export class AppError extends Error {
+  override readonly name = "AppError";
+  /** What to do about it, one line, without `hint:` in front. */
+  readonly hint: string | undefined;
+
+  constructor(readonly code: ErrorCode, message: string, options: { hint?: string; cause?: unknown } = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.hint = options.hint;
+  }
+}
+
+/** The process's exit code for a failed command: 2 for misuse of the command line, otherwise 1. */
+export function exitCodeOf(error: unknown): number {
+  return error instanceof AppError && MISUSE.has(error.code) ? 2 : 1;
+}
+
+/** The text of anything thrown. */
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

@@ -1,0 +1,41 @@
+/** The cluster as a plugin's doors see it: the one way from any of them to the network. */
+
+/** A request of a plugin. Nothing in it is trusted. */
+export interface ClusterRequest {
+  /** An HTTP method, any case. */
+  readonly method: string;
+  /**
+   * Absolute URL, or a path with optional query (`/api/v1/pods?watch=1`), which is taken below the server's
+   * own path prefix.
+   */
+  readonly url: string;
+  readonly headers: readonly (readonly [name: string, value: string])[];
+  /** A stream is sent as it comes. */
+  readonly body?: Uint8Array<ArrayBuffer> | ReadableStream<Uint8Array<ArrayBuffer>>;
+  /** Ends the request, and the response's body with it. */
+  readonly signal?: AbortSignal;
+}
+
+/** What the API server answered. */
+export interface ClusterResponse {
+  readonly status: number;
+  /** In the server's order, names in lower case, hop-by-hop headers left out. */
+  readonly headers: readonly (readonly [name: string, value: string])[];
+  /** As it comes; null where there is none. Cancelling it closes the connection. */
+  readonly body: ReadableStream<Uint8Array<ArrayBuffer>> | null;
+}
+
+/** The API server of the chosen context, with the user's credentials, which never show. */
+export interface Cluster {
+  /** Name of the kubeconfig context. */
+  readonly context: string;
+  /** The server's URL, path prefix included, without a trailing slash. */
+  readonly server: string;
+  /** The namespace to use when the plugin's user names none. */
+  readonly namespace: string;
+  /**
+   * Sends a request to this cluster, and to nothing else. Redirects are handed back, not followed.
+   * @throws AppError DESTINATION_REFUSED, REQUEST_INVALID, CLUSTER_UNREACHABLE, CLUSTER_TLS, CREDENTIALS_FAILED
+   */
+  send(request: ClusterRequest): Promise<ClusterResponse>;
+}

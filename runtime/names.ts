@@ -1,0 +1,69 @@
+/** The names of plugins, and of the files through which kubectl finds them. Pure. */
+
+import { AppError } from "./errors.ts";
+import { printable } from "./text.ts";
+
+/**
+ * kubectl's own commands (1.37), aliases included: a plugin of such a name would never be called.
+ * Source: `kubectl --help` and the hidden commands of k8s.io/kubectl/pkg/cmd.
+ */
+export const KUBECTL_COMMANDS: ReadonlySet<string> = new Set(
+  ("alpha annotate api-resources api-versions apply attach auth autoscale certificate cluster-info completion " +
+    "config cordon cp create debug delete describe diff drain edit events exec explain expose get help kuberc " +
+    "kustomize label logs log options patch plugin port-forward proxy replace rollout run scale set taint top " +
+    "uncordon untaint version wait __complete __completeNoDesc").split(" "),
+);
+
+// File names that mean a device on Windows, whatever their extension.
+const WINDOWS_DEVICE = /^(con|prn|aux|nul|com[0-9]|lpt[0-9])$/;
+const NAME = /^[a-z0-9]+(-[a-z0-9]+)*$/;
+const LIMIT = 64;
+
+/**
+ * A plugin's name from what a user wrote. Lower-case letters, digits and dashes, at most 64; an underscore is
+ * taken for a dash, since kubectl finds both under the same file name (`kubectl foo-bar` runs `kubectl-foo_bar`).
+ *
+ * @throws AppError NAME_INVALID
+ */
+export function parsePluginName(text: string): string {
+  const name = text.replaceAll("_", "-");
+  const shown = `"${printable(text, 80)}"`;
+  const hint = "choose one with --name, of lower-case letters, digits and dashes";
+  if (name.length > LIMIT) {
+    throw new AppError("NAME_INVALID", `Plugin name ${shown} is longer than ${LIMIT} characters`, { hint });
+  }
+  if (!NAME.test(name) || WINDOWS_DEVICE.test(name)) {
+    throw new AppError("NAME_INVALID", `${shown} is not a plugin name`, { hint });
+  }
+  if (KUBECTL_COMMANDS.has(name)) {
+    throw new AppError(
+      "NAME_INVALID",
+      `${shown} is a command of kubectl itself, which a plugin can't replace`,
+      {
+        hint: "choose another with --name",
+      },
+    );
+  }
+  return name;
+}
+
+/** The file name by which kubectl finds a plugin: dashes become underscores (kubectl's plugin handler). */
+export function linkName(name: string): string {
+  return `kubectl-${name.replaceAll("-", "_")}`;
+}
+
+/** The plugin's name for a file kubectl called, the reverse of {@linkcode linkName}. */
+export function nameOfLink(link: string): string {
+  return link.slice("kubectl-".length).replaceAll("_", "-");
+}
+
+/**
+ * The name a plugin gets from where it came: the last segment of a repository or path, without `kubectl-` in
+ * front and `.wasm` behind.
+ *
+ * @throws AppError NAME_INVALID
+ */
+export function defaultPluginName(path: string): string {
+  const last = path.split(/[\\/]/).at(-1) ?? "";
+  return parsePluginName(last.replace(/\.wasm$/, "").replace(/^kubectl[-_]/, ""));
+}

@@ -1,0 +1,82 @@
+/**
+ * Where everything of the store lies. No other file joins a path of the store.
+ *
+ *     bin/                      on PATH: krew-wasm, and a link to it for each plugin
+ *     blobs/sha256/<hex>        what was pulled, byte for byte
+ *     compiled/<hex>-<bindgen>/ what a run loads, made from the blob by this version of the compiler
+ *     receipts/<name>.json      what is installed; written last, by rename
+ *     data/<name>/              the plugin's private directory, all of the store that a plugin may write
+ *     stage/                    work in progress; swept by the next command that writes
+ *     lock                      held by the one process that writes
+ */
+
+import { AppError } from "../errors.ts";
+import { linkName } from "../names.ts";
+
+/** The version of the store's format. */
+export const STORE_VERSION = 1;
+
+/** The paths of one store. */
+export interface Layout {
+  readonly root: string;
+  readonly bin: string;
+  readonly blobs: string;
+  readonly compiled: string;
+  readonly receipts: string;
+  readonly data: string;
+  readonly stage: string;
+  readonly lock: string;
+  /** `digest` as `sha256:<hex>`. */
+  blob(digest: string): string;
+  /** Directory of what was compiled from a blob; `bindgen` is the compiler's own version. */
+  compiledDir(digest: string, bindgen: string): string;
+  receipt(name: string): string;
+  /** The plugin's private directory. */
+  dataDir(name: string): string;
+  /** The file kubectl finds. */
+  link(name: string): string;
+  /** The link all plugins' links point to; it points to the binary, so that a moved binary is one repair. */
+  self: string;
+}
+
+/** The layout below `root`, an absolute path. */
+export function layoutAt(root: string): Layout {
+  const hex = (digest: string) => digest.slice(digest.indexOf(":") + 1);
+  return {
+    root,
+    bin: `${root}/bin`,
+    blobs: `${root}/blobs/sha256`,
+    compiled: `${root}/compiled`,
+    receipts: `${root}/receipts`,
+    data: `${root}/data`,
+    stage: `${root}/stage`,
+    lock: `${root}/lock`,
+    blob: (digest) => `${root}/blobs/sha256/${hex(digest)}`,
+    compiledDir: (digest, bindgen) => `${root}/compiled/${hex(digest)}-${bindgen}`,
+    receipt: (name) => `${root}/receipts/${name}.json`,
+    dataDir: (name) => `${root}/data/${name}`,
+    link: (name) => `${root}/bin/${linkName(name)}`,
+    self: `${root}/bin/krew-wasm`,
+  };
+}
+
+/** The user's home directory. @throws AppError NO_HOME */
+export function homeDirectory(env: (name: string) => string | undefined): string {
+  const home = env("HOME") || env("USERPROFILE");
+  if (!home) {
+    throw new AppError("NO_HOME", "The environment variable HOME is not set", {
+      hint: "set HOME, or KREW_WASM_ROOT to where plugins are kept",
+    });
+  }
+  return home;
+}
+
+/** Where the store is: `$KREW_WASM_ROOT`, which must be absolute, or `~/.krew-wasm`. @throws AppError NO_HOME, USAGE */
+export function storeRoot(env: (name: string) => string | undefined): string {
+  const root = env("KREW_WASM_ROOT");
+  if (!root) return `${homeDirectory(env)}/.krew-wasm`;
+  if (!/^(\/|[A-Za-z]:[\\/])/.test(root)) {
+    throw new AppError("USAGE", `KREW_WASM_ROOT is not an absolute path: "${root}"`);
+  }
+  return root.replace(/(?<=.)[\\/]+$/, "");
+}

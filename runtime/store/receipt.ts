@@ -1,0 +1,117 @@
+/** What is known of an installed plugin. Parsing is pure; nothing in the file is taken on trust. */
+
+import { AppError } from "../errors.ts";
+import { type Grants, grantsFromJson, grantsToJson } from "../grants.ts";
+
+/** How a plugin's bytes are run: a preview1 core module directly, a component through jco's JavaScript. */
+export type PluginKind = "preview1" | "component";
+
+/** A file of the compiled form and the digest it must have when it is loaded. */
+export interface CompiledFile {
+  readonly file: string;
+  /** `sha256:<hex>`. */
+  readonly digest: string;
+  /** Bytes. */
+  readonly size: number;
+}
+
+/** One installed plugin. */
+export interface Receipt {
+  readonly name: string;
+  /** As pulled: registry, repository and tag or digest. */
+  readonly reference: string;
+  /** Of the manifest. */
+  readonly manifestDigest: string;
+  /** Of the WebAssembly blob. */
+  readonly digest: string;
+  /** Bytes of the blob. */
+  readonly size: number;
+  readonly kind: PluginKind;
+  /** Version of the compiler that made the compiled form. */
+  readonly bindgen: string;
+  readonly compiled: readonly CompiledFile[];
+  readonly grants: Grants;
+  /** The artifact's `org.opencontainers.image.version` and `.description`, where it has them. */
+  readonly version?: string;
+  readonly description?: string;
+  /** RFC 3339, UTC. */
+  readonly installedAt: string;
+}
+
+const FORMAT = 1;
+const DIGEST = /^sha256:[0-9a-f]{64}$/;
+const FILE = /^[A-Za-z0-9][A-Za-z0-9._-]*$/;
+
+/** The receipt as it is stored: JSON, indented, keys in the order of the interface, `format` first. */
+export function formatReceipt(receipt: Receipt): string {
+  return `${JSON.stringify({ format: FORMAT, ...receipt, grants: grantsToJson(receipt.grants) }, null, 2)}\n`;
+}
+
+/**
+ * A receipt from its text. `name` is the one in the file's name, with which the content must agree.
+ *
+ * @throws AppError RECEIPT_INVALID, its message holds the field's path
+ */
+export function parseReceipt(text: string, name: string): Receipt {
+  const invalid = (what: string): never => {
+    throw new AppError("RECEIPT_INVALID", `The receipt of "${name}" is broken: ${what}`, {
+      hint: `install it again: krew-wasm pull --force REF --name ${name}`,
+    });
+  };
+  let json: Record<string, unknown>;
+  try {
+    json = JSON.parse(text);
+  } catch {
+    return invalid("it is not JSON");
+  }
+  if (typeof json !== "object" || json === null || Array.isArray(json)) return invalid("it is not an object");
+  if (json.format !== FORMAT) {
+    return invalid(`format is ${JSON.stringify(json.format)}, this krew-wasm reads ${FORMAT}`);
+  }
+  const string = (field: string, pattern = /^[\s\S]+$/): string => {
+    const value = json[field];
+    return typeof value === "string" && pattern.test(value)
+      ? value
+      : invalid(`${field} is missing or malformed`);
+  };
+  const optional = (field: string) =>
+    typeof json[field] === "string" ? { [field]: json[field] as string } : {};
+  const size = (value: unknown, field: string): number =>
+    Number.isSafeInteger(value) && (value as number) >= 0
+      ? value as number
+      : invalid(`${field} is missing or malformed`);
+  if (string("name") !== name) return invalid(`name is "${json.name}"`);
+  const kind = json.kind;
+  if (kind !== "preview1" && kind !== "component") return invalid("kind is missing or malformed");
+  if (!Array.isArray(json.compiled)) return invalid("compiled is missing or malformed");
+  const compiled = json.compiled.map((entry: unknown, index): CompiledFile => {
+    const { file, digest, size: bytes } = (entry ?? {}) as Record<string, unknown>;
+    if (typeof file !== "string" || !FILE.test(file)) {
+      return invalid(`compiled[${index}].file is missing or malformed`);
+    }
+    if (typeof digest !== "string" || !DIGEST.test(digest)) {
+      return invalid(`compiled[${index}].digest is missing or malformed`);
+    }
+    return { file, digest, size: size(bytes, `compiled[${index}].size`) };
+  });
+  let grants: Grants;
+  try {
+    grants = grantsFromJson(json.grants);
+  } catch (error) {
+    return invalid((error as Error).message);
+  }
+  return {
+    name,
+    reference: string("reference"),
+    manifestDigest: string("manifestDigest", DIGEST),
+    digest: string("digest", DIGEST),
+    size: size(json.size, "size"),
+    kind,
+    bindgen: string("bindgen", FILE),
+    compiled,
+    grants,
+    ...optional("version"),
+    ...optional("description"),
+    installedAt: string("installedAt"),
+  };
+}
