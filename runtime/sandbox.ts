@@ -1,7 +1,14 @@
 /** Everything a plugin has: one value, made from its grants, from which every face of WASI is served. */
 
-import type { ByteSink, ByteSource, MaybePromise } from "./wasi/streams.ts";
+import { AppError } from "./errors.ts";
+import { grantedEnvironment, type Grants } from "./grants.ts";
 import type { Cluster } from "./kube/cluster.ts";
+import { kubeconfigPaths } from "./kube/flags.ts";
+import { printError } from "./report.ts";
+import { homeDirectory, type Layout } from "./store/layout.ts";
+import { printable } from "./text.ts";
+import { stderrSink, stdinSource, stdoutSink } from "./wasi/stdio.ts";
+import type { ByteSink, ByteSource, MaybePromise } from "./wasi/streams.ts";
 
 /** A file whose content the host makes up: it shows wherever the plugin reaches `host`, by any name. */
 export interface Overlay {
@@ -61,4 +68,200 @@ export interface Sandbox {
   cluster(): Promise<Cluster>;
   /** One line for `-v`, already free of secrets. */
   trace(line: string): void;
+}
+
+/** What {@linkcode openSandbox} makes a sandbox from. */
+export interface SandboxContext {
+  /** The plugin's name. */
+  readonly name: string;
+  /** argv, the program's name first. */
+  readonly args: readonly string[];
+  readonly grants: Grants;
+  readonly layout: Layout;
+  /** Whether the plugin is installed and so has a private directory that stays. */
+  readonly installed: boolean;
+  readonly verbose: boolean;
+}
+
+/**
+ * The one place where grants become a sandbox: files, environment and cluster of one run. Nothing of the cluster
+ * or the kubeconfig is read before the plugin asks.
+ *
+ * @throws AppError GRANT_INVALID, STORE_FAILED
+ */
+export function openSandbox(context: SandboxContext): Sandbox & Disposable {
+  const { args, grants, layout, verbose } = context;
+  const trace = (line: string) => {
+    if (verbose) printError(`krew-wasm: ${printable(line, 4000)}\n`);
+  };
+  const variables = Deno.env.toObject();
+  const cwd = Deno.cwd();
+  const home = homeDirectory((name) => variables[name]);
+  const own = openPrivateDirectory(context);
+  const kubeconfig = kubeconfigPaths(variables, args.slice(1), home, cwd);
+
+  const { given, withheld } = grantedEnvironment(variables, grants.env);
+  if (withheld.length > 0) trace(`held back from the plugin's environment: ${withheld.join(", ")}`);
+  const env = new Map(given);
+  const provide = (name: string, value: string) => {
+    if (typeof grants.env === "string" || grants.env.includes(name)) env.set(name, value);
+  };
+  provide("PWD", cwd);
+  provide("TMPDIR", `${own.path}/tmp`);
+  if (!grants.home) {
+    for (const [name, directory] of PRIVATE_DIRECTORIES) provide(name, `${own.path}/${directory}`);
+  }
+  if (kubeconfig.standInPath !== undefined) provide("KUBECONFIG", kubeconfig.standInPath);
+
+  let access: Promise<import("./kube/access.ts").ClusterAccess> | undefined;
+  const open = () =>
+    access ??= import("./kube/access.ts").then(({ openCluster }) =>
+      openCluster({ env: variables, args: args.slice(1), home, cwd, trace })
+    );
+  return {
+    args,
+    env: [...env],
+    cwd,
+    stdin: stdinSource(),
+    stdout: stdoutSink(),
+    stderr: stderrSink(),
+    terminals: {
+      stdin: Deno.stdin.isTerminal(),
+      stdout: Deno.stdout.isTerminal(),
+      stderr: Deno.stderr.isTerminal(),
+    },
+    files: {
+      mounts: mountsFor(grants, { cwd, home, own: own.path, standIn: kubeconfig.standInPath, trace }),
+      overlays: grants.kubeconfig ? [] : kubeconfig.paths.map((host) => ({
+        host,
+        // One file stands for all of a KUBECONFIG list; the others show empty, which client-go takes for no file.
+        content: () =>
+          host === kubeconfig.standInPath ? open().then((cluster) => cluster.standIn()) : new Uint8Array(),
+      })),
+      protectedPaths: protectedPaths(layout),
+      unprotectedPaths: [own.path],
+    },
+    cluster: async () => await (await open()).cluster(),
+    trace,
+    [Symbol.dispose]: own.dispose,
+  };
+}
+
+// XDG base directory specification; programs fall back to $HOME, which a plugin does not see.
+const PRIVATE_DIRECTORIES = [
+  ["XDG_CACHE_HOME", "cache"],
+  ["XDG_CONFIG_HOME", "config"],
+  ["XDG_DATA_HOME", "share"],
+  ["XDG_STATE_HOME", "state"],
+] as const;
+
+/** The plugin's private directory: of its own in the store, or of this run for a file that is only tried out. */
+function openPrivateDirectory(context: SandboxContext): { path: string; dispose: () => void } {
+  const make = (path: string) => {
+    for (const name of ["tmp", ...PRIVATE_DIRECTORIES.map(([, directory]) => directory)]) {
+      Deno.mkdirSync(`${path}/${name}`, { recursive: true, mode: 0o700 });
+    }
+  };
+  try {
+    if (!context.installed) {
+      const path = Deno.realPathSync(Deno.makeTempDirSync({ prefix: "krew-wasm-" }));
+      make(path);
+      return { path, dispose: () => Deno.removeSync(path, { recursive: true }) };
+    }
+    const path = context.layout.dataDir(context.name);
+    if (!exists(path)) make(path);
+    return { path: Deno.realPathSync(path), dispose: () => {} };
+  } catch (error) {
+    throw new AppError(
+      "STORE_FAILED",
+      `Cannot make the private directory of "${context.name}": ${(error as Error).message}`,
+      {
+        cause: error,
+      },
+    );
+  }
+}
+
+/** Real paths that no plugin may change: the store, with all that runs from it, and krew-wasm itself. */
+function protectedPaths(layout: Layout): string[] {
+  const paths = Deno.build.standalone ? [layout.root, Deno.execPath()] : [layout.root];
+  return paths.filter(exists).map((path) => Deno.realPathSync(path));
+}
+
+function exists(path: string): boolean {
+  try {
+    Deno.lstatSync(path);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** What {@linkcode mountsFor} needs to know beside the grants. */
+interface MountContext {
+  readonly cwd: string;
+  readonly home: string;
+  readonly own: string;
+  readonly standIn: string | undefined;
+  readonly trace: (line: string) => void;
+}
+
+/**
+ * The trees a plugin sees, most specific last: what is granted, its private directory, the kubeconfig's stand-in,
+ * and the user's directory as `.` where a grant covers it, since programs in C and Rust find relative paths there.
+ */
+function mountsFor(grants: Grants, { cwd, home, own, standIn, trace }: MountContext): Mount[] {
+  const trees: Mount[] = [];
+  const single = new Map<string, { guest: string; host: string; write: boolean; only: string[] }>();
+  const addFile = (host: string, guest: string, write: boolean) => {
+    const [directory, name] = splitPath(host);
+    const [guestDirectory, guestName] = splitPath(guest);
+    if (name !== guestName) {
+      throw new AppError("GRANT_INVALID", `A file keeps its name in the plugin's eyes: "${host}::${guest}"`, {
+        hint: "map the directory it is in",
+      });
+    }
+    const key = `${write} ${guestDirectory}`;
+    const mount = single.get(key) ?? { guest: guestDirectory, host: directory, write, only: [] };
+    mount.only.push(name);
+    single.set(key, mount);
+  };
+  if (grants.home) trees.push({ guest: home, host: home, write: true });
+  for (const { host, guest, write } of grants.files) {
+    let isDirectory: boolean;
+    try {
+      isDirectory = Deno.statSync(host).isDirectory;
+    } catch (error) {
+      if (!(error instanceof Deno.errors.NotFound) || !write || !exists(splitPath(host)[0])) {
+        trace(`granted "${host}" is not there: ${(error as Error).message}`);
+        continue;
+      }
+      isDirectory = false; // a file that the plugin may make
+    }
+    if (isDirectory) trees.push({ guest, host, write });
+    else addFile(host, guest, write);
+  }
+  const covers = (mount: Mount, path: string) => mount.guest === mount.host && isWithin(path, mount.host);
+  trees.push({ guest: own, host: own, write: true });
+  if (standIn !== undefined && !trees.some((mount) => covers(mount, standIn))) {
+    addFile(standIn, standIn, false);
+  }
+  const around = trees.filter((mount) => covers(mount, cwd));
+  if (around.length > 0) trees.push({ guest: ".", host: cwd, write: around.some((mount) => mount.write) });
+  else {
+    for (const mount of [...single.values()].filter((mount) => mount.host === cwd)) {
+      single.set(`. ${mount.write}`, { ...mount, guest: "." });
+    }
+  }
+  return [...trees, ...single.values()];
+}
+
+/** Whether an absolute path is `root` or below it. */
+function isWithin(path: string, root: string): boolean {
+  return path === root || path.startsWith(root.endsWith("/") ? root : `${root}/`);
+}
+
+function splitPath(path: string): [directory: string, name: string] {
+  const slash = Math.max(path.lastIndexOf("/"), path.lastIndexOf("\\"));
+  return [path.slice(0, slash) || "/", path.slice(slash + 1)];
 }

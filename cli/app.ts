@@ -1,0 +1,82 @@
+/** The manager's command tree. */
+
+import { Command, CommanderError } from "@commander-js/extra-typings";
+import { reportCrash } from "../runtime/report.ts";
+import { type Context, processContext } from "./context.ts";
+import { listCommand } from "./commands/list.ts";
+import { pullCommand } from "./commands/pull.ts";
+import { rmCommand } from "./commands/rm.ts";
+import { runCommand } from "./commands/run.ts";
+import { versionCommand } from "./commands/version.ts";
+
+/** How a command says its exit code: it is set once, by the command that ran. */
+export interface Exit {
+  code: number;
+}
+
+/** Runs the manager with the process's arguments and returns the exit code: 0, 1 or 2, or a plugin's own. */
+export async function runManager(
+  args: readonly string[],
+  context: Context = processContext(),
+): Promise<number> {
+  const exit: Exit = { code: 0 };
+  const program = createProgram(context, exit);
+  try {
+    await program.parseAsync([...args], { from: "user" });
+    return exit.code;
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2; // it has printed its own message
+    if (error instanceof Deno.errors.BrokenPipe) return 141; // as a program that SIGPIPE ends
+    return reportCrash(error, "manager", context.verbose);
+  }
+}
+
+function createProgram(context: Context, exit: Exit) {
+  const program = new Command("krew-wasm")
+    .description("Installs kubectl plugins written in WebAssembly from OCI registries and runs them.")
+    .usage("COMMAND [OPTIONS]")
+    .option("-v, --verbose", "trace to stderr what happens (also KREW_WASM_VERBOSE=1)")
+    .enablePositionalOptions()
+    .showSuggestionAfterError()
+    .configureOutput({
+      writeOut: context.stdout,
+      writeErr: context.stderr,
+      outputError: (text, write) =>
+        write(text.replace(/^error: ([a-z])/, (_, first) => `error: ${first.toUpperCase()}`)),
+      getOutHelpWidth: () => helpWidth(),
+      getErrHelpWidth: () => helpWidth(),
+    })
+    .exitOverride()
+    .addHelpText(
+      "after",
+      `
+Examples:
+  krew-wasm pull ghcr.io/acme/plugins/decoder:v1    install a plugin
+  kubectl decoder secret foo                        use it
+  krew-wasm list                                    what is installed
+  krew-wasm rm decoder                              remove it`,
+    );
+  program.hook("preAction", (_, command) => {
+    if (program.opts().verbose || (command.opts() as { verbose?: boolean }).verbose) context.verbose = true;
+  });
+  for (const make of [listCommand, pullCommand, rmCommand, runCommand, versionCommand]) {
+    const command = make(context, exit);
+    command.copyInheritedSettings(program);
+    program.addCommand(command as unknown as Command);
+  }
+  program.action(() => {
+    if (program.args.length > 0) {
+      program.error(`error: unknown command '${program.args[0]}'`, { exitCode: 2 });
+    }
+    program.help({ error: true });
+  });
+  return program;
+}
+
+function helpWidth(): number {
+  try {
+    return Math.max(60, Math.min(Deno.consoleSize().columns, 120));
+  } catch {
+    return 80; // not a terminal
+  }
+}

@@ -1,0 +1,117 @@
+/** `krew-wasm run`: runs an installed plugin, or a file that is not. */
+
+import { Command } from "@commander-js/extra-typings";
+import { AppError, messageOf } from "../../runtime/errors.ts";
+import { type Grants, mergeGrants } from "../../runtime/grants.ts";
+import { parsePluginName } from "../../runtime/names.ts";
+import { EXIT_HOST_FAILED, formatError } from "../../runtime/report.ts";
+import { runInstalled, runProgram } from "../../runtime/run.ts";
+import type { Layout } from "../../runtime/store/layout.ts";
+import { printable } from "../../runtime/text.ts";
+import type { Exit } from "../app.ts";
+import type { Context } from "../context.ts";
+import { grantsOf, withGrantFlags } from "../grants.ts";
+
+/** The command. */
+export function runCommand(context: Context, exit: Exit) {
+  const command = new Command("run")
+    .description("run an installed plugin, or a .wasm file that is not installed")
+    .argument("<plugin>", "a name as krew-wasm list shows it, or a file (with a slash, or ending in .wasm)")
+    .argument("[args...]", "the plugin's own arguments")
+    .option("-v, --verbose", "trace to stderr what the plugin asks for")
+    .passThroughOptions();
+  return withGrantFlags(command)
+    .addHelpText(
+      "after",
+      `
+Grants given here hold for this run, beside those given to pull. The exit code is the plugin's; 125 says that
+krew-wasm could not run it, 134 that it crashed.
+
+Examples:
+  krew-wasm run ./decoder.wasm -- secret foo
+  krew-wasm run --allow-read=. ./lint.wasm -- deployment.yaml
+  krew-wasm run -v decoder secret foo`,
+    )
+    .action(async (plugin, args, options) => {
+      const grants = grantsOf(options, context);
+      const rest = args[0] === "--" ? args.slice(1) : args;
+      try {
+        exit.code = /[\\/]|\.wasm$/.test(plugin)
+          ? await runFile(plugin, rest, grants, context)
+          : await runName(context.layout(), plugin, rest, grants, context.verbose);
+      } catch (error) {
+        context.stderr(formatError(error, context.verbose));
+        exit.code = error instanceof AppError && error.code === "NAME_INVALID" ? 2 : EXIT_HOST_FAILED;
+      }
+    });
+}
+
+async function runName(
+  layout: Layout,
+  text: string,
+  args: readonly string[],
+  grants: Grants,
+  verbose: boolean,
+): Promise<number> {
+  const name = parsePluginName(text);
+  return await runInstalled(layout, name, [`kubectl-${name.replaceAll("-", "_")}`, ...args], {
+    verbose,
+    grants: (granted) => mergeGrants(granted, grants),
+    recompile: async (layout, name) => {
+      const { recompilePlugin } = await import("../../registry/install.ts");
+      return await recompilePlugin(
+        layout,
+        name,
+        async (bytes) => await (await import("../../registry/compile.ts")).compilePlugin(bytes),
+      );
+    },
+  });
+}
+
+/** Compiles a file and runs it; nothing is kept. */
+async function runFile(
+  path: string,
+  args: readonly string[],
+  grants: Grants,
+  context: Context,
+): Promise<number> {
+  let bytes: Uint8Array<ArrayBuffer>;
+  try {
+    bytes = Deno.readFileSync(path);
+  } catch (error) {
+    const why = error instanceof Deno.errors.NotFound
+      ? "there is no such file"
+      : printable(messageOf(error), 200);
+    throw new AppError("FILE_UNREADABLE", `Cannot run "${printable(path)}": ${why}`);
+  }
+  const { compilePlugin } = await import("../../registry/compile.ts");
+  let compiled: Awaited<ReturnType<typeof compilePlugin>>;
+  try {
+    compiled = await compilePlugin(bytes);
+  } catch (error) {
+    if (!(error instanceof AppError)) throw error;
+    throw new AppError(
+      error.code,
+      `Cannot run "${printable(path)}": ${error.message.charAt(0).toLowerCase()}${error.message.slice(1)}`,
+      {
+        ...(error.hint === undefined ? {} : { hint: error.hint }),
+        cause: error,
+      },
+    );
+  }
+  const files = new Map(compiled.files.map(({ name, bytes }) => [name, bytes]));
+  const program = {
+    kind: compiled.kind,
+    files: [...files.keys()],
+    read: (file: string) => Promise.resolve(files.get(file)!),
+  };
+  const name = path.split(/[\\/]/).at(-1)!.replace(/\.wasm$/, "");
+  return await runProgram(program, {
+    name,
+    args: [path, ...args],
+    grants,
+    layout: context.layout(),
+    installed: false,
+    verbose: context.verbose,
+  });
+}

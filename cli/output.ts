@@ -1,0 +1,87 @@
+/** What people and scripts read: tables, JSON, YAML, ages and sizes. Pure, but for the two writers. */
+
+import { printable } from "../runtime/text.ts";
+
+/** Where a command's output goes: data to stdout, status to stderr. */
+export interface Output {
+  readonly stdout: (text: string) => void;
+  readonly stderr: (text: string) => void;
+}
+
+/** The process's own streams, written synchronously and whole. @throws Deno.errors.BrokenPipe */
+export function processOutput(): Output {
+  const writer = (stream: { writeSync(bytes: Uint8Array): number }) => (text: string) => {
+    const bytes = new TextEncoder().encode(text);
+    for (let sent = 0; sent < bytes.length;) sent += stream.writeSync(bytes.subarray(sent));
+  };
+  return { stdout: writer(Deno.stdout), stderr: writer(Deno.stderr) };
+}
+
+/** The values of `-o`. */
+export const OUTPUT_FORMATS = ["wide", "json", "yaml", "name"] as const;
+/** A value of `-o`; without one a table for people. */
+export type OutputFormat = typeof OUTPUT_FORMATS[number];
+
+/**
+ * A table as kubectl prints it: columns parted by three spaces, each as wide as its widest cell, nothing behind
+ * the last. Cells are made safe to print. No rows: the header alone.
+ */
+export function formatTable(header: readonly string[], rows: readonly (readonly string[])[]): string {
+  const cells = [header, ...rows.map((row) => row.map((cell) => cell === "" ? "<none>" : printable(cell)))];
+  const widths = header.map((_, column) => Math.max(...cells.map((row) => columns(row[column] ?? ""))));
+  return cells.map((row) =>
+    row.map((cell, column) =>
+      column === row.length - 1 ? cell : cell + " ".repeat(widths[column]! - columns(cell) + 3)
+    )
+      .join("") + "\n"
+  ).join("");
+}
+
+// East Asian wide and emoji characters take two columns in a terminal.
+const WIDE =
+  /\p{Script=Han}|\p{Script=Hiragana}|\p{Script=Katakana}|\p{Script=Hangul}|\p{Emoji_Presentation}|[\uff01-\uff60]/u;
+const COMBINING = /\p{Mn}|\p{Me}/u;
+
+function columns(text: string): number {
+  let width = 0;
+  for (const character of text) width += COMBINING.test(character) ? 0 : WIDE.test(character) ? 2 : 1;
+  return width;
+}
+
+/** How long ago, as kubectl prints it: `5s`, `2m30s`, `45m`, `3h20m`, `2d4h`, `40d`, `2y10d`. */
+export function formatAge(since: Date, now: Date): string {
+  const seconds = Math.floor((now.getTime() - since.getTime()) / 1000);
+  if (!Number.isFinite(seconds)) return "<unknown>";
+  if (seconds < 0) return "0s";
+  if (seconds < 120) return `${seconds}s`;
+  const minutes = Math.floor(seconds / 60);
+  if (minutes < 10) return seconds % 60 === 0 ? `${minutes}m` : `${minutes}m${seconds % 60}s`;
+  if (minutes < 180) return `${minutes}m`;
+  const hours = Math.floor(minutes / 60);
+  if (hours < 8) return minutes % 60 === 0 ? `${hours}h` : `${hours}h${minutes % 60}m`;
+  if (hours < 48) return `${hours}h`;
+  const days = Math.floor(hours / 24);
+  if (days < 8) return hours % 24 === 0 ? `${days}d` : `${days}d${hours % 24}h`;
+  if (days < 365 * 2) return `${days}d`;
+  const years = Math.floor(days / 365);
+  if (years < 8) return days % 365 === 0 ? `${years}y` : `${years}y${days % 365}d`;
+  return `${years}y`;
+}
+
+/** Bytes for people, in decimal units: `512 B`, `138 KB`, `8.3 MB`. */
+export function formatSize(bytes: number): string {
+  if (bytes < 1000) return `${bytes} B`;
+  const units = ["KB", "MB", "GB", "TB"];
+  let value = bytes / 1000;
+  let unit = 0;
+  while (value >= 999.5 && unit < units.length - 1) {
+    value /= 1000;
+    unit++;
+  }
+  return `${value < 9.95 ? value.toFixed(1) : Math.round(value)} ${units[unit]}`;
+}
+
+/** Indented JSON and a final newline. */
+export function formatJson(value: unknown): string {
+  return `${JSON.stringify(value, null, 2)}\n`;
+}

@@ -1,0 +1,137 @@
+/**
+ * kubectl's connection flags among a plugin's arguments, and where the kubeconfig lies. The user chooses the cluster
+ * by them; the arguments themselves reach the plugin unchanged. Pure but for one question: which files are there.
+ */
+
+/** What the flags say; every field is as written. */
+export interface ConnectionFlags {
+  readonly kubeconfig?: string;
+  readonly context?: string;
+  readonly cluster?: string;
+  readonly user?: string;
+  readonly namespace?: string;
+  readonly server?: string;
+  readonly token?: string;
+  readonly username?: string;
+  readonly password?: string;
+  readonly certificateAuthority?: string;
+  readonly clientCertificate?: string;
+  readonly clientKey?: string;
+  readonly tlsServerName?: string;
+  readonly insecureSkipTlsVerify?: boolean;
+  readonly disableCompression?: boolean;
+  readonly requestTimeout?: string;
+  readonly as?: string;
+  readonly asUid?: string;
+  readonly asGroup?: readonly string[];
+  readonly asUserExtra?: readonly string[];
+}
+
+// genericclioptions.ConfigFlags of k8s.io/cli-runtime. `-s` for --server is left to the plugins: many give it a
+// meaning of their own, and a wrong guess would send them to another server.
+const VALUES: Readonly<Record<string, keyof ConnectionFlags>> = {
+  "kubeconfig": "kubeconfig",
+  "context": "context",
+  "cluster": "cluster",
+  "user": "user",
+  "namespace": "namespace",
+  "server": "server",
+  "token": "token",
+  "username": "username",
+  "password": "password",
+  "certificate-authority": "certificateAuthority",
+  "client-certificate": "clientCertificate",
+  "client-key": "clientKey",
+  "tls-server-name": "tlsServerName",
+  "request-timeout": "requestTimeout",
+  "as": "as",
+  "as-uid": "asUid",
+};
+const LISTS: Readonly<Record<string, "asGroup" | "asUserExtra">> = {
+  "as-group": "asGroup",
+  "as-user-extra": "asUserExtra",
+};
+const SWITCHES: Readonly<Record<string, "insecureSkipTlsVerify" | "disableCompression">> = {
+  "insecure-skip-tls-verify": "insecureSkipTlsVerify",
+  "disable-compression": "disableCompression",
+};
+
+/** Reads the flags, up to `--`, as pflag does: `--flag value`, `--flag=value`, `-n value`, `-nvalue`, the last one wins. */
+export function parseConnectionFlags(args: readonly string[]): ConnectionFlags {
+  const flags: Record<string, unknown> = {};
+  const lists: Record<string, string[]> = {};
+  for (let i = 0; i < args.length; i++) {
+    const arg = args[i]!;
+    if (arg === "--") break;
+    if (arg.startsWith("--")) {
+      const equals = arg.indexOf("=");
+      const name = arg.slice(2, equals < 0 ? undefined : equals);
+      const inline = equals < 0 ? undefined : arg.slice(equals + 1);
+      if (Object.hasOwn(SWITCHES, name)) {
+        flags[SWITCHES[name]!] = inline === undefined || /^(1|t|T|true|TRUE|True)$/.test(inline);
+        continue;
+      }
+      const field = Object.hasOwn(VALUES, name)
+        ? VALUES[name]
+        : Object.hasOwn(LISTS, name)
+        ? LISTS[name]
+        : undefined;
+      if (field === undefined) continue;
+      const value = inline ?? args[++i];
+      if (value === undefined) continue; // the plugin's own parser will complain
+      if (Object.hasOwn(LISTS, name)) (lists[field] ??= []).push(value);
+      else flags[field] = value;
+    } else if (arg === "-n") {
+      const value = args[++i];
+      if (value !== undefined) flags.namespace = value;
+    } else if (arg.startsWith("-n") && arg.length > 2) {
+      flags.namespace = arg.slice(arg[2] === "=" ? 3 : 2);
+    }
+  }
+  return { ...flags, ...lists };
+}
+
+/** Where kubeconfig files may be, first wins, and which of them a plugin's stand-in takes the place of. */
+export interface KubeconfigPaths {
+  /** Absolute; none needs to be there. */
+  readonly paths: readonly string[];
+  /** Whether the user named them (flag or variable), so that a missing one is worth an error. */
+  readonly named: boolean;
+  /** The first that is there. */
+  readonly standInPath: string | undefined;
+}
+
+/** By kubectl's rules: `--kubeconfig`, else the list in `KUBECONFIG`, else `~/.kube/config`. Reads no file. */
+export function kubeconfigPaths(
+  env: Readonly<Record<string, string>>,
+  args: readonly string[],
+  home: string,
+  cwd: string,
+  isFile: (path: string) => boolean = fileExists,
+): KubeconfigPaths {
+  const flag = parseConnectionFlags(args).kubeconfig;
+  const separator = Deno.build.os === "windows" ? ";" : ":";
+  const listed = flag ? [flag] : (env.KUBECONFIG ?? "").split(separator).filter((path) => path !== "");
+  const paths = (listed.length > 0 ? listed : [`${home}/.kube/config`]).map((path) => absolute(path, cwd));
+  const unique = [...new Set(paths)];
+  return { paths: unique, named: listed.length > 0, standInPath: unique.find(isFile) };
+}
+
+/** An absolute path without `.`, `..` and doubled slashes. */
+export function absolute(path: string, cwd: string): string {
+  if (/^[A-Za-z]:[\\/]/.test(path)) return path;
+  const names: string[] = [];
+  for (const name of (path.startsWith("/") ? path : `${cwd}/${path}`).split("/")) {
+    if (name === "..") names.pop();
+    else if (name !== "" && name !== ".") names.push(name);
+  }
+  return `${cwd.startsWith("/") || path.startsWith("/") ? "/" : ""}${names.join("/")}`;
+}
+
+function fileExists(path: string): boolean {
+  try {
+    return !Deno.statSync(path).isDirectory;
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,143 @@
+/**
+ * The kubeconfig that a plugin reads: the user's own clusters, contexts and namespaces, and users whose credentials are
+ * worth nothing. It is built from what may be shown, field by field, so that no secret can be left in it.
+ */
+
+import { encodeBase64 } from "./credentials.ts";
+import type { Kubeconfig } from "./kubeconfig.ts";
+
+/** What a stand-in user is given. */
+export interface StandInCredentials {
+  readonly token: string;
+  /** PEM. */
+  readonly cert: string;
+  /** PEM, PKCS#8. */
+  readonly key: string;
+}
+
+/**
+ * The stand-in's text, JSON, which is YAML. Every user has a certificate, a key and a token, since plugins of 2022
+ * refuse a user without a key.
+ *
+ * @param currentContext what the host has chosen, so that flags and file agree
+ * @param caOf PEM of a cluster's CA, so that the file needs no other
+ */
+export function formatStandIn(
+  config: Kubeconfig,
+  currentContext: string | undefined,
+  caOf: (cluster: string) => string | undefined,
+  { token, cert, key }: StandInCredentials,
+): string {
+  const user = { "client-certificate-data": encodeBase64(cert), "client-key-data": encodeBase64(key), token };
+  const defined = (fields: Record<string, unknown>) =>
+    Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined && value !== false));
+  const standIn = {
+    apiVersion: "v1",
+    kind: "Config",
+    "current-context": currentContext ?? config.currentContext ?? "",
+    preferences: {},
+    clusters: [...config.clusters].map(([name, { entry }]) => {
+      const ca = caOf(name);
+      return {
+        name,
+        cluster: defined({
+          server: entry.server === undefined ? undefined : withoutUserinfo(entry.server),
+          "certificate-authority-data": ca === undefined ? undefined : encodeBase64(ca),
+          "insecure-skip-tls-verify": entry.insecureSkipTlsVerify,
+          "tls-server-name": entry.tlsServerName,
+        }),
+      };
+    }),
+    contexts: [...config.contexts].map(([name, { entry }]) => ({
+      name,
+      context: {
+        cluster: entry.cluster ?? "",
+        user: entry.user ?? "",
+        ...defined({ namespace: entry.namespace }),
+      },
+    })),
+    users: [...config.users.keys()].map((name) => ({ name, user })),
+  };
+  return `${JSON.stringify(standIn, null, 2)}\n`;
+}
+
+function withoutUserinfo(server: string): string {
+  return server.replace(/^([a-z][a-z0-9+.-]*:\/\/)[^/?#]*@/i, "$1");
+}
+
+/** New credentials that open nothing: a random token, a self-signed certificate nobody trusts, its key. */
+export async function makeStandInCredentials(): Promise<StandInCredentials> {
+  const { privateKey, publicKey } = await crypto.subtle.generateKey(
+    { name: "ECDSA", namedCurve: "P-256" },
+    true,
+    ["sign"],
+  );
+  const pkcs8 = new Uint8Array(await crypto.subtle.exportKey("pkcs8", privateKey));
+  const spki = new Uint8Array(await crypto.subtle.exportKey("spki", publicKey));
+  const random = crypto.getRandomValues(new Uint8Array(24));
+  return {
+    token: `krew-wasm-stand-in-${Array.from(random, (byte) => byte.toString(16).padStart(2, "0")).join("")}`,
+    cert: pem("CERTIFICATE", await selfSigned(privateKey, spki)),
+    key: pem("PRIVATE KEY", pkcs8),
+  };
+}
+
+// DER (X.690) of a certificate (RFC 5280 4.1), as little as makes one.
+const SEQUENCE = 0x30;
+const SET = 0x31;
+const INTEGER = 0x02;
+const BIT_STRING = 0x03;
+const UTF8_STRING = 0x0c;
+const UTC_TIME = 0x17;
+const CONTEXT_0 = 0xa0;
+/** SEQUENCE { OID ecdsa-with-SHA256 } */
+const ECDSA_SHA256 = [0x30, 0x0a, 0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04, 0x03, 0x02];
+/** OID commonName */
+const COMMON_NAME = [0x06, 0x03, 0x55, 0x04, 0x03];
+
+function der(tag: number, ...parts: (Uint8Array | readonly number[])[]): Uint8Array<ArrayBuffer> {
+  const content = parts.flatMap((part) => [...part]);
+  const { length } = content;
+  const size = length < 0x80
+    ? [length]
+    : length < 0x100
+    ? [0x81, length]
+    : [0x82, length >> 8, length & 0xff];
+  return Uint8Array.from([tag, ...size, ...content]);
+}
+
+async function selfSigned(key: CryptoKey, spki: Uint8Array): Promise<Uint8Array> {
+  const text = (value: string) => new TextEncoder().encode(value);
+  const name = der(
+    SEQUENCE,
+    der(SET, der(SEQUENCE, COMMON_NAME, der(UTF8_STRING, text("krew-wasm stand-in")))),
+  );
+  const serial = crypto.getRandomValues(new Uint8Array(8));
+  serial[0] = (serial[0]! & 0x7f) | 0x40; // positive, and without leading zeros
+  const validity = der(SEQUENCE, der(UTC_TIME, text("220101000000Z")), der(UTC_TIME, text("491231235959Z")));
+  const body = der(
+    SEQUENCE,
+    der(CONTEXT_0, der(INTEGER, [2])),
+    der(INTEGER, serial),
+    ECDSA_SHA256,
+    name,
+    validity,
+    name,
+    spki,
+  );
+  const raw = new Uint8Array(await crypto.subtle.sign({ name: "ECDSA", hash: "SHA-256" }, key, body));
+  const signature = der(SEQUENCE, unsigned(raw.subarray(0, 32)), unsigned(raw.subarray(32)));
+  return der(SEQUENCE, body, ECDSA_SHA256, der(BIT_STRING, [0], signature));
+}
+
+function unsigned(bytes: Uint8Array): Uint8Array {
+  let start = 0;
+  while (start < bytes.length - 1 && bytes[start] === 0) start++;
+  const trimmed = bytes.subarray(start);
+  return der(INTEGER, trimmed[0]! & 0x80 ? [0] : [], trimmed);
+}
+
+function pem(label: string, bytes: Uint8Array): string {
+  const base64 = btoa(String.fromCharCode(...bytes)).replace(/.{64}(?=.)/g, "$&\n");
+  return `-----BEGIN ${label}-----\n${base64}\n-----END ${label}-----\n`;
+}

@@ -1,0 +1,151 @@
+/**
+ * From a plugin's name to its exit code: receipt, grants, sandbox, instance. The path from `kubectl foo` to the
+ * plugin's first instruction; what a run may not need is imported when it does.
+ */
+
+import { AppError, messageOf } from "./errors.ts";
+import type { Grants } from "./grants.ts";
+import type { Invocation } from "./invocation.ts";
+import { EXIT_HOST_FAILED, formatError, isVerbose, printError } from "./report.ts";
+import { openSandbox, type Sandbox } from "./sandbox.ts";
+import { BINDGEN } from "./store/bindgen.ts";
+import { type Layout, layoutAt, storeRoot } from "./store/layout.ts";
+import { readReceipt } from "./store/read.ts";
+import type { CompiledFile, PluginKind, Receipt } from "./store/receipt.ts";
+import { ClosedPipe } from "./wasi/stdio.ts";
+import { runPreview1 } from "./wasi/preview1.ts";
+
+/** The exit code of a plugin that trapped: what a shell shows of a program that aborted (128 + SIGABRT). */
+export const EXIT_TRAPPED = 134;
+/** What a shell shows of a program that wrote into a closed pipe (128 + SIGPIPE). */
+export const EXIT_PIPE = 141;
+
+/** A plugin's compiled form, its bytes checked or to be checked when they are asked for. */
+export interface Program {
+  readonly kind: PluginKind;
+  /** Names of the files. */
+  readonly files: readonly string[];
+  /** The bytes of a file, as they were compiled. @throws AppError STORE_CORRUPT */
+  read(file: string): Promise<Uint8Array<ArrayBuffer>>;
+}
+
+/** Makes the compiled form of an installed plugin anew, with this version's compiler. */
+export type Recompile = (layout: Layout, name: string) => Promise<Receipt>;
+
+/** Runs the plugin that a link names. Never throws what a plugin did; returns the exit code. */
+export async function runAsPlugin(
+  invocation: Extract<Invocation, { life: "plugin" }>,
+  recompile: Recompile,
+): Promise<number> {
+  const layout = layoutAt(storeRoot(Deno.env.get));
+  return await runInstalled(layout, invocation.name, [invocation.link, ...invocation.args], { recompile });
+}
+
+/** How a run differs from the plainest. */
+export interface RunOptions {
+  readonly recompile: Recompile;
+  /** More than the receipt grants, for this run. */
+  readonly grants?: (granted: Grants) => Grants;
+  /** Trace to stderr. */
+  readonly verbose?: boolean;
+}
+
+/**
+ * Runs an installed plugin; `args` is its argv, its own name first.
+ *
+ * @returns the plugin's exit code; 134 when it trapped, 141 when it wrote into a closed pipe, 125 when it could
+ * not be run
+ * @throws AppError NOT_INSTALLED, RECEIPT_INVALID, STORE_CORRUPT
+ */
+export async function runInstalled(
+  layout: Layout,
+  name: string,
+  args: readonly string[],
+  options: RunOptions,
+): Promise<number> {
+  let receipt = readReceipt(layout, name);
+  if (receipt.bindgen !== BINDGEN) receipt = await options.recompile(layout, name);
+  const { kind, compiled, digest, bindgen } = receipt;
+  const directory = layout.compiledDir(digest, bindgen);
+  const program: Program = {
+    kind,
+    files: compiled.map(({ file }) => file),
+    read: (file) => readCompiled(directory, compiled, file, name),
+  };
+  const grants = options.grants ? options.grants(receipt.grants) : receipt.grants;
+  return await runProgram(program, {
+    name,
+    args,
+    grants,
+    layout,
+    installed: true,
+    verbose: options.verbose ?? isVerbose(),
+  });
+}
+
+/** A file of the compiled form, whose digest must be the receipt's: what runs here has the user's rights. */
+async function readCompiled(
+  directory: string,
+  compiled: readonly CompiledFile[],
+  file: string,
+  name: string,
+): Promise<Uint8Array<ArrayBuffer>> {
+  const expected = compiled.find((entry) => entry.file === file);
+  const corrupt = (what: string) =>
+    new AppError("STORE_CORRUPT", `The compiled form of "${name}" is broken: ${what}`, {
+      hint: `install it again with krew-wasm pull --force`,
+    });
+  if (!expected) throw corrupt(`${file} is not in its receipt`);
+  let bytes: Uint8Array<ArrayBuffer>;
+  try {
+    bytes = Deno.readFileSync(`${directory}/${file}`);
+  } catch (error) {
+    throw corrupt(messageOf(error));
+  }
+  const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
+  let hex = "";
+  for (const byte of digest) hex += byte.toString(16).padStart(2, "0");
+  if (`sha256:${hex}` !== expected.digest) {
+    throw corrupt(`${file} has the digest sha256:${hex}, not ${expected.digest}`);
+  }
+  return bytes;
+}
+
+/** What a program runs with. */
+export interface RunContext {
+  /** Name for messages, and of the private directory where the plugin is installed. */
+  readonly name: string;
+  /** argv, the program's name first. */
+  readonly args: readonly string[];
+  readonly grants: Grants;
+  readonly layout: Layout;
+  /** Whether `name` is installed; a file that is only tried out gets a private directory for this run. */
+  readonly installed: boolean;
+  readonly verbose: boolean;
+}
+
+/** Runs a program in a sandbox of its own and returns its exit code, as {@linkcode runInstalled} does. */
+export async function runProgram(program: Program, context: RunContext): Promise<number> {
+  let sandbox: (Sandbox & Disposable) | undefined;
+  try {
+    sandbox = openSandbox(context);
+    return await instantiate(program, sandbox);
+  } catch (error) {
+    if (error instanceof ClosedPipe) return EXIT_PIPE;
+    const { describeTrap } = await import("./wasi/trap.ts");
+    const trap = describeTrap(error);
+    printError(formatError(trap ?? error, context.verbose));
+    return trap ? EXIT_TRAPPED : EXIT_HOST_FAILED;
+  } finally {
+    sandbox?.[Symbol.dispose]();
+  }
+}
+
+async function instantiate(program: Program, sandbox: Sandbox): Promise<number> {
+  if (program.kind === "component") {
+    const { runComponent } = await import("./component.ts");
+    return await runComponent(program, sandbox);
+  }
+  const bytes = await program.read("plugin.wasm");
+  return await runPreview1(new WebAssembly.Module(bytes), sandbox);
+}

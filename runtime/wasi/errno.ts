@@ -1,0 +1,122 @@
+/** Why an operation of the system failed, in the words of wasi:filesystem, and preview1's numbers for them. */
+
+/** preview1's `errno` by name; the names of `wasi:filesystem/types.error-code`, and those it lacks. */
+export const ERRNO = {
+  "access": 2,
+  "would-block": 6,
+  "already": 7,
+  "bad-descriptor": 8,
+  "busy": 10,
+  "deadlock": 16,
+  "quota": 19,
+  "exist": 20,
+  "fault": 21,
+  "file-too-large": 22,
+  "illegal-byte-sequence": 25,
+  "in-progress": 26,
+  "interrupted": 27,
+  "invalid": 28,
+  "io": 29,
+  "is-directory": 31,
+  "loop": 32,
+  "too-many-open": 33,
+  "too-many-links": 34,
+  "message-size": 35,
+  "name-too-long": 37,
+  "no-device": 43,
+  "no-entry": 44,
+  "no-lock": 46,
+  "insufficient-memory": 48,
+  "insufficient-space": 51,
+  "no-system-call": 52,
+  "not-directory": 54,
+  "not-empty": 55,
+  "not-recoverable": 56,
+  "not-socket": 57,
+  "unsupported": 58,
+  "no-tty": 59,
+  "no-such-device": 60,
+  "overflow": 61,
+  "not-permitted": 63,
+  "pipe": 64,
+  "read-only": 69,
+  "invalid-seek": 70,
+  "text-file-busy": 74,
+  "cross-device": 75,
+  "not-capable": 76,
+} as const;
+
+/** The name of an error. */
+export type ErrnoName = keyof typeof ERRNO;
+
+/** An operation failed as an operating system lets it fail. The plugin sees the number or the name. */
+export class WasiError extends Error {
+  override readonly name = "WasiError";
+
+  constructor(readonly errno: ErrnoName) {
+    super(errno);
+  }
+}
+
+// Names of errno(3), as Deno puts them in `error.code`.
+const BY_CODE: Readonly<Record<string, ErrnoName>> = {
+  EACCES: "access",
+  EAGAIN: "would-block",
+  EBADF: "bad-descriptor",
+  EBUSY: "busy",
+  EDEADLK: "deadlock",
+  EDQUOT: "quota",
+  EEXIST: "exist",
+  EFBIG: "file-too-large",
+  EILSEQ: "illegal-byte-sequence",
+  EINTR: "interrupted",
+  EINVAL: "invalid",
+  EIO: "io",
+  EISDIR: "is-directory",
+  ELOOP: "loop",
+  EMFILE: "too-many-open",
+  ENFILE: "too-many-open",
+  EMLINK: "too-many-links",
+  ENAMETOOLONG: "name-too-long",
+  ENODEV: "no-device",
+  ENOENT: "no-entry",
+  ENOLCK: "no-lock",
+  ENOMEM: "insufficient-memory",
+  ENOSPC: "insufficient-space",
+  ENOSYS: "unsupported",
+  ENOTDIR: "not-directory",
+  ENOTEMPTY: "not-empty",
+  ENOTSUP: "unsupported",
+  EOPNOTSUPP: "unsupported",
+  ENOTTY: "no-tty",
+  ENXIO: "no-such-device",
+  EOVERFLOW: "overflow",
+  EPERM: "not-permitted",
+  EPIPE: "pipe",
+  EROFS: "read-only",
+  ESPIPE: "invalid-seek",
+  ETXTBSY: "text-file-busy",
+  EXDEV: "cross-device",
+};
+
+/** The name for an error of Deno's; what is none of the operating system's is thrown on. */
+export function errnoOf(error: unknown): ErrnoName {
+  if (error instanceof WasiError) return error.errno;
+  if (error instanceof Error) {
+    const byCode = BY_CODE[(error as { code?: string }).code ?? ""];
+    if (byCode) return byCode;
+    if (error instanceof Deno.errors.NotFound) return "no-entry";
+    if (error instanceof Deno.errors.AlreadyExists) return "exist";
+    if (error instanceof Deno.errors.NotADirectory) return "not-directory";
+    if (error instanceof Deno.errors.IsADirectory) return "is-directory";
+    if (error instanceof Deno.errors.FilesystemLoop) return "loop";
+    if (error instanceof Deno.errors.PermissionDenied || error instanceof Deno.errors.NotCapable) {
+      return "access";
+    }
+    if (error instanceof Deno.errors.BadResource) return "bad-descriptor";
+    if (error instanceof Deno.errors.BrokenPipe) return "pipe";
+    if (error instanceof Deno.errors.WouldBlock) return "would-block";
+    if (error instanceof Deno.errors.InvalidData) return "invalid";
+  }
+  throw error;
+}

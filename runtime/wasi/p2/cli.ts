@@ -1,0 +1,59 @@
+/** wasi:cli 0.2: arguments, environment, standard streams, terminals, exit. */
+
+import type { Sandbox } from "../../sandbox.ts";
+import type { ByteSink } from "../streams.ts";
+import { InputStream, OutputStream } from "./io.ts";
+
+/** What `exit` throws through the component's frames. */
+export class ComponentExit extends Error {
+  constructor(readonly code: number) {
+    super(`exit ${code}`);
+  }
+}
+
+class TerminalInput {}
+class TerminalOutput {}
+
+/** A stream handle that is dropped does not close the process's stream: the guest may get it again. */
+function shared(sink: ByteSink): ByteSink {
+  return {
+    ready: () => sink.ready(),
+    wait: () => sink.wait(),
+    write: (bytes) => sink.write(bytes),
+    capacity: () => sink.capacity(),
+    flush: () => sink.flush(),
+    close: () => {},
+  };
+}
+
+/** The interfaces by name. `ended` is told of an exit before it is thrown, since a guest may catch it. */
+export function cliInterfaces(sandbox: Sandbox, ended: (code: number) => void) {
+  const { stdin, stdout, stderr, terminals, args, env, cwd } = sandbox;
+  const exitWithCode = (code: number): never => {
+    ended(code & 0xff);
+    throw new ComponentExit(code & 0xff);
+  };
+  return {
+    "wasi:cli/environment": {
+      getEnvironment: () => env.map(([name, value]) => [name, value]),
+      getArguments: () => [...args],
+      initialCwd: () => cwd,
+    },
+    "wasi:cli/exit": {
+      exit: (status: { tag: "ok" | "err" }) => exitWithCode(status.tag === "ok" ? 0 : 1),
+      exitWithCode,
+    },
+    "wasi:cli/stdin": { getStdin: () => new InputStream(stdin) },
+    "wasi:cli/stdout": { getStdout: () => new OutputStream(shared(stdout)) },
+    "wasi:cli/stderr": { getStderr: () => new OutputStream(shared(stderr)) },
+    "wasi:cli/terminal-input": { TerminalInput },
+    "wasi:cli/terminal-output": { TerminalOutput },
+    "wasi:cli/terminal-stdin": { getTerminalStdin: () => terminals.stdin ? new TerminalInput() : undefined },
+    "wasi:cli/terminal-stdout": {
+      getTerminalStdout: () => terminals.stdout ? new TerminalOutput() : undefined,
+    },
+    "wasi:cli/terminal-stderr": {
+      getTerminalStderr: () => terminals.stderr ? new TerminalOutput() : undefined,
+    },
+  };
+}

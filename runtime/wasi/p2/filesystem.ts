@@ -1,0 +1,330 @@
+/**
+ * wasi:filesystem 0.2 over ../files.ts.
+ *
+ * preview2-shim 0.26's Descriptor is not used: its open-at can't await a file whose content the host has to make up.
+ */
+
+// deno-lint-ignore-file no-throw-literal -- jco hands what is thrown, if it is no Error, to the guest as the error value
+
+import type { Files } from "../../sandbox.ts";
+import { errnoOf, WasiError } from "../errno.ts";
+import { type AnyFile, DirectoryNode, type Entry, FileTree, type NewTime, type Stat } from "../files.ts";
+import type { ByteSink, ByteSource, MaybePromise } from "../streams.ts";
+import { datetimeOf } from "./clocks.ts";
+import { InputStream, IoError, OutputStream } from "./io.ts";
+
+type Timestamp =
+  | { tag: "no-change" }
+  | { tag: "now" }
+  | { tag: "timestamp"; val: { seconds: bigint; nanoseconds: number } };
+interface DescriptorFlags {
+  read?: boolean;
+  write?: boolean;
+  mutateDirectory?: boolean;
+}
+interface PathFlags {
+  symlinkFollow?: boolean;
+}
+interface OpenFlags {
+  create?: boolean;
+  directory?: boolean;
+  exclusive?: boolean;
+  truncate?: boolean;
+}
+
+/** What the face of a failed operation throws: an error-code of this version. */
+function errorCode(error: unknown): never {
+  const errno = errnoOf(error);
+  // What preview1 alone has a name for.
+  if (errno === "not-capable" || errno === "fault") throw "not-permitted";
+  if (errno === "too-many-open") throw "insufficient-memory";
+  throw errno;
+}
+
+function attempt<T>(operation: () => MaybePromise<T>): MaybePromise<T> {
+  try {
+    const value = operation();
+    return value instanceof Promise ? value.catch(errorCode) : value;
+  } catch (error) {
+    return errorCode(error);
+  }
+}
+
+function newTime(time: Timestamp): NewTime {
+  if (time.tag === "no-change") return undefined;
+  if (time.tag === "now") return "now";
+  return time.val.seconds * 1_000_000_000n + BigInt(time.val.nanoseconds);
+}
+
+function statRecord(stat: Stat) {
+  return {
+    type: stat.type,
+    linkCount: stat.links,
+    size: stat.size,
+    dataAccessTimestamp: datetimeOf(stat.accessed),
+    dataModificationTimestamp: datetimeOf(stat.modified),
+    statusChangeTimestamp: datetimeOf(stat.changed),
+  };
+}
+
+/** A file from a place on. */
+function fileSource(file: AnyFile, offset: bigint): ByteSource {
+  let at = offset;
+  const read = (into: Uint8Array): number => {
+    const count = file.readAt(into, at);
+    at += BigInt(count);
+    return count;
+  };
+  return {
+    ready: () => true,
+    wait: () => Promise.resolve(),
+    read,
+    readAvailable: (into) => read(into) || -1,
+    close: () => {},
+  };
+}
+
+function fileSink(file: AnyFile, offset: bigint | undefined): ByteSink {
+  let at = offset;
+  return {
+    ready: () => true,
+    wait: () => Promise.resolve(),
+    capacity: () => 1 << 20,
+    write: (bytes) => {
+      const count = file.writeAt(bytes, at ?? file.size());
+      if (at !== undefined) at += BigInt(count);
+      return count;
+    },
+    flush: () => {},
+    close: () => {},
+  };
+}
+
+class DirectoryEntryStream {
+  #entries: Entry[];
+
+  constructor(entries: Entry[]) {
+    this.#entries = entries.reverse();
+  }
+
+  readDirectoryEntry(): Entry | undefined {
+    return this.#entries.pop();
+  }
+}
+
+/** The most descriptors a component may have open at once. */
+const MAX_DESCRIPTORS = 16384;
+
+/** The interfaces by name. */
+export function filesystemInterfaces(files: Files) {
+  const tree = new FileTree(files);
+  let open = 0;
+
+  class Descriptor {
+    #node: DirectoryNode | AnyFile;
+    #closed = false;
+
+    constructor(node: DirectoryNode | AnyFile) {
+      if (open >= MAX_DESCRIPTORS) {
+        node.close();
+        throw new WasiError("too-many-open");
+      }
+      open++;
+      this.#node = node;
+    }
+
+    get #file(): AnyFile {
+      if (this.#node.kind === "directory") throw new WasiError("is-directory");
+      return this.#node;
+    }
+
+    get #directory(): DirectoryNode {
+      if (this.#node.kind !== "directory") throw new WasiError("not-directory");
+      return this.#node;
+    }
+
+    readViaStream(offset: bigint) {
+      return attempt(() => {
+        if (!this.#file.readable) throw new WasiError("bad-descriptor");
+        return new InputStream(fileSource(this.#file, offset));
+      });
+    }
+
+    writeViaStream(offset: bigint) {
+      return attempt(() => {
+        if (!this.#file.writable) throw new WasiError("bad-descriptor");
+        return new OutputStream(fileSink(this.#file, offset));
+      });
+    }
+
+    appendViaStream() {
+      return attempt(() => {
+        if (!this.#file.writable) throw new WasiError("bad-descriptor");
+        return new OutputStream(fileSink(this.#file, undefined));
+      });
+    }
+
+    advise(): void {
+      attempt(() => void this.#file);
+    }
+
+    syncData(): void {
+      attempt(() => this.#node.kind === "file" ? this.#node.sync(true) : undefined);
+    }
+
+    sync(): void {
+      attempt(() => this.#node.kind === "file" ? this.#node.sync(false) : undefined);
+    }
+
+    getFlags(): DescriptorFlags {
+      if (this.#node.kind === "directory") {
+        return { read: true, ...(this.#node.writable ? { mutateDirectory: true } : {}) };
+      }
+      return { read: this.#node.readable, write: this.#node.writable };
+    }
+
+    getType() {
+      return attempt(() => tree.stat(this.#node).type);
+    }
+
+    setSize(size: bigint) {
+      return attempt(() => this.#file.setSize(size));
+    }
+
+    setTimes(accessed: Timestamp, modified: Timestamp) {
+      return attempt(() => tree.setTimes(this.#node, newTime(accessed), newTime(modified)));
+    }
+
+    read(length: bigint, offset: bigint) {
+      return attempt((): [Uint8Array, boolean] => {
+        const buffer = new Uint8Array(length > 1n << 20n ? 1 << 20 : Number(length));
+        const count = this.#file.readAt(buffer, offset);
+        return [buffer.subarray(0, count), count === 0 && buffer.length > 0];
+      });
+    }
+
+    write(bytes: Uint8Array, offset: bigint) {
+      return attempt(() => BigInt(this.#file.writeAt(bytes, offset)));
+    }
+
+    readDirectory() {
+      return attempt(() => new DirectoryEntryStream(tree.readDirectory(this.#directory)));
+    }
+
+    createDirectoryAt(path: string) {
+      return attempt(() => tree.createDirectoryAt(this.#directory, path));
+    }
+
+    stat() {
+      return attempt(() => statRecord(tree.stat(this.#node)));
+    }
+
+    statAt(flags: PathFlags, path: string) {
+      return attempt(() => {
+        const stat = tree.statAt(this.#directory, path, flags.symlinkFollow ?? false);
+        return stat instanceof Promise ? stat.then(statRecord) : statRecord(stat);
+      });
+    }
+
+    setTimesAt(flags: PathFlags, path: string, accessed: Timestamp, modified: Timestamp) {
+      return attempt(() =>
+        tree.setTimesAt(
+          this.#directory,
+          path,
+          flags.symlinkFollow ?? false,
+          newTime(accessed),
+          newTime(modified),
+        )
+      );
+    }
+
+    linkAt(flags: PathFlags, path: string, to: Descriptor, newPath: string) {
+      return attempt(() =>
+        tree.linkAt(this.#directory, path, flags.symlinkFollow ?? false, to.#directory, newPath)
+      );
+    }
+
+    openAt(pathFlags: PathFlags, path: string, openFlags: OpenFlags, flags: DescriptorFlags) {
+      return attempt(() => {
+        const node = tree.openAt(this.#directory, path, {
+          follow: pathFlags.symlinkFollow ?? false,
+          create: openFlags.create ?? false,
+          exclusive: openFlags.exclusive ?? false,
+          truncate: openFlags.truncate ?? false,
+          directory: openFlags.directory ?? false,
+          read: flags.read ?? false,
+          write: flags.write ?? false,
+          append: false,
+        });
+        return node instanceof Promise ? node.then((node) => new Descriptor(node)) : new Descriptor(node);
+      });
+    }
+
+    readlinkAt(path: string) {
+      return attempt(() => tree.readLinkAt(this.#directory, path));
+    }
+
+    removeDirectoryAt(path: string) {
+      return attempt(() => tree.removeDirectoryAt(this.#directory, path));
+    }
+
+    renameAt(path: string, to: Descriptor, newPath: string) {
+      return attempt(() => tree.renameAt(this.#directory, path, to.#directory, newPath));
+    }
+
+    symlinkAt(target: string, path: string) {
+      return attempt(() => tree.symlinkAt(target, this.#directory, path));
+    }
+
+    unlinkFileAt(path: string) {
+      return attempt(() => tree.unlinkFileAt(this.#directory, path));
+    }
+
+    isSameObject(other: Descriptor): boolean {
+      const [a, b] = [tree.stat(this.#node), tree.stat(other.#node)];
+      return a.dev === b.dev && a.ino === b.ino;
+    }
+
+    metadataHash() {
+      return attempt(() => hashOf(tree.stat(this.#node)));
+    }
+
+    metadataHashAt(flags: PathFlags, path: string) {
+      return attempt(() => {
+        const stat = tree.statAt(this.#directory, path, flags.symlinkFollow ?? false);
+        return stat instanceof Promise ? stat.then(hashOf) : hashOf(stat);
+      });
+    }
+
+    [Symbol.dispose](): void {
+      if (this.#closed) return;
+      this.#closed = true;
+      open--;
+      this.#node.close();
+    }
+  }
+
+  return {
+    "wasi:filesystem/preopens": {
+      getDirectories: () =>
+        tree.roots.map(({ guest, node }): [Descriptor, string] => [new Descriptor(node), guest]),
+    },
+    "wasi:filesystem/types": {
+      Descriptor,
+      DirectoryEntryStream,
+      filesystemErrorCode: (error: IoError): string | undefined =>
+        isErrorCode(error.message) ? error.message : undefined,
+    },
+  };
+}
+
+function isErrorCode(text: string): boolean {
+  return /^[a-z]+(-[a-z]+)*$/.test(text) && !["not-capable", "fault", "too-many-open"].includes(text);
+}
+
+/** The file's identity and what changes with its content. */
+function hashOf(stat: Stat): { lower: bigint; upper: bigint } {
+  const mask = (1n << 64n) - 1n;
+  const mix = (a: bigint, b: bigint) => ((a ^ b) * 0x9e3779b97f4a7c15n ^ (b << 17n)) & mask;
+  return { lower: mix(stat.ino, stat.modified), upper: mix(stat.dev, stat.size) };
+}

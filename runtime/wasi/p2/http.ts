@@ -1,0 +1,414 @@
+/**
+ * wasi:http 0.2 (types, outgoing-handler) over the sandbox's cluster: requests to the API server, and to nothing else.
+ *
+ * preview2-shim 0.26's is not used: it calls the global fetch, keeps a request's body in memory without limit, loses the
+ * body's error, and its time limit keeps the process alive. incoming-handler is not served: a plugin is a command.
+ */
+
+// deno-lint-ignore-file no-throw-literal -- jco hands what is thrown, if it is no Error, to the guest as the error value
+
+import { AppError, messageOf } from "../../errors.ts";
+import type { ClusterResponse } from "../../kube/cluster.ts";
+import type { Sandbox } from "../../sandbox.ts";
+import { BodySink, BodySource } from "../body.ts";
+import { InputStream, IoError, OutputStream, Pollable } from "./io.ts";
+
+type Method = { tag: string; val?: string };
+type Scheme = { tag: "HTTP" } | { tag: "HTTPS" } | { tag: "other"; val: string };
+type ErrorCode = { tag: string; val?: unknown };
+type Result<T> = { tag: "ok"; val: T } | { tag: "err"; val: ErrorCode };
+
+const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
+/** Names that a guest may not set: they belong to the connection (wasi:http/types, header-error.forbidden). */
+const FORBIDDEN = new Set([
+  "connection",
+  "host",
+  "http2-settings",
+  "keep-alive",
+  "proxy-authenticate",
+  "proxy-authorization",
+  "proxy-connection",
+  "transfer-encoding",
+  "upgrade",
+]);
+
+function fieldValueIsValid(value: Uint8Array): boolean {
+  return value.every((byte) => byte === 9 || (byte >= 0x20 && byte !== 0x7f));
+}
+
+const latin1 = (bytes: Uint8Array): string => {
+  let text = "";
+  for (const byte of bytes) text += String.fromCharCode(byte);
+  return text;
+};
+
+/** wasi:http/types.fields */
+class Fields {
+  #entries: [name: string, value: Uint8Array][] = [];
+  #immutable = false;
+
+  static fromList(entries: [string, Uint8Array][]): Fields {
+    const fields = new Fields();
+    for (const [name, value] of entries) fields.append(name, value);
+    return fields;
+  }
+
+  /** Not the guest's to change. */
+  static received(entries: readonly (readonly [string, string])[]): Fields {
+    const fields = new Fields();
+    // fetch gives a header's bytes as Latin-1 characters.
+    fields.#entries = entries.map((
+      [name, value],
+    ) => [name, Uint8Array.from(value, (character) => character.charCodeAt(0))]);
+    fields.#immutable = true;
+    return fields;
+  }
+
+  static lock(fields: Fields): Fields {
+    fields.#immutable = true;
+    return fields;
+  }
+
+  #check(name: string, values: readonly Uint8Array[]): string {
+    if (this.#immutable) throw { tag: "immutable" };
+    if (!TOKEN.test(name) || !values.every(fieldValueIsValid)) throw { tag: "invalid-syntax" };
+    const lower = name.toLowerCase();
+    if (FORBIDDEN.has(lower)) throw { tag: "forbidden" };
+    return lower;
+  }
+
+  get(name: string): Uint8Array[] {
+    const lower = name.toLowerCase();
+    return this.#entries.filter(([entry]) => entry.toLowerCase() === lower).map(([, value]) => value);
+  }
+
+  has(name: string): boolean {
+    return this.get(name).length > 0;
+  }
+
+  set(name: string, values: Uint8Array[]): void {
+    const lower = this.#check(name, values);
+    this.#entries = this.#entries.filter(([entry]) => entry.toLowerCase() !== lower);
+    for (const value of values) this.#entries.push([name, value.slice()]);
+  }
+
+  delete(name: string): void {
+    const lower = this.#check(name, []);
+    this.#entries = this.#entries.filter(([entry]) => entry.toLowerCase() !== lower);
+  }
+
+  append(name: string, value: Uint8Array): void {
+    this.#check(name, [value]);
+    this.#entries.push([name, value.slice()]);
+  }
+
+  entries(): [string, Uint8Array][] {
+    return this.#entries;
+  }
+
+  clone(): Fields {
+    const fields = new Fields();
+    fields.#entries = this.#entries.map(([name, value]) => [name, value.slice()]);
+    return fields;
+  }
+}
+
+/** wasi:http/types.request-options. Durations in nanoseconds. */
+class RequestOptions {
+  #connect: bigint | undefined;
+  #firstByte: bigint | undefined;
+  #betweenBytes: bigint | undefined;
+
+  connectTimeout = () => this.#connect;
+  firstByteTimeout = () => this.#firstByte;
+  betweenBytesTimeout = () => this.#betweenBytes;
+  setConnectTimeout(duration: bigint | undefined): void {
+    this.#connect = duration;
+  }
+  setFirstByteTimeout(duration: bigint | undefined): void {
+    this.#firstByte = duration;
+  }
+  setBetweenBytesTimeout(duration: bigint | undefined): void {
+    this.#betweenBytes = duration;
+  }
+}
+
+/** wasi:http/types.outgoing-body */
+class OutgoingBody {
+  readonly sink = new BodySink();
+  #taken = false;
+  #finished = false;
+  #length: bigint | undefined;
+
+  constructor(length: bigint | undefined) {
+    this.#length = length;
+  }
+
+  write(): OutputStream {
+    if (this.#taken) throw undefined;
+    this.#taken = true;
+    return new OutputStream(this.sink);
+  }
+
+  static finish(body: OutgoingBody, trailers: Fields | undefined): void {
+    if (trailers) throw { tag: "internal-error", val: "trailers are not sent" };
+    if (body.#length !== undefined && body.sink.written !== body.#length) {
+      body.sink.fail();
+      throw { tag: "HTTP-request-body-size", val: body.sink.written };
+    }
+    body.#finished = true;
+    body.sink.finish();
+  }
+
+  [Symbol.dispose](): void {
+    if (!this.#finished) this.sink.fail();
+  }
+}
+
+/** wasi:http/types.outgoing-request */
+class OutgoingRequest {
+  #method: Method = { tag: "get" };
+  #path: string | undefined;
+  #scheme: Scheme | undefined;
+  #authority: string | undefined;
+  #headers: Fields;
+  #body: OutgoingBody | undefined;
+
+  constructor(headers: Fields) {
+    this.#headers = Fields.lock(headers);
+  }
+
+  body(): OutgoingBody {
+    if (this.#body) throw undefined;
+    const [length] = this.#headers.get("content-length").map((value) => latin1(value));
+    return this.#body = new OutgoingBody(
+      length !== undefined && /^\d{1,18}$/.test(length) ? BigInt(length) : undefined,
+    );
+  }
+
+  method = () => this.#method;
+  setMethod(method: Method): void {
+    if (method.tag === "other" && !TOKEN.test(method.val ?? "")) throw undefined;
+    this.#method = method;
+  }
+
+  pathWithQuery = () => this.#path;
+  setPathWithQuery(path: string | undefined): void {
+    if (path !== undefined && /[\u0000-\u0020\u007f#]/.test(path)) throw undefined;
+    this.#path = path;
+  }
+
+  scheme = () => this.#scheme;
+  setScheme(scheme: Scheme | undefined): void {
+    if (scheme?.tag === "other" && !/^[a-z][a-z0-9+.-]*$/i.test(scheme.val)) throw undefined;
+    this.#scheme = scheme;
+  }
+
+  authority = () => this.#authority;
+  setAuthority(authority: string | undefined): void {
+    if (authority !== undefined && /[\u0000-\u0020\u007f/?#\\]/.test(authority)) throw undefined;
+    this.#authority = authority;
+  }
+
+  headers = () => this.#headers;
+
+  /** What it asks of the cluster. */
+  static parts(request: OutgoingRequest) {
+    const scheme = request.#scheme;
+    const name = scheme === undefined || scheme.tag === "HTTPS"
+      ? "https"
+      : scheme.tag === "HTTP"
+      ? "http"
+      : scheme.val;
+    const path = request.#path ?? "/";
+    const method = request.#method.tag === "other" ? request.#method.val! : request.#method.tag;
+    return {
+      method,
+      url: `${name}://${request.#authority ?? ""}${path.startsWith("/") ? "" : "/"}${path}`,
+      headers: request.#headers.entries().map(([name, value]): [string, string] => [name, latin1(value)]),
+      body: request.#body,
+    };
+  }
+}
+
+/** wasi:http/types.incoming-body */
+class IncomingBody {
+  #source: BodySource;
+  #taken = false;
+
+  constructor(source: BodySource) {
+    this.#source = source;
+  }
+
+  stream(): InputStream {
+    if (this.#taken) throw undefined;
+    this.#taken = true;
+    return new InputStream(this.#source);
+  }
+
+  static finish(body: IncomingBody): FutureTrailers {
+    body.#source.close();
+    return new FutureTrailers();
+  }
+
+  [Symbol.dispose](): void {
+    this.#source.close();
+  }
+}
+
+/** wasi:http/types.future-trailers: fetch shows none. */
+class FutureTrailers {
+  #taken = false;
+
+  subscribe(): Pollable {
+    return new Pollable({ ready: () => true, wait: () => Promise.resolve() });
+  }
+
+  get(): unknown {
+    if (this.#taken) return { tag: "err" };
+    this.#taken = true;
+    return { tag: "ok", val: { tag: "ok", val: undefined } };
+  }
+}
+
+/** wasi:http/types.incoming-response */
+class IncomingResponse {
+  #response: ClusterResponse;
+  #source: BodySource;
+  #consumed = false;
+
+  constructor(response: ClusterResponse) {
+    this.#response = response;
+    this.#source = new BodySource(response.body);
+  }
+
+  status = () => this.#response.status;
+  headers = () => Fields.received(this.#response.headers);
+
+  consume(): IncomingBody {
+    if (this.#consumed) throw undefined;
+    this.#consumed = true;
+    return new IncomingBody(this.#source);
+  }
+
+  [Symbol.dispose](): void {
+    if (!this.#consumed) this.#source.close();
+  }
+}
+
+/** wasi:http/types.future-incoming-response */
+class FutureIncomingResponse {
+  #result: Result<IncomingResponse> | undefined;
+  #taken = false;
+  #settled: Promise<void>;
+  #abort: AbortController;
+
+  constructor(response: Promise<ClusterResponse>, abort: AbortController) {
+    this.#abort = abort;
+    this.#settled = response.then(
+      (response) => {
+        this.#result = { tag: "ok", val: new IncomingResponse(response) };
+      },
+      (error) => {
+        this.#result = { tag: "err", val: errorCodeOf(error) };
+      },
+    );
+  }
+
+  subscribe(): Pollable {
+    return new Pollable({ ready: () => this.#result !== undefined, wait: () => this.#settled });
+  }
+
+  get(): unknown {
+    if (this.#result === undefined) return undefined;
+    if (this.#taken) return { tag: "err" };
+    this.#taken = true;
+    return { tag: "ok", val: this.#result };
+  }
+
+  [Symbol.dispose](): void {
+    // Who drops it before the response has come does not want it.
+    if (this.#result === undefined) this.#abort.abort();
+    else if (!this.#taken && this.#result.tag === "ok") this.#result.val[Symbol.dispose]();
+  }
+}
+
+/** The error-code for what the cluster threw. */
+function errorCodeOf(error: unknown): ErrorCode {
+  if (error instanceof AppError) {
+    switch (error.code) {
+      case "DESTINATION_REFUSED":
+        return { tag: "HTTP-request-denied" };
+      case "CLUSTER_TLS":
+        return { tag: "TLS-certificate-error" };
+      case "CLUSTER_UNREACHABLE":
+        return /no answer within/.test(error.message)
+          ? { tag: "connection-timeout" }
+          : { tag: "connection-refused" };
+      default:
+        return { tag: "internal-error", val: error.message };
+    }
+  }
+  if (error instanceof DOMException && error.name === "TimeoutError") return { tag: "connection-timeout" };
+  return { tag: "internal-error", val: messageOf(error) };
+}
+
+// What a component that is a command never gets, but imports by name with the rest of the interface.
+class IncomingRequest {}
+class OutgoingResponse {}
+class ResponseOutparam {}
+
+/** The interfaces by name. `sandbox.cluster` is asked for with the first request. */
+export function httpInterfaces(sandbox: Sandbox, refused: (error: AppError) => void) {
+  const handle = (request: OutgoingRequest, options: RequestOptions | undefined): FutureIncomingResponse => {
+    const { body, ...parts } = OutgoingRequest.parts(request);
+    const abort = new AbortController();
+    const limits = [options?.connectTimeout(), options?.firstByteTimeout()].filter((limit) =>
+      limit !== undefined
+    );
+    const limit = limits.length === 0
+      ? undefined
+      : Number(limits.reduce((sum, each) => sum + each, 0n) / 1_000_000n);
+    const timer = limit === undefined ? undefined : setTimeout(
+      () => abort.abort(new DOMException("no answer in time", "TimeoutError")),
+      Math.min(limit, 0x7fffffff),
+    );
+    const response = sandbox.cluster().then(async (cluster) =>
+      await cluster.send({
+        ...parts,
+        ...(body === undefined ? {} : { body: await bodyFor(parts.method, body) }),
+        signal: abort.signal,
+      })
+    );
+    response.catch((error) => {
+      body?.sink.fail();
+      if (error instanceof AppError) refused(error);
+    }).finally(() => clearTimeout(timer));
+    return new FutureIncomingResponse(response, abort);
+  };
+  return {
+    "wasi:http/types": {
+      Fields,
+      FutureIncomingResponse,
+      FutureTrailers,
+      IncomingBody,
+      IncomingRequest,
+      IncomingResponse,
+      OutgoingBody,
+      OutgoingRequest,
+      OutgoingResponse,
+      RequestOptions,
+      ResponseOutparam,
+      httpErrorCode: (_error: IoError): undefined => undefined,
+    },
+    "wasi:http/outgoing-handler": { handle },
+  };
+}
+
+/** A body for fetch. A GET's is waited for, as libraries open one and leave it empty; what it holds is refused there. */
+async function bodyFor(method: string, { sink }: OutgoingBody) {
+  if (!/^(get|head)$/i.test(method)) return sink.stream;
+  const chunks: Uint8Array<ArrayBuffer>[] = [];
+  for await (const chunk of sink.stream) chunks.push(chunk);
+  return new Uint8Array(await new Blob(chunks).arrayBuffer());
+}

@@ -1,0 +1,75 @@
+/**
+ * Resolution of a plugin's paths: component by component, every link followed here and never by the operating
+ * system, so that no path leaves the tree it starts in. Pure over two questions to the file system.
+ */
+
+import { WasiError } from "./errno.ts";
+
+/** The questions. Paths are lists of names below the tree's root. */
+export interface Tree {
+  /** The target of the link at `path`; undefined where there is no link, or nothing. */
+  readLink(path: readonly string[]): string | undefined;
+  /** Whether a directory is at `path`. @throws WasiError no-entry where nothing is */
+  isDirectory(path: readonly string[]): boolean;
+}
+
+/** Where a path leads. */
+export interface Resolved {
+  /** Names below the root, no link among them; all but the last are directories. */
+  readonly path: readonly string[];
+  /** The path ended in a slash or a dot: what it names must be a directory. */
+  readonly directory: boolean;
+}
+
+/** As Linux: a path with more links than this is a loop. */
+const MAX_LINKS = 40;
+/** As Linux's PATH_MAX and NAME_MAX, in UTF-8 bytes at most three times as many. */
+const MAX_PATH = 4096;
+const MAX_NAME = 255;
+
+/**
+ * Resolves `path` from the directory `base`, above which it never goes.
+ *
+ * @param follow whether a link in the last place is followed
+ * @throws WasiError not-permitted (absolute, or leaving `base`), loop, not-directory, no-entry, invalid, name-too-long
+ */
+export function resolvePath(tree: Tree, base: readonly string[], path: string, follow: boolean): Resolved {
+  if (path === "") throw new WasiError("no-entry");
+  if (path.includes("\0")) throw new WasiError("invalid");
+  if (path.length > MAX_PATH) throw new WasiError("name-too-long");
+  if (path.startsWith("/")) throw new WasiError("not-permitted");
+  const at = [...base];
+  const pending = path.split("/").reverse();
+  let links = 0;
+  let directory = false;
+  while (pending.length > 0) {
+    const name = pending.pop()!;
+    if (name === "" || name === ".") {
+      directory = true;
+      continue;
+    }
+    if (name === "..") {
+      if (at.length <= base.length) throw new WasiError("not-permitted");
+      at.pop();
+      directory = true;
+      continue;
+    }
+    if (name.length > MAX_NAME) throw new WasiError("name-too-long");
+    at.push(name);
+    directory = false;
+    const last = pending.length === 0;
+    // `link/` names what the link points to, as in POSIX.
+    if (last && !follow) break;
+    const target = tree.readLink(at);
+    if (target !== undefined) {
+      if (++links > MAX_LINKS) throw new WasiError("loop");
+      if (target.startsWith("/")) throw new WasiError("not-permitted");
+      at.pop();
+      pending.push(...target.split("/").reverse());
+      continue;
+    }
+    const restIsSlashes = pending.every((part) => part === "");
+    if (!restIsSlashes && !tree.isDirectory(at)) throw new WasiError("not-directory");
+  }
+  return { path: at, directory };
+}

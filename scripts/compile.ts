@@ -1,0 +1,142 @@
+/**
+ * `deno task compile [--target TRIPLE] [--output FILE]`: bundles main.ts into a minified entry with a chunk for
+ * each half and each part that a run may not need, and embeds it into the runtime-only Deno.
+ *
+ * The Deno that runs this script does the work; DENORT_BIN is honoured by Deno itself.
+ */
+
+import { parseArgs } from "node:util";
+import { fileURLToPath, pathToFileURL } from "node:url";
+
+const root = fileURLToPath(new URL("..", import.meta.url));
+
+/** What the binary may do: all that the manager needs and no more. Plugins get what their sandbox gives. */
+const PERMISSIONS = [
+  "--allow-read",
+  "--allow-write",
+  "--allow-env",
+  "--allow-net",
+  "--allow-run",
+  "--allow-sys",
+  "--no-prompt",
+];
+
+async function deno(args: readonly string[], quiet: boolean): Promise<void> {
+  const { success, stderr, stdout } = await new Deno.Command(Deno.execPath(), {
+    args: [...args],
+    cwd: root,
+    stdout: quiet ? "piped" : "inherit",
+    stderr: quiet ? "piped" : "inherit",
+  }).output().then((result) =>
+    quiet ? result : { ...result, stdout: new Uint8Array(), stderr: new Uint8Array() }
+  );
+  if (!success) {
+    await Deno.stderr.write(stdout);
+    await Deno.stderr.write(stderr);
+    throw new Error(`deno ${args[0]} failed`);
+  }
+}
+
+/**
+ * jco's transpiler is itself a component, whose JavaScript imports preview2-shim: under Deno the build for Node, with a
+ * worker thread and a native addon. In the binary it gets the browser build, and its wasm lies beside the bundle.
+ *
+ * @returns names of the files to include, all in `directory`
+ */
+async function prepareTranspiler(directory: string): Promise<string[]> {
+  const modules = `${root}node_modules/@bytecodealliance`;
+  const shim = toFileUrl(`${modules}/preview2-shim/dist/browser/`);
+  const staged: Record<string, string> = {};
+  for (
+    const [specifier, file] of [
+      ["@bytecodealliance/jco-transpile/component", "js-component-bindgen-component.js"],
+      ["wasm-tools-component", "wasm-tools.js"],
+    ] as const
+  ) {
+    const source = await Deno.readTextFile(`${modules}/jco-transpile/vendor/${file}`);
+    const patched = source.replaceAll(
+      /'@bytecodealliance\/preview2-shim\/([a-z]+)'/g,
+      (_, name) => `'${shim}${name}.js'`,
+    ).replaceAll(/(\.core2?\.wasm)'/g, "$1.bin'");
+    if (patched.includes("'@bytecodealliance/")) throw new Error(`${file} imports what is not known of it`);
+    await Deno.writeTextFile(`${directory}/vendor-${file}`, patched);
+    staged[specifier] = toFileUrl(`${directory}/vendor-${file}`);
+  }
+  const tools = `export async function componentNew(bytes, adapters) {
+  const { $init, tools } = await import("wasm-tools-component");
+  await $init;
+  return tools.componentNew(bytes, adapters);
+}\n`;
+  await Deno.writeTextFile(`${directory}/vendor-tools.js`, tools);
+  staged["@bytecodealliance/jco-transpile/wasm-tools"] = toFileUrl(`${directory}/vendor-tools.js`);
+  const { imports } = JSON.parse(await Deno.readTextFile(`${root}deno.json`)) as {
+    imports: Record<string, string>;
+  };
+  await Deno.writeTextFile(
+    `${directory}/import_map.json`,
+    JSON.stringify({ imports: { ...imports, ...staged } }),
+  );
+  const assets = [
+    ...["js-component-bindgen-component.core.wasm", "js-component-bindgen-component.core2.wasm"],
+    ...["wasm-tools.core.wasm", "wasm-tools.core2.wasm"],
+  ];
+  for (const asset of assets) {
+    await Deno.copyFile(`${modules}/jco-transpile/vendor/${asset}`, `${directory}/${asset}.bin`);
+  }
+  const adapter = "wasi_snapshot_preview1.command.wasm";
+  await Deno.copyFile(`${modules}/jco/lib/${adapter}`, `${directory}/${adapter}.bin`);
+  // `deno compile` takes a file called .wasm for a module and wants its imports.
+  return [...assets, adapter].map((name) => `${name}.bin`);
+}
+
+function toFileUrl(path: string): string {
+  return pathToFileURL(path).href;
+}
+
+/** Builds the binary; returns its path. @throws Error when the runtime can't be had or the bundle is broken */
+export async function compile(
+  options: { target?: string; output?: string; quiet?: boolean } = {},
+): Promise<string> {
+  const windows = options.target ? options.target.includes("windows") : Deno.build.os === "windows";
+  const output = options.output ?? `${root}dist/krew-wasm${windows ? ".exe" : ""}`;
+  const bundle = await Deno.makeTempDir({ prefix: "krew-wasm-bundle-" });
+  try {
+    const assets = await prepareTranspiler(bundle);
+    await deno([
+      ...["bundle", "--quiet", "--minify", "--code-splitting", "--platform", "deno"],
+      ...["--import-map", `${bundle}/import_map.json`, "--outdir", bundle, "main.ts"],
+    ], options.quiet ?? true);
+    const [major = 0, minor = 0] = Deno.version.deno.split(".").map(Number);
+    await deno([
+      "compile",
+      "--quiet",
+      "--no-check",
+      "--no-config",
+      "--no-lock",
+      // Deno's code cache lies in $TMPDIR under a guessable name and is read whoever owns it.
+      "--no-code-cache",
+      ...PERMISSIONS,
+      // Functions are validated when they are first called; pull has validated the whole module. 2.9 refuses the flag.
+      ...(major === 2 && minor < 9 ? ["--v8-flags=--wasm-lazy-validation"] : []),
+      ...(options.target ? ["--target", options.target] : []),
+      ...assets.flatMap((file) => ["--include", `${bundle}/${file}`]),
+      "--output",
+      output,
+      `${bundle}/main.js`,
+    ], options.quiet ?? true);
+  } finally {
+    await Deno.remove(bundle, { recursive: true });
+  }
+  return output;
+}
+
+if (import.meta.main) {
+  const { values } = parseArgs({ options: { target: { type: "string" }, output: { type: "string" } } });
+  const started = performance.now();
+  const output = await compile(values);
+  const { size } = await Deno.stat(output);
+  // deno-lint-ignore no-console
+  console.log(
+    `${output} (${(size / 1e6).toFixed(1)} MB) in ${((performance.now() - started) / 1000).toFixed(1)} s`,
+  );
+}

@@ -1,0 +1,25 @@
+/**
+ * `componentize.ts SOURCE OUT`: makes a component of a TypeScript plugin, with jco; one process a plugin.
+ *
+ * By StarlingMonkey, which has `fetch`. QuickJS would make components of a tenth of the size, but componentize-qjs
+ * 0.4 can't link an interface of ours that uses a resource of wasi:io ("mismatched resource types").
+ */
+
+import { fileURLToPath } from "node:url";
+import { _setPreopens } from "@bytecodealliance/preview2-shim/filesystem";
+
+const root = fileURLToPath(new URL("..", import.meta.url));
+const [source = "", out = ""] = Deno.args.slice(0, 2).map((path) =>
+  `${path.startsWith("/") ? "" : `${Deno.cwd()}/`}${path}`
+);
+// preview2-shim 0.26 gives jco no directory unless told to, and jco then says "failed to get path metadata".
+// deno-lint-ignore no-explicit-any -- the types are of the browser build
+_setPreopens({ "/": "/" as any });
+const { componentize } = await import("../node_modules/@bytecodealliance/jco/dist/cmd/componentize.js");
+await componentize(source, {
+  wit: `${root}wit`,
+  worldName: "plugin",
+  out,
+  backend: "starlingmonkey",
+});
+Deno.exit(0); // preview2-shim's worker thread would keep the process

@@ -1,0 +1,85 @@
+import assert from "node:assert/strict";
+import { formatAge, formatSize, formatTable } from "../../cli/output.ts";
+import { formatList } from "../../cli/commands/list.ts";
+import { LEAST } from "../../runtime/grants.ts";
+import type { Receipt } from "../../runtime/store/receipt.ts";
+
+Deno.test("formatTable() lays out columns as kubectl does", () => {
+  assert.equal(
+    formatTable(["NAME", "KIND", "REFERENCE"], [["a", "component", "x"], ["longer", "", "日本"]]),
+    "NAME     KIND        REFERENCE\na        component   x\nlonger   <none>      日本\n",
+  );
+});
+
+Deno.test("formatTable() counts wide and combining characters and escapes controls", () => {
+  assert.equal(formatTable(["A", "B"], [["日", "x"], ["e\u0301", "y"]]), "A    B\n日   x\ne\u0301    y\n");
+  assert.equal(formatTable(["A"], [["\x1b[31m"]]), "A\n\\x1b[31m\n");
+});
+
+Deno.test("formatAge() speaks as kubectl's AGE column", () => {
+  const age = (seconds: number) => formatAge(new Date(0), new Date(seconds * 1000));
+  assert.deepEqual(
+    [0, 119, 120, 150, 599, 600, 3600 * 3, 3600 * 3 + 1200, 3600 * 47, 86400 * 3, 86400 * 40, 86400 * 800]
+      .map(age),
+    [
+      "0s",
+      "119s",
+      "2m",
+      "2m30s",
+      "9m59s",
+      "10m",
+      "3h",
+      "3h20m",
+      "47h",
+      "3d",
+      "40d",
+      "2y70d",
+    ],
+  );
+  assert.equal(formatAge(new Date("nonsense"), new Date()), "<unknown>");
+});
+
+Deno.test("formatSize() rounds to people's units", () => {
+  assert.deepEqual([0, 999, 1000, 138_000, 8_300_000, 999_600, 1_500_000_000].map(formatSize), [
+    "0 B",
+    "999 B",
+    "1.0 KB",
+    "138 KB",
+    "8.3 MB",
+    "1.0 MB",
+    "1.5 GB",
+  ]);
+});
+
+const receipt: Receipt = {
+  name: "foo-bar",
+  reference: "ghcr.io/acme/foo-bar:v1",
+  manifestDigest: `sha256:${"1".repeat(64)}`,
+  digest: `sha256:${"2".repeat(64)}`,
+  size: 2_100_000,
+  kind: "preview1",
+  bindgen: "1",
+  compiled: [],
+  grants: LEAST,
+  installedAt: "2026-01-01T00:00:00Z",
+};
+const now = new Date("2026-01-01T00:05:00Z");
+
+Deno.test("formatList() prints a table, wide, names, JSON and YAML", async () => {
+  assert.equal(
+    await formatList([receipt], undefined, now),
+    "NAME      KIND       SIZE     AGE   REFERENCE\nfoo-bar   preview1   2.1 MB   5m    ghcr.io/acme/foo-bar:v1\n",
+  );
+  assert.match(
+    await formatList([receipt], "wide", now),
+    /VERSION +DIGEST +REFERENCE\n.*<none> +sha256:2{64} +ghcr/,
+  );
+  assert.equal(await formatList([receipt], "name", now), "foo-bar\n");
+  assert.equal(JSON.parse(await formatList([receipt], "json", now)).plugins[0].digest, receipt.digest);
+  const { parse } = await import("yaml");
+  assert.deepEqual(
+    parse(await formatList([receipt], "yaml", now)),
+    JSON.parse(await formatList([receipt], "json", now)),
+  );
+  assert.equal(await formatList([], "json", now), '{\n  "plugins": []\n}\n');
+});

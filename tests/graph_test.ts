@@ -1,0 +1,110 @@
+/** The laws of the module graph: which room may import which, and what a plugin run loads. */
+
+import assert from "node:assert/strict";
+import { fileURLToPath } from "node:url";
+
+const root = new URL("../", import.meta.url).href;
+
+interface Module {
+  readonly specifier: string;
+  readonly dependencies?: readonly {
+    specifier: string;
+    isDynamic?: boolean;
+    code?: { specifier?: string };
+  }[];
+}
+
+async function graphOf(entry: string): Promise<Map<string, Module>> {
+  const { stdout, stderr, success } = await new Deno.Command(Deno.execPath(), {
+    args: ["info", "--json", entry],
+    cwd: fileURLToPath(root),
+  }).output();
+  assert.ok(success, new TextDecoder().decode(stderr));
+  const { modules } = JSON.parse(new TextDecoder().decode(stdout)) as { modules: Module[] };
+  return new Map(modules.map((module) => [module.specifier, module]));
+}
+
+/** Everything that loading `entry` loads: static imports of code, followed through. */
+function staticClosure(modules: Map<string, Module>, entry: string): Set<string> {
+  const seen = new Set<string>();
+  const pending = [entry];
+  for (let specifier = pending.pop(); specifier !== undefined; specifier = pending.pop()) {
+    if (seen.has(specifier)) continue;
+    seen.add(specifier);
+    for (const { isDynamic, code } of modules.get(specifier)?.dependencies ?? []) {
+      if (!isDynamic && code?.specifier) pending.push(code.specifier);
+    }
+  }
+  return seen;
+}
+
+const room = (specifier: string) =>
+  specifier.startsWith(root) ? specifier.slice(root.length).split("/")[0]! : specifier;
+
+Deno.test("imports run cli -> registry -> runtime and cli -> runtime, never back", async () => {
+  const allowed: Record<string, readonly string[]> = {
+    cli: ["cli", "registry", "runtime", "wit"],
+    registry: ["registry", "runtime", "wit"],
+    runtime: ["runtime", "wit"],
+  };
+  const modules = await graphOf("main.ts");
+  let edges = 0;
+  for (const { specifier, dependencies } of modules.values()) {
+    const from = allowed[room(specifier)];
+    if (!from) continue;
+    for (const { specifier: text, code } of dependencies ?? []) {
+      const target = code?.specifier;
+      if (!target?.startsWith(root) || target.includes("/node_modules/")) continue;
+      edges++;
+      assert.ok(from.includes(room(target)), `${specifier.slice(root.length)} must not import ${text}`);
+    }
+  }
+  assert.ok(edges > 50, `the graph has ${edges} edges: is main.ts its entry?`);
+});
+
+Deno.test("main.ts loads neither half before it has chosen", async () => {
+  const loaded = staticClosure(await graphOf("main.ts"), `${root}main.ts`);
+  assert.deepEqual([...loaded].map((specifier) => specifier.slice(root.length)).sort(), [
+    "main.ts",
+    "runtime/errors.ts",
+    "runtime/invocation.ts",
+    "runtime/names.ts",
+    "runtime/text.ts",
+  ]);
+});
+
+Deno.test("a plugin run loads no package, no node: module, no CLI and no registry code", async () => {
+  const loaded = staticClosure(await graphOf("main.ts"), `${root}runtime/run.ts`);
+  assert.ok(loaded.has(`${root}runtime/wasi/preview1.ts`), "a preview1 plugin is run by what is loaded");
+  for (const specifier of loaded) {
+    assert.ok(
+      specifier.startsWith(`${root}runtime/`) && !specifier.includes("/node_modules/"),
+      `${specifier} is loaded by every run`,
+    );
+  }
+});
+
+Deno.test("fetch is called in one file of each room only", async () => {
+  const callers: string[] = [];
+  for (const { specifier } of (await graphOf("main.ts")).values()) {
+    if (!specifier.startsWith(root) || specifier.includes("/node_modules/") || !specifier.endsWith(".ts")) {
+      continue;
+    }
+    const source = await Deno.readTextFile(fileURLToPath(specifier));
+    const code = source.replace(/\/\*[\s\S]*?\*\//g, "").replace(/(^|\s)\/\/.*$/gm, "");
+    if (/(^|[^.\w#])fetch\(|globalThis\.fetch|\bnew WebSocket\(|\bDeno\.(connect|connectTls)\(/m.test(code)) {
+      callers.push(specifier.slice(root.length));
+    }
+  }
+  assert.deepEqual(callers.sort(), ["registry/client.ts", "runtime/kube/transport.ts"]);
+});
+
+Deno.test("Deno.exit is called in main.ts only", async () => {
+  for (const { specifier } of (await graphOf("main.ts")).values()) {
+    if (
+      !specifier.startsWith(root) || specifier.includes("/node_modules/") || specifier === `${root}main.ts`
+    ) continue;
+    const source = await Deno.readTextFile(fileURLToPath(specifier));
+    assert.ok(!/\bDeno\.exit\(|\bprocess\.exit\(/.test(source), `${specifier} calls exit`);
+  }
+});

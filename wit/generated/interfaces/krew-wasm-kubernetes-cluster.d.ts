@@ -1,0 +1,101 @@
+/** @module Interface krew-wasm:kubernetes/cluster@0.1.0 **/
+/**
+ * Which cluster this is. No request is made.
+ */
+export function current(): Connection;
+/**
+ * Sends a request and waits for the response's head.
+ */
+export function send(request: Request): Response;
+export type InputStream = import('./wasi-io-streams.d.ts').InputStream;
+/**
+ * Which cluster requests go to.
+ */
+export interface Connection {
+  /**
+   * Name of the kubeconfig context; empty inside a Pod.
+   */
+  context: string,
+  /**
+   * URL of the API server, without a trailing slash.
+   */
+  server: string,
+  /**
+   * The namespace to use where the user named none: `-n`, else the context's, else `default`.
+   */
+  namespace: string,
+}
+/**
+ * Why a request has no response. The strings are sentences for people.
+ */
+export type Error = ErrorNoCluster | ErrorDenied | ErrorInvalid | ErrorCredentials | ErrorUnreachable;
+/**
+ * There is no kubeconfig, no current context, or it can't be used.
+ */
+export interface ErrorNoCluster {
+  tag: 'no-cluster',
+  val: string,
+}
+/**
+ * The plugin may not make this request.
+ */
+export interface ErrorDenied {
+  tag: 'denied',
+  val: string,
+}
+/**
+ * The request is malformed.
+ */
+export interface ErrorInvalid {
+  tag: 'invalid',
+  val: string,
+}
+/**
+ * The user's credentials can't be had.
+ */
+export interface ErrorCredentials {
+  tag: 'credentials',
+  val: string,
+}
+/**
+ * The API server can't be reached, or its certificate is not the cluster's.
+ */
+export interface ErrorUnreachable {
+  tag: 'unreachable',
+  val: string,
+}
+/**
+ * A request to the API server.
+ */
+export interface Request {
+  /**
+   * An HTTP method: `GET`, `POST`, …
+   */
+  method: string,
+  /**
+   * Path and query below the API server's URL: `/api/v1/namespaces/default/pods?watch=true`.
+   */
+  path: string,
+  /**
+   * `Authorization`, `Host`, `Impersonate-…` and what belongs to the connection are the host's: dropped.
+   */
+  headers: Array<[string, string]>,
+  body?: Uint8Array,
+}
+
+export class Response {
+  /**
+   * This type does not have a public constructor.
+   */
+  private constructor();
+  status(): number;
+  /**
+  * Names in lower case.
+  */
+  headers(): Array<[string, string]>;
+  /**
+  * The body as it comes, so that a watch is seen line by line. Can be taken once; dropping the stream closes
+  * the connection.
+  */
+  body(): InputStream;
+}
