@@ -146,6 +146,10 @@ async function instantiate(program: Program, sandbox: Sandbox): Promise<number> 
     const { runComponent } = await import("./component.ts");
     return await runComponent(program, sandbox);
   }
-  const bytes = await program.read("plugin.wasm");
-  return await runPreview1(new WebAssembly.Module(bytes), sandbox);
+  const module = new WebAssembly.Module(await program.read("plugin.wasm"));
+  // The plugins of 2022 have a network interface of their own.
+  const extra = WebAssembly.Module.imports(module).some(({ module }) => module === "wasi-outbound-http")
+    ? (await import("./wasi/outbound_http.ts")).outboundHttpImports(sandbox)
+    : undefined;
+  return await runPreview1(module, sandbox, extra);
 }

@@ -103,8 +103,10 @@ export function openSandbox(context: SandboxContext): Sandbox & Disposable {
   const { given, withheld } = grantedEnvironment(variables, grants.env);
   if (withheld.length > 0) trace(`held back from the plugin's environment: ${withheld.join(", ")}`);
   const env = new Map(given);
+  // A plugin that is told of exact variables only sees what they lead to.
+  const tells = (name: string) => typeof grants.env === "string" || grants.env.includes(name);
   const provide = (name: string, value: string) => {
-    if (typeof grants.env === "string" || grants.env.includes(name)) env.set(name, value);
+    if (tells(name)) env.set(name, value);
   };
   provide("PWD", cwd);
   provide("TMPDIR", `${own.path}/tmp`);
@@ -131,7 +133,13 @@ export function openSandbox(context: SandboxContext): Sandbox & Disposable {
       stderr: Deno.stderr.isTerminal(),
     },
     files: {
-      mounts: mountsFor(grants, { cwd, home, own: own.path, standIn: kubeconfig.standInPath, trace }),
+      mounts: mountsFor(grants, {
+        cwd,
+        home,
+        own: ["TMPDIR", ...PRIVATE_DIRECTORIES.map(([name]) => name)].some(tells) ? own.path : undefined,
+        standIn: tells("HOME") || tells("KUBECONFIG") ? kubeconfig.standInPath : undefined,
+        trace,
+      }),
       overlays: grants.kubeconfig ? [] : kubeconfig.paths.map((host) => ({
         host,
         // One file stands for all of a KUBECONFIG list; the others show empty, which client-go takes for no file.
@@ -201,7 +209,7 @@ function exists(path: string): boolean {
 interface MountContext {
   readonly cwd: string;
   readonly home: string;
-  readonly own: string;
+  readonly own: string | undefined;
   readonly standIn: string | undefined;
   readonly trace: (line: string) => void;
 }
@@ -242,7 +250,7 @@ function mountsFor(grants: Grants, { cwd, home, own, standIn, trace }: MountCont
     else addFile(host, guest, write);
   }
   const covers = (mount: Mount, path: string) => mount.guest === mount.host && isWithin(path, mount.host);
-  trees.push({ guest: own, host: own, write: true });
+  if (own !== undefined) trees.push({ guest: own, host: own, write: true });
   if (standIn !== undefined && !trees.some((mount) => covers(mount, standIn))) {
     addFile(standIn, standIn, false);
   }

@@ -4,6 +4,7 @@
  */
 
 import { encodeBase64 } from "./credentials.ts";
+import { CONTEXT_0, der, ECDSA_SHA256, INTEGER, nameOf, pem, SEQUENCE, signDer, UTC_TIME } from "./der.ts";
 import type { Kubeconfig } from "./kubeconfig.ts";
 
 /** What a stand-in user is given. */
@@ -82,62 +83,15 @@ export async function makeStandInCredentials(): Promise<StandInCredentials> {
   };
 }
 
-// DER (X.690) of a certificate (RFC 5280 4.1), as little as makes one.
-const SEQUENCE = 0x30;
-const SET = 0x31;
-const INTEGER = 0x02;
-const BIT_STRING = 0x03;
-const UTF8_STRING = 0x0c;
-const UTC_TIME = 0x17;
-const CONTEXT_0 = 0xa0;
-/** SEQUENCE { OID ecdsa-with-SHA256 } */
-const ECDSA_SHA256 = [0x30, 0x0a, 0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04, 0x03, 0x02];
-/** OID commonName */
-const COMMON_NAME = [0x06, 0x03, 0x55, 0x04, 0x03];
-
-function der(tag: number, ...parts: (Uint8Array | readonly number[])[]): Uint8Array<ArrayBuffer> {
-  const content = parts.flatMap((part) => [...part]);
-  const { length } = content;
-  const size = length < 0x80
-    ? [length]
-    : length < 0x100
-    ? [0x81, length]
-    : [0x82, length >> 8, length & 0xff];
-  return Uint8Array.from([tag, ...size, ...content]);
-}
-
 async function selfSigned(key: CryptoKey, spki: Uint8Array): Promise<Uint8Array> {
   const text = (value: string) => new TextEncoder().encode(value);
-  const name = der(
-    SEQUENCE,
-    der(SET, der(SEQUENCE, COMMON_NAME, der(UTF8_STRING, text("krew-wasm stand-in")))),
-  );
+  const name = nameOf("krew-wasm stand-in");
   const serial = crypto.getRandomValues(new Uint8Array(8));
   serial[0] = (serial[0]! & 0x7f) | 0x40; // positive, and without leading zeros
   const validity = der(SEQUENCE, der(UTC_TIME, text("220101000000Z")), der(UTC_TIME, text("491231235959Z")));
-  const body = der(
-    SEQUENCE,
-    der(CONTEXT_0, der(INTEGER, [2])),
-    der(INTEGER, serial),
-    ECDSA_SHA256,
-    name,
-    validity,
-    name,
-    spki,
+  const version = der(CONTEXT_0, der(INTEGER, [2]));
+  return await signDer(
+    key,
+    der(SEQUENCE, version, der(INTEGER, serial), ECDSA_SHA256, name, validity, name, spki),
   );
-  const raw = new Uint8Array(await crypto.subtle.sign({ name: "ECDSA", hash: "SHA-256" }, key, body));
-  const signature = der(SEQUENCE, unsigned(raw.subarray(0, 32)), unsigned(raw.subarray(32)));
-  return der(SEQUENCE, body, ECDSA_SHA256, der(BIT_STRING, [0], signature));
-}
-
-function unsigned(bytes: Uint8Array): Uint8Array {
-  let start = 0;
-  while (start < bytes.length - 1 && bytes[start] === 0) start++;
-  const trimmed = bytes.subarray(start);
-  return der(INTEGER, trimmed[0]! & 0x80 ? [0] : [], trimmed);
-}
-
-function pem(label: string, bytes: Uint8Array): string {
-  const base64 = btoa(String.fromCharCode(...bytes)).replace(/.{64}(?=.)/g, "$&\n");
-  return `-----BEGIN ${label}-----\n${base64}\n-----END ${label}-----\n`;
 }

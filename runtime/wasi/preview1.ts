@@ -534,27 +534,18 @@ export class Preview1 {
     const directory = this.#directory(fd, PATH_OPEN);
     const create = (oflags & O_CREAT) !== 0;
     const truncate = (oflags & O_TRUNC) !== 0;
-    if (!directory.node.writable && (create || truncate) && (directory.inheriting & FD_WRITE) === 0n) {
-      // Where the file is there and nothing is to be changed, creating it is not asked for in earnest.
-      if (truncate) throw new WasiError("read-only");
-    } else {
+    if (directory.node.writable) {
       if (create && (directory.base & PATH_CREATE_FILE) === 0n) throw new WasiError("not-capable");
       if (truncate && (directory.base & PATH_FILESTAT_SET_SIZE) === 0n) throw new WasiError("not-capable");
     }
-    const wantsWrite = (base & (FD_WRITE | FD_ALLOCATE | FD_FILESTAT_SET_SIZE)) !== 0n;
-    const wantsRead = (base & (FD_READ | FD_READDIR)) !== 0n;
-    // A program that asks for all rights means those there are; one that asks to write means to.
-    const write = wantsWrite &&
-      ((directory.inheriting & FD_WRITE) !== 0n || (base & FD_READ) === 0n || truncate || create);
-    const isDirectoryRequest = (oflags & O_DIRECTORY) !== 0;
     const options = {
       follow: (lookup & 1) !== 0,
       create,
       exclusive: (oflags & O_EXCL) !== 0,
       truncate,
-      directory: isDirectoryRequest,
-      read: wantsRead,
-      write: write && !isDirectoryRequest,
+      directory: (oflags & O_DIRECTORY) !== 0,
+      read: (base & (FD_READ | FD_READDIR)) !== 0n,
+      write: (base & (FD_WRITE | FD_ALLOCATE | FD_FILESTAT_SET_SIZE)) !== 0n,
       append: false,
     };
     const done = (node: DirectoryNode | AnyFile): Errno => {
@@ -575,16 +566,7 @@ export class Preview1 {
       );
       return SUCCESS;
     };
-    let opened: MaybePromise<DirectoryNode | AnyFile>;
-    try {
-      opened = this.#tree.openAt(directory.node, path, options);
-    } catch (error) {
-      // wasi-libc opens directories with all rights unless told otherwise.
-      if (
-        !(error instanceof WasiError && error.errno === "is-directory" && !create && !truncate && wantsRead)
-      ) throw error;
-      opened = this.#tree.openAt(directory.node, path, { ...options, write: false });
-    }
+    const opened = this.#tree.openAt(directory.node, path, options);
     return opened instanceof Promise ? opened.then(done) : done(opened);
   }
 

@@ -25,7 +25,10 @@ export class TestRegistry implements AsyncDisposable {
 
   private constructor(auth: RegistryAuth | undefined) {
     this.#auth = auth;
-    this.#server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen: () => {} }, (request) => this.#handle(request));
+    this.#server = Deno.serve(
+      { hostname: "127.0.0.1", port: 0, onListen: () => {} },
+      (request) => this.#handle(request),
+    );
   }
 
   static start(auth?: RegistryAuth): TestRegistry {
@@ -46,7 +49,12 @@ export class TestRegistry implements AsyncDisposable {
   }
 
   /** Puts a manifest where no push would: any bytes under any tag. */
-  putManifest(repository: string, tag: string, body: string, type = "application/vnd.oci.image.manifest.v1+json"): void {
+  putManifest(
+    repository: string,
+    tag: string,
+    body: string,
+    type = "application/vnd.oci.image.manifest.v1+json",
+  ): void {
     const bytes = new TextEncoder().encode(body);
     this.#manifests.set(`${repository}/${tag}`, { type, body: bytes });
     this.#manifests.set(`${repository}/${digestOf(bytes)}`, { type, body: bytes });
@@ -61,7 +69,8 @@ export class TestRegistry implements AsyncDisposable {
     const url = new URL(request.url);
     this.requests.push(`${request.method} ${url.pathname}`);
     this.authorizations.push(request.headers.get("authorization") ?? "");
-    const answer = await this.hook?.(request, url) ?? this.#authorize(request, url) ?? await this.#serve(request, url);
+    const answer = await this.hook?.(request, url) ?? this.#authorize(request, url) ??
+      await this.#serve(request, url);
     if (request.body && !request.bodyUsed) await request.body.cancel();
     return answer;
   }
@@ -70,7 +79,9 @@ export class TestRegistry implements AsyncDisposable {
     const auth = this.#auth;
     if (!auth) return undefined;
     const given = request.headers.get("authorization") ?? "";
-    const basic = auth.username === undefined ? undefined : `Basic ${btoa(`${auth.username}:${auth.password}`)}`;
+    const basic = auth.username === undefined
+      ? undefined
+      : `Basic ${btoa(`${auth.username}:${auth.password}`)}`;
     if (auth.kind === "basic") {
       if (given === basic) return undefined;
       return failure(401, "UNAUTHORIZED", "log in first", { "www-authenticate": 'Basic realm="test"' });
@@ -83,16 +94,21 @@ export class TestRegistry implements AsyncDisposable {
     if (given === `Bearer token-repository:${repository}:pull`) return undefined;
     if (request.method !== "GET" && request.method !== "HEAD") return undefined; // pushing is for the tests
     return failure(401, "UNAUTHORIZED", "get a token first", {
-      "www-authenticate": `Bearer realm="${this.origin}/token",service="test",scope="repository:${repository}:pull"`,
+      "www-authenticate":
+        `Bearer realm="${this.origin}/token",service="test",scope="repository:${repository}:pull"`,
     });
   }
 
   async #serve(request: Request, url: URL): Promise<Response> {
     if (url.pathname === "/v2/") return Response.json({});
-    const [, repository = "", kind = "", reference = ""] = /^\/v2\/(.+)\/(blobs|manifests)\/(.*)$/.exec(url.pathname) ?? [];
+    const [, repository = "", kind = "", reference = ""] =
+      /^\/v2\/(.+)\/(blobs|manifests)\/(.*)$/.exec(url.pathname) ?? [];
     if (kind === "blobs" && reference.startsWith("uploads/")) {
       if (request.method === "POST") {
-        return new Response(null, { status: 202, headers: { location: `/v2/${repository}/blobs/uploads/${crypto.randomUUID()}` } });
+        return new Response(null, {
+          status: 202,
+          headers: { location: `/v2/${repository}/blobs/uploads/${crypto.randomUUID()}` },
+        });
       }
       const bytes = new Uint8Array(await request.arrayBuffer());
       const digest = url.searchParams.get("digest") ?? "";
@@ -103,7 +119,9 @@ export class TestRegistry implements AsyncDisposable {
     if (kind === "blobs") {
       const blob = this.#blobs.get(reference);
       if (!blob) return failure(404, "BLOB_UNKNOWN", "blob unknown to registry");
-      return new Response(blob, { headers: { "content-length": String(blob.length), "docker-content-digest": reference } });
+      return new Response(blob, {
+        headers: { "content-length": String(blob.length), "docker-content-digest": reference },
+      });
     }
     if (kind === "manifests" && request.method === "PUT") {
       const body = new TextDecoder().decode(await request.arrayBuffer());
@@ -122,6 +140,11 @@ export class TestRegistry implements AsyncDisposable {
 }
 
 /** An error as the distribution specification has it. */
-export function failure(status: number, code: string, message: string, headers: Record<string, string> = {}): Response {
+export function failure(
+  status: number,
+  code: string,
+  message: string,
+  headers: Record<string, string> = {},
+): Response {
   return Response.json({ errors: [{ code, message }] }, { status, headers });
 }

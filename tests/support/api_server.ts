@@ -1,0 +1,179 @@
+/** A small API server for the demo and the tests: TLS, a bearer token, a few resources, lists and watches. */
+
+import { Authority } from "./certificates.ts";
+
+/** A request as the server saw it. */
+export interface SeenRequest {
+  readonly method: string;
+  /** Path and query. */
+  readonly path: string;
+  readonly headers: Headers;
+}
+
+/** Answers instead of the server. */
+export type ApiHook = (request: Request, url: URL) => Response | undefined | Promise<Response | undefined>;
+
+interface Resource {
+  readonly apiVersion: string;
+  readonly kind: string;
+  readonly metadata: { name: string; namespace: string; resourceVersion?: string };
+  readonly [field: string]: unknown;
+}
+
+/** An API server on 127.0.0.1 with one user. */
+export class TestApiServer implements AsyncDisposable {
+  readonly seen: SeenRequest[] = [];
+  readonly token = `secret-token-${crypto.randomUUID()}`;
+  hook: ApiHook | undefined;
+  /** Open watches, of all kinds. */
+  watches = new Set<ReadableStreamDefaultController<Uint8Array>>();
+  #resources = new Map<string, Resource[]>();
+  #version = 1;
+  #server: Deno.HttpServer<Deno.NetAddr>;
+
+  private constructor(readonly authority: Authority, cert: string, key: string) {
+    this.#server = Deno.serve(
+      {
+        hostname: "127.0.0.1",
+        port: 0,
+        cert,
+        key,
+        onListen: () => {},
+        onError: () => new Response(null, { status: 500 }),
+      },
+      (request) => this.#handle(request),
+    );
+  }
+
+  static async start(): Promise<TestApiServer> {
+    const authority = await Authority.make();
+    const { cert, key } = await authority.issue({
+      commonName: "kube-apiserver",
+      hosts: ["127.0.0.1", "localhost"],
+    });
+    return new TestApiServer(authority, cert, key);
+  }
+
+  get server(): string {
+    return `https://127.0.0.1:${this.#server.addr.port}`;
+  }
+
+  /** A kubeconfig for its one user. */
+  kubeconfig(change: { server?: string; ca?: string; token?: string; namespace?: string } = {}): string {
+    return JSON.stringify({
+      apiVersion: "v1",
+      kind: "Config",
+      "current-context": "demo",
+      clusters: [{
+        name: "demo",
+        cluster: {
+          server: change.server ?? this.server,
+          "certificate-authority-data": btoa(change.ca ?? this.authority.cert),
+        },
+      }],
+      users: [{ name: "jane", user: { token: change.token ?? this.token } }],
+      contexts: [{
+        name: "demo",
+        context: { cluster: "demo", user: "jane", namespace: change.namespace ?? "default" },
+      }],
+    });
+  }
+
+  /** Adds a resource, and tells those who watch. */
+  add(plural: string, resource: Resource): void {
+    const list = this.#resources.get(plural) ?? [];
+    resource.metadata.resourceVersion = String(++this.#version);
+    list.push(resource);
+    this.#resources.set(plural, list);
+    for (const watch of this.watches) watch.enqueue(line({ type: "ADDED", object: resource }));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const watch of this.watches) watch.close();
+    this.watches.clear();
+    await this.#server.shutdown();
+  }
+
+  async #handle(request: Request): Promise<Response> {
+    const url = new URL(request.url);
+    this.seen.push({
+      method: request.method,
+      path: `${url.pathname}${url.search}`,
+      headers: request.headers,
+    });
+    const hooked = await this.hook?.(request, url);
+    if (hooked) return hooked;
+    if (request.headers.get("authorization") !== `Bearer ${this.token}`) {
+      return status(401, "Unauthorized", "Unauthorized");
+    }
+    if (url.pathname === "/version") {
+      return Response.json({ major: "1", minor: "37", gitVersion: "v1.37.0-demo" });
+    }
+    if (url.pathname === "/apis/authentication.k8s.io/v1/selfsubjectreviews" && request.method === "POST") {
+      const review = await request.json();
+      const userInfo = {
+        username: "jane@example.com",
+        uid: "4711",
+        groups: ["developers", "system:authenticated"],
+      };
+      return Response.json({ ...review, metadata: {}, status: { userInfo } }, { status: 201 });
+    }
+    const [, namespace, plural, name] =
+      /^\/api\/v1(?:\/namespaces\/([^/]+))?\/([^/]+)(?:\/([^/]+))?$/.exec(url.pathname) ?? [];
+    if (plural === undefined || request.method !== "GET") {
+      return status(404, "NotFound", "the server could not find the requested resource");
+    }
+    const items = (this.#resources.get(plural) ?? []).filter(({ metadata }) =>
+      namespace === undefined || metadata.namespace === namespace
+    );
+    if (name !== undefined) {
+      const found = items.find(({ metadata }) => metadata.name === name);
+      return found ? Response.json(found) : status(404, "NotFound", `${plural} "${name}" not found`);
+    }
+    if (["1", "true"].includes(url.searchParams.get("watch") ?? "")) return this.#watch(items, url);
+    const kind = `${plural.charAt(0).toUpperCase()}${plural.slice(1, -1)}List`;
+    return Response.json({
+      apiVersion: "v1",
+      kind,
+      metadata: { resourceVersion: String(this.#version) },
+      items,
+    });
+  }
+
+  #watch(items: Resource[], url: URL): Response {
+    const since = Number(url.searchParams.get("resourceVersion") ?? 0);
+    let controller!: ReadableStreamDefaultController<Uint8Array>;
+    const body = new ReadableStream<Uint8Array<ArrayBuffer>>({
+      start: (opened) => {
+        controller = opened;
+        this.watches.add(controller);
+        for (const object of items) {
+          if (Number(object.metadata.resourceVersion) > since) {
+            opened.enqueue(line({ type: "ADDED", object }));
+          }
+        }
+      },
+      cancel: () => {
+        this.watches.delete(controller);
+      },
+    });
+    return new Response(body, { headers: { "content-type": "application/json" } });
+  }
+}
+
+function line(value: unknown): Uint8Array<ArrayBuffer> {
+  return new TextEncoder().encode(`${JSON.stringify(value)}\n`);
+}
+
+/** A Kubernetes Status. */
+export function status(code: number, reason: string, message: string): Response {
+  return Response.json({
+    apiVersion: "v1",
+    kind: "Status",
+    metadata: {},
+    status: "Failure",
+    message,
+    reason,
+    code,
+  }, { status: code });
+}

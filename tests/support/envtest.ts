@@ -1,0 +1,195 @@
+/** A real control plane: etcd and kube-apiserver, one for a test process. */
+
+import { fileURLToPath } from "node:url";
+import { Authority } from "./certificates.ts";
+import { findProgram, missing } from "./programs.ts";
+
+/** Where the binaries are. */
+interface Assets {
+  readonly etcd: string;
+  readonly apiserver: string;
+  readonly kubectl: string;
+}
+
+/** Beside the repository, else $KUBEBUILDER_ASSETS, else PATH. */
+export function findAssets(): Assets | undefined {
+  const script = fileURLToPath(new URL("../../../shared/envtest/assets", import.meta.url));
+  let unpacked: string | undefined;
+  try {
+    Deno.statSync(script);
+    const { stdout, success } = new Deno.Command(script, { stdout: "piped", stderr: "inherit" }).outputSync();
+    if (success) unpacked = /KUBEBUILDER_ASSETS=(\S+)/.exec(new TextDecoder().decode(stdout))?.[1];
+  } catch { /* not there */ }
+  const directories = [unpacked, Deno.env.get("KUBEBUILDER_ASSETS")];
+  const etcd = findProgram("etcd", directories);
+  const apiserver = findProgram("kube-apiserver", directories);
+  const kubectl = findProgram("kubectl", directories);
+  return etcd && apiserver && kubectl ? { etcd, apiserver, kubectl } : undefined;
+}
+
+/** Whether tests that need the control plane are left out. */
+export function controlPlaneMissing(): boolean {
+  return missing(
+    "kube-apiserver",
+    findAssets() !== undefined,
+    "setup-envtest of controller-runtime gets it; set KUBEBUILDER_ASSETS",
+  );
+}
+
+/** A running control plane with an admin (client certificate) and a reader (token). */
+export class ControlPlane implements AsyncDisposable {
+  private constructor(
+    readonly directory: string,
+    readonly server: string,
+    readonly kubectl: string,
+    readonly authority: Authority,
+    readonly kubeconfig: string,
+    private readonly processes: readonly Deno.ChildProcess[],
+  ) {}
+
+  static async start(): Promise<ControlPlane> {
+    const assets = findAssets();
+    if (!assets) throw new Error("kube-apiserver is missing");
+    const directory = await Deno.makeTempDir({ prefix: "kw-" }); // the socket's path has 107 bytes at most
+    const write = (name: string, text: string) =>
+      Deno.writeTextFile(`${directory}/${name}`, text, { mode: 0o600 });
+    const authority = await Authority.make("envtest-ca");
+    const server = await authority.issue({ commonName: "kube-apiserver", hosts: ["127.0.0.1", "localhost"] });
+    const admin = await authority.issue({ commonName: "admin", organizations: ["system:masters"] });
+    await write("ca.crt", authority.cert);
+    await write("server.crt", server.cert);
+    await write("server.key", server.key);
+    await write("tokens.csv", 'reader-token,reader,uid-2,"readers"\n');
+    await write("sa.key", serviceAccountKey());
+    const port = freePort();
+    const children: Deno.ChildProcess[] = [];
+    const spawn = (program: string, args: string[], env: Record<string, string> = {}) => {
+      const log = `${directory}/${program.split("/").at(-1)}.log`;
+      // The shell's exec keeps one process, its log goes where it can be read.
+      const child = new Deno.Command("/bin/sh", {
+        args: ["-c", 'exec "$0" "$@" >"$LOG" 2>&1', program, ...args],
+        env: { ...env, LOG: log },
+        stdin: "null",
+        stdout: "null",
+        stderr: "null",
+      }).spawn();
+      children.push(child);
+      return child;
+    };
+    spawn(assets.etcd, [
+      `--data-dir=${directory}/etcd`,
+      "--unsafe-no-fsync",
+      "--log-level=warn",
+      "--listen-peer-urls=http://127.0.0.1:0",
+      `--listen-client-urls=unix://${directory}/etcd.sock`,
+      `--advertise-client-urls=unix://${directory}/etcd.sock`,
+    ]);
+    spawn(assets.apiserver, [
+      "--bind-address=127.0.0.1",
+      `--secure-port=${port}`,
+      "--advertise-address=127.0.0.1",
+      "--endpoint-reconciler-type=none",
+      `--etcd-servers=unix://${directory}/etcd.sock`,
+      "--service-cluster-ip-range=10.0.0.0/24",
+      "--authorization-mode=RBAC",
+      `--tls-cert-file=${directory}/server.crt`,
+      `--tls-private-key-file=${directory}/server.key`,
+      `--client-ca-file=${directory}/ca.crt`,
+      `--token-auth-file=${directory}/tokens.csv`,
+      "--service-account-issuer=https://kubernetes.default.svc",
+      `--service-account-key-file=${directory}/sa.key`,
+      `--service-account-signing-key-file=${directory}/sa.key`,
+      "--disable-admission-plugins=ServiceAccount",
+      "--shutdown-watch-termination-grace-period=1s",
+    ], { GOGC: "400" });
+    const url = `https://127.0.0.1:${port}`;
+    const data = (text: string) => btoa(text);
+    const kubeconfig = `${directory}/config`;
+    await write(
+      "config",
+      JSON.stringify({
+        apiVersion: "v1",
+        kind: "Config",
+        "current-context": "admin",
+        clusters: [{
+          name: "envtest",
+          cluster: { server: url, "certificate-authority-data": data(authority.cert) },
+        }],
+        users: [
+          {
+            name: "admin",
+            user: { "client-certificate-data": data(admin.cert), "client-key-data": data(admin.key) },
+          },
+          { name: "reader", user: { token: "reader-token" } },
+        ],
+        contexts: ["admin", "reader"].map((user) => ({
+          name: user,
+          context: { cluster: "envtest", user, namespace: "default" },
+        })),
+      }),
+    );
+    const plane = new ControlPlane(directory, url, assets.kubectl, authority, kubeconfig, children);
+    try {
+      await plane.#ready();
+    } catch (error) {
+      await plane[Symbol.asyncDispose]();
+      throw error;
+    }
+    return plane;
+  }
+
+  async #ready(): Promise<void> {
+    const client = Deno.createHttpClient({ caCerts: [this.authority.cert], http2: false });
+    try {
+      let ended = false;
+      for (const child of this.processes) child.status.then(() => ended = true);
+      for (let tries = 0; tries < 1200; tries++) {
+        const answer = await fetch(`${this.server}/readyz`, { client } as RequestInit).catch(() => undefined);
+        await answer?.body?.cancel();
+        if (answer?.status === 200) return;
+        if (ended) break;
+        await new Promise((resolve) => setTimeout(resolve, 50));
+      }
+      const log = await Deno.readTextFile(`${this.directory}/kube-apiserver.log`).catch(() => "");
+      throw new Error(`kube-apiserver did not start: ${log.slice(-2000)}`);
+    } finally {
+      client.close();
+    }
+  }
+
+  /** Runs kubectl as the admin; fails when it fails. */
+  async run(...args: string[]): Promise<string> {
+    const { success, stdout, stderr } = await new Deno.Command(this.kubectl, {
+      args: [`--kubeconfig=${this.kubeconfig}`, ...args],
+    }).output();
+    if (!success) throw new Error(`kubectl ${args.join(" ")}: ${new TextDecoder().decode(stderr)}`);
+    return new TextDecoder().decode(stdout);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    // Nothing is kept, so nothing has to be stopped gently.
+    for (const child of this.processes) {
+      try {
+        child.kill("SIGKILL");
+      } catch { /* it has ended */ }
+      await child.status;
+    }
+    await Deno.remove(this.directory, { recursive: true });
+  }
+}
+
+function freePort(): number {
+  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const { port } = listener.addr as Deno.NetAddr;
+  listener.close();
+  return port;
+}
+
+/** An EC key in SEC1, the one form kube-apiserver takes for service accounts' EC keys. */
+function serviceAccountKey(): string {
+  const { stdout } = new Deno.Command("openssl", {
+    args: ["ecparam", "-name", "prime256v1", "-genkey", "-noout"],
+    stderr: "null",
+  }).outputSync();
+  return new TextDecoder().decode(stdout);
+}

@@ -1,0 +1,32 @@
+/** The real parts that tests use where they are: found, or skipped with a line that says how to get them. */
+
+/** A program's path, or undefined. */
+export function findProgram(
+  name: string,
+  directories: readonly (string | undefined)[] = [],
+): string | undefined {
+  const path = (Deno.env.get("PATH") ?? "").split(":");
+  for (const directory of [...directories, ...path]) {
+    if (!directory) continue;
+    try {
+      const info = Deno.statSync(`${directory}/${name}`);
+      if (info.isFile && ((info.mode ?? 0) & 0o111) !== 0) return `${directory}/${name}`;
+    } catch { /* not there */ }
+  }
+  return undefined;
+}
+
+const told = new Set<string>();
+
+/**
+ * Whether a test has to be left out since a part is missing: says so once, with how to get it. Under `CI=true` nothing is
+ * left out: a missing part is an error.
+ */
+export function missing(part: string, present: boolean, how: string): boolean {
+  if (present) return false;
+  const text = `${part} is missing, tests that need it are skipped: ${how}`;
+  if (Deno.env.get("CI") === "true") throw new Error(text);
+  if (!told.has(part)) console.warn(text);
+  told.add(part);
+  return true;
+}
