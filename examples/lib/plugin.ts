@@ -40,8 +40,8 @@ export function exit(error: unknown): never {
   throw error;
 }
 
-/** A response's body as text. */
-export function readAll(response: Response): string {
+/** A response's body as JSON; fails with the server's own words when it is an error. */
+export function readAll(response: Response): unknown {
   const stream = response.body();
   const decoder = new TextDecoder();
   let text = "";
@@ -49,8 +49,26 @@ export function readAll(response: Response): string {
     try {
       text += decoder.decode(stream.blockingRead(65536n), { stream: true });
     } catch (error) {
-      if ((error as { payload?: { tag?: string } }).payload?.tag === "closed") return text + decoder.decode();
+      if ((error as { payload?: { tag?: string } }).payload?.tag === "closed") break;
       throw error;
     }
   }
+  return parseAnswer(response.status(), text);
+}
+
+/** The JSON of an answer. @throws a failure with the message of the server's Status */
+export function parseAnswer(status: number, text: string): unknown {
+  let json: unknown;
+  try {
+    json = JSON.parse(text);
+  } catch {
+    fail(`the API server answered ${status}: ${text.slice(0, 200)}`);
+  }
+  if (status >= 300) fail(`the API server answered ${status}: ${(json as { message?: string }).message ?? text.slice(0, 200)}`);
+  return json;
+}
+
+/** Text of the cluster's for a terminal: control characters but newline and tab escaped. */
+export function printable(text: string): string {
+  return text.replace(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u200e\u200f\u202a-\u202e\u2066-\u2069]/g, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`);
 }
