@@ -44,9 +44,15 @@ async function runCase(command: readonly string[], wasm: string): Promise<string
       stdin: "null",
     }).output();
     const decode = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
-    if (code !== (spec.exit_code ?? 0)) return `exit code ${code}, expected ${spec.exit_code ?? 0}: ${decode(stderr).slice(0, 400)}`;
-    if (spec.stdout !== undefined && decode(stdout) !== spec.stdout) return `stdout is ${JSON.stringify(decode(stdout).slice(0, 200))}`;
-    if (spec.stderr !== undefined && decode(stderr) !== spec.stderr) return `stderr is ${JSON.stringify(decode(stderr).slice(0, 200))}`;
+    if (code !== (spec.exit_code ?? 0)) {
+      return `exit code ${code}, expected ${spec.exit_code ?? 0}: ${decode(stderr).slice(0, 400)}`;
+    }
+    if (spec.stdout !== undefined && decode(stdout) !== spec.stdout) {
+      return `stdout is ${JSON.stringify(decode(stdout).slice(0, 200))}`;
+    }
+    if (spec.stderr !== undefined && decode(stderr) !== spec.stderr) {
+      return `stderr is ${JSON.stringify(decode(stderr).slice(0, 200))}`;
+    }
   } finally {
     await Deno.remove(work, { recursive: true });
   }

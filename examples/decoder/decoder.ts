@@ -44,7 +44,9 @@ function describe({ subject, issuer, names, notBefore, notAfter }: Certificate, 
     `certificate for  ${subject}`,
     ...(names.length > 0 ? [`names            ${names.join(", ")}`] : []),
     `signed by        ${issuer}${issuer === subject ? " (itself)" : ""}`,
-    `valid            ${notBefore.toISOString().slice(0, 10)} to ${notAfter.toISOString().slice(0, 10)} (${left})`,
+    `valid            ${notBefore.toISOString().slice(0, 10)} to ${
+      notAfter.toISOString().slice(0, 10)
+    } (${left})`,
   ];
 }
 
@@ -55,17 +57,25 @@ function decoder(args: string[]): void {
   if (operands.length > 1 && /^secrets?$/.test(operands[0]!)) operands.shift();
   const [name] = operands;
   if (name === undefined || operands.length > 1) fail(`name one Secret\n\n${USAGE}`, 2);
-  if (!["", "json"].includes(values.output ?? "")) fail(`unknown output format "${values.output}", it is json`, 2);
-  const path = `/api/v1/namespaces/${encodeURIComponent(current().namespace)}/secrets/${encodeURIComponent(name)}`;
+  if (!["", "json"].includes(values.output ?? "")) {
+    fail(`unknown output format "${values.output}", it is json`, 2);
+  }
+  const path = `/api/v1/namespaces/${encodeURIComponent(current().namespace)}/secrets/${
+    encodeURIComponent(name)
+  }`;
   const response = send({ method: "GET", path, headers: [["accept", "application/json"]], body: undefined });
   const secret = readAll(response) as Secret;
-  const data = Object.entries(secret.data ?? {}).map(([key, value]): [string, Uint8Array] => [key, bytesOf(value)]);
+  const data = Object.entries(secret.data ?? {}).map((
+    [key, value],
+  ): [string, Uint8Array] => [key, bytesOf(value)]);
   if (values.output === "json") {
     const decoded = data.map(([key, bytes]) => [key, textOf(bytes) ?? { base64: secret.data![key] }]);
     return print(`${JSON.stringify(Object.fromEntries(decoded), null, 2)}\n`);
   }
   const { metadata, type } = secret;
-  print(`Secret ${printable(metadata.namespace)}/${printable(metadata.name)} (${printable(type ?? "Opaque")})\n`);
+  print(
+    `Secret ${printable(metadata.namespace)}/${printable(metadata.name)} (${printable(type ?? "Opaque")})\n`,
+  );
   if (data.length === 0) print("\nIt holds nothing.\n");
   const now = new Date();
   for (const [key, bytes] of data) {

@@ -30,7 +30,11 @@ export function readCertificates(pem: string): Certificate[] {
   const blocks = pem.matchAll(/-----BEGIN CERTIFICATE-----([A-Za-z0-9+/=\s]+)-----END CERTIFICATE-----/g);
   return [...blocks].flatMap(([, base64 = ""]) => {
     try {
-      return [readCertificate(Uint8Array.from(atob(base64.replace(/\s/g, "")), (character) => character.charCodeAt(0)))];
+      return [
+        readCertificate(
+          Uint8Array.from(atob(base64.replace(/\s/g, "")), (character) => character.charCodeAt(0)),
+        ),
+      ];
     } catch {
       return [];
     }

@@ -32,7 +32,13 @@ function line(event: Event): string {
   const { involvedObject: object = {}, type = "", reason = "", message = "" } = event;
   const time = event.lastTimestamp ?? event.eventTime ?? event.metadata.creationTimestamp ?? "";
   const about = `${(object.kind ?? "").toLowerCase()}/${object.name ?? ""}`;
-  const cells = [time.slice(11, 19).padEnd(8), type.padEnd(7), reason.padEnd(16), about.padEnd(24), message.replaceAll("\n", " ")];
+  const cells = [
+    time.slice(11, 19).padEnd(8),
+    type.padEnd(7),
+    reason.padEnd(16),
+    about.padEnd(24),
+    message.replaceAll("\n", " "),
+  ];
   return `${printable(cells.join("   "))}\n`;
 }
 
@@ -43,7 +49,9 @@ async function ask(url: string): Promise<Response> {
 }
 
 /** Reads a watch line by line until it ends. */
-async function* changes(response: Response): AsyncGenerator<{ type: string; object: Event & { code?: number } }> {
+async function* changes(
+  response: Response,
+): AsyncGenerator<{ type: string; object: Event & { code?: number } }> {
   const reader = response.body!.getReader();
   const decoder = new TextDecoder();
   let rest = "";
@@ -62,7 +70,14 @@ async function* changes(response: Response): AsyncGenerator<{ type: string; obje
 
 async function events(args: string[]): Promise<void> {
   const known = {
-    ...{ "-A": "all", "--all-namespaces": "all", "--once": "once", "--max=": "max", "-h": "help", "--help": "help" },
+    ...{
+      "-A": "all",
+      "--all-namespaces": "all",
+      "--once": "once",
+      "--max=": "max",
+      "-h": "help",
+      "--help": "help",
+    },
   };
   const { operands, values, switches } = parseFlags(args, known, USAGE);
   if (switches.has("help")) return print(USAGE);
@@ -74,18 +89,22 @@ async function events(args: string[]): Promise<void> {
   const base = `${server}/api/v1${scope}/events`;
   let printed = 0;
   const show = (event: Event): boolean => {
-    if (printed++ === 0) print(`TIME       TYPE      REASON             OBJECT                     MESSAGE\n`);
+    if (printed++ === 0) {
+      print(`TIME       TYPE      REASON             OBJECT                     MESSAGE\n`);
+    }
     print(line(event));
     return printed >= max;
   };
   for (let first = true;; first = false) {
     const list = await (await ask(base)).json() as { metadata: { resourceVersion: string }; items: Event[] };
     // After a lost watch what was printed before is not printed again.
-    if (first) for (const event of list.items) if (show(event)) return;
+    if (first) { for (const event of list.items) if (show(event)) return; }
     if (switches.has("once")) return printed === 0 ? print("No events.\n") : undefined;
     let version = list.metadata.resourceVersion;
     for (let expired = false; !expired;) {
-      const watch = await ask(`${base}?watch=true&allowWatchBookmarks=true&resourceVersion=${encodeURIComponent(version)}`);
+      const watch = await ask(
+        `${base}?watch=true&allowWatchBookmarks=true&resourceVersion=${encodeURIComponent(version)}`,
+      );
       for await (const { type, object } of changes(watch)) {
         if (type === "ERROR") {
           // 410: what was seen last is forgotten, so list again.

@@ -4,8 +4,25 @@ import { fail } from "./plugin.ts";
 
 /** kubectl's flags that take a value; which cluster they choose is the host's business. */
 const CONNECTION = new Set([
-  ...["--context", "--kubeconfig", "--cluster", "--user", "--namespace", "-n", "--as", "--as-group", "--as-uid"],
-  ...["--request-timeout", "--server", "--token", "--certificate-authority", "--client-certificate", "--client-key"],
+  ...[
+    "--context",
+    "--kubeconfig",
+    "--cluster",
+    "--user",
+    "--namespace",
+    "-n",
+    "--as",
+    "--as-group",
+    "--as-uid",
+  ],
+  ...[
+    "--request-timeout",
+    "--server",
+    "--token",
+    "--certificate-authority",
+    "--client-certificate",
+    "--client-key",
+  ],
 ]);
 
 /** What was given. */
@@ -29,8 +46,9 @@ export function parseFlags(args: string[], known: Record<string, string>, usage:
     else if (CONNECTION.has(name)) i += inline === undefined ? 1 : 0;
     else if (/^-n./.test(arg)) continue;
     else if (long === undefined) fail(`unknown argument "${arg}"\n\n${usage}`, 2);
-    else if (known[`${name}=`] !== undefined) flags.values[long] = inline ?? args[++i] ?? fail(`${name} needs a value\n\n${usage}`, 2);
-    else flags.switches.add(long);
+    else if (known[`${name}=`] !== undefined) {
+      flags.values[long] = inline ?? args[++i] ?? fail(`${name} needs a value\n\n${usage}`, 2);
+    } else flags.switches.add(long);
   }
   return flags;
 }

@@ -64,11 +64,18 @@ export function parseAnswer(status: number, text: string): unknown {
   } catch {
     fail(`the API server answered ${status}: ${text.slice(0, 200)}`);
   }
-  if (status >= 300) fail(`the API server answered ${status}: ${(json as { message?: string }).message ?? text.slice(0, 200)}`);
+  if (status >= 300) {
+    fail(
+      `the API server answered ${status}: ${(json as { message?: string }).message ?? text.slice(0, 200)}`,
+    );
+  }
   return json;
 }
 
 /** Text of the cluster's for a terminal: control characters but newline and tab escaped. */
 export function printable(text: string): string {
-  return text.replace(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u200e\u200f\u202a-\u202e\u2066-\u2069]/g, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`);
+  return text.replace(
+    /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u200e\u200f\u202a-\u202e\u2066-\u2069]/g,
+    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`,
+  );
 }

@@ -28,7 +28,9 @@ function whoami(args: string[]): void {
   if (switches.has("help")) return print(USAGE);
   if (operands.length > 0) fail(`unknown argument "${operands[0]}"\n\n${USAGE}`, 2);
   const output = values.output ?? "";
-  if (!["", "json", "name"].includes(output)) fail(`unknown output format "${output}", it is json or name`, 2);
+  if (!["", "json", "name"].includes(output)) {
+    fail(`unknown output format "${output}", it is json or name`, 2);
+  }
   const review = { apiVersion: "authentication.k8s.io/v1", kind: "SelfSubjectReview" };
   const response = send({
     method: "POST",
@@ -44,7 +46,9 @@ function whoami(args: string[]): void {
   const rows: [string, string][] = [["ATTRIBUTE", "VALUE"], ["Username", user.username ?? ""]];
   if (user.uid) rows.push(["UID", user.uid]);
   if (user.groups?.length) rows.push(["Groups", user.groups.join(", ")]);
-  for (const [name, values] of Object.entries(user.extra ?? {})) rows.push([`Extra: ${name}`, values.join(", ")]);
+  for (const [name, values] of Object.entries(user.extra ?? {})) {
+    rows.push([`Extra: ${name}`, values.join(", ")]);
+  }
   const width = Math.max(...rows.map(([name]) => name.length));
   print(rows.map(([name, value]) => `${name.padEnd(width)}   ${value}\n`).join(""));
 }

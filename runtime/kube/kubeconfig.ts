@@ -172,7 +172,7 @@ async function parseDocument(text: string, file: string): Promise<Json> {
   let value: unknown;
   try {
     value = text.trimStart().startsWith("{") ? tryJson(text) : undefined;
-    value ??= (await import("yaml")).parse(text, { merge: true, logLevel: "silent" });
+    value ??= (await import("yaml")).parse(text, { merge: true });
   } catch (error) {
     // The parser quotes the line it stumbled over, which may hold a credential.
     const line = /at line (\d+)/.exec(messageOf(error))?.[1];

@@ -315,7 +315,8 @@ function failureOf(error: unknown, { server }: Connection): AppError {
       cause: error,
     });
   }
-  if (/certificate|tls|handshake|InvalidContentType|corrupt message/i.test(text)) {
+  // Deno 2.6 has "write UNKNOWN" for every handshake of node:tls that fails.
+  if (/certificate|tls|handshake|InvalidContentType|corrupt message|write UNKNOWN/i.test(text)) {
     return new AppError("CLUSTER_TLS", `${at}: the TLS handshake failed: ${printable(lastOf(texts), 200)}`, {
       cause: error,
     });

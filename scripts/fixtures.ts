@@ -1,0 +1,123 @@
+/**
+ * `deno task fixtures [NAME...]`: builds the examples and the tests' programs into build/fixtures/*.wasm. What has not
+ * changed since is not built again.
+ */
+
+import { createHash } from "node:crypto";
+import { fileURLToPath } from "node:url";
+import { findProgram } from "../tests/support/programs.ts";
+
+const root = fileURLToPath(new URL("..", import.meta.url));
+const directory = `${root}build/fixtures`;
+
+interface Fixture {
+  readonly name: string;
+  readonly language: "c" | "go" | "typescript";
+  readonly source: string;
+  /** Further files or directories it is made from. */
+  readonly inputs?: readonly string[];
+}
+
+const TYPESCRIPT_INPUTS = ["examples/lib", "wit", "scripts/componentize.ts", "deno.lock"];
+
+/** Everything that is built. */
+export const FIXTURES: readonly Fixture[] = [
+  { name: "hello", language: "c", source: "examples/hello/hello.c" },
+  ...["cat", "files", "outbound", "trap"].map((name): Fixture => ({
+    name,
+    language: "c",
+    source: `tests/fixtures/${name}.c`,
+  })),
+  ...["whoami", "decoder", "events"].map((name): Fixture => ({
+    name,
+    language: "typescript",
+    source: `examples/${name}/${name}.ts`,
+    inputs: [`examples/${name}`, ...TYPESCRIPT_INPUTS],
+  })),
+];
+
+/** How to get what builds the C programs. */
+export const CLANG_HINT = "Debian: apt-get install clang lld wasi-libc libclang-rt-14-dev-wasm32";
+
+/** Whether the C programs can be built here. */
+export function canBuildC(): boolean {
+  return findProgram("clang") !== undefined && findProgram("wasm-ld", clangDirectories()) !== undefined;
+}
+
+function clangDirectories(): string[] {
+  return [14, 15, 16, 17, 18, 19, 20].map((version) => `/usr/lib/llvm-${version}/bin`);
+}
+
+/** The path of a fixture's wasm. */
+export function fixturePath(name: string): string {
+  return `${directory}/${name}.wasm`;
+}
+
+async function hashOf(paths: readonly string[]): Promise<string> {
+  const hash = createHash("sha256");
+  const add = async (path: string): Promise<void> => {
+    const info = await Deno.stat(`${root}${path}`);
+    if (!info.isDirectory) {
+      hash.update(path).update(await Deno.readFile(`${root}${path}`));
+      return;
+    }
+    const names = (await Array.fromAsync(Deno.readDir(`${root}${path}`))).map(({ name }) => name).sort();
+    for (const name of names) await add(`${path}/${name}`);
+  };
+  for (const path of paths) await add(path);
+  return hash.digest("hex");
+}
+
+/** Builds a fixture unless it is as new as its sources; returns its path. @throws Error with the builder's output */
+export async function buildFixture(name: string): Promise<string> {
+  const fixture = FIXTURES.find((one) => one.name === name);
+  if (!fixture) throw new Error(`There is no fixture "${name}"`);
+  const { language, source, inputs = [source] } = fixture;
+  const output = fixturePath(name);
+  const hash = await hashOf(inputs);
+  const mark = `${output}.hash`;
+  const built = await Deno.readTextFile(mark).catch(() => "");
+  if (built === hash && await Deno.stat(output).then(() => true, () => false)) return output;
+  await Deno.mkdir(directory, { recursive: true });
+  const staged = `${output}.${Deno.pid}.new`;
+  const [program, args, env]: [string, string[], Record<string, string>] = language === "c"
+    ? [
+      "clang",
+      ["--target=wasm32-wasi", "--sysroot=/usr", "-O2", "-Wall", "-Wextra", "-o", staged, source],
+      {},
+    ]
+    : language === "go"
+    ? ["go", ["build", "-o", staged, `./${source}`], { GOOS: "wasip1", GOARCH: "wasm" }]
+    : [
+      Deno.execPath(),
+      ["run", "--quiet", "-A", "--no-check", "scripts/componentize.ts", source, staged],
+      {},
+    ];
+  const result = await new Deno.Command(program, { args, env, cwd: root }).output();
+  if (!result.success) {
+    throw new Error(
+      `Cannot build ${source}:\n${new TextDecoder().decode(result.stdout)}${
+        new TextDecoder().decode(result.stderr)
+      }`,
+    );
+  }
+  await Deno.rename(staged, output);
+  await Deno.writeTextFile(mark, hash);
+  return output;
+}
+
+if (import.meta.main) {
+  const names = Deno.args.length > 0 ? Deno.args : FIXTURES.map(({ name }) => name);
+  let skipped = 0;
+  for (const name of names) {
+    if (FIXTURES.find((one) => one.name === name)?.language === "c" && !canBuildC()) {
+      skipped++;
+      continue;
+    }
+    console.log((await buildFixture(name)).slice(root.length));
+  }
+  if (skipped > 0) {
+    console.warn(`clang for WebAssembly is missing, ${skipped} programs in C are not built: ${CLANG_HINT}`);
+    if (Deno.env.get("CI") === "true") Deno.exit(1);
+  }
+}

@@ -1,0 +1,178 @@
+import assert from "node:assert/strict";
+import { connectionOf } from "../../../runtime/kube/connection.ts";
+import { chooseContext, mergeKubeconfigs, parseKubeconfig } from "../../../runtime/kube/kubeconfig.ts";
+import { formatStandIn, makeStandInCredentials } from "../../../runtime/kube/standin.ts";
+
+const CONFIG = `
+apiVersion: v1
+kind: Config
+current-context: prod
+clusters:
+- name: prod
+  cluster: {server: "https://prod.example:6443", certificate-authority: ca.crt}
+- name: dev
+  cluster: {server: dev.example, tls-server-name: other}
+users:
+- name: jane
+  user: {token: s3cret}
+- name: cert
+  user: {client-certificate: /c.crt, client-key: /c.key}
+contexts:
+- name: prod
+  context: {cluster: prod, user: jane, namespace: shop}
+- name: dev
+  context: {cluster: dev, user: cert}
+`;
+const PEM = "-----BEGIN X-----\nAA==\n-----END X-----\n";
+
+const choose = async (text: string, flags = {}) =>
+  chooseContext(await parseKubeconfig(text, "/k/config"), flags);
+const connect = async (text: string, flags = {}) =>
+  connectionOf(await choose(text, flags), flags, "/w", () => PEM);
+
+Deno.test("chooseContext() takes current-context, or what the flags say", async () => {
+  assert.equal((await choose(CONFIG)).namespace, "shop");
+  const dev = await choose(CONFIG, { context: "dev", namespace: "x", user: "jane" });
+  assert.deepEqual([dev.namespace, dev.user?.entry.token], ["x", "s3cret"]);
+  assert.equal((await choose(CONFIG, { context: "dev" })).namespace, "default");
+});
+
+Deno.test("chooseContext() names what is not there", async () => {
+  await assert.rejects(choose(CONFIG, { context: "nope" }), { code: "CONTEXT_NOT_FOUND" });
+  await assert.rejects(choose(CONFIG.replace("current-context: prod", "")), { code: "NO_CLUSTER" });
+  await assert.rejects(choose(CONFIG, { user: "nope" }), { code: "KUBECONFIG_INVALID" });
+  await assert.rejects(choose(CONFIG.replace("cluster: prod, user", "cluster: gone, user")), {
+    code: "KUBECONFIG_INVALID",
+    message: /contexts\[0\]\.context\.cluster/,
+  });
+});
+
+Deno.test("parseKubeconfig() says which field of which file is wrong", async () => {
+  const wrong: [text: string, where: string][] = [
+    ["clusters: 5", "/k/config: clusters"],
+    ["clusters: [5]", "/k/config: clusters[0]"],
+    ["clusters: [{cluster: {server: x}}]", "/k/config: clusters[0].name"],
+    ["users: [{name: a, user: {token: [x]}}]", "/k/config: users[0].user.token"],
+    [
+      "users: [{name: a, user: {}}, {name: b, user: {exec: {apiVersion: x}}}]",
+      "/k/config: users[1].user.exec.command",
+    ],
+    ["users: [{name: a, user: {as-groups: x}}]", "/k/config: users[0].user.as-groups"],
+    ["contexts: [{name: a, context: 1}]", "/k/config: contexts[0].context"],
+    ["- a", "/k/config"],
+    ["a: [", "/k/config"],
+  ];
+  for (const [text, where] of wrong) {
+    await assert.rejects(parseKubeconfig(text, "/k/config"), (error: { code: string; message: string }) => {
+      assert.equal(error.code, "KUBECONFIG_INVALID", text);
+      assert.ok(error.message.startsWith(where), `${error.message} begins with ${where}`);
+      return true;
+    });
+  }
+  assert.equal((await parseKubeconfig("", "/k/config")).clusters.size, 0);
+});
+
+Deno.test("parseKubeconfig() quotes nothing of a file that is not YAML, as it may be a secret", async () => {
+  await assert.rejects(
+    parseKubeconfig("users: [{name: a, user: {token: s3cret", "/k"),
+    (error: Error) => !error.message.includes("s3cret"),
+  );
+});
+
+Deno.test("mergeKubeconfigs() lets the first file win for each name", async () => {
+  const first = await parseKubeconfig("current-context: ''\nusers: [{name: a, user: {token: one}}]", "/1/c");
+  const second = await parseKubeconfig(
+    "current-context: x\nusers: [{name: a, user: {token: two}}, {name: b, user: {}}]",
+    "/2/c",
+  );
+  const merged = mergeKubeconfigs([first, second]);
+  assert.equal(merged.currentContext, "x");
+  assert.equal(merged.users.get("a")?.entry.token, "one");
+  assert.equal(merged.users.get("b")?.directory, "/2");
+});
+
+Deno.test("connectionOf() reads files beside the kubeconfig and takes a bare server for https", async () => {
+  const read: string[] = [];
+  const chosen = await choose(CONFIG);
+  const connection = connectionOf(chosen, {}, "/w", (path) => (read.push(path), PEM));
+  assert.deepEqual(read, ["/k/ca.crt"]);
+  assert.equal(connection.token, "s3cret");
+  const dev = await connect(CONFIG, { context: "dev" });
+  assert.deepEqual([dev.server, dev.tlsServerName, dev.certificate], ["https://dev.example", "other", {
+    cert: PEM,
+    key: PEM,
+  }]);
+});
+
+Deno.test("connectionOf() refuses what contradicts itself", async () => {
+  const user = (fields: string) => CONFIG.replace("{token: s3cret}", fields);
+  for (
+    const [text, code] of [
+      [user("{client-certificate-data: AA==}"), "KUBECONFIG_INVALID"],
+      [user("{client-key-data: '***'}"), "KUBECONFIG_INVALID"],
+      [user("{as-groups: [x]}"), "KUBECONFIG_INVALID"],
+      [user("{auth-provider: {name: gcp}}"), "CLUSTER_UNSUPPORTED"],
+      [CONFIG.replace('"https://prod.example:6443"', "'ftp://x'"), "KUBECONFIG_INVALID"],
+      [
+        CONFIG.replace(
+          "certificate-authority: ca.crt",
+          "certificate-authority: ca.crt, insecure-skip-tls-verify: true",
+        ),
+        "KUBECONFIG_INVALID",
+      ],
+    ] as const
+  ) await assert.rejects(connect(text), { code }, text);
+  const chosen = await choose(CONFIG);
+  assert.throws(() =>
+    connectionOf(chosen, {}, "/w", () => {
+      throw new Deno.errors.NotFound("no");
+    }), { code: "KUBECONFIG_UNREADABLE" });
+});
+
+Deno.test("formatStandIn() keeps clusters and contexts and no secret of any field", async () => {
+  const secret = "S3CR3T";
+  const text = `
+current-context: a
+clusters: [{name: a, cluster: {server: "https://${secret}:${secret}@a.example", proxy-url: "http://${secret}@p", extensions: [{name: ${secret}}]}}]
+contexts: [{name: a, context: {cluster: a, user: u, namespace: shop, extensions: [{name: ${secret}}]}}]
+users:
+- name: u
+  user:
+    token: ${secret}
+    tokenFile: /${secret}
+    username: ${secret}
+    password: ${secret}
+    client-key-data: ${btoa(secret)}
+    client-certificate-data: ${btoa(secret)}
+    client-key: /${secret}
+    as: ${secret}
+    as-groups: [${secret}]
+    exec: {apiVersion: v1, command: ${secret}, args: [${secret}], env: [{name: A, value: ${secret}}]}
+    auth-provider: {name: gcp, config: {access-token: ${secret}}}
+extensions: [{name: ${secret}}]
+`;
+  const standIn = formatStandIn(
+    await parseKubeconfig(text, "/k"),
+    undefined,
+    () => PEM,
+    await makeStandInCredentials(),
+  );
+  assert.ok(!standIn.includes(secret) && !standIn.includes(btoa(secret)), standIn);
+  const parsed = await parseKubeconfig(standIn, "/k");
+  assert.deepEqual(parsed.contexts.get("a")?.entry, { cluster: "a", user: "u", namespace: "shop" });
+  assert.equal(parsed.clusters.get("a")?.entry.server, "https://a.example");
+  const user = parsed.users.get("u")!.entry;
+  assert.ok(user.token && user.clientCertificateData && user.clientKeyData);
+});
+
+Deno.test("makeStandInCredentials() makes a key that belongs to its certificate, another each time", async () => {
+  const { X509Certificate, createPrivateKey } = await import("node:crypto");
+  const [one, two] = [await makeStandInCredentials(), await makeStandInCredentials()];
+  const spki = { type: "spki", format: "der" } as const;
+  const { createPublicKey } = await import("node:crypto");
+  const ofCertificate = new X509Certificate(one.cert).publicKey.export(spki);
+  const ofKey = createPublicKey(createPrivateKey(one.key)).export(spki);
+  assert.deepEqual([...ofCertificate], [...ofKey]);
+  assert.notEqual(one.token, two.token);
+  assert.notEqual(one.key, two.key);
+});

@@ -1,0 +1,13 @@
+/** `probe.ts CONFIG ARGS...`: one GET /version in a process of its own; prints the status, or the error's code. */
+
+import { openCluster } from "../../runtime/kube/access.ts";
+
+const [config = "", ...args] = Deno.args;
+const access = openCluster({ env: { KUBECONFIG: config }, args, home: "/none", cwd: "/", trace: () => {} });
+try {
+  const response = await (await access.cluster()).send({ method: "GET", url: "/version", headers: [] });
+  console.log(response.status, JSON.parse(await new Response(response.body).text()).major);
+} catch (error) {
+  console.log((error as { code?: string }).code ?? error);
+}
+Deno.exit(0);
