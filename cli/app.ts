@@ -22,6 +22,7 @@ export async function runManager(
   const exit: Exit = { code: 0 };
   const program = createProgram(context, exit);
   try {
+    if (args.length === 0) program.help({ error: true });
     await program.parseAsync([...args], { from: "user" });
     return exit.code;
   } catch (error) {
@@ -64,12 +65,6 @@ Examples:
     command.copyInheritedSettings(program);
     program.addCommand(command as unknown as Command);
   }
-  program.action(() => {
-    if (program.args.length > 0) {
-      program.error(`error: unknown command '${program.args[0]}'`, { exitCode: 2 });
-    }
-    program.help({ error: true });
-  });
   return program;
 }
 

@@ -69,6 +69,8 @@ async function prepareTranspiler(directory: string): Promise<string[]> {
 }\n`;
   await Deno.writeTextFile(`${directory}/vendor-tools.js`, tools);
   staged["@bytecodealliance/jco-transpile/wasm-tools"] = toFileUrl(`${directory}/vendor-tools.js`);
+  // yaml's build for Node asks `require` for modules that a bundle does not have.
+  staged["yaml"] = toFileUrl(`${root}node_modules/yaml/browser/index.js`);
   const { imports } = JSON.parse(await Deno.readTextFile(`${root}deno.json`)) as {
     imports: Record<string, string>;
   };

@@ -124,7 +124,11 @@ async function installManager(bin: string): Promise<string> {
   try {
     const { compile } = await import("./compile.ts");
     await compile({ output: launcher });
-    const { success } = await new Deno.Command(launcher, { args: ["version"], stdout: "null", stderr: "null" }).output();
+    const { success } = await new Deno.Command(launcher, {
+      args: ["version"],
+      stdout: "null",
+      stderr: "null",
+    }).output();
     if (!success) throw new Error("what it made does not start");
   } catch (error) {
     say(`# deno compile can't make a binary here (${firstLine(error)}): the same steps run from source`);

@@ -22,8 +22,14 @@ const CONNECTION = new Set([
     "--certificate-authority",
     "--client-certificate",
     "--client-key",
+    "--tls-server-name",
+    "--username",
+    "--password",
+    "--as-user-extra",
   ],
 ]);
+
+const CONNECTION_SWITCHES = new Set(["--insecure-skip-tls-verify", "--disable-compression"]);
 
 /** What was given. */
 export interface Flags {
@@ -44,7 +50,7 @@ export function parseFlags(args: string[], known: Record<string, string>, usage:
       break;
     } else if (!arg.startsWith("-")) flags.operands.push(arg);
     else if (CONNECTION.has(name)) i += inline === undefined ? 1 : 0;
-    else if (/^-n./.test(arg)) continue;
+    else if (/^-n./.test(arg) || CONNECTION_SWITCHES.has(name)) continue;
     else if (long === undefined) fail(`unknown argument "${arg}"\n\n${usage}`, 2);
     else if (known[`${name}=`] !== undefined) {
       flags.values[long] = inline ?? args[++i] ?? fail(`${name} needs a value\n\n${usage}`, 2);

@@ -212,6 +212,20 @@ function withRoots<T>(ca: string | undefined, make: () => T): T {
   }
 }
 
+/**
+ * What undici takes for granted as a package of Node's, and finds in node_modules, but not in a bundle: a `require` for
+ * Node's modules, and timers that are objects.
+ */
+async function provideNodeGlobals(): Promise<void> {
+  if (!Deno.build.standalone) return;
+  const [{ createRequire }, timers] = await Promise.all([import("node:module"), import("node:timers")]);
+  const { setTimeout, clearTimeout, setInterval, clearInterval, setImmediate, clearImmediate } = timers;
+  Object.assign(globalThis, {
+    ...{ setTimeout, clearTimeout, setInterval, clearInterval, setImmediate, clearImmediate },
+    require: createRequire(import.meta.url),
+  });
+}
+
 /** fetch knows neither another server name nor an unchecked server. */
 async function openUndici(
   connection: Connection,
@@ -223,7 +237,9 @@ async function openUndici(
       "tls-server-name and insecure-skip-tls-verify can't be combined with proxy-url",
     );
   }
-  const { Agent, request } = await import("undici");
+  await provideNodeGlobals();
+  const loaded = await import("undici");
+  const { Agent, request } = (loaded as unknown as { default?: typeof loaded }).default ?? loaded; // a bundle's CommonJS
   const dispatcher = new Agent({
     // A silent watch may last for hours; what limits a request is --request-timeout.
     headersTimeout: 0,

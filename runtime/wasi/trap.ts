@@ -27,32 +27,36 @@ const MAX_FRAMES = 12;
 /** A trap, or undefined for an error that is none. The frames are the innermost first. */
 export function describeTrap(error: unknown): AppError | undefined {
   if (error instanceof RangeError && /call stack/i.test(error.message)) {
-    return trap("its call stack overflowed", framesOf(error));
+    return trap("its call stack overflowed", error);
   }
   if (error instanceof (WebAssembly as unknown as { Exception: new () => object }).Exception) {
-    return trap("an exception was not caught", []);
+    return trap("it threw an exception that nothing caught", error as Error);
   }
   if (!(error instanceof WebAssembly.RuntimeError)) return undefined;
   const known = TRAPS.find(([start]) => error.message.startsWith(start));
-  return trap(known?.[1] ?? printable(error.message, 200), framesOf(error));
+  return trap(known?.[1] ?? printable(error.message, 200), error);
 }
 
-function trap(what: string, frames: readonly string[]): AppError {
-  const stack = frames.map((frame) => `\n  at ${frame}`).join("");
-  return new AppError("PLUGIN_TRAPPED", `The plugin crashed: ${what}${stack}`);
+function trap(what: string, error: Error): AppError {
+  const stack = framesOf(error).map((frame) => `\n  at ${frame}`).join("");
+  return new AppError("PLUGIN_TRAPPED", `The plugin crashed: ${what}${stack}`, { cause: error });
 }
 
 /** Function names of the wasm frames of a stack, without the host's. */
 function framesOf(error: Error): string[] {
   const frames: string[] = [];
   for (const line of (error.stack ?? "").split("\n")) {
-    const match = /^\s*at (?:(.*?) \()?wasm:\/\/wasm\/[^\s)]*?:wasm-function\[(\d+)\]:(0x[0-9a-f]+)\)?$/.exec(
-      line,
-    );
+    // `deno run` shows `wasm://wasm/<hash>:wasm-function[<index>]:0x<offset>`, a compiled binary `…<hash>:1:<offset + 1>`.
+    const match =
+      /^\s*at (?:(.*?) \()?wasm:\/\/wasm\/[^\s):]*:(?:wasm-function\[(\d+)\]:0x([0-9a-f]+)|1:(\d+))\)?$/
+        .exec(line);
     if (!match) continue;
-    const [, name, index, offset] = match;
-    const named = name && !name.startsWith("wasm-function[") ? printable(name, 120) : `function ${index}`;
-    frames.push(`${named} (${offset})`);
+    const [, name, index, hex, column] = match;
+    const offset = column === undefined ? hex : (Number(column) - 1).toString(16);
+    const named = name && !name.startsWith("wasm-function[")
+      ? printable(name, 120)
+      : `function ${index ?? "without a name"}`;
+    frames.push(`${named} (0x${offset})`);
     if (frames.length === MAX_FRAMES) break;
   }
   return frames;

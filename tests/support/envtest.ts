@@ -1,6 +1,7 @@
 /** A real control plane: etcd and kube-apiserver, one for a test process. */
 
 import { fileURLToPath } from "node:url";
+import { der, INTEGER, pem, SEQUENCE } from "../../runtime/kube/der.ts";
 import { Authority } from "./certificates.ts";
 import { findProgram, missing } from "./programs.ts";
 
@@ -60,7 +61,7 @@ export class ControlPlane implements AsyncDisposable {
     await write("server.crt", server.cert);
     await write("server.key", server.key);
     await write("tokens.csv", 'reader-token,reader,uid-2,"readers"\n');
-    await write("sa.key", serviceAccountKey());
+    await write("sa.key", await serviceAccountKey());
     const port = freePort();
     const children: Deno.ChildProcess[] = [];
     const spawn = (program: string, args: string[], env: Record<string, string> = {}) => {
@@ -185,11 +186,18 @@ function freePort(): number {
   return port;
 }
 
-/** An EC key in SEC1, the one form kube-apiserver takes for service accounts' EC keys. */
-function serviceAccountKey(): string {
-  const { stdout } = new Deno.Command("openssl", {
-    args: ["ecparam", "-name", "prime256v1", "-genkey", "-noout"],
-    stderr: "null",
-  }).outputSync();
-  return new TextDecoder().decode(stdout);
+/** An EC key in SEC1 (RFC 5915), the one form kube-apiserver takes for service accounts' EC keys. */
+async function serviceAccountKey(): Promise<string> {
+  const { privateKey } = await crypto.subtle.generateKey({ name: "ECDSA", namedCurve: "P-256" }, true, [
+    "sign",
+  ]);
+  const { d = "", x = "", y = "" } = await crypto.subtle.exportKey("jwk", privateKey);
+  const bytes = (text: string) =>
+    Uint8Array.from(atob(text.replaceAll("-", "+").replaceAll("_", "/")), (c) => c.charCodeAt(0));
+  const curve = [0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07];
+  const point = der(0x03, [0, 4], bytes(x), bytes(y));
+  return pem(
+    "EC PRIVATE KEY",
+    der(SEQUENCE, der(INTEGER, [1]), der(0x04, bytes(d)), der(0xa0, curve), der(0xa1, point)),
+  );
 }

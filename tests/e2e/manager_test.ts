@@ -1,0 +1,256 @@
+/** The manager's commands, and every wrong input to them. */
+
+import assert from "node:assert/strict";
+import { Product } from "../support/product.ts";
+import { makeArtifact, push } from "../support/oci.ts";
+import { failure, TestRegistry } from "../support/registry.ts";
+
+/** `(module (memory (export "memory") 1) (func (export "_start")))` */
+export const NOTHING = Uint8Array.fromBase64(
+  "AGFzbQEAAAABBAFgAAADAgEABQMBAAEHEwIGbWVtb3J5AgAGX3N0YXJ0AAAKBAECAAs=",
+);
+
+async function setUp(auth?: Parameters<typeof TestRegistry.start>[0]) {
+  const registry = TestRegistry.start(auth);
+  await push(registry.origin, "acme/foo", "v1", makeArtifact(NOTHING));
+  const product = Product.make();
+  return {
+    registry,
+    product,
+    reference: `${registry.host}/acme/foo:v1`,
+    async [Symbol.asyncDispose]() {
+      product[Symbol.dispose]();
+      await registry[Symbol.asyncDispose]();
+    },
+  };
+}
+
+Deno.test("pull, list, run and rm tell what they did", async () => {
+  await using it = await setUp();
+  const { product, reference } = it;
+  const empty = await product.run("list");
+  assert.deepEqual([empty.code, empty.stdout], [0, ""]);
+  const pulled = await product.run("pull", reference);
+  assert.equal(pulled.code, 0, pulled.stderr);
+  assert.match(
+    pulled.stdout,
+    /^Installed foo \(preview1, \d+ B\)\n {2}from +127.*\n {2}digest +sha256:[0-9a-f]{64}\n {2}run +kubectl foo\n$/,
+  );
+  assert.equal(pulled.stderr, "");
+  assert.equal((await product.shell("kubectl-foo")).code, 0);
+  assert.match(
+    (await product.run("list")).stdout,
+    /^NAME +KIND +SIZE +AGE +REFERENCE\nfoo +preview1 +\d+ B +\d+s +127.*\/acme\/foo:v1\n$/,
+  );
+  assert.equal((await product.run("list", "-o", "name")).stdout, "foo\n");
+  assert.equal(JSON.parse((await product.run("list", "-o", "json")).stdout).plugins[0].name, "foo");
+  assert.match((await product.run("ls", "-o", "yaml")).stdout, /^plugins:\n {2}- name: foo\n/);
+  assert.deepEqual(await product.run("rm", "foo"), { code: 0, stdout: "Removed foo\n", stderr: "" });
+  assert.equal((await product.run("list", "-o", "name")).stdout, "");
+  assert.equal((await product.shell("kubectl-foo")).code, 127);
+});
+
+Deno.test("pull says how to put bin on PATH where it is not, in the words of the user's shell", async () => {
+  await using it = await setUp();
+  const path = { PATH: "/usr/bin:/bin" };
+  const { stderr } = await it.product.exec(it.product.command, ["pull", it.reference], {
+    env: { ...path, SHELL: "/bin/zsh" },
+  });
+  assert.ok(stderr.includes('~/.zshrc:\n  export PATH="$HOME/.krew-wasm/bin:$PATH"\n'), stderr);
+});
+
+Deno.test("an installed plugin is kept, replaced with --force, or joined under another name", async () => {
+  await using it = await setUp();
+  const { product, reference } = it;
+  await product.run("pull", reference);
+  const again = await product.run("pull", reference);
+  assert.equal(again.code, 1);
+  assert.match(
+    again.stderr,
+    /^error: A plugin "foo" is installed already, from 127.*\nhint: --force replaces it/,
+  );
+  assert.equal((await product.run("pull", "--force", reference)).code, 0);
+  assert.equal((await product.run("install", reference, "--name", "foo_bar")).code, 0);
+  assert.equal((await product.run("list", "-o", "name")).stdout, "foo\nfoo-bar\n");
+  assert.equal((await product.run("uninstall", "foo_bar", "foo")).stdout, "Removed foo-bar\nRemoved foo\n");
+});
+
+Deno.test("what can't be pulled is told with its code, and leaves nothing", async () => {
+  await using it = await setUp();
+  const { product, registry } = it;
+  const layer = makeArtifact(new TextEncoder().encode("this is not wasm"));
+  await push(registry.origin, "acme/text", "v1", layer);
+  registry.putManifest(
+    "acme/index",
+    "v1",
+    JSON.stringify({ schemaVersion: 2, manifests: [] }),
+    "application/vnd.oci.image.index.v1+json",
+  );
+  const two = JSON.parse(makeArtifact(NOTHING).manifest);
+  registry.putManifest("acme/two", "v1", JSON.stringify({ ...two, layers: [two.layers[0], two.layers[0]] }));
+  registry.putManifest("acme/huge", "v1", " ".repeat(5 << 20));
+  registry.putManifest(
+    "acme/lost",
+    "v1",
+    makeArtifact(NOTHING).manifest.replace(/sha256:[0-9a-f]{64}/g, `sha256:${"0".repeat(64)}`),
+  );
+  const cases: [args: string[], code: number, words: RegExp][] = [
+    [["acme//foo"], 2, /is not a reference/],
+    [[`${registry.host}/acme/foo:`], 2, /tag is empty/],
+    [[`${registry.host}/acme/none:v1`], 1, /404/],
+    [[`${registry.host}/acme/foo:v9`], 1, /404/],
+    [["127.0.0.1:2/acme/foo:v1"], 1, /refused the connection/],
+    [["no-such-host.invalid/acme/foo:v1"], 1, /no-such-host\.invalid/],
+    [[`${registry.host}/acme/text:v1`], 1, /not WebAssembly/],
+    [[`${registry.host}/acme/index:v1`], 1, /an index/],
+    [[`${registry.host}/acme/two:v1`], 1, /2 layers/],
+    [[`${registry.host}/acme/huge:v1`], 1, /larger than/],
+    [[`${registry.host}/acme/lost:v1`], 1, /404/],
+    [[`${registry.host}/acme/foo@sha256:${"0".repeat(64)}`], 1, /404/],
+    [[it.reference, "--name", "get"], 2, /kubectl itself/],
+    [[it.reference, "--name", ".."], 2, /not a plugin name/],
+    [[it.reference, "--name", "../evil"], 2, /not a plugin name/],
+    [[it.reference, "--name", "a\x1b[2Jb"], 2, /not a plugin name/],
+    [[it.reference, "--allow-read="], 2, /HOST::GUEST/],
+    [[], 2, /missing required argument/i],
+    [[it.reference, "--nope"], 2, /unknown option/i],
+  ];
+  for (const [args, code, words] of cases) {
+    const outcome = await product.run("pull", ...args);
+    assert.equal(outcome.code, code, `${args}: ${outcome.stderr}`);
+    assert.equal(outcome.stdout, "");
+    assert.match(outcome.stderr, words);
+    assert.match(outcome.stderr, /^error: /);
+    assert.doesNotMatch(outcome.stderr, /\x1b|defect/);
+  }
+  assert.equal((await product.run("list", "-o", "name")).stdout, "");
+  const left = [
+    ...Deno.readDirSync(`${product.store}/blobs/sha256`),
+    ...Deno.readDirSync(`${product.store}/stage`),
+  ];
+  assert.deepEqual(left, []);
+});
+
+Deno.test("a registry's 401, 403, 429 and 500 are told apart", async () => {
+  await using it = await setUp();
+  for (
+    const [status, words] of [[401, /credentials/], [403, /forbids/], [429, /fewer requests/], [
+      500,
+      /failed \(500\)/,
+    ]] as const
+  ) {
+    it.registry.hook = () => failure(status, "DENIED", "no \x1b[31mway", { "retry-after": "3600" });
+    const { code, stderr } = await it.product.run("pull", it.reference);
+    assert.equal(code, 1);
+    assert.match(stderr, words);
+    assert.doesNotMatch(stderr, /\x1b/);
+  }
+});
+
+Deno.test("docker's config gives the credentials", async () => {
+  await using it = await setUp({ kind: "bearer", username: "me", password: "pa:ss" });
+  const { product, registry } = it;
+  assert.match((await product.run("pull", it.reference)).stderr, /docker login/);
+  Deno.mkdirSync(`${product.home}/.docker`);
+  Deno.writeTextFileSync(
+    `${product.home}/.docker/config.json`,
+    JSON.stringify({ auths: { [registry.host]: { auth: btoa("me:pa:ss") } } }),
+  );
+  const { code, stderr } = await product.run("-v", "pull", it.reference);
+  assert.equal(code, 0, stderr);
+  assert.match(stderr, /krew-wasm: GET http:\/\/127.*\/manifests\/v1 200 in \d+ ms/);
+  assert.ok(!stderr.includes("pa:ss") && !stderr.includes(btoa("me:pa:ss")) && !stderr.includes("token-"));
+});
+
+Deno.test("list shows the rest where a receipt is broken, and passes over a stray file", async () => {
+  await using it = await setUp();
+  const { product } = it;
+  await product.run("pull", it.reference);
+  Deno.writeTextFileSync(`${product.store}/receipts/broken.json`, '{"format":1,"name":"\x1b[2J"}');
+  Deno.writeTextFileSync(`${product.store}/receipts/.DS_Store`, "x");
+  Deno.writeTextFileSync(`${product.store}/bin/stray`, "x");
+  const { code, stdout, stderr } = await product.run("list", "-o", "name");
+  assert.deepEqual([code, stdout], [0, "foo\n"]);
+  assert.match(stderr, /^warning: The receipt of "broken" is broken/);
+  assert.doesNotMatch(stderr, /\x1b/);
+  assert.equal((await product.run("rm", "broken")).code, 0);
+});
+
+Deno.test("rm of an unknown name says so and removes the others", async () => {
+  await using it = await setUp();
+  await it.product.run("pull", it.reference);
+  const { code, stdout, stderr } = await it.product.run("rm", "nope", "foo", "../x");
+  assert.deepEqual([code, stdout], [1, "Removed foo\n"]);
+  assert.match(stderr, /^error: No plugin "nope" is installed\n/);
+});
+
+Deno.test("a pull that is killed leaves nothing, and the next command works and sweeps", async () => {
+  await using it = await setUp();
+  const { product, registry } = it;
+  const reached = Promise.withResolvers<void>();
+  const release = Promise.withResolvers<void>();
+  registry.hook = async (_request, url) => {
+    if (!url.pathname.includes("/blobs/")) return undefined;
+    // Half of the blob, and then nothing.
+    const body = new ReadableStream({
+      async start(controller) {
+        controller.enqueue(NOTHING.slice(0, 20));
+        reached.resolve();
+        await release.promise;
+        controller.close();
+      },
+    });
+    return await Promise.resolve(new Response(body));
+  };
+  const child = new Deno.Command(product.command, {
+    args: ["pull", it.reference],
+    clearEnv: true,
+    env: product.env(),
+    stdout: "null",
+    stderr: "null",
+  }).spawn();
+  await reached.promise;
+  while (!(await Deno.stat(`${product.store}/stage/blob`).catch(() => undefined))?.size) {
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+  child.kill("SIGKILL");
+  await child.status;
+  release.resolve();
+  registry.hook = undefined;
+  assert.equal((await product.run("list", "-o", "name")).stdout, "");
+  const again = await product.run("pull", it.reference);
+  assert.equal(again.code, 0, again.stderr);
+  assert.deepEqual([...Deno.readDirSync(`${product.store}/stage`)], []);
+});
+
+Deno.test("help is everywhere, with examples, on stdout; misuse is on stderr with exit code 2", async () => {
+  using product = Product.make();
+  for (
+    const args of [["--help"], ["help"], ["pull", "--help"], ["list", "-h"], ["rm", "--help"], [
+      "run",
+      "--help",
+    ], ["version", "--help"]]
+  ) {
+    const { code, stdout, stderr } = await product.run(...args);
+    assert.deepEqual([code, stderr], [0, ""], args.join(" "));
+    assert.match(stdout, /Examples:\n {2}krew-wasm /, args.join(" "));
+    for (const line of stdout.split("\n")) assert.ok(line.length <= 120, line);
+  }
+  for (const args of [[], ["nope"], ["list", "-o", "xml"], ["rm"], ["version", "--nope"], ["pul"]]) {
+    const { code, stdout, stderr } = await product.run(...args);
+    assert.deepEqual([code, stdout], [2, ""], args.join(" "));
+    assert.notEqual(stderr, "");
+  }
+  assert.match((await product.run("pul")).stderr, /Did you mean pull/);
+  assert.match((await product.run("version")).stdout, /^krew-wasm \d+\.\d+\.\d+ \(/);
+  assert.match(JSON.parse((await product.run("version", "-o", "json")).stdout).deno, /^2\./);
+});
+
+Deno.test("without a home there is a clear error", async () => {
+  using product = Product.make();
+  const { code, stderr } = await product.shell("env -u HOME krew-wasm list");
+  assert.equal(code, 1);
+  assert.match(stderr, /^error: The environment variable HOME is not set\nhint: /);
+  assert.equal((await product.shell(`env -u HOME KREW_WASM_ROOT=${product.home}/x krew-wasm list`)).code, 0);
+  assert.equal((await product.shell("KREW_WASM_ROOT=relative krew-wasm list")).code, 2);
+});

@@ -1,0 +1,243 @@
+import assert from "node:assert/strict";
+import { RegistryClient } from "../../registry/client.ts";
+import { digestOf } from "../../registry/digest.ts";
+import { parseReference } from "../../registry/reference.ts";
+import { makeArtifact, push } from "../support/oci.ts";
+import { failure, TestRegistry } from "../support/registry.ts";
+
+const BLOB = crypto.getRandomValues(new Uint8Array(60_000));
+const DIGEST = digestOf(BLOB);
+
+function client(registry: TestRegistry, options: ConstructorParameters<typeof RegistryClient>[0] = {}) {
+  const slept: number[] = [];
+  const made = new RegistryClient({
+    credentials: () => Promise.resolve(undefined),
+    sleep: (milliseconds) => (slept.push(milliseconds), Promise.resolve()),
+    ...options,
+  });
+  const reference = parseReference(`${registry.host}/a/b:v1`);
+  return { client: made, slept, reference };
+}
+
+async function fetchBlob(registry: TestRegistry, blob = { digest: DIGEST, size: BLOB.length }, options = {}) {
+  const { client: made, reference } = client(registry, options);
+  let chunks: Uint8Array[] = [];
+  await made.fetchBlob(reference, blob, () => {
+    chunks = [];
+    return (bytes) => chunks.push(bytes.slice());
+  });
+  return new Uint8Array(await new Blob(chunks as Uint8Array<ArrayBuffer>[]).arrayBuffer());
+}
+
+Deno.test("a manifest and its blob are fetched and verified", async () => {
+  await using registry = TestRegistry.start();
+  await push(registry.origin, "a/b", "v1", makeArtifact(BLOB));
+  const { client: made, reference } = client(registry);
+  const { text, digest } = await made.fetchManifest(reference);
+  assert.equal(digest, digestOf(new TextEncoder().encode(text)));
+  assert.deepEqual(await fetchBlob(registry), BLOB);
+  const pinned = { ...reference, digest };
+  assert.equal((await made.fetchManifest(pinned)).digest, digest);
+});
+
+Deno.test("a registry that wants Basic or Bearer gets the user's credentials", async () => {
+  for (const kind of ["basic", "bearer"] as const) {
+    await using registry = TestRegistry.start({ kind, username: "me", password: "pa:ss" });
+    const headers = { authorization: `Basic ${btoa("me:pa:ss")}` };
+    await push(registry.origin, "a/b", "v1", makeArtifact(BLOB), headers);
+    const credentials = () => Promise.resolve({ kind: "basic" as const, username: "me", password: "pa:ss" });
+    const { client: made, reference } = client(registry, { credentials });
+    await made.fetchManifest(reference);
+    const wrong = client(registry, {
+      credentials: () => Promise.resolve({ kind: "basic" as const, username: "me", password: "x" }),
+    });
+    await assert.rejects(wrong.client.fetchManifest(reference), { code: "REGISTRY_UNAUTHORIZED" });
+    await assert.rejects(client(registry).client.fetchManifest(reference), { code: "REGISTRY_UNAUTHORIZED" });
+  }
+});
+
+Deno.test("an anonymous Bearer token is fetched once for manifest and blob", async () => {
+  await using registry = TestRegistry.start({ kind: "bearer" });
+  await push(registry.origin, "a/b", "v1", makeArtifact(BLOB));
+  const { client: made, reference } = client(registry);
+  await made.fetchManifest(reference);
+  await made.fetchBlob(reference, { digest: DIGEST, size: BLOB.length }, () => () => {});
+  assert.equal(registry.requests.filter((request) => request === "GET /token").length, 1);
+});
+
+Deno.test("credentials stay with the registry when a blob is redirected", async () => {
+  await using registry = TestRegistry.start({ kind: "bearer" });
+  await using storage = TestRegistry.start();
+  storage.hook = () => new Response(BLOB);
+  await push(registry.origin, "a/b", "v1", makeArtifact(BLOB));
+  registry.hook = (_request, url) =>
+    url.pathname.includes("/blobs/sha256:") && registry.authorizations.at(-1) !== ""
+      ? new Response(null, { status: 307, headers: { location: `${storage.origin}/bucket?sig=x` } })
+      : undefined;
+  assert.deepEqual(await fetchBlob(registry), BLOB);
+  assert.deepEqual(storage.authorizations, [""]);
+});
+
+Deno.test("redirects to other schemes, with credentials, or without end are refused", async () => {
+  await using registry = TestRegistry.start();
+  for (
+    const location of [
+      "file:///etc/passwd",
+      "http://169.254.169.254/",
+      "http://u:p@127.0.0.1/",
+      "ftp://x",
+      "http://[",
+      "/v2/a/b/manifests/v1",
+    ]
+  ) {
+    registry.hook = () => new Response(null, { status: 302, headers: { location } });
+    const { client: made, reference } = client(registry);
+    await assert.rejects(made.fetchManifest(reference), { code: "REGISTRY_PROTOCOL" }, location);
+  }
+  registry.hook = () => new Response(null, { status: 302 });
+  const { client: made, reference } = client(registry);
+  await assert.rejects(made.fetchManifest(reference), { code: "REGISTRY_PROTOCOL" });
+});
+
+Deno.test("each answer of a registry has its code, its words made safe", async () => {
+  await using registry = TestRegistry.start();
+  const cases: [status: number, code: string, tries: number][] = [
+    [403, "REGISTRY_FORBIDDEN", 1],
+    [404, "REGISTRY_NOT_FOUND", 1],
+    [429, "REGISTRY_RATE_LIMITED", 4],
+    [500, "REGISTRY_FAILED", 4],
+    [503, "REGISTRY_FAILED", 4],
+    [418, "REGISTRY_FAILED", 1],
+    [401, "REGISTRY_UNAUTHORIZED", 1],
+  ];
+  for (const [status, code, tries] of cases) {
+    registry.requests.length = 0;
+    registry.hook = () => failure(status, "WRONG", "evil \x1b[2J\u202e words");
+    const { client: made, reference } = client(registry);
+    await assert.rejects(made.fetchManifest(reference), (error: { code: string; message: string }) => {
+      assert.equal(error.code, code);
+      assert.ok(!/[\x1b\u202e]/.test(error.message), error.message);
+      return true;
+    });
+    assert.equal(registry.requests.length, tries, String(status));
+  }
+});
+
+Deno.test("Retry-After is kept to, and told when it is too long to wait for", async () => {
+  await using registry = TestRegistry.start();
+  await push(registry.origin, "a/b", "v1", makeArtifact(BLOB));
+  let left = 2;
+  registry.hook = () =>
+    left-- > 0 ? failure(429, "TOOMANYREQUESTS", "slow down", { "retry-after": "7" }) : undefined;
+  const patient = client(registry);
+  await patient.client.fetchManifest(patient.reference);
+  assert.deepEqual(patient.slept, [7000, 7000]);
+  registry.hook = () => failure(429, "TOOMANYREQUESTS", "slow down", { "retry-after": "3600" });
+  const told = client(registry);
+  await assert.rejects(told.client.fetchManifest(told.reference), {
+    code: "REGISTRY_RATE_LIMITED",
+    hint: /3600/,
+  });
+  assert.deepEqual(told.slept, []);
+});
+
+Deno.test("a blob that is cut, padded, swapped or of another digest is refused", async () => {
+  await using registry = TestRegistry.start();
+  const blob = { digest: DIGEST, size: BLOB.length };
+  for (
+    const served of [
+      BLOB.subarray(0, 100),
+      new Uint8Array([...BLOB, 0]),
+      new Uint8Array(BLOB.length),
+      new Uint8Array(),
+    ]
+  ) {
+    registry.hook = () => new Response(new Uint8Array(served));
+    await assert.rejects(fetchBlob(registry, blob), { code: "DIGEST_MISMATCH" }, String(served.length));
+  }
+});
+
+Deno.test("a connection that breaks in the middle is tried again", async () => {
+  await using registry = TestRegistry.start();
+  let tries = 0;
+  registry.hook = () => {
+    if (++tries > 2) return new Response(BLOB);
+    const body = new ReadableStream({
+      start(controller) {
+        controller.enqueue(BLOB.slice(0, 1000));
+        controller.error(new Error("broken"));
+      },
+    });
+    return new Response(body, { headers: { "content-length": String(BLOB.length) } });
+  };
+  assert.deepEqual(await fetchBlob(registry), BLOB);
+  assert.equal(tries, 3);
+});
+
+Deno.test("an endless blob and a huge manifest end at their limits", async () => {
+  await using registry = TestRegistry.start();
+  let sent = 0;
+  registry.hook = () =>
+    new Response(
+      new ReadableStream({
+        pull(controller) {
+          sent += 65536;
+          controller.enqueue(new Uint8Array(65536));
+        },
+      }),
+    );
+  await assert.rejects(fetchBlob(registry), { code: "DIGEST_MISMATCH" });
+  const { client: made, reference } = client(registry);
+  await assert.rejects(made.fetchManifest(reference), { code: "TOO_LARGE" });
+  assert.ok(sent < 64 << 20, `${sent} bytes were taken`);
+});
+
+Deno.test("a registry that falls silent is given up", async () => {
+  await using registry = TestRegistry.start();
+  const release = Promise.withResolvers<Response>();
+  registry.hook = () => release.promise;
+  const { client: made, reference } = client(registry, { idleTimeout: 50 });
+  await assert.rejects(made.fetchManifest(reference), { code: "REGISTRY_UNREACHABLE" });
+  release.resolve(new Response(null, { status: 500 }));
+});
+
+Deno.test("a manifest under another digest than it has is refused", async () => {
+  await using registry = TestRegistry.start();
+  const { manifest } = makeArtifact(BLOB);
+  registry.hook = () => new Response(manifest, { headers: { "docker-content-digest": DIGEST } });
+  const { client: made, reference } = client(registry);
+  await assert.rejects(made.fetchManifest(reference), { code: "DIGEST_MISMATCH" });
+  registry.hook = () => new Response(manifest);
+  await assert.rejects(made.fetchManifest({ ...reference, digest: DIGEST }), { code: "DIGEST_MISMATCH" });
+});
+
+Deno.test("a token endpoint that sends no token, or is somewhere unsafe, is told", async () => {
+  await using registry = TestRegistry.start();
+  for (
+    const [realm, code] of [["http://evil.example/token", "REGISTRY_PROTOCOL"], [
+      `${registry.origin}/token`,
+      "REGISTRY_PROTOCOL",
+    ]]
+  ) {
+    registry.hook = (_request, url) =>
+      url.pathname === "/token"
+        ? new Response("{}")
+        : failure(401, "X", "x", { "www-authenticate": `Bearer realm="${realm}"` });
+    const { client: made, reference } = client(registry);
+    await assert.rejects(made.fetchManifest(reference), { code: code! });
+  }
+});
+
+Deno.test("nobody listening is told with the registry's name", async () => {
+  const made = new RegistryClient({
+    credentials: () => Promise.resolve(undefined),
+    sleep: () => Promise.resolve(),
+  });
+  await assert.rejects(made.fetchManifest(parseReference("127.0.0.1:1/a:v1")), {
+    code: "REGISTRY_UNREACHABLE",
+    message: /127\.0\.0\.1:1/,
+  });
+  await assert.rejects(made.fetchManifest(parseReference("no-such-host.invalid/a:v1")), {
+    code: "REGISTRY_UNREACHABLE",
+  });
+});

@@ -1,0 +1,129 @@
+import assert from "node:assert/strict";
+import { BodySink, BodySource } from "../../../runtime/wasi/body.ts";
+import { InputStream, OutputStream, poll, Pollable } from "../../../runtime/wasi/p2/io.ts";
+import { ClosedPipe, StdinSource, StdoutSink } from "../../../runtime/wasi/stdio.ts";
+import { describeTrap } from "../../../runtime/wasi/trap.ts";
+
+const bytes = (text: string) => new TextEncoder().encode(text);
+const text = (data: Uint8Array) => new TextDecoder().decode(data);
+
+function pipe() {
+  let push!: ReadableStreamDefaultController<Uint8Array>;
+  let cancelled = false;
+  const stream = new ReadableStream<Uint8Array>({
+    start: (controller) => void (push = controller),
+    cancel: () => void (cancelled = true),
+  });
+  return {
+    stream,
+    push: (data: string) => push.enqueue(bytes(data)),
+    end: () => push.close(),
+    fail: () => push.error(new Error("broken")),
+    cancelled: () => cancelled,
+  };
+}
+
+Deno.test("a body is read as it comes, in pieces of any size, to its end", async () => {
+  const { stream, push, end } = pipe();
+  const input = new InputStream(new BodySource(stream));
+  assert.equal(input.read(10n).length, 0);
+  push("hello");
+  await input.subscribe().block();
+  assert.equal(text(input.read(2n)), "he");
+  assert.equal(text(await input.blockingRead(100n)), "llo");
+  push("");
+  push("x");
+  assert.equal(text(await input.blockingRead(100n)), "x");
+  end();
+  await assert.rejects(async () => await input.blockingRead(1n), { tag: "closed" });
+  assert.throws(() => input.read(1n), { tag: "closed" });
+});
+
+Deno.test("a body that breaks is an error, and one that is dropped is cancelled", async () => {
+  const broken = pipe();
+  const input = new InputStream(new BodySource(broken.stream));
+  broken.fail();
+  await assert.rejects(async () => await input.blockingRead(1n), { tag: "last-operation-failed" });
+  const dropped = pipe();
+  new InputStream(new BodySource(dropped.stream))[Symbol.dispose]();
+  await Promise.resolve();
+  assert.ok(dropped.cancelled());
+});
+
+Deno.test("a request's body has back-pressure", async () => {
+  const sink = new BodySink();
+  const output = new OutputStream(sink);
+  const chunk = new Uint8Array(1000);
+  let written = 0;
+  for (let permit = output.checkWrite(); permit > 0n; permit = output.checkWrite()) {
+    const part = chunk.subarray(0, Number(permit < 1000n ? permit : 1000n));
+    output.write(part);
+    written += part.length;
+  }
+  assert.equal(written, 65536);
+  const waiting = output.subscribe();
+  assert.equal(waiting.ready(), false);
+  const reader = sink.stream.getReader();
+  await reader.read();
+  await waiting.block();
+  assert.ok(output.checkWrite() > 0n);
+  assert.throws(() => output.write(new Uint8Array(70000)));
+  await reader.cancel();
+  assert.throws(() => output.checkWrite(), { tag: "closed" });
+});
+
+Deno.test("poll tells all that is ready and waits for the first", async () => {
+  const never = new Pollable({ ready: () => false, wait: () => new Promise(() => {}) });
+  let done = false;
+  const soon = Promise.withResolvers<void>();
+  const later = new Pollable({ ready: () => done, wait: () => soon.promise });
+  const polled = poll([never, later]);
+  done = true;
+  soon.resolve();
+  assert.deepEqual([...await polled], [1]);
+  assert.deepEqual([...await poll([later, never, later])], [0, 2]);
+  assert.throws(() => poll([]));
+});
+
+Deno.test("stdin is read straight, or ahead by one buffer once it was waited for", async () => {
+  let asked = 0;
+  const chunks = ["ab", "cd"];
+  const next = (into: Uint8Array) => {
+    asked++;
+    const chunk = chunks.shift();
+    if (chunk === undefined) return null;
+    into.set(bytes(chunk));
+    return chunk.length;
+  };
+  const source = new StdinSource({ readSync: next, read: (into) => Promise.resolve(next(into)) });
+  const buffer = new Uint8Array(1);
+  assert.equal(source.readAvailable(buffer), 0);
+  await source.wait();
+  assert.equal(asked, 1);
+  assert.equal(source.read(buffer), 1);
+  assert.equal(source.readAvailable(buffer), 1);
+  assert.equal(text(buffer), "b");
+  const large = new Uint8Array(10);
+  assert.equal(source.read(large), 2);
+  assert.equal(source.read(large), 0);
+  assert.equal(asked, 3);
+});
+
+Deno.test("a closed stdout is told from every other failure", () => {
+  const fails = (error: Error) =>
+    new StdoutSink({
+      writeSync: () => {
+        throw error;
+      },
+    });
+  assert.throws(() => fails(new Deno.errors.BrokenPipe("x")).write(bytes("x")), ClosedPipe);
+  assert.throws(() => fails(new Error("disk full")).write(bytes("x")), /disk full/);
+});
+
+Deno.test("describeTrap() has words for what the engine throws, and none for other errors", () => {
+  const of = (message: string) => describeTrap(new WebAssembly.RuntimeError(message))?.code;
+  assert.equal(of("unreachable"), "PLUGIN_TRAPPED");
+  assert.equal(of("whatever comes"), "PLUGIN_TRAPPED");
+  assert.equal(describeTrap(new RangeError("Maximum call stack size exceeded"))?.code, "PLUGIN_TRAPPED");
+  assert.equal(describeTrap(new Error("unreachable")), undefined);
+});
