@@ -1,3 +1,5 @@
+// deno-lint-ignore-file no-console -- a script talks to who runs it
+
 /**
  * `deno task compile [--target TRIPLE] [--output FILE]`: bundles main.ts into a minified entry with a chunk for
  * each half and each part that a run may not need, and embeds it into the runtime-only Deno.
@@ -137,7 +139,6 @@ if (import.meta.main) {
   const started = performance.now();
   const output = await compile(values);
   const { size } = await Deno.stat(output);
-  // deno-lint-ignore no-console
   console.log(
     `${output} (${(size / 1e6).toFixed(1)} MB) in ${((performance.now() - started) / 1000).toFixed(1)} s`,
   );

@@ -1,3 +1,5 @@
+// deno-lint-ignore-file no-console -- a script talks to who runs it
+
 /**
  * `deno task demo [--real]`: the whole product in a minute. Builds a plugin written in TypeScript, pushes it to a small
  * registry, pulls it, and runs it through kubectl against a small API server, in a HOME of its own that is removed. With

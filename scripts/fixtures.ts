@@ -1,3 +1,5 @@
+// deno-lint-ignore-file no-console -- a script talks to who runs it
+
 /**
  * `deno task fixtures [NAME...]`: builds the examples and the tests' programs into build/fixtures/*.wasm. What has not
  * changed since is not built again.

@@ -1,3 +1,5 @@
+// deno-lint-ignore-file no-console camelcase -- a script talks to who runs it
+
 /**
  * `deno task wasi-testsuite DIR [--krew-wasm=PATH] [--filter=TEXT]`: runs the preview1 programs of a checkout of
  * WebAssembly/wasi-testsuite (branch prod/testsuite-all), each with `krew-wasm run`, and ends with a line

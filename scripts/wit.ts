@@ -1,3 +1,5 @@
+// deno-lint-ignore-file no-console -- a script talks to who runs it
+
 /**
  * `deno task wit [--check]`: generates the host's TypeScript types in wit/generated/ from wit/, with jco; with --check
  * it fails when what is there is not what would be generated.

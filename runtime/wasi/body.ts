@@ -1,5 +1,3 @@
-// deno-lint-ignore-file no-throw-literal -- a closed stream is said by the value that wasi:io has for it
-
 /** Bodies of HTTP messages as streams of a plugin: read as they come, written with back-pressure. */
 
 import type { ByteSink, ByteSource, MaybePromise } from "./streams.ts";

@@ -1,3 +1,5 @@
+// deno-lint-ignore-file camelcase -- the functions have the names that the specification gives them
+
 /**
  * The direct host of WASI preview1 core modules: the 46 functions of `wasi_snapshot_preview1`, and `wasi_unstable`
  * (snapshot 0) before it, over the nodes of files.ts and the streams of the sandbox. Bytes go straight between the
@@ -232,10 +234,10 @@ export async function runPreview1(
   extra?: ExtraImports,
 ): Promise<number> {
   const plan = planOf(module, sandbox, extra);
-  let exports: WebAssembly.Exports | undefined;
+  let instance: WebAssembly.Instance | undefined;
   let view: DataView<ArrayBuffer> | undefined;
   let bytes: Uint8Array<ArrayBuffer> | undefined;
-  const buffer = () => (exports!.memory as WebAssembly.Memory).buffer as ArrayBuffer;
+  const buffer = () => (instance!.exports.memory as WebAssembly.Memory).buffer as ArrayBuffer;
   const guest: Guest = {
     // A grown memory leaves its old buffer detached, with length 0.
     bytes: () => bytes !== undefined && bytes.length > 0 ? bytes : (bytes = new Uint8Array(buffer())),
@@ -244,7 +246,7 @@ export async function runPreview1(
         ? view
         : (view = new DataView((bytes = new Uint8Array(buffer())).buffer)),
     get exports() {
-      return exports!;
+      return instance!.exports;
     },
   };
   const host = new Preview1(sandbox, guest);
@@ -261,9 +263,8 @@ export async function runPreview1(
     for (const each of extra.suspending) functions[each] = new suspending(functions[each]);
     imports[extra.module] = functions;
   }
-  const instance = new WebAssembly.Instance(module, imports);
-  exports = instance.exports;
-  const start = exports._start as () => unknown;
+  instance = new WebAssembly.Instance(module, imports);
+  const start = instance.exports._start as () => unknown;
   const { promising } = WebAssembly as unknown as { promising: (f: unknown) => () => Promise<unknown> };
   try {
     if (plan.suspends) await promising(start)();
@@ -725,8 +726,8 @@ export class Preview1 {
       }
       return ERRNO[errnoOf(error)];
     };
-    // deno-lint-ignore no-explicit-any -- each function has its own parameters, all numbers and bigints
     const guarded =
+      // deno-lint-ignore no-explicit-any -- each function has its own parameters, all numbers and bigints
       <A extends any[]>(operation: (...args: A) => MaybePromise<Errno | void>) =>
       (...args: A): MaybePromise<Errno> => {
         try {

@@ -1,3 +1,5 @@
+// deno-lint-ignore-file no-console -- a script talks to who runs it
+
 /** `probe.ts CONFIG ARGS...`: one GET /version in a process of its own; prints the status, or the error's code. */
 
 import { openCluster } from "../../runtime/kube/access.ts";

@@ -1,3 +1,5 @@
+// deno-lint-ignore-file no-console -- a script talks to who runs it
+
 /** The real parts that tests use where they are: found, or skipped with a line that says how to get them. */
 
 /** A program's path, or undefined. */

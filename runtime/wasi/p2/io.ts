@@ -5,8 +5,6 @@
  * `blockingSplice` drop the promise), and its `poll` waits a timer's millisecond even for what is ready.
  */
 
-// deno-lint-ignore-file no-throw-literal -- jco hands what is thrown, if it is no Error, to the guest as the error value
-
 import { WasiError } from "../errno.ts";
 import { ClosedPipe } from "../stdio.ts";
 import type { ByteSink, ByteSource, MaybePromise, Readiness } from "../streams.ts";
