@@ -234,6 +234,7 @@ export async function runPreview1(
   extra?: ExtraImports,
 ): Promise<number> {
   const plan = planOf(module, sandbox, extra);
+  // deno-lint-ignore prefer-const -- the imports, which use it, are made before it
   let instance: WebAssembly.Instance | undefined;
   let view: DataView<ArrayBuffer> | undefined;
   let bytes: Uint8Array<ArrayBuffer> | undefined;
