@@ -95,7 +95,10 @@ export async function buildFixture(name: string): Promise<string> {
       ["run", "--quiet", "-A", "--no-check", "scripts/componentize.ts", source, staged],
       {},
     ];
-  const result = await new Deno.Command(program, { args, env, cwd: root }).output();
+  // `deno task` puts node_modules/.bin on PATH, where clang would find a wasm-opt and strip the functions' names.
+  const path = (Deno.env.get("PATH") ?? "").split(":").filter((entry) => !entry.endsWith("node_modules/.bin"))
+    .join(":");
+  const result = await new Deno.Command(program, { args, env: { ...env, PATH: path }, cwd: root }).output();
   if (!result.success) {
     throw new Error(
       `Cannot build ${source}:\n${new TextDecoder().decode(result.stdout)}${
