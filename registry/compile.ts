@@ -1,14 +1,21 @@
 /**
- * From a plugin's WebAssembly to what a run loads: a core module is validated and stripped, a component becomes core
- * modules and JavaScript by jco. The only importer of the transpiler; names and strings of a plugin never become code
- * but through jco's own quoting.
+ * From a plugin's WebAssembly to what a run loads: a core module is validated and stripped, a component
+ * becomes core modules and JavaScript by jco. The only importer of the transpiler. No name of a plugin
+ * becomes code: jco does not quote all of them, so that those which would need it are refused.
  */
 
 import { AppError, messageOf } from "../runtime/errors.ts";
 import { printable } from "../runtime/text.ts";
 import { COMPONENT_ENTRY } from "../runtime/component.ts";
 import type { PluginKind } from "../runtime/store/receipt.ts";
-import { readSections, stripModule, wasmKind } from "./wasm.ts";
+import {
+  type ComponentNames,
+  readComponentNames,
+  readLinkNames,
+  readSections,
+  stripModule,
+  wasmKind,
+} from "./wasm.ts";
 
 /** A plugin's compiled form. */
 export interface Compiled {
@@ -22,8 +29,21 @@ const CORE_MODULES: ReadonlySet<string> = new Set([
   "wasi_unstable",
   "wasi-outbound-http",
 ]);
-/** What a component may import, by package. */
-const PACKAGES = /^(wasi:(cli|clocks|filesystem|io|random|sockets|http)|krew-wasm:kubernetes)\//;
+/** What a component may import. The patch versions of WASI 0.2 only add to one another. */
+const SERVED = new RegExp(
+  `^(?:${
+    [
+      "wasi:cli/(?:environment|exit|stdin|stdout|stderr|terminal-(?:input|output|stdin|stdout|stderr))@0\\.2\\.\\d+",
+      "wasi:clocks/(?:monotonic|wall)-clock@0\\.2\\.\\d+",
+      "wasi:filesystem/(?:types|preopens)@0\\.2\\.\\d+",
+      "wasi:http/(?:types|outgoing-handler)@0\\.2\\.\\d+",
+      "wasi:io/(?:error|poll|streams)@0\\.2\\.\\d+",
+      "wasi:random/(?:random|insecure|insecure-seed)@0\\.2\\.\\d+",
+      "wasi:sockets/(?:network|instance-network|ip-name-lookup|(?:tcp|udp)(?:-create-socket)?)@0\\.2\\.\\d+",
+      "krew-wasm:kubernetes/cluster@0\\.1\\.\\d+",
+    ].join("|")
+  })$`,
+);
 const NETWORK = /^(wasi:http|wasi:sockets|krew-wasm:kubernetes)\//;
 
 /**
@@ -37,19 +57,26 @@ export async function compilePlugin(bytes: Uint8Array<ArrayBuffer>): Promise<Com
   if (readSections(bytes).some(({ name }) => name?.startsWith("component-type"))) {
     return await compileComponent(await componentOf(bytes));
   }
-  return await compileModule(bytes);
+  return compileModule(bytes);
 }
 
-async function compileModule(bytes: Uint8Array<ArrayBuffer>): Promise<Compiled> {
-  const stripped = stripModule(bytes);
-  let module: WebAssembly.Module;
+/**
+ * A module, every function of it validated, so that a run can leave that out. @throws AppError WASM_INVALID
+ */
+function validated(bytes: Uint8Array<ArrayBuffer>): WebAssembly.Module {
   try {
-    // Whole validation here lets a run validate each function when it is first called.
-    if (!WebAssembly.validate(stripped)) await WebAssembly.compile(stripped);
-    module = await WebAssembly.compile(stripped);
+    const module = new WebAssembly.Module(bytes);
+    // `new Module` validates functions when they are first called where V8 is told so.
+    if (WebAssembly.validate(bytes)) return module;
   } catch (error) {
     throw new AppError("WASM_INVALID", `It is not valid WebAssembly: ${printable(messageOf(error), 300)}`);
   }
+  throw new AppError("WASM_INVALID", "It is not valid WebAssembly: one of its functions is not");
+}
+
+function compileModule(bytes: Uint8Array<ArrayBuffer>): Compiled {
+  const stripped = stripModule(bytes);
+  const module = validated(stripped);
   for (const { module: from, name } of WebAssembly.Module.imports(module)) {
     if (CORE_MODULES.has(from)) continue;
     throw new AppError(
@@ -98,17 +125,19 @@ async function readAdapter(): Promise<Uint8Array> {
   return await Deno.readFile(url);
 }
 
-// Patches of WASI 0.2 that jco may find in an import's name.
-const PATCHES = Array.from({ length: 32 }, (_, patch) => `@0.2.${patch}`);
-// What waits for more than the file system, by import.
-const WAITING: Readonly<Record<string, readonly string[]>> = {
+// What can wait, by interface and function. Each costs at every call, so that one is listed only where it may
+// have to.
+const WAITING_ALWAYS: Readonly<Record<string, readonly string[]>> = {
   "wasi:io/poll": ["poll", "[method]pollable.block"],
+  // The stand-in kubeconfig is made when it is first looked at.
   "wasi:filesystem/types": [
     "[method]descriptor.open-at",
     "[method]descriptor.stat-at",
     "[method]descriptor.metadata-hash-at",
   ],
+  "krew-wasm:kubernetes/cluster": ["current", "send"],
 };
+// stdin has to be waited for where a poll has begun to read ahead.
 const WAITING_READS: readonly string[] = [
   "[method]input-stream.blocking-read",
   "[method]input-stream.blocking-skip",
@@ -117,108 +146,195 @@ const WAITING_WRITES: readonly string[] = [
   "[method]output-stream.blocking-write-and-flush",
   "[method]output-stream.blocking-write-zeroes-and-flush",
   "[method]output-stream.blocking-flush",
-  "[method]output-stream.blocking-splice",
 ];
+const WAITING_SPLICE = "[method]output-stream.blocking-splice";
 
-/** The imports that may suspend. Those of streams only where a stream may be a network's, as each costs at every call. */
-function suspendingImports(imports: readonly string[]): string[] {
+/** The functions that may suspend the component, as `interface@version#function`. Pure. */
+export function suspendingImports(imports: readonly string[]): string[] {
   const network = imports.some((name) => NETWORK.test(name));
-  const polls = imports.includes("wasi:io/poll");
-  const functions: Record<string, readonly string[]> = {
-    ...WAITING,
-    "wasi:io/streams": [...(network || polls ? WAITING_READS : []), ...(network ? WAITING_WRITES : [])],
-  };
-  const wasi = Object.entries(functions).flatMap(([name, list]) =>
-    imports.includes(name)
-      ? list.flatMap((each) => PATCHES.map((version) => `${name}${version}#${each}`))
-      : []
-  );
-  const ours = imports.some((name) => name.startsWith("krew-wasm:"))
-    ? ["current", "send"].map((each) => `krew-wasm:kubernetes/cluster@0.1.0#${each}`)
-    : [];
-  return [...wasi, ...ours];
+  const polls = imports.some((name) => name.startsWith("wasi:io/poll@"));
+  return imports.flatMap((name) => {
+    const versionless = name.replace(/@.*/, "");
+    const functions = versionless === "wasi:io/streams"
+      ? [
+        ...(network || polls ? [...WAITING_READS, WAITING_SPLICE] : []),
+        ...(network ? WAITING_WRITES : []),
+      ]
+      : WAITING_ALWAYS[versionless] ?? [];
+    return functions.map((each) => `${name}#${each}`);
+  });
 }
 
-async function compileComponent(bytes: Uint8Array): Promise<Compiled> {
-  const { $init, generate } = await import("@bytecodealliance/jco-transpile/component");
-  await $init;
-  const options = {
-    name: "plugin",
-    noTypescript: true,
-    noNodejsCompat: true,
-    base64Cutoff: 0,
-    instantiation: { tag: "async" as const },
-  };
-  const attempt = (suspending: readonly string[]) => {
-    try {
-      return generate(bytes, {
-        ...options,
-        asyncMode: suspending.length === 0 ? { tag: "sync" } : {
-          tag: "jspi",
-          val: {
-            imports: [...suspending],
-            exports: PATCHES.map((version) => `wasi:cli/run${version}#run`),
-          },
-        },
-      });
-    } catch (error) {
-      const why = printable(reason(error), 300);
-      throw new AppError("COMPILE_FAILED", `The component can't be compiled: ${why}`, {
-        hint: "krew-wasm runs WASI 0.2 components",
-      });
-    }
-  };
-  let result = attempt([]);
-  for (const name of result.imports) {
-    if (!PACKAGES.test(name)) {
-      throw new AppError(
-        "PLUGIN_UNSUPPORTED",
-        `It imports "${printable(name, 200)}", which krew-wasm does not have`,
-        {
-          hint:
-            "a plugin may import wasi:cli, clocks, filesystem, io, random, sockets, http and krew-wasm:kubernetes",
-        },
-      );
-    }
-  }
-  const exports = result.exports.map(([name]) => name);
-  if (!exports.some((name) => name.startsWith("wasi:cli/run@0.2."))) {
+/** The name under which a component exports its program. @throws AppError PLUGIN_UNSUPPORTED */
+function checkNames({ imports, exports }: ComponentNames): string {
+  const later = [...imports, ...exports].find((name) => /^wasi:[a-z]+\/[a-z-]+@0\.[3-9]\./.test(name));
+  if (later !== undefined) {
     throw new AppError(
       "PLUGIN_UNSUPPORTED",
-      `It exports no wasi:cli/run of WASI 0.2, but ${printable(exports.join(", "), 300) || "nothing"}`,
+      `It is made for a later WASI: it needs "${printable(later, 200)}"`,
       {
-        hint: "a plugin is a command",
+        hint: "build it for WASI 0.2 (wasm32-wasip2); krew-wasm does not run later versions yet",
       },
     );
   }
-  const suspending = suspendingImports(result.imports);
-  if (suspending.length > 0) result = attempt(suspending);
+  for (const name of imports) {
+    if (SERVED.test(name)) continue;
+    throw new AppError(
+      "PLUGIN_UNSUPPORTED",
+      `It imports "${printable(name, 200)}", which krew-wasm does not have`,
+      {
+        hint:
+          "a plugin may import wasi:cli, clocks, filesystem, io, random, sockets, http and krew-wasm:kubernetes",
+      },
+    );
+  }
+  const run = exports.find((name) => /^wasi:cli\/run@0\.2\.\d+$/.test(name));
+  if (run === undefined) {
+    throw new AppError(
+      "PLUGIN_UNSUPPORTED",
+      `It exports no wasi:cli/run of WASI 0.2, but ${printable(exports.join(", "), 300) || "nothing"}`,
+      { hint: "a plugin is a command" },
+    );
+  }
+  return run;
+}
+
+/**
+ * What may stand between quotes of any kind, in a template and in a comment, and stays where it is.
+ * Toolchains name by letters, digits and `_-.:/@#$[]<>|~`.
+ */
+const HARMLESS = /^(?!.*(?:\*\/|\$\{|<!--|-->))[\x20-\x7e]*$/;
+const QUOTES = /['"`\\]/;
+
+/**
+ * jco 1.35 writes names of core modules into its JavaScript as they are, between single quotes: one that
+ * holds a quote would be code with the user's rights. None that could is let through to where it is run.
+ *
+ * @throws AppError PLUGIN_UNSUPPORTED
+ */
+function checkHarmless(names: Iterable<string>): void {
+  for (const name of names) {
+    if (HARMLESS.test(name) && !QUOTES.test(name)) continue;
+    throw new AppError(
+      "PLUGIN_UNSUPPORTED",
+      `It has a part named "${printable(name, 200)}", which could be taken for code`,
+      { hint: "names of imports and exports are printable ASCII without quotes and backslashes" },
+    );
+  }
+}
+
+/**
+ * The names of a core module's imports and exports; the engine has validated it. @throws AppError
+ * WASM_INVALID
+ */
+function* coreNames(bytes: Uint8Array): Generator<string> {
+  const module = validated(bytes.slice());
+  for (const { module: from, name } of WebAssembly.Module.imports(module)) {
+    yield from;
+    yield name;
+  }
+  for (const { name } of WebAssembly.Module.exports(module)) yield name;
+}
+
+async function compileComponent(bytes: Uint8Array): Promise<Compiled> {
+  const names = readComponentNames(bytes);
+  const run = checkNames(names);
+  checkHarmless(readLinkNames(bytes));
+  const suspending = suspendingImports(names.imports);
+  const { $init, generate } = await import("@bytecodealliance/jco-transpile/component");
+  await $init;
+  let generated;
+  try {
+    generated = generate(bytes, {
+      name: "plugin",
+      noTypescript: true,
+      noNodejsCompat: true,
+      base64Cutoff: 0,
+      // `run` throws undefined for its error, which has no value.
+      noComponentErrorWrapping: true,
+      // Of the modules, which a run has compiled: only calls wait.
+      instantiation: { tag: "sync" },
+      asyncMode: suspending.length === 0
+        ? { tag: "sync" }
+        : { tag: "jspi", val: { imports: suspending, exports: [`${run}#run`] } },
+    });
+  } catch (error) {
+    throw new AppError(
+      "COMPILE_FAILED",
+      `The component can't be compiled: ${printable(reason(error), 300)}`,
+      {
+        cause: error,
+      },
+    );
+  }
+  for (const [name, content] of generated.files) {
+    if (name.endsWith(".wasm")) checkHarmless(coreNames(content));
+  }
   return {
     kind: "component",
-    files: result.files.filter(([name]) => !name.endsWith(".d.ts")).map(([name, content]) => ({
-      name: name === "plugin.js" ? COMPONENT_ENTRY : name,
-      bytes: name.endsWith(".js")
-        ? withoutDebug(content)
-        : name.endsWith(".wasm")
-        ? stripModule(content)
-        : content.slice(),
+    files: generated.files.filter(([name]) => /\.(js|wasm)$/.test(name)).map(([name, content]) => ({
+      name,
+      bytes: name === COMPONENT_ENTRY
+        ? new TextEncoder().encode(componentScript(new TextDecoder().decode(content), run, generated.imports))
+        : stripModule(content),
     })),
   };
 }
 
+// jco writes each function's lowering twice, for the two branches of one question: a fifth of what V8 has to
+// read.
+const DOUBLED = new RegExp(
+  "let trampoline(\\d+) = _trampoline\\1\\.manuallyAsync \\? " +
+    "new WebAssembly\\.Suspending\\(_suspendingImport\\((\\d+), " +
+    "(_lowerImportBackwardsCompat\\.bind\\([^]*?\\n\\))\\)\\) : \\3;",
+  "g",
+);
+const CHOOSE = `const _chooseLowering = (trampoline, component, lowering) => trampoline.manuallyAsync
+    ? new WebAssembly.Suspending(_suspendingImport(component, lowering))
+    : lowering;
+  `;
+
 /**
- * jco 1.35 asks the environment for JCO_DEBUG in every call of the generated code, which is an operation of Deno's and
- * makes streams three to ten times slower. To be reported to bytecodealliance/jco: the answer can't change.
+ * jco's module as the body of a function, which is what a run loads (runtime/component.ts): V8 makes a
+ * function of 360 KB in a tenth of the time that Deno takes to import a module of as much. Pure.
+ *
+ * jco 1.35 asks the environment for JCO_DEBUG in every call of the generated code, which is an operation of
+ * Deno's and makes streams three to ten times slower; nobody asks for it here.
+ *
+ * @throws AppError INTERNAL when jco's output is not what it was when this was written, COMPILE_FAILED when
+ * it does not parse
  */
-export function withoutDebug(source: Uint8Array): Uint8Array<ArrayBuffer> {
-  const text = new TextDecoder().decode(source).replaceAll(
-    /globalThis\?*\.process\?*\.env\?*\.JCO_DEBUG/g,
-    "false",
-  );
-  if (text.includes("JCO_DEBUG")) {
-    throw new AppError("INTERNAL", "jco's debugging is in another place than expected");
+export function componentScript(module: string, run: string, imports: readonly string[]): string {
+  const start = /^"use components";\nexport function instantiate\(/;
+  const end = /\n\};?\s*\nexport const _util = \{\s*\};?\s*$/;
+  const debug = "const _debugLog = (...args) => {\n    if (!globalThis?.process?.env?.JCO_DEBUG) { return; }";
+  // trap.ts knows the engine's words for a trap.
+  const traps = "if (message !== undefined) { err.message = message; }";
+  if (
+    !start.test(module) || !end.test(module) || module.split(debug).length !== 2 || !module.includes(traps)
+  ) {
+    throw new AppError("INTERNAL", "jco's output is of another form than krew-wasm knows");
   }
-  return new TextEncoder().encode(text);
+  const body = module
+    // In parentheses: V8 then compiles it at once, where it would read it through and do so again when it is
+    // called.
+    .replace(start, '"use strict";\nconst instantiate = (function instantiate(')
+    .replace(end, "\n});\n")
+    .replace(debug, `${CHOOSE}const _debugLog = () => {\n    if (true) { return; }`)
+    .replace(traps, "")
+    .replace(/^[ \t]+/gm, "")
+    .replace(DOUBLED, "let trampoline$1 = _chooseLowering(_trampoline$1, $2, $3);");
+  if (/JCO_DEBUG|^(?:export|import)\b|\bimport(?:\.meta\b|\s*\()/m.test(body)) {
+    throw new AppError("INTERNAL", "jco's output imports, exports or asks for what krew-wasm does not know");
+  }
+  const result = `{ run: ${JSON.stringify(run)}, imports: ${JSON.stringify(imports)}, instantiate }`;
+  const script = `${body}\nreturn ${result};\n`;
+  try {
+    new Function("console", script); // parsed, not run
+  } catch (error) {
+    throw new AppError("COMPILE_FAILED", `jco made no JavaScript of it: ${printable(messageOf(error), 200)}`);
+  }
+  return script;
 }
 
 function reason(error: unknown): string {

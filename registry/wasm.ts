@@ -1,4 +1,7 @@
-/** What a WebAssembly binary is, told by its header and sections (core specification 5.5, component model Binary.md). Pure. */
+/**
+ * What a WebAssembly binary is, told by its header and sections (core specification 5.5, component model
+ * Binary.md). Pure.
+ */
 
 import { AppError } from "../runtime/errors.ts";
 
@@ -9,10 +12,26 @@ export interface Section {
   readonly name: string | undefined;
   /** Where the section begins, its id included. */
   readonly start: number;
+  /** Where its content begins, after its id and size. */
+  readonly content: number;
   readonly end: number;
 }
 
+/** The names of what a component imports and exports itself, versions included. */
+export interface ComponentNames {
+  readonly imports: readonly string[];
+  readonly exports: readonly string[];
+}
+
 const MAGIC = [0x00, 0x61, 0x73, 0x6d];
+const PREAMBLE = 8;
+// Sections of a component.
+const CORE_INSTANCE = 2;
+const NESTED_COMPONENT = 4;
+const INSTANCE = 5;
+const ALIAS = 6;
+const COMPONENT_IMPORT = 10;
+const COMPONENT_EXPORT = 11;
 
 /** Module or component, by version and layer. @throws AppError WASM_INVALID */
 export function wasmKind(bytes: Uint8Array): "module" | "component" {
@@ -29,53 +48,247 @@ export function wasmKind(bytes: Uint8Array): "module" | "component" {
   );
 }
 
-/** The sections of a module or component. @throws AppError WASM_INVALID */
+/**
+ * The sections of a module or component, in their order, not of what is nested in it. @throws AppError
+ * WASM_INVALID
+ */
 export function readSections(bytes: Uint8Array): Section[] {
-  const invalid = (): never => {
-    throw new AppError("WASM_INVALID", "It is not valid WebAssembly: a section leaves the file");
-  };
   const sections: Section[] = [];
-  let at = 8;
-  const readU32 = (limit: number): number => {
-    let value = 0;
-    for (let shift = 0; shift < 35; shift += 7) {
-      if (at >= limit) return invalid();
-      const byte = bytes[at++]!;
-      value += (byte & 0x7f) * 2 ** shift;
-      if ((byte & 0x80) === 0) return value;
-    }
-    return invalid();
-  };
-  while (at < bytes.length) {
-    const start = at;
-    const id = bytes[at++]!;
-    const size = readU32(bytes.length);
-    const end = at + size;
-    if (end > bytes.length) return invalid();
-    let name: string | undefined;
-    if (id === 0) {
-      const length = readU32(end);
-      if (at + length > end) return invalid();
-      name = new TextDecoder().decode(bytes.subarray(at, at + length));
-    }
-    sections.push({ id, name, start, end });
-    at = end;
+  const reader = new Reader(bytes, PREAMBLE, bytes.length);
+  while (!reader.done) {
+    const start = reader.offset;
+    const id = reader.byte();
+    const size = reader.number();
+    const content = reader.offset;
+    reader.skip(size);
+    const end = reader.offset;
+    const name = id === 0 ? new Reader(bytes, content, end).text() : undefined;
+    sections.push({ id, name, start, content, end });
   }
   return sections;
 }
 
 /**
- * A core module without its custom sections, which say nothing to the engine and are most of many modules' bytes; the
- * function names stay, for traces of crashes.
+ * A core module without its custom sections, which say nothing to the engine and are most of many modules'
+ * bytes; the function names stay, for traces of crashes.
  */
 export function stripModule(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
   const kept = readSections(bytes).filter(({ id, name }) => id !== 0 || name === "name");
-  const stripped = new Uint8Array(8 + kept.reduce((sum, { start, end }) => sum + end - start, 0));
-  stripped.set(bytes.subarray(0, 8));
-  let at = 8;
+  const stripped = new Uint8Array(kept.reduce((sum, { start, end }) => sum + end - start, PREAMBLE));
+  stripped.set(bytes.subarray(0, PREAMBLE));
+  let at = PREAMBLE;
   for (const { start, end } of kept) {
     stripped.set(bytes.subarray(start, end), at);
     at += end - start;
   }
   return stripped;
+}
+
+/**
+ * What a component asks for and offers, not what is nested in it.
+ *
+ * @throws AppError WASM_INVALID
+ */
+export function readComponentNames(bytes: Uint8Array): ComponentNames {
+  const imports: string[] = [];
+  const exports: string[] = [];
+  for (const { id, content, end } of readSections(bytes)) {
+    const reader = new Reader(bytes, content, end);
+    if (id === COMPONENT_IMPORT) imports.push(...readImports(reader));
+    if (id === COMPONENT_EXPORT) exports.push(...readExports(reader));
+  }
+  return { imports, exports };
+}
+
+/**
+ * Every name by which the parts of a component are joined, at every depth: of imports and exports, of
+ * instances and their arguments, of aliases. What core modules name themselves is the engine's to tell.
+ *
+ * @throws AppError WASM_INVALID
+ */
+export function readLinkNames(bytes: Uint8Array, depth = 0): Set<string> {
+  if (depth > MAX_DEPTH) throw invalid("its components are nested too deep");
+  const names = new Set<string>();
+  for (const { id, content, end } of readSections(bytes)) {
+    const reader = new Reader(bytes, content, end);
+    const found = id === COMPONENT_IMPORT
+      ? readImports(reader)
+      : id === COMPONENT_EXPORT
+      ? readExports(reader)
+      : id === CORE_INSTANCE
+      ? readCoreInstances(reader)
+      : id === INSTANCE
+      ? readInstances(reader)
+      : id === ALIAS
+      ? readAliases(reader)
+      : id === NESTED_COMPONENT
+      ? readLinkNames(bytes.subarray(content, end), depth + 1)
+      : [];
+    for (const name of found) names.add(name);
+  }
+  return names;
+}
+
+/** Components of a composition are nested two or three deep. */
+const MAX_DEPTH = 100;
+
+/** The items of a section, which they fill. */
+function readList<T>(reader: Reader, item: (reader: Reader) => T): T[] {
+  const items: T[] = [];
+  for (let count = reader.number(); count > 0; count--) items.push(item(reader));
+  return items;
+}
+
+function readSection<T>(reader: Reader, item: (reader: Reader) => T): T[] {
+  const items = readList(reader, item);
+  if (!reader.done) throw invalid("a section has bytes left over");
+  return items;
+}
+
+function readImports(reader: Reader): string[] {
+  return readSection(reader, () => {
+    const name = readExternName(reader);
+    skipDescription(reader);
+    return name;
+  });
+}
+
+function readExports(reader: Reader): string[] {
+  return readSection(reader, () => {
+    const name = readExternName(reader);
+    skipSortAndIndex(reader);
+    if (reader.byte() === 0x01) skipDescription(reader);
+    return name;
+  });
+}
+
+function readCoreInstances(reader: Reader): string[] {
+  return readSection(reader, () => {
+    const instantiates = reader.byte() === 0x00;
+    if (instantiates) reader.number(); // which module
+    return readList(reader, () => {
+      const name = reader.text();
+      reader.byte(); // of what sort
+      reader.number();
+      return name;
+    });
+  }).flat();
+}
+
+function readInstances(reader: Reader): string[] {
+  return readSection(reader, () => {
+    const instantiates = reader.byte() === 0x00;
+    if (instantiates) reader.number(); // which component
+    return readList(reader, () => {
+      const name = instantiates ? reader.text() : readExternName(reader);
+      skipSortAndIndex(reader);
+      return name;
+    });
+  }).flat();
+}
+
+function readAliases(reader: Reader): string[] {
+  return readSection(reader, () => {
+    if (reader.byte() === 0x00) reader.byte(); // of what sort; core ones have a second byte
+    const outer = reader.byte() === 0x02;
+    reader.number();
+    if (!outer) return [reader.text()];
+    reader.number();
+    return [];
+  }).flat();
+}
+
+function readExternName(reader: Reader): string {
+  if (reader.byte() > 1) throw invalid("a name is of an unknown form");
+  return reader.text();
+}
+
+function skipSortAndIndex(reader: Reader): void {
+  if (reader.byte() === 0x00) reader.byte();
+  reader.number();
+}
+
+function skipDescription(reader: Reader): void {
+  const kind = reader.byte();
+  switch (kind) {
+    case 0x00: // core module
+    case 0x02: // value: equal to one, or of a type
+      reader.byte();
+      reader.number();
+      return;
+    case 0x01: // func
+    case 0x04: // component
+    case 0x05: // instance
+      reader.number();
+      return;
+    case 0x03: // type: equal to one, or a resource
+      if (reader.byte() === 0x00) reader.number();
+      return;
+    default:
+      throw invalid(`it imports or exports something of the unknown kind ${kind}`);
+  }
+}
+
+/** Reads between two offsets and never beyond. */
+class Reader {
+  readonly #bytes: Uint8Array;
+  readonly #end: number;
+  #at: number;
+
+  constructor(bytes: Uint8Array, start: number, end: number) {
+    this.#bytes = bytes;
+    this.#at = start;
+    this.#end = end;
+  }
+
+  get done(): boolean {
+    return this.#at >= this.#end;
+  }
+
+  get offset(): number {
+    return this.#at;
+  }
+
+  /** Goes on at an offset further on. */
+  skip(length: number): void {
+    if (this.#at + length > this.#end) throw invalid(`what begins at byte ${this.#at} leaves what it is in`);
+    this.#at += length;
+  }
+
+  byte(): number {
+    if (this.done) throw invalid(`it ends within something, at byte ${this.#at}`);
+    return this.#bytes[this.#at++]!;
+  }
+
+  /** An unsigned number of 32 bits, in LEB128. */
+  number(): number {
+    let value = 0;
+    for (let shift = 0; shift < 35; shift += 7) {
+      const byte = this.byte();
+      value += (byte & 0x7f) * 2 ** shift;
+      if (byte < 0x80) {
+        if (value > 0xffffffff) break;
+        return value;
+      }
+    }
+    throw invalid(`the number before byte ${this.#at} is too large`);
+  }
+
+  /** A name: its length and its UTF-8. */
+  text(): string {
+    const length = this.number();
+    const start = this.#at;
+    this.skip(length);
+    try {
+      return UTF8.decode(this.#bytes.subarray(start, this.#at));
+    } catch {
+      throw invalid(`the name at byte ${start} is not UTF-8`);
+    }
+  }
+}
+
+const UTF8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+
+function invalid(what: string): AppError {
+  return new AppError("WASM_INVALID", `It is not valid WebAssembly: ${what}`);
 }

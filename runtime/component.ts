@@ -1,11 +1,12 @@
 /**
- * Runs a WASI 0.2 component: jco's JavaScript for it, instantiated with the interfaces it imports. What it does not
- * import is not loaded.
+ * Runs a WASI 0.2 component: jco's JavaScript for it, instantiated with the interfaces it imports. What it
+ * does not import is not loaded.
  */
 
-import { AppError } from "./errors.ts";
+import { AppError, messageOf } from "./errors.ts";
 import type { Program } from "./run.ts";
 import type { Sandbox } from "./sandbox.ts";
+import { printable } from "./text.ts";
 import { ClosedPipe } from "./wasi/stdio.ts";
 import { cliInterfaces } from "./wasi/p2/cli.ts";
 import { clockInterfaces } from "./wasi/p2/clocks.ts";
@@ -16,16 +17,22 @@ import { randomInterfaces } from "./wasi/p2/random.ts";
 export const COMPONENT_ENTRY = "plugin.js";
 
 type Interfaces = Record<string, unknown>;
-interface ComponentModule {
+
+/** What the JavaScript of a component returns (registry/compile.ts). */
+interface ComponentScript {
+  /** The export that holds the program. */
+  readonly run: string;
+  /** The interfaces it imports, without versions. */
+  readonly imports: readonly string[];
   instantiate(
     getCoreModule: (name: string) => WebAssembly.Module,
     imports: Interfaces,
-    instantiateCore: (module: WebAssembly.Module, imports: WebAssembly.Imports) => WebAssembly.Instance,
-  ): Promise<Record<string, { run(): unknown }>> | Record<string, { run(): unknown }>;
+  ): Record<string, { run(): unknown }>;
 }
 
 /**
- * Runs a component to its end and returns its exit code: of `exit` or `exit-with-code`, else 0 or 1 as `run` says.
+ * Runs a component to its end and returns its exit code: of `exit` or `exit-with-code`, else 0 or 1 as `run`
+ * says.
  *
  * @throws AppError STORE_CORRUPT, PLUGIN_UNSUPPORTED; ClosedPipe; whatever the engine throws when it traps
  */
@@ -33,38 +40,75 @@ export async function runComponent(program: Program, sandbox: Sandbox): Promise<
   const cores = new Map<string, WebAssembly.Module>();
   const [source] = await Promise.all([
     program.read(COMPONENT_ENTRY),
-    ...program.files.filter((file) => file !== COMPONENT_ENTRY).map(async (file) => {
+    ...program.files.filter((file) => file.endsWith(".wasm")).map(async (file) => {
       cores.set(file, new WebAssembly.Module(await program.read(file)));
     }),
   ]);
-  // From the bytes that were checked: a file could be another by the time it is imported.
-  const url = URL.createObjectURL(new Blob([source], { type: "text/javascript" }));
-  let component: ComponentModule;
-  try {
-    component = await importSource(url, source);
-  } finally {
-    URL.revokeObjectURL(url);
-  }
+  // From the bytes whose digest was checked, not from a file, which could be another by now. jco's messages
+  // for the developer of a host are not for the plugin's user.
+  const load = new Function("console", new TextDecoder().decode(source)) as (
+    console: Record<string, () => void>,
+  ) => ComponentScript;
+  const component = load({ error() {}, debug() {}, log() {}, warn() {} });
   let ended: number | undefined;
-  const imports = await interfacesFor(new TextDecoder().decode(source), sandbox, (code) => {
+  const failures = new Map<string, AppError>();
+  const imports = await interfacesFor(component.imports, sandbox, failures, (code) => {
     ended ??= code;
   });
+  let code: number | undefined;
   try {
-    const exports = await component.instantiate(
-      (name) => cores.get(name) ?? missing(name),
-      imports,
-      (module, imports) => new WebAssembly.Instance(module, imports),
-    );
-    const run = Object.entries(exports).find(([name]) => name.startsWith("wasi:cli/run"))?.[1];
-    if (!run) throw new AppError("PLUGIN_UNSUPPORTED", "The plugin exports no wasi:cli/run");
-    await run.run();
-    return ended ?? 0;
+    const exports = instantiate(component, cores, imports);
+    await exports[component.run]!.run();
+    return code = ended ?? 0;
   } catch (error) {
     if (error instanceof ClosedPipe) throw error;
-    if (ended !== undefined) return ended;
-    // `run` answered with its error, which has no value.
-    if (error instanceof Error && error.constructor.name === "ComponentError") return 1;
+    // A plugin that catches what `exit` threw has ended all the same.
+    if (ended !== undefined) return code = ended;
+    if (error === undefined) return code = 1; // the error of `run`, which has no value
     throw error;
+  } finally {
+    if (code !== 0) tell(failures, sandbox);
+  }
+}
+
+/** The most requests whose failure is told of. */
+const MAX_TOLD = 5;
+
+/**
+ * Why requests of a plugin that failed had no answer: wasi:http has a code for it and no words, so that the
+ * plugin can't say which destination was refused, or that there is no kubeconfig.
+ */
+function tell(failures: ReadonlyMap<string, AppError>, { stderr }: Sandbox): void {
+  const lines = [...failures.values()].slice(0, MAX_TOLD).map(({ message, hint }) =>
+    `krew-wasm: ${printable(message)}${hint === undefined ? "" : ` (${printable(hint)})`}\n`
+  );
+  let bytes = new TextEncoder().encode(lines.join(""));
+  while (bytes.length > 0) {
+    const written = stderr.write(bytes);
+    if (written instanceof Promise) return;
+    bytes = bytes.subarray(written);
+  }
+}
+
+function instantiate(
+  component: ComponentScript,
+  cores: ReadonlyMap<string, WebAssembly.Module>,
+  imports: Interfaces,
+): ReturnType<ComponentScript["instantiate"]> {
+  try {
+    return component.instantiate((name) => cores.get(name) ?? missing(name), imports);
+  } catch (error) {
+    // An interface that we have, of a version with more in it.
+    const [, name] = /unexpectedly undefined \w+ import '([^']*)'/.exec(messageOf(error)) ?? [];
+    if (name === undefined) throw error;
+    throw new AppError(
+      "PLUGIN_UNSUPPORTED",
+      `The plugin needs "${name}" of WASI, which krew-wasm does not have`,
+      {
+        hint: "krew-wasm serves WASI 0.2.12",
+        cause: error,
+      },
+    );
   }
 }
 
@@ -72,44 +116,33 @@ function missing(name: string): never {
   throw new AppError("STORE_CORRUPT", `The compiled form of the plugin lacks ${name}`);
 }
 
-/** Imports a module's source. Deno 2.6's compiled binaries can't import `blob:` URLs, `data:` ones they can. */
-async function importSource(url: string, source: Uint8Array): Promise<ComponentModule> {
-  if (!Deno.build.standalone) return await import(url);
-  return await import(`data:text/javascript;base64,${base64(source)}`);
-}
-
-function base64(bytes: Uint8Array): string {
-  // Deno 2.9 and 2.6 both have it from V8; btoa would need a string of one character a byte first.
-  return (bytes as Uint8Array & { toBase64(): string }).toBase64();
-}
-
-/** The interfaces that jco's JavaScript looks up, each loaded only if it does. */
+/** The interfaces a component imports; what the few have need of is loaded for those. */
 async function interfacesFor(
-  source: string,
+  imported: readonly string[],
   sandbox: Sandbox,
+  failures: Map<string, AppError>,
   ended: (code: number) => void,
 ): Promise<Interfaces> {
-  const uses = (name: string) => source.includes(`imports['${name}`);
-  const told = new Set<string>();
-  const refused = (error: AppError) => {
-    // A client library may show less than this, and tries again and again.
-    if (error.code === "DESTINATION_REFUSED" && !told.has(error.message)) sandbox.trace(error.message);
-    told.add(error.message);
+  const uses = (name: string) => imported.some((each) => each.startsWith(name));
+  const trace = ({ message }: AppError) => sandbox.trace(message);
+  const failed = (error: AppError) => {
+    trace(error);
+    failures.set(error.message, error);
   };
   return {
     "wasi:io/error": { Error: IoError },
     "wasi:io/poll": { Pollable, poll },
     "wasi:io/streams": { InputStream, OutputStream },
-    ...cliInterfaces(sandbox, ended),
+    ...cliInterfaces(sandbox, uses("wasi:io/poll"), ended),
     ...clockInterfaces(),
     ...randomInterfaces(),
     ...(uses("wasi:filesystem/")
       ? (await import("./wasi/p2/filesystem.ts")).filesystemInterfaces(sandbox.files)
       : {}),
     ...(uses("wasi:sockets/") ? (await import("./wasi/p2/sockets.ts")).socketInterfaces() : {}),
-    ...(uses("wasi:http/") ? (await import("./wasi/p2/http.ts")).httpInterfaces(sandbox, refused) : {}),
+    ...(uses("wasi:http/") ? (await import("./wasi/p2/http.ts")).httpInterfaces(sandbox, failed) : {}),
     ...(uses("krew-wasm:kubernetes/")
-      ? (await import("./kube/api.ts")).clusterInterfaces(sandbox, refused)
+      ? (await import("./kube/api.ts")).clusterInterfaces(sandbox, trace)
       : {}),
   };
 }

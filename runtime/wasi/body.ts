@@ -9,10 +9,13 @@ export class BodySource implements ByteSource {
   #ended: boolean;
   #error: unknown;
   #pending: Promise<void> | undefined;
+  #patience: number | undefined;
 
-  constructor(body: ReadableStream<Uint8Array> | null) {
+  /** @param patience the longest to wait for the next bytes, in milliseconds */
+  constructor(body: ReadableStream<Uint8Array> | null, patience?: number) {
     this.#reader = body?.getReader();
     this.#ended = body === null;
+    this.#patience = patience;
   }
 
   ready(): boolean {
@@ -25,6 +28,10 @@ export class BodySource implements ByteSource {
   }
 
   async #next(): Promise<void> {
+    const timer = this.#patience === undefined ? undefined : setTimeout(() => {
+      this.#error = new DOMException("nothing came in time", "TimeoutError");
+      this.#reader!.cancel().catch(() => {});
+    }, this.#patience);
     try {
       // An empty chunk is nothing that came.
       while (!this.ready()) {
@@ -33,7 +40,9 @@ export class BodySource implements ByteSource {
         else this.#chunk = value;
       }
     } catch (error) {
-      this.#error = error;
+      this.#error ??= error;
+    } finally {
+      clearTimeout(timer);
     }
     this.#pending = undefined;
   }

@@ -1,7 +1,8 @@
 /** wasi:cli 0.2: arguments, environment, standard streams, terminals, exit. */
 
 import type { Sandbox } from "../../sandbox.ts";
-import type { ByteSink } from "../streams.ts";
+import { expectSync } from "../stdio.ts";
+import type { ByteSink, ByteSource } from "../streams.ts";
 import { InputStream, OutputStream } from "./io.ts";
 
 /** What `exit` throws through the component's frames. */
@@ -26,9 +27,26 @@ function shared(sink: ByteSink): ByteSink {
   };
 }
 
-/** The interfaces by name. `ended` is told of an exit before it is thrown, since a guest may catch it. */
-export function cliInterfaces(sandbox: Sandbox, ended: (code: number) => void) {
-  const { stdin, stdout, stderr, terminals, args, env, cwd } = sandbox;
+/**
+ * stdin for a guest that has no poll to wait with: nothing would come while it asks, so that asking waits.
+ */
+function blocking(source: ByteSource): ByteSource {
+  return {
+    ready: () => source.ready(),
+    wait: () => source.wait(),
+    read: (into) => source.read(into),
+    readAvailable: (into) => expectSync(source.read(into)) || -1,
+    close: () => {},
+  };
+}
+
+/**
+ * The interfaces by name. `ended` is told of an exit before it is thrown, since a guest may catch it; `polls`
+ * says whether the guest can poll.
+ */
+export function cliInterfaces(sandbox: Sandbox, polls: boolean, ended: (code: number) => void) {
+  const { stdout, stderr, terminals, args, env, cwd } = sandbox;
+  const stdin = polls ? sandbox.stdin : blocking(sandbox.stdin);
   const exitWithCode = (code: number): never => {
     ended(code & 0xff);
     throw new ComponentExit(code & 0xff);

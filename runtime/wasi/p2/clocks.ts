@@ -7,7 +7,11 @@ const BILLION = 1_000_000_000n;
 const MAX_U64 = (1n << 64n) - 1n;
 
 function subscribeInstant(instant: bigint): Pollable {
-  return new Pollable({ ready: () => monotonicNow() >= instant, wait: () => sleepUntil(instant) });
+  const dropped = new AbortController();
+  return new Pollable({
+    ready: () => monotonicNow() >= instant,
+    wait: () => sleepUntil(instant, dropped.signal),
+  }, () => dropped.abort());
 }
 
 /** The interfaces by name. */
@@ -31,5 +35,6 @@ export function clockInterfaces() {
 
 /** A `datetime` of nanoseconds since 1970. */
 export function datetimeOf(nanoseconds: bigint): { seconds: bigint; nanoseconds: number } {
+  if (nanoseconds < 0n) return { seconds: 0n, nanoseconds: 0 }; // seconds are unsigned: there is nothing before 1970
   return { seconds: nanoseconds / BILLION, nanoseconds: Number(nanoseconds % BILLION) };
 }

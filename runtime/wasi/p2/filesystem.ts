@@ -1,13 +1,12 @@
 /**
  * wasi:filesystem 0.2 over ../files.ts.
  *
- * preview2-shim 0.26's Descriptor is not used: its open-at can't await a file whose content the host has to make up.
+ * preview2-shim 0.26's Descriptor is not used: its open-at can't await a file whose content the host has to
+ * make up.
  */
 
-// deno-lint-ignore-file no-throw-literal -- jco hands what is thrown, if it is no Error, to the guest as the error value
-
 import type { Files } from "../../sandbox.ts";
-import { errnoOf, WasiError } from "../errno.ts";
+import { type ErrnoName, errnoOf, WasiError } from "../errno.ts";
 import { type AnyFile, DirectoryNode, type Entry, FileTree, type NewTime, type Stat } from "../files.ts";
 import type { ByteSink, ByteSource, MaybePromise } from "../streams.ts";
 import { datetimeOf } from "./clocks.ts";
@@ -32,13 +31,23 @@ interface OpenFlags {
   truncate?: boolean;
 }
 
-/** What the face of a failed operation throws: an error-code of this version. */
-function errorCode(error: unknown): never {
+/** The error-code for what an operation threw; what is not the operating system's is thrown on. */
+function codeOf(error: unknown): string {
   const errno = errnoOf(error);
-  // What preview1 alone has a name for.
-  if (errno === "not-capable" || errno === "fault") throw "not-permitted";
-  if (errno === "too-many-open") throw "insufficient-memory";
-  throw errno;
+  return UNNAMED[errno] ?? errno;
+}
+
+// What preview1 has a name for and this version has none.
+const UNNAMED: Partial<Record<ErrnoName, string>> = {
+  "fault": "invalid",
+  "no-system-call": "unsupported",
+  "not-capable": "not-permitted",
+  "not-socket": "invalid",
+  "too-many-open": "insufficient-memory",
+};
+
+function errorCode(error: unknown): never {
+  throw codeOf(error);
 }
 
 function attempt<T>(operation: () => MaybePromise<T>): MaybePromise<T> {
@@ -280,9 +289,11 @@ export function filesystemInterfaces(files: Files) {
       return attempt(() => tree.unlinkFileAt(this.#directory, path));
     }
 
-    isSameObject(other: Descriptor): boolean {
-      const [a, b] = [tree.stat(this.#node), tree.stat(other.#node)];
-      return a.dev === b.dev && a.ino === b.ino;
+    isSameObject(other: Descriptor) {
+      return attempt(() => {
+        const [a, b] = [tree.stat(this.#node), tree.stat(other.#node)];
+        return a.dev === b.dev && a.ino === b.ino;
+      });
     }
 
     metadataHash() {
@@ -312,14 +323,15 @@ export function filesystemInterfaces(files: Files) {
     "wasi:filesystem/types": {
       Descriptor,
       DirectoryEntryStream,
-      filesystemErrorCode: (error: IoError): string | undefined =>
-        isErrorCode(error.message) ? error.message : undefined,
+      filesystemErrorCode: ({ cause }: IoError): string | undefined => {
+        try {
+          return codeOf(cause);
+        } catch {
+          return undefined; // not the operating system's
+        }
+      },
     },
   };
-}
-
-function isErrorCode(text: string): boolean {
-  return /^[a-z]+(-[a-z]+)*$/.test(text) && !["not-capable", "fault", "too-many-open"].includes(text);
 }
 
 /** The file's identity and what changes with its content. */

@@ -1,8 +1,10 @@
 /**
- * wasi:http 0.2 (types, outgoing-handler) over the sandbox's cluster: requests to the API server, and to nothing else.
+ * wasi:http 0.2 (types, outgoing-handler) over the sandbox's cluster: requests to the API server, and to
+ * nothing else.
  *
- * preview2-shim 0.26's is not used: it calls the global fetch, keeps a request's body in memory without limit, loses the
- * body's error, and its time limit keeps the process alive. incoming-handler is not served: a plugin is a command.
+ * preview2-shim 0.26's is not used: it calls the global fetch, keeps a request's body in memory without
+ * limit, loses the body's error, and its time limit keeps the process alive. incoming-handler is not served:
+ * a plugin is a command.
  */
 
 // deno-lint-ignore-file no-throw-literal -- jco hands what is thrown, if it is no Error, to the guest as the error value
@@ -11,6 +13,7 @@ import { AppError, messageOf } from "../../errors.ts";
 import type { ClusterResponse } from "../../kube/cluster.ts";
 import type { Sandbox } from "../../sandbox.ts";
 import { BodySink, BodySource } from "../body.ts";
+import { WasiError } from "../errno.ts";
 import { InputStream, IoError, OutputStream, Pollable } from "./io.ts";
 
 type Method = { tag: string; val?: string };
@@ -19,7 +22,9 @@ type ErrorCode = { tag: string; val?: unknown };
 type Result<T> = { tag: "ok"; val: T } | { tag: "err"; val: ErrorCode };
 
 const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
-/** Names that a guest may not set: they belong to the connection (wasi:http/types, header-error.forbidden). */
+/**
+ * Names that a guest may not set: they belong to the connection (wasi:http/types, header-error.forbidden).
+ */
 const FORBIDDEN = new Set([
   "connection",
   "host",
@@ -28,6 +33,7 @@ const FORBIDDEN = new Set([
   "proxy-authenticate",
   "proxy-authorization",
   "proxy-connection",
+  "te",
   "transfer-encoding",
   "upgrade",
 ]);
@@ -277,9 +283,10 @@ class IncomingResponse {
   #source: BodySource;
   #consumed = false;
 
-  constructor(response: ClusterResponse) {
+  /** @param patience the longest to wait for the next bytes of the body, in milliseconds */
+  constructor(response: ClusterResponse, patience: number | undefined) {
     this.#response = response;
-    this.#source = new BodySource(response.body);
+    this.#source = new BodySource(response.body, patience);
   }
 
   status = () => this.#response.status;
@@ -303,11 +310,11 @@ class FutureIncomingResponse {
   #settled: Promise<void>;
   #abort: AbortController;
 
-  constructor(response: Promise<ClusterResponse>, abort: AbortController) {
+  constructor(response: Promise<IncomingResponse>, abort: AbortController) {
     this.#abort = abort;
     this.#settled = response.then(
       (response) => {
-        this.#result = { tag: "ok", val: new IncomingResponse(response) };
+        this.#result = { tag: "ok", val: response };
       },
       (error) => {
         this.#result = { tag: "err", val: errorCodeOf(error) };
@@ -335,22 +342,32 @@ class FutureIncomingResponse {
 
 /** The error-code for what the cluster threw. */
 function errorCodeOf(error: unknown): ErrorCode {
-  if (error instanceof AppError) {
-    switch (error.code) {
-      case "DESTINATION_REFUSED":
-        return { tag: "HTTP-request-denied" };
-      case "CLUSTER_TLS":
-        return { tag: "TLS-certificate-error" };
-      case "CLUSTER_UNREACHABLE":
-        return /no answer within/.test(error.message)
-          ? { tag: "connection-timeout" }
-          : { tag: "connection-refused" };
-      default:
-        return { tag: "internal-error", val: error.message };
-    }
+  if (isTimeout(error)) return { tag: "connection-timeout" };
+  if (!(error instanceof AppError)) return { tag: "internal-error", val: messageOf(error) };
+  switch (error.code) {
+    case "DESTINATION_REFUSED":
+      return { tag: "HTTP-request-denied" };
+    case "CLUSTER_TLS":
+      return { tag: "TLS-certificate-error" };
+    case "CLUSTER_UNREACHABLE":
+      return { tag: "connection-refused" };
+    default:
+      return { tag: "internal-error", val: error.message };
   }
-  if (error instanceof DOMException && error.name === "TimeoutError") return { tag: "connection-timeout" };
-  return { tag: "internal-error", val: messageOf(error) };
+}
+
+/** The error-code for what a body's stream failed with. */
+function bodyErrorCodeOf(error: unknown): ErrorCode {
+  if (isTimeout(error)) return { tag: "connection-read-timeout" };
+  return error instanceof AppError ? errorCodeOf(error) : { tag: "connection-terminated" };
+}
+
+/** Whether a time limit is what ended it, the plugin's or the user's. */
+function isTimeout(error: unknown): boolean {
+  for (let cause = error, depth = 0; cause instanceof Error && depth < 6; cause = cause.cause, depth++) {
+    if (cause instanceof DOMException && cause.name === "TimeoutError") return true;
+  }
+  return false;
 }
 
 // What a component that is a command never gets, but imports by name with the rest of the interface.
@@ -363,22 +380,24 @@ export function httpInterfaces(sandbox: Sandbox, refused: (error: AppError) => v
   const handle = (request: OutgoingRequest, options: RequestOptions | undefined): FutureIncomingResponse => {
     const { body, ...parts } = OutgoingRequest.parts(request);
     const abort = new AbortController();
-    const limits = [options?.connectTimeout(), options?.firstByteTimeout()].filter((limit) =>
-      limit !== undefined
-    );
-    const limit = limits.length === 0
-      ? undefined
-      : Number(limits.reduce((sum, each) => sum + each, 0n) / 1_000_000n);
+    // fetch does not tell when it has connected: a limit for that alone can't be told from one for the
+    // answer.
+    const firstByte = options?.firstByteTimeout();
+    const limit = firstByte === undefined ? undefined : firstByte + (options!.connectTimeout() ?? 0n);
     const timer = limit === undefined ? undefined : setTimeout(
       () => abort.abort(new DOMException("no answer in time", "TimeoutError")),
-      Math.min(limit, 0x7fffffff),
+      milliseconds(limit),
     );
+    const betweenBytes = options?.betweenBytesTimeout();
     const response = sandbox.cluster().then(async (cluster) =>
-      await cluster.send({
-        ...parts,
-        ...(body === undefined ? {} : { body: await bodyFor(parts.method, body) }),
-        signal: abort.signal,
-      })
+      new IncomingResponse(
+        await cluster.send({
+          ...parts,
+          ...(body === undefined ? {} : { body: await bodyFor(parts.method, body) }),
+          signal: abort.signal,
+        }),
+        betweenBytes === undefined ? undefined : milliseconds(betweenBytes),
+      )
     );
     response.catch((error) => {
       body?.sink.fail();
@@ -399,13 +418,23 @@ export function httpInterfaces(sandbox: Sandbox, refused: (error: AppError) => v
       OutgoingResponse,
       RequestOptions,
       ResponseOutparam,
-      httpErrorCode: (_error: IoError): undefined => undefined,
+      httpErrorCode: ({ cause }: IoError): ErrorCode | undefined =>
+        cause instanceof WasiError ? undefined : bodyErrorCodeOf(cause),
     },
     "wasi:http/outgoing-handler": { handle },
   };
 }
 
-/** A body for fetch. A GET's is waited for, as libraries open one and leave it empty; what it holds is refused there. */
+/** Nanoseconds as setTimeout takes them, at most its 24 days. */
+function milliseconds(nanoseconds: bigint): number {
+  const whole = (nanoseconds + 999_999n) / 1_000_000n;
+  return whole > 0x7fffffffn ? 0x7fffffff : Number(whole);
+}
+
+/**
+ * A body for fetch. A GET's is waited for, as libraries open one and leave it empty; what it holds is refused
+ * there.
+ */
 async function bodyFor(method: string, { sink }: OutgoingBody) {
   if (!/^(get|head)$/i.test(method)) return sink.stream;
   const chunks: Uint8Array<ArrayBuffer>[] = [];

@@ -1,11 +1,12 @@
 /**
  * wasi:io 0.2 (error, poll, streams): resources over the streams of ../streams.ts.
  *
- * preview2-shim 0.26's own are not used: its output streams do not await an asynchronous flush (`blockingFlush` and
- * `blockingSplice` drop the promise), and its `poll` waits a timer's millisecond even for what is ready.
+ * preview2-shim 0.26's own are not used: its output streams do not await an asynchronous flush
+ * (`blockingFlush` and `blockingSplice` drop the promise), and its `poll` waits a timer's millisecond even
+ * for what is ready.
  */
 
-import { WasiError } from "../errno.ts";
+import { AppError, messageOf } from "../../errors.ts";
 import { ClosedPipe } from "../stdio.ts";
 import type { ByteSink, ByteSource, MaybePromise, Readiness } from "../streams.ts";
 
@@ -14,21 +15,26 @@ const MAX_READ = 1 << 20;
 /** The most that `blocking-write-and-flush` takes (wasi:io/streams). */
 const MAX_BLOCKING_WRITE = 4096n;
 
-/** wasi:io/error.error */
-export class IoError extends Error {
+/** wasi:io/error.error: what an operation failed with, for other interfaces to tell more of. */
+export class IoError {
+  constructor(readonly cause: unknown) {}
+
   toDebugString(): string {
-    return this.message;
+    return messageOf(this.cause);
   }
 }
 
 /** The stream-error for what an operation threw; what ends the plugin is thrown on. */
 function streamError(error: unknown): never {
   if (error instanceof ClosedPipe || (error as { tag?: unknown })?.tag === "closed") throw error;
-  if (error instanceof WasiError) throw { tag: "last-operation-failed", val: new IoError(error.errno) };
-  if (error instanceof Error && !(error instanceof WebAssembly.RuntimeError)) {
-    throw { tag: "last-operation-failed", val: new IoError(error.message) };
-  }
-  throw error;
+  if (error instanceof WebAssembly.RuntimeError || !(error instanceof Error)) throw error;
+  if (error instanceof AppError && error.code === "INTERNAL") throw error;
+  throw { tag: "last-operation-failed", val: new IoError(error) };
+}
+
+/** What ends a guest that does what the specification has no answer to. */
+function trap(what: string): WebAssembly.RuntimeError {
+  return new WebAssembly.RuntimeError(what);
 }
 
 /** Runs what may wait; its failure becomes a stream-error. */
@@ -44,9 +50,14 @@ function attempt<T>(operation: () => MaybePromise<T>): MaybePromise<T> {
 /** wasi:io/poll.pollable */
 export class Pollable {
   #readiness: Readiness;
+  #dropped: (() => void) | undefined;
+  #watchers = new Set<() => void>();
+  #waiting = false;
 
-  constructor(readiness: Readiness) {
+  /** @param dropped called when the guest drops it: a timer need not run on */
+  constructor(readiness: Readiness, dropped?: () => void) {
     this.#readiness = readiness;
+    this.#dropped = dropped;
   }
 
   ready(): boolean {
@@ -54,16 +65,37 @@ export class Pollable {
   }
 
   block(): MaybePromise<void> {
-    if (this.#readiness.ready()) return;
-    return this.#readiness.wait();
+    const ready = poll([this]);
+    return ready instanceof Promise ? ready.then(() => {}) : undefined;
   }
 
-  /** For `poll`. */
-  static wait(pollable: Pollable): Promise<void> {
-    return pollable.#readiness.wait();
+  /**
+   * Resolves when one of the list may be ready. One wait of a source serves all polls of it: a watch that
+   * polls with a timer for days leaves nothing behind at the stream that stays silent.
+   */
+  static any(list: readonly Pollable[]): Promise<void> {
+    return new Promise((resolve) => {
+      const watcher = () => {
+        for (const pollable of list) pollable.#watchers.delete(watcher);
+        resolve();
+      };
+      for (const pollable of list) pollable.#watch(watcher);
+    });
   }
 
-  [Symbol.dispose](): void {}
+  #watch(watcher: () => void): void {
+    this.#watchers.add(watcher);
+    if (this.#waiting) return;
+    this.#waiting = true;
+    this.#readiness.wait().then(() => {
+      this.#waiting = false;
+      for (const wake of [...this.#watchers]) wake();
+    });
+  }
+
+  [Symbol.dispose](): void {
+    this.#dropped?.();
+  }
 }
 
 /** What is always ready. */
@@ -75,7 +107,7 @@ let lastTurn = 0;
 
 /** wasi:io/poll.poll: the indexes of what is ready, at least one. */
 export function poll(list: Pollable[]): MaybePromise<Uint32Array> {
-  if (list.length === 0) throw new Error("poll of an empty list"); // a trap, says the specification
+  if (list.length === 0) throw trap("a poll of nothing");
   const readyNow = () => Uint32Array.from(list.flatMap((pollable, index) => pollable.ready() ? [index] : []));
   const ready = readyNow();
   const now = performance.now();
@@ -94,7 +126,7 @@ export function poll(list: Pollable[]): MaybePromise<Uint32Array> {
 
   async function wait(): Promise<Uint32Array> {
     for (;;) {
-      await Promise.race(list.map((pollable) => Pollable.wait(pollable)));
+      await Pollable.any(list);
       const ready = readyNow();
       if (ready.length > 0) return ready;
     }
@@ -172,14 +204,14 @@ export class OutputStream {
 
   /** Takes no more than check-write allowed, and so does not wait. */
   write(bytes: Uint8Array): void {
-    if (BigInt(bytes.length) > this.#permit) throw new Error("write of more than check-write allowed");
+    if (BigInt(bytes.length) > this.#permit) throw trap("a write of more than check-write allowed");
     this.#permit -= BigInt(bytes.length);
     attempt(() => this.#writeAll(bytes));
   }
 
   blockingWriteAndFlush(bytes: Uint8Array): MaybePromise<void> {
     if (BigInt(bytes.length) > MAX_BLOCKING_WRITE) {
-      throw new Error("blocking-write-and-flush of more than 4096 bytes");
+      throw trap("a blocking write of more than 4096 bytes");
     }
     return attempt(() => {
       const written = this.#writeAll(bytes);
@@ -196,13 +228,13 @@ export class OutputStream {
   }
 
   writeZeroes(length: bigint): void {
-    if (length > this.#permit) throw new Error("write-zeroes of more than check-write allowed");
+    if (length > this.#permit) throw trap("a write of more than check-write allowed");
     this.write(new Uint8Array(Number(length)));
   }
 
   blockingWriteZeroesAndFlush(length: bigint): MaybePromise<void> {
     if (length > MAX_BLOCKING_WRITE) {
-      throw new Error("blocking-write-zeroes-and-flush of more than 4096 bytes");
+      throw trap("a blocking write of more than 4096 bytes");
     }
     return this.blockingWriteAndFlush(new Uint8Array(Number(length)));
   }

@@ -1,6 +1,6 @@
 /**
- * wasi:sockets 0.2: no network but the cluster, which is reached through wasi:http and krew-wasm:kubernetes. Sockets can
- * be made, as language runtimes probe for them, and then refuse to do anything.
+ * wasi:sockets 0.2: no network but the cluster, which is reached through wasi:http and krew-wasm:kubernetes.
+ * Sockets can be made, as language runtimes probe for them, and then refuse to do anything.
  */
 
 // deno-lint-ignore-file no-throw-literal -- jco hands what is thrown, if it is no Error, to the guest as the error value

@@ -1,0 +1,185 @@
+// deno-lint-ignore-file no-console -- a script talks to who runs it
+
+/**
+ * `deno task bench [--runs N]`: start-up, size and throughput of the compiled binary, each beside a baseline measured in the
+ * same run; prints the table of docs/benchmarks.md. Times are the median of interleaved runs; quote the ratios.
+ */
+
+import { parseArgs } from "node:util";
+import { fileURLToPath } from "node:url";
+import { makeArtifact, push } from "../tests/support/oci.ts";
+import { findProgram } from "../tests/support/programs.ts";
+import { TestApiServer } from "../tests/support/api_server.ts";
+import { TestRegistry } from "../tests/support/registry.ts";
+import { compile } from "./compile.ts";
+import { buildFixture, fixturePath } from "./fixtures.ts";
+
+const root = fileURLToPath(new URL("..", import.meta.url));
+const { values } = parseArgs({ options: { runs: { type: "string", default: "31" } } });
+const runs = Number(values.runs);
+const work = await Deno.makeTempDir({ prefix: "krew-wasm-bench-" });
+const env = { HOME: work, PATH: `${work}/.krew-wasm/bin:${Deno.env.get("PATH")}` };
+
+interface Case {
+  readonly name: string;
+  readonly command: readonly string[];
+}
+
+async function time({ command }: Case): Promise<number> {
+  const [program = "", ...args] = command;
+  const started = performance.now();
+  const { success, stderr } = await new Deno.Command(program, {
+    args,
+    env,
+    stdin: "null",
+    stdout: "null",
+    stderr: "piped",
+  }).output();
+  if (!success) throw new Error(`${command.join(" ")}: ${new TextDecoder().decode(stderr)}`);
+  return performance.now() - started;
+}
+
+function median(numbers: readonly number[]): number {
+  return [...numbers].sort((a, b) => a - b)[Math.floor(numbers.length / 2)]!;
+}
+
+/** Medians in milliseconds, by name. The cases take turns, so that what else the machine does hits all alike. */
+async function measure(cases: readonly Case[], count = runs): Promise<Map<string, number>> {
+  const times = new Map(cases.map(({ name }) => [name, [] as number[]]));
+  for (const one of cases) await time(one);
+  for (let run = 0; run < count; run++) for (const one of cases) times.get(one.name)!.push(await time(one));
+  return new Map([...times].map(([name, list]) => [name, median(list)]));
+}
+
+const rows: [what: string, ours: string, baseline: string, ratio: string, goal: string][] = [];
+const ms = (value: number) => `${value.toFixed(1)} ms`;
+function row(what: string, ours: number, baseline: number, of: string, goal: string): void {
+  rows.push([what, ms(ours), `${ms(baseline)} (${of})`, (ours / baseline).toFixed(2), goal]);
+}
+
+try {
+  await bench();
+} finally {
+  await Deno.remove(work, { recursive: true });
+}
+Deno.exit(0);
+
+async function bench(): Promise<void> {
+  const binary = `${root}dist/krew-wasm`;
+  await compile();
+  await Deno.writeTextFile(`${work}/empty.js`, "");
+  const empty = `${work}/empty`;
+  const compiled = await new Deno.Command(Deno.execPath(), {
+    args: ["compile", "--quiet", "--no-check", "--no-code-cache", "--output", empty, `${work}/empty.js`],
+  }).output();
+  if (!compiled.success) throw new Error(new TextDecoder().decode(compiled.stderr));
+
+  await using registry = TestRegistry.start();
+  await using api = await TestApiServer.start();
+  await Deno.mkdir(`${work}/.kube`);
+  await Deno.writeTextFile(`${work}/.kube/config`, api.kubeconfig());
+  const components = await Promise.all(["hello", "cat"].map(makeComponent));
+  for (const name of ["hello", "cat", "outbound", "whoami"]) {
+    await push(
+      registry.origin,
+      `p/${name}`,
+      "v1",
+      makeArtifact(await Deno.readFile(await buildFixture(name))),
+    );
+  }
+  for (const [index, name] of ["hello-component", "cat-component"].entries()) {
+    await push(registry.origin, `p/${name}`, "v1", makeArtifact(components[index]!));
+  }
+  for (const name of ["hello", "cat", "outbound", "whoami", "hello-component", "cat-component"]) {
+    await new Deno.Command(binary, {
+      args: ["pull", "--quiet", `${registry.host}/p/${name}:v1`],
+      env,
+      stdout: "null",
+      stderr: "null",
+    }).output();
+  }
+  const link = (name: string) => `${work}/.krew-wasm/bin/kubectl-${name}`;
+
+  const starts = await measure([
+    { name: "empty", command: [empty] },
+    { name: "hello", command: [link("hello")] },
+    { name: "component", command: [link("hello_component")] },
+    { name: "typescript", command: [link("whoami"), "--help"] },
+    { name: "version", command: [binary, "version"] },
+    { name: "list", command: [binary, "list"] },
+  ]);
+  const nothing = starts.get("empty")!;
+  row("start of kubectl-hello, preview1", starts.get("hello")!, nothing, "empty Deno program", "1.25");
+  row(
+    "start of kubectl-hello, WASI 0.2 component",
+    starts.get("component")!,
+    nothing,
+    "empty Deno program",
+    "1.5",
+  );
+  row("start of a TypeScript plugin (17 MB)", starts.get("typescript")!, nothing, "empty Deno program", "");
+  row("krew-wasm version", starts.get("version")!, nothing, "empty Deno program", "");
+  row("krew-wasm list", starts.get("list")!, nothing, "empty Deno program", "");
+
+  const bytes = 256 << 20;
+  const zeros = `head -c ${bytes} /dev/zero`;
+  const pipes = await measure([
+    { name: "cat", command: ["/bin/sh", "-c", `${zeros} | cat > /dev/null`] },
+    { name: "preview1", command: ["/bin/sh", "-c", `${zeros} | ${link("cat")} > /dev/null`] },
+    { name: "component", command: ["/bin/sh", "-c", `${zeros} | ${link("cat_component")} > /dev/null`] },
+  ], Math.min(runs, 9));
+  // What a copy takes beyond starting.
+  row(
+    "256 MiB through a preview1 cat",
+    pipes.get("preview1")! - starts.get("hello")!,
+    pipes.get("cat")!,
+    "cat",
+    "2",
+  );
+  row(
+    "256 MiB through a component cat",
+    pipes.get("component")! - starts.get("component")!,
+    pipes.get("cat")!,
+    "cat",
+    "",
+  );
+
+  const requests: Case[] = [{ name: "plugin", command: [link("outbound"), `${api.server}/version`] }];
+  if (findProgram("kubectl")) {
+    requests.push({ name: "kubectl", command: ["kubectl", "get", "--raw", "/version"] });
+  }
+  const asked = await measure(requests);
+  if (asked.has("kubectl")) {
+    row(
+      "GET /version through a plugin",
+      asked.get("plugin")!,
+      asked.get("kubectl")!,
+      "kubectl get --raw",
+      "1",
+    );
+  }
+
+  const { size } = await Deno.stat(binary);
+  const bare = (await Deno.stat(empty)).size;
+  rows.push([
+    "size of the binary",
+    `${(size / 1e6).toFixed(1)} MB`,
+    `${(bare / 1e6).toFixed(1)} MB (bare runtime)`,
+    `+${((size - bare) / 1e6).toFixed(1)} MB`,
+    "+8 MB",
+  ]);
+
+  console.log(`Deno ${Deno.version.deno}, ${navigator.hardwareConcurrency} cores, medians of ${runs}\n`);
+  console.log("| What | krew-wasm | Baseline | Ratio | Goal, at most |\n| --- | --- | --- | --- | --- |");
+  for (const cells of rows) console.log(`| ${cells.join(" | ")} |`);
+}
+
+/** A preview1 program as a WASI 0.2 component, by the preview1 adapter. */
+async function makeComponent(name: string): Promise<Uint8Array> {
+  await buildFixture(name);
+  const { componentNew } = await import("@bytecodealliance/jco-transpile/wasm-tools");
+  const adapter = await Deno.readFile(
+    `${root}node_modules/@bytecodealliance/jco/lib/wasi_snapshot_preview1.command.wasm`,
+  );
+  return await componentNew(await Deno.readFile(fixturePath(name)), [["wasi_snapshot_preview1", adapter]]);
+}

@@ -1,0 +1,184 @@
+/** Components made for tests: of text, of C, of TypeScript. And a sandbox to run them in. */
+
+import { fileURLToPath } from "node:url";
+import type { Cluster, ClusterRequest, ClusterResponse } from "../../runtime/kube/cluster.ts";
+import { runComponent } from "../../runtime/component.ts";
+import type { Files, Sandbox } from "../../runtime/sandbox.ts";
+import type { ByteSink, ByteSource } from "../../runtime/wasi/streams.ts";
+import { compilePlugin } from "../../registry/compile.ts";
+import { componentNew, parse } from "@bytecodealliance/jco-transpile/wasm-tools";
+import { findProgram, missing } from "./programs.ts";
+
+const root = fileURLToPath(new URL("../..", import.meta.url));
+
+/** WebAssembly of its text format, a module or a component. */
+export async function wat(text: string): Promise<Uint8Array<ArrayBuffer>> {
+  return (await parse(text)).slice();
+}
+
+/** Whether a test that needs clang and wasi-libc has to be left out. */
+export function lacksClang(): boolean {
+  const how = "apt install clang lld wasi-libc libclang-rt-dev-wasm32";
+  return missing("clang", findProgram("clang") !== undefined, how);
+}
+
+/** A preview1 module of a C program, which is named from the repository's root. */
+export async function buildC(source: string): Promise<Uint8Array<ArrayBuffer>> {
+  const out = await Deno.makeTempFile({ suffix: ".wasm" });
+  try {
+    const { success, stderr } = await new Deno.Command("clang", {
+      args: ["--target=wasm32-wasi", "--sysroot=/usr", "-O2", "-o", out, `${root}${source}`],
+    }).output();
+    if (!success) throw new Error(new TextDecoder().decode(stderr));
+    return await Deno.readFile(out);
+  } finally {
+    await Deno.remove(out);
+  }
+}
+
+/** A component of a preview1 module, with the Bytecode Alliance's adapter for commands. */
+export async function componentOf(module: Uint8Array): Promise<Uint8Array<ArrayBuffer>> {
+  const adapter = await Deno.readFile(
+    `${root}node_modules/@bytecodealliance/jco/lib/wasi_snapshot_preview1.command.wasm`,
+  );
+  return (await componentNew(module, [["wasi_snapshot_preview1", adapter]])).slice();
+}
+
+/** A component of a TypeScript plugin. Takes seconds. */
+export async function buildTypeScript(source: string): Promise<Uint8Array<ArrayBuffer>> {
+  const directory = await Deno.makeTempDir();
+  try {
+    await Deno.writeTextFile(`${directory}/plugin.ts`, source);
+    const { success, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+      args: [
+        "run",
+        "-A",
+        `${root}scripts/componentize.ts`,
+        `${directory}/plugin.ts`,
+        `${directory}/plugin.wasm`,
+      ],
+      cwd: root,
+    }).output();
+    if (!success) throw new Error(new TextDecoder().decode(stdout) + new TextDecoder().decode(stderr));
+    return await Deno.readFile(`${directory}/plugin.wasm`);
+  } finally {
+    await Deno.remove(directory, { recursive: true });
+  }
+}
+
+/** What was written to it, and who waits for it. */
+export class Collected implements ByteSink {
+  #chunks: Uint8Array[] = [];
+  #waiting: { text: string; resolve: () => void }[] = [];
+  length = 0;
+
+  ready = () => true;
+  wait = () => Promise.resolve();
+  capacity = () => 65536;
+  flush = () => {};
+  close = () => {};
+
+  write(bytes: Uint8Array): number {
+    this.#chunks.push(bytes.slice());
+    this.length += bytes.length;
+    this.#waiting = this.#waiting.filter(({ text, resolve }) => {
+      if (!this.text().includes(text)) return true;
+      resolve();
+      return false;
+    });
+    return bytes.length;
+  }
+
+  bytes(): Uint8Array {
+    const all = new Uint8Array(this.length);
+    let at = 0;
+    for (const chunk of this.#chunks) {
+      all.set(chunk, at);
+      at += chunk.length;
+    }
+    return all;
+  }
+
+  text(): string {
+    return new TextDecoder().decode(this.bytes());
+  }
+
+  /** Resolves once it holds a text. */
+  includes(text: string): Promise<void> {
+    if (this.text().includes(text)) return Promise.resolve();
+    return new Promise((resolve) => this.#waiting.push({ text, resolve }));
+  }
+}
+
+/** A source that has its bytes at hand. */
+export function sourceOf(bytes: Uint8Array): ByteSource {
+  let rest = bytes;
+  const read = (into: Uint8Array): number => {
+    const count = Math.min(into.length, rest.length);
+    into.set(rest.subarray(0, count));
+    rest = rest.subarray(count);
+    return count;
+  };
+  return {
+    ready: () => true,
+    wait: () => Promise.resolve(),
+    read,
+    readAvailable: (into) => read(into) || -1,
+    close: () => {},
+  };
+}
+
+/** A cluster that answers what `answer` says, and the requests it saw. */
+export class FakeCluster implements Cluster {
+  readonly context = "test";
+  readonly server = "https://cluster.test:6443";
+  readonly namespace = "default";
+  readonly requests: ClusterRequest[] = [];
+  #answer: (request: ClusterRequest) => Promise<ClusterResponse> | ClusterResponse;
+
+  constructor(answer: (request: ClusterRequest) => Promise<ClusterResponse> | ClusterResponse) {
+    this.#answer = answer;
+  }
+
+  async send(request: ClusterRequest): Promise<ClusterResponse> {
+    this.requests.push(request);
+    return await this.#answer(request);
+  }
+}
+
+/** A sandbox that collects what is written. */
+export interface TestSandbox extends Sandbox {
+  readonly stdout: Collected;
+  readonly stderr: Collected;
+}
+
+/** A sandbox of nothing but what is given. */
+export function testSandbox(given: Partial<Omit<Sandbox, "files" | "cluster" | "stdout" | "stderr">> & {
+  files?: Partial<Files>;
+  cluster?: Cluster;
+} = {}): TestSandbox {
+  const { files, cluster, ...rest } = given;
+  return {
+    args: ["plugin"],
+    env: [],
+    cwd: "/",
+    stdin: sourceOf(new Uint8Array()),
+    terminals: { stdin: false, stdout: false, stderr: false },
+    trace: () => {},
+    ...rest,
+    stdout: new Collected(),
+    stderr: new Collected(),
+    files: { mounts: [], overlays: [], protectedPaths: [], unprotectedPaths: [], ...files },
+    cluster: () => cluster ? Promise.resolve(cluster) : Promise.reject(new Error("no cluster in this test")),
+  };
+}
+
+/** Compiles a component and runs it to its end. */
+export async function runBytes(bytes: Uint8Array<ArrayBuffer>, sandbox: Sandbox): Promise<number> {
+  const { kind, files } = await compilePlugin(bytes);
+  return await runComponent({
+    kind,
+    files: files.map(({ name }) => name),
+    read: (file) => Promise.resolve(files.find(({ name }) => name === file)!.bytes),
+  }, sandbox);
+}
