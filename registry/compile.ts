@@ -119,10 +119,13 @@ async function componentOf(bytes: Uint8Array): Promise<Uint8Array<ArrayBuffer>> 
 /** The preview1 command adapter of the Bytecode Alliance, as jco carries it. */
 async function readAdapter(): Promise<Uint8Array> {
   const name = "wasi_snapshot_preview1.command.wasm";
-  const url = Deno.build.standalone
-    ? new URL(`./${name}.bin`, import.meta.url)
-    : new URL(`../node_modules/@bytecodealliance/jco/lib/${name}`, import.meta.url);
-  return await Deno.readFile(url);
+  if (!Deno.build.standalone) {
+    return await Deno.readFile(new URL(`../node_modules/@bytecodealliance/jco/lib/${name}`, import.meta.url));
+  }
+  const { readable } = await Deno.open(new URL(`./${name}.gz`, import.meta.url));
+  return new Uint8Array(
+    await new Response(readable.pipeThrough(new DecompressionStream("gzip"))).arrayBuffer(),
+  );
 }
 
 // What can wait, by interface and function. Each costs at every call, so that one is listed only where it may
