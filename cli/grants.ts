@@ -2,6 +2,7 @@
 
 import type { Command } from "@commander-js/extra-typings";
 import { isAbsolute, join, normalize } from "node:path";
+import { hostPath } from "../runtime/host_path.ts";
 import { homeDirectory } from "../runtime/store/layout.ts";
 import { type Grants, parseGrantFlags } from "../runtime/grants.ts";
 import type { Context } from "./context.ts";
@@ -35,7 +36,7 @@ export function withGrantFlags<A extends unknown[], O extends {}, G extends {}>(
 export function grantsOf(flags: Parameters<typeof parseGrantFlags>[0], context: Context): Grants {
   return parseGrantFlags(flags, (path) => {
     if (path === "~" || path.startsWith("~/")) path = homeDirectory(context.env) + path.slice(1);
-    const absolute = normalize(isAbsolute(path) ? path : join(context.cwd(), path));
+    const absolute = hostPath(normalize(isAbsolute(path) ? path : join(context.cwd(), path)));
     return absolute.length > 1 ? absolute.replace(/[\\/]+$/, "") : absolute;
   });
 }

@@ -2,6 +2,7 @@
 
 import { AppError } from "./errors.ts";
 import { grantedEnvironment, type Grants } from "./grants.ts";
+import { hostPath, realPath } from "./host_path.ts";
 import type { Cluster } from "./kube/cluster.ts";
 import { kubeconfigPaths } from "./kube/flags.ts";
 import { printError } from "./report.ts";
@@ -95,8 +96,8 @@ export function openSandbox(context: SandboxContext): Sandbox & Disposable {
     if (verbose) printError(`krew-wasm: ${printable(line, 4000)}\n`);
   };
   const variables = Deno.env.toObject();
-  const cwd = Deno.cwd();
-  const home = homeDirectory((name) => variables[name]);
+  const cwd = hostPath(Deno.cwd());
+  const home = hostPath(homeDirectory((name) => variables[name]));
   const own = openPrivateDirectory(context);
   const kubeconfig = kubeconfigPaths(variables, args.slice(1), home, cwd);
 
@@ -172,13 +173,13 @@ function openPrivateDirectory(context: SandboxContext): { path: string; dispose:
   };
   try {
     if (!context.installed) {
-      const path = Deno.realPathSync(Deno.makeTempDirSync({ prefix: "krew-wasm-" }));
+      const path = realPath(Deno.makeTempDirSync({ prefix: "krew-wasm-" }));
       make(path);
       return { path, dispose: () => Deno.removeSync(path, { recursive: true }) };
     }
     const path = context.layout.dataDir(context.name);
     if (!exists(path)) make(path);
-    return { path: Deno.realPathSync(path), dispose: () => {} };
+    return { path: realPath(path), dispose: () => {} };
   } catch (error) {
     throw new AppError(
       "STORE_FAILED",
@@ -193,7 +194,7 @@ function openPrivateDirectory(context: SandboxContext): { path: string; dispose:
 /** Real paths that no plugin may change: the store, with all that runs from it, and krew-wasm itself. */
 function protectedPaths(layout: Layout): string[] {
   const paths = Deno.build.standalone ? [layout.root, Deno.execPath()] : [layout.root];
-  return paths.filter(exists).map((path) => Deno.realPathSync(path));
+  return paths.filter(exists).map(realPath);
 }
 
 function exists(path: string): boolean {

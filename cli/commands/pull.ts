@@ -30,13 +30,14 @@ export function pullCommand(context: Context) {
     .addHelpText(
       "after",
       `
-A plugin reads a stand-in for your kubeconfig and a private directory of its own, and reaches the API server of
-your current context as you; --allow-… lets it do more. What is granted here holds for every run.
+A plugin reads a stand-in for your kubeconfig and a private directory of its
+own, and reaches the API server of your current context as you; --allow-… lets
+it do more. What is granted here holds for every run.
 
 Examples:
   krew-wasm pull ghcr.io/acme/plugins/decoder:v1
   krew-wasm pull ghcr.io/acme/plugins/events:v2 --name watch-events
-  krew-wasm pull --force --allow-read=~/manifests ghcr.io/acme/plugins/lint@sha256:4f53…`,
+  krew-wasm pull --force --allow-read=~/manifests ghcr.io/acme/lint@sha256:4f53…`,
     )
     .action(async (text, options) => {
       const reference = parseReference(text);

@@ -24,8 +24,8 @@ export function runCommand(context: Context, exit: Exit) {
     .addHelpText(
       "after",
       `
-Grants given here hold for this run, beside those given to pull. The exit code is the plugin's; 125 says that
-krew-wasm could not run it, 134 that it crashed.
+Grants given here hold for this run, beside those given to pull. The exit code
+is the plugin's; 125 says that krew-wasm could not run it, 134 that it crashed.
 
 Examples:
   krew-wasm run ./decoder.wasm -- secret foo

@@ -7,6 +7,7 @@
  */
 
 import type { Files, Mount, Overlay } from "../sandbox.ts";
+import { realPath } from "../host_path.ts";
 import { errnoOf, WasiError } from "./errno.ts";
 import { resolvePath, type Tree } from "./paths.ts";
 import type { MaybePromise } from "./streams.ts";
@@ -219,7 +220,7 @@ export class FileTree {
     this.#files = files;
     this.roots = files.mounts.map((mount) => ({
       guest: mount.guest,
-      node: new DirectoryNode({ ...mount, host: attempt(() => Deno.realPathSync(mount.host)) }, []),
+      node: new DirectoryNode({ ...mount, host: attempt(() => realPath(mount.host)) }, []),
     }));
   }
 
@@ -230,7 +231,7 @@ export class FileTree {
    */
   openAt(from: DirectoryNode, path: string, options: OpenOptions): MaybePromise<DirectoryNode | AnyFile> {
     const resolved = this.#resolve(from, path, options.follow);
-    const host = hostPath(from.mount, resolved.path);
+    const host = pathIn(from.mount, resolved.path);
     const info = lstat(host);
     const mustBeDirectory = options.directory || resolved.directory;
     if (info && options.create && options.exclusive) throw new WasiError("exist");
@@ -281,13 +282,13 @@ export class FileTree {
   stat(node: DirectoryNode | AnyFile): Stat {
     return node.kind === "file"
       ? node.stat()
-      : attempt(() => statOf(Deno.lstatSync(hostPath(node.mount, node.path))));
+      : attempt(() => statOf(Deno.lstatSync(pathIn(node.mount, node.path))));
   }
 
   /** @throws WasiError */
   statAt(from: DirectoryNode, path: string, follow: boolean): MaybePromise<Stat> {
     const resolved = this.#resolve(from, path, follow);
-    const host = hostPath(from.mount, resolved.path);
+    const host = pathIn(from.mount, resolved.path);
     const info = lstat(host);
     const overlay = this.#overlayAt(host, info);
     if (overlay) {
@@ -320,7 +321,7 @@ export class FileTree {
       }
       return node.setTimes(accessed, modified);
     }
-    const host = hostPath(node.mount, node.path);
+    const host = pathIn(node.mount, node.path);
     this.#checkChange(node.mount, host);
     attempt(() => setTimes(Deno.lstatSync(host), accessed, modified, (a, m) => Deno.utimeSync(host, a, m)));
   }
@@ -328,7 +329,7 @@ export class FileTree {
   /** @throws WasiError */
   createDirectoryAt(from: DirectoryNode, path: string): void {
     const { path: names } = this.#resolve(from, path, false);
-    const host = hostPath(from.mount, names);
+    const host = pathIn(from.mount, names);
     if (lstat(host)) throw new WasiError("exist");
     this.#checkChange(from.mount, host, names);
     attempt(() => Deno.mkdirSync(host));
@@ -337,7 +338,7 @@ export class FileTree {
   /** Entries, without `.` and `..`, in the operating system's order. @throws WasiError */
   readDirectory(node: DirectoryNode): Entry[] {
     const { mount, path } = node;
-    const host = hostPath(mount, path);
+    const host = pathIn(mount, path);
     const entries = attempt(() => [...Deno.readDirSync(host)]).map((entry): Entry => ({
       name: entry.name,
       type: entry.isFile
@@ -360,7 +361,7 @@ export class FileTree {
 
   /** The number that names an entry's file, for `d_ino`. 0 where there is none. */
   inodeOf(node: DirectoryNode, name: string): bigint {
-    const info = lstat(hostPath(node.mount, [...node.path, name]));
+    const info = lstat(pathIn(node.mount, [...node.path, name]));
     return info ? BigInt(info.ino ?? 0) : 0n;
   }
 
@@ -368,7 +369,7 @@ export class FileTree {
   removeDirectoryAt(from: DirectoryNode, path: string): void {
     const { path: names } = this.#resolve(from, path, false);
     if (names.length === from.path.length) throw new WasiError("invalid");
-    const host = hostPath(from.mount, names);
+    const host = pathIn(from.mount, names);
     const info = lstat(host);
     if (!info) throw new WasiError("no-entry");
     if (!info.isDirectory) throw new WasiError("not-directory");
@@ -379,7 +380,7 @@ export class FileTree {
   /** @throws WasiError */
   unlinkFileAt(from: DirectoryNode, path: string): void {
     const { path: names, directory } = this.#resolve(from, path, false);
-    const host = hostPath(from.mount, names);
+    const host = pathIn(from.mount, names);
     const info = lstat(host);
     if (!info) throw new WasiError("no-entry");
     if (info.isDirectory) throw new WasiError("is-directory");
@@ -393,8 +394,8 @@ export class FileTree {
   renameAt(from: DirectoryNode, path: string, to: DirectoryNode, newPath: string): void {
     const source = this.#resolve(from, path, false);
     const target = this.#resolve(to, newPath, false);
-    const host = hostPath(from.mount, source.path);
-    const newHost = hostPath(to.mount, target.path);
+    const host = pathIn(from.mount, source.path);
+    const newHost = pathIn(to.mount, target.path);
     const info = lstat(host);
     if (!info) throw new WasiError("no-entry");
     const there = lstat(newHost);
@@ -421,8 +422,8 @@ export class FileTree {
     if (follow) throw new WasiError("invalid");
     const source = this.#resolve(from, path, false);
     const target = this.#resolve(to, newPath, false);
-    const host = hostPath(from.mount, source.path);
-    const newHost = hostPath(to.mount, target.path);
+    const host = pathIn(from.mount, source.path);
+    const newHost = pathIn(to.mount, target.path);
     const info = lstat(host);
     if (!info) throw new WasiError("no-entry");
     if (source.directory && !info.isDirectory) throw new WasiError("not-directory");
@@ -442,7 +443,7 @@ export class FileTree {
     // A link out of the tree would lead other programs of the user where the plugin may not go.
     if (target.startsWith("/")) throw new WasiError("not-permitted");
     const { path: names, directory } = this.#resolve(to, newPath, false);
-    const host = hostPath(to.mount, names);
+    const host = pathIn(to.mount, names);
     if (lstat(host)) throw new WasiError("exist");
     if (directory || newPath.endsWith("/")) throw new WasiError("no-entry");
     this.#checkChange(to.mount, host, names);
@@ -458,7 +459,7 @@ export class FileTree {
 
   #existing(from: DirectoryNode, path: string, follow: boolean): { host: string; info: Deno.FileInfo } {
     const resolved = this.#resolve(from, path, follow);
-    const host = hostPath(from.mount, resolved.path);
+    const host = pathIn(from.mount, resolved.path);
     const info = lstat(host);
     if (!info) throw new WasiError("no-entry");
     if (resolved.directory && !info.isDirectory) throw new WasiError("not-directory");
@@ -474,11 +475,11 @@ export class FileTree {
     const tree: Tree = {
       readLink(names) {
         visible(names);
-        const host = hostPath(mount, names);
+        const host = pathIn(mount, names);
         return lstat(host)?.isSymlink ? attempt(() => linkTarget(host)) : undefined;
       },
       isDirectory(names) {
-        const info = lstat(hostPath(mount, names));
+        const info = lstat(pathIn(mount, names));
         if (!info) throw new WasiError("no-entry");
         return info.isDirectory;
       },
@@ -493,7 +494,7 @@ export class FileTree {
     const opened = attempt(() => file.statSync());
     const meant = attempt(() => Deno.lstatSync(host));
     const same = opened.dev === meant.dev && opened.ino === meant.ino && !meant.isSymlink;
-    if (!same || attempt(() => Deno.realPathSync(host)) !== host) throw new WasiError("access");
+    if (!same || attempt(() => realPath(host)) !== host) throw new WasiError("access");
   }
 
   /** @throws WasiError read-only, not-permitted */
@@ -505,7 +506,7 @@ export class FileTree {
     this.#checkProtected(host, tree);
     // The parents were resolved link by link; somebody may have put a link there since.
     const parent = parentOf(host);
-    if (attempt(() => Deno.realPathSync(parent)) !== parent) throw new WasiError("access");
+    if (attempt(() => realPath(parent)) !== parent) throw new WasiError("access");
   }
 
   /** `tree`: what is below goes with it. */
@@ -540,7 +541,7 @@ export class FileTree {
       let host = overlay.host;
       let identity: string | undefined;
       try {
-        host = `${Deno.realPathSync(parentOf(host))}/${host.slice(host.lastIndexOf("/") + 1)}`;
+        host = `${realPath(parentOf(host))}/${host.slice(host.lastIndexOf("/") + 1)}`;
         identity = identityOf(Deno.statSync(host));
       } catch { /* not there */ }
       return { overlay: { host, content: overlay.content.bind(overlay) }, identity, content: undefined };
@@ -562,7 +563,7 @@ export class FileTree {
   }
 }
 
-function hostPath(mount: Mount, names: readonly string[]): string {
+function pathIn(mount: Mount, names: readonly string[]): string {
   if (names.length === 0) return mount.host;
   return mount.host.endsWith("/") ? mount.host + names.join("/") : `${mount.host}/${names.join("/")}`;
 }

@@ -250,7 +250,7 @@ export async function runPreview1(
       return instance!.exports;
     },
   };
-  const host = new Preview1(sandbox, guest);
+  const host = new Preview1(sandbox, guest, plan.suspending.has("poll_oneoff"));
   const imports: WebAssembly.Imports = {};
   const suspending =
     (WebAssembly as unknown as { Suspending: new (f: unknown) => WebAssembly.ImportValue }).Suspending;
@@ -283,6 +283,7 @@ export async function runPreview1(
 export class Preview1 {
   /** How the module ended by itself: the code of proc_exit, or a closed pipe. */
   ended: number | ClosedPipe | undefined;
+  #waits: boolean;
   #sandbox: Sandbox;
   #guest: Guest;
   #tree: FileTree;
@@ -290,7 +291,9 @@ export class Preview1 {
   #args: Uint8Array[] | undefined;
   #env: Uint8Array[] | undefined;
 
-  constructor(sandbox: Sandbox, guest: Guest) {
+  /** `waits`: the module can poll, and so may ask for reads that do not wait. */
+  constructor(sandbox: Sandbox, guest: Guest, waits = false) {
+    this.#waits = waits;
     this.#sandbox = sandbox;
     this.#guest = guest;
     this.#tree = new FileTree(sandbox.files);
@@ -426,7 +429,13 @@ export class Preview1 {
     if (node.kind === "source") {
       if (offset !== undefined) throw new WasiError("invalid-seek");
       if ((descriptor.base & FD_READ) === 0n) throw new WasiError("not-capable");
-      return this.#readSource(node.source, list, count, result);
+      return this.#readSource(
+        node.source,
+        list,
+        count,
+        result,
+        this.#waits && (descriptor.flags & NONBLOCK) !== 0,
+      );
     }
     if (node.kind === "sink") throw new WasiError("bad-descriptor");
     const file = this.#file(fd, FD_READ);
@@ -444,7 +453,13 @@ export class Preview1 {
     return SUCCESS;
   }
 
-  #readSource(source: ByteSource, list: number, count: number, result: number): MaybePromise<Errno> {
+  #readSource(
+    source: ByteSource,
+    list: number,
+    count: number,
+    result: number,
+    nonblocking: boolean,
+  ): MaybePromise<Errno> {
     // One read into the first buffer with room, as a pipe answers with what it has.
     const target = this.#vector(list, count).find(({ length }) => length > 0);
     if (!target) {
@@ -455,7 +470,12 @@ export class Preview1 {
       this.#guest.view().setUint32(result, read, true);
       return SUCCESS;
     };
-    const read = source.read(this.#slice(target.pointer, target.length));
+    const into = this.#slice(target.pointer, target.length);
+    if (nonblocking) {
+      const available = source.readAvailable(into);
+      return available === 0 ? ERRNO["would-block"] : done(Math.max(available, 0));
+    }
+    const read = source.read(into);
     if (!(read instanceof Promise)) return done(read);
     return read.then(done, (error) => ERRNO[errnoOf(error)]);
   }
@@ -547,7 +567,8 @@ export class Preview1 {
       truncate,
       directory: (oflags & O_DIRECTORY) !== 0,
       read: (base & (FD_READ | FD_READDIR)) !== 0n,
-      write: (base & (FD_WRITE | FD_ALLOCATE | FD_FILESTAT_SET_SIZE)) !== 0n,
+      // Go asks for the right to set sizes of files it only reads.
+      write: (base & FD_WRITE) !== 0n,
       append: false,
     };
     const done = (node: DirectoryNode | AnyFile): Errno => {
