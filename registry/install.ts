@@ -5,6 +5,7 @@
 
 import { AppError, messageOf } from "../runtime/errors.ts";
 import type { Grants } from "../runtime/grants.ts";
+import { exists } from "../runtime/host_path.ts";
 import { defaultPluginName, linkName, parsePluginName } from "../runtime/names.ts";
 import { BINDGEN } from "../runtime/store/bindgen.ts";
 import type { Layout } from "../runtime/store/layout.ts";
@@ -418,15 +419,6 @@ function collectGarbage(layout: Layout): void {
         Deno.removeSync(`${directory}/${name}`, { recursive: true });
       }
     } catch { /* what is left is swept another time */ }
-  }
-}
-
-function exists(path: string): boolean {
-  try {
-    Deno.lstatSync(path);
-    return true;
-  } catch {
-    return false;
   }
 }
 

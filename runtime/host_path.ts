@@ -13,3 +13,13 @@ export function hostPath(path: string): string {
 export function realPath(path: string): string {
   return hostPath(Deno.realPathSync(path));
 }
+
+/** Whether anything, a dangling link too, is at a path. */
+export function exists(path: string): boolean {
+  try {
+    Deno.lstatSync(path);
+    return true;
+  } catch {
+    return false;
+  }
+}

@@ -7,7 +7,7 @@ import { AppError, messageOf } from "./errors.ts";
 import type { Grants } from "./grants.ts";
 import type { Invocation } from "./invocation.ts";
 import { EXIT_HOST_FAILED, formatError, isVerbose, printError } from "./report.ts";
-import { openSandbox, type Sandbox } from "./sandbox.ts";
+import { openSandbox, type Sandbox, type SandboxContext } from "./sandbox.ts";
 import { BINDGEN } from "./store/bindgen.ts";
 import { type Layout, layoutAt, storeRoot } from "./store/layout.ts";
 import { readReceipt } from "./store/read.ts";
@@ -111,21 +111,8 @@ async function readCompiled(
   return bytes;
 }
 
-/** What a program runs with. */
-export interface RunContext {
-  /** Name for messages, and of the private directory where the plugin is installed. */
-  readonly name: string;
-  /** argv, the program's name first. */
-  readonly args: readonly string[];
-  readonly grants: Grants;
-  readonly layout: Layout;
-  /** Whether `name` is installed; a file that is only tried out gets a private directory for this run. */
-  readonly installed: boolean;
-  readonly verbose: boolean;
-}
-
 /** Runs a program in a sandbox of its own and returns its exit code, as {@linkcode runInstalled} does. */
-export async function runProgram(program: Program, context: RunContext): Promise<number> {
+export async function runProgram(program: Program, context: SandboxContext): Promise<number> {
   let sandbox: (Sandbox & Disposable) | undefined;
   try {
     sandbox = openSandbox(context);

@@ -2,7 +2,7 @@
 
 import { AppError } from "./errors.ts";
 import { grantedEnvironment, type Grants } from "./grants.ts";
-import { hostPath, realPath } from "./host_path.ts";
+import { exists, hostPath, realPath } from "./host_path.ts";
 import type { Cluster } from "./kube/cluster.ts";
 import { kubeconfigPaths } from "./kube/flags.ts";
 import { printError } from "./report.ts";
@@ -195,15 +195,6 @@ function openPrivateDirectory(context: SandboxContext): { path: string; dispose:
 function protectedPaths(layout: Layout): string[] {
   const paths = Deno.build.standalone ? [layout.root, Deno.execPath()] : [layout.root];
   return paths.filter(exists).map(realPath);
-}
-
-function exists(path: string): boolean {
-  try {
-    Deno.lstatSync(path);
-    return true;
-  } catch {
-    return false;
-  }
 }
 
 /** What {@linkcode mountsFor} needs to know beside the grants. */

@@ -13,15 +13,55 @@ import type { Sandbox } from "../sandbox.ts";
 import { printable } from "../text.ts";
 import { CLOCK_RESOLUTION, monotonicNow, sleepUntil, sleepUntilSync, wallClockNow } from "./clocks.ts";
 import { ERRNO, type ErrnoName, errnoOf, WasiError } from "./errno.ts";
+import { type AnyFile, DirectoryNode, type Entry, FileTree, type NewTime, type Stat } from "./files.ts";
 import {
-  type AnyFile,
-  DirectoryNode,
-  type Entry,
-  FileTree,
-  type NewTime,
-  type NodeType,
-  type Stat,
-} from "./files.ts";
+  APPEND,
+  DIRECTORY_READ_RIGHTS,
+  DIRECTORY_RIGHTS,
+  DIRECTORY_WRITE_RIGHTS,
+  DSYNC,
+  FD_ADVISE,
+  FD_ALLOCATE,
+  FD_DATASYNC,
+  FD_FDSTAT_SET_FLAGS,
+  FD_FILESTAT_GET,
+  FD_FILESTAT_SET_SIZE,
+  FD_FILESTAT_SET_TIMES,
+  FD_READ,
+  FD_READDIR,
+  FD_SEEK,
+  FD_SYNC,
+  FD_TELL,
+  FD_WRITE,
+  FILE_READ_RIGHTS,
+  FILE_RIGHTS,
+  FILE_WRITE_RIGHTS,
+  FILETYPE,
+  NONBLOCK,
+  O_CREAT,
+  O_DIRECTORY,
+  O_EXCL,
+  O_TRUNC,
+  PATH_CREATE_DIRECTORY,
+  PATH_CREATE_FILE,
+  PATH_FILESTAT_GET,
+  PATH_FILESTAT_SET_SIZE,
+  PATH_FILESTAT_SET_TIMES,
+  PATH_LINK_SOURCE,
+  PATH_LINK_TARGET,
+  PATH_OPEN,
+  PATH_READLINK,
+  PATH_REMOVE_DIRECTORY,
+  PATH_RENAME_SOURCE,
+  PATH_RENAME_TARGET,
+  PATH_SYMLINK,
+  PATH_UNLINK_FILE,
+  RSYNC,
+  STREAM_RIGHTS,
+  SYNC,
+  type Version,
+  VERSIONS,
+} from "./preview1_abi.ts";
 import { fillRandom } from "./random.ts";
 import { ClosedPipe } from "./stdio.ts";
 import type { ByteSink, ByteSource, MaybePromise } from "./streams.ts";
@@ -52,76 +92,6 @@ type Imports = Record<string, (...args: never[]) => unknown>;
 
 const SUCCESS = 0;
 
-// rights
-const FD_DATASYNC = 1n << 0n;
-const FD_READ = 1n << 1n;
-const FD_SEEK = 1n << 2n;
-const FD_FDSTAT_SET_FLAGS = 1n << 3n;
-const FD_SYNC = 1n << 4n;
-const FD_TELL = 1n << 5n;
-const FD_WRITE = 1n << 6n;
-const FD_ADVISE = 1n << 7n;
-const FD_ALLOCATE = 1n << 8n;
-const PATH_CREATE_DIRECTORY = 1n << 9n;
-const PATH_CREATE_FILE = 1n << 10n;
-const PATH_LINK_SOURCE = 1n << 11n;
-const PATH_LINK_TARGET = 1n << 12n;
-const PATH_OPEN = 1n << 13n;
-const FD_READDIR = 1n << 14n;
-const PATH_READLINK = 1n << 15n;
-const PATH_RENAME_SOURCE = 1n << 16n;
-const PATH_RENAME_TARGET = 1n << 17n;
-const PATH_FILESTAT_GET = 1n << 18n;
-const PATH_FILESTAT_SET_SIZE = 1n << 19n;
-const PATH_FILESTAT_SET_TIMES = 1n << 20n;
-const FD_FILESTAT_GET = 1n << 21n;
-const FD_FILESTAT_SET_SIZE = 1n << 22n;
-const FD_FILESTAT_SET_TIMES = 1n << 23n;
-const PATH_SYMLINK = 1n << 24n;
-const PATH_REMOVE_DIRECTORY = 1n << 25n;
-const PATH_UNLINK_FILE = 1n << 26n;
-const POLL_FD_READWRITE = 1n << 27n;
-
-const FILE_READ_RIGHTS = FD_READ | FD_SEEK | FD_TELL | FD_ADVISE | FD_FILESTAT_GET | POLL_FD_READWRITE |
-  FD_FDSTAT_SET_FLAGS;
-const FILE_WRITE_RIGHTS = FD_DATASYNC | FD_SYNC | FD_WRITE | FD_ALLOCATE | FD_FILESTAT_SET_SIZE |
-  FD_FILESTAT_SET_TIMES;
-const FILE_RIGHTS = FILE_READ_RIGHTS | FILE_WRITE_RIGHTS;
-const DIRECTORY_READ_RIGHTS = PATH_OPEN | FD_READDIR | PATH_READLINK | PATH_FILESTAT_GET | FD_FILESTAT_GET |
-  FD_FDSTAT_SET_FLAGS;
-const DIRECTORY_WRITE_RIGHTS = PATH_CREATE_DIRECTORY | PATH_CREATE_FILE | PATH_LINK_SOURCE |
-  PATH_LINK_TARGET |
-  PATH_RENAME_SOURCE | PATH_RENAME_TARGET | PATH_FILESTAT_SET_SIZE | PATH_FILESTAT_SET_TIMES | PATH_SYMLINK |
-  PATH_REMOVE_DIRECTORY | PATH_UNLINK_FILE | FD_SYNC | FD_DATASYNC | FD_FILESTAT_SET_TIMES;
-const DIRECTORY_RIGHTS = DIRECTORY_READ_RIGHTS | DIRECTORY_WRITE_RIGHTS;
-// A terminal or pipe has no positions; programs take a descriptor without them for a terminal (isatty in wasi-libc).
-const STREAM_RIGHTS = FD_READ | FD_WRITE | FD_FDSTAT_SET_FLAGS | FD_FILESTAT_GET | POLL_FD_READWRITE;
-
-// fdflags
-const APPEND = 1;
-const DSYNC = 2;
-const NONBLOCK = 4;
-const RSYNC = 8;
-const SYNC = 16;
-
-// oflags
-const O_CREAT = 1;
-const O_DIRECTORY = 2;
-const O_EXCL = 4;
-const O_TRUNC = 8;
-
-// filetype
-const FILETYPE: Readonly<Record<NodeType, number>> = {
-  "unknown": 0,
-  "block-device": 1,
-  "character-device": 2,
-  "directory": 3,
-  "regular-file": 4,
-  "socket": 6,
-  "symbolic-link": 7,
-  "fifo": 0,
-};
-
 /** The most descriptors a plugin may have open at once. */
 const MAX_DESCRIPTORS = 16384;
 /** Directories up to this size tell each entry's inode; in larger ones a program asks for what it wants to know. */
@@ -145,31 +115,6 @@ interface Descriptor {
   /** Of a directory: what fd_readdir walks; made anew at its start. */
   entries?: { name: Uint8Array; type: number; ino: bigint }[];
 }
-
-/** How the two versions of the interface differ. */
-interface Version {
-  readonly whence: readonly ["set" | "current" | "end", "set" | "current" | "end", "set" | "current" | "end"];
-  readonly subscription: {
-    readonly size: number;
-    readonly clock: number;
-    readonly timeout: number;
-    readonly flags: number;
-  };
-  readonly shortFilestat: boolean;
-}
-
-const VERSIONS: Readonly<Record<string, Version>> = {
-  "wasi_snapshot_preview1": {
-    whence: ["set", "current", "end"],
-    subscription: { size: 48, clock: 16, timeout: 24, flags: 40 },
-    shortFilestat: false,
-  },
-  "wasi_unstable": {
-    whence: ["current", "end", "set"],
-    subscription: { size: 56, clock: 24, timeout: 32, flags: 48 },
-    shortFilestat: true,
-  },
-};
 
 const encoder = new TextEncoder();
 
