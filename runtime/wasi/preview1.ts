@@ -454,6 +454,7 @@ export class Preview1 {
       if (written < length) break;
     }
     if (offset === undefined) file.offset = at;
+    if ((file.flags & (SYNC | DSYNC)) !== 0) file.node.sync((file.flags & SYNC) === 0);
     this.#guest.view().setUint32(result, total, true);
     return SUCCESS;
   }

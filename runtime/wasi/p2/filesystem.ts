@@ -19,6 +19,9 @@ type Timestamp =
 interface DescriptorFlags {
   read?: boolean;
   write?: boolean;
+  fileIntegritySync?: boolean;
+  dataIntegritySync?: boolean;
+  requestedWriteSync?: boolean;
   mutateDirectory?: boolean;
 }
 interface PathFlags {
@@ -93,7 +96,7 @@ function fileSource(file: AnyFile, offset: bigint): ByteSource {
   };
 }
 
-function fileSink(file: AnyFile, offset: bigint | undefined): ByteSink {
+function fileSink(file: AnyFile, offset: bigint | undefined, written: () => void): ByteSink {
   let at = offset;
   return {
     ready: () => true,
@@ -102,6 +105,7 @@ function fileSink(file: AnyFile, offset: bigint | undefined): ByteSink {
     write: (bytes) => {
       const count = file.writeAt(bytes, at ?? file.size());
       if (at !== undefined) at += BigInt(count);
+      written();
       return count;
     },
     flush: () => {},
@@ -132,15 +136,24 @@ export function filesystemInterfaces(files: Files) {
   class Descriptor {
     #node: DirectoryNode | AnyFile;
     #closed = false;
+    /** What the guest asked for when it opened a file. */
+    #flags: DescriptorFlags;
 
-    constructor(node: DirectoryNode | AnyFile) {
+    constructor(node: DirectoryNode | AnyFile, flags: DescriptorFlags = {}) {
       if (open >= MAX_DESCRIPTORS) {
         node.close();
         throw new WasiError("too-many-open");
       }
       open++;
       this.#node = node;
+      this.#flags = flags;
     }
+
+    /** After each write: what was asked to be on the disk is. */
+    #written = (): void => {
+      const { fileIntegritySync, dataIntegritySync } = this.#flags;
+      if (fileIntegritySync || dataIntegritySync) this.#file.sync(!fileIntegritySync);
+    };
 
     get #file(): AnyFile {
       if (this.#node.kind === "directory") throw new WasiError("is-directory");
@@ -162,14 +175,14 @@ export function filesystemInterfaces(files: Files) {
     writeViaStream(offset: bigint) {
       return attempt(() => {
         if (!this.#file.writable) throw new WasiError("bad-descriptor");
-        return new OutputStream(fileSink(this.#file, offset));
+        return new OutputStream(fileSink(this.#file, offset, this.#written));
       });
     }
 
     appendViaStream() {
       return attempt(() => {
         if (!this.#file.writable) throw new WasiError("bad-descriptor");
-        return new OutputStream(fileSink(this.#file, undefined));
+        return new OutputStream(fileSink(this.#file, undefined, this.#written));
       });
     }
 
@@ -189,7 +202,15 @@ export function filesystemInterfaces(files: Files) {
       if (this.#node.kind === "directory") {
         return { read: true, ...(this.#node.writable ? { mutateDirectory: true } : {}) };
       }
-      return { read: this.#node.readable, write: this.#node.writable };
+      const { fileIntegritySync = false, dataIntegritySync = false, requestedWriteSync = false } =
+        this.#flags;
+      return {
+        read: this.#node.readable,
+        write: this.#node.writable,
+        fileIntegritySync,
+        dataIntegritySync,
+        requestedWriteSync,
+      };
     }
 
     getType() {
@@ -213,7 +234,11 @@ export function filesystemInterfaces(files: Files) {
     }
 
     write(bytes: Uint8Array, offset: bigint) {
-      return attempt(() => BigInt(this.#file.writeAt(bytes, offset)));
+      return attempt(() => {
+        const count = this.#file.writeAt(bytes, offset);
+        this.#written();
+        return BigInt(count);
+      });
     }
 
     readDirectory() {
@@ -265,7 +290,9 @@ export function filesystemInterfaces(files: Files) {
           write: flags.write ?? false,
           append: false,
         });
-        return node instanceof Promise ? node.then((node) => new Descriptor(node)) : new Descriptor(node);
+        return node instanceof Promise
+          ? node.then((node) => new Descriptor(node, flags))
+          : new Descriptor(node, flags);
       });
     }
 
