@@ -10,9 +10,9 @@ import { defaultPluginName, linkName, parsePluginName } from "../runtime/names.t
 import { BINDGEN } from "../runtime/store/bindgen.ts";
 import type { Layout } from "../runtime/store/layout.ts";
 import { readReceipt, readReceipts } from "../runtime/store/read.ts";
-import { formatReceipt, type Receipt } from "../runtime/store/receipt.ts";
+import { formatReceipt, type Receipt, type Verified } from "../runtime/store/receipt.ts";
 import { printable } from "../runtime/text.ts";
-import type { RegistryClient } from "./client.ts";
+import type { FetchedManifest, RegistryClient } from "./client.ts";
 import type { Compiled } from "./compile.ts";
 import { digestOf } from "./digest.ts";
 import { lockStore } from "./lock.ts";
@@ -40,6 +40,11 @@ export interface InstallOptions {
   readonly client: RegistryClient;
   readonly compile: Compile;
   readonly now: () => Date;
+  /**
+   * Decides whether the artifact may be installed, before anything of it is downloaded. Answers with who signed it,
+   * undefined where nothing asks for a signature. @throws AppError SIGNATURE_…
+   */
+  readonly verify?: (reference: Reference, manifest: FetchedManifest) => Promise<Verified | undefined>;
   /** Told what is going on: bytes of the download so far and in all. */
   readonly progress?: (bytes: number, total: number) => void;
   /** One line of status. */
@@ -50,7 +55,7 @@ export interface InstallOptions {
  * Installs a plugin and returns its receipt.
  *
  * @throws AppError NAME_INVALID, ALREADY_INSTALLED, REGISTRY_…, MANIFEST_INVALID, ARTIFACT_UNSUPPORTED, DIGEST_MISMATCH,
- * WASM_INVALID, PLUGIN_UNSUPPORTED, COMPILE_FAILED, STORE_FAILED
+ * SIGNATURE_…, WASM_INVALID, PLUGIN_UNSUPPORTED, COMPILE_FAILED, STORE_FAILED
  */
 export async function installPlugin(options: InstallOptions): Promise<Receipt> {
   const { layout, reference, force, grants, target, client, compile, now } = options;
@@ -65,6 +70,7 @@ export async function installPlugin(options: InstallOptions): Promise<Receipt> {
 
   const manifest = await client.fetchManifest(reference);
   const plugin = parseManifest(manifest.text, printable(shown, 400));
+  const verified = await options.verify?.(reference, manifest);
   const blob = layout.blob(plugin.digest);
   let bytes = readIntact(blob, plugin);
   if (!bytes) {
@@ -106,6 +112,7 @@ export async function installPlugin(options: InstallOptions): Promise<Receipt> {
     grants,
     ...(plugin.version === undefined ? {} : { version: plugin.version }),
     ...(plugin.description === undefined ? {} : { description: plugin.description }),
+    ...(verified === undefined ? {} : { verified }),
     installedAt: now().toISOString().replace(/\.\d+Z$/, "Z"),
   };
   // A link without a receipt says "not installed"; a receipt without a link would be a plugin kubectl can't find.

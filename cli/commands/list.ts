@@ -80,6 +80,7 @@ export function pluginJson(receipt: Receipt): Record<string, unknown> {
     kind: receipt.kind,
     ...(receipt.version === undefined ? {} : { version: receipt.version }),
     ...(receipt.description === undefined ? {} : { description: receipt.description }),
+    ...(receipt.verified === undefined ? {} : { verified: receipt.verified }),
     grants: grantsToJson(receipt.grants),
     installedAt: receipt.installedAt,
   };

@@ -15,6 +15,13 @@ export interface CompiledFile {
   readonly size: number;
 }
 
+/** Who signed what was installed, as it was verified when it was pulled. */
+export type Verified =
+  /** `sha256:<hex>` of the public key (SubjectPublicKeyInfo, DER). */
+  | { readonly key: string }
+  /** Whom the certificate names, and who vouched for that. */
+  | { readonly identity: string; readonly issuer: string };
+
 /** One installed plugin. */
 export interface Receipt {
   readonly name: string;
@@ -34,6 +41,8 @@ export interface Receipt {
   /** The artifact's `org.opencontainers.image.version` and `.description`, where it has them. */
   readonly version?: string;
   readonly description?: string;
+  /** Of the signature; left out where none was asked for. */
+  readonly verified?: Verified;
   /** RFC 3339, UTC. */
   readonly installedAt: string;
 }
@@ -112,6 +121,17 @@ export function parseReceipt(text: string, name: string): Receipt {
     grants,
     ...optional("version"),
     ...optional("description"),
+    ...(json.verified === undefined
+      ? {}
+      : { verified: parseVerified(json.verified) ?? invalid("verified is malformed") }),
     installedAt: string("installedAt"),
   };
+}
+
+function parseVerified(value: unknown): Verified | undefined {
+  const { key, identity, issuer } = (value ?? {}) as Record<string, unknown>;
+  if (typeof key === "string" && DIGEST.test(key)) return { key };
+  return typeof identity === "string" && identity !== "" && typeof issuer === "string" && issuer !== ""
+    ? { identity, issuer }
+    : undefined;
 }

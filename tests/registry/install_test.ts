@@ -252,3 +252,17 @@ Deno.test("two writers take turns", async () => {
   assert.deepEqual(results.map(({ status }) => status).sort(), ["fulfilled", "fulfilled", "rejected"]);
   assert.deepEqual(readReceipts(store.layout).receipts.map(({ name }) => name), ["bar", "foo"]);
 });
+
+Deno.test("installPlugin() downloads nothing that is not verified, and keeps who signed", async () => {
+  const { layout, registry, install } = await setUp();
+  await using _ = registry;
+  registry.requests.length = 0;
+  const refused = install("acme/foo:v1", {
+    verify: () => Promise.reject(new AppError("SIGNATURE_MISSING", "It is not signed")),
+  });
+  await assert.rejects(refused, { code: "SIGNATURE_MISSING" });
+  assert.deepEqual(registry.requests, ["GET /v2/acme/foo/manifests/v1"]);
+  const verified = { key: digestOf(WASM) };
+  await install("acme/foo:v1", { verify: () => Promise.resolve(verified) });
+  assert.deepEqual(readReceipt(layout, "foo").verified, verified);
+});

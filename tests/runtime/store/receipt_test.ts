@@ -20,6 +20,11 @@ const receipt: Receipt = {
 
 Deno.test("parseReceipt() reads what formatReceipt() wrote", () => {
   assert.deepEqual(parseReceipt(formatReceipt(receipt), "foo"), receipt);
+  for (
+    const verified of [{ key: digest }, { identity: "me@acme.example", issuer: "https://issuer.example" }]
+  ) {
+    assert.deepEqual(parseReceipt(formatReceipt({ ...receipt, verified }), "foo"), { ...receipt, verified });
+  }
 });
 
 Deno.test("parseReceipt() refuses each field that is missing or malformed", () => {
@@ -41,6 +46,9 @@ Deno.test("parseReceipt() refuses each field that is missing or malformed", () =
     { compiled: [{ file: "a", digest: "x", size: 1 }] },
     { grants: {} },
     { installedAt: undefined },
+    { verified: { key: "x" } },
+    { verified: { identity: "me" } },
+    { verified: null },
   ];
   for (const change of changes) {
     assert.throws(() => parseReceipt(JSON.stringify({ ...good, ...change }), "foo"), {
