@@ -7,7 +7,8 @@
 import { AppError } from "../errors.ts";
 import type { ClusterResponse } from "../kube/cluster.ts";
 import type { Sandbox } from "../sandbox.ts";
-import type { ExtraImports, Guest } from "./preview1.ts";
+import type { Guest } from "./p1/memory.ts";
+import type { ExtraImports } from "./preview1.ts";
 
 /** The module's name. */
 export const OUTBOUND_HTTP = "wasi-outbound-http";

@@ -1,0 +1,26 @@
+/** What the functions of preview1 work on, and how they are written. */
+
+import type { Sandbox } from "../../sandbox.ts";
+import type { FileTree } from "../files.ts";
+import type { MaybePromise } from "../streams.ts";
+import type { Descriptors } from "./descriptors.ts";
+import type { Memory } from "./memory.ts";
+
+/** One module's share of the host. */
+export interface Context {
+  readonly sandbox: Sandbox;
+  readonly memory: Memory;
+  readonly descriptors: Descriptors;
+  readonly tree: FileTree;
+  /** The module can poll, and so may ask for reads that do not wait. */
+  readonly waits: boolean;
+}
+
+/** An errno; none is success. */
+export type Errno = number;
+
+export const SUCCESS = 0;
+
+/** Functions by their name in preview1. What they throw becomes their errno. */
+// deno-lint-ignore no-explicit-any -- each function has its own parameters, all numbers and bigints
+export type Functions = Record<string, (...args: any[]) => MaybePromise<Errno | void>>;

@@ -1,0 +1,135 @@
+/** The descriptors of a preview1 module: its standard streams, what the sandbox gives, and what it opened. */
+
+import type { Sandbox } from "../../sandbox.ts";
+import { WasiError } from "../errno.ts";
+import { type AnyFile, DirectoryNode, type FileTree } from "../files.ts";
+import type { ByteSink, ByteSource } from "../streams.ts";
+import {
+  DIRECTORY_READ_RIGHTS,
+  DIRECTORY_RIGHTS,
+  DIRECTORY_WRITE_RIGHTS,
+  FILE_READ_RIGHTS,
+  FILE_RIGHTS,
+  STREAM_RIGHTS,
+} from "./abi.ts";
+
+/** The most descriptors a plugin may have open at once. */
+const MAX_DESCRIPTORS = 16384;
+
+/** A descriptor. */
+export interface Descriptor {
+  readonly node:
+    | { readonly kind: "source"; readonly source: ByteSource; readonly terminal: boolean }
+    | { readonly kind: "sink"; readonly sink: ByteSink; readonly terminal: boolean }
+    | DirectoryNode
+    | AnyFile;
+  base: bigint;
+  inheriting: bigint;
+  flags: number;
+  /** Of a file: where the next read or write is. */
+  offset: bigint;
+  /** Of a directory the sandbox gives. */
+  readonly preopen?: string;
+  /** Of a directory: what fd_readdir walks; made anew at its start. */
+  entries?: { name: Uint8Array; type: number; ino: bigint }[];
+}
+
+/** The table of them, by number. */
+export class Descriptors {
+  #table: (Descriptor | undefined)[] = [];
+
+  constructor({ stdin, stdout, stderr, terminals }: Sandbox, tree: FileTree) {
+    const stream = (node: Descriptor["node"]): Descriptor => ({
+      node,
+      base: STREAM_RIGHTS,
+      inheriting: 0n,
+      flags: 0,
+      offset: 0n,
+    });
+    this.#table.push(
+      stream({ kind: "source", source: stdin, terminal: terminals.stdin }),
+      stream({ kind: "sink", sink: stdout, terminal: terminals.stdout }),
+      stream({ kind: "sink", sink: stderr, terminal: terminals.stderr }),
+    );
+    for (const { guest: preopen, node } of tree.roots) {
+      this.#table.push({
+        node,
+        base: node.writable ? DIRECTORY_RIGHTS : DIRECTORY_READ_RIGHTS,
+        inheriting: node.writable ? DIRECTORY_RIGHTS | FILE_RIGHTS : DIRECTORY_READ_RIGHTS | FILE_READ_RIGHTS,
+        flags: 0,
+        offset: 0n,
+        preopen,
+      });
+    }
+  }
+
+  /** What a number stands for, if anything. */
+  find(fd: number): Descriptor | undefined {
+    return this.#table[fd];
+  }
+
+  /** @throws WasiError bad-descriptor */
+  get(fd: number): Descriptor {
+    const descriptor = this.#table[fd];
+    if (!descriptor) throw new WasiError("bad-descriptor");
+    return descriptor;
+  }
+
+  /** A file with a right. @throws WasiError bad-descriptor, is-directory, invalid-seek, not-capable */
+  file(fd: number, right: bigint): Descriptor & { node: AnyFile } {
+    const descriptor = this.get(fd);
+    if (descriptor.node.kind === "directory") {
+      throw new WasiError((descriptor.base & right) === 0n ? "bad-descriptor" : "is-directory");
+    }
+    if (descriptor.node.kind !== "file") throw new WasiError("invalid-seek");
+    if ((descriptor.base & right) === 0n) throw new WasiError("not-capable");
+    return descriptor as Descriptor & { node: AnyFile };
+  }
+
+  /** A directory with a right. @throws WasiError bad-descriptor, not-directory, read-only, not-capable */
+  directory(fd: number, right: bigint): Descriptor & { node: DirectoryNode } {
+    const descriptor = this.get(fd);
+    if (descriptor.node.kind !== "directory") throw new WasiError("not-directory");
+    if ((descriptor.base & right) === 0n) {
+      throw new WasiError(
+        !descriptor.node.writable && (right & DIRECTORY_WRITE_RIGHTS) !== 0n ? "read-only" : "not-capable",
+      );
+    }
+    return descriptor as Descriptor & { node: DirectoryNode };
+  }
+
+  /** Gives a descriptor the least free number. @throws WasiError too-many-open, what it stands for being closed */
+  insert(descriptor: Descriptor): number {
+    let fd = 0;
+    while (this.#table[fd]) fd++;
+    if (fd >= MAX_DESCRIPTORS) {
+      closeNode(descriptor);
+      throw new WasiError("too-many-open");
+    }
+    this.#table[fd] = descriptor;
+    return fd;
+  }
+
+  /** @throws WasiError bad-descriptor */
+  close(fd: number): void {
+    const descriptor = this.get(fd);
+    this.#table[fd] = undefined;
+    closeNode(descriptor);
+  }
+
+  /** Makes `to`, which is closed, what `from` was. @throws WasiError bad-descriptor */
+  renumber(from: number, to: number): void {
+    const descriptor = this.get(from);
+    const replaced = this.get(to);
+    if (from === to) return;
+    this.#table[to] = descriptor;
+    this.#table[from] = undefined;
+    closeNode(replaced);
+  }
+}
+
+function closeNode({ node }: Descriptor): void {
+  if (node.kind === "source") node.source.close();
+  else if (node.kind === "sink") node.sink.close();
+  else node.close();
+}

@@ -1,0 +1,65 @@
+/** The module's memory in the shapes that WASI preview1 passes through it. */
+
+import { WasiError } from "../errno.ts";
+
+/** The module's memory and exports, for functions that are called before or after it is instantiated. */
+export interface Guest {
+  /** The memory as it is now: growing it makes a new buffer. */
+  bytes(): Uint8Array<ArrayBuffer>;
+  view(): DataView<ArrayBuffer>;
+  readonly exports: WebAssembly.Exports;
+}
+
+/** A buffer of the guest's. */
+export interface Span {
+  readonly pointer: number;
+  readonly length: number;
+}
+
+/** The most a module can pass in one list of buffers or subscriptions (IOV_MAX of Linux; more is not a program). */
+export const MAX_LIST = 65536;
+
+/** The guest's memory. Reads and writes past its end throw a RangeError, or WasiError fault. */
+export class Memory {
+  #guest: Guest;
+
+  constructor(guest: Guest) {
+    this.#guest = guest;
+  }
+
+  /** The memory as it is now. */
+  view(): DataView<ArrayBuffer> {
+    return this.#guest.view();
+  }
+
+  /** Bytes of the guest's. @throws WasiError fault */
+  slice(pointer: number, length: number): Uint8Array<ArrayBuffer> {
+    const bytes = this.#guest.bytes();
+    pointer >>>= 0;
+    length >>>= 0;
+    if (pointer + length > bytes.length) throw new WasiError("fault");
+    return bytes.subarray(pointer, pointer + length);
+  }
+
+  /** The buffers of a list. @throws WasiError invalid */
+  vector(list: number, count: number): Span[] {
+    if (count >>> 0 > MAX_LIST) throw new WasiError("invalid");
+    const view = this.view();
+    const vector: Span[] = [];
+    for (let i = 0; i < count; i++) {
+      vector.push({
+        pointer: view.getUint32(list + i * 8, true),
+        length: view.getUint32(list + i * 8 + 4, true),
+      });
+    }
+    return vector;
+  }
+
+  setUint32(pointer: number, value: number): void {
+    this.view().setUint32(pointer, value, true);
+  }
+
+  setUint64(pointer: number, value: bigint): void {
+    this.view().setBigUint64(pointer, value, true);
+  }
+}

@@ -1,0 +1,127 @@
+/** fd_read, fd_write, fd_pread, fd_pwrite: bytes between the module's memory and streams or files, without a copy. */
+
+import { ERRNO, errnoOf, WasiError } from "../errno.ts";
+import type { ByteSource, MaybePromise } from "../streams.ts";
+import { APPEND, DSYNC, FD_READ, FD_WRITE, NONBLOCK, SYNC } from "./abi.ts";
+import { type Context, type Errno, type Functions, SUCCESS } from "./context.ts";
+
+/** The functions over one module's descriptors. */
+export function transferFunctions(context: Context): Functions {
+  return {
+    fd_pread(fd: number, list: number, count: number, offset: bigint, result: number) {
+      if (offset < 0n) throw new WasiError("invalid");
+      return read(context, fd, list, count, result, offset);
+    },
+    fd_pwrite(fd: number, list: number, count: number, offset: bigint, result: number) {
+      if (offset < 0n) throw new WasiError("invalid");
+      return write(context, fd, list, count, result, offset);
+    },
+    fd_read: (fd: number, list: number, count: number, result: number) =>
+      read(context, fd, list, count, result),
+    fd_write: (fd: number, list: number, count: number, result: number) =>
+      write(context, fd, list, count, result),
+  };
+}
+
+/** Reads into buffers until one is not filled. `offset` undefined: from where the descriptor is, moving it. */
+function read(
+  context: Context,
+  fd: number,
+  list: number,
+  count: number,
+  result: number,
+  offset?: bigint,
+): MaybePromise<Errno> {
+  const { memory, descriptors } = context;
+  const descriptor = descriptors.get(fd);
+  const { node } = descriptor;
+  if (node.kind === "source") {
+    if (offset !== undefined) throw new WasiError("invalid-seek");
+    if ((descriptor.base & FD_READ) === 0n) throw new WasiError("not-capable");
+    const nonblocking = context.waits && (descriptor.flags & NONBLOCK) !== 0;
+    return readSource(context, node.source, list, count, result, nonblocking);
+  }
+  if (node.kind === "sink") throw new WasiError("bad-descriptor");
+  const file = descriptors.file(fd, FD_READ);
+  let at = offset ?? file.offset;
+  let total = 0;
+  for (const { pointer, length } of memory.vector(list, count)) {
+    if (length === 0) continue;
+    const read = file.node.readAt(memory.slice(pointer, length), at);
+    at += BigInt(read);
+    total += read;
+    if (read < length) break;
+  }
+  if (offset === undefined) file.offset = at;
+  memory.setUint32(result, total);
+  return SUCCESS;
+}
+
+function readSource(
+  { memory }: Context,
+  source: ByteSource,
+  list: number,
+  count: number,
+  result: number,
+  nonblocking: boolean,
+): MaybePromise<Errno> {
+  // One read into the first buffer with room, as a pipe answers with what it has.
+  const target = memory.vector(list, count).find(({ length }) => length > 0);
+  if (!target) {
+    memory.setUint32(result, 0);
+    return SUCCESS;
+  }
+  const done = (read: number): Errno => {
+    memory.setUint32(result, read);
+    return SUCCESS;
+  };
+  const into = memory.slice(target.pointer, target.length);
+  if (nonblocking) {
+    const available = source.readAvailable(into);
+    return available === 0 ? ERRNO["would-block"] : done(Math.max(available, 0));
+  }
+  const read = source.read(into);
+  if (!(read instanceof Promise)) return done(read);
+  return read.then(done, (error) => ERRNO[errnoOf(error)]);
+}
+
+function write(
+  { memory, descriptors }: Context,
+  fd: number,
+  list: number,
+  count: number,
+  result: number,
+  offset?: bigint,
+): Errno {
+  const descriptor = descriptors.get(fd);
+  const { node } = descriptor;
+  if (node.kind === "sink") {
+    if (offset !== undefined) throw new WasiError("invalid-seek");
+    if ((descriptor.base & FD_WRITE) === 0n) throw new WasiError("not-capable");
+    let total = 0;
+    for (const { pointer, length } of memory.vector(list, count)) {
+      for (let sent = 0; sent < length;) {
+        sent += node.sink.write(memory.slice(pointer + sent, length - sent)) as number;
+      }
+      total += length;
+    }
+    memory.setUint32(result, total);
+    return SUCCESS;
+  }
+  if (node.kind === "source") throw new WasiError("bad-descriptor");
+  const file = descriptors.file(fd, FD_WRITE);
+  const append = (file.flags & APPEND) !== 0;
+  let at = append ? file.node.size() : offset ?? file.offset;
+  let total = 0;
+  for (const { pointer, length } of memory.vector(list, count)) {
+    if (length === 0) continue;
+    const written = file.node.writeAt(memory.slice(pointer, length), at);
+    at += BigInt(written);
+    total += written;
+    if (written < length) break;
+  }
+  if (offset === undefined) file.offset = at;
+  if ((file.flags & (SYNC | DSYNC)) !== 0) file.node.sync((file.flags & SYNC) === 0);
+  memory.setUint32(result, total);
+  return SUCCESS;
+}
