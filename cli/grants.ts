@@ -1,15 +1,20 @@
-/** The grant flags that `pull` and `run` share. */
+/** The grant flags that `pull`, `run` and `grants` share. */
 
 import type { Command } from "@commander-js/extra-typings";
 import { isAbsolute, join, normalize } from "node:path";
+import { AppError, messageOf } from "../runtime/errors.ts";
 import { hostPath } from "../runtime/host_path.ts";
 import { homeDirectory } from "../runtime/store/layout.ts";
-import { type Grants, parseGrantFlags } from "../runtime/grants.ts";
+import { type GrantChange, type GrantFlags, parseGrantFlags } from "../runtime/grants.ts";
+import { printable } from "../runtime/text.ts";
 import type { Context } from "./context.ts";
 
 const collect = (value: string, before: string[] | undefined): string[] => [...(before ?? []), value];
 
-/** Adds `--allow-…` to a command. */
+/** No file of rules that a person wrote is larger. Bytes. */
+const MAX_RULES = 1 << 20;
+
+/** Adds `--allow-…`, `--deny-…` and `--max-memory` to a command. */
 // deno-lint-ignore ban-types -- commander's own empty type parameters
 export function withGrantFlags<A extends unknown[], O extends {}, G extends {}>(command: Command<A, O, G>) {
   return command
@@ -29,14 +34,57 @@ export function withGrantFlags<A extends unknown[], O extends {}, G extends {}>(
       "the only variables it sees, parted by commas; '*' for all (repeatable)",
       collect,
     )
-    .option("--allow-kubeconfig", "show it the real kubeconfig, credentials included");
+    .option("--allow-kubeconfig", "show it the real kubeconfig, credentials included")
+    .option("--allow-cluster <what>", "none, read-only, full (the default), or a YAML file with RBAC rules")
+    .option("--allow-terminal", "let it use the terminal as such, as it may by default")
+    .option("--allow-all", "all of the above; krew-wasm's own files stay out of reach")
+    .option("--deny-read <path>", "never let it see a file or directory (repeatable)", collect)
+    .option("--deny-write <path>", "never let it change a file or directory (repeatable)", collect)
+    .option("--deny-home", "never let it see your home directory")
+    .option("--deny-env <names>", "hold variables back; '*' for all (repeatable)", collect)
+    .option("--deny-kubeconfig", "never show it the real kubeconfig")
+    .option("--deny-cluster <what>", "all, or a YAML file with rules it may not use")
+    .option("--deny-terminal", "its streams are no terminals in its eyes")
+    .option("--deny-all", "nothing but its private directory; a denial wins over every grant")
+    .option("--max-memory <size>", "how large its memory may grow, such as 512Mi; 4Gi without it");
 }
 
-/** Grants of the flags as parsed, paths made absolute. @throws AppError GRANT_INVALID */
-export function grantsOf(flags: Parameters<typeof parseGrantFlags>[0], context: Context): Grants {
-  return parseGrantFlags(flags, (path) => {
-    if (path === "~" || path.startsWith("~/")) path = homeDirectory(context.env) + path.slice(1);
-    const absolute = hostPath(normalize(isAbsolute(path) ? path : join(context.cwd(), path)));
-    return absolute.length > 1 ? absolute.replace(/[\\/]+$/, "") : absolute;
+/**
+ * What the flags as parsed ask for, paths made absolute, rules read.
+ *
+ * @throws AppError GRANT_INVALID, FILE_UNREADABLE
+ */
+export async function grantsOf(flags: GrantFlags, context: Context): Promise<GrantChange> {
+  return await parseGrantFlags(flags, {
+    resolve: (path) => absolutePath(path, context),
+    readRules: (path) => readYaml(absolutePath(path, context)),
   });
+}
+
+function absolutePath(path: string, context: Context): string {
+  if (path === "~" || path.startsWith("~/")) path = homeDirectory(context.env) + path.slice(1);
+  const absolute = hostPath(normalize(isAbsolute(path) ? path : join(context.cwd(), path)));
+  return absolute.length > 1 ? absolute.replace(/[\\/]+$/, "") : absolute;
+}
+
+/** @throws AppError FILE_UNREADABLE, GRANT_INVALID */
+async function readYaml(path: string): Promise<unknown> {
+  let text: string;
+  try {
+    if (Deno.statSync(path).size > MAX_RULES) throw new Error("it is larger than 1 MiB");
+    text = Deno.readTextFileSync(path);
+  } catch (error) {
+    const why = error instanceof Deno.errors.NotFound
+      ? "there is no such file"
+      : printable(messageOf(error), 200);
+    throw new AppError("FILE_UNREADABLE", `Cannot read the rules in "${printable(path)}": ${why}`);
+  }
+  try {
+    return (await import("yaml")).parse(text, { maxAliasCount: 0 });
+  } catch (error) {
+    throw new AppError(
+      "GRANT_INVALID",
+      `"${printable(path)}" is not YAML: ${printable(messageOf(error).split("\n", 1)[0]!, 200)}`,
+    );
+  }
 }

@@ -1,9 +1,10 @@
 /**
- * What a plugin may do beyond the least: data, parsed once, from flags or a receipt. What is not granted here is
- * not given anywhere; `openSandbox` in sandbox.ts is the one place that turns it into a sandbox.
+ * What a plugin may do beyond the least: data, parsed once, from flags, a receipt or the administrator's file. What is not
+ * granted here is not given anywhere; `openSandbox` in sandbox.ts is the one place that turns it into a sandbox.
  */
 
 import { AppError } from "./errors.ts";
+import { type ClusterGrant, type ClusterRule, parseClusterGrant, parseRules } from "./kube/rules.ts";
 import { printable } from "./text.ts";
 
 /** A file or directory of the host that a plugin may reach. */
@@ -15,65 +16,310 @@ export interface FileGrant {
   readonly write: boolean;
 }
 
+/** Variables of the environment. `default`: all but what a name says is a credential; `all`; or these names only. */
+export type EnvGrant = "default" | "all" | readonly string[];
+
+/** How much of the machine a run may take. */
+export interface Limits {
+  /** Bytes of a plugin's linear memories. */
+  readonly maxMemory: number;
+  /** Files, directories and sockets open at a time. */
+  readonly descriptors: number;
+}
+
+/** What a plugin may not do, whatever is granted beside it. */
+export interface Denials {
+  /** Absolute host paths: nothing at or below them is seen, read or changed. */
+  readonly read: readonly string[];
+  /** Absolute host paths: nothing at or below them is changed. */
+  readonly write: readonly string[];
+  /** $HOME, as if it stood in `read`; the plugin's own directory and the kubeconfig's stand-in stay. */
+  readonly home: boolean;
+  /** Variables that are held back. */
+  readonly env: "all" | readonly string[];
+  /** The real kubeconfig. */
+  readonly kubeconfig: boolean;
+  /** All of the cluster, or what these rules cover. */
+  readonly cluster: boolean | readonly ClusterRule[];
+  /** The plugin's streams are no terminals in its eyes. */
+  readonly terminal: boolean;
+}
+
 /** A plugin's grants. */
 export interface Grants {
   readonly files: readonly FileGrant[];
   /** All of $HOME, read and write. */
   readonly home: boolean;
-  /** `default`: all but what a name says is a credential; `all`; or these names only. */
-  readonly env: "default" | "all" | readonly string[];
+  readonly env: EnvGrant;
   /** The real kubeconfig in place of the stand-in. */
   readonly kubeconfig: boolean;
+  readonly cluster: ClusterGrant;
+  /** Its streams are terminals in its eyes where they are: it may read single keys and learn the size. */
+  readonly terminal: boolean;
+  readonly limits: Limits;
+  /** Wins over all of the above. */
+  readonly deny: Denials;
 }
 
-/** What every plugin has. */
-export const LEAST: Grants = { files: [], home: false, env: "default", kubeconfig: false };
+/** Nothing is denied. */
+export const NO_DENIALS: Denials = {
+  read: [],
+  write: [],
+  home: false,
+  env: [],
+  kubeconfig: false,
+  cluster: false,
+  terminal: false,
+};
 
-/** The flags of `pull` and `run`, as the command line's parser hands them over. */
+/** What wasm32 can address. */
+export const DEFAULT_MAX_MEMORY = 4 * 2 ** 30;
+/** As much as a login shell gives a native program on most systems, and then some. */
+export const DEFAULT_DESCRIPTORS = 4096;
+
+/** What every plugin has. */
+export const LEAST: Grants = {
+  files: [],
+  home: false,
+  env: "default",
+  kubeconfig: false,
+  cluster: "full",
+  terminal: true,
+  limits: { maxMemory: DEFAULT_MAX_MEMORY, descriptors: DEFAULT_DESCRIPTORS },
+  deny: NO_DENIALS,
+};
+
+/** What flags ask to be otherwise: what is undefined stays as it is. */
+export interface GrantChange {
+  readonly files: readonly FileGrant[];
+  readonly home: boolean | undefined;
+  readonly env: EnvGrant | undefined;
+  readonly kubeconfig: boolean | undefined;
+  readonly cluster: ClusterGrant | undefined;
+  readonly terminal: boolean | undefined;
+  readonly limits: Partial<Limits>;
+  readonly deny: Denials;
+}
+
+/** The flags of `pull`, `run` and `grants`, as the command line's parser hands them over. */
 export interface GrantFlags {
   readonly allowRead?: readonly string[] | undefined;
   readonly allowWrite?: readonly string[] | undefined;
   readonly allowHome?: boolean | undefined;
   readonly allowEnv?: readonly string[] | undefined;
   readonly allowKubeconfig?: boolean | undefined;
+  readonly allowCluster?: string | undefined;
+  readonly allowTerminal?: boolean | undefined;
+  readonly allowAll?: boolean | undefined;
+  readonly denyRead?: readonly string[] | undefined;
+  readonly denyWrite?: readonly string[] | undefined;
+  readonly denyHome?: boolean | undefined;
+  readonly denyEnv?: readonly string[] | undefined;
+  readonly denyKubeconfig?: boolean | undefined;
+  readonly denyCluster?: string | undefined;
+  readonly denyTerminal?: boolean | undefined;
+  readonly denyAll?: boolean | undefined;
+  readonly maxMemory?: string | undefined;
+}
+
+/** What {@linkcode parseGrantFlags} asks of its surroundings. */
+export interface FlagContext {
+  /** Makes a path absolute against the current directory and expands a leading `~`. */
+  readonly resolve: (path: string) => string;
+  /** The parsed content of a YAML or JSON file of cluster rules. @throws AppError */
+  readonly readRules: (path: string) => Promise<unknown>;
 }
 
 /**
- * The grants that flags ask for. `resolve` makes a path absolute against the current directory and expands a
- * leading `~`.
+ * What flags ask for.
  *
  * `--allow-read=PATH` and `--allow-write=PATH` take `HOST::GUEST` too; `--allow-env` takes names parted by commas,
- * or `*`, and nothing for none.
+ * or `*`, and nothing for none; `--allow-cluster` takes `none`, `read-only`, `full` or a file with rules, `--deny-cluster`
+ * `all` or such a file.
  *
  * @throws AppError GRANT_INVALID
  */
-export function parseGrantFlags(flags: GrantFlags, resolve: (path: string) => string): Grants {
-  const files = [
-    ...(flags.allowRead ?? []).map((text) => parseFileGrant(text, false, resolve)),
-    ...(flags.allowWrite ?? []).map((text) => parseFileGrant(text, true, resolve)),
-  ];
+export async function parseGrantFlags(flags: GrantFlags, context: FlagContext): Promise<GrantChange> {
+  const { resolve } = context;
+  const all = flags.allowAll ?? false;
+  const none = flags.denyAll ?? false;
+  const rulesOf = async (flag: string, path: string): Promise<ClusterRule[]> => {
+    const value = await context.readRules(path);
+    try {
+      return parseRules(value);
+    } catch (error) {
+      throw new AppError(
+        "GRANT_INVALID",
+        `${flag}="${printable(path, 200)}": ${printable((error as Error).message)}`,
+      );
+    }
+  };
+  const cluster = flags.allowCluster === undefined
+    ? undefined
+    : ["none", "read-only", "full"].includes(flags.allowCluster)
+    ? flags.allowCluster as ClusterGrant
+    : { rules: await rulesOf("--allow-cluster", filePath("--allow-cluster", flags.allowCluster)) };
+  const denyCluster = flags.denyCluster === undefined
+    ? false
+    : flags.denyCluster === "all"
+    ? true
+    : await rulesOf("--deny-cluster", filePath("--deny-cluster", flags.denyCluster));
   return {
-    files,
-    home: flags.allowHome ?? false,
-    env: flags.allowEnv === undefined ? "default" : parseEnvGrant(flags.allowEnv),
-    kubeconfig: flags.allowKubeconfig ?? false,
+    files: [
+      ...(all ? [{ host: "/", guest: "/", write: true }] : []),
+      ...(flags.allowRead ?? []).map((text) => parseFileGrant(text, false, resolve)),
+      ...(flags.allowWrite ?? []).map((text) => parseFileGrant(text, true, resolve)),
+    ],
+    home: all || flags.allowHome || undefined,
+    env: flags.allowEnv === undefined
+      ? all ? "all" : undefined
+      : parseEnvGrant(flags.allowEnv, "--allow-env"),
+    kubeconfig: all || flags.allowKubeconfig || undefined,
+    cluster: cluster ?? (all ? "full" : undefined),
+    terminal: all || flags.allowTerminal || undefined,
+    limits: flags.maxMemory === undefined ? {} : { maxMemory: parseSize(flags.maxMemory, "--max-memory") },
+    deny: {
+      read: [
+        ...(none ? ["/"] : []),
+        ...(flags.denyRead ?? []).map((text) => denyPath("--deny-read", text, resolve)),
+      ],
+      write: (flags.denyWrite ?? []).map((text) => denyPath("--deny-write", text, resolve)),
+      home: none || (flags.denyHome ?? false),
+      env: none ? "all" : flags.denyEnv === undefined ? [] : parseEnvGrant(flags.denyEnv, "--deny-env"),
+      kubeconfig: none || (flags.denyKubeconfig ?? false),
+      cluster: none || denyCluster,
+      terminal: none || (flags.denyTerminal ?? false),
+    },
   };
 }
 
-/** Both together: what either grants. An explicit list of variables wins over the default. */
-export function mergeGrants(base: Grants, more: Grants): Grants {
-  const env = base.env === "all" || more.env === "all"
-    ? "all"
-    : base.env === "default"
-    ? more.env
-    : more.env === "default"
-    ? base.env
-    : [...new Set([...base.env, ...more.env])];
+/** A value that is not one of the words is the path of a file, told by its look, so that a misspelt word is an error. */
+function filePath(flag: string, value: string): string {
+  if (/[\\/]|\.(ya?ml|json)$/i.test(value)) return value;
+  const words = flag === "--allow-cluster" ? "none, read-only, full" : "all";
+  throw new AppError(
+    "GRANT_INVALID",
+    `${flag}="${printable(value, 100)}" is neither ${words} nor a .yaml file with rules`,
+  );
+}
+
+/**
+ * Both together, for one run: what either grants, less what either denies. What the change says of the cluster, the
+ * environment and limits holds in place of what was.
+ */
+export function mergeGrants(base: Grants, change: GrantChange): Grants {
   return {
-    files: [...base.files, ...more.files],
+    files: mergeFiles(base.files, change.files),
+    home: change.home ?? base.home,
+    env: change.env === undefined ? base.env : mergeEnv(base.env, change.env),
+    kubeconfig: change.kubeconfig ?? base.kubeconfig,
+    cluster: change.cluster ?? base.cluster,
+    terminal: change.terminal ?? base.terminal,
+    limits: { ...base.limits, ...change.limits },
+    deny: mergeDenials(base.deny, change.deny),
+  };
+}
+
+/**
+ * A change that stays, as `krew-wasm grants` makes it: as {@linkcode mergeGrants}, and what is allowed now takes back
+ * the same denial of earlier, as what is denied now takes back the same grant.
+ */
+export function changeGrants(base: Grants, change: GrantChange): Grants {
+  const { deny } = base;
+  const allowed = new Set(change.files.map(({ host }) => host));
+  const allowedToChange = new Set(change.files.filter(({ write }) => write).map(({ host }) => host));
+  const names = Array.isArray(change.env) ? change.env as readonly string[] : [];
+  const lifted: Grants = {
+    ...base,
+    deny: {
+      read: deny.read.filter((path) => !allowed.has(path)),
+      write: deny.write.filter((path) => !allowedToChange.has(path)),
+      home: change.home ? false : deny.home,
+      env: change.env === "all" || deny.env === "all" && change.env !== undefined
+        ? []
+        : deny.env === "all"
+        ? "all"
+        : deny.env.filter((name) => !names.includes(name)),
+      kubeconfig: change.kubeconfig ? false : deny.kubeconfig,
+      cluster: change.cluster !== undefined && change.cluster !== "none" ? false : deny.cluster,
+      terminal: change.terminal ? false : deny.terminal,
+    },
+  };
+  const merged = mergeGrants(lifted, change);
+  const denied = change.deny;
+  return {
+    ...merged,
+    files: merged.files.flatMap((grant) => {
+      if (denied.read.includes(grant.host)) return [];
+      return denied.write.includes(grant.host) ? [{ ...grant, write: false }] : [grant];
+    }),
+    home: merged.home && !denied.home,
+    kubeconfig: merged.kubeconfig && !denied.kubeconfig,
+    env: typeof merged.env === "string" || denied.env === "all"
+      ? merged.env
+      : merged.env.filter((name) => !denied.env.includes(name)),
+  };
+}
+
+/** What is left of grants once their own denials are taken off; of files, what is granted and denied as a whole. */
+export function effectiveGrants(grants: Grants): Grants {
+  const { deny } = grants;
+  return {
+    ...grants,
+    files: grants.files.filter(({ host }) => !deny.read.some((path) => isAtOrBelow(host, path)))
+      .map((grant) =>
+        grant.write && deny.write.some((path) => isAtOrBelow(grant.host, path))
+          ? { ...grant, write: false }
+          : grant
+      ),
+    home: grants.home && !deny.home,
+    env: deny.env === "all"
+      ? []
+      : typeof grants.env === "string"
+      ? grants.env
+      : grants.env.filter((name) => !deny.env.includes(name)),
+    kubeconfig: grants.kubeconfig && !deny.kubeconfig,
+    cluster: deny.cluster === true ? "none" : grants.cluster,
+    terminal: grants.terminal && !deny.terminal,
+  };
+}
+
+function isAtOrBelow(path: string, root: string): boolean {
+  return path === root || path.startsWith(root.endsWith("/") ? root : `${root}/`);
+}
+
+function mergeFiles(base: readonly FileGrant[], more: readonly FileGrant[]): FileGrant[] {
+  const merged = new Map<string, FileGrant>();
+  for (const grant of [...base, ...more]) {
+    const key = `${grant.host}\0${grant.guest}`;
+    merged.set(key, { ...grant, write: grant.write || (merged.get(key)?.write ?? false) });
+  }
+  return [...merged.values()];
+}
+
+function mergeEnv(base: EnvGrant, more: EnvGrant): EnvGrant {
+  if (base === "all" || more === "all") return "all";
+  if (base === "default") return more;
+  if (more === "default") return base;
+  return [...new Set([...base, ...more])];
+}
+
+function mergeDenials(base: Denials, more: Denials): Denials {
+  const union = (one: readonly string[], other: readonly string[]) => [...new Set([...one, ...other])];
+  return {
+    read: union(base.read, more.read),
+    write: union(base.write, more.write),
     home: base.home || more.home,
-    env,
+    env: base.env === "all" || more.env === "all" ? "all" : union(base.env, more.env),
     kubeconfig: base.kubeconfig || more.kubeconfig,
+    cluster: base.cluster === true || more.cluster === true
+      ? true
+      : base.cluster === false
+      ? more.cluster
+      : more.cluster === false
+      ? base.cluster
+      : [...base.cluster, ...more.cluster],
+    terminal: base.terminal || more.terminal,
   };
 }
 
@@ -88,7 +334,14 @@ function parseFileGrant(text: string, write: boolean, resolve: (path: string) =>
   return { host: absolute, guest: guest ?? absolute, write };
 }
 
-function parseEnvGrant(texts: readonly string[]): "all" | readonly string[] {
+function denyPath(flag: string, text: string, resolve: (path: string) => string): string {
+  if (text === "" || text.includes("\0") || text.includes("::")) {
+    throw new AppError("GRANT_INVALID", `${flag}="${printable(text, 200)}" is not a PATH of this machine`);
+  }
+  return resolve(text);
+}
+
+function parseEnvGrant(texts: readonly string[], flag: string): "all" | readonly string[] {
   const names = texts.flatMap((text) => text.split(",")).map((name) => name.trim()).filter((name) =>
     name !== ""
   );
@@ -97,11 +350,38 @@ function parseEnvGrant(texts: readonly string[]): "all" | readonly string[] {
     if (/[=\u0000-\u001f\u007f*]/.test(name)) {
       throw new AppError(
         "GRANT_INVALID",
-        `--allow-env: "${printable(name, 80)}" is not the name of a variable`,
+        `${flag}: "${printable(name, 80)}" is not the name of a variable`,
       );
     }
   }
   return names;
+}
+
+const UNITS: Readonly<Record<string, number>> = {
+  "": 1,
+  k: 1e3,
+  m: 1e6,
+  g: 1e9,
+  ki: 2 ** 10,
+  mi: 2 ** 20,
+  gi: 2 ** 30,
+};
+
+/**
+ * Bytes of `512Mi`, `1.5GiB`, `64M` or `1000000`, as Kubernetes and programs of GNU write sizes.
+ *
+ * @throws AppError GRANT_INVALID for what is none, below one page of WebAssembly (64 KiB), or above 16 GiB
+ */
+export function parseSize(text: string, flag: string): number {
+  const match = /^(\d+(?:\.\d+)?)\s*([kmg]i?)?b?$/i.exec(text.trim());
+  const bytes = match ? Math.floor(Number(match[1]) * UNITS[(match[2] ?? "").toLowerCase()]!) : NaN;
+  if (!(bytes >= 65536 && bytes <= 16 * 2 ** 30)) {
+    throw new AppError(
+      "GRANT_INVALID",
+      `${flag}="${printable(text, 50)}" is not a size from 64Ki to 16Gi, such as 512Mi`,
+    );
+  }
+  return bytes;
 }
 
 /**
@@ -120,13 +400,16 @@ export function isCredentialVariable(name: string): boolean {
 /** The environment a plugin gets, and the names that were held back. Pure. */
 export function grantedEnvironment(
   env: Readonly<Record<string, string>>,
-  grant: Grants["env"],
+  grant: EnvGrant,
+  deny: Denials["env"] = [],
 ): { readonly given: [name: string, value: string][]; readonly withheld: string[] } {
   const allowed = typeof grant === "string" ? undefined : new Set(grant);
+  const denied = typeof deny === "string" ? undefined : new Set(deny);
   const given: [string, string][] = [];
   const withheld: string[] = [];
   for (const [name, value] of Object.entries(env)) {
-    const give = allowed ? allowed.has(name) : grant === "all" || !isCredentialVariable(name);
+    const give = denied !== undefined && !denied.has(name) &&
+      (allowed ? allowed.has(name) : grant === "all" || !isCredentialVariable(name));
     if (give) given.push([name, value]);
     else withheld.push(name);
   }
@@ -135,20 +418,16 @@ export function grantedEnvironment(
 
 /** Grants as a receipt and `-o json` hold them. */
 export function grantsToJson(grants: Grants): Record<string, unknown> {
-  return { files: grants.files, home: grants.home, env: grants.env, kubeconfig: grants.kubeconfig };
+  const { files, home, env, kubeconfig, cluster, terminal, limits, deny } = grants;
+  return { files, home, env, kubeconfig, cluster, terminal, limits, deny };
 }
 
-/** The reverse of {@linkcode grantsToJson}. @throws Error with the field's path */
+/** The reverse of {@linkcode grantsToJson}. Fields that an older krew-wasm did not know may be absent. @throws Error with the field's path */
 export function grantsFromJson(json: unknown): Grants {
   if (typeof json !== "object" || json === null) throw new Error("grants is missing or malformed");
-  const { files, home, env, kubeconfig } = json as Record<string, unknown>;
+  const { files, home, env, kubeconfig, cluster, terminal, limits, deny } = json as Record<string, unknown>;
   if (!Array.isArray(files)) throw new Error("grants.files is missing or malformed");
-  if (typeof home !== "boolean") throw new Error("grants.home is missing or malformed");
-  if (typeof kubeconfig !== "boolean") throw new Error("grants.kubeconfig is missing or malformed");
-  if (
-    env !== "default" && env !== "all" &&
-    !(Array.isArray(env) && env.every((name) => typeof name === "string"))
-  ) {
+  if (env !== "default" && env !== "all" && !isNames(env)) {
     throw new Error("grants.env is missing or malformed");
   }
   return {
@@ -159,8 +438,65 @@ export function grantsFromJson(json: unknown): Grants {
       }
       return { host, guest, write };
     }),
-    home,
-    env: env as Grants["env"],
-    kubeconfig,
+    home: booleanAt(home, "grants.home"),
+    env,
+    kubeconfig: booleanAt(kubeconfig, "grants.kubeconfig"),
+    cluster: cluster === undefined
+      ? LEAST.cluster
+      : within("grants.cluster", () => parseClusterGrant(cluster)),
+    terminal: terminal === undefined ? LEAST.terminal : booleanAt(terminal, "grants.terminal"),
+    limits: limits === undefined ? LEAST.limits : limitsFromJson(limits),
+    deny: deny === undefined ? NO_DENIALS : denialsFromJson(deny),
   };
+}
+
+function limitsFromJson(json: unknown): Limits {
+  const { maxMemory, descriptors } = (json ?? {}) as Record<string, unknown>;
+  const count = (value: unknown, field: string, standard: number): number => {
+    if (value === undefined) return standard;
+    if (!Number.isSafeInteger(value) || (value as number) <= 0) {
+      throw new Error(`grants.limits.${field} is malformed`);
+    }
+    return value as number;
+  };
+  return {
+    maxMemory: count(maxMemory, "maxMemory", DEFAULT_MAX_MEMORY),
+    descriptors: count(descriptors, "descriptors", DEFAULT_DESCRIPTORS),
+  };
+}
+
+function denialsFromJson(json: unknown): Denials {
+  if (typeof json !== "object" || json === null) throw new Error("grants.deny is malformed");
+  const { read, write, home, env, kubeconfig, cluster, terminal } = json as Record<string, unknown>;
+  if (!isNames(read)) throw new Error("grants.deny.read is missing or malformed");
+  if (!isNames(write)) throw new Error("grants.deny.write is missing or malformed");
+  if (env !== "all" && !isNames(env)) throw new Error("grants.deny.env is missing or malformed");
+  return {
+    read,
+    write,
+    home: booleanAt(home, "grants.deny.home"),
+    env,
+    kubeconfig: booleanAt(kubeconfig, "grants.deny.kubeconfig"),
+    cluster: typeof cluster === "boolean"
+      ? cluster
+      : within("grants.deny.cluster", () => parseRules({ rules: cluster })),
+    terminal: booleanAt(terminal, "grants.deny.terminal"),
+  };
+}
+
+function isNames(value: unknown): value is readonly string[] {
+  return Array.isArray(value) && value.every((item) => typeof item === "string");
+}
+
+function booleanAt(value: unknown, path: string): boolean {
+  if (typeof value !== "boolean") throw new Error(`${path} is missing or malformed`);
+  return value;
+}
+
+function within<T>(path: string, parse: () => T): T {
+  try {
+    return parse();
+  } catch (error) {
+    throw new Error(`${path}: ${(error as Error).message}`);
+  }
 }

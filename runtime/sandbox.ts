@@ -1,7 +1,7 @@
 /** Everything a plugin has: one value, made from its grants, from which every face of WASI is served. */
 
 import { AppError } from "./errors.ts";
-import { grantedEnvironment, type Grants } from "./grants.ts";
+import { effectiveGrants, grantedEnvironment, type Grants, type Limits } from "./grants.ts";
 import { exists, hostPath, realPath } from "./host_path.ts";
 import type { Cluster } from "./kube/cluster.ts";
 import { kubeconfigPaths } from "./kube/flags.ts";
@@ -39,8 +39,12 @@ export interface Files {
   readonly overlays: readonly Overlay[];
   /** Absolute real host paths: no operation changes what is at or below them, whatever is mounted… */
   readonly protectedPaths: readonly string[];
-  /** …save at or below these (the plugin's private directory). */
+  /** …save at or below these (the plugin's private directory), which no denial touches either. */
   readonly unprotectedPaths: readonly string[];
+  /** Real host paths: what is at or below them is not there for the plugin, overlays excepted. */
+  readonly deniedPaths?: readonly string[];
+  /** Real host paths: what is at or below them can't be changed. */
+  readonly deniedWrites?: readonly string[];
 }
 
 /** Which of the standard streams are terminals. */
@@ -62,6 +66,7 @@ export interface Sandbox {
   readonly stderr: ByteSink;
   readonly terminals: Terminals;
   readonly files: Files;
+  readonly limits: Limits;
   /**
    * The cluster, connected on first use, the same one ever after.
    * @throws AppError NO_CLUSTER, KUBECONFIG_…, CONTEXT_NOT_FOUND, CREDENTIALS_FAILED
@@ -91,7 +96,8 @@ export interface SandboxContext {
  * @throws AppError GRANT_INVALID, STORE_FAILED
  */
 export function openSandbox(context: SandboxContext): Sandbox & Disposable {
-  const { args, grants, layout, verbose } = context;
+  const { args, layout, verbose } = context;
+  const grants = effectiveGrants(context.grants);
   const trace = (line: string) => {
     if (verbose) printError(`krew-wasm: ${printable(line, 4000)}\n`);
   };
@@ -101,11 +107,13 @@ export function openSandbox(context: SandboxContext): Sandbox & Disposable {
   const own = openPrivateDirectory(context);
   const kubeconfig = kubeconfigPaths(variables, args.slice(1), home, cwd);
 
-  const { given, withheld } = grantedEnvironment(variables, grants.env);
+  const { given, withheld } = grantedEnvironment(variables, grants.env, grants.deny.env);
   if (withheld.length > 0) trace(`held back from the plugin's environment: ${withheld.join(", ")}`);
   const env = new Map(given);
   // A plugin that is told of exact variables only sees what they lead to.
-  const tells = (name: string) => typeof grants.env === "string" || grants.env.includes(name);
+  const tells = (name: string) =>
+    (typeof grants.env === "string" || grants.env.includes(name)) &&
+    (grants.deny.env !== "all" && !grants.deny.env.includes(name));
   const provide = (name: string, value: string) => {
     if (tells(name)) env.set(name, value);
   };
@@ -129,9 +137,9 @@ export function openSandbox(context: SandboxContext): Sandbox & Disposable {
     stdout: stdoutSink(),
     stderr: stderrSink(),
     terminals: {
-      stdin: Deno.stdin.isTerminal(),
-      stdout: Deno.stdout.isTerminal(),
-      stderr: Deno.stderr.isTerminal(),
+      stdin: grants.terminal && Deno.stdin.isTerminal(),
+      stdout: grants.terminal && Deno.stdout.isTerminal(),
+      stderr: grants.terminal && Deno.stderr.isTerminal(),
     },
     files: {
       mounts: mountsFor(grants, {
@@ -149,7 +157,10 @@ export function openSandbox(context: SandboxContext): Sandbox & Disposable {
       })),
       protectedPaths: protectedPaths(layout),
       unprotectedPaths: [own.path],
+      deniedPaths: [...grants.deny.read, ...(grants.deny.home ? [home] : [])].map(realPathOf),
+      deniedWrites: grants.deny.write.map(realPathOf),
     },
+    limits: grants.limits,
     cluster: async () => await (await open()).cluster(),
     trace,
     [Symbol.dispose]: own.dispose,
@@ -195,6 +206,21 @@ function openPrivateDirectory(context: SandboxContext): { path: string; dispose:
 function protectedPaths(layout: Layout): string[] {
   const paths = Deno.build.standalone ? [layout.root, Deno.execPath()] : [layout.root];
   return paths.filter(exists).map(realPath);
+}
+
+/** Where a path leads, whether or not its last parts are there yet: what is denied is denied under its real name. */
+function realPathOf(path: string): string {
+  for (let at = path, rest = "";;) {
+    try {
+      const real = realPath(at);
+      return rest === "" ? real : `${real === "/" ? "" : real}${rest}`;
+    } catch {
+      const [parent, name] = splitPath(at);
+      if (parent === at) return path;
+      rest = `/${name}${rest}`;
+      at = parent;
+    }
+  }
 }
 
 /** What {@linkcode mountsFor} needs to know beside the grants. */

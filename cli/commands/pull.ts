@@ -6,6 +6,7 @@ import { delimiter } from "node:path";
 import { RegistryClient } from "../../registry/client.ts";
 import { installPlugin, type LinkTarget } from "../../registry/install.ts";
 import { parseReference } from "../../registry/reference.ts";
+import { LEAST, mergeGrants } from "../../runtime/grants.ts";
 import { linkName } from "../../runtime/names.ts";
 import type { Receipt } from "../../runtime/store/receipt.ts";
 import { printable } from "../../runtime/text.ts";
@@ -41,7 +42,7 @@ Examples:
     )
     .action(async (text, options) => {
       const reference = parseReference(text);
-      const grants = grantsOf(options, context);
+      const grants = mergeGrants(LEAST, await grantsOf(options, context));
       const layout = context.layout();
       const trace = (line: string) => {
         if (context.verbose) context.stderr(`krew-wasm: ${printable(line, 2000)}\n`);

@@ -2,7 +2,7 @@
 
 import { Command } from "@commander-js/extra-typings";
 import { AppError, messageOf } from "../../runtime/errors.ts";
-import { type Grants, mergeGrants } from "../../runtime/grants.ts";
+import { type GrantChange, LEAST, mergeGrants } from "../../runtime/grants.ts";
 import { parsePluginName } from "../../runtime/names.ts";
 import { EXIT_HOST_FAILED, formatError } from "../../runtime/report.ts";
 import { runInstalled, runProgram } from "../../runtime/run.ts";
@@ -33,7 +33,7 @@ Examples:
   krew-wasm run -v decoder secret foo`,
     )
     .action(async (plugin, args, options) => {
-      const grants = grantsOf(options, context);
+      const grants = await grantsOf(options, context);
       const rest = args[0] === "--" ? args.slice(1) : args;
       try {
         exit.code = /[\\/]|\.wasm$/.test(plugin)
@@ -50,7 +50,7 @@ async function runName(
   layout: Layout,
   text: string,
   args: readonly string[],
-  grants: Grants,
+  grants: GrantChange,
   verbose: boolean,
 ): Promise<number> {
   const name = parsePluginName(text);
@@ -72,7 +72,7 @@ async function runName(
 async function runFile(
   path: string,
   args: readonly string[],
-  grants: Grants,
+  grants: GrantChange,
   context: Context,
 ): Promise<number> {
   let bytes: Uint8Array<ArrayBuffer>;
@@ -109,7 +109,7 @@ async function runFile(
   return await runProgram(program, {
     name,
     args: [path, ...args],
-    grants,
+    grants: mergeGrants(LEAST, grants),
     layout: context.layout(),
     installed: false,
     verbose: context.verbose,

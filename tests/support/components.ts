@@ -1,5 +1,6 @@
 /** Components made for tests: of text, of C, of TypeScript. And a sandbox to run them in. */
 
+import { LEAST } from "../../runtime/grants.ts";
 import { fileURLToPath } from "node:url";
 import type { Cluster, ClusterRequest, ClusterResponse } from "../../runtime/kube/cluster.ts";
 import { runComponent } from "../../runtime/component.ts";
@@ -164,6 +165,7 @@ export function testSandbox(given: Partial<Omit<Sandbox, "files" | "cluster" | "
     cwd: "/",
     stdin: sourceOf(new Uint8Array()),
     terminals: { stdin: false, stdout: false, stderr: false },
+    limits: LEAST.limits,
     trace: () => {},
     ...rest,
     stdout: new Collected(),
