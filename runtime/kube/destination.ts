@@ -52,6 +52,69 @@ export function destinationOf(server: string, asked: string): URL {
   return url;
 }
 
+/** Where a raw socket may go: the host and port of the server, and the addresses its name was resolved to, once. */
+export interface Endpoint {
+  /** As in the server's URL: a name in lower case or an address, IPv6 without brackets. */
+  readonly host: string;
+  readonly port: number;
+  /** Literal addresses, in the form that a URL gives them. */
+  readonly addresses: readonly string[];
+}
+
+/** Host and port of a server. Its addresses are the resolver's to tell. */
+export function endpointOf(server: string): Omit<Endpoint, "addresses"> {
+  const { hostname, port, protocol } = new URL(server);
+  return {
+    host: hostname.replace(/^\[(.*)\]$/, "$1"),
+    port: port === "" ? (protocol === "https:" ? 443 : 80) : Number(port),
+  };
+}
+
+/** A literal address in the form that a URL gives it; undefined for what is none. An odd notation is none. */
+export function canonicalAddress(text: string): string | undefined {
+  if (text.includes(":")) {
+    if (!/^[0-9a-f:.]+$/i.test(text)) return undefined;
+    return parse(`http://[${text}]/`)?.hostname.slice(1, -1);
+  }
+  return /^\d{1,3}(\.\d{1,3}){3}$/.test(text) && parse(`http://${text}/`)?.hostname === text
+    ? text
+    : undefined;
+}
+
+/**
+ * The same rule for a raw socket: to the server's port at an address of the server's, nowhere else.
+ *
+ * @throws AppError DESTINATION_REFUSED naming what was asked
+ */
+export function checkSocket({ host, port, addresses }: Endpoint, address: string, asked: number): void {
+  const canonical = canonicalAddress(address);
+  if (canonical !== undefined && addresses.includes(canonical) && asked === port) return;
+  const shownAddress = address.includes(":") ? `[${printable(address, 60)}]` : printable(address, 60);
+  throw new AppError(
+    "DESTINATION_REFUSED",
+    `A plugin's socket may reach the cluster's API server only, not ${shownAddress}:${asked}: the server is ${
+      host.includes(":") ? `[${host}]` : host
+    }:${port}`,
+  );
+}
+
+/**
+ * The same rule for a name to resolve: the server's, in any case, and its addresses.
+ *
+ * @throws AppError DESTINATION_REFUSED naming what was asked
+ */
+export function checkName({ host, addresses }: Endpoint, name: string): readonly string[] {
+  if (name.toLowerCase() === host) return addresses;
+  const address = canonicalAddress(name);
+  if (address !== undefined && addresses.includes(address)) return [address];
+  throw new AppError(
+    "DESTINATION_REFUSED",
+    `A plugin may resolve the name of the cluster's API server only, not "${
+      printable(name, 200)
+    }": the server is ${host}`,
+  );
+}
+
 /** Encoded slashes, backslashes, NULs and dot segments. An encoded dot inside a name is harmless. */
 function hidesPath(path: string): boolean {
   return path.split("/").some((segment) => {

@@ -10,6 +10,7 @@ import type { Cluster, ClusterRequest, ClusterResponse } from "./cluster.ts";
 import type { ClientCertificate, Connection } from "./connection.ts";
 import { type Credentials, CredentialSource } from "./credentials.ts";
 import { destinationOf } from "./destination.ts";
+import type { Sockets } from "./endpoint.ts";
 
 const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 const VALUE = /^[\t\x20-\x7e\x80-\uffff]*$/;
@@ -71,10 +72,12 @@ export function connectCluster(connection: Connection, trace: (line: string) => 
     return await send(url.href, init);
   }
 
+  let sockets: Promise<Sockets> | undefined;
   return {
     context,
     server,
     namespace,
+    sockets: () => sockets ??= import("./endpoint.ts").then(({ openSockets }) => openSockets(connection)),
     async send(request) {
       const url = destinationOf(server, request.url);
       const method = methodOf(request.method);

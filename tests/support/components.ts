@@ -3,6 +3,8 @@
 import { LEAST } from "../../runtime/grants.ts";
 import { fileURLToPath } from "node:url";
 import type { Cluster, ClusterRequest, ClusterResponse } from "../../runtime/kube/cluster.ts";
+import type { Endpoint } from "../../runtime/kube/destination.ts";
+import { type Sockets, socketsTo } from "../../runtime/kube/endpoint.ts";
 import { runComponent } from "../../runtime/component.ts";
 import type { Files, Sandbox } from "../../runtime/sandbox.ts";
 import type { ByteSink, ByteSource } from "../../runtime/wasi/streams.ts";
@@ -135,6 +137,8 @@ export class FakeCluster implements Cluster {
   readonly server = "https://cluster.test:6443";
   readonly namespace = "default";
   readonly requests: ClusterRequest[] = [];
+  /** Where sockets may go. */
+  endpoint: Endpoint | undefined;
   #answer: (request: ClusterRequest) => Promise<ClusterResponse> | ClusterResponse;
 
   constructor(answer: (request: ClusterRequest) => Promise<ClusterResponse> | ClusterResponse) {
@@ -144,6 +148,11 @@ export class FakeCluster implements Cluster {
   async send(request: ClusterRequest): Promise<ClusterResponse> {
     this.requests.push(request);
     return await this.#answer(request);
+  }
+
+  sockets(): Promise<Sockets> {
+    if (!this.endpoint) return Promise.reject(new Error("no sockets in this test"));
+    return Promise.resolve(socketsTo(this.endpoint));
   }
 }
 

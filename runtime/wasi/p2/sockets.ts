@@ -1,91 +1,421 @@
 /**
- * wasi:sockets 0.2: no network but the cluster, which is reached through wasi:http and krew-wasm:kubernetes.
- * Sockets can be made, as language runtimes probe for them, and then refuse to do anything.
+ * wasi:sockets 0.2: TCP to the API server of the cluster, and to nothing else. Names resolve for that server only,
+ * once, by the host; UDP and listening are denied. The connection carries nothing of the user's: a plugin does TLS and
+ * credentials itself there, so that sockets need the cluster's grant `full`.
+ *
+ * Follows the TcpSocketOperationalSemantics of WebAssembly/wasi-sockets 0.2.
  */
 
 // deno-lint-ignore-file no-throw-literal -- jco hands what is thrown, if it is no Error, to the guest as the error value
 
-import { Pollable, READY } from "./io.ts";
+import { AppError } from "../../errors.ts";
+import type { Sockets } from "../../kube/endpoint.ts";
+import type { Sandbox } from "../../sandbox.ts";
+import { ConnectionSink, ConnectionSource } from "../connection_streams.ts";
+import { InputStream, IoError, OutputStream, Pollable, READY } from "./io.ts";
+import type * as Wit from "../../../wit/generated/interfaces/wasi-sockets-network.d.ts";
 
-const denied = (): never => {
-  throw "access-denied";
-};
+type Family = Wit.IpAddressFamily;
+type Code = Wit.ErrorCode;
+type SocketAddress = Wit.IpSocketAddress;
+
+/** The most connections a plugin may have at once; an operating system commonly gives a process 1024 descriptors. */
+const MAX_SOCKETS = 256;
 
 class Network {}
 
+/** The text of an address. */
+export function formatAddress({ tag, val }: Wit.IpAddress): string {
+  return tag === "ipv4" ? val.join(".") : val.map((part) => part.toString(16)).join(":");
+}
+
+/** An address of a text in the form that operating systems and URLs give it; undefined for what is none. */
+export function parseAddress(text: string): Wit.IpAddress | undefined {
+  if (!text.includes(":")) {
+    const parts = text.split(".").map(Number);
+    const valid = parts.length === 4 && parts.every((part) => part >= 0 && part <= 255);
+    return valid ? { tag: "ipv4", val: parts as Wit.Ipv4Address } : undefined;
+  }
+  const bare = text.replace(/%.*$/, "").replace(
+    /(\d+)\.(\d+)\.(\d+)\.(\d+)$/,
+    (_, a, b, c, d) =>
+      `${(Number(a) * 256 + Number(b)).toString(16)}:${(Number(c) * 256 + Number(d)).toString(16)}`,
+  );
+  const [head = "", tail] = bare.split("::");
+  const groups = (part: string) => part === "" ? [] : part.split(":").map((group) => parseInt(group, 16));
+  const [front, back] = [groups(head), groups(tail ?? "")];
+  const gap = tail === undefined ? 0 : 8 - front.length - back.length;
+  const all = gap < 0 ? [] : [...front, ...new Array<number>(gap).fill(0), ...back];
+  const valid = all.length === 8 && all.every((group) => group >= 0 && group <= 0xffff);
+  return valid ? { tag: "ipv6", val: all as Wit.Ipv6Address } : undefined;
+}
+
+function isWildcard({ val: { address } }: SocketAddress): boolean {
+  return address.every((part) => part === 0);
+}
+
+function isUnicast({ tag, val: { address } }: SocketAddress): boolean {
+  const [first = 0] = address;
+  return tag === "ipv4" ? first < 224 : first < 0xff00;
+}
+
+function isMapped({ tag, val: { address } }: SocketAddress): boolean {
+  return tag === "ipv6" && address.slice(0, 5).every((part) => part === 0) && address[5] === 0xffff;
+}
+
+function socketAddress({ hostname, port }: { hostname: string; port: number }): SocketAddress {
+  const address = parseAddress(hostname);
+  if (address === undefined) throw "unknown";
+  return address.tag === "ipv4"
+    ? { tag: "ipv4", val: { port, address: address.val } }
+    : { tag: "ipv6", val: { port, flowInfo: 0, address: address.val, scopeId: 0 } };
+}
+
+/** By the names of Deno's error classes, of which 2.6 does not know all. */
+const CODES: Readonly<Record<string, Code>> = {
+  AddrInUse: "address-in-use",
+  AddrNotAvailable: "address-not-bindable",
+  BrokenPipe: "connection-reset",
+  ConnectionAborted: "connection-aborted",
+  ConnectionRefused: "connection-refused",
+  ConnectionReset: "connection-reset",
+  HostUnreachable: "remote-unreachable",
+  NetworkUnreachable: "remote-unreachable",
+  PermissionDenied: "access-denied",
+  TimedOut: "timeout",
+};
+
+function codeOf(error: unknown): Code {
+  if (error instanceof AppError) return "access-denied";
+  if (!(error instanceof Error)) return "unknown";
+  if (/unreachable|os error (101|113)\b/i.test(error.message)) return "remote-unreachable";
+  return CODES[error.name] ?? "unknown";
+}
+
+/** What the resources of one run share. */
+interface Host {
+  /** @throws AppError what keeps a plugin from sockets */
+  sockets(): Promise<Sockets>;
+  refused(error: AppError): void;
+  trace(line: string): void;
+  open: number;
+}
+
+/** wasi:sockets/ip-name-lookup.resolve-address-stream */
 class ResolveAddressStream {
-  resolveNextAddress = denied;
-  subscribe = () => new Pollable(READY);
+  #addresses: Wit.IpAddress[] | undefined;
+  #failure: Code | undefined;
+  #resolved: Promise<void>;
+
+  constructor(host: Host, name: string) {
+    this.#resolved = host.sockets().then((sockets) => {
+      this.#addresses = sockets.resolve(name).map(parseAddress).filter((address) => address !== undefined);
+      if (this.#addresses.length === 0) this.#failure = "name-unresolvable";
+    }).catch((error) => {
+      if (error instanceof AppError) host.refused(error);
+      this.#failure = error instanceof AppError && error.code === "CLUSTER_UNREACHABLE"
+        ? "name-unresolvable"
+        : codeOf(error);
+    });
+  }
+
+  resolveNextAddress(): Wit.IpAddress | undefined {
+    if (this.#failure !== undefined) throw this.#failure;
+    if (this.#addresses === undefined) throw "would-block";
+    return this.#addresses.shift();
+  }
+
+  subscribe(): Pollable {
+    return new Pollable({
+      ready: () => this.#addresses !== undefined || this.#failure !== undefined,
+      wait: () => this.#resolved,
+    });
+  }
 }
 
+type State = "unbound" | "bind-started" | "bound" | "connecting" | "connected" | "closed";
+
+const KEEP_ALIVE_IDLE = 7_200_000_000_000n;
+const KEEP_ALIVE_INTERVAL = 75_000_000_000n;
+
+/** Takes a number that is not 0. */
+function positive<T extends number | bigint>(value: T): T {
+  if (BigInt(value) <= 0n) throw "invalid-argument";
+  return value;
+}
+
+/** wasi:sockets/tcp.tcp-socket */
 class TcpSocket {
-  startBind = denied;
-  finishBind = denied;
-  startConnect = denied;
-  finishConnect = denied;
-  startListen = denied;
-  finishListen = denied;
-  accept = denied;
-  localAddress = denied;
-  remoteAddress = denied;
+  #host: Host;
+  #family: Family;
+  #state: State = "unbound";
+  #connecting: Promise<void> | undefined;
+  #connection: Deno.TcpConn | undefined;
+  #failure: Code | undefined;
+  #source: ConnectionSource | undefined;
+  #sink: ConnectionSink | undefined;
+  #dropped = false;
+  // deno-fmt-ignore
+  #options = {
+    keepAlive: false, keepAliveIdle: KEEP_ALIVE_IDLE, keepAliveInterval: KEEP_ALIVE_INTERVAL, keepAliveCount: 9,
+    hopLimit: 64, receiveBuffer: 65536n, sendBuffer: 65536n,
+  };
+
+  constructor(host: Host, family: Family) {
+    this.#host = host;
+    this.#family = family;
+    host.open++;
+  }
+
+  #checkAddress(address: SocketAddress): void {
+    if (address.tag !== this.#family || !isUnicast(address) || isMapped(address)) throw "invalid-argument";
+  }
+
+  /** A client may leave its own address to the host; another is a listener's, which is denied. */
+  startBind(_network: Network, address: SocketAddress): void {
+    if (this.#state === "bind-started" || this.#state === "connecting") throw "concurrency-conflict";
+    if (this.#state !== "unbound") throw "invalid-state";
+    this.#checkAddress(address);
+    if (!isWildcard(address) || address.val.port !== 0) throw "access-denied";
+    this.#state = "bind-started";
+  }
+
+  finishBind(): void {
+    if (this.#state !== "bind-started") throw "not-in-progress";
+    this.#state = "bound";
+  }
+
+  startConnect(_network: Network, address: SocketAddress): void {
+    if (this.#state === "bind-started" || this.#state === "connecting") throw "concurrency-conflict";
+    if (this.#state !== "unbound" && this.#state !== "bound") throw "invalid-state";
+    this.#checkAddress(address);
+    if (isWildcard(address) || address.val.port === 0) throw "invalid-argument";
+    this.#state = "connecting";
+    const text = formatAddress({ tag: address.tag, val: address.val.address } as Wit.IpAddress);
+    this.#connecting = this.#connect(text, address.val.port).catch((error) => {
+      if (error instanceof AppError) this.#host.refused(error);
+      this.#failure = codeOf(error);
+    });
+  }
+
+  async #connect(hostname: string, port: number): Promise<void> {
+    const started = performance.now();
+    const sockets = await this.#host.sockets();
+    if (this.#dropped) return;
+    const shown = `socket to ${hostname.includes(":") ? `[${hostname}]` : hostname}:${port}`;
+    const elapsed = () => `in ${Math.round(performance.now() - started)} ms`;
+    let connection: Deno.TcpConn;
+    try {
+      connection = await sockets.connect(hostname, port);
+    } catch (error) {
+      if (!(error instanceof AppError)) this.#host.trace(`${shown} failed ${elapsed()}: ${codeOf(error)}`);
+      throw error;
+    }
+    this.#host.trace(`${shown} open ${elapsed()}`);
+    if (this.#dropped) return connection.close();
+    connection.setNoDelay(true);
+    connection.setKeepAlive(this.#options.keepAlive);
+    this.#connection = connection;
+  }
+
+  finishConnect(): [InputStream, OutputStream] {
+    if (this.#state !== "connecting") throw "not-in-progress";
+    if (this.#failure !== undefined) {
+      this.#state = "closed";
+      throw this.#failure;
+    }
+    if (this.#connection === undefined) throw "would-block";
+    this.#state = "connected";
+    this.#source = new ConnectionSource(this.#connection);
+    this.#sink = new ConnectionSink(this.#connection);
+    return [new InputStream(this.#source), new OutputStream(this.#sink)];
+  }
+
+  startListen(): void {
+    if (this.#state === "bind-started" || this.#state === "connecting") throw "concurrency-conflict";
+    if (this.#state !== "bound") throw "invalid-state";
+    throw "access-denied";
+  }
+
+  finishListen(): never {
+    throw "not-in-progress";
+  }
+
+  accept(): never {
+    throw "invalid-state";
+  }
+
+  localAddress(): SocketAddress {
+    if (this.#state === "connected") return socketAddress(this.#connection!.localAddr);
+    if (this.#state !== "bound") throw "invalid-state";
+    return socketAddress({ hostname: this.#family === "ipv4" ? "0.0.0.0" : "::", port: 0 });
+  }
+
+  remoteAddress(): SocketAddress {
+    if (this.#state !== "connected") throw "invalid-state";
+    return socketAddress(this.#connection!.remoteAddr);
+  }
+
   isListening = () => false;
-  addressFamily = () => "ipv4";
-  setListenBacklogSize = denied;
-  keepAliveEnabled = denied;
-  setKeepAliveEnabled = denied;
-  keepAliveIdleTime = denied;
-  setKeepAliveIdleTime = denied;
-  keepAliveInterval = denied;
-  setKeepAliveInterval = denied;
-  keepAliveCount = denied;
-  setKeepAliveCount = denied;
-  hopLimit = denied;
-  setHopLimit = denied;
-  receiveBufferSize = denied;
-  setReceiveBufferSize = denied;
-  sendBufferSize = denied;
-  setSendBufferSize = denied;
-  subscribe = () => new Pollable(READY);
-  shutdown = denied;
+  addressFamily = () => this.#family;
+
+  setListenBacklogSize(size: bigint): void {
+    positive(size);
+    if (this.#state === "connecting" || this.#state === "connected") throw "invalid-state";
+  }
+
+  keepAliveEnabled = () => this.#options.keepAlive;
+  setKeepAliveEnabled(value: boolean): void {
+    this.#options.keepAlive = value;
+    this.#connection?.setKeepAlive(value);
+  }
+
+  // Deno sets none of these on a socket: the values are kept, as hints may be.
+  keepAliveIdleTime = () => this.#options.keepAliveIdle;
+  setKeepAliveIdleTime(value: bigint): void {
+    this.#options.keepAliveIdle = positive(value);
+  }
+  keepAliveInterval = () => this.#options.keepAliveInterval;
+  setKeepAliveInterval(value: bigint): void {
+    this.#options.keepAliveInterval = positive(value);
+  }
+  keepAliveCount = () => this.#options.keepAliveCount;
+  setKeepAliveCount(value: number): void {
+    this.#options.keepAliveCount = positive(value);
+  }
+  hopLimit = () => this.#options.hopLimit;
+  setHopLimit(value: number): void {
+    this.#options.hopLimit = positive(value);
+  }
+  receiveBufferSize = () => this.#options.receiveBuffer;
+  setReceiveBufferSize(value: bigint): void {
+    this.#options.receiveBuffer = positive(value);
+  }
+  sendBufferSize = () => this.#options.sendBuffer;
+  setSendBufferSize(value: bigint): void {
+    this.#options.sendBuffer = positive(value);
+  }
+
+  subscribe(): Pollable {
+    return new Pollable({
+      ready: () =>
+        this.#state !== "connecting" || this.#connection !== undefined || this.#failure !== undefined,
+      wait: () => this.#connecting ?? Promise.resolve(),
+    });
+  }
+
+  shutdown(type: "receive" | "send" | "both"): void {
+    if (this.#state !== "connected") throw "invalid-state";
+    if (type !== "send") this.#source!.end();
+    if (type !== "receive") this.#sink!.end();
+  }
+
+  /** Closes the connection when what was written has left, as POSIX's close does. */
+  [Symbol.dispose](): void {
+    if (this.#dropped) return;
+    this.#dropped = true;
+    const connection = this.#connection;
+    this.#state = "closed";
+    this.#source?.end();
+    const left = connection === undefined
+      ? this.#connecting
+      : (this.#sink?.end() ?? Promise.resolve()).then(() => {
+        try {
+          connection.close();
+        } catch { /* reset by the other side */ }
+      });
+    // What still waits to be sent counts on.
+    const closed = () => void this.#host.open--;
+    if (left === undefined) closed();
+    else left.then(closed, closed);
+  }
 }
 
-class IncomingDatagramStream {
-  receive = denied;
-  subscribe = () => new Pollable(READY);
-}
+class IncomingDatagramStream {}
+class OutgoingDatagramStream {}
 
-class OutgoingDatagramStream {
-  checkSend = denied;
-  send = denied;
-  subscribe = () => new Pollable(READY);
-}
-
+/** wasi:sockets/udp.udp-socket: can be made, as runtimes probe for it, and not be bound. */
 class UdpSocket {
-  startBind = denied;
-  finishBind = denied;
-  stream = denied;
-  localAddress = denied;
-  remoteAddress = denied;
-  addressFamily = () => "ipv4";
-  unicastHopLimit = denied;
-  setUnicastHopLimit = denied;
-  receiveBufferSize = denied;
-  setReceiveBufferSize = denied;
-  sendBufferSize = denied;
-  setSendBufferSize = denied;
+  #family: Family;
+  #options = { hopLimit: 64, receiveBuffer: 65536n, sendBuffer: 65536n };
+
+  constructor(family: Family) {
+    this.#family = family;
+  }
+
+  startBind(_network: Network, address: SocketAddress): void {
+    if (address.tag !== this.#family) throw "invalid-argument";
+    throw "access-denied";
+  }
+
+  finishBind(): never {
+    throw "not-in-progress";
+  }
+
+  stream(): never {
+    throw "invalid-state"; // it is not bound
+  }
+
+  localAddress(): never {
+    throw "invalid-state";
+  }
+
+  remoteAddress(): never {
+    throw "invalid-state";
+  }
+
+  addressFamily = () => this.#family;
+  unicastHopLimit = () => this.#options.hopLimit;
+  setUnicastHopLimit(value: number): void {
+    this.#options.hopLimit = positive(value);
+  }
+  receiveBufferSize = () => this.#options.receiveBuffer;
+  setReceiveBufferSize(value: bigint): void {
+    this.#options.receiveBuffer = positive(value);
+  }
+  sendBufferSize = () => this.#options.sendBuffer;
+  setSendBufferSize(value: bigint): void {
+    this.#options.sendBuffer = positive(value);
+  }
   subscribe = () => new Pollable(READY);
 }
 
-/** The interfaces by name. */
-export function socketInterfaces() {
+/** What a name to resolve may hold: letters, digits, hyphens, dots, and an IPv6 address' colons. */
+const NAME = /^(?=.{1,253}$)[a-z0-9:]([a-z0-9_.:-]*[a-z0-9:])?\.?$/i;
+
+/** The interfaces by name. `refused` is told of each refusal, for the user. */
+export function socketInterfaces(sandbox: Sandbox, refused: (error: AppError) => void) {
   const network = new Network();
+  const host: Host = {
+    sockets: async () => await (await sandbox.cluster()).sockets(),
+    refused,
+    trace: (line) => sandbox.trace(line),
+    open: 0,
+  };
   return {
     "wasi:sockets/instance-network": { instanceNetwork: () => network },
-    "wasi:sockets/ip-name-lookup": { ResolveAddressStream, resolveAddresses: denied },
-    "wasi:sockets/network": { Network },
+    "wasi:sockets/ip-name-lookup": {
+      ResolveAddressStream,
+      resolveAddresses(_network: Network, name: string): ResolveAddressStream {
+        if (!NAME.test(name)) throw "invalid-argument";
+        return new ResolveAddressStream(host, name);
+      },
+    },
+    "wasi:sockets/network": {
+      Network,
+      networkErrorCode: ({ cause }: IoError): Code | undefined => {
+        const code = codeOf(cause);
+        return code === "unknown" ? undefined : code;
+      },
+    },
     "wasi:sockets/tcp": { TcpSocket },
-    "wasi:sockets/tcp-create-socket": { createTcpSocket: denied },
+    "wasi:sockets/tcp-create-socket": {
+      createTcpSocket(family: Family): TcpSocket {
+        if (host.open >= MAX_SOCKETS) throw "new-socket-limit";
+        return new TcpSocket(host, family);
+      },
+    },
     "wasi:sockets/udp": { IncomingDatagramStream, OutgoingDatagramStream, UdpSocket },
-    "wasi:sockets/udp-create-socket": { createUdpSocket: denied },
+    "wasi:sockets/udp-create-socket": { createUdpSocket: (family: Family) => new UdpSocket(family) },
   };
 }

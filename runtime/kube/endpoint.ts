@@ -1,0 +1,70 @@
+/** A plugin's raw sockets: to the API server, whose addresses are resolved once, by the host. */
+
+import { AppError } from "../errors.ts";
+import { printable } from "../text.ts";
+import type { Connection } from "./connection.ts";
+import { canonicalAddress, checkName, checkSocket, type Endpoint, endpointOf } from "./destination.ts";
+import { dialAddress } from "./dial.ts";
+
+/** Finds the addresses of a name with the operating system's own rules, hosts file included. */
+export type Lookup = (name: string) => Promise<readonly string[]>;
+
+/**
+ * The endpoint of a connection's server.
+ *
+ * @throws AppError CLUSTER_UNSUPPORTED where requests go through a proxy, CLUSTER_UNREACHABLE for a name that does
+ * not resolve
+ */
+export async function resolveEndpoint(connection: Connection, lookup: Lookup = lookUp): Promise<Endpoint> {
+  const { host, port } = endpointOf(connection.server);
+  if (connection.proxyUrl !== undefined) {
+    throw new AppError(
+      "CLUSTER_UNSUPPORTED",
+      `Sockets can't reach ${connection.server}: the kubeconfig leads to it through a proxy (proxy-url)`,
+      { hint: "wasi:http and krew-wasm:kubernetes go through it" },
+    );
+  }
+  const literal = canonicalAddress(host);
+  if (literal !== undefined) return { host, port, addresses: [literal] };
+  let addresses: readonly string[];
+  try {
+    addresses = await lookup(host);
+  } catch {
+    throw new AppError("CLUSTER_UNREACHABLE", `The API server's name ${printable(host)} can't be resolved`);
+  }
+  return {
+    host,
+    port,
+    addresses: addresses.map(canonicalAddress).filter((address) => address !== undefined),
+  };
+}
+
+/** What a plugin's sockets can do. */
+export interface Sockets {
+  /** The addresses of a name: of the server's. @throws AppError DESTINATION_REFUSED */
+  resolve(name: string): readonly string[];
+  /** Connects to the server. @throws AppError DESTINATION_REFUSED; what the operating system has against it */
+  connect(address: string, port: number): Promise<Deno.TcpConn>;
+}
+
+/** The sockets of a connection. @throws AppError CLUSTER_UNSUPPORTED, CLUSTER_UNREACHABLE */
+export async function openSockets(connection: Connection): Promise<Sockets> {
+  return socketsTo(await resolveEndpoint(connection));
+}
+
+/** The sockets to an endpoint. */
+export function socketsTo(endpoint: Endpoint): Sockets {
+  return {
+    resolve: (name) => checkName(endpoint, name),
+    async connect(address, port) {
+      checkSocket(endpoint, address, port);
+      // The address that was checked, not a name that may resolve to another by now.
+      return await dialAddress(address, port);
+    },
+  };
+}
+
+async function lookUp(name: string): Promise<readonly string[]> {
+  const { lookup } = await import("node:dns/promises");
+  return (await lookup(name, { all: true })).map(({ address }) => address);
+}

@@ -1,0 +1,177 @@
+/** The two directions of a connection as streams of a plugin: read ahead by one buffer, written with back-pressure. */
+
+import type { ByteSink, ByteSource, MaybePromise } from "./streams.ts";
+
+/** What is needed of a connection; `Deno.Conn` is one. */
+export interface Duplex {
+  /** Fills the front of `into`; null is the end. */
+  read(into: Uint8Array): Promise<number | null>;
+  write(bytes: Uint8Array): Promise<number>;
+  /** No more bytes follow (TCP's FIN). */
+  closeWrite(): Promise<void>;
+  close(): void;
+}
+
+/** How much is read ahead of the plugin, in bytes. */
+const READ_AHEAD = 65536;
+/** How much may wait for the network, in bytes. */
+const HIGH_WATER = 65536;
+
+/** What comes in. */
+export class ConnectionSource implements ByteSource {
+  #connection: Duplex;
+  #buffer: Uint8Array<ArrayBuffer> | undefined;
+  #chunk: Uint8Array = new Uint8Array();
+  #ended = false;
+  #closed = false;
+  #error: unknown;
+  #pending: Promise<void> | undefined;
+  #left: (() => void) | undefined;
+
+  /** @param left called when the plugin closes it */
+  constructor(connection: Duplex, left?: () => void) {
+    this.#connection = connection;
+    this.#left = left;
+  }
+
+  ready(): boolean {
+    return this.#chunk.length > 0 || this.#ended || this.#error !== undefined;
+  }
+
+  wait(): Promise<void> {
+    return this.ready() ? Promise.resolve() : this.#pending ??= this.#fill();
+  }
+
+  async #fill(): Promise<void> {
+    const buffer = this.#buffer ??= new Uint8Array(READ_AHEAD);
+    try {
+      const count = await this.#connection.read(buffer);
+      if (count === null) this.#ended = true;
+      else if (!this.#ended) this.#chunk = buffer.subarray(0, count);
+    } catch (error) {
+      if (!this.#ended) this.#error = error;
+    }
+    this.#pending = undefined;
+  }
+
+  readAvailable(into: Uint8Array): number {
+    if (this.#chunk.length > 0) {
+      const count = Math.min(into.length, this.#chunk.length);
+      into.set(this.#chunk.subarray(0, count));
+      this.#chunk = this.#chunk.subarray(count);
+      return count;
+    }
+    if (this.#error !== undefined) throw this.#error;
+    if (this.#ended) return -1;
+    this.wait();
+    return 0;
+  }
+
+  read(into: Uint8Array): MaybePromise<number> {
+    if (into.length === 0) return 0;
+    if (this.ready()) return Math.max(this.readAvailable(into), 0);
+    return this.wait().then(() => this.read(into));
+  }
+
+  /** What has come and what follows is not wanted: reads end. */
+  end(): void {
+    this.#ended = true;
+    this.#chunk = new Uint8Array();
+  }
+
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.end();
+    this.#left?.();
+  }
+}
+
+/** What goes out. A write is taken as far as there is room, and sent as the network takes it. */
+export class ConnectionSink implements ByteSink {
+  #connection: Duplex;
+  #queue: Uint8Array<ArrayBuffer>[] = [];
+  #queued = 0;
+  #sending: Promise<void> | undefined;
+  #room: PromiseWithResolvers<void> | undefined;
+  #error: unknown;
+  #ended = false;
+  #closed = false;
+  #left: (() => void) | undefined;
+
+  /** @param left called when the plugin closes it */
+  constructor(connection: Duplex, left?: () => void) {
+    this.#connection = connection;
+    this.#left = left;
+  }
+
+  ready(): boolean {
+    return this.#ended || this.#error !== undefined || this.#queued < HIGH_WATER;
+  }
+
+  wait(): Promise<void> {
+    return this.ready() ? Promise.resolve() : (this.#room ??= Promise.withResolvers<void>()).promise;
+  }
+
+  capacity(): number {
+    if (this.#error !== undefined) throw this.#error;
+    if (this.#ended) throw { tag: "closed" };
+    return Math.max(0, HIGH_WATER - this.#queued);
+  }
+
+  write(bytes: Uint8Array): MaybePromise<number> {
+    const room = this.capacity();
+    if (room === 0) return this.wait().then(() => this.write(bytes));
+    const part = bytes.slice(0, room); // the plugin's memory goes on to change
+    this.#queue.push(part);
+    this.#queued += part.length;
+    this.#sending ??= this.#send();
+    return part.length;
+  }
+
+  async #send(): Promise<void> {
+    try {
+      for (let part = this.#queue.shift(); part; part = this.#queue.shift()) {
+        while (part.length > 0) {
+          const count: number = await this.#connection.write(part);
+          part = part.subarray(count);
+          this.#queued -= count;
+          this.#wake();
+        }
+      }
+    } catch (error) {
+      this.#error = error;
+      this.#queue = [];
+      this.#queued = 0;
+    }
+    this.#sending = undefined;
+    this.#wake();
+  }
+
+  #wake(): void {
+    this.#room?.resolve();
+    this.#room = undefined;
+  }
+
+  flush(): MaybePromise<void> {
+    if (this.#error !== undefined) throw this.#error;
+    return this.#sending?.then(() => {
+      if (this.#error !== undefined) throw this.#error;
+    });
+  }
+
+  /** Nothing more is taken; what was taken is sent, then the end of the stream. Resolves when that is done. */
+  async end(): Promise<void> {
+    if (this.#ended) return await this.#sending;
+    this.#ended = true;
+    this.#wake();
+    await this.#sending;
+    if (this.#error === undefined) await this.#connection.closeWrite().catch(() => {});
+  }
+
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#left?.();
+  }
+}

@@ -1,0 +1,354 @@
+import assert from "node:assert/strict";
+import { AppError } from "../../../../runtime/errors.ts";
+import type { Endpoint } from "../../../../runtime/kube/destination.ts";
+import { IoError } from "../../../../runtime/wasi/p2/io.ts";
+import { formatAddress, parseAddress, socketInterfaces } from "../../../../runtime/wasi/p2/sockets.ts";
+import { FakeCluster, testSandbox } from "../../../support/components.ts";
+
+type Open = ReturnType<typeof open>;
+type Address = Parameters<InstanceType<Open["TcpSocket"]>["startConnect"]>[1];
+
+function open(endpoint?: Endpoint) {
+  const cluster = new FakeCluster(() => assert.fail());
+  cluster.endpoint = endpoint;
+  const refused: AppError[] = [];
+  const traced: string[] = [];
+  const sandbox = testSandbox({ cluster, trace: (line) => traced.push(line) });
+  const api = socketInterfaces(sandbox, (error) => void refused.push(error));
+  return {
+    refused,
+    traced,
+    network: api["wasi:sockets/instance-network"].instanceNetwork(),
+    TcpSocket: api["wasi:sockets/tcp"].TcpSocket,
+    createTcpSocket: api["wasi:sockets/tcp-create-socket"].createTcpSocket,
+    createUdpSocket: api["wasi:sockets/udp-create-socket"].createUdpSocket,
+    resolveAddresses: api["wasi:sockets/ip-name-lookup"].resolveAddresses,
+    networkErrorCode: api["wasi:sockets/network"].networkErrorCode,
+  };
+}
+
+/** A server that hands each connection to `serve`. */
+function listen(serve: (connection: Deno.TcpConn) => Promise<void>) {
+  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const served: Promise<void>[] = [];
+  const accepting = (async () => {
+    for await (const connection of listener) served.push(serve(connection).catch(() => {}));
+  })();
+  const { port } = listener.addr;
+  return {
+    port,
+    endpoint: { host: "127.0.0.1", port, addresses: ["127.0.0.1"] },
+    accepted: () => served.length,
+    async [Symbol.asyncDispose]() {
+      listener.close();
+      await accepting;
+      await Promise.all(served);
+    },
+  };
+}
+
+const v4 = (text: string, port: number): Address => ({
+  tag: "ipv4",
+  val: { port, address: text.split(".").map(Number) as [number, number, number, number] },
+});
+const v6 = (text: string, port: number): Address => {
+  const address = parseAddress(text);
+  assert.equal(address?.tag, "ipv6");
+  return {
+    tag: "ipv6",
+    val: {
+      port,
+      flowInfo: 0,
+      scopeId: 0,
+      address: address.val as [
+        number,
+        number,
+        number,
+        number,
+        number,
+        number,
+        number,
+        number,
+      ],
+    },
+  };
+};
+
+async function connect({ createTcpSocket, network }: Open, address: Address) {
+  const socket = createTcpSocket(address.tag);
+  socket.startConnect(network, address);
+  await socket.subscribe().block();
+  return { socket, finish: () => socket.finishConnect() };
+}
+
+const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
+const bytes = (text: string) => new TextEncoder().encode(text);
+
+Deno.test("a socket connects to the API server, and both sides talk and hang up one after the other", async () => {
+  await using server = listen(async (connection) => {
+    const buffer = new Uint8Array(100);
+    let heard = "";
+    for (let count; (count = await connection.read(buffer)) !== null;) {
+      heard += text(buffer.subarray(0, count));
+    }
+    await connection.write(bytes(`heard ${heard}`));
+    connection.close();
+  });
+  const it = open(server.endpoint);
+  const socket = it.createTcpSocket("ipv4");
+  assert.throws(() => socket.finishConnect(), (error) => error === "not-in-progress");
+  assert.throws(() => socket.remoteAddress(), (error) => error === "invalid-state");
+  socket.startConnect(it.network, v4("127.0.0.1", server.port));
+  assert.throws(() => socket.finishConnect(), (error) => error === "would-block");
+  assert.throws(
+    () => socket.startConnect(it.network, v4("127.0.0.1", server.port)),
+    (error) => error === "concurrency-conflict",
+  );
+  await socket.subscribe().block();
+  const [input, output] = socket.finishConnect();
+  assert.deepEqual(socket.remoteAddress(), v4("127.0.0.1", server.port));
+  assert.equal(socket.localAddress().tag, "ipv4");
+  assert.notEqual(socket.localAddress().val.port, 0);
+  assert.equal(text(input.read(10n)), "");
+  await output.blockingWriteAndFlush(bytes("hello"));
+  socket.shutdown("send");
+  socket.shutdown("send");
+  assert.throws(() => output.checkWrite(), { tag: "closed" });
+  assert.equal(text(await input.blockingRead(100n)), "heard hello");
+  await assert.rejects(async () => await input.blockingRead(1n), { tag: "closed" });
+  assert.throws(
+    () => socket.startConnect(it.network, v4("127.0.0.1", server.port)),
+    (error) => error === "invalid-state",
+  );
+  input[Symbol.dispose]();
+  output[Symbol.dispose]();
+  socket[Symbol.dispose]();
+  assert.match(it.traced.join("\n"), /^socket to 127\.0\.0\.1:\d+ open in \d+ ms$/);
+});
+
+Deno.test("what was written before a socket is dropped still arrives, and then the end", async () => {
+  const heard = Promise.withResolvers<number>();
+  await using server = listen(async (connection) => {
+    let total = 0;
+    const buffer = new Uint8Array(65536);
+    for (let count; (count = await connection.read(buffer)) !== null;) total += count;
+    heard.resolve(total);
+    connection.close();
+  });
+  const it = open(server.endpoint);
+  const { socket, finish } = await connect(it, v4("127.0.0.1", server.port));
+  const [, output] = finish();
+  const room = output.checkWrite();
+  output.write(new Uint8Array(Number(room)));
+  assert.equal(output.checkWrite() < room, true);
+  socket[Symbol.dispose]();
+  assert.equal(await heard.promise, Number(room));
+});
+
+Deno.test("a server that reads nothing stops the writer, not the host's memory", async () => {
+  const done = Promise.withResolvers<void>();
+  await using server = listen(async (connection) => {
+    await done.promise;
+    connection.close();
+  });
+  const it = open(server.endpoint);
+  const { socket, finish } = await connect(it, v4("127.0.0.1", server.port));
+  const [, output] = finish();
+  let sent = 0;
+  // Bounded by the kernel's buffers and ours: far below what is tried.
+  for (let tries = 0; tries < 4096; tries++) {
+    const room = Number(output.checkWrite());
+    if (room === 0) {
+      await new Promise((resolve) => setTimeout(resolve, 0));
+      if (output.checkWrite() === 0n) break;
+      continue;
+    }
+    output.write(new Uint8Array(room));
+    sent += room;
+  }
+  assert.equal(output.checkWrite(), 0n);
+  assert.ok(sent < 4096 * 65536);
+  done.resolve();
+  socket[Symbol.dispose]();
+});
+
+Deno.test("what a stream failed with has a network error code", () => {
+  const { networkErrorCode } = open();
+  assert.equal(networkErrorCode(new IoError(new Deno.errors.ConnectionReset("reset"))), "connection-reset");
+  assert.equal(networkErrorCode(new IoError(new Error("of another kind"))), undefined);
+});
+
+Deno.test("other hosts, ports and spellings are refused before anything is sent", async () => {
+  await using server = listen(async (connection) => connection.close());
+  await using other = listen(async (connection) => connection.close());
+  const it = open(server.endpoint);
+  const denied: Address[] = [
+    v4("169.254.169.254", 80),
+    v4("127.0.0.1", other.port),
+    v4("127.0.0.2", server.port),
+    v6("::1", server.port),
+    v6("fe80::1", server.port),
+    v6("64:ff9b::7f00:1", server.port),
+  ];
+  for (const address of denied) {
+    const { finish, socket } = await connect(it, address);
+    assert.throws(finish, (error) => error === "access-denied", JSON.stringify(address));
+    assert.throws(() => socket.startConnect(it.network, address), (error) => error === "invalid-state");
+    socket[Symbol.dispose]();
+  }
+  assert.deepEqual(new Set(it.refused.map(({ code }) => code)), new Set(["DESTINATION_REFUSED"]));
+  assert.match(it.refused[0]!.message, /not 169\.254\.169\.254:80: the server is 127\.0\.0\.1:\d+/);
+  const invalid: [Address, "ipv4" | "ipv6"][] = [
+    [v6("::ffff:127.0.0.1", server.port), "ipv6"],
+    [v4("127.0.0.1", server.port), "ipv6"],
+    [v6("::1", server.port), "ipv4"],
+    [v4("127.0.0.1", 0), "ipv4"],
+    [v4("0.0.0.0", server.port), "ipv4"],
+    [v4("224.0.0.1", server.port), "ipv4"],
+    [v4("255.255.255.255", server.port), "ipv4"],
+    [v6("ff02::1", server.port), "ipv6"],
+    [v6("::", server.port), "ipv6"],
+  ];
+  for (const [address, family] of invalid) {
+    const socket = it.createTcpSocket(family);
+    assert.throws(() => socket.startConnect(it.network, address), (error) => error === "invalid-argument");
+    socket[Symbol.dispose]();
+  }
+  assert.equal(server.accepted() + other.accepted(), 0);
+});
+
+Deno.test("only the server's name resolves, to the addresses the host found once", async () => {
+  const it = open({ host: "api.test", port: 6443, addresses: ["10.1.2.3", "2001:db8::5"] });
+  const resolve = async (name: string) => {
+    const stream = it.resolveAddresses(it.network, name);
+    await stream.subscribe().block();
+    const found: string[] = [];
+    for (let address; (address = stream.resolveNextAddress()) !== undefined;) {
+      found.push(formatAddress(address));
+    }
+    return found;
+  };
+  assert.deepEqual(await resolve("api.test"), ["10.1.2.3", "2001:db8:0:0:0:0:0:5"]);
+  assert.deepEqual(await resolve("API.Test"), ["10.1.2.3", "2001:db8:0:0:0:0:0:5"]);
+  assert.deepEqual(await resolve("10.1.2.3"), ["10.1.2.3"]);
+  assert.deepEqual(await resolve("2001:0db8::5"), ["2001:db8:0:0:0:0:0:5"]);
+  for (
+    const name of [
+      "evil.test",
+      "api.test.",
+      "localhost",
+      "metadata.google.internal",
+      "127.0.0.1",
+      "167838211",
+    ]
+  ) {
+    await assert.rejects(resolve(name), (error) => error === "access-denied", name);
+  }
+  for (const name of ["", "a b", "a\0b", "a/b", "-a", "x".repeat(300)]) {
+    assert.throws(() => it.resolveAddresses(it.network, name), (error) => error === "invalid-argument");
+  }
+});
+
+Deno.test("what keeps a plugin from sockets is told, and the socket is denied", async () => {
+  const cluster = new FakeCluster(() => assert.fail());
+  cluster.sockets = () => Promise.reject(new AppError("CLUSTER_UNSUPPORTED", "a proxy stands between"));
+  const refused: AppError[] = [];
+  const api = socketInterfaces(testSandbox({ cluster }), (error) => void refused.push(error));
+  const socket = api["wasi:sockets/tcp-create-socket"].createTcpSocket("ipv4");
+  const network = api["wasi:sockets/instance-network"].instanceNetwork();
+  socket.startConnect(network, v4("127.0.0.1", 1));
+  await socket.subscribe().block();
+  assert.throws(() => socket.finishConnect(), (error) => error === "access-denied");
+  assert.equal(refused[0]?.message, "a proxy stands between");
+});
+
+Deno.test("nobody listens: connection-refused", async () => {
+  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const { port } = listener.addr;
+  listener.close();
+  const it = open({ host: "127.0.0.1", port, addresses: ["127.0.0.1"] });
+  const { finish } = await connect(it, v4("127.0.0.1", port));
+  assert.throws(finish, (error) => error === "connection-refused");
+});
+
+Deno.test("UDP and listening are denied, a client's own wildcard bind is not", () => {
+  const it = open();
+  const udp = it.createUdpSocket("ipv4");
+  assert.throws(() => udp.startBind(it.network, v4("0.0.0.0", 0)), (error) => error === "access-denied");
+  assert.throws(() => udp.startBind(it.network, v6("::1", 0)), (error) => error === "invalid-argument");
+  assert.throws(() => udp.stream(), (error) => error === "invalid-state");
+  const tcp = it.createTcpSocket("ipv4");
+  assert.throws(() => tcp.startListen(), (error) => error === "invalid-state");
+  assert.throws(() => tcp.localAddress(), (error) => error === "invalid-state");
+  assert.throws(() => tcp.startBind(it.network, v4("127.0.0.1", 8080)), (error) => error === "access-denied");
+  tcp.startBind(it.network, v4("0.0.0.0", 0));
+  tcp.finishBind();
+  assert.deepEqual(tcp.localAddress(), v4("0.0.0.0", 0));
+  assert.throws(() => tcp.startBind(it.network, v4("0.0.0.0", 0)), (error) => error === "invalid-state");
+  assert.throws(() => tcp.startListen(), (error) => error === "access-denied");
+  assert.throws(() => tcp.finishListen(), (error) => error === "not-in-progress");
+  assert.throws(() => tcp.accept(), (error) => error === "invalid-state");
+  assert.equal(tcp.isListening(), false);
+});
+
+Deno.test("options keep what they are set to, and 0 is no value", () => {
+  const it = open();
+  const socket = it.createTcpSocket("ipv6");
+  assert.equal(socket.addressFamily(), "ipv6");
+  socket.setKeepAliveEnabled(true);
+  socket.setKeepAliveIdleTime(5_000_000_000n);
+  socket.setHopLimit(9);
+  socket.setSendBufferSize(1n << 40n);
+  assert.deepEqual(
+    [socket.keepAliveEnabled(), socket.keepAliveIdleTime(), socket.hopLimit(), socket.sendBufferSize()],
+    [true, 5_000_000_000n, 9, 1n << 40n],
+  );
+  for (
+    const zero of [
+      () => socket.setKeepAliveIdleTime(0n),
+      () => socket.setKeepAliveCount(0),
+      () => socket.setHopLimit(0),
+      () => socket.setReceiveBufferSize(0n),
+      () => socket.setListenBacklogSize(0n),
+    ]
+  ) assert.throws(zero, (error) => error === "invalid-argument");
+});
+
+Deno.test("a plugin that opens 10,000 sockets gets 256, and more as it drops some", () => {
+  const it = open();
+  const sockets = [];
+  let refusedAt = 0;
+  for (let count = 0; count < 10_000; count++) {
+    try {
+      sockets.push(it.createTcpSocket("ipv4"));
+    } catch (error) {
+      assert.equal(error, "new-socket-limit");
+      refusedAt ||= count;
+    }
+  }
+  assert.equal(refusedAt, 256);
+  sockets[0]![Symbol.dispose]();
+  sockets[0]![Symbol.dispose]();
+  it.createTcpSocket("ipv4");
+  assert.throws(() => it.createTcpSocket("ipv4"), (error) => error === "new-socket-limit");
+});
+
+Deno.test("addresses are read in every form that an operating system writes", () => {
+  for (
+    const [text, expected] of [
+      ["127.0.0.1", "127.0.0.1"],
+      ["::", "0:0:0:0:0:0:0:0"],
+      ["::1", "0:0:0:0:0:0:0:1"],
+      ["fe80::1%eth0", "fe80:0:0:0:0:0:0:1"],
+      ["::ffff:10.0.0.1", "0:0:0:0:0:ffff:a00:1"],
+      ["1:2:3:4:5:6:7:8", "1:2:3:4:5:6:7:8"],
+      ["256.0.0.1", undefined],
+      ["1.2.3", undefined],
+      ["1:2:3", undefined],
+      ["1:2:3:4:5:6:7:8:9", undefined],
+    ] as const
+  ) {
+    const address = parseAddress(text);
+    assert.equal(address && formatAddress(address), expected, text);
+  }
+});
