@@ -11,6 +11,7 @@ import { BINDGEN } from "../runtime/store/bindgen.ts";
 import type { Layout } from "../runtime/store/layout.ts";
 import { readReceipt, readReceipts } from "../runtime/store/read.ts";
 import { formatReceipt, type Receipt, type Verified } from "../runtime/store/receipt.ts";
+import { makeSymlink } from "../runtime/symlink.ts";
 import { printable } from "../runtime/text.ts";
 import type { FetchedManifest, RegistryClient } from "./client.ts";
 import type { Compiled } from "./compile.ts";
@@ -392,7 +393,7 @@ function writeLink(layout: Layout, name: string, target: LinkTarget): void {
 
 function placeLink(layout: Layout, to: string, path: string): void {
   const staged = `${layout.stage}/link`;
-  Deno.symlinkSync(to, staged);
+  makeSymlink(to, staged);
   publish(staged, path);
 }
 

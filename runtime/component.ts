@@ -7,6 +7,7 @@ import { AppError, messageOf } from "./errors.ts";
 import type { Program } from "./run.ts";
 import type { Sandbox } from "./sandbox.ts";
 import { printable } from "./text.ts";
+import { usesOfComponent } from "./wall.ts";
 import { ClosedPipe } from "./wasi/stdio.ts";
 import { cliInterfaces } from "./wasi/p2/cli.ts";
 import { clockInterfaces } from "./wasi/p2/clocks.ts";
@@ -56,6 +57,7 @@ export async function runComponent(program: Program, sandbox: Sandbox): Promise<
     ended ??= code;
   });
   let code: number | undefined;
+  await sandbox.giveUp(usesOfComponent(component.imports));
   try {
     const exports = instantiate(component, cores, imports);
     await exports[component.run]!.run();

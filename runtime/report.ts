@@ -35,7 +35,16 @@ export function reportCrash(error: unknown, life: Invocation["life"], verbose = 
 }
 
 /** Whether the environment asks for a trace on stderr (`KREW_WASM_VERBOSE=1`). */
-export function isVerbose(env: (name: string) => string | undefined = Deno.env.get): boolean {
+export function isVerbose(env: (name: string) => string | undefined = environment): boolean {
   const value = env("KREW_WASM_VERBOSE");
   return value !== undefined && value !== "" && value !== "0";
+}
+
+/** Once a plugin runs, the process may no longer read its environment (wall.ts). */
+function environment(name: string): string | undefined {
+  try {
+    return Deno.env.get(name);
+  } catch {
+    return undefined;
+  }
 }

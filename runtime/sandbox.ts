@@ -4,11 +4,13 @@ import { AppError } from "./errors.ts";
 import { effectiveGrants, grantedEnvironment, type Grants, type Limits } from "./grants.ts";
 import { exists, hostPath, realPath } from "./host_path.ts";
 import type { Cluster } from "./kube/cluster.ts";
-import { kubeconfigPaths } from "./kube/flags.ts";
+import { kubeconfigPaths, parseConnectionFlags } from "./kube/flags.ts";
+import { type Preloaded, preloadKubeconfig } from "./kube/preload.ts";
 import { printError } from "./report.ts";
 import { homeDirectory, type Layout } from "./store/layout.ts";
 import { printable } from "./text.ts";
 import { stderrSink, stdinSource, stdoutSink } from "./wasi/stdio.ts";
+import { giveUp, giveUpRunning, type Uses } from "./wall.ts";
 import type { ByteSink, ByteSource, MaybePromise } from "./wasi/streams.ts";
 
 /** A file whose content the host makes up: it shows wherever the plugin reaches `host`, by any name. */
@@ -74,6 +76,11 @@ export interface Sandbox {
   cluster(): Promise<Cluster>;
   /** One line for `-v`, already free of secrets. */
   trace(line: string): void;
+  /**
+   * Gives up, for the rest of the process, what a program with these uses has no need of (wall.ts). Called once, when all
+   * it needs is loaded and open, before its first instruction.
+   */
+  giveUp(uses: Uses): Promise<void>;
 }
 
 /** What {@linkcode openSandbox} makes a sandbox from. */
@@ -124,12 +131,24 @@ export function openSandbox(context: SandboxContext): Sandbox & Disposable {
   }
   if (kubeconfig.standInPath !== undefined) provide("KUBECONFIG", kubeconfig.standInPath);
 
+  let preloaded: Preloaded | undefined;
+  let mayRun = true;
   let access: Promise<import("./kube/access.ts").ClusterAccess> | undefined;
   const open = () =>
     access ??= import("./kube/access.ts").then(({ openCluster }) =>
-      openCluster({ env: variables, args: args.slice(1), home, cwd, trace })
+      openCluster({
+        env: variables,
+        args: args.slice(1),
+        home,
+        cwd,
+        trace,
+        readFile: (path) => preloaded ? preloaded.readFile(path) : Deno.readTextFileSync(path),
+        chosen({ exec }) {
+          if (preloaded && mayRun && exec === undefined) giveUpRunning();
+        },
+      })
     );
-  return {
+  const sandbox: Sandbox & Disposable = {
     args,
     env: [...env],
     cwd,
@@ -163,9 +182,36 @@ export function openSandbox(context: SandboxContext): Sandbox & Disposable {
     limits: grants.limits,
     cluster: async () => await (await open()).cluster(),
     trace,
+    async giveUp(uses) {
+      const network = uses.network && grants.cluster !== "none";
+      if (network || uses.files) {
+        preloaded = await preloadKubeconfig(kubeconfig.paths, parseConnectionFlags(args.slice(1)), cwd);
+      }
+      mayRun = network && (preloaded?.exec ?? false);
+      const { mounts, overlays } = sandbox.files;
+      giveUp({
+        network,
+        run: mayRun,
+        symlinks: uses.symlinks,
+        read: [
+          own.path,
+          ...(uses.files ? [...mounts, ...overlays].map(({ host }) => realPathOf(host)) : []),
+          ...(network ? preloaded?.keep ?? [] : []),
+          ...(network && variables.KUBERNETES_SERVICE_HOST ? [SERVICE_ACCOUNT] : []),
+        ],
+        write: [
+          own.path,
+          ...(uses.files ? mounts.filter(({ write }) => write).map(({ host }) => realPathOf(host)) : []),
+        ],
+      });
+    },
     [Symbol.dispose]: own.dispose,
   };
+  return sandbox;
 }
+
+/** Where a Pod finds its service account (client-go's rest.InClusterConfig). Its token is renewed while a plugin runs. */
+const SERVICE_ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount";
 
 // XDG base directory specification; programs fall back to $HOME, which a plugin does not see.
 const PRIVATE_DIRECTORIES = [

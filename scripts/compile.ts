@@ -12,16 +12,17 @@ import { fileURLToPath, pathToFileURL } from "node:url";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 
-/** What the binary may do: all that the manager needs and no more. Plugins get what their sandbox gives. */
-const PERMISSIONS = [
-  "--allow-read",
-  "--allow-write",
-  "--allow-env",
-  "--allow-net",
-  "--allow-run",
-  "--allow-sys",
-  "--no-prompt",
-];
+/**
+ * What the binary may do: all that the manager needs. A plugin's run gives up what it does not need (runtime/wall.ts),
+ * which Deno does by path only for what is allowed by path. Windows has many roots, shares of the network among them,
+ * so that there it is all or nothing.
+ */
+function permissions(windows: boolean): string[] {
+  return [
+    ...(windows ? ["--allow-read", "--allow-write"] : ["--allow-read=/", "--allow-write=/"]),
+    ...["--allow-env", "--allow-net", "--allow-run", "--allow-sys", "--allow-ffi", "--no-prompt"],
+  ];
+}
 
 async function deno(args: readonly string[], quiet: boolean): Promise<void> {
   const { success, stderr, stdout } = await new Deno.Command(Deno.execPath(), {
@@ -136,7 +137,7 @@ export async function compile(
       "--no-lock",
       // Deno's code cache lies in $TMPDIR under a guessable name and is read whoever owns it.
       "--no-code-cache",
-      ...PERMISSIONS,
+      ...permissions(windows),
       // Functions are validated when they are first called; pull has validated the whole module. 2.9 refuses the flag.
       ...(major === 2 && minor < 9 ? ["--v8-flags=--wasm-lazy-validation"] : []),
       ...(options.target ? ["--target", options.target] : []),

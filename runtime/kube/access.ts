@@ -17,6 +17,10 @@ export interface ClusterContext {
   readonly home: string;
   readonly cwd: string;
   readonly trace: (line: string) => void;
+  /** Reads a file as text, from memory where it was read ahead. */
+  readonly readFile?: (path: string) => string;
+  /** Told, before the first request, what the user chose. */
+  readonly chosen?: (connection: Connection) => void;
 }
 
 /** The cluster and what shows of it. */
@@ -34,12 +38,13 @@ const SERVICE_ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount";
 export function openCluster(context: ClusterContext): ClusterAccess {
   const flags = parseConnectionFlags(context.args);
   const { paths, named } = kubeconfigPaths(context.env, context.args, context.home, context.cwd);
+  const readFile = context.readFile ?? Deno.readTextFileSync;
   let config: Promise<Kubeconfig | undefined> | undefined;
-  const read = () => config ??= readKubeconfig(paths, flags.kubeconfig !== undefined);
+  const read = () => config ??= readKubeconfig(paths, flags.kubeconfig !== undefined, readFile);
   let connection: Promise<Connection> | undefined;
   const connect = () =>
     connection ??= read().then((config) => {
-      if (config) return connectionOf(chooseContext(config, flags), flags, context.cwd);
+      if (config) return connectionOf(chooseContext(config, flags), flags, context.cwd, readFile);
       const inCluster = inClusterConnection(context.env, flags.namespace);
       if (inCluster) return inCluster;
       throw new AppError(
@@ -52,7 +57,11 @@ export function openCluster(context: ClusterContext): ClusterAccess {
     });
   let cluster: Promise<Cluster> | undefined;
   return {
-    cluster: () => cluster ??= connect().then((connection) => connectCluster(connection, context.trace)),
+    cluster: () =>
+      cluster ??= connect().then((connection) => {
+        context.chosen?.(connection);
+        return connectCluster(connection, context.trace);
+      }),
     async standIn() {
       const config = await read() ?? mergeKubeconfigs([]);
       const caOf = (name: string): string | undefined => {
@@ -60,7 +69,7 @@ export function openCluster(context: ClusterContext): ClusterAccess {
         try {
           if (entry.certificateAuthorityData !== undefined) return atob(entry.certificateAuthorityData);
           if (entry.certificateAuthority !== undefined) {
-            return Deno.readTextFileSync(absolute(entry.certificateAuthority, directory));
+            return readFile(absolute(entry.certificateAuthority, directory));
           }
         } catch { /* it is missed when the cluster is used */ }
         return undefined;
@@ -72,12 +81,16 @@ export function openCluster(context: ClusterContext): ClusterAccess {
 }
 
 /** The files there are, merged; undefined for none. @throws AppError KUBECONFIG_INVALID, KUBECONFIG_UNREADABLE */
-async function readKubeconfig(paths: readonly string[], needed: boolean): Promise<Kubeconfig | undefined> {
+async function readKubeconfig(
+  paths: readonly string[],
+  needed: boolean,
+  readFile: (path: string) => string,
+): Promise<Kubeconfig | undefined> {
   const files: Kubeconfig[] = [];
   for (const path of paths) {
     let text: string;
     try {
-      text = Deno.readTextFileSync(path);
+      text = readFile(path);
     } catch (error) {
       // Of a list, kubectl skips what is not there; a file named by a flag must be.
       if (error instanceof Deno.errors.NotFound && !needed) continue;

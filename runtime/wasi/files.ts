@@ -8,6 +8,7 @@
 
 import type { Files, Mount, Overlay } from "../sandbox.ts";
 import { realPath } from "../host_path.ts";
+import { makeSymlink } from "../symlink.ts";
 import { errnoOf, WasiError } from "./errno.ts";
 import { resolvePath, type Tree } from "./paths.ts";
 import type { MaybePromise } from "./streams.ts";
@@ -447,7 +448,7 @@ export class FileTree {
     if (lstat(host)) throw new WasiError("exist");
     if (directory || newPath.endsWith("/")) throw new WasiError("no-entry");
     this.#checkChange(to.mount, host, names);
-    attempt(() => Deno.symlinkSync(target, host));
+    attempt(() => makeSymlink(target, host));
   }
 
   /** @throws WasiError invalid where there is no link */

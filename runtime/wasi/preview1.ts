@@ -11,6 +11,7 @@
 import { AppError } from "../errors.ts";
 import type { Sandbox } from "../sandbox.ts";
 import { printable } from "../text.ts";
+import { usesOfModule } from "../wall.ts";
 import { ERRNO, errnoOf } from "./errno.ts";
 import { FileTree } from "./files.ts";
 import { type Version, VERSIONS } from "./p1/abi.ts";
@@ -129,6 +130,7 @@ export async function runPreview1(
     for (const each of extra.suspending) functions[each] = new suspending(functions[each]);
     imports[extra.module] = functions;
   }
+  await sandbox.giveUp(usesOfModule(WebAssembly.Module.imports(module)));
   instance = new WebAssembly.Instance(module, imports);
   const start = instance.exports._start as () => unknown;
   const { promising } = WebAssembly as unknown as { promising: (f: unknown) => () => Promise<unknown> };

@@ -176,6 +176,7 @@ export function testSandbox(given: Partial<Omit<Sandbox, "files" | "cluster" | "
     terminals: { stdin: false, stdout: false, stderr: false },
     limits: LEAST.limits,
     trace: () => {},
+    giveUp: () => Promise.resolve(),
     ...rest,
     stdout: new Collected(),
     stderr: new Collected(),

@@ -1,0 +1,95 @@
+/**
+ * The kubeconfig read into memory before a plugin starts, not parsed: from then on the process need not be able to read
+ * it, nor the certificates and keys that it names. Parsing waits until somebody asks (access.ts).
+ */
+
+import { absolute, type ConnectionFlags } from "./flags.ts";
+
+/** What was read, and what can't be read before it is needed. */
+export interface Preloaded {
+  /** A file from memory, else from the disk. @throws as Deno.readTextFileSync */
+  readonly readFile: (path: string) => string;
+  /** Files that change while a plugin runs: tokens that are renewed. */
+  readonly keep: readonly string[];
+  /** Whether a user of the kubeconfig may have a credential plugin. */
+  readonly exec: boolean;
+}
+
+/** Keys of a kubeconfig that name a file, each with the word that says it is one. */
+const FILE_KEY = /(?:^|[\s"'{,])(certificate-authority|client-certificate|client-key|tokenFile)["']?\s*:/g;
+/** The same, on a line of its own with a plain or quoted value: how kubectl, minikube, kind and clouds write it. */
+const FILE_LINE =
+  /^[ \t]*(?:- )?["']?(certificate-authority|client-certificate|client-key|tokenFile)["']?[ \t]*:[ \t]+(?:"([^"\\\n]+)"|'([^'\n]+)'|([\w.\/~+@](?:[\w.\/~+@ ()-]*[\w.\/~+@()-])?))[ \t\r]*(?:[ \t]#.*)?$/gm;
+
+/** The files that a kubeconfig names, as written, by what they are for. Falls back on parsing for an unusual text. */
+export async function filesNamed(text: string, path: string): Promise<{ key: string; path: string }[]> {
+  const keys = text.match(FILE_KEY)?.length ?? 0;
+  if (keys === 0) return [];
+  const lines = [...text.matchAll(FILE_LINE)];
+  if (lines.length === keys) {
+    return lines.map(([, key, ...values]) => ({
+      key: key!,
+      path: values.find((value) => value !== undefined)!,
+    }));
+  }
+  try {
+    const { clusters, users } = await (await import("./kubeconfig.ts")).parseKubeconfig(text, path);
+    return [
+      ...[...clusters.values()].map(({ entry }) => ["certificate-authority", entry.certificateAuthority]),
+      ...[...users.values()].flatMap(({ entry }) => [
+        ["client-certificate", entry.clientCertificate],
+        ["client-key", entry.clientKey],
+        ["tokenFile", entry.tokenFile],
+      ]),
+    ].flatMap(([key, path]) => key === undefined || path === undefined ? [] : [{ key, path }]);
+  } catch {
+    return []; // it is told of when the cluster is used
+  }
+}
+
+/** Reads what there is; what is not, or can't be read, is told of by whoever asks for it. */
+export async function preloadKubeconfig(
+  paths: readonly string[],
+  flags: ConnectionFlags,
+  cwd: string,
+): Promise<Preloaded> {
+  const texts = new Map<string, string>();
+  const errors = new Map<string, unknown>();
+  const read = (path: string): string | undefined => {
+    try {
+      const text = Deno.readTextFileSync(path);
+      texts.set(path, text);
+      return text;
+    } catch (error) {
+      errors.set(path, error);
+      return undefined;
+    }
+  };
+  const keep: string[] = [];
+  let exec = false;
+  for (const path of paths) {
+    const text = read(path);
+    if (text === undefined) continue;
+    // The word alone: a false alarm costs nothing, the next to be known is whether the user has one.
+    exec ||= text.includes("exec") || /\\[xu]/.test(text);
+    const directory = path.slice(0, Math.max(path.lastIndexOf("/"), path.lastIndexOf("\\"))) || "/";
+    for (const { key, path: named } of await filesNamed(text, path)) {
+      const file = absolute(named, directory);
+      if (key === "tokenFile") keep.push(file);
+      else read(file);
+    }
+  }
+  for (const path of [flags.certificateAuthority, flags.clientCertificate, flags.clientKey]) {
+    if (path !== undefined) read(absolute(path, cwd));
+  }
+  return {
+    keep,
+    exec,
+    readFile: (path) => {
+      const text = texts.get(path);
+      if (text !== undefined) return text;
+      if (errors.has(path)) throw errors.get(path);
+      return Deno.readTextFileSync(path);
+    },
+  };
+}
