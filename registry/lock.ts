@@ -1,33 +1,69 @@
 /**
  * One writer at a time: an exclusive lock of the operating system on the store's lock file. The system lets go of it when
- * its process ends, however that happens, so there is no stale lock to take over.
+ * its process ends, however that happens (a kill, a power cut, a reboot), so there is no stale lock to take over. What
+ * the file says is for those who wait: who has the lock. It is never asked whether that process lives.
  */
 
-import { AppError, messageOf } from "../runtime/errors.ts";
+import { AppError } from "../runtime/errors.ts";
+import { printable } from "../runtime/text.ts";
+import { storeFailed } from "./store/disk.ts";
+
+/** Who has the lock: the process, and what it does. */
+export interface LockHolder {
+  readonly pid: number;
+  /** As its user wrote it, without `krew-wasm`: `pull ghcr.io/acme/decoder:v1`. */
+  readonly task: string;
+}
+
+/** What waiters are told. Pure. */
+export function waitingFor(text: string): string {
+  const [, pid, task = ""] = /^(\d{1,10})(?: ([^\n]{0,1000}))?\n/.exec(text) ?? [];
+  if (pid === undefined) return "waiting for another krew-wasm to finish";
+  return `waiting for krew-wasm${task === "" ? "" : ` ${printable(task, 200)}`} (process ${pid}) to finish`;
+}
 
 /**
  * Takes the lock, waiting for whoever has it; dispose it to let go.
  *
- * @param waiting told once when another process has it, with that process's id where it is known
+ * @param task what this process will do with it, for others
+ * @param waiting told once, a line, when another process has it
  * @throws AppError STORE_FAILED
  */
-export async function lockStore(path: string, waiting: (pid: string) => void): Promise<Disposable> {
+export async function lockStore(
+  path: string,
+  task: string,
+  waiting: (line: string) => void,
+): Promise<Disposable> {
   let file: Deno.FsFile;
   try {
     file = Deno.openSync(path, { read: true, write: true, create: true, mode: 0o600 });
   } catch (error) {
-    throw new AppError("STORE_FAILED", `Cannot open ${path}: ${messageOf(error)}`, { cause: error });
+    throw storeFailed(`Cannot open ${path}`, error);
   }
   // Deno 2.6 can't try a lock; one that does not come at once is another process's.
-  const timer = setTimeout(() => waiting(Deno.readTextFileSync(path).trim()), 200);
+  const timer = setTimeout(() => {
+    let text = "";
+    try {
+      text = Deno.readTextFileSync(path);
+    } catch { /* the line is said without a name */ }
+    waiting(waitingFor(text));
+  }, 200);
   try {
     await file.lock(true);
+  } catch (error) {
+    file.close();
+    throw new AppError("STORE_LOCKED", `Cannot lock ${path}: ${(error as Error).message}`, {
+      hint: "the store has to be on a file system with locks",
+      cause: error,
+    });
   } finally {
     clearTimeout(timer);
   }
-  file.truncateSync(0);
-  file.seekSync(0, Deno.SeekMode.Start);
-  file.writeSync(new TextEncoder().encode(`${Deno.pid}\n`));
+  try {
+    file.truncateSync(0);
+    file.seekSync(0, Deno.SeekMode.Start);
+    file.writeSync(new TextEncoder().encode(`${Deno.pid} ${printable(task, 1000)}\n`));
+  } catch { /* a full disk: whoever waits is told without a name */ }
   return {
     [Symbol.dispose]() {
       file.close(); // and so unlocks

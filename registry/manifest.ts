@@ -130,3 +130,13 @@ export function parseManifest(text: string, shown: string): PluginManifest {
     description: annotation("org.opencontainers.image.description", 500),
   };
 }
+
+/** The config of a manifest that {@linkcode parseManifest} took; undefined where it names none by a sha256 digest. Pure. */
+export function configOf(text: string): { readonly digest: string; readonly size: number } | undefined {
+  const { config } = JSON.parse(text) as { config?: unknown };
+  const { digest, size } = (config ?? {}) as Record<string, unknown>;
+  return typeof digest === "string" && /^sha256:[0-9a-f]{64}$/.test(digest) && Number.isSafeInteger(size) &&
+      (size as number) >= 0
+    ? { digest, size: size as number }
+    : undefined;
+}

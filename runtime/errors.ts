@@ -40,6 +40,9 @@ export type ErrorCode =
   | "STORE_CORRUPT"
   | "STORE_LOCKED"
   | "STORE_FAILED"
+  | "STORE_UNSAFE"
+  | "STORE_NEWER"
+  | "VERSION_UNKNOWN"
   | "NO_HOME"
   // cluster
   | "KUBECONFIG_INVALID"

@@ -9,6 +9,7 @@ import type { Invocation } from "./invocation.ts";
 import { EXIT_HOST_FAILED, formatError, isVerbose, printError } from "./report.ts";
 import { openSandbox, type Sandbox, type SandboxContext } from "./sandbox.ts";
 import { BINDGEN } from "./store/bindgen.ts";
+import { checkStore } from "./store/check.ts";
 import { type Layout, layoutAt, storeRoot } from "./store/layout.ts";
 import { readReceipt } from "./store/read.ts";
 import type { CompiledFile, PluginKind, Receipt } from "./store/receipt.ts";
@@ -63,6 +64,7 @@ export async function runInstalled(
   args: readonly string[],
   options: RunOptions,
 ): Promise<number> {
+  checkStore(layout);
   let receipt = readReceipt(layout, name);
   if (receipt.bindgen !== BINDGEN) receipt = await options.recompile(layout, name);
   const { kind, compiled, digest, bindgen } = receipt;

@@ -7,7 +7,7 @@
  */
 
 import { fileURLToPath } from "node:url";
-import { shellQuoted } from "../registry/install.ts";
+import { shellQuoted } from "../registry/store/links.ts";
 import { TestApiServer } from "../tests/support/api_server.ts";
 import { makeArtifact, push } from "../tests/support/oci.ts";
 import { findProgram } from "../tests/support/programs.ts";

@@ -2,6 +2,7 @@
 
 import { Command, Option } from "@commander-js/extra-typings";
 import { grantsToJson } from "../../runtime/grants.ts";
+import { checkStore } from "../../runtime/store/check.ts";
 import type { Receipt } from "../../runtime/store/receipt.ts";
 import { readReceipts } from "../../runtime/store/read.ts";
 import { messageOf } from "../../runtime/errors.ts";
@@ -28,7 +29,9 @@ export function listCommand(context: Context) {
       "\nExamples:\n  krew-wasm list\n  krew-wasm list -o wide\n  krew-wasm list -o json | jq -r '.plugins[].digest'",
     )
     .action(async ({ output, headers }) => {
-      const { receipts, broken } = readReceipts(context.layout());
+      const layout = context.layout();
+      checkStore(layout);
+      const { receipts, broken } = readReceipts(layout);
       for (const { name, error } of broken) {
         context.stderr(`warning: ${printable(messageOf(error))}\n`);
         if (context.verbose) context.stderr(`krew-wasm: skipped receipt "${printable(name)}"\n`);

@@ -1,7 +1,7 @@
 /** `krew-wasm rm`: removes plugins, with their links and private directories. */
 
 import { Command } from "@commander-js/extra-typings";
-import { removePlugins } from "../../registry/install.ts";
+import { removePlugins } from "../../registry/store/commit.ts";
 import { formatError } from "../../runtime/report.ts";
 import type { Exit } from "../app.ts";
 import type { Context } from "../context.ts";

@@ -1,29 +1,43 @@
 /**
  * Where everything of the store lies. No other file joins a path of the store.
  *
+ *     store.json                the version of the format
  *     bin/                      on PATH: krew-wasm, and a link to it for each plugin
- *     blobs/sha256/<hex>        what was pulled, byte for byte
+ *     blobs/sha256/<hex>        what was pulled, byte for byte: manifests, configs, WebAssembly
  *     compiled/<hex>-<bindgen>/ what a run loads, made from the blob by this version of the compiler
  *     receipts/<name>.json      what is installed; written last, by rename
+ *     history/<name>.json       the receipts of earlier versions, newest first
  *     data/<name>/              the plugin's private directory, all of the store that a plugin may write
+ *     indexes/<name>.json       an index of plugins, and its cached copy
+ *     log/                      what runs were denied
  *     stage/                    work in progress; swept by the next command that writes
  *     lock                      held by the one process that writes
+ *
+ * docs/store.md describes the format.
  */
 
 import { AppError } from "../errors.ts";
 import { linkName } from "../names.ts";
 
-/** The version of the store's format. */
-export const STORE_VERSION = 1;
+/**
+ * The version of the store's format. 1, without store.json, had no history, no indexes and receipts of format 1; it is
+ * migrated by the first command that writes (registry/store/migrate.ts).
+ */
+export const STORE_VERSION = 2;
 
 /** The paths of one store. */
 export interface Layout {
   readonly root: string;
+  /** Says the version of the format. */
+  readonly version: string;
   readonly bin: string;
   readonly blobs: string;
   readonly compiled: string;
   readonly receipts: string;
+  readonly history: string;
   readonly data: string;
+  readonly indexes: string;
+  readonly log: string;
   readonly stage: string;
   readonly lock: string;
   /** `digest` as `sha256:<hex>`. */
@@ -31,6 +45,10 @@ export interface Layout {
   /** Directory of what was compiled from a blob; `bindgen` is the compiler's own version. */
   compiledDir(digest: string, bindgen: string): string;
   receipt(name: string): string;
+  /** Receipts of a plugin's earlier versions. */
+  historyOf(name: string): string;
+  /** An index of plugins. */
+  index(name: string): string;
   /** The plugin's private directory. */
   dataDir(name: string): string;
   /** The file kubectl finds. */
@@ -44,16 +62,22 @@ export function layoutAt(root: string): Layout {
   const hex = (digest: string) => digest.slice(digest.indexOf(":") + 1);
   return {
     root,
+    version: `${root}/store.json`,
     bin: `${root}/bin`,
     blobs: `${root}/blobs/sha256`,
     compiled: `${root}/compiled`,
     receipts: `${root}/receipts`,
+    history: `${root}/history`,
     data: `${root}/data`,
+    indexes: `${root}/indexes`,
+    log: `${root}/log`,
     stage: `${root}/stage`,
     lock: `${root}/lock`,
     blob: (digest) => `${root}/blobs/sha256/${hex(digest)}`,
     compiledDir: (digest, bindgen) => `${root}/compiled/${hex(digest)}-${bindgen}`,
     receipt: (name) => `${root}/receipts/${name}.json`,
+    historyOf: (name) => `${root}/history/${name}.json`,
+    index: (name) => `${root}/indexes/${name}.json`,
     dataDir: (name) => `${root}/data/${name}`,
     link: (name) => `${root}/bin/${linkName(name)}`,
     self: `${root}/bin/krew-wasm`,

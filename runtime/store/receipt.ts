@@ -29,6 +29,8 @@ export interface Receipt {
   readonly reference: string;
   /** Of the manifest. */
   readonly manifestDigest: string;
+  /** Of the artifact's config; left out where it is not stored. */
+  readonly config?: string;
   /** Of the WebAssembly blob. */
   readonly digest: string;
   /** Bytes of the blob. */
@@ -47,13 +49,28 @@ export interface Receipt {
   readonly installedAt: string;
 }
 
-const FORMAT = 1;
+/**
+ * The format that is written. 1, which is read too, is of a store of version 1. A krew-wasm that knows 1 only refuses 2,
+ * as it would not hold a plugin to grants it does not know.
+ */
+const FORMAT = 2;
 const DIGEST = /^sha256:[0-9a-f]{64}$/;
 const FILE = /^[A-Za-z0-9][A-Za-z0-9._-]*$/;
 
-/** The receipt as it is stored: JSON, indented, keys in the order of the interface, `format` first. */
+/** The receipt as JSON: keys in the order of the interface, `format` first. */
+export function receiptToJson(receipt: Receipt): Record<string, unknown> {
+  return { format: FORMAT, ...receipt, grants: grantsToJson(receipt.grants) };
+}
+
+/** The receipt as it is stored: its JSON, indented. */
 export function formatReceipt(receipt: Receipt): string {
-  return `${JSON.stringify({ format: FORMAT, ...receipt, grants: grantsToJson(receipt.grants) }, null, 2)}\n`;
+  return `${JSON.stringify(receiptToJson(receipt), null, 2)}\n`;
+}
+
+function receiptInvalid(name: string, what: string): never {
+  throw new AppError("RECEIPT_INVALID", `The receipt of "${name}" is broken: ${what}`, {
+    hint: `install it again: krew-wasm pull --force REF --name ${name}`,
+  });
 }
 
 /**
@@ -62,20 +79,25 @@ export function formatReceipt(receipt: Receipt): string {
  * @throws AppError RECEIPT_INVALID, its message holds the field's path
  */
 export function parseReceipt(text: string, name: string): Receipt {
-  const invalid = (what: string): never => {
-    throw new AppError("RECEIPT_INVALID", `The receipt of "${name}" is broken: ${what}`, {
-      hint: `install it again: krew-wasm pull --force REF --name ${name}`,
-    });
-  };
-  let json: Record<string, unknown>;
+  const invalid = (what: string): never => receiptInvalid(name, what);
+  let json: unknown;
   try {
     json = JSON.parse(text);
   } catch {
     return invalid("it is not JSON");
   }
-  if (typeof json !== "object" || json === null || Array.isArray(json)) return invalid("it is not an object");
-  if (json.format !== FORMAT) {
-    return invalid(`format is ${JSON.stringify(json.format)}, this krew-wasm reads ${FORMAT}`);
+  return receiptFromJson(json, name);
+}
+
+/** {@linkcode parseReceipt}, from JSON that was parsed. @throws AppError RECEIPT_INVALID */
+export function receiptFromJson(value: unknown, name: string): Receipt {
+  const invalid = (what: string): never => receiptInvalid(name, what);
+  if (typeof value !== "object" || value === null || Array.isArray(value)) {
+    return invalid("it is not an object");
+  }
+  const json = value as Record<string, unknown>;
+  if (json.format !== FORMAT && json.format !== 1) {
+    return invalid(`format is ${JSON.stringify(json.format)}, this krew-wasm reads 1 and ${FORMAT}`);
   }
   const string = (field: string, pattern = /^[\s\S]+$/): string => {
     const value = json[field];
@@ -113,6 +135,7 @@ export function parseReceipt(text: string, name: string): Receipt {
     name,
     reference: string("reference"),
     manifestDigest: string("manifestDigest", DIGEST),
+    ...(json.config === undefined ? {} : { config: string("config", DIGEST) }),
     digest: string("digest", DIGEST),
     size: size(json.size, "size"),
     kind,

@@ -2,14 +2,10 @@ import assert from "node:assert/strict";
 import { RegistryClient } from "../../registry/client.ts";
 import type { Compiled } from "../../registry/compile.ts";
 import { digestOf } from "../../registry/digest.ts";
-import {
-  installPlugin,
-  type LinkTarget,
-  recompilePlugin,
-  removePlugins,
-  shellQuoted,
-} from "../../registry/install.ts";
+import { installPlugin, recompilePlugin } from "../../registry/install.ts";
 import { parseReference } from "../../registry/reference.ts";
+import { removePlugins } from "../../registry/store/commit.ts";
+import { type LinkTarget, shellQuoted } from "../../registry/store/links.ts";
 import { AppError } from "../../runtime/errors.ts";
 import { LEAST } from "../../runtime/grants.ts";
 import { layoutAt } from "../../runtime/store/layout.ts";
@@ -93,7 +89,7 @@ Deno.test("installPlugin() refuses an installed name before it asks the registry
   assert.deepEqual(store.registry.requests, []);
   const replaced = await store.install("acme/foo:v2", { force: true });
   assert.equal(readReceipt(store.layout, "foo").digest, replaced.digest);
-  assert.deepEqual(names(store.layout.blobs), [replaced.digest.slice(7)]);
+  assert.ok(names(store.layout.blobs).includes(replaced.digest.slice(7)));
 });
 
 Deno.test("a failed replacement leaves the old plugin as it was", async () => {
@@ -105,7 +101,7 @@ Deno.test("a failed replacement leaves the old plugin as it was", async () => {
   });
   await assert.rejects(failing, { code: "PLUGIN_UNSUPPORTED" });
   assert.deepEqual(readReceipt(store.layout, "foo"), before);
-  assert.deepEqual(names(store.layout.blobs), [before.digest.slice(7)]);
+  assert.ok(!names(store.layout.blobs).includes(digestOf(OTHER).slice(7)));
   await assert.rejects(store.install("acme/foo:gone", { force: true }), { code: "REGISTRY_NOT_FOUND" });
   assert.deepEqual(readReceipt(store.layout, "foo"), before);
 });
@@ -116,7 +112,9 @@ Deno.test("installPlugin() downloads no blob it has, under whatever name", async
   store.registry.requests.length = 0;
   await store.install("acme/foo:v1", { name: "bar" });
   assert.ok(!store.registry.requests.some((request) => request.includes("/blobs/")));
-  assert.equal(names(store.layout.blobs).length, 1);
+  assert.equal(names(store.layout.blobs).length, 3, "manifest, config and WebAssembly");
+  assert.equal(names(store.layout.compiled).length, 1);
+  assert.equal(store.compilations(), 1);
 });
 
 Deno.test("installPlugin() mends a blob that was changed", async () => {
@@ -144,18 +142,18 @@ Deno.test("a file of somebody else's in bin/ is not overwritten", async () => {
   assert.equal(Deno.readTextFileSync(store.layout.link("foo")), "mine");
 });
 
-Deno.test("from source, the link is a launcher of two lines", async () => {
+Deno.test("from source, bin/krew-wasm is a launcher that runs the plugin whose link called it", async () => {
   await using store = await setUp();
-  await store.install("acme/foo:v1", {
-    name: "foo-bar",
-    target: { kind: "launcher", command: ["/bin/echo", "it's"] },
-  });
+  const target: LinkTarget = { kind: "launcher", command: ["/bin/echo", "it's"] };
+  await store.install("acme/foo:v1", { name: "foo-bar", target });
+  const call = (path: string, ...args: string[]) =>
+    new TextDecoder().decode(new Deno.Command(path, { args }).outputSync().stdout);
   const link = store.layout.link("foo-bar");
-  assert.equal(Deno.readTextFileSync(link).trimEnd().split("\n").length, 2);
-  const { stdout } = new Deno.Command(link, { args: ["a b", "--", "$x"] }).outputSync();
-  assert.equal(new TextDecoder().decode(stdout), "it's run foo-bar -- a b -- $x\n");
-  await store.install("acme/foo:v1", { name: "foo-bar", force: true });
   assert.equal(Deno.readLinkSync(link), "krew-wasm");
+  assert.equal(call(link, "a b", "--", "$x"), "it's run foo_bar -- a b -- $x\n");
+  assert.equal(call(store.layout.self, "list"), "it's list\n");
+  await store.install("acme/foo:v1", { name: "foo-bar", force: true });
+  assert.equal(Deno.readLinkSync(store.layout.self), "/opt/krew-wasm");
 });
 
 Deno.test("shellQuoted() makes one word of anything", () => {
@@ -179,7 +177,7 @@ Deno.test("removePlugins() removes each that is there and says which is not", as
     "NOT_INSTALLED",
     undefined,
   ]);
-  for (const directory of [layout.receipts, layout.blobs, layout.compiled, layout.data]) {
+  for (const directory of [layout.receipts, layout.history, layout.blobs, layout.compiled, layout.data]) {
     assert.deepEqual(names(directory), []);
   }
   assert.deepEqual(names(layout.bin), ["krew-wasm"]);

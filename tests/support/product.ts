@@ -4,7 +4,7 @@
  */
 
 import { fileURLToPath } from "node:url";
-import { shellQuoted } from "../../registry/install.ts";
+import { shellQuoted } from "../../registry/store/links.ts";
 import { canBuildC, CLANG_HINT } from "../../scripts/fixtures.ts";
 import { findAssets } from "./envtest.ts";
 import { findProgram, missing } from "./programs.ts";

@@ -27,10 +27,15 @@ Deno.test("parseReceipt() reads what formatReceipt() wrote", () => {
   }
 });
 
+Deno.test("parseReceipt() reads receipts of format 1", () => {
+  const older = { ...JSON.parse(formatReceipt(receipt)), format: 1 };
+  assert.deepEqual(parseReceipt(JSON.stringify(older), "foo"), receipt);
+});
+
 Deno.test("parseReceipt() refuses each field that is missing or malformed", () => {
   const good = JSON.parse(formatReceipt(receipt));
   const changes: Record<string, unknown>[] = [
-    { format: 2 },
+    { format: 3 },
     { name: "bar" },
     { reference: "" },
     { manifestDigest: "sha256:xyz" },

@@ -1,0 +1,90 @@
+/** The bytes of plugins, by their digests: two names of one digest share them. */
+
+import type { Layout } from "../../runtime/store/layout.ts";
+import { BINDGEN } from "../../runtime/store/bindgen.ts";
+import { exists } from "../../runtime/host_path.ts";
+import { readHistories } from "../../runtime/store/history.ts";
+import { readReceipts } from "../../runtime/store/read.ts";
+import type { CompiledFile, Receipt } from "../../runtime/store/receipt.ts";
+import type { Compiled } from "../compile.ts";
+import { digestOf } from "../digest.ts";
+import { publish, storeFailed, syncDirectory, writeSynced } from "./disk.ts";
+
+/** A blob's bytes where they are there and whole. */
+export function readIntact(
+  path: string,
+  { digest, size }: { readonly digest: string; readonly size: number },
+): Uint8Array<ArrayBuffer> | undefined {
+  let bytes: Uint8Array<ArrayBuffer>;
+  try {
+    if (Deno.statSync(path).size !== size) return undefined;
+    bytes = Deno.readFileSync(path);
+  } catch {
+    return undefined;
+  }
+  return bytes.length === size && digestOf(bytes) === digest ? bytes : undefined;
+}
+
+/** Stores small bytes under their digest, where they are not there already. @throws AppError STORE_FAILED */
+export function writeBlob(layout: Layout, bytes: Uint8Array): string {
+  const digest = digestOf(bytes);
+  const path = layout.blob(digest);
+  if (readIntact(path, { digest, size: bytes.length })) return digest;
+  try {
+    writeSynced(`${layout.stage}/small`, bytes, 0o600);
+    publish(`${layout.stage}/small`, path);
+  } catch (error) {
+    throw storeFailed(`Cannot write ${path}`, error);
+  }
+  return digest;
+}
+
+/** What a receipt says of a compiled form. */
+export type CompiledForm = Pick<Receipt, "kind" | "compiled">;
+
+/**
+ * A compiled form that is there, whole, as a receipt describes it. It is shared: to make it again would pull it away
+ * from under the plugins that have it.
+ */
+export function findCompiled(layout: Layout, digest: string): CompiledForm | undefined {
+  const directory = layout.compiledDir(digest, BINDGEN);
+  if (!exists(directory)) return undefined;
+  const candidates = [
+    ...readReceipts(layout).receipts,
+    ...[...readHistories(layout).versions.values()].flat(),
+  ];
+  return candidates.find((receipt) =>
+    receipt.digest === digest && receipt.bindgen === BINDGEN && isCompiledIntact(directory, receipt.compiled)
+  );
+}
+
+/** Whether a compiled form is as its receipt says. */
+export function isCompiledIntact(directory: string, files: readonly CompiledFile[]): boolean {
+  return files.every((entry) => readIntact(`${directory}/${entry.file}`, entry) !== undefined);
+}
+
+/** Writes a compiled form into place, in one step. @throws AppError STORE_FAILED, and what `compile` throws */
+export async function writeCompiled(
+  layout: Layout,
+  digest: string,
+  bytes: Uint8Array<ArrayBuffer>,
+  compile: (bytes: Uint8Array<ArrayBuffer>) => Promise<Compiled>,
+): Promise<CompiledForm> {
+  const { kind, files } = await compile(bytes);
+  const staged = `${layout.stage}/compiled`;
+  const directory = layout.compiledDir(digest, BINDGEN);
+  try {
+    Deno.mkdirSync(staged, { mode: 0o700 });
+    for (const { name, bytes } of files) writeSynced(`${staged}/${name}`, bytes, 0o600);
+    syncDirectory(staged);
+    // What is there is no receipt's, or broken: findCompiled() had it otherwise.
+    if (exists(directory)) Deno.renameSync(directory, `${layout.stage}/replaced`);
+    publish(staged, directory);
+  } catch (error) {
+    throw storeFailed(`Cannot write ${directory}`, error);
+  }
+  return {
+    kind,
+    compiled: files.map(({ name, bytes }) => ({ file: name, digest: digestOf(bytes), size: bytes.length })),
+  };
+}

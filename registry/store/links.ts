@@ -1,0 +1,159 @@
+/**
+ * What kubectl finds. Each plugin's link points to `bin/krew-wasm`, which alone knows where the binary is: a binary that
+ * was moved or upgraded is one repair, and every command makes it.
+ *
+ * On Windows, where a link needs a right that users don't have, each is a small `.cmd`.
+ */
+
+import { AppError } from "../../runtime/errors.ts";
+import { exists } from "../../runtime/host_path.ts";
+import { linkName } from "../../runtime/names.ts";
+import type { Layout } from "../../runtime/store/layout.ts";
+import { makeSymlink } from "../../runtime/symlink.ts";
+import { publish, storeFailed, writeSynced } from "./disk.ts";
+
+/** What a plugin's link starts in the end: this binary, or, run from source, a command that does what it does. */
+export type LinkTarget =
+  | { readonly kind: "binary"; readonly path: string }
+  | { readonly kind: "launcher"; readonly command: readonly string[] };
+
+const LAUNCHER_MARK = "made by krew-wasm";
+
+/** The files that kubectl may find for a plugin. */
+export function linkFiles(layout: Layout, name: string): string[] {
+  const link = layout.link(name);
+  return Deno.build.os === "windows" ? [`${link}.cmd`, link] : [link];
+}
+
+/** Whether a file in bin/ is one we made: a link to our own, or a launcher. */
+export function isOurLink(layout: Layout, path: string): boolean {
+  try {
+    const info = Deno.lstatSync(path);
+    if (info.isSymlink) return ["krew-wasm", layout.self].includes(Deno.readLinkSync(path));
+    return info.isFile && info.size < 65536 && Deno.readTextFileSync(path).includes(LAUNCHER_MARK);
+  } catch {
+    return false;
+  }
+}
+
+/** Refuses to replace what somebody else put where a plugin's link goes. @throws AppError STORE_FAILED */
+export function checkLinkIsOurs(layout: Layout, name: string): void {
+  for (const link of linkFiles(layout, name)) {
+    if (exists(link) && !isOurLink(layout, link)) {
+      throw new AppError("STORE_FAILED", `${link} is there and not made by krew-wasm`, {
+        hint: `move it away, or choose another name with --name`,
+      });
+    }
+  }
+}
+
+/** Makes a plugin's link, where it is not as it should be. Under the lock. @throws AppError STORE_FAILED */
+export function writeLink(layout: Layout, name: string): void {
+  const link = layout.link(name);
+  try {
+    if (Deno.build.os === "windows") {
+      placeFile(layout, `${link}.cmd`, windowsLauncher(name));
+    } else if (linkTargetOf(link) !== "krew-wasm") {
+      placeLink("krew-wasm", `${layout.stage}/link`, link);
+    }
+  } catch (error) {
+    throw storeFailed(`Cannot write ${link}`, error);
+  }
+}
+
+/** Lets `bin/krew-wasm` lead to the binary, where it does not. Under the lock. @throws AppError STORE_FAILED */
+export function writeSelf(layout: Layout, target: LinkTarget): void {
+  try {
+    if (Deno.build.os === "windows") {
+      const command = target.kind === "binary" ? [target.path] : target.command;
+      placeFile(layout, `${layout.self}.cmd`, windowsSelf(command));
+    } else if (target.kind === "launcher") {
+      placeFile(layout, layout.self, shellSelf(target.command));
+    } else if (target.path !== layout.self && linkTargetOf(layout.self) !== target.path) {
+      placeLink(target.path, `${layout.stage}/self`, layout.self);
+    }
+  } catch (error) {
+    throw storeFailed(`Cannot write ${layout.self}`, error);
+  }
+}
+
+/**
+ * Mends `bin/krew-wasm` when it leads nowhere, since the binary was moved. Takes no lock, as it may not wait: the link is
+ * replaced in one step. A store that can't be written stays as it is.
+ *
+ * @returns whether it was mended
+ */
+export function mendSelf(layout: Layout, target: LinkTarget): boolean {
+  if (target.kind !== "binary" || Deno.build.os === "windows") return false;
+  try {
+    if (linkTargetOf(layout.self) === undefined || reaches(layout.self)) return false;
+    placeLink(target.path, `${layout.bin}/.krew-wasm-${Deno.pid}`, layout.self);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Whether something is where a link leads. */
+export function reaches(path: string): boolean {
+  try {
+    Deno.statSync(path);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Where a symbolic link points; undefined for anything else. */
+export function linkTargetOf(path: string): string | undefined {
+  try {
+    return Deno.readLinkSync(path);
+  } catch {
+    return undefined;
+  }
+}
+
+/** `bin/krew-wasm`, run from source: called through a plugin's link it runs that plugin. Pure. */
+export function shellSelf(command: readonly string[]): string {
+  const words = command.map(shellQuoted).join(" ");
+  return `#!/bin/sh
+# ${LAUNCHER_MARK}
+name=\${0##*/}
+case $name in
+kubectl-?*) exec ${words} run "\${name#kubectl-}" -- "$@" ;;
+*) exec ${words} "$@" ;;
+esac
+`;
+}
+
+/** `bin\krew-wasm.cmd`. Pure. */
+export function windowsSelf(command: readonly string[]): string {
+  // In a batch file a percent sign is written twice; a quote can't be in a path.
+  const words = command.map((word) => `"${word.replaceAll("%", "%%")}"`).join(" ");
+  return `@rem ${LAUNCHER_MARK}\r\n@${words} %*\r\n`;
+}
+
+/** A plugin's `.cmd`: the one beside it knows the binary. Pure. */
+export function windowsLauncher(name: string): string {
+  return `@rem ${LAUNCHER_MARK}\r\n@"%~dp0krew-wasm.cmd" run ${name} -- %*\r\n`;
+}
+
+/** A word for /bin/sh. */
+export function shellQuoted(word: string): string {
+  return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
+}
+
+function placeLink(to: string, staged: string, path: string): void {
+  makeSymlink(to, staged);
+  publish(staged, path);
+}
+
+function placeFile(layout: Layout, path: string, text: string): void {
+  try {
+    if (linkTargetOf(path) === undefined && Deno.readTextFileSync(path) === text) return;
+  } catch { /* not there, or not readable */ }
+  const staged = `${layout.stage}/${linkName("launcher")}`;
+  writeSynced(staged, new TextEncoder().encode(text), 0o700);
+  if (Deno.build.os !== "windows") Deno.chmodSync(staged, 0o700);
+  publish(staged, path);
+}

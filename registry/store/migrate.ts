@@ -1,0 +1,32 @@
+/**
+ * An older store brought up to date. Each step leaves a store that both formats' readers understand or that this one
+ * does, and can be done again; the version is written last, so what ends the process is made good by the next command.
+ */
+
+import { type Layout, STORE_VERSION } from "../../runtime/store/layout.ts";
+import { readReceipts } from "../../runtime/store/read.ts";
+import { formatReceipt } from "../../runtime/store/receipt.ts";
+import { replaceFile } from "./disk.ts";
+
+/** From 1 to 2: modes, and receipts of format 2. Under the lock. @throws AppError STORE_FAILED, Deno.errors */
+export function migrateStore(layout: Layout): void {
+  if (Deno.build.os !== "windows") {
+    for (const directory of [layout.blobs, layout.compiled, layout.receipts, layout.data, layout.bin]) {
+      narrow(directory, directory === layout.bin || directory === layout.data ? 0 : 2);
+    }
+  }
+  for (const receipt of readReceipts(layout).receipts) {
+    replaceFile(layout, "receipt", layout.receipt(receipt.name), formatReceipt(receipt));
+  }
+  replaceFile(layout, "version", layout.version, `{"format":${STORE_VERSION}}\n`);
+}
+
+/** Takes others' rights from a directory and what is in it, `depth` levels down; links are let be. */
+export function narrow(path: string, depth: number): void {
+  const info = Deno.lstatSync(path);
+  if (info.isSymlink) return;
+  const mode = info.mode ?? 0;
+  if ((mode & 0o077) !== 0) Deno.chmodSync(path, mode & 0o700);
+  if (!info.isDirectory || depth === 0) return;
+  for (const { name } of Deno.readDirSync(path)) narrow(`${path}/${name}`, depth - 1);
+}

@@ -1,0 +1,71 @@
+/** Opening a store to change it: whose it is, its directories, the lock, its format, and what an earlier process left. */
+
+import type { Layout } from "../../runtime/store/layout.ts";
+import { checkStore } from "../../runtime/store/check.ts";
+import { STORE_VERSION } from "../../runtime/store/layout.ts";
+import { lockStore } from "../lock.ts";
+import { storeFailed } from "./disk.ts";
+import { migrateStore } from "./migrate.ts";
+import { sweep } from "./sweep.ts";
+
+/** Who opens a store, and whom to tell. */
+export interface OpenOptions {
+  /** What will be done, for those who wait: `pull ghcr.io/acme/decoder:v1`. */
+  readonly task: string;
+  /** One line of status: for whom this process waits. */
+  readonly notice?: ((line: string) => void) | undefined;
+}
+
+/**
+ * Makes the store's directories where they are missing, takes the lock, brings an older format up to date and sweeps what
+ * a process that was ended left. Dispose it to let go of the lock.
+ *
+ * @throws AppError STORE_UNSAFE, STORE_NEWER, STORE_CORRUPT, STORE_FAILED
+ */
+export async function openForWriting(layout: Layout, { task, notice }: OpenOptions): Promise<Disposable> {
+  checkStore(layout);
+  makeDirectories(layout);
+  const lock = await lockStore(layout.lock, task, (line) => notice?.(line));
+  try {
+    const version = checkStore(layout); // whoever had the lock before may have been newer
+    Deno.removeSync(layout.stage, { recursive: true });
+    Deno.mkdirSync(layout.stage, { mode: 0o700 });
+    if (version < STORE_VERSION) migrateStore(layout);
+    sweep(layout);
+  } catch (error) {
+    lock[Symbol.dispose]();
+    throw storeFailed(`Cannot use ${layout.root}`, error);
+  }
+  return lock;
+}
+
+/** The store's directories, for its user alone. */
+function makeDirectories(layout: Layout): void {
+  try {
+    for (const directory of storeDirectories(layout)) {
+      Deno.mkdirSync(directory, { recursive: true, mode: 0o700 });
+    }
+    // A root that its user made beforehand has the mode of any directory; it guards all that is below.
+    if (Deno.build.os !== "windows" && ((Deno.statSync(layout.root).mode ?? 0) & 0o077) !== 0) {
+      Deno.chmodSync(layout.root, 0o700);
+    }
+  } catch (error) {
+    throw storeFailed(`Cannot use ${layout.root}`, error);
+  }
+}
+
+/** Every directory of a store, parents first. */
+export function storeDirectories(layout: Layout): string[] {
+  return [
+    layout.root,
+    layout.bin,
+    layout.blobs,
+    layout.compiled,
+    layout.receipts,
+    layout.history,
+    layout.data,
+    layout.indexes,
+    layout.log,
+    layout.stage,
+  ];
+}

@@ -1,0 +1,75 @@
+/**
+ * What no receipt needs: bytes, compiled forms, history, links and private directories, of versions that are gone or of a
+ * process that was ended on its way. Done under the lock, when a store is opened and after each change.
+ */
+
+import type { Layout } from "../../runtime/store/layout.ts";
+import { exists } from "../../runtime/host_path.ts";
+import { linkName } from "../../runtime/names.ts";
+import { readHistories } from "../../runtime/store/history.ts";
+import { readReceipts } from "../../runtime/store/read.ts";
+import type { Receipt } from "../../runtime/store/receipt.ts";
+import { isOurLink } from "./links.ts";
+
+/** Something in a store that no receipt needs. */
+export interface Orphan {
+  readonly kind: "blob" | "compiled" | "history" | "link" | "data";
+  readonly path: string;
+}
+
+/**
+ * What {@linkcode sweep} would remove. With a receipt or a history that can't be read, no bytes: it may need some.
+ * Private directories of plugins whose receipt can't be read stay too.
+ */
+export function findOrphans(layout: Layout): Orphan[] {
+  const { receipts, broken } = readReceipts(layout);
+  const histories = readHistories(layout);
+  const orphans: Orphan[] = [];
+  const list = (directory: string, pattern: RegExp) =>
+    namesIn(directory).flatMap((name) => {
+      const found = pattern.exec(name);
+      return found ? [{ name, key: found[1] ?? name, path: `${directory}/${name}` }] : [];
+    });
+  if (broken.length === 0 && histories.broken.length === 0) {
+    const kept: Receipt[] = [...receipts];
+    for (const versions of histories.versions.values()) kept.push(...versions);
+    const blobs = new Set(
+      kept.flatMap(({ digest, manifestDigest, config }) =>
+        [digest, manifestDigest, config ?? digest].map((each) => each.slice("sha256:".length))
+      ),
+    );
+    for (const { name, path } of list(layout.blobs, /^[0-9a-f]{64}$/)) {
+      if (!blobs.has(name)) orphans.push({ kind: "blob", path });
+    }
+    const forms = new Set(kept.map(({ digest, bindgen }) => layout.compiledDir(digest, bindgen)));
+    for (const { path } of list(layout.compiled, /^[0-9a-f]{64}-/)) {
+      if (!forms.has(path)) orphans.push({ kind: "compiled", path });
+    }
+  }
+  const installed = new Set([...receipts, ...broken].map(({ name }) => name));
+  for (const { key, path } of list(layout.history, /^([a-z0-9-]+)\.json$/)) {
+    if (!installed.has(key)) orphans.push({ kind: "history", path });
+  }
+  for (const { name, path } of list(layout.data, /^[a-z0-9-]+$/)) {
+    if (!installed.has(name)) orphans.push({ kind: "data", path });
+  }
+  const links = new Set([...installed].map(linkName));
+  for (const { key, path } of list(layout.bin, /^(kubectl-[^.]+)(?:\.cmd)?$/)) {
+    if (!links.has(key) && isOurLink(layout, path)) orphans.push({ kind: "link", path });
+  }
+  return orphans;
+}
+
+/** Removes what no receipt needs. What can't be removed now is swept another time. */
+export function sweep(layout: Layout): void {
+  for (const { path } of findOrphans(layout)) {
+    try {
+      Deno.removeSync(path, { recursive: true });
+    } catch { /* another time */ }
+  }
+}
+
+function namesIn(directory: string): string[] {
+  if (!exists(directory)) return [];
+  return [...Deno.readDirSync(directory)].map(({ name }) => name);
+}

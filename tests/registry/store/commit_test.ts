@@ -1,0 +1,158 @@
+import assert from "node:assert/strict";
+import { removePlugins, repositoryOf, rollbackPlugin } from "../../../registry/store/commit.ts";
+import { parseHistory, readHistory } from "../../../runtime/store/history.ts";
+import { readReceipt } from "../../../runtime/store/read.ts";
+import { LEAST } from "../../../runtime/grants.ts";
+import { namesIn, TestStore } from "../../support/store.ts";
+
+async function setUp(versions = 5) {
+  const store = TestStore.make();
+  for (let version = 1; version <= versions; version++) {
+    await store.push(`acme/foo:v${version}`, undefined, {
+      "org.opencontainers.image.version": `${version}.0`,
+    });
+  }
+  return store;
+}
+
+const versionsKept = (store: TestStore) => readHistory(store.layout, "foo").map(({ version }) => version);
+
+Deno.test("the last three versions stay, the installed one among them, with their bytes", async () => {
+  await using store = await setUp();
+  for (const tag of ["v1", "v2", "v3", "v4"]) await store.install(`acme/foo:${tag}`);
+  assert.deepEqual(versionsKept(store), ["3.0", "2.0"]);
+  assert.equal(namesIn(store.layout.blobs).length, 3 * 3);
+  assert.equal(namesIn(store.layout.compiled).length, 3);
+});
+
+Deno.test("--keep says how many stay: 1 keeps nothing to go back to", async () => {
+  await using store = await setUp();
+  for (const tag of ["v1", "v2", "v3", "v4"]) await store.install(`acme/foo:${tag}`, { keep: 10 });
+  assert.deepEqual(versionsKept(store), ["3.0", "2.0", "1.0"]);
+  await store.install("acme/foo:v5", { keep: 1 });
+  assert.deepEqual(versionsKept(store), []);
+  assert.equal(namesIn(store.layout.blobs).length, 3);
+  await assert.rejects(rollbackPlugin(store.layout, "foo", {}), { code: "VERSION_UNKNOWN" });
+});
+
+Deno.test("installing the same version again makes no history", async () => {
+  await using store = await setUp();
+  await store.install("acme/foo:v1");
+  await store.install("acme/foo:v1");
+  assert.deepEqual(namesIn(store.layout.history), []);
+});
+
+Deno.test("a rollback goes to the version before, the next one further back, an upgrade forward again", async () => {
+  await using store = await setUp();
+  const { layout } = store;
+  for (const tag of ["v1", "v2", "v3"]) await store.install(`acme/foo:${tag}`);
+  const first = await rollbackPlugin(layout, "foo", {});
+  assert.deepEqual([first.from.version, first.to.version], ["3.0", "2.0"]);
+  assert.equal(readReceipt(layout, "foo").version, "2.0");
+  await rollbackPlugin(layout, "foo", {});
+  assert.equal(readReceipt(layout, "foo").version, "1.0");
+  await assert.rejects(rollbackPlugin(layout, "foo", {}), { code: "VERSION_UNKNOWN" });
+  await store.install("acme/foo:v4");
+  // Back from 4 is where the user was before it, not what was rolled back from.
+  assert.equal((await rollbackPlugin(layout, "foo", {})).to.version, "1.0");
+});
+
+Deno.test("a rollback finds a version by its name, its tag or the begin of a digest", async () => {
+  await using store = await setUp();
+  const { layout } = store;
+  const receipts = [];
+  for (const tag of ["v1", "v2", "v3"]) receipts.push(await store.install(`acme/foo:${tag}`));
+  assert.equal((await rollbackPlugin(layout, "foo", { to: "1.0" })).to.version, "1.0");
+  assert.equal((await rollbackPlugin(layout, "foo", { to: "v3" })).to.version, "3.0");
+  assert.equal(
+    (await rollbackPlugin(layout, "foo", { to: receipts[1]!.digest.slice(0, 19) })).to.version,
+    "2.0",
+  );
+  assert.equal((await rollbackPlugin(layout, "foo", { to: receipts[0]!.manifestDigest })).to.version, "1.0");
+  for (const to of ["9.0", "", "sha256:", "../x"]) {
+    await assert.rejects(rollbackPlugin(layout, "foo", { to }), { code: "VERSION_UNKNOWN" }, to);
+  }
+  await assert.rejects(rollbackPlugin(layout, "none", {}), { code: "NOT_INSTALLED" });
+});
+
+Deno.test("a rollback keeps what the user grants now, but not to another repository's plugin", async () => {
+  await using store = await setUp();
+  await store.push("other/foo:v1");
+  const { layout } = store;
+  await store.install("acme/foo:v1");
+  const granted = { ...LEAST, home: true };
+  await store.install("acme/foo:v2", { grants: granted });
+  assert.equal((await rollbackPlugin(layout, "foo", {})).to.grants.home, true);
+  await store.install("other/foo:v1", { grants: granted });
+  await store.install("acme/foo:v3", { grants: LEAST });
+  assert.equal((await rollbackPlugin(layout, "foo", {})).to.grants.home, true);
+  assert.equal(readReceipt(layout, "foo").reference, `${store.registry.host}/other/foo:v1`);
+});
+
+Deno.test("a rollback to bytes that are missing changes nothing", async () => {
+  await using store = await setUp();
+  const { digest } = await store.install("acme/foo:v1");
+  const current = await store.install("acme/foo:v2");
+  Deno.removeSync(store.layout.blob(digest));
+  await assert.rejects(rollbackPlugin(store.layout, "foo", {}), { code: "STORE_CORRUPT", hint: /@sha256:/ });
+  assert.deepEqual(readReceipt(store.layout, "foo"), current);
+});
+
+Deno.test("a broken history stands in nobody's way and costs no bytes", async () => {
+  await using store = await setUp();
+  const { layout } = store;
+  await store.install("acme/foo:v1");
+  await store.install("acme/foo:v2");
+  const blobs = namesIn(layout.blobs).length;
+  Deno.writeTextFileSync(layout.historyOf("foo"), "{");
+  await assert.rejects(rollbackPlugin(layout, "foo", {}), { code: "RECEIPT_INVALID" });
+  await store.install("acme/foo:v2", { name: "bar" });
+  assert.equal(namesIn(layout.blobs).length, blobs);
+  await store.install("acme/foo:v3");
+  assert.deepEqual(versionsKept(store), ["2.0"]);
+  await removePlugins(layout, ["foo"]);
+  assert.deepEqual(namesIn(layout.history), []);
+});
+
+Deno.test("parseHistory() refuses what is none", () => {
+  for (
+    const text of [
+      "",
+      "null",
+      "[]",
+      "{}",
+      '{"format":2,"versions":[]}',
+      '{"format":1}',
+      '{"format":1,"versions":[{}]}',
+    ]
+  ) {
+    assert.throws(() => parseHistory(text, "foo"), { code: "RECEIPT_INVALID" }, text);
+  }
+  assert.deepEqual(parseHistory('{"format":1,"versions":[]}', "foo"), []);
+});
+
+Deno.test("repositoryOf() is the reference without tag and digest", () => {
+  const cases = [
+    ["ghcr.io/a/b:v1", "ghcr.io/a/b"],
+    ["127.0.0.1:5000/a/b", "127.0.0.1:5000/a/b"],
+    [`[::1]:5000/a/b:v1@sha256:${"0".repeat(64)}`, "[::1]:5000/a/b"],
+  ];
+  for (const [reference, repository] of cases) {
+    assert.equal(repositoryOf({ reference: reference! }), repository);
+  }
+});
+
+Deno.test("two names of one digest share bytes and compiled form; the last one gone takes them along", async () => {
+  await using store = await setUp();
+  const { layout } = store;
+  await store.install("acme/foo:v1");
+  await store.install("acme/foo:v1", {
+    name: "bar",
+    compile: () => Promise.reject(new Error("compiled twice")),
+  });
+  assert.equal(namesIn(layout.compiled).length, 1);
+  await removePlugins(layout, ["foo"]);
+  assert.equal(namesIn(layout.blobs).length, 3);
+  await removePlugins(layout, ["bar"]);
+  assert.deepEqual([namesIn(layout.blobs), namesIn(layout.compiled)], [[], []]);
+});

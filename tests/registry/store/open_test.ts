@@ -1,0 +1,151 @@
+import assert from "node:assert/strict";
+import { updateReceipt } from "../../../registry/store/commit.ts";
+import { openForWriting } from "../../../registry/store/open.ts";
+import { checkStore, parseStoreVersion } from "../../../runtime/store/check.ts";
+import { layoutAt, STORE_VERSION } from "../../../runtime/store/layout.ts";
+import { readReceipt, readReceipts } from "../../../runtime/store/read.ts";
+import { namesIn, TestStore } from "../../support/store.ts";
+
+const windows = Deno.build.os === "windows";
+const mode = (path: string) => Deno.statSync(path).mode! & 0o777;
+
+/** Every directory and file of a store but bin/, which is on PATH. */
+function* walk(path: string): Generator<string> {
+  yield path;
+  if (!Deno.lstatSync(path).isDirectory) return;
+  for (const name of namesIn(path)) yield* walk(`${path}/${name}`);
+}
+
+Deno.test("a store is its user's alone: directories 0700, files 0600", { ignore: windows }, async () => {
+  await using store = TestStore.make();
+  await store.push("acme/foo:v1");
+  await store.push("acme/foo:v2");
+  await store.install("acme/foo:v1");
+  await store.install("acme/foo:v2");
+  let seen = 0;
+  for (const path of walk(store.layout.root)) {
+    const info = Deno.lstatSync(path);
+    if (info.isSymlink) continue;
+    assert.equal(info.mode! & 0o777, info.isDirectory ? 0o700 : 0o600, path);
+    seen++;
+  }
+  assert.ok(seen > 15, String(seen));
+});
+
+Deno.test("a root that was there with other modes is narrowed", { ignore: windows }, async () => {
+  await using store = TestStore.make();
+  Deno.mkdirSync(store.layout.root);
+  Deno.chmodSync(store.layout.root, 0o775); // as mkdir makes it under a umask of 002
+  (await openForWriting(store.layout, { task: "test" }))[Symbol.dispose]();
+  assert.equal(mode(store.layout.root), 0o700);
+  assert.equal(checkStore(store.layout), STORE_VERSION);
+});
+
+Deno.test(
+  "a store that others may write to is refused by readers and writers",
+  { ignore: windows },
+  async () => {
+    await using store = TestStore.make();
+    await store.push("acme/foo:v1");
+    await store.install("acme/foo:v1");
+    for (const unsafe of [0o770, 0o702]) {
+      Deno.chmodSync(store.layout.root, unsafe);
+      assert.throws(() => checkStore(store.layout), { code: "STORE_UNSAFE", message: /mode 7/ });
+      await assert.rejects(openForWriting(store.layout, { task: "test" }), { code: "STORE_UNSAFE" });
+    }
+  },
+);
+
+Deno.test(
+  "another user's store is refused, by root too",
+  { ignore: windows || Deno.uid() !== 0 },
+  async () => {
+    await using store = TestStore.make();
+    await store.push("acme/foo:v1");
+    await store.install("acme/foo:v1");
+    Deno.chownSync(store.layout.root, 65534, 65534);
+    assert.throws(() => checkStore(store.layout), { code: "STORE_UNSAFE", message: /uid 65534/ });
+    await assert.rejects(openForWriting(store.layout, { task: "test" }), { code: "STORE_UNSAFE" });
+    await assert.rejects(store.install("acme/foo:v1"), { code: "STORE_UNSAFE" });
+  },
+);
+
+Deno.test("a newer store is refused with the way out, and left as it is", async () => {
+  await using store = TestStore.make();
+  await store.push("acme/foo:v1");
+  await store.install("acme/foo:v1");
+  Deno.writeTextFileSync(store.layout.version, `{"format":${STORE_VERSION + 1},"more":[]}`);
+  const before = [...walk(store.layout.root)];
+  const refused = { code: "STORE_NEWER", hint: /KREW_WASM_ROOT/ };
+  assert.throws(() => checkStore(store.layout), refused);
+  await assert.rejects(store.install("acme/foo:v1"), refused);
+  await assert.rejects(updateReceipt(store.layout, "foo", (receipt) => receipt), refused);
+  assert.deepEqual([...walk(store.layout.root)], before);
+});
+
+Deno.test("parseStoreVersion() takes no other text for a version", () => {
+  assert.equal(parseStoreVersion('{"format":2}', "/r"), 2);
+  for (const text of ["", "2", "null", "[]", "{}", '{"format":"2"}', '{"format":1}', '{"format":2.5}']) {
+    assert.throws(() => parseStoreVersion(text, "/r"), { code: "STORE_CORRUPT" }, text);
+  }
+});
+
+Deno.test("no store at all has version 0 and is not made by asking", () => {
+  const root = Deno.makeTempDirSync();
+  assert.equal(checkStore(layoutAt(`${root}/none`)), 0);
+  assert.deepEqual(namesIn(root), []);
+  Deno.removeSync(root);
+});
+
+Deno.test("a store of version 1 is read as it is, and migrated by the first command that writes", async () => {
+  await using store = TestStore.make();
+  const { layout } = store;
+  await store.push("acme/foo:v1");
+  await store.push("acme/bar:v1");
+  await store.install("acme/foo:v1");
+  await store.install("acme/bar:v1");
+  // As the first krew-wasm left it: no version, no history; receipts of format 1 without config; wider modes.
+  Deno.removeSync(layout.version);
+  for (const directory of [layout.history, layout.indexes, layout.log]) Deno.removeSync(directory);
+  for (const name of ["foo", "bar"]) {
+    const json = JSON.parse(Deno.readTextFileSync(layout.receipt(name)));
+    delete json.config;
+    Deno.writeTextFileSync(layout.receipt(name), JSON.stringify({ ...json, format: 1 }));
+    Deno.chmodSync(layout.receipt(name), 0o644);
+  }
+  Deno.writeTextFileSync(`${layout.receipts}/broken.json`, '{"format":1}');
+  Deno.chmodSync(layout.receipts, 0o755);
+  const before = readReceipts(layout).receipts;
+  assert.equal(checkStore(layout), 1);
+
+  const changed = await updateReceipt(layout, "foo", (receipt) => ({ ...receipt, description: "new" }));
+  assert.equal(checkStore(layout), STORE_VERSION);
+  const after = readReceipts(layout);
+  assert.deepEqual(after.receipts, [before[0], changed]);
+  assert.equal(JSON.parse(Deno.readTextFileSync(layout.receipt("bar"))).format, 2);
+  assert.equal(Deno.readTextFileSync(`${layout.receipts}/broken.json`), '{"format":1}');
+  if (!windows) assert.deepEqual([mode(layout.receipts), mode(layout.receipt("foo"))], [0o700, 0o600]);
+  assert.deepEqual(namesIn(layout.stage), []);
+});
+
+Deno.test("updateReceipt() changes one receipt, or nothing", async () => {
+  await using store = TestStore.make();
+  const { layout } = store;
+  await assert.rejects(updateReceipt(layout, "foo", (receipt) => receipt), { code: "NOT_INSTALLED" });
+  assert.throws(() => Deno.statSync(layout.root), Deno.errors.NotFound);
+  await store.push("acme/foo:v1");
+  const before = await store.install("acme/foo:v1");
+  const failing = updateReceipt(layout, "foo", () => {
+    throw new Error("no");
+  });
+  await assert.rejects(failing, { message: "no" });
+  assert.deepEqual(readReceipt(layout, "foo"), before);
+  await Promise.all(
+    Array.from({ length: 5 }, () =>
+      updateReceipt(layout, "foo", (receipt) => ({
+        ...receipt,
+        description: `${receipt.description ?? ""}x`,
+      }))),
+  );
+  assert.equal(readReceipt(layout, "foo").description, "xxxxx");
+});

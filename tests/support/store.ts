@@ -1,0 +1,84 @@
+/** A store in a directory of its own, and a registry with a few plugins to install into it. */
+
+import { RegistryClient } from "../../registry/client.ts";
+import type { Compiled } from "../../registry/compile.ts";
+import { installPlugin } from "../../registry/install.ts";
+import { parseReference } from "../../registry/reference.ts";
+import type { LinkTarget } from "../../registry/store/links.ts";
+import { LEAST } from "../../runtime/grants.ts";
+import { type Layout, layoutAt } from "../../runtime/store/layout.ts";
+import type { Receipt } from "../../runtime/store/receipt.ts";
+import { makeArtifact, push } from "./oci.ts";
+import { TestRegistry } from "./registry.ts";
+
+/** `(module (memory (export "memory") 1) (func (export "_start")))` */
+export const NOTHING = Uint8Array.fromBase64(
+  "AGFzbQEAAAABBAFgAAADAgEABQMBAAEHEwIGbWVtb3J5AgAGX3N0YXJ0AAAKBAECAAs=",
+);
+
+/** A module that does nothing, of other bytes for each `text`: it stands in a custom section. */
+export function makeWasm(text: string): Uint8Array<ArrayBuffer> {
+  const name = new TextEncoder().encode(text);
+  if (name.length > 100) throw new Error("too long for a section of one size byte");
+  return new Uint8Array([...NOTHING, 0, name.length + 1, name.length, ...name]);
+}
+
+/** What a {@linkcode TestStore} installs with, unless a test says otherwise. */
+export type InstallChange = Partial<Parameters<typeof installPlugin>[0]>;
+
+/** See the file's comment. */
+export class TestStore implements AsyncDisposable {
+  readonly layout: Layout;
+  #clock = Date.parse("2026-01-01T00:00:00Z");
+
+  private constructor(readonly directory: string, readonly registry: TestRegistry) {
+    this.layout = layoutAt(`${directory}/store`);
+  }
+
+  static make(): TestStore {
+    return new TestStore(Deno.realPathSync(Deno.makeTempDirSync()), TestRegistry.start());
+  }
+
+  /** Pushes a plugin; `reference` as `acme/foo:v1`. */
+  async push(
+    reference: string,
+    wasm: Uint8Array = makeWasm(reference),
+    annotations?: Record<string, string>,
+  ) {
+    const [repository = "", tag = ""] = reference.split(":");
+    await push(this.registry.origin, repository, tag, makeArtifact(wasm, "cncf", annotations));
+  }
+
+  /** Installs `acme/foo:v1`; the clock goes on by a second. The compiled form is the module itself. */
+  install(reference: string, change: InstallChange = {}): Promise<Receipt> {
+    return installPlugin({
+      layout: this.layout,
+      reference: parseReference(`${this.registry.host}/${reference}`),
+      force: true,
+      grants: LEAST,
+      target: BINARY,
+      client: new RegistryClient({ credentials: () => Promise.resolve(undefined) }),
+      compile: compileNothing,
+      now: () => new Date(this.#clock += 1000),
+      ...change,
+    });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.registry[Symbol.asyncDispose]();
+    await Deno.remove(this.directory, { recursive: true });
+  }
+}
+
+/** Where the links of a test lead. */
+export const BINARY: LinkTarget = { kind: "binary", path: "/opt/krew-wasm" };
+
+/** The module itself, unchecked. */
+export function compileNothing(bytes: Uint8Array<ArrayBuffer>): Promise<Compiled> {
+  return Promise.resolve({ kind: "preview1", files: [{ name: "plugin.wasm", bytes }] });
+}
+
+/** The names in a directory, sorted. */
+export function namesIn(path: string): string[] {
+  return [...Deno.readDirSync(path)].map(({ name }) => name).sort();
+}
