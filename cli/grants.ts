@@ -14,39 +14,45 @@ const collect = (value: string, before: string[] | undefined): string[] => [...(
 /** No file of rules that a person wrote is larger. Bytes. */
 const MAX_RULES = 1 << 20;
 
+/** As a type of its own, since commander wants one that an index can reach. */
+type Flags = { [Name in keyof GrantFlags]: GrantFlags[Name] };
+
+type Option = readonly [flags: string, description: string, repeatable?: typeof collect];
+
+// deno-fmt-ignore -- one line each
+const OPTIONS: readonly Option[] = [
+  ["--allow-read <path>", "let the plugin read a file or directory; HOST::GUEST maps it (repeatable)", collect],
+  ["--allow-write <path>", "let the plugin read and change a file or directory (repeatable)", collect],
+  ["--allow-home", "let the plugin read and change all of your home directory"],
+  ["--allow-env <names>", "the only variables it sees, parted by commas; '*' for all (repeatable)", collect],
+  ["--allow-kubeconfig", "show it the real kubeconfig, credentials included"],
+  ["--allow-cluster <what>",
+    "none, read-only, full (the default), RBAC rules in a YAML file, or one such as list,watch:pods@default (repeatable)",
+    collect],
+  ["--allow-terminal", "let it use the terminal as such, as it may by default"],
+  ["--allow-all", "all of the above; krew-wasm's own files stay out of reach"],
+  ["--deny-read <path>", "never let it see a file or directory (repeatable)", collect],
+  ["--deny-write <path>", "never let it change a file or directory (repeatable)", collect],
+  ["--deny-home", "never let it see your home directory"],
+  ["--deny-env <names>", "hold variables back; '*' for all (repeatable)", collect],
+  ["--deny-kubeconfig", "never show it the real kubeconfig"],
+  ["--deny-cluster <what>", "all, or rules as above that it may not use (repeatable)", collect],
+  ["--deny-terminal", "its streams are no terminals in its eyes"],
+  ["--deny-all", "nothing but its private directory; a denial wins over every grant"],
+  ["--max-memory <size>", "how large its memory may grow, such as 512Mi; 4Gi without it"],
+];
+
 /** Adds `--allow-…`, `--deny-…` and `--max-memory` to a command. */
 // deno-lint-ignore ban-types -- commander's own empty type parameters
-export function withGrantFlags<A extends unknown[], O extends {}, G extends {}>(command: Command<A, O, G>) {
-  return command
-    .option(
-      "--allow-read <path>",
-      "let the plugin read a file or directory; HOST::GUEST maps it (repeatable)",
-      collect,
-    )
-    .option(
-      "--allow-write <path>",
-      "let the plugin read and change a file or directory (repeatable)",
-      collect,
-    )
-    .option("--allow-home", "let the plugin read and change all of your home directory")
-    .option(
-      "--allow-env <names>",
-      "the only variables it sees, parted by commas; '*' for all (repeatable)",
-      collect,
-    )
-    .option("--allow-kubeconfig", "show it the real kubeconfig, credentials included")
-    .option("--allow-cluster <what>", "none, read-only, full (the default), or a YAML file with RBAC rules")
-    .option("--allow-terminal", "let it use the terminal as such, as it may by default")
-    .option("--allow-all", "all of the above; krew-wasm's own files stay out of reach")
-    .option("--deny-read <path>", "never let it see a file or directory (repeatable)", collect)
-    .option("--deny-write <path>", "never let it change a file or directory (repeatable)", collect)
-    .option("--deny-home", "never let it see your home directory")
-    .option("--deny-env <names>", "hold variables back; '*' for all (repeatable)", collect)
-    .option("--deny-kubeconfig", "never show it the real kubeconfig")
-    .option("--deny-cluster <what>", "all, or a YAML file with rules it may not use")
-    .option("--deny-terminal", "its streams are no terminals in its eyes")
-    .option("--deny-all", "nothing but its private directory; a denial wins over every grant")
-    .option("--max-memory <size>", "how large its memory may grow, such as 512Mi; 4Gi without it");
+export function withGrantFlags<A extends unknown[], O extends {}, G extends {}>(
+  command: Command<A, O, G>,
+): Command<A, O & Flags, G> {
+  // Not a chain of calls: the type that commander infers for one of this length takes the compiler minutes.
+  const plain = command as unknown as {
+    option(flags: string, description: string, parse?: typeof collect): void;
+  };
+  for (const option of OPTIONS) plain.option(...option);
+  return command as unknown as Command<A, O & Flags, G>;
 }
 
 /**

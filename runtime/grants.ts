@@ -4,7 +4,14 @@
  */
 
 import { AppError } from "./errors.ts";
-import { type ClusterGrant, type ClusterRule, parseClusterGrant, parseRules } from "./kube/rules.ts";
+import {
+  type ClusterGrant,
+  type ClusterRule,
+  parseClusterGrant,
+  parseRules,
+  parseRuleWord,
+  withRules,
+} from "./kube/rules.ts";
 import { printable } from "./text.ts";
 
 /** A file or directory of the host that a plugin may reach. */
@@ -96,6 +103,8 @@ export interface GrantChange {
   readonly env: EnvGrant | undefined;
   readonly kubeconfig: boolean | undefined;
   readonly cluster: ClusterGrant | undefined;
+  /** Rules beside what holds of the cluster; where all of it was granted, only what they say. */
+  readonly rules: readonly ClusterRule[];
   readonly terminal: boolean | undefined;
   readonly limits: Partial<Limits>;
   readonly deny: Denials;
@@ -108,7 +117,7 @@ export interface GrantFlags {
   readonly allowHome?: boolean | undefined;
   readonly allowEnv?: readonly string[] | undefined;
   readonly allowKubeconfig?: boolean | undefined;
-  readonly allowCluster?: string | undefined;
+  readonly allowCluster?: readonly string[] | undefined;
   readonly allowTerminal?: boolean | undefined;
   readonly allowAll?: boolean | undefined;
   readonly denyRead?: readonly string[] | undefined;
@@ -116,7 +125,7 @@ export interface GrantFlags {
   readonly denyHome?: boolean | undefined;
   readonly denyEnv?: readonly string[] | undefined;
   readonly denyKubeconfig?: boolean | undefined;
-  readonly denyCluster?: string | undefined;
+  readonly denyCluster?: readonly string[] | undefined;
   readonly denyTerminal?: boolean | undefined;
   readonly denyAll?: boolean | undefined;
   readonly maxMemory?: string | undefined;
@@ -134,8 +143,8 @@ export interface FlagContext {
  * What flags ask for.
  *
  * `--allow-read=PATH` and `--allow-write=PATH` take `HOST::GUEST` too; `--allow-env` takes names parted by commas,
- * or `*`, and nothing for none; `--allow-cluster` takes `none`, `read-only`, `full` or a file with rules, `--deny-cluster`
- * `all` or such a file.
+ * or `*`, and nothing for none; `--allow-cluster` takes `none`, `read-only`, `full`, a file with rules, or a rule in one word
+ * (`parseRuleWord`), `--deny-cluster` `all`, such a file or word.
  *
  * @throws AppError GRANT_INVALID
  */
@@ -154,16 +163,22 @@ export async function parseGrantFlags(flags: GrantFlags, context: FlagContext): 
       );
     }
   };
-  const cluster = flags.allowCluster === undefined
-    ? undefined
-    : ["none", "read-only", "full"].includes(flags.allowCluster)
-    ? flags.allowCluster as ClusterGrant
-    : { rules: await rulesOf("--allow-cluster", filePath("--allow-cluster", flags.allowCluster)) };
-  const denyCluster = flags.denyCluster === undefined
-    ? false
-    : flags.denyCluster === "all"
-    ? true
-    : await rulesOf("--deny-cluster", filePath("--deny-cluster", flags.denyCluster));
+  let cluster: ClusterGrant | undefined = all ? "full" : undefined;
+  const rules: ClusterRule[] = [];
+  for (const text of flags.allowCluster ?? []) {
+    const word = parseRuleWord(text);
+    if (text === "none" || text === "read-only" || text === "full") cluster = text;
+    else if (word) rules.push(...word);
+    else cluster = { rules: await rulesOf("--allow-cluster", filePath("--allow-cluster", text)) };
+  }
+  let denyCluster: boolean | ClusterRule[] = false;
+  for (const text of flags.denyCluster ?? []) {
+    if (text === "all") denyCluster = true;
+    else if (denyCluster !== true) {
+      const more = parseRuleWord(text) ?? await rulesOf("--deny-cluster", filePath("--deny-cluster", text));
+      denyCluster = [...(denyCluster || []), ...more];
+    }
+  }
   return {
     files: [
       ...(all ? [{ host: "/", guest: "/", write: true }] : []),
@@ -175,7 +190,8 @@ export async function parseGrantFlags(flags: GrantFlags, context: FlagContext): 
       ? all ? "all" : undefined
       : parseEnvGrant(flags.allowEnv, "--allow-env"),
     kubeconfig: all || flags.allowKubeconfig || undefined,
-    cluster: cluster ?? (all ? "full" : undefined),
+    cluster,
+    rules,
     terminal: all || flags.allowTerminal || undefined,
     limits: flags.maxMemory === undefined ? {} : { maxMemory: parseSize(flags.maxMemory, "--max-memory") },
     deny: {
@@ -199,7 +215,9 @@ function filePath(flag: string, value: string): string {
   const words = flag === "--allow-cluster" ? "none, read-only, full" : "all";
   throw new AppError(
     "GRANT_INVALID",
-    `${flag}="${printable(value, 100)}" is neither ${words} nor a .yaml file with rules`,
+    `${flag}="${
+      printable(value, 100)
+    }" is neither ${words}, nor a rule such as list:pods@default, nor a .yaml file`,
   );
 }
 
@@ -213,7 +231,7 @@ export function mergeGrants(base: Grants, change: GrantChange): Grants {
     home: change.home ?? base.home,
     env: change.env === undefined ? base.env : mergeEnv(base.env, change.env),
     kubeconfig: change.kubeconfig ?? base.kubeconfig,
-    cluster: change.cluster ?? base.cluster,
+    cluster: withRules(change.cluster ?? base.cluster, change.rules),
     terminal: change.terminal ?? base.terminal,
     limits: { ...base.limits, ...change.limits },
     deny: mergeDenials(base.deny, change.deny),
@@ -241,7 +259,12 @@ export function changeGrants(base: Grants, change: GrantChange): Grants {
         ? "all"
         : deny.env.filter((name) => !names.includes(name)),
       kubeconfig: change.kubeconfig ? false : deny.kubeconfig,
-      cluster: change.cluster !== undefined && change.cluster !== "none" ? false : deny.cluster,
+      cluster: change.cluster !== undefined && change.cluster !== "none" ||
+          change.rules.length > 0 && deny.cluster === true
+        ? false
+        : Array.isArray(deny.cluster)
+        ? without(deny.cluster, change.rules)
+        : deny.cluster,
       terminal: change.terminal ? false : deny.terminal,
     },
   };
@@ -282,6 +305,16 @@ export function effectiveGrants(grants: Grants): Grants {
     cluster: deny.cluster === true ? "none" : grants.cluster,
     terminal: grants.terminal && !deny.terminal,
   };
+}
+
+/** The rules that are not among others, word for word. */
+function without(
+  rules: readonly ClusterRule[],
+  others: readonly ClusterRule[],
+): readonly ClusterRule[] | false {
+  const taken = new Set(others.map((rule) => JSON.stringify(rule)));
+  const left = rules.filter((rule) => !taken.has(JSON.stringify(rule)));
+  return left.length > 0 && left;
 }
 
 function isAtOrBelow(path: string, root: string): boolean {

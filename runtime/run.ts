@@ -7,7 +7,7 @@ import { AppError, messageOf } from "./errors.ts";
 import type { Grants } from "./grants.ts";
 import type { Invocation } from "./invocation.ts";
 import { EXIT_HOST_FAILED, formatError, isVerbose, printError } from "./report.ts";
-import { openSandbox, type Sandbox, type SandboxContext } from "./sandbox.ts";
+import { type OpenSandbox, openSandbox, type Sandbox, type SandboxContext } from "./sandbox.ts";
 import { BINDGEN } from "./store/bindgen.ts";
 import { checkStore } from "./store/check.ts";
 import { type Layout, layoutAt, storeRoot } from "./store/layout.ts";
@@ -115,7 +115,7 @@ async function readCompiled(
 
 /** Runs a program in a sandbox of its own and returns its exit code, as {@linkcode runInstalled} does. */
 export async function runProgram(program: Program, context: SandboxContext): Promise<number> {
-  let sandbox: (Sandbox & Disposable) | undefined;
+  let sandbox: OpenSandbox | undefined;
   try {
     sandbox = openSandbox(context);
     return await instantiate(program, sandbox);
@@ -126,7 +126,19 @@ export async function runProgram(program: Program, context: SandboxContext): Pro
     printError(formatError(trap ?? error, context.verbose));
     return trap ? EXIT_TRAPPED : EXIT_HOST_FAILED;
   } finally {
-    sandbox?.[Symbol.dispose]();
+    if (sandbox) await closeSandbox(sandbox, context.verbose);
+  }
+}
+
+/** Says what was missing, and waits for what is to stay granted. */
+async function closeSandbox(sandbox: OpenSandbox, verbose: boolean): Promise<void> {
+  sandbox[Symbol.dispose]();
+  const hint = sandbox.desk.hint();
+  if (hint !== undefined) printError(`${hint}\n`);
+  try {
+    await sandbox.desk.settle();
+  } catch (error) {
+    printError(formatError(error, verbose));
   }
 }
 

@@ -1,7 +1,8 @@
 /** Everything a plugin has: one value, made from its grants, from which every face of WASI is served. */
 
 import { AppError } from "./errors.ts";
-import { effectiveGrants, grantedEnvironment, type Grants, type Limits } from "./grants.ts";
+import { type Ask, Desk } from "./desk.ts";
+import { type GrantChange, grantedEnvironment, type Grants, type Limits } from "./grants.ts";
 import { exists, hostPath, realPath } from "./host_path.ts";
 import type { Cluster } from "./kube/cluster.ts";
 import { kubeconfigPaths, parseConnectionFlags } from "./kube/flags.ts";
@@ -94,6 +95,15 @@ export interface SandboxContext {
   /** Whether the plugin is installed and so has a private directory that stays. */
   readonly installed: boolean;
   readonly verbose: boolean;
+  /** Asks for what is not granted; without it, it is refused. */
+  readonly ask?: Ask | undefined;
+  /** Writes what was granted for good to the receipt. */
+  readonly keep?: ((change: GrantChange) => Promise<void>) | undefined;
+}
+
+/** A sandbox and its end. */
+export interface OpenSandbox extends Sandbox, Disposable {
+  readonly desk: Desk;
 }
 
 /**
@@ -102,9 +112,16 @@ export interface SandboxContext {
  *
  * @throws AppError GRANT_INVALID, STORE_FAILED
  */
-export function openSandbox(context: SandboxContext): Sandbox & Disposable {
+export function openSandbox(context: SandboxContext): OpenSandbox {
   const { args, layout, verbose } = context;
-  const grants = effectiveGrants(context.grants);
+  const desk = new Desk({
+    plugin: context.name,
+    grants: context.grants,
+    started: context.installed ? undefined : args[0],
+    ask: context.ask,
+    keep: context.keep,
+  });
+  const { grants } = desk;
   const trace = (line: string) => {
     if (verbose) printError(`krew-wasm: ${printable(line, 4000)}\n`);
   };
@@ -148,7 +165,16 @@ export function openSandbox(context: SandboxContext): Sandbox & Disposable {
         },
       })
     );
-  const sandbox: Sandbox & Disposable = {
+  let cluster: Promise<Cluster> | undefined;
+  const connect = async (): Promise<Cluster> => {
+    const opened = await (await open()).cluster();
+    const { grant, deny } = desk.cluster();
+    if (grant === "full" && deny === false) return opened;
+    const { guardCluster } = await import("./kube/guard.ts");
+    return guardCluster(opened, context.name, () => desk.cluster(), (denied) => desk.askCluster(denied));
+  };
+  const sandbox: OpenSandbox = {
+    desk,
     args,
     env: [...env],
     cwd,
@@ -180,7 +206,7 @@ export function openSandbox(context: SandboxContext): Sandbox & Disposable {
       deniedWrites: grants.deny.write.map(realPathOf),
     },
     limits: grants.limits,
-    cluster: async () => await (await open()).cluster(),
+    cluster: () => cluster ??= connect(),
     trace,
     async giveUp(uses) {
       const network = uses.network && grants.cluster !== "none";

@@ -20,7 +20,11 @@ export interface ClusterRule {
 }
 
 /** What a plugin may do on the cluster: nothing, look, all that its user may, or what rules say. */
-export type ClusterGrant = "none" | "read-only" | "full" | { readonly rules: readonly ClusterRule[] };
+export type ClusterGrant = "none" | "read-only" | "full" | {
+  readonly rules: readonly ClusterRule[];
+  /** It may look at everything, beside what the rules say. */
+  readonly readOnly?: boolean;
+};
 
 const LISTS = ["verbs", "apiGroups", "resources", "resourceNames", "namespaces", "nonResourceURLs"] as const;
 
@@ -78,5 +82,100 @@ function parseRule(entry: unknown, where: string): ClusterRule {
 /** A grant as JSON holds it. @throws Error with the field's path */
 export function parseClusterGrant(value: unknown): ClusterGrant {
   if (value === "none" || value === "read-only" || value === "full") return value;
-  return { rules: parseRules(value) };
+  const readOnly = (value as { readOnly?: unknown } | null)?.readOnly ?? false;
+  if (typeof readOnly !== "boolean") throw new Error("readOnly is neither true nor false");
+  return { rules: parseRules(value), ...(readOnly ? { readOnly } : {}) };
+}
+
+/** With more rules: what may do all already is held to them, as whoever names rules means those. */
+export function withRules(grant: ClusterGrant, rules: readonly ClusterRule[]): ClusterGrant {
+  if (rules.length === 0) return grant;
+  if (typeof grant === "string") return grant === "read-only" ? { rules, readOnly: true } : { rules };
+  const known = new Set(grant.rules.map((rule) => JSON.stringify(rule)));
+  return { ...grant, rules: [...grant.rules, ...rules.filter((rule) => !known.has(JSON.stringify(rule)))] };
+}
+
+/** Verb, resource and the rest of a request, as `parseRequest` of request_info.ts reads them. */
+type Asked = import("./request_info.ts").RequestInfo;
+
+/** Whether a rule covers a request, as RBAC decides it (k8s.io/kubernetes pkg/registry/rbac/validation and apis/rbac/v1). */
+export function ruleCovers(rule: ClusterRule, asked: Asked): boolean {
+  if (!has(rule.verbs, asked.verb)) return false;
+  if (!asked.isResource) return rule.nonResourceURLs?.some((url) => urlMatches(url, asked.path)) ?? false;
+  const { apiGroups = [], resources = [], resourceNames, namespaces } = rule;
+  return has(apiGroups, asked.apiGroup) &&
+    resources.some((resource) => resourceMatches(resource, asked)) &&
+    (resourceNames === undefined || resourceNames.includes(asked.name)) &&
+    (namespaces === undefined || has(namespaces, asked.namespace) && asked.namespace !== "");
+}
+
+/**
+ * Whether a rule that denies covers a request: as {@linkcode ruleCovers}, but what it names is not given away by a request for
+ * everything either, a list of all namespaces or of all names.
+ */
+export function ruleDenies(rule: ClusterRule, asked: Asked): boolean {
+  const { namespaces, resourceNames, ...rest } = rule;
+  return ruleCovers(rest, asked) &&
+    (namespaces === undefined || asked.namespace === "" || has(namespaces, asked.namespace)) &&
+    (resourceNames === undefined || asked.name === "" || resourceNames.includes(asked.name));
+}
+
+function has(list: readonly string[], value: string): boolean {
+  return list.includes("*") || list.includes(value);
+}
+
+function resourceMatches(resource: string, { resource: asked, subresource }: Asked): boolean {
+  if (resource === "*") return true;
+  if (subresource === "") return resource === asked;
+  return resource === `${asked}/${subresource}` || resource === `*/${subresource}`;
+}
+
+function urlMatches(url: string, path: string): boolean {
+  return url === "*" || url === path || url.endsWith("*") && path.startsWith(url.slice(0, -1));
+}
+
+/**
+ * A rule in one word, as flags take it: `VERB[,VERB]:RESOURCE[,RESOURCE][@NAMESPACE[,NAMESPACE]]`, a resource written as
+ * kubectl does, `pods/log`, `deployments.apps`, `scale` of it `deployments.apps/scale`, one object of it `secrets[db]`; or
+ * `VERB:/PATH` for a URL that is no resource. undefined where it is not of that form.
+ */
+export function parseRuleWord(text: string): ClusterRule[] | undefined {
+  const match = /^([a-z*,]+):([^@]+?)(?:@([^@]*))?$/.exec(text);
+  if (!match) return undefined;
+  const verbs = match[1]!.split(",");
+  const what = match[2]!.split(",");
+  const namespaces = match[3]?.split(",");
+  // One letter before a colon is a drive of Windows.
+  if (
+    verbs.some((verb) => verb.length < 2 && verb !== "*") || what.includes("") || namespaces?.includes("")
+  ) return undefined;
+  if (what.every((word) => word.startsWith("/"))) {
+    return namespaces === undefined && what.every((url) => /^\/[^*]*\*?$/.test(url))
+      ? [{ verbs, nonResourceURLs: what }]
+      : undefined;
+  }
+  const rules: ClusterRule[] = [];
+  for (const word of what) {
+    const parts = /^([a-z0-9*-]+)(?:\.([a-z0-9.*-]+))?(?:\/([a-z0-9*-]+))?(?:\[([^\[\]]+)\])?$/.exec(word);
+    if (!parts) return undefined;
+    const [, resource = "", group, subresource, name] = parts;
+    rules.push({
+      verbs,
+      apiGroups: [resource === "*" && group === undefined ? "*" : group ?? ""],
+      resources: [subresource === undefined ? resource : `${resource}/${subresource}`],
+      ...(name === undefined ? {} : { resourceNames: [name] }),
+      ...(namespaces === undefined ? {} : { namespaces }),
+    });
+  }
+  return rules;
+}
+
+/** The words that {@linkcode parseRuleWord} reads as the rule that a request lacks: that verb, there, on all such objects. */
+export function ruleWordFor(asked: Asked): string {
+  if (!asked.isResource) return `${asked.verb}:${asked.path}`;
+  const { verb, resource, apiGroup, subresource, namespace } = asked;
+  return `${verb}:${resource}${apiGroup === "" ? "" : `.${apiGroup}`}${
+    subresource === "" ? "" : `/${subresource}`
+  }` +
+    (namespace === "" ? "" : `@${namespace}`);
 }

@@ -49,8 +49,8 @@ Deno.test("parseGrantFlags() refuses malformed paths, names, words and sizes", a
     await refuses({ allowEnv: [names] });
     await refuses({ denyEnv: [names] });
   }
-  for (const what of ["", "readonly", "FULL", "some", "bad.yaml"]) await refuses({ allowCluster: what });
-  for (const what of ["", "none", "read-only", "bad.yaml"]) await refuses({ denyCluster: what });
+  for (const what of ["", "readonly", "FULL", "some", "bad.yaml"]) await refuses({ allowCluster: [what] });
+  for (const what of ["", "none", "read-only", "bad.yaml"]) await refuses({ denyCluster: [what] });
   for (const size of ["", "-1", "0", "12", "1Ti", "lots", "1e9", "17Gi", "NaN"]) {
     await refuses({ maxMemory: size });
   }
@@ -64,15 +64,32 @@ Deno.test("parseGrantFlags() reads --allow-env as a list, all, or nothing", asyn
 
 Deno.test("parseGrantFlags() reads --allow-cluster as a word or a file of rules", async () => {
   for (const word of ["none", "read-only", "full"]) {
-    assert.equal((await parse({ allowCluster: word })).cluster, word);
+    assert.equal((await parse({ allowCluster: [word] })).cluster, word);
   }
-  assert.deepEqual((await parse({ allowCluster: "rules.yaml" })).cluster, RULES);
-  assert.deepEqual((await parse({ denyCluster: "./rules" })).deny.cluster, RULES.rules);
-  assert.equal((await parse({ denyCluster: "all" })).deny.cluster, true);
+  assert.deepEqual((await parse({ allowCluster: ["rules.yaml"] })).cluster, RULES);
+  assert.deepEqual((await parse({ denyCluster: ["./rules"] })).deny.cluster, RULES.rules);
+  assert.equal((await parse({ denyCluster: ["all"] })).deny.cluster, true);
+  assert.equal((await parse({ denyCluster: ["get:secrets", "all"] })).deny.cluster, true);
+});
+
+Deno.test("a rule in one word adds to what was granted, and narrows what was all", async () => {
+  const rule = { verbs: ["delete"], apiGroups: [""], resources: ["pods"], namespaces: ["default"] };
+  const word = { allowCluster: ["delete:pods@default"] };
+  assert.deepEqual((await grantsOf(word)).cluster, { rules: [rule] });
+  const after = async (cluster: Grants["cluster"]) =>
+    mergeGrants({ ...LEAST, cluster }, await parse(word)).cluster;
+  assert.deepEqual(await after("none"), { rules: [rule] });
+  assert.deepEqual(await after("read-only"), { rules: [rule], readOnly: true });
+  assert.deepEqual(await after({ rules: [rule] }), { rules: [rule] });
+  assert.deepEqual(await after(RULES), { rules: [...RULES.rules, rule] });
+  assert.deepEqual(
+    (await grantsOf({ allowCluster: ["read-only", "create:pods/exec"] })).cluster,
+    { rules: [{ verbs: ["create"], apiGroups: [""], resources: ["pods/exec"] }], readOnly: true },
+  );
 });
 
 Deno.test("--allow-all grants everything, --deny-all wins over it", async () => {
-  const all = await grantsOf({ allowAll: true, allowCluster: "read-only" });
+  const all = await grantsOf({ allowAll: true, allowCluster: ["read-only"] });
   assert.deepEqual(
     { files: all.files, home: all.home, env: all.env, kubeconfig: all.kubeconfig, cluster: all.cluster },
     {
@@ -104,7 +121,7 @@ Deno.test("each --deny-… wins over its --allow-…", async () => {
   assert.deepEqual((await effective({ allowEnv: ["A,B"], denyEnv: ["A"] })).env, ["B"]);
   assert.deepEqual((await effective({ allowEnv: ["*"], denyEnv: ["*"] })).env, []);
   assert.equal((await effective({ allowKubeconfig: true, denyKubeconfig: true })).kubeconfig, false);
-  assert.equal((await effective({ allowCluster: "full", denyCluster: "all" })).cluster, "none");
+  assert.equal((await effective({ allowCluster: ["full"], denyCluster: ["all"] })).cluster, "none");
   assert.equal((await effective({ allowTerminal: true, denyTerminal: true })).terminal, false);
   assert.deepEqual(grantedEnvironment({ A: "1", B: "2" }, "all", ["A"]), {
     given: [["B", "2"]],
@@ -202,7 +219,7 @@ Deno.test("mergeGrants() gives what either gives, and keeps what either denies",
   ]);
   assert.equal(mergeGrants({ ...LEAST, cluster: "read-only" }, await parse({})).cluster, "read-only");
   assert.equal(
-    mergeGrants({ ...LEAST, cluster: "read-only" }, await parse({ allowCluster: "full" })).cluster,
+    mergeGrants({ ...LEAST, cluster: "read-only" }, await parse({ allowCluster: ["full"] })).cluster,
     "full",
   );
   const denied = await grantsOf({ denyHome: true, denyRead: ["/a"] });
@@ -217,7 +234,7 @@ Deno.test("changeGrants() takes back the opposite of earlier", async () => {
     denyRead: ["/a", "/b"],
     denyEnv: ["X,Y"],
     denyKubeconfig: true,
-    denyCluster: "all",
+    denyCluster: ["all"],
     denyTerminal: true,
   });
   const allowed = changeGrants(
@@ -227,7 +244,7 @@ Deno.test("changeGrants() takes back the opposite of earlier", async () => {
       allowRead: ["/a"],
       allowEnv: ["X"],
       allowKubeconfig: true,
-      allowCluster: "read-only",
+      allowCluster: ["read-only"],
       allowTerminal: true,
     }),
   );
@@ -251,8 +268,8 @@ Deno.test("grantsFromJson() reads what grantsToJson() wrote and refuses the rest
     allowHome: true,
     allowEnv: ["A"],
     allowKubeconfig: true,
-    allowCluster: "rules.yaml",
-    denyCluster: "rules.yaml",
+    allowCluster: ["rules.yaml"],
+    denyCluster: ["rules.yaml"],
     denyRead: ["/b"],
     maxMemory: "1Gi",
   });

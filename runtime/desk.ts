@@ -1,0 +1,147 @@
+/**
+ * Where a run's doors ask for what is not granted: a person at the terminal may grant it, for once, for this run or for good;
+ * what was refused is said at exit, with the command that grants it.
+ */
+
+import { effectiveGrants, type GrantChange, type Grants, mergeGrants, NO_DENIALS } from "./grants.ts";
+import type { ClusterLimits, DeniedRequest } from "./kube/guard.ts";
+import { parseRuleWord } from "./kube/rules.ts";
+import { printable } from "./text.ts";
+
+/** What a person answers. */
+export type Answer = "once" | "run" | "always" | "no";
+
+/** One question. Its texts come from the plugin and are escaped by whoever shows them. */
+export interface Question {
+  readonly plugin: string;
+  /** What it asks for: `delete pods in the namespace "default"`. */
+  readonly what: string;
+  /** Why it is asked: what the grants say instead. */
+  readonly why: string;
+  /** The flag that grants it for good. */
+  readonly flag: string;
+}
+
+/** Asks at the terminal, and returns when there is an answer; undefined where there is nobody to ask. */
+export type Ask = (question: Question) => Answer | undefined;
+
+/** What {@linkcode Desk} is opened with. */
+export interface DeskContext {
+  readonly plugin: string;
+  readonly grants: Grants;
+  /** Where it is not installed, how it was started: `run ./x.wasm`. */
+  readonly started: string | undefined;
+  readonly ask: Ask | undefined;
+  /** Writes a change to the receipt. */
+  readonly keep: ((change: GrantChange) => Promise<void>) | undefined;
+}
+
+/** The most that is kept of what was refused: a plugin may ask without end. */
+const MAX_REFUSED = 100;
+
+/** A change of nothing. */
+const NO_CHANGE: GrantChange = {
+  files: [],
+  home: undefined,
+  env: undefined,
+  kubeconfig: undefined,
+  cluster: undefined,
+  rules: [],
+  terminal: undefined,
+  limits: {},
+  deny: NO_DENIALS,
+};
+
+/** The grants of one run, as they are now. */
+export class Desk {
+  #context: DeskContext;
+  #grants: Grants;
+  /** What was refused, by the flag that grants it; without one where a denial stands. */
+  #refused = new Map<string, string>();
+  #declined = new Set<string>();
+  #more = 0;
+  #kept: Promise<void>[] = [];
+
+  constructor(context: DeskContext) {
+    this.#context = context;
+    this.#grants = effectiveGrants(context.grants);
+  }
+
+  /** What holds now. */
+  get grants(): Grants {
+    return this.#grants;
+  }
+
+  /** For the cluster's guard. */
+  cluster(): ClusterLimits {
+    return { grant: this.#grants.cluster, deny: this.#grants.deny.cluster };
+  }
+
+  /** Whether a request that the grants don't cover may pass. */
+  askCluster({ what, rule, denied }: DeniedRequest): boolean {
+    if (denied || rule === undefined) {
+      this.#note(what, undefined);
+      return false;
+    }
+    const change: GrantChange = rule === "full"
+      ? { ...NO_CHANGE, cluster: "full" }
+      : { ...NO_CHANGE, rules: parseRuleWord(rule) ?? [] };
+    const { cluster } = this.#grants;
+    const why = typeof cluster === "string"
+      ? `its grant for the cluster is ${cluster === "none" ? "none" : "to look only (read-only)"}`
+      : "none of its rules for the cluster covers it";
+    return this.#ask({ what, why, flag: `--allow-cluster=${rule}` }, change);
+  }
+
+  #ask(question: Omit<Question, "plugin">, change: GrantChange): boolean {
+    const { plugin, ask, keep } = this.#context;
+    const { flag, what } = question;
+    const answer = ask === undefined || this.#declined.has(flag) ? undefined : ask({ plugin, ...question });
+    if (answer === undefined || answer === "no") {
+      if (answer === "no" && this.#declined.size < MAX_REFUSED) this.#declined.add(flag);
+      if (!this.#declined.has(flag)) this.#note(what, flag);
+      return false;
+    }
+    if (answer !== "once") this.#grants = effectiveGrants(mergeGrants(this.#grants, change));
+    if (answer === "always" && keep) this.#kept.push(keep(change));
+    return true;
+  }
+
+  #note(what: string, flag: string | undefined): void {
+    const key = flag ?? `\0${what}`;
+    if (this.#refused.has(key)) return;
+    if (this.#refused.size < MAX_REFUSED) this.#refused.set(key, what);
+    else this.#more++;
+  }
+
+  /** Waits until what is to stay is written. @throws AppError STORE_FAILED */
+  async settle(): Promise<void> {
+    await Promise.all(this.#kept);
+  }
+
+  /** One line on what was missing and the command that grants it; undefined where nothing was. */
+  hint(): string | undefined {
+    if (this.#refused.size === 0) return undefined;
+    const { plugin, started } = this.#context;
+    const whats = [...this.#refused.values()];
+    const shown = whats.slice(0, 3).map((what) => printable(what, 200)).join("; ");
+    const rest = whats.length - 3 + this.#more;
+    const flags = [...this.#refused.keys()].filter((key) => !key.startsWith("\0"));
+    const command = started === undefined ? `krew-wasm grants ${plugin} ` : "krew-wasm run ";
+    const words = flags.slice(0, 8).map(shellWord).join(" ");
+    return `krew-wasm: ${printable(plugin, 100)} was not allowed to ${shown}${
+      rest > 0 ? `; and ${rest} more` : ""
+    }` +
+      (flags.length === 0
+        ? ": its grants deny that"
+        : `; to allow it: ${command}${words}${started === undefined ? "" : ` ${shellWord(started)}`}`);
+  }
+}
+
+/** A word as a shell reads it back, on one line. */
+function shellWord(text: string): string {
+  if (/^[\w@%+=:,./-]+$/.test(text)) return text;
+  const safe = printable(text, 500);
+  // What had to be escaped can't be typed so; $'…' of bash, zsh and ksh takes the escapes.
+  return safe === text ? `'${text.replaceAll("'", `'\\''`)}'` : `$'${safe.replaceAll("'", "\\'")}'`;
+}
