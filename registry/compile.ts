@@ -8,6 +8,7 @@ import { AppError, messageOf } from "../runtime/errors.ts";
 import { printable } from "../runtime/text.ts";
 import { COMPONENT_ENTRY } from "../runtime/component.ts";
 import type { PluginKind } from "../runtime/store/receipt.ts";
+import { componentScript } from "./glue.ts";
 import {
   type ComponentNames,
   readComponentNames,
@@ -282,62 +283,6 @@ async function compileComponent(bytes: Uint8Array): Promise<Compiled> {
         : stripModule(content),
     })),
   };
-}
-
-// jco writes each function's lowering twice, for the two branches of one question: a fifth of what V8 has to
-// read.
-const DOUBLED = new RegExp(
-  "let trampoline(\\d+) = _trampoline\\1\\.manuallyAsync \\? " +
-    "new WebAssembly\\.Suspending\\(_suspendingImport\\((\\d+), " +
-    "(_lowerImportBackwardsCompat\\.bind\\([^]*?\\n\\))\\)\\) : \\3;",
-  "g",
-);
-const CHOOSE = `const _chooseLowering = (trampoline, component, lowering) => trampoline.manuallyAsync
-    ? new WebAssembly.Suspending(_suspendingImport(component, lowering))
-    : lowering;
-  `;
-
-/**
- * jco's module as the body of a function, which is what a run loads (runtime/component.ts): V8 makes a
- * function of 360 KB in a tenth of the time that Deno takes to import a module of as much. Pure.
- *
- * jco 1.35 asks the environment for JCO_DEBUG in every call of the generated code, which is an operation of
- * Deno's and makes streams three to ten times slower; nobody asks for it here.
- *
- * @throws AppError INTERNAL when jco's output is not what it was when this was written, COMPILE_FAILED when
- * it does not parse
- */
-export function componentScript(module: string, run: string, imports: readonly string[]): string {
-  const start = /^"use components";\nexport function instantiate\(/;
-  const end = /\n\};?\s*\nexport const _util = \{\s*\};?\s*$/;
-  const debug = "const _debugLog = (...args) => {\n    if (!globalThis?.process?.env?.JCO_DEBUG) { return; }";
-  // trap.ts knows the engine's words for a trap.
-  const traps = "if (message !== undefined) { err.message = message; }";
-  if (
-    !start.test(module) || !end.test(module) || module.split(debug).length !== 2 || !module.includes(traps)
-  ) {
-    throw new AppError("INTERNAL", "jco's output is of another form than krew-wasm knows");
-  }
-  const body = module
-    // In parentheses: V8 then compiles it at once, where it would read it through and do so again when it is
-    // called.
-    .replace(start, '"use strict";\nconst instantiate = (function instantiate(')
-    .replace(end, "\n});\n")
-    .replace(debug, `${CHOOSE}const _debugLog = () => {\n    if (true) { return; }`)
-    .replace(traps, "")
-    .replace(/^[ \t]+/gm, "")
-    .replace(DOUBLED, "let trampoline$1 = _chooseLowering(_trampoline$1, $2, $3);");
-  if (/JCO_DEBUG|^(?:export|import)\b|\bimport(?:\.meta\b|\s*\()/m.test(body)) {
-    throw new AppError("INTERNAL", "jco's output imports, exports or asks for what krew-wasm does not know");
-  }
-  const result = `{ run: ${JSON.stringify(run)}, imports: ${JSON.stringify(imports)}, instantiate }`;
-  const script = `${body}\nreturn ${result};\n`;
-  try {
-    new Function("console", script); // parsed, not run
-  } catch (error) {
-    throw new AppError("COMPILE_FAILED", `jco made no JavaScript of it: ${printable(messageOf(error), 200)}`);
-  }
-  return script;
 }
 
 function reason(error: unknown): string {

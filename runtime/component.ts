@@ -67,10 +67,27 @@ export async function runComponent(program: Program, sandbox: Sandbox): Promise<
     // A plugin that catches what `exit` threw has ended all the same.
     if (ended !== undefined) return code = ended;
     if (error === undefined) return code = 1; // the error of `run`, which has no value
-    throw error;
+    throw trapOf(error);
   } finally {
     if (code !== 0) tell(failures, sandbox);
   }
+}
+
+// What V8 and jco's code say of a pointer, a length or a value that the component got wrong.
+const OUT_OF_BOUNDS =
+  /^(?:Offset is outside the bounds of the DataView|Invalid typed array length: \d+|Start offset -?\d+ is outside the bounds of the buffer|offset is out of bounds)$/;
+const WRONG_VALUE =
+  /^(?:list pointer \[\d+\] is not aligned|invalid (?:variant )?discriminant|invalid variant)/;
+
+/** The canonical ABI has a component trap that hands over what is none; jco's code throws errors of JavaScript. */
+function trapOf(error: unknown): unknown {
+  if (error instanceof RangeError && OUT_OF_BOUNDS.test(error.message)) {
+    return new WebAssembly.RuntimeError("memory access out of bounds");
+  }
+  if (error instanceof TypeError && WRONG_VALUE.test(error.message)) {
+    return new WebAssembly.RuntimeError(`what it passed is wrong: ${error.message}`);
+  }
+  return error;
 }
 
 /** The most requests whose failure is told of. */

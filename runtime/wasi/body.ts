@@ -1,6 +1,6 @@
 /** Bodies of HTTP messages as streams of a plugin: read as they come, written with back-pressure. */
 
-import type { ByteSink, ByteSource, MaybePromise } from "./streams.ts";
+import { type ByteSink, type ByteSource, type MaybePromise, StreamClosed } from "./streams.ts";
 
 /** The body of a response. One chunk is held at a time; closing it closes the connection. */
 export class BodySource implements ByteSource {
@@ -115,7 +115,7 @@ export class BodySink implements ByteSink {
   }
 
   capacity(): number {
-    if (this.#cancelled || this.#closed) throw { tag: "closed" };
+    if (this.#cancelled || this.#closed) throw new StreamClosed("the body is closed");
     return Math.max(0, this.#controller.desiredSize ?? 0);
   }
 

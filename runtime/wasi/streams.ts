@@ -9,6 +9,11 @@
 /** A value, or the promise of one. */
 export type MaybePromise<T> = T | Promise<T>;
 
+/** An operation on a stream whose other side is gone, or that is closed itself: there is no more to it than that. */
+export class StreamClosed extends Error {
+  override readonly name = "StreamClosed";
+}
+
 /** Something to wait for. Level-triggered: `ready()` stays true until what made it so is consumed. */
 export interface Readiness {
   /** Whether the next operation would return without waiting (data, the end, or an error). */
@@ -32,7 +37,11 @@ export interface ByteSource extends Readiness {
 
 /** Where bytes go: stdout, a file, a request body, a socket. */
 export interface ByteSink extends Readiness {
-  /** Writes the front of `bytes`, at least one byte, waiting where it must; returns how many. */
+  /**
+   * Writes the front of `bytes`, at least one byte, waiting where it must; returns how many. What {@linkcode capacity}
+   * told is taken without waiting. `bytes` is the plugin's memory, which changes once this has answered: what is kept
+   * longer is copied.
+   */
   write(bytes: Uint8Array): MaybePromise<number>;
   /** How many bytes a write would take now without waiting; 0 when it would wait. */
   capacity(): number;

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { AppError } from "../../runtime/errors.ts";
-import { compilePlugin, componentScript, suspendingImports } from "../../registry/compile.ts";
+import { compilePlugin, suspendingImports } from "../../registry/compile.ts";
 import { buildC, lacksClang, runBytes, testSandbox, wat } from "../support/components.ts";
 
 // jco loads itself when it is first imported, and leaves timers of 10 ms behind in what it makes.
@@ -174,48 +174,6 @@ Deno.test("compilePlugin() takes the names that toolchains give", jcoLeaves, asy
     ]
   ) {
     assert.equal(await runBytes(await joinedBy(name, "m", `${name}.f`, name), testSandbox()), 0, name);
-  }
-});
-
-Deno.test("compilePlugin() leaves nothing of jco's debugging, nor of modules", jcoLeaves, async () => {
-  const { files } = await compilePlugin(
-    await wat(`(component
-      (import "wasi:cli/exit@0.2.0" (instance $e (export "exit-with-code" (func (param "status-code" u8)))))
-      (core func $f (canon lower (func $e "exit-with-code")))
-      (core module $m
-        (import "h" "f" (func $f (param i32))) (func (export "run") (result i32) i32.const 0 call $f i32.const 0))
-      (core instance $i (instantiate $m (with "h" (instance (export "f" (func $f))))))
-      (func $run (result (result)) (canon lift (core func $i "run")))
-      (instance $command (export "run" (func $run)))
-      (export "wasi:cli/run@0.2.0" (instance $command)))`),
-  );
-  const script = new TextDecoder().decode(files.find(({ name }) => name === "plugin.js")!.bytes);
-  assert.match(script, /_chooseLowering\(_trampoline\d+, /); // each lowering once
-  assert.doesNotMatch(script, /JCO_DEBUG|manuallyAsync \? new|process\.env|import\.meta|\bDeno\b|^export /m);
-});
-
-Deno.test("componentScript() refuses output of a form it does not know", () => {
-  const known = `"use components";\nexport function instantiate(a) {\n  const _debugLog = (...args) => {\n` +
-    `    if (!globalThis?.process?.env?.JCO_DEBUG) { return; }\n    console.debug(...args);\n  };\n` +
-    `    if (message !== undefined) { err.message = message; }\n}\n` +
-    `export const _util = {\n  \n}\n`;
-  assert.match(
-    componentScript(known, "wasi:cli/run@0.2.0", []),
-    /^"use strict";\nconst instantiate = \(function instantiate\(a\)/,
-  );
-  for (
-    const changed of [
-      known.replace("instantiate", "init"),
-      known.replace("JCO_DEBUG", "JCO_TRACE"),
-      known.replace("err.message", "e.message"),
-      known.replace("console.debug(...args);", "if (process.env.JCO_DEBUG) {}"),
-      known.replace("console.debug(...args);", "import.meta.url;"),
-      known.replace("console.debug(...args);", "import('x');"),
-      `import x from "x";\n${known}`,
-      known.replace("export const _util", "export const x = 1;\nexport const _util"),
-    ]
-  ) {
-    assert.throws(() => componentScript(changed, "wasi:cli/run@0.2.0", []), { code: "INTERNAL" }, changed);
   }
 });
 

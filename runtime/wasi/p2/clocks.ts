@@ -1,4 +1,7 @@
-/** wasi:clocks 0.2 over ../clocks.ts. */
+/**
+ * wasi:clocks 0.2.12 (monotonic-clock, wall-clock) over ../clocks.ts. Nothing of preview2-shim is used, whose timers run on
+ * after they are dropped (docs/upstream.md, S6). The unstable `timezone` is not served.
+ */
 
 import { CLOCK_RESOLUTION, monotonicNow, sleepUntil, wallClockNow } from "../clocks.ts";
 import { Pollable } from "./io.ts";

@@ -1,19 +1,22 @@
 /**
- * wasi:io 0.2 (error, poll, streams): resources over the streams of ../streams.ts.
- *
- * preview2-shim 0.26's own are not used: its output streams do not await an asynchronous flush
- * (`blockingFlush` and `blockingSplice` drop the promise), and its `poll` waits a timer's millisecond even
- * for what is ready.
+ * wasi:io 0.2.12 (error, poll, streams): resources over the streams of ../streams.ts. Nothing of preview2-shim is used,
+ * whose streams and polls docs/upstream.md describes (S1 to S3).
  */
 
 import { AppError, messageOf } from "../../errors.ts";
-import { ClosedPipe } from "../stdio.ts";
-import type { ByteSink, ByteSource, MaybePromise, Readiness } from "../streams.ts";
+import { ClosedPipe, expectSync } from "../stdio.ts";
+import {
+  type ByteSink,
+  type ByteSource,
+  type MaybePromise,
+  type Readiness,
+  StreamClosed,
+} from "../streams.ts";
 
 /** The most that one read hands over, in bytes: a guest may ask for 2^64 - 1. */
 const MAX_READ = 1 << 20;
 /** The most that `blocking-write-and-flush` takes (wasi:io/streams). */
-const MAX_BLOCKING_WRITE = 4096n;
+const MAX_BLOCKING_WRITE = 4096;
 
 /** wasi:io/error.error: what an operation failed with, for other interfaces to tell more of. */
 export class IoError {
@@ -24,9 +27,12 @@ export class IoError {
   }
 }
 
+const CLOSED = { tag: "closed" } as const;
+
 /** The stream-error for what an operation threw; what ends the plugin is thrown on. */
 function streamError(error: unknown): never {
-  if (error instanceof ClosedPipe || (error as { tag?: unknown })?.tag === "closed") throw error;
+  if (error instanceof ClosedPipe || error === CLOSED) throw error;
+  if (error instanceof StreamClosed) throw CLOSED;
   if (error instanceof WebAssembly.RuntimeError || !(error instanceof Error)) throw error;
   if (error instanceof AppError && error.code === "INTERNAL") throw error;
   throw { tag: "last-operation-failed", val: new IoError(error) };
@@ -35,16 +41,6 @@ function streamError(error: unknown): never {
 /** What ends a guest that does what the specification has no answer to. */
 function trap(what: string): WebAssembly.RuntimeError {
   return new WebAssembly.RuntimeError(what);
-}
-
-/** Runs what may wait; its failure becomes a stream-error. */
-function attempt<T>(operation: () => MaybePromise<T>): MaybePromise<T> {
-  try {
-    const value = operation();
-    return value instanceof Promise ? value.catch(streamError) : value;
-  } catch (error) {
-    return streamError(error);
-  }
 }
 
 /** wasi:io/poll.pollable */
@@ -133,38 +129,79 @@ export function poll(list: Pollable[]): MaybePromise<Uint32Array> {
   }
 }
 
-function clamp(length: bigint): number {
-  return length > BigInt(MAX_READ) ? MAX_READ : Number(length);
+// What a read hands over is taken into the guest's memory before the guest runs on: one buffer serves all reads.
+let scratch = new Uint8Array(65536);
+
+/** Room for a read of `length` bytes, until the next one. */
+function roomFor(length: bigint): Uint8Array {
+  const size = length > BigInt(MAX_READ) ? MAX_READ : Number(length);
+  if (size > scratch.length) scratch = new Uint8Array(size);
+  return scratch.subarray(0, size);
 }
 
-/** wasi:io/streams.input-stream */
-export class InputStream {
+/**
+ * What both kinds of streams are: an operation's failure is told once, as a stream-error, and every later one finds the
+ * stream closed (wasi:io/streams.stream-error).
+ */
+abstract class Stream {
+  #broken = false;
+  #dropped = false;
+
+  /** Runs what may wait. */
+  protected attempt<T>(operation: () => MaybePromise<T>): MaybePromise<T> {
+    if (this.#broken) throw CLOSED;
+    try {
+      const value = operation();
+      return value instanceof Promise ? value.catch((error) => this.#fail(error)) : value;
+    } catch (error) {
+      return this.#fail(error);
+    }
+  }
+
+  #fail(error: unknown): never {
+    if (error !== CLOSED && !(error instanceof StreamClosed)) this.#broken = true;
+    return streamError(error);
+  }
+
+  protected get broken(): boolean {
+    return this.#broken;
+  }
+
+  protected abstract close(): void;
+
+  [Symbol.dispose](): void {
+    if (this.#dropped) return;
+    this.#dropped = true;
+    this.close();
+  }
+}
+
+/** wasi:io/streams.input-stream. What is read is valid until the next read of any stream. */
+export class InputStream extends Stream {
   #source: ByteSource;
-  #closed = false;
 
   constructor(source: ByteSource) {
+    super();
     this.#source = source;
   }
 
   read(length: bigint): Uint8Array {
     if (length === 0n) return new Uint8Array();
-    const buffer = new Uint8Array(clamp(length));
-    const count = attempt(() => this.#source.readAvailable(buffer)) as number;
-    if (count < 0) throw { tag: "closed" };
+    const buffer = roomFor(length);
+    const count = this.attempt(() => this.#source.readAvailable(buffer)) as number;
+    if (count < 0) throw CLOSED;
     return buffer.subarray(0, count);
   }
 
   blockingRead(length: bigint): MaybePromise<Uint8Array> {
     if (length === 0n) return new Uint8Array();
-    const buffer = new Uint8Array(clamp(length));
+    const buffer = roomFor(length);
     const done = (count: number): Uint8Array => {
-      if (count === 0) throw { tag: "closed" };
+      if (count === 0) throw CLOSED;
       return buffer.subarray(0, count);
     };
-    return attempt(() => {
-      const count = this.#source.read(buffer);
-      return count instanceof Promise ? count.then(done) : done(count);
-    });
+    const count = this.attempt(() => this.#source.read(buffer));
+    return count instanceof Promise ? count.then(done) : done(count);
   }
 
   skip(length: bigint): bigint {
@@ -177,28 +214,36 @@ export class InputStream {
   }
 
   subscribe(): Pollable {
-    return new Pollable(this.#source);
+    return new Pollable(this.broken ? READY : this.#source);
   }
 
-  [Symbol.dispose](): void {
-    if (this.#closed) return;
-    this.#closed = true;
+  protected override close(): void {
     this.#source.close();
   }
 }
 
 /** wasi:io/streams.output-stream */
-export class OutputStream {
+export class OutputStream extends Stream {
   #sink: ByteSink;
   #permit = 0n;
-  #closed = false;
+  /** A flush that was asked for and is under way; nothing may be written meanwhile. */
+  #flushing: Promise<void> | undefined;
+  #flushFailure: { error: unknown } | undefined;
 
   constructor(sink: ByteSink) {
+    super();
     this.#sink = sink;
   }
 
   checkWrite(): bigint {
-    this.#permit = BigInt(attempt(() => this.#sink.capacity()) as number);
+    this.#permit = BigInt(
+      this.attempt(() => {
+        const failure = this.#flushFailure;
+        this.#flushFailure = undefined;
+        if (failure) throw failure.error;
+        return this.#flushing ? 0 : this.#sink.capacity();
+      }) as number,
+    );
     return this.#permit;
   }
 
@@ -206,25 +251,32 @@ export class OutputStream {
   write(bytes: Uint8Array): void {
     if (BigInt(bytes.length) > this.#permit) throw trap("a write of more than check-write allowed");
     this.#permit -= BigInt(bytes.length);
-    attempt(() => this.#writeAll(bytes));
+    this.attempt(() => expectSync(this.#writeAll(bytes)));
   }
 
   blockingWriteAndFlush(bytes: Uint8Array): MaybePromise<void> {
-    if (BigInt(bytes.length) > MAX_BLOCKING_WRITE) {
-      throw trap("a blocking write of more than 4096 bytes");
-    }
-    return attempt(() => {
-      const written = this.#writeAll(bytes);
+    if (bytes.length > MAX_BLOCKING_WRITE) throw trap("a blocking write of more than 4096 bytes");
+    return this.attempt(() => {
+      const written = this.#settled(() => this.#writeAll(bytes));
       return written instanceof Promise ? written.then(() => this.#sink.flush()) : this.#sink.flush();
     });
   }
 
   flush(): void {
-    attempt(() => this.#sink.flush());
+    this.attempt(() => {
+      if (this.#flushing) return;
+      const flushed = this.#sink.flush();
+      if (!(flushed instanceof Promise)) return;
+      this.#flushing = flushed.catch((error) => {
+        this.#flushFailure = { error };
+      }).finally(() => {
+        this.#flushing = undefined;
+      });
+    });
   }
 
   blockingFlush(): MaybePromise<void> {
-    return attempt(() => this.#sink.flush());
+    return this.attempt(() => this.#settled(() => this.#sink.flush()));
   }
 
   writeZeroes(length: bigint): void {
@@ -233,7 +285,7 @@ export class OutputStream {
   }
 
   blockingWriteZeroesAndFlush(length: bigint): MaybePromise<void> {
-    if (length > MAX_BLOCKING_WRITE) {
+    if (length > BigInt(MAX_BLOCKING_WRITE)) {
       throw trap("a blocking write of more than 4096 bytes");
     }
     return this.blockingWriteAndFlush(new Uint8Array(Number(length)));
@@ -247,28 +299,44 @@ export class OutputStream {
   }
 
   blockingSplice(source: InputStream, length: bigint): MaybePromise<bigint> {
-    const done = (bytes: Uint8Array): MaybePromise<bigint> =>
-      attempt(() => {
-        const written = this.#writeAll(bytes);
-        return written instanceof Promise ? written.then(() => BigInt(bytes.length)) : BigInt(bytes.length);
-      });
+    const done = (bytes: Uint8Array): MaybePromise<bigint> => {
+      const count = BigInt(bytes.length);
+      const written = this.attempt(() => this.#settled(() => this.#writeAll(bytes)));
+      return written instanceof Promise ? written.then(() => count) : count;
+    };
     const bytes = source.blockingRead(length);
     return bytes instanceof Promise ? bytes.then(done) : done(bytes);
   }
 
   subscribe(): Pollable {
-    return new Pollable(this.#sink);
+    return new Pollable({
+      ready: () => this.broken || !this.#flushing && (this.#flushFailure !== undefined || this.#sink.ready()),
+      wait: async () => {
+        await this.#flushing;
+        if (!this.#flushFailure) await this.#sink.wait();
+      },
+    });
   }
 
-  [Symbol.dispose](): void {
-    if (this.#closed) return;
-    this.#closed = true;
+  protected override close(): void {
     this.#sink.close();
+  }
+
+  /** Does something once no flush is under way, failing as that did. */
+  #settled<T>(operation: () => MaybePromise<T>): MaybePromise<T> {
+    if (!this.#flushing && !this.#flushFailure) return operation();
+    return (async () => {
+      await this.#flushing;
+      const failure = this.#flushFailure;
+      this.#flushFailure = undefined;
+      if (failure) throw failure.error;
+      return await operation();
+    })();
   }
 
   #writeAll(bytes: Uint8Array): MaybePromise<void> {
     for (let sent = 0; sent < bytes.length;) {
-      const written = this.#sink.write(bytes.subarray(sent));
+      const written = this.#sink.write(sent === 0 ? bytes : bytes.subarray(sent));
       if (written instanceof Promise) {
         const rest = sent;
         return written.then((count) => this.#writeAll(bytes.subarray(rest + count)));

@@ -1,4 +1,7 @@
-/** wasi:random 0.2 over ../random.ts. The insecure interfaces are as secure as the other. */
+/**
+ * wasi:random 0.2.12 (random, insecure, insecure-seed) over ../random.ts. preview2-shim's does the same, and is a package:
+ * a run loads none. The insecure interfaces are as secure as the other.
+ */
 
 import { fillRandom } from "../random.ts";
 
