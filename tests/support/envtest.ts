@@ -48,7 +48,8 @@ export class ControlPlane implements AsyncDisposable {
     private readonly processes: readonly Deno.ChildProcess[],
   ) {}
 
-  static async start(): Promise<ControlPlane> {
+  /** `audit`: every request is written to `audit.log` in its directory, as it arrives, one JSON object a line. */
+  static async start({ audit = false } = {}): Promise<ControlPlane> {
     const assets = findAssets();
     if (!assets) throw new Error("kube-apiserver is missing");
     const directory = await Deno.makeTempDir({ prefix: "kw-" }); // the socket's path has 107 bytes at most
@@ -62,6 +63,14 @@ export class ControlPlane implements AsyncDisposable {
     await write("server.key", server.key);
     await write("tokens.csv", 'reader-token,reader,uid-2,"readers"\n');
     await write("sa.key", await serviceAccountKey());
+    await write(
+      "audit.yaml",
+      JSON.stringify({
+        apiVersion: "audit.k8s.io/v1",
+        kind: "Policy",
+        rules: [{ level: "Metadata", omitStages: ["ResponseStarted", "ResponseComplete", "Panic"] }],
+      }),
+    );
     const port = freePort();
     const children: Deno.ChildProcess[] = [];
     const spawn = (program: string, args: string[], env: Record<string, string> = {}) => {
@@ -102,6 +111,13 @@ export class ControlPlane implements AsyncDisposable {
       `--service-account-signing-key-file=${directory}/sa.key`,
       "--disable-admission-plugins=ServiceAccount",
       "--shutdown-watch-termination-grace-period=1s",
+      ...(audit
+        ? [
+          `--audit-policy-file=${directory}/audit.yaml`,
+          `--audit-log-path=${directory}/audit.log`,
+          "--audit-log-mode=blocking",
+        ]
+        : []),
     ], { GOGC: "400" });
     const url = `https://127.0.0.1:${port}`;
     const data = (text: string) => btoa(text);

@@ -1,0 +1,81 @@
+/** What we read in a request is what a real API server reads in it. */
+
+import assert from "node:assert/strict";
+import { parseRequest } from "../../runtime/kube/request_info.ts";
+import {
+  CORPUS,
+  corpusUrls,
+  type Entry,
+  formatCorpus,
+  METHODS,
+  parseCorpus,
+  target,
+} from "../support/corpus.ts";
+import { ControlPlane, controlPlaneMissing } from "../support/envtest.ts";
+
+interface AuditEvent {
+  readonly auditID: string;
+  readonly verb: string;
+  readonly objectRef?: {
+    readonly resource?: string;
+    readonly namespace?: string;
+    readonly name?: string;
+    readonly apiGroup?: string;
+    readonly apiVersion?: string;
+    readonly subresource?: string;
+  };
+}
+
+Deno.test("verb, group, resource, name and namespace are those of the API server's audit log", {
+  ignore: controlPlaneMissing(),
+  sanitizeResources: false,
+}, async () => {
+  await using plane = await ControlPlane.start({ audit: true });
+  const client = Deno.createHttpClient({ caCerts: [plane.authority.cert], http2: false });
+  // The reader may do nothing, so each request is audited, refused and without effect.
+  const ask = (method: string, url: string, id: string) =>
+    fetch(plane.server + url, {
+      method,
+      client,
+      headers: { authorization: "Bearer reader-token", "audit-id": id },
+    } as RequestInit).then((response) => response.body?.cancel());
+  const openapi = JSON.parse(await plane.run("get", "--raw", "/openapi/v2"));
+  const requests = corpusUrls(openapi).flatMap((url) => METHODS.map((method) => ({ method, url })));
+  const waiting = requests.map((request, index) => ({ ...request, id: `corpus-${index}` })).reverse();
+  await Promise.all(Array.from({ length: 8 }, async () => {
+    for (let next = waiting.pop(); next; next = waiting.pop()) await ask(next.method, next.url, next.id);
+  }));
+  client.close();
+  const audited = new Map<string, AuditEvent>();
+  for (const line of (await Deno.readTextFile(`${plane.directory}/audit.log`)).trimEnd().split("\n")) {
+    const event = JSON.parse(line) as AuditEvent;
+    audited.set(event.auditID, event);
+  }
+  const entries = requests.flatMap(({ method, url }, index): Entry[] => {
+    const event = audited.get(`corpus-${index}`);
+    if (!event) return []; // refused before it meant anything
+    const ref = event.objectRef;
+    const info = {
+      isResource: ref !== undefined,
+      apiVersion: ref?.apiVersion ?? "",
+      apiGroup: ref?.apiGroup ?? "",
+      resource: ref?.resource ?? "",
+      subresource: ref?.subresource ?? "",
+      name: ref?.name ?? "",
+      namespace: ref?.namespace ?? "",
+    };
+    return [{ method, url, target: target(info), verb: event.verb }];
+  });
+  assert.ok(
+    entries.length > 3000 && entries.length > requests.length * 0.99,
+    `${entries.length} of ${requests.length}`,
+  );
+  for (const { method, url, target: expected, verb } of entries) {
+    const [path = "", query = ""] = url.split(/\?(.*)/s);
+    const info = parseRequest(method, path, query);
+    assert.deepEqual([info.verb, target(info)], [verb, expected], `${method} ${url}`);
+  }
+  if (Deno.env.get("RECORD")) await Deno.writeTextFile(CORPUS, formatCorpus(entries));
+  const recorded = parseCorpus(await Deno.readTextFile(CORPUS));
+  assert.ok(recorded.length > 3000, "the recorded corpus is whole");
+});

@@ -1,0 +1,366 @@
+import assert from "node:assert/strict";
+import type { Cluster, ClusterRequest, ClusterResponse } from "../../../runtime/kube/cluster.ts";
+import { type ClusterLimits, type DeniedRequest, guardCluster } from "../../../runtime/kube/guard.ts";
+import {
+  type ClusterGrant,
+  type ClusterRule,
+  parseRules,
+  parseRuleWord,
+  ruleWordFor,
+} from "../../../runtime/kube/rules.ts";
+import { parseRequest } from "../../../runtime/kube/request_info.ts";
+
+/** A cluster that notes what reaches it, behind a guard. */
+function guarded(grant: ClusterGrant, deny: ClusterLimits["deny"] = false, server = "https://api:6443") {
+  const sent: ClusterRequest[] = [];
+  const asked: DeniedRequest[] = [];
+  const behind: Cluster = {
+    context: "c",
+    server,
+    namespace: "default",
+    send(request) {
+      sent.push(request);
+      return Promise.resolve({ status: 200, headers: [], body: null });
+    },
+    sockets: () => Promise.reject(new Error("sockets")),
+  };
+  const state: { limits: ClusterLimits; answer: boolean } = { limits: { grant, deny }, answer: false };
+  const cluster = guardCluster(behind, "foo", () => state.limits, (denied) => {
+    asked.push(denied);
+    return state.answer;
+  });
+  const ask = (method: string, url: string, more: Partial<ClusterRequest> = {}): Promise<ClusterResponse> =>
+    cluster.send({ method, url, headers: [], ...more });
+  /** `METHOD URL` */
+  const passes = async (line: string): Promise<boolean> => {
+    const [method = "", url = ""] = line.split(" ");
+    const { status, body } = await ask(method, url);
+    await body?.cancel();
+    return status === 200;
+  };
+  return { cluster, sent, asked, ask, passes, state };
+}
+
+async function check(
+  { passes }: { passes: (line: string) => Promise<boolean> },
+  allowed: readonly string[],
+  refused: readonly string[],
+) {
+  for (const line of allowed) assert.ok(await passes(line), `${line} passes`);
+  for (const line of refused) assert.ok(!await passes(line), `${line} is refused`);
+}
+
+const rule = (word: string): ClusterRule[] => parseRuleWord(word) ?? assert.fail(word);
+
+Deno.test("none lets nothing through, full everything", async () => {
+  const lines = [
+    "GET /version",
+    "GET /api/v1/pods",
+    "POST /api/v1/namespaces/a/pods",
+    "DELETE /api/v1/nodes",
+  ];
+  await check(guarded("none"), [], lines);
+  await check(guarded("full"), lines, []);
+});
+
+Deno.test("read-only lets look, and ask about one's own rights", async () => {
+  await check(guarded("read-only"), [
+    "GET /version",
+    "GET /metrics",
+    "GET /api/v1/pods",
+    "HEAD /api/v1/pods",
+    "GET /api/v1/pods?watch=1",
+    "GET /api/v1/namespaces/a/pods/b",
+    "GET /api/v1/namespaces/a/pods/b/log?follow=1",
+    "GET /api/v1/watch/pods",
+    "POST /apis/authorization.k8s.io/v1/selfsubjectaccessreviews",
+    "POST /apis/authorization.k8s.io/v1/selfsubjectrulesreviews",
+    "POST /apis/authentication.k8s.io/v1/selfsubjectreviews",
+  ], [
+    "POST /api/v1/namespaces/a/pods",
+    "PUT /api/v1/namespaces/a/pods/b",
+    "PATCH /api/v1/namespaces/a/pods/b",
+    "DELETE /api/v1/namespaces/a/pods/b",
+    "DELETE /api/v1/namespaces/a/pods",
+    "OPTIONS /api/v1/pods",
+    "POST /healthz",
+    // what looks like looking
+    "GET /api/v1/namespaces/a/pods/b/exec?command=sh",
+    "GET /api/v1/namespaces/a/pods/b/attach",
+    "GET /api/v1/namespaces/a/pods/b/portforward",
+    "GET /api/v1/namespaces/a/pods/b/proxy/admin",
+    "GET /api/v1/namespaces/a/services/b/proxy",
+    "GET /api/v1/nodes/n/proxy/run/a/b/c",
+    "GET /api/v1/proxy/namespaces/a/pods/b",
+    "POST /api/v1/namespaces/a/serviceaccounts/b/token",
+    "POST /apis/authorization.k8s.io/v1/subjectaccessreviews",
+    "POST /apis/example.com/v1/selfsubjectaccessreviews",
+  ]);
+});
+
+Deno.test("a dry run is no write", async () => {
+  const it = guarded("read-only");
+  await check(it, [
+    "POST /api/v1/namespaces/a/pods?dryRun=All",
+    "PATCH /apis/apps/v1/namespaces/a/deployments/b?dryRun=All",
+    "PUT /api/v1/namespaces/a/pods/b/status?dryRun=All",
+    "DELETE /api/v1/namespaces/a/pods/b?dryRun=All",
+    "DELETE /apis/networking.k8s.io/v1/namespaces/a/ingresses?dryRun=All",
+  ], [
+    "POST /api/v1/namespaces/a/pods?dryRun=",
+    "POST /api/v1/namespaces/a/pods?dryRun=None",
+    "POST /api/v1/namespaces/a/pods?dryRun=All&dryRun=None",
+    "POST /api/v1/namespaces/a/pods?dryrun=All",
+    "POST /api/v1/namespaces/a/pods?dryRun=All;",
+    "POST /api/v1/namespaces/a/serviceaccounts/b/token?dryRun=All",
+    "POST /api/v1/namespaces/a/pods/b/eviction?dryRun=All",
+    "POST /api/v1/namespaces/a/pods/b/exec?dryRun=All",
+    "POST /apis/aggregated.example.com/v1/things?dryRun=All",
+  ]);
+  await check(guarded({ rules: [] }), [], ["POST /api/v1/namespaces/a/pods?dryRun=All"]);
+});
+
+Deno.test("the options in the body of a DELETE win over its query, as in the server", async () => {
+  const it = guarded("read-only");
+  const bytes = (text: string) => new TextEncoder().encode(text);
+  const remove = async (query: string, body: string | ReadableStream<Uint8Array<ArrayBuffer>>) =>
+    (await it.ask("DELETE", `/api/v1/namespaces/a/pods/b${query}`, {
+      body: typeof body === "string" ? bytes(body) : body,
+      headers: [["Content-Type", "application/vnd.kubernetes.protobuf"]],
+    })).status;
+  assert.equal(await remove("?dryRun=All", "{}"), 403);
+  assert.equal(await remove("?dryRun=All", '{"dryRun":["All"],"dryRun":[]}'), 403);
+  assert.equal(await remove("?dryRun=All", "k8s\0protobuf"), 403);
+  assert.equal(
+    await remove("?dryRun=All", new Blob(["{}"]).stream() as ReadableStream<Uint8Array<ArrayBuffer>>),
+    403,
+  );
+  assert.equal(it.sent.length, 0);
+  assert.equal(await remove("", '{"dryRun":[],"dryRun":["All"]}'), 200);
+  const { body, headers } = it.sent[0]!;
+  assert.equal(
+    new TextDecoder().decode(body as Uint8Array),
+    '{"dryRun":["All"]}',
+    "what was understood is sent",
+  );
+  assert.deepEqual(headers, [["content-type", "application/json"]]);
+});
+
+Deno.test("rules cover what RBAC says they cover, and discovery", async () => {
+  const rules = parseRules({
+    rules: [
+      { verbs: ["get", "list"], apiGroups: [""], resources: ["pods", "pods/log"], namespaces: ["a"] },
+      { verbs: ["*"], apiGroups: ["apps"], resources: ["*/scale"] },
+      { verbs: ["get", "watch"], apiGroups: [""], resources: ["secrets"], resourceNames: ["db"] },
+      { verbs: ["get"], nonResourceURLs: ["/metrics", "/logs/*"] },
+      { verbs: ["patch"], apiGroups: ["*"], resources: ["*"], namespaces: ["b"] },
+    ],
+  });
+  await check(guarded({ rules }), [
+    "GET /api",
+    "GET /apis/apps/v1",
+    "GET /openapi/v3",
+    "GET /version",
+    "GET /readyz",
+    "GET /api/v1/namespaces/a/pods",
+    "GET /api/v1/namespaces/a/pods/x/log",
+    "PUT /apis/apps/v1/namespaces/c/deployments/d/scale",
+    "GET /api/v1/namespaces/c/secrets/db",
+    "GET /api/v1/secrets?watch=1&fieldSelector=metadata.name%3Ddb",
+    "GET /metrics",
+    "GET /logs/kube.log",
+    "PATCH /apis/any.thing/v1/namespaces/b/widgets/w/status",
+  ], [
+    "GET /api/v1/pods",
+    "GET /api/v1/namespaces/b/pods",
+    "GET /api/v1/namespaces/a/pods?watch=1",
+    "DELETE /api/v1/namespaces/a/pods/x",
+    "GET /api/v1/namespaces/a/pods/x/status",
+    "GET /apis/metrics.k8s.io/v1/namespaces/a/pods",
+    "PUT /apis/apps/v1/namespaces/c/deployments/d",
+    "GET /api/v1/namespaces/c/secrets/other",
+    "GET /api/v1/secrets?watch=1",
+    "GET /api/v1/secrets?fieldSelector=metadata.name%3Ddb",
+    "GET /logs",
+    "POST /metrics",
+    "PATCH /api/v1/nodes/n",
+    "POST /api",
+  ]);
+});
+
+Deno.test("exec takes create, however it is opened", async () => {
+  const exec = [
+    "GET /api/v1/namespaces/a/pods/b/exec?command=sh",
+    "POST /api/v1/namespaces/a/pods/b/exec?command=sh",
+  ];
+  await check(guarded({ rules: rule("create:pods/exec") }), exec, []);
+  await check(guarded({ rules: rule("get:pods/exec") }), [], exec);
+  await check(guarded({ rules: rule("get:*") }), ["GET /api/v1/namespaces/a/pods/b"], exec);
+});
+
+Deno.test("a denial wins, also over a request for everything that would give it away", async () => {
+  await check(guarded("full", rule("get,list,watch:secrets@kube-system")), [
+    "GET /api/v1/namespaces/a/secrets",
+  ], [
+    "GET /api/v1/namespaces/kube-system/secrets",
+    "GET /api/v1/secrets",
+    "GET /api/v1/secrets?watch=1",
+  ]);
+  await check(guarded("full", rule("*:secrets[db]")), ["GET /api/v1/namespaces/a/secrets/other"], [
+    "GET /api/v1/namespaces/a/secrets/db",
+    "GET /api/v1/namespaces/a/secrets",
+    "DELETE /api/v1/namespaces/a/secrets",
+  ]);
+  await check(guarded("full", true), [], ["GET /version"]);
+  const it = guarded("full", rule("delete:*"));
+  it.state.answer = true;
+  assert.ok(await it.passes("GET /api/v1/nodes/n"));
+  await it.passes("DELETE /api/v1/nodes/n");
+  assert.deepEqual(it.asked.map(({ denied }) => denied), [true]);
+});
+
+Deno.test("no spelling of a path gets around the rules", async () => {
+  const it = guarded({ rules: rule("get,list:pods@a") });
+  await check(it, ["GET /api/v1/namespaces/a/pods/", "GET /api/v1/namespaces/%61/pods"], [
+    "GET /api/v1/namespaces/b/pods/",
+    "GET /api/v1/namespaces/%62/pods",
+    "GET /api/v1/n%61mespaces/b/pods",
+    "GET /api/v1/namespaces/A/pods",
+    "GET /api/v1/Namespaces/a/pods",
+  ]);
+  for (
+    const path of [
+      "/api/v1/namespaces/a/../b/pods",
+      "/api/v1/namespaces/a/%2e%2e/b/pods",
+      "/api/v1/namespaces/a%2f..%2fb/pods",
+      "//api/v1/namespaces/b/pods",
+      "/api/v1//namespaces/b/pods",
+      "/api/v1/namespaces/a/pods/..%2f..%2fb",
+      "/api/v1\\namespaces/b/pods",
+      "https://evil:6443/api/v1/namespaces/a/pods",
+    ]
+  ) await assert.rejects(it.ask("GET", path), { code: "DESTINATION_REFUSED" }, path);
+  for (const path of ["/api/v1/namespaces/%ff/pods", "/api/v1/watch"]) {
+    await assert.rejects(it.ask("GET", path), { code: "REQUEST_INVALID" }, path);
+  }
+  await assert.rejects(it.ask("DELETE", "/api/v1/watch/namespaces/a/pods/b"), { code: "REQUEST_INVALID" });
+});
+
+Deno.test("a server's own path is no part of what is asked", async () => {
+  const it = guarded({ rules: rule("list:pods@a") }, false, "https://rancher/k8s/clusters/c1");
+  await check(it, [
+    "GET /api/v1/namespaces/a/pods",
+    "GET https://rancher/k8s/clusters/c1/api/v1/namespaces/a/pods",
+  ], [
+    "GET /api/v1/namespaces/b/pods",
+  ]);
+});
+
+Deno.test("headers that speak for another method don't leave", async () => {
+  const it = guarded("read-only");
+  await it.ask("GET", "/api/v1/pods", { headers: [["X-HTTP-Method-Override", "DELETE"], ["Accept", "a/b"]] });
+  assert.deepEqual(it.sent[0]!.headers, [["Accept", "a/b"]]);
+});
+
+Deno.test("a refused request is answered with the Status of the API server, in krew-wasm's name", async () => {
+  const it = guarded("read-only");
+  const { status, headers, body } = await it.ask("DELETE", "/apis/apps/v1/namespaces/a/deployments/web");
+  assert.equal(status, 403);
+  assert.equal(new Map(headers).get("content-type"), "application/json");
+  assert.deepEqual(await new Response(body).json(), {
+    kind: "Status",
+    apiVersion: "v1",
+    metadata: {},
+    status: "Failure",
+    message:
+      'deployments.apps "web" is forbidden: krew-wasm does not let the plugin "foo" delete deployments.apps "web" in the namespace "a": it is not granted (krew-wasm grants foo --allow-cluster=delete:deployments.apps@a allows it)',
+    reason: "Forbidden",
+    details: { name: "web", group: "apps", kind: "deployments" },
+    code: 403,
+  });
+  const head = await guarded("none").ask("HEAD", "/api/v1/pods");
+  assert.deepEqual([head.status, head.body], [403, null]);
+  const evil = await it.ask("DELETE", "/api/v1/namespaces/a/pods/%1b%5b2J%e2%80%ae");
+  const text = await new Response(evil.body).text();
+  assert.match(JSON.parse(text).message, /\\x1b\[2J/);
+});
+
+Deno.test("what is granted meanwhile holds from the next request on", async () => {
+  const it = guarded("none");
+  assert.ok(!await it.passes("GET /api/v1/pods"));
+  it.state.answer = true;
+  assert.ok(await it.passes("GET /api/v1/pods"), "once");
+  it.state.answer = false;
+  it.state.limits = { grant: "full", deny: false };
+  assert.ok(await it.passes("GET /api/v1/pods"));
+});
+
+Deno.test("sockets take a grant of everything", async () => {
+  await assert.rejects(guarded("full").cluster.sockets(), { message: "sockets" });
+  for (const grant of ["none", "read-only", { rules: rule("*:*") }] as const) {
+    await assert.rejects(guarded(grant).cluster.sockets(), { code: "DESTINATION_REFUSED" });
+  }
+  await assert.rejects(guarded("full", rule("get:secrets")).cluster.sockets(), {
+    code: "DESTINATION_REFUSED",
+  });
+});
+
+Deno.test("ruleWordFor() writes what parseRuleWord() reads as the missing rule", async () => {
+  for (
+    const line of [
+      "DELETE /api/v1/namespaces/a/pods/b",
+      "GET /apis/apps/v1/deployments",
+      "PUT /apis/apps/v1/namespaces/a/deployments/b/scale",
+      "GET /metrics",
+      "GET /apis/metrics.k8s.io/v1beta1/nodes",
+    ]
+  ) {
+    const [method = "", path = ""] = line.split(" ");
+    const word = ruleWordFor(parseRequest(method, path, ""));
+    const it = guarded({ rules: rule(word) });
+    assert.ok(await it.passes(line), `${word} for ${line}`);
+  }
+  for (
+    const text of [
+      "",
+      "get",
+      "get:",
+      ":pods",
+      "get:po ds",
+      "c:/rules.yaml",
+      "get:pods@",
+      "get:pods,",
+      "GET:pods",
+    ]
+  ) {
+    assert.equal(parseRuleWord(text), undefined, text);
+  }
+});
+
+Deno.test("parseRules() names the field that is wrong", () => {
+  for (
+    const [rules, message] of [
+      [undefined, "rules is missing"],
+      [[{}], "rules[0].verbs is missing"],
+      [[{ verbs: ["get"] }], "rules[0].apiGroups is missing"],
+      [[{ verbs: ["get"], apiGroups: [""] }], "rules[0].resources is missing"],
+      [
+        [{ verbs: ["get"], apiGroups: [""], resources: ["pods"], namespaces: [] }],
+        "rules[0].namespaces is empty",
+      ],
+      [
+        [{ verbs: ["get"], apiGroups: [""], resources: ["pods"], namespace: ["a"] }],
+        "rules[0].namespace is not a field",
+      ],
+      [[{ verbs: ["get"], nonResourceURLs: ["/a*b"] }], "rules[0].nonResourceURLs"],
+      [
+        [{ verbs: ["get"], nonResourceURLs: ["/a"], resources: ["pods"] }],
+        "rules[0] has nonResourceURLs beside",
+      ],
+      [[{ verbs: "get" }], "rules[0].verbs is not a list"],
+      [[null], "rules[0] is no object"],
+    ] as const
+  ) {
+    assert.throws(() => parseRules({ rules }), (error: Error) => error.message.includes(message), message);
+  }
+});
