@@ -2,7 +2,7 @@
 
 import { AppError } from "../runtime/errors.ts";
 import { printable } from "../runtime/text.ts";
-import { isLoopback } from "./reference.ts";
+import { isLocalAddress, isLoopback } from "./reference.ts";
 
 /** One challenge: scheme in lower case, parameters by lower-case name. */
 export interface Challenge {
@@ -26,15 +26,16 @@ export function parseChallenges(header: string): Challenge[] {
  * The URL of the token endpoint for a Bearer challenge.
  *
  * @param registry host and port of who asked: only a registry on this machine may name a realm on plain HTTP
+ * @param scopes what is needed, which is what is asked for, whatever the registry suggests
  * @throws AppError REGISTRY_PROTOCOL
  */
 export function tokenUrl(
   challenge: Challenge,
   registry: string,
-  repository: string,
+  scopes: readonly string[],
   plainHttp: boolean,
 ): URL {
-  const { realm, service, scope } = challenge.parameters;
+  const { realm, service } = challenge.parameters;
   const url = realm === undefined ? null : URL.parse(realm);
   if (!url || url.username !== "" || url.password !== "") {
     throw new AppError(
@@ -42,9 +43,9 @@ export function tokenUrl(
       `The registry ${registry} asks for a token from "${printable(realm ?? "", 200)}", which is not a URL`,
     );
   }
+  const local = isLoopback(registry);
   const secure = url.protocol === "https:" ||
-    (url.protocol === "http:" &&
-      (isLoopback(registry) ? isLoopback(url.host) : plainHttp && url.host === registry));
+    (url.protocol === "http:" && (local ? isLoopback(url.host) : plainHttp && url.host === registry));
   if (!secure) {
     throw new AppError(
       "REGISTRY_PROTOCOL",
@@ -53,11 +54,16 @@ export function tokenUrl(
       }, where credentials would not be safe`,
     );
   }
+  if (!local && url.host !== registry && isLocalAddress(url.host)) {
+    throw new AppError(
+      "REGISTRY_PROTOCOL",
+      `The registry ${registry} asks for a token from ${
+        printable(url.origin, 200)
+      }, an address of this machine`,
+    );
+  }
   if (service !== undefined) url.searchParams.set("service", service);
-  // What is asked for is what is needed, whatever the registry suggests.
-  url.searchParams.set(
-    "scope",
-    scope?.startsWith(`repository:${repository}:`) ? scope : `repository:${repository}:pull`,
-  );
+  url.searchParams.delete("scope");
+  for (const scope of scopes) url.searchParams.append("scope", scope);
   return url;
 }

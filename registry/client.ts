@@ -1,24 +1,34 @@
-/**
- * The OCI distribution API (distribution-spec), as much as pulling needs, and registry/'s only fetch. Everything a
- * registry sends is limited in size and time; credentials belong to an origin and are decided on anew at every hop.
- */
+/** The OCI distribution API (distribution-spec), as much as pulling needs: manifests, blobs, tags, referrers. */
 
-import { AppError, type ErrorCode, messageOf } from "../runtime/errors.ts";
+import { AppError } from "../runtime/errors.ts";
 import { printable } from "../runtime/text.ts";
-import { USER_AGENT } from "../runtime/version.ts";
-import { parseChallenges, tokenUrl } from "./auth.ts";
+import { type Endpoint, RegistryAccess } from "./access.ts";
 import { findCredentials, type RegistryCredentials } from "./credentials.ts";
 import { Digester, digestOf } from "./digest.ts";
-import { INDEX_TYPES, MANIFEST_TYPES } from "./manifest.ts";
-import { formatReference, isLoopback, type Reference, registryOrigin } from "./reference.ts";
+import { connectionFailure, type Task } from "./failure.ts";
+import { chooseManifest, INDEX_TYPES, isIndex, MANIFEST_TYPES } from "./manifest.ts";
+import { formatReference, type Reference, registryOrigin } from "./reference.ts";
+import { Broken, type RetryOptions, withRetries } from "./retry.ts";
+import { type HostTls, Transport } from "./transport.ts";
+
+/** What the user has set up for registries; hosts.ts reads it from files. */
+export interface Hosts {
+  /** Where a repository is to be had, in the order to try; its own registry last, unless that is not to be asked. */
+  readonly endpoints: (reference: Reference) => Promise<readonly Endpoint[]>;
+  /** Where it is pushed to. */
+  readonly origin: (registry: string) => Promise<string>;
+  readonly tls: (host: string) => Promise<HostTls | undefined>;
+}
 
 /** How a client differs from the plainest. */
 export interface ClientOptions {
   /** HTTP for registries that are not on this machine. */
   readonly plainHttp?: boolean;
+  /** Mirrors and certificates; without it there are none. */
+  readonly hosts?: Hosts;
   readonly credentials?: (registry: string, repository: string) => Promise<RegistryCredentials | undefined>;
   readonly trace?: (line: string) => void;
-  /** Told before a pause that the registry asked for. */
+  /** Told before a pause, and when a mirror is left for the next. */
   readonly notice?: (line: string) => void;
   readonly sleep?: (milliseconds: number) => Promise<void>;
   /** Longest silence of a registry, in milliseconds. */
@@ -29,492 +39,239 @@ export interface ClientOptions {
 export interface FetchedManifest {
   readonly text: string;
   readonly digest: string;
+  /** Of the index that it was chosen from, where the reference names one. */
+  readonly indexDigest?: string;
 }
 
+/** Where the bytes of a blob go. */
+export type BlobSink = (bytes: Uint8Array<ArrayBuffer>) => void;
+
 const MAX_MANIFEST = 4 << 20; // distribution-spec: registries take manifests of 4 MiB at least
-const MAX_TOKEN = 1 << 20;
-const MAX_ERROR = 64 << 10;
-const MAX_REDIRECTS = 5;
-const TRIES = 4;
-const IDLE_TIMEOUT = 30_000;
-/** A registry that wants a longer pause is told to the user instead. */
-const MAX_PAUSE = 30_000;
+/** A download that broke off after this many more bytes is one that gets somewhere. */
+const PROGRESS = 1 << 20;
 
 /** One client for one command: it keeps tokens. */
 export class RegistryClient {
+  readonly access: RegistryAccess;
+  readonly transport: Transport;
   #options: ClientOptions;
-  #tokens = new Map<string, string>();
-  #found = new Map<string, Promise<RegistryCredentials | undefined>>();
+  #endpoints = new Map<string, Promise<readonly Endpoint[]>>();
 
   constructor(options: ClientOptions = {}) {
     this.#options = options;
+    const { trace, idleTimeout, hosts } = options;
+    this.transport = new Transport({
+      ...(trace ? { trace } : {}),
+      ...(idleTimeout === undefined ? {} : { idleTimeout }),
+      ...(hosts ? { tls: hosts.tls } : {}),
+    });
+    this.access = new RegistryAccess(this.transport, options.credentials ?? findCredentials);
   }
 
   /**
-   * The manifest a reference names.
+   * The manifest of the plugin that a reference names; of an index the entry for WebAssembly.
    *
-   * @throws AppError REGISTRY_…, DIGEST_MISMATCH, TOO_LARGE
+   * @throws AppError REGISTRY_…, DIGEST_MISMATCH, TOO_LARGE, MANIFEST_INVALID, ARTIFACT_UNSUPPORTED
    */
-  async fetchManifest(reference: Reference): Promise<FetchedManifest> {
-    const { repository, tag, digest } = reference;
-    const path = `/v2/${repository}/manifests/${digest ?? tag}`;
-    return await this.#retry(reference, async () => {
-      const headers = { accept: [...MANIFEST_TYPES, ...INDEX_TYPES].join(", ") };
-      const { response, guard } = await this.#get(reference, path, headers);
-      const bytes = await readAll(
-        response,
+  async fetchManifest(reference: Reference, verb = "pull"): Promise<FetchedManifest> {
+    const named = await this.fetchAnyManifest(reference, verb);
+    if (!isIndex(named.text)) return named;
+    const { digest, size } = chooseManifest(named.text, shown(reference), verb);
+    const chosen = await this.fetchAnyManifest({ ...reference, digest }, verb);
+    const actual = new TextEncoder().encode(chosen.text).length;
+    if (actual !== size) {
+      throw new AppError(
+        "DIGEST_MISMATCH",
+        `${failed(verb, reference)}: its manifest has ${actual} bytes, its index says ${size}`,
+      );
+    }
+    if (isIndex(chosen.text)) {
+      throw new AppError(
+        "ARTIFACT_UNSUPPORTED",
+        `${failed(verb, reference)}: it is an index of indexes, not a plugin`,
+      );
+    }
+    return { ...chosen, indexDigest: named.digest };
+  }
+
+  /** The manifest or index a reference names, whatever it is of. @throws AppError REGISTRY_…, DIGEST_MISMATCH, TOO_LARGE */
+  async fetchAnyManifest(
+    reference: Reference,
+    verb = "pull",
+    accept: readonly string[] = [...MANIFEST_TYPES, ...INDEX_TYPES],
+  ): Promise<FetchedManifest> {
+    return await this.fromAny(reference, verb, async (endpoint, task) => {
+      const path = `/v2/${endpoint.repository}/manifests/${reference.digest ?? reference.tag}`;
+      const answer = await this.access.request(task, endpoint, path, {
+        headers: { accept: accept.join(", ") },
+        expect: [200],
+      });
+      const bytes = await answer.bytes(
         MAX_MANIFEST,
-        guard,
-        () =>
-          new AppError(
-            "TOO_LARGE",
-            `Cannot pull "${shown(reference)}": its manifest is larger than ${MAX_MANIFEST} bytes`,
-          ),
+        () => new AppError("TOO_LARGE", `${task.failed}: its manifest is larger than ${MAX_MANIFEST} bytes`),
       );
       const actual = digestOf(bytes);
-      if (digest !== undefined && actual !== digest) {
-        throw new AppError(
-          "DIGEST_MISMATCH",
-          `Cannot pull "${shown(reference)}": the registry sent a manifest with the digest ${actual}`,
-        );
+      const mismatch = (what: string) => new AppError("DIGEST_MISMATCH", `${task.failed}: ${what}`);
+      if (reference.digest !== undefined && actual !== reference.digest) {
+        throw mismatch(`the registry sent a manifest with the digest ${actual}, not ${reference.digest}`);
       }
-      const claimed = response.headers.get("docker-content-digest");
+      const claimed = answer.header("docker-content-digest");
       if (claimed?.startsWith("sha256:") && claimed !== actual) {
-        throw new AppError(
-          "DIGEST_MISMATCH",
-          `Cannot pull "${shown(reference)}": the registry calls its manifest ${
-            printable(claimed, 100)
-          }, it is ${actual}`,
-        );
+        throw mismatch(`the registry calls its manifest ${printable(claimed, 100)}, it is ${actual}`);
       }
-      return { text: new TextDecoder().decode(bytes), digest: actual };
+      try {
+        return { text: UTF8.decode(bytes), digest: actual };
+      } catch {
+        throw new AppError("MANIFEST_INVALID", `${task.failed}: its manifest is not UTF-8`);
+      }
     });
   }
 
   /**
-   * Sends a blob's bytes to `sink` as they come, and checks size and digest of the whole. `begin` opens the sink, once
-   * for every try.
+   * Sends a blob's bytes to a sink as they come, and checks size and digest of the whole. A download that breaks goes on
+   * where it stopped, where the registry can do that. `begin` opens the sink, anew for every time it starts at the front.
    *
    * @throws AppError REGISTRY_…, DIGEST_MISMATCH
    */
   async fetchBlob(
     reference: Reference,
     blob: { readonly digest: string; readonly size: number },
-    begin: () => (bytes: Uint8Array) => void,
+    begin: () => BlobSink,
     progress: (bytes: number) => void = () => {},
+    verb = "pull",
   ): Promise<void> {
-    const path = `/v2/${reference.repository}/blobs/${blob.digest}`;
-    await this.#retry(reference, async () => {
-      const { response, guard } = await this.#get(reference, path, {});
-      const sink = begin();
-      const digester = new Digester();
-      const wrong = (what: string) =>
-        new AppError("DIGEST_MISMATCH", `Cannot pull "${shown(reference)}": ${what}`);
-      for await (const chunk of guard.chunks(response)) {
-        digester.update(chunk);
-        if (digester.size > blob.size) {
-          throw wrong(`its layer is longer than the ${blob.size} bytes that its manifest says`);
+    let digester = new Digester();
+    let sink: BlobSink | undefined;
+    let furthest = 0; // not set back: a registry that can't resume must not be asked for ever
+    let asked: Endpoint | undefined;
+    const restart = () => {
+      digester = new Digester();
+      sink = begin();
+    };
+    const receive = async (endpoint: Endpoint, task: Task, from: number) => {
+      const answer = await this.access.request(
+        task,
+        endpoint,
+        `/v2/${endpoint.repository}/blobs/${blob.digest}`,
+        from > 0 ? { headers: { range: `bytes=${from}-` }, expect: [200, 206, 416] } : { expect: [200] },
+      );
+      const range = /^bytes (\d+)-\d+\/(?:\d+|\*)$/.exec(answer.header("content-range") ?? "");
+      if (answer.status === 416 || (answer.status === 206 && Number(range?.[1] ?? -1) !== from)) {
+        sink = undefined;
+        await answer.discard();
+        throw new Broken("the registry can't go on where the download stopped");
+      }
+      if (answer.status === 200) restart();
+      for await (const chunk of answer.chunks()) {
+        if (digester.size + chunk.length > blob.size) {
+          sink = undefined;
+          throw new AppError(
+            "DIGEST_MISMATCH",
+            `${task.failed}: its layer is longer than the ${blob.size} bytes that its manifest says`,
+          );
         }
-        sink(chunk);
+        digester.update(chunk);
+        sink!(chunk);
         progress(digester.size);
       }
       if (digester.size < blob.size) {
-        throw new Broken(`its layer was cut off after ${digester.size} of ${blob.size} bytes`);
+        throw new Broken(`its layer was cut off after ${digester.size} of ${blob.size} bytes`, "content");
       }
+    };
+    await this.fromAny(reference, verb, async (endpoint, task) => {
+      // What another registry began may be its own fault: each is judged by its own bytes.
+      if (asked !== endpoint) sink = undefined;
+      asked = endpoint;
+      const from = sink ? digester.size : 0;
+      // What broke off behind its last byte is whole.
+      if (from < blob.size || from === 0) await receive(endpoint, task, from);
       const actual = digester.digest();
       if (actual !== blob.digest) {
-        throw wrong(`the registry sent ${actual}, the manifest says ${blob.digest}`);
+        sink = undefined; // whoever is asked next begins at the front
+        throw new AppError(
+          "DIGEST_MISMATCH",
+          `${task.failed}: the registry sent ${actual}, the manifest says ${blob.digest}`,
+        );
       }
+    }, () => {
+      if (digester.size - furthest < PROGRESS) return false;
+      furthest = digester.size;
+      return true;
     });
   }
 
-  /** GET of the registry's API, authorized when it asks, redirects followed by hand; only a 200 comes back. */
-  async #get(
+  /**
+   * Does something with a repository's mirrors, one after the other, and its own registry last; each is tried again
+   * after failures that pass. The error is that of the last.
+   */
+  async fromAny<T>(
     reference: Reference,
-    path: string,
-    headers: Record<string, string>,
-  ): Promise<{ response: Response; guard: Guard }> {
-    const { registry, repository } = reference;
-    const origin = registryOrigin(registry, this.#options.plainHttp ?? false);
-    let url = new URL(`${origin}${path}`);
-    let authorized = false;
-    for (let hop = 0; hop <= MAX_REDIRECTS;) {
-      const own = url.origin === new URL(origin).origin;
-      const token = own ? this.#tokens.get(`${registry}/${repository}`) : undefined;
-      const { response, guard } = await this.#fetch(url, {
-        ...headers,
-        ...(token === undefined ? {} : { authorization: token }),
-      });
-      const { status } = response;
-      if (status === 200) return { response, guard };
-      if (status === 401 && own && !authorized) {
-        await guard.discard(response);
-        authorized = true;
-        this.#tokens.set(`${registry}/${repository}`, await this.#authorize(reference, response));
-        continue;
-      }
-      if ([301, 302, 303, 307, 308].includes(status)) {
-        const location = response.headers.get("location");
-        await guard.discard(response);
-        url = this.#redirect(reference, url, location);
-        hop++;
-        continue;
-      }
-      throw await this.#failure(reference, response, guard);
-    }
-    throw new AppError(
-      "REGISTRY_PROTOCOL",
-      `Cannot pull "${shown(reference)}": more than ${MAX_REDIRECTS} redirects`,
-    );
-  }
-
-  #redirect(reference: Reference, from: URL, location: string | null): URL {
-    const to = location === null ? null : URL.parse(location, from);
-    const refuse = (why: string): never => {
-      throw new AppError(
-        "REGISTRY_PROTOCOL",
-        `Cannot pull "${shown(reference)}": the registry redirects to "${
-          printable(to?.origin ?? location ?? "", 200)
-        }", ${why}`,
-      );
-    };
-    if (!to) return refuse("which is not a URL");
-    if (to.username || to.password) return refuse("with credentials in it");
-    const local = isLoopback(from.host);
-    if (
-      to.protocol === "http:"
-        ? !(local && isLoopback(to.host)) && to.origin !== from.origin
-        : to.protocol !== "https:"
-    ) {
-      return refuse("which is not HTTPS");
-    }
-    // A registry elsewhere has no business on this machine or with a cloud's metadata service.
-    if (!local && (isLoopback(to.host) || /^(169\.254\.|0\.|\[fe80:|\[fd00:ec2)/i.test(to.host))) {
-      return refuse("an address of this machine");
-    }
-    return to;
-  }
-
-  async #authorize(reference: Reference, response: Response): Promise<string> {
-    const { registry, repository } = reference;
-    const challenges = parseChallenges(response.headers.get("www-authenticate") ?? "");
-    const credentials = await this.#credentials(registry, repository);
-    const bearer = challenges.find(({ scheme }) => scheme === "bearer");
-    if (bearer) {
-      return `Bearer ${await this.#token(
-        reference,
-        tokenUrl(bearer, registry, repository, this.#options.plainHttp ?? false),
-        credentials,
-      )}`;
-    }
-    if (challenges.some(({ scheme }) => scheme === "basic") && credentials?.kind === "basic") {
-      return basic(credentials);
-    }
-    throw unauthorized(reference, credentials !== undefined);
-  }
-
-  async #token(
-    reference: Reference,
-    url: URL,
-    credentials: RegistryCredentials | undefined,
-  ): Promise<string> {
-    const headers: Record<string, string> = credentials?.kind === "basic"
-      ? { authorization: basic(credentials) }
-      : {};
-    let init: RequestInit | undefined;
-    if (credentials?.kind === "identity") {
-      // distribution's OAuth2 endpoint: the refresh token goes in the body.
-      const form = new URLSearchParams({
-        grant_type: "refresh_token",
-        refresh_token: credentials.token,
-        client_id: "krew-wasm",
-        service: url.searchParams.get("service") ?? "",
-        scope: url.searchParams.get("scope") ?? "",
-      });
-      init = { method: "POST", body: form };
-      url = new URL(url.origin + url.pathname);
-    }
-    const { response, guard } = await this.#fetch(url, headers, init);
-    if (response.status === 401 || response.status === 403) {
-      await guard.discard(response);
-      throw unauthorized(reference, credentials !== undefined);
-    }
-    if (response.status !== 200) throw await this.#failure(reference, response, guard);
-    const bytes = await readAll(
-      response,
-      MAX_TOKEN,
-      guard,
-      () =>
-        new AppError(
-          "REGISTRY_PROTOCOL",
-          `The token endpoint ${url.origin} sent more than ${MAX_TOKEN} bytes`,
-        ),
-    );
-    let answer: { token?: unknown; access_token?: unknown } | undefined;
-    try {
-      answer = JSON.parse(new TextDecoder().decode(bytes));
-    } catch { /* told below; a token is not shown */ }
-    const token = answer?.token ?? answer?.access_token;
-    if (typeof token !== "string" || !/^[\x21-\x7e]+$/.test(token)) {
-      throw new AppError(
-        "REGISTRY_PROTOCOL",
-        `The token endpoint ${printable(url.origin)} of ${reference.registry} sent no token`,
-      );
-    }
-    return token;
-  }
-
-  #credentials(registry: string, repository: string): Promise<RegistryCredentials | undefined> {
-    let found = this.#found.get(registry);
-    if (!found) {
-      this.#found.set(registry, found = (this.#options.credentials ?? findCredentials)(registry, repository));
-    }
-    return found;
-  }
-
-  async #fetch(
-    url: URL,
-    headers: Record<string, string>,
-    init: RequestInit = {},
-  ): Promise<{ response: Response; guard: Guard }> {
-    const guard = new Guard(this.#options.idleTimeout ?? IDLE_TIMEOUT);
-    const started = performance.now();
-    const shownUrl = printable(`${url.origin}${url.pathname}`, 500);
-    try {
-      const response = await fetch(url, {
-        ...init,
-        headers: { "user-agent": USER_AGENT, ...headers },
-        redirect: "manual",
-        signal: guard.signal,
-      });
-      guard.alive();
-      this.#options.trace?.(
-        `${init.method ?? "GET"} ${shownUrl} ${response.status} in ${
-          Math.round(performance.now() - started)
-        } ms`,
-      );
-      return { response, guard };
-    } catch (error) {
-      guard.end();
-      this.#options.trace?.(`${init.method ?? "GET"} ${shownUrl} failed: ${messageOf(error)}`);
-      throw error;
-    }
-  }
-
-  async #failure(reference: Reference, response: Response, guard: Guard): Promise<AppError> {
-    const { status } = response;
-    const text = await readAll(response, MAX_ERROR, guard, () => new Broken("too long")).then(
-      (bytes) => new TextDecoder().decode(bytes),
-      () => "",
-    );
-    const said = registryErrors(text);
-    const at = `Cannot pull "${shown(reference)}": `;
-    const why = said === "" ? "" : `: ${said}`;
-    if (status === 401) return unauthorized(reference, true);
-    if (status === 403) {
-      return new AppError("REGISTRY_FORBIDDEN", `${at}the registry forbids it (403)${why}`, {
-        hint: `log in with an account that may: docker login ${reference.registry}`,
-      });
-    }
-    if (status === 404) {
-      return new AppError("REGISTRY_NOT_FOUND", `${at}the registry has no such thing (404)${why}`, {
-        hint: "check the name and the tag",
-      });
-    }
-    if (status === 429) {
-      return new RetryLater(
-        "REGISTRY_RATE_LIMITED",
-        `${at}the registry wants fewer requests (429)${why}`,
-        retryAfter(response),
-      );
-    }
-    if (status >= 500) {
-      return new RetryLater(
-        "REGISTRY_FAILED",
-        `${at}the registry failed (${status})${why}`,
-        retryAfter(response),
-      );
-    }
-    return new AppError("REGISTRY_FAILED", `${at}the registry answered ${status}${why}`);
-  }
-
-  /** Tries again what a broken connection, a 429 or a 5xx ended, with growing pauses. */
-  async #retry<T>(reference: Reference, operation: () => Promise<T>): Promise<T> {
-    const sleep = this.#options.sleep ??
-      ((milliseconds) => new Promise<void>((resolve) => setTimeout(resolve, milliseconds)));
-    for (let tried = 1;; tried++) {
+    verb: string,
+    operation: (endpoint: Endpoint, task: Task) => Promise<T>,
+    progressed?: () => boolean,
+  ): Promise<T> {
+    const endpoints = await this.#endpointsOf(reference);
+    for (const [index, endpoint] of endpoints.entries()) {
+      const last = index === endpoints.length - 1;
       try {
-        return await operation();
+        const task = taskOf(verb, reference, endpoint.registry);
+        return await this.retry(task, () => operation(endpoint, task), {
+          ...(progressed ? { progressed } : {}),
+          ...(last ? {} : { tries: 2 }),
+        });
       } catch (error) {
-        const transient = error instanceof RetryLater || !(error instanceof AppError);
-        const failure = error instanceof AppError ? error : this.#connectionFailure(reference, error);
-        const retryable = transient && failure.code !== "REGISTRY_PROTOCOL" && !isFinal(error);
-        const asked = error instanceof RetryLater ? error.pause : undefined;
-        if (!retryable || tried === TRIES || (asked ?? 0) > MAX_PAUSE) throw failure;
-        const pause = asked ?? 250 * 2 ** tried * (0.5 + Math.random());
-        this.#options.notice?.(
-          `${failure.message}; trying again in ${Math.max(1, Math.round(pause / 1000))} s`,
-        );
-        await sleep(pause);
+        if (last) throw error;
+        // A mirror that has not got it, or breaks, is no reason to fail; a defect of ours is.
+        if (!(error instanceof AppError) || error.code === "REGISTRIES_INVALID") throw error;
+        this.#options.notice?.(`${error.message}; trying ${endpoints[index + 1]!.registry}`);
       }
     }
+    throw new AppError("REGISTRY_UNREACHABLE", `${failed(verb, reference)}: no registry is left to ask`);
   }
 
-  #connectionFailure(reference: Reference, error: unknown): AppError {
-    const texts: string[] = [];
-    for (let cause: unknown = error; cause instanceof Error && texts.length < 6; cause = cause.cause) {
-      texts.push(cause.message);
+  /** Where a repository is pushed to: never a mirror. */
+  async own(reference: Reference): Promise<Endpoint> {
+    const { registry, repository } = reference;
+    const { hosts, plainHttp = false } = this.#options;
+    const origin = plainHttp ? registryOrigin(registry, true) : await hosts?.origin(registry);
+    return { registry, repository, origin: origin ?? registryOrigin(registry, false) };
+  }
+
+  /** Tries again what a broken connection, a 429 or a 5xx ended. @throws AppError */
+  async retry<T>(task: Task, operation: () => Promise<T>, options: Partial<RetryOptions> = {}): Promise<T> {
+    return await withRetries(operation, {
+      describe: (error) => error instanceof AppError ? error : connectionFailure(task, error),
+      sleep: this.#options.sleep ?? ((milliseconds) => new Promise((done) => setTimeout(done, milliseconds))),
+      notice: (line) => this.#options.notice?.(line),
+      ...options,
+    });
+  }
+
+  #endpointsOf(reference: Reference): Promise<readonly Endpoint[]> {
+    const { registry, repository, digest } = reference;
+    const key = `${registry}/${repository} ${digest !== undefined}`;
+    let endpoints = this.#endpoints.get(key);
+    if (!endpoints) {
+      const { hosts, plainHttp } = this.#options;
+      endpoints = hosts && !plainHttp
+        ? hosts.endpoints(reference)
+        : this.own(reference).then((endpoint) => [endpoint]);
+      this.#endpoints.set(key, endpoints);
     }
-    const text = texts.join(": ");
-    const at = `Cannot pull "${shown(reference)}": `;
-    if (error instanceof Broken) {
-      return new AppError(
-        error.message.startsWith("its layer") ? "DIGEST_MISMATCH" : "REGISTRY_UNREACHABLE",
-        `${at}${error.message}`,
-      );
-    }
-    const registry = printable(reference.registry);
-    const why = /UnknownIssuer|certificate/i.test(text)
-      ? `the certificate of ${registry} is not trusted`
-      : /refused/i.test(text)
-      ? `${registry} refused the connection`
-      : /dns|lookup|resolve/i.test(text)
-      ? `the name ${registry} can't be resolved`
-      : /InvalidContentType|corrupt message/i.test(text)
-      ? `${registry} does not speak HTTPS`
-      : `${registry} can't be reached: ${printable(texts.at(-1) ?? "unknown", 200)}`;
-    const hint = /InvalidContentType|corrupt message/i.test(text) ? { hint: "--plain-http speaks HTTP" } : {};
-    return new AppError("REGISTRY_UNREACHABLE", `${at}${why}`, { ...hint, cause: error });
+    return endpoints;
   }
 }
 
-/** What broke off and may be tried again. */
-class Broken extends Error {}
+const UTF8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
-/** A failure after which the registry may be asked again, after `pause` milliseconds where it said so. */
-class RetryLater extends AppError {
-  constructor(code: ErrorCode, message: string, readonly pause: number | undefined) {
-    super(
-      code,
-      message,
-      pause !== undefined && pause > MAX_PAUSE
-        ? { hint: `it asks to wait for ${Math.round(pause / 1000)} s` }
-        : {},
-    );
-  }
+/** The task of doing something with a reference, for errors. */
+export function taskOf(verb: string, reference: Reference, registry = reference.registry): Task {
+  return { failed: failed(verb, reference), registry };
 }
 
-/** Failures of a connection that another try would meet again at once. */
-function isFinal(error: unknown): boolean {
-  let text = "";
-  for (let cause: unknown = error; cause instanceof Error; cause = cause.cause) text += cause.message;
-  return /certificate|InvalidContentType|corrupt message|refused|dns error|lookup/i.test(text);
-}
-
-/** Ends a request when nothing has come for a while. */
-class Guard {
-  #controller = new AbortController();
-  #timer: ReturnType<typeof setTimeout>;
-
-  constructor(readonly idle: number) {
-    this.#timer = this.#start();
-  }
-
-  get signal(): AbortSignal {
-    return this.#controller.signal;
-  }
-
-  #start() {
-    return setTimeout(
-      () => this.#controller.abort(new Broken(`nothing came for ${this.idle / 1000} s`)),
-      this.idle,
-    );
-  }
-
-  alive(): void {
-    clearTimeout(this.#timer);
-    this.#timer = this.#start();
-  }
-
-  end(): void {
-    clearTimeout(this.#timer);
-  }
-
-  async *chunks(response: Response): AsyncGenerator<Uint8Array> {
-    try {
-      for await (const chunk of response.body ?? []) {
-        this.alive();
-        yield chunk;
-      }
-    } finally {
-      this.end();
-      if (!this.signal.aborted) this.#controller.abort();
-    }
-  }
-
-  async discard(response: Response): Promise<void> {
-    this.end();
-    await response.body?.cancel();
-  }
-}
-
-async function readAll(
-  response: Response,
-  limit: number,
-  guard: Guard,
-  tooLarge: () => Error,
-): Promise<Uint8Array> {
-  const chunks: Uint8Array[] = [];
-  let size = 0;
-  for await (const chunk of guard.chunks(response)) {
-    size += chunk.length;
-    if (size > limit) throw tooLarge();
-    chunks.push(chunk);
-  }
-  const whole = new Uint8Array(size);
-  let offset = 0;
-  for (const chunk of chunks) {
-    whole.set(chunk, offset);
-    offset += chunk.length;
-  }
-  return whole;
-}
-
-/** Seconds or an HTTP date, as milliseconds from now. */
-function retryAfter(response: Response): number | undefined {
-  const value = response.headers.get("retry-after");
-  if (value === null) return undefined;
-  const milliseconds = /^\d+$/.test(value) ? Number(value) * 1000 : Date.parse(value) - Date.now();
-  return Number.isNaN(milliseconds) ? undefined : Math.max(0, milliseconds);
-}
-
-/** The messages of an error body (distribution-spec, "Error Codes"), safe to print. */
-function registryErrors(text: string): string {
-  try {
-    const { errors } = JSON.parse(text) as { errors?: { code?: unknown; message?: unknown }[] };
-    return (errors ?? []).slice(0, 3).map(({ code, message }) =>
-      printable([code, message].filter((part) => typeof part === "string" && part !== "").join(" "), 200)
-    ).join("; ");
-  } catch {
-    return "";
-  }
-}
-
-function unauthorized(reference: Reference, had: boolean): AppError {
-  return new AppError(
-    "REGISTRY_UNAUTHORIZED",
-    `Cannot pull "${shown(reference)}": ${
-      had
-        ? "the registry does not accept your credentials for it (401)"
-        : "the registry wants credentials for it (401)"
-    }`,
-    { hint: `docker login ${reference.registry}, or check that the repository exists` },
-  );
-}
-
-function basic({ username, password }: { username: string; password: string }): string {
-  const bytes = new TextEncoder().encode(`${username}:${password}`);
-  return `Basic ${btoa(String.fromCharCode(...bytes))}`;
+/** `Cannot pull "ghcr.io/acme/foo:v1"` */
+export function failed(verb: string, reference: Reference): string {
+  return `Cannot ${verb} "${shown(reference)}"`;
 }
 
 function shown(reference: Reference): string {

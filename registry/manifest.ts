@@ -29,6 +29,15 @@ const WASM_LAYERS: ReadonlySet<string> = new Set([
 /** The most a plugin's wasm may weigh, in bytes. */
 export const MAX_BLOB = 1 << 30;
 
+/** A descriptor: what something is, by its digest. */
+export interface Descriptor {
+  readonly mediaType: string;
+  /** `sha256:<hex>` */
+  readonly digest: string;
+  /** Bytes. */
+  readonly size: number;
+}
+
 /** What a manifest says of a plugin. */
 export interface PluginManifest {
   /** `sha256:<hex>` of the wasm. */
@@ -37,29 +46,142 @@ export interface PluginManifest {
   readonly size: number;
   readonly version: string | undefined;
   readonly description: string | undefined;
+  /** Of the layer. */
+  readonly mediaType: string;
+  readonly config: Descriptor;
+  /** All annotations that are texts; not yet safe to print. */
+  readonly annotations: Readonly<Record<string, string>>;
 }
+
+/** Whether a manifest is an index of several. What can't be read is none. */
+export function isIndex(text: string): boolean {
+  try {
+    const manifest = JSON.parse(text) as Record<string, unknown> | null;
+    return typeof manifest === "object" && manifest !== null &&
+      ((INDEX_TYPES as readonly unknown[]).includes(manifest.mediaType) || Array.isArray(manifest.manifests));
+  } catch {
+    return false;
+  }
+}
+
+/**
+ * The entry of an index that is the plugin: the one for the platform wasm/wasip2, else wasm/wasip1, else any of wasm, else
+ * the only one there is. Attestations and the like, which are of no platform, don't count.
+ *
+ * @throws AppError MANIFEST_INVALID, ARTIFACT_UNSUPPORTED
+ */
+export function chooseManifest(text: string, shown: string, verb = "pull"): Descriptor {
+  const fail = (code: "MANIFEST_INVALID" | "ARTIFACT_UNSUPPORTED", what: string, hint?: string): never => {
+    throw new AppError(
+      code,
+      `Cannot ${verb} "${shown}": ${what}`,
+      hint === undefined ? {} : { hint },
+    );
+  };
+  const index = parseObject(text, (what) => fail("MANIFEST_INVALID", what));
+  if (index.schemaVersion !== 2 || !Array.isArray(index.manifests)) {
+    return fail("MANIFEST_INVALID", "its index is none of schema version 2");
+  }
+  if ("layers" in index || "config" in index) {
+    return fail("MANIFEST_INVALID", "its manifest is an index and an image in one");
+  }
+  const entries = index.manifests.map((entry: unknown, at) => {
+    const { platform, annotations } = (entry ?? {}) as Record<string, Record<string, unknown> | undefined>;
+    return {
+      descriptor: parseDescriptor(entry) ??
+        fail("MANIFEST_INVALID", `manifests[${at}] of its index is malformed`),
+      architecture: platform?.architecture,
+      os: platform?.os,
+      attestation: annotations !== undefined && "vnd.docker.reference.type" in annotations,
+    };
+  });
+  const images = entries.filter(({ architecture, attestation }) =>
+    architecture !== "unknown" && !attestation
+  );
+  const wasm = images.filter(({ architecture }) => architecture === "wasm" || architecture === "wasm32");
+  const choices = ["wasip2", "wasip1"].map((os) => wasm.filter((entry) => entry.os === os));
+  const found = [...choices, wasm, images].find((some) => some.length > 0) ?? [];
+  if (found.length === 0) return fail("ARTIFACT_UNSUPPORTED", "its index is empty");
+  if (found.length > 1) {
+    return fail(
+      "ARTIFACT_UNSUPPORTED",
+      `it is an index of ${images.length} images, of which ${
+        wasm.length === 0 ? "none is" : "several are"
+      } for WebAssembly`,
+      `pull one of them by its digest: REF@${found[0]!.descriptor.digest}`,
+    );
+  }
+  return found[0]!.descriptor;
+}
+
+/** An object of JSON, in which no name is there twice: readers differ in which of them they take. */
+function parseObject(text: string, fail: (what: string) => never): Record<string, unknown> {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    return fail("its manifest is not JSON");
+  }
+  if (typeof value !== "object" || value === null || Array.isArray(value)) {
+    return fail("its manifest is not an object");
+  }
+  const twice = duplicateName(text);
+  if (twice !== undefined) return fail(`its manifest has "${printable(twice, 100)}" twice`);
+  return value as Record<string, unknown>;
+}
+
+/** A name that an object of this JSON text, which parses, holds twice; Go's reader does not tell cases apart either. */
+export function duplicateName(text: string): string | undefined {
+  const open: (Set<string> | undefined)[] = []; // undefined: an array
+  let isName = false;
+  for (let at = 0; at < text.length; at++) {
+    const token = text[at]!;
+    if (token === "{") {
+      open.push(new Set());
+      isName = true;
+    } else if (token === "[") {
+      open.push(undefined);
+      isName = false;
+    } else if (token === "}" || token === "]") open.pop();
+    else if (token === ",") isName = open.at(-1) !== undefined;
+    else if (token === ":") isName = false;
+    else if (token === '"') {
+      const start = at;
+      for (at++; text[at] !== '"'; at++) if (text[at] === "\\") at++;
+      if (!isName) continue;
+      const name = JSON.parse(text.slice(start, at + 1)) as string;
+      const names = open.at(-1)!;
+      if (names.has(name.toLowerCase())) return name;
+      names.add(name.toLowerCase());
+    }
+  }
+  return undefined;
+}
+
+function parseDescriptor(value: unknown): Descriptor | undefined {
+  if (typeof value !== "object" || value === null) return undefined;
+  const { mediaType, digest, size } = value as Record<string, unknown>;
+  return typeof mediaType === "string" && typeof digest === "string" && DIGEST.test(digest) &&
+      Number.isSafeInteger(size) && (size as number) >= 0
+    ? { mediaType, digest, size: size as number }
+    : undefined;
+}
+
+const DIGEST = /^sha256:[0-9a-f]{64}$/;
 
 /**
  * @param shown the reference, for errors
  * @throws AppError MANIFEST_INVALID, ARTIFACT_UNSUPPORTED, TOO_LARGE
  */
-export function parseManifest(text: string, shown: string): PluginManifest {
+export function parseManifest(text: string, shown: string, verb = "pull"): PluginManifest {
   const fail = (
     code: "MANIFEST_INVALID" | "ARTIFACT_UNSUPPORTED" | "TOO_LARGE",
     what: string,
     hint?: string,
   ): never => {
-    throw new AppError(code, `Cannot pull "${shown}": ${what}`, hint === undefined ? {} : { hint });
+    throw new AppError(code, `Cannot ${verb} "${shown}": ${what}`, hint === undefined ? {} : { hint });
   };
-  let manifest: Record<string, unknown>;
-  try {
-    manifest = JSON.parse(text);
-  } catch {
-    return fail("MANIFEST_INVALID", "its manifest is not JSON");
-  }
-  if (typeof manifest !== "object" || manifest === null || Array.isArray(manifest)) {
-    return fail("MANIFEST_INVALID", "its manifest is not an object");
-  }
+  const manifest = parseObject(text, (what) => fail("MANIFEST_INVALID", what));
   const { mediaType } = manifest;
   if (mediaType !== undefined && typeof mediaType !== "string") {
     return fail("MANIFEST_INVALID", "its manifest's mediaType is not a string");
@@ -83,6 +205,8 @@ export function parseManifest(text: string, shown: string): PluginManifest {
     return fail("ARTIFACT_UNSUPPORTED", `its manifest is of the type ${printable(mediaType, 100)}`);
   }
   const { layers, annotations } = manifest;
+  const config = parseDescriptor(manifest.config) ??
+    fail("MANIFEST_INVALID", "its manifest's config is not a descriptor");
   if (!Array.isArray(layers)) return fail("MANIFEST_INVALID", "its manifest has no layers");
   if (layers.length !== 1) {
     return fail(
@@ -102,7 +226,7 @@ export function parseManifest(text: string, shown: string): PluginManifest {
       "this may be a container image, not a plugin",
     );
   }
-  if (typeof layer.digest !== "string" || !/^sha256:[0-9a-f]{64}$/.test(layer.digest)) {
+  if (typeof layer.digest !== "string" || !DIGEST.test(layer.digest)) {
     return fail(
       "MANIFEST_INVALID",
       `its layer's digest "${printable(String(layer.digest), 100)}" is not a sha256 digest`,
@@ -117,17 +241,20 @@ export function parseManifest(text: string, shown: string): PluginManifest {
   if ((layer.size as number) > MAX_BLOB) {
     return fail("TOO_LARGE", `its layer has ${layer.size} bytes, more than the ${MAX_BLOB} that are allowed`);
   }
-  const annotation = (key: string, limit: number): string | undefined => {
-    const value = typeof annotations === "object" && annotations !== null
-      ? (annotations as Record<string, unknown>)[key]
-      : undefined;
-    return typeof value === "string" && value !== "" ? value.slice(0, limit) : undefined;
-  };
+  const texts = Object.fromEntries(
+    Object.entries(typeof annotations === "object" && annotations !== null ? annotations : {})
+      .filter((entry): entry is [string, string] => typeof entry[1] === "string"),
+  );
+  const annotation = (key: string, limit: number): string | undefined =>
+    Object.hasOwn(texts, key) && texts[key] !== "" ? texts[key]!.slice(0, limit) : undefined;
   return {
     digest: layer.digest,
     size: layer.size as number,
     version: annotation("org.opencontainers.image.version", 100),
     description: annotation("org.opencontainers.image.description", 500),
+    mediaType: layer.mediaType,
+    config,
+    annotations: texts,
   };
 }
 

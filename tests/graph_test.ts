@@ -97,7 +97,7 @@ Deno.test("fetch is called in one file of each room only", async () => {
     }
   }
   assert.deepEqual(callers.sort(), [
-    "registry/client.ts",
+    "registry/transport.ts",
     "runtime/kube/dial.ts",
     "runtime/kube/transport.ts",
   ]);

@@ -26,20 +26,29 @@ const challenge = (realm: string, scope?: string) => ({
 });
 
 Deno.test("tokenUrl() asks for pulling this repository", () => {
-  const url = tokenUrl(challenge("https://auth.example/token?x=1"), "r.example", "a/b", false);
+  const url = tokenUrl(challenge("https://auth.example/token?x=1"), "r.example", [
+    "repository:a/b:pull",
+    "repository:c:pull",
+  ], false);
+  assert.deepEqual(url.searchParams.getAll("scope"), ["repository:a/b:pull", "repository:c:pull"]);
+  url.searchParams.delete("scope", "repository:c:pull");
   assert.deepEqual(Object.fromEntries(url.searchParams), {
     x: "1",
     service: "s",
     scope: "repository:a/b:pull",
   });
   assert.equal(
-    tokenUrl(challenge("https://a", "repository:other:push"), "r", "a/b", false).searchParams.get("scope"),
-    "repository:a/b:pull",
+    tokenUrl(challenge("https://a?scope=x", "repository:other:push"), "r", ["repository:a:pull"], false)
+      .searchParams.getAll("scope").join(),
+    "repository:a:pull",
   );
 });
 
 Deno.test("tokenUrl() sends credentials nowhere in plain HTTP but to this machine's own registry", () => {
-  assert.equal(tokenUrl(challenge("http://127.0.0.1:1/t"), "127.0.0.1:5000", "a", false).host, "127.0.0.1:1");
+  assert.equal(
+    tokenUrl(challenge("http://127.0.0.1:1/t"), "127.0.0.1:5000", ["a"], false).host,
+    "127.0.0.1:1",
+  );
   for (
     const [realm, registry, plain] of [
       ["http://auth.example/t", "r.example", false],
@@ -49,10 +58,14 @@ Deno.test("tokenUrl() sends credentials nowhere in plain HTTP but to this machin
       ["ftp://a", "r.example", false],
       ["nonsense", "r.example", false],
       ["https://u:p@a/", "r.example", false],
+      ["https://127.0.0.1/t", "r.example", false],
+      ["https://169.254.169.254/t", "r.example", false],
+      ["https://[::ffff:169.254.169.254]/t", "r.example", false],
+      ["https://0x7f.1/t", "r.example", false],
     ] as const
   ) {
     assert.throws(
-      () => tokenUrl(challenge(realm), registry, "a", plain),
+      () => tokenUrl(challenge(realm), registry, ["a"], plain),
       { code: "REGISTRY_PROTOCOL" },
       realm,
     );

@@ -157,21 +157,87 @@ Deno.test("a blob that is cut, padded, swapped or of another digest is refused",
   }
 });
 
-Deno.test("a connection that breaks in the middle is tried again", async () => {
+/** A response of which some bytes come before the connection breaks. */
+function broken(bytes: Uint8Array, from = 0, until = from + 1000): Response {
+  let sent = false;
+  const body = new ReadableStream({
+    pull(controller) {
+      if (sent) return controller.error(new Deno.errors.ConnectionReset("broken by the test"));
+      sent = true;
+      controller.enqueue(bytes.slice(from, until));
+    },
+  });
+  const headers = { "content-range": `bytes ${from}-${bytes.length - 1}/${bytes.length}` };
+  return new Response(body, from > 0 ? { status: 206, headers } : {});
+}
+
+Deno.test("a download that breaks goes on where it stopped, and is verified whole", async () => {
   await using registry = TestRegistry.start();
-  let tries = 0;
-  registry.hook = () => {
-    if (++tries > 2) return new Response(BLOB);
-    const body = new ReadableStream({
-      start(controller) {
-        controller.enqueue(BLOB.slice(0, 1000));
-        controller.error(new Error("broken"));
-      },
-    });
-    return new Response(body, { headers: { "content-length": String(BLOB.length) } });
+  registry.putBlob(BLOB, DIGEST);
+  const ranges: (string | null)[] = [];
+  registry.hook = (request) => {
+    ranges.push(request.headers.get("range"));
+    return ranges.length === 1 ? broken(BLOB) : ranges.length === 2 ? broken(BLOB, 1000) : undefined;
   };
-  assert.deepEqual(await fetchBlob(registry), BLOB);
-  assert.equal(tries, 3);
+  let began = 0;
+  const { client: made, reference, slept } = client(registry);
+  const received: Uint8Array<ArrayBuffer>[] = [];
+  await made.fetchBlob(reference, { digest: DIGEST, size: BLOB.length }, () => {
+    began++;
+    return (bytes) => received.push(bytes.slice());
+  });
+  assert.deepEqual(ranges, [null, "bytes=1000-", "bytes=2000-"]);
+  assert.equal(began, 1);
+  assert.deepEqual(new Uint8Array(await new Blob(received).arrayBuffer()), BLOB);
+  assert.equal(slept.length, 2);
+});
+
+Deno.test("a registry that can't go on, or goes on elsewhere, is asked for the whole again", async () => {
+  for (
+    const second of [
+      () => failure(416, "RANGE", "no"),
+      () => new Response(BLOB),
+      () => broken(BLOB, 5),
+      () => new Response(BLOB.slice(1000), { status: 206 }),
+    ]
+  ) {
+    await using registry = TestRegistry.start();
+    registry.putBlob(BLOB, DIGEST);
+    let asked = 0;
+    registry.hook = () => [() => broken(BLOB), second][asked++]?.();
+    assert.deepEqual(await fetchBlob(registry), BLOB);
+  }
+});
+
+Deno.test("a resumed download of other bytes is refused", async () => {
+  await using registry = TestRegistry.start();
+  let asked = 0;
+  const other = BLOB.map((byte) => byte ^ 1);
+  registry.hook = () =>
+    asked++ === 0 ? broken(BLOB) : new Response(other.slice(1000), {
+      status: 206,
+      headers: { "content-range": `bytes 1000-${BLOB.length - 1}/${BLOB.length}` },
+    });
+  await assert.rejects(fetchBlob(registry), { code: "DIGEST_MISMATCH" });
+});
+
+Deno.test("tries are counted anew when a download gets on, and not when it hardly does", async () => {
+  await using registry = TestRegistry.start();
+  const large = crypto.getRandomValues(new Uint8Array(65536)).toBase64().repeat(120);
+  const bytes = new TextEncoder().encode(large);
+  const blob = { digest: digestOf(bytes), size: bytes.length };
+  const from = (request: Request) => Number(request.headers.get("range")?.slice(6, -1) ?? 0);
+  registry.hook = (request) => broken(bytes, from(request), from(request) + (1 << 20));
+  assert.equal((await fetchBlob(registry, blob)).length, bytes.length);
+  assert.ok(registry.requests.length > 8, "more tries than a registry has that only breaks");
+  registry.requests.length = 0;
+  registry.hook = (request) => broken(bytes, from(request), from(request) + 10);
+  await assert.rejects(fetchBlob(registry, blob), { code: "REGISTRY_UNREACHABLE" });
+  assert.equal(registry.requests.length, 4);
+  registry.requests.length = 0;
+  registry.hook = () => broken(bytes, 0, 3 << 20);
+  await assert.rejects(fetchBlob(registry, blob), { code: "REGISTRY_UNREACHABLE" });
+  assert.ok(registry.requests.length < 10, "a registry that can't resume is given up");
 });
 
 Deno.test("an endless blob and a huge manifest end at their limits", async () => {

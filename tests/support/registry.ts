@@ -119,8 +119,13 @@ export class TestRegistry implements AsyncDisposable {
     if (kind === "blobs") {
       const blob = this.#blobs.get(reference);
       if (!blob) return failure(404, "BLOB_UNKNOWN", "blob unknown to registry");
-      return new Response(blob, {
-        headers: { "content-length": String(blob.length), "docker-content-digest": reference },
+      const from = Number(/^bytes=(\d+)-$/.exec(request.headers.get("range") ?? "")?.[1] ?? 0);
+      return new Response(blob.subarray(from), {
+        status: from > 0 ? 206 : 200,
+        headers: {
+          "docker-content-digest": reference,
+          ...(from > 0 ? { "content-range": `bytes ${from}-${blob.length - 1}/${blob.length}` } : {}),
+        },
       });
     }
     if (kind === "manifests" && request.method === "PUT") {

@@ -1,0 +1,113 @@
+/** What went wrong with a registry, in words for the user; what the registry itself says is made safe to print. */
+
+import { AppError, messageOf } from "../runtime/errors.ts";
+import { printable } from "../runtime/text.ts";
+import { Broken, retryAfter, RetryLater } from "./retry.ts";
+import type { Answer } from "./transport.ts";
+
+/** What is being done, for errors: `Cannot pull "ghcr.io/acme/foo:v1"`. */
+export interface Task {
+  readonly failed: string;
+  /** The registry that is asked. */
+  readonly registry: string;
+}
+
+const MAX_ERROR = 64 << 10;
+
+/** The error for an answer that is not what was hoped for; its body is read or let go. */
+export async function answerFailure(task: Task, answer: Answer): Promise<AppError> {
+  const { status } = answer;
+  const text = await answer.bytes(MAX_ERROR, () => new Broken("too long")).then(
+    (bytes) => new TextDecoder().decode(bytes),
+    () => "",
+  );
+  const said = registryErrors(text);
+  const at = `${task.failed}: `;
+  const why = said === "" ? "" : `: ${said}`;
+  switch (status) {
+    case 401:
+      return unauthorized(task, true);
+    case 403:
+      return new AppError("REGISTRY_FORBIDDEN", `${at}the registry forbids it (403)${why}`, {
+        hint: `log in with an account that may: krew-wasm login ${printable(task.registry, 200)}`,
+      });
+    case 404:
+      return new AppError("REGISTRY_NOT_FOUND", `${at}the registry has no such thing (404)${why}`, {
+        hint: "check the name and the tag",
+      });
+    case 429:
+      return new RetryLater(
+        "REGISTRY_RATE_LIMITED",
+        `${at}the registry wants fewer requests (429)${why}`,
+        retryAfter(answer.header("retry-after")),
+      );
+  }
+  return status >= 500
+    ? new RetryLater(
+      "REGISTRY_FAILED",
+      `${at}the registry failed (${status})${why}`,
+      retryAfter(answer.header("retry-after")),
+    )
+    : new AppError("REGISTRY_FAILED", `${at}the registry answered ${status}${why}`);
+}
+
+/** The error for a connection that could not be made, or broke. */
+export function connectionFailure(task: Task, error: unknown): AppError {
+  const at = `${task.failed}: `;
+  if (error instanceof Broken) {
+    return new AppError(
+      error.of === "content" ? "DIGEST_MISMATCH" : "REGISTRY_UNREACHABLE",
+      `${at}${error.message}`,
+    );
+  }
+  const texts: string[] = [];
+  for (let cause: unknown = error; cause instanceof Error && texts.length < 6; cause = cause.cause) {
+    texts.push(cause.message);
+  }
+  const text = texts.join(": ");
+  const registry = printable(task.registry, 200);
+  const plain = /InvalidContentType|corrupt message/i.test(text);
+  const untrusted = /UnknownIssuer|certificate/i.test(text);
+  const why = untrusted
+    ? /required|CertificateRequired/i.test(text)
+      ? `${registry} wants a client certificate`
+      : `the certificate of ${registry} is not trusted`
+    : /refused/i.test(text)
+    ? `${registry} refused the connection`
+    : /dns|lookup|resolve/i.test(text)
+    ? `the name ${registry} can't be resolved`
+    : plain
+    ? `${registry} does not speak HTTPS`
+    : `${registry} can't be reached: ${printable(texts.at(-1) ?? messageOf(error), 200)}`;
+  const hint = plain
+    ? { hint: "--plain-http speaks HTTP" }
+    : untrusted
+    ? { hint: "a private authority is named in registries.yaml: registries.HOST.ca" }
+    : {};
+  return new AppError("REGISTRY_UNREACHABLE", `${at}${why}`, { ...hint, cause: error });
+}
+
+/** The error for credentials that are missing or not taken. */
+export function unauthorized(task: Task, had: boolean): AppError {
+  return new AppError(
+    "REGISTRY_UNAUTHORIZED",
+    `${task.failed}: ${
+      had
+        ? "the registry does not accept your credentials for it (401)"
+        : "the registry wants credentials for it (401)"
+    }`,
+    { hint: `krew-wasm login ${printable(task.registry, 200)}, or check that the repository exists` },
+  );
+}
+
+/** The messages of an error body (distribution-spec, "Error Codes"), safe to print. */
+function registryErrors(text: string): string {
+  try {
+    const { errors } = JSON.parse(text) as { errors?: { code?: unknown; message?: unknown }[] };
+    return (errors ?? []).slice(0, 3).map(({ code, message }) =>
+      printable([code, message].filter((part) => typeof part === "string" && part !== "").join(" "), 200)
+    ).join("; ");
+  } catch {
+    return "";
+  }
+}

@@ -1,0 +1,82 @@
+/** Trying again: after what, how often, how long after. Pure, but for the pause. */
+
+import { AppError, type ErrorCode } from "../runtime/errors.ts";
+
+const TRIES = 4;
+/** Milliseconds. A registry that wants a longer pause is told to the user instead. */
+export const MAX_PAUSE = 30_000;
+const FIRST_PAUSE = 500;
+
+/** What broke off and may be tried again. */
+export class Broken extends Error {
+  /** @param of what it was: the connection, or content that is not as long as it should be */
+  constructor(message: string, readonly of: "connection" | "content" = "connection") {
+    super(message);
+  }
+}
+
+/** A failure after which the registry may be asked again, after `pause` milliseconds where it said so. */
+export class RetryLater extends AppError {
+  constructor(code: ErrorCode, message: string, readonly pause: number | undefined) {
+    super(
+      code,
+      message,
+      pause !== undefined && pause > MAX_PAUSE
+        ? { hint: `it asks to wait for ${Math.round(pause / 1000)} s` }
+        : {},
+    );
+  }
+}
+
+/** How often and with what in between. */
+export interface RetryOptions {
+  /** Any failure as the error that the user sees. */
+  readonly describe: (error: unknown) => AppError;
+  readonly sleep: (milliseconds: number) => Promise<void>;
+  /** Told before each pause. */
+  readonly notice: (line: string) => void;
+  /** How many times in all; 4 without it. */
+  readonly tries?: number;
+  /** Whether the last try got so far that counting begins anew. */
+  readonly progressed?: () => boolean;
+}
+
+/** Runs `operation` until it is done, fails for good, or has failed too often in a row. @throws AppError */
+export async function withRetries<T>(operation: () => Promise<T>, options: RetryOptions): Promise<T> {
+  const { describe, sleep, notice, tries = TRIES, progressed } = options;
+  for (let tried = 1;; tried++) {
+    try {
+      return await operation();
+    } catch (error) {
+      const failure = describe(error);
+      const asked = error instanceof RetryLater ? error.pause : undefined;
+      if (progressed?.()) tried = 0;
+      if (!isTransient(error) || tried >= tries || (asked ?? 0) > MAX_PAUSE) throw failure;
+      const pause = asked ?? backoff(tried);
+      notice(`${failure.message}; trying again in ${Math.max(1, Math.round(pause / 1000))} s`);
+      await sleep(pause);
+    }
+  }
+}
+
+/** Milliseconds to wait after the `tried`th failure in a row: doubling, and half of it by chance. */
+export function backoff(tried: number, random = Math.random): number {
+  return Math.min(MAX_PAUSE, FIRST_PAUSE * 2 ** tried * (0.5 + random() / 2));
+}
+
+/** Whether another try may go otherwise. */
+function isTransient(error: unknown): boolean {
+  if (error instanceof RetryLater) return true;
+  if (error instanceof AppError) return false;
+  let text = "";
+  for (let cause: unknown = error; cause instanceof Error; cause = cause.cause) text += cause.message;
+  // A name that does not resolve, a certificate that is not trusted: the next try would meet the same.
+  return !/certificate|InvalidContentType|corrupt message|refused|dns error|lookup/i.test(text);
+}
+
+/** `Retry-After`: seconds or an HTTP date (RFC 9110 10.2.3), as milliseconds from now. */
+export function retryAfter(value: string | null, now = Date.now()): number | undefined {
+  if (value === null) return undefined;
+  const milliseconds = /^\d+$/.test(value) ? Number(value) * 1000 : Date.parse(value) - now;
+  return Number.isNaN(milliseconds) ? undefined : Math.max(0, milliseconds);
+}
