@@ -156,7 +156,9 @@ async function interfacesFor(
     ...clockInterfaces(),
     ...randomInterfaces(),
     ...(uses("wasi:filesystem/")
-      ? (await import("./wasi/p2/filesystem.ts")).filesystemInterfaces(sandbox.files)
+      ? (await import("./wasi/p2/filesystem.ts")).filesystemInterfaces(
+        await (await import("./wasi/files.ts")).openFileTree(sandbox.files),
+      )
       : {}),
     ...(uses("wasi:sockets/")
       ? (await import("./wasi/p2/sockets.ts")).socketInterfaces(sandbox, failed)

@@ -1,16 +1,14 @@
 /**
  * The files a plugin sees: the mounts of its sandbox, with POSIX meaning, and nothing else of the host. Both faces
- * of WASI work on the nodes of this file; it is the only one that touches the host's files for a plugin.
+ * of WASI work on the interfaces of this file, of which there are two implementations:
  *
- * Deno has no `openat`, so a path is resolved here link by link (paths.ts) and what was opened is then compared with
- * what was meant: a link that somebody swaps in between is noticed, and refused.
+ * - files_linux.ts asks Linux itself, relative to open directories, and lets the kernel see to it that no path leaves
+ *   a granted tree (openat2);
+ * - files_by_name.ts, wherever that is not there, resolves names link by link through Deno, which has no `openat`,
+ *   and compares what was opened with what was meant.
  */
 
-import type { Files, Mount, Overlay } from "../sandbox.ts";
-import { realPath } from "../host_path.ts";
-import { makeSymlink } from "../symlink.ts";
-import { errnoOf, WasiError } from "./errno.ts";
-import { resolvePath, type Tree } from "./paths.ts";
+import type { Files } from "../sandbox.ts";
 import type { MaybePromise } from "./streams.ts";
 
 /** What a file is. */
@@ -47,638 +45,106 @@ export interface OpenOptions {
   readonly directory: boolean;
   readonly read: boolean;
   readonly write: boolean;
-  /** Every write goes to the end. */
-  readonly append: boolean;
 }
 
 /** A time to set: nanoseconds since 1970, now, or as it is. */
 export type NewTime = bigint | "now" | undefined;
 
+/** A path or name as the plugin gives it: text, or bytes that need not be UTF-8. */
+export type GuestPath = string | Uint8Array;
+
 /** An entry of a directory. */
 export interface Entry {
-  readonly name: string;
+  /** As the operating system has it. */
+  readonly name: Uint8Array;
   readonly type: NodeType;
+  /** The number of its file; 0 where it would cost too much to find out. */
+  readonly ino: bigint;
+}
+
+/** A directory's entries, without `.` and `..`, as they were when they were first asked for. */
+export interface Listing {
+  /** The entry at a place, from 0; undefined past the last. @throws WasiError */
+  at(index: number): Entry | undefined;
+  close(): void;
 }
 
 /** An open directory. */
-export class DirectoryNode {
-  readonly kind = "directory";
-  /** Names below the mount's root, free of links. */
-  readonly path: readonly string[];
-
-  constructor(readonly mount: Mount, path: readonly string[]) {
-    this.path = path;
-  }
-
+export interface DirectoryNode {
+  readonly kind: "directory";
   /** Whether anything below it may be changed. */
-  get writable(): boolean {
-    return this.mount.write;
-  }
-
-  close(): void {}
+  readonly writable: boolean;
+  close(): void;
 }
 
-/** An open file of the host. Reads and writes are at a place the caller names, so that two can share it. */
-export class FileNode {
-  readonly kind = "file";
-  #file: Deno.FsFile;
-  /** Where the operating system's own position is. */
-  #position = 0n;
-  #closed = false;
-
-  constructor(
-    file: Deno.FsFile,
-    readonly host: string,
-    readonly readable: boolean,
-    readonly writable: boolean,
-  ) {
-    this.#file = file;
-  }
-
-  #seek(offset: bigint): void {
-    if (this.#position === offset) return;
-    try {
-      this.#file.seekSync(offset, Deno.SeekMode.Start);
-    } catch (error) {
-      if (errnoOf(error) !== "invalid-seek") throw new WasiError(errnoOf(error)); // a pipe or terminal: no places
-    }
-    this.#position = offset;
-  }
-
+/** An open file. Reads and writes are at a place the caller names, so that two can share it. */
+export interface AnyFile {
+  readonly kind: "file";
+  readonly readable: boolean;
+  readonly writable: boolean;
   /** Fills the front of `into` from `offset`; 0 at the end. @throws WasiError */
-  readAt(into: Uint8Array, offset: bigint): number {
-    if (!this.readable) throw new WasiError("bad-descriptor");
-    return attempt(() => {
-      this.#seek(offset);
-      const count = this.#file.readSync(into) ?? 0;
-      this.#position += BigInt(count);
-      return count;
-    });
-  }
-
+  readAt(into: Uint8Array, offset: bigint): number;
   /** Writes the front of `bytes` at `offset`; returns how many. @throws WasiError */
-  writeAt(bytes: Uint8Array, offset: bigint): number {
-    if (!this.writable) throw new WasiError("bad-descriptor");
-    return attempt(() => {
-      this.#seek(offset);
-      const count = this.#file.writeSync(bytes);
-      this.#position += BigInt(count);
-      return count;
-    });
-  }
-
+  writeAt(bytes: Uint8Array, offset: bigint): number;
+  /** Writes the front of `bytes` at the end, wherever that is by then; returns how many. @throws WasiError */
+  append(bytes: Uint8Array): number;
   /** Bytes in the file now. */
-  size(): bigint {
-    return attempt(() => BigInt(this.#file.statSync().size));
-  }
-
-  stat(): Stat {
-    return attempt(() => statOf(this.#file.statSync()));
-  }
-
+  size(): bigint;
+  stat(): Stat;
   /** @throws WasiError invalid, file-too-large, insufficient-space */
-  setSize(size: bigint): void {
-    if (!this.writable) throw new WasiError("invalid");
-    if (size > BigInt(Number.MAX_SAFE_INTEGER)) throw new WasiError("file-too-large");
-    attempt(() => this.#file.truncateSync(Number(size)));
-  }
-
-  setTimes(accessed: NewTime, modified: NewTime): void {
-    attempt(() => setTimes(this.#file.statSync(), accessed, modified, (a, m) => this.#file.utimeSync(a, m)));
-  }
-
-  sync(dataOnly: boolean): void {
-    attempt(() => dataOnly ? this.#file.syncDataSync() : this.#file.syncSync());
-  }
-
-  close(): void {
-    if (this.#closed) return;
-    this.#closed = true;
-    this.#file.close();
-  }
+  setSize(size: bigint): void;
+  /** Makes room, and the file at least `offset + length` long. @throws WasiError */
+  allocate(offset: bigint, length: bigint): void;
+  /** What will be done with a part of it: preview1's `advice`. */
+  advise(offset: bigint, length: bigint, advice: number): void;
+  sync(dataOnly: boolean): void;
+  close(): void;
 }
 
-/** An open file whose bytes the host makes up. */
-export class OverlayNode {
-  readonly kind = "file";
-  readonly readable = true;
-  readonly writable = false;
-  #bytes: Uint8Array;
-  #stat: Stat;
-
-  constructor(bytes: Uint8Array, stat: Stat) {
-    this.#bytes = bytes;
-    this.#stat = { ...stat, size: BigInt(bytes.length) };
-  }
-
-  readAt(into: Uint8Array, offset: bigint): number {
-    if (offset >= BigInt(this.#bytes.length)) return 0;
-    const part = this.#bytes.subarray(Number(offset), Number(offset) + into.length);
-    into.set(part);
-    return part.length;
-  }
-
-  writeAt(): number {
-    throw new WasiError("bad-descriptor");
-  }
-
-  size(): bigint {
-    return this.#stat.size;
-  }
-
-  stat(): Stat {
-    return this.#stat;
-  }
-
-  setSize(): void {
-    throw new WasiError("invalid");
-  }
-
-  setTimes(): void {
-    throw new WasiError("read-only");
-  }
-
-  sync(): void {}
-
-  close(): void {}
-}
-
-/** An open file. */
-export type AnyFile = FileNode | OverlayNode;
-
-/** The tree of mounts. */
-export class FileTree {
-  /** The roots, in the order of the mounts. */
+/** The tree of mounts. Every operation throws WasiError. */
+export interface FileTree {
+  /** The roots, in the order of the mounts. Closing them does nothing: they stay as long as the tree. */
   readonly roots: readonly { readonly guest: string; readonly node: DirectoryNode }[];
-  #files: Files;
-  #overlays: {
-    overlay: Overlay;
-    identity: string | undefined;
-    content: MaybePromise<Uint8Array> | undefined;
-  }[] | undefined;
-
-  constructor(files: Files) {
-    this.#files = files;
-    this.roots = files.mounts.map((mount) => ({
-      guest: mount.guest,
-      node: new DirectoryNode({ ...mount, host: attempt(() => realPath(mount.host)) }, []),
-    }));
-  }
-
-  /**
-   * Opens what `path` leads to from `from`. The promise is that of a file whose content the host has to make up first.
-   *
-   * @throws WasiError
-   */
-  openAt(from: DirectoryNode, path: string, options: OpenOptions): MaybePromise<DirectoryNode | AnyFile> {
-    const resolved = this.#resolve(from, path, options.follow);
-    const host = pathIn(from.mount, resolved.path);
-    const info = lstat(host);
-    const mustBeDirectory = options.directory || resolved.directory;
-    if (info && options.create && options.exclusive) throw new WasiError("exist");
-    if (info?.isSymlink) throw new WasiError("loop"); // it was not to be followed
-    if (info?.isDirectory) {
-      if (options.write || options.append || options.truncate) throw new WasiError("is-directory");
-      if (options.create && !options.directory) throw new WasiError("is-directory");
-      return new DirectoryNode(from.mount, resolved.path);
-    }
-    if (info && mustBeDirectory) throw new WasiError("not-directory");
-    const write = options.write || options.append;
-    const changes = write || options.truncate || (!info && options.create);
-    const overlay = this.#overlayAt(host, info);
-    if (overlay) {
-      if (changes) throw new WasiError("read-only");
-      const stat = info ? statOf(info) : statOf(Deno.lstatSync(parentOf(host)), "regular-file");
-      const content = this.#contentOf(overlay);
-      return content instanceof Promise
-        ? content.then((bytes) => new OverlayNode(bytes, stat))
-        : new OverlayNode(content, stat);
-    }
-    if (!info && (!options.create || mustBeDirectory)) {
-      throw new WasiError(options.create && resolved.directory ? "is-directory" : "no-entry");
-    }
-    if (changes) this.#checkChange(from.mount, host);
-    const file = attempt(() =>
-      Deno.openSync(host, {
-        read: options.read || !write,
-        // Deno makes and empties files that are opened for writing only; the node refuses what was not asked for.
-        write: changes,
-        create: !info,
-        createNew: !info && options.exclusive,
-        truncate: options.truncate,
-        // A file that was there is never made anew, so that nothing is planted where a link appears meanwhile.
-        ...(info ? { create: false } : {}),
-      })
-    );
-    try {
-      this.#verify(host, file);
-    } catch (error) {
-      file.close();
-      throw error;
-    }
-    return new FileNode(file, host, options.read || !write, write);
-  }
-
-  /** @throws WasiError */
-  stat(node: DirectoryNode | AnyFile): Stat {
-    return node.kind === "file"
-      ? node.stat()
-      : attempt(() => statOf(Deno.lstatSync(pathIn(node.mount, node.path))));
-  }
-
-  /** @throws WasiError */
-  statAt(from: DirectoryNode, path: string, follow: boolean): MaybePromise<Stat> {
-    const resolved = this.#resolve(from, path, follow);
-    const host = pathIn(from.mount, resolved.path);
-    const info = lstat(host);
-    const overlay = this.#overlayAt(host, info);
-    if (overlay) {
-      const stat = info ? statOf(info) : statOf(Deno.lstatSync(parentOf(host)), "regular-file");
-      const content = this.#contentOf(overlay);
-      return content instanceof Promise
-        ? content.then((bytes) => ({ ...stat, size: BigInt(bytes.length) }))
-        : { ...stat, size: BigInt(content.length) };
-    }
-    if (!info) throw new WasiError("no-entry");
-    if (resolved.directory && !info.isDirectory) throw new WasiError("not-directory");
-    return statOf(info);
-  }
-
-  /** @throws WasiError */
-  setTimesAt(from: DirectoryNode, path: string, follow: boolean, accessed: NewTime, modified: NewTime): void {
-    const { host, info } = this.#existing(from, path, follow);
-    this.#checkChange(from.mount, host);
-    const apply = info.isSymlink ? setLinkTimes : Deno.utimeSync;
-    attempt(() => setTimes(info, accessed, modified, (a, m) => apply(host, a, m)));
-  }
-
-  /** Times of what is open. @throws WasiError */
-  setTimes(node: DirectoryNode | AnyFile, accessed: NewTime, modified: NewTime): void {
-    if (node.kind === "file") {
-      if (node instanceof FileNode && !node.writable) {
-        // POSIX lets the owner set times through any descriptor; a grant to read does not.
-        this.#checkProtected(node.host);
-        if (!this.#isWritable(node.host)) throw new WasiError("read-only");
-      }
-      return node.setTimes(accessed, modified);
-    }
-    const host = pathIn(node.mount, node.path);
-    this.#checkChange(node.mount, host);
-    attempt(() => setTimes(Deno.lstatSync(host), accessed, modified, (a, m) => Deno.utimeSync(host, a, m)));
-  }
-
-  /** @throws WasiError */
-  createDirectoryAt(from: DirectoryNode, path: string): void {
-    const { path: names } = this.#resolve(from, path, false);
-    const host = pathIn(from.mount, names);
-    if (lstat(host)) throw new WasiError("exist");
-    this.#checkChange(from.mount, host, names);
-    attempt(() => Deno.mkdirSync(host));
-  }
-
-  /** Entries, without `.` and `..`, in the operating system's order. @throws WasiError */
-  readDirectory(node: DirectoryNode): Entry[] {
-    const { mount, path } = node;
-    const host = pathIn(mount, path);
-    const entries = attempt(() => [...Deno.readDirSync(host)]).map((entry): Entry => ({
-      name: entry.name,
-      type: entry.isFile
-        ? "regular-file"
-        : entry.isDirectory
-        ? "directory"
-        : entry.isSymlink
-        ? "symbolic-link"
-        : "unknown",
-    }));
-    if (!mount.only || path.length > 0) return entries;
-    const shown = entries.filter(({ name }) => mount.only!.includes(name));
-    for (const name of mount.only) {
-      if (!shown.some((entry) => entry.name === name) && this.#overlayAt(`${host}/${name}`, undefined)) {
-        shown.push({ name, type: "regular-file" });
-      }
-    }
-    return shown;
-  }
-
-  /** The number that names an entry's file, for `d_ino`. 0 where there is none. */
-  inodeOf(node: DirectoryNode, name: string): bigint {
-    const info = lstat(pathIn(node.mount, [...node.path, name]));
-    return info ? BigInt(info.ino ?? 0) : 0n;
-  }
-
-  /** @throws WasiError */
-  removeDirectoryAt(from: DirectoryNode, path: string): void {
-    const { path: names } = this.#resolve(from, path, false);
-    if (names.length === from.path.length) throw new WasiError("invalid");
-    const host = pathIn(from.mount, names);
-    const info = lstat(host);
-    if (!info) throw new WasiError("no-entry");
-    if (!info.isDirectory) throw new WasiError("not-directory");
-    this.#checkChange(from.mount, host, names, true);
-    attempt(() => Deno.removeSync(host));
-  }
-
-  /** @throws WasiError */
-  unlinkFileAt(from: DirectoryNode, path: string): void {
-    const { path: names, directory } = this.#resolve(from, path, false);
-    const host = pathIn(from.mount, names);
-    const info = lstat(host);
-    if (!info) throw new WasiError("no-entry");
-    if (info.isDirectory) throw new WasiError("is-directory");
-    if (directory || path.endsWith("/")) throw new WasiError("not-directory");
-    this.#checkChange(from.mount, host, names);
-    this.#checkNoOverlay(host, info);
-    attempt(() => Deno.removeSync(host));
-  }
-
-  /** @throws WasiError */
-  renameAt(from: DirectoryNode, path: string, to: DirectoryNode, newPath: string): void {
-    const source = this.#resolve(from, path, false);
-    const target = this.#resolve(to, newPath, false);
-    const host = pathIn(from.mount, source.path);
-    const newHost = pathIn(to.mount, target.path);
-    const info = lstat(host);
-    if (!info) throw new WasiError("no-entry");
-    const there = lstat(newHost);
-    if (
-      !info.isDirectory &&
-      (source.directory || target.directory || path.endsWith("/") || newPath.endsWith("/"))
-    ) {
-      throw new WasiError("not-directory");
-    }
-    if (source.path.length === from.path.length || target.path.length === to.path.length) {
-      throw new WasiError("busy");
-    }
-    this.#checkChange(from.mount, host, source.path, true);
-    this.#checkChange(to.mount, newHost, target.path, true);
-    this.#checkNoOverlay(host, info);
-    this.#checkNoOverlay(newHost, there);
-    if (there?.isDirectory && !info.isDirectory) throw new WasiError("is-directory");
-    if (there && !there.isDirectory && info.isDirectory) throw new WasiError("not-directory");
-    attempt(() => Deno.renameSync(host, newHost));
-  }
-
-  /** Makes a hard link. Both ends must be writable: it would make one grant's file another's. @throws WasiError */
-  linkAt(from: DirectoryNode, path: string, follow: boolean, to: DirectoryNode, newPath: string): void {
-    if (follow) throw new WasiError("invalid");
-    const source = this.#resolve(from, path, false);
-    const target = this.#resolve(to, newPath, false);
-    const host = pathIn(from.mount, source.path);
-    const newHost = pathIn(to.mount, target.path);
-    const info = lstat(host);
-    if (!info) throw new WasiError("no-entry");
-    if (source.directory && !info.isDirectory) throw new WasiError("not-directory");
-    if (info.isDirectory) throw new WasiError("not-permitted");
-    if (lstat(newHost)) throw new WasiError("exist");
-    if (target.directory || newPath.endsWith("/")) throw new WasiError("no-entry");
-    this.#checkChange(from.mount, host, source.path);
-    this.#checkChange(to.mount, newHost, target.path);
-    this.#checkNoOverlay(host, info);
-    attempt(() => Deno.linkSync(host, newHost));
-  }
-
-  /** @throws WasiError */
-  symlinkAt(target: string, to: DirectoryNode, newPath: string): void {
-    if (target === "") throw new WasiError("no-entry");
-    if (target.includes("\0")) throw new WasiError("invalid");
-    // A link out of the tree would lead other programs of the user where the plugin may not go.
-    if (target.startsWith("/")) throw new WasiError("not-permitted");
-    const { path: names, directory } = this.#resolve(to, newPath, false);
-    const host = pathIn(to.mount, names);
-    if (lstat(host)) throw new WasiError("exist");
-    if (directory || newPath.endsWith("/")) throw new WasiError("no-entry");
-    this.#checkChange(to.mount, host, names);
-    attempt(() => makeSymlink(target, host));
-  }
-
+  /** The most files and directories that a plugin may have open at once. */
+  readonly maxOpen: number;
+  /** Permissions of Deno's that it needs when a plugin runs. */
+  readonly needs: readonly ("read" | "write")[];
+  /** Opens what `path` leads to. The promise is that of a file whose content the host has to make up first. */
+  openAt(from: DirectoryNode, path: GuestPath, options: OpenOptions): MaybePromise<DirectoryNode | AnyFile>;
+  stat(node: DirectoryNode | AnyFile): Stat;
+  statAt(from: DirectoryNode, path: GuestPath, follow: boolean): MaybePromise<Stat>;
+  setTimes(node: DirectoryNode | AnyFile, accessed: NewTime, modified: NewTime): void;
+  setTimesAt(
+    from: DirectoryNode,
+    path: GuestPath,
+    follow: boolean,
+    accessed: NewTime,
+    modified: NewTime,
+  ): void;
+  createDirectoryAt(from: DirectoryNode, path: GuestPath): void;
+  readDirectory(node: DirectoryNode): Listing;
+  removeDirectoryAt(from: DirectoryNode, path: GuestPath): void;
+  unlinkFileAt(from: DirectoryNode, path: GuestPath): void;
+  renameAt(from: DirectoryNode, path: GuestPath, to: DirectoryNode, newPath: GuestPath): void;
+  /** Makes a hard link. Both ends must be writable: it would make one grant's file another's. */
+  linkAt(from: DirectoryNode, path: GuestPath, follow: boolean, to: DirectoryNode, newPath: GuestPath): void;
+  symlinkAt(target: GuestPath, to: DirectoryNode, newPath: GuestPath): void;
   /** @throws WasiError invalid where there is no link */
-  readLinkAt(from: DirectoryNode, path: string): string {
-    const { host, info } = this.#existing(from, path, false);
-    if (!info.isSymlink) throw new WasiError("invalid");
-    return attempt(() => Deno.readLinkSync(host));
-  }
-
-  #existing(from: DirectoryNode, path: string, follow: boolean): { host: string; info: Deno.FileInfo } {
-    const resolved = this.#resolve(from, path, follow);
-    const host = pathIn(from.mount, resolved.path);
-    const info = lstat(host);
-    if (!info) throw new WasiError("no-entry");
-    if (resolved.directory && !info.isDirectory) throw new WasiError("not-directory");
-    return { host, info };
-  }
-
-  #resolve(from: DirectoryNode, path: string, follow: boolean) {
-    const { mount } = from;
-    const visible = (names: readonly string[]) => {
-      if (Deno.build.os === "windows") names.forEach(checkWindowsName);
-      if (mount.only && names.length > 0 && !mount.only.includes(names[0]!)) throw new WasiError("no-entry");
-    };
-    const tree: Tree = {
-      readLink(names) {
-        visible(names);
-        const host = pathIn(mount, names);
-        return lstat(host)?.isSymlink ? attempt(() => linkTarget(host)) : undefined;
-      },
-      isDirectory(names) {
-        const info = lstat(pathIn(mount, names));
-        if (!info) throw new WasiError("no-entry");
-        return info.isDirectory;
-      },
-    };
-    const resolved = resolvePath(tree, from.path, path, follow);
-    visible(resolved.path);
-    return resolved;
-  }
-
-  /** What was opened is what the path names, with no link anywhere in it. @throws WasiError access */
-  #verify(host: string, file: Deno.FsFile): void {
-    const opened = attempt(() => file.statSync());
-    const meant = attempt(() => Deno.lstatSync(host));
-    const same = opened.dev === meant.dev && opened.ino === meant.ino && !meant.isSymlink;
-    if (!same || attempt(() => realPath(host)) !== host) throw new WasiError("access");
-  }
-
-  /** @throws WasiError read-only, not-permitted */
-  #checkChange(mount: Mount, host: string, names: readonly string[] = [], tree = false): void {
-    if (!mount.write) throw new WasiError("read-only");
-    if (mount.only && names.length > 0 && !mount.only.includes(names[0]!)) {
-      throw new WasiError("not-permitted");
-    }
-    this.#checkProtected(host, tree);
-    // The parents were resolved link by link; somebody may have put a link there since.
-    const parent = parentOf(host);
-    if (attempt(() => realPath(parent)) !== parent) throw new WasiError("access");
-  }
-
-  /** `tree`: what is below goes with it. */
-  #checkProtected(host: string, tree = false): void {
-    const { protectedPaths, unprotectedPaths } = this.#files;
-    for (const path of protectedPaths) {
-      if (tree && isBelow(path, host)) throw new WasiError("not-permitted");
-      if ((host === path || isBelow(host, path)) && !unprotectedPaths.some((own) => isBelow(host, own))) {
-        throw new WasiError("not-permitted");
-      }
-    }
-    if (tree) {
-      for (const { overlay } of this.#knownOverlays()) {
-        if (isBelow(overlay.host, host)) throw new WasiError("not-permitted");
-      }
-    }
-  }
-
-  #isWritable(host: string): boolean {
-    return this.roots.some(({ node: { mount } }) =>
-      mount.write && (host === mount.host || isBelow(host, mount.host))
-    );
-  }
-
-  #checkNoOverlay(host: string, info: Deno.FileInfo | undefined): void {
-    if (this.#overlayAt(host, info)) throw new WasiError("not-permitted");
-  }
-
-  #knownOverlays() {
-    return this.#overlays ??= this.#files.overlays.map((overlay) => {
-      // The path's parents may be links; the file itself may be one too, or not be there.
-      let host = overlay.host;
-      let identity: string | undefined;
-      try {
-        host = `${realPath(parentOf(host))}/${host.slice(host.lastIndexOf("/") + 1)}`;
-        identity = identityOf(Deno.statSync(host));
-      } catch { /* not there */ }
-      return { overlay: { host, content: overlay.content.bind(overlay) }, identity, content: undefined };
-    });
-  }
-
-  /** The overlay that shows at a path, or for the same file under another name. */
-  #overlayAt(host: string, info: Deno.FileInfo | undefined): Overlay | undefined {
-    if (this.#files.overlays.length === 0) return undefined;
-    const identity = info && !info.isSymlink ? identityOf(info) : undefined;
-    return this.#knownOverlays().find((known) =>
-      known.overlay.host === host && !info?.isSymlink || identity !== undefined && known.identity === identity
-    )?.overlay;
-  }
-
-  #contentOf(overlay: Overlay): MaybePromise<Uint8Array> {
-    const known = this.#knownOverlays().find((entry) => entry.overlay === overlay)!;
-    return known.content ??= overlay.content();
-  }
+  readLinkAt(from: DirectoryNode, path: GuestPath): Uint8Array;
 }
 
-function pathIn(mount: Mount, names: readonly string[]): string {
-  if (names.length === 0) return mount.host;
-  return mount.host.endsWith("/") ? mount.host + names.join("/") : `${mount.host}/${names.join("/")}`;
-}
-
-function parentOf(host: string): string {
-  return host.slice(0, host.lastIndexOf("/")) || "/";
-}
-
-function isBelow(path: string, root: string): boolean {
-  return path.startsWith(root.endsWith("/") ? root : `${root}/`);
-}
-
-function identityOf(info: Deno.FileInfo): string {
-  return `${info.dev}:${info.ino}`;
-}
-
-// Alternate streams, devices and drives hide in names there (Naming Files, Win32).
-function checkWindowsName(name: string): void {
-  if (/[\\:*?"<>|]|[. ]$/.test(name) || /^(con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³])(\.|$)/i.test(name)) {
-    throw new WasiError("no-entry");
+/**
+ * Opens the files of a sandbox, by the better way there is. It is called before a plugin's first instruction: later the
+ * process may have given up the permissions that this takes (`ffi`).
+ *
+ * @throws AppError GRANT_INVALID where a granted directory can't be opened
+ */
+export async function openFileTree(files: Files): Promise<FileTree> {
+  if (Deno.build.os === "linux") {
+    const { openLinuxTree } = await import("./files_linux.ts");
+    const tree = openLinuxTree(files);
+    if (tree) return tree;
   }
-}
-
-function linkTarget(host: string): string {
-  const target = Deno.readLinkSync(host);
-  if (Deno.build.os !== "windows") return target;
-  return /^([\\/]|[A-Za-z]:)/.test(target) ? "/" : target.replaceAll("\\", "/");
-}
-
-function lstat(host: string): Deno.FileInfo | undefined {
-  try {
-    return Deno.lstatSync(host);
-  } catch (error) {
-    const errno = errnoOf(error);
-    if (errno === "no-entry" || errno === "not-directory") return undefined;
-    throw new WasiError(errno);
-  }
-}
-
-/** Runs an operation of Deno's; what the operating system refused is thrown as a WasiError. */
-function attempt<T>(operation: () => T): T {
-  try {
-    return operation();
-  } catch (error) {
-    throw error instanceof WasiError ? error : new WasiError(errnoOf(error));
-  }
-}
-
-const MILLION = 1_000_000n;
-
-// Deno tells and sets times in milliseconds. What a plugin set is remembered whole, for as long as the file still
-// shows it, so that a program finds the nanoseconds it wrote.
-const exactTimes = new Map<string, { accessed?: bigint; modified?: bigint }>();
-
-function exact(info: Deno.FileInfo, which: "accessed" | "modified", time: Date | null): bigint {
-  const rounded = BigInt(time?.getTime() ?? 0) * MILLION;
-  const set = exactTimes.size === 0 ? undefined : exactTimes.get(identityOf(info))?.[which];
-  return set !== undefined && floorMilliseconds(set) * MILLION === rounded ? set : rounded;
-}
-
-function floorMilliseconds(nanoseconds: bigint): bigint {
-  return nanoseconds >= 0n ? nanoseconds / MILLION : (nanoseconds - MILLION + 1n) / MILLION;
-}
-
-/** Times of a link itself, for which Deno has no function but Node's; loaded by whoever needs it. */
-function setLinkTimes(host: string, accessed: Date, modified: Date): void {
-  const { process } = globalThis as unknown as {
-    process: {
-      getBuiltinModule(name: "node:fs"): { lutimesSync(path: string, accessed: Date, modified: Date): void };
-    };
-  };
-  process.getBuiltinModule("node:fs").lutimesSync(host, accessed, modified);
-}
-
-function setTimes(
-  info: Deno.FileInfo,
-  accessed: NewTime,
-  modified: NewTime,
-  apply: (accessed: Date, modified: Date) => void,
-): void {
-  if (accessed === undefined && modified === undefined) return;
-  const now = BigInt(Date.now()) * MILLION;
-  const choose = (time: NewTime, old: bigint) => time === "now" ? now : time ?? old;
-  const chosen = {
-    accessed: choose(accessed, exact(info, "accessed", info.atime)),
-    modified: choose(modified, exact(info, "modified", info.mtime)),
-  };
-  apply(
-    new Date(Number(floorMilliseconds(chosen.accessed))),
-    new Date(Number(floorMilliseconds(chosen.modified))),
-  );
-  exactTimes.set(identityOf(info), chosen);
-}
-
-function statOf(info: Deno.FileInfo, type = typeOf(info)): Stat {
-  return {
-    type,
-    dev: BigInt(info.dev),
-    ino: BigInt(info.ino ?? 0),
-    links: BigInt(info.nlink ?? 1),
-    size: BigInt(info.size),
-    accessed: exact(info, "accessed", info.atime),
-    modified: exact(info, "modified", info.mtime),
-    changed: BigInt((info.ctime ?? info.mtime)?.getTime() ?? 0) * MILLION,
-  };
-}
-
-function typeOf(info: Deno.FileInfo): NodeType {
-  if (info.isFile) return "regular-file";
-  if (info.isDirectory) return "directory";
-  if (info.isSymlink) return "symbolic-link";
-  if (info.isCharDevice) return "character-device";
-  if (info.isBlockDevice) return "block-device";
-  if (info.isFifo) return "fifo";
-  if (info.isSocket) return "socket";
-  return "unknown";
+  const { NamedTree } = await import("./files_by_name.ts");
+  return new NamedTree(files);
 }

@@ -73,3 +73,19 @@ export function resolvePath(tree: Tree, base: readonly string[], path: string, f
   }
   return { path: at, directory };
 }
+
+/**
+ * Refuses names that Windows gives to something else than a file of the directory: drives and alternate streams
+ * (`c:x`, `file:stream`), paths in disguise (backslashes), devices (`NUL`, `com1.txt`), names that another name is cut
+ * to (a dot or blank at the end), and the characters no name has there (Naming Files, Win32).
+ *
+ * @throws WasiError no-entry
+ */
+export function checkWindowsName(name: string): void {
+  if (
+    /[\\/:*?"<>|\u0000-\u001f]|[. ]$/.test(name) ||
+    /^(con|prn|aux|nul|clock\$|conin\$|conout\$|com[0-9¹²³]|lpt[0-9¹²³]) *(\.|:|$)/i.test(name)
+  ) {
+    throw new WasiError("no-entry");
+  }
+}

@@ -13,7 +13,7 @@ import type { Sandbox } from "../sandbox.ts";
 import { printable } from "../text.ts";
 import { usesOfModule } from "../wall.ts";
 import { ERRNO, errnoOf } from "./errno.ts";
-import { FileTree } from "./files.ts";
+import { type FileTree, openFileTree } from "./files.ts";
 import { type Version, VERSIONS } from "./p1/abi.ts";
 import { type Context, type Errno, type Functions, SUCCESS } from "./p1/context.ts";
 import { Descriptors } from "./p1/descriptors.ts";
@@ -44,6 +44,8 @@ interface Plan {
   readonly versions: ReadonlySet<string>;
   readonly suspending: ReadonlySet<string>;
   readonly suspends: boolean;
+  /** Whether it can open anything, or see what it was given. */
+  readonly usesFiles: boolean;
 }
 
 /**
@@ -86,7 +88,12 @@ function planOf(module: WebAssembly.Module, sandbox: Sandbox, extra: ExtraImport
     for (const name of ["path_open", "path_filestat_get"]) suspending.add(name);
   }
   for (const name of suspending) if (!names.has(name)) suspending.delete(name);
-  return { versions, suspending, suspends: suspending.size > 0 || (extra?.suspending.length ?? 0) > 0 };
+  return {
+    versions,
+    suspending,
+    suspends: suspending.size > 0 || (extra?.suspending.length ?? 0) > 0,
+    usesFiles: [...names].some((name) => /^path_|^fd_(prestat_|readdir)/.test(name)),
+  };
 }
 
 /**
@@ -116,7 +123,8 @@ export async function runPreview1(
       return instance!.exports;
     },
   };
-  const host = new Preview1(sandbox, guest, plan.suspending.has("poll_oneoff"));
+  const tree = plan.usesFiles ? await openFileTree(sandbox.files) : undefined;
+  const host = new Preview1(sandbox, guest, tree, plan.suspending.has("poll_oneoff"));
   const imports: WebAssembly.Imports = {};
   const suspending =
     (WebAssembly as unknown as { Suspending: new (f: unknown) => WebAssembly.ImportValue }).Suspending;
@@ -151,9 +159,11 @@ export class Preview1 {
   ended: number | ClosedPipe | undefined;
   #context: Context;
 
-  /** `waits`: the module can poll, and so may ask for reads that do not wait. */
-  constructor(sandbox: Sandbox, guest: Guest, waits = false) {
-    const tree = new FileTree(sandbox.files);
+  /**
+   * `tree`: its files, if it imports any function of them; `waits`: it can poll, and so may ask for reads that do not
+   * wait.
+   */
+  constructor(sandbox: Sandbox, guest: Guest, tree: FileTree | undefined, waits = false) {
     this.#context = {
       sandbox,
       memory: new Memory(guest),

@@ -1,6 +1,7 @@
 /** What the functions of preview1 work on, and how they are written. */
 
 import type { Sandbox } from "../../sandbox.ts";
+import { WasiError } from "../errno.ts";
 import type { FileTree } from "../files.ts";
 import type { MaybePromise } from "../streams.ts";
 import type { Descriptors } from "./descriptors.ts";
@@ -11,9 +12,16 @@ export interface Context {
   readonly sandbox: Sandbox;
   readonly memory: Memory;
   readonly descriptors: Descriptors;
-  readonly tree: FileTree;
+  /** Undefined for a module that imports no function of files. */
+  readonly tree: FileTree | undefined;
   /** The module can poll, and so may ask for reads that do not wait. */
   readonly waits: boolean;
+}
+
+/** The files, of which only who has a descriptor of one asks. @throws WasiError bad-descriptor */
+export function treeOf({ tree }: Context): FileTree {
+  if (!tree) throw new WasiError("bad-descriptor");
+  return tree;
 }
 
 /** An errno; none is success. */

@@ -2,7 +2,7 @@
 
 import type { Sandbox } from "../../sandbox.ts";
 import { WasiError } from "../errno.ts";
-import { type AnyFile, DirectoryNode, type FileTree } from "../files.ts";
+import type { AnyFile, DirectoryNode, FileTree, Listing } from "../files.ts";
 import type { ByteSink, ByteSource } from "../streams.ts";
 import {
   DIRECTORY_READ_RIGHTS,
@@ -13,8 +13,8 @@ import {
   STREAM_RIGHTS,
 } from "./abi.ts";
 
-/** The most descriptors a plugin may have open at once. */
-const MAX_DESCRIPTORS = 16384;
+/** Descriptors that a plugin without files may have: its streams, and room to renumber them. */
+const MAX_STREAMS = 64;
 
 /** A descriptor. */
 export interface Descriptor {
@@ -31,14 +31,18 @@ export interface Descriptor {
   /** Of a directory the sandbox gives. */
   readonly preopen?: string;
   /** Of a directory: what fd_readdir walks; made anew at its start. */
-  entries?: { name: Uint8Array; type: number; ino: bigint }[];
+  listing?: Listing | undefined;
 }
 
 /** The table of them, by number. */
 export class Descriptors {
   #table: (Descriptor | undefined)[] = [];
+  #max: number;
+  /** No number below it is free. */
+  #free = 0;
 
-  constructor({ stdin, stdout, stderr, terminals }: Sandbox, tree: FileTree) {
+  /** `tree` is undefined for a module that has no use for files. */
+  constructor({ stdin, stdout, stderr, terminals }: Sandbox, tree: FileTree | undefined) {
     const stream = (node: Descriptor["node"]): Descriptor => ({
       node,
       base: STREAM_RIGHTS,
@@ -51,7 +55,8 @@ export class Descriptors {
       stream({ kind: "sink", sink: stdout, terminal: terminals.stdout }),
       stream({ kind: "sink", sink: stderr, terminal: terminals.stderr }),
     );
-    for (const { guest: preopen, node } of tree.roots) {
+    this.#max = tree?.maxOpen ?? MAX_STREAMS;
+    for (const { guest: preopen, node } of tree?.roots ?? []) {
       this.#table.push({
         node,
         base: node.writable ? DIRECTORY_RIGHTS : DIRECTORY_READ_RIGHTS,
@@ -100,21 +105,27 @@ export class Descriptors {
 
   /** Gives a descriptor the least free number. @throws WasiError too-many-open, what it stands for being closed */
   insert(descriptor: Descriptor): number {
-    let fd = 0;
+    let fd = this.#free;
     while (this.#table[fd]) fd++;
-    if (fd >= MAX_DESCRIPTORS) {
+    if (fd >= this.#max) {
       closeNode(descriptor);
       throw new WasiError("too-many-open");
     }
     this.#table[fd] = descriptor;
+    this.#free = fd + 1;
     return fd;
   }
 
   /** @throws WasiError bad-descriptor */
   close(fd: number): void {
     const descriptor = this.get(fd);
-    this.#table[fd] = undefined;
+    this.#remove(fd);
     closeNode(descriptor);
+  }
+
+  #remove(fd: number): void {
+    this.#table[fd] = undefined;
+    if (fd < this.#free) this.#free = fd;
   }
 
   /** Makes `to`, which is closed, what `from` was. @throws WasiError bad-descriptor */
@@ -123,12 +134,13 @@ export class Descriptors {
     const replaced = this.get(to);
     if (from === to) return;
     this.#table[to] = descriptor;
-    this.#table[from] = undefined;
+    this.#remove(from);
     closeNode(replaced);
   }
 }
 
-function closeNode({ node }: Descriptor): void {
+function closeNode({ node, listing }: Descriptor): void {
+  listing?.close();
   if (node.kind === "source") node.source.close();
   else if (node.kind === "sink") node.sink.close();
   else node.close();

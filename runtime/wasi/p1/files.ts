@@ -1,7 +1,7 @@
 /** Functions of preview1 on an open descriptor: what it is, what may be done with it, where it stands. */
 
 import { WasiError } from "../errno.ts";
-import type { DirectoryNode, Entry, FileTree, NewTime, Stat } from "../files.ts";
+import type { Entry, NewTime, Stat } from "../files.ts";
 import {
   APPEND,
   DSYNC,
@@ -22,28 +22,25 @@ import {
   SYNC,
   type Version,
 } from "./abi.ts";
-import { type Context, type Errno, type Functions, SUCCESS } from "./context.ts";
+import { type Context, type Errno, type Functions, SUCCESS, treeOf } from "./context.ts";
 import type { Descriptor } from "./descriptors.ts";
 import type { Memory } from "./memory.ts";
-
-/** Directories up to this size tell each entry's inode; in larger ones a program asks for what it wants to know. */
-const MAX_INODES = 4096;
 
 const encoder = new TextEncoder();
 
 /** The functions over one module's descriptors. */
 export function fileFunctions(context: Context, { whence, shortFilestat }: Version): Functions {
-  const { memory, descriptors, tree } = context;
+  const { memory, descriptors } = context;
   return {
     fd_advise: (fd: number, offset: bigint, length: bigint, advice: number) => {
-      descriptors.file(fd, FD_ADVISE);
+      const { node } = descriptors.file(fd, FD_ADVISE);
       if (advice < 0 || advice > 5 || offset < 0n || length < 0n) throw new WasiError("invalid");
+      node.advise(offset, length, advice);
     },
     fd_allocate: (fd: number, offset: bigint, length: bigint) => {
       const { node } = descriptors.file(fd, FD_ALLOCATE);
       if (offset < 0n || length <= 0n) throw new WasiError("invalid");
-      // No file system call of Deno's allocates; the file is as long as asked for, as POSIX wants.
-      if (offset + length > node.size()) node.setSize(offset + length);
+      node.allocate(offset, length);
     },
     fd_datasync: (fd: number) => sync(context, fd, FD_DATASYNC),
     fd_sync: (fd: number) => sync(context, fd, FD_SYNC),
@@ -78,7 +75,7 @@ export function fileFunctions(context: Context, { whence, shortFilestat }: Versi
     fd_filestat_get: (fd: number, result: number) => {
       const descriptor = descriptors.get(fd);
       if ((descriptor.base & FD_FILESTAT_GET) === 0n) throw new WasiError("not-capable");
-      storeStat(memory, statOf(tree, descriptor), result, shortFilestat);
+      storeStat(memory, statOf(context, descriptor), result, shortFilestat);
     },
     fd_filestat_set_size: (fd: number, size: bigint) => {
       if (size < 0n) throw new WasiError("invalid");
@@ -88,7 +85,7 @@ export function fileFunctions(context: Context, { whence, shortFilestat }: Versi
       const { node, base } = descriptors.get(fd);
       if (node.kind !== "file" && node.kind !== "directory") throw new WasiError("bad-descriptor");
       if ((base & FD_FILESTAT_SET_TIMES) === 0n) throw new WasiError("not-capable");
-      tree.setTimes(node, ...newTimes(accessed, modified, flags));
+      treeOf(context).setTimes(node, ...newTimes(accessed, modified, flags));
     },
     fd_prestat_get: (fd: number, result: number) => {
       const { preopen } = descriptors.get(fd);
@@ -139,9 +136,9 @@ export function storeStat(memory: Memory, stat: Stat, pointer: number, short: bo
   view.setBigUint64(rest + 24, stat.changed, true);
 }
 
-function statOf(tree: FileTree, descriptor: Descriptor): Stat {
+function statOf(context: Context, descriptor: Descriptor): Stat {
   const { node } = descriptor;
-  if (node.kind === "directory" || node.kind === "file") return tree.stat(node);
+  if (node.kind === "directory" || node.kind === "file") return treeOf(context).stat(node);
   const type = node.terminal ? "character-device" : "unknown";
   return { type, dev: 0n, ino: 0n, links: 1n, size: 0n, accessed: 0n, modified: 0n, changed: 0n };
 }
@@ -154,51 +151,67 @@ function fileType(descriptor: Descriptor): number {
   return node.terminal ? FILETYPE["character-device"] : FILETYPE.unknown;
 }
 
+/** Bytes of a `dirent` before its name. */
+const HEADER = 24;
+
+/**
+ * Entries from a cookie on, which is the number of the one before. `.` and `..` are the first two; both with the
+ * directory's own inode, as what is above a granted directory is nobody's business.
+ */
 function readDirectory(
-  { memory, descriptors, tree }: Context,
+  context: Context,
   fd: number,
   buffer: number,
   length: number,
   cookie: bigint,
   result: number,
 ): Errno {
+  const { memory, descriptors } = context;
   const descriptor = descriptors.directory(fd, FD_READDIR);
-  if (cookie === 0n || !descriptor.entries) descriptor.entries = entriesOf(tree, descriptor.node);
-  const bytes = memory.slice(buffer, length);
-  const view = memory.view();
-  let used = 0;
-  for (let index = Number(cookie); index < descriptor.entries.length && used < bytes.length; index++) {
-    const { name, type, ino } = descriptor.entries[index]!;
-    const header = new DataView(new ArrayBuffer(24));
-    header.setBigUint64(0, BigInt(index + 1), true);
-    header.setBigUint64(8, ino, true);
-    header.setUint32(16, name.length, true);
-    header.setUint8(20, type);
-    // An entry that does not fit is cut: a full buffer tells the program to ask again with a larger one.
-    for (const part of [new Uint8Array(header.buffer), name]) {
-      const fitting = part.subarray(0, bytes.length - used);
-      bytes.set(fitting, used);
-      used += fitting.length;
-    }
+  const tree = treeOf(context);
+  if (cookie === 0n || !descriptor.listing) {
+    descriptor.listing?.close();
+    descriptor.listing = undefined;
+    descriptor.listing = tree.readDirectory(descriptor.node);
   }
-  view.setUint32(result, used, true);
+  const { listing } = descriptor;
+  const entryAt = (index: number): Entry | undefined =>
+    index < 2
+      ? {
+        name: encoder.encode("..".slice(index === 0 ? 1 : 0)),
+        type: "directory",
+        ino: tree.stat(descriptor.node).ino,
+      }
+      : listing.at(index - 2);
+  const bytes = memory.slice(buffer, length);
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  let used = 0;
+  for (let index = Number(cookie); used < bytes.length; index++) {
+    const entry = entryAt(index);
+    if (!entry) break;
+    const { name, type, ino } = entry;
+    if (used + HEADER + name.length <= bytes.length) {
+      storeEntry(view, used, index, entry);
+      bytes.set(name, used + HEADER);
+      used += HEADER + name.length;
+      continue;
+    }
+    // An entry that does not fit is cut: a full buffer tells the program to ask again with a larger one.
+    const whole = new Uint8Array(HEADER + name.length);
+    storeEntry(new DataView(whole.buffer), 0, index, { name, type, ino });
+    whole.set(name, HEADER);
+    bytes.set(whole.subarray(0, bytes.length - used), used);
+    used = bytes.length;
+  }
+  memory.setUint32(result, used);
   return SUCCESS;
 }
 
-function entriesOf(tree: FileTree, node: DirectoryNode): NonNullable<Descriptor["entries"]> {
-  const entries = tree.readDirectory(node);
-  const self = tree.stat(node).ino;
-  const inodes = entries.length <= MAX_INODES;
-  const dots: (Entry & { ino: bigint })[] = [".", ".."].map((name) => ({
-    name,
-    type: "directory",
-    ino: self,
-  }));
-  return [
-    ...dots,
-    ...entries.map((entry) => ({ ...entry, ino: inodes ? tree.inodeOf(node, entry.name) : 0n })),
-  ]
-    .map(({ name, type, ino }) => ({ name: encoder.encode(name), type: FILETYPE[type], ino }));
+function storeEntry(view: DataView, at: number, index: number, { name, type, ino }: Entry): void {
+  view.setBigUint64(at, BigInt(index + 1), true);
+  view.setBigUint64(at + 8, ino, true);
+  view.setUint32(at + 16, name.length, true);
+  view.setUint32(at + 20, FILETYPE[type], true);
 }
 
 function seek(

@@ -33,24 +33,25 @@ import {
   PATH_UNLINK_FILE,
   type Version,
 } from "./abi.ts";
-import { type Context, type Errno, type Functions, SUCCESS } from "./context.ts";
+import { type Context, type Errno, type Functions, SUCCESS, treeOf } from "./context.ts";
 import { flagsOf, newTimes, storeStat } from "./files.ts";
 import type { Memory } from "./memory.ts";
 
-const encoder = new TextEncoder();
+/** As Linux: no path is longer. */
+const MAX_PATH = 4096;
 
 /** The functions over one module's directories. */
 export function pathFunctions(context: Context, { shortFilestat }: Version): Functions {
-  const { memory, descriptors, tree } = context;
+  const { memory, descriptors } = context;
   return {
     path_create_directory: (fd: number, pointer: number, length: number) =>
-      tree.createDirectoryAt(
+      treeOf(context).createDirectoryAt(
         descriptors.directory(fd, PATH_CREATE_DIRECTORY).node,
         pathAt(memory, pointer, length),
       ),
     path_filestat_get: (fd: number, lookup: number, pointer: number, length: number, result: number) => {
       const { node } = descriptors.directory(fd, PATH_FILESTAT_GET);
-      const stat = tree.statAt(node, pathAt(memory, pointer, length), (lookup & 1) !== 0);
+      const stat = treeOf(context).statAt(node, pathAt(memory, pointer, length), (lookup & 1) !== 0);
       if (stat instanceof Promise) {
         return stat.then((stat) => storeStat(memory, stat, result, shortFilestat));
       }
@@ -67,7 +68,7 @@ export function pathFunctions(context: Context, { shortFilestat }: Version): Fun
     ) => {
       const { node } = descriptors.directory(fd, PATH_FILESTAT_SET_TIMES);
       const path = pathAt(memory, pointer, length);
-      tree.setTimesAt(node, path, (lookup & 1) !== 0, ...newTimes(accessed, modified, flags));
+      treeOf(context).setTimesAt(node, path, (lookup & 1) !== 0, ...newTimes(accessed, modified, flags));
     },
     path_link: (
       fd: number,
@@ -80,7 +81,7 @@ export function pathFunctions(context: Context, { shortFilestat }: Version): Fun
     ) => {
       const from = descriptors.directory(fd, PATH_LINK_SOURCE).node;
       const to = descriptors.directory(newFd, PATH_LINK_TARGET).node;
-      tree.linkAt(
+      treeOf(context).linkAt(
         from,
         pathAt(memory, pointer, length),
         (lookup & 1) !== 0,
@@ -119,13 +120,13 @@ export function pathFunctions(context: Context, { shortFilestat }: Version): Fun
       result: number,
     ) => {
       const { node } = descriptors.directory(fd, PATH_READLINK);
-      const target = encoder.encode(tree.readLinkAt(node, pathAt(memory, pointer, length)));
+      const target = treeOf(context).readLinkAt(node, pathAt(memory, pointer, length));
       const fitting = target.subarray(0, bufferLength >>> 0);
       memory.slice(buffer, fitting.length).set(fitting);
       memory.view().setUint32(result, fitting.length, true);
     },
     path_remove_directory: (fd: number, pointer: number, length: number) =>
-      tree.removeDirectoryAt(
+      treeOf(context).removeDirectoryAt(
         descriptors.directory(fd, PATH_REMOVE_DIRECTORY).node,
         pathAt(memory, pointer, length),
       ),
@@ -139,7 +140,12 @@ export function pathFunctions(context: Context, { shortFilestat }: Version): Fun
     ) => {
       const from = descriptors.directory(fd, PATH_RENAME_SOURCE).node;
       const to = descriptors.directory(newFd, PATH_RENAME_TARGET).node;
-      tree.renameAt(from, pathAt(memory, pointer, length), to, pathAt(memory, newPointer, newLength));
+      treeOf(context).renameAt(
+        from,
+        pathAt(memory, pointer, length),
+        to,
+        pathAt(memory, newPointer, newLength),
+      );
     },
     path_symlink: (
       pointer: number,
@@ -148,37 +154,37 @@ export function pathFunctions(context: Context, { shortFilestat }: Version): Fun
       newPointer: number,
       newLength: number,
     ) =>
-      tree.symlinkAt(
+      treeOf(context).symlinkAt(
         pathAt(memory, pointer, length),
         descriptors.directory(fd, PATH_SYMLINK).node,
         pathAt(memory, newPointer, newLength),
       ),
     path_unlink_file: (fd: number, pointer: number, length: number) =>
-      tree.unlinkFileAt(descriptors.directory(fd, PATH_UNLINK_FILE).node, pathAt(memory, pointer, length)),
+      treeOf(context).unlinkFileAt(
+        descriptors.directory(fd, PATH_UNLINK_FILE).node,
+        pathAt(memory, pointer, length),
+      ),
   };
 }
 
-/** A path of the guest's. @throws WasiError illegal-byte-sequence, name-too-long, fault */
-function pathAt(memory: Memory, pointer: number, length: number): string {
-  if (length >>> 0 > 65536) throw new WasiError("name-too-long");
-  try {
-    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(memory.slice(pointer, length));
-  } catch (error) {
-    throw error instanceof WasiError ? error : new WasiError("illegal-byte-sequence");
-  }
+/** A path of the guest's, which need not be UTF-8. @throws WasiError name-too-long, fault */
+function pathAt(memory: Memory, pointer: number, length: number): Uint8Array {
+  if (length >>> 0 > MAX_PATH) throw new WasiError("name-too-long");
+  return memory.slice(pointer, length);
 }
 
 function open(
-  { memory, descriptors, tree }: Context,
+  context: Context,
   fd: number,
   lookup: number,
-  path: string,
+  path: Uint8Array,
   oflags: number,
   base: bigint,
   inheriting: bigint,
   fdflags: number,
   result: number,
 ): MaybePromise<Errno> {
+  const { memory, descriptors } = context;
   const directory = descriptors.directory(fd, PATH_OPEN);
   const create = (oflags & O_CREAT) !== 0;
   const truncate = (oflags & O_TRUNC) !== 0;
@@ -195,13 +201,14 @@ function open(
     read: (base & (FD_READ | FD_READDIR)) !== 0n,
     // Go asks for the right to set sizes of files it only reads.
     write: (base & FD_WRITE) !== 0n,
-    append: false,
   };
   const done = (node: DirectoryNode | AnyFile): Errno => {
     let allowed: bigint;
     if (node.kind === "directory") allowed = DIRECTORY_RIGHTS;
-    else {allowed = (node.readable ? FILE_READ_RIGHTS : FILE_READ_RIGHTS & ~FD_READ) |
-        (node.writable ? FILE_WRITE_RIGHTS : FD_SYNC | FD_DATASYNC | FD_FILESTAT_SET_TIMES);}
+    else {
+      allowed = (node.readable ? FILE_READ_RIGHTS : FILE_READ_RIGHTS & ~FD_READ) |
+        (node.writable ? FILE_WRITE_RIGHTS : FD_SYNC | FD_DATASYNC | FD_FILESTAT_SET_TIMES);
+    }
     memory.view().setUint32(
       result,
       descriptors.insert({
@@ -215,6 +222,6 @@ function open(
     );
     return SUCCESS;
   };
-  const opened = tree.openAt(directory.node, path, options);
+  const opened = treeOf(context).openAt(directory.node, path, options);
   return opened instanceof Promise ? opened.then(done) : done(opened);
 }

@@ -111,16 +111,17 @@ function write(
   if (node.kind === "source") throw new WasiError("bad-descriptor");
   const file = descriptors.file(fd, FD_WRITE);
   const append = (file.flags & APPEND) !== 0;
-  let at = append ? file.node.size() : offset ?? file.offset;
+  let at = offset ?? file.offset;
   let total = 0;
   for (const { pointer, length } of memory.vector(list, count)) {
     if (length === 0) continue;
-    const written = file.node.writeAt(memory.slice(pointer, length), at);
+    const bytes = memory.slice(pointer, length);
+    const written = append ? file.node.append(bytes) : file.node.writeAt(bytes, at);
     at += BigInt(written);
     total += written;
     if (written < length) break;
   }
-  if (offset === undefined) file.offset = at;
+  if (offset === undefined) file.offset = append ? file.node.size() : at;
   if ((file.flags & (SYNC | DSYNC)) !== 0) file.node.sync((file.flags & SYNC) === 0);
   memory.setUint32(result, total);
   return SUCCESS;

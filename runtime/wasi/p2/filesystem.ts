@@ -5,9 +5,8 @@
  * make up.
  */
 
-import type { Files } from "../../sandbox.ts";
 import { type ErrnoName, errnoOf, WasiError } from "../errno.ts";
-import { type AnyFile, DirectoryNode, type Entry, FileTree, type NewTime, type Stat } from "../files.ts";
+import type { AnyFile, DirectoryNode, FileTree, Listing, NewTime, NodeType, Stat } from "../files.ts";
 import type { ByteSink, ByteSource, MaybePromise } from "../streams.ts";
 import { datetimeOf } from "./clocks.ts";
 import { InputStream, IoError, OutputStream } from "./io.ts";
@@ -103,7 +102,7 @@ function fileSink(file: AnyFile, offset: bigint | undefined, written: () => void
     wait: () => Promise.resolve(),
     capacity: () => 1 << 20,
     write: (bytes) => {
-      const count = file.writeAt(bytes, at ?? file.size());
+      const count = at === undefined ? file.append(bytes) : file.writeAt(bytes, at);
       if (at !== undefined) at += BigInt(count);
       written();
       return count;
@@ -114,23 +113,42 @@ function fileSink(file: AnyFile, offset: bigint | undefined, written: () => void
 }
 
 class DirectoryEntryStream {
-  #entries: Entry[];
+  #listing: Listing;
+  #next = 0;
 
-  constructor(entries: Entry[]) {
-    this.#entries = entries.reverse();
+  constructor(listing: Listing) {
+    this.#listing = listing;
   }
 
-  readDirectoryEntry(): Entry | undefined {
-    return this.#entries.pop();
+  /** The next entry; `illegal-byte-sequence` for one whose name is no text, after which the others follow. */
+  readDirectoryEntry(): { type: NodeType; name: string } | undefined {
+    return attempt(() => {
+      const entry = this.#listing.at(this.#next);
+      if (!entry) return undefined;
+      this.#next++;
+      return { type: entry.type, name: textOf(entry.name) };
+    }) as { type: NodeType; name: string } | undefined;
+  }
+
+  [Symbol.dispose](): void {
+    this.#listing.close();
   }
 }
 
-/** The most descriptors a component may have open at once. */
-const MAX_DESCRIPTORS = 16384;
+/** A name as a component can have it. @throws WasiError illegal-byte-sequence */
+function textOf(bytes: Uint8Array): string {
+  try {
+    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
+  } catch {
+    throw new WasiError("illegal-byte-sequence");
+  }
+}
+
+// In the order of preview1's numbers.
+const ADVICE = ["normal", "sequential", "random", "will-need", "dont-need", "no-reuse"];
 
 /** The interfaces by name. */
-export function filesystemInterfaces(files: Files) {
-  const tree = new FileTree(files);
+export function filesystemInterfaces(tree: FileTree) {
   let open = 0;
 
   class Descriptor {
@@ -140,7 +158,7 @@ export function filesystemInterfaces(files: Files) {
     #flags: DescriptorFlags;
 
     constructor(node: DirectoryNode | AnyFile, flags: DescriptorFlags = {}) {
-      if (open >= MAX_DESCRIPTORS) {
+      if (open >= tree.maxOpen) {
         node.close();
         throw new WasiError("too-many-open");
       }
@@ -186,8 +204,8 @@ export function filesystemInterfaces(files: Files) {
       });
     }
 
-    advise(): void {
-      attempt(() => void this.#file);
+    advise(offset: bigint, length: bigint, advice: string): void {
+      attempt(() => this.#file.advise(offset, length, ADVICE.indexOf(advice)));
     }
 
     syncData(): void {
@@ -288,7 +306,6 @@ export function filesystemInterfaces(files: Files) {
           directory: openFlags.directory ?? false,
           read: flags.read ?? false,
           write: flags.write ?? false,
-          append: false,
         });
         return node instanceof Promise
           ? node.then((node) => new Descriptor(node, flags))
@@ -297,7 +314,7 @@ export function filesystemInterfaces(files: Files) {
     }
 
     readlinkAt(path: string) {
-      return attempt(() => tree.readLinkAt(this.#directory, path));
+      return attempt(() => textOf(tree.readLinkAt(this.#directory, path)));
     }
 
     removeDirectoryAt(path: string) {

@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
 import type { Files, Mount, Overlay } from "../../../runtime/sandbox.ts";
 import { WasiError } from "../../../runtime/wasi/errno.ts";
-import { type AnyFile, DirectoryNode, FileTree, type OpenOptions } from "../../../runtime/wasi/files.ts";
+import type { AnyFile, DirectoryNode, FileTree, OpenOptions } from "../../../runtime/wasi/files.ts";
+import { NamedTree } from "../../../runtime/wasi/files_by_name.ts";
+import { openLinuxTree } from "../../../runtime/wasi/files_linux.ts";
 
 const READ: OpenOptions = {
   follow: true,
@@ -11,18 +13,32 @@ const READ: OpenOptions = {
   directory: false,
   read: true,
   write: false,
-  append: false,
 };
 const WRITE: OpenOptions = { ...READ, write: true, create: true };
 
+type Open = (files: Files) => FileTree;
+
+/** The two implementations: through Linux's system calls, and by name, which is there everywhere. */
+const IMPLEMENTATIONS: Record<string, Open> = {
+  "by name": (files) => new NamedTree(files),
+  ...(Deno.build.os === "linux" ? { "by descriptor": (files: Files) => openLinuxTree(files)! } : {}),
+};
+
+/** A test of both. */
+function test(name: string, run: (open: Open, implementation: string) => void | Promise<void>): void {
+  for (const [implementation, open] of Object.entries(IMPLEMENTATIONS)) {
+    Deno.test(`${name} (${implementation})`, () => run(open, implementation));
+  }
+}
+
 /** A directory with a granted tree beside what is not granted. */
-function setUp(mount: Partial<Mount> = {}, files: Partial<Files> = {}) {
+function setUp(open: Open, mount: Partial<Mount> = {}, files: Partial<Files> = {}) {
   const root = Deno.realPathSync(Deno.makeTempDirSync());
   Deno.mkdirSync(`${root}/in/sub`, { recursive: true });
   Deno.writeTextFileSync(`${root}/in/file`, "inside");
   Deno.writeTextFileSync(`${root}/in/sub/deep`, "deep");
   Deno.writeTextFileSync(`${root}/secret`, "outside");
-  const tree = new FileTree({
+  const tree = open({
     mounts: [{ guest: "/g", host: `${root}/in`, write: true, ...mount }],
     overlays: [],
     protectedPaths: [],
@@ -56,6 +72,19 @@ function withFile(node: unknown, use: (file: AnyFile) => void): void {
   }
 }
 
+/** What a directory holds. */
+function entriesOf(tree: FileTree, node: DirectoryNode) {
+  const listing = tree.readDirectory(node);
+  const entries = [];
+  for (let index = 0;; index++) {
+    const entry = listing.at(index);
+    if (!entry) break;
+    entries.push({ name: new TextDecoder().decode(entry.name), type: entry.type });
+  }
+  listing.close();
+  return entries;
+}
+
 function read(node: unknown): string {
   const file = node as AnyFile;
   const bytes = new Uint8Array(100);
@@ -64,8 +93,8 @@ function read(node: unknown): string {
   return text;
 }
 
-Deno.test("files are read and written inside the grant", () => {
-  using at = setUp();
+test("files are read and written inside the grant", (open) => {
+  using at = setUp(open);
   assert.equal(read(at.tree.openAt(at.at, "sub/deep", READ)), "deep");
   const file = at.tree.openAt(at.at, "new", WRITE) as AnyFile;
   file.writeAt(new TextEncoder().encode("hello"), 3n);
@@ -74,8 +103,8 @@ Deno.test("files are read and written inside the grant", () => {
   assert.equal(Deno.readTextFileSync(`${at.root}/in/new`), "\0\0\0hello");
 });
 
-Deno.test("no link, dot or hard link leads out of the grant", () => {
-  using at = setUp();
+test("no link, dot or hard link leads out of the grant", (open) => {
+  using at = setUp(open);
   const { root, tree } = at;
   Deno.symlinkSync(`${root}/secret`, `${root}/in/abs`);
   Deno.symlinkSync("../secret", `${root}/in/rel`);
@@ -108,27 +137,27 @@ Deno.test("no link, dot or hard link leads out of the grant", () => {
   assert.equal(Deno.readTextFileSync(`${root}/secret`), "outside");
 });
 
-Deno.test("a link that is swapped in between check and use is noticed", () => {
-  using at = setUp();
+Deno.test("a link that is swapped in between check and use is noticed (by name)", () => {
+  using at = setUp(IMPLEMENTATIONS["by name"]!);
   const { root, tree } = at;
   Deno.mkdirSync(`${root}/out`);
   Deno.writeTextFileSync(`${root}/out/deep`, "outside");
-  const open = Deno.openSync;
+  const openSync = Deno.openSync;
   // Between the resolution of sub/deep and its opening, another process puts a link where sub was.
   Deno.openSync = (...args) => {
     Deno.renameSync(`${root}/in/sub`, `${root}/in/old`);
     Deno.symlinkSync(`${root}/out`, `${root}/in/sub`);
-    return open(...args);
+    return openSync(...args);
   };
   try {
     assert.equal(errnoOf(() => tree.openAt(at.at, "sub/deep", READ)), "access");
   } finally {
-    Deno.openSync = open;
+    Deno.openSync = openSync;
   }
 });
 
-Deno.test("a grant to read lets nothing be changed", () => {
-  using at = setUp({ write: false });
+test("a grant to read lets nothing be changed", (open) => {
+  using at = setUp(open, { write: false });
   const { tree } = at;
   assert.equal(read(tree.openAt(at.at, "file", READ)), "inside");
   const changes: (() => unknown)[] = [
@@ -148,11 +177,11 @@ Deno.test("a grant to read lets nothing be changed", () => {
   assert.deepEqual([...Deno.readDirSync(`${at.root}/in`)].map(({ name }) => name).sort(), ["file", "sub"]);
 });
 
-Deno.test("a grant of one file shows that file alone", () => {
-  using at = setUp({ only: ["file"] });
+test("a grant of one file shows that file alone", (open) => {
+  using at = setUp(open, { only: ["file"] });
   const { tree } = at;
   assert.equal(read(tree.openAt(at.at, "file", READ)), "inside");
-  assert.deepEqual(tree.readDirectory(at.at).map(({ name }) => name), ["file"]);
+  assert.deepEqual(entriesOf(tree, at.at).map(({ name }) => name), ["file"]);
   for (const path of ["sub", "sub/deep", "new", "./sub/../sub/deep"]) {
     assert.equal(errnoOf(() => tree.openAt(at.at, path, READ)), "no-entry", path);
   }
@@ -164,13 +193,13 @@ function standIn(host: string, text = "stand-in"): Overlay {
   return { host, content: () => new TextEncoder().encode(text) };
 }
 
-Deno.test("an overlay shows for its file under every name, and can't be changed or moved away", () => {
+test("an overlay shows for its file under every name, and can't be changed or moved away", (open) => {
   const base = Deno.realPathSync(Deno.makeTempDirSync());
   Deno.mkdirSync(`${base}/.kube`);
   Deno.writeTextFileSync(`${base}/.kube/config`, "real");
   Deno.symlinkSync(".kube/config", `${base}/link`);
   Deno.linkSync(`${base}/.kube/config`, `${base}/hard`);
-  const tree = new FileTree({
+  const tree = open({
     mounts: [{ guest: "/h", host: base, write: true }],
     overlays: [standIn(`${base}/.kube/config`)],
     protectedPaths: [],
@@ -192,31 +221,31 @@ Deno.test("an overlay shows for its file under every name, and can't be changed 
   Deno.removeSync(base, { recursive: true });
 });
 
-Deno.test("an overlay is shown beside nothing else, and its content is made once", () => {
+test("an overlay is shown beside nothing else, and its content is made once", (open) => {
   let made = 0;
   const base = Deno.realPathSync(Deno.makeTempDirSync());
   Deno.writeTextFileSync(`${base}/id_rsa`, "key");
-  const tree = new FileTree({
+  const tree = open({
     mounts: [{ guest: "/h", host: base, write: false, only: ["config"] }],
     overlays: [{ host: `${base}/config`, content: () => (made++, new TextEncoder().encode("x")) }],
     protectedPaths: [],
     unprotectedPaths: [],
   });
   const at = tree.roots[0]!.node;
-  assert.deepEqual(tree.readDirectory(at), [{ name: "config", type: "regular-file" }]);
+  assert.deepEqual(entriesOf(tree, at), [{ name: "config", type: "regular-file" }]);
   assert.equal(read(tree.openAt(at, "config", READ)) + read(tree.openAt(at, "config", READ)), "xx");
   assert.equal(made, 1);
   assert.equal(errnoOf(() => tree.openAt(at, "id_rsa", READ)), "no-entry");
   Deno.removeSync(base, { recursive: true });
 });
 
-Deno.test("what is protected can't be changed by any way in, its own exception can", () => {
+test("what is protected can't be changed by any way in, its own exception can", (open) => {
   const base = Deno.realPathSync(Deno.makeTempDirSync());
   Deno.mkdirSync(`${base}/store/bin`, { recursive: true });
   Deno.mkdirSync(`${base}/store/data/foo`, { recursive: true });
   Deno.writeTextFileSync(`${base}/store/code.js`, "trusted");
   Deno.symlinkSync("store", `${base}/alias`);
-  const tree = new FileTree({
+  const tree = open({
     mounts: [{ guest: "/h", host: base, write: true }],
     overlays: [],
     protectedPaths: [`${base}/store`],
@@ -244,8 +273,8 @@ Deno.test("what is protected can't be changed by any way in, its own exception c
   Deno.removeSync(base, { recursive: true });
 });
 
-Deno.test("names, sizes and times are what was set, to the nanosecond", () => {
-  using at = setUp();
+test("names, sizes and times are what was set, to the nanosecond", (open) => {
+  using at = setUp(open);
   const { tree } = at;
   const time = 1_700_000_000_123_456_789n;
   tree.setTimesAt(at.at, "file", true, time, time + 1n);
@@ -264,8 +293,8 @@ Deno.test("names, sizes and times are what was set, to the nanosecond", () => {
   assert.equal(Deno.statSync(`${at.root}/in/file`).mtime?.getTime(), 1_700_000_000_123);
 });
 
-Deno.test("a file is of a size beyond 32 bits", () => {
-  using at = setUp();
+test("a file is of a size beyond 32 bits", (open) => {
+  using at = setUp(open);
   const file = at.tree.openAt(at.at, "big", WRITE) as AnyFile;
   const offset = 5n * 1024n ** 3n;
   file.writeAt(new Uint8Array([7]), offset);

@@ -1,0 +1,661 @@
+/**
+ * The files of a plugin where the operating system can't be asked relative to an open directory: macOS, Windows, and
+ * Linux where a sandbox around it refuses openat2. Deno has no `openat`, so a path is resolved here link by link
+ * (paths.ts) and what was opened is then compared with what was meant: a link that somebody swaps in between is
+ * noticed, and refused. Times are milliseconds, as Deno tells them, and names that are not Unicode can't be reached.
+ */
+
+import type { Files, Mount, Overlay } from "../sandbox.ts";
+import { realPath } from "../host_path.ts";
+import { makeSymlink } from "../symlink.ts";
+import { type ErrnoName, errnoOf, WasiError } from "./errno.ts";
+import type {
+  AnyFile,
+  DirectoryNode,
+  FileTree,
+  GuestPath,
+  Listing,
+  NewTime,
+  NodeType,
+  OpenOptions,
+  Stat,
+} from "./files.ts";
+import { OverlayNode } from "./overlay.ts";
+import { checkWindowsName, resolvePath, type Tree } from "./paths.ts";
+import type { MaybePromise } from "./streams.ts";
+
+/** The most descriptors a plugin may have open at once. */
+const MAX_OPEN = 16384;
+/** Directories up to this size tell each entry's inode; in larger ones a program asks for what it wants to know. */
+const MAX_INODES = 4096;
+
+/** An open directory. */
+class NamedDirectory implements DirectoryNode {
+  readonly kind = "directory";
+  /** Names below the mount's root, free of links. */
+  readonly path: readonly string[];
+
+  constructor(readonly mount: Mount, path: readonly string[]) {
+    this.path = path;
+  }
+
+  /** Whether anything below it may be changed. */
+  get writable(): boolean {
+    return this.mount.write;
+  }
+
+  close(): void {}
+}
+
+/** An open file of the host. Reads and writes are at a place the caller names, so that two can share it. */
+class NamedFile implements AnyFile {
+  readonly kind = "file";
+  #file: Deno.FsFile;
+  /** Where the operating system's own position is. */
+  #position = 0n;
+  #closed = false;
+
+  constructor(
+    file: Deno.FsFile,
+    readonly host: string,
+    readonly readable: boolean,
+    readonly writable: boolean,
+  ) {
+    this.#file = file;
+  }
+
+  #seek(offset: bigint): void {
+    if (this.#position === offset) return;
+    try {
+      this.#file.seekSync(offset, Deno.SeekMode.Start);
+    } catch (error) {
+      if (errnoOf(error) !== "invalid-seek") throw new WasiError(errnoOf(error)); // a pipe or terminal: no places
+    }
+    this.#position = offset;
+  }
+
+  /** Fills the front of `into` from `offset`; 0 at the end. @throws WasiError */
+  readAt(into: Uint8Array, offset: bigint): number {
+    if (!this.readable) throw new WasiError("bad-descriptor");
+    return attempt(() => {
+      this.#seek(offset);
+      const count = this.#file.readSync(into) ?? 0;
+      this.#position += BigInt(count);
+      return count;
+    });
+  }
+
+  /** Writes the front of `bytes` at `offset`; returns how many. @throws WasiError */
+  writeAt(bytes: Uint8Array, offset: bigint): number {
+    if (!this.writable) throw new WasiError("bad-descriptor");
+    return attempt(() => {
+      this.#seek(offset);
+      const count = this.#file.writeSync(bytes);
+      this.#position += BigInt(count);
+      return count;
+    });
+  }
+
+  append(bytes: Uint8Array): number {
+    return this.writeAt(bytes, this.size());
+  }
+
+  /** Bytes in the file now. */
+  size(): bigint {
+    return attempt(() => BigInt(this.#file.statSync().size));
+  }
+
+  stat(): Stat {
+    return attempt(() => statOf(this.#file.statSync()));
+  }
+
+  /** @throws WasiError invalid, file-too-large, insufficient-space */
+  setSize(size: bigint): void {
+    if (!this.writable) throw new WasiError("invalid");
+    if (size > BigInt(Number.MAX_SAFE_INTEGER)) throw new WasiError("file-too-large");
+    attempt(() => this.#file.truncateSync(Number(size)));
+  }
+
+  // No function of Deno's allocates; the file is as long as asked for, as POSIX wants.
+  allocate(offset: bigint, length: bigint): void {
+    if (!this.writable) throw new WasiError("bad-descriptor");
+    if (offset + length > this.size()) this.setSize(offset + length);
+  }
+
+  advise(): void {}
+
+  setTimes(accessed: NewTime, modified: NewTime): void {
+    attempt(() => setTimes(this.#file.statSync(), accessed, modified, (a, m) => this.#file.utimeSync(a, m)));
+  }
+
+  sync(dataOnly: boolean): void {
+    attempt(() => dataOnly ? this.#file.syncDataSync() : this.#file.syncSync());
+  }
+
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#file.close();
+  }
+}
+
+/** The tree of mounts. */
+export class NamedTree implements FileTree {
+  readonly maxOpen = MAX_OPEN;
+  readonly needs = ["read", "write"] as const;
+  /** The roots, in the order of the mounts. */
+  readonly roots: readonly { readonly guest: string; readonly node: NamedDirectory }[];
+  #files: Files;
+  #overlays: {
+    overlay: Overlay;
+    identity: string | undefined;
+    content: MaybePromise<Uint8Array> | undefined;
+  }[] | undefined;
+
+  constructor(files: Files) {
+    this.#files = files;
+    this.roots = files.mounts.map((mount) => ({
+      guest: mount.guest,
+      node: new NamedDirectory({ ...mount, host: attempt(() => realPath(mount.host)) }, []),
+    }));
+  }
+
+  /**
+   * Opens what `path` leads to from `from`. The promise is that of a file whose content the host has to make up first.
+   *
+   * @throws WasiError
+   */
+  openAt(from: NamedDirectory, path: GuestPath, options: OpenOptions): MaybePromise<DirectoryNode | AnyFile> {
+    path = textOf(path);
+    const resolved = this.#resolve(from, path, options.follow);
+    const host = pathIn(from.mount, resolved.path);
+    const info = lstat(host);
+    const mustBeDirectory = options.directory || resolved.directory;
+    if (info && options.create && options.exclusive) throw new WasiError("exist");
+    if (info?.isSymlink) throw new WasiError("loop"); // it was not to be followed
+    if (info?.isDirectory) {
+      if (options.write || options.truncate) throw new WasiError("is-directory");
+      if (options.create && !options.directory) throw new WasiError("is-directory");
+      return new NamedDirectory(from.mount, resolved.path);
+    }
+    if (info && mustBeDirectory) throw new WasiError("not-directory");
+    const { write } = options;
+    const changes = write || options.truncate || (!info && options.create);
+    const overlay = this.#overlayAt(host, info);
+    if (overlay) {
+      if (changes) throw new WasiError("read-only");
+      const stat = info ? statOf(info) : statOf(Deno.lstatSync(parentOf(host)), "regular-file");
+      const content = this.#contentOf(overlay);
+      return content instanceof Promise
+        ? content.then((bytes) => new OverlayNode(bytes, stat))
+        : new OverlayNode(content, stat);
+    }
+    if (!info && (!options.create || mustBeDirectory)) {
+      throw new WasiError(options.create && resolved.directory ? "is-directory" : "no-entry");
+    }
+    if (changes) this.#checkChange(from.mount, host);
+    const file = attempt(() =>
+      Deno.openSync(host, {
+        read: options.read || !write,
+        // Deno makes and empties files that are opened for writing only; the node refuses what was not asked for.
+        write: changes,
+        create: !info,
+        createNew: !info && options.exclusive,
+        truncate: options.truncate,
+        // A file that was there is never made anew, so that nothing is planted where a link appears meanwhile.
+        ...(info ? { create: false } : {}),
+      })
+    );
+    try {
+      this.#verify(host, file);
+    } catch (error) {
+      file.close();
+      throw error;
+    }
+    return new NamedFile(file, host, options.read || !write, write);
+  }
+
+  /** @throws WasiError */
+  stat(node: NamedDirectory | AnyFile): Stat {
+    return node.kind === "file"
+      ? node.stat()
+      : attempt(() => statOf(Deno.lstatSync(pathIn(node.mount, node.path))));
+  }
+
+  /** @throws WasiError */
+  statAt(from: NamedDirectory, path: GuestPath, follow: boolean): MaybePromise<Stat> {
+    path = textOf(path);
+    const resolved = this.#resolve(from, path, follow);
+    const host = pathIn(from.mount, resolved.path);
+    const info = lstat(host);
+    const overlay = this.#overlayAt(host, info);
+    if (overlay) {
+      const stat = info ? statOf(info) : statOf(Deno.lstatSync(parentOf(host)), "regular-file");
+      const content = this.#contentOf(overlay);
+      return content instanceof Promise
+        ? content.then((bytes) => ({ ...stat, size: BigInt(bytes.length) }))
+        : { ...stat, size: BigInt(content.length) };
+    }
+    if (!info) throw new WasiError("no-entry");
+    if (resolved.directory && !info.isDirectory) throw new WasiError("not-directory");
+    return statOf(info);
+  }
+
+  /** @throws WasiError */
+  setTimesAt(
+    from: NamedDirectory,
+    path: GuestPath,
+    follow: boolean,
+    accessed: NewTime,
+    modified: NewTime,
+  ): void {
+    path = textOf(path);
+    const { host, info } = this.#existing(from, path, follow);
+    this.#checkChange(from.mount, host);
+    const apply = info.isSymlink ? setLinkTimes : Deno.utimeSync;
+    attempt(() => setTimes(info, accessed, modified, (a, m) => apply(host, a, m)));
+  }
+
+  /** Times of what is open. @throws WasiError */
+  setTimes(node: NamedDirectory | AnyFile, accessed: NewTime, modified: NewTime): void {
+    if (node.kind === "file") {
+      if (node instanceof NamedFile && !node.writable) {
+        // POSIX lets the owner set times through any descriptor; a grant to read does not.
+        this.#checkProtected(node.host);
+        if (!this.#isWritable(node.host)) throw new WasiError("read-only");
+      }
+      return node instanceof NamedFile ? node.setTimes(accessed, modified) : refuse("read-only");
+    }
+    const host = pathIn(node.mount, node.path);
+    this.#checkChange(node.mount, host);
+    attempt(() => setTimes(Deno.lstatSync(host), accessed, modified, (a, m) => Deno.utimeSync(host, a, m)));
+  }
+
+  /** @throws WasiError */
+  createDirectoryAt(from: NamedDirectory, path: GuestPath): void {
+    path = textOf(path);
+    const { path: names } = this.#resolve(from, path, false);
+    const host = pathIn(from.mount, names);
+    if (lstat(host)) throw new WasiError("exist");
+    this.#checkChange(from.mount, host, names);
+    attempt(() => Deno.mkdirSync(host));
+  }
+
+  /** Entries in the operating system's order. @throws WasiError */
+  readDirectory(node: NamedDirectory): Listing {
+    const { mount, path } = node;
+    const host = pathIn(mount, path);
+    let found = attempt(() => [...Deno.readDirSync(host)]).map((entry): { name: string; type: NodeType } => ({
+      name: entry.name,
+      type: entry.isFile
+        ? "regular-file"
+        : entry.isDirectory
+        ? "directory"
+        : entry.isSymlink
+        ? "symbolic-link"
+        : "unknown",
+    }));
+    if (mount.only && path.length === 0) {
+      found = found.filter(({ name }) => mount.only!.includes(name));
+      for (const name of mount.only) {
+        if (!found.some((entry) => entry.name === name) && this.#overlayAt(`${host}/${name}`, undefined)) {
+          found.push({ name, type: "regular-file" });
+        }
+      }
+    }
+    const inodes = found.length <= MAX_INODES;
+    return {
+      at: (index) => {
+        const entry = found[index];
+        return entry && {
+          name: encoder.encode(entry.name),
+          type: entry.type,
+          ino: inodes ? BigInt(lstat(pathIn(mount, [...path, entry.name]))?.ino ?? 0) : 0n,
+        };
+      },
+      close: () => {},
+    };
+  }
+
+  /** @throws WasiError */
+  removeDirectoryAt(from: NamedDirectory, path: GuestPath): void {
+    path = textOf(path);
+    const { path: names } = this.#resolve(from, path, false);
+    if (names.length === from.path.length) throw new WasiError("invalid");
+    const host = pathIn(from.mount, names);
+    const info = lstat(host);
+    if (!info) throw new WasiError("no-entry");
+    if (!info.isDirectory) throw new WasiError("not-directory");
+    this.#checkChange(from.mount, host, names, true);
+    attempt(() => Deno.removeSync(host));
+  }
+
+  /** @throws WasiError */
+  unlinkFileAt(from: NamedDirectory, path: GuestPath): void {
+    path = textOf(path);
+    const { path: names, directory } = this.#resolve(from, path, false);
+    const host = pathIn(from.mount, names);
+    const info = lstat(host);
+    if (!info) throw new WasiError("no-entry");
+    if (info.isDirectory) throw new WasiError("is-directory");
+    if (directory || path.endsWith("/")) throw new WasiError("not-directory");
+    this.#checkChange(from.mount, host, names);
+    this.#checkNoOverlay(host, info);
+    attempt(() => Deno.removeSync(host));
+  }
+
+  /** @throws WasiError */
+  renameAt(from: NamedDirectory, path: GuestPath, to: NamedDirectory, newPath: GuestPath): void {
+    path = textOf(path);
+    newPath = textOf(newPath);
+    const source = this.#resolve(from, path, false);
+    const target = this.#resolve(to, newPath, false);
+    const host = pathIn(from.mount, source.path);
+    const newHost = pathIn(to.mount, target.path);
+    const info = lstat(host);
+    if (!info) throw new WasiError("no-entry");
+    const there = lstat(newHost);
+    if (
+      !info.isDirectory &&
+      (source.directory || target.directory || path.endsWith("/") || newPath.endsWith("/"))
+    ) {
+      throw new WasiError("not-directory");
+    }
+    if (source.path.length === from.path.length || target.path.length === to.path.length) {
+      throw new WasiError("busy");
+    }
+    this.#checkChange(from.mount, host, source.path, true);
+    this.#checkChange(to.mount, newHost, target.path, true);
+    this.#checkNoOverlay(host, info);
+    this.#checkNoOverlay(newHost, there);
+    if (there?.isDirectory && !info.isDirectory) throw new WasiError("is-directory");
+    if (there && !there.isDirectory && info.isDirectory) throw new WasiError("not-directory");
+    attempt(() => Deno.renameSync(host, newHost));
+  }
+
+  /** Makes a hard link. Both ends must be writable: it would make one grant's file another's. @throws WasiError */
+  linkAt(
+    from: NamedDirectory,
+    path: GuestPath,
+    follow: boolean,
+    to: NamedDirectory,
+    newPath: GuestPath,
+  ): void {
+    path = textOf(path);
+    newPath = textOf(newPath);
+    if (follow) throw new WasiError("invalid");
+    const source = this.#resolve(from, path, false);
+    const target = this.#resolve(to, newPath, false);
+    const host = pathIn(from.mount, source.path);
+    const newHost = pathIn(to.mount, target.path);
+    const info = lstat(host);
+    if (!info) throw new WasiError("no-entry");
+    if (source.directory && !info.isDirectory) throw new WasiError("not-directory");
+    if (info.isDirectory) throw new WasiError("not-permitted");
+    if (lstat(newHost)) throw new WasiError("exist");
+    if (target.directory || newPath.endsWith("/")) throw new WasiError("no-entry");
+    this.#checkChange(from.mount, host, source.path);
+    this.#checkChange(to.mount, newHost, target.path);
+    this.#checkNoOverlay(host, info);
+    attempt(() => Deno.linkSync(host, newHost));
+  }
+
+  /** @throws WasiError */
+  symlinkAt(target: GuestPath, to: NamedDirectory, newPath: GuestPath): void {
+    target = textOf(target);
+    newPath = textOf(newPath);
+    if (target === "") throw new WasiError("no-entry");
+    if (target.includes("\0")) throw new WasiError("invalid");
+    // A link out of the tree would lead other programs of the user where the plugin may not go.
+    if (target.startsWith("/")) throw new WasiError("not-permitted");
+    const { path: names, directory } = this.#resolve(to, newPath, false);
+    const host = pathIn(to.mount, names);
+    if (lstat(host)) throw new WasiError("exist");
+    if (directory || newPath.endsWith("/")) throw new WasiError("no-entry");
+    this.#checkChange(to.mount, host, names);
+    attempt(() => makeSymlink(target, host));
+  }
+
+  /** @throws WasiError invalid where there is no link */
+  readLinkAt(from: NamedDirectory, path: GuestPath): Uint8Array {
+    path = textOf(path);
+    const { host, info } = this.#existing(from, path, false);
+    if (!info.isSymlink) throw new WasiError("invalid");
+    return attempt(() => encoder.encode(Deno.readLinkSync(host)));
+  }
+
+  #existing(from: NamedDirectory, path: string, follow: boolean): { host: string; info: Deno.FileInfo } {
+    const resolved = this.#resolve(from, path, follow);
+    const host = pathIn(from.mount, resolved.path);
+    const info = lstat(host);
+    if (!info) throw new WasiError("no-entry");
+    if (resolved.directory && !info.isDirectory) throw new WasiError("not-directory");
+    return { host, info };
+  }
+
+  #resolve(from: NamedDirectory, path: string, follow: boolean) {
+    const { mount } = from;
+    const visible = (names: readonly string[]) => {
+      if (Deno.build.os === "windows") names.forEach(checkWindowsName);
+      if (mount.only && names.length > 0 && !mount.only.includes(names[0]!)) throw new WasiError("no-entry");
+    };
+    const tree: Tree = {
+      readLink(names) {
+        visible(names);
+        const host = pathIn(mount, names);
+        return lstat(host)?.isSymlink ? attempt(() => linkTarget(host)) : undefined;
+      },
+      isDirectory(names) {
+        const info = lstat(pathIn(mount, names));
+        if (!info) throw new WasiError("no-entry");
+        return info.isDirectory;
+      },
+    };
+    const resolved = resolvePath(tree, from.path, path, follow);
+    visible(resolved.path);
+    return resolved;
+  }
+
+  /** What was opened is what the path names, with no link anywhere in it. @throws WasiError access */
+  #verify(host: string, file: Deno.FsFile): void {
+    const opened = attempt(() => file.statSync());
+    const meant = attempt(() => Deno.lstatSync(host));
+    const same = opened.dev === meant.dev && opened.ino === meant.ino && !meant.isSymlink;
+    if (!same || attempt(() => realPath(host)) !== host) throw new WasiError("access");
+  }
+
+  /** @throws WasiError read-only, not-permitted */
+  #checkChange(mount: Mount, host: string, names: readonly string[] = [], tree = false): void {
+    if (!mount.write) throw new WasiError("read-only");
+    if (mount.only && names.length > 0 && !mount.only.includes(names[0]!)) {
+      throw new WasiError("not-permitted");
+    }
+    this.#checkProtected(host, tree);
+    // The parents were resolved link by link; somebody may have put a link there since.
+    const parent = parentOf(host);
+    if (attempt(() => realPath(parent)) !== parent) throw new WasiError("access");
+  }
+
+  /** `tree`: what is below goes with it. */
+  #checkProtected(host: string, tree = false): void {
+    const { protectedPaths, unprotectedPaths } = this.#files;
+    for (const path of protectedPaths) {
+      if (tree && isBelow(path, host)) throw new WasiError("not-permitted");
+      if ((host === path || isBelow(host, path)) && !unprotectedPaths.some((own) => isBelow(host, own))) {
+        throw new WasiError("not-permitted");
+      }
+    }
+    if (tree) {
+      for (const { overlay } of this.#knownOverlays()) {
+        if (isBelow(overlay.host, host)) throw new WasiError("not-permitted");
+      }
+    }
+  }
+
+  #isWritable(host: string): boolean {
+    return this.roots.some(({ node: { mount } }) =>
+      mount.write && (host === mount.host || isBelow(host, mount.host))
+    );
+  }
+
+  #checkNoOverlay(host: string, info: Deno.FileInfo | undefined): void {
+    if (this.#overlayAt(host, info)) throw new WasiError("not-permitted");
+  }
+
+  #knownOverlays() {
+    return this.#overlays ??= this.#files.overlays.map((overlay) => {
+      // The path's parents may be links; the file itself may be one too, or not be there.
+      let host = overlay.host;
+      let identity: string | undefined;
+      try {
+        host = `${realPath(parentOf(host))}/${host.slice(host.lastIndexOf("/") + 1)}`;
+        identity = identityOf(Deno.statSync(host));
+      } catch { /* not there */ }
+      return { overlay: { host, content: overlay.content.bind(overlay) }, identity, content: undefined };
+    });
+  }
+
+  /** The overlay that shows at a path, or for the same file under another name. */
+  #overlayAt(host: string, info: Deno.FileInfo | undefined): Overlay | undefined {
+    if (this.#files.overlays.length === 0) return undefined;
+    const identity = info && !info.isSymlink ? identityOf(info) : undefined;
+    return this.#knownOverlays().find((known) =>
+      known.overlay.host === host && !info?.isSymlink || identity !== undefined && known.identity === identity
+    )?.overlay;
+  }
+
+  #contentOf(overlay: Overlay): MaybePromise<Uint8Array> {
+    const known = this.#knownOverlays().find((entry) => entry.overlay === overlay)!;
+    return known.content ??= overlay.content();
+  }
+}
+
+const encoder = new TextEncoder();
+
+function refuse(errno: ErrnoName): never {
+  throw new WasiError(errno);
+}
+
+/** A path of the plugin's. @throws WasiError illegal-byte-sequence */
+function textOf(path: GuestPath): string {
+  if (typeof path === "string") return path;
+  try {
+    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(path);
+  } catch {
+    throw new WasiError("illegal-byte-sequence");
+  }
+}
+
+function pathIn(mount: Mount, names: readonly string[]): string {
+  if (names.length === 0) return mount.host;
+  return mount.host.endsWith("/") ? mount.host + names.join("/") : `${mount.host}/${names.join("/")}`;
+}
+
+function parentOf(host: string): string {
+  return host.slice(0, host.lastIndexOf("/")) || "/";
+}
+
+function isBelow(path: string, root: string): boolean {
+  return path.startsWith(root.endsWith("/") ? root : `${root}/`);
+}
+
+function identityOf(info: Deno.FileInfo): string {
+  return `${info.dev}:${info.ino}`;
+}
+
+function linkTarget(host: string): string {
+  const target = Deno.readLinkSync(host);
+  if (Deno.build.os !== "windows") return target;
+  return /^([\\/]|[A-Za-z]:)/.test(target) ? "/" : target.replaceAll("\\", "/");
+}
+
+function lstat(host: string): Deno.FileInfo | undefined {
+  try {
+    return Deno.lstatSync(host);
+  } catch (error) {
+    const errno = errnoOf(error);
+    if (errno === "no-entry" || errno === "not-directory") return undefined;
+    throw new WasiError(errno);
+  }
+}
+
+/** Runs an operation of Deno's; what the operating system refused is thrown as a WasiError. */
+function attempt<T>(operation: () => T): T {
+  try {
+    return operation();
+  } catch (error) {
+    throw error instanceof WasiError ? error : new WasiError(errnoOf(error));
+  }
+}
+
+const MILLION = 1_000_000n;
+
+// Deno tells and sets times in milliseconds. What a plugin set is remembered whole, for as long as the file still
+// shows it, so that a program finds the nanoseconds it wrote.
+const exactTimes = new Map<string, { accessed?: bigint; modified?: bigint }>();
+
+function exact(info: Deno.FileInfo, which: "accessed" | "modified", time: Date | null): bigint {
+  const rounded = BigInt(time?.getTime() ?? 0) * MILLION;
+  const set = exactTimes.size === 0 ? undefined : exactTimes.get(identityOf(info))?.[which];
+  return set !== undefined && floorMilliseconds(set) * MILLION === rounded ? set : rounded;
+}
+
+function floorMilliseconds(nanoseconds: bigint): bigint {
+  return nanoseconds >= 0n ? nanoseconds / MILLION : (nanoseconds - MILLION + 1n) / MILLION;
+}
+
+/** Times of a link itself, for which Deno has no function but Node's; loaded by whoever needs it. */
+function setLinkTimes(host: string, accessed: Date, modified: Date): void {
+  const { process } = globalThis as unknown as {
+    process: {
+      getBuiltinModule(
+        name: "node:fs",
+      ): { lutimesSync(path: GuestPath, accessed: Date, modified: Date): void };
+    };
+  };
+  process.getBuiltinModule("node:fs").lutimesSync(host, accessed, modified);
+}
+
+function setTimes(
+  info: Deno.FileInfo,
+  accessed: NewTime,
+  modified: NewTime,
+  apply: (accessed: Date, modified: Date) => void,
+): void {
+  if (accessed === undefined && modified === undefined) return;
+  const now = BigInt(Date.now()) * MILLION;
+  const choose = (time: NewTime, old: bigint) => time === "now" ? now : time ?? old;
+  const chosen = {
+    accessed: choose(accessed, exact(info, "accessed", info.atime)),
+    modified: choose(modified, exact(info, "modified", info.mtime)),
+  };
+  apply(
+    new Date(Number(floorMilliseconds(chosen.accessed))),
+    new Date(Number(floorMilliseconds(chosen.modified))),
+  );
+  exactTimes.set(identityOf(info), chosen);
+}
+
+function statOf(info: Deno.FileInfo, type = typeOf(info)): Stat {
+  return {
+    type,
+    dev: BigInt(info.dev),
+    ino: BigInt(info.ino ?? 0),
+    links: BigInt(info.nlink ?? 1),
+    size: BigInt(info.size),
+    accessed: exact(info, "accessed", info.atime),
+    modified: exact(info, "modified", info.mtime),
+    changed: BigInt((info.ctime ?? info.mtime)?.getTime() ?? 0) * MILLION,
+  };
+}
+
+function typeOf(info: Deno.FileInfo): NodeType {
+  if (info.isFile) return "regular-file";
+  if (info.isDirectory) return "directory";
+  if (info.isSymlink) return "symbolic-link";
+  if (info.isCharDevice) return "character-device";
+  if (info.isBlockDevice) return "block-device";
+  if (info.isFifo) return "fifo";
+  if (info.isSocket) return "socket";
+  return "unknown";
+}

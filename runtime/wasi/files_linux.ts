@@ -1,0 +1,1049 @@
+/**
+ * The files of a plugin on Linux: every mount is an open directory, and every operation is relative to one. The kernel
+ * resolves paths (openat2) and lets none out of the directory it starts in, whatever is renamed or linked meanwhile;
+ * names are bytes, times nanoseconds. What is decided here is what the kernel can't know: which files show as
+ * something else (overlays), which can't be changed (the store), which of a directory show at all (a grant of one file).
+ *
+ * These are recognised by device and inode of what was opened, so that no other name (a link, a hard link, a mount)
+ * leads around them. A second process with the same grant can't move them either: whatever would move, replace or link
+ * them, or a directory above them, is refused, in each process.
+ */
+
+import { AppError, messageOf } from "../errors.ts";
+import type { Files, Mount, Overlay } from "../sandbox.ts";
+import { printable } from "../text.ts";
+import { WasiError } from "./errno.ts";
+import type {
+  AnyFile,
+  DirectoryNode,
+  Entry,
+  FileTree,
+  GuestPath,
+  Listing,
+  NewTime,
+  OpenOptions,
+  Stat,
+} from "./files.ts";
+import {
+  AT_FDCWD,
+  Kernel,
+  O_CREAT,
+  O_EXCL,
+  O_NOCTTY,
+  O_PATH,
+  O_RDONLY,
+  O_RDWR,
+  O_WRONLY,
+  RawEntries,
+} from "./linux.ts";
+import { OverlayNode } from "./overlay.ts";
+import type { MaybePromise } from "./streams.ts";
+
+/** The most files a plugin may have open at once, where the system lets a process have as many. */
+const MAX_OPEN = 16384;
+/** Descriptors the host keeps for itself: its connections, files and libraries. */
+const RESERVED = 128;
+/** As Linux: a path with more links than this is a loop. */
+const MAX_LINKS = 40;
+/** As Linux: no path has more names. */
+const MAX_DEPTH = 2048;
+/** Bytes of directory entries that are asked for at once. */
+const ENTRIES = 65536;
+
+const SLASH = 0x2f;
+const DOT = 0x2e;
+const encoder = new TextEncoder();
+
+/** A granted tree. */
+interface Root {
+  readonly mount: Mount;
+  readonly fd: number;
+  readonly identity: string;
+  readonly only: readonly string[] | undefined;
+  /** Whether something protected is in it, or it is in something protected; found out before the first change. */
+  entangled: boolean | undefined;
+}
+
+class OpenDirectory implements DirectoryNode {
+  readonly kind = "directory";
+  #close: (() => void) | undefined;
+
+  constructor(readonly root: Root, readonly fd: number, close?: () => void) {
+    this.#close = close;
+  }
+
+  get writable(): boolean {
+    return this.root.mount.write;
+  }
+
+  close(): void {
+    this.#close?.();
+    this.#close = undefined;
+  }
+}
+
+class OpenFile implements AnyFile {
+  readonly kind = "file";
+  #kernel: Kernel;
+  #closed = false;
+  /** A pipe or terminal has no places: what is read is what comes next. */
+  #places = true;
+  #appends = false;
+
+  constructor(
+    kernel: Kernel,
+    readonly root: Root,
+    readonly fd: number,
+    readonly readable: boolean,
+    readonly writable: boolean,
+  ) {
+    this.#kernel = kernel;
+  }
+
+  readAt(into: Uint8Array, offset: bigint): number {
+    if (!this.readable) throw new WasiError("bad-descriptor");
+    return this.#at(offset, (at) => this.#kernel.read(this.fd, into, at));
+  }
+
+  writeAt(bytes: Uint8Array, offset: bigint): number {
+    this.#append(false);
+    return this.#at(offset, (at) => this.#kernel.write(this.fd, bytes, at));
+  }
+
+  append(bytes: Uint8Array): number {
+    this.#append(true);
+    return this.#kernel.write(this.fd, bytes, undefined);
+  }
+
+  #append(append: boolean): void {
+    if (!this.writable) throw new WasiError("bad-descriptor");
+    if (this.#appends !== append) this.#kernel.setAppend(this.fd, append);
+    this.#appends = append;
+  }
+
+  #at(offset: bigint, transfer: (offset: bigint | undefined) => number): number {
+    if (!this.#places) return transfer(undefined);
+    try {
+      return transfer(offset);
+    } catch (error) {
+      if (!(error instanceof WasiError && error.errno === "invalid-seek")) throw error;
+      this.#places = false;
+      return transfer(undefined);
+    }
+  }
+
+  size(): bigint {
+    return this.stat().size;
+  }
+
+  stat(): Stat {
+    return this.#kernel.stat(this.fd);
+  }
+
+  setSize(size: bigint): void {
+    if (!this.writable) throw new WasiError("invalid");
+    if (size >= 1n << 63n) throw new WasiError("file-too-large");
+    this.#kernel.setSize(this.fd, size);
+  }
+
+  allocate(offset: bigint, length: bigint): void {
+    if (!this.writable) throw new WasiError("bad-descriptor");
+    try {
+      this.#kernel.allocate(this.fd, offset, length);
+    } catch (error) {
+      // Not every file system can; the file is as long as asked for, as POSIX wants.
+      if (!(error instanceof WasiError && error.errno === "unsupported")) throw error;
+      if (offset + length > this.size()) this.setSize(offset + length);
+    }
+  }
+
+  advise(offset: bigint, length: bigint, advice: number): void {
+    // preview1 numbers `sequential` and `random` the other way round than POSIX_FADV_….
+    this.#kernel.advise(this.fd, offset, length, [0, 2, 1, 3, 4, 5][advice] ?? 0);
+  }
+
+  sync(dataOnly: boolean): void {
+    this.#kernel.sync(this.fd, dataOnly);
+  }
+
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#kernel.close(this.fd);
+  }
+}
+
+/** Where a change is made: a name in an open directory. */
+interface Place {
+  readonly root: Root;
+  readonly directory: number;
+  /** As given, slashes at its end included; they say that it has to be a directory. */
+  readonly name: Uint8Array;
+  /** Without those. */
+  readonly bare: Uint8Array;
+}
+
+/** The tree, or undefined where the kernel is not to be had. @throws AppError GRANT_INVALID */
+export function openLinuxTree(files: Files): FileTree | undefined {
+  const kernel = Kernel.load();
+  return kernel && new LinuxTree(kernel, files);
+}
+
+class LinuxTree implements FileTree {
+  readonly roots: readonly { readonly guest: string; readonly node: OpenDirectory }[];
+  readonly maxOpen: number;
+  readonly needs = [] as const;
+  #kernel: Kernel;
+  #files: Files;
+  /** Identities that an overlay's file has, or had when it was looked at. */
+  #overlaid = new Map<string, Overlay>();
+  #contents = new Map<Overlay, MaybePromise<Uint8Array>>();
+  #devices = new Map<bigint, boolean>();
+  #unprotected: ReadonlySet<string> | undefined;
+
+  constructor(kernel: Kernel, files: Files) {
+    this.#kernel = kernel;
+    this.#files = files;
+    this.maxOpen = Math.min(
+      MAX_OPEN,
+      Math.max(16, kernel.raiseFileLimit(MAX_OPEN + RESERVED) - RESERVED),
+    );
+    this.roots = files.mounts.map((mount) => {
+      try {
+        const fd = kernel.open(AT_FDCWD, mount.host, O_PATH | kernel.O_DIRECTORY, false);
+        const root: Root = {
+          mount,
+          fd,
+          identity: identityOf(kernel.stat(fd)),
+          only: mount.only,
+          entangled: undefined,
+        };
+        return { guest: mount.guest, node: new OpenDirectory(root, fd) };
+      } catch (error) {
+        throw new AppError(
+          "GRANT_INVALID",
+          `Cannot open "${printable(mount.host)}" for the plugin: ${messageOf(error)}`,
+          { cause: error },
+        );
+      }
+    });
+  }
+
+  openAt(
+    from: OpenDirectory,
+    path: GuestPath,
+    options: OpenOptions,
+  ): MaybePromise<DirectoryNode | AnyFile> {
+    const { root } = from;
+    const { write, truncate, directory } = options;
+    // What is no directory yet can't be made one by opening it.
+    const create = options.create && !directory;
+    if (!create && !write && !truncate) return this.#openToRead(from, path, options);
+    if (options.create && options.exclusive) {
+      const there = this.#existing(from, path, false);
+      if (there !== undefined) {
+        this.#kernel.close(there.fd);
+        throw new WasiError("exist");
+      }
+    }
+    const reads = options.read || !write;
+    if (!root.mount.write) {
+      // Nothing changes; why not is told as POSIX tells it.
+      const there = this.#existing(from, path, options.follow);
+      if (there === undefined) throw new WasiError(create ? "read-only" : "no-entry");
+      this.#kernel.close(there.fd);
+      if (there.stat.type === "symbolic-link") throw new WasiError("loop");
+      if (there.stat.type === "directory" && (!directory || write || truncate)) {
+        throw new WasiError("is-directory");
+      }
+      if (create && !write && !truncate && !this.#overlayOf(there.stat)) {
+        return this.#openToRead(from, path, options); // it is there: nothing is created
+      }
+      throw new WasiError("read-only");
+    }
+    return this.#atEnd(from, path, options.follow, (place) => {
+      const { directory: parent, name, bare } = place;
+      if (isDots(bare)) throw new WasiError("is-directory");
+      const access = write || truncate ? reads || truncate ? O_RDWR : O_WRONLY : O_RDONLY;
+      const flags = access | O_NOCTTY | this.#kernel.O_NOFOLLOW;
+      let fd: number;
+      let made = false;
+      try {
+        fd = this.#kernel.open(parent, name, directory ? flags | this.#kernel.O_DIRECTORY : flags, true);
+      } catch (error) {
+        if (!(error instanceof WasiError)) throw error;
+        if (error.errno === "access" || error.errno === "not-permitted") this.#refuseOverlay(place);
+        if (error.errno !== "no-entry") throw error;
+        if (this.#overlayNamed(place)) throw new WasiError("read-only");
+        if (!create) throw error;
+        if (place.name.length > place.bare.length) throw new WasiError("is-directory");
+        this.#checkChange(place);
+        fd = this.#kernel.open(parent, name, flags | O_CREAT | (options.exclusive ? O_EXCL : 0), true);
+        made = true;
+      }
+      return this.#closing(fd, () => {
+        const stat = this.#kernel.stat(fd);
+        if (stat.type === "directory") throw new WasiError("is-directory");
+        if (this.#overlayOf(stat)) throw new WasiError("read-only");
+        this.#refuseProcess(fd, stat, true);
+        if (!made && (write || truncate)) {
+          this.#checkChange(place);
+          this.#refuseProtected(stat);
+        }
+        if (truncate && stat.type === "regular-file") this.#kernel.setSize(fd, 0n);
+        return new OpenFile(this.#kernel, root, fd, reads, write);
+      });
+    });
+  }
+
+  #openToRead(
+    from: OpenDirectory,
+    path: GuestPath,
+    { follow, directory }: OpenOptions,
+  ): MaybePromise<DirectoryNode | AnyFile> {
+    const kernel = this.#kernel;
+    const kind = directory ? kernel.O_DIRECTORY : 0;
+    let fd: number;
+    try {
+      fd = this.#open(from, path, O_RDONLY | O_NOCTTY | kind, follow);
+    } catch (error) {
+      if (!(error instanceof WasiError)) throw error;
+      const overlay = this.#missingOverlay(from, path, follow, error);
+      if (overlay) return this.#overlayNode(overlay.overlay, overlay.stat);
+      // A directory that can be entered but not listed, and a kubeconfig that the user may not read.
+      if (error.errno !== "access") throw error;
+      const found = this.#existing(from, path, follow);
+      if (found === undefined) throw error;
+      const overlaid = this.#overlayOf(found.stat);
+      if (found.stat.type === "directory") {
+        return new OpenDirectory(from.root, found.fd, () => kernel.close(found.fd));
+      }
+      kernel.close(found.fd);
+      if (overlaid) return this.#overlayNode(overlaid, found.stat);
+      throw error;
+    }
+    const found = this.#closing(fd, () => {
+      const stat = kernel.stat(fd);
+      if (stat.type === "directory") return new OpenDirectory(from.root, fd, () => kernel.close(fd));
+      const overlay = this.#overlayOf(stat);
+      if (overlay) return { overlay, stat };
+      this.#refuseProcess(fd, stat, false);
+      return new OpenFile(kernel, from.root, fd, true, false);
+    });
+    if (!("overlay" in found)) return found;
+    kernel.close(fd);
+    return this.#overlayNode(found.overlay, found.stat);
+  }
+
+  stat(node: OpenDirectory | AnyFile): Stat {
+    return node.kind === "file" ? node.stat() : this.#kernel.stat(node.fd);
+  }
+
+  statAt(from: OpenDirectory, path: GuestPath, follow: boolean): MaybePromise<Stat> {
+    let stat: Stat;
+    let overlay: Overlay | undefined;
+    try {
+      const fd = this.#open(from, path, O_PATH, follow);
+      try {
+        stat = this.#kernel.stat(fd);
+      } finally {
+        this.#kernel.close(fd);
+      }
+      overlay = this.#overlayOf(stat);
+    } catch (error) {
+      if (!(error instanceof WasiError)) throw error;
+      const missing = this.#missingOverlay(from, path, follow, error);
+      if (!missing) throw error;
+      ({ overlay, stat } = missing);
+    }
+    if (!overlay) return stat;
+    const content = this.#contentOf(overlay);
+    return content instanceof Promise
+      ? content.then((bytes) => ({ ...stat, size: BigInt(bytes.length) }))
+      : { ...stat, size: BigInt(content.length) };
+  }
+
+  setTimesAt(
+    from: OpenDirectory,
+    path: GuestPath,
+    follow: boolean,
+    accessed: NewTime,
+    modified: NewTime,
+  ): void {
+    const found = this.#existing(from, path, follow);
+    if (found === undefined) throw new WasiError("no-entry");
+    this.#kernel.close(found.fd);
+    if (!from.root.mount.write) throw new WasiError("read-only");
+    if (isDots(nameOf(path).bare)) {
+      const fd = this.#open(from, path, O_PATH, follow);
+      try {
+        this.#checkDirectory(from.root, fd);
+        this.#kernel.setTimes(fd, accessed, modified);
+      } finally {
+        this.#kernel.close(fd);
+      }
+      return;
+    }
+    this.#atEnd(from, path, follow, (place) => {
+      const fd = this.#kernel.open(place.directory, place.name, O_PATH | this.#kernel.O_NOFOLLOW, true);
+      try {
+        const stat = this.#kernel.stat(fd);
+        if (stat.type === "symbolic-link" && follow) throw new WasiError("loop"); // the next turn follows it
+        this.#checkChange(place);
+        this.#refuseOverlay(place, stat);
+        this.#refuseProtected(stat);
+        this.#refuseProcess(fd, stat, true);
+        this.#kernel.setTimes(fd, accessed, modified);
+      } finally {
+        this.#kernel.close(fd);
+      }
+    });
+  }
+
+  setTimes(node: OpenDirectory | AnyFile, accessed: NewTime, modified: NewTime): void {
+    if (!(node instanceof OpenFile || node instanceof OpenDirectory) || !node.root.mount.write) {
+      throw new WasiError("read-only");
+    }
+    if (node.kind === "directory") this.#checkDirectory(node.root, node.fd);
+    // POSIX lets the owner set times through any descriptor; one that was opened to be read was not looked at.
+    else if (!node.writable) {
+      const stat = node.stat();
+      this.#refuseProtected(stat);
+      this.#refuseProcess(node.fd, stat, true);
+      if (this.#isEntangled(node.root) && this.#isBelowProtected(node.fd)) {
+        throw new WasiError("not-permitted");
+      }
+    }
+    this.#kernel.setTimes(node.fd, accessed, modified);
+  }
+
+  createDirectoryAt(from: OpenDirectory, path: GuestPath): void {
+    this.#inParent(from, path, (place) => {
+      if (this.#exists(place)) throw new WasiError("exist");
+      this.#checkChange(place);
+      if (this.#overlayNamed(place)) throw new WasiError("not-permitted");
+      this.#kernel.makeDirectory(place.directory, place.name);
+    });
+  }
+
+  readDirectory(node: OpenDirectory): Listing {
+    const kernel = this.#kernel;
+    if (node.root.only && node.fd === node.root.fd) return this.#listOnly(node);
+    const fd = kernel.open(node.fd, ".", O_RDONLY | kernel.O_DIRECTORY, true);
+    return new DirectoryListing(kernel, fd);
+  }
+
+  /** What shows of the directory of a granted file. */
+  #listOnly({ root }: OpenDirectory): Listing {
+    const entries: Entry[] = [];
+    for (const name of root.only!) {
+      const bytes = encoder.encode(name);
+      const place = { root, directory: root.fd, name: bytes, bare: bytes };
+      try {
+        const { type, ino } = this.#kernel.statAt(root.fd, name);
+        if (type !== "directory") entries.push({ name: bytes, type, ino });
+      } catch (error) {
+        if (!(error instanceof WasiError && error.errno === "no-entry")) throw error;
+        if (this.#overlayNamed(place)) entries.push({ name: bytes, type: "regular-file", ino: 0n });
+      }
+    }
+    return { at: (index) => entries[index], close: () => {} };
+  }
+
+  removeDirectoryAt(from: OpenDirectory, path: GuestPath): void {
+    this.#inParent(from, path, (place) => {
+      const stat = this.#kernel.statAt(place.directory, place.bare);
+      if (stat.type !== "directory") throw new WasiError("not-directory");
+      this.#checkChange(place);
+      this.#refuseAbove(stat);
+      this.#kernel.remove(place.directory, place.name, true);
+    });
+  }
+
+  unlinkFileAt(from: OpenDirectory, path: GuestPath): void {
+    this.#inParent(from, path, (place) => {
+      const stat = this.#kernel.statAt(place.directory, place.bare);
+      if (stat.type === "directory") throw new WasiError("is-directory");
+      if (place.name.length > place.bare.length) throw new WasiError("not-directory");
+      this.#checkChange(place);
+      this.#refuseOverlay(place, stat);
+      this.#refuseRoots(stat);
+      this.#kernel.remove(place.directory, place.name, false);
+    });
+  }
+
+  renameAt(from: OpenDirectory, path: GuestPath, to: OpenDirectory, newPath: GuestPath): void {
+    this.#inParent(from, path, (source) =>
+      this.#inParent(to, newPath, (target) => {
+        const stat = this.#kernel.statAt(source.directory, source.bare);
+        if (isDots(source.bare) || isDots(target.bare)) throw new WasiError("busy");
+        this.#checkChange(source);
+        this.#checkChange(target);
+        for (const [place, info] of [[source, stat], [target, this.#exists(target)]] as const) {
+          this.#refuseOverlay(place, info);
+          if (info?.type === "directory") this.#refuseAbove(info);
+          else if (info) this.#refuseRoots(info);
+        }
+        this.#refuseOnTheWay(target);
+        this.#kernel.rename(source.directory, source.name, target.directory, target.name);
+      }));
+  }
+
+  linkAt(
+    from: OpenDirectory,
+    path: GuestPath,
+    follow: boolean,
+    to: OpenDirectory,
+    newPath: GuestPath,
+  ): void {
+    if (follow) throw new WasiError("invalid");
+    this.#inParent(from, path, (source) =>
+      this.#inParent(to, newPath, (target) => {
+        const stat = this.#kernel.statAt(source.directory, source.bare);
+        if (source.name.length > source.bare.length && stat.type !== "directory") {
+          throw new WasiError("not-directory");
+        }
+        if (stat.type === "directory") throw new WasiError("not-permitted");
+        if (this.#exists(target)) throw new WasiError("exist");
+        this.#checkChange(source);
+        this.#checkChange(target);
+        this.#refuseOverlay(source, stat);
+        this.#refuseOverlay(target);
+        this.#refuseProtected(stat);
+        this.#refuseOnTheWay(target);
+        this.#kernel.link(source.directory, source.name, target.directory, target.name);
+        // The name may have been another's by then: what was linked is what was looked at, or goes again.
+        const linked = this.#kernel.statAt(target.directory, target.bare);
+        if (identityOf(linked) !== identityOf(stat)) {
+          this.#kernel.remove(target.directory, target.bare, false);
+          throw new WasiError("access");
+        }
+      }));
+  }
+
+  symlinkAt(target: GuestPath, to: OpenDirectory, newPath: GuestPath): void {
+    const text = bytesOf(target);
+    if (text.length === 0) throw new WasiError("no-entry");
+    // A link out of the tree would lead other programs of the user where the plugin may not go.
+    if (text[0] === SLASH) throw new WasiError("not-permitted");
+    this.#inParent(to, newPath, (place) => {
+      if (this.#exists(place)) throw new WasiError("exist");
+      this.#checkChange(place);
+      this.#refuseOverlay(place);
+      this.#refuseOnTheWay(place);
+      this.#kernel.symlink(text, place.directory, place.name);
+    });
+  }
+
+  readLinkAt(from: OpenDirectory, path: GuestPath): Uint8Array {
+    const fd = this.#open(from, path, O_PATH, false);
+    try {
+      if (this.#kernel.stat(fd).type !== "symbolic-link") throw new WasiError("invalid");
+      return this.#kernel.readLink(fd, "");
+    } finally {
+      this.#kernel.close(fd);
+    }
+  }
+
+  // Resolving
+
+  /** Opens what a path leads to, the kernel resolving it; of a directory that shows a few names, these alone. */
+  #open(from: OpenDirectory, path: GuestPath, flags: number, follow: boolean): number {
+    const { root, fd } = from;
+    const last = follow ? 0 : this.#kernel.O_NOFOLLOW;
+    if (!root.only) return this.#kernel.open(fd, path, flags | last, true);
+    let names = this.#onlyName(from, path);
+    for (let links = 0; links <= MAX_LINKS; links++) {
+      if (names === undefined) return this.#kernel.open(fd, ".", flags, true);
+      const stat = this.#kernel.statAt(fd, names.bare);
+      if (stat.type === "directory") throw new WasiError("no-entry");
+      if (stat.type !== "symbolic-link" || !follow) {
+        return this.#kernel.open(fd, names.name, flags | this.#kernel.O_NOFOLLOW, true);
+      }
+      names = this.#onlyName(from, this.#kernel.readLink(fd, names.bare));
+    }
+    throw new WasiError("loop");
+  }
+
+  /** The one name that a path leads to in a directory that shows a few; undefined: the directory itself. */
+  #onlyName({ root }: OpenDirectory, path: GuestPath): { name: Uint8Array; bare: Uint8Array } | undefined {
+    const bytes = bytesOf(path);
+    if (bytes.length === 0) throw new WasiError("no-entry");
+    if (bytes.includes(0)) throw new WasiError("invalid");
+    if (bytes[0] === SLASH) throw new WasiError("not-permitted");
+    const text = latin1(bytes);
+    let found: string | undefined;
+    let slash = false;
+    for (const name of text.split("/")) {
+      if (name === "" || name === ".") {
+        slash = found !== undefined;
+        continue;
+      }
+      if (found !== undefined) throw new WasiError("not-directory");
+      if (name === "..") throw new WasiError("not-permitted");
+      if (!root.only!.some((each) => latin1(encoder.encode(each)) === name)) throw new WasiError("no-entry");
+      found = name;
+    }
+    if (found === undefined) return undefined;
+    const bare = Uint8Array.from(found, (char) => char.charCodeAt(0));
+    return { name: slash ? Uint8Array.of(...bare, SLASH) : bare, bare };
+  }
+
+  /** What a path leads to, open as a path, which the caller closes; undefined where nothing is. */
+  #existing(
+    from: OpenDirectory,
+    path: GuestPath,
+    follow: boolean,
+  ): { readonly fd: number; readonly stat: Stat } | undefined {
+    try {
+      const fd = this.#open(from, path, O_PATH, follow);
+      return this.#closing(fd, () => ({ fd, stat: this.#kernel.stat(fd) }));
+    } catch (error) {
+      if (error instanceof WasiError && error.errno === "no-entry") return undefined;
+      throw error;
+    }
+  }
+
+  /** Calls with the open directory in which a path's last name is. */
+  #inParent<T>(from: OpenDirectory, path: GuestPath, use: (place: Place) => T): T {
+    const { root } = from;
+    if (root.only) {
+      const found = this.#onlyName(from, path);
+      if (found === undefined) throw new WasiError(root.mount.write ? "busy" : "read-only");
+      return use({ root, directory: from.fd, ...found });
+    }
+    const { parent, name, bare } = nameOf(path);
+    if (bare.length === 2 && isDots(bare)) this.#kernel.close(this.#open(from, path, O_PATH, false));
+    if (parent.length === 0) return use({ root, directory: from.fd, name, bare });
+    const directory = this.#kernel.open(from.fd, parent, O_PATH | this.#kernel.O_DIRECTORY, true);
+    try {
+      return use({ root, directory, name, bare });
+    } finally {
+      this.#kernel.close(directory);
+    }
+  }
+
+  /**
+   * Calls with the place where a path ends, links in the last place followed if they are to be: `use` throws `loop` where
+   * it finds one. The directory of each is open while it is used, so that what is checked of it holds.
+   */
+  #atEnd<T>(from: OpenDirectory, path: GuestPath, follow: boolean, use: (place: Place) => T): T {
+    let at = bytesOf(path);
+    for (let links = 0;; links++) {
+      let target: Uint8Array | undefined;
+      try {
+        return this.#inParent(from, at, (place) => {
+          try {
+            return use(place);
+          } catch (error) {
+            if (!(error instanceof WasiError && error.errno === "loop") || !follow) throw error;
+            try {
+              target = this.#kernel.readLink(place.directory, place.bare);
+            } catch {
+              throw error;
+            }
+            throw error;
+          }
+        });
+      } catch (error) {
+        if (target === undefined || links >= MAX_LINKS) throw error;
+      }
+      if (target![0] === SLASH) throw new WasiError("not-permitted");
+      const { parent, name, bare } = nameOf(at);
+      at = join(parent, join(target!, name.subarray(bare.length)));
+    }
+  }
+
+  #closing<T>(fd: number, use: () => T): T {
+    try {
+      return use();
+    } catch (error) {
+      this.#kernel.close(fd);
+      throw error;
+    }
+  }
+
+  #exists({ directory, bare }: Place): Stat | undefined {
+    try {
+      return this.#kernel.statAt(directory, bare);
+    } catch (error) {
+      if (error instanceof WasiError && error.errno === "no-entry") return undefined;
+      throw error;
+    }
+  }
+
+  // What must not be changed
+
+  /** A change in a directory. @throws WasiError read-only, not-permitted */
+  #checkChange({ root, directory }: Place): void {
+    if (!root.mount.write) throw new WasiError("read-only");
+    this.#checkDirectory(root, directory);
+  }
+
+  #checkDirectory(root: Root, directory: number): void {
+    if (!root.mount.write) throw new WasiError("read-only");
+    if (!this.#isEntangled(root)) return;
+    if (this.#isProtected(directory)) throw new WasiError("not-permitted");
+  }
+
+  #isEntangled(root: Root): boolean {
+    return root.entangled ??= this.#isProtected(root.fd) ||
+      this.#files.protectedPaths.some((path) =>
+        this.#above(path).some((identity) => identity === root.identity)
+      );
+  }
+
+  /** Identities of protected files and directories, as they are now. */
+  #protectedRoots(): Set<string> {
+    return new Set(this.#files.protectedPaths.flatMap((path) => this.#identityAt(path) ?? []));
+  }
+
+  /** Whether an open directory is, or is below, what is protected, and not below an exception. */
+  #isProtected(directory: number): boolean {
+    const roots = this.#protectedRoots();
+    this.#unprotected ??= new Set(
+      this.#files.unprotectedPaths.flatMap((path) => this.#identityAt(path) ?? []),
+    );
+    for (const identity of this.#upwards(directory)) {
+      if (this.#unprotected.has(identity)) return false;
+      if (roots.has(identity)) return true;
+    }
+    return false;
+  }
+
+  /** Identities of a directory and of those above it, up to the root of all. */
+  *#upwards(directory: number): Generator<string> {
+    const kernel = this.#kernel;
+    let fd = kernel.open(directory, ".", O_PATH | kernel.O_DIRECTORY, false);
+    try {
+      let last = "";
+      for (let depth = 0; depth < MAX_DEPTH; depth++) {
+        const identity = identityOf(kernel.stat(fd));
+        if (identity === last) return;
+        yield last = identity;
+        const up = kernel.open(fd, "..", O_PATH | kernel.O_DIRECTORY, false);
+        kernel.close(fd);
+        fd = up;
+      }
+    } finally {
+      kernel.close(fd);
+    }
+    throw new WasiError("not-permitted");
+  }
+
+  /** Identities of the directories above a path of the host's, and its own where it is a directory. */
+  #above(path: string): string[] {
+    for (let at = path;; at = parentOf(at)) {
+      let fd: number;
+      try {
+        fd = this.#kernel.open(AT_FDCWD, at, O_PATH | this.#kernel.O_DIRECTORY, false);
+      } catch {
+        if (at === "/") return [];
+        continue;
+      }
+      try {
+        return [...this.#upwards(fd)];
+      } finally {
+        this.#kernel.close(fd);
+      }
+    }
+  }
+
+  /** A file that was opened to be read, by the name the kernel knows it under. */
+  #isBelowProtected(fd: number): boolean {
+    const name = new TextDecoder().decode(this.#kernel.readLink(AT_FDCWD, `/proc/self/fd/${fd}`));
+    const directory = this.#kernel.open(
+      AT_FDCWD,
+      parentOf(name),
+      O_PATH | this.#kernel.O_DIRECTORY,
+      false,
+    );
+    try {
+      return this.#isProtected(directory);
+    } finally {
+      this.#kernel.close(directory);
+    }
+  }
+
+  /** A file that is itself protected, or a further hard link of one that is in a protected directory. */
+  #refuseProtected(stat: Stat): void {
+    this.#refuseRoots(stat);
+    if (stat.type === "directory" || stat.links < 2n) return;
+    const identity = identityOf(stat);
+    const unprotected = new Set(this.#files.unprotectedPaths.flatMap((path) => this.#identityAt(path) ?? []));
+    for (const path of this.#files.protectedPaths) {
+      let fd: number;
+      try {
+        fd = this.#kernel.open(AT_FDCWD, path, O_RDONLY | this.#kernel.O_DIRECTORY, false);
+      } catch {
+        continue; // a file
+      }
+      if (this.#holds(fd, stat, identity, unprotected)) throw new WasiError("not-permitted");
+    }
+  }
+
+  /** Whether a file is somewhere in a directory, which is closed. */
+  #holds(fd: number, { ino }: Stat, identity: string, except: ReadonlySet<string>): boolean {
+    const kernel = this.#kernel;
+    const listing = new DirectoryListing(kernel, fd);
+    try {
+      for (let index = 0;; index++) {
+        const entry = listing.at(index);
+        if (!entry) return false;
+        if (entry.type === "directory") {
+          const below = kernel.open(
+            fd,
+            entry.name,
+            O_RDONLY | kernel.O_DIRECTORY | kernel.O_NOFOLLOW,
+            true,
+          );
+          if (except.has(identityOf(kernel.stat(below)))) kernel.close(below);
+          else if (this.#holds(below, { ino } as Stat, identity, except)) return true;
+        } else if (entry.ino === ino && identityOf(kernel.statAt(fd, entry.name)) === identity) return true;
+      }
+    } finally {
+      listing.close();
+    }
+  }
+
+  #refuseRoots(stat: Stat): void {
+    if (this.#protectedRoots().has(identityOf(stat))) throw new WasiError("not-permitted");
+  }
+
+  /** A directory above, or at, what is protected or overlaid: what is below goes where it goes. */
+  #refuseAbove(stat: Stat): void {
+    const identity = identityOf(stat);
+    const { protectedPaths, overlays } = this.#files;
+    for (const path of [...protectedPaths, ...overlays.map(({ host }) => parentOf(host))]) {
+      if (this.#above(path).includes(identity)) throw new WasiError("not-permitted");
+    }
+  }
+
+  /** A name that would become the way to an overlay whose directories are not there yet. */
+  #refuseOnTheWay(place: Place): void {
+    for (const { host } of this.#files.overlays) {
+      let at = host;
+      for (let up = parentOf(at); up !== at; at = up, up = parentOf(at)) {
+        const identity = this.#identityAt(up);
+        if (identity === undefined) continue;
+        if (this.#isNamed(place, identity, at)) throw new WasiError("not-permitted");
+        break;
+      }
+    }
+  }
+
+  /** Files of processes: their memory, environment and open files are the host's and others', not the plugin's. */
+  #refuseProcess(fd: number, { dev }: Stat, changes: boolean): void {
+    let proc = this.#devices.get(dev);
+    if (proc === undefined) {
+      proc = this.#kernel.isProc(fd);
+      this.#devices.set(dev, proc);
+    }
+    if (!proc) return;
+    const name = new TextDecoder().decode(this.#kernel.readLink(AT_FDCWD, `/proc/self/fd/${fd}`));
+    if (changes || !name.startsWith("/") || /\/\d+(\/|$)/.test(name)) throw new WasiError("access");
+  }
+
+  // Overlays
+
+  /** The overlay that shows for a file, whatever name it was reached by. */
+  #overlayOf(stat: Stat): Overlay | undefined {
+    const { overlays } = this.#files;
+    if (overlays.length === 0 || stat.type === "directory" || stat.type === "symbolic-link") return undefined;
+    // Programs replace a kubeconfig by renaming a new one over it: look again, and remember what was seen.
+    for (const overlay of overlays) {
+      const identity = this.#identityAt(overlay.host);
+      if (identity !== undefined) this.#overlaid.set(identity, overlay);
+    }
+    return this.#overlaid.get(identityOf(stat));
+  }
+
+  /** The overlay that has this very name, whether or not its file is there. */
+  #overlayNamed(place: Place): Overlay | undefined {
+    return this.#files.overlays.find(({ host }) => {
+      const identity = this.#identityAt(parentOf(host));
+      return identity !== undefined && this.#isNamed(place, identity, host);
+    });
+  }
+
+  #isNamed({ directory, bare }: Place, parent: string, host: string): boolean {
+    return latin1(bare) === latin1(encoder.encode(host.slice(host.lastIndexOf("/") + 1))) &&
+      identityOf(this.#kernel.stat(directory)) === parent;
+  }
+
+  /** What is not to be changed, moved, replaced or linked. */
+  #refuseOverlay(place: Place, stat?: Stat): void {
+    if (stat && this.#overlayOf(stat) || this.#overlayNamed(place)) throw new WasiError("not-permitted");
+  }
+
+  /** The overlay that shows where no file is. */
+  #missingOverlay(
+    from: OpenDirectory,
+    path: GuestPath,
+    follow: boolean,
+    error: WasiError,
+  ): { readonly overlay: Overlay; readonly stat: Stat } | undefined {
+    if (error.errno !== "no-entry" || this.#files.overlays.length === 0) return undefined;
+    try {
+      return this.#atEnd(from, path, follow, (place) => {
+        const info = this.#exists(place);
+        if (info?.type === "symbolic-link") throw new WasiError("loop");
+        const overlay = place.name.length > place.bare.length ? undefined : this.#overlayNamed(place);
+        const stat: Stat = { ...this.#kernel.stat(place.directory), type: "regular-file", links: 1n };
+        return overlay && { overlay, stat };
+      });
+    } catch (error) {
+      if (error instanceof WasiError) return undefined;
+      throw error;
+    }
+  }
+
+  #overlayNode(overlay: Overlay, stat: Stat): MaybePromise<AnyFile> {
+    const content = this.#contentOf(overlay);
+    return content instanceof Promise
+      ? content.then((bytes) => new OverlayNode(bytes, stat))
+      : new OverlayNode(content, stat);
+  }
+
+  #contentOf(overlay: Overlay): MaybePromise<Uint8Array> {
+    const known = this.#contents.get(overlay);
+    if (known !== undefined) return known;
+    const content = overlay.content();
+    this.#contents.set(overlay, content);
+    return content;
+  }
+
+  #identityAt(host: string): string | undefined {
+    try {
+      return identityOf(this.#kernel.statHost(host));
+    } catch (error) {
+      if (error instanceof WasiError) return undefined;
+      throw error;
+    }
+  }
+}
+
+/** Entries of an open directory, asked for as they are needed and kept as the kernel gave them. */
+class DirectoryListing implements Listing {
+  #kernel: Kernel;
+  #fd: number;
+  #open = true;
+  #ended = false;
+  /** What was read, each with the number of its first entry. */
+  #blocks: { readonly first: number; readonly entries: RawEntries }[] = [];
+  #count = 0;
+  /** Where the entry after the last answer is. */
+  #block = 0;
+  #index = 0;
+  #offset = 0;
+  #last: { readonly index: number; readonly entry: Entry } | undefined;
+
+  constructor(kernel: Kernel, fd: number) {
+    this.#kernel = kernel;
+    this.#fd = fd;
+  }
+
+  at(index: number): Entry | undefined {
+    if (this.#last?.index === index) return this.#last.entry; // one that did not fit is asked for again
+    while (index >= this.#count) if (!this.#more()) return undefined;
+    if (index < this.#index || index >= this.#end(this.#block)) {
+      this.#block = this.#blocks.findLastIndex(({ first }) => first <= index);
+      this.#index = this.#blocks[this.#block]!.first;
+      this.#offset = 0;
+    }
+    const { entries } = this.#blocks[this.#block]!;
+    for (; this.#index < index; this.#index++) this.#offset = entries.end(this.#offset);
+    const entry = {
+      name: entries.name(this.#offset),
+      type: entries.type(this.#offset),
+      ino: entries.ino(this.#offset),
+    };
+    // Not every file system tells.
+    if (entry.type === "unknown" && this.#open) entry.type = this.#kernel.statAt(this.#fd, entry.name).type;
+    this.#offset = entries.end(this.#offset);
+    this.#index++;
+    this.#last = { index, entry };
+    return entry;
+  }
+
+  /** The number after a block's last entry. */
+  #end(block: number): number {
+    return this.#blocks[block + 1]?.first ?? this.#count;
+  }
+
+  #more(): boolean {
+    if (!this.#open || this.#ended) return false;
+    const length = this.#kernel.readEntries(this.#fd, buffer ??= new Uint8Array(ENTRIES));
+    if (length === 0) {
+      this.#ended = true;
+      return false;
+    }
+    const read = new RawEntries(buffer);
+    // Without the two that every directory has, which each face makes for itself.
+    const kept = new Uint8Array(length);
+    let used = 0;
+    let count = 0;
+    for (let at = 0; at < length;) {
+      const end = read.end(at);
+      if (!read.isDots(at)) {
+        kept.set(buffer.subarray(at, end), used);
+        used += end - at;
+        count++;
+      }
+      at = end;
+    }
+    if (count > 0) {
+      this.#blocks.push({ first: this.#count, entries: new RawEntries(kept.subarray(0, used)) });
+    }
+    this.#count += count;
+    return true;
+  }
+
+  close(): void {
+    if (!this.#open) return;
+    this.#open = false;
+    this.#kernel.close(this.#fd);
+  }
+}
+
+let buffer: Uint8Array<ArrayBuffer> | undefined;
+
+/** A path's last name, and the path of the directory it is in, empty for the one where it starts. */
+function nameOf(path: GuestPath): { parent: Uint8Array; name: Uint8Array; bare: Uint8Array } {
+  const bytes = bytesOf(path);
+  if (bytes.length === 0) throw new WasiError("no-entry");
+  if (bytes[0] === SLASH) throw new WasiError("not-permitted");
+  let end = bytes.length;
+  while (end > 0 && bytes[end - 1] === SLASH) end--;
+  const start = bytes.subarray(0, end).lastIndexOf(SLASH) + 1;
+  return { parent: bytes.subarray(0, start), name: bytes.subarray(start), bare: bytes.subarray(start, end) };
+}
+
+function join(directory: Uint8Array, name: Uint8Array): Uint8Array {
+  const path = new Uint8Array(directory.length + name.length);
+  path.set(directory);
+  path.set(name, directory.length);
+  return path;
+}
+
+function bytesOf(path: GuestPath): Uint8Array {
+  return typeof path === "string" ? encoder.encode(path) : path;
+}
+
+/** Bytes as text, one character each: for comparing. */
+function latin1(bytes: Uint8Array): string {
+  return String.fromCharCode(...bytes);
+}
+
+/** `.` or `..`. */
+function isDots(name: Uint8Array): boolean {
+  return name[0] === DOT && (name.length === 1 || name.length === 2 && name[1] === DOT);
+}
+
+function identityOf({ dev, ino }: Stat): string {
+  return `${dev}:${ino}`;
+}
+
+function parentOf(host: string): string {
+  return host.slice(0, host.lastIndexOf("/")) || "/";
+}

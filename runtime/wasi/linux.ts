@@ -1,0 +1,533 @@
+/**
+ * The system calls of Linux that the files of a plugin need, through Deno's FFI: on open directories, with names as
+ * bytes, as Deno's own functions are not. One symbol of libc, `syscall`, serves all.
+ *
+ * The library is opened once, before the plugin runs; what is called after that needs no permission, so that the
+ * process may give up `ffi` in between. Pointers are of one buffer that lives as long as the kernel does; the
+ * plugin's own memory is passed as a view, whose address the engine takes at each call, so that memory may grow.
+ */
+
+import { type ErrnoName, WasiError } from "./errno.ts";
+import type { GuestPath, NewTime, NodeType, Stat } from "./files.ts";
+
+interface Numbers {
+  readonly close: number;
+  readonly fadvise64: number;
+  readonly fallocate: number;
+  readonly fcntl: number;
+  readonly fdatasync: number;
+  readonly fstatfs: number;
+  readonly fsync: number;
+  readonly ftruncate: number;
+  readonly getdents64: number;
+  readonly linkat: number;
+  readonly lseek: number;
+  readonly mkdirat: number;
+  readonly pread64: number;
+  readonly prlimit64: number;
+  readonly pwrite64: number;
+  readonly read: number;
+  readonly readlinkat: number;
+  readonly renameat2: number;
+  readonly statx: number;
+  readonly symlinkat: number;
+  readonly unlinkat: number;
+  readonly utimensat: number;
+  readonly write: number;
+  /** Flags of open that differ between architectures. */
+  readonly O_DIRECTORY: number;
+  readonly O_NOFOLLOW: number;
+}
+
+// arch/x86/entry/syscalls/syscall_64.tbl; include/uapi/asm-generic/unistd.h and arch/arm64/include/uapi/asm/fcntl.h.
+const NUMBERS: Readonly<Record<typeof Deno.build.arch, Numbers>> = {
+  "x86_64": {
+    close: 3,
+    fadvise64: 221,
+    fallocate: 285,
+    fcntl: 72,
+    fdatasync: 75,
+    fstatfs: 138,
+    fsync: 74,
+    ftruncate: 77,
+    getdents64: 217,
+    linkat: 265,
+    lseek: 8,
+    mkdirat: 258,
+    pread64: 17,
+    prlimit64: 302,
+    pwrite64: 18,
+    read: 0,
+    readlinkat: 267,
+    renameat2: 316,
+    statx: 332,
+    symlinkat: 266,
+    unlinkat: 263,
+    utimensat: 280,
+    write: 1,
+    O_DIRECTORY: 0o200000,
+    O_NOFOLLOW: 0o400000,
+  },
+  aarch64: {
+    close: 57,
+    fadvise64: 223,
+    fallocate: 47,
+    fcntl: 25,
+    fdatasync: 83,
+    fstatfs: 44,
+    fsync: 82,
+    ftruncate: 46,
+    getdents64: 61,
+    linkat: 37,
+    lseek: 62,
+    mkdirat: 34,
+    pread64: 67,
+    prlimit64: 261,
+    pwrite64: 68,
+    read: 63,
+    readlinkat: 78,
+    renameat2: 276,
+    statx: 291,
+    symlinkat: 36,
+    unlinkat: 35,
+    utimensat: 88,
+    write: 64,
+    O_DIRECTORY: 0o40000,
+    O_NOFOLLOW: 0o100000,
+  },
+};
+
+/** The same number everywhere. */
+const OPENAT2 = 437;
+
+/** Flags of {@linkcode Kernel.open}. */
+export const O_RDONLY = 0;
+export const O_WRONLY = 1;
+export const O_RDWR = 2;
+export const O_CREAT = 0o100;
+export const O_EXCL = 0o200;
+export const O_NOCTTY = 0o400;
+export const O_PATH = 0o10000000;
+const O_CLOEXEC = 0o2000000;
+const O_APPEND = 0o2000;
+
+/** Instead of a directory's descriptor: the process's current directory, for paths of the host's. */
+export const AT_FDCWD = -100;
+
+const AT_SYMLINK_NOFOLLOW = 0x100;
+const AT_REMOVEDIR = 0x200;
+const AT_EMPTY_PATH = 0x1000;
+const RESOLVE_NO_MAGICLINKS = 0x02;
+const RESOLVE_BENEATH = 0x08;
+const STATX_BASIC_STATS = 0x7ff;
+const F_SETFL = 4;
+const RLIMIT_NOFILE = 7;
+const UTIME_NOW = (1n << 30n) - 1n;
+const UTIME_OMIT = (1n << 30n) - 2n;
+const PROC_SUPER_MAGIC = 0x9fa0n;
+
+const PATH_MAX = 4096;
+const BILLION = 1_000_000_000n;
+const EAGAIN = 11;
+const EINTR = 4;
+const EXDEV = 18;
+/** The most one call reads or writes; Linux's own limit is a page short of 2 GiB. */
+const MAX_TRANSFER = 1 << 30;
+
+// include/uapi/asm-generic/errno-base.h and errno.h, the same on both architectures.
+const ERRNOS: Readonly<Record<number, ErrnoName>> = {
+  1: "not-permitted",
+  2: "no-entry",
+  4: "interrupted",
+  5: "io",
+  6: "no-such-device",
+  9: "bad-descriptor",
+  11: "would-block",
+  12: "insufficient-memory",
+  13: "access",
+  14: "fault",
+  16: "busy",
+  17: "exist",
+  18: "cross-device",
+  19: "no-device",
+  20: "not-directory",
+  21: "is-directory",
+  22: "invalid",
+  23: "too-many-open",
+  24: "too-many-open",
+  25: "no-tty",
+  26: "text-file-busy",
+  27: "file-too-large",
+  28: "insufficient-space",
+  29: "invalid-seek",
+  30: "read-only",
+  31: "too-many-links",
+  32: "pipe",
+  35: "deadlock",
+  36: "name-too-long",
+  37: "no-lock",
+  38: "unsupported",
+  39: "not-empty",
+  40: "loop",
+  75: "overflow",
+  84: "illegal-byte-sequence",
+  95: "unsupported",
+  116: "no-entry", // ESTALE: a network's file that is gone
+  122: "quota",
+};
+
+// The buffer that pointers are of: two paths, the structures of statx, openat2 and utimensat, an empty path.
+const FIRST_PATH = 0;
+const SECOND_PATH = 8192;
+const STATX = 16384;
+const HOW = 16640;
+const TIMES = 16672;
+const EMPTY = 16704;
+const LIMITS = 16712;
+const STATFS = 16744;
+const TARGET = 16896;
+const SCRATCH = 24576;
+
+/** libc's `syscall`: a number and six arguments; -1 for a failure that errno tells. */
+type Syscall = (
+  number: number | bigint,
+  a: number | bigint,
+  b: number | bigint,
+  c: number | bigint,
+  d: number | bigint,
+  e: number | bigint,
+  f: number | bigint,
+) => number;
+type BufferSyscall = (
+  number: number,
+  a: number,
+  b: Uint8Array<ArrayBuffer>,
+  c: number,
+  d: number | bigint,
+  e: number,
+  f: number,
+) => number;
+
+const encoder = new TextEncoder();
+
+/** The kernel. Descriptors are numbers; whoever opens one closes it. Every function throws WasiError. */
+export class Kernel {
+  readonly O_DIRECTORY: number;
+  readonly O_NOFOLLOW: number;
+  #call: Syscall;
+  #callWith: BufferSyscall;
+  #errno: Int32Array;
+  #numbers: Numbers;
+  #scratch = new Uint8Array(SCRATCH);
+  #view = new DataView(this.#scratch.buffer);
+  #base: bigint;
+
+  private constructor(call: Syscall, callWith: BufferSyscall, errno: Int32Array) {
+    this.#call = call;
+    this.#callWith = callWith;
+    this.#errno = errno;
+    this.#numbers = NUMBERS[Deno.build.arch];
+    this.#base = Deno.UnsafePointer.value(Deno.UnsafePointer.of(this.#scratch)) as bigint;
+    ({ O_DIRECTORY: this.O_DIRECTORY, O_NOFOLLOW: this.O_NOFOLLOW } = this.#numbers);
+  }
+
+  /** The kernel, or undefined where it has no openat2 or the process may not call it. Takes the permission `ffi`. */
+  static load(): Kernel | undefined {
+    if (Deno.build.os !== "linux" || !(Deno.build.arch in NUMBERS)) return undefined;
+    try {
+      const { symbols } = Deno.dlopen("libc.so.6", {
+        syscall: { parameters: ["i64", "i64", "i64", "i64", "i64", "i64", "i64"], result: "i32" },
+        // A view in the third place: reads, writes and directory entries go straight to and from it.
+        transfer: {
+          name: "syscall",
+          parameters: ["i64", "i64", "buffer", "i64", "i64", "i64", "i64"],
+          result: "i32",
+        },
+        __errno_location: { parameters: [], result: "pointer" },
+      });
+      // errno is of this thread, on which all calls are made; as memory it can be read without a permission.
+      const errno = new Int32Array(Deno.UnsafePointerView.getArrayBuffer(symbols.__errno_location()!, 4));
+      const kernel = new Kernel(
+        symbols.syscall as Syscall,
+        symbols.transfer as unknown as BufferSyscall,
+        errno,
+      );
+      kernel.close(kernel.open(AT_FDCWD, "/", O_PATH, false));
+      return kernel;
+    } catch {
+      return undefined;
+    }
+  }
+
+  /** Why the last call failed. */
+  #error(): WasiError {
+    return new WasiError(ERRNOS[this.#errno[0]!] ?? "io");
+  }
+
+  #check(result: number): number {
+    if (result < 0) throw this.#error();
+    return result;
+  }
+
+  #putPath(path: GuestPath, at: number): bigint {
+    const scratch = this.#scratch;
+    let length: number;
+    if (typeof path === "string") {
+      const { read, written } = encoder.encodeInto(path, scratch.subarray(at, at + PATH_MAX));
+      if (read < path.length) throw new WasiError("name-too-long");
+      if (path.includes("\0")) throw new WasiError("invalid");
+      length = written;
+    } else {
+      if (path.length > PATH_MAX) throw new WasiError("name-too-long");
+      if (path.includes(0)) throw new WasiError("invalid");
+      scratch.set(path, at);
+      length = path.length;
+    }
+    scratch[at + length] = 0;
+    return this.#base + BigInt(at);
+  }
+
+  /**
+   * Opens a path from a directory. `beneath`: never outside it, nor through the links of /proc (`RESOLVE_BENEATH`,
+   * `RESOLVE_NO_MAGICLINKS`, openat2(2)); what leads there is not permitted.
+   */
+  open(directory: number, path: GuestPath, flags: number, beneath: boolean): number {
+    const pointer = this.#putPath(path, FIRST_PATH);
+    const view = this.#view;
+    view.setBigUint64(HOW, BigInt(flags | O_CLOEXEC), true);
+    view.setBigUint64(HOW + 8, (flags & O_CREAT) === 0 ? 0n : 0o666n, true);
+    view.setBigUint64(HOW + 16, beneath ? BigInt(RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS) : 0n, true);
+    for (let attempts = 0;; attempts++) {
+      const fd = this.#call(OPENAT2, directory, pointer, this.#base + BigInt(HOW), 24, 0, 0);
+      if (fd >= 0) return fd;
+      const errno = this.#errno[0];
+      // Something was renamed while a `..` was resolved, and the kernel can't be sure: it asks to try again.
+      if ((errno === EAGAIN || errno === EINTR) && attempts < 1000) continue;
+      throw errno === EXDEV && beneath ? new WasiError("not-permitted") : this.#error();
+    }
+  }
+
+  close(fd: number): void {
+    this.#call(this.#numbers.close, fd, 0, 0, 0, 0, 0);
+  }
+
+  /** What is open. */
+  stat(fd: number): Stat {
+    return this.#statx(fd, this.#base + BigInt(EMPTY), AT_EMPTY_PATH);
+  }
+
+  /** A name in a directory, the link itself where it is one. */
+  statAt(directory: number, name: GuestPath): Stat {
+    return this.#statx(directory, this.#putPath(name, FIRST_PATH), AT_SYMLINK_NOFOLLOW);
+  }
+
+  /** A path of the host's, links followed. */
+  statHost(path: string): Stat {
+    return this.#statx(AT_FDCWD, this.#putPath(path, FIRST_PATH), 0);
+  }
+
+  #statx(fd: number, path: bigint, flags: number): Stat {
+    this.#check(
+      this.#call(this.#numbers.statx, fd, path, flags, STATX_BASIC_STATS, this.#base + BigInt(STATX), 0),
+    );
+    const view = this.#view;
+    const time = (at: number) =>
+      view.getBigInt64(STATX + at, true) * BILLION + BigInt(view.getUint32(STATX + at + 8, true));
+    return {
+      type: typeOfMode(view.getUint16(STATX + 28, true)),
+      dev: BigInt(view.getUint32(STATX + 136, true)) << 32n | BigInt(view.getUint32(STATX + 140, true)),
+      ino: view.getBigUint64(STATX + 32, true),
+      links: BigInt(view.getUint32(STATX + 16, true)),
+      size: view.getBigUint64(STATX + 40, true),
+      accessed: time(64),
+      changed: time(96),
+      modified: time(112),
+    };
+  }
+
+  /** Whether what is open is of a proc file system. */
+  isProc(fd: number): boolean {
+    this.#check(this.#call(this.#numbers.fstatfs, fd, this.#base + BigInt(STATFS), 0, 0, 0, 0));
+    return this.#view.getBigInt64(STATFS, true) === PROC_SUPER_MAGIC;
+  }
+
+  /** Reads from `offset`; undefined: on from where the descriptor is. */
+  read(fd: number, into: Uint8Array, offset: bigint | undefined): number {
+    const { pread64, read } = this.#numbers;
+    return this.#transfer(offset === undefined ? read : pread64, fd, into, offset);
+  }
+
+  /** Writes at `offset`; undefined: on from where the descriptor is, or at the end if it appends. */
+  write(fd: number, bytes: Uint8Array, offset: bigint | undefined): number {
+    const { pwrite64, write } = this.#numbers;
+    return this.#transfer(offset === undefined ? write : pwrite64, fd, bytes, offset);
+  }
+
+  #transfer(number: number, fd: number, bytes: Uint8Array, offset: bigint | undefined): number {
+    if (bytes.length === 0) return 0;
+    const length = Math.min(bytes.length, MAX_TRANSFER);
+    for (;;) {
+      const count = this.#callWith(
+        number,
+        fd,
+        bytes as Uint8Array<ArrayBuffer>,
+        length,
+        offset ?? 0,
+        0,
+        0,
+      );
+      if (count >= 0) return count;
+      if (this.#errno[0] !== EINTR) throw this.#error();
+    }
+  }
+
+  /** Whether writes go to the end (`O_APPEND`). */
+  setAppend(fd: number, append: boolean): void {
+    this.#check(this.#call(this.#numbers.fcntl, fd, F_SETFL, append ? O_APPEND : 0, 0, 0, 0));
+  }
+
+  setSize(fd: number, size: bigint): void {
+    this.#check(this.#call(this.#numbers.ftruncate, fd, size, 0, 0, 0, 0));
+  }
+
+  allocate(fd: number, offset: bigint, length: bigint): void {
+    this.#check(this.#call(this.#numbers.fallocate, fd, 0, offset, length, 0, 0));
+  }
+
+  /** `advice` as Linux numbers it. */
+  advise(fd: number, offset: bigint, length: bigint, advice: number): void {
+    this.#call(this.#numbers.fadvise64, fd, offset, length, advice, 0, 0);
+  }
+
+  sync(fd: number, dataOnly: boolean): void {
+    this.#check(this.#call(dataOnly ? this.#numbers.fdatasync : this.#numbers.fsync, fd, 0, 0, 0, 0, 0));
+  }
+
+  /** Sets the times of what is open, which may be open as a path only. */
+  setTimes(fd: number, accessed: NewTime, modified: NewTime): void {
+    [accessed, modified].forEach((time, index) => {
+      const at = TIMES + index * 16;
+      let seconds = 0n;
+      let nanoseconds = time === undefined ? UTIME_OMIT : UTIME_NOW;
+      if (typeof time === "bigint") {
+        nanoseconds = (time % BILLION + BILLION) % BILLION;
+        seconds = (time - nanoseconds) / BILLION;
+      }
+      this.#view.setBigInt64(at, seconds, true);
+      this.#view.setBigInt64(at + 8, nanoseconds, true);
+    });
+    const [empty, times] = [this.#base + BigInt(EMPTY), this.#base + BigInt(TIMES)];
+    this.#check(this.#call(this.#numbers.utimensat, fd, empty, times, AT_EMPTY_PATH, 0, 0));
+  }
+
+  makeDirectory(directory: number, name: GuestPath): void {
+    const pointer = this.#putPath(name, FIRST_PATH);
+    this.#check(this.#call(this.#numbers.mkdirat, directory, pointer, 0o777, 0, 0, 0));
+  }
+
+  /** `tree`: a directory, which must be empty; else anything but a directory. */
+  remove(directory: number, name: GuestPath, tree: boolean): void {
+    const pointer = this.#putPath(name, FIRST_PATH);
+    this.#check(this.#call(this.#numbers.unlinkat, directory, pointer, tree ? AT_REMOVEDIR : 0, 0, 0, 0));
+  }
+
+  rename(from: number, name: GuestPath, to: number, newName: GuestPath): void {
+    const [old, target] = [this.#putPath(name, FIRST_PATH), this.#putPath(newName, SECOND_PATH)];
+    this.#check(this.#call(this.#numbers.renameat2, from, old, to, target, 0, 0));
+  }
+
+  /** Makes a hard link, of a link itself where the name is one. */
+  link(from: number, name: GuestPath, to: number, newName: GuestPath): void {
+    const [old, target] = [this.#putPath(name, FIRST_PATH), this.#putPath(newName, SECOND_PATH)];
+    this.#check(this.#call(this.#numbers.linkat, from, old, to, target, 0, 0));
+  }
+
+  symlink(target: GuestPath, directory: number, name: GuestPath): void {
+    const [text, pointer] = [this.#putPath(target, FIRST_PATH), this.#putPath(name, SECOND_PATH)];
+    this.#check(this.#call(this.#numbers.symlinkat, text, directory, pointer, 0, 0, 0));
+  }
+
+  /** The target of a link in a directory, or of an open one if the name is empty. @throws WasiError invalid: no link */
+  readLink(directory: number, name: GuestPath): Uint8Array {
+    const pointer = this.#putPath(name, FIRST_PATH);
+    const into = this.#base + BigInt(TARGET);
+    const length = this.#check(
+      this.#call(this.#numbers.readlinkat, directory, pointer, into, SCRATCH - TARGET, 0, 0),
+    );
+    return this.#scratch.slice(TARGET, TARGET + length);
+  }
+
+  /** Fills a buffer with entries of an open directory; returns how many bytes, 0 at the end. */
+  readEntries(fd: number, into: Uint8Array<ArrayBuffer>): number {
+    return this.#check(this.#callWith(this.#numbers.getdents64, fd, into, into.length, 0, 0, 0));
+  }
+
+  /**
+   * Raises the process's limit of open files to `wanted` where it may, and returns the limit. It holds for programs that
+   * it starts too (a credential helper), as if the user had called `ulimit -n`.
+   */
+  raiseFileLimit(wanted: number): number {
+    const [base, view] = [this.#base, this.#view];
+    const { prlimit64 } = this.#numbers;
+    this.#check(this.#call(prlimit64, 0, RLIMIT_NOFILE, 0, base + BigInt(LIMITS), 0, 0));
+    const soft = view.getBigUint64(LIMITS, true);
+    const hard = view.getBigUint64(LIMITS + 8, true);
+    if (soft >= BigInt(wanted)) return wanted;
+    const raised = hard < BigInt(wanted) ? hard : BigInt(wanted);
+    view.setBigUint64(LIMITS, raised, true);
+    const done = this.#call(prlimit64, 0, RLIMIT_NOFILE, base + BigInt(LIMITS), 0, 0, 0) === 0;
+    return Number(done ? raised : soft);
+  }
+}
+
+/** Entries as {@linkcode Kernel.readEntries} gave them (struct linux_dirent64), each by where it starts. */
+export class RawEntries {
+  #bytes: Uint8Array<ArrayBuffer>;
+  #view: DataView<ArrayBuffer>;
+
+  constructor(bytes: Uint8Array<ArrayBuffer>) {
+    this.#bytes = bytes;
+    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  }
+
+  ino(at: number): bigint {
+    return this.#view.getBigUint64(at, true);
+  }
+
+  /** Where the next one starts. */
+  end(at: number): number {
+    return at + this.#view.getUint16(at + 16, true);
+  }
+
+  type(at: number): NodeType {
+    return ENTRY_TYPES[this.#bytes[at + 18]!] ?? "unknown";
+  }
+
+  name(at: number): Uint8Array {
+    let end = at + 19;
+    while (this.#bytes[end] !== 0) end++;
+    return this.#bytes.subarray(at + 19, end);
+  }
+
+  /** Whether its name is `.` or `..`. */
+  isDots(at: number): boolean {
+    const [first, second, third] = [this.#bytes[at + 19], this.#bytes[at + 20], this.#bytes[at + 21]];
+    return first === 0x2e && (second === 0 || second === 0x2e && third === 0);
+  }
+}
+
+// DT_… of dirent.h.
+const ENTRY_TYPES: Readonly<Record<number, NodeType>> = {
+  1: "fifo",
+  2: "character-device",
+  4: "directory",
+  6: "block-device",
+  8: "regular-file",
+  10: "symbolic-link",
+  12: "socket",
+};
+
+// S_IFMT of sys/stat.h.
+function typeOfMode(mode: number): NodeType {
+  return ENTRY_TYPES[mode >> 12] ?? "unknown";
+}
