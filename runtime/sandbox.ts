@@ -151,9 +151,10 @@ export function openSandbox(context: SandboxContext): OpenSandbox {
   let preloaded: Preloaded | undefined;
   let mayRun = true;
   let access: Promise<import("./kube/access.ts").ClusterAccess> | undefined;
+  let opened: import("./kube/access.ts").ClusterAccess | undefined;
   const open = () =>
     access ??= import("./kube/access.ts").then(({ openCluster }) =>
-      openCluster({
+      opened = openCluster({
         env: variables,
         args: args.slice(1),
         home,
@@ -231,7 +232,10 @@ export function openSandbox(context: SandboxContext): OpenSandbox {
         ],
       });
     },
-    [Symbol.dispose]: own.dispose,
+    [Symbol.dispose]: () => {
+      opened?.close();
+      own.dispose();
+    },
   };
   return sandbox;
 }

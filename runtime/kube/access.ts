@@ -4,10 +4,18 @@ import { AppError, messageOf } from "../errors.ts";
 import { printable } from "../text.ts";
 import type { Cluster } from "./cluster.ts";
 import { type Connection, connectionOf } from "./connection.ts";
-import { absolute, kubeconfigPaths, parseConnectionFlags } from "./flags.ts";
-import { chooseContext, type Kubeconfig, mergeKubeconfigs, parseKubeconfig } from "./kubeconfig.ts";
+import { absolute, isFile, kubeconfigPaths, parseConnectionFlags, tilde } from "./flags.ts";
+import {
+  chooseContext,
+  type Chosen,
+  clusterEntry,
+  type Kubeconfig,
+  mergeKubeconfigs,
+  parseKubeconfig,
+  userEntry,
+} from "./kubeconfig.ts";
 import { formatStandIn, makeStandInCredentials } from "./standin.ts";
-import { connectCluster } from "./transport.ts";
+import { connectCluster, type Transport } from "./transport.ts";
 
 /** What {@linkcode openCluster} needs to know of the run. */
 export interface ClusterContext {
@@ -21,6 +29,8 @@ export interface ClusterContext {
   readonly readFile?: (path: string) => string;
   /** Told, before the first request, what the user chose. */
   readonly chosen?: (connection: Connection) => void;
+  /** Directory of a Pod's service account. */
+  readonly serviceAccount?: string;
 }
 
 /** The cluster and what shows of it. */
@@ -29,6 +39,8 @@ export interface ClusterAccess {
   cluster(): Promise<Cluster>;
   /** The kubeconfig's stand-in. @throws AppError KUBECONFIG_INVALID, KUBECONFIG_UNREADABLE */
   standIn(): Promise<Uint8Array>;
+  /** Traces what is still under way; the process ends after it. */
+  close(): void;
 }
 
 /** Where a Pod finds its service account (client-go's rest.InClusterConfig). */
@@ -36,31 +48,52 @@ const SERVICE_ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount";
 
 /** Opens nothing yet: files are read at the first call of either function. */
 export function openCluster(context: ClusterContext): ClusterAccess {
+  const { env, home, cwd, serviceAccount = SERVICE_ACCOUNT } = context;
   const flags = parseConnectionFlags(context.args);
-  const { paths, named } = kubeconfigPaths(context.env, context.args, context.home, context.cwd);
+  const { paths, named } = kubeconfigPaths(env, context.args, home, cwd);
   const readFile = context.readFile ?? Deno.readTextFileSync;
   let config: Promise<Kubeconfig | undefined> | undefined;
-  const read = () => config ??= readKubeconfig(paths, flags.kubeconfig !== undefined, readFile);
-  let connection: Promise<Connection> | undefined;
-  const connect = () =>
-    connection ??= read().then((config) => {
-      if (config) return connectionOf(chooseContext(config, flags), flags, context.cwd, readFile);
-      const inCluster = inClusterConnection(context.env, flags.namespace);
-      if (inCluster) return inCluster;
-      throw new AppError(
-        "NO_CLUSTER",
-        `There is no kubeconfig at ${printable(paths.join(", "))}, so there is no cluster to reach`,
-        {
-          hint: named ? "check KUBECONFIG and --kubeconfig" : "put one there, or set KUBECONFIG",
-        },
+  const read = () => config ??= readKubeconfig(paths, home, flags.kubeconfig !== undefined, readFile);
+  const pod = () => inCluster(env, serviceAccount);
+  const connect = async (): Promise<Connection> => {
+    if (flags.problem !== undefined) throw new AppError("USAGE", flags.problem);
+    const config = await read();
+    const chosen = flags.server !== undefined || flags.cluster !== undefined || flags.context !== undefined ||
+      config?.currentContext !== undefined;
+    if (chosen) {
+      const fallback = pod()?.namespace;
+      return connectionOf(
+        chooseContext(config ?? mergeKubeconfigs([]), flags, fallback),
+        flags,
+        cwd,
+        readFile,
       );
-    });
+    }
+    const inside = pod();
+    if (inside) {
+      return connectionOf(
+        { ...inside, namespace: flags.namespace ?? inside.namespace },
+        flags,
+        cwd,
+        readFile,
+      );
+    }
+    if (config) chooseContext(config, flags); // says what is missing
+    throw new AppError(
+      "NO_CLUSTER",
+      `There is no kubeconfig at ${printable(paths.join(", "))}, so there is no cluster to reach`,
+      {
+        hint: named ? "check KUBECONFIG and --kubeconfig" : "put one there, or set KUBECONFIG",
+      },
+    );
+  };
+  let transport: Transport | undefined;
   let cluster: Promise<Cluster> | undefined;
   return {
     cluster: () =>
       cluster ??= connect().then((connection) => {
         context.chosen?.(connection);
-        return connectCluster(connection, context.trace);
+        return transport = connectCluster(connection, { env, trace: context.trace });
       }),
     async standIn() {
       const config = await read() ?? mergeKubeconfigs([]);
@@ -77,12 +110,14 @@ export function openCluster(context: ClusterContext): ClusterAccess {
       const text = formatStandIn(config, flags.context, caOf, await makeStandInCredentials());
       return new TextEncoder().encode(text);
     },
+    close: () => transport?.close(),
   };
 }
 
 /** The files there are, merged; undefined for none. @throws AppError KUBECONFIG_INVALID, KUBECONFIG_UNREADABLE */
 async function readKubeconfig(
   paths: readonly string[],
+  home: string,
   needed: boolean,
   readFile: (path: string) => string,
 ): Promise<Kubeconfig | undefined> {
@@ -96,44 +131,32 @@ async function readKubeconfig(
       if (error instanceof Deno.errors.NotFound && !needed) continue;
       throw new AppError(
         "KUBECONFIG_UNREADABLE",
-        `Cannot read the kubeconfig "${printable(path)}": ${printable(messageOf(error), 200)}`,
+        `Cannot read the kubeconfig "${printable(tilde(path, home))}": ${printable(messageOf(error), 200)}`,
       );
     }
-    files.push(await parseKubeconfig(text, path));
+    files.push(await parseKubeconfig(text, path, tilde(path, home)));
   }
   return files.length === 0 ? undefined : mergeKubeconfigs(files);
 }
 
-function inClusterConnection(
-  env: Readonly<Record<string, string>>,
-  namespace: string | undefined,
-): Connection | undefined {
-  const host = env.KUBERNETES_SERVICE_HOST;
-  const port = env.KUBERNETES_SERVICE_PORT;
-  if (!host || !port) return undefined;
-  const read = (file: string): string | undefined => {
-    try {
-      return Deno.readTextFileSync(`${SERVICE_ACCOUNT}/${file}`);
-    } catch {
-      return undefined;
-    }
+/** The cluster a Pod runs in, by client-go's rules (rest.InClusterConfig); undefined outside of one. */
+function inCluster(env: Readonly<Record<string, string>>, serviceAccount: string): Chosen | undefined {
+  const [host, port] = [env.KUBERNETES_SERVICE_HOST, env.KUBERNETES_SERVICE_PORT];
+  if (!host || !port || !isFile(`${serviceAccount}/token`)) return undefined;
+  let namespace = env.POD_NAMESPACE;
+  try {
+    namespace ||= Deno.readTextFileSync(`${serviceAccount}/namespace`).trim();
+  } catch { /* not every token comes with one */ }
+  const ca = `${serviceAccount}/ca.crt`;
+  const user = { tokenFile: `${serviceAccount}/token` };
+  const cluster = {
+    server: `https://${host.includes(":") ? `[${host}]` : host}:${port}`,
+    ...(isFile(ca) ? { "certificate-authority": ca } : {}),
   };
-  if (read("token") === undefined) return undefined;
   return {
     context: "",
-    namespace: namespace ?? read("namespace")?.trim() ?? "default",
-    server: `https://${host.includes(":") ? `[${host}]` : host}:${port}`,
-    ca: read("ca.crt"),
-    tlsServerName: undefined,
-    insecureSkipTlsVerify: false,
-    proxyUrl: undefined,
-    disableCompression: false,
-    certificate: undefined,
-    token: undefined,
-    tokenFile: `${SERVICE_ACCOUNT}/token`,
-    basic: undefined,
-    exec: undefined,
-    impersonate: [],
-    requestTimeout: undefined,
+    namespace: namespace || "default",
+    cluster: { entry: clusterEntry(cluster), where: "the service account", directory: serviceAccount },
+    user: { entry: userEntry(user), where: "the service account", directory: serviceAccount },
   };
 }

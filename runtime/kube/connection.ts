@@ -1,9 +1,13 @@
-/** From a chosen context to what a transport needs: files read, data decoded, flags applied, contradictions found. */
+/**
+ * From a chosen context to what a transport needs, as client-go's clientcmd and rest packages do it: flags applied,
+ * contradictions found, files read, data decoded.
+ */
 
 import { AppError, messageOf } from "../errors.ts";
 import { printable } from "../text.ts";
 import { absolute, type ConnectionFlags } from "./flags.ts";
-import type { Chosen, ExecEntry, Sourced } from "./kubeconfig.ts";
+import type { Chosen, ClusterEntry, ExecEntry, Sourced, UserEntry } from "./kubeconfig.ts";
+import { isProxyUrl } from "./proxy.ts";
 
 /** A client certificate, PEM. */
 export interface ClientCertificate {
@@ -11,31 +15,53 @@ export interface ClientCertificate {
   readonly key: string;
 }
 
+/** A credential plugin to run. */
+export interface ExecPlugin {
+  readonly entry: ExecEntry;
+  /** `FILE: users[2].exec`, for errors. */
+  readonly where: string;
+  /** Of the kubeconfig: a command with a slash is below it. */
+  readonly directory: string;
+  /** What the cluster's extension `client.authentication.k8s.io/exec` has for it. */
+  readonly config: unknown;
+}
+
 /** Where and as whom to connect. Holds secrets: it never leaves the host's side. */
 export interface Connection {
   readonly context: string;
   readonly namespace: string;
-  /** Without a trailing slash. */
+  /** Without a trailing slash, and without credentials. */
   readonly server: string;
   /** PEM; the only roots where it is given, the system's where not. */
   readonly ca: string | undefined;
   readonly tlsServerName: string | undefined;
   readonly insecureSkipTlsVerify: boolean;
+  /** The cluster's own, http, https or socks5; may hold a user name and a password. */
   readonly proxyUrl: string | undefined;
   readonly disableCompression: boolean;
   readonly certificate: ClientCertificate | undefined;
   readonly token: string | undefined;
+  /** Goes before the token, where it can be read. */
   readonly tokenFile: string | undefined;
   readonly basic: { readonly username: string; readonly password: string } | undefined;
-  readonly exec: Sourced<ExecEntry> | undefined;
+  /** Only where there is nothing else of the user. */
+  readonly exec: ExecPlugin | undefined;
   readonly impersonate: readonly (readonly [header: string, value: string])[];
   /** Milliseconds for a whole request; undefined for no limit. */
   readonly requestTimeout: number | undefined;
 }
 
+const NO_CREDENTIALS = {
+  certificate: undefined,
+  token: undefined,
+  tokenFile: undefined,
+  basic: undefined,
+  exec: undefined,
+} as const;
+
 /**
  * @param cwd for the paths among the flags
- * @throws AppError KUBECONFIG_INVALID, KUBECONFIG_UNREADABLE, CLUSTER_UNSUPPORTED
+ * @throws AppError KUBECONFIG_INVALID, KUBECONFIG_UNREADABLE, CLUSTER_UNSUPPORTED, USAGE
  */
 export function connectionOf(
   { context, namespace, cluster, user }: Chosen,
@@ -43,167 +69,325 @@ export function connectionOf(
   cwd: string,
   readFile: (path: string) => string = Deno.readTextFileSync,
 ): Connection {
-  const invalid = (where: string, what: string): never => {
-    throw new AppError("KUBECONFIG_INVALID", `${where} ${what}`);
+  const files: Reader = { flags, cwd, readFile };
+  const { entry } = cluster;
+  const where = flags.server === undefined ? `${cluster.where}.server` : "--server";
+  const { server, userinfo } = serverOf(
+    flags.server ?? entry.server ?? invalid(where, "is missing"),
+    (what) => invalid(where, what),
+  );
+  const { proxyUrl } = entry;
+  if (proxyUrl !== undefined && !isProxyUrl(proxyUrl)) {
+    const shown = proxyUrl.replace(/\/\/[^/]*@/, "//…@");
+    invalid(`${cluster.where}.proxy-url`, `"${printable(shown, 200)}" is not an http, https or socks5 URL`);
+  }
+  const { ca, insecure } = rootsOf(files, cluster);
+  const credentials = user || hasUserFlags(flags)
+    ? credentialsOf(files, user, entry.execConfig)
+    : NO_CREDENTIALS;
+  const { token, basic, ...others } = credentials;
+  return {
+    context,
+    namespace,
+    server,
+    ca,
+    // --server leaves the server's name behind, too.
+    tlsServerName: flags.tlsServerName ?? (flags.server === undefined ? entry.tlsServerName : undefined),
+    insecureSkipTlsVerify: insecure,
+    proxyUrl,
+    disableCompression: flags.disableCompression === true || entry.disableCompression,
+    // Without TLS client-go sends no credentials: anybody on the way could read them.
+    ...(server.startsWith("https:")
+      ? { token, basic: basic ?? userinfo, ...others }
+      : { ...NO_CREDENTIALS, basic: userinfo }),
+    impersonate: impersonationOf(flags, user),
+    requestTimeout: parseTimeout(flags.requestTimeout),
   };
-  const read = (path: string, where: string): string => {
+}
+
+function invalid(where: string, what: string): never {
+  throw new AppError("KUBECONFIG_INVALID", `${where} ${what}`);
+}
+
+/** What is read for a connection, and where the flags' paths begin. */
+interface Reader {
+  readonly flags: ConnectionFlags;
+  readonly cwd: string;
+  readonly readFile: (path: string) => string;
+}
+
+/** PEM out of a flag's file, a field's data or a field's file. Data and file at once contradict each other, in client-go too. */
+function pemOf(
+  { cwd, readFile }: Reader,
+  source: Sourced<unknown> | undefined,
+  field: "certificate-authority" | "client-certificate" | "client-key",
+  flag: string | undefined,
+  data: string | undefined,
+  file: string | undefined,
+): string | undefined {
+  if (flag === undefined && data !== undefined && file !== undefined) {
+    invalid(`${source!.where}.${field}`, `and ${field}-data are both given`);
+  }
+  const where = flag !== undefined
+    ? `--${field}`
+    : `${source?.where}.${data === undefined ? field : `${field}-data`}`;
+  const path = flag !== undefined
+    ? absolute(flag, cwd)
+    : file !== undefined
+    ? absolute(file, source!.directory)
+    : undefined;
+  let text: string | undefined;
+  if (path !== undefined) {
     try {
-      return readFile(path);
+      text = readFile(path);
     } catch (error) {
       throw new AppError(
         "KUBECONFIG_UNREADABLE",
         `${where} names "${printable(path)}", which can't be read: ${printable(messageOf(error))}`,
       );
     }
-  };
-  /** `-data` wins over the file, a flag over both, as in client-go. */
-  const pem = (
-    source: Sourced<unknown> | undefined,
-    field: string,
-    flag: string | undefined,
-    data: string | undefined,
-    file: string | undefined,
-  ): string | undefined => {
-    const where = flag === undefined
-      ? `${source?.where}.${data === undefined ? field : `${field}-data`}`
-      : `--${field}`;
-    const path = flag !== undefined
-      ? absolute(flag, cwd)
-      : data === undefined && file !== undefined && source
-      ? absolute(file, source.directory)
-      : undefined;
-    const text = path !== undefined
-      ? read(path, where)
-      : data === undefined
-      ? undefined
-      : decodeBase64(data) ?? invalid(where, "is not base64");
-    if (text === undefined) return undefined;
-    return text.includes("-----BEGIN ") ? text : invalid(where, "holds no PEM");
-  };
+  } else if (data !== undefined) text = decodeBase64(data) ?? invalid(where, "is not base64");
+  if (text === undefined) return undefined;
+  return text.includes("-----BEGIN ") ? text : invalid(where, "holds no PEM");
+}
+
+/** Whose certificates a server's may be signed by. `--insecure-…` sets the kubeconfig's CA aside, `--certificate-authority` its skip. */
+function rootsOf(
+  files: Reader,
+  cluster: Sourced<ClusterEntry>,
+): { ca: string | undefined; insecure: boolean } {
+  const { flags } = files;
   const { entry } = cluster;
-  const server = serverUrl(
-    flags.server ?? entry.server ?? invalid(`${cluster.where}.server`, "is missing"),
-    () =>
-      invalid(
-        flags.server === undefined ? `${cluster.where}.server` : "--server",
-        "is not an http or https URL",
-      ),
-  );
-  const insecure = flags.insecureSkipTlsVerify ?? entry.insecureSkipTlsVerify;
-  const ca = pem(
+  const override = flags.insecureSkipTlsVerify === true || flags.certificateAuthority !== undefined;
+  const ca = pemOf(
+    files,
     cluster,
     "certificate-authority",
     flags.certificateAuthority,
-    entry.certificateAuthorityData,
-    entry.certificateAuthority,
+    override ? undefined : entry.certificateAuthorityData,
+    override ? undefined : entry.certificateAuthority,
   );
-  if (insecure && ca !== undefined && flags.insecureSkipTlsVerify === undefined) {
-    invalid(cluster.where, "has both a certificate-authority and insecure-skip-tls-verify");
-  }
-  const person = user?.entry;
-  if (person?.authProvider !== undefined) {
-    throw new AppError(
-      "CLUSTER_UNSUPPORTED",
-      `${user!.where}.auth-provider "${
-        printable(person.authProvider, 100)
-      }" is no longer supported, by kubectl neither`,
-      {
-        hint:
-          "exec credential plugins replaced it (gke-gcloud-auth-plugin, kubelogin): see your provider's guide",
-      },
+  const insecure = override ? flags.insecureSkipTlsVerify === true : entry.insecureSkipTlsVerify;
+  if (insecure && ca !== undefined) {
+    invalid(
+      override ? "--certificate-authority" : `${cluster.where}.certificate-authority`,
+      "and insecure-skip-tls-verify are both given",
     );
   }
-  const cert = pem(
+  return { ca, insecure };
+}
+
+function hasUserFlags(flags: ConnectionFlags): boolean {
+  return [flags.token, flags.username, flags.password, flags.clientCertificate, flags.clientKey]
+    .some((flag) => flag !== undefined);
+}
+
+/** Who the user is, one way only. */
+function credentialsOf(
+  files: Reader,
+  user: Sourced<UserEntry> | undefined,
+  execConfig: unknown,
+): Pick<Connection, "certificate" | "token" | "tokenFile" | "basic" | "exec"> {
+  const { flags } = files;
+  const person = user?.entry;
+  const where = user?.where ?? "--user";
+  if (person?.authProvider !== undefined) throw authProviderGone(where, person.authProvider);
+  const cert = pemOf(
+    files,
     user,
     "client-certificate",
     flags.clientCertificate,
     person?.clientCertificateData,
     person?.clientCertificate,
   );
-  const key = pem(user, "client-key", flags.clientKey, person?.clientKeyData, person?.clientKey);
-  if ((cert === undefined) !== (key === undefined)) {
-    invalid(
-      `${user?.where ?? "--client-certificate"}`,
-      `has a client-${cert === undefined ? "key without its certificate" : "certificate without its key"}`,
-    );
+  const key = pemOf(files, user, "client-key", flags.clientKey, person?.clientKeyData, person?.clientKey);
+  if (cert !== undefined && key === undefined) {
+    if (flags.clientCertificate === undefined) {
+      invalid(`${where}.client-key`, "is missing: there is a client-certificate");
+    } else invalid("--client-certificate", "has no --client-key");
   }
+  // A key alone says nothing, to client-go neither.
+  const certificate = cert === undefined ? undefined : { cert, key: key! };
+  const token = flags.token ?? person?.token;
+  const tokenFile = person?.tokenFile === undefined ? undefined : absolute(person.tokenFile, user!.directory);
   const username = flags.username ?? person?.username;
-  const asGroups = flags.asGroup ?? person?.asGroups ?? [];
-  const as = flags.as ?? person?.as;
-  const asUid = flags.asUid ?? person?.asUid;
-  const extra = flags.asUserExtra ? parseExtra(flags.asUserExtra) : person?.asUserExtra ?? {};
-  if (as === undefined && (asGroups.length > 0 || asUid !== undefined || Object.keys(extra).length > 0)) {
-    invalid(user?.where ?? "--as-group", "impersonates a group, uid or extra without a user (as)");
+  const password = flags.password ?? person?.password;
+  const basic = username === undefined && password === undefined
+    ? undefined
+    : { username: username ?? "", password: password ?? "" };
+  if (basic && (token !== undefined || tokenFile !== undefined)) {
+    invalid(where, "has both a token and a username: only one can be sent");
   }
-  const tokenFile = flags.token === undefined ? person?.tokenFile : undefined;
+  const other = certificate !== undefined || token !== undefined || tokenFile !== undefined ||
+    basic !== undefined;
+  const exec = person?.exec && {
+    entry: checkedExec(person.exec, `${where}.exec`),
+    where: `${where}.exec`,
+    directory: user!.directory,
+    config: execConfig,
+  };
   return {
-    context,
-    namespace,
-    server,
-    ca: insecure ? undefined : ca,
-    tlsServerName: flags.tlsServerName ?? entry.tlsServerName,
-    insecureSkipTlsVerify: insecure,
-    proxyUrl: entry.proxyUrl,
-    disableCompression: flags.disableCompression ?? entry.disableCompression,
-    certificate: cert === undefined ? undefined : { cert, key: key! },
-    token: flags.token ?? (tokenFile === undefined ? person?.token : undefined),
-    tokenFile: tokenFile === undefined ? undefined : absolute(tokenFile, user!.directory),
-    basic: username === undefined
-      ? undefined
-      : { username, password: flags.password ?? person?.password ?? "" },
-    exec: person?.exec === undefined ? undefined : { ...user!, entry: person.exec },
-    impersonate: as === undefined ? [] : [
-      ["impersonate-user", as],
-      ...(asUid === undefined ? [] : [["impersonate-uid", asUid] as const]),
-      ...asGroups.map((group) => ["impersonate-group", group] as const),
-      ...Object.entries(extra).flatMap(([name, values]) =>
-        values.map((value) => [`impersonate-extra-${encodeURIComponent(name.toLowerCase())}`, value] as const)
-      ),
-    ],
-    requestTimeout: parseTimeout(flags.requestTimeout),
+    certificate,
+    token,
+    tokenFile: flags.token === undefined ? tokenFile : undefined,
+    basic,
+    exec: other ? undefined : exec,
   };
 }
 
-function serverUrl(text: string, invalid: () => never): string {
-  // client-go takes a bare host for https.
-  const url = URL.parse(/^[a-z][a-z0-9+.-]*:\/\//i.test(text) ? text : `https://${text}`);
-  if (!url || (url.protocol !== "https:" && url.protocol !== "http:") || url.username || url.password) {
-    return invalid();
+/** What took the place of each of client-go's built-in providers (Kubernetes 1.26 removed the last vendors' ones). */
+const REPLACEMENTS: Readonly<Record<string, string>> = {
+  gcp:
+    "gke-gcloud-auth-plugin replaced it: gcloud container clusters get-credentials writes a user with exec",
+  azure: "kubelogin replaced it: kubelogin convert-kubeconfig writes a user with exec",
+  oidc:
+    "an exec credential plugin replaced it: kubectl oidc-login setup (kubelogin) shows the user with exec to write",
+  openstack: "client-keystone-auth replaced it, as an exec credential plugin",
+};
+
+function authProviderGone(where: string, name: string): AppError {
+  return new AppError(
+    "CLUSTER_UNSUPPORTED",
+    `${where}.auth-provider "${
+      printable(name, 100)
+    }" is not supported: exec credential plugins replaced auth-provider`,
+    {
+      hint: (Object.hasOwn(REPLACEMENTS, name) ? REPLACEMENTS[name] : undefined) ??
+        "your provider's guide names its exec credential plugin",
+    },
+  );
+}
+
+const EXEC_VERSIONS = ["client.authentication.k8s.io/v1", "client.authentication.k8s.io/v1beta1"];
+const INTERACTIVE_MODES = ["Never", "IfAvailable", "Always"];
+
+/** @throws AppError KUBECONFIG_INVALID naming the field that is missing or wrong */
+function checkedExec(entry: ExecEntry, where: string): ExecEntry {
+  if (entry.command === "") invalid(`${where}.command`, "is missing");
+  if (entry.apiVersion === "") invalid(`${where}.apiVersion`, "is missing");
+  if (!EXEC_VERSIONS.includes(entry.apiVersion)) {
+    invalid(
+      `${where}.apiVersion`,
+      `"${printable(entry.apiVersion, 100)}" is not one of ${EXEC_VERSIONS.join(", ")}`,
+    );
   }
-  return `${url.origin}${url.pathname.replace(/\/+$/, "")}`;
+  entry.env.forEach(({ name }, index) => {
+    if (name === "") invalid(`${where}.env[${index}].name`, "is missing");
+  });
+  if (entry.interactiveMode === "") {
+    if (entry.apiVersion !== EXEC_VERSIONS[1]) {
+      invalid(`${where}.interactiveMode`, `is missing: one of ${INTERACTIVE_MODES.join(", ")}`);
+    }
+    return { ...entry, interactiveMode: "IfAvailable" };
+  }
+  if (!INTERACTIVE_MODES.includes(entry.interactiveMode)) {
+    const shown = printable(entry.interactiveMode, 100);
+    invalid(`${where}.interactiveMode`, `"${shown}" is not one of ${INTERACTIVE_MODES.join(", ")}`);
+  }
+  return entry;
+}
+
+/** The headers that make the API server take the user for another. */
+function impersonationOf(
+  flags: ConnectionFlags,
+  user: Sourced<UserEntry> | undefined,
+): [header: string, value: string][] {
+  const person = user?.entry;
+  const as = flags.as ?? person?.as;
+  const uid = flags.asUid ?? person?.asUid;
+  const groups = flags.asGroup ?? person?.asGroups ?? [];
+  const extra = { ...person?.asUserExtra, ...parseExtra(flags.asUserExtra ?? []) };
+  if (as === undefined) {
+    if (groups.length > 0 || uid !== undefined || Object.keys(extra).length > 0) {
+      invalid(
+        user ? `${user.where}.as` : "--as",
+        "is missing: a group, uid or extra is impersonated with a user only",
+      );
+    }
+    return [];
+  }
+  return [
+    ["impersonate-user", as],
+    ...(uid === undefined ? [] : [["impersonate-uid", uid] as [string, string]]),
+    ...groups.map((group): [string, string] => ["impersonate-group", group]),
+    ...Object.entries(extra).flatMap(([name, values]) =>
+      values.map((value): [string, string] => [`impersonate-extra-${escapeHeaderName(name)}`, value])
+    ),
+  ];
+}
+
+/** What no header's name may hold, and `%` itself, percent-encoded: the API server decodes it. */
+function escapeHeaderName(name: string): string {
+  return Array.from(new TextEncoder().encode(name), (byte) => {
+    const character = String.fromCharCode(byte);
+    return /[!#$&'*+\-.^_`|~0-9A-Za-z]/.test(character)
+      ? character
+      : `%${byte.toString(16).toUpperCase().padStart(2, "0")}`;
+  }).join("");
+}
+
+/**
+ * The server's URL by client-go's rules (rest.DefaultServerURL): what names no scheme is a host, spoken to in plain HTTP.
+ * A user name and a password in it are Basic credentials, as in net/http.
+ */
+function serverOf(
+  text: string,
+  invalid: (what: string) => never,
+): { server: string; userinfo: Connection["basic"] } {
+  const whole = /^[a-z][a-z0-9+.-]*:\/\/[^/?#]/i.test(text);
+  const url = URL.parse(whole ? text : `http://${text}`);
+  if (!url || (url.protocol !== "https:" && url.protocol !== "http:")) {
+    return invalid(`is not an http or https URL: "${printable(text.replace(/\/\/[^/]*@/, "//…@"), 200)}"`);
+  }
+  if (!whole && url.pathname !== "/") return invalid("has a path but no scheme, http:// or https://");
+  const userinfo = url.username === "" && url.password === ""
+    ? undefined
+    : { username: decodeURIComponent(url.username), password: decodeURIComponent(url.password) };
+  return { server: `${url.origin}${url.pathname.replace(/\/+$/, "")}`, userinfo };
 }
 
 function parseExtra(flags: readonly string[]): Record<string, string[]> {
   const extra: Record<string, string[]> = {};
   for (const flag of flags) {
-    const [name = "", value = ""] = flag.split(/=(.*)/s);
-    (extra[name] ??= []).push(value);
+    const equals = flag.indexOf("=");
+    if (equals >= 0) (extra[flag.slice(0, equals)] ??= []).push(flag.slice(equals + 1));
   }
   return extra;
 }
 
-/** `--request-timeout`: seconds, or Go's durations (`1m30s`, `500ms`); 0 for none. @throws AppError USAGE */
+/** Milliseconds of Go's units. */
+const UNITS: Readonly<Record<string, number>> = {
+  h: 3_600_000,
+  m: 60_000,
+  s: 1000,
+  ms: 1,
+  us: 0.001,
+  "µs": 0.001,
+  "μs": 0.001,
+  ns: 1e-6,
+};
+
+/**
+ * `--request-timeout` in milliseconds: seconds, or Go's durations (`1m30s`, `500ms`); 0 and less for none, undefined.
+ *
+ * @throws AppError USAGE
+ */
 export function parseTimeout(text: string | undefined): number | undefined {
-  if (text === undefined || text === "0" || text === "") return undefined;
-  if (/^\d+$/.test(text)) return Number(text) * 1000;
-  const units: Record<string, number> = {
-    h: 3_600_000,
-    m: 60_000,
-    s: 1000,
-    ms: 1,
-    us: 0.001,
-    "µs": 0.001,
-    ns: 1e-6,
-  };
-  let total = 0;
-  if (!/^(\d+(\.\d+)?(h|ms|m|s|us|µs|ns))+$/.test(text)) {
+  if (text === undefined) return undefined;
+  if (/^\+?\d+$/.test(text)) return Number(text) * 1000 || undefined;
+  const amount = String.raw`(\d+\.?\d*|\.\d+)(h|ms|m|s|us|µs|μs|ns)`;
+  if (!new RegExp(`^[+-]?((${amount})+|0)$`).test(text)) {
     throw new AppError(
       "USAGE",
-      `--request-timeout="${printable(text, 50)}" is not a duration such as 30s or 1m`,
+      `--request-timeout="${
+        printable(text, 50)
+      }" is not a number of seconds, nor a duration such as 30s or 1m`,
     );
   }
-  for (const [, amount, unit] of text.matchAll(/(\d+(?:\.\d+)?)(h|ms|m|s|us|µs|ns)/g)) {
-    total += Number(amount) * units[unit!]!;
+  if (text.startsWith("-")) return undefined;
+  let total = 0;
+  for (const [, count, unit] of text.matchAll(new RegExp(amount, "g"))) {
+    total += Number(count) * UNITS[unit!]!;
   }
   return total || undefined;
 }

@@ -1,27 +1,38 @@
 /**
- * Who the user is: the headers and the certificate that go with a request, from the kubeconfig or from an exec
- * credential plugin (client.authentication.k8s.io, v1 and v1beta1). Secrets stay on the host's side.
+ * Who the user is: what goes with a request, from the kubeconfig, from a token file that is read again as it rotates, or
+ * from an exec credential plugin, run once for all who ask. Secrets stay on the host's side.
  */
 
 import { AppError, messageOf } from "../errors.ts";
 import { printable } from "../text.ts";
-import type { ClientCertificate, Connection } from "./connection.ts";
-import type { ExecEntry, Sourced } from "./kubeconfig.ts";
+import { isTimeout, untilAborted } from "./abort.ts";
+import type { ClientCertificate, Connection, ExecPlugin } from "./connection.ts";
 
-/** What goes with requests for now. */
+/** What goes with requests for now. One that was refused is given back to {@linkcode CredentialSource.renew}. */
 export interface Credentials {
   readonly authorization: string | undefined;
   readonly certificate: ClientCertificate | undefined;
 }
 
-/** How often a token file is read again, in milliseconds (client-go: every minute; tokens rotate hourly at most). */
+/** How long a token file's content is taken for granted, in milliseconds (client-go: 50 s). */
 const TOKEN_FILE_MAX_AGE = 10_000;
+/** A credential that is over as it comes is used this long: asking again at once would get the same. */
+const MIN_LIFE = 1000;
 
-/** Gives a connection's credentials; runs an exec plugin at most once at a time. */
+/** A run of a credential plugin, and what came of it. */
+interface Run {
+  readonly credentials: Promise<Credentials & { expires: number }>;
+  /** How many requests wait for it. */
+  waiting: number;
+  readonly abort: AbortController;
+}
+
+/** Gives a connection's credentials. */
 export class CredentialSource {
   #connection: Connection;
-  #exec: { credentials: Promise<Credentials & { expires: number }> } | undefined;
-  #tokenFile: { token: string; read: number } | undefined;
+  #fixed: Credentials | undefined;
+  #run: Run | undefined;
+  #tokenFile: { token: string; read: number; credentials: Credentials } | undefined;
 
   constructor(connection: Connection) {
     this.#connection = connection;
@@ -32,163 +43,103 @@ export class CredentialSource {
     return this.#connection.exec !== undefined || this.#connection.tokenFile !== undefined;
   }
 
-  /** Forgets what was refused. */
-  renew(): void {
-    this.#exec = undefined;
-    this.#tokenFile = undefined;
+  /** Forgets what the server refused, unless another request has seen to it. */
+  async renew(refused: Credentials): Promise<void> {
+    if (this.#tokenFile?.credentials === refused) this.#tokenFile.read = -Infinity;
+    const run = this.#run;
+    const current = await run?.credentials.catch(() => undefined);
+    if (current === refused && this.#run === run) this.#run = undefined;
   }
 
-  /** @throws AppError CREDENTIALS_FAILED */
-  async get(): Promise<Credentials> {
-    const { certificate, token, basic, exec, tokenFile } = this.#connection;
-    if (tokenFile !== undefined) {
-      return { authorization: `Bearer ${this.#readTokenFile(tokenFile)}`, certificate };
-    }
-    if (token !== undefined) return { authorization: `Bearer ${token}`, certificate };
-    if (basic) {
-      return { authorization: `Basic ${encodeBase64(`${basic.username}:${basic.password}`)}`, certificate };
-    }
-    if (!exec) return { authorization: undefined, certificate };
-    const running = this.#exec ??= { credentials: runExec(exec, this.#connection) };
-    try {
-      const credentials = await running.credentials;
-      if (credentials.expires > Date.now()) {
-        return {
-          authorization: credentials.authorization,
-          certificate: credentials.certificate ?? certificate,
-        };
-      }
-    } catch (error) {
-      if (this.#exec === running) this.#exec = undefined;
-      throw error;
-    }
-    if (this.#exec === running) this.#exec = undefined;
-    return await this.get();
+  /** @param signal ends a credential plugin that hangs @throws AppError CREDENTIALS_FAILED */
+  async get(signal?: AbortSignal): Promise<Credentials> {
+    const { exec, tokenFile } = this.#connection;
+    if (tokenFile !== undefined) return this.#ofTokenFile(tokenFile);
+    if (exec) return await this.#ofExec(exec, signal);
+    return this.#fixed ??= this.#ofConnection();
   }
 
-  #readTokenFile(path: string): string {
-    const now = Date.now();
-    if (!this.#tokenFile || now - this.#tokenFile.read > TOKEN_FILE_MAX_AGE) {
-      let token: string;
+  #ofConnection(): Credentials {
+    const { certificate, token, basic } = this.#connection;
+    if (token !== undefined) return { authorization: bearer(token), certificate };
+    if (!basic) return { authorization: undefined, certificate };
+    const bytes = new TextEncoder().encode(`${basic.username}:${basic.password}`);
+    return { authorization: `Basic ${btoa(String.fromCharCode(...bytes))}`, certificate };
+  }
+
+  async #ofExec(exec: ExecPlugin, signal: AbortSignal | undefined): Promise<Credentials> {
+    for (;;) {
+      const run = this.#run ??= this.#start(exec);
+      run.waiting++;
       try {
-        token = Deno.readTextFileSync(path).trim();
+        const credentials = await untilAborted(run.credentials, signal);
+        if (credentials.expires > Date.now()) return credentials;
+        if (this.#run === run) this.#run = undefined;
       } catch (error) {
+        if (!signal?.aborted) {
+          if (this.#run === run) this.#run = undefined;
+          throw error;
+        }
+        // Nobody waits for it any more: the program ends.
+        if (run.waiting === 1 && this.#run === run) {
+          this.#run = undefined;
+          run.abort.abort();
+        }
+        if (!isTimeout(signal.reason)) throw error;
         throw new AppError(
           "CREDENTIALS_FAILED",
-          `Cannot read the token file "${printable(path)}": ${printable(messageOf(error))}`,
+          `The credential plugin "${
+            printable(exec.entry.command, 200)
+          }" did not answer within --request-timeout`,
         );
+      } finally {
+        run.waiting--;
       }
-      if (token === "") {
-        throw new AppError("CREDENTIALS_FAILED", `The token file "${printable(path)}" is empty`);
-      }
-      this.#tokenFile = { token, read: now };
     }
-    return this.#tokenFile.token;
+  }
+
+  #start(exec: ExecPlugin): Run {
+    const abort = new AbortController();
+    const run = async () => {
+      const { runExecPlugin } = await import("./exec.ts");
+      const { token, certificate, expires } = await runExecPlugin(exec, this.#connection, abort.signal);
+      return {
+        authorization: token === undefined ? undefined : bearer(token),
+        certificate,
+        expires: Math.max(expires, Date.now() + MIN_LIFE),
+      };
+    };
+    return { credentials: run(), waiting: 0, abort };
+  }
+
+  #ofTokenFile(path: string): Credentials {
+    const now = Date.now();
+    const known = this.#tokenFile;
+    if (known && now - known.read <= TOKEN_FILE_MAX_AGE) return known.credentials;
+    let token: string | undefined;
+    let why = "it is empty";
+    try {
+      token = Deno.readTextFileSync(path).trim() || undefined;
+    } catch (error) {
+      why = printable(messageOf(error));
+    }
+    // Caught in the middle of a rotation, or gone: what was known goes on, then the kubeconfig's own token.
+    token ??= known?.token ?? this.#connection.token;
+    if (token === undefined) {
+      throw new AppError("CREDENTIALS_FAILED", `Cannot read the token file "${printable(path)}": ${why}`);
+    }
+    const credentials = token === known?.token
+      ? known.credentials
+      : { authorization: bearer(token), certificate: this.#connection.certificate };
+    this.#tokenFile = { token, read: now, credentials };
+    return credentials;
   }
 }
 
-const API_VERSIONS = ["client.authentication.k8s.io/v1", "client.authentication.k8s.io/v1beta1"];
-
-async function runExec(
-  { entry, where, directory }: Sourced<ExecEntry>,
-  connection: Connection,
-): Promise<Credentials & { expires: number }> {
-  const command = printable(entry.command, 200);
-  const failed = (what: string, hint?: string): never => {
-    throw new AppError(
-      "CREDENTIALS_FAILED",
-      `The credential plugin "${command}" ${what}`,
-      hint ? { hint } : {},
-    );
-  };
-  if (!API_VERSIONS.includes(entry.apiVersion)) {
-    throw new AppError(
-      "KUBECONFIG_INVALID",
-      `${where}.exec.apiVersion "${printable(entry.apiVersion, 100)}" is not one of ${
-        API_VERSIONS.join(", ")
-      }`,
-    );
+/** @throws AppError CREDENTIALS_FAILED for a token that no header can hold, without it */
+function bearer(token: string): string {
+  if (/[^\t\x20-\x7e\x80-\xff]/.test(token)) {
+    throw new AppError("CREDENTIALS_FAILED", "The token holds a character that no header has");
   }
-  const interactive = entry.interactiveMode !== "Never" && Deno.stdin.isTerminal();
-  if (entry.interactiveMode === "Always" && !interactive) failed("needs a terminal, and stdin is none");
-  const info = {
-    apiVersion: entry.apiVersion,
-    kind: "ExecCredential",
-    spec: {
-      interactive,
-      ...(entry.provideClusterInfo
-        ? {
-          cluster: {
-            server: connection.server,
-            ...(connection.tlsServerName === undefined
-              ? {}
-              : { "tls-server-name": connection.tlsServerName }),
-            ...(connection.insecureSkipTlsVerify ? { "insecure-skip-tls-verify": true } : {}),
-            ...(connection.ca === undefined
-              ? {}
-              : { "certificate-authority-data": encodeBase64(connection.ca) }),
-            ...(connection.proxyUrl === undefined ? {} : { "proxy-url": connection.proxyUrl }),
-          },
-        }
-        : {}),
-    },
-  };
-  // A command with a slash is relative to the kubeconfig's directory, as in client-go.
-  const path = /[\\/]/.test(entry.command) && !/^([\\/]|[A-Za-z]:)/.test(entry.command)
-    ? `${directory}/${entry.command}`
-    : entry.command;
-  let output: Deno.CommandOutput;
-  try {
-    output = await new Deno.Command(path, {
-      args: [...entry.args],
-      env: {
-        ...Object.fromEntries(entry.env.map(({ name, value }) => [name, value])),
-        KUBERNETES_EXEC_INFO: JSON.stringify(info),
-      },
-      stdin: interactive ? "inherit" : "null",
-      stdout: "piped",
-      stderr: "inherit",
-    }).output();
-  } catch (error) {
-    return failed(
-      error instanceof Deno.errors.NotFound
-        ? "was not found"
-        : `could not be started: ${printable(messageOf(error), 200)}`,
-      entry.installHint && printable(entry.installHint, 2000),
-    );
-  }
-  if (!output.success) {
-    failed(`failed with exit code ${output.code}`, entry.installHint && printable(entry.installHint, 2000));
-  }
-  let credential: { apiVersion?: unknown; kind?: unknown; status?: Record<string, unknown> } | null = null;
-  try {
-    credential = JSON.parse(new TextDecoder().decode(output.stdout));
-  } catch { /* what it printed may be a credential: it is not shown */ }
-  if (typeof credential !== "object" || credential?.kind !== "ExecCredential") {
-    return failed("did not print an ExecCredential");
-  }
-  if (credential.apiVersion !== entry.apiVersion) {
-    failed(
-      `answered with apiVersion ${
-        printable(String(credential.apiVersion), 100)
-      }, the kubeconfig wants ${entry.apiVersion}`,
-    );
-  }
-  const { token, clientCertificateData, clientKeyData, expirationTimestamp } = credential.status ?? {};
-  const hasCertificate = typeof clientCertificateData === "string" && typeof clientKeyData === "string";
-  if (!hasCertificate && typeof token !== "string") {
-    return failed("printed neither a token nor a certificate with its key");
-  }
-  const expires = typeof expirationTimestamp === "string" ? Date.parse(expirationTimestamp) : NaN;
-  return {
-    authorization: typeof token === "string" && token !== "" ? `Bearer ${token}` : undefined,
-    certificate: hasCertificate ? { cert: clientCertificateData, key: clientKeyData } : undefined,
-    // One that is over as it comes is used once: asking again at once would get the same.
-    expires: Number.isNaN(expires) ? Infinity : Math.max(expires, Date.now() + 1000),
-  };
-}
-
-/** Base64 of a text's UTF-8. */
-export function encodeBase64(text: string): string {
-  return btoa(Array.from(new TextEncoder().encode(text), (byte) => String.fromCharCode(byte)).join(""));
+  return `Bearer ${token}`;
 }

@@ -3,6 +3,8 @@
  * by them; the arguments themselves reach the plugin unchanged. Pure but for one question: which files are there.
  */
 
+import { printable } from "../text.ts";
+
 /** What the flags say; every field is as written. */
 export interface ConnectionFlags {
   readonly kubeconfig?: string;
@@ -25,6 +27,8 @@ export interface ConnectionFlags {
   readonly asUid?: string;
   readonly asGroup?: readonly string[];
   readonly asUserExtra?: readonly string[];
+  /** What is wrong with one of them; it counts when the cluster is used, not for the plugin's `--help`. */
+  readonly problem?: string;
 }
 
 // genericclioptions.ConfigFlags of k8s.io/cli-runtime. `-s` for --server is left to the plugins: many give it a
@@ -68,7 +72,10 @@ export function parseConnectionFlags(args: readonly string[]): ConnectionFlags {
       const name = arg.slice(2, equals < 0 ? undefined : equals);
       const inline = equals < 0 ? undefined : arg.slice(equals + 1);
       if (Object.hasOwn(SWITCHES, name)) {
-        flags[SWITCHES[name]!] = inline === undefined || /^(1|t|T|true|TRUE|True)$/.test(inline);
+        const value = inline === undefined ? true : booleanOf(inline);
+        if (value === undefined) {
+          flags.problem = `--${name}="${printable(inline!, 50)}" is neither true nor false`;
+        } else flags[SWITCHES[name]!] = value;
         continue;
       }
       const field = Object.hasOwn(VALUES, name)
@@ -88,7 +95,14 @@ export function parseConnectionFlags(args: readonly string[]): ConnectionFlags {
       flags.namespace = arg.slice(arg[2] === "=" ? 3 : 2);
     }
   }
-  return { ...flags, ...lists };
+  // What is empty says nothing, as in clientcmd.
+  return Object.fromEntries(Object.entries({ ...flags, ...lists }).filter(([, value]) => value !== ""));
+}
+
+/** Go's strconv.ParseBool; undefined for what is neither. */
+function booleanOf(text: string): boolean | undefined {
+  if (/^(1|t|T|true|TRUE|True)$/.test(text)) return true;
+  return /^(0|f|F|false|FALSE|False)$/.test(text) ? false : undefined;
 }
 
 /** Where kubeconfig files may be, first wins, and which of them a plugin's stand-in takes the place of. */
@@ -107,14 +121,14 @@ export function kubeconfigPaths(
   args: readonly string[],
   home: string,
   cwd: string,
-  isFile: (path: string) => boolean = fileExists,
+  isThere: (path: string) => boolean = isFile,
 ): KubeconfigPaths {
   const flag = parseConnectionFlags(args).kubeconfig;
   const separator = Deno.build.os === "windows" ? ";" : ":";
   const listed = flag ? [flag] : (env.KUBECONFIG ?? "").split(separator).filter((path) => path !== "");
   const paths = (listed.length > 0 ? listed : [`${home}/.kube/config`]).map((path) => absolute(path, cwd));
   const unique = [...new Set(paths)];
-  return { paths: unique, named: listed.length > 0, standInPath: unique.find(isFile) };
+  return { paths: unique, named: listed.length > 0, standInPath: unique.find(isThere) };
 }
 
 /** An absolute path without `.`, `..` and doubled slashes. */
@@ -128,7 +142,13 @@ export function absolute(path: string, cwd: string): string {
   return `${cwd.startsWith("/") || path.startsWith("/") ? "/" : ""}${names.join("/")}`;
 }
 
-function fileExists(path: string): boolean {
+/** A path below the home directory with `~` for it, as people write it. */
+export function tilde(path: string, home: string): string {
+  return home !== "/" && path.startsWith(`${home}/`) ? `~${path.slice(home.length)}` : path;
+}
+
+/** Whether something is there that is no directory. */
+export function isFile(path: string): boolean {
   try {
     return !Deno.statSync(path).isDirectory;
   } catch {

@@ -16,9 +16,11 @@ export interface ClusterEntry {
   readonly certificateAuthorityData: string | undefined;
   readonly proxyUrl: string | undefined;
   readonly disableCompression: boolean;
+  /** The extension `client.authentication.k8s.io/exec`: what a credential plugin may need to know of the cluster. */
+  readonly execConfig: unknown;
 }
 
-/** `users[].user.exec` */
+/** `users[].user.exec`; a string that is missing is empty, and found when the user is chosen. */
 export interface ExecEntry {
   readonly apiVersion: string;
   readonly command: string;
@@ -57,7 +59,7 @@ export interface ContextEntry {
 /** An entry and where it stands: relative paths in it are below that file's directory. */
 export interface Sourced<T> {
   readonly entry: T;
-  /** `FILE: users[2].user`, for errors. */
+  /** `FILE: users[2]`, for errors. */
   readonly where: string;
   /** Of the file. */
   readonly directory: string;
@@ -90,13 +92,11 @@ class Fields {
     return typeof value === "string" ? value : this.#wrong(field, "is not a string");
   }
 
-  needed(field: string): string {
-    return this.string(field) ?? this.#wrong(field, "is missing");
-  }
-
   boolean(field: string): boolean {
     const value = this.json[field];
     if (value === undefined || value === null) return false;
+    // kubectl reads YAML 1.1, which has more words for it.
+    if (typeof value === "string" && /^(y|yes|on|n|no|off)$/i.test(value)) return /^(y|yes|on)$/i.test(value);
     return typeof value === "boolean" ? value : this.#wrong(field, "is not true or false");
   }
 
@@ -137,21 +137,25 @@ class Fields {
 }
 
 /**
- * One file. `path` is for errors and for what it names relative to itself.
+ * One file. `path` is what relative names in it are taken from, and `shown` its name in errors. What is missing from an
+ * entry is no error here: nobody may ever choose it.
  *
  * @throws AppError KUBECONFIG_INVALID, its message holds file and field
  */
-export async function parseKubeconfig(text: string, path: string): Promise<Kubeconfig> {
-  const file = printable(path);
+export async function parseKubeconfig(text: string, path: string, shown = path): Promise<Kubeconfig> {
+  const file = printable(shown);
   const json = await parseDocument(text, file);
   const fields = new Fields(json, `${file}: `);
   const directory = path.slice(0, Math.max(path.lastIndexOf("/"), path.lastIndexOf("\\"))) || "/";
   const named = <T>(list: string, field: string, read: (fields: Fields) => T) => {
     const entries = new Map<string, Sourced<T>>();
     for (const item of fields.list(list)) {
-      const name = item.needed("name");
-      const body = item.object(field) ?? new Fields({}, `${item.where}.${field}`);
-      // In one file the last of a name wins, as in client-go.
+      const name = item.string("name") ?? "";
+      if (entries.has(name)) {
+        const shown = printable(name, 200);
+        throw new AppError("KUBECONFIG_INVALID", `${item.where}.name "${shown}" is there twice`);
+      }
+      const body = new Fields(item.object(field)?.json ?? {}, item.where);
       entries.set(name, { entry: read(body), where: body.where, directory });
     }
     return entries;
@@ -172,7 +176,7 @@ async function parseDocument(text: string, file: string): Promise<Json> {
   let value: unknown;
   try {
     value = text.trimStart().startsWith("{") ? tryJson(text) : undefined;
-    value ??= (await import("yaml")).parse(text, { merge: true });
+    value ??= await parseYaml(text);
   } catch (error) {
     // The parser quotes the line it stumbled over, which may hold a credential.
     const line = /at line (\d+)/.exec(messageOf(error))?.[1];
@@ -185,6 +189,16 @@ async function parseDocument(text: string, file: string): Promise<Json> {
   return value as Json;
 }
 
+/** As kubectl's parser: of several documents the first counts, of a key that is there twice the last. */
+async function parseYaml(text: string): Promise<unknown> {
+  const { parseAllDocuments } = await import("yaml");
+  const documents = parseAllDocuments(text, { merge: true, uniqueKeys: false });
+  const document = "empty" in documents ? undefined : documents[0];
+  const [error] = document?.errors ?? [];
+  if (error) throw error;
+  return document?.toJS();
+}
+
 function tryJson(text: string): unknown {
   try {
     return JSON.parse(text);
@@ -192,6 +206,8 @@ function tryJson(text: string): unknown {
     return undefined;
   }
 }
+
+const EXEC_EXTENSION = "client.authentication.k8s.io/exec";
 
 function readCluster(fields: Fields): ClusterEntry {
   return {
@@ -202,6 +218,7 @@ function readCluster(fields: Fields): ClusterEntry {
     certificateAuthorityData: fields.string("certificate-authority-data"),
     proxyUrl: fields.string("proxy-url"),
     disableCompression: fields.boolean("disable-compression"),
+    execConfig: fields.list("extensions").find(({ json }) => json.name === EXEC_EXTENSION)?.json.extension,
   };
 }
 
@@ -224,15 +241,15 @@ function readUser(fields: Fields): UserEntry {
     asGroups: fields.strings("as-groups"),
     asUserExtra: extra,
     exec: exec && {
-      apiVersion: exec.needed("apiVersion"),
-      command: exec.needed("command"),
+      apiVersion: exec.string("apiVersion") ?? "",
+      command: exec.string("command") ?? "",
       args: exec.strings("args"),
       env: exec.list("env").map((variable) => ({
-        name: variable.needed("name"),
+        name: variable.string("name") ?? "",
         value: variable.string("value") ?? "",
       })),
       provideClusterInfo: exec.boolean("provideClusterInfo"),
-      interactiveMode: exec.string("interactiveMode") ?? "IfAvailable",
+      interactiveMode: exec.string("interactiveMode") ?? "",
       installHint: exec.string("installHint"),
     },
     authProvider: fields.object("auth-provider")?.string("name"),
@@ -259,12 +276,27 @@ export interface Chosen {
   readonly user: Sourced<UserEntry> | undefined;
 }
 
+/** An entry that no file holds. */
+export function clusterEntry(cluster: Record<string, string>): ClusterEntry {
+  return readCluster(new Fields(cluster, ""));
+}
+
+/** An entry that no file holds. */
+export function userEntry(user: Record<string, string>): UserEntry {
+  return readUser(new Fields(user, ""));
+}
+
 /**
  * The context that flags or `current-context` name, with the flags' own cluster, user and namespace.
  *
+ * @param fallbackNamespace where nobody names one
  * @throws AppError CONTEXT_NOT_FOUND, NO_CLUSTER, KUBECONFIG_INVALID
  */
-export function chooseContext(config: Kubeconfig, flags: ConnectionFlags): Chosen {
+export function chooseContext(
+  config: Kubeconfig,
+  flags: ConnectionFlags,
+  fallbackNamespace = "default",
+): Chosen {
   const name = flags.context ?? config.currentContext;
   const hint = "kubectl config get-contexts lists them, kubectl config use-context NAME chooses one";
   const context = name === undefined ? undefined : config.contexts.get(name);
@@ -273,33 +305,30 @@ export function chooseContext(config: Kubeconfig, flags: ConnectionFlags): Chose
       hint,
     });
   }
-  const clusterName = flags.cluster ?? context?.entry.cluster;
-  if (clusterName === undefined) {
-    if (context) throw new AppError("KUBECONFIG_INVALID", `${context.where}.cluster is missing`);
-    throw new AppError("NO_CLUSTER", "The kubeconfig has no current context", { hint });
-  }
-  const cluster = config.clusters.get(clusterName);
-  if (!cluster) {
+  const gone = (flag: string, field: "cluster" | "user", wanted: string): never => {
+    const where = flags[field] === undefined ? `${context!.where}.${field}` : flag;
     throw new AppError(
       "KUBECONFIG_INVALID",
-      `${context ? `${context.where}.cluster` : "--cluster"} names "${
-        printable(clusterName, 200)
-      }", which the kubeconfig does not have`,
+      `${where} names "${printable(wanted, 200)}", which the kubeconfig does not have`,
     );
+  };
+  const clusterName = flags.cluster ?? context?.entry.cluster;
+  let cluster = clusterName === undefined ? undefined : config.clusters.get(clusterName);
+  if (!cluster) {
+    // --server stands for a cluster, but not for one that was asked for by name.
+    if (flags.server === undefined || flags.cluster !== undefined) {
+      if (clusterName !== undefined) gone("--cluster", "cluster", clusterName);
+      if (context) throw new AppError("KUBECONFIG_INVALID", `${context.where}.cluster is missing`);
+      throw new AppError("NO_CLUSTER", "The kubeconfig has no current context", { hint });
+    }
+    cluster = { entry: clusterEntry({}), where: "the cluster", directory: "/" };
   }
   const userName = flags.user ?? context?.entry.user;
   const user = userName === undefined ? undefined : config.users.get(userName);
-  if (userName !== undefined && !user) {
-    throw new AppError(
-      "KUBECONFIG_INVALID",
-      `${flags.user === undefined ? `${context!.where}.user` : "--user"} names "${
-        printable(userName, 200)
-      }", which the kubeconfig does not have`,
-    );
-  }
+  if (userName !== undefined && !user) gone("--user", "user", userName);
   return {
     context: name ?? "",
-    namespace: flags.namespace ?? context?.entry.namespace ?? "default",
+    namespace: flags.namespace ?? context?.entry.namespace ?? fallbackNamespace,
     cluster,
     user,
   };

@@ -3,7 +3,7 @@
  * worth nothing. It is built from what may be shown, field by field, so that no secret can be left in it.
  */
 
-import { encodeBase64 } from "./credentials.ts";
+import { encodeBase64 } from "./exec.ts";
 import { CONTEXT_0, der, ECDSA_SHA256, INTEGER, nameOf, pem, SEQUENCE, signDer, UTC_TIME } from "./der.ts";
 import type { Kubeconfig } from "./kubeconfig.ts";
 

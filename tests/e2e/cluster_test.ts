@@ -65,7 +65,7 @@ Deno.test("a plugin in TypeScript talks to the cluster as the user, by our own i
   assert.equal(traced.stdout, "jane@example.com\n");
   assert.match(
     traced.stderr,
-    /^krew-wasm: POST \/apis\/authentication\.k8s\.io\/v1\/selfsubjectreviews 201 in \d+ ms\n$/,
+    /^krew-wasm: POST \/apis\/authentication\.k8s\.io\/v1\/selfsubjectreviews 201 in \d+ ms, \d+ bytes\n$/,
   );
 });
 

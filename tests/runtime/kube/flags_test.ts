@@ -29,6 +29,14 @@ Deno.test("parseConnectionFlags() takes the last of a flag, stops at --, and lea
   );
 });
 
+Deno.test("parseConnectionFlags() takes an empty flag for none and keeps what is wrong for later", () => {
+  assert.deepEqual(parseConnectionFlags(["--context=a", "--context=", "--token", ""]), {});
+  assert.match(
+    parseConnectionFlags(["--disable-compression=maybe"]).problem!,
+    /--disable-compression="maybe"/,
+  );
+});
+
 Deno.test("kubeconfigPaths() follows kubectl's rules and reads no file", () => {
   const there = (...names: string[]) => (path: string) => names.includes(path);
   assert.deepEqual(kubeconfigPaths({}, [], "/h", "/w", there("/h/.kube/config")), {
@@ -54,15 +62,16 @@ Deno.test("absolute() resolves dots against the directory", () => {
 });
 
 Deno.test("parseTimeout() reads seconds and Go's durations", () => {
-  assert.deepEqual(["0", "30", "1m30s", "500ms", "1.5s", undefined].map(parseTimeout), [
+  assert.deepEqual(["0", "30", "1m30s", "500ms", "1.5s", "-1s", undefined].map(parseTimeout), [
     undefined,
     30000,
     90000,
     500,
     1500,
     undefined,
+    undefined,
   ]);
-  for (const text of ["soon", "1", "-1s", "1x"].filter((text) => text !== "1")) {
+  for (const text of ["soon", "-1", "1x", "1m30", "s", "1 s"]) {
     assert.throws(() => parseTimeout(text), { code: "USAGE" }, text);
   }
 });

@@ -11,7 +11,7 @@ clusters:
 - name: prod
   cluster: {server: "https://prod.example:6443", certificate-authority: ca.crt}
 - name: dev
-  cluster: {server: dev.example, tls-server-name: other}
+  cluster: {server: "https://dev.example", tls-server-name: other}
 users:
 - name: jane
   user: {token: s3cret}
@@ -35,6 +35,9 @@ Deno.test("chooseContext() takes current-context, or what the flags say", async 
   const dev = await choose(CONFIG, { context: "dev", namespace: "x", user: "jane" });
   assert.deepEqual([dev.namespace, dev.user?.entry.token], ["x", "s3cret"]);
   assert.equal((await choose(CONFIG, { context: "dev" })).namespace, "default");
+  const flags = { server: "https://elsewhere" };
+  const none = chooseContext(await parseKubeconfig("", "/k"), flags);
+  assert.equal(connectionOf(none, flags, "/").server, "https://elsewhere");
 });
 
 Deno.test("chooseContext() names what is not there", async () => {
@@ -43,7 +46,7 @@ Deno.test("chooseContext() names what is not there", async () => {
   await assert.rejects(choose(CONFIG, { user: "nope" }), { code: "KUBECONFIG_INVALID" });
   await assert.rejects(choose(CONFIG.replace("cluster: prod, user", "cluster: gone, user")), {
     code: "KUBECONFIG_INVALID",
-    message: /contexts\[0\]\.context\.cluster/,
+    message: /contexts\[0\]\.cluster names "gone"/,
   });
 });
 
@@ -51,13 +54,10 @@ Deno.test("parseKubeconfig() says which field of which file is wrong", async () 
   const wrong: [text: string, where: string][] = [
     ["clusters: 5", "/k/config: clusters"],
     ["clusters: [5]", "/k/config: clusters[0]"],
-    ["clusters: [{cluster: {server: x}}]", "/k/config: clusters[0].name"],
-    ["users: [{name: a, user: {token: [x]}}]", "/k/config: users[0].user.token"],
-    [
-      "users: [{name: a, user: {}}, {name: b, user: {exec: {apiVersion: x}}}]",
-      "/k/config: users[1].user.exec.command",
-    ],
-    ["users: [{name: a, user: {as-groups: x}}]", "/k/config: users[0].user.as-groups"],
+    ["users: [{name: a, user: {token: [x]}}]", "/k/config: users[0].token"],
+    ["users: [{name: a, user: {exec: {args: x}}}]", "/k/config: users[0].exec.args"],
+    ["clusters: [{name: a}, {name: a}]", "/k/config: clusters[1].name"],
+    ["users: [{name: a, user: {as-groups: x}}]", "/k/config: users[0].as-groups"],
     ["contexts: [{name: a, context: 1}]", "/k/config: contexts[0].context"],
     ["- a", "/k/config"],
     ["a: [", "/k/config"],
@@ -91,7 +91,7 @@ Deno.test("mergeKubeconfigs() lets the first file win for each name", async () =
   assert.equal(merged.users.get("b")?.directory, "/2");
 });
 
-Deno.test("connectionOf() reads files beside the kubeconfig and takes a bare server for https", async () => {
+Deno.test("connectionOf() reads files beside the kubeconfig", async () => {
   const read: string[] = [];
   const chosen = await choose(CONFIG);
   const connection = connectionOf(chosen, {}, "/w", (path) => (read.push(path), PEM));
@@ -104,6 +104,91 @@ Deno.test("connectionOf() reads files beside the kubeconfig and takes a bare ser
   }]);
 });
 
+Deno.test("connectionOf() gives a server without TLS no credentials, and takes one without a scheme for such", async () => {
+  for (const server of ["dev.example", "dev.example:8080", "http://dev.example"]) {
+    for (const user of ["jane", "cert"]) {
+      const connection = await connect(CONFIG, { server, user });
+      assert.equal(connection.server, server.includes("//") ? server : `http://${server}`);
+      assert.deepEqual([connection.token, connection.certificate], [undefined, undefined]);
+    }
+  }
+  const { server, basic } = await connect(CONFIG, { server: "https://a%40b:c@d.example/x/", user: "cert" });
+  assert.deepEqual([server, basic], ["https://d.example/x", { username: "a@b", password: "c" }]);
+});
+
+Deno.test("connectionOf() names the field that a credential plugin lacks", async () => {
+  const exec = (fields: string) => connect(CONFIG.replace("{token: s3cret}", `{exec: {${fields}}}`));
+  const v1 = "apiVersion: client.authentication.k8s.io/v1";
+  for (
+    const [fields, message] of [
+      [v1, "users[0].exec.command is missing"],
+      ["command: x", "users[0].exec.apiVersion is missing"],
+      [`${v1}, command: x`, "users[0].exec.interactiveMode is missing"],
+      [`${v1}, command: x, interactiveMode: Maybe`, 'users[0].exec.interactiveMode "Maybe" is not'],
+      [
+        `${v1}, command: x, interactiveMode: Never, env: [{value: y}]`,
+        "users[0].exec.env[0].name is missing",
+      ],
+      [`${v1}alpha1, command: x`, "users[0].exec.apiVersion"],
+    ] as const
+  ) {
+    await assert.rejects(exec(fields), (error: Error & { code: string }) => {
+      assert.equal(error.code, "KUBECONFIG_INVALID");
+      assert.ok(error.message.startsWith(`/k/config: ${message}`), error.message);
+      return true;
+    });
+  }
+  assert.equal((await exec(`${v1}beta1, command: x`)).exec?.entry.interactiveMode, "IfAvailable");
+  // Whoever is not chosen may be as they are.
+  const [one, other] = ["{token: s3cret}", "{client-certificate: /c.crt, client-key: /c.key}"];
+  assert.equal((await connect(CONFIG.replace(other, "{exec: {}}"))).token, "s3cret");
+  assert.notEqual(one, other);
+});
+
+Deno.test("connectionOf() says what took the place of an auth-provider", async () => {
+  for (
+    const [name, hint] of [
+      ["gcp", /gke-gcloud-auth-plugin/],
+      ["azure", /kubelogin/],
+      ["oidc", /oidc-login/],
+      ["x", /exec/],
+    ]
+  ) {
+    await assert.rejects(connect(CONFIG.replace("{token: s3cret}", `{auth-provider: {name: ${name}}}`)), {
+      code: "CLUSTER_UNSUPPORTED",
+      message: /users\[0\]\.auth-provider/,
+      hint,
+    });
+  }
+});
+
+Deno.test("connectionOf() impersonates whom flags and kubeconfig name", async () => {
+  const config = CONFIG.replace(
+    "{token: s3cret}",
+    "{token: x, as: joe, as-groups: [a], as-user-extra: {k: [v]}}",
+  );
+  assert.deepEqual((await connect(config)).impersonate, [
+    ["impersonate-user", "joe"],
+    ["impersonate-group", "a"],
+    ["impersonate-extra-k", "v"],
+  ]);
+  const flags = {
+    as: "eve",
+    asUid: "7",
+    asGroup: ["b", "c"],
+    asUserExtra: ["x.io/y z=1=2", "none", "x.io/y z=3"],
+  };
+  assert.deepEqual((await connect(config, flags)).impersonate, [
+    ["impersonate-user", "eve"],
+    ["impersonate-uid", "7"],
+    ["impersonate-group", "b"],
+    ["impersonate-group", "c"],
+    ["impersonate-extra-k", "v"],
+    ["impersonate-extra-x.io%2Fy%20z", "1=2"],
+    ["impersonate-extra-x.io%2Fy%20z", "3"],
+  ]);
+});
+
 Deno.test("connectionOf() refuses what contradicts itself", async () => {
   const user = (fields: string) => CONFIG.replace("{token: s3cret}", fields);
   for (
@@ -111,6 +196,11 @@ Deno.test("connectionOf() refuses what contradicts itself", async () => {
       [user("{client-certificate-data: AA==}"), "KUBECONFIG_INVALID"],
       [user("{client-key-data: '***'}"), "KUBECONFIG_INVALID"],
       [user("{as-groups: [x]}"), "KUBECONFIG_INVALID"],
+      [user("{token: x, username: y}"), "KUBECONFIG_INVALID"],
+      [user("{tokenFile: x, password: y}"), "KUBECONFIG_INVALID"],
+      [user("{client-certificate: /c, client-certificate-data: AA==, client-key: /k}"), "KUBECONFIG_INVALID"],
+      [CONFIG.replace("certificate-authority: ca.crt", "proxy-url: 'ftp://p'"), "KUBECONFIG_INVALID"],
+      [CONFIG.replace('"https://prod.example:6443"', "prod.example/path"), "KUBECONFIG_INVALID"],
       [user("{auth-provider: {name: gcp}}"), "CLUSTER_UNSUPPORTED"],
       [CONFIG.replace('"https://prod.example:6443"', "'ftp://x'"), "KUBECONFIG_INVALID"],
       [

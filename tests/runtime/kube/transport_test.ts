@@ -34,7 +34,7 @@ connectionTest("a request goes out with the user's token and nothing of the gues
   for (const name of ["impersonate-user", "x-remote-user", "proxy-authorization", "cookie", "upgrade"]) {
     assert.equal(seen?.headers.get(name), null, name);
   }
-  assert.match(traced[0]!, /^GET \/version\?x=1 200 in \d+ ms$/);
+  assert.match(traced[0]!, /^GET \/version\?x=1 200 in \d+ ms, 54 bytes$/);
   assert.ok(!traced.join().includes(api.token));
 });
 
@@ -192,7 +192,13 @@ connectionTest("an exec credential plugin that fails is told apart", async () =>
   const get = async (command: string, args: string[] = []) => {
     const config = JSON.parse(api.kubeconfig());
     config.users[0].user = {
-      exec: { apiVersion: "client.authentication.k8s.io/v1", command, args, installHint: "get it" },
+      exec: {
+        apiVersion: "client.authentication.k8s.io/v1",
+        command,
+        args,
+        installHint: "get it",
+        interactiveMode: "Never",
+      },
     };
     return await (await (await open(JSON.stringify(config))).cluster()).send({
       method: "GET",

@@ -1,0 +1,122 @@
+/** The two HTTP clients of the transport: one for `fetch`, and undici for what fetch lacks. */
+
+import { AppError, messageOf } from "../errors.ts";
+import { printable } from "../text.ts";
+import type { ClientCertificate, Connection } from "./connection.ts";
+import { MAX_REQUESTS } from "./pool.ts";
+import { proxyFor } from "./proxy.ts";
+
+/** How requests are sent. Redirects are handed back; 1xx answers are passed over. */
+export interface HttpClient {
+  /** What `fetch` is told beside the request. */
+  readonly options?: { readonly client: Deno.HttpClient };
+  /** In the place of `fetch`. */
+  readonly send?: (url: string, init: RequestInit) => Promise<Response>;
+  /** For the proxy, where it is told in the request's own head. */
+  readonly proxyAuthorization?: string;
+  /** No new requests; what is under way goes on. */
+  close(): void;
+}
+
+/**
+ * Opens a client for a connection's server. Nothing is sent yet.
+ *
+ * @param env the user's environment, for proxies
+ * @throws AppError KUBECONFIG_INVALID, CLUSTER_UNSUPPORTED
+ */
+export async function openClient(
+  connection: Connection,
+  certificate: ClientCertificate | undefined,
+  env: Readonly<Record<string, string>>,
+): Promise<HttpClient> {
+  const server = new URL(connection.server);
+  const proxy = proxyFor(server, connection.proxyUrl, env);
+  const secure = server.protocol === "https:";
+  if (certificate) await checkPair(certificate);
+  if (secure && (connection.insecureSkipTlsVerify || connection.tlsServerName !== undefined)) {
+    const { openUndici } = await import("./undici.ts");
+    return await openUndici(connection, certificate, proxy);
+  }
+  const client = withOwnRules(connection.ca, () => {
+    try {
+      return Deno.createHttpClient({
+        // A second stream of a connection waited 40 ms now and then with HTTP/2.
+        http2: false,
+        poolMaxIdlePerHost: MAX_REQUESTS,
+        ...(connection.ca === undefined ? {} : { caCerts: [connection.ca] }),
+        ...(certificate ?? {}),
+        ...(proxy === undefined ? {} : { proxy: { url: withoutSlash(proxy) } }),
+      });
+    } catch (error) {
+      throw new AppError(
+        "KUBECONFIG_INVALID",
+        `The certificates for ${connection.server} can't be used: ${printable(messageOf(error), 300)}`,
+      );
+    }
+  });
+  // Deno tells a proxy of https its password in a tunnel's head only.
+  const proxyAuthorization = !secure && proxy?.protocol === "https:" && proxy.username !== ""
+    ? `Basic ${btoa(`${decodeURIComponent(proxy.username)}:${decodeURIComponent(proxy.password)}`)}`
+    : undefined;
+  return {
+    options: { client },
+    ...(proxyAuthorization === undefined ? {} : { proxyAuthorization }),
+    close: () => client.close(),
+  };
+}
+
+function withoutSlash(proxy: URL): string {
+  return proxy.href.replace(/\/$/, "");
+}
+
+const ROOTS = ["DENO_TLS_CA_STORE", "DENO_CERT", "NODE_EXTRA_CA_CERTS"];
+const PROXIES = ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"].flatMap((
+  name,
+) => [name, name.toLowerCase()]);
+
+/**
+ * Runs `make` with the roots that kubectl would trust: the cluster's CA alone, or the system's where it has none. Deno
+ * takes them from the environment when the process first needs TLS. Its rules for proxies are not Go's: it is told which
+ * to use and finds none in the environment.
+ */
+export function withOwnRules<T>(ca: string | undefined, make: () => T): T {
+  const saved = [...ROOTS, ...PROXIES].map((name) => [name, Deno.env.get(name)] as const);
+  for (const [name, value] of saved) if (value !== undefined) Deno.env.delete(name);
+  Deno.env.set("DENO_TLS_CA_STORE", ca === undefined ? "system" : "");
+  try {
+    return make();
+  } finally {
+    for (const [name, value] of saved) {
+      if (value !== undefined) Deno.env.set(name, value);
+      else if (name === "DENO_TLS_CA_STORE") Deno.env.delete(name);
+    }
+  }
+}
+
+/**
+ * A certificate whose key is another's, or a key that is none, ends the process on Deno 2.6 instead of failing; found
+ * here first. @throws AppError KUBECONFIG_INVALID
+ */
+async function checkPair({ cert, key }: ClientCertificate): Promise<void> {
+  if (!Deno.version.deno.startsWith("2.6.")) return;
+  const { X509Certificate, createPrivateKey, createPublicKey } = await import("node:crypto");
+  let same: boolean;
+  try {
+    const spki = { type: "spki", format: "der" } as const;
+    const ofCertificate = new X509Certificate(cert).publicKey.export(spki);
+    // node:crypto of this version can't read what stands before the key.
+    const bare = key.replace(/-----BEGIN EC PARAMETERS-----[\s\S]*?-----END EC PARAMETERS-----\s*/, "");
+    const ofKey = createPublicKey(createPrivateKey(bare)).export(spki);
+    same = (ofCertificate as Uint8Array).toString() === (ofKey as Uint8Array).toString();
+  } catch (error) {
+    // It can't read Ed25519 certificates at all, which TLS can.
+    if (/ed25519|unsupported|not implemented/i.test(messageOf(error))) return;
+    throw new AppError(
+      "KUBECONFIG_INVALID",
+      `The client certificate or its key can't be read: ${printable(messageOf(error), 200)}`,
+    );
+  }
+  if (!same) {
+    throw new AppError("KUBECONFIG_INVALID", "The client key does not belong to the client certificate");
+  }
+}

@@ -1,0 +1,100 @@
+/** Words for what went wrong between here and the API server, free of secrets. Pure. */
+
+import { AppError } from "../errors.ts";
+import { printable } from "../text.ts";
+import { isTimeout } from "./abort.ts";
+import type { Connection } from "./connection.ts";
+
+const UNKNOWN_ISSUER =
+  /UnknownIssuer|unable to (get|verify)|self.signed|CaUsedAsEndEntity|BadSignature|UNABLE_TO_|SELF_SIGNED|DEPTH_ZERO/i;
+const WRONG_NAME = /NotValidForName|not valid for|altnames|certificate.*name|ALTNAME_INVALID/i;
+const EXPIRED =
+  /certificate has expired|certificate expired|\bExpired\b|NotValidYet|CERT_HAS_EXPIRED|NOT_YET_VALID/i;
+// Deno 2.6 has "write UNKNOWN" for every handshake of node:tls that fails.
+const TLS = /certificate|tls|handshake|InvalidContentType|corrupt message|write UNKNOWN|\balert\b/i;
+const PROXY = /proxy|socks|tunnel/i;
+
+/** What was thrown by a request to a connection's server, as an error that people and plugins may read. */
+export function failureOf(error: unknown, connection: Connection): AppError {
+  if (error instanceof AppError) return error;
+  const text = textsOf(error).join(": ");
+  const last = printable(withoutSecrets(textsOf(error).at(-1) ?? "unknown", connection), 200);
+  const at = `Cannot reach the API server ${connection.server}`;
+  if (isTimeout(error)) {
+    return new AppError("CLUSTER_UNREACHABLE", `${at}: no answer within --request-timeout`, { cause: error });
+  }
+  const tls = (why: string, hint?: string) =>
+    new AppError("CLUSTER_TLS", `${at}: ${why}`, { cause: error, ...(hint === undefined ? {} : { hint }) });
+  if (UNKNOWN_ISSUER.test(text)) {
+    return tls(
+      "its certificate is signed by an authority that the kubeconfig does not name",
+      "check certificate-authority-data of the cluster in your kubeconfig",
+    );
+  }
+  if (WRONG_NAME.test(text)) {
+    return tls(
+      "its certificate is for another name",
+      "tls-server-name in your kubeconfig says which name it has",
+    );
+  }
+  if (EXPIRED.test(text)) return tls("its certificate has expired or is not valid yet");
+  const unreachable = (why: string) => new AppError("CLUSTER_UNREACHABLE", `${at}: ${why}`, { cause: error });
+  if (connection.proxyUrl !== undefined && PROXY.test(text)) return unreachable(`by its proxy: ${last}`);
+  if (TLS.test(text)) return tls(`the TLS handshake failed: ${last}`);
+  if (/refused/i.test(text)) return unreachable("connection refused");
+  if (/dns|lookup|resolve|ENOTFOUND|EAI_/i.test(text)) return unreachable("its name can't be resolved");
+  return unreachable(last);
+}
+
+/** What broke off a response's body. */
+export function bodyFailureOf(error: unknown, connection: Connection): AppError {
+  if (error instanceof AppError) return error;
+  const at = `The answer of the API server ${connection.server} broke off`;
+  if (isTimeout(error)) {
+    return new AppError("CLUSTER_UNREACHABLE", `${at}: --request-timeout is over`, { cause: error });
+  }
+  const last = printable(withoutSecrets(textsOf(error).at(-1) ?? "unknown", connection), 200);
+  return new AppError("CLUSTER_UNREACHABLE", `${at}: ${last}`, { cause: error });
+}
+
+/** The messages, and codes where there are some, of an error and what caused it. */
+function textsOf(error: unknown): string[] {
+  const texts: string[] = [];
+  for (
+    let cause: unknown = error, depth = 0;
+    cause instanceof Error && depth < 6;
+    cause = cause.cause, depth++
+  ) {
+    const code = (cause as { code?: unknown }).code;
+    texts.push(
+      typeof code === "string" && !cause.message.includes(code)
+        ? `${cause.message} (${code})`
+        : cause.message,
+    );
+  }
+  return texts;
+}
+
+/** A library's message may quote what it was given. */
+function withoutSecrets(text: string, connection: Connection): string {
+  let shown = text.replace(/(\b[a-z][a-z0-9+.-]*:\/\/)[^/\s@]*@/gi, "$1…@");
+  for (const secret of secretsOf(connection)) {
+    if (secret.length > 3) shown = shown.replaceAll(secret, "…");
+  }
+  return shown;
+}
+
+function secretsOf({ token, basic, proxyUrl, certificate }: Connection): string[] {
+  const proxy = proxyUrl === undefined ? undefined : URL.parse(proxyUrl);
+  const secrets = [token, basic?.password, certificate?.key, proxy?.password];
+  if (proxy?.password) secrets.push(decodeSafely(proxy.password));
+  return secrets.filter((secret): secret is string => secret !== undefined && secret !== "");
+}
+
+function decodeSafely(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+}

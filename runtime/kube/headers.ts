@@ -1,0 +1,99 @@
+/** The headers of requests and responses: what is the plugin's, what is the host's, what belongs to the connection. Pure. */
+
+import { AppError } from "../errors.ts";
+import { printable } from "../text.ts";
+import { USER_AGENT } from "../version.ts";
+import type { Connection } from "./connection.ts";
+
+/** RFC 9110 5.6.2 */
+const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
+const VALUE = /^[\t\x20-\x7e\x80-\xff]*$/;
+
+// RFC 9110 7.6.1, and what the client itself decides.
+const HOP_BY_HOP: ReadonlySet<string> = new Set([
+  "connection",
+  "keep-alive",
+  "proxy-connection",
+  "te",
+  "trailer",
+  "transfer-encoding",
+  "upgrade",
+]);
+const NOT_THE_GUESTS: ReadonlySet<string> = new Set([
+  ...HOP_BY_HOP,
+  "host",
+  "content-length",
+  "expect",
+  "accept-encoding",
+  "authorization",
+  "cookie",
+  "forwarded",
+  "via",
+]);
+// Proxies and the API server's request-header authentication take these for who the user is.
+const IDENTITY = /^(impersonate-|proxy-|x-forwarded-|x-remote-)/;
+
+/** An upper-case method. CONNECT and TRACE would ask proxies for what is not this server's. @throws AppError REQUEST_INVALID */
+export function methodOf(text: string): string {
+  const method = text.toUpperCase();
+  if (!TOKEN.test(method) || ["CONNECT", "TRACE", "TRACK"].includes(method)) {
+    throw new AppError("REQUEST_INVALID", `"${printable(text, 50)}" is not a method that a plugin may use`);
+  }
+  return method;
+}
+
+/**
+ * The plugin's headers without what is the host's to say, and the host's.
+ *
+ * @throws AppError REQUEST_INVALID
+ */
+export function requestHeaders(
+  method: string,
+  guest: readonly (readonly [name: string, value: string])[],
+  connection: Pick<Connection, "disableCompression" | "impersonate">,
+  authorization: string | undefined,
+): Headers {
+  const headers = new Headers();
+  for (const [name, value] of guest) {
+    if (!TOKEN.test(name)) {
+      throw new AppError("REQUEST_INVALID", `"${printable(name, 80)}" is not the name of a header`);
+    }
+    if (!VALUE.test(value)) {
+      throw new AppError(
+        "REQUEST_INVALID",
+        `The header ${printable(name, 80)} holds a character that no header has`,
+      );
+    }
+    const lower = name.toLowerCase();
+    if (NOT_THE_GUESTS.has(lower) || IDENTITY.test(lower)) continue;
+    headers.append(lower, value);
+  }
+  if (!headers.has("user-agent")) headers.set("user-agent", USER_AGENT);
+  // As net/http asks for it, and unpacks it on the way: not for what has no body, nor for a part of one.
+  const packed = !connection.disableCompression && method !== "HEAD" && !headers.has("range");
+  headers.set("accept-encoding", packed ? "gzip" : "identity");
+  if (authorization !== undefined) headers.set("authorization", authorization);
+  for (const [name, value] of connection.impersonate) headers.append(name, value);
+  return headers;
+}
+
+/**
+ * A response's headers for the plugin: what belongs to the connection left out, and what was true of a packed body.
+ *
+ * @param askedPacked whether gzip was asked for, and so unpacked
+ */
+export function responseHeaders(
+  headers: Iterable<readonly [string, string]>,
+  askedPacked: boolean,
+): [name: string, value: string][] {
+  const list = [...headers].map(([name, value]): [string, string] => [name.toLowerCase(), value]);
+  const named = (wanted: string) =>
+    list.filter(([name]) => name === wanted).flatMap(([, value]) => value.toLowerCase().split(","))
+      .map((part) => part.trim());
+  const connection = new Set(named("connection"));
+  const unpacked = askedPacked && named("content-encoding").includes("gzip");
+  return list.filter(([name]) =>
+    !HOP_BY_HOP.has(name) && !connection.has(name) &&
+    !(unpacked && (name === "content-encoding" || name === "content-length"))
+  );
+}
