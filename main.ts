@@ -4,6 +4,8 @@
  */
 
 import { parseInvocation } from "./runtime/invocation.ts";
+import type { GrantChange } from "./runtime/grants.ts";
+import type { RunHost } from "./runtime/run.ts";
 import type { Layout } from "./runtime/store/layout.ts";
 import type { Receipt } from "./runtime/store/receipt.ts";
 
@@ -35,12 +37,26 @@ async function recompile(layout: Layout, name: string): Promise<Receipt> {
   return await recompilePlugin(layout, name, compilePlugin);
 }
 
+/** What a person granted for good while a plugin ran. */
+async function keep(layout: Layout, name: string, change: GrantChange): Promise<void> {
+  const [{ updateReceipt }, { changeGrants }] = await Promise.all([
+    import("./registry/store/commit.ts"),
+    import("./runtime/grants.ts"),
+  ]);
+  await updateReceipt(
+    layout,
+    name,
+    (receipt) => ({ ...receipt, grants: changeGrants(receipt.grants, change) }),
+  );
+}
+
+const host: RunHost = { recompile, keep, end: (code) => Deno.exit(code) };
 const invocation = parseInvocation(await argv0(), Deno.args);
 let code: number;
 try {
   code = invocation.life === "plugin"
-    ? await (await import("./runtime/run.ts")).runAsPlugin(invocation, recompile)
-    : await (await import("./cli/app.ts")).runManager(invocation.args);
+    ? await (await import("./runtime/run.ts")).runAsPlugin(invocation, host)
+    : await (await import("./cli/app.ts")).runManager(invocation.args, host);
 } catch (error) {
   code = (await import("./runtime/report.ts")).reportCrash(error, invocation.life);
 }

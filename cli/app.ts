@@ -2,6 +2,7 @@
 
 import { Command, CommanderError } from "@commander-js/extra-typings";
 import { reportCrash } from "../runtime/report.ts";
+import type { RunHost } from "../runtime/run.ts";
 import { type Context, processContext } from "./context.ts";
 import { listCommand } from "./commands/list.ts";
 import { pullCommand } from "./commands/pull.ts";
@@ -17,10 +18,11 @@ export interface Exit {
 /** Runs the manager with the process's arguments and returns the exit code: 0, 1 or 2, or a plugin's own. */
 export async function runManager(
   args: readonly string[],
+  host: RunHost,
   context: Context = processContext(),
 ): Promise<number> {
   const exit: Exit = { code: 0 };
-  const program = createProgram(context, exit);
+  const program = createProgram(context, exit, host);
   try {
     if (args.length === 0) program.help({ error: true });
     await program.parseAsync([...args], { from: "user" });
@@ -32,7 +34,7 @@ export async function runManager(
   }
 }
 
-function createProgram(context: Context, exit: Exit) {
+function createProgram(context: Context, exit: Exit, host: RunHost) {
   const program = new Command("krew-wasm")
     .description("Installs kubectl plugins written in WebAssembly from OCI registries and runs them.")
     .usage("COMMAND [OPTIONS]")
@@ -61,7 +63,7 @@ Examples:
     if (program.opts().verbose || (command.opts() as { verbose?: boolean }).verbose) context.verbose = true;
   });
   for (const make of [listCommand, pullCommand, rmCommand, runCommand, versionCommand]) {
-    const command = make(context, exit);
+    const command = make(context, exit, host);
     command.copyInheritedSettings(program);
     program.addCommand(command as unknown as Command);
   }

@@ -15,7 +15,7 @@ const collect = (value: string, before: string[] | undefined): string[] => [...(
 const MAX_RULES = 1 << 20;
 
 /** As a type of its own, since commander wants one that an index can reach. */
-type Flags = { [Name in keyof GrantFlags]: GrantFlags[Name] };
+type Flags = { [Name in keyof GrantFlags]: GrantFlags[Name] } & { prompt?: boolean };
 
 type Option = readonly [flags: string, description: string, repeatable?: typeof collect];
 
@@ -39,6 +39,7 @@ const OPTIONS: readonly Option[] = [
   ["--deny-cluster <what>", "all, or rules as above that it may not use (repeatable)", collect],
   ["--deny-terminal", "its streams are no terminals in its eyes"],
   ["--deny-all", "nothing but its private directory; a denial wins over every grant"],
+  ["--no-prompt", "never ask at the terminal; what is not granted is refused (also KREW_WASM_NO_PROMPT=1)"],
   ["--max-memory <size>", "how large its memory may grow, such as 512Mi; 4Gi without it"],
 ];
 

@@ -103,7 +103,11 @@ export class Desk {
       return false;
     }
     if (answer !== "once") this.#grants = effectiveGrants(mergeGrants(this.#grants, change));
-    if (answer === "always" && keep) this.#kept.push(keep(change));
+    if (answer === "always" && keep) {
+      const kept = keep(change);
+      kept.catch(() => {}); // told by settle()
+      this.#kept.push(kept);
+    }
     return true;
   }
 

@@ -4,8 +4,10 @@
  */
 
 import { AppError, messageOf } from "./errors.ts";
-import type { Grants } from "./grants.ts";
+import type { Ask } from "./desk.ts";
+import type { GrantChange, Grants } from "./grants.ts";
 import type { Invocation } from "./invocation.ts";
+import { Interrupted, mayPrompt, terminalAsk } from "./prompt.ts";
 import { EXIT_HOST_FAILED, formatError, isVerbose, printError } from "./report.ts";
 import { type OpenSandbox, openSandbox, type Sandbox, type SandboxContext } from "./sandbox.ts";
 import { BINDGEN } from "./store/bindgen.ts";
@@ -21,6 +23,9 @@ export const EXIT_TRAPPED = 134;
 /** What a shell shows of a program that wrote into a closed pipe (128 + SIGPIPE). */
 export const EXIT_PIPE = 141;
 
+/** What a shell shows of a program that Ctrl-C ended (128 + SIGINT). */
+export const EXIT_INTERRUPTED = 130;
+
 /** A plugin's compiled form, its bytes checked or to be checked when they are asked for. */
 export interface Program {
   readonly kind: PluginKind;
@@ -30,25 +35,34 @@ export interface Program {
   read(file: string): Promise<Uint8Array<ArrayBuffer>>;
 }
 
-/** Makes the compiled form of an installed plugin anew, with this version's compiler. */
-export type Recompile = (layout: Layout, name: string) => Promise<Receipt>;
+/** What a run takes from the rest of the program. */
+export interface RunHost {
+  /** Makes the compiled form of an installed plugin anew, with this version's compiler. */
+  recompile(layout: Layout, name: string): Promise<Receipt>;
+  /** Writes what was granted for good to the receipt. @throws AppError STORE_… */
+  keep(layout: Layout, name: string, change: GrantChange): Promise<void>;
+  /** Ends the process, for who was interrupted in the middle of a plugin's call. */
+  end(code: number): never;
+}
 
 /** Runs the plugin that a link names. Never throws what a plugin did; returns the exit code. */
 export async function runAsPlugin(
   invocation: Extract<Invocation, { life: "plugin" }>,
-  recompile: Recompile,
+  host: RunHost,
 ): Promise<number> {
   const layout = layoutAt(storeRoot(Deno.env.get));
-  return await runInstalled(layout, invocation.name, [invocation.link, ...invocation.args], { recompile });
+  return await runInstalled(layout, invocation.name, [invocation.link, ...invocation.args], { host });
 }
 
 /** How a run differs from the plainest. */
 export interface RunOptions {
-  readonly recompile: Recompile;
+  readonly host: RunHost;
   /** More than the receipt grants, for this run. */
   readonly grants?: (granted: Grants) => Grants;
   /** Trace to stderr. */
   readonly verbose?: boolean;
+  /** Whether a person at the terminal may be asked; so unless said otherwise. */
+  readonly prompt?: boolean;
 }
 
 /**
@@ -66,7 +80,7 @@ export async function runInstalled(
 ): Promise<number> {
   checkStore(layout);
   let receipt = readReceipt(layout, name);
-  if (receipt.bindgen !== BINDGEN) receipt = await options.recompile(layout, name);
+  if (receipt.bindgen !== BINDGEN) receipt = await options.host.recompile(layout, name);
   const { kind, compiled, digest, bindgen } = receipt;
   const directory = layout.compiledDir(digest, bindgen);
   const program: Program = {
@@ -82,6 +96,25 @@ export async function runInstalled(
     layout,
     installed: true,
     verbose: options.verbose ?? isVerbose(),
+    ask: askerFor(options.host, options.prompt ?? true, true),
+    keep: (change) => options.host.keep(layout, name, change),
+  });
+}
+
+/**
+ * Who is asked for what is not granted: a person at the terminal, if there may be one. `canStay`: what is granted can be
+ * kept for later runs.
+ */
+export function askerFor(host: RunHost, prompt: boolean, canStay: boolean): Ask | undefined {
+  if (!prompt || !mayPrompt(Deno.env.get)) return undefined;
+  const ask = terminalAsk(canStay);
+  return ask && ((question) => {
+    try {
+      return ask(question);
+    } catch (error) {
+      if (error instanceof Interrupted) host.end(EXIT_INTERRUPTED);
+      throw error;
+    }
   });
 }
 

@@ -210,7 +210,9 @@ export function openSandbox(context: SandboxContext): OpenSandbox {
     cluster: () => cluster ??= connect(),
     trace,
     async giveUp(uses) {
-      const network = uses.network && grants.cluster !== "none";
+      // What a person may still grant has to be possible then: the cluster, and writing it down in the store.
+      const asks = context.ask !== undefined;
+      const network = uses.network && (grants.cluster !== "none" || asks);
       if (network || uses.files) {
         preloaded = await preloadKubeconfig(kubeconfig.paths, parseConnectionFlags(args.slice(1)), cwd);
       }
@@ -220,14 +222,17 @@ export function openSandbox(context: SandboxContext): OpenSandbox {
         network,
         run: mayRun,
         symlinks: uses.symlinks,
+        sys: asks,
         read: [
           own.path,
+          ...(asks ? [layout.root] : []),
           ...(uses.files ? [...mounts, ...overlays].map(({ host }) => realPathOf(host)) : []),
           ...(network ? preloaded?.keep ?? [] : []),
           ...(network && variables.KUBERNETES_SERVICE_HOST ? [SERVICE_ACCOUNT] : []),
         ],
         write: [
           own.path,
+          ...(asks ? [layout.root] : []),
           ...(uses.files ? mounts.filter(({ write }) => write).map(({ host }) => realPathOf(host)) : []),
         ],
       });

@@ -30,6 +30,8 @@ export interface Keep {
   readonly run: boolean;
   /** Making symbolic links, where files are kept. */
   readonly symlinks: boolean;
+  /** What may be asked of the system: whose process this is, for who writes to the store. */
+  readonly sys: boolean;
 }
 
 /** The WASI preview1 functions by which a module names files. */
@@ -67,7 +69,7 @@ export function giveUp(keep: Keep): void {
   narrow("write", keep.write);
   const { permissions } = Deno;
   permissions.revokeSync({ name: "ffi" });
-  permissions.revokeSync({ name: "sys" });
+  if (!keep.sys) permissions.revokeSync({ name: "sys" });
   if (!keep.network) permissions.revokeSync({ name: "net" });
   if (!keep.run) permissions.revokeSync({ name: "run" });
   if (!keep.network) permissions.revokeSync({ name: "env" });

@@ -5,7 +5,7 @@ import { AppError, messageOf } from "../../runtime/errors.ts";
 import { type GrantChange, LEAST, mergeGrants } from "../../runtime/grants.ts";
 import { parsePluginName } from "../../runtime/names.ts";
 import { EXIT_HOST_FAILED, formatError } from "../../runtime/report.ts";
-import { runInstalled, runProgram } from "../../runtime/run.ts";
+import { askerFor, type RunHost, runInstalled, type RunOptions, runProgram } from "../../runtime/run.ts";
 import type { Layout } from "../../runtime/store/layout.ts";
 import { printable } from "../../runtime/text.ts";
 import type { Exit } from "../app.ts";
@@ -13,7 +13,7 @@ import type { Context } from "../context.ts";
 import { grantsOf, withGrantFlags } from "../grants.ts";
 
 /** The command. */
-export function runCommand(context: Context, exit: Exit) {
+export function runCommand(context: Context, exit: Exit, host: RunHost) {
   const command = new Command("run")
     .description("run an installed plugin, or a .wasm file that is not installed")
     .argument("<plugin>", "a name as krew-wasm list shows it, or a file (with a slash, or ending in .wasm)")
@@ -37,8 +37,12 @@ Examples:
       const rest = args[0] === "--" ? args.slice(1) : args;
       try {
         exit.code = /[\\/]|\.wasm$/.test(plugin)
-          ? await runFile(plugin, rest, grants, context)
-          : await runName(context.layout(), plugin, rest, grants, context.verbose);
+          ? await runFile(plugin, rest, grants, context, options.prompt, host)
+          : await runName(context.layout(), plugin, rest, grants, {
+            host,
+            verbose: context.verbose,
+            prompt: options.prompt ?? true,
+          });
       } catch (error) {
         context.stderr(formatError(error, context.verbose));
         exit.code = error instanceof AppError && error.code === "NAME_INVALID" ? 2 : EXIT_HOST_FAILED;
@@ -51,20 +55,12 @@ async function runName(
   text: string,
   args: readonly string[],
   grants: GrantChange,
-  verbose: boolean,
+  options: RunOptions,
 ): Promise<number> {
   const name = parsePluginName(text);
   return await runInstalled(layout, name, [`kubectl-${name.replaceAll("-", "_")}`, ...args], {
-    verbose,
+    ...options,
     grants: (granted) => mergeGrants(granted, grants),
-    recompile: async (layout, name) => {
-      const { recompilePlugin } = await import("../../registry/install.ts");
-      return await recompilePlugin(
-        layout,
-        name,
-        async (bytes) => await (await import("../../registry/compile.ts")).compilePlugin(bytes),
-      );
-    },
   });
 }
 
@@ -74,6 +70,8 @@ async function runFile(
   args: readonly string[],
   grants: GrantChange,
   context: Context,
+  prompt: boolean | undefined,
+  host: RunHost,
 ): Promise<number> {
   let bytes: Uint8Array<ArrayBuffer>;
   try {
@@ -113,5 +111,6 @@ async function runFile(
     layout: context.layout(),
     installed: false,
     verbose: context.verbose,
+    ask: askerFor(host, prompt ?? true, false),
   });
 }

@@ -1,0 +1,138 @@
+/** Grants as their users meet them: refused and told, asked for at a terminal, given and taken back. */
+
+import assert from "node:assert/strict";
+import { buildFixture } from "../../scripts/fixtures.ts";
+import { TestApiServer } from "../support/api_server.ts";
+import { makeArtifact, push } from "../support/oci.ts";
+import { clangMissing, Product } from "../support/product.ts";
+import { TestRegistry } from "../support/registry.ts";
+import { atTerminal, terminalMissing } from "../support/terminal.ts";
+
+/** A plugin of 2022 that sends one request, installed with `flags`. */
+async function setUp(...flags: string[]) {
+  const api = await TestApiServer.start();
+  const product = Product.make();
+  await using registry = TestRegistry.start();
+  await push(
+    registry.origin,
+    "plugins/ask",
+    "v1",
+    makeArtifact(await Deno.readFile(await buildFixture("outbound"))),
+  );
+  const { code, stderr } = await product.run("pull", `${registry.host}/plugins/ask:v1`, ...flags);
+  assert.equal(code, 0, stderr);
+  Deno.mkdirSync(`${product.home}/.kube`);
+  Deno.writeTextFileSync(`${product.home}/.kube/config`, api.kubeconfig());
+  return {
+    api,
+    product,
+    /** `kubectl-ask` sending DELETE to a Pod. */
+    remove: `kubectl-ask ${api.server}/api/v1/namespaces/demo/pods/web delete`,
+    receipt: () => JSON.parse(Deno.readTextFileSync(`${product.store}/receipts/ask.json`)),
+    async [Symbol.asyncDispose]() {
+      product[Symbol.dispose]();
+      await api[Symbol.asyncDispose]();
+    },
+  };
+}
+
+const asks = 'asks to\r\n  delete pods "web" in the namespace "demo"\r\n';
+
+Deno.test(
+  "without a terminal a missing grant is refused, and the line at exit is the command that gives it",
+  {
+    ignore: clangMissing(),
+  },
+  async () => {
+    await using it = await setUp("--allow-cluster=read-only");
+    const { product, api } = it;
+    const before = api.seen.length;
+    const refused = await product.shell(it.remove);
+    assert.match(refused.stdout, /403/);
+    assert.match(refused.stdout, /"reason":"Forbidden"/);
+    assert.equal(
+      refused.stderr,
+      'krew-wasm: ask was not allowed to delete pods "web" in the namespace "demo"; to allow it: krew-wasm grants ask --allow-cluster=delete:pods@demo\n',
+    );
+    assert.equal(api.seen.length, before, "nothing has left");
+  },
+);
+
+Deno.test("at a terminal a missing grant is asked for, and no is no", {
+  ignore: clangMissing() || terminalMissing(),
+}, async () => {
+  await using it = await setUp("--allow-cluster=read-only");
+  const { product, api } = it;
+  const before = api.seen.length;
+  const no = await atTerminal(product, it.remove, [["ot? ", "n\r"]]);
+  assert.ok(no.text.includes(asks), no.text);
+  assert.match(no.text, /403/);
+  assert.equal(api.seen.length, before);
+  const once = await atTerminal(product, it.remove, [["ot? ", "o\r"]]);
+  assert.ok(once.text.includes(asks));
+  assert.equal(api.seen.length, before + 1);
+  assert.equal(it.receipt().grants.cluster, "read-only", "once is not for good");
+});
+
+Deno.test("what is typed before the question, or by the plugin, is no answer", {
+  ignore: clangMissing() || terminalMissing(),
+}, async () => {
+  await using it = await setUp("--allow-cluster=none");
+  const { product, api } = it;
+  const before = api.seen.length;
+  const ahead = await atTerminal(product, `sleep 0.3; ${it.remove}`, [["ot? ", "\r"]]);
+  assert.ok(ahead.text.includes(asks), ahead.text);
+  // Typed while the shell sleeps, before there is a question.
+  const typed = await atTerminal(product, `echo go; sleep 0.5; ${it.remove}`, [["go", "a\ro\r"], [
+    "ot? ",
+    "\r",
+  ]]);
+  assert.ok(typed.text.includes(asks), typed.text);
+  assert.equal(api.seen.length, before);
+  assert.equal(it.receipt().grants.cluster, "none");
+  // The plugin's stdin is not where the answer comes from, its stdout not where the question goes.
+  const piped = await atTerminal(product, `echo a | ${it.remove} >out`, [["ot? ", "n\r"]]);
+  assert.ok(piped.text.includes(asks), piped.text);
+  assert.doesNotMatch(Deno.readTextFileSync(`${product.home}/out`), /asks to/);
+});
+
+Deno.test("always is written down, and not asked again", {
+  ignore: clangMissing() || terminalMissing(),
+}, async () => {
+  await using it = await setUp("--allow-cluster=read-only");
+  const { product, api } = it;
+  const before = api.seen.length;
+  const always = await atTerminal(product, it.remove, [["ot? ", "always\r"]]);
+  assert.ok(always.text.includes(asks), always.text);
+  assert.doesNotMatch(always.text, /error:/);
+  assert.deepEqual(it.receipt().grants.cluster, {
+    rules: [{ verbs: ["delete"], apiGroups: [""], resources: ["pods"], namespaces: ["demo"] }],
+    readOnly: true,
+  });
+  const again = await atTerminal(product, it.remove, []);
+  assert.doesNotMatch(again.text, /asks to/);
+  assert.equal((await product.shell(it.remove)).stderr, "");
+  assert.equal(api.seen.length, before + 3);
+});
+
+Deno.test("Ctrl-C at a question ends the run as Ctrl-C does; who wants no questions has none", {
+  ignore: clangMissing() || terminalMissing(),
+}, async () => {
+  await using it = await setUp("--allow-cluster=none");
+  const { product } = it;
+  assert.equal(
+    (await atTerminal(product, `${it.remove}; echo "code $?"`, [["ot? ", "\x03"]])).text.includes("code 130"),
+    true,
+  );
+  const quiet = await atTerminal(product, it.remove, [], { KREW_WASM_NO_PROMPT: "1" });
+  assert.doesNotMatch(quiet.text, /asks to/);
+  assert.match(quiet.text, /to allow it: krew-wasm grants ask --allow-cluster=delete:pods@demo/);
+  const flag = await atTerminal(
+    product,
+    it.remove.replace("kubectl-ask", "krew-wasm run --no-prompt ask --"),
+    [],
+  );
+  assert.doesNotMatch(flag.text, /asks to/);
+  const flags = it.remove.replace("kubectl-ask", "krew-wasm run --allow-cluster=delete:pods@demo ask --");
+  assert.equal((await product.shell(flags)).stderr, "");
+});
