@@ -5,6 +5,8 @@ import { reportCrash } from "../runtime/report.ts";
 import type { RunHost } from "../runtime/run.ts";
 import { type Context, processContext } from "./context.ts";
 import { listCommand } from "./commands/list.ts";
+import { loginCommand } from "./commands/login.ts";
+import { logoutCommand } from "./commands/logout.ts";
 import { pullCommand } from "./commands/pull.ts";
 import { rmCommand } from "./commands/rm.ts";
 import { runCommand } from "./commands/run.ts";
@@ -62,7 +64,17 @@ Examples:
   program.hook("preAction", (_, command) => {
     if (program.opts().verbose || (command.opts() as { verbose?: boolean }).verbose) context.verbose = true;
   });
-  for (const make of [listCommand, pullCommand, rmCommand, runCommand, versionCommand]) {
+  for (
+    const make of [
+      listCommand,
+      loginCommand,
+      logoutCommand,
+      pullCommand,
+      rmCommand,
+      runCommand,
+      versionCommand,
+    ]
+  ) {
     const command = make(context, exit, host);
     command.copyInheritedSettings(program);
     program.addCommand(command as unknown as Command);

@@ -5,6 +5,7 @@
 
 import { AppError, messageOf } from "../runtime/errors.ts";
 import { printable } from "../runtime/text.ts";
+import { askHelper, type RunHelper, runHelper } from "./credential_helper.ts";
 
 /** Credentials for one registry. */
 export type RegistryCredentials =
@@ -17,14 +18,11 @@ export interface CredentialHost {
   readonly env: (name: string) => string | undefined;
   /** undefined where there is no such file. */
   readonly readFile: (path: string) => string | undefined;
-  /** Runs a credential helper with a registry's name on stdin; undefined where it is not installed. */
-  readonly runHelper: (
-    program: string,
-    input: string,
-  ) => Promise<{ success: boolean; stdout: string } | undefined>;
+  readonly runHelper: RunHelper;
 }
 
-interface AuthFile {
+/** docker's config.json and podman's auth.json, as much as is of credentials. */
+export interface AuthFile {
   readonly auths?: Record<string, { auth?: unknown; identitytoken?: unknown } | undefined>;
   readonly credsStore?: unknown;
   readonly credHelpers?: Record<string, unknown>;
@@ -55,21 +53,52 @@ export async function findCredentials(
   host: CredentialHost = processHost(),
 ): Promise<RegistryCredentials | undefined> {
   for (const path of credentialFiles(host.env)) {
-    const text = host.readFile(path);
-    if (text === undefined) continue;
-    let file: AuthFile;
-    try {
-      file = JSON.parse(text);
-      if (typeof file !== "object" || file === null) throw new Error();
-    } catch {
-      throw new AppError("REGISTRY_CREDENTIALS", `"${printable(path)}" is not JSON`, {
-        hint: "docker login writes it anew",
-      });
-    }
-    const found = await findIn(file, registry, repository, host, path);
+    const file = readAuthFile(path, host);
+    const found = file && await findIn(file, registry, repository, host, path);
     if (found) return found;
   }
   return undefined;
+}
+
+/** A file of credentials; undefined where there is none. @throws AppError REGISTRY_CREDENTIALS */
+export function readAuthFile(path: string, host: CredentialHost): AuthFile | undefined {
+  const text = host.readFile(path);
+  if (text === undefined || text.trim() === "") return undefined;
+  let file: unknown;
+  try {
+    file = JSON.parse(text);
+  } catch { /* told below, without what it holds */ }
+  if (typeof file !== "object" || file === null || Array.isArray(file)) {
+    throw new AppError("REGISTRY_CREDENTIALS", `"${printable(path)}" is not a JSON object`, {
+      hint: "mend it, or move it away: krew-wasm login writes it anew",
+    });
+  }
+  return file;
+}
+
+/** How docker and its helpers call a registry. */
+export function serverName(registry: string): string {
+  return registry === "docker.io" ? DOCKER_HUB : registry;
+}
+
+/** The helper that a file names for a registry. */
+export function helperFor(file: AuthFile, registry: string): string | undefined {
+  const of = (name: string) =>
+    file.credHelpers && Object.hasOwn(file.credHelpers, name) ? file.credHelpers[name] : undefined;
+  const helper = of(registry) ?? of(serverName(registry)) ?? file.credsStore;
+  return typeof helper === "string" && helper !== "" ? helper : undefined;
+}
+
+/** The names under which a file may hold a registry's own credentials. */
+export function authNames(registry: string): string[] {
+  return [
+    registry,
+    serverName(registry),
+    `https://${registry}`,
+    `https://${registry}/`,
+    `https://${registry}/v1/`,
+    `https://${registry}/v2/`,
+  ];
 }
 
 async function findIn(
@@ -79,25 +108,16 @@ async function findIn(
   host: CredentialHost,
   path: string,
 ): Promise<RegistryCredentials | undefined> {
-  const key = registry === "docker.io" ? DOCKER_HUB : registry;
-  const helper = file.credHelpers?.[registry] ?? (file.credHelpers?.[key] ?? file.credsStore);
-  if (typeof helper === "string" && helper !== "") {
-    const found = await askHelper(helper, key, host);
+  const key = serverName(registry);
+  const helper = helperFor(file, registry);
+  if (helper !== undefined) {
+    const found = await askHelper(helper, key, host.runHelper);
     if (found) return found;
   }
   // podman's file may have entries for a repository or what is above it: the longest wins.
   const segments = `${registry}/${repository}`.split("/");
   const names = segments.map((_, index) => segments.slice(0, segments.length - index).join("/"));
-  for (
-    const name of [
-      ...names,
-      key,
-      `https://${registry}`,
-      `https://${registry}/`,
-      `https://${registry}/v1/`,
-      `https://${registry}/v2/`,
-    ]
-  ) {
+  for (const name of [...names, ...authNames(registry)]) {
     const entry = file.auths && Object.hasOwn(file.auths, name) ? file.auths[name] : undefined;
     if (!entry) continue;
     if (typeof entry.identitytoken === "string" && entry.identitytoken !== "") {
@@ -132,45 +152,8 @@ function decodeAuth(auth: string, name: string, path: string): RegistryCredentia
   };
 }
 
-/** docker-credential-helpers: `docker-credential-NAME get`, the server's name on stdin, JSON on stdout. */
-async function askHelper(
-  name: string,
-  server: string,
-  host: CredentialHost,
-): Promise<RegistryCredentials | undefined> {
-  const program = `docker-credential-${name}`;
-  const failed = (what: string): never => {
-    throw new AppError("REGISTRY_CREDENTIALS", `The credential helper "${printable(program, 100)}" ${what}`, {
-      hint: "it is named by credsStore or credHelpers in docker's config.json",
-    });
-  };
-  if (!/^[\w.-]+$/.test(name)) failed("has a name that no program has");
-  const result = await host.runHelper(program, server);
-  if (!result) return failed("is not installed");
-  if (!result.success) {
-    // The protocol has this text for "none", and no exit code of its own.
-    if (/credentials not found in native keychain|credentials not found/i.test(result.stdout)) {
-      return undefined;
-    }
-    return failed(`failed: ${printable(result.stdout.trim(), 200)}`);
-  }
-  let answer: { Username?: unknown; Secret?: unknown } | undefined;
-  try {
-    answer = JSON.parse(result.stdout);
-  } catch { /* it may be a secret: it is not shown */ }
-  if (typeof answer?.Username !== "string" || typeof answer.Secret !== "string") {
-    return failed("did not answer with credentials");
-  }
-  if (answer.Secret === "") return undefined;
-  return answer.Username === "<token>"
-    ? { kind: "identity", token: answer.Secret }
-    : { kind: "basic", username: answer.Username, password: answer.Secret };
-}
-
-/** How long a helper may take, in milliseconds. It may ask the user to unlock a keychain. */
-const HELPER_TIMEOUT = 60_000;
-
-function processHost(): CredentialHost {
+/** The process's own surroundings. */
+export function processHost(): CredentialHost {
   return {
     env: (name) => Deno.env.get(name),
     readFile: (path) => {
@@ -186,31 +169,6 @@ function processHost(): CredentialHost {
         );
       }
     },
-    runHelper: async (program, input) => {
-      let child: Deno.ChildProcess;
-      try {
-        child = new Deno.Command(program, {
-          args: ["get"],
-          stdin: "piped",
-          stdout: "piped",
-          stderr: "inherit",
-        }).spawn();
-      } catch (error) {
-        if (error instanceof Deno.errors.NotFound) return undefined;
-        throw new AppError(
-          "REGISTRY_CREDENTIALS",
-          `Cannot start "${program}": ${printable(messageOf(error), 200)}`,
-        );
-      }
-      const timer = setTimeout(() => child.kill("SIGKILL"), HELPER_TIMEOUT);
-      try {
-        const writer = child.stdin.getWriter();
-        await writer.write(new TextEncoder().encode(input)).then(() => writer.close()).catch(() => {});
-        const { success, stdout } = await child.output();
-        return { success, stdout: new TextDecoder().decode(stdout.subarray(0, 1 << 20)) };
-      } finally {
-        clearTimeout(timer);
-      }
-    },
+    runHelper,
   };
 }

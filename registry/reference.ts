@@ -72,6 +72,29 @@ export function parseReference(text: string): Reference {
   return { registry: registry.toLowerCase(), repository, tag, digest };
 }
 
+/** A registry's host, with its port where it has one. @throws AppError REFERENCE_INVALID */
+export function parseRegistry(text: string): string {
+  if (!HOST.test(text) || Number(/:(\d+)$/.exec(text)?.[1] ?? 0) > 65535) {
+    throw new AppError("REFERENCE_INVALID", `"${printable(text, 150)}" is not a registry's host`, {
+      hint: "a registry looks like ghcr.io or registry.acme.example:5000",
+    });
+  }
+  const registry = text.toLowerCase();
+  return registry === "index.docker.io" || registry === "registry-1.docker.io" ? "docker.io" : registry;
+}
+
+/** A repository: a reference without tag and digest. @throws AppError REFERENCE_INVALID */
+export function parseRepository(text: string): Reference {
+  const reference = parseReference(text);
+  const { registry, repository } = reference;
+  if (/[@]/.test(text) || reference.tag !== "latest" || text.endsWith(":latest")) {
+    throw new AppError("REFERENCE_INVALID", `"${printable(text, 300)}" is more than a repository`, {
+      hint: `leave out its tag and digest: ${registry}/${repository}`,
+    });
+  }
+  return { registry, repository, tag: undefined, digest: undefined };
+}
+
 /** The whole reference as text; nothing is left to defaults. */
 export function formatReference({ registry, repository, tag, digest }: Reference): string {
   return `${registry}/${repository}${tag === undefined ? "" : `:${tag}`}${

@@ -3,7 +3,6 @@
 import { Command } from "@commander-js/extra-typings";
 import { fileURLToPath } from "node:url";
 import { delimiter } from "node:path";
-import { RegistryClient } from "../../registry/client.ts";
 import { installPlugin } from "../../registry/install.ts";
 import { parseReference } from "../../registry/reference.ts";
 import type { LinkTarget } from "../../registry/store/links.ts";
@@ -14,6 +13,7 @@ import { printable } from "../../runtime/text.ts";
 import type { Context } from "../context.ts";
 import { grantsOf, withGrantFlags } from "../grants.ts";
 import { formatSize } from "../output.ts";
+import { openProgress, openRegistry, plainHttpOption } from "../registry.ts";
 
 /** The command. */
 export function pullCommand(context: Context) {
@@ -26,7 +26,7 @@ export function pullCommand(context: Context) {
     )
     .option("--name <name>", "name of the plugin; the repository's last segment without it")
     .option("-f, --force", "replace an installed plugin of that name")
-    .option("--plain-http", "speak HTTP with a registry that is not on this machine")
+    .addOption(plainHttpOption())
     .option("-q, --quiet", "print the plugin's name only");
   return withGrantFlags(command)
     .addHelpText(
@@ -48,8 +48,11 @@ Examples:
       const trace = (line: string) => {
         if (context.verbose) context.stderr(`krew-wasm: ${printable(line, 2000)}\n`);
       };
-      const notice = (line: string) => context.stderr(`${line}\n`);
-      const progress = options.quiet || !context.stderrIsTerminal ? undefined : progressLine(context);
+      const notice = (line: string) => {
+        progress.end();
+        if (!options.quiet) context.stderr(`${line}\n`);
+      };
+      const progress = openProgress(context, options.quiet ?? false);
       const receipt = await installPlugin({
         layout,
         reference,
@@ -57,15 +60,15 @@ Examples:
         force: options.force ?? false,
         grants,
         target: linkTarget(),
-        client: new RegistryClient({ plainHttp: options.plainHttp ?? false, trace, notice }),
+        client: openRegistry(context, options, progress),
         compile: async (bytes) => {
-          progress?.end();
+          progress.end();
           return await (await import("../../registry/compile.ts")).compilePlugin(bytes);
         },
         now: context.now,
         notice,
-        ...(progress ? { progress: progress.show } : {}),
-      }).finally(() => progress?.end());
+        progress: progress.show,
+      }).finally(() => progress.end());
       if (options.quiet) return context.stdout(`${receipt.name}\n`);
       context.stdout(formatInstalled(receipt));
       const hint = pathHint(layout.bin, context.env);
@@ -110,33 +113,4 @@ export function pathHint(bin: string, env: (name: string) => string | undefined)
     ? ["your PowerShell profile", `$env:Path = "${bin};$env:Path"`]
     : ["~/.bashrc", `export PATH="${shown}:$PATH"`];
   return `\nkubectl does not find it yet: ${bin} is not on PATH. Add this line to ${file}:\n  ${line}\n`;
-}
-
-/** One line on a terminal that shows a download. */
-function progressLine(
-  { stderr }: Context,
-): { show: (bytes: number, total: number) => void; end: () => void } {
-  const started = performance.now();
-  let shown = 0;
-  let open = false;
-  return {
-    show(bytes, total) {
-      const now = performance.now();
-      // A download that is over at once needs no line; then ten times a second.
-      if (now - started < 300 || now - shown < 100) return;
-      shown = now;
-      open = true;
-      const rate = bytes / (now - started) * 1000;
-      const left = Math.ceil((total - bytes) / rate);
-      stderr(
-        `\r\x1b[K${formatSize(bytes)} of ${formatSize(total)}, ${
-          formatSize(Math.round(rate))
-        }/s, ${left} s left`,
-      );
-    },
-    end() {
-      if (open) stderr("\r\x1b[K");
-      open = false;
-    },
-  };
 }

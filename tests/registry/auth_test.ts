@@ -141,8 +141,8 @@ Deno.test("credentialFiles() honours DOCKER_CONFIG and REGISTRY_AUTH_FILE", () =
 
 Deno.test("findCredentials() asks helpers by docker's protocol", async () => {
   const asked: string[] = [];
-  const answer = (stdout: string, success = true) => (program: string, input: string) => {
-    asked.push(`${program} ${input}`);
+  const answer = (stdout: string, success = true) => (program: string, verb: string, input: string) => {
+    asked.push(`${program} ${verb} ${input}`);
     return Promise.resolve({ success, stdout });
   };
   const store = { [CONFIG]: { credsStore: "desktop", credHelpers: { "r.example": "mine" } } };
@@ -154,8 +154,8 @@ Deno.test("findCredentials() asks helpers by docker's protocol", async () => {
   });
   await findCredentials("docker.io", "a", host(store, undefined, good));
   assert.deepEqual(asked, [
-    "docker-credential-mine r.example",
-    "docker-credential-desktop https://index.docker.io/v1/",
+    "docker-credential-mine get r.example",
+    "docker-credential-desktop get https://index.docker.io/v1/",
   ]);
   const token = answer('{"Username":"<token>","Secret":"t"}');
   assert.deepEqual(await findCredentials("r.example", "a", host(store, undefined, token)), {

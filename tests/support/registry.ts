@@ -19,6 +19,11 @@ export class TestRegistry implements AsyncDisposable {
   /** Asked first. */
   hook: Hook | undefined;
   #auth: RegistryAuth | undefined;
+  /** Whether it has the referrers API, or leaves that to a tag. */
+  referrers = true;
+  /** How many tags it tells at once. */
+  pageSize = 1000;
+  #uploads = new Map<string, Uint8Array<ArrayBuffer>>();
   #blobs = new Map<string, Uint8Array<ArrayBuffer>>();
   #manifests = new Map<string, { type: string; body: Uint8Array<ArrayBuffer> }>();
   #server: Deno.HttpServer<Deno.NetAddr>;
@@ -88,10 +93,13 @@ export class TestRegistry implements AsyncDisposable {
     }
     if (url.pathname === "/token") {
       if (basic !== undefined && given !== basic) return failure(401, "UNAUTHORIZED", "wrong credentials");
-      return Response.json({ token: `token-${url.searchParams.get("scope")}` });
+      return Response.json({ token: `token-${url.searchParams.getAll("scope").join(",")}` });
     }
+    if (url.pathname === "/v2/" && given.startsWith("Bearer token-")) return undefined;
     const repository = /^\/v2\/(.+)\/(blobs|manifests)\//.exec(url.pathname)?.[1] ?? "";
-    if (given === `Bearer token-repository:${repository}:pull`) return undefined;
+    if (given.startsWith("Bearer token-") && given.includes(`repository:${repository}:pull`)) {
+      return undefined;
+    }
     if (request.method !== "GET" && request.method !== "HEAD") return undefined; // pushing is for the tests
     return failure(401, "UNAUTHORIZED", "get a token first", {
       "www-authenticate":
@@ -102,19 +110,38 @@ export class TestRegistry implements AsyncDisposable {
   async #serve(request: Request, url: URL): Promise<Response> {
     if (url.pathname === "/v2/") return Response.json({});
     const [, repository = "", kind = "", reference = ""] =
-      /^\/v2\/(.+)\/(blobs|manifests)\/(.*)$/.exec(url.pathname) ?? [];
+      /^\/v2\/(.+)\/(blobs|manifests|tags|referrers)\/(.*)$/.exec(url.pathname) ?? [];
+    if (kind === "tags") return this.#tags(repository, url);
+    if (kind === "referrers") return this.#referrers(repository, reference);
     if (kind === "blobs" && reference.startsWith("uploads/")) {
       if (request.method === "POST") {
+        const mount = url.searchParams.get("mount");
+        if (mount !== null && this.#blobs.has(mount)) {
+          return new Response(null, {
+            status: 201,
+            headers: { location: `/v2/${repository}/blobs/${mount}` },
+          });
+        }
         return new Response(null, {
           status: 202,
-          headers: { location: `/v2/${repository}/blobs/uploads/${crypto.randomUUID()}` },
+          headers: { location: `/v2/${repository}/blobs/uploads/${crypto.randomUUID()}?state=x` },
         });
       }
-      const bytes = new Uint8Array(await request.arrayBuffer());
+      if (request.method === "PATCH") {
+        const upload = url.pathname;
+        this.#uploads.set(upload, new Uint8Array(await request.arrayBuffer()));
+        return new Response(null, { status: 202, headers: { location: `${upload}?state=y` } });
+      }
+      const sent = new Uint8Array(await request.arrayBuffer());
+      const bytes = this.#uploads.get(url.pathname) ?? sent;
+      this.#uploads.delete(url.pathname);
       const digest = url.searchParams.get("digest") ?? "";
       if (digestOf(bytes) !== digest) return failure(400, "DIGEST_INVALID", "the digest is another");
       this.#blobs.set(digest, bytes);
       return new Response(null, { status: 201, headers: { location: `/v2/${repository}/blobs/${digest}` } });
+    }
+    if (kind === "blobs" && request.method === "HEAD") {
+      return new Response(null, { status: this.#blobs.has(reference) ? 200 : 404 });
     }
     if (kind === "blobs") {
       const blob = this.#blobs.get(reference);
@@ -131,7 +158,11 @@ export class TestRegistry implements AsyncDisposable {
     if (kind === "manifests" && request.method === "PUT") {
       const body = new TextDecoder().decode(await request.arrayBuffer());
       this.putManifest(repository, reference, body, request.headers.get("content-type") ?? undefined);
-      return new Response(null, { status: 201 });
+      const subject = JSON.parse(body).subject?.digest as string | undefined;
+      return new Response(null, {
+        status: 201,
+        headers: subject !== undefined && this.referrers ? { "oci-subject": subject } : {},
+      });
     }
     if (kind === "manifests") {
       const manifest = this.#manifests.get(`${repository}/${reference}`);
@@ -141,6 +172,49 @@ export class TestRegistry implements AsyncDisposable {
       });
     }
     return failure(404, "NAME_UNKNOWN", "no such page");
+  }
+
+  /** The tags and digests under which a repository has manifests. */
+  names(repository: string): string[] {
+    return [...this.#manifests.keys()].filter((key) => key.startsWith(`${repository}/`))
+      .map((key) => key.slice(repository.length + 1));
+  }
+
+  /** A manifest as it was put. */
+  manifest(repository: string, reference: string): string {
+    return new TextDecoder().decode(this.#manifests.get(`${repository}/${reference}`)!.body);
+  }
+
+  #tags(repository: string, url: URL): Response {
+    const all = this.names(repository).filter((name) => !name.includes(":")).sort();
+    if (all.length === 0) return failure(404, "NAME_UNKNOWN", "repository name not known to registry");
+    const last = url.searchParams.get("last") ?? "";
+    const tags = all.filter((tag) => tag > last).slice(0, this.pageSize);
+    const more = tags.length > 0 && tags.at(-1) !== all.at(-1);
+    return Response.json({ name: repository, tags }, {
+      headers: more ? { link: `</v2/${repository}/tags/list?last=${tags.at(-1)}>; rel="next"` } : {},
+    });
+  }
+
+  #referrers(repository: string, subject: string): Response {
+    if (!this.referrers) return failure(404, "NOT_FOUND", "no such page");
+    const manifests = this.names(repository).filter((name) => name.includes(":")).flatMap((digest) => {
+      const { type, body } = this.#manifests.get(`${repository}/${digest}`)!;
+      const { subject: of, artifactType, config, annotations } = JSON.parse(new TextDecoder().decode(body));
+      if (of?.digest !== subject) return [];
+      return [{
+        mediaType: type,
+        digest,
+        size: body.length,
+        artifactType: artifactType ?? config?.mediaType,
+        annotations,
+      }];
+    });
+    return Response.json({
+      schemaVersion: 2,
+      mediaType: "application/vnd.oci.image.index.v1+json",
+      manifests,
+    }, { headers: { "content-type": "application/vnd.oci.image.index.v1+json" } });
   }
 }
 

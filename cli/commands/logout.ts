@@ -1,0 +1,26 @@
+/** `krew-wasm logout`: forgets the credentials for a registry. */
+
+import { Command } from "@commander-js/extra-typings";
+import { removeLogin } from "../../registry/login.ts";
+import { parseRegistry } from "../../registry/reference.ts";
+import { AppError } from "../../runtime/errors.ts";
+import type { Context } from "../context.ts";
+
+/** The command. */
+export function logoutCommand(context: Context) {
+  return new Command("logout")
+    .description("log out of a registry: forget its credentials")
+    .argument("[registry]", "HOST[:PORT]", "docker.io")
+    .addHelpText("after", "\nExamples:\n  krew-wasm logout ghcr.io")
+    .action(async (text) => {
+      const registry = parseRegistry(text);
+      const removed = await removeLogin(registry);
+      if (removed.length === 0) {
+        throw new AppError("REGISTRY_CREDENTIALS", `You are not logged in to ${registry}`);
+      }
+      context.stdout(`Logged out of ${registry}\n`);
+      for (const one of removed) {
+        context.stderr(`removed from ${one.kind === "helper" ? one.program : one.path}\n`);
+      }
+    });
+}

@@ -1,0 +1,99 @@
+/** How far a download or an upload is: a bar on a terminal, a line now and then without one. */
+
+import type { Output } from "./output.ts";
+import { formatSize } from "./output.ts";
+
+/** What is known at one moment. */
+export interface ProgressState {
+  /** Bytes. */
+  readonly done: number;
+  readonly total: number;
+  /** Bytes a second. */
+  readonly rate: number;
+}
+
+/** A transfer that is shown. */
+export interface Progress {
+  readonly show: (done: number, total: number) => void;
+  /** Takes the bar away; what is shown afterwards is another transfer. */
+  readonly end: () => void;
+}
+
+/** How a transfer is shown. */
+export interface ProgressOptions {
+  readonly stderr: Output["stderr"];
+  readonly terminal: boolean;
+  /** Columns of the terminal. */
+  readonly columns: () => number;
+  /** Milliseconds, of any beginning. */
+  readonly now: () => number;
+  /** `Downloading`, `Uploading` */
+  readonly doing?: string;
+}
+
+/** A transfer that is over within this many milliseconds is not shown at all. */
+const PATIENCE = 300;
+const REDRAW = 100;
+const LINE_EVERY = 5000;
+
+/** Shows transfers on stderr. */
+export function makeProgress(options: ProgressOptions): Progress {
+  const { stderr, terminal, columns, now, doing = "Downloading" } = options;
+  let started: number | undefined;
+  let drawn = 0;
+  let open = false;
+  let last = { at: 0, done: 0 };
+  let rate = 0;
+  return {
+    show(done, total) {
+      const at = now();
+      if (started === undefined) {
+        started = drawn = at;
+        last = { at, done };
+        rate = 0;
+        return;
+      }
+      if (at - started < PATIENCE || at - drawn < (terminal ? REDRAW : LINE_EVERY)) return;
+      // What broke off and began anew counts from there. The newest second weighs most.
+      const passed = (at - last.at) / 1000;
+      const recent = Math.max(0, done - last.done) / passed;
+      const weight = rate === 0 ? 1 : 1 - Math.exp(-passed);
+      rate += (recent - rate) * weight;
+      last = { at, done };
+      drawn = at;
+      open = true;
+      const state = { done, total, rate };
+      stderr(terminal ? `\r\x1b[K${formatBar(state, columns())}` : `${doing}: ${formatProgress(state)}\n`);
+    },
+    end() {
+      if (open && terminal) stderr("\r\x1b[K");
+      open = false;
+      started = undefined;
+    },
+  };
+}
+
+/** One line that fits into a terminal's width. Pure. */
+export function formatBar(state: ProgressState, columns: number): string {
+  const text = formatProgress(state);
+  const room = Math.min(40, columns - text.length - 4);
+  if (room < 8) return text.slice(0, Math.max(0, columns - 1));
+  const filled = Math.round(room * Math.min(1, state.total === 0 ? 1 : state.done / state.total));
+  return `[${"#".repeat(filled)}${"-".repeat(room - filled)}] ${text}`;
+}
+
+/** `45%, 12 MB of 27 MB, 8.2 MB/s, 2s left`. Pure. */
+export function formatProgress({ done, total, rate }: ProgressState): string {
+  const percent = total === 0 ? 100 : Math.floor(done / total * 100);
+  const parts = [`${percent}%`, `${formatSize(done)} of ${formatSize(total)}`];
+  if (rate >= 1) {
+    parts.push(`${formatSize(Math.round(rate))}/s`, `${formatDuration((total - done) / rate)} left`);
+  }
+  return parts.join(", ");
+}
+
+function formatDuration(seconds: number): string {
+  const whole = Math.ceil(Math.min(seconds, 359_999));
+  const [h, m, s] = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60, whole % 60];
+  return h > 0 ? `${h}h${m}m` : m > 0 ? `${m}m${s}s` : `${s}s`;
+}

@@ -1,0 +1,48 @@
+/** What the commands that talk to registries share. */
+
+import { Option } from "@commander-js/extra-typings";
+import { RegistryClient } from "../registry/client.ts";
+import { printable } from "../runtime/text.ts";
+import type { Context } from "./context.ts";
+import { makeProgress, type Progress } from "./progress.ts";
+
+/** `--plain-http` */
+export function plainHttpOption() {
+  return new Option("--plain-http", "speak HTTP with a registry that is not on this machine");
+}
+
+/** A client that traces, and tells on stderr what the user waits for. */
+export function openRegistry(
+  context: Context,
+  { plainHttp = false, quiet = false }: { plainHttp?: boolean | undefined; quiet?: boolean | undefined },
+  progress?: Progress,
+): RegistryClient {
+  return new RegistryClient({
+    plainHttp,
+    trace: (line) => {
+      if (context.verbose) context.stderr(`krew-wasm: ${printable(line, 2000)}\n`);
+    },
+    notice: (line) => {
+      progress?.end();
+      if (!quiet) context.stderr(`${line}\n`);
+    },
+  });
+}
+
+/** Shows transfers on stderr; nothing when quiet. */
+export function openProgress(context: Context, quiet: boolean, doing?: string): Progress {
+  if (quiet) return { show: () => {}, end: () => {} };
+  return makeProgress({
+    stderr: context.stderr,
+    terminal: context.stderrIsTerminal,
+    columns: () => {
+      try {
+        return Deno.consoleSize().columns;
+      } catch {
+        return 80;
+      }
+    },
+    now: () => performance.now(),
+    ...(doing === undefined ? {} : { doing }),
+  });
+}

@@ -1,0 +1,170 @@
+import assert from "node:assert/strict";
+import { RegistryClient } from "../../registry/client.ts";
+import { runHelper } from "../../registry/credential_helper.ts";
+import { findCredentials } from "../../registry/credentials.ts";
+import {
+  checkLogin,
+  type LoginHost,
+  processLoginHost,
+  removeLogin,
+  storeLogin,
+} from "../../registry/login.ts";
+import { TestRegistry } from "../support/registry.ts";
+
+const LOGIN = { username: "me", password: "pa:ss" };
+const CONFIG = "/h/.docker/config.json";
+
+/** A host of files in memory, and helpers by name: `store` keeps what it is given. */
+function host(files: Record<string, string>, env: Record<string, string> = { HOME: "/h" }) {
+  const kept = new Map<string, string>();
+  const calls: string[] = [];
+  const made: LoginHost = {
+    env: (name) => env[name],
+    readFile: (path) => files[path],
+    writeFile: (path, text) => files[path] = text,
+    runHelper: (program, verb, input) => {
+      calls.push(`${program} ${verb}`);
+      if (program !== "docker-credential-test") return Promise.resolve(undefined);
+      if (verb === "store") {
+        const { ServerURL, Username, Secret } = JSON.parse(input);
+        kept.set(ServerURL, JSON.stringify({ ServerURL, Username, Secret }));
+        return Promise.resolve({ success: true, stdout: "" });
+      }
+      const known = kept.get(input);
+      if (verb === "erase") kept.delete(input);
+      return Promise.resolve(
+        known === undefined
+          ? { success: false, stdout: "credentials not found in native keychain\n" }
+          : { success: true, stdout: verb === "get" ? known : "" },
+      );
+    },
+  };
+  return { made, files, calls, kept };
+}
+
+Deno.test("storeLogin() writes docker's file, keeps the rest of it, and removeLogin() takes it out again", async () => {
+  const rest = { HttpHeaders: { a: "b" }, auths: { "other.example": { auth: "eDp5" } } };
+  const { made, files } = host({
+    [CONFIG]: JSON.stringify({
+      ...rest,
+      auths: { ...rest.auths, "https://r.example/": { auth: "b2xkOm9sZA==" } },
+    }),
+  });
+  assert.deepEqual(await storeLogin("r.example", LOGIN, made), { kind: "file", path: CONFIG });
+  assert.deepEqual(await findCredentials("r.example", "a", made), { kind: "basic", ...LOGIN });
+  assert.deepEqual(Object.keys(JSON.parse(files[CONFIG]!).auths), ["other.example", "r.example"]);
+  assert.deepEqual(await removeLogin("r.example", made), [{ kind: "file", path: CONFIG }]);
+  assert.deepEqual(JSON.parse(files[CONFIG]!), rest);
+  assert.deepEqual(await removeLogin("r.example", made), []);
+});
+
+Deno.test("docker.io is kept under docker's own name for it", async () => {
+  const { made, files } = host({});
+  await storeLogin("docker.io", LOGIN, made);
+  assert.deepEqual(Object.keys(JSON.parse(files[CONFIG]!).auths), ["https://index.docker.io/v1/"]);
+  assert.deepEqual(await findCredentials("docker.io", "library/a", made), { kind: "basic", ...LOGIN });
+});
+
+Deno.test("the file that the environment names is the one that is written", async () => {
+  const { made, files } = host({}, { HOME: "/h", REGISTRY_AUTH_FILE: "/run/auth.json" });
+  await storeLogin("r.example", LOGIN, made);
+  assert.deepEqual(Object.keys(files), ["/run/auth.json"]);
+  const docker = host({}, { HOME: "/h", DOCKER_CONFIG: "/d" });
+  await storeLogin("r.example", LOGIN, docker.made);
+  assert.deepEqual(Object.keys(docker.files), ["/d/config.json"]);
+});
+
+Deno.test("a helper is preferred, and nothing of the password is in the file", async () => {
+  for (
+    const config of [{ credsStore: "test" }, { credHelpers: { "r.example": "test" }, credsStore: "other" }]
+  ) {
+    const { made, files, kept } = host({ [CONFIG]: JSON.stringify(config) });
+    assert.deepEqual(await storeLogin("r.example", LOGIN, made), {
+      kind: "helper",
+      program: "docker-credential-test",
+    });
+    assert.equal(files[CONFIG], JSON.stringify(config));
+    assert.deepEqual(await findCredentials("r.example", "a", made), { kind: "basic", ...LOGIN });
+    assert.deepEqual(await removeLogin("r.example", made), [{
+      kind: "helper",
+      program: "docker-credential-test",
+    }]);
+    assert.equal(kept.size, 0);
+    assert.deepEqual(await removeLogin("r.example", made), []);
+  }
+});
+
+Deno.test("a helper that is not there is an error, not a password in a file", async () => {
+  const { made, files } = host({ [CONFIG]: '{"credsStore":"gone"}' });
+  await assert.rejects(storeLogin("r.example", LOGIN, made), { code: "REGISTRY_CREDENTIALS" });
+  assert.equal(files[CONFIG], '{"credsStore":"gone"}');
+});
+
+Deno.test("a file that can't be read is not overwritten", async () => {
+  const { made, files } = host({ [CONFIG]: "{broken" });
+  await assert.rejects(storeLogin("r.example", LOGIN, made), { code: "REGISTRY_CREDENTIALS" });
+  assert.equal(files[CONFIG], "{broken");
+});
+
+Deno.test("checkLogin() tells whether a registry takes the credentials, Basic or Bearer", async () => {
+  for (const kind of ["basic", "bearer"] as const) {
+    await using registry = TestRegistry.start({ kind, ...LOGIN });
+    const client = new RegistryClient({ sleep: () => Promise.resolve() });
+    await checkLogin(client, registry.host, LOGIN);
+    await assert.rejects(checkLogin(client, registry.host, { ...LOGIN, password: "wrong" }), {
+      code: "REGISTRY_UNAUTHORIZED",
+    });
+  }
+});
+
+const windows = Deno.build.os === "windows";
+
+Deno.test(
+  "processLoginHost() writes for the user alone, and through a link",
+  { ignore: windows },
+  async () => {
+    const directory = await Deno.makeTempDir();
+    const { writeFile } = processLoginHost();
+    writeFile(`${directory}/deep/config.json`, "1");
+    assert.equal((await Deno.stat(`${directory}/deep/config.json`)).mode! & 0o777, 0o600);
+    await Deno.symlink(`${directory}/deep/config.json`, `${directory}/link.json`);
+    writeFile(`${directory}/link.json`, "2");
+    assert.equal(await Deno.readTextFile(`${directory}/deep/config.json`), "2");
+    assert.ok((await Deno.lstat(`${directory}/link.json`)).isSymlink);
+    assert.deepEqual([...Deno.readDirSync(`${directory}/deep`)].map(({ name }) => name), ["config.json"]);
+    await Deno.remove(directory, { recursive: true });
+  },
+);
+
+/** A program with these lines. */
+async function script(lines: string): Promise<string> {
+  const path = `${await Deno.makeTempDir()}/helper`;
+  await Deno.writeTextFile(path, `#!/bin/sh\n${lines}\n`, { mode: 0o755 });
+  return path;
+}
+
+Deno.test("runHelper() hands over stdin and gives back stdout and success", { ignore: windows }, async () => {
+  assert.deepEqual(await runHelper(await script('echo "$1 $(cat)"'), "get", "r.example"), {
+    success: true,
+    stdout: "get r.example\n",
+  });
+  assert.deepEqual(await runHelper(await script("exec 0<&-; echo no; exit 1"), "get", "x"), {
+    success: false,
+    stdout: "no\n",
+  });
+  assert.equal(await runHelper("docker-credential-that-nobody-has", "get", "x"), undefined);
+});
+
+Deno.test("runHelper() ends a helper that hangs, what it started included, and one that prints without end", {
+  ignore: windows,
+}, async () => {
+  await assert.rejects(runHelper(await script("sleep 30 & sleep 30"), "get", "x", 100), {
+    code: "REGISTRY_CREDENTIALS",
+    message: /did not answer within/,
+  });
+  await assert.rejects(runHelper(await script("exec yes s3cret"), "get", "x"), (error: Error) => {
+    assert.match(error.message, /prints too much/);
+    assert.ok(!error.message.includes("s3cret"));
+    return true;
+  });
+});
