@@ -97,7 +97,7 @@ export function withOwnRules<T>(ca: string | undefined, make: () => T): T {
  * A certificate whose key is another's, or a key that is none, ends the process on Deno 2.6 instead of failing; found
  * here first. @throws AppError KUBECONFIG_INVALID
  */
-async function checkPair({ cert, key }: ClientCertificate): Promise<void> {
+export async function checkPair({ cert, key }: ClientCertificate): Promise<void> {
   if (!Deno.version.deno.startsWith("2.6.")) return;
   const { X509Certificate, createPrivateKey, createPublicKey } = await import("node:crypto");
   let same: boolean;

@@ -1,6 +1,7 @@
 /** The cluster as a plugin's doors see it: the one way from any of them to the network. */
 
 import type { Sockets } from "./endpoint.ts";
+import type { UpgradedConnection } from "./upgraded.ts";
 
 /** A request of a plugin. Nothing in it is trusted. */
 export interface ClusterRequest {
@@ -17,6 +18,20 @@ export interface ClusterRequest {
   /** Ends the request, and the response's body with it. */
   readonly signal?: AbortSignal;
 }
+
+/** A request for a WebSocket. Nothing in it is trusted. */
+export interface UpgradeRequest {
+  /** As of {@linkcode ClusterRequest}. */
+  readonly url: string;
+  readonly headers: readonly (readonly [name: string, value: string])[];
+  /** Subprotocols, the most wanted first; the server chooses one. */
+  readonly protocols: readonly string[];
+  /** Ends the request; not the connection once it is there. */
+  readonly signal?: AbortSignal;
+}
+
+/** What the API server answered to that. */
+export type UpgradeAnswer = { readonly upgraded: UpgradedConnection } | { readonly refused: ClusterResponse };
 
 /** What the API server answered. */
 export interface ClusterResponse {
@@ -40,6 +55,11 @@ export interface Cluster {
    * @throws AppError DESTINATION_REFUSED, REQUEST_INVALID, CLUSTER_UNREACHABLE, CLUSTER_TLS, CREDENTIALS_FAILED
    */
   send(request: ClusterRequest): Promise<ClusterResponse>;
+  /**
+   * Asks this server, and no other, to make a WebSocket of a connection: exec, attach, port-forward, proxies.
+   * @throws AppError as send
+   */
+  upgrade(request: UpgradeRequest): Promise<UpgradeAnswer>;
   /**
    * Raw sockets to this server, and to nothing else; they carry no credentials.
    * @throws AppError CLUSTER_UNSUPPORTED, CLUSTER_UNREACHABLE

@@ -1,6 +1,140 @@
 /** Connections below HTTP: the only place that opens one. Callers have checked where it goes. */
 
+import type { Duplex } from "../wasi/connection_streams.ts";
+import { withOwnRules } from "./client.ts";
+import type { ClientCertificate, Connection } from "./connection.ts";
+
+/** A host, an address without brackets or a name, and its port. */
+export interface Place {
+  readonly hostname: string;
+  readonly port: number;
+}
+
 /** Connects to a literal address. */
 export async function dialAddress(hostname: string, port: number): Promise<Deno.TcpConn> {
   return await Deno.connect({ hostname, port });
+}
+
+/** Host and port of a URL. `standard` is the port of one that has none. */
+export function placeOf({ hostname, port }: URL, standard: number): Place {
+  return { hostname: hostname.replace(/^\[(.*)\]$/, "$1"), port: port === "" ? standard : Number(port) };
+}
+
+/**
+ * Connects to a connection's API server, with its TLS: certificate authorities, client certificate, server name, or none
+ * of it checked. HTTP/1.1 can be spoken on what it returns.
+ *
+ * @param proxy leads there, where there is one
+ * @throws what the operating system, TLS or the proxy has against it
+ */
+export async function dialServer(
+  connection: Connection,
+  certificate: ClientCertificate | undefined,
+  proxy: URL | undefined,
+): Promise<Duplex> {
+  const server = new URL(connection.server);
+  const secure = server.protocol === "https:";
+  const place = placeOf(server, secure ? 443 : 80);
+  const name = connection.tlsServerName ?? place.hostname;
+  if (proxy === undefined) {
+    return secure ? await secured(place, name, connection, certificate) : await Deno.connect({ ...place });
+  }
+  const { askProxy } = await import("./dial_proxy.ts");
+  const proxyPlace = placeOf(
+    proxy,
+    proxy.protocol === "https:" ? 443 : proxy.protocol === "http:" ? 80 : 1080,
+  );
+  const way = proxy.protocol === "https:"
+    ? await secured(proxyPlace, proxyPlace.hostname, connection, undefined)
+    : await Deno.connect({ ...proxyPlace });
+  try {
+    const tunnel = await askProxy(way, proxy, place);
+    return secure ? await securedThrough(tunnel, name, connection, certificate) : tunnel;
+  } catch (error) {
+    way.close();
+    throw error;
+  }
+}
+
+/** TLS to a place, as whoever has the name. `connected` is told our port before the handshake. */
+async function secured(
+  place: Place,
+  name: string,
+  connection: Connection,
+  certificate: ClientCertificate | undefined,
+  connected?: (ownPort: number) => void,
+): Promise<Duplex> {
+  if (connection.insecureSkipTlsVerify) {
+    const { dialUnchecked } = await import("./dial_node.ts");
+    return await dialUnchecked(place, name, certificate, connected);
+  }
+  const options: Deno.ConnectTlsOptions & Partial<Deno.TlsCertifiedKeyPem> = {
+    ...place,
+    alpnProtocols: ["http/1.1"],
+    ...(connection.ca === undefined ? {} : { caCerts: [connection.ca] }),
+    ...(certificate ?? {}),
+    ...(name === place.hostname ? {} : { [Symbol.for("unstableServerName")]: name }),
+  };
+  const opened = await withOwnRules(connection.ca, () => Deno.connectTls(options as Deno.ConnectTlsOptions));
+  connected?.((opened.localAddr as Deno.NetAddr).port);
+  try {
+    await opened.handshake();
+  } catch (error) {
+    opened.close();
+    throw error;
+  }
+  return opened;
+}
+
+/**
+ * TLS over a connection that there is already, which Deno can't do with a client certificate: over a loopback connection
+ * whose other end is that one. Nobody else gets in its way: the first to connect has to have our port.
+ */
+async function securedThrough(
+  tunnel: Duplex,
+  name: string,
+  connection: Connection,
+  certificate: ClientCertificate | undefined,
+): Promise<Duplex> {
+  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const ownPort = Promise.withResolvers<number>();
+  const relay = async () => {
+    for await (const inner of listener) {
+      if (inner.remoteAddr.port !== await ownPort.promise) {
+        inner.close();
+        continue;
+      }
+      pass(inner, tunnel);
+      pass(tunnel, inner);
+      return; // which closes the listener
+    }
+  };
+  relay().catch(() => {});
+  try {
+    const place = { hostname: "127.0.0.1", port: listener.addr.port };
+    return await secured(place, name, connection, certificate, ownPort.resolve);
+  } catch (error) {
+    ownPort.resolve(-1);
+    try {
+      listener.close();
+    } catch { /* it is closed */ }
+    throw error;
+  }
+}
+
+/** Passes all that comes on; the end of one is the end of the other. */
+async function pass(from: Duplex, to: Duplex): Promise<void> {
+  const buffer = new Uint8Array(65536);
+  try {
+    for (let count = await from.read(buffer); count !== null; count = await from.read(buffer)) {
+      for (let part = buffer.subarray(0, count); part.length > 0;) part = part.subarray(await to.write(part));
+    }
+    await to.closeWrite();
+  } catch {
+    for (const each of [from, to]) {
+      try {
+        each.close();
+      } catch { /* it is closed */ }
+    }
+  }
 }

@@ -5,6 +5,7 @@ import { printable } from "../text.ts";
 import type { Connection } from "./connection.ts";
 import { canonicalAddress, checkName, checkSocket, type Endpoint, endpointOf } from "./destination.ts";
 import { dialAddress } from "./dial.ts";
+import { proxyFor } from "./proxy.ts";
 
 /** Finds the addresses of a name with the operating system's own rules, hosts file included. */
 export type Lookup = (name: string) => Promise<readonly string[]>;
@@ -15,12 +16,18 @@ export type Lookup = (name: string) => Promise<readonly string[]>;
  * @throws AppError CLUSTER_UNSUPPORTED where requests go through a proxy, CLUSTER_UNREACHABLE for a name that does
  * not resolve
  */
-export async function resolveEndpoint(connection: Connection, lookup: Lookup = lookUp): Promise<Endpoint> {
+export async function resolveEndpoint(
+  connection: Connection,
+  env: Readonly<Record<string, string>>,
+  lookup: Lookup = lookUp,
+): Promise<Endpoint> {
   const { host, port } = endpointOf(connection.server);
-  if (connection.proxyUrl !== undefined) {
+  if (proxyFor(new URL(connection.server), connection.proxyUrl, env) !== undefined) {
     throw new AppError(
       "CLUSTER_UNSUPPORTED",
-      `Sockets can't reach ${connection.server}: the kubeconfig leads to it through a proxy (proxy-url)`,
+      `Sockets can't reach ${connection.server}: requests go there through a proxy (${
+        connection.proxyUrl === undefined ? "HTTPS_PROXY" : "proxy-url"
+      })`,
       { hint: "wasi:http and krew-wasm:kubernetes go through it" },
     );
   }
@@ -48,8 +55,11 @@ export interface Sockets {
 }
 
 /** The sockets of a connection. @throws AppError CLUSTER_UNSUPPORTED, CLUSTER_UNREACHABLE */
-export async function openSockets(connection: Connection): Promise<Sockets> {
-  return socketsTo(await resolveEndpoint(connection));
+export async function openSockets(
+  connection: Connection,
+  env: Readonly<Record<string, string>>,
+): Promise<Sockets> {
+  return socketsTo(await resolveEndpoint(connection, env));
 }
 
 /** The sockets to an endpoint. */

@@ -118,6 +118,11 @@ export function guardCluster(
       const passed = pass(request, false);
       return "status" in passed ? passed : await cluster.send(passed);
     },
+    async upgrade(request) {
+      const passed = pass({ method: "GET", url: request.url, headers: request.headers }, true);
+      if ("status" in passed) return { refused: passed };
+      return await cluster.upgrade({ ...request, headers: passed.headers });
+    },
     async sockets() {
       // What goes through a socket can't be read here (it is TLS), so it takes a grant of everything.
       const limits = current();

@@ -113,8 +113,11 @@ export function connectCluster(connection: Connection, { env, trace }: Transport
     context,
     server,
     namespace,
-    sockets: () => sockets ??= import("./endpoint.ts").then(({ openSockets }) => openSockets(connection)),
+    sockets: () =>
+      sockets ??= import("./endpoint.ts").then(({ openSockets }) => openSockets(connection, env)),
     send,
+    upgrade: async (request) =>
+      await (await import("./upgrades.ts")).openUpgrade({ connection, source, env, trace }, request),
     close: () => {
       for (const exchange of open) exchange.end("still open");
     },

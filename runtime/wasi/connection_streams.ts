@@ -1,6 +1,6 @@
 /** The two directions of a connection as streams of a plugin: read ahead by one buffer, written with back-pressure. */
 
-import type { ByteSink, ByteSource, MaybePromise } from "./streams.ts";
+import { type ByteSink, type ByteSource, type MaybePromise, StreamClosed } from "./streams.ts";
 
 /** What is needed of a connection; `Deno.Conn` is one. */
 export interface Duplex {
@@ -115,7 +115,7 @@ export class ConnectionSink implements ByteSink {
 
   capacity(): number {
     if (this.#error !== undefined) throw this.#error;
-    if (this.#ended) throw { tag: "closed" };
+    if (this.#ended) throw new StreamClosed("the connection is closed for writing");
     return Math.max(0, HIGH_WATER - this.#queued);
   }
 
@@ -123,10 +123,16 @@ export class ConnectionSink implements ByteSink {
     const room = this.capacity();
     if (room === 0) return this.wait().then(() => this.write(bytes));
     const part = bytes.slice(0, room); // the plugin's memory goes on to change
+    this.enqueue(part);
+    return part.length;
+  }
+
+  /** Takes all of it, whatever the room; it is not copied. For what is of one piece, such as a frame. */
+  enqueue(part: Uint8Array<ArrayBuffer>): void {
+    if (this.#ended || this.#error !== undefined) return;
     this.#queue.push(part);
     this.#queued += part.length;
     this.#sending ??= this.#send();
-    return part.length;
   }
 
   async #send(): Promise<void> {

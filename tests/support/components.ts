@@ -2,7 +2,7 @@
 
 import { LEAST } from "../../runtime/grants.ts";
 import { fileURLToPath } from "node:url";
-import type { Cluster, ClusterRequest, ClusterResponse } from "../../runtime/kube/cluster.ts";
+import type { Cluster, ClusterRequest, ClusterResponse, UpgradeAnswer } from "../../runtime/kube/cluster.ts";
 import type { Endpoint } from "../../runtime/kube/destination.ts";
 import { type Sockets, socketsTo } from "../../runtime/kube/endpoint.ts";
 import { runComponent } from "../../runtime/component.ts";
@@ -148,6 +148,10 @@ export class FakeCluster implements Cluster {
   async send(request: ClusterRequest): Promise<ClusterResponse> {
     this.requests.push(request);
     return await this.#answer(request);
+  }
+
+  upgrade(): Promise<UpgradeAnswer> {
+    return Promise.reject(new Error("no upgrades in this test"));
   }
 
   sockets(): Promise<Sockets> {

@@ -13,28 +13,32 @@ Deno.test("endpointOf() knows the ports of the schemes", () => {
 
 Deno.test("resolveEndpoint() asks the resolver for a name, and not for an address", async () => {
   const lookup = (name: string) => Promise.resolve([`10.0.0.${name.length}`, "2001:DB8:0::1"]);
-  assert.deepEqual(await resolveEndpoint(connection("https://api.test:6443"), lookup), {
+  assert.deepEqual(await resolveEndpoint(connection("https://api.test:6443"), {}, lookup), {
     host: "api.test",
     port: 6443,
     addresses: ["10.0.0.8", "2001:db8::1"],
   });
   const never = () => Promise.reject(new Error("asked"));
-  assert.deepEqual((await resolveEndpoint(connection("https://[2001:db8::1]"), never)).addresses, [
+  assert.deepEqual((await resolveEndpoint(connection("https://[2001:db8::1]"), {}, never)).addresses, [
     "2001:db8::1",
   ]);
-  await assert.rejects(resolveEndpoint(connection("https://api.test"), never), {
+  await assert.rejects(resolveEndpoint(connection("https://api.test"), {}, never), {
     code: "CLUSTER_UNREACHABLE",
   });
 });
 
 Deno.test("resolveEndpoint() finds localhost with the operating system's resolver", async () => {
-  const { addresses } = await resolveEndpoint(connection("https://localhost:6443"));
+  const { addresses } = await resolveEndpoint(connection("https://localhost:6443"), {});
   assert.ok(addresses.includes("127.0.0.1") || addresses.includes("::1"), addresses.join());
 });
 
 Deno.test("behind a proxy there are no sockets", async () => {
   await assert.rejects(
-    resolveEndpoint(connection("https://api.test", "http://proxy.test:3128")),
+    resolveEndpoint(connection("https://api.test", "http://proxy.test:3128"), {}),
+    { code: "CLUSTER_UNSUPPORTED" },
+  );
+  await assert.rejects(
+    resolveEndpoint(connection("https://api.test"), { HTTPS_PROXY: "proxy.test:3128" }),
     { code: "CLUSTER_UNSUPPORTED" },
   );
 });

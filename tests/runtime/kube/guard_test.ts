@@ -23,6 +23,7 @@ function guarded(grant: ClusterGrant, deny: ClusterLimits["deny"] = false, serve
       return Promise.resolve({ status: 200, headers: [], body: null });
     },
     sockets: () => Promise.reject(new Error("sockets")),
+    upgrade: ({ url }) => Promise.reject(new Error(`upgrade ${url}`)),
   };
   const state: { limits: ClusterLimits; answer: boolean } = { limits: { grant, deny }, answer: false };
   const cluster = guardCluster(behind, "foo", () => state.limits, (denied) => {
@@ -363,4 +364,16 @@ Deno.test("parseRules() names the field that is wrong", () => {
   ) {
     assert.throws(() => parseRules({ rules }), (error: Error) => error.message.includes(message), message);
   }
+});
+
+Deno.test("an upgrade into a container is creating, whoever may look", async () => {
+  const url = "/api/v1/namespaces/default/pods/web/exec?command=sh";
+  const request = { url, headers: [], protocols: ["v5.channel.k8s.io"] };
+  await assert.rejects(guarded("full").cluster.upgrade(request), { message: `upgrade ${url}` });
+  for (const grant of ["none", "read-only"] as const) {
+    const answer = await guarded(grant).cluster.upgrade(request);
+    assert.equal("refused" in answer && answer.refused.status, 403);
+  }
+  const denied = await guarded("full", rule("create:pods/exec")).cluster.upgrade(request);
+  assert.equal("refused" in denied && denied.refused.status, 403);
 });

@@ -1,0 +1,109 @@
+/** Upgrades of one connection: to the destination that was checked, with the user's credentials, each on a connection of its own. */
+
+import { AppError } from "../errors.ts";
+import { printable } from "../text.ts";
+import { untilAborted } from "./abort.ts";
+import { checkPair } from "./client.ts";
+import type { UpgradeAnswer, UpgradeRequest } from "./cluster.ts";
+import type { Connection } from "./connection.ts";
+import type { CredentialSource } from "./credentials.ts";
+import { destinationOf } from "./destination.ts";
+import { dialServer } from "./dial.ts";
+import { failureOf } from "./failure.ts";
+import { requestHeaders } from "./headers.ts";
+import { proxyFor } from "./proxy.ts";
+import { upgrade } from "./upgrade.ts";
+import { UpgradedConnection } from "./upgraded.ts";
+
+/** What an upgrade needs of its transport. */
+export interface UpgradeContext {
+  readonly connection: Connection;
+  readonly source: CredentialSource;
+  /** The user's environment, for proxies. */
+  readonly env: Readonly<Record<string, string>>;
+  readonly trace: (line: string) => void;
+}
+
+/** As {@linkcode import("./cluster.ts").Cluster.upgrade}. */
+export async function openUpgrade(
+  { connection, source, env, trace }: UpgradeContext,
+  request: UpgradeRequest,
+): Promise<UpgradeAnswer> {
+  const url = destinationOf(connection.server, request.url);
+  const protocols = protocolsOf(request.protocols);
+  const guest = request.headers.filter(([name]) => !/^sec-websocket-/i.test(name));
+  requestHeaders("GET", guest, connection, undefined);
+  const started = performance.now();
+  const elapsed = () => `${Math.round(performance.now() - started)} ms`;
+  const shown = `GET ${printable(`${url.pathname}${url.search}`, 500)}`;
+  const signal = limited(request.signal, connection.requestTimeout);
+
+  const attempt = async () => {
+    const credentials = await source.get(signal);
+    if (credentials.certificate) await checkPair(credentials.certificate);
+    const headers = requestHeaders("GET", guest, connection, credentials.authorization);
+    headers.delete("accept-encoding");
+    const proxy = proxyFor(new URL(connection.server), connection.proxyUrl, env);
+    const dialled = dialServer(connection, credentials.certificate, proxy);
+    // Given up meanwhile, it is closed when it is there.
+    const opened = await untilAborted(dialled, signal).catch((error) => {
+      dialled.then((late) => late.close(), () => {});
+      throw error;
+    });
+    try {
+      const answer: Awaited<ReturnType<typeof upgrade>> = await untilAborted(
+        upgrade(opened, { url, headers, protocols }, (end) => closed(end.code, answer)),
+        signal,
+      );
+      return { answer, credentials };
+    } catch (error) {
+      opened.close();
+      throw error;
+    }
+  };
+  const closed = (code: number, answer: unknown) => {
+    const { received, sent } = (answer as UpgradedConnection).traffic;
+    trace(`${shown} closed with code ${code} after ${elapsed()}, ${received} bytes received, ${sent} sent`);
+  };
+
+  try {
+    let { answer, credentials } = await attempt();
+    if (!(answer instanceof UpgradedConnection) && answer.status === 401 && source.renewable) {
+      await source.renew(credentials);
+      ({ answer, credentials } = await attempt());
+    }
+    if (answer instanceof UpgradedConnection) {
+      trace(`${shown} 101 in ${elapsed()}, ${printable(answer.protocol, 100) || "no protocol"}`);
+      return { upgraded: answer };
+    }
+    trace(`${shown} ${answer.status} in ${elapsed()}`);
+    return { refused: answer };
+  } catch (error) {
+    if (request.signal?.aborted) throw error;
+    const failure = failureOf(error, connection);
+    trace(`${shown} failed in ${elapsed()}: ${failure.message}`);
+    throw failure;
+  }
+}
+
+/** `--request-timeout` is for the answer; the connection lasts as long as it is used. */
+function limited(signal: AbortSignal | undefined, timeout: number | undefined): AbortSignal | undefined {
+  if (timeout === undefined) return signal;
+  const limit = AbortSignal.timeout(Math.min(timeout, 0x7fffffff));
+  return signal ? AbortSignal.any([signal, limit]) : limit;
+}
+
+/** RFC 9110 5.6.2, and the slash that Kubernetes has in a name, which no token has. */
+const PROTOCOL = /^[!#$%&'*+\-./^_`|~0-9A-Za-z]{1,200}$/;
+
+/** Subprotocols (RFC 6455 4.1). @throws AppError REQUEST_INVALID */
+function protocolsOf(protocols: readonly string[]): readonly string[] {
+  for (const protocol of protocols) {
+    if (PROTOCOL.test(protocol)) continue;
+    throw new AppError("REQUEST_INVALID", `"${printable(protocol, 80)}" is not the name of a subprotocol`);
+  }
+  if (protocols.length > 32) {
+    throw new AppError("REQUEST_INVALID", `${protocols.length} subprotocols are more than a server looks at`);
+  }
+  return [...new Set(protocols)];
+}
