@@ -179,6 +179,7 @@ export class NamedTree implements FileTree {
       return new NamedDirectory(from.mount, resolved.path);
     }
     if (info && mustBeDirectory) throw new WasiError("not-directory");
+    refuseProcess(host, options.write || options.truncate);
     const { write } = options;
     const changes = write || options.truncate || (!info && options.create);
     const overlay = this.#overlayAt(host, info);
@@ -252,6 +253,7 @@ export class NamedTree implements FileTree {
     path = textOf(path);
     const { host, info } = this.#existing(from, path, follow);
     this.#checkChange(from.mount, host);
+    refuseProcess(host, true);
     const apply = info.isSymlink ? setLinkTimes : Deno.utimeSync;
     attempt(() => setTimes(info, accessed, modified, (a, m) => apply(host, a, m)));
   }
@@ -303,6 +305,7 @@ export class NamedTree implements FileTree {
         }
       }
     }
+    found = found.filter(({ name }) => !this.#isDenied(pathIn(mount, [...path, name])));
     const inodes = found.length <= MAX_INODES;
     return {
       at: (index) => {
@@ -453,7 +456,16 @@ export class NamedTree implements FileTree {
     };
     const resolved = resolvePath(tree, from.path, path, follow);
     visible(resolved.path);
+    const host = pathIn(mount, resolved.path);
+    if (this.#isDenied(host) && !this.#overlayAt(host, lstat(host))) throw new WasiError("no-entry");
     return resolved;
+  }
+
+  /** Whether it is not there for the plugin. */
+  #isDenied(host: string): boolean {
+    const { deniedPaths = [], unprotectedPaths } = this.#files;
+    return deniedPaths.some((path) => host === path || isBelow(host, path)) &&
+      !unprotectedPaths.some((own) => host === own || isBelow(host, own));
   }
 
   /** What was opened is what the path names, with no link anywhere in it. @throws WasiError access */
@@ -478,8 +490,8 @@ export class NamedTree implements FileTree {
 
   /** `tree`: what is below goes with it. */
   #checkProtected(host: string, tree = false): void {
-    const { protectedPaths, unprotectedPaths } = this.#files;
-    for (const path of protectedPaths) {
+    const { protectedPaths, unprotectedPaths, deniedPaths = [], deniedWrites = [] } = this.#files;
+    for (const path of [...protectedPaths, ...deniedPaths, ...deniedWrites]) {
       if (tree && isBelow(path, host)) throw new WasiError("not-permitted");
       if ((host === path || isBelow(host, path)) && !unprotectedPaths.some((own) => isBelow(host, own))) {
         throw new WasiError("not-permitted");
@@ -561,6 +573,13 @@ function isBelow(path: string, root: string): boolean {
 
 function identityOf(info: Deno.FileInfo): string {
   return `${info.dev}:${info.ino}`;
+}
+
+/** Files of processes: their memory, environment and open files are the host's and others', not the plugin's. */
+function refuseProcess(host: string, changes: boolean): void {
+  if (Deno.build.os === "linux" && (changes ? /^\/proc\// : /^\/proc\/\d/).test(host)) {
+    throw new WasiError("access");
+  }
 }
 
 function linkTarget(host: string): string {

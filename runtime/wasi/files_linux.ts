@@ -195,8 +195,9 @@ class LinuxTree implements FileTree {
   readonly needs = [] as const;
   #kernel: Kernel;
   #files: Files;
-  /** Identities that an overlay's file has, or had when it was looked at. */
-  #overlaid = new Map<string, Overlay>();
+  #denied: readonly string[];
+  /** What can't be changed, moved or replaced, with all that is below it. */
+  #guarded: readonly string[];
   #contents = new Map<Overlay, MaybePromise<Uint8Array>>();
   #devices = new Map<bigint, boolean>();
   #unprotected: ReadonlySet<string> | undefined;
@@ -204,6 +205,8 @@ class LinuxTree implements FileTree {
   constructor(kernel: Kernel, files: Files) {
     this.#kernel = kernel;
     this.#files = files;
+    this.#denied = files.deniedPaths ?? [];
+    this.#guarded = [...files.protectedPaths, ...this.#denied, ...(files.deniedWrites ?? [])];
     this.maxOpen = Math.min(
       MAX_OPEN,
       Math.max(16, kernel.raiseFileLimit(MAX_OPEN + RESERVED) - RESERVED),
@@ -285,6 +288,7 @@ class LinuxTree implements FileTree {
         const stat = this.#kernel.stat(fd);
         if (stat.type === "directory") throw new WasiError("is-directory");
         if (this.#overlayOf(stat)) throw new WasiError("read-only");
+        if (this.#denied.length > 0 && this.#isDenied(fd, stat)) throw new WasiError("no-entry");
         this.#refuseProcess(fd, stat, true);
         if (!made && (write || truncate)) {
           this.#checkChange(place);
@@ -410,7 +414,7 @@ class LinuxTree implements FileTree {
       const stat = node.stat();
       this.#refuseProtected(stat);
       this.#refuseProcess(node.fd, stat, true);
-      if (this.#isEntangled(node.root) && this.#isBelowProtected(node.fd)) {
+      if (this.#isEntangled(node.root) && this.#isBelow(node.fd)) {
         throw new WasiError("not-permitted");
       }
     }
@@ -430,7 +434,12 @@ class LinuxTree implements FileTree {
     const kernel = this.#kernel;
     if (node.root.only && node.fd === node.root.fd) return this.#listOnly(node);
     const fd = kernel.open(node.fd, ".", O_RDONLY | kernel.O_DIRECTORY, true);
-    return new DirectoryListing(kernel, fd);
+    const denied = this.#identities(this.#denied);
+    return new DirectoryListing(
+      kernel,
+      fd,
+      denied.size === 0 ? undefined : (identity) => denied.has(identity),
+    );
   }
 
   /** What shows of the directory of a granted file. */
@@ -551,14 +560,14 @@ class LinuxTree implements FileTree {
   #open(from: OpenDirectory, path: GuestPath, flags: number, follow: boolean): number {
     const { root, fd } = from;
     const last = follow ? 0 : this.#kernel.O_NOFOLLOW;
-    if (!root.only) return this.#kernel.open(fd, path, flags | last, true);
+    if (!root.only) return this.#granted(this.#kernel.open(fd, path, flags | last, true));
     let names = this.#onlyName(from, path);
     for (let links = 0; links <= MAX_LINKS; links++) {
       if (names === undefined) return this.#kernel.open(fd, ".", flags, true);
       const stat = this.#kernel.statAt(fd, names.bare);
       if (stat.type === "directory") throw new WasiError("no-entry");
       if (stat.type !== "symbolic-link" || !follow) {
-        return this.#kernel.open(fd, names.name, flags | this.#kernel.O_NOFOLLOW, true);
+        return this.#granted(this.#kernel.open(fd, names.name, flags | this.#kernel.O_NOFOLLOW, true));
       }
       names = this.#onlyName(from, this.#kernel.readLink(fd, names.bare));
     }
@@ -604,8 +613,18 @@ class LinuxTree implements FileTree {
     }
   }
 
-  /** Calls with the open directory in which a path's last name is. */
-  #inParent<T>(from: OpenDirectory, path: GuestPath, use: (place: Place) => T): T {
+  /** What was opened, unless it is denied. @throws WasiError no-entry, and it is closed */
+  #granted(fd: number): number {
+    if (this.#denied.length === 0) return fd;
+    return this.#closing(fd, () => {
+      const stat = this.#kernel.stat(fd);
+      if (this.#isDenied(fd, stat) && !this.#overlayOf(stat)) throw new WasiError("no-entry");
+      return fd;
+    });
+  }
+
+  /** Calls with the open directory in which a path's last name is; `denied`: with one that is denied too. */
+  #inParent<T>(from: OpenDirectory, path: GuestPath, use: (place: Place) => T, denied = false): T {
     const { root } = from;
     if (root.only) {
       const found = this.#onlyName(from, path);
@@ -616,6 +635,7 @@ class LinuxTree implements FileTree {
     if (bare.length === 2 && isDots(bare)) this.#kernel.close(this.#open(from, path, O_PATH, false));
     if (parent.length === 0) return use({ root, directory: from.fd, name, bare });
     const directory = this.#kernel.open(from.fd, parent, O_PATH | this.#kernel.O_DIRECTORY, true);
+    if (!denied) this.#granted(directory);
     try {
       return use({ root, directory, name, bare });
     } finally {
@@ -627,7 +647,13 @@ class LinuxTree implements FileTree {
    * Calls with the place where a path ends, links in the last place followed if they are to be: `use` throws `loop` where
    * it finds one. The directory of each is open while it is used, so that what is checked of it holds.
    */
-  #atEnd<T>(from: OpenDirectory, path: GuestPath, follow: boolean, use: (place: Place) => T): T {
+  #atEnd<T>(
+    from: OpenDirectory,
+    path: GuestPath,
+    follow: boolean,
+    use: (place: Place) => T,
+    denied = false,
+  ): T {
     let at = bytesOf(path);
     for (let links = 0;; links++) {
       let target: Uint8Array | undefined;
@@ -644,7 +670,7 @@ class LinuxTree implements FileTree {
             }
             throw error;
           }
-        });
+        }, denied);
       } catch (error) {
         if (target === undefined || links >= MAX_LINKS) throw error;
       }
@@ -675,9 +701,17 @@ class LinuxTree implements FileTree {
   // What must not be changed
 
   /** A change in a directory. @throws WasiError read-only, not-permitted */
-  #checkChange({ root, directory }: Place): void {
+  #checkChange(place: Place): void {
+    const { root, directory } = place;
     if (!root.mount.write) throw new WasiError("read-only");
     this.#checkDirectory(root, directory);
+    // What is denied can't be made either.
+    for (const host of this.#guarded) {
+      const identity = this.#isEntangled(root) ? this.#identityAt(parentOf(host)) : undefined;
+      if (identity !== undefined && this.#isNamed(place, identity, host)) {
+        throw new WasiError("not-permitted");
+      }
+    }
   }
 
   #checkDirectory(root: Root, directory: number): void {
@@ -688,27 +722,29 @@ class LinuxTree implements FileTree {
 
   #isEntangled(root: Root): boolean {
     return root.entangled ??= this.#isProtected(root.fd) ||
-      this.#files.protectedPaths.some((path) =>
-        this.#above(path).some((identity) => identity === root.identity)
-      );
+      this.#guarded.some((path) => this.#above(path).some((identity) => identity === root.identity));
   }
 
-  /** Identities of protected files and directories, as they are now. */
-  #protectedRoots(): Set<string> {
-    return new Set(this.#files.protectedPaths.flatMap((path) => this.#identityAt(path) ?? []));
+  #identities(paths: readonly string[]): Set<string> {
+    return new Set(paths.flatMap((path) => this.#identityAt(path) ?? []));
   }
 
-  /** Whether an open directory is, or is below, what is protected, and not below an exception. */
-  #isProtected(directory: number): boolean {
-    const roots = this.#protectedRoots();
-    this.#unprotected ??= new Set(
-      this.#files.unprotectedPaths.flatMap((path) => this.#identityAt(path) ?? []),
-    );
+  /** Whether an open directory is, or is below, what is guarded, and not below an exception. */
+  #isProtected(directory: number, roots = this.#identities(this.#guarded)): boolean {
+    this.#unprotected ??= this.#identities(this.#files.unprotectedPaths);
     for (const identity of this.#upwards(directory)) {
       if (this.#unprotected.has(identity)) return false;
       if (roots.has(identity)) return true;
     }
     return false;
+  }
+
+  /** Whether what is open is denied: itself, by a directory above it, or as a file that is there under another name. */
+  #isDenied(fd: number, stat: Stat): boolean {
+    const roots = this.#identities(this.#denied);
+    if (roots.has(identityOf(stat))) return true;
+    if (stat.type === "directory") return this.#isProtected(fd, roots);
+    return this.#isBelow(fd, roots) || this.#isLinkedIn(this.#denied, stat);
   }
 
   /** Identities of a directory and of those above it, up to the root of all. */
@@ -749,37 +785,37 @@ class LinuxTree implements FileTree {
     }
   }
 
-  /** A file that was opened to be read, by the name the kernel knows it under. */
-  #isBelowProtected(fd: number): boolean {
-    const name = new TextDecoder().decode(this.#kernel.readLink(AT_FDCWD, `/proc/self/fd/${fd}`));
-    const directory = this.#kernel.open(
-      AT_FDCWD,
-      parentOf(name),
-      O_PATH | this.#kernel.O_DIRECTORY,
-      false,
-    );
+  /** Whether a file is below what is guarded, by the name that the kernel knows it under. */
+  #isBelow(fd: number, roots?: Set<string>): boolean {
+    const kernel = this.#kernel;
+    const name = kernel.readLink(AT_FDCWD, `/proc/self/fd/${fd}`);
+    const parent = name.subarray(0, Math.max(1, name.lastIndexOf(SLASH)));
+    const directory = kernel.open(AT_FDCWD, parent, O_PATH | kernel.O_DIRECTORY, false);
     try {
-      return this.#isProtected(directory);
+      return this.#isProtected(directory, roots);
     } finally {
-      this.#kernel.close(directory);
+      kernel.close(directory);
     }
   }
 
-  /** A file that is itself protected, or a further hard link of one that is in a protected directory. */
+  /** A file that is itself guarded, or a further hard link of one that is in a guarded directory. */
   #refuseProtected(stat: Stat): void {
     this.#refuseRoots(stat);
-    if (stat.type === "directory" || stat.links < 2n) return;
-    const identity = identityOf(stat);
-    const unprotected = new Set(this.#files.unprotectedPaths.flatMap((path) => this.#identityAt(path) ?? []));
-    for (const path of this.#files.protectedPaths) {
+    if (this.#isLinkedIn(this.#guarded, stat)) throw new WasiError("not-permitted");
+  }
+
+  #isLinkedIn(paths: readonly string[], stat: Stat): boolean {
+    if (stat.type === "directory" || stat.links < 2n) return false;
+    const except = this.#identities(this.#files.unprotectedPaths);
+    return paths.some((path) => {
       let fd: number;
       try {
         fd = this.#kernel.open(AT_FDCWD, path, O_RDONLY | this.#kernel.O_DIRECTORY, false);
       } catch {
-        continue; // a file
+        return false; // a file, or nothing
       }
-      if (this.#holds(fd, stat, identity, unprotected)) throw new WasiError("not-permitted");
-    }
+      return this.#holds(fd, stat, identityOf(stat), except);
+    });
   }
 
   /** Whether a file is somewhere in a directory, which is closed. */
@@ -807,14 +843,14 @@ class LinuxTree implements FileTree {
   }
 
   #refuseRoots(stat: Stat): void {
-    if (this.#protectedRoots().has(identityOf(stat))) throw new WasiError("not-permitted");
+    if (this.#identities(this.#guarded).has(identityOf(stat))) throw new WasiError("not-permitted");
   }
 
   /** A directory above, or at, what is protected or overlaid: what is below goes where it goes. */
   #refuseAbove(stat: Stat): void {
     const identity = identityOf(stat);
-    const { protectedPaths, overlays } = this.#files;
-    for (const path of [...protectedPaths, ...overlays.map(({ host }) => parentOf(host))]) {
+    const { overlays } = this.#files;
+    for (const path of [...this.#guarded, ...overlays.map(({ host }) => parentOf(host))]) {
       if (this.#above(path).includes(identity)) throw new WasiError("not-permitted");
     }
   }
@@ -850,12 +886,9 @@ class LinuxTree implements FileTree {
   #overlayOf(stat: Stat): Overlay | undefined {
     const { overlays } = this.#files;
     if (overlays.length === 0 || stat.type === "directory" || stat.type === "symbolic-link") return undefined;
-    // Programs replace a kubeconfig by renaming a new one over it: look again, and remember what was seen.
-    for (const overlay of overlays) {
-      const identity = this.#identityAt(overlay.host);
-      if (identity !== undefined) this.#overlaid.set(identity, overlay);
-    }
-    return this.#overlaid.get(identityOf(stat));
+    const identity = identityOf(stat);
+    // Asked after the file was opened: programs replace a kubeconfig by renaming a new one over it.
+    return overlays.find(({ host }) => this.#identityAt(host) === identity);
   }
 
   /** The overlay that has this very name, whether or not its file is there. */
@@ -891,7 +924,7 @@ class LinuxTree implements FileTree {
         const overlay = place.name.length > place.bare.length ? undefined : this.#overlayNamed(place);
         const stat: Stat = { ...this.#kernel.stat(place.directory), type: "regular-file", links: 1n };
         return overlay && { overlay, stat };
-      });
+      }, true);
     } catch (error) {
       if (error instanceof WasiError) return undefined;
       throw error;
@@ -927,6 +960,7 @@ class LinuxTree implements FileTree {
 class DirectoryListing implements Listing {
   #kernel: Kernel;
   #fd: number;
+  #hides: ((identity: string) => boolean) | undefined;
   #open = true;
   #ended = false;
   /** What was read, each with the number of its first entry. */
@@ -938,9 +972,11 @@ class DirectoryListing implements Listing {
   #offset = 0;
   #last: { readonly index: number; readonly entry: Entry } | undefined;
 
-  constructor(kernel: Kernel, fd: number) {
+  /** `hides`: files that are not there for the plugin. */
+  constructor(kernel: Kernel, fd: number, hides?: (identity: string) => boolean) {
     this.#kernel = kernel;
     this.#fd = fd;
+    this.#hides = hides;
   }
 
   at(index: number): Entry | undefined {
@@ -985,7 +1021,7 @@ class DirectoryListing implements Listing {
     let count = 0;
     for (let at = 0; at < length;) {
       const end = read.end(at);
-      if (!read.isDots(at)) {
+      if (!read.isDots(at) && !this.#isHidden(read.name(at))) {
         kept.set(buffer.subarray(at, end), used);
         used += end - at;
         count++;
@@ -997,6 +1033,15 @@ class DirectoryListing implements Listing {
     }
     this.#count += count;
     return true;
+  }
+
+  #isHidden(name: Uint8Array): boolean {
+    if (!this.#hides) return false;
+    try {
+      return this.#hides(identityOf(this.#kernel.statAt(this.#fd, name)));
+    } catch {
+      return false; // gone meanwhile
+    }
   }
 
   close(): void {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import type { Files, Mount, Overlay } from "../../../runtime/sandbox.ts";
 import { WasiError } from "../../../runtime/wasi/errno.ts";
-import type { AnyFile, DirectoryNode, FileTree, OpenOptions } from "../../../runtime/wasi/files.ts";
+import type { AnyFile, DirectoryNode, FileTree, OpenOptions, Stat } from "../../../runtime/wasi/files.ts";
 import { NamedTree } from "../../../runtime/wasi/files_by_name.ts";
 import { openLinuxTree } from "../../../runtime/wasi/files_linux.ts";
 
@@ -303,4 +303,357 @@ test("a file is of a size beyond 32 bits", (open) => {
   file.readAt(byte, offset);
   assert.equal(byte[0], 7);
   file.close();
+});
+
+const bytes = (text: string) => new TextEncoder().encode(text);
+const binary = (...values: (string | number)[]) =>
+  Uint8Array.from(values.flatMap((value) => typeof value === "string" ? [...bytes(value)] : [value]));
+
+test("what is denied is not there, by any name, and can't be made", (open) => {
+  const base = Deno.realPathSync(Deno.makeTempDirSync());
+  for (const name of [".ssh/keys", "docs", ".kube"]) Deno.mkdirSync(`${base}/${name}`, { recursive: true });
+  Deno.writeTextFileSync(`${base}/.ssh/keys/id`, "key");
+  Deno.writeTextFileSync(`${base}/.kube/config`, "real");
+  Deno.writeTextFileSync(`${base}/.kube/token`, "secret");
+  Deno.writeTextFileSync(`${base}/docs/note`, "note");
+  Deno.symlinkSync(".ssh/keys", `${base}/alias`);
+  const tree = open({
+    mounts: [{ guest: "/h", host: base, write: true }],
+    overlays: [standIn(`${base}/.kube/config`)],
+    protectedPaths: [],
+    unprotectedPaths: [],
+    deniedPaths: [`${base}/.ssh`, `${base}/.kube`, `${base}/.gnupg`],
+    deniedWrites: [`${base}/docs`],
+  });
+  const at = tree.roots[0]!.node;
+  for (
+    const path of [
+      ".ssh",
+      ".ssh/keys",
+      ".ssh/keys/id",
+      "alias",
+      "alias/id",
+      "docs/../.ssh/keys/id",
+      ".kube/token",
+      ".gnupg",
+    ]
+  ) {
+    assert.equal(errnoOf(() => tree.openAt(at, path, READ)), "no-entry", path);
+    assert.equal(errnoOf(() => tree.statAt(at, path, true)), "no-entry", path);
+  }
+  assert.equal(read(tree.openAt(at, ".kube/config", READ)), "stand-in");
+  assert.deepEqual(entriesOf(tree, at).map(({ name }) => name).sort(), ["alias", "docs"]);
+  const changes: [string, () => unknown][] = [
+    ["no-entry", () => tree.openAt(at, ".ssh/keys/id", { ...READ, write: true })],
+    ["no-entry", () => tree.openAt(at, ".ssh/new", WRITE)],
+    ["no-entry", () => tree.createDirectoryAt(at, ".ssh/new")],
+    ["no-entry", () => tree.linkAt(at, ".ssh/keys/id", false, at, "mine")],
+    ["no-entry", () => tree.renameAt(at, ".ssh/keys", at, "mine")],
+    ["not-permitted", () => tree.createDirectoryAt(at, ".gnupg")],
+    ["not-permitted", () => tree.openAt(at, ".gnupg", WRITE)],
+    ["not-permitted", () => tree.openAt(at, "docs/note", WRITE)],
+    ["not-permitted", () => tree.openAt(at, "docs/new", WRITE)],
+    ["not-permitted", () => tree.unlinkFileAt(at, "docs/note")],
+    ["not-permitted", () => tree.renameAt(at, "docs", at, "mine")],
+    ["not-permitted", () => tree.linkAt(at, "docs/note", false, at, "mine")],
+  ];
+  for (const [errno, change] of changes) {
+    const found = errnoOf(change);
+    assert.ok(
+      found === errno || found === "no-entry" && String(change).includes(".gnupg"),
+      `${found} ${change}`,
+    );
+  }
+  assert.notEqual(errnoOf(() => tree.renameAt(at, ".ssh", at, "mine")), "ok");
+  assert.equal(read(tree.openAt(at, "docs/note", READ)), "note");
+  assert.equal(Deno.readTextFileSync(`${base}/.ssh/keys/id`), "key");
+  Deno.removeSync(base, { recursive: true });
+});
+
+test("trailing slashes, empty names and NUL mean what POSIX says, and links that turn in circles end", (open) => {
+  using at = setUp(open);
+  const { root, tree } = at;
+  Deno.symlinkSync("file", `${root}/in/to-file`);
+  Deno.symlinkSync("sub", `${root}/in/to-sub`);
+  Deno.symlinkSync("circle-b", `${root}/in/circle-a`);
+  Deno.symlinkSync("circle-a", `${root}/in/circle-b`);
+  const expected: [string, string][] = [
+    ["file/", "not-directory"],
+    ["to-file/", "not-directory"],
+    ["file/.", "not-directory"],
+    ["file/..", "not-directory"],
+    ["to-sub/", "ok"],
+    ["sub//./", "ok"],
+    ["sub/..", "ok"],
+    ["", "no-entry"],
+    ["/", "not-permitted"],
+    ["//", "not-permitted"],
+    ["..", "not-permitted"],
+    ["sub/../..", "not-permitted"],
+    ["fi\0le", "invalid"],
+    ["circle-a", "loop"],
+    ["circle-a/x", "loop"],
+    ["x".repeat(300), "name-too-long"],
+    ["x/".repeat(3000), "name-too-long"],
+  ];
+  for (const [path, errno] of expected) {
+    const label = path.slice(0, 40);
+    assert.equal(errnoOf(() => tree.statAt(at.at, path, true)), errno, label);
+    assert.equal(errnoOf(() => (tree.openAt(at.at, path, READ) as AnyFile).close()), errno, label);
+  }
+  assert.equal(errnoOf(() => tree.createDirectoryAt(at.at, "new/")), "ok");
+  assert.equal(errnoOf(() => tree.unlinkFileAt(at.at, "file/")), "not-directory");
+  assert.equal(errnoOf(() => tree.openAt(at.at, "newer/", WRITE)), "is-directory");
+  assert.equal(errnoOf(() => tree.removeDirectoryAt(at.at, ".")), "invalid");
+  assert.notEqual(errnoOf(() => tree.removeDirectoryAt(at.at, "..")), "ok");
+  assert.notEqual(errnoOf(() => tree.renameAt(at.at, "sub/..", at.at, "x")), "ok");
+  assert.equal(errnoOf(() => tree.removeDirectoryAt(at.at, "new/")), "ok");
+});
+
+test("files of processes can't be opened, whatever is granted", (open) => {
+  if (Deno.build.os !== "linux") return;
+  using _at = setUp(open);
+  const tree = open({
+    mounts: [{ guest: "/", host: "/", write: true }],
+    overlays: [],
+    protectedPaths: [],
+    unprotectedPaths: [],
+  });
+  const at = tree.roots[0]!.node;
+  for (
+    const path of [
+      "proc/self/environ",
+      "proc/self/mem",
+      "proc/self/maps",
+      "proc/self/root/etc/passwd",
+      "proc/self/cwd",
+      "proc/self/fd/0",
+      "proc/thread-self/environ",
+      `proc/${Deno.pid}/environ`,
+      `proc/${Deno.ppid}/environ`,
+      "dev/fd/0",
+      "dev/stdin",
+    ]
+  ) {
+    assert.notEqual(errnoOf(() => tree.openAt(at, path, READ)), "ok", path);
+    assert.notEqual(errnoOf(() => tree.openAt(at, path, { ...READ, write: true })), "ok", path);
+  }
+  assert.equal(errnoOf(() => (tree.openAt(at, "proc/meminfo", READ) as AnyFile).close()), "ok");
+  assert.notEqual(
+    errnoOf(() => tree.openAt(at, "proc/sys/kernel/hostname", { ...READ, write: true })),
+    "ok",
+  );
+});
+
+test("a write that appends goes to the end, wherever another put it", (open) => {
+  using at = setUp(open);
+  const [a, b] = [0, 1].map(() => at.tree.openAt(at.at, "log", WRITE) as AnyFile);
+  a!.append(bytes("one "));
+  b!.append(bytes("two "));
+  a!.append(bytes("three"));
+  a!.writeAt(bytes("O"), 0n);
+  a!.append(bytes("!"));
+  for (const file of [a!, b!]) file.close();
+  assert.equal(Deno.readTextFileSync(`${at.root}/in/log`), "One two three!");
+});
+
+test("many opens and closes leave nothing open", (open) => {
+  using at = setUp(open);
+  const count = () => Deno.build.os === "linux" ? [...Deno.readDirSync("/proc/self/fd")].length : 0;
+  const before = count();
+  for (let i = 0; i < 300; i++) {
+    (at.tree.openAt(at.at, "sub/deep", READ) as AnyFile).close();
+    (at.tree.openAt(at.at, "sub", READ) as DirectoryNode).close();
+    at.tree.statAt(at.at, "sub/../file", true);
+    entriesOf(at.tree, at.at);
+    for (
+      const failing of [
+        () => at.tree.openAt(at.at, "sub/none", READ),
+        () => at.tree.openAt(at.at, "sub", WRITE),
+        () => at.tree.openAt(at.at, "file", { ...WRITE, exclusive: true }),
+        () => at.tree.renameAt(at.at, "sub", at.at, "file"),
+        () => at.tree.linkAt(at.at, "sub/deep", false, at.at, "file"),
+        () => at.tree.symlinkAt("x", at.at, "sub/deep"),
+        () => at.tree.readLinkAt(at.at, "sub/deep"),
+        () => at.tree.removeDirectoryAt(at.at, "sub"),
+        () => at.tree.setTimesAt(at.at, "sub/none", true, 0n, 0n),
+      ]
+    ) assert.notEqual(errnoOf(failing), "ok");
+  }
+  assert.equal(count(), before);
+});
+
+/** A test of what only the kernel can do. */
+function linuxTest(name: string, run: (open: Open) => void | Promise<void>): void {
+  const open = IMPLEMENTATIONS["by descriptor"];
+  Deno.test({ name, ignore: !open, fn: () => run(open!) });
+}
+
+linuxTest("names are bytes, which need not be text", (open) => {
+  using at = setUp(open);
+  const { tree } = at;
+  const name = binary("caf", 0xe9, 0xff);
+  const file = tree.openAt(at.at, name, WRITE) as AnyFile;
+  file.writeAt(bytes("latin"), 0n);
+  file.close();
+  assert.equal(read(tree.openAt(at.at, name, READ)), "latin");
+  const listing = tree.readDirectory(at.at);
+  const names = [0, 1, 2].map((index) => String(listing.at(index)!.name));
+  listing.close();
+  assert.ok(names.includes(String(name)));
+  tree.symlinkAt(name, at.at, "link");
+  assert.deepEqual(tree.readLinkAt(at.at, "link"), name);
+  assert.equal(read(tree.openAt(at.at, "link", READ)), "latin");
+  tree.renameAt(at.at, name, at.at, binary("sub/", 0x80));
+  tree.unlinkFileAt(at.at, binary("sub/", 0x80));
+  assert.deepEqual([...Deno.readDirSync(`${at.root}/in/sub`)].map(({ name }) => name), ["deep"]);
+});
+
+linuxTest("times are the operating system's own, of links too, before 1970 too", (open) => {
+  using at = setUp(open);
+  const { root, tree } = at;
+  Deno.symlinkSync("file", `${root}/in/link`);
+  tree.setTimesAt(at.at, "link", false, 1n, -1_000_000_001n);
+  const link = tree.statAt(at.at, "link", false) as Stat;
+  assert.deepEqual([link.type, link.accessed, link.modified], ["symbolic-link", 1n, -1_000_000_001n]);
+  const before = tree.statAt(at.at, "file", true) as Stat;
+  assert.notEqual(before.modified, link.modified);
+  withFile(tree.openAt(at.at, "file", WRITE), (file) => {
+    tree.setTimes(file, 4_102_444_800_999_999_999n, undefined);
+    assert.equal(file.stat().accessed, 4_102_444_800_999_999_999n);
+    assert.equal(file.stat().modified, before.modified);
+    tree.setTimes(file, undefined, "now");
+    assert.ok(file.stat().modified > before.modified);
+  });
+  // A second tree, as a second run of the plugin has: the nanoseconds are on the disk.
+  const again = open({
+    mounts: [{ guest: "/g", host: `${root}/in`, write: false }],
+    overlays: [],
+    protectedPaths: [],
+    unprotectedPaths: [],
+  });
+  assert.equal(
+    (again.statAt(again.roots[0]!.node, "file", true) as Stat).accessed,
+    4_102_444_800_999_999_999n,
+  );
+});
+
+linuxTest("a directory that is swapped for a link, over and over, leads out not once", async (open) => {
+  using at = setUp(open);
+  const { root, tree } = at;
+  Deno.mkdirSync(`${root}/out`);
+  Deno.writeTextFileSync(`${root}/out/deep`, "outside");
+  Deno.symlinkSync("../out", `${root}/in/evil`);
+  // What a second process of the same plugin would do, as fast as it can.
+  const source = `self.onmessage = ({ data: root }) => {
+    const [real, evil, spare] = ["sub", "evil", "spare"].map((name) => root + "/in/" + name);
+    self.postMessage("started");
+    for (let i = 0; i < 20000; i++) {
+      Deno.renameSync(real, spare); Deno.renameSync(evil, real);
+      Deno.renameSync(real, evil); Deno.renameSync(spare, real);
+    }
+    self.postMessage("done");
+  };`;
+  const worker = new Worker(`data:application/javascript,${encodeURIComponent(source)}`, { type: "module" });
+  const messages: string[] = [];
+  const { promise: started, resolve } = Promise.withResolvers<void>();
+  worker.onmessage = ({ data }) => {
+    messages.push(data);
+    resolve();
+  };
+  worker.postMessage(root);
+  await started;
+  const seen = new Map<string, number>();
+  const note = (what: string) => seen.set(what, (seen.get(what) ?? 0) + 1);
+  for (let i = 0; !messages.includes("done"); i++) {
+    try {
+      note(read(tree.openAt(at.at, "sub/deep", READ)));
+    } catch (error) {
+      assert.ok(error instanceof WasiError, String(error));
+      note(error.errno);
+    }
+    // The same for a change: it is made inside, or not at all.
+    note(`make ${errnoOf(() => (tree.openAt(at.at, `sub/new-${i % 50}`, WRITE) as AnyFile).close())}`);
+    if (i % 100 === 0) await new Promise((resolve) => setTimeout(resolve));
+  }
+  worker.terminate();
+  assert.equal(seen.get("outside"), undefined, JSON.stringify([...seen]));
+  assert.ok((seen.get("deep") ?? 0) > 0, JSON.stringify([...seen]));
+  assert.ok(
+    (seen.get("not-permitted") ?? 0) + (seen.get("make not-permitted") ?? 0) > 0,
+    JSON.stringify([...seen]),
+  );
+  assert.deepEqual([...Deno.readDirSync(`${root}/out`)].map(({ name }) => name), ["deep"]);
+});
+
+linuxTest("a kubeconfig that is replaced while the plugin runs shows its stand-in still", (open) => {
+  const base = Deno.realPathSync(Deno.makeTempDirSync());
+  Deno.writeTextFileSync(`${base}/config`, "real");
+  const tree = open({
+    mounts: [{ guest: "/h", host: base, write: true }],
+    overlays: [standIn(`${base}/config`)],
+    protectedPaths: [],
+    unprotectedPaths: [],
+  });
+  const at = tree.roots[0]!.node;
+  assert.equal(read(tree.openAt(at, "config", READ)), "stand-in");
+  Deno.writeTextFileSync(`${base}/other`, "real too");
+  Deno.renameSync(`${base}/other`, `${base}/config`);
+  assert.equal(read(tree.openAt(at, "config", READ)), "stand-in");
+  Deno.removeSync(`${base}/config`);
+  assert.equal(read(tree.openAt(at, "config", READ)), "stand-in");
+  // Nor can the plugin put a file of its own there for kubectl to find.
+  assert.equal(errnoOf(() => tree.openAt(at, "config", WRITE)), "read-only");
+  (tree.openAt(at, "mine", WRITE) as AnyFile).close();
+  assert.equal(errnoOf(() => tree.renameAt(at, "mine", at, "config")), "not-permitted");
+  assert.equal(errnoOf(() => tree.linkAt(at, "mine", false, at, "config")), "not-permitted");
+  assert.equal(errnoOf(() => tree.symlinkAt("mine", at, "config")), "not-permitted");
+  assert.equal(errnoOf(() => tree.createDirectoryAt(at, "config")), "not-permitted");
+  Deno.removeSync(base, { recursive: true });
+});
+
+linuxTest("a hard link to a file of the store is the store's file", (open) => {
+  const base = Deno.realPathSync(Deno.makeTempDirSync());
+  Deno.mkdirSync(`${base}/store/data/foo`, { recursive: true });
+  Deno.writeTextFileSync(`${base}/store/receipt`, "trusted");
+  Deno.linkSync(`${base}/store/receipt`, `${base}/backup`);
+  Deno.writeTextFileSync(`${base}/store/data/foo/own`, "own");
+  Deno.linkSync(`${base}/store/data/foo/own`, `${base}/own`);
+  const tree = open({
+    mounts: [{ guest: "/h", host: base, write: true }],
+    overlays: [],
+    protectedPaths: [`${base}/store`],
+    unprotectedPaths: [`${base}/store/data/foo`],
+  });
+  const at = tree.roots[0]!.node;
+  assert.equal(read(tree.openAt(at, "backup", READ)), "trusted");
+  assert.equal(errnoOf(() => tree.openAt(at, "backup", { ...READ, truncate: true })), "not-permitted");
+  assert.equal(errnoOf(() => tree.openAt(at, "backup", { ...READ, write: true })), "not-permitted");
+  assert.equal(errnoOf(() => tree.setTimesAt(at, "backup", true, 0n, 0n)), "not-permitted");
+  assert.equal(errnoOf(() => tree.linkAt(at, "backup", false, at, "more")), "not-permitted");
+  assert.equal(errnoOf(() => (tree.openAt(at, "own", { ...READ, write: true }) as AnyFile).close()), "ok");
+  assert.equal(Deno.readTextFileSync(`${base}/store/receipt`), "trusted");
+  Deno.removeSync(base, { recursive: true });
+});
+
+linuxTest("a directory of 100,000 entries is listed whole, from any place, with inodes", (open) => {
+  using at = setUp(open);
+  const { root, tree } = at;
+  const total = 100_000;
+  Deno.mkdirSync(`${root}/in/many`);
+  for (let i = 0; i < total; i++) {
+    Deno.openSync(`${root}/in/many/${i}`, { create: true, write: true }).close();
+  }
+  const many = tree.openAt(at.at, "many", READ) as DirectoryNode;
+  const listing = tree.readDirectory(many);
+  const seen = new Set<string>();
+  for (let index = 0; index < total; index++) seen.add(new TextDecoder().decode(listing.at(index)!.name));
+  assert.equal(listing.at(total), undefined);
+  assert.equal(seen.size, total);
+  const entry = listing.at(54_321)!;
+  assert.deepEqual(listing.at(54_321), entry);
+  const { ino } = tree.statAt(many, entry.name, false) as Stat;
+  assert.equal(entry.ino, ino);
+  listing.close();
+  many.close();
 });
