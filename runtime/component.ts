@@ -8,6 +8,7 @@ import type { Program } from "./run.ts";
 import type { Sandbox } from "./sandbox.ts";
 import { printable } from "./text.ts";
 import { usesOfComponent } from "./wall.ts";
+import type { FileTree } from "./wasi/files.ts";
 import { ClosedPipe } from "./wasi/stdio.ts";
 import { cliInterfaces } from "./wasi/p2/cli.ts";
 import { clockInterfaces } from "./wasi/p2/clocks.ts";
@@ -53,11 +54,14 @@ export async function runComponent(program: Program, sandbox: Sandbox): Promise<
   const component = load({ error() {}, debug() {}, log() {}, warn() {} });
   let ended: number | undefined;
   const failures = new Map<string, AppError>();
-  const imports = await interfacesFor(component.imports, sandbox, failures, (code) => {
+  const tree = component.imports.some((name) => name.startsWith("wasi:filesystem/"))
+    ? await (await import("./wasi/files.ts")).openFileTree(sandbox.files)
+    : undefined;
+  const imports = await interfacesFor(component.imports, sandbox, tree, failures, (code) => {
     ended ??= code;
   });
   let code: number | undefined;
-  await sandbox.giveUp(usesOfComponent(component.imports));
+  await sandbox.giveUp(usesOfComponent(component.imports, tree?.needs.length !== 0));
   try {
     const exports = instantiate(component, cores, imports);
     await exports[component.run]!.run();
@@ -139,6 +143,7 @@ function missing(name: string): never {
 async function interfacesFor(
   imported: readonly string[],
   sandbox: Sandbox,
+  tree: FileTree | undefined,
   failures: Map<string, AppError>,
   ended: (code: number) => void,
 ): Promise<Interfaces> {
@@ -155,11 +160,7 @@ async function interfacesFor(
     ...cliInterfaces(sandbox, uses("wasi:io/poll"), ended),
     ...clockInterfaces(),
     ...randomInterfaces(),
-    ...(uses("wasi:filesystem/")
-      ? (await import("./wasi/p2/filesystem.ts")).filesystemInterfaces(
-        await (await import("./wasi/files.ts")).openFileTree(sandbox.files),
-      )
-      : {}),
+    ...(tree ? (await import("./wasi/p2/filesystem.ts")).filesystemInterfaces(tree) : {}),
     ...(uses("wasi:sockets/")
       ? (await import("./wasi/p2/sockets.ts")).socketInterfaces(sandbox, failed)
       : {}),

@@ -218,22 +218,23 @@ export function openSandbox(context: SandboxContext): OpenSandbox {
       }
       mayRun = network && (preloaded?.exec ?? false);
       const { mounts, overlays } = sandbox.files;
+      const named = uses.files && uses.throughDeno;
       giveUp({
         network,
         run: mayRun,
-        symlinks: uses.symlinks,
+        symlinks: uses.symlinks && named,
         sys: asks,
         read: [
           own.path,
           ...(asks ? [layout.root] : []),
-          ...(uses.files ? [...mounts, ...overlays].map(({ host }) => realPathOf(host)) : []),
+          ...(named ? [...mounts, ...overlays].map(({ host }) => realPathOf(host)) : []),
           ...(network ? preloaded?.keep ?? [] : []),
           ...(network && variables.KUBERNETES_SERVICE_HOST ? [SERVICE_ACCOUNT] : []),
         ],
         write: [
           own.path,
           ...(asks ? [layout.root] : []),
-          ...(uses.files ? mounts.filter(({ write }) => write).map(({ host }) => realPathOf(host)) : []),
+          ...(named ? mounts.filter(({ write }) => write).map(({ host }) => realPathOf(host)) : []),
         ],
       });
     },

@@ -13,6 +13,8 @@ import { loadSymlink } from "./symlink.ts";
 export interface Uses {
   /** Files by name, the kubeconfig's stand-in among them. */
   readonly files: boolean;
+  /** Whether Deno is asked for them, whose permissions that takes; else they are open already (files_linux.ts). */
+  readonly throughDeno: boolean;
   /** Anything that leads to the network. */
   readonly network: boolean;
   /** It makes symbolic links. */
@@ -41,19 +43,24 @@ const PREVIEW1 = /^wasi_(snapshot_preview1|unstable)$/;
 const SOCKETS = /^sock_(?!accept$|recv$|send$|shutdown$)/;
 
 /** What a core module uses. What is not known for harmless is taken for the network. */
-export function usesOfModule(imports: readonly { readonly module: string; readonly name: string }[]): Uses {
+export function usesOfModule(
+  imports: readonly { readonly module: string; readonly name: string }[],
+  throughDeno: boolean,
+): Uses {
   return {
     files: imports.some(({ module, name }) => !PREVIEW1.test(module) || NAMES_FILES.test(name)),
+    throughDeno,
     network: imports.some(({ module, name }) => !PREVIEW1.test(module) || SOCKETS.test(name)),
     symlinks: imports.some(({ name }) => name === "path_symlink"),
   };
 }
 
 /** What a component uses, by the interfaces it imports. */
-export function usesOfComponent(interfaces: readonly string[]): Uses {
+export function usesOfComponent(interfaces: readonly string[], throughDeno: boolean): Uses {
   const files = interfaces.some((name) => name.startsWith("wasi:filesystem/"));
   return {
     files,
+    throughDeno,
     network: interfaces.some((name) => !/^wasi:(cli|clocks|filesystem|io|random)\//.test(name)),
     symlinks: files,
   };

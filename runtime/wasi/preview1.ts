@@ -138,7 +138,7 @@ export async function runPreview1(
     for (const each of extra.suspending) functions[each] = new suspending(functions[each]);
     imports[extra.module] = functions;
   }
-  await sandbox.giveUp(usesOfModule(WebAssembly.Module.imports(module)));
+  await sandbox.giveUp(usesOfModule(WebAssembly.Module.imports(module), tree?.needs.length !== 0));
   instance = new WebAssembly.Instance(module, imports);
   const start = instance.exports._start as () => unknown;
   const { promising } = WebAssembly as unknown as { promising: (f: unknown) => () => Promise<unknown> };

@@ -5,20 +5,34 @@ import { fileURLToPath } from "node:url";
 import { usesOfComponent, usesOfModule } from "../../runtime/wall.ts";
 
 const module = (...imports: string[]) =>
-  usesOfModule(imports.map((text) => {
-    const [module = "", name = ""] = text.split(" ");
-    return { module, name };
-  }));
+  usesOfModule(
+    imports.map((text) => {
+      const [module = "", name = ""] = text.split(" ");
+      return { module, name };
+    }),
+    true,
+  );
 
 Deno.test("a module uses what it imports, and what is not known is taken for the network", () => {
   const p1 = (name: string) => `wasi_snapshot_preview1 ${name}`;
   assert.deepEqual(module(p1("fd_write"), p1("proc_exit")), {
     files: false,
+    throughDeno: true,
     network: false,
     symlinks: false,
   });
-  assert.deepEqual(module(p1("path_open")), { files: true, network: false, symlinks: false });
-  assert.deepEqual(module("wasi_unstable path_symlink"), { files: true, network: false, symlinks: true });
+  assert.deepEqual(module(p1("path_open")), {
+    files: true,
+    throughDeno: true,
+    network: false,
+    symlinks: false,
+  });
+  assert.deepEqual(module("wasi_unstable path_symlink"), {
+    files: true,
+    throughDeno: true,
+    network: false,
+    symlinks: true,
+  });
   assert.deepEqual(module(p1("sock_accept"), p1("sock_recv")).network, false);
   assert.deepEqual(module(p1("sock_open")).network, true);
   assert.deepEqual(module("wasi-outbound-http request").network, true);
@@ -26,14 +40,15 @@ Deno.test("a module uses what it imports, and what is not known is taken for the
 });
 
 Deno.test("a component uses what it imports, and what is not known is taken for the network", () => {
-  assert.deepEqual(usesOfComponent(["wasi:cli/stdout", "wasi:io/streams"]), {
+  assert.deepEqual(usesOfComponent(["wasi:cli/stdout", "wasi:io/streams"], true), {
     files: false,
+    throughDeno: true,
     network: false,
     symlinks: false,
   });
-  assert.equal(usesOfComponent(["wasi:filesystem/preopens"]).files, true);
+  assert.equal(usesOfComponent(["wasi:filesystem/preopens"], false).files, true);
   for (const name of ["wasi:http/types", "wasi:sockets/tcp", "krew-wasm:kubernetes/cluster", "other:x/y"]) {
-    assert.equal(usesOfComponent([name]).network, true, name);
+    assert.equal(usesOfComponent([name], false).network, true, name);
   }
 });
 
