@@ -4,6 +4,7 @@ import { Command, CommanderError } from "@commander-js/extra-typings";
 import { reportCrash } from "../runtime/report.ts";
 import type { RunHost } from "../runtime/run.ts";
 import { type Context, processContext } from "./context.ts";
+import { grantsCommand } from "./commands/grants.ts";
 import { listCommand } from "./commands/list.ts";
 import { loginCommand } from "./commands/login.ts";
 import { logoutCommand } from "./commands/logout.ts";
@@ -66,6 +67,7 @@ Examples:
   });
   for (
     const make of [
+      grantsCommand,
       listCommand,
       loginCommand,
       logoutCommand,

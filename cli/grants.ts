@@ -68,6 +68,13 @@ export async function grantsOf(flags: GrantFlags, context: Context): Promise<Gra
   });
 }
 
+/** Whether any of the flags asks for something. */
+export function isChange(flags: GrantFlags): boolean {
+  return Object.entries(flags).some(([name, value]) =>
+    /^(allow|deny)[A-Z]|^maxMemory$/.test(name) && value !== undefined
+  );
+}
+
 function absolutePath(path: string, context: Context): string {
   if (path === "~" || path.startsWith("~/")) path = homeDirectory(context.env) + path.slice(1);
   const absolute = hostPath(normalize(isAbsolute(path) ? path : join(context.cwd(), path)));

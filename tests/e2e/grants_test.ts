@@ -136,3 +136,41 @@ Deno.test("Ctrl-C at a question ends the run as Ctrl-C does; who wants no questi
   const flags = it.remove.replace("kubectl-ask", "krew-wasm run --allow-cluster=delete:pods@demo ask --");
   assert.equal((await product.shell(flags)).stderr, "");
 });
+
+Deno.test("krew-wasm grants shows, changes, resets and explains", { ignore: clangMissing() }, async () => {
+  await using it = await setUp("--allow-cluster=read-only", "--max-memory=1Gi");
+  const { product } = it;
+  const table = await product.run("grants", "ask", "--allow-read", "/etc/hosts", "--deny-home");
+  assert.equal(table.code, 0, table.stderr);
+  assert.match(table.stdout, /ask +files +read \/etc\/hosts +! the system's settings/);
+  assert.match(table.stdout, /ask +denied +never see your home directory/);
+  const { grants } = JSON.parse((await product.run("grants", "ask", "-o", "json")).stdout);
+  assert.deepEqual(grants, it.receipt().grants);
+  assert.equal(grants.limits.maxMemory, 2 ** 30);
+  assert.equal(grants.deny.home, true);
+  assert.match((await product.run("grants", "-o", "yaml")).stdout, /plugins:\n +- name: ask\n/);
+  assert.match((await product.run("grants", "ask", "--explain")).stdout, /Credentials: It never holds your/);
+  await product.run("grants", "ask", "--allow-home");
+  assert.deepEqual([it.receipt().grants.deny.home, it.receipt().grants.home], [false, true]);
+  const rules = `${product.home}/rules.yaml`;
+  Deno.writeTextFileSync(rules, "rules:\n- verbs: [get]\n  apiGroups: ['']\n  resources: [pods]\n");
+  await product.run("grants", "ask", "--allow-cluster", rules);
+  assert.deepEqual(it.receipt().grants.cluster, {
+    rules: [{ verbs: ["get"], apiGroups: [""], resources: ["pods"] }],
+  });
+  await product.run("grants", "ask", "--reset");
+  assert.equal(it.receipt().grants.cluster, "full");
+  for (
+    const [args, code, words] of [
+      [["grants", "nope"], 1, /No plugin "nope" is installed/],
+      [["grants", "--allow-home"], 2, /Which plugin/],
+      [["grants", "ask", "--allow-cluster=readonly"], 2, /neither none, read-only, full/],
+      [["grants", "ask", "--allow-cluster=/none.yaml"], 1, /there is no such file/],
+      [["grants", "ask", "--max-memory=lots"], 2, /not a size/],
+    ] as const
+  ) {
+    const outcome = await product.run(...args);
+    assert.equal(outcome.code, code, outcome.stderr);
+    assert.match(outcome.stderr, words);
+  }
+});

@@ -1,0 +1,146 @@
+/** `krew-wasm grants`: what installed plugins may do; and how that is changed. */
+
+import { Command, Option } from "@commander-js/extra-typings";
+import { updateReceipt } from "../../registry/store/commit.ts";
+import { AppError, messageOf } from "../../runtime/errors.ts";
+import { changeGrants, type GrantChange, type Grants, grantsToJson, LEAST } from "../../runtime/grants.ts";
+import { parsePluginName } from "../../runtime/names.ts";
+import { homeDirectory } from "../../runtime/store/layout.ts";
+import { readReceipt, readReceipts } from "../../runtime/store/read.ts";
+import type { Receipt } from "../../runtime/store/receipt.ts";
+import { printable } from "../../runtime/text.ts";
+import type { Context } from "../context.ts";
+import { explainGrants, type GrantRow, grantRows } from "../grant_text.ts";
+import { grantsOf, isChange, withGrantFlags } from "../grants.ts";
+import { formatJson, formatTable } from "../output.ts";
+
+/** The command. */
+export function grantsCommand(context: Context) {
+  const command = new Command("grants")
+    .description("show what plugins may do, and change it")
+    .argument("[name]", "a plugin; all of them without it")
+    .addOption(new Option("-o, --output <format>", "output format").choices(["json", "yaml"] as const))
+    .option("--explain", "say in sentences what the plugin can do")
+    .option("--reset", "back to what every plugin has, before what other flags say");
+  return withGrantFlags(command)
+    .addHelpText(
+      "after",
+      `
+Every plugin has a private directory, a stand-in for your kubeconfig, the
+environment without credentials, and the API server of your context as you.
+What is allowed takes back the same denial of earlier, and the other way round;
+otherwise a denial wins. Running plugins keep what they started with.
+
+Examples:
+  krew-wasm grants
+  krew-wasm grants decoder --allow-read=~/manifests --allow-cluster=read-only
+  krew-wasm grants decoder --allow-cluster=list,watch:pods,deployments.apps@demo
+  krew-wasm grants decoder --deny-cluster=get,list,watch:secrets
+  krew-wasm grants decoder --explain`,
+    )
+    .action(async (name, options) => {
+      const change = await grantsOf(options, context);
+      const changes = isChange(options) || options.reset === true;
+      if (name === undefined) {
+        if (changes) {
+          throw new AppError("USAGE", "Which plugin's grants are to be changed is missing", {
+            hint: "krew-wasm grants NAME --allow-…",
+          });
+        }
+        return await showAll(context, options.output, options.explain ?? false);
+      }
+      const layout = context.layout();
+      const plugin = parsePluginName(name);
+      const notice = (line: string) => context.stderr(`${line}\n`);
+      const receipt = changes
+        ? await updateReceipt(layout, plugin, (receipt) => ({
+          ...receipt,
+          grants: changed(receipt.grants, options.reset ?? false, change),
+        }), { notice })
+        : readReceipt(layout, plugin);
+      await show(context, [receipt], options.output, options.explain ?? false, true);
+    });
+}
+
+function changed(grants: Grants, reset: boolean, change: GrantChange): Grants {
+  return changeGrants(reset ? LEAST : grants, change);
+}
+
+async function showAll(
+  context: Context,
+  output: "json" | "yaml" | undefined,
+  explain: boolean,
+): Promise<void> {
+  const { receipts, broken } = readReceipts(context.layout());
+  for (const { error } of broken) context.stderr(`warning: ${printable(messageOf(error))}\n`);
+  await show(context, receipts, output, explain, false);
+  if (receipts.length === 0 && output === undefined) {
+    context.stderr("No plugins installed; krew-wasm pull REF installs one\n");
+  }
+}
+
+async function show(
+  context: Context,
+  receipts: readonly Receipt[],
+  output: "json" | "yaml" | undefined,
+  explain: boolean,
+  single: boolean,
+): Promise<void> {
+  const home = homeDirectory(context.env);
+  if (output !== undefined) {
+    const plugins = receipts.map(({ name, grants }) => ({ name, grants: grantsToJson(grants) }));
+    const value = single ? plugins[0] : { plugins };
+    context.stdout(output === "json" ? formatJson(value) : (await import("yaml")).stringify(value));
+    return;
+  }
+  if (explain) {
+    const { layout } = context;
+    context.stdout(
+      receipts.map((receipt) => formatExplanation(receipt, layout().dataDir(receipt.name), home, 78)).join(
+        "\n",
+      ),
+    );
+    return;
+  }
+  if (receipts.length > 0) context.stdout(formatGrants(receipts, home));
+}
+
+/** A row a grant: who, what kind, what, and why to think twice. Pure. */
+export function formatGrants(receipts: readonly Pick<Receipt, "name" | "grants">[], home: string): string {
+  return formatTable(
+    ["NAME", "GRANT", "MAY", "RISK"],
+    receipts.flatMap(({ name, grants }) => grantRows(grants, home).map((row) => [name, ...cells(row)])),
+  );
+}
+
+/** The cells of a row: kind, what, risk. */
+export function cells({ kind, what, risk }: GrantRow): [string, string, string] {
+  return [kind, kind === "denied" ? `never ${what}` : what, risk === "" ? "-" : `! ${risk}`];
+}
+
+/** Sentences, wrapped at `width` columns. Pure. */
+export function formatExplanation(
+  receipt: Pick<Receipt, "name" | "reference" | "grants">,
+  own: string,
+  home: string,
+  width: number,
+): string {
+  const { name, reference, grants } = receipt;
+  const paragraphs = explainGrants(grants, own, home).map(([subject, text]) =>
+    wrap(`${subject}: ${printable(text, 20_000)}`, width, "  ")
+  );
+  return `${name} (${printable(reference, 400)})\n${paragraphs.join("")}`;
+}
+
+function wrap(text: string, width: number, indent: string): string {
+  let line = indent;
+  let wrapped = "";
+  for (const word of text.split(" ")) {
+    if (line.trim() !== "" && line.length + word.length > width) {
+      wrapped += `${line.trimEnd()}\n`;
+      line = `${indent}  `;
+    }
+    line += `${word} `;
+  }
+  return `${wrapped}${line.trimEnd()}\n`;
+}

@@ -1,0 +1,284 @@
+/** Grants in words: lines of a table, sentences, and the flags that would give them. Pure. */
+
+import {
+  DEFAULT_DESCRIPTORS,
+  DEFAULT_MAX_MEMORY,
+  effectiveGrants,
+  type Grants,
+  isCredentialVariable,
+} from "../runtime/grants.ts";
+import type { ClusterRule } from "../runtime/kube/rules.ts";
+
+/** One thing that is granted beyond the least, or denied. */
+export interface GrantRow {
+  /** `files`, `environment`, `cluster`, … */
+  readonly kind: string;
+  /** `read /etc/hosts` */
+  readonly what: string;
+  /** Why to think twice; empty where there is no reason. */
+  readonly risk: string;
+  /** The flag that gives it, as typed. */
+  readonly flag: string;
+}
+
+/** Places whose content is worth stealing, or runs later. Below $HOME. */
+const SENSITIVE =
+  /^(?:\.ssh|\.aws|\.azure|\.gnupg|\.kube|\.docker|\.config\/(?:gcloud|gh|containers)|\.netrc|\.git-credentials|\.npmrc|\.vault-token|\.password-store|\.mozilla|\.(?:bash|zsh|profile)\w*|\.config\/(?:fish|systemd|autostart))(?:\/|$)/;
+const SYSTEM = /^\/(?:etc|root|boot|proc|sys|dev|usr|bin|sbin|lib|var)?(?:\/|$)/;
+
+/** Why access to a path is risky; empty for none. `home` is the user's, absolute. */
+export function pathRisk(path: string, write: boolean, home: string): string {
+  if (path === "/") return "all files of this machine that you may reach";
+  if (path === home || home.startsWith(`${path}/`)) {
+    return "your keys, tokens and the shell's own files lie there";
+  }
+  const below = path.startsWith(`${home}/`) ? path.slice(home.length + 1) : undefined;
+  if (below !== undefined && SENSITIVE.test(below)) return "credentials, or what your shell runs, lie there";
+  if (below === undefined && SYSTEM.test(path) && !/^\/(?:tmp|var\/tmp)(?:\/|$)/.test(path)) {
+    return write ? "the system's own files lie there" : "the system's settings lie there";
+  }
+  return write ? "it can change and delete what is there" : "";
+}
+
+const READING = new Set(["get", "list", "watch"]);
+
+/** Why a rule is risky; empty for none. */
+export function ruleRisk(rule: ClusterRule): string {
+  const { verbs, resources = [] } = rule;
+  const all = (list: readonly string[] | undefined) => list?.includes("*") ?? false;
+  if (all(verbs) && all(resources)) return "everything that you may do";
+  if (verbs.some((verb) => ["impersonate", "escalate", "bind", "approve", "sign"].includes(verb))) {
+    return "it can give itself more rights";
+  }
+  if (resources.some((name) => /\/(?:exec|attach|portforward|proxy|token|ephemeralcontainers)$/.test(name))) {
+    return "it gets into containers and nodes, or makes tokens";
+  }
+  if (all(resources) || resources.includes("secrets")) return "Secrets are among it";
+  return verbs.every((verb) => READING.has(verb)) ? "" : "it changes the cluster";
+}
+
+/** A rule in words: `get, list pods, pods/log in the namespace demo`. */
+export function ruleInWords(rule: ClusterRule): string {
+  const { verbs, apiGroups = [], resources = [], resourceNames, namespaces, nonResourceURLs } = rule;
+  const doing = verbs.includes("*") ? "do anything with" : verbs.join(", ");
+  if (nonResourceURLs) return `${doing} the paths ${nonResourceURLs.join(", ")}`;
+  const groups = apiGroups.filter((group) => group !== "");
+  const of = apiGroups.includes("*")
+    ? " of any group"
+    : groups.length === 0
+    ? ""
+    : ` of ${groups.join(", ")}`;
+  const things = resources.includes("*") ? "every resource" : resources.join(", ");
+  const named = resourceNames === undefined ? "" : ` named ${resourceNames.join(", ")}`;
+  const where = namespaces === undefined
+    ? ""
+    : ` in the namespace${namespaces.length === 1 ? "" : "s"} ${namespaces.join(", ")}`;
+  return `${doing} ${things}${of}${named}${where}`;
+}
+
+/** The flag of a rule, where one word can say it. */
+function ruleFlag(rule: ClusterRule, flag: string): string {
+  const { verbs, apiGroups = [], resources = [], resourceNames = [], namespaces, nonResourceURLs } = rule;
+  if (nonResourceURLs) return `${flag}=${verbs.join(",")}:${nonResourceURLs.join(",")}`;
+  const words = resources.flatMap((name) =>
+    apiGroups.flatMap((group) => {
+      const [resource, sub] = name.split("/");
+      const word = (resource === "*" && group === "*" || group === "" ? resource : `${resource}.${group}`) +
+        (sub === undefined ? "" : `/${sub}`);
+      return resourceNames.length === 0 ? [word] : resourceNames.map((object) => `${word}[${object}]`);
+    })
+  );
+  return `${flag}=${verbs.join(",")}:${words.join(",")}${namespaces ? `@${namespaces.join(",")}` : ""}`;
+}
+
+/** What is granted beyond the least, and what is denied, one row each. */
+export function grantRows(grants: Grants, home: string): GrantRow[] {
+  const rows: GrantRow[] = [];
+  const { files, env, cluster, limits, deny } = grants;
+  for (const { host, guest, write } of files) {
+    const mapped = guest === host ? "" : ` as ${guest}`;
+    rows.push({
+      kind: "files",
+      what: `${write ? "read and change" : "read"} ${host}${mapped}`,
+      risk: pathRisk(host, write, home),
+      flag: `${write ? "--allow-write" : "--allow-read"}=${host}${guest === host ? "" : `::${guest}`}`,
+    });
+  }
+  if (grants.home) {
+    rows.push({
+      kind: "files",
+      what: "read and change all of your home directory",
+      risk: pathRisk(home, true, home),
+      flag: "--allow-home",
+    });
+  }
+  if (env === "all") {
+    rows.push({
+      kind: "environment",
+      what: "see all variables",
+      risk: "credentials are among them",
+      flag: "--allow-env=*",
+    });
+  } else if (env !== "default") {
+    const secret = env.filter(isCredentialVariable);
+    rows.push({
+      kind: "environment",
+      what: env.length === 0 ? "see no variable" : `see ${env.join(", ")}, and no other`,
+      risk: secret.length === 0
+        ? ""
+        : `${secret.join(", ")} ${secret.length === 1 ? "looks" : "look"} like a credential`,
+      flag: `--allow-env=${env.join(",")}`,
+    });
+  }
+  if (grants.kubeconfig) {
+    rows.push({
+      kind: "kubeconfig",
+      what: "read the real kubeconfig",
+      risk: "your credentials for the clusters are in it",
+      flag: "--allow-kubeconfig",
+    });
+  }
+  const clusterRow = (what: string, risk: string, word: string) =>
+    rows.push({ kind: "cluster", what, risk, flag: `--allow-cluster=${word}` });
+  if (cluster === "full") clusterRow("do all that you may do", "it acts in your name", "full");
+  else if (cluster === "none") clusterRow("nothing", "", "none");
+  else if (cluster === "read-only" || cluster.readOnly) {
+    clusterRow("look at everything", "Secrets are among it", "read-only");
+  }
+  if (typeof cluster === "object") {
+    for (const rule of cluster.rules) {
+      rows.push({
+        kind: "cluster",
+        what: ruleInWords(rule),
+        risk: ruleRisk(rule),
+        flag: ruleFlag(rule, "--allow-cluster"),
+      });
+    }
+    if (cluster.rules.length === 0 && !cluster.readOnly) clusterRow("nothing but discovery", "", "none");
+  }
+  if (limits.maxMemory !== DEFAULT_MAX_MEMORY) {
+    rows.push({
+      kind: "memory",
+      what: `use up to ${formatMemory(limits.maxMemory)}`,
+      risk: "",
+      flag: `--max-memory=${limits.maxMemory}`,
+    });
+  }
+  const denied = (what: string, flag: string) => rows.push({ kind: "denied", what, risk: "", flag });
+  for (const path of deny.read) denied(`see ${path}`, `--deny-read=${path}`);
+  for (const path of deny.write) denied(`change ${path}`, `--deny-write=${path}`);
+  if (deny.home) denied("see your home directory", "--deny-home");
+  if (deny.env === "all") denied("see variables", "--deny-env=*");
+  else if (deny.env.length > 0) denied(`see ${deny.env.join(", ")}`, `--deny-env=${deny.env.join(",")}`);
+  if (deny.kubeconfig) denied("read the real kubeconfig", "--deny-kubeconfig");
+  if (deny.cluster === true) denied("reach the cluster", "--deny-cluster=all");
+  else if (deny.cluster !== false) {
+    for (const rule of deny.cluster) denied(ruleInWords(rule), ruleFlag(rule, "--deny-cluster"));
+  }
+  if (deny.terminal) denied("use the terminal as such", "--deny-terminal");
+  return rows;
+}
+
+/** Bytes as memory is counted: `512 MiB`. */
+function formatMemory(bytes: number): string {
+  for (const [unit, size] of [["GiB", 2 ** 30], ["MiB", 2 ** 20], ["KiB", 2 ** 10]] as const) {
+    if (bytes >= size) return `${Number((bytes / size).toFixed(1))} ${unit}`;
+  }
+  return `${bytes} B`;
+}
+
+/** Rows that the other grants don't have, told by their flags. */
+export function moreRows(rows: readonly GrantRow[], than: readonly GrantRow[]): GrantRow[] {
+  const known = new Set(than.map(({ flag }) => flag));
+  return rows.filter(({ flag }) => !known.has(flag));
+}
+
+/** What a plugin can do, in sentences, a paragraph a subject: for who has a minute. */
+export function explainGrants(
+  granted: Grants,
+  own: string,
+  home: string,
+): [subject: string, text: string][] {
+  const grants = effectiveGrants(granted);
+  const { files, env, cluster, deny, limits } = grants;
+  const list = (items: readonly string[]) =>
+    items.length < 2 ? items.join("") : `${items.slice(0, -1).join(", ")} and ${items.at(-1)}`;
+  const shown = ({ host, guest }: Grants["files"][number]) =>
+    guest === host ? host : `${host} (it sees it as ${guest})`;
+  const reads = files.filter(({ write }) => !write).map(shown);
+  const writes = [
+    ...(grants.home ? [`all of your home directory ${home}`] : []),
+    ...files.filter(({ write }) => write).map(shown),
+  ];
+  const fileText = [
+    reads.length > 0 ? `It reads ${list(reads)}.` : "",
+    writes.length > 0
+      ? `It reads, changes and deletes what is in ${list(writes)}, and in its private directory ${own}.`
+      : `It changes nothing but its private directory ${own}.`,
+    "It sees no other file; krew-wasm's own files can't be changed by any plugin.",
+    deny.read.length > 0 || deny.home
+      ? `It never sees ${
+        list([...(deny.home ? [`anything in ${home}`] : []), ...deny.read])
+      }, whatever is granted.`
+      : "",
+    deny.write.length > 0 ? `It never changes ${list(deny.write)}.` : "",
+  ];
+  const heldBack = deny.env !== "all" && deny.env.length > 0 ? ` ${list(deny.env)} never.` : "";
+  const envText = env === "all"
+    ? `It sees all environment variables, credentials among them.${heldBack}`
+    : env === "default"
+    ? `It sees all environment variables but those whose name says credential.${heldBack}`
+    : env.length === 0
+    ? "It sees no environment variable."
+    : `It sees the environment variables ${list(env)} and no other.`;
+  const discovery = "It may ask which resources and versions there are.";
+  const clusterText = cluster === "none"
+    ? ["It can't reach the cluster."]
+    : cluster === "full"
+    ? ["On the cluster of the context in use it may do everything that you may do, in your name."]
+    : [
+      cluster === "read-only" || cluster.readOnly
+        ? "On the cluster of the context in use it may look at everything that you may see, Secrets too, and try changes out as a dry run; it can't change anything, nor open a shell or a port of a container."
+        : "",
+      ...(typeof cluster === "object"
+        ? cluster.rules.map((rule) =>
+          `It may ${ruleInWords(rule)}${
+            rule.namespaces || rule.nonResourceURLs ? "" : ", in all namespaces"
+          }.`
+        )
+        : []),
+      discovery,
+    ];
+  const denied = Array.isArray(deny.cluster)
+    ? (deny.cluster as readonly ClusterRule[]).map((rule) => `It never may ${ruleInWords(rule)}.`)
+    : [];
+  return [
+    ["Files", fileText.filter((text) => text !== "").join(" ")],
+    ["Environment", envText],
+    ["Cluster", [...clusterText, ...denied].filter((text) => text !== "").join(" ")],
+    [
+      "Network",
+      cluster === "none"
+        ? "It reaches nothing on the network."
+        : "It reaches that API server, and nothing else on the network.",
+    ],
+    [
+      "Credentials",
+      grants.kubeconfig
+        ? "It reads your real kubeconfig, with the credentials in it."
+        : "It never holds your credentials: its kubeconfig is a stand-in without them, and krew-wasm adds yours to its requests.",
+    ],
+    [
+      "Terminal",
+      grants.terminal
+        ? "It reads what you type while it runs, and may draw on the terminal."
+        : "Its streams are no terminals in its eyes.",
+    ],
+    [
+      "Limits",
+      `Its memory ends at ${formatMemory(limits.maxMemory)}, open files at ${limits.descriptors}${
+        limits.descriptors === DEFAULT_DESCRIPTORS ? "" : " (changed)"
+      }; processor time and disk in its private directory are not limited.`,
+    ],
+  ];
+}

@@ -1,0 +1,137 @@
+import assert from "node:assert/strict";
+import { formatExplanation, formatGrants } from "../../cli/commands/grants.ts";
+import { explainGrants, grantRows, moreRows, pathRisk, ruleInWords, ruleRisk } from "../../cli/grant_text.ts";
+import { type GrantFlags, type Grants, LEAST, mergeGrants, parseGrantFlags } from "../../runtime/grants.ts";
+import { parseRuleWord } from "../../runtime/kube/rules.ts";
+
+const HOME = "/home/jane";
+
+const grantsOf = async (flags: GrantFlags): Promise<Grants> =>
+  mergeGrants(
+    LEAST,
+    await parseGrantFlags(flags, {
+      resolve: (path) => path,
+      readRules: () => Promise.resolve({ rules: [] }),
+    }),
+  );
+
+Deno.test("a row a grant, with the flag that gives it, which gives the same again", async () => {
+  const flags: GrantFlags = {
+    allowRead: ["/data", "/etc/ssl::/ssl"],
+    allowWrite: ["/out"],
+    allowHome: true,
+    allowEnv: ["A,GITHUB_TOKEN"],
+    allowKubeconfig: true,
+    allowCluster: [
+      "read-only",
+      "delete:pods@demo",
+      "create:pods/exec",
+      "patch:deployments.apps/scale[web]",
+      "get:/metrics",
+    ],
+    denyRead: ["/data/secret"],
+    denyWrite: ["/out/x"],
+    denyEnv: ["B"],
+    denyCluster: ["*:secrets@kube-system,other"],
+    maxMemory: "512Mi",
+    denyTerminal: true,
+  };
+  const grants = await grantsOf(flags);
+  const rows = grantRows(grants, HOME);
+  const again: Record<string, unknown> = {};
+  for (const { flag } of rows) {
+    const [, name = "", value] = /^--([a-z-]+)(?:=(.*))?$/s.exec(flag) ?? [];
+    const key = name.replace(/-(.)/g, (_, letter: string) => letter.toUpperCase());
+    if (value === undefined) again[key] = true;
+    else if (key === "maxMemory") again[key] = value;
+    else again[key] = [...((again[key] ?? []) as string[]), value];
+  }
+  assert.deepEqual(await grantsOf(again as GrantFlags), grants);
+  assert.ok(rows.every(({ what }) => what !== ""));
+  assert.deepEqual(moreRows(rows, rows), []);
+  assert.equal(moreRows(rows, grantRows(LEAST, HOME)).length, rows.length);
+});
+
+Deno.test("what is risky is marked", () => {
+  for (
+    const path of [
+      "/",
+      HOME,
+      "/home",
+      `${HOME}/.ssh`,
+      `${HOME}/.aws/credentials`,
+      `${HOME}/.bashrc`,
+      "/etc/shadow",
+      "/root",
+    ]
+  ) {
+    assert.notEqual(pathRisk(path, false, HOME), "", path);
+  }
+  for (const path of [`${HOME}/src`, `${HOME}/.sshx`, "/tmp/x", "/srv/data"]) {
+    assert.equal(pathRisk(path, false, HOME), "", path);
+    assert.notEqual(pathRisk(path, true, HOME), "", path);
+  }
+  const risk = (word: string) => ruleRisk(parseRuleWord(word)![0]!);
+  for (
+    const word of [
+      "*:*",
+      "get:secrets",
+      "create:pods/exec",
+      "delete:pods",
+      "impersonate:users",
+      "list:*",
+      "get:nodes/proxy",
+    ]
+  ) {
+    assert.notEqual(risk(word), "", word);
+  }
+  for (const word of ["get,list,watch:pods", "get:pods/log@demo", "get:/metrics"]) {
+    assert.equal(risk(word), "", word);
+  }
+});
+
+Deno.test("rules read as sentences", () => {
+  const words = (word: string) => ruleInWords(parseRuleWord(word)![0]!);
+  assert.equal(words("get,list:pods@demo"), "get, list pods in the namespace demo");
+  assert.equal(words("*:*"), "do anything with every resource of any group");
+  assert.equal(
+    words("patch:deployments.apps/scale[web]@a,b"),
+    "patch deployments/scale of apps named web in the namespaces a, b",
+  );
+  assert.equal(words("get:/metrics"), "get the paths /metrics");
+});
+
+Deno.test("formatGrants() is a table, a plugin without more has its cluster", async () => {
+  const table = formatGrants([
+    { name: "a", grants: LEAST },
+    { name: "b", grants: await grantsOf({ allowRead: ["/data"], allowCluster: ["none"], denyHome: true }) },
+  ], HOME);
+  assert.equal(
+    table,
+    "NAME   GRANT     MAY                             RISK\n" +
+      "a      cluster   do all that you may do          ! it acts in your name\n" +
+      "b      files     read /data                      -\n" +
+      "b      cluster   nothing                         -\n" +
+      "b      denied    never see your home directory   -\n",
+  );
+});
+
+Deno.test("formatExplanation() says in sentences what a plugin can do", async () => {
+  const text = (grants: Grants) =>
+    formatExplanation({ name: "foo", reference: "example.com/foo:v1", grants }, "/s/data/foo", HOME, 78);
+  const least = text(LEAST);
+  assert.match(
+    least,
+    /^foo \(example\.com\/foo:v1\)\n {2}Files: It changes nothing but its private directory/,
+  );
+  assert.ok(least.split("\n").every((line) => line.length <= 80));
+  assert.match(least.replace(/\s+/g, " "), /may do everything that you may do, in your name/);
+  const narrow = text(await grantsOf({ allowCluster: ["list:pods@demo"], denyEnv: ["*"], denyHome: true }))
+    .replace(/\s+/g, " ");
+  assert.match(narrow, /It may list pods in the namespace demo\./);
+  assert.match(narrow, /sees no environment variable/);
+  assert.match(narrow, /never sees anything in \/home\/jane/);
+  const none = text(await grantsOf({ denyAll: true, allowAll: true })).replace(/\s+/g, " ");
+  assert.match(none, /can't reach the cluster.*reaches nothing on the network/);
+  assert.equal(explainGrants(LEAST, "/s", HOME).length, 7);
+});
