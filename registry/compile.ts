@@ -41,7 +41,7 @@ const SERVED = new RegExp(
       "wasi:io/(?:error|poll|streams)@0\\.2\\.\\d+",
       "wasi:random/(?:random|insecure|insecure-seed)@0\\.2\\.\\d+",
       "wasi:sockets/(?:network|instance-network|ip-name-lookup|(?:tcp|udp)(?:-create-socket)?)@0\\.2\\.\\d+",
-      "krew-wasm:kubernetes/cluster@0\\.1\\.\\d+",
+      "krew-wasm:kubernetes/(?:cluster|upgrade)@0\\.1\\.\\d+",
     ].join("|")
   })$`,
 );
@@ -140,6 +140,7 @@ const WAITING_ALWAYS: Readonly<Record<string, readonly string[]>> = {
     "[method]descriptor.metadata-hash-at",
   ],
   "krew-wasm:kubernetes/cluster": ["current", "send"],
+  "krew-wasm:kubernetes/upgrade": ["open"],
 };
 // stdin has to be waited for where a poll has begun to read ahead.
 const WAITING_READS: readonly string[] = [

@@ -168,5 +168,8 @@ async function interfacesFor(
     ...(uses("krew-wasm:kubernetes/")
       ? (await import("./kube/api.ts")).clusterInterfaces(sandbox, trace)
       : {}),
+    ...(uses("krew-wasm:kubernetes/upgrade")
+      ? (await import("./kube/upgrade_api.ts")).upgradeInterfaces(sandbox, trace)
+      : {}),
   };
 }

@@ -30,7 +30,7 @@ export const FIXTURES: readonly Fixture[] = [
     language: "c",
     source: `tests/fixtures/${name}.c`,
   })),
-  ...["whoami", "decoder", "events"].map((name): Fixture => ({
+  ...["whoami", "decoder", "events", "each"].map((name): Fixture => ({
     name,
     language: "typescript",
     source: `examples/${name}/${name}.ts`,

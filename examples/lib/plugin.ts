@@ -3,7 +3,7 @@
 import { exitWithCode } from "wasi:cli/exit@0.2.12";
 import { getStderr } from "wasi:cli/stderr@0.2.12";
 import { getStdout } from "wasi:cli/stdout@0.2.12";
-import type { Response } from "krew-wasm:kubernetes/cluster@0.1.0";
+import type { Response } from "krew-wasm:kubernetes/cluster@0.1.1";
 import type { OutputStream } from "wasi:io/streams@0.2.12";
 
 /** A failure that ends the plugin with this exit code. */
@@ -22,6 +22,11 @@ function write(stream: OutputStream, text: string): void {
 /** Writes to stdout. */
 export function print(text: string): void {
   write(getStdout(), text);
+}
+
+/** Writes to stderr. */
+export function printError(text: string): void {
+  write(getStderr(), text);
 }
 
 /** Ends the plugin with a message on stderr. */

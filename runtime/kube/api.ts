@@ -9,7 +9,8 @@ import { InputStream } from "../wasi/p2/io.ts";
 import type * as Wit from "../../wit/generated/interfaces/krew-wasm-kubernetes-cluster.d.ts";
 import type { ClusterResponse } from "./cluster.ts";
 
-class Response {
+/** A response, of this interface and of `upgrade`. */
+export class Response {
   #response: ClusterResponse;
   #source: BodySource;
   #taken = false;
@@ -46,13 +47,18 @@ const TAGS: Partial<Record<ErrorCode, Wit.Error["tag"]>> = {
   CLUSTER_TLS: "unreachable",
 };
 
+/** Why there is no response, in the interface's terms. `refused` is told of it, for the user. */
+export function witError(error: unknown, refused: (error: AppError) => void): Wit.Error {
+  if (!(error instanceof AppError)) return { tag: "unreachable", val: messageOf(error) };
+  refused(error);
+  const val = error.hint === undefined ? error.message : `${error.message} (${error.hint})`;
+  return { tag: TAGS[error.code] ?? "no-cluster", val };
+}
+
 /** The interface by name. `refused` is told of each failure, for the user. */
 export function clusterInterfaces(sandbox: Sandbox, refused: (error: AppError) => void) {
   const failed = (error: unknown): never => {
-    if (!(error instanceof AppError)) throw { tag: "unreachable", val: messageOf(error) } satisfies Wit.Error;
-    refused(error);
-    const val = error.hint === undefined ? error.message : `${error.message} (${error.hint})`;
-    throw { tag: TAGS[error.code] ?? "no-cluster", val } satisfies Wit.Error;
+    throw witError(error, refused);
   };
   return {
     "krew-wasm:kubernetes/cluster": {

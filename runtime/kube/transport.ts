@@ -15,6 +15,7 @@ import type { Sockets } from "./endpoint.ts";
 import { bodyFailureOf, failureOf } from "./failure.ts";
 import { methodOf, requestHeaders, responseHeaders } from "./headers.ts";
 import { type Place, Pool } from "./pool.ts";
+import type { UpgradedConnection } from "./upgraded.ts";
 
 /** What a transport needs to know of the run. */
 export interface TransportContext {
@@ -109,6 +110,7 @@ export function connectCluster(connection: Connection, { env, trace }: Transport
   }
 
   let sockets: Promise<Sockets> | undefined;
+  const upgraded = new Set<UpgradedConnection>();
   return {
     context,
     server,
@@ -117,7 +119,10 @@ export function connectCluster(connection: Connection, { env, trace }: Transport
       sockets ??= import("./endpoint.ts").then(({ openSockets }) => openSockets(connection, env)),
     send,
     upgrade: async (request) =>
-      await (await import("./upgrades.ts")).openUpgrade({ connection, source, env, trace }, request),
+      await (await import("./upgrades.ts")).openUpgrade(
+        { connection, source, env, trace, open: upgraded },
+        request,
+      ),
     close: () => {
       for (const exchange of open) exchange.end("still open");
     },

@@ -22,17 +22,28 @@ export interface UpgradeContext {
   /** The user's environment, for proxies. */
   readonly env: Readonly<Record<string, string>>;
   readonly trace: (line: string) => void;
+  /** Those that are open. */
+  readonly open: Set<UpgradedConnection>;
 }
+
+/** The most connections a plugin may have upgraded at once. */
+const MAX_UPGRADED = 256;
 
 /** As {@linkcode import("./cluster.ts").Cluster.upgrade}. */
 export async function openUpgrade(
-  { connection, source, env, trace }: UpgradeContext,
+  { connection, source, env, trace, open }: UpgradeContext,
   request: UpgradeRequest,
 ): Promise<UpgradeAnswer> {
   const url = destinationOf(connection.server, request.url);
   const protocols = protocolsOf(request.protocols);
   const guest = request.headers.filter(([name]) => !/^sec-websocket-/i.test(name));
   requestHeaders("GET", guest, connection, undefined);
+  if (open.size >= MAX_UPGRADED) {
+    throw new AppError(
+      "REQUEST_INVALID",
+      `${open.size} upgraded connections are open, more than a plugin may have`,
+    );
+  }
   const started = performance.now();
   const elapsed = () => `${Math.round(performance.now() - started)} ms`;
   const shown = `GET ${printable(`${url.pathname}${url.search}`, 500)}`;
@@ -62,6 +73,7 @@ export async function openUpgrade(
     }
   };
   const closed = (code: number, answer: unknown) => {
+    open.delete(answer as UpgradedConnection);
     const { received, sent } = (answer as UpgradedConnection).traffic;
     trace(`${shown} closed with code ${code} after ${elapsed()}, ${received} bytes received, ${sent} sent`);
   };
@@ -73,6 +85,7 @@ export async function openUpgrade(
       ({ answer, credentials } = await attempt());
     }
     if (answer instanceof UpgradedConnection) {
+      open.add(answer);
       trace(`${shown} 101 in ${elapsed()}, ${printable(answer.protocol, 100) || "no protocol"}`);
       return { upgraded: answer };
     }

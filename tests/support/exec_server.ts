@@ -11,6 +11,23 @@ export interface SeenSocket {
   closed: number | undefined;
 }
 
+/** What kubectl asks for first. */
+const DISCOVERY: Readonly<Record<string, unknown>> = {
+  "/api": { kind: "APIVersions", versions: ["v1"] },
+  "/apis": { kind: "APIGroupList", apiVersion: "v1", groups: [] },
+  "/api/v1": {
+    kind: "APIResourceList",
+    groupVersion: "v1",
+    resources: ["pods", "pods/exec", "pods/attach", "pods/portforward"].map((name) => ({
+      name,
+      singularName: name === "pods" ? "pod" : "",
+      namespaced: true,
+      kind: "Pod",
+      verbs: ["create", "get", "list"],
+    })),
+  },
+};
+
 /** The server's side. */
 export class ExecServer {
   readonly sockets: SeenSocket[] = [];
@@ -19,6 +36,8 @@ export class ExecServer {
 
   /** Pods that there are: `web`; `secret` may not be entered. */
   readonly hook: ApiHook = (request, url) => {
+    const discovery = DISCOVERY[url.pathname];
+    if (discovery) return Response.json(discovery);
     const [, name, subresource] =
       /^(?:\/prefix)?\/api\/v1\/namespaces\/default\/pods\/([^/]+)(?:\/(exec|attach|portforward|proxy))?$/
         .exec(

@@ -1,4 +1,4 @@
-/** @module Interface krew-wasm:kubernetes/cluster@0.1.0 **/
+/** @module Interface krew-wasm:kubernetes/cluster@0.1.1 **/
 /**
  * Which cluster this is. No request is made.
  */

@@ -1,0 +1,102 @@
+/** Commands in containers, over krew-wasm:kubernetes/upgrade. */
+
+import type { InputStream } from "wasi:io/streams@0.2.12";
+import { poll } from "wasi:io/poll@0.2.12";
+import { open } from "krew-wasm:kubernetes/upgrade@0.1.1";
+import { fail, readAll } from "./plugin.ts";
+
+/** What to run, and who hears of it. */
+export interface Exec {
+  readonly namespace: string;
+  readonly pod: string;
+  /** The Pod's first where it is left out. */
+  readonly container?: string;
+  readonly command: readonly string[];
+  /** What the command reads. */
+  readonly stdin?: Uint8Array;
+  onStdout(bytes: Uint8Array): void;
+  onStderr(bytes: Uint8Array): void;
+}
+
+/** A channel's stream until its end. */
+interface Output {
+  readonly stream: InputStream;
+  readonly take: (bytes: Uint8Array) => void;
+}
+
+/** Runs a command to its end and returns its exit code. Fails with the server's own words where it is refused. */
+export function exec(what: Exec): number {
+  const { namespace, pod, container, command, stdin, onStdout, onStderr } = what;
+  const query = [
+    ...command.map((word) => `command=${encodeURIComponent(word)}`),
+    ...(container === undefined ? [] : [`container=${encodeURIComponent(container)}`]),
+    ...(stdin === undefined ? [] : ["stdin=true"]),
+    "stdout=true",
+    "stderr=true",
+  ].join("&");
+  const path = `/api/v1/namespaces/${encodeURIComponent(namespace)}/pods/${
+    encodeURIComponent(pod)
+  }/exec?${query}`;
+  const connection = connect(path);
+  if (stdin !== undefined) {
+    const sink = connection.output(0);
+    for (let at = 0; at < stdin.length; at += 4096) sink.blockingWriteAndFlush(stdin.subarray(at, at + 4096));
+    sink[Symbol.dispose](); // the command sees the end of its input
+  }
+  let status = "";
+  const decoder = new TextDecoder();
+  const outputs: Output[] = [
+    { stream: connection.input(1), take: onStdout },
+    { stream: connection.input(2), take: onStderr },
+    {
+      stream: connection.input(3),
+      take: (bytes) => void (status += decoder.decode(bytes, { stream: true })),
+    },
+  ];
+  while (outputs.length > 0) {
+    const pollables = outputs.map(({ stream }) => stream.subscribe());
+    const ready = [...poll(pollables)];
+    for (const pollable of pollables) pollable[Symbol.dispose]();
+    for (const index of ready.reverse()) {
+      const { stream, take } = outputs[index]!;
+      try {
+        take(stream.read(65536n));
+      } catch (error) {
+        const { payload } = error as { payload?: { tag?: string; val?: { toDebugString?(): string } } };
+        if (payload?.tag !== "closed") {
+          fail(`the connection to ${pod} broke off: ${payload?.val?.toDebugString?.() ?? error}`);
+        }
+        outputs.splice(index, 1);
+      }
+    }
+  }
+  return exitCodeOf(status, pod);
+}
+
+function connect(path: string) {
+  try {
+    return open({ path, headers: [], protocols: ["v5.channel.k8s.io", "v4.channel.k8s.io"] });
+  } catch (error) {
+    const { payload } = error as { payload?: { tag?: string; val?: unknown } };
+    if (payload?.tag === "refused") {
+      readAll(payload.val as Parameters<typeof readAll>[0]);
+    } else if (payload?.tag === "failed") {
+      fail((payload.val as { val: string }).val);
+    }
+    throw error;
+  }
+}
+
+/** From the Status on the error channel. */
+function exitCodeOf(text: string, pod: string): number {
+  const status = JSON.parse(text || "{}") as {
+    status?: string;
+    reason?: string;
+    message?: string;
+    details?: { causes?: { reason?: string; message?: string }[] };
+  };
+  if (status.status === "Success") return 0;
+  const code = status.details?.causes?.find(({ reason }) => reason === "ExitCode")?.message;
+  if (code !== undefined) return Number(code);
+  return fail(status.message ?? `the command in ${pod} ended without saying how`);
+}
