@@ -102,7 +102,7 @@ Deno.test("what can't be pulled is told with its code, and leaves nothing", asyn
     [["127.0.0.1:2/acme/foo:v1"], 1, /refused the connection/],
     [["no-such-host.invalid/acme/foo:v1"], 1, /no-such-host\.invalid/],
     [[`${registry.host}/acme/text:v1`], 1, /not WebAssembly/],
-    [[`${registry.host}/acme/index:v1`], 1, /an index/],
+    [[`${registry.host}/acme/index:v1`], 1, /index is empty/],
     [[`${registry.host}/acme/two:v1`], 1, /2 layers/],
     [[`${registry.host}/acme/huge:v1`], 1, /larger than/],
     [[`${registry.host}/acme/lost:v1`], 1, /404/],
@@ -150,7 +150,7 @@ Deno.test("a registry's 401, 403, 429 and 500 are told apart", async () => {
 Deno.test("docker's config gives the credentials", async () => {
   await using it = await setUp({ kind: "bearer", username: "me", password: "pa:ss" });
   const { product, registry } = it;
-  assert.match((await product.run("pull", it.reference)).stderr, /docker login/);
+  assert.match((await product.run("pull", it.reference)).stderr, /krew-wasm login/);
   Deno.mkdirSync(`${product.home}/.docker`);
   Deno.writeTextFileSync(
     `${product.home}/.docker/config.json`,
