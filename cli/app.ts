@@ -5,12 +5,15 @@ import { reportCrash } from "../runtime/report.ts";
 import type { RunHost } from "../runtime/run.ts";
 import { type Context, processContext } from "./context.ts";
 import { grantsCommand } from "./commands/grants.ts";
+import { inspectCommand } from "./commands/inspect.ts";
 import { listCommand } from "./commands/list.ts";
 import { loginCommand } from "./commands/login.ts";
 import { logoutCommand } from "./commands/logout.ts";
 import { pullCommand } from "./commands/pull.ts";
+import { pushCommand } from "./commands/push.ts";
 import { rmCommand } from "./commands/rm.ts";
 import { runCommand } from "./commands/run.ts";
+import { tagsCommand } from "./commands/tags.ts";
 import { versionCommand } from "./commands/version.ts";
 
 /** How a command says its exit code: it is set once, by the command that ran. */
@@ -68,12 +71,15 @@ Examples:
   for (
     const make of [
       grantsCommand,
+      inspectCommand,
       listCommand,
       loginCommand,
       logoutCommand,
       pullCommand,
+      pushCommand,
       rmCommand,
       runCommand,
+      tagsCommand,
       versionCommand,
     ]
   ) {

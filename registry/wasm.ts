@@ -25,6 +25,9 @@ export interface ComponentNames {
 
 const MAGIC = [0x00, 0x61, 0x73, 0x6d];
 const PREAMBLE = 8;
+// Sections of a core module.
+const MODULE_IMPORT = 2;
+const MODULE_EXPORT = 7;
 // Sections of a component.
 const CORE_INSTANCE = 2;
 const NESTED_COMPONENT = 4;
@@ -98,6 +101,74 @@ export function readComponentNames(bytes: Uint8Array): ComponentNames {
     if (id === COMPONENT_EXPORT) exports.push(...readExports(reader));
   }
   return { imports, exports };
+}
+
+/**
+ * What a core module imports, as `MODULE.NAME`, and the names of what it exports (core specification 5.5.5, 5.5.10).
+ * The engine would tell too, but would compile the module first.
+ *
+ * @throws AppError WASM_INVALID
+ */
+export function readModuleNames(bytes: Uint8Array): ComponentNames {
+  const imports: string[] = [];
+  const exports: string[] = [];
+  for (const { id, content, end } of readSections(bytes)) {
+    const reader = new Reader(bytes, content, end);
+    if (id === MODULE_IMPORT) {
+      imports.push(...readSection(reader, () => {
+        const name = `${reader.text()}.${reader.text()}`;
+        skipImportType(reader);
+        return name;
+      }));
+    }
+    if (id === MODULE_EXPORT) {
+      exports.push(...readSection(reader, () => {
+        const name = reader.text();
+        reader.byte(); // of what sort
+        reader.number();
+        return name;
+      }));
+    }
+  }
+  return { imports, exports };
+}
+
+function skipImportType(reader: Reader): void {
+  const kind = reader.byte();
+  switch (kind) {
+    case 0x00: // function, of a type
+      reader.number();
+      return;
+    case 0x01: // table: what it holds, and its limits
+      skipReferenceType(reader);
+      skipLimits(reader);
+      return;
+    case 0x02:
+      skipLimits(reader);
+      return;
+    case 0x03: // global: its type, and whether it can change
+      skipReferenceType(reader);
+      reader.byte();
+      return;
+    case 0x04: // tag
+      reader.byte();
+      reader.number();
+      return;
+    default:
+      throw invalid(`it imports something of the unknown kind ${kind}`);
+  }
+}
+
+/** A value type: one byte, but for `ref` and `ref null`, which name a heap type. */
+function skipReferenceType(reader: Reader): void {
+  const type = reader.byte();
+  if (type === 0x63 || type === 0x64) reader.number();
+}
+
+function skipLimits(reader: Reader): void {
+  const flags = reader.byte();
+  reader.wide();
+  if ((flags & 1) !== 0) reader.wide();
 }
 
 /**
@@ -271,6 +342,12 @@ class Reader {
         return value;
       }
     }
+    throw invalid(`the number before byte ${this.#at} is too large`);
+  }
+
+  /** Passes over a number of up to 64 bits: memories and tables may have that many pages. */
+  wide(): void {
+    for (let length = 0; length < 10; length++) if (this.byte() < 0x80) return;
     throw invalid(`the number before byte ${this.#at} is too large`);
   }
 

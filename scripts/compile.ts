@@ -74,6 +74,11 @@ async function prepareTranspiler(directory: string): Promise<string[]> {
   const { $init, tools } = await import("wasm-tools-component");
   await $init;
   return tools.componentNew(bytes, adapters);
+}
+export async function componentWit(bytes) {
+  const { $init, tools } = await import("wasm-tools-component");
+  await $init;
+  return tools.componentWit(bytes);
 }\n`;
   await Deno.writeTextFile(`${directory}/vendor-tools.js`, tools);
   staged["@bytecodealliance/jco-transpile/wasm-tools"] = toFileUrl(`${directory}/vendor-tools.js`);

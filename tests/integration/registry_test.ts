@@ -4,67 +4,21 @@ import assert from "node:assert/strict";
 import { RegistryClient } from "../../registry/client.ts";
 import { parseManifest } from "../../registry/manifest.ts";
 import { parseReference } from "../../registry/reference.ts";
+import { makeArtifact as makeOwnArtifact } from "../../registry/artifact.ts";
+import { pushBlob, pushManifest } from "../../registry/push.ts";
+import { listTags } from "../../registry/tags.ts";
 import { makeArtifact, push } from "../support/oci.ts";
-import { findProgram, missing } from "../support/programs.ts";
+import {
+  DockerRegistry,
+  htpasswdMissing,
+  program,
+  registryMissing,
+  skopeo,
+  skopeoMissing,
+} from "../support/docker_registry.ts";
+import { findProgram } from "../support/programs.ts";
 
-const registryMissing = missing(
-  "docker-registry",
-  findProgram("docker-registry") !== undefined,
-  "Debian: apt-get install docker-registry",
-);
-const skopeoMissing = missing(
-  "skopeo",
-  findProgram("skopeo") !== undefined,
-  "Debian: apt-get install skopeo",
-);
-const htpasswdMissing = missing(
-  "htpasswd",
-  findProgram("htpasswd") !== undefined,
-  "Debian: apt-get install apache2-utils",
-);
 const WASM = Uint8Array.fromBase64("AGFzbQEAAAABBAFgAAADAgEABQMBAAEHEwIGbWVtb3J5AgAGX3N0YXJ0AAAKBAECAAs=");
-
-/** docker-registry on a free port. */
-class DockerRegistry implements AsyncDisposable {
-  private constructor(
-    readonly host: string,
-    readonly directory: string,
-    private readonly child: Deno.ChildProcess,
-  ) {}
-
-  static async start(htpasswd?: string): Promise<DockerRegistry> {
-    const directory = await Deno.makeTempDir();
-    const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-    const host = `127.0.0.1:${(listener.addr as Deno.NetAddr).port}`;
-    listener.close();
-    const auth = htpasswd === undefined
-      ? ""
-      : `auth:\n  htpasswd:\n    realm: test\n    path: ${directory}/htpasswd\n`;
-    if (htpasswd !== undefined) await Deno.writeTextFile(`${directory}/htpasswd`, htpasswd);
-    await Deno.writeTextFile(
-      `${directory}/config.yml`,
-      `version: 0.1\nlog:\n  level: error\nstorage:\n  filesystem:\n    rootdirectory: ${directory}/data\nhttp:\n  addr: ${host}\n${auth}`,
-    );
-    const child = new Deno.Command("docker-registry", {
-      args: ["serve", `${directory}/config.yml`],
-      stdout: "null",
-      stderr: "null",
-    }).spawn();
-    for (let tries = 0; tries < 400; tries++) {
-      const answer = await fetch(`http://${host}/v2/`).catch(() => undefined);
-      await answer?.body?.cancel();
-      if (answer) return new DockerRegistry(host, directory, child);
-      await new Promise((resolve) => setTimeout(resolve, 25));
-    }
-    throw new Error("docker-registry did not start");
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    this.child.kill("SIGKILL");
-    await this.child.status;
-    await Deno.remove(this.directory, { recursive: true });
-  }
-}
 
 async function pull(
   reference: string,
@@ -100,13 +54,7 @@ Deno.test("what skopeo copies from one registry to another is pulled", {
   await using from = await DockerRegistry.start();
   await using to = await DockerRegistry.start();
   await push(`http://${from.host}`, "acme/foo", "v1", makeArtifact(WASM));
-  const { success, stderr } = await new Deno.Command("skopeo", {
-    args: [
-      ...["copy", "--insecure-policy", "--src-tls-verify=false", "--dest-tls-verify=false"],
-      ...[`docker://${from.host}/acme/foo:v1`, `docker://${to.host}/other/bar:v2`],
-    ],
-  }).output();
-  assert.ok(success, new TextDecoder().decode(stderr));
+  await skopeo("copy", `docker://${from.host}/acme/foo:v1`, `docker://${to.host}/other/bar:v2`);
   assert.deepEqual((await pull(`${to.host}/other/bar:v2`)).bytes, WASM);
 });
 
@@ -124,4 +72,121 @@ Deno.test("a registry with a password takes docker's credentials", {
   await assert.rejects(pull(`${registry.host}/acme/foo:v1`, client("wrong")), {
     code: "REGISTRY_UNAUTHORIZED",
   });
+});
+
+const METADATA = {
+  annotations: { "org.opencontainers.image.version": "1.2.0" },
+  title: "foo.wasm",
+  created: new Date("2026-01-02T03:04:05Z"),
+};
+
+/** Pushes a plugin as `krew-wasm push` does, a large one too. */
+async function pushOwn(host: string, format: "cncf" | "legacy", wasm = WASM) {
+  const client = new RegistryClient({ credentials: () => Promise.resolve(undefined) });
+  const artifact = makeOwnArtifact(wasm, METADATA, format);
+  const reference = parseReference(`${host}/acme/${format}:v1`);
+  await pushBlob(client, reference, artifact.layer);
+  await pushBlob(client, reference, artifact.config);
+  const { digest } = await pushManifest(client, reference, artifact.manifest, artifact.mediaType);
+  return { client, artifact, digest, reference };
+}
+
+Deno.test("what is pushed is copied by skopeo byte for byte, in both layouts, and its tags are listed", {
+  ignore: registryMissing || skopeoMissing,
+}, async () => {
+  await using registry = await DockerRegistry.start();
+  for (const format of ["cncf", "legacy"] as const) {
+    const { artifact, digest, client, reference } = await pushOwn(registry.host, format);
+    const layout = await Deno.makeTempDir();
+    await skopeo("copy", `docker://${registry.host}/acme/${format}:v1`, `oci:${layout}:v1`);
+    const blob = (name: string) => Deno.readFile(`${layout}/blobs/sha256/${name.slice(7)}`);
+    assert.deepEqual(await blob(artifact.layer.digest), WASM);
+    assert.equal(new TextDecoder().decode(await blob(digest)), artifact.manifest);
+    await skopeo("copy", `oci:${layout}:v1`, `docker://${registry.host}/acme/${format}:v2`);
+    assert.deepEqual((await pull(`${registry.host}/acme/${format}:v2`)).bytes, WASM);
+    assert.deepEqual(await listTags(client, { ...reference, tag: undefined }), ["v1", "v2"]);
+    await Deno.remove(layout, { recursive: true });
+  }
+});
+
+Deno.test("a large blob is streamed to a registry, mounted from one repository into another, and resumed", {
+  ignore: registryMissing,
+}, async () => {
+  await using registry = await DockerRegistry.start();
+  const large = new Uint8Array(9 << 20);
+  large.set(WASM);
+  // A custom section fills the rest.
+  large.set([0, ...leb((9 << 20) - WASM.length - 5), 1, 0x78], WASM.length);
+  const { client, artifact } = await pushOwn(registry.host, "cncf", large);
+  const other = parseReference(`${registry.host}/other/bar:v1`);
+  assert.equal(
+    await pushBlob(client, other, artifact.layer, { mountFrom: ["acme/none", "acme/cncf"] }),
+    "sent",
+  );
+  const third = parseReference(`${registry.host}/third/bar:v1`);
+  assert.equal(await pushBlob(client, third, artifact.layer, { mountFrom: ["acme/cncf"] }), "mounted");
+  const chunks: Uint8Array<ArrayBuffer>[] = [];
+  let broke = false;
+  const flaky = new RegistryClient({
+    credentials: () => Promise.resolve(undefined),
+    sleep: () => Promise.resolve(),
+  });
+  let size = 0;
+  await flaky.fetchBlob(third, artifact.layer, () => (bytes) => {
+    size += bytes.length;
+    chunks.push(bytes.slice());
+    if (broke || size < 3 << 20) return;
+    broke = true;
+    throw new Deno.errors.ConnectionReset("broken by the test");
+  });
+  const whole = new Uint8Array(await new Blob(chunks).arrayBuffer());
+  assert.equal(whole.length, large.length, "nothing was downloaded twice");
+  assert.deepEqual(whole, large);
+});
+
+/** An unsigned number in LEB128, four bytes long. */
+function leb(value: number): number[] {
+  return [0, 7, 14, 21].map((shift, index) => (value >> shift & 0x7f) | (index < 3 ? 0x80 : 0));
+}
+
+const orasMissing = findProgram("oras", [goBin()]) === undefined;
+const craneMissing = findProgram("crane", [goBin()]) === undefined;
+
+function goBin(): string {
+  return `${Deno.env.get("GOPATH") ?? `${Deno.env.get("HOME")}/go`}/bin`;
+}
+
+Deno.test("what oras pushes is pulled, and what is pushed oras pulls", {
+  ignore: registryMissing || orasMissing,
+}, async () => {
+  await using registry = await DockerRegistry.start();
+  const oras = findProgram("oras", [goBin()])!;
+  const directory = await Deno.makeTempDir();
+  await Deno.writeFile(`${directory}/foo.wasm`, WASM);
+  await Deno.writeTextFile(`${directory}/config.json`, '{"architecture":"wasm","os":"wasip1"}');
+  await program(oras, [
+    ...["push", "--plain-http", "--config", "config.json:application/vnd.wasm.config.v0+json"],
+    ...[`${registry.host}/acme/oras:v1`, "foo.wasm:application/wasm"],
+  ], directory);
+  assert.deepEqual((await pull(`${registry.host}/acme/oras:v1`)).bytes, WASM);
+  await pushOwn(registry.host, "cncf");
+  await Deno.mkdir(`${directory}/out`);
+  await program(oras, ["pull", "--plain-http", "-o", `${directory}/out`, `${registry.host}/acme/cncf:v1`]);
+  assert.deepEqual(await Deno.readFile(`${directory}/out/foo.wasm`), WASM);
+  await Deno.remove(directory, { recursive: true });
+});
+
+Deno.test("what crane copies and indexes is pulled, and what is pushed crane reads", {
+  ignore: registryMissing || craneMissing,
+}, async () => {
+  await using registry = await DockerRegistry.start();
+  const crane = findProgram("crane", [goBin()])!;
+  const { artifact, digest } = await pushOwn(registry.host, "cncf");
+  const from = `${registry.host}/acme/cncf:v1`;
+  assert.equal((await program(crane, ["digest", "--insecure", from])).trim(), digest);
+  assert.equal((await program(crane, ["manifest", "--insecure", from])).trim(), artifact.manifest);
+  await program(crane, ["copy", "--insecure", from, `${registry.host}/acme/copy:v1`]);
+  assert.deepEqual((await pull(`${registry.host}/acme/copy:v1`)).bytes, WASM);
+  await program(crane, ["index", "append", "--insecure", "-m", from, "-t", `${registry.host}/acme/index:v1`]);
+  assert.deepEqual((await pull(`${registry.host}/acme/index:v1`)).bytes, WASM);
 });

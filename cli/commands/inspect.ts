@@ -1,0 +1,172 @@
+/** `krew-wasm inspect`: what a reference stands for, without installing it. */
+
+import { Command, Option } from "@commander-js/extra-typings";
+import { GRANTS_ANNOTATION } from "../../registry/artifact.ts";
+import {
+  type ConfigReport,
+  fetchBytes,
+  fetchConfig,
+  readStored,
+  readWit,
+  reportWasm,
+  type WasmReport,
+} from "../../registry/inspect.ts";
+import { parseManifest, type PluginManifest } from "../../registry/manifest.ts";
+import { formatReference, parseReference } from "../../registry/reference.ts";
+import { AppError, messageOf } from "../../runtime/errors.ts";
+import { printable } from "../../runtime/text.ts";
+import type { Context } from "../context.ts";
+import { formatJson, formatSize } from "../output.ts";
+import { openProgress, openRegistry, plainHttpOption } from "../registry.ts";
+
+/** What was found out. */
+export interface Inspection {
+  readonly reference: string;
+  readonly manifestDigest: string;
+  readonly indexDigest: string | undefined;
+  readonly plugin: PluginManifest;
+  readonly config: ConfigReport;
+  readonly wasm: WasmReport;
+  /** Of a component. */
+  readonly wit: string | undefined;
+}
+
+/** The command. */
+export function inspectCommand(context: Context) {
+  return new Command("inspect")
+    .description("show what a reference stands for, without installing it")
+    .argument("<reference>", "[HOST/]REPOSITORY[:TAG][@DIGEST]")
+    .addOption(new Option("-o, --output <format>", "output format").choices(["json", "yaml", "wit"]))
+    .option("-q, --quiet", "show no progress")
+    .addOption(plainHttpOption())
+    .addHelpText(
+      "after",
+      `
+The WebAssembly is downloaded and read, not run, and not kept.
+
+Examples:
+  krew-wasm inspect ghcr.io/acme/plugins/decoder:v1
+  krew-wasm inspect ghcr.io/acme/plugins/decoder:v1 -o wit
+  krew-wasm inspect ghcr.io/acme/plugins/decoder:v1 -o json | jq -r .manifestDigest`,
+    )
+    .action(async (text, options) => {
+      const reference = parseReference(text);
+      const progress = openProgress(context, options.quiet ?? false);
+      const client = openRegistry(context, options, progress);
+      const shown = printable(formatReference(reference), 400);
+      const manifest = await client.fetchManifest(reference, "inspect");
+      const plugin = parseManifest(manifest.text, shown, "inspect");
+      const config = await fetchConfig(client, reference, plugin);
+      const bytes = readStored(context.layout().blob(plugin.digest), plugin) ??
+        await fetchBytes(client, reference, plugin, progress.show).finally(progress.end);
+      let wasm: WasmReport;
+      let wit: string | undefined;
+      try {
+        wasm = reportWasm(bytes);
+        if (wasm.kind === "component") wit = await readWit(bytes);
+        else if (options.output === "wit") {
+          throw new AppError("ARTIFACT_UNSUPPORTED", "It is a core module, which has no WIT");
+        }
+      } catch (error) {
+        if (!(error instanceof AppError)) throw error;
+        const why = messageOf(error);
+        throw new AppError(error.code, `Cannot inspect "${shown}": ${why[0]!.toLowerCase()}${why.slice(1)}`, {
+          cause: error,
+        });
+      }
+      const inspection: Inspection = {
+        reference: formatReference(reference),
+        manifestDigest: manifest.digest,
+        indexDigest: manifest.indexDigest,
+        plugin,
+        config,
+        wasm,
+        wit,
+      };
+      switch (options.output) {
+        case "wit":
+          return context.stdout(safeLines(wit ?? ""));
+        case "json":
+          return context.stdout(formatJson(inspectionJson(inspection)));
+        case "yaml":
+          return context.stdout((await import("yaml")).stringify(inspectionJson(inspection)));
+      }
+      context.stdout(formatInspection(inspection));
+    });
+}
+
+/** `-o json`: a stable shape, documented in docs/output.md. */
+export function inspectionJson(
+  { reference, manifestDigest, indexDigest, plugin, config, wasm, wit }: Inspection,
+): Record<string, unknown> {
+  const wish = wishOf(plugin);
+  return {
+    reference,
+    manifestDigest,
+    ...(indexDigest === undefined ? {} : { indexDigest }),
+    digest: plugin.digest,
+    size: plugin.size,
+    mediaType: plugin.mediaType,
+    kind: wasm.kind,
+    ...(config.created === undefined ? {} : { created: config.created }),
+    ...(config.author === undefined ? {} : { author: config.author }),
+    ...(config.platform === undefined ? {} : { platform: config.platform }),
+    annotations: plugin.annotations,
+    abilities: wasm.abilities,
+    imports: wasm.imports,
+    exports: wasm.exports,
+    ...(wish === undefined ? {} : { wishes: wish }),
+    ...(wit === undefined ? {} : { wit }),
+  };
+}
+
+/** What the publisher wishes the plugin to be granted: JSON in an annotation, else its text. */
+function wishOf({ annotations }: PluginManifest): unknown {
+  const text = Object.hasOwn(annotations, GRANTS_ANNOTATION) ? annotations[GRANTS_ANNOTATION] : undefined;
+  if (text === undefined) return undefined;
+  try {
+    return JSON.parse(text);
+  } catch {
+    return text;
+  }
+}
+
+const MANY = 12;
+
+/** For people. Pure. */
+export function formatInspection(inspection: Inspection): string {
+  const { reference, manifestDigest, indexDigest, plugin, config, wasm, wit } = inspection;
+  const created = plugin.annotations["org.opencontainers.image.created"] ?? config.created;
+  const rows: [string, string | undefined][] = [
+    ["reference", printable(reference, 400)],
+    ["digest", manifestDigest],
+    ["index", indexDigest],
+    ["wasm", plugin.digest],
+    ["kind", wasm.kind],
+    ["size", formatSize(plugin.size)],
+    ["created", created && printable(created, 100)],
+    ["author", config.author && printable(config.author, 100)],
+  ];
+  let text = rows.filter(([, value]) => value !== undefined)
+    .map(([name, value]) => `${name.padEnd(10)} ${value}\n`).join("");
+  const block = (title: string, lines: readonly string[]) => {
+    if (lines.length === 0) return;
+    const shown = lines.slice(0, MANY).map((line) => `  ${printable(line, 200)}\n`).join("");
+    const more = lines.length > MANY ? `  and ${lines.length - MANY} more: -o json shows all\n` : "";
+    text += `${title}:\n${shown}${more}`;
+  };
+  block("annotations", Object.entries(plugin.annotations).map(([name, value]) => `${name}: ${value}`));
+  block("in words, it", wasm.abilities);
+  block("imports", wasm.imports);
+  block("exports", wasm.exports);
+  const wish = wishOf(plugin);
+  if (wish !== undefined) block("its publisher wishes it to be granted", [JSON.stringify(wish)]);
+  const world = wit === undefined ? undefined : /^world [\s\S]*?^}/m.exec(wit)?.[0];
+  if (world !== undefined) block("world (-o wit shows all)", world.split("\n"));
+  return text;
+}
+
+/** Text of several lines, each made safe to print. */
+function safeLines(text: string): string {
+  return text.split("\n").map((line) => printable(line, 2000)).join("\n").replace(/\n*$/, "\n");
+}

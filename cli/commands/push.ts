@@ -1,0 +1,246 @@
+/** `krew-wasm push`: from a file to a reference. */
+
+import { Command, Option } from "@commander-js/extra-typings";
+import {
+  type Artifact,
+  ARTIFACT_FORMATS,
+  GRANTS_ANNOTATION,
+  makeArtifact,
+  type PluginYaml,
+  readPluginYaml,
+} from "../../registry/artifact.ts";
+import { MAX_BLOB } from "../../registry/manifest.ts";
+import { pushBlob, pushManifest } from "../../registry/push.ts";
+import { formatReference, parseReference, type Reference } from "../../registry/reference.ts";
+import { readReceipts } from "../../runtime/store/read.ts";
+import { AppError, messageOf } from "../../runtime/errors.ts";
+import { printable } from "../../runtime/text.ts";
+import type { Context } from "../context.ts";
+import { formatJson, formatSize } from "../output.ts";
+import { openProgress, openRegistry, plainHttpOption } from "../registry.ts";
+
+const collect = (value: string, before: string[] | undefined): string[] => [...(before ?? []), value];
+
+/** The command. */
+export function pushCommand(context: Context) {
+  return new Command("push")
+    .description("push a plugin to an OCI registry")
+    .argument("<file>", "the plugin's WebAssembly: a module or a component")
+    .argument("<reference>", "[HOST/]REPOSITORY[:TAG]; without a tag latest")
+    .option("-t, --tag <tag>", "one more tag (repeatable)", collect)
+    .option("-a, --annotation <name=text>", "an annotation of the manifest (repeatable)", collect)
+    .option("--plugin-yaml <file>", "annotations and wished grants; plugin.yaml beside the file without it")
+    .option("--wish <file>", "grants the plugin wishes for, as YAML or JSON")
+    .addOption(
+      new Option("--format <layout>", "cncf, or legacy for krew-wasm of 2022 and wasm-to-oci")
+        .choices(ARTIFACT_FORMATS).default("cncf" as const),
+    )
+    .option(
+      "--mount-from <repository>",
+      "a repository of that registry that may have it (repeatable)",
+      collect,
+    )
+    .option("--no-check", "push what krew-wasm itself can't run")
+    .addOption(new Option("-o, --output <format>", "output format").choices(["json"]))
+    .option("-q, --quiet", "print the pushed reference with its digest only")
+    .addOption(plainHttpOption())
+    .addHelpText(
+      "after",
+      `
+Examples:
+  krew-wasm push decoder.wasm ghcr.io/acme/plugins/decoder:v1.2.0 -t v1 -t latest
+  krew-wasm push decoder.wasm ghcr.io/acme/plugins/decoder:v1.2.0 \\
+    -a org.opencontainers.image.description='Decodes Secrets'
+  krew-wasm push decoder.wasm 127.0.0.1:5000/decoder --format legacy`,
+    )
+    .action(async (path, text, options) => {
+      const reference = parseReference(text);
+      if (reference.digest !== undefined) {
+        throw new AppError(
+          "USAGE",
+          `"${printable(text, 300)}" names a digest, which follows from what is pushed`,
+          {
+            hint: `name a tag: ${reference.registry}/${reference.repository}:v1`,
+          },
+        );
+      }
+      const targets = [
+        reference,
+        ...(options.tag ?? []).map((tag) =>
+          parseReference(`${reference.registry}/${reference.repository}:${tag}`)
+        ),
+      ];
+      const wasm = readWasm(path);
+      const yaml = await readMetadata(path, options.pluginYaml, options.quiet ? () => {} : context.stderr);
+      const grants = options.wish === undefined ? yaml.grants : await parseYamlFile(options.wish);
+      const annotations = {
+        ...yaml.annotations,
+        ...(grants === undefined ? {} : { [GRANTS_ANNOTATION]: JSON.stringify(grants) }),
+        ...parseAnnotations(options.annotation ?? []),
+      };
+      const artifact = await describeErrors(path, async () => {
+        const made = makeArtifact(wasm, {
+          annotations,
+          author: yaml.author,
+          title: path.split(/[\\/]/).at(-1)!,
+          created: createdAt(context),
+        }, options.format);
+        if (options.check) await (await import("../../registry/compile.ts")).compilePlugin(wasm);
+        return made;
+      });
+      const progress = openProgress(context, options.quiet ?? false, "Uploading");
+      const client = openRegistry(context, options, progress);
+      const mountFrom = [
+        ...(options.mountFrom ?? []).map((repository) =>
+          parseReference(`${reference.registry}/${repository}`).repository
+        ),
+        ...repositoriesWith(context, artifact, reference),
+      ];
+      const layer = await pushBlob(client, reference, artifact.layer, { mountFrom, progress: progress.show })
+        .finally(progress.end);
+      await pushBlob(client, reference, artifact.config, { mountFrom });
+      let digest = "";
+      for (const target of targets) {
+        ({ digest } = await pushManifest(client, target, artifact.manifest, artifact.mediaType));
+      }
+      const pinned = formatReference({ ...reference, digest });
+      if (options.output === "json") {
+        return context.stdout(formatJson({
+          reference: formatReference(reference),
+          tags: targets.map(({ tag }) => tag),
+          manifestDigest: digest,
+          digest: artifact.layer.digest,
+          size: artifact.layer.size,
+          kind: artifact.kind,
+          format: options.format,
+        }));
+      }
+      if (options.quiet) return context.stdout(`${pinned}\n`);
+      const how =
+        { sent: "", mounted: ", mounted from another repository", there: ", was there already" }[layer];
+      context.stdout(
+        `Pushed ${formatReference(reference)} (${artifact.kind}, ${
+          formatSize(artifact.layer.size)
+        }${how})\n` +
+          `  digest  ${digest}\n` +
+          targets.slice(1).map(({ tag }) => `  tag     ${tag}\n`).join(""),
+      );
+    });
+}
+
+function readWasm(path: string): Uint8Array<ArrayBuffer> {
+  let bytes: Uint8Array<ArrayBuffer>;
+  try {
+    bytes = Deno.readFileSync(path);
+  } catch (error) {
+    const why = error instanceof Deno.errors.NotFound
+      ? "there is no such file"
+      : printable(messageOf(error), 200);
+    throw new AppError("FILE_UNREADABLE", `Cannot push "${printable(path)}": ${why}`);
+  }
+  if (bytes.length <= MAX_BLOB) return bytes;
+  throw new AppError(
+    "TOO_LARGE",
+    `Cannot push "${
+      printable(path)
+    }": it has ${bytes.length} bytes, more than the ${MAX_BLOB} that are allowed`,
+  );
+}
+
+async function describeErrors<T>(path: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    if (!(error instanceof AppError)) throw error;
+    const { code, message, hint } = error;
+    throw new AppError(
+      code,
+      `Cannot push "${printable(path)}": ${message[0]!.toLowerCase()}${message.slice(1)}`,
+      {
+        ...(hint === undefined
+          ? {}
+          : { hint: code === "PLUGIN_UNSUPPORTED" ? `${hint}; --no-check pushes it` : hint }),
+        cause: error,
+      },
+    );
+  }
+}
+
+/** The `plugin.yaml` that is named, or lies beside the plugin. */
+async function readMetadata(
+  path: string,
+  named: string | undefined,
+  status: (text: string) => void,
+): Promise<PluginYaml> {
+  const beside = `${path.replace(/[^\\/]*$/, "")}plugin.yaml`;
+  if (named === undefined) {
+    try {
+      if (!Deno.statSync(beside).isFile) throw new Error();
+    } catch {
+      return { annotations: {}, author: undefined, grants: undefined };
+    }
+    status(`reading ${printable(beside, 300)}\n`);
+  }
+  const file = named ?? beside;
+  return readPluginYaml(await parseYamlFile(file), file);
+}
+
+async function parseYamlFile(path: string): Promise<unknown> {
+  let text: string;
+  try {
+    text = Deno.readTextFileSync(path);
+  } catch (error) {
+    throw new AppError(
+      "FILE_UNREADABLE",
+      `Cannot read "${printable(path)}": ${printable(messageOf(error), 200)}`,
+    );
+  }
+  try {
+    return (await import("yaml")).parse(text, { maxAliasCount: 100 });
+  } catch (error) {
+    throw new AppError(
+      "USAGE",
+      `"${printable(path, 300)}" is not YAML: ${printable(messageOf(error).split("\n", 1)[0] ?? "", 200)}`,
+    );
+  }
+}
+
+/** `NAME=TEXT`, each. @throws AppError USAGE */
+export function parseAnnotations(flags: readonly string[]): Record<string, string> {
+  return Object.fromEntries(flags.map((flag) => {
+    const at = flag.indexOf("=");
+    if (at < 1) {
+      throw new AppError("USAGE", `"${printable(flag, 200)}" is not an annotation`, {
+        hint: "-a NAME=TEXT, such as -a org.opencontainers.image.version=1.2.0",
+      });
+    }
+    return [flag.slice(0, at), flag.slice(at + 1)];
+  }));
+}
+
+/** Now; or what `SOURCE_DATE_EPOCH` says (reproducible-builds.org), in seconds. @throws AppError USAGE */
+function createdAt({ env, now }: Context): Date {
+  const epoch = env("SOURCE_DATE_EPOCH");
+  if (epoch === undefined || epoch === "") return now();
+  if (!/^\d{1,11}$/.test(epoch)) {
+    throw new AppError("USAGE", `SOURCE_DATE_EPOCH is not a number of seconds: "${printable(epoch, 50)}"`);
+  }
+  return new Date(Number(epoch) * 1000);
+}
+
+/** The repositories of the registry from which the same WebAssembly is installed. */
+function repositoriesWith(
+  context: Context,
+  { layer }: Artifact,
+  { registry, repository }: Reference,
+): string[] {
+  try {
+    return readReceipts(context.layout()).receipts
+      .filter(({ digest }) => digest === layer.digest)
+      .map((receipt) => parseReference(receipt.reference))
+      .filter((one) => one.registry === registry && one.repository !== repository)
+      .map((one) => one.repository);
+  } catch {
+    return []; // only a shortcut
+  }
+}

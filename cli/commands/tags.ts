@@ -1,0 +1,33 @@
+/** `krew-wasm tags`: the tags of a repository. */
+
+import { Command, Option } from "@commander-js/extra-typings";
+import { parseRepository } from "../../registry/reference.ts";
+import { listTags } from "../../registry/tags.ts";
+import type { Context } from "../context.ts";
+import { formatJson } from "../output.ts";
+import { openRegistry, plainHttpOption } from "../registry.ts";
+
+/** The command. */
+export function tagsCommand(context: Context) {
+  return new Command("tags")
+    .description("list the tags of a repository")
+    .argument("<repository>", "[HOST/]REPOSITORY")
+    .addOption(new Option("-o, --output <format>", "output format").choices(["json", "yaml"]))
+    .addOption(plainHttpOption())
+    .addHelpText(
+      "after",
+      "\nExamples:\n  krew-wasm tags ghcr.io/acme/plugins/decoder\n  krew-wasm tags ghcr.io/acme/decoder -o json | jq -r '.tags[-1]'",
+    )
+    .action(async (text, options) => {
+      const repository = parseRepository(text);
+      const tags = await listTags(openRegistry(context, options), repository);
+      if (options.output === undefined) {
+        if (tags.length === 0) return context.stderr("The repository has no tags\n");
+        return context.stdout(tags.map((tag) => `${tag}\n`).join(""));
+      }
+      const value = { repository: `${repository.registry}/${repository.repository}`, tags };
+      context.stdout(
+        options.output === "json" ? formatJson(value) : (await import("yaml")).stringify(value),
+      );
+    });
+}
