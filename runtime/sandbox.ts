@@ -130,6 +130,8 @@ export function openSandbox(context: SandboxContext): OpenSandbox {
   const home = hostPath(homeDirectory((name) => variables[name]));
   const own = openPrivateDirectory(context);
   const kubeconfig = kubeconfigPaths(variables, args.slice(1), home, cwd);
+  // The usual one is not the plugin's to read or to make, where the user has chosen another for now.
+  const kubeconfigs = new Set([...kubeconfig.paths, `${home}/.kube/config`]);
 
   const { given, withheld } = grantedEnvironment(variables, grants.env, grants.deny.env);
   if (withheld.length > 0) trace(`held back from the plugin's environment: ${withheld.join(", ")}`);
@@ -195,7 +197,7 @@ export function openSandbox(context: SandboxContext): OpenSandbox {
         standIn: tells("HOME") || tells("KUBECONFIG") ? kubeconfig.standInPath : undefined,
         trace,
       }),
-      overlays: grants.kubeconfig ? [] : kubeconfig.paths.map((host) => ({
+      overlays: grants.kubeconfig ? [] : [...kubeconfigs].map((host) => ({
         host,
         // One file stands for all of a KUBECONFIG list; the others show empty, which client-go takes for no file.
         content: () =>
@@ -219,20 +221,22 @@ export function openSandbox(context: SandboxContext): OpenSandbox {
       mayRun = network && (preloaded?.exec ?? false);
       const { mounts, overlays } = sandbox.files;
       const named = uses.files && uses.throughDeno;
+      // One that does not stay is removed at the end.
+      const ownKept = named || !context.installed ? [own.path] : [];
       giveUp({
         network,
         run: mayRun,
         symlinks: uses.symlinks && named,
         sys: asks,
         read: [
-          own.path,
+          ...ownKept,
           ...(asks ? [layout.root] : []),
           ...(named ? [...mounts, ...overlays].map(({ host }) => realPathOf(host)) : []),
           ...(network ? preloaded?.keep ?? [] : []),
           ...(network && variables.KUBERNETES_SERVICE_HOST ? [SERVICE_ACCOUNT] : []),
         ],
         write: [
-          own.path,
+          ...ownKept,
           ...(asks ? [layout.root] : []),
           ...(named ? mounts.filter(({ write }) => write).map(({ host }) => realPathOf(host)) : []),
         ],

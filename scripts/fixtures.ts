@@ -18,6 +18,8 @@ interface Fixture {
   readonly source: string;
   /** Further files or directories it is made from. */
   readonly inputs?: readonly string[];
+  /** For the C compiler. */
+  readonly flags?: readonly string[];
 }
 
 const TYPESCRIPT_INPUTS = ["examples/lib", "wit", "scripts/componentize.ts", "deno.lock"];
@@ -30,6 +32,8 @@ export const FIXTURES: readonly Fixture[] = [
     language: "c",
     source: `tests/fixtures/${name}.c`,
   })),
+  { name: "attack", language: "c", source: "tests/fixtures/attack.c" },
+  { name: "attack-network", language: "c", source: "tests/fixtures/attack.c", flags: ["-DNETWORK"] },
   ...["whoami", "decoder", "events", "each"].map((name): Fixture => ({
     name,
     language: "typescript",
@@ -74,9 +78,9 @@ async function hashOf(paths: readonly string[]): Promise<string> {
 export async function buildFixture(name: string): Promise<string> {
   const fixture = FIXTURES.find((one) => one.name === name);
   if (!fixture) throw new Error(`There is no fixture "${name}"`);
-  const { language, source, inputs = [source] } = fixture;
+  const { language, source, inputs = [source], flags = [] } = fixture;
   const output = fixturePath(name);
-  const hash = await hashOf(inputs);
+  const hash = await hashOf(inputs) + flags.join(" ");
   const mark = `${output}.hash`;
   const built = await Deno.readTextFile(mark).catch(() => "");
   if (built === hash && await Deno.stat(output).then(() => true, () => false)) return output;
@@ -85,7 +89,7 @@ export async function buildFixture(name: string): Promise<string> {
   const [program, args, env]: [string, string[], Record<string, string>] = language === "c"
     ? [
       "clang",
-      ["--target=wasm32-wasi", "--sysroot=/usr", "-O2", "-Wall", "-Wextra", "-o", staged, source],
+      ["--target=wasm32-wasi", "--sysroot=/usr", "-O2", "-Wall", "-Wextra", ...flags, "-o", staged, source],
       {},
     ]
     : language === "go"

@@ -1,0 +1,71 @@
+/**
+ * Hostile plugins: each tries one thing. What it saw, what the disk holds afterwards, and what the API server and the
+ * rest of the network saw, must be as the case says. The cases are in cases/, their table in docs/security.md.
+ */
+
+import assert from "node:assert/strict";
+import { binaryUnderTest, clangMissing } from "../support/product.ts";
+import { type Case, type Form, REFUSALS } from "./case.ts";
+import { GROUPS } from "./cases.ts";
+import { Stage } from "./stage.ts";
+
+/** No word of the user's secrets gets out, by any way. */
+const MARK = /s3cr3t-/;
+
+async function runCase(stage: Stage, one: Case, form: Form): Promise<void> {
+  stage.reset();
+  one.prepare?.(stage);
+  const before = stage.snapshot();
+  let saw: string;
+  if (one.run) saw = await one.run(stage, form);
+  else {
+    const outcome = await stage.attack(form, one.attack!, one);
+    const { code, stdout, stderr } = outcome;
+    const all = stdout + stderr;
+    assert.ok(
+      one.code === undefined ? code === 0 || code === 1 : code === one.code,
+      `exit code ${code}: ${all}`,
+    );
+    assert.doesNotMatch(all, MARK);
+    assert.ok(!all.includes(stage.api.token), "the user's token shows");
+    assert.doesNotMatch(stderr, /defect of krew-wasm|\.(ts|js):\d/);
+    saw = stdout.trimEnd().split("\n").join("; ");
+  }
+  const expected = form === "component" && typeof one.component === "string" ? one.component : one.sees;
+  const words = saw.split("; ");
+  const wanted = expected === "refused" ? words.map(() => "refused") : stage.expand(expected).split("; ");
+  assert.deepEqual(
+    words.map((word, index) => wanted[index] === "refused" && REFUSALS.has(word) ? "refused" : word),
+    wanted,
+  );
+  const allowed = (one.changes ?? []).map((path) => stage.expand(path));
+  const after = stage.snapshot();
+  for (const path of new Set([...before.keys(), ...after.keys()])) {
+    if (allowed.some((each) => path === each || path.startsWith(`${each}/`))) continue;
+    assert.equal(after.get(path), before.get(path), `${path} changed`);
+  }
+  assert.deepEqual(stage.requests(), (one.requests ?? []).map((line) => stage.expand(line)));
+  assert.equal(stage.decoyHits(), 0, "somebody else was reached");
+  await one.check?.(stage, form);
+}
+
+for (const { title, cases } of GROUPS) {
+  Deno.test(`hostile plugins: ${title}`, { ignore: clangMissing() }, async (t) => {
+    await using stage = await Stage.make();
+    for (const one of cases) {
+      const why = one.skip?.();
+      for (const form of ["preview1", "component"] as const) {
+        if (
+          form === "component" &&
+          (one.component === false || one.network || one.run && one.component === undefined)
+        ) {
+          continue;
+        }
+        const name = `${one.tries}${one.granted === undefined ? "" : ` (${one.granted})`}, ${form}`;
+        // deno-lint-ignore no-console -- a test says why it is left out
+        if (why !== undefined) console.warn(`left out: ${name}: ${why}`);
+        await t.step({ name, ignore: why !== undefined, fn: () => runCase(stage, one, form) });
+      }
+    }
+  });
+}

@@ -1,0 +1,208 @@
+/** Where hostile plugins are let loose: a home with secrets in it, an API server, a decoy on the network. */
+
+import assert from "node:assert/strict";
+import { buildFixture } from "../../scripts/fixtures.ts";
+import { TestApiServer } from "../support/api_server.ts";
+import { componentOf } from "../support/components.ts";
+import { makeArtifact, push } from "../support/oci.ts";
+import { type Outcome, Product } from "../support/product.ts";
+import { TestRegistry } from "../support/registry.ts";
+import type { Form } from "./case.ts";
+
+/** Secrets of the user's files, each with a mark that no output may hold. */
+const SECRETS: Readonly<Record<string, string>> = {
+  ".ssh/id_ed25519": "-----BEGIN OPENSSH PRIVATE KEY----- s3cr3t-ssh",
+  ".aws/credentials": "[default]\naws_secret_access_key = s3cr3t-aws\n",
+  ".config/gcloud/application_default_credentials.json": '{"refresh_token":"s3cr3t-gcloud"}',
+  ".azure/msal_token_cache.json": '{"secret":"s3cr3t-azure"}',
+  ".docker/config.json": '{"auths":{"ghcr.io":{"auth":"s3cr3t-docker"}}}',
+  ".netrc": "machine x password s3cr3t-netrc\n",
+  ".kube/cache/token": "s3cr3t-cache",
+  ".bashrc": "# the user's own, s3cr3t-rc\n",
+};
+
+/** Variables of the user's shell. */
+const ENVIRONMENT: Readonly<Record<string, string>> = {
+  AWS_SECRET_ACCESS_KEY: "s3cr3t-env-aws",
+  GITHUB_TOKEN: "s3cr3t-env-github",
+  DB_PASSWORD: "s3cr3t-env-db",
+  HTTPS_PROXY_PASSWORD: "s3cr3t-env-proxy",
+  SSH_AUTH_SOCK: "/tmp/s3cr3t-env-agent",
+};
+
+/** The stage. `$NAME`s of cases are its getters. */
+export class Stage implements AsyncDisposable {
+  /** What `METHOD /path` reached the API server since the last case. */
+  #seen = 0;
+  #decoyHits = 0;
+  #decoy: Deno.HttpServer<Deno.NetAddr>;
+  readonly outside: string;
+
+  private constructor(readonly product: Product, readonly api: TestApiServer) {
+    this.outside = Deno.realPathSync(Deno.makeTempDirSync({ prefix: "krew-wasm-outside-" }));
+    this.#decoy = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen: () => {} }, () => {
+      this.#decoyHits++;
+      return new Response("s3cr3t-metadata");
+    });
+  }
+
+  static async make(): Promise<Stage> {
+    const product = Product.make();
+    const stage = new Stage(product, await TestApiServer.start());
+    await using registry = TestRegistry.start();
+    const module = await Deno.readFile(await buildFixture("attack"));
+    const plugins = {
+      attack: module,
+      "attack-component": await componentOf(module),
+      "attack-network": await Deno.readFile(await buildFixture("attack-network")),
+    };
+    for (const [name, bytes] of Object.entries(plugins)) {
+      await push(registry.origin, `plugins/${name}`, "v1", makeArtifact(bytes));
+      const { code, stderr } = await product.run("pull", `${registry.host}/plugins/${name}:v1`);
+      assert.equal(code, 0, stderr);
+    }
+    for (const [path, text] of Object.entries(SECRETS)) {
+      const full = `${product.home}/${path}`;
+      Deno.mkdirSync(full.slice(0, full.lastIndexOf("/")), { recursive: true });
+      Deno.writeTextFileSync(full, text);
+    }
+    Deno.writeTextFileSync(`${product.home}/.kube/config`, stage.api.kubeconfig());
+    Deno.writeTextFileSync(`${stage.outside}/file`, "s3cr3t-outside");
+    return stage;
+  }
+
+  /** What a word of a case stands for. */
+  expand(word: string): string {
+    const names: Record<string, string> = {
+      HOME: this.home,
+      STORE: this.product.store,
+      WORK: this.work,
+      OUTSIDE: this.outside,
+      SERVER: this.api.server,
+      PORT: new URL(this.api.server).port,
+      DECOY: `127.0.0.1:${this.#decoy.addr.port}`,
+      DECOYPORT: String(this.#decoy.addr.port),
+      TOKEN: this.api.token,
+    };
+    return word.replaceAll(/\$([A-Z]+)/g, (all, name) => names[name] ?? all);
+  }
+
+  get home(): string {
+    return this.product.home;
+  }
+
+  /** A directory of the user's that may be granted: made anew for each case. */
+  get work(): string {
+    return `${this.home}/work`;
+  }
+
+  /** The plugin's name in a form. */
+  plugin(form: Form, network = false): string {
+    return network ? "attack-network" : form === "component" ? "attack-component" : "attack";
+  }
+
+  /** Its private directory. */
+  own(form: Form, network = false): string {
+    return `${this.product.store}/data/${this.plugin(form, network)}`;
+  }
+
+  /** Starts the plugin. */
+  async attack(
+    form: Form,
+    words: readonly string[],
+    options: {
+      granted?: string | undefined;
+      network?: boolean | undefined;
+      env?: Readonly<Record<string, string>> | undefined;
+      cwd?: string | undefined;
+      stdin?: string;
+    } = {},
+  ): Promise<Outcome> {
+    const plugin = this.plugin(form, options.network);
+    const own = this.own(form, options.network);
+    const args = words.map((word) => this.expand(word.replaceAll("$OWN", own)));
+    const how = {
+      env: { ...ENVIRONMENT, ...options.env },
+      cwd: options.cwd === undefined ? this.home : this.expand(options.cwd),
+      ...(options.stdin === undefined ? {} : { stdin: options.stdin }),
+    };
+    if (options.granted === undefined) {
+      return await this.product.exec(
+        `${this.product.store}/bin/kubectl-${plugin.replaceAll("-", "_")}`,
+        args,
+        how,
+      );
+    }
+    const flags = options.granted.split(" ").map((flag) => this.expand(flag.replaceAll("$OWN", own)));
+    return await this.product.exec(this.product.command, ["run", ...flags, plugin, "--", ...args], how);
+  }
+
+  /** Makes the scene anew. */
+  reset(): void {
+    try {
+      Deno.removeSync(this.work, { recursive: true });
+    } catch { /* the first time */ }
+    Deno.mkdirSync(`${this.work}/sub`, { recursive: true });
+    Deno.writeTextFileSync(`${this.work}/bait`, "bait");
+    Deno.writeTextFileSync(`${this.work}/sub/bait`, "bait");
+    for (const form of ["preview1", "component"] as const) {
+      for (const network of [false, true]) {
+        try {
+          Deno.removeSync(this.own(form, network), { recursive: true });
+        } catch { /* it has not run yet */ }
+      }
+    }
+    this.#seen = this.api.seen.length;
+    this.#decoyHits = 0;
+  }
+
+  /** `METHOD /path` of the requests since the scene was made. */
+  requests(): string[] {
+    return this.api.seen.slice(this.#seen).map(({ method, path }) => `${method} ${path}`);
+  }
+
+  /** The headers of the last request. */
+  lastHeaders(): Headers {
+    return this.api.seen.at(-1)!.headers;
+  }
+
+  /** How often anybody but the API server was reached. */
+  decoyHits(): number {
+    return this.#decoyHits;
+  }
+
+  /**
+   * The state of every file of the stage: kind, mode, size, time, identity, target. What plugins may change is left out:
+   * their private directories, and the host's own record.
+   */
+  snapshot(): Map<string, string> {
+    const files = new Map<string, string>();
+    const skipped = new Set([
+      `${this.product.store}/data`,
+      `${this.product.store}/log`,
+      `${this.product.store}/lock`,
+    ]);
+    const visit = (path: string) => {
+      if (skipped.has(path)) return;
+      const info = Deno.lstatSync(path);
+      const kind = info.isDirectory
+        ? "directory"
+        : info.isSymlink
+        ? `link to ${Deno.readLinkSync(path)}`
+        : "file";
+      const state = info.isDirectory ? [] : [info.size, info.mtime?.getTime(), info.nlink];
+      files.set(path, [kind, (info.mode ?? 0).toString(8), info.ino, ...state].join(" "));
+      if (info.isDirectory) { for (const { name } of Deno.readDirSync(path)) visit(`${path}/${name}`); }
+    };
+    visit(this.home);
+    visit(this.outside);
+    return files;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.product[Symbol.dispose]();
+    Deno.removeSync(this.outside, { recursive: true });
+    await this.#decoy.shutdown();
+    await this.api[Symbol.asyncDispose]();
+  }
+}
