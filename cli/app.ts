@@ -1,6 +1,7 @@
 /** The manager's command tree. */
 
 import { Command, CommanderError } from "@commander-js/extra-typings";
+import { Interrupted } from "../runtime/prompt.ts";
 import { reportCrash } from "../runtime/report.ts";
 import type { RunHost } from "../runtime/run.ts";
 import { type Context, processContext } from "./context.ts";
@@ -35,6 +36,7 @@ export async function runManager(
     return exit.code;
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2; // it has printed its own message
+    if (error instanceof Interrupted) return 130; // Ctrl-C at a question
     if (error instanceof Deno.errors.BrokenPipe) return 141; // as a program that SIGPIPE ends
     return reportCrash(error, "manager", context.verbose);
   }

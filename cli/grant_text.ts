@@ -179,6 +179,11 @@ export function grantRows(grants: Grants, home: string): GrantRow[] {
   return rows;
 }
 
+/** The cells of a row: kind, what, risk. */
+export function cells({ kind, what, risk }: GrantRow): [string, string, string] {
+  return [kind, kind === "denied" ? `never ${what}` : what, risk === "" ? "-" : `! ${risk}`];
+}
+
 /** Bytes as memory is counted: `512 MiB`. */
 function formatMemory(bytes: number): string {
   for (const [unit, size] of [["GiB", 2 ** 30], ["MiB", 2 ** 20], ["KiB", 2 ** 10]] as const) {

@@ -30,6 +30,15 @@ export type Compile = (bytes: Uint8Array<ArrayBuffer>) => Promise<Compiled>;
 /** Where artifacts come from: a registry, or a bundle. */
 export type ArtifactSource = Pick<RegistryClient, "fetchManifest" | "fetchBlob">;
 
+/**
+ * Decides what a plugin may do: by the receipt it replaces, if any, and what its publisher wishes for. It may ask a person.
+ * @throws AppError POLICY_REFUSED
+ */
+export type DecideGrants = (
+  plugin: { readonly reference: string; readonly annotations: Readonly<Record<string, string>> },
+  replaced: Receipt | undefined,
+) => Grants | Promise<Grants>;
+
 /** What an installation needs. */
 export interface InstallOptions {
   readonly layout: Layout;
@@ -40,8 +49,8 @@ export interface InstallOptions {
   readonly pin?: string | undefined;
   /** Replace an installed plugin of that name. */
   readonly force: boolean;
-  /** What it may do; a function is asked when the artifact is known, with the receipt it replaces. */
-  readonly grants: Grants | ((replaced: Receipt | undefined) => Grants);
+  /** What it may do; a function is asked when the artifact is known, before it is downloaded. */
+  readonly grants: Grants | DecideGrants;
   readonly target: LinkTarget;
   readonly client: ArtifactSource;
   readonly compile: Compile;
@@ -81,6 +90,9 @@ export async function installPlugin(options: InstallOptions): Promise<Receipt> {
   const manifest = await client.fetchManifest(pinned);
   const plugin = parseManifest(manifest.text, printable(shown, 400));
   const verified = await options.verify?.(pinned, manifest);
+  const granted = typeof grants === "function"
+    ? await grants({ reference: shown, annotations: plugin.annotations }, replaced)
+    : grants;
   const blob = layout.blob(plugin.digest);
   let bytes = readIntact(blob, plugin);
   if (!bytes) {
@@ -123,7 +135,7 @@ export async function installPlugin(options: InstallOptions): Promise<Receipt> {
     kind: form.kind,
     bindgen: BINDGEN,
     compiled: form.compiled,
-    grants: typeof grants === "function" ? grants(replaced) : grants,
+    grants: granted,
     ...(plugin.version === undefined ? {} : { version: plugin.version }),
     ...(plugin.description === undefined ? {} : { description: plugin.description }),
     ...(verified === undefined ? {} : { verified }),

@@ -10,7 +10,7 @@ import { readReceipt, readReceipts } from "../../runtime/store/read.ts";
 import type { Receipt } from "../../runtime/store/receipt.ts";
 import { printable } from "../../runtime/text.ts";
 import type { Context } from "../context.ts";
-import { explainGrants, type GrantRow, grantRows } from "../grant_text.ts";
+import { cells, explainGrants, grantRows } from "../grant_text.ts";
 import { grantsOf, isChange, withGrantFlags } from "../grants.ts";
 import { formatJson, formatTable } from "../output.ts";
 
@@ -111,11 +111,6 @@ export function formatGrants(receipts: readonly Pick<Receipt, "name" | "grants">
     ["NAME", "GRANT", "MAY", "RISK"],
     receipts.flatMap(({ name, grants }) => grantRows(grants, home).map((row) => [name, ...cells(row)])),
   );
-}
-
-/** The cells of a row: kind, what, risk. */
-export function cells({ kind, what, risk }: GrantRow): [string, string, string] {
-  return [kind, kind === "denied" ? `never ${what}` : what, risk === "" ? "-" : `! ${risk}`];
 }
 
 /** Sentences, wrapped at `width` columns. Pure. */

@@ -1,18 +1,18 @@
 /** `krew-wasm pull`: from a reference to an installed plugin. */
 
-import { Command } from "@commander-js/extra-typings";
+import { Command, Option } from "@commander-js/extra-typings";
 import { fileURLToPath } from "node:url";
 import { delimiter } from "node:path";
 import { installPlugin } from "../../registry/install.ts";
 import { parseReference } from "../../registry/reference.ts";
 import type { LinkTarget } from "../../registry/store/links.ts";
-import { LEAST, mergeGrants } from "../../runtime/grants.ts";
 import { linkName } from "../../runtime/names.ts";
 import type { Receipt } from "../../runtime/store/receipt.ts";
 import { printable } from "../../runtime/text.ts";
 import type { Context } from "../context.ts";
 import { grantsOf, withGrantFlags } from "../grants.ts";
 import { formatSize } from "../output.ts";
+import { decideGrants, WISH_MODES } from "../wish.ts";
 import { openProgress, openRegistry, plainHttpOption } from "../registry.ts";
 
 /** The command. */
@@ -27,6 +27,10 @@ export function pullCommand(context: Context) {
     .option("--name <name>", "name of the plugin; the repository's last segment without it")
     .option("-f, --force", "replace an installed plugin of that name")
     .addOption(plainHttpOption())
+    .addOption(
+      new Option("--grants <mode>", "what its publisher wishes for: all of it, none of it, or nothing at all")
+        .choices(WISH_MODES),
+    )
     .option("-q, --quiet", "print the plugin's name only");
   return withGrantFlags(command)
     .addHelpText(
@@ -34,7 +38,9 @@ export function pullCommand(context: Context) {
       `
 A plugin reads a stand-in for your kubeconfig and a private directory of its
 own, and reaches the API server of your current context as you; --allow-… lets
-it do more. What is granted here holds for every run.
+it do more. What is granted here holds for every run, and for later versions.
+What its publisher wishes for is shown and asked about: --grants=wished takes
+all of it, default none of it, and none leaves it nothing but its directory.
 
 Examples:
   krew-wasm pull ghcr.io/acme/plugins/decoder:v1
@@ -43,7 +49,7 @@ Examples:
     )
     .action(async (text, options) => {
       const reference = parseReference(text);
-      const grants = mergeGrants(LEAST, await grantsOf(options, context));
+      const flags = await grantsOf(options, context);
       const layout = context.layout();
       const trace = (line: string) => {
         if (context.verbose) context.stderr(`krew-wasm: ${printable(line, 2000)}\n`);
@@ -58,7 +64,12 @@ Examples:
         reference,
         name: options.name,
         force: options.force ?? false,
-        grants,
+        grants: decideGrants(context, {
+          layout,
+          mode: options.grants,
+          flags,
+          prompt: options.prompt !== false && !options.quiet,
+        }),
         target: linkTarget(),
         client: openRegistry(context, options, progress),
         compile: async (bytes) => {

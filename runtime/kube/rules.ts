@@ -92,7 +92,8 @@ export function withRules(grant: ClusterGrant, rules: readonly ClusterRule[]): C
   if (rules.length === 0) return grant;
   if (typeof grant === "string") return grant === "read-only" ? { rules, readOnly: true } : { rules };
   const known = new Set(grant.rules.map((rule) => JSON.stringify(rule)));
-  return { ...grant, rules: [...grant.rules, ...rules.filter((rule) => !known.has(JSON.stringify(rule)))] };
+  const more = rules.filter((rule) => !known.has(JSON.stringify(rule)) && known.add(JSON.stringify(rule)));
+  return { ...grant, rules: [...grant.rules, ...more] };
 }
 
 /** Verb, resource and the rest of a request, as `parseRequest` of request_info.ts reads them. */

@@ -174,3 +174,79 @@ Deno.test("krew-wasm grants shows, changes, resets and explains", { ignore: clan
     assert.match(outcome.stderr, words);
   }
 });
+
+Deno.test("a publisher's wish is shown, asked about, and taken by nobody silently", {
+  ignore: clangMissing() || terminalMissing(),
+}, async () => {
+  using product = Product.make();
+  await using registry = TestRegistry.start();
+  const wasm = await Deno.readFile(await buildFixture("hello"));
+  const publish = async (tag: string, wish: unknown) =>
+    await push(
+      registry.origin,
+      "plugins/hello",
+      tag,
+      makeArtifact(wasm, "cncf", {
+        "krew-wasm.dev/grants": typeof wish === "string" ? wish : JSON.stringify(wish),
+      }),
+    );
+  const grants = () => JSON.parse(Deno.readTextFileSync(`${product.store}/receipts/hello.json`)).grants;
+  const reference = (tag: string) => `${registry.host}/plugins/hello:${tag}`;
+  await publish("v1", {
+    why: "Reads\u001b[2J manifests",
+    read: ["~/manifests"],
+    cluster: "read-only",
+    env: ["HOME", "GH_TOKEN"],
+  });
+  // Nobody to ask: told, not taken; less of the cluster is no more.
+  const quiet = await product.run("pull", reference("v1"));
+  assert.equal(quiet.code, 0, quiet.stderr);
+  assert.match(quiet.stderr, /wishes to be granted:\n"Reads\\x1b\[2J manifests"\nGRANT +MAY +RISK\n/);
+  assert.match(quiet.stderr, /files +read .*\/manifests +-\n/);
+  assert.match(
+    quiet.stderr,
+    /environment +see HOME, GH_TOKEN, and no other +! GH_TOKEN looks like a credential\n/,
+  );
+  assert.match(quiet.stderr, /cluster +look at everything +! Secrets/);
+  assert.match(quiet.stderr, /Not granted.*--allow-read=.*--allow-env=HOME,GH_TOKEN\n/);
+  assert.deepEqual([grants().files, grants().env, grants().cluster], [[], "default", "read-only"]);
+  // For scripts.
+  await product.run("rm", "hello");
+  await product.run("pull", "--grants=wished", reference("v1"));
+  assert.deepEqual([grants().files.length, grants().env], [1, ["HOME", "GH_TOKEN"]]);
+  await product.run("pull", "--force", "--grants=none", reference("v1"));
+  assert.deepEqual([grants().files, grants().env, grants().cluster], [[], [], "none"]);
+  await product.run("rm", "hello");
+  // At a terminal: all, none, or each.
+  const each = await atTerminal(product, `krew-wasm pull ${reference("v1")}`, [["[e]ach: ", "e\r"], [
+    "[N]o: ",
+    "y\r",
+  ], [
+    "[N]o: ",
+    "n\r",
+  ]]);
+  assert.match(each.text, /Installed hello/);
+  assert.deepEqual([grants().files.length, grants().env], [1, "default"]);
+  // An upgrade shows and asks for what is new, and keeps what was granted.
+  await publish("v2", {
+    read: ["~/manifests"],
+    write: ["~/out"],
+    cluster: "read-only",
+    env: ["HOME", "GH_TOKEN"],
+  });
+  const more = await atTerminal(product, `krew-wasm pull --force ${reference("v2")}`, [["[N]o: ", "y\r"]]);
+  assert.match(more.text, /wishes for more than the version you have:/);
+  assert.match(more.text, /read and change .*\/out/);
+  assert.doesNotMatch(more.text, /GH_TOKEN/);
+  assert.deepEqual([grants().files.length, grants().env], [2, "default"]);
+  const same = await product.run("pull", "--force", reference("v2"));
+  assert.doesNotMatch(same.stderr, /wish/);
+  // A wish that can't be read is no reason not to install.
+  await publish("v3", '{"everything": true}');
+  const broken = await product.run("pull", "--force", reference("v3"));
+  assert.equal(broken.code, 0);
+  assert.match(broken.stderr, /left out: everything is not a field of a wish/);
+  // Flags speak last.
+  await product.run("pull", "--force", "--grants=wished", "--deny-home", reference("v2"));
+  assert.equal(grants().deny.home, true);
+});

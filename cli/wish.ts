@@ -1,0 +1,199 @@
+/** What a publisher wishes for: shown as a table, asked about at a terminal, taken by nobody silently. */
+
+import { repositoryOf } from "../registry/store/commit.ts";
+import type { DecideGrants } from "../registry/install.ts";
+import {
+  NOTHING,
+  parseWish,
+  startingGrants,
+  type Wish,
+  WISH_ANNOTATION,
+  wishedGrants,
+} from "../registry/wish.ts";
+import { parseManifest } from "../registry/manifest.ts";
+import { messageOf } from "../runtime/errors.ts";
+import {
+  changeGrants,
+  type GrantChange,
+  type GrantFlags,
+  type Grants,
+  parseGrantFlags,
+} from "../runtime/grants.ts";
+import { mayPrompt, openTerminal, readLine, type Terminal } from "../runtime/prompt.ts";
+import type { Layout } from "../runtime/store/layout.ts";
+import { homeDirectory } from "../runtime/store/layout.ts";
+import type { Receipt } from "../runtime/store/receipt.ts";
+import { printable } from "../runtime/text.ts";
+import type { Context } from "./context.ts";
+import { cells, type GrantRow, grantRows, moreRows } from "./grant_text.ts";
+import { formatTable } from "./output.ts";
+
+/** What becomes of a wish: granted, left out, or left out with everything else; without one a person is asked. */
+export type WishMode = "wished" | "default" | "none";
+
+/** The values of `--grants`. */
+export const WISH_MODES: readonly WishMode[] = ["wished", "default", "none"];
+
+/** How wishes are decided. */
+export interface WishOptions {
+  readonly layout: Layout;
+  readonly mode: WishMode | undefined;
+  /** What the command line says, which holds in any case. */
+  readonly flags: GrantChange;
+  readonly prompt: boolean;
+}
+
+/**
+ * Decides the grants of an installation. What was granted to an earlier version from the same repository stays; what a
+ * newer one wishes for beyond what its predecessor did is asked about.
+ */
+export function decideGrants(context: Context, options: WishOptions): DecideGrants {
+  return async ({ reference, annotations }, replaced) => {
+    const { mode, flags, layout } = options;
+    const home = homeDirectory(context.env);
+    const wish = readWish(
+      annotations,
+      home,
+      (why) =>
+        context.stderr(
+          `warning: what ${printable(reference, 400)} wishes to be granted is left out: ${
+            printable(why, 300)
+          }\n`,
+        ),
+    );
+    if (mode === "none") return changeGrants(NOTHING, flags);
+    const same = replaced !== undefined && repositoryOf(replaced) === repositoryOf({ reference });
+    const base = same ? replaced.grants : startingGrants(wish);
+    const decided = wish === undefined ? base : await decide(context, options, {
+      base,
+      wish,
+      earlier: same ? earlierWish(layout, replaced, home) : undefined,
+      fresh: !same,
+      reference,
+      home,
+    });
+    return changeGrants(decided, flags);
+  };
+}
+
+interface Case {
+  readonly base: Grants;
+  readonly wish: Wish;
+  /** What the version before wished for, and was answered. */
+  readonly earlier: Wish | undefined;
+  readonly fresh: boolean;
+  readonly reference: string;
+  readonly home: string;
+}
+
+async function decide(context: Context, { mode, prompt }: WishOptions, at: Case): Promise<Grants> {
+  const { base, wish, earlier, fresh, reference, home } = at;
+  const wished = wishedGrants(base, wish);
+  if (mode === "wished") return wished;
+  const missing = moreRows(grantRows(wished, home), grantRows(base, home));
+  const answered = earlier === undefined ? [] : grantRows(wishedGrants(base, earlier), home);
+  const asked = moreRows(missing, answered);
+  // At the first time the whole of it is shown, what it gets in any case too.
+  const shown = fresh ? [...moreRows(grantRows(base, home), missing), ...missing] : asked;
+  if (shown.length === 0 || mode === "default" && asked.length === 0) return base;
+  context.stderr(formatWish(reference, wish, shown, fresh));
+  if (asked.length === 0 || mode === "default") return base;
+  const terminal = prompt && mayPrompt(context.env) ? openTerminal() : undefined;
+  if (!terminal) {
+    const flags = asked.map(({ flag }) => shellWord(flag)).join(" ");
+    context.stderr(
+      `Not granted, as there is nobody to ask; --grants=wished grants all of it, or some: ${flags}\n`,
+    );
+    return base;
+  }
+  try {
+    const granted = askAbout(terminal, asked);
+    return granted.length === missing.length ? wished : await withRows(base, granted);
+  } finally {
+    terminal.close();
+  }
+}
+
+/** The table of a wish, for people. What comes from the publisher is made safe to print. Pure. */
+export function formatWish(reference: string, wish: Wish, rows: readonly GrantRow[], fresh: boolean): string {
+  const title = fresh ? "wishes to be granted" : "wishes for more than the version you have";
+  const why = wish.why === undefined ? "" : `"${printable(wish.why, 500)}"\n`;
+  return `${printable(reference, 400)} ${title}:\n${why}${
+    formatTable(["GRANT", "MAY", "RISK"], rows.map(cells))
+  }`;
+}
+
+/** Asks about all rows, or each. Returns those that are granted. @throws Interrupted */
+export function askAbout(terminal: Terminal, rows: readonly GrantRow[]): GrantRow[] {
+  terminal.setRaw(true);
+  try {
+    terminal.flush();
+    const several = rows.length > 1;
+    terminal.write(
+      `Grant ${several ? `these ${rows.length}` : `"${printable(rows[0]!.what, 300)}"`}? [y]es, [N]o${
+        several ? ", [e]ach" : ""
+      }: `,
+    );
+    const word = answer(terminal);
+    if (word === "y" || word === "yes") return [...rows];
+    if (!several || word !== "e" && word !== "each") return [];
+    return rows.filter(({ what, risk }) => {
+      terminal.write(`  ${printable(what, 300)}${risk === "" ? "" : ` (${risk})`}? [y]es, [N]o: `);
+      const each = answer(terminal);
+      return each === "y" || each === "yes";
+    });
+  } finally {
+    terminal.setRaw(false);
+  }
+}
+
+function answer(terminal: Terminal): string {
+  return (readLine(terminal) ?? "").trim().toLowerCase();
+}
+
+/** Grants with those rows more. */
+async function withRows(base: Grants, rows: readonly GrantRow[]): Promise<Grants> {
+  const flags: Record<string, unknown> = {};
+  for (const { flag } of rows) {
+    const [, name = "", value] = /^--([a-z-]+)(?:=(.*))?$/s.exec(flag) ?? [];
+    const key = name.replace(/-(.)/g, (_, letter: string) => letter.toUpperCase());
+    if (value === undefined) flags[key] = true;
+    else if (key === "maxMemory") flags[key] = value;
+    else flags[key] = [...((flags[key] ?? []) as string[]), value];
+  }
+  const change = await parseGrantFlags(flags as GrantFlags, {
+    resolve: (path) => path,
+    readRules: () => Promise.reject(new Error("a wish names no file of rules")),
+  });
+  return changeGrants(base, change);
+}
+
+function readWish(
+  annotations: Readonly<Record<string, string>>,
+  home: string,
+  broken: (why: string) => void,
+): Wish | undefined {
+  const text = Object.hasOwn(annotations, WISH_ANNOTATION) ? annotations[WISH_ANNOTATION] : undefined;
+  if (text === undefined) return undefined;
+  try {
+    return parseWish(text, home);
+  } catch (error) {
+    broken(messageOf(error));
+    return undefined;
+  }
+}
+
+/** The wish of what is installed: its manifest is kept as it was pulled. */
+function earlierWish(layout: Layout, receipt: Receipt, home: string): Wish | undefined {
+  try {
+    const text = Deno.readTextFileSync(layout.blob(receipt.manifestDigest));
+    return readWish(parseManifest(text, receipt.reference).annotations, home, () => {});
+  } catch {
+    return undefined; // of before manifests were kept: all of the new one is asked about
+  }
+}
+
+function shellWord(text: string): string {
+  const safe = printable(text, 300);
+  return /^[\w@%+=:,./-]+$/.test(safe) ? safe : `'${safe.replaceAll("'", `'\\''`)}'`;
+}
