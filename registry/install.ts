@@ -233,13 +233,24 @@ async function download(
   progress: InstallOptions["progress"],
 ): Promise<void> {
   let file: Deno.FsFile | undefined;
+  // A failure of the disk is told as one: what else a sink throws would be taken for the connection's.
+  const onDisk = <T>(operation: () => T): T => {
+    try {
+      return operation();
+    } catch (error) {
+      throw storeFailed(`Cannot write ${staged}`, error);
+    }
+  };
   try {
     await client.fetchBlob(reference, plugin, () => {
       file?.close();
-      const opened = file = Deno.openSync(staged, { write: true, create: true, truncate: true, mode: 0o600 });
-      return (bytes) => {
-        for (let sent = 0; sent < bytes.length;) sent += opened.writeSync(bytes.subarray(sent));
-      };
+      const opened = file = onDisk(() =>
+        Deno.openSync(staged, { write: true, create: true, truncate: true, mode: 0o600 })
+      );
+      return (bytes) =>
+        onDisk(() => {
+          for (let sent = 0; sent < bytes.length;) sent += opened.writeSync(bytes.subarray(sent));
+        });
     }, (bytes) => progress?.(bytes, plugin.size));
     file?.syncSync();
   } catch (error) {

@@ -3,18 +3,17 @@
  * plugin's first instruction; what a run may not need is imported when it does.
  */
 
-import { AppError, messageOf } from "./errors.ts";
+import { AppError } from "./errors.ts";
 import type { Ask } from "./desk.ts";
 import type { GrantChange, Grants } from "./grants.ts";
 import type { Invocation } from "./invocation.ts";
 import { Interrupted, mayPrompt, terminalAsk } from "./prompt.ts";
 import { EXIT_HOST_FAILED, formatError, isVerbose, printError } from "./report.ts";
 import { type OpenSandbox, openSandbox, type Sandbox, type SandboxContext } from "./sandbox.ts";
-import { BINDGEN } from "./store/bindgen.ts";
 import { checkStore } from "./store/check.ts";
 import { type Layout, layoutAt, storeRoot } from "./store/layout.ts";
-import { readReceipt } from "./store/read.ts";
-import type { CompiledFile, PluginKind, Receipt } from "./store/receipt.ts";
+import { loadPlugin } from "./store/load.ts";
+import type { PluginKind, Receipt } from "./store/receipt.ts";
 import { ClosedPipe } from "./wasi/stdio.ts";
 import { runPreview1 } from "./wasi/preview1.ts";
 
@@ -79,14 +78,11 @@ export async function runInstalled(
   options: RunOptions,
 ): Promise<number> {
   checkStore(layout);
-  let receipt = readReceipt(layout, name);
-  if (receipt.bindgen !== BINDGEN) receipt = await options.host.recompile(layout, name);
-  const { kind, compiled, digest, bindgen } = receipt;
-  const directory = layout.compiledDir(digest, bindgen);
+  const { receipt, files } = await loadPlugin(layout, name, options.host.recompile);
   const program: Program = {
-    kind,
-    files: compiled.map(({ file }) => file),
-    read: (file) => readCompiled(directory, compiled, file, name),
+    kind: receipt.kind,
+    files: [...files.keys()],
+    read: (file) => Promise.resolve(files.get(file) ?? missing(name, file)),
   };
   const grants = options.grants ? options.grants(receipt.grants) : receipt.grants;
   return await runProgram(program, {
@@ -118,32 +114,14 @@ export function askerFor(host: RunHost, prompt: boolean, canStay: boolean): Ask 
   });
 }
 
-/** A file of the compiled form, whose digest must be the receipt's: what runs here has the user's rights. */
-async function readCompiled(
-  directory: string,
-  compiled: readonly CompiledFile[],
-  file: string,
-  name: string,
-): Promise<Uint8Array<ArrayBuffer>> {
-  const expected = compiled.find((entry) => entry.file === file);
-  const corrupt = (what: string) =>
-    new AppError("STORE_CORRUPT", `The compiled form of "${name}" is broken: ${what}`, {
-      hint: `install it again with krew-wasm pull --force`,
-    });
-  if (!expected) throw corrupt(`${file} is not in its receipt`);
-  let bytes: Uint8Array<ArrayBuffer>;
-  try {
-    bytes = Deno.readFileSync(`${directory}/${file}`);
-  } catch (error) {
-    throw corrupt(messageOf(error));
-  }
-  const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
-  let hex = "";
-  for (const byte of digest) hex += byte.toString(16).padStart(2, "0");
-  if (`sha256:${hex}` !== expected.digest) {
-    throw corrupt(`${file} has the digest sha256:${hex}, not ${expected.digest}`);
-  }
-  return bytes;
+function missing(name: string, file: string): never {
+  throw new AppError(
+    "STORE_CORRUPT",
+    `The compiled form of "${name}" is broken: ${file} is not in its receipt`,
+    {
+      hint: "install it again with krew-wasm pull --force",
+    },
+  );
 }
 
 /** Runs a program in a sandbox of its own and returns its exit code, as {@linkcode runInstalled} does. */

@@ -268,14 +268,21 @@ function openPrivateDirectory(context: SandboxContext): { path: string; dispose:
       Deno.mkdirSync(`${path}/${name}`, { recursive: true, mode: 0o700 });
     }
   };
+  const ofThisRun = () => {
+    const path = realPath(Deno.makeTempDirSync({ prefix: "krew-wasm-" }));
+    make(path);
+    return { path, dispose: () => Deno.removeSync(path, { recursive: true }) };
+  };
   try {
-    if (!context.installed) {
-      const path = realPath(Deno.makeTempDirSync({ prefix: "krew-wasm-" }));
-      make(path);
-      return { path, dispose: () => Deno.removeSync(path, { recursive: true }) };
-    }
+    if (!context.installed) return ofThisRun();
     const path = context.layout.dataDir(context.name);
-    if (!exists(path)) make(path);
+    try {
+      if (!exists(`${path}/${PRIVATE_DIRECTORIES.at(-1)![1]}`)) make(path); // the last that is made
+    } catch (error) {
+      // A store on a read-only or a full disk: its plugins run all the same.
+      if (!["EROFS", "ENOSPC", "EDQUOT"].includes((error as { code?: string }).code ?? "")) throw error;
+      return ofThisRun();
+    }
     return { path: realPath(path), dispose: () => {} };
   } catch (error) {
     throw new AppError(

@@ -25,6 +25,7 @@ export function findOrphans(layout: Layout): Orphan[] {
   const { receipts, broken } = readReceipts(layout);
   const histories = readHistories(layout);
   const orphans: Orphan[] = [];
+  const installed = new Set([...receipts, ...broken].map(({ name }) => name));
   const list = (directory: string, pattern: RegExp) =>
     namesIn(directory).flatMap((name) => {
       const found = pattern.exec(name);
@@ -32,7 +33,7 @@ export function findOrphans(layout: Layout): Orphan[] {
     });
   if (broken.length === 0 && histories.broken.length === 0) {
     const kept: Receipt[] = [...receipts];
-    for (const versions of histories.versions.values()) kept.push(...versions);
+    for (const [name, versions] of histories.versions) if (installed.has(name)) kept.push(...versions);
     const blobs = new Set(
       kept.flatMap(({ digest, manifestDigest, config }) =>
         [digest, manifestDigest, config ?? digest].map((each) => each.slice("sha256:".length))
@@ -46,7 +47,6 @@ export function findOrphans(layout: Layout): Orphan[] {
       if (!forms.has(path)) orphans.push({ kind: "compiled", path });
     }
   }
-  const installed = new Set([...receipts, ...broken].map(({ name }) => name));
   for (const { key, path } of list(layout.history, /^([a-z0-9-]+)\.json$/)) {
     if (!installed.has(key)) orphans.push({ kind: "history", path });
   }

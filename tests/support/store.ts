@@ -82,3 +82,18 @@ export function compileNothing(bytes: Uint8Array<ArrayBuffer>): Promise<Compiled
 export function namesIn(path: string): string[] {
   return [...Deno.readDirSync(path)].map(({ name }) => name).sort();
 }
+
+/** A module whose exit code is `code`, below 64: a version that can be told from outside. */
+export function makeExiting(code: number): Uint8Array<ArrayBuffer> {
+  const text = (value: string) => [value.length, ...new TextEncoder().encode(value)];
+  const section = (id: number, content: number[]) => [id, content.length, ...content];
+  return new Uint8Array([
+    ...[0, 0x61, 0x73, 0x6d, 1, 0, 0, 0],
+    ...section(1, [2, 0x60, 1, 0x7f, 0, 0x60, 0, 0]), // (i32) -> (), () -> ()
+    ...section(2, [1, ...text("wasi_snapshot_preview1"), ...text("proc_exit"), 0, 0]),
+    ...section(3, [1, 1]),
+    ...section(5, [1, 0, 1]),
+    ...section(7, [2, ...text("memory"), 2, 0, ...text("_start"), 0, 1]),
+    ...section(10, [1, 6, 0, 0x41, code, 0x10, 0, 0x0b]), // i32.const code, call 0
+  ]);
+}

@@ -1,0 +1,80 @@
+/** What a run loads of an installed plugin: its receipt and its compiled form, read whole and checked. */
+
+import { AppError, messageOf } from "../errors.ts";
+import { BINDGEN } from "./bindgen.ts";
+import type { Layout } from "./layout.ts";
+import { readReceipt } from "./read.ts";
+import type { CompiledFile, Receipt } from "./receipt.ts";
+
+/** An installed plugin, ready to run: nothing of the store is read after this. */
+export interface LoadedPlugin {
+  readonly receipt: Receipt;
+  /** The compiled form, by file name. */
+  readonly files: ReadonlyMap<string, Uint8Array<ArrayBuffer>>;
+}
+
+/** How often a plugin may be replaced while it is being read. */
+const TRIES = 20;
+
+/**
+ * Reads a plugin without a lock. One that is replaced meanwhile is read again, as it is then; one that is removed is not
+ * installed.
+ *
+ * @param recompile makes the compiled form of another version of the compiler anew
+ * @throws AppError NOT_INSTALLED, RECEIPT_INVALID, STORE_CORRUPT
+ */
+export async function loadPlugin(
+  layout: Layout,
+  name: string,
+  recompile: (layout: Layout, name: string) => Promise<Receipt>,
+): Promise<LoadedPlugin> {
+  let receipt = readReceipt(layout, name);
+  for (let tried = 1;; tried++) {
+    if (receipt.bindgen !== BINDGEN) receipt = await recompile(layout, name);
+    const directory = layout.compiledDir(receipt.digest, receipt.bindgen);
+    try {
+      const files = await Promise.all(
+        receipt.compiled.map(async (entry) =>
+          [entry.file, await readCompiled(directory, entry, receipt)] as const
+        ),
+      );
+      return { receipt, files: new Map(files) };
+    } catch (error) {
+      const now = readReceipt(layout, name);
+      if (tried === TRIES || isSameForm(now, receipt)) throw error;
+      receipt = now;
+    }
+  }
+}
+
+/** Whether two receipts lead to the same bytes of the store. */
+function isSameForm(a: Receipt, b: Receipt): boolean {
+  return a.digest === b.digest && a.bindgen === b.bindgen &&
+    JSON.stringify(a.compiled) === JSON.stringify(b.compiled);
+}
+
+/** A file of the compiled form, whose digest must be the receipt's: what runs here has the user's rights. */
+async function readCompiled(
+  directory: string,
+  { file, digest: expected }: CompiledFile,
+  { name, reference, manifestDigest }: Receipt,
+): Promise<Uint8Array<ArrayBuffer>> {
+  const corrupt = (what: string) =>
+    new AppError("STORE_CORRUPT", `The compiled form of "${name}" is broken: ${what}`, {
+      hint:
+        `krew-wasm doctor --fix makes it anew, or install it again: krew-wasm pull --force --name ${name} ${
+          reference.replace(/@.*$/, "")
+        }@${manifestDigest}`,
+    });
+  let bytes: Uint8Array<ArrayBuffer>;
+  try {
+    bytes = Deno.readFileSync(`${directory}/${file}`);
+  } catch (error) {
+    throw corrupt(messageOf(error));
+  }
+  const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
+  let hex = "";
+  for (const byte of digest) hex += byte.toString(16).padStart(2, "0");
+  if (`sha256:${hex}` !== expected) throw corrupt(`${file} has the digest sha256:${hex}, not ${expected}`);
+  return bytes;
+}
