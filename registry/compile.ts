@@ -8,7 +8,9 @@ import { AppError, messageOf } from "../runtime/errors.ts";
 import { printable } from "../runtime/text.ts";
 import { COMPONENT_ENTRY } from "../runtime/component.ts";
 import type { PluginKind } from "../runtime/store/receipt.ts";
+import { LIMIT_EXPORT } from "../runtime/wasi/memory_limit.ts";
 import { componentScript } from "./glue.ts";
+import { countGrowth } from "./grow.ts";
 import {
   type ComponentNames,
   readComponentNames,
@@ -76,8 +78,8 @@ function validated(bytes: Uint8Array<ArrayBuffer>): WebAssembly.Module {
 }
 
 function compileModule(bytes: Uint8Array<ArrayBuffer>): Compiled {
-  const stripped = stripModule(bytes);
-  const module = validated(stripped);
+  const files = compileCore(bytes, MODULE);
+  const module = validated(files[0]!.bytes);
   for (const { module: from, name } of WebAssembly.Module.imports(module)) {
     if (CORE_MODULES.has(from)) continue;
     throw new AppError(
@@ -101,7 +103,32 @@ function compileModule(bytes: Uint8Array<ArrayBuffer>): Compiled {
       },
     );
   }
-  return { kind: "preview1", files: [{ name: "plugin.wasm", bytes: stripped }] };
+  return { kind: "preview1", files };
+}
+
+/** The name of a preview1 plugin's module among its compiled files. */
+const MODULE = "plugin.wasm";
+
+/**
+ * A core module as it is run: validated, stripped, the growth of its memory counted. And its functions' names, where it
+ * has them.
+ *
+ * @throws AppError WASM_INVALID, PLUGIN_UNSUPPORTED
+ */
+function compileCore(bytes: Uint8Array<ArrayBuffer>, name: string): Compiled["files"] {
+  const taken = WebAssembly.Module.exports(validated(bytes)).find(({ name }) => name === LIMIT_EXPORT);
+  if (taken) {
+    throw new AppError("PLUGIN_UNSUPPORTED", `It exports "${LIMIT_EXPORT}", a name that krew-wasm needs`);
+  }
+  const stripped = stripModule(bytes, name);
+  const counted = countGrowth(stripped.bytes);
+  if (counted !== stripped.bytes && !WebAssembly.validate(counted)) {
+    throw new AppError("INTERNAL", "The growth of its memory can't be counted");
+  }
+  return [
+    { name, bytes: counted },
+    ...(stripped.names ? [{ name: `${name}.names`, bytes: stripped.names }] : []),
+  ];
 }
 
 /** A component of a core module that carries component types. */
@@ -277,12 +304,16 @@ async function compileComponent(bytes: Uint8Array): Promise<Compiled> {
   }
   return {
     kind: "component",
-    files: generated.files.filter(([name]) => /\.(js|wasm)$/.test(name)).map(([name, content]) => ({
-      name,
-      bytes: name === COMPONENT_ENTRY
-        ? new TextEncoder().encode(componentScript(new TextDecoder().decode(content), run, generated.imports))
-        : stripModule(content),
-    })),
+    files: generated.files.filter(([name]) => /\.(js|wasm)$/.test(name)).flatMap(([name, content]) =>
+      name === COMPONENT_ENTRY
+        ? [{
+          name,
+          bytes: new TextEncoder().encode(
+            componentScript(new TextDecoder().decode(content), run, generated.imports),
+          ),
+        }]
+        : compileCore(content.slice(), name)
+    ),
   };
 }
 

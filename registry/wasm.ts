@@ -24,7 +24,8 @@ export interface ComponentNames {
 }
 
 const MAGIC = [0x00, 0x61, 0x73, 0x6d];
-const PREAMBLE = 8;
+/** How long the header of a module or component is. */
+export const PREAMBLE = 8;
 // Sections of a core module.
 const MODULE_IMPORT = 2;
 const MODULE_EXPORT = 7;
@@ -71,20 +72,38 @@ export function readSections(bytes: Uint8Array): Section[] {
   return sections;
 }
 
+/** A core module without what the engine has no need of. */
+export interface StrippedModule {
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  /** What the section `name` held, for the traces of crashes. */
+  readonly names: Uint8Array<ArrayBuffer> | undefined;
+}
+
 /**
- * A core module without its custom sections, which say nothing to the engine and are most of many modules'
- * bytes; the function names stay, for traces of crashes.
+ * A core module without its custom sections, which say nothing to the engine and are most of many modules' bytes. The
+ * names of functions are kept aside. The engine shows `name` in the traces of crashes.
  */
-export function stripModule(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
-  const kept = readSections(bytes).filter(({ id, name }) => id !== 0 || name === "name");
-  const stripped = new Uint8Array(kept.reduce((sum, { start, end }) => sum + end - start, PREAMBLE));
+export function stripModule(bytes: Uint8Array, name: string): StrippedModule {
+  const sections = readSections(bytes);
+  const kept = sections.filter(({ id }) => id !== 0);
+  const text = new TextEncoder().encode(name);
+  if (text.length > 100) throw new RangeError(`"${name}" is too long a name`);
+  // The section `name`, and in it the module's (subsection 0).
+  const section = [4, ...new TextEncoder().encode("name"), 0, text.length + 1, text.length, ...text];
+  const own = Uint8Array.from([0, section.length, ...section]);
+  const stripped = new Uint8Array(
+    kept.reduce((sum, { start, end }) => sum + end - start, PREAMBLE + own.length),
+  );
   stripped.set(bytes.subarray(0, PREAMBLE));
   let at = PREAMBLE;
   for (const { start, end } of kept) {
     stripped.set(bytes.subarray(start, end), at);
     at += end - start;
   }
-  return stripped;
+  stripped.set(own, at);
+  const names = sections.find(({ id, name }) => id === 0 && name === "name");
+  // After the section's own name, whose length is one byte.
+  return { bytes: stripped, names: names && bytes.slice(names.content + 5, names.end) };
 }
 
 /**

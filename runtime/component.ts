@@ -9,6 +9,7 @@ import type { Sandbox } from "./sandbox.ts";
 import { printable } from "./text.ts";
 import { usesOfComponent } from "./wall.ts";
 import type { FileTree } from "./wasi/files.ts";
+import { MemoryLimit } from "./wasi/memory_limit.ts";
 import { ClosedPipe } from "./wasi/stdio.ts";
 import { cliInterfaces } from "./wasi/p2/cli.ts";
 import { clockInterfaces } from "./wasi/p2/clocks.ts";
@@ -29,6 +30,7 @@ interface ComponentScript {
   instantiate(
     getCoreModule: (name: string) => WebAssembly.Module,
     imports: Interfaces,
+    instantiateCore: (module: WebAssembly.Module, imports?: WebAssembly.Imports) => WebAssembly.Instance,
   ): Record<string, { run(): unknown }>;
 }
 
@@ -40,10 +42,13 @@ interface ComponentScript {
  */
 export async function runComponent(program: Program, sandbox: Sandbox): Promise<number> {
   const cores = new Map<string, WebAssembly.Module>();
+  const memory = new MemoryLimit(sandbox.limits.maxMemory);
   const [source] = await Promise.all([
     program.read(COMPONENT_ENTRY),
     ...program.files.filter((file) => file.endsWith(".wasm")).map(async (file) => {
-      cores.set(file, new WebAssembly.Module(await program.read(file)));
+      const bytes = await program.read(file);
+      memory.check(bytes);
+      cores.set(file, new WebAssembly.Module(bytes));
     }),
   ]);
   // From the bytes whose digest was checked, not from a file, which could be another by now. jco's messages
@@ -63,7 +68,7 @@ export async function runComponent(program: Program, sandbox: Sandbox): Promise<
   let code: number | undefined;
   await sandbox.giveUp(usesOfComponent(component.imports, tree?.needs.length !== 0));
   try {
-    const exports = instantiate(component, cores, imports);
+    const exports = instantiate(component, cores, imports, memory);
     await exports[component.run]!.run();
     return code = ended ?? 0;
   } catch (error) {
@@ -71,7 +76,7 @@ export async function runComponent(program: Program, sandbox: Sandbox): Promise<
     // A plugin that catches what `exit` threw has ended all the same.
     if (ended !== undefined) return code = ended;
     if (error === undefined) return code = 1; // the error of `run`, which has no value
-    throw trapOf(error);
+    throw memory.explain(trapOf(error));
   } finally {
     if (code !== 0) tell(failures, sandbox);
   }
@@ -117,9 +122,14 @@ function instantiate(
   component: ComponentScript,
   cores: ReadonlyMap<string, WebAssembly.Module>,
   imports: Interfaces,
+  memory: MemoryLimit,
 ): ReturnType<ComponentScript["instantiate"]> {
   try {
-    return component.instantiate((name) => cores.get(name) ?? missing(name), imports);
+    return component.instantiate((name) => cores.get(name) ?? missing(name), imports, (module, imports) => {
+      const instance = new WebAssembly.Instance(module, imports ?? {});
+      memory.set(instance);
+      return instance;
+    });
   } catch (error) {
     // An interface that we have, of a version with more in it.
     const [, name] = /unexpectedly undefined \w+ import '([^']*)'/.exec(messageOf(error)) ?? [];

@@ -14,6 +14,7 @@ import { checkStore } from "./store/check.ts";
 import { type Layout, layoutAt, storeRoot } from "./store/layout.ts";
 import { loadPlugin } from "./store/load.ts";
 import type { PluginKind, Receipt } from "./store/receipt.ts";
+import { MemoryLimit } from "./wasi/memory_limit.ts";
 import { ClosedPipe } from "./wasi/stdio.ts";
 import { runPreview1 } from "./wasi/preview1.ts";
 
@@ -24,6 +25,9 @@ export const EXIT_PIPE = 141;
 
 /** What a shell shows of a program that Ctrl-C ended (128 + SIGINT). */
 export const EXIT_INTERRUPTED = 130;
+
+/** How many frames the engine keeps of a trap; ten where nothing is said. */
+const KEPT_FRAMES = 64;
 
 /** A plugin's compiled form, its bytes checked or to be checked when they are asked for. */
 export interface Program {
@@ -78,11 +82,11 @@ export async function runInstalled(
   options: RunOptions,
 ): Promise<number> {
   checkStore(layout);
-  const { receipt, files } = await loadPlugin(layout, name, options.host.recompile);
+  const { receipt, directory, files, names } = await loadPlugin(layout, name, options.host.recompile);
   const program: Program = {
     kind: receipt.kind,
     files: [...files.keys()],
-    read: (file) => Promise.resolve(files.get(file) ?? missing(name, file)),
+    read: async (file) => files.get(file) ?? await names(file),
   };
   const grants = options.grants ? options.grants(receipt.grants) : receipt.grants;
   return await runProgram(program, {
@@ -91,6 +95,7 @@ export async function runInstalled(
     grants,
     layout,
     installed: true,
+    code: directory,
     verbose: options.verbose ?? isVerbose(),
     ask: askerFor(options.host, options.prompt ?? true, true),
     keep: (change) => options.host.keep(layout, name, change),
@@ -114,16 +119,6 @@ export function askerFor(host: RunHost, prompt: boolean, canStay: boolean): Ask 
   });
 }
 
-function missing(name: string, file: string): never {
-  throw new AppError(
-    "STORE_CORRUPT",
-    `The compiled form of "${name}" is broken: ${file} is not in its receipt`,
-    {
-      hint: "install it again with krew-wasm pull --force",
-    },
-  );
-}
-
 /** Runs a program in a sandbox of its own and returns its exit code, as {@linkcode runInstalled} does. */
 export async function runProgram(program: Program, context: SandboxContext): Promise<number> {
   let sandbox: OpenSandbox | undefined;
@@ -132,9 +127,10 @@ export async function runProgram(program: Program, context: SandboxContext): Pro
     return await instantiate(program, sandbox);
   } catch (error) {
     if (error instanceof ClosedPipe) return EXIT_PIPE;
-    const { describeTrap } = await import("./wasi/trap.ts");
+    const { describeTrap, reportTrap } = await import("./wasi/trap.ts");
     const trap = describeTrap(error);
-    printError(formatError(trap ?? error, context.verbose));
+    const report = trap ? await reportTrap(trap, program.read, context.verbose) : error;
+    printError(formatError(report, context.verbose));
     return trap ? EXIT_TRAPPED : EXIT_HOST_FAILED;
   } finally {
     if (sandbox) await closeSandbox(sandbox, context.verbose);
@@ -154,11 +150,14 @@ async function closeSandbox(sandbox: OpenSandbox, verbose: boolean): Promise<voi
 }
 
 async function instantiate(program: Program, sandbox: Sandbox): Promise<number> {
+  Error.stackTraceLimit = KEPT_FRAMES;
   if (program.kind === "component") {
     const { runComponent } = await import("./component.ts");
     return await runComponent(program, sandbox);
   }
-  const module = new WebAssembly.Module(await program.read("plugin.wasm"));
+  const bytes = await program.read("plugin.wasm");
+  new MemoryLimit(sandbox.limits.maxMemory).check(bytes);
+  const module = new WebAssembly.Module(bytes);
   // The plugins of 2022 have a network interface of their own.
   const extra = WebAssembly.Module.imports(module).some(({ module }) => module === "wasi-outbound-http")
     ? (await import("./wasi/outbound_http.ts")).outboundHttpImports(sandbox)

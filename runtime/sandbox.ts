@@ -94,6 +94,8 @@ export interface SandboxContext {
   readonly layout: Layout;
   /** Whether the plugin is installed and so has a private directory that stays. */
   readonly installed: boolean;
+  /** The directory of its compiled form, which stays readable: a crash is told with the names of functions. */
+  readonly code?: string;
   readonly verbose: boolean;
   /** Asks for what is not granted; without it, it is refused. */
   readonly ask?: Ask | undefined;
@@ -232,6 +234,7 @@ export function openSandbox(context: SandboxContext): OpenSandbox {
           ...ownKept,
           ...(asks ? [layout.root] : []),
           ...(named ? [...mounts, ...overlays].map(({ host }) => realPathOf(host)) : []),
+          ...(context.code === undefined ? [] : [context.code]),
           ...(network ? preloaded?.keep ?? [] : []),
           ...(network && variables.KUBERNETES_SERVICE_HOST ? [SERVICE_ACCOUNT] : []),
         ],

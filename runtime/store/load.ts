@@ -6,12 +6,19 @@ import type { Layout } from "./layout.ts";
 import { readReceipt } from "./read.ts";
 import type { CompiledFile, Receipt } from "./receipt.ts";
 
-/** An installed plugin, ready to run: nothing of the store is read after this. */
+/** An installed plugin, ready to run: nothing of the store is read after this, save what a crash is told with. */
 export interface LoadedPlugin {
   readonly receipt: Receipt;
-  /** The compiled form, by file name. */
+  /** Where the compiled form is. */
+  readonly directory: string;
+  /** The compiled form, by file name, without the names of functions. */
   readonly files: ReadonlyMap<string, Uint8Array<ArrayBuffer>>;
+  /** Reads what {@linkcode files} leaves out. @throws AppError STORE_CORRUPT */
+  names(file: string): Promise<Uint8Array<ArrayBuffer>>;
 }
+
+/** The names of a module's functions, which are as many bytes as its code, and only looked at when it crashes. */
+const NAMES = /\.names$/;
 
 /** How often a plugin may be replaced while it is being read. */
 const TRIES = 20;
@@ -34,11 +41,21 @@ export async function loadPlugin(
     const directory = layout.compiledDir(receipt.digest, receipt.bindgen);
     try {
       const files = await Promise.all(
-        receipt.compiled.map(async (entry) =>
+        receipt.compiled.filter(({ file }) => !NAMES.test(file)).map(async (entry) =>
           [entry.file, await readCompiled(directory, entry, receipt)] as const
         ),
       );
-      return { receipt, files: new Map(files) };
+      const read = receipt;
+      return {
+        receipt,
+        directory,
+        files: new Map(files),
+        async names(file) {
+          const entry = read.compiled.find((each) => each.file === file);
+          if (!entry) throw new AppError("STORE_CORRUPT", `The compiled form of "${name}" lacks ${file}`);
+          return await readCompiled(directory, entry, read);
+        },
+      };
     } catch (error) {
       const now = readReceipt(layout, name);
       if (tried === TRIES || isSameForm(now, receipt)) throw error;

@@ -23,6 +23,7 @@ import { pathFunctions } from "./p1/paths.ts";
 import { pollFunctions } from "./p1/poll.ts";
 import { processFunctions } from "./p1/process.ts";
 import { transferFunctions } from "./p1/transfer.ts";
+import { MemoryLimit } from "./memory_limit.ts";
 import { ClosedPipe } from "./stdio.ts";
 import type { MaybePromise } from "./streams.ts";
 
@@ -140,6 +141,8 @@ export async function runPreview1(
   }
   await sandbox.giveUp(usesOfModule(WebAssembly.Module.imports(module), tree?.needs.length !== 0));
   instance = new WebAssembly.Instance(module, imports);
+  const memory = new MemoryLimit(sandbox.limits.maxMemory);
+  memory.set(instance);
   const start = instance.exports._start as () => unknown;
   const { promising } = WebAssembly as unknown as { promising: (f: unknown) => () => Promise<unknown> };
   try {
@@ -149,7 +152,7 @@ export async function runPreview1(
     // A module that catches everything may hide what ended it behind an exception of its own.
     if (host.ended !== undefined) return host.end();
     if (error instanceof Exit) return error.code;
-    throw error;
+    throw memory.explain(error);
   }
   return host.ended === undefined ? 0 : host.end();
 }
@@ -198,9 +201,14 @@ export class Preview1 {
 
   #guarded(run: Functions[string]): (...args: never[]) => MaybePromise<Errno> {
     const fail = (error: unknown): Errno => this.#errno(error);
-    return (...args) => {
+    return (...args: (number | bigint)[]) => {
+      // The engine hands numbers over as signed; all of these are unsigned, as pointers beyond 2 GiB are.
+      for (let i = 0; i < args.length; i++) {
+        const value = args[i]!;
+        if (typeof value === "number" && value < 0) args[i] = value >>> 0;
+      }
       try {
-        const result = run(...args);
+        const result = run(...args as never[]);
         if (result instanceof Promise) return result.then((errno) => errno ?? SUCCESS, fail);
         return result ?? SUCCESS;
       } catch (error) {

@@ -6,6 +6,8 @@ import type { Cluster, ClusterRequest, ClusterResponse, UpgradeAnswer } from "..
 import type { Endpoint } from "../../runtime/kube/destination.ts";
 import { type Sockets, socketsTo } from "../../runtime/kube/endpoint.ts";
 import { runComponent } from "../../runtime/component.ts";
+import type { Program } from "../../runtime/run.ts";
+import { runPreview1 } from "../../runtime/wasi/preview1.ts";
 import type { Files, Sandbox } from "../../runtime/sandbox.ts";
 import type { ByteSink, ByteSource } from "../../runtime/wasi/streams.ts";
 import { compilePlugin } from "../../registry/compile.ts";
@@ -189,12 +191,23 @@ export function testSandbox(given: Partial<Omit<Sandbox, "files" | "cluster" | "
   };
 }
 
-/** Compiles a component and runs it to its end. */
+/** Compiles a module or component and runs it to its end. */
 export async function runBytes(bytes: Uint8Array<ArrayBuffer>, sandbox: Sandbox): Promise<number> {
+  const program = await programOf(bytes);
+  if (program.kind === "component") return await runComponent(program, sandbox);
+  return await runPreview1(new WebAssembly.Module(await program.read("plugin.wasm")), sandbox);
+}
+
+/** A plugin compiled, as `krew-wasm run` has it of a file. */
+export async function programOf(bytes: Uint8Array<ArrayBuffer>): Promise<Program> {
   const { kind, files } = await compilePlugin(bytes);
-  return await runComponent({
+  return {
     kind,
     files: files.map(({ name }) => name),
-    read: (file) => Promise.resolve(files.find(({ name }) => name === file)!.bytes),
-  }, sandbox);
+    read: async (file) => {
+      const found = files.find(({ name }) => name === file);
+      if (!found) throw new Error(`There is no ${file}`);
+      return await Promise.resolve(found.bytes);
+    },
+  };
 }

@@ -2,7 +2,6 @@ import assert from "node:assert/strict";
 import { BodySink, BodySource } from "../../../runtime/wasi/body.ts";
 import { InputStream, OutputStream, poll, Pollable } from "../../../runtime/wasi/p2/io.ts";
 import { ClosedPipe, StdinSource, StdoutSink } from "../../../runtime/wasi/stdio.ts";
-import { describeTrap } from "../../../runtime/wasi/trap.ts";
 
 const bytes = (text: string) => new TextEncoder().encode(text);
 const text = (data: Uint8Array) => new TextDecoder().decode(data);
@@ -118,12 +117,4 @@ Deno.test("a closed stdout is told from every other failure", () => {
     });
   assert.throws(() => fails(new Deno.errors.BrokenPipe("x")).write(bytes("x")), ClosedPipe);
   assert.throws(() => fails(new Error("disk full")).write(bytes("x")), /disk full/);
-});
-
-Deno.test("describeTrap() has words for what the engine throws, and none for other errors", () => {
-  const of = (message: string) => describeTrap(new WebAssembly.RuntimeError(message))?.code;
-  assert.equal(of("unreachable"), "PLUGIN_TRAPPED");
-  assert.equal(of("whatever comes"), "PLUGIN_TRAPPED");
-  assert.equal(describeTrap(new RangeError("Maximum call stack size exceeded"))?.code, "PLUGIN_TRAPPED");
-  assert.equal(describeTrap(new Error("unreachable")), undefined);
 });

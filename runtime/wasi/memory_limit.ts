@@ -1,0 +1,109 @@
+/**
+ * How large a plugin's memories may grow. Compiled modules count their growth themselves (registry/grow.ts), against a
+ * global that is set here for each instance.
+ */
+
+import { AppError } from "../errors.ts";
+import { printable } from "../text.ts";
+
+/** The name under which a compiled module exports its limit, in pages; -1 once it was met. */
+export const LIMIT_EXPORT = "krew-wasm:memory-limit";
+/** As large as a memory of 32 bits can be. */
+export const PAGES_OF_WASM32 = 65536;
+const PAGE = 65536;
+
+/** What ends a plugin whose memory would have grown past its limit. */
+export class MemoryExceeded extends Error {
+  override readonly name = "MemoryExceeded";
+
+  /** @param bytes the limit */
+  constructor(readonly bytes: number, options: { cause: unknown }) {
+    super(`its memory would have grown past the limit of ${sizeOf(bytes)}`, options);
+  }
+}
+
+/** The limit of each memory of one run. */
+export class MemoryLimit {
+  #pages: number;
+  #bytes: number;
+  #counters: WebAssembly.Global[] = [];
+
+  /** @param bytes the limit */
+  constructor(bytes: number) {
+    this.#bytes = bytes;
+    this.#pages = Math.min(Math.floor(bytes / PAGE), PAGES_OF_WASM32);
+  }
+
+  /**
+   * Refuses a module whose memory is too large from the start. @throws AppError PLUGIN_UNSUPPORTED
+   *
+   * @param bytes the module's
+   */
+  check(bytes: Uint8Array): void {
+    if (this.#pages === PAGES_OF_WASM32) return;
+    const pages = initialPages(bytes);
+    if (pages <= this.#pages) return;
+    throw new AppError(
+      "PLUGIN_UNSUPPORTED",
+      `The plugin's memory is ${sizeOf(pages * PAGE)} from the start, its limit ${sizeOf(this.#bytes)}`,
+      { hint: "--max-memory sets the limit" },
+    );
+  }
+
+  /** Sets the limit of an instance. */
+  set({ exports }: WebAssembly.Instance): void {
+    const counter = exports[LIMIT_EXPORT];
+    if (!(counter instanceof WebAssembly.Global)) return;
+    counter.value = this.#pages;
+    this.#counters.push(counter);
+  }
+
+  /** What the plugin ended with: that its memory was to grow past the limit, where that is why it trapped. */
+  explain(error: unknown): unknown {
+    const met = error instanceof WebAssembly.RuntimeError && this.#counters.some(({ value }) => value === -1);
+    return met ? new MemoryExceeded(this.#bytes, { cause: error }) : error;
+  }
+}
+
+/** The size that a module's largest own memory has from the start, in pages. */
+function initialPages(bytes: Uint8Array): number {
+  const MEMORY_SECTION = 5;
+  let at = 8;
+  const number = () => {
+    let value = 0;
+    for (let factor = 1; at < bytes.length; factor *= 128) {
+      const byte = bytes[at++]!;
+      value += (byte & 0x7f) * factor;
+      if (byte < 0x80) break;
+    }
+    return value;
+  };
+  while (at < bytes.length) {
+    const id = bytes[at++];
+    const size = number();
+    const end = at + size;
+    if (id !== MEMORY_SECTION) {
+      at = end;
+      continue;
+    }
+    let most = 0;
+    for (let count = number(); count > 0; count--) {
+      const flags = number();
+      most = Math.max(most, number());
+      if ((flags & 1) !== 0) number();
+    }
+    return most;
+  }
+  return 0;
+}
+
+/** Bytes in words, such as `512 MiB`. */
+function sizeOf(bytes: number): string {
+  const units = ["bytes", "KiB", "MiB", "GiB"];
+  let unit = 0;
+  while (bytes >= 1024 && bytes % 1024 === 0 && unit < units.length - 1) {
+    bytes /= 1024;
+    unit++;
+  }
+  return `${printable(String(bytes))} ${units[unit]}`;
+}

@@ -1,0 +1,107 @@
+/**
+ * The functions of a core module by their place and name (WebAssembly core specification, 5.5 and appendix A.6). What is
+ * read here was checked when it was compiled; what does not parse has no names. Pure.
+ */
+
+/** Names of functions by index. */
+export type FunctionNames = ReadonlyMap<number, string>;
+
+const IMPORT_SECTION = 2;
+const CODE_SECTION = 10;
+const FUNCTION_NAMES = 1;
+
+class Reader {
+  constructor(readonly bytes: Uint8Array, public at: number) {}
+
+  number(): number {
+    let value = 0;
+    for (let factor = 1; this.at < this.bytes.length; factor *= 128) {
+      const byte = this.bytes[this.at++]!;
+      value += (byte & 0x7f) * factor;
+      if (byte < 0x80) break;
+    }
+    return value;
+  }
+}
+
+/** The index of the function whose body holds a byte of the module; undefined where none does. */
+export function functionAt(module: Uint8Array, offset: number): number | undefined {
+  const reader = new Reader(module, 8);
+  let imported = 0;
+  while (reader.at < module.length) {
+    const id = module[reader.at++];
+    const size = reader.number();
+    const end = reader.at + size;
+    if (id === IMPORT_SECTION) imported = countImportedFunctions(reader);
+    if (id === CODE_SECTION) {
+      const count = reader.number();
+      for (let index = 0; index < count && reader.at < end; index++) {
+        const start = reader.at;
+        const length = reader.number();
+        if (offset >= start && offset < reader.at + length) return imported + index;
+        reader.at += length;
+      }
+      return undefined;
+    }
+    reader.at = end;
+  }
+  return undefined;
+}
+
+function countImportedFunctions(reader: Reader): number {
+  const { bytes } = reader;
+  const valueType = () => {
+    const type = bytes[reader.at++];
+    if (type === 0x63 || type === 0x64) reader.number();
+  };
+  const limits = () => {
+    const flags = reader.number();
+    reader.number();
+    if ((flags & 1) !== 0) reader.number();
+  };
+  let functions = 0;
+  for (let count = reader.number(); count > 0 && reader.at < bytes.length; count--) {
+    for (let names = 2; names > 0; names--) {
+      const length = reader.number();
+      reader.at += length;
+    }
+    const kind = bytes[reader.at++];
+    if (kind === 0) {
+      functions++;
+      reader.number();
+    } else if (kind === 1) {
+      valueType();
+      limits();
+    } else if (kind === 2) limits();
+    else if (kind === 3) {
+      valueType();
+      reader.at++;
+    } else {
+      reader.at++;
+      reader.number();
+    }
+  }
+  return functions;
+}
+
+/** The names of functions in the content of a `name` section, as it was after the section's own name. */
+export function readFunctionNames(content: Uint8Array): FunctionNames {
+  const names = new Map<number, string>();
+  const reader = new Reader(content, 0);
+  const decoder = new TextDecoder();
+  while (reader.at < content.length) {
+    const id = content[reader.at++];
+    const size = reader.number();
+    const end = reader.at + size;
+    if (id === FUNCTION_NAMES) {
+      for (let count = reader.number(); count > 0 && reader.at < end; count--) {
+        const index = reader.number();
+        const length = reader.number();
+        names.set(index, decoder.decode(content.subarray(reader.at, reader.at + length)));
+        reader.at += length;
+      }
+    }
+    reader.at = end;
+  }
+  return names;
+}

@@ -1,0 +1,95 @@
+/** Crashes and limits of the compiled binary, of modules and of components: what a user sees, and the exit code. */
+
+import assert from "node:assert/strict";
+import { buildFixture } from "../../scripts/fixtures.ts";
+import { componentOf, wat } from "../support/components.ts";
+import { makeArtifact, push } from "../support/oci.ts";
+import { clangMissing, Product } from "../support/product.ts";
+import { TestRegistry } from "../support/registry.ts";
+
+/** An installation with plugins pulled. */
+async function setUp(plugins: Record<string, Uint8Array>, ...flags: string[]) {
+  const registry = TestRegistry.start();
+  const product = Product.make();
+  for (const [local, wasm] of Object.entries(plugins)) {
+    await push(registry.origin, `plugins/${local}`, "v1", makeArtifact(wasm));
+    const { code, stderr } = await product.run("pull", `${registry.host}/plugins/${local}:v1`, ...flags);
+    assert.equal(code, 0, stderr);
+  }
+  return {
+    product,
+    async [Symbol.asyncDispose]() {
+      product[Symbol.dispose]();
+      await registry[Symbol.asyncDispose]();
+    },
+  };
+}
+
+// jco leaves timers of 10 ms behind in what it makes.
+const options = { ignore: clangMissing(), sanitizeOps: false, sanitizeResources: false };
+
+Deno.test(
+  "a crash names the functions, of a module and of a component, and exits with 134",
+  options,
+  async () => {
+    const module = await Deno.readFile(await buildFixture("trap"));
+    await using it = await setUp({ trap: module, "trap-component": await componentOf(module) });
+    for (const plugin of ["kubectl-trap", "kubectl-trap_component"]) {
+      const { code, stdout, stderr } = await it.product.shell(`${plugin} unreachable`);
+      assert.deepEqual([code, stdout], [134, ""]);
+      assert.match(
+        stderr,
+        /^error: The plugin crashed: [^\n]*\(an abort or panic\)\n {2}at crash_here \([^)]*\)\n {2}at main /,
+      );
+      assert.doesNotMatch(stderr, /\.[jt]s:|wasm:\/\/|RuntimeError|function \?/);
+      const stack = await it.product.shell(`${plugin} stack`);
+      assert.equal(stack.code, 134);
+      assert.match(stack.stderr, /its call stack overflowed\n {2}at overflow \([^)]*\), \d+ times/);
+      const verbose = await it.product.shell(`KREW_WASM_VERBOSE=1 ${plugin} unreachable`);
+      assert.match(verbose.stderr, /RuntimeError: unreachable\n/);
+    }
+  },
+);
+
+/** A component that grows its memory by 20 MiB, a page at a time. */
+const GROWING = `(component
+  (core module $m (memory 1)
+    (func $allocate_one (drop (memory.grow (i32.const 1))))
+    (func (export "run") (result i32)
+      (local $i i32)
+      (loop $again
+        (call $allocate_one)
+        (br_if $again (i32.lt_u (local.tee $i (i32.add (local.get $i) (i32.const 1))) (i32.const 320))))
+      i32.const 0))
+  (core instance $i (instantiate $m))
+  (func $run (result (result)) (canon lift (core func $i "run")))
+  (instance $command (export "run" (func $run)))
+  (export "wasi:cli/run@0.2.0" (instance $command)))`;
+
+Deno.test("--max-memory holds at pull and at run", options, async () => {
+  await using it = await setUp({
+    grow: await Deno.readFile(await buildFixture("grow")),
+    component: await wat(GROWING),
+  }, "--max-memory=16Mi");
+  const { product } = it;
+  for (
+    const [enough, tooMuch, small] of [
+      ["krew-wasm run --max-memory=32Mi grow 20", "kubectl-grow 20", "--max-memory=64Ki grow 1"],
+      ["krew-wasm run --max-memory=32Mi component", "kubectl-component", undefined],
+    ]
+  ) {
+    assert.equal((await product.shell(enough!)).code, 0);
+    const { code, stdout, stderr } = await product.shell(tooMuch!);
+    assert.deepEqual([code, stdout], [134, ""]);
+    assert.match(
+      stderr,
+      /^error: The plugin crashed: its memory would have grown past the limit of 16 MiB\n {2}at /,
+    );
+    assert.match(stderr, /\n {2}at allocate_one /);
+    assert.match(stderr, /\nhint: --max-memory sets the limit\n$/);
+    if (small === undefined) continue;
+    const start = await product.shell(`krew-wasm run ${small}`);
+    assert.deepEqual([start.code, start.stdout], [125, ""]);
+    assert.match(start.stderr, /from the start, its limit 64 KiB/);
+  }
+});
