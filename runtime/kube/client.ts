@@ -22,18 +22,21 @@ export interface HttpClient {
  * Opens a client for a connection's server. Nothing is sent yet.
  *
  * @param env the user's environment, for proxies
+ * @param withFetch false for what fetch refuses
  * @throws AppError KUBECONFIG_INVALID, CLUSTER_UNSUPPORTED
  */
 export async function openClient(
   connection: Connection,
   certificate: ClientCertificate | undefined,
   env: Readonly<Record<string, string>>,
+  withFetch = true,
 ): Promise<HttpClient> {
   const server = new URL(connection.server);
   const proxy = proxyFor(server, connection.proxyUrl, env);
   const secure = server.protocol === "https:";
   if (certificate) await checkPair(certificate);
-  if (secure && (connection.insecureSkipTlsVerify || connection.tlsServerName !== undefined)) {
+  const special = secure && (connection.insecureSkipTlsVerify || connection.tlsServerName !== undefined);
+  if (special || !withFetch) {
     const { openUndici } = await import("./undici.ts");
     return await openUndici(connection, certificate, proxy);
   }

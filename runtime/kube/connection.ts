@@ -85,7 +85,6 @@ export function connectionOf(
   const credentials = user || hasUserFlags(flags)
     ? credentialsOf(files, user, entry.execConfig)
     : NO_CREDENTIALS;
-  const { token, basic, ...others } = credentials;
   return {
     context,
     namespace,
@@ -96,13 +95,24 @@ export function connectionOf(
     insecureSkipTlsVerify: insecure,
     proxyUrl,
     disableCompression: flags.disableCompression === true || entry.disableCompression,
-    // Without TLS client-go sends no credentials: anybody on the way could read them.
-    ...(server.startsWith("https:")
-      ? { token, basic: basic ?? userinfo, ...others }
-      : { ...NO_CREDENTIALS, basic: userinfo }),
+    ...usedCredentials(server, userinfo, credentials),
     impersonate: impersonationOf(flags, user),
     requestTimeout: parseTimeout(flags.requestTimeout),
   };
+}
+
+/**
+ * Without TLS client-go sends no credentials: anybody on the way could read them. Those in the server's URL are net/http's
+ * own: they go before any other, and with any scheme.
+ */
+function usedCredentials(
+  server: string,
+  userinfo: Connection["basic"],
+  credentials: ReturnType<typeof credentialsOf>,
+): ReturnType<typeof credentialsOf> {
+  const { certificate } = server.startsWith("https:") ? credentials : NO_CREDENTIALS;
+  if (userinfo) return { ...NO_CREDENTIALS, certificate, basic: userinfo };
+  return server.startsWith("https:") ? credentials : NO_CREDENTIALS;
 }
 
 function invalid(where: string, what: string): never {

@@ -18,7 +18,7 @@ const PROXY = /proxy|socks|tunnel/i;
 export function failureOf(error: unknown, connection: Connection): AppError {
   if (error instanceof AppError) return error;
   const text = textsOf(error).join(": ");
-  const last = printable(withoutSecrets(textsOf(error).at(-1) ?? "unknown", connection), 200);
+  const last = lastOf(error, connection);
   const at = `Cannot reach the API server ${connection.server}`;
   if (isTimeout(error)) {
     return new AppError("CLUSTER_UNREACHABLE", `${at}: no answer within --request-timeout`, { cause: error });
@@ -53,8 +53,16 @@ export function bodyFailureOf(error: unknown, connection: Connection): AppError 
   if (isTimeout(error)) {
     return new AppError("CLUSTER_UNREACHABLE", `${at}: --request-timeout is over`, { cause: error });
   }
-  const last = printable(withoutSecrets(textsOf(error).at(-1) ?? "unknown", connection), 200);
-  return new AppError("CLUSTER_UNREACHABLE", `${at}: ${last}`, { cause: error });
+  return new AppError("CLUSTER_UNREACHABLE", `${at}: ${lastOf(error, connection)}`, { cause: error });
+}
+
+/** The innermost words, without what Deno puts around them. */
+function lastOf(error: unknown, connection: Connection): string {
+  const last = textsOf(error).at(-1) ?? "unknown";
+  return printable(
+    withoutSecrets(last.replace(/^.*\b(?:client error|error reading) \(\w+\): /, ""), connection),
+    200,
+  );
 }
 
 /** The messages, and codes where there are some, of an error and what caused it. */

@@ -43,10 +43,11 @@ export function connectCluster(connection: Connection, { env, trace }: Transport
   const clientFor = ({ certificate }: Credentials): Promise<HttpClient> => {
     if (current && current.certificate?.cert === certificate?.cert) return current.client;
     current?.client.then((client) => client.close(), () => {});
-    const client = openClient(connection, certificate, env);
+    const client = openClient(connection, certificate, env, withFetch);
     current = { client, certificate };
     return client;
   };
+  let withFetch = true;
 
   async function attempt(
     exchange: Exchange,
@@ -67,10 +68,15 @@ export function connectCluster(connection: Connection, { env, trace }: Transport
       ...(body instanceof ReadableStream ? { duplex: "half" as const } : {}),
     };
     if (client.proxyAuthorization) headers.set("proxy-authorization", client.proxyAuthorization);
-    const response = client.send
-      ? await client.send(url.href, init)
-      : await fetch(url.href, { ...init, ...client.options } as RequestInit);
-    return { response, packed };
+    if (client.send) return { response: await client.send(url.href, init), packed };
+    try {
+      return { response: await fetch(url.href, { ...init, ...client.options } as RequestInit), packed };
+    } catch (error) {
+      if (!isBlockedPort(error)) throw error;
+      withFetch = false;
+      current = undefined;
+      return await attempt(exchange, request, credentials);
+    }
   }
 
   async function send(request: ClusterRequest): Promise<ClusterResponse> {
@@ -127,6 +133,11 @@ export function connectCluster(connection: Connection, { env, trace }: Transport
       for (const exchange of open) exchange.end("still open");
     },
   };
+}
+
+/** Ports of other protocols, which fetch refuses before it sends anything, as browsers do; kubectl does not. */
+function isBlockedPort(error: unknown): boolean {
+  return error instanceof TypeError && /\bport \d+ are blocked/.test(error.message);
 }
 
 function bodyOf(

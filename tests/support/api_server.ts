@@ -1,6 +1,6 @@
 /** A small API server for the demo and the tests: TLS, a bearer token, a few resources, lists and watches. */
 
-import { Authority } from "./certificates.ts";
+import { Authority, type Pair } from "./certificates.ts";
 
 /** A request as the server saw it. */
 export interface SeenRequest {
@@ -20,9 +20,22 @@ interface Resource {
   readonly [field: string]: unknown;
 }
 
+/** How an API server is not like most. */
+export interface ApiServerOptions {
+  /** The address it listens on. */
+  readonly host?: string;
+  /** The names and addresses of its certificate. */
+  readonly hosts?: readonly string[];
+  /** Days from now that its certificate begins and ends. */
+  readonly days?: readonly [from: number, to: number];
+  /** Without TLS. */
+  readonly plain?: boolean;
+}
+
 /** An API server on 127.0.0.1 with one user. */
 export class TestApiServer implements AsyncDisposable {
   readonly seen: SeenRequest[] = [];
+  readonly plain: boolean;
   readonly token = `secret-token-${crypto.randomUUID()}`;
   hook: ApiHook | undefined;
   /** Open watches, of all kinds. */
@@ -31,13 +44,13 @@ export class TestApiServer implements AsyncDisposable {
   #version = 1;
   #server: Deno.HttpServer<Deno.NetAddr>;
 
-  private constructor(readonly authority: Authority, cert: string, key: string) {
+  private constructor(readonly authority: Authority, readonly host: string, pair: Pair | undefined) {
+    this.plain = pair === undefined;
     this.#server = Deno.serve(
       {
-        hostname: "127.0.0.1",
+        hostname: host,
         port: 0,
-        cert,
-        key,
+        ...pair,
         onListen: () => {},
         onError: () => new Response(null, { status: 500 }),
       },
@@ -45,17 +58,20 @@ export class TestApiServer implements AsyncDisposable {
     );
   }
 
-  static async start(): Promise<TestApiServer> {
+  static async start(options: ApiServerOptions = {}): Promise<TestApiServer> {
     const authority = await Authority.make();
-    const { cert, key } = await authority.issue({
-      commonName: "kube-apiserver",
-      hosts: ["127.0.0.1", "localhost"],
-    });
-    return new TestApiServer(authority, cert, key);
+    const { host = "127.0.0.1", hosts = ["127.0.0.1", "localhost", "::1"], days } = options;
+    const pair = await authority.issue({ commonName: "kube-apiserver", hosts, ...(days ? { days } : {}) });
+    return new TestApiServer(authority, host, options.plain ? undefined : pair);
   }
 
   get server(): string {
-    return `https://127.0.0.1:${this.#server.addr.port}`;
+    const scheme = this.plain ? "http" : "https";
+    return `${scheme}://${this.host.includes(":") ? `[${this.host}]` : this.host}:${this.#server.addr.port}`;
+  }
+
+  get port(): number {
+    return this.#server.addr.port;
   }
 
   /** A kubeconfig for its one user. */
@@ -99,7 +115,7 @@ export class TestApiServer implements AsyncDisposable {
     this.seen.push({
       method: request.method,
       path: `${url.pathname}${url.search}`,
-      headers: request.headers,
+      headers: new Headers(request.headers), // the request's own end with it
     });
     const hooked = await this.hook?.(request, url);
     if (hooked) return hooked;

@@ -21,7 +21,7 @@ export interface Pair {
 export interface Subject {
   readonly commonName: string;
   readonly organizations?: readonly string[];
-  /** DNS names and IPv4 addresses of a server. */
+  /** DNS names and addresses of a server. */
   readonly hosts?: readonly string[];
   /** Days from now that it begins and ends. */
   readonly days?: readonly [from: number, to: number];
@@ -78,6 +78,7 @@ export class Authority {
 }
 
 function alternativeName(host: string): Uint8Array {
+  if (host === "::1") return der(0x87, [...new Array<number>(15).fill(0), 1]);
   return /^\d+(\.\d+){3}$/.test(host)
     ? der(0x87, host.split(".").map(Number))
     : der(0x82, new TextEncoder().encode(host));

@@ -1,0 +1,155 @@
+/**
+ * kubectl and a plugin, one after the other, in the same home with the same kubeconfig, environment and flags, against the
+ * same server of ours: what either of them got, and what the server saw of either.
+ */
+
+import { buildFixture } from "../../scripts/fixtures.ts";
+import type { SeenRequest, TestApiServer } from "./api_server.ts";
+import { findAssets } from "./envtest.ts";
+import { makeArtifact, push } from "./oci.ts";
+import { Product } from "./product.ts";
+import { TestRegistry } from "./registry.ts";
+
+/** What came of it, told from the exit code and the words of an error. */
+export type Result =
+  | "reached"
+  | "tls"
+  | "unreachable"
+  | "credentials"
+  | "kubeconfig"
+  | "usage"
+  | `http ${number}`
+  | `? ${string}`;
+
+/** What a client got, and what the server saw of it. */
+export interface Outcome {
+  readonly result: Result;
+  /** Method, path and the headers that say who asks, and how. */
+  readonly seen: readonly string[];
+}
+
+/** A situation. */
+export interface Situation {
+  /** `~/.kube/config`; none for undefined. */
+  readonly config?: unknown;
+  /** Further files, by path below the home directory. Those with `#!` in front are programs. */
+  readonly files?: Readonly<Record<string, string>>;
+  readonly args?: readonly string[];
+  readonly env?: Readonly<Record<string, string>>;
+  /** Where the plugin sends its request; the server's own URL where it is not given. */
+  readonly server?: string;
+}
+
+/** The two, ready to be compared. */
+export class SideBySide implements Disposable {
+  private constructor(readonly product: Product, readonly api: TestApiServer, readonly kubectl: string) {}
+
+  static async start(api: TestApiServer): Promise<SideBySide> {
+    const product = Product.make();
+    await using registry = TestRegistry.start();
+    const artifact = makeArtifact(await Deno.readFile(await buildFixture("outbound")));
+    await push(registry.origin, "plugins/outbound", "v1", artifact);
+    const { code, stderr } = await product.run("pull", `${registry.host}/plugins/outbound:v1`);
+    if (code !== 0) throw new Error(stderr);
+    return new SideBySide(product, api, findAssets()!.kubectl);
+  }
+
+  [Symbol.dispose](): void {
+    this.product[Symbol.dispose]();
+  }
+
+  /** Sets the stage, lets both ask for `/version`, and clears it. */
+  async compare(situation: Situation): Promise<{ kubectl: Outcome; plugin: Outcome; said: string }> {
+    const { config, files = {}, args = [], env = {}, server = this.api.server } = situation;
+    const all = { ...files, ...(config === undefined ? {} : { ".kube/config": textOf(config) }) };
+    const { home } = this.product;
+    for (const [path, text] of Object.entries(all)) {
+      const file = `${home}/${path}`;
+      Deno.mkdirSync(file.slice(0, file.lastIndexOf("/")), { recursive: true });
+      Deno.writeTextFileSync(file, text, { mode: text.startsWith("#!") ? 0o755 : 0o600 });
+    }
+    const filled = Object.fromEntries(
+      Object.entries(env).map(([name, value]) => [name, value.replaceAll("~/", `${home}/`)]),
+    );
+    try {
+      const asked = await this.#run(this.kubectl, ["get", "--raw", "/version", ...args], filled);
+      const sent = await this.#run(`${this.product.store}/bin/kubectl-outbound`, [
+        `${server}/version`,
+        ...args,
+      ], {
+        ...filled,
+        KREW_WASM_VERBOSE: "1",
+      });
+      return {
+        kubectl: { result: kubectlResult(asked), seen: asked.seen },
+        plugin: { result: pluginResult(sent), seen: sent.seen },
+        said: `kubectl: ${asked.stderr}\nplugin: ${sent.stderr}`,
+      };
+    } finally {
+      for (const path of Object.keys(all)) Deno.removeSync(`${home}/${path}`);
+    }
+  }
+
+  async #run(program: string, args: readonly string[], env: Record<string, string>) {
+    this.api.seen.length = 0;
+    const { code, stdout, stderr } = await this.product.exec(program, args, { env });
+    return { code, stdout, stderr, seen: this.api.seen.map(described) };
+  }
+}
+
+function textOf(config: unknown): string {
+  return typeof config === "string" ? config : JSON.stringify(config);
+}
+
+function described({ method, path, headers }: SeenRequest): string {
+  const told = [...headers].filter(([name]) => /^(authorization|impersonate-.*|accept-encoding)$/.test(name))
+    // A client that wants no compression says so, or says nothing.
+    .filter(([name, value]) => name !== "accept-encoding" || value !== "identity")
+    .map(([name, value]) => `${name}: ${value}`).sort();
+  return [`${method} ${path.replace(/[?&]timeout=[^&]*/, "")}`, ...told].join("\n");
+}
+
+interface Run {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+// In the order they are tried: an error of one kind may quote words of another.
+const KUBECTL: readonly (readonly [words: RegExp, result: Result])[] = [
+  [/invalid apiVersion|auth plugin has been removed/, "kubeconfig"],
+  [/getting credentials|exec plugin|exec: /, "credentials"],
+  [/certificate-authority|client-cert|private key|PEM|root certificates|client-key/, "kubeconfig"],
+  [/x509:|tls: |server gave HTTP response/, "tls"],
+  [
+    /refused|no such host|Client\.Timeout|deadline exceeded|proxyconnect|socks connect|EOF$|server misbehaving/m,
+    "unreachable",
+  ],
+  [/Invalid timeout|invalid argument/, "usage"],
+  [/must be logged in|Unauthorized/, "http 401"],
+  [/\(Forbidden\)/, "http 403"],
+  [
+    /config|context|does not exist|authentication method|interactiveMode|must be specified|proxy-url|without impersonating/i,
+    "kubeconfig",
+  ],
+  [/insecure flag|host must be|username\/password|illegal base64|no such file/i, "kubeconfig"],
+];
+
+function kubectlResult({ code, stderr }: Run): Result {
+  if (code === 0) return "reached";
+  return KUBECTL.find(([words]) => words.test(stderr))?.[1] ?? `? ${stderr.slice(0, 300)}`;
+}
+
+const PLUGIN: readonly (readonly [words: RegExp, result: Result])[] = [
+  [/The credential plugin|token file/, "credentials"],
+  [/its certificate (is|has)|TLS handshake/, "tls"],
+  [/Cannot reach the API server/, "unreachable"],
+  [/--request-timeout=|is neither true nor false/, "usage"],
+  [/kubeconfig|config: |not YAML|--|client key|certificates for|PROXY names/, "kubeconfig"],
+];
+
+function pluginResult({ code, stdout, stderr }: Run): Result {
+  if (code !== 0) return PLUGIN.find(([words]) => words.test(stderr))?.[1] ?? `? ${stderr.slice(0, 300)}`;
+  const status = Number(stdout.split("\n", 1)[0]);
+  return status === 200 ? "reached" : `http ${status}`;
+}
