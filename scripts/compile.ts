@@ -46,7 +46,10 @@ async function deno(args: readonly string[], quiet: boolean): Promise<void> {
  *
  * @returns names of the files to include, all in `directory`
  */
-async function prepareTranspiler(directory: string): Promise<string[]> {
+async function prepareTranspiler(
+  directory: string,
+  replace: Readonly<Record<string, string>>,
+): Promise<string[]> {
   const modules = `${root}node_modules/@bytecodealliance`;
   const shim = toFileUrl(`${modules}/preview2-shim/dist/browser/`);
   const staged: Record<string, string> = {};
@@ -87,9 +90,12 @@ export async function componentWit(bytes) {
   const { imports } = JSON.parse(await Deno.readTextFile(`${root}deno.json`)) as {
     imports: Record<string, string>;
   };
+  const replaced = Object.fromEntries(
+    Object.entries(replace).map(([path, by]) => [toFileUrl(`${root}${path}`), toFileUrl(`${root}${by}`)]),
+  );
   await Deno.writeTextFile(
     `${directory}/import_map.json`,
-    JSON.stringify({ imports: { ...imports, ...staged } }),
+    JSON.stringify({ imports: { ...imports, ...staged, ...replaced } }),
   );
   const vendor = `${modules}/jco-transpile/vendor`;
   const assets = [
@@ -120,15 +126,24 @@ function toFileUrl(path: string): string {
   return pathToFileURL(path).href;
 }
 
+/** How a build differs from the plainest. */
+export interface CompileOptions {
+  readonly target?: string;
+  readonly output?: string;
+  readonly quiet?: boolean;
+  /** For tests of what a broken part could do: modules by those that take their place, both from the repository's root. */
+  readonly replace?: Readonly<Record<string, string>>;
+}
+
 /** Builds the binary; returns its path. @throws Error when the runtime can't be had or the bundle is broken */
 export async function compile(
-  options: { target?: string; output?: string; quiet?: boolean } = {},
+  options: CompileOptions = {},
 ): Promise<string> {
   const windows = options.target ? options.target.includes("windows") : Deno.build.os === "windows";
   const output = options.output ?? `${root}dist/krew-wasm${windows ? ".exe" : ""}`;
   const bundle = await Deno.makeTempDir({ prefix: "krew-wasm-bundle-" });
   try {
-    const assets = await prepareTranspiler(bundle);
+    const assets = await prepareTranspiler(bundle, options.replace ?? {});
     await deno([
       ...["bundle", "--quiet", "--minify", "--code-splitting", "--platform", "deno"],
       ...["--import-map", `${bundle}/import_map.json`, "--outdir", bundle, "main.ts"],

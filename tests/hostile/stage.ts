@@ -46,9 +46,10 @@ export class Stage implements AsyncDisposable {
     });
   }
 
-  static async make(): Promise<Stage> {
-    const product = Product.make();
+  static async make(binary?: string): Promise<Stage> {
+    const product = Product.make(binary);
     const stage = new Stage(product, await TestApiServer.start());
+    Deno.mkdirSync(stage.work);
     await using registry = TestRegistry.start();
     const module = await Deno.readFile(await buildFixture("attack"));
     const plugins = {

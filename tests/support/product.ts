@@ -45,11 +45,11 @@ export class Product implements Disposable {
     this.command = command;
   }
 
-  static make(): Product {
+  /** `binary`: another than the one under test. */
+  static make(binary = binaryUnderTest()): Product {
     const home = Deno.realPathSync(Deno.makeTempDirSync({ prefix: "krew-wasm-e2e-" }));
     Deno.mkdirSync(`${home}/bin`);
     const command = `${home}/bin/krew-wasm`;
-    const binary = binaryUnderTest();
     if (binary) Deno.symlinkSync(binary, command);
     else {
       const words = [

@@ -1,0 +1,156 @@
+/**
+ * The second wall, with the first one broken: a build whose random numbers carry out a plugin's orders with all that the
+ * process may do (broken/random.ts). What the orders get is what the process kept.
+ */
+
+import assert from "node:assert/strict";
+import { compile } from "../../scripts/compile.ts";
+import { binaryUnderTest, clangMissing } from "../support/product.ts";
+import { Stage } from "./stage.ts";
+
+const BROKEN = { "runtime/wasi/random.ts": "tests/hostile/broken/random.ts" };
+
+/** Orders and what each must get. */
+type Orders = Readonly<Record<string, string>>;
+
+const REFUSED = "NotCapable";
+
+/** What no run may do, whatever was granted, where nobody can be asked. */
+const NEVER: Orders = {
+  "read|$HOME/.ssh/id_ed25519": REFUSED,
+  "read|$HOME/.kube/config": REFUSED,
+  "read|$OUTSIDE/file": REFUSED,
+  "read|/etc/passwd": REFUSED,
+  "read|/proc/self/environ": REFUSED,
+  "list|$HOME": REFUSED,
+  "write|$HOME/.bashrc|evil": REFUSED,
+  "write|$STORE/receipts/attack.json|evil": REFUSED,
+  "write|$STORE/bin/kubectl-evil|evil": REFUSED,
+  "remove|$STORE/bin/kubectl-attack": REFUSED,
+  "rename|$STORE/receipts|$STORE/gone": REFUSED,
+  "rename|$STORE|$HOME/gone": REFUSED,
+  "link|$HOME/.ssh/id_ed25519|$WORK/key": REFUSED,
+  "symlink|x|$HOME/x": REFUSED,
+  "hostname": REFUSED,
+  "ffi": REFUSED,
+  "again|ffi": "denied",
+  "again|read": "denied",
+  "again|write": "denied",
+};
+
+const NO_NETWORK: Orders = {
+  "run|id": REFUSED,
+  "env|HOME": REFUSED,
+  "env|AWS_SECRET_ACCESS_KEY": REFUSED,
+  "environ": REFUSED,
+  "listen": REFUSED,
+  "connect|127.0.0.1|$DECOYPORT": "ok",
+  "again|run": "denied",
+  "again|net": "denied",
+};
+
+Deno.test("with the inner wall broken", {
+  // The build takes a Deno that can compile: where the binary under test was made, there is one.
+  ignore: clangMissing() || !binaryUnderTest() || Deno.build.os !== "linux",
+  sanitizeOps: false, // jco begins to load when it is imported
+  sanitizeResources: false,
+}, async (t) => {
+  const directory = await Deno.makeTempDir();
+  const binary = await compile({ output: `${directory}/krew-wasm`, quiet: true, replace: BROKEN });
+  await using stage = await Stage.make(binary);
+  const check = async (orders: Orders, options: Parameters<Stage["attack"]>[2] = {}) => {
+    stage.reset();
+    const before = stage.snapshot();
+    const names = Object.keys(orders);
+    const { code, stdout, stderr } = await stage.attack(
+      "preview1",
+      names.flatMap((order) => ["door", order, ","]),
+      options,
+    );
+    assert.equal(code, 0, stderr);
+    const got = stdout.trimEnd().split("\n");
+    assert.deepEqual(Object.fromEntries(names.map((name, index) => [name, got[index]])), orders);
+    assert.doesNotMatch(stdout + stderr, /s3cr3t-/);
+    return { before, after: stage.snapshot() };
+  };
+  try {
+    await t.step("a plugin without a cluster has the files it was given and nothing else", async () => {
+      const { before, after } = await check({ ...NEVER, ...NO_NETWORK });
+      assert.deepEqual(after, before);
+      assert.equal(stage.decoyHits(), 0);
+    });
+    await t.step("what is granted is open by then: Deno's own functions have no part in it", async () => {
+      const { before, after } = await check({
+        ...NEVER,
+        ...NO_NETWORK,
+        "read|$WORK/bait": REFUSED,
+        "write|$WORK/bait|x": REFUSED,
+      }, { granted: "--allow-write=$WORK" });
+      assert.deepEqual(after, before);
+    });
+    await t.step("the kernel keeps a path below the directory it starts in", async () => {
+      Deno.mkdirSync(stage.work, { recursive: true });
+      const links = () => {
+        Deno.symlinkSync("../.ssh/id_ed25519", `${stage.work}/relative`);
+        Deno.symlinkSync(`${stage.home}/.ssh`, `${stage.work}/absolute`);
+        Deno.symlinkSync("/proc/self/root", `${stage.work}/magic`);
+      };
+      stage.reset();
+      links();
+      const { stdout } = await stage.attack(
+        "preview1",
+        [
+          ...["bait", "sub/../bait", "../.ssh/id_ed25519", "sub/../../.bashrc", "$HOME/.bashrc", "relative"],
+          ...["absolute/id_ed25519", "magic/etc/passwd"],
+        ].flatMap((path) => ["door", `beneath|${path}`, ","]),
+      );
+      assert.deepEqual(stdout.trimEnd().split("\n"), ["ok", "ok", ...Array(6).fill("not-permitted")]);
+    });
+    await t.step("a plugin with a cluster has the network, and nothing to take there", async () => {
+      const { before, after } = await check({
+        ...NEVER,
+        "run|id": REFUSED,
+        "again|run": "denied",
+        "env|AWS_SECRET_ACCESS_KEY": "unset",
+        "env|GITHUB_TOKEN": "unset",
+        "env|HARMLESS": "unset",
+        "listen": "ok",
+      }, { network: true, env: { HARMLESS: "x" } });
+      assert.deepEqual(after, before);
+    });
+    await t.step("a plugin that could have a cluster, and is granted none, has no network", async () => {
+      await check({ ...NEVER, ...NO_NETWORK }, { network: true, granted: "--allow-cluster=none" });
+      assert.equal(stage.decoyHits(), 0);
+    });
+    await t.step("a credential plugin may be started until the user turns out to need none", async () => {
+      const config = JSON.parse(stage.api.kubeconfig());
+      const exec = {
+        apiVersion: "client.authentication.k8s.io/v1",
+        command: "true",
+        interactiveMode: "Never",
+      };
+      config.users.push({ name: "other", user: { exec } });
+      Deno.writeTextFileSync(`${stage.home}/.kube/config`, JSON.stringify(config));
+      const { stdout } = await stage.attack("preview1", [
+        ...[
+          "door",
+          "permission|run",
+          ",",
+          "request",
+          "get",
+          "$SERVER/version",
+          "",
+          ",",
+          "door",
+          "permission|run",
+          ",",
+        ],
+        ...["door", "env|AWS_SECRET_ACCESS_KEY"],
+      ], { network: true });
+      const [before, answer, after, secret] = stdout.trimEnd().split("\n");
+      assert.deepEqual([before, answer!.slice(0, 3), after, secret], ["granted", "200", "prompt", "unset"]);
+    });
+  } finally {
+    await Deno.remove(directory, { recursive: true });
+  }
+});
