@@ -240,7 +240,8 @@ export function openSandbox(context: SandboxContext): OpenSandbox {
         ],
         write: [
           ...ownKept,
-          ...(asks ? [layout.root] : []),
+          // Of the store, where grants are written down; not what runs.
+          ...(asks ? [layout.lock, layout.stage, layout.receipts, layout.history] : []),
           ...(named ? mounts.filter(({ write }) => write).map(({ host }) => realPathOf(host)) : []),
         ],
       });

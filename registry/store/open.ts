@@ -1,6 +1,7 @@
 /** Opening a store to change it: whose it is, its directories, the lock, its format, and what an earlier process left. */
 
 import type { Layout } from "../../runtime/store/layout.ts";
+import { exists } from "../../runtime/host_path.ts";
 import { checkStore } from "../../runtime/store/check.ts";
 import { STORE_VERSION } from "../../runtime/store/layout.ts";
 import { lockStore } from "../lock.ts";
@@ -43,7 +44,8 @@ export async function openForWriting(layout: Layout, { task, notice }: OpenOptio
 function makeDirectories(layout: Layout): void {
   try {
     for (const directory of storeDirectories(layout)) {
-      Deno.mkdirSync(directory, { recursive: true, mode: 0o700 });
+      // Where a plugin runs, the process may no longer make the ones that it has no need of (runtime/wall.ts).
+      if (!exists(directory)) Deno.mkdirSync(directory, { recursive: true, mode: 0o700 });
     }
     // A root that its user made beforehand has the mode of any directory; it guards all that is below.
     if (Deno.build.os !== "windows" && ((Deno.statSync(layout.root).mode ?? 0) & 0o077) !== 0) {

@@ -6,6 +6,7 @@
 import assert from "node:assert/strict";
 import { compile } from "../../scripts/compile.ts";
 import { binaryUnderTest, clangMissing } from "../support/product.ts";
+import { atTerminal, terminalMissing } from "../support/terminal.ts";
 import { Stage } from "./stage.ts";
 
 const BROKEN = { "runtime/wasi/random.ts": "tests/hostile/broken/random.ts" };
@@ -149,6 +150,31 @@ Deno.test("with the inner wall broken", {
       ], { network: true });
       const [before, answer, after, secret] = stdout.trimEnd().split("\n");
       assert.deepEqual([before, answer!.slice(0, 3), after, secret], ["granted", "200", "prompt", "unset"]);
+    });
+    await t.step({
+      name: "at a terminal, where an answer may have to be kept, what runs stays out of reach",
+      ignore: terminalMissing(),
+      async fn() {
+        stage.reset();
+        const before = stage.snapshot();
+        const orders = [
+          ...[
+            "write|$STORE/bin/kubectl-evil|evil",
+            "symlink|x|$STORE/bin/kubectl-evil",
+            "write|$STORE/compiled/x|evil",
+          ],
+          ...[
+            "remove|$STORE/bin/kubectl-attack",
+            "rename|$STORE/bin|$STORE/stage/x",
+            "write|$HOME/.bashrc|evil",
+          ],
+          ...["read|$HOME/.ssh/id_ed25519", "run|id"],
+        ];
+        const words = orders.map((order) => `door '${stage.expand(order)}' ,`).join(" ");
+        const { text } = await atTerminal(stage.product, `kubectl-attack_network ${words}`, []);
+        assert.deepEqual(text.trimEnd().split("\r\n"), orders.map(() => REFUSED));
+        assert.deepEqual(stage.snapshot(), before);
+      },
     });
   } finally {
     await Deno.remove(directory, { recursive: true });
