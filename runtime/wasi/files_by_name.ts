@@ -21,7 +21,7 @@ import type {
   Stat,
 } from "./files.ts";
 import { OverlayNode } from "./overlay.ts";
-import { checkWindowsName, resolvePath, type Tree } from "./paths.ts";
+import { checkWindowsName, type Resolved, resolvePath, type Tree } from "./paths.ts";
 import type { MaybePromise } from "./streams.ts";
 
 /** The most descriptors a plugin may have open at once. */
@@ -167,12 +167,16 @@ export class NamedTree implements FileTree {
    */
   openAt(from: NamedDirectory, path: GuestPath, options: OpenOptions): MaybePromise<DirectoryNode | AnyFile> {
     path = textOf(path);
-    const resolved = this.#resolve(from, path, options.follow);
+    const follow = options.follow && !(options.create && options.exclusive);
+    const resolved = this.#resolve(from, path, follow);
     const host = pathIn(from.mount, resolved.path);
     const info = lstat(host);
     const mustBeDirectory = options.directory || resolved.directory;
+    if (resolved.directory && info && !info.isDirectory && !info.isSymlink) {
+      throw new WasiError("not-directory");
+    }
     if (info && options.create && options.exclusive) throw new WasiError("exist");
-    if (info?.isSymlink) throw new WasiError("loop"); // it was not to be followed
+    if (info?.isSymlink) throw new WasiError(options.directory ? "not-directory" : "loop"); // it was not to be followed
     if (info?.isDirectory) {
       if (options.write || options.truncate) throw new WasiError("is-directory");
       if (options.create && !options.directory) throw new WasiError("is-directory");
@@ -192,7 +196,9 @@ export class NamedTree implements FileTree {
         : new OverlayNode(content, stat);
     }
     if (!info && (!options.create || mustBeDirectory)) {
-      throw new WasiError(options.create && resolved.directory ? "is-directory" : "no-entry");
+      throw new WasiError(
+        options.create && !options.directory && resolved.directory ? "is-directory" : "no-entry",
+      );
     }
     if (changes) this.#checkChange(from.mount, host);
     const file = attempt(() =>
@@ -276,7 +282,7 @@ export class NamedTree implements FileTree {
   /** @throws WasiError */
   createDirectoryAt(from: NamedDirectory, path: GuestPath): void {
     path = textOf(path);
-    const { path: names } = this.#resolve(from, path, false);
+    const { path: names } = this.#resolveLast(from, path);
     const host = pathIn(from.mount, names);
     if (lstat(host)) throw new WasiError("exist");
     this.#checkChange(from.mount, host, names);
@@ -323,8 +329,10 @@ export class NamedTree implements FileTree {
   /** @throws WasiError */
   removeDirectoryAt(from: NamedDirectory, path: GuestPath): void {
     path = textOf(path);
-    const { path: names } = this.#resolve(from, path, false);
-    if (names.length === from.path.length) throw new WasiError("invalid");
+    const { path: names } = this.#resolveLast(from, path);
+    if (endsInDots(path)) {
+      throw new WasiError(path.replace(/\/+$/, "").endsWith("..") ? "not-empty" : "invalid");
+    }
     const host = pathIn(from.mount, names);
     const info = lstat(host);
     if (!info) throw new WasiError("no-entry");
@@ -336,7 +344,7 @@ export class NamedTree implements FileTree {
   /** @throws WasiError */
   unlinkFileAt(from: NamedDirectory, path: GuestPath): void {
     path = textOf(path);
-    const { path: names, directory } = this.#resolve(from, path, false);
+    const { path: names, directory } = this.#resolveLast(from, path);
     const host = pathIn(from.mount, names);
     const info = lstat(host);
     if (!info) throw new WasiError("no-entry");
@@ -351,21 +359,19 @@ export class NamedTree implements FileTree {
   renameAt(from: NamedDirectory, path: GuestPath, to: NamedDirectory, newPath: GuestPath): void {
     path = textOf(path);
     newPath = textOf(newPath);
-    const source = this.#resolve(from, path, false);
-    const target = this.#resolve(to, newPath, false);
+    const source = this.#resolveLast(from, path);
+    const target = this.#resolveLast(to, newPath);
     const host = pathIn(from.mount, source.path);
     const newHost = pathIn(to.mount, target.path);
     const info = lstat(host);
     if (!info) throw new WasiError("no-entry");
+    if (endsInDots(path) || endsInDots(newPath)) throw new WasiError("busy");
     const there = lstat(newHost);
     if (
       !info.isDirectory &&
       (source.directory || target.directory || path.endsWith("/") || newPath.endsWith("/"))
     ) {
       throw new WasiError("not-directory");
-    }
-    if (source.path.length === from.path.length || target.path.length === to.path.length) {
-      throw new WasiError("busy");
     }
     this.#checkChange(from.mount, host, source.path, true);
     this.#checkChange(to.mount, newHost, target.path, true);
@@ -387,8 +393,8 @@ export class NamedTree implements FileTree {
     path = textOf(path);
     newPath = textOf(newPath);
     if (follow) throw new WasiError("invalid");
-    const source = this.#resolve(from, path, false);
-    const target = this.#resolve(to, newPath, false);
+    const source = this.#resolveLast(from, path);
+    const target = this.#resolveLast(to, newPath);
     const host = pathIn(from.mount, source.path);
     const newHost = pathIn(to.mount, target.path);
     const info = lstat(host);
@@ -411,7 +417,7 @@ export class NamedTree implements FileTree {
     if (target.includes("\0")) throw new WasiError("invalid");
     // A link out of the tree would lead other programs of the user where the plugin may not go.
     if (target.startsWith("/")) throw new WasiError("not-permitted");
-    const { path: names, directory } = this.#resolve(to, newPath, false);
+    const { path: names, directory } = this.#resolveLast(to, newPath);
     const host = pathIn(to.mount, names);
     if (lstat(host)) throw new WasiError("exist");
     if (directory || newPath.endsWith("/")) throw new WasiError("no-entry");
@@ -434,6 +440,13 @@ export class NamedTree implements FileTree {
     if (!info) throw new WasiError("no-entry");
     if (resolved.directory && !info.isDirectory) throw new WasiError("not-directory");
     return { host, info };
+  }
+
+  /** Where a name is to be made, moved or removed: a link in the last place is not followed, whatever slashes follow. */
+  #resolveLast(from: NamedDirectory, path: string): Resolved {
+    const bare = path.replace(/\/+$/, "");
+    const resolved = this.#resolve(from, bare === "" ? path : bare, false);
+    return { path: resolved.path, directory: resolved.directory || bare !== path };
   }
 
   #resolve(from: NamedDirectory, path: string, follow: boolean) {
@@ -543,6 +556,11 @@ export class NamedTree implements FileTree {
 }
 
 const encoder = new TextEncoder();
+
+/** Whether the last name is `.` or `..`, which no file can be made, moved or removed by. */
+function endsInDots(path: string): boolean {
+  return /(^|\/)\.\.?\/*$/.test(path);
+}
 
 function refuse(errno: ErrnoName): never {
   throw new WasiError(errno);

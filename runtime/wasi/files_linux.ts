@@ -241,13 +241,20 @@ class LinuxTree implements FileTree {
     const { write, truncate, directory } = options;
     // What is no directory yet can't be made one by opening it.
     const create = options.create && !directory;
-    if (!create && !write && !truncate) return this.#openToRead(from, path, options);
     if (options.create && options.exclusive) {
       const there = this.#existing(from, path, false);
       if (there !== undefined) {
         this.#kernel.close(there.fd);
         throw new WasiError("exist");
       }
+    }
+    if (!create && !write && !truncate) return this.#openToRead(from, path, options);
+    if (directory) {
+      // It is opened to be written: whether it is one or not, that can't be.
+      const there = this.#existing(from, path, options.follow);
+      if (there === undefined) throw new WasiError("no-entry");
+      this.#kernel.close(there.fd);
+      throw new WasiError(there.stat.type === "directory" ? "is-directory" : "not-directory");
     }
     const reads = options.read || !write;
     if (!root.mount.write) {
@@ -256,9 +263,7 @@ class LinuxTree implements FileTree {
       if (there === undefined) throw new WasiError(create ? "read-only" : "no-entry");
       this.#kernel.close(there.fd);
       if (there.stat.type === "symbolic-link") throw new WasiError("loop");
-      if (there.stat.type === "directory" && (!directory || write || truncate)) {
-        throw new WasiError("is-directory");
-      }
+      if (there.stat.type === "directory") throw new WasiError("is-directory");
       if (create && !write && !truncate && !this.#overlayOf(there.stat)) {
         return this.#openToRead(from, path, options); // it is there: nothing is created
       }
@@ -272,7 +277,7 @@ class LinuxTree implements FileTree {
       let fd: number;
       let made = false;
       try {
-        fd = this.#kernel.open(parent, name, directory ? flags | this.#kernel.O_DIRECTORY : flags, true);
+        fd = this.#kernel.open(parent, name, flags, true);
       } catch (error) {
         if (!(error instanceof WasiError)) throw error;
         if (error.errno === "access" || error.errno === "not-permitted") this.#refuseOverlay(place);
