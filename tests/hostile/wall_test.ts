@@ -155,6 +155,7 @@ Deno.test("with the inner wall broken", {
       name: "at a terminal, where an answer may have to be kept, what runs stays out of reach",
       ignore: terminalMissing(),
       async fn() {
+        Deno.writeTextFileSync(`${stage.home}/.kube/config`, stage.api.kubeconfig());
         stage.reset();
         const before = stage.snapshot();
         const orders = [
