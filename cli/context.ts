@@ -2,6 +2,7 @@
 
 import { layoutAt, storeRoot } from "../runtime/store/layout.ts";
 import type { Layout } from "../runtime/store/layout.ts";
+import { POLICY_PATH } from "../runtime/policy_path.ts";
 import { isVerbose } from "../runtime/report.ts";
 import { type Output, processOutput } from "./output.ts";
 
@@ -12,6 +13,8 @@ export interface Context extends Output {
   /** The store; computed when asked for, since `--help` needs none. @throws AppError NO_HOME, USAGE */
   readonly layout: () => Layout;
   readonly now: () => Date;
+  /** The administrator's file. */
+  readonly policyPath: string;
   readonly stderrIsTerminal: boolean;
   /** A trace of what happens on stderr. */
   verbose: boolean;
@@ -25,6 +28,7 @@ export function processContext(): Context {
     cwd: () => Deno.cwd(),
     layout: () => layoutAt(storeRoot((name) => Deno.env.get(name))),
     now: () => new Date(),
+    policyPath: POLICY_PATH,
     stderrIsTerminal: Deno.stderr.isTerminal(),
     verbose: isVerbose(),
   };

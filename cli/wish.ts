@@ -19,6 +19,14 @@ import {
   type Grants,
   parseGrantFlags,
 } from "../runtime/grants.ts";
+import {
+  checkAllowed,
+  limitGrants,
+  type Policy,
+  readPolicy,
+  realOrNamed,
+  ruleFor,
+} from "../runtime/policy.ts";
 import { mayPrompt, openTerminal, readLine, type Terminal } from "../runtime/prompt.ts";
 import type { Layout } from "../runtime/store/layout.ts";
 import { homeDirectory } from "../runtime/store/layout.ts";
@@ -48,32 +56,64 @@ export interface WishOptions {
  * newer one wishes for beyond what its predecessor did is asked about.
  */
 export function decideGrants(context: Context, options: WishOptions): DecideGrants {
-  return async ({ reference, annotations }, replaced) => {
-    const { mode, flags, layout } = options;
+  return async (plugin, replaced) => {
     const home = homeDirectory(context.env);
-    const wish = readWish(
-      annotations,
-      home,
-      (why) =>
-        context.stderr(
-          `warning: what ${printable(reference, 400)} wishes to be granted is left out: ${
-            printable(why, 300)
-          }\n`,
-        ),
-    );
-    if (mode === "none") return changeGrants(NOTHING, flags);
-    const same = replaced !== undefined && repositoryOf(replaced) === repositoryOf({ reference });
-    const base = same ? replaced.grants : startingGrants(wish);
-    const decided = wish === undefined ? base : await decide(context, options, {
-      base,
-      wish,
-      earlier: same ? earlierWish(layout, replaced, home) : undefined,
-      fresh: !same,
-      reference,
-      home,
-    });
-    return changeGrants(decided, flags);
+    const policy = await readPolicy(context.policyPath, home);
+    checkAllowed(policy, plugin.reference);
+    const granted = await unbounded(context, options, plugin, replaced, home);
+    return withinPolicy(context, granted, plugin.reference, policy, home);
   };
+}
+
+/** Grants without what the administrator does not allow, which is told. */
+export function withinPolicy(
+  context: Context,
+  grants: Grants,
+  reference: string,
+  policy: Policy | undefined,
+  home: string,
+): Grants {
+  const limited = limitGrants(grants, ruleFor(policy, reference)?.maximum, home, realOrNamed);
+  const cut = moreRows(grantRows(grants, home), grantRows(limited, home));
+  if (cut.length > 0) {
+    const what = cut.map(({ kind, what }) =>
+      printable(kind === "cluster" ? `${what} on the cluster` : what, 200)
+    ).join("; ");
+    context.stderr(`warning: the administrator's policy ${policy!.path} does not allow it to ${what}\n`);
+  }
+  return limited;
+}
+
+async function unbounded(
+  context: Context,
+  options: WishOptions,
+  { reference, annotations }: Parameters<DecideGrants>[0],
+  replaced: Receipt | undefined,
+  home: string,
+): Promise<Grants> {
+  const { mode, flags, layout } = options;
+  const wish = readWish(
+    annotations,
+    home,
+    (why) =>
+      context.stderr(
+        `warning: what ${printable(reference, 400)} wishes to be granted is left out: ${
+          printable(why, 300)
+        }\n`,
+      ),
+  );
+  if (mode === "none") return changeGrants(NOTHING, flags);
+  const same = replaced !== undefined && repositoryOf(replaced) === repositoryOf({ reference });
+  const base = same ? replaced.grants : startingGrants(wish);
+  const decided = wish === undefined ? base : await decide(context, options, {
+    base,
+    wish,
+    earlier: same ? earlierWish(layout, replaced, home) : undefined,
+    fresh: !same,
+    reference,
+    home,
+  });
+  return changeGrants(decided, flags);
 }
 
 interface Case {

@@ -5,7 +5,7 @@
 
 import { effectiveGrants, type GrantChange, type Grants, mergeGrants, NO_DENIALS } from "./grants.ts";
 import type { ClusterLimits, DeniedRequest } from "./kube/guard.ts";
-import { parseRuleWord } from "./kube/rules.ts";
+import { type ClusterGrant, parseRuleWord } from "./kube/rules.ts";
 import { printable } from "./text.ts";
 
 /** What a person answers. */
@@ -25,6 +25,14 @@ export interface Question {
 /** Asks at the terminal, and returns when there is an answer; undefined where there is nobody to ask. */
 export type Ask = (question: Question) => Answer | undefined;
 
+/** What the administrator of this machine says of a plugin. */
+export interface Administrator {
+  /** Grants without what is above the bounds. */
+  limit(grants: Grants): Grants;
+  /** What every request has to be inside of, whatever is granted. */
+  readonly cluster: ClusterGrant;
+}
+
 /** What {@linkcode Desk} is opened with. */
 export interface DeskContext {
   readonly plugin: string;
@@ -32,6 +40,7 @@ export interface DeskContext {
   /** Where it is not installed, how it was started: `run ./x.wasm`. */
   readonly started: string | undefined;
   readonly ask: Ask | undefined;
+  readonly administrator: Administrator | undefined;
   /** Writes a change to the receipt. */
   readonly keep: ((change: GrantChange) => Promise<void>) | undefined;
 }
@@ -64,7 +73,12 @@ export class Desk {
 
   constructor(context: DeskContext) {
     this.#context = context;
-    this.#grants = effectiveGrants(context.grants);
+    this.#grants = this.#limited(context.grants);
+  }
+
+  #limited(grants: Grants): Grants {
+    const effective = effectiveGrants(grants);
+    return this.#context.administrator?.limit(effective) ?? effective;
   }
 
   /** What holds now. */
@@ -74,7 +88,8 @@ export class Desk {
 
   /** For the cluster's guard. */
   cluster(): ClusterLimits {
-    return { grant: this.#grants.cluster, deny: this.#grants.deny.cluster };
+    const { cluster: grant, deny } = this.#grants;
+    return { grant, deny: deny.cluster, bound: this.#context.administrator?.cluster };
   }
 
   /** Whether a request that the grants don't cover may pass. */
@@ -102,7 +117,7 @@ export class Desk {
       if (!this.#declined.has(flag)) this.#note(what, flag);
       return false;
     }
-    if (answer !== "once") this.#grants = effectiveGrants(mergeGrants(this.#grants, change));
+    if (answer !== "once") this.#grants = this.#limited(mergeGrants(this.#grants, change));
     if (answer === "always" && keep) {
       const kept = keep(change);
       kept.catch(() => {}); // told by settle()
@@ -137,7 +152,7 @@ export class Desk {
       rest > 0 ? `; and ${rest} more` : ""
     }` +
       (flags.length === 0
-        ? ": its grants deny that"
+        ? ": its grants, or the administrator of this machine, deny that"
         : `; to allow it: ${command}${words}${started === undefined ? "" : ` ${shellWord(started)}`}`);
   }
 }

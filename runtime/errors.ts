@@ -55,6 +55,9 @@ export type ErrorCode =
   | "CLUSTER_UNREACHABLE"
   | "CLUSTER_TLS"
   | "CLUSTER_UNSUPPORTED"
+  // the administrator's policy
+  | "POLICY_INVALID"
+  | "POLICY_REFUSED"
   // running
   | "FILE_UNREADABLE"
   | "PLUGIN_UNSUPPORTED"

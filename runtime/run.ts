@@ -4,14 +4,16 @@
  */
 
 import { AppError } from "./errors.ts";
-import type { Ask } from "./desk.ts";
+import type { Administrator, Ask } from "./desk.ts";
 import type { GrantChange, Grants } from "./grants.ts";
 import type { Invocation } from "./invocation.ts";
+import { hostPath } from "./host_path.ts";
+import { POLICY_PATH } from "./policy_path.ts";
 import { Interrupted, mayPrompt, terminalAsk } from "./prompt.ts";
 import { EXIT_HOST_FAILED, formatError, isVerbose, printError } from "./report.ts";
 import { type OpenSandbox, openSandbox, type Sandbox, type SandboxContext } from "./sandbox.ts";
 import { checkStore } from "./store/check.ts";
-import { type Layout, layoutAt, storeRoot } from "./store/layout.ts";
+import { homeDirectory, type Layout, layoutAt, storeRoot } from "./store/layout.ts";
 import { loadPlugin } from "./store/load.ts";
 import type { PluginKind, Receipt } from "./store/receipt.ts";
 import { MemoryLimit } from "./wasi/memory_limit.ts";
@@ -66,6 +68,35 @@ export interface RunOptions {
   readonly verbose?: boolean;
   /** Whether a person at the terminal may be asked; so unless said otherwise. */
   readonly prompt?: boolean;
+  /** The administrator's file, where a test has another. */
+  readonly policyPath?: string;
+}
+
+/** What the administrator says of a run. */
+export interface Governed {
+  readonly administrator: Administrator | undefined;
+  readonly prompts: boolean;
+}
+
+/**
+ * What the administrator says of a plugin, by its reference. The file's reader is loaded only where there is a file.
+ *
+ * @throws AppError POLICY_INVALID, POLICY_REFUSED
+ */
+export async function governed(reference: string, path: string = POLICY_PATH): Promise<Governed> {
+  try {
+    Deno.lstatSync(path);
+  } catch (error) {
+    // Any other failure hides a file that may bound this run: its reader tells.
+    if (error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotADirectory) {
+      return { administrator: undefined, prompts: true };
+    }
+  }
+  const { administratorOf, checkAllowed, readPolicy } = await import("./policy.ts");
+  const home = hostPath(homeDirectory(Deno.env.get));
+  const policy = await readPolicy(path, home);
+  checkAllowed(policy, reference);
+  return { administrator: administratorOf(policy, reference, home), prompts: policy?.prompts ?? true };
 }
 
 /**
@@ -88,6 +119,7 @@ export async function runInstalled(
     files: [...files.keys()],
     read: async (file) => files.get(file) ?? await names(file),
   };
+  const { administrator, prompts } = await governed(receipt.reference, options.policyPath);
   const grants = options.grants ? options.grants(receipt.grants) : receipt.grants;
   return await runProgram(program, {
     name,
@@ -97,7 +129,8 @@ export async function runInstalled(
     installed: true,
     code: directory,
     verbose: options.verbose ?? isVerbose(),
-    ask: askerFor(options.host, options.prompt ?? true, true),
+    ask: askerFor(options.host, (options.prompt ?? true) && prompts, true),
+    administrator,
     keep: (change) => options.host.keep(layout, name, change),
   });
 }

@@ -1,7 +1,7 @@
 /** Everything a plugin has: one value, made from its grants, from which every face of WASI is served. */
 
 import { AppError } from "./errors.ts";
-import { type Ask, Desk } from "./desk.ts";
+import { type Administrator, type Ask, Desk } from "./desk.ts";
 import { type GrantChange, grantedEnvironment, type Grants, type Limits } from "./grants.ts";
 import { exists, hostPath, realPath } from "./host_path.ts";
 import type { Cluster } from "./kube/cluster.ts";
@@ -99,6 +99,7 @@ export interface SandboxContext {
   readonly verbose: boolean;
   /** Asks for what is not granted; without it, it is refused. */
   readonly ask?: Ask | undefined;
+  readonly administrator?: Administrator | undefined;
   /** Writes what was granted for good to the receipt. */
   readonly keep?: ((change: GrantChange) => Promise<void>) | undefined;
 }
@@ -122,6 +123,7 @@ export function openSandbox(context: SandboxContext): OpenSandbox {
     started: context.installed ? undefined : args[0],
     ask: context.ask,
     keep: context.keep,
+    administrator: context.administrator,
   });
   const { grants } = desk;
   const trace = (line: string) => {
@@ -173,8 +175,8 @@ export function openSandbox(context: SandboxContext): OpenSandbox {
   let cluster: Promise<Cluster> | undefined;
   const connect = async (): Promise<Cluster> => {
     const opened = await (await open()).cluster();
-    const { grant, deny } = desk.cluster();
-    if (grant === "full" && deny === false) return opened;
+    const { grant, deny, bound = "full" } = desk.cluster();
+    if (grant === "full" && deny === false && bound === "full") return opened;
     const { guardCluster } = await import("./kube/guard.ts");
     return guardCluster(opened, context.name, () => desk.cluster(), (denied) => desk.askCluster(denied));
   };

@@ -6,12 +6,14 @@ import { AppError, messageOf } from "../../runtime/errors.ts";
 import { changeGrants, type GrantChange, type Grants, grantsToJson, LEAST } from "../../runtime/grants.ts";
 import { parsePluginName } from "../../runtime/names.ts";
 import { homeDirectory } from "../../runtime/store/layout.ts";
+import { readPolicy } from "../../runtime/policy.ts";
 import { readReceipt, readReceipts } from "../../runtime/store/read.ts";
 import type { Receipt } from "../../runtime/store/receipt.ts";
 import { printable } from "../../runtime/text.ts";
 import type { Context } from "../context.ts";
 import { cells, explainGrants, grantRows } from "../grant_text.ts";
 import { grantsOf, isChange, withGrantFlags } from "../grants.ts";
+import { withinPolicy } from "../wish.ts";
 import { formatJson, formatTable } from "../output.ts";
 
 /** The command. */
@@ -52,11 +54,13 @@ Examples:
       const layout = context.layout();
       const plugin = parsePluginName(name);
       const notice = (line: string) => context.stderr(`${line}\n`);
+      const home = homeDirectory(context.env);
+      const policy = await readPolicy(context.policyPath, home);
       const receipt = changes
-        ? await updateReceipt(layout, plugin, (receipt) => ({
-          ...receipt,
-          grants: changed(receipt.grants, options.reset ?? false, change),
-        }), { notice })
+        ? await updateReceipt(layout, plugin, (receipt) => {
+          const wanted = changed(receipt.grants, options.reset ?? false, change);
+          return { ...receipt, grants: withinPolicy(context, wanted, receipt.reference, policy, home) };
+        }, { notice })
         : readReceipt(layout, plugin);
       await show(context, [receipt], options.output, options.explain ?? false, true);
     });

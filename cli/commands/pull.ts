@@ -4,8 +4,10 @@ import { Command, Option } from "@commander-js/extra-typings";
 import { fileURLToPath } from "node:url";
 import { delimiter } from "node:path";
 import { installPlugin } from "../../registry/install.ts";
-import { parseReference } from "../../registry/reference.ts";
+import { formatReference, parseReference } from "../../registry/reference.ts";
 import type { LinkTarget } from "../../registry/store/links.ts";
+import { checkAllowed, readPolicy } from "../../runtime/policy.ts";
+import { homeDirectory } from "../../runtime/store/layout.ts";
 import { linkName } from "../../runtime/names.ts";
 import type { Receipt } from "../../runtime/store/receipt.ts";
 import { printable } from "../../runtime/text.ts";
@@ -51,6 +53,10 @@ Examples:
       const reference = parseReference(text);
       const flags = await grantsOf(options, context);
       const layout = context.layout();
+      checkAllowed(
+        await readPolicy(context.policyPath, homeDirectory(context.env)),
+        formatReference(reference),
+      );
       const trace = (line: string) => {
         if (context.verbose) context.stderr(`krew-wasm: ${printable(line, 2000)}\n`);
       };

@@ -3,9 +3,17 @@
 import { Command } from "@commander-js/extra-typings";
 import { AppError, messageOf } from "../../runtime/errors.ts";
 import { type GrantChange, LEAST, mergeGrants } from "../../runtime/grants.ts";
+import { realPath } from "../../runtime/host_path.ts";
 import { parsePluginName } from "../../runtime/names.ts";
 import { EXIT_HOST_FAILED, formatError } from "../../runtime/report.ts";
-import { askerFor, type RunHost, runInstalled, type RunOptions, runProgram } from "../../runtime/run.ts";
+import {
+  askerFor,
+  governed,
+  type RunHost,
+  runInstalled,
+  type RunOptions,
+  runProgram,
+} from "../../runtime/run.ts";
 import type { Layout } from "../../runtime/store/layout.ts";
 import { printable } from "../../runtime/text.ts";
 import type { Exit } from "../app.ts";
@@ -42,6 +50,7 @@ Examples:
             host,
             verbose: context.verbose,
             prompt: options.prompt ?? true,
+            policyPath: context.policyPath,
           });
       } catch (error) {
         context.stderr(formatError(error, context.verbose));
@@ -103,6 +112,7 @@ async function runFile(
     files: [...files.keys()],
     read: (file: string) => Promise.resolve(files.get(file)!),
   };
+  const { administrator, prompts } = await governed(`file://${realPath(path)}`, context.policyPath);
   const name = path.split(/[\\/]/).at(-1)!.replace(/\.wasm$/, "");
   return await runProgram(program, {
     name,
@@ -111,6 +121,7 @@ async function runFile(
     layout: context.layout(),
     installed: false,
     verbose: context.verbose,
-    ask: askerFor(host, prompt ?? true, false),
+    ask: askerFor(host, (prompt ?? true) && prompts, false),
+    administrator,
   });
 }

@@ -15,6 +15,8 @@ export interface ClusterLimits {
   readonly grant: ClusterGrant;
   /** `true` for everything; wins over the grant. */
   readonly deny: boolean | readonly ClusterRule[];
+  /** The administrator's bound, which every request has to be inside of as well. */
+  readonly bound?: ClusterGrant | undefined;
 }
 
 /** What was refused, for prompts, the hint at exit and the log. */
@@ -26,6 +28,8 @@ export interface DeniedRequest {
   readonly info: RequestInfo | undefined;
   /** A rule denies it: no grant helps. */
   readonly denied: boolean;
+  /** It is the administrator who does not allow it. */
+  readonly policy?: boolean;
 }
 
 /** Asks whoever can grant it. `true`: let it through this time. */
@@ -56,8 +60,8 @@ const DRY_SUBRESOURCES = new Set(["", "status", "scale", "ephemeralcontainers", 
 const METHOD_OVERRIDE = /^x-(?:http-)?method(?:-override)?$/i;
 
 /** Whether every request passes, so that there is nothing to ask about each. */
-export function isUnlimited({ grant, deny }: ClusterLimits): boolean {
-  return grant === "full" && deny !== true && (deny === false || deny.length === 0);
+export function isUnlimited({ grant, deny, bound = "full" }: ClusterLimits): boolean {
+  return grant === "full" && bound === "full" && deny !== true && (deny === false || deny.length === 0);
 }
 
 /**
@@ -101,9 +105,13 @@ export function guardCluster(
       limits.deny !== false && limits.deny.some((rule) => ruleDenies(rule, info));
     if (denied) return { request: checked, refused: { ...describe(info), denied: true } };
     const allowed = isAllowed(limits.grant, info, upgrade) ?? dryRun(limits.grant, info, checked, url);
-    if (allowed === true) return { request: checked, refused: undefined };
-    if (allowed) return { request: allowed, refused: undefined };
-    return { request: checked, refused: describe(info) };
+    const { bound = "full" } = limits;
+    const bounded = isAllowed(bound, info, upgrade) ?? dryRun(bound, info, checked, url);
+    if (!bounded) return { request: checked, refused: { ...describe(info), denied: true, policy: true } };
+    if (!allowed) return { request: checked, refused: describe(info) };
+    // What a dry run was understood as is what is sent.
+    const sent = allowed === true ? bounded : allowed;
+    return { request: sent === true ? checked : sent, refused: undefined };
   };
   const pass = (request: ClusterRequest, upgrade: boolean): ClusterRequest | ClusterResponse => {
     const { request: checked, refused } = check(request, upgrade);
@@ -127,7 +135,7 @@ export function guardCluster(
       // What goes through a socket can't be read here (it is TLS), so it takes a grant of everything.
       const limits = current();
       if (isUnlimited(limits)) return await cluster.sockets();
-      const denied = limits.deny !== false;
+      const denied = limits.deny !== false || (limits.bound ?? "full") !== "full";
       const refused = {
         what: "open a socket to the API server",
         rule: denied ? undefined : "full",
@@ -254,7 +262,9 @@ function forbidden(plugin: string, refused: DeniedRequest, head: boolean): Clust
   const subject = resource === ""
     ? "forbidden"
     : `${resource}${info!.name === "" ? "" : ` ${JSON.stringify(info!.name)}`} is forbidden`;
-  const way = refused.denied
+  const way = refused.policy
+    ? "the administrator of this machine does not allow it"
+    : refused.denied
     ? "its grants deny it"
     : refused.rule === undefined
     ? "it is not granted"

@@ -377,3 +377,16 @@ Deno.test("an upgrade into a container is creating, whoever may look", async () 
   const denied = await guarded("full", rule("create:pods/exec")).cluster.upgrade(request);
   assert.equal("refused" in denied && denied.refused.status, 403);
 });
+
+Deno.test("the administrator's bound holds whatever is granted, and nobody is asked", async () => {
+  const it = guarded("full");
+  it.state.limits = { grant: "full", deny: false, bound: { rules: rule("get,list:pods@a") } };
+  it.state.answer = true;
+  await check(it, ["GET /version", "GET /api/v1/namespaces/a/pods"], []);
+  it.state.answer = false;
+  await check(it, [], ["GET /api/v1/namespaces/b/pods", "DELETE /api/v1/namespaces/a/pods/x"]);
+  assert.ok(it.asked.every(({ denied, policy }) => denied && policy));
+  it.state.limits = { grant: "none", deny: false, bound: "read-only" };
+  await check(it, [], ["GET /api/v1/namespaces/a/pods"]);
+  await assert.rejects(it.cluster.sockets(), { code: "DESTINATION_REFUSED" });
+});

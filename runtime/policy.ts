@@ -1,0 +1,326 @@
+/**
+ * The administrator's file: upper bounds for what plugins may do, by reference. A user goes below, never above. Reading it is
+ * one question to the file system where there is none; a file that can't be read or understood lets nothing run.
+ */
+
+import { AppError, messageOf } from "./errors.ts";
+import { type EnvGrant, type FileGrant, type Grants, isCredentialVariable, parseSize } from "./grants.ts";
+import { type ClusterGrant, parseClusterGrant } from "./kube/rules.ts";
+import type { Administrator } from "./desk.ts";
+import { realPath } from "./host_path.ts";
+import { printable } from "./text.ts";
+
+/** The most that a plugin may be granted; what is undefined has no bound. */
+export interface Bounds {
+  /** Absolute host paths, at or below which files may be read. */
+  readonly read: readonly string[] | undefined;
+  /** …and changed. */
+  readonly write: readonly string[] | undefined;
+  readonly home: boolean;
+  readonly env: EnvGrant;
+  readonly kubeconfig: boolean;
+  readonly cluster: ClusterGrant;
+  /** Bytes. */
+  readonly maxMemory: number;
+  readonly terminal: boolean;
+}
+
+/** What holds for references of one pattern. */
+export interface PolicyRule {
+  /** `ghcr.io/acme/**`, without tag or digest; `file://**` for files that are run uninstalled. */
+  readonly match: string;
+  /** Whether such a plugin may be installed and run at all. */
+  readonly allow: boolean;
+  readonly maximum: Bounds | undefined;
+  /** Who must have signed it, unread: registry/verify reads it. */
+  readonly verify: unknown;
+}
+
+/** The file, read. */
+export interface Policy {
+  readonly path: string;
+  /** Whether a person at the terminal may be asked for what is not granted. */
+  readonly prompts: boolean;
+  /** Hosts (with their port) that plugins come from; undefined for all. */
+  readonly registries: readonly string[] | undefined;
+  /** The first that matches holds. */
+  readonly rules: readonly PolicyRule[];
+}
+
+/** No administrator's file is larger. Bytes. */
+const MAX_POLICY = 1 << 20;
+
+/**
+ * The administrator's file; undefined where there is none.
+ *
+ * @throws AppError POLICY_INVALID
+ */
+export async function readPolicy(path: string, home: string): Promise<Policy | undefined> {
+  let text: string;
+  try {
+    if (Deno.statSync(path).size > MAX_POLICY) throw new Error("it is larger than 1 MiB");
+    text = Deno.readTextFileSync(path);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotADirectory) return undefined;
+    throw invalid(path, messageOf(error));
+  }
+  let value: unknown;
+  try {
+    // The YAML parser takes longer to load than the rest of a run's start; JSON is YAML, too.
+    value = /^\s*\{/.test(text) ? JSON.parse(text) : (await import("yaml")).parse(text, { maxAliasCount: 0 });
+  } catch (error) {
+    throw invalid(path, `it is not YAML: ${messageOf(error).split("\n", 1)[0]}`);
+  }
+  return parsePolicy(value, path, home);
+}
+
+function invalid(path: string, what: string): AppError {
+  return new AppError(
+    "POLICY_INVALID",
+    `The administrator's policy ${path} can't be used: ${printable(what, 300)}`,
+    {
+      hint: "no plugin is installed or run until it is mended; ask who administers this machine",
+    },
+  );
+}
+
+/**
+ * A policy from parsed YAML. Pure.
+ *
+ * @param home the user's home directory, for paths that begin with `~/`
+ * @throws AppError POLICY_INVALID with the field's path
+ */
+export function parsePolicy(value: unknown, path: string, home: string): Policy {
+  const fail = (what: string): never => {
+    throw invalid(path, what);
+  };
+  const object = (item: unknown, where: string, fields: readonly string[]): Record<string, unknown> => {
+    if (typeof item !== "object" || item === null || Array.isArray(item)) {
+      return fail(`${where} is no object`);
+    }
+    for (const field of Object.keys(item)) {
+      if (!fields.includes(field)) fail(`${where === "it" ? "" : `${where}.`}${field} is not known`);
+    }
+    return item as Record<string, unknown>;
+  };
+  const flag = (item: unknown, where: string, standard: boolean): boolean =>
+    item === undefined
+      ? standard
+      : typeof item === "boolean"
+      ? item
+      : fail(`${where} is neither true nor false`);
+  const words = (item: unknown, where: string): readonly string[] =>
+    Array.isArray(item) && item.every((word) => typeof word === "string" && word !== "")
+      ? item
+      : fail(`${where} is no list of words`);
+  const paths = (item: unknown, where: string): readonly string[] | undefined =>
+    item === undefined ? undefined : words(item, where).map((path) => {
+      const absolute = path === "~" ? home : path.startsWith("~/") ? home + path.slice(1) : path;
+      if (!/^(?:\/|[A-Za-z]:\/)/.test(absolute)) fail(`${where}: "${path}" is not absolute`);
+      return absolute.length > 1 ? absolute.replace(/\/+$/, "") || "/" : absolute;
+    });
+  const within = <T>(where: string, parse: () => T): T => {
+    try {
+      return parse();
+    } catch (error) {
+      return fail(`${where}: ${messageOf(error)}`);
+    }
+  };
+  const file = object(value, "it", ["version", "prompts", "registries", "rules"]);
+  if (file.version !== undefined && file.version !== 1) {
+    fail(`version is ${JSON.stringify(file.version)}, not 1`);
+  }
+  const rules = file.rules ?? [];
+  if (!Array.isArray(rules)) return fail("rules is no list");
+  return {
+    path,
+    prompts: flag(file.prompts, "prompts", true),
+    registries: file.registries === undefined ? undefined : words(file.registries, "registries"),
+    rules: rules.map((item: unknown, index): PolicyRule => {
+      const where = `rules[${index}]`;
+      const rule = object(item, where, ["match", "allow", "maximum", "verify"]);
+      const { match } = rule;
+      if (typeof match !== "string" || match === "") return fail(`${where}.match is missing`);
+      let maximum: Bounds | undefined;
+      if (rule.maximum !== undefined) {
+        const at = `${where}.maximum`;
+        const most = object(rule.maximum, at, [
+          "read",
+          "write",
+          "home",
+          "env",
+          "kubeconfig",
+          "cluster",
+          "maxMemory",
+          "terminal",
+        ]);
+        const { env, cluster, maxMemory } = most;
+        maximum = {
+          read: paths(most.read, `${at}.read`),
+          write: paths(most.write, `${at}.write`),
+          home: flag(most.home, `${at}.home`, true),
+          env: env === undefined || env === "all"
+            ? "all"
+            : env === "default"
+            ? "default"
+            : words(env, `${at}.env`),
+          kubeconfig: flag(most.kubeconfig, `${at}.kubeconfig`, true),
+          cluster: cluster === undefined ? "full" : within(`${at}.cluster`, () => parseClusterGrant(cluster)),
+          maxMemory: maxMemory === undefined
+            ? Infinity
+            : within(`${at}.maxMemory`, () => parseSize(String(maxMemory), "maxMemory")),
+          terminal: flag(most.terminal, `${at}.terminal`, true),
+        };
+      }
+      return { match, allow: flag(rule.allow, `${where}.allow`, true), maximum, verify: rule.verify };
+    }),
+  };
+}
+
+/** Whether a pattern is that of a reference: `*` is anything within a part, `**` anything. Tag and digest don't count. Pure. */
+export function referenceMatches(pattern: string, reference: string): boolean {
+  const expression = pattern.split(/(\*\*|\*)/).map((part) =>
+    part === "**" ? ".*" : part === "*" ? "[^/]*" : part.replace(/[.*+?^${}()|[\]\\]/g, "\\$&")
+  ).join("");
+  return new RegExp(`^${expression}$`, "s").test(repositoryIn(reference));
+}
+
+function repositoryIn(reference: string): string {
+  if (reference.startsWith("file:")) return reference;
+  return reference.replace(/@.*$/s, "").replace(/:[^/:]*$/, "");
+}
+
+/** The rule that holds for a reference; undefined for none. */
+export function ruleFor(policy: Policy | undefined, reference: string): PolicyRule | undefined {
+  return policy?.rules.find(({ match }) => referenceMatches(match, reference));
+}
+
+/**
+ * Refuses what the administrator does not let in.
+ *
+ * @param reference as a receipt has it: registry, repository, tag or digest; `file:///…` for a file
+ * @throws AppError POLICY_REFUSED
+ */
+export function checkAllowed(policy: Policy | undefined, reference: string): void {
+  if (!policy) return;
+  const refuse = (why: string): never => {
+    throw new AppError(
+      "POLICY_REFUSED",
+      `"${printable(reference, 400)}" is not allowed on this machine: ${why}`,
+      {
+        hint: `${policy.path} says so; ask who administers this machine`,
+      },
+    );
+  };
+  const { registries } = policy;
+  const host = reference.split("/", 1)[0]!;
+  if (registries && !reference.startsWith("file:") && !registries.includes(host)) {
+    refuse(
+      `plugins come from ${
+        registries.length === 0 ? "nowhere" : registries.map((name) => printable(name, 100)).join(", ")
+      } only`,
+    );
+  }
+  const rule = ruleFor(policy, reference);
+  if (rule && !rule.allow) refuse(`its rule for ${printable(rule.match, 200)} denies it`);
+}
+
+/**
+ * Grants without what is above the bounds. Of the cluster, rules stay as they are: the gate checks each request against the
+ * bound as well.
+ *
+ * @param home the user's home directory, absolute
+ * @param real where a path really leads; what is named through a link is bounded by where that leads
+ */
+export function limitGrants(
+  grants: Grants,
+  bounds: Bounds | undefined,
+  home: string,
+  real: (path: string) => string = (path) => path,
+): Grants {
+  if (!bounds) return grants;
+  const { read, write } = bounds;
+  const byPath = read !== undefined || write !== undefined;
+  const all: readonly FileGrant[] = grants.home && bounds.home && byPath
+    ? [...grants.files, { host: home, guest: home, write: true }]
+    : grants.files;
+  const files = all.flatMap((grant) => byPath ? limitFile(grant, bounds, real) : [grant])
+    .filter(({ host }) => bounds.home || !isWithin(home, real(host)));
+  const cluster = rank(grants.cluster) > rank(bounds.cluster) ? bounds.cluster : grants.cluster;
+  return {
+    ...grants,
+    files,
+    home: grants.home && bounds.home && !byPath,
+    env: limitEnv(grants.env, bounds.env),
+    kubeconfig: grants.kubeconfig && bounds.kubeconfig,
+    cluster,
+    terminal: grants.terminal && bounds.terminal,
+    limits: { ...grants.limits, maxMemory: Math.min(grants.limits.maxMemory, bounds.maxMemory) },
+  };
+}
+
+/** The parts of a grant that are inside the bounds. */
+function limitFile(grant: FileGrant, { read, write }: Bounds, real: (path: string) => string): FileGrant[] {
+  const host = real(grant.host);
+  const inside = (path: string, roots: readonly string[] | undefined): string[] => {
+    if (roots === undefined) return [path];
+    const reals = roots.map(real);
+    return reals.some((root) => isWithin(path, root)) ? [path] : reals.filter((root) => isWithin(root, path));
+  };
+  const part = (path: string, write: boolean): FileGrant => {
+    if (path === host) return { ...grant, write };
+    const rest = path.slice(host === "/" ? 0 : host.length);
+    return {
+      host: path,
+      guest: grant.guest === grant.host ? path : grant.guest.replace(/\/$/, "") + rest,
+      write,
+    };
+  };
+  const readable = inside(host, read);
+  const writable = grant.write ? readable.flatMap((path) => inside(path, write)) : [];
+  return [
+    ...readable.filter((path) => !writable.includes(path)).map((path) => part(path, false)),
+    ...writable.map((path) => part(path, true)),
+  ];
+}
+
+/** What a policy says of one plugin, for its run; undefined where it has no bound. */
+export function administratorOf(
+  policy: Policy | undefined,
+  reference: string,
+  home: string,
+): Administrator | undefined {
+  const bounds = ruleFor(policy, reference)?.maximum;
+  if (!bounds) return undefined;
+  return { cluster: bounds.cluster, limit: (grants) => limitGrants(grants, bounds, home, realOrNamed) };
+}
+
+/** Where a path leads; of what is not there yet, the nearest that is. */
+export function realOrNamed(path: string): string {
+  const at = path.lastIndexOf("/");
+  try {
+    return realPath(path);
+  } catch {
+    if (at <= 0) return path;
+    const parent = realOrNamed(path.slice(0, at));
+    return `${parent === "/" ? "" : parent}${path.slice(at)}`;
+  }
+}
+
+function isWithin(path: string, root: string): boolean {
+  return path === root || path.startsWith(root.endsWith("/") ? root : `${root}/`);
+}
+
+function limitEnv(env: EnvGrant, bound: EnvGrant): EnvGrant {
+  if (bound === "all" || env === bound) return env;
+  if (env === "all") return bound;
+  if (bound === "default") return (env as readonly string[]).filter((name) => !isCredentialVariable(name));
+  return env === "default"
+    ? bound.filter((name) => !isCredentialVariable(name))
+    : (env as readonly string[]).filter((name) => bound.includes(name));
+}
+
+/** Words in their order; rules are between. */
+function rank(grant: ClusterGrant): number {
+  return grant === "none" ? 0 : grant === "full" ? 2 : 1;
+}

@@ -1,0 +1,218 @@
+import assert from "node:assert/strict";
+import { Desk } from "../../runtime/desk.ts";
+import { effectiveGrants, type Grants, LEAST } from "../../runtime/grants.ts";
+import {
+  administratorOf,
+  checkAllowed,
+  limitGrants,
+  parsePolicy,
+  type Policy,
+  readPolicy,
+  referenceMatches,
+  ruleFor,
+} from "../../runtime/policy.ts";
+import { governed } from "../../runtime/run.ts";
+
+const HOME = "/home/jane";
+const parse = (value: unknown): Policy => parsePolicy(value, "/etc/krew-wasm/policy.yaml", HOME);
+const bounds = (maximum: Record<string, unknown>) =>
+  ruleFor(parse({ rules: [{ match: "**", maximum }] }), "a/b:c")!.maximum;
+const limit = (grants: Partial<Grants>, maximum: Record<string, unknown>, real?: (path: string) => string) =>
+  limitGrants({ ...LEAST, ...grants }, bounds(maximum), HOME, real);
+const file = (host: string, write = false, guest = host) => ({ host, guest, write });
+
+Deno.test("patterns match repositories, whatever the tag or digest", () => {
+  for (
+    const [pattern, reference] of [
+      ["ghcr.io/acme/**", "ghcr.io/acme/plugins/decoder:v1"],
+      ["ghcr.io/acme/*", "ghcr.io/acme/decoder@sha256:00"],
+      ["ghcr.io/acme/decoder", "ghcr.io/acme/decoder:v1@sha256:00"],
+      ["127.0.0.1:5000/*", "127.0.0.1:5000/x"],
+      ["**", "anything/at/all:x"],
+      ["file://**", "file:///home/jane/x:y.wasm"],
+    ] as const
+  ) assert.ok(referenceMatches(pattern, reference), `${pattern} ${reference}`);
+  for (
+    const [pattern, reference] of [
+      ["ghcr.io/acme/*", "ghcr.io/acme/plugins/decoder:v1"],
+      ["ghcr.io/acme/**", "ghcr.io/acme-evil/x:v1"],
+      ["ghcr.io/acme", "ghcr.io/acme/x"],
+      ["ghcr.io/acme/x", "ghcrxio/acme/x"],
+      ["ghcr.io/**", "evil.io/ghcr.io/x"],
+    ] as const
+  ) assert.ok(!referenceMatches(pattern, reference), `${pattern} ${reference}`);
+});
+
+Deno.test("registries and rules say what may be installed and run; the first rule that matches holds", () => {
+  const policy = parse({
+    registries: ["ghcr.io"],
+    rules: [{ match: "ghcr.io/acme/good" }, { match: "ghcr.io/acme/**", allow: false }, {
+      match: "file://**",
+      allow: false,
+    }],
+  });
+  checkAllowed(undefined, "docker.io/library/x:latest");
+  checkAllowed(policy, "ghcr.io/other/x:v1");
+  checkAllowed(policy, "ghcr.io/acme/good:v1");
+  for (
+    const reference of [
+      "docker.io/library/x:latest",
+      "ghcr.io:443/x:v1",
+      "ghcr.io/acme/bad:v1",
+      "file:///x.wasm",
+    ]
+  ) {
+    assert.throws(() => checkAllowed(policy, reference), { code: "POLICY_REFUSED" }, reference);
+  }
+});
+
+Deno.test("limitGrants() leaves what is inside the bounds, and no bound leaves all", () => {
+  const all: Partial<Grants> = {
+    files: [file("/", true)],
+    home: true,
+    env: "all",
+    kubeconfig: true,
+    cluster: "full",
+  };
+  assert.deepEqual(limit(all, {}), { ...LEAST, ...all });
+  assert.equal(limitGrants({ ...LEAST, ...all }, undefined, HOME).home, true);
+  const none = limit(all, {
+    read: [],
+    home: false,
+    env: [],
+    kubeconfig: false,
+    cluster: "none",
+    maxMemory: "64Mi",
+    terminal: false,
+  });
+  assert.deepEqual(none, {
+    ...LEAST,
+    env: [],
+    cluster: "none",
+    terminal: false,
+    limits: { ...LEAST.limits, maxMemory: 64 * 2 ** 20 },
+  });
+});
+
+Deno.test("files are narrowed to the paths that are allowed, also below a grant of more", () => {
+  const paths = (
+    grants: Partial<Grants>,
+    maximum: Record<string, unknown>,
+    real?: (path: string) => string,
+  ) =>
+    limit(grants, maximum, real).files.map(({ host, guest, write }) =>
+      `${write ? "rw" : "r"} ${host} ${guest}`
+    );
+  const read = { read: ["/srv", "~/src"] };
+  assert.deepEqual(paths({ files: [file("/srv/a"), file("/etc"), file("/srvx")] }, read), [
+    "r /srv/a /srv/a",
+  ]);
+  assert.deepEqual(paths({ files: [file("/", true)] }, read), [
+    "rw /srv /srv",
+    "rw /home/jane/src /home/jane/src",
+  ]);
+  assert.deepEqual(paths({ files: [file("/", true)] }, { ...read, write: ["/srv/out"] }), [
+    "r /srv /srv",
+    "r /home/jane/src /home/jane/src",
+    "rw /srv/out /srv/out",
+  ]);
+  assert.deepEqual(paths({ files: [file("/srv", true)] }, { write: [] }), ["r /srv /srv"]);
+  assert.deepEqual(paths({ home: true }, read), ["rw /home/jane/src /home/jane/src"]);
+  assert.deepEqual(
+    paths({ home: true, files: [file(HOME), file("/home"), file(`${HOME}/x`)] }, { home: false }),
+    [
+      "r /home/jane/x /home/jane/x",
+    ],
+  );
+  assert.deepEqual(paths({ files: [file("/", false, "/host")] }, read), [
+    "r /srv /host/srv",
+    "r /home/jane/src /host/home/jane/src",
+  ]);
+  const real = (path: string) => path.replace(/^\/srv\/link/, "/etc");
+  assert.deepEqual(
+    paths({ files: [file("/srv/link/x")] }, read, real),
+    [],
+    "a link leads out of what is allowed",
+  );
+});
+
+Deno.test("variables are bounded by default, or by name", () => {
+  const env = (grant: Grants["env"], bound: unknown) => limit({ env: grant }, { env: bound }).env;
+  assert.equal(env("all", "default"), "default");
+  assert.deepEqual(env(["A", "GH_TOKEN"], "default"), ["A"]);
+  assert.deepEqual(env("default", ["A", "GH_TOKEN"]), ["A"]);
+  assert.deepEqual(env("all", ["A"]), ["A"]);
+  assert.deepEqual(env(["A", "B"], ["B", "C"]), ["B"]);
+  assert.equal(env("default", "default"), "default");
+});
+
+Deno.test("what a person grants while a plugin runs stays below the bound", () => {
+  const policy = parse({ rules: [{ match: "**", maximum: { cluster: "read-only", home: false } }] });
+  const desk = new Desk({
+    plugin: "foo",
+    grants: { ...LEAST, home: true, cluster: "full" },
+    started: undefined,
+    ask: () => "run",
+    keep: undefined,
+    administrator: administratorOf(policy, "a/b:c", HOME),
+  });
+  assert.deepEqual([desk.grants.home, desk.grants.cluster], [false, "read-only"]);
+  desk.askCluster({ what: "delete pods", rule: "delete:pods", info: undefined, denied: false });
+  assert.equal(desk.cluster().bound, "read-only", "the gate asks it of every request");
+});
+
+Deno.test("parsePolicy() names the field that is wrong", () => {
+  for (
+    const [value, words] of [
+      [[], /it is no object/],
+      [null, /it is no object/],
+      [{ rule: [] }, /rule is not known/],
+      [{ version: 2 }, /version is 2/],
+      [{ prompts: "off" }, /prompts is neither/],
+      [{ registries: "ghcr.io" }, /registries is no list/],
+      [{ rules: {} }, /rules is no list/],
+      [{ rules: [{}] }, /rules\[0\]\.match is missing/],
+      [{ rules: [{ match: "**", maximum: { net: false } }] }, /rules\[0\]\.maximum\.net is not known/],
+      [{ rules: [{ match: "**", maximum: { read: ["srv"] } }] }, /"srv" is not absolute/],
+      [{ rules: [{ match: "**", maximum: { cluster: "some" } }] }, /maximum\.cluster: rules is missing/],
+      [{ rules: [{ match: "**", maximum: { maxMemory: "lots" } }] }, /maxMemory/],
+      [{ rules: [{ match: "**", allow: "no" }] }, /allow is neither/],
+    ] as const
+  ) {
+    assert.throws(
+      () => parse(value),
+      (error: Error & { code?: string }) => error.code === "POLICY_INVALID" && words.test(error.message),
+      JSON.stringify(value),
+    );
+  }
+});
+
+Deno.test("a file that can't be understood lets nothing run; none bounds nothing", async () => {
+  const directory = await Deno.makeTempDir();
+  const path = `${directory}/policy.yaml`;
+  try {
+    assert.equal(await readPolicy(path, HOME), undefined);
+    assert.deepEqual(await governed("a/b:c", path), { administrator: undefined, prompts: true });
+    await Deno.writeTextFile(
+      path,
+      "prompts: false\nrules:\n- match: a/**\n  maximum: {cluster: none}\n- match: x/**\n  allow: false\n",
+    );
+    const { administrator, prompts } = await governed("a/b:c", path);
+    assert.equal(prompts, false);
+    assert.equal(administrator!.limit(effectiveGrants(LEAST)).cluster, "none");
+    assert.equal((await governed("c/d:e", path)).administrator, undefined);
+    await assert.rejects(governed("x/y:z", path), { code: "POLICY_REFUSED" });
+    for (const text of ["rules: [", "just text", "", "{", "rules: &a [*a]"]) {
+      await Deno.writeTextFile(path, text);
+      await assert.rejects(governed("a/b:c", path), { code: "POLICY_INVALID" }, text);
+    }
+    await Deno.remove(path);
+    await Deno.mkdir(path);
+    await assert.rejects(governed("a/b:c", path), { code: "POLICY_INVALID" });
+    await Deno.remove(path);
+    await Deno.writeTextFile(path, '{"prompts": false}');
+    assert.equal((await governed("a/b:c", path)).prompts, false, "JSON is YAML");
+  } finally {
+    await Deno.remove(directory, { recursive: true });
+  }
+});
