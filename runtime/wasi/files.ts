@@ -102,7 +102,7 @@ export interface AnyFile {
 }
 
 /** The tree of mounts. Every operation throws WasiError. */
-export interface FileTree {
+export interface FileTree extends Disposable {
   /** The roots, in the order of the mounts. Closing them does nothing: they stay as long as the tree. */
   readonly roots: readonly { readonly guest: string; readonly node: DirectoryNode }[];
   /** The most files and directories that a plugin may have open at once. */

@@ -481,6 +481,8 @@ export class NamedTree implements FileTree {
       !unprotectedPaths.some((own) => host === own || isBelow(host, own));
   }
 
+  [Symbol.dispose](): void {}
+
   /** What was opened is what the path names, with no link anywhere in it. @throws WasiError access */
   #verify(host: string, file: Deno.FsFile): void {
     const opened = attempt(() => file.statSync());

@@ -185,9 +185,12 @@ interface Place {
 
 /** The tree, or undefined where the kernel is not to be had. @throws AppError GRANT_INVALID */
 export function openLinuxTree(files: Files): FileTree | undefined {
-  const kernel = Kernel.load();
+  kernel ??= Kernel.load();
   return kernel && new LinuxTree(kernel, files);
 }
+
+/** The one of the process, which is loaded while there is a right to. */
+let kernel: Kernel | undefined;
 
 class LinuxTree implements FileTree {
   readonly roots: readonly { readonly guest: string; readonly node: OpenDirectory }[];
@@ -557,6 +560,10 @@ class LinuxTree implements FileTree {
     } finally {
       this.#kernel.close(fd);
     }
+  }
+
+  [Symbol.dispose](): void {
+    for (const { node } of this.roots) this.#kernel.close(node.fd);
   }
 
   // Resolving

@@ -228,6 +228,7 @@ class Worlds {
 
   [Symbol.dispose](): void {
     for (const { real } of this.#handles.slice(1)) real.close();
+    this.tree[Symbol.dispose]();
     Deno.removeSync(this.root, { recursive: true });
   }
 }

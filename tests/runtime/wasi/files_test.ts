@@ -49,7 +49,10 @@ function setUp(open: Open, mount: Partial<Mount> = {}, files: Partial<Files> = {
     root,
     tree,
     at: tree.roots[0]!.node,
-    [Symbol.dispose]: () => Deno.removeSync(root, { recursive: true }),
+    [Symbol.dispose]: () => {
+      tree[Symbol.dispose]();
+      Deno.removeSync(root, { recursive: true });
+    },
   };
 }
 
@@ -656,4 +659,32 @@ linuxTest("a directory of 100,000 entries is listed whole, from any place, with 
   assert.equal(entry.ino, ino);
   listing.close();
   many.close();
+});
+
+test("what the comparison with a file system in memory found stays found", (open) => {
+  using at = setUp(open);
+  const { root, tree } = at;
+  Deno.symlinkSync("to", `${root}/in/dangling`);
+  Deno.symlinkSync("circle", `${root}/in/circle`);
+  Deno.symlinkSync("..", `${root}/in/up`);
+  const opened = (path: string, options: Partial<OpenOptions>) =>
+    errnoOf(() => (tree.openAt(at.at, path, { ...READ, ...options }) as AnyFile).close());
+  // Slashes after a link that is to be made, moved or removed do not follow it.
+  assert.equal(errnoOf(() => tree.renameAt(at.at, "none", at.at, "circle//")), "no-entry");
+  assert.equal(errnoOf(() => tree.renameAt(at.at, "file", at.at, "up/")), "not-directory");
+  assert.equal(errnoOf(() => tree.removeDirectoryAt(at.at, "up/")), "not-directory");
+  // Making a file that must be new does not follow a link, wherever it leads.
+  assert.equal(opened("up", { create: true, exclusive: true, write: true }), "exist");
+  assert.equal(opened("dangling", { create: true, exclusive: true, write: true }), "exist");
+  // A link that is not followed is no directory.
+  assert.equal(opened("circle", { follow: false, directory: true }), "not-directory");
+  assert.equal(opened("circle", { follow: false }), "loop");
+  // Asking for a directory makes no file.
+  assert.equal(opened("new/", { create: true, directory: true }), "no-entry");
+  assert.equal(opened("new", { create: true, directory: true, write: true }), "no-entry");
+  assert.equal(opened("sub", { create: true, exclusive: true, directory: true }), "exist");
+  // `.` and `..` name no place for a change, not even inside.
+  assert.equal(errnoOf(() => tree.renameAt(at.at, "up", at.at, ".")), "busy");
+  assert.equal(errnoOf(() => tree.renameAt(at.at, "sub/..", at.at, "x")), "busy");
+  assert.equal(errnoOf(() => tree.removeDirectoryAt(at.at, "sub/..")), "not-empty");
 });

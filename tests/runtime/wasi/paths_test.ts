@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { WasiError } from "../../../runtime/wasi/errno.ts";
-import { resolvePath, type Tree } from "../../../runtime/wasi/paths.ts";
+import { checkWindowsName, resolvePath, type Tree } from "../../../runtime/wasi/paths.ts";
+import * as model from "../../support/file_model.ts";
+import { fuzz } from "../../support/fuzz.ts";
 
 /** A tree in memory: directories are objects, links are strings, files are null. */
 type Model = { [name: string]: Model | string | null };
@@ -89,35 +91,99 @@ Deno.test("resolvePath() leaves a link in the last place alone when told to", ()
   assert.equal(resolve("link/file", [], false), "a/b/file");
 });
 
-Deno.test("resolvePath() ends below its start for any tree and any path", () => {
+Deno.test("resolvePath() leads where a file system in memory leads, and asks for nothing above its start", () => {
   const name = fc.constantFrom("a", "b", "c");
-  const path = fc.array(fc.constantFrom("a", "b", "c", "..", ".", ""), { maxLength: 8 }).map((parts) =>
-    parts.join("/")
-  );
+  const path = fc.tuple(
+    fc.array(fc.constantFrom("a", "b", "c", "..", ".", ""), { maxLength: 8 }),
+    fc.constantFrom("", "/"),
+  ).map(([parts, slash]) => parts.join("/") + slash);
   const { tree } = fc.letrec<{ tree: Model }>((tie) => ({
     tree: fc.dictionary(
       name,
-      fc.oneof({ maxDepth: 4 }, path, fc.constant(null), tie("tree")),
+      fc.oneof({ maxDepth: 4 }, path.filter((target) => target !== ""), fc.constant(null), tie("tree")),
     ) as fc.Arbitrary<Model>,
   }));
-  fc.assert(
-    fc.property(tree, path, fc.boolean(), (model, asked, follow) => {
-      const base = typeof model.a === "object" && model.a !== null ? ["a"] : [];
+  return fuzz(
+    "resolvePath",
+    fc.property(tree, path, fc.boolean(), (root, asked, follow) => {
+      const base = typeof root.a === "object" && root.a !== null ? ["a"] : [];
       const lookups: string[][] = [];
-      const real = treeOf(model);
+      const real = treeOf(root);
       const watched: Tree = {
         readLink: (path) => (lookups.push([...path]), real.readLink(path)),
-        isDirectory: (path) => real.isDirectory(path),
+        isDirectory: (path) => (lookups.push([...path]), real.isDirectory(path)),
       };
-      try {
-        const { path: result } = resolvePath(watched, base, asked, follow);
+      const world = modelOf(root);
+      const expected = outcome(() => {
+        const start = base.length > 0 ? world.entries.get("a") as model.ModelDirectory : world;
+        return model.stat(start, asked, follow);
+      });
+      const found = outcome(() => {
+        const { path: result, directory } = resolvePath(watched, base, asked, follow);
         assert.deepEqual(result.slice(0, base.length), base);
         assert.ok(!result.includes("..") && !result.includes("."));
-      } catch (error) {
-        assert.ok(error instanceof WasiError, String(error));
-      }
+        let item: model.Item | undefined = world;
+        for (const name of result) item = item?.kind === "directory" ? item.entries.get(name) : undefined;
+        if (!item) throw new WasiError("no-entry");
+        if (directory && item.kind !== "directory") throw new WasiError("not-directory");
+        return item;
+      });
+      assert.equal(found, expected);
       for (const lookup of lookups) assert.deepEqual(lookup.slice(0, base.length), base);
     }),
-    { numRuns: 5000 },
   );
+});
+
+/** The same tree for the model. */
+function modelOf(tree: Model): model.ModelDirectory {
+  const directory = model.emptyDirectory();
+  for (const [name, item] of Object.entries(tree)) {
+    directory.entries.set(
+      name,
+      item === null
+        ? { kind: "file", content: "", links: 1 }
+        : typeof item === "string"
+        ? { kind: "link", target: item }
+        : modelOf(item),
+    );
+  }
+  return directory;
+}
+
+function outcome<T>(run: () => T): T | string {
+  try {
+    return run();
+  } catch (error) {
+    if (error instanceof WasiError || error instanceof model.ModelError) return error.errno;
+    throw error;
+  }
+}
+
+Deno.test("checkWindowsName() refuses what Windows takes for something else than a file of the directory", () => {
+  const names = [
+    ..."C: C:\\x c:file file:stream a\\b a/b NUL nul nul.txt CON con. PRN AUX COM1 com9.tar.gz COM¹ lpt1 LPT³.x"
+      .split(" "),
+    ...'CONIN$ conout$ clock$ x. ? * <a> a|b "q" tab\there'.split(" "),
+    "x ",
+    "nul .txt",
+    "\u0001",
+  ];
+  for (const name of names) assert.throws(() => checkWindowsName(name), { errno: "no-entry" }, name);
+  for (
+    const name of [
+      "a",
+      "null",
+      "console",
+      "com10",
+      "com",
+      "lpt",
+      "x.y",
+      ".hidden",
+      "auxiliary",
+      "naïve",
+      "a b",
+    ]
+  ) {
+    checkWindowsName(name);
+  }
 });
