@@ -31,6 +31,7 @@ const CORE_MODULES: ReadonlySet<string> = new Set([
   "wasi_snapshot_preview1",
   "wasi_unstable",
   "wasi-outbound-http",
+  "krew_wasm_kubernetes",
 ]);
 /** What a component may import. The patch versions of WASI 0.2 only add to one another. */
 const SERVED = new RegExp(

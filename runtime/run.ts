@@ -18,7 +18,7 @@ import { loadPlugin } from "./store/load.ts";
 import type { PluginKind, Receipt } from "./store/receipt.ts";
 import { MemoryLimit } from "./wasi/memory_limit.ts";
 import { ClosedPipe } from "./wasi/stdio.ts";
-import { runPreview1 } from "./wasi/preview1.ts";
+import { type ExtraImports, runPreview1 } from "./wasi/preview1.ts";
 
 /** The exit code of a plugin that trapped: what a shell shows of a program that aborted (128 + SIGABRT). */
 export const EXIT_TRAPPED = 134;
@@ -191,9 +191,14 @@ async function instantiate(program: Program, sandbox: Sandbox): Promise<number> 
   const bytes = await program.read("plugin.wasm");
   new MemoryLimit(sandbox.limits.maxMemory).check(bytes);
   const module = new WebAssembly.Module(bytes);
+  const imported = new Set(WebAssembly.Module.imports(module).map(({ module }) => module));
+  const extras: ExtraImports[] = [];
   // The plugins of 2022 have a network interface of their own.
-  const extra = WebAssembly.Module.imports(module).some(({ module }) => module === "wasi-outbound-http")
-    ? (await import("./wasi/outbound_http.ts")).outboundHttpImports(sandbox)
-    : undefined;
-  return await runPreview1(module, sandbox, extra);
+  if (imported.has("wasi-outbound-http")) {
+    extras.push((await import("./wasi/outbound_http.ts")).outboundHttpImports(sandbox));
+  }
+  if (imported.has("krew_wasm_kubernetes")) {
+    extras.push((await import("./wasi/kubernetes_imports.ts")).kubernetesImports(sandbox));
+  }
+  return await runPreview1(module, sandbox, extras);
 }

@@ -243,18 +243,24 @@ export class UpgradedConnection implements Readiness {
     return new ChannelSink(this.#socket, undefined, () => this.#socket.close(1000, ""));
   }
 
-  /** The next message; undefined for none yet, "ended" after the last. @throws AppError REQUEST_INVALID; what broke it */
-  receive(): Message | undefined | "ended" {
+  /** The next message, which stays; undefined for none yet, "ended" after the last. @throws as receive */
+  peek(): Message | undefined | "ended" {
     this.#use("messages");
-    const message = this.#messages.shift();
-    if (message) {
-      this.consumed(message.bytes.length);
-      return message;
-    }
+    const [message] = this.#messages;
+    if (message) return message;
     if (this.#failure) throw this.#failure;
     if (this.#close) return "ended";
     this.demand();
     return undefined;
+  }
+
+  /** The next message; undefined for none yet, "ended" after the last. @throws AppError REQUEST_INVALID; what broke it */
+  receive(): Message | undefined | "ended" {
+    const message = this.peek();
+    if (message === undefined || message === "ended") return message;
+    this.#messages.shift();
+    this.consumed(message.bytes.length);
+    return message;
   }
 
   /** Sends a message; false where there is no room now. @throws AppError REQUEST_INVALID; what ended it */

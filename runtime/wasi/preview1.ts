@@ -31,8 +31,13 @@ import type { MaybePromise } from "./streams.ts";
 export interface ExtraImports {
   readonly module: string;
   /** Functions; those that return a promise suspend the module, and must be listed. */
-  readonly functions: (guest: Guest) => Record<string, (...args: number[]) => MaybePromise<void | number>>;
+  readonly functions: (
+    guest: Guest,
+    descriptors: Descriptors,
+  ) => Record<string, (...args: number[]) => MaybePromise<void | number>>;
   readonly suspending: readonly string[];
+  /** They give descriptors on which reads and writes wait for the network. */
+  readonly network?: boolean;
 }
 
 /** What proc_exit throws through the module's frames. */
@@ -45,6 +50,10 @@ interface Plan {
   readonly versions: ReadonlySet<string>;
   readonly suspending: ReadonlySet<string>;
   readonly suspends: boolean;
+  /** The network feeds descriptors. */
+  readonly network: boolean;
+  /** A descriptor may be asked not to wait. */
+  readonly waits: boolean;
   /** Whether it can open anything, or see what it was given. */
   readonly usesFiles: boolean;
 }
@@ -54,12 +63,12 @@ interface Plan {
  *
  * @throws AppError PLUGIN_UNSUPPORTED for an import nobody serves, or a module that is no command
  */
-function planOf(module: WebAssembly.Module, sandbox: Sandbox, extra: ExtraImports | undefined): Plan {
+function planOf(module: WebAssembly.Module, sandbox: Sandbox, extras: readonly ExtraImports[]): Plan {
   const imports = WebAssembly.Module.imports(module);
   const versions = new Set<string>();
   const names = new Set<string>();
   for (const { module: from, name, kind } of imports) {
-    if (from === extra?.module) continue;
+    if (extras.some(({ module }) => module === from)) continue;
     if (!(from in VERSIONS) || kind !== "function") {
       throw new AppError(
         "PLUGIN_UNSUPPORTED",
@@ -85,6 +94,8 @@ function planOf(module: WebAssembly.Module, sandbox: Sandbox, extra: ExtraImport
   // make. Everything else answers at once.
   const suspending = new Set<string>();
   if (names.has("poll_oneoff")) { for (const name of ["poll_oneoff", "fd_read"]) suspending.add(name); }
+  const network = extras.some(({ network }) => network === true);
+  if (network) { for (const name of ["fd_read", "fd_write", "poll_oneoff"]) suspending.add(name); }
   if (sandbox.files.overlays.length > 0) {
     for (const name of ["path_open", "path_filestat_get"]) suspending.add(name);
   }
@@ -92,7 +103,9 @@ function planOf(module: WebAssembly.Module, sandbox: Sandbox, extra: ExtraImport
   return {
     versions,
     suspending,
-    suspends: suspending.size > 0 || (extra?.suspending.length ?? 0) > 0,
+    waits: names.has("poll_oneoff") || network,
+    network,
+    suspends: suspending.size > 0 || extras.some(({ suspending }) => suspending.length > 0),
     usesFiles: [...names].some((name) => /^path_|^fd_(prestat_|readdir)/.test(name)),
   };
 }
@@ -105,9 +118,9 @@ function planOf(module: WebAssembly.Module, sandbox: Sandbox, extra: ExtraImport
 export async function runPreview1(
   module: WebAssembly.Module,
   sandbox: Sandbox,
-  extra?: ExtraImports,
+  extras: readonly ExtraImports[] = [],
 ): Promise<number> {
-  const plan = planOf(module, sandbox, extra);
+  const plan = planOf(module, sandbox, extras);
   // deno-lint-ignore prefer-const -- the imports, which use it, are made before it
   let instance: WebAssembly.Instance | undefined;
   let view: DataView<ArrayBuffer> | undefined;
@@ -125,7 +138,7 @@ export async function runPreview1(
     },
   };
   const tree = plan.usesFiles ? await openFileTree(sandbox.files) : undefined;
-  const host = new Preview1(sandbox, guest, tree, plan.suspending.has("poll_oneoff"));
+  const host = new Preview1(sandbox, guest, tree, plan.waits, plan.network);
   const imports: WebAssembly.Imports = {};
   const suspending =
     (WebAssembly as unknown as { Suspending: new (f: unknown) => WebAssembly.ImportValue }).Suspending;
@@ -134,8 +147,11 @@ export async function runPreview1(
     for (const each of plan.suspending) functions[each] = new suspending(functions[each]);
     imports[name] = functions;
   }
-  if (extra) {
-    const functions = extra.functions(guest) as unknown as Record<string, WebAssembly.ImportValue>;
+  for (const extra of extras) {
+    const functions = extra.functions(guest, host.descriptors) as unknown as Record<
+      string,
+      WebAssembly.ImportValue
+    >;
     for (const each of extra.suspending) functions[each] = new suspending(functions[each]);
     imports[extra.module] = functions;
   }
@@ -166,14 +182,19 @@ export class Preview1 {
    * `tree`: its files, if it imports any function of them; `waits`: it can poll, and so may ask for reads that do not
    * wait.
    */
-  constructor(sandbox: Sandbox, guest: Guest, tree: FileTree | undefined, waits = false) {
+  constructor(sandbox: Sandbox, guest: Guest, tree: FileTree | undefined, waits = false, network = false) {
     this.#context = {
       sandbox,
       memory: new Memory(guest),
       descriptors: new Descriptors(sandbox, tree),
       tree,
       waits,
+      network,
     };
+  }
+
+  get descriptors(): Descriptors {
+    return this.#context.descriptors;
   }
 
   /** The exit code of a module that ended by itself. @throws ClosedPipe */

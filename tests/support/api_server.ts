@@ -168,6 +168,14 @@ export class TestApiServer implements AsyncDisposable {
             opened.enqueue(line({ type: "ADDED", object }));
           }
         }
+        // A watch that begins with a list says where the list ends (KEP-3157).
+        if (url.searchParams.get("sendInitialEvents") === "true") {
+          const metadata = {
+            resourceVersion: String(this.#version),
+            annotations: { "k8s.io/initial-events-end": "true" },
+          };
+          opened.enqueue(line({ type: "BOOKMARK", object: { apiVersion: "v1", kind: "Bookmark", metadata } }));
+        }
       },
       cancel: () => {
         this.watches.delete(controller);

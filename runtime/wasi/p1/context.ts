@@ -16,6 +16,8 @@ export interface Context {
   readonly tree: FileTree | undefined;
   /** The module can poll, and so may ask for reads that do not wait. */
   readonly waits: boolean;
+  /** It has descriptors that the network feeds, which takes turns of the host's event loop. */
+  readonly network: boolean;
 }
 
 /** The files, of which only who has a descriptor of one asks. @throws WasiError bad-descriptor */

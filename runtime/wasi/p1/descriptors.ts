@@ -68,6 +68,11 @@ export class Descriptors {
     }
   }
 
+  /** There may be so many of them at least. */
+  allow(count: number): void {
+    this.#max = Math.max(this.#max, count);
+  }
+
   /** What a number stands for, if anything. */
   find(fd: number): Descriptor | undefined {
     return this.#table[fd];

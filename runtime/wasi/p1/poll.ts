@@ -2,7 +2,7 @@
 
 import { monotonicNow, sleepUntil, sleepUntilSync, wallClockNow } from "../clocks.ts";
 import { ERRNO, type ErrnoName, WasiError } from "../errno.ts";
-import type { ByteSource, MaybePromise } from "../streams.ts";
+import type { MaybePromise, Readiness } from "../streams.ts";
 import type { Version } from "./abi.ts";
 import { type Context, type Errno, type Functions, SUCCESS } from "./context.ts";
 import { MAX_LIST } from "./memory.ts";
@@ -15,8 +15,12 @@ export function pollFunctions(context: Context, version: Version): Functions {
   };
 }
 
+/** How long a module may poll what is ready before timers and the network get a turn, in milliseconds. */
+const TURN = 5;
+let lastTurn = 0;
+
 function poll(
-  { memory, descriptors }: Context,
+  { memory, descriptors, network }: Context,
   version: Version,
   input: number,
   output: number,
@@ -28,7 +32,7 @@ function poll(
   const view = memory.view();
   const { size, clock, timeout, flags } = version.subscription;
   const events: { userdata: bigint; type: number; errno: ErrnoName | undefined; bytes: bigint }[] = [];
-  const sources: { userdata: bigint; type: number; source: ByteSource }[] = [];
+  const sources: { userdata: bigint; type: number; source: Readiness }[] = [];
   const timers: { userdata: bigint; deadline: bigint }[] = [];
   for (let i = 0; i < count; i++) {
     const at = input + i * size;
@@ -50,6 +54,8 @@ function poll(
       if (!descriptor) ready("bad-descriptor");
       else if (descriptor.node.kind === "source" && type === 1) {
         sources.push({ userdata, type, source: descriptor.node.source });
+      } else if (descriptor.node.kind === "sink" && type === 2 && !descriptor.node.sink.ready()) {
+        sources.push({ userdata, type, source: descriptor.node.sink });
       } else if (descriptor.node.kind === "source" || descriptor.node.kind === "sink" && type === 1) {
         ready("bad-descriptor");
       } else if (descriptor.node.kind === "file" && type === 1) {
@@ -60,7 +66,7 @@ function poll(
   }
   const finish = (): Errno => {
     for (const { userdata, type, source } of sources) {
-      if (source.ready()) events.push({ userdata, type, errno: undefined, bytes: 1n });
+      if (source.ready()) events.push({ userdata, type, errno: undefined, bytes: type === 2 ? 65536n : 1n });
     }
     const now = monotonicNow();
     for (const { userdata, deadline } of timers) {
@@ -79,23 +85,38 @@ function poll(
     view.setUint32(result, events.length, true);
     return SUCCESS;
   };
-  if (events.length > 0 || sources.some(({ source }) => source.ready())) {
-    // Whoever is ready is told now; what else waits is asked again by the next poll.
-    return finish();
+  if (network && performance.now() - lastTurn >= TURN) {
+    // A module that finds something ready, or a time that is over, at every poll would never let the network in.
+    return new Promise((resolve) =>
+      setTimeout(() => {
+        lastTurn = performance.now();
+        resolve(events.length > 0 ? finish() : waitOrFinish());
+      }, 0)
+    );
   }
-  const first = timers.reduce<bigint | undefined>(
-    (least, { deadline }) => least === undefined || deadline < least ? deadline : least,
-    undefined,
-  );
-  if (sources.length === 0) {
-    sleepUntilSync(first!);
-    return finish();
+  return waitOrFinish();
+
+  function waitOrFinish(): MaybePromise<Errno> {
+    if (events.length > 0 || sources.some(({ source }) => source.ready())) {
+      // Whoever is ready is told now; what else waits is asked again by the next poll.
+      return finish();
+    }
+    const first = timers.reduce<bigint | undefined>(
+      (least, { deadline }) => least === undefined || deadline < least ? deadline : least,
+      undefined,
+    );
+    if (sources.length === 0 && !network) {
+      sleepUntilSync(first!);
+      return finish();
+    }
+    const waited = first === undefined || first > monotonicNow();
+    const timer = new AbortController();
+    const waits: Promise<void>[] = sources.map(({ source }) => source.wait());
+    if (first !== undefined) waits.push(sleepUntil(first, timer.signal));
+    return Promise.race(waits).then(() => {
+      timer.abort();
+      if (waited) lastTurn = performance.now();
+      return finish();
+    });
   }
-  const timer = new AbortController();
-  const waits: Promise<void>[] = sources.map(({ source }) => source.wait());
-  if (first !== undefined) waits.push(sleepUntil(first, timer.signal));
-  return Promise.race(waits).then(() => {
-    timer.abort();
-    return finish();
-  });
 }

@@ -1,9 +1,10 @@
 /** fd_read, fd_write, fd_pread, fd_pwrite: bytes between the module's memory and streams or files, without a copy. */
 
 import { ERRNO, errnoOf, WasiError } from "../errno.ts";
-import type { ByteSource, MaybePromise } from "../streams.ts";
+import type { ByteSink, ByteSource, MaybePromise } from "../streams.ts";
 import { APPEND, DSYNC, FD_READ, FD_WRITE, NONBLOCK, SYNC } from "./abi.ts";
 import { type Context, type Errno, type Functions, SUCCESS } from "./context.ts";
+import type { Span } from "./memory.ts";
 
 /** The functions over one module's descriptors. */
 export function transferFunctions(context: Context): Functions {
@@ -86,27 +87,21 @@ function readSource(
 }
 
 function write(
-  { memory, descriptors }: Context,
+  context: Context,
   fd: number,
   list: number,
   count: number,
   result: number,
   offset?: bigint,
-): Errno {
+): MaybePromise<Errno> {
+  const { memory, descriptors } = context;
   const descriptor = descriptors.get(fd);
   const { node } = descriptor;
   if (node.kind === "sink") {
     if (offset !== undefined) throw new WasiError("invalid-seek");
     if ((descriptor.base & FD_WRITE) === 0n) throw new WasiError("not-capable");
-    let total = 0;
-    for (const { pointer, length } of memory.vector(list, count)) {
-      for (let sent = 0; sent < length;) {
-        sent += node.sink.write(memory.slice(pointer + sent, length - sent)) as number;
-      }
-      total += length;
-    }
-    memory.setUint32(result, total);
-    return SUCCESS;
+    const nonblocking = context.waits && (descriptor.flags & NONBLOCK) !== 0;
+    return writeSink(context, node.sink, memory.vector(list, count), result, nonblocking);
   }
   if (node.kind === "source") throw new WasiError("bad-descriptor");
   const file = descriptors.file(fd, FD_WRITE);
@@ -125,4 +120,40 @@ function write(
   if ((file.flags & (SYNC | DSYNC)) !== 0) file.node.sync((file.flags & SYNC) === 0);
   memory.setUint32(result, total);
   return SUCCESS;
+}
+
+/** Writes all of the buffers, or without waiting what there is room for. */
+function writeSink(
+  { memory }: Context,
+  sink: ByteSink,
+  buffers: readonly Span[],
+  result: number,
+  nonblocking: boolean,
+): MaybePromise<Errno> {
+  let total = 0;
+  let [index, sent] = [0, 0];
+  const next = (): MaybePromise<Errno> => {
+    for (; index < buffers.length; index++, sent = 0) {
+      const { pointer, length } = buffers[index]!;
+      while (sent < length) {
+        if (nonblocking && sink.capacity() === 0) return total === 0 ? ERRNO["would-block"] : finish();
+        const written = sink.write(memory.slice(pointer + sent, length - sent));
+        if (written instanceof Promise) {
+          return written.then((count) => {
+            sent += count;
+            total += count;
+            return next();
+          });
+        }
+        sent += written;
+        total += written;
+      }
+    }
+    return finish();
+  };
+  const finish = (): Errno => {
+    memory.setUint32(result, total);
+    return SUCCESS;
+  };
+  return next();
 }
