@@ -4,17 +4,22 @@ import { Command, CommanderError } from "@commander-js/extra-typings";
 import { Interrupted } from "../runtime/prompt.ts";
 import { reportCrash } from "../runtime/report.ts";
 import type { RunHost } from "../runtime/run.ts";
+import { mendSelf } from "../registry/store/links.ts";
 import { type Context, processContext } from "./context.ts";
+import { linkTarget } from "./link_target.ts";
 import { grantsCommand } from "./commands/grants.ts";
 import { inspectCommand } from "./commands/inspect.ts";
 import { listCommand } from "./commands/list.ts";
 import { loginCommand } from "./commands/login.ts";
 import { logoutCommand } from "./commands/logout.ts";
+import { outdatedCommand } from "./commands/outdated.ts";
 import { pullCommand } from "./commands/pull.ts";
 import { pushCommand } from "./commands/push.ts";
 import { rmCommand } from "./commands/rm.ts";
+import { rollbackCommand } from "./commands/rollback.ts";
 import { runCommand } from "./commands/run.ts";
 import { tagsCommand } from "./commands/tags.ts";
+import { upgradeCommand } from "./commands/upgrade.ts";
 import { versionCommand } from "./commands/version.ts";
 
 /** How a command says its exit code: it is set once, by the command that ran. */
@@ -69,6 +74,7 @@ Examples:
     );
   program.hook("preAction", (_, command) => {
     if (program.opts().verbose || (command.opts() as { verbose?: boolean }).verbose) context.verbose = true;
+    mendLinks(context);
   });
   for (
     const make of [
@@ -77,11 +83,14 @@ Examples:
       listCommand,
       loginCommand,
       logoutCommand,
+      outdatedCommand,
       pullCommand,
       pushCommand,
       rmCommand,
+      rollbackCommand,
       runCommand,
       tagsCommand,
+      upgradeCommand,
       versionCommand,
     ]
   ) {
@@ -90,6 +99,17 @@ Examples:
     program.addCommand(command as unknown as Command);
   }
   return program;
+}
+
+/** A binary that was moved is found again by the plugins' links, whatever command is called. */
+function mendLinks(context: Context): void {
+  if (!Deno.build.standalone) return;
+  try {
+    const layout = context.layout();
+    if (mendSelf(layout, () => linkTarget(context.env, layout.bin)) && context.verbose) {
+      context.stderr(`krew-wasm: mended ${layout.self}\n`);
+    }
+  } catch { /* no home: the command says so if it needs one */ }
 }
 
 function helpWidth(): number {

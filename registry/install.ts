@@ -49,6 +49,8 @@ export interface InstallOptions {
   readonly pin?: string | undefined;
   /** Replace an installed plugin of that name. */
   readonly force: boolean;
+  /** The plugin is to be there already: one that was removed meanwhile is not brought back. */
+  readonly upgrades?: boolean | undefined;
   /** What it may do; a function is asked when the artifact is known, before it is downloaded. */
   readonly grants: Grants | DecideGrants;
   readonly target: LinkTarget;
@@ -85,6 +87,7 @@ export async function installPlugin(options: InstallOptions): Promise<Receipt> {
   using _lock = await openForWriting(layout, { task: `pull ${shown}`, notice: options.notice });
   if (!force) refuseInstalled(layout, name); // by whoever had the lock before
   const replaced = installed(layout, name);
+  if (options.upgrades && !replaced) readReceipt(layout, name); // says why there is nothing to upgrade
 
   const pinned = options.pin === undefined ? reference : { ...reference, digest: options.pin };
   const manifest = await client.fetchManifest(pinned);

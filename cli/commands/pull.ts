@@ -1,29 +1,28 @@
 /** `krew-wasm pull`: from a reference to an installed plugin. */
 
 import { Command, Option } from "@commander-js/extra-typings";
-import { fileURLToPath } from "node:url";
 import { delimiter } from "node:path";
-import { installPlugin } from "../../registry/install.ts";
-import { formatReference, parseReference } from "../../registry/reference.ts";
-import type { LinkTarget } from "../../registry/store/links.ts";
-import { checkAllowed, readPolicy } from "../../runtime/policy.ts";
-import { homeDirectory } from "../../runtime/store/layout.ts";
+import { parseReference } from "../../registry/reference.ts";
 import { linkName } from "../../runtime/names.ts";
+import { AppError, exitCodeOf } from "../../runtime/errors.ts";
 import type { Receipt } from "../../runtime/store/receipt.ts";
 import { printable } from "../../runtime/text.ts";
+import type { Exit } from "../app.ts";
 import type { Context } from "../context.ts";
+import { eachOf, keepOption } from "../each.ts";
 import { grantsOf, withGrantFlags } from "../grants.ts";
 import { formatSize } from "../output.ts";
 import { decideGrants, WISH_MODES } from "../wish.ts";
-import { openProgress, openRegistry, plainHttpOption } from "../registry.ts";
+import { openInstaller } from "../installer.ts";
+import { plainHttpOption } from "../registry.ts";
 
 /** The command. */
-export function pullCommand(context: Context) {
+export function pullCommand(context: Context, exit: Exit) {
   const command = new Command("pull")
     .alias("install")
-    .description("install a plugin from an OCI registry")
+    .description("install plugins from an OCI registry")
     .argument(
-      "<reference>",
+      "<references...>",
       "[HOST/]REPOSITORY[:TAG][@DIGEST]; without a host docker.io, without a tag latest",
     )
     .option("--name <name>", "name of the plugin; the repository's last segment without it")
@@ -33,6 +32,7 @@ export function pullCommand(context: Context) {
       new Option("--grants <mode>", "what its publisher wishes for: all of it, none of it, or nothing at all")
         .choices(WISH_MODES),
     )
+    .addOption(keepOption())
     .option("-q, --quiet", "print the plugin's name only");
   return withGrantFlags(command)
     .addHelpText(
@@ -49,49 +49,40 @@ Examples:
   krew-wasm pull ghcr.io/acme/plugins/events:v2 --name watch-events
   krew-wasm pull --force --allow-read=~/manifests ghcr.io/acme/lint@sha256:4f53…`,
     )
-    .action(async (text, options) => {
-      const reference = parseReference(text);
+    .action(async (texts, options) => {
+      if (options.name !== undefined && texts.length > 1) {
+        throw new AppError(
+          "USAGE",
+          `--name="${printable(options.name, 100)}" can't name ${texts.length} plugins`,
+        );
+      }
+      const references = texts.map(parseReference); // what is misspelt is told before anything is done
       const flags = await grantsOf(options, context);
       const layout = context.layout();
-      checkAllowed(
-        await readPolicy(context.policyPath, homeDirectory(context.env)),
-        formatReference(reference),
-      );
-      const trace = (line: string) => {
-        if (context.verbose) context.stderr(`krew-wasm: ${printable(line, 2000)}\n`);
-      };
-      const notice = (line: string) => {
-        progress.end();
-        if (!options.quiet) context.stderr(`${line}\n`);
-      };
-      const progress = openProgress(context, options.quiet ?? false);
-      const receipt = await installPlugin({
-        layout,
-        reference,
-        name: options.name,
-        force: options.force ?? false,
-        grants: decideGrants(context, {
-          layout,
-          mode: options.grants,
-          flags,
-          prompt: options.prompt !== false && !options.quiet,
-        }),
-        target: linkTarget(),
-        client: openRegistry(context, options, progress),
-        compile: async (bytes) => {
-          progress.end();
-          return await (await import("../../registry/compile.ts")).compilePlugin(bytes);
-        },
-        now: context.now,
-        notice,
-        progress: progress.show,
-      }).finally(() => progress.end());
-      if (options.quiet) return context.stdout(`${receipt.name}\n`);
-      context.stdout(formatInstalled(receipt));
+      const installer = openInstaller(context, options);
+      const failures = await eachOf(references, async (reference) => {
+        const receipt = await installer.install({
+          reference,
+          name: options.name,
+          force: options.force ?? false,
+          keep: options.keep,
+          grants: decideGrants(context, {
+            layout,
+            mode: options.grants,
+            flags,
+            prompt: options.prompt !== false && !options.quiet,
+          }),
+        });
+        context.stdout(options.quiet ? `${receipt.name}\n` : formatInstalled(receipt));
+        if (context.verbose) context.stderr(`krew-wasm: the link is ${layout.link(receipt.name)}\n`);
+      }, context);
+      if (failures.length > 0) {
+        if (references.length === 1) throw failures[0];
+        context.stderr(`${references.length - failures.length} of ${references.length} installed\n`);
+        exit.code = Math.max(...failures.map(exitCodeOf));
+      }
       const hint = pathHint(layout.bin, context.env);
-      if (hint !== undefined) context.stderr(hint);
-      if (!context.verbose) return;
-      trace(`the link is ${layout.link(receipt.name)}`);
+      if (hint !== undefined && !options.quiet && failures.length < references.length) context.stderr(hint);
     });
 }
 
@@ -102,16 +93,6 @@ export function formatInstalled(receipt: Receipt): string {
     `  from    ${printable(receipt.reference, 400)}\n` +
     `  digest  ${receipt.digest}\n` +
     `  run     kubectl ${call}\n`;
-}
-
-/** What a link of this process's making starts. */
-export function linkTarget(): LinkTarget {
-  if (Deno.build.standalone) return { kind: "binary", path: Deno.execPath() };
-  const main = fileURLToPath(new URL("../../main.ts", import.meta.url));
-  return {
-    kind: "launcher",
-    command: [Deno.execPath(), "run", "--quiet", "--allow-all", "--no-prompt", main],
-  };
 }
 
 /** How to put bin/ on PATH, where it is not: the exact line for the user's shell. Pure. */

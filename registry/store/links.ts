@@ -8,6 +8,7 @@
 import { AppError } from "../../runtime/errors.ts";
 import { exists } from "../../runtime/host_path.ts";
 import { linkName } from "../../runtime/names.ts";
+import { checkStore } from "../../runtime/store/check.ts";
 import type { Layout } from "../../runtime/store/layout.ts";
 import { makeSymlink } from "../../runtime/symlink.ts";
 import { publish, storeFailed, writeSynced } from "./disk.ts";
@@ -83,10 +84,14 @@ export function writeSelf(layout: Layout, target: LinkTarget): void {
  *
  * @returns whether it was mended
  */
-export function mendSelf(layout: Layout, target: LinkTarget): boolean {
-  if (target.kind !== "binary" || Deno.build.os === "windows") return false;
+export function mendSelf(layout: Layout, findTarget: () => LinkTarget): boolean {
+  if (Deno.build.os === "windows" || reaches(layout.self) || linkTargetOf(layout.self) === undefined) {
+    return false;
+  }
+  const target = findTarget();
+  if (target.kind !== "binary") return false;
   try {
-    if (linkTargetOf(layout.self) === undefined || reaches(layout.self)) return false;
+    checkStore(layout);
     placeLink(target.path, `${layout.bin}/.krew-wasm-${Deno.pid}`, layout.self);
     return true;
   } catch {

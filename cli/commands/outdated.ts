@@ -1,0 +1,106 @@
+/** `krew-wasm outdated`: which plugins have a newer version. */
+
+import { Command, Option } from "@commander-js/extra-typings";
+import { checkUpdate, type Update } from "../../registry/updates.ts";
+import { checkStore } from "../../runtime/store/check.ts";
+import type { Receipt } from "../../runtime/store/receipt.ts";
+import { formatError } from "../../runtime/report.ts";
+import type { Exit } from "../app.ts";
+import type { Context } from "../context.ts";
+import { allOf } from "../each.ts";
+import { formatJson, formatTable } from "../output.ts";
+import { openRegistry, plainHttpOption } from "../registry.ts";
+import { installedPlugins } from "../selected.ts";
+import { availableText, versionText, wayOut, whyNot } from "../updates.ts";
+import { AppError } from "../../runtime/errors.ts";
+
+/** How many plugins are asked about at a time. */
+export const CHECKS_AT_ONCE = 8;
+
+/** The command. */
+export function outdatedCommand(context: Context, exit: Exit) {
+  return new Command("outdated")
+    .description("show which plugins have a newer version, without installing it")
+    .argument("[names...]", "plugins; all of them without it")
+    .addOption(
+      new Option("-o, --output <format>", "output format").choices(["json", "yaml", "name"] as const),
+    )
+    .option("-a, --all", "show plugins that are current or pinned too")
+    .addOption(plainHttpOption())
+    .addHelpText(
+      "after",
+      `
+A tag such as v1 or v1.2 is a track: the newest version of that number counts.
+One such as v1.2.3 is that version, and is told of when it stands for something
+else. Any other, such as latest, is what its publisher lets it stand for; a
+digest is itself for ever.
+
+Examples:
+  krew-wasm outdated
+  krew-wasm outdated --all
+  krew-wasm upgrade $(krew-wasm outdated -o name)`,
+    )
+    .action(async (names, options) => {
+      const layout = context.layout();
+      checkStore(layout);
+      const receipts = installedPlugins(context, layout, names, exit);
+      const client = openRegistry(context, options);
+      const checked = await allOf(
+        receipts,
+        CHECKS_AT_ONCE,
+        async (receipt) => ({ receipt, update: await checkUpdate(client, receipt) }),
+      );
+      const shown = checked.filter(({ update }) =>
+        options.all || update.status === "available" || update.status === "moved" ||
+        (options.output !== "name" && ["gone", "unreachable", "refused"].includes(update.status))
+      );
+      context.stdout(await formatOutdated(shown, options.output));
+      if (shown.length === 0 && options.output === undefined) context.stderr("All plugins are current\n");
+      for (const { receipt, update } of checked) {
+        if (!["gone", "unreachable", "refused"].includes(update.status)) continue;
+        exit.code = 1;
+        const hint = wayOut(receipt, update);
+        context.stderr(
+          formatError(
+            new AppError("REGISTRY_FAILED", whyNot(receipt, update)!, hint === undefined ? {} : { hint }),
+            false,
+          ),
+        );
+      }
+    });
+}
+
+/** The result as text. JSON and YAML hold `{"plugins": [...]}`, documented in docs/output.md. */
+export async function formatOutdated(
+  checked: readonly { readonly receipt: Receipt; readonly update: Update }[],
+  format: "json" | "yaml" | "name" | undefined,
+): Promise<string> {
+  if (format === "name") {
+    return checked.map(({ receipt, update }) => update.status === "available" ? `${receipt.name}\n` : "")
+      .join("");
+  }
+  if (format !== undefined) {
+    const plugins = checked.map(({ receipt: { name, reference, manifestDigest, version }, update }) => {
+      const { error, ...rest } = update as Update & { error?: AppError };
+      return {
+        name,
+        reference,
+        manifestDigest,
+        ...(version === undefined ? {} : { version }),
+        update: { ...rest, ...(error === undefined ? {} : { code: error.code, message: error.message }) },
+      };
+    });
+    return format === "json" ? formatJson({ plugins }) : (await import("yaml")).stringify({ plugins });
+  }
+  if (checked.length === 0) return "";
+  return formatTable(
+    ["NAME", "INSTALLED", "STATUS", "AVAILABLE", "REFERENCE"],
+    checked.map(({ receipt, update }) => [
+      receipt.name,
+      versionText(receipt),
+      update.status,
+      availableText(update),
+      receipt.reference,
+    ]),
+  );
+}

@@ -1,0 +1,33 @@
+/** `krew-wasm rollback`: back to an earlier version. */
+
+import { Command } from "@commander-js/extra-typings";
+import { rollbackPlugin } from "../../registry/store/commit.ts";
+import { parsePluginName } from "../../runtime/names.ts";
+import type { Context } from "../context.ts";
+import { versionText } from "../updates.ts";
+
+/** The command. */
+export function rollbackCommand(context: Context) {
+  return new Command("rollback")
+    .description("go back to an earlier version of a plugin; no network is needed")
+    .argument("<name>", "the plugin")
+    .option("--to <version>", "a version, a tag or the begin of a digest; the version before without it")
+    .addHelpText(
+      "after",
+      `
+The last three versions stay, unless --keep said otherwise. Grants stay as they
+are. The next upgrade goes forward again.
+
+Examples:
+  krew-wasm rollback decoder
+  krew-wasm rollback decoder --to v1.2.0`,
+    )
+    .action(async (text, { to }) => {
+      const name = parsePluginName(text);
+      const versions = await rollbackPlugin(context.layout(), name, {
+        to,
+        notice: (line) => context.stderr(`${line}\n`),
+      });
+      context.stdout(`Rolled back ${name} ${versionText(versions.from)} -> ${versionText(versions.to)}\n`);
+    });
+}

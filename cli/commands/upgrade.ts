@@ -1,0 +1,123 @@
+/** `krew-wasm upgrade`: newer versions of what is installed. */
+
+import { Command } from "@commander-js/extra-typings";
+import { parseReference } from "../../registry/reference.ts";
+import { checkUpdate, type Update } from "../../registry/updates.ts";
+import { AppError } from "../../runtime/errors.ts";
+import { formatError } from "../../runtime/report.ts";
+import { checkStore } from "../../runtime/store/check.ts";
+import type { Receipt } from "../../runtime/store/receipt.ts";
+import type { Exit } from "../app.ts";
+import type { Context } from "../context.ts";
+import { allOf, eachOf, keepOption } from "../each.ts";
+import { grantsOf } from "../grants.ts";
+import { openInstaller } from "../installer.ts";
+import { plainHttpOption } from "../registry.ts";
+import { installedPlugins } from "../selected.ts";
+import { shortDigest, versionText, wayOut, whyNot } from "../updates.ts";
+import { decideGrants } from "../wish.ts";
+import { CHECKS_AT_ONCE } from "./outdated.ts";
+
+/** The command. */
+export function upgradeCommand(context: Context, exit: Exit) {
+  return new Command("upgrade")
+    .alias("update")
+    .description("install newer versions of plugins, each on its tag's track")
+    .argument("[names...]", "plugins; all of them without it")
+    .option("--to <tag>", "go over to another tag, which the plugin follows from then on")
+    .option("-n, --dry-run", "say what would be done")
+    .addOption(keepOption())
+    .addOption(plainHttpOption())
+    .option("--no-prompt", "never ask for what a newer version wishes to be granted")
+    .option("-q, --quiet", "print the names of what was upgraded only")
+    .addHelpText(
+      "after",
+      `
+A plugin installed as v1 stays on v1.x.y, one installed as v1.2 on v1.2.y. One
+installed as v1.2.3, or by a digest, stays what it is; --to takes another. What
+was granted stays granted. krew-wasm rollback goes back.
+
+Examples:
+  krew-wasm upgrade
+  krew-wasm upgrade decoder --to v2`,
+    )
+    .action(async (names, options) => {
+      if (options.to !== undefined && names.length !== 1) {
+        throw new AppError("USAGE", "--to needs the name of one plugin");
+      }
+      const layout = context.layout();
+      checkStore(layout);
+      const receipts = installedPlugins(context, layout, names, exit);
+      const installer = openInstaller(context, options);
+      const noChange = await grantsOf({}, context);
+      const wanted = receipts.map((receipt) =>
+        options.to === undefined ? receipt : { ...receipt, reference: retagged(receipt, options.to) }
+      );
+      const checked = await allOf(wanted, CHECKS_AT_ONCE, async (receipt) => ({
+        receipt,
+        update: toTag(await checkUpdate(installer.client, receipt), options.to),
+      }));
+      const available: { receipt: Receipt; update: Extract<Update, { status: "available" }> }[] = [];
+      for (const { receipt, update } of checked) {
+        if (update.status === "available") {
+          available.push({ receipt, update });
+          continue;
+        }
+        const why = whyNot(receipt, update);
+        if (why === undefined) {
+          if (names.length > 0 && !options.quiet) context.stdout(`${receipt.name} is ${update.status}\n`);
+          continue;
+        }
+        exit.code = 1;
+        const hint = wayOut(receipt, update);
+        const code = "error" in update ? update.error.code : "REGISTRY_NOT_FOUND";
+        context.stderr(formatError(new AppError(code, why, hint === undefined ? {} : { hint }), false));
+      }
+      const failures = await eachOf(available, async ({ receipt, update }) => {
+        const { name } = receipt;
+        const change = `${versionText(receipt)} -> ${update.tag} (${shortDigest(update.manifestDigest)})`;
+        if (options.dryRun) {
+          return context.stdout(options.quiet ? `${name}\n` : `Would upgrade ${name} ${change}\n`);
+        }
+        const installed = await installer.install({
+          reference: parseReference(receipt.reference),
+          pin: update.manifestDigest,
+          name,
+          force: true,
+          upgrades: true,
+          keep: options.keep,
+          grants: decideGrants(context, {
+            layout,
+            mode: undefined,
+            flags: noChange,
+            prompt: options.prompt && !options.quiet,
+          }),
+        });
+        context.stdout(
+          options.quiet
+            ? `${name}\n`
+            : `Upgraded ${name} ${versionText(receipt)} -> ${versionText(installed)} (${update.tag})\n`,
+        );
+      }, context);
+      if (failures.length > 0) {
+        if (available.length === 1) throw failures[0];
+        context.stderr(`${available.length - failures.length} of ${available.length} upgraded\n`);
+        exit.code = 1;
+      }
+      if (available.length === 0 && exit.code === 0 && names.length === 0 && !options.quiet) {
+        context.stdout("All plugins are current\n");
+      }
+    });
+}
+
+/** Going over to a tag takes what it stands for, whatever was known of it. */
+function toTag(update: Update, to: string | undefined): Update {
+  return to !== undefined && update.status === "moved" ? { ...update, status: "available" } : update;
+}
+
+function retagged(receipt: Receipt, tag: string): string {
+  const { registry, repository } = parseReference(receipt.reference);
+  const text = `${registry}/${repository}:${tag}`;
+  parseReference(text);
+  return text;
+}

@@ -1,0 +1,58 @@
+/** What the commands that install share: pull, upgrade, sync, bundle load. */
+
+import type { RegistryClient } from "../registry/client.ts";
+import { type InstallOptions, installPlugin } from "../registry/install.ts";
+import { formatReference } from "../registry/reference.ts";
+import { checkAllowed, readPolicy } from "../runtime/policy.ts";
+import { homeDirectory } from "../runtime/store/layout.ts";
+import type { Receipt } from "../runtime/store/receipt.ts";
+import type { Context } from "./context.ts";
+import { linkTarget } from "./link_target.ts";
+import type { Progress } from "./progress.ts";
+import { openProgress, openRegistry } from "./registry.ts";
+
+/** What differs from one installation to the next. */
+export type InstallRequest =
+  & Pick<InstallOptions, "reference" | "force" | "grants">
+  & Partial<Pick<InstallOptions, "name" | "pin" | "keep" | "client" | "upgrades">>;
+
+/** Installs, one plugin after another, and shows how it goes. */
+export interface Installer {
+  readonly client: RegistryClient;
+  install(request: InstallRequest): Promise<Receipt>;
+}
+
+/** An installer for one command. */
+export function openInstaller(
+  context: Context,
+  options: { readonly plainHttp?: boolean | undefined; readonly quiet?: boolean | undefined },
+): Installer {
+  const progress: Progress = openProgress(context, options.quiet ?? false);
+  const client = openRegistry(context, options, progress);
+  return {
+    client,
+    async install(request) {
+      const layout = context.layout();
+      checkAllowed(
+        await readPolicy(context.policyPath, homeDirectory(context.env)),
+        formatReference(request.reference),
+      );
+      return await installPlugin({
+        layout,
+        client,
+        target: linkTarget(context.env, layout.bin),
+        compile: async (bytes) => {
+          progress.end();
+          return await (await import("../registry/compile.ts")).compilePlugin(bytes);
+        },
+        now: context.now,
+        notice: (line) => {
+          progress.end();
+          if (!options.quiet) context.stderr(`${line}\n`);
+        },
+        progress: progress.show,
+        ...request,
+      }).finally(() => progress.end());
+    },
+  };
+}

@@ -1,0 +1,77 @@
+/** Updates in words, for `outdated` and `upgrade`. Pure. */
+
+import type { Update } from "../registry/updates.ts";
+import type { Receipt } from "../runtime/store/receipt.ts";
+import { printable } from "../runtime/text.ts";
+
+/** A version for people: its own name, or the begin of its digest. */
+export function versionText(
+  { version, manifestDigest }: Pick<Receipt, "version" | "manifestDigest">,
+): string {
+  return version === undefined ? shortDigest(manifestDigest) : printable(version, 40);
+}
+
+/** `sha256:0123456789ab` */
+export function shortDigest(digest: string): string {
+  return digest.slice(0, "sha256:".length + 12);
+}
+
+/** What there is, in one cell. */
+export function availableText(update: Update): string {
+  switch (update.status) {
+    case "available":
+      return `${update.tag} (${shortDigest(update.manifestDigest)})`;
+    case "moved":
+      return `${shortDigest(update.manifestDigest)}${
+        update.newest === undefined ? "" : `, ${update.newest}`
+      }`;
+    case "current":
+      return update.newest ?? "";
+    default:
+      return "";
+  }
+}
+
+/** Why a plugin is not upgraded, as a sentence; undefined where there is nothing to say. */
+export function whyNot(
+  { name, reference }: Pick<Receipt, "name" | "reference">,
+  update: Update,
+): string | undefined {
+  switch (update.status) {
+    case "moved":
+      return `The tag of "${name}", ${reference}, stands for something else now, ${
+        shortDigest(update.manifestDigest)
+      }; a tag of one version should not move`;
+    case "gone":
+      return update.tags.length === 0
+        ? `The registry has "${name}", ${reference}, no more, nor other versions of it`
+        : `The registry has no ${reference} any more; "${name}" has other tags: ${
+          printable(update.tags.slice(-8).join(", "), 200)
+        }`;
+    case "unreachable":
+    case "refused":
+      return update.error.message;
+    default:
+      return undefined;
+  }
+}
+
+/** The way out of {@linkcode whyNot}. */
+export function wayOut(
+  { name, reference }: Pick<Receipt, "name" | "reference">,
+  update: Update,
+): string | undefined {
+  switch (update.status) {
+    case "moved":
+      return `to take it all the same: krew-wasm pull --force --name ${name} ${reference}`;
+    case "gone":
+      return update.tags.length === 0
+        ? "what is installed goes on working"
+        : `krew-wasm upgrade ${name} --to TAG`;
+    case "unreachable":
+    case "refused":
+      return update.error.hint;
+    default:
+      return undefined;
+  }
+}

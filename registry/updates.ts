@@ -1,0 +1,74 @@
+/** Whether there is something newer than what is installed, and if it can't be told, why. */
+
+import { AppError } from "../runtime/errors.ts";
+import type { Receipt } from "../runtime/store/receipt.ts";
+import type { RegistryClient } from "./client.ts";
+import { parseReference, type Reference } from "./reference.ts";
+import { listTags } from "./tags.ts";
+import { compareVersions, newestOnTrack, newestVersion, trackKind } from "./track.ts";
+
+/** What is known of a plugin's newer versions. */
+export type Update =
+  /** Nothing is newer. */
+  | { readonly status: "current"; readonly newest?: string | undefined }
+  /** Its reference names a digest, which stands for the same for ever. */
+  | { readonly status: "pinned" }
+  /** There is a newer one on its track. `tag` is what stands for it. */
+  | { readonly status: "available"; readonly tag: string; readonly manifestDigest: string }
+  /** A tag of one version stands for something else than what was installed under it. */
+  | {
+    readonly status: "moved";
+    readonly tag: string;
+    readonly manifestDigest: string;
+    readonly newest?: string | undefined;
+  }
+  /** The registry has no such tag any more; `tags` are those it has, none where the repository is gone too. */
+  | { readonly status: "gone"; readonly tags: readonly string[]; readonly error: AppError }
+  /** The registry can't be reached, or fails. */
+  | { readonly status: "unreachable"; readonly error: AppError }
+  /** The registry does not let this user in, or answers what is no answer. */
+  | { readonly status: "refused"; readonly error: AppError };
+
+/** Asks the registry. Never throws what it answers; a plugin that is pinned costs no request. */
+export async function checkUpdate(client: RegistryClient, receipt: Receipt): Promise<Update> {
+  let reference: Reference;
+  try {
+    reference = parseReference(receipt.reference);
+  } catch (error) {
+    if (!(error instanceof AppError)) throw error;
+    return { status: "refused", error };
+  }
+  const { tag, digest } = reference;
+  if (digest !== undefined || tag === undefined) return { status: "pinned" };
+  const kind = trackKind(tag);
+  const tags = kind === "moving" ? [] : await tagsOrNone(client, reference);
+  const followed = kind === "track" ? newestOnTrack(tag, tags) ?? tag : tag;
+  try {
+    const manifest = await client.fetchManifest({ ...reference, tag: followed }, "check");
+    const found = newestVersion(tags);
+    const newest =
+      found !== undefined && (kind === "track" ? found !== followed : compareVersions(found, tag) > 0)
+        ? { newest: found }
+        : {};
+    if (manifest.digest === receipt.manifestDigest) return { status: "current", ...newest };
+    if (kind === "version") return { status: "moved", tag, manifestDigest: manifest.digest, ...newest };
+    return { status: "available", tag: followed, manifestDigest: manifest.digest };
+  } catch (error) {
+    if (!(error instanceof AppError)) throw error;
+    if (error.code === "REGISTRY_NOT_FOUND") {
+      return { status: "gone", error, tags: tags.length > 0 ? tags : await tagsOrNone(client, reference) };
+    }
+    const down = ["REGISTRY_UNREACHABLE", "REGISTRY_FAILED", "REGISTRY_RATE_LIMITED"].includes(error.code);
+    return { status: down ? "unreachable" : "refused", error };
+  }
+}
+
+/** Not every registry lists its tags; then a tag stands for itself. */
+async function tagsOrNone(client: RegistryClient, reference: Reference): Promise<string[]> {
+  try {
+    return await listTags(client, reference);
+  } catch (error) {
+    if (error instanceof AppError) return [];
+    throw error;
+  }
+}

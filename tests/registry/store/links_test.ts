@@ -1,0 +1,111 @@
+import assert from "node:assert/strict";
+import { stablePath } from "../../../cli/link_target.ts";
+import {
+  isOurLink,
+  mendSelf,
+  shellSelf,
+  windowsLauncher,
+  windowsSelf,
+} from "../../../registry/store/links.ts";
+import { namesIn, TestStore } from "../../support/store.ts";
+
+const windows = Deno.build.os === "windows";
+
+Deno.test("a binary that was moved is one repair, for all plugins", { ignore: windows }, async () => {
+  await using store = TestStore.make();
+  const { layout, directory } = store;
+  for (const name of ["foo", "bar-baz"]) {
+    await store.push(`acme/${name}:v1`);
+    await store.install(`acme/${name}:v1`, { target: { kind: "binary", path: `${directory}/old` } });
+  }
+  const moved = { kind: "binary", path: `${directory}/new` } as const;
+  Deno.writeTextFileSync(moved.path, "");
+  assert.deepEqual(namesIn(layout.bin), ["krew-wasm", "kubectl-bar_baz", "kubectl-foo"]);
+  assert.throws(() => Deno.statSync(layout.link("foo")), Deno.errors.NotFound);
+  assert.equal(mendSelf(layout, () => moved), true);
+  for (const name of ["foo", "bar-baz"]) assert.equal(Deno.realPathSync(layout.link(name)), moved.path);
+  assert.equal(mendSelf(layout, () => assert.fail("there is nothing to mend")), false);
+  assert.deepEqual(namesIn(layout.bin), ["krew-wasm", "kubectl-bar_baz", "kubectl-foo"]);
+});
+
+Deno.test(
+  "mendSelf() does nothing where there is no store, or somebody else's file",
+  { ignore: windows },
+  async () => {
+    await using store = TestStore.make();
+    const target = { kind: "binary", path: "/opt/krew-wasm" } as const;
+    assert.equal(mendSelf(store.layout, () => target), false);
+    Deno.mkdirSync(store.layout.bin, { recursive: true });
+    Deno.writeTextFileSync(store.layout.self, "mine");
+    assert.equal(mendSelf(store.layout, () => target), false);
+    assert.equal(Deno.readTextFileSync(store.layout.self), "mine");
+  },
+);
+
+Deno.test("stablePath() is the name on PATH, which an upgrade keeps", { ignore: windows }, () => {
+  const root = Deno.realPathSync(Deno.makeTempDirSync());
+  Deno.mkdirSync(`${root}/Cellar/1.2`, { recursive: true });
+  Deno.mkdirSync(`${root}/bin`);
+  Deno.mkdirSync(`${root}/store/bin`, { recursive: true });
+  const binary = `${root}/Cellar/1.2/krew-wasm`;
+  Deno.writeTextFileSync(binary, "");
+  Deno.symlinkSync(binary, `${root}/bin/krew-wasm`);
+  Deno.symlinkSync(binary, `${root}/store/bin/krew-wasm`);
+  const path = `relative::${root}/none:${root}/store/bin:${root}/bin/`;
+  assert.equal(stablePath(binary, path, `${root}/store/bin`), `${root}/bin/krew-wasm`);
+  assert.equal(stablePath(binary, "", `${root}/store/bin`), binary);
+  Deno.removeSync(`${root}/bin/krew-wasm`);
+  Deno.writeTextFileSync(`${root}/bin/krew-wasm`, "another");
+  assert.equal(stablePath(binary, path, `${root}/store/bin`), binary);
+  Deno.removeSync(root, { recursive: true });
+});
+
+Deno.test("links and launchers of before there was the one in between are ours, other files are not", {
+  ignore: windows,
+}, async () => {
+  await using store = TestStore.make();
+  const { layout } = store;
+  Deno.mkdirSync(layout.bin, { recursive: true });
+  const cases: [text: string, ours: boolean][] = [
+    ['#!/bin/sh\nexec krew-wasm run foo -- "$@" # made by krew-wasm\n', true],
+    ["@rem # made by krew-wasm\r\n", true],
+    ["#!/bin/sh\necho mine\n", false],
+    ["", false],
+  ];
+  for (const [text, ours] of cases) {
+    Deno.writeTextFileSync(`${layout.bin}/kubectl-x`, text);
+    assert.equal(isOurLink(layout, `${layout.bin}/kubectl-x`), ours, text);
+  }
+  for (
+    const [target, ours] of [["krew-wasm", true], [layout.self, true], ["/bin/true", false], ["../x", false]]
+  ) {
+    Deno.removeSync(`${layout.bin}/kubectl-x`);
+    Deno.symlinkSync(String(target), `${layout.bin}/kubectl-x`);
+    assert.equal(isOurLink(layout, `${layout.bin}/kubectl-x`), ours, String(target));
+  }
+  assert.equal(isOurLink(layout, `${layout.bin}/none`), false);
+});
+
+Deno.test("on Windows one .cmd knows the binary, the others that one", () => {
+  assert.equal(
+    windowsSelf(["C:\\Program Files\\100%\\krew-wasm.exe"]),
+    '@rem made by krew-wasm\r\n@"C:\\Program Files\\100%%\\krew-wasm.exe" %*\r\n',
+  );
+  assert.equal(
+    windowsLauncher("foo-bar"),
+    '@rem made by krew-wasm\r\n@"%~dp0krew-wasm.cmd" run foo-bar -- %*\r\n',
+  );
+});
+
+Deno.test("the launcher from source hands over every argument as it is", { ignore: windows }, () => {
+  const directory = Deno.makeTempDirSync();
+  const script = `${directory}/kubectl-foo_bar`;
+  Deno.writeTextFileSync(script, shellSelf(["printf", "[%s]"]), { mode: 0o700 });
+  const args = ["a b", "", "$x", "*", "--", '"'];
+  const { stdout } = new Deno.Command(script, { args }).outputSync();
+  assert.equal(
+    new TextDecoder().decode(stdout),
+    `[run][foo_bar][--]${args.map((arg) => `[${arg}]`).join("")}`,
+  );
+  Deno.removeSync(directory, { recursive: true });
+});
