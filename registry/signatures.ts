@@ -1,0 +1,152 @@
+/**
+ * The signatures of an artifact as registries keep them: sigstore bundles and cosign's older signatures, found through
+ * OCI referrers (distribution-spec 1.1, with the fallback to a tag) and cosign's own tag. What is found is not verified.
+ */
+
+import { AppError } from "../runtime/errors.ts";
+import type { RegistryClient } from "./client.ts";
+import { fetchBytes } from "./inspect.ts";
+import { duplicateName, INDEX_TYPES, MANIFEST_TYPES } from "./manifest.ts";
+import type { Reference } from "./reference.ts";
+
+/** The media type of a sigstore bundle; cosign writes v0.3, older ones differ in their version. */
+export const BUNDLE_TYPE = "application/vnd.dev.sigstore.bundle.v0.3+json";
+const BUNDLE_TYPES = /^application\/vnd\.dev\.sigstore\.bundle(\.v0\.\d+\+json|\+json;version=0\.\d+)$/;
+/** The artifact type of cosign's older signatures, where they are referrers. */
+const COSIGN_SIGNATURE = "application/vnd.dev.cosign.artifact.sig.v1+json";
+/** The media type of what those sign: Red Hat's "simple signing". */
+export const SIMPLE_SIGNING = "application/vnd.dev.cosign.simplesigning.v1+json";
+
+/** A signature as it was found. */
+export type FoundSignature =
+  | { readonly kind: "bundle"; readonly json: string }
+  | {
+    readonly kind: "simple";
+    readonly payload: Uint8Array<ArrayBuffer>;
+    /** Of the layer: signature, certificate, chain and log entry. */
+    readonly annotations: Readonly<Record<string, unknown>>;
+  };
+
+/** More than these a registry has no reason to keep for one artifact. */
+const MAX_SIGNATURES = 50;
+const MAX_BUNDLE = 1 << 20;
+const MAX_PAYLOAD = 64 << 10;
+const DIGEST = /^sha256:[0-9a-f]{64}$/;
+
+interface Entry {
+  readonly mediaType?: unknown;
+  readonly digest?: unknown;
+  readonly size?: unknown;
+  readonly artifactType?: unknown;
+  readonly annotations?: unknown;
+}
+
+/** The signatures of the manifest with this digest, as they are come by. @throws AppError REGISTRY_…, DIGEST_MISMATCH */
+export async function* findSignatures(
+  client: RegistryClient,
+  repository: Reference,
+  digest: string,
+): AsyncGenerator<FoundSignature> {
+  let left = MAX_SIGNATURES;
+  const seen = new Set<string>();
+  const signatures = async function* (entries: readonly Entry[]): AsyncGenerator<FoundSignature> {
+    for (const { digest: of } of entries) {
+      if (typeof of !== "string" || !DIGEST.test(of) || seen.has(of) || left-- <= 0) continue;
+      seen.add(of);
+      yield* signaturesIn(client, { ...repository, tag: undefined, digest: of }, digest);
+    }
+  };
+  yield* signatures((await listReferrers(client, repository, digest)).filter(isSignature));
+  const tag = `${digest.replace(":", "-")}.sig`;
+  const old = await manifestAt(client, { ...repository, tag, digest: undefined });
+  if (old) yield* signatures([{ digest: old.digest }]);
+}
+
+/** Whether an entry of an index may be a signature; registries may leave out what it is. */
+function isSignature({ artifactType }: Entry): boolean {
+  return artifactType === undefined || artifactType === COSIGN_SIGNATURE ||
+    (typeof artifactType === "string" && BUNDLE_TYPES.test(artifactType));
+}
+
+/** What refers to a manifest, by the referrers API or the tag that stands in for it. */
+export async function listReferrers(
+  client: RegistryClient,
+  repository: Reference,
+  digest: string,
+): Promise<readonly Entry[]> {
+  const text = await client.fromAny(repository, "verify", async (endpoint, task) => {
+    const answer = await client.access.request(
+      task,
+      endpoint,
+      `/v2/${endpoint.repository}/referrers/${digest}`,
+      { headers: { accept: INDEX_TYPES[0] }, expect: [200, 404] },
+    );
+    if (answer.status === 200 && (answer.header("content-type") ?? "").includes("json")) {
+      const bytes = await answer.bytes(
+        4 << 20,
+        () => new AppError("TOO_LARGE", `${task.failed}: its list of referrers is larger than 4 MiB`),
+      );
+      return new TextDecoder().decode(bytes);
+    }
+    await answer.discard();
+    return undefined;
+  });
+  const listed = text === undefined ? undefined : entriesOf(text);
+  if (listed) return listed;
+  const fallback = { ...repository, tag: digest.replace(":", "-"), digest: undefined };
+  const index = await manifestAt(client, fallback);
+  return index ? entriesOf(index.text) ?? [] : [];
+}
+
+function entriesOf(text: string): readonly Entry[] | undefined {
+  try {
+    const { manifests } = JSON.parse(text) as { manifests?: unknown };
+    return Array.isArray(manifests)
+      ? manifests.filter((one): one is Entry => typeof one === "object" && one !== null)
+      : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+async function manifestAt(client: RegistryClient, reference: Reference) {
+  try {
+    return await client.fetchAnyManifest(reference, "verify", [...MANIFEST_TYPES, ...INDEX_TYPES]);
+  } catch (error) {
+    if (error instanceof AppError && error.code === "REGISTRY_NOT_FOUND") return undefined;
+    throw error;
+  }
+}
+
+/** The signatures in a manifest; none where it is no manifest of signatures, or of something else. */
+async function* signaturesIn(
+  client: RegistryClient,
+  reference: Reference,
+  subject: string,
+): AsyncGenerator<FoundSignature> {
+  const manifest = await manifestAt(client, reference);
+  if (!manifest) return;
+  let json: { layers?: unknown; subject?: { digest?: unknown } };
+  try {
+    json = JSON.parse(manifest.text);
+    if (duplicateName(manifest.text) !== undefined) return;
+  } catch {
+    return;
+  }
+  if (json.subject !== undefined && json.subject?.digest !== subject) return;
+  if (!Array.isArray(json.layers)) return;
+  for (const layer of json.layers.slice(0, MAX_SIGNATURES) as (Entry | null)[]) {
+    const { mediaType, digest, size, annotations } = layer ?? {};
+    if (typeof mediaType !== "string" || typeof digest !== "string" || !DIGEST.test(digest)) continue;
+    if (!Number.isSafeInteger(size) || (size as number) < 2) continue;
+    const blob = { digest, size: size as number };
+    if (BUNDLE_TYPES.test(mediaType) && blob.size <= MAX_BUNDLE) {
+      const bytes = await fetchBytes(client, reference, blob, () => {}, "verify");
+      yield { kind: "bundle", json: new TextDecoder().decode(bytes) };
+    } else if (mediaType === SIMPLE_SIGNING && blob.size <= MAX_PAYLOAD) {
+      const payload = await fetchBytes(client, reference, blob, () => {}, "verify");
+      const texts = typeof annotations === "object" && annotations !== null ? annotations : {};
+      yield { kind: "simple", payload, annotations: texts as Record<string, unknown> };
+    }
+  }
+}

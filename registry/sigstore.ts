@@ -1,0 +1,379 @@
+/**
+ * Judges one signature by sigstore's rules, with sigstore's packages: the signature itself, the certificate's chain, its
+ * entry in a transparency log, and what of all that was signed. The only importer of those packages.
+ */
+
+import type { Bundle } from "@sigstore/bundle";
+import type { TrustMaterial, VerifierOptions } from "@sigstore/verify";
+import { AppError, messageOf } from "../runtime/errors.ts";
+import { printable } from "../runtime/text.ts";
+import type { Verified } from "../runtime/store/receipt.ts";
+import { parseReference } from "./reference.ts";
+import type { FoundSignature } from "./signatures.ts";
+import { matchesPattern, type Requirement, type Signer } from "./trust.ts";
+
+/** What was signed, or should have been. */
+export interface Subject {
+  /** `sha256:<hex>` of the manifest, or of the index it is in. */
+  readonly digest: string;
+  /** That manifest. */
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  /** `REGISTRY/REPOSITORY` */
+  readonly repository: string;
+}
+
+/** What became of one signature. */
+export type Judgement =
+  | { readonly verdict: "good"; readonly by: Verified }
+  /** By somebody else, signed when its certificate was not valid, or not a signature of this. */
+  | { readonly verdict: "untrusted" | "expired" | "invalid"; readonly why: string }
+  /** No signature at all, but a statement of something else: a list of parts, a scan. */
+  | { readonly verdict: "other"; readonly why: string };
+
+/** What judges signatures. */
+export interface Judge {
+  readonly judge: (signature: FoundSignature, subject: Subject) => Judgement;
+}
+
+/** cosign's statement that something is signed, and the build provenance by which GitHub's builders sign. */
+const PREDICATES: readonly unknown[] = [
+  "https://sigstore.dev/cosign/sign/v1",
+  "https://slsa.dev/provenance/v1",
+  "https://slsa.dev/provenance/v0.2",
+];
+const STATEMENT = "application/vnd.in-toto+json";
+
+/** Loads the packages and a trust root, and makes a judge of both. @throws AppError TRUST_INVALID */
+export async function makeJudge(requirement: Requirement): Promise<Judge> {
+  const sigstore = await loadSigstore();
+  const { signers } = requirement;
+  const root = await trustMaterial(sigstore, requirement.trustRoot);
+  const keys = signers.flatMap((signer) =>
+    signer.kind === "key" ? [{ signer, key: publicKey(sigstore, signer) }] : []
+  );
+  return {
+    judge(signature, subject) {
+      try {
+        const read = signature.kind === "bundle"
+          ? readBundle(sigstore, signature.json, subject, requirement)
+          : readSimple(sigstore, signature, subject, requirement);
+        if ("verdict" in read) return read;
+        return read.verificationMaterial.content.$case === "publicKey"
+          ? judgeKey(sigstore, root, keys, read, subject)
+          : judgeCertificate(sigstore, root, signers, read, subject);
+      } catch (error) {
+        return { verdict: "invalid", why: `it can't be read: ${reason(error)}` };
+      }
+    },
+  };
+}
+
+type Sigstore = Awaited<ReturnType<typeof loadSigstore>>;
+
+/** Loads sigstore's packages: CommonJS, which asks for `require` where they are in a bundle. */
+async function loadSigstore() {
+  if (Deno.build.standalone) {
+    const [{ createRequire }, { Buffer }] = await Promise.all([import("node:module"), import("node:buffer")]);
+    Object.assign(globalThis, { require: createRequire(import.meta.url), Buffer });
+  }
+  const { default: crypto } = await import("node:crypto");
+  useDefaultDigest(crypto);
+  const { createHash, createPublicKey } = crypto;
+  const [verify, bundle, core, specs] = await Promise.all([
+    import("@sigstore/verify"),
+    import("@sigstore/bundle"),
+    import("@sigstore/core"),
+    import("@sigstore/protobuf-specs"),
+  ]);
+  return {
+    createHash,
+    createPublicKey,
+    verify: named(verify),
+    bundle: named(bundle),
+    core: named(core),
+    specs: named(specs),
+  };
+}
+
+let patched = false;
+
+/** Node verifies with SHA-256 where a caller names no digest, on which sigstore's packages rely; Deno refuses. */
+function useDefaultDigest(crypto: { verify: (...args: never[]) => unknown }): void {
+  if (patched) return;
+  patched = true;
+  const { verify } = crypto as { verify: (...args: unknown[]) => unknown };
+  crypto.verify = (algorithm: unknown, data: unknown, key: unknown, ...rest: unknown[]) => {
+    const { asymmetricKeyType: type } = key as { asymmetricKeyType?: string };
+    return verify(algorithm ?? (type === "ed25519" ? undefined : "sha256"), data, key, ...rest);
+  };
+}
+
+/** A CommonJS package's exports, which a bundle has as its default. */
+function named<T extends object>(loaded: T): T {
+  return (loaded as { default?: T }).default ?? loaded;
+}
+
+/** A trusted root as the packages want it. @throws AppError TRUST_INVALID */
+async function trustMaterial({ verify, specs }: Sigstore, text: string | undefined): Promise<TrustMaterial> {
+  try {
+    const json = JSON.parse(text ?? await publicTrustRoot());
+    return verify.toTrustMaterial(specs.TrustedRoot.fromJSON(json));
+  } catch (error) {
+    throw new AppError("TRUST_INVALID", `The trust root can't be read: ${reason(error)}`, {
+      hint: "it is sigstore's trusted_root.json",
+    });
+  }
+}
+
+/** The trusted root of the public sigstore, as its package for TUF carries it. */
+async function publicTrustRoot(): Promise<string> {
+  const seeds = (await import("@sigstore/tuf/seeds.json", { with: { type: "json" } })).default as Record<
+    string,
+    { targets: Record<string, string> }
+  >;
+  const encoded = seeds["https://tuf-repo-cdn.sigstore.dev"]?.targets["trusted_root.json"] ?? "";
+  return new TextDecoder().decode(Uint8Array.fromBase64(encoded));
+}
+
+function publicKey({ createPublicKey }: Sigstore, signer: Signer & { kind: "key" }) {
+  try {
+    const key = createPublicKey(signer.pem);
+    if (key.asymmetricKeyType !== "ec" && key.asymmetricKeyType !== "rsa") {
+      throw new Error(`keys of the type ${key.asymmetricKeyType} are not supported`);
+    }
+    return key;
+  } catch (error) {
+    throw new AppError(
+      "TRUST_INVALID",
+      `The key "${printable(signer.path, 300)}" can't be used: ${reason(error)}`,
+    );
+  }
+}
+
+const invalid = (why: string): Judgement => ({ verdict: "invalid", why });
+
+/** A bundle that is about the subject; otherwise why it is not. */
+function readBundle(
+  { bundle: { bundleFromJSON } }: Sigstore,
+  json: string,
+  subject: Subject,
+  { copies }: Requirement,
+): Bundle | Judgement {
+  const bundle = bundleFromJSON(JSON.parse(json));
+  if (bundle.content.$case === "messageSignature") return bundle; // over the manifest itself
+  const { payloadType, payload } = bundle.content.dsseEnvelope;
+  if (payloadType !== STATEMENT) {
+    return { verdict: "other", why: `it is of the type ${printable(payloadType, 100)}` };
+  }
+  const statement = JSON.parse(new TextDecoder().decode(payload)) as {
+    predicateType?: unknown;
+    subject?: { name?: unknown; digest?: { sha256?: unknown } }[];
+  };
+  if (!PREDICATES.includes(statement.predicateType)) {
+    return { verdict: "other", why: `it states ${printable(String(statement.predicateType), 100)}` };
+  }
+  const hex = subject.digest.slice("sha256:".length);
+  const about = (Array.isArray(statement.subject) ? statement.subject : [])
+    .filter((one) => one?.digest?.sha256 === hex);
+  if (about.length === 0) return invalid("it is a signature of another image");
+  if (!copies && about.every(({ name }) => isOtherRepository(name, subject))) {
+    return invalid(`it was made for another repository: ${printable(String(about[0]!.name), 200)}`);
+  }
+  return bundle;
+}
+
+/** Whether a name is a repository's, and not this one's. Statements may leave names empty, or name files. */
+function isOtherRepository(name: unknown, { repository }: Subject): boolean {
+  if (typeof name !== "string" || !/^(localhost|[^/]*[.:][^/]*)\//.test(name)) return false;
+  return repositoryOf(name) !== repository;
+}
+
+function repositoryOf(text: string): string | undefined {
+  try {
+    const parsed = parseReference(text);
+    return `${parsed.registry}/${parsed.repository}`;
+  } catch {
+    return undefined;
+  }
+}
+
+/** cosign's older signature as a bundle, if its payload is about the subject; otherwise why it is not. */
+function readSimple(
+  { createHash, bundle, specs }: Sigstore,
+  { payload, annotations }: FoundSignature & { kind: "simple" },
+  subject: Subject,
+  { copies }: Requirement,
+): Bundle | Judgement {
+  const { critical } = JSON.parse(new TextDecoder().decode(payload)) as {
+    critical?: {
+      type?: unknown;
+      image?: { "docker-manifest-digest"?: unknown };
+      identity?: { "docker-reference"?: unknown };
+    };
+  };
+  if (critical?.type !== "cosign container image signature") return invalid("its payload is not cosign's");
+  if (critical.image?.["docker-manifest-digest"] !== subject.digest) {
+    return invalid("it is a signature of another image");
+  }
+  const signedFor = critical.identity?.["docker-reference"];
+  if (!copies && signedFor !== "" && signedFor !== undefined) {
+    if (typeof signedFor !== "string" || repositoryOf(signedFor) !== subject.repository) {
+      return invalid(`it was made for another repository: ${printable(String(signedFor), 200)}`);
+    }
+  }
+  const text = (name: string): string | undefined => {
+    const value = Object.hasOwn(annotations, name) ? annotations[name] : undefined;
+    return typeof value === "string" && value !== "" ? value : undefined;
+  };
+  const signature = text("dev.cosignproject.cosign/signature");
+  if (signature === undefined) return invalid("it holds no signature");
+  const certificate = text("dev.sigstore.cosign/certificate");
+  const made = bundle.toMessageSignatureBundle({
+    digest: createHash("sha256").update(payload).digest(),
+    signature: Buffer.from(signature, "base64"),
+    ...(certificate === undefined ? { keyHint: "" } : { certificate: Buffer.from(derOf(certificate)) }),
+    certificateChain: false,
+  });
+  const logged = text("dev.sigstore.cosign/bundle");
+  if (logged !== undefined) {
+    const { SignedEntryTimestamp, Payload } = JSON.parse(logged);
+    const body = Buffer.from(String(Payload.body), "base64");
+    const { kind, apiVersion } = JSON.parse(body.toString());
+    made.verificationMaterial.tlogEntries = [
+      specs.TransparencyLogEntry.fromJSON({
+        logIndex: String(Payload.logIndex),
+        logId: { keyId: Buffer.from(String(Payload.logID), "hex").toString("base64") },
+        kindVersion: { kind, version: apiVersion },
+        integratedTime: String(Payload.integratedTime),
+        inclusionPromise: { signedEntryTimestamp: SignedEntryTimestamp },
+        canonicalizedBody: body.toString("base64"),
+      }),
+    ] as unknown as typeof made.verificationMaterial.tlogEntries;
+  }
+  const stamp = text("dev.sigstore.cosign/rfc3161timestamp");
+  if (stamp !== undefined) {
+    made.verificationMaterial.timestampVerificationData = {
+      rfc3161Timestamps: [{
+        signedTimestamp: Buffer.from(JSON.parse(stamp).SignedRFC3161Timestamp, "base64"),
+      }],
+    };
+  }
+  return Object.assign(made, { artifact: payload });
+}
+
+/** The bytes of the first certificate in a PEM text. */
+function derOf(text: string): Uint8Array<ArrayBuffer> {
+  const body = /-----BEGIN CERTIFICATE-----([A-Za-z0-9+/=\s]+)-----END CERTIFICATE-----/.exec(text)?.[1] ??
+    "";
+  return Uint8Array.fromBase64(body);
+}
+
+function artifactOf(bundle: Bundle, subject: Subject): Buffer {
+  return Buffer.from((bundle as { artifact?: Uint8Array }).artifact ?? subject.bytes);
+}
+
+/** By one of the keys. A log entry is not asked for, but one by a log that is trusted has to be right. */
+function judgeKey(
+  { verify, core }: Sigstore,
+  root: TrustMaterial,
+  keys: readonly { signer: Signer & { kind: "key" }; key: ReturnType<typeof core.crypto.createPublicKey> }[],
+  bundle: Bundle,
+  subject: Subject,
+): Judgement {
+  const entity = verify.toSignedEntity(bundle, artifactOf(bundle, subject));
+  const known = entity.tlogEntries.filter((entry) =>
+    root.tlogs.some(({ logID }) => logID.equals(entry.logId.keyId))
+  );
+  const { hint } = entity.key as { hint: string };
+  for (const { signer, key } of keys) {
+    // cosign's hint is the key's own digest.
+    const named = hint !== "" &&
+      hint === Uint8Array.fromHex(signer.fingerprint.slice("sha256:".length)).toBase64();
+    const material: TrustMaterial = { ...root, publicKey: () => ({ publicKey: key, validFor: () => true }) };
+    if (!entity.signature.verifySignature(key)) {
+      if (named) return invalid("what was signed, or the signature, was changed");
+      continue;
+    }
+    try {
+      new verify.Verifier(material, { tlogThreshold: 0, timestampThreshold: 0 }).verify({
+        ...entity,
+        tlogEntries: known,
+        timestamps: [],
+      });
+    } catch (error) {
+      return invalid(`its entry in the transparency log does not match: ${reason(error)}`);
+    }
+    return { verdict: "good", by: { key: signer.fingerprint } };
+  }
+  return { verdict: "untrusted", why: "it is by another key, or was changed" };
+}
+
+/** By one of the identities, in a certificate that was valid when the log says it was used. */
+function judgeCertificate(
+  { verify, core }: Sigstore,
+  root: TrustMaterial,
+  signers: readonly Signer[],
+  bundle: Bundle,
+  subject: Subject,
+): Judgement {
+  const entity = verify.toSignedEntity(bundle, artifactOf(bundle, subject));
+  const options: VerifierOptions = {
+    // Who brings a root without logs does without them: a time stamp is asked for all the same.
+    tlogThreshold: root.tlogs.length > 0 ? 1 : 0,
+    ctlogThreshold: root.ctlogs.length > 0 ? 1 : 0,
+    timestampThreshold: 1,
+  };
+  let identity: { subjectAlternativeName?: string; extensions?: { issuer?: string } } | undefined;
+  try {
+    identity = new verify.Verifier(root, options).verify(entity).identity;
+  } catch (error) {
+    const { code } = error as { code?: string };
+    if (code === "CERTIFICATE_ERROR") {
+      if (isOutdated(core, entity)) {
+        return { verdict: "expired", why: "its certificate was not valid at the time it was signed" };
+      }
+      return {
+        verdict: "untrusted",
+        why: `its certificate is of nobody the trust root knows: ${reason(error)}`,
+      };
+    }
+    if (code?.startsWith("TLOG") || code === "TIMESTAMP_ERROR") {
+      return invalid(`its entry in the transparency log does not match: ${reason(error)}`);
+    }
+    return invalid(
+      code === "SIGNATURE_ERROR" ? "what was signed, or the signature, was changed" : reason(error),
+    );
+  }
+  const name = identity?.subjectAlternativeName ?? "";
+  const issuer = identity?.extensions?.issuer ?? "";
+  const trusted = signers.some((signer) =>
+    signer.kind === "identity" && name !== "" && issuer !== "" && matchesPattern(signer.identity, name) &&
+    matchesPattern(signer.issuer, issuer)
+  );
+  return trusted ? { verdict: "good", by: { identity: name, issuer } } : {
+    verdict: "untrusted",
+    why: `it is by ${printable(name, 200)}, vouched for by ${printable(issuer, 200)}`,
+  };
+}
+
+/** Whether the certificate was not valid at one of the times that the log states. */
+function isOutdated(
+  core: Sigstore["core"],
+  { key, timestamps }: { key: { $case: string }; timestamps: readonly object[] },
+): boolean {
+  const { certificate } = key as unknown as { certificate: InstanceType<typeof core.X509Certificate> };
+  return timestamps.some((one) => {
+    const { tlogEntry, timestamp } = one as {
+      tlogEntry?: { integratedTime: string };
+      timestamp?: { signingTime: Date };
+    };
+    const at = tlogEntry ? new Date(Number(tlogEntry.integratedTime) * 1000) : timestamp?.signingTime;
+    return at !== undefined && !certificate.validForDate(at);
+  });
+}
+
+function reason(error: unknown): string {
+  const cause = (error as { cause?: unknown }).cause;
+  const text = cause instanceof Error ? `${messageOf(error)} (${cause.message})` : messageOf(error);
+  return printable(text.split("\n", 1)[0] ?? "", 200);
+}

@@ -1,0 +1,80 @@
+/** Whether an artifact is signed by whom it has to be: the one function that an installation asks. */
+
+import { AppError } from "../runtime/errors.ts";
+import { printable } from "../runtime/text.ts";
+import type { Verified } from "../runtime/store/receipt.ts";
+import { failed, type FetchedManifest, type RegistryClient } from "./client.ts";
+import type { Reference } from "./reference.ts";
+import { findSignatures } from "./signatures.ts";
+import { type Judgement, makeJudge, type Subject } from "./sigstore.ts";
+import { describeSigner, type Requirement } from "./trust.ts";
+
+/**
+ * Checks that an artifact, or the index it was chosen from, has a signature by one of those that are asked for.
+ *
+ * @returns who signed
+ * @throws AppError SIGNATURE_MISSING, SIGNATURE_UNTRUSTED, SIGNATURE_EXPIRED, SIGNATURE_INVALID; TRUST_INVALID;
+ * REGISTRY_…
+ */
+export async function verifyArtifact(
+  client: RegistryClient,
+  reference: Reference,
+  manifest: FetchedManifest,
+  requirement: Requirement,
+  verb = "pull",
+): Promise<Verified> {
+  const { judge } = await makeJudge(requirement);
+  const repository = { ...reference, tag: undefined, digest: undefined };
+  const judgements: Failed[] = [];
+  for (const digest of [manifest.digest, manifest.indexDigest]) {
+    if (digest === undefined) continue;
+    const subject: Subject = {
+      digest,
+      bytes: new TextEncoder().encode(
+        digest === manifest.digest
+          ? manifest.text
+          : (await client.fetchAnyManifest({ ...repository, digest }, verb)).text,
+      ),
+      repository: `${reference.registry}/${reference.repository}`,
+    };
+    for await (const signature of findSignatures(client, repository, digest)) {
+      const judgement = judge(signature, subject);
+      if (judgement.verdict === "good") return judgement.by;
+      if (judgement.verdict !== "other") judgements.push(judgement);
+    }
+  }
+  throw failure(failed(verb, reference), requirement, judgements);
+}
+
+type Failed = Exclude<Judgement, { verdict: "good" | "other" }>;
+
+const CODES = {
+  expired: "SIGNATURE_EXPIRED",
+  untrusted: "SIGNATURE_UNTRUSTED",
+  invalid: "SIGNATURE_INVALID",
+} as const;
+const WORDS = {
+  expired: "its signature has expired",
+  untrusted: "it is signed by somebody else",
+  invalid: "its signature does not hold",
+} as const;
+
+/** The error that says most: one that nearly held before one by others, and that before one of nothing. */
+function failure(
+  at: string,
+  { signers }: Requirement,
+  judgements: readonly Failed[],
+): AppError {
+  const wanted = printable(signers.map(describeSigner).join(", or "), 800);
+  for (const verdict of ["expired", "invalid", "untrusted"] as const) {
+    const found = judgements.find((one) => one.verdict === verdict);
+    if (!found) continue;
+    const more = judgements.length > 1 ? ` (one of ${judgements.length} signatures)` : "";
+    return new AppError(CODES[verdict], `${at}: ${WORDS[verdict]}: ${found.why}${more}`, {
+      hint: `asked for is a signature by ${wanted}`,
+    });
+  }
+  return new AppError("SIGNATURE_MISSING", `${at}: it is not signed`, {
+    hint: `asked for is a signature by ${wanted}`,
+  });
+}

@@ -1,0 +1,354 @@
+import assert from "node:assert/strict";
+import { makeArtifact } from "../../registry/artifact.ts";
+import { RegistryClient } from "../../registry/client.ts";
+import { digestOf } from "../../registry/digest.ts";
+import { pushBlob, pushManifest } from "../../registry/push.ts";
+import { parseReference } from "../../registry/reference.ts";
+import {
+  pushBundle,
+  pushSimple,
+  readSigningKey,
+  signArtifact,
+  signedStatement,
+} from "../../registry/sign.ts";
+import { keySigner, matchesPattern, parseSigner, type Requirement } from "../../registry/trust.ts";
+import { verifyArtifact } from "../../registry/verify.ts";
+import { TestRegistry } from "../support/registry.ts";
+import { IDENTITY, ISSUED_BY, makeKeyPair, type Signing, TestSigstore } from "../support/sigstore.ts";
+
+const WASM = new Uint8Array([0, 0x61, 0x73, 0x6d, 1, 0, 0, 0]);
+const NOW = new Date("2026-01-02T03:04:05Z");
+const sigstore = await TestSigstore.make();
+const keys = await makeKeyPair();
+const others = await makeKeyPair();
+
+/** A registry with an artifact, and ways to sign it. */
+async function setUp(version = "1") {
+  const registry = TestRegistry.start();
+  const client = new RegistryClient({
+    credentials: () => Promise.resolve(undefined),
+    sleep: () => Promise.resolve(),
+  });
+  const reference = parseReference(`${registry.host}/acme/foo:v1`);
+  const repository = { ...reference, tag: undefined };
+  const artifact = makeArtifact(WASM, {
+    annotations: { "org.opencontainers.image.version": version },
+    title: "foo.wasm",
+    created: NOW,
+  });
+  await pushBlob(client, reference, artifact.layer);
+  await pushBlob(client, reference, artifact.config);
+  const { digest } = await pushManifest(client, reference, artifact.manifest, artifact.mediaType);
+  const manifest = { text: artifact.manifest, digest };
+  const described = { digest, size: artifact.manifest.length };
+  return {
+    registry,
+    client,
+    reference,
+    manifest,
+    verify: (requirement: Requirement) => verifyArtifact(client, reference, manifest, requirement),
+    signBundle: async (
+      signing?: Signing,
+      change: (bundle: Record<string, unknown>) => void = () => {},
+      of = digest,
+    ) => {
+      const bundle = await sigstore.bundle(of, signing);
+      change(bundle);
+      await pushBundle(client, repository, described, JSON.stringify(bundle), NOW);
+    },
+    signSimple: async (signing?: Signing, of = digest, name = `${registry.host}/acme/foo`) => {
+      const { payload, annotations } = await sigstore.simple(of, name, signing);
+      await pushSimple(client, repository, digest, payload, annotations);
+    },
+    signKey: async (pem: string, format: "bundle" | "simple") =>
+      await signArtifact(client, reference, described, await readSigningKey("k", pem, () => ""), NOW, format),
+  };
+}
+
+const KEYLESS: Requirement = {
+  signers: [{ kind: "identity", identity: IDENTITY, issuer: ISSUED_BY }],
+  trustRoot: sigstore.trustRoot,
+};
+const KEY: Requirement = { signers: [keySigner("cosign.pub", keys.publicKey)] };
+const GOOD = { identity: IDENTITY, issuer: ISSUED_BY };
+
+for (const referrers of [true, false]) {
+  const how = referrers ? "OCI referrers" : "the referrers tag";
+  Deno.test(`a keyless signature in a bundle is found by ${how} and verified`, async () => {
+    const { registry, verify, signBundle } = await setUp();
+    await using _ = registry;
+    registry.referrers = referrers;
+    await signBundle({ identity: "eve@evil.example" });
+    await signBundle();
+    assert.deepEqual(await verify(KEYLESS), GOOD);
+    const wildcard = { kind: "identity" as const, identity: "https://github.com/acme/*", issuer: ISSUED_BY };
+    assert.deepEqual(await verify({ ...KEYLESS, signers: [wildcard] }), GOOD);
+  });
+
+  Deno.test(`a signature by a key is found by ${how}, in both layouts, and verified`, async () => {
+    for (const format of ["bundle", "simple"] as const) {
+      const { registry, verify, signKey } = await setUp();
+      await using _ = registry;
+      registry.referrers = referrers;
+      await signKey(others.privateKey, format);
+      await signKey(keys.privateKey, format);
+      assert.deepEqual(await verify(KEY), { key: (KEY.signers[0] as { fingerprint: string }).fingerprint });
+    }
+  });
+}
+
+Deno.test("a keyless signature in cosign's older layout is verified", async () => {
+  const { registry, verify, signSimple } = await setUp();
+  await using _ = registry;
+  await signSimple();
+  assert.deepEqual(await verify(KEYLESS), GOOD);
+});
+
+Deno.test("what is not signed is told as such", async () => {
+  const { registry, verify } = await setUp();
+  await using _ = registry;
+  await assert.rejects(verify(KEYLESS), { code: "SIGNATURE_MISSING" });
+  await assert.rejects(verify(KEY), { code: "SIGNATURE_MISSING" });
+});
+
+Deno.test("a statement of something else is no signature", async () => {
+  const { registry, manifest, verify, signBundle } = await setUp();
+  await using _ = registry;
+  const scan = {
+    _type: "https://in-toto.io/Statement/v1",
+    subject: [{ name: "x", digest: { sha256: manifest.digest.slice(7) } }],
+    predicateType: "https://cosign.sigstore.dev/attestation/vuln/v1",
+    predicate: {},
+  };
+  await signBundle({ statement: new TextEncoder().encode(JSON.stringify(scan)) });
+  await assert.rejects(verify(KEYLESS), { code: "SIGNATURE_MISSING" });
+  const built = { ...scan, predicateType: "https://slsa.dev/provenance/v1" };
+  await signBundle({ statement: new TextEncoder().encode(JSON.stringify(built)) });
+  assert.deepEqual(await verify(KEYLESS), GOOD);
+});
+
+Deno.test("a signature by somebody else names them", async () => {
+  for (const signing of [{ identity: "eve@evil.example" }, { issuer: "https://evil.example" }]) {
+    const { registry, verify, signBundle, signSimple } = await setUp();
+    await using _ = registry;
+    await signBundle(signing);
+    await signSimple(signing);
+    await assert.rejects(verify(KEYLESS), { code: "SIGNATURE_UNTRUSTED", message: /evil\.example/ });
+    await assert.rejects(verify({ ...KEY, trustRoot: sigstore.trustRoot }), { code: "SIGNATURE_UNTRUSTED" });
+  }
+  for (const format of ["bundle", "simple"] as const) {
+    const { registry, verify, signKey } = await setUp();
+    await using _ = registry;
+    await signKey(others.privateKey, format);
+    await assert.rejects(verify(KEY), { code: "SIGNATURE_UNTRUSTED" });
+    await assert.rejects(verify(KEYLESS), { code: "SIGNATURE_UNTRUSTED" });
+  }
+});
+
+Deno.test("a certificate of an authority that the trust root does not hold is somebody else's", async () => {
+  const { registry, verify, signBundle } = await setUp();
+  await using _ = registry;
+  await signBundle();
+  const { trustRoot } = await TestSigstore.make();
+  await assert.rejects(verify({ ...KEYLESS, trustRoot }), { code: "SIGNATURE_UNTRUSTED" });
+  await assert.rejects(verify({ signers: KEYLESS.signers }), { code: "SIGNATURE_UNTRUSTED" });
+});
+
+Deno.test("a certificate that was not valid when the log was told has expired", async () => {
+  const { registry, verify, signBundle, signSimple } = await setUp();
+  await using _ = registry;
+  await signBundle({ valid: [-7200, -3600] });
+  await assert.rejects(verify(KEYLESS), { code: "SIGNATURE_EXPIRED" });
+  await signSimple({ valid: [-7200, -3600] });
+  await assert.rejects(verify(KEYLESS), { code: "SIGNATURE_EXPIRED" });
+});
+
+Deno.test("a certificate that is no longer valid, but was when the log was told, is good", async () => {
+  const { registry, verify, signBundle } = await setUp();
+  await using _ = registry;
+  await signBundle({ valid: [-7200, -3600], loggedAt: Math.floor(Date.now() / 1000) - 5000 });
+  assert.deepEqual(await verify(KEYLESS), GOOD);
+});
+
+type Envelope = { payload: string; signatures: { sig: string }[] };
+type Material = {
+  tlogEntries: { integratedTime: string; inclusionPromise: { signedEntryTimestamp: string } }[];
+};
+
+Deno.test("what was changed after it was signed does not hold", async () => {
+  const other = digestOf(new Uint8Array([1]));
+  const changes: [what: string, signing: Signing, change: (bundle: Record<string, unknown>) => void][] = [
+    ["a statement of this image under another's signature", {}, (bundle) => {
+      const envelope = bundle.dsseEnvelope as Envelope;
+      const statement = JSON.parse(atob(envelope.payload));
+      envelope.payload = btoa(JSON.stringify({ ...statement, predicate: { changed: true } }));
+    }],
+    ["a signature of other bytes", {}, (bundle) => {
+      const envelope = bundle.dsseEnvelope as Envelope;
+      const bytes = Uint8Array.fromBase64(envelope.signatures[0]!.sig);
+      envelope.signatures[0]!.sig = bytes.with(-3, bytes.at(-3)! ^ 1).toBase64();
+    }],
+    ["a log entry of another signature", {
+      body: (body) => {
+        const spec = structuredClone(body.spec) as { signatures: { signature: string }[] };
+        spec.signatures[0]!.signature = btoa("another");
+        return { ...body, spec };
+      },
+    }, () => {}],
+    ["a log entry of another payload", {
+      body: (body) => {
+        const spec = structuredClone(body.spec) as { payloadHash: { value: string } };
+        spec.payloadHash.value = "0".repeat(64);
+        return { ...body, spec };
+      },
+    }, () => {}],
+    ["another time than the log signed", {}, (bundle) => {
+      const [entry] = (bundle.verificationMaterial as Material).tlogEntries;
+      entry!.integratedTime = String(Number(entry!.integratedTime) + 1);
+    }],
+    ["no log entry", {}, (bundle) => {
+      (bundle.verificationMaterial as Material).tlogEntries = [];
+    }],
+  ];
+  for (const [what, signing, change] of changes) {
+    const { registry, verify, signBundle } = await setUp();
+    await using _ = registry;
+    await signBundle(signing, change);
+    await assert.rejects(verify(KEYLESS), { code: "SIGNATURE_INVALID" }, what);
+  }
+  const { registry, verify, signBundle, signSimple } = await setUp();
+  await using _ = registry;
+  await signBundle({}, () => {}, other);
+  await assert.rejects(verify(KEYLESS), { code: "SIGNATURE_INVALID", message: /another image/ });
+  await signSimple({}, other);
+  await assert.rejects(verify(KEYLESS), { code: "SIGNATURE_INVALID", message: /another image/ });
+});
+
+Deno.test("a signature that was made for another repository does not hold, unless copies are taken", async () => {
+  const { registry, manifest, verify, signBundle, signSimple } = await setUp();
+  await using _ = registry;
+  await signSimple({}, manifest.digest, "ghcr.io/acme/foo");
+  await assert.rejects(verify(KEYLESS), { code: "SIGNATURE_INVALID", message: /ghcr\.io\/acme\/foo/ });
+  assert.deepEqual(await verify({ ...KEYLESS, copies: true }), GOOD);
+  const statement = {
+    _type: "https://in-toto.io/Statement/v1",
+    subject: [{ name: "ghcr.io/acme/foo", digest: { sha256: manifest.digest.slice(7) } }],
+    predicateType: "https://sigstore.dev/cosign/sign/v1",
+  };
+  await signBundle({ statement: new TextEncoder().encode(JSON.stringify(statement)) });
+  await assert.rejects(verify(KEYLESS), { code: "SIGNATURE_INVALID" });
+});
+
+Deno.test("a statement under a key's name that the key did not sign does not hold", async () => {
+  const { registry, client, manifest, verify, signKey } = await setUp();
+  await using _ = registry;
+  await signKey(keys.privateKey, "bundle");
+  const hint = await readSigningKey("k", keys.privateKey, () => "").then(({ hint }) => hint);
+  const bundle = {
+    mediaType: "application/vnd.dev.sigstore.bundle.v0.3+json",
+    verificationMaterial: { publicKey: { hint }, tlogEntries: [] },
+    dsseEnvelope: {
+      payload: signedStatement(manifest.digest).toBase64(),
+      payloadType: "application/vnd.in-toto+json",
+      signatures: [{ sig: btoa("no signature"), keyid: "" }],
+    },
+  };
+  assert.ok(await verify(KEY));
+  const second = await setUp("2");
+  await using __ = second.registry;
+  const described = { digest: second.manifest.digest, size: second.manifest.text.length };
+  bundle.dsseEnvelope.payload = signedStatement(described.digest).toBase64();
+  await pushBundle(client, { ...second.reference, tag: undefined }, described, JSON.stringify(bundle), NOW);
+  await assert.rejects(second.verify(KEY), { code: "SIGNATURE_INVALID", message: /changed/ });
+});
+
+Deno.test("what a registry serves as a signature may be anything", async () => {
+  const { registry, client, reference, manifest, verify } = await setUp();
+  await using _ = registry;
+  const described = { digest: manifest.digest, size: manifest.text.length };
+  for (
+    const text of [
+      "{}",
+      "[]",
+      "null",
+      "not JSON",
+      '{"mediaType":"application/vnd.dev.sigstore.bundle.v0.3+json"}',
+      JSON.stringify({ dsseEnvelope: { payload: "x".repeat(100_000) } }),
+      `{"a\\u001b[2J":"\\u202e"}`,
+    ]
+  ) {
+    await pushBundle(client, { ...reference, tag: undefined }, described, text, NOW);
+  }
+  await assert.rejects(verify(KEYLESS), (error: { code: string; message: string }) => {
+    assert.equal(error.code, "SIGNATURE_INVALID");
+    assert.ok(!/[\x00-\x1f\u202e]/.test(error.message));
+    return true;
+  });
+});
+
+Deno.test("of many signatures only so many are looked at, and the right one among them is found", async () => {
+  const { registry, verify, signSimple } = await setUp();
+  await using _ = registry;
+  for (let count = 0; count < 5; count++) await signSimple({ identity: `eve${count}@evil.example` });
+  await signSimple();
+  assert.deepEqual(await verify(KEYLESS), GOOD);
+  const entries = Array.from({ length: 5000 }, (_, index) => ({
+    mediaType: "application/vnd.oci.image.manifest.v1+json",
+    digest: `sha256:${index.toString(16).padStart(64, "0")}`,
+    size: 100,
+  }));
+  registry.requests.length = 0;
+  registry.hook = (_request, url) =>
+    url.pathname.includes("/referrers/")
+      ? Response.json({ schemaVersion: 2, manifests: entries })
+      : undefined;
+  await assert.rejects(verify(KEYLESS), { code: "SIGNATURE_MISSING" });
+  assert.ok(registry.requests.length < 60, `${registry.requests.length} requests`);
+});
+
+Deno.test("parseSigner() tells identities from keys", () => {
+  const none = () => {
+    throw new Error("no file is read");
+  };
+  assert.deepEqual(parseSigner("me@acme.example@https://accounts.google.com", none), {
+    kind: "identity",
+    identity: "me@acme.example",
+    issuer: "https://accounts.google.com",
+  });
+  assert.deepEqual(parseSigner(`${IDENTITY}@${ISSUED_BY}`, none), { kind: "identity", ...GOOD });
+  assert.equal(parseSigner("cosign.pub", () => keys.publicKey).kind, "key");
+  assert.throws(() => parseSigner("me@acme.example", none), { code: "USAGE" });
+  assert.throws(() => parseSigner("/no/such/file.pub"), { code: "TRUST_INVALID" });
+  assert.throws(() => parseSigner("k", () => keys.privateKey), { code: "TRUST_INVALID" });
+  assert.throws(() => parseSigner("k", () => "hello"), { code: "TRUST_INVALID" });
+});
+
+Deno.test("matchesPattern() matches whole texts", () => {
+  for (
+    const [pattern, text, matches] of [
+      ["a", "a", true],
+      ["a", "ab", false],
+      ["a*", "abc", true],
+      ["*c", "abc", true],
+      ["a*c", "abc", true],
+      ["a*b*c", "aXbYc", true],
+      ["a*b*c", "ac", false],
+      ["aa*aa", "aaa", false],
+      ["*", "", true],
+      ["https://github.com/acme/*", "https://github.com/acme-evil/x", false],
+      ["a.c", "abc", false],
+    ] as const
+  ) {
+    assert.equal(matchesPattern(pattern, text), matches, `${pattern} ${text}`);
+  }
+});
+
+Deno.test("a trust root or a key that can't be read is told before anything is asked of the registry", async () => {
+  const { registry, verify } = await setUp();
+  await using _ = registry;
+  registry.requests.length = 0;
+  await assert.rejects(verify({ ...KEYLESS, trustRoot: "{" }), { code: "TRUST_INVALID" });
+  const broken = { ...KEY.signers[0]!, pem: "-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n" };
+  await assert.rejects(verify({ signers: [broken as typeof KEY.signers[0]] }), { code: "TRUST_INVALID" });
+  assert.equal(registry.requests.length, 0);
+});

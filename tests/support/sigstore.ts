@@ -1,0 +1,298 @@
+/** A sigstore of one's own: certificate authority, certificate log and transparency log, of WebCrypto alone. */
+
+import { der, ECDSA_SHA256, INTEGER, nameOf, pem, SEQUENCE, signDer } from "../../runtime/kube/der.ts";
+import { preAuthEncoding, signedStatement, simplePayload } from "../../registry/sign.ts";
+
+const BOOLEAN = 0x01;
+const BIT_STRING = 0x03;
+const OCTET_STRING = 0x04;
+const UTF8 = 0x0c;
+const TIME = 0x18;
+const TRUE = der(BOOLEAN, [0xff]);
+const SAN = [0x55, 0x1d, 0x11];
+const ISSUER = [0x2b, 0x06, 0x01, 0x04, 0x01, 0x83, 0xbf, 0x30, 0x01, 0x08];
+const SCTS = [0x2b, 0x06, 0x01, 0x04, 0x01, 0xd6, 0x79, 0x02, 0x04, 0x02];
+const STATEMENT = "application/vnd.in-toto+json";
+const LOG_URL = "https://log.test";
+const encoder = new TextEncoder();
+
+/** Who signs, and when; what a test gets wrong on purpose. */
+export interface Signing {
+  /** An address, or a URI. */
+  readonly identity?: string;
+  readonly issuer?: string;
+  /** Seconds since 1970 at which the log says it was told. */
+  readonly loggedAt?: number;
+  /** Seconds for which the certificate is valid, from now. */
+  readonly valid?: readonly [from: number, to: number];
+  /** What is signed instead of cosign's statement. */
+  readonly statement?: Uint8Array<ArrayBuffer>;
+  /** Changes the entry's body after it was signed, or before the log signs it. */
+  readonly body?: (body: Record<string, unknown>) => Record<string, unknown>;
+}
+
+interface Keys {
+  readonly pair: CryptoKeyPair;
+  readonly spki: Uint8Array<ArrayBuffer>;
+  readonly id: Uint8Array<ArrayBuffer>;
+}
+
+/** The authorities. */
+export class TestSigstore {
+  private constructor(
+    private readonly ca: Keys,
+    private readonly caCert: Uint8Array<ArrayBuffer>,
+    private readonly ctlog: Keys,
+    private readonly log: Keys,
+  ) {}
+
+  static async make(): Promise<TestSigstore> {
+    const [ca, ctlog, log] = [await makeKeys(), await makeKeys(), await makeKeys()];
+    const extensions = [
+      extension([0x55, 0x1d, 0x13], der(SEQUENCE, TRUE), true),
+      extension([0x55, 0x1d, 0x0f], der(BIT_STRING, [1, 0x06]), true),
+    ];
+    const body = tbs(
+      ca.spki,
+      nameOf("test-sigstore"),
+      nameOf("test-sigstore"),
+      [-864_000, 864_000],
+      extensions,
+    );
+    const caCert = new Uint8Array(await signDer(ca.pair.privateKey, body));
+    return new TestSigstore(ca, caCert, ctlog, log);
+  }
+
+  /** sigstore's trusted_root.json */
+  get trustRoot(): string {
+    const validFor = { start: "2020-01-01T00:00:00Z" };
+    const instance = ({ spki, id }: Keys) => ({
+      baseUrl: LOG_URL,
+      hashAlgorithm: "SHA2_256",
+      publicKey: { rawBytes: spki.toBase64(), keyDetails: "PKIX_ECDSA_P256_SHA_256", validFor },
+      logId: { keyId: id.toBase64() },
+    });
+    return JSON.stringify({
+      mediaType: "application/vnd.dev.sigstore.trustedroot+json;version=0.1",
+      tlogs: [instance(this.log)],
+      certificateAuthorities: [{
+        subject: { organization: "test", commonName: "test-sigstore" },
+        uri: "https://ca.test",
+        certChain: { certificates: [{ rawBytes: this.caCert.toBase64() }] },
+        validFor,
+      }],
+      ctlogs: [instance(this.ctlog)],
+      timestampAuthorities: [],
+    });
+  }
+
+  /** A certificate with a signed certificate timestamp, and its key. */
+  async #issue({ identity = IDENTITY, issuer = ISSUED_BY, valid = [-60, 540] }: Signing) {
+    const keys = await makeKeys();
+    const name = der(identity.includes("://") ? 0x86 : 0x81, encoder.encode(identity));
+    const extensions = [
+      extension([0x55, 0x1d, 0x0f], der(BIT_STRING, [7, 0x80]), true),
+      extension(SAN, der(SEQUENCE, name), true),
+      extension(ISSUER, der(UTF8, encoder.encode(issuer))),
+    ];
+    const make = (more: Uint8Array[]) =>
+      tbs(keys.spki, nameOf("test-sigstore"), der(SEQUENCE), valid, [...extensions, ...more]);
+    const precertificate = make([]);
+    const at = new Uint8Array(8);
+    new DataView(at.buffer).setBigUint64(0, BigInt(Date.now() + valid[0] * 1000));
+    const signature = await signBytes(
+      this.ctlog,
+      bytes(
+        [0, 0],
+        at,
+        [0, 1],
+        this.ca.id,
+        uint(precertificate.length, 3),
+        precertificate,
+        [0, 0],
+      ),
+    );
+    const sct = bytes([0], this.ctlog.id, at, [0, 0, 4, 3], uint(signature.length, 2), signature);
+    const list = bytes(uint(sct.length + 2, 2), uint(sct.length, 2), sct);
+    const body = make([extension(SCTS, der(OCTET_STRING, list))]);
+    return { keys, certificate: new Uint8Array(await signDer(this.ca.pair.privateKey, body)) };
+  }
+
+  /** An entry of the log, with its promise and the proof of a log of one entry. */
+  async #entry(body: Record<string, unknown>, { loggedAt = Math.floor(Date.now() / 1000) }: Signing) {
+    const canonical = encoder.encode(JSON.stringify(body));
+    const promise = await signBytes(
+      this.log,
+      encoder.encode(
+        `{"body":"${canonical.toBase64()}","integratedTime":${loggedAt},"logID":"${this.log.id.toHex()}","logIndex":7}`,
+      ),
+    );
+    const root = await sha256(bytes([0], canonical));
+    const note = `log.test\n1\n${root.toBase64()}\n`;
+    const signed = bytes(this.log.id.subarray(0, 4), await signBytes(this.log, encoder.encode(note)));
+    return {
+      canonical,
+      promise,
+      loggedAt,
+      json: {
+        logIndex: "7",
+        logId: { keyId: this.log.id.toBase64() },
+        kindVersion: { kind: body.kind, version: body.apiVersion },
+        integratedTime: String(loggedAt),
+        inclusionPromise: { signedEntryTimestamp: promise.toBase64() },
+        inclusionProof: {
+          logIndex: "0",
+          treeSize: "1",
+          rootHash: root.toBase64(),
+          hashes: [],
+          checkpoint: { envelope: `${note}\n\u2014 log.test ${signed.toBase64()}\n` },
+        },
+        canonicalizedBody: canonical.toBase64(),
+      },
+    };
+  }
+
+  /** A sigstore bundle v0.3 that says an image is signed. */
+  async bundle(digest: string, signing: Signing = {}): Promise<Record<string, unknown>> {
+    const { keys, certificate } = await this.#issue(signing);
+    const payload = signing.statement ?? signedStatement(digest);
+    const signature = await signBytes(keys, preAuthEncoding(STATEMENT, payload));
+    const body = {
+      apiVersion: "0.0.1",
+      kind: "dsse",
+      spec: {
+        envelopeHash: { algorithm: "sha256", value: "0".repeat(64) },
+        payloadHash: { algorithm: "sha256", value: (await sha256(payload)).toHex() },
+        signatures: [{
+          signature: signature.toBase64(),
+          verifier: encoder.encode(pem("CERTIFICATE", certificate)).toBase64(),
+        }],
+      },
+    };
+    const entry = await this.#entry(signing.body?.(body) ?? body, signing);
+    return {
+      mediaType: "application/vnd.dev.sigstore.bundle.v0.3+json",
+      verificationMaterial: {
+        certificate: { rawBytes: certificate.toBase64() },
+        tlogEntries: [entry.json],
+        timestampVerificationData: { rfc3161Timestamps: [] },
+      },
+      dsseEnvelope: {
+        payload: payload.toBase64(),
+        payloadType: STATEMENT,
+        signatures: [{ sig: signature.toBase64(), keyid: "" }],
+      },
+    };
+  }
+
+  /** cosign's older signature: what is signed, and the annotations of its layer. */
+  async simple(digest: string, repository: string, signing: Signing = {}) {
+    const { keys, certificate } = await this.#issue(signing);
+    const payload = signing.statement ?? simplePayload(digest, repository);
+    const signature = await signBytes(keys, payload);
+    const body = {
+      apiVersion: "0.0.1",
+      kind: "hashedrekord",
+      spec: {
+        data: { hash: { algorithm: "sha256", value: (await sha256(payload)).toHex() } },
+        signature: {
+          content: signature.toBase64(),
+          publicKey: { content: encoder.encode(pem("CERTIFICATE", certificate)).toBase64() },
+        },
+      },
+    };
+    const { canonical, promise, loggedAt } = await this.#entry(signing.body?.(body) ?? body, signing);
+    return {
+      payload,
+      annotations: {
+        "dev.cosignproject.cosign/signature": signature.toBase64(),
+        "dev.sigstore.cosign/certificate": pem("CERTIFICATE", certificate),
+        "dev.sigstore.cosign/bundle": JSON.stringify({
+          SignedEntryTimestamp: promise.toBase64(),
+          Payload: {
+            body: canonical.toBase64(),
+            integratedTime: loggedAt,
+            logIndex: 7,
+            logID: this.log.id.toHex(),
+          },
+        }),
+      },
+    };
+  }
+}
+
+/** Who signs where a test does not say. */
+export const IDENTITY = "https://github.com/acme/decoder/.github/workflows/release.yml@refs/tags/v1";
+/** Who vouches for them. */
+export const ISSUED_BY = "https://token.actions.githubusercontent.com";
+
+/** A key pair in PEM. */
+export async function makeKeyPair(): Promise<{ privateKey: string; publicKey: string }> {
+  const { pair, spki } = await makeKeys();
+  const pkcs8 = new Uint8Array(await crypto.subtle.exportKey("pkcs8", pair.privateKey));
+  return { privateKey: pem("PRIVATE KEY", pkcs8), publicKey: pem("PUBLIC KEY", spki) };
+}
+
+async function makeKeys(): Promise<Keys> {
+  const pair = await crypto.subtle.generateKey({ name: "ECDSA", namedCurve: "P-256" }, true, [
+    "sign",
+    "verify",
+  ]);
+  const spki = new Uint8Array(await crypto.subtle.exportKey("spki", pair.publicKey));
+  return { pair, spki, id: await sha256(spki) };
+}
+
+/** An ECDSA signature in DER: what is inside a certificate's bit string. */
+async function signBytes({ pair }: Keys, message: Uint8Array<ArrayBuffer>): Promise<Uint8Array<ArrayBuffer>> {
+  const raw = new Uint8Array(
+    await crypto.subtle.sign({ name: "ECDSA", hash: "SHA-256" }, pair.privateKey, message),
+  );
+  const number = (part: Uint8Array) => {
+    let start = 0;
+    while (start < part.length - 1 && part[start] === 0) start++;
+    const trimmed = part.subarray(start);
+    return der(INTEGER, trimmed[0]! & 0x80 ? [0] : [], trimmed);
+  };
+  return der(SEQUENCE, number(raw.subarray(0, 32)), number(raw.subarray(32)));
+}
+
+function tbs(
+  spki: Uint8Array,
+  issuer: Uint8Array,
+  subject: Uint8Array,
+  valid: readonly [from: number, to: number],
+  extensions: readonly Uint8Array[],
+): Uint8Array<ArrayBuffer> {
+  const time = (seconds: number) =>
+    der(
+      TIME,
+      encoder.encode(new Date(Date.now() + seconds * 1000).toISOString().replace(/[-:T]|\.\d+/g, "")),
+    );
+  return der(
+    SEQUENCE,
+    der(0xa0, der(INTEGER, [2])),
+    der(INTEGER, [0x42]),
+    ECDSA_SHA256,
+    issuer,
+    der(SEQUENCE, time(valid[0]), time(valid[1])),
+    subject,
+    spki,
+    der(0xa3, der(SEQUENCE, ...extensions)),
+  );
+}
+
+function extension(oid: readonly number[], value: Uint8Array, critical = false): Uint8Array {
+  return der(SEQUENCE, der(0x06, oid), critical ? TRUE : [], der(OCTET_STRING, value));
+}
+
+async function sha256(message: Uint8Array<ArrayBuffer>): Promise<Uint8Array<ArrayBuffer>> {
+  return new Uint8Array(await crypto.subtle.digest("SHA-256", message));
+}
+
+function bytes(...parts: (Uint8Array | readonly number[])[]): Uint8Array<ArrayBuffer> {
+  return Uint8Array.from(parts.flatMap((part) => [...part]));
+}
+
+function uint(value: number, length: number): number[] {
+  return Array.from({ length }, (_, index) => value >> 8 * (length - 1 - index) & 0xff);
+}
