@@ -5,16 +5,19 @@ import { type InstallOptions, installPlugin } from "../registry/install.ts";
 import { formatReference } from "../registry/reference.ts";
 import { checkAllowed, readPolicy } from "../runtime/policy.ts";
 import { homeDirectory } from "../runtime/store/layout.ts";
-import type { Receipt } from "../runtime/store/receipt.ts";
+import type { Receipt, Verified } from "../runtime/store/receipt.ts";
 import type { Context } from "./context.ts";
 import { linkTarget } from "./link_target.ts";
 import type { Progress } from "./progress.ts";
 import { openProgress, openRegistry } from "./registry.ts";
+import { verification } from "./verify.ts";
 
 /** What differs from one installation to the next. */
 export type InstallRequest =
   & Pick<InstallOptions, "reference" | "force" | "grants">
-  & Partial<Pick<InstallOptions, "name" | "pin" | "keep" | "client" | "upgrades">>;
+  & Partial<Pick<InstallOptions, "name" | "pin" | "keep" | "client" | "upgrades">>
+  /** Who signed the version that is replaced, where this one has to be by the same. */
+  & { readonly earlier?: Verified | undefined };
 
 /** Installs, one plugin after another, and shows how it goes. */
 export interface Installer {
@@ -25,13 +28,18 @@ export interface Installer {
 /** An installer for one command. */
 export function openInstaller(
   context: Context,
-  options: { readonly plainHttp?: boolean | undefined; readonly quiet?: boolean | undefined },
+  options: {
+    readonly plainHttp?: boolean | undefined;
+    readonly quiet?: boolean | undefined;
+    readonly verify?: readonly string[] | undefined;
+    readonly trustRoot?: string | undefined;
+  },
 ): Installer {
   const progress: Progress = openProgress(context, options.quiet ?? false);
   const client = openRegistry(context, options, progress);
   return {
     client,
-    async install(request) {
+    async install({ earlier, ...request }) {
       const layout = context.layout();
       checkAllowed(
         await readPolicy(context.policyPath, homeDirectory(context.env)),
@@ -51,6 +59,11 @@ export function openInstaller(
           if (!options.quiet) context.stderr(`${line}\n`);
         },
         progress: progress.show,
+        verify: verification(context, request.client ?? client, {
+          verify: options.verify,
+          trustRoot: options.trustRoot,
+          earlier,
+        }),
         ...request,
       }).finally(() => progress.end());
     },

@@ -99,9 +99,6 @@ const FIELDS: Readonly<Record<string, string>> = {
   revision: "org.opencontainers.image.revision",
 };
 
-/** The annotation that holds what a plugin wishes to be granted. */
-export const GRANTS_ANNOTATION = "krew-wasm.dev/grants";
-
 /** A `plugin.yaml` as it is understood. */
 export interface PluginYaml {
   readonly annotations: Readonly<Record<string, string>>;

@@ -303,7 +303,7 @@ function judgeKey(
     } catch (error) {
       return invalid(`its entry in the transparency log does not match: ${reason(error)}`);
     }
-    return { verdict: "good", by: { key: signer.fingerprint } };
+    return { verdict: "good", by: { key: signer.fingerprint, publicKey: signer.publicKey } };
   }
   return { verdict: "untrusted", why: "it is by another key, or was changed" };
 }

@@ -4,6 +4,7 @@
  */
 
 import { AppError, messageOf } from "../runtime/errors.ts";
+import type { Verified } from "../runtime/store/receipt.ts";
 import { printable } from "../runtime/text.ts";
 import { digestOf } from "./digest.ts";
 
@@ -15,6 +16,8 @@ export type Signer =
     readonly path: string;
     /** SubjectPublicKeyInfo, PEM. */
     readonly pem: string;
+    /** The same in DER, base64. */
+    readonly publicKey: string;
     /** `sha256:<hex>` of its DER. */
     readonly fingerprint: string;
   }
@@ -66,10 +69,27 @@ export function keySigner(path: string, text: string): Signer {
   } catch {
     return fail("is not a public key in PEM");
   }
+  return keyOf(path, der);
+}
+
+function keyOf(path: string, der: Uint8Array<ArrayBuffer>): Signer {
+  const publicKey = der.toBase64();
   const pem = `-----BEGIN PUBLIC KEY-----\n${
-    der.toBase64().replace(/.{64}(?=.)/g, "$&\n")
+    publicKey.replace(/.{64}(?=.)/g, "$&\n")
   }\n-----END PUBLIC KEY-----\n`;
-  return { kind: "key", path, pem, fingerprint: digestOf(der) };
+  return { kind: "key", path, pem, publicKey, fingerprint: digestOf(der) };
+}
+
+/** The signer of an earlier version, as its receipt keeps them; of an identity exactly that one. @throws AppError TRUST_INVALID */
+export function signerOf(verified: Verified): Signer {
+  if ("identity" in verified) {
+    return { kind: "identity", identity: verified.identity, issuer: verified.issuer };
+  }
+  try {
+    return keyOf("of the installed version", Uint8Array.fromBase64(verified.publicKey));
+  } catch {
+    throw new AppError("TRUST_INVALID", "The key in the receipt of the installed version can't be read");
+  }
 }
 
 function readText(path: string): string {

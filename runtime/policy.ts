@@ -199,9 +199,10 @@ export function ruleFor(policy: Policy | undefined, reference: string): PolicyRu
  * Refuses what the administrator does not let in.
  *
  * @param reference as a receipt has it: registry, repository, tag or digest; `file:///…` for a file
+ * @param signed whether a signature was verified when it was installed; not asked before it is
  * @throws AppError POLICY_REFUSED
  */
-export function checkAllowed(policy: Policy | undefined, reference: string): void {
+export function checkAllowed(policy: Policy | undefined, reference: string, signed = true): void {
   if (!policy) return;
   const refuse = (why: string): never => {
     throw new AppError(
@@ -223,6 +224,13 @@ export function checkAllowed(policy: Policy | undefined, reference: string): voi
   }
   const rule = ruleFor(policy, reference);
   if (rule && !rule.allow) refuse(`its rule for ${printable(rule.match, 200)} denies it`);
+  if (rule?.verify !== undefined && rule.verify !== false && !signed) {
+    refuse(
+      reference.startsWith("file:")
+        ? "it has to be signed, and a file is not"
+        : "it has to be signed, and no signature was verified when it was installed: pull it again with --force",
+    );
+  }
 }
 
 /**

@@ -79,11 +79,16 @@ export interface Governed {
 }
 
 /**
- * What the administrator says of a plugin, by its reference. The file's reader is loaded only where there is a file.
+ * What the administrator says of a plugin, by its reference and whether a signature of it was verified. The file's
+ * reader is loaded only where there is a file.
  *
  * @throws AppError POLICY_INVALID, POLICY_REFUSED
  */
-export async function governed(reference: string, path: string = POLICY_PATH): Promise<Governed> {
+export async function governed(
+  reference: string,
+  signed: boolean,
+  path: string = POLICY_PATH,
+): Promise<Governed> {
   try {
     Deno.lstatSync(path);
   } catch (error) {
@@ -95,7 +100,7 @@ export async function governed(reference: string, path: string = POLICY_PATH): P
   const { administratorOf, checkAllowed, readPolicy } = await import("./policy.ts");
   const home = hostPath(homeDirectory(Deno.env.get));
   const policy = await readPolicy(path, home);
-  checkAllowed(policy, reference);
+  checkAllowed(policy, reference, signed);
   return { administrator: administratorOf(policy, reference, home), prompts: policy?.prompts ?? true };
 }
 
@@ -119,7 +124,11 @@ export async function runInstalled(
     files: [...files.keys()],
     read: async (file) => files.get(file) ?? await names(file),
   };
-  const { administrator, prompts } = await governed(receipt.reference, options.policyPath);
+  const { administrator, prompts } = await governed(
+    receipt.reference,
+    receipt.verified !== undefined,
+    options.policyPath,
+  );
   const grants = options.grants ? options.grants(receipt.grants) : receipt.grants;
   return await runProgram(program, {
     name,

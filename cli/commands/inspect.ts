@@ -1,7 +1,7 @@
 /** `krew-wasm inspect`: what a reference stands for, without installing it. */
 
 import { Command, Option } from "@commander-js/extra-typings";
-import { GRANTS_ANNOTATION } from "../../registry/artifact.ts";
+import { WISH_ANNOTATION } from "../../registry/wish.ts";
 import {
   type ConfigReport,
   fetchBytes,
@@ -122,7 +122,7 @@ export function inspectionJson(
 
 /** What the publisher wishes the plugin to be granted: JSON in an annotation, else its text. */
 function wishOf({ annotations }: PluginManifest): unknown {
-  const text = Object.hasOwn(annotations, GRANTS_ANNOTATION) ? annotations[GRANTS_ANNOTATION] : undefined;
+  const text = Object.hasOwn(annotations, WISH_ANNOTATION) ? annotations[WISH_ANNOTATION] : undefined;
   if (text === undefined) return undefined;
   try {
     return JSON.parse(text);

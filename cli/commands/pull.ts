@@ -5,13 +5,14 @@ import { delimiter } from "node:path";
 import { parseReference } from "../../registry/reference.ts";
 import { linkName } from "../../runtime/names.ts";
 import { AppError, exitCodeOf } from "../../runtime/errors.ts";
-import type { Receipt } from "../../runtime/store/receipt.ts";
+import type { Receipt, Verified } from "../../runtime/store/receipt.ts";
 import { printable } from "../../runtime/text.ts";
 import type { Exit } from "../app.ts";
 import type { Context } from "../context.ts";
 import { eachOf, keepOption } from "../each.ts";
 import { grantsOf, withGrantFlags } from "../grants.ts";
 import { formatSize } from "../output.ts";
+import { trustRootOption, verifyOption } from "../verify.ts";
 import { decideGrants, WISH_MODES } from "../wish.ts";
 import { openInstaller } from "../installer.ts";
 import { plainHttpOption } from "../registry.ts";
@@ -33,6 +34,8 @@ export function pullCommand(context: Context, exit: Exit) {
         .choices(WISH_MODES),
     )
     .addOption(keepOption())
+    .addOption(verifyOption())
+    .addOption(trustRootOption())
     .option("-q, --quiet", "print the plugin's name only");
   return withGrantFlags(command)
     .addHelpText(
@@ -47,6 +50,7 @@ all of it, default none of it, and none leaves it nothing but its directory.
 Examples:
   krew-wasm pull ghcr.io/acme/plugins/decoder:v1
   krew-wasm pull ghcr.io/acme/plugins/events:v2 --name watch-events
+  krew-wasm pull --verify=acme.pub ghcr.io/acme/plugins/decoder:v1
   krew-wasm pull --force --allow-read=~/manifests ghcr.io/acme/lint@sha256:4f53…`,
     )
     .action(async (texts, options) => {
@@ -92,7 +96,15 @@ export function formatInstalled(receipt: Receipt): string {
   return `Installed ${receipt.name} (${receipt.kind}, ${formatSize(receipt.size)})\n` +
     `  from    ${printable(receipt.reference, 400)}\n` +
     `  digest  ${receipt.digest}\n` +
+    (receipt.verified === undefined ? "" : `  signed  ${describeVerified(receipt.verified)}\n`) +
     `  run     kubectl ${call}\n`;
+}
+
+/** Who signed, for people. */
+function describeVerified(verified: Verified): string {
+  return "key" in verified
+    ? `by the key ${verified.key}`
+    : `by ${printable(verified.identity, 300)} (${printable(verified.issuer, 200)})`;
 }
 
 /** How to put bin/ on PATH, where it is not: the exact line for the user's shell. Pure. */

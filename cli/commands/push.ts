@@ -4,19 +4,21 @@ import { Command, Option } from "@commander-js/extra-typings";
 import {
   type Artifact,
   ARTIFACT_FORMATS,
-  GRANTS_ANNOTATION,
   makeArtifact,
   type PluginYaml,
   readPluginYaml,
 } from "../../registry/artifact.ts";
+import { parseWish, WISH_ANNOTATION, WISH_VERSION } from "../../registry/wish.ts";
 import { MAX_BLOB } from "../../registry/manifest.ts";
 import { pushBlob, pushManifest } from "../../registry/push.ts";
+import { readSigningKey, signArtifact, SIGNATURE_FORMATS, type SigningKey } from "../../registry/sign.ts";
 import { formatReference, parseReference, type Reference } from "../../registry/reference.ts";
 import { readReceipts } from "../../runtime/store/read.ts";
 import { AppError, messageOf } from "../../runtime/errors.ts";
 import { printable } from "../../runtime/text.ts";
 import type { Context } from "../context.ts";
 import { formatJson, formatSize } from "../output.ts";
+import { ask } from "../prompt.ts";
 import { openProgress, openRegistry, plainHttpOption } from "../registry.ts";
 
 const collect = (value: string, before: string[] | undefined): string[] => [...(before ?? []), value];
@@ -39,6 +41,14 @@ export function pushCommand(context: Context) {
       "--mount-from <repository>",
       "a repository of that registry that may have it (repeatable)",
       collect,
+    )
+    .option(
+      "--sign <key>",
+      "sign it with this private key (a file; its password is asked for, or $COSIGN_PASSWORD)",
+    )
+    .addOption(
+      new Option("--signature-format <layout>", "bundle, or simple for readers of cosign's older signatures")
+        .choices(SIGNATURE_FORMATS).default("bundle" as const),
     )
     .option("--no-check", "push what krew-wasm itself can't run")
     .addOption(new Option("-o, --output <format>", "output format").choices(["json"]))
@@ -73,9 +83,10 @@ Examples:
       const wasm = readWasm(path);
       const yaml = await readMetadata(path, options.pluginYaml, options.quiet ? () => {} : context.stderr);
       const grants = options.wish === undefined ? yaml.grants : await parseYamlFile(options.wish);
+      const wish = grants === undefined ? undefined : checkWish(grants, context);
       const annotations = {
         ...yaml.annotations,
-        ...(grants === undefined ? {} : { [GRANTS_ANNOTATION]: JSON.stringify(grants) }),
+        ...(wish === undefined ? {} : { [WISH_ANNOTATION]: wish }),
         ...parseAnnotations(options.annotation ?? []),
       };
       const artifact = await describeErrors(path, async () => {
@@ -88,6 +99,7 @@ Examples:
         if (options.check) await (await import("../../registry/compile.ts")).compilePlugin(wasm);
         return made;
       });
+      const key = options.sign === undefined ? undefined : await readKey(options.sign, context);
       const progress = openProgress(context, options.quiet ?? false, "Uploading");
       const client = openRegistry(context, options, progress);
       const mountFrom = [
@@ -103,6 +115,10 @@ Examples:
       for (const target of targets) {
         ({ digest } = await pushManifest(client, target, artifact.manifest, artifact.mediaType));
       }
+      if (key) {
+        const signed = { digest, size: new TextEncoder().encode(artifact.manifest).length };
+        await signArtifact(client, reference, signed, key, context.now(), options.signatureFormat);
+      }
       const pinned = formatReference({ ...reference, digest });
       if (options.output === "json") {
         return context.stdout(formatJson({
@@ -113,6 +129,7 @@ Examples:
           size: artifact.layer.size,
           kind: artifact.kind,
           format: options.format,
+          signed: key !== undefined,
         }));
       }
       if (options.quiet) return context.stdout(`${pinned}\n`);
@@ -123,9 +140,34 @@ Examples:
           formatSize(artifact.layer.size)
         }${how})\n` +
           `  digest  ${digest}\n` +
-          targets.slice(1).map(({ tag }) => `  tag     ${tag}\n`).join(""),
+          targets.slice(1).map(({ tag }) => `  tag     ${tag}\n`).join("") +
+          (key ? `  signed  with ${printable(options.sign!, 200)}\n` : ""),
       );
     });
+}
+
+async function readKey(path: string, context: Context): Promise<SigningKey> {
+  let text: string;
+  try {
+    text = Deno.readTextFileSync(path);
+  } catch (error) {
+    throw new AppError(
+      "TRUST_INVALID",
+      `Cannot read the key "${printable(path)}": ${printable(messageOf(error), 200)}`,
+    );
+  }
+  return await readSigningKey(path, text, () => {
+    const password = context.env("COSIGN_PASSWORD");
+    if (password !== undefined) return password;
+    if (Deno.stdin.isTerminal()) return ask(context, `Password of ${printable(path, 200)}: `, true);
+    throw new AppError(
+      "USAGE",
+      `The key "${printable(path, 200)}" has a password, and there is nobody to ask`,
+      {
+        hint: "set COSIGN_PASSWORD",
+      },
+    );
+  });
 }
 
 function readWasm(path: string): Uint8Array<ArrayBuffer> {
@@ -145,6 +187,20 @@ function readWasm(path: string): Uint8Array<ArrayBuffer> {
       printable(path)
     }": it has ${bytes.length} bytes, more than the ${MAX_BLOB} that are allowed`,
   );
+}
+
+/** A wish as the annotation's text; one that nobody could read is not pushed. @throws AppError USAGE */
+function checkWish(grants: unknown, context: Context): string {
+  const object = typeof grants === "object" && grants !== null && !Array.isArray(grants);
+  const text = JSON.stringify(object ? { version: WISH_VERSION, ...grants } : grants);
+  try {
+    parseWish(text, context.env("HOME") ?? "/");
+  } catch (error) {
+    throw new AppError("USAGE", `The wished grants can't be read: ${printable(messageOf(error), 300)}`, {
+      hint: "docs/grants.md has their schema",
+    });
+  }
+  return text;
 }
 
 async function describeErrors<T>(path: string, work: () => Promise<T>): Promise<T> {

@@ -112,7 +112,7 @@ async function runFile(
     files: [...files.keys()],
     read: (file: string) => Promise.resolve(files.get(file)!),
   };
-  const { administrator, prompts } = await governed(`file://${realPath(path)}`, context.policyPath);
+  const { administrator, prompts } = await governed(`file://${realPath(path)}`, false, context.policyPath);
   const name = path.split(/[\\/]/).at(-1)!.replace(/\.wasm$/, "");
   return await runProgram(program, {
     name,

@@ -85,6 +85,7 @@ Examples:
           name,
           force: true,
           upgrades: true,
+          earlier: receipt.verified,
           keep: options.keep,
           grants: decideGrants(context, {
             layout,

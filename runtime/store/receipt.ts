@@ -17,8 +17,8 @@ export interface CompiledFile {
 
 /** Who signed what was installed, as it was verified when it was pulled. */
 export type Verified =
-  /** `sha256:<hex>` of the public key (SubjectPublicKeyInfo, DER). */
-  | { readonly key: string }
+  /** `sha256:<hex>` of the public key, and that key itself (SubjectPublicKeyInfo, DER), in base64. */
+  | { readonly key: string; readonly publicKey: string }
   /** Whom the certificate names, and who vouched for that. */
   | { readonly identity: string; readonly issuer: string };
 
@@ -152,8 +152,10 @@ export function receiptFromJson(value: unknown, name: string): Receipt {
 }
 
 function parseVerified(value: unknown): Verified | undefined {
-  const { key, identity, issuer } = (value ?? {}) as Record<string, unknown>;
-  if (typeof key === "string" && DIGEST.test(key)) return { key };
+  const { key, publicKey, identity, issuer } = (value ?? {}) as Record<string, unknown>;
+  if (typeof key === "string" && DIGEST.test(key) && typeof publicKey === "string" && publicKey !== "") {
+    return { key, publicKey };
+  }
   return typeof identity === "string" && identity !== "" && typeof issuer === "string" && issuer !== ""
     ? { identity, issuer }
     : undefined;

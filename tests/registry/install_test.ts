@@ -260,7 +260,7 @@ Deno.test("installPlugin() downloads nothing that is not verified, and keeps who
   });
   await assert.rejects(refused, { code: "SIGNATURE_MISSING" });
   assert.deepEqual(registry.requests, ["GET /v2/acme/foo/manifests/v1"]);
-  const verified = { key: digestOf(WASM) };
+  const verified = { key: digestOf(WASM), publicKey: "AAAA" };
   await install("acme/foo:v1", { verify: () => Promise.resolve(verified) });
   assert.deepEqual(readReceipt(layout, "foo").verified, verified);
 });

@@ -11,7 +11,14 @@ import {
   signArtifact,
   signedStatement,
 } from "../../registry/sign.ts";
-import { keySigner, matchesPattern, parseSigner, type Requirement } from "../../registry/trust.ts";
+import {
+  keySigner,
+  matchesPattern,
+  parseSigner,
+  type Requirement,
+  type Signer,
+  signerOf,
+} from "../../registry/trust.ts";
 import { verifyArtifact } from "../../registry/verify.ts";
 import { TestRegistry } from "../support/registry.ts";
 import { IDENTITY, ISSUED_BY, makeKeyPair, type Signing, TestSigstore } from "../support/sigstore.ts";
@@ -70,6 +77,8 @@ const KEYLESS: Requirement = {
   trustRoot: sigstore.trustRoot,
 };
 const KEY: Requirement = { signers: [keySigner("cosign.pub", keys.publicKey)] };
+const { fingerprint, publicKey } = KEY.signers[0] as Extract<Signer, { kind: "key" }>;
+const KEY_VERIFIED = { key: fingerprint, publicKey };
 const GOOD = { identity: IDENTITY, issuer: ISSUED_BY };
 
 for (const referrers of [true, false]) {
@@ -92,7 +101,7 @@ for (const referrers of [true, false]) {
       registry.referrers = referrers;
       await signKey(others.privateKey, format);
       await signKey(keys.privateKey, format);
-      assert.deepEqual(await verify(KEY), { key: (KEY.signers[0] as { fingerprint: string }).fingerprint });
+      assert.deepEqual(await verify(KEY), KEY_VERIFIED);
     }
   });
 }
@@ -321,6 +330,15 @@ Deno.test("parseSigner() tells identities from keys", () => {
   assert.throws(() => parseSigner("/no/such/file.pub"), { code: "TRUST_INVALID" });
   assert.throws(() => parseSigner("k", () => keys.privateKey), { code: "TRUST_INVALID" });
   assert.throws(() => parseSigner("k", () => "hello"), { code: "TRUST_INVALID" });
+});
+
+Deno.test("signerOf() is who signed the version before", async () => {
+  assert.deepEqual(signerOf(GOOD), KEYLESS.signers[0]);
+  const { registry, verify, signKey } = await setUp();
+  await using _ = registry;
+  await signKey(keys.privateKey, "bundle");
+  assert.deepEqual(await verify({ signers: [signerOf(KEY_VERIFIED)] }), KEY_VERIFIED);
+  assert.throws(() => signerOf({ key: fingerprint, publicKey: "%" }), { code: "TRUST_INVALID" });
 });
 
 Deno.test("matchesPattern() matches whole texts", () => {

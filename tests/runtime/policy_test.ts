@@ -192,26 +192,26 @@ Deno.test("a file that can't be understood lets nothing run; none bounds nothing
   const path = `${directory}/policy.yaml`;
   try {
     assert.equal(await readPolicy(path, HOME), undefined);
-    assert.deepEqual(await governed("a/b:c", path), { administrator: undefined, prompts: true });
+    assert.deepEqual(await governed("a/b:c", true, path), { administrator: undefined, prompts: true });
     await Deno.writeTextFile(
       path,
       "prompts: false\nrules:\n- match: a/**\n  maximum: {cluster: none}\n- match: x/**\n  allow: false\n",
     );
-    const { administrator, prompts } = await governed("a/b:c", path);
+    const { administrator, prompts } = await governed("a/b:c", true, path);
     assert.equal(prompts, false);
     assert.equal(administrator!.limit(effectiveGrants(LEAST)).cluster, "none");
-    assert.equal((await governed("c/d:e", path)).administrator, undefined);
-    await assert.rejects(governed("x/y:z", path), { code: "POLICY_REFUSED" });
+    assert.equal((await governed("c/d:e", true, path)).administrator, undefined);
+    await assert.rejects(governed("x/y:z", true, path), { code: "POLICY_REFUSED" });
     for (const text of ["rules: [", "just text", "", "{", "rules: &a [*a]"]) {
       await Deno.writeTextFile(path, text);
-      await assert.rejects(governed("a/b:c", path), { code: "POLICY_INVALID" }, text);
+      await assert.rejects(governed("a/b:c", true, path), { code: "POLICY_INVALID" }, text);
     }
     await Deno.remove(path);
     await Deno.mkdir(path);
-    await assert.rejects(governed("a/b:c", path), { code: "POLICY_INVALID" });
+    await assert.rejects(governed("a/b:c", true, path), { code: "POLICY_INVALID" });
     await Deno.remove(path);
     await Deno.writeTextFile(path, '{"prompts": false}');
-    assert.equal((await governed("a/b:c", path)).prompts, false, "JSON is YAML");
+    assert.equal((await governed("a/b:c", true, path)).prompts, false, "JSON is YAML");
   } finally {
     await Deno.remove(directory, { recursive: true });
   }

@@ -21,7 +21,10 @@ const receipt: Receipt = {
 Deno.test("parseReceipt() reads what formatReceipt() wrote", () => {
   assert.deepEqual(parseReceipt(formatReceipt(receipt), "foo"), receipt);
   for (
-    const verified of [{ key: digest }, { identity: "me@acme.example", issuer: "https://issuer.example" }]
+    const verified of [{ key: digest, publicKey: "AAAA" }, {
+      identity: "me@acme.example",
+      issuer: "https://issuer.example",
+    }]
   ) {
     assert.deepEqual(parseReceipt(formatReceipt({ ...receipt, verified }), "foo"), { ...receipt, verified });
   }
@@ -51,7 +54,8 @@ Deno.test("parseReceipt() refuses each field that is missing or malformed", () =
     { compiled: [{ file: "a", digest: "x", size: 1 }] },
     { grants: {} },
     { installedAt: undefined },
-    { verified: { key: "x" } },
+    { verified: { key: "x", publicKey: "AAAA" } },
+    { verified: { key: digest } },
     { verified: { identity: "me" } },
     { verified: null },
   ];

@@ -1,0 +1,184 @@
+/** Whose signature an installation asks for: the command line, the administrator's and the user's policy. */
+
+import type { FetchedManifest, RegistryClient } from "../registry/client.ts";
+import { formatReference, type Reference } from "../registry/reference.ts";
+import { parseSigner, type Requirement, type Signer, signerOf } from "../registry/trust.ts";
+import { AppError, messageOf } from "../runtime/errors.ts";
+import { type Policy, readPolicy, ruleFor } from "../runtime/policy.ts";
+import { homeDirectory, type Layout } from "../runtime/store/layout.ts";
+import type { Verified } from "../runtime/store/receipt.ts";
+import { printable } from "../runtime/text.ts";
+import type { Context } from "./context.ts";
+import { Option } from "@commander-js/extra-typings";
+
+/** `--verify` */
+export function verifyOption() {
+  return new Option(
+    "--verify <signer>",
+    "install it only if signed by this: a public key's file, or IDENTITY@ISSUER (repeatable: any of them)",
+  ).argParser((value: string, before: string[] | undefined): string[] => [...(before ?? []), value]);
+}
+
+/** `--trust-root` */
+export function trustRootOption() {
+  return new Option(
+    "--trust-root <file>",
+    "sigstore's trusted_root.json to check identities by; that of the public sigstore without it",
+  );
+}
+
+/** What asks for signatures. */
+export interface VerifyOptions {
+  /** Of the command line. */
+  readonly verify?: readonly string[] | undefined;
+  readonly trustRoot?: string | undefined;
+  /** Who signed the version that is replaced, and has to have signed this one. */
+  readonly earlier?: Verified | undefined;
+}
+
+/**
+ * What an installation calls with a manifest, before anything of it is downloaded: all that ask for a signature have to
+ * be content. Answers with who signed; undefined where nobody asks.
+ *
+ * @throws AppError SIGNATURE_…, TRUST_INVALID, POLICY_INVALID; REGISTRY_…
+ */
+export function verification(
+  context: Context,
+  client: RegistryClient,
+  options: VerifyOptions,
+): (reference: Reference, manifest: FetchedManifest) => Promise<Verified | undefined> {
+  return async (reference, manifest) => {
+    const requirements = await requirementsFor(context, reference, options);
+    if (requirements.length === 0) return undefined;
+    const { verifyArtifact } = await import("../registry/verify.ts");
+    let by: Verified | undefined;
+    // The narrowest is asked last: it is what the receipt keeps.
+    for (const requirement of requirements) {
+      by = await verifyArtifact(client, reference, manifest, requirement);
+    }
+    return by;
+  };
+}
+
+/** All that has to hold for a reference. @throws AppError TRUST_INVALID, POLICY_INVALID, USAGE */
+export async function requirementsFor(
+  context: Context,
+  reference: Reference,
+  { verify, trustRoot, earlier }: VerifyOptions,
+): Promise<Requirement[]> {
+  const text = formatReference(reference);
+  const home = homeDirectory(context.env);
+  const layout = context.layout();
+  const root = trustRoot === undefined ? usualTrustRoot(layout) : readTrustRoot(trustRoot);
+  const requirements: Requirement[] = [];
+  const policies = [await readPolicy(context.policyPath, home), await readUserPolicy(layout, home)];
+  for (const policy of policies) {
+    const requirement = policy && requirementOf(policy, text, root);
+    if (requirement) requirements.push(requirement);
+  }
+  if (earlier) requirements.push({ signers: [signerOf(earlier)], trustRoot: root });
+  if (verify) requirements.push({ signers: verify.map((one) => parseSigner(one)), trustRoot: root });
+  return requirements;
+}
+
+/** `policy.yaml` of the user's own: who has to have signed what, and nothing else. @throws AppError POLICY_INVALID */
+async function readUserPolicy(layout: Layout, home: string): Promise<Policy | undefined> {
+  const path = `${layout.root}/policy.yaml`;
+  const policy = await readPolicy(path, home);
+  const other = policy &&
+    (policy.registries
+      ? "registries"
+      : !policy.prompts
+      ? "prompts"
+      : policy.rules.some(({ allow }) => !allow)
+      ? "allow"
+      : policy.rules.some(({ maximum }) => maximum)
+      ? "maximum"
+      : undefined);
+  if (other === undefined) return policy;
+  throw new AppError("POLICY_INVALID", `${path} can't be used: ${other} is the administrator's to say`, {
+    hint:
+      "a user's own policy has rules of match and verify only; krew-wasm grants says what a plugin may do",
+  });
+}
+
+/**
+ * What a policy asks for. Its `verify` is a signer as `--verify` takes it, a list of which any will do, or an object:
+ * `{anyOf, trustRoot, copies}`; `false` asks for none.
+ *
+ * @throws AppError POLICY_INVALID
+ */
+export function requirementOf(
+  policy: Policy,
+  reference: string,
+  trustRoot: string | undefined,
+): Requirement | undefined {
+  const rule = ruleFor(policy, reference);
+  if (rule?.verify === undefined || rule.verify === false) return undefined;
+  const fail = (what: string): never => {
+    throw new AppError(
+      "POLICY_INVALID",
+      `The policy ${policy.path} can't be used: verify of the rule for ${
+        printable(rule.match, 200)
+      }: ${what}`,
+    );
+  };
+  const signers = (value: unknown): Signer[] => {
+    const list = Array.isArray(value) ? value : [value];
+    if (list.length === 0) fail("nobody may have signed");
+    return list.map((item) => {
+      if (typeof item !== "string" || item === "") {
+        return fail("a signer is a key's file, or IDENTITY@ISSUER");
+      }
+      if (!item.includes("@") && !/^(\/|[A-Za-z]:[\\/])/.test(item)) {
+        fail(`"${item}" is not an absolute path`);
+      }
+      try {
+        return parseSigner(item);
+      } catch (error) {
+        return fail(messageOf(error));
+      }
+    });
+  };
+  const { verify } = rule;
+  if (typeof verify === "string" || Array.isArray(verify)) return { signers: signers(verify), trustRoot };
+  if (typeof verify !== "object" || verify === null) return fail("it is neither a signer nor a list of them");
+  for (const field of Object.keys(verify)) {
+    if (!["anyOf", "trustRoot", "copies"].includes(field)) fail(`${field} is not known`);
+  }
+  const { anyOf, trustRoot: path, copies } = verify as Record<string, unknown>;
+  if (path !== undefined && typeof path !== "string") fail("trustRoot is not a path");
+  if (copies !== undefined && typeof copies !== "boolean") fail("copies is neither true nor false");
+  return {
+    signers: signers(anyOf),
+    trustRoot: path === undefined ? trustRoot : readTrustRoot(path as string),
+    copies: copies === true,
+  };
+}
+
+/** The trust root of this machine, where it has one of its own. */
+function usualTrustRoot(layout: Layout): string | undefined {
+  for (const path of [`${layout.root}/trusted_root.json`, "/etc/krew-wasm/trusted_root.json"]) {
+    try {
+      return Deno.readTextFileSync(path);
+    } catch (error) {
+      if (!(error instanceof Deno.errors.NotFound)) throw unreadable(path, error);
+    }
+  }
+  return undefined;
+}
+
+function readTrustRoot(path: string): string {
+  try {
+    return Deno.readTextFileSync(path);
+  } catch (error) {
+    throw unreadable(path, error);
+  }
+}
+
+function unreadable(path: string, error: unknown): AppError {
+  const why = error instanceof Deno.errors.NotFound
+    ? "there is no such file"
+    : printable(messageOf(error), 200);
+  return new AppError("TRUST_INVALID", `Cannot read the trust root "${printable(path, 300)}": ${why}`);
+}
