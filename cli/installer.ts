@@ -3,6 +3,7 @@
 import type { RegistryClient } from "../registry/client.ts";
 import { type InstallOptions, installPlugin } from "../registry/install.ts";
 import { formatReference } from "../registry/reference.ts";
+import { registrySignatures, type SignatureSource } from "../registry/signatures.ts";
 import { checkAllowed, readPolicy } from "../runtime/policy.ts";
 import { homeDirectory } from "../runtime/store/layout.ts";
 import type { Receipt, Verified } from "../runtime/store/receipt.ts";
@@ -17,7 +18,11 @@ export type InstallRequest =
   & Pick<InstallOptions, "reference" | "force" | "grants">
   & Partial<Pick<InstallOptions, "name" | "pin" | "keep" | "client" | "upgrades">>
   /** Who signed the version that is replaced, where this one has to be by the same. */
-  & { readonly earlier?: Verified | undefined };
+  & {
+    readonly earlier?: Verified | undefined;
+    /** Where its signatures are, if not in the registry. */
+    readonly signatures?: SignatureSource;
+  };
 
 /** Installs, one plugin after another, and shows how it goes. */
 export interface Installer {
@@ -39,7 +44,7 @@ export function openInstaller(
   const client = openRegistry(context, options, progress);
   return {
     client,
-    async install({ earlier, ...request }) {
+    async install({ earlier, signatures, ...request }) {
       const layout = context.layout();
       checkAllowed(
         await readPolicy(context.policyPath, homeDirectory(context.env)),
@@ -59,7 +64,7 @@ export function openInstaller(
           if (!options.quiet) context.stderr(`${line}\n`);
         },
         progress: progress.show,
-        verify: verification(context, request.client ?? client, {
+        verify: verification(context, signatures ?? registrySignatures(client), {
           verify: options.verify,
           trustRoot: options.trustRoot,
           earlier,

@@ -1,7 +1,8 @@
 /** Whose signature an installation asks for: the command line, the administrator's and the user's policy. */
 
-import type { FetchedManifest, RegistryClient } from "../registry/client.ts";
+import type { FetchedManifest } from "../registry/client.ts";
 import { formatReference, type Reference } from "../registry/reference.ts";
+import type { SignatureSource } from "../registry/signatures.ts";
 import { parseSigner, type Requirement, type Signer, signerOf } from "../registry/trust.ts";
 import { AppError, messageOf } from "../runtime/errors.ts";
 import { type Policy, readPolicy, ruleFor } from "../runtime/policy.ts";
@@ -44,7 +45,7 @@ export interface VerifyOptions {
  */
 export function verification(
   context: Context,
-  client: RegistryClient,
+  source: SignatureSource,
   options: VerifyOptions,
 ): (reference: Reference, manifest: FetchedManifest) => Promise<Verified | undefined> {
   return async (reference, manifest) => {
@@ -54,7 +55,7 @@ export function verification(
     let by: Verified | undefined;
     // The narrowest is asked last: it is what the receipt keeps.
     for (const requirement of requirements) {
-      by = await verifyArtifact(client, reference, manifest, requirement);
+      by = await verifyArtifact(source, reference, manifest, requirement);
     }
     return by;
   };

@@ -27,6 +27,22 @@ export type FoundSignature =
     readonly annotations: Readonly<Record<string, unknown>>;
   };
 
+/** Where signatures come from: a registry, or a file that holds them beside what is signed. */
+export interface SignatureSource {
+  /** Those of the manifest with this digest, not verified. */
+  readonly signatures: (repository: Reference, digest: string) => AsyncIterable<FoundSignature>;
+  /** The text of a manifest or index, named by its digest. */
+  readonly manifest: (reference: Reference) => Promise<string>;
+}
+
+/** The signatures that a registry has. */
+export function registrySignatures(client: RegistryClient): SignatureSource {
+  return {
+    signatures: (repository, digest) => findSignatures(client, repository, digest),
+    manifest: async (reference) => (await client.fetchAnyManifest(reference, "verify")).text,
+  };
+}
+
 /** More than these a registry has no reason to keep for one artifact. */
 const MAX_SIGNATURES = 50;
 const MAX_BUNDLE = 1 << 20;

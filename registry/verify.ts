@@ -3,9 +3,9 @@
 import { AppError } from "../runtime/errors.ts";
 import { printable } from "../runtime/text.ts";
 import type { Verified } from "../runtime/store/receipt.ts";
-import { failed, type FetchedManifest, type RegistryClient } from "./client.ts";
+import { failed, type FetchedManifest } from "./client.ts";
 import type { Reference } from "./reference.ts";
-import { findSignatures } from "./signatures.ts";
+import type { SignatureSource } from "./signatures.ts";
 import { type Judgement, makeJudge, type Subject } from "./sigstore.ts";
 import { describeSigner, type Requirement } from "./trust.ts";
 
@@ -17,7 +17,7 @@ import { describeSigner, type Requirement } from "./trust.ts";
  * REGISTRY_…
  */
 export async function verifyArtifact(
-  client: RegistryClient,
+  source: SignatureSource,
   reference: Reference,
   manifest: FetchedManifest,
   requirement: Requirement,
@@ -31,13 +31,11 @@ export async function verifyArtifact(
     const subject: Subject = {
       digest,
       bytes: new TextEncoder().encode(
-        digest === manifest.digest
-          ? manifest.text
-          : (await client.fetchAnyManifest({ ...repository, digest }, verb)).text,
+        digest === manifest.digest ? manifest.text : await source.manifest({ ...repository, digest }),
       ),
       repository: `${reference.registry}/${reference.repository}`,
     };
-    for await (const signature of findSignatures(client, repository, digest)) {
+    for await (const signature of source.signatures(repository, digest)) {
       const judgement = judge(signature, subject);
       if (judgement.verdict === "good") return judgement.by;
       if (judgement.verdict !== "other") judgements.push(judgement);

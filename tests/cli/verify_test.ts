@@ -3,6 +3,7 @@ import { processContext } from "../../cli/context.ts";
 import { requirementsFor, verification } from "../../cli/verify.ts";
 import { RegistryClient } from "../../registry/client.ts";
 import { parseReference } from "../../registry/reference.ts";
+import { registrySignatures } from "../../registry/signatures.ts";
 import { checkAllowed, parsePolicy } from "../../runtime/policy.ts";
 import { layoutAt } from "../../runtime/store/layout.ts";
 import { IDENTITY, ISSUED_BY, makeKeyPair, TestSigstore } from "../support/sigstore.ts";
@@ -31,8 +32,7 @@ async function setUp(files: { administrator?: string; user?: string; trustRoot?:
 Deno.test("without a policy and without --verify nothing asks for a signature", async () => {
   const { context, ask } = await setUp({});
   assert.deepEqual(await ask("ghcr.io/acme/foo"), []);
-  const client = new RegistryClient();
-  const verify = verification(context, client, {});
+  const verify = verification(context, registrySignatures(new RegistryClient()), {});
   assert.equal(
     await verify(parseReference("ghcr.io/acme/foo"), { text: "{}", digest: "sha256:0" }),
     undefined,

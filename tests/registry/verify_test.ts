@@ -53,7 +53,8 @@ async function setUp(version = "1") {
     client,
     reference,
     manifest,
-    verify: (requirement: Requirement) => verifyArtifact(client, reference, manifest, requirement),
+    verify: (requirement: Requirement) =>
+      verifyArtifact(registrySignatures(client), reference, manifest, requirement),
     signBundle: async (
       signing?: Signing,
       change: (bundle: Record<string, unknown>) => void = () => {},
