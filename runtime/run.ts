@@ -3,7 +3,6 @@
  * plugin's first instruction; what a run may not need is imported when it does.
  */
 
-import { AppError } from "./errors.ts";
 import type { Administrator, Ask } from "./desk.ts";
 import type { GrantChange, Grants } from "./grants.ts";
 import type { Invocation } from "./invocation.ts";

@@ -19,6 +19,7 @@ import {
   type Signer,
   signerOf,
 } from "../../registry/trust.ts";
+import { registrySignatures } from "../../registry/signatures.ts";
 import { verifyArtifact } from "../../registry/verify.ts";
 import { TestRegistry } from "../support/registry.ts";
 import { IDENTITY, ISSUED_BY, makeKeyPair, type Signing, TestSigstore } from "../support/sigstore.ts";
