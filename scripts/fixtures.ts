@@ -32,6 +32,12 @@ export const FIXTURES: readonly Fixture[] = [
     language: "c",
     source: `tests/fixtures/${name}.c`,
   })),
+  {
+    name: "kubernetes",
+    language: "c",
+    source: "tests/fixtures/kubernetes.c",
+    inputs: ["tests/fixtures/kubernetes.c", "wit/krew_wasm_kubernetes.h"],
+  },
   { name: "attack", language: "c", source: "tests/fixtures/attack.c" },
   { name: "attack-network", language: "c", source: "tests/fixtures/attack.c", flags: ["-DNETWORK"] },
   ...["whoami", "decoder", "events", "each"].map((name): Fixture => ({
@@ -40,6 +46,7 @@ export const FIXTURES: readonly Fixture[] = [
     source: `examples/${name}/${name}.ts`,
     inputs: [`examples/${name}`, ...TYPESCRIPT_INPUTS],
   })),
+  { name: "pods-go", language: "go", source: "examples/pods-go" },
 ];
 
 /** How to get what builds the C programs. */
@@ -48,6 +55,11 @@ export const CLANG_HINT = "Debian: apt-get install clang lld wasi-libc libclang-
 /** Whether the C programs can be built here. */
 export function canBuildC(): boolean {
   return findProgram("clang") !== undefined && findProgram("wasm-ld", clangDirectories()) !== undefined;
+}
+
+/** Whether the programs in Go can be built here: with the version that go.mod asks for. */
+export function canBuildGo(): boolean {
+  return findProgram("go") !== undefined;
 }
 
 function clangDirectories(): string[] {
@@ -93,7 +105,12 @@ export async function buildFixture(name: string): Promise<string> {
       {},
     ]
     : language === "go"
-    ? ["go", ["build", "-o", staged, `./${source}`], { GOOS: "wasip1", GOARCH: "wasm" }]
+    ? [
+      "go",
+      // A module of its own. Without debugging information half of the size.
+      ["build", "-C", source, "-trimpath", "-ldflags=-s -w", "-o", staged, "."],
+      { GOOS: "wasip1", GOARCH: "wasm" },
+    ]
     : [
       Deno.execPath(),
       ["run", "--quiet", "-A", "--no-check", "scripts/componentize.ts", source, staged],
@@ -119,7 +136,12 @@ if (import.meta.main) {
   const names = Deno.args.length > 0 ? Deno.args : FIXTURES.map(({ name }) => name);
   let skipped = 0;
   for (const name of names) {
-    if (FIXTURES.find((one) => one.name === name)?.language === "c" && !canBuildC()) {
+    const language = FIXTURES.find((one) => one.name === name)?.language;
+    if (language === "go" && !canBuildGo()) {
+      console.warn(`go is missing, ${name} is not built: https://go.dev/dl`);
+      continue;
+    }
+    if (language === "c" && !canBuildC()) {
       skipped++;
       continue;
     }

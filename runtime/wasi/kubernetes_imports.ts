@@ -231,6 +231,7 @@ class Door {
   #sandbox: Sandbox;
   #memory: Memory;
   #descriptors: Descriptors;
+  #channels = new WeakMap<ByteSource | ByteSink, Exchange>();
   /** Why `current` failed. */
   #failure = "";
 
@@ -249,7 +250,7 @@ class Door {
       upgrade: (...args) => this.#upgrade(args),
       head: (fd = 0, buffer = 0, size = 0, used = 0) => this.#head(fd, buffer, size, used),
       failure: (fd = 0, buffer = 0, size = 0, used = 0) => {
-        const text = fd === -1 ? this.#failure : this.#exchange(fd).exchange.failure;
+        const text = fd === -1 ? this.#failure : this.#failureOf(fd);
         this.#store(encoder.encode(text), buffer, size, used);
       },
       channel: (fd = 0, channel = 0, flags = 0, result = 0) => this.#channel(fd, channel, flags, result),
@@ -320,6 +321,15 @@ class Door {
     return { exchange: node.source, nonblocking: (flags & NONBLOCK) !== 0 };
   }
 
+  /** Of an exchange, and of what was opened on it. @throws WasiError bad-descriptor, not-socket */
+  #failureOf(fd: number): string {
+    const { node } = this.#descriptors.get(fd);
+    const stream = node.kind === "source" ? node.source : node.kind === "sink" ? node.sink : undefined;
+    const exchange = stream instanceof Exchange ? stream : stream && this.#channels.get(stream);
+    if (!exchange) throw new WasiError("not-socket");
+    return exchange.failure;
+  }
+
   async #current(buffer: number, size: number, used: number): Promise<void> {
     try {
       const { context, server, namespace } = await this.#sandbox.cluster();
@@ -378,6 +388,7 @@ class Door {
     if (upload === undefined) throw new WasiError("invalid");
     this.#memory.slice(result, 4);
     const sink = channelSink(exchange, upload, () => upload.finish());
+    this.#channels.set(sink, exchange);
     this.#memory.setUint32(result, this.#insert({ kind: "sink", sink }, flags));
   }
 
@@ -419,10 +430,14 @@ class Door {
     let inserted: number;
     if ((flags & FLAG_WRITE) === 0) {
       const source = channel === ALL_BYTES ? connection.inputBytes() : connection.input(channel);
-      inserted = this.#insert({ kind: "source", source: channelSource(exchange, source) }, flags);
+      const translated = channelSource(exchange, source);
+      this.#channels.set(translated, exchange);
+      inserted = this.#insert({ kind: "source", source: translated }, flags);
     } else {
       const sink = channel === ALL_BYTES ? connection.outputBytes() : connection.output(channel);
-      inserted = this.#insert({ kind: "sink", sink: channelSink(exchange, sink, () => sink.close()) }, flags);
+      const translated = channelSink(exchange, sink, () => sink.close());
+      this.#channels.set(translated, exchange);
+      inserted = this.#insert({ kind: "sink", sink: translated }, flags);
     }
     this.#memory.setUint32(result, inserted);
   }

@@ -174,7 +174,9 @@ export class TestApiServer implements AsyncDisposable {
             resourceVersion: String(this.#version),
             annotations: { "k8s.io/initial-events-end": "true" },
           };
-          opened.enqueue(line({ type: "BOOKMARK", object: { apiVersion: "v1", kind: "Bookmark", metadata } }));
+          opened.enqueue(
+            line({ type: "BOOKMARK", object: { apiVersion: "v1", kind: "Bookmark", metadata } }),
+          );
         }
       },
       cancel: () => {

@@ -1,0 +1,209 @@
+/** krew_wasm_kubernetes: the cluster for preview1 modules, in C and in Go. */
+
+import assert from "node:assert/strict";
+import { buildFixture, canBuildGo } from "../../scripts/fixtures.ts";
+import { TestApiServer } from "../support/api_server.ts";
+import { ExecServer } from "../support/exec_server.ts";
+import { ControlPlane, controlPlaneMissing } from "../support/envtest.ts";
+import { clangMissing, Product } from "../support/product.ts";
+
+async function setUp(fixture: string) {
+  const api = await TestApiServer.start();
+  const server = new ExecServer();
+  api.hook = (request, url) =>
+    request.headers.get("authorization") === `Bearer ${api.token}` && /\/pods\/[^/]+\//.test(url.pathname)
+      ? server.hook(request, url)
+      : undefined;
+  const product = Product.make();
+  Deno.mkdirSync(`${product.home}/.kube`);
+  Deno.writeTextFileSync(`${product.home}/.kube/config`, api.kubeconfig({ namespace: "default" }));
+  const wasm = await buildFixture(fixture);
+  return {
+    api,
+    server,
+    product,
+    /** Runs it with arguments. */
+    run: (args: string, options = "--allow-cluster=full") =>
+      product.shell(`krew-wasm run ${options} ${wasm} -- ${args}`),
+    async [Symbol.asyncDispose]() {
+      product[Symbol.dispose]();
+      await api[Symbol.asyncDispose]();
+    },
+  };
+}
+
+const pod = (name: string, phase = "Running") => ({
+  apiVersion: "v1",
+  kind: "Pod",
+  metadata: { name, namespace: "default" },
+  status: { phase },
+});
+
+const POD = "/api/v1/namespaces/default/pods/web";
+
+Deno.test(
+  "a module in C asks, sends and reads, with the user's credentials",
+  { ignore: clangMissing() },
+  async () => {
+    await using it = await setUp("kubernetes");
+    const { api, run } = it;
+    assert.deepEqual(await run("current"), { code: 0, stdout: `demo\n${api.server}\ndefault\n`, stderr: "" });
+    const got = await run("get /version");
+    assert.match(got.stdout, /^200\n\{.*"major": *"1"/);
+    assert.equal(api.seen.at(-1)?.headers.get("authorization"), `Bearer ${api.token}`);
+    const review = "/apis/authentication.k8s.io/v1/selfsubjectreviews";
+    for (const how of ["post", "upload"]) {
+      assert.match(
+        (await run(`${how} ${review} '{"kind":"SelfSubjectReview"}'`)).stdout,
+        /^201\n.*jane@example\.com/,
+        how,
+      );
+    }
+    assert.match((await run("get /nowhere")).stdout, /^404\n/);
+  },
+);
+
+Deno.test("a module in C waits for two watches at once with poll()", { ignore: clangMissing() }, async () => {
+  await using it = await setUp("kubernetes");
+  const { api, run } = it;
+  api.add("pods", pod("web"));
+  const running = run("two '/api/v1/namespaces/default/pods?watch=true'");
+  while (api.watches.size < 2) await new Promise((resolve) => setTimeout(resolve, 5));
+  api.add("pods", pod("new"));
+  const { code, stdout, stderr } = await running;
+  assert.equal(code, 0, stderr);
+  const lines = stdout.trim().split("\n");
+  assert.equal(lines.filter((line) => /"name":"new"/.test(line)).length, 2);
+  assert.equal(lines.filter((line) => /"name":"web"/.test(line)).length, 2);
+});
+
+Deno.test(
+  "a module in C runs commands, tunnels and talks in messages",
+  { ignore: clangMissing() },
+  async () => {
+    await using it = await setUp("kubernetes");
+    const { run } = it;
+    assert.deepEqual(await run(`exec '${POD}/exec?command=cat&stdin=true&stdout=true' typed`), {
+      code: 0,
+      stdout: `typed{"metadata":{},"status":"Success"}`,
+      stderr: "",
+    });
+    const refused = await run(`exec '${POD.replace("web", "secret")}/exec?command=cat' typed`);
+    assert.equal(refused.code, 1);
+    assert.match(refused.stderr, /^403: .*pods \\"secret\\" is forbidden/);
+    const broken = await run(`exec '${POD}/exec?command=drop&stdout=true' x`);
+    assert.equal(broken.code, 1);
+    assert.match(
+      broken.stderr,
+      /^read: I\/O error: the server closed the connection with code 4000: the pod is gone/,
+    );
+    assert.equal((await run(`tunnel ${POD}/portforward bytes`)).stdout, "bytes\n");
+    assert.deepEqual(await run(`messages ${POD}/proxy grüße`), { code: 0, stdout: "1 grüße\n", stderr: "" });
+  },
+);
+
+Deno.test("the door refuses what is not the plugin's, in words", { ignore: clangMissing() }, async () => {
+  await using it = await setUp("kubernetes");
+  const { api, server, run, product } = it;
+  const cases: [args: string, words: RegExp][] = [
+    ["get https://evil.test/", /Invalid argument: .*is not a path/],
+    ["get //evil.test/", /Permission denied: .*two slashes/],
+    ["get /api/%2e%2e/x", /Permission denied/],
+    [`get /version "x: a\rhost: evil"`, /Invalid argument: .*holds a character that no header has/],
+    ["exec https://evil.test/ x", /Invalid argument: .*is not a path/],
+    [`exec '/api/../x' x`, /Permission denied/],
+  ];
+  for (const [args, words] of cases) {
+    const { code, stderr } = await run(args);
+    assert.equal(code, 1, args);
+    assert.match(stderr, words, args);
+  }
+  assert.equal(api.seen.length + server.sockets.length, 0);
+  const guarded = await run(`exec '${POD}/exec?command=cat' x`, "--allow-cluster=read-only");
+  assert.match(guarded.stderr, /^403: .*krew-wasm does not let/);
+  assert.equal((await run("wrong /version")).code, 0);
+  assert.deepEqual(await run("many /version"), { code: 0, stdout: "1021\n", stderr: "" });
+  Deno.removeSync(`${product.home}/.kube/config`);
+  const nowhere = await run("current");
+  assert.match(nowhere.stderr, /^current: No such device: There is no kubeconfig at /);
+});
+
+Deno.test(
+  "client-go in Go: an informer sees a change, while a heartbeat goes on",
+  { ignore: !canBuildGo() },
+  async () => {
+    await using it = await setUp("pods-go");
+    const { api, run } = it;
+    api.add("pods", pod("web"));
+    const running = run("--max 2");
+    while (api.watches.size === 0) await new Promise((resolve) => setTimeout(resolve, 5));
+    api.add("pods", pod("new", "Pending"));
+    assert.deepEqual(await running, {
+      code: 0,
+      stdout:
+        "ADDED     default/web                    Running\nADDED     default/new                    Pending\n",
+      stderr: "",
+    });
+    assert.equal(api.seen.at(-1)?.headers.get("authorization"), `Bearer ${api.token}`);
+  },
+);
+
+Deno.test(
+  "Go: exec with input and exit code, refusals and failures in words",
+  { ignore: !canBuildGo() },
+  async () => {
+    await using it = await setUp("pods-go");
+    const { run, product, api } = it;
+    const wasm = await buildFixture("pods-go");
+    const typed = await product.shell(
+      `printf 'one\\ntwo\\n' | krew-wasm run --allow-cluster=full ${wasm} -- exec web -- cat`,
+    );
+    assert.deepEqual(typed, { code: 0, stdout: "one\ntwo\n", stderr: "" });
+    assert.deepEqual(await run("exec web -- fail 9"), { code: 9, stdout: "", stderr: "" });
+    const refused = await run("exec secret -- ls");
+    assert.equal(refused.code, 1);
+    assert.match(refused.stderr, /^error: pods "secret" is forbidden/);
+    assert.equal((await run("exec web")).code, 2);
+    Deno.writeTextFileSync(`${product.home}/.kube/config`, api.kubeconfig({ server: "https://127.0.0.1:1" }));
+    const unreachable = await run("");
+    assert.equal(unreachable.code, 1);
+    assert.match(
+      unreachable.stderr,
+      /Cannot reach the API server https:\/\/127\.0\.0\.1:1: connection refused/,
+    );
+  },
+);
+
+Deno.test("client-go's informer against a real API server", {
+  ignore: !canBuildGo() || controlPlaneMissing(),
+}, async () => {
+  await using it = await setUp("pods-go");
+  await using plane = await ControlPlane.start();
+  await plane.run("create", "namespace", "quiet");
+  const wasm = await buildFixture("pods-go");
+  const child = new Deno.Command("/bin/sh", {
+    args: ["-c", `krew-wasm run ${wasm} -- -n quiet --max 3`],
+    clearEnv: true,
+    env: { ...it.product.env(), KUBECONFIG: plane.kubeconfig },
+    stdin: "null",
+    stdout: "piped",
+    stderr: "inherit",
+  }).spawn();
+  await plane.run("create", "serviceaccount", "default", "-n", "quiet");
+  await plane.run("run", "one", "--image=none.test/none", "-n", "quiet");
+  let output = "";
+  for await (const chunk of child.stdout.pipeThrough(new TextDecoderStream())) {
+    output += chunk;
+    // Each change is made when the one before has been seen.
+    if (/ADDED +quiet\/one/.test(output) && !/CHANGED/.test(output)) {
+      await plane.run("label", "pod", "one", "seen=yes", "-n", "quiet", "--overwrite");
+    } else if (/CHANGED/.test(output) && !/DELETED/.test(output)) {
+      await plane.run("delete", "pod", "one", "-n", "quiet", "--force", "--grace-period=0");
+    }
+  }
+  assert.equal((await child.status).code, 0);
+  assert.match(
+    output,
+    /^ADDED +quiet\/one +Pending\nCHANGED +quiet\/one +Pending\n(CHANGED|DELETED) +quiet\/one/,
+  );
+});
