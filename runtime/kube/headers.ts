@@ -78,6 +78,15 @@ export function requestHeaders(
 }
 
 /**
+ * Whether a request watches. kube-apiserver 1.37 packs the list that a watch may begin with as a gzip member of its own, at
+ * whose end fetch takes the response for over: a watch is asked for as it is.
+ */
+export function isWatch({ pathname, searchParams }: URL): boolean {
+  return ["1", "true", "t", "T", "TRUE", "True", ""].includes(searchParams.get("watch") ?? "0") ||
+    /\/watch\//.test(pathname);
+}
+
+/**
  * A response's headers for the plugin: what belongs to the connection left out, and what was true of a packed body.
  *
  * @param askedPacked whether gzip was asked for, and so unpacked

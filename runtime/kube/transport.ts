@@ -13,7 +13,7 @@ import { type Credentials, CredentialSource } from "./credentials.ts";
 import { destinationOf } from "./destination.ts";
 import type { Sockets } from "./endpoint.ts";
 import { bodyFailureOf, failureOf } from "./failure.ts";
-import { methodOf, requestHeaders, responseHeaders } from "./headers.ts";
+import { isWatch, methodOf, requestHeaders, responseHeaders } from "./headers.ts";
 import { type Place, Pool } from "./pool.ts";
 import type { UpgradedConnection } from "./upgraded.ts";
 
@@ -56,6 +56,7 @@ export function connectCluster(connection: Connection, { env, trace }: Transport
   ): Promise<{ response: Response; packed: boolean }> {
     const { method, url, signal } = exchange;
     const headers = requestHeaders(method, request.headers, connection, credentials.authorization);
+    if (isWatch(url)) headers.set("accept-encoding", "identity");
     const packed = headers.get("accept-encoding") === "gzip";
     const body = bodyOf(method, request);
     const client = await clientFor(credentials);
