@@ -7,6 +7,7 @@ import type { RunHost } from "../runtime/run.ts";
 import { mendSelf } from "../registry/store/links.ts";
 import { type Context, processContext } from "./context.ts";
 import { linkTarget } from "./link_target.ts";
+import { bundleCommand } from "./commands/bundle.ts";
 import { grantsCommand } from "./commands/grants.ts";
 import { inspectCommand } from "./commands/inspect.ts";
 import { listCommand } from "./commands/list.ts";
@@ -18,6 +19,7 @@ import { pushCommand } from "./commands/push.ts";
 import { rmCommand } from "./commands/rm.ts";
 import { rollbackCommand } from "./commands/rollback.ts";
 import { runCommand } from "./commands/run.ts";
+import { syncCommand } from "./commands/sync.ts";
 import { tagsCommand } from "./commands/tags.ts";
 import { upgradeCommand } from "./commands/upgrade.ts";
 import { versionCommand } from "./commands/version.ts";
@@ -78,6 +80,7 @@ Examples:
   });
   for (
     const make of [
+      bundleCommand,
       grantsCommand,
       inspectCommand,
       listCommand,
@@ -89,6 +92,7 @@ Examples:
       rmCommand,
       rollbackCommand,
       runCommand,
+      syncCommand,
       tagsCommand,
       upgradeCommand,
       versionCommand,
@@ -96,6 +100,7 @@ Examples:
   ) {
     const command = make(context, exit, host);
     command.copyInheritedSettings(program);
+    for (const sub of command.commands) (sub as Command).copyInheritedSettings(program);
     program.addCommand(command as unknown as Command);
   }
   return program;

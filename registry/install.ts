@@ -47,6 +47,8 @@ export interface InstallOptions {
   readonly name?: string | undefined;
   /** The manifest that is meant, whatever the reference's tag stands for by now. */
   readonly pin?: string | undefined;
+  /** The digest that the WebAssembly must have by the manifest. */
+  readonly pinnedBlob?: string | undefined;
   /** Replace an installed plugin of that name. */
   readonly force: boolean;
   /** The plugin is to be there already: one that was removed meanwhile is not brought back. */
@@ -92,6 +94,14 @@ export async function installPlugin(options: InstallOptions): Promise<Receipt> {
   const pinned = options.pin === undefined ? reference : { ...reference, digest: options.pin };
   const manifest = await client.fetchManifest(pinned);
   const plugin = parseManifest(manifest.text, printable(shown, 400));
+  if (options.pinnedBlob !== undefined && plugin.digest !== options.pinnedBlob) {
+    throw new AppError(
+      "DIGEST_MISMATCH",
+      `Cannot install "${
+        printable(shown, 400)
+      }": its WebAssembly is to be ${options.pinnedBlob}, its manifest says ${plugin.digest}`,
+    );
+  }
   const verified = await options.verify?.(pinned, manifest);
   const granted = typeof grants === "function"
     ? await grants({ reference: shown, annotations: plugin.annotations }, replaced)

@@ -43,6 +43,11 @@ export type ErrorCode =
   | "STORE_UNSAFE"
   | "STORE_NEWER"
   | "VERSION_UNKNOWN"
+  | "LOCK_INVALID"
+  | "BUNDLE_INVALID"
+  | "INDEX_INVALID"
+  | "INDEX_UNKNOWN"
+  | "NAME_AMBIGUOUS"
   | "NO_HOME"
   // cluster
   | "KUBECONFIG_INVALID"

@@ -3,10 +3,12 @@
 import { Command, Option } from "@commander-js/extra-typings";
 import { grantsToJson } from "../../runtime/grants.ts";
 import { checkStore } from "../../runtime/store/check.ts";
+import { homeDirectory } from "../../runtime/store/layout.ts";
 import type { Receipt } from "../../runtime/store/receipt.ts";
 import { readReceipts } from "../../runtime/store/read.ts";
 import { messageOf } from "../../runtime/errors.ts";
 import { printable } from "../../runtime/text.ts";
+import type { Exit } from "../app.ts";
 import type { Context } from "../context.ts";
 import {
   formatAge,
@@ -18,15 +20,17 @@ import {
 } from "../output.ts";
 
 /** The command. */
-export function listCommand(context: Context) {
+export function listCommand(context: Context, exit: Exit) {
   return new Command("list")
     .alias("ls")
     .description("list the installed plugins")
-    .addOption(new Option("-o, --output <format>", "output format").choices(OUTPUT_FORMATS))
+    .addOption(
+      new Option("-o, --output <format>", "output format").choices([...OUTPUT_FORMATS, "lock"] as const),
+    )
     .option("--no-headers", "leave out the header line")
     .addHelpText(
       "after",
-      "\nExamples:\n  krew-wasm list\n  krew-wasm list -o wide\n  krew-wasm list -o json | jq -r '.plugins[].digest'",
+      "\nExamples:\n  krew-wasm list\n  krew-wasm list -o wide\n  krew-wasm list -o json | jq -r '.plugins[].digest'\n  krew-wasm list -o lock > plugins.lock",
     )
     .action(async ({ output, headers }) => {
       const layout = context.layout();
@@ -35,6 +39,11 @@ export function listCommand(context: Context) {
       for (const { name, error } of broken) {
         context.stderr(`warning: ${printable(messageOf(error))}\n`);
         if (context.verbose) context.stderr(`krew-wasm: skipped receipt "${printable(name)}"\n`);
+      }
+      if (output === "lock") {
+        const { formatLock } = await import("../../registry/lockfile.ts");
+        if (broken.length > 0) exit.code = 1; // what is not in the file is not on the other machines
+        return context.stdout(formatLock(receipts, homeDirectory(context.env)));
       }
       context.stdout(await formatList(receipts, output, context.now(), headers));
       if (receipts.length === 0 && output === undefined) {

@@ -1,0 +1,171 @@
+/** `krew-wasm bundle`: plugins in a file, for machines without network. */
+
+import { Command } from "@commander-js/extra-typings";
+import { Bundle, saveBundle } from "../../registry/bundle.ts";
+import { formatReference } from "../../registry/reference.ts";
+import { AppError, exitCodeOf, messageOf } from "../../runtime/errors.ts";
+import { grantsFromJson } from "../../runtime/grants.ts";
+import { checkStore } from "../../runtime/store/check.ts";
+import { printable } from "../../runtime/text.ts";
+import type { Exit } from "../app.ts";
+import type { Context } from "../context.ts";
+import { eachOf, keepOption } from "../each.ts";
+import { grantsOf } from "../grants.ts";
+import { openInstaller } from "../installer.ts";
+import { formatSize } from "../output.ts";
+import { openRegistry, plainHttpOption } from "../registry.ts";
+import { installedPlugins } from "../selected.ts";
+import { decideGrants } from "../wish.ts";
+import { formatInstalled } from "./pull.ts";
+
+/** The command. */
+export function bundleCommand(context: Context, exit: Exit) {
+  const command = new Command("bundle")
+    .description("carry plugins to machines without network, in a file")
+    .addHelpText(
+      "after",
+      `
+A bundle is a tar archive of an OCI image layout, which skopeo reads and writes:
+skopeo copy oci-archive:plugins.tar:ghcr.io/acme/decoder:v1 docker://…
+
+Examples:
+  krew-wasm bundle save plugins.tar
+  krew-wasm bundle load plugins.tar`,
+    );
+  command.addCommand(saveCommand(context, exit));
+  command.addCommand(loadCommand(context, exit));
+  return command;
+}
+
+function saveCommand(context: Context, exit: Exit) {
+  return new Command("save")
+    .description("write installed plugins into a bundle")
+    .argument("<file>", "the bundle; - for stdout")
+    .argument("[names...]", "plugins; all of them without it")
+    .addOption(plainHttpOption())
+    .addHelpText(
+      "after",
+      "\nExamples:\n  krew-wasm bundle save plugins.tar\n  krew-wasm bundle save decoder.tar decoder",
+    )
+    .action(async (file, names, options) => {
+      const layout = context.layout();
+      checkStore(layout);
+      const receipts = installedPlugins(context, layout, names, exit);
+      if (exit.code !== 0) return;
+      if (receipts.length === 0) throw new AppError("NOT_INSTALLED", "No plugins are installed to save");
+      const size = await writeFile(
+        file,
+        (write) => saveBundle(layout, receipts, openRegistry(context, options), write),
+      );
+      if (file !== "-") {
+        context.stdout(
+          `Saved ${receipts.length} ${receipts.length === 1 ? "plugin" : "plugins"} to ${
+            printable(file, 300)
+          } (${formatSize(size)})\n`,
+        );
+      }
+    });
+}
+
+function loadCommand(context: Context, exit: Exit) {
+  return new Command("load")
+    .description("install the plugins of a bundle; no network is needed")
+    .argument("<file>", "the bundle")
+    .argument("[names...]", "plugins; all of them without it")
+    .option("--name <name>", "name of the plugin, where the bundle has one")
+    .option("-f, --force", "replace installed plugins of those names")
+    .option("--with-grants", "grant what was granted where the bundle was made")
+    .addOption(keepOption())
+    .option("-q, --quiet", "print the plugins' names only")
+    .addHelpText(
+      "after",
+      "\nExamples:\n  krew-wasm bundle load plugins.tar\n  krew-wasm bundle load plugins.tar decoder --force",
+    )
+    .action(async (file, names, options) => {
+      using bundle = Bundle.open(file);
+      const found = names.length === 0
+        ? bundle.plugins
+        : bundle.plugins.filter(({ name }) => name !== undefined && names.includes(name));
+      for (const name of names) {
+        if (!found.some((plugin) => plugin.name === name)) {
+          throw new AppError("BUNDLE_INVALID", `The bundle has no plugin "${printable(name, 100)}"`);
+        }
+      }
+      if (found.length === 0) throw new AppError("BUNDLE_INVALID", "The bundle is empty");
+      if (options.name !== undefined && found.length > 1) {
+        throw new AppError(
+          "USAGE",
+          `--name="${printable(options.name, 100)}" can't name ${found.length} plugins`,
+        );
+      }
+      const noChange = await grantsOf({}, context);
+      const layout = context.layout();
+      const installer = openInstaller(context, options);
+      const failures = await eachOf(found, async (plugin) => {
+        const receipt = await installer.install({
+          client: bundle,
+          reference: plugin.reference,
+          pin: plugin.manifestDigest,
+          name: options.name ?? plugin.name,
+          force: options.force ?? false,
+          keep: options.keep,
+          grants: options.withGrants && plugin.grants !== undefined
+            ? readGrants(plugin.grants, formatReference(plugin.reference))
+            : decideGrants(context, { layout, mode: undefined, flags: noChange, prompt: !options.quiet }),
+        });
+        context.stdout(options.quiet ? `${receipt.name}\n` : formatInstalled(receipt));
+      }, context);
+      if (failures.length > 0) {
+        if (found.length === 1) throw failures[0];
+        context.stderr(`${found.length - failures.length} of ${found.length} installed\n`);
+        exit.code = Math.max(...failures.map(exitCodeOf));
+      }
+    });
+}
+
+function readGrants(json: unknown, shown: string) {
+  try {
+    return grantsFromJson(json);
+  } catch (error) {
+    throw new AppError(
+      "BUNDLE_INVALID",
+      `What the bundle grants ${printable(shown, 400)} is broken: ${messageOf(error)}`,
+    );
+  }
+}
+
+/** Writes a file in one step, through `fill`; returns its size. What fails leaves nothing. */
+async function writeFile(
+  path: string,
+  fill: (write: (bytes: Uint8Array) => void) => Promise<void>,
+): Promise<number> {
+  let size = 0;
+  const writer = (stream: { writeSync(bytes: Uint8Array): number }) => (bytes: Uint8Array) => {
+    for (let sent = 0; sent < bytes.length;) sent += stream.writeSync(bytes.subarray(sent));
+    size += bytes.length;
+  };
+  if (path === "-") {
+    await fill(writer(Deno.stdout));
+    return size;
+  }
+  const partial = `${path}.${Deno.pid}.partial`;
+  try {
+    const stream = Deno.openSync(partial, { write: true, createNew: true });
+    try {
+      await fill(writer(stream));
+      stream.syncSync();
+    } finally {
+      stream.close();
+    }
+    Deno.renameSync(partial, path);
+    return size;
+  } catch (error) {
+    try {
+      Deno.removeSync(partial);
+    } catch { /* it could not be made */ }
+    if (error instanceof AppError) throw error;
+    throw new AppError("FILE_UNREADABLE", `Cannot write "${printable(path, 300)}": ${messageOf(error)}`, {
+      cause: error,
+    });
+  }
+}

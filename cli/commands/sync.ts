@@ -1,0 +1,163 @@
+/** `krew-wasm sync`: makes this machine what a lock file says. */
+
+import { Command } from "@commander-js/extra-typings";
+import { type LockedPlugin, MAX_LOCK, parseLock, planSync, type SyncStep } from "../../registry/lockfile.ts";
+import { formatReference } from "../../registry/reference.ts";
+import { removePlugins, updateReceipt } from "../../registry/store/commit.ts";
+import { AppError, messageOf } from "../../runtime/errors.ts";
+import type { Grants } from "../../runtime/grants.ts";
+import { checkStore } from "../../runtime/store/check.ts";
+import { homeDirectory } from "../../runtime/store/layout.ts";
+import { readReceipts } from "../../runtime/store/read.ts";
+import { printable } from "../../runtime/text.ts";
+import type { Exit } from "../app.ts";
+import type { Context } from "../context.ts";
+import { eachOf } from "../each.ts";
+import { grantRows, moreRows } from "../grant_text.ts";
+import { openInstaller } from "../installer.ts";
+import { plainHttpOption } from "../registry.ts";
+import { shortDigest, versionText } from "../updates.ts";
+
+/** The command. */
+export function syncCommand(context: Context, exit: Exit) {
+  return new Command("sync")
+    .description("make this machine the same as a lock file: digests, names and grants")
+    .argument("<file>", "as krew-wasm list -o lock writes it; - for stdin")
+    .option("--prune", "remove plugins that are not in the file")
+    .option("-n, --dry-run", "say what would be done")
+    .option("--check", "do nothing; the exit code is 1 when something would be done")
+    .addOption(plainHttpOption())
+    .option("-q, --quiet", "print nothing but failures")
+    .addHelpText(
+      "after",
+      `
+The digests of the file are what is installed, whatever tags stand for by now.
+What is there already costs no request. Grants become those of the file: read
+it before you sync what others wrote.
+
+Examples:
+  krew-wasm list -o lock > plugins.lock
+  krew-wasm sync plugins.lock --prune
+  krew-wasm sync plugins.lock --check`,
+    )
+    .action(async (file, options) => {
+      const home = homeDirectory(context.env);
+      const layout = context.layout();
+      checkStore(layout);
+      const locked = parseLock(await readLock(file), home, file);
+      const { receipts, broken } = readReceipts(layout);
+      const steps = planSync(locked, receipts, broken.map(({ name }) => name));
+      const due = steps.filter(({ kind }) => kind !== "keep" && (kind !== "extra" || options.prune));
+      const say = (line: string) => {
+        if (!options.quiet) context.stdout(line);
+      };
+      if (options.check || options.dryRun) {
+        for (const step of due) say(`Would ${describeStep(step, home)}`);
+        if (due.length === 0) say("Everything is as the lock file says\n");
+        if (options.check && due.length > 0) exit.code = 1;
+        return;
+      }
+      const installer = openInstaller(context, options);
+      const notice = (line: string) => context.stderr(`${line}\n`);
+      const failures = await eachOf(due, async (step) => {
+        if (step.kind === "extra") {
+          const [removal] = await removePlugins(layout, [step.name], notice);
+          if (removal?.error) throw removal.error;
+        } else if (step.kind === "change") {
+          const { plugin } = step;
+          await updateReceipt(layout, step.name, (receipt) => ({
+            ...receipt,
+            reference: formatReference(plugin.reference),
+            grants: plugin.grants,
+          }), { task: `sync ${file}`, notice });
+        } else if (step.kind !== "keep") {
+          const { reference, manifestDigest, digest, name, grants } = step.plugin;
+          await installer.install({
+            reference,
+            pin: manifestDigest,
+            pinnedBlob: digest,
+            name,
+            force: true,
+            grants,
+          });
+        }
+        say(describeStep(step, home).replace(/^\w+/, (verb) => DONE[verb] ?? verb));
+      }, context);
+      for (const step of steps) {
+        if (step.kind === "extra" && !options.prune) {
+          context.stderr(`${step.name} is not in the lock file; --prune removes it\n`);
+        }
+      }
+      if (failures.length > 0) {
+        if (due.length === 1) throw failures[0];
+        context.stderr(`${due.length - failures.length} of ${due.length} done\n`);
+        exit.code = 1;
+      } else if (due.length === 0) say("Everything is as the lock file says\n");
+    });
+}
+
+const DONE: Readonly<Record<string, string>> = {
+  install: "Installed",
+  replace: "Replaced",
+  change: "Changed",
+  remove: "Removed",
+};
+
+/** A step as what follows "Would", a line with its end. Pure. */
+export function describeStep(step: SyncStep, home: string): string {
+  switch (step.kind) {
+    case "extra":
+      return `remove ${step.name}\n`;
+    case "keep":
+      return `keep ${step.name}\n`;
+    case "install":
+      return `install ${step.name} ${where(step.plugin)}${granted(step.plugin.grants, undefined, home)}\n`;
+    case "replace":
+      return `replace ${step.name} ${step.installed ? versionText(step.installed) : "(broken)"} -> ${
+        where(step.plugin)
+      }${granted(step.plugin.grants, step.installed?.grants, home)}\n`;
+    case "change": {
+      const reference = formatReference(step.plugin.reference);
+      const followed = reference === step.installed.reference ? "" : `, follow ${printable(reference, 400)}`;
+      return `change ${step.name}${followed}${granted(step.plugin.grants, step.installed.grants, home)}\n`;
+    }
+  }
+}
+
+function where({ reference, manifestDigest }: LockedPlugin): string {
+  return `${printable(formatReference(reference), 400)} (${shortDigest(manifestDigest)})`;
+}
+
+/** What a plugin may do more, and less, than before. */
+function granted(grants: Grants, before: Grants | undefined, home: string): string {
+  const rows = grantRows(grants, home);
+  const old = before === undefined ? [] : grantRows(before, home);
+  const more = before === undefined ? [] : moreRows(rows, old);
+  const less = before === undefined ? [] : moreRows(old, rows);
+  const words = (list: typeof rows) => list.map(({ what }) => printable(what, 200)).join("; ");
+  return `${more.length > 0 ? `, grant: ${words(more)}` : ""}${
+    less.length > 0 ? `, take back: ${words(less)}` : ""
+  }`;
+}
+
+async function readLock(file: string): Promise<string> {
+  try {
+    if (file === "-") {
+      const chunks: Uint8Array<ArrayBuffer>[] = [];
+      let size = 0;
+      for await (const chunk of Deno.stdin.readable) {
+        size += chunk.length;
+        if (size > MAX_LOCK) throw new Error("it is larger than 16 MiB");
+        chunks.push(chunk);
+      }
+      return await new Blob(chunks).text();
+    }
+    if (Deno.statSync(file).size > MAX_LOCK) throw new Error("it is larger than 16 MiB");
+    return Deno.readTextFileSync(file);
+  } catch (error) {
+    const why = error instanceof Deno.errors.NotFound
+      ? "there is no such file"
+      : printable(messageOf(error), 200);
+    throw new AppError("FILE_UNREADABLE", `Cannot read "${printable(file, 300)}": ${why}`, { cause: error });
+  }
+}

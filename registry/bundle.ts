@@ -1,0 +1,331 @@
+/**
+ * Bundles: plugins for machines without network. A tar archive of an OCI image layout (image-spec, image-layout.md), which
+ * skopeo reads and writes as `oci-archive:FILE:REFERENCE`. Manifests and blobs are the registry's own bytes, so that
+ * digests, and whatever is pinned to them, stay what they are.
+ */
+
+import { AppError, messageOf } from "../runtime/errors.ts";
+import { grantsToJson } from "../runtime/grants.ts";
+import type { Layout } from "../runtime/store/layout.ts";
+import type { Receipt } from "../runtime/store/receipt.ts";
+import { printable } from "../runtime/text.ts";
+import type { FetchedManifest } from "./client.ts";
+import { Digester, digestOf } from "./digest.ts";
+import type { ArtifactSource } from "./install.ts";
+import { configOf, MANIFEST_TYPES } from "./manifest.ts";
+import { formatReference, parseReference, type Reference } from "./reference.ts";
+import { readIntact } from "./store/blobs.ts";
+import { listTar, tarEnd, type TarEntry, tarHeader, tarPadding } from "./tar.ts";
+
+/** image-spec, annotations.md: how an image in a layout is called. */
+const REF_NAME = "org.opencontainers.image.ref.name";
+/** Our own: the name it is installed as, and what it was granted, for `bundle load --grants=bundled`. */
+const PLUGIN_NAME = "krew-wasm.dev/name";
+const PLUGIN_GRANTS = "krew-wasm.dev/granted";
+
+const MAX_INDEX = 16 << 20;
+const MAX_MANIFEST = 4 << 20;
+const CHUNK = 1 << 16;
+
+interface Descriptor {
+  readonly mediaType: string;
+  readonly digest: string;
+  readonly size: number;
+}
+
+/**
+ * Writes a bundle of installed plugins, through `write`. `missing` is asked for what an older krew-wasm did not keep.
+ *
+ * @throws AppError STORE_CORRUPT, REGISTRY_…
+ */
+export async function saveBundle(
+  layout: Layout,
+  receipts: readonly Receipt[],
+  missing: ArtifactSource,
+  write: (bytes: Uint8Array) => void,
+): Promise<void> {
+  const blobs = new Map<string, Uint8Array>();
+  const manifests: (Descriptor & { annotations: Record<string, string> })[] = [];
+  const layers: { digest: string; size: number }[] = [];
+  for (const receipt of receipts) {
+    const reference = parseReference(receipt.reference);
+    const manifest = await storedManifest(layout, receipt, reference, missing);
+    blobs.set(receipt.manifestDigest, manifest);
+    const text = new TextDecoder().decode(manifest);
+    const config = configOf(text);
+    if (config) blobs.set(config.digest, await storedBlob(layout, config, reference, missing));
+    if (!layers.some(({ digest }) => digest === receipt.digest)) layers.push(receipt);
+    const { mediaType } = JSON.parse(text) as { mediaType?: string };
+    manifests.push({
+      mediaType: mediaType ?? MANIFEST_TYPES[0],
+      digest: receipt.manifestDigest,
+      size: manifest.length,
+      annotations: {
+        [REF_NAME]: receipt.reference,
+        [PLUGIN_NAME]: receipt.name,
+        [PLUGIN_GRANTS]: JSON.stringify(grantsToJson(receipt.grants)),
+      },
+    });
+  }
+  const encoder = new TextEncoder();
+  const add = (name: string, bytes: Uint8Array) => {
+    write(tarHeader(name, bytes.length));
+    write(bytes);
+    write(tarPadding(bytes.length));
+  };
+  add("oci-layout", encoder.encode('{"imageLayoutVersion":"1.0.0"}'));
+  add(
+    "index.json",
+    encoder.encode(JSON.stringify({
+      schemaVersion: 2,
+      mediaType: "application/vnd.oci.image.index.v1+json",
+      manifests,
+    })),
+  );
+  for (const [digest, bytes] of blobs) add(blobPath(digest), bytes);
+  for (const layer of layers) {
+    if (blobs.has(layer.digest)) continue;
+    const bytes = readIntact(layout.blob(layer.digest), layer);
+    if (!bytes) {
+      throw new AppError("STORE_CORRUPT", `The stored bytes ${layer.digest} are missing or changed`, {
+        hint: "krew-wasm doctor says which plugin they are of",
+      });
+    }
+    add(blobPath(layer.digest), bytes);
+  }
+  write(tarEnd());
+}
+
+function blobPath(digest: string): string {
+  return `blobs/sha256/${digest.slice("sha256:".length)}`;
+}
+
+async function storedManifest(
+  layout: Layout,
+  { manifestDigest }: Receipt,
+  reference: Reference,
+  missing: ArtifactSource,
+): Promise<Uint8Array> {
+  try {
+    const bytes = Deno.readFileSync(layout.blob(manifestDigest));
+    if (digestOf(bytes) === manifestDigest) return bytes;
+  } catch { /* pulled before manifests were kept */ }
+  const { text } = await missing.fetchManifest({ ...reference, digest: manifestDigest });
+  const bytes = new TextEncoder().encode(text);
+  if (digestOf(bytes) !== manifestDigest) {
+    throw new AppError(
+      "DIGEST_MISMATCH",
+      `The manifest of ${printable(formatReference(reference), 400)} is not text`,
+    );
+  }
+  return bytes;
+}
+
+async function storedBlob(
+  layout: Layout,
+  blob: { readonly digest: string; readonly size: number },
+  reference: Reference,
+  missing: ArtifactSource,
+): Promise<Uint8Array> {
+  const stored = readIntact(layout.blob(blob.digest), blob);
+  if (stored) return stored;
+  let chunks: Uint8Array<ArrayBuffer>[] = [];
+  await missing.fetchBlob(reference, blob, () => {
+    chunks = [];
+    return (bytes) => chunks.push(bytes.slice());
+  });
+  return new Uint8Array(await new Blob(chunks).arrayBuffer());
+}
+
+/** A plugin in a bundle. */
+export interface BundledPlugin {
+  /** As it was pulled, with its manifest's digest; a reference of its own where the bundle names none. */
+  readonly reference: Reference;
+  readonly manifestDigest: string;
+  /** The name it had where the bundle was made, unread. */
+  readonly name: string | undefined;
+  /** What it was granted there, unread JSON. */
+  readonly grants: unknown;
+}
+
+/** A bundle, opened: a source of artifacts as a registry is one. Everything it hands out is checked against its digest. */
+export class Bundle implements ArtifactSource, Disposable {
+  readonly plugins: readonly BundledPlugin[];
+  #file: Deno.FsFile;
+  #entries: Map<string, TarEntry>;
+
+  private constructor(file: Deno.FsFile, entries: Map<string, TarEntry>, path: string) {
+    this.#file = file;
+    this.#entries = entries;
+    this.plugins = this.#readIndex(path);
+  }
+
+  /** @throws AppError FILE_UNREADABLE, BUNDLE_INVALID */
+  static open(path: string): Bundle {
+    let file: Deno.FsFile;
+    try {
+      file = Deno.openSync(path, { read: true });
+    } catch (error) {
+      const why = error instanceof Deno.errors.NotFound
+        ? "there is no such file"
+        : printable(messageOf(error), 200);
+      throw new AppError("FILE_UNREADABLE", `Cannot read "${printable(path, 300)}": ${why}`, {
+        cause: error,
+      });
+    }
+    try {
+      return new Bundle(file, listTar((offset, length) => readAt(file, offset, length)), path);
+    } catch (error) {
+      file.close();
+      if (error instanceof AppError) {
+        throw new AppError(error.code, `Cannot load "${printable(path, 300)}": ${lowerFirst(error.message)}`);
+      }
+      throw error;
+    }
+  }
+
+  [Symbol.dispose](): void {
+    this.#file.close();
+  }
+
+  /** @throws AppError BUNDLE_INVALID, DIGEST_MISMATCH */
+  fetchManifest(reference: Reference): Promise<FetchedManifest> {
+    const { digest } = reference;
+    if (digest === undefined) throw new Error("a bundle's plugins are asked for by digest");
+    const bytes = this.#read(blobPath(digest), MAX_MANIFEST);
+    const actual = digestOf(bytes);
+    if (actual !== digest) {
+      throw new AppError("DIGEST_MISMATCH", `The bundle's manifest ${digest} has the digest ${actual}`);
+    }
+    return Promise.resolve({ text: new TextDecoder().decode(bytes), digest });
+  }
+
+  /** @throws AppError BUNDLE_INVALID, DIGEST_MISMATCH */
+  fetchBlob(
+    _reference: Reference,
+    blob: { readonly digest: string; readonly size: number },
+    begin: () => (bytes: Uint8Array<ArrayBuffer>) => void,
+    progress: (bytes: number) => void = () => {},
+  ): Promise<void> {
+    const entry = this.#entry(blobPath(blob.digest));
+    if (entry.size !== blob.size) {
+      throw new AppError(
+        "DIGEST_MISMATCH",
+        `The bundle's ${blob.digest} has ${entry.size} bytes, its manifest says ${blob.size}`,
+      );
+    }
+    const sink = begin();
+    const digester = new Digester();
+    while (digester.size < entry.size) {
+      const bytes = readAt(
+        this.#file,
+        entry.offset + digester.size,
+        Math.min(CHUNK, entry.size - digester.size),
+      );
+      digester.update(bytes);
+      sink(bytes);
+      progress(digester.size);
+    }
+    const actual = digester.digest();
+    if (actual !== blob.digest) {
+      throw new AppError("DIGEST_MISMATCH", `The bundle's ${blob.digest} has the digest ${actual}`);
+    }
+    return Promise.resolve();
+  }
+
+  #entry(path: string): TarEntry {
+    const entry = this.#entries.get(path);
+    if (!entry) throw new AppError("BUNDLE_INVALID", `The bundle lacks ${path}`);
+    return entry;
+  }
+
+  #read(path: string, limit: number): Uint8Array<ArrayBuffer> {
+    const { offset, size } = this.#entry(path);
+    if (size > limit) {
+      throw new AppError("BUNDLE_INVALID", `The bundle's ${path} is larger than ${limit} bytes`);
+    }
+    return readAt(this.#file, offset, size);
+  }
+
+  #json(path: string): Record<string, unknown> {
+    try {
+      const value: unknown = JSON.parse(new TextDecoder().decode(this.#read(path, MAX_INDEX)));
+      if (typeof value === "object" && value !== null) return value as Record<string, unknown>;
+    } catch (error) {
+      if (error instanceof AppError) throw error;
+    }
+    throw new AppError("BUNDLE_INVALID", `The bundle's ${path} is not a JSON object`);
+  }
+
+  #readIndex(path: string): BundledPlugin[] {
+    const { imageLayoutVersion } = this.#json("oci-layout");
+    if (imageLayoutVersion !== "1.0.0") {
+      throw new AppError(
+        "BUNDLE_INVALID",
+        `The bundle is an OCI layout of the version "${
+          printable(String(imageLayoutVersion), 40)
+        }", not 1.0.0`,
+      );
+    }
+    const { manifests } = this.#json("index.json");
+    if (!Array.isArray(manifests)) {
+      throw new AppError("BUNDLE_INVALID", "The bundle's index.json has no manifests");
+    }
+    return manifests.map((value: unknown, index): BundledPlugin => {
+      const { digest, annotations } = (value ?? {}) as Record<string, unknown>;
+      if (typeof digest !== "string" || !/^sha256:[0-9a-f]{64}$/.test(digest)) {
+        throw new AppError(
+          "BUNDLE_INVALID",
+          `The bundle's manifests[${index}].digest is missing or malformed`,
+        );
+      }
+      const notes = (annotations ?? {}) as Record<string, unknown>;
+      const note = (key: string) => typeof notes[key] === "string" ? notes[key] as string : undefined;
+      return {
+        reference: referenceOf(note(REF_NAME), path, digest),
+        manifestDigest: digest,
+        name: note(PLUGIN_NAME),
+        grants: parseJson(note(PLUGIN_GRANTS)),
+      };
+    });
+  }
+}
+
+/**
+ * A layout made by other tools calls an image by its tag only, or by nothing; it is then called after the file, on a host
+ * that is none, so that no upgrade asks a registry for it.
+ */
+function referenceOf(name: string | undefined, path: string, digest: string): Reference {
+  if (name !== undefined && name.includes("/")) {
+    try {
+      return parseReference(name);
+    } catch { /* no reference */ }
+  }
+  const file = (path.split(/[\\/]/).at(-1) ?? "").replace(/\.(tar|oci)$/i, "").toLowerCase()
+    .replace(/[^a-z0-9]+/g, "-").replace(/^-|-$/g, "") || "plugin";
+  return { registry: "bundle.invalid", repository: file, tag: undefined, digest };
+}
+
+function parseJson(text: string | undefined): unknown {
+  try {
+    return text === undefined ? undefined : JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+function readAt(file: Deno.FsFile, offset: number, length: number): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(length);
+  file.seekSync(offset, Deno.SeekMode.Start);
+  let filled = 0;
+  while (filled < length) {
+    const read = file.readSync(bytes.subarray(filled));
+    if (read === null) break;
+    filled += read;
+  }
+  return bytes.subarray(0, filled);
+}
+
+function lowerFirst(text: string): string {
+  return text.charAt(0).toLowerCase() + text.slice(1);
+}

@@ -1,0 +1,223 @@
+/** Two machines made the same: by a lock file, and without network by a bundle. */
+
+import assert from "node:assert/strict";
+import { makeArtifact, push } from "../support/oci.ts";
+import { Product } from "../support/product.ts";
+import { findProgram, missing } from "../support/programs.ts";
+import { TestRegistry } from "../support/registry.ts";
+import { makeExiting } from "../support/store.ts";
+
+const skopeoMissing = missing(
+  "skopeo",
+  findProgram("skopeo") !== undefined,
+  "Debian: apt-get install skopeo",
+);
+
+/** Two machines, and a registry with plugins of several exit codes; the first has foo and bar. */
+async function setUp() {
+  const registry = TestRegistry.start();
+  const publish = (name: string, tag: string, code: number) =>
+    push(
+      registry.origin,
+      `acme/${name}`,
+      tag,
+      makeArtifact(makeExiting(code), "cncf", { "org.opencontainers.image.version": `${code}.0` }),
+    );
+  await publish("foo", "v1", 1);
+  await publish("bar", "v1", 2);
+  await publish("extra", "v1", 3);
+  const [one, other] = [Product.make(), Product.make()];
+  for (const args of [["foo:v1", "--allow-read=~/manifests"], ["bar:v1", "--name", "bar-baz"]]) {
+    const { code, stderr } = await one.run("pull", `${registry.host}/acme/${args[0]}`, ...args.slice(1));
+    assert.equal(code, 0, stderr);
+  }
+  const lock = (await one.run("list", "-o", "lock")).stdout;
+  Deno.writeTextFileSync(`${other.home}/plugins.lock`, lock);
+  return {
+    registry,
+    publish,
+    one,
+    other,
+    lock,
+    plugin: async (product: Product, name: string) =>
+      (await product.exec(`${product.store}/bin/kubectl-${name}`, [])).code,
+    async [Symbol.asyncDispose]() {
+      one[Symbol.dispose]();
+      other[Symbol.dispose]();
+      await registry[Symbol.asyncDispose]();
+    },
+  };
+}
+
+Deno.test("sync makes another machine the same, by digests, and then asks no registry", async () => {
+  await using it = await setUp();
+  const { other, registry } = it;
+  await it.publish("foo", "v1", 9); // the tag moves; the lock file's digest does not
+  await other.run("pull", `${registry.host}/acme/extra:v1`);
+
+  const check = await other.run("sync", "plugins.lock", "--check");
+  assert.equal(check.code, 1);
+  assert.match(check.stdout, /^Would install bar-baz .*\nWould install foo .*acme\/foo:v1 \(sha256:.*\)\n$/);
+  const dry = await other.run("sync", "plugins.lock", "--dry-run", "--prune");
+  assert.equal(dry.code, 0);
+  assert.match(dry.stdout, /\nWould remove extra\n|^Would .*\nWould remove extra\n/);
+  assert.equal((await other.run("list", "-o", "name")).stdout, "extra\n");
+
+  const synced = await other.run("sync", "plugins.lock");
+  assert.equal(synced.code, 0, synced.stderr);
+  assert.match(synced.stdout, /^Installed bar-baz .*\nInstalled foo .*\n$/);
+  assert.match(synced.stderr, /extra is not in the lock file; --prune removes it/);
+  assert.deepEqual([await it.plugin(other, "foo"), await it.plugin(other, "bar_baz")], [1, 2]);
+  const pruned = await other.run("sync", "plugins.lock", "--prune");
+  assert.deepEqual([pruned.code, pruned.stdout], [0, "Removed extra\n"]);
+  assert.equal((await other.run("list", "-o", "lock")).stdout, it.lock, "grants too, each in its own home");
+  const { plugins } = JSON.parse((await other.run("list", "-o", "json")).stdout);
+  assert.equal(plugins[1].grants.files[0].host, `${other.home}/manifests`);
+
+  registry.requests.length = 0;
+  const again = await other.run("sync", "plugins.lock", "--check");
+  assert.deepEqual([again.code, again.stdout], [0, "Everything is as the lock file says\n"]);
+  assert.equal((await other.run("sync", "plugins.lock")).stdout, "Everything is as the lock file says\n");
+  assert.deepEqual(registry.requests, []);
+});
+
+Deno.test("sync changes grants and versions back, says so, and asks no registry for grants alone", async () => {
+  await using it = await setUp();
+  const { other, registry } = it;
+  await other.run("sync", "plugins.lock");
+  await other.run("grants", "foo", "--allow-home");
+  registry.requests.length = 0;
+  const changed = await other.exec(other.command, ["sync", "-"], { stdin: it.lock });
+  assert.equal(changed.code, 0, changed.stderr);
+  assert.match(changed.stdout, /^Changed foo, .*take back: .*\n$/);
+  assert.deepEqual(registry.requests, []);
+  await it.publish("foo", "v1", 9);
+  await other.run("upgrade", "foo");
+  assert.equal(await it.plugin(other, "foo"), 9);
+  const replaced = await other.run("sync", "plugins.lock");
+  assert.match(replaced.stdout, /^Replaced foo 9\.0 -> .*\n$/);
+  assert.equal(await it.plugin(other, "foo"), 1);
+});
+
+Deno.test("sync of what can't be had does the rest, and a lock file that lies is found out", async () => {
+  await using it = await setUp();
+  const { other } = it;
+  const lock = JSON.parse(it.lock);
+  const zeros = `sha256:${"0".repeat(64)}`;
+  const write = (value: unknown) =>
+    Deno.writeTextFileSync(`${other.home}/plugins.lock`, JSON.stringify(value));
+  write({ ...lock, plugins: [{ ...lock.plugins[0], manifestDigest: zeros }, lock.plugins[1]] });
+  const partly = await other.run("sync", "plugins.lock");
+  assert.equal(partly.code, 1);
+  assert.match(partly.stdout, /^Installed foo /);
+  assert.match(partly.stderr, /^error: .*404.*\n[^]*1 of 2 done\n/);
+  write({ ...lock, plugins: [{ ...lock.plugins[0], digest: zeros }] });
+  const lying = await other.run("sync", "plugins.lock");
+  assert.equal(lying.code, 1);
+  assert.match(lying.stderr, /is to be sha256:0000/);
+  assert.equal((await other.run("list", "-o", "name")).stdout, "foo\n");
+  for (const [text, words] of [["{", /not JSON/], ['{"krewWasmLock":9}', /version 9/]] as const) {
+    Deno.writeTextFileSync(`${other.home}/plugins.lock`, text);
+    const { code, stderr } = await other.run("sync", "plugins.lock");
+    assert.equal(code, 1);
+    assert.match(stderr, words);
+  }
+  assert.match(
+    (await other.run("sync", "none.lock")).stderr,
+    /^error: Cannot read "none\.lock": there is no such file\n/,
+  );
+});
+
+Deno.test("a bundle carries plugins to a machine without network", async () => {
+  await using it = await setUp();
+  const { one, other, registry } = it;
+  const saved = await one.run("bundle", "save", "plugins.tar");
+  assert.equal(saved.code, 0, saved.stderr);
+  assert.match(saved.stdout, /^Saved 2 plugins to plugins\.tar \(\d/);
+  Deno.copyFileSync(`${one.home}/plugins.tar`, `${other.home}/plugins.tar`);
+  registry.requests.length = 0;
+  const loaded = await other.run("bundle", "load", "plugins.tar", "--with-grants");
+  assert.equal(loaded.code, 0, loaded.stderr);
+  assert.deepEqual([await it.plugin(other, "foo"), await it.plugin(other, "bar_baz")], [1, 2]);
+  const digests = (text: string) =>
+    JSON.parse(text).plugins.map(({ name, manifestDigest, reference }: Record<string, string>) => [
+      name,
+      manifestDigest,
+      reference,
+    ]);
+  assert.deepEqual(digests((await other.run("list", "-o", "lock")).stdout), digests(it.lock));
+  assert.deepEqual(registry.requests, []);
+
+  assert.equal((await other.run("bundle", "load", "plugins.tar", "foo")).code, 1, "it is installed already");
+  assert.equal((await other.run("bundle", "load", "plugins.tar", "foo", "--force", "-q")).stdout, "foo\n");
+  assert.deepEqual(
+    JSON.parse((await other.run("list", "-o", "json")).stdout).plugins[1].grants.files.length,
+    1,
+  );
+  assert.match((await other.run("bundle", "load", "plugins.tar", "none")).stderr, /has no plugin "none"/);
+  assert.match((await other.run("bundle", "load", "none.tar")).stderr, /no such file/);
+  assert.equal((await other.run("bundle")).code, 2);
+  assert.equal((await one.run("bundle", "save", "none/x.tar")).code, 1);
+  const piped = await one.exec("/bin/sh", ["-c", "krew-wasm bundle save - foo > foo.tar && tar -tf foo.tar"]);
+  assert.match(piped.stdout, /^oci-layout\nindex\.json\nblobs\/sha256\//);
+});
+
+Deno.test("a bundle that was changed is refused, and leaves nothing", async () => {
+  await using it = await setUp();
+  const { one, other } = it;
+  await one.run("bundle", "save", "plugins.tar", "foo");
+  const good = Deno.readFileSync(`${one.home}/plugins.tar`);
+  const path = `${other.home}/bad.tar`;
+  const wasm = good.findLastIndex((byte) => byte !== 0); // in the last blob
+  const flipped = good.slice();
+  flipped[wasm]! ^= 1;
+  Deno.writeFileSync(path, flipped);
+  assert.match(
+    (await other.run("bundle", "load", "bad.tar")).stderr,
+    /^error: The bundle's sha256:\w+ has the digest/,
+  );
+  for (const length of [0, 100, 512, 1100, good.length - 1600]) {
+    Deno.writeFileSync(path, good.subarray(0, length));
+    const { code, stderr } = await other.run("bundle", "load", "bad.tar");
+    assert.equal(code, 1, String(length));
+    assert.match(stderr, /^error: (Cannot load "bad\.tar"|The bundle)/, String(length));
+    assert.doesNotMatch(stderr, /defect/);
+  }
+  assert.equal((await other.run("list", "-o", "name")).stdout, "");
+});
+
+Deno.test(
+  "skopeo reads a bundle, and a bundle that skopeo wrote is loaded",
+  { ignore: skopeoMissing },
+  async () => {
+    await using it = await setUp();
+    const { one, other, registry } = it;
+    await one.run("bundle", "save", "plugins.tar");
+    const reference = `${registry.host}/acme/foo:v1`;
+    const copied = await one.exec("skopeo", [
+      ...["copy", "--insecure-policy", "--dest-tls-verify=false"],
+      ...[`oci-archive:plugins.tar:${reference}`, `docker://${registry.host}/copy/foo:v1`],
+    ]);
+    assert.equal(copied.code, 0, copied.stderr);
+    const digestOfTag = async (repository: string) =>
+      (await fetch(`${registry.origin}/v2/${repository}/manifests/v1`).then(async (response) => {
+        await response.body?.cancel();
+        return response;
+      })).headers.get("docker-content-digest");
+    assert.equal(await digestOfTag("copy/foo"), await digestOfTag("acme/foo"), "byte for byte");
+
+    const back = await one.exec("skopeo", [
+      ...["copy", "--insecure-policy", "--src-tls-verify=false"],
+      ...[`docker://${reference}`, `oci-archive:${other.home}/foo-tool.tar:v1`],
+    ]);
+    assert.equal(back.code, 0, back.stderr);
+    const loaded = await other.run("bundle", "load", "foo-tool.tar");
+    assert.equal(loaded.code, 0, loaded.stderr);
+    assert.equal(await it.plugin(other, "foo_tool"), 1);
+    assert.equal(
+      (await other.run("upgrade")).stdout,
+      "All plugins are current\n",
+      "nothing to ask a registry for",
+    );
+  },
+);
