@@ -1,7 +1,8 @@
 /** What the commands that talk to registries share. */
 
 import { Option } from "@commander-js/extra-typings";
-import { RegistryClient } from "../registry/client.ts";
+import { type Hosts, RegistryClient } from "../registry/client.ts";
+import { openHosts, processHosts } from "../registry/hosts.ts";
 import { printable } from "../runtime/text.ts";
 import type { Context } from "./context.ts";
 import { makeProgress, type Progress } from "./progress.ts";
@@ -17,7 +18,12 @@ export function openRegistry(
   { plainHttp = false, quiet = false }: { plainHttp?: boolean | undefined; quiet?: boolean | undefined },
   progress?: Progress,
 ): RegistryClient {
-  return new RegistryClient({
+  const hosts: Hosts = openHosts(
+    context.layout().root,
+    processHosts((host) => client.transport.speaksHttps(host)),
+  );
+  const client: RegistryClient = new RegistryClient({
+    hosts,
     plainHttp,
     trace: (line) => {
       if (context.verbose) context.stderr(`krew-wasm: ${printable(line, 2000)}\n`);
@@ -27,6 +33,7 @@ export function openRegistry(
       if (!quiet) context.stderr(`${line}\n`);
     },
   });
+  return client;
 }
 
 /** Shows transfers on stderr; nothing when quiet. */

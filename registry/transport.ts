@@ -77,6 +77,20 @@ export class Transport {
     }
   }
 
+  /** Whether a host answers HTTPS, with whatever status and certificate. */
+  async speaksHttps(host: string): Promise<boolean> {
+    try {
+      const answer = await this.send(new URL(`https://${host}/v2/`), { method: "HEAD", headers: {} });
+      await answer.discard();
+      return true;
+    } catch (error) {
+      let text = "";
+      for (let cause: unknown = error; cause instanceof Error; cause = cause.cause) text += cause.message;
+      // A certificate that is not trusted is no reason to leave out TLS.
+      return /certificate|UnknownIssuer/i.test(text);
+    }
+  }
+
   /** Ends the connections that are kept open. */
   async close(): Promise<void> {
     for (const client of this.#clients.values()) (await client.catch(() => undefined))?.close();

@@ -6,6 +6,8 @@ import { parseManifest } from "../../registry/manifest.ts";
 import { parseReference } from "../../registry/reference.ts";
 import { makeArtifact as makeOwnArtifact } from "../../registry/artifact.ts";
 import { pushBlob, pushManifest } from "../../registry/push.ts";
+import { openHosts, processHosts } from "../../registry/hosts.ts";
+import { Authority } from "../support/certificates.ts";
 import { listTags } from "../../registry/tags.ts";
 import { makeArtifact, push } from "../support/oci.ts";
 import {
@@ -190,3 +192,107 @@ Deno.test("what crane copies and indexes is pulled, and what is pushed crane rea
   await program(crane, ["index", "append", "--insecure", "-m", from, "-t", `${registry.host}/acme/index:v1`]);
   assert.deepEqual((await pull(`${registry.host}/acme/index:v1`)).bytes, WASM);
 });
+
+/** A registry with TLS, and its certificates. */
+async function secureRegistry(clients: boolean) {
+  const authority = await Authority.make("test-registry-ca");
+  const { cert, key } = await authority.issue({
+    commonName: "registry.test",
+    hosts: ["127.0.0.1", "registry.test"],
+  });
+  const client = await authority.issue({ commonName: "me" });
+  const registry = await DockerRegistry.start(undefined, {
+    cert,
+    key,
+    ...(clients ? { clients: authority.cert } : {}),
+  });
+  const store = await Deno.makeTempDir();
+  await Deno.writeTextFile(`${store}/ca.pem`, authority.cert);
+  await Deno.writeTextFile(`${store}/client.pem`, client.cert);
+  await Deno.writeTextFile(`${store}/client.key`, client.key);
+  const open = async (host: string, settings: Record<string, unknown>) => {
+    await Deno.writeTextFile(
+      `${store}/registries.yaml`,
+      JSON.stringify({ registries: { [host]: settings } }),
+    );
+    const made: RegistryClient = new RegistryClient({
+      hosts: openHosts(store, processHosts(() => made.transport.speaksHttps(host))),
+      credentials: () => Promise.resolve(undefined),
+      sleep: () => Promise.resolve(),
+    });
+    return made;
+  };
+  const pushTo = async (client: RegistryClient, host: string) => {
+    const artifact = makeOwnArtifact(WASM, METADATA);
+    const reference = parseReference(`${host}/acme/foo:v1`);
+    await pushBlob(client, reference, artifact.layer);
+    await pushBlob(client, reference, artifact.config);
+    await pushManifest(client, reference, artifact.manifest, artifact.mediaType);
+    return `${host}/acme/foo:v1`;
+  };
+  return { registry, open, pushTo };
+}
+
+Deno.test("a private authority and a client certificate open a registry with TLS", {
+  ignore: registryMissing,
+}, async () => {
+  const { registry, open, pushTo } = await secureRegistry(true);
+  await using _ = registry;
+  const { host } = registry;
+  const client = await open(host, { ca: "ca.pem", cert: "client.pem", key: "client.key" });
+  const reference = await pushTo(client, host);
+  assert.deepEqual((await pull(reference, client)).bytes, WASM);
+  const anonymous = await open(host, { ca: "ca.pem" });
+  await assert.rejects(pull(reference, anonymous), { code: "REGISTRY_UNREACHABLE" });
+  const mismatched = await open(host, { ca: "ca.pem", cert: "client.pem", key: "ca.pem" });
+  await assert.rejects(pull(reference, mismatched), { code: "REGISTRIES_INVALID" });
+  for (const one of [client, anonymous, mismatched]) await one.transport.close();
+});
+
+Deno.test("HTTPS_PROXY leads to a registry elsewhere, NO_PROXY and this machine are left out", {
+  ignore: registryMissing,
+}, async () => {
+  const { registry, open, pushTo } = await secureRegistry(false);
+  await using _ = registry;
+  const asked: string[] = [];
+  const proxy = connectProxy((target) => (asked.push(target), Number(registry.host.split(":")[1])));
+  const kept = Deno.env.get("HTTPS_PROXY");
+  Deno.env.set("HTTPS_PROXY", `http://127.0.0.1:${proxy.port}`);
+  try {
+    const elsewhere = await open("registry.test", { ca: "ca.pem" });
+    const reference = await pushTo(elsewhere, "registry.test");
+    assert.deepEqual((await pull(reference, elsewhere)).bytes, WASM);
+    assert.deepEqual([...new Set(asked)], ["registry.test:443"]);
+    const own = await open(registry.host, { ca: "ca.pem" });
+    asked.length = 0;
+    await pull(`${registry.host}/acme/foo:v1`, own);
+    assert.deepEqual(asked, []);
+    Deno.env.set("NO_PROXY", "registry.test");
+    const direct = await open("registry.test", { ca: "ca.pem" });
+    await assert.rejects(pull(reference, direct), { code: "REGISTRY_UNREACHABLE" });
+    assert.deepEqual(asked, []);
+    for (const one of [elsewhere, own, direct]) await one.transport.close();
+  } finally {
+    Deno.env.delete("NO_PROXY");
+    if (kept === undefined) Deno.env.delete("HTTPS_PROXY");
+    else Deno.env.set("HTTPS_PROXY", kept);
+    proxy.close();
+  }
+});
+
+/** An HTTP proxy that knows CONNECT alone, and leads to a port of this machine. */
+function connectProxy(route: (target: string) => number) {
+  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const serve = async (from: Deno.TcpConn) => {
+    const buffer = new Uint8Array(4096);
+    const read = await from.read(buffer) ?? 0;
+    const target = /^CONNECT (\S+) /.exec(new TextDecoder().decode(buffer.subarray(0, read)))?.[1] ?? "";
+    const to = await Deno.connect({ hostname: "127.0.0.1", port: route(target) });
+    await from.write(new TextEncoder().encode("HTTP/1.1 200 OK\r\n\r\n"));
+    await Promise.allSettled([from.readable.pipeTo(to.writable), to.readable.pipeTo(from.writable)]);
+  };
+  (async () => {
+    for await (const connection of listener) serve(connection).catch(() => {});
+  })().catch(() => {});
+  return { port: (listener.addr as Deno.NetAddr).port, close: () => listener.close() };
+}

@@ -29,7 +29,14 @@ export class DockerRegistry implements AsyncDisposable {
     private readonly child: Deno.ChildProcess,
   ) {}
 
-  static async start(htpasswd?: string): Promise<DockerRegistry> {
+  /**
+   * @param htpasswd users and their hashes
+   * @param tls its certificate and key, and the authority of its clients' certificates, PEM
+   */
+  static async start(
+    htpasswd?: string,
+    tls?: { readonly cert: string; readonly key: string; readonly clients?: string },
+  ): Promise<DockerRegistry> {
     const directory = await Deno.makeTempDir();
     const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
     const host = `127.0.0.1:${(listener.addr as Deno.NetAddr).port}`;
@@ -37,10 +44,19 @@ export class DockerRegistry implements AsyncDisposable {
     const auth = htpasswd === undefined
       ? ""
       : `auth:\n  htpasswd:\n    realm: test\n    path: ${directory}/htpasswd\n`;
+    let secure = "";
+    if (tls) {
+      for (const [name, text] of Object.entries(tls)) {
+        await Deno.writeTextFile(`${directory}/${name}.pem`, text);
+      }
+      secure = `  tls:\n    certificate: ${directory}/cert.pem\n    key: ${directory}/key.pem\n${
+        tls.clients === undefined ? "" : `    clientcas: [${directory}/clients.pem]\n`
+      }`;
+    }
     if (htpasswd !== undefined) await Deno.writeTextFile(`${directory}/htpasswd`, htpasswd);
     await Deno.writeTextFile(
       `${directory}/config.yml`,
-      `version: 0.1\nlog:\n  level: error\nstorage:\n  filesystem:\n    rootdirectory: ${directory}/data\nhttp:\n  addr: ${host}\n${auth}`,
+      `version: 0.1\nlog:\n  level: error\nstorage:\n  filesystem:\n    rootdirectory: ${directory}/data\nhttp:\n  addr: ${host}\n${secure}${auth}`,
     );
     const child = new Deno.Command("docker-registry", {
       args: ["serve", `${directory}/config.yml`],
@@ -48,8 +64,10 @@ export class DockerRegistry implements AsyncDisposable {
       stderr: "null",
     }).spawn();
     for (let tries = 0; tries < 400; tries++) {
-      const answer = await fetch(`http://${host}/v2/`).catch(() => undefined);
-      await answer?.body?.cancel();
+      // It is up when it listens: with TLS there is nothing to ask without a certificate.
+      const answer = await Deno.connect({ hostname: "127.0.0.1", port: Number(host.split(":")[1]) })
+        .catch(() => undefined);
+      answer?.close();
       if (answer) return new DockerRegistry(host, directory, child);
       await new Promise((resolve) => setTimeout(resolve, 25));
     }
