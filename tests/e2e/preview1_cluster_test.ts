@@ -210,4 +210,6 @@ Deno.test("client-go's informer against a real API server", {
     output,
     /^ADDED +quiet\/one +Pending\nCHANGED +quiet\/one +Pending\n(CHANGED|DELETED) +quiet\/one/,
   );
+  // Such as of a watch that ended too soon.
+  assert.equal(await warnings, "");
 });
