@@ -14,7 +14,7 @@ const directory = `${root}build/fixtures`;
 
 interface Fixture {
   readonly name: string;
-  readonly language: "c" | "go" | "typescript";
+  readonly language: "c" | "go" | "typescript" | "npm";
   readonly source: string;
   /** Further files or directories it is made from. */
   readonly inputs?: readonly string[];
@@ -47,6 +47,17 @@ export const FIXTURES: readonly Fixture[] = [
     inputs: [`examples/${name}`, ...TYPESCRIPT_INPUTS],
   })),
   { name: "pods-go", language: "go", source: "examples/pods-go" },
+  {
+    name: "pods-ts",
+    language: "npm",
+    source: "examples/pods-ts",
+    inputs: [
+      ...["bundle.js", "node.js", "package-lock.json", "pods.ts", "watch.ts"].map((file) =>
+        `examples/pods-ts/${file}`
+      ),
+      ...TYPESCRIPT_INPUTS,
+    ],
+  },
 ];
 
 /** How to get what builds the C programs. */
@@ -60,6 +71,11 @@ export function canBuildC(): boolean {
 /** Whether the programs in Go can be built here: with the version that go.mod asks for. */
 export function canBuildGo(): boolean {
   return findProgram("go") !== undefined;
+}
+
+/** Whether the example with packages of npm's can be built here. */
+export function canBuildNpm(): boolean {
+  return findProgram("npm") !== undefined && findProgram("node") !== undefined;
 }
 
 function clangDirectories(): string[] {
@@ -113,23 +129,44 @@ export async function buildFixture(name: string): Promise<string> {
     ]
     : [
       Deno.execPath(),
-      ["run", "--quiet", "-A", "--no-check", "scripts/componentize.ts", source, staged],
+      [
+        "run",
+        "--quiet",
+        "-A",
+        "--no-check",
+        "scripts/componentize.ts",
+        language === "npm" ? await bundleNpm(name, source) : source,
+        staged,
+      ],
       {},
     ];
   // `deno task` puts node_modules/.bin on PATH, where clang would find a wasm-opt and strip the functions' names.
   const path = (Deno.env.get("PATH") ?? "").split(":").filter((entry) => !entry.endsWith("node_modules/.bin"))
     .join(":");
-  const result = await new Deno.Command(program, { args, env: { ...env, PATH: path }, cwd: root }).output();
-  if (!result.success) {
-    throw new Error(
-      `Cannot build ${source}:\n${new TextDecoder().decode(result.stdout)}${
-        new TextDecoder().decode(result.stderr)
-      }`,
-    );
-  }
+  await run(program, args, root, { ...env, PATH: path });
   await Deno.rename(staged, output);
   await Deno.writeTextFile(mark, hash);
   return output;
+}
+
+/** Installs an example's packages and bundles it; returns the bundle's path. */
+async function bundleNpm(name: string, source: string): Promise<string> {
+  const bundle = `${directory}/${name}.bundle.js`;
+  await run("npm", ["ci", "--silent", "--no-audit", "--no-fund"], `${root}${source}`);
+  await run("node", ["bundle.js", bundle], `${root}${source}`);
+  return bundle;
+}
+
+async function run(
+  program: string,
+  args: string[],
+  cwd: string,
+  env: Record<string, string> = {},
+): Promise<void> {
+  const { success, stdout, stderr } = await new Deno.Command(program, { args, env, cwd }).output();
+  if (success) return;
+  const output = new TextDecoder().decode(stdout) + new TextDecoder().decode(stderr);
+  throw new Error(`${program} ${args.join(" ")}:\n${output}`);
 }
 
 if (import.meta.main) {
@@ -139,6 +176,10 @@ if (import.meta.main) {
     const language = FIXTURES.find((one) => one.name === name)?.language;
     if (language === "go" && !canBuildGo()) {
       console.warn(`go is missing, ${name} is not built: https://go.dev/dl`);
+      continue;
+    }
+    if (language === "npm" && !canBuildNpm()) {
+      console.warn(`npm is missing, ${name} is not built: https://nodejs.org`);
       continue;
     }
     if (language === "c" && !canBuildC()) {
