@@ -8,6 +8,7 @@ import { mendSelf } from "../registry/store/links.ts";
 import { type Context, processContext } from "./context.ts";
 import { linkTarget } from "./link_target.ts";
 import { bundleCommand } from "./commands/bundle.ts";
+import { doctorCommand } from "./commands/doctor.ts";
 import { grantsCommand } from "./commands/grants.ts";
 import { inspectCommand } from "./commands/inspect.ts";
 import { listCommand } from "./commands/list.ts";
@@ -81,6 +82,7 @@ Examples:
   for (
     const make of [
       bundleCommand,
+      doctorCommand,
       grantsCommand,
       inspectCommand,
       listCommand,

@@ -78,8 +78,10 @@ export async function writeCompiled(
     for (const { name, bytes } of files) writeSynced(`${staged}/${name}`, bytes, 0o600);
     syncDirectory(staged);
     // What is there is no receipt's, or broken: findCompiled() had it otherwise.
-    if (exists(directory)) Deno.renameSync(directory, `${layout.stage}/replaced`);
+    const replaced = `${layout.stage}/replaced`;
+    if (exists(directory)) Deno.renameSync(directory, replaced);
     publish(staged, directory);
+    if (exists(replaced)) Deno.removeSync(replaced, { recursive: true });
   } catch (error) {
     throw storeFailed(`Cannot write ${directory}`, error);
   }

@@ -132,4 +132,7 @@ Deno.test("50 pulls, rms, lists and runs at a time end with a store in which eve
     assert.ok(isCompiledIntact(layout.compiledDir(receipt.digest, receipt.bindgen), receipt.compiled));
     assert.equal(Deno.readLinkSync(layout.link(receipt.name)), "krew-wasm");
   }
+  const { code, stdout } = await product.run("doctor", "--offline");
+  assert.equal(code, 0, stdout);
+  assert.doesNotMatch(stdout, /^(warning|error) +(?!kubectl|leftovers)/m);
 });

@@ -1,0 +1,118 @@
+/** `krew-wasm doctor`: what is wrong, and the command that mends it. */
+
+import { Command, Option } from "@commander-js/extra-typings";
+import { examineStore, type Finding, mendStore, type StoreFinding } from "../../registry/doctor.ts";
+import { parseReference } from "../../registry/reference.ts";
+import { AppError } from "../../runtime/errors.ts";
+import { readReceipts } from "../../runtime/store/read.ts";
+import type { Receipt } from "../../runtime/store/receipt.ts";
+import { printable } from "../../runtime/text.ts";
+import type { Exit } from "../app.ts";
+import type { Context } from "../context.ts";
+import { openInstaller } from "../installer.ts";
+import { linkTarget } from "../link_target.ts";
+import { formatJson } from "../output.ts";
+import { plainHttpOption } from "../registry.ts";
+import { examineCluster, examineKubectl, examinePath, examineRegistries } from "../surroundings.ts";
+
+/** The command. */
+export function doctorCommand(context: Context, exit: Exit) {
+  return new Command("doctor")
+    .description("look for what stands in the plugins' way, and say what mends it")
+    .option("--fix", "mend what can be mended")
+    .option("--offline", "ask no registry and no cluster")
+    .addOption(plainHttpOption())
+    .addOption(new Option("-o, --output <format>", "output format").choices(["json", "yaml"] as const))
+    .addHelpText(
+      "after",
+      `
+The exit code is 1 when there is an error; a warning is none.
+
+Examples:
+  krew-wasm doctor
+  krew-wasm doctor --fix
+  krew-wasm doctor --offline -o json`,
+    )
+    .action(async (options) => {
+      const layout = context.layout();
+      const target = linkTarget(context.env, layout.bin);
+      let store = examineStore(layout, target);
+      const installer = openInstaller(context, options);
+      if (options.fix && store.some(({ mend }) => mend)) {
+        const notice = (line: string) => context.stderr(`${line}\n`);
+        const failures = await mendStore(layout, store, {
+          target,
+          compile: async (bytes) => await (await import("../../registry/compile.ts")).compilePlugin(bytes),
+          notice,
+        });
+        if (!options.offline) failures.push(...await pullAnew(store, installer.install));
+        for (const failure of failures) context.stderr(`warning: ${printable(failure, 1000)}\n`);
+        const before = store;
+        store = examineStore(layout, target);
+        const left = new Set(store.map(({ message }) => message));
+        for (const { level, message } of before) {
+          if (level !== "ok" && !left.has(message)) context.stderr(`mended: ${message}\n`);
+        }
+      }
+      const refused = store.some(({ check, level }) => check === "store" && level === "error");
+      const receipts = refused ? [] : readReceipts(layout).receipts;
+      const findings: Finding[] = [
+        ...store.map(({ check, level, message, fix }) => ({ check, level, message, fix })),
+        ...examinePath(context, layout, receipts),
+        ...await examineKubectl(layout, receipts),
+      ];
+      if (!options.offline) {
+        const [registries, cluster] = await Promise.all([
+          examineRegistries(installer.client, receipts),
+          examineCluster(context),
+        ]);
+        findings.push(...registries, ...cluster);
+      }
+      const value = { findings };
+      context.stdout(
+        options.output === "json"
+          ? formatJson(value)
+          : options.output === "yaml"
+          ? (await import("yaml")).stringify(value)
+          : formatFindings(findings),
+      );
+      if (findings.some(({ level }) => level === "error")) exit.code = 1;
+    });
+}
+
+/** Bytes that were lost come from the registry again; grants stay as they are. */
+async function pullAnew(
+  findings: readonly StoreFinding[],
+  install: ReturnType<typeof openInstaller>["install"],
+): Promise<string[]> {
+  const lost = new Map<string, Receipt>();
+  for (const { mend } of findings) if (mend?.kind === "pull") lost.set(mend.receipt.name, mend.receipt);
+  const failures: string[] = [];
+  for (const receipt of lost.values()) {
+    try {
+      await install({
+        reference: parseReference(receipt.reference),
+        pin: receipt.manifestDigest,
+        pinnedBlob: receipt.digest,
+        name: receipt.name,
+        force: true,
+        upgrades: true,
+        grants: receipt.grants,
+        earlier: receipt.verified,
+      });
+    } catch (error) {
+      if (!(error instanceof AppError)) throw error;
+      failures.push(error.message);
+    }
+  }
+  return failures;
+}
+
+/** A line a finding, and below it the command that mends it. Pure. */
+export function formatFindings(findings: readonly Finding[]): string {
+  const width = Math.max(...findings.map(({ check }) => check.length));
+  return findings.map(({ check, level, message, fix }) =>
+    `${level.padEnd(7)}  ${check.padEnd(width)}  ${printable(message, 2000)}\n` +
+    (fix === undefined ? "" : `${" ".repeat(11 + width)}fix: ${printable(fix, 500)}\n`)
+  ).join("");
+}

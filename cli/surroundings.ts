@@ -1,0 +1,200 @@
+/** What around the store has to be right: PATH, kubectl, registries, the cluster. */
+
+import { delimiter } from "node:path";
+import { type Finding, linkFileName } from "../registry/doctor.ts";
+import { parseReference } from "../registry/reference.ts";
+import type { RegistryClient } from "../registry/client.ts";
+import { AppError, messageOf } from "../runtime/errors.ts";
+import { hostPath } from "../runtime/host_path.ts";
+import { KUBECTL_COMMANDS } from "../runtime/names.ts";
+import { homeDirectory, type Layout } from "../runtime/store/layout.ts";
+import type { Receipt } from "../runtime/store/receipt.ts";
+import { printable } from "../runtime/text.ts";
+import { pathHint } from "./commands/pull.ts";
+import type { Context } from "./context.ts";
+import { allOf } from "./each.ts";
+
+/** Longest wait for a registry, a cluster, kubectl. Milliseconds. */
+const PATIENCE = 10_000;
+
+/** Whether kubectl would find the plugins, and not others of their names. */
+export function examinePath(context: Context, layout: Layout, receipts: readonly Receipt[]): Finding[] {
+  if (receipts.length === 0) return [];
+  const hint = pathHint(layout.bin, context.env);
+  if (hint !== undefined) {
+    return [{
+      check: "PATH",
+      level: "error",
+      message: `${layout.bin} is not on PATH: kubectl does not find the plugins`,
+      fix: hint.trim().split("\n").at(-1)!.trim(),
+    }];
+  }
+  const directories = (context.env("PATH") ?? "").split(delimiter).map((entry) =>
+    hostPath(entry).replace(/(?<=.)\/+$/, "")
+  );
+  const shadowed = receipts.flatMap(({ name }): Finding[] => {
+    const file = linkFileName(name);
+    const first = directories.find((directory) => directory !== "" && isExecutable(`${directory}/${file}`));
+    if (first === undefined || first === layout.bin) return [];
+    return [{
+      check: "PATH",
+      level: "warning",
+      message: `"${name}" is shadowed by ${first}/${file}, which comes first on PATH`,
+      fix: `put ${layout.bin} first on PATH, or krew-wasm pull REF --name ANOTHER`,
+    }];
+  });
+  const own = receipts.filter(({ name }) => KUBECTL_COMMANDS.has(name)).map(({ name }): Finding => ({
+    check: "PATH",
+    level: "warning",
+    message: `"${name}" is a command of kubectl itself, which calls that`,
+    fix: `krew-wasm pull REF --name ANOTHER; krew-wasm rm ${name}`,
+  }));
+  const findings = [...shadowed, ...own];
+  return findings.length > 0
+    ? findings
+    : [{ check: "PATH", level: "ok", message: `${layout.bin} is on PATH, and nothing shadows a plugin` }];
+}
+
+function isExecutable(path: string): boolean {
+  try {
+    const { isFile, mode } = Deno.statSync(path);
+    return isFile && (Deno.build.os === "windows" || ((mode ?? 0) & 0o111) !== 0);
+  } catch {
+    return false;
+  }
+}
+
+/** kubectl's version, and whether it lists the plugins. */
+export async function examineKubectl(layout: Layout, receipts: readonly Receipt[]): Promise<Finding[]> {
+  const check = "kubectl";
+  const version = await run(["version", "--client", "-o", "json"]);
+  if (version === undefined) {
+    return [{ check, level: "warning", message: "kubectl is not on PATH", fix: "install kubectl" }];
+  }
+  let text = "an unknown version";
+  try {
+    const { clientVersion } = JSON.parse(version) as { clientVersion?: { gitVersion?: unknown } };
+    if (typeof clientVersion?.gitVersion === "string") text = printable(clientVersion.gitVersion, 60);
+  } catch { /* said as it is */ }
+  const [, major = "", minor = ""] = /^v(\d+)\.(\d+)/.exec(text) ?? [];
+  if (Number(major) === 1 && Number(minor) < 12) {
+    return [{
+      check,
+      level: "error",
+      message: `kubectl ${text} does not know plugins`,
+      fix: "install kubectl 1.12 or newer",
+    }];
+  }
+  const listed = new Set(
+    ((await run(["plugin", "list"])) ?? "").split("\n").map((line) => hostPath(line.trim())),
+  );
+  const lost = receipts.filter(({ name }) => !listed.has(`${layout.bin}/${linkFileName(name)}`));
+  if (lost.length > 0) {
+    return [{
+      check,
+      level: "warning",
+      message: `kubectl ${text} does not find ${lost.slice(0, 5).map(({ name }) => `"${name}"`).join(", ")}${
+        lost.length > 5 ? ` and ${lost.length - 5} more` : ""
+      }`,
+      fix: "kubectl plugin list says why",
+    }];
+  }
+  return [{
+    check,
+    level: "ok",
+    message: `kubectl ${text}${receipts.length > 0 ? " finds all plugins" : ""}`,
+  }];
+}
+
+async function run(args: string[]): Promise<string | undefined> {
+  const signal = AbortSignal.timeout(PATIENCE);
+  try {
+    const { stdout } = await new Deno.Command("kubectl", {
+      args,
+      stdin: "null",
+      stdout: "piped",
+      stderr: "null",
+      signal,
+    }).output();
+    return new TextDecoder().decode(stdout);
+  } catch {
+    return undefined;
+  }
+}
+
+/** Whether the registries that plugins came from answer: one question each. */
+export async function examineRegistries(
+  client: RegistryClient,
+  receipts: readonly Receipt[],
+): Promise<Finding[]> {
+  const byHost = new Map<string, Receipt>();
+  for (const receipt of receipts) {
+    try {
+      const { registry } = parseReference(receipt.reference);
+      if (registry !== "bundle.invalid" && !byHost.has(registry)) byHost.set(registry, receipt);
+    } catch { /* a bundle's own */ }
+  }
+  return await allOf([...byHost], 8, async ([registry, receipt]): Promise<Finding> => {
+    const check = "registry";
+    try {
+      await withPatience(client.fetchManifest(parseReference(receipt.reference), "check"));
+      return { check, level: "ok", message: `${registry} answers` };
+    } catch (error) {
+      if (!(error instanceof AppError)) throw error;
+      if (error.code === "REGISTRY_NOT_FOUND") return { check, level: "ok", message: `${registry} answers` };
+      return { check, level: "warning", message: error.message, fix: error.hint };
+    }
+  });
+}
+
+/** Whether the cluster of the current context answers, asked as a plugin would ask it. */
+export async function examineCluster(context: Context): Promise<Finding[]> {
+  const check = "cluster";
+  const { openCluster } = await import("../runtime/kube/access.ts");
+  const access = openCluster({
+    env: Deno.env.toObject(),
+    args: [],
+    home: homeDirectory(context.env),
+    cwd: context.cwd(),
+    trace: (line) => {
+      if (context.verbose) context.stderr(`krew-wasm: ${printable(line, 2000)}\n`);
+    },
+  });
+  try {
+    const cluster = await access.cluster();
+    const response = await withPatience(
+      cluster.send({ method: "GET", url: "/version", headers: [], signal: AbortSignal.timeout(PATIENCE) }),
+    );
+    await response.body?.cancel();
+    const at = `${printable(cluster.server, 200)} (context ${printable(cluster.context, 100)})`;
+    return response.status < 400 ? [{ check, level: "ok", message: `${at} answers` }] : [{
+      check,
+      level: "warning",
+      message: `${at} answers ${response.status}`,
+      fix: "kubectl auth whoami tells who you are to it",
+    }];
+  } catch (error) {
+    const { code, hint } = error as AppError;
+    return [{
+      check,
+      level: code === "NO_CLUSTER" ? "ok" : "warning",
+      message: messageOf(error),
+      fix: code === "NO_CLUSTER" ? undefined : hint ?? "kubectl version tells more",
+    }];
+  } finally {
+    access.close();
+  }
+}
+
+async function withPatience<T>(promise: Promise<T>): Promise<T> {
+  const { promise: late, reject } = Promise.withResolvers<never>();
+  const timer = setTimeout(
+    () => reject(new AppError("REGISTRY_UNREACHABLE", `Nothing came for ${PATIENCE / 1000} s`)),
+    PATIENCE,
+  );
+  try {
+    return await Promise.race([promise, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
