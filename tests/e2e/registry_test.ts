@@ -1,0 +1,143 @@
+/** Registries as users meet them: push, look, sign, verify, pull; the binary, or the sources. */
+
+import assert from "node:assert/strict";
+import { RegistryClient } from "../../registry/client.ts";
+import { parseReference } from "../../registry/reference.ts";
+import { pushBundle } from "../../registry/sign.ts";
+import { Product } from "../support/product.ts";
+import { TestRegistry } from "../support/registry.ts";
+import { IDENTITY, ISSUED_BY, makeKeyPair, TestSigstore } from "../support/sigstore.ts";
+
+// A program that does nothing.
+const WASM = Uint8Array.fromBase64("AGFzbQEAAAABBAFgAAADAgEABQMBAAEHEwIGbWVtb3J5AgAGX3N0YXJ0AAAKBAECAAs=");
+
+// Loaded here: the worker that it starts outlives a test.
+const { parse } = await import("@bytecodealliance/jco-transpile/wasm-tools");
+const COMPONENT = await parse('(component (import "wasi:cli/environment@0.2.0" (instance)))');
+
+async function setUp(auth?: Parameters<typeof TestRegistry.start>[0]) {
+  const product = Product.make();
+  const registry = TestRegistry.start(auth);
+  await Deno.writeFile(`${product.home}/foo.wasm`, WASM);
+  await Deno.writeTextFile(`${product.home}/plugin.yaml`, 'version: "1.2.0"\ndescription: Does nothing\n');
+  const keys = await makeKeyPair();
+  await Deno.writeTextFile(`${product.home}/acme.key`, keys.privateKey);
+  await Deno.writeTextFile(`${product.home}/acme.pub`, keys.publicKey);
+  await Deno.writeTextFile(`${product.home}/other.pub`, (await makeKeyPair()).publicKey);
+  return { product, registry, reference: `${registry.host}/acme/foo:v1` };
+}
+
+Deno.test("a plugin is pushed, listed, looked at and installed", async () => {
+  const { product, registry, reference } = await setUp();
+  using _ = product;
+  await using __ = registry;
+  const pushed = await product.run("push", "foo.wasm", reference, "-t", "latest");
+  assert.equal(pushed.code, 0, pushed.stderr);
+  assert.match(
+    pushed.stdout,
+    /^Pushed \S+\/acme\/foo:v1 \(module, 50 B\)\n {2}digest {2}sha256:[0-9a-f]{64}\n {2}tag {5}latest\n$/,
+  );
+  assert.equal((await product.run("tags", `${registry.host}/acme/foo`)).stdout, "latest\nv1\n");
+  const inspected = JSON.parse((await product.run("inspect", reference, "-o", "json")).stdout);
+  assert.deepEqual([inspected.kind, inspected.size, inspected.exports], ["module", WASM.length, [
+    "memory",
+    "_start",
+  ]]);
+  assert.equal(inspected.annotations["org.opencontainers.image.version"], "1.2.0");
+  const text = await product.run("inspect", reference);
+  assert.match(text.stdout, /org\.opencontainers\.image\.description: Does nothing/);
+  const pulled = await product.run("pull", reference);
+  assert.equal(pulled.code, 0, pulled.stderr);
+  assert.equal((await product.shell("kubectl-foo")).code, 0);
+  await Deno.writeFile(`${product.home}/component.wasm`, COMPONENT);
+  const unfit = await product.run("push", "component.wasm", `${registry.host}/acme/bar`);
+  assert.equal(unfit.code, 1);
+  assert.match(unfit.stderr, /--no-check/);
+  assert.equal(
+    (await product.run("push", "--no-check", "component.wasm", `${registry.host}/acme/bar`)).code,
+    0,
+  );
+  const wit = await product.run("inspect", `${registry.host}/acme/bar`, "-o", "wit");
+  assert.match(wit.stdout, /world root \{\n {2}import wasi:cli\/environment@0\.2\.0/);
+  const wrong = await product.run("push", "plugin.yaml", reference);
+  assert.deepEqual([wrong.code, wrong.stdout], [1, ""]);
+  assert.match(
+    wrong.stderr,
+    /^reading plugin\.yaml\nerror: Cannot push "plugin\.yaml": it is not WebAssembly/,
+  );
+});
+
+Deno.test("what is signed by the key is installed, and nothing else is", async () => {
+  const { product, registry, reference } = await setUp();
+  using _ = product;
+  await using __ = registry;
+  await product.run("push", "-q", "foo.wasm", reference);
+  const unsigned = await product.run("pull", "--verify=acme.pub", reference);
+  assert.equal(unsigned.code, 1);
+  assert.match(unsigned.stderr, /it is not signed/);
+  const signed = await product.run("push", "-q", "--sign=acme.key", "foo.wasm", reference);
+  assert.equal(signed.code, 0, signed.stderr);
+  const other = await product.run("pull", "--verify=other.pub", reference);
+  assert.equal(other.code, 1);
+  assert.match(other.stderr, /signed by somebody else/);
+  assert.equal((await product.run("list", "-o", "name")).stdout, "");
+  const pulled = await product.run("pull", "--verify=acme.pub", reference);
+  assert.equal(pulled.code, 0, pulled.stderr);
+  assert.match(pulled.stdout, /signed {2}by the key sha256:/);
+  const [plugin] = JSON.parse((await product.run("list", "-o", "json")).stdout).plugins;
+  assert.match(plugin.verified.key, /^sha256:/);
+});
+
+Deno.test("a keyless signature is verified against a trust root that was brought along", async () => {
+  const { product, registry, reference } = await setUp();
+  using _ = product;
+  await using __ = registry;
+  const pushed = (await product.run("push", "-q", "foo.wasm", reference)).stdout.trim();
+  const digest = pushed.slice(pushed.indexOf("@") + 1);
+  const sigstore = await TestSigstore.make();
+  const client = new RegistryClient({ credentials: () => Promise.resolve(undefined) });
+  const size = registry.manifest("acme/foo", "v1").length;
+  const bundle = JSON.stringify(await sigstore.bundle(digest));
+  await pushBundle(
+    client,
+    { ...parseReference(reference), tag: undefined },
+    { digest, size },
+    bundle,
+    new Date(),
+  );
+  const signer = `--verify=${IDENTITY}@${ISSUED_BY}`;
+  const stranger = await product.run("pull", signer, reference);
+  assert.equal(stranger.code, 1);
+  assert.match(stranger.stderr, /nobody the trust root knows/);
+  await Deno.writeTextFile(`${product.home}/root.json`, sigstore.trustRoot);
+  const pulled = await product.run("pull", signer, "--trust-root=root.json", reference);
+  assert.equal(pulled.code, 0, pulled.stderr);
+  await Deno.writeTextFile(`${product.store}/trusted_root.json`, sigstore.trustRoot);
+  await Deno.writeTextFile(
+    `${product.store}/policy.yaml`,
+    `rules: [{match: "**", verify: "eve@evil.example@${ISSUED_BY}"}]`,
+  );
+  const refused = await product.run("pull", "--force", reference);
+  assert.equal(refused.code, 1);
+  assert.match(refused.stderr, /it is by https:\/\/github\.com\/acme/);
+});
+
+Deno.test("login keeps a password that the registry takes, and logout forgets it", async () => {
+  const { product, registry, reference } = await setUp({ kind: "basic", username: "me", password: "pa:ss" });
+  using _ = product;
+  await using __ = registry;
+  const login = (stdin: string) =>
+    product.exec(product.command, ["login", registry.host, "-u", "me", "--password-stdin"], { stdin });
+  assert.equal((await login("wrong")).code, 1);
+  assert.equal((await product.run("push", "foo.wasm", reference)).code, 1);
+  const good = await login("pa:ss\n");
+  assert.equal(good.code, 0, good.stderr);
+  assert.ok(!`${good.stdout}${good.stderr}`.includes("pa:ss"));
+  assert.equal((await product.run("push", "foo.wasm", reference)).code, 0);
+  assert.equal((await product.run("logout", registry.host)).code, 0);
+  assert.equal((await product.run("push", "foo.wasm", reference)).code, 1);
+  assert.equal((await product.run("logout", registry.host)).code, 1);
+  const prompt = await product.run("login", registry.host, "-u", "me");
+  assert.equal(prompt.code, 2);
+  assert.match(prompt.stderr, /--password-stdin/);
+});
