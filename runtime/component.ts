@@ -4,9 +4,9 @@
  */
 
 import { AppError, messageOf } from "./errors.ts";
+import { Failures } from "./failures.ts";
 import type { Program } from "./run.ts";
 import type { Sandbox } from "./sandbox.ts";
-import { printable } from "./text.ts";
 import { usesOfComponent } from "./wall.ts";
 import type { FileTree } from "./wasi/files.ts";
 import { MemoryLimit } from "./wasi/memory_limit.ts";
@@ -58,7 +58,7 @@ export async function runComponent(program: Program, sandbox: Sandbox): Promise<
   ) => ComponentScript;
   const component = load({ error() {}, debug() {}, log() {}, warn() {} });
   let ended: number | undefined;
-  const failures = new Map<string, AppError>();
+  const failures = new Failures(sandbox);
   const tree = component.imports.some((name) => name.startsWith("wasi:filesystem/"))
     ? await (await import("./wasi/files.ts")).openFileTree(sandbox.files)
     : undefined;
@@ -78,7 +78,7 @@ export async function runComponent(program: Program, sandbox: Sandbox): Promise<
     if (error === undefined) return code = 1; // the error of `run`, which has no value
     throw memory.explain(trapOf(error));
   } finally {
-    if (code !== 0) tell(failures, sandbox);
+    if (code !== 0) failures.tell();
   }
 }
 
@@ -97,25 +97,6 @@ function trapOf(error: unknown): unknown {
     return new WebAssembly.RuntimeError(`what it passed is wrong: ${error.message}`);
   }
   return error;
-}
-
-/** The most requests whose failure is told of. */
-const MAX_TOLD = 5;
-
-/**
- * Why requests of a plugin that failed had no answer: wasi:http has a code for it and no words, so that the
- * plugin can't say which destination was refused, or that there is no kubeconfig.
- */
-function tell(failures: ReadonlyMap<string, AppError>, { stderr }: Sandbox): void {
-  const lines = [...failures.values()].slice(0, MAX_TOLD).map(({ message, hint }) =>
-    `krew-wasm: ${printable(message)}${hint === undefined ? "" : ` (${printable(hint)})`}\n`
-  );
-  let bytes = new TextEncoder().encode(lines.join(""));
-  while (bytes.length > 0) {
-    const written = stderr.write(bytes);
-    if (written instanceof Promise) return;
-    bytes = bytes.subarray(written);
-  }
 }
 
 function instantiate(
@@ -154,15 +135,12 @@ async function interfacesFor(
   imported: readonly string[],
   sandbox: Sandbox,
   tree: FileTree | undefined,
-  failures: Map<string, AppError>,
+  failures: Failures,
   ended: (code: number) => void,
 ): Promise<Interfaces> {
   const uses = (name: string) => imported.some((each) => each.startsWith(name));
-  const trace = ({ message }: AppError) => sandbox.trace(message);
-  const failed = (error: AppError) => {
-    trace(error);
-    failures.set(error.message, error);
-  };
+  const trace = (error: AppError) => failures.trace(error);
+  const failed = (error: AppError) => failures.add(error);
   return {
     "wasi:io/error": { Error: IoError },
     "wasi:io/poll": { Pollable, poll },

@@ -4,6 +4,7 @@
  */
 
 import type { Administrator, Ask } from "./desk.ts";
+import type { Failures } from "./failures.ts";
 import type { GrantChange, Grants } from "./grants.ts";
 import type { Invocation } from "./invocation.ts";
 import { hostPath } from "./host_path.ts";
@@ -202,11 +203,19 @@ async function instantiate(program: Program, sandbox: Sandbox): Promise<number> 
   const imported = new Set(WebAssembly.Module.imports(module).map(({ module }) => module));
   const extras: ExtraImports[] = [];
   // The plugins of 2022 have a network interface of their own.
+  let failures: Failures | undefined;
   if (imported.has("wasi-outbound-http")) {
-    extras.push((await import("./wasi/outbound_http.ts")).outboundHttpImports(sandbox));
+    const [{ outboundHttpImports }, { Failures }] = await Promise.all([
+      import("./wasi/outbound_http.ts"),
+      import("./failures.ts"),
+    ]);
+    failures = new Failures(sandbox);
+    extras.push(outboundHttpImports(sandbox, failures));
   }
   if (imported.has("krew_wasm_kubernetes")) {
     extras.push((await import("./wasi/kubernetes_imports.ts")).kubernetesImports(sandbox));
   }
-  return await runPreview1(module, sandbox, extras);
+  const code = await runPreview1(module, sandbox, extras);
+  if (code !== 0) failures?.tell();
+  return code;
 }

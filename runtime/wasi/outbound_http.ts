@@ -7,6 +7,7 @@
 import { AppError } from "../errors.ts";
 import type { ClusterResponse } from "../kube/cluster.ts";
 import type { Sandbox } from "../sandbox.ts";
+import type { Failures } from "../failures.ts";
 import type { Guest } from "./p1/memory.ts";
 import type { ExtraImports } from "./preview1.ts";
 
@@ -23,11 +24,16 @@ const ERRORS = {
 } as const;
 type HttpError = keyof typeof ERRORS;
 
-/** The most that a response's body may hold, in bytes: this interface knows no streams. */
-const MAX_BODY = 1 << 30;
+/** The most that a guest can hold of anything: its addresses have 32 bits. */
+const MAX_SIZE = 0xffff_ffff;
+/** The first piece that is allocated for a body of unknown length, in bytes. */
+const FIRST_PIECE = 65536;
+/** The most configurations that are remembered. */
+const MAX_CONFIGS = 10_000;
 
 type N = number;
-type Parameters14 = [N, N, N, N, N, N, N, N, N, N, N, N, N, N];
+type RequestParameters = [N, N, N, N, N, N, N, N, N, N, N, N, N, N];
+type RegisterParameters = [N, N, N, N, N, N, N, N, N, N, N, N, N, N, N];
 
 /** A failure in the interface's own terms. */
 class Failed extends Error {
@@ -36,8 +42,28 @@ class Failed extends Error {
   }
 }
 
-/** The two functions. */
-export function outboundHttpImports(sandbox: Sandbox): ExtraImports {
+/** What the guest's own code threw, called by the host: a trap, which ends the plugin. */
+class GuestFailure extends Error {
+  constructor(override readonly cause: unknown) {
+    super();
+  }
+}
+
+/** The two functions. `failures` are told of to the user, as the guest gets a number only. */
+export function outboundHttpImports(sandbox: Sandbox, failures: Failures): ExtraImports {
+  /** Writes what `run` gives into the result's slots, or the number of its error. */
+  const answer = (guest: Guest, result: number, words: readonly number[]) => {
+    const view = guest.view();
+    if ((result >>> 0) + words.length * 8 > view.byteLength) {
+      throw new WebAssembly.RuntimeError("memory access out of bounds");
+    }
+    words.forEach((word, index) => view.setInt32((result >>> 0) + index * 8, word, true));
+  };
+  const errorOf = (error: unknown): readonly number[] => {
+    if (error instanceof GuestFailure) throw error.cause;
+    if (error instanceof AppError) failures.add(error);
+    return [1, ERRORS[reasonOf(error)]];
+  };
   return {
     module: OUTBOUND_HTTP,
     suspending: ["request"],
@@ -49,33 +75,49 @@ export function outboundHttpImports(sandbox: Sandbox): ExtraImports {
           const [
             method, uri, uriLength, headers, headerCount, params, paramCount, hasBody, body, bodyLength,
             hasId, id, idLength, result,
-          ] = args as Parameters14;
+          ] = args as RequestParameters;
+          let words: readonly number[];
           try {
             const url = withParams(text(guest, uri, uriLength), pairs(guest, params, paramCount));
             const name = METHODS[method];
             if (name === undefined) throw new Failed("request-error");
-            if (hasId === 1 && !configs.has(text(guest, id, idLength))) throw new Failed("invalid-cfg");
+            if (hasId !== 0 && !configs.has(text(guest, id, idLength))) throw new Failed("invalid-cfg");
             const response = await sendTo(sandbox, {
               method: name,
               url,
               headers: pairs(guest, headers, headerCount),
-              ...(hasBody === 1 ? { body: slice(guest, body, bodyLength).slice() } : {}),
+              ...(hasBody !== 0 ? { body: slice(guest, body, bodyLength).slice() } : {}),
             });
-            const received = await readBody(response);
-            storeResponse(guest, result, response, received);
+            words = await storeResponse(guest, response);
           } catch (error) {
-            storeSlots(guest, result, [1, ERRORS[reasonOf(error, sandbox)]]);
+            words = errorOf(error);
           }
+          answer(guest, result, words);
         },
         "register-request-config"(...args: number[]): void {
-          const [hasId, id, idLength, result] = args.slice(11) as [number, number, number, number];
+          // deno-fmt-ignore -- the parameters, in their order; whether names and certificates are checked is not the guest's to say
+          const [
+            _hostnames, _certificates, roots, rootCount, hasIdentity, key, keyLength, cert, certLength, ca, caLength,
+            hasId, id, idLength, result,
+          ] = args as RegisterParameters;
+          let words: readonly number[];
           try {
-            const name = hasId === 1 ? text(guest, id, idLength) : crypto.randomUUID();
+            checkCertificates(guest, roots, rootCount);
+            if (hasIdentity !== 0) {
+              for (
+                const [pointer, length] of [[key, keyLength], [cert, certLength], [ca, caLength]] as const
+              ) {
+                slice(guest, pointer, length);
+              }
+            }
+            const name = hasId !== 0 ? text(guest, id, idLength) : crypto.randomUUID();
+            if (configs.size >= MAX_CONFIGS) throw new Failed("invalid-cfg");
             configs.add(name);
-            storeSlots(guest, result, [0, ...storeString(guest, name)]);
+            words = [0, ...storeString(guest, name)];
           } catch (error) {
-            storeSlots(guest, result, [1, ERRORS[reasonOf(error, sandbox)]]);
+            words = errorOf(error);
           }
+          answer(guest, result, words);
         },
       };
     },
@@ -91,12 +133,10 @@ async function sendTo(
   return await (await sandbox.cluster()).send(request);
 }
 
-function reasonOf(error: unknown, sandbox: Sandbox): HttpError {
+function reasonOf(error: unknown): HttpError {
   if (error instanceof Failed) return error.reason;
   if (!(error instanceof AppError)) return "runtime-error";
-  sandbox.trace(error.message);
-  if (error.code === "DESTINATION_REFUSED") return "destination-not-allowed";
-  return error.code === "REQUEST_INVALID" ? "invalid-url" : "request-error";
+  return error.code === "DESTINATION_REFUSED" ? "destination-not-allowed" : "request-error";
 }
 
 /** The URL with the interface's `params` behind its own query, each percent-encoded. */
@@ -105,26 +145,17 @@ function withParams(url: string, params: readonly (readonly [string, string])[])
   const query = params.map(([name, value]) => `${encodeURIComponent(name)}=${encodeURIComponent(value)}`)
     .join("&");
   const base = url.replace(/#.*$/s, "");
-  return `${base}${base.includes("?") ? "&" : "?"}${query}`;
+  const joint = base.includes("?") ? /[?&]$/.test(base) ? "" : "&" : "?";
+  return `${base}${joint}${query}`;
 }
 
-async function readBody({ body }: ClusterResponse): Promise<Uint8Array> {
-  const chunks: Uint8Array<ArrayBuffer>[] = [];
-  let size = 0;
-  for await (const chunk of body ?? []) {
-    size += chunk.length;
-    if (size > MAX_BODY) throw new Failed("runtime-error");
-    chunks.push(chunk);
-  }
-  return new Uint8Array(await new Blob(chunks).arrayBuffer());
-}
-
+/** Bytes of the guest's. Its pointers and lengths are unsigned; a product of one may be larger. */
 function slice(guest: Guest, pointer: number, length: number): Uint8Array<ArrayBuffer> {
   const bytes = guest.bytes();
-  pointer >>>= 0;
-  length >>>= 0;
-  if (pointer + length > bytes.length) throw new Failed("runtime-error");
-  return bytes.subarray(pointer, pointer + length);
+  const start = pointer >>> 0;
+  const end = start + (length < 0 ? length >>> 0 : length);
+  if (end > bytes.length) throw new Failed("runtime-error");
+  return bytes.subarray(start, end);
 }
 
 function text(guest: Guest, pointer: number, length: number): string {
@@ -133,7 +164,7 @@ function text(guest: Guest, pointer: number, length: number): string {
 
 /** A `list<tuple<string, string>>`: 16 bytes each. */
 function pairs(guest: Guest, pointer: number, count: number): [string, string][] {
-  const bytes = slice(guest, pointer, count * 16);
+  const bytes = slice(guest, pointer, (count >>> 0) * 16);
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
   return Array.from({ length: count >>> 0 }, (_, index) => {
     const at = (field: number) => view.getUint32(index * 16 + field * 4, true);
@@ -141,36 +172,84 @@ function pairs(guest: Guest, pointer: number, count: number): [string, string][]
   });
 }
 
-function allocate(guest: Guest, align: number, size: number): number {
+/** A `list<certificate>`: 12 bytes each. They are not used: whom the server's certificate is of is the user's to say. */
+function checkCertificates(guest: Guest, pointer: number, count: number): void {
+  const bytes = slice(guest, pointer, (count >>> 0) * 12);
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+  for (let index = 0; index < count >>> 0; index++) {
+    if (view.getUint8(index * 12) > 1) throw new Failed("invalid-cfg");
+    slice(guest, view.getUint32(index * 12 + 4, true), view.getUint32(index * 12 + 8, true));
+  }
+}
+
+/** `canonical_abi_realloc`: memory of the guest's, for the guest. @throws Failed, GuestFailure */
+function reallocate(guest: Guest, old: number, oldSize: number, align: number, size: number): number {
   const realloc = guest.exports.canonical_abi_realloc;
-  if (typeof realloc !== "function") throw new Failed("runtime-error");
-  const pointer = (realloc as (...args: number[]) => number)(0, 0, align, size) >>> 0;
+  if (typeof realloc !== "function" || size > MAX_SIZE) throw new Failed("runtime-error");
+  let pointer: number;
+  try {
+    pointer = (realloc as (...args: number[]) => number)(old, oldSize, align, size) >>> 0;
+  } catch (error) {
+    throw new GuestFailure(error);
+  }
+  if (pointer === 0 && size > 0) throw new Failed("runtime-error"); // it has no more
   slice(guest, pointer, size);
   return pointer;
 }
 
-function storeBytes(guest: Guest, bytes: Uint8Array): [pointer: number, length: number] {
-  const pointer = allocate(guest, 1, bytes.length);
+function storeString(guest: Guest, value: string): [pointer: number, length: number] {
+  const bytes = new TextEncoder().encode(value);
+  const pointer = reallocate(guest, 0, 0, 1, bytes.length);
   slice(guest, pointer, bytes.length).set(bytes);
   return [pointer, bytes.length];
 }
 
-function storeString(guest: Guest, value: string): [pointer: number, length: number] {
-  return storeBytes(guest, new TextEncoder().encode(value));
+/** The slots of a response, its headers and body in the guest's memory. */
+async function storeResponse(guest: Guest, { status, headers, body }: ClusterResponse): Promise<number[]> {
+  try {
+    const list = reallocate(guest, 0, 0, 4, headers.length * 16);
+    headers.forEach(([name, value], index) => {
+      const words = [...storeString(guest, name), ...storeString(guest, value)];
+      words.forEach((word, field) => guest.view().setUint32(list + index * 16 + field * 4, word, true));
+    });
+    const length = Number(headers.find(([name]) => name === "content-length")?.[1] ?? NaN);
+    return [0, status, 1, list, headers.length, 1, ...await storeBody(guest, body, length)];
+  } catch (error) {
+    await body?.cancel().catch(() => {});
+    throw error;
+  }
 }
 
-function storeResponse(guest: Guest, result: number, response: ClusterResponse, body: Uint8Array): void {
-  const { status, headers } = response;
-  const list = allocate(guest, 4, headers.length * 16);
-  headers.forEach(([name, value], index) => {
-    const words = [...storeString(guest, name), ...storeString(guest, value)];
-    words.forEach((word, field) => guest.view().setUint32(list + index * 16 + field * 4, word, true));
-  });
-  storeSlots(guest, result, [0, status, 1, list, headers.length, 1, ...storeBytes(guest, body)]);
-}
-
-/** One i32 in each slot of 8 bytes. */
-function storeSlots(guest: Guest, result: number, words: readonly number[]): void {
-  const view = guest.view();
-  words.forEach((word, index) => view.setInt32((result >>> 0) + index * 8, word, true));
+/**
+ * A body, written into the guest's memory as it comes: the host holds one chunk of it, and what there is room for is the
+ * guest's to say.
+ */
+async function storeBody(
+  guest: Guest,
+  body: ClusterResponse["body"],
+  expected: number,
+): Promise<[pointer: number, length: number]> {
+  let [pointer, room, size] = [0, 0, 0];
+  const resize = (to: number) => {
+    pointer = reallocate(guest, pointer, room, 1, to);
+    room = to;
+  };
+  if (body) {
+    if (expected > 0) resize(expected);
+    const reader = body.getReader();
+    try {
+      for (let part = await reader.read(); !part.done; part = await reader.read()) {
+        const needed = size + part.value.length;
+        if (needed > room) resize(Math.max(needed, Math.min(MAX_SIZE, Math.max(FIRST_PIECE, room * 2))));
+        slice(guest, pointer + size, part.value.length).set(part.value);
+        size = needed;
+      }
+    } finally {
+      reader.releaseLock();
+    }
+  }
+  if (room === 0) return [reallocate(guest, 0, 0, 1, 0), 0];
+  // A vector of the guest's has no spare room: it frees what it was told it holds.
+  if (size !== room) resize(Math.max(size, 1));
+  return [pointer, size];
 }

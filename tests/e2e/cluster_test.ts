@@ -173,7 +173,7 @@ Deno.test("a plugin of 2022 runs unmodified and gets nowhere else", { ignore: cl
   assert.match(head, /^200\n[^]*content-type: application\/json/);
   assert.equal(JSON.parse(body).major, "1");
   const seen = api.seen.at(-1)!;
-  assert.equal(seen.path, "/version?x=1&limit=2&label=a%20b%26c");
+  assert.equal(seen.path, "/version?x=1&limit=2&label=a%20b%26c%3D%C3%A9");
   assert.equal(seen.headers.get("authorization"), `Bearer ${api.token}`);
   assert.equal(seen.headers.get("accept"), "application/json");
   for (
@@ -189,6 +189,29 @@ Deno.test("a plugin of 2022 runs unmodified and gets nowhere else", { ignore: cl
     assert.match(refused.stderr, /destination-not-allowed|invalid-url/);
   }
   assert.equal(api.seen.length, 1);
+  // The numbers it has for what goes wrong come with words for the user.
+  const closed = api.kubeconfig({ server: "https://127.0.0.1:9" });
+  Deno.writeTextFileSync(`${product.home}/closed`, closed);
+  const failed = await product.shell("kubectl-outbound https://127.0.0.1:9/ --kubeconfig=closed");
+  assert.match(failed.stderr, /^request: request-error\nkrew-wasm: Cannot reach .*: connection refused\n$/);
+  for (
+    const [flags, words] of [
+      ["--id=other", "request: invalid-cfg"],
+      ["--method=7", "request: request-error"],
+      ["--far", "request: runtime-error"],
+    ] as const
+  ) {
+    const { code, stderr } = await product.shell(`kubectl-outbound ${api.server}/ ${flags}`);
+    assert.deepEqual([code, stderr.split("\n")[0]], [1, words], flags);
+  }
+  for (const flags of ["--no-id", "--no-identity", "--plain", "--register=mine --id=mine --twice"]) {
+    const { code, stderr } = await product.shell(`kubectl-outbound ${api.server}/version ${flags}`);
+    assert.equal(code, 0, `${flags}: ${stderr}`);
+  }
+  assert.match(
+    (await product.shell(`kubectl-outbound ${api.server}/version --register=mine --show-id`)).stdout,
+    /^mine\n200\n/,
+  );
   const posted = await product.shell(
     `kubectl-outbound ${api.server}/apis/authentication.k8s.io/v1/selfsubjectreviews post '{"kind":"SelfSubjectReview"}'`,
   );

@@ -1,0 +1,286 @@
+/**
+ * No secret of the user's reaches a plugin, nor the terminal: each is seeded so that it can be recognised, wherever a
+ * kubeconfig may hold one, and looked for in all that a plugin can read and print.
+ */
+
+import assert from "node:assert/strict";
+import { buildFixture } from "../../scripts/fixtures.ts";
+import { TestApiServer } from "../support/api_server.ts";
+import { Authority } from "../support/certificates.ts";
+import { makeArtifact, push } from "../support/oci.ts";
+import { clangMissing, Product } from "../support/product.ts";
+import { TestProxy } from "../support/proxy.ts";
+import { TestRegistry } from "../support/registry.ts";
+
+const EXEC = "client.authentication.k8s.io/v1";
+
+/** Secrets by what they are for, and a search for all of them in every spelling. */
+class Secrets {
+  readonly seeded = new Map<string, string>();
+
+  make(use: string): string {
+    const secret = `S3CR3T${use}${crypto.randomUUID().replaceAll("-", "")}`;
+    this.seeded.set(use, secret);
+    return secret;
+  }
+
+  /** What is made elsewhere: a key's own bytes. */
+  add(use: string, secret: string): string {
+    this.seeded.set(use, secret);
+    return secret;
+  }
+
+  find(text: string): string[] {
+    return [...this.seeded].filter(([, secret]) =>
+      spellings(secret).some((spelling) => text.includes(spelling))
+    )
+      .map(([use]) => use);
+  }
+}
+
+/** As it is, and in base64 whatever stands before it. */
+function spellings(secret: string): string[] {
+  const inBase64 = [0, 1, 2].map((before) => {
+    const encoded = btoa("x".repeat(before) + secret);
+    return encoded.slice(Math.ceil(before * 4 / 3), -4);
+  });
+  return [secret, encodeURIComponent(secret), ...inBase64.map((text) => text.slice(2, -2))];
+}
+
+/** The middle of a key, which is the key's alone. */
+const middleOf = (key: string) => key.split("\n").slice(1, -2).join("").slice(40, 100);
+
+async function setUp() {
+  const secrets = new Secrets();
+  const api = await TestApiServer.start();
+  api.hook = () => Response.json({ major: "1" }, { headers: { "x-from": "server" } });
+  const product = Product.make();
+  await using registry = TestRegistry.start();
+  for (const name of ["outbound", "whoami"]) {
+    const artifact = makeArtifact(await Deno.readFile(await buildFixture(name)));
+    await push(registry.origin, `plugins/${name}`, "v1", artifact);
+    const { code, stderr } = await product.run("pull", `${registry.host}/plugins/${name}:v1`);
+    assert.equal(code, 0, stderr);
+  }
+  const proxy = TestProxy.start("http");
+  const clients = await Authority.make("clients");
+  const [inline, filed, printed] = await Promise.all(
+    ["inline", "filed", "printed"].map((commonName) => clients.issue({ commonName })),
+  );
+  for (const [use, pair] of [["keydata", inline], ["keyfile", filed], ["execkey", printed]] as const) {
+    secrets.add(use, middleOf(pair!.key));
+  }
+  const write = (path: string, text: string, mode = 0o600) => {
+    const file = `${product.home}/${path}`;
+    Deno.mkdirSync(file.slice(0, file.lastIndexOf("/")), { recursive: true });
+    Deno.writeTextFileSync(file, text, { mode });
+  };
+  write(".kube/token", secrets.make("tokenfile"));
+  write(".kube/client.key", filed!.key);
+  write(".kube/client.crt", filed!.cert);
+  const credential = {
+    apiVersion: EXEC,
+    kind: "ExecCredential",
+    status: {
+      token: secrets.make("exectoken"),
+      clientCertificateData: printed!.cert,
+      clientKeyData: printed!.key,
+    },
+  };
+  write(".kube/login", `#!/bin/sh\ncat <<'END'\n${JSON.stringify(credential)}\nEND\n`, 0o755);
+  write(".kube/garbage", `#!/bin/sh\necho 'not JSON: ${secrets.make("garbage")}'\n`, 0o755);
+  const exec = (command: string) => ({
+    apiVersion: EXEC,
+    command,
+    interactiveMode: "Never",
+    args: [secrets.make("execarg")],
+    env: [{ name: "LOGIN", value: secrets.make("execenv") }],
+    provideClusterInfo: true,
+  });
+  const users: Record<string, object> = {
+    token: { token: secrets.make("token") },
+    tokenfile: { tokenFile: "token", token: secrets.make("token2") },
+    basic: { username: secrets.make("username"), password: secrets.make("password") },
+    keydata: { "client-certificate-data": btoa(inline!.cert), "client-key-data": btoa(inline!.key) },
+    keyfile: { "client-certificate": "client.crt", "client-key": "client.key" },
+    exec: { exec: exec("./login") },
+    impersonator: {
+      token: secrets.make("token3"),
+      as: secrets.make("as"),
+      "as-uid": secrets.make("uid"),
+      "as-groups": [secrets.make("group")],
+      "as-user-extra": { key: [secrets.make("extra")] },
+    },
+    garbage: { exec: exec("./garbage") },
+    provider: {
+      "auth-provider": {
+        name: "oidc",
+        config: { "id-token": secrets.make("idtoken"), "refresh-token": secrets.make("refresh") },
+      },
+    },
+    mismatch: { "client-certificate-data": btoa(inline!.cert), "client-key-data": btoa(filed!.key) },
+    badkey: {
+      "client-certificate-data": btoa(inline!.cert),
+      "client-key-data": btoa(
+        `-----BEGIN PRIVATE KEY-----\n${btoa(secrets.make("badkey"))}\n-----END PRIVATE KEY-----\n`,
+      ),
+    },
+    badtoken: { token: `${secrets.make("badtoken")}\r\nX-Evil: 1` },
+  };
+  const ca = { "certificate-authority-data": btoa(api.authority.cert) };
+  const clusters: Record<string, object> = {
+    plain: { server: api.server, ...ca },
+    proxied: {
+      server: api.server,
+      ...ca,
+      "proxy-url": proxy.url(`${secrets.make("proxyuser")}:${secrets.make("proxypassword")}`),
+    },
+    closed: { server: api.server, ...ca, "proxy-url": `http://u:${secrets.make("closedproxy")}@127.0.0.1:9` },
+    socks: { server: api.server, ...ca, "proxy-url": `socks5://u:${secrets.make("socksproxy")}@127.0.0.1:9` },
+    badproxy: { server: api.server, ...ca, "proxy-url": `ftp://u:${secrets.make("badproxy")}@127.0.0.1` },
+    userinfo: { server: api.server.replace("//", `//u:${secrets.make("userinfo")}@`), ...ca },
+    badserver: { server: `ftp://u:${secrets.make("badserver")}@127.0.0.1`, ...ca },
+    untrusted: { server: api.server, "certificate-authority-data": btoa(clients.cert) },
+    extended: {
+      server: api.server,
+      ...ca,
+      extensions: [{
+        name: "client.authentication.k8s.io/exec",
+        extension: { secret: secrets.make("extension") },
+      }],
+    },
+  };
+  const named = (key: string, entries: Record<string, object>) =>
+    Object.entries(entries).map(([name, value]) => ({ name, [key]: value }));
+  write(
+    ".kube/config",
+    JSON.stringify({
+      apiVersion: "v1",
+      kind: "Config",
+      "current-context": "x",
+      clusters: named("cluster", clusters),
+      users: named("user", users),
+      contexts: [{ name: "x", context: { cluster: "plain", user: "token" } }],
+      extensions: [{ name: "e", extension: secrets.make("topextension") }],
+    }),
+  );
+  return {
+    api,
+    product,
+    secrets,
+    proxy,
+    async [Symbol.asyncDispose]() {
+      proxy[Symbol.dispose]();
+      product[Symbol.dispose]();
+      await api[Symbol.asyncDispose]();
+    },
+  };
+}
+
+/** Environment that must not get through, by its names. */
+const withheld = (secrets: Secrets) => ({
+  API_TOKEN: secrets.make("envtoken"),
+  AWS_SECRET_ACCESS_KEY: secrets.make("envaws"),
+  HTTPS_PROXY: `http://u:${secrets.make("envproxy")}@127.0.0.1:9`,
+});
+
+Deno.test("no secret is in a plugin's files, environment or memory, nor in the trace", {
+  ignore: clangMissing(),
+}, async (t) => {
+  await using it = await setUp();
+  const { api, product, secrets } = it;
+  // The search finds what it looks for, as it is and in base64 behind anything.
+  const kubeconfig = Deno.readTextFileSync(`${product.home}/.kube/config`);
+  assert.ok(secrets.find(kubeconfig).length >= 23, secrets.find(kubeconfig).join());
+  for (const before of ["", "a", "bc"]) {
+    assert.ok(secrets.find(btoa(`${before}${kubeconfig}`)).length >= 23, before);
+  }
+  const env = { KREW_WASM_VERBOSE: "1", ...withheld(secrets) };
+  const files = ["config", "token", "client.key", "login"].map((name) =>
+    `--read=${product.home}/.kube/${name}`
+  );
+  const situations: [cluster: string, user: string][] = [
+    ...["token", "tokenfile", "basic", "keydata", "keyfile", "exec", "impersonator"].map((
+      user,
+    ): [string, string] => ["plain", user]),
+    ["proxied", "token"],
+    ["userinfo", "token"],
+    ["extended", "exec"],
+  ];
+  for (const [cluster, user] of situations) {
+    await t.step(`${user} at ${cluster}`, async () => {
+      api.seen.length = 0;
+      const { code, stdout, stderr } = await product.exec(
+        `${product.store}/bin/kubectl-outbound`,
+        [
+          `${api.server}/version`,
+          "get",
+          "",
+          "params",
+          `--cluster=${cluster}`,
+          `--user=${user}`,
+          ...files,
+          "--twice",
+          "--dump",
+        ],
+        { env },
+      );
+      assert.equal(code, 0, stderr);
+      assert.equal(api.seen.length, 2);
+      // The other side of the line: the server was told who asks, and the plugin has its answer and a kubeconfig.
+      const told = [...api.seen[0]!.headers].map(([name, value]) => `${name}: ${value}`).join("\n");
+      if (!user.startsWith("key")) assert.match(told, /^authorization: (Bearer|Basic) /m);
+      assert.ok(
+        stdout.includes('"major":"1"') && stdout.includes("client-key-data"),
+        "it has what it may have",
+      );
+      assert.match(stderr, /GET \/version\?\S* 200 in \d+ ms, 13 bytes/);
+      assert.deepEqual(secrets.find(stdout), [], "in what it read, and in its memory");
+      assert.deepEqual(secrets.find(stderr), [], "in the trace");
+    });
+  }
+});
+
+Deno.test("no secret is in an error, whatever goes wrong", { ignore: clangMissing() }, async (t) => {
+  await using it = await setUp();
+  const { api, product, secrets } = it;
+  const env = { KREW_WASM_VERBOSE: "1", ...withheld(secrets) };
+  const failing: [cluster: string, user: string][] = [
+    ...["garbage", "provider", "mismatch", "badkey", "badtoken"].map((
+      user,
+    ): [string, string] => ["plain", user]),
+    ...["closed", "socks", "badproxy", "badserver", "untrusted"].map((
+      cluster,
+    ): [string, string] => [cluster, "token"]),
+    ["untrusted", "exec"],
+    ["untrusted", "basic"],
+  ];
+  for (const [cluster, user] of failing) {
+    await t.step(`${user} at ${cluster}`, async () => {
+      for (const command of [["outbound", `${api.server}/version`, "get", "", "--dump"], ["whoami"]]) {
+        const [plugin, ...args] = command;
+        const { code, stdout, stderr } = await product.exec(
+          `${product.store}/bin/kubectl-${plugin}`,
+          [...args, `--cluster=${cluster}`, `--user=${user}`],
+          { env },
+        );
+        assert.equal(code, 1, `${stdout.slice(0, 500)}${stderr}`);
+        assert.match(stderr, /krew-wasm: /);
+        assert.deepEqual(secrets.find(stdout), [], plugin);
+        assert.deepEqual(secrets.find(stderr), [], stderr);
+      }
+    });
+  }
+  await t.step("a kubeconfig that is not YAML", async () => {
+    const file = `${product.home}/.kube/config`;
+    Deno.writeTextFileSync(file, `users:\n- name: a\n  user: {token: ${secrets.make("broken")}, "\n`);
+    for (const args of [["--dump", `--read=${file}`], []]) {
+      const { stdout, stderr } = await product.exec(`${product.store}/bin/kubectl-outbound`, [
+        api.server,
+        ...args,
+      ], { env });
+      assert.match(stderr, /is not YAML/);
+      assert.deepEqual(secrets.find(stdout + stderr), []);
+    }
+  });
+});
