@@ -60,7 +60,7 @@ function open(answer: Answer) {
   const guest = new FakeGuest();
   const sandbox = testSandbox({ cluster });
   const imports = outboundHttpImports(sandbox, new Failures(sandbox));
-  const functions = imports.functions(guest) as unknown as Record<
+  const functions = imports.functions(guest, undefined as never) as unknown as Record<
     string,
     (...args: number[]) => Promise<void>
   >;
