@@ -32,6 +32,7 @@ const CORE_MODULES: ReadonlySet<string> = new Set([
   "wasi_unstable",
   "wasi-outbound-http",
   "krew_wasm_kubernetes",
+  "krew_wasm_terminal",
 ]);
 /** What a component may import. The patch versions of WASI 0.2 only add to one another. */
 const SERVED = new RegExp(
@@ -45,6 +46,7 @@ const SERVED = new RegExp(
       "wasi:random/(?:random|insecure|insecure-seed)@0\\.2\\.\\d+",
       "wasi:sockets/(?:network|instance-network|ip-name-lookup|(?:tcp|udp)(?:-create-socket)?)@0\\.2\\.\\d+",
       "krew-wasm:kubernetes/(?:cluster|upgrade)@0\\.1\\.\\d+",
+      "krew-wasm:terminal/control@0\\.1\\.\\d+",
     ].join("|")
   })$`,
 );
@@ -217,7 +219,7 @@ function checkNames({ imports, exports }: ComponentNames): string {
       `It imports "${printable(name, 200)}", which krew-wasm does not have`,
       {
         hint:
-          "a plugin may import wasi:cli, clocks, filesystem, io, random, sockets, http and krew-wasm:kubernetes",
+          "a plugin may import wasi:cli, clocks, filesystem, io, random, sockets, http, krew-wasm:kubernetes and krew-wasm:terminal",
       },
     );
   }

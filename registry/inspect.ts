@@ -40,6 +40,7 @@ const ABILITIES: readonly [words: string, pattern: RegExp][] = [
     "reads its environment",
     /^(wasi:cli\/environment|wasi_(snapshot_preview1|unstable)\.environ_get$)/,
   ],
+  ["reads keys from the terminal", /^(krew-wasm:terminal\/|krew_wasm_terminal\.)/],
   ["reads standard input", /^wasi:cli\/stdin|^wasi_(snapshot_preview1|unstable)\.fd_read$/],
   [
     "writes to standard output or error",
@@ -49,7 +50,7 @@ const ABILITIES: readonly [words: string, pattern: RegExp][] = [
   ["asks for random numbers", /^wasi:random\/|^wasi_(snapshot_preview1|unstable)\.random_get$/],
 ];
 const KNOWN =
-  /^(wasi:(cli|clocks|filesystem|http|io|random|sockets)\/|krew-wasm:kubernetes\/|wasi_snapshot_preview1\.|wasi_unstable\.|wasi-outbound-http\.)/;
+  /^(wasi:(cli|clocks|filesystem|http|io|random|sockets)\/|krew-wasm:(kubernetes|terminal)\/|krew_wasm_(kubernetes|terminal)\.|wasi_snapshot_preview1\.|wasi_unstable\.|wasi-outbound-http\.)/;
 
 /** What imports are good for, in words; what krew-wasm does not have is named. Pure. */
 export function describeImports(imports: readonly string[]): string[] {

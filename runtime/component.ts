@@ -153,6 +153,9 @@ async function interfacesFor(
       ? (await import("./wasi/p2/sockets.ts")).socketInterfaces(sandbox, failed)
       : {}),
     ...(uses("wasi:http/") ? (await import("./wasi/p2/http.ts")).httpInterfaces(sandbox, failed) : {}),
+    ...(uses("krew-wasm:terminal/")
+      ? (await import("./wasi/p2/terminal.ts")).terminalInterfaces(await sandbox.terminal())
+      : {}),
     ...(uses("krew-wasm:kubernetes/")
       ? (await import("./kube/api.ts")).clusterInterfaces(sandbox, trace)
       : {}),

@@ -215,6 +215,9 @@ async function instantiate(program: Program, sandbox: Sandbox): Promise<number> 
   if (imported.has("krew_wasm_kubernetes")) {
     extras.push((await import("./wasi/kubernetes_imports.ts")).kubernetesImports(sandbox));
   }
+  if (imported.has("krew_wasm_terminal")) {
+    extras.push((await import("./wasi/p1/terminal.ts")).terminalImports(await sandbox.terminal()));
+  }
   const code = await runPreview1(module, sandbox, extras);
   if (code !== 0) failures?.tell();
   return code;

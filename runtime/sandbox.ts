@@ -11,6 +11,7 @@ import { printError } from "./report.ts";
 import { homeDirectory, type Layout } from "./store/layout.ts";
 import { printable } from "./text.ts";
 import { stderrSink, stdinSource, stdoutSink } from "./wasi/stdio.ts";
+import type { TerminalControl } from "./wasi/terminal.ts";
 import { giveUp, giveUpRunning, type Uses } from "./wall.ts";
 import type { ByteSink, ByteSource, MaybePromise } from "./wasi/streams.ts";
 
@@ -68,6 +69,10 @@ export interface Sandbox {
   readonly stdout: ByteSink;
   readonly stderr: ByteSink;
   readonly terminals: Terminals;
+  /**
+   * The terminal that stdin is. Opened before {@linkcode giveUp}, by what imports it.
+   */
+  terminal(): Promise<TerminalControl>;
   readonly files: Files;
   readonly limits: Limits;
   /**
@@ -180,18 +185,27 @@ export function openSandbox(context: SandboxContext): OpenSandbox {
     const { guardCluster } = await import("./kube/guard.ts");
     return guardCluster(opened, context.name, () => desk.cluster(), (denied) => desk.askCluster(denied));
   };
+  const stdin = stdinSource();
+  let terminal: TerminalControl | undefined;
   const sandbox: OpenSandbox = {
     desk,
     args,
     env: [...env],
     cwd,
-    stdin: stdinSource(),
+    stdin,
     stdout: stdoutSink(),
     stderr: stderrSink(),
     terminals: {
       stdin: grants.terminal && Deno.stdin.isTerminal(),
       stdout: grants.terminal && Deno.stdout.isTerminal(),
       stderr: grants.terminal && Deno.stderr.isTerminal(),
+    },
+    async terminal() {
+      const { ownTerminal, TerminalControl } = await import("./wasi/terminal.ts");
+      return terminal ??= await TerminalControl.open(
+        sandbox.terminals.stdin ? ownTerminal : undefined,
+        stdin,
+      );
     },
     files: {
       mounts: mountsFor(grants, {

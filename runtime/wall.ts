@@ -39,7 +39,7 @@ export interface Keep {
 /** The WASI preview1 functions by which a module names files. */
 const NAMES_FILES = /^path_/;
 /** Functions of WASI preview1 that need an open socket, which a module without others never has. */
-const PREVIEW1 = /^wasi_(snapshot_preview1|unstable)$/;
+const PREVIEW1 = /^(wasi_(snapshot_preview1|unstable)|krew_wasm_terminal)$/;
 const SOCKETS = /^sock_(?!accept$|recv$|send$|shutdown$)/;
 
 /** What a core module uses. What is not known for harmless is taken for the network. */
@@ -61,7 +61,9 @@ export function usesOfComponent(interfaces: readonly string[], throughDeno: bool
   return {
     files,
     throughDeno,
-    network: interfaces.some((name) => !/^wasi:(cli|clocks|filesystem|io|random)\//.test(name)),
+    network: interfaces.some((name) =>
+      !/^(?:wasi:(?:cli|clocks|filesystem|io|random)|krew-wasm:terminal)\//.test(name)
+    ),
     symlinks: files,
   };
 }

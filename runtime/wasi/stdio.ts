@@ -20,6 +20,14 @@ export interface Readable {
   read(into: Uint8Array): Promise<number | null>;
 }
 
+/** What edits lines that are typed (line_editor.ts). */
+export interface Editor {
+  push(bytes: Uint8Array): void;
+  /** The next line; empty for the end of input; undefined while there is none. */
+  next(): Uint8Array | undefined;
+  rest(): Uint8Array;
+}
+
 /**
  * stdin. What is waited for is read ahead, one buffer at most, as Deno has no way to ask whether a read would
  * wait; what a plugin reads without waiting first is not buffered at all.
@@ -30,12 +38,21 @@ export class StdinSource implements ByteSource {
   #ended = false;
   #error: unknown;
   #pending: Promise<void> | undefined;
+  #editor: Editor | undefined;
 
   constructor(stdin: Readable) {
     this.#stdin = stdin;
   }
 
+  /** From now on keys are made into lines, or are taken as they come; what was typed and not read stays. */
+  edit(editor: Editor | undefined): void {
+    const rest = this.#editor?.rest();
+    if (rest && rest.length > 0) this.#ahead = joined(this.#ahead, rest);
+    this.#editor = editor;
+  }
+
   ready(): boolean {
+    if (this.#editor) this.#takeLine();
     return this.#ahead.length > 0 || this.#ended || this.#error !== undefined;
   }
 
@@ -47,9 +64,13 @@ export class StdinSource implements ByteSource {
   async #readAhead(): Promise<void> {
     const buffer = new Uint8Array(READ_AHEAD);
     try {
-      const count = await this.#stdin.read(buffer);
-      if (count === null || count === 0) this.#ended = true;
-      else this.#ahead = buffer.subarray(0, count);
+      do {
+        const count = await this.#stdin.read(buffer);
+        if (count === null || count === 0) this.#ended = true;
+        else if (this.#editor) this.#editor.push(buffer.subarray(0, count));
+        else this.#ahead = buffer.subarray(0, count);
+        this.#takeLine();
+      } while (!this.ready());
     } catch (error) {
       this.#error = error;
     }
@@ -60,7 +81,27 @@ export class StdinSource implements ByteSource {
     if (into.length === 0) return 0;
     if (this.ready()) return Math.max(this.#take(into), 0);
     if (this.#pending) return this.#pending.then(() => this.read(into));
+    if (this.#editor) return this.#readLine(into, this.#editor);
     return this.#stdin.readSync(into) ?? 0;
+  }
+
+  #readLine(into: Uint8Array, editor: Editor): number {
+    const keys = new Uint8Array(1024);
+    for (this.#takeLine(); !this.ready(); this.#takeLine()) {
+      const count = this.#stdin.readSync(keys) ?? 0;
+      if (count === 0) return 0;
+      editor.push(keys.subarray(0, count));
+    }
+    return Math.max(this.#take(into), 0);
+  }
+
+  /** A line that is whole becomes what can be read. */
+  #takeLine(): void {
+    if (this.#ahead.length > 0) return;
+    const line = this.#editor?.next();
+    if (!line) return;
+    if (line.length === 0) this.#ended = true;
+    else this.#ahead = line;
   }
 
   readAvailable(into: Uint8Array): number {
@@ -87,6 +128,13 @@ export class StdinSource implements ByteSource {
   }
 
   close(): void {}
+}
+
+function joined(a: Uint8Array, b: Uint8Array): Uint8Array {
+  const both = new Uint8Array(a.length + b.length);
+  both.set(a);
+  both.set(b, a.length);
+  return both;
 }
 
 /** stdout or stderr: writes wait for the reader, so that nothing piles up here. */
@@ -129,7 +177,7 @@ export class StdoutSink implements ByteSink {
 }
 
 /** The process's stdin. */
-export function stdinSource(): ByteSource {
+export function stdinSource(): StdinSource {
   return new StdinSource(Deno.stdin);
 }
 

@@ -183,6 +183,7 @@ export function testSandbox(given: Partial<Omit<Sandbox, "files" | "cluster" | "
     limits: LEAST.limits,
     trace: () => {},
     giveUp: () => Promise.resolve(),
+    terminal: () => Promise.reject(new Error("no terminal in this test")),
     ...rest,
     stdout: new Collected(),
     stderr: new Collected(),

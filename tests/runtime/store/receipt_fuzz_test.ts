@@ -20,7 +20,7 @@ const RECEIPT: Receipt = {
   grants: { ...LEAST, files: [{ host: "/data", guest: "/data", write: false }], env: ["A"] },
   version: "1.0.0",
   description: "does things",
-  verified: { key: digest },
+  verified: { key: digest, publicKey: "MCowBQYDK2VwAyEA" },
   installedAt: "2026-01-02T03:04:05Z",
 };
 

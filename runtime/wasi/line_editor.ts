@@ -1,0 +1,81 @@
+/** What a terminal does with a line that is typed, where it is asked to hand over keys: the end of POSIX's canonical mode
+ * that is left to us when nothing is to be shown. Pure. */
+
+const END_OF_FILE = 0x04; // Ctrl-D
+const BACKSPACE = 0x08;
+const NEWLINE = 0x0a;
+const RETURN = 0x0d;
+const KILL = 0x15; // Ctrl-U
+const ERASE_WORD = 0x17; // Ctrl-W
+const SPACE = 0x20;
+const DELETE = 0x7f;
+
+/** The longest line, as Linux has it, its end included; what is typed beyond is not taken. */
+const LONGEST = 4096;
+
+/** Lines, edited by Backspace, Ctrl-U and Ctrl-W, ended by Enter or Ctrl-D. */
+export class LineEditor {
+  #line: number[] = [];
+  #done: Uint8Array[] = [];
+
+  /** Takes what was typed. */
+  push(bytes: Uint8Array): void {
+    for (const byte of bytes) this.#key(byte);
+  }
+
+  /** The next line with its end; empty for the end of input; undefined while there is none. */
+  next(): Uint8Array | undefined {
+    return this.#done.shift();
+  }
+
+  /** What was typed and handed over by nobody. */
+  rest(): Uint8Array {
+    const parts = [...this.#done, Uint8Array.from(this.#line)];
+    this.#done = [];
+    this.#line = [];
+    const bytes = new Uint8Array(parts.reduce((sum, { length }) => sum + length, 0));
+    let at = 0;
+    for (const part of parts) {
+      bytes.set(part, at);
+      at += part.length;
+    }
+    return bytes;
+  }
+
+  #key(byte: number): void {
+    const line = this.#line;
+    switch (byte) {
+      case RETURN:
+      case NEWLINE:
+        line.push(NEWLINE);
+        this.#end();
+        return;
+      case END_OF_FILE:
+        this.#end();
+        return;
+      case BACKSPACE:
+      case DELETE:
+        erase(line);
+        return;
+      case KILL:
+        line.length = 0;
+        return;
+      case ERASE_WORD:
+        while (line.at(-1) === SPACE) line.pop();
+        while (line.length > 0 && line.at(-1) !== SPACE) line.pop();
+        return;
+      default:
+        if (line.length < LONGEST - 1) line.push(byte);
+    }
+  }
+
+  #end(): void {
+    this.#done.push(Uint8Array.from(this.#line));
+    this.#line = [];
+  }
+}
+
+/** Takes a character away, which in UTF-8 may be of several bytes. */
+function erase(line: number[]): void {
+  while (line.length > 0 && (line.pop()! & 0xc0) === 0x80);
+}

@@ -1,0 +1,122 @@
+"""at_terminal.py SCENARIO: runs a program at a terminal of its own, as an interactive shell would, and reports what it saw.
+
+SCENARIO is JSON: {"command": [...], "env": {...}, "cwd": "...", "columns": n, "rows": n, "steps": [...]}; a step is one of
+{"expect": text}, {"send": text}, {"signal": name}, {"resize": [columns, rows]}, {"mode": ["echo", "icanon"]}: waits until
+exactly these flags of the terminal are on (of echo, icanon, isig, icrnl). Prints JSON: {"output", "status", "signal",
+"modes": the flags before and after, "failed": a step that did not come about}.
+"""
+
+import fcntl, json, os, pty, select, signal, struct, sys, termios, time
+
+PATIENCE = 30
+scenario = json.loads(sys.argv[1])
+master, slave = pty.openpty()
+fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", scenario.get("rows", 24), scenario.get("columns", 80), 0, 0))
+FLAGS = {"echo": (3, termios.ECHO), "icanon": (3, termios.ICANON), "isig": (3, termios.ISIG), "icrnl": (0, termios.ICRNL)}
+
+
+def flags():
+    attributes = termios.tcgetattr(slave)
+    return sorted(name for name, (index, bit) in FLAGS.items() if attributes[index] & bit)
+
+
+# The leader of the session, which stands for the shell: it lives until all is looked at.
+told, tell = os.pipe()
+go_on, end = os.pipe()
+leader = os.fork()
+if leader == 0:
+    for each in ("SIGINT", "SIGQUIT", "SIGTSTP", "SIGTTOU", "SIGTTIN"):
+        signal.signal(getattr(signal, each), signal.SIG_IGN)
+    os.setsid()
+    fcntl.ioctl(slave, termios.TIOCSCTTY, 0)
+    ready, set_up = os.pipe()
+    program = os.fork()
+    if program == 0:
+        os.read(ready, 1)
+        for each in ("SIGINT", "SIGQUIT", "SIGTSTP", "SIGTTOU", "SIGTTIN", "SIGPIPE"):
+            signal.signal(getattr(signal, each), signal.SIG_DFL)
+        for fd in (0, 1, 2):
+            os.dup2(slave, fd)
+        os.closerange(3, 256)
+        if "cwd" in scenario:
+            os.chdir(scenario["cwd"])
+        command = scenario["command"]
+        os.execvpe(command[0], command, scenario.get("env", dict(os.environ)))
+    os.setpgid(program, program)
+    os.tcsetpgrp(slave, program)
+    os.write(tell, struct.pack("i", program))
+    os.write(set_up, b"x")
+    _, status = os.waitpid(program, 0)
+    os.tcsetpgrp(slave, os.getpid())
+    os.write(tell, struct.pack("i", status))
+    os.read(go_on, 1)
+    os._exit(0)
+
+program = struct.unpack("i", os.read(told, 4))[0]
+before = flags()
+output = b""
+failed = None
+
+
+def pump(seconds):
+    global output
+    if select.select([master], [], [], seconds)[0]:
+        try:
+            output += os.read(master, 65536)
+        except OSError:
+            pass
+
+
+seen = 0
+for step in scenario["steps"]:
+    deadline = time.monotonic() + PATIENCE
+    if "send" in step:
+        os.write(master, step["send"].encode())
+    elif "signal" in step:
+        os.kill(program, getattr(signal, "SIG" + step["signal"]))
+    elif "resize" in step:
+        columns, rows = step["resize"]
+        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+    elif "expect" in step:
+        text = step["expect"].encode()
+        while text not in output[seen:] and time.monotonic() < deadline:
+            pump(0.1)
+        if text not in output[seen:]:
+            failed = step
+            break
+        seen = output.index(text, seen) + len(text)
+    elif "mode" in step:
+        while flags() != sorted(step["mode"]) and time.monotonic() < deadline:
+            pump(0.02)
+        if flags() != sorted(step["mode"]):
+            failed = dict(step, found=flags())
+            break
+if failed:
+    os.kill(program, signal.SIGKILL)
+status = None
+deadline = time.monotonic() + PATIENCE
+while status is None:
+    pump(0)
+    if select.select([told], [], [], 0.02)[0]:
+        status = struct.unpack("i", os.read(told, 4))[0]
+    elif time.monotonic() > deadline:
+        failed = failed or {"expect": "its end"}
+        os.kill(program, signal.SIGKILL)
+        deadline += PATIENCE
+for _ in range(5):
+    pump(0.02)
+# What puts the terminal back after a kill does so a moment after.
+deadline = time.monotonic() + 5
+while flags() != before and time.monotonic() < deadline:
+    pump(0.02)
+after = flags()
+os.write(end, b"x")
+os.waitpid(leader, 0)
+print(json.dumps({
+    "output": output.decode(errors="replace"),
+    "code": os.WEXITSTATUS(status) if os.WIFEXITED(status) else None,
+    "signal": signal.Signals(os.WTERMSIG(status)).name if os.WIFSIGNALED(status) else None,
+    "before": before,
+    "after": after,
+    "failed": failed,
+}))

@@ -1,0 +1,51 @@
+/** Programs at a terminal of their own, driven by Python's pty module. */
+
+import { fileURLToPath } from "node:url";
+import { findProgram, missing } from "./programs.ts";
+
+/** Whether tests that need a terminal are left out. */
+export function ptyMissing(): boolean {
+  const present = Deno.build.os !== "windows" && findProgram("python3") !== undefined;
+  return missing("python3, for a terminal", present, "apt install python3");
+}
+
+/** A flag of a terminal's mode that is on. */
+export type TerminalFlag = "echo" | "icanon" | "icrnl" | "isig";
+
+/** What is done at the terminal, one after the other. */
+export type Step =
+  | { readonly expect: string }
+  | { readonly send: string }
+  | { readonly signal: "HUP" | "INT" | "KILL" | "TERM" }
+  | { readonly resize: readonly [columns: number, rows: number] }
+  /** Waits until these flags, and no others, are on. */
+  | { readonly mode: readonly TerminalFlag[] };
+
+/** What a program did there. */
+export interface TerminalOutcome {
+  readonly output: string;
+  /** Its exit code, where it ended by itself. */
+  readonly code: number | null;
+  readonly signal: string | null;
+  /** The terminal's flags before it ran, and after. */
+  readonly before: readonly TerminalFlag[];
+  readonly after: readonly TerminalFlag[];
+  /** The step that did not come about. */
+  readonly failed: unknown;
+}
+
+/** Runs a program at a terminal, in the foreground, as an interactive shell does. */
+export async function atTerminal(
+  command: readonly string[],
+  steps: readonly Step[],
+  options: { env?: Record<string, string>; cwd?: string; columns?: number; rows?: number } = {},
+): Promise<TerminalOutcome> {
+  const { stdout, stderr, success } = await new Deno.Command("python3", {
+    args: [
+      fileURLToPath(new URL("at_terminal.py", import.meta.url)),
+      JSON.stringify({ command, steps, ...options }),
+    ],
+  }).output();
+  if (!success) throw new Error(new TextDecoder().decode(stderr));
+  return JSON.parse(new TextDecoder().decode(stdout));
+}
