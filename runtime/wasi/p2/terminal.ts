@@ -1,7 +1,5 @@
 /** The host's side of `krew-wasm:terminal/control` 0.1 (wit/deps/terminal.wit). Nothing of WASI's. */
 
-// deno-lint-ignore-file no-throw-literal -- jco hands what is thrown, if it is no Error, to the guest as the error value
-
 import type * as Wit from "../../../wit/generated/interfaces/krew-wasm-terminal-control.d.ts";
 import { NotATerminal, type TerminalControl } from "../terminal.ts";
 import { Pollable } from "./io.ts";
