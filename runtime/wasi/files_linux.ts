@@ -202,7 +202,7 @@ class LinuxTree implements FileTree {
   /** What can't be changed, moved or replaced, with all that is below it. */
   #guarded: readonly string[];
   #contents = new Map<Overlay, MaybePromise<Uint8Array>>();
-  #devices = new Map<bigint, boolean>();
+  #devices = new Map<number, boolean>();
   #unprotected: ReadonlySet<string> | undefined;
 
   constructor(kernel: Kernel, files: Files) {
@@ -297,7 +297,7 @@ class LinuxTree implements FileTree {
         if (stat.type === "directory") throw new WasiError("is-directory");
         if (this.#overlayOf(stat)) throw new WasiError("read-only");
         if (this.#denied.length > 0 && this.#isDenied(fd, stat)) throw new WasiError("no-entry");
-        this.#refuseProcess(fd, stat, true);
+        this.#refuseProcess(fd, Number(stat.dev), true);
         if (!made && (write || truncate)) {
           this.#checkChange(place);
           this.#refuseProtected(stat);
@@ -335,11 +335,14 @@ class LinuxTree implements FileTree {
       throw error;
     }
     const found = this.#closing(fd, () => {
-      const stat = kernel.stat(fd);
-      if (stat.type === "directory") return new OpenDirectory(from.root, fd, () => kernel.close(fd));
-      const overlay = this.#overlayOf(stat);
-      if (overlay) return { overlay, stat };
-      this.#refuseProcess(fd, stat, false);
+      const { type, device } = kernel.glance(fd);
+      if (type === "directory") return new OpenDirectory(from.root, fd, () => kernel.close(fd));
+      if (this.#files.overlays.length > 0) {
+        const stat = kernel.stat(fd);
+        const overlay = this.#overlayOf(stat);
+        if (overlay) return { overlay, stat };
+      }
+      this.#refuseProcess(fd, device, false);
       return new OpenFile(kernel, from.root, fd, true, false);
     });
     if (!("overlay" in found)) return found;
@@ -404,7 +407,7 @@ class LinuxTree implements FileTree {
         this.#checkChange(place);
         this.#refuseOverlay(place, stat);
         this.#refuseProtected(stat);
-        this.#refuseProcess(fd, stat, true);
+        this.#refuseProcess(fd, Number(stat.dev), true);
         this.#kernel.setTimes(fd, accessed, modified);
       } finally {
         this.#kernel.close(fd);
@@ -421,7 +424,7 @@ class LinuxTree implements FileTree {
     else if (!node.writable) {
       const stat = node.stat();
       this.#refuseProtected(stat);
-      this.#refuseProcess(node.fd, stat, true);
+      this.#refuseProcess(node.fd, Number(stat.dev), true);
       if (this.#isEntangled(node.root) && this.#isBelow(node.fd)) {
         throw new WasiError("not-permitted");
       }
@@ -881,11 +884,11 @@ class LinuxTree implements FileTree {
   }
 
   /** Files of processes: their memory, environment and open files are the host's and others', not the plugin's. */
-  #refuseProcess(fd: number, { dev }: Stat, changes: boolean): void {
-    let proc = this.#devices.get(dev);
+  #refuseProcess(fd: number, device: number, changes: boolean): void {
+    let proc = this.#devices.get(device);
     if (proc === undefined) {
       proc = this.#kernel.isProc(fd);
-      this.#devices.set(dev, proc);
+      this.#devices.set(device, proc);
     }
     if (!proc) return;
     const name = new TextDecoder().decode(this.#kernel.readLink(AT_FDCWD, `/proc/self/fd/${fd}`));

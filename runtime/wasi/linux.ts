@@ -11,29 +11,29 @@ import { type ErrnoName, WasiError } from "./errno.ts";
 import type { GuestPath, NewTime, NodeType, Stat } from "./files.ts";
 
 interface Numbers {
-  readonly close: number;
-  readonly fadvise64: number;
-  readonly fallocate: number;
-  readonly fcntl: number;
-  readonly fdatasync: number;
-  readonly fstatfs: number;
-  readonly fsync: number;
-  readonly ftruncate: number;
-  readonly getdents64: number;
-  readonly linkat: number;
-  readonly lseek: number;
-  readonly mkdirat: number;
-  readonly pread64: number;
-  readonly prlimit64: number;
-  readonly pwrite64: number;
-  readonly read: number;
-  readonly readlinkat: number;
-  readonly renameat2: number;
-  readonly statx: number;
-  readonly symlinkat: number;
-  readonly unlinkat: number;
-  readonly utimensat: number;
-  readonly write: number;
+  readonly close: bigint;
+  readonly fadvise64: bigint;
+  readonly fallocate: bigint;
+  readonly fcntl: bigint;
+  readonly fdatasync: bigint;
+  readonly fstatfs: bigint;
+  readonly fsync: bigint;
+  readonly ftruncate: bigint;
+  readonly getdents64: bigint;
+  readonly linkat: bigint;
+  readonly lseek: bigint;
+  readonly mkdirat: bigint;
+  readonly pread64: bigint;
+  readonly prlimit64: bigint;
+  readonly pwrite64: bigint;
+  readonly read: bigint;
+  readonly readlinkat: bigint;
+  readonly renameat2: bigint;
+  readonly statx: bigint;
+  readonly symlinkat: bigint;
+  readonly unlinkat: bigint;
+  readonly utimensat: bigint;
+  readonly write: bigint;
   /** Flags of open that differ between architectures. */
   readonly O_DIRECTORY: number;
   readonly O_NOFOLLOW: number;
@@ -42,63 +42,63 @@ interface Numbers {
 // arch/x86/entry/syscalls/syscall_64.tbl; include/uapi/asm-generic/unistd.h and arch/arm64/include/uapi/asm/fcntl.h.
 const NUMBERS: Readonly<Record<typeof Deno.build.arch, Numbers>> = {
   "x86_64": {
-    close: 3,
-    fadvise64: 221,
-    fallocate: 285,
-    fcntl: 72,
-    fdatasync: 75,
-    fstatfs: 138,
-    fsync: 74,
-    ftruncate: 77,
-    getdents64: 217,
-    linkat: 265,
-    lseek: 8,
-    mkdirat: 258,
-    pread64: 17,
-    prlimit64: 302,
-    pwrite64: 18,
-    read: 0,
-    readlinkat: 267,
-    renameat2: 316,
-    statx: 332,
-    symlinkat: 266,
-    unlinkat: 263,
-    utimensat: 280,
-    write: 1,
+    close: 3n,
+    fadvise64: 221n,
+    fallocate: 285n,
+    fcntl: 72n,
+    fdatasync: 75n,
+    fstatfs: 138n,
+    fsync: 74n,
+    ftruncate: 77n,
+    getdents64: 217n,
+    linkat: 265n,
+    lseek: 8n,
+    mkdirat: 258n,
+    pread64: 17n,
+    prlimit64: 302n,
+    pwrite64: 18n,
+    read: 0n,
+    readlinkat: 267n,
+    renameat2: 316n,
+    statx: 332n,
+    symlinkat: 266n,
+    unlinkat: 263n,
+    utimensat: 280n,
+    write: 1n,
     O_DIRECTORY: 0o200000,
     O_NOFOLLOW: 0o400000,
   },
   aarch64: {
-    close: 57,
-    fadvise64: 223,
-    fallocate: 47,
-    fcntl: 25,
-    fdatasync: 83,
-    fstatfs: 44,
-    fsync: 82,
-    ftruncate: 46,
-    getdents64: 61,
-    linkat: 37,
-    lseek: 62,
-    mkdirat: 34,
-    pread64: 67,
-    prlimit64: 261,
-    pwrite64: 68,
-    read: 63,
-    readlinkat: 78,
-    renameat2: 276,
-    statx: 291,
-    symlinkat: 36,
-    unlinkat: 35,
-    utimensat: 88,
-    write: 64,
+    close: 57n,
+    fadvise64: 223n,
+    fallocate: 47n,
+    fcntl: 25n,
+    fdatasync: 83n,
+    fstatfs: 44n,
+    fsync: 82n,
+    ftruncate: 46n,
+    getdents64: 61n,
+    linkat: 37n,
+    lseek: 62n,
+    mkdirat: 34n,
+    pread64: 67n,
+    prlimit64: 261n,
+    pwrite64: 68n,
+    read: 63n,
+    readlinkat: 78n,
+    renameat2: 276n,
+    statx: 291n,
+    symlinkat: 36n,
+    unlinkat: 35n,
+    utimensat: 88n,
+    write: 64n,
     O_DIRECTORY: 0o40000,
     O_NOFOLLOW: 0o100000,
   },
 };
 
 /** The same number everywhere. */
-const OPENAT2 = 437;
+const OPENAT2 = 437n;
 
 /** Flags of {@linkcode Kernel.open}. */
 export const O_RDONLY = 0;
@@ -109,19 +109,19 @@ export const O_EXCL = 0o200;
 export const O_NOCTTY = 0o400;
 export const O_PATH = 0o10000000;
 const O_CLOEXEC = 0o2000000;
-const O_APPEND = 0o2000;
+const O_APPEND = 0o2000n;
 
 /** Instead of a directory's descriptor: the process's current directory, for paths of the host's. */
 export const AT_FDCWD = -100;
 
-const AT_SYMLINK_NOFOLLOW = 0x100;
-const AT_REMOVEDIR = 0x200;
-const AT_EMPTY_PATH = 0x1000;
+const AT_SYMLINK_NOFOLLOW = 0x100n;
+const AT_REMOVEDIR = 0x200n;
+const AT_EMPTY_PATH = 0x1000n;
 const RESOLVE_NO_MAGICLINKS = 0x02;
 const RESOLVE_BENEATH = 0x08;
-const STATX_BASIC_STATS = 0x7ff;
-const F_SETFL = 4;
-const RLIMIT_NOFILE = 7;
+const STATX_BASIC_STATS = 0x7ffn;
+const F_SETFL = 4n;
+const RLIMIT_NOFILE = 7n;
 const UTIME_NOW = (1n << 30n) - 1n;
 const UTIME_OMIT = (1n << 30n) - 2n;
 const PROC_SUPER_MAGIC = 0x9fa0n;
@@ -188,27 +188,37 @@ const STATFS = 16744;
 const TARGET = 16896;
 const SCRATCH = 24576;
 
-/** libc's `syscall`: a number and six arguments; -1 for a failure that errno tells. */
+/**
+ * libc's `syscall`: a number and six arguments; -1 for a failure that errno tells. All are bigints: with one number among
+ * them the engine leaves its fast path, which takes three times as long.
+ */
 type Syscall = (
-  number: number | bigint,
-  a: number | bigint,
-  b: number | bigint,
-  c: number | bigint,
-  d: number | bigint,
-  e: number | bigint,
-  f: number | bigint,
+  number: bigint,
+  a: bigint,
+  b: bigint,
+  c: bigint,
+  d: bigint,
+  e: bigint,
+  f: bigint,
 ) => number;
 type BufferSyscall = (
-  number: number,
-  a: number,
+  number: bigint,
+  a: bigint,
   b: Uint8Array<ArrayBuffer>,
-  c: number,
-  d: number | bigint,
-  e: number,
-  f: number,
+  c: bigint,
+  d: bigint,
+  e: bigint,
+  f: bigint,
 ) => number;
 
 const encoder = new TextEncoder();
+
+/** What is known of a file at a glance. */
+export interface Glance {
+  readonly type: NodeType;
+  /** Its file system's device. */
+  readonly device: number;
+}
 
 /** The kernel. Descriptors are numbers; whoever opens one closes it. Every function throws WasiError. */
 export class Kernel {
@@ -220,14 +230,27 @@ export class Kernel {
   #numbers: Numbers;
   #scratch = new Uint8Array(SCRATCH);
   #view = new DataView(this.#scratch.buffer);
-  #base: bigint;
+  /** Where the parts of the scratch buffer are. */
+  #first: bigint;
+  #second: bigint;
+  #statxAt: bigint;
+  #how: bigint;
+  #times: bigint;
+  #empty: bigint;
+  #limits: bigint;
+  #statfs: bigint;
+  #target: bigint;
 
   private constructor(call: Syscall, callWith: BufferSyscall, errno: Int32Array) {
     this.#call = call;
     this.#callWith = callWith;
     this.#errno = errno;
     this.#numbers = NUMBERS[Deno.build.arch];
-    this.#base = Deno.UnsafePointer.value(Deno.UnsafePointer.of(this.#scratch)) as bigint;
+    const base = BigInt(Deno.UnsafePointer.value(Deno.UnsafePointer.of(this.#scratch)));
+    const at = (offset: number) => base + BigInt(offset);
+    [this.#first, this.#second, this.#statxAt] = [at(FIRST_PATH), at(SECOND_PATH), at(STATX)];
+    [this.#how, this.#times, this.#empty] = [at(HOW), at(TIMES), at(EMPTY)];
+    [this.#limits, this.#statfs, this.#target] = [at(LIMITS), at(STATFS), at(TARGET)];
     ({ O_DIRECTORY: this.O_DIRECTORY, O_NOFOLLOW: this.O_NOFOLLOW } = this.#numbers);
   }
 
@@ -269,7 +292,17 @@ export class Kernel {
     return result;
   }
 
-  #putPath(path: GuestPath, at: number): bigint {
+  #putFirst(path: GuestPath): bigint {
+    this.#put(path, FIRST_PATH);
+    return this.#first;
+  }
+
+  #putSecond(path: GuestPath): bigint {
+    this.#put(path, SECOND_PATH);
+    return this.#second;
+  }
+
+  #put(path: GuestPath, at: number): void {
     const scratch = this.#scratch;
     let length: number;
     if (typeof path === "string") {
@@ -284,7 +317,6 @@ export class Kernel {
       length = path.length;
     }
     scratch[at + length] = 0;
-    return this.#base + BigInt(at);
   }
 
   /**
@@ -292,13 +324,15 @@ export class Kernel {
    * `RESOLVE_NO_MAGICLINKS`, openat2(2)); what leads there is not permitted.
    */
   open(directory: number, path: GuestPath, flags: number, beneath: boolean): number {
-    const pointer = this.#putPath(path, FIRST_PATH);
+    const pointer = this.#putFirst(path);
     const view = this.#view;
-    view.setBigUint64(HOW, BigInt(flags | O_CLOEXEC), true);
-    view.setBigUint64(HOW + 8, (flags & O_CREAT) === 0 ? 0n : 0o666n, true);
-    view.setBigUint64(HOW + 16, beneath ? BigInt(RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS) : 0n, true);
+    // Three numbers of 64 bits, of which the upper halves stay 0.
+    view.setUint32(HOW, flags | O_CLOEXEC, true);
+    view.setUint32(HOW + 8, (flags & O_CREAT) === 0 ? 0 : 0o666, true);
+    view.setUint32(HOW + 16, beneath ? RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS : 0, true);
+    const from = BigInt(directory);
     for (let attempts = 0;; attempts++) {
-      const fd = this.#call(OPENAT2, directory, pointer, this.#base + BigInt(HOW), 24, 0, 0);
+      const fd = this.#call(OPENAT2, from, pointer, this.#how, 24n, 0n, 0n);
       if (fd >= 0) return fd;
       const errno = this.#errno[0];
       // Something was renamed while a `..` was resolved, and the kernel can't be sure: it asks to try again.
@@ -308,34 +342,51 @@ export class Kernel {
   }
 
   close(fd: number): void {
-    this.#call(this.#numbers.close, fd, 0, 0, 0, 0, 0);
+    this.#call(this.#numbers.close, BigInt(fd), 0n, 0n, 0n, 0n, 0n);
   }
 
   /** What is open. */
   stat(fd: number): Stat {
-    return this.#statx(fd, this.#base + BigInt(EMPTY), AT_EMPTY_PATH);
+    this.#statx(fd, this.#empty, AT_EMPTY_PATH);
+    return this.#stat();
+  }
+
+  /** What is open, as far as every open asks. */
+  glance(fd: number): Glance {
+    this.#statx(fd, this.#empty, AT_EMPTY_PATH);
+    const view = this.#view;
+    return {
+      type: typeOfMode(view.getUint16(STATX + 28, true)),
+      // 12 and 20 bits (include/linux/kdev_t.h).
+      device: view.getUint32(STATX + 136, true) * 2 ** 20 + view.getUint32(STATX + 140, true),
+    };
   }
 
   /** A name in a directory, the link itself where it is one. */
   statAt(directory: number, name: GuestPath): Stat {
-    return this.#statx(directory, this.#putPath(name, FIRST_PATH), AT_SYMLINK_NOFOLLOW);
+    this.#statx(directory, this.#putFirst(name), AT_SYMLINK_NOFOLLOW);
+    return this.#stat();
   }
 
   /** A path of the host's, links followed. */
   statHost(path: string): Stat {
-    return this.#statx(AT_FDCWD, this.#putPath(path, FIRST_PATH), 0);
+    this.#statx(AT_FDCWD, this.#putFirst(path), 0n);
+    return this.#stat();
   }
 
-  #statx(fd: number, path: bigint, flags: number): Stat {
+  #statx(fd: number, path: bigint, flags: bigint): void {
     this.#check(
-      this.#call(this.#numbers.statx, fd, path, flags, STATX_BASIC_STATS, this.#base + BigInt(STATX), 0),
+      this.#call(this.#numbers.statx, BigInt(fd), path, flags, STATX_BASIC_STATS, this.#statxAt, 0n),
     );
+  }
+
+  #stat(): Stat {
     const view = this.#view;
     const time = (at: number) =>
       view.getBigInt64(STATX + at, true) * BILLION + BigInt(view.getUint32(STATX + at + 8, true));
     return {
       type: typeOfMode(view.getUint16(STATX + 28, true)),
-      dev: BigInt(view.getUint32(STATX + 136, true)) << 32n | BigInt(view.getUint32(STATX + 140, true)),
+      dev: BigInt(view.getUint32(STATX + 136, true) * 2 ** 20 + view.getUint32(STATX + 140, true)),
       ino: view.getBigUint64(STATX + 32, true),
       links: BigInt(view.getUint32(STATX + 16, true)),
       size: view.getBigUint64(STATX + 40, true),
@@ -347,7 +398,7 @@ export class Kernel {
 
   /** Whether what is open is of a proc file system. */
   isProc(fd: number): boolean {
-    this.#check(this.#call(this.#numbers.fstatfs, fd, this.#base + BigInt(STATFS), 0, 0, 0, 0));
+    this.#check(this.#call(this.#numbers.fstatfs, BigInt(fd), this.#statfs, 0n, 0n, 0n, 0n));
     return this.#view.getBigInt64(STATFS, true) === PROC_SUPER_MAGIC;
   }
 
@@ -363,19 +414,12 @@ export class Kernel {
     return this.#transfer(offset === undefined ? write : pwrite64, fd, bytes, offset);
   }
 
-  #transfer(number: number, fd: number, bytes: Uint8Array, offset: bigint | undefined): number {
+  #transfer(number: bigint, fd: number, bytes: Uint8Array, offset = 0n): number {
     if (bytes.length === 0) return 0;
-    const length = Math.min(bytes.length, MAX_TRANSFER);
+    const length = BigInt(Math.min(bytes.length, MAX_TRANSFER));
     for (;;) {
-      const count = this.#callWith(
-        number,
-        fd,
-        bytes as Uint8Array<ArrayBuffer>,
-        length,
-        offset ?? 0,
-        0,
-        0,
-      );
+      const buffer = bytes as Uint8Array<ArrayBuffer>;
+      const count = this.#callWith(number, BigInt(fd), buffer, length, offset, 0n, 0n);
       if (count >= 0) return count;
       if (this.#errno[0] !== EINTR) throw this.#error();
     }
@@ -383,24 +427,26 @@ export class Kernel {
 
   /** Whether writes go to the end (`O_APPEND`). */
   setAppend(fd: number, append: boolean): void {
-    this.#check(this.#call(this.#numbers.fcntl, fd, F_SETFL, append ? O_APPEND : 0, 0, 0, 0));
+    const flags = append ? O_APPEND : 0n;
+    this.#check(this.#call(this.#numbers.fcntl, BigInt(fd), F_SETFL, flags, 0n, 0n, 0n));
   }
 
   setSize(fd: number, size: bigint): void {
-    this.#check(this.#call(this.#numbers.ftruncate, fd, size, 0, 0, 0, 0));
+    this.#check(this.#call(this.#numbers.ftruncate, BigInt(fd), size, 0n, 0n, 0n, 0n));
   }
 
   allocate(fd: number, offset: bigint, length: bigint): void {
-    this.#check(this.#call(this.#numbers.fallocate, fd, 0, offset, length, 0, 0));
+    this.#check(this.#call(this.#numbers.fallocate, BigInt(fd), 0n, offset, length, 0n, 0n));
   }
 
   /** `advice` as Linux numbers it. */
   advise(fd: number, offset: bigint, length: bigint, advice: number): void {
-    this.#call(this.#numbers.fadvise64, fd, offset, length, advice, 0, 0);
+    this.#call(this.#numbers.fadvise64, BigInt(fd), offset, length, BigInt(advice), 0n, 0n);
   }
 
   sync(fd: number, dataOnly: boolean): void {
-    this.#check(this.#call(dataOnly ? this.#numbers.fdatasync : this.#numbers.fsync, fd, 0, 0, 0, 0, 0));
+    const { fdatasync, fsync } = this.#numbers;
+    this.#check(this.#call(dataOnly ? fdatasync : fsync, BigInt(fd), 0n, 0n, 0n, 0n, 0n));
   }
 
   /** Sets the times of what is open, which may be open as a path only. */
@@ -416,50 +462,60 @@ export class Kernel {
       this.#view.setBigInt64(at, seconds, true);
       this.#view.setBigInt64(at + 8, nanoseconds, true);
     });
-    const [empty, times] = [this.#base + BigInt(EMPTY), this.#base + BigInt(TIMES)];
-    this.#check(this.#call(this.#numbers.utimensat, fd, empty, times, AT_EMPTY_PATH, 0, 0));
+    this.#check(
+      this.#call(this.#numbers.utimensat, BigInt(fd), this.#empty, this.#times, AT_EMPTY_PATH, 0n, 0n),
+    );
   }
 
   makeDirectory(directory: number, name: GuestPath): void {
-    const pointer = this.#putPath(name, FIRST_PATH);
-    this.#check(this.#call(this.#numbers.mkdirat, directory, pointer, 0o777, 0, 0, 0));
+    const pointer = this.#putFirst(name);
+    this.#check(this.#call(this.#numbers.mkdirat, BigInt(directory), pointer, 0o777n, 0n, 0n, 0n));
   }
 
   /** `tree`: a directory, which must be empty; else anything but a directory. */
   remove(directory: number, name: GuestPath, tree: boolean): void {
-    const pointer = this.#putPath(name, FIRST_PATH);
-    this.#check(this.#call(this.#numbers.unlinkat, directory, pointer, tree ? AT_REMOVEDIR : 0, 0, 0, 0));
+    const pointer = this.#putFirst(name);
+    const flags = tree ? AT_REMOVEDIR : 0n;
+    this.#check(this.#call(this.#numbers.unlinkat, BigInt(directory), pointer, flags, 0n, 0n, 0n));
   }
 
   rename(from: number, name: GuestPath, to: number, newName: GuestPath): void {
-    const [old, target] = [this.#putPath(name, FIRST_PATH), this.#putPath(newName, SECOND_PATH)];
-    this.#check(this.#call(this.#numbers.renameat2, from, old, to, target, 0, 0));
+    const [old, target] = [this.#putFirst(name), this.#putSecond(newName)];
+    this.#check(this.#call(this.#numbers.renameat2, BigInt(from), old, BigInt(to), target, 0n, 0n));
   }
 
   /** Makes a hard link, of a link itself where the name is one. */
   link(from: number, name: GuestPath, to: number, newName: GuestPath): void {
-    const [old, target] = [this.#putPath(name, FIRST_PATH), this.#putPath(newName, SECOND_PATH)];
-    this.#check(this.#call(this.#numbers.linkat, from, old, to, target, 0, 0));
+    const [old, target] = [this.#putFirst(name), this.#putSecond(newName)];
+    this.#check(this.#call(this.#numbers.linkat, BigInt(from), old, BigInt(to), target, 0n, 0n));
   }
 
   symlink(target: GuestPath, directory: number, name: GuestPath): void {
-    const [text, pointer] = [this.#putPath(target, FIRST_PATH), this.#putPath(name, SECOND_PATH)];
-    this.#check(this.#call(this.#numbers.symlinkat, text, directory, pointer, 0, 0, 0));
+    const [text, pointer] = [this.#putFirst(target), this.#putSecond(name)];
+    this.#check(this.#call(this.#numbers.symlinkat, text, BigInt(directory), pointer, 0n, 0n, 0n));
   }
 
   /** The target of a link in a directory, or of an open one if the name is empty. @throws WasiError invalid: no link */
   readLink(directory: number, name: GuestPath): Uint8Array {
-    const pointer = this.#putPath(name, FIRST_PATH);
-    const into = this.#base + BigInt(TARGET);
+    const pointer = this.#putFirst(name);
     const length = this.#check(
-      this.#call(this.#numbers.readlinkat, directory, pointer, into, SCRATCH - TARGET, 0, 0),
+      this.#call(
+        this.#numbers.readlinkat,
+        BigInt(directory),
+        pointer,
+        this.#target,
+        BigInt(SCRATCH - TARGET),
+        0n,
+        0n,
+      ),
     );
     return this.#scratch.slice(TARGET, TARGET + length);
   }
 
   /** Fills a buffer with entries of an open directory; returns how many bytes, 0 at the end. */
   readEntries(fd: number, into: Uint8Array<ArrayBuffer>): number {
-    return this.#check(this.#callWith(this.#numbers.getdents64, fd, into, into.length, 0, 0, 0));
+    const { getdents64 } = this.#numbers;
+    return this.#check(this.#callWith(getdents64, BigInt(fd), into, BigInt(into.length), 0n, 0n, 0n));
   }
 
   /**
@@ -467,15 +523,15 @@ export class Kernel {
    * it starts too (a credential helper), as if the user had called `ulimit -n`.
    */
   raiseFileLimit(wanted: number): number {
-    const [base, view] = [this.#base, this.#view];
+    const view = this.#view;
     const { prlimit64 } = this.#numbers;
-    this.#check(this.#call(prlimit64, 0, RLIMIT_NOFILE, 0, base + BigInt(LIMITS), 0, 0));
+    this.#check(this.#call(prlimit64, 0n, RLIMIT_NOFILE, 0n, this.#limits, 0n, 0n));
     const soft = view.getBigUint64(LIMITS, true);
     const hard = view.getBigUint64(LIMITS + 8, true);
     if (soft >= BigInt(wanted)) return wanted;
     const raised = hard < BigInt(wanted) ? hard : BigInt(wanted);
     view.setBigUint64(LIMITS, raised, true);
-    const done = this.#call(prlimit64, 0, RLIMIT_NOFILE, base + BigInt(LIMITS), 0, 0, 0) === 0;
+    const done = this.#call(prlimit64, 0n, RLIMIT_NOFILE, this.#limits, 0n, 0n, 0n) === 0;
     return Number(done ? raised : soft);
   }
 }

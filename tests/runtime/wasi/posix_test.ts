@@ -1,0 +1,130 @@
+/** tests/fixtures/posix.c, which checks from inside what POSIX says of files: as a module and as a component. */
+
+import assert from "node:assert/strict";
+import { NamedTree } from "../../../runtime/wasi/files_by_name.ts";
+import { VERSIONS } from "../../../runtime/wasi/p1/abi.ts";
+import { Preview1 } from "../../../runtime/wasi/preview1.ts";
+import { buildC, componentOf, lacksClang, runBytes, testSandbox, wat } from "../../support/components.ts";
+
+/** An empty directory, granted as the current one. */
+function setUp(args: readonly string[] = []) {
+  const host = Deno.realPathSync(Deno.makeTempDirSync());
+  const sandbox = testSandbox({
+    args: ["posix", ".", ...args],
+    files: { mounts: [{ guest: ".", host, write: true }] },
+  });
+  return { host, sandbox, [Symbol.dispose]: () => Deno.removeSync(host, { recursive: true }) };
+}
+
+let built: Promise<Uint8Array<ArrayBuffer>> | undefined;
+const posix = () => built ??= buildC("tests/fixtures/posix.c");
+
+Deno.test("a module finds files as POSIX has them", { ignore: lacksClang() }, async () => {
+  using at = setUp();
+  const code = await runBytes(await posix(), at.sandbox);
+  assert.equal(at.sandbox.stderr.text(), "");
+  assert.match(at.sandbox.stdout.text(), /^\d{3} checks held, 0 did not\n$/);
+  assert.equal(code, 0);
+});
+
+Deno.test("a component finds files as POSIX has them", {
+  ignore: lacksClang(),
+  // jco's generated code leaves a timer (tests/runtime/component_test.ts).
+  sanitizeOps: false,
+  sanitizeResources: false,
+}, async () => {
+  using at = setUp(["component"]);
+  const code = await runBytes(await componentOf(await posix()), at.sandbox);
+  assert.equal(at.sandbox.stderr.text(), "");
+  assert.match(at.sandbox.stdout.text(), /^\d{3} checks held, 0 did not\n$/);
+  assert.equal(code, 0);
+});
+
+/** Runs a module over a file tree of the test's choice; `exit` throws the code. */
+function runOver(module: WebAssembly.Module, at: ReturnType<typeof setUp>): number {
+  // deno-lint-ignore prefer-const -- the imports, which use it, are made before it
+  let instance: WebAssembly.Instance | undefined;
+  const buffer = () => (instance!.exports.memory as WebAssembly.Memory).buffer as ArrayBuffer;
+  const guest = {
+    bytes: () => new Uint8Array(buffer()),
+    view: () => new DataView(buffer()),
+    get exports() {
+      return instance!.exports;
+    },
+  };
+  const host = new Preview1(at.sandbox, guest, new NamedTree(at.sandbox.files));
+  const functions = host.imports(VERSIONS.wasi_snapshot_preview1!) as unknown as WebAssembly.ModuleImports;
+  instance = new WebAssembly.Instance(module, { wasi_snapshot_preview1: functions });
+  try {
+    (instance.exports._start as () => void)();
+  } catch (error) {
+    if (host.ended === undefined) throw error;
+  }
+  return host.ended === undefined ? 0 : host.end();
+}
+
+Deno.test("a module finds files as POSIX has them where the kernel does not help", {
+  ignore: lacksClang(),
+}, async () => {
+  using at = setUp();
+  const code = runOver(new WebAssembly.Module(await posix()), at);
+  assert.equal(at.sandbox.stderr.text(), "");
+  assert.equal(code, 0);
+});
+
+/** A module in the text format: opens a file, moves its descriptor onto stdout, gives up the right to seek, writes. */
+const RENUMBER = (version: string) =>
+  `(module
+  (import "${version}" "path_open" (func $open (param i32 i32 i32 i32 i32 i64 i64 i32 i32) (result i32)))
+  (import "${version}" "fd_renumber" (func $renumber (param i32 i32) (result i32)))
+  (import "${version}" "fd_fdstat_set_rights" (func $rights (param i32 i64 i64) (result i32)))
+  (import "${version}" "fd_seek" (func $seek (param i32 i64 i32 i32) (result i32)))
+  (import "${version}" "fd_tell" (func $tell (param i32 i32) (result i32)))
+  (import "${version}" "fd_write" (func $write (param i32 i32 i32 i32) (result i32)))
+  (import "${version}" "fd_filestat_get" (func $stat (param i32 i32) (result i32)))
+  (import "${version}" "proc_exit" (func $exit (param i32)))
+  (memory (export "memory") 1)
+  (data (i32.const 100) "out.txt")
+  (data (i32.const 200) "through stdout")
+  ;; a list of one buffer
+  (data (i32.const 300) "\\c8\\00\\00\\00\\0e\\00\\00\\00")
+  (func $must (param $step i32) (param $errno i32) (param $wanted i32)
+    (if (i32.ne (local.get $errno) (local.get $wanted)) (then (call $exit (local.get $step)))))
+  (func (export "_start")
+    ;; create; read, write, seek, tell, filestat_get
+    (call $must (i32.const 1)
+      (call $open (i32.const 3) (i32.const 0) (i32.const 100) (i32.const 7) (i32.const 1)
+        (i64.const 0x200066) (i64.const 0) (i32.const 0) (i32.const 0))
+      (i32.const 0))
+    (call $must (i32.const 2) (call $renumber (i32.load (i32.const 0)) (i32.const 1)) (i32.const 0))
+    (call $must (i32.const 3) (call $tell (i32.load (i32.const 0)) (i32.const 8)) (i32.const 8))
+    (call $must (i32.const 4)
+      (call $write (i32.const 1) (i32.const 300) (i32.const 1) (i32.const 8)) (i32.const 0))
+    (call $must (i32.const 5) (i32.load (i32.const 8)) (i32.const 14))
+    ;; snapshot 0 numbers the places to seek from otherwise: what is "current" there is "set" later
+    (call $must (i32.const 6)
+      (call $seek (i32.const 1) (i64.const 0) (i32.const ${
+    version === "wasi_unstable" ? 0 : 1
+  }) (i32.const 8))
+      (i32.const 0))
+    (call $must (i32.const 7) (i32.load (i32.const 8)) (i32.const 14))
+    ;; the size, which snapshot 0 has 8 bytes earlier, as its link count is short
+    (call $must (i32.const 8) (call $stat (i32.const 1) (i32.const 400)) (i32.const 0))
+    (call $must (i32.const 9) (i32.load (i32.const ${
+    version === "wasi_unstable" ? 424 : 432
+  })) (i32.const 14))
+    (call $must (i32.const 10)
+      (call $rights (i32.const 1) (i64.const 0x40) (i64.const 0)) (i32.const 0))
+    (call $must (i32.const 11)
+      (call $seek (i32.const 1) (i64.const 0) (i32.const 0) (i32.const 8)) (i32.const 76))
+    (call $must (i32.const 12)
+      (call $rights (i32.const 1) (i64.const 0x44) (i64.const 0)) (i32.const 76))))`;
+
+for (const version of ["wasi_snapshot_preview1", "wasi_unstable"]) {
+  Deno.test(`descriptors are moved and lose rights for a module of ${version}`, async () => {
+    using at = setUp();
+    const code = await runBytes(await wat(RENUMBER(version)), at.sandbox);
+    assert.equal(code, 0, `step ${code}`);
+    assert.equal(Deno.readTextFileSync(`${at.host}/out.txt`), "through stdout");
+  });
+}
