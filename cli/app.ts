@@ -12,6 +12,7 @@ import { doctorCommand } from "./commands/doctor.ts";
 import { grantsCommand } from "./commands/grants.ts";
 import { inspectCommand } from "./commands/inspect.ts";
 import { listCommand } from "./commands/list.ts";
+import { logCommand } from "./commands/log.ts";
 import { loginCommand } from "./commands/login.ts";
 import { logoutCommand } from "./commands/logout.ts";
 import { outdatedCommand } from "./commands/outdated.ts";
@@ -86,6 +87,7 @@ Examples:
       grantsCommand,
       inspectCommand,
       listCommand,
+      logCommand,
       loginCommand,
       logoutCommand,
       outdatedCommand,

@@ -60,7 +60,7 @@ export async function runComponent(program: Program, sandbox: Sandbox): Promise<
   let ended: number | undefined;
   const failures = new Failures(sandbox);
   const tree = component.imports.some((name) => name.startsWith("wasi:filesystem/"))
-    ? await (await import("./wasi/files.ts")).openFileTree(sandbox.files)
+    ? await openTree(sandbox)
     : undefined;
   const imports = await interfacesFor(component.imports, sandbox, tree, failures, (code) => {
     ended ??= code;
@@ -97,6 +97,14 @@ function trapOf(error: unknown): unknown {
     return new WebAssembly.RuntimeError(`what it passed is wrong: ${error.message}`);
   }
   return error;
+}
+
+async function openTree({ files, record }: Sandbox): Promise<FileTree> {
+  const [{ openFileTree }, { recordTree }] = await Promise.all([
+    import("./wasi/files.ts"),
+    import("./wasi/recorded.ts"),
+  ]);
+  return recordTree(await openFileTree(files), record);
 }
 
 function instantiate(

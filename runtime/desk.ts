@@ -6,6 +6,7 @@
 import { effectiveGrants, type GrantChange, type Grants, mergeGrants, NO_DENIALS } from "./grants.ts";
 import type { ClusterLimits, DeniedRequest } from "./kube/guard.ts";
 import { type ClusterGrant, parseRuleWord } from "./kube/rules.ts";
+import type { RunRecord } from "./record.ts";
 import { printable } from "./text.ts";
 
 /** What a person answers. */
@@ -41,6 +42,7 @@ export interface DeskContext {
   readonly started: string | undefined;
   readonly ask: Ask | undefined;
   readonly administrator: Administrator | undefined;
+  readonly record: RunRecord;
   /** Writes a change to the receipt. */
   readonly keep: ((change: GrantChange) => Promise<void>) | undefined;
 }
@@ -95,6 +97,7 @@ export class Desk {
   /** Whether a request that the grants don't cover may pass. */
   askCluster({ what, rule, denied }: DeniedRequest): boolean {
     if (denied || rule === undefined) {
+      this.#context.record.denied(what);
       this.#note(what, undefined);
       return false;
     }
@@ -114,9 +117,11 @@ export class Desk {
     const answer = ask === undefined || this.#declined.has(flag) ? undefined : ask({ plugin, ...question });
     if (answer === undefined || answer === "no") {
       if (answer === "no" && this.#declined.size < MAX_REFUSED) this.#declined.add(flag);
+      this.#context.record.denied(what, flag);
       if (!this.#declined.has(flag)) this.#note(what, flag);
       return false;
     }
+    this.#context.record.allowed(what, flag, answer);
     if (answer !== "once") this.#grants = this.#limited(mergeGrants(this.#grants, change));
     if (answer === "always" && keep) {
       const kept = keep(change);

@@ -7,6 +7,7 @@ import { exists, hostPath, realPath } from "./host_path.ts";
 import type { Cluster } from "./kube/cluster.ts";
 import { kubeconfigPaths, parseConnectionFlags } from "./kube/flags.ts";
 import { type Preloaded, preloadKubeconfig } from "./kube/preload.ts";
+import { RunRecord } from "./record.ts";
 import { printError } from "./report.ts";
 import { homeDirectory, type Layout } from "./store/layout.ts";
 import { printable } from "./text.ts";
@@ -75,6 +76,8 @@ export interface Sandbox {
   terminal(): Promise<TerminalControl>;
   readonly files: Files;
   readonly limits: Limits;
+  /** Where refusals are written down. */
+  readonly record: RunRecord;
   /**
    * The cluster, connected on first use, the same one ever after.
    * @throws AppError NO_CLUSTER, KUBECONFIG_…, CONTEXT_NOT_FOUND, CREDENTIALS_FAILED
@@ -122,7 +125,10 @@ export interface OpenSandbox extends Sandbox, Disposable {
  */
 export function openSandbox(context: SandboxContext): OpenSandbox {
   const { args, layout, verbose } = context;
+  const variables = Deno.env.toObject();
+  const record = new RunRecord(layout.log, context.name, variables.KREW_WASM_LOG === "requests");
   const desk = new Desk({
+    record,
     plugin: context.name,
     grants: context.grants,
     started: context.installed ? undefined : args[0],
@@ -134,7 +140,6 @@ export function openSandbox(context: SandboxContext): OpenSandbox {
   const trace = (line: string) => {
     if (verbose) printError(`krew-wasm: ${printable(line, 4000)}\n`);
   };
-  const variables = Deno.env.toObject();
   const cwd = hostPath(Deno.cwd());
   const home = hostPath(homeDirectory((name) => variables[name]));
   const own = openPrivateDirectory(context);
@@ -179,11 +184,15 @@ export function openSandbox(context: SandboxContext): OpenSandbox {
     );
   let cluster: Promise<Cluster> | undefined;
   const connect = async (): Promise<Cluster> => {
-    const opened = await (await open()).cluster();
+    const [access, { recordCluster }] = await Promise.all([open(), import("./kube/recorded.ts")]);
+    const opened = await access.cluster();
     const { grant, deny, bound = "full" } = desk.cluster();
-    if (grant === "full" && deny === false && bound === "full") return opened;
+    if (grant === "full" && deny === false && bound === "full") return recordCluster(opened, record);
     const { guardCluster } = await import("./kube/guard.ts");
-    return guardCluster(opened, context.name, () => desk.cluster(), (denied) => desk.askCluster(denied));
+    return recordCluster(
+      guardCluster(opened, context.name, () => desk.cluster(), (denied) => desk.askCluster(denied)),
+      record,
+    );
   };
   const stdin = stdinSource();
   let terminal: TerminalControl | undefined;
@@ -227,6 +236,7 @@ export function openSandbox(context: SandboxContext): OpenSandbox {
       deniedWrites: grants.deny.write.map(realPathOf),
     },
     limits: grants.limits,
+    record,
     cluster: () => cluster ??= connect(),
     trace,
     async giveUp(uses) {
@@ -248,6 +258,7 @@ export function openSandbox(context: SandboxContext): OpenSandbox {
         sys: asks,
         read: [
           ...ownKept,
+          layout.log,
           ...(asks ? [layout.root] : []),
           ...(named ? [...mounts, ...overlays].map(({ host }) => realPathOf(host)) : []),
           ...(context.code === undefined ? [] : [context.code]),
@@ -256,6 +267,7 @@ export function openSandbox(context: SandboxContext): OpenSandbox {
         ],
         write: [
           ...ownKept,
+          layout.log,
           // Of the store, where grants are written down; not what runs.
           ...(asks ? [layout.lock, layout.stage, layout.receipts, layout.history] : []),
           ...(named ? mounts.filter(({ write }) => write).map(({ host }) => realPathOf(host)) : []),
@@ -263,6 +275,7 @@ export function openSandbox(context: SandboxContext): OpenSandbox {
       });
     },
     [Symbol.dispose]: () => {
+      record.close();
       opened?.close();
       own.dispose();
     },

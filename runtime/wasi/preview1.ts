@@ -12,8 +12,9 @@ import { AppError } from "../errors.ts";
 import type { Sandbox } from "../sandbox.ts";
 import { printable } from "../text.ts";
 import { usesOfModule } from "../wall.ts";
-import { ERRNO, errnoOf } from "./errno.ts";
+import { ERRNO, errnoOf, WasiError } from "./errno.ts";
 import { type FileTree, openFileTree } from "./files.ts";
+import { recordRefusal } from "./recorded.ts";
 import { type Version, VERSIONS } from "./p1/abi.ts";
 import { type Context, type Errno, type Functions, SUCCESS } from "./p1/context.ts";
 import { Descriptors } from "./p1/descriptors.ts";
@@ -217,12 +218,18 @@ export class Preview1 {
         throw new Exit(this.ended);
       },
     };
-    return Object.fromEntries(Object.entries(functions).map(([name, run]) => [name, this.#guarded(run)]));
+    return Object.fromEntries(
+      Object.entries(functions).map(([name, run]) => [name, this.#guarded(name, run)]),
+    );
   }
 
-  #guarded(run: Functions[string]): (...args: never[]) => MaybePromise<Errno> {
-    const fail = (error: unknown): Errno => this.#errno(error);
+  #guarded(name: string, run: Functions[string]): (...args: never[]) => MaybePromise<Errno> {
+    const { memory, sandbox } = this.#context;
     return (...args: (number | bigint)[]) => {
+      const fail = (error: unknown): Errno => {
+        if (error instanceof WasiError) recordRefusal(sandbox.record, memory, name, args, error);
+        return this.#errno(error);
+      };
       // The engine hands numbers over as signed; all of these are unsigned, as pointers beyond 2 GiB are.
       for (let i = 0; i < args.length; i++) {
         const value = args[i]!;

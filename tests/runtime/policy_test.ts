@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { RunRecord } from "../../runtime/record.ts";
 import { Desk } from "../../runtime/desk.ts";
 import { effectiveGrants, type Grants, LEAST } from "../../runtime/grants.ts";
 import {
@@ -149,6 +150,7 @@ Deno.test("variables are bounded by default, or by name", () => {
 Deno.test("what a person grants while a plugin runs stays below the bound", () => {
   const policy = parse({ rules: [{ match: "**", maximum: { cluster: "read-only", home: false } }] });
   const desk = new Desk({
+    record: new RunRecord("/none", "x", false),
     plugin: "foo",
     grants: { ...LEAST, home: true, cluster: "full" },
     started: undefined,

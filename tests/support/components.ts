@@ -10,6 +10,7 @@ import type { Program } from "../../runtime/run.ts";
 import { runPreview1 } from "../../runtime/wasi/preview1.ts";
 import type { Files, Sandbox } from "../../runtime/sandbox.ts";
 import type { ByteSink, ByteSource } from "../../runtime/wasi/streams.ts";
+import { RunRecord } from "../../runtime/record.ts";
 import { compilePlugin } from "../../registry/compile.ts";
 import { componentNew, parse } from "@bytecodealliance/jco-transpile/wasm-tools";
 import { findProgram, missing } from "./programs.ts";
@@ -184,6 +185,7 @@ export function testSandbox(given: Partial<Omit<Sandbox, "files" | "cluster" | "
     trace: () => {},
     giveUp: () => Promise.resolve(),
     terminal: () => Promise.reject(new Error("no terminal in this test")),
+    record: new RunRecord("/none", "plugin", false),
     ...rest,
     stdout: new Collected(),
     stderr: new Collected(),
