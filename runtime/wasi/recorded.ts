@@ -1,3 +1,5 @@
+// deno-lint-ignore-file camelcase -- the functions have the names that the specification gives them
+
 /** Files whose refusals are written down: what a plugin tried to change, or to leave its grants by. */
 
 import type { RunRecord } from "../record.ts";
