@@ -78,5 +78,6 @@ export function recordTree(tree: FileTree, record: RunRecord): FileTree {
     symlinkAt: (target, to, newPath) =>
       noting("make a link", newPath, () => tree.symlinkAt(target, to, newPath)),
     readLinkAt: (from, path) => noting("read the link", path, () => tree.readLinkAt(from, path)),
+    [Symbol.dispose]: () => tree[Symbol.dispose](),
   };
 }
