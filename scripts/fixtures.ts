@@ -20,6 +20,8 @@ interface Fixture {
   readonly inputs?: readonly string[];
   /** For the C compiler. */
   readonly flags?: readonly string[];
+  /** The world of wit/ whose types a module in C carries. */
+  readonly world?: string;
 }
 
 const TYPESCRIPT_INPUTS = ["examples/lib", "wit", "scripts/componentize.ts", "deno.lock"];
@@ -37,6 +39,13 @@ export const FIXTURES: readonly Fixture[] = [
     language: "c",
     source: "tests/fixtures/kubernetes.c",
     inputs: ["tests/fixtures/kubernetes.c", "wit/krew_wasm_kubernetes.h"],
+  },
+  {
+    name: "sockets",
+    language: "c",
+    source: "tests/fixtures/sockets.c",
+    inputs: ["tests/fixtures/sockets.c", "wit/deps/sockets.wit", "scripts/embed_world.ts"],
+    world: "wasi:sockets/imports@0.2.12",
   },
   { name: "attack", language: "c", source: "tests/fixtures/attack.c" },
   { name: "attack-network", language: "c", source: "tests/fixtures/attack.c", flags: ["-DNETWORK"] },
@@ -106,7 +115,7 @@ async function hashOf(paths: readonly string[]): Promise<string> {
 export async function buildFixture(name: string): Promise<string> {
   const fixture = FIXTURES.find((one) => one.name === name);
   if (!fixture) throw new Error(`There is no fixture "${name}"`);
-  const { language, source, inputs = [source], flags = [] } = fixture;
+  const { language, source, inputs = [source], flags = [], world } = fixture;
   const output = fixturePath(name);
   const hash = await hashOf(inputs) + flags.join(" ");
   const mark = `${output}.hash`;
@@ -144,6 +153,10 @@ export async function buildFixture(name: string): Promise<string> {
   const path = (Deno.env.get("PATH") ?? "").split(":").filter((entry) => !entry.endsWith("node_modules/.bin"))
     .join(":");
   await run(program, args, root, { ...env, PATH: path });
+  if (world !== undefined) {
+    const embed = ["run", "--quiet", "-A", "--no-check", "scripts/embed_world.ts", staged, world];
+    await run(Deno.execPath(), embed, root);
+  }
   await Deno.rename(staged, output);
   await Deno.writeTextFile(mark, hash);
   return output;

@@ -411,7 +411,7 @@ export function socketInterfaces(sandbox: Sandbox, refused: (error: AppError) =>
     "wasi:sockets/tcp": { TcpSocket },
     "wasi:sockets/tcp-create-socket": {
       createTcpSocket(family: Family): TcpSocket {
-        if (host.open >= MAX_SOCKETS) throw "new-socket-limit";
+        if (host.open >= Math.min(MAX_SOCKETS, sandbox.limits.descriptors)) throw "new-socket-limit";
         return new TcpSocket(host, family);
       },
     },

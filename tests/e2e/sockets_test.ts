@@ -1,0 +1,100 @@
+/** wasi:sockets of a component, through the whole of krew-wasm. */
+
+import assert from "node:assert/strict";
+import { buildFixture } from "../../scripts/fixtures.ts";
+import { clangMissing, Product } from "../support/product.ts";
+
+/** A server that speaks neither TLS nor HTTP: it tells what it heard, when the other side has hung up. */
+function startEcho() {
+  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  let accepted = 0;
+  const serve = async (connection: Deno.TcpConn) => {
+    accepted++;
+    const buffer = new Uint8Array(1000);
+    let heard = "";
+    for (let count; (count = await connection.read(buffer)) !== null;) {
+      heard += new TextDecoder().decode(buffer.subarray(0, count));
+    }
+    await connection.write(new TextEncoder().encode(`heard ${heard}`));
+    connection.close();
+  };
+  const accepting = (async () => {
+    for await (const connection of listener) await serve(connection).catch(() => {});
+  })();
+  return {
+    port: listener.addr.port,
+    accepted: () => accepted,
+    async [Symbol.asyncDispose]() {
+      listener.close();
+      await accepting;
+    },
+  };
+}
+
+async function setUp(config: string) {
+  const product = Product.make();
+  Deno.mkdirSync(`${product.home}/.kube`);
+  Deno.writeTextFileSync(`${product.home}/.kube/config`, config);
+  const wasm = await buildFixture("sockets");
+  return {
+    run: (args: string, options = "--allow-cluster=full") =>
+      product.shell(`krew-wasm run ${options} ${wasm} -- ${args}`),
+    [Symbol.dispose]: () => product[Symbol.dispose](),
+  };
+}
+
+const kubeconfig = (server: string, more: Record<string, unknown> = {}) =>
+  JSON.stringify({
+    "current-context": "c",
+    clusters: [{ name: "c", cluster: { server, ...more } }],
+    contexts: [{ name: "c", context: { cluster: "c" } }],
+  });
+
+Deno.test(
+  "a component's socket reaches the API server's address and no other",
+  { ignore: clangMissing() },
+  async () => {
+    await using server = startEcho();
+    await using other = startEcho();
+    using it = await setUp(kubeconfig(`https://127.0.0.1:${server.port}`));
+    assert.deepEqual(await it.run(`connect 127.0.0.1 ${server.port} hello`), {
+      code: 0,
+      stdout: `heard hello\nfrom 127.0.0.1:${server.port}\n`,
+      stderr: "",
+    });
+    for (
+      const [host, port] of [["127.0.0.1", other.port], ["169.254.169.254", 80], ["127.0.0.2", server.port]]
+    ) {
+      const { code, stderr } = await it.run(`connect ${host} ${port} x`);
+      assert.equal(code, 1);
+      assert.match(stderr, /^error: access-denied\n/);
+      assert.match(
+        stderr,
+        new RegExp(`A plugin's socket may reach the cluster's API server only, not ${host}:${port}`),
+      );
+    }
+    assert.equal(other.accepted(), 0);
+    const { stderr } = await it.run(`connect 127.0.0.1 ${server.port} x`, "--allow-cluster=read-only");
+    assert.match(stderr, /access-denied[^]*takes a grant of all of the cluster/);
+    assert.equal(server.accepted(), 1);
+    const traced = await it.run(`connect 127.0.0.1 ${server.port} hello`, "--allow-cluster=full --verbose");
+    assert.match(traced.stderr, /krew-wasm: socket to 127\.0\.0\.1:\d+ open in \d+ ms\n/);
+  },
+);
+
+Deno.test("a component resolves the API server's name, and may neither listen nor use UDP", {
+  ignore: clangMissing(),
+}, async () => {
+  using it = await setUp(kubeconfig("https://localhost:6443"));
+  const { stdout } = await it.run("resolve localhost");
+  assert.match(stdout, /^(127\.0\.0\.1|IPv6 ending in 1)\n/);
+  for (const args of ["resolve evil.test", "resolve metadata.google.internal", "udp", "listen"]) {
+    assert.match((await it.run(args)).stderr, /^error: access-denied\n/, args);
+  }
+  assert.deepEqual(await it.run("many"), { code: 1, stdout: "256\n", stderr: "error: new-socket-limit\n" });
+  using proxied = await setUp(kubeconfig("https://localhost:6443", { "proxy-url": "http://127.0.0.1:1" }));
+  assert.match(
+    (await proxied.run("resolve localhost")).stderr,
+    /^error: access-denied\n[^]*requests go there through a proxy \(proxy-url\)/,
+  );
+});
