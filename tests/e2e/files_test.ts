@@ -1,0 +1,77 @@
+/** Files of plugins as their users meet them: a plugin pulled, called through its link, in the user's directory. */
+
+import assert from "node:assert/strict";
+import { buildFixture } from "../../scripts/fixtures.ts";
+import { componentOf, wat } from "../support/components.ts";
+import { makeArtifact, push } from "../support/oci.ts";
+import { clangMissing, Product } from "../support/product.ts";
+import { TestRegistry } from "../support/registry.ts";
+
+/** An installation with plugins pulled, and an empty directory to stand in. */
+async function setUp(plugins: Record<string, Uint8Array>) {
+  const registry = TestRegistry.start();
+  const product = Product.make();
+  for (const [local, wasm] of Object.entries(plugins)) {
+    await push(registry.origin, `plugins/${local}`, "v1", makeArtifact(wasm));
+    const { code, stderr } = await product.run("pull", `${registry.host}/plugins/${local}:v1`);
+    assert.equal(code, 0, stderr);
+  }
+  const cwd = `${product.home}/here`;
+  Deno.mkdirSync(cwd);
+  return {
+    product,
+    cwd,
+    async [Symbol.asyncDispose]() {
+      product[Symbol.dispose]();
+      await registry[Symbol.asyncDispose]();
+    },
+  };
+}
+
+// jco leaves timers of 10 ms behind in what it makes.
+const options = { ignore: clangMissing(), sanitizeOps: false, sanitizeResources: false };
+
+Deno.test("relative paths mean the user's directory, and files are as POSIX has them", options, async () => {
+  const module = await Deno.readFile(await buildFixture("posix"));
+  await using it = await setUp({ posix: module, "posix-component": await componentOf(module) });
+  for (const line of ["posix .", "posix-component . component", `posix ${it.cwd}`]) {
+    const [name, ...args] = line.split(" ");
+    const run = await it.product.run("grants", name!, "--allow-write", it.cwd);
+    assert.equal(run.code, 0, run.stderr);
+    const { code, stdout, stderr } = await it.product.shell(
+      `kubectl-${name!.replace("-", "_")} ${args.join(" ")}`,
+      { cwd: it.cwd },
+    );
+    assert.deepEqual([code, stderr], [0, ""], line);
+    assert.match(stdout, /^\d{3} checks held, 0 did not\n$/);
+    assert.deepEqual([...Deno.readDirSync(it.cwd)], []);
+  }
+});
+
+/** Opens the same file without end, and exits with the errno that ends it. */
+const LEAK = `(module
+  (import "wasi_snapshot_preview1" "path_open" (func $open (param i32 i32 i32 i32 i32 i64 i64 i32 i32) (result i32)))
+  (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
+  (memory (export "memory") 1)
+  (data (i32.const 100) ".")
+  (func (export "_start")
+    (local $errno i32)
+    (loop $again
+      (local.set $errno
+        (call $open (i32.const 3) (i32.const 0) (i32.const 100) (i32.const 1) (i32.const 0)
+          (i64.const 0) (i64.const 0) (i32.const 0) (i32.const 0)))
+      (br_if $again (i32.eqz (local.get $errno))))
+    (call $exit (local.get $errno))))`;
+
+Deno.test("a plugin that leaks descriptors is told so, whatever the system's limit, and the host lives on", {
+  ignore: Deno.build.os === "windows",
+}, async () => {
+  await using it = await setUp({ leak: await wat(LEAK) });
+  for (const limit of ["unlimited", "4096", "300"]) {
+    const { code, stdout, stderr } = await it.product.shell(
+      `${limit === "unlimited" ? "" : `ulimit -n ${limit};`} kubectl-leak`,
+    );
+    // EMFILE of preview1.
+    assert.deepEqual([code, stdout, stderr], [33, "", ""], limit);
+  }
+});
