@@ -10,6 +10,7 @@ import { linkTarget } from "./link_target.ts";
 import { bundleCommand } from "./commands/bundle.ts";
 import { doctorCommand } from "./commands/doctor.ts";
 import { grantsCommand } from "./commands/grants.ts";
+import { indexCommand } from "./commands/index.ts";
 import { inspectCommand } from "./commands/inspect.ts";
 import { listCommand } from "./commands/list.ts";
 import { logCommand } from "./commands/log.ts";
@@ -21,6 +22,7 @@ import { pushCommand } from "./commands/push.ts";
 import { rmCommand } from "./commands/rm.ts";
 import { rollbackCommand } from "./commands/rollback.ts";
 import { runCommand } from "./commands/run.ts";
+import { searchCommand } from "./commands/search.ts";
 import { syncCommand } from "./commands/sync.ts";
 import { tagsCommand } from "./commands/tags.ts";
 import { upgradeCommand } from "./commands/upgrade.ts";
@@ -85,6 +87,7 @@ Examples:
       bundleCommand,
       doctorCommand,
       grantsCommand,
+      indexCommand,
       inspectCommand,
       listCommand,
       logCommand,
@@ -96,6 +99,7 @@ Examples:
       rmCommand,
       rollbackCommand,
       runCommand,
+      searchCommand,
       syncCommand,
       tagsCommand,
       upgradeCommand,

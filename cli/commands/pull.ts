@@ -2,7 +2,8 @@
 
 import { Command, Option } from "@commander-js/extra-typings";
 import { delimiter } from "node:path";
-import { parseReference } from "../../registry/reference.ts";
+import type { RegistryClient } from "../../registry/client.ts";
+import { parseReference, type Reference } from "../../registry/reference.ts";
 import { linkName } from "../../runtime/names.ts";
 import { AppError, exitCodeOf } from "../../runtime/errors.ts";
 import type { Receipt, Verified } from "../../runtime/store/receipt.ts";
@@ -14,6 +15,7 @@ import { grantsOf, withGrantFlags } from "../grants.ts";
 import { formatSize } from "../output.ts";
 import { trustRootOption, verifyOption } from "../verify.ts";
 import { decideGrants, WISH_MODES } from "../wish.ts";
+import { addedIndexes, chooseOffer, freshIndexes, isIndexName } from "../indexes.ts";
 import { openInstaller } from "../installer.ts";
 import { plainHttpOption } from "../registry.ts";
 
@@ -24,9 +26,10 @@ export function pullCommand(context: Context, exit: Exit) {
     .description("install plugins from an OCI registry")
     .argument(
       "<references...>",
-      "[HOST/]REPOSITORY[:TAG][@DIGEST]; without a host docker.io, without a tag latest",
+      "[HOST/]REPOSITORY[:TAG][@DIGEST]; without a host docker.io, without a tag latest; or a name of an index",
     )
     .option("--name <name>", "name of the plugin; the repository's last segment without it")
+    .option("--index <name>", "the index to look names up in; all that were added without it")
     .option("-f, --force", "replace an installed plugin of that name")
     .addOption(plainHttpOption())
     .addOption(
@@ -60,14 +63,15 @@ Examples:
           `--name="${printable(options.name, 100)}" can't name ${texts.length} plugins`,
         );
       }
-      const references = texts.map(parseReference); // what is misspelt is told before anything is done
+      const installer = openInstaller(context, options);
+      // What is misspelt, or offered by nobody, is told before anything is done.
+      const wanted = await resolveAll(texts, options, installer.client, context);
       const flags = await grantsOf(options, context);
       const layout = context.layout();
-      const installer = openInstaller(context, options);
-      const failures = await eachOf(references, async (reference) => {
+      const failures = await eachOf(wanted, async ({ reference, name }) => {
         const receipt = await installer.install({
           reference,
-          name: options.name,
+          name: options.name ?? name,
           force: options.force ?? false,
           keep: options.keep,
           grants: decideGrants(context, {
@@ -81,13 +85,44 @@ Examples:
         if (context.verbose) context.stderr(`krew-wasm: the link is ${layout.link(receipt.name)}\n`);
       }, context);
       if (failures.length > 0) {
-        if (references.length === 1) throw failures[0];
-        context.stderr(`${references.length - failures.length} of ${references.length} installed\n`);
+        if (wanted.length === 1) throw failures[0];
+        context.stderr(`${wanted.length - failures.length} of ${wanted.length} installed\n`);
         exit.code = Math.max(...failures.map(exitCodeOf));
       }
       const hint = pathHint(layout.bin, context.env);
-      if (hint !== undefined && !options.quiet && failures.length < references.length) context.stderr(hint);
+      if (hint !== undefined && !options.quiet && failures.length < wanted.length) context.stderr(hint);
     });
+}
+
+/** A plugin to install: what an argument of the command line means. */
+interface Wanted {
+  readonly reference: Reference;
+  /** The name that an index gives it. */
+  readonly name: string | undefined;
+}
+
+/** References as they are; a bare name is looked up in the indexes, where any was added. */
+async function resolveAll(
+  texts: readonly string[],
+  options: {
+    readonly index?: string | undefined;
+    readonly prompt?: boolean;
+    readonly quiet?: boolean | undefined;
+  },
+  client: RegistryClient,
+  context: Context,
+): Promise<Wanted[]> {
+  const names = texts.filter(isIndexName);
+  const added = names.length > 0 || options.index !== undefined ? addedIndexes(context, options.index) : [];
+  const lookUp = (text: string) => added.length > 0 && (options.index !== undefined || isIndexName(text));
+  const others = texts.map((text) => lookUp(text) ? undefined : parseReference(text));
+  const indexes = texts.some(lookUp) ? await freshIndexes(context, client, added) : [];
+  return texts.map((text, at): Wanted => {
+    const reference = others[at];
+    if (reference) return { reference, name: undefined };
+    const { plugin } = chooseOffer(context, indexes, text, options.prompt !== false && !options.quiet);
+    return { reference: parseReference(plugin.reference), name: plugin.name };
+  });
 }
 
 /** What was installed, for people. Pure. */
