@@ -17,7 +17,9 @@ async function setUp() {
   const registry = TestRegistry.start();
   const product = Product.make();
   const module = await Deno.readFile(await buildFixture("waiting"));
-  for (const [local, wasm] of [["waiting", module], ["waiting-component", await componentOf(module)]] as const) {
+  for (
+    const [local, wasm] of [["waiting", module], ["waiting-component", await componentOf(module)]] as const
+  ) {
     await push(registry.origin, `plugins/${local}`, "v1", makeArtifact(wasm));
     const { code, stderr } = await product.run("pull", `${registry.host}/plugins/${local}:v1`);
     assert.equal(code, 0, stderr);
