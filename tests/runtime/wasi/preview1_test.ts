@@ -1,3 +1,5 @@
+// deno-lint-ignore-file camelcase -- functions by the names that the specification gives them
+
 /** Every function of preview1 and of snapshot 0 before it, called by modules of our own. */
 
 import assert from "node:assert/strict";
