@@ -1,0 +1,357 @@
+/** Servers that misbehave, and what a plugin sees of it. Each beside one that behaves. */
+
+import assert from "node:assert/strict";
+import type { ClusterResponse } from "../../../runtime/kube/cluster.ts";
+import { connectionOf } from "../../../runtime/kube/connection.ts";
+import { chooseContext, parseKubeconfig } from "../../../runtime/kube/kubeconfig.ts";
+import { openUndici } from "../../../runtime/kube/undici.ts";
+import { TestApiServer } from "../../support/api_server.ts";
+import { connectionTest, open } from "../../support/connection.ts";
+import { type RawExchange, RawServer } from "../../support/raw_server.ts";
+
+const GET = { method: "GET", url: "/x", headers: [] };
+const bytesOf = async ({ body }: Pick<ClusterResponse, "body">) =>
+  new Uint8Array(await new Response(body).arrayBuffer());
+const textOf = async (response: Pick<ClusterResponse, "body">) =>
+  new TextDecoder().decode(await bytesOf(response));
+
+/** What both clients make of an answer: that of fetch through the transport, and undici. */
+function bothTest(
+  name: string,
+  answer: (exchange: RawExchange) => Promise<void>,
+  check: (send: () => Promise<ClusterResponse>, server: RawServer) => Promise<void>,
+): void {
+  connectionTest(`${name}, fetch`, async () => {
+    using server = RawServer.start(answer);
+    const cluster = await (await open(server.kubeconfig())).cluster();
+    await check(() => cluster.send(GET), server);
+  });
+  connectionTest(`${name}, undici`, async () => {
+    using server = RawServer.start(answer);
+    const chosen = chooseContext(await parseKubeconfig(server.kubeconfig(), "/k"), {});
+    const client = await openUndici(connectionOf(chosen, {}, "/"), undefined, undefined);
+    await check(async () => {
+      const headers = new Headers({ "accept-encoding": "gzip" });
+      const response = await client.send!(`http://127.0.0.1:${server.port}/x`, { method: "GET", headers });
+      return {
+        status: response.status,
+        headers: [...response.headers],
+        body: response.body as ClusterResponse["body"],
+      };
+    }, server);
+    client.close();
+  });
+}
+
+bothTest(
+  "interim answers are passed over",
+  async ({ send }) => {
+    await send("HTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n");
+    await send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+  },
+  async (send) => {
+    const response = await send();
+    assert.equal(response.status, 200);
+    assert.equal(await textOf(response), "ok");
+    assert.ok(!response.headers.some(([name]) => name === "link"));
+  },
+);
+
+bothTest(
+  "chunks arrive as they are sent, with extensions and trailers, byte by byte",
+  async ({ send }) => {
+    const answer =
+      "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3;a=b\r\nabc\r\n0A\r\n0123456789\r\n0\r\nX-Trailer: t\r\n\r\n";
+    for (const byte of new TextEncoder().encode(answer)) await send(Uint8Array.of(byte));
+  },
+  async (send) => {
+    for (const _ of [1, 2]) assert.equal(await textOf(await send()), "abc0123456789");
+  },
+);
+
+bothTest(
+  "a body that the length cuts short is an error, and no end",
+  async ({ send, reset }) => {
+    await send("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nshort");
+    reset();
+  },
+  async (send) => {
+    const response = await send();
+    await assert.rejects(textOf(response));
+  },
+);
+
+bothTest(
+  "a chunked body that breaks off is an error, and no end",
+  async ({ send, reset }) => {
+    await send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nshort\r\n");
+    reset();
+  },
+  async (send) => {
+    const response = await send();
+    await assert.rejects(textOf(response));
+  },
+);
+
+bothTest(
+  "more than the length says is nobody's answer",
+  async ({ send, reset }) => {
+    await send(
+      "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nokHTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil",
+    );
+    reset();
+  },
+  async (send) => {
+    for (const _ of [1, 2]) {
+      const text = await send().then(textOf, () => "failed");
+      assert.ok(["ok", "failed"].includes(text), text);
+    }
+  },
+);
+
+bothTest(
+  "a head without end is an error, and is not kept",
+  async ({ send }) => {
+    await send("HTTP/1.1 200 OK\r\n");
+    const line = `X-Header: ${"x".repeat(8000)}\r\n`;
+    for (let i = 0; i < 4000; i++) await send(line); // 32 MB, if anybody took them
+  },
+  async (send) => {
+    await assert.rejects(send());
+  },
+);
+
+bothTest(
+  "what is no HTTP is an error",
+  async ({ send, reset }) => {
+    await send("SSH-2.0-OpenSSH_9.6\r\n\r\n");
+    reset();
+  },
+  async (send) => {
+    await assert.rejects(send());
+  },
+);
+
+bothTest(
+  "a connection that ends before its answer is an error",
+  async ({ reset }) => reset(),
+  async (send) => {
+    await assert.rejects(send());
+  },
+);
+
+const packed = async (text: string) =>
+  new Uint8Array(
+    await new Response(new Blob([text]).stream().pipeThrough(new CompressionStream("gzip"))).arrayBuffer(),
+  );
+
+bothTest(
+  "gzip is asked for and unpacked on the way",
+  async ({ send, head }) => {
+    assert.match(head, /^accept-encoding: gzip\r$/im);
+    const body = await packed("hello ".repeat(10_000));
+    await send(`HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: ${body.length}\r\n\r\n`);
+    await send(body);
+  },
+  async (send) => {
+    assert.equal(await textOf(await send()), "hello ".repeat(10_000));
+  },
+);
+
+bothTest(
+  "gzip that is broken is an error",
+  async ({ send }) => {
+    const body = await packed("hello ".repeat(10_000));
+    body.fill(0x55, 30);
+    await send(`HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: ${body.length}\r\n\r\n`);
+    await send(body);
+  },
+  async (send) => {
+    await assert.rejects(textOf(await send()));
+  },
+);
+
+bothTest(
+  "a dropped body closes the connection",
+  async ({ send, closed }) => {
+    await send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nfirst\r\n");
+    await closed;
+  },
+  async (send, server) => {
+    const { body } = await send();
+    const reader = body!.getReader();
+    assert.equal(new TextDecoder().decode((await reader.read()).value), "first");
+    assert.equal(server.open.size, 1);
+    await reader.cancel();
+    while (server.open.size > 0) await new Promise((resolve) => setTimeout(resolve, 5));
+  },
+);
+
+const LARGE = 10_000_000_000;
+
+bothTest(
+  "a body of 10 GB leaves memory flat",
+  async ({ send }) => {
+    await send(`HTTP/1.1 200 OK\r\nContent-Length: ${LARGE}\r\n\r\n`);
+    const piece = new Uint8Array(1 << 20);
+    for (let sent = 0; sent < LARGE; sent += piece.length) await send(piece);
+  },
+  async (send) => {
+    const { body } = await send();
+    const reader = body!.getReader();
+    const read = async (bytes: number) => {
+      for (let seen = 0; seen < bytes;) seen += (await reader.read()).value!.length;
+    };
+    await read(64 << 20);
+    const before = Deno.memoryUsage().rss;
+    await read(256 << 20);
+    // Nobody reads: nothing is taken from the server beyond what buffers hold.
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    const grown = Deno.memoryUsage().rss - before;
+    await reader.cancel();
+    assert.ok(grown < 96 << 20, `${grown} bytes more`);
+  },
+);
+
+connectionTest(
+  "headers of a packed answer are those of what is unpacked, and of another as they are",
+  async () => {
+    const body = await packed("hello");
+    using server = RawServer.start(async ({ send, head }) => {
+      const encoding = head.startsWith("HEAD") || /identity/.test(head) ? "" : "Content-Encoding: gzip\r\n";
+      const content = encoding === "" ? new TextEncoder().encode("plain") : body;
+      await send(
+        `HTTP/1.1 200 OK\r\n${encoding}Content-Length: ${content.length}\r\nConnection: keep-alive, x-hop\r\nX-Hop: 1\r\n\r\n`,
+      );
+      if (!head.startsWith("HEAD")) await send(content);
+    });
+    const headersOf = async (config: string, method = "GET") => {
+      const response = await (await (await open(config)).cluster()).send({ ...GET, method });
+      const text = await textOf(response);
+      return { text, headers: Object.fromEntries(response.headers) };
+    };
+    assert.deepEqual(await headersOf(server.kubeconfig()), { text: "hello", headers: {} });
+    const plain = { text: "plain", headers: { "content-length": "5" } };
+    assert.deepEqual(await headersOf(server.kubeconfig({ "disable-compression": true })), plain);
+    assert.deepEqual(await headersOf(server.kubeconfig(), "HEAD"), { ...plain, text: "" });
+  },
+);
+
+connectionTest("a redirect to anywhere is handed back, and nobody follows it", async () => {
+  await using api = await TestApiServer.start();
+  await using elsewhere = await TestApiServer.start();
+  const cluster = await (await open(api.kubeconfig())).cluster();
+  const { port } = new URL(api.server);
+  for (const status of [301, 302, 303, 307, 308]) {
+    for (
+      const location of [
+        `${elsewhere.server}/stolen`,
+        `http://127.0.0.1:${port}/`,
+        `https://localhost:${port}/`,
+        "http://169.254.169.254/latest/meta-data/",
+        "//evil.example/",
+        "/version",
+        "file:///etc/passwd",
+        "",
+      ]
+    ) {
+      api.seen.length = 0;
+      api.hook = () => new Response("moved", { status, headers: { location } });
+      const response = await cluster.send({ ...GET, method: "POST", body: new Uint8Array(1) });
+      assert.equal(response.status, status);
+      assert.equal(response.headers.find(([name]) => name === "location")?.[1], location);
+      assert.equal(await textOf(response), "moved");
+      assert.equal(api.seen.length, 1);
+      await assert.rejects(
+        cluster.send({ ...GET, url: location.startsWith("/version") ? "//version" : location }),
+        { code: "DESTINATION_REFUSED" },
+        location,
+      );
+    }
+  }
+  assert.equal(elsewhere.seen.length, 0);
+});
+
+connectionTest(
+  "a name that leads to this machine is another host; so is this machine where the name is the server's",
+  async () => {
+    await using api = await TestApiServer.start();
+    const { port } = new URL(api.server);
+    for (
+      const [host, others] of [["127.0.0.1", ["localhost", "[::1]", "[::ffff:127.0.0.1]", "127.1"]], [
+        "localhost",
+        ["127.0.0.1", "localhost.", "LOCALHOST.example"],
+      ]] as const
+    ) {
+      const cluster = await (await open(api.kubeconfig({ server: `https://${host}:${port}` }))).cluster();
+      for (const other of others) {
+        await assert.rejects(cluster.send({ ...GET, url: `https://${other}:${port}/` }), {
+          code: "DESTINATION_REFUSED",
+        }, other);
+      }
+      api.seen.length = 0;
+      const response = await cluster.send({ ...GET, url: `https://${host.toUpperCase()}:${port}/version` });
+      await response.body?.cancel();
+      assert.equal(api.seen.length, 1);
+    }
+  },
+);
+
+connectionTest("--request-timeout is for the body, too", async () => {
+  using server = RawServer.start(async ({ send, closed, head }) => {
+    const slow = head.startsWith("GET /slow");
+    await send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nfirst\r\n");
+    if (slow) await closed;
+    else await send("0\r\n\r\n");
+  });
+  const cluster = await (await open(server.kubeconfig(), ["--request-timeout=300ms"])).cluster();
+  assert.equal(await textOf(await cluster.send({ ...GET, url: "/fast" })), "first");
+  const { body } = await cluster.send({ ...GET, url: "/slow" });
+  const reader = body!.getReader();
+  assert.equal((await reader.read()).value?.length, 5);
+  await assert.rejects(reader.read(), { code: "CLUSTER_UNREACHABLE", message: /request-timeout is over/ });
+  while (server.open.size > 1) await new Promise((resolve) => setTimeout(resolve, 5));
+});
+
+connectionTest(
+  "a server that takes the connection and says nothing waits for the plugin's own limit",
+  async () => {
+    using server = RawServer.start(async ({ closed }) => await closed);
+    const { cluster, traced } = await open(server.kubeconfig());
+    const abort = new AbortController();
+    const response = (await cluster()).send({ ...GET, signal: abort.signal });
+    while (server.open.size === 0) await new Promise((resolve) => setTimeout(resolve, 5));
+    abort.abort(new DOMException("enough", "AbortError"));
+    await assert.rejects(response, { name: "AbortError" });
+    while (server.open.size > 0) await new Promise((resolve) => setTimeout(resolve, 5));
+    assert.match(traced.join("\n"), /^GET \/x failed in \d+ ms: given up by the plugin$/);
+  },
+);
+
+connectionTest(
+  "a reset in the middle has words, and no address of this machine's but the server's",
+  async () => {
+    using server = RawServer.start(async ({ send, reset }) => {
+      await send("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nshort");
+      reset();
+    });
+    const { cluster, traced } = await open(server.kubeconfig());
+    const response = await (await cluster()).send(GET);
+    await assert.rejects(textOf(response), {
+      code: "CLUSTER_UNREACHABLE",
+      message: /The answer of .* broke off: /,
+    });
+    assert.match(traced[0]!, /^GET \/x 200 in \d+ ms, 5 bytes, The answer of .* broke off/);
+  },
+);
+
+connectionTest("an idle connection that the server has closed costs no answer", async () => {
+  using server = RawServer.start(async ({ send, head }) => {
+    await send(`HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n${head.slice(5, 7)}`);
+    throw new Error("closed, without a word of it");
+  });
+  const cluster = await (await open(server.kubeconfig())).cluster();
+  for (let i = 10; i < 40; i++) {
+    assert.equal(await textOf(await cluster.send({ ...GET, url: `/${i}` })), String(i));
+  }
+});
