@@ -16,6 +16,7 @@ import {
   readComponentNames,
   readLinkNames,
   readSections,
+  refuseBomb,
   stripModule,
   wasmKind,
 } from "./wasm.ts";
@@ -55,9 +56,10 @@ const NETWORK = /^(wasi:http|wasi:sockets|krew-wasm:kubernetes)\//;
 /**
  * Compiles a plugin.
  *
- * @throws AppError WASM_INVALID, PLUGIN_UNSUPPORTED, COMPILE_FAILED
+ * @throws AppError WASM_INVALID, TOO_LARGE, PLUGIN_UNSUPPORTED, COMPILE_FAILED
  */
 export async function compilePlugin(bytes: Uint8Array<ArrayBuffer>): Promise<Compiled> {
+  refuseBomb(bytes);
   if (wasmKind(bytes) === "component") return await compileComponent(bytes);
   // wit-bindgen leaves the component's types in a custom section of the core module.
   if (readSections(bytes).some(({ name }) => name?.startsWith("component-type"))) {

@@ -121,7 +121,7 @@ export async function installPlugin(options: InstallOptions): Promise<Receipt> {
     sweep(layout); // of a blob that is no plugin
     if (
       error instanceof AppError &&
-      ["WASM_INVALID", "PLUGIN_UNSUPPORTED", "COMPILE_FAILED"].includes(error.code)
+      ["WASM_INVALID", "TOO_LARGE", "PLUGIN_UNSUPPORTED", "COMPILE_FAILED"].includes(error.code)
     ) {
       throw new AppError(
         error.code,

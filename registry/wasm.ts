@@ -29,7 +29,9 @@ export const PREAMBLE = 8;
 // Sections of a core module.
 const MODULE_IMPORT = 2;
 const MODULE_EXPORT = 7;
+const CODE = 10;
 // Sections of a component.
+const CORE_MODULE = 1;
 const CORE_INSTANCE = 2;
 const NESTED_COMPONENT = 4;
 const INSTANCE = 5;
@@ -188,6 +190,47 @@ function skipLimits(reader: Reader): void {
   const flags = reader.byte();
   reader.wide();
   if ((flags & 1) !== 0) reader.wide();
+}
+
+/** As many locals as the largest real modules have, and some. Each costs the engine memory and time, but not a byte. */
+const MAX_LOCALS = 20_000_000;
+
+/**
+ * Refuses what is small and unfolds into much: functions of a module, or of the modules in a component, that declare more
+ * locals together than any program has.
+ *
+ * @throws AppError TOO_LARGE, WASM_INVALID
+ */
+export function refuseBomb(bytes: Uint8Array): void {
+  const locals = countLocals(bytes, 0);
+  if (locals > MAX_LOCALS) {
+    throw new AppError("TOO_LARGE", `Its functions declare ${locals} locals, more than ${MAX_LOCALS}`);
+  }
+}
+
+function countLocals(bytes: Uint8Array, depth: number): number {
+  if (depth > MAX_DEPTH) throw invalid("its components are nested too deep");
+  const component = wasmKind(bytes) === "component";
+  let locals = 0;
+  for (const { id, content, end } of readSections(bytes)) {
+    if (component) {
+      const nested = id === CORE_MODULE || id === NESTED_COMPONENT;
+      if (nested) locals += countLocals(bytes.subarray(content, end), depth + 1);
+      continue;
+    }
+    if (id !== CODE) continue;
+    const reader = new Reader(bytes, content, end);
+    for (let functions = reader.number(); functions > 0; functions--) {
+      const size = reader.number();
+      const body = new Reader(bytes, reader.offset, reader.offset + size);
+      reader.skip(size);
+      for (let groups = body.number(); groups > 0; groups--) {
+        locals += body.number();
+        skipReferenceType(body);
+      }
+    }
+  }
+  return locals;
 }
 
 /**
