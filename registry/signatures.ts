@@ -14,6 +14,8 @@ export const BUNDLE_TYPE = "application/vnd.dev.sigstore.bundle.v0.3+json";
 const BUNDLE_TYPES = /^application\/vnd\.dev\.sigstore\.bundle(\.v0\.\d+\+json|\+json;version=0\.\d+)$/;
 /** The artifact type of cosign's older signatures, where they are referrers. */
 const COSIGN_SIGNATURE = "application/vnd.dev.cosign.artifact.sig.v1+json";
+/** What cosign writes into the tag that stands in for the referrers API: the type of the config instead. */
+const EMPTY_CONFIG = "application/vnd.oci.empty.v1+json";
 /** The media type of what those sign: Red Hat's "simple signing". */
 export const SIMPLE_SIGNING = "application/vnd.dev.cosign.simplesigning.v1+json";
 
@@ -78,9 +80,9 @@ export async function* findSignatures(
   if (old) yield* signatures([{ digest: old.digest }]);
 }
 
-/** Whether an entry of an index may be a signature; registries may leave out what it is. */
+/** Whether an entry of an index may be a signature; registries, and cosign, may leave out or misstate what it is. */
 function isSignature({ artifactType }: Entry): boolean {
-  return artifactType === undefined || artifactType === COSIGN_SIGNATURE ||
+  return artifactType === undefined || artifactType === COSIGN_SIGNATURE || artifactType === EMPTY_CONFIG ||
     (typeof artifactType === "string" && BUNDLE_TYPES.test(artifactType));
 }
 

@@ -8,6 +8,11 @@ import { makeArtifact as makeOwnArtifact } from "../../registry/artifact.ts";
 import { pushBlob, pushManifest } from "../../registry/push.ts";
 import { openHosts, processHosts } from "../../registry/hosts.ts";
 import { Authority } from "../support/certificates.ts";
+import { readSigningKey, signArtifact } from "../../registry/sign.ts";
+import { registrySignatures } from "../../registry/signatures.ts";
+import { parseSigner } from "../../registry/trust.ts";
+import { verifyArtifact } from "../../registry/verify.ts";
+import { TestSigstore } from "../support/sigstore.ts";
 import { listTags } from "../../registry/tags.ts";
 import { makeArtifact, push } from "../support/oci.ts";
 import {
@@ -191,6 +196,47 @@ Deno.test("what crane copies and indexes is pulled, and what is pushed crane rea
   assert.deepEqual((await pull(`${registry.host}/acme/copy:v1`)).bytes, WASM);
   await program(crane, ["index", "append", "--insecure", "-m", from, "-t", `${registry.host}/acme/index:v1`]);
   assert.deepEqual((await pull(`${registry.host}/acme/index:v1`)).bytes, WASM);
+});
+
+const cosignMissing = findProgram("cosign", [goBin()]) === undefined;
+
+Deno.test("what cosign signs is verified, and what is signed cosign verifies, in both layouts", {
+  ignore: registryMissing || cosignMissing,
+}, async () => {
+  await using registry = await DockerRegistry.start();
+  const cosign = findProgram("cosign", [goBin()])!;
+  const home = await Deno.makeTempDir();
+  const run = (...args: string[]) =>
+    program("env", [`HOME=${home}`, "COSIGN_PASSWORD=pw", cosign, ...args], home);
+  await run("generate-key-pair");
+  await Deno.writeTextFile(`${home}/root.json`, (await TestSigstore.make()).trustRoot);
+  const signer = parseSigner(`${home}/cosign.pub`);
+  const key = await readSigningKey("k", await Deno.readTextFile(`${home}/cosign.key`), () => "pw");
+  for (
+    const [format, layout, flags, verifying] of [
+      ["simple", "legacy", [], []],
+      ["bundle", "cncf", ["--new-bundle-format"], ["--new-bundle-format", "--trusted-root=root.json"]],
+    ] as const
+  ) {
+    const { client, digest, artifact, reference } = await pushOwn(registry.host, layout);
+    const pinned = `${reference.registry}/${reference.repository}@${digest}`;
+    const insecure = ["--allow-insecure-registry", "--allow-http-registry"];
+    await run("sign", "--yes", "--key=cosign.key", "--tlog-upload=false", ...flags, ...insecure, pinned);
+    const manifest = { text: artifact.manifest, digest };
+    const verified = await verifyArtifact(registrySignatures(client), reference, manifest, {
+      signers: [signer],
+    });
+    assert.ok("key" in verified);
+    const own = parseReference(`${registry.host}/own/${format}:v1`);
+    for (const blob of [artifact.layer, artifact.config]) await pushBlob(client, own, blob);
+    await pushManifest(client, own, artifact.manifest, artifact.mediaType);
+    await signArtifact(client, own, { digest, size: artifact.manifest.length }, key, new Date(), format);
+    await run(
+      ...["verify", "--key=cosign.pub", "--insecure-ignore-tlog", ...verifying, ...insecure],
+      `${own.registry}/${own.repository}@${digest}`,
+    );
+  }
+  await Deno.remove(home, { recursive: true });
 });
 
 /** A registry with TLS, and its certificates. */

@@ -115,6 +115,20 @@ Deno.test("a keyless signature in cosign's older layout is verified", async () =
   assert.deepEqual(await verify(KEYLESS), GOOD);
 });
 
+Deno.test("a list of referrers that misstates what they are, as cosign's does, is no hindrance", async () => {
+  const { registry, manifest, verify, signBundle } = await setUp();
+  await using _ = registry;
+  registry.referrers = false;
+  await signBundle();
+  const tag = manifest.digest.replace(":", "-");
+  const index = JSON.parse(registry.manifest("acme/foo", tag));
+  for (const artifactType of ["application/vnd.oci.empty.v1+json", undefined]) {
+    index.manifests[0].artifactType = artifactType;
+    registry.putManifest("acme/foo", tag, JSON.stringify(index), index.mediaType);
+    assert.deepEqual(await verify(KEYLESS), GOOD);
+  }
+});
+
 Deno.test("what is not signed is told as such", async () => {
   const { registry, verify } = await setUp();
   await using _ = registry;
