@@ -8,9 +8,11 @@ import { mendSelf } from "../registry/store/links.ts";
 import { type Context, processContext } from "./context.ts";
 import { linkTarget } from "./link_target.ts";
 import { bundleCommand } from "./commands/bundle.ts";
+import { completeCommand, completionCommand } from "./commands/completion.ts";
 import { doctorCommand } from "./commands/doctor.ts";
 import { grantsCommand } from "./commands/grants.ts";
 import { indexCommand } from "./commands/index.ts";
+import { infoCommand } from "./commands/info.ts";
 import { inspectCommand } from "./commands/inspect.ts";
 import { listCommand } from "./commands/list.ts";
 import { logCommand } from "./commands/log.ts";
@@ -85,9 +87,11 @@ Examples:
   for (
     const make of [
       bundleCommand,
+      completionCommand,
       doctorCommand,
       grantsCommand,
       indexCommand,
+      infoCommand,
       inspectCommand,
       listCommand,
       logCommand,
@@ -111,6 +115,7 @@ Examples:
     for (const sub of command.commands) (sub as Command).copyInheritedSettings(program);
     program.addCommand(command as unknown as Command);
   }
+  program.addCommand(completeCommand(context, program) as unknown as Command, { hidden: true });
   return program;
 }
 

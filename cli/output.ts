@@ -43,6 +43,7 @@ const WIDE =
 const COMBINING = /\p{Mn}|\p{Me}/u;
 
 function columns(text: string): number {
+  if (/^[\x20-\x7e]*$/.test(text)) return text.length;
   let width = 0;
   for (const character of text) width += COMBINING.test(character) ? 0 : WIDE.test(character) ? 2 : 1;
   return width;

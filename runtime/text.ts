@@ -11,7 +11,7 @@ const UNPRINTABLE =
  */
 export function printable(text: string, limit = 1000): string {
   const cut = text.length > limit ? `${text.slice(0, limit)}…` : text;
-  return cut.replace(UNPRINTABLE, escapeCharacter);
+  return /^[\x20-\x7e]*$/.test(cut) ? cut : cut.replace(UNPRINTABLE, escapeCharacter);
 }
 
 function escapeCharacter(character: string): string {

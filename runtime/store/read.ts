@@ -5,7 +5,7 @@ import { printable } from "../text.ts";
 import type { Layout } from "./layout.ts";
 import { parseReceipt, type Receipt } from "./receipt.ts";
 
-/** No receipt is larger; what is, is not read. */
+/** No receipt is larger. UTF-16 units. */
 const MAX_RECEIPT = 1 << 20;
 
 /** The receipt of a plugin. @throws AppError NOT_INSTALLED, RECEIPT_INVALID */
@@ -22,6 +22,9 @@ export function readReceipt(layout: Layout, name: string): Receipt {
     throw new AppError("RECEIPT_INVALID", `Cannot read the receipt of "${name}": ${messageOf(error)}`, {
       cause: error,
     });
+  }
+  if (text.length > MAX_RECEIPT) {
+    throw new AppError("RECEIPT_INVALID", `The receipt of "${name}" is broken: it is too large`);
   }
   return parseReceipt(text, name);
 }
@@ -46,9 +49,6 @@ export function readReceipts(layout: Layout): {
     const name = /^([a-z0-9]+(?:-[a-z0-9]+)*)\.json$/.exec(file)?.[1];
     if (!isFile || name === undefined) continue;
     try {
-      if (Deno.statSync(layout.receipt(name)).size > MAX_RECEIPT) {
-        throw new AppError("RECEIPT_INVALID", `The receipt of "${name}" is broken: it is too large`);
-      }
       receipts.push(readReceipt(layout, name));
     } catch (error) {
       broken.push({ name, error });

@@ -1,0 +1,168 @@
+/** `krew-wasm info`: all that is known of a plugin. */
+
+import { Command, Option } from "@commander-js/extra-typings";
+import { isCompiledIntact, readIntact } from "../../registry/store/blobs.ts";
+import { AppError } from "../../runtime/errors.ts";
+import { grantsToJson } from "../../runtime/grants.ts";
+import { BINDGEN } from "../../runtime/store/bindgen.ts";
+import { checkStore } from "../../runtime/store/check.ts";
+import { readHistory, sameVersion } from "../../runtime/store/history.ts";
+import { homeDirectory, type Layout } from "../../runtime/store/layout.ts";
+import { readReceipt } from "../../runtime/store/read.ts";
+import type { Receipt } from "../../runtime/store/receipt.ts";
+import { printable } from "../../runtime/text.ts";
+import type { Context } from "../context.ts";
+import { grantRows } from "../grant_text.ts";
+import { addedIndexes, chooseOffer, isIndexName } from "../indexes.ts";
+import { formatAge, formatJson, formatSize } from "../output.ts";
+import { plainHttpOption } from "../registry.ts";
+import { shortDigest, versionText } from "../updates.ts";
+import { inspectCommand } from "./inspect.ts";
+import { pluginJson } from "./list.ts";
+
+/** What there is of an installed plugin. */
+export interface PluginInfo {
+  readonly receipt: Receipt;
+  /** Earlier versions that are kept, newest first. */
+  readonly earlier: readonly Receipt[];
+  readonly link: string;
+  readonly data: string;
+  /** Whether its bytes are as they were pulled. */
+  readonly intact: boolean;
+  /** `ready`; `stale`: of another version of the compiler; or `broken`. */
+  readonly compiled: "ready" | "stale" | "broken";
+}
+
+/** The command. */
+export function infoCommand(context: Context) {
+  return new Command("info")
+    .description("show all that is known of a plugin, installed or not")
+    .argument("<plugin>", "a name as krew-wasm list shows it, one of an index, or a reference")
+    .addOption(new Option("-o, --output <format>", "output format").choices(["json", "yaml"] as const))
+    .addOption(plainHttpOption())
+    .addHelpText(
+      "after",
+      "\nExamples:\n  krew-wasm info decoder\n  krew-wasm info ghcr.io/acme/plugins/decoder:v2",
+    )
+    .action(async (text, options) => {
+      const layout = context.layout();
+      checkStore(layout);
+      const receipt = isIndexName(text) ? installed(layout, text.replaceAll("_", "-")) : undefined;
+      if (receipt) {
+        const info = examine(layout, receipt);
+        if (options.output === undefined) {
+          return context.stdout(formatInfo(info, homeDirectory(context.env), context.now()));
+        }
+        const value = infoJson(info);
+        return context.stdout(
+          options.output === "json" ? formatJson(value) : (await import("yaml")).stringify(value),
+        );
+      }
+      const added = isIndexName(text) ? addedIndexes(context, undefined) : [];
+      if (isIndexName(text) && added.length === 0) readReceipt(layout, text.replaceAll("_", "-")); // says so
+      const reference = added.length > 0 ? chooseOffer(context, added, text, true).plugin.reference : text;
+      const inspect = inspectCommand(context);
+      await inspect.parseAsync([
+        reference,
+        ...(options.output === undefined ? [] : ["-o", options.output]),
+        ...(options.plainHttp ? ["--plain-http"] : []),
+      ], { from: "user" });
+    });
+}
+
+function installed(layout: Layout, name: string): Receipt | undefined {
+  try {
+    return readReceipt(layout, name);
+  } catch (error) {
+    if (error instanceof AppError && error.code === "NOT_INSTALLED") return undefined;
+    throw error;
+  }
+}
+
+function examine(layout: Layout, receipt: Receipt): PluginInfo {
+  let earlier: Receipt[] = [];
+  try {
+    earlier = readHistory(layout, receipt.name).filter((version) => !sameVersion(version, receipt));
+  } catch { /* doctor tells of it */ }
+  const directory = layout.compiledDir(receipt.digest, receipt.bindgen);
+  return {
+    receipt,
+    earlier,
+    link: layout.link(receipt.name),
+    data: layout.dataDir(receipt.name),
+    intact: readIntact(layout.blob(receipt.digest), receipt) !== undefined,
+    compiled: receipt.bindgen !== BINDGEN
+      ? "stale"
+      : isCompiledIntact(directory, receipt.compiled)
+      ? "ready"
+      : "broken",
+  };
+}
+
+/** `-o json`: a stable shape, documented in docs/output.md. */
+export function infoJson(
+  { receipt, earlier, link, data, intact, compiled }: PluginInfo,
+): Record<string, unknown> {
+  return {
+    ...pluginJson(receipt),
+    grants: grantsToJson(receipt.grants),
+    link,
+    data,
+    intact,
+    compiled,
+    earlier: earlier.map(({ reference, manifestDigest, digest, version, installedAt }) => ({
+      reference,
+      manifestDigest,
+      digest,
+      ...(version === undefined ? {} : { version }),
+      installedAt,
+    })),
+  };
+}
+
+/** For people. Pure. */
+export function formatInfo(
+  { receipt, earlier, link, data, intact, compiled }: PluginInfo,
+  home: string,
+  now: Date,
+): string {
+  const { name, description, version, reference, kind, size, digest, manifestDigest, verified } = receipt;
+  const state = {
+    ready: "ready",
+    stale: "of another version; the next run makes it anew",
+    broken: "missing or changed",
+  };
+  const age = (at: string) => `${formatAge(new Date(at), now)} ago`;
+  const lines: [label: string, text: string | undefined][] = [
+    ["name", name],
+    ["about", description],
+    ["version", version],
+    ["from", reference],
+    ["kind", `${kind}, ${formatSize(size)}`],
+    ["digest", `${digest}${intact ? "" : " (missing or changed: krew-wasm doctor --fix)"}`],
+    ["manifest", manifestDigest],
+    [
+      "signed",
+      verified === undefined
+        ? undefined
+        : "key" in verified
+        ? `by the key ${verified.key}`
+        : `by ${verified.identity} (${verified.issuer})`,
+    ],
+    ["installed", age(receipt.installedAt)],
+    ["compiled", state[compiled]],
+    ["link", link],
+    ["data", data],
+    ...grantRows(receipt.grants, home).map(({ what, risk }, at): [string, string] => [
+      at === 0 ? "may" : "",
+      risk === "" ? what : `${what} (${risk})`,
+    ]),
+    ...earlier.map((each, at): [string, string] => [
+      at === 0 ? "earlier" : "",
+      `${versionText(each)} (${shortDigest(each.manifestDigest)}, ${age(each.installedAt)})`,
+    ]),
+  ];
+  return lines.filter(([, text]) => text !== undefined).map(([label, text]) =>
+    `${label.padEnd(9)}  ${printable(text!, 1000)}\n`
+  ).join("");
+}

@@ -1,0 +1,117 @@
+/** What is known of a plugin, and completion of commands in shells. */
+
+import assert from "node:assert/strict";
+import { makeArtifact, push } from "../support/oci.ts";
+import { Product } from "../support/product.ts";
+import { findProgram } from "../support/programs.ts";
+import { TestRegistry } from "../support/registry.ts";
+import { makeExiting } from "../support/store.ts";
+
+async function setUp() {
+  const registry = TestRegistry.start();
+  for (const version of [1, 2]) {
+    await push(
+      registry.origin,
+      "acme/foo",
+      `v${version}`,
+      makeArtifact(makeExiting(version), "cncf", {
+        "org.opencontainers.image.version": `${version}.0`,
+        "org.opencontainers.image.description": "Does foo\x1b[2J",
+      }),
+    );
+  }
+  const product = Product.make();
+  assert.equal((await product.run("pull", `${registry.host}/acme/foo:v1`)).code, 0);
+  assert.equal(
+    (await product.run("pull", `${registry.host}/acme/foo:v2`, "--force", "--allow-home")).code,
+    0,
+  );
+  return {
+    registry,
+    product,
+    async [Symbol.asyncDispose]() {
+      product[Symbol.dispose]();
+      await registry[Symbol.asyncDispose]();
+    },
+  };
+}
+
+Deno.test("info shows all that is known of a plugin, or of a reference that is not installed", async () => {
+  await using it = await setUp();
+  const { product, registry } = it;
+  const { code, stdout } = await product.run("info", "foo");
+  assert.equal(code, 0);
+  for (
+    const line of [
+      /^name +foo$/m,
+      /^about +Does foo\\x1b\[2J$/m,
+      /^version +2\.0$/m,
+      /^compiled +ready$/m,
+      /^link +\/.*\/bin\/kubectl-foo$/m,
+      /^may +/m,
+      /^earlier +1\.0 \(sha256:[0-9a-f]{12}, \d+s ago\)$/m,
+    ]
+  ) assert.match(stdout, line);
+  const json = JSON.parse((await product.run("info", "foo", "-o", "json")).stdout);
+  assert.deepEqual([json.intact, json.compiled, json.earlier.length, json.grants.home], [
+    true,
+    "ready",
+    1,
+    true,
+  ]);
+  assert.match((await product.run("info", "foo", "-o", "yaml")).stdout, /^name: foo\n/);
+  const remote = await product.run("info", `${registry.host}/acme/foo:v1`);
+  assert.deepEqual([remote.code, /acme\/foo:v1/.test(remote.stdout)], [0, true], remote.stderr);
+  const none = await product.run("info", "none");
+  assert.deepEqual([none.code, none.stderr.split("\n")[0]], [1, 'error: No plugin "none" is installed']);
+});
+
+Deno.test("completion knows commands, options, their values, and what is installed", async () => {
+  await using it = await setUp();
+  const { product } = it;
+  const words = async (...args: string[]) =>
+    (await product.run("__complete", "--", ...args)).stdout.split("\n").filter((line) => line !== "")
+      .map((line) => line.split("\t")[0]);
+  assert.ok((await words("")).includes("rollback"));
+  assert.ok(!(await words("")).includes("__complete"));
+  assert.deepEqual(await words("roll"), ["rollback"]);
+  assert.deepEqual(await words("rm", ""), ["foo"]);
+  assert.deepEqual(await words("rm", "x"), []);
+  assert.deepEqual(await words("-v", "upgrade", "f"), ["foo"]);
+  assert.deepEqual(await words("list", "-o", "j"), ["json"]);
+  assert.ok((await words("list", "--")).includes("--no-headers"));
+  assert.ok((await words("index", "")).includes("build"));
+  assert.deepEqual(await words("sync", ""), [":files"]);
+  assert.deepEqual(await words("run", "foo", ""), [":files"]);
+  assert.deepEqual(await words("pull", "--allow-read", ""), [":files"]);
+  assert.deepEqual(await words("completion", "z"), ["zsh"]);
+  assert.deepEqual(await words("nope", "x"), []);
+  assert.doesNotMatch((await product.run("__complete", "--", "rm", "")).stdout, /\x1b/);
+  assert.equal((await product.run("completion", "tcsh")).code, 2);
+});
+
+Deno.test(
+  "the script for bash completes in bash",
+  { ignore: findProgram("bash") === undefined },
+  async () => {
+    await using it = await setUp();
+    const script = `
+source <(krew-wasm completion bash)
+try() { COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _krew_wasm; echo "\${COMPREPLY[*]}"; }
+try krew-wasm roll
+try krew-wasm rm ""
+try krew-wasm list -o na`;
+    const { code, stdout, stderr } = await it.product.exec("bash", ["-c", script]);
+    assert.deepEqual([code, stdout], [0, "rollback\nfoo\nname\n"], stderr);
+  },
+);
+
+for (const [shell, flags] of [["zsh", ["-n"]], ["fish", ["-n"]]] as const) {
+  Deno.test(`the script for ${shell} is one`, { ignore: findProgram(shell) === undefined }, async () => {
+    using product = Product.make();
+    const { stdout } = await product.run("completion", shell);
+    Deno.writeTextFileSync(`${product.home}/script`, stdout);
+    const { code, stderr } = await product.exec(shell, [...flags, `${product.home}/script`]);
+    assert.equal(code, 0, stderr);
+  });
+}
