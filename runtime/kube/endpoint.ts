@@ -75,6 +75,9 @@ export function socketsTo(endpoint: Endpoint): Sockets {
 }
 
 async function lookUp(name: string): Promise<readonly string[]> {
+  const { default: process } = await import("node:process");
+  // Deno 2.6 tells the user that its own node:dns uses punycode.
+  (process as { noDeprecation?: boolean }).noDeprecation = true;
   const { lookup } = await import("node:dns/promises");
   return (await lookup(name, { all: true })).map(({ address }) => address);
 }

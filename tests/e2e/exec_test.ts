@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { buildFixture } from "../../scripts/fixtures.ts";
 import { TestApiServer } from "../support/api_server.ts";
 import { ExecServer } from "../support/exec_server.ts";
+import { startProxy } from "../support/proxies.ts";
 import { kubectlMissing, Product } from "../support/product.ts";
 
 async function setUp() {
@@ -90,4 +91,31 @@ Deno.test("exec takes a grant, and leaves its line in the trace", async () => {
   );
   assert.match(traced.stderr, /exec\?\S+ closed with code 1000 after \d+ ms, \d+ bytes received, \d+ sent\n/);
   assert.ok(!traced.stderr.includes(it.api.token));
+});
+
+Deno.test("exec with every way to the server: its name, unchecked, through a proxy, a client certificate", async () => {
+  await using it = await setUp();
+  await using proxy = startProxy("http");
+  const { cert, key } = await it.api.authority.issue({ commonName: "jane", hosts: ["jane"] });
+  const unchecked = { "certificate-authority-data": undefined, "insecure-skip-tls-verify": true };
+  for (
+    const cluster of [
+      { "tls-server-name": "localhost" },
+      unchecked,
+      { "proxy-url": proxy.url },
+    ]
+  ) {
+    const config = JSON.parse(it.api.kubeconfig());
+    Object.assign(config.clusters[0].cluster, cluster);
+    Object.assign(config.users[0].user, {
+      "client-certificate-data": btoa(cert),
+      "client-key-data": btoa(key),
+    });
+    Deno.writeTextFileSync(`${it.product.home}/.kube/config`, JSON.stringify(config));
+    assert.deepEqual(
+      await it.each("-- echo hi"),
+      { code: 0, stdout: "web: hi\n", stderr: "web: to stderr\n" },
+      JSON.stringify(Object.keys(cluster)),
+    );
+  }
 });

@@ -53,7 +53,8 @@ async function serveConnect(
   const buffer = new Uint8Array(4096);
   const head = new TextDecoder().decode(buffer.subarray(0, await connection.read(buffer) ?? 0));
   const [, place = ""] = /^CONNECT (\S+) HTTP\/1\.1\r\n/.exec(head) ?? [];
-  const allowed = head.includes(`proxy-authorization: Basic ${btoa("jane:s3cret")}`);
+  const [, credentials] = /^proxy-authorization: basic (\S+)\r$/im.exec(head) ?? [];
+  const allowed = credentials === btoa("jane:s3cret");
   await connection.write(
     new TextEncoder().encode(
       allowed
