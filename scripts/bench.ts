@@ -11,6 +11,7 @@ import { makeArtifact, push } from "../tests/support/oci.ts";
 import { findProgram } from "../tests/support/programs.ts";
 import { TestApiServer } from "../tests/support/api_server.ts";
 import { TestRegistry } from "../tests/support/registry.ts";
+import { benchDoors } from "./bench/doors.ts";
 import { compile } from "./compile.ts";
 import { buildFixture, fixturePath } from "./fixtures.ts";
 
@@ -98,6 +99,15 @@ async function bench(): Promise<void> {
       stderr: "null",
     }).output();
   }
+  const install = async (name: string, ...flags: string[]): Promise<string> => {
+    const artifact = makeArtifact(await Deno.readFile(await buildFixture(name)));
+    await push(registry.origin, `p/${name}`, "v1", artifact);
+    const args = ["pull", "--quiet", ...flags, `${registry.host}/p/${name}:v1`];
+    const { success, stderr } = await new Deno.Command(binary, { args, env, stdout: "null", stderr: "piped" })
+      .output();
+    if (!success) throw new Error(new TextDecoder().decode(stderr));
+    return link(name.replaceAll("-", "_"));
+  };
   const link = (name: string) => `${work}/.krew-wasm/bin/kubectl-${name}`;
 
   const starts = await measure([
@@ -158,6 +168,8 @@ async function bench(): Promise<void> {
       "1",
     );
   }
+
+  if (asked.has("kubectl")) await benchDoors({ api, install, measure, row });
 
   const { size } = await Deno.stat(binary);
   const bare = (await Deno.stat(empty)).size;

@@ -77,9 +77,12 @@ export function canBuildC(): boolean {
   return findProgram("clang") !== undefined && findProgram("wasm-ld", clangDirectories()) !== undefined;
 }
 
-/** Whether the programs in Go can be built here: with the version that go.mod asks for. */
+/** Whether the programs in Go can be built here: with the version that their go.mod asks for, or a later one. */
 export function canBuildGo(): boolean {
-  return findProgram("go") !== undefined;
+  if (findProgram("go") === undefined) return false;
+  const { stdout } = new Deno.Command("go", { args: ["env", "GOVERSION"] }).outputSync();
+  const [, minor] = /^go1\.(\d+)/.exec(new TextDecoder().decode(stdout)) ?? [];
+  return Number(minor) >= 26;
 }
 
 /** Whether the example with packages of npm's can be built here. */
@@ -188,7 +191,7 @@ if (import.meta.main) {
   for (const name of names) {
     const language = FIXTURES.find((one) => one.name === name)?.language;
     if (language === "go" && !canBuildGo()) {
-      console.warn(`go is missing, ${name} is not built: https://go.dev/dl`);
+      console.warn(`Go 1.26 or later is missing, ${name} is not built: https://go.dev/dl`);
       continue;
     }
     if (language === "npm" && !canBuildNpm()) {

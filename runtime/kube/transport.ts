@@ -132,6 +132,7 @@ export function connectCluster(connection: Connection, { env, trace }: Transport
       ),
     close: () => {
       for (const exchange of open) exchange.end("still open");
+      for (const connection of upgraded) connection.drop();
     },
   };
 }

@@ -7,8 +7,7 @@
  */
 
 import { printable } from "../text.ts";
-import type { Duplex } from "../wasi/connection_streams.ts";
-import { ConnectionSink } from "../wasi/connection_streams.ts";
+import { closeWhenSent, ConnectionSink, type Duplex } from "../wasi/connection_streams.ts";
 
 /** How a connection ended: a code of RFC 6455 7.4, and the server's words. 1006: without a word. */
 export interface Close {
@@ -266,8 +265,7 @@ export class WebSocketConnection {
     if (this.#closed) return;
     this.#closed = true;
     this.close(1000, "");
-    await this.sink.end();
-    this.#connection.close();
+    await closeWhenSent(this.#connection, this.sink);
   }
 }
 

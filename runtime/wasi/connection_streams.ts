@@ -181,3 +181,19 @@ export class ConnectionSink implements ByteSink {
     this.#left?.();
   }
 }
+
+/** How long what was written may take to leave once a connection was given up, in milliseconds. */
+const LINGER = 5000;
+
+/** Closes a connection when what was written has left, as POSIX's close does; a server that reads nothing is not waited for. */
+export async function closeWhenSent(connection: Duplex, sink: ConnectionSink): Promise<void> {
+  const close = () => {
+    try {
+      connection.close();
+    } catch { /* it is closed, or was reset */ }
+  };
+  const timer = setTimeout(close, LINGER);
+  await sink.end();
+  clearTimeout(timer);
+  close();
+}

@@ -122,6 +122,7 @@ Deno.test("the door refuses what is not the plugin's, in words", { ignore: clang
   const guarded = await run(`exec '${POD}/exec?command=cat' x`, "--allow-cluster=read-only");
   assert.match(guarded.stderr, /^403: .*krew-wasm does not let/);
   assert.equal((await run("wrong /version")).code, 0);
+  assert.match((await run("churn /version")).stdout, /^200\n/);
   assert.deepEqual(await run("many /version"), { code: 0, stdout: "1021\n", stderr: "" });
   Deno.removeSync(`${product.home}/.kube/config`);
   const nowhere = await run("current");
@@ -173,6 +174,33 @@ Deno.test(
     );
   },
 );
+
+Deno.test("a real API server's refusal of exec is kubectl's", {
+  ignore: clangMissing() || controlPlaneMissing(),
+}, async () => {
+  await using it = await setUp("kubernetes");
+  await using plane = await ControlPlane.start();
+  // No scheduler runs: the Pod is on no node, and nobody can enter it.
+  await plane.run("create", "namespace", "quiet");
+  await plane.run("create", "serviceaccount", "default", "-n", "quiet");
+  await plane.run("run", "one", "--image=none.test/none", "-n", "quiet");
+  const path = "/api/v1/namespaces/quiet/pods/one/exec?command=date&stdout=true";
+  const options = { env: { KUBECONFIG: plane.kubeconfig } };
+  const wasm = await buildFixture("kubernetes");
+  const run = (args: string) =>
+    it.product.shell(`krew-wasm run --allow-cluster=full ${wasm} -- ${args}`, options);
+  const theirs = await plane.run("exec", "one", "-n", "quiet", "--", "date").then(
+    () => assert.fail(),
+    String,
+  );
+  const [, message = ""] = /(pod one does not have a host assigned)/.exec(theirs) ?? [];
+  assert.notEqual(message, "", theirs);
+  const own = await run(`exec '${path}' x`);
+  assert.equal(own.code, 1);
+  assert.match(own.stderr, new RegExp(`^400: .*"message":"${message}"`));
+  const forbidden = await run(`exec '${path}' x --context reader`);
+  assert.match(forbidden.stderr, /^403: .*User \\"reader\\" cannot (get|create) resource \\"pods\/exec\\"/);
+});
 
 Deno.test("client-go's informer against a real API server", {
   ignore: !canBuildGo() || controlPlaneMissing(),

@@ -11,7 +11,7 @@
 import { AppError } from "../../errors.ts";
 import type { Sockets } from "../../kube/endpoint.ts";
 import type { Sandbox } from "../../sandbox.ts";
-import { ConnectionSink, ConnectionSource } from "../connection_streams.ts";
+import { closeWhenSent, ConnectionSink, ConnectionSource } from "../connection_streams.ts";
 import { InputStream, IoError, OutputStream, Pollable, READY } from "./io.ts";
 import type * as Wit from "../../../wit/generated/interfaces/wasi-sockets-network.d.ts";
 
@@ -319,11 +319,7 @@ class TcpSocket {
     this.#source?.end();
     const left = connection === undefined
       ? this.#connecting
-      : (this.#sink?.end() ?? Promise.resolve()).then(() => {
-        try {
-          connection.close();
-        } catch { /* reset by the other side */ }
-      });
+      : closeWhenSent(connection, this.#sink ?? new ConnectionSink(connection));
     // What still waits to be sent counts on.
     const closed = () => void this.#host.open--;
     if (left === undefined) closed();

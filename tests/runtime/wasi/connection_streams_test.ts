@@ -1,6 +1,11 @@
 import assert from "node:assert/strict";
 import { StreamClosed } from "../../../runtime/wasi/streams.ts";
-import { ConnectionSink, ConnectionSource, type Duplex } from "../../../runtime/wasi/connection_streams.ts";
+import {
+  closeWhenSent,
+  ConnectionSink,
+  ConnectionSource,
+  type Duplex,
+} from "../../../runtime/wasi/connection_streams.ts";
 
 /** A connection whose other side is the test. */
 function fake(): Duplex & {
@@ -92,4 +97,27 @@ Deno.test("a sink takes what there is room for, and ends after what it took has 
   await ended;
   assert.equal(connection.written, room + 5);
   assert.equal(connection.ended, true);
+});
+
+Deno.test("a connection that was given up is closed when what was written has left, and not waited for without end", async () => {
+  const { setTimeout } = globalThis;
+  let over: () => void = () => assert.fail();
+  globalThis.setTimeout = ((then: () => void) => {
+    over = then;
+    return 0;
+  }) as unknown as typeof setTimeout;
+  const connection = fake();
+  let closed = 0;
+  connection.close = () => {
+    closed++;
+    connection.take(); // which ends the write that waits
+  };
+  const sink = new ConnectionSink(connection);
+  sink.write(new Uint8Array(10));
+  const done = closeWhenSent(connection, sink);
+  globalThis.setTimeout = setTimeout;
+  assert.equal(closed, 0);
+  over();
+  await done;
+  assert.ok(closed > 0);
 });
