@@ -6,7 +6,7 @@
 import fc from "fast-check";
 
 /** Milliseconds a property may take: all together stay below a minute in CI. */
-const BUDGET = Deno.env.get("CI") === "true" ? 8000 : 1500;
+const BUDGET = Deno.env.get("CI") === "true" ? 4500 : 1500;
 
 /** Checks a property with as many inputs as time allows. `FUZZ_SEED` repeats a run, `FUZZ_SECONDS` lengthens it. */
 export async function fuzz<T>(name: string, property: fc.IAsyncProperty<T> | fc.IProperty<T>): Promise<void> {
