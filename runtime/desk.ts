@@ -4,6 +4,7 @@
  */
 
 import { effectiveGrants, type GrantChange, type Grants, mergeGrants, NO_DENIALS } from "./grants.ts";
+import type { AskedFile } from "./sandbox.ts";
 import type { ClusterLimits, DeniedRequest } from "./kube/guard.ts";
 import { type ClusterGrant, parseRuleWord } from "./kube/rules.ts";
 import type { RunRecord } from "./record.ts";
@@ -38,6 +39,8 @@ export interface Administrator {
 export interface DeskContext {
   readonly plugin: string;
   readonly grants: Grants;
+  /** The plugin's arguments, its name left out. */
+  readonly args: readonly string[];
   /** Where it is not installed, how it was started: `run ./x.wasm`. */
   readonly started: string | undefined;
   readonly ask: Ask | undefined;
@@ -49,6 +52,8 @@ export interface DeskContext {
 
 /** The most that is kept of what was refused: a plugin may ask without end. */
 const MAX_REFUSED = 100;
+
+const SYSTEM_FILES = /^\/(?:etc|usr|lib\w*|proc|sys|dev|run|opt|nix|var\/lib)(?:\/|$)/;
 
 /** A change of nothing. */
 const NO_CHANGE: GrantChange = {
@@ -69,6 +74,8 @@ export class Desk {
   #grants: Grants;
   /** What was refused, by the flag that grants it; without one where a denial stands. */
   #refused = new Map<string, string>();
+  /** Files that were looked for, as programs do with some that they can do without. */
+  #probed = new Map<string, string>();
   #declined = new Set<string>();
   #more = 0;
   #kept: Promise<void>[] = [];
@@ -111,14 +118,53 @@ export class Desk {
     return this.#ask({ what, why, flag: `--allow-cluster=${rule}` }, change);
   }
 
-  #ask(question: Omit<Question, "plugin">, change: GrantChange): boolean {
+  /** Whether a file that no grant covers may be reached. */
+  askFile({ kind, path, real }: AskedFile): "no" | "once" | "stay" {
+    const what = `${kind === "read" ? "read" : "change"} ${path}`;
+    const { deny } = this.#grants;
+    const within = (root: string) =>
+      [path, real].some((at) => at === root || at.startsWith(root === "/" ? "/" : `${root}/`));
+    if (deny.read.some(within) || kind === "write" && deny.write.some(within)) {
+      this.#note(what, undefined);
+      return "no";
+    }
+    const flag = `--allow-${kind}=${path}`;
+    const changeTo = (host: string): GrantChange => ({
+      ...NO_CHANGE,
+      files: [{ host, guest: host, write: kind === "write" }],
+    });
+    const change = changeTo(path);
+    // The administrator's bound is on where a path leads.
+    const after = this.#limited(mergeGrants(this.#grants, changeTo(real)));
+    if (!after.files.some((file) => file.host === real && (file.write || kind === "read"))) {
+      this.#note(what, undefined);
+      return "no";
+    }
+    // Libraries look for settings of the system that they can do without: told if the run fails, not asked.
+    if (kind === "read" && SYSTEM_FILES.test(path) && !this.#context.args.some((arg) => arg.includes(path))) {
+      this.#probed.set(flag, what);
+      return "no";
+    }
+    const before = this.#grants;
+    const granted = this.#ask(
+      { what, why: "it is not among the files that it was granted", flag },
+      change,
+      kind === "read",
+    );
+    return granted ? this.#grants === before ? "once" : "stay" : "no";
+  }
+
+  /** `probe`: refused, it is told of only if the run fails. */
+  #ask(question: Omit<Question, "plugin">, change: GrantChange, probe = false): boolean {
     const { plugin, ask, keep } = this.#context;
     const { flag, what } = question;
     const answer = ask === undefined || this.#declined.has(flag) ? undefined : ask({ plugin, ...question });
     if (answer === undefined || answer === "no") {
       if (answer === "no" && this.#declined.size < MAX_REFUSED) this.#declined.add(flag);
       this.#context.record.denied(what, flag);
-      if (!this.#declined.has(flag)) this.#note(what, flag);
+      if (this.#declined.has(flag)) return false;
+      if (!probe) this.#note(what, flag);
+      else if (this.#probed.size < MAX_REFUSED) this.#probed.set(flag, what);
       return false;
     }
     this.#context.record.allowed(what, flag, answer);
@@ -143,8 +189,13 @@ export class Desk {
     await Promise.all(this.#kept);
   }
 
-  /** One line on what was missing and the command that grants it; undefined where nothing was. */
-  hint(): string | undefined {
+  /**
+   * One line on what was missing and the command that grants it; undefined where nothing was.
+   *
+   * @param failed whether the run failed, which a file that was looked for in vain may be the reason of
+   */
+  hint(failed = false): string | undefined {
+    if (failed) { for (const [flag, what] of this.#probed) this.#note(what, flag); }
     if (this.#refused.size === 0) return undefined;
     const { plugin, started } = this.#context;
     const whats = [...this.#refused.values()];

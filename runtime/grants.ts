@@ -81,8 +81,8 @@ export const NO_DENIALS: Denials = {
 
 /** What wasm32 can address. */
 export const DEFAULT_MAX_MEMORY = 4 * 2 ** 30;
-/** As much as a login shell gives a native program on most systems, and then some. */
-export const DEFAULT_DESCRIPTORS = 4096;
+/** As many as files.ts lets a plugin have open at most. */
+export const DEFAULT_DESCRIPTORS = 16384;
 
 /** What every plugin has. */
 export const LEAST: Grants = {

@@ -164,25 +164,26 @@ export function askerFor(host: RunHost, prompt: boolean, canStay: boolean): Ask 
 /** Runs a program in a sandbox of its own and returns its exit code, as {@linkcode runInstalled} does. */
 export async function runProgram(program: Program, context: SandboxContext): Promise<number> {
   let sandbox: OpenSandbox | undefined;
+  let code = EXIT_HOST_FAILED;
   try {
     sandbox = openSandbox(context);
-    return await instantiate(program, sandbox);
+    return code = await instantiate(program, sandbox);
   } catch (error) {
-    if (error instanceof ClosedPipe) return EXIT_PIPE;
+    if (error instanceof ClosedPipe) return code = EXIT_PIPE;
     const { describeTrap, reportTrap } = await import("./wasi/trap.ts");
     const trap = describeTrap(error);
     const report = trap ? await reportTrap(trap, program.read, context.verbose) : error;
     printError(formatError(report, context.verbose));
     return trap ? EXIT_TRAPPED : EXIT_HOST_FAILED;
   } finally {
-    if (sandbox) await closeSandbox(sandbox, context.verbose);
+    if (sandbox) await closeSandbox(sandbox, code !== 0 && code !== EXIT_PIPE, context.verbose);
   }
 }
 
 /** Says what was missing, and waits for what is to stay granted. */
-async function closeSandbox(sandbox: OpenSandbox, verbose: boolean): Promise<void> {
+async function closeSandbox(sandbox: OpenSandbox, failed: boolean, verbose: boolean): Promise<void> {
   sandbox[Symbol.dispose]();
-  const hint = sandbox.desk.hint();
+  const hint = sandbox.desk.hint(failed);
   if (hint !== undefined) printError(`${hint}\n`);
   try {
     await sandbox.desk.settle();

@@ -50,6 +50,27 @@ export interface Files {
   readonly deniedPaths?: readonly string[];
   /** Real host paths: what is at or below them can't be changed. */
   readonly deniedWrites?: readonly string[];
+  /** Who is asked for files outside of all mounts; without it, they are not there. */
+  readonly gate?: FileGate | undefined;
+}
+
+/** Decides about files that are not granted. */
+export interface FileGate {
+  /** The directory the user stands in, absolute, on the host. */
+  readonly cwd: string;
+  /** The most files and directories open at a time. */
+  readonly descriptors: number;
+  /** Whether a path of the host, which is there or could be made, may be reached after all. */
+  ask(asked: AskedFile): "no" | "once" | "stay";
+}
+
+/** A file or directory that a plugin asks for and that is not granted. */
+export interface AskedFile {
+  readonly kind: "read" | "write";
+  /** Absolute, on the host. */
+  readonly path: string;
+  /** Where that leads, free of links. */
+  readonly real: string;
 }
 
 /** Which of the standard streams are terminals. */
@@ -131,6 +152,7 @@ export function openSandbox(context: SandboxContext): OpenSandbox {
     record,
     plugin: context.name,
     grants: context.grants,
+    args: args.slice(1),
     started: context.installed ? undefined : args[0],
     ask: context.ask,
     keep: context.keep,
@@ -234,6 +256,11 @@ export function openSandbox(context: SandboxContext): OpenSandbox {
       unprotectedPaths: [own.path],
       deniedPaths: [...grants.deny.read, ...(grants.deny.home ? [home] : [])].map(realPathOf),
       deniedWrites: grants.deny.write.map(realPathOf),
+      gate: {
+        cwd,
+        descriptors: grants.limits.descriptors,
+        ask: (asked) => desk.askFile(asked),
+      },
     },
     limits: grants.limits,
     record,

@@ -8,7 +8,7 @@
  *   and compares what was opened with what was meant.
  */
 
-import type { Files } from "../sandbox.ts";
+import type { Files, Mount } from "../sandbox.ts";
 import type { MaybePromise } from "./streams.ts";
 
 /** What a file is. */
@@ -101,6 +101,13 @@ export interface AnyFile {
   close(): void;
 }
 
+/** What is at a path of the host's. */
+export interface Probed {
+  readonly type: NodeType;
+  /** Where the path leads, free of links. */
+  readonly real: string;
+}
+
 /** The tree of mounts. Every operation throws WasiError. */
 export interface FileTree extends Disposable {
   /** The roots, in the order of the mounts. Closing them does nothing: they stay as long as the tree. */
@@ -109,6 +116,10 @@ export interface FileTree extends Disposable {
   readonly maxOpen: number;
   /** Permissions of Deno's that it needs when a plugin runs. */
   readonly needs: readonly ("read" | "write")[];
+  /** Opens one more tree. @throws AppError GRANT_INVALID */
+  mount(mount: Mount): DirectoryNode;
+  /** What is at a path of the host's, links followed, for the host's own decisions; undefined for nothing. */
+  probe(host: string): Probed | undefined;
   /** Opens what `path` leads to. The promise is that of a file whose content the host has to make up first. */
   openAt(from: DirectoryNode, path: GuestPath, options: OpenOptions): MaybePromise<DirectoryNode | AnyFile>;
   stat(node: DirectoryNode | AnyFile): Stat;
@@ -140,6 +151,13 @@ export interface FileTree extends Disposable {
  * @throws AppError GRANT_INVALID where a granted directory can't be opened
  */
 export async function openFileTree(files: Files): Promise<FileTree> {
+  const tree = await openTree(files);
+  if (!files.gate) return tree;
+  const { GatedTree } = await import("./gate.ts");
+  return new GatedTree(tree, files, files.gate);
+}
+
+async function openTree(files: Files): Promise<FileTree> {
   if (Deno.build.os === "linux") {
     const { openLinuxTree } = await import("./files_linux.ts");
     const tree = openLinuxTree(files);

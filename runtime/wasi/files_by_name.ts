@@ -18,6 +18,7 @@ import type {
   NewTime,
   NodeType,
   OpenOptions,
+  Probed,
   Stat,
 } from "./files.ts";
 import { OverlayNode } from "./overlay.ts";
@@ -154,10 +155,19 @@ export class NamedTree implements FileTree {
 
   constructor(files: Files) {
     this.#files = files;
-    this.roots = files.mounts.map((mount) => ({
-      guest: mount.guest,
-      node: new NamedDirectory({ ...mount, host: attempt(() => realPath(mount.host)) }, []),
-    }));
+    this.roots = files.mounts.map((mount) => ({ guest: mount.guest, node: this.mount(mount) }));
+  }
+
+  mount(mount: Mount): NamedDirectory {
+    return new NamedDirectory({ ...mount, host: attempt(() => realPath(mount.host)) }, []);
+  }
+
+  probe(host: string): Probed | undefined {
+    try {
+      return { type: statOf(Deno.statSync(host)).type, real: realPath(host) };
+    } catch {
+      return undefined;
+    }
   }
 
   /**

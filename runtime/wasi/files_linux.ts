@@ -22,6 +22,7 @@ import type {
   Listing,
   NewTime,
   OpenOptions,
+  Probed,
   Stat,
 } from "./files.ts";
 import {
@@ -214,25 +215,48 @@ class LinuxTree implements FileTree {
       MAX_OPEN,
       Math.max(16, kernel.raiseFileLimit(MAX_OPEN + RESERVED) - RESERVED),
     );
-    this.roots = files.mounts.map((mount) => {
-      try {
-        const fd = kernel.open(AT_FDCWD, mount.host, O_PATH | kernel.O_DIRECTORY, false);
-        const root: Root = {
-          mount,
-          fd,
-          identity: identityOf(kernel.stat(fd)),
-          only: mount.only,
-          entangled: undefined,
-        };
-        return { guest: mount.guest, node: new OpenDirectory(root, fd) };
-      } catch (error) {
-        throw new AppError(
-          "GRANT_INVALID",
-          `Cannot open "${printable(mount.host)}" for the plugin: ${messageOf(error)}`,
-          { cause: error },
-        );
-      }
-    });
+    this.roots = files.mounts.map((mount) => ({ guest: mount.guest, node: this.mount(mount) }));
+  }
+
+  mount(mount: Mount): OpenDirectory {
+    const kernel = this.#kernel;
+    try {
+      const fd = kernel.open(AT_FDCWD, mount.host, O_PATH | kernel.O_DIRECTORY, false);
+      const root: Root = {
+        mount,
+        fd,
+        identity: identityOf(kernel.stat(fd)),
+        only: mount.only,
+        entangled: undefined,
+      };
+      return new OpenDirectory(root, fd);
+    } catch (error) {
+      throw new AppError(
+        "GRANT_INVALID",
+        `Cannot open "${printable(mount.host)}" for the plugin: ${messageOf(error)}`,
+        { cause: error },
+      );
+    }
+  }
+
+  probe(host: string): Probed | undefined {
+    const kernel = this.#kernel;
+    let fd: number;
+    try {
+      fd = kernel.open(AT_FDCWD, host, O_PATH, false);
+    } catch {
+      return undefined;
+    }
+    try {
+      const real = new TextDecoder("utf-8", { fatal: true }).decode(
+        kernel.readLink(AT_FDCWD, `/proc/self/fd/${fd}`),
+      );
+      return { type: kernel.stat(fd).type, real };
+    } catch {
+      return undefined; // a name that is no text can't be granted
+    } finally {
+      kernel.close(fd);
+    }
   }
 
   openAt(
@@ -443,7 +467,10 @@ class LinuxTree implements FileTree {
 
   readDirectory(node: OpenDirectory): Listing {
     const kernel = this.#kernel;
-    if (node.root.only && node.fd === node.root.fd) return this.#listOnly(node);
+    // Opened again, as `.`, it is the same directory.
+    if (node.root.only && identityOf(this.#kernel.stat(node.fd)) === node.root.identity) {
+      return this.#listOnly(node);
+    }
     const fd = kernel.open(node.fd, ".", O_RDONLY | kernel.O_DIRECTORY, true);
     const denied = this.#identities(this.#denied);
     return new DirectoryListing(

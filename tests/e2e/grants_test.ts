@@ -250,3 +250,67 @@ Deno.test("a publisher's wish is shown, asked about, and taken by nobody silentl
   await product.run("pull", "--force", "--grants=wished", "--deny-home", reference("v2"));
   assert.equal(grants().deny.home, true);
 });
+
+/** The C program that works on files, installed with `flags`. */
+async function setUpFiles(...flags: string[]) {
+  const product = Product.make();
+  await using registry = TestRegistry.start();
+  await push(
+    registry.origin,
+    "plugins/tool",
+    "v1",
+    makeArtifact(await Deno.readFile(await buildFixture("files"))),
+  );
+  const { code, stderr } = await product.run("pull", `${registry.host}/plugins/tool:v1`, ...flags);
+  assert.equal(code, 0, stderr);
+  Deno.mkdirSync(`${product.home}/src`);
+  Deno.writeTextFileSync(`${product.home}/src/a`, "contents of a");
+  return product;
+}
+
+Deno.test("a file that is not granted is asked for, as it is named, and kept if it is to stay", {
+  ignore: clangMissing() || terminalMissing(),
+}, async () => {
+  using product = await setUpFiles();
+  const { home } = product;
+  const files = () => JSON.parse(Deno.readTextFileSync(`${product.store}/receipts/tool.json`)).grants.files;
+  const read = `kubectl-tool read ${home}/src/a`;
+  const refused = await product.shell(read);
+  assert.equal(refused.code, 1);
+  assert.ok(
+    refused.stderr.endsWith(
+      `krew-wasm: tool was not allowed to read ${home}/src/a; to allow it: krew-wasm grants tool --allow-read=${home}/src/a\n`,
+    ),
+    refused.stderr,
+  );
+  const once = await atTerminal(product, read, [["ot? ", "o\r"]]);
+  assert.match(
+    once.text,
+    /asks to\r\n {2}read .*\/src\/a\r\nbut it is not among the files that it was granted/,
+  );
+  assert.match(once.text, /contents of a/);
+  assert.deepEqual(files(), []);
+  const relative = await atTerminal(product, "cd src && kubectl-tool read a", [["ot? ", "a\r"]]);
+  assert.match(relative.text, /contents of a/);
+  assert.deepEqual(files(), [{ host: `${home}/src/a`, guest: `${home}/src/a`, write: false }]);
+  assert.equal((await product.shell(read)).stdout, "contents of a");
+  const write = await atTerminal(product, `kubectl-tool write ${home}/src/new text`, [["ot? ", "r\r"]]);
+  assert.match(write.text, /change .*\/src\/new/);
+  assert.equal(Deno.readTextFileSync(`${home}/src/new`), "text");
+  assert.equal(files().length, 1);
+  const none = await product.shell(`kubectl-tool read ${home}/src/none`);
+  assert.doesNotMatch(none.stderr, /not allowed/, "what is not there is not missing a grant");
+});
+
+Deno.test("no answer gets around a denial, or into the store", {
+  ignore: clangMissing() || terminalMissing(),
+}, async () => {
+  using product = await setUpFiles("--deny-read=~/src");
+  const denied = await atTerminal(product, `kubectl-tool read ${product.home}/src/a`, []);
+  assert.doesNotMatch(denied.text, /asks to|contents/);
+  assert.match(denied.text, /its grants, or the administrator of this machine, deny that/);
+  const store = `${product.store}/receipts/tool.json`;
+  const before = Deno.readTextFileSync(store);
+  await atTerminal(product, `kubectl-tool write ${store} {}`, [["ot? ", "r\r"]]);
+  assert.equal(Deno.readTextFileSync(store), before);
+});

@@ -77,7 +77,7 @@ export const FILES: Group = {
         "stat",
         "$HOME/none/x",
       ],
-      sees: "ENOTCAPABLE; ENOTCAPABLE; ENOTCAPABLE",
+      sees: "ENOENT; ENOENT; ENOENT",
       shown: "the same answer for all",
     },
     {

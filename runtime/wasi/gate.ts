@@ -1,0 +1,358 @@
+/**
+ * Files outside of all mounts. A program can name only what is below a directory it was given, so it is given the root, `/`,
+ * in which nothing is but the way to its mounts. What it names there and is not granted, a person may grant; without one it
+ * is noted, so that the missing grant can be told. What is granted is one more mount of the tree behind, with all of its rules.
+ *
+ * wasi-libc looks relative and absolute paths up alike, below `.` or `/`, whichever it was given last, and cuts slashes and
+ * dots off their front: a path here may be of either kind.
+ */
+
+import type { AskedFile, FileGate, Files, Mount } from "../sandbox.ts";
+import { WasiError } from "./errno.ts";
+import type {
+  AnyFile,
+  DirectoryNode,
+  FileTree,
+  GuestPath,
+  Listing,
+  NewTime,
+  OpenOptions,
+  Probed,
+  Stat,
+} from "./files.ts";
+import type { MaybePromise } from "./streams.ts";
+
+/** A directory on the way to mounts, or a mount that can be read only, where a change may be asked for. */
+class GateDirectory implements DirectoryNode {
+  readonly kind = "directory";
+  /** So that changes get as far as the question. */
+  readonly writable = true;
+
+  /**
+   * `path`: absolute, as the plugin sees it. `under`: what is there; for the directory the user stands in, which stands for
+   * the root as well, with `path` "/".
+   */
+  constructor(readonly path: string, readonly under?: DirectoryNode, readonly mount?: Seen) {}
+
+  close(): void {}
+}
+
+/** Where an operation goes on. */
+interface Route {
+  readonly node: DirectoryNode;
+  readonly path: GuestPath;
+}
+
+/** A mount by where the plugin sees it. */
+interface Seen {
+  readonly guest: string;
+  readonly host: string;
+  readonly write: boolean;
+  readonly node: DirectoryNode;
+  /** Only these of it show. */
+  readonly only: readonly string[] | undefined;
+}
+
+/** A tree with a gate before what is not granted. */
+export class GatedTree implements FileTree {
+  readonly roots: readonly { readonly guest: string; readonly node: DirectoryNode }[];
+  readonly maxOpen: number;
+  readonly needs: FileTree["needs"];
+  #tree: FileTree;
+  #gate: FileGate;
+  #mounts: Seen[];
+
+  constructor(tree: FileTree, files: Files, gate: FileGate) {
+    this.#tree = tree;
+    this.#gate = gate;
+    this.needs = tree.needs;
+    this.maxOpen = Math.min(tree.maxOpen, gate.descriptors);
+    const seen = tree.roots.map(({ guest, node }, index): Seen => {
+      const { host, write, only } = files.mounts[index]!;
+      return { guest, host, write, node, only };
+    });
+    this.#mounts = seen.filter(({ guest }) => guest !== ".");
+    const root = seen.some(({ guest }) => guest === "/");
+    this.roots = [
+      // Single files are found from the root, so that what is beside them is asked for as well.
+      ...seen.filter(({ guest, only }) => guest !== "." && (root || !only)).map((mount) => ({
+        guest: mount.guest,
+        node: mount.write ? mount.node : new GateDirectory(mount.guest, mount.node, mount),
+      })),
+      ...(root ? [] : [{ guest: "/", node: new GateDirectory("/") }]),
+      // Last: wasi-libc takes it before the root, for all that is in no other.
+      ...seen.filter(({ guest }) => guest === ".").map(({ node }) => ({
+        guest: ".",
+        node: root ? node : new GateDirectory("/", node),
+      })),
+    ];
+  }
+
+  mount(mount: Mount): DirectoryNode {
+    return this.#tree.mount(mount);
+  }
+
+  probe(host: string): Probed | undefined {
+    return this.#tree.probe(host);
+  }
+
+  openAt(from: DirectoryNode, path: GuestPath, options: OpenOptions): MaybePromise<DirectoryNode | AnyFile> {
+    if (!(from instanceof GateDirectory)) return this.#tree.openAt(from, path, options);
+    const kind = options.write || options.create || options.truncate ? "write" : "read";
+    const route = this.#route(from, path, kind);
+    if (route instanceof GateDirectory) {
+      if (options.create || options.write || options.truncate) throw new WasiError("is-directory");
+      return route;
+    }
+    return this.#tree.openAt(route.node, route.path, options);
+  }
+
+  stat(node: DirectoryNode | AnyFile): Stat {
+    if (!(node instanceof GateDirectory)) return this.#tree.stat(node);
+    return node.under ? this.#tree.stat(node.under) : synthetic(node.path);
+  }
+
+  statAt(from: DirectoryNode, path: GuestPath, follow: boolean): MaybePromise<Stat> {
+    if (!(from instanceof GateDirectory)) return this.#tree.statAt(from, path, follow);
+    const route = this.#route(from, path, "read");
+    return route instanceof GateDirectory
+      ? this.stat(route)
+      : this.#tree.statAt(route.node, route.path, follow);
+  }
+
+  setTimes(node: DirectoryNode | AnyFile, accessed: NewTime, modified: NewTime): void {
+    if (!(node instanceof GateDirectory)) return this.#tree.setTimes(node, accessed, modified);
+    if (!node.under) throw new WasiError("read-only");
+    this.#tree.setTimes(node.under, accessed, modified);
+  }
+
+  setTimesAt(
+    from: DirectoryNode,
+    path: GuestPath,
+    follow: boolean,
+    accessed: NewTime,
+    modified: NewTime,
+  ): void {
+    const route = this.#change(from, path);
+    this.#tree.setTimesAt(route.node, route.path, follow, accessed, modified);
+  }
+
+  createDirectoryAt(from: DirectoryNode, path: GuestPath): void {
+    const route = this.#change(from, path, "exist");
+    this.#tree.createDirectoryAt(route.node, route.path);
+  }
+
+  readDirectory(node: DirectoryNode): Listing {
+    if (!(node instanceof GateDirectory)) return this.#tree.readDirectory(node);
+    if (node.under) return this.#tree.readDirectory(node.under);
+    throw new WasiError("access"); // what else is there is not for the plugin to know
+  }
+
+  removeDirectoryAt(from: DirectoryNode, path: GuestPath): void {
+    const route = this.#change(from, path);
+    this.#tree.removeDirectoryAt(route.node, route.path);
+  }
+
+  unlinkFileAt(from: DirectoryNode, path: GuestPath): void {
+    const route = this.#change(from, path, "is-directory");
+    this.#tree.unlinkFileAt(route.node, route.path);
+  }
+
+  renameAt(from: DirectoryNode, path: GuestPath, to: DirectoryNode, newPath: GuestPath): void {
+    const source = this.#change(from, path);
+    const target = this.#change(to, newPath);
+    this.#tree.renameAt(source.node, source.path, target.node, target.path);
+  }
+
+  linkAt(from: DirectoryNode, path: GuestPath, follow: boolean, to: DirectoryNode, newPath: GuestPath): void {
+    const source = this.#change(from, path);
+    const target = this.#change(to, newPath);
+    this.#tree.linkAt(source.node, source.path, follow, target.node, target.path);
+  }
+
+  symlinkAt(target: GuestPath, to: DirectoryNode, newPath: GuestPath): void {
+    const route = this.#change(to, newPath, "exist");
+    this.#tree.symlinkAt(target, route.node, route.path);
+  }
+
+  readLinkAt(from: DirectoryNode, path: GuestPath): Uint8Array {
+    const route = this.#route(from, path, "read");
+    if (route instanceof GateDirectory) throw new WasiError("invalid");
+    return this.#tree.readLinkAt(route.node, route.path);
+  }
+
+  #change(
+    from: DirectoryNode,
+    path: GuestPath,
+    directory: "exist" | "is-directory" | "read-only" = "read-only",
+  ): Route {
+    const route = this.#route(from, path, "write");
+    if (route instanceof GateDirectory) throw new WasiError(directory);
+    return route;
+  }
+
+  /** Where a path leads: into a mount, to a directory on the way to one, or, if it is granted now, into a new one. */
+  #route(from: DirectoryNode, path: GuestPath, kind: AskedFile["kind"]): Route | GateDirectory {
+    if (!(from instanceof GateDirectory)) return { node: from, path };
+    const text = textOf(path);
+    if (text === undefined) {
+      if (from.under) return { node: from.under, path };
+      throw new WasiError("no-entry");
+    }
+    if (text.startsWith("/")) throw new WasiError("not-permitted");
+    const { under } = from;
+    if (from.mount) {
+      return kind === "read" ? { node: from.mount.node, path } : this.#changeIn(from.mount, text);
+    }
+    if (under && this.#isThere(under, text)) return { node: under, path };
+    const absolute = normalized(`${from.path}/${text}`);
+    const directory = /(?:^|\/)\.?$/.test(text);
+    const found = this.#find(absolute);
+    if (found) {
+      const rest = found.rest + (directory && found.rest !== "." ? "/" : "");
+      return kind === "read" || found.write ? { node: found.node, path: rest } : this.#changeIn(found, rest);
+    }
+    if (this.#mounts.some(({ guest }) => isBelow(guest, absolute))) return new GateDirectory(absolute);
+    if (absolute === "/") return from;
+    const host = this.#meant(absolute, from, text, kind);
+    const decision = host === undefined ? "no" : this.#gate.ask({ kind, path: host, real: this.#real(host) });
+    if (host === undefined || decision === "no") {
+      // What is named below the user's own directory fails there as it would without a gate.
+      if (under) return { node: under, path };
+      throw new WasiError(kind === "write" ? "access" : "no-entry"); // the same, whatever is there
+    }
+    return this.#open(host, host, kind === "write", decision, directory);
+  }
+
+  /** A change in what is granted to be read only. */
+  #changeIn(mount: Seen, path: string): Route {
+    const below = normalized(`/${path}`);
+    const host = below === "/" ? mount.host : normalized(`${mount.host}${below}`);
+    const guest = below === "/" ? mount.guest : normalized(`${mount.guest}${below}`);
+    // As for any path that leaves its directory, or can't be: that is told there.
+    if (/(?:^|\/)\.\.(?:\/|$)/.test(path) || this.#tree.probe(parentOf(host)) === undefined) {
+      return { node: mount.node, path };
+    }
+    const granted = this.#mounts.find((seen) =>
+      seen.write && (seen.guest === guest || isBelow(guest, seen.guest)) && !seen.only
+    );
+    if (granted) return { node: granted.node, path: restOf(guest, granted.guest) };
+    const decision = this.#gate.ask({ kind: "write", path: host, real: this.#real(host) });
+    if (decision === "no") return { node: mount.node, path }; // read-only, it says
+    return this.#open(host, guest, true, decision, /\/$/.test(path));
+  }
+
+  /** Whether the first name of a path is in a directory, as far as it shows. */
+  #isThere(under: DirectoryNode, path: string): boolean {
+    const first = path.split("/").find((name) => name !== "" && name !== ".");
+    if (first === undefined || first === "..") return true;
+    try {
+      this.#tree.statAt(under, first, false);
+      return true;
+    } catch (error) {
+      if (error instanceof WasiError && (error.errno === "no-entry" || error.errno === "not-directory")) {
+        return false;
+      }
+      if (error instanceof WasiError) return true; // there, and refused: it is told there
+      throw error;
+    }
+  }
+
+  /** The most specific mount that a path is in. */
+  #find(absolute: string): (Seen & { readonly rest: string }) | undefined {
+    let best: (Seen & { readonly rest: string }) | undefined;
+    for (const seen of this.#mounts) {
+      if (absolute !== seen.guest && !isBelow(absolute, seen.guest)) continue;
+      const rest = restOf(absolute, seen.guest);
+      // A directory of single files shows those, if nothing shows all of it.
+      const shows = !seen.only || seen.only.includes(rest.split("/")[0]!);
+      if (!shows && (rest !== "." || best?.guest === seen.guest)) continue;
+      if (!best || seen.guest.length >= best.guest.length) best = { ...seen, rest };
+    }
+    return best;
+  }
+
+  /** The host's path that is meant: as it stands, or below the directory the user stands in. undefined: nothing is there. */
+  #meant(absolute: string, from: GateDirectory, text: string, kind: AskedFile["kind"]): string | undefined {
+    const { cwd } = this.#gate;
+    const candidates = [absolute];
+    if (from.path === "/" && !from.under) candidates.push(normalized(`${cwd}/${text}`));
+    const there = candidates.find((path) => this.#tree.probe(path) !== undefined);
+    if (there !== undefined || kind === "read") return there;
+    // To be made: in a directory that is there, the user's own before the root of all.
+    return candidates.filter((path) => !from.under || parentOf(path) !== "/").findLast((path) =>
+      this.#tree.probe(parentOf(path))?.type === "directory"
+    );
+  }
+
+  #real(host: string): string {
+    const parent = () => this.#tree.probe(parentOf(host))?.real ?? parentOf(host);
+    return this.#tree.probe(host)?.real ?? joined(parent(), host.slice(host.lastIndexOf("/") + 1));
+  }
+
+  /** A mount for what was granted: the directory, or the one file in its own. */
+  #open(host: string, guest: string, write: boolean, decision: "once" | "stay", directory: boolean): Route {
+    const whole = this.#tree.probe(host)?.type === "directory";
+    const name = host.slice(host.lastIndexOf("/") + 1);
+    const mount: Mount = whole
+      ? { guest, host, write }
+      : { guest: parentOf(guest), host: parentOf(host), write, only: [name] };
+    const node = this.#tree.mount(mount);
+    if (decision === "stay") this.#mounts.push({ ...mount, node, only: mount.only });
+    return { node, path: whole ? "." : directory ? `${name}/` : name };
+  }
+}
+
+/** What is told of a directory that is made up. */
+function synthetic(path: string): Stat {
+  let hash = 0xcbf29ce484222325n; // FNV-1a
+  for (const byte of new TextEncoder().encode(path)) {
+    hash = BigInt.asUintN(64, (hash ^ BigInt(byte)) * 0x100000001b3n);
+  }
+  return {
+    type: "directory",
+    dev: 0n,
+    ino: hash,
+    links: 1n,
+    size: 0n,
+    accessed: 0n,
+    modified: 0n,
+    changed: 0n,
+  };
+}
+
+function textOf(path: GuestPath): string | undefined {
+  if (typeof path === "string") return path;
+  try {
+    return new TextDecoder("utf-8", { fatal: true }).decode(path);
+  } catch {
+    return undefined;
+  }
+}
+
+/** Without empty names, dots, and what `..` takes back. */
+function normalized(path: string): string {
+  const names: string[] = [];
+  for (const name of path.split("/")) {
+    if (name === "" || name === ".") continue;
+    if (name === "..") names.pop();
+    else names.push(name);
+  }
+  return `/${names.join("/")}`;
+}
+
+function isBelow(path: string, root: string): boolean {
+  return path !== root && path.startsWith(root === "/" ? "/" : `${root}/`);
+}
+
+function restOf(path: string, root: string): string {
+  return path === root ? "." : path.slice(root === "/" ? 1 : root.length + 1);
+}
+
+function joined(directory: string, name: string): string {
+  return directory === "/" ? `/${name}` : `${directory}/${name}`;
+}
+
+function parentOf(path: string): string {
+  return path.slice(0, path.lastIndexOf("/")) || "/";
+}
