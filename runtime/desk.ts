@@ -125,6 +125,7 @@ export class Desk {
     const within = (root: string) =>
       [path, real].some((at) => at === root || at.startsWith(root === "/" ? "/" : `${root}/`));
     if (deny.read.some(within) || kind === "write" && deny.write.some(within)) {
+      this.#context.record.denied(what);
       this.#note(what, undefined);
       return "no";
     }
@@ -137,12 +138,14 @@ export class Desk {
     // The administrator's bound is on where a path leads.
     const after = this.#limited(mergeGrants(this.#grants, changeTo(real)));
     if (!after.files.some((file) => file.host === real && (file.write || kind === "read"))) {
+      this.#context.record.denied(what);
       this.#note(what, undefined);
       return "no";
     }
     // Libraries look for settings of the system that they can do without: told if the run fails, not asked.
     if (kind === "read" && SYSTEM_FILES.test(path) && !this.#context.args.some((arg) => arg.includes(path))) {
-      this.#probed.set(flag, what);
+      this.#context.record.denied(what, flag);
+      if (this.#probed.size < MAX_REFUSED) this.#probed.set(flag, what);
       return "no";
     }
     const before = this.#grants;

@@ -202,6 +202,7 @@ class LinuxTree implements FileTree {
   #denied: readonly string[];
   /** What can't be changed, moved or replaced, with all that is below it. */
   #guarded: readonly string[];
+  #mounted: number[] = [];
   #contents = new Map<Overlay, MaybePromise<Uint8Array>>();
   #devices = new Map<number, boolean>();
   #unprotected: ReadonlySet<string> | undefined;
@@ -229,6 +230,7 @@ class LinuxTree implements FileTree {
         only: mount.only,
         entangled: undefined,
       };
+      this.#mounted.push(fd);
       return new OpenDirectory(root, fd);
     } catch (error) {
       throw new AppError(
@@ -593,7 +595,7 @@ class LinuxTree implements FileTree {
   }
 
   [Symbol.dispose](): void {
-    for (const { node } of this.roots) this.#kernel.close(node.fd);
+    for (const fd of this.#mounted) this.#kernel.close(fd);
   }
 
   // Resolving

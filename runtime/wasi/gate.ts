@@ -191,6 +191,10 @@ export class GatedTree implements FileTree {
     return route;
   }
 
+  [Symbol.dispose](): void {
+    this.#tree[Symbol.dispose]();
+  }
+
   /** Where a path leads: into a mount, to a directory on the way to one, or, if it is granted now, into a new one. */
   #route(from: DirectoryNode, path: GuestPath, kind: AskedFile["kind"]): Route | GateDirectory {
     if (!(from instanceof GateDirectory)) return { node: from, path };

@@ -56,6 +56,8 @@ export function recordTree(tree: FileTree, record: RunRecord): FileTree {
     roots: tree.roots,
     maxOpen: tree.maxOpen,
     needs: tree.needs,
+    mount: (mount) => tree.mount(mount),
+    probe: (host) => tree.probe(host),
     openAt: (from, path, options) =>
       noting(
         options.write || options.truncate || options.create ? "write" : "read",
