@@ -43,6 +43,21 @@ const SCENARIOS: Record<string, Scenario> = {
     before: INSTALLED,
     after: { ...INSTALLED, foo: 14 },
   },
+  "upgrade": {
+    command: () => ["upgrade", "foo", "--to", "v4"],
+    before: INSTALLED,
+    after: { ...INSTALLED, foo: 14 },
+  },
+  "rollback": {
+    command: () => ["rollback", "foo"],
+    before: INSTALLED,
+    after: { ...INSTALLED, foo: 12 },
+  },
+  "grants": {
+    command: () => ["grants", "foo", "--allow-home"],
+    before: INSTALLED,
+    after: INSTALLED,
+  },
   "rm": {
     command: () => ["rm", "foo"],
     before: INSTALLED,
