@@ -14,6 +14,7 @@ import { Digester, digestOf } from "./digest.ts";
 import type { ArtifactSource } from "./install.ts";
 import { configOf, MANIFEST_TYPES } from "./manifest.ts";
 import { formatReference, parseReference, type Reference } from "./reference.ts";
+import type { FoundSignature, SignatureSource } from "./signatures.ts";
 import { readIntact } from "./store/blobs.ts";
 import { listTar, tarEnd, type TarEntry, tarHeader, tarPadding } from "./tar.ts";
 
@@ -22,9 +23,12 @@ const REF_NAME = "org.opencontainers.image.ref.name";
 /** Our own: the name it is installed as, and what it was granted, for `bundle load --grants=bundled`. */
 const PLUGIN_NAME = "krew-wasm.dev/name";
 const PLUGIN_GRANTS = "krew-wasm.dev/granted";
+/** The digest of a blob that holds the manifest's signatures, as {@linkcode formatSignatures} writes them. */
+const SIGNATURES = "krew-wasm.dev/signatures";
 
 const MAX_INDEX = 16 << 20;
 const MAX_MANIFEST = 4 << 20;
+const MAX_SIGNATURES = 64 << 20;
 const CHUNK = 1 << 16;
 
 interface Descriptor {
@@ -33,15 +37,19 @@ interface Descriptor {
   readonly size: number;
 }
 
-/**
- * Writes a bundle of installed plugins, through `write`. `missing` is asked for what an older krew-wasm did not keep.
- *
- * @throws AppError STORE_CORRUPT, REGISTRY_…
- */
+/** Where a bundle's parts come from that the store does not have. */
+export interface SaveSources {
+  /** Asked for what an older krew-wasm did not keep. */
+  readonly missing: ArtifactSource;
+  /** The signatures of a plugin that was verified when it was pulled. */
+  readonly signatures: (receipt: Receipt, repository: Reference) => Promise<readonly FoundSignature[]>;
+}
+
+/** Writes a bundle of installed plugins, through `write`. @throws AppError STORE_CORRUPT, REGISTRY_… */
 export async function saveBundle(
   layout: Layout,
   receipts: readonly Receipt[],
-  missing: ArtifactSource,
+  { missing, signatures }: SaveSources,
   write: (bytes: Uint8Array) => void,
 ): Promise<void> {
   const blobs = new Map<string, Uint8Array>();
@@ -56,6 +64,14 @@ export async function saveBundle(
     if (config) blobs.set(config.digest, await storedBlob(layout, config, reference, missing));
     if (!layers.some(({ digest }) => digest === receipt.digest)) layers.push(receipt);
     const { mediaType } = JSON.parse(text) as { mediaType?: string };
+    const signed: Record<string, string> = {};
+    if (receipt.verified !== undefined) {
+      const bytes = formatSignatures(
+        await signatures(receipt, { ...reference, tag: undefined, digest: undefined }),
+      );
+      signed[SIGNATURES] = digestOf(bytes);
+      blobs.set(signed[SIGNATURES], bytes);
+    }
     manifests.push({
       mediaType: mediaType ?? MANIFEST_TYPES[0],
       digest: receipt.manifestDigest,
@@ -64,6 +80,7 @@ export async function saveBundle(
         [REF_NAME]: receipt.reference,
         [PLUGIN_NAME]: receipt.name,
         [PLUGIN_GRANTS]: JSON.stringify(grantsToJson(receipt.grants)),
+        ...signed,
       },
     });
   }
@@ -137,6 +154,42 @@ async function storedBlob(
   return new Uint8Array(await new Blob(chunks).arrayBuffer());
 }
 
+/** Signatures as a bundle keeps them. Pure. */
+export function formatSignatures(signatures: readonly FoundSignature[]): Uint8Array<ArrayBuffer> {
+  return new TextEncoder().encode(
+    JSON.stringify(
+      signatures.map((signature) =>
+        signature.kind === "bundle"
+          ? signature
+          : { ...signature, payload: btoa(String.fromCharCode(...signature.payload)) }
+      ),
+    ),
+  );
+}
+
+/** The reverse; what is no signature is left out. Nothing is verified here. Pure. */
+export function parseSignatures(text: string): FoundSignature[] {
+  let json: unknown;
+  try {
+    json = JSON.parse(text);
+  } catch {
+    return [];
+  }
+  return (Array.isArray(json) ? json : []).flatMap((value: unknown): FoundSignature[] => {
+    const { kind, json, payload, annotations } = (value ?? {}) as Record<string, unknown>;
+    if (kind === "bundle" && typeof json === "string") return [{ kind, json }];
+    if (kind !== "simple" || typeof payload !== "string" || typeof annotations !== "object" || !annotations) {
+      return [];
+    }
+    try {
+      const bytes = Uint8Array.from(atob(payload), (character) => character.charCodeAt(0));
+      return [{ kind, payload: bytes, annotations: annotations as Record<string, unknown> }];
+    } catch {
+      return [];
+    }
+  });
+}
+
 /** A plugin in a bundle. */
 export interface BundledPlugin {
   /** As it was pulled, with its manifest's digest; a reference of its own where the bundle names none. */
@@ -146,10 +199,12 @@ export interface BundledPlugin {
   readonly name: string | undefined;
   /** What it was granted there, unread JSON. */
   readonly grants: unknown;
+  /** The blob with its signatures. */
+  readonly signatures: string | undefined;
 }
 
 /** A bundle, opened: a source of artifacts as a registry is one. Everything it hands out is checked against its digest. */
-export class Bundle implements ArtifactSource, Disposable {
+export class Bundle implements ArtifactSource, SignatureSource, Disposable {
   readonly plugins: readonly BundledPlugin[];
   #file: Deno.FsFile;
   #entries: Map<string, TarEntry>;
@@ -233,6 +288,22 @@ export class Bundle implements ArtifactSource, Disposable {
     return Promise.resolve();
   }
 
+  /** The signatures that were saved with a manifest. */
+  async *signatures(_repository: Reference, digest: string): AsyncGenerator<FoundSignature> {
+    for (const plugin of this.plugins) {
+      if (plugin.manifestDigest !== digest || !/^sha256:[0-9a-f]{64}$/.test(plugin.signatures ?? "")) {
+        continue;
+      }
+      const bytes = await Promise.resolve(this.#read(blobPath(plugin.signatures!), MAX_SIGNATURES));
+      yield* parseSignatures(new TextDecoder().decode(bytes));
+    }
+  }
+
+  /** @throws AppError BUNDLE_INVALID, DIGEST_MISMATCH */
+  async manifest(reference: Reference): Promise<string> {
+    return (await this.fetchManifest(reference)).text;
+  }
+
   #entry(path: string): TarEntry {
     const entry = this.#entries.get(path);
     if (!entry) throw new AppError("BUNDLE_INVALID", `The bundle lacks ${path}`);
@@ -286,6 +357,7 @@ export class Bundle implements ArtifactSource, Disposable {
         manifestDigest: digest,
         name: note(PLUGIN_NAME),
         grants: parseJson(note(PLUGIN_GRANTS)),
+        signatures: note(SIGNATURES),
       };
     });
   }

@@ -12,6 +12,7 @@ import { findProgram } from "../tests/support/programs.ts";
 import { TestApiServer } from "../tests/support/api_server.ts";
 import { TestRegistry } from "../tests/support/registry.ts";
 import { benchDoors } from "./bench/doors.ts";
+import { benchFleet } from "./bench/fleet.ts";
 import { compile } from "./compile.ts";
 import { buildFixture, fixturePath } from "./fixtures.ts";
 
@@ -130,6 +131,8 @@ async function bench(): Promise<void> {
   row("start of a TypeScript plugin (17 MB)", starts.get("typescript")!, nothing, "empty Deno program", "");
   row("krew-wasm version", starts.get("version")!, nothing, "empty Deno program", "");
   row("krew-wasm list", starts.get("list")!, nothing, "empty Deno program", "");
+
+  rows.push(...await benchFleet({ binary, registry, work, runs }));
 
   const bytes = 256 << 20;
   const zeros = `head -c ${bytes} /dev/zero`;

@@ -1,7 +1,8 @@
 /** `krew-wasm bundle`: plugins in a file, for machines without network. */
 
 import { Command } from "@commander-js/extra-typings";
-import { Bundle, saveBundle } from "../../registry/bundle.ts";
+import { Bundle, saveBundle, type SaveSources } from "../../registry/bundle.ts";
+import { findSignatures } from "../../registry/signatures.ts";
 import { formatReference } from "../../registry/reference.ts";
 import { AppError, exitCodeOf, messageOf } from "../../runtime/errors.ts";
 import { grantsFromJson } from "../../runtime/grants.ts";
@@ -15,6 +16,7 @@ import { openInstaller } from "../installer.ts";
 import { formatSize } from "../output.ts";
 import { openRegistry, plainHttpOption } from "../registry.ts";
 import { installedPlugins } from "../selected.ts";
+import { trustRootOption, verifyOption } from "../verify.ts";
 import { decideGrants } from "../wish.ts";
 import { formatInstalled } from "./pull.ts";
 
@@ -53,10 +55,20 @@ function saveCommand(context: Context, exit: Exit) {
       const receipts = installedPlugins(context, layout, names, exit);
       if (exit.code !== 0) return;
       if (receipts.length === 0) throw new AppError("NOT_INSTALLED", "No plugins are installed to save");
-      const size = await writeFile(
-        file,
-        (write) => saveBundle(layout, receipts, openRegistry(context, options), write),
-      );
+      const client = openRegistry(context, options);
+      const sources: SaveSources = {
+        missing: client,
+        signatures: async (receipt, repository) => {
+          try {
+            return await Array.fromAsync(findSignatures(client, repository, receipt.manifestDigest));
+          } catch (error) {
+            if (!(error instanceof AppError)) throw error;
+            context.stderr(`warning: "${receipt.name}" is saved without its signature: ${error.message}\n`);
+            return [];
+          }
+        },
+      };
+      const size = await writeFile(file, (write) => saveBundle(layout, receipts, sources, write));
       if (file !== "-") {
         context.stdout(
           `Saved ${receipts.length} ${receipts.length === 1 ? "plugin" : "plugins"} to ${
@@ -75,6 +87,8 @@ function loadCommand(context: Context, exit: Exit) {
     .option("--name <name>", "name of the plugin, where the bundle has one")
     .option("-f, --force", "replace installed plugins of those names")
     .option("--with-grants", "grant what was granted where the bundle was made")
+    .addOption(verifyOption())
+    .addOption(trustRootOption())
     .addOption(keepOption())
     .option("-q, --quiet", "print the plugins' names only")
     .addHelpText(
@@ -104,6 +118,7 @@ function loadCommand(context: Context, exit: Exit) {
       const failures = await eachOf(found, async (plugin) => {
         const receipt = await installer.install({
           client: bundle,
+          signatures: bundle,
           reference: plugin.reference,
           pin: plugin.manifestDigest,
           name: options.name ?? plugin.name,

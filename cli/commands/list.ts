@@ -6,18 +6,12 @@ import { checkStore } from "../../runtime/store/check.ts";
 import { homeDirectory } from "../../runtime/store/layout.ts";
 import type { Receipt } from "../../runtime/store/receipt.ts";
 import { readReceipts } from "../../runtime/store/read.ts";
+import { readSummaries, type Summary } from "../../runtime/store/summary.ts";
 import { messageOf } from "../../runtime/errors.ts";
 import { printable } from "../../runtime/text.ts";
 import type { Exit } from "../app.ts";
 import type { Context } from "../context.ts";
-import {
-  formatAge,
-  formatJson,
-  formatSize,
-  formatTable,
-  OUTPUT_FORMATS,
-  type OutputFormat,
-} from "../output.ts";
+import { formatAge, formatJson, formatSize, formatTable, OUTPUT_FORMATS } from "../output.ts";
 
 /** The command. */
 export function listCommand(context: Context, exit: Exit) {
@@ -34,51 +28,59 @@ export function listCommand(context: Context, exit: Exit) {
     )
     .action(async ({ output, headers }) => {
       const layout = context.layout();
-      checkStore(layout);
-      const { receipts, broken } = readReceipts(layout);
-      for (const { name, error } of broken) {
-        context.stderr(`warning: ${printable(messageOf(error))}\n`);
-        if (context.verbose) context.stderr(`krew-wasm: skipped receipt "${printable(name)}"\n`);
-      }
-      if (output === "lock") {
-        const { formatLock } = await import("../../registry/lockfile.ts");
+      const warn = (broken: readonly { readonly name: string; readonly error: unknown }[]) => {
+        for (const { name, error } of broken) {
+          context.stderr(`warning: ${printable(messageOf(error))}\n`);
+          if (context.verbose) context.stderr(`krew-wasm: skipped receipt "${printable(name)}"\n`);
+        }
+      };
+      if (output === "json" || output === "yaml" || output === "lock") {
+        checkStore(layout);
+        const { receipts, broken } = readReceipts(layout);
+        warn(broken);
+        if (output !== "lock") return context.stdout(await formatPlugins(receipts, output));
         if (broken.length > 0) exit.code = 1; // what is not in the file is not on the other machines
+        const { formatLock } = await import("../../registry/lockfile.ts");
         return context.stdout(formatLock(receipts, homeDirectory(context.env)));
       }
-      context.stdout(await formatList(receipts, output, context.now(), headers));
-      if (receipts.length === 0 && output === undefined) {
+      const { summaries, broken } = readSummaries(layout);
+      warn(broken);
+      context.stdout(formatList(summaries, output, context.now(), headers));
+      if (summaries.length === 0 && output === undefined) {
         context.stderr("No plugins installed; krew-wasm pull REF installs one\n");
       }
     });
 }
 
-/** The list as text. JSON and YAML hold `{"plugins": [...]}`, documented in docs/output.md. */
-export async function formatList(
-  receipts: readonly Receipt[],
-  format: OutputFormat | undefined,
+/** The list for people, or a name a line. Pure. */
+export function formatList(
+  plugins: readonly Summary[],
+  format: "wide" | "name" | undefined,
   now: Date,
   headers = true,
-): Promise<string> {
-  if (format === "name") return receipts.map((receipt) => `${receipt.name}\n`).join("");
-  if (format === "json" || format === "yaml") {
-    const value = { plugins: receipts.map(pluginJson) };
-    return format === "json" ? formatJson(value) : (await import("yaml")).stringify(value);
-  }
-  if (receipts.length === 0) return "";
+): string {
+  if (format === "name") return plugins.map(({ name }) => `${name}\n`).join("");
+  if (plugins.length === 0) return "";
   const wide = format === "wide";
   const header = ["NAME", "KIND", "SIZE", "AGE", ...(wide ? ["VERSION", "DIGEST"] : []), "REFERENCE"];
   const table = formatTable(
     header,
-    receipts.map((receipt) => [
-      receipt.name,
-      receipt.kind,
-      formatSize(receipt.size),
-      formatAge(new Date(receipt.installedAt), now),
-      ...(wide ? [receipt.version ?? "", receipt.digest] : []),
-      receipt.reference,
+    plugins.map(({ name, kind, size, installedAt, version, digest, reference }) => [
+      name,
+      kind,
+      formatSize(size),
+      formatAge(new Date(installedAt), now),
+      ...(wide ? [version ?? "", digest] : []),
+      reference,
     ]),
   );
   return headers ? table : table.slice(table.indexOf("\n") + 1);
+}
+
+/** `{"plugins": [...]}`, documented in docs/output.md. */
+export async function formatPlugins(receipts: readonly Receipt[], format: "json" | "yaml"): Promise<string> {
+  const value = { plugins: receipts.map(pluginJson) };
+  return format === "json" ? formatJson(value) : (await import("yaml")).stringify(value);
 }
 
 /** One plugin as `-o json` shows it: a stable shape. */

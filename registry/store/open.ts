@@ -4,6 +4,8 @@ import type { Layout } from "../../runtime/store/layout.ts";
 import { exists } from "../../runtime/host_path.ts";
 import { checkStore } from "../../runtime/store/check.ts";
 import { STORE_VERSION } from "../../runtime/store/layout.ts";
+import { readReceipts } from "../../runtime/store/read.ts";
+import { formatSummaries, parseSummaries, receiptsStamp, SUMMARY_FROM } from "../../runtime/store/summary.ts";
 import { lockStore } from "../lock.ts";
 import { storeFailed } from "./disk.ts";
 import { migrateStore } from "./migrate.ts";
@@ -37,7 +39,35 @@ export async function openForWriting(layout: Layout, { task, notice }: OpenOptio
     lock[Symbol.dispose]();
     throw storeFailed(`Cannot use ${layout.root}`, error);
   }
-  return lock;
+  return {
+    [Symbol.dispose]() {
+      try {
+        renewSummaries(layout);
+      } finally {
+        lock[Symbol.dispose]();
+      }
+    },
+  };
+}
+
+/** Makes the copy of what `list` shows anew, where there are many plugins and they changed. It is never needed. */
+function renewSummaries(layout: Layout): void {
+  try {
+    const stamp = receiptsStamp(layout);
+    if (stamp === undefined) return;
+    let count = 0;
+    for (const _ of Deno.readDirSync(layout.receipts)) count++;
+    if (count < SUMMARY_FROM) {
+      if (exists(layout.summaries)) Deno.removeSync(layout.summaries);
+      return;
+    }
+    if (exists(layout.summaries) && parseSummaries(Deno.readTextFileSync(layout.summaries), stamp)) return;
+    const { receipts, broken } = readReceipts(layout);
+    if (broken.length > 0) return; // list tells of those
+    const staged = `${layout.stage}/summaries`;
+    Deno.writeTextFileSync(staged, formatSummaries(receipts, stamp), { mode: 0o600 });
+    Deno.renameSync(staged, layout.summaries); // not synced: a wrong one is not used
+  } catch { /* a full disk: list reads the receipts */ }
 }
 
 /** The store's directories, for its user alone. */

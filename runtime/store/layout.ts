@@ -6,6 +6,7 @@
  *     blobs/sha256/<hex>        what was pulled, byte for byte: manifests, configs, WebAssembly
  *     compiled/<hex>-<bindgen>/ what a run loads, made from the blob by this version of the compiler
  *     receipts/<name>.json      what is installed; written last, by rename
+ *     list.json                 a copy of what `list` shows, where there are many
  *     history/<name>.json       the receipts of earlier versions, newest first
  *     data/<name>/              the plugin's private directory, all of the store that a plugin may write
  *     indexes/<name>.json       an index of plugins, and its cached copy
@@ -34,6 +35,8 @@ export interface Layout {
   readonly blobs: string;
   readonly compiled: string;
   readonly receipts: string;
+  /** What `list` shows, in one file (summary.ts). */
+  readonly summaries: string;
   readonly history: string;
   readonly data: string;
   readonly indexes: string;
@@ -67,6 +70,7 @@ export function layoutAt(root: string): Layout {
     blobs: `${root}/blobs/sha256`,
     compiled: `${root}/compiled`,
     receipts: `${root}/receipts`,
+    summaries: `${root}/list.json`,
     history: `${root}/history`,
     data: `${root}/data`,
     indexes: `${root}/indexes`,

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { formatAge, formatSize, formatTable } from "../../cli/output.ts";
-import { formatList } from "../../cli/commands/list.ts";
+import { formatList, formatPlugins } from "../../cli/commands/list.ts";
 import { LEAST } from "../../runtime/grants.ts";
 import type { Receipt } from "../../runtime/store/receipt.ts";
 
@@ -67,19 +67,19 @@ const now = new Date("2026-01-01T00:05:00Z");
 
 Deno.test("formatList() prints a table, wide, names, JSON and YAML", async () => {
   assert.equal(
-    await formatList([receipt], undefined, now),
+    formatList([receipt], undefined, now),
     "NAME      KIND       SIZE     AGE   REFERENCE\nfoo-bar   preview1   2.1 MB   5m    ghcr.io/acme/foo-bar:v1\n",
   );
   assert.match(
-    await formatList([receipt], "wide", now),
+    formatList([receipt], "wide", now),
     /VERSION +DIGEST +REFERENCE\n.*<none> +sha256:2{64} +ghcr/,
   );
-  assert.equal(await formatList([receipt], "name", now), "foo-bar\n");
-  assert.equal(JSON.parse(await formatList([receipt], "json", now)).plugins[0].digest, receipt.digest);
+  assert.equal(formatList([receipt], "name", now), "foo-bar\n");
+  assert.equal(JSON.parse(await formatPlugins([receipt], "json")).plugins[0].digest, receipt.digest);
   const { parse } = await import("yaml");
   assert.deepEqual(
-    parse(await formatList([receipt], "yaml", now)),
-    JSON.parse(await formatList([receipt], "json", now)),
+    parse(await formatPlugins([receipt], "yaml")),
+    JSON.parse(await formatPlugins([receipt], "json")),
   );
-  assert.equal(await formatList([], "json", now), '{\n  "plugins": []\n}\n');
+  assert.equal(await formatPlugins([], "json"), '{\n  "plugins": []\n}\n');
 });

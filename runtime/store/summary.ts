@@ -1,0 +1,76 @@
+/**
+ * What `list` shows, of all plugins in one file: to open a thousand receipts takes longer than all else. It is a copy that
+ * only counts while the receipts' directory is as it was when it was made; without it, or with one that is wrong in
+ * any way, the receipts are read.
+ */
+
+import { checkStore } from "./check.ts";
+import type { Layout } from "./layout.ts";
+import { readReceipts } from "./read.ts";
+import type { Receipt } from "./receipt.ts";
+
+/** What a table of plugins needs. */
+export type Summary = Pick<
+  Receipt,
+  "name" | "reference" | "digest" | "size" | "kind" | "version" | "installedAt"
+>;
+
+/** From this many plugins on there is such a copy. */
+export const SUMMARY_FROM = 100;
+const FORMAT = 1;
+
+/** The summary of receipts, for a directory of receipts that was changed last at `stamp`. Pure. */
+export function formatSummaries(receipts: readonly Receipt[], stamp: number): string {
+  const plugins = receipts.map(({ name, reference, digest, size, kind, version, installedAt }) => ({
+    name,
+    reference,
+    digest,
+    size,
+    kind,
+    version,
+    installedAt,
+  }));
+  return JSON.stringify({ format: FORMAT, stamp, plugins });
+}
+
+/** The summaries for a stamp; undefined where the text has none for it. Pure. */
+export function parseSummaries(text: string, stamp: number): Summary[] | undefined {
+  let json: { format?: unknown; stamp?: unknown; plugins?: unknown } | null;
+  try {
+    json = JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+  if (json?.format !== FORMAT || json.stamp !== stamp || !Array.isArray(json.plugins)) return undefined;
+  const isWhole = (each: Partial<Summary> | null) =>
+    typeof each?.name === "string" && typeof each.reference === "string" && typeof each.digest === "string" &&
+    typeof each.size === "number" && typeof each.kind === "string" && typeof each.installedAt === "string" &&
+    (each.version === undefined || typeof each.version === "string");
+  return json.plugins.every(isWhole) ? json.plugins : undefined;
+}
+
+/** When the receipts' directory was changed last, in milliseconds; undefined where the system does not say. */
+export function receiptsStamp(layout: Layout): number | undefined {
+  try {
+    return Deno.statSync(layout.receipts).mtime?.getTime();
+  } catch {
+    return undefined;
+  }
+}
+
+/** What is installed, by name, and receipts that can't be read. @throws AppError STORE_… */
+export function readSummaries(layout: Layout): {
+  readonly summaries: readonly Summary[];
+  readonly broken: readonly { readonly name: string; readonly error: unknown }[];
+} {
+  checkStore(layout);
+  const stamp = receiptsStamp(layout);
+  if (stamp !== undefined) {
+    try {
+      const summaries = parseSummaries(Deno.readTextFileSync(layout.summaries), stamp);
+      if (summaries) return { summaries, broken: [] };
+    } catch { /* most stores have none */ }
+  }
+  const { receipts, broken } = readReceipts(layout);
+  return { summaries: receipts, broken };
+}
