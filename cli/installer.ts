@@ -12,6 +12,7 @@ import { linkTarget } from "./link_target.ts";
 import type { Progress } from "./progress.ts";
 import { openProgress, openRegistry } from "./registry.ts";
 import { verification } from "./verify.ts";
+import { withinPolicy } from "./wish.ts";
 
 /** What differs from one installation to the next. */
 export type InstallRequest =
@@ -46,10 +47,10 @@ export function openInstaller(
     client,
     async install({ earlier, signatures, ...request }) {
       const layout = context.layout();
-      checkAllowed(
-        await readPolicy(context.policyPath, homeDirectory(context.env)),
-        formatReference(request.reference),
-      );
+      const home = homeDirectory(context.env);
+      const policy = await readPolicy(context.policyPath, home);
+      checkAllowed(policy, formatReference(request.reference));
+      const { grants } = request;
       return await installPlugin({
         layout,
         client,
@@ -70,6 +71,9 @@ export function openInstaller(
           earlier,
         }),
         ...request,
+        grants: typeof grants === "function"
+          ? grants
+          : ({ reference }) => withinPolicy(context, grants, reference, policy, home),
       }).finally(() => progress.end());
     },
   };

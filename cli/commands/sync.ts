@@ -6,6 +6,8 @@ import { formatReference } from "../../registry/reference.ts";
 import { removePlugins, updateReceipt } from "../../registry/store/commit.ts";
 import { AppError, messageOf } from "../../runtime/errors.ts";
 import type { Grants } from "../../runtime/grants.ts";
+import { checkAllowed, readPolicy } from "../../runtime/policy.ts";
+import { withinPolicy } from "../wish.ts";
 import { checkStore } from "../../runtime/store/check.ts";
 import { homeDirectory } from "../../runtime/store/layout.ts";
 import { readReceipts } from "../../runtime/store/read.ts";
@@ -65,10 +67,12 @@ Examples:
           if (removal?.error) throw removal.error;
         } else if (step.kind === "change") {
           const { plugin } = step;
+          const policy = await readPolicy(context.policyPath, home);
+          checkAllowed(policy, formatReference(plugin.reference));
           await updateReceipt(layout, step.name, (receipt) => ({
             ...receipt,
             reference: formatReference(plugin.reference),
-            grants: plugin.grants,
+            grants: withinPolicy(context, plugin.grants, formatReference(plugin.reference), policy, home),
           }), { task: `sync ${file}`, notice });
         } else if (step.kind !== "keep") {
           const { reference, manifestDigest, digest, name, grants } = step.plugin;

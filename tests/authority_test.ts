@@ -1,0 +1,185 @@
+/**
+ * The law behind grants: what a plugin's run can reach of the machine goes through doors that ask its grants. Only the files
+ * named here touch files, network, processes, environment, terminal or the C library, each for a reason; whoever adds to
+ * them meets this test.
+ */
+
+import assert from "node:assert/strict";
+import { fileURLToPath } from "node:url";
+
+const root = fileURLToPath(new URL("../", import.meta.url));
+
+/** What an expression reaches. */
+const AUTHORITIES: readonly (readonly [authority: string, expression: RegExp])[] = [
+  [
+    "files",
+    /\bDeno\.(?:open|create(?!HttpClient)|read|write|stat|lstat|mkdir|make|remove|rename|copy|link|symlink|chmod|chown|utime|lutime|truncate|realPath|watchFs|umask)/,
+  ],
+  [
+    "net",
+    /(?:^|[^.\w#$])fetch\(|globalThis\.fetch|\bnew (?:WebSocket|EventSource|WebTransport)\(|\bDeno\.(?:connect|listen|createHttpClient|resolveDns|startTls|serve)/,
+  ],
+  ["run", /\bnew Deno\.Command\(|\bDeno\.(?:kill|run|exit)\b|\bnew Worker\(/],
+  ["env", /\bDeno\.env\b/],
+  [
+    "sys",
+    /\bDeno\.(?:uid|gid|hostname|osRelease|osUptime|loadavg|systemMemoryInfo|networkInterfaces|execPath|cwd|chdir)\b/,
+  ],
+  ["ffi", /\bDeno\.dlopen\b|\bDeno\.Unsafe/],
+  ["permissions", /\bDeno\.permissions\b/],
+  [
+    "streams",
+    /\bDeno\.(?:stdin|stdout|stderr)\b|\bDeno\.(?:consoleSize|addSignalListener|removeSignalListener)\b/,
+  ],
+  ["node", /\bgetBuiltinModule\b|(?:\bfrom|\bimport\()\s*["']node:/],
+  ["code", /\bnew Function\(|(?:^|[^.\w])eval\(|\bimport\((?!\s*["'])/],
+];
+
+/** The run path: every file of runtime/ that reaches anything, what it reaches, and why it may. */
+// deno-fmt-ignore -- one line each
+const RUNTIME: Readonly<Record<string, readonly [authorities: string, why: string]>> = {
+  // The doors, which ask the grants
+  "sandbox.ts": ["env files streams sys", "turns grants into a sandbox: private directory, environment, granted paths"],
+  "wasi/files_by_name.ts": ["files node", "a plugin's files, below its mounts"],
+  "wasi/linux.ts": ["ffi", "the kernel's file calls, for files_linux.ts, which asks the mounts"],
+  "wasi/stdio.ts": ["streams", "a plugin's standard streams"],
+  "wasi/terminal.ts": ["files run streams", "its terminal's modes and size; the guard that puts them back"],
+  "symlink.ts": ["ffi files", "links that files_by_name.ts has checked"],
+  "kube/transport.ts": ["net", "requests, to the one server that destination.ts allows"],
+  // What transport.ts is made of, and the user's cluster takes: the plugin has no say in it
+  "kube/client.ts": ["env files net node", "TLS clients; proxies and roots of the environment"],
+  "kube/dial.ts": ["net", "connections to that server, for upgrades and sockets"],
+  "kube/dial_node.ts": ["node", "the same, for TLS that Deno's own lacks"],
+  "kube/undici.ts": ["node", "requests for TLS that fetch lacks"],
+  "kube/endpoint.ts": ["node", "the server's addresses"],
+  "kube/access.ts": ["files", "the user's kubeconfig"],
+  "kube/flags.ts": ["files", "whether it is there"],
+  "kube/preload.ts": ["files", "what it names, before reading is given up"],
+  "kube/connection.ts": ["files", "files that it names"],
+  "kube/credentials.ts": ["files", "tokens that it names"],
+  "kube/exec.ts": ["run streams", "credential plugins that it names"],
+  // Before the plugin, beside it, after it
+  "run.ts": ["env files", "compiled form, administrator's file"],
+  "component.ts": ["code", "the component's JavaScript, its digest checked"],
+  "policy.ts": ["files", "the administrator's file"],
+  "prompt.ts": ["ffi streams", "questions at the terminal"],
+  "record.ts": ["files", "the record of denials and requests"],
+  "report.ts": ["env streams", "errors on stderr"],
+  "wall.ts": ["env permissions", "gives up what a run does not need"],
+  "host_path.ts": ["files", "real paths of grants"],
+  "store/check.ts": ["files sys", "whose store it is"],
+  "store/read.ts": ["files", "receipts"],
+  "store/load.ts": ["files", "the compiled form"],
+  "store/history.ts": ["files", "earlier receipts"],
+  "store/log.ts": ["files", "the record, for krew-wasm log"],
+};
+
+/** Code without comments and texts: what is named in those does nothing. */
+function bare(source: string): string {
+  return source
+    .replace(/\/\*[\s\S]*?\*\//g, "")
+    .replace(/(^|[\s;{(,])\/\/.*$/gm, "$1");
+}
+
+async function* sources(directory: string): AsyncGenerator<string> {
+  for await (const { name, isDirectory } of Deno.readDir(`${root}${directory}`)) {
+    const path = `${directory}/${name}`;
+    if (isDirectory) yield* sources(path);
+    else if (name.endsWith(".ts") && !name.endsWith(".d.ts")) yield path;
+  }
+}
+
+async function reached(path: string): Promise<string[]> {
+  const code = bare(await Deno.readTextFile(`${root}${path}`));
+  return AUTHORITIES.filter(([, expression]) => new RegExp(expression, "m").test(code)).map(([name]) => name)
+    .sort();
+}
+
+Deno.test("only the named files of a run reach files, network, processes, environment or libraries, and what they are named for", async () => {
+  const found: Record<string, string> = {};
+  for await (const path of sources("runtime")) {
+    const authorities = await reached(path);
+    if (authorities.length > 0) found[path.slice("runtime/".length)] = authorities.join(" ");
+  }
+  const named = Object.fromEntries(
+    Object.entries(RUNTIME).filter(([, [authorities]]) => authorities !== "").map((
+      [path, [authorities]],
+    ) => [path, authorities]),
+  );
+  assert.deepEqual(
+    Object.fromEntries(Object.entries(found).sort()),
+    Object.fromEntries(Object.entries(named).sort()),
+    "name the file in tests/authority_test.ts, with the reason why it may",
+  );
+});
+
+Deno.test("what is left of Deno is harmless", async () => {
+  // Whatever is not known to this test is not known to be harmless.
+  const harmless =
+    /^Deno\.(?:errors|build|version|SeekMode|FsFile|FileInfo|DirEntry|HttpClient|ConnectionInfo|NetAddr|Conn|TlsConn|TcpConn|Addr|pid|args|inspect|Pointer\w*|ForeignLibrary\w*|DynamicLibrary|ChildProcess|CommandOutput|Permission\w*|Signal|CreateHttpClientOptions|\w*Options|NativeResultType|unrefTimer|refTimer|TlsCertifiedKeyPem)\b/;
+  const unknown: string[] = [];
+  for await (const path of sources("runtime")) {
+    const code = bare(await Deno.readTextFile(`${root}${path}`));
+    for (const [member] of code.matchAll(/\bDeno\.\w+/g)) {
+      const known = harmless.test(member) ||
+        AUTHORITIES.some(([, expression]) =>
+          expression.test(`${member}(`) || expression.test(`new ${member}(`)
+        );
+      if (!known) unknown.push(`${path}: ${member}`);
+    }
+    // Nobody takes Deno apart, or reaches it by another name; but the wall, which gives permissions up.
+    if (path === "runtime/wall.ts") continue;
+    if (/\bDeno\[|\bglobalThis\.Deno|=\s*Deno\s*[;,)]|\.\.\.Deno(?!\.)/.test(code)) {
+      unknown.push(`${path}: Deno itself`);
+    }
+  }
+  assert.deepEqual(unknown, []);
+});
+
+Deno.test("the law sees what it is to see", () => {
+  const hits = (code: string) =>
+    AUTHORITIES.filter(([, expression]) => expression.test(bare(code))).map(([name]) => name);
+  for (
+    const [code, authority] of [
+      ["Deno.readTextFileSync(path)", "files"],
+      ["await Deno.open(x)", "files"],
+      ["return fetch(url)", "net"],
+      ["Deno.connectTls({})", "net"],
+      ["new Deno.Command(x)", "run"],
+      ["new Worker(x)", "run"],
+      ["Deno.env.get", "env"],
+      ["Deno.dlopen(x, {})", "ffi"],
+      ["const f = await import(path)", "code"],
+      ["import(`./${name}`)", "code"],
+      ["new Function(x)", "code"],
+      ['import fs from "node:fs"', "node"],
+      ['await import("node:fs")', "node"],
+    ] as const
+  ) assert.ok(hits(code).includes(authority), code);
+  for (
+    const code of [
+      "// Deno.open(x)",
+      "/* fetch(x) */",
+      'import("./x.ts")',
+      "this.#fetch(x)",
+      "client.fetch(x)",
+      "Deno.build.os",
+    ]
+  ) {
+    assert.deepEqual(hits(code), [], code);
+  }
+});
+
+Deno.test("a sandbox is opened in one place, and with the grants of the run's desk", async () => {
+  const openers: string[] = [];
+  const desks: string[] = [];
+  for (const room of ["cli", "registry", "runtime"]) {
+    for await (const path of sources(room)) {
+      const code = bare(await Deno.readTextFile(`${root}${path}`));
+      if (/(?<!function )\bopenSandbox\(/.test(code)) openers.push(path);
+      if (/\bnew Desk\(/.test(code)) desks.push(path);
+    }
+  }
+  assert.deepEqual(openers, ["runtime/run.ts"]);
+  assert.deepEqual(desks, ["runtime/sandbox.ts"]);
+});
