@@ -17,6 +17,7 @@ import type { Compiled } from "./compile.ts";
 import { digestOf } from "./digest.ts";
 import { configOf, parseManifest } from "./manifest.ts";
 import { formatReference, type Reference } from "./reference.ts";
+import { isIntact, readSlim } from "./store/slim.ts";
 import { findCompiled, readIntact, writeBlob, writeCompiled } from "./store/blobs.ts";
 import { commitReceipt, DEFAULT_KEEP, writeReceipt } from "./store/commit.ts";
 import { publish, storeFailed } from "./store/disk.ts";
@@ -107,16 +108,15 @@ export async function installPlugin(options: InstallOptions): Promise<Receipt> {
     ? await grants({ reference: shown, annotations: plugin.annotations }, replaced)
     : grants;
   const blob = layout.blob(plugin.digest);
-  let bytes = readIntact(blob, plugin);
-  if (!bytes) {
+  if (!isIntact(blob, plugin)) {
     const staged = `${layout.stage}/blob`;
     await download(client, reference, plugin, staged, options.progress);
-    bytes = Deno.readFileSync(staged);
     publishBlob(staged, blob);
   }
   let form: Pick<Receipt, "compiled" | "kind">;
   try {
-    form = findCompiled(layout, plugin.digest) ?? await writeCompiled(layout, plugin.digest, bytes, compile);
+    form = findCompiled(layout, plugin.digest) ??
+      await writeCompiled(layout, plugin.digest, readSlim(blob), compile);
   } catch (error) {
     sweep(layout); // of a blob that is no plugin
     if (
@@ -179,14 +179,14 @@ export async function recompilePlugin(
 
 /** Compiles what a receipt stands for, where no other has the form, and writes the receipt. Under the lock. */
 export async function compileAnew(layout: Layout, receipt: Receipt, compile: Compile): Promise<Receipt> {
-  const bytes = readIntact(layout.blob(receipt.digest), receipt);
-  if (!bytes) {
+  const blob = layout.blob(receipt.digest);
+  if (!isIntact(blob, receipt)) {
     throw new AppError("STORE_CORRUPT", `The stored WebAssembly of "${receipt.name}" is missing or changed`, {
       hint: `krew-wasm pull --force ${receipt.reference} --name ${receipt.name}`,
     });
   }
   const form = findCompiled(layout, receipt.digest) ??
-    await writeCompiled(layout, receipt.digest, bytes, compile);
+    await writeCompiled(layout, receipt.digest, readSlim(blob), compile);
   const renewed: Receipt = { ...receipt, ...form, bindgen: BINDGEN };
   writeReceipt(layout, renewed);
   return renewed;

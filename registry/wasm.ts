@@ -108,6 +108,11 @@ export function stripModule(bytes: Uint8Array, name: string): StrippedModule {
   return { bytes: stripped, names: names && bytes.slice(names.content + 5, names.end) };
 }
 
+/** Whether a custom section means something to the compiler: names of functions, and types of a component. */
+export function isKeptCustomSection(name: string): boolean {
+  return name === "name" || name.startsWith("component-type");
+}
+
 /**
  * What a component asks for and offers, not what is nested in it.
  *

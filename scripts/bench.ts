@@ -14,6 +14,7 @@ import { TestRegistry } from "../tests/support/registry.ts";
 import { benchDoors } from "./bench/doors.ts";
 import { benchFleet } from "./bench/fleet.ts";
 import { compile } from "./compile.ts";
+import { benchRegistry } from "./bench/registry.ts";
 import { buildFixture, fixturePath } from "./fixtures.ts";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
@@ -173,6 +174,7 @@ async function bench(): Promise<void> {
   }
 
   if (asked.has("kubectl")) await benchDoors({ api, install, measure, row });
+  rows.push(...await benchRegistry(binary, work, Math.min(runs, 9)));
 
   const { size } = await Deno.stat(binary);
   const bare = (await Deno.stat(empty)).size;

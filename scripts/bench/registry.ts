@@ -1,0 +1,150 @@
+/**
+ * Pulling beside `skopeo copy`, from a docker-registry on loopback: time and peak memory for plugins of 5, 50 and 500 MB; and
+ * what verifying a keyless signature adds to a pull.
+ */
+
+import { makeArtifact } from "../../registry/artifact.ts";
+import { RegistryClient } from "../../registry/client.ts";
+import { pushBlob, pushManifest } from "../../registry/push.ts";
+import { parseReference } from "../../registry/reference.ts";
+import { pushBundle } from "../../registry/sign.ts";
+import { DockerRegistry, registryMissing, skopeoMissing } from "../../tests/support/docker_registry.ts";
+import { IDENTITY, ISSUED_BY, TestSigstore } from "../../tests/support/sigstore.ts";
+
+/** A row of docs/benchmarks.md. */
+export type Row = [what: string, ours: string, baseline: string, ratio: string, goal: string];
+
+// A program that does nothing; what makes it large is a custom section, as debug information is.
+const PROGRAM = Uint8Array.fromBase64("AGFzbQEAAAABBAFgAAADAgEABQMBAAEHEwIGbWVtb3J5AgAGX3N0YXJ0AAAKBAECAAs=");
+const SIZES = [5, 50, 500];
+
+/** Measures, with the binary at `binary`, in the empty directory `work`. */
+export async function benchRegistry(binary: string, work: string, runs: number): Promise<Row[]> {
+  if (registryMissing || skopeoMissing) return [];
+  const rows: Row[] = [];
+  await using registry = await DockerRegistry.start();
+  const client = new RegistryClient({ credentials: () => Promise.resolve(undefined) });
+  const env = { HOME: work, KREW_WASM_ROOT: `${work}/store`, PATH: Deno.env.get("PATH") ?? "" };
+  const reset = async () => {
+    for (const path of [`${work}/store`, `${work}/copy`]) {
+      await Deno.remove(path, { recursive: true }).catch(() => {});
+    }
+  };
+  for (const size of SIZES) {
+    const reference = await push(client, registry.host, `plugin-${size}`, size * 1_000_000);
+    const ours: Cost[] = [];
+    const theirs: Cost[] = [];
+    for (let run = 0; run < Math.max(3, Math.min(runs, size > 100 ? 3 : 9)); run++) {
+      await reset();
+      ours.push(await cost([binary, "pull", "-q", reference], env));
+      const copy = ["skopeo", "copy", "-q", "--insecure-policy", "--src-tls-verify=false"];
+      theirs.push(await cost([...copy, `docker://${reference}`, `dir:${work}/copy`], env));
+    }
+    await reset();
+    const [time, baseline] = [median(ours.map((one) => one.ms)), median(theirs.map((one) => one.ms))];
+    const [memory, least] = [median(ours.map((one) => one.mb)), median(theirs.map((one) => one.mb))];
+    rows.push([
+      `pull of ${size} MB from a registry on loopback`,
+      `${time.toFixed(0)} ms`,
+      `${baseline.toFixed(0)} ms (skopeo copy)`,
+      (time / baseline).toFixed(2),
+      "1.2",
+    ], [
+      `… its peak memory`,
+      `${memory.toFixed(0)} MB`,
+      `${least.toFixed(0)} MB (skopeo copy)`,
+      (memory / least).toFixed(2),
+      "flat",
+    ]);
+  }
+  rows.push(await benchVerification(binary, client, registry.host, env, runs));
+  await reset();
+  return rows;
+}
+
+/** What a keyless signature adds to a pull of a small plugin. */
+async function benchVerification(
+  binary: string,
+  client: RegistryClient,
+  host: string,
+  env: Record<string, string>,
+  runs: number,
+): Promise<Row> {
+  const pinned = await push(client, host, "signed", 1000);
+  const reference = parseReference(pinned);
+  const manifest = await client.fetchManifest(reference);
+  const sigstore = await TestSigstore.make();
+  const described = { digest: manifest.digest, size: manifest.text.length };
+  const bundle = JSON.stringify(await sigstore.bundle(manifest.digest));
+  await pushBundle(client, { ...reference, tag: undefined }, described, bundle, new Date());
+  await Deno.writeTextFile(`${env.HOME}/root.json`, sigstore.trustRoot);
+  const pull = [binary, "pull", "-qf", pinned];
+  const verify = [`--verify=${IDENTITY}@${ISSUED_BY}`, `--trust-root=${env.HOME}/root.json`];
+  const without: number[] = [];
+  const along: number[] = [];
+  for (let run = 0; run < Math.max(5, runs); run++) {
+    without.push((await cost(pull, env)).ms);
+    along.push((await cost([...pull, ...verify], env)).ms);
+  }
+  const added = median(along) - median(without);
+  return [
+    "a keyless signature, verified: added to a pull",
+    `${added.toFixed(0)} ms`,
+    `${median(without).toFixed(0)} ms (pull without)`,
+    "",
+    "50 ms",
+  ];
+}
+
+async function push(client: RegistryClient, host: string, name: string, size: number): Promise<string> {
+  const content = new Uint8Array(Math.max(2, size - PROGRAM.length - 6));
+  content[0] = 1; // the section's name is one letter
+  content[1] = 0x78;
+  for (let at = 2; at < content.length; at += 65536) {
+    crypto.getRandomValues(content.subarray(at, Math.min(at + 65536, content.length)));
+  }
+  const wasm = new Uint8Array(PROGRAM.length + 6 + content.length);
+  wasm.set(PROGRAM);
+  const length = [0, 7, 14, 21, 28].map((shift, index) =>
+    (content.length >>> shift & 0x7f) | (index < 4 ? 0x80 : 0)
+  );
+  wasm.set([0, ...length], PROGRAM.length);
+  wasm.set(content, PROGRAM.length + 6);
+  const text = `${host}/bench/${name}:v1`;
+  const reference = parseReference(text);
+  const artifact = makeArtifact(wasm, { annotations: {}, title: `${name}.wasm`, created: new Date(0) });
+  await pushBlob(client, reference, artifact.layer);
+  await pushBlob(client, reference, artifact.config);
+  await pushManifest(client, reference, artifact.manifest, artifact.mediaType);
+  return text;
+}
+
+interface Cost {
+  readonly ms: number;
+  /** Peak of resident memory. */
+  readonly mb: number;
+}
+
+/** Runs a command to its end. Its peak is the kernel's own, looked at until it is gone. */
+async function cost(command: readonly string[], env: Record<string, string>): Promise<Cost> {
+  const [program = "", ...args] = command;
+  const started = performance.now();
+  const child = new Deno.Command(program, { args, env, stdin: "null", stdout: "null", stderr: "piped" })
+    .spawn();
+  let peak = 0;
+  const look = setInterval(() => {
+    try {
+      const status = Deno.readTextFileSync(`/proc/${child.pid}/status`);
+      peak = Math.max(peak, Number(/VmHWM:\s+(\d+)/.exec(status)?.[1] ?? 0));
+    } catch { /* it has ended, or this is not Linux */ }
+  }, 10);
+  const { success, stderr } = await child.output();
+  const ms = performance.now() - started;
+  clearInterval(look);
+  if (!success) throw new Error(`${command.join(" ")}: ${new TextDecoder().decode(stderr)}`);
+  return { ms, mb: peak / 1000 };
+}
+
+function median(numbers: readonly number[]): number {
+  return [...numbers].sort((a, b) => a - b)[Math.floor(numbers.length / 2)]!;
+}

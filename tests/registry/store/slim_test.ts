@@ -1,0 +1,85 @@
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import { digestOf } from "../../../registry/digest.ts";
+import { isIntact, readSlim } from "../../../registry/store/slim.ts";
+import { readSections, stripModule } from "../../../registry/wasm.ts";
+
+const MODULE = [0x00, 0x61, 0x73, 0x6d, 1, 0, 0, 0];
+const encoder = new TextEncoder();
+const directory = await Deno.makeTempDir();
+
+function leb(value: number): number[] {
+  return value < 128 ? [value] : [value & 0x7f | 0x80, ...leb(value >> 7)];
+}
+
+function custom(name: string, size: number): number[] {
+  const text = [...encoder.encode(name)];
+  const content = [...leb(text.length), ...text, ...new Array(size).fill(7)];
+  return [0, ...leb(content.length), ...content];
+}
+
+async function slimOf(bytes: readonly number[]): Promise<Uint8Array> {
+  const path = `${directory}/${crypto.randomUUID()}`;
+  await Deno.writeFile(path, new Uint8Array(bytes));
+  return readSlim(path);
+}
+
+const TYPES = [1, 4, 1, 0x60, 0, 0];
+
+Deno.test("readSlim() leaves out what is stripped anyway, and nothing else", async () => {
+  const whole = [
+    ...MODULE,
+    ...custom(".debug_info", 5000),
+    ...TYPES,
+    ...custom("name", 300),
+    ...custom("component-type:world", 20),
+    ...custom("x".repeat(500), 10),
+    ...custom("", 0),
+    ...custom("producers", 200),
+  ];
+  const slim = await slimOf(whole);
+  assert.deepEqual(readSections(slim).map(({ id, name }) => name ?? id), [1, "name", "component-type:world"]);
+  assert.deepEqual(stripModule(slim, "x"), stripModule(new Uint8Array(whole), "x"));
+});
+
+Deno.test("readSlim() reads whole what is no module, or broken, so that the compiler can tell", async () => {
+  for (
+    const bytes of [
+      [],
+      [1, 2, 3],
+      [...MODULE.slice(0, 4), 0x0d, 0, 1, 0, ...custom("x", 10)],
+      [...MODULE, 0],
+      [...MODULE, 0, 0xff, 0xff, 0xff, 0xff, 0xff, 1],
+      [...MODULE, ...custom("x", 10).slice(0, -1)],
+    ]
+  ) {
+    assert.deepEqual(await slimOf(bytes), new Uint8Array(bytes), String(bytes));
+  }
+  await fc.assert(
+    fc.asyncProperty(fc.uint8Array({ maxLength: 300 }), async (rest) => {
+      const bytes = [...MODULE, ...rest];
+      const slim = await slimOf(bytes);
+      let strips = true;
+      try {
+        stripModule(new Uint8Array(bytes), "x");
+      } catch {
+        strips = false;
+      }
+      if (strips) assert.deepEqual(stripModule(slim, "x"), stripModule(new Uint8Array(bytes), "x"));
+    }),
+    { numRuns: 200 },
+  );
+});
+
+Deno.test("isIntact() tells a whole file from one that is cut, changed or not there", async () => {
+  const path = `${directory}/blob`;
+  const bytes = crypto.getRandomValues(new Uint8Array(60_000));
+  const blob = { digest: digestOf(bytes), size: bytes.length };
+  assert.ok(!isIntact(path, blob));
+  await Deno.writeFile(path, bytes);
+  assert.ok(isIntact(path, blob));
+  await Deno.writeFile(path, bytes.with(5, bytes[5]! ^ 1));
+  assert.ok(!isIntact(path, blob));
+  await Deno.writeFile(path, bytes.subarray(1));
+  assert.ok(!isIntact(path, blob));
+});
