@@ -2,7 +2,7 @@
 
 import type { TestApiServer } from "../../tests/support/api_server.ts";
 import { ExecServer } from "../../tests/support/exec_server.ts";
-import { buildFixture, canBuildGo } from "../fixtures.ts";
+import { canBuildGo } from "../fixtures.ts";
 
 /** A command to time. */
 interface Case {

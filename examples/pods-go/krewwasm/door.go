@@ -147,3 +147,25 @@ func (e exchange) head() (status int, lines []string, err error) {
 	}
 	return status, lines[1:], nil
 }
+
+// derived opens a descriptor on that of the exchange, which can't be closed and reused meanwhile.
+func (e exchange) derived(name string, call func(fd int32, opened *int32) uint32) (*os.File, error) {
+	raw, err := e.file.SyscallConn()
+	if err != nil {
+		return nil, err
+	}
+	var fd int32
+	var errno syscall.Errno
+	if err := raw.Control(func(of uintptr) { errno = syscall.Errno(call(int32(of), &fd)) }); err != nil {
+		return nil, err
+	}
+	if errno != 0 {
+		return nil, errno
+	}
+	return opened(fd, name), nil
+}
+
+// upload opens where the request's body is written to.
+func (e exchange) upload(name string) (*os.File, error) {
+	return e.derived(name, func(fd int32, opened *int32) uint32 { return hostUpload(fd, nonblock, opened) })
+}

@@ -61,21 +61,9 @@ func (c *Connection) Writer(channel int) (io.WriteCloser, error) {
 const allBytes = 256
 
 func (c *Connection) channel(channel int, flags uint32) (*os.File, error) {
-	raw, err := c.file.SyscallConn()
-	if err != nil {
-		return nil, err
-	}
-	var fd int32
-	var errno syscall.Errno
-	if err := raw.Control(func(of uintptr) {
-		errno = syscall.Errno(hostChannel(int32(of), uint32(channel), flags, &fd))
-	}); err != nil {
-		return nil, err
-	}
-	if errno != 0 {
-		return nil, errno
-	}
-	return opened(fd, fmt.Sprintf("channel %d", channel)), nil
+	return c.derived(fmt.Sprintf("channel %d", channel), func(fd int32, opened *int32) uint32 {
+		return hostChannel(fd, uint32(channel), flags, opened)
+	})
 }
 
 // Conn is all of the connection as one stream of bytes, such as port-forward's SPDY tunnel

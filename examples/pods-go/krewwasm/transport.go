@@ -53,13 +53,12 @@ func (Transport) RoundTrip(request *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	if stream != nil {
-		var upload int32
-		if errno := syscall.Errno(hostUpload(fd, nonblock, &upload)); errno != 0 {
-			return fail(errno)
+		sink, err := e.upload(path)
+		if err != nil {
+			return fail(err)
 		}
 		go func() {
 			defer stream.Close()
-			sink := opened(upload, path)
 			if _, err := io.Copy(sink, stream); err != nil {
 				e.file.Close() // a body that is cut short must not look whole
 			}
