@@ -59,6 +59,16 @@ interface Plan {
   readonly usesFiles: boolean;
 }
 
+function lacking(kind: string, name: string, from: string): AppError {
+  return new AppError(
+    "PLUGIN_UNSUPPORTED",
+    `The plugin imports ${kind} "${printable(name, 100)}" of "${
+      printable(from, 100)
+    }", which krew-wasm does not have`,
+    { hint: "a plugin is a WASI preview1 command or a WASI 0.2 component" },
+  );
+}
+
 /**
  * Looks at what a module imports and exports.
  *
@@ -70,15 +80,7 @@ function planOf(module: WebAssembly.Module, sandbox: Sandbox, extras: readonly E
   const names = new Set<string>();
   for (const { module: from, name, kind } of imports) {
     if (extras.some(({ module }) => module === from)) continue;
-    if (!(from in VERSIONS) || kind !== "function") {
-      throw new AppError(
-        "PLUGIN_UNSUPPORTED",
-        `The plugin imports ${kind} "${printable(name, 100)}" of "${
-          printable(from, 100)
-        }", which krew-wasm does not have`,
-        { hint: "a plugin is a WASI preview1 command or a WASI 0.2 component" },
-      );
-    }
+    if (!Object.hasOwn(VERSIONS, from) || kind !== "function") throw lacking(kind, name, from);
     versions.add(from);
     names.add(name);
   }
@@ -155,6 +157,10 @@ export async function runPreview1(
     >;
     for (const each of extra.suspending) functions[each] = new suspending(functions[each]);
     imports[extra.module] = functions;
+  }
+  for (const { module: from, name, kind } of WebAssembly.Module.imports(module)) {
+    // The engine would take what every object inherits (`constructor`) for an import.
+    if (!Object.hasOwn(imports[from] ?? {}, name)) throw lacking(kind, name, from);
   }
   await sandbox.giveUp(usesOfModule(WebAssembly.Module.imports(module), tree?.needs.length !== 0));
   instance = new WebAssembly.Instance(module, imports);

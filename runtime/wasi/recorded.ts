@@ -38,8 +38,13 @@ export function recordRefusal(
 ): void {
   const [what, path] = PATH_FUNCTIONS[name] ?? [];
   if (what === undefined || path === undefined || !REFUSALS.has(errno) && errno !== "not-capable") return;
-  const length = Math.min(Number(args[path + 1]), 4096);
-  record.denied(`${what} "${shown(memory.slice(Number(args[path]), length))}"`);
+  let target: string;
+  try {
+    target = shown(memory.slice(Number(args[path]), Math.min(Number(args[path + 1]), 4096)));
+  } catch {
+    return; // it names nothing: past the memory's end
+  }
+  record.denied(`${what} "${target}"`);
 }
 
 /** The tree, with every refusal noted in the record. */

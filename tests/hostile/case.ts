@@ -13,7 +13,7 @@ export interface Case {
   readonly granted?: string;
   /**
    * What it must see: its output, lines parted by `; `. A line that is `refused` stands for any
-   * errno that says no; `refused` alone for one such line or more.
+   * errno that says no; `refused` alone for one such line or more; one that ends in `…` for what begins so.
    * Where a component sees something else, `component` says what; false: it can't be tried there.
    */
   readonly sees: string;

@@ -167,7 +167,7 @@ export const NETWORK: Group = {
         ...["request", "get", "$SERVER/version", "", "X-A: b\r\nImpersonate-User", "admin", ","],
         ...["request", "get", "$SERVER/version", "", "X-A", "a\nImpersonate-User: admin"],
       ],
-      sees: "invalid-url; invalid-url; invalid-url",
+      sees: "request-error; request-error; request-error",
       shown: "an error; nothing is sent",
     },
     {

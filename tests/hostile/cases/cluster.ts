@@ -1,0 +1,153 @@
+import assert from "node:assert/strict";
+import type { Case, Group } from "../case.ts";
+
+type Request = readonly [method: string, path: string, body?: string];
+
+/** Requests that the grant does not cover: each is answered by krew-wasm, and none is sent. */
+function held(tries: string, granted: string, requests: readonly Request[], more: Partial<Case> = {}): Case {
+  return {
+    tries,
+    granted,
+    network: true,
+    attack: requests.flatMap(([method, path, body = ""]) => ["request", method, `$SERVER${path}`, body, ","]),
+    sees: requests.map(() => "403 {…").join("; "),
+    shown: "403 by krew-wasm; nothing is sent",
+    ...more,
+  };
+}
+
+const POD = "/api/v1/namespaces/default/pods/web";
+
+/** More on the cluster than was granted. */
+export const CLUSTER: Group = {
+  title: "more of the cluster than was granted",
+  cases: [
+    held("reach a cluster that it was denied", "--allow-cluster=none", [
+      ["get", "/version"],
+      ["get", "/api"],
+      ["get", POD],
+    ]),
+    held("change what it may only look at", "--allow-cluster=read-only", [
+      ["post", "/api/v1/namespaces/default/pods", "{}"],
+      ["put", POD, "{}"],
+      ["patch", POD, "{}"],
+      ["delete", POD],
+      ["delete", "/api/v1/namespaces/default/pods"],
+      ["post", `${POD}/eviction`, "{}"],
+      ["post", "/api/v1/namespaces/default/serviceaccounts/default/token", "{}"],
+    ]),
+    held("get into a container, or a node, by a GET", "--allow-cluster=read-only", [
+      ["get", `${POD}/exec?command=sh&stdin=true`],
+      ["get", `${POD}/attach`],
+      ["get", `${POD}/portforward?ports=22`],
+      ["get", "/api/v1/nodes/n1/proxy/run/kube-system/x/y?cmd=id"],
+      ["get", "/api/v1/proxy/nodes/n1/run"],
+      ["get", "/api/v1/namespaces/default/services/web/proxy/"],
+    ]),
+    held("pass a write off as a dry run", "--allow-cluster=read-only", [
+      ["post", "/api/v1/namespaces/default/pods?dryrun=All", "{}"],
+      ["post", "/api/v1/namespaces/default/pods?dryRun=", "{}"],
+      ["post", "/api/v1/namespaces/default/pods?dryRun=None&dryRun=All", "{}"],
+      ["post", "/api/v1/namespaces/default/pods?x=%26dryRun=All", "{}"],
+    ]),
+    held("act on another namespace than granted", "--allow-cluster=get:pods@default", [
+      ["get", "/api/v1/namespaces/kube-system/pods/web"],
+      ["get", "/api/v1/namespaces/Default/pods/web"],
+      ["get", "/api/v1/namespaces/default%20/pods/web"],
+      ["get", "/api/v1/pods"],
+    ]),
+    {
+      tries: "act on another namespace by tricks of the path",
+      granted: "--allow-cluster=get:pods@default",
+      network: true,
+      attack: [
+        "/api/v1/namespaces/default/../kube-system/pods/web",
+        "/api/v1/namespaces/default/%2e%2e/kube-system/pods/web",
+        "/api/v1/namespaces/default/.%2E/kube-system/pods/web",
+        "/api/v1/namespaces/default/pods/../../kube-system/pods/web",
+        "/api/v1/namespaces/default\\..\\kube-system/pods/web",
+        "/api/v1/namespaces/kube-system/pods/web?namespace=default",
+        "/api/v1/namespaces/kube-system/pods/web#/namespaces/default/pods",
+      ].flatMap((path) => ["request", "get", `$SERVER${path}`, "", ","]),
+      sees: [...Array(5).fill("destination-not-allowed"), "403 {…", "403 {…"].join("; "),
+      shown: "an error, or 403 by krew-wasm; nothing is sent",
+    },
+    held("act on another namespace by an encoded slash", "--allow-cluster=get:pods@default", [
+      ["get", "/api/v1/namespaces/default%2f..%2fkube-system/pods/web"],
+      ["get", "/api/v1/namespaces/default%2Fpods%2F..%2F..%2Fkube-system/pods/web"],
+    ], {
+      sees: "destination-not-allowed; destination-not-allowed",
+      shown: "an error; nothing is sent",
+    }),
+    held("read another object than granted", "--allow-cluster=get:secrets[db]@default", [
+      ["get", "/api/v1/namespaces/default/secrets/other"],
+      ["get", "/api/v1/namespaces/default/secrets"],
+      ["get", "/api/v1/namespaces/default/secrets?fieldSelector=metadata.name%3Ddb"],
+      ["get", "/api/v1/watch/namespaces/default/secrets/db"],
+    ]),
+    held("list or watch where it may get", "--allow-cluster=get:pods@default", [
+      ["get", "/api/v1/namespaces/default/pods"],
+      ["get", "/api/v1/namespaces/default/pods?watch=true"],
+      ["get", "/api/v1/namespaces/default/pods?watch=1&resourceVersion=0"],
+      ["get", "/api/v1/watch/namespaces/default/pods"],
+    ]),
+    held("delete all where it may delete one", "--allow-cluster=delete:pods[web]@default", [
+      ["delete", "/api/v1/namespaces/default/pods"],
+      ["delete", "/api/v1/namespaces/default/pods/"],
+      ["delete", "/api/v1/namespaces/default/pods?labelSelector=a"],
+    ]),
+    held(
+      "use a subresource that was not granted with its resource",
+      "--allow-cluster=get,create:pods@default",
+      [
+        ["get", `${POD}/log`],
+        ["post", `${POD}/exec?command=sh`],
+        ["get", `${POD}/exec?command=sh`],
+        ["post", `${POD}/ephemeralcontainers`, "{}"],
+      ],
+    ),
+    held("use a resource of the same name in another group", "--allow-cluster=*:deployments.apps", [
+      ["get", "/apis/evil.example/v1/namespaces/default/deployments"],
+      ["get", "/api/v1/namespaces/default/deployments"],
+    ]),
+    held(
+      "use what was denied inside what was granted",
+      "--allow-cluster=full --deny-cluster=$WORK/rules.yaml",
+      [
+        ["get", "/api/v1/namespaces/default/secrets/db"],
+        ["get", "/api/v1/secrets"],
+        ["get", "/api/v1/namespaces/default/secrets?watch=true"],
+      ],
+      {
+        prepare: ({ work }) =>
+          Deno.writeTextFileSync(
+            `${work}/rules.yaml`,
+            'rules:\n- verbs: ["*"]\n  apiGroups: [""]\n  resources: ["secrets"]\n',
+          ),
+      },
+    ),
+    {
+      tries: "have a proxy take a GET for a DELETE",
+      granted: "--allow-cluster=read-only",
+      network: true,
+      attack: [
+        "request",
+        "get",
+        "$SERVER/version",
+        "",
+        "X-HTTP-Method-Override",
+        "DELETE",
+        "X-Method-Override",
+        "DELETE",
+        "X-HTTP-Method",
+        "DELETE",
+      ],
+      requests: ["GET /version"],
+      check: ({ api }) => {
+        for (const name of api.seen.at(-1)!.headers.keys()) assert.doesNotMatch(name, /method/);
+      },
+      sees: "200 {…",
+      shown: "its request is answered, the headers are gone",
+    },
+  ],
+};

@@ -1,0 +1,177 @@
+import assert from "node:assert/strict";
+import { wat } from "../../support/components.ts";
+import type { Case, Group } from "../case.ts";
+import { runFile } from "./code.ts";
+
+/** A module that the host must tell of, and survive. */
+function module(tries: string, text: string, code: string, shown: string): Case {
+  return {
+    tries,
+    async run(stage) {
+      const { saw, text: said } = await runFile(stage, await wat(text));
+      assert.match(said, /^error: /m);
+      assert.doesNotMatch(said, /defect of krew-wasm|\.(ts|js):\d|\x1b/);
+      return saw;
+    },
+    sees: code,
+    shown,
+  };
+}
+
+const MEMORY = '(memory (export "memory") 1)';
+
+/** Taking all there is, and bringing the host down. */
+export const HOST: Group = {
+  title: "the host itself",
+  cases: [
+    {
+      tries: "call every function of preview1 with odd arguments, thousands of times",
+      attack: ["odd", "", ",", "print", "alive"],
+      component: false,
+      sees: "all calls returned; alive",
+    },
+    {
+      tries: "the same with a directory of the user's at hand",
+      granted: "--allow-read=$WORK",
+      attack: ["odd", "", ",", "print", "alive"],
+      component: false,
+      sees: "all calls returned; alive",
+    },
+    {
+      tries: "read where no memory is",
+      attack: [
+        "odd",
+        "fd_write",
+        ",",
+        "odd",
+        "random_get",
+        ",",
+        "odd",
+        "fd_readdir",
+        ",",
+        "odd",
+        "poll_oneoff",
+      ],
+      component: false,
+      sees: "all calls returned; all calls returned; all calls returned; all calls returned",
+      shown: "an error",
+    },
+    {
+      tries: "recurse without end",
+      attack: ["recurse"],
+      code: 134,
+      sees: "",
+      shown: "ended, exit code 134",
+    },
+    {
+      tries: "take more memory than it may",
+      granted: "--max-memory=16Mi",
+      attack: ["memory", "64", ",", "print", "alive"],
+      code: 134,
+      sees: "",
+      shown: "ended, exit code 134, the limit named",
+    },
+    {
+      tries: "use up the descriptors",
+      attack: ["descriptors", "$OWN/tmp/f", ",", "print", "alive"],
+      component: "ENOMEM after many, then ok; alive",
+      sees: "EMFILE after many, then ok; alive",
+    },
+    {
+      tries: "fill the disk",
+      async run(stage) {
+        // A limit of the shell's on the size of files stands for a disk that is full.
+        const { stdout } = await stage.product.shell(
+          `ulimit -f 256; trap '' XFSZ; kubectl-attack fill ${stage.own("preview1")}/tmp/f , print alive`,
+        );
+        return stdout.trim().replaceAll("\n", "; ");
+      },
+      sees: "EFBIG; alive",
+      shown: "an error, and runs on",
+    },
+    {
+      tries: "write where no file reaches, and make one of exabytes",
+      attack: [
+        "far",
+        "$OWN/tmp/f",
+        ",",
+        "truncate",
+        "$OWN/tmp/f",
+        "9223372036854775807",
+        ",",
+        "print",
+        "alive",
+      ],
+      sees: "EFBIG; EFBIG; alive",
+      component: "EFBIG; EFBIG; alive",
+      shown: "an error, and runs on",
+    },
+    {
+      tries: "hand over paths without end",
+      attack: [
+        "read",
+        `$OWN/${"a/".repeat(3000)}x`,
+        ",",
+        "mkdir",
+        `$OWN/${"x".repeat(300)}`,
+        ",",
+        "read",
+        `$OWN/${"../".repeat(1500)}etc/passwd`,
+      ],
+      sees: "ENAMETOOLONG; ENAMETOOLONG; ENAMETOOLONG",
+      shown: "an error",
+    },
+    {
+      tries: "hide a crash's words behind escape sequences",
+      async run(stage) {
+        const { saw, text } = await runFile(
+          stage,
+          await wat(
+            `(module ${MEMORY} (func (@name "\\1b[2J\\1b[1;1Hall is well\\0d\\0a") (export "_start") unreachable))`,
+          ),
+        );
+        assert.doesNotMatch(text, /\x1b|\r/);
+        assert.match(text, /crashed/);
+        return saw;
+      },
+      sees: "134",
+      shown: "told, exit code 134, its name escaped",
+    },
+    module(
+      "ask for more memory at its start than there may be",
+      `(module (memory (export "memory") 65536) (func (export "_start") (drop (i32.load8_u (i32.const -1))) (drop (memory.grow (i32.const 65536))) unreachable))`,
+      "134",
+      "what wasm32 can address, then it crashes by itself: 134",
+    ),
+    module(
+      "begin before its beginning: a start function that never ends",
+      `(module ${MEMORY} (func $f call $f) (start $f) (func (export "_start")))`,
+      "134",
+      "ended, exit code 134",
+    ),
+    module(
+      "import what a host's code knows and no plugin should",
+      `(module (import "Deno" "exit" (func (param i32))) ${MEMORY} (func (export "_start")))`,
+      "125",
+      "refused, exit code 125",
+    ),
+    module(
+      "import what every JavaScript object has",
+      `(module (import "wasi_snapshot_preview1" "constructor" (func)) (import "wasi_snapshot_preview1" "__proto__" (func)) ${MEMORY} (func (export "_start") call 0))`,
+      "125",
+      "refused, exit code 125",
+    ),
+    module(
+      "write outside of its memory at its start",
+      `(module ${MEMORY} (data (i32.const 70000) "x") (func (export "_start")))`,
+      "134",
+      "ended, exit code 134",
+    ),
+    module(
+      "export something else as its memory",
+      `(module (global (export "memory") i32 (i32.const 0)) (func (export "_start")))`,
+      "125",
+      "refused, exit code 125",
+    ),
+  ],
+};
