@@ -70,6 +70,7 @@ const RUNTIME: Readonly<Record<string, readonly [authorities: string, why: strin
   "store/check.ts": ["files sys", "whose store it is"],
   "store/read.ts": ["files", "receipts"],
   "store/load.ts": ["files", "the compiled form"],
+  "store/summary.ts": ["files", "receipts, in short, for the manager"],
   "store/history.ts": ["files", "earlier receipts"],
   "store/log.ts": ["files", "the record, for krew-wasm log"],
 };
