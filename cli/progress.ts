@@ -76,7 +76,7 @@ export function makeProgress(options: ProgressOptions): Progress {
 /** One line that fits into a terminal's width. Pure. */
 export function formatBar(state: ProgressState, columns: number): string {
   const text = formatProgress(state);
-  const room = Math.min(40, columns - text.length - 4);
+  const room = Math.min(30, columns - text.length - 4);
   if (room < 8) return text.slice(0, Math.max(0, columns - 1));
   const filled = Math.round(room * Math.min(1, state.total === 0 ? 1 : state.done / state.total));
   return `[${"#".repeat(filled)}${"-".repeat(room - filled)}] ${text}`;

@@ -16,9 +16,10 @@ export async function readStdin(): Promise<string> {
 
 /** Asks for a line; hidden ones are not shown while they are typed. @throws AppError USAGE when it is broken off */
 export function ask({ stderr }: Output, question: string, hidden = false): string {
-  stderr(question);
+  // First: what is typed at once, or pasted, would be shown.
   if (hidden) Deno.stdin.setRaw(true);
   try {
+    stderr(question);
     return readLine(hidden);
   } finally {
     if (hidden) {

@@ -6,6 +6,8 @@ import { parseManifest } from "../../registry/manifest.ts";
 import { parseReference } from "../../registry/reference.ts";
 import { makeArtifact as makeOwnArtifact } from "../../registry/artifact.ts";
 import { pushBlob, pushManifest } from "../../registry/push.ts";
+import { findCredentials } from "../../registry/credentials.ts";
+import { processLoginHost, removeLogin, storeLogin } from "../../registry/login.ts";
 import { openHosts, processHosts } from "../../registry/hosts.ts";
 import { Authority } from "../support/certificates.ts";
 import { readSigningKey, signArtifact } from "../../registry/sign.ts";
@@ -79,6 +81,30 @@ Deno.test("a registry with a password takes docker's credentials", {
   await assert.rejects(pull(`${registry.host}/acme/foo:v1`, client("wrong")), {
     code: "REGISTRY_UNAUTHORIZED",
   });
+});
+
+Deno.test("skopeo and krew-wasm read each other's logins", {
+  ignore: registryMissing || htpasswdMissing || skopeoMissing,
+}, async () => {
+  const { stdout } = await new Deno.Command("htpasswd", { args: ["-Bbn", "me", "pa:ss"] }).output();
+  await using registry = await DockerRegistry.start(new TextDecoder().decode(stdout));
+  const directory = await Deno.makeTempDir();
+  const env = (file: string) => (name: string) =>
+    name === "REGISTRY_AUTH_FILE" ? `${directory}/${file}` : undefined;
+  const login = { username: "me", password: "pa:ss" };
+  await storeLogin(registry.host, login, { ...processLoginHost(), env: env("ours.json") });
+  const logins = (file: string) =>
+    program("skopeo", ["login", "--get-login", "--authfile", file, registry.host], directory);
+  assert.equal((await logins("ours.json")).trim(), "me");
+  await program("skopeo", [
+    ...["login", "--authfile", "theirs.json", "--tls-verify=false", "-u", "me", "-p", "pa:ss"],
+    registry.host,
+  ], directory);
+  const host = { ...processLoginHost(), env: env("theirs.json") };
+  assert.deepEqual(await findCredentials(registry.host, "a", host), { kind: "basic", ...login });
+  assert.equal((await removeLogin(registry.host, host)).length, 1);
+  await assert.rejects(logins("theirs.json"));
+  await Deno.remove(directory, { recursive: true });
 });
 
 const METADATA = {

@@ -65,6 +65,52 @@ Deno.test("an anonymous Bearer token is fetched once for manifest and blob", asy
   assert.equal(registry.requests.filter((request) => request === "GET /token").length, 1);
 });
 
+Deno.test("an identity token is exchanged in a form's body, and never sent to the registry itself", async () => {
+  await using registry = TestRegistry.start();
+  await push(registry.origin, "a/b", "v1", makeArtifact(BLOB));
+  const forms: Record<string, string>[] = [];
+  registry.hook = async (request, url) => {
+    if (url.pathname === "/token") {
+      forms.push(Object.fromEntries(new URLSearchParams(await request.text())));
+      return Response.json({ access_token: "access" });
+    }
+    return request.headers.get("authorization") === "Bearer access" ? undefined : failure(401, "X", "x", {
+      "www-authenticate": `Bearer realm="${registry.origin}/token",service="s"`,
+    });
+  };
+  const { client: made, reference } = client(registry, {
+    credentials: () => Promise.resolve({ kind: "identity", token: "refresh" }),
+  });
+  await made.fetchManifest(reference);
+  assert.deepEqual(forms, [{
+    grant_type: "refresh_token",
+    refresh_token: "refresh",
+    client_id: "krew-wasm",
+    service: "s",
+    scope: "repository:a/b:pull",
+  }]);
+  assert.ok(!registry.authorizations.some((text) => text.includes("refresh")));
+});
+
+Deno.test("a token that expires between two requests is fetched anew", async () => {
+  await using registry = TestRegistry.start();
+  await push(registry.origin, "a/b", "v1", makeArtifact(BLOB));
+  let issued = 0;
+  registry.hook = (request, url) => {
+    if (url.pathname === "/token") return Response.json({ token: `t${++issued}` });
+    const valid = url.pathname.includes("/blobs/") ? "t2" : "t1";
+    return request.headers.get("authorization") === `Bearer ${valid}`
+      ? undefined
+      : failure(401, "X", "expired", {
+        "www-authenticate": `Bearer realm="${registry.origin}/token"`,
+      });
+  };
+  const { client: made, reference } = client(registry);
+  await made.fetchManifest(reference);
+  await made.fetchBlob(reference, { digest: DIGEST, size: BLOB.length }, () => () => {});
+  assert.equal(issued, 2);
+});
+
 Deno.test("credentials stay with the registry when a blob is redirected", async () => {
   await using registry = TestRegistry.start({ kind: "bearer" });
   await using storage = TestRegistry.start();
