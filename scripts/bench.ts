@@ -13,6 +13,7 @@ import { TestApiServer } from "../tests/support/api_server.ts";
 import { TestRegistry } from "../tests/support/registry.ts";
 import { benchDoors } from "./bench/doors.ts";
 import { benchFleet } from "./bench/fleet.ts";
+import { measureFiles } from "./bench/files.ts";
 import { compile } from "./compile.ts";
 import { benchRegistry } from "./bench/registry.ts";
 import { buildFixture, fixturePath } from "./fixtures.ts";
@@ -175,6 +176,8 @@ async function bench(): Promise<void> {
 
   if (asked.has("kubectl")) await benchDoors({ api, install, measure, row });
   rows.push(...await benchRegistry(binary, work, Math.min(runs, 9)));
+  await Deno.mkdir(`${work}/files`);
+  rows.push(...await measureFiles(binary, makeComponent, `${work}/files`, env));
 
   const { size } = await Deno.stat(binary);
   const bare = (await Deno.stat(empty)).size;

@@ -29,7 +29,9 @@ const TYPESCRIPT_INPUTS = ["examples/lib", "wit", "scripts/componentize.ts", "de
 /** Everything that is built. */
 export const FIXTURES: readonly Fixture[] = [
   { name: "hello", language: "c", source: "examples/hello/hello.c" },
-  ...["cat", "files", "grow", "outbound", "posix", "terminal", "trap", "waiting"].map((name): Fixture => ({
+  ...["cat", "filebench", "files", "grow", "outbound", "posix", "terminal", "trap", "waiting"].map((
+    name,
+  ): Fixture => ({
     name,
     language: "c",
     source: `tests/fixtures/${name}.c`,
