@@ -80,6 +80,7 @@ export interface DirectoryNode {
 /** An open file. Reads and writes are at a place the caller names, so that two can share it. */
 export interface AnyFile {
   readonly kind: "file";
+  readonly type: NodeType;
   readonly readable: boolean;
   readonly writable: boolean;
   /** Fills the front of `into` from `offset`; 0 at the end. @throws WasiError */

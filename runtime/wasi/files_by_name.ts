@@ -55,6 +55,7 @@ class NamedFile implements AnyFile {
   /** Where the operating system's own position is. */
   #position = 0n;
   #closed = false;
+  #type: NodeType | undefined;
 
   constructor(
     file: Deno.FsFile,
@@ -73,6 +74,10 @@ class NamedFile implements AnyFile {
       if (errnoOf(error) !== "invalid-seek") throw new WasiError(errnoOf(error)); // a pipe or terminal: no places
     }
     this.#position = offset;
+  }
+
+  get type(): NodeType {
+    return this.#type ??= this.stat().type;
   }
 
   /** Fills the front of `into` from `offset`; 0 at the end. @throws WasiError */

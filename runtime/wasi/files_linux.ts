@@ -21,12 +21,14 @@ import type {
   GuestPath,
   Listing,
   NewTime,
+  NodeType,
   OpenOptions,
   Probed,
   Stat,
 } from "./files.ts";
 import {
   AT_FDCWD,
+  type Glance,
   Kernel,
   O_CREAT,
   O_EXCL,
@@ -95,6 +97,7 @@ class OpenFile implements AnyFile {
     kernel: Kernel,
     readonly root: Root,
     readonly fd: number,
+    readonly type: NodeType,
     readonly readable: boolean,
     readonly writable: boolean,
   ) {
@@ -204,7 +207,7 @@ class LinuxTree implements FileTree {
   #guarded: readonly string[];
   #mounted: number[] = [];
   #contents = new Map<Overlay, MaybePromise<Uint8Array>>();
-  #devices = new Map<number, boolean>();
+  #devices = new Map<bigint, boolean>();
   #unprotected: ReadonlySet<string> | undefined;
 
   constructor(kernel: Kernel, files: Files) {
@@ -323,13 +326,13 @@ class LinuxTree implements FileTree {
         if (stat.type === "directory") throw new WasiError("is-directory");
         if (this.#overlayOf(stat)) throw new WasiError("read-only");
         if (this.#denied.length > 0 && this.#isDenied(fd, stat)) throw new WasiError("no-entry");
-        this.#refuseProcess(fd, Number(stat.dev), true);
+        this.#refuseProcess(fd, stat, true);
         if (!made && (write || truncate)) {
           this.#checkChange(place);
           this.#refuseProtected(stat);
         }
         if (truncate && stat.type === "regular-file") this.#kernel.setSize(fd, 0n);
-        return new OpenFile(this.#kernel, root, fd, reads, write);
+        return new OpenFile(this.#kernel, root, fd, stat.type, reads, write);
       });
     });
   }
@@ -361,15 +364,12 @@ class LinuxTree implements FileTree {
       throw error;
     }
     const found = this.#closing(fd, () => {
-      const { type, device } = kernel.glance(fd);
-      if (type === "directory") return new OpenDirectory(from.root, fd, () => kernel.close(fd));
-      if (this.#files.overlays.length > 0) {
-        const stat = kernel.stat(fd);
-        const overlay = this.#overlayOf(stat);
-        if (overlay) return { overlay, stat };
-      }
-      this.#refuseProcess(fd, device, false);
-      return new OpenFile(kernel, from.root, fd, true, false);
+      const glance = kernel.glance(fd);
+      if (glance.type === "directory") return new OpenDirectory(from.root, fd, () => kernel.close(fd));
+      const overlay = this.#overlayOf(glance);
+      if (overlay) return { overlay, stat: kernel.stat(fd) };
+      this.#refuseProcess(fd, glance, false);
+      return new OpenFile(kernel, from.root, fd, glance.type, true, false);
     });
     if (!("overlay" in found)) return found;
     kernel.close(fd);
@@ -384,11 +384,15 @@ class LinuxTree implements FileTree {
     let stat: Stat;
     let overlay: Overlay | undefined;
     try {
-      const fd = this.#open(from, path, O_PATH, follow);
-      try {
-        stat = this.#kernel.stat(fd);
-      } finally {
-        this.#kernel.close(fd);
+      if (!follow && isName(path) && !from.root.only && this.#denied.length === 0) {
+        stat = this.#kernel.statAt(from.fd, path);
+      } else {
+        const fd = this.#open(from, path, O_PATH, follow);
+        try {
+          stat = this.#kernel.stat(fd);
+        } finally {
+          this.#kernel.close(fd);
+        }
       }
       overlay = this.#overlayOf(stat);
     } catch (error) {
@@ -433,7 +437,7 @@ class LinuxTree implements FileTree {
         this.#checkChange(place);
         this.#refuseOverlay(place, stat);
         this.#refuseProtected(stat);
-        this.#refuseProcess(fd, Number(stat.dev), true);
+        this.#refuseProcess(fd, stat, true);
         this.#kernel.setTimes(fd, accessed, modified);
       } finally {
         this.#kernel.close(fd);
@@ -450,7 +454,7 @@ class LinuxTree implements FileTree {
     else if (!node.writable) {
       const stat = node.stat();
       this.#refuseProtected(stat);
-      this.#refuseProcess(node.fd, Number(stat.dev), true);
+      this.#refuseProcess(node.fd, stat, true);
       if (this.#isEntangled(node.root) && this.#isBelow(node.fd)) {
         throw new WasiError("not-permitted");
       }
@@ -661,7 +665,7 @@ class LinuxTree implements FileTree {
   #granted(fd: number): number {
     if (this.#denied.length === 0) return fd;
     return this.#closing(fd, () => {
-      const stat = this.#kernel.stat(fd);
+      const stat = this.#kernel.glance(fd);
       if (this.#isDenied(fd, stat) && !this.#overlayOf(stat)) throw new WasiError("no-entry");
       return fd;
     });
@@ -784,7 +788,7 @@ class LinuxTree implements FileTree {
   }
 
   /** Whether what is open is denied: itself, by a directory above it, or as a file that is there under another name. */
-  #isDenied(fd: number, stat: Stat): boolean {
+  #isDenied(fd: number, stat: Glance): boolean {
     const roots = this.#identities(this.#denied);
     if (roots.has(identityOf(stat))) return true;
     if (stat.type === "directory") return this.#isProtected(fd, roots);
@@ -798,7 +802,7 @@ class LinuxTree implements FileTree {
     try {
       let last = "";
       for (let depth = 0; depth < MAX_DEPTH; depth++) {
-        const identity = identityOf(kernel.stat(fd));
+        const identity = identityOf(kernel.glance(fd));
         if (identity === last) return;
         yield last = identity;
         const up = kernel.open(fd, "..", O_PATH | kernel.O_DIRECTORY, false);
@@ -843,12 +847,12 @@ class LinuxTree implements FileTree {
   }
 
   /** A file that is itself guarded, or a further hard link of one that is in a guarded directory. */
-  #refuseProtected(stat: Stat): void {
+  #refuseProtected(stat: Glance): void {
     this.#refuseRoots(stat);
     if (this.#isLinkedIn(this.#guarded, stat)) throw new WasiError("not-permitted");
   }
 
-  #isLinkedIn(paths: readonly string[], stat: Stat): boolean {
+  #isLinkedIn(paths: readonly string[], stat: Glance): boolean {
     if (stat.type === "directory" || stat.links < 2n) return false;
     const except = this.#identities(this.#files.unprotectedPaths);
     return paths.some((path) => {
@@ -863,7 +867,7 @@ class LinuxTree implements FileTree {
   }
 
   /** Whether a file is somewhere in a directory, which is closed. */
-  #holds(fd: number, { ino }: Stat, identity: string, except: ReadonlySet<string>): boolean {
+  #holds(fd: number, { ino }: Glance, identity: string, except: ReadonlySet<string>): boolean {
     const kernel = this.#kernel;
     const listing = new DirectoryListing(kernel, fd);
     try {
@@ -878,7 +882,7 @@ class LinuxTree implements FileTree {
             true,
           );
           if (except.has(identityOf(kernel.stat(below)))) kernel.close(below);
-          else if (this.#holds(below, { ino } as Stat, identity, except)) return true;
+          else if (this.#holds(below, { ino } as Glance, identity, except)) return true;
         } else if (entry.ino === ino && identityOf(kernel.statAt(fd, entry.name)) === identity) return true;
       }
     } finally {
@@ -886,12 +890,12 @@ class LinuxTree implements FileTree {
     }
   }
 
-  #refuseRoots(stat: Stat): void {
+  #refuseRoots(stat: Glance): void {
     if (this.#identities(this.#guarded).has(identityOf(stat))) throw new WasiError("not-permitted");
   }
 
   /** A directory above, or at, what is protected or overlaid: what is below goes where it goes. */
-  #refuseAbove(stat: Stat): void {
+  #refuseAbove(stat: Glance): void {
     const identity = identityOf(stat);
     const { overlays } = this.#files;
     for (const path of [...this.#guarded, ...overlays.map(({ host }) => parentOf(host))]) {
@@ -913,11 +917,11 @@ class LinuxTree implements FileTree {
   }
 
   /** Files of processes: their memory, environment and open files are the host's and others', not the plugin's. */
-  #refuseProcess(fd: number, device: number, changes: boolean): void {
-    let proc = this.#devices.get(device);
+  #refuseProcess(fd: number, { dev }: Glance, changes: boolean): void {
+    let proc = this.#devices.get(dev);
     if (proc === undefined) {
       proc = this.#kernel.isProc(fd);
-      this.#devices.set(device, proc);
+      this.#devices.set(dev, proc);
     }
     if (!proc) return;
     const name = new TextDecoder().decode(this.#kernel.readLink(AT_FDCWD, `/proc/self/fd/${fd}`));
@@ -927,12 +931,14 @@ class LinuxTree implements FileTree {
   // Overlays
 
   /** The overlay that shows for a file, whatever name it was reached by. */
-  #overlayOf(stat: Stat): Overlay | undefined {
+  #overlayOf(stat: Glance): Overlay | undefined {
     const { overlays } = this.#files;
     if (overlays.length === 0 || stat.type === "directory" || stat.type === "symbolic-link") return undefined;
-    const identity = identityOf(stat);
     // Asked after the file was opened: programs replace a kubeconfig by renaming a new one over it.
-    return overlays.find(({ host }) => this.#identityAt(host) === identity);
+    return overlays.find(({ host }) => {
+      const now = this.#kernel.glanceHost(host);
+      return now?.ino === stat.ino && now.dev === stat.dev;
+    });
   }
 
   /** The overlay that has this very name, whether or not its file is there. */
@@ -945,11 +951,11 @@ class LinuxTree implements FileTree {
 
   #isNamed({ directory, bare }: Place, parent: string, host: string): boolean {
     return latin1(bare) === latin1(encoder.encode(host.slice(host.lastIndexOf("/") + 1))) &&
-      identityOf(this.#kernel.stat(directory)) === parent;
+      identityOf(this.#kernel.glance(directory)) === parent;
   }
 
   /** What is not to be changed, moved, replaced or linked. */
-  #refuseOverlay(place: Place, stat?: Stat): void {
+  #refuseOverlay(place: Place, stat?: Glance): void {
     if (stat && this.#overlayOf(stat) || this.#overlayNamed(place)) throw new WasiError("not-permitted");
   }
 
@@ -991,12 +997,8 @@ class LinuxTree implements FileTree {
   }
 
   #identityAt(host: string): string | undefined {
-    try {
-      return identityOf(this.#kernel.statHost(host));
-    } catch (error) {
-      if (error instanceof WasiError) return undefined;
-      throw error;
-    }
+    const glance = this.#kernel.glanceHost(host);
+    return glance && identityOf(glance);
   }
 }
 
@@ -1119,6 +1121,13 @@ function bytesOf(path: GuestPath): Uint8Array {
   return typeof path === "string" ? encoder.encode(path) : path;
 }
 
+/** Whether a path is one name, of what is in the directory where it starts. */
+function isName(path: GuestPath): boolean {
+  return typeof path === "string"
+    ? path !== "" && path !== ".." && !path.includes("/")
+    : path.length > 0 && !path.includes(SLASH) && !(path.length === 2 && isDots(path));
+}
+
 /** Bytes as text, one character each: for comparing. */
 function latin1(bytes: Uint8Array): string {
   return String.fromCharCode(...bytes);
@@ -1129,7 +1138,7 @@ function isDots(name: Uint8Array): boolean {
   return name[0] === DOT && (name.length === 1 || name.length === 2 && name[1] === DOT);
 }
 
-function identityOf({ dev, ino }: Stat): string {
+function identityOf({ dev, ino }: Glance): string {
   return `${dev}:${ino}`;
 }
 

@@ -213,12 +213,8 @@ type BufferSyscall = (
 
 const encoder = new TextEncoder();
 
-/** What is known of a file at a glance. */
-export interface Glance {
-  readonly type: NodeType;
-  /** Its file system's device. */
-  readonly device: number;
-}
+/** What is known of a file at a glance: all that every open asks. */
+export type Glance = Pick<Stat, "type" | "dev" | "ino" | "links">;
 
 /** The kernel. Descriptors are numbers; whoever opens one closes it. Every function throws WasiError. */
 export class Kernel {
@@ -351,15 +347,10 @@ export class Kernel {
     return this.#stat();
   }
 
-  /** What is open, as far as every open asks. */
+  /** What is open, in a third of the time. */
   glance(fd: number): Glance {
     this.#statx(fd, this.#empty, AT_EMPTY_PATH);
-    const view = this.#view;
-    return {
-      type: typeOfMode(view.getUint16(STATX + 28, true)),
-      // 12 and 20 bits (include/linux/kdev_t.h).
-      device: view.getUint32(STATX + 136, true) * 2 ** 20 + view.getUint32(STATX + 140, true),
-    };
+    return this.#glance();
   }
 
   /** A name in a directory, the link itself where it is one. */
@@ -368,10 +359,12 @@ export class Kernel {
     return this.#stat();
   }
 
-  /** A path of the host's, links followed. */
-  statHost(path: string): Stat {
-    this.#statx(AT_FDCWD, this.#putFirst(path), 0n);
-    return this.#stat();
+  /** A path of the host's, links followed; undefined where nothing is to be seen. */
+  glanceHost(path: string): Glance | undefined {
+    const pointer = this.#putFirst(path);
+    const from = BigInt(AT_FDCWD);
+    const result = this.#call(this.#numbers.statx, from, pointer, 0n, STATX_BASIC_STATS, this.#statxAt, 0n);
+    return result < 0 ? undefined : this.#glance();
   }
 
   #statx(fd: number, path: bigint, flags: bigint): void {
@@ -380,15 +373,23 @@ export class Kernel {
     );
   }
 
+  #glance(): Glance {
+    const view = this.#view;
+    return {
+      type: typeOfMode(view.getUint16(STATX + 28, true)),
+      // 12 and 20 bits (include/linux/kdev_t.h).
+      dev: BigInt(view.getUint32(STATX + 136, true) * 2 ** 20 + view.getUint32(STATX + 140, true)),
+      ino: view.getBigUint64(STATX + 32, true),
+      links: BigInt(view.getUint32(STATX + 16, true)),
+    };
+  }
+
   #stat(): Stat {
     const view = this.#view;
     const time = (at: number) =>
       view.getBigInt64(STATX + at, true) * BILLION + BigInt(view.getUint32(STATX + at + 8, true));
     return {
-      type: typeOfMode(view.getUint16(STATX + 28, true)),
-      dev: BigInt(view.getUint32(STATX + 136, true) * 2 ** 20 + view.getUint32(STATX + 140, true)),
-      ino: view.getBigUint64(STATX + 32, true),
-      links: BigInt(view.getUint32(STATX + 16, true)),
+      ...this.#glance(),
       size: view.getBigUint64(STATX + 40, true),
       accessed: time(64),
       changed: time(96),

@@ -6,6 +6,7 @@ import type { AnyFile, Stat } from "./files.ts";
 /** Such a file, open. It can be read, and looks otherwise like the file it stands for. */
 export class OverlayNode implements AnyFile {
   readonly kind = "file";
+  readonly type = "regular-file";
   readonly readable = true;
   readonly writable = false;
   #bytes: Uint8Array;

@@ -146,7 +146,7 @@ function statOf(context: Context, descriptor: Descriptor): Stat {
 function fileType(descriptor: Descriptor): number {
   const { node } = descriptor;
   if (node.kind === "directory") return FILETYPE.directory;
-  if (node.kind === "file") return FILETYPE[node.stat().type];
+  if (node.kind === "file") return FILETYPE[node.type];
   // wasi-libc's isatty: a character device that can neither seek nor tell.
   return node.terminal ? FILETYPE["character-device"] : FILETYPE.unknown;
 }

@@ -232,7 +232,7 @@ export function filesystemInterfaces(tree: FileTree) {
     }
 
     getType() {
-      return attempt(() => tree.stat(this.#node).type);
+      return attempt(() => this.#node.kind === "directory" ? "directory" : this.#node.type);
     }
 
     setSize(size: bigint) {
