@@ -1,0 +1,67 @@
+/** Whose the store is: modes whatever the umask, other users, and what a run finds when either is wrong. */
+
+import assert from "node:assert/strict";
+import { buildFixture } from "../../scripts/fixtures.ts";
+import { makeArtifact, push } from "../support/oci.ts";
+import { clangMissing, Product } from "../support/product.ts";
+import { TestRegistry } from "../support/registry.ts";
+
+/** Everything of a store that others could read, write or enter, by path. */
+function openToOthers(root: string): string[] {
+  const found: string[] = [];
+  const visit = (path: string) => {
+    const info = Deno.lstatSync(path);
+    // A link has no mode; a launcher has to be executable, and lies in a directory that is closed.
+    if (!info.isSymlink && (info.mode! & 0o077) !== 0 && !path.startsWith(`${root}/bin/`)) {
+      found.push(`${path.slice(root.length)} ${(info.mode! & 0o777).toString(8)}`);
+    }
+    if (info.isDirectory) { for (const { name } of Deno.readDirSync(path)) visit(`${path}/${name}`); }
+  };
+  visit(root);
+  return found;
+}
+
+async function withPlugin(use: (product: Product, pull: string) => Promise<void>): Promise<void> {
+  await using registry = TestRegistry.start();
+  using product = Product.make();
+  await push(
+    registry.origin,
+    "p/attack",
+    "v1",
+    makeArtifact(await Deno.readFile(await buildFixture("attack"))),
+  );
+  await use(product, `krew-wasm pull --quiet ${registry.host}/p/attack:v1`);
+}
+
+const options = { ignore: clangMissing() || Deno.build.os === "windows" };
+
+Deno.test("whatever the umask, all of the store is its user's alone", options, async () => {
+  for (const umask of ["000", "022", "077"]) {
+    await withPlugin(async (product, pull) => {
+      const { code, stderr } = await product.shell(
+        `umask ${umask}; ${pull} && krew-wasm run --allow-read=$HOME attack -- unlink $HOME/x; krew-wasm log`,
+      );
+      assert.equal(code, 0, stderr);
+      assert.deepEqual(openToOthers(product.store), [], `umask ${umask}`);
+      assert.ok([...Deno.readDirSync(`${product.store}/log`)].length > 0);
+    });
+  }
+});
+
+Deno.test("a store that others can write is not run from", options, async () => {
+  await withPlugin(async (product, pull) => {
+    assert.equal((await product.shell(pull)).code, 0);
+    const refused = async (what: string) => {
+      const { code, stdout, stderr } = await product.shell("kubectl-attack print ran");
+      assert.deepEqual([code, stdout], [125, ""], what);
+      assert.match(stderr, /^error: /);
+    };
+    Deno.chmodSync(product.store, 0o777);
+    await refused("open root");
+    Deno.chmodSync(product.store, 0o700);
+    assert.equal((await product.shell("kubectl-attack print ran")).stdout, "ran\n");
+    if (Deno.uid() !== 0) return; // only root can give a file away
+    Deno.chownSync(product.store, 65534, 65534);
+    await refused("another user's");
+  });
+});
