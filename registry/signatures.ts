@@ -45,6 +45,8 @@ export function registrySignatures(client: RegistryClient): SignatureSource {
   };
 }
 
+/** How registries of before distribution-spec 1.1 answer: 404 by the specification, and what some do instead. */
+const NO_REFERRERS_API = [400, 404, 405, 406, 501];
 /** More than these a registry has no reason to keep for one artifact. */
 const MAX_SIGNATURES = 50;
 const MAX_BUNDLE = 1 << 20;
@@ -97,7 +99,7 @@ export async function listReferrers(
       task,
       endpoint,
       `/v2/${endpoint.repository}/referrers/${digest}`,
-      { headers: { accept: INDEX_TYPES[0] }, expect: [200, 404] },
+      { headers: { accept: INDEX_TYPES[0] }, expect: [200, ...NO_REFERRERS_API] },
     );
     if (answer.status === 200 && (answer.header("content-type") ?? "").includes("json")) {
       const bytes = await answer.bytes(

@@ -98,15 +98,14 @@ export class Transport {
   }
 
   async #client(url: URL): Promise<Deno.HttpClient | undefined> {
-    let client = this.#clients.get(url.host);
-    if (!client) this.#clients.set(url.host, client = this.#makeClient(url));
+    let client = this.#clients.get(url.origin);
+    if (!client) this.#clients.set(url.origin, client = this.#makeClient(url));
     return await client;
   }
 
   async #makeClient(url: URL): Promise<Deno.HttpClient | undefined> {
     const tls = await this.#options.tls?.(url.host);
     if (tls?.client) await checkPair(url.host, tls.client);
-    useSystemRoots();
     const options = {
       http2: false,
       ...(tls?.ca ? { caCerts: [...tls.ca] } : {}),
@@ -117,7 +116,8 @@ export class Transport {
     const direct = local || Deno.env.get("NO_PROXY")?.trim() === "*" ||
       Deno.env.get("no_proxy")?.trim() === "*";
     try {
-      return direct ? withoutProxies(() => Deno.createHttpClient(options)) : Deno.createHttpClient(options);
+      const make = () => withUsualRoots(() => Deno.createHttpClient(options));
+      return direct ? withoutProxies(make) : make();
     } catch (error) {
       throw new AppError(
         "REGISTRIES_INVALID",
@@ -130,10 +130,16 @@ export class Transport {
 
 /**
  * Registries are trusted as docker trusts them: by the system's roots, beside the ones that Deno brings, since a minimal
- * system has none. Read once, when the process first uses TLS.
+ * system has none. Deno reads which from the environment when it makes its first client; what is set there holds.
  */
-function useSystemRoots(): void {
-  if (Deno.env.get("DENO_TLS_CA_STORE") === undefined) Deno.env.set("DENO_TLS_CA_STORE", "mozilla,system");
+function withUsualRoots<T>(make: () => T): T {
+  if (Deno.env.get("DENO_TLS_CA_STORE") !== undefined) return make();
+  Deno.env.set("DENO_TLS_CA_STORE", "mozilla,system");
+  try {
+    return make();
+  } finally {
+    Deno.env.delete("DENO_TLS_CA_STORE");
+  }
 }
 
 /**

@@ -62,11 +62,12 @@ Examples:
         ...await examineKubectl(layout, receipts),
       ];
       if (!options.offline) {
-        const [registries, cluster] = await Promise.all([
-          examineRegistries(installer.client, receipts),
-          examineCluster(context),
-        ]);
-        findings.push(...registries, ...cluster);
+        // One after the other: a process has one set of TLS roots, the first to use it says which, and a cluster's
+        // would leave registries without any.
+        findings.push(
+          ...await examineRegistries(installer.client, receipts),
+          ...await examineCluster(context),
+        );
       }
       const value = { findings };
       context.stdout(

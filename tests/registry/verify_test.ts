@@ -115,6 +115,18 @@ Deno.test("a keyless signature in cosign's older layout is verified", async () =
   assert.deepEqual(await verify(KEYLESS), GOOD);
 });
 
+Deno.test("a registry that knows no referrers may say so in many ways", async () => {
+  for (const status of [400, 404, 405, 406, 501]) {
+    const { registry, verify, signBundle } = await setUp();
+    await using _ = registry;
+    registry.referrers = false;
+    await signBundle();
+    registry.hook = (_, url) =>
+      url.pathname.includes("/referrers/") ? new Response("no", { status }) : undefined;
+    assert.deepEqual(await verify(KEYLESS), GOOD);
+  }
+});
+
 Deno.test("a list of referrers that misstates what they are, as cosign's does, is no hindrance", async () => {
   const { registry, manifest, verify, signBundle } = await setUp();
   await using _ = registry;
