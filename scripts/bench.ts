@@ -11,6 +11,7 @@ import { makeArtifact, push } from "../tests/support/oci.ts";
 import { findProgram } from "../tests/support/programs.ts";
 import { TestApiServer } from "../tests/support/api_server.ts";
 import { TestRegistry } from "../tests/support/registry.ts";
+import { clusterRows } from "./bench/cluster.ts";
 import { benchDoors } from "./bench/doors.ts";
 import { benchFleet } from "./bench/fleet.ts";
 import { measureFiles } from "./bench/files.ts";
@@ -83,7 +84,7 @@ async function bench(): Promise<void> {
   await Deno.mkdir(`${work}/.kube`);
   await Deno.writeTextFile(`${work}/.kube/config`, api.kubeconfig());
   const components = await Promise.all(["hello", "cat"].map(makeComponent));
-  for (const name of ["hello", "cat", "outbound", "whoami"]) {
+  for (const name of ["hello", "cat", "outbound", "raw", "whoami"]) {
     await push(
       registry.origin,
       `p/${name}`,
@@ -94,7 +95,7 @@ async function bench(): Promise<void> {
   for (const [index, name] of ["hello-component", "cat-component"].entries()) {
     await push(registry.origin, `p/${name}`, "v1", makeArtifact(components[index]!));
   }
-  for (const name of ["hello", "cat", "outbound", "whoami", "hello-component", "cat-component"]) {
+  for (const name of ["hello", "cat", "outbound", "raw", "whoami", "hello-component", "cat-component"]) {
     await new Deno.Command(binary, {
       args: ["pull", "--quiet", `${registry.host}/p/${name}:v1`],
       env,
@@ -159,22 +160,16 @@ async function bench(): Promise<void> {
     "",
   );
 
-  const requests: Case[] = [{ name: "plugin", command: [link("outbound"), `${api.server}/version`] }];
-  if (findProgram("kubectl")) {
-    requests.push({ name: "kubectl", command: ["kubectl", "get", "--raw", "/version"] });
-  }
-  const asked = await measure(requests);
-  if (asked.has("kubectl")) {
-    row(
-      "GET /version through a plugin",
-      asked.get("plugin")!,
-      asked.get("kubectl")!,
-      "kubectl get --raw",
-      "1",
-    );
-  }
+  for (
+    const { what, ours, baseline, ratio, goal } of await clusterRows({
+      raw: link("raw"),
+      outbound: link("outbound"),
+      env,
+      runs,
+    })
+  ) rows.push([what, ours, baseline, ratio, goal]);
 
-  if (asked.has("kubectl")) await benchDoors({ api, install, measure, row });
+  if (findProgram("kubectl")) await benchDoors({ api, install, measure, row });
   rows.push(...await benchRegistry(binary, work, Math.min(runs, 9)));
   await Deno.mkdir(`${work}/files`);
   rows.push(...await measureFiles(binary, makeComponent, `${work}/files`, env));

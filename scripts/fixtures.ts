@@ -36,12 +36,12 @@ export const FIXTURES: readonly Fixture[] = [
     language: "c",
     source: `tests/fixtures/${name}.c`,
   })),
-  {
-    name: "kubernetes",
+  ...["kubernetes", "raw"].map((name): Fixture => ({
+    name,
     language: "c",
-    source: "tests/fixtures/kubernetes.c",
-    inputs: ["tests/fixtures/kubernetes.c", "wit/krew_wasm_kubernetes.h"],
-  },
+    source: `tests/fixtures/${name}.c`,
+    inputs: [`tests/fixtures/${name}.c`, "wit/krew_wasm_kubernetes.h"],
+  })),
   {
     name: "sockets",
     language: "c",

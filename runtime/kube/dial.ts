@@ -39,6 +39,17 @@ export async function dialServer(
   if (proxy === undefined) {
     return secure ? await secured(place, name, connection, certificate) : await Deno.connect({ ...place });
   }
+  const tunnel = await dialProxy(connection, proxy, place);
+  try {
+    return secure ? await securedThrough(tunnel, name, connection, certificate) : tunnel;
+  } catch (error) {
+    tunnel.close();
+    throw error;
+  }
+}
+
+/** A proxy's way to a place. The proxy itself has the connection's TLS, under its own name. @throws ProxyError */
+export async function dialProxy(connection: Connection, proxy: URL, place: Place): Promise<Duplex> {
   const { askProxy } = await import("./dial_proxy.ts");
   const proxyPlace = placeOf(
     proxy,
@@ -48,8 +59,7 @@ export async function dialServer(
     ? await secured(proxyPlace, proxyPlace.hostname, connection, undefined)
     : await Deno.connect({ ...proxyPlace });
   try {
-    const tunnel = await askProxy(way, proxy, place);
-    return secure ? await securedThrough(tunnel, name, connection, certificate) : tunnel;
+    return await askProxy(way, proxy, place);
   } catch (error) {
     way.close();
     throw error;
@@ -86,16 +96,33 @@ async function secured(
   return opened;
 }
 
-/**
- * TLS over a connection that there is already, which Deno can't do with a client certificate: over a loopback connection
- * whose other end is that one. Nobody else gets in its way: the first to connect has to have our port.
- */
+/** TLS over a connection that there is already, which Deno can't do with a client certificate. */
 async function securedThrough(
   tunnel: Duplex,
   name: string,
   connection: Connection,
   certificate: ClientCertificate | undefined,
 ): Promise<Duplex> {
+  const relay = relayTo(tunnel);
+  try {
+    return await secured(relay.place, name, connection, certificate, relay.expect);
+  } catch (error) {
+    relay.close();
+    throw error;
+  }
+}
+
+/** A place on loopback behind which a connection goes on. */
+export interface Relay {
+  readonly place: Place;
+  /** Whose port may come: the one it is for. */
+  expect(ownPort: number): void;
+  /** Nobody comes. */
+  close(): void;
+}
+
+/** Nobody else gets in its way: who connects has to have the port that is expected, and the first to have it is the last. */
+export function relayTo(tunnel: Duplex): Relay {
   const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const ownPort = Promise.withResolvers<number>();
   const relay = async () => {
@@ -110,16 +137,16 @@ async function securedThrough(
     }
   };
   relay().catch(() => {});
-  try {
-    const place = { hostname: "127.0.0.1", port: listener.addr.port };
-    return await secured(place, name, connection, certificate, ownPort.resolve);
-  } catch (error) {
-    ownPort.resolve(-1);
-    try {
-      listener.close();
-    } catch { /* it is closed */ }
-    throw error;
-  }
+  return {
+    place: { hostname: "127.0.0.1", port: listener.addr.port },
+    expect: ownPort.resolve,
+    close() {
+      ownPort.resolve(-1);
+      try {
+        listener.close();
+      } catch { /* it is closed */ }
+    },
+  };
 }
 
 /** Passes all that comes on; the end of one is the end of the other. */

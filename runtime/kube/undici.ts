@@ -1,6 +1,5 @@
 /** undici as the transport's client: `tls-server-name` and `insecure-skip-tls-verify`, which fetch has not. */
 
-import { AppError } from "../errors.ts";
 import type { ClientCertificate, Connection } from "./connection.ts";
 import type { HttpClient } from "./client.ts";
 
@@ -26,21 +25,22 @@ export async function openUndici(
 ): Promise<HttpClient> {
   await provideNodeGlobals();
   const loaded = await import("undici");
-  const { Agent, ProxyAgent, request } = (loaded as unknown as { default?: typeof loaded }).default ?? loaded; // a bundle's CommonJS
-  const { default: process } = await import("node:process");
+  const { Agent, buildConnector, request } = (loaded as unknown as { default?: typeof loaded }).default ??
+    loaded; // a bundle's CommonJS
   const { Readable } = await import("node:stream");
   const { createGunzip } = await import("node:zlib");
-  const tls: Tls = {
+  const direct = buildConnector({
     rejectUnauthorized: !connection.insecureSkipTlsVerify,
     ...(connection.ca === undefined ? {} : { ca: connection.ca }),
     ...(certificate ?? {}),
     ...(connection.tlsServerName === undefined ? {} : { servername: connection.tlsServerName }),
-  };
-  // A silent watch may last for hours; what limits a request is --request-timeout.
-  const limits = { headersTimeout: 0, bodyTimeout: 0 };
-  const dispatcher = proxy === undefined
-    ? new Agent({ ...limits, connect: tls })
-    : proxyAgent(process, ProxyAgent, limits, tls, proxy);
+  });
+  const dispatcher = new Agent({
+    // A silent watch may last for hours; what limits a request is --request-timeout.
+    headersTimeout: 0,
+    bodyTimeout: 0,
+    connect: proxy === undefined ? direct : throughProxy(direct, connection, proxy),
+  });
   return {
     close: () => void dispatcher.close().catch(() => {}),
     async send(url, init) {
@@ -68,43 +68,40 @@ export async function openUndici(
   };
 }
 
-type Tls = Record<string, unknown> & { readonly rejectUnauthorized: boolean };
+/** How undici connects. */
+type Connector = import("undici").buildConnector.connector;
 
-function proxyAgent(
-  process: { emitWarning: unknown },
-  ProxyAgent: typeof import("undici").ProxyAgent,
-  limits: object,
-  { servername, ...tls }: Tls,
-  proxy: URL,
-): import("undici").ProxyAgent {
-  if (!proxy.protocol.startsWith("socks")) {
-    // The proxy's name is its own. Whose certificates it may have is the cluster's setting, as in net/http.
-    const requestTls = servername === undefined ? tls : { ...tls, servername };
-    const isAddress = /^\[|^[\d.]+$/.test(proxy.hostname);
-    if (proxy.protocol === "https:" && isAddress && tls.rejectUnauthorized) {
-      throw new AppError(
-        "CLUSTER_UNSUPPORTED",
-        `The proxy ${proxy.host} is named by its address, whose certificate can't be checked along with tls-server-name`,
-        { hint: "name it by its name, or use one of http" },
+/**
+ * Connects through a proxy. undici's own proxies put TLS over a socket there is, which Deno 2.6 can't, and name a server by its
+ * address in the handshake; here it dials a place on loopback that the proxy's way begins at.
+ */
+function throughProxy(direct: Connector, connection: Connection, proxy: URL): Connector {
+  return (options, callback) => {
+    const connect = async () => {
+      const { dialProxy, placeOf, relayTo } = await import("./dial.ts");
+      const server = new URL(connection.server);
+      const tunnel = await dialProxy(
+        connection,
+        proxy,
+        placeOf(server, server.protocol === "https:" ? 443 : 80),
       );
-    }
-    // undici would name it by its address in the handshake, which is no name there (RFC 6066 3); unchecked, any will do.
-    const proxyTls = isAddress ? { ...tls, servername: "proxy" } : tls;
-    return new ProxyAgent({ ...limits, uri: proxy.href, requestTls, proxyTls } as never);
-  }
-  const { emitWarning } = process;
-  // It says that SOCKS is experimental there, to who can do nothing about it.
-  process.emitWarning = () => {};
-  try {
-    // It names the server in the handshake even where that is an address, which is none (RFC 6066 3); nobody checks it
-    // where the certificate is not checked.
-    const requestTls = { ...tls, servername: servername ?? "kubernetes" };
-    return new ProxyAgent(
-      { ...limits, uri: proxy.href.replace(/^socks5h:/, "socks5:"), requestTls } as never,
-    );
-  } finally {
-    process.emitWarning = emitWarning;
-  }
+      const relay = relayTo(tunnel);
+      const { hostname, port } = relay.place;
+      const answered: typeof callback = (...[error, socket]) => {
+        if (error) {
+          relay.close();
+          tunnel.close();
+          callback(error, null);
+        } else callback(null, socket);
+      };
+      const socket = direct(
+        { ...options, hostname, port: String(port) },
+        answered,
+      ) as unknown as import("node:net").Socket;
+      socket.once("connect", () => relay.expect(socket.localPort ?? -1));
+    };
+    connect().catch((error) => callback(error, null));
+  };
 }
 
 /** The same bytes unpacked; an end or an error of one is the other's. */
