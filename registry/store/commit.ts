@@ -32,8 +32,24 @@ export function commitReceipt(layout: Layout, receipt: Receipt, keep: number): v
     writeHistory(layout, name, history);
   }
   writeReceipt(layout, receipt);
+  if (replaced !== undefined && repositoryOf(replaced) !== repositoryOf(receipt)) forgetData(layout, name);
   const kept = history.filter((version) => !sameVersion(version, receipt)).slice(0, keep - 1);
   if (kept.length < history.length) writeHistory(layout, name, kept);
+}
+
+/**
+ * Empties a plugin's private directory: what one publisher's plugin kept there (tokens, perhaps) is no business of
+ * another's that takes its name.
+ */
+function forgetData(layout: Layout, name: string): void {
+  const data = layout.dataDir(name);
+  if (!exists(data)) return;
+  try {
+    Deno.renameSync(data, `${layout.stage}/data`);
+    Deno.removeSync(`${layout.stage}/data`, { recursive: true });
+  } catch (error) {
+    throw storeFailed(`Cannot empty ${data}`, error);
+  }
 }
 
 /** Writes a receipt in one step. @throws AppError STORE_FAILED */
@@ -108,6 +124,7 @@ export async function rollbackPlugin(
   }
   writeLink(layout, name);
   writeReceipt(layout, restored);
+  if (repositoryOf(current) !== repositoryOf(restored)) forgetData(layout, name);
   return { from: current, to: restored };
 }
 

@@ -5,6 +5,7 @@ import { makeArtifact, push } from "../support/oci.ts";
 import { Product } from "../support/product.ts";
 import { findProgram, missing } from "../support/programs.ts";
 import { TestRegistry } from "../support/registry.ts";
+import { makeKeyPair } from "../support/sigstore.ts";
 import { makeExiting } from "../support/store.ts";
 
 const skopeoMissing = missing(
@@ -184,6 +185,36 @@ Deno.test("a bundle that was changed is refused, and leaves nothing", async () =
     assert.doesNotMatch(stderr, /defect/);
   }
   assert.equal((await other.run("list", "-o", "name")).stdout, "");
+});
+
+Deno.test("a bundle carries signatures, which are verified without network", async () => {
+  await using it = await setUp();
+  const { one, other, registry } = it;
+  const keys = await makeKeyPair();
+  Deno.writeTextFileSync(`${one.home}/acme.key`, keys.privateKey);
+  for (const { home } of [one, other]) Deno.writeTextFileSync(`${home}/acme.pub`, keys.publicKey);
+  Deno.writeTextFileSync(`${other.home}/other.pub`, (await makeKeyPair()).publicKey);
+  Deno.writeFileSync(`${one.home}/signed.wasm`, makeExiting(7));
+  const reference = `${registry.host}/acme/signed:v1`;
+  const pushed = await one.run("push", "-q", "--sign=acme.key", "signed.wasm", reference);
+  assert.equal(pushed.code, 0, pushed.stderr);
+  const pulled = await one.run("pull", "--verify=acme.pub", reference);
+  assert.equal(pulled.code, 0, pulled.stderr);
+  const saved = await one.run("bundle", "save", "plugins.tar", "signed", "foo");
+  assert.deepEqual([saved.code, saved.stderr], [0, ""]);
+  Deno.copyFileSync(`${one.home}/plugins.tar`, `${other.home}/plugins.tar`);
+  registry.requests.length = 0;
+  const stranger = await other.run("bundle", "load", "plugins.tar", "signed", "--verify=other.pub");
+  assert.equal(stranger.code, 1);
+  assert.match(stranger.stderr, /signed by somebody else/);
+  const unsigned = await other.run("bundle", "load", "plugins.tar", "foo", "--verify=acme.pub");
+  assert.equal(unsigned.code, 1);
+  assert.match(unsigned.stderr, /not signed/);
+  const loaded = await other.run("bundle", "load", "plugins.tar", "signed", "--verify=acme.pub");
+  assert.equal(loaded.code, 0, loaded.stderr);
+  assert.match(loaded.stdout, /signed +by the key/);
+  assert.equal(await it.plugin(other, "signed"), 7);
+  assert.deepEqual(registry.requests, []);
 });
 
 Deno.test(

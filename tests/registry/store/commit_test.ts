@@ -156,3 +156,20 @@ Deno.test("two names of one digest share bytes and compiled form; the last one g
   await removePlugins(layout, ["bar"]);
   assert.deepEqual([namesIn(layout.blobs), namesIn(layout.compiled)], [[], []]);
 });
+
+Deno.test("a plugin of another repository does not get the private directory of the one it replaces", async () => {
+  await using store = await setUp(2);
+  await store.push("evil/foo:v1");
+  const { layout } = store;
+  const secret = `${layout.dataDir("foo")}/config/token`;
+  await store.install("acme/foo:v1");
+  Deno.mkdirSync(`${layout.dataDir("foo")}/config`, { recursive: true });
+  Deno.writeTextFileSync(secret, "secret");
+  await store.install("acme/foo:v2");
+  assert.equal(Deno.readTextFileSync(secret), "secret", "a newer version keeps it");
+  await store.install("evil/foo:v1");
+  assert.throws(() => Deno.statSync(layout.dataDir("foo")), Deno.errors.NotFound);
+  Deno.mkdirSync(layout.dataDir("foo"));
+  await rollbackPlugin(layout, "foo", {});
+  assert.throws(() => Deno.statSync(layout.dataDir("foo")), Deno.errors.NotFound);
+});
