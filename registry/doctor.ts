@@ -19,7 +19,7 @@ import {
   type LinkTarget,
   linkTargetOf,
   reaches,
-  writeLink,
+  writeLinks,
   writeSelf,
 } from "./store/links.ts";
 import { narrow } from "./store/migrate.ts";
@@ -233,10 +233,13 @@ function examineLinks(layout: Layout, receipts: readonly Receipt[], target: Link
 }
 
 function wrongLinks(layout: Layout, receipts: readonly Receipt[]) {
-  return receipts.flatMap(({ name }) => {
-    const path = linkFiles(layout, name)[0]!;
-    const there = exists(path);
-    return there && isOurLink(layout, path) ? [] : [{ name, path, foreign: there }];
+  return receipts.flatMap(({ name, completion }) => {
+    const suffix = Deno.build.os === "windows" ? ".cmd" : "";
+    const paths = [layout.link(name), ...(completion === undefined ? [] : [layout.completionLink(name)])];
+    return paths.map((path) => `${path}${suffix}`).flatMap((path) => {
+      const there = exists(path);
+      return there && isOurLink(layout, path) ? [] : [{ name, path, foreign: there }];
+    });
   });
 }
 
@@ -303,7 +306,8 @@ export async function mendStore(
     try {
       if (mend.kind === "link") {
         writeSelf(layout, target);
-        if (receipts.some(({ name }) => name === mend.name)) writeLink(layout, mend.name);
+        const receipt = receipts.find(({ name }) => name === mend.name);
+        if (receipt) writeLinks(layout, receipt);
       } else if (mend.kind === "compile") {
         const receipt = receipts.find(({ name }) => name === mend.name);
         if (receipt) await compileAnew(layout, receipt, compile);

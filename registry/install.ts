@@ -21,12 +21,15 @@ import { isIntact, readSlim } from "./store/slim.ts";
 import { findCompiled, readIntact, writeBlob, writeCompiled } from "./store/blobs.ts";
 import { commitReceipt, DEFAULT_KEEP, writeReceipt } from "./store/commit.ts";
 import { publish, storeFailed } from "./store/disk.ts";
-import { checkLinkIsOurs, type LinkTarget, writeLink, writeSelf } from "./store/links.ts";
+import { checkLinkIsOurs, type LinkTarget, writeLinks, writeSelf } from "./store/links.ts";
 import { openForWriting } from "./store/open.ts";
 import { sweep } from "./store/sweep.ts";
 
 /** How a plugin is compiled; a parameter, since loading the compiler takes longer than most commands. */
 export type Compile = (bytes: Uint8Array<ArrayBuffer>) => Promise<Compiled>;
+
+/** The annotation of an artifact whose plugin answers `__complete ARGS…` as cobra has it. */
+const COMPLETION = "krew-wasm.dev/completion";
 
 /** Where artifacts come from: a registry, or a bundle. */
 export type ArtifactSource = Pick<RegistryClient, "fetchManifest" | "fetchBlob">;
@@ -152,11 +155,12 @@ export async function installPlugin(options: InstallOptions): Promise<Receipt> {
     ...(plugin.version === undefined ? {} : { version: plugin.version }),
     ...(plugin.description === undefined ? {} : { description: plugin.description }),
     ...(verified === undefined ? {} : { verified }),
+    ...(plugin.annotations[COMPLETION] === "cobra" ? { completion: "cobra" } : {}),
     installedAt: now().toISOString().replace(/\.\d+Z$/, "Z"),
   };
   // A link without a receipt says "not installed"; a receipt without a link would be a plugin kubectl can't find.
   writeSelf(layout, target);
-  writeLink(layout, name);
+  writeLinks(layout, receipt);
   commitReceipt(layout, receipt, options.keep ?? DEFAULT_KEEP);
   sweep(layout);
   return receipt;

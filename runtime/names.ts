@@ -52,6 +52,11 @@ export function linkName(name: string): string {
   return `kubectl-${name.replaceAll("-", "_")}`;
 }
 
+/** The file that kubectl (1.26 and later) calls to complete a plugin's arguments. */
+export function completionLinkName(name: string): string {
+  return `kubectl_complete-${name.replaceAll("-", "_")}`;
+}
+
 /** The plugin's name for a file kubectl called, the reverse of {@linkcode linkName}. */
 export function nameOfLink(link: string): string {
   return link.slice("kubectl-".length).replaceAll("_", "-");

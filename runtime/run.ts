@@ -56,7 +56,8 @@ export async function runAsPlugin(
   host: RunHost,
 ): Promise<number> {
   const layout = layoutAt(storeRoot(Deno.env.get));
-  return await runInstalled(layout, invocation.name, [invocation.link, ...invocation.args], { host });
+  const { name, link, args, completing } = invocation;
+  return await runInstalled(layout, name, [link, ...args], { host, prompt: !completing });
 }
 
 /** How a run differs from the plainest. */

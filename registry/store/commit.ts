@@ -9,7 +9,7 @@ import { formatReceipt, type Receipt } from "../../runtime/store/receipt.ts";
 import { printable } from "../../runtime/text.ts";
 import { readIntact } from "./blobs.ts";
 import { replaceFile, storeFailed, syncDirectory } from "./disk.ts";
-import { linkFiles, writeLink } from "./links.ts";
+import { linkFiles, writeLinks } from "./links.ts";
 import { openForWriting, type OpenOptions } from "./open.ts";
 import { sweep } from "./sweep.ts";
 
@@ -122,7 +122,7 @@ export async function rollbackPlugin(
   if (!history.some((each) => sameVersion(each, current))) {
     writeHistory(layout, name, [current, ...history]);
   }
-  writeLink(layout, name);
+  writeLinks(layout, restored);
   writeReceipt(layout, restored);
   if (repositoryOf(current) !== repositoryOf(restored)) forgetData(layout, name);
   return { from: current, to: restored };

@@ -10,6 +10,7 @@ import { exists } from "../../runtime/host_path.ts";
 import { linkName } from "../../runtime/names.ts";
 import { checkStore } from "../../runtime/store/check.ts";
 import type { Layout } from "../../runtime/store/layout.ts";
+import type { Receipt } from "../../runtime/store/receipt.ts";
 import { makeSymlink } from "../../runtime/symlink.ts";
 import { publish, storeFailed, writeSynced } from "./disk.ts";
 
@@ -48,18 +49,21 @@ export function checkLinkIsOurs(layout: Layout, name: string): void {
   }
 }
 
-/** Makes a plugin's link, where it is not as it should be. Under the lock. @throws AppError STORE_FAILED */
-export function writeLink(layout: Layout, name: string): void {
-  const link = layout.link(name);
-  try {
-    if (Deno.build.os === "windows") {
-      placeFile(layout, `${link}.cmd`, windowsLauncher(name));
-    } else if (linkTargetOf(link) !== "krew-wasm") {
-      placeLink("krew-wasm", `${layout.stage}/link`, link);
+/** Makes a plugin's links, where they are not as they should be. Under the lock. @throws AppError STORE_FAILED */
+export function writeLinks(layout: Layout, { name, completion }: Pick<Receipt, "name" | "completion">): void {
+  const make = (link: string, launcher: string) => {
+    try {
+      if (Deno.build.os === "windows") {
+        placeFile(layout, `${link}.cmd`, launcher);
+      } else if (linkTargetOf(link) !== "krew-wasm") {
+        placeLink("krew-wasm", `${layout.stage}/link`, link);
+      }
+    } catch (error) {
+      throw storeFailed(`Cannot write ${link}`, error);
     }
-  } catch (error) {
-    throw storeFailed(`Cannot write ${link}`, error);
-  }
+  };
+  make(layout.link(name), windowsLauncher(name));
+  if (completion !== undefined) make(layout.completionLink(name), windowsLauncher(name, "__complete "));
 }
 
 /** Lets `bin/krew-wasm` lead to the binary, where it does not. Under the lock. @throws AppError STORE_FAILED */
@@ -126,6 +130,7 @@ export function shellSelf(command: readonly string[]): string {
 name=\${0##*/}
 case $name in
 kubectl-?*) exec ${words} run "\${name#kubectl-}" -- "$@" ;;
+kubectl_complete-?*) exec ${words} run --no-prompt "\${name#kubectl_complete-}" -- __complete "$@" ;;
 *) exec ${words} "$@" ;;
 esac
 `;
@@ -139,8 +144,9 @@ export function windowsSelf(command: readonly string[]): string {
 }
 
 /** A plugin's `.cmd`: the one beside it knows the binary. Pure. */
-export function windowsLauncher(name: string): string {
-  return `@rem ${LAUNCHER_MARK}\r\n@"%~dp0krew-wasm.cmd" run ${name} -- %*\r\n`;
+export function windowsLauncher(name: string, first: "" | "__complete " = ""): string {
+  const flags = first === "" ? "" : "--no-prompt ";
+  return `@rem ${LAUNCHER_MARK}\r\n@"%~dp0krew-wasm.cmd" run ${flags}${name} -- ${first}%*\r\n`;
 }
 
 /** A word for /bin/sh. */

@@ -5,7 +5,7 @@
 
 import type { Layout } from "../../runtime/store/layout.ts";
 import { exists } from "../../runtime/host_path.ts";
-import { linkName } from "../../runtime/names.ts";
+import { completionLinkName, linkName } from "../../runtime/names.ts";
 import { readHistories } from "../../runtime/store/history.ts";
 import { readReceipts } from "../../runtime/store/read.ts";
 import type { Receipt } from "../../runtime/store/receipt.ts";
@@ -53,10 +53,17 @@ export function findOrphans(layout: Layout): Orphan[] {
   for (const { name, path } of list(layout.data, /^[a-z0-9-]+$/)) {
     if (!installed.has(name)) orphans.push({ kind: "data", path });
   }
-  const links = new Set([...installed].map(linkName));
-  for (const { key, path } of list(layout.bin, /^(kubectl-[^.]+)(?:\.cmd)?$/)) {
+  const links = new Set([
+    ...[...installed].map(linkName),
+    ...receipts.filter(({ completion }) => completion !== undefined).map(({ name }) =>
+      completionLinkName(name)
+    ),
+    ...broken.map(({ name }) => completionLinkName(name)),
+  ]);
+  for (const { key, path } of list(layout.bin, /^(kubectl(?:_complete)?-[^.]+)(?:\.cmd)?$/)) {
     if (!links.has(key) && isOurLink(layout, path)) orphans.push({ kind: "link", path });
   }
+  for (const { path } of list(layout.bin, /^\.krew-wasm-\d+$/)) orphans.push({ kind: "link", path }); // of mendSelf()
   return orphans;
 }
 

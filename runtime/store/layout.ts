@@ -18,7 +18,7 @@
  */
 
 import { AppError } from "../errors.ts";
-import { linkName } from "../names.ts";
+import { completionLinkName, linkName } from "../names.ts";
 
 /**
  * The version of the store's format. 1, without store.json, had no history, no indexes and receipts of format 1; it is
@@ -56,6 +56,8 @@ export interface Layout {
   dataDir(name: string): string;
   /** The file kubectl finds. */
   link(name: string): string;
+  /** The file kubectl calls to complete a plugin's arguments, for plugins that can tell. */
+  completionLink(name: string): string;
   /** The link all plugins' links point to; it points to the binary, so that a moved binary is one repair. */
   self: string;
 }
@@ -84,6 +86,7 @@ export function layoutAt(root: string): Layout {
     index: (name) => `${root}/indexes/${name}.json`,
     dataDir: (name) => `${root}/data/${name}`,
     link: (name) => `${root}/bin/${linkName(name)}`,
+    completionLink: (name) => `${root}/bin/${completionLinkName(name)}`,
     self: `${root}/bin/krew-wasm`,
   };
 }

@@ -45,6 +45,8 @@ export interface Receipt {
   readonly description?: string;
   /** Of the signature; left out where none was asked for. */
   readonly verified?: Verified;
+  /** How it completes its arguments, where its artifact says that it can. */
+  readonly completion?: "cobra";
   /** RFC 3339, UTC. */
   readonly installedAt: string;
 }
@@ -147,6 +149,9 @@ export function receiptFromJson(value: unknown, name: string): Receipt {
     ...(json.verified === undefined
       ? {}
       : { verified: parseVerified(json.verified) ?? invalid("verified is malformed") }),
+    ...(json.completion === undefined
+      ? {}
+      : { completion: json.completion === "cobra" ? "cobra" : invalid("completion is malformed") }),
     installedAt: string("installedAt"),
   };
 }

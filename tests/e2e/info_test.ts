@@ -2,10 +2,11 @@
 
 import assert from "node:assert/strict";
 import { makeArtifact, push } from "../support/oci.ts";
-import { Product } from "../support/product.ts";
+import { buildFixture } from "../../scripts/fixtures.ts";
+import { clangMissing, kubectlMissing, Product } from "../support/product.ts";
 import { findProgram } from "../support/programs.ts";
 import { TestRegistry } from "../support/registry.ts";
-import { makeExiting } from "../support/store.ts";
+import { makeExiting, namesIn } from "../support/store.ts";
 
 async function setUp() {
   const registry = TestRegistry.start();
@@ -105,6 +106,36 @@ try krew-wasm list -o na`;
     assert.deepEqual([code, stdout], [0, "rollback\nfoo\nname\n"], stderr);
   },
 );
+
+Deno.test("kubectl completes the arguments of a plugin that says it can", {
+  ignore: clangMissing() || kubectlMissing(),
+}, async () => {
+  await using it = await setUp();
+  const { product, registry } = it;
+  const hello = await Deno.readFile(await buildFixture("hello"));
+  const artifact = makeArtifact(hello, "cncf", { "krew-wasm.dev/completion": "cobra" });
+  await push(registry.origin, "acme/hello-you", "v1", artifact);
+  await product.run("pull", `${registry.host}/acme/hello-you:v1`);
+  const bin = `${product.store}/bin`;
+  assert.deepEqual(namesIn(bin), [
+    "krew-wasm",
+    "kubectl-foo",
+    "kubectl-hello_you",
+    "kubectl_complete-hello_you",
+  ]);
+  const asked = await product.exec(`${bin}/kubectl_complete-hello_you`, ["get", ""]);
+  assert.equal(asked.stdout, "Hello, __complete!\nHello, get!\nHello, !\n");
+  const completed = await product.shell('kubectl __complete hello-you get ""');
+  assert.match(completed.stdout, /Hello, __complete!\nHello, get!\nHello, !\n/, completed.stderr);
+  // Another version that can't: the link goes.
+  await push(registry.origin, "acme/hello-you", "v1", makeArtifact(hello));
+  await product.run("pull", "--force", `${registry.host}/acme/hello-you:v1`);
+  assert.deepEqual(namesIn(bin), ["krew-wasm", "kubectl-foo", "kubectl-hello_you"]);
+  await product.run("rollback", "hello-you");
+  assert.ok(namesIn(bin).includes("kubectl_complete-hello_you"));
+  await product.run("rm", "hello-you");
+  assert.deepEqual(namesIn(bin), ["krew-wasm", "kubectl-foo"]);
+});
 
 for (const [shell, flags] of [["zsh", ["-n"]], ["fish", ["-n"]]] as const) {
   Deno.test(`the script for ${shell} is one`, { ignore: findProgram(shell) === undefined }, async () => {

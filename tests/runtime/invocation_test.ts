@@ -15,8 +15,20 @@ Deno.test("parseInvocation() takes a link's name for the plugin, by whatever pat
       link: "kubectl-foo_bar",
       name: "foo-bar",
       args: ["a"],
+      completing: false,
     });
   }
+});
+
+Deno.test("parseInvocation() takes kubectl_complete-NAME for the plugin that is asked what may come next", () => {
+  assert.deepEqual(parseInvocation("/b/kubectl_complete-foo_bar", ["get", ""]), {
+    life: "plugin",
+    link: "kubectl-foo_bar",
+    name: "foo-bar",
+    args: ["__complete", "get", ""],
+    completing: true,
+  });
+  assert.equal(parseInvocation("kubectl_complete-", []).life, "manager");
 });
 
 Deno.test("parseInvocation() takes every other name for the manager, its own absolute path too", () => {
