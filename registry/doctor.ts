@@ -13,15 +13,7 @@ import { printable } from "../runtime/text.ts";
 import { Digester } from "./digest.ts";
 import { type Compile, compileAnew } from "./install.ts";
 import { isCompiledIntact } from "./store/blobs.ts";
-import {
-  isOurLink,
-  linkFiles,
-  type LinkTarget,
-  linkTargetOf,
-  reaches,
-  writeLinks,
-  writeSelf,
-} from "./store/links.ts";
+import { isOurLink, type LinkTarget, linkTargetOf, reaches, writeLinks, writeSelf } from "./store/links.ts";
 import { narrow } from "./store/migrate.ts";
 import { openForWriting, storeDirectories } from "./store/open.ts";
 import { findOrphans } from "./store/sweep.ts";
