@@ -224,6 +224,27 @@ Deno.test("what crane copies and indexes is pulled, and what is pushed crane rea
   assert.deepEqual((await pull(`${registry.host}/acme/index:v1`)).bytes, WASM);
 });
 
+const wasmToOciMissing = findProgram("wasm-to-oci", [goBin()]) === undefined;
+
+Deno.test("what wasm-to-oci of 2022 pushes is pulled, and what is pushed for it it pulls", {
+  ignore: registryMissing || wasmToOciMissing,
+}, async () => {
+  await using registry = await DockerRegistry.start();
+  const wasmToOci = findProgram("wasm-to-oci", [goBin()])!;
+  const directory = await Deno.makeTempDir();
+  await Deno.writeFile(`${directory}/foo.wasm`, WASM);
+  await program(wasmToOci, ["push", "--use-http", "foo.wasm", `${registry.host}/acme/old:v1`], directory);
+  assert.deepEqual((await pull(`${registry.host}/acme/old:v1`)).bytes, WASM);
+  await pushOwn(registry.host, "legacy");
+  await program(
+    wasmToOci,
+    ["pull", "--use-http", "--out", "out.wasm", `${registry.host}/acme/legacy:v1`],
+    directory,
+  );
+  assert.deepEqual(await Deno.readFile(`${directory}/out.wasm`), WASM);
+  await Deno.remove(directory, { recursive: true });
+});
+
 const cosignMissing = findProgram("cosign", [goBin()]) === undefined;
 
 Deno.test("what cosign signs is verified, and what is signed cosign verifies, in both layouts", {
