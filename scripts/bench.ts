@@ -15,6 +15,7 @@ import { clusterRows } from "./bench/cluster.ts";
 import { benchDoors } from "./bench/doors.ts";
 import { benchFleet } from "./bench/fleet.ts";
 import { measureFiles } from "./bench/files.ts";
+import { benchStreams } from "./bench/streams.ts";
 import { compile } from "./compile.ts";
 import { benchRegistry } from "./bench/registry.ts";
 import { buildFixture, fixturePath } from "./fixtures.ts";
@@ -83,8 +84,8 @@ async function bench(): Promise<void> {
   await using api = await TestApiServer.start();
   await Deno.mkdir(`${work}/.kube`);
   await Deno.writeTextFile(`${work}/.kube/config`, api.kubeconfig());
-  const components = await Promise.all(["hello", "cat"].map(makeComponent));
-  for (const name of ["hello", "cat", "outbound", "raw", "whoami"]) {
+  const components = await Promise.all(["hello"].map(makeComponent));
+  for (const name of ["hello", "outbound", "raw", "whoami"]) {
     await push(
       registry.origin,
       `p/${name}`,
@@ -92,10 +93,10 @@ async function bench(): Promise<void> {
       makeArtifact(await Deno.readFile(await buildFixture(name))),
     );
   }
-  for (const [index, name] of ["hello-component", "cat-component"].entries()) {
+  for (const [index, name] of ["hello-component"].entries()) {
     await push(registry.origin, `p/${name}`, "v1", makeArtifact(components[index]!));
   }
-  for (const name of ["hello", "cat", "outbound", "raw", "whoami", "hello-component", "cat-component"]) {
+  for (const name of ["hello", "outbound", "raw", "whoami", "hello-component"]) {
     await new Deno.Command(binary, {
       args: ["pull", "--quiet", `${registry.host}/p/${name}:v1`],
       env,
@@ -107,6 +108,14 @@ async function bench(): Promise<void> {
     const artifact = makeArtifact(await Deno.readFile(await buildFixture(name)));
     await push(registry.origin, `p/${name}`, "v1", artifact);
     const args = ["pull", "--quiet", ...flags, `${registry.host}/p/${name}:v1`];
+    const { success, stderr } = await new Deno.Command(binary, { args, env, stdout: "null", stderr: "piped" })
+      .output();
+    if (!success) throw new Error(new TextDecoder().decode(stderr));
+    return link(name.replaceAll("-", "_"));
+  };
+  const installBytes = async (name: string, wasm: Uint8Array): Promise<string> => {
+    await push(registry.origin, `p/${name}`, "v1", makeArtifact(wasm));
+    const args = ["pull", "--quiet", "--force", `${registry.host}/p/${name}:v1`];
     const { success, stderr } = await new Deno.Command(binary, { args, env, stdout: "null", stderr: "piped" })
       .output();
     if (!success) throw new Error(new TextDecoder().decode(stderr));
@@ -136,28 +145,10 @@ async function bench(): Promise<void> {
   row("krew-wasm list", starts.get("list")!, nothing, "empty Deno program", "");
 
   rows.push(...await benchFleet({ binary, registry, work, runs }));
-
-  const bytes = 256 << 20;
-  const zeros = `head -c ${bytes} /dev/zero`;
-  const pipes = await measure([
-    { name: "cat", command: ["/bin/sh", "-c", `${zeros} | cat > /dev/null`] },
-    { name: "preview1", command: ["/bin/sh", "-c", `${zeros} | ${link("cat")} > /dev/null`] },
-    { name: "component", command: ["/bin/sh", "-c", `${zeros} | ${link("cat_component")} > /dev/null`] },
-  ], Math.min(runs, 9));
-  // What a copy takes beyond starting.
-  row(
-    "256 MiB through a preview1 cat",
-    pipes.get("preview1")! - starts.get("hello")!,
-    pipes.get("cat")!,
-    "cat",
-    "2",
-  );
-  row(
-    "256 MiB through a component cat",
-    pipes.get("component")! - starts.get("component")!,
-    pipes.get("cat")!,
-    "cat",
-    "",
+  await benchStreams(
+    { installBytes, measure, row, textRow: (...cells) => void rows.push(cells), runs, env },
+    empty,
+    link("hello"),
   );
 
   for (

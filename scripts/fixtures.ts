@@ -29,7 +29,7 @@ const TYPESCRIPT_INPUTS = ["examples/lib", "wit", "scripts/componentize.ts", "de
 /** Everything that is built. */
 export const FIXTURES: readonly Fixture[] = [
   { name: "hello", language: "c", source: "examples/hello/hello.c" },
-  ...["cat", "filebench", "files", "grow", "outbound", "posix", "terminal", "trap", "waiting"].map((
+  ...["cat", "clock", "filebench", "files", "grow", "outbound", "posix", "terminal", "trap", "waiting"].map((
     name,
   ): Fixture => ({
     name,
@@ -58,6 +58,7 @@ export const FIXTURES: readonly Fixture[] = [
     inputs: [`examples/${name}`, ...TYPESCRIPT_INPUTS],
   })),
   { name: "pods-go", language: "go", source: "examples/pods-go" },
+  { name: "help-go", language: "go", source: "tests/fixtures/help-go" },
   {
     name: "pods-ts",
     language: "npm",
