@@ -11,7 +11,7 @@ import type { Context } from "./context.ts";
 import { linkTarget } from "./link_target.ts";
 import type { Progress } from "./progress.ts";
 import { openProgress, openRegistry } from "./registry.ts";
-import { verification } from "./verify.ts";
+import { describeVerified, verification } from "./verify.ts";
 import { withinPolicy } from "./wish.ts";
 
 /** What differs from one installation to the next. */
@@ -51,7 +51,8 @@ export function openInstaller(
       const policy = await readPolicy(context.policyPath, home);
       checkAllowed(policy, formatReference(request.reference));
       const { grants } = request;
-      return await installPlugin({
+      let before: Verified | undefined;
+      const receipt = await installPlugin({
         layout,
         client,
         target: linkTarget(context.env, layout.bin),
@@ -71,10 +72,21 @@ export function openInstaller(
           earlier,
         }),
         ...request,
-        grants: typeof grants === "function"
-          ? grants
-          : ({ reference }) => withinPolicy(context, grants, reference, policy, home),
+        grants: (plugin, replaced) => {
+          before = replaced?.verified;
+          return typeof grants === "function"
+            ? grants(plugin, replaced)
+            : withinPolicy(context, grants, plugin.reference, policy, home);
+        },
       }).finally(() => progress.end());
+      if (before && !receipt.verified) {
+        context.stderr(
+          `warning: what ${receipt.name} replaces was signed by ${
+            describeVerified(before)
+          }; of this no signature was asked for\n`,
+        );
+      }
+      return receipt;
     },
   };
 }

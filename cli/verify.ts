@@ -157,6 +157,13 @@ export function requirementOf(
   };
 }
 
+/** Who signed, for people. Pure. */
+export function describeVerified(verified: Verified): string {
+  return "key" in verified
+    ? `the key ${verified.key}`
+    : `${printable(verified.identity, 300)} (${printable(verified.issuer, 200)})`;
+}
+
 /** The trust root of this machine, where it has one of its own. */
 function usualTrustRoot(layout: Layout): string | undefined {
   for (const path of [`${layout.root}/trusted_root.json`, "/etc/krew-wasm/trusted_root.json"]) {

@@ -6,14 +6,14 @@ import type { RegistryClient } from "../../registry/client.ts";
 import { parseReference, type Reference } from "../../registry/reference.ts";
 import { linkName } from "../../runtime/names.ts";
 import { AppError, exitCodeOf } from "../../runtime/errors.ts";
-import type { Receipt, Verified } from "../../runtime/store/receipt.ts";
+import type { Receipt } from "../../runtime/store/receipt.ts";
 import { printable } from "../../runtime/text.ts";
 import type { Exit } from "../app.ts";
 import type { Context } from "../context.ts";
 import { eachOf, keepOption } from "../each.ts";
 import { grantsOf, withGrantFlags } from "../grants.ts";
 import { formatSize } from "../output.ts";
-import { trustRootOption, verifyOption } from "../verify.ts";
+import { describeVerified, trustRootOption, verifyOption } from "../verify.ts";
 import { decideGrants, WISH_MODES } from "../wish.ts";
 import { addedIndexes, chooseOffer, freshIndexes, isIndexName } from "../indexes.ts";
 import { openInstaller } from "../installer.ts";
@@ -131,15 +131,8 @@ export function formatInstalled(receipt: Receipt): string {
   return `Installed ${receipt.name} (${receipt.kind}, ${formatSize(receipt.size)})\n` +
     `  from    ${printable(receipt.reference, 400)}\n` +
     `  digest  ${receipt.digest}\n` +
-    (receipt.verified === undefined ? "" : `  signed  ${describeVerified(receipt.verified)}\n`) +
+    (receipt.verified === undefined ? "" : `  signed  by ${describeVerified(receipt.verified)}\n`) +
     `  run     kubectl ${call}\n`;
-}
-
-/** Who signed, for people. */
-function describeVerified(verified: Verified): string {
-  return "key" in verified
-    ? `by the key ${verified.key}`
-    : `by ${printable(verified.identity, 300)} (${printable(verified.issuer, 200)})`;
 }
 
 /** How to put bin/ on PATH, where it is not: the exact line for the user's shell. Pure. */

@@ -86,6 +86,9 @@ Deno.test("what is signed by the key is installed, and nothing else is", async (
   assert.match(pulled.stdout, /signed {2}by the key sha256:/);
   const [plugin] = JSON.parse((await product.run("list", "-o", "json")).stdout).plugins;
   assert.match(plugin.verified.key, /^sha256:/);
+  const unasked = await product.run("pull", "--force", reference);
+  assert.equal(unasked.code, 0);
+  assert.match(unasked.stderr, /warning: what foo replaces was signed by the key sha256:/);
 });
 
 Deno.test("a keyless signature is verified against a trust root that was brought along", async () => {
