@@ -16,6 +16,7 @@ import { benchDoors } from "./bench/doors.ts";
 import { benchFleet } from "./bench/fleet.ts";
 import { measureFiles } from "./bench/files.ts";
 import { benchStreams } from "./bench/streams.ts";
+import { benchWall } from "./bench/wall.ts";
 import { compile } from "./compile.ts";
 import { benchRegistry } from "./bench/registry.ts";
 import { buildFixture, fixturePath } from "./fixtures.ts";
@@ -162,6 +163,7 @@ async function bench(): Promise<void> {
 
   if (findProgram("kubectl")) await benchDoors({ api, install, measure, row });
   rows.push(...await benchRegistry(binary, work, Math.min(runs, 9)));
+  rows.push(...await benchWall({ binary, work, measure }));
   await Deno.mkdir(`${work}/files`);
   rows.push(...await measureFiles(binary, makeComponent, `${work}/files`, env));
 

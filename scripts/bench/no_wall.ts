@@ -1,0 +1,14 @@
+/** In place of runtime/wall.ts in a build that is made to be measured: nothing is given up, and nothing read ahead for it. */
+
+import type { Uses } from "../../runtime/wall.ts";
+
+const NOTHING: Uses = { files: false, network: false, symlinks: false, throughDeno: false };
+
+/** Nothing is used, so that nothing is made ready. */
+export const usesOfModule = (): Uses => NOTHING;
+/** The same of a component. */
+export const usesOfComponent = (): Uses => NOTHING;
+/** Nothing is given up. */
+export const giveUp = (): void => {};
+/** Nor is this. */
+export const giveUpRunning = (): void => {};

@@ -1,0 +1,46 @@
+/** What the second wall costs a start: the same plugins with a build that gives nothing up. */
+
+import { compile } from "../compile.ts";
+import { buildFixture } from "../fixtures.ts";
+import type { Row } from "./files.ts";
+
+/** What {@linkcode benchWall} takes from the bench. */
+export interface WallBench {
+  /** The binary as it is. */
+  readonly binary: string;
+  readonly work: string;
+  /** Medians in milliseconds, by name. */
+  readonly measure: (
+    cases: readonly { name: string; command: readonly string[] }[],
+  ) => Promise<Map<string, number>>;
+}
+
+/** Its rows of docs/benchmarks.md: what a start takes longer, of a plugin with files and of one with a cluster. */
+export async function benchWall({ binary, work, measure }: WallBench): Promise<Row[]> {
+  const open = await compile({
+    output: `${work}/no-wall`,
+    replace: { "runtime/wall.ts": "scripts/bench/no_wall.ts" },
+  });
+  const plugins = [["files", await buildFixture("attack")], [
+    "a cluster",
+    await buildFixture("attack-network"),
+  ]];
+  const times = await measure(
+    plugins.flatMap(([name, wasm]) =>
+      [["with", binary], ["without", open]].map(([wall, program]) => ({
+        name: `${name} ${wall}`,
+        command: [program!, "run", wasm!, "print", "x"],
+      }))
+    ),
+  );
+  return plugins.map(([name]): Row => {
+    const [ours, without] = [times.get(`${name} with`)!, times.get(`${name} without`)!];
+    return [
+      `start with the second wall, a plugin with ${name}`,
+      `${ours.toFixed(1)} ms`,
+      `${without.toFixed(1)} ms (nothing given up)`,
+      `+${(ours - without).toFixed(1)} ms`,
+      "+1 ms",
+    ];
+  });
+}
