@@ -15,10 +15,14 @@ export interface LockHolder {
   readonly task: string;
 }
 
+const WAITING = "waiting for another krew-wasm to finish";
+/** Milliseconds. */
+const PATIENCE = 2000;
+
 /** What waiters are told. Pure. */
 export function waitingFor(text: string): string {
   const [, pid, task = ""] = /^(\d{1,10})(?: ([^\n]{0,1000}))?\n/.exec(text) ?? [];
-  if (pid === undefined) return "waiting for another krew-wasm to finish";
+  if (pid === undefined) return WAITING;
   return `waiting for krew-wasm${task === "" ? "" : ` ${printable(task, 200)}`} (process ${pid}) to finish`;
 }
 
@@ -40,13 +44,12 @@ export async function lockStore(
   } catch (error) {
     throw storeFailed(`Cannot open ${path}`, error);
   }
-  // Deno 2.6 can't try a lock; one that does not come at once is another process's.
-  const timer = setTimeout(() => {
-    let text = "";
-    try {
-      text = Deno.readTextFileSync(path);
-    } catch { /* the line is said without a name */ }
-    waiting(waitingFor(text));
+  // Deno 2.6 can't try a lock; one that does not come at once is another process's. On a busy machine nothing comes at
+  // once: where the file names nobody, there is some patience.
+  let timer = setTimeout(() => {
+    const line = waitingFor(textOf(path));
+    if (line !== WAITING) waiting(line);
+    else timer = setTimeout(() => waiting(waitingFor(textOf(path))), PATIENCE);
   }, 200);
   try {
     await file.lock(true);
@@ -66,7 +69,18 @@ export async function lockStore(
   } catch { /* a full disk: whoever waits is told without a name */ }
   return {
     [Symbol.dispose]() {
+      try {
+        file.truncateSync(0); // who waits now waits for somebody else
+      } catch { /* a read-only disk by now */ }
       file.close(); // and so unlocks
     },
   };
+}
+
+function textOf(path: string): string {
+  try {
+    return Deno.readTextFileSync(path);
+  } catch {
+    return ""; // Windows: a locked file can't be read
+  }
 }

@@ -97,7 +97,9 @@ Examples:
         context.stdout(
           options.quiet
             ? `${name}\n`
-            : `Upgraded ${name} ${versionText(receipt)} -> ${versionText(installed)} (${update.tag})\n`,
+            : `Upgraded ${name} ${versionText(receipt)} -> ${versionText(installed)}${
+              update.tag === installed.version ? "" : ` (${update.tag})`
+            }\n`,
         );
       }, context);
       if (failures.length > 0) {

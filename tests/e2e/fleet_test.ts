@@ -92,7 +92,7 @@ Deno.test("upgrade stays on a tag's track; rollback goes back and upgrade forwar
   assert.match(dry.stdout, /^Would upgrade foo v1\.0\.0 -> v1\.10\.0/);
   assert.equal(await it.plugin("foo"), 10);
   const upgraded = await product.run("upgrade");
-  assert.deepEqual([upgraded.code, upgraded.stdout], [0, "Upgraded foo v1.0.0 -> v1.10.0 (v1.10.0)\n"]);
+  assert.deepEqual([upgraded.code, upgraded.stdout], [0, "Upgraded foo v1.0.0 -> v1.10.0\n"]);
   assert.equal(await it.plugin("foo"), 20);
   assert.match((await product.run("list")).stdout, /acme\/foo:v1\n/, "its tag stays its track");
 
@@ -103,7 +103,7 @@ Deno.test("upgrade stays on a tag's track; rollback goes back and upgrade forwar
   assert.equal(await it.plugin("foo"), 20);
 
   const to = await product.run("upgrade", "foo", "--to", "v2");
-  assert.deepEqual([to.code, to.stdout], [0, "Upgraded foo v1.10.0 -> v2.0.0 (v2.0.0)\n"]);
+  assert.deepEqual([to.code, to.stdout], [0, "Upgraded foo v1.10.0 -> v2.0.0\n"]);
   assert.match((await product.run("list")).stdout, /acme\/foo:v2\n/);
   assert.equal((await product.run("rollback", "foo", "--to", "v1.0.0")).code, 0);
   assert.equal(await it.plugin("foo"), 10);
@@ -179,7 +179,7 @@ Deno.test("an upgrade keeps what was granted, and a plugin that is not installed
   await product.run("pull", "--allow-env=A", `${registry.host}/acme/foo:latest`);
   await it.publish("acme/foo", "latest", 2);
   const { code, stdout, stderr } = await product.run("upgrade", "none", "foo", "--keep", "1");
-  assert.deepEqual([code, stdout], [1, "Upgraded foo latest -> latest (latest)\n"]);
+  assert.deepEqual([code, stdout], [1, "Upgraded foo latest -> latest\n"]);
   assert.match(stderr, /^error: No plugin "none" is installed\n/);
   assert.deepEqual(JSON.parse((await product.run("list", "-o", "json")).stdout).plugins[0].grants.env, ["A"]);
   assert.match(
