@@ -25,6 +25,7 @@ const usage = `Shows Pods as they come and go.
 Usage:
   kubectl pods-go [-n NAMESPACE | -A] [--max N]
   kubectl pods-go exec POD -- COMMAND [ARGS]
+  kubectl pods-go port-forward POD PORT    connects stdin and stdout to a port
 
 Options:
   -A        all namespaces
@@ -68,6 +69,12 @@ func run(args []string) (int, error) {
 			Namespace: cluster.Namespace, Pod: words[0], Words: words[1:],
 			Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,
 		})
+	}
+	if flags.Arg(0) == "port-forward" {
+		if flags.NArg() != 3 {
+			return 2, fmt.Errorf("port-forward wants a Pod and a port\n\n%s", usage)
+		}
+		return 0, forward(ctx, cluster.Namespace, flags.Arg(1), flags.Arg(2), os.Stdin, os.Stdout)
 	}
 	if flags.NArg() > 0 {
 		return 2, fmt.Errorf("unknown argument %q\n\n%s", flags.Arg(0), usage)

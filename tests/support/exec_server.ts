@@ -31,6 +31,8 @@ const DISCOVERY: Readonly<Record<string, unknown>> = {
 /** The server's side. */
 export class ExecServer {
   readonly sockets: SeenSocket[] = [];
+  /** Port of what speaks SPDY behind the port-forward tunnel; without it what comes goes back. */
+  kubelet: number | undefined;
   /** Resolves when a socket has closed. */
   #closed = Promise.withResolvers<void>();
 
@@ -87,8 +89,10 @@ export class ExecServer {
       this.#closed = Promise.withResolvers<void>();
     };
     socket.onerror = () => {};
-    if (subresource === "portforward" && protocol.startsWith("SPDY")) echo(socket);
-    else if (subresource === "portforward") forward(socket, url);
+    if (subresource === "portforward" && protocol.startsWith("SPDY")) {
+      if (this.kubelet === undefined) echo(socket);
+      else tunnel(socket, this.kubelet);
+    } else if (subresource === "portforward") forward(socket, url);
     else if (subresource === "proxy") echo(socket);
     else serve(socket, url.searchParams, protocol.startsWith("v5"));
     return response;
@@ -113,6 +117,23 @@ function send(socket: WebSocket, channel: number, bytes: Uint8Array | string): v
 /** What came comes back, message by message. */
 function echo(socket: WebSocket): void {
   socket.onmessage = ({ data }) => socket.send(data);
+}
+
+/** All messages as one stream of bytes, to a port of this machine and back. */
+async function tunnel(socket: WebSocket, port: number): Promise<void> {
+  // The first message may come before there is a connection.
+  const connected = Deno.connect({ hostname: "127.0.0.1", port });
+  const writer = connected.then(({ writable }) => writable.getWriter());
+  socket.onmessage = async ({ data }) => {
+    await (await writer).write(new Uint8Array(data as ArrayBuffer)).catch(() => {});
+  };
+  socket.addEventListener("close", async () => await (await writer).close().catch(() => {}));
+  try {
+    for await (const bytes of (await connected).readable) {
+      if (socket.readyState === WebSocket.OPEN) socket.send(bytes);
+    }
+    socket.close(1000);
+  } catch { /* the test is over */ }
 }
 
 /** The older port-forward: two channels for each port, both of which tell the port first. */
