@@ -34,29 +34,28 @@ export async function openClient(
   const server = new URL(connection.server);
   const proxy = proxyFor(server, connection.proxyUrl, env);
   const secure = server.protocol === "https:";
-  if (certificate) await checkPair(certificate);
+  if (certificate) await checkPair(certificate, connection);
   const special = secure && (connection.insecureSkipTlsVerify || connection.tlsServerName !== undefined);
   if (special || !withFetch) {
     const { openUndici } = await import("./undici.ts");
     return await openUndici(connection, certificate, proxy);
   }
-  const client = withOwnRules(connection.ca, () => {
-    try {
-      return Deno.createHttpClient({
+  const create = (pair: ClientCertificate | undefined) =>
+    withOwnRules(connection.ca, () =>
+      Deno.createHttpClient({
         // A second stream of a connection waited 40 ms now and then with HTTP/2.
         http2: false,
         poolMaxIdlePerHost: MAX_REQUESTS,
         ...(connection.ca === undefined ? {} : { caCerts: [connection.ca] }),
-        ...(certificate ?? {}),
+        ...(pair ?? {}),
         ...(proxy === undefined ? {} : { proxy: { url: withoutSlash(proxy) } }),
-      });
-    } catch (error) {
-      throw new AppError(
-        "KUBECONFIG_INVALID",
-        `The certificates for ${connection.server} can't be used: ${printable(messageOf(error), 300)}`,
-      );
-    }
-  });
+      }));
+  let client: Deno.HttpClient;
+  try {
+    client = create(certificate);
+  } catch (error) {
+    throw certificatesUnusable(error, connection, certificate, create);
+  }
   // Deno tells a proxy of https its password in a tunnel's head only.
   const proxyAuthorization = !secure && proxy?.protocol === "https:" && proxy.username !== ""
     ? `Basic ${btoa(`${decodeURIComponent(proxy.username)}:${decodeURIComponent(proxy.password)}`)}`
@@ -66,6 +65,38 @@ export async function openClient(
     ...(proxyAuthorization === undefined ? {} : { proxyAuthorization }),
     close: () => client.close(),
   };
+}
+
+/** Whose fault it is: the authority's where it fails without the user's certificate, too. */
+function certificatesUnusable(
+  error: unknown,
+  connection: Connection,
+  certificate: ClientCertificate | undefined,
+  create: (pair: undefined) => Deno.HttpClient,
+): AppError {
+  const why = printable(messageOf(error), 300);
+  try {
+    create(undefined).close();
+  } catch {
+    const field = `${connection.where?.cluster ?? ""}certificate-authority`;
+    return new AppError("KUBECONFIG_INVALID", `${field} can't be used: ${why}`);
+  }
+  return certificateUnusable(
+    connection,
+    certificate !== undefined && /mismatch|consistent/i.test(why) ? "its client-key is another's" : why,
+  );
+}
+
+/** A client certificate, the kubeconfig's or a credential plugin's, that TLS does not take. */
+export function certificateUnusable({ exec, where }: Connection, why: string): AppError {
+  if (exec === undefined) {
+    return new AppError("KUBECONFIG_INVALID", `${where?.user ?? ""}client-certificate can't be used: ${why}`);
+  }
+  const command = printable(exec.entry.command, 200);
+  return new AppError(
+    "CREDENTIALS_FAILED",
+    `The credential plugin "${command}" printed a certificate that can't be used: ${why}`,
+  );
 }
 
 function withoutSlash(proxy: URL): string {
@@ -100,7 +131,7 @@ export function withOwnRules<T>(ca: string | undefined, make: () => T): T {
  * A certificate whose key is another's, or a key that is none, ends the process on Deno 2.6 instead of failing; found
  * here first. @throws AppError KUBECONFIG_INVALID
  */
-export async function checkPair({ cert, key }: ClientCertificate): Promise<void> {
+export async function checkPair({ cert, key }: ClientCertificate, connection: Connection): Promise<void> {
   if (!Deno.version.deno.startsWith("2.6.")) return;
   const { X509Certificate, createPrivateKey, createPublicKey } = await import("node:crypto");
   let same: boolean;
@@ -114,12 +145,7 @@ export async function checkPair({ cert, key }: ClientCertificate): Promise<void>
   } catch (error) {
     // It can't read Ed25519 certificates at all, which TLS can.
     if (/ed25519|unsupported|not implemented/i.test(messageOf(error))) return;
-    throw new AppError(
-      "KUBECONFIG_INVALID",
-      `The client certificate or its key can't be read: ${printable(messageOf(error), 200)}`,
-    );
+    throw certificateUnusable(connection, printable(messageOf(error), 200));
   }
-  if (!same) {
-    throw new AppError("KUBECONFIG_INVALID", "The client key does not belong to the client certificate");
-  }
+  if (!same) throw certificateUnusable(connection, "its client-key is another's");
 }

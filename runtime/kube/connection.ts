@@ -49,6 +49,8 @@ export interface Connection {
   readonly impersonate: readonly (readonly [header: string, value: string])[];
   /** Milliseconds for a whole request; undefined for no limit. */
   readonly requestTimeout: number | undefined;
+  /** What stands before a field's name in errors: `FILE: clusters[0].`, or `--` of a flag. */
+  readonly where?: { readonly cluster: string; readonly user: string };
 }
 
 const NO_CREDENTIALS = {
@@ -98,6 +100,10 @@ export function connectionOf(
     ...usedCredentials(server, userinfo, credentials),
     impersonate: impersonationOf(flags, user),
     requestTimeout: parseTimeout(flags.requestTimeout),
+    where: {
+      cluster: flags.certificateAuthority === undefined ? `${cluster.where}.` : "--",
+      user: flags.clientCertificate === undefined ? `${user?.where}.` : "--",
+    },
   };
 }
 
@@ -210,13 +216,15 @@ function credentialsOf(
     person?.clientCertificateData,
     person?.clientCertificate,
   );
-  const key = pemOf(files, user, "client-key", flags.clientKey, person?.clientKeyData, person?.clientKey);
+  // A key alone says nothing, to client-go neither.
+  const key = cert === undefined
+    ? undefined
+    : pemOf(files, user, "client-key", flags.clientKey, person?.clientKeyData, person?.clientKey);
   if (cert !== undefined && key === undefined) {
     if (flags.clientCertificate === undefined) {
       invalid(`${where}.client-key`, "is missing: there is a client-certificate");
     } else invalid("--client-certificate", "has no --client-key");
   }
-  // A key alone says nothing, to client-go neither.
   const certificate = cert === undefined ? undefined : { cert, key: key! };
   const token = flags.token ?? person?.token;
   const tokenFile = person?.tokenFile === undefined ? undefined : absolute(person.tokenFile, user!.directory);

@@ -51,7 +51,7 @@ export async function openUpgrade(
 
   const attempt = async () => {
     const credentials = await source.get(signal);
-    if (credentials.certificate) await checkPair(credentials.certificate);
+    if (credentials.certificate) await checkPair(credentials.certificate, connection);
     const headers = requestHeaders("GET", guest, connection, credentials.authorization);
     headers.delete("accept-encoding");
     const proxy = proxyFor(new URL(connection.server), connection.proxyUrl, env);

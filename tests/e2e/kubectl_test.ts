@@ -1,9 +1,10 @@
 /** A plugin reaches what kubectl reaches, as the same user; where kubectl fails, it fails for the same reason. */
 
 import assert from "node:assert/strict";
+import { createPrivateKey } from "node:crypto";
 import { status, TestApiServer } from "../support/api_server.ts";
-import { Authority } from "../support/certificates.ts";
-import { controlPlaneMissing } from "../support/envtest.ts";
+import { Authority, type Pair } from "../support/certificates.ts";
+import { ControlPlane, controlPlaneMissing } from "../support/envtest.ts";
 import { clangMissing } from "../support/product.ts";
 import { TestProxy } from "../support/proxy.ts";
 import { type Result, SideBySide, type Situation } from "../support/side_by_side.ts";
@@ -150,7 +151,6 @@ Deno.test("users: every credential that a kubeconfig can hold", { ignore }, asyn
       name: "client key without certificate",
       config: config({ token: "a", "client-key-data": b64("x") }),
       result: "reached",
-      differs: ["kubeconfig", "it holds no PEM"],
     },
     {
       name: "client certificate without key",
@@ -551,6 +551,110 @@ Deno.test("proxies of the environment, by Go's rules", { ignore }, async (t) => 
     kept("another range", "192.0.3.0/24", address),
     kept("a domain is none of an address", ".1", address),
   ], t);
+});
+
+Deno.test("client certificates, at a real API server", { ignore }, async (t) => {
+  await using it = await stage();
+  await using plane = await ControlPlane.start();
+  const { server } = plane;
+  const [admin, jane, stranger] = await Promise.all([
+    plane.authority.issue({ commonName: "root", organizations: ["system:masters"] }),
+    plane.authority.issue({ commonName: "jane" }),
+    it.api.authority.issue({ commonName: "root", organizations: ["system:masters"] }),
+  ]);
+  const config = (user: object) =>
+    it.config(user, { server, "certificate-authority-data": b64(plane.authority.cert) });
+  const data = ({ cert, key }: Pair) => ({
+    "client-certificate-data": b64(cert),
+    "client-key-data": b64(key),
+  });
+  const printed = ({ cert, key }: Pair) => {
+    const status = { clientCertificateData: cert, clientKeyData: key };
+    const text = JSON.stringify({ apiVersion: EXEC, kind: "ExecCredential", status });
+    return { ".kube/login": `#!/bin/sh\ncat <<'END'\n${text}\nEND\n` };
+  };
+  const login = { exec: { apiVersion: EXEC, command: "./login", interactiveMode: "Never" } };
+  const files = {
+    ".kube/c.crt": admin.cert,
+    ".kube/c.key": admin.key,
+    "flag.crt": jane.cert,
+    "flag.key": jane.key,
+  };
+  const key = createPrivateKey(admin.key);
+  const sec1 = String(key.export({ type: "sec1", format: "pem" }));
+  const asked = { server, path: "/api/v1/nodes" };
+  const cases: Omit<Case, "server">[] = [
+    { name: "as data", config: config(data(admin)), result: "reached" },
+    {
+      name: "as files",
+      config: config({ "client-certificate": "c.crt", "client-key": "c.key" }),
+      files,
+      result: "reached",
+    },
+    { name: "with a key in SEC1", config: config(data({ cert: admin.cert, key: sec1 })), result: "reached" },
+    {
+      name: "with the chain behind it",
+      config: config(data({ cert: `${admin.cert}${plane.authority.cert}`, key: admin.key })),
+      result: "reached",
+    },
+    { name: "of somebody who may not", config: config(data(jane)), result: "http 403" },
+    { name: "of another authority", config: config(data(stranger)), result: "http 401" },
+    {
+      name: "with a token of another",
+      config: config({ ...data(jane), token: "reader-token" }),
+      result: "http 403",
+    },
+    {
+      name: "impersonating one who may not",
+      config: config({ ...data(admin), as: "jane" }),
+      result: "http 403",
+    },
+    {
+      name: "by flags",
+      config: config(data(admin)),
+      files,
+      args: ["--client-certificate=flag.crt", "--client-key=flag.key"],
+      result: "http 403",
+    },
+    { name: "of a credential plugin", config: config(login), files: printed(admin), result: "reached" },
+    {
+      name: "of a credential plugin, of one who may not",
+      config: config(login),
+      files: printed(jane),
+      result: "http 403",
+    },
+    {
+      name: "that does not match its key",
+      config: config(data({ cert: admin.cert, key: jane.key })),
+      result: "kubeconfig",
+    },
+    {
+      name: "of a credential plugin, that does not match its key",
+      config: config(login),
+      files: printed({ cert: admin.cert, key: jane.key }),
+      result: "credentials",
+    },
+    {
+      name: "with a key that is none",
+      config: config(
+        data({ cert: admin.cert, key: "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n" }),
+      ),
+      result: "kubeconfig",
+    },
+    {
+      name: "with insecure-skip-tls-verify",
+      config: config(data(admin)),
+      args: ["--insecure-skip-tls-verify"],
+      result: "reached",
+    },
+    {
+      name: "with tls-server-name",
+      config: config(data(admin)),
+      args: ["--tls-server-name=localhost"],
+      result: "reached",
+    },
+  ];
+  await check(it, cases.map((each) => ({ ...each, ...asked })), t);
 });
 
 Deno.test("a credential plugin is told the same of the cluster", { ignore }, async () => {

@@ -38,6 +38,8 @@ export interface Situation {
   readonly env?: Readonly<Record<string, string>>;
   /** Where the plugin sends its request; the server's own URL where it is not given. */
   readonly server?: string;
+  /** What is asked for; `/version` where it is not given. */
+  readonly path?: string;
 }
 
 /** The two, ready to be compared. */
@@ -58,13 +60,14 @@ export class SideBySide implements Disposable {
     this.product[Symbol.dispose]();
   }
 
-  /** Sets the stage, lets both ask for `/version`, and clears it. */
+  /** Sets the stage, lets both ask, and clears it. */
   async compare(situation: Situation): Promise<{ kubectl: Outcome; plugin: Outcome; said: string }> {
-    const { config, files = {}, args = [], env = {}, server = this.api.server } = situation;
+    const { config, files = {}, args = [], env = {}, server = this.api.server, path = "/version" } =
+      situation;
     const all = { ...files, ...(config === undefined ? {} : { ".kube/config": textOf(config) }) };
     const { home } = this.product;
-    for (const [path, text] of Object.entries(all)) {
-      const file = `${home}/${path}`;
+    for (const [name, text] of Object.entries(all)) {
+      const file = `${home}/${name}`;
       Deno.mkdirSync(file.slice(0, file.lastIndexOf("/")), { recursive: true });
       Deno.writeTextFileSync(file, text, { mode: text.startsWith("#!") ? 0o755 : 0o600 });
     }
@@ -72,9 +75,9 @@ export class SideBySide implements Disposable {
       Object.entries(env).map(([name, value]) => [name, value.replaceAll("~/", `${home}/`)]),
     );
     try {
-      const asked = await this.#run(this.kubectl, ["get", "--raw", "/version", ...args], filled);
+      const asked = await this.#run(this.kubectl, ["get", "--raw", path, ...args], filled);
       const sent = await this.#run(`${this.product.store}/bin/kubectl-outbound`, [
-        `${server}/version`,
+        `${server}${path}`,
         ...args,
       ], {
         ...filled,
@@ -86,7 +89,7 @@ export class SideBySide implements Disposable {
         said: `kubectl: ${asked.stderr}\nplugin: ${sent.stderr}`,
       };
     } finally {
-      for (const path of Object.keys(all)) Deno.removeSync(`${home}/${path}`);
+      for (const name of Object.keys(all)) Deno.removeSync(`${home}/${name}`);
     }
   }
 

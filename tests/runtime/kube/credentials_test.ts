@@ -188,11 +188,11 @@ connectionTest(
     const fine = await print("fine", one!.cert, one!.key);
     assert.equal(fine.status, 401); // the server knows tokens only
     await fine.body?.cancel();
-    await assert.rejects(print("mismatch", one!.cert, other!.key), { code: "KUBECONFIG_INVALID" });
+    await assert.rejects(print("mismatch", one!.cert, other!.key), { code: "CREDENTIALS_FAILED" });
     await assert.rejects(
       print("garbage", one!.cert, "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"),
       {
-        code: "KUBECONFIG_INVALID",
+        code: "CREDENTIALS_FAILED",
       },
     );
   },

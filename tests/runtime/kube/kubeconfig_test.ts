@@ -194,7 +194,7 @@ Deno.test("connectionOf() refuses what contradicts itself", async () => {
   for (
     const [text, code] of [
       [user("{client-certificate-data: AA==}"), "KUBECONFIG_INVALID"],
-      [user("{client-key-data: '***'}"), "KUBECONFIG_INVALID"],
+      [user("{client-certificate: /c, client-key-data: '***'}"), "KUBECONFIG_INVALID"],
       [user("{as-groups: [x]}"), "KUBECONFIG_INVALID"],
       [user("{token: x, username: y}"), "KUBECONFIG_INVALID"],
       [user("{tokenFile: x, password: y}"), "KUBECONFIG_INVALID"],
