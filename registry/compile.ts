@@ -11,6 +11,7 @@ import type { PluginKind } from "../runtime/store/receipt.ts";
 import { LIMIT_EXPORT } from "../runtime/wasi/memory_limit.ts";
 import { componentScript } from "./glue.ts";
 import { countGrowth } from "./grow.ts";
+import { refuseTypeBomb } from "./type_size.ts";
 import {
   type ComponentNames,
   readComponentNames,
@@ -274,6 +275,7 @@ function* coreNames(bytes: Uint8Array): Generator<string> {
 }
 
 async function compileComponent(bytes: Uint8Array): Promise<Compiled> {
+  refuseTypeBomb(bytes);
   const names = readComponentNames(bytes);
   const run = checkNames(names);
   checkHarmless(readLinkNames(bytes));

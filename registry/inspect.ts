@@ -6,6 +6,7 @@ import type { RegistryClient } from "./client.ts";
 import { digestOf } from "./digest.ts";
 import type { PluginManifest } from "./manifest.ts";
 import type { Reference } from "./reference.ts";
+import { refuseLargeTypes } from "./type_size.ts";
 import { readComponentNames, readModuleNames, wasmKind } from "./wasm.ts";
 
 /** What a plugin's WebAssembly asks for and offers. */
@@ -62,8 +63,9 @@ export function describeImports(imports: readonly string[]): string[] {
   return [...words, `wants what krew-wasm does not have: ${shown}${unknown.length > 5 ? ", …" : ""}`];
 }
 
-/** The WIT of a component. @throws AppError WASM_INVALID */
+/** The WIT of a component. @throws AppError WASM_INVALID, TOO_LARGE */
 export async function readWit(bytes: Uint8Array): Promise<string> {
+  refuseLargeTypes(bytes);
   const { componentWit } = await import("@bytecodealliance/jco-transpile/wasm-tools");
   try {
     return await componentWit(bytes);

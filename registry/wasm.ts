@@ -336,7 +336,8 @@ function readAliases(reader: Reader): string[] {
   }).flat();
 }
 
-function readExternName(reader: Reader): string {
+/** A name of an import or export, without its form. */
+export function readExternName(reader: Reader): string {
   if (reader.byte() > 1) throw invalid("a name is of an unknown form");
   return reader.text();
 }
@@ -368,7 +369,7 @@ function skipDescription(reader: Reader): void {
 }
 
 /** Reads between two offsets and never beyond. */
-class Reader {
+export class Reader {
   readonly #bytes: Uint8Array;
   readonly #end: number;
   #at: number;
