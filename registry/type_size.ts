@@ -278,23 +278,11 @@ function readInstance(reader: Reader, scope: Scope): Type {
       reader.text();
       readSorted(reader, scope);
     });
-    return largest(scope);
+    return { size: Math.max(1, scope.tally.largest) }; // none in it is larger than what it could be made of
   }
   const exports = new Map<string, Type>();
   each(reader, () => exports.set(readExternName(reader), readSorted(reader, scope).type));
   return { size: 1, exports };
-}
-
-/** What stands for anything that is not followed: nothing in it is larger than what it could be made of. */
-function largest(scope: Scope): Type {
-  let size = 1;
-  for (let at: Scope | undefined = scope; at; at = at.parent) {
-    for (const type of [...at.types, ...at.functions]) {
-      size = Math.max(size, type.size);
-      for (const { size: inner } of type.exports?.values() ?? []) size = Math.max(size, inner);
-    }
-  }
-  return { size };
 }
 
 function readAlias(reader: Reader, scope: Scope): void {

@@ -125,6 +125,27 @@ Deno.test("a keyless signature is verified against a trust root that was brought
   assert.match(refused.stderr, /it is by https:\/\/github\.com\/acme/);
 });
 
+Deno.test("a registry that can't be reached is served by the mirror that registries.yaml names", async () => {
+  const { product, registry, reference } = await setUp();
+  using _ = product;
+  await using __ = registry;
+  assert.equal((await product.run("push", "-q", "foo.wasm", reference)).code, 0);
+  await Deno.mkdir(product.store, { recursive: true, mode: 0o700 });
+  const config = `registries: {registry.invalid: {mirrors: ["${registry.host}"], fallback: false}}`;
+  await Deno.writeTextFile(`${product.store}/registries.yaml`, config);
+  const pulled = await product.run("pull", "registry.invalid/acme/foo:v1");
+  assert.equal(pulled.code, 0, pulled.stderr);
+  assert.match(pulled.stdout, /from {4}registry\.invalid\/acme\/foo:v1/);
+  assert.equal((await product.run("tags", "registry.invalid/acme/foo")).stdout, "v1\n");
+  await Deno.writeTextFile(
+    `${product.store}/registries.yaml`,
+    "registries: {registry.invalid: {mirors: []}}",
+  );
+  const misspelt = await product.run("tags", "registry.invalid/acme/foo");
+  assert.equal(misspelt.code, 1);
+  assert.match(misspelt.stderr, /registries\["registry\.invalid"\]\.mirors is not known/);
+});
+
 Deno.test("login keeps a password that the registry takes, and logout forgets it", async () => {
   const { product, registry, reference } = await setUp({ kind: "basic", username: "me", password: "pa:ss" });
   using _ = product;
