@@ -17,6 +17,7 @@ import { benchFleet } from "./bench/fleet.ts";
 import { measureFiles } from "./bench/files.ts";
 import { benchStreams } from "./bench/streams.ts";
 import { benchWall } from "./bench/wall.ts";
+import { benchGrants, RULED } from "./bench/grants.ts";
 import { compile } from "./compile.ts";
 import { benchRegistry } from "./bench/registry.ts";
 import { buildFixture, fixturePath } from "./fixtures.ts";
@@ -162,6 +163,20 @@ async function bench(): Promise<void> {
   ) rows.push([what, ours, baseline, ratio, goal]);
 
   if (findProgram("kubectl")) await benchDoors({ api, install, measure, row });
+  for (const name of ["hello", "outbound"]) {
+    const args = ["pull", "--quiet", "--name", `${name}-ruled`, ...RULED, `${registry.host}/p/${name}:v1`];
+    await new Deno.Command(binary, { args, env, stdout: "null", stderr: "null" }).output();
+  }
+  rows.push(
+    ...await benchGrants({
+      measure,
+      plain: link("hello"),
+      ruled: link("hello_ruled"),
+      asks: link("outbound"),
+      asksRuled: link("outbound_ruled"),
+      url: `${api.server}/version`,
+    }),
+  );
   rows.push(...await benchRegistry(binary, work, Math.min(runs, 9)));
   rows.push(...await benchWall({ binary, work, measure }));
   await Deno.mkdir(`${work}/files`);
