@@ -336,14 +336,18 @@ function openPrivateDirectory(context: SandboxContext): { path: string; dispose:
   try {
     if (!context.installed) return ofThisRun();
     const path = context.layout.dataDir(context.name);
-    try {
-      if (!exists(`${path}/${PRIVATE_DIRECTORIES.at(-1)![1]}`)) make(path); // the last that is made
-    } catch (error) {
-      // A store on a read-only or a full disk: its plugins run all the same.
-      if (!["EROFS", "ENOSPC", "EDQUOT"].includes((error as { code?: string }).code ?? "")) throw error;
-      return ofThisRun();
+    for (let tried = 1;; tried++) {
+      try {
+        if (!exists(`${path}/${PRIVATE_DIRECTORIES.at(-1)![1]}`)) make(path); // the last that is made
+        return { path: realPath(path), dispose: () => {} };
+      } catch (error) {
+        // Removed, with the plugin, by another process: this run goes on.
+        if (error instanceof Deno.errors.NotFound && tried < 10) continue;
+        // A store on a read-only or a full disk: its plugins run all the same.
+        if (!["EROFS", "ENOSPC", "EDQUOT"].includes((error as { code?: string }).code ?? "")) throw error;
+        return ofThisRun();
+      }
     }
-    return { path: realPath(path), dispose: () => {} };
   } catch (error) {
     throw new AppError(
       "STORE_FAILED",

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { removePlugins, repositoryOf, rollbackPlugin } from "../../../registry/store/commit.ts";
 import { parseHistory, readHistory } from "../../../runtime/store/history.ts";
-import { readReceipt } from "../../../runtime/store/read.ts";
+import { readReceipt, readReceipts } from "../../../runtime/store/read.ts";
 import { LEAST } from "../../../runtime/grants.ts";
 import { namesIn, TestStore } from "../../support/store.ts";
 
@@ -172,4 +172,22 @@ Deno.test("a plugin of another repository does not get the private directory of 
   Deno.mkdirSync(layout.dataDir("foo"));
   await rollbackPlugin(layout, "foo", {});
   assert.throws(() => Deno.statSync(layout.dataDir("foo")), Deno.errors.NotFound);
+});
+
+Deno.test("a receipt that goes while all are read is not told of as broken", async () => {
+  await using store = await setUp(1);
+  const { layout } = store;
+  await store.install("acme/foo:v1");
+  Deno.symlinkSync("gone.json", `${layout.receipts}/bar.json`); // as good as removed since the directory was read
+  assert.deepEqual(readReceipts(layout).broken, []);
+  const read = Deno.readTextFileSync;
+  try {
+    Deno.readTextFileSync = (path) => {
+      Deno.removeSync(layout.receipt("foo"));
+      return read(path);
+    };
+    assert.deepEqual(readReceipts(layout), { receipts: [], broken: [] });
+  } finally {
+    Deno.readTextFileSync = read;
+  }
 });
