@@ -7,6 +7,7 @@ import type { Administrator, Ask } from "./desk.ts";
 import type { Failures } from "./failures.ts";
 import type { GrantChange, Grants } from "./grants.ts";
 import type { Invocation } from "./invocation.ts";
+import { messageOf } from "./errors.ts";
 import { hostPath } from "./host_path.ts";
 import { POLICY_PATH } from "./policy_path.ts";
 import { Interrupted, mayPrompt, terminalAsk } from "./prompt.ts";
@@ -16,6 +17,7 @@ import { checkStore } from "./store/check.ts";
 import { homeDirectory, type Layout, layoutAt, storeRoot } from "./store/layout.ts";
 import { loadPlugin } from "./store/load.ts";
 import type { PluginKind, Receipt } from "./store/receipt.ts";
+import { printable } from "./text.ts";
 import { MemoryLimit } from "./wasi/memory_limit.ts";
 import { ClosedPipe } from "./wasi/stdio.ts";
 import { type ExtraImports, runPreview1 } from "./wasi/preview1.ts";
@@ -166,6 +168,11 @@ export function askerFor(host: RunHost, prompt: boolean, canStay: boolean): Ask 
 export async function runProgram(program: Program, context: SandboxContext): Promise<number> {
   let sandbox: OpenSandbox | undefined;
   let code = EXIT_HOST_FAILED;
+  // What fails beside the plugin, such as a connection that it has dropped, does not end it, nor is it told to its user.
+  globalThis.addEventListener("unhandledrejection", (event) => {
+    event.preventDefault();
+    if (context.verbose) printError(`krew-wasm: ${printable(messageOf(event.reason), 4000)}\n`);
+  });
   try {
     sandbox = openSandbox(context);
     return code = await instantiate(program, sandbox);
