@@ -49,6 +49,12 @@ export const FIXTURES: readonly Fixture[] = [
     inputs: ["tests/fixtures/sockets.c", "wit/deps/sockets.wit", "scripts/embed_world.ts"],
     world: "wasi:sockets/imports@0.2.12",
   },
+  {
+    name: "attack-doors",
+    language: "typescript",
+    source: "tests/fixtures/attack_doors.ts",
+    inputs: ["tests/fixtures/attack_doors.ts", ...TYPESCRIPT_INPUTS],
+  },
   { name: "attack", language: "c", source: "tests/fixtures/attack.c" },
   { name: "attack-network", language: "c", source: "tests/fixtures/attack.c", flags: ["-DNETWORK"] },
   ...["whoami", "decoder", "events", "each"].map((name): Fixture => ({

@@ -22,7 +22,7 @@ export interface Case {
   readonly shown?: string;
   /** Operations of tests/fixtures/attack.c, a list of words; `$NAME`s of the stage are replaced. */
   readonly attack?: readonly string[];
-  /** The fixture with the network interface of 2022; there is no component of it. */
+  /** The fixture with the network interface of 2022; a component tries the same by wasi:http and krew-wasm:kubernetes. */
   readonly network?: boolean;
   /** Makes the scene: files of the host as an attacker might find or wish them. */
   readonly prepare?: (stage: Stage) => void;
@@ -32,6 +32,8 @@ export interface Case {
   readonly changes?: readonly string[];
   /** `METHOD /path` of each request that reaches the API server. */
   readonly requests?: readonly string[];
+  /** Further ones that a door may make of it which puts URLs right by itself, to no harm. */
+  readonly putRight?: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
   readonly cwd?: string;
   /** The exit code where it is neither 0 nor 1. */

@@ -53,9 +53,45 @@ async function runCase(stage: Stage, one: Case, form: Form): Promise<void> {
   await one.check?.(stage, form);
 }
 
+/**
+ * The same requests by the doors of components, in one run. Their words for a failure are their own, and a URL may be put
+ * right, or a header refused, on the plugin's side already: then nothing is sent.
+ */
+async function runByDoors(stage: Stage, one: Case): Promise<void> {
+  stage.reset();
+  one.prepare?.(stage);
+  const before = stage.snapshot();
+  const by = (door: "fetch" | "send") =>
+    one.attack!.map((word, index, all) => {
+      if (word === "request") return door;
+      return door === "send" && all[index - 2] === "request" ? word.replace(/^\$SERVER/, "") : word;
+    });
+  const { code, stdout, stderr } = await stage.attack("component", [...by("fetch"), ",", ...by("send")], {
+    granted: one.granted,
+    plugin: "attack-doors",
+    env: one.env,
+  });
+  assert.equal(code, 0, stderr);
+  assert.doesNotMatch(stdout + stderr, MARK);
+  assert.ok(!(stdout + stderr).includes(stage.api.token), "the user's token shows");
+  const lines = stdout.split("\n").filter((line) => line !== "");
+  const asked = one.attack!.filter((word) => word === "request").length;
+  assert.equal(lines.length, 2 * asked, stdout);
+  assert.deepEqual(stage.snapshot(), before);
+  assert.equal(stage.decoyHits(), 0, "somebody else was reached");
+  const allowed = new Set([...one.requests ?? [], ...one.putRight ?? []].map((line) => stage.expand(line)));
+  const requests = stage.requests();
+  for (const request of requests) assert.ok(allowed.has(request), `${request} was sent`);
+  const refused = lines.filter((line) => /^(?:error|403\b.*)$/.test(line)).length;
+  assert.equal(lines.length - refused, requests.length, stdout);
+  if (requests.length > 0 || allowed.size === 0) await one.check?.(stage, "component");
+  stage.api.hook = undefined;
+}
+
 for (const { title, cases } of GROUPS) {
   Deno.test(`hostile plugins: ${title}`, { ignore: clangMissing() }, async (t) => {
-    await using stage = await Stage.make();
+    const doors = binaryUnderTest() !== undefined && cases.some(({ network, attack }) => network && attack);
+    await using stage = await Stage.make({ doors });
     for (const one of cases) {
       const why = one.skip?.();
       for (const form of ["preview1", "component"] as const) {
@@ -71,6 +107,12 @@ for (const { title, cases } of GROUPS) {
         // deno-lint-ignore no-console -- a test says why it is left out
         if (why !== undefined) console.warn(`left out: ${name}: ${why}`);
         await t.step({ name, ignore: why !== undefined, fn: () => runCase(stage, one, form) });
+      }
+      if (doors && one.network && one.attack) {
+        const name = `${one.tries}${
+          one.granted === undefined ? "" : ` (${one.granted})`
+        }, by a component's doors`;
+        await t.step(name, () => runByDoors(stage, one));
       }
     }
   });

@@ -46,7 +46,8 @@ export class Stage implements AsyncDisposable {
     });
   }
 
-  static async make(binary?: string): Promise<Stage> {
+  /** `doors`: with the plugin that uses the doors of components. */
+  static async make({ binary, doors = false }: { binary?: string; doors?: boolean } = {}): Promise<Stage> {
     const product = Product.make(binary);
     const stage = new Stage(product, await TestApiServer.start());
     Deno.mkdirSync(stage.work);
@@ -56,6 +57,7 @@ export class Stage implements AsyncDisposable {
       attack: module,
       "attack-component": await componentOf(module),
       "attack-network": await Deno.readFile(await buildFixture("attack-network")),
+      ...(doors ? { "attack-doors": await Deno.readFile(await buildFixture("attack-doors")) } : {}),
     };
     for (const [name, bytes] of Object.entries(plugins)) {
       await push(registry.origin, `plugins/${name}`, "v1", makeArtifact(bytes));
@@ -114,13 +116,15 @@ export class Stage implements AsyncDisposable {
     options: {
       granted?: string | undefined;
       network?: boolean | undefined;
+      /** Another plugin than the form's. */
+      plugin?: string;
       env?: Readonly<Record<string, string>> | undefined;
       cwd?: string | undefined;
       stdin?: string;
     } = {},
   ): Promise<Outcome> {
-    const plugin = this.plugin(form, options.network);
-    const own = this.own(form, options.network);
+    const plugin = options.plugin ?? this.plugin(form, options.network);
+    const own = `${this.product.store}/data/${plugin}`;
     const args = words.map((word) => this.expand(word.replaceAll("$OWN", own)));
     const how = {
       env: { ...ENVIRONMENT, ...options.env },

@@ -58,7 +58,7 @@ Deno.test("with the inner wall broken", {
 }, async (t) => {
   const directory = await Deno.makeTempDir();
   const binary = await compile({ output: `${directory}/krew-wasm`, quiet: true, replace: BROKEN });
-  await using stage = await Stage.make(binary);
+  await using stage = await Stage.make({ binary });
   const check = async (orders: Orders, options: Parameters<Stage["attack"]>[2] = {}) => {
     stage.reset();
     const before = stage.snapshot();

@@ -174,6 +174,8 @@ export const NETWORK: Group = {
       tries: "smuggle a request in the URL",
       network: true,
       attack: ["request", "get", "$SERVER/version HTTP/1.1\r\nImpersonate-User: admin\r\n\r\nGET /", ""],
+      putRight: ["GET /version%20HTTP/1.1Impersonate-User:%20adminGET%20/"],
+      check: ({ api }) => assert.equal(api.seen.at(-1)?.headers.get("impersonate-user") ?? null, null),
       sees: "destination-not-allowed",
       shown: "an error; nothing is sent",
     },
