@@ -352,4 +352,5 @@ Deno.test("nobody listening is told with the registry's name", async () => {
   await assert.rejects(made.fetchManifest(parseReference("no-such-host.invalid/a:v1")), {
     code: "REGISTRY_UNREACHABLE",
   });
+  await made.transport.close();
 });
