@@ -32,7 +32,8 @@ export async function openForWriting(layout: Layout, { task, notice }: OpenOptio
   try {
     const version = checkStore(layout); // whoever had the lock before may have been newer
     Deno.removeSync(layout.stage, { recursive: true });
-    Deno.mkdirSync(layout.stage, { mode: 0o700 });
+    // Who comes next makes the directories before it waits, perhaps just now.
+    Deno.mkdirSync(layout.stage, { recursive: true, mode: 0o700 });
     if (version < STORE_VERSION) migrateStore(layout);
     sweep(layout);
   } catch (error) {

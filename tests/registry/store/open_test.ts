@@ -149,3 +149,19 @@ Deno.test("updateReceipt() changes one receipt, or nothing", async () => {
   );
   assert.equal(readReceipt(layout, "foo").description, "xxxxx");
 });
+
+Deno.test("a process that makes the directories while another sweeps stage/ is in nobody's way", async () => {
+  await using store = TestStore.make();
+  const { layout } = store;
+  (await openForWriting(layout, { task: "test" }))[Symbol.dispose]();
+  const remove = Deno.removeSync;
+  try {
+    Deno.removeSync = (path, options) => {
+      remove(path, options);
+      if (path === layout.stage) Deno.mkdirSync(layout.stage, { mode: 0o700 });
+    };
+    (await openForWriting(layout, { task: "test" }))[Symbol.dispose]();
+  } finally {
+    Deno.removeSync = remove;
+  }
+});
