@@ -42,7 +42,7 @@ export async function answerFailure(task: Task, answer: Answer): Promise<AppErro
         retryAfter(answer.header("retry-after")),
       );
   }
-  return status >= 500
+  return status >= 500 || status === 408
     ? new RetryLater(
       "REGISTRY_FAILED",
       `${at}the registry failed (${status})${why}`,

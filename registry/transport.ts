@@ -49,7 +49,9 @@ export class Transport {
   async send(url: URL, request: TransportRequest): Promise<Answer> {
     const method = request.method ?? "GET";
     const client = await this.#client(url);
-    const guard = new Guard(this.#options.idleTimeout ?? IDLE_TIMEOUT);
+    const idle = this.#options.idleTimeout ?? IDLE_TIMEOUT;
+    // A registry may be silent for long while it stores what it was sent.
+    const guard = new Guard(method === "GET" || method === "HEAD" ? idle : idle * 10);
     const started = performance.now();
     const shown = `${method} ${printable(`${url.origin}${url.pathname}`, 500)}`;
     const { body } = request;

@@ -152,6 +152,7 @@ Deno.test("each answer of a registry has its code, its words made safe", async (
     [404, "REGISTRY_NOT_FOUND", 1],
     [429, "REGISTRY_RATE_LIMITED", 4],
     [500, "REGISTRY_FAILED", 4],
+    [408, "REGISTRY_FAILED", 4],
     [503, "REGISTRY_FAILED", 4],
     [418, "REGISTRY_FAILED", 1],
     [401, "REGISTRY_UNAUTHORIZED", 1],
