@@ -39,6 +39,8 @@ export interface Administrator {
 export interface DeskContext {
   readonly plugin: string;
   readonly grants: Grants;
+  /** The user's home directory, absolute. */
+  readonly home: string;
   /** The plugin's arguments, its name left out. */
   readonly args: readonly string[];
   /** Where it is not installed, how it was started: `run ./x.wasm`. */
@@ -124,7 +126,8 @@ export class Desk {
     const { deny } = this.#grants;
     const within = (root: string) =>
       [path, real].some((at) => at === root || at.startsWith(root === "/" ? "/" : `${root}/`));
-    if (deny.read.some(within) || kind === "write" && deny.write.some(within)) {
+    const hidden = deny.home ? [...deny.read, this.#context.home] : deny.read;
+    if (hidden.some(within) || kind === "write" && deny.write.some(within)) {
       this.#context.record.denied(what);
       this.#note(what, undefined);
       return "no";

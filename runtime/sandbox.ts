@@ -147,11 +147,13 @@ export interface OpenSandbox extends Sandbox, Disposable {
 export function openSandbox(context: SandboxContext): OpenSandbox {
   const { args, layout, verbose } = context;
   const variables = Deno.env.toObject();
+  const home = hostPath(homeDirectory((name) => variables[name]));
   const record = new RunRecord(layout.log, context.name, variables.KREW_WASM_LOG === "requests");
   const desk = new Desk({
     record,
     plugin: context.name,
     grants: context.grants,
+    home,
     args: args.slice(1),
     started: context.installed ? undefined : args[0],
     ask: context.ask,
@@ -163,7 +165,6 @@ export function openSandbox(context: SandboxContext): OpenSandbox {
     if (verbose) printError(`krew-wasm: ${printable(line, 4000)}\n`);
   };
   const cwd = hostPath(Deno.cwd());
-  const home = hostPath(homeDirectory((name) => variables[name]));
   const own = openPrivateDirectory(context);
   const kubeconfig = kubeconfigPaths(variables, args.slice(1), home, cwd);
   // The usual one is not the plugin's to read or to make, where the user has chosen another for now.

@@ -9,6 +9,7 @@
  */
 
 import type { Files, Mount } from "../sandbox.ts";
+import { GatedTree } from "./gate.ts";
 import type { MaybePromise } from "./streams.ts";
 
 /** What a file is. */
@@ -153,9 +154,7 @@ export interface FileTree extends Disposable {
  */
 export async function openFileTree(files: Files): Promise<FileTree> {
   const tree = await openTree(files);
-  if (!files.gate) return tree;
-  const { GatedTree } = await import("./gate.ts");
-  return new GatedTree(tree, files, files.gate);
+  return files.gate ? new GatedTree(tree, files, files.gate) : tree;
 }
 
 async function openTree(files: Files): Promise<FileTree> {

@@ -302,6 +302,41 @@ Deno.test("a file that is not granted is asked for, as it is named, and kept if 
   assert.doesNotMatch(none.stderr, /not allowed/, "what is not there is not missing a grant");
 });
 
+Deno.test(
+  "a denied home directory is not asked for",
+  { ignore: clangMissing() || terminalMissing() },
+  async () => {
+    using product = await setUpFiles("--deny-home");
+    const denied = await atTerminal(product, `kubectl-tool read ${product.home}/src/a`, []);
+    assert.doesNotMatch(denied.text, /asks to|contents/);
+  },
+);
+
+Deno.test("a component's requests go through the same gate, and its client library shows the refusal", async () => {
+  await using api = await TestApiServer.start();
+  using product = Product.make();
+  await using registry = TestRegistry.start();
+  await push(
+    registry.origin,
+    "plugins/whoami",
+    "v1",
+    makeArtifact(await Deno.readFile(await buildFixture("whoami"))),
+  );
+  await product.run("pull", "--allow-cluster=read-only", `${registry.host}/plugins/whoami:v1`);
+  Deno.mkdirSync(`${product.home}/.kube`);
+  Deno.writeTextFileSync(`${product.home}/.kube/config`, api.kubeconfig());
+  const reviews = await product.shell("kubectl-whoami -o name");
+  assert.deepEqual([reviews.code, reviews.stdout, reviews.stderr], [0, "jane@example.com\n", ""]);
+  await product.run("grants", "whoami", "--allow-cluster=none");
+  const refused = await product.shell("kubectl-whoami -o name");
+  assert.equal(refused.code, 1);
+  assert.match(
+    refused.stderr,
+    /krew-wasm: whoami was not allowed to create selfsubjectreviews.authentication.k8s.io in all of the cluster; to allow it: krew-wasm grants whoami --allow-cluster=create:selfsubjectreviews.authentication.k8s.io\n$/,
+  );
+  assert.equal(api.seen.length, 1);
+});
+
 Deno.test("no answer gets around a denial, or into the store", {
   ignore: clangMissing() || terminalMissing(),
 }, async () => {

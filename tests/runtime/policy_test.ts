@@ -153,6 +153,7 @@ Deno.test("what a person grants while a plugin runs stays below the bound", () =
     record: new RunRecord("/none", "x", false),
     plugin: "foo",
     grants: { ...LEAST, home: true, cluster: "full" },
+    home: HOME,
     args: [],
     started: undefined,
     ask: () => "run",
