@@ -9,7 +9,9 @@ import { runComponent } from "../../runtime/component.ts";
 import type { Program } from "../../runtime/run.ts";
 import { runPreview1 } from "../../runtime/wasi/preview1.ts";
 import type { Files, Sandbox } from "../../runtime/sandbox.ts";
+import { stdinSource } from "../../runtime/wasi/stdio.ts";
 import type { ByteSink, ByteSource } from "../../runtime/wasi/streams.ts";
+import { TerminalControl } from "../../runtime/wasi/terminal.ts";
 import { RunRecord } from "../../runtime/record.ts";
 import { compilePlugin } from "../../registry/compile.ts";
 import { componentNew, parse } from "@bytecodealliance/jco-transpile/wasm-tools";
@@ -184,7 +186,7 @@ export function testSandbox(given: Partial<Omit<Sandbox, "files" | "cluster" | "
     limits: LEAST.limits,
     trace: () => {},
     giveUp: () => Promise.resolve(),
-    terminal: () => Promise.reject(new Error("no terminal in this test")),
+    terminal: () => TerminalControl.open(undefined, stdinSource()),
     record: new RunRecord("/none", "plugin", false),
     ...rest,
     stdout: new Collected(),
