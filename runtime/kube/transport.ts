@@ -5,6 +5,7 @@
 
 import { AppError } from "../errors.ts";
 import { printable } from "../text.ts";
+import { untilAborted } from "./abort.ts";
 import { openClient } from "./client.ts";
 import type { HttpClient } from "./client.ts";
 import type { Cluster, ClusterRequest, ClusterResponse } from "./cluster.ts";
@@ -23,7 +24,12 @@ export interface TransportContext {
   readonly env: Readonly<Record<string, string>>;
   /** One line for each request, free of secrets. */
   readonly trace: (line: string) => void;
+  /** How long connecting may take, twice over, in milliseconds: {@linkcode CONNECT_PATIENCE}. */
+  readonly connectPatience?: number;
 }
+
+/** fetch does not tell when it has connected: after this long without an answer it is tried beside it, as long again. */
+const CONNECT_PATIENCE = 15_000;
 
 /** A cluster, and its end. */
 export interface Transport extends Cluster {
@@ -32,7 +38,8 @@ export interface Transport extends Cluster {
 }
 
 /** Opens the way to a connection's API server. Nothing is sent before the first request. */
-export function connectCluster(connection: Connection, { env, trace }: TransportContext): Transport {
+export function connectCluster(connection: Connection, transportContext: TransportContext): Transport {
+  const { env, trace, connectPatience = CONNECT_PATIENCE } = transportContext;
   const { context, server, namespace, requestTimeout } = connection;
   const source = new CredentialSource(connection);
   const pool = new Pool();
@@ -48,6 +55,40 @@ export function connectCluster(connection: Connection, { env, trace }: Transport
     return client;
   };
   let withFetch = true;
+
+  /** Whether the server has answered before: whoever then says nothing is only slow. */
+  let reached = false;
+  let probing: Promise<void> | undefined;
+  /** Connects and hangs up: whether a request without an answer is with the server, or not even connected. */
+  const probe = async ({ certificate }: Credentials): Promise<void> => {
+    const [{ dialServer }, { proxyFor }] = await Promise.all([import("./dial.ts"), import("./proxy.ts")]);
+    const dialled = dialServer(connection, certificate, proxyFor(new URL(server), connection.proxyUrl, env));
+    const limit = new AbortController();
+    const timer = setTimeout(
+      () =>
+        limit.abort(
+          new AppError(
+            "CLUSTER_UNREACHABLE",
+            `Cannot reach the API server ${server}: no connection within ${
+              Math.round(2 * connectPatience / 1000)
+            } seconds`,
+          ),
+        ),
+      connectPatience,
+    );
+    dialled.then((duplex) => duplex.close(), () => {});
+    await untilAborted(dialled, limit.signal).finally(() => clearTimeout(timer));
+  };
+  /** Ends an exchange that can't be connected. Returns what calls it off. */
+  const watchConnecting = (exchange: Exchange, credentials: Credentials): () => void => {
+    const timer = setTimeout(() => {
+      probing ??= probe(credentials).finally(() => probing = undefined);
+      probing.catch((error) => {
+        if (!reached) exchange.fail(failureOf(error, connection));
+      });
+    }, connectPatience);
+    return () => clearTimeout(timer);
+  };
 
   async function attempt(
     exchange: Exchange,
@@ -69,22 +110,28 @@ export function connectCluster(connection: Connection, { env, trace }: Transport
       ...(body instanceof ReadableStream ? { duplex: "half" as const } : {}),
     };
     if (client.proxyAuthorization) headers.set("proxy-authorization", client.proxyAuthorization);
-    if (client.send) return { response: await client.send(url.href, init), packed };
+    const connected = reached ? undefined : watchConnecting(exchange, credentials);
     try {
-      return { response: await fetch(url.href, { ...init, ...client.options } as RequestInit), packed };
+      const response = client.send
+        ? await client.send(url.href, init)
+        : await fetch(url.href, { ...init, ...client.options } as RequestInit);
+      reached = true;
+      return { response, packed };
     } catch (error) {
       if (!isBlockedPort(error)) throw error;
-      withFetch = false;
-      current = undefined;
-      return await attempt(exchange, request, credentials);
+    } finally {
+      connected?.();
     }
+    withFetch = false;
+    current = undefined;
+    return await attempt(exchange, request, credentials);
   }
 
   async function send(request: ClusterRequest): Promise<ClusterResponse> {
     const url = destinationOf(server, request.url);
     const method = methodOf(request.method);
     bodyOf(method, request);
-    const exchange = new Exchange(method, url, request.signal, requestTimeout, trace);
+    const exchange = new Exchange(method, url, request.signal, requestTimeout, !reached, trace);
     open.add(exchange);
     exchange.onEnd = () => open.delete(exchange);
     try {
@@ -169,29 +216,38 @@ class Exchange {
   #limit: ReturnType<typeof setTimeout> | undefined;
   #tracing: ReturnType<typeof setTimeout> | undefined;
   #unlink: (() => void) | undefined;
+  #abort: AbortController | undefined;
 
   constructor(
     readonly method: string,
     readonly url: URL,
     given: AbortSignal | undefined,
     requestTimeout: number | undefined,
+    mayFail: boolean,
     private readonly trace: (line: string) => void,
   ) {
-    if (requestTimeout === undefined) {
+    if (requestTimeout === undefined && !mayFail) {
       this.signal = given;
       return;
     }
-    const abort = new AbortController();
+    const abort = this.#abort = new AbortController();
     this.signal = abort.signal;
-    this.#limit = setTimeout(
-      () => abort.abort(new DOMException("the time of the request is over", "TimeoutError")),
-      Math.min(requestTimeout, 0x7fffffff),
-    );
+    if (requestTimeout !== undefined) {
+      this.#limit = setTimeout(
+        () => abort.abort(new DOMException("the time of the request is over", "TimeoutError")),
+        Math.min(requestTimeout, 0x7fffffff),
+      );
+    }
     if (!given) return;
     const giveUp = () => abort.abort(given.reason);
     if (given.aborted) giveUp();
     given.addEventListener("abort", giveUp, { once: true });
     this.#unlink = () => given.removeEventListener("abort", giveUp);
+  }
+
+  /** Ends it with an error, where that may be needed. */
+  fail(error: AppError): void {
+    this.#abort?.abort(error);
   }
 
   /** The response's head is there. */

@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import type { ClusterResponse } from "../../../runtime/kube/cluster.ts";
 import { connectionOf } from "../../../runtime/kube/connection.ts";
 import { chooseContext, parseKubeconfig } from "../../../runtime/kube/kubeconfig.ts";
+import { connectCluster } from "../../../runtime/kube/transport.ts";
 import { openUndici } from "../../../runtime/kube/undici.ts";
 import { TestApiServer } from "../../support/api_server.ts";
 import { connectionTest, open } from "../../support/connection.ts";
@@ -354,4 +355,66 @@ connectionTest("an idle connection that the server has closed costs no answer", 
   for (let i = 10; i < 40; i++) {
     assert.equal(await textOf(await cluster.send({ ...GET, url: `/${i}` })), String(i));
   }
+});
+
+connectionTest(
+  "a server that never finishes connecting is an error, one that is slow to answer is not",
+  async () => {
+    // It takes the connection, and says nothing in the handshake.
+    const silent = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+    const taken: Deno.Conn[] = [];
+    const accepting = (async () => {
+      try {
+        for await (const connection of silent) taken.push(connection);
+      } catch { /* it is closed */ }
+    })();
+    await using api = await TestApiServer.start();
+    const traced: string[] = [];
+    const connectTo = async (server: string) => {
+      const chosen = chooseContext(await parseKubeconfig(api.kubeconfig({ server }), "/k"), {});
+      return connectCluster(connectionOf(chosen, {}, "/"), {
+        env: {},
+        trace: (line) => traced.push(line),
+        connectPatience: 50,
+      });
+    };
+    const nowhere = await connectTo(`https://127.0.0.1:${(silent.addr as Deno.NetAddr).port}`);
+    await assert.rejects(Promise.all([nowhere.send(GET), nowhere.send(GET)]), {
+      code: "CLUSTER_UNREACHABLE",
+      message: /no connection within/,
+    });
+    silent.close();
+    for (const connection of taken) connection.close();
+    await accepting;
+    api.hook = async () => {
+      await new Promise((resolve) => setTimeout(resolve, 400));
+      return Response.json({});
+    };
+    const slow = await connectTo(api.server);
+    assert.equal(await textOf(await slow.send(GET)), "{}");
+  },
+);
+
+connectionTest("the trace has one line for each request, whatever becomes of it", async () => {
+  await using api = await TestApiServer.start();
+  api.hook = (_, url) =>
+    url.pathname === "/open"
+      ? new Response(new ReadableStream({ start: (controller) => controller.enqueue(new Uint8Array(7)) }))
+      : new Response(url.pathname === "/none" ? null : "body", {
+        status: url.pathname === "/none" ? 204 : 200,
+      });
+  const { access, traced, cluster } = await open(api.kubeconfig());
+  const send = async (url: string) => (await cluster()).send({ ...GET, url });
+  await textOf(await send("/whole?x=1&token=mine"));
+  await send("/none");
+  await (await send("/dropped")).body!.cancel();
+  await (await send("/open")).body!.getReader().read();
+  access.close();
+  await assert.rejects(send("https://elsewhere.example/"), { code: "DESTINATION_REFUSED" });
+  assert.deepEqual(traced.map((line) => line.replace(/\d+ ms/, "N ms")), [
+    "GET /whole?x=1&token=mine 200 in N ms, 4 bytes",
+    "GET /none 204 in N ms, 0 bytes",
+    "GET /dropped 200 in N ms, 0 bytes, dropped",
+    "GET /open 200 in N ms, 7 bytes, still open",
+  ]);
 });
