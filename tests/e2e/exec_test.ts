@@ -1,9 +1,9 @@
 /** exec through a plugin beside `kubectl exec`, against the same server. */
 
 import assert from "node:assert/strict";
-import { buildFixture } from "../../scripts/fixtures.ts";
 import { TestApiServer } from "../support/api_server.ts";
 import { ExecServer } from "../support/exec_server.ts";
+import { installFixture } from "../support/install.ts";
 import { startProxy } from "../support/proxies.ts";
 import { kubectlMissing, Product } from "../support/product.ts";
 
@@ -23,13 +23,13 @@ async function setUp() {
   const product = Product.make();
   Deno.mkdirSync(`${product.home}/.kube`);
   Deno.writeTextFileSync(`${product.home}/.kube/config`, api.kubeconfig());
-  const each = await buildFixture("each");
+  await installFixture(product, "each");
   return {
     api,
     server,
     product,
-    each: (line: string, options = "") =>
-      product.shell(`krew-wasm run --allow-cluster=full ${options} ${each} -- ${line}`),
+    each: (line: string, options = "--allow-cluster=full") =>
+      product.shell(`krew-wasm run ${options} each -- ${line}`),
     async [Symbol.asyncDispose]() {
       product[Symbol.dispose]();
       await api[Symbol.asyncDispose]();
@@ -83,7 +83,7 @@ Deno.test("exec takes a grant, and leaves its line in the trace", async () => {
   const read = await it.each("-- date", "--allow-cluster=read-only");
   assert.equal(read.code, 1);
   assert.match(read.stderr, /answered 403: pods "web" is forbidden: krew-wasm does not let/);
-  const traced = await it.each("-- echo hi", "--verbose");
+  const traced = await it.each("-- echo hi", "--allow-cluster=full --verbose");
   assert.equal(traced.stdout, "web: hi\n");
   assert.match(
     traced.stderr,

@@ -25,7 +25,7 @@ Deno.test("a component of another 0.1 of the interface runs", async () => {
   Deno.mkdirSync(`${product.home}/.kube`);
   Deno.writeTextFileSync(`${product.home}/.kube/config`, api.kubeconfig());
   const original = await Deno.readFile(await buildFixture("whoami"));
-  for (const version of ["0.1.0", "0.1.1", "0.1.9"]) {
+  for (const version of ["0.1.0", "0.1.9"]) {
     const wasm = original.slice();
     assert.ok(rename(wasm, version) > 0);
     Deno.writeFileSync(`${product.home}/whoami.wasm`, wasm);

@@ -1,16 +1,16 @@
 /** port-forward through a Go plugin beside `kubectl port-forward`, against the same server and the kubelet's own library. */
 
 import assert from "node:assert/strict";
-import { buildFixture, canBuildGo } from "../../scripts/fixtures.ts";
+import { canBuildGo } from "../../scripts/fixtures.ts";
 import { TestApiServer } from "../support/api_server.ts";
 import { ExecServer } from "../support/exec_server.ts";
+import { installFixture } from "../support/install.ts";
 import { startKubelet } from "../support/kubelet.ts";
 import { kubectlMissing, Product } from "../support/product.ts";
 
 Deno.test("port-forward: what comes back is what kubectl port-forward brings", {
   ignore: !canBuildGo() || kubectlMissing(),
 }, async () => {
-  const wasm = await buildFixture("pods-go");
   await using kubelet = await startKubelet();
   await using api = await TestApiServer.start();
   const server = new ExecServer();
@@ -18,6 +18,7 @@ Deno.test("port-forward: what comes back is what kubectl port-forward brings", {
   api.hook = (request, url) =>
     request.headers.get("authorization") === `Bearer ${api.token}` ? server.hook(request, url) : undefined;
   using product = Product.make();
+  await installFixture(product, "pods-go");
   Deno.mkdirSync(`${product.home}/.kube`);
   Deno.writeTextFileSync(`${product.home}/.kube/config`, api.kubeconfig());
 
@@ -43,7 +44,7 @@ Deno.test("port-forward: what comes back is what kubectl port-forward brings", {
   await child.status;
   await reader.cancel();
 
-  const plugin = `krew-wasm run --allow-cluster=full ${wasm} --`;
+  const plugin = `krew-wasm run --allow-cluster=full pods-go --`;
   const own = await product.shell(`printf 'select 1' | ${plugin} port-forward web 5432`);
   assert.deepEqual(own, { code: 0, stdout: "port 5432: SELECT 1", stderr: "" });
   assert.equal(own.stdout, theirs);

@@ -1,10 +1,11 @@
 /** krew_wasm_kubernetes: the cluster for preview1 modules, in C and in Go. */
 
 import assert from "node:assert/strict";
-import { buildFixture, canBuildGo } from "../../scripts/fixtures.ts";
+import { canBuildGo } from "../../scripts/fixtures.ts";
 import { TestApiServer } from "../support/api_server.ts";
 import { ExecServer } from "../support/exec_server.ts";
 import { ControlPlane, controlPlaneMissing } from "../support/envtest.ts";
+import { installFixture } from "../support/install.ts";
 import { clangMissing, Product } from "../support/product.ts";
 
 async function setUp(fixture: string) {
@@ -17,14 +18,14 @@ async function setUp(fixture: string) {
   const product = Product.make();
   Deno.mkdirSync(`${product.home}/.kube`);
   Deno.writeTextFileSync(`${product.home}/.kube/config`, api.kubeconfig({ namespace: "default" }));
-  const wasm = await buildFixture(fixture);
+  await installFixture(product, fixture);
   return {
     api,
     server,
     product,
     /** Runs it with arguments. */
     run: (args: string, options = "--allow-cluster=full") =>
-      product.shell(`krew-wasm run ${options} ${wasm} -- ${args}`),
+      product.shell(`krew-wasm run ${options} ${fixture} -- ${args}`),
     async [Symbol.asyncDispose]() {
       product[Symbol.dispose]();
       await api[Symbol.asyncDispose]();
@@ -155,9 +156,8 @@ Deno.test(
   async () => {
     await using it = await setUp("pods-go");
     const { run, product, api } = it;
-    const wasm = await buildFixture("pods-go");
     const typed = await product.shell(
-      `printf 'one\\ntwo\\n' | krew-wasm run --allow-cluster=full ${wasm} -- exec web -- cat`,
+      `printf 'one\\ntwo\\n' | krew-wasm run --allow-cluster=full pods-go -- exec web -- cat`,
     );
     assert.deepEqual(typed, { code: 0, stdout: "one\ntwo\n", stderr: "" });
     assert.deepEqual(await run("exec web -- fail 9"), { code: 9, stdout: "", stderr: "" });
@@ -186,9 +186,8 @@ Deno.test("a real API server's refusal of exec is kubectl's", {
   await plane.run("run", "one", "--image=none.test/none", "-n", "quiet");
   const path = "/api/v1/namespaces/quiet/pods/one/exec?command=date&stdout=true";
   const options = { env: { KUBECONFIG: plane.kubeconfig } };
-  const wasm = await buildFixture("kubernetes");
   const run = (args: string) =>
-    it.product.shell(`krew-wasm run --allow-cluster=full ${wasm} -- ${args}`, options);
+    it.product.shell(`krew-wasm run --allow-cluster=full kubernetes -- ${args}`, options);
   const theirs = await plane.run("exec", "one", "-n", "quiet", "--", "date").then(
     () => assert.fail(),
     String,
@@ -208,9 +207,8 @@ Deno.test("client-go's informer against a real API server", {
   await using it = await setUp("pods-go");
   await using plane = await ControlPlane.start();
   await plane.run("create", "namespace", "quiet");
-  const wasm = await buildFixture("pods-go");
   const child = new Deno.Command("/bin/sh", {
-    args: ["-c", `krew-wasm run ${wasm} -- -n quiet --max 3`],
+    args: ["-c", `krew-wasm run pods-go -- -n quiet --max 3`],
     clearEnv: true,
     env: { ...it.product.env(), KUBECONFIG: plane.kubeconfig },
     stdin: "null",

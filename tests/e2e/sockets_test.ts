@@ -1,7 +1,7 @@
 /** wasi:sockets of a component, through the whole of krew-wasm. */
 
 import assert from "node:assert/strict";
-import { buildFixture } from "../../scripts/fixtures.ts";
+import { installFixture } from "../support/install.ts";
 import { clangMissing, Product } from "../support/product.ts";
 
 /** A server that speaks neither TLS nor HTTP: it tells what it heard, when the other side has hung up. */
@@ -35,10 +35,10 @@ async function setUp(config: string) {
   const product = Product.make();
   Deno.mkdirSync(`${product.home}/.kube`);
   Deno.writeTextFileSync(`${product.home}/.kube/config`, config);
-  const wasm = await buildFixture("sockets");
+  await installFixture(product, "sockets");
   return {
     run: (args: string, options = "--allow-cluster=full") =>
-      product.shell(`krew-wasm run ${options} ${wasm} -- ${args}`),
+      product.shell(`krew-wasm run ${options} sockets -- ${args}`),
     [Symbol.dispose]: () => product[Symbol.dispose](),
   };
 }
