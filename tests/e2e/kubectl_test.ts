@@ -1,9 +1,8 @@
 /** A plugin reaches what kubectl reaches, as the same user; where kubectl fails, it fails for the same reason. */
 
 import assert from "node:assert/strict";
-import { createPrivateKey } from "node:crypto";
 import { status, TestApiServer } from "../support/api_server.ts";
-import { Authority, type Pair } from "../support/certificates.ts";
+import { Authority, type Pair, sec1Of } from "../support/certificates.ts";
 import { ControlPlane, controlPlaneMissing } from "../support/envtest.ts";
 import { clangMissing } from "../support/product.ts";
 import { TestProxy } from "../support/proxy.ts";
@@ -580,8 +579,8 @@ Deno.test("client certificates, at a real API server", { ignore }, async (t) => 
     "flag.crt": jane.cert,
     "flag.key": jane.key,
   };
-  const key = createPrivateKey(admin.key);
-  const sec1 = String(key.export({ type: "sec1", format: "pem" }));
+  const sec1 = await sec1Of(admin.key);
+  const parameters = "-----BEGIN EC PARAMETERS-----\nBggqhkjOPQMBBw==\n-----END EC PARAMETERS-----\n";
   const asked = { server, path: "/api/v1/nodes" };
   const cases: Omit<Case, "server">[] = [
     { name: "as data", config: config(data(admin)), result: "reached" },
@@ -592,6 +591,11 @@ Deno.test("client certificates, at a real API server", { ignore }, async (t) => 
       result: "reached",
     },
     { name: "with a key in SEC1", config: config(data({ cert: admin.cert, key: sec1 })), result: "reached" },
+    {
+      name: "with a key behind its parameters, as openssl writes it",
+      config: config(data({ cert: admin.cert, key: `${parameters}${sec1}` })),
+      result: "reached",
+    },
     {
       name: "with the chain behind it",
       config: config(data({ cert: `${admin.cert}${plane.authority.cert}`, key: admin.key })),

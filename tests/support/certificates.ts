@@ -125,3 +125,27 @@ async function certificate(
   );
   return pem("CERTIFICATE", await signDer(signingKey, body));
 }
+
+/** An EC key in SEC1 (RFC 5915), as openssl writes it, out of PKCS#8. Deno 2.6's node:crypto leaves the curve out. */
+export async function sec1Of(pkcs8: string): Promise<string> {
+  const bytes = (base64: string) =>
+    Uint8Array.from(
+      atob(base64.replaceAll("-", "+").replaceAll("_", "/")),
+      (character) => character.charCodeAt(0),
+    );
+  const curve = { name: "ECDSA", namedCurve: "P-256" };
+  const key = await crypto.subtle.importKey(
+    "pkcs8",
+    bytes(pkcs8.replace(/-----.*-----|\s/g, "")),
+    curve,
+    true,
+    ["sign"],
+  );
+  const { d = "", x = "", y = "" } = await crypto.subtle.exportKey("jwk", key);
+  const prime256v1 = [0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07];
+  const point = der(0x03, [0, 4], bytes(x), bytes(y));
+  return pem(
+    "EC PRIVATE KEY",
+    der(SEQUENCE, der(INTEGER, [1]), der(OCTET_STRING, bytes(d)), der(0xa0, prime256v1), der(0xa1, point)),
+  );
+}
