@@ -95,8 +95,9 @@ export class TestSigstore {
       extension(SAN, der(SEQUENCE, name), true),
       extension(ISSUER, der(UTF8, encoder.encode(issuer))),
     ];
+    const now = Date.now(); // the same second in both: the log signs the one, the authority the other
     const make = (more: Uint8Array[]) =>
-      tbs(keys.spki, nameOf("test-sigstore"), der(SEQUENCE), valid, [...extensions, ...more]);
+      tbs(keys.spki, nameOf("test-sigstore"), der(SEQUENCE), valid, [...extensions, ...more], now);
     const precertificate = make([]);
     const at = new Uint8Array(8);
     new DataView(at.buffer).setBigUint64(0, BigInt(Date.now() + valid[0] * 1000));
@@ -262,11 +263,12 @@ function tbs(
   subject: Uint8Array,
   valid: readonly [from: number, to: number],
   extensions: readonly Uint8Array[],
+  now = Date.now(),
 ): Uint8Array<ArrayBuffer> {
   const time = (seconds: number) =>
     der(
       TIME,
-      encoder.encode(new Date(Date.now() + seconds * 1000).toISOString().replace(/[-:T]|\.\d+/g, "")),
+      encoder.encode(new Date(now + seconds * 1000).toISOString().replace(/[-:T]|\.\d+/g, "")),
     );
   return der(
     SEQUENCE,
