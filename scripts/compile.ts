@@ -9,6 +9,7 @@
 
 import { parseArgs } from "node:util";
 import { fileURLToPath, pathToFileURL } from "node:url";
+import { joinChunks } from "./join_chunks.ts";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 
@@ -126,6 +127,21 @@ function toFileUrl(path: string): string {
   return pathToFileURL(path).href;
 }
 
+/** What is put beside the bundle for the bundler to find. */
+const STAGED = /^vendor-(?:tools|wasm-tools|js-component-bindgen-component)\.js$/;
+
+/** Joins the chunks of a bundle that are always loaded together, for the start of a plugin's run. */
+async function joinBundle(directory: string): Promise<void> {
+  const files = new Map<string, string>();
+  for await (const { name } of Deno.readDir(directory)) {
+    if (!name.endsWith(".js") || STAGED.test(name)) continue;
+    files.set(name, await Deno.readTextFile(`${directory}/${name}`));
+  }
+  const joined = joinChunks(files, "main.js", "run-");
+  for (const name of files.keys()) if (!joined.has(name)) await Deno.remove(`${directory}/${name}`);
+  for (const [name, text] of joined) await Deno.writeTextFile(`${directory}/${name}`, text);
+}
+
 /** How a build differs from the plainest. */
 export interface CompileOptions {
   readonly target?: string;
@@ -148,6 +164,7 @@ export async function compile(
       ...["bundle", "--quiet", "--minify", "--code-splitting", "--platform", "deno"],
       ...["--import-map", `${bundle}/import_map.json`, "--outdir", bundle, "main.ts"],
     ], options.quiet ?? true);
+    await joinBundle(bundle);
     const [major = 0, minor = 0] = Deno.version.deno.split(".").map(Number);
     await deno([
       "compile",
