@@ -1,6 +1,7 @@
 /** What we read in a request is what a real API server reads in it. */
 
 import assert from "node:assert/strict";
+import { guardCluster } from "../../runtime/kube/guard.ts";
 import { parseRequest } from "../../runtime/kube/request_info.ts";
 import {
   CORPUS,
@@ -45,6 +46,42 @@ Deno.test("verb, group, resource, name and namespace are those of the API server
   await Promise.all(Array.from({ length: 8 }, async () => {
     for (let next = waiting.pop(); next; next = waiting.pop()) await ask(next.method, next.url, next.id);
   }));
+  // What we answer in the server's place is what it answers itself, but for whose word it is.
+  for (
+    const [method, path] of [["DELETE", "/apis/apps/v1/namespaces/demo/deployments/web"], [
+      "GET",
+      "/api/v1/secrets",
+    ], ["GET", "/metrics"]] as const
+  ) {
+    const theirs = await fetch(plane.server + path, {
+      method,
+      client,
+      headers: { authorization: "Bearer reader-token" },
+    } as RequestInit);
+    const guarded = guardCluster(
+      {
+        context: "",
+        server: plane.server,
+        namespace: "",
+        send: () => Promise.reject(new Error("sent")),
+        upgrade: () => Promise.reject(new Error("sent")),
+        sockets: () => Promise.reject(new Error("sent")),
+      },
+      "foo",
+      () => ({ grant: "none", deny: false }),
+      () => false,
+    );
+    const ours = await guarded.send({ method, url: path, headers: [] });
+    assert.equal(ours.status, theirs.status);
+    const header = (name: string) => ours.headers.find(([each]) => each === name)?.[1];
+    for (const name of ["content-type", "cache-control", "x-content-type-options"]) {
+      assert.equal(header(name), theirs.headers.get(name), name);
+    }
+    const [their, our] = [await theirs.json(), await new Response(ours.body).json()];
+    const start = /^(.*?forbidden: )/.exec(their.message)![1]!;
+    assert.ok(our.message.startsWith(start), `${our.message} begins with ${start}`);
+    assert.deepEqual({ ...our, message: "" }, { ...their, message: "" });
+  }
   client.close();
   const audited = new Map<string, AuditEvent>();
   for (const line of (await Deno.readTextFile(`${plane.directory}/audit.log`)).trimEnd().split("\n")) {
