@@ -12,6 +12,7 @@ import type { Receipt } from "../runtime/store/receipt.ts";
 import { printable } from "../runtime/text.ts";
 import { Digester } from "./digest.ts";
 import { type Compile, compileAnew } from "./install.ts";
+import { readIndexes } from "./plugin_index.ts";
 import { isCompiledIntact } from "./store/blobs.ts";
 import { isOurLink, type LinkTarget, linkTargetOf, reaches, writeLinks, writeSelf } from "./store/links.ts";
 import { narrow } from "./store/migrate.ts";
@@ -102,6 +103,10 @@ export function examineStore(layout: Layout, target: LinkTarget): StoreFinding[]
   }
   examineBytes(layout, receipts, [...histories.versions.values()].flat(), found);
   examineLinks(layout, receipts, target, found);
+
+  for (const { name, error } of readIndexes(layout).broken) {
+    found("index", "warning", messageOf(error), { fix: `krew-wasm index remove ${name}, and add it again` });
+  }
 
   const orphans = findOrphans(layout);
   const staged = exists(layout.stage)

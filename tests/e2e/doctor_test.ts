@@ -158,6 +158,13 @@ const CASES: Record<string, {
     fix: /doctor --fix/,
     mends: "offline",
   },
+  "a broken index": {
+    breaks: (layout) => Deno.writeTextFileSync(layout.index("acme"), "{"),
+    check: "index",
+    level: "warning",
+    fix: /^krew-wasm index remove acme/,
+    mends: "never",
+  },
   "a broken store.json": {
     breaks: (layout) => Deno.writeTextFileSync(layout.version, "{}"),
     check: "store",

@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { makeArtifact, push } from "../support/oci.ts";
 import { Product } from "../support/product.ts";
+import { findProgram, missing } from "../support/programs.ts";
 import { failure, TestRegistry } from "../support/registry.ts";
 import { makeExiting } from "../support/store.ts";
 
@@ -128,7 +129,9 @@ Deno.test("two indexes that offer one name: never guessed", async () => {
   assert.equal((await product.run("pull", "decoder", "--index", "none")).code, 1);
 });
 
-Deno.test("at a terminal the user is asked which", async () => {
+Deno.test("at a terminal the user is asked which", {
+  ignore: missing("python3", findProgram("python3") !== undefined, "Debian: apt-get install python3"),
+}, async () => {
   await using it = await setUp();
   const { product, registry } = it;
   await it.build("acme", `${registry.host}/acme/decoder:v1`);
