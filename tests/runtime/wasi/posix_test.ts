@@ -1,9 +1,11 @@
 /** tests/fixtures/posix.c, which checks from inside what POSIX says of files: as a module and as a component. */
 
 import assert from "node:assert/strict";
+import { fileURLToPath } from "node:url";
 import { NamedTree } from "../../../runtime/wasi/files_by_name.ts";
 import { VERSIONS } from "../../../runtime/wasi/p1/abi.ts";
 import { Preview1 } from "../../../runtime/wasi/preview1.ts";
+import { findProgram } from "../../support/programs.ts";
 import { buildC, componentOf, lacksClang, runBytes, testSandbox, wat } from "../../support/components.ts";
 
 /** An empty directory, granted as the current one. */
@@ -11,7 +13,9 @@ function setUp(args: readonly string[] = []) {
   const host = Deno.realPathSync(Deno.makeTempDirSync());
   const sandbox = testSandbox({
     args: ["posix", ".", ...args],
-    files: { mounts: [{ guest: ".", host, write: true }] },
+    // Go takes paths from PWD on, C and Rust from the preopen that is called so.
+    env: [["PWD", host]],
+    files: { mounts: [{ guest: host, host, write: true }, { guest: ".", host, write: true }] },
   });
   return { host, sandbox, [Symbol.dispose]: () => Deno.removeSync(host, { recursive: true }) };
 }
@@ -38,6 +42,30 @@ Deno.test("a component finds files as POSIX has them", {
   assert.equal(at.sandbox.stderr.text(), "");
   assert.match(at.sandbox.stdout.text(), /^\d{3} checks held, 0 did not\n$/);
   assert.equal(code, 0);
+});
+
+/** Whether Go is there. It is not asked for: what it would show, the program in C shows too. */
+function lacksGo(): boolean {
+  if (findProgram("go")) return false;
+  // deno-lint-ignore no-console -- as tests/support/programs.ts tells of what is missing
+  console.warn("go is missing, the test of files in Go is skipped");
+  return true;
+}
+
+Deno.test("a program in Go finds files as Go has them", { ignore: lacksGo() }, async () => {
+  using at = setUp();
+  const output = Deno.makeTempFileSync({ suffix: ".wasm" });
+  try {
+    const { success, stderr } = await new Deno.Command("go", {
+      args: ["build", "-o", output, fileURLToPath(new URL("../../fixtures/gofiles.go", import.meta.url))],
+      env: { GOOS: "wasip1", GOARCH: "wasm", GOFLAGS: "", CGO_ENABLED: "0" },
+    }).output();
+    assert.ok(success, new TextDecoder().decode(stderr));
+    const code = await runBytes(await Deno.readFile(output), at.sandbox);
+    assert.deepEqual([at.sandbox.stderr.text(), at.sandbox.stdout.text(), code], ["", "all held\n", 0]);
+  } finally {
+    Deno.removeSync(output);
+  }
 });
 
 /** Runs a module over a file tree of the test's choice; `exit` throws the code. */
@@ -93,7 +121,7 @@ const RENUMBER = (version: string) =>
   (func (export "_start")
     ;; create; read, write, seek, tell, filestat_get
     (call $must (i32.const 1)
-      (call $open (i32.const 3) (i32.const 0) (i32.const 100) (i32.const 7) (i32.const 1)
+      (call $open (i32.const 4) (i32.const 0) (i32.const 100) (i32.const 7) (i32.const 1)
         (i64.const 0x200066) (i64.const 0) (i32.const 0) (i32.const 0))
       (i32.const 0))
     (call $must (i32.const 2) (call $renumber (i32.load (i32.const 0)) (i32.const 1)) (i32.const 0))
