@@ -1,11 +1,12 @@
 /**
  * kubeconfig files (client-go's `clientcmdapi/v1.Config`): parsing, merging, and the choice of a context. Pure, but
- * that YAML's parser is loaded when a file is not JSON.
+ * that YAML's parser is loaded for a file that is neither JSON nor plain.
  */
 
 import { AppError, messageOf } from "../errors.ts";
 import { printable } from "../text.ts";
 import type { ConnectionFlags } from "./flags.ts";
+import { parsePlainYaml } from "./plain_yaml.ts";
 
 /** `clusters[].cluster` */
 export interface ClusterEntry {
@@ -176,7 +177,7 @@ async function parseDocument(text: string, file: string): Promise<Json> {
   let value: unknown;
   try {
     value = text.trimStart().startsWith("{") ? tryJson(text) : undefined;
-    value ??= await parseYaml(text);
+    value ??= parsePlainYaml(text) ?? await parseYaml(text);
   } catch (error) {
     // The parser quotes the line it stumbled over, which may hold a credential.
     const line = /at line (\d+)/.exec(messageOf(error))?.[1];
