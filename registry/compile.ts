@@ -9,6 +9,7 @@ import { printable } from "../runtime/text.ts";
 import { COMPONENT_ENTRY } from "../runtime/component.ts";
 import type { PluginKind } from "../runtime/store/receipt.ts";
 import { LIMIT_EXPORT } from "../runtime/wasi/memory_limit.ts";
+import { readAsset } from "./assets.ts";
 import { componentScript } from "./glue.ts";
 import { countGrowth } from "./grow.ts";
 import { refuseTypeBomb } from "./type_size.ts";
@@ -156,10 +157,7 @@ async function readAdapter(): Promise<Uint8Array> {
   if (!Deno.build.standalone) {
     return await Deno.readFile(new URL(`../node_modules/@bytecodealliance/jco/lib/${name}`, import.meta.url));
   }
-  const { readable } = await Deno.open(new URL(`./${name}.gz`, import.meta.url));
-  return new Uint8Array(
-    await new Response(readable.pipeThrough(new DecompressionStream("gzip"))).arrayBuffer(),
-  );
+  return await readAsset(name);
 }
 
 // What can wait, by interface and function. Each costs at every call, so that one is listed only where it may

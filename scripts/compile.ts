@@ -9,6 +9,7 @@
 
 import { parseArgs } from "node:util";
 import { fileURLToPath, pathToFileURL } from "node:url";
+import { ASSET_MARK, TRAILER } from "../registry/assets.ts";
 import { joinChunks } from "./join_chunks.ts";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
@@ -45,7 +46,7 @@ async function deno(args: readonly string[], quiet: boolean): Promise<void> {
  * jco's transpiler is itself a component, whose JavaScript imports preview2-shim: under Deno the build for Node, with a
  * worker thread and a native addon. In the binary it gets the browser build, and its wasm lies beside the bundle.
  *
- * @returns names of the files to include, all in `directory`
+ * @returns names of the files that the binary carries, all in `directory`
  */
 async function prepareTranspiler(
   directory: string,
@@ -114,17 +115,46 @@ export async function componentWit(bytes) {
   }));
 }
 
-// What is embedded is read and copied whenever the binary starts, 1.3 ms a megabyte: so what only `pull` needs is packed.
+/** Reads a module of the transpiler's from where the binary has it. */
 const GUNZIP_COMPILE = `
+import { readAsset } from ${JSON.stringify(toFileUrl(`${root}registry/assets.ts`))};
 async function gunzipCompile(name) {
-  const { readable } = await Deno.open(new URL(name, import.meta.url));
-  const bytes = await new Response(readable.pipeThrough(new DecompressionStream("gzip"))).arrayBuffer();
-  return new WebAssembly.Module(bytes);
+  return new WebAssembly.Module(await readAsset(name.slice(2, -3)));
 }
 `;
 
 function toFileUrl(path: string): string {
   return pathToFileURL(path).href;
+}
+
+/**
+ * Puts the assets into an executable file of Linux, before what Deno has embedded (registry/assets.ts). False, and the
+ * file as it was, where Deno writes it in another form than is known.
+ */
+async function insertAssets(output: string, directory: string, assets: readonly string[]): Promise<boolean> {
+  const binary = await Deno.readFile(output);
+  const embedded = Number(new DataView(binary.buffer).getBigUint64(binary.length - 8, true));
+  const at = binary.length - embedded;
+  const mark = new TextEncoder().encode("d3n0l4nd");
+  if (!(embedded > TRAILER && at > 0) || !mark.every((byte, index) => binary[at + index] === byte)) {
+    return false;
+  }
+  const files: Record<string, readonly [offset: number, length: number]> = {};
+  const parts: Uint8Array<ArrayBuffer>[] = [];
+  let start = 0;
+  for (const name of assets) {
+    const bytes = await Deno.readFile(`${directory}/${name}`);
+    files[name] = [start, bytes.length];
+    parts.push(bytes);
+    start += bytes.length;
+  }
+  const index = new TextEncoder().encode(JSON.stringify({ start, files }));
+  const length = new Uint8Array(4);
+  new DataView(length.buffer).setUint32(0, index.length, true);
+  parts.push(index, length, new TextEncoder().encode(ASSET_MARK));
+  const blob = new Blob([binary.subarray(0, at), ...parts, binary.subarray(at)]);
+  await Deno.writeFile(output, blob.stream());
+  return true;
 }
 
 /** What is put beside the bundle for the bundler to find. */
@@ -166,23 +196,27 @@ export async function compile(
     ], options.quiet ?? true);
     await joinBundle(bundle);
     const [major = 0, minor = 0] = Deno.version.deno.split(".").map(Number);
-    await deno([
-      "compile",
-      "--quiet",
-      "--no-check",
-      "--no-config",
-      "--no-lock",
-      // Deno's code cache lies in $TMPDIR under a guessable name and is read whoever owns it.
-      "--no-code-cache",
-      ...permissions(windows),
-      // Functions are validated when they are first called; pull has validated the whole module. 2.9 refuses the flag.
-      ...(major === 2 && minor < 9 ? ["--v8-flags=--wasm-lazy-validation"] : []),
-      ...(options.target ? ["--target", options.target] : []),
-      ...assets.flatMap((file) => ["--include", `${bundle}/${file}`]),
-      "--output",
-      output,
-      `${bundle}/main.js`,
-    ], options.quiet ?? true);
+    const build = (included: readonly string[]) =>
+      deno([
+        "compile",
+        "--quiet",
+        "--no-check",
+        "--no-config",
+        "--no-lock",
+        // Deno's code cache lies in $TMPDIR under a guessable name and is read whoever owns it.
+        "--no-code-cache",
+        ...permissions(windows),
+        // Functions are validated when they are first called; pull has validated the whole module. 2.9 refuses the flag.
+        ...(major === 2 && minor < 9 ? ["--v8-flags=--wasm-lazy-validation"] : []),
+        ...(options.target ? ["--target", options.target] : []),
+        ...included.flatMap((file) => ["--include", `${bundle}/${file}`]),
+        "--output",
+        output,
+        `${bundle}/main.js`,
+      ], options.quiet ?? true);
+    const linux = options.target ? options.target.includes("linux") : Deno.build.os === "linux";
+    if (linux) await build([]);
+    if (!linux || !await insertAssets(output, bundle, assets)) await build(assets);
   } finally {
     await Deno.remove(bundle, { recursive: true });
   }
