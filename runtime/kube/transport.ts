@@ -174,7 +174,7 @@ export function connectCluster(connection: Connection, transportContext: Transpo
     send,
     upgrade: async (request) =>
       await (await import("./upgrades.ts")).openUpgrade(
-        { connection, source, env, trace, open: upgraded },
+        { connection, source, env, trace, connectPatience: 2 * connectPatience, open: upgraded },
         request,
       ),
     close: () => {

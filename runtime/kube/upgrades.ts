@@ -22,6 +22,8 @@ export interface UpgradeContext {
   /** The user's environment, for proxies. */
   readonly env: Readonly<Record<string, string>>;
   readonly trace: (line: string) => void;
+  /** How long connecting may take, in milliseconds. */
+  readonly connectPatience: number;
   /** Those that are open. */
   readonly open: Set<UpgradedConnection>;
 }
@@ -31,7 +33,7 @@ const MAX_UPGRADED = 256;
 
 /** As {@linkcode import("./cluster.ts").Cluster.upgrade}. */
 export async function openUpgrade(
-  { connection, source, env, trace, open }: UpgradeContext,
+  { connection, source, env, trace, connectPatience, open }: UpgradeContext,
   request: UpgradeRequest,
 ): Promise<UpgradeAnswer> {
   const url = destinationOf(connection.server, request.url);
@@ -56,11 +58,14 @@ export async function openUpgrade(
     headers.delete("accept-encoding");
     const proxy = proxyFor(new URL(connection.server), connection.proxyUrl, env);
     const dialled = dialServer(connection, credentials.certificate, proxy);
+    const patience = new AbortController();
+    const limit = setTimeout(() => patience.abort(tooLong(connection, connectPatience)), connectPatience);
+    const either = signal ? AbortSignal.any([signal, patience.signal]) : patience.signal;
     // Given up meanwhile, it is closed when it is there.
-    const opened = await untilAborted(dialled, signal).catch((error) => {
+    const opened = await untilAborted(dialled, either).catch((error) => {
       dialled.then((late) => late.close(), () => {});
       throw error;
-    });
+    }).finally(() => clearTimeout(limit));
     try {
       const answer: Awaited<ReturnType<typeof upgrade>> = await untilAborted(
         upgrade(opened, { url, headers, protocols }, (end) => closed(end.code, answer)),
@@ -97,6 +102,13 @@ export async function openUpgrade(
     trace(`${shown} failed in ${elapsed()}: ${failure.message}`);
     throw failure;
   }
+}
+
+function tooLong({ server }: Connection, milliseconds: number): AppError {
+  return new AppError(
+    "CLUSTER_UNREACHABLE",
+    `Cannot reach the API server ${server}: no connection within ${Math.round(milliseconds / 1000)} s`,
+  );
 }
 
 /** `--request-timeout` is for the answer; the connection lasts as long as it is used. */

@@ -383,6 +383,10 @@ connectionTest(
       code: "CLUSTER_UNREACHABLE",
       message: /no connection within/,
     });
+    await assert.rejects(nowhere.upgrade({ url: "/exec", headers: [], protocols: [] }), {
+      code: "CLUSTER_UNREACHABLE",
+      message: /no connection within/,
+    });
     silent.close();
     for (const connection of taken) connection.close();
     await accepting;
