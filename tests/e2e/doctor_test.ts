@@ -276,3 +276,42 @@ Deno.test(
     assert.equal(Deno.readLinkSync(layout.self), product.command, "by its name on PATH");
   },
 );
+
+Deno.test(
+  "a store of a newer format, or one that others may write to, is refused at every door, and left as it is",
+  {
+    ignore: Deno.build.os === "windows",
+  },
+  async () => {
+    await using it = await setUp();
+    const { product, layout, registry } = it;
+    const doors: [args: string[], code: number][] = [
+      [["list"], 1],
+      [["pull", "--force", `${registry.host}/acme/foo:v1`], 1],
+      [["rm", "foo"], 1],
+      [["upgrade"], 1],
+      [["rollback", "foo"], 1],
+      [["grants", "foo", "--allow-home"], 1],
+      [["info", "foo"], 1],
+      [["bundle", "save", "x.tar"], 1],
+      [["run", "foo"], 125],
+    ];
+    const refused = async (words: RegExp) => {
+      for (const [args, code] of doors) {
+        const outcome = await product.run(...args);
+        assert.equal(outcome.code, code, `${args}: ${outcome.stderr}`);
+        assert.match(outcome.stderr, words, args.join(" "));
+      }
+      const { code, stderr } = await product.exec(layout.link("foo"), []);
+      assert.deepEqual([code, words.test(stderr)], [125, true], stderr);
+    };
+    const version = Deno.readTextFileSync(layout.version);
+    Deno.writeTextFileSync(layout.version, '{"format":99}');
+    await refused(/^error: The store .* has the format 99, this krew-wasm knows 2 and older\nhint: /);
+    Deno.writeTextFileSync(layout.version, version);
+    Deno.chmodSync(layout.root, 0o777);
+    await refused(/^error: Other users may write to the store .*\nhint: chmod -R go= /);
+    Deno.chmodSync(layout.root, 0o700);
+    assert.equal((await product.exec(layout.link("foo"), [])).code, 2);
+  },
+);
