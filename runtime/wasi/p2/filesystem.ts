@@ -1,8 +1,6 @@
 /**
- * wasi:filesystem 0.2 over ../files.ts.
- *
- * preview2-shim 0.26's Descriptor is not used: its open-at can't await a file whose content the host has to
- * make up.
+ * wasi:filesystem 0.2.12 (types, preopens) over ../files.ts. Nothing of preview2-shim is used, whose open-at can't wait for
+ * a file that the host has to make up (docs/upstream.md, S9).
  */
 
 import { type ErrnoName, errnoOf, WasiError } from "../errno.ts";

@@ -1,9 +1,10 @@
 /**
- * wasi:sockets 0.2: TCP to the API server of the cluster, and to nothing else. Names resolve for that server only,
+ * wasi:sockets 0.2.12 (all its interfaces): TCP to the API server of the cluster, and to nothing else. Names resolve for that server only,
  * once, by the host; UDP and listening are denied. The connection carries nothing of the user's: a plugin does TLS and
  * credentials itself there, so that sockets need the cluster's grant `full`.
  *
- * Follows the TcpSocketOperationalSemantics of WebAssembly/wasi-sockets 0.2.
+ * Follows the TcpSocketOperationalSemantics of WebAssembly/wasi-sockets 0.2. Nothing of preview2-shim is used, whose build
+ * for browsers knows sockets in memory only.
  */
 
 // deno-lint-ignore-file no-throw-literal -- jco hands what is thrown, if it is no Error, to the guest as the error value
