@@ -71,6 +71,7 @@ export class RunRecord {
   #plugin: string;
   #seen = new Set<string>();
   #more = 0;
+  #told = 0;
 
   /**
    * @param directory the store's log/
@@ -81,8 +82,14 @@ export class RunRecord {
     this.#plugin = plugin;
   }
 
+  /** How often something was refused, written or not: who stands above can tell that it was told of below. */
+  get told(): number {
+    return this.#told;
+  }
+
   /** What was refused; the same once a run. */
   denied(what: string, grant?: string): void {
+    this.#told++;
     const key = `${what}\0${grant}`;
     if (this.#seen.has(key) || this.#seen.size >= MAX_DENIED) {
       this.#more++;

@@ -270,13 +270,15 @@ export function openSandbox(context: SandboxContext): OpenSandbox {
     async giveUp(uses) {
       // What a person may still grant has to be possible then: the cluster, and writing it down in the store.
       const asks = context.ask !== undefined;
-      const network = uses.network && (grants.cluster !== "none" || asks);
+      const network = uses.network && (grants.cluster !== "none" || asks && grants.deny.cluster !== true);
       if (network || uses.files) {
         preloaded = await preloadKubeconfig(kubeconfig.paths, parseConnectionFlags(args.slice(1)), cwd);
       }
       mayRun = network && (preloaded?.exec ?? false);
       const { mounts, overlays } = sandbox.files;
       const named = uses.files && uses.throughDeno;
+      // By name, a file that a person grants while the plugin runs could not be opened later.
+      const anyFile = named && asks ? ["/"] : [];
       // One that does not stay is removed at the end.
       const ownKept = named || !context.installed ? [own.path] : [];
       giveUp({
@@ -285,6 +287,7 @@ export function openSandbox(context: SandboxContext): OpenSandbox {
         symlinks: uses.symlinks && named,
         sys: asks,
         read: [
+          ...anyFile,
           ...ownKept,
           layout.log,
           ...(asks ? [layout.root] : []),
@@ -294,6 +297,7 @@ export function openSandbox(context: SandboxContext): OpenSandbox {
           ...(network && variables.KUBERNETES_SERVICE_HOST ? [SERVICE_ACCOUNT] : []),
         ],
         write: [
+          ...anyFile,
           ...ownKept,
           layout.log,
           // Of the store, where grants are written down; not what runs.

@@ -232,8 +232,12 @@ export class Preview1 {
   #guarded(name: string, run: Functions[string]): (...args: never[]) => MaybePromise<Errno> {
     const { memory, sandbox } = this.#context;
     return (...args: (number | bigint)[]) => {
+      const { told } = sandbox.record;
       const fail = (error: unknown): Errno => {
-        if (error instanceof WasiError) recordRefusal(sandbox.record, memory, name, args, error);
+        // Where a person might have been asked, it was written down there.
+        if (error instanceof WasiError && sandbox.record.told === told) {
+          recordRefusal(sandbox.record, memory, name, args, error);
+        }
         return this.#errno(error);
       };
       // The engine hands numbers over as signed; all of these are unsigned, as pointers beyond 2 GiB are.

@@ -50,10 +50,14 @@ export function recordRefusal(
 /** The tree, with every refusal noted in the record. */
 export function recordTree(tree: FileTree, record: RunRecord): FileTree {
   const noting = <T>(what: string, path: GuestPath, run: () => T): T => {
+    const { told } = record;
     try {
       return run();
     } catch (error) {
-      if (error instanceof WasiError && REFUSALS.has(error.errno)) record.denied(`${what} "${shown(path)}"`);
+      // Where a person might have been asked, it was written down there.
+      if (error instanceof WasiError && REFUSALS.has(error.errno) && record.told === told) {
+        record.denied(`${what} "${shown(path)}"`);
+      }
       throw error;
     }
   };

@@ -25,7 +25,7 @@ Deno.test("krew-wasm log tells what was denied, of each plugin, since when, and 
   ], { network: true, granted: "--allow-cluster=read-only" });
   const table = (await log()).stdout;
   assert.match(table, /^AGE +PLUGIN +EVENT +WHAT +GRANT\n/);
-  assert.match(table, /\n\d+s +attack +denied +remove "[^"]*\.bashrc" +<none>\n/);
+  assert.match(table, /\n\d+s +attack +denied +change \S*\.bashrc +--allow-write=\S*\.bashrc\n/);
   assert.match(table, /\n\d+s +attack-network +denied +send a request to https:\/\/evil\.test +<none>\n/);
   assert.match(
     table,
