@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
 import { BodySink, BodySource } from "../../../runtime/wasi/body.ts";
+import { ConnectionSource } from "../../../runtime/wasi/connection_streams.ts";
+import { clockInterfaces } from "../../../runtime/wasi/p2/clocks.ts";
 import { InputStream, OutputStream, poll, Pollable } from "../../../runtime/wasi/p2/io.ts";
 import { ClosedPipe, StdinSource, StdoutSink } from "../../../runtime/wasi/stdio.ts";
 
@@ -117,4 +119,71 @@ Deno.test("a closed stdout is told from every other failure", () => {
     });
   assert.throws(() => fails(new Deno.errors.BrokenPipe("x")).write(bytes("x")), ClosedPipe);
   assert.throws(() => fails(new Error("disk full")).write(bytes("x")), /disk full/);
+});
+
+/** A side that bytes are given to, one read at a time, as from a process's stdin or a socket. */
+function given() {
+  const waiting: ((data: string) => void)[] = [];
+  return {
+    async read(into: Uint8Array): Promise<number> {
+      const data = await new Promise<string>((resolve) => waiting.push(resolve));
+      into.set(bytes(data));
+      return data.length;
+    },
+    give: (data: string) => waiting.shift()!(data),
+  };
+}
+
+Deno.test("one poll of stdin, a socket, a body and a clock wakes on whichever comes first, again and again", async () => {
+  const stdin = given();
+  const socket = given();
+  const body = pipe();
+  const { "wasi:clocks/monotonic-clock": clock } = clockInterfaces();
+  const stdinStream = new InputStream(
+    new StdinSource({
+      readSync: () => {
+        throw new Error("a poll reads without blocking");
+      },
+      read: stdin.read,
+    }),
+  );
+  const socketStream = new InputStream(
+    new ConnectionSource({
+      read: socket.read,
+      write: (data) => Promise.resolve(data.length),
+      closeWrite: () => Promise.resolve(),
+      close: () => {},
+    }),
+  );
+  const bodyStream = new InputStream(new BodySource(body.stream));
+  const streams = [stdinStream, socketStream, bodyStream];
+  const pollables = streams.map((stream) => stream.subscribe());
+  const hour = clock.subscribeDuration(3_600_000_000_000n);
+  const wake = async (event: () => void, expected: number) => {
+    const answer = poll([...pollables, hour]);
+    assert.ok(answer instanceof Promise);
+    event();
+    assert.deepEqual([...await answer], [expected]);
+  };
+  for (let round = 0; round < 3; round++) {
+    for (
+      const [index, event] of [
+        () => body.push("body"),
+        () => stdin.give("stdin"),
+        () => socket.give("socket"),
+      ].entries()
+    ) {
+      const stream = [2, 0, 1][index]!;
+      await wake(event, stream);
+      assert.equal(text(streams[stream]!.read(100n)), ["stdin", "socket", "body"][stream]);
+    }
+    const soon = clock.subscribeDuration(1_000_000n);
+    assert.deepEqual([...await poll([...pollables, hour, soon])], [4]);
+    soon[Symbol.dispose]();
+  }
+  hour[Symbol.dispose]();
+  stdin.give("left");
+  socket.give("left");
+  body.end();
+  for (const stream of streams) stream[Symbol.dispose]();
 });
