@@ -6,7 +6,7 @@ import { isTimeout } from "./abort.ts";
 import type { Connection } from "./connection.ts";
 
 const UNKNOWN_ISSUER =
-  /UnknownIssuer|unable to (get|verify)|self.signed|CaUsedAsEndEntity|BadSignature|UNABLE_TO_|SELF_SIGNED|DEPTH_ZERO/i;
+  /UnknownIssuer|unable to (get|verify)|self.signed|BadSignature|UNABLE_TO_|SELF_SIGNED|DEPTH_ZERO/i;
 const WRONG_NAME = /NotValidForName|not valid for|altnames|certificate.*name|ALTNAME_INVALID/i;
 const EXPIRED =
   /certificate has expired|certificate expired|\bExpired\b|NotValidYet|CERT_HAS_EXPIRED|NOT_YET_VALID/i;
@@ -25,6 +25,13 @@ export function failureOf(error: unknown, connection: Connection): AppError {
   }
   const tls = (why: string, hint?: string) =>
     new AppError("CLUSTER_TLS", `${at}: ${why}`, { cause: error, ...(hint === undefined ? {} : { hint }) });
+  // net/http takes it where it is the kubeconfig's own authority; rustls, as RFC 5280 4.2.1.9 has it, does not.
+  if (/CaUsedAsEndEntity/.test(text)) {
+    return tls(
+      "its certificate is an authority's own (basicConstraints CA:TRUE), which is not taken for a server's",
+      "give the server a certificate of its own, signed by that authority",
+    );
+  }
   if (UNKNOWN_ISSUER.test(text)) {
     return tls(
       "its certificate is signed by an authority that the kubeconfig does not name",

@@ -42,11 +42,15 @@ export class Authority {
     readonly signingKey: CryptoKey,
   ) {}
 
-  static async make(name = "test-ca"): Promise<Authority> {
+  /** @param hosts names and addresses, for one that is a server, too */
+  static async make(name = "test-ca", hosts: readonly string[] = []): Promise<Authority> {
     const keys = await generateKeys();
     const extensions = [
       extension([0x55, 0x1d, 0x13], der(SEQUENCE, TRUE), true), // basicConstraints: CA
       extension([0x55, 0x1d, 0x0f], der(BIT_STRING, [1, 0x06]), true), // keyUsage: keyCertSign, cRLSign
+      ...(hosts.length === 0
+        ? []
+        : [extension([0x55, 0x1d, 0x11], der(SEQUENCE, ...hosts.map(alternativeName)))]),
     ];
     const cert = await certificate(
       { commonName: name },

@@ -7,6 +7,7 @@ import { chooseContext, parseKubeconfig } from "../../../runtime/kube/kubeconfig
 import { connectCluster } from "../../../runtime/kube/transport.ts";
 import { openUndici } from "../../../runtime/kube/undici.ts";
 import { TestApiServer } from "../../support/api_server.ts";
+import { Authority } from "../../support/certificates.ts";
 import { connectionTest, open } from "../../support/connection.ts";
 import { type RawExchange, RawServer } from "../../support/raw_server.ts";
 
@@ -412,8 +413,10 @@ connectionTest("the trace has one line for each request, whatever becomes of it"
   await textOf(await send("/whole?x=1&token=mine"));
   await send("/none");
   await (await send("/dropped")).body!.cancel();
-  await (await send("/open")).body!.getReader().read();
+  const reader = (await send("/open")).body!.getReader();
+  await reader.read();
   access.close();
+  await reader.cancel();
   await assert.rejects(send("https://elsewhere.example/"), { code: "DESTINATION_REFUSED" });
   assert.deepEqual(traced.map((line) => line.replace(/\d+ ms/, "N ms")), [
     "GET /whole?x=1&token=mine 200 in N ms, 4 bytes",
@@ -421,4 +424,20 @@ connectionTest("the trace has one line for each request, whatever becomes of it"
     "GET /dropped 200 in N ms, 0 bytes, dropped",
     "GET /open 200 in N ms, 7 bytes, still open",
   ]);
+});
+
+connectionTest("an authority's own certificate as a server's is refused in words of its own", async () => {
+  const authority = await Authority.make("self", ["127.0.0.1"]);
+  using server = RawServer.start(
+    async ({ send }) => await send("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"),
+    authority,
+  );
+  const config = (ca: string) =>
+    server.kubeconfig({ server: `https://127.0.0.1:${server.port}`, "certificate-authority-data": btoa(ca) });
+  await assert.rejects((await (await open(config(authority.cert))).cluster()).send(GET), {
+    code: "CLUSTER_TLS",
+    message: /CA:TRUE/,
+  });
+  const other = await Authority.make("other");
+  await assert.rejects((await (await open(config(other.cert))).cluster()).send(GET), { code: "CLUSTER_TLS" });
 });
