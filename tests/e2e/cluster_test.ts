@@ -86,6 +86,10 @@ Deno.test("what is wrong with a kubeconfig or a server is told, and --help needs
     [api.kubeconfig({ ca: other.cert }), /signed by an authority/],
     [api.kubeconfig({ token: "wrong" }), /answered 401/],
     [
+      api.kubeconfig().replace(/"user":\{"token":"[^"]*"\}/, '"user":{"exec":{}}'),
+      /~\/\.kube\/config: users\[0\]\.exec\.command is missing/,
+    ],
+    [
       api.kubeconfig().replace(/"certificate-authority-data":"[^"]*"/, '"certificate-authority":"gone.crt"'),
       /names ".*gone\.crt", which can't be read/,
     ],
