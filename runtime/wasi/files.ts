@@ -154,7 +154,8 @@ export interface FileTree extends Disposable {
  */
 export async function openFileTree(files: Files): Promise<FileTree> {
   const tree = await openTree(files);
-  return files.gate ? new GatedTree(tree, files, files.gate) : tree;
+  // Who is told of no directory at all (--allow-env with a list) finds no descriptor of one.
+  return files.gate && files.mounts.length > 0 ? new GatedTree(tree, files, files.gate) : tree;
 }
 
 async function openTree(files: Files): Promise<FileTree> {
