@@ -150,7 +150,7 @@ Deno.test("variables are bounded by default, or by name", () => {
 Deno.test("what a person grants while a plugin runs stays below the bound", () => {
   const policy = parse({ rules: [{ match: "**", maximum: { cluster: "read-only", home: false } }] });
   const desk = new Desk({
-    record: new RunRecord("/none", "x", false),
+    record: new RunRecord("/dev/null/none", "x", false),
     plugin: "foo",
     grants: { ...LEAST, home: true, cluster: "full" },
     home: HOME,

@@ -187,7 +187,7 @@ export function testSandbox(given: Partial<Omit<Sandbox, "files" | "cluster" | "
     trace: () => {},
     giveUp: () => Promise.resolve(),
     terminal: () => TerminalControl.open(undefined, stdinSource()),
-    record: new RunRecord("/none", "plugin", false),
+    record: new RunRecord("/dev/null/none", "plugin", false),
     ...rest,
     stdout: new Collected(),
     stderr: new Collected(),
