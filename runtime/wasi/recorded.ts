@@ -40,7 +40,7 @@ export function recordRefusal(
   if (what === undefined || path === undefined || !REFUSALS.has(errno) && errno !== "not-capable") return;
   let target: string;
   try {
-    target = shown(memory.slice(Number(args[path]), Math.min(Number(args[path + 1]), 4096)));
+    target = shown(memory.slice(Number(args[path]), Math.min(Number(args[path + 1]) >>> 0, 4096)));
   } catch {
     return; // it names nothing: past the memory's end
   }

@@ -48,6 +48,7 @@ export function fileFunctions(context: Context, { whence, shortFilestat }: Versi
       const descriptor = descriptors.get(fd);
       const type = fileType(descriptor);
       const view = memory.view();
+      result >>>= 0;
       view.setBigUint64(result, 0n, true);
       view.setUint8(result, type);
       view.setUint16(result + 2, descriptor.flags, true);
@@ -91,6 +92,7 @@ export function fileFunctions(context: Context, { whence, shortFilestat }: Versi
       const { preopen } = descriptors.get(fd);
       if (preopen === undefined) throw new WasiError("bad-descriptor");
       const view = memory.view();
+      result >>>= 0;
       view.setUint32(result, 0, true);
       view.setUint32(result + 4, encoder.encode(preopen).length, true);
     },
@@ -107,7 +109,7 @@ export function fileFunctions(context: Context, { whence, shortFilestat }: Versi
       seek(context, fd, delta, whence[from], result),
     fd_tell: (fd: number, result: number) => {
       const file = descriptors.file(fd, FD_TELL);
-      memory.view().setBigUint64(result, file.offset, true);
+      memory.setUint64(result, file.offset);
     },
     fd_close: (fd: number) => descriptors.close(fd),
     fd_renumber: (from: number, to: number) => descriptors.renumber(from, to),
@@ -123,6 +125,7 @@ export function flagsOf(flags: number): number {
 /** A filestat; `short`: snapshot 0's. */
 export function storeStat(memory: Memory, stat: Stat, pointer: number, short: boolean): void {
   const view = memory.view();
+  pointer >>>= 0;
   view.setBigUint64(pointer, stat.dev, true);
   view.setBigUint64(pointer + 8, stat.ino, true);
   view.setBigUint64(pointer + 16, 0n, true);
@@ -230,7 +233,7 @@ function seek(
   if (target < 0n) throw new WasiError("invalid");
   if (target > 0x7fffffffffffffffn) throw new WasiError("overflow");
   file.offset = target;
-  memory.view().setBigUint64(result, target, true);
+  memory.setUint64(result, target);
   return SUCCESS;
 }
 

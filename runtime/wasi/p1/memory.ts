@@ -19,7 +19,10 @@ export interface Span {
 /** The most a module can pass in one list of buffers or subscriptions (IOV_MAX of Linux; more is not a program). */
 export const MAX_LIST = 65536;
 
-/** The guest's memory. Reads and writes past its end throw a RangeError, or WasiError fault. */
+/**
+ * The guest's memory. Reads and writes past its end throw a RangeError, or WasiError fault. The engine hands pointers over
+ * as signed numbers, negative from 2 GiB on: who uses {@linkcode view} makes them unsigned.
+ */
 export class Memory {
   #guest: Guest;
 
@@ -45,6 +48,7 @@ export class Memory {
   vector(list: number, count: number): Span[] {
     if (count >>> 0 > MAX_LIST) throw new WasiError("invalid");
     const view = this.view();
+    list >>>= 0;
     const vector: Span[] = [];
     for (let i = 0; i < count; i++) {
       vector.push({
@@ -56,10 +60,10 @@ export class Memory {
   }
 
   setUint32(pointer: number, value: number): void {
-    this.view().setUint32(pointer, value, true);
+    this.view().setUint32(pointer >>> 0, value, true);
   }
 
   setUint64(pointer: number, value: bigint): void {
-    this.view().setBigUint64(pointer, value, true);
+    this.view().setBigUint64(pointer >>> 0, value, true);
   }
 }

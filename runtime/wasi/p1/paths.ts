@@ -123,7 +123,7 @@ export function pathFunctions(context: Context, { shortFilestat }: Version): Fun
       const target = treeOf(context).readLinkAt(node, pathAt(memory, pointer, length));
       const fitting = target.subarray(0, bufferLength >>> 0);
       memory.slice(buffer, fitting.length).set(fitting);
-      memory.view().setUint32(result, fitting.length, true);
+      memory.setUint32(result, fitting.length);
     },
     path_remove_directory: (fd: number, pointer: number, length: number) =>
       treeOf(context).removeDirectoryAt(
@@ -209,7 +209,7 @@ function open(
       allowed = (node.readable ? FILE_READ_RIGHTS : FILE_READ_RIGHTS & ~FD_READ) |
         (node.writable ? FILE_WRITE_RIGHTS : FD_SYNC | FD_DATASYNC | FD_FILESTAT_SET_TIMES);
     }
-    memory.view().setUint32(
+    memory.setUint32(
       result,
       descriptors.insert({
         node,
@@ -218,7 +218,6 @@ function open(
         flags: fdflags,
         offset: 0n,
       }),
-      true,
     );
     return SUCCESS;
   };

@@ -29,6 +29,8 @@ function poll(
 ): MaybePromise<Errno> {
   if (count === 0) throw new WasiError("invalid");
   if (count >>> 0 > MAX_LIST) throw new WasiError("invalid");
+  input >>>= 0;
+  output >>>= 0;
   const view = memory.view();
   const { size, clock, timeout, flags } = version.subscription;
   const events: { userdata: bigint; type: number; errno: ErrnoName | undefined; bytes: bigint }[] = [];
@@ -82,7 +84,7 @@ function poll(
       view.setBigUint64(at + 16, bytes, true);
       view.setBigUint64(at + 24, 0n, true);
     });
-    view.setUint32(result, events.length, true);
+    memory.setUint32(result, events.length);
     return SUCCESS;
   };
   if (network && performance.now() - lastTurn >= TURN) {

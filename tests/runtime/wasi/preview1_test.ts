@@ -256,6 +256,10 @@ Deno.test("pointers beyond 2 GiB are addresses, and those beyond the memory a fa
   const text = `(module
     (import "${PREVIEW1}" "args_sizes_get" (func $sizes (param i32 i32) (result i32)))
     (import "${PREVIEW1}" "fd_read" (func $read (param i32 i32 i32 i32) (result i32)))
+    (import "${PREVIEW1}" "fd_fdstat_get" (func $fdstat (param i32 i32) (result i32)))
+    (import "${PREVIEW1}" "fd_filestat_get" (func $filestat (param i32 i32) (result i32)))
+    (import "${PREVIEW1}" "clock_time_get" (func $clock (param i32 i64 i32) (result i32)))
+    (import "${PREVIEW1}" "poll_oneoff" (func $poll (param i32 i32 i32 i32) (result i32)))
     (import "${PREVIEW1}" "proc_exit" (func $exit (param i32)))
     (memory (export "memory") 40000)
     (func (export "_start")
@@ -265,6 +269,13 @@ Deno.test("pointers beyond 2 GiB are addresses, and those beyond the memory a fa
       (if (call $read (i32.const 0) (i32.const 0x90000010) (i32.const 1) (i32.const 0x90000020))
         (then (call $exit (i32.const 3))))
       (if (i32.ne (i32.load8_u (i32.const 0x90000104)) (i32.const 111)) (then (call $exit (i32.const 4))))
+      (if (call $fdstat (i32.const 0) (i32.const 0x90000200)) (then (call $exit (i32.const 6))))
+      (if (call $filestat (i32.const 0) (i32.const 0x90000200)) (then (call $exit (i32.const 7))))
+      (if (call $clock (i32.const 0) (i64.const 0) (i32.const 0x90000300)) (then (call $exit (i32.const 8))))
+      (if (i64.eqz (i64.load (i32.const 0x90000300))) (then (call $exit (i32.const 9))))
+      (if (call $poll (i32.const 0x90000400) (i32.const 0x90000500) (i32.const 1) (i32.const 0x90000600))
+        (then (call $exit (i32.const 10))))
+      (if (i32.ne (i32.load (i32.const 0x90000600)) (i32.const 1)) (then (call $exit (i32.const 11))))
       (if (i32.ne (call $sizes (i32.const 0) (i32.const 0xfffffffc)) (i32.const 21)) (then (call $exit (i32.const 5))))))`;
   const sandbox = testSandbox({ stdin: sourceOf(new TextEncoder().encode("hello")) });
   const program = await programOf(await wat(text));
