@@ -1,8 +1,9 @@
 // deno-lint-ignore-file no-console -- a script talks to who runs it
 
 /**
- * `deno task bench [--runs N]`: start-up, size and throughput of the compiled binary, each beside a baseline measured in the
- * same run; prints the table of docs/benchmarks.md. Times are the median of interleaved runs; quote the ratios.
+ * `deno task bench [--runs N] [--only TOPIC,…]`: start-up, size and throughput of the compiled binary, each beside a baseline
+ * measured in the same run; prints the table of docs/benchmarks.md. Times are the median of interleaved runs; quote the
+ * ratios. Topics: start, fleet, streams, cluster, doors, grants, registry, wall, files.
  */
 
 import { parseArgs } from "node:util";
@@ -23,8 +24,11 @@ import { benchRegistry } from "./bench/registry.ts";
 import { buildFixture, fixturePath } from "./fixtures.ts";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
-const { values } = parseArgs({ options: { runs: { type: "string", default: "31" } } });
+const { values } = parseArgs({
+  options: { runs: { type: "string", default: "31" }, only: { type: "string", default: "" } },
+});
 const runs = Number(values.runs);
+const only = values.only === "" ? undefined : new Set(values.only.split(","));
 const work = await Deno.makeTempDir({ prefix: "krew-wasm-bench-" });
 const env = { HOME: work, PATH: `${work}/.krew-wasm/bin:${Deno.env.get("PATH")}` };
 
@@ -65,12 +69,26 @@ function row(what: string, ours: number, baseline: number, of: string, goal: str
   rows.push([what, ms(ours), `${ms(baseline)} (${of})`, (ours / baseline).toFixed(2), goal]);
 }
 
+let failed = false;
+/** One topic's rows. What fails in one is told, and the others go on. */
+async function topic(name: string, measureRows: () => Promise<void>): Promise<void> {
+  if (only && !only.has(name)) return;
+  const started = performance.now();
+  try {
+    await measureRows();
+  } catch (error) {
+    failed = true;
+    console.error(`${name} failed: ${error instanceof Error ? error.stack : error}`);
+  }
+  console.error(`${name}: ${Math.round((performance.now() - started) / 1000)} s`);
+}
+
 try {
   await bench();
 } finally {
   await Deno.remove(work, { recursive: true });
 }
-Deno.exit(0);
+Deno.exit(failed ? 1 : 0);
 
 async function bench(): Promise<void> {
   const binary = `${root}dist/krew-wasm`;
@@ -125,62 +143,64 @@ async function bench(): Promise<void> {
   };
   const link = (name: string) => `${work}/.krew-wasm/bin/kubectl-${name}`;
 
-  const starts = await measure([
-    { name: "empty", command: [empty] },
-    { name: "hello", command: [link("hello")] },
-    { name: "component", command: [link("hello_component")] },
-    { name: "typescript", command: [link("whoami"), "--help"] },
-    { name: "version", command: [binary, "version"] },
-    { name: "list", command: [binary, "list"] },
-  ]);
-  const nothing = starts.get("empty")!;
-  row("start of kubectl-hello, preview1", starts.get("hello")!, nothing, "empty Deno program", "1.25");
-  row(
-    "start of kubectl-hello, WASI 0.2 component",
-    starts.get("component")!,
-    nothing,
-    "empty Deno program",
-    "1.5",
+  await topic("start", async () => {
+    const starts = await measure([
+      { name: "empty", command: [empty] },
+      { name: "hello", command: [link("hello")] },
+      { name: "component", command: [link("hello_component")] },
+      { name: "typescript", command: [link("whoami"), "--help"] },
+      { name: "version", command: [binary, "version"] },
+      { name: "list", command: [binary, "list"] },
+    ]);
+    const nothing = starts.get("empty")!;
+    const of = "empty Deno program";
+    row("start of kubectl-hello, preview1", starts.get("hello")!, nothing, of, "1.25");
+    row("start of kubectl-hello, WASI 0.2 component", starts.get("component")!, nothing, of, "1.5");
+    row("start of a TypeScript plugin (17 MB)", starts.get("typescript")!, nothing, of, "");
+    row("krew-wasm version", starts.get("version")!, nothing, of, "");
+    row("krew-wasm list", starts.get("list")!, nothing, of, "");
+  });
+  await topic("fleet", async () => void rows.push(...await benchFleet({ binary, registry, work, runs })));
+  await topic("streams", () =>
+    benchStreams(
+      { installBytes, measure, row, textRow: (...cells) => void rows.push(cells), runs, env },
+      empty,
+      link("hello"),
+    ));
+  await topic("cluster", async () => {
+    const measured = await clusterRows({ raw: link("raw"), outbound: link("outbound"), env, runs });
+    for (const { what, ours, baseline, ratio, goal } of measured) {
+      rows.push([what, ours, baseline, ratio, goal]);
+    }
+  });
+  await topic("doors", async () => {
+    if (findProgram("kubectl")) await benchDoors({ api, install, measure, row });
+  });
+  await topic("grants", async () => {
+    for (const name of ["hello", "outbound"]) {
+      const args = ["pull", "--quiet", "--name", `${name}-ruled`, ...RULED, `${registry.host}/p/${name}:v1`];
+      await new Deno.Command(binary, { args, env, stdout: "null", stderr: "null" }).output();
+    }
+    rows.push(
+      ...await benchGrants({
+        measure,
+        plain: link("hello"),
+        ruled: link("hello_ruled"),
+        asks: link("outbound"),
+        asksRuled: link("outbound_ruled"),
+        url: `${api.server}/version`,
+      }),
+    );
+  });
+  await topic(
+    "registry",
+    async () => void rows.push(...await benchRegistry(binary, work, Math.min(runs, 9))),
   );
-  row("start of a TypeScript plugin (17 MB)", starts.get("typescript")!, nothing, "empty Deno program", "");
-  row("krew-wasm version", starts.get("version")!, nothing, "empty Deno program", "");
-  row("krew-wasm list", starts.get("list")!, nothing, "empty Deno program", "");
-
-  rows.push(...await benchFleet({ binary, registry, work, runs }));
-  await benchStreams(
-    { installBytes, measure, row, textRow: (...cells) => void rows.push(cells), runs, env },
-    empty,
-    link("hello"),
-  );
-
-  for (
-    const { what, ours, baseline, ratio, goal } of await clusterRows({
-      raw: link("raw"),
-      outbound: link("outbound"),
-      env,
-      runs,
-    })
-  ) rows.push([what, ours, baseline, ratio, goal]);
-
-  if (findProgram("kubectl")) await benchDoors({ api, install, measure, row });
-  for (const name of ["hello", "outbound"]) {
-    const args = ["pull", "--quiet", "--name", `${name}-ruled`, ...RULED, `${registry.host}/p/${name}:v1`];
-    await new Deno.Command(binary, { args, env, stdout: "null", stderr: "null" }).output();
-  }
-  rows.push(
-    ...await benchGrants({
-      measure,
-      plain: link("hello"),
-      ruled: link("hello_ruled"),
-      asks: link("outbound"),
-      asksRuled: link("outbound_ruled"),
-      url: `${api.server}/version`,
-    }),
-  );
-  rows.push(...await benchRegistry(binary, work, Math.min(runs, 9)));
-  rows.push(...await benchWall({ binary, work, measure }));
-  await Deno.mkdir(`${work}/files`);
-  rows.push(...await measureFiles(binary, makeComponent, `${work}/files`, env));
+  await topic("wall", async () => void rows.push(...await benchWall({ binary, work, measure })));
+  await topic("files", async () => {
+    await Deno.mkdir(`${work}/files`);
+    rows.push(...await measureFiles(binary, makeComponent, `${work}/files`, env));
+  });
 
   const { size } = await Deno.stat(binary);
   const bare = (await Deno.stat(empty)).size;
