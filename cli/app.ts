@@ -56,6 +56,23 @@ export async function runManager(
 }
 
 function createProgram(context: Context, exit: Exit, host: RunHost) {
+  const groups = [
+    [
+      "Plugins:",
+      pullCommand,
+      listCommand,
+      infoCommand,
+      runCommand,
+      outdatedCommand,
+      upgradeCommand,
+      rollbackCommand,
+      rmCommand,
+    ],
+    ["What they may do:", grantsCommand, logCommand],
+    ["Finding and publishing:", searchCommand, indexCommand, inspectCommand, tagsCommand, pushCommand],
+    ["Registries:", loginCommand, logoutCommand],
+    ["Machines:", syncCommand, bundleCommand, doctorCommand, completionCommand, versionCommand],
+  ] as const;
   const program = new Command("krew-wasm")
     .description("Installs kubectl plugins written in WebAssembly from OCI registries and runs them.")
     .usage("COMMAND [OPTIONS]")
@@ -69,6 +86,11 @@ function createProgram(context: Context, exit: Exit, host: RunHost) {
         write(text.replace(/^error: ([a-z])/, (_, first) => `error: ${first.toUpperCase()}`)),
       getOutHelpWidth: () => helpWidth(),
       getErrHelpWidth: () => helpWidth(),
+    })
+    // A command's own help tells its arguments and options.
+    .configureHelp({
+      minWidthToWrap: 30,
+      subcommandTerm: (command) => [command.name(), ...command.aliases()].join(", "),
     })
     .exitOverride()
     .addHelpText(
@@ -84,37 +106,16 @@ Examples:
     if (program.opts().verbose || (command.opts() as { verbose?: boolean }).verbose) context.verbose = true;
     mendLinks(context);
   });
-  for (
-    const make of [
-      bundleCommand,
-      completionCommand,
-      doctorCommand,
-      grantsCommand,
-      indexCommand,
-      infoCommand,
-      inspectCommand,
-      listCommand,
-      logCommand,
-      loginCommand,
-      logoutCommand,
-      outdatedCommand,
-      pullCommand,
-      pushCommand,
-      rmCommand,
-      rollbackCommand,
-      runCommand,
-      searchCommand,
-      syncCommand,
-      tagsCommand,
-      upgradeCommand,
-      versionCommand,
-    ]
-  ) {
-    const command = make(context, exit, host);
-    command.copyInheritedSettings(program);
-    for (const sub of command.commands) (sub as Command).copyInheritedSettings(program);
-    program.addCommand(command as unknown as Command);
+  for (const [heading, ...makers] of groups) {
+    for (const make of makers) {
+      const command = make(context, exit, host);
+      command.helpGroup(heading);
+      command.copyInheritedSettings(program);
+      for (const sub of command.commands) (sub as Command).copyInheritedSettings(program);
+      program.addCommand(command as unknown as Command);
+    }
   }
+  program.helpCommand("help [command]", "tell how a command is used");
   program.addCommand(completeCommand(context, program) as unknown as Command, { hidden: true });
   return program;
 }
