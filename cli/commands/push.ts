@@ -20,6 +20,7 @@ import type { Context } from "../context.ts";
 import { formatJson, formatSize } from "../output.ts";
 import { ask } from "../prompt.ts";
 import { openProgress, openRegistry, plainHttpOption } from "../registry.ts";
+import { readFile } from "../read_file.ts";
 
 const collect = (value: string, before: string[] | undefined): string[] => [...(before ?? []), value];
 
@@ -171,15 +172,7 @@ async function readKey(path: string, context: Context): Promise<SigningKey> {
 }
 
 function readWasm(path: string): Uint8Array<ArrayBuffer> {
-  let bytes: Uint8Array<ArrayBuffer>;
-  try {
-    bytes = Deno.readFileSync(path);
-  } catch (error) {
-    const why = error instanceof Deno.errors.NotFound
-      ? "there is no such file"
-      : printable(messageOf(error), 200);
-    throw new AppError("FILE_UNREADABLE", `Cannot push "${printable(path)}": ${why}`);
-  }
+  const bytes = readFile(path, "push");
   if (bytes.length <= MAX_BLOB) return bytes;
   throw new AppError(
     "TOO_LARGE",

@@ -1,7 +1,7 @@
 /** `krew-wasm run`: runs an installed plugin, or a file that is not. */
 
 import { Command } from "@commander-js/extra-typings";
-import { AppError, messageOf } from "../../runtime/errors.ts";
+import { AppError } from "../../runtime/errors.ts";
 import { type GrantChange, LEAST, mergeGrants } from "../../runtime/grants.ts";
 import { realPath } from "../../runtime/host_path.ts";
 import { parsePluginName } from "../../runtime/names.ts";
@@ -19,6 +19,7 @@ import { printable } from "../../runtime/text.ts";
 import type { Exit } from "../app.ts";
 import type { Context } from "../context.ts";
 import { grantsOf, withGrantFlags } from "../grants.ts";
+import { readFile } from "../read_file.ts";
 
 /** The command. */
 export function runCommand(context: Context, exit: Exit, host: RunHost) {
@@ -82,15 +83,7 @@ async function runFile(
   prompt: boolean | undefined,
   host: RunHost,
 ): Promise<number> {
-  let bytes: Uint8Array<ArrayBuffer>;
-  try {
-    bytes = Deno.readFileSync(path);
-  } catch (error) {
-    const why = error instanceof Deno.errors.NotFound
-      ? "there is no such file"
-      : printable(messageOf(error), 200);
-    throw new AppError("FILE_UNREADABLE", `Cannot run "${printable(path)}": ${why}`);
-  }
+  const bytes = readFile(path, "run");
   const { compilePlugin } = await import("../../registry/compile.ts");
   let compiled: Awaited<ReturnType<typeof compilePlugin>>;
   try {
