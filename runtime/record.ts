@@ -185,16 +185,23 @@ function rotate(directory: string, kind: keyof typeof RECORDS, fullAbove: number
   const lock = Deno.openSync(`${directory}/rotate.lock`, { write: true, create: true, mode: 0o600 });
   try {
     lock.lockSync(true);
-    if (Deno.statSync(path(0)).size <= fullAbove) return;
+    // Another process may have put it aside just now, with no line in the new one yet.
+    const full = unlessMissing(() => Deno.statSync(path(0)).size) ?? 0;
+    if (full <= fullAbove) return;
     for (let index = KEPT_RECORDS - 1; index >= 0; index--) {
-      try {
-        Deno.renameSync(path(index), path(index + 1));
-      } catch (error) {
-        if (!(error instanceof Deno.errors.NotFound)) throw error;
-      }
+      unlessMissing(() => Deno.renameSync(path(index), path(index + 1)));
     }
   } finally {
     lock.close(); // and so unlocks
+  }
+}
+
+function unlessMissing<T>(act: () => T): T | undefined {
+  try {
+    return act();
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    throw error;
   }
 }
 

@@ -104,8 +104,8 @@ Deno.test("many processes write at once, and every line is whole", () =>
     const script = `import { append } from ${
       JSON.stringify(new URL("../../runtime/record.ts", import.meta.url).href)
     };
-      for (let i = 0; i < 200; i++) append(Deno.args[0], "denied", JSON.stringify({ time: new Date().toISOString(), plugin: Deno.args[1],
-        pid: Deno.pid, event: "denied", what: i + " " + "x".repeat(300) }) + "\\n", 100_000);`;
+      for (let i = 0; i < 1000; i++) append(Deno.args[0], "denied", JSON.stringify({ time: new Date().toISOString(), plugin: Deno.args[1],
+        pid: Deno.pid, event: "denied", what: i + " " + "x".repeat(300) }) + "\\n", 20_000);`;
     Deno.writeTextFileSync(`${layout.root}/write.mjs`, script);
     const codes = await Promise.all([1, 2, 3, 4].map(async (n) => {
       const { code, stderr } = await new Deno.Command(Deno.execPath(), {
@@ -117,7 +117,7 @@ Deno.test("many processes write at once, and every line is whole", () =>
     const lines = [...Deno.readDirSync(layout.log)].filter(({ name }) => name.endsWith(".jsonl")).flatMap((
       { name },
     ) => Deno.readTextFileSync(`${layout.log}/${name}`).trimEnd().split("\n"));
-    assert.ok(lines.length > 500, `${lines.length} lines`);
+    assert.ok(lines.length > 150, `${lines.length} lines`);
     for (const line of lines) assert.ok(parseRecordLine(line), line);
   }));
 
