@@ -172,6 +172,47 @@ async function joinBundle(directory: string): Promise<void> {
   for (const [name, text] of joined) await Deno.writeTextFile(`${directory}/${name}`, text);
 }
 
+/**
+ * Deno 2.9's bundler gives CommonJS a `require` made at once, which loads node:module at every start; 2.6's looks for a
+ * global one when it is called, as those who load undici or sigstore provide it. This makes the first the second.
+ */
+async function provideRequireLate(directory: string): Promise<void> {
+  const made =
+    /import\s*\{\s*createRequire as (\w+)\s*\}\s*from\s*"node:module";\s*var (\w+)=\1\(import\.meta\.url\);/;
+  for await (const { name } of Deno.readDir(directory)) {
+    if (!name.endsWith(".js") || STAGED.test(name)) continue;
+    const text = await Deno.readTextFile(`${directory}/${name}`);
+    if (!made.test(text)) continue;
+    await Deno.writeTextFile(
+      `${directory}/${name}`,
+      text.replace(made, (_, _made, local) => `var ${local}=name=>globalThis.require(name);`),
+    );
+  }
+}
+
+/** Starts both halves of a bundle once: what the bundler of another Deno writes is found out here, not by a user. */
+async function tryBundle(directory: string): Promise<void> {
+  const start = async (...args: string[]) => {
+    const { code, stderr } = await new Deno.Command(Deno.execPath(), {
+      args: ["run", "--quiet", "--allow-all", "--no-prompt", "--no-config", "--no-lock", "--no-code-cache"]
+        .concat(`${directory}/main.js`, args),
+      env: { KREW_WASM_ROOT: `${directory}/store` },
+      stdin: "null",
+      stdout: "null",
+      stderr: "piped",
+    }).output();
+    return { code, text: new TextDecoder().decode(stderr) };
+  };
+  for (const [args, expected] of [[["version"], 0], [["run", "none"], 125]] as const) {
+    const { code, text } = await start(...args);
+    if (code !== expected) {
+      throw new Error(
+        `The bundle of Deno ${Deno.version.deno} is broken: ${args.join(" ")} ended with ${code}: ${text}`,
+      );
+    }
+  }
+}
+
 /** How a build differs from the plainest. */
 export interface CompileOptions {
   readonly target?: string;
@@ -181,20 +222,36 @@ export interface CompileOptions {
   readonly replace?: Readonly<Record<string, string>>;
 }
 
+/**
+ * Writes the bundle, `main.js` and its chunks, into a directory.
+ *
+ * @returns the names of the assets there, which the binary carries beside it
+ * @throws Error when the bundler fails, or writes what does not start
+ */
+export async function bundle(
+  directory: string,
+  { replace = {}, quiet = true }: Pick<CompileOptions, "replace" | "quiet"> = {},
+): Promise<string[]> {
+  const assets = await prepareTranspiler(directory, replace);
+  await deno([
+    ...["bundle", "--quiet", "--minify", "--code-splitting", "--platform", "deno"],
+    ...["--import-map", `${directory}/import_map.json`, "--outdir", directory, "main.ts"],
+  ], quiet);
+  await provideRequireLate(directory);
+  await joinBundle(directory);
+  await tryBundle(directory);
+  return assets;
+}
+
 /** Builds the binary; returns its path. @throws Error when the runtime can't be had or the bundle is broken */
 export async function compile(
   options: CompileOptions = {},
 ): Promise<string> {
   const windows = options.target ? options.target.includes("windows") : Deno.build.os === "windows";
   const output = options.output ?? `${root}dist/krew-wasm${windows ? ".exe" : ""}`;
-  const bundle = await Deno.makeTempDir({ prefix: "krew-wasm-bundle-" });
+  const directory = await Deno.makeTempDir({ prefix: "krew-wasm-bundle-" });
   try {
-    const assets = await prepareTranspiler(bundle, options.replace ?? {});
-    await deno([
-      ...["bundle", "--quiet", "--minify", "--code-splitting", "--platform", "deno"],
-      ...["--import-map", `${bundle}/import_map.json`, "--outdir", bundle, "main.ts"],
-    ], options.quiet ?? true);
-    await joinBundle(bundle);
+    const assets = await bundle(directory, options);
     const [major = 0, minor = 0] = Deno.version.deno.split(".").map(Number);
     const build = (included: readonly string[]) =>
       deno([
@@ -209,16 +266,16 @@ export async function compile(
         // Functions are validated when they are first called; pull has validated the whole module. 2.9 refuses the flag.
         ...(major === 2 && minor < 9 ? ["--v8-flags=--wasm-lazy-validation"] : []),
         ...(options.target ? ["--target", options.target] : []),
-        ...included.flatMap((file) => ["--include", `${bundle}/${file}`]),
+        ...included.flatMap((file) => ["--include", `${directory}/${file}`]),
         "--output",
         output,
-        `${bundle}/main.js`,
+        `${directory}/main.js`,
       ], options.quiet ?? true);
     const linux = options.target ? options.target.includes("linux") : Deno.build.os === "linux";
     if (linux) await build([]);
-    if (!linux || !await insertAssets(output, bundle, assets)) await build(assets);
+    if (!linux || !await insertAssets(output, directory, assets)) await build(assets);
   } finally {
-    await Deno.remove(bundle, { recursive: true });
+    await Deno.remove(directory, { recursive: true });
   }
   return output;
 }

@@ -1,0 +1,36 @@
+/** The bundle that becomes the binary, as the bundler of the Deno at hand writes it: releases are built with another. */
+
+import assert from "node:assert/strict";
+import { bundle } from "../../scripts/compile.ts";
+
+/** The modules that are loaded with `name`, and what they ask for that is none of the bundle's. */
+function loadedWith(
+  directory: string,
+  name: string,
+  seen = new Map<string, string[]>(),
+): Map<string, string[]> {
+  if (seen.has(name)) return seen;
+  const text = Deno.readTextFileSync(`${directory}/${name}`);
+  const imports = [...text.matchAll(/(?:^|[;}])(?:import|export)\s*(?:[\w$*{][^"'()]*?from\s*)?"([^"]+)"/g)]
+    .map((
+      [, from],
+    ) => from!);
+  seen.set(name, imports.filter((from) => !from.startsWith("./")));
+  for (const from of imports) if (from.startsWith("./")) loadedWith(directory, from.slice(2), seen);
+  return seen;
+}
+
+Deno.test("the bundle starts, and a run loads few modules and none of Node's", async () => {
+  const directory = await Deno.makeTempDir();
+  try {
+    const assets = await bundle(directory);
+    assert.ok(assets.length > 0);
+    for (const asset of assets) assert.ok((await Deno.stat(`${directory}/${asset}`)).size > 1000, asset);
+    const run = [...Deno.readDirSync(directory)].find(({ name }) => /^run-.*\.js$/.test(name))!.name;
+    const loaded = loadedWith(directory, run, loadedWith(directory, "main.js"));
+    assert.deepEqual([...loaded.keys()].sort(), ["base.js", "main.js", run].sort());
+    assert.deepEqual([...loaded.values()].flat(), []);
+  } finally {
+    await Deno.remove(directory, { recursive: true });
+  }
+});
