@@ -5,8 +5,9 @@ import { componentEmbed } from "@bytecodealliance/jco-transpile/wasm-tools";
 import { buildFixture } from "../../scripts/fixtures.ts";
 import { componentOf } from "../support/components.ts";
 import { clangMissing, Product } from "../support/product.ts";
+import { testBinary } from "../support/test_binary.ts";
 
-Deno.test("components, and modules that become components, are compiled by the binary itself", {
+testBinary("components, and modules that become components, are compiled by the binary itself", {
   ignore: clangMissing(),
   // jco leaves timers of 10 ms behind in what it makes.
   sanitizeOps: false,

@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { buildFixture, canBuildNpm } from "../../scripts/fixtures.ts";
 import { TestApiServer } from "../support/api_server.ts";
 import { Product } from "../support/product.ts";
+import { testBinary } from "../support/test_binary.ts";
 
 const pod = (name: string, phase: string) => ({
   apiVersion: "v1",
@@ -12,7 +13,7 @@ const pod = (name: string, phase: string) => ({
   status: { phase },
 });
 
-Deno.test("@kubernetes/client-node: typed lists, and an informer that sees a change", {
+testBinary("@kubernetes/client-node: typed lists, and an informer that sees a change", {
   ignore: !canBuildNpm(),
 }, async () => {
   const wasm = await buildFixture("pods-ts");

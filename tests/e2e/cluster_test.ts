@@ -7,6 +7,7 @@ import { Authority } from "../support/certificates.ts";
 import { ControlPlane, controlPlaneMissing } from "../support/envtest.ts";
 import { makeArtifact, push } from "../support/oci.ts";
 import { clangMissing, Product } from "../support/product.ts";
+import { testBinary } from "../support/test_binary.ts";
 import { TestRegistry } from "../support/registry.ts";
 
 async function setUp(names: readonly string[]) {
@@ -69,7 +70,7 @@ Deno.test("a plugin in TypeScript talks to the cluster as the user, by our own i
   );
 });
 
-Deno.test("what is wrong with a kubeconfig or a server is told, and --help needs neither", async () => {
+testBinary("what is wrong with a kubeconfig or a server is told, and --help needs neither", async () => {
   await using it = await setUp(["whoami"]);
   const { product, api } = it;
   const other = await Authority.make("other");
@@ -252,7 +253,7 @@ Deno.test("the kubeconfig a plugin reads is a stand-in without the user's secret
   assert.equal((await product.shell(`kubectl-files list ${product.home}/.kube`)).stdout, "config\n");
 });
 
-Deno.test("against a real API server, with a client certificate and with a token", {
+testBinary("against a real API server, with a client certificate and with a token", {
   ignore: controlPlaneMissing(),
 }, async () => {
   await using it = await setUp(["whoami", "decoder", "events"]);

@@ -6,6 +6,7 @@ import { readReceipt } from "../../runtime/store/read.ts";
 import { TestApiServer } from "../support/api_server.ts";
 import { makeArtifact, push } from "../support/oci.ts";
 import { binaryUnderTest, kubectlMissing, Product } from "../support/product.ts";
+import { testBinary } from "../support/test_binary.ts";
 import { TestRegistry } from "../support/registry.ts";
 import { makeExiting, namesIn } from "../support/store.ts";
 
@@ -47,7 +48,7 @@ async function setUp() {
   };
 }
 
-Deno.test("doctor finds a sound store sound", async () => {
+testBinary("doctor finds a sound store sound", async () => {
   await using it = await setUp();
   const { code, bad, findings } = await it.doctor();
   assert.deepEqual([code, bad], [0, []]);
@@ -188,7 +189,7 @@ const CASES: Record<string, {
   },
 };
 
-Deno.test("doctor finds each of these, with what mends it", async (test) => {
+testBinary("doctor finds each of these, with what mends it", async (test) => {
   await using it = await setUp();
   const { layout, product } = it;
   const kept = `${product.home}/kept`;
@@ -216,7 +217,7 @@ Deno.test("doctor finds each of these, with what mends it", async (test) => {
   }
 });
 
-Deno.test("doctor tells of PATH: not on it, and a name that is shadowed", async () => {
+testBinary("doctor tells of PATH: not on it, and a name that is shadowed", async () => {
   await using it = await setUp();
   const { product, layout } = it;
   const off = await product.exec(product.command, ["doctor", "--offline", "-o", "json"], {
@@ -236,7 +237,7 @@ Deno.test("doctor tells of PATH: not on it, and a name that is shadowed", async 
   );
 });
 
-Deno.test("doctor tells whether kubectl finds the plugins, registries and the cluster answer", {
+testBinary("doctor tells whether kubectl finds the plugins, registries and the cluster answer", {
   ignore: kubectlMissing(),
 }, async () => {
   await using it = await setUp();
@@ -260,7 +261,7 @@ Deno.test("doctor tells whether kubectl finds the plugins, registries and the cl
   assert.deepEqual(down.bad.map(({ check }) => check), ["registry", "cluster"]);
 });
 
-Deno.test(
+testBinary(
   "a binary that was moved is found again by the next command",
   { ignore: !binaryUnderTest() },
   async () => {
@@ -277,7 +278,7 @@ Deno.test(
   },
 );
 
-Deno.test(
+testBinary(
   "a store of a newer format, or one that others may write to, is refused at every door, and left as it is",
   {
     ignore: Deno.build.os === "windows",

@@ -6,6 +6,7 @@ import { ExecServer } from "../support/exec_server.ts";
 import { installFixture } from "../support/install.ts";
 import { startProxy } from "../support/proxies.ts";
 import { kubectlMissing, Product } from "../support/product.ts";
+import { testBinary } from "../support/test_binary.ts";
 
 async function setUp() {
   const api = await TestApiServer.start();
@@ -37,7 +38,7 @@ async function setUp() {
   };
 }
 
-Deno.test(
+testBinary(
   "exec: outputs and exit codes are those of kubectl exec",
   { ignore: kubectlMissing() },
   async () => {
@@ -62,7 +63,7 @@ Deno.test(
   },
 );
 
-Deno.test("exec: a refusal is told in the server's words, a broken connection as one", async () => {
+testBinary("exec: a refusal is told in the server's words, a broken connection as one", async () => {
   await using it = await setUp();
   it.api.hook = (request, url) => {
     if (!url.pathname.endsWith("/exec")) return undefined;
@@ -78,7 +79,7 @@ Deno.test("exec: a refusal is told in the server's words, a broken connection as
   assert.match(broken.stderr, /the connection to web broke off: .*code 4000: the pod is gone/);
 });
 
-Deno.test("exec takes a grant, and leaves its line in the trace", async () => {
+testBinary("exec takes a grant, and leaves its line in the trace", async () => {
   await using it = await setUp();
   const read = await it.each("-- date", "--allow-cluster=read-only");
   assert.equal(read.code, 1);
@@ -93,29 +94,32 @@ Deno.test("exec takes a grant, and leaves its line in the trace", async () => {
   assert.ok(!traced.stderr.includes(it.api.token));
 });
 
-Deno.test("exec with every way to the server: its name, unchecked, through a proxy, a client certificate", async () => {
-  await using it = await setUp();
-  await using proxy = startProxy("http");
-  const { cert, key } = await it.api.authority.issue({ commonName: "jane", hosts: ["jane"] });
-  const unchecked = { "certificate-authority-data": undefined, "insecure-skip-tls-verify": true };
-  for (
-    const cluster of [
-      { "tls-server-name": "localhost" },
-      unchecked,
-      { "proxy-url": proxy.url },
-    ]
-  ) {
-    const config = JSON.parse(it.api.kubeconfig());
-    Object.assign(config.clusters[0].cluster, cluster);
-    Object.assign(config.users[0].user, {
-      "client-certificate-data": btoa(cert),
-      "client-key-data": btoa(key),
-    });
-    Deno.writeTextFileSync(`${it.product.home}/.kube/config`, JSON.stringify(config));
-    assert.deepEqual(
-      await it.each("-- echo hi"),
-      { code: 0, stdout: "web: hi\n", stderr: "web: to stderr\n" },
-      JSON.stringify(Object.keys(cluster)),
-    );
-  }
-});
+testBinary(
+  "exec with every way to the server: its name, unchecked, through a proxy, a client certificate",
+  async () => {
+    await using it = await setUp();
+    await using proxy = startProxy("http");
+    const { cert, key } = await it.api.authority.issue({ commonName: "jane", hosts: ["jane"] });
+    const unchecked = { "certificate-authority-data": undefined, "insecure-skip-tls-verify": true };
+    for (
+      const cluster of [
+        { "tls-server-name": "localhost" },
+        unchecked,
+        { "proxy-url": proxy.url },
+      ]
+    ) {
+      const config = JSON.parse(it.api.kubeconfig());
+      Object.assign(config.clusters[0].cluster, cluster);
+      Object.assign(config.users[0].user, {
+        "client-certificate-data": btoa(cert),
+        "client-key-data": btoa(key),
+      });
+      Deno.writeTextFileSync(`${it.product.home}/.kube/config`, JSON.stringify(config));
+      assert.deepEqual(
+        await it.each("-- echo hi"),
+        { code: 0, stdout: "web: hi\n", stderr: "web: to stderr\n" },
+        JSON.stringify(Object.keys(cluster)),
+      );
+    }
+  },
+);

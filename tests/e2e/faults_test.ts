@@ -12,6 +12,7 @@ import { readReceipts } from "../../runtime/store/read.ts";
 import { buildFaults, faultEnv, type FaultMode, faultsMissing } from "../support/faults.ts";
 import { makeArtifact, push } from "../support/oci.ts";
 import { binaryUnderTest, Product } from "../support/product.ts";
+import { testBinary } from "../support/test_binary.ts";
 import { TestRegistry } from "../support/registry.ts";
 import { makeExiting, namesIn } from "../support/store.ts";
 
@@ -236,10 +237,10 @@ async function testEveryPoint(scenario: Scenario, modes: readonly FaultMode[], r
 const binary = binaryUnderTest() !== undefined;
 
 for (const [name, scenario] of Object.entries(SCENARIOS)) {
-  Deno.test(`${name}, killed at every change of the store, is done or is not`, {
+  testBinary(`${name}, killed at every change of the store, is done or is not`, {
     ignore: faultsMissing() || (!binary && name !== "rm"),
   }, () => testEveryPoint(scenario, ["kill"], binary));
-  Deno.test(
+  testBinary(
     `${name}, on a disk that is full or read-only from any point on, or fails there, is done or is not`,
     {
       ignore: faultsMissing() || !binary || !/--force|^rm/.test(name),
@@ -261,7 +262,7 @@ async function onDisk(directory: string, options: string, test: () => Promise<vo
   return true;
 }
 
-Deno.test("on a disk that is really full, or read-only, plugins stay and run, and errors say why", {
+testBinary("on a disk that is really full, or read-only, plugins stay and run, and errors say why", {
   ignore: Deno.build.os !== "linux" || Deno.uid() !== 0,
 }, async () => {
   await using setting = await setUp();

@@ -5,6 +5,7 @@ import { buildFixture } from "../../scripts/fixtures.ts";
 import { componentOf, wat } from "../support/components.ts";
 import { makeArtifact, push } from "../support/oci.ts";
 import { clangMissing, Product } from "../support/product.ts";
+import { testBinary } from "../support/test_binary.ts";
 import { TestRegistry } from "../support/registry.ts";
 
 /** An installation with plugins pulled, and an empty directory to stand in. */
@@ -31,7 +32,7 @@ async function setUp(plugins: Record<string, Uint8Array>) {
 // jco leaves timers of 10 ms behind in what it makes.
 const options = { ignore: clangMissing(), sanitizeOps: false, sanitizeResources: false };
 
-Deno.test("relative paths mean the user's directory, and files are as POSIX has them", options, async () => {
+testBinary("relative paths mean the user's directory, and files are as POSIX has them", options, async () => {
   const module = await Deno.readFile(await buildFixture("posix"));
   await using it = await setUp({ posix: module, "posix-component": await componentOf(module) });
   for (const line of ["posix .", "posix-component . component", `posix ${it.cwd}`]) {
@@ -65,7 +66,7 @@ const LEAK = `(module
       (br_if $again (i32.eqz (local.get $errno))))
     (call $exit (local.get $errno))))`;
 
-Deno.test("a plugin that leaks descriptors is told so, whatever the system's limit, and the host lives on", {
+testBinary("a plugin that leaks descriptors is told so, whatever the system's limit, and the host lives on", {
   ignore: Deno.build.os === "windows",
 }, async () => {
   await using it = await setUp({ leak: await wat(LEAK) });

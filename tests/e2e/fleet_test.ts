@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { makeArtifact, push } from "../support/oci.ts";
 import { Product } from "../support/product.ts";
+import { testBinary } from "../support/test_binary.ts";
 import { failure, TestRegistry } from "../support/registry.ts";
 import { makeExiting } from "../support/store.ts";
 
@@ -39,7 +40,7 @@ async function setUp() {
   };
 }
 
-Deno.test("pull of several: one failing leaves the others done, and says so", async () => {
+testBinary("pull of several: one failing leaves the others done, and says so", async () => {
   await using it = await setUp();
   const { product, registry } = it;
   await it.publish("acme/foo", "v1.0.0", 1);
@@ -62,7 +63,7 @@ Deno.test("pull of several: one failing leaves the others done, and says so", as
   assert.deepEqual(registry.requests, []);
 });
 
-Deno.test("upgrade stays on a tag's track; rollback goes back and upgrade forward again", async () => {
+testBinary("upgrade stays on a tag's track; rollback goes back and upgrade forward again", async () => {
   await using it = await setUp();
   const { product, registry } = it;
   await it.publish("acme/foo", "v1", 10, "v1.0.0");
@@ -109,70 +110,73 @@ Deno.test("upgrade stays on a tag's track; rollback goes back and upgrade forwar
   assert.equal(await it.plugin("foo"), 10);
 });
 
-Deno.test("a tag that moved, one that is gone and a registry that is down are told apart; the others are upgraded", async () => {
-  await using it = await setUp();
-  const { product, registry } = it;
-  await it.publish("acme/exact", "v1.0.0", 1);
-  await it.publish("acme/gone", "v1.0.0", 2);
-  await it.publish("acme/lost", "latest", 3);
-  await it.publish("acme/live", "latest", 4);
-  const down = TestRegistry.start();
-  await push(down.origin, "acme/down", "latest", makeArtifact(makeExiting(5)));
-  const references = [
-    ...["exact:v1.0.0", "gone:v1.0.0", "lost:latest", "live:latest"].map((text) =>
-      `${registry.host}/acme/${text}`
-    ),
-    `${down.host}/acme/down:latest`,
-  ];
-  assert.equal((await product.run("pull", ...references)).code, 0);
-  const { manifestDigest } = JSON.parse((await product.run("list", "-o", "json")).stdout).plugins.find(
-    ({ name }: { name: string }) => name === "exact",
-  );
-  await product.run("pull", `${registry.host}/acme/exact@${manifestDigest}`, "--name", "pinned");
+testBinary(
+  "a tag that moved, one that is gone and a registry that is down are told apart; the others are upgraded",
+  async () => {
+    await using it = await setUp();
+    const { product, registry } = it;
+    await it.publish("acme/exact", "v1.0.0", 1);
+    await it.publish("acme/gone", "v1.0.0", 2);
+    await it.publish("acme/lost", "latest", 3);
+    await it.publish("acme/live", "latest", 4);
+    const down = TestRegistry.start();
+    await push(down.origin, "acme/down", "latest", makeArtifact(makeExiting(5)));
+    const references = [
+      ...["exact:v1.0.0", "gone:v1.0.0", "lost:latest", "live:latest"].map((text) =>
+        `${registry.host}/acme/${text}`
+      ),
+      `${down.host}/acme/down:latest`,
+    ];
+    assert.equal((await product.run("pull", ...references)).code, 0);
+    const { manifestDigest } = JSON.parse((await product.run("list", "-o", "json")).stdout).plugins.find(
+      ({ name }: { name: string }) => name === "exact",
+    );
+    await product.run("pull", `${registry.host}/acme/exact@${manifestDigest}`, "--name", "pinned");
 
-  await down[Symbol.asyncDispose]();
-  await it.publish("acme/exact", "v1.0.0", 11);
-  await it.publish("acme/live", "latest", 14);
-  it.tags["acme/gone"] = ["v1.1.0"];
-  it.tags["acme/lost"] = [];
-  const list = registry.hook!;
-  registry.hook = (request, url) =>
-    /acme\/(gone|lost)\/manifests/.test(url.pathname)
-      ? failure(404, "MANIFEST_UNKNOWN", "manifest unknown")
-      : list(request, url);
-  const { code, stdout, stderr } = await product.run("upgrade");
-  assert.equal(code, 1);
-  assert.match(stdout, /^Upgraded live .*\n$/);
-  assert.match(
-    stderr,
-    /error: The tag of "exact".* stands for something else now, sha256:[0-9a-f]{12}; .*\nhint: .*--force/,
-  );
-  assert.match(
-    stderr,
-    /error: The registry has no .*acme\/gone:v1\.0\.0 any more; "gone" has other tags: v1\.1\.0\nhint: .*--to/,
-  );
-  assert.match(stderr, /error: The registry has "lost".* no more/);
-  assert.match(stderr, /error: Cannot check ".*acme\/down:latest".*refused the connection/);
-  assert.doesNotMatch(stderr, /pinned/);
-  assert.deepEqual(
-    [await it.plugin("exact"), await it.plugin("gone"), await it.plugin("live"), await it.plugin("down")],
-    [1, 2, 14, 5],
-  );
-  const { plugins } = JSON.parse((await product.run("outdated", "--all", "-o", "json")).stdout);
-  const status = Object.fromEntries(
-    plugins.map(({ name, update }: { name: string; update: { status: string } }) => [name, update.status]),
-  );
-  assert.deepEqual(status, {
-    down: "unreachable",
-    exact: "moved",
-    gone: "gone",
-    live: "current",
-    lost: "gone",
-    pinned: "pinned",
-  });
-});
+    await down[Symbol.asyncDispose]();
+    await it.publish("acme/exact", "v1.0.0", 11);
+    await it.publish("acme/live", "latest", 14);
+    it.tags["acme/gone"] = ["v1.1.0"];
+    it.tags["acme/lost"] = [];
+    const list = registry.hook!;
+    registry.hook = (request, url) =>
+      /acme\/(gone|lost)\/manifests/.test(url.pathname)
+        ? failure(404, "MANIFEST_UNKNOWN", "manifest unknown")
+        : list(request, url);
+    const { code, stdout, stderr } = await product.run("upgrade");
+    assert.equal(code, 1);
+    assert.match(stdout, /^Upgraded live .*\n$/);
+    assert.match(
+      stderr,
+      /error: The tag of "exact".* stands for something else now, sha256:[0-9a-f]{12}; .*\nhint: .*--force/,
+    );
+    assert.match(
+      stderr,
+      /error: The registry has no .*acme\/gone:v1\.0\.0 any more; "gone" has other tags: v1\.1\.0\nhint: .*--to/,
+    );
+    assert.match(stderr, /error: The registry has "lost".* no more/);
+    assert.match(stderr, /error: Cannot check ".*acme\/down:latest".*refused the connection/);
+    assert.doesNotMatch(stderr, /pinned/);
+    assert.deepEqual(
+      [await it.plugin("exact"), await it.plugin("gone"), await it.plugin("live"), await it.plugin("down")],
+      [1, 2, 14, 5],
+    );
+    const { plugins } = JSON.parse((await product.run("outdated", "--all", "-o", "json")).stdout);
+    const status = Object.fromEntries(
+      plugins.map(({ name, update }: { name: string; update: { status: string } }) => [name, update.status]),
+    );
+    assert.deepEqual(status, {
+      down: "unreachable",
+      exact: "moved",
+      gone: "gone",
+      live: "current",
+      lost: "gone",
+      pinned: "pinned",
+    });
+  },
+);
 
-Deno.test("an upgrade keeps what was granted, and a plugin that is not installed is said so", async () => {
+testBinary("an upgrade keeps what was granted, and a plugin that is not installed is said so", async () => {
   await using it = await setUp();
   const { product, registry } = it;
   await it.publish("acme/foo", "latest", 1);

@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { makeArtifact, push } from "../support/oci.ts";
 import { Product } from "../support/product.ts";
+import { testBinary } from "../support/test_binary.ts";
 import { findProgram, missing } from "../support/programs.ts";
 import { failure, TestRegistry } from "../support/registry.ts";
 import { makeExiting } from "../support/store.ts";
@@ -42,7 +43,7 @@ async function setUp() {
   };
 }
 
-Deno.test("an index is built, pushed, added, searched and pulled from", async () => {
+testBinary("an index is built, pushed, added, searched and pulled from", async () => {
   await using it = await setUp();
   const { product, registry } = it;
   assert.match(
@@ -91,26 +92,29 @@ Deno.test("an index is built, pushed, added, searched and pulled from", async ()
   assert.equal((await product.run("list", "-o", "name")).stdout, "decoder\nwatch\n");
 });
 
-Deno.test("search looks at an index anew by its digest, and uses the kept copy when its registry is down", async () => {
-  await using it = await setUp();
-  const { product, registry } = it;
-  await it.build("acme", `${registry.host}/acme/decoder:v1`);
-  await product.run("index", "add", `${registry.host}/acme/index`);
-  registry.requests.length = 0;
-  await product.run("search");
-  assert.deepEqual(registry.requests, ["GET /v2/acme/index/manifests/latest"]);
-  registry.requests.length = 0;
-  assert.equal((await product.run("search", "--offline", "-o", "name")).stdout, "decoder\n");
-  assert.deepEqual(registry.requests, []);
-  await it.build("acme", `${registry.host}/acme/decoder:v1`, `${registry.host}/acme/watcher:v1`);
-  assert.equal((await product.run("search", "-o", "name")).stdout, "decoder\nwatcher\n");
-  registry.hook = () => failure(404, "NAME_UNKNOWN", "gone");
-  const down = await product.run("search", "-o", "name");
-  assert.deepEqual([down.code, down.stdout], [0, "decoder\nwatcher\n"]);
-  assert.match(down.stderr, /^warning: .*404.*; using "acme" as of 20/);
-});
+testBinary(
+  "search looks at an index anew by its digest, and uses the kept copy when its registry is down",
+  async () => {
+    await using it = await setUp();
+    const { product, registry } = it;
+    await it.build("acme", `${registry.host}/acme/decoder:v1`);
+    await product.run("index", "add", `${registry.host}/acme/index`);
+    registry.requests.length = 0;
+    await product.run("search");
+    assert.deepEqual(registry.requests, ["GET /v2/acme/index/manifests/latest"]);
+    registry.requests.length = 0;
+    assert.equal((await product.run("search", "--offline", "-o", "name")).stdout, "decoder\n");
+    assert.deepEqual(registry.requests, []);
+    await it.build("acme", `${registry.host}/acme/decoder:v1`, `${registry.host}/acme/watcher:v1`);
+    assert.equal((await product.run("search", "-o", "name")).stdout, "decoder\nwatcher\n");
+    registry.hook = () => failure(404, "NAME_UNKNOWN", "gone");
+    const down = await product.run("search", "-o", "name");
+    assert.deepEqual([down.code, down.stdout], [0, "decoder\nwatcher\n"]);
+    assert.match(down.stderr, /^warning: .*404.*; using "acme" as of 20/);
+  },
+);
 
-Deno.test("two indexes that offer one name: never guessed", async () => {
+testBinary("two indexes that offer one name: never guessed", async () => {
   await using it = await setUp();
   const { product, registry } = it;
   await it.build("acme", `${registry.host}/acme/decoder:v1`, `${registry.host}/acme/watcher:v1`);
@@ -129,7 +133,7 @@ Deno.test("two indexes that offer one name: never guessed", async () => {
   assert.equal((await product.run("pull", "decoder", "--index", "none")).code, 1);
 });
 
-Deno.test("at a terminal the user is asked which", {
+testBinary("at a terminal the user is asked which", {
   ignore: missing("python3", findProgram("python3") !== undefined, "Debian: apt-get install python3"),
 }, async () => {
   await using it = await setUp();
@@ -161,7 +165,7 @@ sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))`;
   assert.equal((await product.exec(`${product.store}/bin/kubectl-decoder`, [])).code, 3);
 });
 
-Deno.test("what is no index is refused, and nothing is kept", async () => {
+testBinary("what is no index is refused, and nothing is kept", async () => {
   await using it = await setUp();
   const { product, registry } = it;
   const cases: [args: string[], words: RegExp, code: number][] = [

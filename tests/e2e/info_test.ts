@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { makeArtifact, push } from "../support/oci.ts";
 import { buildFixture } from "../../scripts/fixtures.ts";
 import { clangMissing, kubectlMissing, Product } from "../support/product.ts";
+import { testBinary } from "../support/test_binary.ts";
 import { findProgram } from "../support/programs.ts";
 import { TestRegistry } from "../support/registry.ts";
 import { makeExiting, namesIn } from "../support/store.ts";
@@ -37,7 +38,7 @@ async function setUp() {
   };
 }
 
-Deno.test("info shows all that is known of a plugin, or of a reference that is not installed", async () => {
+testBinary("info shows all that is known of a plugin, or of a reference that is not installed", async () => {
   await using it = await setUp();
   const { product, registry } = it;
   const { code, stdout } = await product.run("info", "foo");
@@ -67,7 +68,7 @@ Deno.test("info shows all that is known of a plugin, or of a reference that is n
   assert.deepEqual([none.code, none.stderr.split("\n")[0]], [1, 'error: No plugin "none" is installed']);
 });
 
-Deno.test("completion knows commands, options, their values, and what is installed", async () => {
+testBinary("completion knows commands, options, their values, and what is installed", async () => {
   await using it = await setUp();
   const { product } = it;
   const words = async (...args: string[]) =>
@@ -91,7 +92,7 @@ Deno.test("completion knows commands, options, their values, and what is install
   assert.equal((await product.run("completion", "tcsh")).code, 2);
 });
 
-Deno.test(
+testBinary(
   "the script for bash completes in bash",
   { ignore: findProgram("bash") === undefined },
   async () => {
@@ -107,7 +108,7 @@ try krew-wasm list -o na`;
   },
 );
 
-Deno.test("kubectl completes the arguments of a plugin that says it can", {
+testBinary("kubectl completes the arguments of a plugin that says it can", {
   ignore: clangMissing() || kubectlMissing(),
 }, async () => {
   await using it = await setUp();
@@ -138,7 +139,7 @@ Deno.test("kubectl completes the arguments of a plugin that says it can", {
 });
 
 for (const [shell, flags] of [["zsh", ["-n"]], ["fish", ["-n"]]] as const) {
-  Deno.test(`the script for ${shell} is one`, { ignore: findProgram(shell) === undefined }, async () => {
+  testBinary(`the script for ${shell} is one`, { ignore: findProgram(shell) === undefined }, async () => {
     using product = Product.make();
     const { stdout } = await product.run("completion", shell);
     Deno.writeTextFileSync(`${product.home}/script`, stdout);

@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { buildFixture } from "../../scripts/fixtures.ts";
 import { TestApiServer } from "../support/api_server.ts";
 import { Product } from "../support/product.ts";
+import { testBinary } from "../support/test_binary.ts";
 
 const BUILT = "krew-wasm:kubernetes/cluster@0.1.1";
 
@@ -19,7 +20,7 @@ function rename(wasm: Uint8Array<ArrayBuffer>, version: string): number {
   return count;
 }
 
-Deno.test("a component of another 0.1 of the interface runs", async () => {
+testBinary("a component of another 0.1 of the interface runs", async () => {
   await using api = await TestApiServer.start();
   using product = Product.make();
   Deno.mkdirSync(`${product.home}/.kube`);

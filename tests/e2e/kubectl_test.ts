@@ -5,6 +5,7 @@ import { status, TestApiServer } from "../support/api_server.ts";
 import { Authority, type Pair, sec1Of } from "../support/certificates.ts";
 import { ControlPlane, controlPlaneMissing } from "../support/envtest.ts";
 import { clangMissing } from "../support/product.ts";
+import { testBinary } from "../support/test_binary.ts";
 import { TestProxy } from "../support/proxy.ts";
 import { type Result, SideBySide, type Situation } from "../support/side_by_side.ts";
 
@@ -74,7 +75,7 @@ async function check({ it }: Stage, cases: readonly Case[], t: Deno.TestContext)
   }
 }
 
-Deno.test("users: every credential that a kubeconfig can hold", { ignore }, async (t) => {
+testBinary("users: every credential that a kubeconfig can hold", { ignore }, async (t) => {
   await using it = await stage();
   const { config } = it;
   const exec = (fields: object, script?: string): Pick<Case, "config" | "files"> => ({
@@ -250,7 +251,7 @@ Deno.test("users: every credential that a kubeconfig can hold", { ignore }, asyn
   ], t);
 });
 
-Deno.test("clusters: server, roots, TLS and proxies", { ignore }, async (t) => {
+testBinary("clusters: server, roots, TLS and proxies", { ignore }, async (t) => {
   await using it = await stage();
   const { api, config } = it;
   const other = await Authority.make("other-ca");
@@ -492,7 +493,7 @@ Deno.test("clusters: server, roots, TLS and proxies", { ignore }, async (t) => {
   }
 });
 
-Deno.test("proxies of the environment, by Go's rules", { ignore }, async (t) => {
+testBinary("proxies of the environment, by Go's rules", { ignore }, async (t) => {
   await using it = await stage({ hosts: ["kubernetes.example", "192.0.2.1"] });
   const { api, config } = it;
   // The proxies lead to the server, whose names lead nowhere: who is not led there does not reach it.
@@ -552,7 +553,7 @@ Deno.test("proxies of the environment, by Go's rules", { ignore }, async (t) => 
   ], t);
 });
 
-Deno.test("client certificates, at a real API server", { ignore }, async (t) => {
+testBinary("client certificates, at a real API server", { ignore }, async (t) => {
   await using it = await stage();
   await using plane = await ControlPlane.start();
   const { server } = plane;
@@ -661,7 +662,7 @@ Deno.test("client certificates, at a real API server", { ignore }, async (t) => 
   await check(it, cases.map((each) => ({ ...each, ...asked })), t);
 });
 
-Deno.test("a credential plugin is told the same of the cluster", { ignore }, async () => {
+testBinary("a credential plugin is told the same of the cluster", { ignore }, async () => {
   await using it = await stage();
   const exec = {
     apiVersion: EXEC,
@@ -687,7 +688,7 @@ Deno.test("a credential plugin is told the same of the cluster", { ignore }, asy
   assert.deepEqual(JSON.parse(second!), JSON.parse(first!));
 });
 
-Deno.test("what the server answers: statuses, errors, redirects", { ignore }, async (t) => {
+testBinary("what the server answers: statuses, errors, redirects", { ignore }, async (t) => {
   await using it = await stage();
   const { api, config } = it;
   const cases: [number, Result][] = [[401, "http 401"], [403, "http 403"]];
@@ -697,7 +698,7 @@ Deno.test("what the server answers: statuses, errors, redirects", { ignore }, as
   }
 });
 
-Deno.test("files: lists, paths, YAML, contexts", { ignore }, async (t) => {
+testBinary("files: lists, paths, YAML, contexts", { ignore }, async (t) => {
   await using it = await stage();
   const { api, config } = it;
   const ca = b64(api.authority.cert);
@@ -808,7 +809,7 @@ contexts:
   ], t);
 });
 
-Deno.test("flags: kubectl's, in the plugin's own command line", { ignore }, async (t) => {
+testBinary("flags: kubectl's, in the plugin's own command line", { ignore }, async (t) => {
   await using it = await stage();
   const { api, config } = it;
   await using named = await TestApiServer.start({ hosts: ["kubernetes.example"] });

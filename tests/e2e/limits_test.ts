@@ -5,6 +5,7 @@ import { buildFixture } from "../../scripts/fixtures.ts";
 import { componentOf, wat } from "../support/components.ts";
 import { makeArtifact, push } from "../support/oci.ts";
 import { clangMissing, Product } from "../support/product.ts";
+import { testBinary } from "../support/test_binary.ts";
 import { TestRegistry } from "../support/registry.ts";
 
 /** An installation with plugins pulled. */
@@ -28,7 +29,7 @@ async function setUp(plugins: Record<string, Uint8Array>, ...flags: string[]) {
 // jco leaves timers of 10 ms behind in what it makes.
 const options = { ignore: clangMissing(), sanitizeOps: false, sanitizeResources: false };
 
-Deno.test(
+testBinary(
   "a crash names the functions, of a module and of a component, and exits with 134",
   options,
   async () => {
@@ -66,7 +67,7 @@ const GROWING = `(component
   (instance $command (export "run" (func $run)))
   (export "wasi:cli/run@0.2.0" (instance $command)))`;
 
-Deno.test("--max-memory holds at pull and at run", options, async () => {
+testBinary("--max-memory holds at pull and at run", options, async () => {
   await using it = await setUp({
     grow: await Deno.readFile(await buildFixture("grow")),
     component: await wat(GROWING),

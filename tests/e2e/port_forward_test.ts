@@ -7,8 +7,9 @@ import { ExecServer } from "../support/exec_server.ts";
 import { installFixture } from "../support/install.ts";
 import { startKubelet } from "../support/kubelet.ts";
 import { kubectlMissing, Product } from "../support/product.ts";
+import { testBinary } from "../support/test_binary.ts";
 
-Deno.test("port-forward: what comes back is what kubectl port-forward brings", {
+testBinary("port-forward: what comes back is what kubectl port-forward brings", {
   ignore: !canBuildGo() || kubectlMissing(),
 }, async () => {
   await using kubelet = await startKubelet();

@@ -7,6 +7,7 @@ import { ExecServer } from "../support/exec_server.ts";
 import { ControlPlane, controlPlaneMissing } from "../support/envtest.ts";
 import { installFixture } from "../support/install.ts";
 import { clangMissing, Product } from "../support/product.ts";
+import { testBinary } from "../support/test_binary.ts";
 
 async function setUp(fixture: string) {
   const api = await TestApiServer.start();
@@ -42,7 +43,7 @@ const pod = (name: string, phase = "Running") => ({
 
 const POD = "/api/v1/namespaces/default/pods/web";
 
-Deno.test(
+testBinary(
   "a module in C asks, sends and reads, with the user's credentials",
   { ignore: clangMissing() },
   async () => {
@@ -64,21 +65,25 @@ Deno.test(
   },
 );
 
-Deno.test("a module in C waits for two watches at once with poll()", { ignore: clangMissing() }, async () => {
-  await using it = await setUp("kubernetes");
-  const { api, run } = it;
-  api.add("pods", pod("web"));
-  const running = run("two '/api/v1/namespaces/default/pods?watch=true'");
-  while (api.watches.size < 2) await new Promise((resolve) => setTimeout(resolve, 5));
-  api.add("pods", pod("new"));
-  const { code, stdout, stderr } = await running;
-  assert.equal(code, 0, stderr);
-  const lines = stdout.trim().split("\n");
-  assert.equal(lines.filter((line) => /"name":"new"/.test(line)).length, 2);
-  assert.equal(lines.filter((line) => /"name":"web"/.test(line)).length, 2);
-});
+testBinary(
+  "a module in C waits for two watches at once with poll()",
+  { ignore: clangMissing() },
+  async () => {
+    await using it = await setUp("kubernetes");
+    const { api, run } = it;
+    api.add("pods", pod("web"));
+    const running = run("two '/api/v1/namespaces/default/pods?watch=true'");
+    while (api.watches.size < 2) await new Promise((resolve) => setTimeout(resolve, 5));
+    api.add("pods", pod("new"));
+    const { code, stdout, stderr } = await running;
+    assert.equal(code, 0, stderr);
+    const lines = stdout.trim().split("\n");
+    assert.equal(lines.filter((line) => /"name":"new"/.test(line)).length, 2);
+    assert.equal(lines.filter((line) => /"name":"web"/.test(line)).length, 2);
+  },
+);
 
-Deno.test(
+testBinary(
   "a module in C runs commands, tunnels and talks in messages",
   { ignore: clangMissing() },
   async () => {
@@ -103,7 +108,7 @@ Deno.test(
   },
 );
 
-Deno.test("the door refuses what is not the plugin's, in words", { ignore: clangMissing() }, async () => {
+testBinary("the door refuses what is not the plugin's, in words", { ignore: clangMissing() }, async () => {
   await using it = await setUp("kubernetes");
   const { api, server, run, product } = it;
   const cases: [args: string, words: RegExp][] = [
@@ -130,7 +135,7 @@ Deno.test("the door refuses what is not the plugin's, in words", { ignore: clang
   assert.match(nowhere.stderr, /^current: No such device: There is no kubeconfig at /);
 });
 
-Deno.test(
+testBinary(
   "client-go in Go: an informer sees a change, while a heartbeat goes on",
   { ignore: !canBuildGo() },
   async () => {
@@ -150,7 +155,7 @@ Deno.test(
   },
 );
 
-Deno.test(
+testBinary(
   "Go: exec with input and exit code, refusals and failures in words",
   { ignore: !canBuildGo() },
   async () => {
@@ -175,7 +180,7 @@ Deno.test(
   },
 );
 
-Deno.test("a real API server's refusal of exec is kubectl's", {
+testBinary("a real API server's refusal of exec is kubectl's", {
   ignore: clangMissing() || controlPlaneMissing(),
 }, async () => {
   await using it = await setUp("kubernetes");
@@ -201,7 +206,7 @@ Deno.test("a real API server's refusal of exec is kubectl's", {
   assert.match(forbidden.stderr, /^403: .*User \\"reader\\" cannot (get|create) resource \\"pods\/exec\\"/);
 });
 
-Deno.test("client-go's informer against a real API server", {
+testBinary("client-go's informer against a real API server", {
   ignore: !canBuildGo() || controlPlaneMissing(),
 }, async () => {
   await using it = await setUp("pods-go");

@@ -9,6 +9,7 @@ import { TestApiServer } from "../support/api_server.ts";
 import { Authority } from "../support/certificates.ts";
 import { makeArtifact, push } from "../support/oci.ts";
 import { clangMissing, Product } from "../support/product.ts";
+import { testBinary } from "../support/test_binary.ts";
 import { TestProxy } from "../support/proxy.ts";
 import { TestRegistry } from "../support/registry.ts";
 
@@ -184,7 +185,7 @@ const withheld = (secrets: Secrets) => ({
   HTTPS_PROXY: `http://u:${secrets.make("envproxy")}@127.0.0.1:9`,
 });
 
-Deno.test("no secret is in a plugin's files, environment or memory, nor in the trace", {
+testBinary("no secret is in a plugin's files, environment or memory, nor in the trace", {
   ignore: clangMissing(),
 }, async (t) => {
   await using it = await setUp();
@@ -241,7 +242,7 @@ Deno.test("no secret is in a plugin's files, environment or memory, nor in the t
   }
 });
 
-Deno.test("no secret is in an error, whatever goes wrong", { ignore: clangMissing() }, async (t) => {
+testBinary("no secret is in an error, whatever goes wrong", { ignore: clangMissing() }, async (t) => {
   await using it = await setUp();
   const { api, product, secrets } = it;
   const env = { KREW_WASM_VERBOSE: "1", ...withheld(secrets) };

@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { installFixture } from "../support/install.ts";
 import { clangMissing, Product } from "../support/product.ts";
+import { testBinary } from "../support/test_binary.ts";
 
 /** A server that speaks neither TLS nor HTTP: it tells what it heard, when the other side has hung up. */
 function startEcho() {
@@ -50,7 +51,7 @@ const kubeconfig = (server: string, more: Record<string, unknown> = {}) =>
     contexts: [{ name: "c", context: { cluster: "c" } }],
   });
 
-Deno.test(
+testBinary(
   "a component's socket reaches the API server's address and no other",
   { ignore: clangMissing() },
   async () => {
@@ -82,7 +83,7 @@ Deno.test(
   },
 );
 
-Deno.test("a component resolves the API server's name, and may neither listen nor use UDP", {
+testBinary("a component resolves the API server's name, and may neither listen nor use UDP", {
   ignore: clangMissing(),
 }, async () => {
   using it = await setUp(kubeconfig("https://localhost:6443"));

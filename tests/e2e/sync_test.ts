@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { makeArtifact, push } from "../support/oci.ts";
 import { Product } from "../support/product.ts";
+import { testBinary } from "../support/test_binary.ts";
 import { findProgram, missing } from "../support/programs.ts";
 import { TestRegistry } from "../support/registry.ts";
 import { makeKeyPair } from "../support/sigstore.ts";
@@ -50,7 +51,7 @@ async function setUp() {
   };
 }
 
-Deno.test("sync makes another machine the same, by digests, and then asks no registry", async () => {
+testBinary("sync makes another machine the same, by digests, and then asks no registry", async () => {
   await using it = await setUp();
   const { other, registry } = it;
   await it.publish("foo", "v1", 9); // the tag moves; the lock file's digest does not
@@ -82,25 +83,28 @@ Deno.test("sync makes another machine the same, by digests, and then asks no reg
   assert.deepEqual(registry.requests, []);
 });
 
-Deno.test("sync changes grants and versions back, says so, and asks no registry for grants alone", async () => {
-  await using it = await setUp();
-  const { other, registry } = it;
-  await other.run("sync", "plugins.lock");
-  await other.run("grants", "foo", "--allow-home");
-  registry.requests.length = 0;
-  const changed = await other.exec(other.command, ["sync", "-"], { stdin: it.lock });
-  assert.equal(changed.code, 0, changed.stderr);
-  assert.match(changed.stdout, /^Changed foo, .*take back: .*\n$/);
-  assert.deepEqual(registry.requests, []);
-  await it.publish("foo", "v1", 9);
-  await other.run("upgrade", "foo");
-  assert.equal(await it.plugin(other, "foo"), 9);
-  const replaced = await other.run("sync", "plugins.lock");
-  assert.match(replaced.stdout, /^Replaced foo 9\.0 -> .*\n$/);
-  assert.equal(await it.plugin(other, "foo"), 1);
-});
+testBinary(
+  "sync changes grants and versions back, says so, and asks no registry for grants alone",
+  async () => {
+    await using it = await setUp();
+    const { other, registry } = it;
+    await other.run("sync", "plugins.lock");
+    await other.run("grants", "foo", "--allow-home");
+    registry.requests.length = 0;
+    const changed = await other.exec(other.command, ["sync", "-"], { stdin: it.lock });
+    assert.equal(changed.code, 0, changed.stderr);
+    assert.match(changed.stdout, /^Changed foo, .*take back: .*\n$/);
+    assert.deepEqual(registry.requests, []);
+    await it.publish("foo", "v1", 9);
+    await other.run("upgrade", "foo");
+    assert.equal(await it.plugin(other, "foo"), 9);
+    const replaced = await other.run("sync", "plugins.lock");
+    assert.match(replaced.stdout, /^Replaced foo 9\.0 -> .*\n$/);
+    assert.equal(await it.plugin(other, "foo"), 1);
+  },
+);
 
-Deno.test("sync of what can't be had does the rest, and a lock file that lies is found out", async () => {
+testBinary("sync of what can't be had does the rest, and a lock file that lies is found out", async () => {
   await using it = await setUp();
   const { other } = it;
   const lock = JSON.parse(it.lock);
@@ -129,7 +133,7 @@ Deno.test("sync of what can't be had does the rest, and a lock file that lies is
   );
 });
 
-Deno.test("a bundle carries plugins to a machine without network", async () => {
+testBinary("a bundle carries plugins to a machine without network", async () => {
   await using it = await setUp();
   const { one, other, registry } = it;
   const saved = await one.run("bundle", "save", "plugins.tar");
@@ -163,7 +167,7 @@ Deno.test("a bundle carries plugins to a machine without network", async () => {
   assert.match(piped.stdout, /^oci-layout\nindex\.json\nblobs\/sha256\//);
 });
 
-Deno.test("a bundle that was changed is refused, and leaves nothing", async () => {
+testBinary("a bundle that was changed is refused, and leaves nothing", async () => {
   await using it = await setUp();
   const { one, other } = it;
   await one.run("bundle", "save", "plugins.tar", "foo");
@@ -187,7 +191,7 @@ Deno.test("a bundle that was changed is refused, and leaves nothing", async () =
   assert.equal((await other.run("list", "-o", "name")).stdout, "");
 });
 
-Deno.test("a bundle carries signatures, which are verified without network", async () => {
+testBinary("a bundle carries signatures, which are verified without network", async () => {
   await using it = await setUp();
   const { one, other, registry } = it;
   const keys = await makeKeyPair();
@@ -217,7 +221,7 @@ Deno.test("a bundle carries signatures, which are verified without network", asy
   assert.deepEqual(registry.requests, []);
 });
 
-Deno.test(
+testBinary(
   "skopeo reads a bundle, and a bundle that skopeo wrote is loaded",
   { ignore: skopeoMissing },
   async () => {

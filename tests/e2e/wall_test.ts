@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { buildFixture } from "../../scripts/fixtures.ts";
 import { TestApiServer } from "../support/api_server.ts";
 import { clangMissing, Product } from "../support/product.ts";
+import { testBinary } from "../support/test_binary.ts";
 
 interface Config {
   "current-context": string;
@@ -11,7 +12,7 @@ interface Config {
   users: { name: string; user: Record<string, unknown> }[];
 }
 
-Deno.test(
+testBinary(
   "a plugin reaches its cluster whatever the kubeconfig names: files, programs, other names, no verification",
   {
     ignore: clangMissing() || Deno.build.os === "windows",

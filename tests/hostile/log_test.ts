@@ -2,9 +2,10 @@
 
 import assert from "node:assert/strict";
 import { clangMissing } from "../support/product.ts";
+import { testBinary } from "../support/test_binary.ts";
 import { Stage } from "./stage.ts";
 
-Deno.test("krew-wasm log tells what was denied, of each plugin, since when, and holds no secret", {
+testBinary("krew-wasm log tells what was denied, of each plugin, since when, and holds no secret", {
   ignore: clangMissing(),
 }, async () => {
   await using stage = await Stage.make();

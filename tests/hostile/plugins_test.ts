@@ -5,6 +5,7 @@
 
 import assert from "node:assert/strict";
 import { binaryUnderTest, clangMissing } from "../support/product.ts";
+import { testBinary } from "../support/test_binary.ts";
 import { type Case, type Form, REFUSALS } from "./case.ts";
 import { GROUPS } from "./cases.ts";
 import { Stage } from "./stage.ts";
@@ -89,7 +90,7 @@ async function runByDoors(stage: Stage, one: Case): Promise<void> {
 }
 
 for (const { title, cases } of GROUPS) {
-  Deno.test(`hostile plugins: ${title}`, { ignore: clangMissing() }, async (t) => {
+  testBinary(`hostile plugins: ${title}`, { ignore: clangMissing() }, async (t) => {
     const doors = binaryUnderTest() !== undefined && cases.some(({ network, attack }) => network && attack);
     await using stage = await Stage.make({ doors });
     for (const one of cases) {
