@@ -5,19 +5,21 @@ import { exists } from "../runtime/host_path.ts";
 import { linkName } from "../runtime/names.ts";
 import { BINDGEN } from "../runtime/store/bindgen.ts";
 import { checkStore } from "../runtime/store/check.ts";
-import { readHistories } from "../runtime/store/history.ts";
+import { readHistories, readHistory } from "../runtime/store/history.ts";
 import { type Layout, STORE_VERSION } from "../runtime/store/layout.ts";
 import { readReceipts } from "../runtime/store/read.ts";
 import type { Receipt } from "../runtime/store/receipt.ts";
 import { printable } from "../runtime/text.ts";
 import { Digester } from "./digest.ts";
 import { type Compile, compileAnew } from "./install.ts";
+import { lockStore } from "./lock.ts";
 import { readIndexes } from "./plugin_index.ts";
 import { isCompiledIntact } from "./store/blobs.ts";
-import { isOurLink, type LinkTarget, linkTargetOf, reaches, writeLinks, writeSelf } from "./store/links.ts";
+import { storeFailed } from "./store/disk.ts";
+import { type LinkTarget, linkTargetOf, ownerOfLink, reaches, writeLinks, writeSelf } from "./store/links.ts";
 import { narrow } from "./store/migrate.ts";
 import { openForWriting, storeDirectories } from "./store/open.ts";
-import { findOrphans } from "./store/sweep.ts";
+import { findOrphans, namesIn, sweep } from "./store/sweep.ts";
 
 /** How bad it is: `error` stands in a plugin's way, `warning` may. */
 export type Level = "ok" | "warning" | "error";
@@ -43,7 +45,10 @@ export interface StoreFinding extends Finding {
 
 const FIX = "krew-wasm doctor --fix";
 
-/** Looks at all of a store: whose it is, its format, receipts, every stored byte, compiled forms, links, leftovers. */
+/**
+ * Looks at all of a store: whose it is, its format, receipts, every stored byte, compiled forms, links, leftovers. Where
+ * others may change it meanwhile, what is found may be their work half done: openForReading() keeps it still.
+ */
 export function examineStore(layout: Layout, target: LinkTarget): StoreFinding[] {
   const findings: StoreFinding[] = [];
   const found = (check: string, level: Level, message: string, more: Partial<StoreFinding> = {}) =>
@@ -109,9 +114,7 @@ export function examineStore(layout: Layout, target: LinkTarget): StoreFinding[]
   }
 
   const orphans = findOrphans(layout);
-  const staged = exists(layout.stage)
-    ? [...Deno.readDirSync(layout.stage)].map(({ name }) => `${layout.stage}/${name}`)
-    : [];
+  const staged = namesIn(layout.stage).map((name) => `${layout.stage}/${name}`);
   const paths = [...orphans.map(({ path }) => path), ...staged];
   if (paths.length > 0) {
     found(
@@ -210,7 +213,7 @@ function examineLinks(layout: Layout, receipts: readonly Receipt[], target: Link
       mend: { kind: "link", name: "krew-wasm" },
     });
   } else if (
-    !windows && target.kind === "binary" && Deno.realPathSync(self) !== Deno.realPathSync(target.path)
+    !windows && target.kind === "binary" && !isSameFile(self, target.path)
   ) {
     found("links", "warning", `${self} leads to another krew-wasm, ${linkTargetOf(self) ?? "a launcher"}`, {
       fix: FIX,
@@ -229,13 +232,21 @@ function examineLinks(layout: Layout, receipts: readonly Receipt[], target: Link
   }
 }
 
+function isSameFile(a: string, b: string): boolean {
+  try {
+    return Deno.realPathSync(a) === Deno.realPathSync(b);
+  } catch {
+    return false; // moved just now
+  }
+}
+
 function wrongLinks(layout: Layout, receipts: readonly Receipt[]) {
   return receipts.flatMap(({ name, completion }) => {
     const suffix = Deno.build.os === "windows" ? ".cmd" : "";
     const paths = [layout.link(name), ...(completion === undefined ? [] : [layout.completionLink(name)])];
     return paths.map((path) => `${path}${suffix}`).flatMap((path) => {
-      const there = exists(path);
-      return there && isOurLink(layout, path) ? [] : [{ name, path, foreign: there }];
+      const owner = ownerOfLink(layout, path);
+      return owner === "us" ? [] : [{ name, path, foreign: owner === "others" }];
     });
   });
 }
@@ -243,11 +254,17 @@ function wrongLinks(layout: Layout, receipts: readonly Receipt[]) {
 /** Directories and files of the store that more than its user may read. The root guards them all; a copy would not. */
 function widerThanOwner(layout: Layout): string[] {
   if (Deno.build.os === "windows") return [];
-  const wide = (path: string) => ((Deno.lstatSync(path).mode ?? 0) & 0o077) !== 0;
+  const wide = (path: string) => {
+    try {
+      return ((Deno.lstatSync(path).mode ?? 0) & 0o077) !== 0;
+    } catch {
+      return false; // gone by now
+    }
+  };
   return storeDirectories(layout).filter(exists).flatMap((directory) => [
     ...(wide(directory) ? [directory] : []),
     ...([layout.receipts, layout.history, layout.blobs, layout.indexes].includes(directory)
-      ? [...Deno.readDirSync(directory)].map(({ name }) => `${directory}/${name}`).filter(wide)
+      ? namesIn(directory).map((name) => `${directory}/${name}`).filter(wide)
       : []),
   ]);
 }
@@ -291,17 +308,22 @@ export async function mendStore(
 ): Promise<string[]> {
   const due = findings.flatMap(({ mend }) => mend && mend.kind !== "pull" ? [mend] : []);
   if (due.length === 0) return [];
-  if (due.some(({ kind }) => kind === "version")) Deno.removeSync(layout.version); // migrated anew: harmless, and complete
-  if (due.some(({ kind }) => kind === "modes")) narrow(layout.root, 2);
-  for (const mend of due) {
-    if (mend.kind === "history") Deno.removeSync(layout.historyOf(mend.name));
+  const task = "doctor --fix";
+  if (due.some(({ kind }) => kind === "version")) {
+    using _lock = await lockStore(layout.lock, task, (line) => notice?.(line));
+    forgetBrokenVersion(layout);
   }
-  using _lock = await openForWriting(layout, { task: "doctor --fix", notice });
+  using _lock = await openForWriting(layout, { task, notice });
   const failures: string[] = [];
   const { receipts } = readReceipts(layout);
+  // What was found was found before there was the lock: each is looked at again.
   for (const mend of due) {
     try {
-      if (mend.kind === "link") {
+      if (mend.kind === "modes") {
+        onDisk(layout, () => narrow(layout.root, 2));
+      } else if (mend.kind === "history") {
+        forgetBrokenHistory(layout, mend.name);
+      } else if (mend.kind === "link") {
         writeSelf(layout, target);
         const receipt = receipts.find(({ name }) => name === mend.name);
         if (receipt) writeLinks(layout, receipt);
@@ -314,7 +336,34 @@ export async function mendStore(
       failures.push(error.message);
     }
   }
+  sweep(layout); // of versions that were forgotten
   return failures;
+}
+
+/** A store without a version is migrated anew by who opens it next: harmless, and complete. */
+function forgetBrokenVersion(layout: Layout): void {
+  try {
+    checkStore(layout);
+  } catch (error) {
+    if ((error as AppError).code === "STORE_CORRUPT") onDisk(layout, () => Deno.removeSync(layout.version));
+  }
+}
+
+function forgetBrokenHistory(layout: Layout, name: string): void {
+  try {
+    readHistory(layout, name);
+  } catch {
+    onDisk(layout, () => Deno.removeSync(layout.historyOf(name)));
+  }
+}
+
+/** @throws AppError STORE_FAILED */
+function onDisk(layout: Layout, change: () => void): void {
+  try {
+    change();
+  } catch (error) {
+    throw storeFailed(`Cannot mend ${layout.root}`, error);
+  }
 }
 
 /** The file that kubectl has to find for a plugin. */

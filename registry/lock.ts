@@ -4,7 +4,7 @@
  * the file says is for those who wait: who has the lock. It is never asked whether that process lives.
  */
 
-import { AppError } from "../runtime/errors.ts";
+import { AppError, messageOf } from "../runtime/errors.ts";
 import { printable } from "../runtime/text.ts";
 import { storeFailed } from "./store/disk.ts";
 
@@ -31,36 +31,31 @@ export function waitingFor(text: string): string {
  *
  * @param task what this process will do with it, for others
  * @param waiting told once, a line, when another process has it
- * @throws AppError STORE_FAILED
+ * @param prepare makes the lock file's directory; called again when the whole store was removed while this waited
+ * @throws AppError STORE_FAILED, STORE_LOCKED
  */
 export async function lockStore(
   path: string,
   task: string,
   waiting: (line: string) => void,
+  prepare: () => void = () => {},
 ): Promise<Disposable> {
   let file: Deno.FsFile;
-  try {
-    file = Deno.openSync(path, { read: true, write: true, create: true, mode: 0o600 });
-  } catch (error) {
-    throw storeFailed(`Cannot open ${path}`, error);
-  }
-  // Deno 2.6 can't try a lock; one that does not come at once is another process's. On a busy machine nothing comes at
-  // once: where the file names nobody, there is some patience.
-  let timer = setTimeout(() => {
-    const line = waitingFor(textOf(path));
-    if (line !== WAITING) waiting(line);
-    else timer = setTimeout(() => waiting(waitingFor(textOf(path))), PATIENCE);
-  }, 200);
-  try {
-    await file.lock(true);
-  } catch (error) {
-    file.close();
-    throw new AppError("STORE_LOCKED", `Cannot lock ${path}: ${(error as Error).message}`, {
-      hint: "the store has to be on a file system with locks",
-      cause: error,
+  let told = false;
+  for (;;) {
+    prepare();
+    try {
+      file = Deno.openSync(path, { read: true, write: true, create: true, mode: 0o600 });
+    } catch (error) {
+      throw storeFailed(`Cannot open ${path}`, error);
+    }
+    await acquire(file, path, true, (line) => {
+      if (!told) waiting(line);
+      told = true;
     });
-  } finally {
-    clearTimeout(timer);
+    // The lock of a file that nobody finds any more keeps nobody out.
+    if (isAt(file, path)) break;
+    file.close();
   }
   try {
     file.truncateSync(0);
@@ -75,6 +70,60 @@ export async function lockStore(
       file.close(); // and so unlocks
     },
   };
+}
+
+/**
+ * Takes the lock as one of any number of readers that need the store to stay as it is, and waits for a writer. Where there
+ * is no lock file, or none that can be opened, there is nobody to wait for that could be told.
+ *
+ * @throws AppError STORE_LOCKED
+ */
+export async function lockForReading(path: string, waiting: (line: string) => void): Promise<Disposable> {
+  let file: Deno.FsFile;
+  try {
+    file = Deno.openSync(path, { read: true });
+  } catch {
+    return { [Symbol.dispose]() {} };
+  }
+  await acquire(file, path, false, waiting);
+  return file;
+}
+
+/** Waits for a lock; closes the file when there is none to be had. */
+async function acquire(
+  file: Deno.FsFile,
+  path: string,
+  exclusive: boolean,
+  waiting: (line: string) => void,
+): Promise<void> {
+  // Deno 2.6 can't try a lock; one that does not come at once is another process's. On a busy machine nothing comes at
+  // once: where the file names nobody, there is some patience.
+  let timer = setTimeout(() => {
+    const line = waitingFor(textOf(path));
+    if (line !== WAITING) waiting(line);
+    else timer = setTimeout(() => waiting(waitingFor(textOf(path))), PATIENCE);
+  }, 200);
+  try {
+    await file.lock(exclusive);
+  } catch (error) {
+    file.close();
+    throw new AppError("STORE_LOCKED", `Cannot lock ${path}: ${messageOf(error)}`, {
+      hint: "the store has to be on a file system with locks",
+      cause: error,
+    });
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** Whether a file is the one at a path; where the system does not tell files apart, it is taken to be. */
+function isAt(file: Deno.FsFile, path: string): boolean {
+  try {
+    const [here, there] = [file.statSync(), Deno.statSync(path)];
+    return here.ino === null || there.ino === null || (here.ino === there.ino && here.dev === there.dev);
+  } catch {
+    return false;
+  }
 }
 
 function textOf(path: string): string {

@@ -18,6 +18,7 @@ import {
   serverName,
 } from "./credentials.ts";
 import { eraseFromHelper, storeInHelper } from "./credential_helper.ts";
+import { publish, writeSynced } from "./store/disk.ts";
 
 /** A user's name and password, or token in its place. */
 export interface Login {
@@ -27,8 +28,11 @@ export interface Login {
 
 /** What is needed of the outside. */
 export interface LoginHost extends CredentialHost {
-  /** Writes a file for the user alone, whole or not at all. */
-  readonly writeFile: (path: string, text: string) => void;
+  /**
+   * Changes a file, which is the user's alone, whole or not at all, while no other krew-wasm does. `change` reads it and
+   * answers with its new text; undefined leaves it as it is.
+   */
+  readonly changeFile: (path: string, change: () => string | undefined) => Promise<void>;
 }
 
 /** Where credentials went. */
@@ -62,16 +66,17 @@ export async function storeLogin(
   host: LoginHost = processLoginHost(),
 ): Promise<Stored> {
   const path = fileToWrite(host);
-  const file = readAuthFile(path, host) ?? {};
-  const helper = helperFor(file, registry);
+  const helper = helperFor(readAuthFile(path, host) ?? {}, registry);
   if (helper !== undefined) {
     await storeInHelper(helper, serverName(registry), login, host.runHelper);
     return { kind: "helper", program: `docker-credential-${helper}` };
   }
   const { username, password } = login;
   const auth = new TextEncoder().encode(`${username}:${password}`).toBase64();
-  const kept = withoutRegistry(file, registry);
-  write(host, path, { ...kept, auths: { ...kept.auths, [serverName(registry)]: { auth } } });
+  await rewrite(host, path, (file = {}) => {
+    const kept = withoutRegistry(file, registry);
+    return { ...kept, auths: { ...kept.auths, [serverName(registry)]: { auth } } };
+  });
   return { kind: "file", path };
 }
 
@@ -90,10 +95,13 @@ export async function removeLogin(registry: string, host: LoginHost = processLog
     if (helper !== undefined && await eraseFromHelper(helper, serverName(registry), host.runHelper)) {
       removed.push({ kind: "helper", program: `docker-credential-${helper}` });
     }
-    const kept = withoutRegistry(file, registry);
-    if (Object.keys(kept.auths ?? {}).length === Object.keys(file.auths ?? {}).length) continue;
-    write(host, path, kept);
-    removed.push({ kind: "file", path });
+    let changed = false;
+    await rewrite(host, path, (file) => {
+      const kept = file && withoutRegistry(file, registry);
+      changed = Object.keys(kept?.auths ?? {}).length < Object.keys(file?.auths ?? {}).length;
+      return changed ? kept : undefined;
+    });
+    if (changed) removed.push({ kind: "file", path });
   }
   return removed;
 }
@@ -116,10 +124,18 @@ function withoutRegistry(file: AuthFile, registry: string): AuthFile {
   };
 }
 
-function write(host: LoginHost, path: string, file: AuthFile): void {
+async function rewrite(
+  host: LoginHost,
+  path: string,
+  change: (file: AuthFile | undefined) => AuthFile | undefined,
+): Promise<void> {
   try {
-    host.writeFile(path, `${JSON.stringify(file, null, "\t")}\n`);
+    await host.changeFile(path, () => {
+      const file = change(readAuthFile(path, host));
+      return file && `${JSON.stringify(file, null, "\t")}\n`;
+    });
   } catch (error) {
+    if (error instanceof AppError) throw error;
     throw new AppError(
       "REGISTRY_CREDENTIALS",
       `Cannot write "${printable(path)}": ${printable(messageOf(error), 200)}`,
@@ -130,24 +146,60 @@ function write(host: LoginHost, path: string, file: AuthFile): void {
 
 /** The process's own surroundings. */
 export function processLoginHost(): LoginHost {
-  return {
-    ...processHost(),
-    writeFile: (path, text) => {
-      let target = path;
+  return { ...processHost(), changeFile };
+}
+
+/** Begins the names of files that are about to take another's place. */
+const STAGED = ".krew-wasm-";
+
+/**
+ * Changes a file in one step: written beside it for the user alone, synced, renamed. One krew-wasm at a time, as each
+ * writes all of it: the lock is on the directory, so that it leaves no file behind. What a process that was killed left
+ * half done holds a password, and goes.
+ */
+async function changeFile(path: string, change: () => string | undefined): Promise<void> {
+  let target = path;
+  try {
+    target = Deno.realPathSync(path); // a link is kept, what it points to is replaced
+  } catch { /* it is not there yet */ }
+  const directory = target.replace(/[\\/][^\\/]*$/, "");
+  Deno.mkdirSync(directory, { recursive: true, mode: 0o700 });
+  const lock = await lockDirectory(directory);
+  try {
+    if (lock) removeStaged(directory, target);
+    const text = change();
+    if (text === undefined) return;
+    const staged = `${target}${STAGED}${crypto.randomUUID()}`;
+    try {
+      writeSynced(staged, new TextEncoder().encode(text), 0o600);
+      publish(staged, target);
+    } catch (error) {
       try {
-        target = Deno.realPathSync(path); // a link is kept, what it points to is replaced
-      } catch { /* it is not there yet */ }
-      Deno.mkdirSync(target.replace(/[\\/][^\\/]*$/, ""), { recursive: true, mode: 0o700 });
-      const staged = `${target}.krew-wasm-${crypto.randomUUID()}`;
-      try {
-        Deno.writeTextFileSync(staged, text, { mode: 0o600, createNew: true });
-        Deno.renameSync(staged, target);
-      } catch (error) {
-        try {
-          Deno.removeSync(staged);
-        } catch { /* it was not made, or is in place */ }
-        throw error;
-      }
-    },
-  };
+        Deno.removeSync(staged);
+      } catch { /* it was not made, or is in place */ }
+      throw error;
+    }
+  } finally {
+    lock?.close();
+  }
+}
+
+/** Waits for the lock of a directory; undefined where directories have none (Windows, some network file systems). */
+async function lockDirectory(directory: string): Promise<Deno.FsFile | undefined> {
+  let file: Deno.FsFile | undefined;
+  try {
+    file = Deno.openSync(directory, { read: true });
+    await file.lock(true);
+    return file;
+  } catch {
+    file?.close();
+    return undefined;
+  }
+}
+
+function removeStaged(directory: string, target: string): void {
+  const begin = `${target.slice(directory.length + 1)}${STAGED}`;
+  for (const { name } of Deno.readDirSync(directory)) {
+    if (name.startsWith(begin)) Deno.removeSync(`${directory}/${name}`);
+  }
 }

@@ -149,6 +149,7 @@ export function readIndexes(layout: Layout): {
     try {
       indexes.push(parseStored(Deno.readTextFileSync(layout.index(name)), name));
     } catch (error) {
+      if (error instanceof Deno.errors.NotFound) continue; // removed since
       broken.push({ name, error });
     }
   }

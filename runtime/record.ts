@@ -160,7 +160,11 @@ export function append(
       file = Deno.openSync(path, { append: true, create: true, mode: 0o600 });
     } catch (error) {
       if (!(error instanceof Deno.errors.NotFound) || attempt > 0) throw error;
-      Deno.mkdirSync(directory, { mode: 0o700 }); // the store of a version without log/
+      try {
+        Deno.mkdirSync(directory, { mode: 0o700 }); // the store of a version without log/
+      } catch (error) {
+        if (!(error instanceof Deno.errors.AlreadyExists)) throw error; // another process made it
+      }
       continue;
     }
     try {

@@ -347,7 +347,8 @@ function openPrivateDirectory(context: SandboxContext): { path: string; dispose:
         return { path: realPath(path), dispose: () => {} };
       } catch (error) {
         // Removed, with the plugin, by another process: this run goes on.
-        if (error instanceof Deno.errors.NotFound && tried < 10) continue;
+        const moved = error instanceof Deno.errors.NotFound || error instanceof Deno.errors.AlreadyExists;
+        if (moved && tried < 10) continue;
         // A store on a read-only or a full disk: its plugins run all the same.
         if (!["EROFS", "ENOSPC", "EDQUOT"].includes((error as { code?: string }).code ?? "")) throw error;
         return ofThisRun();

@@ -4,6 +4,7 @@ import { Command } from "@commander-js/extra-typings";
 import { Bundle, saveBundle, type SaveSources } from "../../registry/bundle.ts";
 import { findSignatures } from "../../registry/signatures.ts";
 import { formatReference } from "../../registry/reference.ts";
+import { openForReading } from "../../registry/store/open.ts";
 import { AppError, exitCodeOf, messageOf } from "../../runtime/errors.ts";
 import { grantsFromJson } from "../../runtime/grants.ts";
 import { checkStore } from "../../runtime/store/check.ts";
@@ -52,6 +53,8 @@ function saveCommand(context: Context, exit: Exit) {
     .action(async (file, names, options) => {
       const layout = context.layout();
       checkStore(layout);
+      // What is saved has to stay while it is.
+      using _still = await openForReading(layout, (line) => context.stderr(`${line}\n`));
       const receipts = installedPlugins(context, layout, names, exit);
       if (exit.code !== 0) return;
       if (receipts.length === 0) throw new AppError("NOT_INSTALLED", "No plugins are installed to save");

@@ -3,7 +3,9 @@
 import { Command, Option } from "@commander-js/extra-typings";
 import { examineStore, type Finding, mendStore, type StoreFinding } from "../../registry/doctor.ts";
 import { parseReference } from "../../registry/reference.ts";
+import { openForReading } from "../../registry/store/open.ts";
 import { AppError } from "../../runtime/errors.ts";
+import type { Layout } from "../../runtime/store/layout.ts";
 import { readReceipts } from "../../runtime/store/read.ts";
 import type { Receipt } from "../../runtime/store/receipt.ts";
 import { printable } from "../../runtime/text.ts";
@@ -36,10 +38,11 @@ Examples:
     .action(async (options) => {
       const layout = context.layout();
       const target = linkTarget(context.env, layout.bin);
-      let store = examineStore(layout, target);
+      const notice = (line: string) => context.stderr(`${line}\n`);
+      const examine = () => examineStill(layout, () => examineStore(layout, target), notice);
+      let store = await examine();
       const installer = openInstaller(context, options);
       if (options.fix && store.some(({ mend }) => mend)) {
-        const notice = (line: string) => context.stderr(`${line}\n`);
         const failures = await mendStore(layout, store, {
           target,
           compile: async (bytes) => await (await import("../../registry/compile.ts")).compilePlugin(bytes),
@@ -48,7 +51,7 @@ Examples:
         if (!options.offline) failures.push(...await pullAnew(store, installer.install));
         for (const failure of failures) context.stderr(`warning: ${printable(failure, 1000)}\n`);
         const before = store;
-        store = examineStore(layout, target);
+        store = await examine();
         const left = new Set(store.map(({ message }) => message));
         for (const { level, message } of before) {
           if (level !== "ok" && !left.has(message)) context.stderr(`mended: ${message}\n`);
@@ -79,6 +82,21 @@ Examples:
       );
       if (findings.some(({ level }) => level === "error")) exit.code = 1;
     });
+}
+
+/** Looks at a store while nobody changes it. Where that can't be had, the looking tells why, or is done without. */
+async function examineStill<T>(layout: Layout, look: () => T, notice: (line: string) => void): Promise<T> {
+  let still: Disposable | undefined;
+  try {
+    still = await openForReading(layout, notice);
+  } catch (error) {
+    if (!(error instanceof AppError)) throw error;
+  }
+  try {
+    return look();
+  } finally {
+    still?.[Symbol.dispose]();
+  }
 }
 
 /** Bytes that were lost come from the registry again; grants stay as they are. */

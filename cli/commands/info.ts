@@ -79,7 +79,17 @@ function installed(layout: Layout, name: string): Receipt | undefined {
   }
 }
 
+/** Looked at again where what is amiss may be another process at work: it was replaced meanwhile. */
 function examine(layout: Layout, receipt: Receipt): PluginInfo {
+  for (let tried = 1;; tried++) {
+    const info = examineOnce(layout, receipt);
+    const now = info.intact && info.compiled !== "broken" ? receipt : readReceipt(layout, receipt.name);
+    if (tried === 10 || JSON.stringify(now) === JSON.stringify(receipt)) return info;
+    receipt = now;
+  }
+}
+
+function examineOnce(layout: Layout, receipt: Receipt): PluginInfo {
   let earlier: Receipt[] = [];
   try {
     earlier = readHistory(layout, receipt.name).filter((version) => !sameVersion(version, receipt));

@@ -64,7 +64,9 @@ Examples:
       const failures = await eachOf(due, async (step) => {
         if (step.kind === "extra") {
           const [removal] = await removePlugins(layout, [step.name], notice);
-          if (removal?.error) throw removal.error;
+          const { error } = removal ?? {};
+          // Removed by another process since: it is gone, as was wanted.
+          if (error && !(error instanceof AppError && error.code === "NOT_INSTALLED")) throw error;
         } else if (step.kind === "change") {
           const { plugin } = step;
           const policy = await readPolicy(context.policyPath, home);

@@ -33,6 +33,19 @@ export function replaceFile(layout: Layout, stage: string, path: string, text: s
   }
 }
 
+/** Makes a directory, and those above it, for the user alone. One that is there is let be. */
+export function makeDirectory(path: string): void {
+  for (let tried = 1;; tried++) {
+    try {
+      return Deno.mkdirSync(path, { recursive: true, mode: 0o700 });
+    } catch (error) {
+      // Another process made it and removed it again, both between two looks.
+      const moved = error instanceof Deno.errors.NotFound || error instanceof Deno.errors.AlreadyExists;
+      if (!moved || tried === 10) throw error;
+    }
+  }
+}
+
 /** Makes the names in a directory last. */
 export function syncDirectory(path: string): void {
   if (Deno.build.os === "windows") return; // a directory can't be opened there

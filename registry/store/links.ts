@@ -6,7 +6,6 @@
  */
 
 import { AppError } from "../../runtime/errors.ts";
-import { exists } from "../../runtime/host_path.ts";
 import { linkName } from "../../runtime/names.ts";
 import { checkStore } from "../../runtime/store/check.ts";
 import type { Layout } from "../../runtime/store/layout.ts";
@@ -27,31 +26,36 @@ export function linkFiles(layout: Layout, name: string): string[] {
   return Deno.build.os === "windows" ? [`${link}.cmd`, link] : [link];
 }
 
-/** Whether a file in bin/ is one we made: a link to our own, or a launcher. */
-export function isOurLink(layout: Layout, path: string): boolean {
+/** Whose a file in bin/ is: ours is a link to our own, or a launcher. */
+export function ownerOfLink(layout: Layout, path: string): "us" | "others" | "nobody" {
   try {
     const info = Deno.lstatSync(path);
-    if (info.isSymlink) return ["krew-wasm", layout.self].includes(Deno.readLinkSync(path));
-    return info.isFile && info.size < 65536 && Deno.readTextFileSync(path).includes(LAUNCHER_MARK);
-  } catch {
-    return false;
+    const ours = info.isSymlink
+      ? ["krew-wasm", layout.self].includes(Deno.readLinkSync(path))
+      : info.isFile && info.size < 65536 && Deno.readTextFileSync(path).includes(LAUNCHER_MARK);
+    return ours ? "us" : "others";
+  } catch (error) {
+    // Never there, or removed with its plugin by another process while it was looked at.
+    return error instanceof Deno.errors.NotFound ? "nobody" : "others";
   }
 }
 
 /** Refuses to replace what somebody else put where a plugin's link goes. @throws AppError STORE_FAILED */
 export function checkLinkIsOurs(layout: Layout, name: string): void {
-  for (const link of linkFiles(layout, name)) {
-    if (exists(link) && !isOurLink(layout, link)) {
-      throw new AppError("STORE_FAILED", `${link} is there and not made by krew-wasm`, {
-        hint: `move it away, or choose another name with --name`,
-      });
-    }
-  }
+  for (const link of linkFiles(layout, name)) refuseOthers(layout, link);
+}
+
+function refuseOthers(layout: Layout, link: string): void {
+  if (ownerOfLink(layout, link) !== "others") return;
+  throw new AppError("STORE_FAILED", `${link} is there and not made by krew-wasm`, {
+    hint: `move it away, or choose another name with --name`,
+  });
 }
 
 /** Makes a plugin's links, where they are not as they should be. Under the lock. @throws AppError STORE_FAILED */
 export function writeLinks(layout: Layout, { name, completion }: Pick<Receipt, "name" | "completion">): void {
   const make = (link: string, launcher: string) => {
+    for (const path of Deno.build.os === "windows" ? [`${link}.cmd`] : [link]) refuseOthers(layout, path);
     try {
       if (Deno.build.os === "windows") {
         placeFile(layout, `${link}.cmd`, launcher);

@@ -23,10 +23,16 @@ export function migrateStore(layout: Layout): void {
 
 /** Takes others' rights from a directory and what is in it, `depth` levels down; links are let be. */
 export function narrow(path: string, depth: number): void {
-  const info = Deno.lstatSync(path);
-  if (info.isSymlink) return;
-  const mode = info.mode ?? 0;
-  if ((mode & 0o077) !== 0) Deno.chmodSync(path, mode & 0o700);
-  if (!info.isDirectory || depth === 0) return;
-  for (const { name } of Deno.readDirSync(path)) narrow(`${path}/${name}`, depth - 1);
+  let names: string[] = [];
+  try {
+    const info = Deno.lstatSync(path);
+    if (info.isSymlink) return;
+    const mode = info.mode ?? 0;
+    if ((mode & 0o077) !== 0) Deno.chmodSync(path, mode & 0o700);
+    if (info.isDirectory && depth > 0) names = [...Deno.readDirSync(path)].map(({ name }) => name);
+  } catch (error) {
+    // Plugins that run come and go without the lock: their records are put aside, their files removed.
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
+  for (const name of names) narrow(`${path}/${name}`, depth - 1);
 }

@@ -5,9 +5,9 @@ import { exists } from "../../runtime/host_path.ts";
 import { checkStore } from "../../runtime/store/check.ts";
 import { STORE_VERSION } from "../../runtime/store/layout.ts";
 import { readReceipts } from "../../runtime/store/read.ts";
-import { formatSummaries, parseSummaries, receiptsStamp, SUMMARY_FROM } from "../../runtime/store/summary.ts";
-import { lockStore } from "../lock.ts";
-import { storeFailed } from "./disk.ts";
+import { formatSummaries, receiptsStamp, SUMMARY_FROM } from "../../runtime/store/summary.ts";
+import { lockForReading, lockStore } from "../lock.ts";
+import { makeDirectory, storeFailed } from "./disk.ts";
 import { migrateStore } from "./migrate.ts";
 import { sweep } from "./sweep.ts";
 
@@ -26,14 +26,17 @@ export interface OpenOptions {
  * @throws AppError STORE_UNSAFE, STORE_NEWER, STORE_CORRUPT, STORE_FAILED
  */
 export async function openForWriting(layout: Layout, { task, notice }: OpenOptions): Promise<Disposable> {
-  checkStore(layout);
-  makeDirectories(layout);
-  const lock = await lockStore(layout.lock, task, (line) => notice?.(line));
+  const prepare = () => {
+    checkStore(layout);
+    makeDirectories(layout);
+  };
+  const lock = await lockStore(layout.lock, task, (line) => notice?.(line), prepare);
   try {
     const version = checkStore(layout); // whoever had the lock before may have been newer
-    Deno.removeSync(layout.stage, { recursive: true });
+    // It is not there where the process that had the lock before was killed between these two.
+    if (exists(layout.stage)) Deno.removeSync(layout.stage, { recursive: true });
     // Who comes next makes the directories before it waits, perhaps just now.
-    Deno.mkdirSync(layout.stage, { recursive: true, mode: 0o700 });
+    makeDirectory(layout.stage);
     if (version < STORE_VERSION) migrateStore(layout);
     sweep(layout);
   } catch (error) {
@@ -51,6 +54,17 @@ export async function openForWriting(layout: Layout, { task, notice }: OpenOptio
   };
 }
 
+/**
+ * Opens a store for a reader that needs all of it to stay as it is for a while; dispose it to let writers go on. Most
+ * readers need no such thing: a receipt is there whole or not at all.
+ *
+ * @throws AppError STORE_UNSAFE, STORE_NEWER, STORE_CORRUPT, STORE_FAILED, STORE_LOCKED
+ */
+export async function openForReading(layout: Layout, notice: OpenOptions["notice"]): Promise<Disposable> {
+  checkStore(layout); // nothing of a store that is refused is opened
+  return await lockForReading(layout.lock, (line) => notice?.(line));
+}
+
 /** Makes the copy of what `list` shows anew, where there are many plugins and they changed. It is never needed. */
 function renewSummaries(layout: Layout): void {
   try {
@@ -62,11 +76,13 @@ function renewSummaries(layout: Layout): void {
       if (exists(layout.summaries)) Deno.removeSync(layout.summaries);
       return;
     }
-    if (exists(layout.summaries) && parseSummaries(Deno.readTextFileSync(layout.summaries), stamp)) return;
     const { receipts, broken } = readReceipts(layout);
     if (broken.length > 0) return; // list tells of those
+    // Two changes in the same tick of the system's clock leave one stamp: it does not tell that nothing is new.
+    const text = formatSummaries(receipts, stamp);
+    if (exists(layout.summaries) && Deno.readTextFileSync(layout.summaries) === text) return;
     const staged = `${layout.stage}/summaries`;
-    Deno.writeTextFileSync(staged, formatSummaries(receipts, stamp), { mode: 0o600 });
+    Deno.writeTextFileSync(staged, text, { mode: 0o600 });
     Deno.renameSync(staged, layout.summaries); // not synced: a wrong one is not used
   } catch { /* a full disk: list reads the receipts */ }
 }
@@ -76,11 +92,12 @@ function makeDirectories(layout: Layout): void {
   try {
     for (const directory of storeDirectories(layout)) {
       // Where a plugin runs, the process may no longer make the ones that it has no need of (runtime/wall.ts).
-      if (!exists(directory)) Deno.mkdirSync(directory, { recursive: true, mode: 0o700 });
-    }
-    // A root that its user made beforehand has the mode of any directory; it guards all that is below.
-    if (Deno.build.os !== "windows" && ((Deno.statSync(layout.root).mode ?? 0) & 0o077) !== 0) {
-      Deno.chmodSync(layout.root, 0o700);
+      if (!exists(directory)) makeDirectory(directory);
+      // A root that its user made beforehand has the mode of any directory; it guards all that is below, so that is
+      // seen to before there is anything below: what others may write to is refused (checkStore).
+      if (directory === layout.root && Deno.build.os !== "windows") {
+        if (((Deno.statSync(layout.root).mode ?? 0) & 0o077) !== 0) Deno.chmodSync(layout.root, 0o700);
+      }
     }
   } catch (error) {
     throw storeFailed(`Cannot use ${layout.root}`, error);

@@ -4,12 +4,11 @@
  */
 
 import type { Layout } from "../../runtime/store/layout.ts";
-import { exists } from "../../runtime/host_path.ts";
 import { completionLinkName, linkName } from "../../runtime/names.ts";
 import { readHistories } from "../../runtime/store/history.ts";
 import { readReceipts } from "../../runtime/store/read.ts";
 import type { Receipt } from "../../runtime/store/receipt.ts";
-import { isOurLink } from "./links.ts";
+import { ownerOfLink } from "./links.ts";
 
 /** Something in a store that no receipt needs. */
 export interface Orphan {
@@ -61,7 +60,7 @@ export function findOrphans(layout: Layout): Orphan[] {
     ...broken.map(({ name }) => completionLinkName(name)),
   ]);
   for (const { key, path } of list(layout.bin, /^(kubectl(?:_complete)?-[^.]+)(?:\.cmd)?$/)) {
-    if (!links.has(key) && isOurLink(layout, path)) orphans.push({ kind: "link", path });
+    if (!links.has(key) && ownerOfLink(layout, path) === "us") orphans.push({ kind: "link", path });
   }
   for (const { path } of list(layout.bin, /^\.krew-wasm-\d+$/)) orphans.push({ kind: "link", path }); // of mendSelf()
   return orphans;
@@ -76,7 +75,12 @@ export function sweep(layout: Layout): void {
   }
 }
 
-function namesIn(directory: string): string[] {
-  if (!exists(directory)) return [];
-  return [...Deno.readDirSync(directory)].map(({ name }) => name);
+/** What is in a directory of the store; nothing where there is none. */
+export function namesIn(directory: string): string[] {
+  try {
+    return [...Deno.readDirSync(directory)].map(({ name }) => name);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return []; // a store of before there was such a directory
+    throw error;
+  }
 }

@@ -61,7 +61,9 @@ function refuseForeign(layout: Layout, info: Deno.FileInfo): void {
       { hint: "set KREW_WASM_ROOT to a directory of your own" },
     );
   }
-  if (((info.mode ?? 0) & 0o022) !== 0 && !isEmpty(layout.root)) {
+  const wide = (mode: number | null) => ((mode ?? 0) & 0o022) !== 0;
+  // Looked at twice: another process may have narrowed, and then filled, an empty one in between.
+  if (wide(info.mode) && !isEmpty(layout.root) && wide(Deno.statSync(layout.root).mode)) {
     throw new AppError(
       "STORE_UNSAFE",
       `Other users may write to the store ${layout.root} (mode ${((info.mode ?? 0) & 0o777).toString(8)})`,

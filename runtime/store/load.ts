@@ -22,6 +22,8 @@ const NAMES = /\.names$/;
 
 /** How often a plugin may be replaced while it is being read. */
 const TRIES = 20;
+/** How often the same files may be amiss: removed with the plugin, and there again as it was pulled again. */
+const TRIES_OF_SAME = 3;
 
 /**
  * Reads a plugin without a lock. One that is replaced meanwhile is read again, as it is then; one that is removed is not
@@ -36,7 +38,7 @@ export async function loadPlugin(
   recompile: (layout: Layout, name: string) => Promise<Receipt>,
 ): Promise<LoadedPlugin> {
   let receipt = readReceipt(layout, name);
-  for (let tried = 1;; tried++) {
+  for (let tried = 1, same = 1;; tried++) {
     if (receipt.bindgen !== BINDGEN) receipt = await recompile(layout, name);
     const directory = layout.compiledDir(receipt.digest, receipt.bindgen);
     try {
@@ -58,7 +60,8 @@ export async function loadPlugin(
       };
     } catch (error) {
       const now = readReceipt(layout, name);
-      if (tried === TRIES || isSameForm(now, receipt)) throw error;
+      same = isSameForm(now, receipt) ? same + 1 : 1;
+      if (tried === TRIES || same > TRIES_OF_SAME) throw error;
       receipt = now;
     }
   }

@@ -37,20 +37,38 @@ export function parseRecordLine(text: string): RecordedLine | undefined {
   return known ? line as unknown as RecordedLine : undefined;
 }
 
+/**
+ * A record's files, oldest first. Opened the youngest first, as a full one is put aside meanwhile: it is then found twice,
+ * and read once. The other way round its lines would be missed.
+ */
+function textsOf(layout: Layout, file: string): string[] {
+  const texts: string[] = [];
+  const seen = new Set<string>();
+  for (let index = 0; index <= KEPT_RECORDS; index++) {
+    try {
+      using opened = Deno.openSync(`${layout.log}/${numbered(file, index)}`, { read: true });
+      const { dev, ino, size } = opened.statSync();
+      if (ino !== null && seen.has(`${dev}:${ino}`)) continue;
+      seen.add(`${dev}:${ino}`);
+      const bytes = new Uint8Array(size);
+      let filled = 0;
+      for (let read; filled < size && (read = opened.readSync(bytes.subarray(filled))) !== null;) {
+        filled += read;
+      }
+      texts.unshift(new TextDecoder().decode(bytes.subarray(0, filled)));
+    } catch (error) {
+      if (error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotADirectory) continue;
+      throw new AppError("STORE_FAILED", `Cannot read ${layout.log}: ${messageOf(error)}`, { cause: error });
+    }
+  }
+  return texts;
+}
+
 /** The lines that are wanted, oldest first. No record: none. @throws AppError STORE_FAILED */
 export function readRecord(layout: Layout, { plugin, since }: Wanted = {}): RecordedLine[] {
   const lines: RecordedLine[] = [];
   for (const file of Object.values(RECORDS)) {
-    for (let index = KEPT_RECORDS; index >= 0; index--) {
-      let text: string;
-      try {
-        text = Deno.readTextFileSync(`${layout.log}/${numbered(file, index)}`);
-      } catch (error) {
-        if (error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotADirectory) continue;
-        throw new AppError("STORE_FAILED", `Cannot read ${layout.log}: ${messageOf(error)}`, {
-          cause: error,
-        });
-      }
+    for (const text of textsOf(layout, file)) {
       for (const each of text.split("\n")) {
         const line = parseRecordLine(each);
         if (!line || plugin !== undefined && line.plugin !== plugin) continue;

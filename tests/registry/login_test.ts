@@ -21,7 +21,11 @@ function host(files: Record<string, string>, env: Record<string, string> = { HOM
   const made: LoginHost = {
     env: (name) => env[name],
     readFile: (path) => files[path],
-    writeFile: (path, text) => files[path] = text,
+    changeFile: (path, change) => {
+      const text = change();
+      if (text !== undefined) files[path] = text;
+      return Promise.resolve();
+    },
     runHelper: (program, verb, input) => {
       calls.push(`${program} ${verb}`);
       if (program !== "docker-credential-test") return Promise.resolve(undefined);
@@ -124,17 +128,53 @@ Deno.test(
   { ignore: windows },
   async () => {
     const directory = await Deno.makeTempDir();
-    const { writeFile } = processLoginHost();
-    writeFile(`${directory}/deep/config.json`, "1");
+    const { changeFile } = processLoginHost();
+    await changeFile(`${directory}/deep/config.json`, () => "1");
     assert.equal((await Deno.stat(`${directory}/deep/config.json`)).mode! & 0o777, 0o600);
     await Deno.symlink(`${directory}/deep/config.json`, `${directory}/link.json`);
-    writeFile(`${directory}/link.json`, "2");
+    await changeFile(`${directory}/link.json`, () => "2");
     assert.equal(await Deno.readTextFile(`${directory}/deep/config.json`), "2");
     assert.ok((await Deno.lstat(`${directory}/link.json`)).isSymlink);
     assert.deepEqual([...Deno.readDirSync(`${directory}/deep`)].map(({ name }) => name), ["config.json"]);
     await Deno.remove(directory, { recursive: true });
   },
 );
+
+/** The host of this process, with a directory of its own for credentials. */
+function hostAt(directory: string): LoginHost {
+  return { ...processLoginHost(), env: (name) => name === "DOCKER_CONFIG" ? directory : undefined };
+}
+
+Deno.test("two logins at a time are both kept: the second reads what the first wrote", {
+  ignore: windows,
+}, async () => {
+  const directory = await Deno.makeTempDir();
+  const other = Deno.openSync(directory, { read: true });
+  await other.lock(true);
+  const login = storeLogin("r.example", LOGIN, hostAt(directory));
+  const auths = { "other.example": { auth: "eDp5" } };
+  await Deno.writeTextFile(`${directory}/config.json`, JSON.stringify({ auths }));
+  other.close();
+  await login;
+  const file = JSON.parse(await Deno.readTextFile(`${directory}/config.json`));
+  assert.deepEqual(Object.keys(file.auths), ["other.example", "r.example"]);
+  await Deno.remove(directory, { recursive: true });
+});
+
+Deno.test("what a login that was killed left holds a password, and goes with the next login or logout", {
+  ignore: windows,
+}, async () => {
+  const directory = await Deno.makeTempDir();
+  const leave = () => Deno.writeTextFile(`${directory}/config.json.krew-wasm-1`, "{}", { mode: 0o600 });
+  const names = () => [...Deno.readDirSync(directory)].map(({ name }) => name);
+  await leave();
+  await storeLogin("r.example", LOGIN, hostAt(directory));
+  assert.deepEqual(names(), ["config.json"]);
+  await leave();
+  await removeLogin("other.example", hostAt(directory));
+  assert.deepEqual(names(), ["config.json"]);
+  await Deno.remove(directory, { recursive: true });
+});
 
 /** A program with these lines. */
 async function script(lines: string): Promise<string> {

@@ -98,6 +98,29 @@ Deno.test("full files are put aside, the oldest away", () =>
     assert.deepEqual(whats, whats.map((_, index) => whats[0]! + index), "none is missing in between");
   }));
 
+Deno.test("a file that is put aside while the record is read is read once, and not missed", () =>
+  inStore((layout) => {
+    Deno.mkdirSync(layout.log);
+    const write = (what: string) => {
+      const line = { time: new Date(0).toISOString(), plugin: "x", pid: 1, event: "denied", what };
+      append(layout.log, "denied", `${JSON.stringify(line)}\n`, 50); // each line is a file's worth
+    };
+    for (let moment = 1; moment <= 8; moment++) {
+      write("a");
+      write(`b${moment}`);
+      let looked = 0;
+      const busy = {
+        ...layout,
+        get log() {
+          if (++looked === moment) write("c");
+          return layout.log;
+        },
+      };
+      const whats = readRecord(busy).map((line) => (line as { what: string }).what);
+      assert.equal(whats.filter((what) => what === `b${moment}`).length, 1, `${moment}: ${whats}`);
+    }
+  }));
+
 Deno.test("many processes write at once, and every line is whole", () =>
   inStore(async (layout) => {
     Deno.mkdirSync(layout.log);

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { stablePath } from "../../../cli/link_target.ts";
 import {
-  isOurLink,
   mendSelf,
+  ownerOfLink,
   shellSelf,
   windowsLauncher,
   windowsSelf,
@@ -66,24 +66,29 @@ Deno.test("links and launchers of before there was the one in between are ours, 
   await using store = TestStore.make();
   const { layout } = store;
   Deno.mkdirSync(layout.bin, { recursive: true });
-  const cases: [text: string, ours: boolean][] = [
-    ['#!/bin/sh\nexec krew-wasm run foo -- "$@" # made by krew-wasm\n', true],
-    ["@rem # made by krew-wasm\r\n", true],
-    ["#!/bin/sh\necho mine\n", false],
-    ["", false],
+  const cases: [text: string, owner: string][] = [
+    ['#!/bin/sh\nexec krew-wasm run foo -- "$@" # made by krew-wasm\n', "us"],
+    ["@rem # made by krew-wasm\r\n", "us"],
+    ["#!/bin/sh\necho mine\n", "others"],
+    ["", "others"],
   ];
-  for (const [text, ours] of cases) {
+  for (const [text, owner] of cases) {
     Deno.writeTextFileSync(`${layout.bin}/kubectl-x`, text);
-    assert.equal(isOurLink(layout, `${layout.bin}/kubectl-x`), ours, text);
+    assert.equal(ownerOfLink(layout, `${layout.bin}/kubectl-x`), owner, text);
   }
   for (
-    const [target, ours] of [["krew-wasm", true], [layout.self, true], ["/bin/true", false], ["../x", false]]
+    const [target, owner] of [
+      ["krew-wasm", "us"],
+      [layout.self, "us"],
+      ["/bin/true", "others"],
+      ["../x", "others"],
+    ] as const
   ) {
     Deno.removeSync(`${layout.bin}/kubectl-x`);
-    Deno.symlinkSync(String(target), `${layout.bin}/kubectl-x`);
-    assert.equal(isOurLink(layout, `${layout.bin}/kubectl-x`), ours, String(target));
+    Deno.symlinkSync(target, `${layout.bin}/kubectl-x`);
+    assert.equal(ownerOfLink(layout, `${layout.bin}/kubectl-x`), owner, target);
   }
-  assert.equal(isOurLink(layout, `${layout.bin}/none`), false);
+  assert.equal(ownerOfLink(layout, `${layout.bin}/none`), "nobody");
 });
 
 Deno.test("on Windows one .cmd knows the binary, the others that one", () => {

@@ -1,6 +1,9 @@
 import assert from "node:assert/strict";
 import { updateReceipt } from "../../../registry/store/commit.ts";
-import { openForWriting } from "../../../registry/store/open.ts";
+import { lockStore } from "../../../registry/lock.ts";
+import { makeDirectory } from "../../../registry/store/disk.ts";
+import { narrow } from "../../../registry/store/migrate.ts";
+import { openForReading, openForWriting } from "../../../registry/store/open.ts";
 import { checkStore, parseStoreVersion } from "../../../runtime/store/check.ts";
 import { layoutAt, STORE_VERSION } from "../../../runtime/store/layout.ts";
 import { readReceipt, readReceipts } from "../../../runtime/store/read.ts";
@@ -164,4 +167,69 @@ Deno.test("a process that makes the directories while another sweeps stage/ is i
   } finally {
     Deno.removeSync = remove;
   }
+});
+
+Deno.test("a waiting process goes on where the one before it was killed while it swept stage/", async () => {
+  await using store = TestStore.make();
+  const { layout } = store;
+  (await openForWriting(layout, { task: "test" }))[Symbol.dispose]();
+  const before = await lockStore(layout.lock, "before", () => {});
+  const waiting = openForWriting(layout, { task: "test" });
+  Deno.removeSync(layout.stage);
+  before[Symbol.dispose]();
+  (await waiting)[Symbol.dispose]();
+  assert.deepEqual(namesIn(layout.stage), []);
+});
+
+Deno.test("a lock whose file was removed with the store is no lock: who waited makes the store anew", {
+  ignore: windows,
+}, async () => {
+  await using store = TestStore.make();
+  const { layout } = store;
+  (await openForWriting(layout, { task: "test" }))[Symbol.dispose]();
+  const before = await lockStore(layout.lock, "before", () => {});
+  const waiting = openForWriting(layout, { task: "who waited" });
+  Deno.removeSync(layout.root, { recursive: true });
+  before[Symbol.dispose]();
+  using _lock = await waiting;
+  assert.match(Deno.readTextFileSync(layout.lock), /who waited/);
+  assert.equal(checkStore(layout), STORE_VERSION);
+});
+
+Deno.test("a reader that needs the store still waits for a writer, and two of them for none", async () => {
+  await using store = TestStore.make();
+  const { layout } = store;
+  (await openForReading(layout, () => {}))[Symbol.dispose]();
+  assert.deepEqual(namesIn(store.directory), [], "nothing is made by reading");
+  const writer = await openForWriting(layout, { task: "pull it" });
+  const told = Promise.withResolvers<string>();
+  let open = false;
+  const reading = openForReading(layout, told.resolve).then((still) => {
+    open = true;
+    return still;
+  });
+  assert.match(await told.promise, /^waiting for krew-wasm pull it /);
+  assert.equal(open, false);
+  writer[Symbol.dispose]();
+  using _one = await reading;
+  using _two = await openForReading(layout, () => {});
+});
+
+Deno.test("a directory that comes and goes while it is made is made", () => {
+  const root = Deno.makeTempDirSync();
+  const mkdir = Deno.mkdirSync;
+  const failures = [new Deno.errors.AlreadyExists(), new Deno.errors.NotFound()];
+  try {
+    Deno.mkdirSync = (path, options) => {
+      const failure = failures.pop();
+      if (failure) throw failure;
+      mkdir(path, options);
+    };
+    makeDirectory(`${root}/a/b`);
+  } finally {
+    Deno.mkdirSync = mkdir;
+  }
+  assert.deepEqual(namesIn(`${root}/a`), ["b"]);
+  narrow(`${root}/none`, 2); // removed since it was listed
+  Deno.removeSync(root, { recursive: true });
 });

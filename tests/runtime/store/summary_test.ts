@@ -62,6 +62,19 @@ Deno.test("the copy of what list shows follows every change", async () => {
   assert.equal(readSummaries(layout).summaries.length, SUMMARY_FROM - 1);
 });
 
+Deno.test("two changes in one tick of the clock are told apart by who makes them", async () => {
+  await using store = await setUp();
+  const { layout } = store;
+  const stamp = new Date(receiptsStamp(layout)!);
+  {
+    using _lock = await openForWriting(layout, { task: "test" });
+    writeReceipt(layout, { ...readReceipt(layout, "p1"), version: "new" });
+    Deno.utimeSync(layout.receipts, stamp, stamp);
+  }
+  assertTrue(store);
+  assert.equal(readSummaries(layout).summaries.find(({ name }) => name === "p1")?.version, "new");
+});
+
 Deno.test("a copy of before, as a killed process leaves it, is not used, nor is a broken one", async () => {
   await using store = await setUp();
   const { layout } = store;

@@ -1,0 +1,46 @@
+import assert from "node:assert/strict";
+import type { Layout } from "../../../runtime/store/layout.ts";
+import { loadPlugin } from "../../../runtime/store/load.ts";
+import { TestStore } from "../../support/store.ts";
+
+const never = () => Promise.reject(new Error("nothing is stale"));
+
+/** The store as a run finds it whose first looks at the compiled form come while it is gone. */
+function goneFor(looks: number, layout: Layout): Layout {
+  return {
+    ...layout,
+    compiledDir: (digest, bindgen) =>
+      looks-- > 0 ? `${layout.root}/gone` : layout.compiledDir(digest, bindgen),
+  };
+}
+
+Deno.test("a plugin that is removed and pulled again while it is read is read again", async () => {
+  await using store = TestStore.make();
+  await store.push("acme/foo:v1");
+  const receipt = await store.install("acme/foo:v1");
+  const loaded = await loadPlugin(goneFor(1, store.layout), "foo", never);
+  assert.deepEqual(loaded.receipt, receipt);
+  assert.deepEqual([...loaded.files.keys()], ["plugin.wasm"]);
+});
+
+Deno.test("a compiled form that stays broken is an error, and one of a removed plugin says so", async () => {
+  await using store = TestStore.make();
+  const { layout } = store;
+  await store.push("acme/foo:v1");
+  await store.install("acme/foo:v1");
+  await assert.rejects(loadPlugin(goneFor(1000, layout), "foo", never), { code: "STORE_CORRUPT" });
+  await assert.rejects(
+    loadPlugin(
+      {
+        ...layout,
+        compiledDir() {
+          Deno.removeSync(layout.receipt("foo"));
+          return `${layout.root}/gone`;
+        },
+      },
+      "foo",
+      never,
+    ),
+    { code: "NOT_INSTALLED" },
+  );
+});
