@@ -11,7 +11,7 @@ import type { Context } from "./context.ts";
 import { linkTarget } from "./link_target.ts";
 import type { Progress } from "./progress.ts";
 import { openProgress, openRegistry } from "./registry.ts";
-import { describeVerified, verification } from "./verify.ts";
+import { checkVerification, describeVerified, requirementsFor, verification } from "./verify.ts";
 import { withinPolicy } from "./wish.ts";
 
 /** What differs from one installation to the next. */
@@ -28,6 +28,10 @@ export type InstallRequest =
 /** Installs, one plugin after another, and shows how it goes. */
 export interface Installer {
   readonly client: RegistryClient;
+  /** Reads policies, keys and trust root, before anything is asked of a registry. @throws AppError TRUST_INVALID, POLICY_INVALID, USAGE */
+  check(): Promise<void>;
+  /** The same, as far as it is about one plugin. @throws AppError */
+  checkFor(request: Pick<InstallRequest, "reference" | "earlier">): Promise<void>;
   install(request: InstallRequest): Promise<Receipt>;
 }
 
@@ -43,8 +47,13 @@ export function openInstaller(
 ): Installer {
   const progress: Progress = openProgress(context, options.quiet ?? false);
   const client = openRegistry(context, options, progress);
+  const { verify, trustRoot } = options;
   return {
     client,
+    check: () => checkVerification(context, { verify, trustRoot }),
+    async checkFor({ reference, earlier }) {
+      await requirementsFor(context, reference, { verify, trustRoot, earlier });
+    },
     async install({ earlier, signatures, ...request }) {
       const layout = context.layout();
       const home = homeDirectory(context.env);
@@ -52,6 +61,12 @@ export function openInstaller(
       checkAllowed(policy, formatReference(request.reference));
       const { grants } = request;
       let before: Verified | undefined;
+      const verified = await verification(
+        context,
+        signatures ?? registrySignatures(client),
+        request.reference,
+        { verify, trustRoot, earlier },
+      );
       const receipt = await installPlugin({
         layout,
         client,
@@ -66,11 +81,7 @@ export function openInstaller(
           if (!options.quiet) context.stderr(`${line}\n`);
         },
         progress: progress.show,
-        verify: verification(context, signatures ?? registrySignatures(client), {
-          verify: options.verify,
-          trustRoot: options.trustRoot,
-          earlier,
-        }),
+        verify: verified,
         ...request,
         grants: (plugin, replaced) => {
           before = replaced?.verified;

@@ -39,26 +39,40 @@ export interface VerifyOptions {
 
 /**
  * What an installation calls with a manifest, before anything of it is downloaded: all that ask for a signature have to
- * be content. Answers with who signed; undefined where nobody asks.
+ * be content. Answers with who signed; undefined where nobody asks. Policies, keys and trust root are read here, before
+ * a registry is asked for anything.
  *
- * @throws AppError SIGNATURE_…, TRUST_INVALID, POLICY_INVALID; REGISTRY_…
+ * @throws AppError TRUST_INVALID, POLICY_INVALID, USAGE; what is handed back SIGNATURE_…, REGISTRY_…
  */
-export function verification(
+export async function verification(
   context: Context,
   source: SignatureSource,
+  reference: Reference,
   options: VerifyOptions,
-): (reference: Reference, manifest: FetchedManifest) => Promise<Verified | undefined> {
+): Promise<(reference: Reference, manifest: FetchedManifest) => Promise<Verified | undefined>> {
+  const requirements = await requirementsFor(context, reference, options);
+  if (requirements.length === 0) return () => Promise.resolve(undefined);
+  const { makeVerifier } = await import("../registry/verify.ts");
+  const verifiers = await Promise.all(requirements.map((requirement) => makeVerifier(requirement)));
   return async (reference, manifest) => {
-    const requirements = await requirementsFor(context, reference, options);
-    if (requirements.length === 0) return undefined;
-    const { verifyArtifact } = await import("../registry/verify.ts");
     let by: Verified | undefined;
     // The narrowest is asked last: it is what the receipt keeps.
-    for (const requirement of requirements) {
-      by = await verifyArtifact(source, reference, manifest, requirement);
-    }
+    for (const verifier of verifiers) by = await verifier(source, reference, manifest);
     return by;
   };
+}
+
+/**
+ * Reads all that says who has to have signed, whatever it will be asked of: what is wrong with it is told before a
+ * registry is asked for anything, and once for all plugins.
+ *
+ * @throws AppError TRUST_INVALID, POLICY_INVALID, USAGE
+ */
+export async function checkVerification(context: Context, options: VerifyOptions): Promise<void> {
+  const { root } = await readPolicies(context, options);
+  if (!options.verify) return;
+  const signers = options.verify.map((one) => parseSigner(one));
+  await (await import("../registry/verify.ts")).makeVerifier({ signers, trustRoot: root });
 }
 
 /** All that has to hold for a reference. @throws AppError TRUST_INVALID, POLICY_INVALID, USAGE */
@@ -68,11 +82,8 @@ export async function requirementsFor(
   { verify, trustRoot, earlier }: VerifyOptions,
 ): Promise<Requirement[]> {
   const text = formatReference(reference);
-  const home = homeDirectory(context.env);
-  const layout = context.layout();
-  const root = trustRoot === undefined ? usualTrustRoot(layout) : readTrustRoot(trustRoot);
+  const { root, policies } = await readPolicies(context, { trustRoot });
   const requirements: Requirement[] = [];
-  const policies = [await readPolicy(context.policyPath, home), await readUserPolicy(layout, home)];
   for (const policy of policies) {
     const requirement = policy && requirementOf(policy, text, root);
     if (requirement) requirements.push(requirement);
@@ -80,6 +91,16 @@ export async function requirementsFor(
   if (earlier) requirements.push({ signers: [signerOf(earlier)], trustRoot: root });
   if (verify) requirements.push({ signers: verify.map((one) => parseSigner(one)), trustRoot: root });
   return requirements;
+}
+
+/** The administrator's policy and the user's, and the trust root. @throws AppError TRUST_INVALID, POLICY_INVALID */
+async function readPolicies(context: Context, { trustRoot }: VerifyOptions) {
+  const home = homeDirectory(context.env);
+  const layout = context.layout();
+  return {
+    root: trustRoot === undefined ? usualTrustRoot(layout) : readTrustRoot(trustRoot),
+    policies: [await readPolicy(context.policyPath, home), await readUserPolicy(layout, home)],
+  };
 }
 
 /** `policy.yaml` of the user's own: who has to have signed what, and nothing else. @throws AppError POLICY_INVALID */

@@ -113,10 +113,15 @@ function named<T extends object>(loaded: T): T {
   return (loaded as { default?: T }).default ?? loaded;
 }
 
+/** sigstore's protobuf-specs, sigstore_trustroot.proto: versions 0.1 and later. */
+const TRUSTED_ROOT = /^application\/vnd\.dev\.sigstore\.trustedroot(\+json;version=0\.\d+|\.v0\.\d+\+json)$/;
+
 /** A trusted root as the packages want it. @throws AppError TRUST_INVALID */
 async function trustMaterial({ verify, specs }: Sigstore, text: string | undefined): Promise<TrustMaterial> {
   try {
     const json = JSON.parse(text ?? await publicTrustRoot());
+    // What is another file would be read as a root that knows nobody.
+    if (!TRUSTED_ROOT.test(json?.mediaType)) throw new Error("it is not of a trusted root's type");
     return verify.toTrustMaterial(specs.TrustedRoot.fromJSON(json));
   } catch (error) {
     throw new AppError("TRUST_INVALID", `The trust root can't be read: ${reason(error)}`, {

@@ -6,7 +6,7 @@ import type { Verified } from "../runtime/store/receipt.ts";
 import { failed, type FetchedManifest } from "./client.ts";
 import type { Reference } from "./reference.ts";
 import type { SignatureSource } from "./signatures.ts";
-import { type Judgement, makeJudge, type Subject } from "./sigstore.ts";
+import { type Judge, type Judgement, makeJudge, type Subject } from "./sigstore.ts";
 import { describeSigner, type Requirement } from "./trust.ts";
 
 /**
@@ -21,9 +21,30 @@ export async function verifyArtifact(
   reference: Reference,
   manifest: FetchedManifest,
   requirement: Requirement,
-  verb = "pull",
 ): Promise<Verified> {
-  const { judge } = await makeJudge(requirement);
+  return await (await makeVerifier(requirement))(source, reference, manifest);
+}
+
+/** Does what {@linkcode verifyArtifact} does, with keys and trust root read already. */
+export type Verifier = (
+  source: SignatureSource,
+  reference: Reference,
+  manifest: FetchedManifest,
+) => Promise<Verified>;
+
+/** Reads keys and trust root, so that what is wrong with them is told before a registry is asked. @throws AppError TRUST_INVALID */
+export async function makeVerifier(requirement: Requirement): Promise<Verifier> {
+  const judge = await makeJudge(requirement);
+  return (source, reference, manifest) => verifyBy(judge, requirement, source, reference, manifest);
+}
+
+async function verifyBy(
+  { judge }: Judge,
+  requirement: Requirement,
+  source: SignatureSource,
+  reference: Reference,
+  manifest: FetchedManifest,
+): Promise<Verified> {
   const repository = { ...reference, tag: undefined, digest: undefined };
   const judgements: Failed[] = [];
   for (const digest of [manifest.digest, manifest.indexDigest]) {
@@ -41,7 +62,7 @@ export async function verifyArtifact(
       if (judgement.verdict !== "other") judgements.push(judgement);
     }
   }
-  throw failure(failed(verb, reference), requirement, judgements);
+  throw failure(failed("pull", reference), requirement, judgements);
 }
 
 type Failed = Exclude<Judgement, { verdict: "good" | "other" }>;

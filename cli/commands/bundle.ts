@@ -118,6 +118,7 @@ function loadCommand(context: Context, exit: Exit) {
       const noChange = await grantsOf({}, context);
       const layout = context.layout();
       const installer = openInstaller(context, options);
+      await installer.check();
       const failures = await eachOf(found, async (plugin) => {
         const receipt = await installer.install({
           client: bundle,

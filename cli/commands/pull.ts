@@ -64,9 +64,10 @@ Examples:
         );
       }
       const installer = openInstaller(context, options);
-      // What is misspelt, or offered by nobody, is told before anything is done.
-      const wanted = await resolveAll(texts, options, installer.client, context);
+      // What is misspelt, not there, or offered by nobody, is told before anything is done, and before a registry is asked.
       const flags = await grantsOf(options, context);
+      await installer.check();
+      const wanted = await resolveAll(texts, options, installer.client, context);
       const layout = context.layout();
       const failures = await eachOf(wanted, async ({ reference, name }) => {
         const receipt = await installer.install({

@@ -60,6 +60,7 @@ Examples:
         return;
       }
       const installer = openInstaller(context, options);
+      if (due.length > 0) await installer.check();
       const notice = (line: string) => context.stderr(`${line}\n`);
       const failures = await eachOf(due, async (step) => {
         if (step.kind === "extra") {

@@ -11,7 +11,7 @@ import type { Exit } from "../app.ts";
 import type { Context } from "../context.ts";
 import { allOf, eachOf, keepOption } from "../each.ts";
 import { grantsOf } from "../grants.ts";
-import { openInstaller } from "../installer.ts";
+import { type Installer, openInstaller } from "../installer.ts";
 import { plainHttpOption } from "../registry.ts";
 import { installedPlugins } from "../selected.ts";
 import { shortDigest, versionText, wayOut, whyNot } from "../updates.ts";
@@ -50,12 +50,13 @@ Examples:
       const receipts = installedPlugins(context, layout, names, exit);
       const installer = openInstaller(context, options);
       const noChange = await grantsOf({}, context);
+      await installer.check();
       const wanted = receipts.map((receipt) =>
         options.to === undefined ? receipt : { ...receipt, reference: retagged(receipt, options.to) }
       );
       const checked = await allOf(wanted, CHECKS_AT_ONCE, async (receipt) => ({
         receipt,
-        update: toTag(await checkUpdate(installer.client, receipt), options.to),
+        update: toTag(await checkAllowedUpdate(installer, receipt), options.to),
       }));
       const available: { receipt: Receipt; update: Extract<Update, { status: "available" }> }[] = [];
       for (const { receipt, update } of checked) {
@@ -111,6 +112,17 @@ Examples:
         context.stdout("All plugins are current\n");
       }
     });
+}
+
+/** Asks the registry, unless it is known already that what it has could not be verified. */
+async function checkAllowedUpdate(installer: Installer, receipt: Receipt): Promise<Update> {
+  try {
+    await installer.checkFor({ reference: parseReference(receipt.reference), earlier: receipt.verified });
+  } catch (error) {
+    if (!(error instanceof AppError)) throw error;
+    return { status: "refused", error };
+  }
+  return await checkUpdate(installer.client, receipt);
 }
 
 /** Going over to a tag takes what it stands for, whatever was known of it. */

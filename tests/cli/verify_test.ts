@@ -32,9 +32,10 @@ async function setUp(files: { administrator?: string; user?: string; trustRoot?:
 Deno.test("without a policy and without --verify nothing asks for a signature", async () => {
   const { context, ask } = await setUp({});
   assert.deepEqual(await ask("ghcr.io/acme/foo"), []);
-  const verify = verification(context, registrySignatures(new RegistryClient()), {});
+  const reference = parseReference("ghcr.io/acme/foo");
+  const verify = await verification(context, registrySignatures(new RegistryClient()), reference, {});
   assert.equal(
-    await verify(parseReference("ghcr.io/acme/foo"), { text: "{}", digest: "sha256:0" }),
+    await verify(reference, { text: "{}", digest: "sha256:0" }),
     undefined,
   );
 });

@@ -125,6 +125,52 @@ Deno.test("a keyless signature is verified against a trust root that was brought
   assert.match(refused.stderr, /it is by https:\/\/github\.com\/acme/);
 });
 
+Deno.test("a key, trust root, policy or grants file that is wrong is told before a registry is asked", async () => {
+  const { product, registry, reference } = await setUp();
+  using _ = product;
+  await using __ = registry;
+  for (const args of [["push", "-q", "foo.wasm", reference], ["pull", "-q", reference]]) {
+    const { code, stderr } = await product.run(...args);
+    assert.equal(code, 0, stderr);
+  }
+  await Deno.writeTextFile(`${product.home}/lock`, (await product.run("list", "-o", "lock")).stdout);
+  await Deno.writeTextFile(`${product.home}/broken.pub`, PUBLIC_KEY_OF_NOTHING);
+  const signer = `--verify=${IDENTITY}@${ISSUED_BY}`;
+  const pull = (...args: string[]) => ["pull", "--force", ...args, reference];
+  const refused = async (cases: readonly (readonly [string[], RegExp])[]) => {
+    for (const [args, message] of cases) {
+      registry.requests.length = 0;
+      const { code, stderr } = await product.run(...args);
+      assert.equal(code, 1, `${args.join(" ")}: ${stderr}`);
+      assert.match(stderr, message);
+      assert.deepEqual(registry.requests, [], args.join(" "));
+    }
+  };
+  await refused([
+    [pull("--verify=none.pub"), /^error: Cannot read the key "none\.pub": there is no such file\nhint: /],
+    [pull("--verify=broken.pub"), /^error: The key "broken\.pub" can't be used: /],
+    [pull(signer, "--trust-root=none.json"), /^error: Cannot read the trust root "none\.json": there is no /],
+    [pull(signer, "--trust-root=lock"), /^error: The trust root can't be read: /],
+    [["push", "--sign=none.key", "foo.wasm", reference], /Cannot read the key "none\.key"/],
+    [["push", "--sign=acme.pub", "foo.wasm", reference], /is the public one, signing takes the private one/],
+  ]);
+  await refused([[pull("--allow-cluster=./none.yaml"), /Cannot read the rules in "\S+none\.yaml"/]]);
+  await product.run("rm", "foo");
+  const policy = async (text: string) => await Deno.writeTextFile(`${product.store}/policy.yaml`, text);
+  const all = [["pull", "-q", reference], ["sync", "lock"]];
+  await policy(`rules: [{match: "**", verify: ${product.home}/none.pub}]`);
+  await refused(all.map((args) => [args, /Cannot read the key "\S+\/none\.pub"|rule for \*\*.*none\.pub/]));
+  await policy("rulez: []");
+  await refused(all.map((args) => [args, /policy\.yaml can't be used: rulez is not known/]));
+  await policy("rules: []");
+  assert.equal((await product.run("pull", "-q", reference)).code, 0);
+  await policy(`rules: [{match: "**", verify: ${product.home}/none.pub}]`);
+  await refused([[["upgrade"], /none\.pub/]]);
+});
+
+/** What looks like a key, and is none. */
+const PUBLIC_KEY_OF_NOTHING = "-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n";
+
 Deno.test("a registry that can't be reached is served by the mirror that registries.yaml names", async () => {
   const { product, registry, reference } = await setUp();
   using _ = product;
