@@ -13,6 +13,9 @@ const DEBUG = "const _debugLog = (...args) => {\n    if (!globalThis?.process?.e
 // J2: trap.ts knows the engine's words for a trap, and people the engine's.
 const TRAP_WORDS = "if (message !== undefined) { err.message = message; }";
 
+// J11: an empty string takes no memory, though what the component has for it may be needed (cabi_realloc).
+const EMPTY_STRING = "if (s.length === 0) { return { ptr: 1, len: 0 }; }\n";
+
 /**
  * jco's module as the body of a function, which is what a run loads (runtime/component.ts): V8 makes a function of
  * 360 KB in a tenth of the time that Deno takes to import a module of as much.
@@ -24,7 +27,8 @@ export function componentScript(module: string, run: string, imports: readonly s
   if (
     !START.test(module) || !END.test(module) || module.split(DEBUG).length !== 2 ||
     module.split("JCO_DEBUG").length !== 2 ||
-    !module.includes(TRAP_WORDS)
+    !module.includes(TRAP_WORDS) ||
+    (module.includes("function _utf8AllocateAndEncode(") && !module.includes(EMPTY_STRING))
   ) throw unknownForm();
   const body = withoutUnused(withLeanTables(withDirectCalls(
     module
@@ -33,6 +37,7 @@ export function componentScript(module: string, run: string, imports: readonly s
       .replace(END, "\n});\n")
       .replace(DEBUG, `${HELPERS}const _debugLog = () => {\n    if (true) { return; }`)
       .replace(TRAP_WORDS, "")
+      .replace(EMPTY_STRING, "")
       .replace(/^[ \t]+/gm, ""),
   )));
   if (/^(?:export|import)\b|\bimport(?:\.meta\b|\s*\()/m.test(body)) {

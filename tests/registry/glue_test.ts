@@ -113,3 +113,32 @@ Deno.test("a handle that was dropped, or never was, traps", jcoLeaves, async () 
     );
   }
 });
+
+Deno.test("an empty string is put where the component has it, as any other", jcoLeaves, async () => {
+  const bytes = await wat(`(component
+    (import "wasi:cli/environment@0.2.0" (instance $e (export "get-arguments" (func (result (list string))))))
+    (core module $memory
+      (memory (export "memory") 1)
+      (global $next (mut i32) (i32.const 64))
+      (func (export "realloc") (param i32 i32 i32 i32) (result i32)
+        (global.get $next)
+        (global.set $next (i32.add (global.get $next) (local.get 3)))))
+    (core instance $memory (instantiate $memory))
+    (alias core export $memory "memory" (core memory $mem))
+    (alias core export $memory "realloc" (core func $realloc))
+    (core func $arguments
+      (canon lower (func $e "get-arguments") (memory $mem) (realloc (core func $realloc))))
+    (core module $m
+      (import "h" "arguments" (func $arguments (param i32)))
+      (import "h" "memory" (memory 1))
+      (func (export "run") (result i32)
+        (call $arguments (i32.const 8))
+        ;; the list, 16 bytes, is at 64, its strings follow: 1 where the second is anywhere else
+        (i32.ne (i32.load (i32.add (i32.load (i32.const 8)) (i32.const 8))) (i32.const 86))))
+    (core instance $i (instantiate $m (with "h" (instance
+      (export "arguments" (func $arguments)) (export "memory" (memory $mem))))))
+    (func $run (result (result)) (canon lift (core func $i "run")))
+    (instance $command (export "run" (func $run)))
+    (export "wasi:cli/run@0.2.0" (instance $command)))`);
+  assert.equal(await runBytes(bytes, testSandbox({ args: ["plugin", ""] })), 0);
+});
