@@ -185,21 +185,22 @@ for (const version of [PREVIEW1, UNSTABLE]) {
   Deno.test(`${version}: poll tells of each, in the version's own layout`, jcoLeaves, async () => {
     const unstable = version === UNSTABLE;
     const [size, clock] = unstable ? [56, 24] : [48, 16];
-    // A relative clock of 1 ms, and stdout: the latter is ready at once. Then the clock alone.
+    // A relative clock of an hour, and stdout: the latter is ready at once. Then the clock alone, of 1 ms.
     const subscription = (at: number, userdata: number, type: number) =>
       `(i64.store (i32.const ${at}) (i64.const ${userdata})) (i32.store8 (i32.const ${
         at + 8
       }) (i32.const ${type}))`;
-    const clockAt = (at: number) =>
+    const clockAt = (at: number, nanoseconds: number) =>
       `(i32.store (i32.const ${at + clock}) (i32.const 1)) (i64.store (i32.const ${
         at + clock + 8
-      }) (i64.const 1000000))`;
+      }) (i64.const ${nanoseconds}))`;
     const { view } = await run(module(
       version,
       names,
-      `${subscription(1024, 7, 0)} ${clockAt(1024)}
+      `${subscription(1024, 7, 0)} ${clockAt(1024, 3_600_000_000_000)}
        ${subscription(1024 + size!, 8, 2)} (i32.store (i32.const ${1024 + size! + 16}) (i32.const 1))
        (drop (call $poll_oneoff (i32.const 1024) (i32.const 0) (i32.const 2) (i32.const 128)))
+       ${clockAt(1024, 1_000_000)}
        (drop (call $poll_oneoff (i32.const 1024) (i32.const 64) (i32.const 1) (i32.const 132)))
        ${writing(0, 136)}`,
     ));
