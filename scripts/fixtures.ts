@@ -14,7 +14,7 @@ const directory = `${root}build/fixtures`;
 
 interface Fixture {
   readonly name: string;
-  readonly language: "c" | "go" | "typescript" | "npm";
+  readonly language: "c" | "go" | "rust" | "typescript" | "npm";
   readonly source: string;
   /** Further files or directories it is made from. */
   readonly inputs?: readonly string[];
@@ -63,6 +63,7 @@ export const FIXTURES: readonly Fixture[] = [
     source: `examples/${name}/${name}.ts`,
     inputs: [`examples/${name}`, ...TYPESCRIPT_INPUTS],
   })),
+  { name: "rust", language: "rust", source: "tests/fixtures/rust.rs" },
   { name: "pods-go", language: "go", source: "examples/pods-go" },
   { name: "help-go", language: "go", source: "tests/fixtures/help-go" },
   {
@@ -92,6 +93,42 @@ export function canBuildGo(): boolean {
   const { stdout } = new Deno.Command("go", { args: ["env", "GOVERSION"] }).outputSync();
   const [, minor] = /^go1\.(\d+)/.exec(new TextDecoder().decode(stdout)) ?? [];
   return Number(minor) >= 26;
+}
+
+/** A compiler of Rust, and its name for WASI preview1. */
+interface Rust {
+  readonly rustc: string;
+  readonly target: string;
+}
+
+let rust: Rust | false | undefined;
+
+/** The compiler of Rust that has the standard library for WASI: not all on PATH need to, Debian's may stand behind rustup's. */
+function findRust(): Rust | undefined {
+  rust ??= [...(Deno.env.get("PATH") ?? "").split(":"), "/usr/bin"]
+    .flatMap((directory) => ["wasm32-wasip1", "wasm32-wasi"].map((target) => ({ directory, target })))
+    .map(({ directory, target }) => ({ rustc: findProgram("rustc", [directory]), target }))
+    .find((one): one is Rust => one.rustc !== undefined && hasLibrary(one.rustc, one.target)) ?? false;
+  return rust || undefined;
+}
+
+function hasLibrary(rustc: string, target: string): boolean {
+  const args = ["--print", "target-libdir", "--target", target];
+  const { success, stdout } = new Deno.Command(rustc, { args, stderr: "null" }).outputSync();
+  try {
+    return success && Deno.statSync(new TextDecoder().decode(stdout).trim()).isDirectory;
+  } catch {
+    return false;
+  }
+}
+
+/** How to get what builds the programs in Rust. */
+export const RUST_HINT =
+  "Debian: apt-get install rustc libstd-rust-dev-wasm32 lld; or rustup target add wasm32-wasip1";
+
+/** Whether the programs in Rust can be built here. */
+export function canBuildRust(): boolean {
+  return findRust() !== undefined;
 }
 
 /** Whether the example with packages of npm's can be built here. */
@@ -148,6 +185,13 @@ export async function buildFixture(name: string): Promise<string> {
       ["build", "-C", source, "-trimpath", "-ldflags=-s -w", "-o", staged, "."],
       { GOOS: "wasip1", GOARCH: "wasm" },
     ]
+    : language === "rust"
+    ? [
+      findRust()?.rustc ?? "rustc",
+      // Without the standard library's debugging information 30 times smaller; the functions' names stay.
+      ["--edition=2021", "-O", "-Cstrip=debuginfo", `--target=${findRust()?.target}`, "-o", staged, source],
+      {},
+    ]
     : [
       Deno.execPath(),
       [
@@ -201,6 +245,10 @@ if (import.meta.main) {
     const language = FIXTURES.find((one) => one.name === name)?.language;
     if (language === "go" && !canBuildGo()) {
       console.warn(`Go 1.26 or later is missing, ${name} is not built: https://go.dev/dl`);
+      continue;
+    }
+    if (language === "rust" && !canBuildRust()) {
+      console.warn(`Rust for WebAssembly is missing, ${name} is not built: ${RUST_HINT}`);
       continue;
     }
     if (language === "npm" && !canBuildNpm()) {

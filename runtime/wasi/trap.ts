@@ -3,6 +3,7 @@
 import { AppError } from "../errors.ts";
 import { printable } from "../text.ts";
 import { MemoryExceeded } from "./memory_limit.ts";
+import { rustName } from "./demangle.ts";
 import { functionAt, type FunctionNames, readFunctionNames } from "./symbols.ts";
 
 // V8's messages (src/common/message-template.h), by their beginnings.
@@ -96,7 +97,7 @@ export async function reportTrap(
     }
     const name = index === undefined ? undefined : loaded!.names.get(index);
     const where = module === undefined || module === "plugin.wasm" ? "" : `${printable(module, 40)} `;
-    const text = name === undefined ? `function ${index ?? "?"}` : printable(name, 120);
+    const text = name === undefined ? `function ${index ?? "?"}` : printable(rustName(name) ?? name, 120);
     lines.push({ of, text: `${text} (${where}0x${offset.toString(16)})`, count: 1 });
   }
   const shown = verbose ? lines : lines.slice(0, SHOWN_FRAMES);

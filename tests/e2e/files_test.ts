@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { buildFixture } from "../../scripts/fixtures.ts";
 import { componentOf, wat } from "../support/components.ts";
 import { makeArtifact, push } from "../support/oci.ts";
-import { clangMissing, Product } from "../support/product.ts";
+import { clangMissing, Product, rustMissing } from "../support/product.ts";
 import { testBinary } from "../support/test_binary.ts";
 import { TestRegistry } from "../support/registry.ts";
 
@@ -48,6 +48,28 @@ testBinary("relative paths mean the user's directory, and files are as POSIX has
     assert.doesNotMatch(stderr, /^line \d+/m);
     assert.match(stdout, /^\d{3} checks held, 0 did not\n$/);
     assert.deepEqual([...Deno.readDirSync(it.cwd)], []);
+  }
+});
+
+testBinary("a plugin in Rust finds files as Rust has them, and its panic is told with names", {
+  ...options,
+  ignore: rustMissing(),
+}, async () => {
+  const module = await Deno.readFile(await buildFixture("rust"));
+  await using it = await setUp({ rust: module, "rust-component": await componentOf(module) });
+  for (const name of ["rust", "rust-component"]) {
+    const run = await it.product.run("grants", name, "--allow-write", it.cwd);
+    assert.equal(run.code, 0, run.stderr);
+    const command = `kubectl-${name.replace("-", "_")}`;
+    const files = await it.product.shell(`${command} files`, { cwd: it.cwd });
+    assert.equal(files.code, 0, files.stderr);
+    assert.doesNotMatch(files.stderr, /^line \d+/m);
+    assert.match(files.stdout, /^\d{2} checks held, 0 did not\n$/);
+    assert.deepEqual([...Deno.readDirSync(it.cwd)], []);
+    const panic = await it.product.shell(`${command} panic message`);
+    assert.deepEqual([panic.code, panic.stdout], [134, ""]);
+    assert.match(panic.stderr, /^thread 'main' panicked at [^\n]*This was to be expected/);
+    assert.match(panic.stderr, /\nerror: The plugin crashed: [^\n]*panic\)\n[^]*\n {2}at rust::fall_over \(/);
   }
 });
 

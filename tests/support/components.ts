@@ -201,7 +201,11 @@ export function testSandbox(given: Partial<Omit<Sandbox, "files" | "cluster" | "
 
 /** Compiles a module or component and runs it to its end. */
 export async function runBytes(bytes: Uint8Array<ArrayBuffer>, sandbox: Sandbox): Promise<number> {
-  const program = await programOf(bytes);
+  return await runProgram(await programOf(bytes), sandbox);
+}
+
+/** Runs what is compiled to its end. */
+export async function runProgram(program: Program, sandbox: Sandbox): Promise<number> {
   if (program.kind === "component") return await runComponent(program, sandbox);
   return await runPreview1(new WebAssembly.Module(await program.read("plugin.wasm")), sandbox);
 }

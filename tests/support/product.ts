@@ -5,7 +5,7 @@
 
 import { fileURLToPath } from "node:url";
 import { shellQuoted } from "../../registry/store/links.ts";
-import { canBuildC, CLANG_HINT } from "../../scripts/fixtures.ts";
+import { canBuildC, canBuildRust, CLANG_HINT, RUST_HINT } from "../../scripts/fixtures.ts";
 import { findAssets } from "./envtest.ts";
 import { findProgram, missing } from "./programs.ts";
 
@@ -136,6 +136,11 @@ export class Product implements Disposable {
 /** Whether tests that need programs in C are left out. */
 export function clangMissing(): boolean {
   return missing("clang for WebAssembly", canBuildC(), CLANG_HINT);
+}
+
+/** Whether tests that need programs in Rust are left out. */
+export function rustMissing(): boolean {
+  return missing("Rust for WebAssembly", canBuildRust(), RUST_HINT);
 }
 
 /** Whether tests that need kubectl are left out. */
