@@ -151,7 +151,8 @@ function inCluster(env: Readonly<Record<string, string>>, serviceAccount: string
   const user = { tokenFile: `${serviceAccount}/token` };
   const cluster = {
     server: `https://${host.includes(":") ? `[${host}]` : host}:${port}`,
-    ...(isFile(ca) ? { "certificate-authority": ca } : {}),
+    // As client-go: a file without a certificate is no reason to give up, the system's roots may know the server.
+    ...(holdsCertificate(ca) ? { "certificate-authority": ca } : {}),
   };
   return {
     context: "",
@@ -159,4 +160,12 @@ function inCluster(env: Readonly<Record<string, string>>, serviceAccount: string
     cluster: { entry: clusterEntry(cluster), where: "the service account", directory: serviceAccount },
     user: { entry: userEntry(user), where: "the service account", directory: serviceAccount },
   };
+}
+
+function holdsCertificate(path: string): boolean {
+  try {
+    return Deno.readTextFileSync(path).includes("-----BEGIN CERTIFICATE-----");
+  } catch {
+    return false;
+  }
 }

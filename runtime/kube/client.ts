@@ -131,21 +131,9 @@ export function withOwnRules<T>(ca: string | undefined, make: () => T): T {
  * A certificate whose key is another's, or a key that is none, ends the process on Deno 2.6 instead of failing; found
  * here first. @throws AppError KUBECONFIG_INVALID
  */
-export async function checkPair({ cert, key }: ClientCertificate, connection: Connection): Promise<void> {
+export async function checkPair(certificate: ClientCertificate, connection: Connection): Promise<void> {
   if (!Deno.version.deno.startsWith("2.6.")) return;
-  const { X509Certificate, createPrivateKey, createPublicKey } = await import("node:crypto");
-  let same: boolean;
-  try {
-    const spki = { type: "spki", format: "der" } as const;
-    const ofCertificate = new X509Certificate(cert).publicKey.export(spki);
-    // node:crypto of this version can't read what stands before the key.
-    const bare = key.replace(/-----BEGIN EC PARAMETERS-----[\s\S]*?-----END EC PARAMETERS-----\s*/, "");
-    const ofKey = createPublicKey(createPrivateKey(bare)).export(spki);
-    same = (ofCertificate as Uint8Array).toString() === (ofKey as Uint8Array).toString();
-  } catch (error) {
-    // It can't read Ed25519 certificates at all, which TLS can.
-    if (/ed25519|unsupported|not implemented/i.test(messageOf(error))) return;
-    throw certificateUnusable(connection, printable(messageOf(error), 200));
-  }
-  if (!same) throw certificateUnusable(connection, "its client-key is another's");
+  const { pairProblem } = await import("./pair.ts");
+  const problem = await pairProblem(certificate);
+  if (problem !== undefined) throw certificateUnusable(connection, problem);
 }

@@ -34,12 +34,16 @@ export interface Connection {
   readonly server: string;
   /** PEM; the only roots where it is given, the system's where not. */
   readonly ca: string | undefined;
+  /** Where it comes from a file: absolute. */
+  readonly caFile?: string | undefined;
   readonly tlsServerName: string | undefined;
   readonly insecureSkipTlsVerify: boolean;
   /** The cluster's own, http, https or socks5; may hold a user name and a password. */
   readonly proxyUrl: string | undefined;
   readonly disableCompression: boolean;
   readonly certificate: ClientCertificate | undefined;
+  /** Where both come from files, which rotate: absolute. */
+  readonly certificateFiles?: ClientCertificate | undefined;
   readonly token: string | undefined;
   /** Goes before the token, where it can be read. */
   readonly tokenFile: string | undefined;
@@ -55,6 +59,7 @@ export interface Connection {
 
 const NO_CREDENTIALS = {
   certificate: undefined,
+  certificateFiles: undefined,
   token: undefined,
   tokenFile: undefined,
   basic: undefined,
@@ -83,7 +88,7 @@ export function connectionOf(
     const shown = proxyUrl.replace(/\/\/[^/]*@/, "//…@");
     invalid(`${cluster.where}.proxy-url`, `"${printable(shown, 200)}" is not an http, https or socks5 URL`);
   }
-  const { ca, insecure } = rootsOf(files, cluster);
+  const { ca, caFile, insecure } = rootsOf(files, cluster);
   const credentials = user || hasUserFlags(flags)
     ? credentialsOf(files, user, entry.execConfig)
     : NO_CREDENTIALS;
@@ -92,6 +97,7 @@ export function connectionOf(
     namespace,
     server,
     ca,
+    caFile,
     // --server leaves the server's name behind, too.
     tlsServerName: flags.tlsServerName ?? (flags.server === undefined ? entry.tlsServerName : undefined),
     insecureSkipTlsVerify: insecure,
@@ -116,8 +122,8 @@ function usedCredentials(
   userinfo: Connection["basic"],
   credentials: ReturnType<typeof credentialsOf>,
 ): ReturnType<typeof credentialsOf> {
-  const { certificate } = server.startsWith("https:") ? credentials : NO_CREDENTIALS;
-  if (userinfo) return { ...NO_CREDENTIALS, certificate, basic: userinfo };
+  const { certificate, certificateFiles } = server.startsWith("https:") ? credentials : NO_CREDENTIALS;
+  if (userinfo) return { ...NO_CREDENTIALS, certificate, certificateFiles, basic: userinfo };
   return server.startsWith("https:") ? credentials : NO_CREDENTIALS;
 }
 
@@ -132,6 +138,13 @@ interface Reader {
   readonly readFile: (path: string) => string;
 }
 
+/** A PEM text, and the file it is from. */
+interface Pem {
+  readonly text: string;
+  /** Absolute. */
+  readonly path: string | undefined;
+}
+
 /** PEM out of a flag's file, a field's data or a field's file. Data and file at once contradict each other, in client-go too. */
 function pemOf(
   { cwd, readFile }: Reader,
@@ -140,7 +153,7 @@ function pemOf(
   flag: string | undefined,
   data: string | undefined,
   file: string | undefined,
-): string | undefined {
+): Pem | undefined {
   if (flag === undefined && data !== undefined && file !== undefined) {
     invalid(`${source!.where}.${field}`, `and ${field}-data are both given`);
   }
@@ -164,14 +177,14 @@ function pemOf(
     }
   } else if (data !== undefined) text = decodeBase64(data) ?? invalid(where, "is not base64");
   if (text === undefined) return undefined;
-  return text.includes("-----BEGIN ") ? text : invalid(where, "holds no PEM");
+  return text.includes("-----BEGIN ") ? { text, path } : invalid(where, "holds no PEM");
 }
 
 /** Whose certificates a server's may be signed by. `--insecure-…` sets the kubeconfig's CA aside, `--certificate-authority` its skip. */
 function rootsOf(
   files: Reader,
   cluster: Sourced<ClusterEntry>,
-): { ca: string | undefined; insecure: boolean } {
+): { ca: string | undefined; caFile: string | undefined; insecure: boolean } {
   const { flags } = files;
   const { entry } = cluster;
   const override = flags.insecureSkipTlsVerify === true || flags.certificateAuthority !== undefined;
@@ -190,7 +203,7 @@ function rootsOf(
       "and insecure-skip-tls-verify are both given",
     );
   }
-  return { ca, insecure };
+  return { ca: ca?.text, caFile: ca?.path, insecure };
 }
 
 function hasUserFlags(flags: ConnectionFlags): boolean {
@@ -203,7 +216,7 @@ function credentialsOf(
   files: Reader,
   user: Sourced<UserEntry> | undefined,
   execConfig: unknown,
-): Pick<Connection, "certificate" | "token" | "tokenFile" | "basic" | "exec"> {
+): Pick<Connection, "certificate" | "certificateFiles" | "token" | "tokenFile" | "basic" | "exec"> {
   const { flags } = files;
   const person = user?.entry;
   const where = user?.where ?? "--user";
@@ -225,7 +238,10 @@ function credentialsOf(
       invalid(`${where}.client-key`, "is missing: there is a client-certificate");
     } else invalid("--client-certificate", "has no --client-key");
   }
-  const certificate = cert === undefined ? undefined : { cert, key: key! };
+  const certificate = cert === undefined ? undefined : { cert: cert.text, key: key!.text };
+  const certificateFiles = cert?.path === undefined || key?.path === undefined
+    ? undefined
+    : { cert: cert.path, key: key.path };
   const token = flags.token ?? person?.token;
   const tokenFile = person?.tokenFile === undefined ? undefined : absolute(person.tokenFile, user!.directory);
   const username = flags.username ?? person?.username;
@@ -246,6 +262,7 @@ function credentialsOf(
   };
   return {
     certificate,
+    certificateFiles,
     token,
     tokenFile: flags.token === undefined ? tokenFile : undefined,
     basic,

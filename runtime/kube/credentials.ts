@@ -1,5 +1,5 @@
 /**
- * Who the user is: what goes with a request, from the kubeconfig, from a token file that is read again as it rotates, or
+ * Who the user is: what goes with a request, from the kubeconfig, from files that are read again as they rotate, or
  * from an exec credential plugin, run once for all who ask. Secrets stay on the host's side.
  */
 
@@ -7,6 +7,7 @@ import { AppError, messageOf } from "../errors.ts";
 import { printable } from "../text.ts";
 import { isTimeout, untilAborted } from "./abort.ts";
 import type { ClientCertificate, Connection, ExecPlugin } from "./connection.ts";
+import { RotatingFiles } from "./rotation.ts";
 
 /** What goes with requests for now. One that was refused is given back to {@linkcode CredentialSource.renew}. */
 export interface Credentials {
@@ -33,34 +34,45 @@ export class CredentialSource {
   #fixed: Credentials | undefined;
   #run: Run | undefined;
   #tokenFile: { token: string; read: number; credentials: Credentials } | undefined;
+  #files: RotatingFiles;
 
-  constructor(connection: Connection) {
+  constructor(connection: Connection, files = new RotatingFiles(connection)) {
     this.#connection = connection;
+    this.#files = files;
   }
 
   /** Whether another try may have other credentials after the server refused these. */
   get renewable(): boolean {
-    return this.#connection.exec !== undefined || this.#connection.tokenFile !== undefined;
+    const { exec, tokenFile, certificateFiles } = this.#connection;
+    return exec !== undefined || tokenFile !== undefined || certificateFiles !== undefined;
   }
 
   /** Forgets what the server refused, unless another request has seen to it. */
   async renew(refused: Credentials): Promise<void> {
     if (this.#tokenFile?.credentials === refused) this.#tokenFile.read = -Infinity;
+    this.#files.expire();
     const run = this.#run;
     const current = await run?.credentials.catch(() => undefined);
     if (current === refused && this.#run === run) this.#run = undefined;
   }
 
-  /** @param signal ends a credential plugin that hangs @throws AppError CREDENTIALS_FAILED */
+  /**
+   * The same value as long as nothing of it changes.
+   *
+   * @param signal ends a credential plugin that hangs
+   * @throws AppError CREDENTIALS_FAILED
+   */
   async get(signal?: AbortSignal): Promise<Credentials> {
     const { exec, tokenFile } = this.#connection;
-    if (tokenFile !== undefined) return this.#ofTokenFile(tokenFile);
     if (exec) return await this.#ofExec(exec, signal);
-    return this.#fixed ??= this.#ofConnection();
+    const { certificate } = await this.#files.current();
+    if (tokenFile !== undefined) return this.#ofTokenFile(tokenFile, certificate);
+    if (this.#fixed?.certificate !== certificate) this.#fixed = undefined;
+    return this.#fixed ??= this.#ofConnection(certificate);
   }
 
-  #ofConnection(): Credentials {
-    const { certificate, token, basic } = this.#connection;
+  #ofConnection(certificate: ClientCertificate | undefined): Credentials {
+    const { token, basic } = this.#connection;
     if (token !== undefined) return { authorization: bearer(token), certificate };
     if (!basic) return { authorization: undefined, certificate };
     const bytes = new TextEncoder().encode(`${basic.username}:${basic.password}`);
@@ -112,10 +124,11 @@ export class CredentialSource {
     return { credentials: run(), waiting: 0, abort };
   }
 
-  #ofTokenFile(path: string): Credentials {
+  #ofTokenFile(path: string, certificate: ClientCertificate | undefined): Credentials {
     const now = Date.now();
     const known = this.#tokenFile;
-    if (known && now - known.read <= TOKEN_FILE_MAX_AGE) return known.credentials;
+    const rotated = known?.credentials.certificate !== certificate;
+    if (known && !rotated && now - known.read <= TOKEN_FILE_MAX_AGE) return known.credentials;
     let token: string | undefined;
     let why = "it is empty";
     try {
@@ -128,9 +141,9 @@ export class CredentialSource {
     if (token === undefined) {
       throw new AppError("CREDENTIALS_FAILED", `Cannot read the token file "${printable(path)}": ${why}`);
     }
-    const credentials = token === known?.token
+    const credentials = known && token === known.token && !rotated
       ? known.credentials
-      : { authorization: bearer(token), certificate: this.#connection.certificate };
+      : { authorization: bearer(token), certificate };
     this.#tokenFile = { token, read: now, credentials };
     return credentials;
   }

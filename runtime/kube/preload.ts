@@ -9,7 +9,7 @@ import { absolute, type ConnectionFlags } from "./flags.ts";
 export interface Preloaded {
   /** A file from memory, else from the disk. @throws as Deno.readTextFileSync */
   readonly readFile: (path: string) => string;
-  /** Files that change while a plugin runs: tokens that are renewed. */
+  /** Files that change while a plugin runs: tokens, certificates and keys that are renewed. */
   readonly keep: readonly string[];
   /** Whether a user of the kubeconfig may have a credential plugin. */
   readonly exec: boolean;
@@ -75,12 +75,11 @@ export async function preloadKubeconfig(
     const directory = path.slice(0, Math.max(path.lastIndexOf("/"), path.lastIndexOf("\\"))) || "/";
     for (const { key, path: named } of await filesNamed(text, path)) {
       const file = absolute(named, directory);
-      if (key === "tokenFile") keep.push(file);
-      else read(file);
+      if (key === "tokenFile" || read(file) !== undefined) keep.push(file);
     }
   }
   for (const path of [flags.certificateAuthority, flags.clientCertificate, flags.clientKey]) {
-    if (path !== undefined) read(absolute(path, cwd));
+    if (path !== undefined && read(absolute(path, cwd)) !== undefined) keep.push(absolute(path, cwd));
   }
   return {
     keep,

@@ -9,13 +9,14 @@ import { untilAborted } from "./abort.ts";
 import { openClient } from "./client.ts";
 import type { HttpClient } from "./client.ts";
 import type { Cluster, ClusterRequest, ClusterResponse } from "./cluster.ts";
-import type { ClientCertificate, Connection } from "./connection.ts";
+import type { Connection } from "./connection.ts";
 import { type Credentials, CredentialSource } from "./credentials.ts";
 import { destinationOf } from "./destination.ts";
 import type { Sockets } from "./endpoint.ts";
 import { bodyFailureOf, failureOf } from "./failure.ts";
 import { isWatch, methodOf, requestHeaders, responseHeaders } from "./headers.ts";
 import { type Place, Pool } from "./pool.ts";
+import { RotatingFiles } from "./rotation.ts";
 import type { UpgradedConnection } from "./upgraded.ts";
 
 /** What a transport needs to know of the run. */
@@ -41,18 +42,29 @@ export interface Transport extends Cluster {
 export function connectCluster(connection: Connection, transportContext: TransportContext): Transport {
   const { env, trace, connectPatience = CONNECT_PATIENCE } = transportContext;
   const { context, server, namespace, requestTimeout } = connection;
-  const source = new CredentialSource(connection);
+  const files = new RotatingFiles(connection);
+  const source = new CredentialSource(connection, files);
   const pool = new Pool();
   const open = new Set<Exchange>();
-  let current: { client: Promise<HttpClient>; certificate: ClientCertificate | undefined } | undefined;
+  let current:
+    | { client: Promise<HttpClient>; ca: string | undefined; certificate: string | undefined }
+    | undefined;
 
-  /** An exec plugin's certificate may change from one request to the next. */
-  const clientFor = ({ certificate }: Credentials): Promise<HttpClient> => {
-    if (current && current.certificate?.cert === certificate?.cert) return current.client;
+  /** The connection with the authorities that its file holds now. */
+  const fresh = async (): Promise<Connection> => {
+    const { ca } = await files.current();
+    return ca === connection.ca ? connection : { ...connection, ca };
+  };
+  /** Files, and an exec plugin's certificate, may change from one request to the next. What is open goes on as it is. */
+  const clientFor = async ({ certificate }: Credentials): Promise<HttpClient> => {
+    const connection = await fresh();
+    if (current && current.certificate === certificate?.cert && current.ca === connection.ca) {
+      return await current.client;
+    }
     current?.client.then((client) => client.close(), () => {});
     const client = openClient(connection, certificate, env, withFetch);
-    current = { client, certificate };
-    return client;
+    current = { client, ca: connection.ca, certificate: certificate?.cert };
+    return await client;
   };
   let withFetch = true;
 
@@ -62,7 +74,11 @@ export function connectCluster(connection: Connection, transportContext: Transpo
   /** Connects and hangs up: whether a request without an answer is with the server, or not even connected. */
   const probe = async ({ certificate }: Credentials): Promise<void> => {
     const [{ dialServer }, { proxyFor }] = await Promise.all([import("./dial.ts"), import("./proxy.ts")]);
-    const dialled = dialServer(connection, certificate, proxyFor(new URL(server), connection.proxyUrl, env));
+    const dialled = dialServer(
+      await fresh(),
+      certificate,
+      proxyFor(new URL(server), connection.proxyUrl, env),
+    );
     const limit = new AbortController();
     const timer = setTimeout(
       () =>
@@ -139,10 +155,16 @@ export function connectCluster(connection: Connection, transportContext: Transpo
       let credentials = await source.get(exchange.signal);
       let { response, packed } = await attempt(exchange, request, credentials);
       if (response.status === 401 && source.renewable && !(request.body instanceof ReadableStream)) {
-        await response.body?.cancel();
         await source.renew(credentials);
-        credentials = await source.get(exchange.signal);
-        ({ response, packed } = await attempt(exchange, request, credentials));
+        const renewed = await source.get(exchange.signal).catch(async (error) => {
+          await response.body?.cancel();
+          throw error;
+        });
+        if (renewed !== credentials) {
+          await response.body?.cancel();
+          credentials = renewed;
+          ({ response, packed } = await attempt(exchange, request, credentials));
+        }
       }
       exchange.answered(response.status);
       return {
@@ -174,7 +196,14 @@ export function connectCluster(connection: Connection, transportContext: Transpo
     send,
     upgrade: async (request) =>
       await (await import("./upgrades.ts")).openUpgrade(
-        { connection, source, env, trace, connectPatience: 2 * connectPatience, open: upgraded },
+        {
+          connection: await fresh(),
+          source,
+          env,
+          trace,
+          connectPatience: 2 * connectPatience,
+          open: upgraded,
+        },
         request,
       ),
     close: () => {

@@ -86,8 +86,12 @@ export async function openUpgrade(
   try {
     let { answer, credentials } = await attempt();
     if (!(answer instanceof UpgradedConnection) && answer.status === 401 && source.renewable) {
-      await source.renew(credentials);
-      ({ answer, credentials } = await attempt());
+      const refused = credentials;
+      await source.renew(refused);
+      if (await source.get(signal) !== refused) {
+        await answer.body?.cancel();
+        ({ answer, credentials } = await attempt());
+      }
     }
     if (answer instanceof UpgradedConnection) {
       open.add(answer);

@@ -40,6 +40,8 @@ export interface Situation {
   readonly server?: string;
   /** What is asked for; `/version` where it is not given. */
   readonly path?: string;
+  /** A program and its first arguments that both are run by. */
+  readonly by?: readonly string[];
 }
 
 /** The two, ready to be compared. */
@@ -62,7 +64,7 @@ export class SideBySide implements Disposable {
 
   /** Sets the stage, lets both ask, and clears it. */
   async compare(situation: Situation): Promise<{ kubectl: Outcome; plugin: Outcome; said: string }> {
-    const { config, files = {}, args = [], env = {}, server = this.api.server, path = "/version" } =
+    const { config, files = {}, args = [], env = {}, server = this.api.server, path = "/version", by = [] } =
       situation;
     const all = { ...files, ...(config === undefined ? {} : { ".kube/config": textOf(config) }) };
     const { home } = this.product;
@@ -75,8 +77,10 @@ export class SideBySide implements Disposable {
       Object.entries(env).map(([name, value]) => [name, value.replaceAll("~/", `${home}/`)]),
     );
     try {
-      const asked = await this.#run(this.kubectl, ["get", "--raw", path, ...args], filled);
-      const sent = await this.#run(`${this.product.store}/bin/kubectl-outbound`, [
+      const asked = await this.#run([...by, this.kubectl, "get", "--raw", path, ...args], filled);
+      const sent = await this.#run([
+        ...by,
+        `${this.product.store}/bin/kubectl-outbound`,
         `${server}${path}`,
         ...args,
       ], {
@@ -93,8 +97,9 @@ export class SideBySide implements Disposable {
     }
   }
 
-  async #run(program: string, args: readonly string[], env: Record<string, string>) {
+  async #run(words: readonly string[], env: Record<string, string>) {
     this.api.seen.length = 0;
+    const [program = "", ...args] = words;
     const { code, stdout, stderr } = await this.product.exec(program, args, { env });
     return { code, stdout, stderr, seen: this.api.seen.map(described) };
   }
@@ -121,7 +126,7 @@ interface Run {
 // In the order they are tried: an error of one kind may quote words of another.
 const KUBECTL: readonly (readonly [words: RegExp, result: Result])[] = [
   [/invalid apiVersion|auth plugin has been removed/, "kubeconfig"],
-  [/getting credentials|exec plugin|exec: /, "credentials"],
+  [/getting credentials|exec plugin|exec: |read empty token/, "credentials"],
   [/certificate-authority|client-cert|private key|PEM|root certificates|client-key/, "kubeconfig"],
   [/x509:|tls: |server gave HTTP response/, "tls"],
   [

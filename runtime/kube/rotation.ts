@@ -1,0 +1,70 @@
+/**
+ * The files of a connection that are replaced while a plugin runs: the client's certificate with its key, and the certificate
+ * authorities. They are read again for new requests, as client-go does for new connections (transport.ReloadTLSFiles).
+ */
+
+import type { ClientCertificate, Connection } from "./connection.ts";
+
+/** How long what was read is taken for granted, in milliseconds (client-go: a second for the pair, 5 min for authorities). */
+const MAX_AGE = 1000;
+
+/** What the files hold for now. */
+export interface TlsFiles {
+  readonly certificate: ClientCertificate | undefined;
+  /** PEM, as of {@linkcode Connection}. */
+  readonly ca: string | undefined;
+}
+
+/** Reads the files of one connection again. */
+export class RotatingFiles {
+  #paths: Pick<Connection, "certificateFiles" | "caFile">;
+  #current: TlsFiles;
+  #read: number;
+
+  constructor(connection: Connection, private readonly now: () => number = () => performance.now()) {
+    this.#paths = connection;
+    this.#current = { certificate: connection.certificate, ca: connection.ca };
+    this.#read = now();
+  }
+
+  /** Whether there are any. */
+  get any(): boolean {
+    return this.#paths.certificateFiles !== undefined || this.#paths.caFile !== undefined;
+  }
+
+  /** They are read at the next call, however short ago they were. */
+  expire(): void {
+    this.#read = -Infinity;
+  }
+
+  /**
+   * What they hold; the same value until that changes. A certificate whose key is another's, which is one caught in the middle
+   * of a rotation, and what can't be read do not count: what was known goes on.
+   */
+  async current(): Promise<TlsFiles> {
+    if (!this.any || this.now() - this.#read < MAX_AGE) return this.#current;
+    this.#read = this.now();
+    const known = this.#current;
+    const { certificateFiles, caFile } = this.#paths;
+    const ca = caFile === undefined ? known.ca : readPem(caFile) ?? known.ca;
+    let certificate = known.certificate;
+    const [cert, key] = certificateFiles
+      ? [readPem(certificateFiles.cert), readPem(certificateFiles.key)]
+      : [];
+    if (cert !== undefined && key !== undefined && (cert !== certificate?.cert || key !== certificate.key)) {
+      const { pairProblem } = await import("./pair.ts");
+      if (await pairProblem({ cert, key }) === undefined) certificate = { cert, key };
+    }
+    if (ca !== known.ca || certificate !== known.certificate) this.#current = { certificate, ca };
+    return this.#current;
+  }
+}
+
+function readPem(path: string): string | undefined {
+  try {
+    const text = Deno.readTextFileSync(path);
+    return text.includes("-----BEGIN ") && text.includes("-----END ") ? text : undefined;
+  } catch {
+    return undefined;
+  }
+}

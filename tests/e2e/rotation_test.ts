@@ -1,0 +1,84 @@
+/** A client certificate in files is renewed while a plugin runs: its next request is the new one's, as a new kubectl's is. */
+
+import assert from "node:assert/strict";
+import { ControlPlane, controlPlaneMissing } from "../support/envtest.ts";
+import { installFixture } from "../support/install.ts";
+import { clangMissing, Product } from "../support/product.ts";
+
+Deno.test("a client certificate that rotates, at a real API server", {
+  ignore: clangMissing() || controlPlaneMissing(),
+}, async () => {
+  await using plane = await ControlPlane.start();
+  using product = Product.make();
+  await installFixture(product, "raw", "--allow-cluster=read-only");
+  const pairs = await Promise.all(["jane", "joe"].map((commonName) => plane.authority.issue({ commonName })));
+  Deno.mkdirSync(`${product.home}/.kube`);
+  const file = (name: string) => `${product.home}/.kube/${name}`;
+  Deno.writeTextFileSync(file("ca.crt"), plane.authority.cert);
+  Deno.writeTextFileSync(
+    file("config"),
+    JSON.stringify({
+      "current-context": "x",
+      clusters: [{ name: "c", cluster: { server: plane.server, "certificate-authority": "ca.crt" } }],
+      users: [{ name: "u", user: { "client-certificate": "c.crt", "client-key": "c.key" } }],
+      contexts: [{ name: "x", context: { cluster: "c", user: "u" } }],
+    }),
+  );
+  // As programs that renew them do: each file is replaced at once, the key before its certificate.
+  const install = (cert: string | undefined, key: string | undefined) => {
+    for (const [name, text] of [["c.key", key], ["c.crt", cert]] as const) {
+      if (text === undefined) continue;
+      Deno.writeTextFileSync(file("new"), text);
+      Deno.renameSync(file("new"), file(name));
+    }
+  };
+  const whoKubectlIs = async () => {
+    const { stderr } = await product.exec(plane.kubectl, ["get", "--raw", "/api/v1/nodes"]);
+    return /User "([^"]*)"/.exec(stderr)?.[1];
+  };
+  install(pairs[0]!.cert, pairs[0]!.key);
+  assert.equal(await whoKubectlIs(), "jane");
+  const child = new Deno.Command("/bin/sh", {
+    args: ["-c", "kubectl-raw /api/v1/nodes 1000000 --lines"],
+    clearEnv: true,
+    env: product.env(),
+    cwd: product.home,
+    stdin: "piped",
+    stdout: "piped",
+    stderr: "inherit",
+  }).spawn();
+  const stdin = child.stdin.getWriter();
+  const lines = child.stdout.pipeThrough(new TextDecoderStream()).getReader();
+  let output = "";
+  /** Who the answer to the next request says that the plugin is. */
+  const next = async (): Promise<string> => {
+    for (;;) {
+      const [whole, who = ""] = /^[^]*?User \\"([^"\\]*)\\"[^\n]*"code":403\}\n/.exec(output) ?? [];
+      if (whole !== undefined) {
+        output = output.slice(whole.length);
+        return who;
+      }
+      const { value, done } = await lines.read();
+      assert.ok(!done, `the plugin has ended: ${output}`);
+      output += value;
+    }
+  };
+  const ask = async () => {
+    await stdin.write(new TextEncoder().encode("\n"));
+    return await next();
+  };
+  assert.equal(await next(), "jane");
+  // In the middle of it kubectl fails; who runs already goes on as who they were, however often they ask.
+  install(undefined, pairs[1]!.key);
+  assert.equal(await whoKubectlIs(), undefined);
+  const started = performance.now();
+  while (performance.now() - started < 2500) assert.equal(await ask(), "jane");
+  install(pairs[1]!.cert, undefined);
+  assert.equal(await whoKubectlIs(), "joe");
+  let who = "jane";
+  while (who === "jane") who = await ask();
+  assert.equal(who, "joe");
+  await stdin.close();
+  await lines.cancel();
+  await child.status;
+});

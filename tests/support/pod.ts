@@ -1,0 +1,77 @@
+// deno-lint-ignore-file no-console -- who runs the tests is told what is left out
+
+/**
+ * A Pod's service account where a Pod has it, for one process and its children: in a mount namespace of their own, so that
+ * nothing of it shows on this machine or stays there.
+ */
+
+/** Where client-go looks for it (rest.InClusterConfig). */
+const PLACE = "/var/run/secrets/kubernetes.io/serviceaccount";
+
+const SCRIPT = `set -e
+mount -t tmpfs none "$(readlink -f /var/run)"
+mkdir -p ${PLACE}
+mount --bind "$0" ${PLACE}
+exec "$@"`;
+
+/** The words that run a program with a directory of this machine as the service account's. */
+export function inPod(directory: string): string[] {
+  return ["unshare", "--mount", "/bin/sh", "-c", SCRIPT, directory];
+}
+
+let told = false;
+
+/** Whether mount namespaces can't be made here; says so, once. It takes root, and a machine that lets it. */
+export function podMissing(): boolean {
+  let why: string;
+  try {
+    const [program = "", ...args] = inPod(Deno.cwd());
+    const { success, stderr } = new Deno.Command(program, { args: [...args, "true"] }).outputSync();
+    if (success) return false;
+    why = new TextDecoder().decode(stderr).trim();
+  } catch (error) {
+    why = (error as Error).message;
+  }
+  // Not an error in CI either: there it is the machine that does not allow it, not a part that somebody forgot to install.
+  if (!told) console.warn(`a mount namespace can't be made, tests inside of a Pod are skipped: ${why}`);
+  told = true;
+  return true;
+}
+
+/** A service account's directory as the kubelet writes it: links to a link that is replaced as a whole. */
+export class ServiceAccountFiles implements Disposable {
+  readonly directory = Deno.makeTempDirSync();
+  #version = 0;
+
+  constructor(files: Readonly<Record<string, string>>) {
+    this.write(files);
+  }
+
+  /** Replaces all of the files at once. */
+  write(files: Readonly<Record<string, string>>): void {
+    const version = `..version_${this.#version++}`;
+    Deno.mkdirSync(`${this.directory}/${version}`);
+    for (const [name, text] of Object.entries(files)) {
+      Deno.writeTextFileSync(`${this.directory}/${version}/${name}`, text);
+    }
+    Deno.symlinkSync(version, `${this.directory}/..data_tmp`);
+    Deno.renameSync(`${this.directory}/..data_tmp`, `${this.directory}/..data`);
+    for (const { name } of [...Deno.readDirSync(this.directory)]) {
+      if (!name.startsWith("..") && !(name in files)) Deno.removeSync(`${this.directory}/${name}`);
+      if (/^\.\.version/.test(name) && name !== version) {
+        Deno.removeSync(`${this.directory}/${name}`, { recursive: true });
+      }
+    }
+    for (const name of Object.keys(files)) {
+      try {
+        Deno.symlinkSync(`..data/${name}`, `${this.directory}/${name}`);
+      } catch (error) {
+        if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
+      }
+    }
+  }
+
+  [Symbol.dispose](): void {
+    Deno.removeSync(this.directory, { recursive: true });
+  }
+}
