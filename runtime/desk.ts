@@ -152,11 +152,9 @@ export class Desk {
       return "no";
     }
     const before = this.#grants;
-    const granted = this.#ask(
-      { what, why: "it is not among the files that it was granted", flag },
-      change,
-      kind === "read",
-    );
+    const leads = real === path ? "" : `it leads to ${real}, and `;
+    const why = `${leads}it is not among the files that it was granted`;
+    const granted = this.#ask({ what, why, flag }, change, kind === "read");
     return granted ? this.#grants === before ? "once" : "stay" : "no";
   }
 

@@ -146,6 +146,11 @@ export interface FileTree extends Disposable {
   readLinkAt(from: DirectoryNode, path: GuestPath): Uint8Array;
 }
 
+/** Why a grant is not opened that goes through a directory which the plugin may change, and leaves it. */
+export const LED_AWAY =
+  "by a link that the plugin could have made it leads out of a directory that the plugin may change; " +
+  "grant the path that it should lead to";
+
 /**
  * Opens the files of a sandbox, by the better way there is. It is called before a plugin's first instruction: later the
  * process may have given up the permissions that this takes (`ffi`).

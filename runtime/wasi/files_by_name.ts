@@ -5,21 +5,24 @@
  * noticed, and refused. Times are milliseconds, as Deno tells them, and names that are not Unicode can't be reached.
  */
 
+import { AppError } from "../errors.ts";
 import type { Files, Mount, Overlay } from "../sandbox.ts";
+import { printable } from "../text.ts";
 import { realPath } from "../host_path.ts";
 import { makeSymlink } from "../symlink.ts";
 import { type ErrnoName, errnoOf, WasiError } from "./errno.ts";
-import type {
-  AnyFile,
-  DirectoryNode,
-  FileTree,
-  GuestPath,
-  Listing,
-  NewTime,
-  NodeType,
-  OpenOptions,
-  Probed,
-  Stat,
+import {
+  type AnyFile,
+  type DirectoryNode,
+  type FileTree,
+  type GuestPath,
+  LED_AWAY,
+  type Listing,
+  type NewTime,
+  type NodeType,
+  type OpenOptions,
+  type Probed,
+  type Stat,
 } from "./files.ts";
 import { OverlayNode } from "./overlay.ts";
 import { checkWindowsName, type Resolved, resolvePath, type Tree } from "./paths.ts";
@@ -164,7 +167,24 @@ export class NamedTree implements FileTree {
   }
 
   mount(mount: Mount): NamedDirectory {
-    return new NamedDirectory({ ...mount, host: attempt(() => realPath(mount.host)) }, []);
+    const host = attempt(() => realPath(mount.host));
+    this.#refuseLedAway(mount.host, host);
+    return new NamedDirectory({ ...mount, host }, []);
+  }
+
+  /** As on Linux (files_linux.ts): a path through a directory that the plugin may change does not lead out of it. */
+  #refuseLedAway(named: string, real: string): void {
+    const writable = this.#files.mounts.filter(({ write, only }) => write && !only)
+      .map(({ host }) => attempt(() => realPath(host)));
+    if (writable.length === 0) return;
+    const isIn = (path: string, root: string) => path === root || isBelow(path, root);
+    for (let slash = named.indexOf("/"); slash >= 0; slash = named.indexOf("/", slash + 1)) {
+      const prefix = named.slice(0, slash + 1);
+      if (prefix.length >= named.length) return;
+      const at = attempt(() => realPath(prefix));
+      if (writable.every((root) => !isIn(at, root) || isIn(real, root))) continue;
+      throw new AppError("GRANT_INVALID", `Cannot open "${printable(named)}" for the plugin: ${LED_AWAY}`);
+    }
   }
 
   probe(host: string): Probed | undefined {

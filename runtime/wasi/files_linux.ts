@@ -13,18 +13,19 @@ import { AppError, messageOf } from "../errors.ts";
 import type { Files, Mount, Overlay } from "../sandbox.ts";
 import { printable } from "../text.ts";
 import { WasiError } from "./errno.ts";
-import type {
-  AnyFile,
-  DirectoryNode,
-  Entry,
-  FileTree,
-  GuestPath,
-  Listing,
-  NewTime,
-  NodeType,
-  OpenOptions,
-  Probed,
-  Stat,
+import {
+  type AnyFile,
+  type DirectoryNode,
+  type Entry,
+  type FileTree,
+  type GuestPath,
+  LED_AWAY,
+  type Listing,
+  type NewTime,
+  type NodeType,
+  type OpenOptions,
+  type Probed,
+  type Stat,
 } from "./files.ts";
 import {
   AT_FDCWD,
@@ -209,6 +210,8 @@ class LinuxTree implements FileTree {
   #contents = new Map<Overlay, MaybePromise<Uint8Array>>();
   #devices = new Map<bigint, boolean>();
   #unprotected: ReadonlySet<string> | undefined;
+  /** Identities of the directories that the plugin may change. */
+  #writable: ReadonlySet<string> | undefined;
 
   constructor(kernel: Kernel, files: Files) {
     this.#kernel = kernel;
@@ -226,21 +229,53 @@ class LinuxTree implements FileTree {
     const kernel = this.#kernel;
     try {
       const fd = kernel.open(AT_FDCWD, mount.host, O_PATH | kernel.O_DIRECTORY, false);
-      const root: Root = {
-        mount,
-        fd,
-        identity: identityOf(kernel.stat(fd)),
-        only: mount.only,
-        entangled: undefined,
-      };
-      this.#mounted.push(fd);
-      return new OpenDirectory(root, fd);
+      return this.#closing(fd, () => {
+        this.#refuseLedAway(mount.host, fd);
+        const root: Root = {
+          mount,
+          fd,
+          identity: identityOf(kernel.stat(fd)),
+          only: mount.only,
+          entangled: undefined,
+        };
+        this.#mounted.push(fd);
+        return new OpenDirectory(root, fd);
+      });
     } catch (error) {
       throw new AppError(
         "GRANT_INVALID",
         `Cannot open "${printable(mount.host)}" for the plugin: ${messageOf(error)}`,
         { cause: error },
       );
+    }
+  }
+
+  /**
+   * What is granted by a path through a directory that the plugin may change lies in that directory: an earlier run, or
+   * another process of this one, could have put a link to anywhere in the place of what was meant. Looked at once it is
+   * open, so that nothing can change in between.
+   */
+  #refuseLedAway(host: string, fd: number): void {
+    const kernel = this.#kernel;
+    const writable = this.#writable ??= this.#identities(
+      this.#files.mounts.filter(({ write, only }) => write && !only).map(({ host }) => host),
+    );
+    if (writable.size === 0) return;
+    let above: ReadonlySet<string> | undefined;
+    for (let slash = host.indexOf("/"); slash >= 0; slash = host.indexOf("/", slash + 1)) {
+      const prefix = host.slice(0, slash) || "/";
+      if (prefix === host) return;
+      const directory = kernel.open(AT_FDCWD, prefix, O_PATH | kernel.O_DIRECTORY, false);
+      try {
+        for (const identity of this.#upwards(directory)) {
+          // Each of them: what the path leads to may be one that the plugin was granted to change only because it leads there.
+          if (writable.has(identity) && !(above ??= new Set(this.#upwards(fd))).has(identity)) {
+            throw new Error(LED_AWAY);
+          }
+        }
+      } finally {
+        kernel.close(directory);
+      }
     }
   }
 
@@ -326,6 +361,7 @@ class LinuxTree implements FileTree {
         if (stat.type === "directory") throw new WasiError("is-directory");
         if (this.#overlayOf(stat)) throw new WasiError("read-only");
         if (this.#denied.length > 0 && this.#isDenied(fd, stat)) throw new WasiError("no-entry");
+        this.#refuseMachine(fd, stat);
         this.#refuseProcess(fd, stat, true);
         if (!made && (write || truncate)) {
           this.#checkChange(place);
@@ -368,6 +404,7 @@ class LinuxTree implements FileTree {
       if (glance.type === "directory") return new OpenDirectory(from.root, fd, () => kernel.close(fd));
       const overlay = this.#overlayOf(glance);
       if (overlay) return { overlay, stat: kernel.stat(fd) };
+      this.#refuseMachine(fd, glance);
       this.#refuseProcess(fd, glance, false);
       return new OpenFile(kernel, from.root, fd, glance.type, true, false);
     });
@@ -916,6 +953,12 @@ class LinuxTree implements FileTree {
     }
   }
 
+  /** Disks and memory by their devices: what lies there is not held to any grant. */
+  #refuseMachine(fd: number, { type }: Glance): void {
+    if (type !== "block-device" && type !== "character-device") return;
+    if (this.#kernel.isMachine(fd)) throw new WasiError("access");
+  }
+
   /** Files of processes: their memory, environment and open files are the host's and others', not the plugin's. */
   #refuseProcess(fd: number, { dev }: Glance, changes: boolean): void {
     let proc = this.#devices.get(dev);
@@ -925,7 +968,9 @@ class LinuxTree implements FileTree {
     }
     if (!proc) return;
     const name = new TextDecoder().decode(this.#kernel.readLink(AT_FDCWD, `/proc/self/fd/${fd}`));
-    if (changes || !name.startsWith("/") || /\/\d+(\/|$)/.test(name)) throw new WasiError("access");
+    if (changes || !name.startsWith("/") || /\/(?:\d+(?:\/|$)|kcore$)/.test(name)) {
+      throw new WasiError("access");
+    }
   }
 
   // Overlays

@@ -61,6 +61,8 @@ export class GatedTree implements FileTree {
   #tree: FileTree;
   #gate: FileGate;
   #mounts: Seen[];
+  /** The root of all, where that is granted. */
+  #root: Seen | undefined;
 
   constructor(tree: FileTree, files: Files, gate: FileGate) {
     this.#tree = tree;
@@ -72,6 +74,7 @@ export class GatedTree implements FileTree {
       return { guest, host, write, node, only };
     });
     this.#mounts = seen.filter(({ guest }) => guest !== ".");
+    this.#root = this.#mounts.find(({ guest, only }) => guest === "/" && !only);
     const root = seen.some(({ guest }) => guest === "/");
     this.roots = [
       // Single files are found from the root, so that what is beside them is asked for as well.
@@ -83,7 +86,7 @@ export class GatedTree implements FileTree {
       // Last: wasi-libc takes it before the root, for all that is in no other.
       ...seen.filter(({ guest }) => guest === ".").map(({ node }) => ({
         guest: ".",
-        node: root ? node : new GateDirectory("/", node),
+        node: new GateDirectory("/", node),
       })),
     ];
   }
@@ -209,6 +212,8 @@ export class GatedTree implements FileTree {
       return kind === "read" ? { node: from.mount.node, path } : this.#changeIn(from.mount, text);
     }
     if (under && this.#isThere(under, text)) return { node: under, path };
+    // Where all is granted: what is not in the root either is meant to be made where the user stands.
+    if (under && this.#root && !this.#isThere(this.#root.node, text)) return { node: under, path };
     const absolute = normalized(`${from.path}/${text}`);
     const directory = /(?:^|\/)\.?$/.test(text);
     const found = this.#find(absolute);
@@ -219,8 +224,10 @@ export class GatedTree implements FileTree {
     if (this.#mounts.some(({ guest }) => isBelow(guest, absolute))) return new GateDirectory(absolute);
     if (absolute === "/") return from;
     const host = this.#meant(absolute, from, text, kind);
-    const decision = host === undefined ? "no" : this.#gate.ask({ kind, path: host, real: this.#real(host) });
-    if (host === undefined || decision === "no") {
+    const real = host === undefined ? "" : this.#real(host);
+    const decision = host === undefined ? "no" : this.#gate.ask({ kind, path: host, real });
+    // While a person thinks, another plugin could make it lead elsewhere.
+    if (host === undefined || decision === "no" || this.#real(host) !== real) {
       // What is named below the user's own directory fails there as it would without a gate.
       if (under) return { node: under, path };
       throw new WasiError(kind === "write" ? "access" : "no-entry"); // the same, whatever is there
@@ -241,8 +248,10 @@ export class GatedTree implements FileTree {
       seen.write && (seen.guest === guest || isBelow(guest, seen.guest)) && !seen.only
     );
     if (granted) return { node: granted.node, path: restOf(guest, granted.guest) };
-    const decision = this.#gate.ask({ kind: "write", path: host, real: this.#real(host) });
-    if (decision === "no") return { node: mount.node, path }; // read-only, it says
+    const real = this.#real(host);
+    const decision = this.#gate.ask({ kind: "write", path: host, real });
+    // Read-only, it says.
+    if (decision === "no" || this.#real(host) !== real) return { node: mount.node, path };
     return this.#open(host, guest, true, decision, /\/$/.test(path));
   }
 

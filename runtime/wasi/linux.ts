@@ -125,6 +125,9 @@ const RLIMIT_NOFILE = 7n;
 const UTIME_NOW = (1n << 30n) - 1n;
 const UTIME_OMIT = (1n << 30n) - 2n;
 const PROC_SUPER_MAGIC = 0x9fa0n;
+const MEMORY_DEVICES = 1;
+/** /dev/mem, /dev/kmem, /dev/port. */
+const MACHINE_MEMORY: ReadonlySet<number> = new Set([1, 2, 4]);
 
 const PATH_MAX = 4096;
 const BILLION = 1_000_000_000n;
@@ -345,6 +348,19 @@ export class Kernel {
   stat(fd: number): Stat {
     this.#statx(fd, this.#empty, AT_EMPTY_PATH);
     return this.#stat();
+  }
+
+  /**
+   * Whether what is open is the machine's own memory, or a disk past its file system: by major and minor of the device
+   * (Linux, Documentation/admin-guide/devices.txt).
+   */
+  isMachine(fd: number): boolean {
+    this.#statx(fd, this.#empty, AT_EMPTY_PATH);
+    const view = this.#view;
+    const type = typeOfMode(view.getUint16(STATX + 28, true));
+    if (type !== "character-device") return type === "block-device";
+    const [major, minor] = [view.getUint32(STATX + 128, true), view.getUint32(STATX + 132, true)];
+    return major === MEMORY_DEVICES && MACHINE_MEMORY.has(minor);
   }
 
   /** What is open, in a third of the time. */

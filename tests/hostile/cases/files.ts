@@ -1,4 +1,5 @@
-import type { Group } from "../case.ts";
+import assert from "node:assert/strict";
+import type { Case, Group } from "../case.ts";
 
 /** Reading and changing what was not granted, and getting out of what was. */
 export const FILES: Group = {
@@ -567,5 +568,87 @@ export const FILES: Group = {
       sees: "written; written",
       shown: "its own directory, nothing beside it",
     },
+    ledAway(
+      "have the next run follow a link that it puts in the place of what it was granted",
+      "--allow-write=$WORK --allow-read=$WORK/sub",
+      ["rename", "$WORK/sub", "$WORK/gone", ",", "symlink", "../.ssh", "$WORK/sub"],
+      ["read", "$WORK/sub/id_ed25519"],
+    ),
+    ledAway(
+      "the same by a directory above the one file it was granted",
+      "--allow-write=$WORK --allow-read=$WORK/cloud/credentials",
+      ["rename", "$WORK/cloud", "$WORK/gone", ",", "symlink", "../.aws", "$WORK/cloud"],
+      ["read", "$WORK/cloud/credentials"],
+    ),
+    ledAway(
+      "the same by a directory that is mapped, to write there",
+      "--allow-write=$WORK --allow-write=$WORK/sub::/out",
+      ["rename", "$WORK/sub", "$WORK/gone", ",", "symlink", "..", "$WORK/sub"],
+      ["write", "/out/.bashrc", "evil"],
+    ),
+    {
+      tries: "read and write a disk past its files",
+      granted: "--allow-all",
+      skip: () => blockDevice() === undefined ? "there is no block device in /dev" : undefined,
+      async run(stage) {
+        const device = blockDevice()!;
+        const { stdout } = await stage.attack(
+          "preview1",
+          ["read", device, ",", "append", device, "", ",", "truncate", device, "0", ",", "stat", "/dev/null"],
+          { granted: "--allow-all" },
+        );
+        return stdout.trim().replaceAll("\n", "; ");
+      },
+      sees: "refused; refused; refused; ok",
+      shown: "refused",
+    },
+    {
+      tries: "make a file in the root of all by a path of the user's directory",
+      granted: "--allow-read=/ --allow-write=$WORK",
+      cwd: "$WORK",
+      attack: ["write", "made-here", "x", ",", "read", "bait", ",", "write", "/made-there", "x"],
+      changes: ["$WORK/made-here", "$WORK/made-there"],
+      sees: "ok; bait; ok",
+      component: "ok; bait; ok",
+      shown: "files in the user's directory, where it may write",
+    },
   ],
 };
+
+/** A disk, or what looks like one. */
+function blockDevice(): string | undefined {
+  if (Deno.build.os !== "linux") return undefined;
+  for (const { name } of Deno.readDirSync("/dev")) {
+    try {
+      if (Deno.statSync(`/dev/${name}`).isBlockDevice) return `/dev/${name}`;
+    } catch { /* a link to nothing */ }
+  }
+  return undefined;
+}
+
+/** Two runs with the same grants: what the first one leaves must not lead the second one elsewhere. */
+function ledAway(
+  tries: string,
+  granted: string,
+  first: readonly string[],
+  second: readonly string[],
+): Case {
+  return {
+    tries,
+    granted,
+    changes: ["$WORK"],
+    prepare({ work }) {
+      Deno.mkdirSync(`${work}/cloud`);
+      Deno.writeTextFileSync(`${work}/cloud/credentials`, "bait");
+    },
+    async run(stage) {
+      const { stdout } = await stage.attack("preview1", first, { granted });
+      const { code, stdout: got, stderr } = await stage.attack("preview1", second, { granted });
+      assert.equal(got, "");
+      assert.match(stderr, /leads out of a directory that the plugin may change/);
+      return [...stdout.trim().split("\n"), code].join("; ");
+    },
+    sees: "ok; ok; 125",
+    shown: "not run, exit code 125: the grant leads elsewhere now",
+  };
+}

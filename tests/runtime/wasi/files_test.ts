@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import type { Files, Mount, Overlay } from "../../../runtime/sandbox.ts";
+import { AppError } from "../../../runtime/errors.ts";
 import { WasiError } from "../../../runtime/wasi/errno.ts";
 import type { AnyFile, DirectoryNode, FileTree, OpenOptions, Stat } from "../../../runtime/wasi/files.ts";
 import { NamedTree } from "../../../runtime/wasi/files_by_name.ts";
@@ -687,4 +688,30 @@ test("what the comparison with a file system in memory found stays found", (open
   assert.equal(errnoOf(() => tree.renameAt(at.at, "up", at.at, ".")), "busy");
   assert.equal(errnoOf(() => tree.renameAt(at.at, "sub/..", at.at, "x")), "busy");
   assert.equal(errnoOf(() => tree.removeDirectoryAt(at.at, "sub/..")), "not-empty");
+});
+
+test("what is granted below a directory that the plugin may change does not lead out of it", (open) => {
+  using it = setUp(open);
+  const { root } = it;
+  Deno.symlinkSync(root, `${root}/in/up`);
+  Deno.symlinkSync("sub", `${root}/in/inner`);
+  Deno.symlinkSync("in", `${root}/alias`);
+  const mount = (host: string, write = false): Mount => ({ guest: "/m", host: `${root}/${host}`, write });
+  const opened = (...more: readonly Mount[]) => {
+    const mounts = [{ guest: "/g", host: `${root}/in`, write: true }, ...more];
+    open({ mounts, overlays: [], protectedPaths: [], unprotectedPaths: [] })[Symbol.dispose]();
+  };
+  const refused = (...more: readonly Mount[]) =>
+    assert.throws(
+      () => opened(...more),
+      (error) => error instanceof AppError && error.code === "GRANT_INVALID",
+      more.map(({ host }) => host).join(),
+    );
+  opened(mount("in/sub"), mount("in/inner", true), mount("alias"), mount("alias/sub"), mount("alias/inner"));
+  opened({ guest: "/", host: "/", write: false }, mount("in/sub"));
+  refused(mount("in/up"));
+  refused(mount("alias/up"));
+  refused(mount("in/up/in/sub"), mount("in/up", true));
+  refused(mount("in/up", true));
+  refused(mount("in/up", true), mount("in/up/alias", true));
 });

@@ -227,3 +227,23 @@ Deno.test("a granted file that is denied stays denied, and limits hold", () =>
     assert.equal(errno(() => read(gate, `${base.slice(1)}/open/a`)), "none");
     assert.ok(tree.maxOpen <= 100);
   }));
+
+Deno.test("where all of the disk may be read, an absolute path is one, and a new file is made where the user stands", () =>
+  gated(
+    ({ base, gate, tree, read, asked }) => {
+      assert.equal(read(gate, `${base.slice(1)}/shut/b`), "shut");
+      assert.equal(read(gate, "d"), "here");
+      const file = tree.openAt(gate, "made", CREATE) as AnyFile;
+      file.close();
+      assert.ok(Deno.statSync(`${base}/here/made`).isFile);
+      assert.equal(asked.length, 0);
+    },
+    {},
+    {
+      cwd: true,
+      mounts: (base) => [
+        { guest: "/", host: "/", write: false },
+        { guest: ".", host: `${base}/here`, write: true },
+      ],
+    },
+  ));
