@@ -25,7 +25,7 @@ import {
   skopeo,
   skopeoMissing,
 } from "../support/docker_registry.ts";
-import { findProgram } from "../support/programs.ts";
+import { registryClient } from "../support/programs.ts";
 
 const WASM = Uint8Array.fromBase64("AGFzbQEAAAABBAFgAAADAgEABQMBAAEHEwIGbWVtb3J5AgAGX3N0YXJ0AAAKBAECAAs=");
 
@@ -182,93 +182,34 @@ function leb(value: number): number[] {
   return [0, 7, 14, 21].map((shift, index) => (value >> shift & 0x7f) | (index < 3 ? 0x80 : 0));
 }
 
-const orasMissing = findProgram("oras", [goBin()]) === undefined;
-const craneMissing = findProgram("crane", [goBin()]) === undefined;
+const cosign = registryClient("cosign", "go install github.com/sigstore/cosign/v3/cmd/cosign@v3.1.3");
 
-function goBin(): string {
-  return `${Deno.env.get("GOPATH") ?? `${Deno.env.get("HOME")}/go`}/bin`;
-}
-
-Deno.test("what oras pushes is pulled, and what is pushed oras pulls", {
-  ignore: registryMissing || orasMissing,
-}, async () => {
-  await using registry = await DockerRegistry.start();
-  const oras = findProgram("oras", [goBin()])!;
-  const directory = await Deno.makeTempDir();
-  await Deno.writeFile(`${directory}/foo.wasm`, WASM);
-  await Deno.writeTextFile(`${directory}/config.json`, '{"architecture":"wasm","os":"wasip1"}');
-  await program(oras, [
-    ...["push", "--plain-http", "--config", "config.json:application/vnd.wasm.config.v0+json"],
-    ...[`${registry.host}/acme/oras:v1`, "foo.wasm:application/wasm"],
-  ], directory);
-  assert.deepEqual((await pull(`${registry.host}/acme/oras:v1`)).bytes, WASM);
-  await pushOwn(registry.host, "cncf");
-  await Deno.mkdir(`${directory}/out`);
-  await program(oras, ["pull", "--plain-http", "-o", `${directory}/out`, `${registry.host}/acme/cncf:v1`]);
-  assert.deepEqual(await Deno.readFile(`${directory}/out/foo.wasm`), WASM);
-  await Deno.remove(directory, { recursive: true });
-});
-
-Deno.test("what crane copies and indexes is pulled, and what is pushed crane reads", {
-  ignore: registryMissing || craneMissing,
-}, async () => {
-  await using registry = await DockerRegistry.start();
-  const crane = findProgram("crane", [goBin()])!;
-  const { artifact, digest } = await pushOwn(registry.host, "cncf");
-  const from = `${registry.host}/acme/cncf:v1`;
-  assert.equal((await program(crane, ["digest", "--insecure", from])).trim(), digest);
-  assert.equal((await program(crane, ["manifest", "--insecure", from])).trim(), artifact.manifest);
-  await program(crane, ["copy", "--insecure", from, `${registry.host}/acme/copy:v1`]);
-  assert.deepEqual((await pull(`${registry.host}/acme/copy:v1`)).bytes, WASM);
-  await program(crane, ["index", "append", "--insecure", "-m", from, "-t", `${registry.host}/acme/index:v1`]);
-  assert.deepEqual((await pull(`${registry.host}/acme/index:v1`)).bytes, WASM);
-});
-
-const wasmToOciMissing = findProgram("wasm-to-oci", [goBin()]) === undefined;
-
-Deno.test("what wasm-to-oci of 2022 pushes is pulled, and what is pushed for it it pulls", {
-  ignore: registryMissing || wasmToOciMissing,
-}, async () => {
-  await using registry = await DockerRegistry.start();
-  const wasmToOci = findProgram("wasm-to-oci", [goBin()])!;
-  const directory = await Deno.makeTempDir();
-  await Deno.writeFile(`${directory}/foo.wasm`, WASM);
-  await program(wasmToOci, ["push", "--use-http", "foo.wasm", `${registry.host}/acme/old:v1`], directory);
-  assert.deepEqual((await pull(`${registry.host}/acme/old:v1`)).bytes, WASM);
-  await pushOwn(registry.host, "legacy");
-  await program(
-    wasmToOci,
-    ["pull", "--use-http", "--out", "out.wasm", `${registry.host}/acme/legacy:v1`],
-    directory,
-  );
-  assert.deepEqual(await Deno.readFile(`${directory}/out.wasm`), WASM);
-  await Deno.remove(directory, { recursive: true });
-});
-
-const cosignMissing = findProgram("cosign", [goBin()]) === undefined;
+/** How cosign 3 is told to sign as it did before. */
+const OLD = ["--new-bundle-format=false", "--use-signing-config=false", "--tlog-upload=false"];
 
 Deno.test("what cosign signs is verified, and what is signed cosign verifies, in both layouts", {
-  ignore: registryMissing || cosignMissing,
+  ignore: registryMissing || cosign === undefined,
 }, async () => {
   await using registry = await DockerRegistry.start();
-  const cosign = findProgram("cosign", [goBin()])!;
   const home = await Deno.makeTempDir();
   const run = (...args: string[]) =>
-    program("env", [`HOME=${home}`, "COSIGN_PASSWORD=pw", cosign, ...args], home);
+    program("env", [`HOME=${home}`, "COSIGN_PASSWORD=pw", cosign!, ...args], home);
   await run("generate-key-pair");
+  // Which services cosign tells of a signature: none.
+  await run("signing-config", "create", "--out=services.json");
   await Deno.writeTextFile(`${home}/root.json`, (await TestSigstore.make()).trustRoot);
   const signer = parseSigner(`${home}/cosign.pub`);
   const key = await readSigningKey("k", await Deno.readTextFile(`${home}/cosign.key`), () => "pw");
   for (
     const [format, layout, flags, verifying] of [
-      ["simple", "legacy", [], []],
-      ["bundle", "cncf", ["--new-bundle-format"], ["--new-bundle-format", "--trusted-root=root.json"]],
+      ["simple", "legacy", OLD, ["--new-bundle-format=false", "--private-infrastructure"]],
+      ["bundle", "cncf", ["--signing-config=services.json"], ["--trusted-root=root.json"]],
     ] as const
   ) {
     const { client, digest, artifact, reference } = await pushOwn(registry.host, layout);
     const pinned = `${reference.registry}/${reference.repository}@${digest}`;
     const insecure = ["--allow-insecure-registry", "--allow-http-registry"];
-    await run("sign", "--yes", "--key=cosign.key", "--tlog-upload=false", ...flags, ...insecure, pinned);
+    await run("sign", "--yes", "--key=cosign.key", ...flags, ...insecure, pinned);
     const manifest = { text: artifact.manifest, digest };
     const verified = await verifyArtifact(registrySignatures(client), reference, manifest, {
       signers: [signer],

@@ -21,7 +21,7 @@ export const htpasswdMissing = missing(
   "Debian: apt-get install apache2-utils",
 );
 
-/** docker-registry on a free port. */
+/** docker-registry on a port of its own. */
 export class DockerRegistry implements AsyncDisposable {
   private constructor(
     readonly host: string,
@@ -38,9 +38,6 @@ export class DockerRegistry implements AsyncDisposable {
     tls?: { readonly cert: string; readonly key: string; readonly clients?: string },
   ): Promise<DockerRegistry> {
     const directory = await Deno.makeTempDir();
-    const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-    const host = `127.0.0.1:${(listener.addr as Deno.NetAddr).port}`;
-    listener.close();
     const auth = htpasswd === undefined
       ? ""
       : `auth:\n  htpasswd:\n    realm: test\n    path: ${directory}/htpasswd\n`;
@@ -56,22 +53,22 @@ export class DockerRegistry implements AsyncDisposable {
     if (htpasswd !== undefined) await Deno.writeTextFile(`${directory}/htpasswd`, htpasswd);
     await Deno.writeTextFile(
       `${directory}/config.yml`,
-      `version: 0.1\nlog:\n  level: error\nstorage:\n  filesystem:\n    rootdirectory: ${directory}/data\nhttp:\n  addr: ${host}\n${secure}${auth}`,
+      `version: 0.1\nlog:\n  accesslog:\n    disabled: true\n  level: info\nstorage:\n  filesystem:\n    rootdirectory: ${directory}/data\nhttp:\n  addr: 127.0.0.1:0\n${secure}${auth}`,
     );
-    const child = new Deno.Command("docker-registry", {
-      args: ["serve", `${directory}/config.yml`],
-      stdout: "null",
-      stderr: "null",
+    const log = `${directory}/log`;
+    const child = new Deno.Command("/bin/sh", {
+      args: ["-c", 'exec docker-registry serve "$0/config.yml" >"$0/log" 2>&1', directory],
+      stdin: "null",
     }).spawn();
-    for (let tries = 0; tries < 400; tries++) {
-      // It is up when it listens: with TLS there is nothing to ask without a certificate.
-      const answer = await Deno.connect({ hostname: "127.0.0.1", port: Number(host.split(":")[1]) })
-        .catch(() => undefined);
-      answer?.close();
-      if (answer) return new DockerRegistry(host, directory, child);
-      await new Promise((resolve) => setTimeout(resolve, 25));
+    // The system chooses the port, and the registry's log says which: nobody else can have taken it.
+    const ended = child.status.then(() => true);
+    for (;;) {
+      const text = await Deno.readTextFile(log).catch(() => "");
+      const port = /listening on 127\.0\.0\.1:(\d+)/.exec(text)?.[1];
+      if (port !== undefined) return new DockerRegistry(`127.0.0.1:${port}`, directory, child);
+      const over = await Promise.race([ended, new Promise<false>((done) => setTimeout(done, 20, false))]);
+      if (over) throw new Error(`docker-registry did not start: ${await Deno.readTextFile(log)}`);
     }
-    throw new Error("docker-registry did not start");
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -32,3 +32,23 @@ export function missing(part: string, present: boolean, how: string): boolean {
   told.add(part);
   return true;
 }
+
+/**
+ * Other people's registry clients: where `.ci/clients` built them, where `go install` and `cargo install` put them, or on
+ * PATH. undefined where one is not there, which is told and is no error, under CI neither: they are built from sources
+ * that a machine may not get.
+ */
+export function registryClient(name: string, how: string): string | undefined {
+  const home = Deno.env.get("HOME");
+  const found = findProgram(name, [
+    Deno.env.get("KREW_WASM_CLIENTS"),
+    Deno.env.get("GOBIN"),
+    `${Deno.env.get("GOPATH") ?? `${home}/go`}/bin`,
+    `${Deno.env.get("CARGO_HOME") ?? `${home}/.cargo`}/bin`,
+  ]);
+  if (found === undefined && !told.has(name)) {
+    console.warn(`${name} is missing, tests that need it are skipped: ${how}`);
+    told.add(name);
+  }
+  return found;
+}
