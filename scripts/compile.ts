@@ -10,7 +10,7 @@
 import { parseArgs } from "node:util";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { ASSET_MARK, TRAILER } from "../registry/assets.ts";
-import { joinChunks } from "./join_chunks.ts";
+import { joinChunks, type Part } from "./join_chunks.ts";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 
@@ -160,14 +160,22 @@ async function insertAssets(output: string, directory: string, assets: readonly 
 /** What is put beside the bundle for the bundler to find. */
 const STAGED = /^vendor-(?:tools|wasm-tools|js-component-bindgen-component)\.js$/;
 
-/** Joins the chunks of a bundle that are always loaded together, for the start of a plugin's run. */
+/** What of the bundle is loaded together: by every plugin, by components, by plugins that use files, or the cluster. */
+const PARTS: readonly Part[] = [
+  { file: "run.js", entries: ["run-"] },
+  { file: "files.js", entries: ["files_linux-"] },
+  { file: "component.js", entries: ["component-", "files-", "recorded-", "filesystem-"] },
+  { file: "cluster.js", entries: ["access-", "outbound_http-", "kubernetes_imports-"] },
+];
+
+/** Joins the chunks of a bundle that are loaded together, for the start of a plugin's run. */
 async function joinBundle(directory: string): Promise<void> {
   const files = new Map<string, string>();
   for await (const { name } of Deno.readDir(directory)) {
     if (!name.endsWith(".js") || STAGED.test(name)) continue;
     files.set(name, await Deno.readTextFile(`${directory}/${name}`));
   }
-  const joined = joinChunks(files, "main.js", "run-");
+  const joined = joinChunks(files, "main.js", PARTS);
   for (const name of files.keys()) if (!joined.has(name)) await Deno.remove(`${directory}/${name}`);
   for (const [name, text] of joined) await Deno.writeTextFile(`${directory}/${name}`, text);
 }

@@ -1,6 +1,7 @@
 /**
  * Fewer, larger modules: a bundler that splits at dynamic imports makes a chunk for every set of entries that share some
- * code, dozens of a few hundred bytes, and each costs its load. The chunks that are always loaded together become one. Pure.
+ * code, dozens of a few hundred bytes, and each costs its load, an `import()` more than a millisecond. The chunks that are
+ * loaded together become one file. Pure.
  *
  * A chunk becomes a function that returns what the chunk exports, so that names need not be changed. That fits what the
  * bundler (esbuild, minified) writes of this project: imports first, one `export` last, and nothing exported is assigned
@@ -70,37 +71,78 @@ function closureOf(chunks: ReadonlyMap<string, Chunk>, name: string, seen = new 
   return seen;
 }
 
+/** What is loaded dynamically and often: the chunks of some entries, with all that these need. */
+export interface Part {
+  /** The name of the file that they become. */
+  readonly file: string;
+  /** Each the beginning of the name of a chunk, or of several. */
+  readonly entries: readonly string[];
+}
+
+/** Where the chunks that are loaded at every start become one. */
+const BASE = "base.js";
+
+/** Where a chunk has gone. */
+interface Place {
+  /** The file. */
+  readonly file: string;
+  /** What that file exports for it. */
+  readonly exported: string;
+  /** What the chunk exports, as an expression for who imports {@linkcode exported}. */
+  readonly value: string;
+  /** The same within its part. */
+  readonly own: string;
+  /** Number of its part; -1 for what is loaded first. */
+  readonly part: number;
+}
+
 /**
  * The files of a bundle with fewer chunks.
  *
+ * The first part, the one that is loaded most often, becomes a function in the file that is loaded first: that saves a
+ * load, and costs those who don't call it the parsing of it.
+ *
  * @param files the bundle's JavaScript by file name
  * @param entry the name of what is loaded first
- * @param often a part that is loaded dynamically, and most often: the beginning of its name
+ * @param parts what is loaded dynamically; a chunk that several need is in the first of them
+ * @throws Error for a bundle of another form, and a part that is not there
  */
 export function joinChunks(
   files: ReadonlyMap<string, string>,
   entry: string,
-  often: string,
+  parts: readonly Part[],
 ): Map<string, string> {
   const chunks = new Map([...files].map(([name, text]) => [name, parse(name, text)]));
-  const main = [...files.keys()].find((name) => name.startsWith(often));
-  if (main === undefined) throw new Error(`The bundle has no ${often}…`);
-  const first = closureOf(chunks, entry);
-  first.delete(entry);
-  const second = new Set([...closureOf(chunks, main)].filter((name) => !first.has(name) && name !== entry));
-  const groups = [["base.js", [...first]], [main, [...second]]] as const;
-  // Where each chunk is found: a file, and the name of what it exports there.
-  const found = new Map<string, { file: string; name: string }>();
-  for (const [file, names] of groups) {
-    names.forEach((name, index) => found.set(name, { file, name: `$chunk${index}` }));
-  }
-  // By `import()`, or behind a directive: those keep a chunk that hands over what has moved.
-  const isNamed = (name: string) => [...chunks.values()].some(({ rest }) => rest.includes(`"./${name}"`));
+  const found = new Map<string, Place>();
+  const first = [...closureOf(chunks, entry)].filter((name) => name !== entry);
+  first.forEach((name, index) => {
+    const own = `$base${index}`;
+    found.set(name, { file: BASE, exported: own, value: own, own, part: -1 });
+  });
+  const members = parts.map(({ file, entries }, part) => {
+    const needed = new Set<string>();
+    for (const beginning of entries) {
+      const named = [...chunks.keys()].filter((name) => name.startsWith(beginning));
+      if (named.length === 0) throw new Error(`The bundle has no ${beginning}…`);
+      for (const name of named) for (const each of closureOf(chunks, name)) needed.add(each);
+    }
+    const own = [...needed].filter((name) => name !== entry && !found.has(name));
+    own.forEach((name, index) => {
+      const local = `$part${part}_${index}`;
+      found.set(
+        name,
+        part === 0
+          ? { file: BASE, exported: "$first", value: `$first().${local}`, own: local, part }
+          : { file, exported: local, value: local, own: local, part },
+      );
+    });
+    return own;
+  });
 
-  /** Imports of what has moved, as statements of a module or, within the file where it is now, of a function. */
+  /** What has moved, for a file (within: of a part) that imports it: what to import of which file, and the names as constants. */
   const header = (
     chunk: Chunk,
-    within?: string,
+    within?: { readonly file: string; readonly part: number },
   ): { outside: Map<string, Set<string>>; statements: string; kept: string } => {
     const outside = new Map<string, Set<string>>();
     let statements = "";
@@ -108,76 +150,78 @@ export function joinChunks(
     for (const { statement, names, from } of chunk.imports) {
       const place = found.get(from.slice(2));
       if (!place) {
-        if (within !== undefined) throw new Error(`A chunk that is joined imports ${from}`);
+        if (within) throw new Error(`A chunk that is joined imports ${from}`);
         kept += statement;
         continue;
       }
-      if (place.file !== within) {
-        const needed = outside.get(place.file) ?? new Set();
-        outside.set(place.file, needed.add(place.name));
+      if (place.file !== within?.file) {
+        outside.set(place.file, (outside.get(place.file) ?? new Set()).add(place.exported));
       }
-      const own = place.file === within
-        ? place.name
-        : `${place.name}$${place.file === "base.js" ? "b" : "r"}`;
-      if (names.length > 0) statements += `const{${names.map(([a, b]) => `${a}:${b}`).join(",")}}=${own};`;
+      const value = place.part === within?.part ? place.own : place.value;
+      // What is imported for its effects alone is run by whoever imports its file, or has been.
+      if (names.length > 0) statements += `const{${names.map(([a, b]) => `${a}:${b}`).join(",")}}=${value};`;
     }
     return { outside, statements, kept };
   };
   const importsOf = (outside: ReadonlyMap<string, ReadonlySet<string>>) =>
-    [...outside].map(([file, names]) =>
-      `import{${
-        [...names].map((name) => `${name} as ${name}$${file === "base.js" ? "b" : "r"}`).join(",")
-      }}from"./${file}";`
-    ).join("");
+    [...outside].map(([file, names]) => `import{${[...names].join(",")}}from"./${file}";`).join("");
+  const exportsOf = (name: string) => splitExports(name, chunks.get(name)!).exports;
 
-  const joined = new Map<string, string>();
-  for (const [file, names] of groups) {
+  /** `import()` of what has moved: from the file where it is now, or without one for what is there from the start. */
+  const redirected = (code: string, outside: Map<string, Set<string>>, file?: string): string =>
+    code.replace(/import\("\.\/([^"]+)"\)/g, (text, name) => {
+      const place = found.get(name);
+      if (!place) return text;
+      if (exportsOf(name).some(([, exported]) => exported === "then")) {
+        throw new Error(`${name} exports "then", which import() would call`);
+      }
+      if (place.file !== BASE) return `import("./${place.file}").then($=>$.${place.exported})`;
+      if (file !== BASE) outside.set(BASE, (outside.get(BASE) ?? new Set()).add(place.exported));
+      return `Promise.resolve().then(()=>${place.value})`;
+    });
+
+  /** The chunks of a part as statements, and what they import of other files. */
+  const bodyOf = (names: readonly string[], within: { readonly file: string; readonly part: number }) => {
     const outside = new Map<string, Set<string>>();
     let body = "";
     for (const name of names) {
       const chunk = chunks.get(name)!;
-      const own = header(chunk, file);
+      const own = header(chunk, within);
       for (const [from, needed] of own.outside) {
         outside.set(from, new Set([...outside.get(from) ?? [], ...needed]));
       }
       const { code, exports } = splitExports(name, chunk);
+      const moved = redirected(code, outside, within.file);
       const result = exports.map(([local, exported]) => `${exported}:${local}`).join(",");
       // In parentheses: V8 compiles it at once, where it would read it through and do so again when it is called.
-      body += `const ${found.get(name)!.name}=(()=>{${own.statements}${code}\nreturn{${result}}})();\n`;
+      body += `const ${found.get(name)!.own}=(()=>{${own.statements}${moved}\nreturn{${result}}})();\n`;
     }
-    const exports = names.map((name) => found.get(name)!.name).join(",");
-    let text = `${importsOf(outside)}\n${body}export{${exports}};\n`;
-    // The part itself is imported by what it exports.
-    if (file === main) text += reexport(found.get(main)!.name, splitExports(main, chunks.get(main)!).exports);
-    joined.set(file, text);
-  }
+    return { outside, body };
+  };
+  const ownNames = (names: readonly string[]) => names.map((name) => found.get(name)!.own).join(",");
+
+  const joined = new Map<string, string>();
+  let base = bodyOf(first, { file: BASE, part: -1 }).body;
+  const exported = [ownNames(first)];
+  members.forEach((names, part) => {
+    if (part === 0) {
+      const { body } = bodyOf(names, { file: BASE, part });
+      base += `let $made;const $run=(()=>{${body}return{${
+        ownNames(names)
+      }}});const $first=()=>$made??=$run();\n`;
+      exported.push("$first");
+      return;
+    }
+    const { file } = parts[part]!;
+    const { outside, body } = bodyOf(names, { file, part });
+    joined.set(file, `${importsOf(outside)}\n${body}export{${ownNames(names)}};\n`);
+  });
+  joined.set(BASE, `${base}export{${exported.filter((names) => names !== "").join(",")}};\n`);
   for (const [name, chunk] of chunks) {
-    if (joined.has(name)) continue;
-    const place = found.get(name);
-    if (place) {
-      if (isNamed(name)) {
-        joined.set(
-          name,
-          `import{${place.name}}from"./${place.file}";${
-            reexport(place.name, splitExports(name, chunk).exports)
-          }`,
-        );
-      }
-      continue;
-    }
+    if (found.has(name)) continue;
     const { outside, statements, kept } = header(chunk);
-    joined.set(name, `${importsOf(outside)}${kept}${statements}${chunk.rest}`);
+    const rest = redirected(chunk.rest, outside);
+    joined.set(name, `${importsOf(outside)}${kept}${statements}${rest}`);
   }
   return joined;
-}
-
-function reexport(
-  name: string,
-  exports: readonly (readonly [local: string, exported: string])[],
-): string {
-  if (exports.length === 0) return "";
-  const values = exports.map(([, exported], index) => `${exported}:$export${index}`).join(",");
-  return `const{${values}}=${name};export{${
-    exports.map(([, exported], index) => `$export${index} as ${exported}`).join(",")
-  }};\n`;
 }

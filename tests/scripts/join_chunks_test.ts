@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { joinChunks } from "../../scripts/join_chunks.ts";
+import { joinChunks, type Part } from "../../scripts/join_chunks.ts";
 
 /** Writes a bundle's files, runs its entry and returns what `result` holds then. */
 async function run(files: ReadonlyMap<string, string>): Promise<unknown> {
@@ -19,25 +19,47 @@ const BUNDLE = new Map(Object.entries({
   "chunk-B.js": `import{b as n}from"./chunk-A.js";class E{static of=n}export{E as a};\n`,
   "chunk-C.js": `import{a as n}from"./chunk-B.js";import"./chunk-A.js";var n2=n;export{n2 as c};`,
   "run-1.js":
-    `import{a as n}from"./chunk-B.js";import{c as m}from"./chunk-C.js";import"./chunk-A.js";async function r(g){let{other:o}=await import("./rare-2.js");return[g(),n.of,n===m,o(n),(await import("./chunk-C.js")).c===n]}export{r as run};`,
+    `import{a as n}from"./chunk-B.js";import{c as m}from"./chunk-C.js";import"./chunk-A.js";async function r(g){let{other:o}=await import("./rare-2.js"),{more:e}=await import("./more-3.js");return[g(),n.of,n===m,o(n),(await import("./chunk-C.js")).c===n,e(n),await o.many()]}export{r as run};`,
   "rare-2.js":
-    `import{a as n}from"./chunk-B.js";import{sep as s}from"node:path";function o(g){return g===n&&typeof s=="string"}export{o as other};`,
+    `import{a as n}from"./chunk-B.js";import{sep as s}from"node:path";function o(g){return g===n&&typeof s=="string"}o.many=async()=>[(await import("./many-4.js")).many,(await import("./run-1.js")).run.name];export{o as other};`,
+  "chunk-D.js": `import{a as n}from"./chunk-B.js";var d=n;export{d};`,
+  "more-3.js": `import{d as n}from"./chunk-D.js";import"./chunk-B.js";var o=t=>t===n;export{o as more};`,
+  "many-4.js":
+    `import{d as n}from"./chunk-D.js";import{more as m}from"./more-3.js";var o=m(n);export{o as many};`,
 }));
 
+const PARTS: readonly Part[] = [
+  { file: "run.js", entries: ["run-"] },
+  { file: "more.js", entries: ["more-"] },
+  { file: "many.js", entries: ["many-"] },
+];
+
 Deno.test("joinChunks() joins what is always loaded together, and the program stays what it was", async () => {
-  const joined = joinChunks(BUNDLE, "main.js", "run-");
-  const expected = [1, 1, true, true, true];
+  const joined = joinChunks(BUNDLE, "main.js", PARTS);
+  const expected = [1, 1, true, true, true, true, [true, "r"]];
   assert.deepEqual(await run(BUNDLE), expected);
   assert.deepEqual(await run(joined), expected);
-  // chunk-C is asked for by name, and hands over what has moved.
-  assert.deepEqual([...joined.keys()].sort(), ["base.js", "chunk-C.js", "main.js", "rare-2.js", "run-1.js"]);
+  assert.deepEqual([...joined.keys()].sort(), ["base.js", "main.js", "many.js", "more.js", "rare-2.js"]);
+});
+
+Deno.test("joinChunks() runs a part when it is first asked for, and no more than once", async () => {
+  const bundle = new Map(Object.entries({
+    "main.js":
+      `globalThis.$ran=0;var r=[$ran,(await import("./run-1.js")).run(),(await import("./run-1.js")).run(),$ran];export{r as result};`,
+    "run-1.js": `globalThis.$ran++;var r=()=>$ran;export{r as run};`,
+  }));
+  assert.deepEqual(await run(joinChunks(bundle, "main.js", PARTS.slice(0, 1))), [0, 1, 1, 1]);
 });
 
 Deno.test("joinChunks() refuses what it does not know", () => {
   const refuses = (change: Record<string, string>) =>
-    assert.throws(() => joinChunks(new Map([...BUNDLE, ...Object.entries(change)]), "main.js", "run-"));
+    assert.throws(() => joinChunks(new Map([...BUNDLE, ...Object.entries(change)]), "main.js", PARTS));
   refuses({ "run-1.js": `import*as n from"./chunk-B.js";export{n as run};` });
   refuses({ "chunk-B.js": `import n from"node:fs";export{n as a};` });
   refuses({ "chunk-A.js": `var n=1;export{n as b};var f=2;export{f as a};` });
-  assert.throws(() => joinChunks(BUNDLE, "main.js", "walk-"), /no walk-/);
+  refuses({ "more-3.js": `var n=1;export{n as then};` });
+  assert.throws(
+    () => joinChunks(BUNDLE, "main.js", [{ file: "run.js", entries: ["walk-"] }]),
+    /no walk-/,
+  );
 });
