@@ -55,6 +55,12 @@ export const FIXTURES: readonly Fixture[] = [
     source: "tests/fixtures/attack_doors.ts",
     inputs: ["tests/fixtures/attack_doors.ts", ...TYPESCRIPT_INPUTS],
   },
+  {
+    name: "wasi-ts",
+    language: "typescript",
+    source: "tests/fixtures/wasi.ts",
+    inputs: ["tests/fixtures/wasi.ts", ...TYPESCRIPT_INPUTS],
+  },
   { name: "attack", language: "c", source: "tests/fixtures/attack.c" },
   { name: "attack-network", language: "c", source: "tests/fixtures/attack.c", flags: ["-DNETWORK"] },
   ...["whoami", "decoder", "events", "each"].map((name): Fixture => ({

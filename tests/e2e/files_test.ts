@@ -73,6 +73,21 @@ testBinary("a plugin in Rust finds files as Rust has them, and its panic is told
   }
 });
 
+testBinary("a plugin in TypeScript finds files, streams and clocks as WASI 0.2 says", {
+  sanitizeOps: false,
+  sanitizeResources: false,
+}, async () => {
+  await using it = await setUp({ "wasi-ts": await Deno.readFile(await buildFixture("wasi-ts")) });
+  const run = await it.product.run("grants", "wasi-ts", "--allow-write", it.cwd);
+  assert.equal(run.code, 0, run.stderr);
+  const { code, stdout } = await it.product.shell("printf 'in ü' | WORD_A= kubectl-wasi_ts 7 a '' é", {
+    cwd: it.cwd,
+  });
+  assert.match(stdout, /^\["a","","é"\]\n\[\["WORD_A",""\]\]\nin ü\n\d{2} checks held, 0 did not\n$/);
+  assert.equal(code, 7);
+  assert.deepEqual([...Deno.readDirSync(it.cwd)], []);
+});
+
 /** Opens the same file without end, and exits with the errno that ends it. */
 const LEAK = `(module
   (import "wasi_snapshot_preview1" "path_open" (func $open (param i32 i32 i32 i32 i32 i64 i64 i32 i32) (result i32)))

@@ -6,7 +6,18 @@ import { NamedTree } from "../../../runtime/wasi/files_by_name.ts";
 import { VERSIONS } from "../../../runtime/wasi/p1/abi.ts";
 import { Preview1 } from "../../../runtime/wasi/preview1.ts";
 import { findProgram } from "../../support/programs.ts";
-import { buildC, componentOf, lacksClang, runBytes, testSandbox, wat } from "../../support/components.ts";
+import type { Program } from "../../../runtime/run.ts";
+import {
+  buildC,
+  componentOf,
+  lacksClang,
+  programOf,
+  runBytes,
+  runProgram,
+  sourceOf,
+  testSandbox,
+  wat,
+} from "../../support/components.ts";
 
 /** An empty directory, granted as the current one. */
 function setUp(args: readonly string[] = []) {
@@ -52,19 +63,54 @@ function lacksGo(): boolean {
   return true;
 }
 
-Deno.test("a program in Go finds files as Go has them", { ignore: lacksGo() }, async () => {
-  using at = setUp();
-  const output = Deno.makeTempFileSync({ suffix: ".wasm" });
-  try {
-    const { success, stderr } = await new Deno.Command("go", {
-      args: ["build", "-o", output, fileURLToPath(new URL("../../fixtures/gofiles.go", import.meta.url))],
-      env: { GOOS: "wasip1", GOARCH: "wasm", GOFLAGS: "", CGO_ENABLED: "0" },
-    }).output();
-    assert.ok(success, new TextDecoder().decode(stderr));
-    const code = await runBytes(await Deno.readFile(output), at.sandbox);
-    assert.deepEqual([at.sandbox.stderr.text(), at.sandbox.stdout.text(), code], ["", "all held\n", 0]);
-  } finally {
-    Deno.removeSync(output);
+let inGo: Promise<Program[]> | undefined;
+
+/** The program in Go as a module and as a component, by the adapter that is made for C and Rust. */
+function goPrograms(): Promise<Program[]> {
+  return inGo ??= (async () => {
+    const output = Deno.makeTempFileSync({ suffix: ".wasm" });
+    try {
+      const { success, stderr } = await new Deno.Command("go", {
+        args: ["build", "-o", output, fileURLToPath(new URL("../../fixtures/gofiles.go", import.meta.url))],
+        env: { GOOS: "wasip1", GOARCH: "wasm", GOFLAGS: "", CGO_ENABLED: "0" },
+      }).output();
+      assert.ok(success, new TextDecoder().decode(stderr));
+      const module = await Deno.readFile(output);
+      return [await programOf(module), await programOf(await componentOf(module))];
+    } finally {
+      Deno.removeSync(output);
+    }
+  })();
+}
+
+Deno.test("a program in Go finds files as Go has them, as a module and as a component", {
+  ignore: lacksGo(),
+  sanitizeOps: false,
+  sanitizeResources: false,
+}, async () => {
+  for (const program of await goPrograms()) {
+    using at = setUp();
+    const sandbox = { ...at.sandbox, args: ["gofiles"] };
+    const code = await runProgram(program, sandbox);
+    const seen = [at.sandbox.stderr.text(), at.sandbox.stdout.text(), code];
+    assert.deepEqual(seen, ["", "all held\n", 0], program.kind);
+  }
+});
+
+Deno.test("a program in Go reads while it sleeps, as a module and as a component", {
+  ignore: lacksGo(),
+  sanitizeOps: false,
+  sanitizeResources: false,
+}, async () => {
+  for (const program of await goPrograms()) {
+    const sandbox = testSandbox({
+      args: ["gofiles", "wait", "", "ü"],
+      env: [["EMPTY", ""], ["NAME", "value"]],
+      stdin: sourceOf(new TextEncoder().encode("all of it")),
+    });
+    const code = await runProgram(program, sandbox);
+    const wanted = "[read all of it <nil> slept 1 true slept 10 true slept 20 true] [ ü] true value\n";
+    assert.deepEqual([sandbox.stderr.text(), sandbox.stdout.text(), code], ["", wanted, 0], program.kind);
   }
 });
 
