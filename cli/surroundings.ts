@@ -5,7 +5,7 @@ import { type Finding, linkFileName } from "../registry/doctor.ts";
 import { parseReference } from "../registry/reference.ts";
 import type { RegistryClient } from "../registry/client.ts";
 import { AppError, messageOf } from "../runtime/errors.ts";
-import { hostPath } from "../runtime/host_path.ts";
+import { exists, hostPath } from "../runtime/host_path.ts";
 import { KUBECTL_COMMANDS } from "../runtime/names.ts";
 import { homeDirectory, type Layout } from "../runtime/store/layout.ts";
 import type { Receipt } from "../runtime/store/receipt.ts";
@@ -67,10 +67,17 @@ function isExecutable(path: string): boolean {
 /** kubectl's version, and whether it lists the plugins. */
 export async function examineKubectl(layout: Layout, receipts: readonly Receipt[]): Promise<Finding[]> {
   const check = "kubectl";
+  const silent: Finding = {
+    check,
+    level: "warning",
+    message: `kubectl does not answer within ${PATIENCE / 1000} s`,
+    fix: "kubectl version --client says why",
+  };
   const version = await run(["version", "--client", "-o", "json"]);
   if (version === undefined) {
     return [{ check, level: "warning", message: "kubectl is not on PATH", fix: "install kubectl" }];
   }
+  if (version === TOO_SLOW) return [silent];
   let text = "an unknown version";
   try {
     const { clientVersion } = JSON.parse(version) as { clientVersion?: { gitVersion?: unknown } };
@@ -85,10 +92,12 @@ export async function examineKubectl(layout: Layout, receipts: readonly Receipt[
       fix: "install kubectl 1.12 or newer",
     }];
   }
-  const listed = new Set(
-    ((await run(["plugin", "list"])) ?? "").split("\n").map((line) => hostPath(line.trim())),
+  const list = await run(["plugin", "list"]);
+  if (list === TOO_SLOW) return [silent];
+  const listed = new Set((list ?? "").split("\n").map((line) => hostPath(line.trim())));
+  const lost = receipts.filter(({ name }) =>
+    !listed.has(`${layout.bin}/${linkFileName(name)}`) && exists(layout.receipt(name)) // not removed meanwhile
   );
-  const lost = receipts.filter(({ name }) => !listed.has(`${layout.bin}/${linkFileName(name)}`));
   if (lost.length > 0) {
     return [{
       check,
@@ -106,7 +115,10 @@ export async function examineKubectl(layout: Layout, receipts: readonly Receipt[
   }];
 }
 
-async function run(args: string[]): Promise<string | undefined> {
+const TOO_SLOW = Symbol("too slow");
+
+/** What kubectl says; undefined where there is none. */
+async function run(args: string[]): Promise<string | typeof TOO_SLOW | undefined> {
   const signal = AbortSignal.timeout(PATIENCE);
   try {
     const { stdout } = await new Deno.Command("kubectl", {
@@ -116,9 +128,9 @@ async function run(args: string[]): Promise<string | undefined> {
       stderr: "null",
       signal,
     }).output();
-    return new TextDecoder().decode(stdout);
+    return signal.aborted ? TOO_SLOW : new TextDecoder().decode(stdout);
   } catch {
-    return undefined;
+    return signal.aborted ? TOO_SLOW : undefined;
   }
 }
 

@@ -12,7 +12,7 @@ import type { Artifact, Blob } from "./artifact.ts";
 import { blobOf, MANIFEST_TYPE, timestamp } from "./artifact.ts";
 import type { RegistryClient } from "./client.ts";
 import { formatReference, parseReference, type Reference } from "./reference.ts";
-import { replaceFile } from "./store/disk.ts";
+import { replaceFile, storeFailed, syncDirectory } from "./store/disk.ts";
 import { openForWriting } from "./store/open.ts";
 
 /** Media type of the document, and the artifact's type. */
@@ -285,8 +285,10 @@ export async function removeIndex(
   using _lock = await openForWriting(layout, { task: `index remove ${name}`, notice });
   try {
     Deno.removeSync(layout.index(name));
+    syncDirectory(layout.indexes);
   } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
+    if (error instanceof Deno.errors.NotFound) return; // removed by another process since
+    throw storeFailed(`Cannot remove the index "${name}"`, error);
   }
 }
 

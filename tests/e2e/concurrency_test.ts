@@ -2,11 +2,12 @@
 
 import assert from "node:assert/strict";
 import { findOrphans } from "../../registry/store/sweep.ts";
+import { readIndexes } from "../../registry/plugin_index.ts";
 import { isCompiledIntact, readIntact } from "../../registry/store/blobs.ts";
 import { layoutAt } from "../../runtime/store/layout.ts";
 import { readReceipts } from "../../runtime/store/read.ts";
 import { makeArtifact, push } from "../support/oci.ts";
-import { binaryUnderTest, clangMissing, Product } from "../support/product.ts";
+import { binaryUnderTest, clangMissing, type Outcome, Product } from "../support/product.ts";
 import { TestRegistry } from "../support/registry.ts";
 import { makeExiting, namesIn } from "../support/store.ts";
 import { buildFixture } from "../../scripts/fixtures.ts";
@@ -80,54 +81,114 @@ Deno.test("a running plugin goes on while it is upgraded, and while it is remove
   await reader.cancel();
 });
 
-Deno.test("50 pulls, rms, lists and runs at a time end with a store in which everything is right", {
-  ignore: !binaryUnderTest(), // 50 processes of the sources are a test of the machine
-}, async () => {
-  await using registry = TestRegistry.start();
-  using product = Product.make();
-  const versions = [1, 2, 3, 4, 5];
-  for (const version of versions) {
+/** What is asked of one command in the middle of all others: it did its work, or says what another one did before. */
+function assertDone({ code, stderr }: Outcome, overtaken?: RegExp): void {
+  assert.doesNotMatch(stderr, /defect of krew-wasm|os error|No such file/);
+  assert.ok(code === 0 || (code === 1 && overtaken?.test(stderr)), `${code}: ${stderr}`);
+}
+
+const REMOVED = /No plugin "|is installed to change/;
+
+/** Every command, as one of many does it at a time. `name` is any of a few that all of them are about. */
+function commandsOf(product: Product, host: string) {
+  let number = 0;
+  const repository = `${host}/acme/foo`;
+  const run = product.run.bind(product);
+  const any = (tag: number) => `${repository}:v${1 + tag % VERSIONS}`;
+  const all: Record<string, (name: string) => Promise<void>> = {
+    run: async (name) => {
+      const { code, stderr } = await product.shell(`kubectl-${name}`);
+      const gone = code === 127 || (code === 125 && stderr.includes("No plugin"));
+      assert.ok(gone || (code >= 1 && code <= VERSIONS), `${code}: ${stderr}`);
+    },
+    pull: async (name) =>
+      assertDone(await run("pull", "--quiet", any(number++), "--name", name), /installed already/),
+    "pull --force": async (name) =>
+      assertDone(await run("pull", "--force", "--quiet", any(number++), "--name", name)),
+    "pull --keep 1": async (name) =>
+      assertDone(await run("pull", "--force", "--keep", "1", "--quiet", any(number++), "--name", name)),
+    upgrade: async (name) =>
+      assertDone(await run("upgrade", name, "--to", `v${1 + number++ % VERSIONS}`), REMOVED),
+    rollback: async (name) =>
+      assertDone(await run("rollback", name), /No plugin "|No earlier version|is missing or changed/),
+    rm: async (name) => assertDone(await run("rm", name), REMOVED),
+    "rm of several": async () => assertDone(await run("rm", "a", "b"), REMOVED),
+    list: async () => {
+      const { code, stderr } = await run("list");
+      assert.deepEqual([code, stderr.replace(/^No plugins.*\n/, "")], [0, ""]);
+    },
+    "list -o lock": async () => {
+      const { code, stdout, stderr } = await run("list", "-o", "lock");
+      assert.deepEqual([code, stderr, JSON.parse(stdout).krewWasmLock], [0, "", 1]);
+    },
+    sync: async () => assertDone(await run("sync", "plugins.lock"), REMOVED),
+    "sync --prune": async () => assertDone(await run("sync", "plugins.lock", "--prune"), REMOVED),
+    "bundle save": async () => {
+      const file = `saved-${number++}.tar`;
+      assertDone(await run("bundle", "save", file), /No plugins are installed/);
+      await Deno.remove(`${product.home}/${file}`).catch(() => {});
+    },
+    "bundle load": async () => assertDone(await run("bundle", "load", "plugins.tar", "--force")),
+    grants: async (name) => assertDone(await run("grants", name, "--allow-home"), REMOVED),
+    "grants --reset": async (name) => assertDone(await run("grants", name, "--reset"), REMOVED),
+    log: async (name) => assertDone(await run("log", name)),
+    info: async (name) => {
+      const outcome = await run("info", name);
+      assertDone(outcome, /No plugin "|No index offers/);
+      assert.doesNotMatch(outcome.stdout, /missing or changed/);
+    },
+    outdated: async () => assertDone(await run("outdated", "--all")),
+    doctor: async () => {
+      const outcome = await run("doctor", "--offline");
+      assertDone(outcome);
+      assert.doesNotMatch(outcome.stdout, WRONG);
+    },
+    "doctor --fix": async () => assertDone(await run("doctor", "--offline", "--fix")),
+    completion: async () => assertDone(await run("__complete", "--", "rm", "")),
+    "index add": async () =>
+      assertDone(await run("index", "add", `${host}/acme/index`), /There is an index "acme" already/),
+    "index remove": async () => assertDone(await run("index", "remove", "acme"), /No index "acme"/),
+    search: async () => assertDone(await run("search"), /No index was added/),
+    login: async () => {
+      const args = ["login", host, "-u", `u${number++}`, "--password-stdin"];
+      assertDone(await product.exec(product.command, args, { stdin: "x" }));
+    },
+    logout: async () => assertDone(await run("logout", host), /not logged in/),
+  };
+  return all;
+}
+
+const VERSIONS = 5;
+/** A finding of doctor's. kubectl is asked after the store, and runs leave private directories of what was removed. */
+const WRONG = /^(warning|error) +(?!kubectl|leftovers)\S/m;
+
+/** A registry with a few versions of a plugin and an index, and the files of `sync` and `bundle load`. */
+async function manyVersions(product: Product): Promise<TestRegistry> {
+  const registry = TestRegistry.start();
+  for (let version = 1; version <= VERSIONS; version++) {
     await push(registry.origin, "acme/foo", `v${version}`, makeArtifact(makeExiting(version)));
   }
-  const names = ["a", "b", "c", "d", "e"];
-  const seconds = Number(Deno.env.get("KREW_WASM_SOAK") ?? 5);
-  let deadline = performance.now() + seconds * 1000;
-  const pick = <T>(items: readonly T[]) => items[Math.floor(Math.random() * items.length)]!;
-  const counts = { pull: 0, rm: 0, list: 0, run: 0 };
-  const worker = async () => {
-    while (performance.now() < deadline) {
-      const name = pick(names);
-      const verb = pick(["pull", "pull", "rm", "list", "run", "run"] as const);
-      counts[verb]++;
-      if (verb === "pull") {
-        const { code, stderr } = await product.run(
-          ...["pull", "--force", "--quiet", `${registry.host}/acme/foo:v${pick(versions)}`, "--name", name],
-        );
-        assert.equal(code, 0, stderr);
-      } else if (verb === "rm") {
-        const { code, stderr } = await product.run("rm", name);
-        assert.ok(code === 0 || stderr.includes(`No plugin "${name}"`), stderr);
-      } else if (verb === "list") {
-        const { code, stderr } = await product.run("list");
-        assert.deepEqual([code, stderr.replace(/^No plugins.*\n/, "")], [0, ""]);
-      } else {
-        const { code, stderr } = await product.shell(`kubectl-${name}`);
-        const gone = code === 127 || (code === 125 && stderr.includes("No plugin"));
-        assert.ok(gone || versions.includes(code), `${code}: ${stderr}`);
-      }
-    }
+  const done = async (...args: string[]) => {
+    const { code, stdout, stderr } = await product.run(...args);
+    assert.equal(code, 0, stderr);
+    return stdout;
   };
-  const ends = await Promise.allSettled(Array.from({ length: 50 }, () =>
-    worker().catch((error) => {
-      deadline = 0; // the others end before the store goes
-      throw error;
-    })));
-  for (const end of ends) if (end.status === "rejected") throw end.reason;
-  assert.ok(Object.values(counts).every((count) => count > 0), JSON.stringify(counts));
+  for (const name of ["a", "b"]) await done("pull", `${registry.host}/acme/foo:v${VERSIONS}`, "--name", name);
+  Deno.writeTextFileSync(`${product.home}/plugins.lock`, await done("list", "-o", "lock"));
+  await done("bundle", "save", "plugins.tar");
+  Deno.writeTextFileSync(
+    `${product.home}/index.json`,
+    await done("index", "build", `${registry.host}/acme/foo:v1`),
+  );
+  await done("index", "push", "index.json", `${registry.host}/acme/index`);
+  return registry;
+}
 
+/** The store is whole, nothing is left over but what runs made meanwhile, and doctor says so. */
+async function assertSound(product: Product): Promise<void> {
   const layout = layoutAt(product.store);
   const { receipts, broken } = readReceipts(layout);
-  assert.deepEqual(broken, []);
+  assert.deepEqual([broken, readIndexes(layout).broken], [[], []]);
   assert.deepEqual([namesIn(layout.stage), findOrphans(layout).filter(({ kind }) => kind !== "data")], [
     [],
     [],
@@ -139,5 +200,79 @@ Deno.test("50 pulls, rms, lists and runs at a time end with a store in which eve
   }
   const { code, stdout } = await product.run("doctor", "--offline");
   assert.equal(code, 0, stdout);
-  assert.doesNotMatch(stdout, /^(warning|error) +(?!kubectl|leftovers)/m);
+  assert.doesNotMatch(stdout, WRONG);
+}
+
+Deno.test("50 commands at a time, of every kind, end with a store in which everything is right", {
+  ignore: !binaryUnderTest(), // 50 processes of the sources are a test of the machine
+}, async () => {
+  using product = Product.make();
+  await using registry = await manyVersions(product);
+  const commands = Object.entries(commandsOf(product, registry.host));
+  const names = ["a", "b", "c", "d", "e"];
+  const pick = <T>(items: readonly T[]) => items[Math.floor(Math.random() * items.length)]!;
+  let deadline = performance.now() + Number(Deno.env.get("KREW_WASM_SOAK") ?? 5) * 1000;
+  const worker = async (index: number) => {
+    // However slow the machine is, each command has its turn.
+    let [name, command] = commands[index % commands.length]!;
+    do {
+      try {
+        await command(pick(names));
+      } catch (error) {
+        throw new Error(`${name}: ${(error as Error).message}`, { cause: error });
+      }
+      [name, command] = pick(commands);
+    } while (performance.now() < deadline);
+  };
+  const ends = await Promise.allSettled(
+    Array.from({ length: 50 }, (_, index) =>
+      worker(index).catch((error) => {
+        deadline = 0; // the others end before the store goes
+        throw error;
+      })),
+  );
+  for (const end of ends) if (end.status === "rejected") throw end.reason;
+  await assertSound(product);
+  assert.deepEqual(namesIn(`${product.home}/.docker`).filter((name) => name !== "config.json"), []);
+});
+
+Deno.test("a dozen first commands at once make one store, or bring an old one up to date once", {
+  ignore: !binaryUnderTest(),
+}, async () => {
+  using product = Product.make();
+  await using registry = await manyVersions(product);
+  const layout = layoutAt(product.store);
+  const atOnce = () =>
+    Promise.all(Array.from({ length: 12 }, async (_, index) => {
+      const reference = `${registry.host}/acme/foo:v${1 + index % VERSIONS}`;
+      const { code, stderr } = await product.run(
+        "pull",
+        "-q",
+        "--force",
+        reference,
+        "--name",
+        `n${index % 6}`,
+      );
+      assert.equal(code, 0, stderr);
+    }));
+  const umask = Deno.umask(0o002);
+  try {
+    Deno.removeSync(layout.root, { recursive: true });
+    await atOnce();
+    await assertSound(product);
+    Deno.removeSync(layout.root, { recursive: true });
+    Deno.mkdirSync(layout.root); // by its user, with the rights of any directory
+    await atOnce();
+    await assertSound(product);
+  } finally {
+    Deno.umask(umask);
+  }
+  Deno.removeSync(layout.version); // a store of format 1
+  for (const { name } of readReceipts(layout).receipts) {
+    const json = JSON.parse(Deno.readTextFileSync(layout.receipt(name)));
+    Deno.writeTextFileSync(layout.receipt(name), JSON.stringify({ ...json, format: 1 }));
+  }
+  await atOnce();
+  await assertSound(product);
+  assert.equal(readReceipts(layout).receipts.length, 6);
 });

@@ -4,14 +4,16 @@
  */
 
 import assert from "node:assert/strict";
+import { digestOf } from "../../registry/digest.ts";
+import { readIndexes } from "../../registry/plugin_index.ts";
 import { removePlugins } from "../../registry/store/commit.ts";
 import { findOrphans } from "../../registry/store/sweep.ts";
 import { type Layout, layoutAt } from "../../runtime/store/layout.ts";
 import { readHistories, sameVersion } from "../../runtime/store/history.ts";
-import { readReceipts } from "../../runtime/store/read.ts";
+import { readReceipt, readReceipts } from "../../runtime/store/read.ts";
 import { buildFaults, faultEnv, type FaultMode, faultsMissing } from "../support/faults.ts";
 import { makeArtifact, push } from "../support/oci.ts";
-import { binaryUnderTest, Product } from "../support/product.ts";
+import { Product } from "../support/product.ts";
 import { testBinary } from "../support/test_binary.ts";
 import { TestRegistry } from "../support/registry.ts";
 import { makeExiting, namesIn } from "../support/store.ts";
@@ -23,6 +25,8 @@ interface Scenario {
   readonly after: Record<string, number | undefined>;
   /** Made of the store beforehand. */
   readonly prepare?: (layout: Layout) => void;
+  /** It changes several plugins, each for itself. */
+  readonly several?: boolean;
 }
 
 const INSTALLED = { foo: 13, bar: 13 };
@@ -77,28 +81,79 @@ const SCENARIOS: Record<string, Scenario> = {
       }
     },
   },
+  "sync --prune": {
+    command: () => ["sync", "v4.lock", "--prune"],
+    before: { ...INSTALLED, new: undefined },
+    after: { foo: 14, bar: undefined, new: 14 },
+    several: true,
+  },
+  "bundle load": {
+    command: () => ["bundle", "load", "v4.tar", "new"],
+    before: { ...INSTALLED, new: undefined },
+    after: { ...INSTALLED, new: 14 },
+  },
+  "index add": {
+    command: (host) => ["index", "add", `${host}/acme/index`, "--name", "second"],
+    before: INSTALLED,
+    after: INSTALLED,
+  },
+  "index remove": {
+    command: () => ["index", "remove", "acme"],
+    before: INSTALLED,
+    after: INSTALLED,
+  },
+  "doctor --fix": {
+    command: () => ["doctor", "--fix", "--offline"],
+    before: { foo: 125, bar: 125 },
+    after: INSTALLED,
+    prepare(layout) {
+      const { digest, bindgen } = readReceipt(layout, "foo");
+      Deno.removeSync(`${layout.compiledDir(digest, bindgen)}/plugin.wasm`);
+    },
+  },
 };
 
-/** A product with foo and bar, foo with two versions behind it, and a copy of its store to start from. */
+/** A store of its own, where a command can fail while others do elsewhere. */
+interface Lane {
+  readonly layout: Layout;
+  readonly env: Record<string, string>;
+}
+
+/** A product with foo and bar, foo with two versions behind it, and what its commands need. */
 async function setUp() {
   const registry = TestRegistry.start();
   for (const version of [1, 2, 3, 4]) {
     await push(registry.origin, "acme/foo", `v${version}`, makeArtifact(makeExiting(10 + version)));
   }
   const product = Product.make();
-  const layout = layoutAt(product.store);
+  const laneAt = (root: string): Lane => ({
+    layout: layoutAt(root),
+    env: { KREW_WASM_ROOT: root, PATH: `${root}/bin:${product.env().PATH}` },
+  });
+  const run = async (root: string, ...args: string[]) => {
+    const outcome = await product.exec(product.command, args, { env: laneAt(root).env });
+    assert.equal(outcome.code, 0, outcome.stderr);
+    return outcome.stdout;
+  };
+  const foo = `${registry.host}/acme/foo`;
+  const source = `${product.home}/source`;
+  for (const name of ["foo", "new"]) await run(source, "pull", `${foo}:v4`, "--name", name);
+  Deno.writeTextFileSync(`${product.home}/v4.lock`, await run(source, "list", "-o", "lock"));
+  await run(source, "bundle", "save", "v4.tar");
+  Deno.writeTextFileSync(`${product.home}/index.json`, await run(source, "index", "build", `${foo}:v1`));
+  await run(source, "index", "push", "index.json", `${registry.host}/acme/index`);
   for (
     const args of [["foo:v1"], ["foo:v2", "--force"], ["foo:v3", "--force"], ["foo:v3", "--name", "bar"]]
   ) {
-    const { code, stderr } = await product.run("pull", `${registry.host}/acme/${args[0]}`, ...args.slice(1));
-    assert.equal(code, 0, stderr);
+    await run(product.store, "pull", `${registry.host}/acme/${args[0]}`, ...args.slice(1));
   }
+  await run(product.store, "index", "add", `${registry.host}/acme/index`);
   const library = await buildFaults(product.home);
   return {
     registry,
     product,
-    layout,
     library,
+    laneAt,
     async [Symbol.asyncDispose]() {
       product[Symbol.dispose]();
       await registry[Symbol.asyncDispose]();
@@ -114,29 +169,62 @@ async function copy(from: string, to: string): Promise<void> {
   assert.ok(success);
 }
 
-/** What a store holds, without times, and the earlier versions of each plugin. */
-function contentOf(layout: Layout): { plugins: string; earlier: Record<string, string[]> } {
+/** What a store holds, without times: each thing's text by its name, and the earlier versions of each plugin. */
+interface Content {
+  readonly things: ReadonlyMap<string, string>;
+  readonly earlier: ReadonlyMap<string, readonly string[]>;
+}
+
+function contentOf(layout: Layout): Content {
   const { receipts, broken } = readReceipts(layout);
   const histories = readHistories(layout);
-  assert.deepEqual([broken, histories.broken], [[], []]);
-  const earlier = receipts.map((receipt) => [
-    receipt.name,
-    (histories.versions.get(receipt.name) ?? []).filter((version) => !sameVersion(version, receipt))
-      .map(({ digest }) => digest),
-  ]);
+  const indexes = readIndexes(layout);
+  assert.deepEqual([broken, histories.broken, indexes.broken], [[], [], []]);
   return {
-    plugins: JSON.stringify(receipts.map((receipt) => ({ ...receipt, installedAt: "" }))),
-    earlier: Object.fromEntries(earlier),
+    things: new Map([
+      ...receipts.map((receipt) =>
+        [`plugin ${receipt.name}`, JSON.stringify({ ...receipt, installedAt: "" })] as const
+      ),
+      ...indexes.indexes.map((index) =>
+        [`index ${index.name}`, JSON.stringify({ ...index, fetchedAt: "" })] as const
+      ),
+    ]),
+    earlier: new Map(receipts.map((receipt) => [
+      `plugin ${receipt.name}`,
+      (histories.versions.get(receipt.name) ?? []).filter((version) => !sameVersion(version, receipt))
+        .map(({ digest }) => digest),
+    ])),
   };
 }
 
-const NOTHING_THERE: ReturnType<typeof contentOf> = { plugins: "[]", earlier: {} };
+const NOTHING_THERE: Content = { things: new Map(), earlier: new Map() };
+
+/** That a store is wholly as before or as after; of several plugins, each for itself. */
+function assertDoneOrNot(
+  now: Content,
+  [before, after]: readonly [Content, Content],
+  several: boolean,
+  where: string,
+): void {
+  const names = new Set([now, before, after].flatMap(({ things }) => [...things.keys()]));
+  const isAs = (state: Content, name: string) => now.things.get(name) === state.things.get(name);
+  const states = [before, after];
+  const all = states.filter((state) => [...names].every((name) => isAs(state, name)));
+  assert.ok(several || all.length > 0, `${where}: ${JSON.stringify([...now.things])}`);
+  for (const name of names) {
+    const as = all[0] ?? states.find((state) => isAs(state, name));
+    assert.ok(as, `${where}: ${name} is ${now.things.get(name)}`);
+    // What a killed command did not come to forget is forgotten another time.
+    const versions = as.earlier.get(name) ?? [];
+    assert.deepEqual((now.earlier.get(name) ?? []).slice(0, versions.length), versions, where);
+  }
+}
 
 /** The plugins' exit codes, each found through its link. */
-async function exitCodes({ product, layout }: Setting, names: readonly string[]) {
-  const listed = (await product.run("list", "-o", "name")).stdout;
+async function exitCodes({ product }: Setting, { layout, env }: Lane, names: readonly string[]) {
+  const listed = (await product.exec(product.command, ["list", "-o", "name"], { env })).stdout;
   const entries = await Promise.all(names.map(async (name) => {
-    const { code, stderr } = await product.exec("/bin/sh", ["-c", `kubectl-${name}`]);
+    const { code, stderr } = await product.exec("/bin/sh", ["-c", `kubectl-${name}`], { env });
     // 127: there is no link; 125: there is one, of a plugin that is not installed.
     const gone = code === 127 || (code === 125 && stderr.includes("No plugin"));
     assert.equal(
@@ -150,20 +238,8 @@ async function exitCodes({ product, layout }: Setting, names: readonly string[])
   return Object.fromEntries(entries);
 }
 
-/** How a sound store may look after a fault, and that the next command sweeps the rest. */
-async function assertSound(
-  setting: Setting,
-  scenario: Scenario,
-  run: readonly string[],
-  where: string,
-): Promise<void> {
-  const { layout } = setting;
-  if (run.length > 0) {
-    const codes = await exitCodes(setting, run);
-    const isBefore = run.every((name) => codes[name] === scenario.before[name]);
-    const isAfter = run.every((name) => codes[name] === scenario.after[name]);
-    assert.ok(isBefore || isAfter, `${where}: ${JSON.stringify(codes)}`);
-  }
+/** That the next command sweeps what a fault left. */
+async function assertSwept({ layout }: Lane, where: string): Promise<void> {
   await removePlugins(layout, ["none"]);
   if (!(await Deno.stat(layout.receipts).then(() => true, () => false))) return;
   assert.deepEqual(namesIn(layout.stage), [], where);
@@ -176,78 +252,201 @@ async function assertSound(
   );
 }
 
-async function testEveryPoint(scenario: Scenario, modes: readonly FaultMode[], run: boolean): Promise<void> {
+/**
+ * Everything in a store, in a text: two of the same text are judged alike. Without times, the process that has the lock, and
+ * the content of what is staged, which goes whatever it is.
+ */
+function stateOf(layout: Layout): string {
+  const lines: string[] = [];
+  const walk = (path: string, staged: boolean) => {
+    let info: Deno.FileInfo;
+    try {
+      info = Deno.lstatSync(path);
+    } catch {
+      return;
+    }
+    const name = path.slice(layout.root.length);
+    if (info.isDirectory) {
+      lines.push(`${name}/`);
+      for (const each of namesIn(path)) walk(`${path}/${each}`, staged || path === layout.stage);
+    } else if (info.isSymlink) lines.push(`${name} -> ${Deno.readLinkSync(path)}`);
+    else if (staged || path === layout.lock) lines.push(name);
+    else {
+      const text = new TextDecoder("latin1").decode(Deno.readFileSync(path));
+      lines.push(`${name} ${digestOf(new TextEncoder().encode(text.replace(/"\d{4}-[^"]+Z"/g, "")))}`);
+    }
+  };
+  walk(layout.root, false);
+  return lines.join("\n");
+}
+
+/** How many commands fail at a time, each in a store of its own. */
+const LANES = 3;
+
+async function testEveryPoint(scenario: Scenario, modes: readonly FaultMode[]): Promise<void> {
   await using setting = await setUp();
-  const { product, layout, library, registry } = setting;
-  scenario.prepare?.(layout);
+  const { product, library, registry, laneAt } = setting;
+  const first = laneAt(product.store);
+  scenario.prepare?.(first.layout);
   const kept = `${product.home}/kept`;
-  const exists = await Deno.stat(layout.root).then(() => true, () => false);
-  if (exists) await copy(layout.root, kept);
-  const restore = async () => {
+  const exists = await Deno.stat(first.layout.root).then(() => true, () => false);
+  if (exists) await copy(first.layout.root, kept);
+  const restore = async ({ layout }: Lane) => {
     if (exists) await copy(kept, layout.root);
     else await Deno.remove(layout.root, { recursive: true }).catch(() => {});
   };
-  const before = exists ? contentOf(layout) : NOTHING_THERE;
+  const before = exists ? contentOf(first.layout) : NOTHING_THERE;
   const log = `${product.home}/log`;
-  const whole = await product.exec(product.command, scenario.command(registry.host), {
-    env: faultEnv(library, layout.root, { log }),
-  });
+  const command = scenario.command(registry.host);
+  const run = ({ layout, env }: Lane, fault: Parameters<typeof faultEnv>[2]) =>
+    product.exec(product.command, command, { env: { ...env, ...faultEnv(library, layout.root, fault) } });
+  const whole = await run(first, { log });
   assert.equal(whole.code, 0, whole.stderr);
-  const after = contentOf(layout);
-  assert.deepEqual(await exitCodes(setting, Object.keys(scenario.after)), scenario.after);
+  const after = contentOf(first.layout);
+  assert.deepEqual(await exitCodes(setting, first, Object.keys(scenario.after)), scenario.after);
   const points = (await Deno.readTextFile(log)).trimEnd().split("\n");
   assert.ok(points.length >= 8, `the tracing found ${points.join(", ")}`);
-  for (const mode of modes) {
-    for (const [index, point] of points.entries()) {
-      const where = `${mode} at ${index + 1} of ${points.length}: ${point}`;
-      await restore();
-      const { code, stderr } = await product.exec(product.command, scenario.command(registry.host), {
-        env: faultEnv(library, layout.root, { at: index + 1, mode }),
-      });
-      if (mode === "kill") assert.equal(code, 137, where);
-      else if (code !== 0) {
-        assert.equal(code, 1, `${where}: ${stderr}`);
-        assert.match(stderr, /^(error|warning): /m, where);
-        assert.doesNotMatch(stderr, /defect of krew-wasm/, where);
-        if (mode === "full") assert.match(stderr, /the disk is full/, where);
-        if (mode === "ro") assert.match(stderr, /the disk is read-only|is removed, its link/, where);
-      }
-      const now = await Deno.stat(layout.receipts).then(() => contentOf(layout), () => NOTHING_THERE);
-      const as = [before, after].find(({ plugins }) => plugins === now.plugins);
-      assert.ok(as, `${where}: ${now.plugins}`);
-      // What a killed command did not come to forget is forgotten another time.
-      for (const [name, versions] of Object.entries(as.earlier)) {
-        assert.deepEqual(now.earlier[name]!.slice(0, versions.length), versions, where);
-      }
-      if (code === 0) assert.equal(as, after, where);
-      // What no point should touch is run at some of them.
-      const all = Object.keys({ ...scenario.before, ...scenario.after });
-      const changing = all.filter((name) => scenario.before[name] !== scenario.after[name] || name === "foo");
-      await assertSound(
-        setting,
-        scenario,
-        !run || mode !== "kill" ? [] : index % 8 === 0 ? all : changing,
-        where,
+  const names = Object.keys({ ...scenario.before, ...scenario.after });
+  const judged = new Set<string>();
+
+  const failAt = async (lane: Lane, mode: FaultMode, at: number) => {
+    const { layout } = lane;
+    const where = `${mode} at ${at} of ${points.length}: ${points[at - 1]}`;
+    await restore(lane);
+    const { code, stderr } = await run(lane, { at, mode });
+    if (mode === "kill") assert.equal(code, 137, where);
+    else if (code !== 0) {
+      assert.equal(code, 1, `${where}: ${stderr}`);
+      assert.match(stderr, /^(error|warning): /m, where);
+      assert.doesNotMatch(stderr, /defect of krew-wasm/, where);
+      if (mode === "full") assert.match(stderr, /the disk is full/, where);
+      if (mode === "ro") assert.match(stderr, /the disk is read-only|is removed, its link/, where);
+    }
+    const state = stateOf(layout);
+    const isNew = !judged.has(state);
+    judged.add(state);
+    const now = await Deno.stat(layout.receipts).then(() => contentOf(layout), () => NOTHING_THERE);
+    assertDoneOrNot(now, code === 0 ? [after, after] : [before, after], scenario.several ?? false, where);
+    if (isNew && mode === "kill") {
+      const codes = await exitCodes(setting, lane, names);
+      const isAs = (each: Scenario["before"], name: string) => codes[name] === each[name];
+      assert.ok(
+        scenario.several
+          ? names.every((name) => isAs(scenario.before, name) || isAs(scenario.after, name))
+          : [scenario.before, scenario.after].some((each) => names.every((name) => isAs(each, name))),
+        `${where}: ${JSON.stringify(codes)}`,
       );
     }
-  }
-}
+    if (isNew) await assertSwept(lane, where);
+  };
 
-// From source each command takes as long as ten of the binary's; its exit codes are then looked at less often.
-const binary = binaryUnderTest() !== undefined;
+  const isSync = (point: string | undefined) => /^f(data)?sync /.test(point ?? "");
+  const due = modes.flatMap((mode) =>
+    points.flatMap((point, index) => {
+      // A process that is killed before a sync leaves what one leaves that is killed before what comes after it.
+      const next = points[index + 1];
+      const same = mode === "kill" && isSync(point) && next !== undefined && !next.startsWith("write ");
+      return same ? [] : [[mode, index + 1] as const];
+    })
+  );
+  let failed = false;
+  const ends = await Promise.allSettled(Array.from({ length: LANES }, async (_, index) => {
+    const lane = laneAt(`${product.home}/lane-${index}`);
+    for (let next = due.shift(); next && !failed; next = due.shift()) {
+      try {
+        await failAt(lane, ...next);
+      } catch (error) {
+        failed = true; // the others end before what they use goes
+        throw error;
+      }
+    }
+  }));
+  for (const end of ends) if (end.status === "rejected") throw end.reason;
+}
 
 for (const [name, scenario] of Object.entries(SCENARIOS)) {
   testBinary(`${name}, killed at every change of the store, is done or is not`, {
-    ignore: faultsMissing() || (!binary && name !== "rm"),
-  }, () => testEveryPoint(scenario, ["kill"], binary));
+    ignore: faultsMissing(),
+  }, () => testEveryPoint(scenario, ["kill"]));
   testBinary(
     `${name}, on a disk that is full or read-only from any point on, or fails there, is done or is not`,
     {
-      ignore: faultsMissing() || !binary || !/--force|^rm/.test(name),
+      ignore: faultsMissing() || !/--force|^rm|^index add/.test(name),
     },
-    () => testEveryPoint(scenario, ["full", "ro", "eio"], false),
+    () => testEveryPoint(scenario, ["full", "ro", "eio"]),
   );
 }
+
+testBinary("login and logout, killed at every change, leave docker's file as before or as after", {
+  ignore: faultsMissing(),
+}, async () => {
+  await using registry = TestRegistry.start({ kind: "basic", username: "me", password: "pass" });
+  using product = Product.make();
+  const library = await buildFaults(product.home);
+  const directory = `${product.home}/docker`;
+  const other = { HttpHeaders: { a: "b" }, auths: { "other.example": { auth: "eDp5" } } };
+  const both = {
+    ...other,
+    auths: { ...other.auths, [registry.host]: { auth: btoa("me:pass") } },
+  };
+  const run = (args: string[], fault?: Parameters<typeof faultEnv>[2]) =>
+    product.exec(product.command, args, {
+      stdin: "pass",
+      env: { DOCKER_CONFIG: directory, ...(fault && faultEnv(library, directory, fault)) },
+    });
+  const login = ["login", registry.host, "-u", "me", "--password-stdin"];
+  const logout = ["logout", registry.host];
+  const read = () => JSON.parse(Deno.readTextFileSync(`${directory}/config.json`));
+  for (const [args, before, after] of [[login, other, both], [logout, both, other]] as const) {
+    const restore = async () => {
+      await Deno.remove(directory, { recursive: true }).catch(() => {});
+      Deno.mkdirSync(directory);
+      Deno.writeTextFileSync(`${directory}/config.json`, JSON.stringify(before), { mode: 0o600 });
+    };
+    const log = `${product.home}/log-${args[0]}`;
+    await restore();
+    assert.equal((await run(args, { log })).code, 0);
+    assert.deepEqual(read(), after);
+    const points = Deno.readTextFileSync(log).trimEnd().split("\n");
+    assert.ok(points.length >= 4, `the tracing found ${points.join(", ")}`);
+    for (const [index, point] of points.entries()) {
+      const where = `${args[0]}, killed at ${point}`;
+      await restore();
+      assert.equal((await run(args, { at: index + 1, mode: "kill" })).code, 137, where);
+      const now = JSON.stringify(read());
+      assert.ok([before, after].some((each) => JSON.stringify(each) === now), `${where}: ${now}`);
+      await run(login); // what is half written holds a password
+      assert.deepEqual(namesIn(directory), ["config.json"], where);
+      assert.deepEqual(read(), both, where);
+    }
+  }
+});
+
+testBinary("bundle save, killed at every change, leaves the bundle of before or the new one", {
+  ignore: faultsMissing(),
+}, async () => {
+  await using setting = await setUp();
+  const { product, library, laneAt } = setting;
+  const { env } = laneAt(product.store);
+  const directory = `${product.home}/out`;
+  const file = `${directory}/plugins.tar`;
+  const save = (fault: Parameters<typeof faultEnv>[2]) =>
+    product.exec(product.command, ["bundle", "save", file, "foo"], {
+      env: { ...env, ...faultEnv(library, directory, fault) },
+    });
+  Deno.mkdirSync(directory);
+  const log = `${product.home}/log`;
+  assert.equal((await save({ log })).code, 0);
+  const after = digestOf(Deno.readFileSync(file));
+  const before = digestOf(new TextEncoder().encode("before"));
+  const points = Deno.readTextFileSync(log).trimEnd().split("\n");
+  assert.ok(points.length >= 8, `the tracing found ${points.join(", ")}`);
+  for (const [index, point] of points.entries()) {
+    Deno.writeTextFileSync(file, "before");
+    assert.equal((await save({ at: index + 1, mode: "kill" })).code, 137, point);
+    assert.ok([before, after].includes(digestOf(Deno.readFileSync(file))), point);
+  }
+});
 
 /** Runs `test` on a small disk of its own; false where none can be made. */
 async function onDisk(directory: string, options: string, test: () => Promise<void>): Promise<boolean> {
