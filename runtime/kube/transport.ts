@@ -17,7 +17,6 @@ import { bodyFailureOf, failureOf } from "./failure.ts";
 import { isWatch, methodOf, requestHeaders, responseHeaders } from "./headers.ts";
 import { type Place, Pool } from "./pool.ts";
 import { RotatingFiles } from "./rotation.ts";
-import type { UpgradedConnection } from "./upgraded.ts";
 
 /** What a transport needs to know of the run. */
 export interface TransportContext {
@@ -186,7 +185,7 @@ export function connectCluster(connection: Connection, transportContext: Transpo
   }
 
   let sockets: Promise<Sockets> | undefined;
-  const upgraded = new Set<UpgradedConnection>();
+  const upgraded = new Set<{ drop(): void }>();
   return {
     context,
     server,

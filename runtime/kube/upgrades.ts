@@ -24,8 +24,8 @@ export interface UpgradeContext {
   readonly trace: (line: string) => void;
   /** How long connecting may take, in milliseconds. */
   readonly connectPatience: number;
-  /** Those that are open. */
-  readonly open: Set<UpgradedConnection>;
+  /** Those that are open, and a token for each that is about to be. */
+  readonly open: Set<{ drop(): void }>;
 }
 
 /** The most connections a plugin may have upgraded at once. */
@@ -46,6 +46,9 @@ export async function openUpgrade(
       `${open.size} upgraded connections are open, more than a plugin may have`,
     );
   }
+  // It counts from here on: many may be asked for before one of them is there.
+  const pending = { drop() {} };
+  open.add(pending);
   const started = performance.now();
   const elapsed = () => `${Math.round(performance.now() - started)} ms`;
   const shown = `GET ${printable(`${url.pathname}${url.search}`, 500)}`;
@@ -105,6 +108,8 @@ export async function openUpgrade(
     const failure = failureOf(error, connection);
     trace(`${shown} failed in ${elapsed()}: ${failure.message}`);
     throw failure;
+  } finally {
+    open.delete(pending);
   }
 }
 
