@@ -1,8 +1,9 @@
 /** The manager's command tree. */
 
-import { Command, CommanderError } from "@commander-js/extra-typings";
+import { Command, CommanderError, type CommandUnknownOpts } from "@commander-js/extra-typings";
+import { AppError, exitCodeOf } from "../runtime/errors.ts";
 import { Interrupted } from "../runtime/prompt.ts";
-import { reportCrash } from "../runtime/report.ts";
+import { formatError } from "../runtime/report.ts";
 import type { RunHost } from "../runtime/run.ts";
 import { mendSelf } from "../registry/store/links.ts";
 import { type Context, processContext } from "./context.ts";
@@ -28,7 +29,8 @@ import { searchCommand } from "./commands/search.ts";
 import { syncCommand } from "./commands/sync.ts";
 import { tagsCommand } from "./commands/tags.ts";
 import { upgradeCommand } from "./commands/upgrade.ts";
-import { versionCommand } from "./commands/version.ts";
+import { versionCommand, versionText } from "./commands/version.ts";
+import { unknownCommand, usageText } from "./usage.ts";
 
 /** How a command says its exit code: it is set once, by the command that ran. */
 export interface Exit {
@@ -51,7 +53,10 @@ export async function runManager(
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2; // it has printed its own message
     if (error instanceof Interrupted) return 130; // Ctrl-C at a question
     if (error instanceof Deno.errors.BrokenPipe) return 141; // as a program that SIGPIPE ends
-    return reportCrash(error, "manager", context.verbose);
+    try {
+      context.stderr(formatError(error, context.verbose));
+    } catch { /* nobody is left to tell */ }
+    return exitCodeOf(error);
   }
 }
 
@@ -77,13 +82,12 @@ function createProgram(context: Context, exit: Exit, host: RunHost) {
     .description("Installs kubectl plugins written in WebAssembly from OCI registries and runs them.")
     .usage("COMMAND [OPTIONS]")
     .option("-v, --verbose", "trace to stderr what happens (also KREW_WASM_VERBOSE=1)")
+    .version(versionText(), "-V, --version", "print the version")
     .enablePositionalOptions()
     .showSuggestionAfterError()
     .configureOutput({
       writeOut: context.stdout,
       writeErr: context.stderr,
-      outputError: (text, write) =>
-        write(text.replace(/^error: ([a-z])/, (_, first) => `error: ${first.toUpperCase()}`)),
       getOutHelpWidth: () => helpWidth(),
       getErrHelpWidth: () => helpWidth(),
     })
@@ -115,9 +119,50 @@ Examples:
       program.addCommand(command as unknown as Command);
     }
   }
-  program.helpCommand("help [command]", "tell how a command is used");
+  program.helpCommand(false);
+  program.addCommand(helpCommand(program) as unknown as Command);
   program.addCommand(completeCommand(context, program) as unknown as Command, { hidden: true });
+  explainMisuse(program as unknown as Command);
   return program;
+}
+
+/** `krew-wasm help COMMAND…`: commander's own knows one word, and takes a wrong one for none. */
+function helpCommand(program: CommandUnknownOpts) {
+  return new Command("help")
+    .description("tell how a command is used")
+    .argument("[command...]", "the command; all of them without it")
+    .addHelpText("after", "\nExamples:\n  krew-wasm help pull\n  krew-wasm help index add")
+    .helpGroup("Commands:")
+    .action((words) => {
+      let command = program;
+      for (const word of words) {
+        const sub = command.commands.find((each) => namesOf(each).includes(word));
+        if (!sub) {
+          const [message, hint] = unknownCommand(word, pathOf(command), command.commands.flatMap(namesOf));
+          throw new AppError("USAGE", message, { hint });
+        }
+        command = sub;
+      }
+      command.outputHelp();
+    });
+}
+
+/** Lets a command and those below it tell of misuse as every error is told. */
+function explainMisuse(command: Command): void {
+  command.configureOutput({
+    outputError: (text, write) =>
+      write(usageText(text, pathOf(command), (command.commands as Command[]).flatMap(namesOf))),
+  });
+  for (const sub of command.commands as Command[]) explainMisuse(sub);
+}
+
+function namesOf(command: CommandUnknownOpts): string[] {
+  return command.name().startsWith("__") ? [] : [command.name(), ...command.aliases()];
+}
+
+/** `krew-wasm index add` */
+function pathOf(command: CommandUnknownOpts): string {
+  return command.parent ? `${pathOf(command.parent)} ${command.name()}` : command.name();
 }
 
 /** A binary that was moved is found again by the plugins' links, whatever command is called. */

@@ -52,7 +52,7 @@ export function keepOption() {
   )
     .argParser((text) => {
       if (!/^[1-9]\d{0,2}$/.test(text)) {
-        throw new InvalidArgumentError("It has to be a number from 1 to 999.");
+        throw new InvalidArgumentError("is not a number from 1 to 999");
       }
       return Number(text);
     });

@@ -8,6 +8,7 @@ import { homeDirectory } from "../runtime/store/layout.ts";
 import { type GrantChange, type GrantFlags, parseGrantFlags } from "../runtime/grants.ts";
 import { printable } from "../runtime/text.ts";
 import type { Context } from "./context.ts";
+import { readTextFile } from "./read_file.ts";
 
 const collect = (value: string, before: string[] | undefined): string[] => [...(before ?? []), value];
 
@@ -83,16 +84,7 @@ function absolutePath(path: string, context: Context): string {
 
 /** @throws AppError FILE_UNREADABLE, GRANT_INVALID */
 async function readYaml(path: string): Promise<unknown> {
-  let text: string;
-  try {
-    if (Deno.statSync(path).size > MAX_RULES) throw new Error("it is larger than 1 MiB");
-    text = Deno.readTextFileSync(path);
-  } catch (error) {
-    const why = error instanceof Deno.errors.NotFound
-      ? "there is no such file"
-      : printable(messageOf(error), 200);
-    throw new AppError("FILE_UNREADABLE", `Cannot read the rules in "${printable(path)}": ${why}`);
-  }
+  const text = readTextFile(path, { action: "read the rules in", limit: MAX_RULES });
   try {
     return (await import("yaml")).parse(text, { maxAliasCount: 0 });
   } catch (error) {

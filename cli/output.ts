@@ -1,5 +1,7 @@
 /** What people and scripts read: tables, JSON, YAML, ages and sizes. Pure, but for the two writers. */
 
+import { AppError } from "../runtime/errors.ts";
+import { systemWords } from "../runtime/file_error.ts";
 import { printable } from "../runtime/text.ts";
 
 /** Where a command's output goes: data to stdout, status to stderr. */
@@ -8,13 +10,40 @@ export interface Output {
   readonly stderr: (text: string) => void;
 }
 
-/** The process's own streams, written synchronously and whole. @throws Deno.errors.BrokenPipe */
-export function processOutput(): Output {
-  const writer = (stream: { writeSync(bytes: Uint8Array): number }) => (text: string) => {
+/**
+ * The process's own streams, written synchronously and whole. What can't be written to stderr is lost: it changes no
+ * command's result.
+ *
+ * @throws Deno.errors.BrokenPipe, AppError OUTPUT_FAILED
+ */
+export function processOutput(streams: { readonly stdout: Writer; readonly stderr: Writer } = Deno): Output {
+  const write = (stream: Writer, text: string) => {
     const bytes = new TextEncoder().encode(text);
     for (let sent = 0; sent < bytes.length;) sent += stream.writeSync(bytes.subarray(sent));
   };
-  return { stdout: writer(Deno.stdout), stderr: writer(Deno.stderr) };
+  return {
+    stdout(text) {
+      try {
+        write(streams.stdout, text);
+      } catch (error) {
+        if (error instanceof Deno.errors.BrokenPipe) throw error;
+        throw new AppError("OUTPUT_FAILED", `Cannot write to stdout: ${systemWords(error)}`, {
+          cause: error,
+        });
+      }
+    },
+    stderr(text) {
+      try {
+        write(streams.stderr, text);
+      } catch (error) {
+        if (error instanceof Deno.errors.BrokenPipe) throw error;
+      }
+    },
+  };
+}
+
+interface Writer {
+  writeSync(bytes: Uint8Array): number;
 }
 
 /** The values of `-o`. */

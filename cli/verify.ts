@@ -10,6 +10,7 @@ import { homeDirectory, type Layout } from "../runtime/store/layout.ts";
 import type { Verified } from "../runtime/store/receipt.ts";
 import { printable } from "../runtime/text.ts";
 import type { Context } from "./context.ts";
+import { type ReadOptions, readTextFile, unreadable } from "./read_file.ts";
 import { Option } from "@commander-js/extra-typings";
 
 /** `--verify` */
@@ -27,6 +28,9 @@ export function trustRootOption() {
     "sigstore's trusted_root.json to check identities by; that of the public sigstore without it",
   );
 }
+
+/** How a trust root's file is read. */
+const TRUST_ROOT: ReadOptions = { action: "read the trust root", code: "TRUST_INVALID" };
 
 /** What asks for signatures. */
 export interface VerifyOptions {
@@ -191,23 +195,12 @@ function usualTrustRoot(layout: Layout): string | undefined {
     try {
       return Deno.readTextFileSync(path);
     } catch (error) {
-      if (!(error instanceof Deno.errors.NotFound)) throw unreadable(path, error);
+      if (!(error instanceof Deno.errors.NotFound)) throw unreadable(path, error, TRUST_ROOT);
     }
   }
   return undefined;
 }
 
 function readTrustRoot(path: string): string {
-  try {
-    return Deno.readTextFileSync(path);
-  } catch (error) {
-    throw unreadable(path, error);
-  }
-}
-
-function unreadable(path: string, error: unknown): AppError {
-  const why = error instanceof Deno.errors.NotFound
-    ? "there is no such file"
-    : printable(messageOf(error), 200);
-  return new AppError("TRUST_INVALID", `Cannot read the trust root "${printable(path, 300)}": ${why}`);
+  return readTextFile(path, TRUST_ROOT);
 }

@@ -4,7 +4,8 @@
  * digests, and whatever is pinned to them, stay what they are.
  */
 
-import { AppError, messageOf } from "../runtime/errors.ts";
+import { AppError } from "../runtime/errors.ts";
+import { whyNotRead } from "../runtime/file_error.ts";
 import { grantsToJson } from "../runtime/grants.ts";
 import type { Layout } from "../runtime/store/layout.ts";
 import type { Receipt } from "../runtime/store/receipt.ts";
@@ -221,12 +222,7 @@ export class Bundle implements ArtifactSource, SignatureSource, Disposable {
     try {
       file = Deno.openSync(path, { read: true });
     } catch (error) {
-      const why = error instanceof Deno.errors.NotFound
-        ? "there is no such file"
-        : printable(messageOf(error), 200);
-      throw new AppError("FILE_UNREADABLE", `Cannot read "${printable(path, 300)}": ${why}`, {
-        cause: error,
-      });
+      throw unreadable(path, error);
     }
     try {
       return new Bundle(file, listTar((offset, length) => readAt(file, offset, length)), path);
@@ -235,7 +231,7 @@ export class Bundle implements ArtifactSource, SignatureSource, Disposable {
       if (error instanceof AppError) {
         throw new AppError(error.code, `Cannot load "${printable(path, 300)}": ${lowerFirst(error.message)}`);
       }
-      throw error;
+      throw unreadable(path, error); // a directory can be opened, and not read
     }
   }
 
@@ -384,6 +380,12 @@ function parseJson(text: string | undefined): unknown {
   } catch {
     return undefined;
   }
+}
+
+function unreadable(path: string, error: unknown): AppError {
+  return new AppError("FILE_UNREADABLE", `Cannot read "${printable(path, 300)}": ${whyNotRead(error)}`, {
+    cause: error,
+  });
 }
 
 function readAt(file: Deno.FsFile, offset: number, length: number): Uint8Array<ArrayBuffer> {

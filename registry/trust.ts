@@ -3,7 +3,8 @@
  * are checked. Parsing is pure.
  */
 
-import { AppError, messageOf } from "../runtime/errors.ts";
+import { AppError } from "../runtime/errors.ts";
+import { whyNotRead } from "../runtime/file_error.ts";
 import type { Verified } from "../runtime/store/receipt.ts";
 import { printable } from "../runtime/text.ts";
 import { digestOf } from "./digest.ts";
@@ -98,9 +99,7 @@ function readText(path: string): string {
   } catch (error) {
     throw new AppError(
       "TRUST_INVALID",
-      `Cannot read the key "${printable(path, 300)}": ${
-        error instanceof Deno.errors.NotFound ? "there is no such file" : printable(messageOf(error), 200)
-      }`,
+      `Cannot read the key "${printable(path, 300)}": ${whyNotRead(error)}`,
       { hint: "--verify takes a file with a public key, or IDENTITY@ISSUER" },
     );
   }

@@ -65,6 +65,7 @@ export type ErrorCode =
   | "POLICY_REFUSED"
   // running
   | "FILE_UNREADABLE"
+  | "OUTPUT_FAILED"
   | "PLUGIN_UNSUPPORTED"
   | "PLUGIN_TRAPPED"
   | "INTERNAL";

@@ -45,7 +45,7 @@ Examples:
       const changes = isChange(options) || options.reset === true;
       if (name === undefined) {
         if (changes) {
-          throw new AppError("USAGE", "Which plugin's grants are to be changed is missing", {
+          throw new AppError("USAGE", "No plugin is named whose grants are to be changed", {
             hint: "krew-wasm grants NAME --allow-…",
           });
         }

@@ -21,6 +21,7 @@ import type { Exit } from "../app.ts";
 import type { Context } from "../context.ts";
 import { allOf, eachOf } from "../each.ts";
 import { formatAge, formatJson, formatTable } from "../output.ts";
+import { readTextFile } from "../read_file.ts";
 import { openRegistry, plainHttpOption } from "../registry.ts";
 
 /** The command. */
@@ -161,7 +162,7 @@ Examples:
       });
       const before = options.from === undefined
         ? []
-        : parseIndexDocument(readText(options.from), options.from).plugins;
+        : parseIndexDocument(readTextFile(options.from, { limit: 8 << 20 }), options.from).plugins;
       const built = await allOf(wanted, 8, async ({ name, reference }): Promise<IndexedPlugin> => {
         const shown = formatReference(reference);
         const { version, description, annotations } = parseManifest(
@@ -201,7 +202,7 @@ function pushCommand(context: Context) {
           `"${printable(text, 300)}" names a digest, which follows from what is pushed`,
         );
       }
-      const document = parseIndexDocument(readText(file), file);
+      const document = parseIndexDocument(readTextFile(file, { limit: 8 << 20 }), file);
       const artifact = makeIndexArtifact(formatIndexDocument(document), context.now());
       const client = openRegistry(context, options);
       for (const blob of [artifact.config, artifact.layer]) await pushBlob(client, reference, blob);
@@ -210,16 +211,4 @@ function pushCommand(context: Context) {
         `Pushed ${formatReference(reference)} (${document.plugins.length} plugins)\n  digest  ${digest}\n`,
       );
     });
-}
-
-function readText(file: string): string {
-  try {
-    if (Deno.statSync(file).size > 8 << 20) throw new Error("it is larger than 8 MiB");
-    return Deno.readTextFileSync(file);
-  } catch (error) {
-    const why = error instanceof Deno.errors.NotFound
-      ? "there is no such file"
-      : printable(messageOf(error), 200);
-    throw new AppError("FILE_UNREADABLE", `Cannot read "${printable(file, 300)}": ${why}`, { cause: error });
-  }
 }

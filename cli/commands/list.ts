@@ -46,7 +46,7 @@ export function listCommand(context: Context, exit: Exit) {
       const { summaries, broken } = readSummaries(layout);
       warn(broken);
       context.stdout(formatList(summaries, output, context.now(), headers));
-      if (summaries.length === 0 && output === undefined) {
+      if (summaries.length === 0 && output !== "name") {
         context.stderr("No plugins installed; krew-wasm pull REF installs one\n");
       }
     });

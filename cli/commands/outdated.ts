@@ -55,7 +55,9 @@ Examples:
         (options.output !== "name" && ["gone", "unreachable", "refused"].includes(update.status))
       );
       context.stdout(await formatOutdated(shown, options.output));
-      if (shown.length === 0 && options.output === undefined) context.stderr("All plugins are current\n");
+      if (shown.length === 0 && options.output === undefined && (checked.length > 0 || names.length === 0)) {
+        context.stderr("All plugins are current\n");
+      }
       for (const { receipt, update } of checked) {
         if (!["gone", "unreachable", "refused"].includes(update.status)) continue;
         exit.code = 1;

@@ -69,7 +69,7 @@ Examples:
       await installer.check();
       const wanted = await resolveAll(texts, options, installer.client, context);
       const layout = context.layout();
-      const failures = await eachOf(wanted, async ({ reference, name }) => {
+      const failures = await eachOf(wanted, async ({ reference, name, bare }) => {
         const receipt = await installer.install({
           reference,
           name: options.name ?? name,
@@ -81,6 +81,8 @@ Examples:
             flags,
             prompt: options.prompt !== false && !options.quiet,
           }),
+        }).catch((error) => {
+          throw bare === undefined ? error : withoutIndex(error, bare);
         });
         context.stdout(options.quiet ? `${receipt.name}\n` : formatInstalled(receipt));
         if (context.verbose) context.stderr(`krew-wasm: the link is ${layout.link(receipt.name)}\n`);
@@ -100,6 +102,18 @@ interface Wanted {
   readonly reference: Reference;
   /** The name that an index gives it. */
   readonly name: string | undefined;
+  /** A bare name that was taken for a repository of docker.io, as there is no index to look it up in. */
+  readonly bare?: string | undefined;
+}
+
+/** A name that no registry knows may have been meant for an index. */
+function withoutIndex(error: unknown, name: string): unknown {
+  if (!(error instanceof AppError) || !error.code.startsWith("REGISTRY_")) return error;
+  return new AppError(error.code, error.message, {
+    hint: `no index was added to look "${printable(name, 100)}" up in: krew-wasm index add REF; ` +
+      "a reference looks like ghcr.io/acme/plugins/decoder:v1",
+    cause: error.cause,
+  });
 }
 
 /** References as they are; a bare name is looked up in the indexes, where any was added. */
@@ -120,7 +134,7 @@ async function resolveAll(
   const indexes = texts.some(lookUp) ? await freshIndexes(context, client, added) : [];
   return texts.map((text, at): Wanted => {
     const reference = others[at];
-    if (reference) return { reference, name: undefined };
+    if (reference) return { reference, name: undefined, bare: isIndexName(text) ? text : undefined };
     const { plugin } = chooseOffer(context, indexes, text, options.prompt !== false && !options.quiet);
     return { reference: parseReference(plugin.reference), name: plugin.name };
   });

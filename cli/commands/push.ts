@@ -20,9 +20,12 @@ import type { Context } from "../context.ts";
 import { formatJson, formatSize } from "../output.ts";
 import { ask } from "../prompt.ts";
 import { openProgress, openRegistry, plainHttpOption } from "../registry.ts";
-import { readFile } from "../read_file.ts";
+import { readFile, readTextFile } from "../read_file.ts";
 
 const collect = (value: string, before: string[] | undefined): string[] => [...(before ?? []), value];
+
+/** The most a plugin.yaml, a wish or a key may have, in bytes. */
+const MAX_YAML = 1 << 20;
 
 /** The command. */
 export function pushCommand(context: Context) {
@@ -148,15 +151,7 @@ Examples:
 }
 
 async function readKey(path: string, context: Context): Promise<SigningKey> {
-  let text: string;
-  try {
-    text = Deno.readTextFileSync(path);
-  } catch (error) {
-    throw new AppError(
-      "TRUST_INVALID",
-      `Cannot read the key "${printable(path)}": ${printable(messageOf(error), 200)}`,
-    );
-  }
+  const text = readTextFile(path, { action: "read the key", code: "TRUST_INVALID", limit: MAX_YAML });
   return await readSigningKey(path, text, () => {
     const password = context.env("COSIGN_PASSWORD");
     if (password !== undefined) return password;
@@ -172,7 +167,7 @@ async function readKey(path: string, context: Context): Promise<SigningKey> {
 }
 
 function readWasm(path: string): Uint8Array<ArrayBuffer> {
-  const bytes = readFile(path, "push");
+  const bytes = readFile(path, { action: "push" });
   if (bytes.length <= MAX_BLOB) return bytes;
   throw new AppError(
     "TOO_LARGE",
@@ -235,15 +230,7 @@ async function readMetadata(
 }
 
 async function parseYamlFile(path: string): Promise<unknown> {
-  let text: string;
-  try {
-    text = Deno.readTextFileSync(path);
-  } catch (error) {
-    throw new AppError(
-      "FILE_UNREADABLE",
-      `Cannot read "${printable(path)}": ${printable(messageOf(error), 200)}`,
-    );
-  }
+  const text = readTextFile(path, { limit: MAX_YAML });
   try {
     return (await import("yaml")).parse(text, { maxAliasCount: 100 });
   } catch (error) {

@@ -83,7 +83,7 @@ async function runFile(
   prompt: boolean | undefined,
   host: RunHost,
 ): Promise<number> {
-  const bytes = readFile(path, "run");
+  const bytes = readFile(path, { action: "run" });
   const { compilePlugin } = await import("../../registry/compile.ts");
   let compiled: Awaited<ReturnType<typeof compilePlugin>>;
   try {

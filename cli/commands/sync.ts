@@ -4,7 +4,6 @@ import { Command } from "@commander-js/extra-typings";
 import { type LockedPlugin, MAX_LOCK, parseLock, planSync, type SyncStep } from "../../registry/lockfile.ts";
 import { formatReference } from "../../registry/reference.ts";
 import { removePlugins, updateReceipt } from "../../registry/store/commit.ts";
-import { AppError, messageOf } from "../../runtime/errors.ts";
 import type { Grants } from "../../runtime/grants.ts";
 import { checkAllowed, readPolicy } from "../../runtime/policy.ts";
 import { withinPolicy } from "../wish.ts";
@@ -16,6 +15,7 @@ import type { Exit } from "../app.ts";
 import type { Context } from "../context.ts";
 import { eachOf } from "../each.ts";
 import { grantRows, moreRows } from "../grant_text.ts";
+import { readTextFile, tooLarge, unreadable } from "../read_file.ts";
 import { openInstaller } from "../installer.ts";
 import { plainHttpOption } from "../registry.ts";
 import { shortDigest, versionText } from "../updates.ts";
@@ -46,7 +46,7 @@ Examples:
       const home = homeDirectory(context.env);
       const layout = context.layout();
       checkStore(layout);
-      const locked = parseLock(await readLock(file), home, file);
+      const locked = parseLock(await readLock(file), home, file === "-" ? "stdin" : file);
       const { receipts, broken } = readReceipts(layout);
       const steps = planSync(locked, receipts, broken.map(({ name }) => name));
       const due = steps.filter(({ kind }) => kind !== "keep" && (kind !== "extra" || options.prune));
@@ -148,23 +148,17 @@ function granted(grants: Grants, before: Grants | undefined, home: string): stri
 }
 
 async function readLock(file: string): Promise<string> {
+  if (file !== "-") return readTextFile(file, { limit: MAX_LOCK });
   try {
-    if (file === "-") {
-      const chunks: Uint8Array<ArrayBuffer>[] = [];
-      let size = 0;
-      for await (const chunk of Deno.stdin.readable) {
-        size += chunk.length;
-        if (size > MAX_LOCK) throw new Error("it is larger than 16 MiB");
-        chunks.push(chunk);
-      }
-      return await new Blob(chunks).text();
+    const chunks: Uint8Array<ArrayBuffer>[] = [];
+    let size = 0;
+    for await (const chunk of Deno.stdin.readable) {
+      size += chunk.length;
+      if (size > MAX_LOCK) throw new Error(tooLarge(MAX_LOCK));
+      chunks.push(chunk);
     }
-    if (Deno.statSync(file).size > MAX_LOCK) throw new Error("it is larger than 16 MiB");
-    return Deno.readTextFileSync(file);
+    return await new Blob(chunks).text();
   } catch (error) {
-    const why = error instanceof Deno.errors.NotFound
-      ? "there is no such file"
-      : printable(messageOf(error), 200);
-    throw new AppError("FILE_UNREADABLE", `Cannot read "${printable(file, 300)}": ${why}`, { cause: error });
+    throw unreadable("stdin", error);
   }
 }

@@ -5,19 +5,24 @@ import { VERSION } from "../../runtime/version.ts";
 import type { Context } from "../context.ts";
 import { formatJson } from "../output.ts";
 
+const PLATFORM = `${Deno.build.os}/${Deno.build.arch}`;
+
 /** The command. */
 export function versionCommand(context: Context) {
   return new Command("version")
     .description("print the version of krew-wasm and of the engine it runs on")
-    .addOption(new Option("-o, --output <format>", "output format").choices(["json"] as const))
+    .addOption(new Option("-o, --output <format>", "output format").choices(["json", "yaml"] as const))
     .addHelpText("after", "\nExamples:\n  krew-wasm version\n  krew-wasm version -o json")
-    .action(({ output }) => {
+    .action(async ({ output }) => {
+      if (output === undefined) return context.stdout(`${versionText()}\n`);
       const { deno, v8 } = Deno.version;
-      const platform = `${Deno.build.os}/${Deno.build.arch}`;
-      context.stdout(
-        output === "json"
-          ? formatJson({ version: VERSION, deno, v8, platform })
-          : `krew-wasm ${VERSION} (${platform}, Deno ${deno}, V8 ${v8})\n`,
-      );
+      const value = { version: VERSION, deno, v8, platform: PLATFORM };
+      context.stdout(output === "json" ? formatJson(value) : (await import("yaml")).stringify(value));
     });
+}
+
+/** The version and what it is made of, in a line. */
+export function versionText(): string {
+  const { deno, v8 } = Deno.version;
+  return `krew-wasm ${VERSION} (${PLATFORM}, Deno ${deno}, V8 ${v8})`;
 }

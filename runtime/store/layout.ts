@@ -19,6 +19,7 @@
 
 import { AppError } from "../errors.ts";
 import { completionLinkName, linkName } from "../names.ts";
+import { printable } from "../text.ts";
 
 /**
  * The version of the store's format. 1, without store.json, had no history, no indexes and receipts of format 1; it is
@@ -99,15 +100,20 @@ export function homeDirectory(env: (name: string) => string | undefined): string
       hint: "set HOME, or KREW_WASM_ROOT to where plugins are kept",
     });
   }
+  if (!isAbsolute(home)) throw new AppError("NO_HOME", `HOME is not an absolute path: "${printable(home)}"`);
   return home;
+}
+
+function isAbsolute(path: string): boolean {
+  return /^(\/|[A-Za-z]:[\\/])/.test(path);
 }
 
 /** Where the store is: `$KREW_WASM_ROOT`, which must be absolute, or `~/.krew-wasm`. @throws AppError NO_HOME, USAGE */
 export function storeRoot(env: (name: string) => string | undefined): string {
   const root = env("KREW_WASM_ROOT");
   if (!root) return `${homeDirectory(env)}/.krew-wasm`;
-  if (!/^(\/|[A-Za-z]:[\\/])/.test(root)) {
-    throw new AppError("USAGE", `KREW_WASM_ROOT is not an absolute path: "${root}"`);
+  if (!isAbsolute(root)) {
+    throw new AppError("USAGE", `KREW_WASM_ROOT is not an absolute path: "${printable(root)}"`);
   }
   return root.replace(/(?<=.)[\\/]+$/, "");
 }

@@ -241,7 +241,7 @@ Deno.test("help is everywhere, with examples, on stdout; misuse is on stderr wit
     assert.deepEqual([code, stdout], [2, ""], args.join(" "));
     assert.notEqual(stderr, "");
   }
-  assert.match((await product.run("pul")).stderr, /Did you mean pull/);
+  assert.match((await product.run("pul")).stderr, /did you mean pull\?/);
   assert.match((await product.run("version")).stdout, /^krew-wasm \d+\.\d+\.\d+ \(/);
   assert.match(JSON.parse((await product.run("version", "-o", "json")).stdout).deno, /^2\./);
 });
@@ -253,4 +253,21 @@ Deno.test("without a home there is a clear error", async () => {
   assert.match(stderr, /^error: The environment variable HOME is not set\nhint: /);
   assert.equal((await product.shell(`env -u HOME KREW_WASM_ROOT=${product.home}/x krew-wasm list`)).code, 0);
   assert.equal((await product.shell("KREW_WASM_ROOT=relative krew-wasm list")).code, 2);
+  const relative = await product.shell("HOME=here krew-wasm list");
+  assert.deepEqual([relative.code, relative.stderr], [1, 'error: HOME is not an absolute path: "here"\n']);
+});
+
+Deno.test("streams that are closed, full or read no further end no command badly", async () => {
+  using product = Product.make();
+  const full = await product.shell("krew-wasm version >/dev/full");
+  assert.equal(full.code, 1);
+  assert.match(full.stderr, /^error: Cannot write to stdout: no space left on device\n$/);
+  assert.equal((await product.shell("krew-wasm nope 2>/dev/full")).code, 2);
+  assert.equal((await product.shell("krew-wasm list <&- >&- 2>&-")).code, 0);
+  const [line, code] = (await product.shell(
+    // More than a pipe holds, to a reader that is gone.
+    'mkfifo gone; (exec 3<gone) & krew-wasm --help >gone; echo "code $?"',
+  )).stdout.trim().split(" ");
+  assert.equal(line, "code");
+  assert.ok(code === "0" || code === "141", code);
 });

@@ -1,0 +1,180 @@
+/** Wrong command lines, and streams that can't be written. */
+
+import assert from "node:assert/strict";
+import { runManager } from "../../cli/app.ts";
+import type { Context } from "../../cli/context.ts";
+import { processOutput } from "../../cli/output.ts";
+import { nearest } from "../../cli/usage.ts";
+import type { AppError } from "../../runtime/errors.ts";
+import { layoutAt } from "../../runtime/store/layout.ts";
+import { unusedHost } from "../support/unused_host.ts";
+
+/** What a command line does where nothing is installed. */
+async function run(...args: string[]): Promise<{ code: number; stdout: string; stderr: string }> {
+  const root = Deno.makeTempDirSync({ prefix: "krew-wasm-app-" });
+  Deno.mkdirSync(`${root}/.krew-wasm`, { mode: 0o700 });
+  // No test asks docker.io.
+  Deno.writeTextFileSync(
+    `${root}/.krew-wasm/registries.yaml`,
+    "registries: { docker.io: { blocked: true } }\n",
+  );
+  const written = { stdout: "", stderr: "" };
+  const context: Context = {
+    stdout: (text) => void (written.stdout += text),
+    stderr: (text) => void (written.stderr += text),
+    env: (name) => name === "HOME" ? root : undefined,
+    cwd: () => root,
+    layout: () => layoutAt(`${root}/.krew-wasm`),
+    now: () => new Date(0),
+    policyPath: `${root}/policy.yaml`,
+    stderrIsTerminal: false,
+    verbose: false,
+  };
+  try {
+    return { code: await runManager(args, unusedHost, context), ...written };
+  } finally {
+    Deno.removeSync(root, { recursive: true });
+  }
+}
+
+Deno.test("a wrong command line is told with its value and the way out, and exit code 2", async () => {
+  const cases: [args: string[], stderr: string][] = [
+    [["pul"], 'error: Unknown command "pul"\nhint: did you mean pull?\n'],
+    [["isntall", "x"], 'error: Unknown command "isntall"\nhint: did you mean install?\n'],
+    [["uninstal"], 'error: Unknown command "uninstal"\nhint: did you mean uninstall?\n'],
+    [
+      ["nothing-like-it"],
+      'error: Unknown command "nothing-like-it"\nhint: krew-wasm --help lists the commands\n',
+    ],
+    [["index", "ad"], 'error: Unknown command "ad" of krew-wasm index\nhint: did you mean add?\n'],
+    [["help", "pul"], 'error: Unknown command "pul"\nhint: did you mean pull?\n'],
+    [["help", "index", "ad"], 'error: Unknown command "ad" of krew-wasm index\nhint: did you mean add?\n'],
+    [["list", "--nohedaers"], 'error: Unknown option "--nohedaers"\nhint: did you mean --no-headers?\n'],
+    [["list", "--zzzzzzzz"], 'error: Unknown option "--zzzzzzzz"\nhint: krew-wasm list --help\n'],
+    [
+      ["run", "--allow-raed=.", "x"],
+      'error: Unknown option "--allow-raed=."\nhint: did you mean --allow-read?\n',
+    ],
+    [["pull"], "error: Missing required argument: references\nhint: krew-wasm pull --help\n"],
+    [["index", "add"], "error: Missing required argument: reference\nhint: krew-wasm index add --help\n"],
+    [
+      ["list", "a", "b"],
+      "error: Too many arguments: krew-wasm list takes none, not 2: a, b\nhint: krew-wasm list --help\n",
+    ],
+    [["list", "-o"], "error: --output needs a value\nhint: krew-wasm list --help\n"],
+    [
+      ["list", "-o", "jsn"],
+      'error: --output="jsn" is none of wide, json, yaml, name, lock\nhint: krew-wasm list --help\n',
+    ],
+    [
+      ["pull", "--keep", "0", "x"],
+      'error: --keep="0" is not a number from 1 to 999\nhint: krew-wasm pull --help\n',
+    ],
+    [
+      ["completion", "tcsh"],
+      'error: "tcsh" is none of bash, zsh, fish, powershell\nhint: krew-wasm completion --help\n',
+    ],
+    [
+      ["grants", "--allow-home"],
+      "error: No plugin is named whose grants are to be changed\nhint: krew-wasm grants NAME --allow-…\n",
+    ],
+    [["\x1b[2Jx"], 'error: Unknown command "\\x1b[2Jx"\nhint: krew-wasm --help lists the commands\n'],
+    [
+      ["list", "-o", "\x1b[2J\n"],
+      'error: --output="\\x1b[2J\\n" is none of wide, json, yaml, name, lock\n' +
+      "hint: krew-wasm list --help\n",
+    ],
+  ];
+  for (const [args, stderr] of cases) assert.deepEqual(await run(...args), { code: 2, stdout: "", stderr });
+});
+
+Deno.test("a file that is a directory, or is not there, is told in plain words", async () => {
+  const directory = Deno.makeTempDirSync();
+  const none = `${directory}/none`;
+  try {
+    const cases: [args: string[], message: string, code?: number][] = [
+      [["sync"], "Cannot read"],
+      [["bundle", "load"], "Cannot read"],
+      [["push", "FILE", "127.0.0.1:1/x"], "Cannot push"],
+      [["push", "x.wasm", "127.0.0.1:1/x", "--no-check", "--sign", "FILE"], "Cannot push"],
+      [["index", "push", "FILE", "127.0.0.1:1/x"], "Cannot read"],
+      [["run", "FILE"], "Cannot run", 125],
+      [["pull", "127.0.0.1:1/x", "--allow-cluster=FILE/"], "Cannot read the rules in"],
+      [["pull", "127.0.0.1:1/x", "--verify", "FILE"], "Cannot read the key"],
+      [["pull", "127.0.0.1:1/x", "--trust-root", "FILE"], "Cannot read the trust root"],
+    ];
+    for (const [args, message, code = 1] of cases) {
+      for (
+        const [path, why] of [[directory, "it is a directory"], [none, "there is no such file"]] as const
+      ) {
+        const at = args.map((arg) => arg.replace("FILE", path));
+        const { code: actual, stderr } = await run(...(at.join() === args.join() ? [...at, path] : at));
+        assert.equal(actual, code, stderr);
+        if (args.includes("x.wasm")) {
+          assert.match(stderr, /^error: Cannot push "x.wasm": there is no such file/);
+        } else {assert.ok(
+            stderr.startsWith(`error: ${message} "`) && stderr.includes(`": ${why}\n`),
+            stderr,
+          );}
+        assert.doesNotMatch(stderr, /os error|defect/);
+      }
+    }
+  } finally {
+    Deno.removeSync(directory, { recursive: true });
+  }
+});
+
+Deno.test("--version and help tell what they are asked", async () => {
+  const { code, stdout } = await run("--version");
+  assert.equal(code, 0);
+  assert.equal((await run("version")).stdout, stdout);
+  assert.equal((await run("-V")).stdout, stdout);
+  assert.match((await run("version", "-o", "yaml")).stdout, /^version: \d/);
+  assert.equal((await run("help", "index", "add")).stdout, (await run("index", "add", "--help")).stdout);
+  assert.equal((await run("help")).stdout, (await run("--help")).stdout);
+});
+
+Deno.test("names that are not installed are not told to be current", async () => {
+  const { code, stderr } = await run("outdated", "nope");
+  assert.equal(code, 1);
+  assert.doesNotMatch(stderr, /current/);
+});
+
+Deno.test("a bare name that can't be had says that there is no index to look it up in", async () => {
+  const { code, stderr } = await run("pull", "no-such-plugin");
+  assert.equal(code, 1);
+  assert.match(stderr, /^error: .*no-such-plugin.*\nhint: no index was added to look "no-such-plugin" up in/);
+  assert.match(
+    (await run("pull", "no-such-plugin", "--index", "none")).stderr,
+    /^error: No index "none" was added\n/,
+  );
+});
+
+Deno.test("a stdout that can't be written is an error, a stderr is not, and a closed pipe stays one", () => {
+  const failing = (error: Error) => ({
+    writeSync(): number {
+      throw error;
+    },
+  });
+  const full = failing(new Error("No space left on device (os error 28)"));
+  const closed = failing(new Deno.errors.BrokenPipe("Broken pipe (os error 32)"));
+  const one = processOutput({ stdout: full, stderr: full });
+  assert.throws(
+    () => one.stdout("x"),
+    (error: AppError) =>
+      error.code === "OUTPUT_FAILED" && error.message === "Cannot write to stdout: no space left on device",
+  );
+  one.stderr("x");
+  const other = processOutput({ stdout: closed, stderr: closed });
+  assert.throws(() => other.stdout("x"), Deno.errors.BrokenPipe);
+  assert.throws(() => other.stderr("x"), Deno.errors.BrokenPipe);
+});
+
+Deno.test("nearest() finds misspellings, and nothing for what is none", () => {
+  const words = ["list", "ls", "pull", "push", "uninstall", "install"];
+  assert.deepEqual(nearest("lsit", words), ["list"]);
+  assert.deepEqual(nearest("puhs", words), ["push"]);
+  assert.deepEqual(nearest("unistall", words), ["uninstall"]);
+  assert.deepEqual(nearest("frobnicate", words), []);
+  assert.deepEqual(nearest("", words), []);
+});
