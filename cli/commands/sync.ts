@@ -4,6 +4,7 @@ import { Command } from "@commander-js/extra-typings";
 import { type LockedPlugin, MAX_LOCK, parseLock, planSync, type SyncStep } from "../../registry/lockfile.ts";
 import { formatReference } from "../../registry/reference.ts";
 import { removePlugins, updateReceipt } from "../../registry/store/commit.ts";
+import { AppError } from "../../runtime/errors.ts";
 import type { Grants } from "../../runtime/grants.ts";
 import { checkAllowed, readPolicy } from "../../runtime/policy.ts";
 import { withinPolicy } from "../wish.ts";
