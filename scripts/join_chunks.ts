@@ -223,5 +223,26 @@ export function joinChunks(
     const rest = redirected(chunk.rest, outside);
     joined.set(name, `${importsOf(outside)}${kept}${statements}${rest}`);
   }
+  // Imports behind a directive ("use …") are not rewritten: what they name stays, and hands over what has moved.
+  const texts = [...joined.values()];
+  for (const [name, { file, exported, value }] of found) {
+    if (!texts.some((text) => text.includes(`"./${name}"`))) continue;
+    joined.set(name, `import{${exported}}from"./${file}";${reexport(value, exportsOf(name))}`);
+  }
+  for (const [name, text] of joined) {
+    for (const [, wanted = ""] of text.matchAll(/(?:from|import)\s*\(?"\.\/([^"]+\.js)"/g)) {
+      if (!joined.has(wanted)) throw new Error(`${name} imports ${wanted}, which is not there any more`);
+    }
+  }
   return joined;
+}
+
+function reexport(
+  value: string,
+  exports: readonly (readonly [local: string, exported: string])[],
+): string {
+  if (exports.length === 0) return "";
+  const values = exports.map(([, exported], index) => `${exported}:$export${index}`).join(",");
+  const named = exports.map(([, exported], index) => `$export${index} as ${exported}`).join(",");
+  return `const{${values}}=${value};export{${named}};\n`;
 }

@@ -21,7 +21,7 @@ const BUNDLE = new Map(Object.entries({
   "run-1.js":
     `import{a as n}from"./chunk-B.js";import{c as m}from"./chunk-C.js";import"./chunk-A.js";async function r(g){let{other:o}=await import("./rare-2.js"),{more:e}=await import("./more-3.js");return[g(),n.of,n===m,o(n),(await import("./chunk-C.js")).c===n,e(n),await o.many()]}export{r as run};`,
   "rare-2.js":
-    `import{a as n}from"./chunk-B.js";import{sep as s}from"node:path";function o(g){return g===n&&typeof s=="string"}o.many=async()=>[(await import("./many-4.js")).many,(await import("./run-1.js")).run.name];export{o as other};`,
+    `"use strict";import{a as n}from"./chunk-B.js";import{sep as s}from"node:path";function o(g){return g===n&&typeof s=="string"}o.many=async()=>[(await import("./many-4.js")).many,(await import("./run-1.js")).run.name];export{o as other};`,
   "chunk-D.js": `import{a as n}from"./chunk-B.js";var d=n;export{d};`,
   "more-3.js": `import{d as n}from"./chunk-D.js";import"./chunk-B.js";var o=t=>t===n;export{o as more};`,
   "many-4.js":
@@ -39,7 +39,15 @@ Deno.test("joinChunks() joins what is always loaded together, and the program st
   const expected = [1, 1, true, true, true, true, [true, "r"]];
   assert.deepEqual(await run(BUNDLE), expected);
   assert.deepEqual(await run(joined), expected);
-  assert.deepEqual([...joined.keys()].sort(), ["base.js", "main.js", "many.js", "more.js", "rare-2.js"]);
+  // rare-2 has its imports behind a directive, for which chunk-B hands over what has moved.
+  assert.deepEqual([...joined.keys()].sort(), [
+    "base.js",
+    "chunk-B.js",
+    "main.js",
+    "many.js",
+    "more.js",
+    "rare-2.js",
+  ]);
 });
 
 Deno.test("joinChunks() runs a part when it is first asked for, and no more than once", async () => {
