@@ -47,7 +47,7 @@ const RUNTIME: Readonly<Record<string, readonly [authorities: string, why: strin
   "symlink.ts": ["ffi files", "links that files_by_name.ts has checked"],
   "kube/transport.ts": ["net", "requests, to the one server that destination.ts allows"],
   // What transport.ts is made of, and the user's cluster takes: the plugin has no say in it
-  "kube/client.ts": ["env net node", "TLS clients; proxies and roots of the environment"],
+  "kube/client.ts": ["env net", "TLS clients; proxies and roots of the environment"],
   "kube/dial.ts": ["net", "connections to that server, for upgrades and sockets"],
   "kube/dial_node.ts": ["node", "the same, for TLS that Deno's own lacks"],
   "kube/undici.ts": ["node", "requests for TLS that fetch lacks"],

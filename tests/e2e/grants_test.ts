@@ -82,11 +82,13 @@ Deno.test("what is typed before the question, or by the plugin, is no answer", {
   const before = api.seen.length;
   const ahead = await atTerminal(product, `sleep 0.3; ${it.remove}`, [["ot? ", "\r"]]);
   assert.ok(ahead.text.includes(asks), ahead.text);
-  // Typed while the shell sleeps, before there is a question.
-  const typed = await atTerminal(product, `echo go; sleep 0.5; ${it.remove}`, [["go", "a\ro\r"], [
-    "ot? ",
-    "\r",
-  ]]);
+  // Typed before there is a question: the plugin starts when all of it is there to be read.
+  const pending = "import fcntl, struct, termios, time\n" +
+    "while struct.unpack('i', fcntl.ioctl(0, termios.FIONREAD, bytes(4)))[0] < 4: time.sleep(0.01)";
+  const typed = await atTerminal(product, `echo go; python3 -c "${pending}"; ${it.remove}`, [
+    ["go", "a\ro\r"],
+    ["ot? ", "\r"],
+  ]);
   assert.ok(typed.text.includes(asks), typed.text);
   assert.equal(api.seen.length, before);
   assert.equal(it.receipt().grants.cluster, "none");

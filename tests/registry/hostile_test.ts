@@ -41,13 +41,13 @@ Deno.test("a blob that comes byte by byte comes, however long that takes", async
       new ReadableStream({
         async pull(controller) {
           // Longer than the silence that is allowed in all, never in one piece.
-          await new Promise((resolve) => setTimeout(resolve, 150));
+          await new Promise((resolve) => setTimeout(resolve, 500));
           if (at < WASM.length) controller.enqueue(WASM.slice(at, ++at));
           else controller.close();
         },
       }),
     );
-  assert.deepEqual(await fetchBlob(registry, WASM, { idleTimeout: 1000 }), WASM);
+  assert.deepEqual(await fetchBlob(registry, WASM, { idleTimeout: 3500 }), WASM);
 });
 
 Deno.test("a tag that changes between manifest and blob changes nothing: the blob is asked for by digest", async () => {

@@ -306,7 +306,7 @@ connectionTest("--request-timeout is for the body, too", async () => {
     if (slow) await closed;
     else await send("0\r\n\r\n");
   });
-  const cluster = await (await open(server.kubeconfig(), ["--request-timeout=300ms"])).cluster();
+  const cluster = await (await open(server.kubeconfig(), ["--request-timeout=2s"])).cluster();
   assert.equal(await textOf(await cluster.send({ ...GET, url: "/fast" })), "first");
   const { body } = await cluster.send({ ...GET, url: "/slow" });
   const reader = body!.getReader();
@@ -371,15 +371,15 @@ connectionTest(
     })();
     await using api = await TestApiServer.start();
     const traced: string[] = [];
-    const connectTo = async (server: string) => {
+    const connectTo = async (server: string, connectPatience: number) => {
       const chosen = chooseContext(await parseKubeconfig(api.kubeconfig({ server }), "/k"), {});
       return connectCluster(connectionOf(chosen, {}, "/"), {
         env: {},
         trace: (line) => traced.push(line),
-        connectPatience: 50,
+        connectPatience,
       });
     };
-    const nowhere = await connectTo(`https://127.0.0.1:${(silent.addr as Deno.NetAddr).port}`);
+    const nowhere = await connectTo(`https://127.0.0.1:${(silent.addr as Deno.NetAddr).port}`, 50);
     await assert.rejects(Promise.all([nowhere.send(GET), nowhere.send(GET)]), {
       code: "CLUSTER_UNREACHABLE",
       message: /no connection within/,
@@ -392,10 +392,10 @@ connectionTest(
     for (const connection of taken) connection.close();
     await accepting;
     api.hook = async () => {
-      await new Promise((resolve) => setTimeout(resolve, 400));
+      await new Promise((resolve) => setTimeout(resolve, 3500));
       return Response.json({});
     };
-    const slow = await connectTo(api.server);
+    const slow = await connectTo(api.server, 3000);
     assert.equal(await textOf(await slow.send(GET)), "{}");
   },
 );
