@@ -65,8 +65,8 @@ export async function readSigningKey(
     if (error instanceof AppError) throw error;
     return fail(`can't be read: ${printable(messageOf(error), 200)}`);
   }
-  if (key.asymmetricKeyType !== "ec" && key.asymmetricKeyType !== "rsa") {
-    return fail(`is of the type ${key.asymmetricKeyType}, signing takes ECDSA or RSA`);
+  if (!["ec", "rsa", "ed25519"].includes(key.asymmetricKeyType ?? "")) {
+    return fail(`is of the type ${key.asymmetricKeyType}, signing takes ECDSA, RSA or Ed25519`);
   }
   const der = createPublicKey(key as unknown as string).export({ type: "spki", format: "der" });
   return { key, hint: createHash("sha256").update(der).digest("base64") };
@@ -151,7 +151,9 @@ export async function signArtifact(
   format: SignatureFormat = "bundle",
 ): Promise<void> {
   const { sign } = await import("node:crypto");
-  const signed = (bytes: Uint8Array) => sign("sha256", bytes, key).toString("base64");
+  // Ed25519 hashes by itself.
+  const hash = key.asymmetricKeyType === "ed25519" ? null : "sha256";
+  const signed = (bytes: Uint8Array) => sign(hash, bytes, key).toString("base64");
   const { digest } = manifest;
   const repository = { ...reference, tag: undefined, digest: undefined };
   if (format === "simple") {

@@ -104,7 +104,8 @@ function useDefaultDigest(crypto: { verify: (...args: never[]) => unknown }): vo
   const { verify } = crypto as { verify: (...args: unknown[]) => unknown };
   crypto.verify = (algorithm: unknown, data: unknown, key: unknown, ...rest: unknown[]) => {
     const { asymmetricKeyType: type } = key as { asymmetricKeyType?: string };
-    return verify(algorithm ?? (type === "ed25519" ? undefined : "sha256"), data, key, ...rest);
+    // Ed25519 hashes by itself, and takes no digest besides.
+    return verify(type === "ed25519" ? undefined : algorithm ?? "sha256", data, key, ...rest);
   };
 }
 
@@ -140,10 +141,13 @@ async function publicTrustRoot(): Promise<string> {
   return new TextDecoder().decode(Uint8Array.fromBase64(encoded));
 }
 
+/** Those that cosign signs with. Of Ed25519 the plain signature, over what is signed itself (RFC 8032 5.1). */
+const KEY_TYPES: readonly unknown[] = ["ec", "rsa", "ed25519"];
+
 function publicKey({ createPublicKey }: Sigstore, signer: Signer & { kind: "key" }) {
   try {
     const key = createPublicKey(signer.pem);
-    if (key.asymmetricKeyType !== "ec" && key.asymmetricKeyType !== "rsa") {
+    if (!KEY_TYPES.includes(key.asymmetricKeyType)) {
       throw new Error(`keys of the type ${key.asymmetricKeyType} are not supported`);
     }
     return key;
@@ -296,7 +300,13 @@ function judgeKey(
       hint === Uint8Array.fromHex(signer.fingerprint.slice("sha256:".length)).toBase64();
     const material: TrustMaterial = { ...root, publicKey: () => ({ publicKey: key, validFor: () => true }) };
     if (!entity.signature.verifySignature(key)) {
-      if (named) return invalid("what was signed, or the signature, was changed");
+      if (named) {
+        // Ed25519ph (RFC 8032 5.1), which cosign 3 writes into bundles, is not in Node's or Web Crypto's reach.
+        const hashed = key.asymmetricKeyType === "ed25519"
+          ? ", or it is of a hash (Ed25519ph), which is not supported"
+          : "";
+        return invalid(`what was signed, or the signature, was changed${hashed}`);
+      }
       continue;
     }
     try {
@@ -342,8 +352,11 @@ function judgeCertificate(
         why: `its certificate is of nobody the trust root knows: ${reason(error)}`,
       };
     }
-    if (code?.startsWith("TLOG") || code === "TIMESTAMP_ERROR") {
+    if (code?.startsWith("TLOG")) {
       return invalid(`its entry in the transparency log does not match: ${reason(error)}`);
+    }
+    if (code === "TIMESTAMP_ERROR") {
+      return invalid(`nobody the trust root knows says when it was made: ${reason(error)}`);
     }
     return invalid(
       code === "SIGNATURE_ERROR" ? "what was signed, or the signature, was changed" : reason(error),

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { generateKeyPairSync } from "node:crypto";
 import { makeArtifact } from "../../registry/artifact.ts";
 import { RegistryClient } from "../../registry/client.ts";
 import { digestOf } from "../../registry/digest.ts";
@@ -107,6 +108,33 @@ for (const referrers of [true, false]) {
     }
   });
 }
+
+Deno.test("keys of Ed25519 and RSA sign and verify in both layouts, and no other key of the kind does", async () => {
+  const rsa = () => {
+    const { privateKey, publicKey } = generateKeyPairSync("rsa", { modulusLength: 2048 });
+    return {
+      privateKey: privateKey.export({ type: "pkcs8", format: "pem" }) as string,
+      publicKey: publicKey.export({ type: "spki", format: "pem" }) as string,
+    };
+  };
+  for (const [own, other] of [[await makeKeyPair("Ed25519"), await makeKeyPair("Ed25519")], [rsa(), rsa()]]) {
+    for (const format of ["bundle", "simple"] as const) {
+      const { registry, verify, signKey } = await setUp();
+      await using _ = registry;
+      await signKey(own!.privateKey, format);
+      const wanted = (pem: string): Requirement => ({ signers: [keySigner("k.pub", pem)] });
+      await assert.rejects(verify(wanted(other!.publicKey)), { code: "SIGNATURE_UNTRUSTED" });
+      await assert.rejects(verify(KEY), { code: "SIGNATURE_UNTRUSTED" });
+      const by = await verify(wanted(own!.publicKey));
+      assert.deepEqual(await verify({ signers: [signerOf(by)] }), by);
+    }
+  }
+  const { publicKey } = generateKeyPairSync("x25519");
+  const unfit = keySigner("k.pub", publicKey.export({ type: "spki", format: "pem" }) as string);
+  const { registry, verify } = await setUp();
+  await using _ = registry;
+  await assert.rejects(verify({ signers: [unfit] }), { code: "TRUST_INVALID", message: /x25519/ });
+});
 
 Deno.test("a keyless signature in cosign's older layout is verified", async () => {
   const { registry, verify, signSimple } = await setUp();

@@ -1,6 +1,19 @@
-/** A sigstore of one's own: certificate authority, certificate log and transparency log, of WebCrypto alone. */
+/**
+ * A sigstore of one's own: certificate authority, certificate log, transparency log (Rekor's first form and its second)
+ * and time-stamping authority, of WebCrypto alone.
+ */
 
-import { der, ECDSA_SHA256, INTEGER, nameOf, pem, SEQUENCE, signDer } from "../../runtime/kube/der.ts";
+import {
+  CONTEXT_0,
+  der,
+  ECDSA_SHA256,
+  INTEGER,
+  nameOf,
+  pem,
+  SEQUENCE,
+  SET,
+  signDer,
+} from "../../runtime/kube/der.ts";
 import { preAuthEncoding, signedStatement, simplePayload } from "../../registry/sign.ts";
 
 const BOOLEAN = 0x01;
@@ -12,6 +25,11 @@ const TRUE = der(BOOLEAN, [0xff]);
 const SAN = [0x55, 0x1d, 0x11];
 const ISSUER = [0x2b, 0x06, 0x01, 0x04, 0x01, 0x83, 0xbf, 0x30, 0x01, 0x08];
 const SCTS = [0x2b, 0x06, 0x01, 0x04, 0x01, 0xd6, 0x79, 0x02, 0x04, 0x02];
+const SHA256 = der(SEQUENCE, der(0x06, [0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, 0x01]));
+const PKCS7_SIGNED = der(0x06, [0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x07, 0x02]);
+const PKCS9_CONTENT_TYPE = der(0x06, [0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x09, 0x03]);
+const PKCS9_DIGEST = der(0x06, [0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x09, 0x04]);
+const TST_INFO = der(0x06, [0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x09, 0x10, 0x01, 0x04]);
 const STATEMENT = "application/vnd.in-toto+json";
 const LOG_URL = "https://log.test";
 const encoder = new TextEncoder();
@@ -29,9 +47,26 @@ export interface Signing {
   readonly statement?: Uint8Array<ArrayBuffer>;
   /** Changes the entry's body after it was signed, or before the log signs it. */
   readonly body?: (body: Record<string, unknown>) => Record<string, unknown>;
+  /** How a log is told: as Rekor's first form has it, as its second has it, of an envelope or its hash, or not. */
+  readonly log?: "rekor" | "rekor2" | "rekor2-hashed" | "none";
+  /** Time stamps by an authority, this sigstore's own or another's. */
+  readonly stamps?: readonly Stamping[];
+}
+
+/** A time stamp, as RFC 3161 has it. */
+export interface Stamping {
+  /** Seconds since 1970; now without it. */
+  readonly at?: number;
+  /** Another authority than the sigstore's own. */
+  readonly by?: TestSigstore;
+  /** What it is of, instead of the signature. */
+  readonly of?: Uint8Array<ArrayBuffer>;
+  /** Changes the stamp, which is signed by then. */
+  readonly change?: (stamp: Uint8Array<ArrayBuffer>) => void;
 }
 
 interface Keys {
+  readonly kind: keyof typeof KEY_DETAILS;
   readonly pair: CryptoKeyPair;
   readonly spki: Uint8Array<ArrayBuffer>;
   readonly id: Uint8Array<ArrayBuffer>;
@@ -44,10 +79,15 @@ export class TestSigstore {
     private readonly caCert: Uint8Array<ArrayBuffer>,
     private readonly ctlog: Keys,
     private readonly log: Keys,
+    private readonly tsa: { readonly keys: Keys; readonly chain: readonly Uint8Array<ArrayBuffer>[] },
+    private readonly tsaUntil: string | undefined,
   ) {}
 
-  static async make(): Promise<TestSigstore> {
-    const [ca, ctlog, log] = [await makeKeys(), await makeKeys(), await makeKeys()];
+  /** `logKey`: of the transparency log; `tsaUntil`: when the trust root stops trusting its time-stamping authority. */
+  static async make(
+    { logKey = "ECDSA", tsaUntil }: { logKey?: "ECDSA" | "Ed25519"; tsaUntil?: string } = {},
+  ): Promise<TestSigstore> {
+    const [ca, ctlog, log] = [await makeKeys(), await makeKeys(), await makeKeys(logKey)];
     const extensions = [
       extension([0x55, 0x1d, 0x13], der(SEQUENCE, TRUE), true),
       extension([0x55, 0x1d, 0x0f], der(BIT_STRING, [1, 0x06]), true),
@@ -60,16 +100,32 @@ export class TestSigstore {
       extensions,
     );
     const caCert = new Uint8Array(await signDer(ca.pair.privateKey, body));
-    return new TestSigstore(ca, caCert, ctlog, log);
+    const [root, tsa] = [await makeKeys(), await makeKeys()];
+    const [rootName, tsaName] = [nameOf("test-tsa-root"), nameOf("test-tsa")];
+    const year = [-31_536_000, 31_536_000] as const;
+    const chain = [
+      tbs(tsa.spki, rootName, tsaName, year, [
+        extension([0x55, 0x1d, 0x0f], der(BIT_STRING, [7, 0x80]), true),
+        extension(
+          [0x55, 0x1d, 0x25],
+          der(SEQUENCE, der(0x06, [0x2b, 0x06, 0x01, 0x05, 0x05, 0x07, 0x03, 0x08])),
+          true,
+        ),
+      ]),
+      tbs(root.spki, rootName, rootName, year, extensions),
+    ];
+    const certs: Uint8Array<ArrayBuffer>[] = [];
+    for (const one of chain) certs.push(new Uint8Array(await signDer(root.pair.privateKey, one)));
+    return new TestSigstore(ca, caCert, ctlog, log, { keys: tsa, chain: certs }, tsaUntil);
   }
 
   /** sigstore's trusted_root.json */
   get trustRoot(): string {
     const validFor = { start: "2020-01-01T00:00:00Z" };
-    const instance = ({ spki, id }: Keys) => ({
+    const instance = ({ spki, id, kind }: Keys) => ({
       baseUrl: LOG_URL,
       hashAlgorithm: "SHA2_256",
-      publicKey: { rawBytes: spki.toBase64(), keyDetails: "PKIX_ECDSA_P256_SHA_256", validFor },
+      publicKey: { rawBytes: spki.toBase64(), keyDetails: KEY_DETAILS[kind], validFor },
       logId: { keyId: id.toBase64() },
     });
     return JSON.stringify({
@@ -82,7 +138,12 @@ export class TestSigstore {
         validFor,
       }],
       ctlogs: [instance(this.ctlog)],
-      timestampAuthorities: [],
+      timestampAuthorities: [{
+        subject: { organization: "test", commonName: "test-tsa" },
+        uri: "https://tsa.test",
+        certChain: { certificates: this.tsa.chain.map((cert) => ({ rawBytes: cert.toBase64() })) },
+        validFor: { ...validFor, ...(this.tsaUntil === undefined ? {} : { end: this.tsaUntil }) },
+      }],
     });
   }
 
@@ -139,8 +200,11 @@ export class TestSigstore {
         logIndex: "7",
         logId: { keyId: this.log.id.toBase64() },
         kindVersion: { kind: body.kind, version: body.apiVersion },
-        integratedTime: String(loggedAt),
-        inclusionPromise: { signedEntryTimestamp: promise.toBase64() },
+        // Rekor's second form promises nothing and says no time: what is logged is in the log, and stamped by others.
+        ...(body.apiVersion === "0.0.2" ? { integratedTime: "0" } : {
+          integratedTime: String(loggedAt),
+          inclusionPromise: { signedEntryTimestamp: promise.toBase64() },
+        }),
         inclusionProof: {
           logIndex: "0",
           treeSize: "1",
@@ -153,30 +217,112 @@ export class TestSigstore {
     };
   }
 
+  /** A time stamp of some bytes: RFC 3161's response, with RFC 5652's signed data in it. */
+  async #stamp(signature: Uint8Array<ArrayBuffer>, { at, by = this, of = signature, change }: Stamping) {
+    const { keys } = by.tsa;
+    const time = new Date(at === undefined ? Date.now() : at * 1000).toISOString();
+    const info = der(
+      SEQUENCE,
+      der(INTEGER, [1]),
+      der(0x06, [0x2a, 0x03]),
+      der(SEQUENCE, SHA256, der(OCTET_STRING, await sha256(of))),
+      der(INTEGER, [0x11]),
+      der(TIME, encoder.encode(time.replace(/[-:T]|\.\d+/g, ""))),
+    );
+    const attributes = [
+      der(SEQUENCE, PKCS9_CONTENT_TYPE, der(SET, TST_INFO)),
+      der(SEQUENCE, PKCS9_DIGEST, der(SET, der(OCTET_STRING, await sha256(info)))),
+    ];
+    const signer = der(
+      SEQUENCE,
+      der(INTEGER, [1]),
+      der(SEQUENCE, nameOf("test-tsa-root"), der(INTEGER, [0x42])),
+      SHA256,
+      der(CONTEXT_0, ...attributes),
+      ECDSA_SHA256,
+      der(OCTET_STRING, await signBytes(keys, der(SET, ...attributes))),
+    );
+    const signed = der(
+      SEQUENCE,
+      der(INTEGER, [3]),
+      der(SET, SHA256),
+      der(SEQUENCE, TST_INFO, der(CONTEXT_0, der(OCTET_STRING, info))),
+      der(SET, signer),
+    );
+    const stamp = der(
+      SEQUENCE,
+      der(SEQUENCE, der(INTEGER, [0])),
+      der(SEQUENCE, PKCS7_SIGNED, der(CONTEXT_0, signed)),
+    );
+    change?.(stamp);
+    return { signedTimestamp: stamp.toBase64() };
+  }
+
+  /** What Rekor's second form logs of an envelope: itself, or the hash of what was signed. */
+  async #logged2(
+    log: "rekor2" | "rekor2-hashed",
+    payload: Uint8Array<ArrayBuffer>,
+    signature: Uint8Array<ArrayBuffer>,
+    certificate: Uint8Array<ArrayBuffer>,
+  ): Promise<Record<string, unknown>> {
+    const signed = {
+      content: signature.toBase64(),
+      verifier: {
+        keyDetails: KEY_DETAILS.ECDSA,
+        x509Certificate: { rawBytes: certificate.toBase64() },
+      },
+    };
+    const hash = async (of: Uint8Array<ArrayBuffer>) => ({
+      algorithm: "SHA2_256",
+      digest: (await sha256(of)).toBase64(),
+    });
+    return log === "rekor2"
+      ? {
+        apiVersion: "0.0.2",
+        kind: "dsse",
+        spec: { dsseV002: { payloadHash: await hash(payload), signatures: [signed] } },
+      }
+      : {
+        apiVersion: "0.0.2",
+        kind: "hashedrekord",
+        spec: {
+          hashedRekordV002: {
+            data: await hash(preAuthEncoding(STATEMENT, payload)),
+            signature: signed,
+          },
+        },
+      };
+  }
+
   /** A sigstore bundle v0.3 that says an image is signed. */
   async bundle(digest: string, signing: Signing = {}): Promise<Record<string, unknown>> {
     const { keys, certificate } = await this.#issue(signing);
     const payload = signing.statement ?? signedStatement(digest);
     const signature = await signBytes(keys, preAuthEncoding(STATEMENT, payload));
-    const body = {
-      apiVersion: "0.0.1",
-      kind: "dsse",
-      spec: {
-        envelopeHash: { algorithm: "sha256", value: "0".repeat(64) },
-        payloadHash: { algorithm: "sha256", value: (await sha256(payload)).toHex() },
-        signatures: [{
-          signature: signature.toBase64(),
-          verifier: encoder.encode(pem("CERTIFICATE", certificate)).toBase64(),
-        }],
-      },
-    };
+    const { log = "rekor", stamps = [] } = signing;
+    const body = log === "rekor2" || log === "rekor2-hashed"
+      ? await this.#logged2(log, payload, signature, certificate)
+      : {
+        apiVersion: "0.0.1",
+        kind: "dsse",
+        spec: {
+          envelopeHash: { algorithm: "sha256", value: "0".repeat(64) },
+          payloadHash: { algorithm: "sha256", value: (await sha256(payload)).toHex() },
+          signatures: [{
+            signature: signature.toBase64(),
+            verifier: encoder.encode(pem("CERTIFICATE", certificate)).toBase64(),
+          }],
+        },
+      };
     const entry = await this.#entry(signing.body?.(body) ?? body, signing);
     return {
       mediaType: "application/vnd.dev.sigstore.bundle.v0.3+json",
       verificationMaterial: {
         certificate: { rawBytes: certificate.toBase64() },
-        tlogEntries: [entry.json],
-        timestampVerificationData: { rfc3161Timestamps: [] },
+        tlogEntries: log === "none" ? [] : [entry.json],
+        timestampVerificationData: {
+          rfc3161Timestamps: await Promise.all(stamps.map((stamping) => this.#stamp(signature, stamping))),
+        },
       },
       dsseEnvelope: {
         payload: payload.toBase64(),
@@ -203,6 +349,8 @@ export class TestSigstore {
       },
     };
     const { canonical, promise, loggedAt } = await this.#entry(signing.body?.(body) ?? body, signing);
+    const stamping = signing.stamps?.[0];
+    const stamp = stamping && await this.#stamp(signature, stamping);
     return {
       payload,
       annotations: {
@@ -217,6 +365,11 @@ export class TestSigstore {
             logID: this.log.id.toHex(),
           },
         }),
+        ...(stamp === undefined ? {} : {
+          "dev.sigstore.cosign/rfc3161timestamp": JSON.stringify({
+            SignedRFC3161Timestamp: stamp.signedTimestamp,
+          }),
+        }),
       },
     };
   }
@@ -228,23 +381,32 @@ export const IDENTITY = "https://github.com/acme/decoder/.github/workflows/relea
 export const ISSUED_BY = "https://token.actions.githubusercontent.com";
 
 /** A key pair in PEM. */
-export async function makeKeyPair(): Promise<{ privateKey: string; publicKey: string }> {
-  const { pair, spki } = await makeKeys();
+export async function makeKeyPair(
+  kind?: "ECDSA" | "Ed25519",
+): Promise<{ privateKey: string; publicKey: string }> {
+  const { pair, spki } = await makeKeys(kind);
   const pkcs8 = new Uint8Array(await crypto.subtle.exportKey("pkcs8", pair.privateKey));
   return { privateKey: pem("PRIVATE KEY", pkcs8), publicKey: pem("PUBLIC KEY", spki) };
 }
 
-async function makeKeys(): Promise<Keys> {
-  const pair = await crypto.subtle.generateKey({ name: "ECDSA", namedCurve: "P-256" }, true, [
-    "sign",
-    "verify",
-  ]);
+const KEY_DETAILS = { ECDSA: "PKIX_ECDSA_P256_SHA_256", Ed25519: "PKIX_ED25519" } as const;
+
+async function makeKeys(kind: Keys["kind"] = "ECDSA"): Promise<Keys> {
+  const pair = kind === "ECDSA"
+    ? await crypto.subtle.generateKey({ name: "ECDSA", namedCurve: "P-256" }, true, ["sign", "verify"])
+    : await crypto.subtle.generateKey("Ed25519", true, ["sign", "verify"]) as CryptoKeyPair;
   const spki = new Uint8Array(await crypto.subtle.exportKey("spki", pair.publicKey));
-  return { pair, spki, id: await sha256(spki) };
+  return { kind, pair, spki, id: await sha256(spki) };
 }
 
-/** An ECDSA signature in DER: what is inside a certificate's bit string. */
-async function signBytes({ pair }: Keys, message: Uint8Array<ArrayBuffer>): Promise<Uint8Array<ArrayBuffer>> {
+/** A signature: of ECDSA in DER, what is inside a certificate's bit string. */
+async function signBytes(
+  { pair, kind }: Keys,
+  message: Uint8Array<ArrayBuffer>,
+): Promise<Uint8Array<ArrayBuffer>> {
+  if (kind === "Ed25519") {
+    return new Uint8Array(await crypto.subtle.sign("Ed25519", pair.privateKey, message));
+  }
   const raw = new Uint8Array(
     await crypto.subtle.sign({ name: "ECDSA", hash: "SHA-256" }, pair.privateKey, message),
   );
