@@ -48,6 +48,7 @@ const RUNTIME: Readonly<Record<string, readonly [authorities: string, why: strin
   "kube/transport.ts": ["net", "requests, to the one server that destination.ts allows"],
   // What transport.ts is made of, and the user's cluster takes: the plugin has no say in it
   "kube/client.ts": ["env net", "TLS clients; proxies and roots of the environment"],
+  "kube/pair.ts": ["node", "whether a certificate and a key belong together"],
   "kube/dial.ts": ["net", "connections to that server, for upgrades and sockets"],
   "kube/dial_node.ts": ["node", "the same, for TLS that Deno's own lacks"],
   "kube/undici.ts": ["node", "requests for TLS that fetch lacks"],
@@ -56,6 +57,7 @@ const RUNTIME: Readonly<Record<string, readonly [authorities: string, why: strin
   "kube/flags.ts": ["files", "whether it is there"],
   "kube/preload.ts": ["files", "what it names, before reading is given up"],
   "kube/connection.ts": ["files", "files that it names"],
+  "kube/rotation.ts": ["files", "the same, as they are replaced"],
   "kube/credentials.ts": ["files", "tokens that it names"],
   "kube/exec.ts": ["run streams", "credential plugins that it names"],
   // Before the plugin, beside it, after it
