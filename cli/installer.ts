@@ -17,7 +17,9 @@ import { withinPolicy } from "./wish.ts";
 /** What differs from one installation to the next. */
 export type InstallRequest =
   & Pick<InstallOptions, "reference" | "force" | "grants">
-  & Partial<Pick<InstallOptions, "name" | "pin" | "pinnedBlob" | "keep" | "client" | "upgrades">>
+  & Partial<
+    Pick<InstallOptions, "name" | "pin" | "pinnedIndex" | "pinnedBlob" | "keep" | "client" | "upgrades">
+  >
   /** Who signed the version that is replaced, where this one has to be by the same. */
   & {
     readonly earlier?: Verified | undefined;

@@ -13,7 +13,7 @@ import { printable } from "../runtime/text.ts";
 import type { FetchedManifest } from "./client.ts";
 import { Digester, digestOf } from "./digest.ts";
 import type { ArtifactSource } from "./install.ts";
-import { configOf, MANIFEST_TYPES } from "./manifest.ts";
+import { chooseManifest, configOf, INDEX_TYPES, isIndex, MANIFEST_TYPES } from "./manifest.ts";
 import { formatReference, parseReference, type Reference } from "./reference.ts";
 import type { FoundSignature, SignatureSource } from "./signatures.ts";
 import { readIntact } from "./store/blobs.ts";
@@ -26,7 +26,11 @@ const PLUGIN_NAME = "krew-wasm.dev/name";
 const PLUGIN_GRANTS = "krew-wasm.dev/granted";
 /** The digest of a blob that holds the manifest's signatures, as {@linkcode formatSignatures} writes them. */
 const SIGNATURES = "krew-wasm.dev/signatures";
+/** The digest of the index that the manifest was chosen from, a blob too, and that of a blob with the index's signatures. */
+const INDEX = "krew-wasm.dev/index";
+const INDEX_SIGNATURES = "krew-wasm.dev/index-signatures";
 
+const DIGEST = /^sha256:[0-9a-f]{64}$/;
 const MAX_INDEX = 16 << 20;
 const MAX_MANIFEST = 4 << 20;
 const MAX_SIGNATURES = 64 << 20;
@@ -42,15 +46,21 @@ interface Descriptor {
 export interface SaveSources {
   /** Asked for what an older krew-wasm did not keep. */
   readonly missing: ArtifactSource;
-  /** The signatures of a plugin that was verified when it was pulled. */
-  readonly signatures: (receipt: Receipt, repository: Reference) => Promise<readonly FoundSignature[]>;
+  /** The signatures of a plugin that was verified when it was pulled: those of its manifest, or of its index. */
+  readonly signatures: (
+    receipt: Receipt,
+    repository: Reference,
+    digest: string,
+  ) => Promise<readonly FoundSignature[]>;
+  /** The index that the plugin was chosen from, as it was sent; undefined where it can't be had. */
+  readonly index: (receipt: Receipt, reference: Reference) => Promise<string | undefined>;
 }
 
 /** Writes a bundle of installed plugins, through `write`. @throws AppError STORE_CORRUPT, REGISTRY_… */
 export async function saveBundle(
   layout: Layout,
   receipts: readonly Receipt[],
-  { missing, signatures }: SaveSources,
+  { missing, signatures, index }: SaveSources,
   write: (bytes: Uint8Array) => void,
 ): Promise<void> {
   const blobs = new Map<string, Uint8Array>();
@@ -66,12 +76,25 @@ export async function saveBundle(
     if (!layers.some(({ digest }) => digest === receipt.digest)) layers.push(receipt);
     const { mediaType } = JSON.parse(text) as { mediaType?: string };
     const signed: Record<string, string> = {};
+    const repository = { ...reference, tag: undefined, digest: undefined };
+    const keep = async (annotation: string, digest: string) => {
+      const found = await signatures(receipt, repository, digest);
+      if (annotation === INDEX_SIGNATURES && found.length === 0) return;
+      const bytes = formatSignatures(found);
+      signed[annotation] = digestOf(bytes);
+      blobs.set(signed[annotation], bytes);
+    };
     if (receipt.verified !== undefined) {
-      const bytes = formatSignatures(
-        await signatures(receipt, { ...reference, tag: undefined, digest: undefined }),
-      );
-      signed[SIGNATURES] = digestOf(bytes);
-      blobs.set(signed[SIGNATURES], bytes);
+      await keep(SIGNATURES, receipt.manifestDigest);
+      const { indexDigest } = receipt;
+      if (indexDigest !== undefined) await keep(INDEX_SIGNATURES, indexDigest);
+      const text = indexDigest !== undefined && signed[INDEX_SIGNATURES] !== undefined
+        ? await index(receipt, { ...repository, digest: indexDigest })
+        : undefined;
+      if (indexDigest !== undefined && text !== undefined) {
+        signed[INDEX] = indexDigest;
+        blobs.set(indexDigest, new TextEncoder().encode(text));
+      }
     }
     manifests.push({
       mediaType: mediaType ?? MANIFEST_TYPES[0],
@@ -196,12 +219,15 @@ export interface BundledPlugin {
   /** As it was pulled, with its manifest's digest; a reference of its own where the bundle names none. */
   readonly reference: Reference;
   readonly manifestDigest: string;
+  /** The index that it was chosen from, where the bundle has it. */
+  readonly indexDigest: string | undefined;
   /** The name it had where the bundle was made, unread. */
   readonly name: string | undefined;
   /** What it was granted there, unread JSON. */
   readonly grants: unknown;
-  /** The blob with its signatures. */
+  /** The blobs with its signatures, and with its index's. */
   readonly signatures: string | undefined;
+  readonly indexSignatures: string | undefined;
 }
 
 /** A bundle, opened: a source of artifacts as a registry is one. Everything it hands out is checked against its digest. */
@@ -239,16 +265,23 @@ export class Bundle implements ArtifactSource, SignatureSource, Disposable {
     this.#file.close();
   }
 
-  /** @throws AppError BUNDLE_INVALID, DIGEST_MISMATCH */
-  fetchManifest(reference: Reference): Promise<FetchedManifest> {
+  /** A manifest; of an index the one for WebAssembly. @throws AppError BUNDLE_INVALID, DIGEST_MISMATCH, MANIFEST_INVALID, ARTIFACT_UNSUPPORTED */
+  async fetchManifest(reference: Reference): Promise<FetchedManifest> {
     const { digest } = reference;
     if (digest === undefined) throw new Error("a bundle's plugins are asked for by digest");
+    const text = await Promise.resolve(this.#manifest(digest));
+    if (!isIndex(text)) return { text, digest };
+    const chosen = chooseManifest(text, printable(formatReference(reference), 400), "load");
+    return { text: this.#manifest(chosen.digest), digest: chosen.digest, indexDigest: digest };
+  }
+
+  #manifest(digest: string): string {
     const bytes = this.#read(blobPath(digest), MAX_MANIFEST);
     const actual = digestOf(bytes);
     if (actual !== digest) {
       throw new AppError("DIGEST_MISMATCH", `The bundle's manifest ${digest} has the digest ${actual}`);
     }
-    return Promise.resolve({ text: new TextDecoder().decode(bytes), digest });
+    return new TextDecoder().decode(bytes);
   }
 
   /** @throws AppError BUNDLE_INVALID, DIGEST_MISMATCH */
@@ -284,20 +317,21 @@ export class Bundle implements ArtifactSource, SignatureSource, Disposable {
     return Promise.resolve();
   }
 
-  /** The signatures that were saved with a manifest. */
+  /** The signatures that were saved with a manifest, or with its index. */
   async *signatures(_repository: Reference, digest: string): AsyncGenerator<FoundSignature> {
-    for (const plugin of this.plugins) {
-      if (plugin.manifestDigest !== digest || !/^sha256:[0-9a-f]{64}$/.test(plugin.signatures ?? "")) {
-        continue;
-      }
-      const bytes = await Promise.resolve(this.#read(blobPath(plugin.signatures!), MAX_SIGNATURES));
-      yield* parseSignatures(new TextDecoder().decode(bytes));
+    const of = (blob: string | undefined): FoundSignature[] =>
+      blob === undefined || !DIGEST.test(blob)
+        ? []
+        : parseSignatures(new TextDecoder().decode(this.#read(blobPath(blob), MAX_SIGNATURES)));
+    for (const { manifestDigest, signatures, indexDigest, indexSignatures } of this.plugins) {
+      if (manifestDigest === digest) yield* await Promise.resolve(of(signatures));
+      if (indexDigest === digest) yield* await Promise.resolve(of(indexSignatures));
     }
   }
 
-  /** @throws AppError BUNDLE_INVALID, DIGEST_MISMATCH */
-  async manifest(reference: Reference): Promise<string> {
-    return (await this.fetchManifest(reference)).text;
+  /** The text of a manifest or index itself. @throws AppError BUNDLE_INVALID, DIGEST_MISMATCH */
+  manifest({ digest }: Reference): Promise<string> {
+    return new Promise((done) => done(this.#manifest(digest ?? "")));
   }
 
   #entry(path: string): TarEntry {
@@ -339,8 +373,8 @@ export class Bundle implements ArtifactSource, SignatureSource, Disposable {
       throw new AppError("BUNDLE_INVALID", "The bundle's index.json has no manifests");
     }
     return manifests.map((value: unknown, index): BundledPlugin => {
-      const { digest, annotations } = (value ?? {}) as Record<string, unknown>;
-      if (typeof digest !== "string" || !/^sha256:[0-9a-f]{64}$/.test(digest)) {
+      const { digest, mediaType, annotations } = (value ?? {}) as Record<string, unknown>;
+      if (typeof digest !== "string" || !DIGEST.test(digest)) {
         throw new AppError(
           "BUNDLE_INVALID",
           `The bundle's manifests[${index}].digest is missing or malformed`,
@@ -348,12 +382,20 @@ export class Bundle implements ArtifactSource, SignatureSource, Disposable {
       }
       const notes = (annotations ?? {}) as Record<string, unknown>;
       const note = (key: string) => typeof notes[key] === "string" ? notes[key] as string : undefined;
+      // An index that another tool copied whole stands for the one plugin in it.
+      const whole = (INDEX_TYPES as readonly unknown[]).includes(mediaType);
+      const from = whole ? digest : note(INDEX);
+      const known = from !== undefined && DIGEST.test(from) && this.#entries.has(blobPath(from));
       return {
         reference: referenceOf(note(REF_NAME), path, digest),
-        manifestDigest: digest,
+        manifestDigest: whole
+          ? chooseManifest(this.#manifest(digest), `${printable(path, 300)}@${digest}`, "load").digest
+          : digest,
+        indexDigest: known ? from : undefined,
         name: note(PLUGIN_NAME),
         grants: parseJson(note(PLUGIN_GRANTS)),
         signatures: note(SIGNATURES),
+        indexSignatures: note(INDEX_SIGNATURES),
       };
     });
   }

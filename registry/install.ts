@@ -51,6 +51,8 @@ export interface InstallOptions {
   readonly name?: string | undefined;
   /** The manifest that is meant, whatever the reference's tag stands for by now. */
   readonly pin?: string | undefined;
+  /** The index that it was chosen from, which may be what is signed. */
+  readonly pinnedIndex?: string | undefined;
   /** The digest that the WebAssembly must have by the manifest. */
   readonly pinnedBlob?: string | undefined;
   /** Replace an installed plugin of that name. */
@@ -96,7 +98,7 @@ export async function installPlugin(options: InstallOptions): Promise<Receipt> {
   if (options.upgrades && !replaced) readReceipt(layout, name); // says why there is nothing to upgrade
 
   const pinned = options.pin === undefined ? reference : { ...reference, digest: options.pin };
-  const manifest = await client.fetchManifest(pinned);
+  const manifest = await fetchPinned(client, pinned, options);
   const plugin = parseManifest(manifest.text, printable(shown, 400));
   if (options.pinnedBlob !== undefined && plugin.digest !== options.pinnedBlob) {
     throw new AppError(
@@ -145,6 +147,7 @@ export async function installPlugin(options: InstallOptions): Promise<Receipt> {
     name,
     reference: shown,
     manifestDigest: manifest.digest,
+    ...(manifest.indexDigest === undefined ? {} : { indexDigest: manifest.indexDigest }),
     ...(config === undefined ? {} : { config }),
     digest: plugin.digest,
     size: plugin.size,
@@ -194,6 +197,23 @@ export async function compileAnew(layout: Layout, receipt: Receipt, compile: Com
   const renewed: Receipt = { ...receipt, ...form, bindgen: BINDGEN };
   writeReceipt(layout, renewed);
   return renewed;
+}
+
+/** The manifest that is meant; through its index, where that still is there and says so. */
+async function fetchPinned(
+  client: ArtifactSource,
+  reference: Reference,
+  { pin, pinnedIndex }: Pick<InstallOptions, "pin" | "pinnedIndex">,
+): Promise<FetchedManifest> {
+  if (pin !== undefined && pinnedIndex !== undefined) {
+    try {
+      const chosen = await client.fetchManifest({ ...reference, digest: pinnedIndex });
+      if (chosen.digest === pin) return chosen;
+    } catch (error) {
+      if (!(error instanceof AppError) || error.code !== "REGISTRY_NOT_FOUND") throw error;
+    }
+  }
+  return await client.fetchManifest(reference);
 }
 
 function installed(layout: Layout, name: string): Receipt | undefined {

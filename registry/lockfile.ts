@@ -21,6 +21,8 @@ export interface LockedPlugin {
   readonly reference: Reference;
   /** What is to be installed, whatever the reference's tag stands for. */
   readonly manifestDigest: string;
+  /** The index that it was chosen from: it may be what is signed. */
+  readonly indexDigest?: string;
   /** Of the WebAssembly. */
   readonly digest: string;
   readonly grants: Grants;
@@ -32,6 +34,7 @@ export function formatLock(receipts: readonly Receipt[], home: string): string {
     name: receipt.name,
     reference: receipt.reference,
     manifestDigest: receipt.manifestDigest,
+    ...(receipt.indexDigest === undefined ? {} : { indexDigest: receipt.indexDigest }),
     digest: receipt.digest,
     ...(receipt.version === undefined ? {} : { version: receipt.version }),
     grants: mapStrings(grantsToJson(receipt.grants), (text) => shortenHome(text, home)),
@@ -66,7 +69,7 @@ export function parseLock(text: string, home: string, shown: string): LockedPlug
   return json.plugins.map((entry: unknown, index): LockedPlugin => {
     const at = `plugins[${index}]`;
     if (typeof entry !== "object" || entry === null) return invalid(`${at} is not an object`);
-    const { name, reference, manifestDigest, digest, grants } = entry as Record<string, unknown>;
+    const { name, reference, manifestDigest, indexDigest, digest, grants } = entry as Record<string, unknown>;
     const field = <T>(path: string, parse: () => T): T => {
       try {
         return parse();
@@ -87,6 +90,7 @@ export function parseLock(text: string, home: string, shown: string): LockedPlug
       name: parsed,
       reference: field("reference", () => parseReference(reference)),
       manifestDigest: checked(manifestDigest, "manifestDigest"),
+      ...(indexDigest === undefined ? {} : { indexDigest: checked(indexDigest, "indexDigest") }),
       digest: checked(digest, "digest"),
       grants: field("grants", () => grantsFromJson(mapStrings(grants, (each) => expandHome(each, home)))),
     };

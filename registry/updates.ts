@@ -14,12 +14,19 @@ export type Update =
   /** Its reference names a digest, which stands for the same for ever. */
   | { readonly status: "pinned" }
   /** There is a newer one on its track. `tag` is what stands for it. */
-  | { readonly status: "available"; readonly tag: string; readonly manifestDigest: string }
+  | {
+    readonly status: "available";
+    readonly tag: string;
+    readonly manifestDigest: string;
+    /** The index that it is in, where the tag stands for one. */
+    readonly indexDigest?: string | undefined;
+  }
   /** A tag of one version stands for something else than what was installed under it. */
   | {
     readonly status: "moved";
     readonly tag: string;
     readonly manifestDigest: string;
+    readonly indexDigest?: string | undefined;
     readonly newest?: string | undefined;
   }
   /** The registry has no such tag any more; `tags` are those it has, none where the repository is gone too. */
@@ -50,9 +57,10 @@ export async function checkUpdate(client: RegistryClient, receipt: Receipt): Pro
       found !== undefined && (kind === "track" ? found !== followed : compareVersions(found, tag) > 0)
         ? { newest: found }
         : {};
-    if (manifest.digest === receipt.manifestDigest) return { status: "current", ...newest };
-    if (kind === "version") return { status: "moved", tag, manifestDigest: manifest.digest, ...newest };
-    return { status: "available", tag: followed, manifestDigest: manifest.digest };
+    const { digest: manifestDigest, indexDigest } = manifest;
+    if (manifestDigest === receipt.manifestDigest) return { status: "current", ...newest };
+    if (kind === "version") return { status: "moved", tag, manifestDigest, indexDigest, ...newest };
+    return { status: "available", tag: followed, manifestDigest, indexDigest };
   } catch (error) {
     if (!(error instanceof AppError)) throw error;
     if (error.code === "REGISTRY_NOT_FOUND") {

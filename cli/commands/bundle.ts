@@ -59,17 +59,24 @@ function saveCommand(context: Context, exit: Exit) {
       if (exit.code !== 0) return;
       if (receipts.length === 0) throw new AppError("NOT_INSTALLED", "No plugins are installed to save");
       const client = openRegistry(context, options);
+      const orWarn = async <T>(name: string, fetch: () => Promise<T>): Promise<T | undefined> => {
+        try {
+          return await fetch();
+        } catch (error) {
+          if (!(error instanceof AppError)) throw error;
+          context.stderr(`warning: "${name}" is saved without its signature: ${error.message}\n`);
+          return undefined;
+        }
+      };
       const sources: SaveSources = {
         missing: client,
-        signatures: async (receipt, repository) => {
-          try {
-            return await Array.fromAsync(findSignatures(client, repository, receipt.manifestDigest));
-          } catch (error) {
-            if (!(error instanceof AppError)) throw error;
-            context.stderr(`warning: "${receipt.name}" is saved without its signature: ${error.message}\n`);
-            return [];
-          }
-        },
+        signatures: async (receipt, repository, digest) =>
+          await orWarn(
+            receipt.name,
+            async () => await Array.fromAsync(findSignatures(client, repository, digest)),
+          ) ?? [],
+        index: async ({ name }, reference) =>
+          await orWarn(name, async () => (await client.fetchAnyManifest(reference, "save")).text),
       };
       const size = await writeFile(file, (write) => saveBundle(layout, receipts, sources, write));
       if (file !== "-") {
@@ -125,6 +132,7 @@ function loadCommand(context: Context, exit: Exit) {
           signatures: bundle,
           reference: plugin.reference,
           pin: plugin.manifestDigest,
+          pinnedIndex: plugin.indexDigest,
           name: options.name ?? plugin.name,
           force: options.force ?? false,
           keep: options.keep,

@@ -112,6 +112,7 @@ async function pullAnew(
       await install({
         reference: parseReference(receipt.reference),
         pin: receipt.manifestDigest,
+        pinnedIndex: receipt.indexDigest,
         pinnedBlob: receipt.digest,
         name: receipt.name,
         force: true,

@@ -89,6 +89,7 @@ export function pluginJson(receipt: Receipt): Record<string, unknown> {
     name: receipt.name,
     reference: receipt.reference,
     manifestDigest: receipt.manifestDigest,
+    ...(receipt.indexDigest === undefined ? {} : { indexDigest: receipt.indexDigest }),
     digest: receipt.digest,
     size: receipt.size,
     kind: receipt.kind,

@@ -79,10 +79,11 @@ Examples:
             grants: withinPolicy(context, plugin.grants, formatReference(plugin.reference), policy, home),
           }), { task: `sync ${file}`, notice });
         } else if (step.kind !== "keep") {
-          const { reference, manifestDigest, digest, name, grants } = step.plugin;
+          const { reference, manifestDigest, indexDigest, digest, name, grants } = step.plugin;
           await installer.install({
             reference,
             pin: manifestDigest,
+            pinnedIndex: indexDigest,
             pinnedBlob: digest,
             name,
             force: true,

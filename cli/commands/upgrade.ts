@@ -83,6 +83,7 @@ Examples:
         const installed = await installer.install({
           reference: parseReference(receipt.reference),
           pin: update.manifestDigest,
+          pinnedIndex: update.indexDigest,
           name,
           force: true,
           upgrades: true,

@@ -29,6 +29,8 @@ export interface Receipt {
   readonly reference: string;
   /** Of the manifest. */
   readonly manifestDigest: string;
+  /** Of the index that the manifest was chosen from, where the reference names one: it may be what is signed. */
+  readonly indexDigest?: string;
   /** Of the artifact's config; left out where it is not stored. */
   readonly config?: string;
   /** Of the WebAssembly blob. */
@@ -137,6 +139,7 @@ export function receiptFromJson(value: unknown, name: string): Receipt {
     name,
     reference: string("reference"),
     manifestDigest: string("manifestDigest", DIGEST),
+    ...(json.indexDigest === undefined ? {} : { indexDigest: string("indexDigest", DIGEST) }),
     ...(json.config === undefined ? {} : { config: string("config", DIGEST) }),
     digest: string("digest", DIGEST),
     size: size(json.size, "size"),

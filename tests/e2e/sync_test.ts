@@ -1,6 +1,9 @@
 /** Two machines made the same: by a lock file, and without network by a bundle. */
 
 import assert from "node:assert/strict";
+import { RegistryClient } from "../../registry/client.ts";
+import { parseReference } from "../../registry/reference.ts";
+import { readSigningKey, signable, signArtifact } from "../../registry/sign.ts";
 import { makeArtifact, push } from "../support/oci.ts";
 import { Product } from "../support/product.ts";
 import { testBinary } from "../support/test_binary.ts";
@@ -221,6 +224,114 @@ testBinary("a bundle carries signatures, which are verified without network", as
   assert.deepEqual(registry.requests, []);
 });
 
+/** Publishes a plugin in an index, of which the index alone is signed; returns the index's digest. */
+async function publishIndex(
+  registry: TestRegistry,
+  tag: string,
+  code: number,
+  privateKey: string,
+  others = ["amd64"],
+) {
+  const version = { "org.opencontainers.image.version": `${code}.0` };
+  await push(registry.origin, "acme/many", `${tag}-wasm`, makeArtifact(makeExiting(code), "cncf", version));
+  const child = signable(registry.manifest("acme/many", `${tag}-wasm`));
+  const type = "application/vnd.oci.image.manifest.v1+json";
+  const entry = (architecture: string, os: string, digest: string) => ({
+    ...{ mediaType: type, digest, size: child.size },
+    platform: { architecture, os },
+  });
+  const index = JSON.stringify({
+    schemaVersion: 2,
+    mediaType: "application/vnd.oci.image.index.v1+json",
+    manifests: [
+      ...others.map((architecture) => entry(architecture, "linux", `sha256:${"0".repeat(64)}`)),
+      entry("wasm", "wasip1", child.digest),
+    ],
+  });
+  registry.putManifest("acme/many", tag, index, "application/vnd.oci.image.index.v1+json");
+  const client = new RegistryClient({ credentials: () => Promise.resolve(undefined) });
+  const key = await readSigningKey("k", privateKey, () => "");
+  await signArtifact(
+    client,
+    parseReference(`${registry.host}/acme/many:${tag}`),
+    signable(index),
+    key,
+    new Date(),
+  );
+  return signable(index).digest;
+}
+
+testBinary("what is signed as an index is verified in a bundle, by sync and by upgrade", async () => {
+  await using it = await setUp();
+  const { one, other, registry } = it;
+  const ok = async (outcome: Promise<{ code: number; stdout: string; stderr: string }>) => {
+    const { code, stdout, stderr } = await outcome;
+    assert.equal(code, 0, stderr);
+    return stdout;
+  };
+  const keys = await makeKeyPair();
+  for (const { home } of [one, other]) Deno.writeTextFileSync(`${home}/acme.pub`, keys.publicKey);
+  Deno.writeTextFileSync(`${other.home}/other.pub`, (await makeKeyPair()).publicKey);
+  await publishIndex(registry, "v1.0.0", 5, keys.privateKey);
+  await publishIndex(registry, "v1", 5, keys.privateKey);
+  await ok(one.run("pull", "--verify=acme.pub", `${registry.host}/acme/many:v1`));
+  const saved = await one.run("bundle", "save", "plugins.tar");
+  assert.deepEqual([saved.code, saved.stderr], [0, ""]);
+  const lock = await ok(one.run("list", "-o", "lock"));
+
+  // Without network: the index travels with the plugin, and with its signature.
+  registry.requests.length = 0;
+  Deno.copyFileSync(`${one.home}/plugins.tar`, `${other.home}/plugins.tar`);
+  const stranger = await other.run("bundle", "load", "plugins.tar", "many", "--verify=other.pub");
+  assert.equal(stranger.code, 1);
+  assert.match(stranger.stderr, /signed by somebody else/);
+  assert.match(
+    await ok(other.run("bundle", "load", "plugins.tar", "many", "--verify=acme.pub")),
+    /signed  by/,
+  );
+  assert.equal(await it.plugin(other, "many"), 5);
+  assert.deepEqual(registry.requests, []);
+
+  // A plugin that the index does not hold is not signed by it.
+  const unpacked = await one.shell("mkdir tar && tar -xf plugins.tar -C tar && cat tar/index.json");
+  const layout = JSON.parse(unpacked.stdout);
+  const [foo, many] = ["foo", "many"].map((name) =>
+    layout.manifests.find((one: { annotations: Record<string, string> }) =>
+      one.annotations["krew-wasm.dev/name"] === name
+    )
+  );
+  for (const name of ["index", "index-signatures", "signatures"]) {
+    foo.annotations[`krew-wasm.dev/${name}`] = many.annotations[`krew-wasm.dev/${name}`];
+  }
+  foo.annotations["org.opencontainers.image.ref.name"] =
+    many.annotations["org.opencontainers.image.ref.name"];
+  Deno.writeTextFileSync(`${one.home}/tar/index.json`, JSON.stringify({ ...layout, manifests: [foo] }));
+  await ok(one.shell("tar -cf forged.tar -C tar oci-layout index.json blobs"));
+  const forged = await one.run("bundle", "load", "forged.tar", "--verify=acme.pub", "--name", "forged");
+  assert.equal(forged.code, 1);
+  assert.match(forged.stderr, /signed|signature/);
+  assert.equal((await one.run("list", "-o", "name")).stdout, "bar-baz\nfoo\nmany\n");
+
+  // By a lock file, where a policy asks for the signature.
+  await ok(other.run("rm", "many"));
+  Deno.writeTextFileSync(
+    `${other.store}/policy.yaml`,
+    `rules: [{match: "${registry.host}/acme/many", verify: ${other.home}/acme.pub}]`,
+  );
+  Deno.writeTextFileSync(`${other.home}/plugins.lock`, lock);
+  await ok(other.run("sync", "plugins.lock"));
+  assert.equal((await other.run("list", "-o", "lock")).stdout, lock);
+
+  // By an upgrade, which is to be signed by the same.
+  await publishIndex(registry, "v1.1.0", 6, keys.privateKey);
+  assert.match(await ok(one.run("upgrade", "many")), /^Upgraded many 5\.0 -> 6\.0/);
+  await publishIndex(registry, "v1.2.0", 7, (await makeKeyPair()).privateKey);
+  const foreign = await one.run("upgrade", "many");
+  assert.equal(foreign.code, 1);
+  assert.match(foreign.stderr, /signed by somebody else/);
+  assert.equal(await it.plugin(one, "many"), 6);
+});
+
 testBinary(
   "skopeo reads a bundle, and a bundle that skopeo wrote is loaded",
   { ignore: skopeoMissing },
@@ -240,6 +351,30 @@ testBinary(
         return response;
       })).headers.get("docker-content-digest");
     assert.equal(await digestOfTag("copy/foo"), await digestOfTag("acme/foo"), "byte for byte");
+
+    // An index is saved beside the plugin that was chosen from it, which skopeo reads all the same; and an index that
+    // skopeo copied whole is loaded.
+    const keys = await makeKeyPair();
+    Deno.writeTextFileSync(`${one.home}/acme.pub`, keys.publicKey);
+    await publishIndex(registry, "v1", 5, keys.privateKey);
+    const many = `${registry.host}/acme/many:v1`;
+    assert.equal((await one.run("pull", "--verify=acme.pub", many)).code, 0);
+    assert.equal((await one.run("bundle", "save", "many.tar", "many")).code, 0);
+    const single = await one.exec("skopeo", [
+      ...["copy", "--insecure-policy", "--dest-tls-verify=false"],
+      ...[`oci-archive:many.tar:${many}`, `docker://${registry.host}/copy/many:v1`],
+    ]);
+    assert.equal(single.code, 0, single.stderr);
+    assert.equal(await digestOfTag("copy/many"), signable(registry.manifest("acme/many", "v1-wasm")).digest);
+    await publishIndex(registry, "v2", 6, keys.privateKey, []);
+    const copiedWhole = await one.exec("skopeo", [
+      ...["copy", "--all", "--insecure-policy", "--src-tls-verify=false"],
+      ...[`docker://${registry.host}/acme/many:v2`, `oci-archive:${other.home}/whole.tar:v2`],
+    ]);
+    assert.equal(copiedWhole.code, 0, copiedWhole.stderr);
+    const loadedWhole = await other.run("bundle", "load", "whole.tar");
+    assert.equal(loadedWhole.code, 0, loadedWhole.stderr);
+    assert.equal(await it.plugin(other, "whole"), 6);
 
     const back = await one.exec("skopeo", [
       ...["copy", "--insecure-policy", "--src-tls-verify=false"],
