@@ -12,6 +12,7 @@ import { LIMIT_EXPORT } from "../runtime/wasi/memory_limit.ts";
 import { readAsset } from "./assets.ts";
 import { componentScript } from "./glue.ts";
 import { countGrowth } from "./grow.ts";
+import { checkFunctionTypes } from "./function_types.ts";
 import { refuseTypeBomb } from "./type_size.ts";
 import {
   type ComponentNames,
@@ -110,6 +111,7 @@ function compileModule(bytes: Uint8Array<ArrayBuffer>): Compiled {
       },
     );
   }
+  checkFunctionTypes(files[0]!.bytes);
   return { kind: "preview1", files };
 }
 

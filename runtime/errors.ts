@@ -68,6 +68,7 @@ export type ErrorCode =
   | "OUTPUT_FAILED"
   | "PLUGIN_UNSUPPORTED"
   | "PLUGIN_TRAPPED"
+  | "PLUGIN_STALLED"
   | "INTERNAL";
 
 const MISUSE: ReadonlySet<ErrorCode> = new Set([

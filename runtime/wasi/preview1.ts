@@ -128,7 +128,17 @@ export async function runPreview1(
   let instance: WebAssembly.Instance | undefined;
   let view: DataView<ArrayBuffer> | undefined;
   let bytes: Uint8Array<ArrayBuffer> | undefined;
-  const buffer = () => (instance!.exports.memory as WebAssembly.Memory).buffer as ArrayBuffer;
+  const exports = (): WebAssembly.Exports => {
+    if (instance) return instance.exports;
+    throw new AppError(
+      "PLUGIN_UNSUPPORTED",
+      "The plugin calls the host before it has begun, in a start function",
+      {
+        hint: "a WASI command begins at _start",
+      },
+    );
+  };
+  const buffer = () => (exports().memory as WebAssembly.Memory).buffer as ArrayBuffer;
   const guest: Guest = {
     // A grown memory leaves its old buffer detached, with length 0.
     bytes: () => bytes !== undefined && bytes.length > 0 ? bytes : (bytes = new Uint8Array(buffer())),
@@ -137,7 +147,7 @@ export async function runPreview1(
         ? view
         : (view = new DataView((bytes = new Uint8Array(buffer())).buffer)),
     get exports() {
-      return instance!.exports;
+      return exports();
     },
   };
   const tree = plan.usesFiles ? await openFileTree(sandbox.files) : undefined;
@@ -163,7 +173,22 @@ export async function runPreview1(
     if (!Object.hasOwn(imports[from] ?? {}, name)) throw lacking(kind, name, from);
   }
   await sandbox.giveUp(usesOfModule(WebAssembly.Module.imports(module), tree?.needs.length !== 0));
-  instance = new WebAssembly.Instance(module, imports);
+  try {
+    instance = new WebAssembly.Instance(module, imports);
+  } catch (error) {
+    // What waits can't do so there.
+    if ((error as Error | undefined)?.name === "SuspendError") exports();
+    throw error;
+  }
+  if ((buffer() as ArrayBufferLike) instanceof SharedArrayBuffer) {
+    throw new AppError(
+      "PLUGIN_UNSUPPORTED",
+      "The plugin's memory is shared between threads, which krew-wasm does not have",
+      {
+        hint: "build it without threads",
+      },
+    );
+  }
   const memory = new MemoryLimit(sandbox.limits.maxMemory);
   memory.set(instance);
   const start = instance.exports._start as () => unknown;

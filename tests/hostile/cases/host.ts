@@ -20,6 +20,38 @@ function module(tries: string, text: string, code: string, shown: string): Case 
 
 const MEMORY = '(memory (export "memory") 1)';
 
+const POLL =
+  '(import "wasi_snapshot_preview1" "poll_oneoff" (func $poll (param i32 i32 i32 i32) (result i32)))';
+
+/** A component that has the terminal's pollable, for handles of it. */
+function handles(body: string): string {
+  return `(component
+    (import "wasi:io/poll@0.2.0" (instance $poll
+      (export "pollable" (type $p (sub resource)))
+      (export "[method]pollable.block" (func (param "self" (borrow $p))))))
+    (alias export $poll "pollable" (type $pollable))
+    (import "krew-wasm:terminal/control@0.1.0" (instance $control
+      (alias outer 1 $pollable (type $outer))
+      (export "pollable" (type $p (eq $outer)))
+      (export "subscribe-size" (func (result (own $p))))))
+    (core func $subscribe (canon lower (func $control "subscribe-size")))
+    (core func $block (canon lower (func $poll "[method]pollable.block")))
+    (core func $drop (canon resource.drop $pollable))
+    (core module $main
+      (import "host" "subscribe" (func $subscribe (result i32)))
+      (import "host" "block" (func $block (param i32)))
+      (import "host" "drop" (func $drop (param i32)))
+      (func (export "run") (result i32) ${body} (i32.const 0)))
+    (core instance $host
+      (export "subscribe" (func $subscribe)) (export "block" (func $block)) (export "drop" (func $drop)))
+    (core instance $main (instantiate $main (with "host" (instance $host))))
+    (func $run (result (result)) (canon lift (core func $main "run")))
+    (instance $cli (export "run" (func $run)))
+    (export "wasi:cli/run@0.2.0" (instance $cli)))`;
+}
+
+const STALLED = handles("(call $block (call $subscribe))");
+
 /** Taking all there is, and bringing the host down. */
 export const HOST: Group = {
   title: "the host itself",
@@ -172,6 +204,93 @@ export const HOST: Group = {
       `(module (global (export "memory") i32 (i32.const 0)) (func (export "_start")))`,
       "125",
       "refused, exit code 125",
+    ),
+    module(
+      "declare the host's functions with other types than they have",
+      `(module (import "wasi_snapshot_preview1" "fd_write" (func (param externref i64 f64) (result i64))) ${MEMORY} (func (export "_start")))`,
+      "125",
+      "refused, exit code 125",
+    ),
+    module(
+      "begin with parameters that nobody gives",
+      `(module ${MEMORY} (func (export "_start") (param i64 externref)))`,
+      "125",
+      "refused, exit code 125",
+    ),
+    module(
+      "share its memory with threads, to change what the host reads of it",
+      `(module (memory (export "memory") 1 2 shared) (func (export "_start")))`,
+      "125",
+      "refused, exit code 125",
+    ),
+    module(
+      "wait before its beginning, in a start function",
+      `(module ${POLL} ${MEMORY} (func $s (drop (call $poll (i32.const 0) (i32.const 64) (i32.const 1) (i32.const 128)))) (start $s) (func (export "_start")))`,
+      "125",
+      "ended, exit code 125",
+    ),
+    {
+      tries: "have the host write to its memory before it has one, in a start function",
+      run: async (stage) =>
+        (await runFile(
+          stage,
+          await wat(
+            `(module (import "wasi_snapshot_preview1" "random_get" (func $random (param i32 i32) (result i32)))
+            (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
+            (global $got (mut i32) (i32.const 0)) ${MEMORY}
+            (func $s (global.set $got (call $random (i32.const 0) (i32.const 8)))) (start $s)
+            (func (export "_start") (call $exit (global.get $got))))`,
+          ),
+        )).saw,
+      sees: "29",
+      shown: "EIO",
+    },
+    {
+      tries: "live on after its end, by catching what ends it",
+      async run(stage) {
+        const { saw, text } = await runFile(
+          stage,
+          await wat(`(module (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32))) ${MEMORY}
+            (func (export "_start") (block $caught (try_table (catch_all $caught) (call $exit (i32.const 3))))))`),
+        );
+        return saw + text;
+      },
+      sees: "3",
+      shown: "its exit code, as it was when it ended",
+    },
+    module(
+      "wait for what can never happen: another size of a terminal, without a terminal",
+      STALLED,
+      "125",
+      "told, exit code 125",
+    ),
+    module(
+      "use a resource by a handle that it was never given",
+      handles("(call $block (i32.const 7))"),
+      "134",
+      "ended, exit code 134",
+    ),
+    module(
+      "use a resource after it dropped it",
+      handles(
+        "(local $p i32) (local.set $p (call $subscribe)) (call $drop (local.get $p)) (call $block (local.get $p))",
+      ),
+      "134",
+      "ended, exit code 134",
+    ),
+    module(
+      "drop a resource twice",
+      handles(
+        "(local $p i32) (local.set $p (call $subscribe)) (call $drop (local.get $p)) (call $drop (local.get $p))",
+      ),
+      "134",
+      "ended, exit code 134",
+    ),
+    module(
+      "drop a resource that there never was, to have its place",
+      handles("(call $drop (i32.const 77)) (call $block (call $subscribe))"),
+      "134",
+      "ended, exit code 134",
     ),
   ],
 };

@@ -1,0 +1,177 @@
+/**
+ * Whether a module declares the host's functions as they are. JavaScript is called with whatever a module says it passes:
+ * one that declares other types than WASI has would get the engine's words for a failed conversion, in the middle of a run.
+ * Pure; the engine has validated the module.
+ */
+
+import { AppError } from "../runtime/errors.ts";
+import { printable } from "../runtime/text.ts";
+import { Reader, readSections } from "./wasm.ts";
+
+const TYPES = 1;
+const IMPORTS = 2;
+const FUNCTIONS = 3;
+const EXPORTS = 7;
+
+/** `i` for a number of 32 bits, `I` for one of 64, `?` for anything else; parameters, `>`, results. */
+type Signature = string;
+
+/**
+ * The parameters of WASI preview1's functions where one has 64 bits (legacy/preview1/docs.md); all others have 32. Each
+ * returns an errno, but for `proc_exit`.
+ */
+const WIDE: Readonly<Record<string, string>> = {
+  clock_time_get: "iIi",
+  fd_advise: "iIIi",
+  fd_allocate: "iII",
+  fd_fdstat_set_rights: "iII",
+  fd_filestat_set_size: "iI",
+  fd_filestat_set_times: "iIIi",
+  fd_pread: "iiiIi",
+  fd_pwrite: "iiiIi",
+  fd_readdir: "iiiIi",
+  fd_seek: "iIii",
+  path_filestat_set_times: "iiiiIIi",
+  path_open: "iiiiiIIii",
+};
+/** How many parameters of 32 bits the others have. */
+const NARROW: Readonly<Record<string, number>> = {
+  args_get: 2,
+  args_sizes_get: 2,
+  clock_res_get: 2,
+  environ_get: 2,
+  environ_sizes_get: 2,
+  fd_close: 1,
+  fd_datasync: 1,
+  fd_fdstat_get: 2,
+  fd_fdstat_set_flags: 2,
+  fd_filestat_get: 2,
+  fd_prestat_dir_name: 3,
+  fd_prestat_get: 2,
+  fd_read: 4,
+  fd_renumber: 2,
+  fd_sync: 1,
+  fd_tell: 2,
+  fd_write: 4,
+  path_create_directory: 3,
+  path_filestat_get: 5,
+  path_link: 7,
+  path_readlink: 6,
+  path_remove_directory: 3,
+  path_rename: 6,
+  path_symlink: 5,
+  path_unlink_file: 3,
+  poll_oneoff: 4,
+  proc_exit: 1,
+  proc_raise: 1,
+  random_get: 2,
+  sched_yield: 0,
+  sock_accept: 3,
+  sock_recv: 6,
+  sock_send: 5,
+  sock_shutdown: 2,
+};
+
+/** What a function of the host has to be declared as; undefined for one that the host does not have. */
+function wanted(module: string, name: string): RegExp | undefined {
+  // The interfaces beside WASI pass numbers of 32 bits alone.
+  if (!module.startsWith("wasi_")) return /^i*>i?$/;
+  const parameters = Object.hasOwn(WIDE, name)
+    ? WIDE[name]
+    : Object.hasOwn(NARROW, name)
+    ? "i".repeat(NARROW[name]!)
+    : undefined;
+  return parameters === undefined
+    ? undefined
+    : new RegExp(`^${parameters}>${name === "proc_exit" ? "" : "i"}$`);
+}
+
+/**
+ * Refuses a module that declares a function of the host, or its own `_start`, with other types than they have.
+ *
+ * @throws AppError PLUGIN_UNSUPPORTED naming the function
+ */
+export function checkFunctionTypes(bytes: Uint8Array): void {
+  const types: Signature[] = [];
+  /** The type of each function, imported ones first. */
+  const functions: number[] = [];
+  let start: number | undefined;
+  for (const { id, content, end } of readSections(bytes)) {
+    const reader = new Reader(bytes, content, end);
+    const each = (read: () => void) => {
+      for (let count = reader.number(); count > 0; count--) read();
+    };
+    if (id === TYPES) each(() => types.push(...readTypes(reader)));
+    else if (id === IMPORTS) {
+      each(() => {
+        const [module, name] = [reader.text(), reader.text()];
+        // Nothing but functions can be had; that is told elsewhere, and what follows has no place to be read at.
+        if (reader.byte() !== 0x00) {
+          throw unsupported(`It imports "${printable(name, 100)}", which is no function`);
+        }
+        const type = reader.number();
+        functions.push(type);
+        const signature = wanted(module, name);
+        if (signature && !signature.test(types[type] ?? "?")) {
+          throw unsupported(
+            `It declares "${printable(name, 100)}" of "${
+              printable(module, 100)
+            }" with other types than that has`,
+          );
+        }
+      });
+    } else if (id === FUNCTIONS) each(() => functions.push(reader.number()));
+    else if (id === EXPORTS) {
+      each(() => {
+        const name = reader.text();
+        const kind = reader.byte();
+        const index = reader.number();
+        if (kind === 0x00 && name === "_start") start = index;
+      });
+    }
+  }
+  if (start !== undefined && !(types[functions[start]!] ?? "?").startsWith(">")) {
+    throw unsupported("Its _start takes parameters, which a command's does not");
+  }
+}
+
+function unsupported(what: string): AppError {
+  return new AppError("PLUGIN_UNSUPPORTED", what, {
+    hint: "a plugin is a WASI preview1 command or a WASI 0.2 component",
+  });
+}
+
+/** The types that one entry of the section defines (core specification 5.3; GC: groups, subtypes, structures, arrays). */
+function readTypes(reader: Reader): Signature[] {
+  const form = reader.byte();
+  if (form === 0x4e) {
+    const group: Signature[] = [];
+    for (let count = reader.number(); count > 0; count--) group.push(...readTypes(reader));
+    return group;
+  }
+  if (form === 0x50 || form === 0x4f) {
+    for (let count = reader.number(); count > 0; count--) reader.number(); // what it is a subtype of
+    return readTypes(reader);
+  }
+  const list = () => {
+    let values = "";
+    for (let count = reader.number(); count > 0; count--) values += readValueType(reader);
+    return values;
+  };
+  const field = () => {
+    readValueType(reader);
+    reader.byte(); // whether it can change
+  };
+  if (form === 0x60) return [`${list()}>${list()}`];
+  if (form === 0x5f) { for (let count = reader.number(); count > 0; count--) field(); }
+  else if (form === 0x5e) field();
+  else throw unsupported(`It defines a type of the unknown form ${form}`);
+  return ["?"];
+}
+
+function readValueType(reader: Reader): string {
+  const type = reader.byte();
+  // `ref` and `ref null` name what they refer to.
+  if (type === 0x63 || type === 0x64) reader.wide();
+  return type === 0x7f ? "i" : type === 0x7e ? "I" : "?";
+}
