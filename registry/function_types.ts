@@ -1,3 +1,5 @@
+// deno-lint-ignore-file camelcase -- the functions have the names that the specification gives them
+
 /**
  * Whether a module declares the host's functions as they are. JavaScript is called with whatever a module says it passes:
  * one that declares other types than WASI has would get the engine's words for a failed conversion, in the middle of a run.
