@@ -19,7 +19,7 @@ import { openRegistry, plainHttpOption } from "../registry.ts";
 import { installedPlugins } from "../selected.ts";
 import { trustRootOption, verifyOption } from "../verify.ts";
 import { decideGrants } from "../wish.ts";
-import { formatInstalled } from "./pull.ts";
+import { formatInstalled, pathHint } from "./pull.ts";
 
 /** The command. */
 export function bundleCommand(context: Context, exit: Exit) {
@@ -147,6 +147,8 @@ function loadCommand(context: Context, exit: Exit) {
         context.stderr(`${found.length - failures.length} of ${found.length} installed\n`);
         exit.code = Math.max(...failures.map(exitCodeOf));
       }
+      const hint = pathHint(layout.bin, context.env);
+      if (hint !== undefined && !options.quiet && failures.length < found.length) context.stderr(hint);
     });
 }
 
@@ -191,8 +193,9 @@ async function writeFile(
       Deno.removeSync(partial);
     } catch { /* it could not be made */ }
     if (error instanceof AppError) throw error;
-    throw new AppError("FILE_UNREADABLE", `Cannot write "${printable(path, 300)}": ${messageOf(error)}`, {
-      cause: error,
-    });
+    const why = error instanceof Deno.errors.NotFound
+      ? "there is no such directory"
+      : printable(messageOf(error), 200);
+    throw new AppError("FILE_UNREADABLE", `Cannot write "${printable(path, 300)}": ${why}`, { cause: error });
   }
 }

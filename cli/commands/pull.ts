@@ -7,6 +7,7 @@ import { parseReference, type Reference } from "../../registry/reference.ts";
 import { linkName } from "../../runtime/names.ts";
 import { AppError, exitCodeOf } from "../../runtime/errors.ts";
 import type { Receipt } from "../../runtime/store/receipt.ts";
+import { hostPath } from "../../runtime/host_path.ts";
 import { printable } from "../../runtime/text.ts";
 import type { Exit } from "../app.ts";
 import type { Context } from "../context.ts";
@@ -152,9 +153,8 @@ export function formatInstalled(receipt: Receipt): string {
 
 /** How to put bin/ on PATH, where it is not: the exact line for the user's shell. Pure. */
 export function pathHint(bin: string, env: (name: string) => string | undefined): string | undefined {
-  if ((env("PATH") ?? "").split(delimiter).some((entry) => entry.replace(/(?<=.)[\\/]+$/, "") === bin)) {
-    return undefined;
-  }
+  const entries = (env("PATH") ?? "").split(delimiter).map(hostPath);
+  if (entries.some((entry) => entry.replace(/(?<=.)\/+$/, "") === hostPath(bin))) return undefined;
   const home = env("HOME");
   const shown = home && bin.startsWith(`${home}/`) ? `$HOME${bin.slice(home.length)}` : bin;
   const shell = (env("SHELL") ?? "").split("/").at(-1);

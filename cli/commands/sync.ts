@@ -20,6 +20,7 @@ import { readTextFile, tooLarge, unreadable } from "../read_file.ts";
 import { openInstaller } from "../installer.ts";
 import { plainHttpOption } from "../registry.ts";
 import { shortDigest, versionText } from "../updates.ts";
+import { pathHint } from "./pull.ts";
 
 /** The command. */
 export function syncCommand(context: Context, exit: Exit) {
@@ -54,8 +55,16 @@ Examples:
       const say = (line: string) => {
         if (!options.quiet) context.stdout(line);
       };
+      const tellExtra = () => {
+        for (const step of steps) {
+          if (step.kind === "extra" && !options.prune) {
+            context.stderr(`${step.name} is not in the lock file; --prune removes it\n`);
+          }
+        }
+      };
       if (options.check || options.dryRun) {
         for (const step of due) say(`Would ${describeStep(step, home)}`);
+        tellExtra();
         if (due.length === 0) say("Everything is as the lock file says\n");
         if (options.check && due.length > 0) exit.code = 1;
         return;
@@ -92,11 +101,10 @@ Examples:
         }
         say(describeStep(step, home).replace(/^\w+/, (verb) => DONE[verb] ?? verb));
       }, context);
-      for (const step of steps) {
-        if (step.kind === "extra" && !options.prune) {
-          context.stderr(`${step.name} is not in the lock file; --prune removes it\n`);
-        }
-      }
+      tellExtra();
+      const hint = pathHint(layout.bin, context.env);
+      const installed = due.length > failures.length && due.some(({ kind }) => kind === "install");
+      if (hint !== undefined && !options.quiet && installed) context.stderr(hint);
       if (failures.length > 0) {
         if (due.length === 1) throw failures[0];
         context.stderr(`${due.length - failures.length} of ${due.length} done\n`);

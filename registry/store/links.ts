@@ -140,17 +140,28 @@ esac
 `;
 }
 
+/**
+ * How a batch file begins. Without delayed expansion (`cmd /v:on`, or the registry) an exclamation mark in an argument is
+ * one. The setting ends with the file, and the exit code stays that of the last command.
+ */
+const BATCH = `@rem ${LAUNCHER_MARK}\r\n@setlocal DisableDelayedExpansion\r\n`;
+
 /** `bin\krew-wasm.cmd`. Pure. */
 export function windowsSelf(command: readonly string[]): string {
-  // In a batch file a percent sign is written twice; a quote can't be in a path.
+  // In a batch file a percent sign is written twice, other signs are themselves between quotes; a quote can't be in a path.
   const words = command.map((word) => `"${word.replaceAll("%", "%%")}"`).join(" ");
-  return `@rem ${LAUNCHER_MARK}\r\n@${words} %*\r\n`;
+  // cmd.exe reads each line in the console's code page, which is that of the country unless it is told otherwise.
+  const codePage = /^[ -~]*$/.test(words) ? "" : "@chcp 65001 >nul\r\n";
+  return `${BATCH}${codePage}@${words} %*\r\n`;
 }
 
-/** A plugin's `.cmd`: the one beside it knows the binary. Pure. */
+/**
+ * A plugin's `.cmd`: the one beside it knows the binary. It goes over to that without `call`, which would read the arguments
+ * once more and double their carets. Pure.
+ */
 export function windowsLauncher(name: string, first: "" | "__complete " = ""): string {
   const flags = first === "" ? "" : "--no-prompt ";
-  return `@rem ${LAUNCHER_MARK}\r\n@"%~dp0krew-wasm.cmd" run ${flags}${name} -- ${first}%*\r\n`;
+  return `${BATCH}@"%~dp0krew-wasm.cmd" run ${flags}${name} -- ${first}%*\r\n`;
 }
 
 /** A word for /bin/sh. */

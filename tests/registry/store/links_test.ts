@@ -92,13 +92,23 @@ Deno.test("links and launchers of before there was the one in between are ours, 
 });
 
 Deno.test("on Windows one .cmd knows the binary, the others that one", () => {
+  const begin = "@rem made by krew-wasm\r\n@setlocal DisableDelayedExpansion\r\n";
   assert.equal(
     windowsSelf(["C:\\Program Files\\100%\\krew-wasm.exe"]),
-    '@rem made by krew-wasm\r\n@"C:\\Program Files\\100%%\\krew-wasm.exe" %*\r\n',
+    `${begin}@"C:\\Program Files\\100%%\\krew-wasm.exe" %*\r\n`,
+  );
+  assert.equal(
+    windowsSelf(["C:\\Users\\Jürgen & Co\\krew-wasm.exe"]),
+    `${begin}@chcp 65001 >nul\r\n@"C:\\Users\\Jürgen & Co\\krew-wasm.exe" %*\r\n`,
+    "a batch file is read in the console's code page",
   );
   assert.equal(
     windowsLauncher("foo-bar"),
-    '@rem made by krew-wasm\r\n@"%~dp0krew-wasm.cmd" run foo-bar -- %*\r\n',
+    `${begin}@"%~dp0krew-wasm.cmd" run foo-bar -- %*\r\n`,
+  );
+  assert.equal(
+    windowsLauncher("foo-bar", "__complete "),
+    `${begin}@"%~dp0krew-wasm.cmd" run --no-prompt foo-bar -- __complete %*\r\n`,
   );
 });
 
