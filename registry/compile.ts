@@ -10,9 +10,10 @@ import { COMPONENT_ENTRY } from "../runtime/component.ts";
 import type { PluginKind } from "../runtime/store/receipt.ts";
 import { LIMIT_EXPORT } from "../runtime/wasi/memory_limit.ts";
 import { readAsset } from "./assets.ts";
+import { refuseLibrary, refuseMemories, unknownImport } from "./foreign.ts";
 import { componentScript } from "./glue.ts";
 import { countGrowth } from "./grow.ts";
-import { checkFunctionTypes } from "./function_types.ts";
+import { checkFunctionTypes, isPreview1Function } from "./function_types.ts";
 import { refuseTypeBomb } from "./type_size.ts";
 import {
   type ComponentNames,
@@ -80,37 +81,31 @@ function validated(bytes: Uint8Array<ArrayBuffer>): WebAssembly.Module {
     // `new Module` validates functions when they are first called where V8 is told so.
     if (WebAssembly.validate(bytes)) return module;
   } catch (error) {
-    throw new AppError("WASM_INVALID", `It is not valid WebAssembly: ${printable(messageOf(error), 300)}`);
+    const why = printable(messageOf(error).replace(/^WebAssembly\.\w+\(\): /, ""), 300);
+    throw new AppError("WASM_INVALID", `It is not valid WebAssembly: ${why}`, { hint: newer() });
   }
-  throw new AppError("WASM_INVALID", "It is not valid WebAssembly: one of its functions is not");
+  throw new AppError("WASM_INVALID", "It is not valid WebAssembly: one of its functions is not", {
+    hint: newer(),
+  });
+}
+
+function newer(): string {
+  return `or it needs more of WebAssembly than this engine, V8 ${
+    Deno.version.v8.split(".", 2).join(".")
+  }, knows`;
 }
 
 function compileModule(bytes: Uint8Array<ArrayBuffer>): Compiled {
   const files = compileCore(bytes, MODULE);
   const module = validated(files[0]!.bytes);
-  for (const { module: from, name } of WebAssembly.Module.imports(module)) {
-    if (CORE_MODULES.has(from)) continue;
-    throw new AppError(
-      "PLUGIN_UNSUPPORTED",
-      `It imports "${printable(name, 100)}" of "${printable(from, 100)}", which krew-wasm does not have`,
-      {
-        hint: from === "env"
-          ? "it was linked with unresolved symbols"
-          : "a plugin is a WASI preview1 command or a WASI 0.2 component",
-      },
-    );
+  const imports = WebAssembly.Module.imports(module);
+  for (const each of imports) {
+    const known = /^wasi_(snapshot_preview1|unstable)$/.test(each.module)
+      ? isPreview1Function(each.name) && each.kind === "function"
+      : CORE_MODULES.has(each.module);
+    if (!known) throw unknownImport(each);
   }
-  const exported = WebAssembly.Module.exports(module);
-  const has = (name: string, kind: string) => exported.some((one) => one.name === name && one.kind === kind);
-  if (!has("_start", "function") || !has("memory", "memory")) {
-    throw new AppError(
-      "PLUGIN_UNSUPPORTED",
-      "It is a library, not a program: it exports no _start and memory",
-      {
-        hint: "a plugin is a WASI command",
-      },
-    );
-  }
+  refuseLibrary(WebAssembly.Module.exports(module), imports);
   checkFunctionTypes(files[0]!.bytes);
   return { kind: "preview1", files };
 }
@@ -129,6 +124,7 @@ function compileCore(bytes: Uint8Array<ArrayBuffer>, name: string): Compiled["fi
   if (taken) {
     throw new AppError("PLUGIN_UNSUPPORTED", `It exports "${LIMIT_EXPORT}", a name that krew-wasm needs`);
   }
+  refuseMemories(bytes);
   const stripped = stripModule(bytes, name);
   const counted = countGrowth(stripped.bytes);
   if (counted !== stripped.bytes && !WebAssembly.validate(counted)) {

@@ -74,6 +74,11 @@ const NARROW: Readonly<Record<string, number>> = {
   sock_shutdown: 2,
 };
 
+/** Whether WASI preview1 has a function of this name. */
+export function isPreview1Function(name: string): boolean {
+  return Object.hasOwn(WIDE, name) || Object.hasOwn(NARROW, name);
+}
+
 /** What a function of the host has to be declared as; undefined for one that the host does not have. */
 function wanted(module: string, name: string): RegExp | undefined {
   // The interfaces beside WASI pass numbers of 32 bits alone.

@@ -22,7 +22,8 @@ const CODE = 10;
 const I32 = 0x7f;
 
 /**
- * The module with its growth counted; itself where it never grows a memory. The engine has validated it.
+ * The module with its growth counted; itself where it never grows a memory. The engine has validated it, and its
+ * memories have addresses of 32 bits (foreign.ts).
  *
  * @throws AppError WASM_INVALID, PLUGIN_UNSUPPORTED
  */
@@ -34,12 +35,8 @@ export function countGrowth(bytes: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuf
   const found = findGrowth(bytes, code);
   if (found.bodies.every(({ grows }) => grows.length === 0)) return bytes;
   const imports = readImportCounts(bytes, section(IMPORT));
-  // A memory of 64 bits counts in another type, and is as large as it is declared.
-  const memories = [...imports.memories, ...readMemories(bytes, section(MEMORY))];
   const counted = [...new Set(found.bodies.flatMap(({ grows }) => grows.map(({ memory }) => memory)))]
-    .filter((memory) => memories[memory] === "i32").sort((a, b) => a - b);
-  if (counted.length === 0) return bytes;
-
+    .sort((a, b) => a - b);
   const type = countTypes(bytes, section(TYPE));
   const firstFunction = imports.functions + found.bodies.length;
   const global = imports.globals + countOf(bytes, section(GLOBAL));
@@ -354,11 +351,21 @@ function invalid(what: string): AppError {
   return new AppError("WASM_INVALID", `It is not valid WebAssembly: ${what}`);
 }
 
-/** How many functions and globals a module imports, and the address types of the memories. */
+/** The memories of a module that the engine has validated, those that it imports first. */
+export function readMemoryTypes(bytes: Uint8Array): MemoryType[] {
+  const sections = readSections(bytes);
+  const section = sections.find(({ id }) => id === MEMORY);
+  const imported = readImportCounts(bytes, sections.find(({ id }) => id === IMPORT)).memories;
+  if (!section) return imported;
+  const reader = new Code(bytes, section.content);
+  return [...imported, ...Array.from({ length: reader.number() }, () => limits(reader))];
+}
+
+/** How many functions and globals a module imports, and the types of the memories. */
 function readImportCounts(bytes: Uint8Array, section: Section | undefined) {
   let functions = 0;
   let globals = 0;
-  const memories: AddressType[] = [];
+  const memories: MemoryType[] = [];
   if (section) {
     const reader = new Code(bytes, section.content);
     for (let count = reader.number(); count > 0; count--) {
@@ -385,18 +392,16 @@ function readImportCounts(bytes: Uint8Array, section: Section | undefined) {
   return { functions, globals, memories };
 }
 
-type AddressType = "i32" | "i64";
-
-function limits(reader: Code): AddressType {
-  const flags = reader.number();
-  reader.skipNumbers((flags & 1) !== 0 ? 2 : 1);
-  return (flags & 4) !== 0 ? "i64" : "i32";
+/** A memory's type. */
+export interface MemoryType {
+  readonly address: "i32" | "i64";
+  readonly shared: boolean;
 }
 
-function readMemories(bytes: Uint8Array, section: Section | undefined): AddressType[] {
-  if (!section) return [];
-  const reader = new Code(bytes, section.content);
-  return Array.from({ length: reader.number() }, () => limits(reader));
+function limits(reader: Code): MemoryType {
+  const flags = reader.number();
+  reader.skipNumbers((flags & 1) !== 0 ? 2 : 1);
+  return { address: (flags & 4) !== 0 ? "i64" : "i32", shared: (flags & 2) !== 0 };
 }
 
 function countOf(bytes: Uint8Array, section: Section | undefined): number {
