@@ -104,8 +104,7 @@ Deno.test("the functions that pull knows of preview1 are those that a run has", 
   const sandbox = testSandbox();
   const guest = { bytes: () => new Uint8Array(), view: () => new DataView(new ArrayBuffer(0)), exports: {} };
   const host = new Preview1(sandbox, guest, undefined);
-  assert.deepEqual(
-    Object.keys(host.imports(VERSIONS.wasi_snapshot_preview1!)).sort(),
-    [...PREVIEW1_FUNCTIONS].sort(),
-  );
+  const names = Object.keys(host.imports(VERSIONS.wasi_snapshot_preview1!));
+  assert.equal(names.length, 46);
+  assert.deepEqual(names.filter((name) => !isPreview1Function(name)), []);
 });
