@@ -5,7 +5,7 @@ import { exists } from "../runtime/host_path.ts";
 import { linkName } from "../runtime/names.ts";
 import { BINDGEN } from "../runtime/store/bindgen.ts";
 import { checkStore } from "../runtime/store/check.ts";
-import { readHistories, readHistory } from "../runtime/store/history.ts";
+import { readHistories, readHistory, sameVersion } from "../runtime/store/history.ts";
 import { type Layout, STORE_VERSION } from "../runtime/store/layout.ts";
 import { readReceipts } from "../runtime/store/read.ts";
 import type { Receipt } from "../runtime/store/receipt.ts";
@@ -15,6 +15,7 @@ import { type Compile, compileAnew } from "./install.ts";
 import { lockStore } from "./lock.ts";
 import { readIndexes } from "./plugin_index.ts";
 import { isCompiledIntact } from "./store/blobs.ts";
+import { writeHistory } from "./store/commit.ts";
 import { storeFailed } from "./store/disk.ts";
 import { type LinkTarget, linkTargetOf, ownerOfLink, reaches, writeLinks, writeSelf } from "./store/links.ts";
 import { narrow } from "./store/migrate.ts";
@@ -39,6 +40,8 @@ export interface StoreFinding extends Finding {
   readonly mend?:
     | { readonly kind: "version" | "modes" | "sweep" }
     | { readonly kind: "history" | "link" | "compile"; readonly name: string }
+    /** An earlier version that can't be gone back to. */
+    | { readonly kind: "earlier"; readonly receipt: Receipt }
     /** Bytes that are to be had from the registry only. */
     | { readonly kind: "pull"; readonly receipt: Receipt };
 }
@@ -148,13 +151,11 @@ function examineBytes(
   let stale = 0;
   let wrong = 0;
   for (const receipt of receipts) {
-    const { name, digest, size, compiled, bindgen, manifestDigest, config, reference } = receipt;
-    const repository = reference.replace(/@.*$/, "");
-    const again = `krew-wasm pull --force --name ${name} ${repository}@${manifestDigest}`;
+    const { name, digest, size, compiled, bindgen, manifestDigest, config } = receipt;
     if (!isWhole(digest, size)) {
       wrong++;
       found("digests", "error", `The stored WebAssembly of "${name}", ${digest}, is missing or changed`, {
-        fix: again,
+        fix: FIX,
         mend: { kind: "pull", receipt },
       });
     } else if (bindgen !== BINDGEN) {
@@ -173,7 +174,7 @@ function examineBytes(
     if (bindgen === BINDGEN && !isCompiledIntact(layout.compiledDir(digest, bindgen), compiled)) {
       wrong++;
       found("compiled", "error", `The compiled form of "${name}" is missing or changed`, {
-        fix: isWhole(digest, size) ? FIX : again,
+        fix: FIX,
         ...(isWhole(digest, size) ? { mend: { kind: "compile", name } } : {}),
       });
     }
@@ -184,18 +185,20 @@ function examineBytes(
       if (isWhole(each)) continue;
       wrong++;
       found("digests", "warning", `The stored ${what} of "${name}", ${each}, is missing or changed`, {
-        fix: again,
+        fix: FIX,
         mend: { kind: "pull", receipt },
       });
     }
   }
-  for (const { name, digest, size } of earlier) {
+  for (const receipt of earlier) {
+    const { name, digest, size } = receipt;
     if (isWhole(digest, size)) continue;
     wrong++;
     found(
       "digests",
       "warning",
       `An earlier version of "${name}", ${digest}, is missing or changed: no rollback to it`,
+      { fix: FIX, mend: { kind: "earlier", receipt } },
     );
   }
   if (wrong === 0) found("digests", "ok", `${whole.size} stored digests are right`);
@@ -311,7 +314,7 @@ export async function mendStore(
   const task = "doctor --fix";
   if (due.some(({ kind }) => kind === "version")) {
     using _lock = await lockStore(layout.lock, task, (line) => notice?.(line));
-    forgetBrokenVersion(layout);
+    forgetBrokenFormat(layout);
   }
   using _lock = await openForWriting(layout, { task, notice });
   const failures: string[] = [];
@@ -323,6 +326,8 @@ export async function mendStore(
         onDisk(layout, () => narrow(layout.root, 2));
       } else if (mend.kind === "history") {
         forgetBrokenHistory(layout, mend.name);
+      } else if (mend.kind === "earlier") {
+        forgetBrokenVersion(layout, mend.receipt);
       } else if (mend.kind === "link") {
         writeSelf(layout, target);
         const receipt = receipts.find(({ name }) => name === mend.name);
@@ -341,7 +346,7 @@ export async function mendStore(
 }
 
 /** A store without a version is migrated anew by who opens it next: harmless, and complete. */
-function forgetBrokenVersion(layout: Layout): void {
+function forgetBrokenFormat(layout: Layout): void {
   try {
     checkStore(layout);
   } catch (error) {
@@ -355,6 +360,15 @@ function forgetBrokenHistory(layout: Layout, name: string): void {
   } catch {
     onDisk(layout, () => Deno.removeSync(layout.historyOf(name)));
   }
+}
+
+/** An earlier version whose bytes are lost leaves the history, where the installed one does not bring them back. */
+function forgetBrokenVersion(layout: Layout, receipt: Receipt): void {
+  const { name, digest, size } = receipt;
+  if (digestOfFile(layout.blob(digest), size) === digest) return;
+  const history = readHistory(layout, name);
+  const kept = history.filter((version) => !sameVersion(version, receipt));
+  if (kept.length < history.length) writeHistory(layout, name, kept);
 }
 
 /** @throws AppError STORE_FAILED */

@@ -201,7 +201,8 @@ function notInstalled(name: string): AppError {
   });
 }
 
-function writeHistory(layout: Layout, name: string, versions: readonly Receipt[]): void {
+/** Writes the earlier versions of a plugin in one step. Under the lock. @throws AppError STORE_FAILED */
+export function writeHistory(layout: Layout, name: string, versions: readonly Receipt[]): void {
   replaceFile(layout, "history", layout.historyOf(name), formatHistory(versions));
 }
 

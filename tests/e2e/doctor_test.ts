@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { type Layout, layoutAt } from "../../runtime/store/layout.ts";
+import { formatHistory } from "../../runtime/store/history.ts";
 import { readReceipt } from "../../runtime/store/read.ts";
 import { TestApiServer } from "../support/api_server.ts";
 import { makeArtifact, push } from "../support/oci.ts";
@@ -87,8 +88,19 @@ const CASES: Record<string, {
       Deno.writeFileSync(layout.blob(readReceipt(layout, "foo").digest), new Uint8Array(96)),
     check: "digests",
     level: "error",
-    fix: /^krew-wasm pull --force --name foo .*@sha256:[0-9a-f]{64}$/,
+    fix: /doctor --fix/,
     mends: "online",
+  },
+  "an earlier version that is gone": {
+    breaks(layout) {
+      const lost = `sha256:${"0".repeat(64)}`;
+      const version = { ...readReceipt(layout, "foo"), digest: lost, manifestDigest: lost };
+      Deno.writeTextFileSync(layout.historyOf("foo"), formatHistory([version]), { mode: 0o600 });
+    },
+    check: "digests",
+    level: "warning",
+    fix: /doctor --fix/,
+    mends: "offline",
   },
   "a compiled form that was changed": {
     breaks(layout) {
