@@ -116,6 +116,8 @@ async function readUserPolicy(layout: Layout, home: string): Promise<Policy | un
       ? "registries"
       : !policy.prompts
       ? "prompts"
+      : policy.record !== "denials"
+      ? "record"
       : policy.rules.some(({ allow }) => !allow)
       ? "allow"
       : policy.rules.some(({ maximum }) => maximum)

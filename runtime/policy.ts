@@ -8,6 +8,7 @@ import { type EnvGrant, type FileGrant, type Grants, isCredentialVariable, parse
 import { type ClusterGrant, parseClusterGrant } from "./kube/rules.ts";
 import type { Administrator } from "./desk.ts";
 import { realPath } from "./host_path.ts";
+import { POLICY_PATH } from "./policy_path.ts";
 import { printable } from "./text.ts";
 
 /** The most that a plugin may be granted; what is undefined has no bound. */
@@ -41,6 +42,8 @@ export interface Policy {
   readonly path: string;
   /** Whether a person at the terminal may be asked for what is not granted. */
   readonly prompts: boolean;
+  /** What is written down of each run: what it was denied, or each request to the cluster as well. */
+  readonly record: "denials" | "requests";
   /** Hosts (with their port) that plugins come from; undefined for all. */
   readonly registries: readonly string[] | undefined;
   /** The first that matches holds. */
@@ -58,10 +61,23 @@ const MAX_POLICY = 1 << 20;
 export async function readPolicy(path: string, home: string): Promise<Policy | undefined> {
   let text: string;
   try {
-    if (Deno.statSync(path).size > MAX_POLICY) throw new Error("it is larger than 1 MiB");
+    const info = Deno.statSync(path);
+    if (info.size > MAX_POLICY) throw new Error("it is larger than 1 MiB");
+    if (path === POLICY_PATH && Deno.build.os !== "windows") {
+      const directory = path.slice(0, path.lastIndexOf("/"));
+      for (
+        const [each, state] of [[path, info], [path, Deno.lstatSync(path)], [
+          directory,
+          Deno.statSync(directory),
+        ]] as const
+      ) {
+        const why = ownerProblem(state, Deno.uid()!);
+        if (why !== undefined) throw new Error(`${each} ${why}`);
+      }
+    }
     text = Deno.readTextFileSync(path);
   } catch (error) {
-    if (error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotADirectory) return undefined;
+    if (error instanceof Deno.errors.NotFound && isNowhere(path)) return undefined;
     throw invalid(path, messageOf(error));
   }
   let value: unknown;
@@ -72,6 +88,38 @@ export async function readPolicy(path: string, home: string): Promise<Policy | u
     throw invalid(path, `it is not YAML: ${messageOf(error).split("\n", 1)[0]}`);
   }
   return parsePolicy(value, path, home);
+}
+
+/**
+ * Whether there is no such file, nor a link in its place, or in its directory's, that leads nowhere now: a bound that is only
+ * out of reach for a while is no less one.
+ */
+export function isNowhere(path: string): boolean {
+  return [path, path.slice(0, path.lastIndexOf("/"))].every((each) => {
+    try {
+      const info = Deno.lstatSync(each);
+      return each !== path && info.isDirectory;
+    } catch (error) {
+      return error instanceof Deno.errors.NotFound;
+    }
+  });
+}
+
+/** Who files of users outside of a container belong to in it (user_namespaces(7), overflowuid). */
+const UNMAPPED = 65534;
+
+/**
+ * Why a file can't bound what a user does: because the user, or another one, may change it. undefined where only root may.
+ * In a container without rights of its own root's files are nobody's. Pure.
+ */
+export function ownerProblem(
+  { uid, mode, isSymlink }: Pick<Deno.FileInfo, "uid" | "mode" | "isSymlink">,
+  user: number,
+): string | undefined {
+  if (uid !== 0 && !(uid === UNMAPPED && user !== UNMAPPED)) return `belongs to the user ${uid}, not to root`;
+  // A link has no mode of its own.
+  if (isSymlink || ((mode ?? 0) & 0o022) === 0) return undefined;
+  return `may be changed by others than root (mode ${((mode ?? 0) & 0o777).toString(8)})`;
 }
 
 function invalid(path: string, what: string): AppError {
@@ -126,15 +174,20 @@ export function parsePolicy(value: unknown, path: string, home: string): Policy 
       return fail(`${where}: ${messageOf(error)}`);
     }
   };
-  const file = object(value, "it", ["version", "prompts", "registries", "rules"]);
+  const file = object(value, "it", ["version", "prompts", "record", "registries", "rules"]);
   if (file.version !== undefined && file.version !== 1) {
     fail(`version is ${JSON.stringify(file.version)}, not 1`);
+  }
+  const { record = "denials" } = file;
+  if (record !== "denials" && record !== "requests") {
+    return fail('record is neither "denials" nor "requests"');
   }
   const rules = file.rules ?? [];
   if (!Array.isArray(rules)) return fail("rules is no list");
   return {
     path,
     prompts: flag(file.prompts, "prompts", true),
+    record,
     registries: file.registries === undefined ? undefined : words(file.registries, "registries"),
     rules: rules.map((item: unknown, index): PolicyRule => {
       const where = `rules[${index}]`;

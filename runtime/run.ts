@@ -79,6 +79,8 @@ export interface RunOptions {
 export interface Governed {
   readonly administrator: Administrator | undefined;
   readonly prompts: boolean;
+  /** Each request to the cluster is written down. */
+  readonly requests: boolean;
 }
 
 /**
@@ -95,16 +97,28 @@ export async function governed(
   try {
     Deno.lstatSync(path);
   } catch (error) {
-    // Any other failure hides a file that may bound this run: its reader tells.
-    if (error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotADirectory) {
-      return { administrator: undefined, prompts: true };
+    // Any other failure, and a directory that is a link to nowhere, hides a file that may bound this run: its reader tells.
+    if (error instanceof Deno.errors.NotFound && !isLink(path.slice(0, path.lastIndexOf("/")))) {
+      return { administrator: undefined, prompts: true, requests: false };
     }
   }
   const { administratorOf, checkAllowed, readPolicy } = await import("./policy.ts");
   const home = hostPath(homeDirectory(Deno.env.get));
   const policy = await readPolicy(path, home);
   checkAllowed(policy, reference, signed);
-  return { administrator: administratorOf(policy, reference, home), prompts: policy?.prompts ?? true };
+  return {
+    administrator: administratorOf(policy, reference, home),
+    prompts: policy?.prompts ?? true,
+    requests: policy?.record === "requests",
+  };
+}
+
+function isLink(path: string): boolean {
+  try {
+    return Deno.lstatSync(path).isSymlink;
+  } catch {
+    return false;
+  }
 }
 
 /**
@@ -127,7 +141,7 @@ export async function runInstalled(
     files: [...files.keys()],
     read: async (file) => files.get(file) ?? await names(file),
   };
-  const { administrator, prompts } = await governed(
+  const { administrator, prompts, requests } = await governed(
     receipt.reference,
     receipt.verified !== undefined,
     options.policyPath,
@@ -143,6 +157,7 @@ export async function runInstalled(
     verbose: options.verbose ?? isVerbose(),
     ask: askerFor(options.host, (options.prompt ?? true) && prompts, true),
     administrator,
+    recordRequests: requests,
     keep: (change) => options.host.keep(layout, name, change),
   });
 }

@@ -129,6 +129,8 @@ export interface SandboxContext {
   /** Asks for what is not granted; without it, it is refused. */
   readonly ask?: Ask | undefined;
   readonly administrator?: Administrator | undefined;
+  /** Each request to the cluster is written down, whatever the environment says. */
+  readonly recordRequests?: boolean;
   /** Writes what was granted for good to the receipt. */
   readonly keep?: ((change: GrantChange) => Promise<void>) | undefined;
 }
@@ -148,7 +150,11 @@ export function openSandbox(context: SandboxContext): OpenSandbox {
   const { args, layout, verbose } = context;
   const variables = Deno.env.toObject();
   const home = hostPath(homeDirectory((name) => variables[name]));
-  const record = new RunRecord(layout.log, context.name, variables.KREW_WASM_LOG === "requests");
+  const record = new RunRecord(
+    layout.log,
+    context.name,
+    variables.KREW_WASM_LOG === "requests" || (context.recordRequests ?? false),
+  );
   const desk = new Desk({
     record,
     plugin: context.name,

@@ -59,9 +59,9 @@ function saveCommand(context: Context, exit: Exit) {
       if (exit.code !== 0) return;
       if (receipts.length === 0) throw new AppError("NOT_INSTALLED", "No plugins are installed to save");
       const client = openRegistry(context, options);
-      const orWarn = async <T>(name: string, fetch: () => Promise<T>): Promise<T | undefined> => {
+      const orWarn = async <T>(name: string, ask: () => Promise<T>): Promise<T | undefined> => {
         try {
-          return await fetch();
+          return await ask();
         } catch (error) {
           if (!(error instanceof AppError)) throw error;
           context.stderr(`warning: "${name}" is saved without its signature: ${error.message}\n`);

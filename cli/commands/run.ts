@@ -105,7 +105,11 @@ async function runFile(
     files: [...files.keys()],
     read: (file: string) => Promise.resolve(files.get(file)!),
   };
-  const { administrator, prompts } = await governed(`file://${realPath(path)}`, false, context.policyPath);
+  const { administrator, prompts, requests } = await governed(
+    `file://${realPath(path)}`,
+    false,
+    context.policyPath,
+  );
   const name = path.split(/[\\/]/).at(-1)!.replace(/\.wasm$/, "");
   return await runProgram(program, {
     name,
@@ -116,5 +120,6 @@ async function runFile(
     verbose: context.verbose,
     ask: askerFor(host, (prompt ?? true) && prompts, false),
     administrator,
+    recordRequests: requests,
   });
 }

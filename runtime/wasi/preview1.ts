@@ -124,7 +124,6 @@ export async function runPreview1(
   extras: readonly ExtraImports[] = [],
 ): Promise<number> {
   const plan = planOf(module, sandbox, extras);
-  // deno-lint-ignore prefer-const -- the imports, which use it, are made before it
   let instance: WebAssembly.Instance | undefined;
   let view: DataView<ArrayBuffer> | undefined;
   let bytes: Uint8Array<ArrayBuffer> | undefined;

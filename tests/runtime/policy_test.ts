@@ -6,6 +6,7 @@ import {
   administratorOf,
   checkAllowed,
   limitGrants,
+  ownerProblem,
   parsePolicy,
   type Policy,
   readPolicy,
@@ -196,13 +197,17 @@ Deno.test("a file that can't be understood lets nothing run; none bounds nothing
   const path = `${directory}/policy.yaml`;
   try {
     assert.equal(await readPolicy(path, HOME), undefined);
-    assert.deepEqual(await governed("a/b:c", true, path), { administrator: undefined, prompts: true });
+    assert.deepEqual(await governed("a/b:c", true, path), {
+      administrator: undefined,
+      prompts: true,
+      requests: false,
+    });
     await Deno.writeTextFile(
       path,
-      "prompts: false\nrules:\n- match: a/**\n  maximum: {cluster: none}\n- match: x/**\n  allow: false\n",
+      "prompts: false\nrecord: requests\nrules:\n- match: a/**\n  maximum: {cluster: none}\n- match: x/**\n  allow: false\n",
     );
-    const { administrator, prompts } = await governed("a/b:c", true, path);
-    assert.equal(prompts, false);
+    const { administrator, prompts, requests } = await governed("a/b:c", true, path);
+    assert.deepEqual([prompts, requests], [false, true]);
     assert.equal(administrator!.limit(effectiveGrants(LEAST)).cluster, "none");
     assert.equal((await governed("c/d:e", true, path)).administrator, undefined);
     await assert.rejects(governed("x/y:z", true, path), { code: "POLICY_REFUSED" });
@@ -216,7 +221,31 @@ Deno.test("a file that can't be understood lets nothing run; none bounds nothing
     await Deno.remove(path);
     await Deno.writeTextFile(path, '{"prompts": false}');
     assert.equal((await governed("a/b:c", true, path)).prompts, false, "JSON is YAML");
+    await Deno.remove(path);
+    await Deno.symlink("nowhere", path);
+    await assert.rejects(governed("a/b:c", true, path), { code: "POLICY_INVALID" }, "a link to nowhere");
+    await Deno.symlink("nowhere", `${directory}/away`);
+    await assert.rejects(governed("a/b:c", true, `${directory}/away/policy.yaml`), {
+      code: "POLICY_INVALID",
+    });
+    await Deno.writeTextFile(`${directory}/file`, "rules: []");
+    await assert.rejects(governed("a/b:c", true, `${directory}/file/policy.yaml`), {
+      code: "POLICY_INVALID",
+    });
   } finally {
     await Deno.remove(directory, { recursive: true });
   }
+});
+
+Deno.test("ownerProblem() takes what only root may change", () => {
+  const of = (uid: number, mode: number, isSymlink = false) => ownerProblem({ uid, mode, isSymlink }, 1000);
+  assert.equal(of(0, 0o644), undefined);
+  assert.equal(of(0, 0o755), undefined);
+  assert.equal(of(0, 0o777, true), undefined);
+  assert.match(of(0, 0o664)!, /mode 664/);
+  assert.match(of(0, 0o646)!, /mode 646/);
+  assert.match(of(1000, 0o644)!, /the user 1000/);
+  assert.match(of(1000, 0o777, true)!, /the user 1000/);
+  assert.equal(of(65534, 0o644), undefined, "root outside of a container");
+  assert.match(ownerProblem({ uid: 65534, mode: 0o644, isSymlink: false }, 65534)!, /65534/);
 });

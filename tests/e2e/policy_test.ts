@@ -1,0 +1,187 @@
+/** The administrator's file where it really is, /etc/krew-wasm/policy.yaml, in a mount namespace of each command's own. */
+
+import assert from "node:assert/strict";
+import { shellQuoted } from "../../registry/store/links.ts";
+import { buildFixture } from "../../scripts/fixtures.ts";
+import { TestApiServer } from "../support/api_server.ts";
+import { namespaceArgs, namespaceLine, namespaceMissing } from "../support/namespace.ts";
+import { makeArtifact, push } from "../support/oci.ts";
+import { clangMissing, Product } from "../support/product.ts";
+import { TestRegistry } from "../support/registry.ts";
+import { atTerminal, terminalMissing } from "../support/terminal.ts";
+import { testBinary } from "../support/test_binary.ts";
+
+const PATH = "/etc/krew-wasm/policy.yaml";
+
+/** Makes the file as an administrator would; `more` is done to it afterwards. */
+function policy(value: unknown, more = ":"): string {
+  const text = typeof value === "string" ? value : JSON.stringify(value);
+  return `umask 022; mkdir /etc/krew-wasm; printf %s ${shellQuoted(text)} >${PATH}; ${more}`;
+}
+
+testBinary("the administrator's file bounds whatever a user says", {
+  ignore: clangMissing() || namespaceMissing(),
+}, async (t) => {
+  await using api = await TestApiServer.start();
+  await using registry = TestRegistry.start();
+  using product = Product.make();
+  const { home } = product;
+  const network = await Deno.readFile(await buildFixture("attack-network"));
+  await push(registry.origin, "plugins/tool", "v1", makeArtifact(network));
+  const reference = `${registry.host}/plugins/tool:v1`;
+  Deno.mkdirSync(`${home}/work`);
+  Deno.writeTextFileSync(`${home}/work/file`, "granted");
+  Deno.mkdirSync(`${home}/.kube`);
+  Deno.writeTextFileSync(`${home}/.kube/config`, api.kubeconfig());
+  const pulled = await product.run("pull", reference, `--allow-write=${home}/work`);
+  assert.equal(pulled.code, 0, pulled.stderr);
+  const there = () => [...Deno.readDirSync("/etc")].some(({ name }) => name === "krew-wasm");
+  const before = there();
+
+  /** A line, under a policy. */
+  const under = (prepare: string, line: string) => product.exec("unshare", namespaceArgs(prepare, line));
+  const read = `kubectl-tool read ${home}/work/file`;
+  const remove = `kubectl-tool request delete ${api.server}/api/v1/namespaces/demo/pods/web ''`;
+
+  await t.step("without one all is as it was", async () => {
+    assert.deepEqual(await under(":", read), { code: 0, stdout: "granted\n", stderr: "" });
+  });
+  await t.step("upper bounds hold at every run, whatever the receipt says", async () => {
+    const bounds = policy({
+      rules: [{ match: "**", maximum: { read: ["/srv"], cluster: "read-only", env: ["HOME"] } }],
+    });
+    const refused = await under(bounds, read);
+    assert.equal(refused.stdout, "ENOENT\n");
+    assert.match(
+      refused.stderr,
+      /was not allowed to read .*: its grants, or the administrator of this machine, deny that/,
+    );
+    const seen = api.seen.length;
+    const answer = await under(bounds, `${remove}; kubectl-tool getenv LANG; kubectl-tool getenv HOME`);
+    assert.match(answer.stdout, /^403 .*administrator of this machine does not allow it/);
+    assert.match(answer.stdout, new RegExp(`\nunset\n${home}\n$`));
+    assert.equal(api.seen.length, seen);
+    const narrower = policy({ rules: [{ match: "**", maximum: { read: ["~/work"], write: [] } }] });
+    const kept = await under(narrower, `${read}; kubectl-tool append ${home}/work/file x`);
+    assert.match(kept.stdout, /^granted\nEROFS\n$/);
+    // What a user adds is held to it at once.
+    const more = await under(bounds, `krew-wasm run --no-prompt --allow-all tool -- read ${home}/work/file`);
+    assert.equal(more.stdout, "ENOENT\n");
+    const granted = await under(bounds, "krew-wasm grants tool --allow-cluster=full");
+    assert.match(granted.stderr, /does not allow/);
+    // What was above the bounds is left out of the receipt by then.
+    assert.equal((await product.run("grants", "tool", `--allow-write=${home}/work`)).code, 0);
+  });
+  await t.step("plugins come from the registries it names", async () => {
+    const elsewhere = policy({ registries: ["ghcr.io"] });
+    const asked = registry.requests.length;
+    const pull = await under(elsewhere, `krew-wasm pull --force ${reference}`);
+    assert.deepEqual([pull.code, registry.requests.length], [1, asked]);
+    assert.match(pull.stderr, /is not allowed on this machine: plugins come from ghcr\.io only/);
+    const run = await under(elsewhere, read);
+    assert.deepEqual([run.code, run.stdout], [125, ""]);
+    assert.equal((await under(policy({ registries: [registry.host] }), read)).stdout, "granted\n");
+  });
+  await t.step("what has to be signed and is not does not run, nor is it pulled", async () => {
+    const signed = policy({
+      rules: [{
+        match: "**",
+        verify: "https://github.com/acme/*@https://token.actions.githubusercontent.com",
+      }],
+    });
+    const run = await under(signed, read);
+    assert.deepEqual([run.code, run.stdout], [125, ""]);
+    assert.match(run.stderr, /no signature was verified when it was installed/);
+    const pull = await under(signed, `krew-wasm pull --force ${reference}`);
+    assert.equal(pull.code, 1, pull.stderr);
+    assert.match(pull.stderr, /sign/);
+  });
+  await t.step("files can be kept from being run uninstalled", async () => {
+    Deno.writeFileSync(`${home}/x.wasm`, network);
+    const line = `krew-wasm run ${home}/x.wasm print ran`;
+    const files = policy({ rules: [{ match: "file://**", allow: false }] });
+    assert.equal((await under(":", line)).stdout, "ran\n");
+    const { code, stdout } = await under(files, line);
+    assert.deepEqual([code, stdout], [125, ""]);
+  });
+  await t.step({
+    name: "prompts can be off",
+    ignore: terminalMissing(),
+    async fn() {
+      const bounds = (prompts: boolean) => policy({ prompts, rules: [] });
+      const line = `krew-wasm run --allow-cluster=none tool -- ${remove.replace("kubectl-tool ", "")}`;
+      const asked = await atTerminal(product, namespaceLine(bounds(true), line), [["[N]ot? ", "n\r"]]);
+      assert.match(asked.text, /asks to/);
+      const silent = await atTerminal(product, namespaceLine(bounds(false), line), []);
+      assert.doesNotMatch(silent.text, /asks to/);
+      assert.match(silent.text, /403/);
+    },
+  });
+  await t.step("each request can be recorded, whatever the environment says", async () => {
+    const get = `kubectl-tool request get ${api.server}/version '' >/dev/null`;
+    await under(policy({ rules: [] }), get);
+    assert.doesNotMatch((await product.run("log", "-o", "json")).stdout, /"request"/);
+    await under(policy({ record: "requests" }), `KREW_WASM_LOG=none ${get}`);
+    assert.match((await product.run("log", "-o", "json")).stdout, /"path": ?"\/version"/);
+  });
+  await t.step(
+    "a file that can't be read, understood or trusted lets nothing run and nothing be pulled",
+    async () => {
+      const fine = { rules: [] };
+      const cases: Record<string, [prepare: string, words: RegExp]> = {
+        "no YAML": [policy("rules: ["), /it is not YAML/],
+        "nothing in it": [policy(""), /it is no object/],
+        "an unknown field": [policy({ rulez: [] }), /rulez is not known/],
+        "an unknown word": [policy({ record: "all" }), /record is neither/],
+        "a directory": [`mkdir -p ${PATH}`, /Is a directory/],
+        "too large": [
+          policy(fine, `head -c 1100000 /dev/zero | tr '\\0' ' ' >>${PATH}`),
+          /larger than 1 MiB/,
+        ],
+        "others may write to it": [
+          policy(fine, `chmod 666 ${PATH}`),
+          /may be changed by others than root \(mode 666\)/,
+        ],
+        "a group may write to it": [policy(fine, `chmod 664 ${PATH}`), /mode 664/],
+        "another user's": [policy(fine, `chown 1000 ${PATH}`), /belongs to the user 1000/],
+        "in a directory of others": [
+          policy(fine, "chmod 777 /etc/krew-wasm"),
+          /krew-wasm may be changed by others/,
+        ],
+        "in a directory of another user's": [policy(fine, "chown 1000 /etc/krew-wasm"), /the user 1000/],
+        "a link to what others may change": [
+          policy(fine, `mv ${PATH} /etc/real; chmod 666 /etc/real; ln -s /etc/real ${PATH}`),
+          /mode 666/,
+        ],
+        "a link of another user's": [
+          policy(fine, `mv ${PATH} /etc/real; ln -s /etc/real ${PATH}; chown -h 1000 ${PATH}`),
+          /the user 1000/,
+        ],
+        "a link to nowhere": [`mkdir /etc/krew-wasm; ln -s nowhere ${PATH}`, /No such file/],
+        "a directory that is a link to nowhere": ["ln -s nowhere /etc/krew-wasm", /No such file/],
+        "a directory that is a file": ["echo >/etc/krew-wasm", /Not a directory/],
+        "links in a circle": [`mkdir /etc/krew-wasm; ln -s policy.yaml ${PATH}`, /symbolic links/],
+      };
+      for (const [name, [prepare, words]] of Object.entries(cases)) {
+        const run = await under(prepare, read);
+        assert.deepEqual([run.code, run.stdout], [125, ""], `${name}: ${run.stderr}`);
+        assert.match(run.stderr, words, name);
+        assert.match(run.stderr, /policy \/etc\/krew-wasm\/policy\.yaml can't be used/, name);
+      }
+      const asked = registry.requests.length;
+      const pull = await under(policy(fine, `chmod 666 ${PATH}`), `krew-wasm pull --force ${reference}`);
+      assert.deepEqual([pull.code, registry.requests.length], [1, asked], pull.stderr);
+    },
+  );
+  await t.step("a link of root's to a file of root's is the file", async () => {
+    const linked = policy({ registries: [] }, `mv ${PATH} /etc/real; ln -s /etc/real ${PATH}`);
+    assert.equal((await under(linked, read)).code, 125);
+    assert.equal(
+      (await under(policy({ rules: [] }, `mv ${PATH} /etc/real; ln -s /etc/real ${PATH}`), read)).code,
+      0,
+    );
+  });
+  await t.step("nothing of it stays on the machine", () => {
+    assert.equal(there(), before);
+  });
+});
