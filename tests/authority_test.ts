@@ -63,7 +63,7 @@ const RUNTIME: Readonly<Record<string, readonly [authorities: string, why: strin
   // Before the plugin, beside it, after it
   "run.ts": ["env files", "compiled form, administrator's file"],
   "component.ts": ["code", "the component's JavaScript, its digest checked"],
-  "policy.ts": ["files", "the administrator's file"],
+  "policy.ts": ["files sys", "the administrator's file, and who may change it"],
   "prompt.ts": ["ffi streams", "questions at the terminal"],
   "record.ts": ["files", "the record of denials and requests"],
   "report.ts": ["env streams", "errors on stderr"],
