@@ -9,7 +9,12 @@ export function wallClockNow(): bigint {
 
 /** Nanoseconds since the process started; never goes back. */
 export function monotonicNow(): bigint {
-  return BigInt(Math.round(performance.now() * 1e6));
+  return BigInt(monotonicNanoseconds());
+}
+
+/** {@linkcode monotonicNow} as a whole number, which takes half the time to store; exact for the first 104 days. */
+export function monotonicNanoseconds(): number {
+  return Math.round(performance.now() * 1e6);
 }
 
 /** What one tick of either clock is, in nanoseconds. */

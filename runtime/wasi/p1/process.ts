@@ -1,6 +1,6 @@
 /** Arguments, environment, clocks, random numbers and sockets of preview1. */
 
-import { CLOCK_RESOLUTION, monotonicNow, wallClockNow } from "../clocks.ts";
+import { CLOCK_RESOLUTION, monotonicNanoseconds, wallClockNow } from "../clocks.ts";
 import { WasiError } from "../errno.ts";
 import { fillRandom } from "../random.ts";
 import { type Context, type Functions, SUCCESS } from "./context.ts";
@@ -30,7 +30,8 @@ export function processFunctions({ sandbox, memory, descriptors }: Context): Fun
     clock_time_get(id: number, _precision: bigint, result: number) {
       if (id < 0 || id > 3) throw new WasiError("invalid");
       // The process has one thread: its time is the process's.
-      memory.setUint64(result, id === 0 ? wallClockNow() : monotonicNow());
+      if (id === 0) memory.setUint64(result, wallClockNow());
+      else memory.setWhole(result, monotonicNanoseconds());
     },
     proc_raise() {
       throw new WasiError("unsupported");

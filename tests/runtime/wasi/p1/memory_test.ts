@@ -1,0 +1,26 @@
+import assert from "node:assert/strict";
+import { Memory } from "../../../../runtime/wasi/p1/memory.ts";
+
+function memoryOf(size: number): { memory: Memory; view: DataView<ArrayBuffer> } {
+  const bytes = new Uint8Array(size);
+  const view = new DataView(bytes.buffer);
+  return { memory: new Memory({ bytes: () => bytes, view: () => view, exports: {} }), view };
+}
+
+Deno.test("setWhole() writes what setUint64() does, up to 2^53 - 1", () => {
+  for (
+    const value of [0, 1, 2 ** 31, 2 ** 32 - 1, 2 ** 32, 2 ** 32 + 1, 1.5 * 2 ** 52, Number.MAX_SAFE_INTEGER]
+  ) {
+    const [whole, big] = [memoryOf(16), memoryOf(16)];
+    whole.memory.setWhole(4, value);
+    big.memory.setUint64(4, BigInt(value));
+    assert.deepEqual(new Uint8Array(whole.view.buffer), new Uint8Array(big.view.buffer), String(value));
+  }
+});
+
+Deno.test("setWhole() past the end of the memory writes nothing", () => {
+  const { memory, view } = memoryOf(8);
+  assert.throws(() => memory.setWhole(4, 2 ** 40 + 7), RangeError);
+  assert.throws(() => memory.setWhole(-4, 7), RangeError);
+  assert.deepEqual(new Uint8Array(view.buffer), new Uint8Array(8));
+});
