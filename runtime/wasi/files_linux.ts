@@ -107,12 +107,24 @@ class OpenFile implements AnyFile {
 
   readAt(into: Uint8Array, offset: bigint): number {
     if (!this.readable) throw new WasiError("bad-descriptor");
-    return this.#at(offset, (at) => this.#kernel.read(this.fd, into, at));
+    if (!this.#places) return this.#kernel.read(this.fd, into, undefined);
+    try {
+      return this.#kernel.read(this.fd, into, offset);
+    } catch (error) {
+      if (!this.#hasNoPlaces(error)) throw error;
+      return this.#kernel.read(this.fd, into, undefined);
+    }
   }
 
   writeAt(bytes: Uint8Array, offset: bigint): number {
     this.#append(false);
-    return this.#at(offset, (at) => this.#kernel.write(this.fd, bytes, at));
+    if (!this.#places) return this.#kernel.write(this.fd, bytes, undefined);
+    try {
+      return this.#kernel.write(this.fd, bytes, offset);
+    } catch (error) {
+      if (!this.#hasNoPlaces(error)) throw error;
+      return this.#kernel.write(this.fd, bytes, undefined);
+    }
   }
 
   append(bytes: Uint8Array): number {
@@ -126,15 +138,11 @@ class OpenFile implements AnyFile {
     this.#appends = append;
   }
 
-  #at(offset: bigint, transfer: (offset: bigint | undefined) => number): number {
-    if (!this.#places) return transfer(undefined);
-    try {
-      return transfer(offset);
-    } catch (error) {
-      if (!(error instanceof WasiError && error.errno === "invalid-seek")) throw error;
-      this.#places = false;
-      return transfer(undefined);
-    }
+  /** Whether a transfer failed because of the place it was to be at. There is none from then on. */
+  #hasNoPlaces(error: unknown): boolean {
+    if (!(error instanceof WasiError && error.errno === "invalid-seek")) return false;
+    this.#places = false;
+    return true;
   }
 
   size(): bigint {
@@ -208,7 +216,10 @@ class LinuxTree implements FileTree {
   #guarded: readonly string[];
   #mounted: number[] = [];
   #contents = new Map<Overlay, MaybePromise<Uint8Array>>();
+  /** Whether a device's files are those of processes. */
   #devices = new Map<bigint, boolean>();
+  /** The last one that is not, as most files are of the same. */
+  #plain: bigint | undefined;
   #unprotected: ReadonlySet<string> | undefined;
   /** Identities of the directories that the plugin may change. */
   #writable: ReadonlySet<string> | undefined;
@@ -961,12 +972,16 @@ class LinuxTree implements FileTree {
 
   /** Files of processes: their memory, environment and open files are the host's and others', not the plugin's. */
   #refuseProcess(fd: number, { dev }: Glance, changes: boolean): void {
+    if (dev === this.#plain) return;
     let proc = this.#devices.get(dev);
     if (proc === undefined) {
       proc = this.#kernel.isProc(fd);
       this.#devices.set(dev, proc);
     }
-    if (!proc) return;
+    if (!proc) {
+      this.#plain = dev;
+      return;
+    }
     const name = new TextDecoder().decode(this.#kernel.readLink(AT_FDCWD, `/proc/self/fd/${fd}`));
     if (changes || !name.startsWith("/") || /\/(?:\d+(?:\/|$)|kcore$)/.test(name)) {
       throw new WasiError("access");

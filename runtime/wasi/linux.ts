@@ -114,6 +114,7 @@ const O_APPEND = 0o2000n;
 /** Instead of a directory's descriptor: the process's current directory, for paths of the host's. */
 export const AT_FDCWD = -100;
 
+const HERE = BigInt(AT_FDCWD);
 const AT_SYMLINK_NOFOLLOW = 0x100n;
 const AT_REMOVEDIR = 0x200n;
 const AT_EMPTY_PATH = 0x1000n;
@@ -179,7 +180,7 @@ const ERRNOS: Readonly<Record<number, ErrnoName>> = {
   122: "quota",
 };
 
-// The buffer that pointers are of: two paths, the structures of statx, openat2 and utimensat, an empty path.
+// The buffer that pointers are of: two paths, the structures of statx, openat2 and utimensat, an empty path, paths that stay.
 const FIRST_PATH = 0;
 const SECOND_PATH = 8192;
 const STATX = 16384;
@@ -189,7 +190,8 @@ const EMPTY = 16704;
 const LIMITS = 16712;
 const STATFS = 16744;
 const TARGET = 16896;
-const SCRATCH = 24576;
+const PINNED = 24576;
+const SCRATCH = 57344;
 
 /**
  * libc's `syscall`: a number and six arguments; -1 for a failure that errno tells. All are bigints: with one number among
@@ -229,6 +231,12 @@ export class Kernel {
   #numbers: Numbers;
   #scratch = new Uint8Array(SCRATCH);
   #view = new DataView(this.#scratch.buffer);
+  /** Paths of the host's that are asked about again and again, by where they stand in the scratch buffer. */
+  #pinned = new Map<string, bigint>();
+  #pinnedTo = PINNED;
+  #base: bigint;
+  #lastDevice = 0;
+  #lastDeviceBig = 0n;
   /** Where the parts of the scratch buffer are. */
   #first: bigint;
   #second: bigint;
@@ -246,6 +254,7 @@ export class Kernel {
     this.#errno = errno;
     this.#numbers = NUMBERS[Deno.build.arch];
     const base = BigInt(Deno.UnsafePointer.value(Deno.UnsafePointer.of(this.#scratch)));
+    this.#base = base;
     const at = (offset: number) => base + BigInt(offset);
     [this.#first, this.#second, this.#statxAt] = [at(FIRST_PATH), at(SECOND_PATH), at(STATX)];
     [this.#how, this.#times, this.#empty] = [at(HOW), at(TIMES), at(EMPTY)];
@@ -301,6 +310,18 @@ export class Kernel {
     return this.#second;
   }
 
+  /** Puts a path where it stays, as long as there is room. */
+  #pin(path: string): bigint {
+    const at = this.#pinnedTo;
+    // No character takes more than three bytes.
+    if (at + path.length * 3 + 1 > SCRATCH) return this.#putFirst(path);
+    this.#put(path, at);
+    this.#pinnedTo = this.#scratch.indexOf(0, at) + 1;
+    const pointer = this.#base + BigInt(at);
+    this.#pinned.set(path, pointer);
+    return pointer;
+  }
+
   #put(path: GuestPath, at: number): void {
     const scratch = this.#scratch;
     let length: number;
@@ -310,10 +331,13 @@ export class Kernel {
       if (path.includes("\0")) throw new WasiError("invalid");
       length = written;
     } else {
-      if (path.length > PATH_MAX) throw new WasiError("name-too-long");
-      if (path.includes(0)) throw new WasiError("invalid");
-      scratch.set(path, at);
       length = path.length;
+      if (length > PATH_MAX) throw new WasiError("name-too-long");
+      for (let index = 0; index < length; index++) {
+        const byte = path[index]!;
+        if (byte === 0) throw new WasiError("invalid");
+        scratch[at + index] = byte;
+      }
     }
     scratch[at + length] = 0;
   }
@@ -329,7 +353,7 @@ export class Kernel {
     view.setUint32(HOW, flags | O_CLOEXEC, true);
     view.setUint32(HOW + 8, (flags & O_CREAT) === 0 ? 0 : 0o666, true);
     view.setUint32(HOW + 16, beneath ? RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS : 0, true);
-    const from = BigInt(directory);
+    const from = big(directory);
     for (let attempts = 0;; attempts++) {
       const fd = this.#call(OPENAT2, from, pointer, this.#how, 24n, 0n, 0n);
       if (fd >= 0) return fd;
@@ -341,7 +365,7 @@ export class Kernel {
   }
 
   close(fd: number): void {
-    this.#call(this.#numbers.close, BigInt(fd), 0n, 0n, 0n, 0n, 0n);
+    this.#call(this.#numbers.close, big(fd), 0n, 0n, 0n, 0n, 0n);
   }
 
   /** What is open. */
@@ -377,15 +401,14 @@ export class Kernel {
 
   /** A path of the host's, links followed; undefined where nothing is to be seen. */
   glanceHost(path: string): Glance | undefined {
-    const pointer = this.#putFirst(path);
-    const from = BigInt(AT_FDCWD);
-    const result = this.#call(this.#numbers.statx, from, pointer, 0n, STATX_BASIC_STATS, this.#statxAt, 0n);
+    const pointer = this.#pinned.get(path) ?? this.#pin(path);
+    const result = this.#call(this.#numbers.statx, HERE, pointer, 0n, STATX_BASIC_STATS, this.#statxAt, 0n);
     return result < 0 ? undefined : this.#glance();
   }
 
   #statx(fd: number, path: bigint, flags: bigint): void {
     this.#check(
-      this.#call(this.#numbers.statx, BigInt(fd), path, flags, STATX_BASIC_STATS, this.#statxAt, 0n),
+      this.#call(this.#numbers.statx, big(fd), path, flags, STATX_BASIC_STATS, this.#statxAt, 0n),
     );
   }
 
@@ -393,11 +416,20 @@ export class Kernel {
     const view = this.#view;
     return {
       type: typeOfMode(view.getUint16(STATX + 28, true)),
-      // 12 and 20 bits (include/linux/kdev_t.h).
-      dev: BigInt(view.getUint32(STATX + 136, true) * 2 ** 20 + view.getUint32(STATX + 140, true)),
+      dev: this.#device(view.getUint32(STATX + 136, true), view.getUint32(STATX + 140, true)),
       ino: view.getBigUint64(STATX + 32, true),
-      links: BigInt(view.getUint32(STATX + 16, true)),
+      links: big(view.getUint32(STATX + 16, true)),
     };
+  }
+
+  /** A device by its major and minor number: the same one for most files. */
+  #device(major: number, minor: number): bigint {
+    const number = major * 2 ** 20 + minor; // 12 and 20 bits (include/linux/kdev_t.h)
+    if (number !== this.#lastDevice) {
+      this.#lastDevice = number;
+      this.#lastDeviceBig = BigInt(number);
+    }
+    return this.#lastDeviceBig;
   }
 
   #stat(): Stat {
@@ -436,7 +468,7 @@ export class Kernel {
     const length = BigInt(Math.min(bytes.length, MAX_TRANSFER));
     for (;;) {
       const buffer = bytes as Uint8Array<ArrayBuffer>;
-      const count = this.#callWith(number, BigInt(fd), buffer, length, offset, 0n, 0n);
+      const count = this.#callWith(number, big(fd), buffer, length, offset, 0n, 0n);
       if (count >= 0) return count;
       if (this.#errno[0] !== EINTR) throw this.#error();
     }
@@ -521,7 +553,7 @@ export class Kernel {
         BigInt(directory),
         pointer,
         this.#target,
-        BigInt(SCRATCH - TARGET),
+        BigInt(PINNED - TARGET),
         0n,
         0n,
       ),
@@ -599,6 +631,13 @@ const ENTRY_TYPES: Readonly<Record<number, NodeType>> = {
   10: "symbolic-link",
   12: "socket",
 };
+
+/** The bigints of descriptors and other small numbers: making one takes as long as a check. */
+const SMALL = Array.from({ length: 64 }, (_, number) => BigInt(number));
+
+function big(number: number): bigint {
+  return SMALL[number] ?? BigInt(number);
+}
 
 // S_IFMT of sys/stat.h.
 function typeOfMode(mode: number): NodeType {
