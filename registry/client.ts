@@ -6,7 +6,7 @@ import { type Endpoint, RegistryAccess } from "./access.ts";
 import { findCredentials, type RegistryCredentials } from "./credentials.ts";
 import { Digester, digestOf } from "./digest.ts";
 import { connectionFailure, type Task } from "./failure.ts";
-import { chooseManifest, INDEX_TYPES, isIndex, MANIFEST_TYPES } from "./manifest.ts";
+import { chooseManifest, INDEX_TYPES, isDeep, isIndex, MANIFEST_TYPES } from "./manifest.ts";
 import { formatReference, type Reference, registryOrigin } from "./reference.ts";
 import { Broken, type RetryOptions, withRetries } from "./retry.ts";
 import { type HostTls, Transport } from "./transport.ts";
@@ -119,11 +119,23 @@ export class RegistryClient {
       if (claimed?.startsWith("sha256:") && claimed !== actual) {
         throw mismatch(`the registry calls its manifest ${printable(claimed, 100)}, it is ${actual}`);
       }
+      let text: string;
       try {
-        return { text: UTF8.decode(bytes), digest: actual };
+        text = UTF8.decode(bytes);
       } catch {
         throw new AppError("MANIFEST_INVALID", `${task.failed}: its manifest is not UTF-8`);
       }
+      if (/^text\/html\b/i.test(answer.header("content-type") ?? "") && /^\s*</.test(text)) {
+        throw new AppError(
+          "REGISTRY_PROTOCOL",
+          `${task.failed}: ${printable(task.registry, 200)} sent a web page, not a manifest`,
+          { hint: "check the registry's name; it may be a login page or a proxy that answers" },
+        );
+      }
+      if (isDeep(text)) {
+        throw new AppError("MANIFEST_INVALID", `${task.failed}: its manifest is nested too deeply`);
+      }
+      return { text, digest: actual };
     });
   }
 

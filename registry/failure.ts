@@ -2,7 +2,7 @@
 
 import { AppError, messageOf } from "../runtime/errors.ts";
 import { printable } from "../runtime/text.ts";
-import { Broken, retryAfter, RetryLater } from "./retry.ts";
+import { Broken, MALFORMED, retryAfter, RetryLater } from "./retry.ts";
 import type { Answer } from "./transport.ts";
 
 /** What is being done, for errors: `Cannot pull "ghcr.io/acme/foo:v1"`. */
@@ -65,7 +65,14 @@ export function connectionFailure(task: Task, error: unknown): AppError {
     texts.push(cause.message);
   }
   const text = texts.join(": ");
-  const registry = printable(task.registry, 200);
+  // It may be of another host than the registry: its storage, or its token endpoint.
+  const { host } = error as { host?: unknown };
+  const registry = printable(typeof host === "string" ? host : task.registry, 200);
+  // fetch's own preface names addresses and the whole URL.
+  const last = (texts.at(-1) ?? messageOf(error)).replace(
+    /^error sending request .*?: client error \(\w+\): /,
+    "",
+  );
   const plain = /InvalidContentType|corrupt message/i.test(text);
   const untrusted = /UnknownIssuer|certificate/i.test(text);
   const why = untrusted
@@ -78,7 +85,11 @@ export function connectionFailure(task: Task, error: unknown): AppError {
     ? `the name ${registry} can't be resolved`
     : plain
     ? `${registry} does not speak HTTPS`
-    : `${registry} can't be reached: ${printable(texts.at(-1) ?? messageOf(error), 200)}`;
+    : MALFORMED.test(text)
+    ? `${registry} does not answer as HTTP has it: ${printable(last, 200)}`
+    : /closed before|reading a body|reset|broken pipe|end of file|unexpected eof/i.test(text)
+    ? `the connection to ${registry} broke: ${printable(last, 200)}`
+    : `${registry} can't be reached: ${printable(last, 200)}`;
   const hint = plain
     ? { hint: "--plain-http speaks HTTP" }
     : untrusted

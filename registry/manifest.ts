@@ -53,6 +53,26 @@ export interface PluginManifest {
   readonly annotations: Readonly<Record<string, string>>;
 }
 
+/** No manifest nests deeper. */
+const MAX_DEPTH = 64;
+
+/** Whether a JSON text nests so deeply that parsing it takes a hundred times its size. */
+export function isDeep(text: string): boolean {
+  let depth = 0;
+  for (let at = 0; at < text.length; at++) {
+    const code = text.charCodeAt(at);
+    if (code === 0x7b || code === 0x5b) {
+      if (++depth > MAX_DEPTH) return true;
+    } else if (code === 0x7d || code === 0x5d) depth--;
+    else if (code === 0x22) {
+      for (at++; at < text.length && text.charCodeAt(at) !== 0x22; at++) {
+        if (text.charCodeAt(at) === 0x5c) at++;
+      }
+    }
+  }
+  return false;
+}
+
 /** Whether a manifest is an index of several. What can't be read is none. */
 export function isIndex(text: string): boolean {
   try {

@@ -21,11 +21,19 @@ export class RetryLater extends AppError {
     super(
       code,
       message,
-      pause !== undefined && pause > MAX_PAUSE
-        ? { hint: `it asks to wait for ${Math.round(pause / 1000)} s` }
-        : {},
+      pause !== undefined && pause > MAX_PAUSE ? { hint: `it asks to wait ${inWords(pause)}` } : {},
     );
   }
+}
+
+/** A pause, of half a minute or more, for people. */
+function inWords(milliseconds: number): string {
+  const seconds = Math.round(milliseconds / 1000);
+  if (seconds < 600) return `for ${seconds} s`;
+  if (seconds < 172_800) return `for ${Math.round(seconds / 60)} minutes`;
+  return Number.isFinite(seconds) && seconds < 31_536_000_000
+    ? `for ${Math.round(seconds / 86_400)} days`
+    : "for ever";
 }
 
 /** How often and with what in between. */
@@ -64,6 +72,9 @@ export function backoff(tried: number, random = Math.random): number {
   return Math.min(MAX_PAUSE, FIRST_PAUSE * 2 ** tried * (0.5 + random() / 2));
 }
 
+/** What Deno's fetch calls an answer that is no HTTP; who listens there will send the same again. */
+export const MALFORMED = /invalid (HTTP|content-length)|message head is too large/i;
+
 /** Whether another try may go otherwise. */
 function isTransient(error: unknown): boolean {
   if (error instanceof RetryLater) return true;
@@ -71,7 +82,8 @@ function isTransient(error: unknown): boolean {
   let text = "";
   for (let cause: unknown = error; cause instanceof Error; cause = cause.cause) text += cause.message;
   // A name that does not resolve, a certificate that is not trusted: the next try would meet the same.
-  return !/certificate|InvalidContentType|corrupt message|refused|dns error|lookup/i.test(text);
+  return !MALFORMED.test(text) &&
+    !/certificate|InvalidContentType|corrupt message|refused|dns error|lookup/i.test(text);
 }
 
 /** `Retry-After`: seconds or an HTTP date (RFC 9110 10.2.3), as milliseconds from now. */

@@ -8,6 +8,7 @@ import type { RegistryClient } from "./client.ts";
 import { fetchBytes } from "./inspect.ts";
 import { duplicateName, INDEX_TYPES, MANIFEST_TYPES } from "./manifest.ts";
 import type { Reference } from "./reference.ts";
+import { nextPage } from "./tags.ts";
 
 /** The media type of a sigstore bundle; cosign writes v0.3, older ones differ in their version. */
 export const BUNDLE_TYPE = "application/vnd.dev.sigstore.bundle.v0.3+json";
@@ -49,6 +50,9 @@ export function registrySignatures(client: RegistryClient): SignatureSource {
 const NO_REFERRERS_API = [400, 404, 405, 406, 501];
 /** More than these a registry has no reason to keep for one artifact. */
 const MAX_SIGNATURES = 50;
+/** Of a list of referrers. */
+const MAX_PAGES = 20;
+const MAX_PAGE = 4 << 20;
 const MAX_BUNDLE = 1 << 20;
 const MAX_PAYLOAD = 64 << 10;
 const DIGEST = /^sha256:[0-9a-f]{64}$/;
@@ -94,24 +98,35 @@ export async function listReferrers(
   repository: Reference,
   digest: string,
 ): Promise<readonly Entry[]> {
-  const text = await client.fromAny(repository, "verify", async (endpoint, task) => {
-    const answer = await client.access.request(
-      task,
-      endpoint,
-      `/v2/${endpoint.repository}/referrers/${digest}`,
-      { headers: { accept: INDEX_TYPES[0] }, expect: [200, ...NO_REFERRERS_API] },
-    );
-    if (answer.status === 200 && (answer.header("content-type") ?? "").includes("json")) {
+  const listed = await client.fromAny(repository, "verify", async (endpoint, task) => {
+    const found = new Map<unknown, Entry>();
+    let known = false;
+    const { origin } = new URL(endpoint.origin);
+    let next: URL | undefined = new URL(`/v2/${endpoint.repository}/referrers/${digest}`, endpoint.origin);
+    // A registry may hand them out in pages. One that brings nothing new is the last.
+    for (let page = 0; next !== undefined && page < MAX_PAGES; page++) {
+      const answer = await client.access.request(task, endpoint, next, {
+        headers: { accept: INDEX_TYPES[0] },
+        expect: page === 0 ? [200, ...NO_REFERRERS_API] : [200],
+      });
+      if (answer.status !== 200 || !(answer.header("content-type") ?? "").includes("json")) {
+        await answer.discard();
+        break;
+      }
       const bytes = await answer.bytes(
-        4 << 20,
+        MAX_PAGE,
         () => new AppError("TOO_LARGE", `${task.failed}: its list of referrers is larger than 4 MiB`),
       );
-      return new TextDecoder().decode(bytes);
+      const entries = entriesOf(new TextDecoder().decode(bytes));
+      if (!entries) break;
+      known = true;
+      const before = found.size;
+      for (const entry of entries) found.set(entry.digest, entry);
+      if (page > 0 && found.size === before) break;
+      next = nextPage(task, answer.header("link"), next, origin);
     }
-    await answer.discard();
-    return undefined;
+    return known ? [...found.values()] : undefined;
   });
-  const listed = text === undefined ? undefined : entriesOf(text);
   if (listed) return listed;
   const fallback = { ...repository, tag: digest.replace(":", "-"), digest: undefined };
   const index = await manifestAt(client, fallback);

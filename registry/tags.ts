@@ -3,6 +3,7 @@
 import { AppError } from "../runtime/errors.ts";
 import { printable } from "../runtime/text.ts";
 import type { RegistryClient } from "./client.ts";
+import type { Task } from "./failure.ts";
 import type { Reference } from "./reference.ts";
 
 const MAX_PAGE = 4 << 20;
@@ -34,13 +35,7 @@ export async function listTags(client: RegistryClient, repository: Reference): P
       );
       const before = found.size;
       for (const tag of parseTags(new TextDecoder().decode(bytes), task.failed)) found.add(tag);
-      const link = nextPage(answer.header("link"), next);
-      if (link && link.origin !== origin) {
-        throw new AppError(
-          "REGISTRY_PROTOCOL",
-          `${task.failed}: the list goes on at "${printable(link.origin, 200)}", another host`,
-        );
-      }
+      const link = nextPage(task, answer.header("link"), next, origin);
       // A page that brings nothing new would go on for ever.
       next = found.size > before ? link : undefined;
     }
@@ -58,8 +53,15 @@ function parseTags(text: string, failed: string): string[] {
   return tags.filter((tag): tag is string => typeof tag === "string" && TAG.test(tag));
 }
 
-/** The page a `Link` header names (RFC 8288) as `rel="next"`. */
-function nextPage(header: string | null, from: URL): URL | undefined {
+/** The page a `Link` header names (RFC 8288) as `rel="next"`. @throws AppError REGISTRY_PROTOCOL where it is elsewhere */
+export function nextPage(task: Task, header: string | null, from: URL, origin: string): URL | undefined {
   const target = /<([^>]*)>\s*;[^,]*rel="?next"?/i.exec((header ?? "").slice(0, 8192))?.[1];
-  return target === undefined ? undefined : URL.parse(target, from) ?? undefined;
+  const link = target === undefined ? null : URL.parse(target, from);
+  if (link && link.origin !== origin) {
+    throw new AppError(
+      "REGISTRY_PROTOCOL",
+      `${task.failed}: the list goes on at "${printable(link.origin, 200)}", another host`,
+    );
+  }
+  return link ?? undefined;
 }

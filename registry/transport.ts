@@ -71,11 +71,11 @@ export class Transport {
       const response = await fetch(url, init);
       guard.alive();
       this.#options.trace?.(`${shown} ${response.status} in ${Math.round(performance.now() - started)} ms`);
-      return new Answer(response, guard);
+      return new Answer(response, guard, url.host);
     } catch (error) {
       guard.end();
       this.#options.trace?.(`${shown} failed: ${messageOf(error)}`);
-      throw guard.signal.aborted ? guard.signal.reason : error;
+      throw guard.signal.aborted ? guard.signal.reason : withHost(error, url.host);
     }
   }
 
@@ -183,12 +183,17 @@ async function checkPair(host: string, { cert, key }: { cert: string; key: strin
   }
 }
 
+/** Whom an error is of: the storage that a registry redirects to, its token endpoint, or itself. */
+function withHost(error: unknown, host: string): unknown {
+  return error instanceof Error ? Object.assign(error, { host }) : error;
+}
+
 /** A response whose body ends when nothing comes for too long. */
 export class Answer {
   #response: Response;
   #guard: Guard;
 
-  constructor(response: Response, guard: Guard) {
+  constructor(response: Response, guard: Guard, readonly host: string) {
     this.#response = response;
     this.#guard = guard;
   }
@@ -209,7 +214,7 @@ export class Answer {
         yield chunk;
       }
     } catch (error) {
-      throw this.#guard.signal.aborted ? this.#guard.signal.reason : error;
+      throw this.#guard.signal.aborted ? this.#guard.signal.reason : withHost(error, this.host);
     } finally {
       this.#guard.end();
       if (!this.#guard.signal.aborted) this.#guard.abort();
@@ -241,31 +246,36 @@ export class Answer {
   }
 }
 
-/** Ends a request when nothing has moved for a while. */
+/** In how many parts silence is measured. */
+const PARTS = 10;
+
+/**
+ * Ends a request when nothing has moved for a while. Counted are turns of a clock of its own, each of a part of that while:
+ * where this process itself stood still (a machine that slept, or is busy), only one has passed.
+ */
 class Guard {
   #controller = new AbortController();
   #timer: ReturnType<typeof setTimeout> | undefined;
-  #last = performance.now();
+  #silent = 0;
 
   constructor(readonly idle: number) {
-    this.#wait(idle);
+    this.#wait();
   }
 
   get signal(): AbortSignal {
     return this.#controller.signal;
   }
 
-  #wait(milliseconds: number): void {
+  #wait(): void {
     this.#timer = setTimeout(() => {
-      const left = this.#last + this.idle - performance.now();
-      if (left > 0) return this.#wait(left);
+      if (this.#silent++ < PARTS) return this.#wait();
       this.#controller.abort(new Broken(`nothing came for ${this.idle / 1000} s`));
-    }, milliseconds);
+    }, this.idle / PARTS);
   }
 
-  /** Called for every chunk: only remembers when. */
+  /** Called for every chunk. */
   alive(): void {
-    this.#last = performance.now();
+    this.#silent = 0;
   }
 
   end(): void {

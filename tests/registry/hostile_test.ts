@@ -5,9 +5,12 @@ import { RegistryAccess } from "../../registry/access.ts";
 import { RegistryClient } from "../../registry/client.ts";
 import { compilePlugin } from "../../registry/compile.ts";
 import { digestOf } from "../../registry/digest.ts";
+import { isDeep } from "../../registry/manifest.ts";
 import { parseReference } from "../../registry/reference.ts";
+import { listReferrers } from "../../registry/signatures.ts";
 import { Transport } from "../../registry/transport.ts";
 import { makeArtifact, push } from "../support/oci.ts";
+import { RawServer } from "../support/raw_server.ts";
 import { failure, TestRegistry } from "../support/registry.ts";
 
 const WASM = new Uint8Array([0, 0x61, 0x73, 0x6d, 1, 0, 0, 0]);
@@ -249,4 +252,137 @@ Deno.test("a small module that unfolds into endless locals is refused, in a comp
   const component = new Uint8Array([0, 0x61, 0x73, 0x6d, 0x0d, 0, 1, 0, ...section(1, [...bomb])]);
   await assert.rejects(compilePlugin(component), { code: "TOO_LARGE" });
   await assert.rejects(compilePlugin(localsBomb(5)), { code: "PLUGIN_UNSUPPORTED" }); // it is no program
+});
+
+/** What a pull of `HOST/a/b:v1` fails with, and how many requests it took. */
+async function failureOf(host: string) {
+  const client = new RegistryClient({
+    credentials: () => Promise.resolve({ kind: "basic", username: "me", password: "secret" }),
+    sleep: () => Promise.resolve(),
+  });
+  try {
+    await client.fetchManifest(parseReference(`${host}/a/b:v1`));
+  } catch (error) {
+    return error as Error & { code: string; hint?: string };
+  }
+  throw new Error("it did not fail");
+}
+
+Deno.test("what is no HTTP is told in few words, and not asked for again", async () => {
+  const answers: [what: string, answer: string][] = [
+    ["an SSH server", "SSH-2.0-OpenSSH_9.2\r\n"],
+    ["garbage", "\x00\x01\x02\x03".repeat(100)],
+    ["a negative length", "HTTP/1.1 200 OK\r\ncontent-length: -5\r\n\r\nx"],
+    ["an endless length", `HTTP/1.1 200 OK\r\ncontent-length: ${"9".repeat(40)}\r\n\r\nx`],
+    ["two lengths", "HTTP/1.1 200 OK\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\nxx"],
+    ["a header without end", `HTTP/1.1 200 OK\r\nx: ${"y".repeat(2 << 20)}`],
+    [
+      "a redirect of control characters",
+      "HTTP/1.1 302 X\r\nlocation: http://\x1b[31mx/\r\ncontent-length: 0\r\n\r\n",
+    ],
+  ];
+  for (const [what, answer] of answers) {
+    using server = RawServer.start(async ({ send }) => await send(answer).catch(() => {}));
+    const host = `127.0.0.1:${server.port}`;
+    const { code, message } = await failureOf(host);
+    assert.equal(code, "REGISTRY_UNREACHABLE", what);
+    assert.match(message, /does not answer as HTTP has it: [a-z -]+$/i, what);
+    assert.ok(message.includes(host), what);
+    assert.equal(server.connections, 1, what);
+  }
+});
+
+Deno.test("a web page where a manifest should be is told as one", async () => {
+  await using registry = TestRegistry.start();
+  registry.hook = () =>
+    new Response("<!doctype html>", { headers: { "content-type": "text/html; charset=utf-8" } });
+  const { code, message } = await failureOf(registry.host);
+  assert.equal(code, "REGISTRY_PROTOCOL");
+  assert.match(message, /sent a web page, not a manifest/);
+});
+
+Deno.test("a manifest of brackets is refused before it is parsed", async () => {
+  await using registry = TestRegistry.start();
+  for (
+    const text of [`{"a":${"[".repeat(65)}${"]".repeat(65)}}`, "[".repeat(4_000_000), `{"a":`.repeat(100)]
+  ) {
+    registry.hook = () => new Response(text);
+    const { code, message } = await failureOf(registry.host);
+    assert.equal(code, "MANIFEST_INVALID");
+    assert.match(message, /nested too deeply/);
+  }
+  assert.equal(isDeep(`{"a":"${"[".repeat(500)}\\"${"{".repeat(500)}"}`), false, "in a text they are text");
+  assert.equal(isDeep(`[${"[],".repeat(500)}[]]`), false, "beside one another they are not deep");
+  assert.equal(isDeep('"'), false);
+});
+
+Deno.test("who can't be reached is named: a token endpoint or a storage that a registry leads to", async () => {
+  using gone = RawServer.start(({ reset }) => Promise.resolve(reset()));
+  const other = `127.0.0.1:${gone.port}`;
+  await using registry = TestRegistry.start();
+  registry.hook = () =>
+    failure(401, "X", "x", { "www-authenticate": `Bearer realm="http://${other}/token"` });
+  const token = await failureOf(registry.host);
+  assert.equal(token.code, "REGISTRY_UNREACHABLE");
+  assert.ok(token.message.includes(`the connection to ${other} broke`), token.message);
+  registry.hook = () => new Response(null, { status: 307, headers: { location: `http://${other}/blob` } });
+  const storage = await failureOf(registry.host);
+  assert.ok(storage.message.includes(`the connection to ${other} broke`), storage.message);
+});
+
+Deno.test("a registry that asks for a year, or for ever, is not waited for", async () => {
+  await using registry = TestRegistry.start();
+  for (
+    const [after, words] of [["31536000", "for 365 days"], ["9".repeat(400), "for ever"], [
+      "3600",
+      "for 60 minutes",
+    ]]
+  ) {
+    registry.hook = () => failure(429, "X", "x", { "retry-after": after! });
+    registry.requests.length = 0;
+    const { code, hint } = await failureOf(registry.host);
+    assert.deepEqual([code, hint, registry.requests.length], [
+      "REGISTRY_RATE_LIMITED",
+      `it asks to wait ${words}`,
+      1,
+    ]);
+  }
+});
+
+Deno.test("credentials are asked for once, however often a registry says 401", async () => {
+  await using registry = TestRegistry.start();
+  for (const challenge of ['Basic realm="x"', `Bearer realm="${registry.origin}/token"`]) {
+    registry.requests.length = 0;
+    registry.hook = (_, url) =>
+      url.pathname === "/token"
+        ? Response.json({ token: "abc" })
+        : failure(401, "X", "x", { "www-authenticate": challenge });
+    assert.equal((await failureOf(registry.host)).code, "REGISTRY_UNAUTHORIZED");
+    assert.ok(registry.requests.length <= 3, registry.requests.join());
+  }
+});
+
+Deno.test("a list of referrers goes over pages, not without end, and not to another host", async () => {
+  await using registry = TestRegistry.start();
+  const { client, reference } = clientOf(registry);
+  const subject = `sha256:${"0".repeat(64)}`;
+  const digestAt = (page: number) => `sha256:${String(page).padStart(64, "0")}`;
+  const page = (at: number, link: string | undefined) =>
+    Response.json({ schemaVersion: 2, manifests: [{ mediaType: MANIFEST, digest: digestAt(at), size: 1 }] }, {
+      headers: { "content-type": INDEX, ...(link === undefined ? {} : { link: `<${link}>; rel="next"` }) },
+    });
+  const at = (url: URL) => Number(url.searchParams.get("page") ?? 0);
+  const list = async () => (await listReferrers(client, reference, subject)).length;
+  registry.hook = (_, url) => page(at(url), at(url) < 3 ? `?page=${at(url) + 1}` : undefined);
+  assert.equal(await list(), 4);
+  registry.requests.length = 0;
+  registry.hook = (_, url) => page(at(url), `?page=${at(url) + 1}`);
+  assert.equal(await list(), 20);
+  assert.equal(registry.requests.length, 20);
+  registry.requests.length = 0;
+  registry.hook = () => page(0, "?page=1");
+  assert.equal(await list(), 1);
+  assert.equal(registry.requests.length, 2);
+  registry.hook = () => page(0, "https://elsewhere.example/v2/");
+  await assert.rejects(list(), { code: "REGISTRY_PROTOCOL" });
 });
