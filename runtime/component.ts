@@ -147,13 +147,18 @@ async function interfacesFor(
   ended: (code: number) => void,
 ): Promise<Interfaces> {
   const uses = (name: string) => imported.some((each) => each.startsWith(name));
-  const trace = (error: AppError) => failures.trace(error);
+  const kubernetes = uses("krew-wasm:kubernetes/");
+  const explained = (error: AppError) => failures.explain(error);
   const failed = (error: AppError) => failures.add(error);
   return {
     "wasi:io/error": { Error: IoError },
     "wasi:io/poll": { Pollable, poll },
     "wasi:io/streams": { InputStream, OutputStream },
-    ...cliInterfaces(sandbox, uses("wasi:io/poll"), ended),
+    ...cliInterfaces(
+      kubernetes ? { ...sandbox, stderr: failures.watched() } : sandbox,
+      uses("wasi:io/poll"),
+      ended,
+    ),
     ...clockInterfaces(),
     ...randomInterfaces(),
     ...(tree ? (await import("./wasi/p2/filesystem.ts")).filesystemInterfaces(tree) : {}),
@@ -164,11 +169,9 @@ async function interfacesFor(
     ...(uses("krew-wasm:terminal/")
       ? (await import("./wasi/p2/terminal.ts")).terminalInterfaces(await sandbox.terminal())
       : {}),
-    ...(uses("krew-wasm:kubernetes/")
-      ? (await import("./kube/api.ts")).clusterInterfaces(sandbox, trace)
-      : {}),
+    ...(kubernetes ? (await import("./kube/api.ts")).clusterInterfaces(sandbox, explained) : {}),
     ...(uses("krew-wasm:kubernetes/upgrade")
-      ? (await import("./kube/upgrade_api.ts")).upgradeInterfaces(sandbox, trace)
+      ? (await import("./kube/upgrade_api.ts")).upgradeInterfaces(sandbox, explained)
       : {}),
   };
 }

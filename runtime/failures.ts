@@ -3,6 +3,7 @@
 import type { AppError, ErrorCode } from "./errors.ts";
 import type { Sandbox } from "./sandbox.ts";
 import { printable } from "./text.ts";
+import type { ByteSink } from "./wasi/streams.ts";
 
 /** The most failures that are told of. */
 const MAX_TOLD = 5;
@@ -16,8 +17,26 @@ const TRACED: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
 /** The failures of one run. */
 export class Failures {
   #failures = new Map<string, AppError>();
+  #explained = new Map<string, AppError>();
+  #spoke = false;
 
   constructor(private readonly sandbox: Pick<Sandbox, "stderr" | "trace">) {}
+
+  /** The plugin's stderr, watched for whether it says anything. */
+  watched(): ByteSink {
+    const sink = this.sandbox.stderr;
+    return {
+      ready: () => sink.ready(),
+      wait: () => sink.wait(),
+      write: (bytes) => {
+        this.#spoke ||= bytes.length > 0;
+        return sink.write(bytes);
+      },
+      capacity: () => sink.capacity(),
+      flush: () => sink.flush(),
+      close: () => sink.close(),
+    };
+  }
 
   /** One line for `-v`, where the request has none of its own. */
   trace(error: AppError): void {
@@ -30,9 +49,16 @@ export class Failures {
     if (this.#failures.size < MAX_TOLD) this.#failures.set(error.message, error);
   }
 
+  /** Keeps one whose words the plugin was given: it is told where the plugin says nothing at all. */
+  explain(error: AppError): void {
+    this.trace(error);
+    if (this.#explained.size < MAX_TOLD) this.#explained.set(error.message, error);
+  }
+
   /** Writes them to stderr: the plugin has failed. */
   tell(): void {
-    const lines = [...this.#failures.values()].map(({ message, hint }) =>
+    const told = this.#spoke ? this.#failures : new Map([...this.#failures, ...this.#explained]);
+    const lines = [...told.values()].map(({ message, hint }) =>
       `krew-wasm: ${printable(message)}${hint === undefined ? "" : ` (${printable(hint)})`}\n`
     );
     let bytes = new TextEncoder().encode(lines.join(""));

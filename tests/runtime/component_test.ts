@@ -298,3 +298,68 @@ Deno.test(
     });
   },
 );
+
+/** Asks for the cluster and fails, after it has said `words` itself. */
+function failing(words: string): string {
+  return `(component
+    (import "krew-wasm:kubernetes/cluster@0.1.1" (instance $cluster
+      (type $r (record (field "context" string) (field "server" string) (field "namespace" string)))
+      (export "connection" (type $connection (eq $r)))
+      (type $v (variant (case "no-cluster" string) (case "denied" string) (case "invalid" string)
+        (case "credentials" string) (case "unreachable" string)))
+      (export "error" (type $error (eq $v)))
+      (export "current" (func (result (result $connection (error $error)))))))
+    (import "wasi:io/error@0.2.0" (instance $errors (export "error" (type (sub resource)))))
+    (alias export $errors "error" (type $io-error))
+    (import "wasi:io/streams@0.2.0" (instance $streams
+      (export "error" (type $e (eq $io-error)))
+      (export "output-stream" (type $out (sub resource)))
+      (type $s (variant (case "last-operation-failed" (own $e)) (case "closed")))
+      (export "stream-error" (type $stream-error (eq $s)))
+      (export "[method]output-stream.blocking-write-and-flush"
+        (func (param "self" (borrow $out)) (param "contents" (list u8)) (result (result (error $stream-error)))))))
+    (alias export $streams "output-stream" (type $output-stream))
+    (import "wasi:cli/stderr@0.2.0" (instance $stderr
+      (export "output-stream" (type $o (eq $output-stream)))
+      (export "get-stderr" (func (result (own $o))))))
+    (core module $libc (memory (export "memory") 1) (data (i32.const 512) "${words}")
+      (func (export "realloc") (param i32 i32 i32 i32) (result i32) i32.const 1024))
+    (core instance $libc (instantiate $libc))
+    (core func $current (canon lower (func $cluster "current")
+      (memory (core memory $libc "memory")) (realloc (core func $libc "realloc"))))
+    (core func $get (canon lower (func $stderr "get-stderr")))
+    (core func $write (canon lower (func $streams "[method]output-stream.blocking-write-and-flush")
+      (memory (core memory $libc "memory"))))
+    (core module $main
+      (import "host" "current" (func $current (param i32)))
+      (import "host" "get" (func $get (result i32)))
+      (import "host" "write" (func $write (param i32 i32 i32 i32)))
+      (func (export "run") (result i32)
+        (call $current (i32.const 16))
+        (call $write (call $get) (i32.const 512) (i32.const ${words.length}) (i32.const 64))
+        i32.const 1))
+    (core instance $main (instantiate $main (with "host" (instance
+      (export "current" (func $current)) (export "get" (func $get)) (export "write" (func $write))))))
+    (func $run (result (result)) (canon lift (core func $main "run")))
+    (instance $command (export "run" (func $run)))
+    (export "wasi:cli/run@0.2.0" (instance $command)))`;
+}
+
+Deno.test(
+  "why a plugin without a word has failed is told for it, and once only where it tells itself",
+  jcoLeaves,
+  async () => {
+    for (
+      const [words, told] of [["", /^krew-wasm: There is no cluster \(set one\)\n$/], ["oh", /^oh$/]] as const
+    ) {
+      const sandbox = testSandbox();
+      const refused = new AppError("NO_CLUSTER", "There is no cluster", { hint: "set one" });
+      const code = await runBytes(await wat(failing(words)), {
+        ...sandbox,
+        cluster: () => Promise.reject(refused),
+      });
+      assert.equal(code, 1);
+      assert.match(sandbox.stderr.text(), told);
+    }
+  },
+);
