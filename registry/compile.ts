@@ -168,7 +168,7 @@ const WAITING_ALWAYS: Readonly<Record<string, readonly string[]>> = {
     "[method]descriptor.stat-at",
     "[method]descriptor.metadata-hash-at",
   ],
-  "krew-wasm:kubernetes/cluster": ["current", "send"],
+  "krew-wasm:kubernetes/cluster": ["current", "send", "start", "[method]upload.response"],
   "krew-wasm:kubernetes/upgrade": ["open"],
 };
 // stdin has to be waited for where a poll has begun to read ahead.

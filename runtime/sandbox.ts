@@ -87,7 +87,8 @@ export interface Sandbox {
   readonly env: readonly (readonly [name: string, value: string])[];
   /** Absolute path of the directory the user stands in, in the plugin's eyes. */
   readonly cwd: string;
-  readonly stdin: ByteSource;
+  /** `share`: from now on reads leave the thread to what goes on beside them. */
+  readonly stdin: ByteSource & { readonly shared?: boolean; share?(): void };
   readonly stdout: ByteSink;
   readonly stderr: ByteSink;
   readonly terminals: Terminals;

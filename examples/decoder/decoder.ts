@@ -1,7 +1,7 @@
 /** kubectl decoder: a Secret's values decoded; of certificates who they are for, by whom, and when they end. */
 
 import { getArguments } from "wasi:cli/environment@0.2.12";
-import { current, send } from "krew-wasm:kubernetes/cluster@0.1.1";
+import { current, send } from "krew-wasm:kubernetes/cluster@0.1.2";
 import { parseFlags } from "../lib/flags.ts";
 import { exit, fail, print, printable, readAll } from "../lib/plugin.ts";
 import { type Certificate, readCertificates } from "./x509.ts";

@@ -1,7 +1,7 @@
 /** kubectl each: one command in all Pods that a selector names (exec, through krew-wasm:kubernetes/upgrade). */
 
 import { getArguments } from "wasi:cli/environment@0.2.12";
-import { current, send } from "krew-wasm:kubernetes/cluster@0.1.1";
+import { current, send } from "krew-wasm:kubernetes/cluster@0.1.2";
 import { exec } from "../lib/exec.ts";
 import { parseFlags } from "../lib/flags.ts";
 import { exit, fail, print, printable, printError, readAll } from "../lib/plugin.ts";

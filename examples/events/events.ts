@@ -1,7 +1,7 @@
 /** kubectl watch-events: events as they happen, by `fetch` (wasi:http): a list, then a watch that is taken up again. */
 
 import { getArguments } from "wasi:cli/environment@0.2.12";
-import { current } from "krew-wasm:kubernetes/cluster@0.1.1";
+import { current } from "krew-wasm:kubernetes/cluster@0.1.2";
 import { parseFlags } from "../lib/flags.ts";
 import { exit, fail, parseAnswer, print, printable } from "../lib/plugin.ts";
 

@@ -2,7 +2,7 @@
 
 import type { InputStream } from "wasi:io/streams@0.2.12";
 import { poll } from "wasi:io/poll@0.2.12";
-import { open } from "krew-wasm:kubernetes/upgrade@0.1.1";
+import { open } from "krew-wasm:kubernetes/upgrade@0.1.2";
 import { fail, readAll } from "./plugin.ts";
 
 /** What to run, and who hears of it. */

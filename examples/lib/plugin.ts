@@ -3,7 +3,7 @@
 import { exitWithCode } from "wasi:cli/exit@0.2.12";
 import { getStderr } from "wasi:cli/stderr@0.2.12";
 import { getStdout } from "wasi:cli/stdout@0.2.12";
-import type { Response } from "krew-wasm:kubernetes/cluster@0.1.1";
+import type { Response } from "krew-wasm:kubernetes/cluster@0.1.2";
 import type { OutputStream } from "wasi:io/streams@0.2.12";
 
 /** A failure that ends the plugin with this exit code. */

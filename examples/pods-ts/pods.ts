@@ -1,7 +1,7 @@
 /** kubectl pods-ts: Pods as they come and go, by an informer of @kubernetes/client-node. */
 
 import { getArguments } from "wasi:cli/environment@0.2.12";
-import { current } from "krew-wasm:kubernetes/cluster@0.1.1";
+import { current } from "krew-wasm:kubernetes/cluster@0.1.2";
 import { CoreV1Api, createConfiguration, ServerConfiguration, type V1Pod } from "client-node/api";
 import { ListWatch } from "client-node/informer";
 import { parseFlags } from "../lib/flags.ts";

@@ -1,7 +1,7 @@
 /** kubectl whoami: who the API server takes you for (a SelfSubjectReview, through krew-wasm:kubernetes). */
 
 import { getArguments } from "wasi:cli/environment@0.2.12";
-import { send } from "krew-wasm:kubernetes/cluster@0.1.1";
+import { send } from "krew-wasm:kubernetes/cluster@0.1.2";
 import { parseFlags } from "../lib/flags.ts";
 import { exit, fail, print, readAll } from "../lib/plugin.ts";
 

@@ -4,8 +4,8 @@
 
 import { AppError, type ErrorCode, messageOf } from "../errors.ts";
 import type { Sandbox } from "../sandbox.ts";
-import { BodySource } from "../wasi/body.ts";
-import { InputStream } from "../wasi/p2/io.ts";
+import { BodySink, BodySource, contentLength } from "../wasi/body.ts";
+import { InputStream, OutputStream, Pollable } from "../wasi/p2/io.ts";
 import type * as Wit from "../../wit/generated/interfaces/krew-wasm-kubernetes-cluster.d.ts";
 import type { ClusterResponse } from "./cluster.ts";
 
@@ -39,6 +39,79 @@ export class Response {
   }
 }
 
+/** A request whose body is written as it goes. */
+class Upload {
+  #sink: BodySink;
+  #length: bigint | undefined;
+  #answer: { response: Response } | { error: unknown } | undefined;
+  #settled: Promise<void>;
+  #abort: AbortController;
+  #taken = { body: false, response: false };
+  #finished = false;
+  #dropped = false;
+
+  constructor(
+    sink: BodySink,
+    length: bigint | undefined,
+    response: Promise<ClusterResponse>,
+    abort: AbortController,
+    private readonly failed: (error: unknown) => never,
+  ) {
+    this.#sink = sink;
+    this.#length = length;
+    this.#abort = abort;
+    this.#settled = response.then((response) => {
+      this.#answer = { response: new Response(response) };
+      if (this.#dropped) this.#answer.response[Symbol.dispose]();
+    }, (error) => {
+      this.#answer = { error };
+      sink.fail();
+    });
+  }
+
+  body(): OutputStream {
+    if (this.#taken.body) throw undefined;
+    this.#taken.body = true;
+    return new OutputStream(this.#sink);
+  }
+
+  finish(): void {
+    const { written } = this.#sink;
+    if (this.#length !== undefined && written !== this.#length) {
+      this.#sink.fail();
+      throw {
+        tag: "invalid",
+        val: `The body has ${written} bytes, its content-length says ${this.#length}`,
+      } satisfies Wit.Error;
+    }
+    this.#finished = true;
+    this.#sink.finish();
+  }
+
+  async response(): Promise<Response> {
+    if (this.#taken.response) {
+      throw { tag: "invalid", val: "The response was taken before" } satisfies Wit.Error;
+    }
+    this.#taken.response = true;
+    await this.#settled;
+    const answer = this.#answer!;
+    return "response" in answer ? answer.response : this.failed(answer.error);
+  }
+
+  subscribe(): Pollable {
+    return new Pollable({ ready: () => this.#answer !== undefined, wait: () => this.#settled });
+  }
+
+  [Symbol.dispose](): void {
+    if (this.#dropped) return;
+    this.#dropped = true;
+    if (!this.#finished) this.#sink.fail();
+    if (this.#taken.response) return; // its body is the plugin's
+    if (this.#answer === undefined) this.#abort.abort(new DOMException("given up", "AbortError"));
+    else if ("response" in this.#answer) this.#answer.response[Symbol.dispose]();
+  }
+}
+
 const TAGS: Partial<Record<ErrorCode, Wit.Error["tag"]>> = {
   DESTINATION_REFUSED: "denied",
   REQUEST_INVALID: "invalid",
@@ -60,20 +133,35 @@ export function clusterInterfaces(sandbox: Sandbox, refused: (error: AppError) =
   const failed = (error: unknown): never => {
     throw witError(error, refused);
   };
+  const pathOf = (path: string): string =>
+    path.startsWith("/")
+      ? path
+      : failed(new AppError("REQUEST_INVALID", `"${path}" is not a path: it begins with no slash`));
   return {
     "krew-wasm:kubernetes/cluster": {
       Response,
+      Upload,
       async current(): Promise<Wit.Connection> {
         const { context, server, namespace } = await sandbox.cluster().catch(failed);
         return { context, server, namespace };
       },
       async send({ method, path, headers, body }: Wit.Request): Promise<Response> {
-        if (!path.startsWith("/")) {
-          return failed(new AppError("REQUEST_INVALID", `"${path}" is not a path: it begins with no slash`));
+        const url = pathOf(path);
+        const cluster = await sandbox.cluster().catch(failed);
+        const request = { method, url, headers, ...(body === undefined ? {} : { body: body.slice() }) };
+        return new Response(await cluster.send(request).catch(failed));
+      },
+      async start({ method, path, headers }: Wit.RequestHead): Promise<Upload> {
+        const url = pathOf(path);
+        if (/^(get|head)$/i.test(method)) {
+          failed(new AppError("REQUEST_INVALID", `A ${method.toUpperCase()} request has no body`));
         }
         const cluster = await sandbox.cluster().catch(failed);
-        const request = { method, url: path, headers, ...(body === undefined ? {} : { body: body.slice() }) };
-        return new Response(await cluster.send(request).catch(failed));
+        const sink = new BodySink(true);
+        sandbox.stdin.share?.();
+        const abort = new AbortController();
+        const response = cluster.send({ method, url, headers, body: sink.stream, signal: abort.signal });
+        return new Upload(sink, contentLength(headers), response, abort, failed);
       },
     },
   };

@@ -124,7 +124,10 @@ export function guardCluster(
     namespace: cluster.namespace,
     async send(request) {
       const passed = pass(request, false);
-      return "status" in passed ? passed : await cluster.send(passed);
+      if (!("status" in passed)) return await cluster.send(passed);
+      // Nobody takes its body: who writes it is told, instead of waiting for room.
+      if (request.body instanceof ReadableStream) await request.body.cancel();
+      return passed;
     },
     async upgrade(request) {
       const passed = pass({ method: "GET", url: request.url, headers: request.headers }, true);

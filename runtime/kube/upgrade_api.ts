@@ -96,6 +96,7 @@ export function upgradeInterfaces(sandbox: Sandbox, refused: (error: AppError) =
         } catch (error) {
           throw { tag: "failed", val: witError(error, refused) };
         }
+        sandbox.stdin.share?.();
         if ("upgraded" in answer) return new Connection(answer.upgraded);
         throw { tag: "refused", val: new Response(answer.refused) };
       },

@@ -84,10 +84,14 @@ export class BodySink implements ByteSink {
   #room: { promise: Promise<void>; resolve: () => void } | undefined;
   #cancelled = false;
   #closed = false;
+  #drains: boolean;
+  #drained: { promise: Promise<void>; resolve: () => void } | undefined;
   /** Bytes so far. */
   written = 0n;
 
-  constructor() {
+  /** @param drains whether a flush waits for who takes the bytes: the request is under way */
+  constructor(drains = false) {
+    this.#drains = drains;
     this.stream = new ReadableStream<Uint8Array<ArrayBuffer>>({
       start: (controller) => {
         this.#controller = controller;
@@ -103,6 +107,13 @@ export class BodySink implements ByteSink {
   #wake(): void {
     this.#room?.resolve();
     this.#room = undefined;
+    if (!this.#isDrained()) return;
+    this.#drained?.resolve();
+    this.#drained = undefined;
+  }
+
+  #isDrained(): boolean {
+    return this.#cancelled || this.#closed || this.#controller.desiredSize === HIGH_WATER;
   }
 
   ready(): boolean {
@@ -128,7 +139,11 @@ export class BodySink implements ByteSink {
     return part.length;
   }
 
-  flush(): void {}
+  /** Resolves when the client has taken all that was written, which it does as the server does. */
+  flush(): MaybePromise<void> {
+    if (!this.#drains || this.#isDrained()) return;
+    return (this.#drained ??= Promise.withResolvers<void>()).promise;
+  }
 
   /** A stream handle is dropped; the body ends with {@linkcode finish} or {@linkcode fail}. */
   close(): void {}
@@ -148,4 +163,12 @@ export class BodySink implements ByteSink {
     if (!this.#cancelled) this.#controller.error(new Error("the plugin gave the request's body up"));
     this.#wake();
   }
+}
+
+/** The length that headers give a body; undefined where they give none. */
+export function contentLength(
+  headers: readonly (readonly [name: string, value: string])[],
+): bigint | undefined {
+  const [, length] = headers.find(([name]) => name.toLowerCase() === "content-length") ?? [];
+  return length !== undefined && /^\d{1,18}$/.test(length) ? BigInt(length) : undefined;
 }

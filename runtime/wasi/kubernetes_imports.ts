@@ -349,6 +349,7 @@ class Door {
     upload?: BodySink,
   ): void {
     this.#memory.slice(result, 4);
+    if (upload !== undefined) this.#sandbox.stdin.share?.();
     const abort = new AbortController();
     const exchange = new Exchange(abort, outcome(abort), upload);
     this.#memory.setUint32(result, this.#insert({ kind: "source", source: exchange }, flags));
@@ -402,6 +403,7 @@ class Door {
     const names = this.#text(protocols, protocolsLength).split(",").map((name) => name.trim()).filter((
       name,
     ) => name !== "");
+    this.#sandbox.stdin.share?.();
     this.#start(flags, result, async (abort) => {
       checkPath(url);
       const cluster = await this.#sandbox.cluster();

@@ -39,9 +39,20 @@ export class StdinSource implements ByteSource {
   #error: unknown;
   #pending: Promise<void> | undefined;
   #editor: Editor | undefined;
+  #shared = false;
 
   constructor(stdin: Readable) {
     this.#stdin = stdin;
+  }
+
+  /** Whether {@linkcode share} was called. */
+  get shared(): boolean {
+    return this.#shared;
+  }
+
+  /** From now on a read leaves the thread to what goes on beside it: a body that goes up, a WebSocket. */
+  share(): void {
+    this.#shared = true;
   }
 
   /** From now on keys are made into lines, or are taken as they come; what was typed and not read stays. */
@@ -80,7 +91,7 @@ export class StdinSource implements ByteSource {
   read(into: Uint8Array): MaybePromise<number> {
     if (into.length === 0) return 0;
     if (this.ready()) return Math.max(this.#take(into), 0);
-    if (this.#pending) return this.#pending.then(() => this.read(into));
+    if (this.#pending || this.#shared) return this.wait().then(() => this.read(into));
     if (this.#editor) return this.#readLine(into, this.#editor);
     return this.#stdin.readSync(into) ?? 0;
   }

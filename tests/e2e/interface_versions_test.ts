@@ -6,11 +6,11 @@ import { TestApiServer } from "../support/api_server.ts";
 import { Product } from "../support/product.ts";
 import { testBinary } from "../support/test_binary.ts";
 
-const BUILT = "krew-wasm:kubernetes/cluster@0.1.1";
+const BUILT = "krew-wasm:kubernetes/cluster@0.1.2";
 
 /** The same component with the interface's version as another: names of one length. */
 function rename(wasm: Uint8Array<ArrayBuffer>, version: string): number {
-  const [from, to] = [BUILT, BUILT.replace("0.1.1", version)].map((name) => new TextEncoder().encode(name));
+  const [from, to] = [BUILT, BUILT.replace("0.1.2", version)].map((name) => new TextEncoder().encode(name));
   let count = 0;
   for (let at = wasm.indexOf(from![0]!); at >= 0; at = wasm.indexOf(from![0]!, at + 1)) {
     if (!from!.every((byte, index) => wasm[at + index] === byte)) continue;
@@ -26,7 +26,7 @@ testBinary("a component of another 0.1 of the interface runs", async () => {
   Deno.mkdirSync(`${product.home}/.kube`);
   Deno.writeTextFileSync(`${product.home}/.kube/config`, api.kubeconfig());
   const original = await Deno.readFile(await buildFixture("whoami"));
-  for (const version of ["0.1.0", "0.1.9"]) {
+  for (const version of ["0.1.0", "0.1.1", "0.1.9"]) {
     const wasm = original.slice();
     assert.ok(rename(wasm, version) > 0);
     Deno.writeFileSync(`${product.home}/whoami.wasm`, wasm);

@@ -1,6 +1,6 @@
-// world krew-wasm:kubernetes/plugin@0.1.1
-import type * as KrewWasmKubernetesCluster from './interfaces/krew-wasm-kubernetes-cluster.d.ts'; // krew-wasm:kubernetes/cluster@0.1.1
-import type * as KrewWasmKubernetesUpgrade from './interfaces/krew-wasm-kubernetes-upgrade.d.ts'; // krew-wasm:kubernetes/upgrade@0.1.1
+// world krew-wasm:kubernetes/plugin@0.1.2
+import type * as KrewWasmKubernetesCluster from './interfaces/krew-wasm-kubernetes-cluster.d.ts'; // krew-wasm:kubernetes/cluster@0.1.2
+import type * as KrewWasmKubernetesUpgrade from './interfaces/krew-wasm-kubernetes-upgrade.d.ts'; // krew-wasm:kubernetes/upgrade@0.1.2
 import type * as KrewWasmTerminalControl from './interfaces/krew-wasm-terminal-control.d.ts'; // krew-wasm:terminal/control@0.1.0
 import type * as WasiCliEnvironment from './interfaces/wasi-cli-environment.d.ts'; // wasi:cli/environment@0.2.12
 import type * as WasiCliExit from './interfaces/wasi-cli-exit.d.ts'; // wasi:cli/exit@0.2.12
@@ -33,8 +33,8 @@ import type * as WasiSocketsUdpCreateSocket from './interfaces/wasi-sockets-udp-
 import type * as WasiSocketsUdp from './interfaces/wasi-sockets-udp.d.ts'; // wasi:sockets/udp@0.2.12
 import type * as WasiCliRun from './interfaces/wasi-cli-run.d.ts'; // wasi:cli/run@0.2.12
 export interface ImportObject {
-  'krew-wasm:kubernetes/cluster@0.1.1': typeof KrewWasmKubernetesCluster,
-  'krew-wasm:kubernetes/upgrade@0.1.1': typeof KrewWasmKubernetesUpgrade,
+  'krew-wasm:kubernetes/cluster@0.1.2': typeof KrewWasmKubernetesCluster,
+  'krew-wasm:kubernetes/upgrade@0.1.2': typeof KrewWasmKubernetesUpgrade,
   'krew-wasm:terminal/control@0.1.0': typeof KrewWasmTerminalControl,
   'wasi:cli/environment@0.2.12': typeof WasiCliEnvironment,
   'wasi:cli/exit@0.2.12': typeof WasiCliExit,

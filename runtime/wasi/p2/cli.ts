@@ -34,12 +34,12 @@ function shared(sink: ByteSink): ByteSink {
 /**
  * stdin for a guest that has no poll to wait with: nothing would come while it asks, so that asking waits.
  */
-function blocking(source: ByteSource): ByteSource {
+function blocking(source: Sandbox["stdin"]): ByteSource {
   return {
     ready: () => source.ready(),
     wait: () => source.wait(),
     read: (into) => source.read(into),
-    readAvailable: (into) => expectSync(source.read(into)) || -1,
+    readAvailable: (into) => source.shared ? source.readAvailable(into) : expectSync(source.read(into)) || -1,
     close: () => {},
   };
 }

@@ -10,7 +10,7 @@
 import { AppError, messageOf } from "../../errors.ts";
 import type { ClusterResponse } from "../../kube/cluster.ts";
 import type { Sandbox } from "../../sandbox.ts";
-import { BodySink, BodySource } from "../body.ts";
+import { BodySink, BodySource, contentLength } from "../body.ts";
 import { WasiError } from "../errno.ts";
 import { InputStream, IoError, OutputStream, Pollable } from "./io.ts";
 
@@ -184,10 +184,10 @@ class OutgoingRequest {
 
   body(): OutgoingBody {
     if (this.#body) throw undefined;
-    const [length] = this.#headers.get("content-length").map((value) => latin1(value));
-    return this.#body = new OutgoingBody(
-      length !== undefined && /^\d{1,18}$/.test(length) ? BigInt(length) : undefined,
+    const lengths = this.#headers.get("content-length").map((value) =>
+      ["content-length", latin1(value)] as const
     );
+    return this.#body = new OutgoingBody(contentLength(lengths));
   }
 
   method = () => this.#method;
@@ -377,6 +377,7 @@ class ResponseOutparam {}
 export function httpInterfaces(sandbox: Sandbox, refused: (error: AppError) => void) {
   const handle = (request: OutgoingRequest, options: RequestOptions | undefined): FutureIncomingResponse => {
     const { body, ...parts } = OutgoingRequest.parts(request);
+    if (body) sandbox.stdin.share?.();
     const abort = new AbortController();
     // fetch does not tell when it has connected: a limit for that alone can't be told from one for the
     // answer.

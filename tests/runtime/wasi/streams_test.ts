@@ -187,3 +187,25 @@ Deno.test("one poll of stdin, a socket, a body and a clock wakes on whichever co
   body.end();
   for (const stream of streams) stream[Symbol.dispose]();
 });
+
+Deno.test("StdinSource, once shared, waits beside what else goes on, and gives the same bytes", async () => {
+  const chunks = ["one", "two", ""].map((text) => new TextEncoder().encode(text));
+  const next = (into: Uint8Array): number | null => {
+    const chunk = chunks.shift()!;
+    into.set(chunk);
+    return chunk.length || null;
+  };
+  let turns = 0;
+  const source = new StdinSource({
+    readSync: next,
+    read: (into) => new Promise((resolve) => setTimeout(() => (turns++, resolve(next(into))))),
+  });
+  const into = new Uint8Array(64);
+  assert.equal(source.read(into), 3);
+  source.share();
+  for (const [count, turn] of [[3, 1], [0, 2]]) {
+    const read = source.read(into);
+    assert.ok(read instanceof Promise);
+    assert.deepEqual([await read, turns], [count, turn]);
+  }
+});

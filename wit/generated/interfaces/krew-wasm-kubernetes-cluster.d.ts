@@ -1,4 +1,4 @@
-/** @module Interface krew-wasm:kubernetes/cluster@0.1.1 **/
+/** @module Interface krew-wasm:kubernetes/cluster@0.1.2 **/
 /**
  * Which cluster this is. No request is made.
  */
@@ -7,7 +7,14 @@ export function current(): Connection;
  * Sends a request and waits for the response's head.
  */
 export function send(request: Request): Response;
+/**
+ * Begins a request whose body is written as it is made. An answer of 401 is final: what has been sent is not sent again.
+ * Since 0.1.2.
+ */
+export function start(head: RequestHead): Upload;
+export type Pollable = import('./wasi-io-poll.d.ts').Pollable;
 export type InputStream = import('./wasi-io-streams.d.ts').InputStream;
+export type OutputStream = import('./wasi-io-streams.d.ts').OutputStream;
 /**
  * Which cluster requests go to.
  */
@@ -82,6 +89,23 @@ export interface Request {
   headers: Array<[string, string]>,
   body?: Uint8Array,
 }
+/**
+ * A request whose body follows. Since 0.1.2.
+ */
+export interface RequestHead {
+  /**
+   * Any but `GET` and `HEAD`, which have no body.
+   */
+  method: string,
+  /**
+   * As of `request`.
+   */
+  path: string,
+  /**
+   * As of `request`. A `content-length` is what `finish` holds the body to; it is sent in chunks all the same.
+   */
+  headers: Array<[string, string]>,
+}
 
 export class Response {
   /**
@@ -98,4 +122,28 @@ export class Response {
   * the connection.
   */
   body(): InputStream;
+}
+
+export class Upload {
+  /**
+   * This type does not have a public constructor.
+   */
+  private constructor();
+  /**
+  * Where to write the body. It takes as much as the server does: what is written waits for that, and a flush until it is on
+  * its way. The stream is closed once nobody takes any more of it, as where the request was refused. Can be taken once.
+  */
+  body(): OutputStream;
+  /**
+  * The body is whole. An error if it has another length than `content-length` says: the request has failed then.
+  */
+  finish(): void;
+  /**
+  * Waits for the response's head. Can be taken once; `invalid` after that.
+  */
+  response(): Response;
+  /**
+  * Ready when `response` has no need to wait.
+  */
+  subscribe(): Pollable;
 }

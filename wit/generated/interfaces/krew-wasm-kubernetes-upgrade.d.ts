@@ -1,4 +1,4 @@
-/** @module Interface krew-wasm:kubernetes/upgrade@0.1.1 **/
+/** @module Interface krew-wasm:kubernetes/upgrade@0.1.2 **/
 /**
  * Asks for the upgrade and waits for the answer.
  */

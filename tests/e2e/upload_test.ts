@@ -1,0 +1,86 @@
+/** A component's request body goes up as its user makes it, as `kubectl create --raw -f -` sends it. */
+
+import assert from "node:assert/strict";
+import { TestApiServer } from "../support/api_server.ts";
+import { installFixture } from "../support/install.ts";
+import { Product } from "../support/product.ts";
+import { testBinary } from "../support/test_binary.ts";
+
+testBinary("what is typed goes up line by line, and a given up upload ends its request", async () => {
+  await using api = await TestApiServer.start();
+  using product = Product.make();
+  Deno.mkdirSync(`${product.home}/.kube`);
+  Deno.writeTextFileSync(`${product.home}/.kube/config`, api.kubeconfig());
+  await installFixture(product, "attack-doors", "--allow-cluster=full");
+  const start = (...args: string[]) =>
+    new Deno.Command(`${product.store}/bin/kubectl-attack_doors`, {
+      args,
+      clearEnv: true,
+      env: product.env(),
+      cwd: product.home,
+      stdin: "piped",
+      stdout: "piped",
+      stderr: "inherit",
+    }).spawn();
+  let seen = "";
+  let more = Promise.withResolvers<void>();
+  api.hook = async (request) => {
+    assert.equal(request.headers.get("authorization"), `Bearer ${api.token}`);
+    for await (const part of request.body!.pipeThrough(new TextDecoderStream())) {
+      seen += part;
+      more.resolve();
+      more = Promise.withResolvers();
+    }
+    return new Response(`${seen.length} bytes`, { status: 201 });
+  };
+  const until = async (text: string) => {
+    while (!seen.includes(text)) await more.promise;
+  };
+  const typed = start("upload", "POST", "/upload", "-");
+  const stdin = typed.stdin.getWriter();
+  for (const line of ["first\n", "second\n"]) {
+    await stdin.write(new TextEncoder().encode(line));
+    await until(line); // before anything else is written
+  }
+  await stdin.write(new Uint8Array(1_000_000).fill(120));
+  await stdin.close();
+  const { code, stdout } = await typed.output();
+  assert.deepEqual([code, new TextDecoder().decode(stdout)], [0, "201 1000013 bytes\n"]);
+
+  // The server hears of an end that is none; the plugin runs on meanwhile.
+  const begun = Promise.withResolvers<void>();
+  const ended = Promise.withResolvers<unknown>();
+  api.hook = async (request) => {
+    try {
+      for await (const _part of request.body!) begun.resolve();
+      ended.resolve("whole");
+    } catch (error) {
+      ended.resolve(error);
+    }
+    return new Response();
+  };
+  const dropped = start("drop", "POST", "/upload", "part");
+  const input = dropped.stdin.getWriter();
+  await begun.promise;
+  await input.write(new TextEncoder().encode("\n"));
+  assert.ok(await ended.promise instanceof Error);
+  await input.close();
+  assert.equal(new TextDecoder().decode((await dropped.output()).stdout), "dropped\n");
+
+  // Of another length than was said, and what is not granted.
+  for (
+    const [args, words] of [
+      [["upload", "POST", "/upload", "four", "content-length", "5"], /^error invalid: The body has 4 bytes/],
+      [["upload", "GET", "/version", "four"], /^error invalid: A GET request has no body/],
+      [["upload", "POST", "https://evil.test/", "four"], /^error invalid: .*is not a path/],
+      [["upload", "POST", "//evil.test/", "four"], /^error denied: .*two slashes/],
+    ] as const
+  ) {
+    const { stdout } = await product.exec(`${product.store}/bin/kubectl-attack_doors`, args);
+    assert.match(stdout, words);
+  }
+  const refused = await product.shell(
+    `head -c 300000 /dev/zero | krew-wasm run --allow-cluster=read-only attack-doors -- upload POST /api/v1/namespaces/x/configmaps -`,
+  );
+  assert.match(refused.stdout, /^403 .*krew-wasm does not let the plugin/);
+});
