@@ -165,7 +165,7 @@ Deno.test("krew-wasm grants shows, changes, resets and explains", { ignore: clan
   for (
     const [args, code, words] of [
       [["grants", "nope"], 1, /No plugin "nope" is installed/],
-      [["grants", "--allow-home"], 2, /Which plugin/],
+      [["grants", "--allow-home"], 2, /No plugin is named/],
       [["grants", "ask", "--allow-cluster=readonly"], 2, /neither none, read-only, full/],
       [["grants", "ask", "--allow-cluster=/none.yaml"], 1, /there is no such file/],
       [["grants", "ask", "--max-memory=lots"], 2, /not a size/],
