@@ -10,6 +10,7 @@ import { printable } from "../../runtime/text.ts";
 import { readIntact } from "./blobs.ts";
 import { replaceFile, storeFailed, syncDirectory } from "./disk.ts";
 import { linkFiles, writeLinks } from "./links.ts";
+import { dataAside, recoverData } from "./data.ts";
 import { openForWriting, type OpenOptions } from "./open.ts";
 import { sweep } from "./sweep.ts";
 
@@ -31,25 +32,37 @@ export function commitReceipt(layout: Layout, receipt: Receipt, keep: number): v
     history = [replaced, ...history.filter((version) => !sameVersion(version, replaced))];
     writeHistory(layout, name, history);
   }
-  writeReceipt(layout, receipt);
-  if (replaced !== undefined && repositoryOf(replaced) !== repositoryOf(receipt)) forgetData(layout, name);
+  writeReplacement(layout, replaced, receipt);
   const kept = history.filter((version) => !sameVersion(version, receipt)).slice(0, keep - 1);
   if (kept.length < history.length) writeHistory(layout, name, kept);
 }
 
 /**
- * Empties a plugin's private directory: what one publisher's plugin kept there (tokens, perhaps) is no business of
- * another's that takes its name.
+ * Writes the receipt of another version. One from another repository finds an empty private directory: what one publisher's
+ * plugin kept there (tokens, perhaps) is no business of another's that takes its name. So it is put aside before, and
+ * put back where it does not come to that, by the next process that writes if this one is killed (recoverData()).
  */
-function forgetData(layout: Layout, name: string): void {
-  const data = layout.dataDir(name);
-  if (!exists(data)) return;
+function writeReplacement(layout: Layout, replaced: Receipt | undefined, receipt: Receipt): void {
+  const data = layout.dataDir(receipt.name);
+  // Of a receipt that can't be read nobody knows whose it was.
+  const keeps = replaced !== undefined && repositoryOf(replaced) === repositoryOf(receipt);
+  if (keeps || !exists(data)) return writeReceipt(layout, receipt);
   try {
-    Deno.renameSync(data, `${layout.stage}/data`);
-    Deno.removeSync(`${layout.stage}/data`, { recursive: true });
+    Deno.renameSync(data, dataAside(layout, receipt));
   } catch (error) {
     throw storeFailed(`Cannot empty ${data}`, error);
   }
+  try {
+    writeReceipt(layout, receipt);
+  } catch (error) {
+    try {
+      recoverData(layout);
+    } catch { /* a disk that has become read-only: the next process that writes does it */ }
+    throw error;
+  }
+  try {
+    Deno.removeSync(dataAside(layout, receipt), { recursive: true });
+  } catch { /* it is swept with all that is staged */ }
 }
 
 /** Writes a receipt in one step. @throws AppError STORE_FAILED */
@@ -123,8 +136,7 @@ export async function rollbackPlugin(
     writeHistory(layout, name, [current, ...history]);
   }
   writeLinks(layout, restored);
-  writeReceipt(layout, restored);
-  if (repositoryOf(current) !== repositoryOf(restored)) forgetData(layout, name);
+  writeReplacement(layout, current, restored);
   return { from: current, to: restored };
 }
 

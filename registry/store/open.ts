@@ -7,6 +7,7 @@ import { STORE_VERSION } from "../../runtime/store/layout.ts";
 import { readReceipts } from "../../runtime/store/read.ts";
 import { formatSummaries, receiptsStamp, SUMMARY_FROM } from "../../runtime/store/summary.ts";
 import { lockForReading, lockStore } from "../lock.ts";
+import { recoverData } from "./data.ts";
 import { makeDirectory, storeFailed } from "./disk.ts";
 import { migrateStore } from "./migrate.ts";
 import { sweep } from "./sweep.ts";
@@ -34,6 +35,7 @@ export async function openForWriting(layout: Layout, { task, notice }: OpenOptio
   try {
     const version = checkStore(layout); // whoever had the lock before may have been newer
     // It is not there where the process that had the lock before was killed between these two.
+    recoverData(layout);
     if (exists(layout.stage)) Deno.removeSync(layout.stage, { recursive: true });
     // Who comes next makes the directories before it waits, perhaps just now.
     makeDirectory(layout.stage);

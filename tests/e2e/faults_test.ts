@@ -8,6 +8,7 @@ import { digestOf } from "../../registry/digest.ts";
 import { readIndexes } from "../../registry/plugin_index.ts";
 import { removePlugins } from "../../registry/store/commit.ts";
 import { findOrphans } from "../../registry/store/sweep.ts";
+import { exists } from "../../runtime/host_path.ts";
 import { type Layout, layoutAt } from "../../runtime/store/layout.ts";
 import { readHistories, sameVersion } from "../../runtime/store/history.ts";
 import { readReceipt, readReceipts } from "../../runtime/store/read.ts";
@@ -25,6 +26,8 @@ interface Scenario {
   readonly after: Record<string, number | undefined>;
   /** Made of the store beforehand. */
   readonly prepare?: (layout: Layout) => void;
+  /** What else has to hold, after a fault and again after the next command. */
+  readonly holds?: (layout: Layout, next: boolean) => void;
   /** It changes several plugins, each for itself. */
   readonly several?: boolean;
 }
@@ -47,6 +50,21 @@ const SCENARIOS: Record<string, Scenario> = {
     command: (host) => ["pull", "--force", `${host}/acme/foo:v4`],
     before: INSTALLED,
     after: { ...INSTALLED, foo: 14 },
+  },
+  "pull --force from another repository": {
+    command: (host) => ["pull", "--force", `${host}/other/foo:v4`],
+    before: INSTALLED,
+    after: { ...INSTALLED, foo: 14 },
+    prepare(layout) {
+      Deno.mkdirSync(`${layout.dataDir("foo")}/share`, { recursive: true });
+      Deno.writeTextFileSync(`${layout.dataDir("foo")}/share/token`, "secret");
+    },
+    // The one publisher's plugin keeps what it has, the other's never sees it.
+    holds(layout, next) {
+      const others = readReceipt(layout, "foo").reference.includes("/other/");
+      const there = exists(`${layout.dataDir("foo")}/share/token`);
+      assert.ok(others ? !there : there || !next, `from the other: ${others}, its data: ${there}`);
+    },
   },
   "upgrade": {
     command: () => ["upgrade", "foo", "--to", "v4"],
@@ -125,6 +143,7 @@ async function setUp() {
   for (const version of [1, 2, 3, 4]) {
     await push(registry.origin, "acme/foo", `v${version}`, makeArtifact(makeExiting(10 + version)));
   }
+  await push(registry.origin, "other/foo", "v4", makeArtifact(makeExiting(14)));
   const product = Product.make();
   const laneAt = (root: string): Lane => ({
     layout: layoutAt(root),
@@ -241,7 +260,7 @@ async function exitCodes({ product }: Setting, { layout, env }: Lane, names: rea
 /** That the next command sweeps what a fault left. */
 async function assertSwept({ layout }: Lane, where: string): Promise<void> {
   await removePlugins(layout, ["none"]);
-  if (!(await Deno.stat(layout.receipts).then(() => true, () => false))) return;
+  if (!exists(layout.receipts)) return;
   assert.deepEqual(namesIn(layout.stage), [], where);
   assert.deepEqual(findOrphans(layout), [], where);
   const { receipts } = readReceipts(layout);
@@ -289,13 +308,13 @@ async function testEveryPoint(scenario: Scenario, modes: readonly FaultMode[]): 
   const first = laneAt(product.store);
   scenario.prepare?.(first.layout);
   const kept = `${product.home}/kept`;
-  const exists = await Deno.stat(first.layout.root).then(() => true, () => false);
-  if (exists) await copy(first.layout.root, kept);
+  const there = exists(first.layout.root);
+  if (there) await copy(first.layout.root, kept);
   const restore = async ({ layout }: Lane) => {
-    if (exists) await copy(kept, layout.root);
+    if (there) await copy(kept, layout.root);
     else await Deno.remove(layout.root, { recursive: true }).catch(() => {});
   };
-  const before = exists ? contentOf(first.layout) : NOTHING_THERE;
+  const before = there ? contentOf(first.layout) : NOTHING_THERE;
   const log = `${product.home}/log`;
   const command = scenario.command(registry.host);
   const run = ({ layout, env }: Lane, fault: Parameters<typeof faultEnv>[2]) =>
@@ -337,7 +356,9 @@ async function testEveryPoint(scenario: Scenario, modes: readonly FaultMode[]): 
         `${where}: ${JSON.stringify(codes)}`,
       );
     }
+    scenario.holds?.(layout, false);
     if (isNew) await assertSwept(lane, where);
+    if (isNew) scenario.holds?.(layout, true);
   };
 
   const isSync = (point: string | undefined) => /^f(data)?sync /.test(point ?? "");

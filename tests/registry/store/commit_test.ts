@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
 import { removePlugins, repositoryOf, rollbackPlugin } from "../../../registry/store/commit.ts";
+import { dataAside } from "../../../registry/store/data.ts";
 import { parseHistory, readHistory } from "../../../runtime/store/history.ts";
 import { readReceipt, readReceipts } from "../../../runtime/store/read.ts";
+import type { Receipt } from "../../../runtime/store/receipt.ts";
 import { LEAST } from "../../../runtime/grants.ts";
 import { namesIn, TestStore } from "../../support/store.ts";
 
@@ -172,6 +174,30 @@ Deno.test("a plugin of another repository does not get the private directory of 
   Deno.mkdirSync(layout.dataDir("foo"));
   await rollbackPlugin(layout, "foo", {});
   assert.throws(() => Deno.statSync(layout.dataDir("foo")), Deno.errors.NotFound);
+  // Nobody knows whose it was.
+  Deno.mkdirSync(layout.dataDir("foo"));
+  Deno.writeTextFileSync(layout.receipt("foo"), "{");
+  await store.install("evil/foo:v1");
+  assert.throws(() => Deno.statSync(layout.dataDir("foo")), Deno.errors.NotFound);
+});
+
+Deno.test("a private directory that was put aside for a replacement that was not to be is put back", async () => {
+  await using store = await setUp(1);
+  const { layout } = store;
+  const receipt = await store.install("acme/foo:v1");
+  const token = `${layout.dataDir("foo")}/token`;
+  const putAside = (next: Receipt) => {
+    Deno.mkdirSync(layout.dataDir("foo"), { recursive: true });
+    Deno.writeTextFileSync(token, "secret");
+    Deno.renameSync(layout.dataDir("foo"), dataAside(layout, next));
+    Deno.mkdirSync(layout.dataDir("foo")); // by a run since
+  };
+  putAside({ ...receipt, manifestDigest: `sha256:${"0".repeat(64)}` });
+  await removePlugins(layout, ["none"]);
+  assert.equal(Deno.readTextFileSync(token), "secret");
+  putAside(receipt); // its receipt was written
+  await removePlugins(layout, ["none"]);
+  assert.deepEqual([namesIn(layout.dataDir("foo")), namesIn(layout.stage)], [[], []]);
 });
 
 Deno.test("a receipt that goes while all are read is not told of as broken", async () => {

@@ -1,0 +1,33 @@
+/** Private directories that were put aside, while a plugin of another repository takes the name. Under the lock. */
+
+import type { Layout } from "../../runtime/store/layout.ts";
+import { readReceipt } from "../../runtime/store/read.ts";
+import type { Receipt } from "../../runtime/store/receipt.ts";
+import { namesIn } from "./sweep.ts";
+
+/** Where a plugin's private directory waits for a receipt to be written: it names that, by its manifest. */
+export function dataAside(layout: Layout, { name, manifestDigest }: Receipt): string {
+  return `${layout.stage}/data-${name}-${manifestDigest.slice("sha256:".length)}`;
+}
+
+/** Puts back what was put aside for a receipt that is not there. What is left is swept with all that is staged. */
+export function recoverData(layout: Layout): void {
+  for (const file of namesIn(layout.stage)) {
+    const [, name, hex] = /^data-([a-z0-9-]+)-([0-9a-f]{64})$/.exec(file) ?? [];
+    if (name === undefined || installedAs(layout, name) === `sha256:${hex}`) continue;
+    try {
+      Deno.removeSync(layout.dataDir(name), { recursive: true }); // of a run meanwhile, which found nothing
+    } catch (error) {
+      if (!(error instanceof Deno.errors.NotFound)) throw error;
+    }
+    Deno.renameSync(`${layout.stage}/${file}`, layout.dataDir(name));
+  }
+}
+
+function installedAs(layout: Layout, name: string): string | undefined {
+  try {
+    return readReceipt(layout, name).manifestDigest;
+  } catch {
+    return undefined; // removed: it goes with the plugin
+  }
+}
