@@ -5,6 +5,7 @@
 
 import { AppError, messageOf } from "./errors.ts";
 import { Failures } from "./failures.ts";
+import { moduleOf } from "./prepare.ts";
 import type { Program } from "./run.ts";
 import type { Sandbox } from "./sandbox.ts";
 import { usesOfComponent } from "./wall.ts";
@@ -48,7 +49,7 @@ export async function runComponent(program: Program, sandbox: Sandbox): Promise<
     ...program.files.filter((file) => file.endsWith(".wasm")).map(async (file) => {
       const bytes = await program.read(file);
       memory.check(bytes);
-      cores.set(file, new WebAssembly.Module(bytes));
+      cores.set(file, moduleOf(bytes));
     }),
   ]);
   // From the bytes whose digest was checked, not from a file, which could be another by now. jco's messages

@@ -10,6 +10,7 @@ import type { Invocation } from "./invocation.ts";
 import { messageOf } from "./errors.ts";
 import { hostPath } from "./host_path.ts";
 import { POLICY_PATH } from "./policy_path.ts";
+import { moduleOf, prepare } from "./prepare.ts";
 import { Interrupted, mayPrompt, terminalAsk } from "./prompt.ts";
 import { EXIT_HOST_FAILED, formatError, isVerbose, printError } from "./report.ts";
 import { type OpenSandbox, openSandbox, type Sandbox, type SandboxContext } from "./sandbox.ts";
@@ -135,7 +136,12 @@ export async function runInstalled(
   options: RunOptions,
 ): Promise<number> {
   checkStore(layout);
-  const { receipt, directory, files, names } = await loadPlugin(layout, name, options.host.recompile);
+  const { receipt, directory, files, names } = await loadPlugin(
+    layout,
+    name,
+    options.host.recompile,
+    prepare,
+  );
   const program: Program = {
     kind: receipt.kind,
     files: [...files.keys()],
@@ -223,7 +229,7 @@ async function instantiate(program: Program, sandbox: Sandbox): Promise<number> 
   }
   const bytes = await program.read("plugin.wasm");
   new MemoryLimit(sandbox.limits.maxMemory).check(bytes);
-  const module = new WebAssembly.Module(bytes);
+  const module = moduleOf(bytes);
   const imported = new Set(WebAssembly.Module.imports(module).map(({ module }) => module));
   const extras: ExtraImports[] = [];
   // The plugins of 2022 have a network interface of their own.

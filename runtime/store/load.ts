@@ -4,7 +4,7 @@ import { AppError, messageOf } from "../errors.ts";
 import { BINDGEN } from "./bindgen.ts";
 import type { Layout } from "./layout.ts";
 import { readReceipt } from "./read.ts";
-import type { CompiledFile, Receipt } from "./receipt.ts";
+import type { CompiledFile, PluginKind, Receipt } from "./receipt.ts";
 
 /** An installed plugin, ready to run: nothing of the store is read after this, save what a crash is told with. */
 export interface LoadedPlugin {
@@ -30,32 +30,38 @@ const TRIES_OF_SAME = 3;
  * installed.
  *
  * @param recompile makes the compiled form of another version of the compiler anew
+ * @param meanwhile called while another thread computes digests, with bytes that may be wrong: for what has no effect, and
+ * does not throw. Called again for a plugin that is read again
  * @throws AppError NOT_INSTALLED, RECEIPT_INVALID, STORE_CORRUPT
  */
 export async function loadPlugin(
   layout: Layout,
   name: string,
   recompile: (layout: Layout, name: string) => Promise<Receipt>,
+  meanwhile?: (kind: PluginKind, files: ReadonlyMap<string, Uint8Array<ArrayBuffer>>) => void,
 ): Promise<LoadedPlugin> {
   let receipt = readReceipt(layout, name);
   for (let tried = 1, same = 1;; tried++) {
     if (receipt.bindgen !== BINDGEN) receipt = await recompile(layout, name);
     const directory = layout.compiledDir(receipt.digest, receipt.bindgen);
     try {
-      const files = await Promise.all(
-        receipt.compiled.filter(({ file }) => !NAMES.test(file)).map(async (entry) =>
-          [entry.file, await readCompiled(directory, entry, receipt)] as const
-        ),
-      );
       const read = receipt;
+      const files = new Map<string, Uint8Array<ArrayBuffer>>();
+      const entries = read.compiled.filter(({ file }) => !NAMES.test(file));
+      for (const entry of entries) files.set(entry.file, readBytes(directory, entry, read));
+      const checked = Promise.all(entries.map((entry) => checkDigest(files.get(entry.file)!, entry, read)));
+      meanwhile?.(read.kind, files);
+      await checked;
       return {
         receipt,
         directory,
-        files: new Map(files),
+        files,
         async names(file) {
           const entry = read.compiled.find((each) => each.file === file);
           if (!entry) throw new AppError("STORE_CORRUPT", `The compiled form of "${name}" lacks ${file}`);
-          return await readCompiled(directory, entry, read);
+          const bytes = readBytes(directory, entry, read);
+          await checkDigest(bytes, entry, read);
+          return bytes;
         },
       };
     } catch (error) {
@@ -73,28 +79,33 @@ function isSameForm(a: Receipt, b: Receipt): boolean {
     JSON.stringify(a.compiled) === JSON.stringify(b.compiled);
 }
 
-/** A file of the compiled form, whose digest must be the receipt's: what runs here has the user's rights. */
-async function readCompiled(
-  directory: string,
-  { file, digest: expected }: CompiledFile,
-  { name, reference, manifestDigest }: Receipt,
-): Promise<Uint8Array<ArrayBuffer>> {
-  const corrupt = (what: string) =>
-    new AppError("STORE_CORRUPT", `The compiled form of "${name}" is broken: ${what}`, {
-      hint:
-        `krew-wasm doctor --fix makes it anew, or install it again: krew-wasm pull --force --name ${name} ${
-          reference.replace(/@.*$/, "")
-        }@${manifestDigest}`,
-    });
-  let bytes: Uint8Array<ArrayBuffer>;
+function corrupt({ name, reference, manifestDigest }: Receipt, what: string): AppError {
+  return new AppError("STORE_CORRUPT", `The compiled form of "${name}" is broken: ${what}`, {
+    hint: `krew-wasm doctor --fix makes it anew, or install it again: krew-wasm pull --force --name ${name} ${
+      reference.replace(/@.*$/, "")
+    }@${manifestDigest}`,
+  });
+}
+
+/** A file of the compiled form, as it is there. */
+function readBytes(directory: string, { file }: CompiledFile, receipt: Receipt): Uint8Array<ArrayBuffer> {
   try {
-    bytes = Deno.readFileSync(`${directory}/${file}`);
+    return Deno.readFileSync(`${directory}/${file}`);
   } catch (error) {
-    throw corrupt(messageOf(error));
+    throw corrupt(receipt, messageOf(error));
   }
+}
+
+/** The digest must be the receipt's: what runs here has the user's rights. */
+async function checkDigest(
+  bytes: Uint8Array<ArrayBuffer>,
+  { file, digest: expected }: CompiledFile,
+  receipt: Receipt,
+): Promise<void> {
   const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
   let hex = "";
   for (const byte of digest) hex += byte.toString(16).padStart(2, "0");
-  if (`sha256:${hex}` !== expected) throw corrupt(`${file} has the digest sha256:${hex}, not ${expected}`);
-  return bytes;
+  if (`sha256:${hex}` !== expected) {
+    throw corrupt(receipt, `${file} has the digest sha256:${hex}, not ${expected}`);
+  }
 }

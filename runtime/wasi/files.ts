@@ -163,6 +163,11 @@ export async function openFileTree(files: Files): Promise<FileTree> {
   return files.gate && files.mounts.length > 0 ? new GatedTree(tree, files, files.gate) : tree;
 }
 
+/** Loads what {@linkcode openFileTree} will need. */
+export async function preloadTree(): Promise<void> {
+  if (Deno.build.os === "linux") await import("./files_linux.ts");
+}
+
 async function openTree(files: Files): Promise<FileTree> {
   if (Deno.build.os === "linux") {
     const { openLinuxTree } = await import("./files_linux.ts");

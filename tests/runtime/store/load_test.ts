@@ -44,3 +44,24 @@ Deno.test("a compiled form that stays broken is an error, and one of a removed p
     { code: "NOT_INSTALLED" },
   );
 });
+
+Deno.test("what is done while digests are computed gets the bytes, and those of a broken plugin are refused all the same", async () => {
+  await using store = TestStore.make();
+  const { layout } = store;
+  await store.push("acme/foo:v1");
+  const receipt = await store.install("acme/foo:v1");
+  const seen: Uint8Array[] = [];
+  const note = (kind: string, files: ReadonlyMap<string, Uint8Array<ArrayBuffer>>) => {
+    assert.equal(kind, "preview1");
+    seen.push(files.get("plugin.wasm")!);
+  };
+  const { files } = await loadPlugin(layout, "foo", never, note);
+  assert.deepEqual(seen, [files.get("plugin.wasm")]);
+  const path = `${layout.compiledDir(receipt.digest, receipt.bindgen)}/plugin.wasm`;
+  Deno.chmodSync(path, 0o600);
+  const wrong = Deno.readFileSync(path);
+  wrong[wrong.length - 1]! ^= 1;
+  Deno.writeFileSync(path, wrong);
+  await assert.rejects(loadPlugin(layout, "foo", never, note), { code: "STORE_CORRUPT" });
+  assert.ok(seen.length > 1);
+});
