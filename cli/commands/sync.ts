@@ -10,6 +10,7 @@ import { checkAllowed, readPolicy } from "../../runtime/policy.ts";
 import { withinPolicy } from "../wish.ts";
 import { checkStore } from "../../runtime/store/check.ts";
 import { homeDirectory } from "../../runtime/store/layout.ts";
+import type { Receipt } from "../../runtime/store/receipt.ts";
 import { readReceipts } from "../../runtime/store/read.ts";
 import { printable } from "../../runtime/text.ts";
 import type { Exit } from "../app.ts";
@@ -72,6 +73,18 @@ Examples:
       const installer = openInstaller(context, options);
       if (due.length > 0) await installer.check();
       const notice = (line: string) => context.stderr(`${line}\n`);
+      const install = async (plugin: LockedPlugin) => {
+        const { reference, manifestDigest, indexDigest, digest, name, grants } = plugin;
+        await installer.install({
+          reference,
+          pin: manifestDigest,
+          pinnedIndex: indexDigest,
+          pinnedBlob: digest,
+          name,
+          force: true,
+          grants,
+        });
+      };
       const failures = await eachOf(due, async (step) => {
         if (step.kind === "extra") {
           const [removal] = await removePlugins(layout, [step.name], notice);
@@ -82,23 +95,22 @@ Examples:
           const { plugin } = step;
           const policy = await readPolicy(context.policyPath, home);
           checkAllowed(policy, formatReference(plugin.reference));
-          await updateReceipt(layout, step.name, (receipt) => ({
-            ...receipt,
-            reference: formatReference(plugin.reference),
-            grants: withinPolicy(context, plugin.grants, formatReference(plugin.reference), policy, home),
-          }), { task: `sync ${file}`, notice });
-        } else if (step.kind !== "keep") {
-          const { reference, manifestDigest, indexDigest, digest, name, grants } = step.plugin;
-          await installer.install({
-            reference,
-            pin: manifestDigest,
-            pinnedIndex: indexDigest,
-            pinnedBlob: digest,
-            name,
-            force: true,
-            grants,
+          const reference = formatReference(plugin.reference);
+          const isChanged = await overtaken(async (other) => {
+            await updateReceipt(
+              layout,
+              step.name,
+              (receipt) =>
+                receipt.manifestDigest !== plugin.manifestDigest ? other(receipt) : {
+                  ...receipt,
+                  reference,
+                  grants: withinPolicy(context, plugin.grants, reference, policy, home),
+                },
+              { task: `sync ${file}`, notice },
+            );
           });
-        }
+          if (isChanged) await install(plugin);
+        } else if (step.kind !== "keep") await install(step.plugin);
         say(describeStep(step, home).replace(/^\w+/, (verb) => DONE[verb] ?? verb));
       }, context);
       tellExtra();
@@ -111,6 +123,24 @@ Examples:
         exit.code = 1;
       } else if (due.length === 0) say("Everything is as the lock file says\n");
     });
+}
+
+/**
+ * Whether another process replaced a plugin, or removed it, since it was looked at: what is only to be changed then has to be
+ * installed. `change` hands on a receipt that is another.
+ */
+async function overtaken(change: (other: (receipt: Receipt) => Receipt) => Promise<void>): Promise<boolean> {
+  let replaced = false;
+  try {
+    await change((receipt) => {
+      replaced = true;
+      return receipt;
+    });
+  } catch (error) {
+    if (error instanceof AppError && error.code === "NOT_INSTALLED") return true;
+    throw error;
+  }
+  return replaced;
 }
 
 const DONE: Readonly<Record<string, string>> = {

@@ -2,8 +2,10 @@
 
 import assert from "node:assert/strict";
 import { RegistryClient } from "../../registry/client.ts";
+import { lockStore } from "../../registry/lock.ts";
 import { parseReference } from "../../registry/reference.ts";
 import { readSigningKey, signable, signArtifact } from "../../registry/sign.ts";
+import { layoutAt } from "../../runtime/store/layout.ts";
 import { makeArtifact, push } from "../support/oci.ts";
 import { Product } from "../support/product.ts";
 import { testBinary } from "../support/test_binary.ts";
@@ -85,6 +87,36 @@ testBinary("sync makes another machine the same, by digests, and then asks no re
   assert.equal((await other.run("sync", "plugins.lock")).stdout, "Everything is as the lock file says\n");
   assert.deepEqual(registry.requests, []);
 });
+
+testBinary(
+  "what sync only means to change is installed where another process removes it meanwhile",
+  async () => {
+    await using it = await setUp();
+    const { other } = it;
+    const layout = layoutAt(other.store);
+    assert.equal((await other.run("sync", "plugins.lock")).code, 0);
+    assert.equal((await other.run("grants", "foo", "--allow-home")).code, 0);
+    const held = await lockStore(layout.lock, "rm foo", () => {});
+    const sync = new Deno.Command(other.command, {
+      args: ["sync", "plugins.lock"],
+      cwd: other.home,
+      clearEnv: true,
+      env: other.env(),
+      stdout: "piped",
+      stderr: "piped",
+    }).spawn();
+    const told = sync.stderr.pipeThrough(new TextDecoderStream()).getReader();
+    assert.match((await told.read()).value!, /^waiting for krew-wasm rm foo /);
+    Deno.removeSync(layout.receipt("foo"));
+    held[Symbol.dispose]();
+    await told.cancel();
+    const [{ code }, stdout] = await Promise.all([sync.status, new Response(sync.stdout).text()]);
+    assert.equal(code, 0);
+    assert.match(stdout, /^Changed foo/);
+    assert.equal((await other.run("list", "-o", "lock")).stdout, it.lock);
+    assert.equal(await it.plugin(other, "foo"), 1);
+  },
+);
 
 testBinary(
   "sync changes grants and versions back, says so, and asks no registry for grants alone",
