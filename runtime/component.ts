@@ -126,9 +126,9 @@ function instantiate(
     if (name === undefined) throw error;
     throw new AppError(
       "PLUGIN_UNSUPPORTED",
-      `The plugin needs "${name}" of WASI, which krew-wasm does not have`,
+      `The plugin needs "${name}", which this krew-wasm does not have`,
       {
-        hint: "krew-wasm serves WASI 0.2.12",
+        hint: "it serves WASI 0.2.12 and krew-wasm:kubernetes 0.1.2; a later one may have it",
         cause: error,
       },
     );
