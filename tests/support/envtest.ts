@@ -160,7 +160,7 @@ export class ControlPlane implements AsyncDisposable {
     try {
       let ended = false;
       for (const child of this.processes) child.status.then(() => ended = true);
-      for (let tries = 0; tries < 1200; tries++) {
+      for (let tries = 0; tries < 4800; tries++) {
         const answer = await fetch(`${this.server}/readyz`, { client } as RequestInit).catch(() => undefined);
         await answer?.body?.cancel();
         if (answer?.status === 200) return;
@@ -195,11 +195,20 @@ export class ControlPlane implements AsyncDisposable {
   }
 }
 
+/**
+ * A port for a server that has to be told one. It is below those that the system gives away (from 32768 on), so that no
+ * connection of this machine takes it before the server is there.
+ */
 function freePort(): number {
-  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  const { port } = listener.addr as Deno.NetAddr;
-  listener.close();
-  return port;
+  for (;;) {
+    const port = 20_000 + Math.floor(Math.random() * 12_000);
+    try {
+      Deno.listen({ hostname: "127.0.0.1", port }).close();
+      return port;
+    } catch (error) {
+      if (!(error instanceof Deno.errors.AddrInUse)) throw error;
+    }
+  }
 }
 
 /** An EC key in SEC1 (RFC 5915), the one form kube-apiserver takes for service accounts' EC keys. */
