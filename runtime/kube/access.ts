@@ -81,7 +81,9 @@ export function openCluster(context: ClusterContext): ClusterAccess {
     if (config) chooseContext(config, flags); // says what is missing
     throw new AppError(
       "NO_CLUSTER",
-      `There is no kubeconfig at ${printable(paths.join(", "))}, so there is no cluster to reach`,
+      paths.length === 0
+        ? "KUBECONFIG names no file, so there is no cluster to reach"
+        : `There is no kubeconfig at ${printable(paths.join(", "))}, so there is no cluster to reach`,
       {
         hint: named ? "check KUBECONFIG and --kubeconfig" : "put one there, or set KUBECONFIG",
       },

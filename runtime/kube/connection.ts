@@ -177,7 +177,9 @@ function pemOf(
     }
   } else if (data !== undefined) text = decodeBase64(data) ?? invalid(where, "is not base64");
   if (text === undefined) return undefined;
-  return text.includes("-----BEGIN ") ? { text, path } : invalid(where, "holds no PEM");
+  const kind = field === "client-key" ? "-----BEGIN " : "-----BEGIN CERTIFICATE-----";
+  if (text.includes(kind)) return { text, path };
+  return invalid(where, text.includes("-----BEGIN ") ? "holds no certificate" : "holds no PEM");
 }
 
 /** Whose certificates a server's may be signed by. `--insecure-…` sets the kubeconfig's CA aside, `--certificate-authority` its skip. */
@@ -341,14 +343,30 @@ function impersonationOf(
     }
     return [];
   }
+  const value = (text: string): string =>
+    headerBytes(text) ??
+      invalid(
+        flags.as === undefined && user ? `${user.where}.as` : "--as",
+        "and what is impersonated beside it hold a character that no header has",
+      );
   return [
-    ["impersonate-user", as],
-    ...(uid === undefined ? [] : [["impersonate-uid", uid] as [string, string]]),
-    ...groups.map((group): [string, string] => ["impersonate-group", group]),
+    ["impersonate-user", value(as)],
+    ...(uid === undefined ? [] : [["impersonate-uid", value(uid)] as [string, string]]),
+    ...groups.map((group): [string, string] => ["impersonate-group", value(group)]),
     ...Object.entries(extra).flatMap(([name, values]) =>
-      values.map((value): [string, string] => [`impersonate-extra-${escapeHeaderName(name)}`, value])
+      values.map((one): [string, string] => [`impersonate-extra-${escapeHeaderName(name)}`, value(one)])
     ),
   ];
+}
+
+/**
+ * A text as the value of a header: its UTF-8, a character for each byte, as `fetch` wants them and net/http sends them;
+ * undefined for what no header holds.
+ */
+export function headerBytes(text: string): string | undefined {
+  if (/[\u0000-\u0008\u000a-\u001f\u007f]/.test(text)) return undefined;
+  if (/^[\t\x20-\x7e]*$/.test(text)) return text;
+  return Array.from(new TextEncoder().encode(text), (byte) => String.fromCharCode(byte)).join("");
 }
 
 /** What no header's name may hold, and `%` itself, percent-encoded: the API server decodes it. */
@@ -378,7 +396,12 @@ function serverOf(
   const userinfo = url.username === "" && url.password === ""
     ? undefined
     : { username: decodeURIComponent(url.username), password: decodeURIComponent(url.password) };
-  return { server: `${url.origin}${url.pathname.replace(/\/+$/, "")}`, userinfo };
+  // URL takes 127.1 and 0x7f000001 for an address; Go, and so kubectl, for a name that nobody has.
+  if (/^\d+(\.\d+){3}$/.test(url.hostname) && !text.includes(url.hostname)) {
+    return invalid(`writes the address ${url.hostname} in another way`);
+  }
+  // As path.Join of Go: one slash for several.
+  return { server: `${url.origin}${url.pathname.replace(/\/{2,}/g, "/").replace(/\/$/, "")}`, userinfo };
 }
 
 function parseExtra(flags: readonly string[]): Record<string, string[]> {
@@ -419,17 +442,23 @@ export function parseTimeout(text: string | undefined): number | undefined {
       }" is not a number of seconds, nor a duration such as 30s or 1m`,
     );
   }
-  if (text.startsWith("-")) return undefined;
   let total = 0;
   for (const [, count, unit] of text.matchAll(new RegExp(amount, "g"))) {
     total += Number(count) * UNITS[unit!]!;
   }
-  return total || undefined;
+  // Go counts in nanoseconds, of which 64 bits hold 292 years.
+  if (total >= 2 ** 63 / 1e6) {
+    throw new AppError("USAGE", `--request-timeout="${printable(text, 50)}" is more than 292 years`);
+  }
+  return text.startsWith("-") ? undefined : total || undefined;
 }
 
+/** As Go's: strict but for line breaks. */
 function decodeBase64(text: string): string | undefined {
+  const base64 = text.replace(/[\r\n]/g, "");
+  if (base64.length % 4 !== 0 || /\s/.test(base64)) return undefined;
   try {
-    const binary = atob(text.replace(/\s/g, ""));
+    const binary = atob(base64);
     return new TextDecoder().decode(Uint8Array.from(binary, (character) => character.charCodeAt(0)));
   } catch {
     return undefined;

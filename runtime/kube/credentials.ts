@@ -6,7 +6,7 @@
 import { AppError, messageOf } from "../errors.ts";
 import { printable } from "../text.ts";
 import { isTimeout, untilAborted } from "./abort.ts";
-import type { ClientCertificate, Connection, ExecPlugin } from "./connection.ts";
+import { type ClientCertificate, type Connection, type ExecPlugin, headerBytes } from "./connection.ts";
 import { RotatingFiles } from "./rotation.ts";
 
 /** What goes with requests for now. One that was refused is given back to {@linkcode CredentialSource.renew}. */
@@ -151,8 +151,9 @@ export class CredentialSource {
 
 /** @throws AppError CREDENTIALS_FAILED for a token that no header can hold, without it */
 function bearer(token: string): string {
-  if (/[^\t\x20-\x7e\x80-\xff]/.test(token)) {
+  const bytes = headerBytes(token);
+  if (bytes === undefined) {
     throw new AppError("CREDENTIALS_FAILED", "The token holds a character that no header has");
   }
-  return `Bearer ${token}`;
+  return `Bearer ${bytes}`;
 }

@@ -73,7 +73,7 @@ export async function runExecPlugin(
     }
     const status = await untilAborted(child.status, signal);
     if (!status.success) throw failed(`failed with exit code ${status.code}`, entry.installHint);
-    return parseExecCredential(output, entry.apiVersion, failed);
+    return parseExecCredential(await asJson(output), entry.apiVersion, failed);
   } finally {
     signal.removeEventListener("abort", end);
   }
@@ -114,6 +114,20 @@ async function readOutput(stream: ReadableStream<Uint8Array<ArrayBuffer>>): Prom
   return await new Blob(chunks).text();
 }
 
+/** client-go takes YAML as well. What is neither stays as it is. */
+async function asJson(output: string): Promise<string> {
+  if (/^\s*(\{|$)/.test(output)) return output;
+  const { parseText } = await import("./kubeconfig.ts");
+  try {
+    return JSON.stringify(await parseText(output)) ?? "";
+  } catch {
+    return output;
+  }
+}
+
+/** RFC 3339. */
+const TIME = /^\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)$/;
+
 /** Pure. @throws what `failed` makes */
 export function parseExecCredential(
   output: string,
@@ -124,7 +138,8 @@ export function parseExecCredential(
   try {
     credential = JSON.parse(output);
   } catch { /* what it printed may be a credential: it is not shown */ }
-  if (!isObject(credential) || credential.kind !== "ExecCredential") {
+  // Without a kind it is taken for one.
+  if (!isObject(credential) || (credential.kind || "ExecCredential") !== "ExecCredential") {
     throw failed("did not print an ExecCredential");
   }
   if (credential.apiVersion !== apiVersion) {
@@ -149,7 +164,7 @@ export function parseExecCredential(
     throw failed("printed a token with characters that no token has");
   }
   const expiration = text("expirationTimestamp");
-  const expires = expiration === undefined ? Infinity : Date.parse(expiration);
+  const expires = expiration === undefined ? Infinity : TIME.test(expiration) ? Date.parse(expiration) : NaN;
   if (Number.isNaN(expires)) throw failed("printed a status.expirationTimestamp that is not a time");
   return { token, certificate: cert === undefined ? undefined : { cert, key: key! }, expires };
 }

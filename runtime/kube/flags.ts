@@ -125,10 +125,12 @@ export function kubeconfigPaths(
 ): KubeconfigPaths {
   const flag = parseConnectionFlags(args).kubeconfig;
   const separator = Deno.build.os === "windows" ? ";" : ":";
-  const listed = flag ? [flag] : (env.KUBECONFIG ?? "").split(separator).filter((path) => path !== "");
-  const paths = (listed.length > 0 ? listed : [`${home}/.kube/config`]).map((path) => absolute(path, cwd));
+  // A list of nothing, `:`, is a list: kubectl does not look into the home directory then either.
+  const listed = flag ? [flag] : env.KUBECONFIG?.split(separator).filter((path) => path !== "");
+  const named = listed !== undefined && (listed.length > 0 || env.KUBECONFIG !== "");
+  const paths = (named ? listed : [`${home}/.kube/config`]).map((path) => absolute(path, cwd));
   const unique = [...new Set(paths)];
-  return { paths: unique, named: listed.length > 0, standInPath: unique.find(isThere) };
+  return { paths: unique, named, standInPath: unique.find(isThere) };
 }
 
 /** An absolute path without `.`, `..` and doubled slashes. */

@@ -147,6 +147,14 @@ export async function parseKubeconfig(text: string, path: string, shown = path):
   const file = printable(shown);
   const json = await parseDocument(text, file);
   const fields = new Fields(json, `${file}: `);
+  for (const [field, wanted] of [["kind", "Config"], ["apiVersion", "v1"]] as const) {
+    const value = fields.string(field);
+    if (value === undefined || value === wanted) continue;
+    throw new AppError(
+      "KUBECONFIG_INVALID",
+      `${file}: ${field} is "${printable(value, 100)}", not ${wanted}`,
+    );
+  }
   const directory = path.slice(0, Math.max(path.lastIndexOf("/"), path.lastIndexOf("\\"))) || "/";
   const named = <T>(list: string, field: string, read: (fields: Fields) => T) => {
     const entries = new Map<string, Sourced<T>>();
@@ -176,8 +184,7 @@ export async function parseKubeconfig(text: string, path: string, shown = path):
 async function parseDocument(text: string, file: string): Promise<Json> {
   let value: unknown;
   try {
-    value = text.trimStart().startsWith("{") ? tryJson(text) : undefined;
-    value ??= parsePlainYaml(text) ?? await parseYaml(text);
+    value = await parseText(text);
   } catch (error) {
     // The parser quotes the line it stumbled over, which may hold a credential.
     const line = /at line (\d+)/.exec(messageOf(error))?.[1];
@@ -188,6 +195,12 @@ async function parseDocument(text: string, file: string): Promise<Json> {
     throw new AppError("KUBECONFIG_INVALID", `${file} is not a kubeconfig: it is not a mapping`);
   }
   return value as Json;
+}
+
+/** A document in JSON or YAML. @throws what the parser has against it */
+export async function parseText(text: string): Promise<unknown> {
+  return (text.trimStart().startsWith("{") ? tryJson(text) : undefined) ?? parsePlainYaml(text) ??
+    await parseYaml(text);
 }
 
 /** As kubectl's parser: of several documents the first counts, of a key that is there twice the last. */

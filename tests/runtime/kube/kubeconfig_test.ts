@@ -23,7 +23,7 @@ contexts:
 - name: dev
   context: {cluster: dev, user: cert}
 `;
-const PEM = "-----BEGIN X-----\nAA==\n-----END X-----\n";
+const PEM = "-----BEGIN CERTIFICATE-----\nAA==\n-----END CERTIFICATE-----\n";
 
 const choose = async (text: string, flags = {}) =>
   chooseContext(await parseKubeconfig(text, "/k/config"), flags);
