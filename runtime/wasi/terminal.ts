@@ -158,7 +158,7 @@ done
 [ "$mode" = 0 ] || [ -n "$is" ] && [ "$(stty -g </dev/tty)" != "$is" ] || stty "$was" </dev/tty`;
 
 /** How long the guard may take to start, in milliseconds; without it a kill leaves the terminal as it is. */
-const PATIENCE = 2000;
+const PATIENCE = 10_000;
 
 async function startGuard(): Promise<TerminalGuard | undefined> {
   if (Deno.build.os === "windows") return undefined; // consoles keep no modes of a process that ended
@@ -175,11 +175,12 @@ async function startGuard(): Promise<TerminalGuard | undefined> {
     const reader = child.stdout.getReader();
     const timer = setTimeout(() => reader.cancel(), PATIENCE);
     const { value } = await reader.read();
-    clearTimeout(timer);
     if (value === undefined) return undefined;
     // For reading too: opening does not wait then, and there is no moment without a writer.
     const pipe = Deno.openSync(path, { read: true, write: true });
     await reader.read(); // its end: the guard has opened the pipe
+    // Until here it is all that keeps the process: a child that does not count, nor do its streams.
+    clearTimeout(timer);
     const lines = { restored: "0\n", changing: "1\n", changed: "2\n" };
     return {
       tell(state) {
