@@ -261,6 +261,12 @@ export async function compile(
   try {
     const assets = await bundle(directory, options);
     const [major = 0, minor = 0] = Deno.version.deno.split(".").map(Number);
+    const flags = [
+      // A run calls most of its regular expressions a few times: compiling them takes longer than interpreting them.
+      "--regexp-tier-up-ticks=64",
+      // Functions are validated when they are first called; pull has validated the whole module. 2.9 refuses the flag.
+      ...(major === 2 && minor < 9 ? ["--wasm-lazy-validation"] : []),
+    ];
     const build = (included: readonly string[]) =>
       deno([
         "compile",
@@ -271,8 +277,7 @@ export async function compile(
         // Deno's code cache lies in $TMPDIR under a guessable name and is read whoever owns it.
         "--no-code-cache",
         ...permissions(windows),
-        // Functions are validated when they are first called; pull has validated the whole module. 2.9 refuses the flag.
-        ...(major === 2 && minor < 9 ? ["--v8-flags=--wasm-lazy-validation"] : []),
+        `--v8-flags=${flags.join(",")}`,
         ...(options.target ? ["--target", options.target] : []),
         ...included.flatMap((file) => ["--include", `${directory}/${file}`]),
         "--output",

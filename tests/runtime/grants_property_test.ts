@@ -202,3 +202,26 @@ Deno.test("a rule that denies covers all that the same rule would allow", () => 
 Deno.test("the least holds no credential", () => {
   assert.deepEqual(given(LEAST.env).filter(isCredentialVariable), []);
 });
+
+/** What isCredentialVariable() says, as one expression. */
+const CREDENTIAL =
+  /TOKEN|SECRET|PASSW(?:OR)?D|PASSPHRASE|CREDENTIAL|API_?KEY|ACCESS_?KEY|PRIVATE_?KEY|AUTHORIZATION|COOKIE|SESSION_?(?:ID|KEY)|DATABASE_URL|CONNECTION_?STRING|(?:^|_)(?:PASS|AUTH|CREDS?)(?:_|$)|_PWD$|(?:^|_)DSN$|^AWS_.*(?:KEY|ID)|^AZURE_|^GOOGLE_.*(?:KEY|JSON)|^SSH_(?:AUTH_SOCK|AGENT_PID)$|^(?:GPG|GNUPG)|^(?:HTTPS?|ALL|FTP)_PROXY$|^NETRC$/;
+
+Deno.test("isCredentialVariable() takes for a credential what the expression does, and nothing else", () => {
+  const part = fc.constantFrom(
+    ..."TOKEN SECRET PASSW PASSWORD PASSWD PASSPHRASE CREDENTIAL API ACCESS PRIVATE KEY AUTHORIZATION COOKIE"
+      .split(" "),
+    ..."SESSION ID DATABASE URL CONNECTION STRING PASS AUTH CRED CREDS PWD DSN AWS AZURE GOOGLE JSON SSH"
+      .split(" "),
+    ..."SOCK AGENT PID GPG GNUPG HTTP HTTPS ALL FTP NO PROXY NETRC X S _ __".split(" "),
+  );
+  const name = fc.tuple(fc.array(part, { maxLength: 5 }), fc.constantFrom("", "_"))
+    .map(([parts, between]) => parts.join(between));
+  fc.assert(
+    fc.property(name, (name) => {
+      assert.equal(isCredentialVariable(name), CREDENTIAL.test(name), name);
+      assert.equal(isCredentialVariable(name.toLowerCase()), CREDENTIAL.test(name), name);
+    }),
+    { numRuns: 5000 },
+  );
+});
