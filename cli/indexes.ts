@@ -13,13 +13,16 @@ import {
 import { parseReference } from "../registry/reference.ts";
 import { AppError, messageOf } from "../runtime/errors.ts";
 import { mayPrompt, openTerminal, readLine, type Terminal } from "../runtime/prompt.ts";
+import { checkStore } from "../runtime/store/check.ts";
 import { printable } from "../runtime/text.ts";
 import type { Context } from "./context.ts";
 import { allOf } from "./each.ts";
 
 /** The indexes that were added, or the one that is named. @throws AppError INDEX_UNKNOWN */
 export function addedIndexes(context: Context, only: string | undefined): StoredIndex[] {
-  const { indexes, broken } = readIndexes(context.layout());
+  const layout = context.layout();
+  checkStore(layout);
+  const { indexes, broken } = readIndexes(layout);
   for (const { error } of broken) context.stderr(`warning: ${printable(messageOf(error))}\n`);
   if (only === undefined) return indexes;
   const found = indexes.filter(({ name }) => name === only);

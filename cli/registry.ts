@@ -3,6 +3,7 @@
 import { Option } from "@commander-js/extra-typings";
 import { type Hosts, RegistryClient } from "../registry/client.ts";
 import { openHosts, processHosts } from "../registry/hosts.ts";
+import { checkStore } from "../runtime/store/check.ts";
 import { printable } from "../runtime/text.ts";
 import type { Context } from "./context.ts";
 import { makeProgress, type Progress } from "./progress.ts";
@@ -18,10 +19,16 @@ export function openRegistry(
   { plainHttp = false, quiet = false }: { plainHttp?: boolean | undefined; quiet?: boolean | undefined },
   progress?: Progress,
 ): RegistryClient {
-  const hosts: Hosts = openHosts(
-    context.layout().root,
-    processHosts((host) => client.transport.speaksHttps(host)),
-  );
+  const layout = context.layout();
+  const outside = processHosts((host) => client.transport.speaksHttps(host));
+  const hosts: Hosts = openHosts(layout.root, {
+    ...outside,
+    readFile(path) {
+      // Where another user's registries.yaml leads, credentials would go.
+      if (path.startsWith(`${layout.root}/`)) checkStore(layout);
+      return outside.readFile(path);
+    },
+  });
   const client: RegistryClient = new RegistryClient({
     hosts,
     plainHttp,

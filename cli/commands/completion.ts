@@ -2,6 +2,7 @@
 
 import { Argument, Command, type CommandUnknownOpts } from "@commander-js/extra-typings";
 import { readIndexes } from "../../registry/plugin_index.ts";
+import { checkStore } from "../../runtime/store/check.ts";
 import { readReceipts } from "../../runtime/store/read.ts";
 import { printable } from "../../runtime/text.ts";
 import { complete, formatCompletion, type KnownNames } from "../complete.ts";
@@ -45,10 +46,11 @@ export function completeCommand(context: Context, program: CommandUnknownOpts) {
     .action((words) => context.stdout(formatCompletion(complete(program, words, knownNames(context)))));
 }
 
-/** What can't be read is not offered. */
+/** What can't be read, or may not be, is not offered. */
 function knownNames(context: Context): KnownNames {
   const quietly = <T>(read: () => T[]): T[] => {
     try {
+      checkStore(context.layout());
       return read();
     } catch {
       return [];

@@ -7,6 +7,7 @@ import { changeGrants, type GrantChange, type Grants, grantsToJson, LEAST } from
 import { parsePluginName } from "../../runtime/names.ts";
 import { homeDirectory } from "../../runtime/store/layout.ts";
 import { readPolicy } from "../../runtime/policy.ts";
+import { checkStore } from "../../runtime/store/check.ts";
 import { readReceipt, readReceipts } from "../../runtime/store/read.ts";
 import type { Receipt } from "../../runtime/store/receipt.ts";
 import { printable } from "../../runtime/text.ts";
@@ -52,6 +53,7 @@ Examples:
         return await showAll(context, options.output, options.explain ?? false);
       }
       const layout = context.layout();
+      checkStore(layout);
       const plugin = parsePluginName(name);
       const notice = (line: string) => context.stderr(`${line}\n`);
       const home = homeDirectory(context.env);
@@ -75,7 +77,9 @@ async function showAll(
   output: "json" | "yaml" | undefined,
   explain: boolean,
 ): Promise<void> {
-  const { receipts, broken } = readReceipts(context.layout());
+  const layout = context.layout();
+  checkStore(layout);
+  const { receipts, broken } = readReceipts(layout);
   for (const { error } of broken) context.stderr(`warning: ${printable(messageOf(error))}\n`);
   await show(context, receipts, output, explain, false);
   if (receipts.length === 0 && output === undefined) {

@@ -8,18 +8,18 @@ import {
   type IndexedPlugin,
   makeIndexArtifact,
   parseIndexDocument,
-  readIndexes,
   removeIndex,
   storeIndex,
 } from "../../registry/plugin_index.ts";
 import { pushBlob, pushManifest } from "../../registry/push.ts";
 import { formatReference, parseReference } from "../../registry/reference.ts";
-import { AppError, messageOf } from "../../runtime/errors.ts";
+import { AppError } from "../../runtime/errors.ts";
 import { defaultPluginName, parsePluginName } from "../../runtime/names.ts";
 import { printable } from "../../runtime/text.ts";
 import type { Exit } from "../app.ts";
 import type { Context } from "../context.ts";
 import { allOf, eachOf } from "../each.ts";
+import { addedIndexes } from "../indexes.ts";
 import { formatAge, formatJson, formatTable } from "../output.ts";
 import { readTextFile } from "../read_file.ts";
 import { openRegistry, plainHttpOption } from "../registry.ts";
@@ -87,8 +87,7 @@ function listCommand(context: Context) {
     )
     .addHelpText("after", "\nExamples:\n  krew-wasm index list")
     .action(async ({ output }) => {
-      const { indexes, broken } = readIndexes(context.layout());
-      for (const { error } of broken) context.stderr(`warning: ${printable(messageOf(error))}\n`);
+      const indexes = addedIndexes(context, undefined);
       if (output === "name") return context.stdout(indexes.map(({ name }) => `${name}\n`).join(""));
       if (output !== undefined) {
         const value = {

@@ -305,7 +305,14 @@ testBinary(
       [["upgrade"], 1],
       [["rollback", "foo"], 1],
       [["grants", "foo", "--allow-home"], 1],
+      [["grants"], 1],
+      [["grants", "foo"], 1],
       [["info", "foo"], 1],
+      [["log"], 1],
+      [["outdated"], 1],
+      [["search"], 1],
+      [["index", "list"], 1],
+      [["inspect", `${registry.host}/acme/foo:v1`], 1],
       [["bundle", "save", "x.tar"], 1],
       [["run", "foo"], 125],
     ];
@@ -315,6 +322,7 @@ testBinary(
         assert.equal(outcome.code, code, `${args}: ${outcome.stderr}`);
         assert.match(outcome.stderr, words, args.join(" "));
       }
+      assert.equal((await product.run("__complete", "--", "rm", "")).stdout, "");
       const { code, stderr } = await product.exec(layout.link("foo"), []);
       assert.deepEqual([code, words.test(stderr)], [125, true], stderr);
     };
