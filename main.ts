@@ -34,7 +34,12 @@ async function recompile(layout: Layout, name: string): Promise<Receipt> {
     import("./registry/install.ts"),
     import("./registry/compile.ts"),
   ]);
-  return await recompilePlugin(layout, name, compilePlugin);
+  return await recompilePlugin(layout, name, compilePlugin, tellWaiting);
+}
+
+/** For whom a run waits. */
+function tellWaiting(line: string): void {
+  import("./runtime/report.ts").then(({ printError }) => printError(`${line}\n`));
 }
 
 /** What a person granted for good while a plugin ran. */
@@ -47,6 +52,7 @@ async function keep(layout: Layout, name: string, change: GrantChange): Promise<
     layout,
     name,
     (receipt) => ({ ...receipt, grants: changeGrants(receipt.grants, change) }),
+    { notice: tellWaiting },
   );
 }
 

@@ -1,11 +1,13 @@
 /** Any number of krew-wasm processes at once. KREW_WASM_SOAK=60 lets the last test go on for a minute. */
 
 import assert from "node:assert/strict";
+import { lockStore } from "../../registry/lock.ts";
 import { findOrphans } from "../../registry/store/sweep.ts";
 import { readIndexes } from "../../registry/plugin_index.ts";
 import { isCompiledIntact, readIntact } from "../../registry/store/blobs.ts";
 import { layoutAt } from "../../runtime/store/layout.ts";
-import { readReceipts } from "../../runtime/store/read.ts";
+import { readReceipt, readReceipts } from "../../runtime/store/read.ts";
+import { formatReceipt } from "../../runtime/store/receipt.ts";
 import { makeArtifact, push } from "../support/oci.ts";
 import { binaryUnderTest, clangMissing, type Outcome, Product } from "../support/product.ts";
 import { TestRegistry } from "../support/registry.ts";
@@ -48,6 +50,28 @@ Deno.test("a second writer waits, says for whom, and then does its work; readers
   const [{ success }, stdout] = await Promise.all([child.status, new Response(child.stdout).text()]);
   assert.deepEqual([success, stdout], [true, "Removed foo\n"]);
   assert.equal((await product.run("list", "-o", "name")).stdout, "slow\n");
+});
+
+Deno.test("a run that has to compile its plugin anew waits for a writer, and says for whom", async () => {
+  await using registry = TestRegistry.start();
+  using product = Product.make();
+  await push(registry.origin, "acme/foo", "v1", makeArtifact(makeExiting(7)));
+  assert.equal((await product.run("pull", `${registry.host}/acme/foo:v1`)).code, 0);
+  const layout = layoutAt(product.store);
+  const receipt = readReceipt(layout, "foo");
+  Deno.writeTextFileSync(layout.receipt("foo"), formatReceipt({ ...receipt, bindgen: "0-old" }));
+  const held = await lockStore(layout.lock, "pull x", () => {});
+  const child = new Deno.Command(layout.link("foo"), {
+    clearEnv: true,
+    env: product.env(),
+    stderr: "piped",
+  }).spawn();
+  const told = child.stderr.pipeThrough(new TextDecoderStream()).getReader();
+  assert.match((await told.read()).value!, /^waiting for krew-wasm pull x \(process \d+\) to finish\n$/);
+  held[Symbol.dispose]();
+  await told.cancel();
+  assert.equal((await child.status).code, 7);
+  assert.deepEqual(readReceipt(layout, "foo"), receipt);
 });
 
 Deno.test("a running plugin goes on while it is upgraded, and while it is removed", {
