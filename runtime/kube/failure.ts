@@ -53,6 +53,14 @@ export function failureOf(error: unknown, connection: Connection): AppError {
   return unreachable(last);
 }
 
+const HUNG_UP =
+  /closed before message completed|reset by peer|broken pipe|close_notify|UND_ERR_SOCKET|other side closed/i;
+
+/** Whether the server hung up before it answered: of a connection that was idle it may not have heard the request at all. */
+export function isHangUp(error: unknown): boolean {
+  return !(error instanceof AppError) && HUNG_UP.test(textsOf(error).join(": "));
+}
+
 /** What broke off a response's body. */
 export function bodyFailureOf(error: unknown, connection: Connection): AppError {
   if (error instanceof AppError) return error;

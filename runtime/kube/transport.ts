@@ -13,7 +13,7 @@ import type { Connection } from "./connection.ts";
 import { type Credentials, CredentialSource } from "./credentials.ts";
 import { destinationOf } from "./destination.ts";
 import type { Sockets } from "./endpoint.ts";
-import { bodyFailureOf, failureOf } from "./failure.ts";
+import { bodyFailureOf, failureOf, isHangUp } from "./failure.ts";
 import { isWatch, methodOf, requestHeaders, responseHeaders } from "./headers.ts";
 import { type Place, Pool } from "./pool.ts";
 import { RotatingFiles } from "./rotation.ts";
@@ -109,6 +109,7 @@ export function connectCluster(connection: Connection, transportContext: Transpo
     exchange: Exchange,
     request: ClusterRequest,
     credentials: Credentials,
+    again = false,
   ): Promise<{ response: Response; packed: boolean }> {
     const { method, url, signal } = exchange;
     const headers = requestHeaders(method, request.headers, connection, credentials.authorization);
@@ -126,6 +127,7 @@ export function connectCluster(connection: Connection, transportContext: Transpo
     };
     if (client.proxyAuthorization) headers.set("proxy-authorization", client.proxyAuthorization);
     const connected = reached ? undefined : watchConnecting(exchange, credentials);
+    const mayBeIdle = reached && /^(GET|HEAD|OPTIONS)$/.test(method) && !again;
     try {
       const response = client.send
         ? await client.send(url.href, init)
@@ -133,6 +135,14 @@ export function connectCluster(connection: Connection, transportContext: Transpo
       reached = true;
       return { response, packed };
     } catch (error) {
+      if (mayBeIdle && isHangUp(error) && !signal?.aborted) {
+        // As net/http: what changes nothing is asked again, where the server may have closed the connection meanwhile. By
+        // another client, whose connections are new ones.
+        const known = current;
+        if (known && await known.client === client && current === known) current = undefined;
+        client.close();
+        return await attempt(exchange, request, credentials, true);
+      }
       if (!isBlockedPort(error)) throw error;
     } finally {
       connected?.();

@@ -1,0 +1,296 @@
+/**
+ * Servers that misbehave, at each door of the binary, beside kubectl: the plugin is told of an error or of an answer, in words
+ * without what the server has made up, it goes on to the next request, and nobody else is reached.
+ */
+
+import assert from "node:assert/strict";
+import { Authority } from "../support/certificates.ts";
+import { controlPlaneMissing, findAssets } from "../support/envtest.ts";
+import { installFixture } from "../support/install.ts";
+import { clangMissing, Product } from "../support/product.ts";
+import { type RawExchange, RawServer } from "../support/raw_server.ts";
+import { testBinary } from "../support/test_binary.ts";
+
+/** What a plugin sees: an answer with its status, or an error. */
+type Sees = number | "error";
+
+interface Behaviour {
+  readonly sees: Sees;
+  /** Whether kubectl fails. */
+  readonly kubectl: "fails" | "succeeds";
+  answer(exchange: RawExchange, decoy: string): Promise<void>;
+}
+
+const HEAD = "HTTP/1.1 200 OK\r\n";
+
+/** Reads a request's body, if it has one. */
+async function readBody({ head, read }: RawExchange): Promise<void> {
+  if (!/^transfer-encoding: chunked/im.test(head)) return;
+  for (let body = ""; !body.endsWith("0\r\n\r\n");) {
+    const part = await read();
+    if (part === null) return;
+    body += new TextDecoder().decode(part);
+  }
+}
+
+const redirect = (status: string, location: string) =>
+  `HTTP/1.1 ${status}\r\nlocation: ${location}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n`;
+
+/** By the last part of the path that is asked for. */
+const BEHAVIOURS: Readonly<Record<string, Behaviour>> = {
+  "a-redirect": {
+    sees: 302,
+    kubectl: "succeeds", // it goes there
+    answer: ({ send }, decoy) => send(redirect("302 Found", decoy)),
+  },
+  "a-redirect-to-another-scheme": {
+    sees: 307,
+    kubectl: "fails",
+    answer: ({ send }, decoy) => send(redirect("307 Temporary Redirect", decoy.replace("http:", ""))),
+  },
+  "an-end-without-a-head": { sees: "error", kubectl: "fails", answer: () => Promise.resolve() },
+  "an-end-in-the-head": {
+    sees: "error",
+    kubectl: "fails",
+    answer: ({ send }) => send(`${HEAD}content-len`),
+  },
+  "an-end-in-the-body": {
+    sees: "error",
+    kubectl: "fails",
+    answer: ({ send }) => send(`${HEAD}content-length: 1000\r\n\r\nnot all`),
+  },
+  "an-end-in-a-chunk": {
+    sees: "error",
+    kubectl: "fails",
+    answer: ({ send }) => send(`${HEAD}transfer-encoding: chunked\r\n\r\n64\r\nnot all`),
+  },
+  "a-chunk-of-no-length": {
+    sees: "error",
+    kubectl: "fails",
+    answer: ({ send }) => send(`${HEAD}transfer-encoding: chunked\r\n\r\nzz\r\nwhat\r\n0\r\n\r\n`),
+  },
+  "two-lengths": {
+    sees: "error",
+    kubectl: "fails",
+    answer: ({ send }) => send(`${HEAD}content-length: 2\r\ncontent-length: 3\r\n\r\nabc`),
+  },
+  "a-length-that-is-none": {
+    sees: "error",
+    kubectl: "fails",
+    answer: ({ send }) => send(`${HEAD}content-length: -1\r\n\r\nabc`),
+  },
+  "no-http": {
+    sees: "error",
+    kubectl: "fails",
+    answer: ({ send }) => send("SSH-2.0-\x1b[31mOpenSSH\r\n\r\n"),
+  },
+  "garbage-for-gzip": {
+    sees: "error",
+    kubectl: "fails",
+    answer: ({ send }) => send(`${HEAD}content-encoding: gzip\r\ncontent-length: 4\r\n\r\nabcd`),
+  },
+  "headers-without-end": {
+    sees: "error",
+    kubectl: "fails",
+    async answer({ send }) {
+      await send(HEAD);
+      // More than any client keeps; it hangs up before the end.
+      for (let at = 0; at < 4000; at++) await send(`x-${at}: ${"y".repeat(8000)}\r\n`);
+    },
+  },
+};
+
+testBinary("servers that misbehave, by every door and kubectl", {
+  ignore: clangMissing() || controlPlaneMissing(),
+}, async (t) => {
+  const authority = await Authority.make();
+  const pair = await authority.issue({ commonName: "kube-apiserver", hosts: ["127.0.0.1"] });
+  let elsewhere = 0;
+  const decoy = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen: () => {} }, () => {
+    elsewhere++;
+    return new Response();
+  });
+  const heads: string[] = [];
+  using server = RawServer.start(async (exchange) => {
+    heads.push(exchange.head);
+    await readBody(exchange);
+    const name = /^\S+ \/(?:api\/)?([a-z-]*)/.exec(exchange.head)?.[1] ?? "";
+    const behaviour = BEHAVIOURS[name];
+    if (behaviour) {
+      await behaviour.answer(exchange, `http://127.0.0.1:${decoy.addr.port}/stolen`);
+      exchange.reset();
+    } else await exchange.send(`${HEAD}content-length: 2\r\n\r\nok`);
+  }, pair);
+  const origin = `https://127.0.0.1:${server.port}`;
+  using product = Product.make();
+  Deno.mkdirSync(`${product.home}/.kube`);
+  const token = `S3CR3T-${crypto.randomUUID()}`;
+  Deno.writeTextFileSync(
+    `${product.home}/.kube/config`,
+    server.kubeconfig({ server: origin, "certificate-authority-data": btoa(authority.cert) }, { token }),
+  );
+  for (const fixture of ["attack-doors", "attack-network", "kubernetes"]) {
+    await installFixture(product, fixture, "--allow-cluster=full");
+  }
+  const bin = `${product.store}/bin`;
+  const names = Object.keys(BEHAVIOURS);
+  /** A line for each name, and one for the request that is as it should be. */
+  const doors: Record<string, () => Promise<{ lines: string[]; said: string }>> = {};
+  const component = (door: string, url: string) => async () => {
+    const words = [...names, "fine"].flatMap((
+      name,
+    ) => [
+      door,
+      door === "upload" ? "post" : "get",
+      url + name,
+      ...(door === "upload" ? ["body"] : [""]),
+      ",",
+    ]);
+    const { code, stdout, stderr } = await product.exec(`${bin}/kubectl-attack_doors`, words);
+    assert.equal(code, 0, stderr);
+    return { lines: stdout.trimEnd().split("\n"), said: stdout + stderr };
+  };
+  doors["wasi:http"] = component("fetch", `${origin}/`);
+  doors["krew-wasm:kubernetes, send"] = component("send", "/");
+  doors["krew-wasm:kubernetes, upload"] = component("upload", "/");
+  doors["wasi-outbound-http"] = async () => {
+    const words = [...names, "fine"].flatMap((name) => ["request", "get", `${origin}/${name}`, "", ","]);
+    const { stdout, stderr } = await product.exec(`${bin}/kubectl-attack_network`, words);
+    return { lines: stdout.trimEnd().split("\n"), said: stdout + stderr };
+  };
+  doors["krew_wasm_kubernetes"] = async () => {
+    const lines: string[] = [];
+    let said = "";
+    for (const name of [...names, "fine"]) {
+      const { code, stdout, stderr } = await product.exec(`${bin}/kubectl-kubernetes`, ["get", `/${name}`]);
+      assert.ok(code === 0 || code === 1, `${name}: ${code}`);
+      lines.push(code === 0 ? stdout.split("\n", 1)[0]! : "error");
+      said += stdout + stderr;
+    }
+    return { lines, said };
+  };
+  for (const [door, run] of Object.entries(doors)) {
+    await t.step(door, async () => {
+      heads.length = 0;
+      const { lines, said } = await run();
+      assert.equal(lines.length, names.length + 1, said);
+      for (const [index, name] of names.entries()) {
+        const { sees } = BEHAVIOURS[name]!;
+        const line = lines[index]!;
+        // Who reads no body is told of the head alone.
+        const headOnly = door.endsWith("send") && line === "200";
+        if (sees === "error") assert.ok(/error/.test(line) || headOnly, `${name}: ${line}`);
+        else assert.match(line, new RegExp(`^${sees}\\b`), `${name}: ${line}`);
+      }
+      assert.match(lines.at(-1)!, /^200/);
+      assert.ok(!said.includes(token) && !said.includes("\x1b"), said);
+      for (const head of heads) assert.match(head, new RegExp(`^authorization: Bearer ${token}\r$`, "im"));
+      assert.equal(elsewhere, 0, "somebody else was reached");
+    });
+  }
+  await t.step("kubectl", async () => {
+    const { kubectl } = findAssets()!;
+    for (const name of [...names, "fine"]) {
+      const { code, stderr } = await product.exec(kubectl, ["get", "--raw", `/${name}`]);
+      const expected = BEHAVIOURS[name]?.kubectl ?? "succeeds";
+      assert.equal(code === 0 ? "succeeds" : "fails", expected, `${name}: ${stderr}`);
+    }
+  });
+  await decoy.shutdown();
+});
+
+testBinary("what a plugin says of itself is not what the server is told, by every door", {
+  ignore: clangMissing(),
+}, async (t) => {
+  const authority = await Authority.make();
+  const pair = await authority.issue({ commonName: "kube-apiserver", hosts: ["127.0.0.1"] });
+  const heads: string[] = [];
+  using server = RawServer.start(async (exchange) => {
+    heads.push(exchange.head);
+    await readBody(exchange);
+    await exchange.send(`${HEAD}content-length: 2\r\n\r\nok`);
+  }, pair);
+  const origin = `https://127.0.0.1:${server.port}`;
+  using product = Product.make();
+  Deno.mkdirSync(`${product.home}/.kube`);
+  Deno.writeTextFileSync(
+    `${product.home}/.kube/config`,
+    server.kubeconfig({ server: origin, "certificate-authority-data": btoa(authority.cert) }, {
+      token: "the-users",
+      as: "the-users-own",
+    }),
+  );
+  for (const fixture of ["attack-doors", "attack-network", "kubernetes"]) {
+    await installFixture(product, fixture, "--allow-cluster=full");
+  }
+  const headers: [string, string][] = [
+    ["Authorization", "Bearer guest"],
+    ["Impersonate-User", "guest"],
+    ["Impersonate-Group", "system:masters"],
+    ["impersonate-extra-scopes", "guest"],
+    ["X-Remote-User", "guest"],
+    ["X-Forwarded-For", "guest"],
+    ["Cookie", "guest"],
+    ["Proxy-Authorization", "guest"],
+    ["Accept-Encoding", "guest"],
+    ["Expect", "guest"],
+    ["X-Mine", "yes"],
+  ];
+  // wasi:http and fetch refuse these on the plugin's side, or drop them.
+  const forbidden: [string, string][] = [
+    ["Host", "guest"],
+    ["Connection", "guest"],
+    [
+      "Transfer-Encoding",
+      "guest",
+    ],
+    ["Upgrade", "guest"],
+    ["TE", "guest"],
+  ];
+  const bin = `${product.store}/bin`;
+  const flat = [...headers, ...forbidden].flat();
+  const lines = [...headers, ...forbidden].map(([name, value]) => `${name}: ${value}\n`).join("");
+  const runs: [door: string, program: string, args: string[]][] = [
+    ["wasi:http", "attack_doors", ["fetch", "get", `${origin}/x`, "", ...headers.flat()]],
+    ["krew-wasm:kubernetes, send", "attack_doors", ["send", "get", "/x", "", ...flat]],
+    ["krew-wasm:kubernetes, upload", "attack_doors", ["upload", "post", "/x", "body", ...flat]],
+    ["wasi-outbound-http", "attack_network", ["request", "get", `${origin}/x`, "", ...flat]],
+    ["krew_wasm_kubernetes", "kubernetes", ["get", "/x", lines]],
+  ];
+  for (const [door, program, args] of runs) {
+    await t.step(door, async () => {
+      heads.length = 0;
+      const { code, stdout, stderr } = await product.exec(`${bin}/kubectl-${program}`, args);
+      assert.equal(code, 0, stdout + stderr);
+      const [head = ""] = heads;
+      assert.equal(heads.length, 1, `${stdout}${stderr}`);
+      assert.match(head, /^authorization: Bearer the-users\r$/im);
+      assert.match(head, /^impersonate-user: the-users-own\r$/im);
+      assert.match(head, new RegExp(`^host: 127\\.0\\.0\\.1:${server.port}\r$`, "im"));
+      assert.match(head, /^x-mine: yes\r$/im);
+      assert.doesNotMatch(head, /guest|system:masters/);
+    });
+  }
+  await t.step("line breaks", async () => {
+    heads.length = 0;
+    for (const broken of ["a\r\nx-injected: 1", "a\nx-injected: 1", "a\rx-injected: 1"]) {
+      await product.exec(`${bin}/kubectl-attack_doors`, [
+        ...["send", "get", "/x", "", "x-mine", broken, ","],
+        ...["send", "get", "/x", "", `x-${broken}`, "1", ","],
+        ...["send", `GET /y HTTP/1.1\r\nx-injected: 1\r\n\r\nGET`, "/x", "", ","],
+        ...["send", "get", `/x?${broken}`, "", ","],
+        ...["upload", "post", "/x", "body", "x-mine", broken, ","],
+        ...["fetch", "get", `${origin}/x`, "", "x-mine", broken],
+      ]);
+      await product.exec(`${bin}/kubectl-attack_network`, [
+        "request",
+        "get",
+        `${origin}/x`,
+        "",
+        "x-mine",
+        broken,
+      ]);
+    }
+    for (const head of heads) assert.doesNotMatch(head, /^x-injected/im);
+  });
+});
