@@ -194,7 +194,7 @@ const PINNED = 24576;
 const SCRATCH = 57344;
 
 /**
- * libc's `syscall`: a number and six arguments; -1 for a failure that errno tells. All are bigints: with one number among
+ * libc's `syscall`: a number and, of the six arguments it can take, the five that are needed here; -1 for a failure that errno tells. All are bigints: with one number among
  * them the engine leaves its fast path, which takes three times as long.
  */
 type Syscall = (
@@ -204,7 +204,6 @@ type Syscall = (
   c: bigint,
   d: bigint,
   e: bigint,
-  f: bigint,
 ) => number;
 type BufferSyscall = (
   number: bigint,
@@ -212,8 +211,6 @@ type BufferSyscall = (
   b: Uint8Array<ArrayBuffer>,
   c: bigint,
   d: bigint,
-  e: bigint,
-  f: bigint,
 ) => number;
 
 const encoder = new TextEncoder();
@@ -267,11 +264,11 @@ export class Kernel {
     if (Deno.build.os !== "linux" || !(Deno.build.arch in NUMBERS)) return undefined;
     try {
       const { symbols } = Deno.dlopen("libc.so.6", {
-        syscall: { parameters: ["i64", "i64", "i64", "i64", "i64", "i64", "i64"], result: "i32" },
+        syscall: { parameters: ["i64", "i64", "i64", "i64", "i64", "i64"], result: "i32" },
         // A view in the third place: reads, writes and directory entries go straight to and from it.
         transfer: {
           name: "syscall",
-          parameters: ["i64", "i64", "buffer", "i64", "i64", "i64", "i64"],
+          parameters: ["i64", "i64", "buffer", "i64", "i64"],
           result: "i32",
         },
         __errno_location: { parameters: [], result: "pointer" },
@@ -355,7 +352,7 @@ export class Kernel {
     view.setUint32(HOW + 16, beneath ? RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS : 0, true);
     const from = big(directory);
     for (let attempts = 0;; attempts++) {
-      const fd = this.#call(OPENAT2, from, pointer, this.#how, 24n, 0n, 0n);
+      const fd = this.#call(OPENAT2, from, pointer, this.#how, 24n, 0n);
       if (fd >= 0) return fd;
       const errno = this.#errno[0];
       // Something was renamed while a `..` was resolved, and the kernel can't be sure: it asks to try again.
@@ -365,7 +362,7 @@ export class Kernel {
   }
 
   close(fd: number): void {
-    this.#call(this.#numbers.close, big(fd), 0n, 0n, 0n, 0n, 0n);
+    this.#call(this.#numbers.close, big(fd), 0n, 0n, 0n, 0n);
   }
 
   /** What is open. */
@@ -402,13 +399,13 @@ export class Kernel {
   /** A path of the host's, links followed; undefined where nothing is to be seen. */
   glanceHost(path: string): Glance | undefined {
     const pointer = this.#pinned.get(path) ?? this.#pin(path);
-    const result = this.#call(this.#numbers.statx, HERE, pointer, 0n, STATX_BASIC_STATS, this.#statxAt, 0n);
+    const result = this.#call(this.#numbers.statx, HERE, pointer, 0n, STATX_BASIC_STATS, this.#statxAt);
     return result < 0 ? undefined : this.#glance();
   }
 
   #statx(fd: number, path: bigint, flags: bigint): void {
     this.#check(
-      this.#call(this.#numbers.statx, big(fd), path, flags, STATX_BASIC_STATS, this.#statxAt, 0n),
+      this.#call(this.#numbers.statx, big(fd), path, flags, STATX_BASIC_STATS, this.#statxAt),
     );
   }
 
@@ -447,7 +444,7 @@ export class Kernel {
 
   /** Whether what is open is of a proc file system. */
   isProc(fd: number): boolean {
-    this.#check(this.#call(this.#numbers.fstatfs, BigInt(fd), this.#statfs, 0n, 0n, 0n, 0n));
+    this.#check(this.#call(this.#numbers.fstatfs, big(fd), this.#statfs, 0n, 0n, 0n));
     return this.#view.getBigInt64(STATFS, true) === PROC_SUPER_MAGIC;
   }
 
@@ -468,7 +465,7 @@ export class Kernel {
     const length = BigInt(Math.min(bytes.length, MAX_TRANSFER));
     for (;;) {
       const buffer = bytes as Uint8Array<ArrayBuffer>;
-      const count = this.#callWith(number, big(fd), buffer, length, offset, 0n, 0n);
+      const count = this.#callWith(number, big(fd), buffer, length, offset);
       if (count >= 0) return count;
       if (this.#errno[0] !== EINTR) throw this.#error();
     }
@@ -477,25 +474,25 @@ export class Kernel {
   /** Whether writes go to the end (`O_APPEND`). */
   setAppend(fd: number, append: boolean): void {
     const flags = append ? O_APPEND : 0n;
-    this.#check(this.#call(this.#numbers.fcntl, BigInt(fd), F_SETFL, flags, 0n, 0n, 0n));
+    this.#check(this.#call(this.#numbers.fcntl, big(fd), F_SETFL, flags, 0n, 0n));
   }
 
   setSize(fd: number, size: bigint): void {
-    this.#check(this.#call(this.#numbers.ftruncate, BigInt(fd), size, 0n, 0n, 0n, 0n));
+    this.#check(this.#call(this.#numbers.ftruncate, big(fd), size, 0n, 0n, 0n));
   }
 
   allocate(fd: number, offset: bigint, length: bigint): void {
-    this.#check(this.#call(this.#numbers.fallocate, BigInt(fd), 0n, offset, length, 0n, 0n));
+    this.#check(this.#call(this.#numbers.fallocate, big(fd), 0n, offset, length, 0n));
   }
 
   /** `advice` as Linux numbers it. */
   advise(fd: number, offset: bigint, length: bigint, advice: number): void {
-    this.#call(this.#numbers.fadvise64, BigInt(fd), offset, length, BigInt(advice), 0n, 0n);
+    this.#call(this.#numbers.fadvise64, big(fd), offset, length, BigInt(advice), 0n);
   }
 
   sync(fd: number, dataOnly: boolean): void {
     const { fdatasync, fsync } = this.#numbers;
-    this.#check(this.#call(dataOnly ? fdatasync : fsync, BigInt(fd), 0n, 0n, 0n, 0n, 0n));
+    this.#check(this.#call(dataOnly ? fdatasync : fsync, big(fd), 0n, 0n, 0n, 0n));
   }
 
   /** Sets the times of what is open, which may be open as a path only. */
@@ -512,36 +509,36 @@ export class Kernel {
       this.#view.setBigInt64(at + 8, nanoseconds, true);
     });
     this.#check(
-      this.#call(this.#numbers.utimensat, BigInt(fd), this.#empty, this.#times, AT_EMPTY_PATH, 0n, 0n),
+      this.#call(this.#numbers.utimensat, big(fd), this.#empty, this.#times, AT_EMPTY_PATH, 0n),
     );
   }
 
   makeDirectory(directory: number, name: GuestPath): void {
     const pointer = this.#putFirst(name);
-    this.#check(this.#call(this.#numbers.mkdirat, BigInt(directory), pointer, 0o777n, 0n, 0n, 0n));
+    this.#check(this.#call(this.#numbers.mkdirat, big(directory), pointer, 0o777n, 0n, 0n));
   }
 
   /** `tree`: a directory, which must be empty; else anything but a directory. */
   remove(directory: number, name: GuestPath, tree: boolean): void {
     const pointer = this.#putFirst(name);
     const flags = tree ? AT_REMOVEDIR : 0n;
-    this.#check(this.#call(this.#numbers.unlinkat, BigInt(directory), pointer, flags, 0n, 0n, 0n));
+    this.#check(this.#call(this.#numbers.unlinkat, big(directory), pointer, flags, 0n, 0n));
   }
 
   rename(from: number, name: GuestPath, to: number, newName: GuestPath): void {
     const [old, target] = [this.#putFirst(name), this.#putSecond(newName)];
-    this.#check(this.#call(this.#numbers.renameat2, BigInt(from), old, BigInt(to), target, 0n, 0n));
+    this.#check(this.#call(this.#numbers.renameat2, BigInt(from), old, BigInt(to), target, 0n));
   }
 
   /** Makes a hard link, of a link itself where the name is one. */
   link(from: number, name: GuestPath, to: number, newName: GuestPath): void {
     const [old, target] = [this.#putFirst(name), this.#putSecond(newName)];
-    this.#check(this.#call(this.#numbers.linkat, BigInt(from), old, BigInt(to), target, 0n, 0n));
+    this.#check(this.#call(this.#numbers.linkat, BigInt(from), old, BigInt(to), target, 0n));
   }
 
   symlink(target: GuestPath, directory: number, name: GuestPath): void {
     const [text, pointer] = [this.#putFirst(target), this.#putSecond(name)];
-    this.#check(this.#call(this.#numbers.symlinkat, text, BigInt(directory), pointer, 0n, 0n, 0n));
+    this.#check(this.#call(this.#numbers.symlinkat, text, big(directory), pointer, 0n, 0n));
   }
 
   /** The target of a link in a directory, or of an open one if the name is empty. @throws WasiError invalid: no link */
@@ -550,11 +547,10 @@ export class Kernel {
     const length = this.#check(
       this.#call(
         this.#numbers.readlinkat,
-        BigInt(directory),
+        big(directory),
         pointer,
         this.#target,
         BigInt(PINNED - TARGET),
-        0n,
         0n,
       ),
     );
@@ -564,7 +560,7 @@ export class Kernel {
   /** Fills a buffer with entries of an open directory; returns how many bytes, 0 at the end. */
   readEntries(fd: number, into: Uint8Array<ArrayBuffer>): number {
     const { getdents64 } = this.#numbers;
-    return this.#check(this.#callWith(getdents64, BigInt(fd), into, BigInt(into.length), 0n, 0n, 0n));
+    return this.#check(this.#callWith(getdents64, big(fd), into, BigInt(into.length), 0n));
   }
 
   /**
@@ -574,13 +570,13 @@ export class Kernel {
   raiseFileLimit(wanted: number): number {
     const view = this.#view;
     const { prlimit64 } = this.#numbers;
-    this.#check(this.#call(prlimit64, 0n, RLIMIT_NOFILE, 0n, this.#limits, 0n, 0n));
+    this.#check(this.#call(prlimit64, 0n, RLIMIT_NOFILE, 0n, this.#limits, 0n));
     const soft = view.getBigUint64(LIMITS, true);
     const hard = view.getBigUint64(LIMITS + 8, true);
     if (soft >= BigInt(wanted)) return wanted;
     const raised = hard < BigInt(wanted) ? hard : BigInt(wanted);
     view.setBigUint64(LIMITS, raised, true);
-    const done = this.#call(prlimit64, 0n, RLIMIT_NOFILE, this.#limits, 0n, 0n, 0n) === 0;
+    const done = this.#call(prlimit64, 0n, RLIMIT_NOFILE, this.#limits, 0n, 0n) === 0;
     return Number(done ? raised : soft);
   }
 }
