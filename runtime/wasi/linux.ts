@@ -194,8 +194,8 @@ const PINNED = 24576;
 const SCRATCH = 57344;
 
 /**
- * libc's `syscall`: a number and, of the six arguments it can take, the five that are needed here; -1 for a failure that errno tells. All are bigints: with one number among
- * them the engine leaves its fast path, which takes three times as long.
+ * libc's `syscall`: a number and, of the six arguments it can take, the five that are needed here; -1 for a failure that
+ * errno tells. All are bigints: with one number among them the engine leaves its fast path, which takes three times as long.
  */
 type Syscall = (
   number: bigint,
