@@ -994,7 +994,7 @@ testBinary("flags: kubectl's, in the plugin's own command line", { ignore }, asy
   await check(it, [{
     name: "--request-timeout of a server that never answers",
     config: two,
-    args: ["--request-timeout=300ms"],
+    args: ["--request-timeout=4s"],
     result: "unreachable",
   }], t);
   never.resolve(new Response());
