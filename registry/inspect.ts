@@ -30,7 +30,7 @@ export function reportWasm(bytes: Uint8Array): WasmReport {
 const ABILITIES: readonly [words: string, pattern: RegExp][] = [
   [
     "talks to the cluster",
-    /^(krew-wasm:kubernetes\/|wasi:http\/outgoing-handler|wasi-outbound-http\.|wasi:sockets\/(tcp|udp))/,
+    /^(krew-wasm:kubernetes\/|krew_wasm_kubernetes\.|wasi:http\/outgoing-handler|wasi-outbound-http\.|wasi:sockets\/(tcp|udp))/,
   ],
   ["reads files", /^(wasi:filesystem\/|wasi_(snapshot_preview1|unstable)\.(path_open|fd_readdir)$)/],
   [

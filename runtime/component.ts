@@ -6,6 +6,7 @@
 import { AppError, messageOf } from "./errors.ts";
 import { Failures } from "./failures.ts";
 import { moduleOf } from "./prepare.ts";
+import { printable } from "./text.ts";
 import type { Program } from "./run.ts";
 import type { Sandbox } from "./sandbox.ts";
 import { usesOfComponent } from "./wall.ts";
@@ -126,7 +127,7 @@ function instantiate(
     if (name === undefined) throw error;
     throw new AppError(
       "PLUGIN_UNSUPPORTED",
-      `The plugin needs "${name}", which this krew-wasm does not have`,
+      `The plugin needs "${printable(name, 100)}", which this krew-wasm does not have`,
       {
         hint: "it serves WASI 0.2.12 and krew-wasm:kubernetes 0.1.2; a later one may have it",
         cause: error,

@@ -1,7 +1,7 @@
 /** `krew-wasm inspect`: what a reference stands for, without installing it. */
 
 import { Command, Option } from "@commander-js/extra-typings";
-import { WISH_ANNOTATION } from "../../registry/wish.ts";
+import { parseWish, startingGrants, WISH_ANNOTATION, wishedGrants } from "../../registry/wish.ts";
 import {
   type ConfigReport,
   fetchBytes,
@@ -14,8 +14,10 @@ import {
 import { parseManifest, type PluginManifest } from "../../registry/manifest.ts";
 import { formatReference, parseReference } from "../../registry/reference.ts";
 import { AppError, messageOf } from "../../runtime/errors.ts";
+import { homeDirectory } from "../../runtime/store/layout.ts";
 import { printable } from "../../runtime/text.ts";
 import type { Context } from "../context.ts";
+import { grantRows } from "../grant_text.ts";
 import { formatJson, formatSize } from "../output.ts";
 import { openProgress, openRegistry, plainHttpOption } from "../registry.ts";
 
@@ -91,7 +93,7 @@ Examples:
         case "yaml":
           return context.stdout((await import("yaml")).stringify(inspectionJson(inspection)));
       }
-      context.stdout(formatInspection(inspection));
+      context.stdout(formatInspection(inspection, homeDirectory(context.env)));
     });
 }
 
@@ -133,8 +135,23 @@ function wishOf({ annotations }: PluginManifest): unknown {
 
 const MANY = 12;
 
-/** For people. Pure. */
-export function formatInspection(inspection: Inspection): string {
+/** A line a grant, as `krew-wasm grants` has it; JSON where it can't be understood. */
+function wishInWords(wish: unknown, home: string): string[] {
+  const text = typeof wish === "string" ? wish : JSON.stringify(wish);
+  try {
+    const parsed = parseWish(text, home);
+    const rows = grantRows(wishedGrants(startingGrants(parsed), parsed), home);
+    return [
+      ...(parsed.why === undefined ? [] : [`"${parsed.why}"`]),
+      ...rows.map(({ kind, what, risk }) => `${kind}: ${what}${risk === "" ? "" : ` (${risk})`}`),
+    ];
+  } catch {
+    return [text];
+  }
+}
+
+/** For people. `home` is the user's. Pure. */
+export function formatInspection(inspection: Inspection, home: string): string {
   const { reference, manifestDigest, indexDigest, plugin, config, wasm, wit } = inspection;
   const created = plugin.annotations["org.opencontainers.image.created"] ?? config.created;
   const rows: [string, string | undefined][] = [
@@ -155,12 +172,16 @@ export function formatInspection(inspection: Inspection): string {
     const more = lines.length > MANY ? `  and ${lines.length - MANY} more: -o json shows all\n` : "";
     text += `${title}:\n${shown}${more}`;
   };
-  block("annotations", Object.entries(plugin.annotations).map(([name, value]) => `${name}: ${value}`));
-  block("in words, it", wasm.abilities);
+  block(
+    "annotations",
+    Object.entries(plugin.annotations).filter(([name]) => name !== WISH_ANNOTATION)
+      .map(([name, value]) => `${name}: ${value}`),
+  );
+  block("where its grants let it, it", wasm.abilities);
   block("imports", wasm.imports);
   block("exports", wasm.exports);
   const wish = wishOf(plugin);
-  if (wish !== undefined) block("its publisher wishes it to be granted", [JSON.stringify(wish)]);
+  if (wish !== undefined) block("its publisher wishes it to be granted", wishInWords(wish, home));
   const world = wit === undefined ? undefined : /^world [\s\S]*?^}/m.exec(wit)?.[0];
   if (world !== undefined) block("world (-o wit shows all)", world.split("\n"));
   return text;

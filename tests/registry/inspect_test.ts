@@ -55,6 +55,10 @@ Deno.test("describeImports() says what imports are good for", () => {
     "talks to the cluster",
     "asks for the time",
   ]);
+  // Whatever a module of preview1 can reach the cluster by.
+  for (const name of ["krew_wasm_kubernetes.request", "krew_wasm_kubernetes.upgrade"]) {
+    assert.deepEqual(describeImports([name]), ["talks to the cluster"]);
+  }
   assert.deepEqual(describeImports([]), []);
   assert.deepEqual(describeImports(["env.evil\x1b[2J"]), [
     "wants what krew-wasm does not have: env.evil\\x1b[2J",
@@ -95,10 +99,30 @@ Deno.test("what is shown of an artifact has no control characters, whatever its 
     },
     wit: `world root {\n  import ${evil};\n}`,
   };
-  const text = formatInspection(inspection);
+  const text = formatInspection(inspection, "/home/me");
   assert.ok(!/[\x00-\x09\x0b-\x1f\u202e]/.test(text));
   assert.ok(text.length < 10_000, `${text.length} characters`);
   assert.ok(JSON.stringify(inspectionJson(inspection)).length > 0);
+});
+
+Deno.test("inspect tells wished grants in words, and as they are where they can't be understood", () => {
+  const shown = (wish: string) => {
+    const { manifest } = makeArtifact(WASM, "cncf", { "krew-wasm.dev/grants": wish, "example.com/a": "b" });
+    return formatInspection({
+      reference: "r.example/a:v1",
+      manifestDigest: "sha256:0",
+      indexDigest: undefined,
+      plugin: parseManifest(manifest, "x"),
+      config: {},
+      wasm: { kind: "module", imports: [], exports: [], abilities: [] },
+      wit: undefined,
+    } as unknown as Inspection, "/home/me");
+  };
+  const text = shown('{"version":1,"why":"Reads keys","read":["~/.ssh"],"cluster":"none"}');
+  assert.match(text, /annotations:\n {2}example\.com\/a: b\n(?! )/);
+  assert.match(text, /wishes it to be granted:\n {2}"Reads keys"\n/);
+  assert.match(text, /\n {2}files: read \/home\/me\/\.ssh \(.+\)\n/);
+  assert.match(shown('{"version":99}'), /wishes it to be granted:\n {2}\{"version":99\}\n/);
 });
 
 Deno.test("a config that is none says nothing", async () => {
