@@ -9,3 +9,30 @@ Deno.test("the host's types in wit/generated are those of wit/ (else: deno task 
   }).output();
   assert.ok(success, new TextDecoder().decode(stderr));
 });
+
+Deno.test("the versions of our interfaces in README, docs and examples are those of wit/", () => {
+  const root = new URL("..", import.meta.url);
+  const read = (path: string) => Deno.readTextFileSync(new URL(path, root));
+  const versions = new Map(["wit/kubernetes.wit", "wit/deps/terminal.wit"].map((path) => {
+    const [, name, version] = /^package (krew-wasm:[a-z]+)@([\d.]+);/m.exec(read(path)) ?? [];
+    return [name, version];
+  }));
+  const files = [
+    "README.md",
+    ...[...Deno.readDirSync(new URL("docs", root))].map(({ name }) => `docs/${name}`),
+  ];
+  for (const { name } of Deno.readDirSync(new URL("examples", root))) {
+    if (name.endsWith(".md")) continue;
+    for (const file of Deno.readDirSync(new URL(`examples/${name}`, root))) {
+      if (/\.(ts|md)$/.test(file.name)) files.push(`examples/${name}/${file.name}`);
+    }
+  }
+  let seen = 0;
+  for (const file of files) {
+    for (const [, name, version] of read(file).matchAll(/(krew-wasm:[a-z]+)\/[a-z-]+@(\d+\.\d+\.\d+)/g)) {
+      assert.equal(version, versions.get(name), `${file}: ${name}`);
+      seen++;
+    }
+  }
+  assert.ok(seen > 5);
+});
