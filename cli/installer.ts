@@ -62,6 +62,7 @@ export function openInstaller(
       const policy = await readPolicy(context.policyPath, home);
       checkAllowed(policy, formatReference(request.reference));
       const { grants } = request;
+      const compiler = () => import("../registry/compile.ts");
       let before: Verified | undefined;
       const verified = await verification(
         context,
@@ -75,7 +76,7 @@ export function openInstaller(
         target: linkTarget(context.env, layout.bin),
         compile: async (bytes) => {
           progress.end();
-          return await (await import("../registry/compile.ts")).compilePlugin(bytes);
+          return await (await compiler()).compilePlugin(bytes);
         },
         now: context.now,
         notice: (line) => {
@@ -86,6 +87,8 @@ export function openInstaller(
         verify: verified,
         ...request,
         grants: (plugin, replaced) => {
+          // Loaded while the plugin is on its way.
+          compiler().catch(() => {});
           before = replaced?.verified;
           return typeof grants === "function"
             ? grants(plugin, replaced)

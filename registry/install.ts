@@ -113,9 +113,27 @@ export async function installPlugin(options: InstallOptions): Promise<Receipt> {
     ? await grants({ reference: shown, annotations: plugin.annotations }, replaced)
     : grants;
   const blob = layout.blob(plugin.digest);
+  // The config is small: it comes beside the WebAssembly, once that does, and while that is compiled.
+  let fetched: Promise<string | Uint8Array | undefined> | undefined;
+  const fetchConfig = () => {
+    if (!fetched) {
+      fetched = findConfig(layout, client, reference, manifest);
+      fetched.catch(() => {}); // told where it is waited for
+    }
+    return fetched;
+  };
+  const settled = async () => void await fetched?.catch(() => {});
   if (!isIntact(blob, plugin)) {
     const staged = `${layout.stage}/blob`;
-    await download(client, reference, plugin, staged, options.progress);
+    try {
+      await download(client, reference, plugin, staged, (bytes, total) => {
+        fetchConfig();
+        options.progress?.(bytes, total);
+      });
+    } catch (error) {
+      await settled();
+      throw error;
+    }
     publishBlob(staged, blob);
   }
   let form: Pick<Receipt, "compiled" | "kind">;
@@ -123,6 +141,7 @@ export async function installPlugin(options: InstallOptions): Promise<Receipt> {
     form = findCompiled(layout, plugin.digest) ??
       await writeCompiled(layout, plugin.digest, readSlim(blob), compile);
   } catch (error) {
+    await settled();
     sweep(layout); // of a blob that is no plugin
     if (
       error instanceof AppError &&
@@ -142,7 +161,8 @@ export async function installPlugin(options: InstallOptions): Promise<Receipt> {
   // As they were sent: a bundle for machines without network is made of these.
   const bytesOfManifest = new TextEncoder().encode(manifest.text);
   if (digestOf(bytesOfManifest) === manifest.digest) writeBlob(layout, bytesOfManifest);
-  const config = await storeConfig(layout, client, reference, manifest);
+  const found = await fetchConfig();
+  const config = found instanceof Uint8Array ? writeBlob(layout, found) : found;
   const receipt: Receipt = {
     name,
     reference: shown,
@@ -239,13 +259,16 @@ function refuseInstalled(layout: Layout, name: string): void {
 /** No config is larger; what is, is not kept. */
 const MAX_CONFIG = 1 << 20;
 
-/** Keeps the artifact's config too. A registry that has none left is no reason not to install. */
-async function storeConfig(
+/**
+ * The artifact's config, which is kept too: its digest where it is stored already, else its bytes. A registry that has none
+ * left is no reason not to install.
+ */
+async function findConfig(
   layout: Layout,
   client: ArtifactSource,
   reference: Reference,
   manifest: FetchedManifest,
-): Promise<string | undefined> {
+): Promise<string | Uint8Array | undefined> {
   const config = configOf(manifest.text);
   if (!config || config.size > MAX_CONFIG) return undefined;
   if (readIntact(layout.blob(config.digest), config)) return config.digest;
@@ -256,10 +279,10 @@ async function storeConfig(
       return (bytes) => chunks.push(bytes.slice());
     });
   } catch (error) {
-    if (error instanceof AppError && error.code !== "STORE_FAILED") return undefined;
+    if (error instanceof AppError) return undefined;
     throw error;
   }
-  return writeBlob(layout, new Uint8Array(await new Blob(chunks).arrayBuffer()));
+  return new Uint8Array(await new Blob(chunks).arrayBuffer());
 }
 
 async function download(

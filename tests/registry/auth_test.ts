@@ -180,5 +180,8 @@ Deno.test("findCredentials() tells a broken file or helper, without what it hold
   await fails(store);
   await fails(store, () => Promise.resolve({ success: true, stdout: "s3cret" }));
   await fails(store, () => Promise.resolve({ success: false, stdout: "locked" }));
-  await fails({ [CONFIG]: { credsStore: "../../bin/sh" } });
+  const willing = () => Promise.resolve({ success: true, stdout: '{"Username":"u","Secret":"s"}' });
+  for (const name of ["../../bin/sh", "a b", "x;y"]) {
+    await fails({ [CONFIG]: { credsStore: name } }, willing);
+  }
 });

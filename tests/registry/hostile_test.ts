@@ -7,6 +7,7 @@ import { compilePlugin } from "../../registry/compile.ts";
 import { digestOf } from "../../registry/digest.ts";
 import { isDeep } from "../../registry/manifest.ts";
 import { parseReference } from "../../registry/reference.ts";
+import { pushManifest } from "../../registry/push.ts";
 import { listReferrers } from "../../registry/signatures.ts";
 import { Transport } from "../../registry/transport.ts";
 import { makeArtifact, push } from "../support/oci.ts";
@@ -385,4 +386,65 @@ Deno.test("a list of referrers goes over pages, not without end, and not to anot
   assert.equal(registry.requests.length, 2);
   registry.hook = () => page(0, "https://elsewhere.example/v2/");
   await assert.rejects(list(), { code: "REGISTRY_PROTOCOL" });
+});
+
+Deno.test("a token that is no header's value, or endless, is none", async () => {
+  await using registry = TestRegistry.start();
+  let sent = 0;
+  const endless = () =>
+    new Response(
+      new ReadableStream({
+        pull(controller) {
+          sent += 65536;
+          // An end that only a reader without limits comes to.
+          if (sent > 64 << 20) controller.close();
+          else controller.enqueue(new Uint8Array(65536).fill(0x20));
+        },
+      }),
+    );
+  let token: () => Response = endless;
+  registry.hook = (_, url) =>
+    url.pathname === "/token"
+      ? token()
+      : failure(401, "X", "x", { "www-authenticate": `Bearer realm="${registry.origin}/token"` });
+  assert.equal((await failureOf(registry.host)).code, "REGISTRY_PROTOCOL");
+  assert.ok(sent < 64 << 20, "it was let go");
+  for (const text of ["a\r\nx: y", "a b", "\u00e4", "", 5, null, {}]) {
+    token = () => Response.json({ token: text });
+    const { code, message } = await failureOf(registry.host);
+    assert.equal(code, "REGISTRY_PROTOCOL");
+    assert.match(message, /sent no token/);
+  }
+});
+
+Deno.test("an error without end is let go of", async () => {
+  await using registry = TestRegistry.start();
+  let sent = 0;
+  registry.hook = () =>
+    new Response(
+      new ReadableStream({
+        pull(controller) {
+          sent += 65536;
+          if (sent > 64 << 20) controller.close();
+          else controller.enqueue(new Uint8Array(65536).fill(0x20));
+        },
+      }),
+      { status: 403 },
+    );
+  assert.equal((await failureOf(registry.host)).code, "REGISTRY_FORBIDDEN");
+  assert.ok(sent < 64 << 20, "it was let go");
+});
+
+Deno.test("what is pushed is not sent on where a status does not say so", async () => {
+  await using other = TestRegistry.start();
+  await using registry = TestRegistry.start();
+  const { client, reference } = clientOf(registry);
+  for (const status of [301, 302, 303]) {
+    registry.hook = (request) =>
+      request.method === "PUT"
+        ? new Response(null, { status, headers: { location: `${other.origin}/v2/a/b/manifests/v1` } })
+        : undefined;
+    await assert.rejects(pushManifest(client, reference, "{}", MANIFEST), { code: "REGISTRY_FAILED" });
+    assert.deepEqual(other.requests, []);
+  }
 });

@@ -206,3 +206,16 @@ Deno.test("a stamp of cosign's older layout is judged too", async () => {
     code: "SIGNATURE_EXPIRED",
   });
 });
+
+Deno.test("a certificate without the promise of a certificate log that is trusted is nobody's", async () => {
+  for (const log of ["rekor", "rekor2"] as const) {
+    for (const promise of ["none", foreign] as const) {
+      await assert.rejects(judgeBundle({ log, promise, stamps: [{}] }), { code: "SIGNATURE_UNTRUSTED" });
+    }
+  }
+  // A private sigstore may do without.
+  assert.deepEqual(
+    await judgeBundle({ promise: "none" }, undefined, sigstore, rootWith({ ctlogs: [] })),
+    GOOD,
+  );
+});

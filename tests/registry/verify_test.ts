@@ -1,11 +1,12 @@
 import assert from "node:assert/strict";
-import { generateKeyPairSync } from "node:crypto";
+import { generateKeyPairSync, sign } from "node:crypto";
 import { makeArtifact } from "../../registry/artifact.ts";
 import { RegistryClient } from "../../registry/client.ts";
 import { digestOf } from "../../registry/digest.ts";
 import { pushBlob, pushManifest } from "../../registry/push.ts";
 import { parseReference } from "../../registry/reference.ts";
 import {
+  preAuthEncoding,
   pushBundle,
   pushSimple,
   readSigningKey,
@@ -325,6 +326,27 @@ Deno.test("a statement under a key's name that the key did not sign does not hol
   bundle.dsseEnvelope.payload = signedStatement(described.digest).toBase64();
   await pushBundle(client, { ...second.reference, tag: undefined }, described, JSON.stringify(bundle), NOW);
   await assert.rejects(second.verify(KEY), { code: "SIGNATURE_INVALID", message: /changed/ });
+});
+
+Deno.test("a log entry beside a key's signature has to match, where the log is known", async () => {
+  const { registry, client, manifest, verify, reference } = await setUp();
+  await using _ = registry;
+  const { key, hint } = await readSigningKey("k", keys.privateKey, () => "");
+  const payload = signedStatement(manifest.digest);
+  const type = "application/vnd.in-toto+json";
+  const sig = sign("sha256", preAuthEncoding(type, payload), key).toString("base64");
+  // Of another signature than the key's.
+  const { tlogEntries } = (await sigstore.bundle(manifest.digest)).verificationMaterial as Material;
+  const bundle = JSON.stringify({
+    mediaType: "application/vnd.dev.sigstore.bundle.v0.3+json",
+    verificationMaterial: { publicKey: { hint }, tlogEntries },
+    dsseEnvelope: { payload: payload.toBase64(), payloadType: type, signatures: [{ sig, keyid: "" }] },
+  });
+  const described = { digest: manifest.digest, size: manifest.text.length };
+  await pushBundle(client, { ...reference, tag: undefined }, described, bundle, NOW);
+  const { trustRoot } = sigstore;
+  await assert.rejects(verify({ ...KEY, trustRoot }), { code: "SIGNATURE_INVALID", message: /log/ });
+  assert.deepEqual(await verify({ ...KEY, trustRoot: (await TestSigstore.make()).trustRoot }), KEY_VERIFIED);
 });
 
 Deno.test("what a registry serves as a signature may be anything", async () => {

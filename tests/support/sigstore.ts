@@ -49,6 +49,8 @@ export interface Signing {
   readonly body?: (body: Record<string, unknown>) => Record<string, unknown>;
   /** How a log is told: as Rekor's first form has it, as its second has it, of an envelope or its hash, or not. */
   readonly log?: "rekor" | "rekor2" | "rekor2-hashed" | "none";
+  /** The certificate's promise of a certificate log: its own, another's, or none. */
+  readonly promise?: TestSigstore | "none";
   /** Time stamps by an authority, this sigstore's own or another's. */
   readonly stamps?: readonly Stamping[];
 }
@@ -148,7 +150,7 @@ export class TestSigstore {
   }
 
   /** A certificate with a signed certificate timestamp, and its key. */
-  async #issue({ identity = IDENTITY, issuer = ISSUED_BY, valid = [-60, 540] }: Signing) {
+  async #issue({ identity = IDENTITY, issuer = ISSUED_BY, valid = [-60, 540], promise = this }: Signing) {
     const keys = await makeKeys();
     const name = der(identity.includes("://") ? 0x86 : 0x81, encoder.encode(identity));
     const extensions = [
@@ -162,8 +164,9 @@ export class TestSigstore {
     const precertificate = make([]);
     const at = new Uint8Array(8);
     new DataView(at.buffer).setBigUint64(0, BigInt(Date.now() + valid[0] * 1000));
+    const { ctlog } = promise === "none" ? this : promise;
     const signature = await signBytes(
-      this.ctlog,
+      ctlog,
       bytes(
         [0, 0],
         at,
@@ -174,9 +177,9 @@ export class TestSigstore {
         [0, 0],
       ),
     );
-    const sct = bytes([0], this.ctlog.id, at, [0, 0, 4, 3], uint(signature.length, 2), signature);
+    const sct = bytes([0], ctlog.id, at, [0, 0, 4, 3], uint(signature.length, 2), signature);
     const list = bytes(uint(sct.length + 2, 2), uint(sct.length, 2), sct);
-    const body = make([extension(SCTS, der(OCTET_STRING, list))]);
+    const body = make(promise === "none" ? [] : [extension(SCTS, der(OCTET_STRING, list))]);
     return { keys, certificate: new Uint8Array(await signDer(this.ca.pair.privateKey, body)) };
   }
 
