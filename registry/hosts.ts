@@ -188,6 +188,14 @@ export function parseRegistriesConf(value: unknown, path: string): RegistryRule[
   });
 }
 
+/**
+ * Whether a registries.conf may say something of a registry. As it is installed it is comments and short names only, and
+ * not worth a parser; what spells a key by escapes is parsed, too.
+ */
+export function mayNameRegistries(text: string): boolean {
+  return /^[ \t]*(\[[ \t]*){0,2}["']?registry\b/m.test(text) || text.includes("\\");
+}
+
 function invalid(path: string, what: string, hint: string): AppError {
   return new AppError(
     "REGISTRIES_INVALID",
@@ -349,12 +357,14 @@ async function readContainers(host: HostsHost): Promise<RegistryRule[]> {
     );
   const files = [...(main === undefined ? [] : [main]), ...dropIns];
   if (files.length === 0) return [];
-  const { parse } = await import("smol-toml");
   const byPrefix = new Map<string, RegistryRule>();
   for (const path of files) {
+    const text = host.readFile(path) ?? "";
+    if (!mayNameRegistries(text)) continue;
+    const { parse } = await import("smol-toml");
     let value: unknown;
     try {
-      value = parse(host.readFile(path) ?? "");
+      value = parse(text);
     } catch (error) {
       throw invalid(
         path,

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { RegistryClient } from "../../registry/client.ts";
 import {
   type HostsHost,
+  mayNameRegistries,
   openHosts,
   parseRegistriesConf,
   parseRegistriesYaml,
@@ -165,7 +166,9 @@ location = "dropped.test"`,
     }),
   );
   assert.equal((await named.endpoints(parseReference("c.example/foo")))[0]!.origin, "http://c.example");
-  for (const files of [{ "/s/registries.yaml": "a: [" }, { "/etc/containers/registries.conf": "= 1" }]) {
+  for (
+    const files of [{ "/s/registries.yaml": "a: [" }, { "/etc/containers/registries.conf": "[[registry" }]
+  ) {
     const broken = openHosts("/s", hostOf(files as unknown as Record<string, string>));
     await assert.rejects(broken.endpoints(parseReference("a.example/foo")), { code: "REGISTRIES_INVALID" });
   }
@@ -262,4 +265,28 @@ Deno.test("without fallback a registry is never asked", async () => {
   mirror.hook = () => failure(404, "MANIFEST_UNKNOWN", "no");
   await assert.rejects(pull(), { code: "REGISTRY_NOT_FOUND" });
   assert.deepEqual(registry.requests, []);
+});
+
+Deno.test("a registries.conf that may name a registry is parsed, one of comments and short names is not", () => {
+  for (
+    const text of [
+      '[[registry]]\nlocation = "a"',
+      '# x\n  [[ registry ]]\r\nlocation = "a"',
+      '[[ "registry" ]]',
+      "[['registry']]",
+      'registry = [{ location = "a" }]',
+      '"registry" = []',
+      '"\\u0072egistry" = []',
+      "[[registry",
+      "[[registry.mirror]]",
+    ]
+  ) assert.equal(mayNameRegistries(text), true, text);
+  for (
+    const text of [
+      "",
+      "# [[registry]]",
+      'unqualified-search-registries = ["docker.io"]',
+      '[aliases]\n  "ubi8" = "registry.access.redhat.com/ubi8"',
+    ]
+  ) assert.equal(mayNameRegistries(text), false, text);
 });
