@@ -294,3 +294,44 @@ testBinary("what a plugin says of itself is not what the server is told, by ever
     for (const head of heads) assert.doesNotMatch(head, /^x-injected/im);
   });
 });
+
+testBinary("a credential plugin that hangs ends with the request's time, as does all that waits for it", {
+  ignore: clangMissing(),
+}, async () => {
+  using product = Product.make();
+  await installFixture(product, "raw", "--allow-cluster=read-only");
+  Deno.mkdirSync(`${product.home}/.kube`);
+  const exec = {
+    apiVersion: "client.authentication.k8s.io/v1",
+    command: "./login",
+    interactiveMode: "Never",
+    installHint: "get it",
+  };
+  Deno.writeTextFileSync(
+    `${product.home}/.kube/config`,
+    JSON.stringify({
+      "current-context": "x",
+      clusters: [{ name: "c", cluster: { server: "https://127.0.0.1:9" } }],
+      users: [{ name: "u", user: { exec } }],
+      contexts: [{ name: "x", context: { cluster: "c", user: "u" } }],
+    }),
+  );
+  Deno.writeTextFileSync(
+    `${product.home}/.kube/login`,
+    `#!/bin/sh\necho $$ > ~/pid\necho S3CR3T\nexec sleep 600\n`,
+    { mode: 0o755 },
+  );
+  const { code, stdout, stderr } = await product.shell("kubectl-raw /version --request-timeout=2s");
+  assert.deepEqual([code, stdout], [1, ""], stderr);
+  assert.doesNotMatch(stderr, /S3CR3T/);
+  const runs = () => {
+    try {
+      // Ended before it could write it, on a machine with much to do, it is gone as well.
+      const pid = Deno.readTextFileSync(`${product.home}/pid`).trim();
+      return Deno.readTextFileSync(`/proc/${pid}/cmdline`) !== "";
+    } catch {
+      return false;
+    }
+  };
+  while (runs()) await new Promise((resolve) => setTimeout(resolve, 20));
+});
