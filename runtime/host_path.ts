@@ -9,6 +9,20 @@ export function hostPath(path: string): string {
   return path.replace(/^\\\\\?\\(?!UNC)/, "").replaceAll("\\", "/");
 }
 
+/**
+ * An absolute path of the host's as plugins have it. WASI's paths are POSIX's, of which the absolute ones begin with a slash:
+ * on Windows `/C:/Users/me`. Go's library would take any other for a relative one, and find no preopen that begins so. Pure
+ * but for the platform.
+ */
+export function guestPath(path: string, windows = Deno.build.os === "windows"): string {
+  return windows && /^[A-Za-z]:(?:\/|$)/.test(path) ? `/${path}` : path;
+}
+
+/** What an absolute path of a plugin's is on the host. Pure but for the platform. */
+export function pathMeant(guest: string, windows = Deno.build.os === "windows"): string {
+  return windows && /^\/[A-Za-z]:(?:\/|$)/.test(guest) ? guest.slice(1) : guest;
+}
+
 /** `Deno.realPathSync`, with slashes. */
 export function realPath(path: string): string {
   return hostPath(Deno.realPathSync(path));

@@ -3,7 +3,7 @@
 import { AppError } from "./errors.ts";
 import { type Administrator, type Ask, Desk } from "./desk.ts";
 import { type GrantChange, grantedEnvironment, type Grants, type Limits } from "./grants.ts";
-import { exists, hostPath, realPath } from "./host_path.ts";
+import { exists, guestPath, hostPath, realPath } from "./host_path.ts";
 import type { Cluster } from "./kube/cluster.ts";
 import { kubeconfigPaths, parseConnectionFlags } from "./kube/flags.ts";
 import { type Preloaded, preloadKubeconfig } from "./kube/preload.ts";
@@ -187,12 +187,14 @@ export function openSandbox(context: SandboxContext): OpenSandbox {
   const provide = (name: string, value: string) => {
     if (tells(name)) env.set(name, value);
   };
-  provide("PWD", cwd);
-  provide("TMPDIR", `${own.path}/tmp`);
+  provide("PWD", guestPath(cwd));
+  provide("TMPDIR", `${guestPath(own.path)}/tmp`);
   if (!grants.home) {
-    for (const [name, directory] of PRIVATE_DIRECTORIES) provide(name, `${own.path}/${directory}`);
+    for (const [name, directory] of PRIVATE_DIRECTORIES) provide(name, `${guestPath(own.path)}/${directory}`);
   }
-  if (kubeconfig.standInPath !== undefined) provide("KUBECONFIG", kubeconfig.standInPath);
+  // Programs for WASI ask for no USERPROFILE.
+  if (Deno.build.os === "windows") provide("HOME", guestPath(home));
+  if (kubeconfig.standInPath !== undefined) provide("KUBECONFIG", guestPath(kubeconfig.standInPath));
 
   let preloaded: Preloaded | undefined;
   let mayRun = true;
@@ -230,7 +232,7 @@ export function openSandbox(context: SandboxContext): OpenSandbox {
     desk,
     args,
     env: [...env],
-    cwd,
+    cwd: guestPath(cwd),
     stdin,
     stdout: stdoutSink(),
     stderr: stderrSink(),
@@ -265,7 +267,7 @@ export function openSandbox(context: SandboxContext): OpenSandbox {
       deniedPaths: [...grants.deny.read, ...(grants.deny.home ? [home] : [])].map(realPathOf),
       deniedWrites: grants.deny.write.map(realPathOf),
       gate: {
-        cwd,
+        cwd: guestPath(cwd),
         descriptors: grants.limits.descriptors,
         ask: (asked) => desk.askFile(asked),
       },
@@ -449,7 +451,7 @@ function mountsFor(grants: Grants, { cwd, home, own, standIn, trace }: MountCont
       single.set(`. ${mount.write}`, { ...mount, guest: "." });
     }
   }
-  return [...trees, ...single.values()];
+  return [...trees, ...single.values()].map((mount) => ({ ...mount, guest: guestPath(mount.guest) }));
 }
 
 /** Whether an absolute path is `root` or below it. */

@@ -414,6 +414,7 @@ export class NamedTree implements FileTree {
     this.#checkNoOverlay(newHost, there);
     if (there?.isDirectory && !info.isDirectory) throw new WasiError("is-directory");
     if (there && !there.isDirectory && info.isDirectory) throw new WasiError("not-directory");
+    if (Deno.build.os === "windows" && info.isDirectory && there?.isDirectory) makeWay(host, newHost);
     attempt(() => Deno.renameSync(host, newHost));
   }
 
@@ -660,6 +661,17 @@ function attempt<T>(operation: () => T): T {
   } catch (error) {
     throw error instanceof WasiError ? error : new WasiError(errnoOf(error));
   }
+}
+
+/** Windows renames no directory to the name of another: POSIX does, if that is empty. */
+function makeWay(host: string, newHost: string): void {
+  const [from, to] = [`${host}/`.toLowerCase(), `${newHost}/`.toLowerCase()];
+  if (from === to) return;
+  if (to.startsWith(from)) throw new WasiError("invalid");
+  attempt(() => {
+    for (const _ of Deno.readDirSync(newHost)) throw new WasiError("not-empty");
+    Deno.removeSync(newHost);
+  });
 }
 
 const MILLION = 1_000_000n;

@@ -8,6 +8,7 @@
  */
 
 import type { AskedFile, FileGate, Files, Mount } from "../sandbox.ts";
+import { guestPath, pathMeant } from "../host_path.ts";
 import { WasiError } from "./errno.ts";
 import type {
   AnyFile,
@@ -232,13 +233,13 @@ export class GatedTree implements FileTree {
       if (under) return { node: under, path };
       throw new WasiError(kind === "write" ? "access" : "no-entry"); // the same, whatever is there
     }
-    return this.#open(host, host, kind === "write", decision, directory);
+    return this.#open(host, guestPath(host), kind === "write", decision, directory);
   }
 
   /** A change in what is granted to be read only. */
   #changeIn(mount: Seen, path: string): Route {
     const below = normalized(`/${path}`);
-    const host = below === "/" ? mount.host : normalized(`${mount.host}${below}`);
+    const host = below === "/" ? mount.host : pathMeant(normalized(`${mount.host}${below}`));
     const guest = below === "/" ? mount.guest : normalized(`${mount.guest}${below}`);
     // As for any path that leaves its directory, or can't be: that is told there.
     if (/(?:^|\/)\.\.(?:\/|$)/.test(path) || this.#tree.probe(parentOf(host)) === undefined) {
@@ -288,8 +289,8 @@ export class GatedTree implements FileTree {
   /** The host's path that is meant: as it stands, or below the directory the user stands in. undefined: nothing is there. */
   #meant(absolute: string, from: GateDirectory, text: string, kind: AskedFile["kind"]): string | undefined {
     const { cwd } = this.#gate;
-    const candidates = [absolute];
-    if (from.path === "/" && !from.under) candidates.push(normalized(`${cwd}/${text}`));
+    const candidates = [pathMeant(absolute)];
+    if (from.path === "/" && !from.under) candidates.push(pathMeant(normalized(`${cwd}/${text}`)));
     const there = candidates.find((path) => this.#tree.probe(path) !== undefined);
     if (there !== undefined || kind === "read") return there;
     // To be made: in a directory that is there, the user's own before the root of all.
