@@ -51,11 +51,11 @@ export function complete(
   words: readonly string[],
   names: KnownNames,
 ): Completion {
-  const before = words.slice(0, -1);
-  const begun = words.at(-1) ?? "";
+  const { before, begun, split } = joinEquals(words);
   let command = program;
   let path = "";
   let awaiting: Option | undefined;
+  let helping = false;
   for (const word of before) {
     if (awaiting) {
       awaiting = undefined;
@@ -65,6 +65,10 @@ export function complete(
     if (word.startsWith("-")) {
       const option = optionOf(command, program, word);
       awaiting = option?.required && !word.includes("=") ? option : undefined;
+      continue;
+    }
+    if (path === "" && word === "help") {
+      helping = true;
       continue;
     }
     const sub = command.commands.find((each) => each.name() === word || each.aliases().includes(word));
@@ -78,6 +82,17 @@ export function complete(
     files,
   });
   if (awaiting) return valuesOf(awaiting, names, pick);
+  if (/^--[\w-]+=/.test(begun) && !helping) {
+    const at = begun.indexOf("=") + 1;
+    const option = optionOf(command, program, begun);
+    if (!option?.required) return { candidates: [], files: false };
+    const { candidates, files } = valuesOf(option, names, (all, files = false) => ({
+      candidates: all.filter(({ word }) => word.startsWith(begun.slice(at))),
+      files,
+    }));
+    const prefix = split ? "" : begun.slice(0, at);
+    return { candidates: candidates.map(({ word, about }) => ({ word: `${prefix}${word}`, about })), files };
+  }
   if (begun.startsWith("-")) {
     const options = [...new Set([...command.options, ...program.options])].filter(({ hidden }) => !hidden);
     return pick([
@@ -91,6 +106,7 @@ export function complete(
         .map((each) => ({ word: each.name(), about: each.description() })),
     );
   }
+  if (helping) return { candidates: [], files: false };
   switch (ARGUMENTS[path]) {
     case "plugins":
       return pick(names.plugins(), path === "run");
@@ -107,6 +123,22 @@ export function complete(
   }
 }
 
+/**
+ * bash hands over `--output=js` as three words, and takes a completion for the last of them; other shells as one. `split`
+ * says that the begun word was put together.
+ */
+function joinEquals(words: readonly string[]): { before: string[]; begun: string; split: boolean } {
+  const joined: string[] = [];
+  let split = false;
+  for (let at = 0; at < words.length; at++) {
+    const last = joined.at(-1);
+    split = words[at] === "=" && last !== undefined && /^--[\w-]+$/.test(last);
+    if (split) joined[joined.length - 1] = `${last}=${words[++at] ?? ""}`;
+    else joined.push(words[at]!);
+  }
+  return { before: joined.slice(0, -1), begun: joined.at(-1) ?? "", split };
+}
+
 function valuesOf(
   option: Option,
   names: KnownNames,
@@ -114,6 +146,9 @@ function valuesOf(
 ): Completion {
   if (option.argChoices) return pick(option.argChoices.map((word) => ({ word, about: "" })));
   if (option.long === "--index") return pick(names.indexes());
+  if (option.long === "--allow-cluster") {
+    return pick(["none", "read-only", "full"].map((word) => ({ word, about: "" })), true);
+  }
   return { candidates: [], files: /<(path|file|key|signer)>/.test(option.flags) };
 }
 

@@ -110,7 +110,10 @@ _krew_wasm() {
     fi
   done
   (( \${#candidates} )) && _describe 'krew-wasm' candidates
-  [[ -n $files ]] && _files
+  if [[ -n $files ]]; then
+    compset -P '--*='
+    _files
+  fi
 }
 compdef _krew_wasm krew-wasm
 `,

@@ -102,9 +102,11 @@ source <(krew-wasm completion bash)
 try() { COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _krew_wasm; echo "\${COMPREPLY[*]}"; }
 try krew-wasm roll
 try krew-wasm rm ""
-try krew-wasm list -o na`;
+try krew-wasm list -o na
+try krew-wasm list --output = na
+try krew-wasm list --output =`;
     const { code, stdout, stderr } = await it.product.exec("bash", ["-c", script]);
-    assert.deepEqual([code, stdout], [0, "rollback\nfoo\nname\n"], stderr);
+    assert.deepEqual([code, stdout], [0, "rollback\nfoo\nname\nname\nwide json yaml name lock\n"], stderr);
   },
 );
 
