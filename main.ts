@@ -57,22 +57,14 @@ async function keep(layout: Layout, name: string, change: GrantChange): Promise<
 }
 
 const host: RunHost = { recompile, keep, end: (code) => Deno.exit(code) };
-
-/** The whole life of the process; its exit code. */
-async function live(): Promise<number> {
-  const invocation = parseInvocation(await argv0(), Deno.args);
-  globalThis.addEventListener("beforeunload", (event) => {
-    event.preventDefault();
-    import("./runtime/report.ts").then(({ reportStalled }) => Deno.exit(reportStalled()));
-  });
-  try {
-    return invocation.life === "plugin"
-      ? await (await import("./runtime/run.ts")).runAsPlugin(invocation, host)
-      : await (await import("./cli/app.ts")).runManager(invocation.args, host);
-  } catch (error) {
-    return (await import("./runtime/report.ts")).reportCrash(error, invocation.life);
-  }
+const invocation = parseInvocation(await argv0(), Deno.args);
+let code: number;
+// Awaited here: the engine then waits for what does not keep a process by itself, too, such as a terminal's next key.
+try {
+  code = invocation.life === "plugin"
+    ? await (await import("./runtime/run.ts")).runAsPlugin(invocation, host)
+    : await (await import("./cli/app.ts")).runManager(invocation.args, host);
+} catch (error) {
+  code = (await import("./runtime/report.ts")).reportCrash(error, invocation.life);
 }
-
-// Not awaited: the engine's own words for what never ends are no user's.
-live().then(Deno.exit);
+Deno.exit(code);

@@ -68,7 +68,6 @@ export type ErrorCode =
   | "OUTPUT_FAILED"
   | "PLUGIN_UNSUPPORTED"
   | "PLUGIN_TRAPPED"
-  | "PLUGIN_STALLED"
   | "INTERNAL";
 
 const MISUSE: ReadonlySet<ErrorCode> = new Set([

@@ -34,18 +34,6 @@ export function reportCrash(error: unknown, life: Invocation["life"], verbose = 
   return life === "plugin" ? EXIT_HOST_FAILED : exitCodeOf(error);
 }
 
-/**
- * Nothing is left that could wake who waits, such as a plugin that waits for its terminal's new size and has no terminal.
- * Returns the exit code.
- */
-export function reportStalled(): number {
-  const stalled = new AppError(
-    "PLUGIN_STALLED",
-    "The plugin would wait for ever: nothing is left that could happen",
-  );
-  return reportCrash(stalled, "plugin");
-}
-
 /** Whether the environment asks for a trace on stderr (`KREW_WASM_VERBOSE=1`). */
 export function isVerbose(env: (name: string) => string | undefined = environment): boolean {
   const value = env("KREW_WASM_VERBOSE");

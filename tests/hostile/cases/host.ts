@@ -50,8 +50,6 @@ function handles(body: string): string {
     (export "wasi:cli/run@0.2.0" (instance $cli)))`;
 }
 
-const STALLED = handles("(call $block (call $subscribe))");
-
 /** Taking all there is, and bringing the host down. */
 export const HOST: Group = {
   title: "the host itself",
@@ -258,12 +256,6 @@ export const HOST: Group = {
       sees: "3",
       shown: "its exit code, as it was when it ended",
     },
-    module(
-      "wait for what can never happen: another size of a terminal, without a terminal",
-      STALLED,
-      "125",
-      "told, exit code 125",
-    ),
     module(
       "use a resource by a handle that it was never given",
       handles("(call $block (i32.const 7))"),
