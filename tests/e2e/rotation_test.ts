@@ -4,8 +4,9 @@ import assert from "node:assert/strict";
 import { ControlPlane, controlPlaneMissing } from "../support/envtest.ts";
 import { installFixture } from "../support/install.ts";
 import { clangMissing, Product } from "../support/product.ts";
+import { testBinary } from "../support/test_binary.ts";
 
-Deno.test("a client certificate that rotates, at a real API server", {
+testBinary("a client certificate that rotates, at a real API server", {
   ignore: clangMissing() || controlPlaneMissing(),
 }, async () => {
   await using plane = await ControlPlane.start();

@@ -8,6 +8,7 @@ import { installFixture } from "../support/install.ts";
 import { inPod, podMissing, ServiceAccountFiles } from "../support/pod.ts";
 import { clangMissing, Product } from "../support/product.ts";
 import { type Result, SideBySide, type Situation } from "../support/side_by_side.ts";
+import { testBinary } from "../support/test_binary.ts";
 
 const ignore = clangMissing() || controlPlaneMissing() || podMissing();
 
@@ -19,7 +20,7 @@ interface Case extends Situation {
   readonly differs?: readonly [result: Result, why: string];
 }
 
-Deno.test("inside of a Pod, kubectl and a plugin get the same", { ignore }, async (t) => {
+testBinary("inside of a Pod, kubectl and a plugin get the same", { ignore }, async (t) => {
   await using api = await TestApiServer.start();
   api.hook = () => Response.json({ major: "1" });
   using it = await SideBySide.start(api);
@@ -94,7 +95,7 @@ Deno.test("inside of a Pod, kubectl and a plugin get the same", { ignore }, asyn
   }
 });
 
-Deno.test(
+testBinary(
   "a Pod's token is renewed while a plugin runs, as are its server's authorities",
   { ignore },
   async () => {
@@ -148,7 +149,7 @@ Deno.test(
   },
 );
 
-Deno.test("the namespace a plugin is told inside of a Pod is kubectl's", { ignore }, async () => {
+testBinary("the namespace a plugin is told inside of a Pod is kubectl's", { ignore }, async () => {
   await using api = await TestApiServer.start();
   using it = await SideBySide.start(api);
   const { product } = it;
