@@ -132,7 +132,12 @@ export const ownTerminal: TerminalDevice = {
   onResize(listener) {
     if (Deno.build.os === "windows") return () => {};
     Deno.addSignalListener("SIGWINCH", listener);
-    return () => Deno.removeSignalListener("SIGWINCH", listener);
+    // A listener does not keep the process: a plugin that waits for nothing else would be taken for stalled.
+    const keep = setInterval(() => {}, 2 ** 31 - 1);
+    return () => {
+      clearInterval(keep);
+      Deno.removeSignalListener("SIGWINCH", listener);
+    };
   },
   guard: startGuard,
 };

@@ -206,3 +206,73 @@ Deno.test("a component has the terminal too", options, async () => {
   assert.deepEqual(after, COOKED);
   assert.equal((await product.run("run", path)).code, 1);
 });
+
+/** A component that waits for the terminal's size to change, and for nothing else: fails unless it is 100 columns then. */
+const RESIZED = `(component
+  (import "wasi:io/error@0.2.0" (instance $error (export "error" (type (sub resource)))))
+  (alias export $error "error" (type $error))
+  (import "wasi:io/poll@0.2.0" (instance $poll
+    (export "pollable" (type $p (sub resource)))
+    (export "[method]pollable.block" (func (param "self" (borrow $p))))))
+  (alias export $poll "pollable" (type $pollable))
+  (import "wasi:io/streams@0.2.0" (instance $streams
+    (alias outer 1 $error (type $e)) (export "error" (type $err (eq $e)))
+    (type $stream-error (variant (case "last-operation-failed" (own $err)) (case "closed")))
+    (export "stream-error" (type $se (eq $stream-error)))
+    (export "output-stream" (type $out (sub resource)))
+    (export "[method]output-stream.blocking-write-and-flush"
+      (func (param "self" (borrow $out)) (param "contents" (list u8)) (result (result (error $se)))))))
+  (alias export $streams "output-stream" (type $output))
+  (import "wasi:cli/stdout@0.2.0" (instance $stdout
+    (alias outer 1 $output (type $o)) (export "output-stream" (type $out (eq $o)))
+    (export "get-stdout" (func (result (own $out))))))
+  (import "krew-wasm:terminal/control@0.1.0" (instance $control
+    (alias outer 1 $pollable (type $q)) (export "pollable" (type $p (eq $q)))
+    (type $s (record (field "columns" u16) (field "rows" u16))) (export "size" (type $size (eq $s)))
+    (type $x (enum "not-a-terminal")) (export "error" (type $error (eq $x)))
+    (export "get-size" (func (result (result $size (error $error)))))
+    (export "subscribe-size" (func (result (own $p))))))
+  (core module $memory (memory (export "memory") 1))
+  (core instance $memory (instantiate $memory))
+  (alias core export $memory "memory" (core memory $mem))
+  (core func $block (canon lower (func $poll "[method]pollable.block")))
+  (core func $get-stdout (canon lower (func $stdout "get-stdout")))
+  (core func $write (canon lower (func $streams "[method]output-stream.blocking-write-and-flush") (memory $mem)))
+  (core func $get-size (canon lower (func $control "get-size") (memory $mem)))
+  (core func $subscribe (canon lower (func $control "subscribe-size")))
+  (core module $main
+    (import "h" "memory" (memory 1))
+    (import "h" "block" (func $block (param i32)))
+    (import "h" "get-stdout" (func $get-stdout (result i32)))
+    (import "h" "write" (func $write (param i32 i32 i32 i32)))
+    (import "h" "get-size" (func $get-size (param i32)))
+    (import "h" "subscribe" (func $subscribe (result i32)))
+    (data (i32.const 0) "waiting")
+    (func (export "run") (result i32) (local $changed i32)
+      (call $get-size (i32.const 32))
+      (local.set $changed (call $subscribe))
+      (call $write (call $get-stdout) (i32.const 0) (i32.const 7) (i32.const 64))
+      (call $block (local.get $changed))
+      (call $get-size (i32.const 32))
+      (i32.ne (i32.load16_u (i32.const 34)) (i32.const 100))))
+  (core instance $main (instantiate $main (with "h" (instance
+    (export "memory" (memory $mem)) (export "block" (func $block)) (export "get-stdout" (func $get-stdout))
+    (export "write" (func $write)) (export "get-size" (func $get-size)) (export "subscribe" (func $subscribe))))))
+  (func $run (result (result)) (canon lift (core func $main "run")))
+  (instance $command (export "run" (func $run)))
+  (export "wasi:cli/run@0.2.0" (instance $command)))`;
+
+Deno.test(
+  "a plugin may wait for the terminal to change its size, and for nothing else",
+  options,
+  async () => {
+    using product = Product.make();
+    const path = `${product.home}/resized.wasm`;
+    await Deno.writeFile(path, await wat(RESIZED));
+    const { output, code, failed } = await atTerminal([product.command, "run", path], [
+      { expect: "waiting" },
+      { resize: [100, 40] },
+    ], { env: product.env(), cwd: product.home });
+    assert.deepEqual([failed, output, code], [null, "waiting", 0]);
+  },
+);
