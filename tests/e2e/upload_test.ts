@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { TestApiServer } from "../support/api_server.ts";
 import { installFixture } from "../support/install.ts";
-import { Product } from "../support/product.ts";
+import { clangMissing, Product } from "../support/product.ts";
 import { testBinary } from "../support/test_binary.ts";
 
 testBinary("what is typed goes up line by line, and a given up upload ends its request", async () => {
@@ -12,8 +12,9 @@ testBinary("what is typed goes up line by line, and a given up upload ends its r
   Deno.mkdirSync(`${product.home}/.kube`);
   Deno.writeTextFileSync(`${product.home}/.kube/config`, api.kubeconfig());
   await installFixture(product, "attack-doors", "--allow-cluster=full");
-  const start = (...args: string[]) =>
-    new Deno.Command(`${product.store}/bin/kubectl-attack_doors`, {
+  if (!clangMissing()) await installFixture(product, "kubernetes", "--allow-cluster=full");
+  const start = (program: string, ...args: string[]) =>
+    new Deno.Command(`${product.store}/bin/kubectl-${program}`, {
       args,
       clearEnv: true,
       env: product.env(),
@@ -36,16 +37,24 @@ testBinary("what is typed goes up line by line, and a given up upload ends its r
   const until = async (text: string) => {
     while (!seen.includes(text)) await more.promise;
   };
-  const typed = start("upload", "POST", "/upload", "-");
-  const stdin = typed.stdin.getWriter();
-  for (const line of ["first\n", "second\n"]) {
-    await stdin.write(new TextEncoder().encode(line));
-    await until(line); // before anything else is written
+  type Run = [program: string, args: string[], answer: string];
+  const runs: Run[] = [
+    ["attack_doors", ["upload", "POST", "/upload", "-"], "201 1000013 bytes\n"],
+    ...(clangMissing() ? [] : [["kubernetes", ["upload", "/upload", "-"], "201\n1000013 bytes"]] as Run[]),
+  ];
+  for (const [program, args, answer] of runs) {
+    seen = "";
+    const typed = start(program, ...args);
+    const stdin = typed.stdin.getWriter();
+    for (const line of ["first\n", "second\n"]) {
+      await stdin.write(new TextEncoder().encode(line));
+      await until(line); // before anything else is written
+    }
+    await stdin.write(new Uint8Array(1_000_000).fill(120));
+    await stdin.close();
+    const { code, stdout } = await typed.output();
+    assert.deepEqual([code, new TextDecoder().decode(stdout)], [0, answer], program);
   }
-  await stdin.write(new Uint8Array(1_000_000).fill(120));
-  await stdin.close();
-  const { code, stdout } = await typed.output();
-  assert.deepEqual([code, new TextDecoder().decode(stdout)], [0, "201 1000013 bytes\n"]);
 
   // The server hears of an end that is none; the plugin runs on meanwhile.
   const begun = Promise.withResolvers<void>();
@@ -59,7 +68,7 @@ testBinary("what is typed goes up line by line, and a given up upload ends its r
     }
     return new Response();
   };
-  const dropped = start("drop", "POST", "/upload", "part");
+  const dropped = start("attack_doors", "drop", "POST", "/upload", "part");
   const input = dropped.stdin.getWriter();
   await begun.promise;
   await input.write(new TextEncoder().encode("\n"));
