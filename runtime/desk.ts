@@ -25,7 +25,11 @@ export interface Question {
 }
 
 /** Asks at the terminal, and returns when there is an answer; undefined where there is nobody to ask. */
-export type Ask = (question: Question) => Answer | undefined;
+export interface Ask {
+  (question: Question): Answer | undefined;
+  /** Writes to the terminal when no other plugin asks there. */
+  readonly quietly?: <T>(write: () => T) => T;
+}
 
 /** What the administrator of this machine says of a plugin. */
 export interface Administrator {

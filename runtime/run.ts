@@ -175,14 +175,16 @@ export async function runInstalled(
 export function askerFor(host: RunHost, prompt: boolean, canStay: boolean): Ask | undefined {
   if (!prompt || !mayPrompt(Deno.env.get)) return undefined;
   const ask = terminalAsk(canStay);
-  return ask && ((question) => {
+  if (!ask) return undefined;
+  const asking: Ask = (question) => {
     try {
       return ask(question);
     } catch (error) {
       if (error instanceof Interrupted) host.end(EXIT_INTERRUPTED);
       throw error;
     }
-  });
+  };
+  return Object.assign(asking, { quietly: ask.quietly });
 }
 
 /** Runs a program in a sandbox of its own and returns its exit code, as {@linkcode runInstalled} does. */

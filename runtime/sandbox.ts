@@ -234,8 +234,8 @@ export function openSandbox(context: SandboxContext): OpenSandbox {
     env: [...env],
     cwd: guestPath(cwd),
     stdin,
-    stdout: stdoutSink(),
-    stderr: stderrSink(),
+    stdout: stdoutSink(context.ask?.quietly),
+    stderr: stderrSink(context.ask?.quietly),
     terminals: {
       stdin: grants.terminal && Deno.stdin.isTerminal(),
       stdout: grants.terminal && Deno.stdout.isTerminal(),

@@ -302,7 +302,8 @@ class LinuxTree implements FileTree {
       const real = new TextDecoder("utf-8", { fatal: true }).decode(
         kernel.readLink(AT_FDCWD, `/proc/self/fd/${fd}`),
       );
-      return { type: kernel.stat(fd).type, real };
+      // A pipe's name, or a socket's, is no path: nothing can be granted by it.
+      return real.startsWith("/") ? { type: kernel.stat(fd).type, real } : undefined;
     } catch {
       return undefined; // a name that is no text can't be granted
     } finally {

@@ -192,14 +192,25 @@ export function stdinSource(): StdinSource {
   return new StdinSource(Deno.stdin);
 }
 
-/** The process's stdout. */
-export function stdoutSink(): ByteSink {
-  return new StdoutSink(Deno.stdout);
+/** Calls a write to the terminal when it may be written to. */
+export type Quietly = <T>(write: () => T) => T;
+
+/** The process's stdout. `quietly`: where it is a terminal, at which others may be asking. */
+export function stdoutSink(quietly?: Quietly): ByteSink {
+  return new StdoutSink(withManners(Deno.stdout, quietly));
 }
 
 /** The process's stderr. */
-export function stderrSink(): ByteSink {
-  return new StdoutSink(Deno.stderr);
+export function stderrSink(quietly?: Quietly): ByteSink {
+  return new StdoutSink(withManners(Deno.stderr, quietly));
+}
+
+function withManners(
+  stream: { writeSync(bytes: Uint8Array): number; isTerminal(): boolean },
+  quietly: Quietly | undefined,
+): { writeSync(bytes: Uint8Array): number } {
+  if (!quietly || !stream.isTerminal()) return stream;
+  return { writeSync: (bytes) => quietly(() => stream.writeSync(bytes)) };
 }
 
 let sleeper: Int32Array | undefined;

@@ -10,7 +10,7 @@ const QUESTION: Question = {
 };
 
 /** A terminal at which `keys` are typed, after `ahead`, which was typed before the question. */
-function terminal(keys: readonly string[], ahead: readonly string[] = []) {
+function terminal(keys: readonly string[], ahead: readonly string[] = [], background = false) {
   let pending = [...ahead];
   const later = [...keys];
   const log: string[] = [];
@@ -23,6 +23,13 @@ function terminal(keys: readonly string[], ahead: readonly string[] = []) {
       log.push("flush");
       pending = [];
     },
+    claim: () => {
+      log.push("claim");
+      return !background;
+    },
+    release: () => log.push("release"),
+    suspend: () => log.push("suspend"),
+    quietly: (write) => write(),
     close: () => log.push("close"),
   };
   return { it, log, text: () => shown.join("") };
@@ -60,7 +67,7 @@ Deno.test("answers are words or their first letters, and no is what is left", ()
 Deno.test("what was typed before the question is no answer to it", () => {
   const { it, log } = terminal(["n", "\r"], ["a", "\r"]);
   assert.equal(askAt(it, QUESTION, true), "no");
-  assert.deepEqual(log, ["raw", "flush", "cooked"]);
+  assert.deepEqual(log, ["claim", "raw", "flush", "cooked", "release"]);
 });
 
 Deno.test("a line is edited, shown, and taken when it is ended", () => {
@@ -86,7 +93,27 @@ Deno.test("nonsense is asked again, and no after five times; the end of input is
 Deno.test("Ctrl-C ends the run and leaves the terminal as it was", () => {
   const { it, log } = terminal(["o", "\x03"]);
   assert.throws(() => askAt(it, QUESTION, true), Interrupted);
-  assert.equal(log.at(-1), "cooked");
+  assert.deepEqual(log.slice(-2), ["cooked", "release"]);
+});
+
+Deno.test("Ctrl-Z stops the job with the terminal as it was, and the question is shown again", () => {
+  const { it, log, text } = terminal(["a", "\x1a", "o", "\r"]);
+  assert.equal(askAt(it, QUESTION, true), "once");
+  assert.deepEqual(log, ["claim", "raw", "flush", "cooked", "suspend", "raw", "flush", "cooked", "release"]);
+  assert.equal(text().split("asks to").length, 3);
+});
+
+Deno.test("in the background nobody is asked", () => {
+  const { it, log, text } = terminal(["o\r"], [], true);
+  assert.equal(askAt(it, QUESTION, true), undefined);
+  assert.deepEqual([log, text()], [["claim"], ""]);
+});
+
+Deno.test("gaps don't carry what a plugin names to the beginning of a line", () => {
+  const text = formatQuestion({ ...QUESTION, what: `read a${" ".repeat(90)}Allow it?\u3000\u00a0` }, true);
+  assert.doesNotMatch(text.split("\r\n")[1]!.slice(2), / {2}|\u3000|\u00a0/);
+  assert.match(text, /read a \\x20\\x20/);
+  assert.match(text, /\\u\{3000\}\\xa0\r\n/);
 });
 
 Deno.test("whatever a plugin left the terminal in is ended before the question", () => {

@@ -2,7 +2,8 @@
 
 SCENARIO is JSON: {"command": [...], "env": {...}, "cwd": "...", "columns": n, "rows": n, "steps": [...]}; a step is one of
 {"expect": text}, {"send": text}, {"signal": name}, {"resize": [columns, rows]}, {"mode": ["echo", "icanon"]}: waits until
-exactly these flags of the terminal are on (of echo, icanon, isig, icrnl). Prints JSON: {"output", "status", "signal",
+exactly these flags of the terminal are on (of echo, icanon, isig, icrnl); {"stopped": true}: until the program is (Linux).
+Prints JSON: {"output", "status", "signal",
 "modes": the flags before and after, "failed": a step that did not come about}.
 """
 
@@ -90,6 +91,18 @@ for step in scenario["steps"]:
             pump(0.02)
         if flags() != sorted(step["mode"]):
             failed = dict(step, found=flags())
+            break
+    elif "stopped" in step:
+        state = ""
+        while state != "T" and time.monotonic() < deadline:
+            pump(0.02)
+            try:
+                with open(f"/proc/{program}/stat") as stat:
+                    state = stat.read().rpartition(")")[2].split()[0]
+            except OSError:
+                break
+        if state != "T":
+            failed = dict(step, found=state)
             break
 if failed:
     os.kill(program, signal.SIGKILL)

@@ -16,7 +16,9 @@ export type TerminalFlag = "echo" | "icanon" | "icrnl" | "isig";
 export type Step =
   | { readonly expect: string }
   | { readonly send: string }
-  | { readonly signal: "HUP" | "INT" | "KILL" | "TERM" }
+  | { readonly signal: "CONT" | "HUP" | "INT" | "KILL" | "TERM" }
+  /** Waits until the program is stopped. */
+  | { readonly stopped: true }
   | { readonly resize: readonly [columns: number, rows: number] }
   /** Waits until these flags, and no others, are on. */
   | { readonly mode: readonly TerminalFlag[] };
