@@ -37,7 +37,7 @@ export async function dialServer(
   const place = placeOf(server, secure ? 443 : 80);
   const name = connection.tlsServerName ?? place.hostname;
   if (proxy === undefined) {
-    return secure ? await secured(place, name, connection, certificate) : await Deno.connect({ ...place });
+    return secure ? await secured(place, name, connection, certificate) : await connectAtOnce(place);
   }
   const tunnel = await dialProxy(connection, proxy, place);
   try {
@@ -57,13 +57,23 @@ export async function dialProxy(connection: Connection, proxy: URL, place: Place
   );
   const way = proxy.protocol === "https:"
     ? await secured(proxyPlace, proxyPlace.hostname, connection, undefined)
-    : await Deno.connect({ ...proxyPlace });
+    : await connectAtOnce(proxyPlace);
   try {
     return await askProxy(way, proxy, place);
   } catch (error) {
     way.close();
     throw error;
   }
+}
+
+/**
+ * A connection that sends what is written at once, as Go's do. Otherwise the request waits for 40 ms, until the server's
+ * system acknowledges the end of the handshake.
+ */
+async function connectAtOnce(place: Place): Promise<Deno.TcpConn> {
+  const opened = await Deno.connect({ ...place });
+  opened.setNoDelay(true);
+  return opened;
 }
 
 /** TLS to a place, as whoever has the name. `connected` is told our port before the handshake. */
@@ -78,15 +88,26 @@ async function secured(
     const { dialUnchecked } = await import("./dial_node.ts");
     return await dialUnchecked(place, name, certificate, connected);
   }
-  const options: Deno.ConnectTlsOptions & Partial<Deno.TlsCertifiedKeyPem> = {
-    ...place,
+  const rules = {
     alpnProtocols: ["http/1.1"],
     ...(connection.ca === undefined ? {} : { caCerts: [connection.ca] }),
-    ...(certificate ?? {}),
-    ...(name === place.hostname ? {} : { [Symbol.for("unstableServerName")]: name }),
   };
-  const opened = await withOwnRules(connection.ca, () => Deno.connectTls(options as Deno.ConnectTlsOptions));
-  connected?.((opened.localAddr as Deno.NetAddr).port);
+  let opened: Deno.TlsConn;
+  if (certificate === undefined) {
+    const tcp = await connectAtOnce(place);
+    connected?.(tcp.localAddr.port);
+    opened = await withOwnRules(connection.ca, () => Deno.startTls(tcp, { ...rules, hostname: name }));
+  } else {
+    // Only connectTls() takes a certificate.
+    const options: Deno.ConnectTlsOptions & Deno.TlsCertifiedKeyPem = {
+      ...place,
+      ...rules,
+      ...certificate,
+      ...(name === place.hostname ? {} : { [Symbol.for("unstableServerName")]: name }),
+    };
+    opened = await withOwnRules(connection.ca, () => Deno.connectTls(options));
+    connected?.((opened.localAddr as Deno.NetAddr).port);
+  }
   try {
     await opened.handshake();
   } catch (error) {
