@@ -268,17 +268,22 @@ class LinuxTree implements FileTree {
    */
   #refuseLedAway(host: string, fd: number): void {
     const kernel = this.#kernel;
+    // No link was followed where the kernel has it under the very path that was asked for: one look in the place of dozens.
+    if (this.#isAt(host, fd)) return;
     const writable = this.#writable ??= this.#identities(
       this.#files.mounts.filter(({ write, only }) => write && !only).map(({ host }) => host),
     );
     if (writable.size === 0) return;
     let above: ReadonlySet<string> | undefined;
+    const passed = new Set<string>();
     for (let slash = host.indexOf("/"); slash >= 0; slash = host.indexOf("/", slash + 1)) {
       const prefix = host.slice(0, slash) || "/";
       if (prefix === host) return;
       const directory = kernel.open(AT_FDCWD, prefix, O_PATH | kernel.O_DIRECTORY, false);
       try {
         for (const identity of this.#upwards(directory)) {
+          if (passed.has(identity)) break; // and so have those above it
+          passed.add(identity);
           // Each of them: what the path leads to may be one that the plugin was granted to change only because it leads there.
           if (writable.has(identity) && !(above ??= new Set(this.#upwards(fd))).has(identity)) {
             throw new Error(LED_AWAY);
@@ -287,6 +292,15 @@ class LinuxTree implements FileTree {
       } finally {
         kernel.close(directory);
       }
+    }
+  }
+
+  /** Whether the kernel has what is open under just this path, which then leads through no link. */
+  #isAt(host: string, fd: number): boolean {
+    try {
+      return latin1(this.#kernel.readLink(AT_FDCWD, `/proc/self/fd/${fd}`)) === latin1(encoder.encode(host));
+    } catch {
+      return false; // without /proc
     }
   }
 
