@@ -3,8 +3,9 @@
  * `~/.docker/config.json` with its helpers, `$REGISTRY_AUTH_FILE`, `$XDG_RUNTIME_DIR/containers/auth.json`.
  */
 
-import { AppError, messageOf } from "../runtime/errors.ts";
+import { AppError } from "../runtime/errors.ts";
 import { printable } from "../runtime/text.ts";
+import { readOptionalFile } from "./optional_file.ts";
 import { askHelper, type RunHelper, runHelper } from "./credential_helper.ts";
 
 /** Credentials for one registry. */
@@ -156,19 +157,7 @@ function decodeAuth(auth: string, name: string, path: string): RegistryCredentia
 export function processHost(): CredentialHost {
   return {
     env: (name) => Deno.env.get(name),
-    readFile: (path) => {
-      try {
-        return Deno.readTextFileSync(path);
-      } catch (error) {
-        if (error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotADirectory) {
-          return undefined;
-        }
-        throw new AppError(
-          "REGISTRY_CREDENTIALS",
-          `Cannot read "${printable(path)}": ${printable(messageOf(error), 200)}`,
-        );
-      }
-    },
+    readFile: (path) => readOptionalFile(path, "REGISTRY_CREDENTIALS"),
     runHelper,
   };
 }

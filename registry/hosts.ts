@@ -7,6 +7,7 @@ import { AppError, messageOf } from "../runtime/errors.ts";
 import { printable } from "../runtime/text.ts";
 import type { Endpoint } from "./access.ts";
 import type { Hosts } from "./client.ts";
+import { readOptionalFile } from "./optional_file.ts";
 import { isLoopback, parseRegistry, type Reference, registryOrigin } from "./reference.ts";
 import type { HostTls } from "./transport.ts";
 
@@ -425,19 +426,7 @@ function readTls(name: string, own: HostFiles | undefined, host: HostsHost): Hos
 export function processHosts(speaksHttps: HostsHost["speaksHttps"]): HostsHost {
   return {
     env: (name) => Deno.env.get(name),
-    readFile: (path) => {
-      try {
-        return Deno.readTextFileSync(path);
-      } catch (error) {
-        if (error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotADirectory) {
-          return undefined;
-        }
-        throw new AppError(
-          "REGISTRIES_INVALID",
-          `Cannot read "${printable(path, 300)}": ${printable(messageOf(error), 200)}`,
-        );
-      }
-    },
+    readFile: (path) => readOptionalFile(path, "REGISTRIES_INVALID"),
     readDirectory: (path) => {
       try {
         return [...Deno.readDirSync(path)].map(({ name }) => name).sort();

@@ -1,75 +1,43 @@
 /** Bodies of HTTP messages as streams of a plugin: read as they come, written with back-pressure. */
 
-import { type ByteSink, type ByteSource, type MaybePromise, StreamClosed } from "./streams.ts";
+import { BufferedSource } from "./buffered_source.ts";
+import { type ByteSink, type MaybePromise, StreamClosed } from "./streams.ts";
 
 /** The body of a response. One chunk is held at a time; closing it closes the connection. */
-export class BodySource implements ByteSource {
+export class BodySource extends BufferedSource {
   #reader: ReadableStreamDefaultReader<Uint8Array> | undefined;
-  #chunk: Uint8Array = new Uint8Array();
-  #ended: boolean;
-  #error: unknown;
-  #pending: Promise<void> | undefined;
   #patience: number | undefined;
 
   /** @param patience the longest to wait for the next bytes, in milliseconds */
   constructor(body: ReadableStream<Uint8Array> | null, patience?: number) {
+    super();
     this.#reader = body?.getReader();
-    this.#ended = body === null;
+    if (body === null) this.end();
     this.#patience = patience;
   }
 
-  ready(): boolean {
-    return this.#chunk.length > 0 || this.#ended || this.#error !== undefined;
-  }
-
-  wait(): Promise<void> {
-    if (this.ready()) return Promise.resolve();
-    return this.#pending ??= this.#next();
-  }
-
-  async #next(): Promise<void> {
+  protected async next(): Promise<void> {
     const timer = this.#patience === undefined ? undefined : setTimeout(() => {
-      this.#error = new DOMException("nothing came in time", "TimeoutError");
+      this.fail(new DOMException("nothing came in time", "TimeoutError"));
       this.#reader!.cancel().catch(() => {});
     }, this.#patience);
     try {
       // An empty chunk is nothing that came.
       while (!this.ready()) {
         const { done, value } = await this.#reader!.read();
-        if (done) this.#ended = true;
-        else this.#chunk = value;
+        if (done) this.end();
+        else this.take(value);
       }
     } catch (error) {
-      this.#error ??= error;
+      this.fail(error);
     } finally {
       clearTimeout(timer);
     }
-    this.#pending = undefined;
-  }
-
-  readAvailable(into: Uint8Array): number {
-    if (this.#chunk.length > 0) {
-      const count = Math.min(into.length, this.#chunk.length);
-      into.set(this.#chunk.subarray(0, count));
-      this.#chunk = this.#chunk.subarray(count);
-      return count;
-    }
-    if (this.#error !== undefined) throw this.#error;
-    if (this.#ended) return -1;
-    this.wait();
-    return 0;
-  }
-
-  read(into: Uint8Array): MaybePromise<number> {
-    if (into.length === 0) return 0;
-    if (this.ready()) return Math.max(this.readAvailable(into), 0);
-    return this.wait().then(() => Math.max(this.readAvailable(into), 0));
   }
 
   close(): void {
-    if (this.#ended) return;
-    this.#ended = true;
-    this.#chunk = new Uint8Array();
+    if (this.ended) return;
+    this.end();
     this.#reader?.cancel().catch(() => {});
   }
 }

@@ -1,6 +1,7 @@
 /** The two directions of a connection as streams of a plugin: read ahead by one buffer, written with back-pressure. */
 
-import { type ByteSink, type ByteSource, type MaybePromise, StreamClosed } from "./streams.ts";
+import { BufferedSource } from "./buffered_source.ts";
+import { type ByteSink, type MaybePromise, StreamClosed } from "./streams.ts";
 
 /** What is needed of a connection; `Deno.Conn` is one. */
 export interface Duplex {
@@ -18,65 +19,28 @@ const READ_AHEAD = 65536;
 const HIGH_WATER = 65536;
 
 /** What comes in. */
-export class ConnectionSource implements ByteSource {
+export class ConnectionSource extends BufferedSource {
   #connection: Duplex;
   #buffer: Uint8Array<ArrayBuffer> | undefined;
-  #chunk: Uint8Array = new Uint8Array();
-  #ended = false;
   #closed = false;
-  #error: unknown;
-  #pending: Promise<void> | undefined;
   #left: (() => void) | undefined;
 
   /** @param left called when the plugin closes it */
   constructor(connection: Duplex, left?: () => void) {
+    super();
     this.#connection = connection;
     this.#left = left;
   }
 
-  ready(): boolean {
-    return this.#chunk.length > 0 || this.#ended || this.#error !== undefined;
-  }
-
-  wait(): Promise<void> {
-    return this.ready() ? Promise.resolve() : this.#pending ??= this.#fill();
-  }
-
-  async #fill(): Promise<void> {
+  protected async next(): Promise<void> {
     const buffer = this.#buffer ??= new Uint8Array(READ_AHEAD);
     try {
       const count = await this.#connection.read(buffer);
-      if (count === null) this.#ended = true;
-      else if (!this.#ended) this.#chunk = buffer.subarray(0, count);
+      if (count === null) this.end();
+      else this.take(buffer.subarray(0, count));
     } catch (error) {
-      if (!this.#ended) this.#error = error;
+      this.fail(error);
     }
-    this.#pending = undefined;
-  }
-
-  readAvailable(into: Uint8Array): number {
-    if (this.#chunk.length > 0) {
-      const count = Math.min(into.length, this.#chunk.length);
-      into.set(this.#chunk.subarray(0, count));
-      this.#chunk = this.#chunk.subarray(count);
-      return count;
-    }
-    if (this.#error !== undefined) throw this.#error;
-    if (this.#ended) return -1;
-    this.wait();
-    return 0;
-  }
-
-  read(into: Uint8Array): MaybePromise<number> {
-    if (into.length === 0) return 0;
-    if (this.ready()) return Math.max(this.readAvailable(into), 0);
-    return this.wait().then(() => this.read(into));
-  }
-
-  /** What has come and what follows is not wanted: reads end. */
-  end(): void {
-    this.#ended = true;
-    this.#chunk = new Uint8Array();
   }
 
   close(): void {
