@@ -18,6 +18,7 @@
  */
 
 import { AppError } from "../errors.ts";
+import { hostPath } from "../host_path.ts";
 import { completionLinkName, linkName } from "../names.ts";
 import { printable } from "../text.ts";
 
@@ -111,9 +112,9 @@ function isAbsolute(path: string): boolean {
 /** Where the store is: `$KREW_WASM_ROOT`, which must be absolute, or `~/.krew-wasm`. @throws AppError NO_HOME, USAGE */
 export function storeRoot(env: (name: string) => string | undefined): string {
   const root = env("KREW_WASM_ROOT");
-  if (!root) return `${homeDirectory(env)}/.krew-wasm`;
+  if (!root) return `${hostPath(homeDirectory(env))}/.krew-wasm`;
   if (!isAbsolute(root)) {
     throw new AppError("USAGE", `KREW_WASM_ROOT is not an absolute path: "${printable(root)}"`);
   }
-  return root.replace(/(?<=.)[\\/]+$/, "");
+  return hostPath(root).replace(/(?<=.)[\\/]+$/, "");
 }
