@@ -185,20 +185,17 @@ const tooManyHandles = () => new WebAssembly.RuntimeError(
 
 /**
  * J4: a handle that was dropped, or never was, becomes an object without anything in it, on which the host then fails;
- * the component model has it trap. One that never was can be dropped, and is then given out as the next. J5: every handle there ever was stays in a set. J6: nothing limits how many there
+ * the component model has it trap. J5: every handle there ever was stays in a set. J6: nothing limits how many there
  * are. J7: what is written is copied first, where a sink takes it before the component runs on (runtime/wasi/streams.ts),
  * and out of memory beyond 2 GiB wrongly.
  */
 function withLeanTables(body: string): string {
   const grows = "if (free === 0) {\ntable.push(0);";
   const remembers = "table._createdReps.add(rep);\n";
-  const removes = "if (val === 0 || (scope & T_FLAG) !== 0) {";
   if (body.includes("function rscTableCreateOwn(") && !(body.includes(grows) && body.includes(remembers))) {
     throw unknownForm();
   }
-  if (body.includes("function rscTableRemove(") && !body.includes(removes)) throw unknownForm();
   return body
-    .replace(removes, removes.replace("val === 0", "!val"))
     .replace(FAKE, (_, resource, handle) => `if (!${resource}) throw unknownHandle(${handle});\n`)
     .replace(remembers, "")
     .replace(

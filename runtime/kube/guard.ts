@@ -48,8 +48,12 @@ const SELF_REVIEWS = new Set([
   "selfsubjectreviews.authentication.k8s.io",
 ]);
 
-/** Groups of the API server itself, all of whose objects know dry runs. An aggregated server may ignore `dryRun`. */
-const BUILT_IN = /^(?:|apps|autoscaling|batch|policy|extensions|[a-z.]+\.k8s\.io)$/;
+/**
+ * Groups of the API server itself (1.37, `kubectl api-versions`), all of whose objects know dry runs. An aggregated server may
+ * ignore `dryRun`, under a name of Kubernetes' own, too.
+ */
+const BUILT_IN =
+  /^(?:|apps|autoscaling|batch|policy|extensions|(?:admissionregistration|apiextensions|apiregistration|authentication|authorization|certificates|coordination|discovery|events|flowcontrol\.apiserver|internal\.apiserver|networking|node|rbac\.authorization|resource|scheduling|storage|storagemigration)\.k8s\.io)$/;
 /**
  * Subresources that know dry runs. `serviceaccounts/token` makes a token all the same, an eviction holds options of its own
  * that may say otherwise.

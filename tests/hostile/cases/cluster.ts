@@ -91,6 +91,46 @@ export const CLUSTER: Group = {
       ["get", "/api/v1/namespaces/default/pods?watch=1&resourceVersion=0"],
       ["get", "/api/v1/watch/namespaces/default/pods"],
     ]),
+    held("watch where it may list, said in another way", "--allow-cluster=list:pods@default", [
+      ["get", "/api/v1/namespaces/default/pods?watch=1&watch=0"],
+      ["get", "/api/v1/namespaces/default/pods?watch=TRUE"],
+      ["get", "/api/v1/namespaces/default/pods?watch"],
+      ["get", "/api/v1/namespaces/default/pods?watch=0;&watch=1"],
+      ["get", "/api/v1/namespaces/default/pods?w%61tch=yes"],
+      ["get", "/api/v1/watch/namespaces/default/pods?watch=false"],
+    ]),
+    held(
+      "list more than the one object that it may, by a selector",
+      "--allow-cluster=list:secrets[db]@default",
+      [
+        ["get", "/api/v1/namespaces/default/secrets?fieldSelector=metadata.name!=db"],
+        [
+          "get",
+          "/api/v1/namespaces/default/secrets?fieldSelector=metadata.name=other&fieldSelector=metadata.name=db",
+        ],
+        ["get", "/api/v1/namespaces/default/secrets?fieldSelector=metadata.name%3Ddb%5C%2Cx"],
+        ["get", "/api/v1/namespaces/default/secrets?fieldSelector=type=db"],
+        ["get", "/api/v1/namespaces/default/secrets?labelSelector=metadata.name=db"],
+        ["get", "/api/v1/namespaces/default/secrets?fieldselector=metadata.name=db"],
+      ],
+    ),
+    held("learn by a HEAD what it may not get", "--allow-cluster=list:pods@default", [
+      ["head", POD],
+      ["head", "/api/v1/namespaces/default/secrets/db"],
+    ], { sees: "403…; 403…" }),
+    held(
+      "pass a write off as a dry run where that is not known, or is said otherwise",
+      "--allow-cluster=read-only",
+      [
+        ["post", "/apis/aggregated.k8s.io/v1/namespaces/default/things?dryRun=All", "{}"],
+        ["post", "/apis/evil.example/v1/namespaces/default/things?dryRun=All", "{}"],
+        ["post", "/api/v1/namespaces/default/pods?dryRun=All;x", "{}"],
+        ["post", "/api/v1/namespaces/default/pods?dryRun=All&dryRun=", "{}"],
+        ["delete", `${POD}?dryRun=All`, '{"dryRun":[]}'],
+        ["delete", `${POD}?dryRun=All`, '{"dryRun":["All"],"dryRun":[]}'],
+        ["post", `${POD}/binding?dryRun=All`, "{}"],
+      ],
+    ),
     held("delete all where it may delete one", "--allow-cluster=delete:pods[web]@default", [
       ["delete", "/api/v1/namespaces/default/pods"],
       ["delete", "/api/v1/namespaces/default/pods/"],

@@ -278,11 +278,5 @@ export const HOST: Group = {
       "134",
       "ended, exit code 134",
     ),
-    module(
-      "drop a resource that there never was, to have its place",
-      handles("(call $drop (i32.const 77)) (call $block (call $subscribe))"),
-      "134",
-      "ended, exit code 134",
-    ),
   ],
 };
