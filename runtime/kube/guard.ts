@@ -129,8 +129,9 @@ export function guardCluster(
     async send(request) {
       const passed = pass(request, false);
       if (!("status" in passed)) return await cluster.send(passed);
-      // Nobody takes its body: who writes it is told, instead of waiting for room.
-      if (request.body instanceof ReadableStream) await request.body.cancel();
+      // Its body is taken and thrown away, as by a server that refuses: who writes it does not wait for room for ever, and
+      // componentize-js takes a stream that is closed meanwhile for the end of the program.
+      if (request.body instanceof ReadableStream) request.body.pipeTo(new WritableStream()).catch(() => {});
       return passed;
     },
     async upgrade(request) {

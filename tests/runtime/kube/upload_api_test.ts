@@ -240,7 +240,7 @@ Deno.test("start() refuses what has no body and what is no path, and tells why t
   assert.equal(refused.at(-1)?.code, "DESTINATION_REFUSED");
 });
 
-Deno.test("what the grants refuse takes no body: who writes one does not wait for ever", async () => {
+Deno.test("what the grants refuse is answered, and its body thrown away: who writes one does not wait for ever", async () => {
   const cluster = guardCluster(
     new FakeCluster(() => assert.fail("it was sent")),
     "p",
@@ -252,6 +252,9 @@ Deno.test("what the grants refuse takes no body: who writes one does not wait fo
   const response = await upload.response();
   assert.equal(response.status(), 403);
   const body = upload.body();
-  assert.throws(() => body.checkWrite(), { tag: "closed" });
+  // More than there is room for at once.
+  for (let written = 0; written < 1 << 20; written += 4096) {
+    await body.blockingWriteAndFlush(new Uint8Array(4096));
+  }
   upload.finish();
 });
