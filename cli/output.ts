@@ -48,8 +48,6 @@ interface Writer {
 
 /** The values of `-o`. */
 export const OUTPUT_FORMATS = ["wide", "json", "yaml", "name"] as const;
-/** A value of `-o`; without one a table for people. */
-export type OutputFormat = typeof OUTPUT_FORMATS[number];
 
 /**
  * A table as kubectl prints it: columns parted by three spaces, each as wide as its widest cell, nothing behind

@@ -242,22 +242,25 @@ export class Bundle implements ArtifactSource, SignatureSource, Disposable {
     this.plugins = this.#readIndex(path);
   }
 
-  /** @throws AppError FILE_UNREADABLE, BUNDLE_INVALID */
-  static open(path: string): Bundle {
+  /** `shown` is its name, for errors. @throws AppError FILE_UNREADABLE, BUNDLE_INVALID */
+  static open(path: string, shown = path): Bundle {
     let file: Deno.FsFile;
     try {
       file = Deno.openSync(path, { read: true });
     } catch (error) {
-      throw unreadable(path, error);
+      throw unreadable(shown, error);
     }
     try {
-      return new Bundle(file, listTar((offset, length) => readAt(file, offset, length)), path);
+      return new Bundle(file, listTar((offset, length) => readAt(file, offset, length)), shown);
     } catch (error) {
       file.close();
       if (error instanceof AppError) {
-        throw new AppError(error.code, `Cannot load "${printable(path, 300)}": ${lowerFirst(error.message)}`);
+        throw new AppError(
+          error.code,
+          `Cannot load "${printable(shown, 300)}": ${lowerFirst(error.message)}`,
+        );
       }
-      throw unreadable(path, error); // a directory can be opened, and not read
+      throw unreadable(shown, error); // a directory can be opened, and not read
     }
   }
 

@@ -8,13 +8,6 @@ import { AppError, messageOf } from "../runtime/errors.ts";
 import { printable } from "../runtime/text.ts";
 import { storeFailed } from "./store/disk.ts";
 
-/** Who has the lock: the process, and what it does. */
-export interface LockHolder {
-  readonly pid: number;
-  /** As its user wrote it, without `krew-wasm`: `pull ghcr.io/acme/decoder:v1`. */
-  readonly task: string;
-}
-
 const WAITING = "waiting for another krew-wasm to finish";
 /** Milliseconds. */
 const PATIENCE = 2000;

@@ -16,6 +16,7 @@ import { grantsOf } from "../grants.ts";
 import { openInstaller } from "../installer.ts";
 import { formatSize } from "../output.ts";
 import { openRegistry, plainHttpOption } from "../registry.ts";
+import { unreadable } from "../read_file.ts";
 import { installedPlugins } from "../selected.ts";
 import { trustRootOption, verifyOption } from "../verify.ts";
 import { decideGrants } from "../wish.ts";
@@ -92,7 +93,7 @@ function saveCommand(context: Context, exit: Exit) {
 function loadCommand(context: Context, exit: Exit) {
   return new Command("load")
     .description("install the plugins of a bundle; no network is needed")
-    .argument("<file>", "the bundle")
+    .argument("<file>", "the bundle; - for stdin")
     .argument("[names...]", "plugins; all of them without it")
     .option("--name <name>", "name of the plugin, where the bundle has one")
     .option("-f, --force", "replace installed plugins of those names")
@@ -106,7 +107,9 @@ function loadCommand(context: Context, exit: Exit) {
       "\nExamples:\n  krew-wasm bundle load plugins.tar\n  krew-wasm bundle load plugins.tar decoder --force",
     )
     .action(async (file, names, options) => {
-      using bundle = Bundle.open(file);
+      // It is read here and there, which a pipe does not allow.
+      using staged = file === "-" ? await stageStdin() : undefined;
+      using bundle = staged ? Bundle.open(staged.path, "stdin") : Bundle.open(file);
       const found = names.length === 0
         ? bundle.plugins
         : bundle.plugins.filter(({ name }) => name !== undefined && names.includes(name));
@@ -150,6 +153,19 @@ function loadCommand(context: Context, exit: Exit) {
       const hint = pathHint(layout.bin, context.env);
       if (hint !== undefined && !options.quiet && failures.length < found.length) context.stderr(hint);
     });
+}
+
+/** All of stdin in a file that is removed when it is disposed of. */
+async function stageStdin(): Promise<{ readonly path: string } & Disposable> {
+  const path = Deno.makeTempFileSync({ prefix: "krew-wasm-bundle-" });
+  const staged = { path, [Symbol.dispose]: () => Deno.removeSync(path) };
+  try {
+    await Deno.writeFile(path, Deno.stdin.readable);
+    return staged;
+  } catch (error) {
+    staged[Symbol.dispose]();
+    throw unreadable("stdin", error);
+  }
 }
 
 function readGrants(json: unknown, shown: string) {

@@ -189,6 +189,11 @@ testBinary("a bundle carries plugins to a machine without network", async () => 
   assert.deepEqual(registry.requests, []);
 
   assert.equal((await other.run("bundle", "load", "plugins.tar", "foo")).code, 1, "it is installed already");
+  const streamed = await other.shell("krew-wasm bundle load --force --quiet - <plugins.tar");
+  assert.deepEqual([streamed.code, streamed.stderr], [0, ""]);
+  const cut = await other.shell("head -c 700 plugins.tar | krew-wasm bundle load -");
+  assert.equal(cut.code, 1);
+  assert.match(cut.stderr, /^error: Cannot load "stdin": /);
   assert.equal((await other.run("bundle", "load", "plugins.tar", "foo", "--force", "-q")).stdout, "foo\n");
   assert.deepEqual(
     JSON.parse((await other.run("list", "-o", "json")).stdout).plugins[1].grants.files.length,
