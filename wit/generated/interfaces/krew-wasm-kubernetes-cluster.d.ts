@@ -131,7 +131,8 @@ export class Upload {
   private constructor();
   /**
   * Where to write the body. It takes as much as the server does: what is written waits for that, and a flush until it is on
-  * its way. The stream is closed once nobody takes any more of it, as where the request was refused. Can be taken once.
+  * its way. The stream is closed once the server takes no more of it; what is written to a request that the grants refuse
+  * is thrown away. Can be taken once.
   */
   body(): OutputStream;
   /**
