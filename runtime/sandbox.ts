@@ -36,6 +36,10 @@ export interface Mount {
    * (a grant of one file) and overlays. New names can't be made.
    */
   readonly only?: readonly string[];
+  /** What such a name is on the host, where it is another: a granted link's file, or that of `HOST::GUEST`. */
+  readonly names?: ReadonlyMap<string, string>;
+  /** The links that were granted, absolute, where `host` is what they lead to. */
+  readonly through?: readonly string[];
 }
 
 /** The files of a plugin. */
@@ -404,24 +408,29 @@ interface MountContext {
   readonly trace: (line: string) => void;
 }
 
+/** Files of one directory that are granted by themselves. */
+interface SingleFiles extends Mount {
+  readonly only: string[];
+  readonly names: Map<string, string>;
+  readonly through: string[];
+}
+
 /**
  * The trees a plugin sees, most specific last: what is granted, its private directory, the kubeconfig's stand-in,
  * and the user's directory as `.` where a grant covers it, since programs in C and Rust find relative paths there.
  */
 function mountsFor(grants: Grants, { cwd, home, own, standIn, trace }: MountContext): Mount[] {
   const trees: Mount[] = [];
-  const single = new Map<string, { guest: string; host: string; write: boolean; only: string[] }>();
-  const addFile = (host: string, guest: string, write: boolean) => {
+  const single = new Map<string, SingleFiles>();
+  const addFile = (named: string, host: string, guest: string, write: boolean) => {
     const [directory, name] = splitPath(host);
     const [guestDirectory, guestName] = splitPath(guest);
-    if (name !== guestName) {
-      throw new AppError("GRANT_INVALID", `A file keeps its name in the plugin's eyes: "${host}::${guest}"`, {
-        hint: "map the directory it is in",
-      });
-    }
-    const key = `${write} ${guestDirectory}`;
-    const mount = single.get(key) ?? { guest: guestDirectory, host: directory, write, only: [] };
-    mount.only.push(name);
+    const key = `${write} ${guestDirectory}\0${directory}`;
+    const mount: SingleFiles = single.get(key) ??
+      { guest: guestDirectory, host: directory, write, only: [], names: new Map(), through: [] };
+    mount.only.push(guestName);
+    if (name !== guestName) mount.names.set(guestName, name);
+    if (host !== named) mount.through.push(named);
     single.set(key, mount);
   };
   if (grants.home) trees.push({ guest: home, host: home, write: true });
@@ -437,21 +446,30 @@ function mountsFor(grants: Grants, { cwd, home, own, standIn, trace }: MountCont
       isDirectory = false; // a file that the plugin may make
     }
     if (isDirectory) trees.push({ guest, host, write });
-    else addFile(host, guest, write);
+    else addFile(host, linkedFile(host), guest, write);
   }
   const covers = (mount: Mount, path: string) => mount.guest === mount.host && isWithin(path, mount.host);
   if (own !== undefined) trees.push({ guest: own, host: own, write: true });
   if (standIn !== undefined && !trees.some((mount) => covers(mount, standIn))) {
-    addFile(standIn, standIn, false);
+    addFile(standIn, standIn, standIn, false);
   }
   const around = trees.filter((mount) => covers(mount, cwd));
   if (around.length > 0) trees.push({ guest: ".", host: cwd, write: around.some((mount) => mount.write) });
   else {
     for (const mount of [...single.values()].filter((mount) => mount.host === cwd)) {
-      single.set(`. ${mount.write}`, { ...mount, guest: "." });
+      single.set(`. ${mount.write}\0${mount.host}`, { ...mount, guest: "." });
     }
   }
   return [...trees, ...single.values()].map((mount) => ({ ...mount, guest: guestPath(mount.guest) }));
+}
+
+/** Where a granted file is: what was granted may be a link, as programs' settings are that are kept elsewhere. */
+function linkedFile(path: string): string {
+  try {
+    return Deno.lstatSync(path).isSymlink ? realPath(path) : path;
+  } catch {
+    return path; // not there yet, or a link that leads to no file
+  }
 }
 
 /** Whether an absolute path is `root` or below it. */

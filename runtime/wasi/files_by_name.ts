@@ -169,6 +169,7 @@ export class NamedTree implements FileTree {
   mount(mount: Mount): NamedDirectory {
     const host = attempt(() => realPath(mount.host));
     this.#refuseLedAway(mount.host, host);
+    for (const link of mount.through ?? []) this.#refuseLedAway(link, host);
     return new NamedDirectory({ ...mount, host }, []);
   }
 
@@ -339,12 +340,12 @@ export class NamedTree implements FileTree {
         : "unknown",
     }));
     if (mount.only && path.length === 0) {
-      found = found.filter(({ name }) => mount.only!.includes(name));
-      for (const name of mount.only) {
-        if (!found.some((entry) => entry.name === name) && this.#overlayAt(`${host}/${name}`, undefined)) {
-          found.push({ name, type: "regular-file" });
-        }
-      }
+      const there = new Map(found.map((entry) => [entry.name, entry.type]));
+      found = mount.only.flatMap((name) => {
+        const type = there.get(mount.names?.get(name) ?? name) ??
+          (this.#overlayAt(pathIn(mount, [name]), undefined) ? "regular-file" : undefined);
+        return type === undefined ? [] : [{ name, type }];
+      });
     }
     found = found.filter(({ name }) => !this.#isDenied(pathIn(mount, [...path, name])));
     const inodes = found.length <= MAX_INODES;
@@ -616,6 +617,8 @@ function textOf(path: GuestPath): string {
 
 function pathIn(mount: Mount, names: readonly string[]): string {
   if (names.length === 0) return mount.host;
+  const first = mount.names?.get(names[0]!);
+  if (first !== undefined) names = [first, ...names.slice(1)];
   return mount.host.endsWith("/") ? mount.host + names.join("/") : `${mount.host}/${names.join("/")}`;
 }
 

@@ -238,10 +238,12 @@ class LinuxTree implements FileTree {
 
   mount(mount: Mount): OpenDirectory {
     const kernel = this.#kernel;
+    let granted = mount.host;
     try {
       const fd = kernel.open(AT_FDCWD, mount.host, O_PATH | kernel.O_DIRECTORY, false);
       return this.#closing(fd, () => {
         this.#refuseLedAway(mount.host, fd);
+        for (granted of mount.through ?? []) this.#refuseLedAway(granted, fd);
         const root: Root = {
           mount,
           fd,
@@ -255,7 +257,7 @@ class LinuxTree implements FileTree {
     } catch (error) {
       throw new AppError(
         "GRANT_INVALID",
-        `Cannot open "${printable(mount.host)}" for the plugin: ${messageOf(error)}`,
+        `Cannot open "${printable(granted)}" for the plugin: ${messageOf(error)}`,
         { cause: error },
       );
     }
@@ -554,9 +556,10 @@ class LinuxTree implements FileTree {
     const entries: Entry[] = [];
     for (const name of root.only!) {
       const bytes = encoder.encode(name);
-      const place = { root, directory: root.fd, name: bytes, bare: bytes };
+      const host = encoder.encode(root.mount.names?.get(name) ?? name);
+      const place = { root, directory: root.fd, name: host, bare: host };
       try {
-        const { type, ino } = this.#kernel.statAt(root.fd, name);
+        const { type, ino } = this.#kernel.statAt(root.fd, host);
         if (type !== "directory") entries.push({ name: bytes, type, ino });
       } catch (error) {
         if (!(error instanceof WasiError && error.errno === "no-entry")) throw error;
@@ -701,8 +704,10 @@ class LinuxTree implements FileTree {
       }
       if (found !== undefined) throw new WasiError("not-directory");
       if (name === "..") throw new WasiError("not-permitted");
-      if (!root.only!.some((each) => latin1(encoder.encode(each)) === name)) throw new WasiError("no-entry");
-      found = name;
+      const shown = root.only!.find((each) => latin1(encoder.encode(each)) === name);
+      if (shown === undefined) throw new WasiError("no-entry");
+      const host = root.mount.names?.get(shown);
+      found = host === undefined ? name : latin1(encoder.encode(host));
     }
     if (found === undefined) return undefined;
     const bare = Uint8Array.from(found, (char) => char.charCodeAt(0));

@@ -45,13 +45,8 @@ interface Route {
 }
 
 /** A mount by where the plugin sees it. */
-interface Seen {
-  readonly guest: string;
-  readonly host: string;
-  readonly write: boolean;
+interface Seen extends Mount {
   readonly node: DirectoryNode;
-  /** Only these of it show. */
-  readonly only: readonly string[] | undefined;
 }
 
 /** A tree with a gate before what is not granted. */
@@ -71,8 +66,7 @@ export class GatedTree implements FileTree {
     this.needs = tree.needs;
     this.maxOpen = Math.min(tree.maxOpen, gate.descriptors);
     const seen = tree.roots.map(({ guest, node }, index): Seen => {
-      const { host, write, only } = files.mounts[index]!;
-      return { guest, host, write, node, only };
+      return { ...files.mounts[index]!, guest, node };
     });
     this.#mounts = seen.filter(({ guest }) => guest !== ".");
     this.#root = this.#mounts.find(({ guest, only }) => guest === "/" && !only);
@@ -217,7 +211,9 @@ export class GatedTree implements FileTree {
     if (under && this.#root && !this.#isThere(this.#root.node, text)) return { node: under, path };
     const absolute = normalized(`${from.path}/${text}`);
     const directory = /(?:^|\/)\.?$/.test(text);
-    const found = this.#find(absolute);
+    // A file that was granted by itself is found from the directory the user stands in, too.
+    const found = this.#find(absolute) ??
+      (from.path === "/" ? this.#find(normalized(`${this.#gate.cwd}/${text}`)) : undefined);
     if (found) {
       const rest = found.rest + (directory && found.rest !== "." ? "/" : "");
       return kind === "read" || found.write ? { node: found.node, path: rest } : this.#changeIn(found, rest);
@@ -239,7 +235,7 @@ export class GatedTree implements FileTree {
   /** A change in what is granted to be read only. */
   #changeIn(mount: Seen, path: string): Route {
     const below = normalized(`/${path}`);
-    const host = below === "/" ? mount.host : pathMeant(normalized(`${mount.host}${below}`));
+    const host = below === "/" ? mount.host : pathMeant(onHost(mount, below));
     const guest = below === "/" ? mount.guest : normalized(`${mount.guest}${below}`);
     // As for any path that leaves its directory, or can't be: that is told there.
     if (/(?:^|\/)\.\.(?:\/|$)/.test(path) || this.#tree.probe(parentOf(host)) === undefined) {
@@ -306,13 +302,16 @@ export class GatedTree implements FileTree {
 
   /** A mount for what was granted: the directory, or the one file in its own. */
   #open(host: string, guest: string, write: boolean, decision: "once" | "stay", directory: boolean): Route {
-    const whole = this.#tree.probe(host)?.type === "directory";
-    const name = host.slice(host.lastIndexOf("/") + 1);
-    const mount: Mount = whole
-      ? { guest, host, write }
-      : { guest: parentOf(guest), host: parentOf(host), write, only: [name] };
+    const there = this.#tree.probe(host);
+    const whole = there?.type === "directory";
+    const real = there?.real ?? host;
+    const name = nameOf(guest);
+    const mount: Mount = whole ? { guest, host, write } : {
+      ...{ guest: parentOf(guest), host: parentOf(real), write, only: [name] },
+      ...{ names: new Map([[name, nameOf(real)]]), through: real === host ? [] : [host] },
+    };
     const node = this.#tree.mount(mount);
-    if (decision === "stay") this.#mounts.push({ ...mount, node, only: mount.only });
+    if (decision === "stay") this.#mounts.push({ ...mount, node });
     return { node, path: whole ? "." : directory ? `${name}/` : name };
   }
 }
@@ -365,6 +364,17 @@ function restOf(path: string, root: string): string {
 
 function joined(directory: string, name: string): string {
   return directory === "/" ? `/${name}` : `${directory}/${name}`;
+}
+
+/** What the host calls a path in a mount: of a file that was granted by a link, the link, which is what its user knows. */
+function onHost(mount: Mount, below: string): string {
+  const [first = "", ...rest] = normalized(below).slice(1).split("/");
+  const link = mount.through?.find((path) => nameOf(path) === first);
+  return [link ?? joined(mount.host, mount.names?.get(first) ?? first), ...rest].join("/");
+}
+
+function nameOf(path: string): string {
+  return path.slice(path.lastIndexOf("/") + 1);
 }
 
 function parentOf(path: string): string {

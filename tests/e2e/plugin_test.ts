@@ -201,7 +201,18 @@ Deno.test(
     assert.equal(Deno.readTextFileSync(`${cwd}/c`), "new");
     assert.equal((await run(`--allow-write=fresh ${wasm} write fresh new`)).code, 0);
     assert.equal((await run(`--allow-home ${wasm} read ${product.home}/work/b`)).stdout, "B");
-    assert.equal((await run(`--allow-read=a::/x/b ${wasm} read a`)).code, 125);
+    assert.equal((await run(`--allow-read=a::/x/b ${wasm} read /x/b`)).stdout, "A");
+    assert.equal((await run(`--allow-read=a::/x/b ${wasm} read a`)).code, 1);
+    // A granted link is the file it leads to, under its own name, and nothing beside that.
+    Deno.mkdirSync(`${product.home}/dotfiles`);
+    Deno.writeTextFileSync(`${product.home}/dotfiles/rc`, "RC");
+    Deno.symlinkSync("../dotfiles/rc", `${cwd}/.rc`);
+    assert.equal((await run(`--allow-read=.rc ${wasm} read .rc`)).stdout, "RC");
+    assert.equal((await run(`--allow-read=.rc --allow-write=b ${wasm} -- read ${cwd}/.rc`)).stdout, "RC");
+    assert.equal((await run(`--allow-read=.rc ${wasm} write .rc x`)).code, 1);
+    assert.equal((await run(`--allow-read=.rc ${wasm} -- read ${product.home}/dotfiles/rc`)).code, 1);
+    assert.equal((await run(`--allow-write=.rc ${wasm} write .rc new`)).code, 0);
+    assert.equal(Deno.readTextFileSync(`${product.home}/dotfiles/rc`), "new");
     assert.equal(
       (await product.shell(`FOO=1 BAR=2 krew-wasm run --allow-env=FOO ${await buildFixture("hello")} --env`))
         .stdout,

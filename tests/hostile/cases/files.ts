@@ -581,6 +581,20 @@ export const FILES: Group = {
       ["read", "$WORK/cloud/credentials"],
     ),
     ledAway(
+      "the same by the one file itself",
+      "--allow-write=$WORK --allow-read=$WORK/cloud/credentials",
+      [
+        "rename",
+        "$WORK/cloud/credentials",
+        "$WORK/gone",
+        ",",
+        "symlink",
+        "../../.aws/credentials",
+        "$WORK/cloud/credentials",
+      ],
+      ["read", "$WORK/cloud/credentials"],
+    ),
+    ledAway(
       "the same by a directory that is mapped, to write there",
       "--allow-write=$WORK --allow-write=$WORK/sub::/out",
       ["rename", "$WORK/sub", "$WORK/gone", ",", "symlink", "..", "$WORK/sub"],

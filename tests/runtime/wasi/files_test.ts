@@ -193,6 +193,45 @@ test("a grant of one file shows that file alone", (open) => {
   assert.equal(errnoOf(() => tree.renameAt(at.at, "file", at.at, "new")), "no-entry");
 });
 
+test("a granted file may have another name on the host", (open) => {
+  using at = setUp(open, { only: ["called"], names: new Map([["called", "file"]]) });
+  const { tree } = at;
+  assert.equal(read(tree.openAt(at.at, "called", READ)), "inside");
+  assert.equal((tree.statAt(at.at, "./called", false) as { size: bigint }).size, 6n);
+  assert.deepEqual(entriesOf(tree, at.at), [{ name: "called", type: "regular-file" }]);
+  assert.equal(errnoOf(() => tree.openAt(at.at, "file", READ)), "no-entry");
+  withFile(tree.openAt(at.at, "called", WRITE), (file) => file.writeAt(new TextEncoder().encode("IN"), 0n));
+  assert.equal(Deno.readTextFileSync(`${at.root}/in/file`), "INside");
+  tree.unlinkFileAt(at.at, "called");
+  assert.deepEqual(entriesOf(tree, at.at), []);
+  withFile(tree.openAt(at.at, "called", { ...WRITE, create: true }), () => {});
+  assert.equal(Deno.statSync(`${at.root}/in/file`).size, 0);
+});
+
+test("a link that was granted does not lead out of a directory that the plugin may change", (open) => {
+  const base = Deno.realPathSync(Deno.makeTempDirSync());
+  for (const name of ["work", "out"]) Deno.mkdirSync(`${base}/${name}`);
+  Deno.writeTextFileSync(`${base}/out/secret`, "secret");
+  Deno.symlinkSync("../out/secret", `${base}/work/link`);
+  Deno.symlinkSync("out/secret", `${base}/beside`);
+  const trees = (link: string): Files => ({
+    mounts: [
+      { guest: "/work", host: `${base}/work`, write: true },
+      {
+        ...{ guest: "/link", host: `${base}/out`, write: false },
+        ...{ only: ["link"], names: new Map([["link", "secret"]]), through: [link] },
+      },
+    ],
+    overlays: [],
+    protectedPaths: [],
+    unprotectedPaths: [],
+  });
+  assert.throws(() => open(trees(`${base}/work/link`)), { code: "GRANT_INVALID", message: /work\/link/ });
+  using tree = open(trees(`${base}/beside`));
+  assert.equal(read(tree.openAt(tree.roots[1]!.node, "link", READ)), "secret");
+  Deno.removeSync(base, { recursive: true });
+});
+
 function standIn(host: string, text = "stand-in"): Overlay {
   return { host, content: () => new TextEncoder().encode(text) };
 }

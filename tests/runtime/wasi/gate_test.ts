@@ -20,6 +20,11 @@ const READ: OpenOptions = {
 };
 const CREATE: OpenOptions = { ...READ, create: true, read: false, write: true };
 
+function withFile(node: unknown, use: (file: AnyFile) => void): void {
+  use(node as AnyFile);
+  (node as AnyFile).close();
+}
+
 /** A tree on the disk, behind a gate; `answers` by host path below it. */
 async function gated(
   test: (it: {
@@ -147,6 +152,17 @@ Deno.test("where a path leads is told, for bounds on it", () =>
     assert.equal(errno(() => tree.openAt(gate, `${base.slice(1)}/way/b`, READ)), "no-entry");
     assert.deepEqual(asked[0], { kind: "read", path: `${base}/way/b`, real: `${base}/shut/b` });
   }));
+
+Deno.test("a link that a person grants is the file it leads to, and is asked for by its own name", () =>
+  gated(async ({ base, gate, asked, read, tree }) => {
+    await Deno.symlink(`../shut/b`, `${base}/here/rc`);
+    assert.equal(read(gate, `${base.slice(1)}/here/rc`), "shut");
+    assert.equal(read(gate, "rc"), "shut");
+    withFile(tree.openAt(gate, "rc", CREATE), (file) => file.writeAt(new TextEncoder().encode("SH"), 0n));
+    assert.equal(Deno.readTextFileSync(`${base}/shut/b`), "SHut");
+    const file = { path: `${base}/here/rc`, real: `${base}/shut/b` };
+    assert.deepEqual(asked, [{ kind: "read", ...file }, { kind: "write", ...file }]);
+  }, { "here/rc": "stay" }));
 
 Deno.test("a relative path, which looks like one from the root, means the directory the user stands in", () =>
   gated(({ base, gate, read, asked }) => {
