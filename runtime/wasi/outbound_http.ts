@@ -28,6 +28,9 @@ type HttpError = keyof typeof ERRORS;
 const MAX_SIZE = 0xffff_ffff;
 /** The first piece that is allocated for a body of unknown length, in bytes. */
 const FIRST_PIECE = 65536;
+/** The most headers or parameters of a request, and UTF-8 bytes of one list: more than any server takes. */
+const MAX_PAIRS = 10_000;
+const MAX_PAIR_BYTES = 8 << 20;
 /** The most configurations that are remembered. */
 const MAX_CONFIGS = 10_000;
 
@@ -165,9 +168,14 @@ function text(guest: Guest, pointer: number, length: number): string {
 /** A `list<tuple<string, string>>`: 16 bytes each. */
 function pairs(guest: Guest, pointer: number, count: number): [string, string][] {
   const bytes = slice(guest, pointer, (count >>> 0) * 16);
+  if (count >>> 0 > MAX_PAIRS) throw new Failed("request-error");
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+  let total = 0;
   return Array.from({ length: count >>> 0 }, (_, index) => {
     const at = (field: number) => view.getUint32(index * 16 + field * 4, true);
+    // The same long text may be named again and again.
+    total += at(1) + at(3);
+    if (total > MAX_PAIR_BYTES) throw new Failed("request-error");
     return [text(guest, at(0), at(1)), text(guest, at(2), at(3))];
   });
 }

@@ -184,6 +184,17 @@ Deno.test("request() has a number for every error", async () => {
   }
   assert.deepEqual(await request({ method: 7 }), { error: 4 });
   assert.deepEqual(await request({ method: -1 }), { error: 4 });
+  // A list that names one long text again and again would fill the host's memory.
+  const { functions, guest, cluster: unasked } = open(() => respond(null));
+  const [uri, name] = [guest.put("https://cluster.test:6443/x"), guest.put("x".repeat(30_000))];
+  const [list] = guest.put(
+    new Uint8Array(new Uint32Array(Array(300).fill([...name, ...name]).flat()).buffer),
+  );
+  for (const [pointer, count] of [[list, 300], [0, 10_001]] as const) {
+    await functions.request!(0, ...uri, pointer, count, 0, 0, 0, 0, 0, 0, 0, 0, RESULT);
+    assert.deepEqual([guest.slot(0), guest.slot(1)], [1, 4]);
+  }
+  assert.equal(unasked.requests.length, 0);
   assert.equal(cluster.requests.length, 0);
   const broken = new ReadableStream<Uint8Array<ArrayBuffer>>({
     pull: (controller) => controller.error(new AppError("CLUSTER_UNREACHABLE", "reset")),
