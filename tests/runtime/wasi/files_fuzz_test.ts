@@ -9,6 +9,7 @@ import { openLinuxTree } from "../../../runtime/wasi/files_linux.ts";
 import type { Files } from "../../../runtime/sandbox.ts";
 import * as model from "../../support/file_model.ts";
 import { fuzz } from "../../support/fuzz.ts";
+import "../../support/linux_library.ts";
 
 const names = fc.constantFrom("a", "b", "c", "d");
 const paths = fc.oneof(

@@ -5,6 +5,7 @@ import { WasiError } from "../../../runtime/wasi/errno.ts";
 import type { AnyFile, DirectoryNode, FileTree, OpenOptions, Stat } from "../../../runtime/wasi/files.ts";
 import { NamedTree } from "../../../runtime/wasi/files_by_name.ts";
 import { openLinuxTree } from "../../../runtime/wasi/files_linux.ts";
+import "../../support/linux_library.ts";
 
 const READ: OpenOptions = {
   follow: true,

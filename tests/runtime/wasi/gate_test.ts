@@ -8,6 +8,7 @@ import {
   openFileTree,
   type OpenOptions,
 } from "../../../runtime/wasi/files.ts";
+import "../../support/linux_library.ts";
 
 const READ: OpenOptions = {
   follow: true,

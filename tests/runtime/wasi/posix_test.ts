@@ -18,6 +18,7 @@ import {
   testSandbox,
   wat,
 } from "../../support/components.ts";
+import "../../support/linux_library.ts";
 
 /** An empty directory, granted as the current one. */
 function setUp(args: readonly string[] = []) {
@@ -139,6 +140,7 @@ function runOver(module: WebAssembly.Module, at: ReturnType<typeof setUp>): numb
 
 Deno.test("a module finds files as POSIX has them where the kernel does not help", {
   ignore: lacksClang(),
+  sanitizeResources: false, // it ends as a plugin does, with files open
 }, async () => {
   using at = setUp();
   const code = runOver(new WebAssembly.Module(await posix()), at);

@@ -8,6 +8,7 @@ import { NamedTree } from "../../../runtime/wasi/files_by_name.ts";
 import * as abi from "../../../runtime/wasi/p1/abi.ts";
 import { Preview1 } from "../../../runtime/wasi/preview1.ts";
 import { testSandbox } from "../../support/components.ts";
+import "../../support/linux_library.ts";
 
 const READ = abi.FD_READ | abi.FD_SEEK | abi.FD_TELL | abi.FD_FILESTAT_GET | abi.FD_READDIR | abi.FD_ADVISE |
   abi.FD_FDSTAT_SET_FLAGS;
@@ -237,7 +238,9 @@ for (const byName of [false, true]) {
     Deno.writeTextFileSync(`${at.root}/dir/later`, "");
     assert.deepEqual(list(4096, 2n), all.slice(2));
     assert.ok(list(4096).includes("later"));
-    at.expect("not-directory", "fd_readdir", at.open("file"), DATA, 4096, 0n, RESULT);
+    const file = at.open("file");
+    at.expect("not-directory", "fd_readdir", file, DATA, 4096, 0n, RESULT);
+    at.expect("ok", "fd_close", file);
   });
 }
 
