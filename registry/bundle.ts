@@ -8,7 +8,7 @@ import { AppError } from "../runtime/errors.ts";
 import { whyNotRead } from "../runtime/file_error.ts";
 import { grantsToJson } from "../runtime/grants.ts";
 import type { Layout } from "../runtime/store/layout.ts";
-import type { Receipt } from "../runtime/store/receipt.ts";
+import { DIGEST, type Receipt } from "../runtime/store/receipt.ts";
 import { printable } from "../runtime/text.ts";
 import type { FetchedManifest } from "./client.ts";
 import { Digester, digestOf } from "./digest.ts";
@@ -30,7 +30,6 @@ const SIGNATURES = "krew-wasm.dev/signatures";
 const INDEX = "krew-wasm.dev/index";
 const INDEX_SIGNATURES = "krew-wasm.dev/index-signatures";
 
-const DIGEST = /^sha256:[0-9a-f]{64}$/;
 const MAX_INDEX = 16 << 20;
 const MAX_MANIFEST = 4 << 20;
 const MAX_SIGNATURES = 64 << 20;

@@ -10,7 +10,7 @@ import { COMPONENT_ENTRY } from "../runtime/component.ts";
 import type { PluginKind } from "../runtime/store/receipt.ts";
 import { LIMIT_EXPORT } from "../runtime/wasi/memory_limit.ts";
 import { readAsset } from "./assets.ts";
-import { refuseLibrary, refuseMemories, unknownImport } from "./foreign.ts";
+import { PREVIEW1, refuseLibrary, refuseMemories, unknownImport } from "./foreign.ts";
 import { componentScript } from "./glue.ts";
 import { countGrowth } from "./grow.ts";
 import { checkFunctionTypes, isPreview1Function } from "./function_types.ts";
@@ -100,7 +100,7 @@ function compileModule(bytes: Uint8Array<ArrayBuffer>): Compiled {
   const module = validated(files[0]!.bytes);
   const imports = WebAssembly.Module.imports(module);
   for (const each of imports) {
-    const known = /^wasi_(snapshot_preview1|unstable)$/.test(each.module)
+    const known = PREVIEW1.test(each.module)
       ? isPreview1Function(each.name) && each.kind === "function"
       : CORE_MODULES.has(each.module);
     if (!known) throw unknownImport(each);

@@ -11,6 +11,9 @@ const HOW =
   "build it for WASI: wasm32-wasip1 or wasm32-wasip2 (Rust), --target=wasm32-wasi (clang), GOOS=wasip1 (Go)";
 const NO_THREADS = "plugins have no threads: build it for wasm32-wasip1, without -pthread";
 
+/** The modules that WASI preview1 is imported from, the one of its first snapshot too. */
+export const PREVIEW1 = /^wasi_(snapshot_preview1|unstable)$/;
+
 /** What a core module asks for, as the engine tells it. */
 type Import = WebAssembly.ModuleImportDescriptor;
 
@@ -39,7 +42,7 @@ function wayOut(module: string, name: string): string {
   if (module === "env") {
     return `it was linked with unresolved symbols: "${printable(name, 100)}" is in no library`;
   }
-  if (/^wasi_(snapshot_preview1|unstable)$/.test(module)) return "WASI preview1 has no such function";
+  if (PREVIEW1.test(module)) return "WASI preview1 has no such function";
   return "a plugin is a WASI preview1 command or a WASI 0.2 component";
 }
 

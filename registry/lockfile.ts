@@ -6,7 +6,7 @@
 import { AppError } from "../runtime/errors.ts";
 import { type Grants, grantsFromJson, grantsToJson } from "../runtime/grants.ts";
 import { parsePluginName } from "../runtime/names.ts";
-import type { Receipt } from "../runtime/store/receipt.ts";
+import { DIGEST, type Receipt } from "../runtime/store/receipt.ts";
 import { printable } from "../runtime/text.ts";
 import { formatReference, parseReference, type Reference } from "./reference.ts";
 
@@ -83,7 +83,7 @@ export function parseLock(text: string, home: string, shown: string): LockedPlug
     names.add(parsed);
     if (typeof reference !== "string") return invalid(`${at}.reference is missing or malformed`);
     const checked = (value: unknown, path: string) =>
-      typeof value === "string" && /^sha256:[0-9a-f]{64}$/.test(value)
+      typeof value === "string" && DIGEST.test(value)
         ? value
         : invalid(`${at}.${path} is missing or malformed`);
     return {

@@ -4,6 +4,7 @@
  */
 
 import { AppError } from "../runtime/errors.ts";
+import { DIGEST } from "../runtime/store/receipt.ts";
 import { printable } from "../runtime/text.ts";
 
 /** Media types of manifests, in the order they are preferred. */
@@ -187,8 +188,6 @@ function parseDescriptor(value: unknown): Descriptor | undefined {
     : undefined;
 }
 
-const DIGEST = /^sha256:[0-9a-f]{64}$/;
-
 /**
  * @param shown the reference, for errors
  * @throws AppError MANIFEST_INVALID, ARTIFACT_UNSUPPORTED, TOO_LARGE
@@ -282,7 +281,7 @@ export function parseManifest(text: string, shown: string, verb = "pull"): Plugi
 export function configOf(text: string): { readonly digest: string; readonly size: number } | undefined {
   const { config } = JSON.parse(text) as { config?: unknown };
   const { digest, size } = (config ?? {}) as Record<string, unknown>;
-  return typeof digest === "string" && /^sha256:[0-9a-f]{64}$/.test(digest) && Number.isSafeInteger(size) &&
+  return typeof digest === "string" && DIGEST.test(digest) && Number.isSafeInteger(size) &&
       (size as number) >= 0
     ? { digest, size: size as number }
     : undefined;

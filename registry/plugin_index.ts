@@ -5,6 +5,7 @@
  */
 
 import { AppError, messageOf } from "../runtime/errors.ts";
+import { DIGEST } from "../runtime/store/receipt.ts";
 import { parsePluginName } from "../runtime/names.ts";
 import type { Layout } from "../runtime/store/layout.ts";
 import { printable } from "../runtime/text.ts";
@@ -225,7 +226,7 @@ export async function fetchIndex(
     | undefined;
   if (layer?.mediaType !== INDEX_TYPE) return invalid(`it is an artifact of another kind`);
   const { digest, size } = layer;
-  if (typeof digest !== "string" || !/^sha256:[0-9a-f]{64}$/.test(digest) || !Number.isSafeInteger(size)) {
+  if (typeof digest !== "string" || !DIGEST.test(digest) || !Number.isSafeInteger(size)) {
     return invalid("its manifest's layer is malformed");
   }
   if ((size as number) > MAX_DOCUMENT || (size as number) < 0) {

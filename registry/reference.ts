@@ -6,6 +6,7 @@
  */
 
 import { AppError } from "../runtime/errors.ts";
+import { DIGEST } from "../runtime/store/receipt.ts";
 import { printable } from "../runtime/text.ts";
 
 /** A parsed reference. */
@@ -22,7 +23,6 @@ const HOST =
   /^(?:[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?)*|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?$/;
 const REPOSITORY = /^[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*(?:\/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*$/;
 const TAG = /^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$/;
-const DIGEST = /^sha256:[0-9a-f]{64}$/;
 const MAX_LENGTH = 255;
 
 /** @throws AppError REFERENCE_INVALID */

@@ -4,6 +4,7 @@
  */
 
 import { AppError } from "../runtime/errors.ts";
+import { DIGEST } from "../runtime/store/receipt.ts";
 import type { RegistryClient } from "./client.ts";
 import { fetchBytes } from "./inspect.ts";
 import { duplicateName, INDEX_TYPES, MANIFEST_TYPES } from "./manifest.ts";
@@ -55,7 +56,6 @@ const MAX_PAGES = 20;
 const MAX_PAGE = 4 << 20;
 const MAX_BUNDLE = 1 << 20;
 const MAX_PAYLOAD = 64 << 10;
-const DIGEST = /^sha256:[0-9a-f]{64}$/;
 
 interface Entry {
   readonly mediaType?: unknown;

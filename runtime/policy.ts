@@ -8,7 +8,7 @@ import { type EnvGrant, type FileGrant, type Grants, isCredentialVariable, parse
 import { type ClusterGrant, parseClusterGrant } from "./kube/rules.ts";
 import type { Administrator } from "./desk.ts";
 import { realPath } from "./host_path.ts";
-import { POLICY_PATH } from "./policy_path.ts";
+import { isNowhere, POLICY_PATH } from "./policy_path.ts";
 import { printable } from "./text.ts";
 
 /** The most that a plugin may be granted; what is undefined has no bound. */
@@ -88,21 +88,6 @@ export async function readPolicy(path: string, home: string): Promise<Policy | u
     throw invalid(path, `it is not YAML: ${messageOf(error).split("\n", 1)[0]}`);
   }
   return parsePolicy(value, path, home);
-}
-
-/**
- * Whether there is no such file, nor a link in its place, or in its directory's, that leads nowhere now: a bound that is only
- * out of reach for a while is no less one.
- */
-export function isNowhere(path: string): boolean {
-  return [path, path.slice(0, path.lastIndexOf("/"))].every((each) => {
-    try {
-      const info = Deno.lstatSync(each);
-      return each !== path && info.isDirectory;
-    } catch (error) {
-      return error instanceof Deno.errors.NotFound;
-    }
-  });
 }
 
 /** Who files of users outside of a container belong to in it (user_namespaces(7), overflowuid). */

@@ -9,7 +9,7 @@ import type { GrantChange, Grants } from "./grants.ts";
 import type { Invocation } from "./invocation.ts";
 import { messageOf } from "./errors.ts";
 import { hostPath } from "./host_path.ts";
-import { POLICY_PATH } from "./policy_path.ts";
+import { isNowhere, POLICY_PATH } from "./policy_path.ts";
 import { moduleOf, prepare } from "./prepare.ts";
 import { Interrupted, mayPrompt, terminalAsk } from "./prompt.ts";
 import { EXIT_HOST_FAILED, formatError, isVerbose, printError } from "./report.ts";
@@ -95,14 +95,8 @@ export async function governed(
   signed: boolean,
   path: string = POLICY_PATH,
 ): Promise<Governed> {
-  try {
-    Deno.lstatSync(path);
-  } catch (error) {
-    // Any other failure, and a directory that is a link to nowhere, hides a file that may bound this run: its reader tells.
-    if (error instanceof Deno.errors.NotFound && !isLink(path.slice(0, path.lastIndexOf("/")))) {
-      return { administrator: undefined, prompts: true, requests: false };
-    }
-  }
+  // What can't be looked at may hide a file that bounds this run: its reader tells.
+  if (isNowhere(path)) return { administrator: undefined, prompts: true, requests: false };
   const { administratorOf, checkAllowed, readPolicy } = await import("./policy.ts");
   const home = hostPath(homeDirectory(Deno.env.get));
   const policy = await readPolicy(path, home);
@@ -112,14 +106,6 @@ export async function governed(
     prompts: policy?.prompts ?? true,
     requests: policy?.record === "requests",
   };
-}
-
-function isLink(path: string): boolean {
-  try {
-    return Deno.lstatSync(path).isSymlink;
-  } catch {
-    return false;
-  }
 }
 
 /**

@@ -1,6 +1,8 @@
 /** Connections below HTTP: the only place that opens one. Callers have checked where it goes. */
 
+import { AppError } from "../errors.ts";
 import type { Duplex } from "../wasi/connection_streams.ts";
+import { untilAborted } from "./abort.ts";
 import { withOwnRules } from "./client.ts";
 import type { ClientCertificate, Connection } from "./connection.ts";
 
@@ -45,6 +47,37 @@ export async function dialServer(
   } catch (error) {
     tunnel.close();
     throw error;
+  }
+}
+
+/**
+ * {@linkcode dialServer} within a time. A connection that is given up is closed when it is there.
+ *
+ * @param time how long it may take; `told`, where that is another, is what an error says
+ * @param signal gives it up
+ * @throws AppError CLUSTER_UNREACHABLE after that time, the signal's reason, and as `dialServer`
+ */
+export async function dialWithin(
+  { milliseconds, told = milliseconds }: { readonly milliseconds: number; readonly told?: number },
+  connection: Connection,
+  certificate: ClientCertificate | undefined,
+  proxy: URL | undefined,
+  signal?: AbortSignal,
+): Promise<Duplex> {
+  const dialled = dialServer(connection, certificate, proxy);
+  const limit = new AbortController();
+  const timer = setTimeout(() => {
+    const seconds = Math.round(told / 1000);
+    const what = `Cannot reach the API server ${connection.server}: no connection within ${seconds} seconds`;
+    limit.abort(new AppError("CLUSTER_UNREACHABLE", what));
+  }, milliseconds);
+  try {
+    return await untilAborted(dialled, signal ? AbortSignal.any([signal, limit.signal]) : limit.signal);
+  } catch (error) {
+    dialled.then((late) => late.close(), () => {});
+    throw error;
+  } finally {
+    clearTimeout(timer);
   }
 }
 

@@ -5,7 +5,6 @@
 
 import { AppError } from "../errors.ts";
 import { printable } from "../text.ts";
-import { untilAborted } from "./abort.ts";
 import { openClient } from "./client.ts";
 import type { HttpClient } from "./client.ts";
 import type { Cluster, ClusterRequest, ClusterResponse } from "./cluster.ts";
@@ -72,27 +71,10 @@ export function connectCluster(connection: Connection, transportContext: Transpo
   let probing: Promise<void> | undefined;
   /** Connects and hangs up: whether a request without an answer is with the server, or not even connected. */
   const probe = async ({ certificate }: Credentials): Promise<void> => {
-    const [{ dialServer }, { proxyFor }] = await Promise.all([import("./dial.ts"), import("./proxy.ts")]);
-    const dialled = dialServer(
-      await fresh(),
-      certificate,
-      proxyFor(new URL(server), connection.proxyUrl, env),
-    );
-    const limit = new AbortController();
-    const timer = setTimeout(
-      () =>
-        limit.abort(
-          new AppError(
-            "CLUSTER_UNREACHABLE",
-            `Cannot reach the API server ${server}: no connection within ${
-              Math.round(2 * connectPatience / 1000)
-            } seconds`,
-          ),
-        ),
-      connectPatience,
-    );
-    dialled.then((duplex) => duplex.close(), () => {});
-    await untilAborted(dialled, limit.signal).finally(() => clearTimeout(timer));
+    const [{ dialWithin }, { proxyFor }] = await Promise.all([import("./dial.ts"), import("./proxy.ts")]);
+    const time = { milliseconds: connectPatience, told: 2 * connectPatience };
+    const proxy = proxyFor(new URL(server), connection.proxyUrl, env);
+    (await dialWithin(time, await fresh(), certificate, proxy)).close();
   };
   /** Ends an exchange that can't be connected. Returns what calls it off. */
   const watchConnecting = (exchange: Exchange, credentials: Credentials): () => void => {

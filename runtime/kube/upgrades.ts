@@ -8,7 +8,7 @@ import type { UpgradeAnswer, UpgradeRequest } from "./cluster.ts";
 import type { Connection } from "./connection.ts";
 import type { CredentialSource } from "./credentials.ts";
 import { destinationOf } from "./destination.ts";
-import { dialServer } from "./dial.ts";
+import { dialWithin } from "./dial.ts";
 import { failureOf } from "./failure.ts";
 import { requestHeaders } from "./headers.ts";
 import { proxyFor } from "./proxy.ts";
@@ -60,15 +60,8 @@ export async function openUpgrade(
     const headers = requestHeaders("GET", guest, connection, credentials.authorization);
     headers.delete("accept-encoding");
     const proxy = proxyFor(new URL(connection.server), connection.proxyUrl, env);
-    const dialled = dialServer(connection, credentials.certificate, proxy);
-    const patience = new AbortController();
-    const limit = setTimeout(() => patience.abort(tooLong(connection, connectPatience)), connectPatience);
-    const either = signal ? AbortSignal.any([signal, patience.signal]) : patience.signal;
-    // Given up meanwhile, it is closed when it is there.
-    const opened = await untilAborted(dialled, either).catch((error) => {
-      dialled.then((late) => late.close(), () => {});
-      throw error;
-    }).finally(() => clearTimeout(limit));
+    const time = { milliseconds: connectPatience };
+    const opened = await dialWithin(time, connection, credentials.certificate, proxy, signal);
     try {
       const answer: Awaited<ReturnType<typeof upgrade>> = await untilAborted(
         upgrade(opened, { url, headers, protocols }, (end) => closed(end.code, answer)),
@@ -111,13 +104,6 @@ export async function openUpgrade(
   } finally {
     open.delete(pending);
   }
-}
-
-function tooLong({ server }: Connection, milliseconds: number): AppError {
-  return new AppError(
-    "CLUSTER_UNREACHABLE",
-    `Cannot reach the API server ${server}: no connection within ${Math.round(milliseconds / 1000)} s`,
-  );
 }
 
 /** `--request-timeout` is for the answer; the connection lasts as long as it is used. */

@@ -58,7 +58,8 @@ export interface Receipt {
  * as it would not hold a plugin to grants it does not know.
  */
 const FORMAT = 2;
-const DIGEST = /^sha256:[0-9a-f]{64}$/;
+/** A digest that krew-wasm takes. */
+export const DIGEST = /^sha256:[0-9a-f]{64}$/;
 const FILE = /^[A-Za-z0-9][A-Za-z0-9._-]*$/;
 
 /** The receipt as JSON: keys in the order of the interface, `format` first. */

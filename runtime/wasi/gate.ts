@@ -229,7 +229,7 @@ export class GatedTree implements FileTree {
       if (under) return { node: under, path };
       throw new WasiError(kind === "write" ? "access" : "no-entry"); // the same, whatever is there
     }
-    return this.#open(host, guestPath(host), kind === "write", decision, directory);
+    return this.#open({ host, real, guest: guestPath(host), write: kind === "write" }, decision, directory);
   }
 
   /** A change in what is granted to be read only. */
@@ -249,7 +249,7 @@ export class GatedTree implements FileTree {
     const decision = this.#gate.ask({ kind: "write", path: host, real });
     // Read-only, it says.
     if (decision === "no" || this.#real(host) !== real) return { node: mount.node, path };
-    return this.#open(host, guest, true, decision, /\/$/.test(path));
+    return this.#open({ host, real, guest, write: true }, decision, /\/$/.test(path));
   }
 
   /** Whether the first name of a path is in a directory, as far as it shows. */
@@ -300,11 +300,13 @@ export class GatedTree implements FileTree {
     return this.#tree.probe(host)?.real ?? joined(parent(), host.slice(host.lastIndexOf("/") + 1));
   }
 
-  /** A mount for what was granted: the directory, or the one file in its own. */
-  #open(host: string, guest: string, write: boolean, decision: "once" | "stay", directory: boolean): Route {
-    const there = this.#tree.probe(host);
-    const whole = there?.type === "directory";
-    const real = there?.real ?? host;
+  /** A mount for what was granted: the directory, or the one file in its own. `real` is where it led when it was asked for. */
+  #open(
+    { host, real, guest, write }: Pick<Mount, "host" | "guest" | "write"> & { readonly real: string },
+    decision: "once" | "stay",
+    directory: boolean,
+  ): Route {
+    const whole = this.#tree.probe(host)?.type === "directory";
     const name = nameOf(guest);
     const mount: Mount = whole ? { guest, host, write } : {
       ...{ guest: parentOf(guest), host: parentOf(real), write, only: [name] },
