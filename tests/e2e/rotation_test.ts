@@ -39,15 +39,7 @@ testBinary("a client certificate that rotates, at a real API server", {
   };
   install(pairs[0]!.cert, pairs[0]!.key);
   assert.equal(await whoKubectlIs(), "jane");
-  const child = new Deno.Command("/bin/sh", {
-    args: ["-c", "kubectl-raw /api/v1/nodes 1000000 --lines"],
-    clearEnv: true,
-    env: product.env(),
-    cwd: product.home,
-    stdin: "piped",
-    stdout: "piped",
-    stderr: "inherit",
-  }).spawn();
+  const child = product.start("/bin/sh", ["-c", "kubectl-raw /api/v1/nodes 1000000 --lines"]);
   const stdin = child.stdin.getWriter();
   const lines = child.stdout.pipeThrough(new TextDecoderStream()).getReader();
   let output = "";

@@ -114,15 +114,11 @@ testBinary(
         : status(401, "Unauthorized", "Unauthorized");
     const { hostname, port } = new URL(api.server);
     const [program = "", ...words] = inPod(account.directory);
-    const child = new Deno.Command(program, {
-      args: [...words, `${product.store}/bin/kubectl-raw`, "/version", "3", "--lines"],
-      clearEnv: true,
-      env: product.env({ KUBERNETES_SERVICE_HOST: hostname, KUBERNETES_SERVICE_PORT: port }),
-      cwd: product.home,
-      stdin: "piped",
-      stdout: "piped",
-      stderr: "inherit",
-    }).spawn();
+    const child = product.start(
+      program,
+      [...words, `${product.store}/bin/kubectl-raw`, "/version", "3", "--lines"],
+      { env: { KUBERNETES_SERVICE_HOST: hostname, KUBERNETES_SERVICE_PORT: port } },
+    );
     const stdin = child.stdin.getWriter();
     const next = () => stdin.write(new TextEncoder().encode("\n"));
     let output = "";

@@ -14,15 +14,7 @@ testBinary("what is typed goes up line by line, and a given up upload ends its r
   await installFixture(product, "attack-doors", "--allow-cluster=full");
   if (!clangMissing()) await installFixture(product, "kubernetes", "--allow-cluster=full");
   const start = (program: string, ...args: string[]) =>
-    new Deno.Command(`${product.store}/bin/kubectl-${program}`, {
-      args,
-      clearEnv: true,
-      env: product.env(),
-      cwd: product.home,
-      stdin: "piped",
-      stdout: "piped",
-      stderr: "inherit",
-    }).spawn();
+    product.start(`${product.store}/bin/kubectl-${program}`, args);
   let seen = "";
   let more = Promise.withResolvers<void>();
   api.hook = async (request) => {

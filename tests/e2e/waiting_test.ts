@@ -88,14 +88,7 @@ Deno.test("a poll for stdin and a clock wakes on whichever comes first", options
   await using it = await setUp();
   const { product } = it;
   for (const plugin of PLUGINS) {
-    const child = new Deno.Command(`${product.store}/bin/${plugin}`, {
-      args: ["poll", "20"],
-      clearEnv: true,
-      env: product.env(),
-      stdin: "piped",
-      stdout: "piped",
-      stderr: "inherit",
-    }).spawn();
+    const child = product.start(`${product.store}/bin/${plugin}`, ["poll", "20"]);
     const reader = child.stdout.pipeThrough(new TextDecoderStream()).getReader();
     let seen = "";
     const until = async (text: string) => {

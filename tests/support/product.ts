@@ -92,17 +92,28 @@ export class Product implements Disposable {
     };
   }
 
-  /** Runs any program. */
-  async exec(program: string, args: readonly string[], options: RunOptions = {}): Promise<Outcome> {
-    const child = new Deno.Command(program, {
+  /** Starts any program, for a test that talks to it: its stdin and stdout are pipes, its stderr is the test's. */
+  start(
+    program: string,
+    args: readonly string[],
+    { env, cwd = this.home, stderr = "inherit" }:
+      & Omit<RunOptions, "stdin">
+      & Pick<Deno.CommandOptions, "stderr"> = {},
+  ): Deno.ChildProcess {
+    return new Deno.Command(program, {
       args: [...args],
       clearEnv: true,
-      env: this.env(options.env),
-      cwd: options.cwd ?? this.home,
+      env: this.env(env),
+      cwd,
       stdin: "piped",
       stdout: "piped",
-      stderr: "piped",
+      stderr,
     }).spawn();
+  }
+
+  /** Runs any program. */
+  async exec(program: string, args: readonly string[], options: RunOptions = {}): Promise<Outcome> {
+    const child = this.start(program, args, { ...options, stderr: "piped" });
     const input = typeof options.stdin === "string"
       ? new TextEncoder().encode(options.stdin)
       : options.stdin ?? new Uint8Array();
