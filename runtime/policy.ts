@@ -7,8 +7,8 @@ import { AppError, messageOf } from "./errors.ts";
 import { type EnvGrant, type FileGrant, type Grants, isCredentialVariable, parseSize } from "./grants.ts";
 import { type ClusterGrant, parseClusterGrant } from "./kube/rules.ts";
 import type { Administrator } from "./desk.ts";
-import { realPath } from "./host_path.ts";
-import { isNowhere, POLICY_PATH } from "./policy_path.ts";
+import { isNowhere, realPath } from "./host_path.ts";
+import { POLICY_PATH } from "./policy_path.ts";
 import { printable } from "./text.ts";
 
 /** The most that a plugin may be granted; what is undefined has no bound. */

@@ -61,7 +61,7 @@ const RUNTIME: Readonly<Record<string, readonly [authorities: string, why: strin
   "kube/credentials.ts": ["files", "tokens that it names"],
   "kube/exec.ts": ["run streams", "credential plugins that it names"],
   // Before the plugin, beside it, after it
-  "run.ts": ["env files", "compiled form, administrator's file"],
+  "run.ts": ["env", "what is set for krew-wasm, the home directory"],
   "component.ts": ["code", "the component's JavaScript, its digest checked"],
   "policy.ts": ["files sys", "the administrator's file, and who may change it"],
   "prompt.ts": ["ffi streams", "questions at the terminal"],
