@@ -112,3 +112,18 @@ Deno.test("Deno.exit is called in main.ts only", async () => {
     assert.ok(!/\bDeno\.exit\(|\bprocess\.exit\(/.test(source), `${specifier} calls exit`);
   }
 });
+
+Deno.test("property tests take fast-check from where its seed is set", async () => {
+  const importers: string[] = [];
+  const visit = async (directory: URL) => {
+    for await (const { name, isDirectory } of Deno.readDir(directory)) {
+      const url = new URL(isDirectory ? `${name}/` : name, directory);
+      if (isDirectory) await visit(url);
+      else if (name.endsWith(".ts") && /from "fast-check"/.test(await Deno.readTextFile(url))) {
+        importers.push(url.href.slice(root.length));
+      }
+    }
+  };
+  await visit(new URL("tests/", root));
+  assert.deepEqual(importers.filter((path) => path !== "tests/graph_test.ts"), ["tests/support/fuzz.ts"]);
+});

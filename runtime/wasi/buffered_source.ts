@@ -43,7 +43,12 @@ export abstract class BufferedSource implements ByteSource {
   }
 
   wait(): Promise<void> {
-    if (this.ready()) return Promise.resolve();
+    // What came may be read by another before who waited for it goes on.
+    return this.ready() ? Promise.resolve() : this.#come().then(() => this.wait());
+  }
+
+  /** Resolves after the next thing came, or the one that is being read at the moment. */
+  #come(): Promise<void> {
     return this.#pending ??= this.next().then(() => {
       this.#pending = undefined;
     });
@@ -58,13 +63,13 @@ export abstract class BufferedSource implements ByteSource {
     }
     if (this.#error !== undefined) throw this.#error;
     if (this.#ended) return -1;
-    this.wait();
+    this.#come();
     return 0;
   }
 
   read(into: Uint8Array): MaybePromise<number> {
     if (into.length === 0) return 0;
     if (this.ready()) return Math.max(this.readAvailable(into), 0);
-    return this.wait().then(() => this.read(into));
+    return this.#come().then(() => this.read(into));
   }
 }

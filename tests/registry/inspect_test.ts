@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import fc from "fast-check";
+import { fc } from "../support/fuzz.ts";
 import { formatInspection, type Inspection, inspectionJson } from "../../cli/commands/inspect.ts";
 import { describeImports, fetchConfig, readWit, reportWasm } from "../../registry/inspect.ts";
 import { RegistryClient } from "../../registry/client.ts";

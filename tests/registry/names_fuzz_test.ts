@@ -4,7 +4,7 @@
  */
 
 import assert from "node:assert/strict";
-import fc from "fast-check";
+import { fc } from "../support/fuzz.ts";
 import { compilePlugin } from "../../registry/compile.ts";
 import { AppError } from "../../runtime/errors.ts";
 import { wat } from "../support/components.ts";

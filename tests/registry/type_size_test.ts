@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import fc from "fast-check";
+import { fc } from "../support/fuzz.ts";
 import { compilePlugin } from "../../registry/compile.ts";
 import { readWit } from "../../registry/inspect.ts";
 import { countTypeParts, refuseTypeBomb } from "../../registry/type_size.ts";

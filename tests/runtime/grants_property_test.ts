@@ -1,7 +1,7 @@
 /** What holds of grants, bounds and requests whatever they are. */
 
 import assert from "node:assert/strict";
-import fc from "fast-check";
+import { fc } from "../support/fuzz.ts";
 import {
   effectiveGrants,
   type EnvGrant,

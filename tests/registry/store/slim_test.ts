@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import fc from "fast-check";
+import { fc } from "../../support/fuzz.ts";
 import { digestOf } from "../../../registry/digest.ts";
 import { isIntact, readSlim } from "../../../registry/store/slim.ts";
 import { readSections, stripModule } from "../../../registry/wasm.ts";

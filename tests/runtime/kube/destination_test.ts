@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import fc from "fast-check";
+import { fc } from "../../support/fuzz.ts";
 import { destinationOf } from "../../../runtime/kube/destination.ts";
 
 const SERVER = "https://api.example:6443";

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import fc from "fast-check";
+import { fc } from "../../support/fuzz.ts";
 import { parseAllDocuments, stringify } from "yaml";
 import { parsePlainYaml } from "../../../runtime/kube/plain_yaml.ts";
 

@@ -1,7 +1,7 @@
 /** What of a kubeconfig is read before a plugin starts, without parsing it. */
 
 import assert from "node:assert/strict";
-import fc from "fast-check";
+import { fc } from "../../support/fuzz.ts";
 import { parse, stringify } from "yaml";
 import { filesNamed, preloadKubeconfig } from "../../../runtime/kube/preload.ts";
 

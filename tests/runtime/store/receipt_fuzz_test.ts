@@ -1,10 +1,9 @@
 /** Receipts that somebody changed: whatever was changed, they are refused, or they are receipts. */
 
 import assert from "node:assert/strict";
-import fc from "fast-check";
 import { LEAST } from "../../../runtime/grants.ts";
 import { formatReceipt, parseReceipt, type Receipt } from "../../../runtime/store/receipt.ts";
-import { fuzz } from "../../support/fuzz.ts";
+import { fc, fuzz } from "../../support/fuzz.ts";
 
 const digest = `sha256:${"ab".repeat(32)}`;
 const RECEIPT: Receipt = {

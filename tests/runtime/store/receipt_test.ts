@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import fc from "fast-check";
+import { fc } from "../../support/fuzz.ts";
 import { LEAST } from "../../../runtime/grants.ts";
 import { formatReceipt, parseReceipt, type Receipt } from "../../../runtime/store/receipt.ts";
 

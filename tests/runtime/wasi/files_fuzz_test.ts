@@ -1,14 +1,13 @@
 /** The file trees, compared with a file system in memory: whatever is done in whatever order, both answer the same. */
 
 import assert from "node:assert/strict";
-import fc from "fast-check";
 import { WasiError } from "../../../runtime/wasi/errno.ts";
 import type { AnyFile, DirectoryNode, FileTree, OpenOptions, Stat } from "../../../runtime/wasi/files.ts";
 import { NamedTree } from "../../../runtime/wasi/files_by_name.ts";
 import { openLinuxTree } from "../../../runtime/wasi/files_linux.ts";
 import type { Files } from "../../../runtime/sandbox.ts";
 import * as model from "../../support/file_model.ts";
-import { fuzz } from "../../support/fuzz.ts";
+import { fc, fuzz } from "../../support/fuzz.ts";
 import "../../support/linux_library.ts";
 
 const names = fc.constantFrom("a", "b", "c", "d");

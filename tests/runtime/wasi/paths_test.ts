@@ -1,9 +1,8 @@
 import assert from "node:assert/strict";
-import fc from "fast-check";
 import { WasiError } from "../../../runtime/wasi/errno.ts";
 import { checkWindowsName, resolvePath, type Tree } from "../../../runtime/wasi/paths.ts";
 import * as model from "../../support/file_model.ts";
-import { fuzz } from "../../support/fuzz.ts";
+import { fc, fuzz } from "../../support/fuzz.ts";
 
 /** A tree in memory: directories are objects, links are strings, files are null. */
 type Model = { [name: string]: Model | string | null };

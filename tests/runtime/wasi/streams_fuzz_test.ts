@@ -1,12 +1,11 @@
 /** The streams' state machines against models of a few lines: whatever is asked in whatever order, no byte is lost. */
 
 import assert from "node:assert/strict";
-import fc from "fast-check";
 import { BodySink, BodySource } from "../../../runtime/wasi/body.ts";
 import { InputStream, OutputStream, poll, Pollable } from "../../../runtime/wasi/p2/io.ts";
 import { StdinSource, StdoutSink } from "../../../runtime/wasi/stdio.ts";
 import type { ByteSink, ByteSource, MaybePromise } from "../../../runtime/wasi/streams.ts";
-import { fuzz } from "../../support/fuzz.ts";
+import { fc, fuzz } from "../../support/fuzz.ts";
 
 /** What comes in: pieces of bytes, numbered through so that every byte is known. */
 const pieces = fc.array(fc.integer({ min: 1, max: 9 }), { maxLength: 12 }).map((sizes) => {

@@ -51,6 +51,30 @@ Deno.test("a body that breaks is an error, and one that is dropped is cancelled"
   assert.ok(dropped.cancelled());
 });
 
+Deno.test("a wait holds, also when what came is read before another wait is told of it", async () => {
+  let between = 0;
+  for (let steps = 0; steps < 16; steps++) {
+    const pieces = [1, 2];
+    const source = new BodySource(
+      new ReadableStream<Uint8Array>({
+        pull(controller) {
+          const piece = pieces.shift();
+          if (piece) controller.enqueue(Uint8Array.of(piece));
+          else controller.close();
+        },
+      }),
+    );
+    const into = new Uint8Array(1);
+    assert.equal(source.readAvailable(into), 0); // the first piece is asked for
+    for (let step = 0; step < steps; step++) await Promise.resolve();
+    if (source.readAvailable(into) === 1) between++;
+    await source.wait();
+    assert.ok(source.ready(), `not ready after a wait, ${steps} steps on`);
+    source.close();
+  }
+  assert.ok(between > 0, "no piece had come");
+});
+
 Deno.test("a request's body has back-pressure", async () => {
   const sink = new BodySink();
   const output = new OutputStream(sink);

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import fc from "fast-check";
+import { fc } from "../../support/fuzz.ts";
 import { LineEditor } from "../../../runtime/wasi/line_editor.ts";
 import { StdinSource } from "../../../runtime/wasi/stdio.ts";
 import { NotATerminal, TerminalControl, type TerminalDevice } from "../../../runtime/wasi/terminal.ts";
