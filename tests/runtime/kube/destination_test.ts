@@ -63,6 +63,8 @@ Deno.test("destinationOf() refuses every other place, and names it", () => {
       "javascript:1",
       "https://api.example:6443:80/",
       "https://ａpi.example:6443/",
+      "https://api.example:6443/api/../version",
+      "https://api.example:6443/api/%2e%2e/version",
     ].map((asked): [string, string] => [SERVER, asked]),
     ...[
       "/..",

@@ -23,7 +23,8 @@ function guarded(grant: ClusterGrant, deny: ClusterLimits["deny"] = false, serve
       return Promise.resolve({ status: 200, headers: [], body: null });
     },
     sockets: () => Promise.reject(new Error("sockets")),
-    upgrade: ({ url }) => Promise.reject(new Error(`upgrade ${url}`)),
+    upgrade: ({ url, headers }) =>
+      Promise.reject(new Error(["upgrade", url, ...headers.map(([name]) => name)].join(" "))),
   };
   const state: { limits: ClusterLimits; answer: boolean } = { limits: { grant, deny }, answer: false };
   const cluster = guardCluster(behind, "foo", () => state.limits, (denied) => {
@@ -96,6 +97,8 @@ Deno.test("read-only lets look, and ask about one's own rights", async () => {
     "POST /api/v1/namespaces/a/serviceaccounts/b/token",
     "POST /apis/authorization.k8s.io/v1/subjectaccessreviews",
     "POST /apis/example.com/v1/selfsubjectaccessreviews",
+    "POST /apis/authorization.k8s.io/v1/selfsubjectaccessreviews/x",
+    "POST /apis/authorization.k8s.io/v1/selfsubjectaccessreviews/x/status",
   ]);
 });
 
@@ -145,6 +148,28 @@ Deno.test("the options in the body of a DELETE win over its query, as in the ser
     "what was understood is sent",
   );
   assert.deepEqual(headers, [["content-type", "application/json"]]);
+  it.state.limits = { grant: "full", deny: false, bound: "read-only" };
+  assert.equal(await remove("", '{"dryRun":[],"dryRun":["All"]}'), 200);
+  assert.equal(
+    new TextDecoder().decode(it.sent[1]!.body as Uint8Array),
+    '{"dryRun":["All"]}',
+    "by a bound, too",
+  );
+});
+
+Deno.test("the body of a refused request is taken to its end: who writes it does not wait for ever", async () => {
+  let chunks = 0;
+  const { promise: ended, resolve } = Promise.withResolvers<void>();
+  const body = new ReadableStream<Uint8Array<ArrayBuffer>>({
+    pull(controller) {
+      if (++chunks < 100) return controller.enqueue(new Uint8Array(1000));
+      controller.close();
+      resolve();
+    },
+  });
+  const { status } = await guarded("read-only").ask("POST", "/api/v1/namespaces/a/pods", { body });
+  assert.equal(status, 403);
+  await ended;
 });
 
 Deno.test("rules cover what RBAC says they cover, and discovery", async () => {
@@ -163,6 +188,7 @@ Deno.test("rules cover what RBAC says they cover, and discovery", async () => {
     "GET /openapi/v3",
     "GET /version",
     "GET /readyz",
+    "HEAD /version",
     "GET /api/v1/namespaces/a/pods",
     "GET /api/v1/namespaces/a/pods/x/log",
     "PUT /apis/apps/v1/namespaces/c/deployments/d/scale",
@@ -186,6 +212,14 @@ Deno.test("rules cover what RBAC says they cover, and discovery", async () => {
     "POST /metrics",
     "PATCH /api/v1/nodes/n",
     "POST /api",
+  ]);
+});
+
+Deno.test("a rule of namespaces, all of them too, covers nothing that is in none", async () => {
+  await check(guarded({ rules: rule("get,list:*@*") }), ["GET /api/v1/namespaces/a/pods"], [
+    "GET /api/v1/nodes/n",
+    "GET /api/v1/pods",
+    "GET /apis/rbac.authorization.k8s.io/v1/clusterroles",
   ]);
 });
 
@@ -245,6 +279,10 @@ Deno.test("no spelling of a path gets around the rules", async () => {
     await assert.rejects(it.ask("GET", path), { code: "REQUEST_INVALID" }, path);
   }
   await assert.rejects(it.ask("DELETE", "/api/v1/watch/namespaces/a/pods/b"), { code: "REQUEST_INVALID" });
+  // The server has one verb for this path, whatever the method: a rule for looking through the proxy is none for posting.
+  const proxy = guarded({ rules: rule("proxy:pods") });
+  assert.ok(await proxy.passes("GET /api/v1/proxy/namespaces/a/pods/b"));
+  await assert.rejects(proxy.ask("POST", "/api/v1/proxy/namespaces/a/pods/b"), { code: "REQUEST_INVALID" });
 });
 
 Deno.test("a server's own path is no part of what is asked", async () => {
@@ -301,9 +339,20 @@ Deno.test("sockets take a grant of everything", async () => {
   for (const grant of ["none", "read-only", { rules: rule("*:*") }] as const) {
     await assert.rejects(guarded(grant).cluster.sockets(), { code: "DESTINATION_REFUSED" });
   }
-  await assert.rejects(guarded("full", rule("get:secrets")).cluster.sockets(), {
-    code: "DESTINATION_REFUSED",
-  });
+  const none = guarded("none");
+  await assert.rejects(none.cluster.sockets());
+  assert.deepEqual(none.asked.map(({ rule, denied }) => [rule, denied]), [["full", false]]);
+  none.state.answer = true;
+  await assert.rejects(none.cluster.sockets(), { message: "sockets" });
+  const denied = guarded("full", rule("get:secrets"));
+  await assert.rejects(denied.cluster.sockets(), { code: "DESTINATION_REFUSED" });
+  denied.state.limits = { grant: "full", deny: false, bound: "read-only" };
+  await assert.rejects(denied.cluster.sockets(), { code: "DESTINATION_REFUSED" });
+  // Nobody can grant what a denial, or the administrator's bound, stands against.
+  assert.deepEqual(denied.asked.map(({ rule, denied }) => [rule, denied]), [[undefined, true], [
+    undefined,
+    true,
+  ]]);
 });
 
 Deno.test("ruleWordFor() writes what parseRuleWord() reads as the missing rule", async () => {
@@ -376,6 +425,17 @@ Deno.test("an upgrade into a container is creating, whoever may look", async () 
   }
   const denied = await guarded("full", rule("create:pods/exec")).cluster.upgrade(request);
   assert.equal("refused" in denied && denied.refused.status, 403);
+});
+
+Deno.test("no upgrade is looking: it takes a rule, and carries no header that speaks for another method", async () => {
+  const request = { url: "/api/v1/namespaces/a/pods/b/log", headers: [], protocols: [] };
+  const looking = await guarded("read-only").cluster.upgrade(request);
+  assert.equal("refused" in looking && looking.refused.status, 403);
+  const it = guarded({ rules: rule("get:pods/log"), readOnly: true });
+  const headers = [["X-HTTP-Method", "DELETE"], ["accept", "a/b"]] as const;
+  await assert.rejects(it.cluster.upgrade({ ...request, headers }), {
+    message: `upgrade ${request.url} accept`,
+  });
 });
 
 Deno.test("the administrator's bound holds whatever is granted, and nobody is asked", async () => {
