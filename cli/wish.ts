@@ -31,7 +31,7 @@ import { mayPrompt, openTerminal, readLine, type Terminal } from "../runtime/pro
 import type { Layout } from "../runtime/store/layout.ts";
 import { homeDirectory } from "../runtime/store/layout.ts";
 import type { Receipt } from "../runtime/store/receipt.ts";
-import { printable } from "../runtime/text.ts";
+import { printable, shellWord } from "../runtime/text.ts";
 import type { Context } from "./context.ts";
 import { cells, type GrantRow, grantRows, moreRows } from "./grant_text.ts";
 import { formatTable } from "./output.ts";
@@ -231,9 +231,4 @@ function earlierWish(layout: Layout, receipt: Receipt, home: string): Wish | und
   } catch {
     return undefined; // of before manifests were kept: all of the new one is asked about
   }
-}
-
-function shellWord(text: string): string {
-  const safe = printable(text, 300);
-  return /^[\w@%+=:,./-]+$/.test(safe) ? safe : `'${safe.replaceAll("'", `'\\''`)}'`;
 }

@@ -9,7 +9,7 @@ import { whyNotRead } from "../runtime/file_error.ts";
 import { grantsToJson } from "../runtime/grants.ts";
 import type { Layout } from "../runtime/store/layout.ts";
 import { DIGEST, type Receipt } from "../runtime/store/receipt.ts";
-import { printable } from "../runtime/text.ts";
+import { lowerFirst, printable } from "../runtime/text.ts";
 import type { FetchedManifest } from "./client.ts";
 import { Digester, digestOf } from "./digest.ts";
 import type { ArtifactSource } from "./install.ts";
@@ -442,8 +442,4 @@ function readAt(file: Deno.FsFile, offset: number, length: number): Uint8Array<A
     filled += read;
   }
   return bytes.subarray(0, filled);
-}
-
-function lowerFirst(text: string): string {
-  return text.charAt(0).toLowerCase() + text.slice(1);
 }

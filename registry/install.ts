@@ -11,7 +11,7 @@ import { BINDGEN } from "../runtime/store/bindgen.ts";
 import type { Layout } from "../runtime/store/layout.ts";
 import { readReceipt } from "../runtime/store/read.ts";
 import type { Receipt, Verified } from "../runtime/store/receipt.ts";
-import { printable } from "../runtime/text.ts";
+import { lowerFirst, printable } from "../runtime/text.ts";
 import type { FetchedManifest, RegistryClient } from "./client.ts";
 import type { Compiled } from "./compile.ts";
 import { digestOf } from "./digest.ts";
@@ -326,8 +326,4 @@ function publishBlob(staged: string, path: string): void {
   } catch (error) {
     throw storeFailed(`Cannot write ${path}`, error);
   }
-}
-
-function lowerFirst(text: string): string {
-  return text.charAt(0).toLowerCase() + text.slice(1);
 }

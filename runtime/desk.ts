@@ -4,11 +4,12 @@
  */
 
 import { effectiveGrants, type GrantChange, type Grants, mergeGrants, NO_DENIALS } from "./grants.ts";
+import { isWithin } from "./host_path.ts";
 import type { AskedFile } from "./sandbox.ts";
 import type { ClusterLimits, DeniedRequest } from "./kube/guard.ts";
 import { type ClusterGrant, parseRuleWord } from "./kube/rules.ts";
 import type { RunRecord } from "./record.ts";
-import { printable } from "./text.ts";
+import { printable, shellWord } from "./text.ts";
 
 /** What a person answers. */
 export type Answer = "once" | "run" | "always" | "no";
@@ -128,8 +129,7 @@ export class Desk {
   askFile({ kind, path, real }: AskedFile): "no" | "once" | "stay" {
     const what = `${kind === "read" ? "read" : "change"} ${path}`;
     const { deny } = this.#grants;
-    const within = (root: string) =>
-      [path, real].some((at) => at === root || at.startsWith(root === "/" ? "/" : `${root}/`));
+    const within = (root: string) => [path, real].some((at) => isWithin(at, root));
     const hidden = deny.home ? [...deny.read, this.#context.home] : deny.read;
     if (hidden.some(within) || kind === "write" && deny.write.some(within)) {
       this.#context.record.denied(what);
@@ -219,12 +219,4 @@ export class Desk {
         ? ": its grants, or the administrator of this machine, deny that"
         : `; to allow it: ${command}${words}${started === undefined ? "" : ` ${shellWord(started)}`}`);
   }
-}
-
-/** A word as a shell reads it back, on one line. */
-function shellWord(text: string): string {
-  if (/^[\w@%+=:,./-]+$/.test(text)) return text;
-  const safe = printable(text, 500);
-  // What had to be escaped can't be typed so; $'…' of bash, zsh and ksh takes the escapes.
-  return safe === text ? `'${text.replaceAll("'", `'\\''`)}'` : `$'${safe.replaceAll("'", "\\'")}'`;
 }

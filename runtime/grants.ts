@@ -4,6 +4,7 @@
  */
 
 import { AppError } from "./errors.ts";
+import { isWithin } from "./host_path.ts";
 import {
   type ClusterGrant,
   type ClusterRule,
@@ -289,9 +290,9 @@ export function effectiveGrants(grants: Grants): Grants {
   const { deny } = grants;
   return {
     ...grants,
-    files: grants.files.filter(({ host }) => !deny.read.some((path) => isAtOrBelow(host, path)))
+    files: grants.files.filter(({ host }) => !deny.read.some((path) => isWithin(host, path)))
       .map((grant) =>
-        grant.write && deny.write.some((path) => isAtOrBelow(grant.host, path))
+        grant.write && deny.write.some((path) => isWithin(grant.host, path))
           ? { ...grant, write: false }
           : grant
       ),
@@ -315,10 +316,6 @@ function without(
   const taken = new Set(others.map((rule) => JSON.stringify(rule)));
   const left = rules.filter((rule) => !taken.has(JSON.stringify(rule)));
   return left.length > 0 && left;
-}
-
-function isAtOrBelow(path: string, root: string): boolean {
-  return path === root || path.startsWith(root.endsWith("/") ? root : `${root}/`);
 }
 
 function mergeFiles(base: readonly FileGrant[], more: readonly FileGrant[]): FileGrant[] {

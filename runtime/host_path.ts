@@ -23,6 +23,21 @@ export function pathMeant(guest: string, windows = Deno.build.os === "windows"):
   return windows && /^\/[A-Za-z]:(?:\/|$)/.test(guest) ? guest.slice(1) : guest;
 }
 
+/** Whether an absolute path, free of dots, is below a directory. Pure. */
+export function isBelow(path: string, root: string): boolean {
+  return path !== root && path.startsWith(root.endsWith("/") ? root : `${root}/`);
+}
+
+/** Whether an absolute path, free of dots, is `root` or below it. Pure. */
+export function isWithin(path: string, root: string): boolean {
+  return path === root || isBelow(path, root);
+}
+
+/** The directory that an absolute path is in; of the root, the root. Pure. */
+export function parentOf(path: string): string {
+  return path.slice(0, path.lastIndexOf("/")) || "/";
+}
+
 /** `Deno.realPathSync`, with slashes. */
 export function realPath(path: string): string {
   return hostPath(Deno.realPathSync(path));

@@ -7,7 +7,7 @@ import { AppError, messageOf } from "./errors.ts";
 import { type EnvGrant, type FileGrant, type Grants, isCredentialVariable, parseSize } from "./grants.ts";
 import { type ClusterGrant, parseClusterGrant } from "./kube/rules.ts";
 import type { Administrator } from "./desk.ts";
-import { isNowhere, realPath } from "./host_path.ts";
+import { isNowhere, isWithin, realPath } from "./host_path.ts";
 import { POLICY_PATH } from "./policy_path.ts";
 import { printable } from "./text.ts";
 
@@ -351,10 +351,6 @@ export function realOrNamed(path: string): string {
     const parent = realOrNamed(path.slice(0, at));
     return `${parent === "/" ? "" : parent}${path.slice(at)}`;
   }
-}
-
-function isWithin(path: string, root: string): boolean {
-  return path === root || path.startsWith(root.endsWith("/") ? root : `${root}/`);
 }
 
 function limitEnv(env: EnvGrant, bound: EnvGrant): EnvGrant {

@@ -3,7 +3,7 @@
 import { AppError } from "./errors.ts";
 import { type Administrator, type Ask, Desk } from "./desk.ts";
 import { type GrantChange, grantedEnvironment, type Grants, type Limits } from "./grants.ts";
-import { exists, guestPath, hostPath, realPath } from "./host_path.ts";
+import { exists, guestPath, hostPath, isWithin, realPath } from "./host_path.ts";
 import type { Cluster } from "./kube/cluster.ts";
 import { kubeconfigPaths, parseConnectionFlags } from "./kube/flags.ts";
 import { type Preloaded, preloadKubeconfig } from "./kube/preload.ts";
@@ -470,11 +470,6 @@ function linkedFile(path: string): string {
   } catch {
     return path; // not there yet, or a link that leads to no file
   }
-}
-
-/** Whether an absolute path is `root` or below it. */
-function isWithin(path: string, root: string): boolean {
-  return path === root || path.startsWith(root.endsWith("/") ? root : `${root}/`);
 }
 
 function splitPath(path: string): [directory: string, name: string] {

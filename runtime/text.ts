@@ -14,6 +14,23 @@ export function printable(text: string, limit = 1000): string {
   return /^[\x20-\x7e]*$/.test(cut) ? cut : cut.replace(UNPRINTABLE, escapeCharacter);
 }
 
+/** A message that goes on after a colon: its first letter small. */
+export function lowerFirst(text: string): string {
+  return text.charAt(0).toLowerCase() + text.slice(1);
+}
+
+/** A word of a command for /bin/sh, whatever it holds. */
+export function shellQuoted(word: string): string {
+  return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
+}
+
+/** A word of a command that is shown to be typed: as a shell reads it back, on one line, cut to 500 UTF-16 units. */
+export function shellWord(text: string): string {
+  const safe = printable(text, 500);
+  // What had to be escaped can't be typed so; $'…' of bash, zsh and ksh takes the escapes.
+  return safe === text ? shellQuoted(text) : `$'${safe.replaceAll("'", "\\'")}'`;
+}
+
 function escapeCharacter(character: string): string {
   if (character === "\n") return "\\n";
   if (character === "\r") return "\\r";

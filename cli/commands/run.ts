@@ -15,7 +15,7 @@ import {
   runProgram,
 } from "../../runtime/run.ts";
 import type { Layout } from "../../runtime/store/layout.ts";
-import { printable } from "../../runtime/text.ts";
+import { lowerFirst, printable } from "../../runtime/text.ts";
 import type { Exit } from "../app.ts";
 import type { Context } from "../context.ts";
 import { grantsOf, withGrantFlags } from "../grants.ts";
@@ -92,7 +92,7 @@ async function runFile(
     if (!(error instanceof AppError)) throw error;
     throw new AppError(
       error.code,
-      `Cannot run "${printable(path)}": ${error.message.charAt(0).toLowerCase()}${error.message.slice(1)}`,
+      `Cannot run "${printable(path)}": ${lowerFirst(error.message)}`,
       {
         ...(error.hint === undefined ? {} : { hint: error.hint }),
         cause: error,

@@ -11,6 +11,7 @@ import { checkStore } from "../../runtime/store/check.ts";
 import type { Layout } from "../../runtime/store/layout.ts";
 import type { Receipt } from "../../runtime/store/receipt.ts";
 import { makeSymlink } from "../../runtime/symlink.ts";
+import { shellQuoted } from "../../runtime/text.ts";
 import { publish, storeFailed, writeSynced } from "./disk.ts";
 
 /** What a plugin's link starts in the end: this binary, or, run from source, a command that does what it does. */
@@ -162,11 +163,6 @@ export function windowsSelf(command: readonly string[]): string {
 export function windowsLauncher(name: string, first: "" | "__complete " = ""): string {
   const flags = first === "" ? "" : "--no-prompt ";
   return `${BATCH}@"%~dp0krew-wasm.cmd" run ${flags}${name} -- ${first}%*\r\n`;
-}
-
-/** A word for /bin/sh. */
-export function shellQuoted(word: string): string {
-  return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
 }
 
 function placeLink(to: string, staged: string, path: string): void {

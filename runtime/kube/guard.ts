@@ -8,7 +8,7 @@ import type { Cluster, ClusterRequest, ClusterResponse } from "./cluster.ts";
 import { destinationOf } from "./destination.ts";
 import { MeaninglessRequest, parseQuery, parseRequest, type RequestInfo } from "./request_info.ts";
 import { type ClusterGrant, type ClusterRule, ruleCovers, ruleDenies, ruleWordFor } from "./rules.ts";
-import { printable } from "../text.ts";
+import { printable, shellWord } from "../text.ts";
 
 /** What a plugin may do on the cluster. */
 export interface ClusterLimits {
@@ -307,10 +307,4 @@ function forbidden(plugin: string, refused: DeniedRequest, head: boolean): Clust
     ],
     body: head ? null : new Blob([bytes]).stream() as ReadableStream<Uint8Array<ArrayBuffer>>,
   };
-}
-
-/** For a shell: a `*` and brackets are patterns there. */
-function shellWord(text: string): string {
-  const safe = printable(text, 300);
-  return /^[\w@%+=:,./-]+$/.test(safe) ? safe : `'${safe.replaceAll("'", `'\\''`)}'`;
 }

@@ -8,7 +8,7 @@
 import { AppError } from "../errors.ts";
 import type { Files, Mount, Overlay } from "../sandbox.ts";
 import { printable } from "../text.ts";
-import { realPath } from "../host_path.ts";
+import { isBelow, isWithin, parentOf, realPath } from "../host_path.ts";
 import { makeSymlink } from "../symlink.ts";
 import { type ErrnoName, errnoOf, WasiError } from "./errno.ts";
 import {
@@ -178,12 +178,11 @@ export class NamedTree implements FileTree {
     const writable = this.#files.mounts.filter(({ write, only }) => write && !only)
       .map(({ host }) => attempt(() => realPath(host)));
     if (writable.length === 0) return;
-    const isIn = (path: string, root: string) => path === root || isBelow(path, root);
     for (let slash = named.indexOf("/"); slash >= 0; slash = named.indexOf("/", slash + 1)) {
       const prefix = named.slice(0, slash + 1);
       if (prefix.length >= named.length) return;
       const at = attempt(() => realPath(prefix));
-      if (writable.every((root) => !isIn(at, root) || isIn(real, root))) continue;
+      if (writable.every((root) => !isWithin(at, root) || isWithin(real, root))) continue;
       throw new AppError("GRANT_INVALID", `Cannot open "${printable(named)}" for the plugin: ${LED_AWAY}`);
     }
   }
@@ -514,8 +513,8 @@ export class NamedTree implements FileTree {
   /** Whether it is not there for the plugin. */
   #isDenied(host: string): boolean {
     const { deniedPaths = [], unprotectedPaths } = this.#files;
-    return deniedPaths.some((path) => host === path || isBelow(host, path)) &&
-      !unprotectedPaths.some((own) => host === own || isBelow(host, own));
+    return deniedPaths.some((path) => isWithin(host, path)) &&
+      !unprotectedPaths.some((own) => isWithin(host, own));
   }
 
   [Symbol.dispose](): void {}
@@ -545,7 +544,7 @@ export class NamedTree implements FileTree {
     const { protectedPaths, unprotectedPaths, deniedPaths = [], deniedWrites = [] } = this.#files;
     for (const path of [...protectedPaths, ...deniedPaths, ...deniedWrites]) {
       if (tree && isBelow(path, host)) throw new WasiError("not-permitted");
-      if ((host === path || isBelow(host, path)) && !unprotectedPaths.some((own) => isBelow(host, own))) {
+      if (isWithin(host, path) && !unprotectedPaths.some((own) => isBelow(host, own))) {
         throw new WasiError("not-permitted");
       }
     }
@@ -557,9 +556,7 @@ export class NamedTree implements FileTree {
   }
 
   #isWritable(host: string): boolean {
-    return this.roots.some(({ node: { mount } }) =>
-      mount.write && (host === mount.host || isBelow(host, mount.host))
-    );
+    return this.roots.some(({ node: { mount } }) => mount.write && isWithin(host, mount.host));
   }
 
   #checkNoOverlay(host: string, info: Deno.FileInfo | undefined): void {
@@ -620,14 +617,6 @@ function pathIn(mount: Mount, names: readonly string[]): string {
   const first = mount.names?.get(names[0]!);
   if (first !== undefined) names = [first, ...names.slice(1)];
   return mount.host.endsWith("/") ? mount.host + names.join("/") : `${mount.host}/${names.join("/")}`;
-}
-
-function parentOf(host: string): string {
-  return host.slice(0, host.lastIndexOf("/")) || "/";
-}
-
-function isBelow(path: string, root: string): boolean {
-  return path.startsWith(root.endsWith("/") ? root : `${root}/`);
 }
 
 function identityOf(info: Deno.FileInfo): string {

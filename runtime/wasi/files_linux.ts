@@ -10,6 +10,7 @@
  */
 
 import { AppError, messageOf } from "../errors.ts";
+import { parentOf } from "../host_path.ts";
 import type { Files, Mount, Overlay } from "../sandbox.ts";
 import { printable } from "../text.ts";
 import { WasiError } from "./errno.ts";
@@ -1220,8 +1221,4 @@ function isDots(name: Uint8Array): boolean {
 
 function identityOf({ dev, ino }: Glance): string {
   return `${dev}:${ino}`;
-}
-
-function parentOf(host: string): string {
-  return host.slice(0, host.lastIndexOf("/")) || "/";
 }

@@ -8,7 +8,7 @@
  */
 
 import type { AskedFile, FileGate, Files, Mount } from "../sandbox.ts";
-import { guestPath, pathMeant } from "../host_path.ts";
+import { guestPath, isBelow, isWithin, parentOf, pathMeant } from "../host_path.ts";
 import { WasiError } from "./errno.ts";
 import type {
   AnyFile,
@@ -241,9 +241,7 @@ export class GatedTree implements FileTree {
     if (/(?:^|\/)\.\.(?:\/|$)/.test(path) || this.#tree.probe(parentOf(host)) === undefined) {
       return { node: mount.node, path };
     }
-    const granted = this.#mounts.find((seen) =>
-      seen.write && (seen.guest === guest || isBelow(guest, seen.guest)) && !seen.only
-    );
+    const granted = this.#mounts.find((seen) => seen.write && isWithin(guest, seen.guest) && !seen.only);
     if (granted) return { node: granted.node, path: restOf(guest, granted.guest) };
     const real = this.#real(host);
     const decision = this.#gate.ask({ kind: "write", path: host, real });
@@ -272,7 +270,7 @@ export class GatedTree implements FileTree {
   #find(absolute: string): (Seen & { readonly rest: string }) | undefined {
     let best: (Seen & { readonly rest: string }) | undefined;
     for (const seen of this.#mounts) {
-      if (absolute !== seen.guest && !isBelow(absolute, seen.guest)) continue;
+      if (!isWithin(absolute, seen.guest)) continue;
       const rest = restOf(absolute, seen.guest);
       // A directory of single files shows those, if nothing shows all of it.
       const shows = !seen.only || seen.only.includes(rest.split("/")[0]!);
@@ -356,10 +354,6 @@ function normalized(path: string): string {
   return `/${names.join("/")}`;
 }
 
-function isBelow(path: string, root: string): boolean {
-  return path !== root && path.startsWith(root === "/" ? "/" : `${root}/`);
-}
-
 function restOf(path: string, root: string): string {
   return path === root ? "." : path.slice(root === "/" ? 1 : root.length + 1);
 }
@@ -377,8 +371,4 @@ function onHost(mount: Mount, below: string): string {
 
 function nameOf(path: string): string {
   return path.slice(path.lastIndexOf("/") + 1);
-}
-
-function parentOf(path: string): string {
-  return path.slice(0, path.lastIndexOf("/")) || "/";
 }

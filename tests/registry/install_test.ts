@@ -5,7 +5,7 @@ import { digestOf } from "../../registry/digest.ts";
 import { installPlugin, recompilePlugin } from "../../registry/install.ts";
 import { parseReference } from "../../registry/reference.ts";
 import { removePlugins } from "../../registry/store/commit.ts";
-import { type LinkTarget, shellQuoted } from "../../registry/store/links.ts";
+import type { LinkTarget } from "../../registry/store/links.ts";
 import { AppError } from "../../runtime/errors.ts";
 import { LEAST } from "../../runtime/grants.ts";
 import { layoutAt } from "../../runtime/store/layout.ts";
@@ -154,14 +154,6 @@ Deno.test("from source, bin/krew-wasm is a launcher that runs the plugin whose l
   assert.equal(call(store.layout.self, "list"), "it's list\n");
   await store.install("acme/foo:v1", { name: "foo-bar", force: true });
   assert.equal(Deno.readLinkSync(store.layout.self), "/opt/krew-wasm");
-});
-
-Deno.test("shellQuoted() makes one word of anything", () => {
-  for (const word of ["a", "a b", "it's", "$(x)", "", "a\nb", '"', "\\"]) {
-    const { stdout } = new Deno.Command("/bin/sh", { args: ["-c", `printf %s ${shellQuoted(word)}`] })
-      .outputSync();
-    assert.equal(new TextDecoder().decode(stdout), word);
-  }
 });
 
 Deno.test("removePlugins() removes each that is there and says which is not", async () => {

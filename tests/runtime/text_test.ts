@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { printable } from "../../runtime/text.ts";
+import { lowerFirst, printable, shellQuoted, shellWord } from "../../runtime/text.ts";
 
 Deno.test("printable() leaves text of any script as it is", () => {
   for (const text of ["plain", "Größe 日本語 עברית 🦀", 'quotes " and \\ backslash']) {
@@ -19,4 +19,24 @@ Deno.test("printable() escapes what could forge a terminal's display", () => {
 Deno.test("printable() cuts long text and says so", () => {
   assert.equal(printable("abcdef", 3), "abc…");
   assert.equal(printable("abc", 3), "abc");
+});
+
+Deno.test("shellQuoted() makes one word of anything", () => {
+  for (const word of ["a", "a b", "it's", "$(x)", "", "a\nb", '"', "\\"]) {
+    const { stdout } = new Deno.Command("/bin/sh", { args: ["-c", `printf %s ${shellQuoted(word)}`] })
+      .outputSync();
+    assert.equal(new TextDecoder().decode(stdout), word);
+  }
+});
+
+Deno.test("shellWord() is on one line and free of what a terminal obeys, and a shell reads it back", () => {
+  assert.equal(shellWord("/srv/a-b_c.txt"), "/srv/a-b_c.txt");
+  assert.equal(shellWord("get:pods[*]"), "'get:pods[*]'");
+  assert.equal(shellWord("it's"), "'it'\\''s'");
+  assert.equal(shellWord("a\nb\x1b[2J'"), "$'a\\nb\\x1b[2J\\''");
+});
+
+Deno.test("lowerFirst() lets a message go on after a colon", () => {
+  assert.equal(lowerFirst("Cannot read it"), "cannot read it");
+  assert.equal(lowerFirst(""), "");
 });
