@@ -4,6 +4,7 @@ import { ERRNO, errnoOf, WasiError } from "../errno.ts";
 import type { ByteSink, ByteSource, MaybePromise } from "../streams.ts";
 import { APPEND, DSYNC, FD_READ, FD_WRITE, NONBLOCK, SYNC } from "./abi.ts";
 import { type Context, type Errno, type Functions, SUCCESS } from "./context.ts";
+import type { Descriptor } from "./descriptors.ts";
 import type { Span } from "./memory.ts";
 
 /** The functions over one module's descriptors. */
@@ -37,9 +38,7 @@ function read(
   const descriptor = descriptors.get(fd);
   const { node } = descriptor;
   if (node.kind === "source") {
-    if (offset !== undefined) throw new WasiError("invalid-seek");
-    if ((descriptor.base & FD_READ) === 0n) throw new WasiError("not-capable");
-    const nonblocking = context.waits && (descriptor.flags & NONBLOCK) !== 0;
+    const nonblocking = isNonblocking(context, descriptor, FD_READ, offset);
     return readSource(context, node.source, list, count, result, nonblocking);
   }
   if (node.kind === "sink") throw new WasiError("bad-descriptor");
@@ -56,6 +55,18 @@ function read(
   if (offset === undefined) file.offset = at;
   memory.setUint32(result, total);
   return SUCCESS;
+}
+
+/** Whether a stream is not to be waited for. @throws WasiError for a place in it, and without the right */
+function isNonblocking(
+  { waits }: Context,
+  { base, flags }: Descriptor,
+  right: bigint,
+  offset: bigint | undefined,
+): boolean {
+  if (offset !== undefined) throw new WasiError("invalid-seek");
+  if ((base & right) === 0n) throw new WasiError("not-capable");
+  return waits && (flags & NONBLOCK) !== 0;
 }
 
 function readSource(
@@ -98,9 +109,7 @@ function write(
   const descriptor = descriptors.get(fd);
   const { node } = descriptor;
   if (node.kind === "sink") {
-    if (offset !== undefined) throw new WasiError("invalid-seek");
-    if ((descriptor.base & FD_WRITE) === 0n) throw new WasiError("not-capable");
-    const nonblocking = context.waits && (descriptor.flags & NONBLOCK) !== 0;
+    const nonblocking = isNonblocking(context, descriptor, FD_WRITE, offset);
     return writeSink(context, node.sink, memory.vector(list, count), result, nonblocking);
   }
   if (node.kind === "source") throw new WasiError("bad-descriptor");

@@ -145,10 +145,33 @@ function positive<T extends number | bigint>(value: T): T {
   return value;
 }
 
+/** What sockets of both kinds are told, and tell again: Deno sets none of it on a socket, and hints may be kept. */
+class SocketHints {
+  #hopLimit = 64;
+  #receiveBuffer = 65536n;
+  #sendBuffer = 65536n;
+
+  constructor(readonly family: Family) {}
+
+  addressFamily = () => this.family;
+
+  protected hops = () => this.#hopLimit;
+  protected setHops(value: number): void {
+    this.#hopLimit = positive(value);
+  }
+  receiveBufferSize = () => this.#receiveBuffer;
+  setReceiveBufferSize(value: bigint): void {
+    this.#receiveBuffer = positive(value);
+  }
+  sendBufferSize = () => this.#sendBuffer;
+  setSendBufferSize(value: bigint): void {
+    this.#sendBuffer = positive(value);
+  }
+}
+
 /** wasi:sockets/tcp.tcp-socket */
-class TcpSocket {
+class TcpSocket extends SocketHints {
   #host: Host;
-  #family: Family;
   #state: State = "unbound";
   #connecting: Promise<void> | undefined;
   #connection: Deno.TcpConn | undefined;
@@ -156,20 +179,16 @@ class TcpSocket {
   #source: ConnectionSource | undefined;
   #sink: ConnectionSink | undefined;
   #dropped = false;
-  // deno-fmt-ignore
-  #options = {
-    keepAlive: false, keepAliveIdle: KEEP_ALIVE_IDLE, keepAliveInterval: KEEP_ALIVE_INTERVAL, keepAliveCount: 9,
-    hopLimit: 64, receiveBuffer: 65536n, sendBuffer: 65536n,
-  };
+  #keepAlive = { on: false, idle: KEEP_ALIVE_IDLE, interval: KEEP_ALIVE_INTERVAL, count: 9 };
 
   constructor(host: Host, family: Family) {
+    super(family);
     this.#host = host;
-    this.#family = family;
     host.open++;
   }
 
   #checkAddress(address: SocketAddress): void {
-    if (address.tag !== this.#family || !isUnicast(address) || isMapped(address)) throw "invalid-argument";
+    if (address.tag !== this.family || !isUnicast(address) || isMapped(address)) throw "invalid-argument";
   }
 
   /** A client may leave its own address to the host; another is a listener's, which is denied. */
@@ -215,7 +234,7 @@ class TcpSocket {
     this.#host.trace(`${shown} open ${elapsed()}`);
     if (this.#dropped) return connection.close();
     connection.setNoDelay(true);
-    connection.setKeepAlive(this.#options.keepAlive);
+    connection.setKeepAlive(this.#keepAlive.on);
     this.#connection = connection;
   }
 
@@ -249,7 +268,7 @@ class TcpSocket {
   localAddress(): SocketAddress {
     if (this.#state === "connected") return socketAddress(this.#connection!.localAddr);
     if (this.#state !== "bound") throw "invalid-state";
-    return socketAddress({ hostname: this.#family === "ipv4" ? "0.0.0.0" : "::", port: 0 });
+    return socketAddress({ hostname: this.family === "ipv4" ? "0.0.0.0" : "::", port: 0 });
   }
 
   remoteAddress(): SocketAddress {
@@ -258,43 +277,34 @@ class TcpSocket {
   }
 
   isListening = () => false;
-  addressFamily = () => this.#family;
 
   setListenBacklogSize(size: bigint): void {
     positive(size);
     if (this.#state === "connecting" || this.#state === "connected") throw "invalid-state";
   }
 
-  keepAliveEnabled = () => this.#options.keepAlive;
+  keepAliveEnabled = () => this.#keepAlive.on;
   setKeepAliveEnabled(value: boolean): void {
-    this.#options.keepAlive = value;
+    this.#keepAlive.on = value;
     this.#connection?.setKeepAlive(value);
   }
 
-  // Deno sets none of these on a socket: the values are kept, as hints may be.
-  keepAliveIdleTime = () => this.#options.keepAliveIdle;
+  // Deno sets these no more than the others: hints.
+  keepAliveIdleTime = () => this.#keepAlive.idle;
   setKeepAliveIdleTime(value: bigint): void {
-    this.#options.keepAliveIdle = positive(value);
+    this.#keepAlive.idle = positive(value);
   }
-  keepAliveInterval = () => this.#options.keepAliveInterval;
+  keepAliveInterval = () => this.#keepAlive.interval;
   setKeepAliveInterval(value: bigint): void {
-    this.#options.keepAliveInterval = positive(value);
+    this.#keepAlive.interval = positive(value);
   }
-  keepAliveCount = () => this.#options.keepAliveCount;
+  keepAliveCount = () => this.#keepAlive.count;
   setKeepAliveCount(value: number): void {
-    this.#options.keepAliveCount = positive(value);
+    this.#keepAlive.count = positive(value);
   }
-  hopLimit = () => this.#options.hopLimit;
+  hopLimit = () => this.hops();
   setHopLimit(value: number): void {
-    this.#options.hopLimit = positive(value);
-  }
-  receiveBufferSize = () => this.#options.receiveBuffer;
-  setReceiveBufferSize(value: bigint): void {
-    this.#options.receiveBuffer = positive(value);
-  }
-  sendBufferSize = () => this.#options.sendBuffer;
-  setSendBufferSize(value: bigint): void {
-    this.#options.sendBuffer = positive(value);
+    this.setHops(value);
   }
 
   subscribe(): Pollable {
@@ -332,16 +342,9 @@ class IncomingDatagramStream {}
 class OutgoingDatagramStream {}
 
 /** wasi:sockets/udp.udp-socket: can be made, as runtimes probe for it, and not be bound. */
-class UdpSocket {
-  #family: Family;
-  #options = { hopLimit: 64, receiveBuffer: 65536n, sendBuffer: 65536n };
-
-  constructor(family: Family) {
-    this.#family = family;
-  }
-
+class UdpSocket extends SocketHints {
   startBind(_network: Network, address: SocketAddress): void {
-    if (address.tag !== this.#family) throw "invalid-argument";
+    if (address.tag !== this.family) throw "invalid-argument";
     throw "access-denied";
   }
 
@@ -361,18 +364,9 @@ class UdpSocket {
     throw "invalid-state";
   }
 
-  addressFamily = () => this.#family;
-  unicastHopLimit = () => this.#options.hopLimit;
+  unicastHopLimit = () => this.hops();
   setUnicastHopLimit(value: number): void {
-    this.#options.hopLimit = positive(value);
-  }
-  receiveBufferSize = () => this.#options.receiveBuffer;
-  setReceiveBufferSize(value: bigint): void {
-    this.#options.receiveBuffer = positive(value);
-  }
-  sendBufferSize = () => this.#options.sendBuffer;
-  setSendBufferSize(value: bigint): void {
-    this.#options.sendBuffer = positive(value);
+    this.setHops(value);
   }
   subscribe = () => new Pollable(READY);
 }
