@@ -8,6 +8,7 @@ import type { TrustMaterial, VerifierOptions } from "@sigstore/verify";
 import { AppError, messageOf } from "../runtime/errors.ts";
 import { printable } from "../runtime/text.ts";
 import type { Verified } from "../runtime/store/receipt.ts";
+import { isEd25519, verifyPrehashed } from "./ed25519ph.ts";
 import { parseReference } from "./reference.ts";
 import type { FoundSignature } from "./signatures.ts";
 import { matchesPattern, type Requirement, type Signer } from "./trust.ts";
@@ -32,7 +33,7 @@ export type Judgement =
 
 /** What judges signatures. */
 export interface Judge {
-  readonly judge: (signature: FoundSignature, subject: Subject) => Judgement;
+  readonly judge: (signature: FoundSignature, subject: Subject) => Promise<Judgement>;
 }
 
 /** cosign's statement that something is signed, and the build provenance by which GitHub's builders sign. */
@@ -52,15 +53,15 @@ export async function makeJudge(requirement: Requirement): Promise<Judge> {
     signer.kind === "key" ? [{ signer, key: publicKey(sigstore, signer) }] : []
   );
   return {
-    judge(signature, subject) {
+    async judge(signature, subject) {
       try {
         const read = signature.kind === "bundle"
           ? readBundle(sigstore, signature.json, subject, requirement)
           : readSimple(sigstore, signature, subject, requirement);
         if ("verdict" in read) return read;
         return read.verificationMaterial.content.$case === "publicKey"
-          ? judgeKey(sigstore, root, keys, read, subject)
-          : judgeCertificate(sigstore, root, signers, read, subject);
+          ? await judgeKey(sigstore, root, keys, read, subject)
+          : await judgeCertificate(sigstore, root, signers, read, subject);
       } catch (error) {
         return { verdict: "invalid", why: `it can't be read: ${reason(error)}` };
       }
@@ -141,7 +142,7 @@ async function publicTrustRoot(): Promise<string> {
   return new TextDecoder().decode(Uint8Array.fromBase64(encoded));
 }
 
-/** Those that cosign signs with. Of Ed25519 the plain signature, over what is signed itself (RFC 8032 5.1). */
+/** Those that cosign signs with; Ed25519 in both its forms. */
 const KEY_TYPES: readonly unknown[] = ["ec", "rsa", "ed25519"];
 
 function publicKey({ createPublicKey }: Sigstore, signer: Signer & { kind: "key" }) {
@@ -163,13 +164,28 @@ const invalid = (why: string): Judgement => ({ verdict: "invalid", why });
 
 /** A bundle that is about the subject; otherwise why it is not. */
 function readBundle(
-  { bundle: { bundleFromJSON } }: Sigstore,
+  { createHash, bundle: { bundleFromJSON }, specs: { HashAlgorithm } }: Sigstore,
   json: string,
   subject: Subject,
   { copies }: Requirement,
 ): Bundle | Judgement {
   const bundle = bundleFromJSON(JSON.parse(json));
-  if (bundle.content.$case === "messageSignature") return bundle; // over the manifest itself
+  if (bundle.content.$case === "messageSignature") { // over the manifest itself
+    const { algorithm, digest } = bundle.content.messageSignature.messageDigest;
+    const hash = {
+      [HashAlgorithm.SHA2_256]: "sha256",
+      [HashAlgorithm.SHA2_384]: "sha384",
+      [HashAlgorithm.SHA2_512]: "sha512",
+    }[algorithm as number];
+    if (hash === undefined) {
+      return invalid(`it is of a hash that is not supported: ${printable(String(algorithm), 40)}`);
+    }
+    // It is what a log's entry is compared with.
+    if (!createHash(hash).update(subject.bytes).digest().equals(digest)) {
+      return invalid("the hash in it is of something else");
+    }
+    return bundle;
+  }
   const { payloadType, payload } = bundle.content.dsseEnvelope;
   if (payloadType !== STATEMENT) {
     return { verdict: "other", why: `it is of the type ${printable(payloadType, 100)}` };
@@ -281,15 +297,50 @@ function artifactOf(bundle: Bundle, subject: Subject): Buffer {
   return Buffer.from((bundle as { artifact?: Uint8Array }).artifact ?? subject.bytes);
 }
 
+type Entity = ReturnType<Sigstore["verify"]["toSignedEntity"]>;
+type PublicKey = ReturnType<Sigstore["createPublicKey"]>;
+
+/**
+ * What was signed, as sigstore's packages verify it, which know plain Ed25519 only: where it is Ed25519ph by this key, the
+ * signature is told to hold, and to be of the SHA-512 that was signed.
+ */
+async function prehashed(
+  { createHash, createPublicKey, core }: Sigstore,
+  entity: Entity,
+  spki: Buffer,
+  bundle: Bundle,
+  artifact: Uint8Array,
+): Promise<Entity> {
+  if (!isEd25519(spki)) return entity;
+  const key = createPublicKey({ key: spki, format: "der", type: "spki" });
+  if (entity.signature.verifySignature(key)) return entity;
+  const message = bundle.content.$case === "messageSignature"
+    ? artifact
+    : core.dsse.preAuthEncoding(bundle.content.dsseEnvelope.payloadType, bundle.content.dsseEnvelope.payload);
+  if (!await verifyPrehashed(spki, message, entity.signature.signature)) return entity;
+  const { signature } = entity;
+  return {
+    ...entity,
+    signature: Object.assign(Object.create(signature) as typeof signature, {
+      verifySignature: (by: PublicKey) => by.export({ type: "spki", format: "der" }).equals(spki),
+      // Logs keep the hash that was signed.
+      compareSignedDigest: (digest: Buffer) =>
+        signature.compareSignedDigest(digest) || createHash("sha512").update(message).digest().equals(digest),
+    }),
+  };
+}
+
 /** By one of the keys. A log entry is not asked for, but one by a log that is trusted has to be right. */
-function judgeKey(
-  { verify, core }: Sigstore,
+async function judgeKey(
+  sigstore: Sigstore,
   root: TrustMaterial,
-  keys: readonly { signer: Signer & { kind: "key" }; key: ReturnType<typeof core.crypto.createPublicKey> }[],
+  keys: readonly { signer: Signer & { kind: "key" }; key: PublicKey }[],
   bundle: Bundle,
   subject: Subject,
-): Judgement {
-  const entity = verify.toSignedEntity(bundle, artifactOf(bundle, subject));
+): Promise<Judgement> {
+  const { verify } = sigstore;
+  const artifact = artifactOf(bundle, subject);
+  const entity = verify.toSignedEntity(bundle, artifact);
   const known = entity.tlogEntries.filter((entry) =>
     root.tlogs.some(({ logID }) => logID.equals(entry.logId.keyId))
   );
@@ -299,19 +350,15 @@ function judgeKey(
     const named = hint !== "" &&
       hint === Uint8Array.fromHex(signer.fingerprint.slice("sha256:".length)).toBase64();
     const material: TrustMaterial = { ...root, publicKey: () => ({ publicKey: key, validFor: () => true }) };
-    if (!entity.signature.verifySignature(key)) {
-      if (named) {
-        // Ed25519ph (RFC 8032 5.1), which cosign 3 writes into bundles, is not in Node's or Web Crypto's reach.
-        const hashed = key.asymmetricKeyType === "ed25519"
-          ? ", or it is of a hash (Ed25519ph), which is not supported"
-          : "";
-        return invalid(`what was signed, or the signature, was changed${hashed}`);
-      }
+    const spki = key.export({ type: "spki", format: "der" });
+    const signed = await prehashed(sigstore, entity, spki, bundle, artifact);
+    if (!signed.signature.verifySignature(key)) {
+      if (named) return invalid("what was signed, or the signature, was changed");
       continue;
     }
     try {
       new verify.Verifier(material, { tlogThreshold: 0, timestampThreshold: 0 }).verify({
-        ...entity,
+        ...signed,
         tlogEntries: known,
         timestamps: [],
       });
@@ -324,14 +371,18 @@ function judgeKey(
 }
 
 /** By one of the identities, in a certificate that was valid when the log says it was used. */
-function judgeCertificate(
-  { verify, core }: Sigstore,
+async function judgeCertificate(
+  sigstore: Sigstore,
   root: TrustMaterial,
   signers: readonly Signer[],
   bundle: Bundle,
   subject: Subject,
-): Judgement {
-  const entity = verify.toSignedEntity(bundle, artifactOf(bundle, subject));
+): Promise<Judgement> {
+  const { verify, core } = sigstore;
+  const artifact = artifactOf(bundle, subject);
+  const plain = verify.toSignedEntity(bundle, artifact);
+  const { certificate } = plain.key as { certificate: InstanceType<typeof core.X509Certificate> };
+  const entity = await prehashed(sigstore, plain, certificate.publicKey, bundle, artifact);
   const options: VerifierOptions = {
     // Who brings a root without logs does without them: a time stamp is asked for all the same.
     tlogThreshold: root.tlogs.length > 0 ? 1 : 0,

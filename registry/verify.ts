@@ -57,7 +57,7 @@ async function verifyBy(
       repository: `${reference.registry}/${reference.repository}`,
     };
     for await (const signature of source.signatures(repository, digest)) {
-      const judgement = judge(signature, subject);
+      const judgement = await judge(signature, subject);
       if (judgement.verdict === "good") return judgement.by;
       if (judgement.verdict !== "other") judgements.push(judgement);
     }

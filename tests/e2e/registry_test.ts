@@ -6,7 +6,7 @@ import { parseReference } from "../../registry/reference.ts";
 import { pushBundle } from "../../registry/sign.ts";
 import { Product } from "../support/product.ts";
 import { TestRegistry } from "../support/registry.ts";
-import { IDENTITY, ISSUED_BY, makeKeyPair, TestSigstore } from "../support/sigstore.ts";
+import { IDENTITY, ISSUED_BY, makeKeyPair, type Signing, TestSigstore } from "../support/sigstore.ts";
 
 // A program that does nothing.
 const WASM = Uint8Array.fromBase64("AGFzbQEAAAABBAFgAAADAgEABQMBAAEHEwIGbWVtb3J5AgAGX3N0YXJ0AAAKBAECAAs=");
@@ -95,19 +95,18 @@ Deno.test("a keyless signature is verified against a trust root that was brought
   const { product, registry, reference } = await setUp();
   using _ = product;
   await using __ = registry;
-  const pushed = (await product.run("push", "-q", "foo.wasm", reference)).stdout.trim();
-  const digest = pushed.slice(pushed.indexOf("@") + 1);
   const sigstore = await TestSigstore.make();
   const client = new RegistryClient({ credentials: () => Promise.resolve(undefined) });
-  const size = registry.manifest("acme/foo", "v1").length;
-  const bundle = JSON.stringify(await sigstore.bundle(digest));
-  await pushBundle(
-    client,
-    { ...parseReference(reference), tag: undefined },
-    { digest, size },
-    bundle,
-    new Date(),
-  );
+  const signAs = async (repository: string, signing: Signing) => {
+    const to = `${registry.host}/${repository}:v1`;
+    const pushed = (await product.run("push", "-q", "foo.wasm", to)).stdout.trim();
+    const digest = pushed.slice(pushed.indexOf("@") + 1);
+    const bundle = JSON.stringify(await sigstore.bundle(digest, signing));
+    const described = { digest, size: registry.manifest(repository, "v1").length };
+    await pushBundle(client, { ...parseReference(to), tag: undefined }, described, bundle, new Date());
+    return to;
+  };
+  assert.equal(await signAs("acme/foo", {}), reference);
   const signer = `--verify=${IDENTITY}@${ISSUED_BY}`;
   const stranger = await product.run("pull", signer, reference);
   assert.equal(stranger.code, 1);
@@ -115,6 +114,9 @@ Deno.test("a keyless signature is verified against a trust root that was brought
   await Deno.writeTextFile(`${product.home}/root.json`, sigstore.trustRoot);
   const pulled = await product.run("pull", signer, "--trust-root=root.json", reference);
   assert.equal(pulled.code, 0, pulled.stderr);
+  const hashed = await signAs("acme/hashed", { key: "Ed25519ph" });
+  const second = await product.run("pull", signer, "--trust-root=root.json", hashed);
+  assert.equal(second.code, 0, second.stderr);
   await Deno.writeTextFile(`${product.store}/trusted_root.json`, sigstore.trustRoot);
   await Deno.writeTextFile(
     `${product.store}/policy.yaml`,

@@ -3,6 +3,7 @@
  * and time-stamping authority, of WebCrypto alone.
  */
 
+import { ed25519ph } from "@noble/curves/ed25519.js";
 import {
   CONTEXT_0,
   der,
@@ -39,6 +40,8 @@ export interface Signing {
   /** An address, or a URI. */
   readonly identity?: string;
   readonly issuer?: string;
+  /** The certificate's key, and how it signs. */
+  readonly key?: keyof typeof KEY_DETAILS;
   /** Seconds since 1970 at which the log says it was told. */
   readonly loggedAt?: number;
   /** Seconds for which the certificate is valid, from now. */
@@ -150,8 +153,10 @@ export class TestSigstore {
   }
 
   /** A certificate with a signed certificate timestamp, and its key. */
-  async #issue({ identity = IDENTITY, issuer = ISSUED_BY, valid = [-60, 540], promise = this }: Signing) {
-    const keys = await makeKeys();
+  async #issue(
+    { identity = IDENTITY, issuer = ISSUED_BY, key, valid = [-60, 540], promise = this }: Signing,
+  ) {
+    const keys = await makeKeys(key);
     const name = der(identity.includes("://") ? 0x86 : 0x81, encoder.encode(identity));
     const extensions = [
       extension([0x55, 0x1d, 0x0f], der(BIT_STRING, [7, 0x80]), true),
@@ -267,11 +272,12 @@ export class TestSigstore {
     payload: Uint8Array<ArrayBuffer>,
     signature: Uint8Array<ArrayBuffer>,
     certificate: Uint8Array<ArrayBuffer>,
+    key: keyof typeof KEY_DETAILS,
   ): Promise<Record<string, unknown>> {
     const signed = {
       content: signature.toBase64(),
       verifier: {
-        keyDetails: KEY_DETAILS.ECDSA,
+        keyDetails: KEY_DETAILS[key],
         x509Certificate: { rawBytes: certificate.toBase64() },
       },
     };
@@ -290,7 +296,14 @@ export class TestSigstore {
         kind: "hashedrekord",
         spec: {
           hashedRekordV002: {
-            data: await hash(preAuthEncoding(STATEMENT, payload)),
+            data: key === "Ed25519ph"
+              ? {
+                algorithm: "SHA2_512",
+                digest: new Uint8Array(
+                  await crypto.subtle.digest("SHA-512", preAuthEncoding(STATEMENT, payload)),
+                ).toBase64(),
+              }
+              : await hash(preAuthEncoding(STATEMENT, payload)),
             signature: signed,
           },
         },
@@ -304,7 +317,7 @@ export class TestSigstore {
     const signature = await signBytes(keys, preAuthEncoding(STATEMENT, payload));
     const { log = "rekor", stamps = [] } = signing;
     const body = log === "rekor2" || log === "rekor2-hashed"
-      ? await this.#logged2(log, payload, signature, certificate)
+      ? await this.#logged2(log, payload, signature, certificate, keys.kind)
       : {
         apiVersion: "0.0.1",
         kind: "dsse",
@@ -385,14 +398,18 @@ export const ISSUED_BY = "https://token.actions.githubusercontent.com";
 
 /** A key pair in PEM. */
 export async function makeKeyPair(
-  kind?: "ECDSA" | "Ed25519",
+  kind?: Keys["kind"],
 ): Promise<{ privateKey: string; publicKey: string }> {
   const { pair, spki } = await makeKeys(kind);
   const pkcs8 = new Uint8Array(await crypto.subtle.exportKey("pkcs8", pair.privateKey));
   return { privateKey: pem("PRIVATE KEY", pkcs8), publicKey: pem("PUBLIC KEY", spki) };
 }
 
-const KEY_DETAILS = { ECDSA: "PKIX_ECDSA_P256_SHA_256", Ed25519: "PKIX_ED25519" } as const;
+const KEY_DETAILS = {
+  ECDSA: "PKIX_ECDSA_P256_SHA_256",
+  Ed25519: "PKIX_ED25519",
+  Ed25519ph: "PKIX_ED25519_PH",
+} as const;
 
 async function makeKeys(kind: Keys["kind"] = "ECDSA"): Promise<Keys> {
   const pair = kind === "ECDSA"
@@ -402,11 +419,24 @@ async function makeKeys(kind: Keys["kind"] = "ECDSA"): Promise<Keys> {
   return { kind, pair, spki, id: await sha256(spki) };
 }
 
+/** A signature as cosign 3 makes it with a key of Ed25519. `pkcs8`: the key in DER; `context`: of RFC 8032. */
+export function signPrehashed(
+  pkcs8: Uint8Array,
+  message: Uint8Array,
+  context?: Uint8Array,
+): Uint8Array<ArrayBuffer> {
+  const options = context === undefined ? {} : { context };
+  return new Uint8Array(ed25519ph.sign(message, new Uint8Array(pkcs8.subarray(-32)), options));
+}
+
 /** A signature: of ECDSA in DER, what is inside a certificate's bit string. */
 async function signBytes(
   { pair, kind }: Keys,
   message: Uint8Array<ArrayBuffer>,
 ): Promise<Uint8Array<ArrayBuffer>> {
+  if (kind === "Ed25519ph") {
+    return signPrehashed(new Uint8Array(await crypto.subtle.exportKey("pkcs8", pair.privateKey)), message);
+  }
   if (kind === "Ed25519") {
     return new Uint8Array(await crypto.subtle.sign("Ed25519", pair.privateKey, message));
   }
