@@ -40,7 +40,7 @@ export interface UpgradeHead {
 export async function upgrade(
   connection: Duplex,
   { url, headers, protocols }: UpgradeHead,
-  closed: (end: Close) => void,
+  closed: (end: Close, connection: UpgradedConnection) => void,
 ): Promise<UpgradedConnection | ClusterResponse> {
   const key = btoa(String.fromCharCode(...crypto.getRandomValues(new Uint8Array(16))));
   const lines = [

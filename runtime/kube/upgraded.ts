@@ -30,6 +30,8 @@ export const LARGEST_MESSAGE = 16 << 20;
 const PING_INTERVAL = 20_000;
 /** The channel on which v5.channel.k8s.io closes another. */
 const CLOSE_CHANNEL = 255;
+/** Among the queues of channels, what is no channel: all bytes. */
+const ALL_BYTES = 256;
 
 /** A message. */
 export interface Message {
@@ -39,10 +41,61 @@ export interface Message {
 
 type Mode = "channels" | "bytes" | "messages";
 
+/** Bytes in the order they came in, kept in blocks: a server may send them one by one. */
+class Backlog {
+  static readonly #BLOCK = 4096;
+  #blocks: Uint8Array[] = [];
+  /** What was taken of the first block. */
+  #start = 0;
+  /** What is filled of the last one. */
+  #end = 0;
+  size = 0;
+
+  push(bytes: Uint8Array): void {
+    this.size += bytes.length;
+    while (bytes.length > 0) {
+      let block = this.#blocks.at(-1);
+      if (block === undefined || this.#end === block.length) {
+        this.#blocks.push(block = new Uint8Array(Math.max(Backlog.#BLOCK, bytes.length)));
+        this.#end = 0;
+      }
+      const part = bytes.subarray(0, block.length - this.#end);
+      block.set(part, this.#end);
+      this.#end += part.length;
+      bytes = bytes.subarray(part.length);
+    }
+  }
+
+  /** Fills the front of `into`; returns how many bytes. */
+  take(into: Uint8Array): number {
+    let taken = 0;
+    while (taken < into.length && this.size > 0) {
+      const block = this.#blocks[0]!;
+      const end = this.#blocks.length === 1 ? this.#end : block.length;
+      const part = block.subarray(this.#start, Math.min(end, this.#start + into.length - taken));
+      into.set(part, taken);
+      taken += part.length;
+      this.#start += part.length;
+      this.size -= part.length;
+      if (this.#start < end) continue;
+      this.#blocks.shift();
+      this.#start = 0;
+    }
+    return taken;
+  }
+
+  /** All of them, which are gone then. */
+  takeAll(): Uint8Array<ArrayBuffer> {
+    const all = new Uint8Array(this.size);
+    this.take(all);
+    return all;
+  }
+}
+
 /** What has come and was not read. */
 class Queue implements ByteSource {
   #owner: UpgradedConnection;
-  #chunks: Uint8Array[] = [];
+  #backlog = new Backlog();
   #ended = false;
   #unwanted = false;
   #failure: Error | undefined;
@@ -54,7 +107,7 @@ class Queue implements ByteSource {
   /** Returns how many bytes wait more. */
   push(bytes: Uint8Array): number {
     if (this.#unwanted || this.#ended || bytes.length === 0) return 0;
-    this.#chunks.push(bytes.slice());
+    this.#backlog.push(bytes);
     return bytes.length;
   }
 
@@ -65,7 +118,7 @@ class Queue implements ByteSource {
   }
 
   ready(): boolean {
-    return this.#chunks.length > 0 || this.#ended || this.#unwanted;
+    return this.#backlog.size > 0 || this.#ended || this.#unwanted;
   }
 
   wait(): Promise<void> {
@@ -73,18 +126,14 @@ class Queue implements ByteSource {
   }
 
   readAvailable(into: Uint8Array): number {
-    const chunk = this.#chunks[0];
-    if (chunk === undefined) {
+    if (this.#backlog.size === 0) {
       if (this.#unwanted) return -1;
       if (this.#failure) throw this.#failure;
       if (this.#ended) return -1;
       this.#owner.demand();
       return 0;
     }
-    const count = Math.min(into.length, chunk.length);
-    into.set(chunk.subarray(0, count));
-    if (count === chunk.length) this.#chunks.shift();
-    else this.#chunks[0] = chunk.subarray(count);
+    const count = this.#backlog.take(into);
     this.#owner.consumed(count);
     return count;
   }
@@ -98,9 +147,9 @@ class Queue implements ByteSource {
   close(): void {
     if (this.#unwanted) return;
     this.#unwanted = true;
-    const waiting = this.#chunks.reduce((sum, { length }) => sum + length, 0);
-    this.#chunks = [];
-    this.#owner.consumed(waiting);
+    const { size } = this.#backlog;
+    this.#backlog = new Backlog();
+    this.#owner.consumed(size);
   }
 }
 
@@ -144,18 +193,22 @@ export class UpgradedConnection implements Readiness {
   #socket: WebSocketConnection;
   #mode: Mode | undefined;
   #queues = new Map<number, Queue>();
-  #bytes: Queue | undefined;
   #messages: Message[] = [];
-  #parts: { pieces: Uint8Array[]; size: number } = { pieces: [], size: 0 };
+  /** Of a message whose end has not come. */
+  #parts = new Backlog();
+  /** What came before it was known how the connection is used. */
+  #held: Piece | undefined;
   #channel: number | undefined;
   #closing: number | undefined;
+  /** Channels that the server was told are closed. */
+  #closedChannels = new Set<number>();
   #waiting = 0;
   #pumping = false;
   #arrival: PromiseWithResolvers<void> | undefined;
   #close: Close | undefined;
   #failure: Error | undefined;
   #pings: ReturnType<typeof setInterval>;
-  #closed: (end: Close) => void;
+  #closed: (end: Close, connection: UpgradedConnection) => void;
   #dropped = false;
 
   /**
@@ -166,7 +219,7 @@ export class UpgradedConnection implements Readiness {
     socket: WebSocketConnection,
     readonly protocol: string,
     readonly headers: readonly (readonly [name: string, value: string])[],
-    closed: (end: Close) => void,
+    closed: (end: Close, connection: UpgradedConnection) => void,
   ) {
     this.#socket = socket;
     this.#closed = closed;
@@ -201,6 +254,10 @@ export class UpgradedConnection implements Readiness {
     this.demand();
   }
 
+  get #closesChannels(): boolean {
+    return /^v([5-9]|\d\d+)\./.test(this.protocol);
+  }
+
   /** What comes on a channel. @throws AppError REQUEST_INVALID where it is used otherwise */
   input(channel: number): ByteSource {
     this.#use("channels");
@@ -225,16 +282,17 @@ export class UpgradedConnection implements Readiness {
   output(channel: number): ByteSink {
     this.#use("channels");
     return new ChannelSink(this.#socket, channel, () => {
-      if (/^v([5-9]|\d\d+)\./.test(this.protocol) && this.#close === undefined) {
-        this.#socket.sendSome(new Uint8Array([channel]), CLOSE_CHANNEL);
-      }
+      if (!this.#closesChannels || this.#close !== undefined || this.#closedChannels.has(channel)) return;
+      this.#closedChannels.add(channel);
+      // Behind what was written, however much of that still waits: a program that reads its input waits for the end of it.
+      this.#socket.sendNow(new Uint8Array([channel]), CLOSE_CHANNEL);
     });
   }
 
   /** All that comes, whatever its messages. @throws AppError REQUEST_INVALID where it is used otherwise */
   inputBytes(): ByteSource {
     this.#use("bytes");
-    return this.#bytes ??= new Queue(this);
+    return this.#queue(ALL_BYTES);
   }
 
   /** Closing it closes the connection. @throws AppError REQUEST_INVALID where it is used otherwise */
@@ -282,9 +340,9 @@ export class UpgradedConnection implements Readiness {
     return this.#socket.sink;
   }
 
-  /** A message, or the end. */
+  /** A message, or the end; something that came, where nobody has said yet how the connection is used. */
   ready(): boolean {
-    return this.#messages.length > 0 || this.#close !== undefined;
+    return this.#messages.length > 0 || this.#close !== undefined || this.#held !== undefined;
   }
 
   wait(): Promise<void> {
@@ -306,7 +364,7 @@ export class UpgradedConnection implements Readiness {
   /** Resolves once `who` is ready. */
   async waitFor(who: Readiness): Promise<void> {
     while (!who.ready()) {
-      this.demand();
+      this.#read();
       await (this.#arrival ??= Promise.withResolvers<void>()).promise;
     }
   }
@@ -317,25 +375,36 @@ export class UpgradedConnection implements Readiness {
     this.demand();
   }
 
-  /** Reads on while there is room. */
+  /** Reads on while there is room, once it is known what for. */
   demand(): void {
-    if (this.#pumping || this.#close || this.#mode === undefined || this.#waiting >= READ_AHEAD) return;
+    if (this.#mode !== undefined) this.#read();
+  }
+
+  #read(): void {
+    if (this.#pumping || !this.#hasRoom()) return;
     this.#pumping = true;
     this.#pump();
   }
 
+  #hasRoom(): boolean {
+    if (this.#close !== undefined) return false;
+    return this.#mode === undefined ? this.#held === undefined : this.#waiting < READ_AHEAD;
+  }
+
   async #pump(): Promise<void> {
     try {
-      while (this.#close === undefined && this.#waiting < READ_AHEAD) {
-        const next = await this.#socket.next();
+      while (this.#hasRoom()) {
+        const next: Piece | Close = this.#held ?? await this.#socket.next();
         if (this.#close) break;
+        this.#held = undefined;
         if ("code" in next) this.#end(next);
+        else if (this.#mode === undefined) this.#held = next;
         else this.#deliver(next);
         this.#arrived();
       }
     } catch (error) {
       const code = error instanceof WebSocketError ? error.code : 1006;
-      this.#failure = error as Error;
+      if (this.#close === undefined) this.#failure = error as Error;
       this.#end({ code, reason: "" });
     }
     this.#pumping = false;
@@ -348,13 +417,11 @@ export class UpgradedConnection implements Readiness {
 
   #deliver({ text, first, last, bytes }: Piece): void {
     if (this.#mode === "bytes") {
-      this.#waiting += this.#bytes!.push(bytes);
+      this.#waiting += this.#queue(ALL_BYTES).push(bytes);
     } else if (this.#mode === "channels") {
       this.#toChannel(first, bytes);
     } else {
-      const parts = this.#parts;
-      parts.size += bytes.length;
-      if (parts.size > LARGEST_MESSAGE) {
+      if (this.#parts.size + bytes.length > LARGEST_MESSAGE) {
         const error = new WebSocketError(
           1009,
           `the server sent a message of more than ${LARGEST_MESSAGE} bytes`,
@@ -362,15 +429,9 @@ export class UpgradedConnection implements Readiness {
         this.#socket.close(error.code, "");
         throw error;
       }
-      parts.pieces.push(bytes.slice());
+      this.#parts.push(bytes);
       if (!last) return;
-      const whole = new Uint8Array(parts.size);
-      let at = 0;
-      for (const piece of parts.pieces) {
-        whole.set(piece, at);
-        at += piece.length;
-      }
-      this.#parts = { pieces: [], size: 0 };
+      const whole = this.#parts.takeAll();
       this.#messages.push({ text, bytes: whole });
       // An empty message waits as well.
       this.#waiting += whole.length;
@@ -393,7 +454,7 @@ export class UpgradedConnection implements Readiness {
       bytes = bytes.subarray(1);
     }
     if (this.#channel === undefined) return; // an empty message
-    if (this.#channel === CLOSE_CHANNEL && /^v([5-9]|\d\d+)\./.test(this.protocol)) {
+    if (this.#channel === CLOSE_CHANNEL && this.#closesChannels) {
       if (this.#closing === undefined && bytes.length > 0) this.#queue(this.#closing = bytes[0]!).end();
       return;
     }
@@ -410,11 +471,9 @@ export class UpgradedConnection implements Readiness {
         `the server closed the connection with code ${close.code}${close.reason ? `: ${close.reason}` : ""}`,
       );
     }
-    for (const queue of [...this.#queues.values(), ...(this.#bytes ? [this.#bytes] : [])]) {
-      queue.end(this.#failure);
-    }
+    for (const queue of this.#queues.values()) queue.end(this.#failure);
     this.#arrived();
-    this.#closed(close);
+    this.#closed(close, this);
     this.#socket.destroy().catch(() => {});
   }
 }

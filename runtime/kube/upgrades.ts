@@ -14,6 +14,7 @@ import { requestHeaders } from "./headers.ts";
 import { proxyFor } from "./proxy.ts";
 import { upgrade } from "./upgrade.ts";
 import { UpgradedConnection } from "./upgraded.ts";
+import type { Close } from "./websocket.ts";
 
 /** What an upgrade needs of its transport. */
 export interface UpgradeContext {
@@ -62,20 +63,19 @@ export async function openUpgrade(
     const proxy = proxyFor(new URL(connection.server), connection.proxyUrl, env);
     const time = { milliseconds: connectPatience };
     const opened = await dialWithin(time, connection, credentials.certificate, proxy, signal);
+    const answering = upgrade(opened, { url, headers, protocols }, closed);
     try {
-      const answer: Awaited<ReturnType<typeof upgrade>> = await untilAborted(
-        upgrade(opened, { url, headers, protocols }, (end) => closed(end.code, answer)),
-        signal,
-      );
-      return { answer, credentials };
+      return { answer: await untilAborted(answering, signal), credentials };
     } catch (error) {
       opened.close();
+      // It may have been there already.
+      answering.then((late) => late instanceof UpgradedConnection && late.drop(), () => {});
       throw error;
     }
   };
-  const closed = (code: number, answer: unknown) => {
-    open.delete(answer as UpgradedConnection);
-    const { received, sent } = (answer as UpgradedConnection).traffic;
+  const closed = ({ code }: Close, connection: UpgradedConnection) => {
+    open.delete(connection);
+    const { received, sent } = connection.traffic;
     trace(`${shown} closed with code ${code} after ${elapsed()}, ${received} bytes received, ${sent} sent`);
   };
 

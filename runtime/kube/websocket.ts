@@ -236,6 +236,11 @@ export class WebSocketConnection {
     this.#send(text ? TEXT : BINARY, bytes);
   }
 
+  /** Sends a few bytes as one message, whatever the room; nothing where nothing can be sent any more. */
+  sendNow(bytes: Uint8Array, prefix: number): void {
+    this.#send(BINARY, bytes, prefix);
+  }
+
   #send(opcode: number, bytes: Uint8Array, prefix?: number): void {
     this.sent += bytes.length;
     this.sink.enqueue(frame(opcode, bytes, prefix));

@@ -119,6 +119,7 @@ export class ConnectionSink implements ByteSink {
   }
 
   #wake(): void {
+    if (!this.ready()) return;
     this.#room?.resolve();
     this.#room = undefined;
   }
