@@ -2,7 +2,7 @@
 
 import type { Command } from "@commander-js/extra-typings";
 import { isAbsolute, join, normalize } from "node:path";
-import { AppError, messageOf } from "../runtime/errors.ts";
+import { AppError, firstLineOf } from "../runtime/errors.ts";
 import { hostPath } from "../runtime/host_path.ts";
 import { homeDirectory } from "../runtime/store/layout.ts";
 import { type GrantChange, type GrantFlags, parseGrantFlags } from "../runtime/grants.ts";
@@ -90,7 +90,7 @@ async function readYaml(path: string): Promise<unknown> {
   } catch (error) {
     throw new AppError(
       "GRANT_INVALID",
-      `"${printable(path)}" is not YAML: ${printable(messageOf(error).split("\n", 1)[0]!, 200)}`,
+      `"${printable(path)}" is not YAML: ${printable(firstLineOf(error), 200)}`,
     );
   }
 }

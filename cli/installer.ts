@@ -11,7 +11,7 @@ import type { Context } from "./context.ts";
 import { linkTarget } from "./link_target.ts";
 import type { Progress } from "./progress.ts";
 import { openProgress, openRegistry } from "./registry.ts";
-import { checkVerification, describeVerified, requirementsFor, verification } from "./verify.ts";
+import { checkVerification, describeVerified, requirementsFor, signersOf, verification } from "./verify.ts";
 import { withinPolicy } from "./wish.ts";
 
 /** What differs from one installation to the next. */
@@ -49,7 +49,8 @@ export function openInstaller(
 ): Installer {
   const progress: Progress = openProgress(context, options.quiet ?? false);
   const client = openRegistry(context, options, progress);
-  const { verify, trustRoot } = options;
+  const { trustRoot } = options;
+  const verify = signersOf(options.verify);
   return {
     client,
     check: () => checkVerification(context, { verify, trustRoot }),

@@ -45,7 +45,7 @@ export function whyNot(
     case "gone":
       return update.tags.length === 0
         ? `The registry has "${name}", ${reference}, no more, nor other versions of it`
-        : `The registry has no ${reference} any more; "${name}" has other tags: ${
+        : `The registry has no ${reference}; "${name}" has other tags: ${
           printable(update.tags.slice(-8).join(", "), 200)
         }`;
     case "unreachable":

@@ -54,7 +54,11 @@ export function unknownCommand(
   const near = nearest(word, commands);
   return [
     `Unknown command "${word}"${path.includes(" ") ? ` of ${path}` : ""}`,
-    near.length > 0 ? `did you mean ${near.join(" or ")}?` : `${path} --help lists the commands`,
+    near.length > 0
+      ? `did you mean ${near.join(" or ")}?`
+      : commands.length > 0
+      ? `${path} --help lists the commands`
+      : `${path} has none: ${path} --help`,
   ];
 }
 

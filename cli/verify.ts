@@ -34,11 +34,17 @@ const TRUST_ROOT: ReadOptions = { action: "read the trust root", code: "TRUST_IN
 
 /** What asks for signatures. */
 export interface VerifyOptions {
-  /** Of the command line. */
-  readonly verify?: readonly string[] | undefined;
+  /** Of the command line, {@linkcode signersOf}. */
+  readonly verify?: (() => readonly Signer[]) | undefined;
   readonly trustRoot?: string | undefined;
   /** Who signed the version that is replaced, and has to have signed this one. */
   readonly earlier?: Verified | undefined;
+}
+
+/** The signers that `--verify` names. Each file is read once: `--verify=<(…)` can't be read again. */
+export function signersOf(verify: readonly string[] | undefined): VerifyOptions["verify"] {
+  let signers: Signer[] | undefined;
+  return verify && (() => signers ??= verify.map((one) => parseSigner(one)));
 }
 
 /**
@@ -75,8 +81,7 @@ export async function verification(
 export async function checkVerification(context: Context, options: VerifyOptions): Promise<void> {
   const { root } = await readPolicies(context, options);
   if (!options.verify) return;
-  const signers = options.verify.map((one) => parseSigner(one));
-  await (await import("../registry/verify.ts")).makeVerifier({ signers, trustRoot: root });
+  await (await import("../registry/verify.ts")).makeVerifier({ signers: options.verify(), trustRoot: root });
 }
 
 /** All that has to hold for a reference. @throws AppError TRUST_INVALID, POLICY_INVALID, USAGE */
@@ -93,7 +98,7 @@ export async function requirementsFor(
     if (requirement) requirements.push(requirement);
   }
   if (earlier) requirements.push({ signers: [signerOf(earlier)], trustRoot: root });
-  if (verify) requirements.push({ signers: verify.map((one) => parseSigner(one)), trustRoot: root });
+  if (verify) requirements.push({ signers: verify(), trustRoot: root });
   return requirements;
 }
 

@@ -94,6 +94,12 @@ export function connectionFailure(task: Task, error: unknown): AppError {
     ? { hint: "--plain-http speaks HTTP" }
     : untrusted
     ? { hint: "a private authority is named in registries.yaml: registries.HOST.ca" }
+    : why.endsWith("can't be resolved")
+    ? {
+      hint: task.failed.startsWith("Cannot pull")
+        ? "check the name and the network; without one, krew-wasm bundle load FILE installs"
+        : "check the name and the network",
+    }
     : {};
   return new AppError("REGISTRY_UNREACHABLE", `${at}${why}`, { ...hint, cause: error });
 }

@@ -3,7 +3,7 @@
  * store, and from what containers' tools have: registries.conf with its drop-ins, and certs.d. Parsing is pure.
  */
 
-import { AppError, messageOf } from "../runtime/errors.ts";
+import { AppError, firstLineOf, messageOf } from "../runtime/errors.ts";
 import { printable } from "../runtime/text.ts";
 import type { Endpoint } from "./access.ts";
 import type { Hosts } from "./client.ts";
@@ -326,7 +326,7 @@ async function readConfig(root: string, host: HostsHost): Promise<RegistriesConf
     } catch (error) {
       throw invalid(
         path,
-        `it is not YAML: ${messageOf(error).split("\n", 1)[0]}`,
+        `it is not YAML: ${firstLineOf(error)}`,
         "docs/registries.md shows one",
       );
     }

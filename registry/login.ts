@@ -3,7 +3,8 @@
  * names, or else into the file itself.
  */
 
-import { AppError, messageOf } from "../runtime/errors.ts";
+import { AppError } from "../runtime/errors.ts";
+import { systemWords } from "../runtime/file_error.ts";
 import { printable } from "../runtime/text.ts";
 import { RegistryAccess } from "./access.ts";
 import type { RegistryClient } from "./client.ts";
@@ -138,7 +139,7 @@ async function rewrite(
     if (error instanceof AppError) throw error;
     throw new AppError(
       "REGISTRY_CREDENTIALS",
-      `Cannot write "${printable(path)}": ${printable(messageOf(error), 200)}`,
+      `Cannot write "${printable(path)}": ${systemWords(error)}`,
       { cause: error },
     );
   }

@@ -94,6 +94,11 @@ export function exitCodeOf(error: unknown): number {
   return error instanceof AppError && MISUSE.has(error.code) ? 2 : 1;
 }
 
+/** What a parser says in its first line, which introduces an excerpt of the text by a colon. */
+export function firstLineOf(error: unknown): string {
+  return messageOf(error).split("\n", 1)[0]!.replace(/:$/, "");
+}
+
 /** The text of anything thrown. */
 export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);

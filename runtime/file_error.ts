@@ -15,8 +15,26 @@ export function whyNotRead(error: unknown): string {
   return systemWords(error);
 }
 
-/** The system's own words of a failure: `no space left on device` of `No space left on device (os error 28): write …`. */
+/** What a disk is short of, where that is it; undefined otherwise. */
+export function diskWords(error: unknown): string | undefined {
+  switch ((error as { code?: unknown } | null)?.code) {
+    case "ENOSPC":
+      return "the disk is full";
+    case "EDQUOT":
+      return "your quota on this disk is used up";
+    case "EROFS":
+      return "the disk is read-only";
+    default:
+      return undefined;
+  }
+}
+
+/** The system's own words of a failure: `not a directory` of `Not a directory (os error 20): mkdir …`. */
 export function systemWords(error: unknown): string {
+  // What Deno opens only for who may do all there is.
+  if (error instanceof Deno.errors.NotCapable) return "krew-wasm opens nothing in /dev, /proc and /sys";
+  const disk = diskWords(error);
+  if (disk !== undefined) return disk;
   const [, words] = /^(.*?) \(os error \d+\)/s.exec(messageOf(error)) ?? [];
   return printable(
     words === undefined

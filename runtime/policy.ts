@@ -3,7 +3,7 @@
  * one question to the file system where there is none; a file that can't be read or understood lets nothing run.
  */
 
-import { AppError, messageOf } from "./errors.ts";
+import { AppError, firstLineOf, messageOf } from "./errors.ts";
 import { type EnvGrant, type FileGrant, type Grants, isCredentialVariable, parseSize } from "./grants.ts";
 import { type ClusterGrant, parseClusterGrant } from "./kube/rules.ts";
 import type { Administrator } from "./desk.ts";
@@ -85,7 +85,7 @@ export async function readPolicy(path: string, home: string): Promise<Policy | u
     // The YAML parser takes longer to load than the rest of a run's start; JSON is YAML, too.
     value = /^\s*\{/.test(text) ? JSON.parse(text) : (await import("yaml")).parse(text, { maxAliasCount: 0 });
   } catch (error) {
-    throw invalid(path, `it is not YAML: ${messageOf(error).split("\n", 1)[0]}`);
+    throw invalid(path, `it is not YAML: ${firstLineOf(error)}`);
   }
   return parsePolicy(value, path, home);
 }

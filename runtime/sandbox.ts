@@ -1,6 +1,6 @@
 /** Everything a plugin has: one value, made from its grants, from which every face of WASI is served. */
 
-import { AppError } from "./errors.ts";
+import { AppError, messageOf } from "./errors.ts";
 import { type Administrator, type Ask, Desk } from "./desk.ts";
 import { type GrantChange, grantedEnvironment, type Grants, type Limits } from "./grants.ts";
 import { exists, guestPath, hostPath, isWithin, realPath } from "./host_path.ts";
@@ -293,7 +293,7 @@ export function openSandbox(context: SandboxContext): OpenSandbox {
       // By name, a file that a person grants while the plugin runs could not be opened later.
       const anyFile = named && asks ? ["/"] : [];
       // One that does not stay is removed at the end.
-      const ownKept = named || !context.installed ? [own.path] : [];
+      const ownKept = named || own.ofThisRun ? [own.path] : [];
       giveUp({
         network,
         run: mayRun,
@@ -322,7 +322,8 @@ export function openSandbox(context: SandboxContext): OpenSandbox {
     [Symbol.dispose]: () => {
       record.close();
       opened?.close();
-      own.dispose();
+      // What a plugin made unremovable there does not count as its failure.
+      if (own.ofThisRun) tryRemoving(own.path, trace);
     },
   };
   return sandbox;
@@ -340,7 +341,7 @@ const PRIVATE_DIRECTORIES = [
 ] as const;
 
 /** The plugin's private directory: of its own in the store, or of this run for a file that is only tried out. */
-function openPrivateDirectory(context: SandboxContext): { path: string; dispose: () => void } {
+function openPrivateDirectory(context: SandboxContext): { path: string; ofThisRun: boolean } {
   const make = (path: string) => {
     for (const name of ["tmp", ...PRIVATE_DIRECTORIES.map(([, directory]) => directory)]) {
       Deno.mkdirSync(`${path}/${name}`, { recursive: true, mode: 0o700 });
@@ -349,7 +350,7 @@ function openPrivateDirectory(context: SandboxContext): { path: string; dispose:
   const ofThisRun = () => {
     const path = realPath(Deno.makeTempDirSync({ prefix: "krew-wasm-" }));
     make(path);
-    return { path, dispose: () => Deno.removeSync(path, { recursive: true }) };
+    return { path, ofThisRun: true };
   };
   try {
     if (!context.installed) return ofThisRun();
@@ -357,7 +358,7 @@ function openPrivateDirectory(context: SandboxContext): { path: string; dispose:
     for (let tried = 1;; tried++) {
       try {
         if (!exists(`${path}/${PRIVATE_DIRECTORIES.at(-1)![1]}`)) make(path); // the last that is made
-        return { path: realPath(path), dispose: () => {} };
+        return { path: realPath(path), ofThisRun: false };
       } catch (error) {
         // Removed, with the plugin, by another process: this run goes on.
         const moved = error instanceof Deno.errors.NotFound || error instanceof Deno.errors.AlreadyExists;
@@ -375,6 +376,14 @@ function openPrivateDirectory(context: SandboxContext): { path: string; dispose:
         cause: error,
       },
     );
+  }
+}
+
+function tryRemoving(path: string, trace: (line: string) => void): void {
+  try {
+    Deno.removeSync(path, { recursive: true });
+  } catch (error) {
+    trace(`${path} stays: ${messageOf(error)}`);
   }
 }
 

@@ -6,6 +6,7 @@ import { findSignatures } from "../../registry/signatures.ts";
 import { formatReference } from "../../registry/reference.ts";
 import { openForReading } from "../../registry/store/open.ts";
 import { AppError, exitCodeOf, messageOf } from "../../runtime/errors.ts";
+import { systemWords } from "../../runtime/file_error.ts";
 import { grantsFromJson } from "../../runtime/grants.ts";
 import { checkStore } from "../../runtime/store/check.ts";
 import { printable } from "../../runtime/text.ts";
@@ -209,9 +210,7 @@ async function writeFile(
       Deno.removeSync(partial);
     } catch { /* it could not be made */ }
     if (error instanceof AppError) throw error;
-    const why = error instanceof Deno.errors.NotFound
-      ? "there is no such directory"
-      : printable(messageOf(error), 200);
+    const why = error instanceof Deno.errors.NotFound ? "there is no such directory" : systemWords(error);
     throw new AppError("FILE_UNREADABLE", `Cannot write "${printable(path, 300)}": ${why}`, { cause: error });
   }
 }

@@ -149,8 +149,8 @@ export function formatInfo(
     ["version", version],
     ["from", reference],
     ["kind", `${kind}, ${formatSize(size)}`],
-    ["digest", `${digest}${intact ? "" : " (missing or changed: krew-wasm doctor --fix)"}`],
-    ["manifest", manifestDigest],
+    ["digest", manifestDigest],
+    ["wasm", `${digest}${intact ? "" : " (missing or changed: krew-wasm doctor --fix)"}`],
     [
       "signed",
       verified === undefined
@@ -169,7 +169,9 @@ export function formatInfo(
     ]),
     ...earlier.map((each, at): [string, string] => [
       at === 0 ? "earlier" : "",
-      `${versionText(each)} (${shortDigest(each.manifestDigest)}, ${age(each.installedAt)})`,
+      each.version === undefined
+        ? `${shortDigest(each.manifestDigest)} (${age(each.installedAt)})`
+        : `${versionText(each)} (${shortDigest(each.manifestDigest)}, ${age(each.installedAt)})`,
     ]),
   ];
   return lines.filter(([, text]) => text !== undefined).map(([label, text]) =>

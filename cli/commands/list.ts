@@ -65,12 +65,12 @@ export function formatList(
   const header = ["NAME", "KIND", "SIZE", "AGE", ...(wide ? ["VERSION", "DIGEST"] : []), "REFERENCE"];
   const table = formatTable(
     header,
-    plugins.map(({ name, kind, size, installedAt, version, digest, reference }) => [
+    plugins.map(({ name, kind, size, installedAt, version, manifestDigest, reference }) => [
       name,
       kind,
       formatSize(size),
       formatAge(new Date(installedAt), now),
-      ...(wide ? [version ?? "", digest] : []),
+      ...(wide ? [version ?? "", manifestDigest] : []),
       reference,
     ]),
   );

@@ -21,8 +21,9 @@ export function logCommand(context: Context) {
     .addHelpText(
       "after",
       `
-Each run's denials are recorded, the same one once a run. With KREW_WASM_LOG=requests
-in its environment a run's requests to the cluster are too.
+Each run's denials are recorded, the same one once a run. With
+KREW_WASM_LOG=requests in its environment a run's requests to the cluster are
+too.
 
 Examples:
   krew-wasm log --since 1h

@@ -6,6 +6,7 @@ import type { RegistryClient } from "../../registry/client.ts";
 import { parseReference, type Reference } from "../../registry/reference.ts";
 import { linkName } from "../../runtime/names.ts";
 import { AppError, exitCodeOf } from "../../runtime/errors.ts";
+import { checkStore } from "../../runtime/store/check.ts";
 import type { Receipt } from "../../runtime/store/receipt.ts";
 import { hostPath } from "../../runtime/host_path.ts";
 import { printable } from "../../runtime/text.ts";
@@ -64,6 +65,7 @@ Examples:
           `--name="${printable(options.name, 100)}" can't name ${texts.length} plugins`,
         );
       }
+      checkStore(context.layout());
       const installer = openInstaller(context, options);
       // What is misspelt, not there, or offered by nobody, is told before anything is done, and before a registry is asked.
       const flags = await grantsOf(options, context);
@@ -110,10 +112,35 @@ interface Wanted {
 /** A name that no registry knows may have been meant for an index. */
 function withoutIndex(error: unknown, name: string): unknown {
   if (!(error instanceof AppError) || !error.code.startsWith("REGISTRY_")) return error;
+  if (isFile(name)) return ofFile(error, name);
   return new AppError(error.code, error.message, {
     hint: `no index was added to look "${printable(name, 100)}" up in: krew-wasm index add REF; ` +
       "a reference looks like ghcr.io/acme/plugins/decoder:v1",
     cause: error.cause,
+  });
+}
+
+function referenceOf(text: string): Reference {
+  try {
+    return parseReference(text);
+  } catch (error) {
+    throw error instanceof AppError && isFile(text) ? ofFile(error, text) : error;
+  }
+}
+
+function isFile(path: string): boolean {
+  try {
+    return Deno.statSync(path).isFile;
+  } catch {
+    return false;
+  }
+}
+
+/** A file is no reference; where there is one of that name, it was meant. */
+function ofFile({ code, message, cause }: AppError, path: string): AppError {
+  return new AppError(code, message, {
+    hint: `"${printable(path, 100)}" is a file: krew-wasm run runs it, krew-wasm push publishes it`,
+    cause,
   });
 }
 
@@ -131,7 +158,7 @@ async function resolveAll(
   const names = texts.filter(isIndexName);
   const added = names.length > 0 || options.index !== undefined ? addedIndexes(context, options.index) : [];
   const lookUp = (text: string) => added.length > 0 && (options.index !== undefined || isIndexName(text));
-  const others = texts.map((text) => lookUp(text) ? undefined : parseReference(text));
+  const others = texts.map((text) => lookUp(text) ? undefined : referenceOf(text));
   const indexes = texts.some(lookUp) ? await freshIndexes(context, client, added) : [];
   return texts.map((text, at): Wanted => {
     const reference = others[at];
@@ -146,7 +173,7 @@ export function formatInstalled(receipt: Receipt): string {
   const call = linkName(receipt.name).slice("kubectl-".length).replaceAll("_", "-");
   return `Installed ${receipt.name} (${receipt.kind}, ${formatSize(receipt.size)})\n` +
     `  from    ${printable(receipt.reference, 400)}\n` +
-    `  digest  ${receipt.digest}\n` +
+    `  digest  ${receipt.manifestDigest}\n` +
     (receipt.verified === undefined ? "" : `  signed  by ${describeVerified(receipt.verified)}\n`) +
     `  run     kubectl ${call}\n`;
 }

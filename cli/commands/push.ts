@@ -14,7 +14,7 @@ import { pushBlob, pushManifest } from "../../registry/push.ts";
 import { readSigningKey, signArtifact, SIGNATURE_FORMATS, type SigningKey } from "../../registry/sign.ts";
 import { formatReference, parseReference, type Reference } from "../../registry/reference.ts";
 import { readReceipts } from "../../runtime/store/read.ts";
-import { AppError, messageOf } from "../../runtime/errors.ts";
+import { AppError, firstLineOf, messageOf } from "../../runtime/errors.ts";
 import { printable } from "../../runtime/text.ts";
 import type { Context } from "../context.ts";
 import { formatJson, formatSize } from "../output.ts";
@@ -87,7 +87,9 @@ Examples:
       const wasm = readWasm(path);
       const yaml = await readMetadata(path, options.pluginYaml, options.quiet ? () => {} : context.stderr);
       const grants = options.wish === undefined ? yaml.grants : await parseYamlFile(options.wish);
-      const wish = grants === undefined ? undefined : checkWish(grants, context);
+      const wish = grants === undefined
+        ? undefined
+        : checkWish(grants, options.wish ?? options.pluginYaml ?? "plugin.yaml", context);
       const annotations = {
         ...yaml.annotations,
         ...(wish === undefined ? {} : { [WISH_ANNOTATION]: wish }),
@@ -178,15 +180,19 @@ function readWasm(path: string): Uint8Array<ArrayBuffer> {
 }
 
 /** A wish as the annotation's text; one that nobody could read is not pushed. @throws AppError USAGE */
-function checkWish(grants: unknown, context: Context): string {
+function checkWish(grants: unknown, file: string, context: Context): string {
   const object = typeof grants === "object" && grants !== null && !Array.isArray(grants);
   const text = JSON.stringify(object ? { version: WISH_VERSION, ...grants } : grants);
   try {
     parseWish(text, context.env("HOME") ?? "/");
   } catch (error) {
-    throw new AppError("USAGE", `The wished grants can't be read: ${printable(messageOf(error), 300)}`, {
-      hint: "docs/grants.md has their schema",
-    });
+    throw new AppError(
+      "USAGE",
+      `The wished grants in "${printable(file, 200)}" can't be read: ${printable(messageOf(error), 300)}`,
+      {
+        hint: "docs/grants.md has their schema",
+      },
+    );
   }
   return text;
 }
@@ -236,7 +242,7 @@ async function parseYamlFile(path: string): Promise<unknown> {
   } catch (error) {
     throw new AppError(
       "USAGE",
-      `"${printable(path, 300)}" is not YAML: ${printable(messageOf(error).split("\n", 1)[0] ?? "", 200)}`,
+      `"${printable(path, 300)}" is not YAML: ${printable(firstLineOf(error), 200)}`,
     );
   }
 }

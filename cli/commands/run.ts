@@ -74,6 +74,16 @@ async function runName(
   });
 }
 
+/** The real path of a file; of one that has none, what a shell's `<(…)` hands over, by its directory's. */
+function whereIs(path: string): string {
+  try {
+    return realPath(path);
+  } catch {
+    const [, directory, name] = /^(.*[\\/])([^\\/]+)$/s.exec(path) ?? [path, "./", path];
+    return `${realPath(directory!)}/${name}`;
+  }
+}
+
 /** Compiles a file and runs it; nothing is kept. */
 async function runFile(
   path: string,
@@ -106,7 +116,7 @@ async function runFile(
     read: (file: string) => Promise.resolve(files.get(file)!),
   };
   const { administrator, prompts, requests } = await governed(
-    `file://${realPath(path)}`,
+    `file://${whereIs(path)}`,
     false,
     context.policyPath,
   );

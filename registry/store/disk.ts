@@ -4,6 +4,7 @@
  */
 
 import { AppError, messageOf } from "../../runtime/errors.ts";
+import { diskWords, systemWords } from "../../runtime/file_error.ts";
 import type { Layout } from "../../runtime/store/layout.ts";
 
 /** Writes all of a new file, synced. */
@@ -60,13 +61,8 @@ export function syncDirectory(path: string): void {
 /** A failure of the file system in words. */
 export function storeFailed(what: string, error: unknown): AppError {
   if (error instanceof AppError) return error;
-  const { code } = error as { code?: string };
-  const why = code === "ENOSPC"
-    ? "the disk is full"
-    : code === "EDQUOT"
-    ? "your quota on this disk is used up"
-    : code === "EROFS"
-    ? "the disk is read-only"
-    : messageOf(error);
+  const why = error instanceof Deno.errors.NotCapable
+    ? systemWords(error)
+    : diskWords(error) ?? messageOf(error);
   return new AppError("STORE_FAILED", `${what}: ${why}`, { cause: error });
 }

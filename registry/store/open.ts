@@ -1,11 +1,13 @@
 /** Opening a store to change it: whose it is, its directories, the lock, its format, and what an earlier process left. */
 
+import { AppError } from "../../runtime/errors.ts";
 import type { Layout } from "../../runtime/store/layout.ts";
 import { exists } from "../../runtime/host_path.ts";
 import { checkStore } from "../../runtime/store/check.ts";
 import { STORE_VERSION } from "../../runtime/store/layout.ts";
 import { readReceipts } from "../../runtime/store/read.ts";
 import { formatSummaries, receiptsStamp, SUMMARY_FROM } from "../../runtime/store/summary.ts";
+import { printable } from "../../runtime/text.ts";
 import { lockForReading, lockStore } from "../lock.ts";
 import { recoverData } from "./data.ts";
 import { makeDirectory, storeFailed } from "./disk.ts";
@@ -89,9 +91,37 @@ function renewSummaries(layout: Layout): void {
   } catch { /* a full disk: list reads the receipts */ }
 }
 
+/** What a user may put into a store before krew-wasm does, with certificates beside it. */
+const OF_THE_USER = ["registries.yaml", "policy.yaml", "trusted_root.json"];
+
+/**
+ * A directory of something else, named by mistake, does not become a store: its mode would be narrowed, which for one such
+ * as /etc is a broken machine.
+ *
+ * @throws AppError STORE_UNSAFE
+ */
+function refuseOther(layout: Layout): void {
+  if (exists(layout.version) || exists(layout.receipts) || !exists(layout.root)) return;
+  const names = [...Deno.readDirSync(layout.root)].map(({ name }) => name);
+  if (names.some((name) => OF_THE_USER.includes(name))) return;
+  // What a first command left that was killed; what systems put into an empty directory.
+  const own = new Set(
+    [...storeDirectories(layout), layout.blobs.slice(0, layout.blobs.lastIndexOf("/")), layout.lock]
+      .map((path) => path.slice(layout.root.length + 1)),
+  );
+  const other = names.sort().find((name) => !own.has(name) && !name.startsWith(".") && name !== "lost+found");
+  if (other === undefined) return;
+  throw new AppError(
+    "STORE_UNSAFE",
+    `${layout.root} is no store of plugins: it holds other files, such as "${printable(other, 100)}"`,
+    { hint: "set KREW_WASM_ROOT to a new or empty directory" },
+  );
+}
+
 /** The store's directories, for its user alone. */
 function makeDirectories(layout: Layout): void {
   try {
+    refuseOther(layout);
     for (const directory of storeDirectories(layout)) {
       // Where a plugin runs, the process may no longer make the ones that it has no need of (runtime/wall.ts).
       if (!exists(directory)) makeDirectory(directory);

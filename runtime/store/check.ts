@@ -15,8 +15,10 @@ export function checkStore(layout: Layout): number {
     info = Deno.statSync(layout.root);
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return 0;
+    if (error instanceof Deno.errors.NotADirectory) throw noDirectory(layout);
     throw new AppError("STORE_FAILED", `Cannot use ${layout.root}: ${messageOf(error)}`, { cause: error });
   }
+  if (!info.isDirectory) throw noDirectory(layout);
   refuseForeign(layout, info);
   let text: string;
   try {
@@ -28,6 +30,12 @@ export function checkStore(layout: Layout): number {
     });
   }
   return parseStoreVersion(text, layout.root);
+}
+
+function noDirectory({ root }: Layout): AppError {
+  return new AppError("STORE_FAILED", `The store can't be in ${root}: that is no directory`, {
+    hint: "set KREW_WASM_ROOT to where plugins are kept",
+  });
 }
 
 /** What store.json says. Pure. @throws AppError STORE_NEWER, STORE_CORRUPT */

@@ -12,19 +12,19 @@ import type { Receipt } from "./receipt.ts";
 /** What a table of plugins needs. */
 export type Summary = Pick<
   Receipt,
-  "name" | "reference" | "digest" | "size" | "kind" | "version" | "installedAt"
+  "name" | "reference" | "manifestDigest" | "size" | "kind" | "version" | "installedAt"
 >;
 
 /** From this many plugins on there is such a copy. */
 export const SUMMARY_FROM = 100;
-const FORMAT = 1;
+const FORMAT = 2;
 
 /** The summary of receipts, for a directory of receipts that was changed last at `stamp`. Pure. */
 export function formatSummaries(receipts: readonly Receipt[], stamp: number): string {
-  const plugins = receipts.map(({ name, reference, digest, size, kind, version, installedAt }) => ({
+  const plugins = receipts.map(({ name, reference, manifestDigest, size, kind, version, installedAt }) => ({
     name,
     reference,
-    digest,
+    manifestDigest,
     size,
     kind,
     version,
@@ -43,7 +43,8 @@ export function parseSummaries(text: string, stamp: number): Summary[] | undefin
   }
   if (json?.format !== FORMAT || json.stamp !== stamp || !Array.isArray(json.plugins)) return undefined;
   const isWhole = (each: Partial<Summary> | null) =>
-    typeof each?.name === "string" && typeof each.reference === "string" && typeof each.digest === "string" &&
+    typeof each?.name === "string" && typeof each.reference === "string" &&
+    typeof each.manifestDigest === "string" &&
     typeof each.size === "number" && typeof each.kind === "string" && typeof each.installedAt === "string" &&
     (each.version === undefined || typeof each.version === "string");
   return json.plugins.every(isWhole) ? json.plugins : undefined;

@@ -49,6 +49,11 @@ Deno.test("a wrong command line is told with its value and the way out, and exit
     [["index", "ad"], 'error: Unknown command "ad" of krew-wasm index\nhint: did you mean add?\n'],
     [["help", "pul"], 'error: Unknown command "pul"\nhint: did you mean pull?\n'],
     [["help", "index", "ad"], 'error: Unknown command "ad" of krew-wasm index\nhint: did you mean add?\n'],
+    [
+      ["help", "pull", "list"],
+      'error: Unknown command "list" of krew-wasm pull\n' +
+      "hint: krew-wasm pull has none: krew-wasm pull --help\n",
+    ],
     [["list", "--nohedaers"], 'error: Unknown option "--nohedaers"\nhint: did you mean --no-headers?\n'],
     [["list", "--zzzzzzzz"], 'error: Unknown option "--zzzzzzzz"\nhint: krew-wasm list --help\n'],
     [
@@ -156,13 +161,15 @@ Deno.test("a stdout that can't be written is an error, a stderr is not, and a cl
       throw error;
     },
   });
-  const full = failing(new Error("No space left on device (os error 28)"));
+  const full = failing(
+    Object.assign(new Error("No space left on device (os error 28)"), { code: "ENOSPC" }),
+  );
   const closed = failing(new Deno.errors.BrokenPipe("Broken pipe (os error 32)"));
   const one = processOutput({ stdout: full, stderr: full });
   assert.throws(
     () => one.stdout("x"),
     (error: AppError) =>
-      error.code === "OUTPUT_FAILED" && error.message === "Cannot write to stdout: no space left on device",
+      error.code === "OUTPUT_FAILED" && error.message === "Cannot write to stdout: the disk is full",
   );
   one.stderr("x");
   const other = processOutput({ stdout: closed, stderr: closed });

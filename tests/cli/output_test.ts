@@ -72,7 +72,7 @@ Deno.test("formatList() prints a table, wide, names, JSON and YAML", async () =>
   );
   assert.match(
     formatList([receipt], "wide", now),
-    /VERSION +DIGEST +REFERENCE\n.*<none> +sha256:2{64} +ghcr/,
+    /VERSION +DIGEST +REFERENCE\n.*<none> +sha256:1{64} +ghcr/,
   );
   assert.equal(formatList([receipt], "name", now), "foo-bar\n");
   assert.equal(JSON.parse(await formatPlugins([receipt], "json")).plugins[0].digest, receipt.digest);

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { processContext } from "../../cli/context.ts";
-import { requirementsFor, verification } from "../../cli/verify.ts";
+import { requirementsFor, signersOf, verification } from "../../cli/verify.ts";
 import { RegistryClient } from "../../registry/client.ts";
 import { parseReference } from "../../registry/reference.ts";
 import { registrySignatures } from "../../registry/signatures.ts";
@@ -56,10 +56,13 @@ Deno.test("the administrator's rule, the user's rule and --verify all have to ho
   assert.deepEqual(await kinds("ghcr.io/acme/foo:v1"), ["key", "key"]);
   assert.deepEqual(await kinds("quay.io/acme/foo"), ["key|identity"]);
   assert.deepEqual(await kinds("ghcr.io/free/foo"), ["key"]);
-  assert.deepEqual(await kinds("ghcr.io/free/foo", { verify: [`${root}/acme.pub`, `a@https://b`] }), [
-    "key",
-    "key|identity",
-  ]);
+  assert.deepEqual(
+    await kinds("ghcr.io/free/foo", { verify: signersOf([`${root}/acme.pub`, `a@https://b`]) }),
+    [
+      "key",
+      "key|identity",
+    ],
+  );
   const [, user] = await ask("ghcr.io/acme/foo");
   assert.equal(user!.copies, true);
   const earlier = { identity: IDENTITY, issuer: ISSUED_BY };
@@ -80,7 +83,10 @@ Deno.test("the trust root is the one that is named, the machine's, or the public
   assert.equal((await ask("b.example/foo", { trustRoot: `${root}/other.json` }))[0]!.trustRoot, "other");
   await assert.rejects(ask("b.example/foo", { trustRoot: `${root}/none.json` }), { code: "TRUST_INVALID" });
   const bare = await setUp({});
-  assert.equal((await bare.ask("b.example/foo", { verify: ["a@https://b"] }))[0]!.trustRoot, undefined);
+  assert.equal(
+    (await bare.ask("b.example/foo", { verify: signersOf(["a@https://b"]) }))[0]!.trustRoot,
+    undefined,
+  );
 });
 
 Deno.test("a policy that can't be understood lets nothing be installed", async () => {

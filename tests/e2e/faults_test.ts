@@ -533,14 +533,23 @@ testBinary("on a disk that is really full, or read-only, plugins stay and run, a
     assert.equal((await product.exec(`${disk}/store/bin/kubectl-foo`, [], { env })).code, 11);
     assert.equal((await run("pull", `${registry.host}/acme/foo:v2`, "--force")).code, 0, "the rest is swept");
 
+    assert.equal((await run("pull", `${registry.host}/acme/foo:v1`, "--name", "new")).code, 0);
+
     await new Deno.Command("mount", { args: ["-o", "remount,ro", disk] }).output();
     for (const args of [["pull", `${registry.host}/acme/foo:v3`, "--force"], ["rm", "foo"]]) {
       const { code, stderr } = await run(...args);
       assert.equal(code, 1);
       assert.match(stderr, /^error: .*the disk is read-only\n/);
     }
-    assert.equal((await run("list", "-o", "name")).stdout, "foo\n");
+    assert.equal((await run("list", "-o", "name")).stdout, "foo\nnew\n");
     assert.equal((await product.exec(`${disk}/store/bin/kubectl-foo`, [], { env })).code, 12);
+    // One that never ran has no directory of its own yet: it gets one for this run, which goes with it.
+    await Deno.mkdir(`${product.home}/tmp`);
+    const first = await product.exec(`${disk}/store/bin/kubectl-new`, [], {
+      env: { ...env, TMPDIR: `${product.home}/tmp` },
+    });
+    assert.deepEqual(first, { code: 11, stdout: "", stderr: "" });
+    assert.deepEqual([...Deno.readDirSync(`${product.home}/tmp`)], []);
   });
   if (!there) {
     // deno-lint-ignore no-console -- whoever runs the tests should know

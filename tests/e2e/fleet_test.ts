@@ -152,7 +152,7 @@ testBinary(
     );
     assert.match(
       stderr,
-      /error: The registry has no .*acme\/gone:v1\.0\.0 any more; "gone" has other tags: v1\.1\.0\nhint: .*--to/,
+      /error: The registry has no .*acme\/gone:v1\.0\.0; "gone" has other tags: v1\.1\.0\nhint: .*--to/,
     );
     assert.match(stderr, /error: The registry has "lost".* no more/);
     assert.match(stderr, /error: Cannot check ".*acme\/down:latest".*refused the connection/);

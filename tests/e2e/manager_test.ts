@@ -261,7 +261,7 @@ Deno.test("streams that are closed, full or read no further end no command badly
   using product = Product.make();
   const full = await product.shell("krew-wasm version >/dev/full");
   assert.equal(full.code, 1);
-  assert.match(full.stderr, /^error: Cannot write to stdout: no space left on device\n$/);
+  assert.match(full.stderr, /^error: Cannot write to stdout: the disk is full\n$/);
   assert.equal((await product.shell("krew-wasm nope 2>/dev/full")).code, 2);
   assert.equal((await product.shell("krew-wasm list <&- >&- 2>&-")).code, 0);
   const [line, code] = (await product.shell(

@@ -49,6 +49,11 @@ Deno.test("a plugin is pushed, listed, looked at and installed", async () => {
   const pulled = await product.run("pull", reference);
   assert.equal(pulled.code, 0, pulled.stderr);
   assert.equal((await product.shell("kubectl-foo")).code, 0);
+  const file = await product.run("pull", "./foo.wasm");
+  assert.equal(file.code, 2);
+  assert.match(file.stderr, /\nhint: "\.\/foo\.wasm" is a file: krew-wasm run runs it/);
+  const piped = await product.shell("cat foo.wasm | krew-wasm run /dev/fd/3 3<&0");
+  assert.deepEqual(piped, { code: 0, stdout: "", stderr: "" });
   await Deno.writeFile(`${product.home}/component.wasm`, COMPONENT);
   const unfit = await product.run("push", "component.wasm", `${registry.host}/acme/bar`);
   assert.equal(unfit.code, 1);
@@ -89,6 +94,12 @@ Deno.test("what is signed by the key is installed, and nothing else is", async (
   const unasked = await product.run("pull", "--force", reference);
   assert.equal(unasked.code, 0);
   assert.match(unasked.stderr, /warning: what foo replaces was signed by the key sha256:/);
+  // As bash's <(…) has it: what can be read once.
+  const piped = await product.shell(
+    `cat acme.pub | krew-wasm pull --force --verify=/dev/fd/3 ${reference} 3<&0`,
+  );
+  assert.equal(piped.code, 0, piped.stderr);
+  assert.ok(signed.stdout.endsWith(`@${/digest {2}(.*)/.exec(piped.stdout)?.[1]}\n`), piped.stdout);
 });
 
 Deno.test("a keyless signature is verified against a trust root that was brought along", async () => {

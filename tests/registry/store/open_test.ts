@@ -44,6 +44,40 @@ Deno.test("a root that was there with other modes is narrowed", { ignore: window
   assert.equal(checkStore(store.layout), STORE_VERSION);
 });
 
+Deno.test("a directory of something else does not become a store, nor is its mode changed", async () => {
+  await using store = TestStore.make();
+  const { root } = store.layout;
+  Deno.mkdirSync(root);
+  Deno.writeTextFileSync(`${root}/passwd`, "");
+  Deno.mkdirSync(`${root}/bin`);
+  if (!windows) Deno.chmodSync(root, 0o755);
+  await assert.rejects(openForWriting(store.layout, { task: "test" }), {
+    code: "STORE_UNSAFE",
+    message: /other files, such as "passwd"$/,
+  });
+  if (!windows) assert.equal(mode(root), 0o755);
+  assert.deepEqual(namesIn(root).sort(), ["bin", "passwd"]);
+});
+
+Deno.test("a directory with what its user, the system or a killed command left becomes a store", async () => {
+  for (const names of [["registries.yaml", "acme-ca.pem"], ["lost+found", ".snapshot"], ["bin", "lock"]]) {
+    await using store = TestStore.make();
+    Deno.mkdirSync(store.layout.root);
+    for (const name of names) Deno.writeTextFileSync(`${store.layout.root}/${name}`, "");
+    if (names.includes("bin")) Deno.removeSync(store.layout.bin);
+    (await openForWriting(store.layout, { task: "test" }))[Symbol.dispose]();
+    assert.equal(checkStore(store.layout), STORE_VERSION);
+  }
+});
+
+Deno.test("a store that is a file, or below one, is told as such", async () => {
+  await using store = TestStore.make();
+  Deno.writeTextFileSync(store.layout.root, "");
+  for (const root of [store.layout.root, `${store.layout.root}/store`]) {
+    assert.throws(() => checkStore(layoutAt(root)), { code: "STORE_FAILED", message: /no directory$/ });
+  }
+});
+
 Deno.test(
   "a store that others may write to is refused by readers and writers",
   { ignore: windows },
