@@ -90,11 +90,13 @@ async function acquire(
   waiting: (line: string) => void,
 ): Promise<void> {
   // Deno 2.6 can't try a lock; one that does not come at once is another process's. On a busy machine nothing comes at
-  // once: where the file names nobody, there is some patience.
+  // once: where the file names nobody, there is some patience, and what came while this thread stood still has a turn.
   let timer = setTimeout(() => {
-    const line = waitingFor(textOf(path));
-    if (line !== WAITING) waiting(line);
-    else timer = setTimeout(() => waiting(waitingFor(textOf(path))), PATIENCE);
+    timer = setTimeout(() => {
+      const line = waitingFor(textOf(path));
+      if (line !== WAITING) waiting(line);
+      else timer = setTimeout(() => waiting(waitingFor(textOf(path))), PATIENCE);
+    });
   }, 200);
   try {
     await file.lock(exclusive);
