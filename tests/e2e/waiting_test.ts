@@ -43,7 +43,7 @@ Deno.test("Ctrl-C ends a plugin in whatever it does, 130 in a shell's eyes", wit
     for (const way of WAYS) {
       const { output, failed } = await atTerminal(
         ["/bin/sh", "-c", `trap : INT; ${plugin} ${way}; echo "code $?"`],
-        [{ expect: "waiting" }, { send: "\x03" }, { expect: "code " }],
+        [{ expect: "waiting\r\n" }, { send: "\x03" }, { expect: "code " }],
         { env: product.env(), cwd: product.home },
       );
       assert.equal(failed, null, `${plugin} ${way}`);
@@ -60,7 +60,7 @@ Deno.test("through kubectl Ctrl-C does the same", {
   const { product } = it;
   const { output } = await atTerminal(
     ["/bin/sh", "-c", `trap : INT; kubectl waiting-component loop; echo "code $?"`],
-    [{ expect: "waiting" }, { send: "\x03" }, { expect: "code " }],
+    [{ expect: "waiting\r\n" }, { send: "\x03" }, { expect: "code " }],
     { env: product.env(), cwd: product.home },
   );
   assert.match(output, /code 130\r\n$/);

@@ -9,7 +9,7 @@ Prints JSON: {"output", "status", "signal",
 
 import fcntl, json, os, pty, select, signal, struct, sys, termios, time
 
-PATIENCE = 30
+PATIENCE = 120
 scenario = json.loads(sys.argv[1])
 master, slave = pty.openpty()
 fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", scenario.get("rows", 24), scenario.get("columns", 80), 0, 0))
@@ -20,6 +20,8 @@ def flags():
     attributes = termios.tcgetattr(slave)
     return sorted(name for name, (index, bit) in FLAGS.items() if attributes[index] & bit)
 
+
+before = flags()  # as nobody has changed them yet
 
 # The leader of the session, which stands for the shell: it lives until all is looked at.
 told, tell = os.pipe()
@@ -54,7 +56,6 @@ if leader == 0:
     os._exit(0)
 
 program = struct.unpack("i", os.read(told, 4))[0]
-before = flags()
 output = b""
 failed = None
 
@@ -116,10 +117,15 @@ while status is None:
         failed = failed or {"expect": "its end"}
         os.kill(program, signal.SIGKILL)
         deadline += PATIENCE
-for _ in range(5):
-    pump(0.02)
+# What is shown takes its way through queues of the kernel: all that was written before this has come when this has.
+END = b"\0the end of the output\0"
+os.write(slave, END)
+deadline = time.monotonic() + PATIENCE
+while END not in output and time.monotonic() < deadline:
+    pump(0.1)
+output = output.partition(END)[0]
 # What puts the terminal back after a kill does so a moment after.
-deadline = time.monotonic() + 5
+deadline = time.monotonic() + PATIENCE
 while flags() != before and time.monotonic() < deadline:
     pump(0.02)
 after = flags()
