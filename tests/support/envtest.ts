@@ -2,7 +2,7 @@
 
 import { fileURLToPath } from "node:url";
 import { der, INTEGER, pem, SEQUENCE } from "../../runtime/kube/der.ts";
-import { Authority } from "./certificates.ts";
+import { Authority, type Pair } from "./certificates.ts";
 import { findProgram, missing } from "./programs.ts";
 
 /** Where the binaries are. */
@@ -52,6 +52,17 @@ export class ControlPlane implements AsyncDisposable {
   static async start({ audit = false } = {}): Promise<ControlPlane> {
     const assets = findAssets();
     if (!assets) throw new Error("kube-apiserver is missing");
+    for (let tries = 1;; tries++) {
+      try {
+        return await ControlPlane.#startAt(freePort(), assets, audit);
+      } catch (error) {
+        // The port is free when it is chosen; another program may have it when the server comes to it.
+        if (tries === 5 || !/address already in use/.test((error as Error).message)) throw error;
+      }
+    }
+  }
+
+  static async #startAt(port: number, assets: Assets, audit: boolean): Promise<ControlPlane> {
     const directory = await Deno.makeTempDir({ prefix: "kw-" }); // the socket's path has 107 bytes at most
     const write = (name: string, text: string) =>
       Deno.writeTextFile(`${directory}/${name}`, text, { mode: 0o600 });
@@ -71,7 +82,6 @@ export class ControlPlane implements AsyncDisposable {
         rules: [{ level: "Metadata", omitStages: ["ResponseStarted", "ResponseComplete", "Panic"] }],
       }),
     );
-    const port = freePort();
     const children: Deno.ChildProcess[] = [];
     const spawn = (program: string, args: string[], env: Record<string, string> = {}) => {
       const log = `${directory}/${program.split("/").at(-1)}.log`;
@@ -86,7 +96,7 @@ export class ControlPlane implements AsyncDisposable {
       children.push(child);
       return child;
     };
-    spawn(assets.etcd, [
+    const etcd = spawn(assets.etcd, [
       `--data-dir=${directory}/etcd`,
       "--unsafe-no-fsync",
       "--log-level=warn",
@@ -94,6 +104,12 @@ export class ControlPlane implements AsyncDisposable {
       `--listen-client-urls=unix://${directory}/etcd.sock`,
       `--advertise-client-urls=unix://${directory}/etcd.sock`,
     ]);
+    // What it finds nobody at, the API server tries again after a second only.
+    let ended = false;
+    etcd.status.then(() => ended = true);
+    while (!ended && !(await Deno.lstat(`${directory}/etcd.sock`).catch(() => undefined))) {
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
     spawn(assets.apiserver, [
       "--bind-address=127.0.0.1",
       `--secure-port=${port}`,
@@ -147,7 +163,7 @@ export class ControlPlane implements AsyncDisposable {
     );
     const plane = new ControlPlane(directory, url, assets.kubectl, authority, kubeconfig, children);
     try {
-      await plane.#ready();
+      await plane.#ready(admin);
     } catch (error) {
       await plane[Symbol.asyncDispose]();
       throw error;
@@ -155,20 +171,31 @@ export class ControlPlane implements AsyncDisposable {
     return plane;
   }
 
-  async #ready(): Promise<void> {
-    const client = Deno.createHttpClient({ caCerts: [this.authority.cert], http2: false });
+  async #ready(admin: Pair): Promise<void> {
+    const client = Deno.createHttpClient({ caCerts: [this.authority.cert], http2: false, ...admin });
     try {
       let ended = false;
       for (const child of this.processes) child.status.then(() => ended = true);
-      for (let tries = 0; tries < 4800; tries++) {
-        const answer = await fetch(`${this.server}/readyz`, { client } as RequestInit).catch(() => undefined);
-        await answer?.body?.cancel();
-        if (answer?.status === 200) return;
-        if (ended) break;
-        await new Promise((resolve) => setTimeout(resolve, 50));
+      // It says that it is ready before it has made the namespace that everybody uses.
+      for (const path of ["/readyz", "/api/v1/namespaces/default"]) {
+        let status: number | undefined;
+        while (status !== 200) {
+          // Another program may be at the port, which says nothing.
+          const signal = AbortSignal.timeout(10_000);
+          const answer = await fetch(this.server + path, { client, signal } as RequestInit).catch(() =>
+            undefined
+          );
+          await answer?.body?.cancel();
+          status = answer?.status;
+          if (ended) {
+            const logs = ["etcd", "kube-apiserver"].map((name) =>
+              Deno.readTextFile(`${this.directory}/${name}.log`).then((log) => log.slice(-4000), () => "")
+            );
+            throw new Error(`kube-apiserver did not start: ${(await Promise.all(logs)).join("\n")}`);
+          }
+          if (status !== 200) await new Promise((resolve) => setTimeout(resolve, 50));
+        }
       }
-      const log = await Deno.readTextFile(`${this.directory}/kube-apiserver.log`).catch(() => "");
-      throw new Error(`kube-apiserver did not start: ${log.slice(-2000)}`);
     } finally {
       client.close();
     }
