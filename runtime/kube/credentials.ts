@@ -36,7 +36,12 @@ export class CredentialSource {
   #tokenFile: { token: string; read: number; credentials: Credentials } | undefined;
   #files: RotatingFiles;
 
-  constructor(connection: Connection, files = new RotatingFiles(connection)) {
+  /** @param now milliseconds of the time of day, as `Date.now()`: credentials say when they are over */
+  constructor(
+    connection: Connection,
+    files = new RotatingFiles(connection),
+    private readonly now: () => number = Date.now,
+  ) {
     this.#connection = connection;
     this.#files = files;
   }
@@ -85,7 +90,7 @@ export class CredentialSource {
       run.waiting++;
       try {
         const credentials = await untilAborted(run.credentials, signal);
-        if (credentials.expires > Date.now()) return credentials;
+        if (credentials.expires > this.now()) return credentials;
         if (this.#run === run) this.#run = undefined;
       } catch (error) {
         if (!signal?.aborted) {
@@ -118,14 +123,14 @@ export class CredentialSource {
       return {
         authorization: token === undefined ? undefined : bearer(token),
         certificate,
-        expires: Math.max(expires, Date.now() + MIN_LIFE),
+        expires: Math.max(expires, this.now() + MIN_LIFE),
       };
     };
     return { credentials: run(), waiting: 0, abort };
   }
 
   #ofTokenFile(path: string, certificate: ClientCertificate | undefined): Credentials {
-    const now = Date.now();
+    const now = this.now();
     const known = this.#tokenFile;
     const rotated = known?.credentials.certificate !== certificate;
     if (known && !rotated && now - known.read <= TOKEN_FILE_MAX_AGE) return known.credentials;

@@ -56,21 +56,24 @@ connectionTest("what the server refuses is renewed once, however many were refus
 connectionTest(
   "an expired credential is got again, and one that comes expired does not run the plugin forever",
   async () => {
-    const past = new Date(Date.now() - 60_000).toISOString();
-    const { connection, directory } = execConnection(
-      `echo x >> calls; ${prints({ token: "t", expirationTimestamp: past })}`,
-    );
-    const source = new CredentialSource(connection);
-    await source.get();
-    await source.get();
-    assert.equal(calls(directory), 1);
-    const soon = new Date(Date.now() + 1200).toISOString();
-    const other = execConnection(`echo x >> calls; ${prints({ token: "t", expirationTimestamp: soon })}`);
-    const expiring = new CredentialSource(other.connection);
-    await expiring.get();
-    while (calls(other.directory) < 2) {
-      await new Promise((resolve) => setTimeout(resolve, 50));
-      await expiring.get();
+    const clock = { now: Date.parse("2026-01-01T00:00:00Z") };
+    const at = (milliseconds: number) => new Date(clock.now + milliseconds).toISOString();
+    const sourceOf = (expirationTimestamp: string) => {
+      const { connection, directory } = execConnection(
+        `echo x >> calls; ${prints({ token: "t", expirationTimestamp })}`,
+      );
+      return { source: new CredentialSource(connection, undefined, () => clock.now), directory };
+    };
+    const expired = sourceOf(at(-60_000));
+    const living = sourceOf(at(2000));
+    const start = clock.now;
+    // What is over as it comes is used for a second.
+    for (const [{ source, directory }, life] of [[expired, 1000], [living, 2000]] as const) {
+      for (const [age, runs] of [[0, 1], [life - 1, 1], [life, 2]] as const) {
+        clock.now = start + age;
+        await source.get();
+        assert.equal(calls(directory), runs, `living ${life} ms, after ${age}`);
+      }
     }
   },
 );

@@ -76,9 +76,12 @@ Deno.test("Pool waits with those who are not answered yet: they are no streams",
 connectionTest("ten watches and a thousand gets at once, over so many connections", async () => {
   await using api = await TestApiServer.start();
   let [now, most] = [0, 0];
+  const together = Promise.withResolvers<void>();
   api.hook = async (_, url) => {
     if (url.searchParams.has("watch")) return undefined;
     most = Math.max(most, ++now);
+    if (most > 1) together.resolve(); // the first is answered when another is there
+    await together.promise;
     await turn();
     now--;
     return Response.json({ path: url.pathname });
