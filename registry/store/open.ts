@@ -101,7 +101,8 @@ const OF_THE_USER = ["registries.yaml", "policy.yaml", "trusted_root.json"];
  * @throws AppError STORE_UNSAFE
  */
 function refuseOther(layout: Layout): void {
-  if (exists(layout.version) || exists(layout.receipts) || !exists(layout.root)) return;
+  const isStore = () => exists(layout.version) || exists(layout.receipts);
+  if (isStore() || !exists(layout.root)) return;
   const names = [...Deno.readDirSync(layout.root)].map(({ name }) => name);
   if (names.some((name) => OF_THE_USER.includes(name))) return;
   // What a first command left that was killed; what systems put into an empty directory.
@@ -110,7 +111,8 @@ function refuseOther(layout: Layout): void {
       .map((path) => path.slice(layout.root.length + 1)),
   );
   const other = names.sort().find((name) => !own.has(name) && !name.startsWith(".") && name !== "lost+found");
-  if (other === undefined) return;
+  // Another first command may have made the store between these looks, and more in it than its directories.
+  if (other === undefined || isStore()) return;
   throw new AppError(
     "STORE_UNSAFE",
     `${layout.root} is no store of plugins: it holds other files, such as "${printable(other, 100)}"`,

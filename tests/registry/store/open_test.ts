@@ -59,6 +59,27 @@ Deno.test("a directory of something else does not become a store, nor is its mod
   assert.deepEqual(namesIn(root).sort(), ["bin", "passwd"]);
 });
 
+Deno.test("a store that another first command makes just now is no directory of something else", async () => {
+  await using store = TestStore.make();
+  (await openForWriting(store.layout, { task: "the other" }))[Symbol.dispose]();
+  assert.ok(namesIn(store.layout.root).includes("store.json"));
+  for (let late = 1; late <= 4; late++) {
+    let looks = 0;
+    // It is there from the look on that comes so late.
+    const seen = (path: string) => ++looks < late ? `${path}-not-yet` : path;
+    const busy = {
+      ...store.layout,
+      get version() {
+        return seen(store.layout.version);
+      },
+      get receipts() {
+        return seen(store.layout.receipts);
+      },
+    };
+    (await openForWriting(busy, { task: "test" }))[Symbol.dispose]();
+  }
+});
+
 Deno.test("a directory with what its user, the system or a killed command left becomes a store", async () => {
   for (const names of [["registries.yaml", "acme-ca.pem"], ["lost+found", ".snapshot"], ["bin", "lock"]]) {
     await using store = TestStore.make();
