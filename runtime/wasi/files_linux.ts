@@ -187,6 +187,9 @@ class OpenFile implements AnyFile {
   }
 }
 
+/** What was opened may be what was there before something that does not show was put in its place: it is opened again. */
+class Replaced extends Error {}
+
 /** Where a change is made: a name in an open directory. */
 interface Place {
   readonly root: Root;
@@ -224,6 +227,8 @@ class LinuxTree implements FileTree {
   #unprotected: ReadonlySet<string> | undefined;
   /** Identities of the directories that the plugin may change. */
   #writable: ReadonlySet<string> | undefined;
+  /** What was there for each overlay, and for each path that is denied, when it was last looked. */
+  #shown: readonly (Glance | undefined)[] = [];
 
   constructor(kernel: Kernel, files: Files) {
     this.#kernel = kernel;
@@ -333,6 +338,22 @@ class LinuxTree implements FileTree {
     path: GuestPath,
     options: OpenOptions,
   ): MaybePromise<DirectoryNode | AnyFile> {
+    for (let attempts = 0;; attempts++) {
+      try {
+        return this.#openOnce(from, path, options);
+      } catch (error) {
+        if (!(error instanceof Replaced)) throw error;
+        if (attempts === 1000) throw new WasiError("busy");
+      }
+    }
+  }
+
+  /** @throws WasiError, Replaced */
+  #openOnce(
+    from: OpenDirectory,
+    path: GuestPath,
+    options: OpenOptions,
+  ): MaybePromise<DirectoryNode | AnyFile> {
     const { root } = from;
     const { write, truncate, directory } = options;
     // What is no directory yet can't be made one by opening it.
@@ -386,9 +407,9 @@ class LinuxTree implements FileTree {
         made = true;
       }
       return this.#closing(fd, () => {
-        const stat = this.#kernel.stat(fd);
+        const { stat, overlay } = this.#look(fd, (fd) => this.#kernel.stat(fd), made && options.exclusive);
         if (stat.type === "directory") throw new WasiError("is-directory");
-        if (this.#overlayOf(stat)) throw new WasiError("read-only");
+        if (overlay) throw new WasiError("read-only");
         if (this.#denied.length > 0 && this.#isDenied(fd, stat)) throw new WasiError("no-entry");
         this.#refuseMachine(fd, stat);
         this.#refuseProcess(fd, stat, true);
@@ -429,9 +450,8 @@ class LinuxTree implements FileTree {
       throw error;
     }
     const found = this.#closing(fd, () => {
-      const glance = kernel.glance(fd);
+      const { stat: glance, overlay } = this.#look(fd, (fd) => kernel.glance(fd), false);
       if (glance.type === "directory") return new OpenDirectory(from.root, fd, () => kernel.close(fd));
-      const overlay = this.#overlayOf(glance);
       if (overlay) return { overlay, stat: kernel.stat(fd) };
       this.#refuseMachine(fd, glance);
       this.#refuseProcess(fd, glance, false);
@@ -1015,11 +1035,36 @@ class LinuxTree implements FileTree {
   #overlayOf(stat: Glance): Overlay | undefined {
     const { overlays } = this.#files;
     if (overlays.length === 0 || stat.type === "directory" || stat.type === "symbolic-link") return undefined;
-    // Asked after the file was opened: programs replace a kubeconfig by renaming a new one over it.
-    return overlays.find(({ host }) => {
-      const now = this.#kernel.glanceHost(host);
-      return now?.ino === stat.ino && now.dev === stat.dev;
-    });
+    return overlays.find(({ host }) => isSame(this.#kernel.glanceHost(host), stat));
+  }
+
+  /**
+   * What was opened, and the overlay that shows for it. Programs replace a kubeconfig by renaming a new one over it: what was
+   * opened just before is the old one, which by now is a file like any other, with credentials in it.
+   *
+   * @param made it was not there before
+   * @throws Replaced where something of that kind changed since it was last looked, or what was opened has no name any more
+   */
+  #look<T extends Glance>(
+    fd: number,
+    look: (fd: number) => T,
+    made: boolean,
+  ): { readonly stat: T; readonly overlay: Overlay | undefined } {
+    const { overlays } = this.#files;
+    if (overlays.length === 0 && this.#denied.length === 0) return { stat: look(fd), overlay: undefined };
+    const before = this.#shown;
+    const now = [...overlays.map(({ host }) => host), ...this.#denied].map((host) =>
+      this.#kernel.glanceHost(host)
+    );
+    this.#shown = now;
+    // After that, so that what was replaced until then shows that it was.
+    const stat = look(fd);
+    if (stat.type === "directory") return { stat, overlay: undefined };
+    const overlay = overlays.find((_, index) => isSame(now[index], stat));
+    // A number may be another file's by now: what is open keeps its own, and shows that it lost its name.
+    const settled = stat.links > 0n && now.every((glance, index) => isSame(glance, before[index]));
+    if (!overlay && !made && !settled) throw new Replaced();
+    return { stat, overlay };
   }
 
   /** The overlay that has this very name, whether or not its file is there. */
@@ -1217,6 +1262,11 @@ function latin1(bytes: Uint8Array): string {
 /** `.` or `..`. */
 function isDots(name: Uint8Array): boolean {
   return name[0] === DOT && (name.length === 1 || name.length === 2 && name[1] === DOT);
+}
+
+/** Whether two are one file; nothing is the same as nothing. */
+function isSame(one: Glance | undefined, other: Glance | undefined): boolean {
+  return one?.ino === other?.ino && one?.dev === other?.dev;
 }
 
 function identityOf({ dev, ino }: Glance): string {

@@ -630,6 +630,65 @@ linuxTest("a directory that is swapped for a link, over and over, leads out not 
   assert.deepEqual([...Deno.readDirSync(`${root}/out`)].map(({ name }) => name), ["deep"]);
 });
 
+linuxTest(
+  "a kubeconfig that is replaced over and over is shown not once, nor is a denied file",
+  async (open) => {
+    using at = setUp(open);
+    const { root } = at;
+    for (const name of ["config", "denied"]) Deno.writeTextFileSync(`${root}/in/${name}`, "real");
+    const tree = open({
+      mounts: [{ guest: "/g", host: `${root}/in`, write: true }],
+      overlays: [standIn(`${root}/in/config`)],
+      protectedPaths: [],
+      unprotectedPaths: [],
+      deniedPaths: [`${root}/in/denied`],
+    });
+    const node = tree.roots[0]!.node;
+    // What kubectl, a cloud's program or an editor does now and then.
+    const source = `self.onmessage = ({ data: root }) => {
+    self.postMessage("started");
+    for (let i = 0; i < 1500; i++) {
+      for (const name of ["config", "denied"]) {
+        Deno.writeTextFileSync(root + "/new", "real");
+        Deno.renameSync(root + "/new", root + "/in/" + name);
+      }
+    }
+    self.postMessage("done");
+  };`;
+    const worker = new Worker(`data:application/javascript,${encodeURIComponent(source)}`, {
+      type: "module",
+    });
+    const messages: string[] = [];
+    const { promise: started, resolve } = Promise.withResolvers<void>();
+    worker.onmessage = ({ data }) => {
+      messages.push(data);
+      resolve();
+    };
+    worker.postMessage(root);
+    await started;
+    const seen = new Map<string, number>();
+    const look = (path: string, options: OpenOptions) => {
+      let what: string;
+      try {
+        what = read(tree.openAt(node, path, options));
+      } catch (error) {
+        assert.ok(error instanceof WasiError, String(error));
+        what = error.errno;
+      }
+      seen.set(`${path}: ${what}`, (seen.get(`${path}: ${what}`) ?? 0) + 1);
+    };
+    for (let i = 0; !messages.includes("done"); i++) {
+      look("config", READ);
+      look("config", { ...WRITE, create: false });
+      look("denied", READ);
+      if (i % 100 === 0) await new Promise((resolve) => setTimeout(resolve));
+    }
+    worker.terminate();
+    const expected = ["config: read-only", "config: stand-in", "denied: no-entry"];
+    assert.deepEqual([...seen.keys()].sort(), expected, JSON.stringify([...seen]));
+  },
+);
+
 linuxTest("a kubeconfig that is replaced while the plugin runs shows its stand-in still", (open) => {
   const base = Deno.realPathSync(Deno.makeTempDirSync());
   Deno.writeTextFileSync(`${base}/config`, "real");
