@@ -227,10 +227,14 @@ export async function buildFixture(name: string): Promise<string> {
 /** Installs an example's packages and bundles it; returns the bundle's path. */
 async function bundleNpm(name: string, source: string): Promise<string> {
   const bundle = `${directory}/${name}.bundle.js`;
-  await run("npm", ["ci", "--silent", "--no-audit", "--no-fund"], `${root}${source}`);
+  await run("npm", ["ci", "--loglevel=error", "--no-audit", "--no-fund"], `${root}${source}`);
   await run("node", ["bundle.js", bundle], `${root}${source}`);
   return bundle;
 }
+
+/** What go and npm say of a network that fails. */
+const NETWORK =
+  /dial tcp|i\/o timeout|TLS handshake|connection reset|unexpected EOF|5\d\d (Bad Gateway|Service|Gateway|Internal)|ECONNRESET|ETIMEDOUT|EAI_AGAIN|socket hang up/;
 
 async function run(
   program: string,
@@ -238,10 +242,13 @@ async function run(
   cwd: string,
   env: Record<string, string> = {},
 ): Promise<void> {
-  const { success, stdout, stderr } = await new Deno.Command(program, { args, env, cwd }).output();
-  if (success) return;
-  const output = new TextDecoder().decode(stdout) + new TextDecoder().decode(stderr);
-  throw new Error(`${program} ${args.join(" ")}:\n${output}`);
+  for (let tries = 1;; tries++) {
+    const { success, stdout, stderr } = await new Deno.Command(program, { args, env, cwd }).output();
+    if (success) return;
+    const output = new TextDecoder().decode(stdout) + new TextDecoder().decode(stderr);
+    // go and npm download what they build with: the network, unlike a compiler, may do better another time.
+    if (tries === 3 || !NETWORK.test(output)) throw new Error(`${program} ${args.join(" ")}:\n${output}`);
+  }
 }
 
 if (import.meta.main) {

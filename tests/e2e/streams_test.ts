@@ -37,7 +37,7 @@ Deno.test("nothing piles up where the reader is slower than the plugin", measure
     const much = await peakOf(command, { ...where, bytes: 200 << 20 });
     assert.deepEqual([little.code, much.code], [0, 0]);
     // Far from the 200 MB that would pile up; how much the engine keeps for itself depends on the machine's load.
-    assert.ok(much.peak - little.peak < 100, `${path}: ${little.peak} MiB, then ${much.peak} MiB`);
+    assert.ok(much.peak - little.peak < 150, `${path}: ${little.peak} MiB, then ${much.peak} MiB`);
   }
 });
 
