@@ -218,8 +218,11 @@ function bodyOf(
   throw new AppError("REQUEST_INVALID", `A ${method} request has no body`);
 }
 
-/** How long a response may be open before its line is traced, in milliseconds: a watch may never end. */
-const TRACE_AFTER = 1000;
+/**
+ * How long a response may be open before its line is traced, in milliseconds: a watch may never end. Others have their line,
+ * with all of their bytes, when they do, unless that takes long.
+ */
+const TRACE_AFTER = { watch: 1000, other: 5000 } as const;
 
 /** A request and its response, from the plugin's call to the last byte: its time limit, its place, its line in the trace. */
 class Exchange {
@@ -283,7 +286,10 @@ class Exchange {
     failureOf: (error: unknown) => AppError,
   ): ReadableStream<Uint8Array<ArrayBuffer>> {
     const reader = body.getReader();
-    this.#tracing = setTimeout(() => this.#line("so far"), TRACE_AFTER);
+    this.#tracing = setTimeout(
+      () => this.#line("so far"),
+      isWatch(this.url) ? TRACE_AFTER.watch : TRACE_AFTER.other,
+    );
     return new ReadableStream({
       pull: async (controller) => {
         try {

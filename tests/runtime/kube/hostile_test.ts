@@ -306,7 +306,7 @@ connectionTest("--request-timeout is for the body, too", async () => {
     if (slow) await closed;
     else await send("0\r\n\r\n");
   });
-  const cluster = await (await open(server.kubeconfig(), ["--request-timeout=2s"])).cluster();
+  const cluster = await (await open(server.kubeconfig(), ["--request-timeout=4s"])).cluster();
   assert.equal(await textOf(await cluster.send({ ...GET, url: "/fast" })), "first");
   const { body } = await cluster.send({ ...GET, url: "/slow" });
   const reader = body!.getReader();
