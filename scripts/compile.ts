@@ -10,9 +10,12 @@
 import { parseArgs } from "node:util";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { ASSET_MARK, TRAILER } from "../registry/assets.ts";
-import { joinChunks, type Part } from "./join_chunks.ts";
+import { asScripts, type Recording } from "./code_cache.ts";
+import { BASE, joinChunks, type Part } from "./join_chunks.ts";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
+const modules = `${root}node_modules/@bytecodealliance`;
+const ADAPTER = "wasi_snapshot_preview1.command.wasm";
 
 /**
  * What the binary may do: all that the manager needs. A plugin's run gives up what it does not need (runtime/wall.ts),
@@ -52,7 +55,6 @@ async function prepareTranspiler(
   directory: string,
   replace: Readonly<Record<string, string>>,
 ): Promise<string[]> {
-  const modules = `${root}node_modules/@bytecodealliance`;
   const shim = toFileUrl(`${modules}/preview2-shim/dist/browser/`);
   const staged: Record<string, string> = {};
   for (
@@ -105,7 +107,7 @@ export async function componentWit(bytes) {
       `${vendor}/${name}`
     ),
     ...["wasm-tools.core.wasm", "wasm-tools.core2.wasm"].map((name) => `${vendor}/${name}`),
-    `${modules}/jco/lib/wasi_snapshot_preview1.command.wasm`,
+    `${modules}/jco/lib/${ADAPTER}`,
   ];
   return await Promise.all(assets.map(async (asset) => {
     const name = `${asset.split("/").at(-1)}.gz`;
@@ -168,13 +170,22 @@ const PARTS: readonly Part[] = [
   { file: "cluster.js", entries: ["access-", "outbound_http-", "kubernetes_imports-"] },
 ];
 
-/** Joins the chunks of a bundle that are loaded together, for the start of a plugin's run. */
-async function joinBundle(directory: string): Promise<void> {
+/** The files that have a code cache. */
+const SCRIPTS: readonly string[] = [BASE, ...PARTS.map(({ file }) => file).slice(1)];
+
+/** The JavaScript of a bundle by name. */
+async function readBundle(directory: string): Promise<Map<string, string>> {
   const files = new Map<string, string>();
   for await (const { name } of Deno.readDir(directory)) {
     if (!name.endsWith(".js") || STAGED.test(name)) continue;
     files.set(name, await Deno.readTextFile(`${directory}/${name}`));
   }
+  return files;
+}
+
+/** Joins the chunks of a bundle that are loaded together, for the start of a plugin's run. */
+async function joinBundle(directory: string): Promise<void> {
+  const files = await readBundle(directory);
   const joined = joinChunks(files, "main.js", PARTS);
   for (const name of files.keys()) if (!joined.has(name)) await Deno.remove(`${directory}/${name}`);
   for (const [name, text] of joined) await Deno.writeTextFile(`${directory}/${name}`, text);
@@ -195,6 +206,40 @@ async function provideRequireLate(directory: string): Promise<void> {
       `${directory}/${name}`,
       text.replace(made, (_, _made, local) => `var ${local}=name=>globalThis.require(name);`),
     );
+  }
+}
+
+/**
+ * Gives a bundle the code cache of what users start most (scripts/code_cache.ts), which a copy of the binary tells.
+ *
+ * @param build writes a binary of the bundle as it is
+ */
+async function cacheCode(
+  directory: string,
+  adapter: string,
+  build: (binary: string) => Promise<void>,
+): Promise<void> {
+  const { recordCodeCaches } = await import("./record.ts");
+  const files = await readBundle(directory);
+  const write = async (how: ReadonlyMap<string, string> | Recording) => {
+    for (const [name, text] of asScripts(files, BASE, "main.js", SCRIPTS, how)) {
+      await Deno.writeTextFile(`${directory}/${name}`, text);
+    }
+  };
+  const work = await Deno.realPath(await Deno.makeTempDir({ prefix: "krew-wasm-record-" }));
+  try {
+    const [binary, caches, home] = [`${work}/krew-wasm`, `${work}/caches`, `${work}/home`];
+    await Deno.mkdir(caches);
+    await Deno.mkdir(home);
+    await write({ caches });
+    await build(binary);
+    await write(await recordCodeCaches(binary, caches, home, adapter));
+  } catch (error) {
+    // It saves time, and no more: a machine that can't run what it makes can make it all the same.
+    console.error(`No code cache, each start will take longer: ${(error as Error).message}`);
+    for (const [name, text] of files) await Deno.writeTextFile(`${directory}/${name}`, text);
+  } finally {
+    await Deno.remove(work, { recursive: true });
   }
 }
 
@@ -226,6 +271,8 @@ export interface CompileOptions {
   readonly target?: string;
   readonly output?: string;
   readonly quiet?: boolean;
+  /** Without its code cache, as those of other platforms than this are. */
+  readonly uncached?: boolean;
   /** For tests of what a broken part could do: modules by those that take their place, both from the repository's root. */
   readonly replace?: Readonly<Record<string, string>>;
 }
@@ -268,7 +315,7 @@ export async function compile(
       // Functions are validated when they are first called; pull has validated the whole module. 2.9 refuses the flag.
       ...(major === 2 && minor < 9 ? ["--wasm-lazy-validation"] : []),
     ];
-    const build = (included: readonly string[]) =>
+    const embed = (output: string, included: readonly string[] = []) =>
       deno([
         "compile",
         "--quiet",
@@ -286,8 +333,16 @@ export async function compile(
         `${directory}/main.js`,
       ], options.quiet ?? true);
     const linux = options.target ? options.target.includes("linux") : Deno.build.os === "linux";
-    if (linux) await build([]);
-    if (!linux || !await insertAssets(output, directory, assets)) await build(assets);
+    const write = async (output: string) => {
+      if (linux) await embed(output);
+      if (!linux || !await insertAssets(output, directory, assets)) await embed(output, assets);
+    };
+    // Elsewhere, and with Deno 2.9, whose node:vm takes longer to load than all of this saves, V8 compiles as it starts.
+    const native = Deno.build.os === "linux" && (options.target ?? Deno.build.target) === Deno.build.target;
+    if (native && major === 2 && minor < 9 && !options.uncached) {
+      await cacheCode(directory, `${modules}/jco/lib/${ADAPTER}`, write);
+    }
+    await write(output);
   } finally {
     await Deno.remove(directory, { recursive: true });
   }

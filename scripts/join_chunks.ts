@@ -80,7 +80,7 @@ export interface Part {
 }
 
 /** Where the chunks that are loaded at every start become one. */
-const BASE = "base.js";
+export const BASE = "base.js";
 
 /** Where a chunk has gone. */
 interface Place {
