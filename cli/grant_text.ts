@@ -7,7 +7,7 @@ import {
   type Grants,
   isCredentialVariable,
 } from "../runtime/grants.ts";
-import type { ClusterRule } from "../runtime/kube/rules.ts";
+import type { ClusterGrant, ClusterRule } from "../runtime/kube/rules.ts";
 
 /** One thing that is granted beyond the least, or denied. */
 export interface GrantRow {
@@ -25,6 +25,12 @@ export interface GrantRow {
 const SENSITIVE =
   /^(?:\.ssh|\.aws|\.azure|\.gnupg|\.kube|\.docker|\.config\/(?:gcloud|gh|containers)|\.netrc|\.git-credentials|\.npmrc|\.vault-token|\.password-store|\.mozilla|\.(?:bash|zsh|profile)\w*|\.config\/(?:fish|systemd|autostart))(?:\/|$)/;
 const SYSTEM = /^\/(?:etc|root|boot|proc|sys|dev|usr|bin|sbin|lib|var)?(?:\/|$)/;
+
+/** Whether credentials are kept at a path, or below it. */
+function holdsCredentials(path: string, home: string): boolean {
+  if (path === "/" || path === home || home.startsWith(`${path}/`)) return true;
+  return path.startsWith(`${home}/`) && SENSITIVE.test(path.slice(home.length + 1));
+}
 
 /** Why access to a path is risky; empty for none. `home` is the user's, absolute. */
 export function pathRisk(path: string, write: boolean, home: string): string {
@@ -61,7 +67,9 @@ export function ruleRisk(rule: ClusterRule): string {
 export function ruleInWords(rule: ClusterRule): string {
   const { verbs, apiGroups = [], resources = [], resourceNames, namespaces, nonResourceURLs } = rule;
   const doing = verbs.includes("*") ? "do anything with" : verbs.join(", ");
-  if (nonResourceURLs) return `${doing} the paths ${nonResourceURLs.join(", ")}`;
+  if (nonResourceURLs) {
+    return `${doing} the path${nonResourceURLs.length === 1 ? "" : "s"} ${nonResourceURLs.join(", ")}`;
+  }
   const groups = apiGroups.filter((group) => group !== "");
   const of = apiGroups.includes("*")
     ? " of any group"
@@ -179,6 +187,14 @@ export function grantRows(grants: Grants, home: string): GrantRow[] {
   return rows;
 }
 
+/** The rows of what a plugin may do in the end: without what is granted and denied. */
+export function effectiveRows(grants: Grants, home: string): GrantRow[] {
+  const { env, cluster } = grants.deny;
+  return grantRows(effectiveGrants(grants), home).filter(({ kind }) =>
+    !(kind === "environment" && env === "all") && !(kind === "cluster" && cluster === true)
+  );
+}
+
 /** The cells of a row: kind, what, risk. */
 export function cells({ kind, what, risk }: GrantRow): [string, string, string] {
   return [kind, kind === "denied" ? `never ${what}` : what, risk === "" ? "-" : `! ${risk}`];
@@ -198,11 +214,22 @@ export function moreRows(rows: readonly GrantRow[], than: readonly GrantRow[]): 
   return rows.filter(({ flag }) => !known.has(flag));
 }
 
+/** What the administrator says of a plugin beside the bounds that its grants are within already. */
+export interface AdministratorView {
+  /** The file. */
+  readonly path: string;
+  /** What each request has to be within. */
+  readonly cluster: ClusterGrant;
+  /** Why it does not run at all. */
+  readonly refused: string | undefined;
+}
+
 /** What a plugin can do, in sentences, a paragraph a subject: for who has a minute. */
 export function explainGrants(
   granted: Grants,
   own: string,
   home: string,
+  administrator?: AdministratorView,
 ): [subject: string, text: string][] {
   const grants = effectiveGrants(granted);
   const { files, env, cluster, deny, limits } = grants;
@@ -257,7 +284,16 @@ export function explainGrants(
   const denied = Array.isArray(deny.cluster)
     ? (deny.cluster as readonly ClusterRule[]).map((rule) => `It never may ${ruleInWords(rule)}.`)
     : [];
+  const bound = administrator?.cluster ?? "full";
+  if (cluster !== "none" && bound !== "full" && JSON.stringify(bound) !== JSON.stringify(cluster)) {
+    denied.push(
+      `Whatever is granted, ${administrator!.path} lets it do no more than ${boundInWords(bound)}.`,
+    );
+  }
   return [
+    ...(administrator?.refused === undefined
+      ? []
+      : [["Not run", `${administrator.refused} (${administrator.path}).`] as [string, string]]),
     ["Files", fileText.filter((text) => text !== "").join(" ")],
     ["Environment", envText],
     ["Cluster", [...clusterText, ...denied].filter((text) => text !== "").join(" ")],
@@ -267,12 +303,7 @@ export function explainGrants(
         ? "It reaches nothing on the network."
         : "It reaches that API server, and nothing else on the network.",
     ],
-    [
-      "Credentials",
-      grants.kubeconfig
-        ? "It reads your real kubeconfig, with the credentials in it."
-        : "It never holds your credentials: its kubeconfig is a stand-in without them, and krew-wasm adds yours to its requests.",
-    ],
+    ["Credentials", credentialsText(grants, home, list)],
     [
       "Terminal",
       grants.terminal
@@ -286,4 +317,29 @@ export function explainGrants(
       }; processor time and disk in its private directory are not limited.`,
     ],
   ];
+}
+
+function credentialsText(
+  { kubeconfig, cluster, files, home: all, env }: Grants,
+  home: string,
+  list: (items: readonly string[]) => string,
+): string {
+  if (kubeconfig) return "It reads your real kubeconfig, with the credentials in it.";
+  const added = cluster === "none" ? "" : ", and krew-wasm adds yours to its requests";
+  const where = [
+    ...(all || files.some(({ host }) => holdsCredentials(host, home)) ? ["the files it may read"] : []),
+    ...(env === "all" || env !== "default" && env.some(isCredentialVariable) ? ["its environment"] : []),
+  ];
+  return where.length === 0
+    ? `It never holds your credentials: its kubeconfig is a stand-in without them${added}.`
+    : `Its kubeconfig is a stand-in without your credentials${added}; but keys, tokens and passwords of yours may be in ${
+      list(where)
+    }.`;
+}
+
+function boundInWords(bound: Exclude<ClusterGrant, "full">): string {
+  if (bound === "none") return "nothing";
+  const looking = "look at everything, and try changes out as a dry run";
+  if (bound === "read-only") return looking;
+  return [...(bound.readOnly ? [looking] : []), ...bound.rules.map(ruleInWords)].join("; ");
 }

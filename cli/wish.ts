@@ -140,14 +140,14 @@ async function decide(context: Context, { mode, prompt }: WishOptions, at: Case)
   if (asked.length === 0 || mode === "default") return base;
   const terminal = prompt && mayPrompt(context.env) ? openTerminal() : undefined;
   if (!terminal) {
-    const flags = asked.map(({ flag }) => shellWord(flag)).join(" ");
+    const flags = asked.map(({ flag }) => `  ${shellWord(flag)}\n`).join("");
     context.stderr(
-      `Not granted, as there is nobody to ask; --grants=wished grants all of it, or some: ${flags}\n`,
+      `Not granted, as there is nobody to ask; --grants=wished grants all of it, or some:\n${flags}`,
     );
     return base;
   }
   try {
-    const granted = askAbout(terminal, asked);
+    const granted = askAbout(terminal, asked, shown.length > asked.length);
     return granted.length === missing.length ? wished : await withRows(base, granted);
   } finally {
     terminal.close();
@@ -163,16 +163,16 @@ export function formatWish(reference: string, wish: Wish, rows: readonly GrantRo
   }`;
 }
 
-/** Asks about all rows, or each. Returns those that are granted. @throws Interrupted */
-export function askAbout(terminal: Terminal, rows: readonly GrantRow[]): GrantRow[] {
+/** Asks about all rows, or each; `last`: others were shown before them. Returns those that are granted. @throws Interrupted */
+function askAbout(terminal: Terminal, rows: readonly GrantRow[], last: boolean): GrantRow[] {
   terminal.setRaw(true);
   try {
     terminal.flush();
     const several = rows.length > 1;
     terminal.write(
-      `Grant ${several ? `these ${rows.length}` : `"${printable(rows[0]!.what, 300)}"`}? [y]es, [N]o${
-        several ? ", [e]ach" : ""
-      }: `,
+      `Grant ${
+        several ? `${last ? "the last" : "these"} ${rows.length}` : `"${printable(rows[0]!.what, 300)}"`
+      }? [y]es, [N]o${several ? ", [e]ach" : ""}: `,
     );
     const word = answer(terminal);
     if (word === "y" || word === "yes") return [...rows];

@@ -6,13 +6,13 @@ import { AppError, messageOf } from "../../runtime/errors.ts";
 import { changeGrants, type GrantChange, type Grants, grantsToJson, LEAST } from "../../runtime/grants.ts";
 import { parsePluginName } from "../../runtime/names.ts";
 import { homeDirectory } from "../../runtime/store/layout.ts";
-import { readPolicy } from "../../runtime/policy.ts";
+import { administratorOf, checkAllowed, type Policy, readPolicy } from "../../runtime/policy.ts";
 import { checkStore } from "../../runtime/store/check.ts";
 import { readReceipt, readReceipts } from "../../runtime/store/read.ts";
 import type { Receipt } from "../../runtime/store/receipt.ts";
 import { printable } from "../../runtime/text.ts";
 import type { Context } from "../context.ts";
-import { cells, explainGrants, grantRows } from "../grant_text.ts";
+import { type AdministratorView, cells, effectiveRows, explainGrants } from "../grant_text.ts";
 import { grantsOf, isChange, withGrantFlags } from "../grants.ts";
 import { withinPolicy } from "../wish.ts";
 import { formatJson, formatTable } from "../output.ts";
@@ -57,7 +57,7 @@ Examples:
       const plugin = parsePluginName(name);
       const notice = (line: string) => context.stderr(`${line}\n`);
       const home = homeDirectory(context.env);
-      const policy = await readPolicy(context.policyPath, home);
+      const policy = changes ? await readPolicy(context.policyPath, home) : undefined;
       const receipt = changes
         ? await updateReceipt(layout, plugin, (receipt) => {
           const wanted = changed(receipt.grants, options.reset ?? false, change);
@@ -101,23 +101,52 @@ async function show(
     context.stdout(output === "json" ? formatJson(value) : (await import("yaml")).stringify(value));
     return;
   }
+  const policy = await readPolicy(context.policyPath, home);
+  const views = receipts.map((receipt) => ({
+    receipt,
+    administrator: administratorOf(policy, receipt.reference, home),
+  }));
   if (explain) {
-    const { layout } = context;
-    context.stdout(
-      receipts.map((receipt) => formatExplanation(receipt, layout().dataDir(receipt.name), home, 78)).join(
-        "\n",
-      ),
+    const layout = context.layout();
+    const texts = views.map(({ receipt, administrator }) =>
+      formatExplanation(
+        { ...receipt, grants: administrator?.limit(receipt.grants) ?? receipt.grants },
+        layout.dataDir(receipt.name),
+        home,
+        78,
+        policy &&
+          { path: policy.path, cluster: administrator?.cluster ?? "full", refused: refusal(policy, receipt) },
+      )
     );
-    return;
+    return context.stdout(texts.join("\n"));
   }
-  if (receipts.length > 0) context.stdout(formatGrants(receipts, home));
+  if (views.length === 0) return;
+  context.stdout(
+    formatGrants(
+      views.map(({ receipt: { name, grants }, administrator }) => ({
+        name,
+        grants: administrator?.limit(grants) ?? grants,
+      })),
+      home,
+    ),
+  );
+}
+
+/** Why the administrator does not let a plugin run. */
+function refusal(policy: Policy, { reference, verified }: Receipt): string | undefined {
+  try {
+    checkAllowed(policy, reference, verified !== undefined);
+    return undefined;
+  } catch (error) {
+    return messageOf(error);
+  }
 }
 
 /** A row a grant: who, what kind, what, and why to think twice. Pure. */
 export function formatGrants(receipts: readonly Pick<Receipt, "name" | "grants">[], home: string): string {
   return formatTable(
     ["NAME", "GRANT", "MAY", "RISK"],
-    receipts.flatMap(({ name, grants }) => grantRows(grants, home).map((row) => [name, ...cells(row)])),
+    receipts.flatMap(({ name, grants }) => effectiveRows(grants, home).map((row) => [name, ...cells(row)])),
   );
 }
 
@@ -127,9 +156,10 @@ export function formatExplanation(
   own: string,
   home: string,
   width: number,
+  administrator?: AdministratorView,
 ): string {
   const { name, reference, grants } = receipt;
-  const paragraphs = explainGrants(grants, own, home).map(([subject, text]) =>
+  const paragraphs = explainGrants(grants, own, home, administrator).map(([subject, text]) =>
     wrap(`${subject}: ${printable(text, 20_000)}`, width, "  ")
   );
   return `${name} (${printable(reference, 400)})\n${paragraphs.join("")}`;

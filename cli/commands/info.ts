@@ -12,7 +12,7 @@ import { readReceipt } from "../../runtime/store/read.ts";
 import type { Receipt } from "../../runtime/store/receipt.ts";
 import { printable } from "../../runtime/text.ts";
 import type { Context } from "../context.ts";
-import { grantRows } from "../grant_text.ts";
+import { effectiveRows } from "../grant_text.ts";
 import { addedIndexes, chooseOffer, isIndexName } from "../indexes.ts";
 import { formatAge, formatJson, formatSize } from "../output.ts";
 import { plainHttpOption } from "../registry.ts";
@@ -163,7 +163,7 @@ export function formatInfo(
     ["compiled", state[compiled]],
     ["link", link],
     ["data", data],
-    ...grantRows(receipt.grants, home).map(({ what, risk }, at): [string, string] => [
+    ...effectiveRows(receipt.grants, home).map(({ what, risk }, at): [string, string] => [
       at === 0 ? "may" : "",
       risk === "" ? what : `${what} (${risk})`,
     ]),

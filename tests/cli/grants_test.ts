@@ -1,6 +1,14 @@
 import assert from "node:assert/strict";
 import { formatExplanation, formatGrants } from "../../cli/commands/grants.ts";
-import { explainGrants, grantRows, moreRows, pathRisk, ruleInWords, ruleRisk } from "../../cli/grant_text.ts";
+import {
+  effectiveRows,
+  explainGrants,
+  grantRows,
+  moreRows,
+  pathRisk,
+  ruleInWords,
+  ruleRisk,
+} from "../../cli/grant_text.ts";
 import { type GrantFlags, type Grants, LEAST, mergeGrants, parseGrantFlags } from "../../runtime/grants.ts";
 import { parseRuleWord } from "../../runtime/kube/rules.ts";
 
@@ -98,7 +106,7 @@ Deno.test("rules read as sentences", () => {
     words("patch:deployments.apps/scale[web]@a,b"),
     "patch deployments/scale of apps named web in the namespaces a, b",
   );
-  assert.equal(words("get:/metrics"), "get the paths /metrics");
+  assert.equal(words("get:/metrics"), "get the path /metrics");
 });
 
 Deno.test("formatGrants() is a table, a plugin without more has its cluster", async () => {
@@ -133,5 +141,29 @@ Deno.test("formatExplanation() says in sentences what a plugin can do", async ()
   assert.match(narrow, /never sees anything in \/home\/jane/);
   const none = text(await grantsOf({ denyAll: true, allowAll: true })).replace(/\s+/g, " ");
   assert.match(none, /can't reach the cluster.*reaches nothing on the network/);
+  assert.doesNotMatch(none, /adds yours/);
   assert.equal(explainGrants(LEAST, "/s", HOME).length, 7);
+});
+
+Deno.test("where a plugin may read credentials, it is not said to hold none", async () => {
+  const text = async (flags: GrantFlags) =>
+    Object.fromEntries(explainGrants(await grantsOf(flags), "/s", HOME)).Credentials;
+  for (const allowRead of [`${HOME}/src`, "/srv", `${HOME}/.sshx`]) {
+    assert.match((await text({ allowRead: [allowRead] }))!, /^It never holds/, allowRead);
+  }
+  for (const allowRead of ["/", "/home", HOME, `${HOME}/.ssh/id_rsa`, `${HOME}/.kube`]) {
+    assert.match((await text({ allowRead: [allowRead] }))!, /may be in the files it may read\.$/, allowRead);
+  }
+  assert.match(
+    (await text({ allowHome: true, allowEnv: ["*"] }))!,
+    /the files it may read and its environment\.$/,
+  );
+  assert.match((await text({ allowEnv: ["A,GH_TOKEN"] }))!, /may be in its environment\.$/);
+  assert.match((await text({ allowHome: true, denyHome: true }))!, /^It never holds/);
+});
+
+Deno.test("what is granted and denied is not shown as granted", async () => {
+  const grants = await grantsOf({ allowAll: true, denyAll: true });
+  const rows = effectiveRows({ ...grants, env: "all", cluster: "full", home: true, kubeconfig: true }, HOME);
+  assert.deepEqual([...new Set(rows.map(({ kind }) => kind))], ["denied"]);
 });

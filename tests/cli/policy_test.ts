@@ -67,7 +67,26 @@ Deno.test("pull, run and grants obey the administrator", async () => {
     assert.deepEqual(readReceipt(layout, "foo").grants.files.map(({ host }) => host), ["/srv/x", "/srv"]);
     assert.equal(readReceipt(layout, "foo").grants.cluster, "read-only");
 
+    // What is shown is what holds, whatever was granted before there was the bound.
+    await policy({});
+    assert.equal(await run("grants", "foo", "--reset", "--allow-home", "--allow-cluster=delete:pods"), 0);
+    assert.match(out, /all of your home directory/);
+    await policy({ rules: [{ match: "**", maximum: { home: false, cluster: "read-only" } }] });
+    assert.equal(await run("grants", "foo"), 0);
+    assert.doesNotMatch(out, /all of your home directory/);
+    assert.equal(await run("grants", "foo", "--explain"), 0);
+    assert.match(
+      out.replace(/\s+/g, " "),
+      /It may delete pods, in all namespaces\..* Whatever is granted, \S*\/policy\.yaml lets it do no more than look/,
+    );
+    assert.equal(readReceipt(layout, "foo").grants.home, true, "showing changes nothing");
+
     await policy({ rules: [{ match: "**", allow: false }] });
+    assert.equal(await run("grants", "foo", "--explain"), 0);
+    assert.match(
+      out.replace(/\s+/g, " "),
+      /Not run: "\S*" is not allowed on this machine: its rule for \*\* denies it/,
+    );
     assert.equal(await run("run", "foo"), 125);
     assert.match(err, /is not allowed on this machine/);
     await policy({ rules: "broken" });

@@ -210,7 +210,7 @@ Deno.test("a publisher's wish is shown, asked about, and taken by nobody silentl
     /environment +see HOME, GH_TOKEN, and no other +! GH_TOKEN looks like a credential\n/,
   );
   assert.match(quiet.stderr, /cluster +look at everything +! Secrets/);
-  assert.match(quiet.stderr, /Not granted.*--allow-read=.*--allow-env=HOME,GH_TOKEN\n/);
+  assert.match(quiet.stderr, /Not granted.*, or some:\n {2}--allow-read=.*\n {2}--allow-env=HOME,GH_TOKEN\n/);
   assert.deepEqual([grants().files, grants().env, grants().cluster], [[], "default", "read-only"]);
   // For scripts.
   await product.run("rm", "hello");
