@@ -117,6 +117,10 @@ export function errnoOf(error: unknown): ErrnoName {
     if (error instanceof Deno.errors.BrokenPipe) return "pipe";
     if (error instanceof Deno.errors.WouldBlock) return "would-block";
     if (error instanceof Deno.errors.InvalidData) return "invalid";
+    // Deno names not every error; it is the operating system's all the same, and no defect of the host.
+    const number = /\(os error (\d+)\)/.exec(error.message)?.[1];
+    if (number === "6" && Deno.build.os !== "windows") return "no-such-device"; // ENXIO
+    if (number !== undefined) return "io";
   }
   throw error;
 }

@@ -294,6 +294,7 @@ export class NamedTree implements FileTree {
     path = textOf(path);
     const { host, info } = this.#existing(from, path, follow);
     this.#checkChange(from.mount, host);
+    this.#checkNoOverlay(host, info);
     refuseProcess(host, true);
     const apply = info.isSymlink ? setLinkTimes : Deno.utimeSync;
     attempt(() => setTimes(info, accessed, modified, (a, m) => apply(host, a, m)));
@@ -505,6 +506,12 @@ export class NamedTree implements FileTree {
     };
     const resolved = resolvePath(tree, from.path, path, follow);
     visible(resolved.path);
+    // What was granted is a file: a directory that took its place is not.
+    if (
+      mount.only && resolved.path.length > 0 && lstat(pathIn(mount, resolved.path.slice(0, 1)))?.isDirectory
+    ) {
+      throw new WasiError("no-entry");
+    }
     const host = pathIn(mount, resolved.path);
     if (this.#isDenied(host) && !this.#overlayAt(host, lstat(host))) throw new WasiError("no-entry");
     return resolved;
@@ -523,6 +530,7 @@ export class NamedTree implements FileTree {
   #verify(host: string, file: Deno.FsFile): void {
     const opened = attempt(() => file.statSync());
     const meant = attempt(() => Deno.lstatSync(host));
+    refuseMachine(opened);
     const same = opened.dev === meant.dev && opened.ino === meant.ino && !meant.isSymlink;
     if (!same || attempt(() => realPath(host)) !== host) throw new WasiError("access");
   }
@@ -623,9 +631,16 @@ function identityOf(info: Deno.FileInfo): string {
   return `${info.dev}:${info.ino}`;
 }
 
+/** Disks and memory by their devices: what lies there is not held to any grant. */
+function refuseMachine({ isBlockDevice, isCharDevice, rdev }: Deno.FileInfo): void {
+  // /dev/mem, /dev/kmem and /dev/port, by Linux's numbers.
+  const isMemory = isCharDevice && Deno.build.os === "linux" && [0x101, 0x102, 0x104].includes(rdev ?? 0);
+  if (isBlockDevice || isMemory) throw new WasiError("access");
+}
+
 /** Files of processes: their memory, environment and open files are the host's and others', not the plugin's. */
 function refuseProcess(host: string, changes: boolean): void {
-  if (Deno.build.os === "linux" && (changes ? /^\/proc\// : /^\/proc\/\d/).test(host)) {
+  if (Deno.build.os === "linux" && (changes ? /^\/proc\// : /^\/proc\/(?:\d|kcore$)/).test(host)) {
     throw new WasiError("access");
   }
 }

@@ -8,10 +8,11 @@ import { nearest } from "../../cli/usage.ts";
 import type { AppError } from "../../runtime/errors.ts";
 import { layoutAt } from "../../runtime/store/layout.ts";
 import { unusedHost } from "../support/unused_host.ts";
+import { temporaryDirectory } from "../support/temporary.ts";
 
 /** What a command line does where nothing is installed. */
 async function run(...args: string[]): Promise<{ code: number; stdout: string; stderr: string }> {
-  const root = Deno.makeTempDirSync({ prefix: "krew-wasm-app-" });
+  const root = temporaryDirectory();
   Deno.mkdirSync(`${root}/.krew-wasm`, { mode: 0o700 });
   // No test asks docker.io.
   Deno.writeTextFileSync(
@@ -94,7 +95,7 @@ Deno.test("a wrong command line is told with its value and the way out, and exit
 });
 
 Deno.test("a file that is a directory, or is not there, is told in plain words", async () => {
-  const directory = Deno.makeTempDirSync();
+  const directory = temporaryDirectory();
   const none = `${directory}/none`;
   try {
     const cases: [args: string[], message: string, code?: number][] = [

@@ -7,9 +7,10 @@ import { readReceipt } from "../../runtime/store/read.ts";
 import { makeArtifact, push } from "../support/oci.ts";
 import { TestRegistry } from "../support/registry.ts";
 import { wat } from "../support/components.ts";
+import { temporaryDirectory } from "../support/temporary.ts";
 
 Deno.test("pull, run and grants obey the administrator", async () => {
-  const home = await Deno.realPath(await Deno.makeTempDir());
+  const home = temporaryDirectory();
   await using registry = TestRegistry.start();
   const wasm = await wat('(module (memory (export "memory") 1) (func (export "_start")))');
   await push(registry.origin, "plugins/foo", "v1", makeArtifact(wasm));

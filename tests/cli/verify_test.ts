@@ -7,10 +7,11 @@ import { registrySignatures } from "../../registry/signatures.ts";
 import { checkAllowed, parsePolicy } from "../../runtime/policy.ts";
 import { layoutAt } from "../../runtime/store/layout.ts";
 import { IDENTITY, ISSUED_BY, makeKeyPair, TestSigstore } from "../support/sigstore.ts";
+import { temporaryDirectory } from "../support/temporary.ts";
 
 /** A machine with an administrator's file, a user's one, and a key. */
 async function setUp(files: { administrator?: string; user?: string; trustRoot?: string }) {
-  const root = await Deno.makeTempDir();
+  const root = temporaryDirectory();
   await Deno.mkdir(`${root}/store`);
   const { publicKey } = await makeKeyPair();
   await Deno.writeTextFile(`${root}/acme.pub`, publicKey);

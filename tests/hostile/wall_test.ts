@@ -8,6 +8,7 @@ import { compile } from "../../scripts/compile.ts";
 import { binaryUnderTest, clangMissing } from "../support/product.ts";
 import { atTerminal, terminalMissing } from "../support/terminal.ts";
 import { Stage } from "./stage.ts";
+import { temporaryDirectory } from "../support/temporary.ts";
 
 const BROKEN = { "runtime/wasi/random.ts": "tests/hostile/broken/random.ts" };
 
@@ -56,7 +57,7 @@ Deno.test("with the inner wall broken", {
   sanitizeOps: false, // jco begins to load when it is imported
   sanitizeResources: false,
 }, async (t) => {
-  const directory = await Deno.makeTempDir();
+  const directory = temporaryDirectory();
   const binary = await compile({ output: `${directory}/krew-wasm`, quiet: true, replace: BROKEN });
   await using stage = await Stage.make({ binary });
   const check = async (orders: Orders, options: Parameters<Stage["attack"]>[2] = {}) => {

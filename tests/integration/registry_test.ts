@@ -26,6 +26,7 @@ import {
   skopeoMissing,
 } from "../support/docker_registry.ts";
 import { registryClient } from "../support/programs.ts";
+import { temporaryDirectory } from "../support/temporary.ts";
 
 const WASM = Uint8Array.fromBase64("AGFzbQEAAAABBAFgAAADAgEABQMBAAEHEwIGbWVtb3J5AgAGX3N0YXJ0AAAKBAECAAs=");
 
@@ -88,7 +89,7 @@ Deno.test("skopeo and krew-wasm read each other's logins", {
 }, async () => {
   const { stdout } = await new Deno.Command("htpasswd", { args: ["-Bbn", "me", "pa:ss"] }).output();
   await using registry = await DockerRegistry.start(new TextDecoder().decode(stdout));
-  const directory = await Deno.makeTempDir();
+  const directory = temporaryDirectory();
   const env = (file: string) => (name: string) =>
     name === "REGISTRY_AUTH_FILE" ? `${directory}/${file}` : undefined;
   const login = { username: "me", password: "pa:ss" };
@@ -130,7 +131,7 @@ Deno.test("what is pushed is copied by skopeo byte for byte, in both layouts, an
   await using registry = await DockerRegistry.start();
   for (const format of ["cncf", "legacy"] as const) {
     const { artifact, digest, client, reference } = await pushOwn(registry.host, format);
-    const layout = await Deno.makeTempDir();
+    const layout = temporaryDirectory();
     await skopeo("copy", `docker://${registry.host}/acme/${format}:v1`, `oci:${layout}:v1`);
     const blob = (name: string) => Deno.readFile(`${layout}/blobs/sha256/${name.slice(7)}`);
     assert.deepEqual(await blob(artifact.layer.digest), WASM);
@@ -191,7 +192,7 @@ Deno.test("what cosign signs is verified, and what is signed cosign verifies, in
   ignore: registryMissing || cosign === undefined,
 }, async () => {
   await using registry = await DockerRegistry.start();
-  const home = await Deno.makeTempDir();
+  const home = temporaryDirectory();
   const run = (...args: string[]) =>
     program("env", [`HOME=${home}`, "COSIGN_PASSWORD=pw", cosign!, ...args], home);
   await run("generate-key-pair");
@@ -240,7 +241,7 @@ async function secureRegistry(clients: boolean) {
     key,
     ...(clients ? { clients: authority.cert } : {}),
   });
-  const store = await Deno.makeTempDir();
+  const store = temporaryDirectory();
   await Deno.writeTextFile(`${store}/ca.pem`, authority.cert);
   await Deno.writeTextFile(`${store}/client.pem`, client.cert);
   await Deno.writeTextFile(`${store}/client.key`, client.key);

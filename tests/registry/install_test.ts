@@ -12,6 +12,7 @@ import { layoutAt } from "../../runtime/store/layout.ts";
 import { readReceipt, readReceipts } from "../../runtime/store/read.ts";
 import { makeArtifact, push } from "../support/oci.ts";
 import { TestRegistry } from "../support/registry.ts";
+import { temporaryDirectory } from "../support/temporary.ts";
 
 const WASM = new Uint8Array([0, 0x61, 0x73, 0x6d, 1, 0, 0, 0]);
 const OTHER = new Uint8Array([0, 0x61, 0x73, 0x6d, 1, 0, 0, 0, 0, 2, 1, 0x78]);
@@ -19,7 +20,7 @@ const BINARY: LinkTarget = { kind: "binary", path: "/opt/krew-wasm" };
 
 /** A store and a registry with two plugins. */
 async function setUp() {
-  const root = await Deno.realPath(await Deno.makeTempDir());
+  const root = temporaryDirectory();
   const registry = TestRegistry.start();
   await push(
     registry.origin,
@@ -176,7 +177,7 @@ Deno.test("removePlugins() removes each that is there and says which is not", as
 });
 
 Deno.test("removePlugins() in a store that was never made says so and makes none", async () => {
-  const root = await Deno.makeTempDir();
+  const root = temporaryDirectory();
   const [removal] = await removePlugins(layoutAt(`${root}/none`), ["foo"]);
   assert.equal((removal?.error as { code: string }).code, "NOT_INSTALLED");
   assert.deepEqual(names(root), []);

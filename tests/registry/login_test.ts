@@ -10,6 +10,7 @@ import {
   storeLogin,
 } from "../../registry/login.ts";
 import { TestRegistry } from "../support/registry.ts";
+import { temporaryDirectory } from "../support/temporary.ts";
 
 const LOGIN = { username: "me", password: "pa:ss" };
 const CONFIG = "/h/.docker/config.json";
@@ -127,7 +128,7 @@ Deno.test(
   "processLoginHost() writes for the user alone, and through a link",
   { ignore: windows },
   async () => {
-    const directory = await Deno.makeTempDir();
+    const directory = temporaryDirectory();
     const { changeFile } = processLoginHost();
     await changeFile(`${directory}/deep/config.json`, () => "1");
     assert.equal((await Deno.stat(`${directory}/deep/config.json`)).mode! & 0o777, 0o600);
@@ -148,7 +149,7 @@ function hostAt(directory: string): LoginHost {
 Deno.test("two logins at a time are both kept: the second reads what the first wrote", {
   ignore: windows,
 }, async () => {
-  const directory = await Deno.makeTempDir();
+  const directory = temporaryDirectory();
   const other = Deno.openSync(directory, { read: true });
   await other.lock(true);
   const login = storeLogin("r.example", LOGIN, hostAt(directory));
@@ -164,7 +165,7 @@ Deno.test("two logins at a time are both kept: the second reads what the first w
 Deno.test("what a login that was killed left holds a password, and goes with the next login or logout", {
   ignore: windows,
 }, async () => {
-  const directory = await Deno.makeTempDir();
+  const directory = temporaryDirectory();
   const leave = () => Deno.writeTextFile(`${directory}/config.json.krew-wasm-1`, "{}", { mode: 0o600 });
   const names = () => [...Deno.readDirSync(directory)].map(({ name }) => name);
   await leave();
@@ -178,7 +179,7 @@ Deno.test("what a login that was killed left holds a password, and goes with the
 
 /** A program with these lines. */
 async function script(lines: string): Promise<string> {
-  const path = `${await Deno.makeTempDir()}/helper`;
+  const path = `${temporaryDirectory()}/helper`;
   await Deno.writeTextFile(path, `#!/bin/sh\n${lines}\n`, { mode: 0o755 });
   return path;
 }

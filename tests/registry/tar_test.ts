@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { listTar, tarEnd, tarHeader, tarPadding } from "../../registry/tar.ts";
 import { findProgram, missing } from "../support/programs.ts";
+import { temporaryDirectory } from "../support/temporary.ts";
 
 const encoder = new TextEncoder();
 const concat = (...parts: Uint8Array[]) => new Uint8Array(parts.flatMap((part) => [...part]));
@@ -23,7 +24,7 @@ const tarMissing = missing("tar", findProgram("tar") !== undefined, "any Unix ha
 Deno.test("archives of GNU tar and of pax are read, long names too; links are passed over", {
   ignore: tarMissing,
 }, () => {
-  const directory = Deno.makeTempDirSync();
+  const directory = temporaryDirectory();
   const long = "d".repeat(90);
   Deno.mkdirSync(`${directory}/in/${long}/${long}`, { recursive: true });
   Deno.writeTextFileSync(`${directory}/in/${long}/${long}/file`, "deep");
@@ -44,7 +45,7 @@ Deno.test("archives of GNU tar and of pax are read, long names too; links are pa
 });
 
 Deno.test("GNU tar reads what tarHeader() wrote", { ignore: tarMissing }, async () => {
-  const directory = Deno.makeTempDirSync();
+  const directory = temporaryDirectory();
   Deno.writeFileSync(`${directory}/a.tar`, concat(file("blobs/x", "hello"), tarEnd()));
   const { stdout } = await new Deno.Command("tar", { args: ["-xOf", `${directory}/a.tar`, "blobs/x"] })
     .output();

@@ -13,6 +13,7 @@ import {
   testSandbox,
   wat,
 } from "../support/components.ts";
+import { temporaryDirectory } from "../support/temporary.ts";
 
 // jco loads itself when it is first imported, and leaves timers of 10 ms behind in what it makes.
 const jcoLeaves = { sanitizeOps: false, sanitizeResources: false };
@@ -157,7 +158,7 @@ Deno.test({
   ignore: lacksClang(),
   async fn() {
     const files = await componentOf(await buildC("tests/fixtures/files.c"));
-    const directory = await Deno.realPath(await Deno.makeTempDir());
+    const directory = temporaryDirectory();
     try {
       await Deno.mkdir(`${directory}/in`);
       await Deno.writeTextFile(`${directory}/in/a`, "inside\n");
@@ -193,7 +194,7 @@ Deno.test({
   ignore: lacksClang(),
   async fn() {
     const files = await componentOf(await buildC("tests/fixtures/files.c"));
-    const directory = await Deno.realPath(await Deno.makeTempDir());
+    const directory = temporaryDirectory();
     try {
       await Deno.writeTextFile(`${directory}/config`, "secret\n");
       const sandbox = testSandbox({

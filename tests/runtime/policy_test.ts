@@ -14,6 +14,7 @@ import {
   ruleFor,
 } from "../../runtime/policy.ts";
 import { governed } from "../../runtime/run.ts";
+import { temporaryDirectory } from "../support/temporary.ts";
 
 const HOME = "/home/jane";
 const parse = (value: unknown): Policy => parsePolicy(value, "/etc/krew-wasm/policy.yaml", HOME);
@@ -193,7 +194,7 @@ Deno.test("parsePolicy() names the field that is wrong", () => {
 });
 
 Deno.test("a file that can't be understood lets nothing run; none bounds nothing", async () => {
-  const directory = await Deno.makeTempDir();
+  const directory = temporaryDirectory();
   const path = `${directory}/policy.yaml`;
   try {
     assert.equal(await readPolicy(path, HOME), undefined);

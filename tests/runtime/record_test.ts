@@ -11,9 +11,11 @@ import { WasiError } from "../../runtime/wasi/errno.ts";
 import type { FileTree } from "../../runtime/wasi/files.ts";
 import { recordTree } from "../../runtime/wasi/recorded.ts";
 import { FakeCluster } from "../support/components.ts";
+import { READ } from "../support/file_trees.ts";
+import { temporaryDirectory } from "../support/temporary.ts";
 
 async function inStore<T>(use: (layout: ReturnType<typeof layoutAt>) => Promise<T> | T): Promise<T> {
-  const root = await Deno.makeTempDir();
+  const root = temporaryDirectory();
   try {
     return await use(layoutAt(root));
   } finally {
@@ -195,16 +197,8 @@ Deno.test("files that say no are recorded, what is not there is not", () =>
       },
     } as unknown as FileTree;
     const recorded = recordTree(tree, new RunRecord(layout.log, "x", false));
-    const options = {
-      follow: true,
-      create: false,
-      exclusive: false,
-      truncate: false,
-      directory: false,
-      read: true,
-    };
     for (const [path, write] of [["gone", false], ["../up", false], ["kept", true]] as const) {
-      assert.throws(() => recorded.openAt(undefined as never, path, { ...options, write }), WasiError);
+      assert.throws(() => recorded.openAt(undefined as never, path, { ...READ, write }), WasiError);
     }
     assert.deepEqual(readRecord(layout).map((line) => (line as { what: string }).what), [
       'read "../up"',

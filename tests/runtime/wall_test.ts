@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
 import { usesOfComponent, usesOfModule } from "../../runtime/wall.ts";
+import { temporaryDirectory } from "../support/temporary.ts";
 
 const module = (...imports: string[]) =>
   usesOfModule(
@@ -83,7 +84,7 @@ console.log(JSON.stringify(can));
 `;
 
 async function canAfter(keep: Record<string, unknown>, flags: readonly string[] = [], ...more: string[]) {
-  const directory = Deno.realPathSync(await Deno.makeTempDir());
+  const directory = temporaryDirectory();
   try {
     for (const name of ["in", "out"]) {
       Deno.mkdirSync(`${directory}/${name}`);

@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { bundle } from "../../scripts/compile.ts";
+import { temporaryDirectory } from "../support/temporary.ts";
 
 /** The modules that are loaded with `name`, and what they ask for that is none of the bundle's. */
 function loadedWith(
@@ -21,7 +22,7 @@ function loadedWith(
 }
 
 Deno.test("the bundle starts, and a run loads few modules and none of Node's", async () => {
-  const directory = await Deno.makeTempDir();
+  const directory = temporaryDirectory();
   try {
     const assets = await bundle(directory);
     assert.ok(assets.length > 0);

@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
 import { joinChunks, type Part } from "../../scripts/join_chunks.ts";
+import { temporaryDirectory } from "../support/temporary.ts";
 
 /** Writes a bundle's files, runs its entry and returns what `result` holds then. */
 async function run(files: ReadonlyMap<string, string>): Promise<unknown> {
-  const directory = await Deno.makeTempDir();
+  const directory = temporaryDirectory();
   try {
     for (const [name, text] of files) await Deno.writeTextFile(`${directory}/${name}`, text);
     return (await import(`file://${directory}/main.js`)).result;

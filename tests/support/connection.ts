@@ -1,10 +1,11 @@
 /** What tests of connections share. */
 
 import { openCluster } from "../../runtime/kube/access.ts";
+import { temporaryDirectory } from "./temporary.ts";
 
 /** Opens the cluster of a kubeconfig, as a plugin's run does. */
 export async function open(config: string, args: string[] = []) {
-  const path = await Deno.makeTempFile();
+  const path = `${temporaryDirectory()}/config`;
   await Deno.writeTextFile(path, config);
   const traced: string[] = [];
   const access = openCluster({

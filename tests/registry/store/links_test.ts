@@ -8,6 +8,7 @@ import {
   windowsSelf,
 } from "../../../registry/store/links.ts";
 import { namesIn, TestStore } from "../../support/store.ts";
+import { temporaryDirectory } from "../../support/temporary.ts";
 
 const windows = Deno.build.os === "windows";
 
@@ -43,7 +44,7 @@ Deno.test(
 );
 
 Deno.test("stablePath() is the name on PATH, which an upgrade keeps", { ignore: windows }, () => {
-  const root = Deno.realPathSync(Deno.makeTempDirSync());
+  const root = temporaryDirectory();
   Deno.mkdirSync(`${root}/Cellar/1.2`, { recursive: true });
   Deno.mkdirSync(`${root}/bin`);
   Deno.mkdirSync(`${root}/store/bin`, { recursive: true });
@@ -113,7 +114,7 @@ Deno.test("on Windows one .cmd knows the binary, the others that one", () => {
 });
 
 Deno.test("the launcher from source hands over every argument as it is", { ignore: windows }, () => {
-  const directory = Deno.makeTempDirSync();
+  const directory = temporaryDirectory();
   const script = `${directory}/kubectl-foo_bar`;
   Deno.writeTextFileSync(script, shellSelf(["printf", "[%s]"]), { mode: 0o700 });
   const args = ["a b", "", "$x", "*", "--", '"'];

@@ -8,6 +8,7 @@ import { checkStore, parseStoreVersion } from "../../../runtime/store/check.ts";
 import { layoutAt, STORE_VERSION } from "../../../runtime/store/layout.ts";
 import { readReceipt, readReceipts } from "../../../runtime/store/read.ts";
 import { namesIn, TestStore } from "../../support/store.ts";
+import { temporaryDirectory } from "../../support/temporary.ts";
 
 const windows = Deno.build.os === "windows";
 const mode = (path: string) => Deno.statSync(path).mode! & 0o777;
@@ -154,7 +155,7 @@ Deno.test("parseStoreVersion() takes no other text for a version", () => {
 });
 
 Deno.test("no store at all has version 0 and is not made by asking", () => {
-  const root = Deno.makeTempDirSync();
+  const root = temporaryDirectory();
   assert.equal(checkStore(layoutAt(`${root}/none`)), 0);
   assert.deepEqual(namesIn(root), []);
   Deno.removeSync(root);
@@ -276,7 +277,7 @@ Deno.test("a reader that needs the store still waits for a writer, and two of th
 });
 
 Deno.test("a directory that comes and goes while it is made is made", () => {
-  const root = Deno.makeTempDirSync();
+  const root = temporaryDirectory();
   const mkdir = Deno.mkdirSync;
   const failures = [new Deno.errors.AlreadyExists(), new Deno.errors.NotFound()];
   try {

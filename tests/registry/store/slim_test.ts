@@ -3,10 +3,11 @@ import { fc } from "../../support/fuzz.ts";
 import { digestOf } from "../../../registry/digest.ts";
 import { isIntact, readSlim } from "../../../registry/store/slim.ts";
 import { readSections, stripModule } from "../../../registry/wasm.ts";
+import { temporaryDirectory } from "../../support/temporary.ts";
 
 const MODULE = [0x00, 0x61, 0x73, 0x6d, 1, 0, 0, 0];
 const encoder = new TextEncoder();
-const directory = await Deno.makeTempDir();
+const directory = temporaryDirectory();
 
 function leb(value: number): number[] {
   return value < 128 ? [value] : [value & 0x7f | 0x80, ...leb(value >> 7)];

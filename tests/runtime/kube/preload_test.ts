@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { fc } from "../../support/fuzz.ts";
 import { parse, stringify } from "yaml";
 import { filesNamed, preloadKubeconfig } from "../../../runtime/kube/preload.ts";
+import { temporaryDirectory } from "../../support/temporary.ts";
 
 const named = async (text: string) =>
   (await filesNamed(text, "/k/config")).map(({ key, path }) => `${key} ${path}`);
@@ -105,7 +106,7 @@ Deno.test("filesNamed() finds in any spelling of a kubeconfig what parsing it fi
 });
 
 Deno.test("preloadKubeconfig() holds in memory what was read, errors too", async () => {
-  const directory = await Deno.makeTempDir();
+  const directory = temporaryDirectory();
   try {
     await Deno.writeTextFile(`${directory}/ca.crt`, "CA");
     await Deno.writeTextFile(

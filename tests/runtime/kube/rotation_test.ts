@@ -7,9 +7,10 @@ import { RotatingFiles } from "../../../runtime/kube/rotation.ts";
 import { TestApiServer } from "../../support/api_server.ts";
 import { Authority, type Pair } from "../../support/certificates.ts";
 import { connectionTest, open } from "../../support/connection.ts";
+import { temporaryDirectory } from "../../support/temporary.ts";
 
 function rotating(pair: Pair, ca: string) {
-  const directory = Deno.makeTempDirSync();
+  const directory = temporaryDirectory();
   const write = ({ cert, key, ca }: Partial<Pair & { ca: string }>) => {
     if (cert !== undefined) Deno.writeTextFileSync(`${directory}/crt`, cert);
     if (key !== undefined) Deno.writeTextFileSync(`${directory}/key`, key);
@@ -93,7 +94,7 @@ Deno.test("credentials of a rotated certificate are new ones, and the same until
 connectionTest("a server's new authority is taken from its file, while what is open goes on", async () => {
   await using before = await TestApiServer.start();
   await using after = await TestApiServer.start();
-  const directory = Deno.makeTempDirSync();
+  const directory = temporaryDirectory();
   Deno.writeTextFileSync(`${directory}/ca`, before.authority.cert);
   // One address, whose server comes back with a certificate of another authority.
   let port = before.port;

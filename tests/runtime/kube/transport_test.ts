@@ -3,6 +3,7 @@ import { openCluster } from "../../../runtime/kube/access.ts";
 import { status, TestApiServer } from "../../support/api_server.ts";
 import { Authority } from "../../support/certificates.ts";
 import { connectionTest, open } from "../../support/connection.ts";
+import { temporaryDirectory } from "../../support/temporary.ts";
 
 const text = async (body: ReadableStream<Uint8Array> | null) =>
   await new Response(body as ReadableStream<Uint8Array<ArrayBuffer>>).text();
@@ -162,7 +163,7 @@ connectionTest(
   "an exec credential plugin is run by the host, once for parallel requests, again after a 401",
   async () => {
     await using api = await TestApiServer.start();
-    const directory = await Deno.makeTempDir();
+    const directory = temporaryDirectory();
     const script = `${directory}/login`;
     // The second call gives the token that works.
     await Deno.writeTextFile(

@@ -7,9 +7,10 @@ import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
 import { TestApiServer } from "../../support/api_server.ts";
 import { Authority } from "../../support/certificates.ts";
+import { temporaryDirectory } from "../../support/temporary.ts";
 
 async function probe(config: string, ...args: string[]): Promise<string> {
-  const path = await Deno.makeTempFile();
+  const path = `${temporaryDirectory()}/config`;
   await Deno.writeTextFile(path, config);
   const script = fileURLToPath(new URL("../../support/probe.ts", import.meta.url));
   const { stdout, stderr } = await new Deno.Command(Deno.execPath(), {

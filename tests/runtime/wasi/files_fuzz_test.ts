@@ -8,7 +8,7 @@ import { openLinuxTree } from "../../../runtime/wasi/files_linux.ts";
 import type { Files } from "../../../runtime/sandbox.ts";
 import * as model from "../../support/file_model.ts";
 import { fc, fuzz } from "../../support/fuzz.ts";
-import "../../support/linux_library.ts";
+import { READ } from "../../support/file_trees.ts";
 
 const names = fc.constantFrom("a", "b", "c", "d");
 const paths = fc.oneof(
@@ -233,15 +233,6 @@ class Worlds {
   }
 }
 
-const READ: OpenOptions = {
-  follow: true,
-  create: false,
-  exclusive: false,
-  truncate: false,
-  directory: false,
-  read: true,
-  write: false,
-};
 const encode = (text: string) => new TextEncoder().encode(text);
 const decode = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
 

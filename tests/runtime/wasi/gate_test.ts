@@ -8,23 +8,10 @@ import {
   openFileTree,
   type OpenOptions,
 } from "../../../runtime/wasi/files.ts";
-import "../../support/linux_library.ts";
+import { READ, withFile } from "../../support/file_trees.ts";
+import { temporaryDirectory } from "../../support/temporary.ts";
 
-const READ: OpenOptions = {
-  follow: true,
-  create: false,
-  exclusive: false,
-  truncate: false,
-  directory: false,
-  read: true,
-  write: false,
-};
 const CREATE: OpenOptions = { ...READ, create: true, read: false, write: true };
-
-function withFile(node: unknown, use: (file: AnyFile) => void): void {
-  use(node as AnyFile);
-  (node as AnyFile).close();
-}
 
 /** A tree on the disk, behind a gate; `answers` by host path below it. */
 async function gated(
@@ -39,7 +26,7 @@ async function gated(
   answers: Record<string, "once" | "stay"> = {},
   { cwd = false, mounts }: { cwd?: boolean; mounts?: (base: string) => Files["mounts"] } = {},
 ) {
-  const base = await Deno.realPath(await Deno.makeTempDir());
+  const base = temporaryDirectory();
   try {
     for (const directory of ["open", "shut/deep", "here"]) {
       await Deno.mkdir(`${base}/${directory}`, { recursive: true });

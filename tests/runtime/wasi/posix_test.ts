@@ -19,10 +19,11 @@ import {
   wat,
 } from "../../support/components.ts";
 import "../../support/linux_library.ts";
+import { temporaryDirectory } from "../../support/temporary.ts";
 
 /** An empty directory, granted as the current one. */
 function setUp(args: readonly string[] = []) {
-  const host = Deno.realPathSync(Deno.makeTempDirSync());
+  const host = temporaryDirectory();
   const sandbox = testSandbox({
     args: ["posix", ".", ...args],
     // Go takes paths from PWD on, C and Rust from the preopen that is called so.

@@ -9,6 +9,7 @@ import * as abi from "../../../runtime/wasi/p1/abi.ts";
 import { Preview1 } from "../../../runtime/wasi/preview1.ts";
 import { testSandbox } from "../../support/components.ts";
 import "../../support/linux_library.ts";
+import { temporaryDirectory } from "../../support/temporary.ts";
 
 const READ = abi.FD_READ | abi.FD_SEEK | abi.FD_TELL | abi.FD_FILESTAT_GET | abi.FD_READDIR | abi.FD_ADVISE |
   abi.FD_FDSTAT_SET_FLAGS;
@@ -24,7 +25,7 @@ type Call = (...args: (number | bigint)[]) => number;
 
 /** A module's side of the interface, over a fresh directory as descriptor 3. */
 async function setUp(mount: Partial<Mount> = {}, byName = false) {
-  const root = Deno.realPathSync(Deno.makeTempDirSync());
+  const root = temporaryDirectory();
   Deno.writeTextFileSync(`${root}/file`, "0123456789");
   Deno.mkdirSync(`${root}/dir`);
   const sandbox = testSandbox({

@@ -5,6 +5,7 @@
 import assert from "node:assert/strict";
 import { runPreview1 } from "../../../runtime/wasi/preview1.ts";
 import { programOf, sourceOf, testSandbox, wat } from "../../support/components.ts";
+import { temporaryDirectory } from "../../support/temporary.ts";
 
 // jco loads itself when it is first imported, and leaves timers of 10 ms behind in what it makes.
 const jcoLeaves = { sanitizeOps: false, sanitizeResources: false };
@@ -212,7 +213,7 @@ for (const version of [PREVIEW1, UNSTABLE]) {
 
   Deno.test(`${version}: files, with the version's own seek and stat`, jcoLeaves, async () => {
     const unstable = version === UNSTABLE;
-    const directory = Deno.realPathSync(Deno.makeTempDirSync());
+    const directory = temporaryDirectory();
     try {
       Deno.writeTextFileSync(`${directory}/f`, "0123456789");
       const [set, current, end] = unstable ? [2, 0, 1] : [0, 1, 2];

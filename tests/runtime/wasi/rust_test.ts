@@ -6,6 +6,7 @@ import { describeTrap, reportTrap } from "../../../runtime/wasi/trap.ts";
 import { componentOf, programOf, runProgram, sourceOf, testSandbox } from "../../support/components.ts";
 import { rustMissing } from "../../support/product.ts";
 import type { Program } from "../../../runtime/run.ts";
+import { temporaryDirectory } from "../../support/temporary.ts";
 
 const options = {
   ignore: rustMissing(),
@@ -41,7 +42,7 @@ async function run(
 }
 
 Deno.test("a program in Rust finds files as Rust has them", options, async () => {
-  const host = Deno.realPathSync(Deno.makeTempDirSync());
+  const host = temporaryDirectory();
   try {
     const files = { mounts: [{ guest: ".", host, write: true }] };
     const { code, stdout, stderr } = await run(["files"], { files });

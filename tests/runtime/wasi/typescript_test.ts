@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { buildFixture } from "../../../scripts/fixtures.ts";
 import { runBytes, sourceOf, testSandbox } from "../../support/components.ts";
+import { temporaryDirectory } from "../../support/temporary.ts";
 
 Deno.test("a program in TypeScript finds WASI 0.2 as its interfaces say", {
   // jco leaves timers of 10 ms behind in what it makes.
@@ -10,7 +11,7 @@ Deno.test("a program in TypeScript finds WASI 0.2 as its interfaces say", {
   sanitizeResources: false,
 }, async () => {
   const component = await Deno.readFile(await buildFixture("wasi-ts"));
-  const host = Deno.realPathSync(Deno.makeTempDirSync());
+  const host = temporaryDirectory();
   try {
     const sandbox = testSandbox({
       args: ["wasi-ts", "7", "a", "", "é"],
