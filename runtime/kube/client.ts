@@ -14,8 +14,20 @@ export interface HttpClient {
   readonly send?: (url: string, init: RequestInit) => Promise<Response>;
   /** For the proxy, where it is told in the request's own head. */
   readonly proxyAuthorization?: string;
-  /** No new requests; what is under way goes on. */
+  /** No new requests soon after; what is under way goes on. More than once is fine. */
   close(): void;
+}
+
+/**
+ * What closes a client once: in a moment, as a request that was just given it has not been sent yet.
+ */
+export function closingOnce(close: () => void): () => void {
+  let closed = false;
+  return () => {
+    if (closed) return;
+    closed = true;
+    setTimeout(close, 0);
+  };
 }
 
 /**
@@ -63,7 +75,7 @@ export async function openClient(
   return {
     options: { client },
     ...(proxyAuthorization === undefined ? {} : { proxyAuthorization }),
-    close: () => client.close(),
+    close: closingOnce(() => client.close()),
   };
 }
 

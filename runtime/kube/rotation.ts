@@ -20,6 +20,7 @@ export class RotatingFiles {
   #paths: Pick<Connection, "certificateFiles" | "caFile">;
   #current: TlsFiles;
   #read: number;
+  #reading: Promise<void> | undefined;
 
   constructor(connection: Connection, private readonly now: () => number = () => performance.now()) {
     this.#paths = connection;
@@ -42,8 +43,16 @@ export class RotatingFiles {
    * of a rotation, and what can't be read do not count: what was known goes on.
    */
   async current(): Promise<TlsFiles> {
+    // Who asks while they are read is given what comes of it: it may have been refused with what was known before.
+    while (this.#reading) await this.#reading;
     if (!this.any || this.now() - this.#read < MAX_AGE) return this.#current;
     this.#read = this.now();
+    this.#reading = this.#readAgain().finally(() => this.#reading = undefined);
+    await this.#reading;
+    return this.#current;
+  }
+
+  async #readAgain(): Promise<void> {
     const known = this.#current;
     const { certificateFiles, caFile } = this.#paths;
     const ca = caFile === undefined ? known.ca : readPem(caFile) ?? known.ca;
@@ -56,7 +65,6 @@ export class RotatingFiles {
       if (await pairProblem({ cert, key }) === undefined) certificate = { cert, key };
     }
     if (ca !== known.ca || certificate !== known.certificate) this.#current = { certificate, ca };
-    return this.#current;
   }
 }
 

@@ -1,7 +1,7 @@
 /** undici as the transport's client: `tls-server-name` and `insecure-skip-tls-verify`, which fetch has not. */
 
 import type { ClientCertificate, Connection } from "./connection.ts";
-import type { HttpClient } from "./client.ts";
+import { closingOnce, type HttpClient } from "./client.ts";
 
 /**
  * What undici takes for granted as a package of Node's, and finds in node_modules, but not in a bundle: a `require` for
@@ -42,7 +42,7 @@ export async function openUndici(
     connect: proxy === undefined ? direct : throughProxy(direct, connection, proxy),
   });
   return {
-    close: () => void dispatcher.close().catch(() => {}),
+    close: closingOnce(() => void dispatcher.close().catch(() => {})),
     async send(url, init) {
       const headers = init.headers as Headers;
       const { statusCode, headers: received, body } = await request(url, {

@@ -4,6 +4,8 @@
 export interface RawExchange {
   /** The request's head. */
   readonly head: string;
+  /** Which connection it is, from 1. */
+  readonly connection: number;
   /** Sends bytes, or the bytes of a text. @throws when the client has gone */
   send(data: string | Uint8Array): Promise<void>;
   /** What the client sends beyond its head; null for its end. */
@@ -62,7 +64,7 @@ export class RawServer implements Disposable {
       for await (const connection of this.#listener) {
         this.connections++;
         this.open.add(connection);
-        this.#serve(connection).catch(() => {}).finally(() => {
+        this.#serve(connection, this.connections).catch(() => {}).finally(() => {
           close(connection);
           this.open.delete(connection);
         });
@@ -71,7 +73,7 @@ export class RawServer implements Disposable {
   }
 
   /** Requests of one connection, one after the other, until the answer closes it. */
-  async #serve(connection: Deno.Conn): Promise<void> {
+  async #serve(connection: Deno.Conn, number: number): Promise<void> {
     let rest = new Uint8Array();
     for (;;) {
       let end = headEnd(rest);
@@ -98,6 +100,7 @@ export class RawServer implements Disposable {
       const watching = () => void next().then((bytes) => bytes && (rest = join(rest, bytes)));
       const exchange: RawExchange = {
         head,
+        connection: number,
         async send(data) {
           const bytes = typeof data === "string" ? new TextEncoder().encode(data) : data;
           for (let sent = 0; sent < bytes.length;) sent += await connection.write(bytes.subarray(sent));

@@ -47,6 +47,20 @@ Deno.test("RotatingFiles reads a new pair and new authorities, a second after th
   assert.equal(await files.current(), last); // nothing has changed
 });
 
+Deno.test("all who were refused at once are given what the files hold now", async () => {
+  const authority = await Authority.make();
+  const [one, two] = await Promise.all(["one", "two"].map((commonName) => authority.issue({ commonName })));
+  const { write, connection, files } = rotating(one!, authority.cert);
+  const source = new CredentialSource(connection, files);
+  const refused = await source.get();
+  write(two!);
+  const renewed = await Promise.all([1, 2, 3].map(async () => {
+    await source.renew(refused);
+    return (await source.get()).certificate;
+  }));
+  assert.deepEqual(renewed, [two, two, two]);
+});
+
 Deno.test("RotatingFiles keeps what it knows in the middle of a rotation", async () => {
   const authority = await Authority.make();
   const [one, two] = await Promise.all(["one", "two"].map((commonName) => authority.issue({ commonName })));
