@@ -7,15 +7,41 @@ import type { RegistryClient } from "../registry/client.ts";
 import { AppError, messageOf } from "../runtime/errors.ts";
 import { exists, hostPath } from "../runtime/host_path.ts";
 import { KUBECTL_COMMANDS } from "../runtime/names.ts";
+import { checkAllowed } from "../runtime/policy.ts";
 import { homeDirectory, type Layout } from "../runtime/store/layout.ts";
 import type { Receipt } from "../runtime/store/receipt.ts";
 import { printable } from "../runtime/text.ts";
 import { pathHint } from "./commands/pull.ts";
 import type { Context } from "./context.ts";
 import { allOf } from "./each.ts";
+import { readPolicies } from "./verify.ts";
 
 /** Longest wait for a registry, a cluster, kubectl. Milliseconds. */
 const PATIENCE = 10_000;
+
+/** Whether the administrator lets the plugins run, and the policies can be read at all; nothing where there are none. */
+export async function examinePolicy(context: Context, receipts: readonly Receipt[]): Promise<Finding[]> {
+  let policies: Awaited<ReturnType<typeof readPolicies>>["policies"];
+  try {
+    ({ policies } = await readPolicies(context, {}));
+  } catch (error) {
+    if (!(error instanceof AppError)) throw error;
+    return [{ check: "policy", level: "error", message: error.message, fix: error.hint }];
+  }
+  const [administrator] = policies;
+  if (!administrator) return [];
+  const refused = receipts.flatMap(({ name, reference, verified }): Finding[] => {
+    try {
+      checkAllowed(administrator, reference, verified !== undefined);
+      return [];
+    } catch (error) {
+      const { message, hint } = error as AppError;
+      return [{ check: "policy", level: "error", message: `"${name}" does not run: ${message}`, fix: hint }];
+    }
+  });
+  if (refused.length > 0) return refused;
+  return [{ check: "policy", level: "ok", message: `${administrator.path} lets all plugins run` }];
+}
 
 /** Whether kubectl would find the plugins, and not others of their names. */
 export function examinePath(context: Context, layout: Layout, receipts: readonly Receipt[]): Finding[] {

@@ -102,8 +102,8 @@ export async function requirementsFor(
   return requirements;
 }
 
-/** The administrator's policy and the user's, and the trust root. @throws AppError TRUST_INVALID, POLICY_INVALID */
-async function readPolicies(context: Context, { trustRoot }: VerifyOptions) {
+/** The administrator's policy, the user's, and the trust root. @throws AppError TRUST_INVALID, POLICY_INVALID */
+export async function readPolicies(context: Context, { trustRoot }: VerifyOptions) {
   const home = homeDirectory(context.env);
   const layout = context.layout();
   return {

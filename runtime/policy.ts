@@ -4,6 +4,7 @@
  */
 
 import { AppError, firstLineOf, messageOf } from "./errors.ts";
+import { whyNotRead } from "./file_error.ts";
 import { type EnvGrant, type FileGrant, type Grants, isCredentialVariable, parseSize } from "./grants.ts";
 import { type ClusterGrant, parseClusterGrant } from "./kube/rules.ts";
 import type { Administrator } from "./desk.ts";
@@ -78,7 +79,8 @@ export async function readPolicy(path: string, home: string): Promise<Policy | u
     text = Deno.readTextFileSync(path);
   } catch (error) {
     if (error instanceof Deno.errors.NotFound && isNowhere(path)) return undefined;
-    throw invalid(path, messageOf(error));
+    const nowhere = error instanceof Deno.errors.NotFound;
+    throw invalid(path, nowhere ? "it is a link that leads nowhere" : whyNotRead(error));
   }
   let value: unknown;
   try {

@@ -15,7 +15,13 @@ import { openInstaller } from "../installer.ts";
 import { linkTarget } from "../link_target.ts";
 import { formatJson } from "../output.ts";
 import { plainHttpOption } from "../registry.ts";
-import { examineCluster, examineKubectl, examinePath, examineRegistries } from "../surroundings.ts";
+import {
+  examineCluster,
+  examineKubectl,
+  examinePath,
+  examinePolicy,
+  examineRegistries,
+} from "../surroundings.ts";
 
 /** The command. */
 export function doctorCommand(context: Context, exit: Exit) {
@@ -61,6 +67,7 @@ Examples:
       const receipts = refused ? [] : readReceipts(layout).receipts;
       const findings: Finding[] = [
         ...store.map(({ check, level, message, fix }) => ({ check, level, message, fix })),
+        ...refused ? [] : await examinePolicy(context, receipts),
         ...examinePath(context, layout, receipts),
         ...await examineKubectl(layout, receipts),
       ];

@@ -82,7 +82,16 @@ Deno.test("pull, run and grants obey the administrator", async () => {
     );
     assert.equal(readReceipt(layout, "foo").grants.home, true, "showing changes nothing");
 
+    const findings = async () => {
+      await run("doctor", "--offline", "-o", "json");
+      const all: { check: string; level: string; message: string; fix?: string }[] = JSON.parse(out).findings;
+      return all.filter(({ check }) => check === "policy").map(({ level, message }) => [level, message]);
+    };
+    assert.deepEqual(await findings(), [["ok", `${home}/policy.yaml lets all plugins run`]]);
+
     await policy({ rules: [{ match: "**", allow: false }] });
+    const why = `"${reference}" is not allowed on this machine: its rule for ** denies it`;
+    assert.deepEqual(await findings(), [["error", `"foo" does not run: ${why}`]]);
     assert.equal(await run("grants", "foo", "--explain"), 0);
     assert.match(
       out.replace(/\s+/g, " "),
@@ -95,6 +104,7 @@ Deno.test("pull, run and grants obey the administrator", async () => {
     assert.equal(await run("pull", "--force", reference), 1);
     assert.equal(await run("grants", "foo", "--allow-home"), 1);
     assert.equal(out, "");
+    assert.match(String(await findings()), /^error,.* can't be used: rules is no list$/);
   } finally {
     await Deno.remove(home, { recursive: true });
   }
