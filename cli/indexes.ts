@@ -99,7 +99,7 @@ export function chooseOffer(
 }
 
 /** Asks until a number is given. @throws AppError NAME_AMBIGUOUS when there is no answer; Interrupted */
-export function askWhich(terminal: Terminal, name: string, offers: readonly Offer[]): Offer {
+function askWhich(terminal: Terminal, name: string, offers: readonly Offer[]): Offer {
   terminal.write(`${offers.length} indexes offer a plugin "${name}":\n`);
   for (const [number, { index, plugin }] of offers.entries()) {
     const what = plugin.description === undefined ? "" : `  ${printable(plugin.description, 100)}`;

@@ -141,7 +141,7 @@ async function readUserPolicy(layout: Layout, home: string): Promise<Policy | un
  *
  * @throws AppError POLICY_INVALID
  */
-export function requirementOf(
+function requirementOf(
   policy: Policy,
   reference: string,
   trustRoot: string | undefined,

@@ -155,7 +155,7 @@ async function decide(context: Context, { mode, prompt }: WishOptions, at: Case)
 }
 
 /** The table of a wish, for people. What comes from the publisher is made safe to print. Pure. */
-export function formatWish(reference: string, wish: Wish, rows: readonly GrantRow[], fresh: boolean): string {
+function formatWish(reference: string, wish: Wish, rows: readonly GrantRow[], fresh: boolean): string {
   const title = fresh ? "wishes to be granted" : "wishes for more than the version you have";
   const why = wish.why === undefined ? "" : `"${printable(wish.why, 500)}"\n`;
   return `${printable(reference, 400)} ${title}:\n${why}${

@@ -178,7 +178,7 @@ async function storedBlob(
 }
 
 /** Signatures as a bundle keeps them. Pure. */
-export function formatSignatures(signatures: readonly FoundSignature[]): Uint8Array<ArrayBuffer> {
+function formatSignatures(signatures: readonly FoundSignature[]): Uint8Array<ArrayBuffer> {
   return new TextEncoder().encode(
     JSON.stringify(
       signatures.map((signature) =>
@@ -191,7 +191,7 @@ export function formatSignatures(signatures: readonly FoundSignature[]): Uint8Ar
 }
 
 /** The reverse; what is no signature is left out. Nothing is verified here. Pure. */
-export function parseSignatures(text: string): FoundSignature[] {
+function parseSignatures(text: string): FoundSignature[] {
   let json: unknown;
   try {
     json = JSON.parse(text);

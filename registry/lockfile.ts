@@ -11,7 +11,7 @@ import { printable } from "../runtime/text.ts";
 import { formatReference, parseReference, type Reference } from "./reference.ts";
 
 /** The version of the lock file's format. */
-export const LOCK_VERSION = 1;
+const LOCK_VERSION = 1;
 /** No lock file is larger. Bytes. */
 export const MAX_LOCK = 16 << 20;
 
@@ -149,7 +149,7 @@ export function planSync(
 }
 
 /** Whether two grants are the same, in whatever order their fields came. */
-export function sameGrants(a: Grants, b: Grants): boolean {
+function sameGrants(a: Grants, b: Grants): boolean {
   return canonical(grantsToJson(a)) === canonical(grantsToJson(b));
 }
 

@@ -17,10 +17,10 @@ import { replaceFile, storeFailed, syncDirectory } from "./store/disk.ts";
 import { openForWriting } from "./store/open.ts";
 
 /** Media type of the document, and the artifact's type. */
-export const INDEX_TYPE = "application/vnd.krew-wasm.index.v1+json";
+const INDEX_TYPE = "application/vnd.krew-wasm.index.v1+json";
 const EMPTY_CONFIG = "application/vnd.oci.empty.v1+json";
 /** The version of the document. */
-export const INDEX_VERSION = 1;
+const INDEX_VERSION = 1;
 /** No document is larger. Bytes. */
 const MAX_DOCUMENT = 8 << 20;
 const MAX_PLUGINS = 20_000;

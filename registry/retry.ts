@@ -4,7 +4,7 @@ import { AppError, type ErrorCode } from "../runtime/errors.ts";
 
 const TRIES = 4;
 /** Milliseconds. A registry that wants a longer pause is told to the user instead. */
-export const MAX_PAUSE = 30_000;
+const MAX_PAUSE = 30_000;
 const FIRST_PAUSE = 500;
 
 /** What broke off and may be tried again. */

@@ -24,12 +24,12 @@ import { ClosedPipe } from "./wasi/stdio.ts";
 import { type ExtraImports, runPreview1 } from "./wasi/preview1.ts";
 
 /** The exit code of a plugin that trapped: what a shell shows of a program that aborted (128 + SIGABRT). */
-export const EXIT_TRAPPED = 134;
+const EXIT_TRAPPED = 134;
 /** What a shell shows of a program that wrote into a closed pipe (128 + SIGPIPE). */
-export const EXIT_PIPE = 141;
+const EXIT_PIPE = 141;
 
 /** What a shell shows of a program that Ctrl-C ended (128 + SIGINT). */
-export const EXIT_INTERRUPTED = 130;
+const EXIT_INTERRUPTED = 130;
 
 /** How many frames the engine keeps of a trap; ten where nothing is said. */
 const KEPT_FRAMES = 64;

@@ -9,7 +9,7 @@ import { complete, formatCompletion, type KnownNames } from "../complete.ts";
 import type { Context } from "../context.ts";
 
 /** The shells. */
-export const SHELLS = ["bash", "zsh", "fish", "powershell"] as const;
+const SHELLS = ["bash", "zsh", "fish", "powershell"] as const;
 type Shell = typeof SHELLS[number];
 
 const INSTALL: Readonly<Record<Shell, string>> = {

@@ -136,7 +136,7 @@ async function pullAnew(
 }
 
 /** A line a finding, and below it the command that mends it. Pure. */
-export function formatFindings(findings: readonly Finding[]): string {
+function formatFindings(findings: readonly Finding[]): string {
   const width = Math.max(...findings.map(({ check }) => check.length));
   return findings.map(({ check, level, message, fix }) =>
     `${level.padEnd(7)}  ${check.padEnd(width)}  ${printable(message, 2000)}\n` +

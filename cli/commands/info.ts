@@ -110,7 +110,7 @@ function examineOnce(layout: Layout, receipt: Receipt): PluginInfo {
 }
 
 /** `-o json`: a stable shape, documented in docs/output.md. */
-export function infoJson(
+function infoJson(
   { receipt, earlier, link, data, intact, compiled }: PluginInfo,
 ): Record<string, unknown> {
   return {
@@ -131,7 +131,7 @@ export function infoJson(
 }
 
 /** For people. Pure. */
-export function formatInfo(
+function formatInfo(
   { receipt, earlier, link, data, intact, compiled }: PluginInfo,
   home: string,
   now: Date,

@@ -73,7 +73,7 @@ Examples:
 }
 
 /** The result as text. JSON and YAML hold `{"plugins": [...]}`, documented in docs/output.md. */
-export async function formatOutdated(
+async function formatOutdated(
   checked: readonly { readonly receipt: Receipt; readonly update: Update }[],
   format: "json" | "yaml" | "name" | undefined,
 ): Promise<string> {

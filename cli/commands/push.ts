@@ -248,7 +248,7 @@ async function parseYamlFile(path: string): Promise<unknown> {
 }
 
 /** `NAME=TEXT`, each. @throws AppError USAGE */
-export function parseAnnotations(flags: readonly string[]): Record<string, string> {
+function parseAnnotations(flags: readonly string[]): Record<string, string> {
   return Object.fromEntries(flags.map((flag) => {
     const at = flag.indexOf("=");
     if (at < 1) {

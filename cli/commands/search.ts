@@ -46,7 +46,7 @@ export function searchCommand(context: Context, exit: Exit) {
 }
 
 /** What was found, as text. JSON and YAML hold `{"plugins": [...]}`, documented in docs/output.md. */
-export async function formatOffers(
+async function formatOffers(
   offers: readonly Offer[],
   installed: ReadonlySet<string>,
   format: "json" | "yaml" | "name" | undefined,

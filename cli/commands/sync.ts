@@ -151,7 +151,7 @@ const DONE: Readonly<Record<string, string>> = {
 };
 
 /** A step as what follows "Would", a line with its end. Pure. */
-export function describeStep(step: SyncStep, home: string): string {
+function describeStep(step: SyncStep, home: string): string {
   switch (step.kind) {
     case "extra":
       return `remove ${step.name}\n`;

@@ -100,7 +100,7 @@ function certificatesUnusable(
 }
 
 /** A client certificate, the kubeconfig's or a credential plugin's, that TLS does not take. */
-export function certificateUnusable({ exec, where }: Connection, why: string): AppError {
+function certificateUnusable({ exec, where }: Connection, why: string): AppError {
   if (exec === undefined) {
     return new AppError("KUBECONFIG_INVALID", `${where?.user ?? ""}client-certificate can't be used: ${why}`);
   }

@@ -5,7 +5,7 @@ export const SEQUENCE = 0x30;
 export const SET = 0x31;
 export const INTEGER = 0x02;
 export const BIT_STRING = 0x03;
-export const UTF8_STRING = 0x0c;
+const UTF8_STRING = 0x0c;
 export const UTC_TIME = 0x17;
 export const CONTEXT_0 = 0xa0;
 

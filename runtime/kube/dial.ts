@@ -29,7 +29,7 @@ export function placeOf({ hostname, port }: URL, standard: number): Place {
  * @param proxy leads there, where there is one
  * @throws what the operating system, TLS or the proxy has against it
  */
-export async function dialServer(
+async function dialServer(
   connection: Connection,
   certificate: ClientCertificate | undefined,
   proxy: URL | undefined,

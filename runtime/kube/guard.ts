@@ -64,7 +64,7 @@ const DRY_SUBRESOURCES = new Set(["", "status", "scale", "ephemeralcontainers", 
 const METHOD_OVERRIDE = /^x-(?:http-)?method(?:-override)?$/i;
 
 /** Whether every request passes, so that there is nothing to ask about each. */
-export function isUnlimited({ grant, deny, bound = "full" }: ClusterLimits): boolean {
+function isUnlimited({ grant, deny, bound = "full" }: ClusterLimits): boolean {
   return grant === "full" && bound === "full" && deny !== true && (deny === false || deny.length === 0);
 }
 
@@ -244,7 +244,7 @@ function describe(info: RequestInfo): DeniedRequest {
 }
 
 /** `delete the pods "web" in the namespace "default"`. Free of control characters. */
-export function requestInWords(info: RequestInfo): string {
+function requestInWords(info: RequestInfo): string {
   const { verb, resource, apiGroup, subresource, namespace, name } = info;
   if (!info.isResource) return printable(`${verb} the path ${info.path}`, 300);
   const group = apiGroup === "" ? "" : `.${apiGroup}`;

@@ -12,7 +12,7 @@ const LARGEST_HEAD = 65536;
 const LARGEST_REFUSAL = 1 << 20;
 
 /** A server that does not speak HTTP as it should. */
-export class HandshakeError extends Error {}
+class HandshakeError extends Error {}
 
 /** The head of an answer. */
 export interface Head {

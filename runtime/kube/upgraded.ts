@@ -25,7 +25,7 @@ import {
 /** How much may wait for the plugin, in bytes, over all channels. */
 export const READ_AHEAD = 262_144;
 /** The largest message that is put together for a plugin, in bytes. */
-export const LARGEST_MESSAGE = 16 << 20;
+const LARGEST_MESSAGE = 16 << 20;
 /** How often the server is pinged, in milliseconds: load balancers close what is silent for a minute. */
 const PING_INTERVAL = 20_000;
 /** The channel on which v5.channel.k8s.io closes another. */

@@ -23,7 +23,7 @@ import {
 } from "./streams.ts";
 
 /** The module's name. */
-export const KUBERNETES_IMPORTS = "krew_wasm_kubernetes";
+const KUBERNETES_IMPORTS = "krew_wasm_kubernetes";
 
 /** How many descriptors a module that uses no files may have. */
 const DESCRIPTORS = 1024;

@@ -12,7 +12,7 @@ import type { Guest } from "./p1/memory.ts";
 import type { ExtraImports } from "./preview1.ts";
 
 /** The module's name. */
-export const OUTBOUND_HTTP = "wasi-outbound-http";
+const OUTBOUND_HTTP = "wasi-outbound-http";
 
 const METHODS = ["GET", "POST", "PUT", "DELETE", "PATCH", "HEAD", "OPTIONS"];
 const ERRORS = {

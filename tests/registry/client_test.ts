@@ -3,7 +3,7 @@ import { RegistryClient } from "../../registry/client.ts";
 import { digestOf } from "../../registry/digest.ts";
 import { parseReference } from "../../registry/reference.ts";
 import { makeArtifact, push } from "../support/oci.ts";
-import { failure, TestRegistry } from "../support/registry.ts";
+import { endless, failure, TestRegistry } from "../support/registry.ts";
 
 const BLOB = crypto.getRandomValues(new Uint8Array(60_000));
 const DIGEST = digestOf(BLOB);
@@ -124,6 +124,23 @@ Deno.test("credentials stay with the registry when a blob is redirected", async 
   assert.deepEqual(storage.authorizations, [""]);
 });
 
+Deno.test("a storage that a registry redirects to gets no credentials, nor a token, by asking for them", async () => {
+  await using storage = TestRegistry.start();
+  await using registry = TestRegistry.start();
+  const credentials = () => Promise.resolve({ kind: "basic" as const, username: "me", password: "secret" });
+  registry.hook = () => new Response(null, { status: 307, headers: { location: `${storage.origin}/blob` } });
+  for (const challenge of ['Basic realm="x"', `Bearer realm="${storage.origin}/token",service="x"`]) {
+    storage.requests.length = 0;
+    storage.hook = (_, url) =>
+      url.pathname === "/token"
+        ? Response.json({ token: "taken" })
+        : failure(401, "UNAUTHORIZED", "who are you", { "www-authenticate": challenge });
+    await assert.rejects(fetchBlob(registry, undefined, { credentials }), { code: "REGISTRY_UNAUTHORIZED" });
+    assert.deepEqual(storage.requests, ["GET /blob"]);
+    assert.deepEqual(storage.authorizations.filter((given) => given !== ""), []);
+  }
+});
+
 Deno.test("redirects to other schemes, with credentials, or without end are refused", async () => {
   await using registry = TestRegistry.start();
   for (
@@ -138,7 +155,9 @@ Deno.test("redirects to other schemes, with credentials, or without end are refu
   ) {
     registry.hook = () => new Response(null, { status: 302, headers: { location } });
     const { client: made, reference } = client(registry);
+    registry.requests.length = 0;
     await assert.rejects(made.fetchManifest(reference), { code: "REGISTRY_PROTOCOL" }, location);
+    assert.ok(registry.requests.length <= 6, `${registry.requests.length} requests`);
   }
   registry.hook = () => new Response(null, { status: 302 });
   const { client: made, reference } = client(registry);
@@ -291,20 +310,12 @@ Deno.test("tries are counted anew when a download gets on, and not when it hardl
 
 Deno.test("an endless blob and a huge manifest end at their limits", async () => {
   await using registry = TestRegistry.start();
-  let sent = 0;
-  registry.hook = () =>
-    new Response(
-      new ReadableStream({
-        pull(controller) {
-          sent += 65536;
-          controller.enqueue(new Uint8Array(65536));
-        },
-      }),
-    );
+  const { answer, sent } = endless();
+  registry.hook = answer;
   await assert.rejects(fetchBlob(registry), { code: "DIGEST_MISMATCH" });
   const { client: made, reference } = client(registry);
   await assert.rejects(made.fetchManifest(reference), { code: "TOO_LARGE" });
-  assert.ok(sent < 64 << 20, `${sent} bytes were taken`);
+  assert.ok(sent() < 64 << 20, `${sent()} bytes were taken`);
 });
 
 Deno.test("a registry that falls silent is given up", async () => {

@@ -12,7 +12,7 @@ import { listReferrers } from "../../registry/signatures.ts";
 import { Transport } from "../../registry/transport.ts";
 import { makeArtifact, push } from "../support/oci.ts";
 import { RawServer } from "../support/raw_server.ts";
-import { failure, TestRegistry } from "../support/registry.ts";
+import { endless, failure, TestRegistry } from "../support/registry.ts";
 
 const WASM = new Uint8Array([0, 0x61, 0x73, 0x6d, 1, 0, 0, 0]);
 const INDEX = "application/vnd.oci.image.index.v1+json";
@@ -390,25 +390,14 @@ Deno.test("a list of referrers goes over pages, not without end, and not to anot
 
 Deno.test("a token that is no header's value, or endless, is none", async () => {
   await using registry = TestRegistry.start();
-  let sent = 0;
-  const endless = () =>
-    new Response(
-      new ReadableStream({
-        pull(controller) {
-          sent += 65536;
-          // An end that only a reader without limits comes to.
-          if (sent > 64 << 20) controller.close();
-          else controller.enqueue(new Uint8Array(65536).fill(0x20));
-        },
-      }),
-    );
-  let token: () => Response = endless;
+  const { answer, sent } = endless();
+  let token = answer;
   registry.hook = (_, url) =>
     url.pathname === "/token"
       ? token()
       : failure(401, "X", "x", { "www-authenticate": `Bearer realm="${registry.origin}/token"` });
   assert.equal((await failureOf(registry.host)).code, "REGISTRY_PROTOCOL");
-  assert.ok(sent < 64 << 20, "it was let go");
+  assert.ok(sent() < 64 << 20, "it was let go");
   for (const text of ["a\r\nx: y", "a b", "\u00e4", "", 5, null, {}]) {
     token = () => Response.json({ token: text });
     const { code, message } = await failureOf(registry.host);
@@ -419,20 +408,10 @@ Deno.test("a token that is no header's value, or endless, is none", async () => 
 
 Deno.test("an error without end is let go of", async () => {
   await using registry = TestRegistry.start();
-  let sent = 0;
-  registry.hook = () =>
-    new Response(
-      new ReadableStream({
-        pull(controller) {
-          sent += 65536;
-          if (sent > 64 << 20) controller.close();
-          else controller.enqueue(new Uint8Array(65536).fill(0x20));
-        },
-      }),
-      { status: 403 },
-    );
+  const { answer, sent } = endless(403);
+  registry.hook = answer;
   assert.equal((await failureOf(registry.host)).code, "REGISTRY_FORBIDDEN");
-  assert.ok(sent < 64 << 20, "it was let go");
+  assert.ok(sent() < 64 << 20, "it was let go");
 });
 
 Deno.test("what is pushed is not sent on where a status does not say so", async () => {

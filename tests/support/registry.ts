@@ -227,3 +227,20 @@ export function failure(
 ): Response {
   return Response.json({ errors: [{ code, message }] }, { status, headers });
 }
+
+/** Answers without end, and how many bytes of them were taken. They end where only a reader without limits comes to. */
+export function endless(status = 200): { readonly answer: () => Response; readonly sent: () => number } {
+  let sent = 0;
+  const answer = () =>
+    new Response(
+      new ReadableStream({
+        pull(controller) {
+          sent += 65536;
+          if (sent > 64 << 20) controller.close();
+          else controller.enqueue(new Uint8Array(65536).fill(0x20));
+        },
+      }),
+      { status },
+    );
+  return { answer, sent: () => sent };
+}

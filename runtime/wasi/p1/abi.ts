@@ -30,7 +30,7 @@ export const FD_FILESTAT_SET_TIMES = 1n << 23n;
 export const PATH_SYMLINK = 1n << 24n;
 export const PATH_REMOVE_DIRECTORY = 1n << 25n;
 export const PATH_UNLINK_FILE = 1n << 26n;
-export const POLL_FD_READWRITE = 1n << 27n;
+const POLL_FD_READWRITE = 1n << 27n;
 
 export const FILE_READ_RIGHTS = FD_READ | FD_SEEK | FD_TELL | FD_ADVISE | FD_FILESTAT_GET |
   POLL_FD_READWRITE |

@@ -12,7 +12,7 @@ import type { ExtraImports } from "../preview1.ts";
 import { NotATerminal, type TerminalControl, type TerminalMode } from "../terminal.ts";
 
 /** The module's name. */
-export const TERMINAL_MODULE = "krew_wasm_terminal";
+const TERMINAL_MODULE = "krew_wasm_terminal";
 
 const MODES: readonly TerminalMode[] = ["line", "hidden", "raw"];
 

@@ -10,7 +10,7 @@ import type { ByteSink, ByteSource } from "../streams.ts";
 import { InputStream, OutputStream } from "./io.ts";
 
 /** What `exit` throws through the component's frames. */
-export class ComponentExit extends Error {
+class ComponentExit extends Error {
   constructor(readonly code: number) {
     super(`exit ${code}`);
   }
