@@ -1,6 +1,7 @@
 /** Questions at a terminal. The question goes to stderr, the answer comes from stdin. */
 
 import { AppError } from "../runtime/errors.ts";
+import { Interrupted } from "../runtime/prompt.ts";
 import type { Output } from "./output.ts";
 
 /** All of stdin as text, without the line's end; at most 64 KiB. @throws AppError USAGE */
@@ -14,7 +15,7 @@ export async function readStdin(): Promise<string> {
   return text.replace(/\r?\n$/, "");
 }
 
-/** Asks for a line; hidden ones are not shown while they are typed. @throws AppError USAGE when it is broken off */
+/** Asks for a line; hidden ones are not shown while they are typed. @throws AppError USAGE where there is none; Interrupted */
 export function ask({ stderr }: Output, question: string, hidden = false): string {
   // First: what is typed at once, or pasted, would be shown.
   if (hidden) Deno.stdin.setRaw(true);
@@ -43,7 +44,8 @@ function readLine(raw: boolean): string {
     const code = byte[0]!;
     if (code === 0x0a || code === 0x0d) break;
     if (!raw) line.push(code);
-    else if (code === CTRL_C || code === CTRL_D) throw broken();
+    else if (code === CTRL_C) throw new Interrupted();
+    else if (code === CTRL_D) throw broken();
     else if (code === CTRL_U) line.length = 0;
     else if (BACKSPACE.includes(code)) {
       while (((line.pop() ?? 0) & 0xc0) === 0x80); // all bytes of one character

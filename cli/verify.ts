@@ -115,7 +115,13 @@ export async function readPolicies(context: Context, { trustRoot }: VerifyOption
 /** `policy.yaml` of the user's own: who has to have signed what, and nothing else. @throws AppError POLICY_INVALID */
 async function readUserPolicy(layout: Layout, home: string): Promise<Policy | undefined> {
   const path = `${layout.root}/policy.yaml`;
-  const policy = await readPolicy(path, home);
+  const policy = await readPolicy(path, home).catch((error) => {
+    if (!(error instanceof AppError)) throw error;
+    throw new AppError(error.code, error.message.replace(/^The administrator's policy/, "Your policy"), {
+      hint: "no plugin is installed until it is mended; docs/signatures.md shows one",
+      cause: error,
+    });
+  });
   const other = policy &&
     (policy.registries
       ? "registries"

@@ -121,7 +121,7 @@ const TRUSTED_ROOT = /^application\/vnd\.dev\.sigstore\.trustedroot(\+json;versi
 /** A trusted root as the packages want it. @throws AppError TRUST_INVALID */
 async function trustMaterial({ verify, specs }: Sigstore, text: string | undefined): Promise<TrustMaterial> {
   try {
-    const json = JSON.parse(text ?? await publicTrustRoot());
+    const json = parseJson(text ?? await publicTrustRoot());
     // What is another file would be read as a root that knows nobody.
     if (!TRUSTED_ROOT.test(json?.mediaType)) throw new Error("it is not of a trusted root's type");
     return verify.toTrustMaterial(specs.TrustedRoot.fromJSON(json));
@@ -439,6 +439,14 @@ function isOutdated(
     const at = tlogEntry ? new Date(Number(tlogEntry.integratedTime) * 1000) : timestamp?.signingTime;
     return at !== undefined && !certificate.validForDate(at);
   });
+}
+
+function parseJson(text: string) {
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw new Error("it is not JSON"); // the engine's own words quote the text
+  }
 }
 
 function reason(error: unknown): string {

@@ -43,13 +43,13 @@ Examples:
         });
       }
       const username = options.username ?? ask(context, `User name for ${registry}: `).trim();
-      const password = options.passwordStdin
-        ? await readStdin()
-        : ask(context, `Password for ${printable(username, 100)}: `, true);
       // RFC 7617: the first colon ends the name.
       if (username === "" || /[:\u0000-\u001f]/.test(username)) {
         throw new AppError("USAGE", `"${printable(username, 100)}" is not a user name`);
       }
+      const password = options.passwordStdin
+        ? await readStdin()
+        : ask(context, `Password for ${printable(username, 100)}: `, true);
       if (password === "") throw new AppError("USAGE", "The password is empty");
       const client = openRegistry(context, options);
       await checkLogin(client, registry, { username, password });

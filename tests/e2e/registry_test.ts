@@ -6,6 +6,7 @@ import { parseReference } from "../../registry/reference.ts";
 import { pushBundle } from "../../registry/sign.ts";
 import { Product } from "../support/product.ts";
 import { TestRegistry } from "../support/registry.ts";
+import { atTerminal, terminalMissing } from "../support/terminal.ts";
 import { IDENTITY, ISSUED_BY, makeKeyPair, type Signing, TestSigstore } from "../support/sigstore.ts";
 
 // A program that does nothing.
@@ -223,4 +224,23 @@ Deno.test("login keeps a password that the registry takes, and logout forgets it
   const prompt = await product.run("login", registry.host, "-u", "me");
   assert.equal(prompt.code, 2);
   assert.match(prompt.stderr, /--password-stdin/);
+});
+
+Deno.test("at a terminal login asks for name and password, and Ctrl-C ends it with nothing kept", {
+  ignore: terminalMissing(),
+}, async () => {
+  const { product, registry } = await setUp({ kind: "basic", username: "me", password: "pa:ss" });
+  using _ = product;
+  await using __ = registry;
+  const login = `krew-wasm login ${registry.host}`;
+  const ended = await atTerminal(product, login, [[": ", "me\r"], ["Password for me: ", "pa\x03"]]);
+  assert.equal(ended.code, 130, ended.text);
+  assert.doesNotMatch(ended.text, /error|pa(?!ssword)/i);
+  const nobody = await atTerminal(product, login, [[": ", "\r"]]);
+  assert.equal(nobody.code, 2, nobody.text);
+  assert.match(nobody.text, /error: "" is not a user name/);
+  assert.throws(() => Deno.statSync(`${product.home}/.docker`), Deno.errors.NotFound);
+  const done = await atTerminal(product, login, [[": ", "me\r"], ["Password for me: ", "pa:ss\r"]]);
+  assert.equal(done.code, 0, done.text);
+  assert.match(done.text, /Logged in to \S+ as me/);
 });
