@@ -3,6 +3,7 @@
 import type { Layout } from "../../runtime/store/layout.ts";
 import { readReceipt } from "../../runtime/store/read.ts";
 import type { Receipt } from "../../runtime/store/receipt.ts";
+import { removeDirectory } from "./disk.ts";
 import { namesIn } from "./sweep.ts";
 
 /** Where a plugin's private directory waits for a receipt to be written: it names that, by its manifest. */
@@ -16,7 +17,7 @@ export function recoverData(layout: Layout): void {
     const [, name, hex] = /^data-([a-z0-9-]+)-([0-9a-f]{64})$/.exec(file) ?? [];
     if (name === undefined || installedAs(layout, name) === `sha256:${hex}`) continue;
     try {
-      Deno.removeSync(layout.dataDir(name), { recursive: true }); // of a run meanwhile, which found nothing
+      removeDirectory(layout.dataDir(name)); // of a run meanwhile, which found nothing
     } catch (error) {
       if (!(error instanceof Deno.errors.NotFound)) throw error;
     }

@@ -47,6 +47,17 @@ export function makeDirectory(path: string): void {
   }
 }
 
+/** Removes a directory and all in it, which a plugin that was replaced and still runs may go on filling meanwhile. */
+export function removeDirectory(path: string): void {
+  for (let tried = 1;; tried++) {
+    try {
+      return Deno.removeSync(path, { recursive: true });
+    } catch (error) {
+      if ((error as { code?: string }).code !== "ENOTEMPTY" || tried === 100) throw error;
+    }
+  }
+}
+
 /** Makes the names in a directory last. */
 export function syncDirectory(path: string): void {
   if (Deno.build.os === "windows") return; // a directory can't be opened there

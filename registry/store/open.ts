@@ -10,7 +10,7 @@ import { formatSummaries, receiptsStamp, SUMMARY_FROM } from "../../runtime/stor
 import { printable } from "../../runtime/text.ts";
 import { lockForReading, lockStore } from "../lock.ts";
 import { recoverData } from "./data.ts";
-import { makeDirectory, storeFailed } from "./disk.ts";
+import { makeDirectory, removeDirectory, storeFailed } from "./disk.ts";
 import { migrateStore } from "./migrate.ts";
 import { sweep } from "./sweep.ts";
 
@@ -38,7 +38,7 @@ export async function openForWriting(layout: Layout, { task, notice }: OpenOptio
     const version = checkStore(layout); // whoever had the lock before may have been newer
     // It is not there where the process that had the lock before was killed between these two.
     recoverData(layout);
-    if (exists(layout.stage)) Deno.removeSync(layout.stage, { recursive: true });
+    if (exists(layout.stage)) removeDirectory(layout.stage);
     // Who comes next makes the directories before it waits, perhaps just now.
     makeDirectory(layout.stage);
     if (version < STORE_VERSION) migrateStore(layout);

@@ -230,6 +230,31 @@ Deno.test("a process that makes the directories while another sweeps stage/ is i
   }
 });
 
+Deno.test("what a replaced plugin that still runs puts into stage/ while it is swept is in nobody's way", {
+  ignore: windows,
+}, async () => {
+  await using store = TestStore.make();
+  const { layout } = store;
+  (await openForWriting(layout, { task: "test" }))[Symbol.dispose]();
+  const remove = Deno.removeSync;
+  let filled = 0;
+  try {
+    Deno.removeSync = (path, options) => {
+      if (path === layout.stage && filled++ < 3) {
+        // What the system says of a directory that somebody filled after it was emptied.
+        Deno.writeTextFileSync(`${layout.stage}/late`, "");
+        remove(layout.stage);
+      }
+      remove(path, options);
+    };
+    (await openForWriting(layout, { task: "test" }))[Symbol.dispose]();
+  } finally {
+    Deno.removeSync = remove;
+  }
+  assert.equal(filled, 4);
+  assert.deepEqual(namesIn(layout.stage), []);
+});
+
 Deno.test("a waiting process goes on where the one before it was killed while it swept stage/", async () => {
   await using store = TestStore.make();
   const { layout } = store;
