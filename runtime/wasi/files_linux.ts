@@ -13,6 +13,7 @@ import { AppError, messageOf } from "../errors.ts";
 import { parentOf } from "../host_path.ts";
 import type { Files, Mount, Overlay } from "../sandbox.ts";
 import { printable } from "../text.ts";
+import { bytesOf, isDots, isName, join, latin1, nameOf, SLASH } from "./byte_paths.ts";
 import { WasiError } from "./errno.ts";
 import {
   type AnyFile,
@@ -23,7 +24,6 @@ import {
   LED_AWAY,
   type Listing,
   type NewTime,
-  type NodeType,
   type OpenOptions,
   type Probed,
   type Stat,
@@ -39,8 +39,8 @@ import {
   O_RDONLY,
   O_RDWR,
   O_WRONLY,
-  RawEntries,
 } from "./linux.ts";
+import { DirectoryListing, identityOf, OpenDirectory, OpenFile, type Root } from "./linux_nodes.ts";
 import { OverlayNode } from "./overlay.ts";
 import type { MaybePromise } from "./streams.ts";
 
@@ -52,140 +52,7 @@ const RESERVED = 128;
 const MAX_LINKS = 40;
 /** As Linux: no path has more names. */
 const MAX_DEPTH = 2048;
-/** Bytes of directory entries that are asked for at once. */
-const ENTRIES = 65536;
-
-const SLASH = 0x2f;
-const DOT = 0x2e;
 const encoder = new TextEncoder();
-
-/** A granted tree. */
-interface Root {
-  readonly mount: Mount;
-  readonly fd: number;
-  readonly identity: string;
-  readonly only: readonly string[] | undefined;
-  /** Whether something protected is in it, or it is in something protected; found out before the first change. */
-  entangled: boolean | undefined;
-}
-
-class OpenDirectory implements DirectoryNode {
-  readonly kind = "directory";
-  #close: (() => void) | undefined;
-
-  constructor(readonly root: Root, readonly fd: number, close?: () => void) {
-    this.#close = close;
-  }
-
-  get writable(): boolean {
-    return this.root.mount.write;
-  }
-
-  close(): void {
-    this.#close?.();
-    this.#close = undefined;
-  }
-}
-
-class OpenFile implements AnyFile {
-  readonly kind = "file";
-  #kernel: Kernel;
-  #closed = false;
-  /** A pipe or terminal has no places: what is read is what comes next. */
-  #places = true;
-  #appends = false;
-
-  constructor(
-    kernel: Kernel,
-    readonly root: Root,
-    readonly fd: number,
-    readonly type: NodeType,
-    readonly readable: boolean,
-    readonly writable: boolean,
-  ) {
-    this.#kernel = kernel;
-  }
-
-  readAt(into: Uint8Array, offset: bigint): number {
-    if (!this.readable) throw new WasiError("bad-descriptor");
-    if (!this.#places) return this.#kernel.read(this.fd, into, undefined);
-    try {
-      return this.#kernel.read(this.fd, into, offset);
-    } catch (error) {
-      if (!this.#hasNoPlaces(error)) throw error;
-      return this.#kernel.read(this.fd, into, undefined);
-    }
-  }
-
-  writeAt(bytes: Uint8Array, offset: bigint): number {
-    this.#append(false);
-    if (!this.#places) return this.#kernel.write(this.fd, bytes, undefined);
-    try {
-      return this.#kernel.write(this.fd, bytes, offset);
-    } catch (error) {
-      if (!this.#hasNoPlaces(error)) throw error;
-      return this.#kernel.write(this.fd, bytes, undefined);
-    }
-  }
-
-  append(bytes: Uint8Array): number {
-    this.#append(true);
-    return this.#kernel.write(this.fd, bytes, undefined);
-  }
-
-  #append(append: boolean): void {
-    if (!this.writable) throw new WasiError("bad-descriptor");
-    if (this.#appends !== append) this.#kernel.setAppend(this.fd, append);
-    this.#appends = append;
-  }
-
-  /** Whether a transfer failed because of the place it was to be at. There is none from then on. */
-  #hasNoPlaces(error: unknown): boolean {
-    if (!(error instanceof WasiError && error.errno === "invalid-seek")) return false;
-    this.#places = false;
-    return true;
-  }
-
-  size(): bigint {
-    return this.stat().size;
-  }
-
-  stat(): Stat {
-    return this.#kernel.stat(this.fd);
-  }
-
-  setSize(size: bigint): void {
-    if (!this.writable) throw new WasiError("invalid");
-    if (size >= 1n << 63n) throw new WasiError("file-too-large");
-    this.#kernel.setSize(this.fd, size);
-  }
-
-  allocate(offset: bigint, length: bigint): void {
-    if (!this.writable) throw new WasiError("bad-descriptor");
-    try {
-      this.#kernel.allocate(this.fd, offset, length);
-    } catch (error) {
-      // Not every file system can; the file is as long as asked for, as POSIX wants.
-      if (!(error instanceof WasiError && error.errno === "unsupported")) throw error;
-      if (offset + length > this.size()) this.setSize(offset + length);
-    }
-  }
-
-  advise(offset: bigint, length: bigint, advice: number): void {
-    // preview1 numbers `sequential` and `random` the other way round than POSIX_FADV_….
-    this.#kernel.advise(this.fd, offset, length, [0, 2, 1, 3, 4, 5][advice] ?? 0);
-  }
-
-  sync(dataOnly: boolean): void {
-    this.#kernel.sync(this.fd, dataOnly);
-  }
-
-  close(): void {
-    if (this.#closed) return;
-    this.#closed = true;
-    this.#kernel.close(this.fd);
-  }
-}
 
 /** What was opened may be what was there before something that does not show was put in its place: it is opened again. */
 class Replaced extends Error {}
@@ -1128,147 +995,7 @@ class LinuxTree implements FileTree {
   }
 }
 
-/** Entries of an open directory, asked for as they are needed and kept as the kernel gave them. */
-class DirectoryListing implements Listing {
-  #kernel: Kernel;
-  #fd: number;
-  #hides: ((identity: string) => boolean) | undefined;
-  #open = true;
-  #ended = false;
-  /** What was read, each with the number of its first entry. */
-  #blocks: { readonly first: number; readonly entries: RawEntries }[] = [];
-  #count = 0;
-  /** Where the entry after the last answer is. */
-  #block = 0;
-  #index = 0;
-  #offset = 0;
-  #last: { readonly index: number; readonly entry: Entry } | undefined;
-
-  /** `hides`: files that are not there for the plugin. */
-  constructor(kernel: Kernel, fd: number, hides?: (identity: string) => boolean) {
-    this.#kernel = kernel;
-    this.#fd = fd;
-    this.#hides = hides;
-  }
-
-  at(index: number): Entry | undefined {
-    if (this.#last?.index === index) return this.#last.entry; // one that did not fit is asked for again
-    while (index >= this.#count) if (!this.#more()) return undefined;
-    if (index < this.#index || index >= this.#end(this.#block)) {
-      this.#block = this.#blocks.findLastIndex(({ first }) => first <= index);
-      this.#index = this.#blocks[this.#block]!.first;
-      this.#offset = 0;
-    }
-    const { entries } = this.#blocks[this.#block]!;
-    for (; this.#index < index; this.#index++) this.#offset = entries.end(this.#offset);
-    const entry = {
-      name: entries.name(this.#offset),
-      type: entries.type(this.#offset),
-      ino: entries.ino(this.#offset),
-    };
-    // Not every file system tells.
-    if (entry.type === "unknown" && this.#open) entry.type = this.#kernel.statAt(this.#fd, entry.name).type;
-    this.#offset = entries.end(this.#offset);
-    this.#index++;
-    this.#last = { index, entry };
-    return entry;
-  }
-
-  /** The number after a block's last entry. */
-  #end(block: number): number {
-    return this.#blocks[block + 1]?.first ?? this.#count;
-  }
-
-  #more(): boolean {
-    if (!this.#open || this.#ended) return false;
-    const length = this.#kernel.readEntries(this.#fd, buffer ??= new Uint8Array(ENTRIES));
-    if (length === 0) {
-      this.#ended = true;
-      return false;
-    }
-    const read = new RawEntries(buffer);
-    // Without the two that every directory has, which each face makes for itself.
-    const kept = new Uint8Array(length);
-    let used = 0;
-    let count = 0;
-    for (let at = 0; at < length;) {
-      const end = read.end(at);
-      if (!read.isDots(at) && !this.#isHidden(read.name(at))) {
-        kept.set(buffer.subarray(at, end), used);
-        used += end - at;
-        count++;
-      }
-      at = end;
-    }
-    if (count > 0) {
-      this.#blocks.push({ first: this.#count, entries: new RawEntries(kept.subarray(0, used)) });
-    }
-    this.#count += count;
-    return true;
-  }
-
-  #isHidden(name: Uint8Array): boolean {
-    if (!this.#hides) return false;
-    try {
-      return this.#hides(identityOf(this.#kernel.statAt(this.#fd, name)));
-    } catch {
-      return false; // gone meanwhile
-    }
-  }
-
-  close(): void {
-    if (!this.#open) return;
-    this.#open = false;
-    this.#kernel.close(this.#fd);
-  }
-}
-
-let buffer: Uint8Array<ArrayBuffer> | undefined;
-
-/** A path's last name, and the path of the directory it is in, empty for the one where it starts. */
-function nameOf(path: GuestPath): { parent: Uint8Array; name: Uint8Array; bare: Uint8Array } {
-  const bytes = bytesOf(path);
-  if (bytes.length === 0) throw new WasiError("no-entry");
-  if (bytes[0] === SLASH) throw new WasiError("not-permitted");
-  let end = bytes.length;
-  while (end > 0 && bytes[end - 1] === SLASH) end--;
-  const start = bytes.subarray(0, end).lastIndexOf(SLASH) + 1;
-  return { parent: bytes.subarray(0, start), name: bytes.subarray(start), bare: bytes.subarray(start, end) };
-}
-
-function join(directory: Uint8Array, name: Uint8Array): Uint8Array {
-  const path = new Uint8Array(directory.length + name.length);
-  path.set(directory);
-  path.set(name, directory.length);
-  return path;
-}
-
-function bytesOf(path: GuestPath): Uint8Array {
-  return typeof path === "string" ? encoder.encode(path) : path;
-}
-
-/** Whether a path is one name, of what is in the directory where it starts. */
-function isName(path: GuestPath): boolean {
-  return typeof path === "string"
-    ? path !== "" && path !== ".." && !path.includes("/")
-    : path.length > 0 && !path.includes(SLASH) && !(path.length === 2 && isDots(path));
-}
-
-/** Bytes as text, one character each: for comparing. */
-function latin1(bytes: Uint8Array): string {
-  return String.fromCharCode(...bytes);
-}
-
-/** `.` or `..`. */
-function isDots(name: Uint8Array): boolean {
-  return name[0] === DOT && (name.length === 1 || name.length === 2 && name[1] === DOT);
-}
-
 /** Whether two are one file; nothing is the same as nothing. */
 function isSame(one: Glance | undefined, other: Glance | undefined): boolean {
   return one?.ino === other?.ino && one?.dev === other?.dev;
-}
-
-function identityOf({ dev, ino }: Glance): string {
-  return `${dev}:${ino}`;
 }
