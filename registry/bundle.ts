@@ -12,7 +12,7 @@ import { DIGEST, type Receipt } from "../runtime/store/receipt.ts";
 import { lowerFirst, printable } from "../runtime/text.ts";
 import type { FetchedManifest } from "./client.ts";
 import { Digester, digestOf } from "./digest.ts";
-import type { ArtifactSource } from "./install.ts";
+import type { ArtifactSource } from "./fetched.ts";
 import { chooseManifest, configOf, INDEX_TYPES, isIndex, MANIFEST_TYPES } from "./manifest.ts";
 import { formatReference, parseReference, type Reference } from "./reference.ts";
 import type { FoundSignature, SignatureSource } from "./signatures.ts";
@@ -55,13 +55,15 @@ export interface SaveSources {
   readonly index: (receipt: Receipt, reference: Reference) => Promise<string | undefined>;
 }
 
-/** Writes a bundle of installed plugins, through `write`. @throws AppError STORE_CORRUPT, REGISTRY_… */
-export async function saveBundle(
+/** Writes a bundle through a function, without waiting for anything. @throws AppError STORE_CORRUPT */
+export type WriteBundle = (write: (bytes: Uint8Array) => void) => void;
+
+/** Gathers what a bundle of installed plugins needs beside what the store has of them. @throws AppError REGISTRY_… */
+export async function gatherBundle(
   layout: Layout,
   receipts: readonly Receipt[],
   { missing, signatures, index }: SaveSources,
-  write: (bytes: Uint8Array) => void,
-): Promise<void> {
+): Promise<WriteBundle> {
   const blobs = new Map<string, Uint8Array>();
   const manifests: (Descriptor & { annotations: Record<string, string> })[] = [];
   const layers: { digest: string; size: number }[] = [];
@@ -107,6 +109,16 @@ export async function saveBundle(
       },
     });
   }
+  return (write) => writeTar(layout, manifests, blobs, layers, write);
+}
+
+function writeTar(
+  layout: Layout,
+  manifests: readonly unknown[],
+  blobs: ReadonlyMap<string, Uint8Array>,
+  layers: readonly { readonly digest: string; readonly size: number }[],
+  write: (bytes: Uint8Array) => void,
+): void {
   const encoder = new TextEncoder();
   const add = (name: string, bytes: Uint8Array) => {
     write(tarHeader(name, bytes.length));

@@ -11,7 +11,8 @@ import { readReceipts } from "../runtime/store/read.ts";
 import type { Receipt } from "../runtime/store/receipt.ts";
 import { printable } from "../runtime/text.ts";
 import { Digester } from "./digest.ts";
-import { type Compile, compileAnew } from "./install.ts";
+import type { Compile } from "./fetched.ts";
+import { compileAnew } from "./install.ts";
 import { lockStore } from "./lock.ts";
 import { readIndexes } from "./plugin_index.ts";
 import { isCompiledIntact } from "./store/blobs.ts";
@@ -19,6 +20,7 @@ import { writeHistory } from "./store/commit.ts";
 import { storeFailed } from "./store/disk.ts";
 import { type LinkTarget, linkTargetOf, ownerOfLink, reaches, writeLinks, writeSelf } from "./store/links.ts";
 import { narrow } from "./store/migrate.ts";
+import { isIncoming } from "./store/incoming.ts";
 import { openForWriting, storeDirectories } from "./store/open.ts";
 import { findOrphans, namesIn, sweep } from "./store/sweep.ts";
 
@@ -117,7 +119,10 @@ export function examineStore(layout: Layout, target: LinkTarget): StoreFinding[]
   }
 
   const orphans = findOrphans(layout);
-  const staged = namesIn(layout.stage).map((name) => `${layout.stage}/${name}`);
+  // A download has its name there for a moment, without the lock.
+  const staged = namesIn(layout.stage).filter((name) => !isIncoming(name)).map((name) =>
+    `${layout.stage}/${name}`
+  );
   const paths = [...orphans.map(({ path }) => path), ...staged];
   if (paths.length > 0) {
     found(

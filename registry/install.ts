@@ -10,29 +10,32 @@ import { defaultPluginName, parsePluginName } from "../runtime/names.ts";
 import { BINDGEN } from "../runtime/store/bindgen.ts";
 import type { Layout } from "../runtime/store/layout.ts";
 import { readReceipt } from "../runtime/store/read.ts";
-import type { Receipt, Verified } from "../runtime/store/receipt.ts";
-import { lowerFirst, printable } from "../runtime/text.ts";
-import type { FetchedManifest, RegistryClient } from "./client.ts";
-import type { Compiled } from "./compile.ts";
+import { formatReceipt, type Receipt, type Verified } from "../runtime/store/receipt.ts";
+import { printable } from "../runtime/text.ts";
+import type { FetchedManifest } from "./client.ts";
 import { digestOf } from "./digest.ts";
-import { configOf, parseManifest } from "./manifest.ts";
+import { parseManifest, type PluginManifest } from "./manifest.ts";
 import { formatReference, type Reference } from "./reference.ts";
+import {
+  type ArtifactSource,
+  type Compile,
+  compileFor,
+  download,
+  fetchArtifact,
+  type Fetched,
+  type FetchOptions,
+} from "./fetched.ts";
 import { isIntact, readSlim } from "./store/slim.ts";
-import { findCompiled, readIntact, writeBlob, writeCompiled } from "./store/blobs.ts";
+import { findCompiled, writeBlob, writeCompiled } from "./store/blobs.ts";
 import { commitReceipt, DEFAULT_KEEP, writeReceipt } from "./store/commit.ts";
 import { publish, storeFailed } from "./store/disk.ts";
 import { checkLinkIsOurs, type LinkTarget, writeLinks, writeSelf } from "./store/links.ts";
-import { openForWriting } from "./store/open.ts";
+import { Incoming } from "./store/incoming.ts";
+import { openForWriting, prepareStore } from "./store/open.ts";
 import { sweep } from "./store/sweep.ts";
-
-/** How a plugin is compiled; a parameter, since loading the compiler takes longer than most commands. */
-export type Compile = (bytes: Uint8Array<ArrayBuffer>) => Promise<Compiled>;
 
 /** The annotation of an artifact whose plugin answers `__complete ARGS…` as cobra has it. */
 const COMPLETION = "krew-wasm.dev/completion";
-
-/** Where artifacts come from: a registry, or a bundle. */
-export type ArtifactSource = Pick<RegistryClient, "fetchManifest" | "fetchBlob">;
 
 /**
  * Decides what a plugin may do: by the receipt it replaces, if any, and what its publisher wishes for. It may ask a person.
@@ -44,9 +47,7 @@ export type DecideGrants = (
 ) => Grants | Promise<Grants>;
 
 /** What an installation needs. */
-export interface InstallOptions {
-  readonly layout: Layout;
-  readonly reference: Reference;
+export interface InstallOptions extends FetchOptions {
   /** The plugin's name; the repository's last segment without it. */
   readonly name?: string | undefined;
   /** The manifest that is meant, whatever the reference's tag stands for by now. */
@@ -62,8 +63,6 @@ export interface InstallOptions {
   /** What it may do; a function is asked when the artifact is known, before it is downloaded. */
   readonly grants: Grants | DecideGrants;
   readonly target: LinkTarget;
-  readonly client: ArtifactSource;
-  readonly compile: Compile;
   readonly now: () => Date;
   /** How many versions stay, this one among them; 3 without it. */
   readonly keep?: number | undefined;
@@ -72,8 +71,6 @@ export interface InstallOptions {
    * undefined where nothing asks for a signature. @throws AppError SIGNATURE_…
    */
   readonly verify?: (reference: Reference, manifest: FetchedManifest) => Promise<Verified | undefined>;
-  /** Told what is going on: bytes of the download so far and in all. */
-  readonly progress?: (bytes: number, total: number) => void;
   /** One line of status. */
   readonly notice?: (line: string) => void;
 }
@@ -85,87 +82,114 @@ export interface InstallOptions {
  * SIGNATURE_…, WASM_INVALID, PLUGIN_UNSUPPORTED, COMPILE_FAILED, STORE_…
  */
 export async function installPlugin(options: InstallOptions): Promise<Receipt> {
-  const { layout, reference, force, grants, target, client, compile, now } = options;
+  const { layout, reference, force, grants } = options;
   const shown = formatReference(reference);
   const name = options.name === undefined
     ? defaultPluginName(reference.repository)
     : parsePluginName(options.name);
   checkLinkIsOurs(layout, name);
   if (!force) refuseInstalled(layout, name);
-  using _lock = await openForWriting(layout, { task: `pull ${shown}`, notice: options.notice });
-  if (!force) refuseInstalled(layout, name); // by whoever had the lock before
-  const replaced = installed(layout, name);
-  if (options.upgrades && !replaced) readReceipt(layout, name); // says why there is nothing to upgrade
+  prepareStore(layout);
+  const findReplaced = () => {
+    const receipt = installed(layout, name);
+    if (options.upgrades && !receipt) readReceipt(layout, name); // says why there is nothing to upgrade
+    return receipt;
+  };
+  let replaced = findReplaced();
 
+  // What may take long, registries and people, comes before the lock: others go on meanwhile.
+  const artifact = await resolveArtifact(options);
+  const { manifest, plugin } = artifact;
+  const decide = async () =>
+    typeof grants === "function"
+      ? await grants({ reference: shown, annotations: plugin.annotations }, replaced)
+      : grants;
+  let granted = await decide();
+  using fetched = await fetchArtifact(options, manifest, plugin);
+  for (let round = 1;; round++) {
+    {
+      using _lock = await openForWriting(layout, { task: `pull ${shown}`, notice: options.notice });
+      if (!force) refuseInstalled(layout, name);
+      const before = replaced;
+      replaced = findReplaced();
+      const same = isSame(before, replaced);
+      if (!same && round === ROUNDS) granted = await decide();
+      if (same || round === ROUNDS) return await commit(options, name, artifact, fetched, granted);
+    }
+    granted = await decide();
+  }
+}
+
+/**
+ * How often grants are decided by the version that is replaced, which others may replace meanwhile, until they are decided
+ * under the lock.
+ */
+const ROUNDS = 3;
+
+/** Whether two receipts, or that there is none, are the same. */
+function isSame(one: Receipt | undefined, other: Receipt | undefined): boolean {
+  if (one === undefined || other === undefined) return one === other;
+  return formatReceipt(one) === formatReceipt(other);
+}
+
+/** What is to be installed, as the registry says. */
+interface Artifact {
+  readonly manifest: FetchedManifest;
+  readonly plugin: PluginManifest;
+  readonly verified: Verified | undefined;
+}
+
+async function resolveArtifact(options: InstallOptions): Promise<Artifact> {
+  const { client, reference } = options;
+  const shown = printable(formatReference(reference), 400);
   const pinned = options.pin === undefined ? reference : { ...reference, digest: options.pin };
   const manifest = await fetchPinned(client, pinned, options);
-  const plugin = parseManifest(manifest.text, printable(shown, 400));
+  const plugin = parseManifest(manifest.text, shown);
   if (options.pinnedBlob !== undefined && plugin.digest !== options.pinnedBlob) {
     throw new AppError(
       "DIGEST_MISMATCH",
-      `Cannot install "${
-        printable(shown, 400)
-      }": its WebAssembly is to be ${options.pinnedBlob}, its manifest says ${plugin.digest}`,
+      `Cannot install "${shown}": its WebAssembly is to be ${options.pinnedBlob}, its manifest says ${plugin.digest}`,
     );
   }
-  const verified = await options.verify?.(pinned, manifest);
-  const granted = typeof grants === "function"
-    ? await grants({ reference: shown, annotations: plugin.annotations }, replaced)
-    : grants;
+  return { manifest, plugin, verified: await options.verify?.(pinned, manifest) };
+}
+
+/** Puts into the store what was fetched, the receipt last. Under the lock. */
+async function commit(
+  options: InstallOptions,
+  name: string,
+  { manifest, plugin, verified }: Artifact,
+  fetched: Fetched,
+  granted: Grants,
+): Promise<Receipt> {
+  const { layout, reference, target, now } = options;
   const blob = layout.blob(plugin.digest);
-  // The config is small: it comes beside the WebAssembly, once that does, and while that is compiled.
-  let fetched: Promise<string | Uint8Array | undefined> | undefined;
-  const fetchConfig = () => {
-    if (!fetched) {
-      fetched = findConfig(layout, client, reference, manifest);
-      fetched.catch(() => {}); // told where it is waited for
-    }
-    return fetched;
-  };
-  const settled = async () => void await fetched?.catch(() => {});
-  if (!isIntact(blob, plugin)) {
-    const staged = `${layout.stage}/blob`;
+  if (fetched.blob) {
+    // Another pull of the same may have been faster.
+    if (!isIntact(blob, plugin)) publishBlob(layout, fetched.blob, blob);
+  } else if (!isThere(blob, plugin)) {
+    // It was there, and was removed since.
+    using again = Incoming.open(layout);
+    await download(options, plugin, again);
+    publishBlob(layout, again, blob);
+  }
+  let form = findCompiled(layout, plugin.digest);
+  if (!form) {
     try {
-      await download(client, reference, plugin, staged, (bytes, total) => {
-        fetchConfig();
-        options.progress?.(bytes, total);
-      });
+      const compiled = fetched.compiled ?? await compileFor(options, readSlim(blob));
+      form = writeCompiled(layout, plugin.digest, compiled);
     } catch (error) {
-      await settled();
+      sweep(layout); // of a blob that is no plugin
       throw error;
     }
-    publishBlob(staged, blob);
-  }
-  let form: Pick<Receipt, "compiled" | "kind">;
-  try {
-    form = findCompiled(layout, plugin.digest) ??
-      await writeCompiled(layout, plugin.digest, readSlim(blob), compile);
-  } catch (error) {
-    await settled();
-    sweep(layout); // of a blob that is no plugin
-    if (
-      error instanceof AppError &&
-      ["WASM_INVALID", "TOO_LARGE", "PLUGIN_UNSUPPORTED", "COMPILE_FAILED"].includes(error.code)
-    ) {
-      throw new AppError(
-        error.code,
-        `Cannot install "${printable(shown, 400)}": ${lowerFirst(error.message)}`,
-        {
-          ...(error.hint === undefined ? {} : { hint: error.hint }),
-          cause: error,
-        },
-      );
-    }
-    throw error;
   }
   // As they were sent: a bundle for machines without network is made of these.
   const bytesOfManifest = new TextEncoder().encode(manifest.text);
   if (digestOf(bytesOfManifest) === manifest.digest) writeBlob(layout, bytesOfManifest);
-  const found = await fetchConfig();
-  const config = found instanceof Uint8Array ? writeBlob(layout, found) : found;
+  const config = fetched.config && writeBlob(layout, fetched.config);
   const receipt: Receipt = {
     name,
-    reference: shown,
+    reference: formatReference(reference),
     manifestDigest: manifest.digest,
     ...(manifest.indexDigest === undefined ? {} : { indexDigest: manifest.indexDigest }),
     ...(config === undefined ? {} : { config }),
@@ -213,7 +237,7 @@ export async function compileAnew(layout: Layout, receipt: Receipt, compile: Com
     });
   }
   const form = findCompiled(layout, receipt.digest) ??
-    await writeCompiled(layout, receipt.digest, readSlim(blob), compile);
+    writeCompiled(layout, receipt.digest, await compile(readSlim(blob)));
   const renewed: Receipt = { ...receipt, ...form, bindgen: BINDGEN };
   writeReceipt(layout, renewed);
   return renewed;
@@ -256,74 +280,24 @@ function refuseInstalled(layout: Layout, name: string): void {
   );
 }
 
-/** No config is larger; what is, is not kept. */
-const MAX_CONFIG = 1 << 20;
-
-/**
- * The artifact's config, which is kept too: its digest where it is stored already, else its bytes. A registry that has none
- * left is no reason not to install.
- */
-async function findConfig(
-  layout: Layout,
-  client: ArtifactSource,
-  reference: Reference,
-  manifest: FetchedManifest,
-): Promise<string | Uint8Array | undefined> {
-  const config = configOf(manifest.text);
-  if (!config || config.size > MAX_CONFIG) return undefined;
-  if (readIntact(layout.blob(config.digest), config)) return config.digest;
-  let chunks: Uint8Array<ArrayBuffer>[] = [];
+/** Whether a blob is there that was intact a moment ago. */
+function isThere(path: string, { size }: PluginManifest): boolean {
   try {
-    await client.fetchBlob(reference, config, () => {
-      chunks = [];
-      return (bytes) => chunks.push(bytes.slice());
-    });
-  } catch (error) {
-    if (error instanceof AppError) return undefined;
-    throw error;
-  }
-  return new Uint8Array(await new Blob(chunks).arrayBuffer());
-}
-
-async function download(
-  client: ArtifactSource,
-  reference: Reference,
-  plugin: { readonly digest: string; readonly size: number },
-  staged: string,
-  progress: InstallOptions["progress"],
-): Promise<void> {
-  let file: Deno.FsFile | undefined;
-  // A failure of the disk is told as one: what else a sink throws would be taken for the connection's.
-  const onDisk = <T>(operation: () => T): T => {
-    try {
-      return operation();
-    } catch (error) {
-      throw storeFailed(`Cannot write ${staged}`, error);
-    }
-  };
-  try {
-    await client.fetchBlob(reference, plugin, () => {
-      file?.close();
-      const opened = file = onDisk(() =>
-        Deno.openSync(staged, { write: true, create: true, truncate: true, mode: 0o600 })
-      );
-      return (bytes) =>
-        onDisk(() => {
-          for (let sent = 0; sent < bytes.length;) sent += opened.writeSync(bytes.subarray(sent));
-        });
-    }, (bytes) => progress?.(bytes, plugin.size));
-    file?.syncSync();
-  } catch (error) {
-    throw error instanceof AppError ? error : storeFailed(`Cannot write ${staged}`, error);
-  } finally {
-    file?.close();
+    return Deno.statSync(path).size === size;
+  } catch {
+    return false;
   }
 }
 
-function publishBlob(staged: string, path: string): void {
+function publishBlob(layout: Layout, incoming: Incoming, path: string): void {
+  const staged = `${layout.stage}/blob`;
   try {
+    incoming.copyTo(staged);
     publish(staged, path);
   } catch (error) {
+    try {
+      Deno.removeSync(staged); // a full disk has room again at once
+    } catch { /* it is emptied by the next process that writes */ }
     throw storeFailed(`Cannot write ${path}`, error);
   }
 }

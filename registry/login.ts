@@ -19,7 +19,7 @@ import {
   serverName,
 } from "./credentials.ts";
 import { eraseFromHelper, storeInHelper } from "./credential_helper.ts";
-import { publish, writeSynced } from "./store/disk.ts";
+import { replaceFileAt } from "./replace_file.ts";
 
 /** A user's name and password, or token in its place. */
 export interface Login {
@@ -150,57 +150,12 @@ export function processLoginHost(): LoginHost {
   return { ...processHost(), changeFile };
 }
 
-/** Begins the names of files that are about to take another's place. */
-const STAGED = ".krew-wasm-";
-
-/**
- * Changes a file in one step: written beside it for the user alone, synced, renamed. One krew-wasm at a time, as each
- * writes all of it: the lock is on the directory, so that it leaves no file behind. What a process that was killed left
- * half done holds a password, and goes.
- */
+/** Changes a file in one step, for the user alone, one krew-wasm at a time: each writes all of it. */
 async function changeFile(path: string, change: () => string | undefined): Promise<void> {
-  let target = path;
-  try {
-    target = Deno.realPathSync(path); // a link is kept, what it points to is replaced
-  } catch { /* it is not there yet */ }
-  const directory = target.replace(/[\\/][^\\/]*$/, "");
-  Deno.mkdirSync(directory, { recursive: true, mode: 0o700 });
-  const lock = await lockDirectory(directory);
-  try {
-    if (lock) removeStaged(directory, target);
+  Deno.mkdirSync(path.replace(/[\\/][^\\/]*$/, ""), { recursive: true, mode: 0o700 });
+  await replaceFileAt(path, { mode: 0o600 }, (write) => {
     const text = change();
-    if (text === undefined) return;
-    const staged = `${target}${STAGED}${crypto.randomUUID()}`;
-    try {
-      writeSynced(staged, new TextEncoder().encode(text), 0o600);
-      publish(staged, target);
-    } catch (error) {
-      try {
-        Deno.removeSync(staged);
-      } catch { /* it was not made, or is in place */ }
-      throw error;
-    }
-  } finally {
-    lock?.close();
-  }
-}
-
-/** Waits for the lock of a directory; undefined where directories have none (Windows, some network file systems). */
-async function lockDirectory(directory: string): Promise<Deno.FsFile | undefined> {
-  let file: Deno.FsFile | undefined;
-  try {
-    file = Deno.openSync(directory, { read: true });
-    await file.lock(true);
-    return file;
-  } catch {
-    file?.close();
-    return undefined;
-  }
-}
-
-function removeStaged(directory: string, target: string): void {
-  const begin = `${target.slice(directory.length + 1)}${STAGED}`;
-  for (const { name } of Deno.readDirSync(directory)) {
-    if (name.startsWith(begin)) Deno.removeSync(`${directory}/${name}`);
-  }
+    if (text === undefined) return false;
+    write(new TextEncoder().encode(text));
+  });
 }

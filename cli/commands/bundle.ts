@@ -1,7 +1,8 @@
 /** `krew-wasm bundle`: plugins in a file, for machines without network. */
 
 import { Command } from "@commander-js/extra-typings";
-import { Bundle, saveBundle, type SaveSources } from "../../registry/bundle.ts";
+import { Bundle, gatherBundle, type WriteBundle } from "../../registry/bundle.ts";
+import { replaceFileAt } from "../../registry/replace_file.ts";
 import { findSignatures } from "../../registry/signatures.ts";
 import { formatReference } from "../../registry/reference.ts";
 import { openForReading } from "../../registry/store/open.ts";
@@ -9,6 +10,7 @@ import { AppError, exitCodeOf, messageOf } from "../../runtime/errors.ts";
 import { systemWords } from "../../runtime/file_error.ts";
 import { grantsFromJson } from "../../runtime/grants.ts";
 import { checkStore } from "../../runtime/store/check.ts";
+import type { Receipt } from "../../runtime/store/receipt.ts";
 import { printable } from "../../runtime/text.ts";
 import type { Exit } from "../app.ts";
 import type { Context } from "../context.ts";
@@ -55,37 +57,50 @@ function saveCommand(context: Context, exit: Exit) {
     .action(async (file, names, options) => {
       const layout = context.layout();
       checkStore(layout);
-      // What is saved has to stay while it is.
-      using _still = await openForReading(layout, (line) => context.stderr(`${line}\n`));
       const receipts = installedPlugins(context, layout, names, exit);
       if (exit.code !== 0) return;
-      if (receipts.length === 0) throw new AppError("NOT_INSTALLED", "No plugins are installed to save");
       const client = openRegistry(context, options);
-      const orWarn = async <T>(name: string, ask: () => Promise<T>): Promise<T | undefined> => {
-        try {
-          return await ask();
-        } catch (error) {
-          if (!(error instanceof AppError)) throw error;
-          context.stderr(`warning: "${name}" is saved without its signature: ${error.message}\n`);
-          return undefined;
-        }
+      const gather = async (receipts: readonly Receipt[]) => {
+        if (receipts.length === 0) throw new AppError("NOT_INSTALLED", "No plugins are installed to save");
+        const warnings: string[] = [];
+        const orWarn = async <T>(name: string, ask: () => Promise<T>): Promise<T | undefined> => {
+          try {
+            return await ask();
+          } catch (error) {
+            if (!(error instanceof AppError)) throw error;
+            warnings.push(`warning: "${name}" is saved without its signature: ${error.message}\n`);
+            return undefined;
+          }
+        };
+        const bundle = await gatherBundle(layout, receipts, {
+          missing: client,
+          signatures: async (receipt, repository, digest) =>
+            await orWarn(
+              receipt.name,
+              async () => await Array.fromAsync(findSignatures(client, repository, digest)),
+            ) ?? [],
+          index: async ({ name }, reference) =>
+            await orWarn(name, async () => (await client.fetchAnyManifest(reference, "save")).text),
+        });
+        return { bundle, warnings, of: JSON.stringify(receipts) };
       };
-      const sources: SaveSources = {
-        missing: client,
-        signatures: async (receipt, repository, digest) =>
-          await orWarn(
-            receipt.name,
-            async () => await Array.fromAsync(findSignatures(client, repository, digest)),
-          ) ?? [],
-        index: async ({ name }, reference) =>
-          await orWarn(name, async () => (await client.fetchAnyManifest(reference, "save")).text),
-      };
-      const size = await writeFile(file, (write) => saveBundle(layout, receipts, sources, write));
+      // A registry may take its time: others go on with the store meanwhile.
+      const before = await gather(receipts).catch((error) => {
+        if (error instanceof AppError) return undefined; // it may be of what another process removed just now
+        throw error;
+      });
+      // What is saved has to stay while it is.
+      using _still = await openForReading(layout, (line) => context.stderr(`${line}\n`));
+      const still = installedPlugins(context, layout, names, exit);
+      if (exit.code !== 0) return;
+      const { bundle, warnings } = before?.of === JSON.stringify(still) ? before : await gather(still);
+      for (const warning of warnings) context.stderr(warning);
+      const size = await writeFile(file, bundle);
       if (file !== "-") {
         context.stdout(
-          `Saved ${receipts.length} ${receipts.length === 1 ? "plugin" : "plugins"} to ${
-            printable(file, 300)
-          } (${formatSize(size)})\n`,
+          `Saved ${still.length} ${still.length === 1 ? "plugin" : "plugins"} to ${printable(file, 300)} (${
+            formatSize(size)
+          })\n`,
         );
       }
     });
@@ -180,35 +195,24 @@ function readGrants(json: unknown, shown: string) {
   }
 }
 
-/** Writes a file in one step, through `fill`; returns its size. What fails leaves nothing. */
-async function writeFile(
-  path: string,
-  fill: (write: (bytes: Uint8Array) => void) => Promise<void>,
-): Promise<number> {
+/** Writes a bundle into a file in one step; returns its size. What fails leaves nothing. */
+async function writeFile(path: string, bundle: WriteBundle): Promise<number> {
   let size = 0;
-  const writer = (stream: { writeSync(bytes: Uint8Array): number }) => (bytes: Uint8Array) => {
-    for (let sent = 0; sent < bytes.length;) sent += stream.writeSync(bytes.subarray(sent));
-    size += bytes.length;
-  };
   if (path === "-") {
-    await fill(writer(Deno.stdout));
+    bundle((bytes) => {
+      for (let sent = 0; sent < bytes.length;) sent += Deno.stdout.writeSync(bytes.subarray(sent));
+      size += bytes.length;
+    });
     return size;
   }
-  const partial = `${path}.${Deno.pid}.partial`;
   try {
-    const stream = Deno.openSync(partial, { write: true, createNew: true });
-    try {
-      await fill(writer(stream));
-      stream.syncSync();
-    } finally {
-      stream.close();
-    }
-    Deno.renameSync(partial, path);
+    await replaceFileAt(path, { mode: 0o666 }, (write) =>
+      bundle((bytes) => {
+        write(bytes);
+        size += bytes.length;
+      }));
     return size;
   } catch (error) {
-    try {
-      Deno.removeSync(partial);
-    } catch { /* it could not be made */ }
     if (error instanceof AppError) throw error;
     const why = error instanceof Deno.errors.NotFound ? "there is no such directory" : systemWords(error);
     throw new AppError("FILE_UNREADABLE", `Cannot write "${printable(path, 300)}": ${why}`, { cause: error });

@@ -63,14 +63,8 @@ export function isCompiledIntact(directory: string, files: readonly CompiledFile
   return files.every((entry) => readIntact(`${directory}/${entry.file}`, entry) !== undefined);
 }
 
-/** Writes a compiled form into place, in one step. @throws AppError STORE_FAILED, and what `compile` throws */
-export async function writeCompiled(
-  layout: Layout,
-  digest: string,
-  bytes: Uint8Array<ArrayBuffer>,
-  compile: (bytes: Uint8Array<ArrayBuffer>) => Promise<Compiled>,
-): Promise<CompiledForm> {
-  const { kind, files } = await compile(bytes);
+/** Writes a compiled form into place, in one step. @throws AppError STORE_FAILED */
+export function writeCompiled(layout: Layout, digest: string, { kind, files }: Compiled): CompiledForm {
   const staged = `${layout.stage}/compiled`;
   const directory = layout.compiledDir(digest, BINDGEN);
   try {

@@ -11,8 +11,9 @@ import { printable } from "../../runtime/text.ts";
 import { lockForReading, lockStore } from "../lock.ts";
 import { recoverData } from "./data.ts";
 import { makeDirectory, removeDirectory, storeFailed } from "./disk.ts";
+import { isIncoming } from "./incoming.ts";
 import { migrateStore } from "./migrate.ts";
-import { sweep } from "./sweep.ts";
+import { namesIn, sweep } from "./sweep.ts";
 
 /** Who opens a store, and whom to tell. */
 export interface OpenOptions {
@@ -29,18 +30,13 @@ export interface OpenOptions {
  * @throws AppError STORE_UNSAFE, STORE_NEWER, STORE_CORRUPT, STORE_FAILED
  */
 export async function openForWriting(layout: Layout, { task, notice }: OpenOptions): Promise<Disposable> {
-  const prepare = () => {
-    checkStore(layout);
-    makeDirectories(layout);
-  };
-  const lock = await lockStore(layout.lock, task, (line) => notice?.(line), prepare);
+  const lock = await lockStore(layout.lock, task, (line) => notice?.(line), () => prepareStore(layout));
   try {
     const version = checkStore(layout); // whoever had the lock before may have been newer
-    // It is not there where the process that had the lock before was killed between these two.
+    // A link is not followed.
+    if (exists(layout.stage) && !Deno.lstatSync(layout.stage).isDirectory) Deno.removeSync(layout.stage);
     recoverData(layout);
-    if (exists(layout.stage)) removeDirectory(layout.stage);
-    // Who comes next makes the directories before it waits, perhaps just now.
-    makeDirectory(layout.stage);
+    emptyStage(layout);
     if (version < STORE_VERSION) migrateStore(layout);
     sweep(layout);
   } catch (error) {
@@ -56,6 +52,27 @@ export async function openForWriting(layout: Layout, { task, notice }: OpenOptio
       }
     },
   };
+}
+
+/** Makes the store's directories where they are missing, for what goes on without the lock. @throws AppError STORE_… */
+export function prepareStore(layout: Layout): void {
+  checkStore(layout);
+  makeDirectories(layout);
+}
+
+/** Removes what is in stage/. The directory stays where it is one: others open files in it without the lock. */
+function emptyStage(layout: Layout): void {
+  const { stage } = layout;
+  for (const name of namesIn(stage)) {
+    try {
+      removeDirectory(`${stage}/${name}`);
+    } catch (error) {
+      // It has lost its name by now, or, on Windows, can't lose it while it is open.
+      if (!isIncoming(name) && !(error instanceof Deno.errors.NotFound)) throw error;
+    }
+  }
+  // Who comes next makes the directories before it waits, perhaps just now.
+  makeDirectory(stage);
 }
 
 /**

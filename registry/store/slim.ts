@@ -34,17 +34,17 @@ export function isIntact(
 /** The bytes of a plugin, slimmed where that is possible. What is not understood is read whole: the compiler tells. */
 export function readSlim(path: string): Uint8Array<ArrayBuffer> {
   using file = Deno.openSync(path);
-  const kept = keptParts(file);
-  if (!kept) return Deno.readFileSync(path);
-  const slim = new Uint8Array(kept.reduce((sum, { start, end }) => sum + end - start, 0));
+  return readSlimFrom(file);
+}
+
+/** The same of a file that is open. */
+export function readSlimFrom(file: Deno.FsFile): Uint8Array<ArrayBuffer> {
+  const { size } = file.statSync();
+  const parts = keptParts(file) ?? [{ start: 0, end: size }];
+  const slim = new Uint8Array(parts.reduce((sum, { start, end }) => sum + end - start, 0));
   let at = 0;
-  for (const { start, end } of kept) {
-    if (readAt(file, start, slim.subarray(at, at + end - start)) < end - start) {
-      return Deno.readFileSync(path);
-    }
-    at += end - start;
-  }
-  return slim;
+  for (const { start, end } of parts) at += readAt(file, start, slim.subarray(at, at + end - start));
+  return slim.subarray(0, at);
 }
 
 interface Part {

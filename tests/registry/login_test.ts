@@ -166,7 +166,10 @@ Deno.test("what a login that was killed left holds a password, and goes with the
   ignore: windows,
 }, async () => {
   const directory = temporaryDirectory();
-  const leave = () => Deno.writeTextFile(`${directory}/config.json.krew-wasm-1`, "{}", { mode: 0o600 });
+  const leave = () =>
+    Deno.writeTextFile(`${directory}/config.json.krew-wasm-01234567-89ab-4cde-8fab-0123456789ab`, "{}", {
+      mode: 0o600,
+    });
   const names = () => [...Deno.readDirSync(directory)].map(({ name }) => name);
   await leave();
   await storeLogin("r.example", LOGIN, hostAt(directory));

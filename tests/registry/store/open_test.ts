@@ -3,7 +3,8 @@ import { updateReceipt } from "../../../registry/store/commit.ts";
 import { lockStore } from "../../../registry/lock.ts";
 import { makeDirectory } from "../../../registry/store/disk.ts";
 import { narrow } from "../../../registry/store/migrate.ts";
-import { openForReading, openForWriting } from "../../../registry/store/open.ts";
+import { Incoming } from "../../../registry/store/incoming.ts";
+import { openForReading, openForWriting, prepareStore } from "../../../registry/store/open.ts";
 import { checkStore, parseStoreVersion } from "../../../runtime/store/check.ts";
 import { layoutAt, STORE_VERSION } from "../../../runtime/store/layout.ts";
 import { readReceipt, readReceipts } from "../../../runtime/store/read.ts";
@@ -214,20 +215,80 @@ Deno.test("updateReceipt() changes one receipt, or nothing", async () => {
   assert.equal(readReceipt(layout, "foo").description, "xxxxx");
 });
 
-Deno.test("a process that makes the directories while another sweeps stage/ is in nobody's way", async () => {
+Deno.test("what is on its way into the store is its process's, whoever empties stage/ meanwhile", async () => {
   await using store = TestStore.make();
   const { layout } = store;
+  prepareStore(layout);
+  using incoming = Incoming.open(layout);
+  if (!windows) assert.deepEqual(namesIn(layout.stage), []);
+  incoming.write(new TextEncoder().encode("too much of it"));
+  incoming.restart();
+  incoming.write(new TextEncoder().encode("half"));
   (await openForWriting(layout, { task: "test" }))[Symbol.dispose]();
+  incoming.write(new TextEncoder().encode(", and the rest"));
+  for (const name of ["one", "two"]) {
+    incoming.copyTo(`${layout.root}/${name}`);
+    assert.equal(Deno.readTextFileSync(`${layout.root}/${name}`), "half, and the rest");
+    if (!windows) assert.equal(mode(`${layout.root}/${name}`), 0o600);
+  }
+});
+
+Deno.test("a download begins in a store that is removed just then", async () => {
+  await using store = TestStore.make();
+  const { layout } = store;
+  prepareStore(layout);
+  const open = Deno.openSync;
+  try {
+    let left = 3;
+    Deno.openSync = (path, options) => {
+      if (left-- > 0) Deno.removeSync(layout.root, { recursive: true });
+      return open(path, options);
+    };
+    using incoming = Incoming.open(layout);
+    incoming.write(new Uint8Array(5));
+    assert.equal(incoming.file.statSync().size, 5);
+  } finally {
+    Deno.openSync = open;
+  }
+});
+
+Deno.test("emptying stage/ is not disturbed by what loses its name just then", async () => {
+  await using store = TestStore.make();
+  const { layout } = store;
+  prepareStore(layout);
+  for (const name of ["incoming-1", "blob"]) Deno.writeTextFileSync(`${layout.stage}/${name}`, "x");
+  Deno.mkdirSync(`${layout.stage}/compiled/deep`, { recursive: true });
   const remove = Deno.removeSync;
   try {
     Deno.removeSync = (path, options) => {
-      remove(path, options);
-      if (path === layout.stage) Deno.mkdirSync(layout.stage, { mode: 0o700 });
+      if (String(path).startsWith(`${layout.stage}/`)) remove(path, options);
+      remove(path, options); // there no more
     };
     (await openForWriting(layout, { task: "test" }))[Symbol.dispose]();
   } finally {
     Deno.removeSync = remove;
   }
+  assert.deepEqual(namesIn(layout.stage), []);
+});
+
+Deno.test("a stage/ that is a link or a file is put right, and what it leads to is let be", {
+  ignore: windows,
+}, async () => {
+  await using store = TestStore.make();
+  const { layout } = store;
+  prepareStore(layout);
+  Deno.mkdirSync(`${store.directory}/mine`);
+  Deno.writeTextFileSync(`${store.directory}/mine/file`, "mine");
+  Deno.removeSync(layout.stage);
+  Deno.symlinkSync(`${store.directory}/mine`, layout.stage);
+  (await openForWriting(layout, { task: "test" }))[Symbol.dispose]();
+  assert.deepEqual(namesIn(`${store.directory}/mine`), ["file"]);
+  assert.equal(Deno.lstatSync(layout.stage).isDirectory, true);
+  Deno.removeSync(layout.stage);
+  Deno.writeTextFileSync(layout.stage, "a file");
+  // Where a directory is to be made there is a file.
+  (await openForWriting(layout, { task: "test" }))[Symbol.dispose]();
+  assert.equal(Deno.lstatSync(layout.stage).isDirectory, true);
 });
 
 Deno.test("what a replaced plugin that still runs puts into stage/ while it is swept is in nobody's way", {
@@ -236,14 +297,16 @@ Deno.test("what a replaced plugin that still runs puts into stage/ while it is s
   await using store = TestStore.make();
   const { layout } = store;
   (await openForWriting(layout, { task: "test" }))[Symbol.dispose]();
+  const data = `${layout.stage}/data-foo`;
+  Deno.mkdirSync(data);
   const remove = Deno.removeSync;
   let filled = 0;
   try {
     Deno.removeSync = (path, options) => {
-      if (path === layout.stage && filled++ < 3) {
+      if (path === data && filled++ < 3) {
         // What the system says of a directory that somebody filled after it was emptied.
-        Deno.writeTextFileSync(`${layout.stage}/late`, "");
-        remove(layout.stage);
+        Deno.writeTextFileSync(`${data}/late`, "");
+        remove(data);
       }
       remove(path, options);
     };
