@@ -47,6 +47,7 @@ export async function openForWriting(layout: Layout, { task, notice }: OpenOptio
     [Symbol.dispose]() {
       try {
         renewSummaries(layout);
+        clearStage(layout);
       } finally {
         lock[Symbol.dispose]();
       }
@@ -84,6 +85,15 @@ function emptyStage(layout: Layout): void {
 export async function openForReading(layout: Layout, notice: OpenOptions["notice"]): Promise<Disposable> {
   checkStore(layout); // nothing of a store that is refused is opened
   return await lockForReading(layout.lock, (line) => notice?.(line));
+}
+
+/** What a command that failed has staged goes at once: on a full disk it is what fills it. */
+function clearStage(layout: Layout): void {
+  try {
+    for (const { name } of Deno.readDirSync(layout.stage)) {
+      Deno.removeSync(`${layout.stage}/${name}`, { recursive: true });
+    }
+  } catch { /* the next command that writes removes it */ }
 }
 
 /** Makes the copy of what `list` shows anew, where there are many plugins and they changed. It is never needed. */

@@ -535,6 +535,7 @@ testBinary("on a disk that is really full, or read-only, plugins stay and run, a
     const full = await run("pull", `${registry.host}/acme/big:v1`);
     assert.equal(full.code, 1);
     assert.match(full.stderr, /^error: .*the disk is full\n/);
+    assert.deepEqual(namesIn(`${disk}/store/stage`), [], "nothing of it goes on filling the disk");
     assert.equal((await run("list", "-o", "name")).stdout, "foo\n");
     assert.equal((await product.exec(`${disk}/store/bin/kubectl-foo`, [], { env })).code, 11);
     assert.equal((await run("pull", `${registry.host}/acme/foo:v2`, "--force")).code, 0, "the rest is swept");
