@@ -71,6 +71,44 @@ Deno.test("what is no tar archive, or a damaged or compressed one, is refused", 
   for (const [bytes, message] of cases) assert.throws(() => list(bytes), { code: "BUNDLE_INVALID", message });
 });
 
+/** A header of another type than a file's. */
+function headerOf(type: string, size: number): Uint8Array {
+  const header = tarHeader("x", size);
+  header[156] = type.charCodeAt(0);
+  const sum = header.reduce((total, byte, at) => total + (at >= 148 && at < 156 ? 0x20 : byte), 0);
+  header.set(encoder.encode(`${sum.toString(8).padStart(6, "0")}\0 `), 148);
+  return header;
+}
+
+Deno.test("entries without end, huge names and sizes that are none are refused before they are read", () => {
+  const [empty, end] = [tarHeader("x", 0), 100_002 * 512];
+  assert.throws(() => listTar((offset) => offset < end ? empty : new Uint8Array()), {
+    code: "BUNDLE_INVALID",
+    message: /entries/,
+  });
+  for (const type of ["x", "L", "g"]) {
+    const header = headerOf(type, (1 << 20) + 1);
+    const read = (offset: number, length: number) => {
+      assert.ok(length <= 512, `${length} bytes were asked for`);
+      return offset === 0 ? header : new Uint8Array(length);
+    };
+    assert.throws(() => listTar(read), { code: "BUNDLE_INVALID", message: /too large/ }, type);
+  }
+  for (const size of ["-512", "1e3", "x", "0x200", "9".repeat(16)]) {
+    const record = ` size=${size}\n`;
+    const length = record.length + (record.length < 9 ? 1 : 2);
+    const pax = encoder.encode(`${length}${record}`);
+    const archive = concat(
+      headerOf("x", pax.length),
+      pax,
+      tarPadding(pax.length),
+      file("a", "hello"),
+      tarEnd(),
+    );
+    assert.throws(() => list(archive), { code: "BUNDLE_INVALID", message: /is no size/ }, size);
+  }
+});
+
 Deno.test("tarHeader() refuses what does not fit", () => {
   assert.throws(() => tarHeader("x".repeat(101), 0));
   assert.throws(() => tarHeader("x", 8 ** 11));

@@ -429,6 +429,8 @@ Deno.test("matchesPattern() matches whole texts", () => {
       ["a*c", "abc", true],
       ["a*b*c", "aXbYc", true],
       ["a*b*c", "ac", false],
+      ["a*bc*c", "abc", false],
+      ["a*bc*c", "abcc", true],
       ["aa*aa", "aaa", false],
       ["*", "", true],
       ["https://github.com/acme/*", "https://github.com/acme-evil/x", false],
@@ -444,6 +446,8 @@ Deno.test("a trust root or a key that can't be read is told before anything is a
   await using _ = registry;
   registry.requests.length = 0;
   await assert.rejects(verify({ ...KEYLESS, trustRoot: "{" }), { code: "TRUST_INVALID" });
+  const another = JSON.stringify({ ...JSON.parse(sigstore.trustRoot), mediaType: "application/json" });
+  await assert.rejects(verify({ ...KEYLESS, trustRoot: another }), { code: "TRUST_INVALID" });
   const broken = { ...KEY.signers[0]!, pem: "-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n" };
   await assert.rejects(verify({ signers: [broken as typeof KEY.signers[0]] }), { code: "TRUST_INVALID" });
   assert.equal(registry.requests.length, 0);

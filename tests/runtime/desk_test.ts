@@ -69,6 +69,7 @@ Deno.test("what is denied is never asked, by its own path or where it leads", ()
   }
   assert.equal(it.write("/srv/kept/a"), "no");
   assert.equal(it.write("/srv/link", "/srv/kept/a"), "no");
+  assert.equal(it.write("/srv/kept/link", "/srv/elsewhere"), "no", "nor by a link in it");
   assert.deepEqual(it.asked, []);
   assert.match(it.desk.hint()!, /: its grants, or the administrator of this machine, deny that$/);
   assert.deepEqual([it.read("/srv/kept/a"), it.read("/srv/hidden2")], ["stay", "stay"]);
@@ -77,13 +78,13 @@ Deno.test("what is denied is never asked, by its own path or where it leads", ()
 Deno.test("what is above the administrator's bound is never asked, wherever its path seems to lie", () => {
   const policy = parsePolicy({ rules: [{ match: "**", maximum: { read: ["/srv"], write: [] } }] }, "p", HOME);
   const it = deskOf("always", { administrator: administratorOf(policy, "a/b:c", HOME) });
-  assert.deepEqual([it.read("/opt/a"), it.read("/srv/link", "/opt/a"), it.write("/srv/a")], [
+  assert.deepEqual([it.read("/data/a"), it.read("/srv/link", "/data/a"), it.write("/srv/a")], [
     "no",
     "no",
     "no",
   ]);
   assert.deepEqual(it.asked, []);
-  assert.equal(it.read("/srv/a"), "stay");
+  assert.deepEqual([it.read("/srv/a"), it.read("/data/link", "/srv/b")], ["stay", "stay"]);
 });
 
 Deno.test("settings of the system are looked for in vain: told if the run fails, not asked", () => {

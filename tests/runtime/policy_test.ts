@@ -67,6 +67,26 @@ Deno.test("registries and rules say what may be installed and run; the first rul
   ) {
     assert.throws(() => checkAllowed(policy, reference), { code: "POLICY_REFUSED" }, reference);
   }
+  const own = parse({ registries: ["ghcr.io"] });
+  checkAllowed(own, "ghcr.io/acme/x:v1");
+  for (const reference of ["evil-ghcr.io/acme/x:v1", "sub.ghcr.io/acme/x:v1", "ghcr.io.evil.example/x:v1"]) {
+    assert.throws(() => checkAllowed(own, reference), { code: "POLICY_REFUSED" }, reference);
+  }
+});
+
+Deno.test("what has to be signed is not allowed without a signature that was verified, be it pulled or a file", () => {
+  const policy = parse({
+    rules: [
+      { match: "ghcr.io/acme/**", verify: "acme.pub" },
+      { match: "ghcr.io/free/**", verify: false },
+      { match: "**", verify: "other.pub" },
+    ],
+  });
+  for (const reference of ["ghcr.io/acme/x:v1", "r.example/x@sha256:00", "file:///x.wasm"]) {
+    checkAllowed(policy, reference, true);
+    assert.throws(() => checkAllowed(policy, reference, false), { code: "POLICY_REFUSED" }, reference);
+  }
+  checkAllowed(policy, "ghcr.io/free/x:v1", false);
 });
 
 Deno.test("limitGrants() leaves what is inside the bounds, and no bound leaves all", () => {

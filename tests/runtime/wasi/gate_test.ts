@@ -23,7 +23,7 @@ async function gated(
     read(from: DirectoryNode, path: string): string;
     errno(act: () => unknown): string;
   }) => Promise<void> | void,
-  answers: Record<string, "once" | "stay"> = {},
+  answers: Record<string, "once" | "stay" | (() => "once" | "stay")> = {},
   { cwd = false, mounts }: { cwd?: boolean; mounts?: (base: string) => Files["mounts"] } = {},
 ) {
   const base = temporaryDirectory();
@@ -50,7 +50,8 @@ async function gated(
         descriptors: 100,
         ask(file) {
           asked.push(file);
-          return answers[file.path.slice(base.length + 1)] ?? "no";
+          const answer = answers[file.path.slice(base.length + 1)] ?? "no";
+          return typeof answer === "function" ? answer() : answer;
         },
       },
     });
@@ -250,4 +251,43 @@ Deno.test("where all of the disk may be read, an absolute path is one, and a new
         { guest: ".", host: `${base}/here`, write: true },
       ],
     },
+  ));
+
+Deno.test("what leads elsewhere by the time a person has answered is not opened", async () => {
+  let base = "";
+  const swap = (name: string) => () => {
+    Deno.removeSync(`${base}/${name}`);
+    Deno.symlinkSync(`${base}/shut/deep/c`, `${base}/${name}`);
+    return "stay" as const;
+  };
+  await gated((it) => {
+    base = it.base;
+    assert.equal(it.errno(() => it.read(it.gate, `${base.slice(1)}/shut/b`)), "no-entry");
+    assert.equal(it.asked.length, 1);
+  }, { "shut/b": swap("shut/b") });
+  await gated(
+    (it) => {
+      base = it.base;
+      const root = it.tree.roots.find(({ guest }) => guest === `${base}/shut`)!.node;
+      assert.notEqual(it.errno(() => it.tree.openAt(root, "b", CREATE)), "none");
+      assert.equal(it.asked.length, 1);
+      assert.equal(Deno.readTextFileSync(`${base}/shut/deep/c`), "deep");
+    },
+    { "shut/b": swap("shut/b") },
+    {
+      mounts: (base) => [{ guest: `${base}/shut`, host: `${base}/shut`, write: false }],
+    },
+  );
+});
+
+Deno.test("a change that leaves a directory that may be read only is refused there, and nobody is asked", () =>
+  gated(
+    ({ base, tree, asked, errno }) => {
+      const root = tree.roots.find(({ guest }) => guest === `${base}/shut`)!.node;
+      assert.equal(errno(() => tree.openAt(root, "../open/a", CREATE)), "not-permitted");
+      assert.equal(errno(() => tree.unlinkFileAt(root, "deep/../../open/a")), "not-permitted");
+      assert.deepEqual(asked, []);
+    },
+    {},
+    { mounts: (base) => [{ guest: `${base}/shut`, host: `${base}/shut`, write: false }] },
   ));
