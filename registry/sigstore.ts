@@ -8,6 +8,7 @@ import type { TrustMaterial, VerifierOptions } from "@sigstore/verify";
 import { AppError, messageOf } from "../runtime/errors.ts";
 import { printable } from "../runtime/text.ts";
 import type { Verified } from "../runtime/store/receipt.ts";
+import { describeCarried, readCarriedRoot } from "./carried_root.ts";
 import { isEd25519, verifyPrehashed } from "./ed25519ph.ts";
 import { parseReference } from "./reference.ts";
 import type { FoundSignature } from "./signatures.ts";
@@ -27,12 +28,19 @@ export interface Subject {
 export type Judgement =
   | { readonly verdict: "good"; readonly by: Verified }
   /** By somebody else, signed when its certificate was not valid, or not a signature of this. */
-  | { readonly verdict: "untrusted" | "expired" | "invalid"; readonly why: string }
+  | {
+    readonly verdict: "untrusted" | "expired" | "invalid";
+    readonly why: string;
+    /** It is the trust root that does not know who vouches for it; a newer one may. */
+    readonly unknown?: boolean;
+  }
   /** No signature at all, but a statement of something else: a list of parts, a scan. */
   | { readonly verdict: "other"; readonly why: string };
 
 /** What judges signatures. */
 export interface Judge {
+  /** Of the trust root, where it is the one that krew-wasm carries, how old it is. */
+  readonly carried: string | undefined;
   readonly judge: (signature: FoundSignature, subject: Subject) => Promise<Judgement>;
 }
 
@@ -48,11 +56,13 @@ const STATEMENT = "application/vnd.in-toto+json";
 export async function makeJudge(requirement: Requirement): Promise<Judge> {
   const sigstore = await loadSigstore();
   const { signers } = requirement;
-  const root = await trustMaterial(sigstore, requirement.trustRoot);
+  const carried = requirement.trustRoot === undefined ? await readCarriedRoot() : undefined;
+  const root = trustMaterial(sigstore, requirement.trustRoot ?? carried!.text);
   const keys = signers.flatMap((signer) =>
     signer.kind === "key" ? [{ signer, key: publicKey(sigstore, signer) }] : []
   );
   return {
+    carried: carried && describeCarried(carried, new Date()),
     async judge(signature, subject) {
       try {
         const read = signature.kind === "bundle"
@@ -119,9 +129,9 @@ function named<T extends object>(loaded: T): T {
 const TRUSTED_ROOT = /^application\/vnd\.dev\.sigstore\.trustedroot(\+json;version=0\.\d+|\.v0\.\d+\+json)$/;
 
 /** A trusted root as the packages want it. @throws AppError TRUST_INVALID */
-async function trustMaterial({ verify, specs }: Sigstore, text: string | undefined): Promise<TrustMaterial> {
+function trustMaterial({ verify, specs }: Sigstore, text: string): TrustMaterial {
   try {
-    const json = parseJson(text ?? await publicTrustRoot());
+    const json = parseJson(text);
     // What is another file would be read as a root that knows nobody.
     if (!TRUSTED_ROOT.test(json?.mediaType)) throw new Error("it is not of a trusted root's type");
     return verify.toTrustMaterial(specs.TrustedRoot.fromJSON(json));
@@ -130,16 +140,6 @@ async function trustMaterial({ verify, specs }: Sigstore, text: string | undefin
       hint: "it is sigstore's trusted_root.json",
     });
   }
-}
-
-/** The trusted root of the public sigstore, as its package for TUF carries it. */
-async function publicTrustRoot(): Promise<string> {
-  const seeds = (await import("@sigstore/tuf/seeds.json", { with: { type: "json" } })).default as Record<
-    string,
-    { targets: Record<string, string> }
-  >;
-  const encoded = seeds["https://tuf-repo-cdn.sigstore.dev"]?.targets["trusted_root.json"] ?? "";
-  return new TextDecoder().decode(Uint8Array.fromBase64(encoded));
 }
 
 /** Those that cosign signs with; Ed25519 in both its forms. */
@@ -160,7 +160,7 @@ function publicKey({ createPublicKey }: Sigstore, signer: Signer & { kind: "key"
   }
 }
 
-const invalid = (why: string): Judgement => ({ verdict: "invalid", why });
+const invalid = (why: string, unknown = false): Judgement => ({ verdict: "invalid", why, unknown });
 
 /** A bundle that is about the subject; otherwise why it is not. */
 function readBundle(
@@ -341,9 +341,7 @@ async function judgeKey(
   const { verify } = sigstore;
   const artifact = artifactOf(bundle, subject);
   const entity = verify.toSignedEntity(bundle, artifact);
-  const known = entity.tlogEntries.filter((entry) =>
-    root.tlogs.some(({ logID }) => logID.equals(entry.logId.keyId))
-  );
+  const known = entity.tlogEntries.filter((entry) => isKnownLog(root, entry));
   const { hint } = entity.key as { hint: string };
   for (const { signer, key } of keys) {
     // cosign's hint is the key's own digest.
@@ -401,13 +399,20 @@ async function judgeCertificate(
       return {
         verdict: "untrusted",
         why: `its certificate is of nobody the trust root knows: ${reason(error)}`,
+        unknown: true,
       };
     }
     if (code?.startsWith("TLOG")) {
+      if (!entity.tlogEntries.every((entry) => isKnownLog(root, entry))) {
+        return invalid("it is in a transparency log that the trust root does not know", true);
+      }
       return invalid(`its entry in the transparency log does not match: ${reason(error)}`);
     }
     if (code === "TIMESTAMP_ERROR") {
-      return invalid(`nobody the trust root knows says when it was made: ${reason(error)}`);
+      return invalid(
+        `nobody the trust root knows says when it was made: ${reason(error)}`,
+        entity.timestamps.length > 0,
+      );
     }
     return invalid(
       code === "SIGNATURE_ERROR" ? "what was signed, or the signature, was changed" : reason(error),
@@ -423,6 +428,11 @@ async function judgeCertificate(
     verdict: "untrusted",
     why: `it is by ${printable(name, 200)}, vouched for by ${printable(issuer, 200)}`,
   };
+}
+
+/** Whether an entry is in one of the trust root's logs. */
+function isKnownLog({ tlogs }: TrustMaterial, { logId }: Entity["tlogEntries"][number]): boolean {
+  return tlogs.some(({ logID }) => logID.equals(logId.keyId));
 }
 
 /** Whether the certificate was not valid at one of the times that the log states. */

@@ -39,7 +39,7 @@ export async function makeVerifier(requirement: Requirement): Promise<Verifier> 
 }
 
 async function verifyBy(
-  { judge }: Judge,
+  { judge, carried }: Judge,
   requirement: Requirement,
   source: SignatureSource,
   reference: Reference,
@@ -62,7 +62,7 @@ async function verifyBy(
       if (judgement.verdict !== "other") judgements.push(judgement);
     }
   }
-  throw failure(failed("pull", reference), requirement, judgements);
+  throw failure(failed("pull", reference), requirement, judgements, carried);
 }
 
 type Failed = Exclude<Judgement, { verdict: "good" | "other" }>;
@@ -83,14 +83,16 @@ function failure(
   at: string,
   { signers }: Requirement,
   judgements: readonly Failed[],
+  carried: string | undefined,
 ): AppError {
   const wanted = printable(signers.map(describeSigner).join(", or "), 800);
   for (const verdict of ["expired", "invalid", "untrusted"] as const) {
     const found = judgements.find((one) => one.verdict === verdict);
     if (!found) continue;
     const more = judgements.length > 1 ? ` (one of ${judgements.length} signatures)` : "";
+    const root = found.unknown && carried !== undefined ? `; ${carried}` : "";
     return new AppError(CODES[verdict], `${at}: ${WORDS[verdict]}: ${found.why}${more}`, {
-      hint: `asked for is a signature by ${wanted}`,
+      hint: `asked for is a signature by ${wanted}${root}`,
     });
   }
   return new AppError("SIGNATURE_MISSING", `${at}: it is not signed`, {
