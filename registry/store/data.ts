@@ -11,10 +11,17 @@ export function dataAside(layout: Layout, { name, manifestDigest }: Receipt): st
   return `${layout.stage}/data-${name}-${manifestDigest.slice("sha256:".length)}`;
 }
 
+const ASIDE = /^data-([a-z0-9-]+)-([0-9a-f]{64})$/;
+
+/** Whether what is in stage/ is a private directory that was put aside. */
+export function isAside(name: string): boolean {
+  return ASIDE.test(name);
+}
+
 /** Puts back what was put aside for a receipt that is not there. What is left is swept with all that is staged. */
 export function recoverData(layout: Layout): void {
   for (const file of namesIn(layout.stage)) {
-    const [, name, hex] = /^data-([a-z0-9-]+)-([0-9a-f]{64})$/.exec(file) ?? [];
+    const [, name, hex] = ASIDE.exec(file) ?? [];
     if (name === undefined || installedAs(layout, name) === `sha256:${hex}`) continue;
     try {
       removeDirectory(layout.dataDir(name)); // of a run meanwhile, which found nothing

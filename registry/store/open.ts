@@ -9,7 +9,7 @@ import { readReceipts } from "../../runtime/store/read.ts";
 import { formatSummaries, receiptsStamp, SUMMARY_FROM } from "../../runtime/store/summary.ts";
 import { printable } from "../../runtime/text.ts";
 import { lockForReading, lockStore } from "../lock.ts";
-import { recoverData } from "./data.ts";
+import { isAside, recoverData } from "./data.ts";
 import { makeDirectory, removeDirectory, storeFailed } from "./disk.ts";
 import { isIncoming } from "./incoming.ts";
 import { migrateStore } from "./migrate.ts";
@@ -87,13 +87,19 @@ export async function openForReading(layout: Layout, notice: OpenOptions["notice
   return await lockForReading(layout.lock, (line) => notice?.(line));
 }
 
-/** What a command that failed has staged goes at once: on a full disk it is what fills it. */
+/**
+ * What a command that failed has staged goes at once: on a full disk it is what fills it. A private directory that it could
+ * not put back stays for the next one, which does.
+ */
 function clearStage(layout: Layout): void {
   try {
-    for (const { name } of Deno.readDirSync(layout.stage)) {
-      Deno.removeSync(`${layout.stage}/${name}`, { recursive: true });
+    for (const name of namesIn(layout.stage)) {
+      if (isAside(name)) continue;
+      try {
+        Deno.removeSync(`${layout.stage}/${name}`, { recursive: true });
+      } catch { /* a download's, which has lost its name by now */ }
     }
-  } catch { /* the next command that writes removes it */ }
+  } catch { /* the next command that writes puts it right */ }
 }
 
 /** Makes the copy of what `list` shows anew, where there are many plugins and they changed. It is never needed. */

@@ -271,6 +271,21 @@ Deno.test("emptying stage/ is not disturbed by what loses its name just then", a
   assert.deepEqual(namesIn(layout.stage), []);
 });
 
+Deno.test("what a command leaves in stage/ goes with it, but for a plugin's data, which is the next one's to put back", async () => {
+  await using store = TestStore.make();
+  const { layout } = store;
+  {
+    using _lock = await openForWriting(layout, { task: "test" });
+    for (const name of ["incoming-1", "blob", "receipt"]) {
+      Deno.writeTextFileSync(`${layout.stage}/${name}`, "x");
+    }
+    Deno.mkdirSync(`${layout.stage}/data-foo-${"0".repeat(64)}/cache`, { recursive: true });
+  }
+  assert.deepEqual(namesIn(layout.stage), [`data-foo-${"0".repeat(64)}`]);
+  using _lock = await openForWriting(layout, { task: "test" });
+  assert.deepEqual(namesIn(layout.stage), []);
+});
+
 Deno.test("a stage/ that is a link or a file is put right, and what it leads to is let be", {
   ignore: windows,
 }, async () => {
