@@ -113,3 +113,8 @@ export function formatSize(bytes: number): string {
 export function formatJson(value: unknown): string {
   return `${JSON.stringify(value, null, 2)}\n`;
 }
+
+/** What `-o json` and `-o yaml` print of a value. */
+export async function formatValue(value: unknown, format: "json" | "yaml"): Promise<string> {
+  return format === "json" ? formatJson(value) : (await import("yaml")).stringify(value);
+}

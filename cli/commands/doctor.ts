@@ -13,7 +13,7 @@ import type { Exit } from "../app.ts";
 import type { Context } from "../context.ts";
 import { openInstaller } from "../installer.ts";
 import { linkTarget } from "../link_target.ts";
-import { formatJson } from "../output.ts";
+import { formatValue } from "../output.ts";
 import { plainHttpOption } from "../registry.ts";
 import {
   examineCluster,
@@ -81,11 +81,7 @@ Examples:
       }
       const value = { findings };
       context.stdout(
-        options.output === "json"
-          ? formatJson(value)
-          : options.output === "yaml"
-          ? (await import("yaml")).stringify(value)
-          : formatFindings(findings),
+        options.output === undefined ? formatFindings(findings) : await formatValue(value, options.output),
       );
       if (findings.some(({ level }) => level === "error")) exit.code = 1;
     });

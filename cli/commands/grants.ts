@@ -15,7 +15,7 @@ import type { Context } from "../context.ts";
 import { type AdministratorView, cells, effectiveRows, explainGrants } from "../grant_text.ts";
 import { grantsOf, isChange, withGrantFlags } from "../grants.ts";
 import { withinPolicy } from "../wish.ts";
-import { formatJson, formatTable } from "../output.ts";
+import { formatTable, formatValue } from "../output.ts";
 
 /** The command. */
 export function grantsCommand(context: Context) {
@@ -98,7 +98,7 @@ async function show(
   if (output !== undefined) {
     const plugins = receipts.map(({ name, grants }) => ({ name, grants: grantsToJson(grants) }));
     const value = single ? plugins[0] : { plugins };
-    context.stdout(output === "json" ? formatJson(value) : (await import("yaml")).stringify(value));
+    context.stdout(await formatValue(value, output));
     return;
   }
   const policy = await readPolicy(context.policyPath, home);

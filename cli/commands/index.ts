@@ -20,7 +20,7 @@ import type { Exit } from "../app.ts";
 import type { Context } from "../context.ts";
 import { allOf, eachOf } from "../each.ts";
 import { addedIndexes } from "../indexes.ts";
-import { formatAge, formatJson, formatTable } from "../output.ts";
+import { formatAge, formatTable, formatValue } from "../output.ts";
 import { readTextFile } from "../read_file.ts";
 import { openRegistry, plainHttpOption } from "../registry.ts";
 
@@ -100,7 +100,7 @@ function listCommand(context: Context) {
           })),
         };
         return context.stdout(
-          output === "json" ? formatJson(value) : (await import("yaml")).stringify(value),
+          await formatValue(value, output),
         );
       }
       if (indexes.length === 0) {

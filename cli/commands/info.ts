@@ -14,7 +14,7 @@ import { printable } from "../../runtime/text.ts";
 import type { Context } from "../context.ts";
 import { effectiveRows } from "../grant_text.ts";
 import { addedIndexes, chooseOffer, isIndexName } from "../indexes.ts";
-import { formatAge, formatJson, formatSize } from "../output.ts";
+import { formatAge, formatSize, formatValue } from "../output.ts";
 import { plainHttpOption } from "../registry.ts";
 import { shortDigest, versionText } from "../updates.ts";
 import { inspectCommand } from "./inspect.ts";
@@ -55,7 +55,7 @@ export function infoCommand(context: Context) {
         }
         const value = infoJson(info);
         return context.stdout(
-          options.output === "json" ? formatJson(value) : (await import("yaml")).stringify(value),
+          await formatValue(value, options.output),
         );
       }
       const added = isIndexName(text) ? addedIndexes(context, undefined) : [];

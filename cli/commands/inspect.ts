@@ -15,10 +15,10 @@ import { parseManifest, type PluginManifest } from "../../registry/manifest.ts";
 import { formatReference, parseReference } from "../../registry/reference.ts";
 import { AppError, messageOf } from "../../runtime/errors.ts";
 import { homeDirectory } from "../../runtime/store/layout.ts";
-import { printable } from "../../runtime/text.ts";
+import { lowerFirst, printable } from "../../runtime/text.ts";
 import type { Context } from "../context.ts";
 import { grantRows } from "../grant_text.ts";
-import { formatJson, formatSize } from "../output.ts";
+import { formatSize, formatValue } from "../output.ts";
 import { openProgress, openRegistry, plainHttpOption } from "../registry.ts";
 
 /** What was found out. */
@@ -72,7 +72,7 @@ Examples:
       } catch (error) {
         if (!(error instanceof AppError)) throw error;
         const why = messageOf(error);
-        throw new AppError(error.code, `Cannot inspect "${shown}": ${why[0]!.toLowerCase()}${why.slice(1)}`, {
+        throw new AppError(error.code, `Cannot inspect "${shown}": ${lowerFirst(why)}`, {
           cause: error,
         });
       }
@@ -89,9 +89,8 @@ Examples:
         case "wit":
           return context.stdout(safeLines(wit ?? ""));
         case "json":
-          return context.stdout(formatJson(inspectionJson(inspection)));
         case "yaml":
-          return context.stdout((await import("yaml")).stringify(inspectionJson(inspection)));
+          return context.stdout(await formatValue(inspectionJson(inspection), options.output));
       }
       context.stdout(formatInspection(inspection, homeDirectory(context.env)));
     });

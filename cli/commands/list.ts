@@ -11,7 +11,7 @@ import { messageOf } from "../../runtime/errors.ts";
 import { printable } from "../../runtime/text.ts";
 import type { Exit } from "../app.ts";
 import type { Context } from "../context.ts";
-import { formatAge, formatJson, formatSize, formatTable, OUTPUT_FORMATS } from "../output.ts";
+import { formatAge, formatSize, formatTable, formatValue, OUTPUT_FORMATS } from "../output.ts";
 
 /** The command. */
 export function listCommand(context: Context, exit: Exit) {
@@ -80,7 +80,7 @@ export function formatList(
 /** `{"plugins": [...]}`, documented in docs/output.md. */
 export async function formatPlugins(receipts: readonly Receipt[], format: "json" | "yaml"): Promise<string> {
   const value = { plugins: receipts.map(pluginJson) };
-  return format === "json" ? formatJson(value) : (await import("yaml")).stringify(value);
+  return await formatValue(value, format);
 }
 
 /** One plugin as `-o json` shows it: a stable shape. */

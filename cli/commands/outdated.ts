@@ -8,7 +8,7 @@ import { formatError } from "../../runtime/report.ts";
 import type { Exit } from "../app.ts";
 import type { Context } from "../context.ts";
 import { allOf } from "../each.ts";
-import { formatJson, formatTable } from "../output.ts";
+import { formatTable, formatValue } from "../output.ts";
 import { openRegistry, plainHttpOption } from "../registry.ts";
 import { installedPlugins } from "../selected.ts";
 import { availableText, versionText, wayOut, whyNot } from "../updates.ts";
@@ -92,7 +92,7 @@ async function formatOutdated(
         update: { ...rest, ...(error === undefined ? {} : { code: error.code, message: error.message }) },
       };
     });
-    return format === "json" ? formatJson({ plugins }) : (await import("yaml")).stringify({ plugins });
+    return await formatValue({ plugins }, format);
   }
   if (checked.length === 0) return "";
   return formatTable(

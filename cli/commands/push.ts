@@ -15,7 +15,7 @@ import { readSigningKey, signArtifact, SIGNATURE_FORMATS, type SigningKey } from
 import { formatReference, parseReference, type Reference } from "../../registry/reference.ts";
 import { readReceipts } from "../../runtime/store/read.ts";
 import { AppError, firstLineOf, messageOf } from "../../runtime/errors.ts";
-import { printable } from "../../runtime/text.ts";
+import { lowerFirst, printable } from "../../runtime/text.ts";
 import type { Context } from "../context.ts";
 import { formatJson, formatSize } from "../output.ts";
 import { ask } from "../prompt.ts";
@@ -205,7 +205,7 @@ async function describeErrors<T>(path: string, work: () => Promise<T>): Promise<
     const { code, message, hint } = error;
     throw new AppError(
       code,
-      `Cannot push "${printable(path)}": ${message[0]!.toLowerCase()}${message.slice(1)}`,
+      `Cannot push "${printable(path)}": ${lowerFirst(message)}`,
       {
         ...(hint === undefined
           ? {}

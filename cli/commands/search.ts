@@ -7,7 +7,7 @@ import { readReceipts } from "../../runtime/store/read.ts";
 import type { Exit } from "../app.ts";
 import type { Context } from "../context.ts";
 import { addedIndexes, freshIndexes } from "../indexes.ts";
-import { formatJson, formatTable } from "../output.ts";
+import { formatTable, formatValue } from "../output.ts";
 import { openRegistry, plainHttpOption } from "../registry.ts";
 
 /** The command. */
@@ -58,7 +58,7 @@ async function formatOffers(
       index,
       installed: installed.has(plugin.name),
     }));
-    return format === "json" ? formatJson({ plugins }) : (await import("yaml")).stringify({ plugins });
+    return await formatValue({ plugins }, format);
   }
   if (offers.length === 0) return "";
   return formatTable(

@@ -4,7 +4,7 @@ import { Command, Option } from "@commander-js/extra-typings";
 import { parseRepository } from "../../registry/reference.ts";
 import { listTags } from "../../registry/tags.ts";
 import type { Context } from "../context.ts";
-import { formatJson } from "../output.ts";
+import { formatValue } from "../output.ts";
 import { openRegistry, plainHttpOption } from "../registry.ts";
 
 /** The command. */
@@ -27,7 +27,7 @@ export function tagsCommand(context: Context) {
       }
       const value = { repository: `${repository.registry}/${repository.repository}`, tags };
       context.stdout(
-        options.output === "json" ? formatJson(value) : (await import("yaml")).stringify(value),
+        await formatValue(value, options.output),
       );
     });
 }

@@ -3,7 +3,7 @@
 import { Command, Option } from "@commander-js/extra-typings";
 import { VERSION } from "../../runtime/version.ts";
 import type { Context } from "../context.ts";
-import { formatJson } from "../output.ts";
+import { formatValue } from "../output.ts";
 
 const PLATFORM = `${Deno.build.os}/${Deno.build.arch}`;
 
@@ -17,7 +17,7 @@ export function versionCommand(context: Context) {
       if (output === undefined) return context.stdout(`${versionText()}\n`);
       const { deno, v8 } = Deno.version;
       const value = { version: VERSION, deno, v8, platform: PLATFORM };
-      context.stdout(output === "json" ? formatJson(value) : (await import("yaml")).stringify(value));
+      context.stdout(await formatValue(value, output));
     });
 }
 
