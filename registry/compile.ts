@@ -213,12 +213,14 @@ function checkNames({ imports, exports }: ComponentNames): string {
   }
   for (const name of imports) {
     if (SERVED.test(name)) continue;
+    const [, ours] = /^(krew-wasm:(?:kubernetes|terminal))\//.exec(name) ?? [];
     throw new AppError(
       "PLUGIN_UNSUPPORTED",
       `It imports "${printable(name, 200)}", which krew-wasm does not have`,
       {
-        hint:
-          "a plugin may import wasi:cli, clocks, filesystem, io, random, sockets, http, krew-wasm:kubernetes and krew-wasm:terminal",
+        hint: ours !== undefined
+          ? `of ${ours} this krew-wasm has what its wit/ says: build against that, or take a newer krew-wasm`
+          : "a plugin may import wasi:cli, clocks, filesystem, io, random, sockets, http, krew-wasm:kubernetes and krew-wasm:terminal",
       },
     );
   }

@@ -23,7 +23,8 @@ export interface WasmReport {
 export function reportWasm(bytes: Uint8Array): WasmReport {
   const kind = wasmKind(bytes);
   const { imports, exports } = kind === "component" ? readComponentNames(bytes) : readModuleNames(bytes);
-  return { kind, imports, exports, abilities: describeImports(imports) };
+  const once = [...new Set(imports)]; // Go imports the same function more than once
+  return { kind, imports: once, exports, abilities: describeImports(once) };
 }
 
 // In the order they are told. A module of preview1 imports by function, a component by interface.

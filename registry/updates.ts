@@ -64,12 +64,16 @@ export async function checkUpdate(client: RegistryClient, receipt: Receipt): Pro
   } catch (error) {
     if (!(error instanceof AppError)) throw error;
     if (error.code === "REGISTRY_NOT_FOUND") {
-      return { status: "gone", error, tags: tags.length > 0 ? tags : await tagsOrNone(client, reference) };
+      const left = tags.length > 0 ? tags : await tagsOrNone(client, reference);
+      return { status: "gone", error, tags: left.filter((each) => !OF_A_DIGEST.test(each)) };
     }
     const down = ["REGISTRY_UNREACHABLE", "REGISTRY_FAILED", "REGISTRY_RATE_LIMITED"].includes(error.code);
     return { status: down ? "unreachable" : "refused", error };
   }
 }
+
+/** Where signatures are kept without a referrers API: no version of a plugin. */
+const OF_A_DIGEST = /^sha256-[0-9a-f]{64}(?:\.[a-z]+)?$/;
 
 /** Not every registry lists its tags; then a tag stands for itself. */
 async function tagsOrNone(client: RegistryClient, reference: Reference): Promise<string[]> {

@@ -137,7 +137,7 @@ testBinary(
     await it.publish("acme/exact", "v1.0.0", 11);
     await it.publish("acme/live", "latest", 14);
     it.tags["acme/gone"] = ["v1.1.0"];
-    it.tags["acme/lost"] = [];
+    it.tags["acme/lost"] = [`sha256-${"0".repeat(64)}`, `sha256-${"0".repeat(64)}.sig`]; // signatures only
     const list = registry.hook!;
     registry.hook = (request, url) =>
       /acme\/(gone|lost)\/manifests/.test(url.pathname)

@@ -42,6 +42,6 @@ testBinary("a component of another 0.1 of the interface runs", async () => {
   const refused = await product.shell(`krew-wasm run ./whoami.wasm`);
   assert.match(
     refused.stderr,
-    /it imports "krew-wasm:kubernetes\/cluster@0\.2\.0", which krew-wasm does not have/,
+    /it imports "krew-wasm:kubernetes\/cluster@0\.2\.0", which krew-wasm does not have\nhint: of krew-wasm:kubernetes/,
   );
 });
