@@ -15,8 +15,9 @@
  * start: after a run V8 hands over all that it has compiled by then.
  */
 
-const IMPORT = /import\{([^}]*)\}from"(\.\/[^"]+)";/y;
+const IMPORT = /import(?:\{([^}]*)\}|\*as ([$\w]+) )from"[^"]+";/y;
 const DYNAMIC = /\bimport\("([^"]+)"\)/g;
+const URL_OF = /\bimport\.meta\.url\b/g;
 const EXPORT = /export\{([^}]*)\};\s*$/;
 /** Where a recorded program tells of a file's code cache: its name and base64, one line. */
 const RECORD = "krew-wasm code cache";
@@ -108,7 +109,7 @@ function asScript(name: string, text: string, base: string, cache: string): stri
   let end = 0;
   for (let match = IMPORT.exec(text); match; match = IMPORT.exec(text)) {
     imports.push(match[0]);
-    locals.push(...match[1]!.split(",").filter((local) => local !== ""));
+    locals.push(...(match[1] ?? match[2]!).split(",").filter((local) => local !== ""));
     end = IMPORT.lastIndex;
   }
   const exported = EXPORT.exec(text);
@@ -118,17 +119,20 @@ function asScript(name: string, text: string, base: string, cache: string): stri
     throw new Error(`${name} imports or exports in a way that is not known`);
   }
   // A script can't load modules, nor does it know where it is.
-  if (/\bimport\s*\(|\bimport\.meta\b/.test(body.replaceAll(DYNAMIC, ""))) {
+  if (/\bimport\s*\(|\bimport\.meta\b/.test(body.replaceAll(DYNAMIC, "").replaceAll(URL_OF, ""))) {
     throw new Error(`${name} uses what only a module has`);
   }
   const loaded = new Set([...body.matchAll(DYNAMIC)].map(([, file]) => file!));
   const loads = [...loaded].map((file) => `${JSON.stringify(file)}:()=>import(${JSON.stringify(file)})`);
-  const moved = body.replaceAll(DYNAMIC, (_, file) => `$load[${JSON.stringify(file)}]()`);
-  const script = `(function(${["$load", ...locals].join(",")}){"use strict";${moved}\nreturn{${
+  const moved = body.replaceAll(DYNAMIC, (_, file) => `$load[${JSON.stringify(file)}]()`)
+    .replaceAll(URL_OF, "$url");
+  const script = `(function(${["$url", "$load", ...locals].join(",")}){"use strict";${moved}\nreturn{${
     exported[1]
   }}})`;
   const given = name === base ? "" : `import{$script}from"./${base}";`;
   return `${given}${imports.join("")}const{${exported[1]}}=$script(import.meta.url,${
     JSON.stringify(script)
-  },${JSON.stringify(cache)})(${[`{${loads.join(",")}}`, ...locals].join(",")});\nexport{${exported[1]}};\n`;
+  },${JSON.stringify(cache)})(${["import.meta.url", `{${loads.join(",")}}`, ...locals].join(",")});\nexport{${
+    exported[1]
+  }};\n`;
 }

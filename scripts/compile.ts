@@ -162,12 +162,17 @@ async function insertAssets(output: string, directory: string, assets: readonly 
 /** What is put beside the bundle for the bundler to find. */
 const STAGED = /^vendor-(?:tools|wasm-tools|js-component-bindgen-component)\.js$/;
 
-/** What of the bundle is loaded together: by every plugin, by components, by plugins that use files, or the cluster. */
+/**
+ * What of the bundle is loaded together: by every plugin, by plugins that use files, by components, by plugins that use the
+ * cluster; by the manager, and to install a plugin.
+ */
 const PARTS: readonly Part[] = [
   { file: "run.js", entries: ["run-"] },
   { file: "files.js", entries: ["files_linux-"] },
   { file: "component.js", entries: ["component-", "files-", "recorded-", "filesystem-"] },
-  { file: "cluster.js", entries: ["access-", "outbound_http-", "kubernetes_imports-"] },
+  { file: "cluster.js", entries: ["access-", "outbound_http-", "kubernetes_imports-", "guard-"] },
+  { file: "manager.js", entries: ["app-"] },
+  { file: "compile.js", entries: ["compile-"] },
 ];
 
 /** The files that have a code cache. */

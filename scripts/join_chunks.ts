@@ -4,12 +4,14 @@
  * loaded together become one file. Pure.
  *
  * A chunk becomes a function that returns what the chunk exports, so that names need not be changed. That fits what the
- * bundler (esbuild, minified) writes of this project: imports first, one `export` last, and nothing exported is assigned
- * to later (`export let` is not used). What is of another form is refused.
+ * bundler (esbuild, minified) writes of this project: imports first, but for those of Node's modules; one `export` last, and
+ * nothing exported is assigned to later (`export let` is not used). What is of another form is refused.
  */
 
 interface Import {
   readonly statement: string;
+  /** What stands between `import` and `from`. */
+  readonly clause: string | undefined;
   readonly names: readonly (readonly [exported: string, local: string])[];
   readonly from: string;
 }
@@ -33,6 +35,7 @@ function splitExports(name: string, { rest }: Chunk): {
 }
 
 const IMPORT = /import(?:\s*([\w$*{][^"']*?)\s*from\s*)?"([^"]+)";/y;
+const INLINE = /(?<=^|[;}\n])import(?:\s*([\w$*{][^"'();]*?)\s*from)?"(node:[^"]+)";/g;
 const EXPORT = /export\{([^}]*)\};?\s*$/;
 
 function pairs(list: string): [string, string][] {
@@ -55,10 +58,30 @@ function parse(name: string, text: string): Chunk {
     if (names === undefined && from.startsWith("./")) {
       throw new Error(`${name} imports ${clause} from ${from}`);
     }
-    imports.push({ statement, names: names === undefined ? [] : pairs(names), from });
+    imports.push({ statement, clause, names: names === undefined ? [] : pairs(names), from });
     end = IMPORT.lastIndex;
   }
-  return { imports, rest: text.slice(end) };
+  // Those of modules that are none of the bundle's stand where their package's code begins.
+  const rest = text.slice(end).replaceAll(INLINE, (statement, clause, from) => {
+    imports.push({ statement, clause, names: [], from });
+    return "";
+  });
+  return { imports, rest };
+}
+
+/** What an import of a module that is none of the bundle's declares, by statements of who has all of it as `module`. */
+function declare(clause: string | undefined, module: string): string {
+  if (clause === undefined) return "";
+  const [, only, named, all] = /^([\w$]+)?,?\s*(?:\{([^}]*)\}|\*\s*as ([\w$]+))?\s*$/.exec(clause) ?? [];
+  if (only === undefined && named === undefined && all === undefined) {
+    throw new Error(`"${clause}" is no import that is known`);
+  }
+  const list = pairs(named ?? "").map(([exported, local]) => `${exported}:${local}`);
+  return [
+    ...only === undefined ? [] : [`const ${only}=${module}.default;`],
+    ...all === undefined ? [] : [`const ${all}=${module};`],
+    ...list.length === 0 ? [] : [`const{${list.join(",")}}=${module};`],
+  ].join("");
 }
 
 /** The chunks that loading `name` loads, itself last. */
@@ -143,15 +166,30 @@ export function joinChunks(
   const header = (
     chunk: Chunk,
     within?: { readonly file: string; readonly part: number },
-  ): { outside: Map<string, Set<string>>; statements: string; kept: string } => {
+  ): {
+    outside: Map<string, Set<string>>;
+    foreign: Map<string, string>;
+    statements: string;
+    kept: string;
+  } => {
     const outside = new Map<string, Set<string>>();
+    const foreign = new Map<string, string>();
     let statements = "";
     let kept = "";
-    for (const { statement, names, from } of chunk.imports) {
+    for (const { statement, clause, names, from } of chunk.imports) {
       const place = found.get(from.slice(2));
       if (!place) {
-        if (within) throw new Error(`A chunk that is joined imports ${from}`);
-        kept += statement;
+        if (!within) {
+          kept += statement;
+          continue;
+        }
+        // What every start loads has to be the bundle's own.
+        if (from.startsWith("./") || within.part <= 0) {
+          throw new Error(`A chunk that is joined imports ${from}`);
+        }
+        const local = `$${from.replaceAll(/\W/g, "_")}`;
+        foreign.set(from, local);
+        statements += declare(clause, local);
         continue;
       }
       if (place.file !== within?.file) {
@@ -161,7 +199,7 @@ export function joinChunks(
       // What is imported for its effects alone is run by whoever imports its file, or has been.
       if (names.length > 0) statements += `const{${names.map(([a, b]) => `${a}:${b}`).join(",")}}=${value};`;
     }
-    return { outside, statements, kept };
+    return { outside, foreign, statements, kept };
   };
   const importsOf = (outside: ReadonlyMap<string, ReadonlySet<string>>) =>
     [...outside].map(([file, names]) => `import{${[...names].join(",")}}from"./${file}";`).join("");
@@ -183,10 +221,12 @@ export function joinChunks(
   /** The chunks of a part as statements, and what they import of other files. */
   const bodyOf = (names: readonly string[], within: { readonly file: string; readonly part: number }) => {
     const outside = new Map<string, Set<string>>();
+    const foreign = new Map<string, string>();
     let body = "";
     for (const name of names) {
       const chunk = chunks.get(name)!;
       const own = header(chunk, within);
+      for (const [from, local] of own.foreign) foreign.set(from, local);
       for (const [from, needed] of own.outside) {
         outside.set(from, new Set([...outside.get(from) ?? [], ...needed]));
       }
@@ -196,7 +236,7 @@ export function joinChunks(
       // In parentheses: V8 compiles it at once, where it would read it through and do so again when it is called.
       body += `const ${found.get(name)!.own}=(()=>{${own.statements}${moved}\nreturn{${result}}})();\n`;
     }
-    return { outside, body };
+    return { outside, foreign, body };
   };
   const ownNames = (names: readonly string[]) => names.map((name) => found.get(name)!.own).join(",");
 
@@ -213,8 +253,9 @@ export function joinChunks(
       return;
     }
     const { file } = parts[part]!;
-    const { outside, body } = bodyOf(names, { file, part });
-    joined.set(file, `${importsOf(outside)}\n${body}export{${ownNames(names)}};\n`);
+    const { outside, foreign, body } = bodyOf(names, { file, part });
+    const wholes = [...foreign].map(([from, local]) => `import*as ${local} from"${from}";`).join("");
+    joined.set(file, `${importsOf(outside)}${wholes}\n${body}export{${ownNames(names)}};\n`);
   });
   joined.set(BASE, `${base}export{${exported.filter((names) => names !== "").join(",")}};\n`);
   for (const [name, chunk] of chunks) {

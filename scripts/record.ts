@@ -86,6 +86,16 @@ function plugin(cluster: boolean): string {
     (drop (call $fd_write (i32.const 1) (i32.const 32) (i32.const 1) (i32.const 64)))))`;
 }
 
+/** What a plugin is granted that is bounded. */
+const RULES: readonly string[] = [
+  "--allow-cluster=get,list,watch:pods,deployments.apps@default",
+  "--allow-cluster=get:/version",
+  "--deny-cluster=get,list,watch:secrets",
+  "--allow-read=/usr",
+  "--deny-read=/usr/share/doc",
+  "--deny-env=EDITOR",
+];
+
 /** How long a command may take, in milliseconds: on a machine where it hangs, the binary is made without a code cache. */
 const PATIENCE = 120_000;
 
@@ -149,6 +159,9 @@ export async function recordCodeCaches(
     await record(binary, "pull", `${registry.host}/recorded/${name}:v1`);
     await record(`${work}/.krew-wasm/bin/kubectl-${name}`);
   }
+  const ruled = `${registry.host}/recorded/cluster:v1`;
+  await record(binary, "pull", "--name=ruled", ...RULES, ruled);
+  await record(`${work}/.krew-wasm/bin/kubectl-ruled`);
   await record(binary, "list");
   // Once more, with the caches of all.
   for (const name of ["files", "cluster", "component"]) {

@@ -7,7 +7,7 @@ const BUNDLE = new Map(Object.entries({
   "base.js":
     `const $base0=(()=>{var n=1;function f(){return n++}\nreturn{a:f}})();\nlet $made;const $run=(()=>{const $part0_0=(()=>{async function r(g){return[g(),g(),function(){return this}()===void 0,"\\u2028\\n\\"",await import("./more.js").then($=>$.$part1_0.of(g)),(await import("./rare.js")).rare,(await import("node:path")).basename("/a/b")].join()}\nreturn{run:r}})();\nreturn{$part0_0}});const $first=()=>$made??=$run();\nexport{$base0,$first};\n`,
   "more.js":
-    `import{$base0,$first}from"./base.js";\nconst $part1_0=(()=>{var o=g=>g===$base0.a&&typeof $first()=="object";\nreturn{of:o}})();\nexport{$part1_0};\n`,
+    `import{$base0,$first}from"./base.js";import*as $path from"node:path";\nconst $part1_0=(()=>{var o=g=>$path.sep!==""&&import.meta.url.endsWith("/more.js")&&g===$base0.a&&typeof $first()=="object";\nreturn{of:o}})();\nexport{$part1_0};\n`,
   "rare.js": `import{$base0}from"./base.js";var r=$base0.a();export{r as rare};\n`,
 }));
 const FILES = ["base.js", "more.js"];
@@ -75,7 +75,7 @@ Deno.test("asScripts() refuses what a script can't be", () => {
         ),
       expected,
     );
-  refuse(`const a=import.meta.url;export{a};\n`, /^Error: more\.js uses what only a module has$/);
+  refuse(`const a=import.meta.dirname;export{a};\n`, /^Error: more\.js uses what only a module has$/);
   refuse(`const a=name=>import(name);export{a};\n`, /^Error: more\.js uses what only a module has$/);
   refuse(`const a=1;export{a as b};\n`, /^Error: more\.js imports or exports in a way that is not known$/);
   refuse(`const a=1;\n`, /^Error: more\.js imports or exports in a way that is not known$/);

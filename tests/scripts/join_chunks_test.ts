@@ -60,6 +60,21 @@ Deno.test("joinChunks() runs a part when it is first asked for, and no more than
   assert.deepEqual(await run(joinChunks(bundle, "main.js", PARTS.slice(0, 1))), [0, 1, 1, 1]);
 });
 
+Deno.test("joinChunks() joins chunks that use Node's modules, where no run needs them", async () => {
+  const more =
+    `import{d as n}from"./chunk-D.js";import*as w from"node:util";import"./chunk-B.js";import"node:events";var o=t=>t===n;` +
+    `import p from"node:path";import{basename as b,sep}from"node:path";import f,{EOL as e}from"node:os";` +
+    `var q=o;o=t=>q(t)&&b(p.join("a","b"))==="b"&&sep==="/"&&f.EOL===e&&w.types!==void 0;export{o as more};`;
+  const joined = joinChunks(new Map([...BUNDLE, ["more-3.js", more]]), "main.js", PARTS);
+  assert.deepEqual(joined.get("more.js")!.match(/import\*as [^;]+;/g), [
+    `import*as $node_util from"node:util";`,
+    `import*as $node_events from"node:events";`,
+    `import*as $node_path from"node:path";`,
+    `import*as $node_os from"node:os";`,
+  ]);
+  assert.deepEqual(await run(joined), [1, 1, true, true, true, true, [true, "r"]]);
+});
+
 Deno.test("joinChunks() refuses what it does not know", () => {
   const refuses = (change: Record<string, string>) =>
     assert.throws(() => joinChunks(new Map([...BUNDLE, ...Object.entries(change)]), "main.js", PARTS));
