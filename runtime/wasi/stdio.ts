@@ -79,7 +79,8 @@ export class StdinSource implements ByteSource {
         const count = await this.#stdin.read(buffer);
         if (count === null || count === 0) this.#ended = true;
         else if (this.#editor) this.#editor.push(buffer.subarray(0, count));
-        else this.#ahead = buffer.subarray(0, count);
+        // Behind what an editor gave back meanwhile.
+        else this.#ahead = joined(this.#ahead, buffer.subarray(0, count));
         this.#takeLine();
       } while (!this.ready());
     } catch (error) {
@@ -142,6 +143,7 @@ export class StdinSource implements ByteSource {
 }
 
 function joined(a: Uint8Array, b: Uint8Array): Uint8Array {
+  if (a.length === 0) return b;
   const both = new Uint8Array(a.length + b.length);
   both.set(a);
   both.set(b, a.length);

@@ -53,6 +53,11 @@ export class TerminalControl {
   #resized = false;
   #wake = Promise.withResolvers<void>();
   #stopResize: (() => void) | undefined;
+  /** One for all who ask, so that one wait serves them. */
+  #resizes: Readiness = {
+    ready: () => this.#resized,
+    wait: () => this.#resized ? Promise.resolve() : this.#wake.promise,
+  };
 
   private constructor(
     device: TerminalDevice | undefined,
@@ -108,10 +113,7 @@ export class TerminalControl {
       this.#wake.resolve();
       this.#wake = Promise.withResolvers<void>();
     });
-    return {
-      ready: () => this.#resized,
-      wait: () => this.#resized ? Promise.resolve() : this.#wake.promise,
-    };
+    return this.#resizes;
   }
 
   /** Leaves the terminal as it was. */

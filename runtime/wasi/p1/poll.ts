@@ -3,6 +3,7 @@
 import { monotonicNow, sleepUntil, sleepUntilSync, wallClockNow } from "../clocks.ts";
 import { ERRNO, type ErrnoName, WasiError } from "../errno.ts";
 import type { MaybePromise, Readiness } from "../streams.ts";
+import { whenAny } from "../waits.ts";
 import type { Version } from "./abi.ts";
 import { type Context, type Errno, type Functions, SUCCESS } from "./context.ts";
 import { MAX_LIST } from "./memory.ts";
@@ -113,12 +114,17 @@ function poll(
     }
     const waited = first === undefined || first > monotonicNow();
     const timer = new AbortController();
-    const waits: Promise<void>[] = sources.map(({ source }) => source.wait());
-    if (first !== undefined) waits.push(sleepUntil(first, timer.signal));
-    return Promise.race(waits).then(() => {
+    const waits: Readiness[] = sources.map(({ source }) => source);
+    if (first !== undefined) {
+      waits.push({ ready: () => monotonicNow() >= first, wait: () => sleepUntil(first, timer.signal) });
+    }
+    const wait = async (): Promise<Errno> => {
+      // What is told to be ready may have been taken by somebody else meanwhile: a poll never ends with nothing.
+      do await whenAny(waits); while (!waits.some((each) => each.ready()));
       timer.abort();
       if (waited) lastTurn = performance.now();
       return finish();
-    });
+    };
+    return wait();
   }
 }

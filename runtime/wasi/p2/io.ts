@@ -12,6 +12,7 @@ import {
   type Readiness,
   StreamClosed,
 } from "../streams.ts";
+import { whenAny } from "../waits.ts";
 
 /** The most that one read hands over, in bytes: a guest may ask for 2^64 - 1. */
 const MAX_READ = 1 << 20;
@@ -47,8 +48,6 @@ function trap(what: string): WebAssembly.RuntimeError {
 export class Pollable {
   #readiness: Readiness;
   #dropped: (() => void) | undefined;
-  #watchers = new Set<() => void>();
-  #waiting = false;
 
   /** @param dropped called when the guest drops it: a timer need not run on */
   constructor(readiness: Readiness, dropped?: () => void) {
@@ -65,28 +64,9 @@ export class Pollable {
     return ready instanceof Promise ? ready.then(() => {}) : undefined;
   }
 
-  /**
-   * Resolves when one of the list may be ready. One wait of a source serves all polls of it: a watch that
-   * polls with a timer for days leaves nothing behind at the stream that stays silent.
-   */
+  /** Resolves when one of the list may be ready. */
   static any(list: readonly Pollable[]): Promise<void> {
-    return new Promise((resolve) => {
-      const watcher = () => {
-        for (const pollable of list) pollable.#watchers.delete(watcher);
-        resolve();
-      };
-      for (const pollable of list) pollable.#watch(watcher);
-    });
-  }
-
-  #watch(watcher: () => void): void {
-    this.#watchers.add(watcher);
-    if (this.#waiting) return;
-    this.#waiting = true;
-    this.#readiness.wait().then(() => {
-      this.#waiting = false;
-      for (const wake of [...this.#watchers]) wake();
-    });
+    return whenAny(list.map((pollable) => pollable.#readiness));
   }
 
   [Symbol.dispose](): void {
@@ -229,6 +209,14 @@ export class OutputStream extends Stream {
   /** A flush that was asked for and is under way; nothing may be written meanwhile. */
   #flushing: Promise<void> | undefined;
   #flushFailure: { error: unknown } | undefined;
+  /** One for all who ask, so that one wait serves them. */
+  #readiness: Readiness = {
+    ready: () => this.broken || !this.#flushing && (this.#flushFailure !== undefined || this.#sink.ready()),
+    wait: async () => {
+      await this.#flushing;
+      if (!this.#flushFailure) await this.#sink.wait();
+    },
+  };
 
   constructor(sink: ByteSink) {
     super();
@@ -309,13 +297,7 @@ export class OutputStream extends Stream {
   }
 
   subscribe(): Pollable {
-    return new Pollable({
-      ready: () => this.broken || !this.#flushing && (this.#flushFailure !== undefined || this.#sink.ready()),
-      wait: async () => {
-        await this.#flushing;
-        if (!this.#flushFailure) await this.#sink.wait();
-      },
-    });
+    return new Pollable(this.#readiness);
   }
 
   protected override close(): void {

@@ -47,6 +47,26 @@ Deno.test("LineEditor gives back what was typed and nobody took", () => {
   assert.equal(editor.rest().length, 0);
 });
 
+Deno.test("what was typed without echo and taken by nobody comes before what is typed once keys are taken", async () => {
+  const reads: PromiseWithResolvers<string>[] = [];
+  const stdin = new StdinSource({
+    readSync: () => assert.fail("it would wait"),
+    async read(into) {
+      reads.push(Promise.withResolvers());
+      return new TextEncoder().encodeInto(await reads.at(-1)!.promise, into).written;
+    },
+  });
+  stdin.edit(new LineEditor());
+  const waiting = stdin.wait();
+  reads[0]!.resolve("ab");
+  while (reads.length < 2) await Promise.resolve();
+  stdin.edit(undefined);
+  reads[1]!.resolve("c");
+  await waiting;
+  const into = new Uint8Array(10);
+  assert.equal(text(into.subarray(0, await stdin.read(into))), "abc");
+});
+
 Deno.test("LineEditor makes the same lines however typing is cut into reads", () => {
   const keys = fc.array(
     fc.constantFrom("a", "b", " ", "ü", "日", "\r", "\n", "\x7f", "\x08", "\x15", "\x17", "\x04"),

@@ -47,14 +47,25 @@ Deno.test("poll() traps on an empty list", () => {
 
 Deno.test("poll() waits once for a source that stays silent, however often it is asked", async () => {
   const silent = signal();
-  const pollable = new Pollable(silent.readiness);
+  const stream = new InputStream({ ...silent.readiness, read: () => 0, readAvailable: () => 0, close() {} });
+  const sink = signal();
+  const full = new OutputStream({
+    ...sink.readiness,
+    write: () => 0,
+    capacity: () => 0,
+    flush() {},
+    close() {},
+  });
+  const pollable = stream.subscribe();
   for (let i = 0; i < 100; i++) {
     const other = signal();
-    const answer = poll([pollable, new Pollable(other.readiness)]);
+    // Libraries subscribe anew for each poll, too.
+    const subscribed = i % 2 === 0 ? pollable : stream.subscribe();
+    const answer = poll([subscribed, full.subscribe(), new Pollable(other.readiness)]);
     other.fire();
-    assert.deepEqual([...await answer], [1]);
+    assert.deepEqual([...await answer], [2]);
   }
-  assert.equal(silent.state.waits, 1);
+  assert.deepEqual([silent.state.waits, sink.state.waits], [1, 1]);
 });
 
 Deno.test("poll() lets the host's events in though something is ready each time", async () => {
