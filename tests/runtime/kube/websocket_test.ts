@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { parseHead, unchunk } from "../../../runtime/kube/upgrade.ts";
+import { parseHead, unchunk, upgrade } from "../../../runtime/kube/upgrade.ts";
 import { UpgradedConnection } from "../../../runtime/kube/upgraded.ts";
 import { acceptOf, frame, type Piece, WebSocketConnection } from "../../../runtime/kube/websocket.ts";
 import type { Duplex } from "../../../runtime/wasi/connection_streams.ts";
@@ -231,10 +231,69 @@ Deno.test("parseHead() takes HTTP/1 and nothing else", () => {
       "HTTP/1.1 20",
       "HTTP/1.1 200 OK\r\n folded",
       "HTTP/1.1 200\r\na b: c",
+      "HTTP/1.1 200\r\n: c",
+      "HTTP/1.1 200\r\na: b\0c",
+      "HTTP/1.1 200\r\na: b\nc: d",
     ]
   ) {
     assert.throws(() => parseText(text), /does not speak HTTP|header that is none/, text);
   }
+});
+
+Deno.test("parseHead() takes a head of blanks as it takes any", () => {
+  const blanks = " \t".repeat(30_000);
+  const head = new TextEncoder().encode(`HTTP/1.1 101 x\r\nA: b${blanks}c${blanks}\r\nB: ${blanks}`);
+  assert.deepEqual(parseHead(head).headers, [["a", `b${blanks}c`], ["b", ""]]);
+});
+
+/** A server that answers an upgrade with a head made of what has to be accepted. */
+function upgrading(answer: (accept: string) => string): Duplex {
+  let asked = "";
+  let head: Promise<Uint8Array> | undefined;
+  return {
+    write(part) {
+      asked += new TextDecoder().decode(part);
+      return Promise.resolve(part.length);
+    },
+    async read(into) {
+      const key = /sec-websocket-key: (\S+)/.exec(asked)![1]!;
+      head ??= acceptOf(key).then((accept) => new TextEncoder().encode(answer(accept)));
+      const bytes = await head;
+      const count = Math.min(into.length, bytes.length);
+      into.set(bytes.subarray(0, count));
+      head = Promise.resolve(bytes.subarray(count));
+      return count === 0 ? null : count;
+    },
+    closeWrite: () => Promise.resolve(),
+    close: () => {},
+  };
+}
+
+Deno.test("upgrade() takes the answer to its own key, without what it did not offer", async () => {
+  const request = {
+    url: new URL("https://api.test/exec"),
+    headers: new Headers(),
+    protocols: ["v5.channel.k8s.io", "v4.channel.k8s.io"],
+  };
+  const ask = (answer: (accept: string) => string) => upgrade(upgrading(answer), request, () => {});
+  const head = (accept: string, more = "", kind = "websocket") =>
+    `HTTP/1.1 101 Switching Protocols\r\nUpgrade: ${kind}\r\nSec-WebSocket-Accept: ${accept}\r\n${more}\r\n`;
+  const protocol = (name: string) => `Sec-WebSocket-Protocol: ${name}\r\n`;
+  assert.ok(await ask((accept) => head(accept)) instanceof UpgradedConnection);
+  assert.ok(await ask((accept) => head(accept, protocol("v4.channel.k8s.io"))) instanceof UpgradedConnection);
+  const waits = "HTTP/1.1 102 Processing\r\n\r\n";
+  assert.ok(await ask((accept) => waits.repeat(8) + head(accept)) instanceof UpgradedConnection);
+  for (
+    const [answer, why] of [
+      [() => head("s3pPLMBiTxaQ9kYGzzhZRbK+xOo="), /not to a WebSocket/],
+      [(accept: string) => head(accept, "", "h2c"), /not to a WebSocket/],
+      [(accept: string) => head(accept, "Sec-WebSocket-Extensions: permessage-deflate\r\n"), /extension/],
+      [(accept: string) => head(accept, protocol("evil\x1b[2J")), /the protocol "evil\\x1b\[2J"/],
+      [(accept: string) => waits.repeat(9) + head(accept), /informational answers without end/],
+      [() => `HTTP/1.1 101 x\r\nA: ${"a".repeat(70_000)}`, /headers without end/],
+      [() => "HTTP/1.1 101 x\r\n", /closed the connection/],
+    ] as const
+  ) await assert.rejects(ask(answer), (error: Error) => why.test(error.message), String(why));
 });
 
 Deno.test("unchunk() joins chunks, and ends where they are broken", () => {
