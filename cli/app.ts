@@ -120,7 +120,7 @@ Examples:
     }
   }
   program.helpCommand(false);
-  program.addCommand(helpCommand(program) as unknown as Command);
+  program.addCommand(helpCommand(program).copyInheritedSettings(program) as unknown as Command);
   program.addCommand(completeCommand(context, program) as unknown as Command, { hidden: true });
   explainMisuse(program as unknown as Command);
   return program;

@@ -39,9 +39,8 @@ async function deno(args: readonly string[], quiet: boolean): Promise<void> {
     quiet ? result : { ...result, stdout: new Uint8Array(), stderr: new Uint8Array() }
   );
   if (!success) {
-    await Deno.stderr.write(stdout);
-    await Deno.stderr.write(stderr);
-    throw new Error(`deno ${args[0]} failed`);
+    const said = new TextDecoder().decode(new Uint8Array([...stdout, ...stderr]));
+    throw new Error(`deno ${args[0]} failed`, said === "" ? {} : { cause: new Error(said) });
   }
 }
 

@@ -133,7 +133,7 @@ async function installManager(bin: string): Promise<string> {
     }).output();
     if (!success) throw new Error("what it made does not start");
   } catch (error) {
-    say(`# deno compile can't make a binary here (${firstLine(error)}): the same steps run from source`);
+    say(`# deno compile can't make a binary here (${reason(error)}): the same steps run from source`);
     const command = [Deno.execPath(), "run", "--quiet", "--allow-all", "--no-prompt", `${root}main.ts`];
     await Deno.writeTextFile(launcher, `#!/bin/sh\nexec ${command.map(shellQuoted).join(" ")} "$@"\n`, {
       mode: 0o755,
@@ -142,8 +142,11 @@ async function installManager(bin: string): Promise<string> {
   return "krew-wasm";
 }
 
-function firstLine(error: unknown): string {
-  return (error instanceof Error ? error.message : String(error)).split("\n")[0]!;
+/** In one line; of what could not be downloaded, where from. */
+function reason(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  const url = /error sending request for url \((\S+)\)/.exec(String(error.cause))?.[1];
+  return url === undefined ? error.message.split("\n")[0]! : `it can't get ${url}`;
 }
 
 function denoDirectory(): string {

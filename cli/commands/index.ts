@@ -36,7 +36,7 @@ added, krew-wasm search finds in it, and krew-wasm pull NAME installs from it.
 
 Examples:
   krew-wasm index add ghcr.io/acme/index
-  krew-wasm index build ghcr.io/acme/decoder:v1 ghcr.io/acme/events:v2 > index.json
+  krew-wasm index build ghcr.io/acme/decoder:v1 > index.json
   krew-wasm index push index.json ghcr.io/acme/index`,
     );
   for (
@@ -147,7 +147,7 @@ function buildCommand(context: Context) {
 Versions and descriptions are those of the artifacts' annotations.
 
 Examples:
-  krew-wasm index build ghcr.io/acme/decoder:v1 watch=ghcr.io/acme/events:v2 > index.json`,
+  krew-wasm index build watch=ghcr.io/acme/events:v2 > index.json`,
     )
     .action(async (texts, options) => {
       const client = openRegistry(context, options);

@@ -49,7 +49,7 @@ The WebAssembly is downloaded and read, not run, and not kept.
 Examples:
   krew-wasm inspect ghcr.io/acme/plugins/decoder:v1
   krew-wasm inspect ghcr.io/acme/plugins/decoder:v1 -o wit
-  krew-wasm inspect ghcr.io/acme/plugins/decoder:v1 -o json | jq -r .manifestDigest`,
+  krew-wasm inspect ghcr.io/acme/decoder:v1 -o json | jq -r .manifestDigest`,
     )
     .action(async (text, options) => {
       const reference = parseReference(text);

@@ -56,7 +56,7 @@ Examples:
   krew-wasm pull ghcr.io/acme/plugins/decoder:v1
   krew-wasm pull ghcr.io/acme/plugins/events:v2 --name watch-events
   krew-wasm pull --verify=acme.pub ghcr.io/acme/plugins/decoder:v1
-  krew-wasm pull --force --allow-read=~/manifests ghcr.io/acme/lint@sha256:4f53…`,
+  krew-wasm pull -f --allow-read=~/manifests ghcr.io/acme/lint@sha256:4f53…`,
     )
     .action(async (texts, options) => {
       if (options.name !== undefined && texts.length > 1) {

@@ -62,7 +62,7 @@ export function pushCommand(context: Context) {
       "after",
       `
 Examples:
-  krew-wasm push decoder.wasm ghcr.io/acme/plugins/decoder:v1.2.0 -t v1 -t latest
+  krew-wasm push decoder.wasm ghcr.io/acme/decoder:v1.2.0 -t v1 -t latest
   krew-wasm push decoder.wasm ghcr.io/acme/plugins/decoder:v1.2.0 \\
     -a org.opencontainers.image.description='Decodes Secrets'
   krew-wasm push decoder.wasm 127.0.0.1:5000/decoder --format legacy`,

@@ -21,6 +21,9 @@ import type { Context } from "../context.ts";
 import { grantsOf, withGrantFlags } from "../grants.ts";
 import { readFile } from "../read_file.ts";
 
+/** The largest plugin there is, as for registries; a JavaScript engine reads no larger one. */
+const MAX_FILE = 1 << 30;
+
 /** The command. */
 export function runCommand(context: Context, exit: Exit, host: RunHost) {
   const command = new Command("run")
@@ -93,7 +96,7 @@ async function runFile(
   prompt: boolean | undefined,
   host: RunHost,
 ): Promise<number> {
-  const bytes = readFile(path, { action: "run" });
+  const bytes = readFile(path, { action: "run", limit: MAX_FILE });
   const { compilePlugin } = await import("../../registry/compile.ts");
   let compiled: Awaited<ReturnType<typeof compilePlugin>>;
   try {

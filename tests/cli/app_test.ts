@@ -94,6 +94,22 @@ Deno.test("a wrong command line is told with its value and the way out, and exit
   for (const [args, stderr] of cases) assert.deepEqual(await run(...args), { code: 2, stdout: "", stderr });
 });
 
+Deno.test("every command's help fits into 80 columns", async () => {
+  const { stdout } = await run("__complete", "--", "help", "");
+  const commands = stdout.split("\n").map((line) => line.split("\t")[0]!).filter((name) => name !== "");
+  assert.ok(commands.length > 20, stdout);
+  let columns = 80;
+  try {
+    columns = Math.max(columns, Math.min(Deno.consoleSize().columns, 120)); // the tester's own terminal
+  } catch { /* none */ }
+  const subcommands = ["bundle save", "bundle load", "index add", "index list", "index build", "index push"];
+  for (const command of ["", ...commands, ...subcommands]) {
+    const help = await run("help", ...command.split(" ").filter((word) => word !== ""));
+    assert.match(help.stdout, /^Usage: /, `${command}: ${help.code} ${help.stderr}`);
+    for (const line of help.stdout.split("\n")) assert.ok(line.length <= columns, `${command}: ${line}`);
+  }
+});
+
 Deno.test("a file that is a directory, or is not there, is told in plain words", async () => {
   const directory = temporaryDirectory();
   const none = `${directory}/none`;
