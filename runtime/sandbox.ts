@@ -320,6 +320,7 @@ export function openSandbox(context: SandboxContext): OpenSandbox {
       });
     },
     [Symbol.dispose]: () => {
+      terminal?.close(); // before anything is told on it
       record.close();
       opened?.close();
       // What a plugin made unremovable there does not count as its failure.
