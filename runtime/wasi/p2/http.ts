@@ -8,6 +8,7 @@
 // deno-lint-ignore-file no-throw-literal -- jco hands what is thrown, if it is no Error, to the guest as the error value
 
 import { AppError, messageOf } from "../../errors.ts";
+import { untilAborted } from "../../kube/abort.ts";
 import type { ClusterResponse } from "../../kube/cluster.ts";
 import type { Sandbox } from "../../sandbox.ts";
 import { BodySink, BodySource, contentLength } from "../body.ts";
@@ -305,6 +306,7 @@ class IncomingResponse {
 class FutureIncomingResponse {
   #result: Result<IncomingResponse> | undefined;
   #taken = false;
+  #dropped = false;
   #settled: Promise<void>;
   #abort: AbortController;
 
@@ -313,6 +315,7 @@ class FutureIncomingResponse {
     this.#settled = response.then(
       (response) => {
         this.#result = { tag: "ok", val: response };
+        if (this.#dropped) response[Symbol.dispose](); // it was on its way already
       },
       (error) => {
         this.#result = { tag: "err", val: errorCodeOf(error) };
@@ -332,6 +335,7 @@ class FutureIncomingResponse {
   }
 
   [Symbol.dispose](): void {
+    this.#dropped = true;
     // Who drops it before the response has come does not want it.
     if (this.#result === undefined) this.#abort.abort();
     else if (!this.#taken && this.#result.tag === "ok") this.#result.val[Symbol.dispose]();
@@ -392,7 +396,7 @@ export function httpInterfaces(sandbox: Sandbox, refused: (error: AppError) => v
       new IncomingResponse(
         await cluster.send({
           ...parts,
-          ...(body === undefined ? {} : { body: await bodyFor(parts.method, body) }),
+          ...(body === undefined ? {} : { body: await bodyFor(parts.method, body, abort.signal) }),
           signal: abort.signal,
         }),
         betweenBytes === undefined ? undefined : milliseconds(betweenBytes),
@@ -431,12 +435,20 @@ function milliseconds(nanoseconds: bigint): number {
 }
 
 /**
- * A body for fetch. A GET's is waited for, as libraries open one and leave it empty; what it holds is refused
- * there.
+ * A body for fetch. A GET's is waited for, as libraries open one and leave it empty; one that holds something is refused, and
+ * not kept here, where no limit of the plugin's memory counts it.
+ *
+ * @throws AppError REQUEST_INVALID; the signal's reason
  */
-async function bodyFor(method: string, { sink }: OutgoingBody) {
+async function bodyFor(method: string, { sink }: OutgoingBody, signal: AbortSignal) {
   if (!/^(get|head)$/i.test(method)) return sink.stream;
-  const chunks: Uint8Array<ArrayBuffer>[] = [];
-  for await (const chunk of sink.stream) chunks.push(chunk);
-  return new Uint8Array(await new Blob(chunks).arrayBuffer());
+  const end = async () => {
+    for await (const chunk of sink.stream) {
+      if (chunk.length > 0) {
+        throw new AppError("REQUEST_INVALID", `A ${method.toUpperCase()} request has no body`);
+      }
+    }
+  };
+  await untilAborted(end(), signal);
+  return new Uint8Array();
 }

@@ -240,3 +240,37 @@ Deno.test("the time limits of a request are kept", async () => {
     return true;
   });
 });
+
+Deno.test("the body of a GET is refused as soon as it holds something, and is waited for within the time that is set", async () => {
+  const http = open(() => assert.fail("it is not sent"));
+  const refused = request(http);
+  const body = refused.body();
+  const stream = body.write();
+  const future = http.handle(refused, undefined);
+  stream.checkWrite();
+  stream.write(bytes("x"));
+  assert.deepEqual(await answerOf(future), {
+    tag: "err",
+    val: { tag: "internal-error", val: "A GET request has no body" },
+  });
+  // Nothing of it is kept: there is nobody to write it to.
+  assert.throws(() => stream.checkWrite(), hasTag("closed"));
+
+  const unfinished = request(http);
+  unfinished.body().write();
+  const options = new http.RequestOptions();
+  options.setFirstByteTimeout(1_000_000n);
+  assert.deepEqual((await answerOf(http.handle(unfinished, options))).val, { tag: "connection-timeout" });
+});
+
+Deno.test("a response that was on its way when it was given up has its body closed", async () => {
+  let cancelled = false;
+  const body = new ReadableStream<Uint8Array<ArrayBuffer>>({ cancel: () => void (cancelled = true) });
+  const answer = Promise.withResolvers<ClusterResponse>();
+  const http = open(() => answer.promise);
+  const future = http.handle(request(http), undefined);
+  answer.resolve({ status: 200, headers: [], body });
+  future[Symbol.dispose]();
+  await new Promise((resolve) => setTimeout(resolve, 0));
+  assert.ok(cancelled);
+});
