@@ -9,7 +9,7 @@ import { readHistories, readHistory, sameVersion } from "../runtime/store/histor
 import { type Layout, STORE_VERSION } from "../runtime/store/layout.ts";
 import { readReceipts } from "../runtime/store/read.ts";
 import type { Receipt } from "../runtime/store/receipt.ts";
-import { printable } from "../runtime/text.ts";
+import { printable, shellWord } from "../runtime/text.ts";
 import { Digester } from "./digest.ts";
 import type { Compile } from "./fetched.ts";
 import { compileAnew } from "./install.ts";
@@ -21,7 +21,7 @@ import { storeFailed } from "./store/disk.ts";
 import { type LinkTarget, linkTargetOf, ownerOfLink, reaches, writeLinks, writeSelf } from "./store/links.ts";
 import { narrow } from "./store/migrate.ts";
 import { isIncoming } from "./store/incoming.ts";
-import { openForWriting, storeDirectories } from "./store/open.ts";
+import { isNoDirectory, openForWriting, storeDirectories } from "./store/open.ts";
 import { findOrphans, namesIn, sweep } from "./store/sweep.ts";
 
 /** How bad it is: `error` stands in a plugin's way, `warning` may. */
@@ -81,6 +81,19 @@ export function examineStore(layout: Layout, target: LinkTarget): StoreFinding[]
       mend: { kind: "sweep" },
     });
   } else if (findings.length === 0) found("store", "ok", `${layout.root}, format ${version}`);
+  const [wrong, ...more] = storeDirectories(layout).filter(isNoDirectory);
+  if (wrong !== undefined) {
+    const others = more.length > 0 ? ` and ${more.length} more are` : " is";
+    found(
+      "directories",
+      "error",
+      `${wrong}${others} no directory`,
+      wrong === layout.stage
+        ? { fix: FIX, mend: { kind: "sweep" } } // nobody's
+        : { fix: `mv ${shellWord(wrong)} ${shellWord(`${wrong}.moved`)}` },
+    );
+    return findings;
+  }
   const wide = widerThanOwner(layout);
   if (wide.length > 0) {
     found(

@@ -140,8 +140,7 @@ function refuseOther(layout: Layout): void {
   if (names.some((name) => OF_THE_USER.includes(name))) return;
   // What a first command left that was killed; what systems put into an empty directory.
   const own = new Set(
-    [...storeDirectories(layout), layout.blobs.slice(0, layout.blobs.lastIndexOf("/")), layout.lock]
-      .map((path) => path.slice(layout.root.length + 1)),
+    [...storeDirectories(layout), layout.lock].map((path) => path.slice(layout.root.length + 1)),
   );
   const other = names.sort().find((name) => !own.has(name) && !name.startsWith(".") && name !== "lost+found");
   // Another first command may have made the store between these looks, and more in it than its directories.
@@ -160,6 +159,12 @@ function makeDirectories(layout: Layout): void {
     for (const directory of storeDirectories(layout)) {
       // Where a plugin runs, the process may no longer make the ones that it has no need of (runtime/wall.ts).
       if (!exists(directory)) makeDirectory(directory);
+      // What is staged is of nobody: that is put right under the lock.
+      else if (directory !== layout.stage && isNoDirectory(directory)) {
+        throw new AppError("STORE_CORRUPT", `${directory} is no directory`, {
+          hint: "move it away: what belongs there is made anew, or pulled again",
+        });
+      }
       // A root that its user made beforehand has the mode of any directory; it guards all that is below, so that is
       // seen to before there is anything below: what others may write to is refused (checkStore).
       if (directory === layout.root && Deno.build.os !== "windows") {
@@ -171,11 +176,21 @@ function makeDirectories(layout: Layout): void {
   }
 }
 
+/** Whether something else is where a directory of the store belongs. */
+export function isNoDirectory(path: string): boolean {
+  try {
+    return !Deno.statSync(path).isDirectory;
+  } catch {
+    return false;
+  }
+}
+
 /** Every directory of a store, parents first. */
 export function storeDirectories(layout: Layout): string[] {
   return [
     layout.root,
     layout.bin,
+    layout.blobs.slice(0, layout.blobs.lastIndexOf("/")),
     layout.blobs,
     layout.compiled,
     layout.receipts,

@@ -146,6 +146,21 @@ const CASES: Record<string, {
     fix: /^mv /,
     mends: "never",
   },
+  ...Object.fromEntries(
+    (["blobs", "compiled", "data", "indexes", "history", "stage"] as const).map((name) => [
+      `a file where ${name}/ belongs`,
+      {
+        breaks(layout: Layout) {
+          Deno.removeSync(layout[name], { recursive: true });
+          Deno.writeTextFileSync(layout[name], "x");
+        },
+        check: "directories",
+        level: "error" as const,
+        fix: name === "stage" ? /doctor --fix/ : /^mv /,
+        mends: name === "stage" ? "offline" as const : "never" as const,
+      },
+    ]),
+  ),
   "orphans": {
     breaks(layout) {
       Deno.writeTextFileSync(layout.blob(`sha256:${"0".repeat(64)}`), "x");
