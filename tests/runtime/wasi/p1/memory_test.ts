@@ -24,3 +24,18 @@ Deno.test("setWhole() past the end of the memory writes nothing", () => {
   assert.throws(() => memory.setWhole(-4, 7), RangeError);
   assert.deepEqual(new Uint8Array(view.buffer), new Uint8Array(8));
 });
+
+Deno.test("what a module passes lies in its memory, whatever numbers it passes", () => {
+  const { memory } = memoryOf(64);
+  assert.equal(memory.slice(60, 4).length, 4);
+  assert.equal(memory.slice(64, 0).length, 0);
+  for (
+    const [pointer, length] of [[60, 5], [65, 0], [-1, 1], [0, -1], [-4, 4], [2 ** 31, 2 ** 31]] as const
+  ) {
+    assert.throws(() => memory.slice(pointer, length), { errno: "fault" }, `${pointer} ${length}`);
+  }
+  for (const count of [65537, -1]) {
+    assert.throws(() => memory.vector(0, count), { errno: "invalid" }, String(count));
+  }
+  assert.throws(() => memory.vector(60, 1), RangeError);
+});

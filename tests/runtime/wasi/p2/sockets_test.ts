@@ -334,6 +334,14 @@ Deno.test("a plugin that opens 10,000 sockets gets 256, and more as it drops som
   assert.throws(() => it.createTcpSocket("ipv4"), (error) => error === "new-socket-limit");
 });
 
+Deno.test("a plugin has no more sockets than descriptors", () => {
+  const sandbox = testSandbox({ limits: { ...testSandbox({}).limits, descriptors: 3 } });
+  const api = socketInterfaces(sandbox, () => {});
+  const { createTcpSocket } = api["wasi:sockets/tcp-create-socket"];
+  for (let count = 0; count < 3; count++) createTcpSocket("ipv4");
+  assert.throws(() => createTcpSocket("ipv4"), (error) => error === "new-socket-limit");
+});
+
 Deno.test("addresses are read in every form that an operating system writes", () => {
   for (
     const [text, expected] of [
