@@ -169,6 +169,12 @@ Deno.test("register-request-config() takes every kind of configuration, and its 
   assert.equal(register({ roots: [[2, "neither"]] }), 2);
 });
 
+Deno.test("register-request-config() remembers so many names, and no more", () => {
+  const { register } = open(() => respond(null));
+  for (let count = 0; count < 10_000; count++) assert.equal(register({ id: `n${count}` }), `n${count}`);
+  assert.equal(register({ id: "more" }), 2);
+});
+
 Deno.test("request() has a number for every error", async () => {
   const refuse = (code: "DESTINATION_REFUSED" | "CLUSTER_UNREACHABLE" | "NO_CLUSTER" | "REQUEST_INVALID") =>
     open(() => {

@@ -110,6 +110,11 @@ Deno.test("rights are what was asked for, of what the directory has, and can onl
   at.expect("not-capable", "fd_filestat_get", fd, RESULT);
   at.expect("ok", "fd_read", fd, ...at.vector(4), RESULT);
   assert.equal(at.data(4), "0123");
+  // Of streams, too: whoever gave up writing to stderr does not write there.
+  at.expect("ok", "fd_fdstat_set_rights", 2, abi.FD_READ, 0n);
+  at.expect("not-capable", "fd_write", 2, ...at.vector(1), RESULT);
+  at.expect("ok", "fd_fdstat_set_rights", 0, abi.FD_WRITE, 0n);
+  at.expect("not-capable", "fd_read", 0, ...at.vector(1), RESULT);
   // A directory gives on no more than it inherits.
   const dir = at.open("dir", READ | abi.PATH_OPEN | abi.PATH_CREATE_FILE, abi.O_DIRECTORY);
   at.expect("ok", "fd_fdstat_set_rights", dir, abi.PATH_OPEN | abi.PATH_CREATE_FILE, abi.FD_READ);
