@@ -89,12 +89,14 @@ export function connectionFailure(task: Task, error: unknown): AppError {
     ? `${registry} does not answer as HTTP has it: ${printable(last, 200)}`
     : /closed before|reading a body|reset|broken pipe|end of file|unexpected eof/i.test(text)
     ? `the connection to ${registry} broke: ${printable(last, 200)}`
+    : /network is unreachable|no route to host/i.test(text)
+    ? `${registry} can't be reached from this network`
     : `${registry} can't be reached: ${printable(last, 200)}`;
   const hint = plain
     ? { hint: "--plain-http speaks HTTP" }
     : untrusted
     ? { hint: "a private authority is named in registries.yaml: registries.HOST.ca" }
-    : why.endsWith("can't be resolved")
+    : /can't be (?:resolved|reached from this network)$/.test(why)
     ? {
       hint: task.failed.startsWith("Cannot pull")
         ? "check the name and the network; without one, krew-wasm bundle load FILE installs"

@@ -50,6 +50,9 @@ export function failureOf(error: unknown, connection: Connection): AppError {
   if (TLS.test(text)) return tls(`the TLS handshake failed: ${last}`);
   if (/refused/i.test(text)) return unreachable("connection refused");
   if (/dns|lookup|resolve|ENOTFOUND|EAI_/i.test(text)) return unreachable("its name can't be resolved");
+  if (/network is unreachable|no route to host/i.test(text)) {
+    return unreachable("no way leads there from this network");
+  }
   return unreachable(last);
 }
 
