@@ -133,7 +133,7 @@ testBinary("the administrator's file bounds whatever a user says", {
         "nothing in it": [policy(""), /it is no object/],
         "an unknown field": [policy({ rulez: [] }), /rulez is not known/],
         "an unknown word": [policy({ record: "all" }), /record is neither/],
-        "a directory": [`mkdir -p ${PATH}`, /Is a directory/],
+        "a directory": [`mkdir -p ${PATH}`, /it is a directory/],
         "too large": [
           policy(fine, `head -c 1100000 /dev/zero | tr '\\0' ' ' >>${PATH}`),
           /larger than 1 MiB/,
@@ -157,9 +157,15 @@ testBinary("the administrator's file bounds whatever a user says", {
           policy(fine, `mv ${PATH} /etc/real; ln -s /etc/real ${PATH}; chown -h 1000 ${PATH}`),
           /the user 1000/,
         ],
-        "a link to nowhere": [`mkdir /etc/krew-wasm; ln -s nowhere ${PATH}`, /No such file/],
-        "a directory that is a link to nowhere": ["ln -s nowhere /etc/krew-wasm", /No such file/],
-        "a directory that is a file": ["echo >/etc/krew-wasm", /Not a directory/],
+        "a link to nowhere": [
+          `mkdir /etc/krew-wasm; ln -s nowhere ${PATH}`,
+          /it is a link that leads nowhere/,
+        ],
+        "a directory that is a link to nowhere": [
+          "ln -s nowhere /etc/krew-wasm",
+          /it is a link that leads nowhere/,
+        ],
+        "a directory that is a file": ["echo >/etc/krew-wasm", /a part of its path is no directory/],
         "links in a circle": [`mkdir /etc/krew-wasm; ln -s policy.yaml ${PATH}`, /symbolic links/],
       };
       for (const [name, [prepare, words]] of Object.entries(cases)) {
