@@ -301,6 +301,16 @@ class Door {
     this.#memory.slice(buffer, bytes.length).set(bytes);
   }
 
+  /**
+   * Before anything is opened: a stream that finds no number is closed, which ends a body, a channel or the whole connection.
+   *
+   * @throws WasiError fault, too-many-open
+   */
+  #checkRoom(result: number): void {
+    this.#memory.slice(result, 4);
+    this.#descriptors.checkRoom();
+  }
+
   #insert(
     node: { kind: "source"; source: ByteSource } | { kind: "sink"; sink: ByteSink },
     flags: number,
@@ -348,7 +358,7 @@ class Door {
     outcome: (abort: AbortController) => Promise<Outcome>,
     upload?: BodySink,
   ): void {
-    this.#memory.slice(result, 4);
+    this.#checkRoom(result);
     if (upload !== undefined) this.#sandbox.stdin.share?.();
     const abort = new AbortController();
     const exchange = new Exchange(abort, outcome(abort), upload);
@@ -387,7 +397,7 @@ class Door {
     const { exchange } = this.#exchange(fd);
     const { upload } = exchange;
     if (upload === undefined) throw new WasiError("invalid");
-    this.#memory.slice(result, 4);
+    this.#checkRoom(result);
     const sink = channelSink(exchange, upload, () => upload.finish());
     this.#channels.set(sink, exchange);
     this.#memory.setUint32(result, this.#insert({ kind: "sink", sink }, flags));
@@ -428,7 +438,7 @@ class Door {
     const { exchange } = this.#exchange(fd);
     const connection = exchange.connection();
     if (channel < 0 || channel > ALL_BYTES) throw new WasiError("invalid");
-    this.#memory.slice(result, 4);
+    this.#checkRoom(result);
     let inserted: number;
     if ((flags & FLAG_WRITE) === 0) {
       const source = channel === ALL_BYTES ? connection.inputBytes() : connection.input(channel);

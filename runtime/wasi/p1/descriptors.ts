@@ -108,10 +108,19 @@ export class Descriptors {
     return descriptor as Descriptor & { node: DirectoryNode };
   }
 
+  #nextFree(): number {
+    while (this.#table[this.#free]) this.#free++;
+    return this.#free;
+  }
+
+  /** For what does more than open something. @throws WasiError too-many-open */
+  checkRoom(): void {
+    if (this.#nextFree() >= this.#max) throw new WasiError("too-many-open");
+  }
+
   /** Gives a descriptor the least free number. @throws WasiError too-many-open, what it stands for being closed */
   insert(descriptor: Descriptor): number {
-    let fd = this.#free;
-    while (this.#table[fd]) fd++;
+    const fd = this.#nextFree();
     if (fd >= this.#max) {
       closeNode(descriptor);
       throw new WasiError("too-many-open");
