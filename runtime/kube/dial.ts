@@ -185,8 +185,7 @@ export function relayTo(tunnel: Duplex): Relay {
         inner.close();
         continue;
       }
-      pass(inner, tunnel);
-      pass(tunnel, inner);
+      Promise.all([pass(inner, tunnel), pass(tunnel, inner)]).then(() => closeAll(inner, tunnel));
       return; // which closes the listener
     }
   };
@@ -212,10 +211,14 @@ async function pass(from: Duplex, to: Duplex): Promise<void> {
     }
     await to.closeWrite();
   } catch {
-    for (const each of [from, to]) {
-      try {
-        each.close();
-      } catch { /* it is closed */ }
-    }
+    closeAll(from, to);
+  }
+}
+
+function closeAll(...connections: Duplex[]): void {
+  for (const each of connections) {
+    try {
+      each.close();
+    } catch { /* it is closed */ }
   }
 }
