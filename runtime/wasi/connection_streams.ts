@@ -93,7 +93,7 @@ export class ConnectionSink implements ByteSink {
 
   /** Takes all of it, whatever the room; it is not copied. For what is of one piece, such as a frame. */
   enqueue(part: Uint8Array<ArrayBuffer>): void {
-    if (this.#ended || this.#error !== undefined) return;
+    if (this.#ended || this.#error !== undefined || part.length === 0) return;
     this.#queue.push(part);
     this.#queued += part.length;
     this.#sending ??= this.#send();

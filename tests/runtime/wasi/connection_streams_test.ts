@@ -121,3 +121,14 @@ Deno.test("a connection that was given up is closed when what was written has le
   await done;
   assert.ok(closed > 0);
 });
+
+Deno.test("a sink that was given nothing sends what it is given next", async () => {
+  const connection = fake();
+  const sink = new ConnectionSink(connection);
+  assert.equal(sink.write(new Uint8Array()), 0);
+  assert.equal(sink.write(new Uint8Array(5)), 5);
+  const flushed = sink.flush();
+  connection.take();
+  await flushed;
+  assert.equal(connection.written, 5);
+});
