@@ -27,6 +27,9 @@ const WASM_LAYERS: ReadonlySet<string> = new Set([
   "application/vnd.module.wasm.content.layer.v1+wasm",
 ]);
 
+/** The layer, and the artifact's type, of an index of plugins (plugin_index.ts). */
+export const INDEX_OF_PLUGINS = "application/vnd.krew-wasm.index.v1+json";
+
 /** The most a plugin's wasm may weigh, in bytes. */
 export const MAX_BLOB = 1 << 30;
 
@@ -242,7 +245,9 @@ export function parseManifest(text: string, shown: string, verb = "pull"): Plugi
     return fail(
       "ARTIFACT_UNSUPPORTED",
       `its layer is of the type ${printable(String(layer.mediaType), 100)}, not WebAssembly`,
-      "this may be a container image, not a plugin",
+      layer.mediaType === INDEX_OF_PLUGINS
+        ? "this is an index of plugins: krew-wasm index add REF"
+        : "this may be a container image, not a plugin",
     );
   }
   if (typeof layer.digest !== "string" || !DIGEST.test(layer.digest)) {

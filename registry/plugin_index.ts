@@ -12,12 +12,11 @@ import { printable } from "../runtime/text.ts";
 import type { Artifact, Blob } from "./artifact.ts";
 import { blobOf, MANIFEST_TYPE, timestamp } from "./artifact.ts";
 import type { RegistryClient } from "./client.ts";
+import { INDEX_OF_PLUGINS } from "./manifest.ts";
 import { formatReference, parseReference, type Reference } from "./reference.ts";
 import { replaceFile, storeFailed, syncDirectory } from "./store/disk.ts";
 import { openForWriting } from "./store/open.ts";
 
-/** Media type of the document, and the artifact's type. */
-const INDEX_TYPE = "application/vnd.krew-wasm.index.v1+json";
 const EMPTY_CONFIG = "application/vnd.oci.empty.v1+json";
 /** The version of the document. */
 const INDEX_VERSION = 1;
@@ -104,12 +103,12 @@ export function formatIndexDocument({ plugins }: IndexDocument): string {
 /** The artifact that holds a document (image-spec, manifest.md, "Guidelines for Artifact Usage"). */
 export function makeIndexArtifact(text: string, created: Date): Omit<Artifact, "kind"> {
   const config = blobOf(new TextEncoder().encode("{}"), EMPTY_CONFIG);
-  const layer = blobOf(new TextEncoder().encode(text), INDEX_TYPE);
+  const layer = blobOf(new TextEncoder().encode(text), INDEX_OF_PLUGINS);
   const descriptor = ({ mediaType, digest, size }: Blob) => ({ mediaType, digest, size });
   const manifest = JSON.stringify({
     schemaVersion: 2,
     mediaType: MANIFEST_TYPE,
-    artifactType: INDEX_TYPE,
+    artifactType: INDEX_OF_PLUGINS,
     config: descriptor(config),
     layers: [{ ...descriptor(layer), annotations: { "org.opencontainers.image.title": "index.json" } }],
     annotations: { "org.opencontainers.image.created": timestamp(created) },
@@ -224,7 +223,7 @@ export async function fetchIndex(
     | Record<string, unknown>
     | null
     | undefined;
-  if (layer?.mediaType !== INDEX_TYPE) return invalid(`it is an artifact of another kind`);
+  if (layer?.mediaType !== INDEX_OF_PLUGINS) return invalid(`it is an artifact of another kind`);
   const { digest, size } = layer;
   if (typeof digest !== "string" || !DIGEST.test(digest) || !Number.isSafeInteger(size)) {
     return invalid("its manifest's layer is malformed");

@@ -80,7 +80,7 @@ export async function readPolicy(path: string, home: string): Promise<Policy | u
   } catch (error) {
     if (error instanceof Deno.errors.NotFound && isNowhere(path)) return undefined;
     const nowhere = error instanceof Deno.errors.NotFound;
-    throw invalid(path, nowhere ? "it is a link that leads nowhere" : whyNotRead(error));
+    throw invalid(path, nowhere ? "it, or its directory, is a link that leads nowhere" : whyNotRead(error));
   }
   let value: unknown;
   try {

@@ -1,5 +1,11 @@
 import assert from "node:assert/strict";
-import { chooseManifest, duplicateName, isIndex, parseManifest } from "../../registry/manifest.ts";
+import {
+  chooseManifest,
+  duplicateName,
+  INDEX_OF_PLUGINS,
+  isIndex,
+  parseManifest,
+} from "../../registry/manifest.ts";
 import { makeArtifact } from "../support/oci.ts";
 
 const WASM = new Uint8Array([0, 0x61, 0x73, 0x6d, 1, 0, 0, 0]);
@@ -55,6 +61,15 @@ Deno.test("parseManifest() tells what is no plugin from what is broken", () => {
     const text = typeof change === "string" ? change : JSON.stringify({ ...good(), ...change });
     assert.throws(() => parseManifest(text, "x"), { code }, text);
   }
+});
+
+Deno.test("parseManifest() tells an index of plugins from a container image", () => {
+  const of = (mediaType: string) =>
+    JSON.stringify({ ...good(), layers: [{ ...good().layers[0], mediaType }] });
+  assert.throws(() => parseManifest(of(INDEX_OF_PLUGINS), "x"), { hint: /krew-wasm index add/ });
+  assert.throws(() => parseManifest(of("application/vnd.oci.image.layer.v1.tar+gzip"), "x"), {
+    hint: /container image/,
+  });
 });
 
 Deno.test("parseManifest() cuts annotations and takes strings only", () => {
