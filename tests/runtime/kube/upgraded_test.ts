@@ -8,6 +8,13 @@ import { FakePeer, serverFrame } from "../../support/websocket_peer.ts";
 
 const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
 
+/** Ends it: its timers go. */
+async function drop(connection: UpgradedConnection, peer: FakePeer): Promise<void> {
+  peer.takes = true;
+  connection.drop();
+  await peer.taken();
+}
+
 function connect(peer: FakePeer, protocol: string): UpgradedConnection {
   return new UpgradedConnection(new WebSocketConnection(peer, new Uint8Array()), protocol, [], () => {});
 }
@@ -57,6 +64,7 @@ Deno.test("a channel's end is sent behind what was written to it, though there i
   assert.deepEqual([...last.payload], [255, 0]);
   assert.equal(messages.reduce((sum, { payload }) => sum + payload.length - 1, 0), written);
   assert.ok(messages.every(({ payload }) => payload[0] === 0));
+  await drop(connection, peer);
 });
 
 Deno.test("a stream of a connection that broke can be dropped", async () => {
@@ -69,7 +77,7 @@ Deno.test("a stream of a connection that broke can be dropped", async () => {
   });
   output[Symbol.dispose]();
   connection.output(1).close();
-  connection.drop();
+  await drop(connection, peer);
 });
 
 Deno.test("who waits for a message before the first receive() is told of it", async () => {
@@ -89,6 +97,7 @@ Deno.test("who waits for a message before the first receive() is told of it", as
     }
     assert.ok(message !== "ended");
     assert.equal(text(message.bytes), "one");
+    await drop(connection, peer);
   }
 });
 
@@ -103,6 +112,7 @@ Deno.test("waiting says nothing of how the connection is used, and nothing is lo
   let got = "";
   while (got.length < 3) got += text(into.subarray(0, await input.read(into)));
   assert.equal(got, "ABC");
+  await drop(connection, peer);
 });
 
 Deno.test("a message or a stream in parts of one byte takes the memory of its bytes", async () => {
@@ -122,6 +132,7 @@ Deno.test("a message or a stream in parts of one byte takes the memory of its by
   assert.equal(message.bytes.length, parts);
   assert.ok(message.bytes.every((byte) => byte === 7));
   assert.ok(made < parts / 1000, `${made} buffers of one byte`);
+  await drop(connection, peer);
 });
 
 /** Counts the copies that are made of single bytes. */
