@@ -91,13 +91,16 @@ async function acquire(
 ): Promise<void> {
   // Deno 2.6 can't try a lock; one that does not come at once is another process's. On a busy machine nothing comes at
   // once: where the file names nobody, there is some patience, and what came while this thread stood still has a turn.
-  let timer = setTimeout(() => {
+  let ended = false;
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const after = (milliseconds: number, then: () => void) => {
     timer = setTimeout(() => {
-      const line = waitingFor(textOf(path));
-      if (line !== WAITING) waiting(line);
-      else timer = setTimeout(() => waiting(waitingFor(textOf(path))), PATIENCE);
-    });
-  }, 200);
+      // Deno 2.6 calls a timer that was due in the same turn as the lock, though it is cleared by then.
+      if (!ended) then();
+    }, milliseconds);
+  };
+  const tell = () => waiting(waitingFor(textOf(path)));
+  after(200, () => after(0, () => waitingFor(textOf(path)) === WAITING ? after(PATIENCE, tell) : tell()));
   try {
     await file.lock(exclusive);
   } catch (error) {
@@ -107,6 +110,7 @@ async function acquire(
       cause: error,
     });
   } finally {
+    ended = true;
     clearTimeout(timer);
   }
 }

@@ -76,3 +76,14 @@ Deno.test("waitingFor() makes what it reads safe to print", () => {
   }
   assert.doesNotMatch(waitingFor("1 \x1b[2J\n"), /\x1b/);
 });
+
+Deno.test("a lock that came while the thread stood still is not waited for", async () => {
+  const directory = Deno.makeTempDirSync();
+  for (let count = 0; count < 4; count++) {
+    const coming = lockStore(`${directory}/lock`, "test", (line) => assert.fail(line));
+    // The lock is there long before it can be told, and so is the time after which others are told of.
+    for (const until = performance.now() + 250; performance.now() < until;);
+    (await coming)[Symbol.dispose]();
+  }
+  Deno.removeSync(directory, { recursive: true });
+});
