@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { lockStore, waitingFor } from "../../registry/lock.ts";
+import { temporaryDirectory } from "../support/temporary.ts";
 
 /** A process that takes the lock, says so, and keeps it until its stdin ends. */
 function holder(path: string, task: string): Deno.ChildProcess {
@@ -25,7 +26,7 @@ async function locked(child: Deno.ChildProcess): Promise<void> {
 }
 
 Deno.test("whoever waits is told for whom: the process, and what it does", async () => {
-  const directory = Deno.makeTempDirSync();
+  const directory = temporaryDirectory();
   const path = `${directory}/lock`;
   const child = holder(path, "pull ghcr.io/acme/foo:v1");
   await locked(child);
@@ -42,7 +43,7 @@ Deno.test("whoever waits is told for whom: the process, and what it does", async
 });
 
 Deno.test("the lock of a process that was killed is free, whatever the file says", async () => {
-  const directory = Deno.makeTempDirSync();
+  const directory = temporaryDirectory();
   const path = `${directory}/lock`;
   const child = holder(path, "pull x");
   await locked(child);
@@ -56,7 +57,7 @@ Deno.test("the lock of a process that was killed is free, whatever the file says
 });
 
 Deno.test("a process id that another process has by now, as after a reboot, stands in nobody's way", async () => {
-  const directory = Deno.makeTempDirSync();
+  const directory = temporaryDirectory();
   const path = `${directory}/lock`;
   for (
     const text of [`${Deno.pid} pull x\n`, "1 pull x\n", "999999999", "", "\x1b[2J", "x".repeat(1 << 20)]

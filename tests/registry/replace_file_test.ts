@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { replaceFileAt } from "../../registry/replace_file.ts";
 import { namesIn } from "../support/store.ts";
+import { temporaryDirectory } from "../support/temporary.ts";
 
 const windows = Deno.build.os === "windows";
 const bytes = (text: string) => new TextEncoder().encode(text);
@@ -9,7 +10,7 @@ const LEFT = ".krew-wasm-01234567-89ab-4cde-8fab-0123456789ab";
 
 /** A directory of its own. */
 function makeDirectory() {
-  const path = Deno.realPathSync(Deno.makeTempDirSync());
+  const path = temporaryDirectory();
   return { path, [Symbol.dispose]: () => Deno.removeSync(path, { recursive: true }) };
 }
 

@@ -5,12 +5,13 @@ import { CredentialSource } from "../../../runtime/kube/credentials.ts";
 import { parseExecCredential, runExecPlugin } from "../../../runtime/kube/exec.ts";
 import { TestApiServer } from "../../support/api_server.ts";
 import { connectionTest, open } from "../../support/connection.ts";
+import { temporaryDirectory } from "../../support/temporary.ts";
 
 const V1 = "client.authentication.k8s.io/v1";
 
 /** A connection with a credential plugin that is a script. */
 function execConnection(script: string, fields: object = {}) {
-  const directory = Deno.makeTempDirSync();
+  const directory = temporaryDirectory();
   Deno.writeTextFileSync(`${directory}/login`, `#!/bin/sh\ncd "${directory}"\n${script}\n`, { mode: 0o755 });
   const entry = {
     apiVersion: V1,
@@ -171,7 +172,7 @@ connectionTest(
     const [one, other] = await Promise.all(
       ["a", "b"].map((commonName) => api.authority.issue({ commonName })),
     );
-    const directory = await Deno.makeTempDir();
+    const directory = temporaryDirectory();
     const print = async (name: string, cert: string, key: string) => {
       const status = { clientCertificateData: cert, clientKeyData: key };
       const text = JSON.stringify({ apiVersion: V1, kind: "ExecCredential", status });
@@ -228,7 +229,7 @@ connectionTest(
   "inside of a Pod its service account is used, where no kubeconfig says otherwise",
   async () => {
     await using api = await TestApiServer.start();
-    const serviceAccount = await Deno.makeTempDir();
+    const serviceAccount = temporaryDirectory();
     const { hostname, port } = new URL(api.server);
     const env = { KUBERNETES_SERVICE_HOST: hostname, KUBERNETES_SERVICE_PORT: port };
     const access = (args: string[] = [], more: Record<string, string> = {}, home = "/none") =>
@@ -252,7 +253,7 @@ connectionTest(
       `https://[::1]:${port}`,
     );
     // A kubeconfig goes before it, and lends it its namespace only; one that says nothing does not count.
-    const home = await Deno.makeTempDir();
+    const home = temporaryDirectory();
     await Deno.mkdir(`${home}/.kube`);
     const config = JSON.parse(api.kubeconfig());
     delete config.contexts[0].context.namespace;
