@@ -279,10 +279,18 @@ Deno.test("upgrade() takes the answer to its own key, without what it did not of
   const head = (accept: string, more = "", kind = "websocket") =>
     `HTTP/1.1 101 Switching Protocols\r\nUpgrade: ${kind}\r\nSec-WebSocket-Accept: ${accept}\r\n${more}\r\n`;
   const protocol = (name: string) => `Sec-WebSocket-Protocol: ${name}\r\n`;
-  assert.ok(await ask((accept) => head(accept)) instanceof UpgradedConnection);
-  assert.ok(await ask((accept) => head(accept, protocol("v4.channel.k8s.io"))) instanceof UpgradedConnection);
   const waits = "HTTP/1.1 102 Processing\r\n\r\n";
-  assert.ok(await ask((accept) => waits.repeat(8) + head(accept)) instanceof UpgradedConnection);
+  for (
+    const answer of [
+      (accept: string) => head(accept),
+      (accept: string) => head(accept, protocol("v4.channel.k8s.io")),
+      (accept: string) => waits.repeat(8) + head(accept),
+    ]
+  ) {
+    const connection = await ask(answer);
+    assert.ok(connection instanceof UpgradedConnection);
+    connection.drop();
+  }
   for (
     const [answer, why] of [
       [() => head("s3pPLMBiTxaQ9kYGzzhZRbK+xOo="), /not to a WebSocket/],
