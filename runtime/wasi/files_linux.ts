@@ -96,6 +96,8 @@ class LinuxTree implements FileTree {
   #writable: ReadonlySet<string> | undefined;
   /** What was there for each overlay, and for each path that is denied, when it was last looked. */
   #shown: readonly (Glance | undefined)[] = [];
+  /** Identity of what was open last without a name. */
+  #nameless: string | undefined;
 
   constructor(kernel: Kernel, files: Files) {
     this.#kernel = kernel;
@@ -928,9 +930,14 @@ class LinuxTree implements FileTree {
     const stat = look(fd);
     if (stat.type === "directory") return { stat, overlay: undefined };
     const overlay = overlays.find((_, index) => isSame(now[index], stat));
-    // A number may be another file's by now: what is open keeps its own, and shows that it lost its name.
-    const settled = stat.links > 0n && now.every((glance, index) => isSame(glance, before[index]));
-    if (!overlay && !made && !settled) throw new Replaced();
+    // Who writes into a pipe would find it closed if it was opened once more.
+    if (overlay || made || stat.type !== "regular-file") return { stat, overlay };
+    // A number may be another file's by now: what is open keeps its own, and shows that it lost its name. What was found by
+    // its name once more has one: some file systems count none.
+    const identity = identityOf(stat);
+    const named = stat.links > 0n || identity === this.#nameless;
+    if (!named) this.#nameless = identity;
+    if (!named || !now.every((glance, index) => isSame(glance, before[index]))) throw new Replaced();
     return { stat, overlay };
   }
 

@@ -251,3 +251,16 @@ testTrees("what the comparison with a file system in memory found stays found", 
   assert.equal(errnoOf(() => tree.renameAt(at.at, "sub/..", at.at, "x")), "busy");
   assert.equal(errnoOf(() => tree.removeDirectoryAt(at.at, "sub/..")), "not-empty");
 });
+
+testTrees("a pipe with a name is opened once, so that who writes into it finds a reader", async (open) => {
+  if (Deno.build.os === "windows") return;
+  using it = setUp(open, {}, {
+    overlays: [{ host: "/etc/passwd", content: () => new Uint8Array() }],
+    deniedPaths: ["/etc/group"],
+  });
+  const path = `${it.root}/in/pipe`;
+  assert.ok((await new Deno.Command("mkfifo", { args: [path] }).output()).success);
+  const writer = new Deno.Command("sh", { args: ["-c", 'echo piped >"$0"', path] }).spawn();
+  assert.equal(read(it.tree.openAt(it.at, "pipe", READ)), "piped\n");
+  assert.equal((await writer.status).code, 0);
+});
