@@ -96,8 +96,6 @@ class LinuxTree implements FileTree {
   #writable: ReadonlySet<string> | undefined;
   /** What was there for each overlay, and for each path that is denied, when it was last looked. */
   #shown: readonly (Glance | undefined)[] = [];
-  /** Identity of what was open last without a name. */
-  #nameless: string | undefined;
 
   constructor(kernel: Kernel, files: Files) {
     this.#kernel = kernel;
@@ -932,13 +930,19 @@ class LinuxTree implements FileTree {
     const overlay = overlays.find((_, index) => isSame(now[index], stat));
     // Who writes into a pipe would find it closed if it was opened once more.
     if (overlay || made || stat.type !== "regular-file") return { stat, overlay };
-    // A number may be another file's by now: what is open keeps its own, and shows that it lost its name. What was found by
-    // its name once more has one: some file systems count none.
-    const identity = identityOf(stat);
-    const named = stat.links > 0n || identity === this.#nameless;
-    if (!named) this.#nameless = identity;
+    // A number may be another file's by now: what is open keeps its own, and shows that it lost its name.
+    const named = stat.links > 0n || !this.#isDeleted(fd);
     if (!named || !now.every((glance, index) => isSame(glance, before[index]))) throw new Replaced();
     return { stat, overlay };
+  }
+
+  /** Whether what is open has lost its name. Some file systems count no links, so that the count alone does not tell. */
+  #isDeleted(fd: number): boolean {
+    try {
+      return latin1(this.#kernel.readLink(AT_FDCWD, `/proc/self/fd/${fd}`)).endsWith(" (deleted)");
+    } catch {
+      return true; // without /proc
+    }
   }
 
   /** The overlay that has this very name, whether or not its file is there. */
