@@ -58,7 +58,12 @@ Deno.test("with the inner wall broken", {
   sanitizeResources: false,
 }, async (t) => {
   const directory = temporaryDirectory();
-  const binary = await compile({ output: `${directory}/krew-wasm`, quiet: true, uncached: true, replace: BROKEN });
+  const binary = await compile({
+    output: `${directory}/krew-wasm`,
+    quiet: true,
+    uncached: true,
+    replace: BROKEN,
+  });
   await using stage = await Stage.make({ binary });
   const check = async (orders: Orders, options: Parameters<Stage["attack"]>[2] = {}) => {
     stage.reset();
