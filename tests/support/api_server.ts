@@ -2,6 +2,18 @@
 
 import { Authority, type Pair } from "./certificates.ts";
 
+/** Whether this machine has IPv6 on its loopback; where not, as in many containers, that is told, and is no error. */
+export function hasIpv6(): boolean {
+  try {
+    Deno.listen({ hostname: "::1", port: 0 }).close();
+    return true;
+  } catch {
+    // deno-lint-ignore no-console -- what is left out is told
+    console.warn("this machine has no ::1: what is tried over IPv6 is left out");
+    return false;
+  }
+}
+
 /** A request as the server saw it. */
 export interface SeenRequest {
   readonly method: string;

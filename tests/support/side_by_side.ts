@@ -130,7 +130,7 @@ const KUBECTL: readonly (readonly [words: RegExp, result: Result])[] = [
   [/certificate-authority|client-cert|private key|PEM|root certificates|client-key/, "kubeconfig"],
   [/x509:|tls: |server gave HTTP response/, "tls"],
   [
-    /refused|no such host|Client\.Timeout|deadline exceeded|proxyconnect|socks connect|EOF$|server misbehaving/m,
+    /refused|no such host|dial tcp|Client\.Timeout|deadline exceeded|proxyconnect|socks connect|EOF$/m,
     "unreachable",
   ],
   [/Invalid timeout|invalid argument/, "usage"],
