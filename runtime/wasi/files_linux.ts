@@ -265,6 +265,11 @@ class LinuxTree implements FileTree {
       } catch (error) {
         if (!(error instanceof WasiError)) throw error;
         if (error.errno === "access" || error.errno === "not-permitted") this.#refuseOverlay(place);
+        // A program that runs, krew-wasm itself among them: the kernel refuses it before what is guarded was looked at.
+        if (error.errno === "text-file-busy") {
+          this.#checkChange(place);
+          this.#refuseProtected(this.#kernel.statAt(parent, place.bare));
+        }
         if (error.errno !== "no-entry") throw error;
         if (this.#overlayNamed(place)) throw new WasiError("read-only");
         if (!create) throw error;
