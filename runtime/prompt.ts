@@ -156,9 +156,21 @@ function pause(milliseconds: number): void {
 
 const TERMINAL = "/dev/tty";
 
-/** Numbers of the two C libraries: <fcntl.h>, <termios.h>. */
+/**
+ * Numbers of the two C libraries: <fcntl.h>, <termios.h>. `outputFlags` is where c_oflag begins in a `struct termios`, in bytes,
+ * `lineEnds` are OPOST and ONLCR, in its first byte on both.
+ */
 const SYSTEMS = {
-  linux: { library: "libc.so.6", cloexec: 0x80000, noctty: 0x100, flushInput: 0, tstp: 20, ttin: 21 },
+  linux: {
+    library: "libc.so.6",
+    cloexec: 0x80000,
+    noctty: 0x100,
+    flushInput: 0,
+    tstp: 20,
+    ttin: 21,
+    outputFlags: 4,
+    lineEnds: 0o1 | 0o4,
+  },
   darwin: {
     library: "/usr/lib/libSystem.B.dylib",
     cloexec: 0x1000000,
@@ -166,6 +178,8 @@ const SYSTEMS = {
     flushInput: 1,
     tstp: 18,
     ttin: 21,
+    outputFlags: 8,
+    lineEnds: 0x1 | 0x2,
   },
 } as const;
 // <sys/file.h>
@@ -232,10 +246,12 @@ export function openTerminal(): Terminal | undefined {
       libc.tcgetattr(fd, before);
       const changed = before.slice();
       libc.cfmakeraw(changed);
+      // What others write meanwhile, as the end of a pipe may, keeps its line ends, and the question begins where lines begin.
+      changed[system.outputFlags]! |= system.lineEnds;
       libc.tcsetattr(fd, TCSAFLUSH, changed);
     },
     write(text) {
-      const bytes = new TextEncoder().encode(text);
+      const bytes = new TextEncoder().encode(text.replaceAll("\r\n", "\n")); // the terminal makes the one of the other
       for (let sent = 0; sent < bytes.length;) {
         const count = Number(libc.write(fd, bytes.subarray(sent), BigInt(bytes.length - sent)));
         if (count <= 0) return;

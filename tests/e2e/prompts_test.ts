@@ -80,7 +80,7 @@ testBinary("a question at a terminal stands by itself, whatever stops, pipes or 
   });
   await t.step("who reads only the beginning is asked all the same", async () => {
     const { output, code } = await at(
-      `${remove("web").replace("request", "print first , request")} | head -n 1`,
+      `${remove("web").replace("request", "print first , request")} | head -n 1 >first; cat first`,
       [
         READY,
         { send: "n\r" },
@@ -89,6 +89,16 @@ testBinary("a question at a terminal stands by itself, whatever stops, pipes or 
     assert.deepEqual(questions(output), [`${asked("web")}: n`]);
     assert.match(output, /first\r\n/);
     assert.equal(code, 0);
+  });
+  await t.step("what another program writes while a question stands keeps its line ends", async () => {
+    const raw = "stty -a </dev/tty | grep -q -e -icanon";
+    const { output } = await at(
+      `${remove("web")} | { until ${raw}; do :; done; while ${raw}; do echo here; sleep 0.05; done; cat; }`,
+      [READY, { expect: "here" }, { send: "n\r" }],
+    );
+    assert.match(output, /here\r\n/);
+    assert.doesNotMatch(output, /here\n/);
+    assert.match(output, /403 /);
   });
   await t.step("Ctrl-D is no, Ctrl-C is the end", async () => {
     const no = await at(`exec ${remove("web")}`, [READY, { send: "o\x04" }]);
