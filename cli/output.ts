@@ -55,7 +55,9 @@ export const OUTPUT_FORMATS = ["wide", "json", "yaml", "name"] as const;
  */
 export function formatTable(header: readonly string[], rows: readonly (readonly string[])[]): string {
   const cells = [header, ...rows.map((row) => row.map((cell) => cell === "" ? "<none>" : printable(cell)))];
-  const widths = header.map((_, column) => Math.max(...cells.map((row) => columns(row[column] ?? ""))));
+  const widths = header.map((_, column) =>
+    cells.reduce((widest, row) => Math.max(widest, columns(row[column] ?? "")), 0)
+  );
   return cells.map((row) =>
     row.map((cell, column) =>
       column === row.length - 1 ? cell : cell + " ".repeat(widths[column]! - columns(cell) + 3)

@@ -186,6 +186,5 @@ export class RegistryAccess {
 }
 
 function basic({ username, password }: { username: string; password: string }): string {
-  const bytes = new TextEncoder().encode(`${username}:${password}`);
-  return `Basic ${btoa(String.fromCharCode(...bytes))}`;
+  return `Basic ${new TextEncoder().encode(`${username}:${password}`).toBase64()}`;
 }

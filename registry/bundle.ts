@@ -194,9 +194,7 @@ function formatSignatures(signatures: readonly FoundSignature[]): Uint8Array<Arr
   return new TextEncoder().encode(
     JSON.stringify(
       signatures.map((signature) =>
-        signature.kind === "bundle"
-          ? signature
-          : { ...signature, payload: btoa(String.fromCharCode(...signature.payload)) }
+        signature.kind === "bundle" ? signature : { ...signature, payload: signature.payload.toBase64() }
       ),
     ),
   );

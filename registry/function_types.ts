@@ -108,7 +108,7 @@ export function checkFunctionTypes(bytes: Uint8Array): void {
     const each = (read: () => void) => {
       for (let count = reader.number(); count > 0; count--) read();
     };
-    if (id === TYPES) each(() => types.push(...readTypes(reader)));
+    if (id === TYPES) each(() => readTypes(reader, types));
     else if (id === IMPORTS) {
       each(() => {
         const [module, name] = [reader.text(), reader.text()];
@@ -148,17 +148,19 @@ function unsupported(what: string): AppError {
   });
 }
 
-/** The types that one entry of the section defines (core specification 5.3; GC: groups, subtypes, structures, arrays). */
-function readTypes(reader: Reader): Signature[] {
+/**
+ * Adds the types that one entry of the section defines (core specification 5.3; GC: groups, subtypes, structures,
+ * arrays).
+ */
+function readTypes(reader: Reader, types: Signature[]): void {
   const form = reader.byte();
   if (form === 0x4e) {
-    const group: Signature[] = [];
-    for (let count = reader.number(); count > 0; count--) group.push(...readTypes(reader));
-    return group;
+    for (let count = reader.number(); count > 0; count--) readTypes(reader, types);
+    return;
   }
   if (form === 0x50 || form === 0x4f) {
     for (let count = reader.number(); count > 0; count--) reader.number(); // what it is a subtype of
-    return readTypes(reader);
+    return readTypes(reader, types);
   }
   const list = () => {
     let values = "";
@@ -169,11 +171,14 @@ function readTypes(reader: Reader): Signature[] {
     readValueType(reader);
     reader.byte(); // whether it can change
   };
-  if (form === 0x60) return [`${list()}>${list()}`];
+  if (form === 0x60) {
+    types.push(`${list()}>${list()}`);
+    return;
+  }
   if (form === 0x5f) { for (let count = reader.number(); count > 0; count--) field(); }
   else if (form === 0x5e) field();
   else throw unsupported(`It defines a type of the unknown form ${form}`);
-  return ["?"];
+  types.push("?");
 }
 
 function readValueType(reader: Reader): string {

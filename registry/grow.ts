@@ -49,20 +49,21 @@ export function countGrowth(bytes: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuf
   ]);
 
   const parts: Uint8Array[] = [bytes.subarray(0, PREAMBLE)];
-  const put = (id: number, ...content: Uint8Array[]) => {
+  // A list, not rest parameters: a call with two arguments a function overflows the stack in a large module.
+  const put = (id: number, content: readonly Uint8Array[]) => {
     const size = content.reduce((sum, { length }) => sum + length, 0);
-    parts.push(Uint8Array.from([id, ...leb(size)]), ...content);
+    parts.push(Uint8Array.from([id, ...leb(size)]));
+    for (const part of content) parts.push(part);
   };
   const add = (id: number, old: Section | undefined) => {
     const { count, bytes: added } = additions.get(id)!;
     additions.delete(id);
     const start = old ? readNumber(bytes, old.content) : { value: 0, next: 0 };
-    put(
-      id,
+    put(id, [
       Uint8Array.from(leb(start.value + count)),
       old ? bytes.subarray(start.next, old.end) : new Uint8Array(),
       Uint8Array.from(added),
-    );
+    ]);
   };
   for (const each of sections) {
     // What is missing stands where its id belongs; custom sections have no place. Tags (13) come before globals.
@@ -73,11 +74,10 @@ export function countGrowth(bytes: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuf
       const bodies = found.bodies.map((body) => withCalls(bytes, body, functionOf));
       const growers = counted.map((memory) => Uint8Array.from(growerBody(memory, global)));
       const all = [...bodies, ...growers];
-      put(
-        CODE,
+      put(CODE, [
         Uint8Array.from(leb(all.length)),
         ...all.flatMap((body) => [Uint8Array.from(leb(body.length)), body]),
-      );
+      ]);
     } else parts.push(bytes.subarray(each.start, each.end));
   }
   const result = new Uint8Array(parts.reduce((sum, { length }) => sum + length, 0));

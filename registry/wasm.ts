@@ -119,14 +119,11 @@ export function isKeptCustomSection(name: string): boolean {
  * @throws AppError WASM_INVALID
  */
 export function readComponentNames(bytes: Uint8Array): ComponentNames {
-  const imports: string[] = [];
-  const exports: string[] = [];
-  for (const { id, content, end } of readSections(bytes)) {
-    const reader = new Reader(bytes, content, end);
-    if (id === COMPONENT_IMPORT) imports.push(...readImports(reader));
-    if (id === COMPONENT_EXPORT) exports.push(...readExports(reader));
-  }
-  return { imports, exports };
+  const read = (wanted: number, names: (reader: Reader) => string[]) =>
+    readSections(bytes).flatMap(({ id, content, end }) =>
+      id === wanted ? names(new Reader(bytes, content, end)) : []
+    );
+  return { imports: read(COMPONENT_IMPORT, readImports), exports: read(COMPONENT_EXPORT, readExports) };
 }
 
 /**
@@ -141,19 +138,17 @@ export function readModuleNames(bytes: Uint8Array): ComponentNames {
   for (const { id, content, end } of readSections(bytes)) {
     const reader = new Reader(bytes, content, end);
     if (id === MODULE_IMPORT) {
-      imports.push(...readSection(reader, () => {
-        const name = `${reader.text()}.${reader.text()}`;
+      readSection(reader, () => {
+        imports.push(`${reader.text()}.${reader.text()}`);
         skipImportType(reader);
-        return name;
-      }));
+      });
     }
     if (id === MODULE_EXPORT) {
-      exports.push(...readSection(reader, () => {
-        const name = reader.text();
+      readSection(reader, () => {
+        exports.push(reader.text());
         reader.byte(); // of what sort
         reader.number();
-        return name;
-      }));
+      });
     }
   }
   return { imports, exports };

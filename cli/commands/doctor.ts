@@ -133,7 +133,7 @@ async function pullAnew(
 
 /** A line a finding, and below it the command that mends it. Pure. */
 function formatFindings(findings: readonly Finding[]): string {
-  const width = Math.max(...findings.map(({ check }) => check.length));
+  const width = findings.reduce((widest, { check }) => Math.max(widest, check.length), 0);
   return findings.map(({ check, level, message, fix }) =>
     `${level.padEnd(7)}  ${check.padEnd(width)}  ${printable(message, 2000)}\n` +
     (fix === undefined ? "" : `${" ".repeat(11 + width)}fix: ${printable(fix, 500)}\n`)

@@ -31,8 +31,10 @@ export function findOrphans(layout: Layout): Orphan[] {
       return found ? [{ name, key: found[1] ?? name, path: `${directory}/${name}` }] : [];
     });
   if (broken.length === 0 && histories.broken.length === 0) {
-    const kept: Receipt[] = [...receipts];
-    for (const [name, versions] of histories.versions) if (installed.has(name)) kept.push(...versions);
+    const earlier = [...histories.versions].flatMap(([name, versions]) =>
+      installed.has(name) ? versions : []
+    );
+    const kept: Receipt[] = [...receipts, ...earlier];
     const blobs = new Set(
       kept.flatMap(({ digest, manifestDigest, config }) =>
         [digest, manifestDigest, config ?? digest].map((each) => each.slice("sha256:".length))

@@ -81,7 +81,7 @@ export class CredentialSource {
     if (token !== undefined) return { authorization: bearer(token), certificate };
     if (!basic) return { authorization: undefined, certificate };
     const bytes = new TextEncoder().encode(`${basic.username}:${basic.password}`);
-    return { authorization: `Basic ${btoa(String.fromCharCode(...bytes))}`, certificate };
+    return { authorization: `Basic ${bytes.toBase64()}`, certificate };
   }
 
   async #ofExec(exec: ExecPlugin, signal: AbortSignal | undefined): Promise<Credentials> {

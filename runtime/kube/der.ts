@@ -66,6 +66,6 @@ function unsigned(bytes: Uint8Array): Uint8Array {
 
 /** PEM (RFC 7468). */
 export function pem(label: string, bytes: Uint8Array): string {
-  const base64 = btoa(String.fromCharCode(...bytes)).replace(/.{64}(?=.)/g, "$&\n");
+  const base64 = bytes.toBase64().replace(/.{64}(?=.)/g, "$&\n");
   return `-----BEGIN ${label}-----\n${base64}\n-----END ${label}-----\n`;
 }

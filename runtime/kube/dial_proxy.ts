@@ -100,5 +100,5 @@ function withRest(way: Duplex, rest: Uint8Array): Duplex {
 }
 
 function encodeBase64(text: string): string {
-  return btoa(String.fromCharCode(...new TextEncoder().encode(text)));
+  return new TextEncoder().encode(text).toBase64();
 }

@@ -175,5 +175,5 @@ function isObject(value: unknown): value is Record<string, unknown> {
 
 /** Base64 of a text's UTF-8. */
 export function encodeBase64(text: string): string {
-  return btoa(Array.from(new TextEncoder().encode(text), (byte) => String.fromCharCode(byte)).join(""));
+  return new TextEncoder().encode(text).toBase64();
 }

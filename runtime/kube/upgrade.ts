@@ -42,7 +42,7 @@ export async function upgrade(
   { url, headers, protocols }: UpgradeHead,
   closed: (end: Close, connection: UpgradedConnection) => void,
 ): Promise<UpgradedConnection | ClusterResponse> {
-  const key = btoa(String.fromCharCode(...crypto.getRandomValues(new Uint8Array(16))));
+  const key = crypto.getRandomValues(new Uint8Array(16)).toBase64();
   const lines = [
     `GET ${url.pathname}${url.search} HTTP/1.1`,
     `host: ${url.host}`,

@@ -278,5 +278,5 @@ export class WebSocketConnection {
 export async function acceptOf(key: string): Promise<string> {
   const bytes = new TextEncoder().encode(`${key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`);
   const digest = new Uint8Array(await crypto.subtle.digest("SHA-1", bytes));
-  return btoa(String.fromCharCode(...digest));
+  return digest.toBase64();
 }

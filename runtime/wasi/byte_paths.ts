@@ -39,7 +39,9 @@ export function isName(path: GuestPath): boolean {
 
 /** Bytes as text, one character each: for comparing. */
 export function latin1(bytes: Uint8Array): string {
-  return String.fromCharCode(...bytes);
+  let text = "";
+  for (const byte of bytes) text += String.fromCharCode(byte);
+  return text;
 }
 
 /** `.` or `..`. */
