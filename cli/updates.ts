@@ -1,8 +1,11 @@
-/** Updates in words, for `outdated` and `upgrade`. Pure. */
+/** Updates in words, for `outdated` and `upgrade`. */
 
-import type { Update } from "../registry/updates.ts";
+import { listsNone, type Update } from "../registry/updates.ts";
+import { AppError } from "../runtime/errors.ts";
 import type { Receipt } from "../runtime/store/receipt.ts";
-import { printable } from "../runtime/text.ts";
+import { formatError } from "../runtime/report.ts";
+import { lowerFirst, printable } from "../runtime/text.ts";
+import type { Context } from "./context.ts";
 
 /** A version for people: its own name, or the begin of its digest. */
 export function versionText(
@@ -43,6 +46,9 @@ export function whyNot(
         shortDigest(update.manifestDigest)
       }; a tag of one version should not move`;
     case "gone":
+      if (update.unlisted !== undefined && !listsNone(update.unlisted)) {
+        return `The registry has no ${reference}, and does not say which other tags "${name}" has: ${update.unlisted.message}`;
+      }
       return update.tags.length === 0
         ? `The registry has "${name}", ${reference}, no more, nor other versions of it`
         : `The registry has no ${reference}; "${name}" has other tags: ${
@@ -54,6 +60,27 @@ export function whyNot(
     default:
       return undefined;
   }
+}
+
+/**
+ * Tells that there may be newer versions than could be seen.
+ *
+ * @returns whether that is a failure; of a registry that lists no tags at all it is how things are
+ */
+export function tellUnseen(
+  { stderr }: Pick<Context, "stderr">,
+  { name }: Pick<Receipt, "name">,
+  { status, unlisted }: Update,
+): boolean {
+  if (unlisted === undefined || status === "gone") return false;
+  const why = `newer versions of "${name}" can't be seen: ${lowerFirst(unlisted.message)}`;
+  if (listsNone(unlisted)) {
+    stderr(`warning: ${why}\n`);
+    return false;
+  }
+  const { code, hint } = unlisted;
+  stderr(formatError(new AppError(code, `N${why.slice(1)}`, hint === undefined ? {} : { hint }), false));
+  return true;
 }
 
 /** The way out of {@linkcode whyNot}. */

@@ -27,10 +27,13 @@ export interface ApiRequest {
   /** Made anew for every time it is sent. */
   readonly body?: () => NonNullable<TransportRequest["body"]>;
   /** The statuses that are an answer; any other is an error. */
-  readonly expect: readonly number[];
+  readonly expect: readonly number[] | ((status: number) => boolean);
   /** What the token is to allow, as distribution's scopes; pulling the repository without it. */
   readonly scopes?: readonly string[];
 }
+
+/** Any success: registries differ in which of them they answer to a push. */
+export const isSuccess = (status: number): boolean => status >= 200 && status < 300;
 
 const MAX_TOKEN = 1 << 20;
 const MAX_REDIRECTS = 5;
@@ -64,6 +67,7 @@ export class RegistryAccess {
     const { method = "GET", headers = {}, body, expect, scopes = [pullScope(endpoint.repository)] } = request;
     const origin = new URL(endpoint.origin).origin;
     let url = new URL(path, endpoint.origin);
+    const isExpected = typeof expect === "function" ? expect : (status: number) => expect.includes(status);
     const key = `${endpoint.registry} ${endpoint.repository} ${scopes.join(" ")}`;
     let authorized = false;
     for (let hop = 0; hop <= MAX_REDIRECTS;) {
@@ -75,7 +79,7 @@ export class RegistryAccess {
         ...(body ? { body: body() } : {}),
       });
       const { status } = answer;
-      if (expect.includes(status)) return answer;
+      if (isExpected(status)) return answer;
       if (status === 401 && own && !authorized) {
         await answer.discard();
         authorized = true;

@@ -9,7 +9,7 @@ import { connectionFailure, type Task } from "./failure.ts";
 import { chooseManifest, INDEX_TYPES, isDeep, isIndex, MANIFEST_TYPES } from "./manifest.ts";
 import { formatReference, type Reference, registryOrigin } from "./reference.ts";
 import { Broken, type RetryOptions, withRetries } from "./retry.ts";
-import { type HostTls, Transport } from "./transport.ts";
+import { type Answer, type HostTls, Transport } from "./transport.ts";
 
 /** What the user has set up for registries; hosts.ts reads it from files. */
 export interface Hosts {
@@ -115,8 +115,8 @@ export class RegistryClient {
       if (reference.digest !== undefined && actual !== reference.digest) {
         throw mismatch(`the registry sent a manifest with the digest ${actual}, not ${reference.digest}`);
       }
-      const claimed = answer.header("docker-content-digest");
-      if (claimed?.startsWith("sha256:") && claimed !== actual) {
+      const claimed = claimedDigest(answer);
+      if (claimed !== undefined && claimed !== actual) {
         throw mismatch(`the registry calls its manifest ${printable(claimed, 100)}, it is ${actual}`);
       }
       let text: string;
@@ -275,6 +275,12 @@ export class RegistryClient {
 }
 
 const UTF8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+
+/** The digest that a registry says a manifest has; undefined where it says none of sha256. */
+export function claimedDigest(answer: Answer): string | undefined {
+  const claimed = answer.header("docker-content-digest")?.toLowerCase();
+  return claimed?.startsWith("sha256:") ? claimed : undefined;
+}
 
 /** The task of doing something with a reference, for errors. */
 export function taskOf(verb: string, reference: Reference, registry = reference.registry): Task {

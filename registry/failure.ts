@@ -35,6 +35,9 @@ export async function answerFailure(task: Task, answer: Answer): Promise<AppErro
       return new AppError("REGISTRY_NOT_FOUND", `${at}the registry has no such thing (404)${why}`, {
         hint: "check the name and the tag",
       });
+    case 405:
+    case 501:
+      return new AppError("REGISTRY_UNSUPPORTED", `${at}the registry does not offer this (${status})${why}`);
     case 429:
       return new RetryLater(
         "REGISTRY_RATE_LIMITED",

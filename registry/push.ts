@@ -2,9 +2,9 @@
 
 import { AppError } from "../runtime/errors.ts";
 import { printable } from "../runtime/text.ts";
-import { type Endpoint, pullScope, pushScope } from "./access.ts";
+import { type Endpoint, isSuccess, pullScope, pushScope } from "./access.ts";
 import type { Blob } from "./artifact.ts";
-import { type RegistryClient, taskOf } from "./client.ts";
+import { claimedDigest, type RegistryClient, taskOf } from "./client.ts";
 import { digestOf } from "./digest.ts";
 import type { Task } from "./failure.ts";
 import type { Reference } from "./reference.ts";
@@ -33,57 +33,104 @@ export async function pushBlob(
 ): Promise<Pushed> {
   const endpoint = await client.own(reference);
   const task = taskOf("push", reference);
-  const { repository } = endpoint;
-  const scopes = [pushScope(repository)];
-  const { access } = client;
+  const untried = mountFrom.filter((from) => from !== endpoint.repository);
   return await client.retry(task, async () => {
-    const head = await access.request(task, endpoint, `/v2/${repository}/blobs/${blob.digest}`, {
-      method: "HEAD",
-      expect: [200, 404],
-      scopes,
-    });
-    await head.discard();
-    if (head.status === 200) return "there";
-    let location: string | null | undefined;
-    for (const from of mountFrom) {
-      if (from === repository) continue;
-      const query = new URLSearchParams({ mount: blob.digest, from });
-      const answer = await access.request(task, endpoint, `/v2/${repository}/blobs/uploads/?${query}`, {
-        method: "POST",
-        headers: { "content-length": "0" },
-        expect: [201, 202],
-        scopes: [...scopes, pullScope(from)],
-      });
-      await answer.discard();
-      if (answer.status === 201) return "mounted";
-      location = answer.header("location"); // it is not there: the registry began an upload instead
-      if (location) break;
+    if (await isThere(client, task, endpoint, blob)) return "there";
+    let location: string | undefined;
+    // Each is tried once, however often the push is.
+    while (location === undefined && untried.length > 0) {
+      const answer = await mount(client, task, endpoint, blob, untried.shift()!);
+      if (answer === "mounted") return "mounted";
+      location = answer;
     }
-    if (!location) {
-      const started = await access.request(task, endpoint, `/v2/${repository}/blobs/uploads/`, {
-        method: "POST",
-        headers: { "content-length": "0" },
-        expect: [202],
-        scopes,
-      });
-      await started.discard();
-      location = started.header("location");
-    }
-    await upload(client, task, endpoint, location, blob, scopes, progress);
+    await upload(client, task, endpoint, location, blob, progress);
     return "sent";
   });
 }
 
+/** Whether an answer to a HEAD says neither that a blob is there nor that the registry can't be used now. */
+const tellsNothing = (status: number) =>
+  (status >= 400 && status < 500 && ![401, 408, 429].includes(status)) || status === 501;
+
+/** Whether a repository has a blob. A registry, or its storage, that refuses the question is sent it. */
+async function isThere(
+  { access }: RegistryClient,
+  task: Task,
+  endpoint: Endpoint,
+  { digest }: Blob,
+): Promise<boolean> {
+  try {
+    const head = await access.request(task, endpoint, `/v2/${endpoint.repository}/blobs/${digest}`, {
+      method: "HEAD",
+      expect: (status) => status === 200 || tellsNothing(status),
+      scopes: [pushScope(endpoint.repository)],
+    });
+    await head.discard();
+    return head.status === 200;
+  } catch (error) {
+    // It may redirect to where we don't go.
+    if (error instanceof AppError && error.code === "REGISTRY_PROTOCOL") return false;
+    throw error;
+  }
+}
+
+/**
+ * Asks for a blob of another repository, which spares sending it. Whatever is wrong with that, the blob can still be sent.
+ *
+ * @returns where the registry has begun an upload instead; undefined where it has not
+ */
+async function mount(
+  { access }: RegistryClient,
+  task: Task,
+  endpoint: Endpoint,
+  { digest }: Blob,
+  from: string,
+): Promise<"mounted" | string | undefined> {
+  const query = new URLSearchParams({ mount: digest, from });
+  try {
+    const answer = await access.request(
+      task,
+      endpoint,
+      `/v2/${endpoint.repository}/blobs/uploads/?${query}`,
+      {
+        method: "POST",
+        headers: { "content-length": "0" },
+        expect: [201, 202],
+        scopes: [pushScope(endpoint.repository), pullScope(from)],
+      },
+    );
+    await answer.discard();
+    return answer.status === 201 ? "mounted" : answer.header("location") ?? undefined;
+  } catch {
+    return undefined; // what is wrong with more than the mount ends the upload, too, and is told there
+  }
+}
+
+/** @param location where an upload was begun; without it this begins one */
 async function upload(
   { access }: RegistryClient,
   task: Task,
   endpoint: Endpoint,
-  location: string | null,
+  location: string | undefined,
   { bytes, digest, size }: Blob,
-  scopes: readonly string[],
   progress: (done: number, total: number) => void,
 ): Promise<void> {
-  let url = access.target(task, new URL(endpoint.origin), location);
+  const scopes = [pushScope(endpoint.repository)];
+  let url = new URL(`/v2/${endpoint.repository}/blobs/uploads/`, endpoint.origin);
+  if (location === undefined) {
+    const started = await access.request(task, endpoint, url, {
+      method: "POST",
+      headers: { "content-length": "0" },
+      expect: isSuccess,
+      scopes,
+    });
+    await started.discard();
+    location = started.header("location") ?? undefined;
+    if (location === undefined) {
+      throw new AppError("REGISTRY_PROTOCOL", `${task.failed}: the registry does not say where to upload to`);
+    }
+  }
+  url = access.target(task, url, location);
   const headers = { "content-type": "application/octet-stream" };
   const large = size >= STREAM_FROM;
   if (large) {
@@ -92,18 +139,21 @@ async function upload(
       method: "PATCH",
       headers,
       body: () => pieces(bytes, progress),
-      expect: [202],
+      expect: isSuccess,
       scopes,
     });
     await sent.discard();
-    url = access.target(task, url, sent.header("location"));
+    // A registry that names no other place goes on at the same.
+    const next = sent.header("location");
+    if (next !== null) url = access.target(task, url, next);
   }
-  url.searchParams.set("digest", digest);
+  // Appended as text: what a registry has put into its own query, and signed, is not spelt anew.
+  url.search = `${url.search === "" ? "?" : `${url.search}&`}digest=${encodeURIComponent(digest)}`;
   const done = await access.request(task, endpoint, url, {
     method: "PUT",
     headers,
     body: () => large ? new Uint8Array() : bytes,
-    expect: [201],
+    expect: isSuccess,
     scopes,
   });
   await done.discard();
@@ -146,13 +196,13 @@ export async function pushManifest(
         method: "PUT",
         headers: { "content-type": mediaType },
         body: () => bytes,
-        expect: [200, 201, 202],
+        expect: isSuccess,
         scopes: [pushScope(endpoint.repository)],
       },
     );
     await answer.discard();
-    const claimed = answer.header("docker-content-digest");
-    if (claimed?.startsWith("sha256:") && claimed !== digest) {
+    const claimed = claimedDigest(answer);
+    if (claimed !== undefined && claimed !== digest) {
       throw new AppError(
         "DIGEST_MISMATCH",
         `${task.failed}: the registry made ${printable(claimed, 100)} of the manifest ${digest}`,

@@ -8,8 +8,8 @@ import { DIGEST } from "../runtime/store/receipt.ts";
 import type { RegistryClient } from "./client.ts";
 import { fetchBytes } from "./inspect.ts";
 import { duplicateName, INDEX_TYPES, MANIFEST_TYPES } from "./manifest.ts";
+import { pagesOf } from "./pages.ts";
 import type { Reference } from "./reference.ts";
-import { nextPage } from "./tags.ts";
 
 /** The media type of a sigstore bundle; cosign writes v0.3, older ones differ in their version. */
 export const BUNDLE_TYPE = "application/vnd.dev.sigstore.bundle.v0.3+json";
@@ -101,15 +101,15 @@ export async function listReferrers(
   const listed = await client.fromAny(repository, "verify", async (endpoint, task) => {
     const found = new Map<unknown, Entry>();
     let known = false;
-    const { origin } = new URL(endpoint.origin);
-    let next: URL | undefined = new URL(`/v2/${endpoint.repository}/referrers/${digest}`, endpoint.origin);
-    // A registry may hand them out in pages. One that brings nothing new is the last.
-    for (let page = 0; next !== undefined && page < MAX_PAGES; page++) {
-      const answer = await client.access.request(task, endpoint, next, {
-        headers: { accept: INDEX_TYPES[0] },
-        expect: page === 0 ? [200, ...NO_REFERRERS_API] : [200],
-      });
-      if (answer.status !== 200 || !(answer.header("content-type") ?? "").includes("json")) {
+    const path = `/v2/${endpoint.repository}/referrers/${digest}`;
+    const request = (page: number) => ({
+      headers: { accept: INDEX_TYPES[0] },
+      expect: page === 0 ? [200, ...NO_REFERRERS_API] : [200],
+    });
+    let pages = 0;
+    for await (const answer of pagesOf(client.access, task, endpoint, path, MAX_PAGES, request)) {
+      const json = answer.status === 200 && (answer.header("content-type") ?? "").includes("json");
+      if (!json && !known) {
         await answer.discard();
         break;
       }
@@ -118,12 +118,14 @@ export async function listReferrers(
         () => new AppError("TOO_LARGE", `${task.failed}: its list of referrers is larger than 4 MiB`),
       );
       const entries = entriesOf(new TextDecoder().decode(bytes));
-      if (!entries) break;
+      if (!entries && !known) break;
+      if (!entries) {
+        throw new AppError("REGISTRY_PROTOCOL", `${task.failed}: the registry sent no list of referrers`);
+      }
       known = true;
-      const before = found.size;
       for (const entry of entries) found.set(entry.digest, entry);
-      if (page > 0 && found.size === before) break;
-      next = nextPage(task, answer.header("link"), next, origin);
+      // More than these nobody looks at.
+      if (++pages === MAX_PAGES) break;
     }
     return known ? [...found.values()] : undefined;
   });

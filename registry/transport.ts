@@ -202,8 +202,11 @@ export class Answer {
     return this.#response.status;
   }
 
+  /** A header's value. One that was sent twice with the same value counts once. */
   header(name: string): string | null {
-    return this.#response.headers.get(name);
+    const value = this.#response.headers.get(name);
+    const parts = value?.split(", ") ?? [];
+    return parts.length > 1 && parts.every((part) => part === parts[0]) ? parts[0]! : value;
   }
 
   /** The body as it comes; leaving the loop ends the request. */

@@ -9,35 +9,45 @@ import { compareVersions, newestOnTrack, newestVersion, trackKind } from "./trac
 
 /** What is known of a plugin's newer versions. */
 export type Update =
-  /** Nothing is newer. */
-  | { readonly status: "current"; readonly newest?: string | undefined }
-  /** Its reference names a digest, which stands for the same for ever. */
-  | { readonly status: "pinned" }
-  /** There is a newer one on its track. `tag` is what stands for it. */
-  | {
-    readonly status: "available";
-    readonly tag: string;
-    readonly manifestDigest: string;
-    /** The index that it is in, where the tag stands for one. */
-    readonly indexDigest?: string | undefined;
-  }
-  /** A tag of one version stands for something else than what was installed under it. */
-  | {
-    readonly status: "moved";
-    readonly tag: string;
-    readonly manifestDigest: string;
-    readonly indexDigest?: string | undefined;
-    readonly newest?: string | undefined;
-  }
-  /** The registry has no such tag any more; `tags` are those it has, none where the repository is gone too. */
-  | { readonly status: "gone"; readonly tags: readonly string[]; readonly error: AppError }
-  /** The registry can't be reached, or fails. */
-  | { readonly status: "unreachable"; readonly error: AppError }
-  /** The registry does not let this user in, or answers what is no answer. */
-  | { readonly status: "refused"; readonly error: AppError };
+  & (
+    /** Nothing is newer. */
+    | { readonly status: "current"; readonly newest?: string | undefined }
+    /** Its reference names a digest, which stands for the same for ever. */
+    | { readonly status: "pinned" }
+    /** There is a newer one on its track. `tag` is what stands for it. */
+    | {
+      readonly status: "available";
+      readonly tag: string;
+      readonly manifestDigest: string;
+      /** The index that it is in, where the tag stands for one. */
+      readonly indexDigest?: string | undefined;
+    }
+    /** A tag of one version stands for something else than what was installed under it. */
+    | {
+      readonly status: "moved";
+      readonly tag: string;
+      readonly manifestDigest: string;
+      readonly indexDigest?: string | undefined;
+      readonly newest?: string | undefined;
+    }
+    /** The registry has no such tag any more; `tags` are those it has, none where the repository is gone too. */
+    | { readonly status: "gone"; readonly tags: readonly string[]; readonly error: AppError }
+    /** The registry can't be reached, or fails. */
+    | { readonly status: "unreachable"; readonly error: AppError }
+    /** The registry does not let this user in, or answers what is no answer. */
+    | { readonly status: "refused"; readonly error: AppError }
+  )
+  & {
+    /** Why the repository's other tags are not known, so that there may be newer ones. */
+    readonly unlisted?: AppError | undefined;
+  };
 
-/** Asks the registry. Never throws what it answers; a plugin that is pinned costs no request. */
-export async function checkUpdate(client: RegistryClient, receipt: Receipt): Promise<Update> {
+/**
+ * Asks the registry. Never throws what it answers; a plugin that is pinned costs no request.
+ *
+ * @param beyond whether newer versions are asked for that the plugin's own tag does not follow, too
+ */
+export async function checkUpdate(client: RegistryClient, receipt: Receipt, beyond = true): Promise<Update> {
   let reference: Reference;
   try {
     reference = parseReference(receipt.reference);
@@ -48,7 +58,8 @@ export async function checkUpdate(client: RegistryClient, receipt: Receipt): Pro
   const { tag, digest } = reference;
   if (digest !== undefined || tag === undefined) return { status: "pinned" };
   const kind = trackKind(tag);
-  const tags = kind === "moving" ? [] : await tagsOrNone(client, reference);
+  const asks = kind === "track" || (kind === "version" && beyond);
+  const { tags, ...listed } = asks ? await tagsOf(client, reference) : { tags: [] };
   const followed = kind === "track" ? newestOnTrack(tag, tags) ?? tag : tag;
   try {
     const manifest = await client.fetchManifest({ ...reference, tag: followed }, "check");
@@ -58,29 +69,47 @@ export async function checkUpdate(client: RegistryClient, receipt: Receipt): Pro
         ? { newest: found }
         : {};
     const { digest: manifestDigest, indexDigest } = manifest;
-    if (manifestDigest === receipt.manifestDigest) return { status: "current", ...newest };
-    if (kind === "version") return { status: "moved", tag, manifestDigest, indexDigest, ...newest };
-    return { status: "available", tag: followed, manifestDigest, indexDigest };
+    if (manifestDigest === receipt.manifestDigest) {
+      // Of a track the tags are what matters.
+      const { unlisted } = listed;
+      return kind === "track" && unlisted !== undefined && !listsNone(unlisted)
+        ? failed(unlisted)
+        : { status: "current", ...newest, ...listed };
+    }
+    if (kind === "version") {
+      return { status: "moved", tag, manifestDigest, indexDigest, ...newest, ...listed };
+    }
+    return { status: "available", tag: followed, manifestDigest, indexDigest, ...listed };
   } catch (error) {
     if (!(error instanceof AppError)) throw error;
-    if (error.code === "REGISTRY_NOT_FOUND") {
-      const left = tags.length > 0 ? tags : await tagsOrNone(client, reference);
-      return { status: "gone", error, tags: left.filter((each) => !OF_A_DIGEST.test(each)) };
-    }
-    const down = ["REGISTRY_UNREACHABLE", "REGISTRY_FAILED", "REGISTRY_RATE_LIMITED"].includes(error.code);
-    return { status: down ? "unreachable" : "refused", error };
+    if (error.code !== "REGISTRY_NOT_FOUND") return failed(error);
+    const left = asks ? { tags, ...listed } : await tagsOf(client, reference);
+    return { ...left, status: "gone", error, tags: left.tags.filter((each) => !OF_A_DIGEST.test(each)) };
   }
+}
+
+function failed(error: AppError): Update {
+  const down = ["REGISTRY_UNREACHABLE", "REGISTRY_FAILED", "REGISTRY_RATE_LIMITED"].includes(error.code);
+  return { status: down ? "unreachable" : "refused", error };
+}
+
+/** Whether a registry does not list tags at all, so that a tag stands for itself. */
+export function listsNone({ code }: AppError): boolean {
+  return code === "REGISTRY_NOT_FOUND" || code === "REGISTRY_UNSUPPORTED";
 }
 
 /** Where signatures are kept without a referrers API: no version of a plugin. */
 const OF_A_DIGEST = /^sha256-[0-9a-f]{64}(?:\.[a-z]+)?$/;
 
-/** Not every registry lists its tags; then a tag stands for itself. */
-async function tagsOrNone(client: RegistryClient, reference: Reference): Promise<string[]> {
+/** The repository's tags, or why they are not known. */
+async function tagsOf(
+  client: RegistryClient,
+  reference: Reference,
+): Promise<{ readonly tags: readonly string[]; readonly unlisted?: AppError }> {
   try {
-    return await listTags(client, reference);
+    return { tags: await listTags(client, reference) };
   } catch (error) {
-    if (error instanceof AppError) return [];
+    if (error instanceof AppError) return { tags: [], unlisted: error };
     throw error;
   }
 }

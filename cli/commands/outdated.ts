@@ -11,7 +11,7 @@ import { allOf } from "../each.ts";
 import { formatTable, formatValue } from "../output.ts";
 import { openRegistry, plainHttpOption } from "../registry.ts";
 import { installedPlugins } from "../selected.ts";
-import { availableText, versionText, wayOut, whyNot } from "../updates.ts";
+import { availableText, tellUnseen, versionText, wayOut, whyNot } from "../updates.ts";
 import { AppError } from "../../runtime/errors.ts";
 
 /** How many plugins are asked about at a time. */
@@ -55,10 +55,13 @@ Examples:
         (options.output !== "name" && ["gone", "unreachable", "refused"].includes(update.status))
       );
       context.stdout(await formatOutdated(shown, options.output));
-      if (shown.length === 0 && options.output === undefined && (checked.length > 0 || names.length === 0)) {
-        context.stderr("All plugins are current\n");
-      }
+      const seen = checked.every(({ update }) => update.unlisted === undefined);
+      if (
+        shown.length === 0 && seen && options.output === undefined &&
+        (checked.length > 0 || names.length === 0)
+      ) context.stderr("All plugins are current\n");
       for (const { receipt, update } of checked) {
+        if (tellUnseen(context, receipt, update)) exit.code = 1;
         if (!["gone", "unreachable", "refused"].includes(update.status)) continue;
         exit.code = 1;
         const hint = wayOut(receipt, update);
@@ -83,7 +86,8 @@ async function formatOutdated(
   }
   if (format !== undefined) {
     const plugins = checked.map(({ receipt: { name, reference, manifestDigest, version }, update }) => {
-      const { error, ...rest } = update as Update & { error?: AppError };
+      const { error: failure, unlisted, ...rest } = update as Update & { error?: AppError };
+      const error = failure ?? unlisted;
       return {
         name,
         reference,

@@ -14,7 +14,7 @@ import { grantsOf } from "../grants.ts";
 import { type Installer, openInstaller } from "../installer.ts";
 import { plainHttpOption } from "../registry.ts";
 import { installedPlugins } from "../selected.ts";
-import { shortDigest, versionText, wayOut, whyNot } from "../updates.ts";
+import { shortDigest, tellUnseen, versionText, wayOut, whyNot } from "../updates.ts";
 import { decideGrants } from "../wish.ts";
 import { CHECKS_AT_ONCE } from "./outdated.ts";
 
@@ -59,7 +59,10 @@ Examples:
         update: toTag(await checkAllowedUpdate(installer, receipt), options.to),
       }));
       const available: { receipt: Receipt; update: Extract<Update, { status: "available" }> }[] = [];
+      let seen = true;
       for (const { receipt, update } of checked) {
+        seen &&= update.unlisted === undefined;
+        if (tellUnseen(context, receipt, update)) exit.code = 1;
         if (update.status === "available") {
           available.push({ receipt, update });
           continue;
@@ -109,7 +112,7 @@ Examples:
         context.stderr(`${available.length - failures.length} of ${available.length} upgraded\n`);
         exit.code = 1;
       }
-      if (available.length === 0 && exit.code === 0 && names.length === 0 && !options.quiet) {
+      if (available.length === 0 && seen && exit.code === 0 && names.length === 0 && !options.quiet) {
         context.stdout("All plugins are current\n");
       }
     });
@@ -123,7 +126,7 @@ async function checkAllowedUpdate(installer: Installer, receipt: Receipt): Promi
     if (!(error instanceof AppError)) throw error;
     return { status: "refused", error };
   }
-  return await checkUpdate(installer.client, receipt);
+  return await checkUpdate(installer.client, receipt, false);
 }
 
 /** Going over to a tag takes what it stands for, whatever was known of it. */

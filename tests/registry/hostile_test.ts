@@ -382,9 +382,13 @@ Deno.test("a list of referrers goes over pages, not without end, and not to anot
   assert.equal(registry.requests.length, 20);
   registry.requests.length = 0;
   registry.hook = () => page(0, "?page=1");
-  assert.equal(await list(), 1);
+  await assert.rejects(list(), { code: "REGISTRY_PROTOCOL" });
   assert.equal(registry.requests.length, 2);
-  registry.hook = () => page(0, "https://elsewhere.example/v2/");
+  for (const link of ["https://elsewhere.example/v2/", "http://["]) {
+    registry.hook = () => page(0, link);
+    await assert.rejects(list(), { code: "REGISTRY_PROTOCOL" }, link);
+  }
+  registry.hook = (_, url) => at(url) === 0 ? page(0, "?page=1") : new Response("<html>");
   await assert.rejects(list(), { code: "REGISTRY_PROTOCOL" });
 });
 

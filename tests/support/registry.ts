@@ -1,6 +1,7 @@
 /** A small OCI registry for the demo and the tests: what is pushed can be pulled, and a test can answer instead. */
 
 import { digestOf } from "../../registry/digest.ts";
+import type { Pair } from "./certificates.ts";
 
 /** Who may come in. */
 export type RegistryAuth =
@@ -18,6 +19,8 @@ export class TestRegistry implements AsyncDisposable {
   readonly authorizations: string[] = [];
   /** Asked first. */
   hook: Hook | undefined;
+  /** Changes what the registry would answer. */
+  alter: ((request: Request, url: URL, answer: Response) => Response | Promise<Response>) | undefined;
   #auth: RegistryAuth | undefined;
   /** Whether it has the referrers API, or leaves that to a tag. */
   referrers = true;
@@ -28,16 +31,17 @@ export class TestRegistry implements AsyncDisposable {
   #manifests = new Map<string, { type: string; body: Uint8Array<ArrayBuffer> }>();
   #server: Deno.HttpServer<Deno.NetAddr>;
 
-  private constructor(auth: RegistryAuth | undefined) {
+  private constructor(auth: RegistryAuth | undefined, private readonly tls: Pair | undefined) {
     this.#auth = auth;
     this.#server = Deno.serve(
-      { hostname: "127.0.0.1", port: 0, onListen: () => {} },
+      { hostname: "127.0.0.1", port: 0, onListen: () => {}, ...tls },
       (request) => this.#handle(request),
     );
   }
 
-  static start(auth?: RegistryAuth): TestRegistry {
-    return new TestRegistry(auth);
+  /** @param tls its certificate and key; plain HTTP without them */
+  static start(auth?: RegistryAuth, tls?: Pair): TestRegistry {
+    return new TestRegistry(auth, tls);
   }
 
   /** `127.0.0.1:PORT` */
@@ -46,7 +50,7 @@ export class TestRegistry implements AsyncDisposable {
   }
 
   get origin(): string {
-    return `http://${this.host}`;
+    return `${this.tls ? "https" : "http"}://${this.host}`;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -74,8 +78,9 @@ export class TestRegistry implements AsyncDisposable {
     const url = new URL(request.url);
     this.requests.push(`${request.method} ${url.pathname}`);
     this.authorizations.push(request.headers.get("authorization") ?? "");
-    const answer = await this.hook?.(request, url) ?? this.#authorize(request, url) ??
+    let answer = await this.hook?.(request, url) ?? this.#authorize(request, url) ??
       await this.#serve(request, url);
+    if (this.alter) answer = await this.alter(request, url, answer);
     if (request.body && !request.bodyUsed) await request.body.cancel();
     return answer;
   }

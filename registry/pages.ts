@@ -1,0 +1,94 @@
+/** Lists that a registry sends in pages (distribution-spec, "Listing Tags"): each names the next by `Link` (RFC 8288). */
+
+import { AppError } from "../runtime/errors.ts";
+import { printable } from "../runtime/text.ts";
+import type { ApiRequest, Endpoint, RegistryAccess } from "./access.ts";
+import type { Task } from "./failure.ts";
+import type { Answer } from "./transport.ts";
+
+/** One link of a `Link` header: where it leads, and its parameters by lower-case name. */
+export interface Link {
+  readonly target: string;
+  readonly parameters: Readonly<Record<string, string>>;
+}
+
+/**
+ * The pages of a list, as they are asked for; each has to be read or discarded before the next. The list ends with a page
+ * that names no other, and with nothing else: one that is empty, or repeats what was there, may have others behind it.
+ *
+ * @param path of the first page
+ * @param limit the most pages that are asked for
+ * @throws AppError REGISTRY_…, TOO_LARGE
+ */
+export async function* pagesOf(
+  access: RegistryAccess,
+  task: Task,
+  endpoint: Endpoint,
+  path: string,
+  limit: number,
+  request: (page: number) => ApiRequest,
+): AsyncGenerator<Answer> {
+  const asked = new Set<string>();
+  let next: URL | undefined = new URL(path, endpoint.origin);
+  for (let page = 0; next !== undefined; page++) {
+    if (page === limit) throw new AppError("TOO_LARGE", `${task.failed}: there are more than ${limit} pages`);
+    if (asked.has(next.href)) {
+      throw new AppError("REGISTRY_PROTOCOL", `${task.failed}: the pages of the list lead in a circle`);
+    }
+    asked.add(next.href);
+    const answer = await access.request(task, endpoint, next, request(page));
+    const header = answer.header("link");
+    yield answer;
+    next = nextPage(task, header, next, new URL(endpoint.origin));
+  }
+}
+
+/**
+ * The page that a `Link` header names as `rel="next"`. Of a URL of the registry's own host path and query count: one that
+ * stands behind a gateway may not know its own scheme and port.
+ *
+ * @throws AppError REGISTRY_PROTOCOL where it is on another host
+ */
+function nextPage(task: Task, header: string | null, from: URL, origin: URL): URL | undefined {
+  const link = parseLinks(header ?? "").find(({ parameters }) =>
+    (parameters.rel ?? "").toLowerCase().split(/\s+/).includes("next")
+  );
+  const to = link === undefined ? null : URL.parse(link.target, from);
+  if (to === null) {
+    if (link === undefined) return undefined;
+    throw new AppError(
+      "REGISTRY_PROTOCOL",
+      `${task.failed}: the list goes on at "${printable(link.target, 200)}", which is not a URL`,
+    );
+  }
+  if (to.hostname !== origin.hostname) {
+    throw new AppError(
+      "REGISTRY_PROTOCOL",
+      `${task.failed}: the list goes on at "${printable(to.origin, 200)}", another host`,
+    );
+  }
+  return new URL(to.pathname + to.search, origin);
+}
+
+const MAX_HEADER = 8192;
+
+/** The links of a `Link` header. What can't be read ends them. Pure. */
+export function parseLinks(header: string): Link[] {
+  const links: Link[] = [];
+  const text = header.slice(0, MAX_HEADER);
+  const target = /[\s,]*<([^>]*)>/y;
+  const parameter = /\s*;\s*([^\s=;,"]+)\s*(?:=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s;,"]*)))?/y;
+  for (;;) {
+    const found = target.exec(text);
+    if (!found) return links;
+    const parameters: Record<string, string> = {};
+    parameter.lastIndex = target.lastIndex;
+    for (let one = parameter.exec(text); one; one = parameter.exec(text)) {
+      target.lastIndex = parameter.lastIndex;
+      const [, name = "", quoted, bare] = one;
+      // Of a name that comes twice the first counts (RFC 8288, 3.3).
+      parameters[name.toLowerCase()] ??= quoted?.replace(/\\(.)/g, "$1") ?? bare ?? "";
+    }
+    links.push({ target: found[1]!, parameters });
+  }
+}

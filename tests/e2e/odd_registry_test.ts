@@ -1,0 +1,114 @@
+/** Other people's registries, with all that differs from the specification, as the binary's user meets them. */
+
+import assert from "node:assert/strict";
+import { makeArtifact, push } from "../support/oci.ts";
+import { type Oddities, oddRegistry } from "../support/odd_registry.ts";
+import { Product } from "../support/product.ts";
+import { makeExiting } from "../support/store.ts";
+import { testBinary } from "../support/test_binary.ts";
+
+const WASM = makeExiting(7);
+
+/** A module of five MiB, which is pushed as a stream: a custom section fills it. */
+function makeLarge(): Uint8Array<ArrayBuffer> {
+  const size = 5 << 20;
+  const leb = [0, 7, 14, 21].map((shift, index) => (size >> shift & 0x7f) | (index < 3 ? 0x80 : 0));
+  const section = Uint8Array.from([0, ...leb, 1, 0x78]);
+  const large = new Uint8Array(WASM.length + 5 + size);
+  large.set(WASM);
+  large.set(section, WASM.length);
+  return large;
+}
+
+/** A product that has `small.wasm` and `large.wasm`, with a registry. */
+function setUp(odd: Oddities) {
+  const product = Product.make();
+  const registry = oddRegistry(odd);
+  Deno.writeFileSync(`${product.home}/small.wasm`, WASM);
+  Deno.writeFileSync(`${product.home}/large.wasm`, makeLarge());
+  return {
+    product,
+    registry,
+    async [Symbol.asyncDispose]() {
+      product[Symbol.dispose]();
+      await registry[Symbol.asyncDispose]();
+    },
+  };
+}
+
+testBinary(
+  "a plugin is pushed, listed, looked at, pulled and kept up to date at registries of many kinds",
+  async () => {
+    const oddities: Oddities[] = [
+      {},
+      { startStatus: 201, patchStatus: 201, putStatus: 200, manifestStatus: 204 },
+      { patchStatus: 204, putStatus: 204, patchWithoutLocation: true, digestTwice: true },
+      { patchWithoutLocation: true, putStatus: 202, manifestStatus: 202 },
+      { signedUploads: true, headStatus: 405 },
+      { headAtStorage: true, mountStatus: 405 },
+      { headStatus: 403, mountStatus: 500 },
+      { headStatus: 404, tokens: { scopesStatus: 400 }, pages: "empty" },
+      { headStatus: 404, tokens: { scopesStatus: 403 }, link: "http" },
+    ];
+    for (const odd of oddities) {
+      await using it = setUp(odd);
+      const { product, registry } = it;
+      const done = async (...args: string[]) => {
+        const { code, stdout, stderr } = await product.run(...args);
+        assert.equal(code, 0, `${JSON.stringify(odd)}: ${args.join(" ")}: ${stderr}`);
+        return stdout;
+      };
+      await done("push", "large.wasm", `${registry.host}/acme/foo:v1`);
+      await done("pull", `${registry.host}/acme/foo:v1`);
+      // The store has the same bytes of acme/foo: a mount is tried.
+      const other = await done("push", "large.wasm", `${registry.host}/acme/bar:v1`);
+      const mounts = odd.headStatus !== undefined && odd.mountStatus === undefined &&
+        odd.tokens === undefined;
+      assert.equal(/mounted/.test(other), mounts, `${JSON.stringify(odd)}: ${other}`);
+      assert.equal(await done("tags", `${registry.host}/acme/foo`), "v1\n");
+      await done("inspect", `${registry.host}/acme/bar:v1`);
+      await done("push", "small.wasm", `${registry.host}/acme/foo:v1.1.0`);
+      assert.match(await done("outdated"), /^foo .* available +v1\.1\.0 /m);
+      assert.match(await done("upgrade"), /^Upgraded foo /);
+      assert.equal((await product.exec(`${product.store}/bin/kubectl-foo`, [])).code, 7);
+      assert.match((await product.run("outdated")).stderr, /^All plugins are current$/m);
+    }
+  },
+);
+
+testBinary("outdated and upgrade say that tags could not be read, and exit with 1", async () => {
+  const cases: [Oddities, RegExp][] = [
+    [
+      { tagsStatus: 403 },
+      /^error: Cannot list the tags of "\S+\/acme\/foo": the registry forbids it \(403\)/m,
+    ],
+    [{ tagsStatus: 401 }, /^error: Cannot list the tags of .*credentials/m],
+    [{ secondPageStatus: 403 }, /^error: Cannot list the tags of .*forbids it/m],
+    [{ link: "elsewhere" }, /^error: Cannot list the tags of .*elsewhere\.invalid", another host/m],
+    [{ pages: "circle" }, /^error: Cannot list the tags of .*in a circle/m],
+  ];
+  for (const [odd, words] of cases) {
+    await using it = setUp(odd);
+    const { product, registry } = it;
+    registry.pageSize = 1;
+    for (const tag of ["v1", "v1.2.3"]) await push(registry.origin, "acme/foo", tag, makeArtifact(WASM));
+    assert.equal((await product.run("pull", `${registry.host}/acme/foo:v1`)).code, 0);
+    for (const command of ["outdated", "upgrade"]) {
+      const { code, stdout, stderr } = await product.run(command);
+      assert.equal(code, 1, `${command} ${JSON.stringify(odd)}: ${stdout}${stderr}`);
+      assert.match(stderr, words);
+      assert.doesNotMatch(stdout + stderr, /current/);
+    }
+    assert.equal((await product.run("pull", "-f", `${registry.host}/acme/foo:v1.2.3`)).code, 0);
+    const pinned = await product.run("outdated");
+    assert.deepEqual([pinned.code, pinned.stdout], [1, ""]);
+    assert.match(pinned.stderr, /^error: Newer versions of "foo" can't be seen: cannot list the tags/);
+    assert.deepEqual((await product.run("upgrade")).stdout, "All plugins are current\n");
+  }
+  await using it = setUp({ tagsStatus: 404 });
+  await push(it.registry.origin, "acme/foo", "v1", makeArtifact(WASM));
+  assert.equal((await it.product.run("pull", `${it.registry.host}/acme/foo:v1`)).code, 0);
+  const { code, stderr } = await it.product.run("outdated");
+  assert.equal(code, 0, stderr);
+  assert.match(stderr, /^warning: newer versions of "foo" can't be seen: /);
+});

@@ -1,0 +1,162 @@
+/** What other people's registries answer beside the specification, asked through the code that pulls and pushes. */
+
+import assert from "node:assert/strict";
+import { RegistryClient } from "../../registry/client.ts";
+import { digestOf } from "../../registry/digest.ts";
+import { parseLinks } from "../../registry/pages.ts";
+import { pushBlob, pushManifest } from "../../registry/push.ts";
+import { parseReference } from "../../registry/reference.ts";
+import { listTags } from "../../registry/tags.ts";
+import { type Oddities, oddRegistry } from "../support/odd_registry.ts";
+import type { TestRegistry } from "../support/registry.ts";
+
+const SMALL = crypto.getRandomValues(new Uint8Array(100));
+/** Sent as a stream. */
+const LARGE = new Uint8Array(5 << 20).fill(7);
+const blobOf = (bytes: Uint8Array<ArrayBuffer>) => ({
+  bytes,
+  digest: digestOf(bytes),
+  size: bytes.length,
+  mediaType: "application/wasm",
+});
+
+function clientOf(registry: TestRegistry, options: ConstructorParameters<typeof RegistryClient>[0] = {}) {
+  const client = new RegistryClient({
+    credentials: () => Promise.resolve(undefined),
+    sleep: () => Promise.resolve(),
+    ...options,
+  });
+  return { client, reference: parseReference(`${registry.host}/acme/foo:v1`) };
+}
+
+async function fetched(client: RegistryClient, registry: TestRegistry, digest: string, size: number) {
+  const chunks: Uint8Array<ArrayBuffer>[] = [];
+  await client.fetchBlob(
+    parseReference(`${registry.host}/acme/foo:v1`),
+    { digest, size },
+    () => (bytes) => chunks.push(bytes.slice()),
+  );
+  return digestOf(new Uint8Array(await new Blob(chunks).arrayBuffer()));
+}
+
+Deno.test("push takes any success for a part of an upload", async () => {
+  const oddities: Oddities[] = [
+    { startStatus: 200 },
+    { startStatus: 201 },
+    { patchStatus: 200 },
+    { patchStatus: 201 },
+    { patchStatus: 204 },
+    { patchWithoutLocation: true },
+    { patchStatus: 204, patchWithoutLocation: true },
+    { putStatus: 200 },
+    { putStatus: 202 },
+    { putStatus: 204 },
+    { manifestStatus: 200 },
+    { manifestStatus: 204 },
+    { signedUploads: true },
+    { digestTwice: true },
+  ];
+  for (const odd of oddities) {
+    await using registry = oddRegistry(odd);
+    const { client, reference } = clientOf(registry);
+    for (const bytes of [SMALL, LARGE]) {
+      const blob = blobOf(bytes);
+      assert.equal(await pushBlob(client, reference, blob), "sent", JSON.stringify(odd));
+      assert.equal(await fetched(client, registry, blob.digest, blob.size), blob.digest, JSON.stringify(odd));
+    }
+    const { digest } = await pushManifest(client, reference, "{}", "application/json");
+    assert.equal((await client.fetchAnyManifest(reference)).digest, digest, JSON.stringify(odd));
+  }
+});
+
+Deno.test("push says that a registry names no place to upload to", async () => {
+  await using registry = oddRegistry({});
+  registry.alter = (_request, _url, answer) => new Response(answer.body, { status: answer.status });
+  const { client, reference } = clientOf(registry);
+  await assert.rejects(pushBlob(client, reference, blobOf(SMALL)), {
+    code: "REGISTRY_PROTOCOL",
+    message: /does not say where to upload to/,
+  });
+});
+
+Deno.test("push sends a blob when the registry or its storage refuses to say whether it is there", async () => {
+  for (const odd of [400, 403, 405, 501].map((headStatus): Oddities => ({ headStatus }))) {
+    await using registry = oddRegistry(odd);
+    const { client, reference } = clientOf(registry);
+    assert.equal(await pushBlob(client, reference, blobOf(SMALL)), "sent", JSON.stringify(odd));
+  }
+  await using registry = oddRegistry({ headAtStorage: true });
+  const { client, reference } = clientOf(registry);
+  assert.equal(await pushBlob(client, reference, blobOf(SMALL)), "sent");
+});
+
+Deno.test("push sends a blob that can't be mounted, and asks for a mount once", async () => {
+  const oddities: Oddities[] = [
+    ...[400, 401, 403, 404, 405, 429, 500, 503, 200].map((mountStatus) => ({ mountStatus })),
+    ...[400, 401, 403, 404, 429, 500].map((scopesStatus) => ({ tokens: { scopesStatus } })),
+  ];
+  for (const odd of oddities) {
+    await using registry = oddRegistry(odd);
+    const { client, reference } = clientOf(registry);
+    const notices: string[] = [];
+    const blob = blobOf(SMALL);
+    assert.equal(
+      await pushBlob(client, reference, blob, { mountFrom: ["acme/bar"] }),
+      "sent",
+      JSON.stringify(odd),
+    );
+    assert.equal(await fetched(client, registry, blob.digest, blob.size), blob.digest);
+    assert.deepEqual(notices, []);
+    const begun = registry.requests.filter((line) => line === "POST /v2/acme/foo/blobs/uploads/");
+    assert.ok(begun.length <= 3, `${JSON.stringify(odd)}: ${begun.length}`);
+  }
+});
+
+Deno.test("tags are listed to the last page, whatever the pages before hold and however they are named", async () => {
+  const oddities: Oddities[] = [
+    { pages: "empty" },
+    { pages: "repeated" },
+    { link: "comma" },
+    { link: "http" },
+  ];
+  for (const odd of oddities) {
+    await using registry = oddRegistry(odd);
+    registry.pageSize = 1;
+    for (const tag of ["v1", "v2", "v3"]) registry.putManifest("acme/foo", tag, "{}");
+    const { client, reference } = clientOf(registry);
+    assert.deepEqual(await listTags(client, reference), ["v1", "v2", "v3"], JSON.stringify(odd));
+  }
+});
+
+Deno.test("a list of tags that can't be read to its end is an error", async () => {
+  const cases: [Oddities, string][] = [
+    [{ tagsStatus: 403 }, "REGISTRY_FORBIDDEN"],
+    [{ tagsStatus: 401 }, "REGISTRY_UNAUTHORIZED"],
+    [{ secondPageStatus: 403 }, "REGISTRY_FORBIDDEN"],
+    [{ secondPageStatus: 404 }, "REGISTRY_NOT_FOUND"],
+    [{ secondPageStatus: 500 }, "REGISTRY_FAILED"],
+    [{ pages: "circle" }, "REGISTRY_PROTOCOL"],
+    [{ link: "elsewhere" }, "REGISTRY_PROTOCOL"],
+  ];
+  for (const [odd, code] of cases) {
+    await using registry = oddRegistry(odd);
+    registry.pageSize = 1;
+    for (const tag of ["v1", "v2"]) registry.putManifest("acme/foo", tag, "{}");
+    const { client, reference } = clientOf(registry);
+    await assert.rejects(listTags(client, reference), { code }, JSON.stringify(odd));
+  }
+});
+
+Deno.test("parseLinks() reads links with parameters that are quoted, bare, or left out", () => {
+  assert.deepEqual(
+    parseLinks('</a,b?x=<1>; rel="next up"; title="a, <b>; \\"c\\""; Hidden , <c>;rel=prev;rel=next,,<d>'),
+    [
+      { target: "/a,b?x=<1", parameters: { rel: "next up", title: 'a, <b>; "c"', hidden: "" } },
+      { target: "c", parameters: { rel: "prev" } },
+      { target: "d", parameters: {} },
+    ],
+  );
+  for (const text of ["", "x", "rel=next", "<a", ";,;"]) assert.deepEqual(parseLinks(text), []);
+  // Bounded, and no longer than its text takes.
+  assert.equal(parseLinks("<a>;".repeat(1 << 20)).length < 10_000, true);
+});

@@ -1,0 +1,200 @@
+/** One fake registry that differs from the specification as other people's registries do: each way is one option. */
+
+import type { Pair } from "./certificates.ts";
+import { failure, TestRegistry } from "./registry.ts";
+
+/** How it differs. Without an option it does as the specification says. */
+export interface Oddities {
+  /** What it answers to the POST that begins an upload, a PATCH, the last PUT, and the PUT of a manifest. */
+  readonly startStatus?: number;
+  readonly patchStatus?: number;
+  readonly putStatus?: number;
+  readonly manifestStatus?: number;
+  /** A PATCH is answered without a place to go on at. */
+  readonly patchWithoutLocation?: boolean;
+  /** A place to upload to has a query that counts as it is spelt. */
+  readonly signedUploads?: boolean;
+  /** What it answers to a HEAD of a blob. */
+  readonly headStatus?: number;
+  /** A HEAD of a blob is sent on to a storage that knows signed GETs only. */
+  readonly headAtStorage?: boolean;
+  /** What it answers to a request to mount a blob. */
+  readonly mountStatus?: number;
+  /** What the list of tags is answered with. */
+  readonly tagsStatus?: number;
+  /** What the second page of it is answered with. */
+  readonly secondPageStatus?: number;
+  /** A first page without tags; a page that comes twice; pages in a circle. */
+  readonly pages?: "empty" | "repeated" | "circle";
+  /** How the next page is named: with a comma in a parameter, with HTTP of the same host, or on another host. */
+  readonly link?: "comma" | "http" | "elsewhere";
+  /** `Location` has HTTP of the same host. */
+  readonly httpLocation?: boolean;
+  /** `Docker-Content-Digest` comes twice. */
+  readonly digestTwice?: boolean;
+  /** It wants a token, for itself or for a user. */
+  readonly tokens?: Tokens;
+}
+
+/** Of a registry that wants tokens. */
+export interface Tokens {
+  /** Who gets one; everybody without it. */
+  readonly user?: { readonly username: string; readonly password: string };
+  /** What the token server answers, in the place of a token. */
+  readonly status?: number;
+  /** What it answers to a request for more than one scope. */
+  readonly scopesStatus?: number;
+  /** What its answer holds. */
+  readonly form?: (token: string) => unknown;
+  /** Repositories have another name behind a gateway: only a token for that one counts. */
+  readonly renamed?: { readonly prefix: string; readonly refusedBy: "token server" | "registry" };
+  /** For how many requests a token is good. */
+  readonly uses?: number;
+  /** The challenge of a request with a token that is not good any more; the usual one without it. */
+  readonly expired?: string;
+}
+
+/** Starts one. @param tls its certificate and key; plain HTTP without them */
+export function oddRegistry(odd: Oddities, tls?: Pair): TestRegistry {
+  const registry = TestRegistry.start(undefined, tls);
+  const tokens = odd.tokens && tokenAuth(registry, odd.tokens);
+  registry.hook = (request, url) => tokens?.(request, url) ?? answerOf(registry, odd, request, url);
+  registry.alter = (request, url, answer) => altered(registry, odd, request, url, answer);
+  return registry;
+}
+
+const isBlob = (url: URL) => /\/blobs\/sha256:/.test(url.pathname);
+const isManifest = (url: URL) => /\/manifests\//.test(url.pathname);
+const isUpload = (url: URL) => /\/blobs\/uploads\//.test(url.pathname);
+const isTags = (url: URL) => /\/tags\/list$/.test(url.pathname);
+
+/** How a state is spelt that a query's own serializer spells otherwise. */
+const SIGNED = "sig=a~b%20c%2fd";
+
+/** What it answers in the place of a proper registry's answer. */
+function answerOf(registry: TestRegistry, odd: Oddities, request: Request, url: URL): Response | undefined {
+  const { method } = request;
+  if (url.pathname.startsWith("/storage/")) {
+    return method === "GET"
+      ? new Response("no such blob", { status: 404 })
+      : new Response(null, { status: 403 });
+  }
+  if (isBlob(url) && method === "HEAD") {
+    if (odd.headStatus !== undefined) return new Response(null, { status: odd.headStatus });
+    if (odd.headAtStorage) {
+      return new Response(null, { status: 307, headers: { location: `${registry.origin}/storage/x?sig=1` } });
+    }
+  }
+  if (odd.mountStatus !== undefined && url.searchParams.has("mount")) {
+    return failure(odd.mountStatus, "UNSUPPORTED", "no mounts here");
+  }
+  if (odd.signedUploads && isUpload(url) && method !== "POST" && !url.search.includes(SIGNED)) {
+    return failure(403, "DENIED", `the signature is of another query: ${url.search}`);
+  }
+  if (isTags(url)) return tagsOf(odd, url);
+  return undefined;
+}
+
+function tagsOf({ tagsStatus, secondPageStatus, pages }: Oddities, url: URL): Response | undefined {
+  if (tagsStatus !== undefined) return failure(tagsStatus, "DENIED", "no lists of tags");
+  const odd = url.searchParams.has("last") ? undefined : url.searchParams.get("odd");
+  const on = (tags: readonly string[], next: string) =>
+    Response.json({ tags }, { headers: { link: `<${url.pathname}?${next}>; rel="next"` } });
+  if (secondPageStatus !== undefined) {
+    return odd === null ? on(["v1"], "odd=1") : failure(secondPageStatus, "DENIED", "no second page");
+  }
+  if (pages === "circle") return on(["v1"], odd === "1" ? "odd=2" : "odd=1");
+  if (pages === "empty" && odd === null) return on([], "odd=1");
+  if (pages === "repeated" && odd === null) return on(["v1"], "odd=1");
+  if (pages === "repeated" && odd === "1") return on(["v1"], "odd=2");
+  return undefined;
+}
+
+/** What it makes of a proper registry's answer. */
+function altered(
+  registry: TestRegistry,
+  odd: Oddities,
+  request: Request,
+  url: URL,
+  answer: Response,
+): Response {
+  if (!answer.ok) return answer;
+  const { method } = request;
+  const headers = new Headers(answer.headers);
+  let { status } = answer;
+  if (isUpload(url)) {
+    if (method === "POST" && status === 202) status = odd.startStatus ?? status;
+    if (method === "PATCH") {
+      status = odd.patchStatus ?? status;
+      if (odd.patchWithoutLocation) headers.delete("location");
+    }
+    if (method === "PUT") status = odd.putStatus ?? status;
+    const location = headers.get("location");
+    if (location !== null && method !== "PUT") {
+      if (odd.signedUploads) headers.set("location", `${location.replace(/\?.*/, "")}?${SIGNED}`);
+      if (odd.httpLocation) headers.set("location", `http://${registry.host}${location}`);
+    }
+  }
+  if (isManifest(url) && method === "PUT") status = odd.manifestStatus ?? status;
+  const digest = headers.get("docker-content-digest");
+  if (odd.digestTwice && digest !== null) headers.append("docker-content-digest", digest);
+  const link = headers.get("link");
+  if (link !== null && odd.link !== undefined) headers.set("link", linkAs(registry, odd.link, link));
+  return new Response([204, 205].includes(status) ? null : answer.body, { status, headers });
+}
+
+function linkAs(registry: TestRegistry, form: NonNullable<Oddities["link"]>, link: string): string {
+  const path = /<([^>]*)>/.exec(link)![1]!;
+  switch (form) {
+    case "comma":
+      return `</v2/>; rel="up"; title="a, b", <${path}>; title="one, <two>; rel=prev"; REL=next`;
+    case "http":
+      return `<http://${registry.host}${path}>; rel="next"`;
+    case "elsewhere":
+      return `<https://elsewhere.invalid${path}>; rel="next"`;
+  }
+}
+
+/** Lets in requests that have a token, and gives out tokens. */
+function tokenAuth(
+  registry: TestRegistry,
+  options: Tokens,
+): (request: Request, url: URL) => Response | undefined {
+  const { user, renamed, status, scopesStatus, uses = Infinity } = options;
+  const issued = new Map<string, { readonly good: boolean; left: number }>();
+  const nameOf = (repository: string) => `${renamed?.prefix ?? ""}${repository}`;
+  const give = (request: Request, url: URL): Response => {
+    if (status !== undefined) return failure(status, "DENIED", "no tokens today");
+    const basic = user && `Basic ${btoa(`${user.username}:${user.password}`)}`;
+    if (basic !== undefined && request.headers.get("authorization") !== basic) {
+      return failure(401, "UNAUTHORIZED", "who are you");
+    }
+    const scopes = url.searchParams.getAll("scope");
+    if (scopesStatus !== undefined && scopes.length > 1) {
+      return failure(scopesStatus, "DENIED", "one at a time");
+    }
+    const good = renamed === undefined ||
+      scopes.every((scope) => scope.startsWith(`repository:${renamed.prefix}`));
+    if (!good && renamed?.refusedBy === "token server") return failure(403, "DENIED", "no such repository");
+    const token = `token-${issued.size}`;
+    issued.set(token, { good, left: uses });
+    return Response.json((options.form ?? ((token) => ({ token })))(token));
+  };
+  return (request, url) => {
+    if (url.pathname === "/token") return give(request, url);
+    if (!url.pathname.startsWith("/v2/")) return undefined;
+    const given = issued.get(/^Bearer (.*)/.exec(request.headers.get("authorization") ?? "")?.[1] ?? "");
+    if (given?.good && given.left-- > 0) return undefined;
+    const repository = /^\/v2\/(.+)\/(?:blobs|manifests|tags|referrers)\//.exec(url.pathname)?.[1];
+    const actions = ["GET", "HEAD"].includes(request.method) ? "pull" : "pull,push";
+    const scope = repository === undefined ? "" : `,scope="repository:${nameOf(repository)}:${actions}"`;
+    const usual = `Bearer realm="${registry.origin}/token",service="test"${scope}`;
+    const challenge = given?.good ? options.expired ?? usual : usual;
+    return failure(
+      401,
+      "UNAUTHORIZED",
+      "a token, please",
+      challenge === "" ? {} : { "www-authenticate": challenge },
+    );
+  };
+}
