@@ -1,4 +1,7 @@
-/** A small API server for the demo and the tests: TLS, a bearer token, a few resources, lists and watches. */
+/**
+ * A small API server for the demo and the tests: TLS, a bearer token, a few resources, lists and watches. It answers in
+ * several pieces, as real ones do: a plugin that takes the first piece for the whole body fails at once.
+ */
 
 import { Authority, type Pair } from "./certificates.ts";
 
@@ -135,7 +138,7 @@ export class TestApiServer implements AsyncDisposable {
       return status(401, "Unauthorized", "Unauthorized");
     }
     if (url.pathname === "/version") {
-      return Response.json({ major: "1", minor: "37", gitVersion: "v1.37.0-demo" });
+      return jsonResponse({ major: "1", minor: "37", gitVersion: "v1.37.0-demo" });
     }
     if (url.pathname === "/apis/authentication.k8s.io/v1/selfsubjectreviews" && request.method === "POST") {
       const review = await request.json();
@@ -144,7 +147,7 @@ export class TestApiServer implements AsyncDisposable {
         uid: "4711",
         groups: ["developers", "system:authenticated"],
       };
-      return Response.json({ ...review, metadata: {}, status: { userInfo } }, { status: 201 });
+      return jsonResponse({ ...review, metadata: {}, status: { userInfo } }, 201);
     }
     const [, namespace, plural, name] =
       /^\/api\/v1(?:\/namespaces\/([^/]+))?\/([^/]+)(?:\/([^/]+))?$/.exec(url.pathname) ?? [];
@@ -156,11 +159,11 @@ export class TestApiServer implements AsyncDisposable {
     );
     if (name !== undefined) {
       const found = items.find(({ metadata }) => metadata.name === name);
-      return found ? Response.json(found) : status(404, "NotFound", `${plural} "${name}" not found`);
+      return found ? jsonResponse(found) : status(404, "NotFound", `${plural} "${name}" not found`);
     }
     if (["1", "true"].includes(url.searchParams.get("watch") ?? "")) return this.#watch(items, url);
     const kind = `${plural.charAt(0).toUpperCase()}${plural.slice(1, -1)}List`;
-    return Response.json({
+    return jsonResponse({
       apiVersion: "v1",
       kind,
       metadata: { resourceVersion: String(this.#version) },
@@ -195,7 +198,7 @@ export class TestApiServer implements AsyncDisposable {
         this.watches.delete(controller);
       },
     });
-    return new Response(body, { headers: { "content-type": "application/json" } });
+    return new Response(body.pipeThrough(inPieces()), { headers: { "content-type": "application/json" } });
   }
 }
 
@@ -203,15 +206,35 @@ function line(value: unknown): Uint8Array<ArrayBuffer> {
   return new TextEncoder().encode(`${JSON.stringify(value)}\n`);
 }
 
+/**
+ * Cuts what passes in three, so that neither a line nor a document comes whole. Each piece gets a turn of the event loop to
+ * itself, as what is written in one turn leaves as one.
+ */
+function inPieces(): TransformStream<Uint8Array<ArrayBuffer>, Uint8Array<ArrayBuffer>> {
+  return new TransformStream({
+    async transform(bytes, controller) {
+      const size = Math.ceil(bytes.length / 3);
+      for (let at = 0; at < bytes.length; at += size) {
+        controller.enqueue(bytes.subarray(at, at + size));
+        await new Promise((resolve) => setTimeout(resolve, 0));
+      }
+    },
+  });
+}
+
+/** An answer in JSON. */
+export function jsonResponse(value: unknown, code = 200): Response {
+  const bytes = new TextEncoder().encode(JSON.stringify(value));
+  return new Response(ReadableStream.from([bytes]).pipeThrough(inPieces()), {
+    status: code,
+    headers: { "content-type": "application/json" },
+  });
+}
+
 /** A Kubernetes Status. */
 export function status(code: number, reason: string, message: string): Response {
-  return Response.json({
-    apiVersion: "v1",
-    kind: "Status",
-    metadata: {},
-    status: "Failure",
-    message,
-    reason,
+  return jsonResponse(
+    { apiVersion: "v1", kind: "Status", metadata: {}, status: "Failure", message, reason, code },
     code,
-  }, { status: code });
+  );
 }

@@ -18,6 +18,29 @@ export async function open(config: string, args: string[] = []) {
   return { access, traced, cluster: () => access.cluster() };
 }
 
+/** Reads a body line by line, however it comes. */
+export function lineReader(body: ReadableStream<Uint8Array<ArrayBuffer>>) {
+  const reader = body.pipeThrough(new TextDecoderStream()).getReader();
+  let rest = "";
+  return {
+    /** The next line, without its end. */
+    async read(): Promise<string> {
+      for (;;) {
+        const end = rest.indexOf("\n");
+        if (end >= 0) {
+          const line = rest.slice(0, end);
+          rest = rest.slice(end + 1);
+          return line;
+        }
+        const { done, value } = await reader.read();
+        if (done) throw new Error(`the body ends within a line: "${rest}"`);
+        rest += value;
+      }
+    },
+    cancel: () => reader.cancel(),
+  };
+}
+
 /** A test of connections, which a run keeps until its process ends. */
 export function connectionTest(name: string, fn: () => Promise<void>): void {
   Deno.test({ name, fn, sanitizeResources: false, sanitizeOps: false });

@@ -1,6 +1,6 @@
 /** exec, attach and port-forward for the tests' API server, as a kubelet serves them over WebSockets. */
 
-import { type ApiHook, status } from "./api_server.ts";
+import { type ApiHook, jsonResponse, status } from "./api_server.ts";
 
 /** What a WebSocket of the server saw. */
 export interface SeenSocket {
@@ -39,7 +39,7 @@ export class ExecServer {
   /** Pods that there are: `web`; `secret` may not be entered. */
   readonly hook: ApiHook = (request, url) => {
     const discovery = DISCOVERY[url.pathname];
-    if (discovery) return Response.json(discovery);
+    if (discovery) return jsonResponse(discovery);
     const [, name, subresource] =
       /^(?:\/prefix)?\/api\/v1\/namespaces\/default\/pods\/([^/]+)(?:\/(exec|attach|portforward|proxy))?$/
         .exec(
@@ -47,7 +47,7 @@ export class ExecServer {
         ) ?? [];
     if (name === undefined) return undefined;
     if (subresource === undefined) {
-      return Response.json({
+      return jsonResponse({
         apiVersion: "v1",
         kind: "Pod",
         metadata: { name, namespace: "default" },

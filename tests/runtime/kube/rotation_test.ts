@@ -6,7 +6,7 @@ import { CredentialSource } from "../../../runtime/kube/credentials.ts";
 import { RotatingFiles } from "../../../runtime/kube/rotation.ts";
 import { TestApiServer } from "../../support/api_server.ts";
 import { Authority, type Pair } from "../../support/certificates.ts";
-import { connectionTest, open } from "../../support/connection.ts";
+import { connectionTest, lineReader, open } from "../../support/connection.ts";
 import { temporaryDirectory } from "../../support/temporary.ts";
 
 function rotating(pair: Pair, ca: string) {
@@ -128,7 +128,7 @@ connectionTest("a server's new authority is taken from its file, while what is o
     const cluster = await (await open(JSON.stringify(config))).cluster();
     const send = (url: string) => cluster.send({ method: "GET", url, headers: [] });
     const watch = await send("/api/v1/namespaces/default/events?watch=1");
-    const lines = watch.body!.pipeThrough(new TextDecoderStream()).getReader();
+    const lines = lineReader(watch.body!);
     port = after.port;
     // Its file still has the old one.
     await assert.rejects(send("/version"), { code: "CLUSTER_TLS" });
@@ -149,7 +149,7 @@ connectionTest("a server's new authority is taken from its file, while what is o
       kind: "Event",
       metadata: { name: "late", namespace: "default" },
     });
-    assert.match((await lines.read()).value!, /"late"/);
+    assert.match(await lines.read(), /"late"/);
     await lines.cancel();
   } finally {
     listener.close();

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { openCluster } from "../../../runtime/kube/access.ts";
 import { status, TestApiServer } from "../../support/api_server.ts";
 import { Authority } from "../../support/certificates.ts";
-import { connectionTest, open } from "../../support/connection.ts";
+import { connectionTest, lineReader, open } from "../../support/connection.ts";
 import { temporaryDirectory } from "../../support/temporary.ts";
 
 const text = async (body: ReadableStream<Uint8Array> | null) =>
@@ -73,11 +73,11 @@ connectionTest("a watch's line arrives when it is sent, and a dropped body reach
     url: "/api/v1/namespaces/default/events?watch=1",
     headers: [],
   });
-  const reader = response.body!.pipeThrough(new TextDecoderStream()).getReader();
+  const reader = lineReader(response.body!);
   for (const name of ["a", "b"]) {
     api.add("events", { apiVersion: "v1", kind: "Event", metadata: { name, namespace: "default" } });
     // The server sends nothing more until this has come.
-    assert.match((await reader.read()).value!, new RegExp(`"name":"${name}"`));
+    assert.match(await reader.read(), new RegExp(`"name":"${name}"`));
   }
   assert.equal(api.watches.size, 1);
   await reader.cancel();

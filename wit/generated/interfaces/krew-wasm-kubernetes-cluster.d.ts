@@ -118,8 +118,8 @@ export class Response {
   */
   headers(): Array<[string, string]>;
   /**
-  * The body as it comes, so that a watch is seen line by line. Can be taken once; dropping the stream closes
-  * the connection.
+  * The body as it comes, so that a watch is seen line by line. A read returns one piece, which may end within a line or a
+  * character: read until the stream is closed. Can be taken once; dropping the stream closes the connection.
   */
   body(): InputStream;
 }
