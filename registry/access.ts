@@ -5,10 +5,12 @@
 
 import { AppError } from "../runtime/errors.ts";
 import { printable } from "../runtime/text.ts";
-import { parseChallenges, tokenUrl } from "./auth.ts";
+import { type Challenge, namedScopes, parseChallenges, tokenUrl } from "./auth.ts";
 import type { RegistryCredentials } from "./credentials.ts";
-import { answerFailure, type Task, unauthorized } from "./failure.ts";
+import { answerFailure, type Task } from "./failure.ts";
 import { isLocalAddress, isLoopback } from "./reference.ts";
+import { RetryLater } from "./retry.ts";
+import { basic, fetchToken } from "./token.ts";
 import type { Answer, Transport, TransportRequest } from "./transport.ts";
 
 /** A repository at a registry, or at a mirror of it. */
@@ -35,7 +37,6 @@ export interface ApiRequest {
 /** Any success: registries differ in which of them they answer to a push. */
 export const isSuccess = (status: number): boolean => status >= 200 && status < 300;
 
-const MAX_TOKEN = 1 << 20;
 const MAX_REDIRECTS = 5;
 
 /** The scope for pulling. */
@@ -49,6 +50,8 @@ export class RegistryAccess {
   #find: (registry: string, repository: string) => Promise<RegistryCredentials | undefined>;
   #authorizations = new Map<string, string>();
   #found = new Map<string, Promise<RegistryCredentials | undefined>>();
+  /** The last Bearer challenge of each registry. */
+  #challenges = new Map<string, Challenge>();
 
   constructor(
     transport: Transport,
@@ -69,7 +72,7 @@ export class RegistryAccess {
     let url = new URL(path, endpoint.origin);
     const isExpected = typeof expect === "function" ? expect : (status: number) => expect.includes(status);
     const key = `${endpoint.registry} ${endpoint.repository} ${scopes.join(" ")}`;
-    let authorized = false;
+    const tried = new Set<string>();
     for (let hop = 0; hop <= MAX_REDIRECTS;) {
       const own = url.origin === origin;
       const authorization = own ? this.#authorizations.get(key) : undefined;
@@ -80,11 +83,13 @@ export class RegistryAccess {
       });
       const { status } = answer;
       if (isExpected(status)) return answer;
-      if (status === 401 && own && !authorized) {
-        await answer.discard();
-        authorized = true;
-        const challenge = answer.header("www-authenticate") ?? "";
-        this.#authorizations.set(key, await this.#authorize(task, endpoint, challenge, scopes));
+      if (own && (status === 401 || (status === 403 && lacksScope(answer)))) {
+        const challenges = parseChallenges(answer.header("www-authenticate") ?? "");
+        const had = await this.#credentials(endpoint) !== undefined;
+        const failure = await answerFailure(task, answer, { had });
+        const next = await this.#authorize(task, endpoint, challenges, scopes, tried);
+        if (next === undefined) throw failure;
+        this.#authorizations.set(key, next);
         continue;
       }
       // What changes something is sent on only where the status says so (RFC 9110 15.4).
@@ -95,14 +100,18 @@ export class RegistryAccess {
         hop++;
         continue;
       }
-      throw await answerFailure(task, answer);
+      throw await answerFailure(task, answer, { kind: own ? "registry" : "storage" });
     }
     throw new AppError("REGISTRY_PROTOCOL", `${task.failed}: more than ${MAX_REDIRECTS} redirects`);
   }
 
   /** Where a registry sends us on to, if we go there. @throws AppError REGISTRY_PROTOCOL */
   target(task: Task, from: URL, location: string | null): URL {
-    const to = location === null ? null : URL.parse(location, from);
+    let to = location === null ? null : URL.parse(location, from);
+    // A registry behind a gateway may not know that it is reached by HTTPS.
+    if (to?.protocol === "http:" && from.protocol === "https:" && to.hostname === from.hostname) {
+      to = new URL(to.pathname + to.search, from.origin);
+    }
     const refuse = (why: string): never => {
       throw new AppError(
         "REGISTRY_PROTOCOL",
@@ -126,62 +135,54 @@ export class RegistryAccess {
     return to;
   }
 
+  /**
+   * What a request is to be sent again with: of the ways that the registry offers, the first that this request has not
+   * `tried`; undefined where there is none left.
+   *
+   * - A token for what is needed, whatever scope the registry names.
+   * - A token for the scope that it names, where that is another: behind a gateway a repository may have another name.
+   * - Name and password.
+   *
+   * A registry may answer a token that has expired without a Bearer challenge; then its last one counts.
+   */
   async #authorize(
     task: Task,
-    { registry, repository, origin }: Endpoint,
-    header: string,
+    endpoint: Endpoint,
+    challenges: readonly Challenge[],
     scopes: readonly string[],
-  ): Promise<string> {
-    const challenges = parseChallenges(header);
-    const credentials = await this.#credentials(registry, repository);
-    const bearer = challenges.find(({ scheme }) => scheme === "bearer");
-    if (bearer) {
-      const url = tokenUrl(bearer, registry, scopes, origin.startsWith("http:"));
-      return `Bearer ${await this.#token(task, url, credentials)}`;
+    tried: Set<string>,
+  ): Promise<string | undefined> {
+    const { registry, origin } = endpoint;
+    const credentials = await this.#credentials(endpoint);
+    const offered = challenges.find(({ scheme }) => scheme === "bearer");
+    if (offered) this.#challenges.set(registry, offered);
+    const bearer = offered ?? this.#challenges.get(registry);
+    const named = offered && namedScopes(offered, scopes);
+    let failure: unknown;
+    for (const wanted of bearer ? [scopes, ...(named ? [named] : [])] : []) {
+      const way = `bearer ${wanted.join(" ")}`;
+      if (tried.has(way)) continue;
+      tried.add(way);
+      try {
+        const url = tokenUrl(bearer!, registry, wanted, origin.startsWith("http:"));
+        return `Bearer ${await fetchToken(this.#transport, task, url, credentials)}`;
+      } catch (error) {
+        if (!(error instanceof AppError) || error instanceof RetryLater) throw error;
+        failure ??= error;
+      }
     }
-    if (challenges.some(({ scheme }) => scheme === "basic") && credentials?.kind === "basic") {
+    if (
+      challenges.some(({ scheme }) => scheme === "basic") && credentials?.kind === "basic" &&
+      !tried.has("basic")
+    ) {
+      tried.add("basic");
       return basic(credentials);
     }
-    throw unauthorized(task, credentials !== undefined);
+    if (failure !== undefined) throw failure;
+    return undefined;
   }
 
-  async #token(task: Task, url: URL, credentials: RegistryCredentials | undefined): Promise<string> {
-    let request: TransportRequest = {
-      headers: credentials?.kind === "basic" ? { authorization: basic(credentials) } : {},
-    };
-    if (credentials?.kind === "identity") {
-      // distribution's OAuth2 endpoint: the refresh token goes in the body.
-      const body = new URLSearchParams({
-        grant_type: "refresh_token",
-        refresh_token: credentials.token,
-        client_id: "krew-wasm",
-        service: url.searchParams.get("service") ?? "",
-        scope: url.searchParams.getAll("scope").join(" "),
-      });
-      request = { method: "POST", headers: {}, body };
-      url = new URL(url.origin + url.pathname);
-    }
-    const answer = await this.#transport.send(url, request);
-    if (answer.status === 401 || answer.status === 403) {
-      await answer.discard();
-      throw unauthorized(task, credentials !== undefined);
-    }
-    if (answer.status !== 200) throw await answerFailure(task, answer);
-    const protocol = (what: string) =>
-      new AppError("REGISTRY_PROTOCOL", `The token endpoint ${printable(url.origin, 200)} ${what}`);
-    const bytes = await answer.bytes(MAX_TOKEN, () => protocol(`sent more than ${MAX_TOKEN} bytes`));
-    let parsed: { token?: unknown; access_token?: unknown } | undefined;
-    try {
-      parsed = JSON.parse(new TextDecoder().decode(bytes));
-    } catch { /* told below; a token is not shown */ }
-    const token = parsed?.token ?? parsed?.access_token;
-    if (typeof token !== "string" || !/^[\x21-\x7e]+$/.test(token)) {
-      throw protocol(`of ${printable(task.registry, 200)} sent no token`);
-    }
-    return token;
-  }
-
-  #credentials(registry: string, repository: string): Promise<RegistryCredentials | undefined> {
+  #credentials({ registry, repository }: Endpoint): Promise<RegistryCredentials | undefined> {
     const key = `${registry}/${repository}`;
     let found = this.#found.get(key);
     if (!found) this.#found.set(key, found = this.#find(registry, repository));
@@ -189,6 +190,9 @@ export class RegistryAccess {
   }
 }
 
-function basic({ username, password }: { username: string; password: string }): string {
-  return `Basic ${new TextEncoder().encode(`${username}:${password}`).toBase64()}`;
+/** Whether a 403 asks for a token of another scope (RFC 6750 3.1). */
+function lacksScope(answer: Answer): boolean {
+  return parseChallenges(answer.header("www-authenticate") ?? "").some(({ scheme, parameters }) =>
+    scheme === "bearer" && parameters.error === "insufficient_scope" && parameters.realm !== undefined
+  );
 }

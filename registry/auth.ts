@@ -44,6 +44,14 @@ export function tokenUrl(
     );
   }
   const local = isLoopback(registry);
+  // A registry behind a gateway may not know that it is reached by HTTPS.
+  if (
+    url.protocol === "http:" && !local && !plainHttp &&
+    url.hostname === new URL(`https://${registry}`).hostname
+  ) {
+    url.protocol = "https:";
+    url.port = new URL(`https://${registry}`).port;
+  }
   const secure = url.protocol === "https:" ||
     (url.protocol === "http:" && (local ? isLoopback(url.host) : plainHttp && url.host === registry));
   if (!secure) {
@@ -66,4 +74,32 @@ export function tokenUrl(
   url.searchParams.delete("scope");
   for (const scope of scopes) url.searchParams.append("scope", scope);
   return url;
+}
+
+/** What a token is not asked for by somebody who only reads. */
+const CHANGES = ["push", "delete", "*"];
+
+/**
+ * The scopes that a challenge names, where they are others than `scopes`; undefined where they are not. For reading, what
+ * a registry names beyond that is left out: a token is for what is done with it.
+ */
+export function namedScopes({ parameters }: Challenge, scopes: readonly string[]): string[] | undefined {
+  const changes = scopes.some((scope) => actionsOf(scope).some((action) => CHANGES.includes(action)));
+  const named = (parameters.scope ?? "").split(/\s+/).filter((scope) => scope !== "").flatMap((scope) => {
+    if (changes) return [scope];
+    const actions = actionsOf(scope);
+    const left = actions.filter((action) => !CHANGES.includes(action));
+    if (left.length === actions.length) return [scope];
+    return left.length === 0 ? [] : [`${scope.slice(0, scope.lastIndexOf(":"))}:${left.join(",")}`];
+  }).slice(0, MAX_SCOPES);
+  const set = (scopes: readonly string[]) => [...scopes].sort().join(" ");
+  return named.length === 0 || set(named) === set(scopes) ? undefined : named;
+}
+
+/** More than these no registry names. */
+const MAX_SCOPES = 10;
+
+/** `pull` and `push` of `repository:acme/foo:pull,push`. */
+function actionsOf(scope: string): string[] {
+  return scope.slice(scope.lastIndexOf(":") + 1).split(",");
 }

@@ -14,44 +14,69 @@ export interface Task {
 
 const MAX_ERROR = 64 << 10;
 
+/** Of whom an answer is. */
+export interface Answerer {
+  /** The registry itself, its token server, or a host that it redirects to; the registry without it. */
+  readonly kind?: "registry" | "token server" | "storage";
+  /** Whether it was given the user's credentials. */
+  readonly had?: boolean;
+}
+
 /** The error for an answer that is not what was hoped for; its body is read or let go. */
-export async function answerFailure(task: Task, answer: Answer): Promise<AppError> {
+export async function answerFailure(
+  task: Task,
+  answer: Answer,
+  { kind = "registry", had = false }: Answerer = {},
+): Promise<AppError> {
   const { status } = answer;
   const text = await answer.bytes(MAX_ERROR, () => new Broken("too long")).then(
     (bytes) => new TextDecoder().decode(bytes),
     () => "",
   );
   const said = registryErrors(text);
-  const at = `${task.failed}: `;
+  const host = printable(answer.host, 200);
+  const who = {
+    registry: "the registry",
+    "token server": `the token server ${host}`,
+    storage: `${host}, where the registry redirects to,`,
+  }[kind];
+  const at = `${task.failed}: ${who}`;
   const why = said === "" ? "" : `: ${said}`;
   switch (status) {
-    case 401:
-      return unauthorized(task, true);
+    case 401: {
+      const does = had ? "does not accept your credentials" : "wants credentials";
+      return new AppError("REGISTRY_UNAUTHORIZED", `${at} ${does} for it (401)`, {
+        hint: `krew-wasm login ${printable(task.registry, 200)}, or check that the repository exists`,
+      });
+    }
     case 403:
-      return new AppError("REGISTRY_FORBIDDEN", `${at}the registry forbids it (403)${why}`, {
+      return new AppError("REGISTRY_FORBIDDEN", `${at} forbids it (403)${why}`, {
         hint: `log in with an account that may: krew-wasm login ${printable(task.registry, 200)}`,
       });
     case 404:
-      return new AppError("REGISTRY_NOT_FOUND", `${at}the registry has no such thing (404)${why}`, {
-        hint: "check the name and the tag",
-      });
+      // A token server's is not of the name or the tag.
+      return kind === "token server"
+        ? new AppError("REGISTRY_FAILED", `${at} answered 404${why}`)
+        : new AppError("REGISTRY_NOT_FOUND", `${at} has no such thing (404)${why}`, {
+          hint: "check the name and the tag",
+        });
     case 405:
     case 501:
-      return new AppError("REGISTRY_UNSUPPORTED", `${at}the registry does not offer this (${status})${why}`);
+      return new AppError("REGISTRY_UNSUPPORTED", `${at} does not offer this (${status})${why}`);
     case 429:
       return new RetryLater(
         "REGISTRY_RATE_LIMITED",
-        `${at}the registry wants fewer requests (429)${why}`,
+        `${at} wants fewer requests (429)${why}`,
         retryAfter(answer.header("retry-after")),
       );
   }
   return status >= 500 || status === 408
     ? new RetryLater(
       "REGISTRY_FAILED",
-      `${at}the registry failed (${status})${why}`,
+      `${at} failed (${status})${why}`,
       retryAfter(answer.header("retry-after")),
     )
-    : new AppError("REGISTRY_FAILED", `${at}the registry answered ${status}${why}`);
+    : new AppError("REGISTRY_FAILED", `${at} answered ${status}${why}`);
 }
 
 /** The error for a connection that could not be made, or broke. */
@@ -107,19 +132,6 @@ export function connectionFailure(task: Task, error: unknown): AppError {
     }
     : {};
   return new AppError("REGISTRY_UNREACHABLE", `${at}${why}`, { ...hint, cause: error });
-}
-
-/** The error for credentials that are missing or not taken. */
-export function unauthorized(task: Task, had: boolean): AppError {
-  return new AppError(
-    "REGISTRY_UNAUTHORIZED",
-    `${task.failed}: ${
-      had
-        ? "the registry does not accept your credentials for it (401)"
-        : "the registry wants credentials for it (401)"
-    }`,
-    { hint: `krew-wasm login ${printable(task.registry, 200)}, or check that the repository exists` },
-  );
 }
 
 /** The messages of an error body (distribution-spec, "Error Codes"), safe to print. */

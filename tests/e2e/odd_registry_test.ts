@@ -76,6 +76,57 @@ testBinary(
   },
 );
 
+testBinary(
+  "a registry whose token server or gateway has its own ways is used with a login, and without one",
+  async () => {
+    const user = { username: "me", password: "pa:ss" };
+    const both = (token: string) => ({ token: "", access_token: token });
+    const kinds: NonNullable<Oddities["tokens"]>[] = [
+      { form: both },
+      { uses: 1, expired: 'Basic realm="r"' },
+      { renamed: { prefix: "docker-local/", refusedBy: "token server" } },
+      { user, renamed: { prefix: "docker-local/", refusedBy: "registry" } },
+      { user, uses: 2, expired: "" },
+    ];
+    for (const tokens of kinds) {
+      await using it = setUp({ tokens });
+      const { product, registry } = it;
+      const done = async (...args: string[]) => {
+        const { code, stderr } = await product.run(...args);
+        assert.equal(code, 0, `${JSON.stringify(tokens)}: ${args.join(" ")}: ${stderr}`);
+      };
+      const reference = `${registry.host}/acme/foo:v1`;
+      if (tokens.user) {
+        const args = ["login", registry.host, "-u", "me", "--password-stdin"];
+        const login = await product.exec(product.command, args, { stdin: "pa:ss" });
+        assert.equal(login.code, 0, login.stderr);
+      }
+      await done("push", "small.wasm", reference);
+      await done("pull", reference);
+      await done("inspect", reference);
+      await done("tags", `${registry.host}/acme/foo`);
+      await done("outdated");
+      if (!tokens.user) continue;
+      await done("logout", registry.host);
+      const { code, stderr } = await product.run("inspect", reference);
+      assert.equal(code, 1);
+      assert.match(stderr, /the token server \S+ wants credentials for it \(401\)\nhint: krew-wasm login/);
+    }
+    for (
+      const [status, words] of [[403, /forbids it \(403\)/], [
+        404,
+        /the token server \S+ answered 404/,
+      ]] as const
+    ) {
+      await using it = setUp({ tokens: { status } });
+      const { code, stderr } = await it.product.run("pull", `${it.registry.host}/acme/foo:v1`);
+      assert.equal(code, 1);
+      assert.match(stderr, words);
+      assert.doesNotMatch(stderr, /the tag|credentials/);
+    }
+  },
+);
+
 testBinary("outdated and upgrade say that tags could not be read, and exit with 1", async () => {
   const cases: [Oddities, RegExp][] = [
     [

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { parseChallenges, tokenUrl } from "../../registry/auth.ts";
+import { namedScopes, parseChallenges, tokenUrl } from "../../registry/auth.ts";
 import { credentialFiles, type CredentialHost, findCredentials } from "../../registry/credentials.ts";
 
 Deno.test("parseChallenges() reads schemes with quoted and bare parameters", () => {
@@ -42,6 +42,29 @@ Deno.test("tokenUrl() asks for pulling this repository", () => {
       .searchParams.getAll("scope").join(),
     "repository:a:pull",
   );
+});
+
+Deno.test("tokenUrl() takes a registry's own realm on HTTP for one on HTTPS", () => {
+  const url = (realm: string, registry: string) => tokenUrl(challenge(realm), registry, [], false).href;
+  assert.equal(url("http://r.example/token", "r.example"), "https://r.example/token?service=s");
+  assert.equal(url("http://r.example:5000/token", "r.example"), "https://r.example/token?service=s");
+  assert.equal(url("http://r.example/token", "r.example:8443"), "https://r.example:8443/token?service=s");
+});
+
+Deno.test("namedScopes() are what a challenge names beyond what is asked for, and no more rights than that", () => {
+  const named = (scope: string, ...scopes: string[]) =>
+    namedScopes({ scheme: "bearer", parameters: { scope } }, scopes);
+  const own = "repository:a/b:pull";
+  assert.equal(named("", own), undefined);
+  assert.equal(named(own, own), undefined);
+  assert.equal(named("repository:a/b:push,pull", own), undefined);
+  assert.equal(named("repository:x:delete registry:catalog:*", own), undefined);
+  assert.deepEqual(named("repository:x/a/b:pull", own), ["repository:x/a/b:pull"]);
+  assert.deepEqual(named("repository:x:pull,push,delete", own), ["repository:x:pull"]);
+  assert.deepEqual(named("repository:a/b:metadata_read", own), ["repository:a/b:metadata_read"]);
+  assert.deepEqual(named("repository:x:pull,push", "repository:a:pull,push"), ["repository:x:pull,push"]);
+  assert.deepEqual(named("a:b:pull c:d:pull", own), ["a:b:pull", "c:d:pull"]);
+  assert.equal(named("x ".repeat(100_000), own)?.length, 10);
 });
 
 Deno.test("tokenUrl() sends credentials nowhere in plain HTTP but to this machine's own registry", () => {

@@ -110,11 +110,11 @@ Deno.test("a registry elsewhere can't redirect to this machine, metadata address
   const target = (location: string | null) => access.target(task, from, location).href;
   assert.equal(target("https://storage.example/x?sig=1"), "https://storage.example/x?sig=1");
   assert.equal(target("/v2/other"), "https://r.example/v2/other");
+  assert.equal(target("http://r.example:5000/x?a=b"), "https://r.example/x?a=b");
   for (
     const location of [
       null,
       "http://storage.example/x",
-      "http://r.example/x",
       "https://localhost/x",
       "https://a.localhost/x",
       "https://127.0.0.1/x",

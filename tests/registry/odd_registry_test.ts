@@ -7,8 +7,10 @@ import { parseLinks } from "../../registry/pages.ts";
 import { pushBlob, pushManifest } from "../../registry/push.ts";
 import { parseReference } from "../../registry/reference.ts";
 import { listTags } from "../../registry/tags.ts";
+import type { AppError } from "../../runtime/errors.ts";
+import { Authority } from "../support/certificates.ts";
 import { type Oddities, oddRegistry } from "../support/odd_registry.ts";
-import type { TestRegistry } from "../support/registry.ts";
+import { failure, type TestRegistry } from "../support/registry.ts";
 
 const SMALL = crypto.getRandomValues(new Uint8Array(100));
 /** Sent as a stream. */
@@ -159,4 +161,142 @@ Deno.test("parseLinks() reads links with parameters that are quoted, bare, or le
   for (const text of ["", "x", "rel=next", "<a", ";,;"]) assert.deepEqual(parseLinks(text), []);
   // Bounded, and no longer than its text takes.
   assert.equal(parseLinks("<a>;".repeat(1 << 20)).length < 10_000, true);
+});
+
+const USER = { username: "me", password: "pa:ss" };
+const ME = () => Promise.resolve({ kind: "basic" as const, ...USER });
+
+Deno.test("a token is taken from either field of a token server's answer", async () => {
+  const forms: ((token: string) => unknown)[] = [
+    (token) => ({ token }),
+    (token) => ({ access_token: token }),
+    (token) => ({ token: "", access_token: token }),
+    (token) => ({ token, access_token: "" }),
+    (token) => ({ token: null, access_token: token, expires_in: 1 }),
+  ];
+  for (const form of forms) {
+    await using registry = oddRegistry({ tokens: { form } });
+    registry.putManifest("acme/foo", "v1", "{}");
+    const { client, reference } = clientOf(registry);
+    assert.equal((await client.fetchAnyManifest(reference)).text, "{}");
+  }
+});
+
+Deno.test("a repository that a gateway renames is pulled and pushed with a token for its other name", async () => {
+  for (const refusedBy of ["token server", "registry"] as const) {
+    await using registry = oddRegistry({
+      tokens: { user: USER, renamed: { prefix: "docker-local/", refusedBy } },
+    });
+    registry.putManifest("acme/foo", "v1", "{}");
+    const { client, reference } = clientOf(registry, { credentials: ME });
+    assert.equal((await client.fetchAnyManifest(reference)).text, "{}", refusedBy);
+    const blob = blobOf(SMALL);
+    assert.equal(await pushBlob(client, reference, blob), "sent");
+    assert.equal(await fetched(client, registry, blob.digest, blob.size), blob.digest);
+    // The token that was found to work is kept.
+    const asked = registry.requests.filter((line) => line.endsWith("/token")).length;
+    await listTags(client, reference);
+    assert.equal(registry.requests.filter((line) => line.endsWith("/token")).length, asked);
+  }
+});
+
+Deno.test("a token that runs out is replaced, whatever challenge says so", async () => {
+  for (const expired of [undefined, 'Basic realm="r"', "", "Negotiate"]) {
+    for (const credentials of [undefined, ME]) {
+      await using registry = oddRegistry({
+        tokens: {
+          uses: 1,
+          ...(expired === undefined ? {} : { expired }),
+          ...(credentials ? { user: USER } : {}),
+        },
+      });
+      registry.putManifest("acme/foo", "v1", "{}");
+      registry.putBlob(SMALL);
+      const { client, reference } = clientOf(registry, credentials ? { credentials } : {});
+      await client.fetchAnyManifest(reference);
+      const { digest, size } = blobOf(SMALL);
+      assert.equal(await fetched(client, registry, digest, size), digest, `${expired} ${credentials?.name}`);
+    }
+  }
+});
+
+Deno.test("a registry that accepts no token ends in words, without asking for ever", async () => {
+  for (const credentials of [undefined, ME]) {
+    await using registry = oddRegistry({ tokens: { uses: 0 } });
+    registry.putManifest("acme/foo", "v1", "{}");
+    const { client, reference } = clientOf(registry, credentials ? { credentials } : {});
+    await assert.rejects(client.fetchAnyManifest(reference), {
+      code: "REGISTRY_UNAUTHORIZED",
+      message: credentials ? /does not accept your credentials/ : /wants credentials/,
+    });
+    assert.ok(registry.requests.length <= 6, registry.requests.join());
+  }
+});
+
+Deno.test("what a token server answers is told as its own", async () => {
+  const cases: [status: number, code: string, words: RegExp][] = [
+    [401, "REGISTRY_UNAUTHORIZED", /the token server 127\.0\.0\.1:\d+ wants credentials for it \(401\)$/],
+    [
+      403,
+      "REGISTRY_FORBIDDEN",
+      /the token server 127\.0\.0\.1:\d+ forbids it \(403\): DENIED no tokens today$/,
+    ],
+    [404, "REGISTRY_FAILED", /the token server 127\.0\.0\.1:\d+ answered 404/],
+    [400, "REGISTRY_FAILED", /the token server 127\.0\.0\.1:\d+ answered 400/],
+    [429, "REGISTRY_RATE_LIMITED", /the token server 127\.0\.0\.1:\d+ wants fewer requests/],
+    [503, "REGISTRY_FAILED", /the token server 127\.0\.0\.1:\d+ failed \(503\)/],
+  ];
+  for (const [status, code, message] of cases) {
+    await using registry = oddRegistry({ tokens: { status } });
+    const { client, reference } = clientOf(registry);
+    await assert.rejects(client.fetchAnyManifest(reference), (error: AppError) => {
+      assert.equal(error.code, code);
+      assert.match(error.message, message);
+      assert.doesNotMatch(error.hint ?? "", /the tag/);
+      return true;
+    });
+  }
+});
+
+Deno.test("a 403 for want of scope is tried with the scope that it names, and told as a 403", async () => {
+  await using registry = oddRegistry({});
+  registry.putManifest("acme/foo", "v1", "{}");
+  registry.hook = (request, url) => {
+    if (url.pathname === "/token") {
+      return Response.json({ token: url.searchParams.getAll("scope").join("+") });
+    }
+    const named = 'scope="repository:x:pull,push",error="insufficient_scope"';
+    const challenge = `Bearer realm="${registry.origin}/token",service="s",${named}`;
+    return request.headers.get("authorization") === "Bearer repository:x:pull"
+      ? undefined
+      : failure(403, "DENIED", "more scope", { "www-authenticate": challenge });
+  };
+  const { client, reference } = clientOf(registry);
+  assert.equal(
+    (await client.fetchAnyManifest(reference)).text,
+    "{}",
+    "push is left out of what is asked for",
+  );
+  registry.hook = () =>
+    failure(403, "DENIED", "more scope", { "www-authenticate": 'Bearer error="insufficient_scope"' });
+  await assert.rejects(clientOf(registry).client.fetchAnyManifest(reference), { code: "REGISTRY_FORBIDDEN" });
+});
+
+Deno.test("what a registry behind a TLS gateway names with HTTP is asked for with HTTPS", async () => {
+  const authority = await Authority.make("ca");
+  const pair = await authority.issue({ commonName: "r", hosts: ["127.0.0.1"] });
+  await using registry = oddRegistry({ httpLocation: true, link: "http" }, pair);
+  registry.pageSize = 1;
+  for (const tag of ["v1", "v2"]) registry.putManifest("acme/foo", tag, "{}");
+  const origin = () => Promise.resolve(registry.origin);
+  const { client, reference } = clientOf(registry, {
+    hosts: {
+      origin,
+      endpoints: async ({ registry, repository }) => [{ registry, repository, origin: await origin() }],
+      tls: () => Promise.resolve({ ca: [authority.cert] }),
+    },
+  });
+  for (const bytes of [SMALL, LARGE]) assert.equal(await pushBlob(client, reference, blobOf(bytes)), "sent");
+  assert.deepEqual(await listTags(client, reference), ["v1", "v2"]);
+  await client.transport.close();
 });
