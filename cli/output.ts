@@ -2,6 +2,7 @@
 
 import { AppError } from "../runtime/errors.ts";
 import { systemWords } from "../runtime/file_error.ts";
+import { escapeInvisible, isVisible, visibleJson } from "../runtime/invisible.ts";
 import { printable } from "../runtime/text.ts";
 
 /** Where a command's output goes: data to stdout, status to stderr. */
@@ -111,12 +112,33 @@ export function formatSize(bytes: number): string {
   return `${value < 9.95 ? value.toFixed(1) : Math.round(value)} ${units[unit]}`;
 }
 
-/** Indented JSON and a final newline. */
+/** Indented JSON and a final newline. What can't be seen is written as `\uXXXX`. */
 export function formatJson(value: unknown): string {
-  return `${JSON.stringify(value, null, 2)}\n`;
+  return `${visibleJson(JSON.stringify(value, null, 2))}\n`;
 }
 
-/** What `-o json` and `-o yaml` print of a value. */
+/** What `-o json` and `-o yaml` print of a value: all of it visible, and the same data when it is parsed. */
 export async function formatValue(value: unknown, format: "json" | "yaml"): Promise<string> {
-  return format === "json" ? formatJson(value) : (await import("yaml")).stringify(value);
+  return format === "json" ? formatJson(value) : await formatYaml(value);
+}
+
+/** YAML in which a text with something invisible stands between double quotes, where it has escapes. */
+async function formatYaml(value: unknown): Promise<string> {
+  const { Document, visit } = await import("yaml");
+  const document = new Document(value);
+  visit(document, {
+    Scalar(_, node) {
+      if (typeof node.value !== "string" || node.value.split("\n").every(isVisible)) return;
+      node.type = "QUOTE_DOUBLE";
+    },
+  });
+  return document.toString({ lineWidth: 0 }).split("\n").map((line) => escapeInvisible(line, yamlEscape))
+    .join("\n");
+}
+
+function yamlEscape(character: string): string {
+  const code = character.codePointAt(0)!;
+  return code > 0xffff
+    ? `\\U${code.toString(16).padStart(8, "0")}`
+    : `\\u${code.toString(16).padStart(4, "0")}`;
 }

@@ -31,7 +31,8 @@ import { mayPrompt, openTerminal, readLine, type Terminal } from "../runtime/pro
 import type { Layout } from "../runtime/store/layout.ts";
 import { homeDirectory } from "../runtime/store/layout.ts";
 import type { Receipt } from "../runtime/store/receipt.ts";
-import { printable, shellWord } from "../runtime/text.ts";
+import { shellCommand } from "../runtime/shell_word.ts";
+import { printable } from "../runtime/text.ts";
 import type { Context } from "./context.ts";
 import { cells, type GrantRow, grantRows, moreRows } from "./grant_text.ts";
 import { formatTable } from "./output.ts";
@@ -140,7 +141,8 @@ async function decide(context: Context, { mode, prompt }: WishOptions, at: Case)
   if (asked.length === 0 || mode === "default") return base;
   const terminal = prompt && mayPrompt(context.env) ? openTerminal() : undefined;
   if (!terminal) {
-    const flags = asked.map(({ flag }) => `  ${shellWord(flag)}\n`).join("");
+    const words = asked.map(({ flag }) => shellCommand([flag])).filter((word) => word !== undefined);
+    const flags = words.map((word) => `  ${word}\n`).join("");
     context.stderr(
       `Not granted, as there is nobody to ask; --grants=wished grants all of it, or some:\n${flags}`,
     );

@@ -9,7 +9,8 @@ import { readHistories, readHistory, sameVersion } from "../runtime/store/histor
 import { type Layout, STORE_VERSION } from "../runtime/store/layout.ts";
 import { readReceipts } from "../runtime/store/read.ts";
 import type { Receipt } from "../runtime/store/receipt.ts";
-import { printable, shellWord } from "../runtime/text.ts";
+import { shellCommand } from "../runtime/shell_word.ts";
+import { printable } from "../runtime/text.ts";
 import { Digester } from "./digest.ts";
 import type { Compile } from "./fetched.ts";
 import { compileAnew } from "./install.ts";
@@ -90,7 +91,7 @@ export function examineStore(layout: Layout, target: LinkTarget): StoreFinding[]
       `${wrong}${others} no directory`,
       wrong === layout.stage
         ? { fix: FIX, mend: { kind: "sweep" } } // nobody's
-        : { fix: `mv ${shellWord(wrong)} ${shellWord(`${wrong}.moved`)}` },
+        : { fix: moveCommand(wrong, `${wrong}.moved`) ?? `move ${wrong} away` },
     );
     return findings;
   }
@@ -248,9 +249,15 @@ function examineLinks(layout: Layout, receipts: readonly Receipt[], target: Link
       foreign
         ? `${path} is not made by krew-wasm, and in the way of "${name}"`
         : `The link of "${name}", ${path}, is missing`,
-      foreign ? { fix: `mv ${path} ${path}.old; ${FIX}` } : { fix: FIX, mend: { kind: "link", name } },
+      foreign
+        ? { fix: `${moveCommand(path, `${path}.old`) ?? `move ${path} away`}; ${FIX}` }
+        : { fix: FIX, mend: { kind: "link", name } },
     );
   }
+}
+
+function moveCommand(from: string, to: string): string | undefined {
+  return shellCommand([Deno.build.os === "windows" ? "move" : "mv", from, to]);
 }
 
 function isSameFile(a: string, b: string): boolean {

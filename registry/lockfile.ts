@@ -5,6 +5,7 @@
 
 import { AppError } from "../runtime/errors.ts";
 import { type Grants, grantsFromJson, grantsToJson } from "../runtime/grants.ts";
+import { visibleJson } from "../runtime/invisible.ts";
 import { parsePluginName } from "../runtime/names.ts";
 import { DIGEST, type Receipt } from "../runtime/store/receipt.ts";
 import { printable } from "../runtime/text.ts";
@@ -39,7 +40,7 @@ export function formatLock(receipts: readonly Receipt[], home: string): string {
     ...(receipt.version === undefined ? {} : { version: receipt.version }),
     grants: mapStrings(grantsToJson(receipt.grants), (text) => shortenHome(text, home)),
   }));
-  return `${JSON.stringify({ krewWasmLock: LOCK_VERSION, plugins }, null, 2)}\n`;
+  return `${visibleJson(JSON.stringify({ krewWasmLock: LOCK_VERSION, plugins }, null, 2))}\n`;
 }
 
 /**

@@ -8,6 +8,7 @@ import { AppError, messageOf } from "../runtime/errors.ts";
 import { DIGEST } from "../runtime/store/receipt.ts";
 import { parsePluginName } from "../runtime/names.ts";
 import type { Layout } from "../runtime/store/layout.ts";
+import { visibleJson } from "../runtime/invisible.ts";
 import { printable } from "../runtime/text.ts";
 import type { Artifact, Blob } from "./artifact.ts";
 import { blobOf, MANIFEST_TYPE, timestamp } from "./artifact.ts";
@@ -97,7 +98,7 @@ export function parseIndexDocument(text: string, shown: string): IndexDocument {
 /** A document as it is published: sorted by name. */
 export function formatIndexDocument({ plugins }: IndexDocument): string {
   const sorted = [...plugins].sort((a, b) => a.name < b.name ? -1 : 1);
-  return `${JSON.stringify({ krewWasmIndex: INDEX_VERSION, plugins: sorted }, null, 2)}\n`;
+  return `${visibleJson(JSON.stringify({ krewWasmIndex: INDEX_VERSION, plugins: sorted }, null, 2))}\n`;
 }
 
 /** The artifact that holds a document (image-spec, manifest.md, "Guidelines for Artifact Usage"). */

@@ -9,7 +9,8 @@ import type { AskedFile } from "./sandbox.ts";
 import type { ClusterLimits, DeniedRequest } from "./kube/guard.ts";
 import { type ClusterGrant, parseRuleWord } from "./kube/rules.ts";
 import type { RunRecord } from "./record.ts";
-import { printable, shellWord } from "./text.ts";
+import { shellCommand } from "./shell_word.ts";
+import { printable } from "./text.ts";
 
 /** What a person answers. */
 export type Answer = "once" | "run" | "always" | "no";
@@ -59,6 +60,9 @@ export interface DeskContext {
 
 /** The most that is kept of what was refused: a plugin may ask without end. */
 const MAX_REFUSED = 100;
+
+/** A flag that is longer is not shown to be typed. UTF-16 units. */
+const MAX_SHOWN_FLAG = 500;
 
 const SYSTEM_FILES = /^\/(?:etc|usr|lib\w*|proc|sys|dev|run|opt|nix|var\/lib)(?:\/|$)/;
 
@@ -210,13 +214,20 @@ export class Desk {
     const shown = whats.slice(0, 3).map((what) => printable(what, 200)).join("; ");
     const rest = whats.length - 3 + this.#more;
     const flags = [...this.#refused.keys()].filter((key) => !key.startsWith("\0"));
-    const command = started === undefined ? `krew-wasm grants ${plugin} ` : "krew-wasm run ";
-    const words = flags.slice(0, 8).map(shellWord).join(" ");
+    const words = flags.filter((flag) => flag.length <= MAX_SHOWN_FLAG && shellCommand([flag]) !== undefined)
+      .slice(0, 8);
+    const command = words.length === 0 ? undefined : shellCommand(
+      started === undefined
+        ? ["krew-wasm", "grants", plugin, ...words]
+        : ["krew-wasm", "run", ...words, started],
+    );
     return `krew-wasm: ${printable(plugin, 100)} was not allowed to ${shown}${
       rest > 0 ? `; and ${rest} more` : ""
     }` +
       (flags.length === 0
         ? ": its grants, or the administrator of this machine, deny that"
-        : `; to allow it: ${command}${words}${started === undefined ? "" : ` ${shellWord(started)}`}`);
+        : command === undefined
+        ? "" // what it names is nothing to be typed
+        : `; to allow it: ${command}`);
   }
 }

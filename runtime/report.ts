@@ -2,6 +2,7 @@
 
 import { AppError, exitCodeOf, messageOf } from "./errors.ts";
 import type { Invocation } from "./invocation.ts";
+import { printableLines } from "./text.ts";
 
 /** The exit code when krew-wasm itself could not run a plugin (docker's and env's convention). */
 export const EXIT_HOST_FAILED = 125;
@@ -14,7 +15,10 @@ export function printError(text: string): void {
   } catch { /* stderr is closed */ }
 }
 
-/** `error: …`, and `hint: …` where there is a way out; with `verbose` the stack and causes too. Pure. */
+/**
+ * `error: …`, and `hint: …` where there is a way out; with `verbose` the stack and causes too. What can't be seen is escaped,
+ * whatever a message holds. Pure.
+ */
 export function formatError(error: unknown, verbose: boolean): string {
   let text = `error: ${messageOf(error)}\n`;
   if (error instanceof AppError && error.hint) text += `hint: ${error.hint}\n`;
@@ -25,7 +29,7 @@ export function formatError(error: unknown, verbose: boolean): string {
   } else if (!(error instanceof AppError)) {
     text += "hint: this is a defect of krew-wasm; KREW_WASM_VERBOSE=1 shows where, please report it\n";
   }
-  return text;
+  return printableLines(text, Infinity);
 }
 
 /** Prints what ended the process and returns the exit code for it. */

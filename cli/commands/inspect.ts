@@ -15,7 +15,7 @@ import { parseManifest, type PluginManifest } from "../../registry/manifest.ts";
 import { formatReference, parseReference } from "../../registry/reference.ts";
 import { AppError, messageOf } from "../../runtime/errors.ts";
 import { homeDirectory } from "../../runtime/store/layout.ts";
-import { lowerFirst, printable } from "../../runtime/text.ts";
+import { lowerFirst, printable, printableLines } from "../../runtime/text.ts";
 import type { Context } from "../context.ts";
 import { grantRows } from "../grant_text.ts";
 import { formatSize, formatValue } from "../output.ts";
@@ -188,5 +188,5 @@ export function formatInspection(inspection: Inspection, home: string): string {
 
 /** Text of several lines, each made safe to print. */
 function safeLines(text: string): string {
-  return text.split("\n").map((line) => printable(line, 2000)).join("\n").replace(/\n*$/, "\n");
+  return printableLines(text, 2000).replace(/\n*$/, "\n");
 }

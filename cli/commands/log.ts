@@ -6,6 +6,7 @@ import { parsePluginName } from "../../runtime/names.ts";
 import type { RecordedLine } from "../../runtime/record.ts";
 import { checkStore } from "../../runtime/store/check.ts";
 import { readRecord } from "../../runtime/store/log.ts";
+import { visibleJson } from "../../runtime/invisible.ts";
 import { printable } from "../../runtime/text.ts";
 import type { Context } from "../context.ts";
 import { formatAge, formatTable } from "../output.ts";
@@ -47,7 +48,7 @@ Examples:
 
 /** One JSON object a line, as it was recorded. */
 function formatLines(lines: readonly RecordedLine[]): string {
-  return lines.map((line) => `${JSON.stringify(line)}\n`).join("");
+  return lines.map((line) => `${visibleJson(JSON.stringify(line))}\n`).join("");
 }
 
 /** The record as a table for people. Pure. */

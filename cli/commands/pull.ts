@@ -9,6 +9,7 @@ import { AppError, exitCodeOf } from "../../runtime/errors.ts";
 import { checkStore } from "../../runtime/store/check.ts";
 import type { Receipt } from "../../runtime/store/receipt.ts";
 import { hostPath } from "../../runtime/host_path.ts";
+import { shellCommand } from "../../runtime/shell_word.ts";
 import { printable } from "../../runtime/text.ts";
 import type { Exit } from "../app.ts";
 import type { Context } from "../context.ts";
@@ -182,15 +183,18 @@ export function formatInstalled(receipt: Receipt): string {
 export function pathHint(bin: string, env: (name: string) => string | undefined): string | undefined {
   const entries = (env("PATH") ?? "").split(delimiter).map(hostPath);
   if (entries.some((entry) => entry.replace(/(?<=.)\/+$/, "") === hostPath(bin))) return undefined;
+  const notFound = `\nkubectl does not find it yet: ${printable(bin)} is not on PATH.`;
   const home = env("HOME");
-  const shown = home && bin.startsWith(`${home}/`) ? `$HOME${bin.slice(home.length)}` : bin;
+  const below = home && bin.startsWith(`${home}/`) ? bin.slice(home.length) : "";
+  const word = /^[\w/.+-]+$/.test(below) ? `"$HOME${below}"` : shellCommand([bin]);
+  if (word === undefined) return `${notFound} Add it there.\n`;
   const shell = (env("SHELL") ?? "").split("/").at(-1);
   const [file, line] = shell === "fish"
-    ? ["~/.config/fish/config.fish", `fish_add_path "${shown}"`]
+    ? ["~/.config/fish/config.fish", `fish_add_path ${word}`]
     : shell === "zsh"
-    ? ["~/.zshrc", `export PATH="${shown}:$PATH"`]
+    ? ["~/.zshrc", `export PATH=${word}:"$PATH"`]
     : Deno.build.os === "windows"
     ? ["your PowerShell profile", `$env:Path = "${bin};$env:Path"`]
-    : ["~/.bashrc", `export PATH="${shown}:$PATH"`];
-  return `\nkubectl does not find it yet: ${bin} is not on PATH. Add this line to ${file}:\n  ${line}\n`;
+    : ["~/.bashrc", `export PATH=${word}:"$PATH"`];
+  return `${notFound} Add this line to ${file}:\n  ${line}\n`;
 }

@@ -8,7 +8,8 @@ import type { Cluster, ClusterRequest, ClusterResponse } from "./cluster.ts";
 import { destinationOf } from "./destination.ts";
 import { MeaninglessRequest, parseQuery, parseRequest, type RequestInfo } from "./request_info.ts";
 import { type ClusterGrant, type ClusterRule, ruleCovers, ruleDenies, ruleWordFor } from "./rules.ts";
-import { printable, shellWord } from "../text.ts";
+import { shellCommand } from "../shell_word.ts";
+import { printable } from "../text.ts";
 
 /** What a plugin may do on the cluster. */
 export interface ClusterLimits {
@@ -270,13 +271,16 @@ function forbidden(plugin: string, refused: DeniedRequest, head: boolean): Clust
   const subject = resource === ""
     ? "forbidden"
     : `${resource}${info!.name === "" ? "" : ` ${JSON.stringify(info!.name)}`} is forbidden`;
+  const command = refused.rule === undefined
+    ? undefined
+    : shellCommand(["krew-wasm", "grants", plugin, `--allow-cluster=${refused.rule}`]);
   const way = refused.policy
     ? "the administrator of this machine does not allow it"
     : refused.denied
     ? "its grants deny it"
-    : refused.rule === undefined
+    : command === undefined
     ? "it is not granted"
-    : `it is not granted (krew-wasm grants ${plugin} --allow-cluster=${shellWord(refused.rule)} allows it)`;
+    : `it is not granted (${command} allows it)`;
   const status = {
     kind: "Status",
     apiVersion: "v1",

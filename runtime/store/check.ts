@@ -1,6 +1,7 @@
 /** Whether a store may be used at all. Asked by every command and every run, so it is two system calls and no more. */
 
 import { AppError, messageOf } from "../errors.ts";
+import { shellCommand } from "../shell_word.ts";
 import { type Layout, STORE_VERSION } from "./layout.ts";
 
 /**
@@ -75,7 +76,11 @@ function refuseForeign(layout: Layout, info: Deno.FileInfo): void {
     throw new AppError(
       "STORE_UNSAFE",
       `Other users may write to the store ${layout.root} (mode ${((info.mode ?? 0) & 0o777).toString(8)})`,
-      { hint: `chmod -R go= ${layout.root}; then krew-wasm doctor tells whether anything was changed` },
+      {
+        hint: `${
+          shellCommand(["chmod", "-R", "go=", layout.root]) ?? "make it yours alone"
+        }; then krew-wasm doctor tells whether anything was changed`,
+      },
     );
   }
 }

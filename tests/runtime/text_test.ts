@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { lowerFirst, printable, shellQuoted, shellWord } from "../../runtime/text.ts";
+import { lowerFirst, printable, printableLines, shellQuoted } from "../../runtime/text.ts";
 
 Deno.test("printable() leaves text of any script as it is", () => {
   for (const text of ["plain", "Größe 日本語 עברית 🦀", 'quotes " and \\ backslash']) {
@@ -29,14 +29,11 @@ Deno.test("shellQuoted() makes one word of anything", () => {
   }
 });
 
-Deno.test("shellWord() is on one line and free of what a terminal obeys, and a shell reads it back", () => {
-  assert.equal(shellWord("/srv/a-b_c.txt"), "/srv/a-b_c.txt");
-  assert.equal(shellWord("get:pods[*]"), "'get:pods[*]'");
-  assert.equal(shellWord("it's"), "'it'\\''s'");
-  assert.equal(shellWord("a\nb\x1b[2J'"), "$'a\\nb\\x1b[2J\\''");
-});
-
 Deno.test("lowerFirst() lets a message go on after a colon", () => {
   assert.equal(lowerFirst("Cannot read it"), "cannot read it");
   assert.equal(lowerFirst(""), "");
+});
+
+Deno.test("printableLines() keeps lines and escapes what is in them", () => {
+  assert.equal(printableLines("a\x1b[2J\r\nb\u2800\n"), "a\\x1b[2J\\r\nb\\u{2800}\n");
 });
