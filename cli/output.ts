@@ -128,7 +128,10 @@ async function formatYaml(value: unknown): Promise<string> {
   const document = new Document(value);
   visit(document, {
     Scalar(_, node) {
-      if (typeof node.value !== "string" || node.value.split("\n").every(isVisible)) return;
+      if (typeof node.value !== "string") return;
+      const lines = node.value.split("\n");
+      // The library drops blanks of lines that hold nothing else.
+      if (lines.every(isVisible) && (lines.length === 1 || !lines.some((line) => /^ +$/.test(line)))) return;
       node.type = "QUOTE_DOUBLE";
     },
   });

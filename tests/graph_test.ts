@@ -67,6 +67,7 @@ Deno.test("main.ts loads neither half before it has chosen", async () => {
   assert.deepEqual([...loaded].map((specifier) => specifier.slice(root.length)).sort(), [
     "main.ts",
     "runtime/errors.ts",
+    "runtime/invisible.ts",
     "runtime/invocation.ts",
     "runtime/names.ts",
     "runtime/text.ts",
