@@ -2,9 +2,9 @@
 
 import type { RegistryClient } from "../registry/client.ts";
 import { type InstallOptions, installPlugin } from "../registry/install.ts";
-import { formatReference } from "../registry/reference.ts";
 import { registrySignatures, type SignatureSource } from "../registry/signatures.ts";
 import { checkAllowed, readPolicy } from "../runtime/policy.ts";
+import { subjectOf } from "../runtime/reference_pattern.ts";
 import { homeDirectory } from "../runtime/store/layout.ts";
 import type { Receipt, Verified } from "../runtime/store/receipt.ts";
 import type { Context } from "./context.ts";
@@ -61,7 +61,7 @@ export function openInstaller(
       const layout = context.layout();
       const home = homeDirectory(context.env);
       const policy = await readPolicy(context.policyPath, home);
-      checkAllowed(policy, formatReference(request.reference));
+      checkAllowed(policy, subjectOf(request.reference));
       const { grants } = request;
       const compiler = () => import("../registry/compile.ts");
       let before: Verified | undefined;
@@ -93,7 +93,7 @@ export function openInstaller(
           before = replaced?.verified;
           return typeof grants === "function"
             ? grants(plugin, replaced)
-            : withinPolicy(context, grants, plugin.reference, policy, home);
+            : withinPolicy(context, grants, request.reference, policy, home);
         },
       }).finally(() => progress.end());
       if (before && !receipt.verified) {

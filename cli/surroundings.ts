@@ -8,6 +8,7 @@ import { AppError, messageOf } from "../runtime/errors.ts";
 import { exists, hostPath } from "../runtime/host_path.ts";
 import { KUBECTL_COMMANDS } from "../runtime/names.ts";
 import { checkAllowed } from "../runtime/policy.ts";
+import { subjectOf } from "../runtime/reference_pattern.ts";
 import { homeDirectory, type Layout } from "../runtime/store/layout.ts";
 import type { Receipt } from "../runtime/store/receipt.ts";
 import { printable } from "../runtime/text.ts";
@@ -32,7 +33,7 @@ export async function examinePolicy(context: Context, receipts: readonly Receipt
   if (!administrator) return [];
   const refused = receipts.flatMap(({ name, reference, verified }): Finding[] => {
     try {
-      checkAllowed(administrator, reference, verified !== undefined);
+      checkAllowed(administrator, subjectOf(parseReference(reference)), verified !== undefined);
       return [];
     } catch (error) {
       const { message, hint } = error as AppError;

@@ -1,11 +1,12 @@
 /** Whose signature an installation asks for: the command line, the administrator's and the user's policy. */
 
 import type { FetchedManifest } from "../registry/client.ts";
-import { formatReference, type Reference } from "../registry/reference.ts";
+import type { Reference } from "../registry/reference.ts";
 import type { SignatureSource } from "../registry/signatures.ts";
 import { parseSigner, type Requirement, type Signer, signerOf } from "../registry/trust.ts";
 import { AppError, messageOf } from "../runtime/errors.ts";
 import { type Policy, readPolicy, ruleFor } from "../runtime/policy.ts";
+import { type Subject, subjectOf } from "../runtime/reference_pattern.ts";
 import { homeDirectory, type Layout } from "../runtime/store/layout.ts";
 import type { Verified } from "../runtime/store/receipt.ts";
 import { printable } from "../runtime/text.ts";
@@ -90,11 +91,10 @@ export async function requirementsFor(
   reference: Reference,
   { verify, trustRoot, earlier }: VerifyOptions,
 ): Promise<Requirement[]> {
-  const text = formatReference(reference);
   const { root, policies } = await readPolicies(context, { trustRoot });
   const requirements: Requirement[] = [];
   for (const policy of policies) {
-    const requirement = policy && requirementOf(policy, text, root);
+    const requirement = policy && requirementOf(policy, subjectOf(reference), root);
     if (requirement) requirements.push(requirement);
   }
   if (earlier) requirements.push({ signers: [signerOf(earlier)], trustRoot: root });
@@ -149,10 +149,10 @@ async function readUserPolicy(layout: Layout, home: string): Promise<Policy | un
  */
 function requirementOf(
   policy: Policy,
-  reference: string,
+  subject: Subject,
   trustRoot: string | undefined,
 ): Requirement | undefined {
-  const rule = ruleFor(policy, reference);
+  const rule = ruleFor(policy, subject);
   if (rule?.verify === undefined || rule.verify === false) return undefined;
   const fail = (what: string): never => {
     throw new AppError(

@@ -27,6 +27,8 @@ import {
   realOrNamed,
   ruleFor,
 } from "../runtime/policy.ts";
+import { parseReference, type Reference } from "../runtime/reference.ts";
+import { subjectOf } from "../runtime/reference_pattern.ts";
 import { mayPrompt, openTerminal, readLine, type Terminal } from "../runtime/prompt.ts";
 import type { Layout } from "../runtime/store/layout.ts";
 import { homeDirectory } from "../runtime/store/layout.ts";
@@ -60,9 +62,10 @@ export function decideGrants(context: Context, options: WishOptions): DecideGran
   return async (plugin, replaced) => {
     const home = homeDirectory(context.env);
     const policy = await readPolicy(context.policyPath, home);
-    checkAllowed(policy, plugin.reference);
+    const reference = parseReference(plugin.reference);
+    checkAllowed(policy, subjectOf(reference));
     const granted = await unbounded(context, options, plugin, replaced, home);
-    return withinPolicy(context, granted, plugin.reference, policy, home);
+    return withinPolicy(context, granted, reference, policy, home);
   };
 }
 
@@ -70,11 +73,11 @@ export function decideGrants(context: Context, options: WishOptions): DecideGran
 export function withinPolicy(
   context: Context,
   grants: Grants,
-  reference: string,
+  reference: Reference,
   policy: Policy | undefined,
   home: string,
 ): Grants {
-  const limited = limitGrants(grants, ruleFor(policy, reference)?.maximum, home, realOrNamed);
+  const limited = limitGrants(grants, ruleFor(policy, subjectOf(reference))?.maximum, home, realOrNamed);
   const cut = moreRows(grantRows(grants, home), grantRows(limited, home));
   if (cut.length > 0) {
     const what = cut.map(({ kind, what }) =>

@@ -4,6 +4,7 @@
  */
 
 import { AppError } from "../runtime/errors.ts";
+import { canonicalHost } from "../runtime/reference.ts";
 import { printable } from "../runtime/text.ts";
 import { readOptionalFile } from "./optional_file.ts";
 import { askHelper, type RunHelper, runHelper } from "./credential_helper.ts";
@@ -82,24 +83,29 @@ export function serverName(registry: string): string {
   return registry === "docker.io" ? DOCKER_HUB : registry;
 }
 
-/** The helper that a file names for a registry. */
-export function helperFor(file: AuthFile, registry: string): string | undefined {
-  const of = (name: string) =>
-    file.credHelpers && Object.hasOwn(file.credHelpers, name) ? file.credHelpers[name] : undefined;
-  const helper = of(registry) ?? of(serverName(registry)) ?? file.credsStore;
-  return typeof helper === "string" && helper !== "" ? helper : undefined;
+/** The helper that a file names for a registry, and what the helper calls it. */
+export function helperFor(
+  file: AuthFile,
+  registry: string,
+): { readonly helper: string; readonly server: string } | undefined {
+  const named = Object.keys(file.credHelpers ?? {}).find((key) => locationOf(key) === registry);
+  const helper = named === undefined ? file.credsStore : file.credHelpers![named];
+  if (typeof helper !== "string" || helper === "") return undefined;
+  if (registry === "docker.io") return { helper, server: serverName(registry) };
+  // docker leaves an entry without credentials under the name that it told the helper.
+  const told = Object.keys(file.auths ?? {}).find((key) => locationOf(key) === registry);
+  return { helper, server: named ?? told ?? registry };
 }
 
-/** The names under which a file may hold a registry's own credentials. */
-export function authNames(registry: string): string[] {
-  return [
-    registry,
-    serverName(registry),
-    `https://${registry}`,
-    `https://${registry}/`,
-    `https://${registry}/v1/`,
-    `https://${registry}/v2/`,
-  ];
+/**
+ * What a file's key names: `HOST[:PORT][/PATH]`, its host in the spelling that references have; docker writes URLs, too.
+ * undefined for what is none.
+ */
+export function locationOf(key: string): string | undefined {
+  const text = key.replace(/^https?:\/\//i, "").replace(/\/(?:v[12]\/?)?$/, "");
+  const [host = "", ...path] = text.split("/");
+  const registry = canonicalHost(host);
+  return registry && [registry, ...path].join("/");
 }
 
 async function findIn(
@@ -109,17 +115,22 @@ async function findIn(
   host: CredentialHost,
   path: string,
 ): Promise<RegistryCredentials | undefined> {
-  const key = serverName(registry);
-  const helper = helperFor(file, registry);
-  if (helper !== undefined) {
-    const found = await askHelper(helper, key, host.runHelper);
+  const named = helperFor(file, registry);
+  if (named !== undefined) {
+    const found = await askHelper(named.helper, named.server, host.runHelper);
     if (found) return found;
   }
   // podman's file may have entries for a repository or what is above it: the longest wins.
   const segments = `${registry}/${repository}`.split("/");
-  const names = segments.map((_, index) => segments.slice(0, segments.length - index).join("/"));
-  for (const name of [...names, ...authNames(registry)]) {
-    const entry = file.auths && Object.hasOwn(file.auths, name) ? file.auths[name] : undefined;
+  const wanted = segments.map((_, index) => segments.slice(0, segments.length - index).join("/"));
+  const keys = Object.keys(file.auths ?? {});
+  // Of several spellings of one name the plainest holds.
+  const names = wanted.flatMap((name) => [
+    ...keys.filter((key) => key === name),
+    ...keys.filter((key) => key !== name && locationOf(key) === name),
+  ]);
+  for (const name of names) {
+    const entry = file.auths![name];
     if (!entry) continue;
     if (typeof entry.identitytoken === "string" && entry.identitytoken !== "") {
       return { kind: "identity", token: entry.identitytoken };

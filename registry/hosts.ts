@@ -8,6 +8,7 @@ import { printable } from "../runtime/text.ts";
 import type { Endpoint } from "./access.ts";
 import type { Hosts } from "./client.ts";
 import { readOptionalFile } from "./optional_file.ts";
+import { canonicalHost, hostSpellings } from "../runtime/reference.ts";
 import { isLoopback, parseRegistry, type Reference, registryOrigin } from "./reference.ts";
 import type { HostTls } from "./transport.ts";
 
@@ -23,7 +24,7 @@ export interface Mirror {
 
 /** What is set up for the repositories below a prefix. */
 export interface RegistryRule {
-  /** `HOST[:PORT][/PATH]`, or `*.DOMAIN`. */
+  /** `HOST[:PORT][/PATH]`, its host canonical, or `*.DOMAIN`. */
   readonly prefix: string;
   /** Where they really are; the prefix itself without it. */
   readonly location: string | undefined;
@@ -47,8 +48,21 @@ export interface RegistriesConfig {
   readonly tls: ReadonlyMap<string, HostFiles>;
 }
 
-const PREFIX =
-  /^(\*\.)?[A-Za-z0-9.-]+(:\d{1,5})?(\/[a-z0-9._/-]+)?$|^\[[0-9A-Fa-f:]+\](:\d{1,5})?(\/[a-z0-9._/-]+)?$/;
+const DOMAIN = /^\*(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?)+\.?$/;
+const PATH = /^[a-z0-9._/-]+$/;
+
+/** `HOST[:PORT][/PATH]` in its one spelling, as references have it; undefined for what is none. Pure. */
+function canonicalLocation(text: string): string | undefined {
+  const [host = "", ...path] = text.replace(/\/+$/, "").split("/");
+  const registry = canonicalHost(host);
+  if (registry === undefined || path.length > 0 && !PATH.test(path.join("/"))) return undefined;
+  return [registry, ...path].join("/");
+}
+
+/** The same, or `*.DOMAIN`. Pure. */
+function canonicalPrefix(text: string): string | undefined {
+  return DOMAIN.test(text) ? text.toLowerCase().replace(/\.$/, "") : canonicalLocation(text);
+}
 
 /**
  * `registries.yaml` of the store, already parsed.
@@ -78,8 +92,8 @@ export function parseRegistriesYaml(value: unknown, path: string, directory: str
       ? item
       : fail(`${where} is neither true nor false`);
   const location = (item: unknown, where: string): string => {
-    if (typeof item !== "string" || !PREFIX.test(item)) return fail(`${where} is not HOST[:PORT][/PATH]`);
-    return item.replace(/\/+$/, "");
+    const canonical = typeof item === "string" ? canonicalLocation(item) : undefined;
+    return canonical ?? fail(`${where} is not HOST[:PORT][/PATH]`);
   };
   const file = (item: unknown, where: string): string | undefined => {
     if (item === undefined) return undefined;
@@ -89,9 +103,13 @@ export function parseRegistriesYaml(value: unknown, path: string, directory: str
   const whole = value === null || value === undefined ? {} : object(value, "it", ["registries"]);
   const rules: RegistryRule[] = [];
   const tls = new Map<string, HostFiles>();
-  for (const [prefix, item] of Object.entries(object(whole.registries ?? {}, "registries"))) {
-    const where = `registries["${printable(prefix, 100)}"]`;
-    if (!PREFIX.test(prefix)) fail(`${where} is not HOST[:PORT][/PATH] or *.DOMAIN`);
+  const spelled = new Map<string, string>();
+  for (const [written, item] of Object.entries(object(whole.registries ?? {}, "registries"))) {
+    const where = `registries["${printable(written, 100)}"]`;
+    const prefix = canonicalPrefix(written) ?? fail(`${where} is not HOST[:PORT][/PATH] or *.DOMAIN`);
+    const twin = spelled.get(prefix);
+    if (twin !== undefined) fail(`${where} is the same as "${printable(twin, 100)}"`);
+    spelled.set(prefix, written);
     const entry = object(item ?? {}, where, [
       "mirrors",
       "location",
@@ -133,7 +151,7 @@ export function parseRegistriesYaml(value: unknown, path: string, directory: str
     if (prefix.includes("/") || prefix.startsWith("*")) {
       fail(`${where}: certificates belong to a host, without a path`);
     }
-    tls.set(prefix.toLowerCase(), {
+    tls.set(prefix, {
       ...(ca === undefined ? {} : { ca }),
       ...(cert === undefined ? {} : { cert, key: key! }),
     });
@@ -153,16 +171,15 @@ export function parseRegistriesConf(value: unknown, path: string): RegistryRule[
   };
   const { registry = [] } = value as { registry?: unknown };
   if (!Array.isArray(registry)) return fail("registry is not an array of tables");
-  const text = (item: unknown, where: string): string | undefined =>
+  const text = (item: unknown, where: string, canonical = canonicalLocation): string | undefined =>
     item === undefined || item === ""
       ? undefined
-      : typeof item === "string" && PREFIX.test(item)
-      ? item.replace(/\/+$/, "")
-      : fail(`${where} is not HOST[:PORT][/PATH]`);
+      : (typeof item === "string" ? canonical(item) : undefined) ??
+        fail(`${where} is not HOST[:PORT][/PATH]`);
   return registry.map((item: Record<string, unknown>, index): RegistryRule => {
     const where = `registry[${index}]`;
     const location = text(item.location, `${where}.location`);
-    const prefix = text(item.prefix, `${where}.prefix`) ?? location ??
+    const prefix = text(item.prefix, `${where}.prefix`, canonicalPrefix) ?? location ??
       fail(`${where} has neither prefix nor location`);
     const mirrors = item.mirror ?? [];
     if (!Array.isArray(mirrors)) return fail(`${where}.mirror is not an array of tables`);
@@ -216,7 +233,7 @@ export function ruleOf(
   let best: RegistryRule | undefined;
   for (const rule of rules) {
     const matches = rule.prefix.startsWith("*.")
-      ? hostOf(registry).endsWith(rule.prefix.slice(1).toLowerCase())
+      ? hostOf(registry).endsWith(rule.prefix.slice(1))
       : name === rule.prefix || name.startsWith(`${rule.prefix}/`);
     // A name of a host, however short, is nearer than all hosts of a domain.
     if (matches && (!best || nearness(rule) > nearness(best))) best = rule;
@@ -286,7 +303,10 @@ export function openHosts(root: string, host: HostsHost): Hosts {
   let config: Promise<RegistriesConfig> | undefined;
   const read = () => config ??= readConfig(root, host);
   const https = new Map<string, Promise<boolean>>();
-  const tlsOf = async (name: string) => readTls(name, (await read()).tls.get(name.toLowerCase()), host);
+  const tlsOf = async (name: string) => {
+    const registry = canonicalHost(name) ?? name; // a URL calls Docker Hub's host otherwise
+    return readTls(registry, (await read()).tls.get(registry), host);
+  };
   const originOf = async ({ registry, insecure }: Place): Promise<string> => {
     // On this machine HTTP is the rule, and certificates for it say that it is not.
     if (isLoopback(registry) && !insecure && await tlsOf(registry)) return `https://${registry}`;
@@ -399,7 +419,7 @@ function readTls(name: string, own: HostFiles | undefined, host: HostsHost): Hos
     ...(config ? [`${config}/containers/certs.d`, `${config}/docker/certs.d`] : []),
     "/etc/containers/certs.d",
     "/etc/docker/certs.d",
-  ].map((path) => `${path}/${name}`);
+  ].flatMap((path) => hostSpellings(name).map((spelling) => `${path}/${spelling}`));
   for (const directory of directories) {
     const names = host.readDirectory(directory);
     const ca = names.filter((file) => file.endsWith(".crt"));

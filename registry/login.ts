@@ -10,10 +10,10 @@ import { RegistryAccess } from "./access.ts";
 import type { RegistryClient } from "./client.ts";
 import {
   type AuthFile,
-  authNames,
   credentialFiles,
   type CredentialHost,
   helperFor,
+  locationOf,
   processHost,
   readAuthFile,
   serverName,
@@ -67,10 +67,10 @@ export async function storeLogin(
   host: LoginHost = processLoginHost(),
 ): Promise<Stored> {
   const path = fileToWrite(host);
-  const helper = helperFor(readAuthFile(path, host) ?? {}, registry);
-  if (helper !== undefined) {
-    await storeInHelper(helper, serverName(registry), login, host.runHelper);
-    return { kind: "helper", program: `docker-credential-${helper}` };
+  const named = helperFor(readAuthFile(path, host) ?? {}, registry);
+  if (named !== undefined) {
+    await storeInHelper(named.helper, named.server, login, host.runHelper);
+    return { kind: "helper", program: `docker-credential-${named.helper}` };
   }
   const { username, password } = login;
   const auth = new TextEncoder().encode(`${username}:${password}`).toBase64();
@@ -92,9 +92,9 @@ export async function removeLogin(registry: string, host: LoginHost = processLog
   for (const path of credentialFiles(host.env)) {
     const file = readAuthFile(path, host);
     if (!file) continue;
-    const helper = helperFor(file, registry);
-    if (helper !== undefined && await eraseFromHelper(helper, serverName(registry), host.runHelper)) {
-      removed.push({ kind: "helper", program: `docker-credential-${helper}` });
+    const named = helperFor(file, registry);
+    if (named !== undefined && await eraseFromHelper(named.helper, named.server, host.runHelper)) {
+      removed.push({ kind: "helper", program: `docker-credential-${named.helper}` });
     }
     let changed = false;
     await rewrite(host, path, (file) => {
@@ -118,10 +118,9 @@ function fileToWrite(host: LoginHost): string {
 
 function withoutRegistry(file: AuthFile, registry: string): AuthFile {
   if (!file.auths) return file;
-  const names = authNames(registry);
   return {
     ...file,
-    auths: Object.fromEntries(Object.entries(file.auths).filter(([name]) => !names.includes(name))),
+    auths: Object.fromEntries(Object.entries(file.auths).filter(([key]) => locationOf(key) !== registry)),
   };
 }
 

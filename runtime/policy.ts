@@ -10,6 +10,14 @@ import { type ClusterGrant, parseClusterGrant } from "./kube/rules.ts";
 import type { Administrator } from "./desk.ts";
 import { isNowhere, isWithin, realPath } from "./host_path.ts";
 import { POLICY_PATH } from "./policy_path.ts";
+import {
+  hostInRules,
+  parsePattern,
+  parseRegistryName,
+  type Pattern,
+  type Subject,
+  subjectName,
+} from "./reference_pattern.ts";
 import { printable } from "./text.ts";
 
 /** The most that a plugin may be granted; what is undefined has no bound. */
@@ -29,8 +37,9 @@ export interface Bounds {
 
 /** What holds for references of one pattern. */
 export interface PolicyRule {
-  /** `ghcr.io/acme/**`, without tag or digest; `file://**` for files that are run uninstalled. */
+  /** `ghcr.io/acme/**`, without tag or digest; `file://**` for files that are run uninstalled. As it was written. */
   readonly match: string;
+  readonly pattern: Pattern;
   /** Whether such a plugin may be installed and run at all. */
   readonly allow: boolean;
   readonly maximum: Bounds | undefined;
@@ -45,7 +54,7 @@ export interface Policy {
   readonly prompts: boolean;
   /** What is written down of each run: what it was denied, or each request to the cluster as well. */
   readonly record: "denials" | "requests";
-  /** Hosts (with their port) that plugins come from; undefined for all. */
+  /** Hosts that plugins come from, as {@linkcode hostInRules}; undefined for all. */
   readonly registries: readonly string[] | undefined;
   /** The first that matches holds. */
   readonly rules: readonly PolicyRule[];
@@ -175,12 +184,17 @@ export function parsePolicy(value: unknown, path: string, home: string): Policy 
     path,
     prompts: flag(file.prompts, "prompts", true),
     record,
-    registries: file.registries === undefined ? undefined : words(file.registries, "registries"),
+    registries: file.registries === undefined
+      ? undefined
+      : words(file.registries, "registries").map((word, index) =>
+        within(`registries[${index}]`, () => parseRegistryName(word))
+      ),
     rules: rules.map((item: unknown, index): PolicyRule => {
       const where = `rules[${index}]`;
       const rule = object(item, where, ["match", "allow", "maximum", "verify"]);
       const { match } = rule;
       if (typeof match !== "string" || match === "") return fail(`${where}.match is missing`);
+      const pattern = within(`${where}.match`, () => parsePattern(match));
       let maximum: Bounds | undefined;
       if (rule.maximum !== undefined) {
         const at = `${where}.maximum`;
@@ -212,61 +226,52 @@ export function parsePolicy(value: unknown, path: string, home: string): Policy 
           terminal: flag(most.terminal, `${at}.terminal`, true),
         };
       }
-      return { match, allow: flag(rule.allow, `${where}.allow`, true), maximum, verify: rule.verify };
+      return {
+        match,
+        pattern,
+        allow: flag(rule.allow, `${where}.allow`, true),
+        maximum,
+        verify: rule.verify,
+      };
     }),
   };
 }
 
-/** Whether a pattern is that of a reference: `*` is anything within a part, `**` anything. Tag and digest don't count. Pure. */
-export function referenceMatches(pattern: string, reference: string): boolean {
-  const expression = pattern.split(/(\*\*|\*)/).map((part) =>
-    part === "**" ? ".*" : part === "*" ? "[^/]*" : part.replace(/[.*+?^${}()|[\]\\]/g, "\\$&")
-  ).join("");
-  return new RegExp(`^${expression}$`, "s").test(repositoryIn(reference));
-}
-
-function repositoryIn(reference: string): string {
-  if (reference.startsWith("file:")) return reference;
-  return reference.replace(/@.*$/s, "").replace(/:[^/:]*$/, "");
-}
-
-/** The rule that holds for a reference; undefined for none. */
-export function ruleFor(policy: Policy | undefined, reference: string): PolicyRule | undefined {
-  return policy?.rules.find(({ match }) => referenceMatches(match, reference));
+/** The rule that holds for a subject; undefined for none. */
+export function ruleFor(policy: Policy | undefined, subject: Subject): PolicyRule | undefined {
+  return policy?.rules.find(({ pattern }) => pattern.matches(subject));
 }
 
 /**
  * Refuses what the administrator does not let in.
  *
- * @param reference as a receipt has it: registry, repository, tag or digest; `file:///…` for a file
  * @param signed whether a signature was verified when it was installed; not asked before it is
  * @throws AppError POLICY_REFUSED
  */
-export function checkAllowed(policy: Policy | undefined, reference: string, signed = true): void {
+export function checkAllowed(policy: Policy | undefined, subject: Subject, signed = true): void {
   if (!policy) return;
   const refuse = (why: string): never => {
     throw new AppError(
       "POLICY_REFUSED",
-      `"${printable(reference, 400)}" is not allowed on this machine: ${why}`,
+      `"${printable(subjectName(subject), 400)}" is not allowed on this machine: ${why}`,
       {
         hint: `${policy.path} says so; ask who administers this machine`,
       },
     );
   };
   const { registries } = policy;
-  const host = reference.split("/", 1)[0]!;
-  if (registries && !reference.startsWith("file:") && !registries.includes(host)) {
+  if (registries && subject.kind !== "file" && !registries.includes(hostInRules(subject.registry))) {
     refuse(
       `plugins come from ${
         registries.length === 0 ? "nowhere" : registries.map((name) => printable(name, 100)).join(", ")
       } only`,
     );
   }
-  const rule = ruleFor(policy, reference);
+  const rule = ruleFor(policy, subject);
   if (rule && !rule.allow) refuse(`its rule for ${printable(rule.match, 200)} denies it`);
   if (rule?.verify !== undefined && rule.verify !== false && !signed) {
     refuse(
-      reference.startsWith("file:")
+      subject.kind === "file"
         ? "it has to be signed, and a file is not"
         : "it has to be signed, and no signature was verified when it was installed: pull it again with --force",
     );
@@ -335,10 +340,10 @@ function limitFile(grant: FileGrant, { read, write }: Bounds, real: (path: strin
 /** What a policy says of one plugin, for its run; undefined where it has no bound. */
 export function administratorOf(
   policy: Policy | undefined,
-  reference: string,
+  subject: Subject,
   home: string,
 ): Administrator | undefined {
-  const bounds = ruleFor(policy, reference)?.maximum;
+  const bounds = ruleFor(policy, subject)?.maximum;
   if (!bounds) return undefined;
   return { cluster: bounds.cluster, limit: (grants) => limitGrants(grants, bounds, home, realOrNamed) };
 }

@@ -12,6 +12,8 @@ import { hostPath, isNowhere } from "./host_path.ts";
 import { POLICY_PATH } from "./policy_path.ts";
 import { moduleOf, prepare } from "./prepare.ts";
 import { Interrupted, mayPrompt, terminalAsk } from "./prompt.ts";
+import { parseReference } from "./reference.ts";
+import { type Subject, subjectOf } from "./reference_pattern.ts";
 import { EXIT_HOST_FAILED, formatError, isVerbose, printError } from "./report.ts";
 import { type OpenSandbox, openSandbox, type Sandbox, type SandboxContext } from "./sandbox.ts";
 import { checkStore } from "./store/check.ts";
@@ -85,13 +87,13 @@ export interface Governed {
 }
 
 /**
- * What the administrator says of a plugin, by its reference and whether a signature of it was verified. The file's
+ * What the administrator says of a plugin, by where it comes from and whether a signature of it was verified. The file's
  * reader is loaded only where there is a file.
  *
  * @throws AppError POLICY_INVALID, POLICY_REFUSED
  */
 export async function governed(
-  reference: string,
+  subject: Subject,
   signed: boolean,
   path: string = POLICY_PATH,
 ): Promise<Governed> {
@@ -100,9 +102,9 @@ export async function governed(
   const { administratorOf, checkAllowed, readPolicy } = await import("./policy.ts");
   const home = hostPath(homeDirectory(Deno.env.get));
   const policy = await readPolicy(path, home);
-  checkAllowed(policy, reference, signed);
+  checkAllowed(policy, subject, signed);
   return {
-    administrator: administratorOf(policy, reference, home),
+    administrator: administratorOf(policy, subject, home),
     prompts: policy?.prompts ?? true,
     requests: policy?.record === "requests",
   };
@@ -134,7 +136,7 @@ export async function runInstalled(
     read: async (file) => files.get(file) ?? await names(file),
   };
   const { administrator, prompts, requests } = await governed(
-    receipt.reference,
+    subjectOf(parseReference(receipt.reference)),
     receipt.verified !== undefined,
     options.policyPath,
   );

@@ -6,6 +6,8 @@ import { AppError, messageOf } from "../../runtime/errors.ts";
 import { changeGrants, type GrantChange, type Grants, grantsToJson, LEAST } from "../../runtime/grants.ts";
 import { parsePluginName } from "../../runtime/names.ts";
 import { homeDirectory } from "../../runtime/store/layout.ts";
+import { parseReference } from "../../runtime/reference.ts";
+import { subjectOf } from "../../runtime/reference_pattern.ts";
 import { administratorOf, checkAllowed, type Policy, readPolicy } from "../../runtime/policy.ts";
 import { checkStore } from "../../runtime/store/check.ts";
 import { readReceipt, readReceipts } from "../../runtime/store/read.ts";
@@ -61,7 +63,10 @@ Examples:
       const receipt = changes
         ? await updateReceipt(layout, plugin, (receipt) => {
           const wanted = changed(receipt.grants, options.reset ?? false, change);
-          return { ...receipt, grants: withinPolicy(context, wanted, receipt.reference, policy, home) };
+          return {
+            ...receipt,
+            grants: withinPolicy(context, wanted, parseReference(receipt.reference), policy, home),
+          };
         }, { notice })
         : readReceipt(layout, plugin);
       await show(context, [receipt], options.output, options.explain ?? false, true);
@@ -104,7 +109,7 @@ async function show(
   const policy = await readPolicy(context.policyPath, home);
   const views = receipts.map((receipt) => ({
     receipt,
-    administrator: administratorOf(policy, receipt.reference, home),
+    administrator: administratorOf(policy, subjectOf(parseReference(receipt.reference)), home),
   }));
   if (explain) {
     const layout = context.layout();
@@ -135,7 +140,7 @@ async function show(
 /** Why the administrator does not let a plugin run. */
 function refusal(policy: Policy, { reference, verified }: Receipt): string | undefined {
   try {
-    checkAllowed(policy, reference, verified !== undefined);
+    checkAllowed(policy, subjectOf(parseReference(reference)), verified !== undefined);
     return undefined;
   } catch (error) {
     return messageOf(error);

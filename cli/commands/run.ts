@@ -119,7 +119,7 @@ async function runFile(
     read: (file: string) => Promise.resolve(files.get(file)!),
   };
   const { administrator, prompts, requests } = await governed(
-    `file://${whereIs(path)}`,
+    { kind: "file", path: whereIs(path) },
     false,
     context.policyPath,
   );

@@ -7,6 +7,7 @@ import { removePlugins, updateReceipt } from "../../registry/store/commit.ts";
 import { AppError } from "../../runtime/errors.ts";
 import type { Grants } from "../../runtime/grants.ts";
 import { checkAllowed, readPolicy } from "../../runtime/policy.ts";
+import { subjectOf } from "../../runtime/reference_pattern.ts";
 import { withinPolicy } from "../wish.ts";
 import { checkStore } from "../../runtime/store/check.ts";
 import { homeDirectory } from "../../runtime/store/layout.ts";
@@ -94,7 +95,7 @@ Examples:
         } else if (step.kind === "change") {
           const { plugin } = step;
           const policy = await readPolicy(context.policyPath, home);
-          checkAllowed(policy, formatReference(plugin.reference));
+          checkAllowed(policy, subjectOf(plugin.reference));
           const reference = formatReference(plugin.reference);
           const isChanged = await overtaken(async (other) => {
             await updateReceipt(
@@ -104,7 +105,7 @@ Examples:
                 receipt.manifestDigest !== plugin.manifestDigest ? other(receipt) : {
                   ...receipt,
                   reference,
-                  grants: withinPolicy(context, plugin.grants, reference, policy, home),
+                  grants: withinPolicy(context, plugin.grants, plugin.reference, policy, home),
                 },
               { task: `sync ${file}`, notice },
             );

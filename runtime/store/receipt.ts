@@ -2,6 +2,7 @@
 
 import { AppError } from "../errors.ts";
 import { type Grants, grantsFromJson, grantsToJson } from "../grants.ts";
+import { DIGEST, formatReference, parseReference } from "../reference.ts";
 
 /** How a plugin's bytes are run: a preview1 core module directly, a component through jco's JavaScript. */
 export type PluginKind = "preview1" | "component";
@@ -25,7 +26,7 @@ export type Verified =
 /** One installed plugin. */
 export interface Receipt {
   readonly name: string;
-  /** As pulled: registry, repository and tag or digest. */
+  /** As pulled, canonical (reference.ts): registry, repository and tag or digest. */
   readonly reference: string;
   /** Of the manifest. */
   readonly manifestDigest: string;
@@ -58,8 +59,7 @@ export interface Receipt {
  * as it would not hold a plugin to grants it does not know.
  */
 const FORMAT = 2;
-/** A digest that krew-wasm takes. */
-export const DIGEST = /^sha256:[0-9a-f]{64}$/;
+export { DIGEST };
 const FILE = /^[A-Za-z0-9][A-Za-z0-9._-]*$/;
 
 /** The receipt as JSON: keys in the order of the interface, `format` first. */
@@ -136,9 +136,17 @@ export function receiptFromJson(value: unknown, name: string): Receipt {
   } catch (error) {
     return invalid((error as Error).message);
   }
+  const spelled = string("reference");
+  let reference: string;
+  try {
+    // One that an older krew-wasm wrote may be spelt otherwise.
+    reference = formatReference(parseReference(spelled));
+  } catch (error) {
+    return invalid(`reference: ${(error as Error).message}`);
+  }
   return {
     name,
-    reference: string("reference"),
+    reference,
     manifestDigest: string("manifestDigest", DIGEST),
     ...(json.indexDigest === undefined ? {} : { indexDigest: string("indexDigest", DIGEST) }),
     ...(json.config === undefined ? {} : { config: string("config", DIGEST) }),

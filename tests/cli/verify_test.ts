@@ -5,6 +5,7 @@ import { RegistryClient } from "../../registry/client.ts";
 import { parseReference } from "../../registry/reference.ts";
 import { registrySignatures } from "../../registry/signatures.ts";
 import { checkAllowed, parsePolicy } from "../../runtime/policy.ts";
+import { subjectOf } from "../../runtime/reference_pattern.ts";
 import { layoutAt } from "../../runtime/store/layout.ts";
 import { IDENTITY, ISSUED_BY, makeKeyPair, TestSigstore } from "../support/sigstore.ts";
 import { temporaryDirectory } from "../support/temporary.ts";
@@ -108,20 +109,22 @@ Deno.test("a policy that can't be understood lets nothing be installed", async (
     const { ask } = await setUp({ administrator: `rules: [{match: "**", verify: ${verify}}]` });
     await assert.rejects(ask("ghcr.io/acme/foo"), { code: "POLICY_INVALID" }, verify);
   }
-  for (const other of ["registries: [a]", "prompts: false", "rules: [{match: x, allow: false}]"]) {
+  for (const other of ["registries: [a]", "prompts: false", "rules: [{match: x.example/x, allow: false}]"]) {
     const { ask } = await setUp({ user: other });
     await assert.rejects(ask("ghcr.io/acme/foo"), { code: "POLICY_INVALID" }, other);
   }
 });
 
+const at = (reference: string) => subjectOf(parseReference(reference));
+
 Deno.test("what has to be signed is not run unless a signature of it was verified", () => {
   const policy = parsePolicy(
-    { rules: [{ match: "a/**", verify: "x" }, { match: "b/**", verify: false }] },
+    { rules: [{ match: "docker.io/a/**", verify: "x" }, { match: "docker.io/b/**", verify: false }] },
     "p",
     "/h",
   );
-  checkAllowed(policy, "a/b:v1", true);
-  checkAllowed(policy, "b/b:v1", false);
-  checkAllowed(policy, "c/b:v1", false);
-  assert.throws(() => checkAllowed(policy, "a/b:v1", false), { code: "POLICY_REFUSED" });
+  checkAllowed(policy, at("a/b:v1"), true);
+  checkAllowed(policy, at("b/b:v1"), false);
+  checkAllowed(policy, at("c/b:v1"), false);
+  assert.throws(() => checkAllowed(policy, at("a/b:v1"), false), { code: "POLICY_REFUSED" });
 });

@@ -53,6 +53,35 @@ Deno.test("the longest prefix holds, whole parts of it", () => {
   assert.deepEqual(places(registries, "r.example/moved/foo:v1"), ["new.example/there/foo"]);
 });
 
+Deno.test("prefixes, mirrors and certificates are one in all spellings of a host", () => {
+  const { rules, tls } = parseRegistriesYaml(
+    {
+      registries: {
+        "GHCR.io.:0443": { mirrors: ["0177.0.0.1:05000/Ghcr".toLowerCase()], ca: "ca.pem" },
+        "registry-1.docker.io/library": { blocked: true },
+        "*.Acme.Example.": { blocked: true },
+      },
+    },
+    "/s/registries.yaml",
+    "/s",
+  );
+  assert.deepEqual(rules.map(({ prefix }) => prefix), [
+    "ghcr.io",
+    "docker.io/library",
+    "*.acme.example",
+  ]);
+  assert.equal(rules[0]!.mirrors[0]!.location, "127.0.0.1:5000/ghcr");
+  assert.deepEqual([...tls.keys()], ["ghcr.io"]);
+  const of = (text: string) => ruleOf(rules, parseReference(text))?.prefix;
+  assert.equal(of("ghcr.io:443/x"), "ghcr.io");
+  assert.equal(of("x"), "docker.io/library");
+  assert.equal(of("R.ACME.example.:0443/x"), "*.acme.example");
+  assert.throws(
+    () => parseRegistriesYaml({ registries: { "ghcr.io": {}, "ghcr.io:443": {} } }, "/s/r", "/s"),
+    { code: "REGISTRIES_INVALID" },
+  );
+});
+
 Deno.test("a mirror may be for digests or tags only, and a registry blocked", () => {
   const registries = {
     "a.example": { mirrors: [{ location: "d.test", only: "digest" }, { location: "t.test", only: "tag" }] },

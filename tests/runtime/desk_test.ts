@@ -3,6 +3,8 @@
 import assert from "node:assert/strict";
 import { type Answer, Desk, type DeskContext } from "../../runtime/desk.ts";
 import { LEAST, NO_DENIALS } from "../../runtime/grants.ts";
+import { parseReference } from "../../runtime/reference.ts";
+import { subjectOf } from "../../runtime/reference_pattern.ts";
 import { administratorOf, parsePolicy } from "../../runtime/policy.ts";
 import { RunRecord } from "../../runtime/record.ts";
 
@@ -77,7 +79,9 @@ Deno.test("what is denied is never asked, by its own path or where it leads", ()
 
 Deno.test("what is above the administrator's bound is never asked, wherever its path seems to lie", () => {
   const policy = parsePolicy({ rules: [{ match: "**", maximum: { read: ["/srv"], write: [] } }] }, "p", HOME);
-  const it = deskOf("always", { administrator: administratorOf(policy, "a/b:c", HOME) });
+  const it = deskOf("always", {
+    administrator: administratorOf(policy, subjectOf(parseReference("a/b:c")), HOME),
+  });
   assert.deepEqual([it.read("/data/a"), it.read("/srv/link", "/data/a"), it.write("/srv/a")], [
     "no",
     "no",
