@@ -260,7 +260,9 @@ export function checkAllowed(policy: Policy | undefined, subject: Subject, signe
     );
   };
   const { registries } = policy;
-  if (registries && subject.kind !== "file" && !registries.includes(hostInRules(subject.registry))) {
+  if (
+    registries && subject.kind !== "file" && !registries.includes(hostInRules(subject.reference.registry))
+  ) {
     refuse(
       `plugins come from ${
         registries.length === 0 ? "nowhere" : registries.map((name) => printable(name, 100)).join(", ")

@@ -4,14 +4,21 @@
  * has. Pure.
  */
 
-import { canonicalHost, DOCKER_HUB_NAMES, isHost, type Reference, REPOSITORY_PART } from "./reference.ts";
+import {
+  canonicalHost,
+  DOCKER_HUB_NAMES,
+  formatReference,
+  isHost,
+  type Reference,
+  REPOSITORY_PART,
+} from "./reference.ts";
 import { printable } from "./text.ts";
 
 /** Where a plugin comes from, as rules see it. */
 export type Subject =
-  | { readonly kind: "registry"; readonly registry: string; readonly repository: string }
+  | { readonly kind: "registry"; readonly reference: Reference }
   /** The reference that a bundle gives its plugin, which nobody vouches for. */
-  | { readonly kind: "bundle"; readonly registry: string; readonly repository: string }
+  | { readonly kind: "bundle"; readonly reference: Reference }
   /** A file that is run uninstalled: its absolute path. */
   | { readonly kind: "file"; readonly path: string };
 
@@ -21,14 +28,14 @@ export interface Pattern {
 }
 
 /** What rules say of a reference. */
-export function subjectOf({ registry, repository }: Reference): Subject {
-  return { kind: "registry", registry, repository };
+export function subjectOf(reference: Reference): Subject {
+  return { kind: "registry", reference };
 }
 
-/** A subject as patterns name it, for messages. */
+/** A subject for messages. */
 export function subjectName(subject: Subject): string {
   if (subject.kind === "file") return `file://${subject.path}`;
-  return `${subject.kind === "bundle" ? "bundle://" : ""}${subject.registry}/${subject.repository}`;
+  return `${subject.kind === "bundle" ? "bundle://" : ""}${formatReference(subject.reference)}`;
 }
 
 /**
@@ -72,11 +79,11 @@ function expressionOf(pattern: string): RegExp {
 
 /** Every spelling of a subject that a pattern with a `*` in its host may mean. */
 function spellingsOf(subject: Subject): string[] {
-  if (subject.kind === "file") return [subjectName(subject)];
-  const { kind, registry } = subject;
-  const host = hostInRules(registry);
+  if (subject.kind === "file") return [`file://${subject.path}`];
+  const { kind, reference } = subject;
+  const host = hostInRules(reference.registry);
   const names: readonly string[] = host === "docker.io" ? DOCKER_HUB_NAMES : [host];
-  const repository = host === "docker.io" ? dockerRepository(subject.repository) : subject.repository;
+  const repository = host === "docker.io" ? dockerRepository(reference.repository) : reference.repository;
   const hosts = names.flatMap((name) => /:\d+$/.test(name) ? [name] : [name, `${name}:443`, `${name}:80`]);
   return hosts.map((each) => `${kind === "bundle" ? "bundle://" : ""}${each}/${repository}`);
 }

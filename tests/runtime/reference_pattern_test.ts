@@ -15,8 +15,7 @@ import { hostAndSpelling } from "../support/spellings.ts";
 const at = (text: string): Subject => {
   if (text.startsWith("file://")) return { kind: "file", path: text.slice("file://".length) };
   if (!text.startsWith("bundle://")) return subjectOf(parseReference(text));
-  const { registry, repository } = parseReference(text.slice("bundle://".length));
-  return { kind: "bundle", registry, repository };
+  return { kind: "bundle", reference: parseReference(text.slice("bundle://".length)) };
 };
 const matches = (pattern: string, text: string) => parsePattern(pattern).matches(at(text));
 const sha = `@sha256:${"0".repeat(64)}`;
