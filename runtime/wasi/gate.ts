@@ -71,19 +71,24 @@ export class GatedTree implements FileTree {
     this.#mounts = seen.filter(({ guest }) => guest !== ".");
     this.#root = this.#mounts.find(({ guest, only }) => guest === "/" && !only);
     const root = seen.some(({ guest }) => guest === "/");
-    this.roots = [
+    const current = seen.filter(({ guest }) => guest === ".").map(({ node }) => new GateDirectory("/", node));
+    const roots = [
       // Single files are found from the root, so that what is beside them is asked for as well.
       ...seen.filter(({ guest, only }) => guest !== "." && (root || !only)).map((mount) => ({
         guest: mount.guest,
         node: mount.write ? mount.node : new GateDirectory(mount.guest, mount.node, mount),
       })),
       ...(root ? [] : [{ guest: "/", node: new GateDirectory("/") }]),
-      // Last: wasi-libc takes it before the root, for all that is in no other.
-      ...seen.filter(({ guest }) => guest === ".").map(({ node }) => ({
-        guest: ".",
-        node: new GateDirectory("/", node),
-      })),
     ];
+    // First: Zig and AssemblyScript take descriptor 3 for the directory the user stands in; where that is not granted, the
+    // root leads there. Last, under another name that wasi-libc reads as `.`: of these and the root it takes the last.
+    this.roots = current.length > 0
+      ? [
+        ...current.map((node) => ({ guest: ".", node })),
+        ...roots,
+        ...current.map((node) => ({ guest: "./", node })),
+      ]
+      : [...roots.filter(({ guest }) => guest === "/"), ...roots.filter(({ guest }) => guest !== "/")];
   }
 
   mount(mount: Mount): DirectoryNode {

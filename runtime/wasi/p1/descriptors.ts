@@ -8,8 +8,11 @@ import {
   DIRECTORY_READ_RIGHTS,
   DIRECTORY_RIGHTS,
   DIRECTORY_WRITE_RIGHTS,
+  FD_FILESTAT_SET_SIZE,
+  FD_READ,
   FILE_READ_RIGHTS,
   FILE_RIGHTS,
+  FILE_WRITE_RIGHTS,
   STREAM_RIGHTS,
 } from "./abi.ts";
 
@@ -23,7 +26,9 @@ export interface Descriptor {
     | { readonly kind: "sink"; readonly sink: ByteSink; readonly terminal: boolean }
     | DirectoryNode
     | AnyFile;
+  /** What may be done with it: all that the host can, until fd_fdstat_set_rights takes some away. */
   base: bigint;
+  /** The same, for what is opened below it. */
   inheriting: bigint;
   flags: number;
   /** Of a file: where the next read or write is. */
@@ -59,7 +64,7 @@ export class Descriptors {
     for (const { guest: preopen, node } of tree?.roots ?? []) {
       this.#table.push({
         node,
-        base: node.writable ? DIRECTORY_RIGHTS : DIRECTORY_READ_RIGHTS,
+        base: rightsOf(node),
         inheriting: node.writable ? DIRECTORY_RIGHTS | FILE_RIGHTS : DIRECTORY_READ_RIGHTS | FILE_READ_RIGHTS,
         flags: 0,
         offset: 0n,
@@ -85,14 +90,21 @@ export class Descriptors {
     return descriptor;
   }
 
-  /** A file with a right. @throws WasiError bad-descriptor, is-directory, invalid-seek, not-capable */
+  /** A file with a right. @throws WasiError bad-descriptor, is-directory, invalid-seek, invalid, not-capable */
   file(fd: number, right: bigint): Descriptor & { node: AnyFile } {
     const descriptor = this.get(fd);
-    if (descriptor.node.kind === "directory") {
-      throw new WasiError((descriptor.base & right) === 0n ? "bad-descriptor" : "is-directory");
+    const { node, base } = descriptor;
+    if (node.kind === "directory") {
+      throw new WasiError((base & right) === 0n ? "bad-descriptor" : "is-directory");
     }
-    if (descriptor.node.kind !== "file") throw new WasiError("invalid-seek");
-    if ((descriptor.base & right) === 0n) throw new WasiError("not-capable");
+    if (node.kind !== "file") throw new WasiError("invalid-seek");
+    if ((base & right) === 0n) {
+      // Not opened for it, or given up. POSIX has EINVAL for the size of a file that is open for reading.
+      const opened = (rightsOf(node) & right) !== 0n;
+      throw new WasiError(
+        opened ? "not-capable" : right === FD_FILESTAT_SET_SIZE ? "invalid" : "bad-descriptor",
+      );
+    }
     return descriptor as Descriptor & { node: AnyFile };
   }
 
@@ -151,6 +163,13 @@ export class Descriptors {
     this.#remove(from);
     closeNode(replaced);
   }
+}
+
+/** What the host can do with something: as it was opened, and granted. */
+export function rightsOf(node: DirectoryNode | AnyFile): bigint {
+  if (node.kind === "directory") return node.writable ? DIRECTORY_RIGHTS : DIRECTORY_READ_RIGHTS;
+  return (node.readable ? FILE_READ_RIGHTS : FILE_READ_RIGHTS & ~FD_READ) |
+    (node.writable ? FILE_WRITE_RIGHTS : 0n);
 }
 
 function closeNode({ node, listing }: Descriptor): void {

@@ -4,15 +4,9 @@ import { WasiError } from "../errno.ts";
 import type { AnyFile, DirectoryNode } from "../files.ts";
 import type { MaybePromise } from "../streams.ts";
 import {
-  DIRECTORY_RIGHTS,
-  FD_DATASYNC,
-  FD_FILESTAT_SET_TIMES,
   FD_READ,
   FD_READDIR,
-  FD_SYNC,
   FD_WRITE,
-  FILE_READ_RIGHTS,
-  FILE_WRITE_RIGHTS,
   O_CREAT,
   O_DIRECTORY,
   O_EXCL,
@@ -34,6 +28,7 @@ import {
   type Version,
 } from "./abi.ts";
 import { type Context, type Errno, type Functions, SUCCESS, treeOf } from "./context.ts";
+import { rightsOf } from "./descriptors.ts";
 import { flagsOf, newTimes, storeStat } from "./files.ts";
 import type { Memory } from "./memory.ts";
 
@@ -96,7 +91,7 @@ export function pathFunctions(context: Context, { shortFilestat }: Version): Fun
       length: number,
       oflags: number,
       base: bigint,
-      inheriting: bigint,
+      _inheriting: bigint,
       fdflags: number,
       result: number,
     ) =>
@@ -106,8 +101,7 @@ export function pathFunctions(context: Context, { shortFilestat }: Version): Fun
         lookup,
         pathAt(memory, pointer, length),
         oflags,
-        BigInt.asUintN(64, base),
-        BigInt.asUintN(64, inheriting),
+        base,
         flagsOf(fdflags),
         result,
       ),
@@ -173,6 +167,11 @@ function pathAt(memory: Memory, pointer: number, length: number): Uint8Array {
   return memory.slice(pointer, length);
 }
 
+/**
+ * `base` says whether to open for reading, for writing, or both. The other rights that a program asks for mean nothing:
+ * wasi-libc, Go and Zig each ask for other ones, and then use what they have not asked for. What is opened has the rights
+ * that its directory passes on, which only fd_fdstat_set_rights makes less.
+ */
 function open(
   context: Context,
   fd: number,
@@ -180,7 +179,6 @@ function open(
   path: Uint8Array,
   oflags: number,
   base: bigint,
-  inheriting: bigint,
   fdflags: number,
   result: number,
 ): MaybePromise<Errno> {
@@ -199,22 +197,15 @@ function open(
     truncate,
     directory: (oflags & O_DIRECTORY) !== 0,
     read: (base & (FD_READ | FD_READDIR)) !== 0n,
-    // Go asks for the right to set sizes of files it only reads.
     write: (base & FD_WRITE) !== 0n,
   };
   const done = (node: DirectoryNode | AnyFile): Errno => {
-    let allowed: bigint;
-    if (node.kind === "directory") allowed = DIRECTORY_RIGHTS;
-    else {
-      allowed = (node.readable ? FILE_READ_RIGHTS : FILE_READ_RIGHTS & ~FD_READ) |
-        (node.writable ? FILE_WRITE_RIGHTS : FD_SYNC | FD_DATASYNC | FD_FILESTAT_SET_TIMES);
-    }
     memory.setUint32(
       result,
       descriptors.insert({
         node,
-        base: base & directory.inheriting & allowed,
-        inheriting: inheriting & directory.inheriting,
+        base: directory.inheriting & rightsOf(node),
+        inheriting: node.kind === "directory" ? directory.inheriting : 0n,
         flags: fdflags,
         offset: 0n,
       }),

@@ -190,11 +190,30 @@ Deno.test("the way to a mount is there and tells nothing else", () =>
     assert.equal(errno(() => tree.createDirectoryAt(gate, base.slice(1))), "exist");
   }));
 
+Deno.test("descriptor 3 is the directory the user stands in, or leads there, and each name is there once", async () => {
+  const guests = ({ tree, base }: { tree: FileTree; base: string }) =>
+    tree.roots.map(({ guest }) => guest.replace(base, ""));
+  await gated(
+    (at) => {
+      assert.deepEqual(guests(at), [".", "/open", "/", "./"]);
+      for (const { guest, node } of at.tree.roots.filter(({ guest }) => guest.startsWith("."))) {
+        assert.equal(at.read(node, "d"), "here", guest);
+        assert.equal(at.read(node, `${at.base.slice(1)}/open/a`), "open", guest);
+      }
+    },
+    {},
+    { cwd: true },
+  );
+  await gated((at) => {
+    assert.deepEqual(guests(at), ["/", "/open"]);
+    assert.equal(at.read(at.tree.roots[0]!.node, "d"), "here");
+  }, { "here/d": "once" });
+});
+
 Deno.test("a change in what can only be read is asked for", () =>
   gated(
     ({ base, tree, asked, errno }) => {
-      const root = tree.roots[0]!.node;
-      assert.equal(tree.roots[0]!.guest, `${base}/shut`);
+      const root = tree.roots.find(({ guest }) => guest === `${base}/shut`)!.node;
       assert.equal(errno(() => tree.openAt(root, "new", CREATE)), "read-only");
       assert.equal(errno(() => tree.unlinkFileAt(root, "deep/c")), "read-only");
       assert.equal(errno(() => tree.openAt(root, "../here/x", CREATE)), "not-permitted");

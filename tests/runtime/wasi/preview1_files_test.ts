@@ -91,7 +91,7 @@ Deno.test("preopens are told of as granted, and what is none is not", async () =
   for (const fd of [0, 4, 99, -1, 0x7fffffff]) at.expect("bad-descriptor", "fd_prestat_get", fd, RESULT);
 });
 
-Deno.test("rights are what was asked for, of what the directory has, and can only get less", async () => {
+Deno.test("rights are all that the host can do, and fd_fdstat_set_rights takes them away", async () => {
   using at = await setUp();
   const rights = (fd: number) => {
     at.expect("ok", "fd_fdstat_get", fd, RESULT);
@@ -116,11 +116,34 @@ Deno.test("rights are what was asked for, of what the directory has, and can onl
   at.expect("ok", "fd_fdstat_set_rights", 0, abi.FD_WRITE, 0n);
   at.expect("not-capable", "fd_read", 0, ...at.vector(1), RESULT);
   // A directory gives on no more than it inherits.
-  const dir = at.open("dir", READ | abi.PATH_OPEN | abi.PATH_CREATE_FILE, abi.O_DIRECTORY);
+  const dir = at.open("dir", 0n, abi.O_DIRECTORY);
   at.expect("ok", "fd_fdstat_set_rights", dir, abi.PATH_OPEN | abi.PATH_CREATE_FILE, abi.FD_READ);
   const inner = at.open("new", WRITE, abi.O_CREAT, 0, dir);
   assert.equal(rights(inner)[0], abi.FD_READ);
   at.expect("not-capable", "path_unlink_file", dir, ...at.path("new"));
+});
+
+Deno.test("a directory opened with few rights is used as any other", async () => {
+  using at = await setUp();
+  // As Go's os.Root asks for one: not for the rights to set sizes and times.
+  const read = abi.PATH_OPEN | abi.FD_READDIR | abi.PATH_CREATE_FILE;
+  for (const rights of [read, abi.FD_READDIR, 0n]) {
+    at.expect("ok", "path_open", 3, 1, ...at.path("dir"), abi.O_DIRECTORY, rights, 0n, 0, RESULT);
+    const dir = at.view().getUint32(RESULT, true);
+    const created = at.open("new", WRITE, abi.O_CREAT | abi.O_TRUNC, 0, dir);
+    at.put("text");
+    at.expect("ok", "fd_write", created, ...at.vector(4), RESULT);
+    const opened = at.open("new", abi.FD_READ, 0, 0, dir);
+    at.expect("ok", "fd_read", opened, ...at.vector(4), RESULT);
+    at.expect("ok", "fd_seek", opened, 0n, 0, RESULT);
+    at.expect("bad-descriptor", "fd_write", opened, ...at.vector(4), RESULT);
+    at.expect("invalid", "fd_filestat_set_size", opened, 0n);
+    at.expect("ok", "fd_readdir", dir, DATA, 1024, 0n, RESULT);
+    at.expect("ok", "path_create_directory", dir, ...at.path("inner"));
+    at.expect("ok", "path_remove_directory", dir, ...at.path("inner"));
+    at.expect("ok", "path_filestat_set_times", dir, 0, ...at.path("new"), 0n, 0n, 4);
+    at.expect("ok", "path_unlink_file", dir, ...at.path("new"));
+  }
 });
 
 Deno.test("a directory that is granted to read changes nothing, whatever rights are asked for", async () => {
