@@ -39,6 +39,10 @@ export function openRegistry(
       progress?.end();
       if (!quiet) context.stderr(`${line}\n`);
     },
+    warn: ({ message, hint }) => {
+      progress?.end();
+      context.stderr(`warning: ${message}${hint === undefined ? "" : `\nhint: ${hint}`}\n`);
+    },
   });
   return client;
 }

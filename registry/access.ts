@@ -139,6 +139,7 @@ export class RegistryAccess {
    * What a request is to be sent again with: of the ways that the registry offers, the first that this request has not
    * `tried`; undefined where there is none left.
    *
+   * - The user's own token for the registry.
    * - A token for what is needed, whatever scope the registry names.
    * - A token for the scope that it names, where that is another: behind a gateway a repository may have another name.
    * - Name and password.
@@ -158,6 +159,10 @@ export class RegistryAccess {
     if (offered) this.#challenges.set(registry, offered);
     const bearer = offered ?? this.#challenges.get(registry);
     const named = offered && namedScopes(offered, scopes);
+    if (credentials?.kind === "registry" && !tried.has("registry")) {
+      tried.add("registry");
+      return `Bearer ${credentials.token}`;
+    }
     let failure: unknown;
     for (const wanted of bearer ? [scopes, ...(named ? [named] : [])] : []) {
       const way = `bearer ${wanted.join(" ")}`;

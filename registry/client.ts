@@ -3,7 +3,7 @@
 import { AppError } from "../runtime/errors.ts";
 import { printable } from "../runtime/text.ts";
 import { type Endpoint, RegistryAccess } from "./access.ts";
-import { findCredentials, type RegistryCredentials } from "./credentials.ts";
+import { findCredentials, processHost, type RegistryCredentials } from "./credentials.ts";
 import { Digester, digestOf } from "./digest.ts";
 import { connectionFailure, type Task } from "./failure.ts";
 import { chooseManifest, INDEX_TYPES, isDeep, isIndex, MANIFEST_TYPES } from "./manifest.ts";
@@ -30,6 +30,8 @@ export interface ClientOptions {
   readonly trace?: (line: string) => void;
   /** Told before a pause, and when a mirror is left for the next. */
   readonly notice?: (line: string) => void;
+  /** Told what is wrong with the user's files and helpers of credentials, each once. */
+  readonly warn?: (problem: AppError) => void;
   readonly sleep?: (milliseconds: number) => Promise<void>;
   /** Longest silence of a registry, in milliseconds. */
   readonly idleTimeout?: number;
@@ -65,7 +67,15 @@ export class RegistryClient {
       ...(idleTimeout === undefined ? {} : { idleTimeout }),
       ...(hosts ? { tls: hosts.tls } : {}),
     });
-    this.access = new RegistryAccess(this.transport, options.credentials ?? findCredentials);
+    const warned = new Set<string>();
+    const warn = (problem: AppError) => {
+      if (warned.size < warned.add(problem.message).size) options.warn?.(problem);
+    };
+    this.access = new RegistryAccess(
+      this.transport,
+      options.credentials ??
+        ((registry, repository) => findCredentials(registry, repository, { ...processHost(), warn })),
+    );
   }
 
   /**

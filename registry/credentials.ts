@@ -1,19 +1,20 @@
 /**
- * The user's credentials for a registry, as docker, podman and oras find them: `$DOCKER_CONFIG/config.json` or
- * `~/.docker/config.json` with its helpers, `$REGISTRY_AUTH_FILE`, `$XDG_RUNTIME_DIR/containers/auth.json`.
+ * The user's credentials for a registry, as docker, podman and oras find them. What is wrong with a file or a helper is
+ * told, and the next is asked: a public plugin needs none of them.
  */
 
 import { AppError } from "../runtime/errors.ts";
-import { canonicalHost } from "../runtime/reference.ts";
-import { printable } from "../runtime/text.ts";
-import { readOptionalFile } from "./optional_file.ts";
+import { type AuthFile, authKeys, helperFor, parseAuthFile, readEntry } from "./auth_file.ts";
 import { askHelper, type RunHelper, runHelper } from "./credential_helper.ts";
+import { readOptionalFile } from "./optional_file.ts";
 
 /** Credentials for one registry. */
 export type RegistryCredentials =
   | { readonly kind: "basic"; readonly username: string; readonly password: string }
   /** A refresh token, for the token endpoint alone. */
-  | { readonly kind: "identity"; readonly token: string };
+  | { readonly kind: "identity"; readonly token: string }
+  /** A bearer token for the registry itself. */
+  | { readonly kind: "registry"; readonly token: string };
 
 /** What is needed of the outside. */
 export interface CredentialHost {
@@ -21,41 +22,49 @@ export interface CredentialHost {
   /** undefined where there is no such file. */
   readonly readFile: (path: string) => string | undefined;
   readonly runHelper: RunHelper;
+  /** The number of the user, on Linux. */
+  readonly uid?: number | undefined;
+  /** Told what is wrong with a file or a helper. */
+  readonly warn?: (problem: AppError) => void;
 }
 
-/** docker's config.json and podman's auth.json, as much as is of credentials. */
-export interface AuthFile {
-  readonly auths?: Record<string, { auth?: unknown; identitytoken?: unknown } | undefined>;
-  readonly credsStore?: unknown;
-  readonly credHelpers?: Record<string, unknown>;
+/** docker's file; undefined where there is no place for it. */
+function dockerFile(env: CredentialHost["env"]): string | undefined {
+  const home = env("HOME") || env("USERPROFILE");
+  const directory = env("DOCKER_CONFIG") || (home ? `${home}/.docker` : undefined);
+  return directory && `${directory}/config.json`;
 }
-
-/** How docker's own registry is called in its config. */
-const DOCKER_HUB = "https://index.docker.io/v1/";
 
 /** The files that may hold credentials, in the order they are asked. */
-export function credentialFiles(env: CredentialHost["env"]): string[] {
+export function credentialFiles({ env, uid }: Pick<CredentialHost, "env" | "uid">): string[] {
+  const docker = dockerFile(env);
+  // A file that the environment names outright is meant; podman then reads no other of its own.
+  const named = env("REGISTRY_AUTH_FILE");
   const home = env("HOME") || env("USERPROFILE");
-  const docker = env("DOCKER_CONFIG")
-    ? `${env("DOCKER_CONFIG")}/config.json`
-    : home
-    ? `${home}/.docker/config.json`
-    : undefined;
-  const runtime = env("XDG_RUNTIME_DIR");
-  const podman = env("REGISTRY_AUTH_FILE") || (runtime ? `${runtime}/containers/auth.json` : undefined);
-  // A file that the environment names outright is meant.
-  const files = env("REGISTRY_AUTH_FILE") ? [podman, docker] : [docker, podman];
-  return files.filter((file) => file !== undefined);
+  const runtime = env("XDG_RUNTIME_DIR") || (uid === undefined ? undefined : `/run/containers/${uid}`);
+  const config = env("XDG_CONFIG_HOME") || (home ? `${home}/.config` : undefined);
+  const podman = [
+    runtime && (env("XDG_RUNTIME_DIR") ? `${runtime}/containers/auth.json` : `${runtime}/auth.json`),
+    config && `${config}/containers/auth.json`,
+  ];
+  return (named ? [named, docker] : [docker, ...podman]).filter((file) => file !== undefined);
 }
 
-/** The credentials for `registry` (host and port); undefined for none. @throws AppError REGISTRY_CREDENTIALS */
+/** The file that credentials are written to: the one that the environment names, else docker's, which all tools read. */
+export function loginFile(env: CredentialHost["env"]): string | undefined {
+  const runtime = env("XDG_RUNTIME_DIR");
+  return env("REGISTRY_AUTH_FILE") || dockerFile(env) || (runtime && `${runtime}/containers/auth.json`) ||
+    undefined;
+}
+
+/** The credentials for `registry` (host and port); undefined for none. */
 export async function findCredentials(
   registry: string,
   repository: string,
   host: CredentialHost = processHost(),
 ): Promise<RegistryCredentials | undefined> {
-  for (const path of credentialFiles(host.env)) {
-    const file = readAuthFile(path, host);
+  for (const path of credentialFiles(host)) {
+    const file = orWarn(host, () => readAuthFile(path, host));
     const found = file && await findIn(file, registry, repository, host, path);
     if (found) return found;
   }
@@ -63,49 +72,12 @@ export async function findCredentials(
 }
 
 /** A file of credentials; undefined where there is none. @throws AppError REGISTRY_CREDENTIALS */
-export function readAuthFile(path: string, host: CredentialHost): AuthFile | undefined {
-  const text = host.readFile(path);
-  if (text === undefined || text.trim() === "") return undefined;
-  let file: unknown;
-  try {
-    file = JSON.parse(text);
-  } catch { /* told below, without what it holds */ }
-  if (typeof file !== "object" || file === null || Array.isArray(file)) {
-    throw new AppError("REGISTRY_CREDENTIALS", `"${printable(path)}" is not a JSON object`, {
-      hint: "mend it, or move it away: krew-wasm login writes it anew",
-    });
-  }
-  return file;
-}
-
-/** How docker and its helpers call a registry. */
-export function serverName(registry: string): string {
-  return registry === "docker.io" ? DOCKER_HUB : registry;
-}
-
-/** The helper that a file names for a registry, and what the helper calls it. */
-export function helperFor(
-  file: AuthFile,
-  registry: string,
-): { readonly helper: string; readonly server: string } | undefined {
-  const named = Object.keys(file.credHelpers ?? {}).find((key) => locationOf(key) === registry);
-  const helper = named === undefined ? file.credsStore : file.credHelpers![named];
-  if (typeof helper !== "string" || helper === "") return undefined;
-  if (registry === "docker.io") return { helper, server: serverName(registry) };
-  // docker leaves an entry without credentials under the name that it told the helper.
-  const told = Object.keys(file.auths ?? {}).find((key) => locationOf(key) === registry);
-  return { helper, server: named ?? told ?? registry };
-}
-
-/**
- * What a file's key names: `HOST[:PORT][/PATH]`, its host in the spelling that references have; docker writes URLs, too.
- * undefined for what is none.
- */
-export function locationOf(key: string): string | undefined {
-  const text = key.replace(/^https?:\/\//i, "").replace(/\/(?:v[12]\/?)?$/, "");
-  const [host = "", ...path] = text.split("/");
-  const registry = canonicalHost(host);
-  return registry && [registry, ...path].join("/");
+export function readAuthFile(
+  path: string,
+  { readFile }: Pick<CredentialHost, "readFile">,
+): AuthFile | undefined {
+  const text = readFile(path);
+  return text === undefined ? undefined : parseAuthFile(text, path);
 }
 
 async function findIn(
@@ -117,51 +89,32 @@ async function findIn(
 ): Promise<RegistryCredentials | undefined> {
   const named = helperFor(file, registry);
   if (named !== undefined) {
-    const found = await askHelper(named.helper, named.server, host.runHelper);
-    if (found) return found;
-  }
-  // podman's file may have entries for a repository or what is above it: the longest wins.
-  const segments = `${registry}/${repository}`.split("/");
-  const wanted = segments.map((_, index) => segments.slice(0, segments.length - index).join("/"));
-  const keys = Object.keys(file.auths ?? {});
-  // Of several spellings of one name the plainest holds.
-  const names = wanted.flatMap((name) => [
-    ...keys.filter((key) => key === name),
-    ...keys.filter((key) => key !== name && locationOf(key) === name),
-  ]);
-  for (const name of names) {
-    const entry = file.auths![name];
-    if (!entry) continue;
-    if (typeof entry.identitytoken === "string" && entry.identitytoken !== "") {
-      return { kind: "identity", token: entry.identitytoken };
+    try {
+      const found = await askHelper(named.helper, named.server, host.runHelper);
+      if (found) return found;
+    } catch (error) {
+      warnOf(host, error);
     }
-    if (typeof entry.auth === "string" && entry.auth !== "") return decodeAuth(entry.auth, name, path);
+  }
+  for (const key of authKeys(file, registry, repository)) {
+    const found = orWarn(host, () => readEntry(file, key, path));
+    if (found) return found;
   }
   return undefined;
 }
 
-/** `base64(username:password)`; the password may hold colons. @throws AppError REGISTRY_CREDENTIALS */
-function decodeAuth(auth: string, name: string, path: string): RegistryCredentials {
-  let text: string;
+function orWarn<T>(host: CredentialHost, operation: () => T): T | undefined {
   try {
-    text = new TextDecoder("utf-8", { fatal: true }).decode(
-      Uint8Array.from(atob(auth.trim()), (character) => character.charCodeAt(0)),
-    );
-  } catch {
-    text = "";
+    return operation();
+  } catch (error) {
+    warnOf(host, error);
+    return undefined;
   }
-  const colon = text.indexOf(":");
-  if (colon < 1) {
-    throw new AppError(
-      "REGISTRY_CREDENTIALS",
-      `auths["${printable(name, 200)}"].auth in "${printable(path)}" is malformed`,
-    );
-  }
-  return {
-    kind: "basic",
-    username: text.slice(0, colon),
-    password: text.slice(colon + 1).replace(/\0+$/, ""),
-  };
+}
+
+function warnOf({ warn }: CredentialHost, error: unknown): void {
+  if (!(error instanceof AppError)) throw error;
+  warn?.(error);
 }
 
 /** The process's own surroundings. */
@@ -170,5 +123,6 @@ export function processHost(): CredentialHost {
     env: (name) => Deno.env.get(name),
     readFile: (path) => readOptionalFile(path, "REGISTRY_CREDENTIALS"),
     runHelper,
+    uid: Deno.build.os === "linux" ? Deno.uid() ?? undefined : undefined,
   };
 }

@@ -8,16 +8,8 @@ import { systemWords } from "../runtime/file_error.ts";
 import { printable } from "../runtime/text.ts";
 import { RegistryAccess } from "./access.ts";
 import type { RegistryClient } from "./client.ts";
-import {
-  type AuthFile,
-  credentialFiles,
-  type CredentialHost,
-  helperFor,
-  locationOf,
-  processHost,
-  readAuthFile,
-  serverName,
-} from "./credentials.ts";
+import { type AuthFile, helperFor, serverName, withoutRegistry } from "./auth_file.ts";
+import { credentialFiles, type CredentialHost, loginFile, processHost, readAuthFile } from "./credentials.ts";
 import { eraseFromHelper, storeInHelper } from "./credential_helper.ts";
 import { replaceFileAt } from "./replace_file.ts";
 
@@ -82,46 +74,54 @@ export async function storeLogin(
 }
 
 /**
- * Forgets a registry's credentials in every file and helper that has them.
+ * Forgets a registry's credentials in every file and helper that has them. One that fails does not keep the others from it.
  *
- * @returns where they were; empty: nowhere
- * @throws AppError REGISTRY_CREDENTIALS
+ * @returns where they were, and what may have them still; both empty: nowhere
  */
-export async function removeLogin(registry: string, host: LoginHost = processLoginHost()): Promise<Stored[]> {
+export async function removeLogin(
+  registry: string,
+  host: LoginHost = processLoginHost(),
+): Promise<{ readonly removed: Stored[]; readonly failures: AppError[] }> {
   const removed: Stored[] = [];
-  for (const path of credentialFiles(host.env)) {
-    const file = readAuthFile(path, host);
-    if (!file) continue;
-    const named = helperFor(file, registry);
-    if (named !== undefined && await eraseFromHelper(named.helper, named.server, host.runHelper)) {
-      removed.push({ kind: "helper", program: `docker-credential-${named.helper}` });
+  const failures: AppError[] = [];
+  const attempt = async (operation: () => Promise<Stored | undefined>) => {
+    try {
+      const done = await operation();
+      if (done) removed.push(done);
+    } catch (error) {
+      if (!(error instanceof AppError)) throw error;
+      failures.push(error);
     }
-    let changed = false;
-    await rewrite(host, path, (file) => {
-      const kept = file && withoutRegistry(file, registry);
-      changed = Object.keys(kept?.auths ?? {}).length < Object.keys(file?.auths ?? {}).length;
-      return changed ? kept : undefined;
+  };
+  for (const path of credentialFiles(host)) {
+    let file: AuthFile | undefined;
+    await attempt(async () => {
+      file = readAuthFile(path, host);
+      const named = file && helperFor(file, registry);
+      if (!named || !await eraseFromHelper(named.helper, named.server, host.runHelper)) return;
+      return { kind: "helper", program: `docker-credential-${named.helper}` };
     });
-    if (changed) removed.push({ kind: "file", path });
+    if (!file) continue;
+    await attempt(async () => {
+      let changed = false;
+      await rewrite(host, path, (file) => {
+        const kept = file && withoutRegistry(file, registry);
+        changed = Object.keys(kept?.auths ?? {}).length < Object.keys(file?.auths ?? {}).length;
+        return changed ? kept : undefined;
+      });
+      return changed ? { kind: "file", path } : undefined;
+    });
   }
-  return removed;
+  return { removed, failures };
 }
 
-/** The file that the environment names, else docker's, which docker, podman, skopeo and oras all read. */
-function fileToWrite(host: LoginHost): string {
-  const [path] = credentialFiles(host.env);
+/** @throws AppError NO_HOME */
+function fileToWrite({ env }: LoginHost): string {
+  const path = loginFile(env);
   if (path !== undefined) return path;
   throw new AppError("NO_HOME", "The environment variable HOME is not set", {
     hint: "set HOME, or DOCKER_CONFIG to the directory of docker's config.json",
   });
-}
-
-function withoutRegistry(file: AuthFile, registry: string): AuthFile {
-  if (!file.auths) return file;
-  return {
-    ...file,
-    auths: Object.fromEntries(Object.entries(file.auths).filter(([key]) => locationOf(key) !== registry)),
-  };
 }
 
 async function rewrite(

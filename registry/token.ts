@@ -42,7 +42,7 @@ export async function fetchToken(
 
 function requestOf(url: URL, credentials: RegistryCredentials | undefined): [url: URL, TransportRequest] {
   if (credentials?.kind !== "identity") {
-    return [url, { headers: credentials === undefined ? {} : { authorization: basic(credentials) } }];
+    return [url, { headers: credentials?.kind === "basic" ? { authorization: basic(credentials) } : {} }];
   }
   // distribution's OAuth2 endpoint: the refresh token goes in the body.
   const body = new URLSearchParams({

@@ -4,6 +4,7 @@ import { Command } from "@commander-js/extra-typings";
 import { removeLogin } from "../../registry/login.ts";
 import { parseRegistry } from "../../registry/reference.ts";
 import { AppError } from "../../runtime/errors.ts";
+import { formatError } from "../../runtime/report.ts";
 import type { Context } from "../context.ts";
 
 /** The command. */
@@ -14,13 +15,15 @@ export function logoutCommand(context: Context) {
     .addHelpText("after", "\nExamples:\n  krew-wasm logout ghcr.io")
     .action(async (text) => {
       const registry = parseRegistry(text);
-      const removed = await removeLogin(registry);
-      if (removed.length === 0) {
+      const { removed, failures } = await removeLogin(registry);
+      if (removed.length === 0 && failures.length === 0) {
         throw new AppError("REGISTRY_CREDENTIALS", `You are not logged in to ${registry}`);
       }
-      context.stdout(`Logged out of ${registry}\n`);
+      if (failures.length === 0) context.stdout(`Logged out of ${registry}\n`);
       for (const one of removed) {
         context.stderr(`removed from ${one.kind === "helper" ? one.program : one.path}\n`);
       }
+      for (const failure of failures.slice(1)) context.stderr(formatError(failure, context.verbose));
+      if (failures[0]) throw failures[0];
     });
 }

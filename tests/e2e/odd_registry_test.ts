@@ -62,8 +62,7 @@ testBinary(
       await done("pull", `${registry.host}/acme/foo:v1`);
       // The store has the same bytes of acme/foo: a mount is tried.
       const other = await done("push", "large.wasm", `${registry.host}/acme/bar:v1`);
-      const mounts = odd.headStatus !== undefined && odd.mountStatus === undefined &&
-        odd.tokens === undefined;
+      const mounts = odd.headStatus !== undefined && odd.mountStatus === undefined;
       assert.equal(/mounted/.test(other), mounts, `${JSON.stringify(odd)}: ${other}`);
       assert.equal(await done("tags", `${registry.host}/acme/foo`), "v1\n");
       await done("inspect", `${registry.host}/acme/bar:v1`);
@@ -123,6 +122,88 @@ testBinary(
       assert.equal(code, 1);
       assert.match(stderr, words);
       assert.doesNotMatch(stderr, /the tag|credentials/);
+    }
+  },
+);
+
+testBinary(
+  "a public plugin is pulled whatever is wrong with files and helpers of credentials, which is told",
+  async () => {
+    const { product, registry, ...it } = setUp({ tokens: {} });
+    await using _ = it;
+    const reference = `${registry.host}/acme/foo:v1`;
+    assert.equal((await product.run("push", "small.wasm", reference)).code, 0);
+    const docker = `${product.home}/.docker`;
+    Deno.mkdirSync(docker);
+    const problems: [string | undefined, RegExp][] = [
+      [
+        '{"credsStore":"nobody-has-this"}',
+        /^warning: .*docker-credential-nobody-has-this" is not installed$/m,
+      ],
+      ['{"credsStore":"fails"}', /^warning: .*docker-credential-fails" failed: no keychain$/m],
+      [
+        `{"auths":{"${registry.host}":{"auth":"!"}}}`,
+        /^warning: auths\["\S+"\].auth in "\S+" is malformed$/m,
+      ],
+      ["{broken", /^warning: "\S+config\.json" is not a JSON object$/m],
+      [undefined, /^warning: Cannot read "\S+config\.json": it is a directory$/m],
+    ];
+    Deno.writeTextFileSync(
+      `${product.home}/bin/docker-credential-fails`,
+      "#!/bin/sh\necho no keychain; exit 1\n",
+      {
+        mode: 0o755,
+      },
+    );
+    for (const [config, warning] of problems) {
+      if (config === undefined) {
+        Deno.removeSync(`${docker}/config.json`);
+        Deno.mkdirSync(`${docker}/config.json`);
+      } else Deno.writeTextFileSync(`${docker}/config.json`, config);
+      for (
+        const args of [["pull", "-f", reference], ["pull", "-q", "-f", reference], [
+          "tags",
+          reference.slice(0, -3),
+        ]]
+      ) {
+        const { code, stderr } = await product.run(...args);
+        assert.equal(code, 0, `${config}: ${stderr}`);
+        assert.equal(stderr.match(/^warning: /gm)?.length, 1, stderr);
+        assert.match(stderr, warning);
+      }
+    }
+  },
+);
+
+testBinary(
+  "a login of docker's or podman's is found where and how they keep it, and logout forgets it",
+  async () => {
+    const user = { username: "me", password: "pa:ss" };
+    const { product, registry, ...it } = setUp({ tokens: { user } });
+    await using _ = it;
+    const reference = `${registry.host}/acme/foo:v1`;
+    const auth = { auth: btoa("me:pa:ss") };
+    const docker = ".docker/config.json";
+    const podman = ".config/containers/auth.json";
+    const kept: [path: string, auths: unknown, bom?: string][] = [
+      [podman, { [registry.host]: auth }],
+      [docker, { [`https://${registry.host}/v2/`]: auth }],
+      [docker, { [`http://${registry.host}/`]: user }],
+      [docker, { [`${registry.host}/v1/`]: auth }],
+      [docker, { [registry.host]: auth }, "\ufeff"],
+    ];
+    for (const [path, auths, bom = ""] of kept) {
+      const file = `${product.home}/${path}`;
+      Deno.mkdirSync(file.slice(0, file.lastIndexOf("/")), { recursive: true });
+      Deno.writeTextFileSync(file, bom + JSON.stringify({ auths, other: 1 }));
+      const pushed = await product.run("push", "small.wasm", reference);
+      assert.equal(pushed.code, 0, `${JSON.stringify(auths)}: ${pushed.stderr}`);
+      assert.equal((await product.run("pull", "-f", reference)).code, 0);
+      const { code, stderr } = await product.run("logout", registry.host);
+      assert.equal(code, 0, stderr);
+      assert.deepEqual(JSON.parse(Deno.readTextFileSync(file)), { auths: {}, other: 1 });
+      assert.equal((await product.run("inspect", reference)).code, 1);
+      Deno.removeSync(file);
     }
   },
 );

@@ -103,7 +103,7 @@ Deno.test("skopeo and krew-wasm read each other's logins", {
   ], directory);
   const host = { ...processLoginHost(), env: env("theirs.json") };
   assert.deepEqual(await findCredentials(registry.host, "a", host), { kind: "basic", ...login });
-  assert.equal((await removeLogin(registry.host, host)).length, 1);
+  assert.equal((await removeLogin(registry.host, host)).removed.length, 1);
   await assert.rejects(logins("theirs.json"));
   await Deno.remove(directory, { recursive: true });
 });

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { namedScopes, parseChallenges, tokenUrl } from "../../registry/auth.ts";
+import type { AppError } from "../../runtime/errors.ts";
 import { credentialFiles, type CredentialHost, findCredentials } from "../../registry/credentials.ts";
 
 Deno.test("parseChallenges() reads schemes with quoted and bare parameters", () => {
@@ -151,15 +152,102 @@ Deno.test("findCredentials() takes the longest of podman's names, and an identit
   });
 });
 
-Deno.test("credentialFiles() honours DOCKER_CONFIG and REGISTRY_AUTH_FILE", () => {
-  assert.deepEqual(
-    credentialFiles((name) => ({ HOME: "/h", DOCKER_CONFIG: "/d" } as Record<string, string>)[name]),
-    ["/d/config.json"],
-  );
-  assert.deepEqual(
-    credentialFiles((name) => ({ HOME: "/h", REGISTRY_AUTH_FILE: "/a" } as Record<string, string>)[name]),
-    ["/a", CONFIG],
-  );
+Deno.test("credentialFiles() are docker's, then podman's, or the one that the environment names", () => {
+  const files = (env: Record<string, string>, uid?: number) =>
+    credentialFiles({ env: (name) => env[name], uid });
+  const config = "/h/.config/containers/auth.json";
+  assert.deepEqual(files({ HOME: "/h", DOCKER_CONFIG: "/d" }), ["/d/config.json", config]);
+  assert.deepEqual(files({ HOME: "/h", REGISTRY_AUTH_FILE: "/a", XDG_RUNTIME_DIR: "/r" }, 5), ["/a", CONFIG]);
+  assert.deepEqual(files({ HOME: "/h", XDG_RUNTIME_DIR: "/r" }, 5), [
+    CONFIG,
+    "/r/containers/auth.json",
+    config,
+  ]);
+  assert.deepEqual(files({ HOME: "/h", XDG_CONFIG_HOME: "/c" }, 5), [
+    CONFIG,
+    "/run/containers/5/auth.json",
+    "/c/containers/auth.json",
+  ]);
+  assert.deepEqual(files({}, 0), ["/run/containers/0/auth.json"]);
+  assert.deepEqual(files({}), []);
+});
+
+Deno.test("findCredentials() reads podman's files where there is no XDG_RUNTIME_DIR", async () => {
+  for (const path of ["/run/containers/7/auth.json", "/h/.config/containers/auth.json"]) {
+    const files = { [path]: { auths: { "r.example": { auth: btoa("me:x") } } } };
+    const found = await findCredentials("r.example", "a", { ...host(files), uid: 7 });
+    assert.deepEqual(found, { kind: "basic", username: "me", password: "x" }, path);
+  }
+});
+
+Deno.test("findCredentials() finds a registry however its key is spelt", async () => {
+  const found = async (key: string, registry: string, repository = "acme/foo") => {
+    const auths = { [key]: { auth: btoa("me:x") } };
+    return await findCredentials(registry, repository, host({ [CONFIG]: { auths } })) !== undefined;
+  };
+  for (
+    const key of [
+      "r.example",
+      "R.Example",
+      "r.example/",
+      "r.example/v1",
+      "r.example/v1/",
+      "r.example/v2/",
+      "https://r.example",
+      "http://r.example/",
+      "https://r.example/v1/",
+      "https://r.example/v2",
+      "HTTPS://R.EXAMPLE/some/path/",
+      "r.example/acme",
+      "r.example/acme/foo",
+    ]
+  ) {
+    assert.equal(await found(key, "r.example"), true, key);
+    assert.equal(await found(key, "other.example"), false, key);
+    assert.equal(await found(key, "r.example:5000"), false, key);
+  }
+  for (
+    const key of ["r.example/team", "r.example/acme/f", "x.r.example", "r.example.evil", "https://", "", "/"]
+  ) {
+    assert.equal(await found(key, "r.example"), false, key);
+  }
+  for (const key of ["docker.io", "index.docker.io", "registry-1.docker.io", "https://index.docker.io/v1/"]) {
+    assert.equal(await found(key, "docker.io"), true, key);
+  }
+  assert.equal(await found("https://r.example:5000/v2/", "r.example:5000"), true);
+});
+
+Deno.test("findCredentials() prefers a repository's entry, and the plain name of a registry", async () => {
+  const auth = (name: string) => ({ auth: btoa(`${name}:x`) });
+  const auths = {
+    "https://r.example/v1/": auth("url"),
+    "r.example": auth("plain"),
+    "r.example/acme": auth("above"),
+    "r.example/acme/foo": auth("repository"),
+  };
+  const who = async (repository: string) => {
+    const found = await findCredentials("r.example", repository, host({ [CONFIG]: { auths } }));
+    return found?.kind === "basic" && found.username;
+  };
+  assert.deepEqual([await who("acme/foo"), await who("acme/bar"), await who("b")], [
+    "repository",
+    "above",
+    "plain",
+  ]);
+});
+
+Deno.test("findCredentials() reads name and password in fields of their own, and tokens", async () => {
+  const found = (entry: unknown) =>
+    findCredentials("r.example", "a", host({ [CONFIG]: { auths: { "r.example": entry } } }));
+  const me = { kind: "basic", username: "me", password: "pa:ss" };
+  assert.deepEqual(await found({ username: "me", password: "pa:ss" }), me);
+  assert.deepEqual(await found({ username: "x", password: "y", auth: btoa("me:pa:ss"), email: "e" }), me);
+  assert.deepEqual(await found({ auth: "", username: "me", password: "pa:ss" }), me);
+  assert.deepEqual(await found({ registrytoken: "t" }), { kind: "registry", token: "t" });
+  assert.deepEqual(await found({ auth: btoa("me:"), identitytoken: "t" }), { kind: "identity", token: "t" });
+  for (const entry of [{}, null, { username: "me" }, { registrytoken: "a b" }, "x", 5]) {
+    assert.equal(await found(entry), undefined, JSON.stringify(entry));
+  }
 });
 
 Deno.test("findCredentials() asks helpers by docker's protocol", async () => {
@@ -189,22 +277,42 @@ Deno.test("findCredentials() asks helpers by docker's protocol", async () => {
   assert.equal(await findCredentials("r.example", "a", host(store, undefined, none)), undefined);
 });
 
-Deno.test("findCredentials() tells a broken file or helper, without what it holds", async () => {
-  const fails = (files: Record<string, unknown>, helper?: CredentialHost["runHelper"]) =>
-    assert.rejects(
-      findCredentials("r.example", "a", host(files, undefined, helper)),
-      (error: { code: string; message: string }) =>
-        error.code === "REGISTRY_CREDENTIALS" && !error.message.includes("s3cret"),
-    );
-  await fails({ [CONFIG]: "{s3cret" });
-  await fails({ [CONFIG]: { auths: { "r.example": { auth: "s3cret!" } } } });
-  await fails({ [CONFIG]: { auths: { "r.example": { auth: btoa("nocolon-s3cret") } } } });
+Deno.test("findCredentials() tells of a broken file or helper, without what it holds, and goes on without it", async () => {
+  const warned = async (files: Record<string, unknown>, helper?: CredentialHost["runHelper"]) => {
+    const problems: AppError[] = [];
+    const auths = { "r.example": { auth: btoa("me:x") } };
+    const podman = "/h/.config/containers/auth.json";
+    const found = await findCredentials("r.example", "a", {
+      ...host({ ...files, [podman]: { auths } }, undefined, helper),
+      warn: (problem) => problems.push(problem),
+    });
+    assert.deepEqual(found, { kind: "basic", username: "me", password: "x" });
+    assert.equal(problems.length, 1);
+    assert.equal(problems[0]!.code, "REGISTRY_CREDENTIALS");
+    assert.doesNotMatch(problems[0]!.message, /s3cret/);
+  };
+  await warned({ [CONFIG]: "{s3cret" });
+  await warned({ [CONFIG]: { auths: "s3cret" } });
+  await warned({ [CONFIG]: { credHelpers: [] } });
+  await warned({ [CONFIG]: { auths: { "r.example": { auth: "s3cret!" } } } });
+  await warned({ [CONFIG]: { auths: { "r.example": { auth: btoa("nocolon-s3cret") } } } });
   const store = { [CONFIG]: { credsStore: "x" } };
-  await fails(store);
-  await fails(store, () => Promise.resolve({ success: true, stdout: "s3cret" }));
-  await fails(store, () => Promise.resolve({ success: false, stdout: "locked" }));
+  await warned(store);
+  await warned(store, () => Promise.resolve({ success: true, stdout: "s3cret" }));
+  await warned(store, () => Promise.resolve({ success: false, stdout: "locked" }));
   const willing = () => Promise.resolve({ success: true, stdout: '{"Username":"u","Secret":"s"}' });
   for (const name of ["../../bin/sh", "a b", "x;y"]) {
-    await fails({ [CONFIG]: { credsStore: name } }, willing);
+    await warned({ [CONFIG]: { credsStore: name } }, willing);
   }
+});
+
+Deno.test("findCredentials() falls back to a file's own entries when its helper fails", async () => {
+  const config = { credsStore: "gone", auths: { "r.example": { auth: btoa("me:x") } } };
+  const found = await findCredentials("r.example", "a", host({ [CONFIG]: config }));
+  assert.deepEqual(found, { kind: "basic", username: "me", password: "x" });
+});
+
+Deno.test("findCredentials() reads a file with a byte order mark", async () => {
+  const text = `\ufeff${JSON.stringify({ auths: { "r.example": { auth: btoa("me:x") } } })}`;
+  assert.equal((await findCredentials("r.example", "a", host({ [CONFIG]: text })))?.kind, "basic");
 });

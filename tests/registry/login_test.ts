@@ -58,9 +58,9 @@ Deno.test("storeLogin() writes docker's file, keeps the rest of it, and removeLo
   assert.deepEqual(await storeLogin("r.example", LOGIN, made), { kind: "file", path: CONFIG });
   assert.deepEqual(await findCredentials("r.example", "a", made), { kind: "basic", ...LOGIN });
   assert.deepEqual(Object.keys(JSON.parse(files[CONFIG]!).auths), ["other.example", "r.example"]);
-  assert.deepEqual(await removeLogin("r.example", made), [{ kind: "file", path: CONFIG }]);
+  assert.deepEqual((await removeLogin("r.example", made)).removed, [{ kind: "file", path: CONFIG }]);
   assert.deepEqual(JSON.parse(files[CONFIG]!), rest);
-  assert.deepEqual(await removeLogin("r.example", made), []);
+  assert.deepEqual((await removeLogin("r.example", made)).removed, []);
 });
 
 Deno.test("docker.io is kept under docker's own name for it", async () => {
@@ -90,12 +90,45 @@ Deno.test("a helper is preferred, and nothing of the password is in the file", a
     });
     assert.equal(files[CONFIG], JSON.stringify(config));
     assert.deepEqual(await findCredentials("r.example", "a", made), { kind: "basic", ...LOGIN });
-    assert.deepEqual(await removeLogin("r.example", made), [{
+    assert.deepEqual((await removeLogin("r.example", made)).removed, [{
       kind: "helper",
       program: "docker-credential-test",
     }]);
     assert.equal(kept.size, 0);
-    assert.deepEqual(await removeLogin("r.example", made), []);
+    assert.deepEqual((await removeLogin("r.example", made)).removed, []);
+  }
+});
+
+Deno.test("removeLogin() forgets every spelling of a registry in every file, and leaves repositories of podman's", async () => {
+  const auth = { auth: "eDp5" };
+  const podman = "/h/.config/containers/auth.json";
+  const { made, files } = host({
+    [CONFIG]: JSON.stringify({
+      auths: {
+        "https://r.example/v2/": auth,
+        "R.EXAMPLE": auth,
+        "r.example/": { username: "a", password: "b" },
+      },
+    }),
+    [podman]: JSON.stringify({ auths: { "r.example": auth, "r.example/team": auth, "other.example": auth } }),
+  });
+  assert.deepEqual(await removeLogin("r.example", made), {
+    removed: [{ kind: "file", path: CONFIG }, { kind: "file", path: podman }],
+    failures: [],
+  });
+  assert.deepEqual(JSON.parse(files[CONFIG]!).auths, {});
+  assert.deepEqual(Object.keys(JSON.parse(files[podman]!).auths), ["r.example/team", "other.example"]);
+});
+
+Deno.test("removeLogin() goes on after a helper or a file that fails, and tells of it", async () => {
+  const auths = { "r.example": { auth: "eDp5" } };
+  const podman = "/h/.config/containers/auth.json";
+  for (const text of [JSON.stringify({ credsStore: "gone", auths }), "{broken"]) {
+    const { made, files } = host({ [CONFIG]: text, [podman]: JSON.stringify({ auths }) });
+    const { removed, failures } = await removeLogin("r.example", made);
+    assert.deepEqual(failures.map(({ code }) => code), ["REGISTRY_CREDENTIALS"]);
+    assert.deepEqual(removed.at(-1), { kind: "file", path: podman });
+    assert.deepEqual(JSON.parse(files[podman]!).auths, {});
   }
 });
 

@@ -300,3 +300,18 @@ Deno.test("what a registry behind a TLS gateway names with HTTP is asked for wit
   assert.deepEqual(await listTags(client, reference), ["v1", "v2"]);
   await client.transport.close();
 });
+
+Deno.test("a registry token of the user's is sent to the registry itself", async () => {
+  await using registry = oddRegistry({});
+  registry.putManifest("acme/foo", "v1", "{}");
+  registry.hook = (request) =>
+    request.headers.get("authorization") === "Bearer mine" ? undefined : failure(401, "UNAUTHORIZED", "who", {
+      "www-authenticate": `Bearer realm="${registry.origin}/token"`,
+    });
+  const credentials = (token: string) => () => Promise.resolve({ kind: "registry" as const, token });
+  const { client, reference } = clientOf(registry, { credentials: credentials("mine") });
+  assert.equal((await client.fetchAnyManifest(reference)).text, "{}");
+  const other = clientOf(registry, { credentials: credentials("other") });
+  await assert.rejects(other.client.fetchAnyManifest(reference), { code: "REGISTRY_UNAUTHORIZED" });
+  assert.ok(!registry.requests.includes("GET /token") || registry.authorizations.at(-1) === "");
+});
