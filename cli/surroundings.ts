@@ -8,6 +8,7 @@ import { AppError, messageOf } from "../runtime/errors.ts";
 import { exists, hostPath } from "../runtime/host_path.ts";
 import { KUBECTL_COMMANDS } from "../runtime/names.ts";
 import { checkAllowed } from "../runtime/policy.ts";
+import { startProgram } from "../runtime/program_path.ts";
 import { subjectOf } from "../runtime/reference_pattern.ts";
 import { homeDirectory, type Layout } from "../runtime/store/layout.ts";
 import type { Receipt } from "../runtime/store/receipt.ts";
@@ -148,7 +149,7 @@ const TOO_SLOW = Symbol("too slow");
 async function run(args: string[]): Promise<string | typeof TOO_SLOW | undefined> {
   const signal = AbortSignal.timeout(PATIENCE);
   try {
-    const { stdout } = await new Deno.Command("kubectl", {
+    const { stdout } = await startProgram("kubectl", {
       args,
       stdin: "null",
       stdout: "piped",

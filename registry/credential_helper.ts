@@ -5,6 +5,7 @@
  */
 
 import { AppError, messageOf } from "../runtime/errors.ts";
+import { startProgram } from "../runtime/program_path.ts";
 import { printable } from "../runtime/text.ts";
 import type { RegistryCredentials } from "./credentials.ts";
 
@@ -104,12 +105,12 @@ export async function runHelper(
     new AppError("REGISTRY_CREDENTIALS", `The credential helper "${printable(program, 100)}" ${what}`);
   let child: Deno.ChildProcess;
   try {
-    child = new Deno.Command(program, {
+    child = startProgram(program, {
       args: [verb],
       stdin: "piped",
       stdout: "piped",
       stderr: "inherit",
-    }).spawn();
+    });
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return undefined;
     throw broken(`can't be started: ${printable(messageOf(error), 200)}`);

@@ -1,6 +1,7 @@
 /** Exec credential plugins (client.authentication.k8s.io, v1 and v1beta1): a program of the user's that says who they are. */
 
 import { AppError, messageOf } from "../errors.ts";
+import { startProgram } from "../program_path.ts";
 import { printable } from "../text.ts";
 import { untilAborted } from "./abort.ts";
 import type { ClientCertificate, Connection, ExecPlugin } from "./connection.ts";
@@ -40,7 +41,7 @@ export async function runExecPlugin(
   if (entry.interactiveMode === "Always" && !interactive) throw failed("needs a terminal, and stdin is none");
   let child: Deno.ChildProcess;
   try {
-    child = new Deno.Command(commandOf(entry.command, directory), {
+    child = startProgram(commandOf(entry.command, directory), {
       args: [...entry.args],
       env: {
         ...Object.fromEntries(entry.env.map(({ name, value }) => [name, value])),
@@ -49,11 +50,11 @@ export async function runExecPlugin(
       stdin: interactive ? "inherit" : "null",
       stdout: "piped",
       stderr: "inherit",
-    }).spawn();
+    });
   } catch (error) {
     throw failed(
       error instanceof Deno.errors.NotFound
-        ? "was not found"
+        ? /^was not found/.test(error.message) ? error.message : "was not found"
         : `could not be started: ${printable(messageOf(error), 200)}`,
       entry.installHint,
     );
