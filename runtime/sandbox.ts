@@ -4,6 +4,7 @@ import { AppError, messageOf } from "./errors.ts";
 import { type Administrator, type Ask, Desk } from "./desk.ts";
 import { type GrantChange, grantedEnvironment, type Grants, type Limits } from "./grants.ts";
 import { exists, guestPath, hostPath, isWithin, realPath } from "./host_path.ts";
+import { makeStandInToken, withoutSecrets } from "./kube/arguments.ts";
 import type { Cluster } from "./kube/cluster.ts";
 import { kubeconfigPaths, parseConnectionFlags } from "./kube/flags.ts";
 import { type Preloaded, preloadKubeconfig } from "./kube/preload.ts";
@@ -204,6 +205,8 @@ export function openSandbox(context: SandboxContext): OpenSandbox {
   let mayRun = true;
   let access: Promise<import("./kube/access.ts").ClusterAccess> | undefined;
   let opened: import("./kube/access.ts").ClusterAccess | undefined;
+  let token: string | undefined;
+  const standInToken = () => token ??= makeStandInToken();
   const open = () =>
     access ??= import("./kube/access.ts").then(({ openCluster }) =>
       opened = openCluster({
@@ -212,6 +215,7 @@ export function openSandbox(context: SandboxContext): OpenSandbox {
         home,
         cwd,
         trace,
+        standInToken,
         readFile: (path) => preloaded ? preloaded.readFile(path) : Deno.readTextFileSync(path),
         chosen({ exec }) {
           if (preloaded && mayRun && exec === undefined) giveUpRunning();
@@ -234,7 +238,7 @@ export function openSandbox(context: SandboxContext): OpenSandbox {
   let terminal: TerminalControl | undefined;
   const sandbox: OpenSandbox = {
     desk,
-    args,
+    args: grants.kubeconfig ? args : withoutSecrets(args, standInToken),
     env: [...env],
     cwd: guestPath(cwd),
     stdin,

@@ -2,6 +2,7 @@
 
 import { AppError, messageOf } from "../errors.ts";
 import { printable } from "../text.ts";
+import { makeStandInToken } from "./arguments.ts";
 import type { Cluster } from "./cluster.ts";
 import { type Connection, connectionOf } from "./connection.ts";
 import { absolute, isFile, kubeconfigPaths, parseConnectionFlags, tilde } from "./flags.ts";
@@ -27,6 +28,8 @@ export interface ClusterContext {
   readonly trace: (line: string) => void;
   /** Reads a file as text, from memory where it was read ahead. */
   readonly readFile?: (path: string) => string;
+  /** What stands for tokens and passwords in what the plugin sees, where that is seen elsewhere, too; the same at each call. */
+  readonly standInToken?: () => string;
   /** Told, before the first request, what the user chose. */
   readonly chosen?: (connection: Connection) => void;
   /** Directory of a Pod's service account. */
@@ -109,7 +112,8 @@ export function openCluster(context: ClusterContext): ClusterAccess {
         } catch { /* it is missed when the cluster is used */ }
         return undefined;
       };
-      const text = formatStandIn(config, flags.context, caOf, await makeStandInCredentials());
+      const credentials = await makeStandInCredentials((context.standInToken ?? makeStandInToken)());
+      const text = formatStandIn(config, flags.context, caOf, credentials);
       return new TextEncoder().encode(text);
     },
     close: () => transport?.close(),

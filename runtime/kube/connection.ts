@@ -8,6 +8,8 @@ import { printable } from "../text.ts";
 import { absolute, type ConnectionFlags } from "./flags.ts";
 import type { Chosen, ClusterEntry, ExecEntry, Sourced, UserEntry } from "./kubeconfig.ts";
 import { isProxyUrl } from "./proxy.ts";
+import { serverOf } from "./server_url.ts";
+import { shownUrl } from "./shown_url.ts";
 
 /** A client certificate, PEM. */
 export interface ClientCertificate {
@@ -85,8 +87,7 @@ export function connectionOf(
   );
   const { proxyUrl } = entry;
   if (proxyUrl !== undefined && !isProxyUrl(proxyUrl)) {
-    const shown = proxyUrl.replace(/\/\/[^/]*@/, "//…@");
-    invalid(`${cluster.where}.proxy-url`, `"${printable(shown, 200)}" is not an http, https or socks5 URL`);
+    invalid(`${cluster.where}.proxy-url`, `"${shownUrl(proxyUrl)}" is not an http, https or socks5 URL`);
   }
   const { ca, caFile, insecure } = rootsOf(files, cluster);
   const credentials = user || hasUserFlags(flags)
@@ -377,31 +378,6 @@ function escapeHeaderName(name: string): string {
       ? character
       : `%${byte.toString(16).toUpperCase().padStart(2, "0")}`;
   }).join("");
-}
-
-/**
- * The server's URL by client-go's rules (rest.DefaultServerURL): what names no scheme is a host, spoken to in plain HTTP.
- * A user name and a password in it are Basic credentials, as in net/http.
- */
-function serverOf(
-  text: string,
-  invalid: (what: string) => never,
-): { server: string; userinfo: Connection["basic"] } {
-  const whole = /^[a-z][a-z0-9+.-]*:\/\/[^/?#]/i.test(text);
-  const url = URL.parse(whole ? text : `http://${text}`);
-  if (!url || (url.protocol !== "https:" && url.protocol !== "http:")) {
-    return invalid(`is not an http or https URL: "${printable(text.replace(/\/\/[^/]*@/, "//…@"), 200)}"`);
-  }
-  if (!whole && url.pathname !== "/") return invalid("has a path but no scheme, http:// or https://");
-  const userinfo = url.username === "" && url.password === ""
-    ? undefined
-    : { username: decodeURIComponent(url.username), password: decodeURIComponent(url.password) };
-  // URL takes 127.1 and 0x7f000001 for an address; Go, and so kubectl, for a name that nobody has.
-  if (/^\d+(\.\d+){3}$/.test(url.hostname) && !text.includes(url.hostname)) {
-    return invalid(`writes the address ${url.hostname} in another way`);
-  }
-  // As path.Join of Go: one slash for several.
-  return { server: `${url.origin}${url.pathname.replace(/\/{2,}/g, "/").replace(/\/$/, "")}`, userinfo };
 }
 
 function parseExtra(flags: readonly string[]): Record<string, string[]> {

@@ -103,7 +103,7 @@ function textsOf(error: unknown): string[] {
 
 /** A library's message may quote what it was given. */
 function withoutSecrets(text: string, connection: Connection): string {
-  let shown = text.replace(/(\b[a-z][a-z0-9+.-]*:\/\/)[^/\s@]*@/gi, "$1…@");
+  let shown = text.replace(/(\b[a-z][a-z0-9+.-]*:\/\/)[^/\s]*@/gi, "$1…@");
   for (const secret of secretsOf(connection)) {
     if (secret.length > 3) shown = shown.replaceAll(secret, "…");
   }

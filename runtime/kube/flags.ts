@@ -60,40 +60,54 @@ const SWITCHES: Readonly<Record<string, "insecureSkipTlsVerify" | "disableCompre
   "disable-compression": "disableCompression",
 };
 
-/** Reads the flags, up to `--`, as pflag does: `--flag value`, `--flag=value`, `-n value`, `-nvalue`, the last one wins. */
-export function parseConnectionFlags(args: readonly string[]): ConnectionFlags {
-  const flags: Record<string, unknown> = {};
-  const lists: Record<string, string[]> = {};
-  for (let i = 0; i < args.length; i++) {
-    const arg = args[i]!;
+/** A connection flag among arguments. */
+interface FoundFlag {
+  /** Without its dashes; `namespace` for `-n`. */
+  readonly name: string;
+  /** undefined for a switch that stands alone. */
+  readonly value: string | undefined;
+  /** Which argument holds the value, and what stands before it there. */
+  readonly index: number;
+  readonly prefix: string;
+}
+
+/** Finds the flags, up to `--`, as pflag does: `--flag value`, `--flag=value`, `-n value`, `-nvalue`. */
+export function findFlags(args: readonly string[]): FoundFlag[] {
+  const found: FoundFlag[] = [];
+  for (let index = 0; index < args.length; index++) {
+    const arg = args[index]!;
     if (arg === "--") break;
     if (arg.startsWith("--")) {
       const equals = arg.indexOf("=");
       const name = arg.slice(2, equals < 0 ? undefined : equals);
-      const inline = equals < 0 ? undefined : arg.slice(equals + 1);
-      if (Object.hasOwn(SWITCHES, name)) {
-        const value = inline === undefined ? true : booleanOf(inline);
-        if (value === undefined) {
-          flags.problem = `--${name}="${printable(inline!, 50)}" is neither true nor false`;
-        } else flags[SWITCHES[name]!] = value;
-        continue;
-      }
-      const field = Object.hasOwn(VALUES, name)
-        ? VALUES[name]
-        : Object.hasOwn(LISTS, name)
-        ? LISTS[name]
-        : undefined;
-      if (field === undefined) continue;
-      const value = inline ?? args[++i];
-      if (value === undefined) continue; // the plugin's own parser will complain
-      if (Object.hasOwn(LISTS, name)) (lists[field] ??= []).push(value);
-      else flags[field] = value;
+      const isSwitch = Object.hasOwn(SWITCHES, name);
+      if (!isSwitch && !Object.hasOwn(VALUES, name) && !Object.hasOwn(LISTS, name)) continue;
+      if (equals >= 0) {
+        found.push({ name, value: arg.slice(equals + 1), index, prefix: arg.slice(0, equals + 1) });
+      } else if (isSwitch) found.push({ name, value: undefined, index, prefix: arg });
+      // Without a value the plugin's own parser will complain.
+      else if (++index < args.length) found.push({ name, value: args[index]!, index, prefix: "" });
     } else if (arg === "-n") {
-      const value = args[++i];
-      if (value !== undefined) flags.namespace = value;
-    } else if (arg.startsWith("-n") && arg.length > 2) {
-      flags.namespace = arg.slice(arg[2] === "=" ? 3 : 2);
+      if (++index < args.length) found.push({ name: "namespace", value: args[index]!, index, prefix: "" });
+    } else if (arg.startsWith("-n")) {
+      const prefix = arg[2] === "=" ? "-n=" : "-n";
+      found.push({ name: "namespace", value: arg.slice(prefix.length), index, prefix });
     }
+  }
+  return found;
+}
+
+/** Reads the flags: of one that is there twice the last counts. */
+export function parseConnectionFlags(args: readonly string[]): ConnectionFlags {
+  const flags: Record<string, unknown> = {};
+  const lists: Record<string, string[]> = {};
+  for (const { name, value } of findFlags(args)) {
+    if (Object.hasOwn(SWITCHES, name)) {
+      const on = value === undefined ? true : booleanOf(value);
+      if (on === undefined) flags.problem = `--${name}="${printable(value!, 50)}" is neither true nor false`;
+      else flags[SWITCHES[name]!] = on;
+    } else if (Object.hasOwn(LISTS, name)) (lists[LISTS[name]!] ??= []).push(value!);
+    else flags[VALUES[name]!] = value;
   }
   // What is empty says nothing, as in clientcmd.
   return Object.fromEntries(Object.entries({ ...flags, ...lists }).filter(([, value]) => value !== ""));

@@ -5,7 +5,7 @@
  */
 
 import { AppError } from "../errors.ts";
-import { printable } from "../text.ts";
+import { shownUrl } from "./shown_url.ts";
 
 /** Ports of schemes that name none. */
 const PORTS: Readonly<Record<string, string>> = { "http:": "80", "https:": "443", "socks5:": "1080" };
@@ -42,9 +42,7 @@ export function proxyFor(
   if (proxy && SCHEMES.includes(proxy.protocol)) return proxy;
   throw new AppError(
     "CLUSTER_UNSUPPORTED",
-    `${name} names no http, https or socks5 proxy: "${
-      printable(env[name]!.replace(/\/\/[^/]*@/, "//…@"), 200)
-    }"`,
+    `${name} names no http, https or socks5 proxy: "${shownUrl(env[name]!)}"`,
   );
 }
 

@@ -6,6 +6,7 @@
 import { encodeBase64 } from "./exec.ts";
 import { CONTEXT_0, der, ECDSA_SHA256, INTEGER, nameOf, pem, SEQUENCE, signDer, UTC_TIME } from "./der.ts";
 import type { Kubeconfig } from "./kubeconfig.ts";
+import { serverOf } from "./server_url.ts";
 
 /** What a stand-in user is given. */
 export interface StandInCredentials {
@@ -42,8 +43,8 @@ export function formatStandIn(
       return {
         name,
         cluster: defined({
-          server: entry.server === undefined ? undefined : withoutUserinfo(entry.server),
-          "certificate-authority-data": ca === undefined ? undefined : encodeBase64(ca),
+          server: entry.server === undefined ? undefined : shownServer(entry.server),
+          "certificate-authority-data": ca === undefined ? undefined : certificatesOf(ca),
           "insecure-skip-tls-verify": entry.insecureSkipTlsVerify,
           "tls-server-name": entry.tlsServerName,
         }),
@@ -62,12 +63,25 @@ export function formatStandIn(
   return `${JSON.stringify(standIn, null, 2)}\n`;
 }
 
-function withoutUserinfo(server: string): string {
-  return server.replace(/^([a-z][a-z0-9+.-]*:\/\/)[^/?#]*@/i, "$1");
+/** Where requests go, without user name, password, query and fragment; undefined for what is no URL. */
+function shownServer(text: string): string | undefined {
+  try {
+    return serverOf(text, (what) => {
+      throw new Error(what);
+    }).server;
+  } catch {
+    return undefined;
+  }
 }
 
-/** New credentials that open nothing: a random token, a self-signed certificate nobody trusts, its key. */
-export async function makeStandInCredentials(): Promise<StandInCredentials> {
+/** The certificates of a PEM text, in base64: a file may hold a key beside them. undefined for none. */
+function certificatesOf(pem: string): string | undefined {
+  const certificates = pem.match(/-----BEGIN CERTIFICATE-----[A-Za-z0-9+/=\s]*-----END CERTIFICATE-----/g);
+  return certificates ? encodeBase64(`${certificates.join("\n")}\n`) : undefined;
+}
+
+/** New credentials that open nothing: the token that is given, a self-signed certificate nobody trusts, its key. */
+export async function makeStandInCredentials(token: string): Promise<StandInCredentials> {
   const { privateKey, publicKey } = await crypto.subtle.generateKey(
     { name: "ECDSA", namedCurve: "P-256" },
     true,
@@ -75,9 +89,8 @@ export async function makeStandInCredentials(): Promise<StandInCredentials> {
   );
   const pkcs8 = new Uint8Array(await crypto.subtle.exportKey("pkcs8", privateKey));
   const spki = new Uint8Array(await crypto.subtle.exportKey("spki", publicKey));
-  const random = crypto.getRandomValues(new Uint8Array(24));
   return {
-    token: `krew-wasm-stand-in-${Array.from(random, (byte) => byte.toString(16).padStart(2, "0")).join("")}`,
+    token,
     cert: pem("CERTIFICATE", await selfSigned(privateKey, spki)),
     key: pem("PRIVATE KEY", pkcs8),
   };

@@ -79,6 +79,7 @@ async function setUp() {
   write(".kube/token", secrets.make("tokenfile"));
   write(".kube/client.key", filed!.key);
   write(".kube/client.crt", filed!.cert);
+  write(".kube/combined.pem", `${filed!.key}${api.authority.cert}${inline!.key}`);
   const credential = {
     apiVersion: EXEC,
     kind: "ExecCredential",
@@ -112,6 +113,7 @@ async function setUp() {
       "as-groups": [secrets.make("group")],
       "as-user-extra": { key: [secrets.make("extra")] },
     },
+    nobody: {},
     garbage: { exec: exec("./garbage") },
     provider: {
       "auth-provider": {
@@ -142,6 +144,11 @@ async function setUp() {
     userinfo: { server: api.server.replace("//", `//u:${secrets.make("userinfo")}@`), ...ca },
     badserver: { server: `ftp://u:${secrets.make("badserver")}@127.0.0.1`, ...ca },
     untrusted: { server: api.server, "certificate-authority-data": btoa(clients.cert) },
+    queried: {
+      server: `${api.server}/?token=${secrets.make("query")}&x=1#${secrets.make("fragment")}`,
+      ...ca,
+    },
+    combined: { server: api.server, "certificate-authority": "combined.pem" },
     extended: {
       server: api.server,
       ...ca,
@@ -207,6 +214,8 @@ testBinary("no secret is in a plugin's files, environment or memory, nor in the 
     ["proxied", "token"],
     ["userinfo", "token"],
     ["extended", "exec"],
+    ["queried", "token"],
+    ["combined", "token"],
   ];
   for (const [cluster, user] of situations) {
     await t.step(`${user} at ${cluster}`, async () => {
@@ -236,6 +245,33 @@ testBinary("no secret is in a plugin's files, environment or memory, nor in the 
         "it has what it may have",
       );
       assert.match(stderr, /GET \/version\?\S* 200 in \d+ ms, 13 bytes/);
+      assert.deepEqual(secrets.find(stdout), [], "in what it read, and in its memory");
+      assert.deepEqual(secrets.find(stderr), [], "in the trace");
+    });
+  }
+  const flags: [flags: (secret: string) => string[], told: (secret: string) => string][] = [
+    [(token) => [`--token=${token}`], (token) => `Bearer ${token}`],
+    [(token) => ["--token", token], (token) => `Bearer ${token}`],
+    [
+      (password) => ["--user=nobody", "--username=u", `--password=${password}`],
+      (password) => `Basic ${btoa(`u:${password}`)}`,
+    ],
+    [
+      (password) => [`--server=${api.server.replace("//", `//u:${password}@`)}?x=${password}`],
+      (password) => `Basic ${btoa(`u:${password}`)}`,
+    ],
+  ];
+  for (const [index, [flag, told]] of flags.entries()) {
+    const secret = secrets.make(`flag${index}`);
+    await t.step(`among the arguments: ${flag("…").join(" ")}`, async () => {
+      api.seen.length = 0;
+      const { code, stdout, stderr } = await product.exec(
+        `${product.store}/bin/kubectl-outbound`,
+        [`${api.server}/version`, "get", "", "params", ...flag(secret), ...files, "--dump"],
+        { env },
+      );
+      assert.equal(code, 0, stderr);
+      assert.equal(api.seen[0]!.headers.get("authorization"), told(secret), "the server is told");
       assert.deepEqual(secrets.find(stdout), [], "in what it read, and in its memory");
       assert.deepEqual(secrets.find(stderr), [], "in the trace");
     });

@@ -126,7 +126,7 @@ Deno.test("connectionOf() names the field that a credential plugin lacks", async
       [`${v1}, command: x`, "users[0].exec.interactiveMode is missing"],
       [`${v1}, command: x, interactiveMode: Maybe`, 'users[0].exec.interactiveMode "Maybe" is not'],
       [
-        `${v1}, command: x, interactiveMode: Never, env: [{value: y}]`,
+        `${v1}, command: x, interactiveMode: Never, env: [{value: z}]`,
         "users[0].exec.env[0].name is missing",
       ],
       [`${v1}alpha1, command: x`, "users[0].exec.apiVersion"],
@@ -245,7 +245,7 @@ extensions: [{name: ${secret}}]
     await parseKubeconfig(text, "/k"),
     undefined,
     () => PEM,
-    await makeStandInCredentials(),
+    await makeStandInCredentials("stand-in"),
   );
   assert.ok(!standIn.includes(secret) && !standIn.includes(btoa(secret)), standIn);
   const parsed = await parseKubeconfig(standIn, "/k");
@@ -255,14 +255,59 @@ extensions: [{name: ${secret}}]
   assert.ok(user.token && user.clientCertificateData && user.clientKeyData);
 });
 
+Deno.test("formatStandIn() shows of a server where it is, and nothing else of how it is written", async () => {
+  const secret = "S3CR3T";
+  for (
+    const [written, shown] of [
+      [`https://a.example/x?token=${secret}`, "https://a.example/x"],
+      [`https://a.example/x/#${secret}`, "https://a.example/x"],
+      [`https://${secret}:${secret}@a.example:1?${secret}=1#${secret}`, "https://a.example:1"],
+      [`https://a%40${secret}@a.example`, "https://a.example"],
+      [`${secret}:${secret}@a.example:8080`, "http://a.example:8080"],
+      [`${secret}@a.example`, "http://a.example"],
+      [`https://${secret}%zz@a.example`, undefined],
+      [`ftp://${secret}@a.example`, undefined],
+      [`https://[::z?${secret}`, undefined],
+      [`//${secret}@a.example/${secret}`, undefined],
+    ] as const
+  ) {
+    const text = JSON.stringify({ clusters: [{ name: "a", cluster: { server: written } }] });
+    const standIn = formatStandIn(
+      await parseKubeconfig(text, "/k"),
+      undefined,
+      () => undefined,
+      await makeStandInCredentials("stand-in"),
+    );
+    assert.ok(!standIn.includes(secret), standIn);
+    assert.equal((await parseKubeconfig(standIn, "/k")).clusters.get("a")!.entry.server, shown, written);
+    const config = { ...JSON.parse(text), contexts: [{ name: "c", context: { cluster: "a" } }] };
+    const connection = await connect(JSON.stringify({ ...config, "current-context": "c" }))
+      .catch((error: Error) => error);
+    if (connection instanceof Error) assert.ok(!connection.message.includes(secret), connection.message);
+    else assert.equal(connection.server, shown);
+  }
+});
+
+Deno.test("formatStandIn() shows the certificates of an authority's file, and no key that stands beside them", async () => {
+  const { cert, key } = await makeStandInCredentials("stand-in");
+  const config = await parseKubeconfig("clusters: [{name: a, cluster: {server: https://a}}]", "/k");
+  const shown = async (ca: string) => {
+    const text = formatStandIn(config, undefined, () => ca, await makeStandInCredentials("stand-in"));
+    const data = (await parseKubeconfig(text, "/k")).clusters.get("a")!.entry.certificateAuthorityData;
+    return data === undefined ? undefined : atob(data);
+  };
+  assert.equal(await shown(`# a comment\n${key}${cert}${key}${cert}password: S3CR3T`), `${cert}${cert}`);
+  assert.equal(await shown(key), undefined);
+  assert.equal(await shown("S3CR3T"), undefined);
+});
+
 Deno.test("makeStandInCredentials() makes a key that belongs to its certificate, another each time", async () => {
   const { X509Certificate, createPrivateKey } = await import("node:crypto");
-  const [one, two] = [await makeStandInCredentials(), await makeStandInCredentials()];
+  const [one, two] = [await makeStandInCredentials("stand-in"), await makeStandInCredentials("stand-in")];
   const spki = { type: "spki", format: "der" } as const;
   const { createPublicKey } = await import("node:crypto");
   const ofCertificate = new X509Certificate(one.cert).publicKey.export(spki);
   const ofKey = createPublicKey(createPrivateKey(one.key)).export(spki);
   assert.deepEqual([...ofCertificate], [...ofKey]);
-  assert.notEqual(one.token, two.token);
   assert.notEqual(one.key, two.key);
 });
