@@ -5,6 +5,7 @@
 
 import { AppError } from "../errors.ts";
 import { printable } from "../text.ts";
+import { shownUrl } from "./shown_url.ts";
 
 /**
  * The URL to fetch for what a plugin asked: an absolute URL, or a path with optional query, which is taken below the
@@ -17,7 +18,7 @@ export function destinationOf(server: string, asked: string): URL {
   const refuse = (why: string): never => {
     throw new AppError(
       "DESTINATION_REFUSED",
-      `A plugin may reach the cluster's API server only, not "${shown(asked)}": ${why}`,
+      `A plugin may reach the cluster's API server only, not "${shownUrl(asked)}": ${why}`,
     );
   };
   // URL parsers differ on these (WHATWG takes a backslash for a slash, drops tabs and newlines): nothing honest has them.
@@ -48,6 +49,8 @@ export function destinationOf(server: string, asked: string): URL {
     refuse("its path hides a slash or dots");
   }
   if (/\/\//.test(url.pathname)) refuse("its path has two slashes in a row");
+  // RFC 6750 2.3: as an Authorization header, it would say who asks, to a proxy or an authentication before the API server.
+  if (/[?&;]access_token(?:[=&;]|$)/i.test(decoded(url.search))) refuse("its query carries credentials");
   url.hash = "";
   return url;
 }
@@ -131,6 +134,15 @@ function sameSpelling(url: URL, written: string): boolean {
     url.pathname.split("/").length === path.split("/").length;
 }
 
+/** With its escapes read; as it is where one of them is broken. */
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text.replace(/%([0-7][0-9a-f])/gi, (_, hex) => String.fromCharCode(parseInt(hex, 16)));
+  }
+}
+
 function spelledAs(authority: string, url: URL): boolean {
   const [, host = "", port = ""] = /^(.*?)(?::(\d*))?$/.exec(authority) ?? [];
   if (host.toLowerCase() !== url.hostname) return false;
@@ -144,9 +156,4 @@ function parse(text: string): URL | undefined {
   } catch {
     return undefined;
   }
-}
-
-/** For an error: without a query, which may hold what is nobody's business, and without credentials. */
-function shown(asked: string): string {
-  return printable(asked.replace(/[?#].*$/s, "").replace(/\/\/[^/]*@/, "//…@"), 200);
 }

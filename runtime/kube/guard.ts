@@ -6,8 +6,19 @@
 import { AppError } from "../errors.ts";
 import type { Cluster, ClusterRequest, ClusterResponse } from "./cluster.ts";
 import { destinationOf } from "./destination.ts";
+import { isBuiltIn } from "./built_in.ts";
+import { mediaTypeOf, parseBody, readBytes, UnreadableBody } from "./request_body.ts";
 import { MeaninglessRequest, parseQuery, parseRequest, type RequestInfo } from "./request_info.ts";
-import { type ClusterGrant, type ClusterRule, ruleCovers, ruleDenies, ruleWordFor } from "./rules.ts";
+import {
+  type ClusterGrant,
+  type ClusterRule,
+  parseRuleWord,
+  ruleCovers,
+  ruleDenies,
+  ruleWordFor,
+} from "./rules.ts";
+import { statusResponse } from "./status.ts";
+import { type Check, type CheckedBody, needsBody, secondChecks } from "./second_checks.ts";
 import { shellCommand } from "../shell_word.ts";
 import { printable } from "../text.ts";
 
@@ -36,11 +47,11 @@ export interface DeniedRequest {
 /** Asks whoever can grant it. `true`: let it through this time. */
 export type AskCluster = (denied: DeniedRequest) => boolean;
 
-/** What every authenticated user may read (system:discovery, system:public-info-viewer): clients can't work without it. */
-const DISCOVERY = /^\/(?:api|apis|openapi|version|healthz|livez|readyz)(?:\/|$)/;
-
-/** Subresources that reach into a container or a node: whatever method opens them, that is no looking. */
-const CONNECTING = new Set(["exec", "attach", "portforward"]);
+/**
+ * What Kubernetes lets every authenticated user read (the cluster roles system:discovery and system:public-info-viewer):
+ * clients can't work without it.
+ */
+const DISCOVERY = /^\/(?:(?:api|apis|openapi)(?:\/.*)?|version\/?|healthz|livez|readyz)$/s;
 
 /** Reviews of one's own rights. */
 const SELF_REVIEWS = new Set([
@@ -50,19 +61,10 @@ const SELF_REVIEWS = new Set([
 ]);
 
 /**
- * Groups of the API server itself (1.37, `kubectl api-versions`), all of whose objects know dry runs. An aggregated server may
- * ignore `dryRun`, under a name of Kubernetes' own, too.
- */
-const BUILT_IN =
-  /^(?:|apps|autoscaling|batch|policy|extensions|(?:admissionregistration|apiextensions|apiregistration|authentication|authorization|certificates|coordination|discovery|events|flowcontrol\.apiserver|internal\.apiserver|networking|node|rbac\.authorization|resource|scheduling|storage|storagemigration)\.k8s\.io)$/;
-/**
- * Subresources that know dry runs. `serviceaccounts/token` makes a token all the same, an eviction holds options of its own
+ * Subresources of Kubernetes' own groups that know dry runs; an aggregated server may ignore `dryRun`. `serviceaccounts/token` makes a token all the same, an eviction holds options of its own
  * that may say otherwise.
  */
 const DRY_SUBRESOURCES = new Set(["", "status", "scale", "ephemeralcontainers", "resize", "approval"]);
-
-/** Proxies before the API server may take these for the method. */
-const METHOD_OVERRIDE = /^x-(?:http-)?method(?:-override)?$/i;
 
 /** Whether every request passes, so that there is nothing to ask about each. */
 function isUnlimited({ grant, deny, bound = "full" }: ClusterLimits): boolean {
@@ -81,20 +83,17 @@ export function guardCluster(
 ): Cluster {
   const { server } = cluster;
   const prefixLength = new URL(server).pathname.replace(/\/+$/, "").length;
-  /** What stands in the way; undefined for nothing. The request may be changed on its way. */
-  const check = (request: ClusterRequest, upgrade: boolean): Verdict => {
-    const limits = current();
-    if (isUnlimited(limits)) return { request, refused: undefined };
+  const read = (request: ClusterRequest): { info: RequestInfo; query: ReturnType<typeof parseQuery> } => {
     const url = destinationOf(server, request.url);
     const method = request.method.toUpperCase();
-    let info: RequestInfo;
+    const query = url.search.slice(1);
     try {
-      const path = url.pathname.slice(prefixLength) || "/";
-      info = effective(parseRequest(method, path, url.search.slice(1)));
+      const info = parseRequest(method, url.pathname.slice(prefixLength) || "/", query);
       // The path's own verb is the server's word for it, whatever the method; it serves no other than GET there.
       if ((info.verb === "watch" || info.verb === "proxy") && method !== "GET" && method !== "HEAD") {
         throw new MeaninglessRequest(`${method} ${info.path}`);
       }
+      return { info, query: parseQuery(query) };
     } catch (error) {
       if (!(error instanceof MeaninglessRequest)) throw error;
       throw new AppError(
@@ -102,43 +101,60 @@ export function guardCluster(
         printable(`The API server would not understand the request: ${error.message}`, 400),
       );
     }
-    const headers = request.headers.some(([name]) => METHOD_OVERRIDE.test(name))
-      ? request.headers.filter(([name]) => !METHOD_OVERRIDE.test(name))
-      : request.headers;
-    const checked: ClusterRequest = { ...request, headers };
-    const denied = limits.deny === true ||
-      limits.deny !== false && limits.deny.some((rule) => ruleDenies(rule, info));
-    if (denied) return { request: checked, refused: { ...describe(info), denied: true } };
-    const allowed = isAllowed(limits.grant, info, upgrade) ?? dryRun(limits.grant, info, checked, url);
-    const { bound = "full" } = limits;
-    const bounded = isAllowed(bound, info, upgrade) ?? dryRun(bound, info, checked, url);
-    if (!bounded) return { request: checked, refused: { ...describe(info), denied: true, policy: true } };
-    if (!allowed) return { request: checked, refused: describe(info) };
-    // What a dry run was understood as is what is sent.
-    const sent = allowed === true ? bounded : allowed;
-    return { request: sent === true ? checked : sent, refused: undefined };
   };
-  const pass = (request: ClusterRequest, upgrade: boolean): ClusterRequest | ClusterResponse => {
-    const { request: checked, refused } = check(request, upgrade);
-    if (!refused || ask(refused)) return checked;
-    return forbidden(plugin, refused, request.method.toUpperCase() === "HEAD");
+  /** Asks for what is not granted; a person may let it through. Returns what stands in the way. */
+  const refusalOf = (info: RequestInfo, how: Passing): DeniedRequest | undefined => {
+    const refused = judge(current(), info, how);
+    return refused === undefined || ask(refused) ? undefined : refused;
+  };
+  const pass = async (
+    request: ClusterRequest,
+    upgrade: boolean,
+  ): Promise<ClusterRequest | ClusterResponse> => {
+    if (isUnlimited(current())) return request;
+    const { info, query } = read(request);
+    const head = request.method.toUpperCase() === "HEAD";
+    let passed = request;
+    let body: CheckedBody | undefined;
+    const readBody = async () => {
+      if (body !== undefined) return;
+      const bytes = await readBytes(passed.body);
+      const mediaType = mediaTypeOf(passed.headers);
+      const parsed = await parseBody(mediaType, bytes);
+      body = { mediaType, value: parsed.value };
+      if (passed.body !== undefined) passed = { ...passed, body: parsed.bytes };
+    };
+    try {
+      // Whether it changes anything: the options in a DELETE's body win over its query in the server.
+      if (deletes(info) && passed.body !== undefined) await readBody();
+      const dryRun = isDryRun(info, query, deletes(info) ? body : undefined);
+      const refused = refusalOf(info, { upgrade, dryRun });
+      if (refused) return forbidden(plugin, refused, head);
+      if (needsBody(info)) await readBody();
+      for (const check of secondChecks(info, body, query)) {
+        const refused = firstRefused(check, (info) => judge(current(), info, { upgrade, dryRun }), ask);
+        if (refused) return forbidden(plugin, refused, head);
+      }
+      return passed;
+    } catch (error) {
+      if (error instanceof UnreadableBody) return unreadable(error);
+      throw error;
+    }
   };
   return {
     context: cluster.context,
     server,
     namespace: cluster.namespace,
     async send(request) {
-      const passed = pass(request, false);
+      const passed = await pass(request, false);
       if (!("status" in passed)) return await cluster.send(passed);
-      // Its body is taken and thrown away, as by a server that refuses: who writes it does not wait for room for ever, and
-      // componentize-js takes a stream that is closed meanwhile for the end of the program.
-      if (request.body instanceof ReadableStream) request.body.pipeTo(new WritableStream()).catch(() => {});
+      discard(request.body);
       return passed;
     },
     async upgrade(request) {
-      const passed = pass({ method: "GET", url: request.url, headers: request.headers }, true);
+      const passed = await pass({ method: "GET", url: request.url, headers: request.headers }, true);
       if ("status" in passed) return { refused: passed };
-      return await cluster.upgrade({ ...request, headers: passed.headers });
+      return await cluster.upgrade(request);
     },
     async sockets() {
       // What goes through a socket can't be read here (it is TLS), so it takes a grant of everything.
@@ -163,85 +179,84 @@ export function guardCluster(
   };
 }
 
-interface Verdict {
-  readonly request: ClusterRequest;
-  readonly refused: DeniedRequest | undefined;
+/** How a request goes. */
+interface Passing {
+  /** It becomes a WebSocket. */
+  readonly upgrade: boolean;
+  /** It changes nothing. */
+  readonly dryRun: boolean;
 }
 
-/**
- * Kubernetes 1.35 asks for `create` where a WebSocket opens a container with GET (AuthorizePodWebsocketUpgradeCreatePermission);
- * older servers take `get`, which a rule meant for looking grants by accident.
- */
-function effective(info: RequestInfo): RequestInfo {
-  const connects = info.isResource && info.resource === "pods" && info.apiGroup === "" &&
-    CONNECTING.has(info.subresource);
-  return connects ? { ...info, verb: "create" } : info;
+/** What stands in the way of one thing that the API server would ask its authorizer for. */
+function judge(
+  { grant, deny, bound = "full" }: ClusterLimits,
+  info: RequestInfo,
+  how: Passing,
+): DeniedRequest | undefined {
+  const denied = deny === true || deny !== false && deny.some((rule) => ruleDenies(rule, info));
+  if (denied) return { ...describe(info), denied: true };
+  if (!isAllowed(bound, info, how)) return { ...describe(info), denied: true, policy: true };
+  return isAllowed(grant, info, how) ? undefined : describe(info);
 }
 
-function isAllowed(grant: ClusterGrant, info: RequestInfo, upgrade: boolean): true | undefined {
+/** What a check lacks; undefined where one of its ways is open, or a person opens the first. */
+function firstRefused(
+  check: Check,
+  judged: (info: RequestInfo) => DeniedRequest | undefined,
+  ask: AskCluster,
+): DeniedRequest | undefined {
+  if (check.some((way) => way.every((info) => judged(info) === undefined))) return undefined;
+  return check[0]!.map((info) => judged(info)).find((refused) => refused !== undefined && !ask(refused));
+}
+
+function isAllowed(grant: ClusterGrant, info: RequestInfo, { upgrade, dryRun }: Passing): boolean {
   if (grant === "full") return true;
-  if (grant === "none") return undefined;
-  if (!info.isResource && (info.verb === "get" || info.verb === "head") && DISCOVERY.test(info.path)) {
-    return true;
-  }
-  if (grant === "read-only" || grant.readOnly) {
-    if (!upgrade && isReading(info)) return true;
-    if (grant === "read-only") return undefined;
-  }
-  return grant.rules.some((rule) => ruleCovers(rule, info)) ? true : undefined;
+  if (grant === "none") return false;
+  if (!info.isResource && info.verb === "get" && DISCOVERY.test(info.path)) return true;
+  if ((grant === "read-only" || grant.readOnly) && (dryRun || !upgrade && isReading(info))) return true;
+  return grant !== "read-only" && grant.rules.some((rule) => ruleCovers(rule, info));
 }
 
 function isReading({ isResource, verb, resource, subresource, apiGroup, name }: RequestInfo): boolean {
   if (!isResource) return verb === "get" || verb === "head";
-  if (subresource === "proxy") return false; // the kubelet and Pods do things on a GET
+  // The kubelet and Pods do things on a GET; all of something, as a role has it, holds those, too.
+  if (subresource === "proxy" || resource === "*" || subresource === "*") return false;
   if (verb === "get" || verb === "list" || verb === "watch") return true;
   return verb === "create" && subresource === "" && name === "" &&
     SELF_REVIEWS.has(`${resource}.${apiGroup}`);
 }
 
-/**
- * A dry run changes nothing, so who may look may ask for one. The request is sent as it was understood here: the options in a
- * DELETE's body win over its query in the server.
- */
-function dryRun(
-  grant: ClusterGrant,
+function deletes({ isResource, verb }: RequestInfo): boolean {
+  return isResource && (verb === "delete" || verb === "deletecollection");
+}
+
+/** Whether a request changes nothing, so that a plugin that may look may send it. */
+function isDryRun(
   info: RequestInfo,
-  request: ClusterRequest,
-  url: URL,
-): ClusterRequest | undefined {
-  if (grant !== "read-only" && !(typeof grant === "object" && grant.readOnly)) return undefined;
-  if (!info.isResource || !BUILT_IN.test(info.apiGroup) || !DRY_SUBRESOURCES.has(info.subresource)) {
-    return undefined;
-  }
-  if (!["create", "update", "patch", "delete", "deletecollection"].includes(info.verb)) return undefined;
-  const asked = parseQuery(url.search.slice(1)).get("dryRun") ?? [];
-  if (!asked.every((value) => value === "All")) return undefined;
-  const { body } = request;
-  const deletes = info.verb === "delete" || info.verb === "deletecollection";
-  if (!deletes || body === undefined || body instanceof Uint8Array && body.length === 0) {
-    return asked.length > 0 ? request : undefined;
-  }
-  if (!(body instanceof Uint8Array)) return undefined;
-  try {
-    const options = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(body)) as {
-      dryRun?: unknown;
-    };
-    if (JSON.stringify(options.dryRun) !== '["All"]') return undefined;
-    return {
-      ...request,
-      body: new TextEncoder().encode(JSON.stringify(options)),
-      headers: [
-        ...request.headers.filter(([name]) => name.toLowerCase() !== "content-type"),
-        ["content-type", "application/json"],
-      ],
-    };
-  } catch {
-    return undefined;
-  }
+  query: ReadonlyMap<string, readonly string[]>,
+  body: CheckedBody | undefined,
+): boolean {
+  if (!info.isResource || !isBuiltIn(info.apiGroup) || !DRY_SUBRESOURCES.has(info.subresource)) return false;
+  if (!["create", "update", "patch", "delete", "deletecollection"].includes(info.verb)) return false;
+  const asked = query.get("dryRun") ?? [];
+  if (!asked.every((value) => value === "All")) return false;
+  if (body?.value === undefined) return asked.length > 0;
+  return JSON.stringify((body.value as { dryRun?: unknown } | null)?.dryRun) === '["All"]';
+}
+
+/**
+ * A refused request's body is taken and thrown away, as by a server that refuses: a plugin that writes it does not wait for room
+ * for ever, and componentize-js takes a stream that is closed meanwhile for the end of the program.
+ */
+function discard(body: ClusterRequest["body"]): void {
+  if (body instanceof ReadableStream && !body.locked) body.pipeTo(new WritableStream()).catch(() => {});
 }
 
 function describe(info: RequestInfo): DeniedRequest {
-  return { what: requestInWords(info), rule: ruleWordFor(info), info, denied: false };
+  // Some of what the API server asks for can be said in a file of rules only.
+  const word = ruleWordFor(info);
+  const says = parseRuleWord(word)?.some((rule) => ruleCovers(rule, info)) ?? false;
+  return { what: requestInWords(info), rule: says ? word : undefined, info, denied: false };
 }
 
 /** `delete the pods "web" in the namespace "default"`. Free of control characters. */
@@ -281,16 +296,13 @@ function forbidden(plugin: string, refused: DeniedRequest, head: boolean): Clust
     : command === undefined
     ? "it is not granted"
     : `it is not granted (${command} allows it)`;
-  const status = {
-    kind: "Status",
-    apiVersion: "v1",
-    metadata: {},
-    status: "Failure",
+  const failure = {
+    code: 403,
+    reason: "Forbidden",
     message: printable(
       `${subject}: krew-wasm does not let the plugin "${plugin}" ${refused.what}: ${way}`,
       1000,
     ),
-    reason: "Forbidden",
     details: info?.isResource
       ? {
         ...(info.name === "" ? {} : { name: info.name }),
@@ -298,17 +310,12 @@ function forbidden(plugin: string, refused: DeniedRequest, head: boolean): Clust
         kind: info.resource,
       }
       : {},
-    code: 403,
   };
-  const bytes = new TextEncoder().encode(`${JSON.stringify(status)}\n`);
-  return {
-    status: 403,
-    headers: [
-      ["cache-control", "no-cache, private"],
-      ["content-length", String(bytes.length)],
-      ["content-type", "application/json"],
-      ["x-content-type-options", "nosniff"],
-    ],
-    body: head ? null : new Blob([bytes]).stream() as ReadableStream<Uint8Array<ArrayBuffer>>,
-  };
+  return statusResponse(failure, head);
+}
+
+const UNREADABLE = { 400: "BadRequest", 413: "RequestEntityTooLarge", 415: "UnsupportedMediaType" } as const;
+
+function unreadable({ status, message }: UnreadableBody): ClusterResponse {
+  return statusResponse({ code: status, reason: UNREADABLE[status], message });
 }

@@ -19,19 +19,27 @@ const HOP_BY_HOP: ReadonlySet<string> = new Set([
   "transfer-encoding",
   "upgrade",
 ]);
-const NOT_THE_GUESTS: ReadonlySet<string> = new Set([
-  ...HOP_BY_HOP,
-  "host",
-  "content-length",
-  "expect",
-  "accept-encoding",
-  "authorization",
-  "cookie",
-  "forwarded",
-  "via",
+/**
+ * What a plugin's request may say: what the clients of Kubernetes send (kubectl, client-go and its discovery cache,
+ * kubernetes-client/javascript, kube-rs, the Python client) and what HTTP has for a part of a body, a cache and a trace.
+ * Whatever else there is may mean something to a proxy or an authentication in front of the API server, in any spelling.
+ */
+const OF_THE_PLUGIN: ReadonlySet<string> = new Set([
+  "accept",
+  "content-type",
+  "if-match",
+  "if-modified-since",
+  "if-none-match",
+  "if-range",
+  "if-unmodified-since",
+  "kubectl-command",
+  "kubectl-session",
+  "range",
+  "traceparent",
+  "tracestate",
+  "user-agent",
+  "x-stream-protocol-version",
 ]);
-// Proxies and the API server's request-header authentication take these for who the user is.
-const IDENTITY = /^(impersonate-|proxy-|x-forwarded-|x-remote-)/;
 
 /** An upper-case method. CONNECT and TRACE would ask proxies for what is not this server's. @throws AppError REQUEST_INVALID */
 export function methodOf(text: string): string {
@@ -43,7 +51,7 @@ export function methodOf(text: string): string {
 }
 
 /**
- * The plugin's headers without what is the host's to say, and the host's.
+ * The headers of the plugin that may leave, and the host's. Others are left out.
  *
  * @throws AppError REQUEST_INVALID
  */
@@ -65,8 +73,7 @@ export function requestHeaders(
       );
     }
     const lower = name.toLowerCase();
-    if (NOT_THE_GUESTS.has(lower) || IDENTITY.test(lower)) continue;
-    headers.append(lower, value);
+    if (OF_THE_PLUGIN.has(lower)) headers.append(lower, value);
   }
   if (!headers.has("user-agent")) headers.set("user-agent", USER_AGENT);
   // As net/http asks for it, and unpacks it on the way: not for what has no body, nor for a part of one.

@@ -6,6 +6,7 @@
 import { AppError, messageOf } from "../errors.ts";
 import { printable } from "../text.ts";
 import type { ConnectionFlags } from "./flags.ts";
+import { parseGoYaml } from "./go_yaml.ts";
 import { parsePlainYaml } from "./plain_yaml.ts";
 
 /** `clusters[].cluster` */
@@ -89,15 +90,13 @@ class Fields {
     const value = this.json[field];
     if (value === undefined || value === null || value === "") return undefined;
     // YAML reads an unquoted name of digits as a number.
-    if (typeof value === "number" && Number.isSafeInteger(value)) return String(value);
+    if (typeof value === "bigint" || Number.isSafeInteger(value)) return String(value);
     return typeof value === "string" ? value : this.#wrong(field, "is not a string");
   }
 
   boolean(field: string): boolean {
     const value = this.json[field];
     if (value === undefined || value === null) return false;
-    // kubectl reads YAML 1.1, which has more words for it.
-    if (typeof value === "string" && /^(y|yes|on|n|no|off)$/i.test(value)) return /^(y|yes|on)$/i.test(value);
     return typeof value === "boolean" ? value : this.#wrong(field, "is not true or false");
   }
 
@@ -200,17 +199,7 @@ async function parseDocument(text: string, file: string): Promise<Json> {
 /** A document in JSON or YAML. @throws what the parser has against it */
 export async function parseText(text: string): Promise<unknown> {
   return (text.trimStart().startsWith("{") ? tryJson(text) : undefined) ?? parsePlainYaml(text) ??
-    await parseYaml(text);
-}
-
-/** As kubectl's parser: of several documents the first counts, of a key that is there twice the last. */
-async function parseYaml(text: string): Promise<unknown> {
-  const { parseAllDocuments } = await import("yaml");
-  const documents = parseAllDocuments(text, { merge: true, uniqueKeys: false });
-  const document = "empty" in documents ? undefined : documents[0];
-  const [error] = document?.errors ?? [];
-  if (error) throw error;
-  return document?.toJS();
+    await parseGoYaml(text, { uniqueKeys: false, maxAliases: 1_000_000 });
 }
 
 function tryJson(text: string): unknown {

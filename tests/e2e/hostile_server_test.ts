@@ -230,11 +230,17 @@ testBinary("what a plugin says of itself is not what the server is told, by ever
     ["impersonate-extra-scopes", "guest"],
     ["X-Remote-User", "guest"],
     ["X-Forwarded-For", "guest"],
+    ["x_remote_user", "guest"],
+    ["IMPERSONATE_USER", "guest"],
+    ["X-Original-URL", "guest"],
+    ["X-Rewrite-URL", "guest"],
+    ["x_http_method_override", "guest"],
+    ["X-Mine", "guest"],
     ["Cookie", "guest"],
     ["Proxy-Authorization", "guest"],
     ["Accept-Encoding", "guest"],
     ["Expect", "guest"],
-    ["X-Mine", "yes"],
+    ["Kubectl-Command", "yes"],
   ];
   // wasi:http and fetch refuse these on the plugin's side, or drop them.
   const forbidden: [string, string][] = [
@@ -267,7 +273,7 @@ testBinary("what a plugin says of itself is not what the server is told, by ever
       assert.match(head, /^authorization: Bearer the-users\r$/im);
       assert.match(head, /^impersonate-user: the-users-own\r$/im);
       assert.match(head, new RegExp(`^host: 127\\.0\\.0\\.1:${server.port}\r$`, "im"));
-      assert.match(head, /^x-mine: yes\r$/im);
+      assert.match(head, /^kubectl-command: yes\r$/im);
       assert.doesNotMatch(head, /guest|system:masters/);
     });
   }
@@ -275,19 +281,19 @@ testBinary("what a plugin says of itself is not what the server is told, by ever
     heads.length = 0;
     for (const broken of ["a\r\nx-injected: 1", "a\nx-injected: 1", "a\rx-injected: 1"]) {
       await product.exec(`${bin}/kubectl-attack_doors`, [
-        ...["send", "get", "/x", "", "x-mine", broken, ","],
+        ...["send", "get", "/x", "", "kubectl-command", broken, ","],
         ...["send", "get", "/x", "", `x-${broken}`, "1", ","],
         ...["send", `GET /y HTTP/1.1\r\nx-injected: 1\r\n\r\nGET`, "/x", "", ","],
         ...["send", "get", `/x?${broken}`, "", ","],
-        ...["upload", "post", "/x", "body", "x-mine", broken, ","],
-        ...["fetch", "get", `${origin}/x`, "", "x-mine", broken],
+        ...["upload", "post", "/x", "body", "kubectl-command", broken, ","],
+        ...["fetch", "get", `${origin}/x`, "", "kubectl-command", broken],
       ]);
       await product.exec(`${bin}/kubectl-attack_network`, [
         "request",
         "get",
         `${origin}/x`,
         "",
-        "x-mine",
+        "kubectl-command",
         broken,
       ]);
     }

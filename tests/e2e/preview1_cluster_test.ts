@@ -118,6 +118,13 @@ testBinary("the door refuses what is not the plugin's, in words", { ignore: clan
     [`get /version "x: a\rhost: evil"`, /Invalid argument: .*holds a character that no header has/],
     ["exec https://evil.test/ x", /Invalid argument: .*is not a path/],
     [`exec '/api/../x' x`, /Permission denied/],
+    [`get /version?access_token=t`, /Permission denied: .*its query carries credentials/],
+    ...["v5.channel.k8s.io,base64url.bearer.authorization.k8s.io.Z3Vlc3Q", "x"].map((
+      protocols,
+    ): [string, RegExp] => [
+      `upgrade '${POD}/exec?command=cat' ${protocols}`,
+      /Invalid argument: .*is not a subprotocol that a plugin may ask for/,
+    ]),
   ];
   for (const [args, words] of cases) {
     const { code, stderr } = await run(args);

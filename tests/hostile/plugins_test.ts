@@ -83,7 +83,7 @@ async function runByDoors(stage: Stage, one: Case): Promise<void> {
   const allowed = new Set([...one.requests ?? [], ...one.putRight ?? []].map((line) => stage.expand(line)));
   const requests = stage.requests();
   for (const request of requests) assert.ok(allowed.has(request), `${request} was sent`);
-  const refused = lines.filter((line) => /^(?:error|403)\b/.test(line)).length;
+  const refused = lines.filter((line) => /^(?:error|400|403|415)\b/.test(line)).length;
   assert.equal(lines.length - refused, requests.length, stdout);
   if (requests.length > 0 || allowed.size === 0) await one.check?.(stage, "component");
   stage.api.hook = undefined;

@@ -44,17 +44,22 @@ export class ControlPlane implements AsyncDisposable {
     readonly server: string,
     readonly kubectl: string,
     readonly authority: Authority,
+    /** The admin's certificate and key. */
+    readonly admin: Pair,
     readonly kubeconfig: string,
     private readonly processes: readonly Deno.ChildProcess[],
   ) {}
 
-  /** `audit`: every request is written to `audit.log` in its directory, as it arrives, one JSON object a line. */
-  static async start({ audit = false } = {}): Promise<ControlPlane> {
+  /**
+   * @param options.audit every request is written to `audit.log` in its directory, as it arrives, one JSON object a line
+   * @param options.flags more of kube-apiserver's
+   */
+  static async start({ audit = false, flags = [] as readonly string[] } = {}): Promise<ControlPlane> {
     const assets = findAssets();
     if (!assets) throw new Error("kube-apiserver is missing");
     for (let tries = 1;; tries++) {
       try {
-        return await ControlPlane.#startAt(freePort(), assets, audit);
+        return await ControlPlane.#startAt(freePort(), assets, audit, flags);
       } catch (error) {
         // The port is free when it is chosen; another program may have it when the server comes to it.
         if (tries === 5 || !/address already in use/.test((error as Error).message)) throw error;
@@ -62,7 +67,12 @@ export class ControlPlane implements AsyncDisposable {
     }
   }
 
-  static async #startAt(port: number, assets: Assets, audit: boolean): Promise<ControlPlane> {
+  static async #startAt(
+    port: number,
+    assets: Assets,
+    audit: boolean,
+    flags: readonly string[],
+  ): Promise<ControlPlane> {
     const directory = await Deno.makeTempDir({ prefix: "kw-" }); // the socket's path has 107 bytes at most
     const write = (name: string, text: string) =>
       Deno.writeTextFile(`${directory}/${name}`, text, { mode: 0o600 });
@@ -127,6 +137,7 @@ export class ControlPlane implements AsyncDisposable {
       `--service-account-signing-key-file=${directory}/sa.key`,
       "--disable-admission-plugins=ServiceAccount",
       "--shutdown-watch-termination-grace-period=1s",
+      ...flags,
       ...(audit
         ? [
           `--audit-policy-file=${directory}/audit.yaml`,
@@ -161,7 +172,7 @@ export class ControlPlane implements AsyncDisposable {
         })),
       }),
     );
-    const plane = new ControlPlane(directory, url, assets.kubectl, authority, kubeconfig, children);
+    const plane = new ControlPlane(directory, url, assets.kubectl, authority, admin, kubeconfig, children);
     try {
       await plane.#ready(admin);
     } catch (error) {

@@ -69,7 +69,7 @@ export class ExecServer {
     const spoken = subresource === "portforward"
       ? ["SPDY/3.1+portforward.k8s.io", "v4.channel.k8s.io"]
       : subresource === "proxy"
-      ? ["plain.test"]
+      ? ["plain.kubevirt.io"]
       : ["v5.channel.k8s.io", "v4.channel.k8s.io"];
     const protocol = offered.find((one) => spoken.includes(one));
     if (protocol === undefined) return status(400, "BadRequest", "no protocol in common");

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import type { Case, Group } from "../case.ts";
 
-type Request = readonly [method: string, path: string, body?: string];
+type Request = readonly [method: string, path: string, body?: string, type?: string];
 
 /** Requests that the grant does not cover: each is answered by krew-wasm, and none is sent. */
 function held(tries: string, granted: string, requests: readonly Request[], more: Partial<Case> = {}): Case {
@@ -9,7 +9,11 @@ function held(tries: string, granted: string, requests: readonly Request[], more
     tries,
     granted,
     network: true,
-    attack: requests.flatMap(([method, path, body = ""]) => ["request", method, `$SERVER${path}`, body, ","]),
+    attack: requests.flatMap(([method, path, body = "", type]) => [
+      ...["request", method, `$SERVER${path}`, body],
+      ...(type === undefined ? [] : ["Content-Type", type]),
+      ",",
+    ]),
     sees: requests.map(() => "403 {…").join("; "),
     shown: "403 by krew-wasm; nothing is sent",
     ...more,
@@ -17,6 +21,12 @@ function held(tries: string, granted: string, requests: readonly Request[], more
 }
 
 const POD = "/api/v1/namespaces/default/pods/web";
+const CONFIGMAP = "/api/v1/namespaces/default/configmaps/x";
+const RBAC = "/apis/rbac.authorization.k8s.io/v1";
+const APPLY = "application/apply-patch+yaml";
+const MERGE = "application/merge-patch+json";
+const JSON_PATCH = "application/json-patch+json";
+const ALL = '[{"verbs":["*"],"apiGroups":["*"],"resources":["*"]}]';
 
 /** More on the cluster than was granted. */
 export const CLUSTER: Group = {
@@ -130,6 +140,10 @@ export const CLUSTER: Group = {
         ["delete", `${POD}?dryRun=All`, '{"dryRun":["All"],"dryRun":[]}'],
         ["post", `${POD}/binding?dryRun=All`, "{}"],
       ],
+      {
+        sees: "403 {…; 403 {…; 403 {…; 403 {…; 403 {…; 400 {…; 403 {…",
+        shown: "403, or 400 for what is said twice, by krew-wasm; nothing is sent",
+      },
     ),
     held("delete all where it may delete one", "--allow-cluster=delete:pods[web]@default", [
       ["delete", "/api/v1/namespaces/default/pods"],
@@ -146,6 +160,66 @@ export const CLUSTER: Group = {
         ["post", `${POD}/ephemeralcontainers`, "{}"],
       ],
     ),
+    held("create where it may only change", "--allow-cluster=patch,update:*.*@default", [
+      ["patch", CONFIGMAP, '{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"x"}}', APPLY],
+      ["patch", CONFIGMAP, "metadata: {name: x}", APPLY],
+      ["patch", CONFIGMAP, '{"metadata":{"uid":""}}', APPLY],
+      ["put", "/api/v1/namespaces/default/endpoints/x", '{"metadata":{"name":"x"}}'],
+      ["put", "/apis/coordination.k8s.io/v1/namespaces/default/leases/x", "{}"],
+      ["put", "/api/v1/namespaces/default/services/x/status", "{}"],
+    ]),
+    held("create what it was denied, by a patch", "--allow-cluster=full --deny-cluster=create:pods", [
+      ["patch", POD, '{"spec":{}}', APPLY],
+      ["patch", POD, "{}", `${APPLY}; charset=utf-8`],
+      ["patch", POD, "{}", "Application/Apply-Patch+YAML"],
+    ]),
+    held(
+      "have an object deleted, by an owner it gives it",
+      "--allow-cluster=patch,update:configmaps@default",
+      [
+        ["patch", CONFIGMAP, '{"metadata":{"ownerReferences":[{"uid":"1"}]}}', MERGE],
+        ["patch", CONFIGMAP, '[{"op":"add","path":"/metadata/ownerReferences","value":[]}]', JSON_PATCH],
+        ["patch", CONFIGMAP, '[{"op":"add","path":"x/metadata/ownerReferences/-","value":{}}]', JSON_PATCH],
+        ["patch", CONFIGMAP, '[{"op":"move","from":"/data/a","path":"/metadata"}]', JSON_PATCH],
+        ["put", CONFIGMAP, '{"metadata":{"\\u006fwnerReferences":[{"uid":"1"}]}}'],
+      ],
+    ),
+    held("block another object's deletion", "--allow-cluster=create:*@default", [
+      [
+        "post",
+        "/api/v1/namespaces/default/configmaps",
+        '{"metadata":{"ownerReferences":[{"apiVersion":"v1","kind":"Pod","name":"p","blockOwnerDeletion":true}]}}',
+      ],
+    ]),
+    held(
+      "give itself more by a role or a binding",
+      "--allow-cluster=create,update,patch:*.rbac.authorization.k8s.io",
+      [
+        ["post", `${RBAC}/namespaces/default/roles`, `{"rules":${ALL}}`],
+        ["put", `${RBAC}/clusterroles/x`, `{"metadata":{"uid":"1"},"rules":[]}`],
+        ["patch", `${RBAC}/clusterroles/x`, `{"rules":${ALL}}`, MERGE],
+        ["post", `${RBAC}/clusterrolebindings`, '{"roleRef":{"kind":"ClusterRole","name":"cluster-admin"}}'],
+        ["patch", `${RBAC}/namespaces/default/rolebindings/x`, '{"subjects":[]}', MERGE],
+      ],
+    ),
+    held(
+      "approve or sign a certificate",
+      "--allow-cluster=update,patch:certificatesigningrequests.certificates.k8s.io/approval,certificatesigningrequests.certificates.k8s.io/status",
+      [
+        [
+          "put",
+          "/apis/certificates.k8s.io/v1/certificatesigningrequests/x/approval",
+          '{"metadata":{"uid":"1"}}',
+        ],
+        ["patch", "/apis/certificates.k8s.io/v1/certificatesigningrequests/x/status", "{}", MERGE],
+      ],
+    ),
+    held("write an object that readers understand in two ways", "--allow-cluster=patch:configmaps@default", [
+      ["patch", CONFIGMAP, '{"metadata":{"ownerReferences":[]},"metadata":{}}', MERGE],
+      ["patch", CONFIGMAP, '{"a":1', MERGE],
+      ["patch", CONFIGMAP, "k8s", "application/vnd.kubernetes.protobuf"],
+      ["patch", CONFIGMAP, "k8s", "application/apply-patch+cbor"],
+    ], { sees: "400 {…; 400 {…; 415 {…; 415 {…", shown: "400 or 415 by krew-wasm; nothing is sent" }),
     held("use a resource of the same name in another group", "--allow-cluster=*:deployments.apps", [
       ["get", "/apis/evil.example/v1/namespaces/default/deployments"],
       ["get", "/api/v1/namespaces/default/deployments"],
@@ -175,12 +249,8 @@ export const CLUSTER: Group = {
         "get",
         "$SERVER/version",
         "",
-        "X-HTTP-Method-Override",
-        "DELETE",
-        "X-Method-Override",
-        "DELETE",
-        "X-HTTP-Method",
-        "DELETE",
+        ...["X-HTTP-Method-Override", "DELETE", "X-Method-Override", "DELETE", "X-HTTP-Method", "DELETE"],
+        ...["x_http_method_override", "DELETE", "X_HTTP_Method", "DELETE"],
       ],
       requests: ["GET /version"],
       check: ({ api }) => {

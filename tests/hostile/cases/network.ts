@@ -139,6 +139,31 @@ export const NETWORK: Group = {
         assert.doesNotMatch(name, /^(x-remote|x-forwarded|forwarded|cookie)/);
       }
     }),
+    header("be somebody else, in other spellings", [
+      ...["impersonate_user", "admin", "IMPERSONATE_GROUP", "system:masters", "x_remote_user", "admin"],
+      ...["X_Remote_Group", "system:masters", "x_forwarded_for", "10.0.0.1", "X-Real-IP", "10.0.0.1"],
+      ...["X-WEBAUTH-USER", "admin", "X-Auth-Request-User", "admin", "X-Amzn-Oidc-Identity", "admin"],
+    ], (headers) => {
+      for (const [name, value] of headers) assert.doesNotMatch(value, /admin|masters|10\.0\.0\.1/, name);
+    }),
+    header("have a proxy take its path for another", [
+      ...[
+        "X-Original-URL",
+        "/api/v1/secrets",
+        "X-Rewrite-URL",
+        "/api/v1/secrets",
+        "X_Original_URL",
+        "/admin",
+      ],
+      ...["X-Forwarded-Prefix", "/admin", "X-Forwarded-Host", "evil.test", "Audit-ID", "/admin"],
+    ], (headers) => {
+      for (const [name, value] of headers) assert.doesNotMatch(value, /secrets|admin|evil/, name);
+    }),
+    nowhere("be somebody else by the query", [
+      "$SERVER/version?access_token=guest",
+      "$SERVER/version?a=b&Access%5fToken=guest",
+      "$SERVER/version?a;access_token=guest",
+    ]),
     header("change how the request is framed", [
       ...[
         "Transfer-Encoding",

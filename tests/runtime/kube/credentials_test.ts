@@ -233,7 +233,14 @@ connectionTest(
     const { hostname, port } = new URL(api.server);
     const env = { KUBERNETES_SERVICE_HOST: hostname, KUBERNETES_SERVICE_PORT: port };
     const access = (args: string[] = [], more: Record<string, string> = {}, home = "/none") =>
-      openCluster({ env: { ...env, ...more }, args, home, cwd: "/", trace: () => {}, serviceAccount });
+      openCluster({
+        env: { ...env, ...more },
+        args,
+        home,
+        cwd: "/",
+        trace: () => {},
+        serviceAccount,
+      });
     await assert.rejects(access().cluster(), { code: "NO_CLUSTER" }); // there is no token
     await Deno.writeTextFile(`${serviceAccount}/token`, `${api.token}\n`);
     await Deno.writeTextFile(`${serviceAccount}/ca.crt`, api.authority.cert);

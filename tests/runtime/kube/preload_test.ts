@@ -88,12 +88,13 @@ Deno.test("filesNamed() finds in any spelling of a kubeconfig what parsing it fi
         users: [{ name: "u", user: { "client-certificate": cert, tokenFile: token } }],
       };
       const text = stringify(config, {
+        version: "1.1", // kubectl's: `n` alone is no text
         defaultStringType,
         defaultKeyType: "PLAIN",
         ...(flow ? { collectionStyle: "flow" as const } : {}),
       });
       // yaml does not write every string in every style so that it reads it again (a block of one space).
-      const { clusters: [cluster], users: [user] } = parse(text) as typeof config;
+      const { clusters: [cluster], users: [user] } = parse(text, { version: "1.1" }) as typeof config;
       const found = (await filesNamed(text, "/k/config")).map(({ path }) => path);
       assert.deepEqual(
         found,

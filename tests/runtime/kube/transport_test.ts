@@ -22,7 +22,7 @@ connectionTest("a request goes out with the user's token and nothing of the gues
       ...[["Connection", "upgrade"], ["Transfer-Encoding", "chunked"], ["Proxy-Authorization", "x"], [
         "Cookie",
         "x",
-      ], ["X-Mine", "yes"]],
+      ], ["Kubectl-Command", "kubectl foo"]],
     ] as [string, string][],
   });
   assert.equal(response.status, 200);
@@ -30,7 +30,7 @@ connectionTest("a request goes out with the user's token and nothing of the gues
   const [seen] = api.seen;
   assert.equal(`${seen?.method} ${seen?.path}`, "GET /version?x=1");
   assert.equal(seen?.headers.get("authorization"), `Bearer ${api.token}`);
-  assert.equal(seen?.headers.get("x-mine"), "yes");
+  assert.equal(seen?.headers.get("kubectl-command"), "kubectl foo");
   assert.equal(seen?.headers.get("host"), new URL(api.server).host);
   for (const name of ["impersonate-user", "x-remote-user", "proxy-authorization", "cookie", "upgrade"]) {
     assert.equal(seen?.headers.get(name), null, name);
@@ -147,7 +147,13 @@ connectionTest("--request-timeout ends a request that is not answered", async ()
 });
 
 connectionTest("no kubeconfig is an error when the cluster is asked for, not before", async () => {
-  const access = openCluster({ env: {}, args: [], home: "/none", cwd: "/", trace: () => {} });
+  const access = openCluster({
+    env: {},
+    args: [],
+    home: "/none",
+    cwd: "/",
+    trace: () => {},
+  });
   await assert.rejects(access.cluster(), { code: "NO_CLUSTER" });
   const named = openCluster({
     env: {},

@@ -59,7 +59,7 @@ connectionTest("channels are streams of wasi:io, to wait for and to drop", async
 
 connectionTest("messages: none yet, one, and then how it ended", async () => {
   await using it = await setUp();
-  const connection = await it.open({ path: `${POD}/proxy`, headers: [], protocols: ["plain.test"] });
+  const connection = await it.open({ path: `${POD}/proxy`, headers: [], protocols: ["plain.kubevirt.io"] });
   assert.equal(connection.receive(), undefined);
   assert.equal(connection.send({ text: true, data: bytes("hi") }), true);
   await connection.subscribeSend().block();
@@ -77,7 +77,7 @@ connectionTest("refused with the response, failed with the reason", async () => 
   const refused = await it.open({
     path: `${POD.replace("web", "secret")}/exec`,
     headers: [],
-    protocols: ["x"],
+    protocols: ["v4.channel.k8s.io"],
   })
     .then(() => assert.fail(), (error) => error);
   assert.equal(refused.tag, "refused");
@@ -94,7 +94,7 @@ connectionTest("refused with the response, failed with the reason", async () => 
 
 connectionTest("a plugin has at most 256 connections at once", async () => {
   await using it = await setUp();
-  const one = () => it.open({ path: `${POD}/proxy`, headers: [], protocols: ["plain.test"] });
+  const one = () => it.open({ path: `${POD}/proxy`, headers: [], protocols: ["plain.kubevirt.io"] });
   const asked = await Promise.allSettled(Array.from({ length: 260 }, one)); // those on their way count too
   const connections = asked.flatMap((each) => each.status === "fulfilled" ? [each.value] : []);
   assert.equal(connections.length, 256);

@@ -1,6 +1,7 @@
 /** Upgrades against a server that serves exec as a kubelet does, and against one that breaks the protocol. */
 
 import assert from "node:assert/strict";
+import type { AppError } from "../../../runtime/errors.ts";
 import { fileURLToPath } from "node:url";
 import type { UpgradeAnswer } from "../../../runtime/kube/cluster.ts";
 import type { UpgradedConnection } from "../../../runtime/kube/upgraded.ts";
@@ -145,7 +146,7 @@ connectionTest(
 connectionTest("messages: text and bytes, whole, in both directions, then the end", async () => {
   await using it = await setUp();
   const connection = upgraded(
-    await it.cluster.upgrade({ url: `${POD}/proxy`, headers: [], protocols: ["plain.test"] }),
+    await it.cluster.upgrade({ url: `${POD}/proxy`, headers: [], protocols: ["plain.kubevirt.io"] }),
   );
   const large = new Uint8Array(1 << 20).fill(7);
   const receive = async () => {
@@ -182,7 +183,11 @@ connectionTest("a refusal comes with its status and its words", async () => {
   const body = await new Response(answer.refused.body).json();
   assert.match(body.message, /^pods "secret" is forbidden/);
   assert.match(it.traced.at(-1)!, / 403 in \d+ ms$/);
-  const nothing = await it.cluster.upgrade({ url: exec("cat"), headers: [], protocols: ["nothing.test"] });
+  const nothing = await it.cluster.upgrade({
+    url: exec("cat"),
+    headers: [],
+    protocols: ["base64.binary.k8s.io"],
+  });
   assert.equal("refused" in nothing && nothing.refused.status, 400);
   await using wrong = await setUp((config) => config.replace(/"token":"[^"]*"/, '"token":"wrong"'));
   const unauthorized = await wrong.cluster.upgrade({ url: exec("cat"), headers: [], protocols: PROTOCOLS });
@@ -204,7 +209,7 @@ connectionTest("the user's credentials go along, the plugin's do not", async () 
         ["Sec-WebSocket-Extensions", "permessage-deflate"],
         ["Sec-WebSocket-Protocol", "evil"],
         ["Host", "evil.test"],
-        ["X-Mine", "yes"],
+        ["Kubectl-Command", "kubectl foo"],
       ],
       protocols: PROTOCOLS,
     }),
@@ -215,7 +220,7 @@ connectionTest("the user's credentials go along, the plugin's do not", async () 
   assert.equal(headers.get("sec-websocket-extensions"), null);
   assert.equal(headers.get("sec-websocket-protocol"), PROTOCOLS.join(", "));
   assert.equal(headers.get("host"), new URL(it.api.server).host);
-  assert.equal(headers.get("x-mine"), "yes");
+  assert.equal(headers.get("kubectl-command"), "kubectl foo");
   connection.drop();
 });
 
@@ -241,6 +246,19 @@ connectionTest(
     await assert.rejects(ask(exec("cat"), [["x\r\ny", "a"]]), { code: "REQUEST_INVALID" });
     await assert.rejects(ask(exec("cat"), [], ["a\r\nhost: evil"]), { code: "REQUEST_INVALID" });
     await assert.rejects(ask(exec("cat"), [], ["a, b"]), { code: "REQUEST_INVALID" });
+    const bearer = "base64url.bearer.authorization.k8s.io.c2VjcmV0";
+    for (
+      const protocol of [
+        ...[bearer, bearer.toUpperCase(), `v5.channel.k8s.io,${bearer}`, `v4.channel.k8s.io\n${bearer}`],
+        ...["V5.channel.k8s.io", "v6.channel.k8s.io", "channel.k8s.io.", "evil"],
+      ]
+    ) {
+      await assert.rejects(ask(exec("cat"), [], [...PROTOCOLS, protocol]), (error: AppError) => {
+        assert.equal(error.code, "REQUEST_INVALID", protocol);
+        assert.doesNotMatch(error.message, /c2VjcmV0/);
+        return true;
+      });
+    }
     assert.equal(it.api.seen.length, 0);
   },
 );

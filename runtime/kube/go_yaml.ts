@@ -1,0 +1,115 @@
+/**
+ * YAML as kubectl and the API server read it (sigs.k8s.io/yaml over go-yaml 2): YAML 1.1 but for its numbers with colons, the
+ * first of several documents. Pure, but that the parser is loaded when it is needed.
+ */
+
+import type { ScalarTag } from "yaml";
+
+/** How {@linkcode parseGoYaml} takes what readers disagree on. */
+export interface YamlRules {
+  /** Whether a mapping with the same key twice is an error; otherwise the last counts, as for kubectl. */
+  readonly uniqueKeys: boolean;
+  /** About how many times aliases may multiply what they stand for. */
+  readonly maxAliases: number;
+}
+
+const WORDS: Readonly<Record<string, boolean>> = {
+  y: true,
+  yes: true,
+  true: true,
+  on: true,
+  n: false,
+  no: false,
+  false: false,
+  off: false,
+};
+
+const TAGS: readonly ScalarTag[] = [
+  {
+    tag: "tag:yaml.org,2002:null",
+    default: true,
+    test: /^(?:~|null|Null|NULL)?$/,
+    resolve: () => null,
+  },
+  {
+    tag: "tag:yaml.org,2002:bool",
+    default: true,
+    test: /^(?:[yYnN]|yes|Yes|YES|no|No|NO|true|True|TRUE|false|False|FALSE|on|On|ON|off|Off|OFF)$/,
+    resolve: (text) => WORDS[text.toLowerCase()]!,
+  },
+  {
+    tag: "tag:yaml.org,2002:int",
+    default: true,
+    test: /^[-+]?(?:0|[1-9][0-9_]*|0[bB][01_]+|0[oO]?[0-7_]+|0[xX][0-9a-fA-F_]+)$/,
+    resolve: integer,
+  },
+  {
+    tag: "tag:yaml.org,2002:float",
+    default: true,
+    test: /^[-+]?(?:\.[0-9]+|[0-9][0-9_]*(?:\.[0-9_]*)?)(?:[eE][-+]?[0-9]+)?$/,
+    resolve: (text) => Number(text.replaceAll("_", "")),
+  },
+  {
+    tag: "tag:yaml.org,2002:binary",
+    default: false,
+    resolve: (text) => {
+      const bytes = Uint8Array.from(atob(text.replace(/\s/g, "")), (character) => character.charCodeAt(0));
+      return new TextDecoder().decode(bytes);
+    },
+  },
+];
+
+/** Exact: a number as far as one can hold it, a bigint up to 64 bits, then what a float makes of it. */
+function integer(text: string): number | bigint {
+  const plain = text.replaceAll("_", "").toLowerCase();
+  const negative = plain.startsWith("-");
+  const digits = plain.replace(/^[-+]/, "").replace(/^0(?=[0-7])/, "0o");
+  const value = negative ? -BigInt(digits) : BigInt(digits);
+  if (value >= -(2n ** 53n) && value <= 2n ** 53n) return Number(value);
+  return value >= -(2n ** 63n) && value < 2n ** 64n ? value : Number(value);
+}
+
+/**
+ * The first document; null for none.
+ *
+ * @throws what the parser has against it, with the line in its message
+ */
+export async function parseGoYaml(text: string, { uniqueKeys, maxAliases }: YamlRules): Promise<unknown> {
+  const { parseAllDocuments } = await import("yaml");
+  const documents = parseAllDocuments(firstDocument(text), {
+    schema: "failsafe",
+    customTags: (tags) => [...tags, ...TAGS, "merge"],
+    merge: true,
+    uniqueKeys,
+    logLevel: "silent",
+  });
+  const document = "empty" in documents ? undefined : documents[0];
+  const [error] = document?.errors ?? [];
+  if (error) throw error;
+  return document?.toJS({ maxAliasCount: maxAliases }) ?? null;
+}
+
+/**
+ * The text with the line ends that the parser knows. After a document that is written as JSON another may stand without `---`
+ * between them: go-yaml does not look at it.
+ */
+function firstDocument(text: string): string {
+  const lines = text.replace(/\r\n?/g, "\n");
+  if (!/^\s*[{[]/.test(lines)) return lines;
+  let depth = 0;
+  for (const { 0: token, index } of lines.matchAll(/"(?:[^"\\]|\\.)*"|'[^']*'|#[^\n]*|[{}[\]]/gs)) {
+    if (/^[{[]/.test(token)) depth++;
+    else if (/^[}\]]/.test(token) && --depth === 0) return lines.slice(0, index + 1);
+  }
+  return lines;
+}
+
+/** A file's text: UTF-8, or UTF-16 where it begins with that byte order mark, as PowerShell writes it. */
+export function decodeText(bytes: Uint8Array): string {
+  const encoding = bytes[0] === 0xff && bytes[1] === 0xfe
+    ? "utf-16le"
+    : bytes[0] === 0xfe && bytes[1] === 0xff
+    ? "utf-16be"
+    : "utf-8";
+  return new TextDecoder(encoding).decode(bytes);
+}
