@@ -59,7 +59,8 @@ const RUNTIME: Readonly<Record<string, readonly [authorities: string, why: strin
   "kube/connection.ts": ["files", "files that it names"],
   "kube/rotation.ts": ["files", "the same, as they are replaced"],
   "kube/credentials.ts": ["files", "tokens that it names"],
-  "kube/exec.ts": ["run streams", "credential plugins that it names"],
+  "kube/exec.ts": ["streams", "whether a credential plugin may ask at the terminal"],
+  "program_path.ts": ["env run", "credential plugins that the kubeconfig names, found on PATH"],
   // Before the plugin, beside it, after it
   "run.ts": ["env", "what is set for krew-wasm, the home directory"],
   "component.ts": ["code", "the component's JavaScript, its digest checked"],
