@@ -61,6 +61,12 @@ export const FIXTURES: readonly Fixture[] = [
     source: "tests/fixtures/wasi.ts",
     inputs: ["tests/fixtures/wasi.ts", ...TYPESCRIPT_INPUTS],
   },
+  {
+    name: "prints",
+    language: "typescript",
+    source: "tests/fixtures/prints.ts",
+    inputs: ["tests/fixtures/prints.ts", ...TYPESCRIPT_INPUTS],
+  },
   { name: "attack", language: "c", source: "tests/fixtures/attack.c" },
   { name: "attack-network", language: "c", source: "tests/fixtures/attack.c", flags: ["-DNETWORK"] },
   ...["whoami", "decoder", "events", "each"].map((name): Fixture => ({

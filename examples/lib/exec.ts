@@ -1,7 +1,7 @@
 /** Commands in containers, over krew-wasm:kubernetes/upgrade. */
 
 import type { InputStream } from "wasi:io/streams@0.2.12";
-import { poll } from "wasi:io/poll@0.2.12";
+import { poll, type Pollable } from "wasi:io/poll@0.2.12";
 import { open } from "krew-wasm:kubernetes/upgrade@0.1.2";
 import { fail, readAll } from "./plugin.ts";
 
@@ -21,7 +21,13 @@ export interface Exec {
 /** A channel's stream until its end. */
 interface Output {
   readonly stream: InputStream;
+  /** Ready as often as something came: one serves the whole run. */
+  readonly pollable: Pollable;
   readonly take: (bytes: Uint8Array) => void;
+}
+
+function outputOf(stream: InputStream, take: Output["take"]): Output {
+  return { stream, pollable: stream.subscribe(), take };
 }
 
 /** Runs a command to its end and returns its exit code. Fails with the server's own words where it is refused. */
@@ -46,19 +52,14 @@ export function exec(what: Exec): number {
   let status = "";
   const decoder = new TextDecoder();
   const outputs: Output[] = [
-    { stream: connection.input(1), take: onStdout },
-    { stream: connection.input(2), take: onStderr },
-    {
-      stream: connection.input(3),
-      take: (bytes) => void (status += decoder.decode(bytes, { stream: true })),
-    },
+    outputOf(connection.input(1), onStdout),
+    outputOf(connection.input(2), onStderr),
+    outputOf(connection.input(3), (bytes) => void (status += decoder.decode(bytes, { stream: true }))),
   ];
   while (outputs.length > 0) {
-    const pollables = outputs.map(({ stream }) => stream.subscribe());
-    const ready = [...poll(pollables)];
-    for (const pollable of pollables) pollable[Symbol.dispose]();
+    const ready = [...poll(outputs.map(({ pollable }) => pollable))];
     for (const index of ready.reverse()) {
-      const { stream, take } = outputs[index]!;
+      const { stream, pollable, take } = outputs[index]!;
       try {
         take(stream.read(65536n));
       } catch (error) {
@@ -67,6 +68,8 @@ export function exec(what: Exec): number {
           fail(`the connection to ${pod} broke off: ${payload?.val?.toDebugString?.() ?? error}`);
         }
         outputs.splice(index, 1);
+        pollable[Symbol.dispose](); // before its stream
+        stream[Symbol.dispose]();
       }
     }
   }

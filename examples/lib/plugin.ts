@@ -13,20 +13,34 @@ class Failure extends Error {
   }
 }
 
-function write(stream: OutputStream, text: string): void {
+/**
+ * Writes whole lines by console.log or console.error, and only the rest by a stream: jco's components never free what
+ * they pass to a function of the host before `run` returns, so that a plugin that prints for days would run out of memory.
+ * Both write at once, so that the order stays.
+ */
+function write(text: string, log: (line: string) => void, open: () => OutputStream): void {
+  const end = text.lastIndexOf("\n") + 1;
+  const lines = text.slice(0, end);
+  if (lines.includes("\0")) return writeStream(open(), text); // console.log ends a line there
+  if (lines !== "") log(lines.slice(0, -1));
+  if (end < text.length) writeStream(open(), text.slice(end));
+}
+
+function writeStream(stream: OutputStream, text: string): void {
   const bytes = new TextEncoder().encode(text);
   // The most that one blocking write takes (wasi:io/streams).
   for (let at = 0; at < bytes.length; at += 4096) stream.blockingWriteAndFlush(bytes.subarray(at, at + 4096));
+  stream[Symbol.dispose]();
 }
 
 /** Writes to stdout. */
 export function print(text: string): void {
-  write(getStdout(), text);
+  write(text, console.log, getStdout);
 }
 
 /** Writes to stderr. */
 export function printError(text: string): void {
-  write(getStderr(), text);
+  write(text, console.error, getStderr);
 }
 
 /** Ends the plugin with a message on stderr. */
@@ -40,7 +54,7 @@ export function exit(error: unknown): never {
   const message = error instanceof Failure
     ? error.message
     : payload?.val ?? (error instanceof Error ? error.message : String(error));
-  write(getStderr(), `error: ${message.trimEnd()}\n`);
+  printError(`error: ${message.trimEnd()}\n`);
   exitWithCode(error instanceof Failure ? error.code : 1);
   throw error;
 }

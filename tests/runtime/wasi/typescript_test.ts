@@ -1,15 +1,16 @@
-/** tests/fixtures/wasi.ts, a program in TypeScript that calls WASI 0.2 by its own names: one component that does all. */
+/** Programs in TypeScript: what they find of WASI 0.2, and what they take of their memory. */
 
 import assert from "node:assert/strict";
+import { LEAST } from "../../../runtime/grants.ts";
 import { buildFixture } from "../../../scripts/fixtures.ts";
 import { runBytes, sourceOf, testSandbox } from "../../support/components.ts";
 import { temporaryDirectory } from "../../support/temporary.ts";
 
-Deno.test("a program in TypeScript finds WASI 0.2 as its interfaces say", {
-  // jco leaves timers of 10 ms behind in what it makes.
-  sanitizeOps: false,
-  sanitizeResources: false,
-}, async () => {
+// jco leaves timers of 10 ms behind in what it makes.
+const jcoLeaves = { sanitizeOps: false, sanitizeResources: false };
+
+// tests/fixtures/wasi.ts calls WASI 0.2 by its own names: one component that does all.
+Deno.test("a program in TypeScript finds WASI 0.2 as its interfaces say", jcoLeaves, async () => {
   const component = await Deno.readFile(await buildFixture("wasi-ts"));
   const host = temporaryDirectory();
   try {
@@ -32,4 +33,15 @@ Deno.test("a program in TypeScript finds WASI 0.2 as its interfaces say", {
   } finally {
     Deno.removeSync(host, { recursive: true });
   }
+});
+
+Deno.test("a program in TypeScript prints 30 MB in 20 MiB of memory, in order", jcoLeaves, async () => {
+  const component = await Deno.readFile(await buildFixture("prints"));
+  const limits = { ...LEAST.limits, maxMemory: 20 << 20 };
+  const sandbox = testSandbox({ args: ["prints", "30000"], limits });
+  assert.equal(await runBytes(component, sandbox), 0);
+  const printed = sandbox.stdout.bytes();
+  assert.equal(printed.length, 30_000_000 + 9);
+  assert.equal(new TextDecoder().decode(printed.subarray(-10)), "\nab\n\nc\0d\ne");
+  assert.equal(sandbox.stderr.text(), "größe\nend");
 });
