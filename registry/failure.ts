@@ -2,7 +2,10 @@
 
 import { AppError, messageOf } from "../runtime/errors.ts";
 import { printable } from "../runtime/text.ts";
+import { placeOf, textOf } from "./connection_error.ts";
+import type { EnvironmentProxy } from "./proxies.ts";
 import { Broken, MALFORMED, retryAfter, RetryLater } from "./retry.ts";
+import { tlsFailure } from "./tls_failure.ts";
 import type { Answer } from "./transport.ts";
 
 /** What is being done, for errors: `Cannot pull "ghcr.io/acme/foo:v1"`. */
@@ -43,6 +46,12 @@ export async function answerFailure(
   const at = `${task.failed}: ${who}`;
   const why = said === "" ? "" : `: ${said}`;
   switch (status) {
+    case 400:
+      // As Go's and nginx's servers say it.
+      if (!/HTTP request.*to an? HTTPS (server|port)|HTTP request was sent to HTTPS port/i.test(text)) break;
+      return new AppError("REGISTRY_PROTOCOL", `${at} speaks HTTPS, and was asked by plain HTTP`, {
+        hint: "leave out --plain-http",
+      });
     case 401: {
       const does = had ? "does not accept your credentials" : "wants credentials";
       return new AppError("REGISTRY_UNAUTHORIZED", `${at} ${does} for it (401)`, {
@@ -88,50 +97,74 @@ export function connectionFailure(task: Task, error: unknown): AppError {
       `${at}${error.message}`,
     );
   }
-  const texts: string[] = [];
-  for (let cause: unknown = error; cause instanceof Error && texts.length < 6; cause = cause.cause) {
-    texts.push(cause.message);
-  }
-  const text = texts.join(": ");
-  // It may be of another host than the registry: its storage, or its token endpoint.
-  const { host } = error as { host?: unknown };
-  const registry = printable(typeof host === "string" ? host : task.registry, 200);
+  const { why, hint } = whyOf(task, error);
+  return new AppError("REGISTRY_UNREACHABLE", `${at}${why}`, {
+    ...(hint === undefined ? {} : { hint }),
+    cause: error,
+  });
+}
+
+function whyOf(task: Task, error: unknown): { readonly why: string; readonly hint?: string } {
+  const text = textOf(error);
+  // It may be of another host than the registry: its storage, or its token server.
+  const place = placeOf(error);
+  const host = printable(place?.host ?? task.registry, 200);
+  const tls = tlsFailure(text, host);
+  if (tls) return tls;
+  const proxied = place?.proxy && proxyFailure(text, host, place.proxy);
+  if (proxied) return proxied;
   // fetch's own preface names addresses and the whole URL.
-  const last = (texts.at(-1) ?? messageOf(error)).replace(
-    /^error sending request .*?: client error \(\w+\): /,
-    "",
+  const last = printable(
+    lastOf(error).replace(/^error sending request .*?: client error \(\w+\): /, ""),
+    200,
   );
-  const plain = /InvalidContentType|corrupt message/i.test(text);
-  const untrusted = /UnknownIssuer|certificate/i.test(text);
-  const why = untrusted
-    ? /required|CertificateRequired/i.test(text)
-      ? `${registry} wants a client certificate`
-      : `the certificate of ${registry} is not trusted`
-    : /refused/i.test(text)
-    ? `${registry} refused the connection`
+  if (/refused/i.test(text)) return { why: `${host} refused the connection` };
+  if (/dns|lookup|resolve/i.test(text)) {
+    return { why: `the name ${host} can't be resolved`, hint: offline(task) };
+  }
+  if (/InvalidContentType|corrupt message/i.test(text)) {
+    return { why: `${host} does not speak HTTPS`, hint: "--plain-http speaks HTTP" };
+  }
+  if (MALFORMED.test(text)) return { why: `${host} does not answer as HTTP has it: ${last}` };
+  if (/closed before|reading a body|reset|broken pipe|end of file|unexpected eof/i.test(text)) {
+    return { why: `the connection to ${host} broke: ${last}` };
+  }
+  if (/network is unreachable|no route to host/i.test(text)) {
+    return { why: `${host} can't be reached from this network`, hint: offline(task) };
+  }
+  return { why: `${host} can't be reached: ${last}` };
+}
+
+function lastOf(error: unknown): string {
+  let last = messageOf(error);
+  for (let cause: unknown = error; cause instanceof Error; cause = cause.cause) last = cause.message;
+  return last;
+}
+
+function offline({ failed }: Task): string {
+  return failed.startsWith("Cannot pull")
+    ? "check the name and the network; without one, krew-wasm bundle load FILE installs"
+    : "check the name and the network";
+}
+
+/** What a proxy does: all that fails before there is a connection to the registry. */
+function proxyFailure(
+  text: string,
+  host: string,
+  { url, variable }: EnvironmentProxy,
+): { readonly why: string; readonly hint: string } | undefined {
+  if (!/client error \(Connect\)|proxy|socks|tunnel/i.test(text)) return undefined;
+  const proxy = `the proxy ${printable(url.host, 200)}`;
+  const why = /refused|unreachable$/i.test(text)
+    ? `${proxy} refused the connection`
     : /dns|lookup|resolve/i.test(text)
-    ? `the name ${registry} can't be resolved`
-    : plain
-    ? `${registry} does not speak HTTPS`
-    : MALFORMED.test(text)
-    ? `${registry} does not answer as HTTP has it: ${printable(last, 200)}`
-    : /closed before|reading a body|reset|broken pipe|end of file|unexpected eof/i.test(text)
-    ? `the connection to ${registry} broke: ${printable(last, 200)}`
-    : /network is unreachable|no route to host/i.test(text)
-    ? `${registry} can't be reached from this network`
-    : `${registry} can't be reached: ${printable(last, 200)}`;
-  const hint = plain
-    ? { hint: "--plain-http speaks HTTP" }
-    : untrusted
-    ? { hint: "a private authority is named in registries.yaml: registries.HOST.ca" }
-    : /can't be (?:resolved|reached from this network)$/.test(why)
-    ? {
-      hint: task.failed.startsWith("Cannot pull")
-        ? "check the name and the network; without one, krew-wasm bundle load FILE installs"
-        : "check the name and the network",
-    }
-    : {};
-  return new AppError("REGISTRY_UNREACHABLE", `${at}${why}`, { ...hint, cause: error });
+    ? `the name of ${proxy} can't be resolved`
+    : /authentication required/i.test(text)
+    ? `${proxy} wants a user name and a password that it knows (407)`
+    : /InvalidContentType|corrupt message/i.test(text) && url.protocol !== "https:"
+    ? `${host}, behind ${proxy}, does not speak HTTPS`
+    : `${proxy} opens no way to ${host}`;
+  return { why, hint: `${variable} names the proxy; NO_PROXY=${host} goes without it` };
 }
 
 /** The messages of an error body (distribution-spec, "Error Codes"), safe to print. */

@@ -308,12 +308,15 @@ export function openHosts(root: string, host: HostsHost): Hosts {
     return readTls(registry, (await read()).tls.get(registry), host);
   };
   const originOf = async ({ registry, insecure }: Place): Promise<string> => {
-    // On this machine HTTP is the rule, and certificates for it say that it is not.
-    if (isLoopback(registry) && !insecure && await tlsOf(registry)) return `https://${registry}`;
-    if (!insecure) return registryOrigin(registry, false);
+    // On this machine either is the rule, so that it is asked; certificates for it say that it is HTTPS.
+    const local = isLoopback(registry);
+    if (!local && !insecure) return registryOrigin(registry, false);
+    if (local && !insecure && await tlsOf(registry)) return `https://${registry}`;
+    if (local && !/:\d+$/.test(registry)) return registryOrigin(registry, true); // its port is 80
+    const secure = local ? `https://${registry}` : registryOrigin(registry, false);
     let speaks = https.get(registry);
-    if (!speaks) https.set(registry, speaks = host.speaksHttps(registry));
-    return registryOrigin(registry, !await speaks);
+    if (!speaks) https.set(registry, speaks = host.speaksHttps(new URL(secure).host));
+    return await speaks ? secure : registryOrigin(registry, true);
   };
   return {
     async endpoints(reference): Promise<readonly Endpoint[]> {

@@ -1,6 +1,7 @@
 /** Trying again: after what, how often, how long after. Pure, but for the pause. */
 
 import { AppError, type ErrorCode } from "../runtime/errors.ts";
+import { placeOf, textOf } from "./connection_error.ts";
 
 const TRIES = 4;
 /** Milliseconds. A registry that wants a longer pause is told to the user instead. */
@@ -79,11 +80,12 @@ export const MALFORMED = /invalid (HTTP|content-length)|message head is too larg
 function isTransient(error: unknown): boolean {
   if (error instanceof RetryLater) return true;
   if (error instanceof AppError) return false;
-  let text = "";
-  for (let cause: unknown = error; cause instanceof Error; cause = cause.cause) text += cause.message;
-  // A name that does not resolve, a certificate that is not trusted: the next try would meet the same.
+  const text = textOf(error);
+  // A host that has answered before is being restarted.
+  if (/refused|dns error|lookup/i.test(text)) return placeOf(error)?.answered === true;
+  // A certificate that is not trusted: the next try would meet the same.
   return !MALFORMED.test(text) &&
-    !/certificate|InvalidContentType|corrupt message|refused|dns error|lookup/i.test(text);
+    !/certificate|fatal alert|InvalidContentType|corrupt message|proxy (auth|server)/i.test(text);
 }
 
 /** `Retry-After`: seconds or an HTTP date (RFC 9110 10.2.3), as milliseconds from now. */

@@ -6,8 +6,11 @@
 import { AppError, messageOf } from "../runtime/errors.ts";
 import { printable } from "../runtime/text.ts";
 import { USER_AGENT } from "../runtime/version.ts";
+import { withPlace } from "./connection_error.ts";
+import { type EnvironmentProxy, PROXY_VARIABLES, registryProxy } from "./proxies.ts";
 import { isLoopback } from "./reference.ts";
 import { Broken } from "./retry.ts";
+import { isTlsFailure } from "./tls_failure.ts";
 
 /** How to reach a host, beside what everybody knows. */
 export interface HostTls {
@@ -22,6 +25,8 @@ export interface TransportRequest {
   readonly method?: string;
   readonly headers: Readonly<Record<string, string>>;
   readonly body?: Uint8Array<ArrayBuffer> | URLSearchParams | AsyncIterable<Uint8Array<ArrayBuffer>>;
+  /** Longest silence, in milliseconds, in the place of the transport's own. */
+  readonly idle?: number;
 }
 
 /** What a transport is made of. */
@@ -34,12 +39,15 @@ export interface TransportOptions {
 }
 
 const IDLE_TIMEOUT = 30_000;
-const PROXIES = ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"];
+/** For a server that does not know TLS, and waits for a line of HTTP. Milliseconds. */
+const PROBE_TIMEOUT = 5_000;
 
 /** Requests to registries and their storage. */
 export class Transport {
   #options: TransportOptions;
-  #clients = new Map<string, Promise<Deno.HttpClient | undefined>>();
+  #clients = new Map<string, Promise<Client>>();
+  /** Hosts that have answered. */
+  #answered = new Set<string>();
 
   constructor(options: TransportOptions) {
     this.#options = options;
@@ -48,8 +56,8 @@ export class Transport {
   /** Sends a request; the answer's body has to be read or discarded. @throws Error of the connection; AppError */
   async send(url: URL, request: TransportRequest): Promise<Answer> {
     const method = request.method ?? "GET";
-    const client = await this.#client(url);
-    const idle = this.#options.idleTimeout ?? IDLE_TIMEOUT;
+    const { client, proxy } = await this.#client(url);
+    const idle = request.idle ?? this.#options.idleTimeout ?? IDLE_TIMEOUT;
     // A registry may be silent for long while it stores what it was sent.
     const guard = new Guard(method === "GET" || method === "HEAD" ? idle : idle * 10);
     const started = performance.now();
@@ -70,56 +78,59 @@ export class Transport {
     try {
       const response = await fetch(url, init);
       guard.alive();
+      this.#answered.add(url.host);
       this.#options.trace?.(`${shown} ${response.status} in ${Math.round(performance.now() - started)} ms`);
       return new Answer(response, guard, url.host);
     } catch (error) {
       guard.end();
       this.#options.trace?.(`${shown} failed: ${messageOf(error)}`);
-      throw guard.signal.aborted ? guard.signal.reason : withHost(error, url.host);
+      if (guard.signal.aborted) throw guard.signal.reason;
+      throw withPlace(error, { host: url.host, proxy, answered: this.#answered.has(url.host) });
     }
   }
 
-  /** Whether a host answers HTTPS, with whatever status and certificate. */
+  /** Whether a host answers HTTPS, with whatever status and certificate. @throws AppError of what is set up for it */
   async speaksHttps(host: string): Promise<boolean> {
     try {
-      const answer = await this.send(new URL(`https://${host}/v2/`), { method: "HEAD", headers: {} });
+      const url = new URL(`https://${host}/v2/`);
+      const answer = await this.send(url, { method: "HEAD", headers: {}, idle: PROBE_TIMEOUT });
       await answer.discard();
       return true;
     } catch (error) {
-      let text = "";
-      for (let cause: unknown = error; cause instanceof Error; cause = cause.cause) text += cause.message;
-      // A certificate that is not trusted is no reason to leave out TLS.
-      return /certificate|UnknownIssuer/i.test(text);
+      if (error instanceof AppError) throw error;
+      // A certificate that is not trusted, or a handshake that is refused, is no reason to leave out TLS.
+      return isTlsFailure(error);
     }
   }
 
   /** Ends the connections that are kept open. */
   async close(): Promise<void> {
-    for (const client of this.#clients.values()) (await client.catch(() => undefined))?.close();
+    for (const made of this.#clients.values()) (await made.catch(() => undefined))?.client?.close();
     this.#clients.clear();
   }
 
-  async #client(url: URL): Promise<Deno.HttpClient | undefined> {
+  async #client(url: URL): Promise<Client> {
     let client = this.#clients.get(url.origin);
     if (!client) this.#clients.set(url.origin, client = this.#makeClient(url));
     return await client;
   }
 
-  async #makeClient(url: URL): Promise<Deno.HttpClient | undefined> {
+  async #makeClient(url: URL): Promise<Client> {
     const tls = await this.#options.tls?.(url.host);
     if (tls?.client) await checkPair(url.host, tls.client);
+    // As for Go's programs, no proxy stands between this machine and itself.
+    const proxy = isLoopback(url.host) ? undefined : registryProxy(url, (name) => Deno.env.get(name));
     const options = {
       http2: false,
       ...(tls?.ca ? { caCerts: [...tls.ca] } : {}),
       ...(tls?.client ?? {}),
+      ...(proxy ? { proxy: { url: proxy.url.href.replace(/\/$/, "") } } : {}),
     } as Deno.CreateHttpClientOptions;
-    const local = isLoopback(url.host);
-    if (local && url.protocol === "http:" && !PROXIES.some((name) => Deno.env.get(name))) return undefined;
-    const direct = local || Deno.env.get("NO_PROXY")?.trim() === "*" ||
-      Deno.env.get("no_proxy")?.trim() === "*";
+    const plain = url.protocol === "http:" && !proxy && !PROXY_VARIABLES.some((name) => Deno.env.get(name));
+    if (plain && isLoopback(url.host)) return { client: undefined, proxy };
     try {
-      const make = () => withUsualRoots(() => Deno.createHttpClient(options));
-      return direct ? withoutProxies(make) : make();
+      const client = withUsualRoots(() => withoutProxies(() => Deno.createHttpClient(options)));
+      return { client, proxy };
     } catch (error) {
       throw new AppError(
         "REGISTRIES_INVALID",
@@ -128,6 +139,13 @@ export class Transport {
       );
     }
   }
+}
+
+/** What requests to an origin are sent with. */
+interface Client {
+  /** The process's own without it. */
+  readonly client: Deno.HttpClient | undefined;
+  readonly proxy: EnvironmentProxy | undefined;
 }
 
 /**
@@ -144,13 +162,10 @@ function withUsualRoots<T>(make: () => T): T {
   }
 }
 
-/**
- * Proxies are taken from the environment when a client is made. As for Go's programs, none stands between this machine
- * and itself, and `NO_PROXY=*` means all.
- */
+/** A client is told its proxy (proxies.ts). What the environment has when it is made is Deno's to read otherwise. */
 function withoutProxies<T>(make: () => T): T {
-  const kept = PROXIES.map((name) => [name, Deno.env.get(name)] as const);
-  for (const name of PROXIES) Deno.env.delete(name);
+  const kept = PROXY_VARIABLES.map((name) => [name, Deno.env.get(name)] as const);
+  for (const name of PROXY_VARIABLES) Deno.env.delete(name);
   try {
     return make();
   } finally {
@@ -183,11 +198,6 @@ async function checkPair(host: string, { cert, key }: { cert: string; key: strin
   }
 }
 
-/** Whom an error is of: the storage that a registry redirects to, its token endpoint, or itself. */
-function withHost(error: unknown, host: string): unknown {
-  return error instanceof Error ? Object.assign(error, { host }) : error;
-}
-
 /** A response whose body ends when nothing comes for too long. */
 export class Answer {
   #response: Response;
@@ -217,7 +227,8 @@ export class Answer {
         yield chunk;
       }
     } catch (error) {
-      throw this.#guard.signal.aborted ? this.#guard.signal.reason : withHost(error, this.host);
+      if (this.#guard.signal.aborted) throw this.#guard.signal.reason;
+      throw withPlace(error, { host: this.host, answered: true });
     } finally {
       this.#guard.end();
       if (!this.#guard.signal.aborted) this.#guard.abort();

@@ -39,11 +39,16 @@ export function proxyFor(
   if (name === "HTTP_PROXY" && env.REQUEST_METHOD) return undefined;
   if (!usesProxy(server, env.NO_PROXY || env.no_proxy || "")) return undefined;
   const proxy = parseProxy(env[name]!);
-  if (proxy && SCHEMES.includes(proxy.protocol)) return proxy;
+  if (proxy && isProxyScheme(proxy)) return proxy;
   throw new AppError(
     "CLUSTER_UNSUPPORTED",
     `${name} names no http, https or socks5 proxy: "${shownUrl(env[name]!)}"`,
   );
+}
+
+/** Whether a URL is of a kind of proxy that the environment may name. */
+export function isProxyScheme({ protocol }: URL): boolean {
+  return SCHEMES.includes(protocol);
 }
 
 /** A URL, or `host:port` for one of http. */
@@ -53,7 +58,7 @@ function parseProxy(text: string): URL | null {
 }
 
 /** Whether `NO_PROXY` and the rule for this machine leave a server to the proxy. */
-function usesProxy(server: URL, noProxy: string): boolean {
+export function usesProxy(server: URL, noProxy: string): boolean {
   const host = server.hostname.replace(/^\[|\]$/g, "").toLowerCase();
   const port = server.port || PORTS[server.protocol]!;
   const address = parseAddress(host);

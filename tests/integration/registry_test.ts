@@ -251,7 +251,7 @@ async function secureRegistry(clients: boolean) {
       JSON.stringify({ registries: { [host]: settings } }),
     );
     const made: RegistryClient = new RegistryClient({
-      hosts: openHosts(store, processHosts(() => made.transport.speaksHttps(host))),
+      hosts: openHosts(store, processHosts((host) => made.transport.speaksHttps(host))),
       credentials: () => Promise.resolve(undefined),
       sleep: () => Promise.resolve(),
     });
@@ -282,6 +282,26 @@ Deno.test("a private authority and a client certificate open a registry with TLS
   const mismatched = await open(host, { ca: "ca.pem", cert: "client.pem", key: "ca.pem" });
   await assert.rejects(pull(reference, mismatched), { code: "REGISTRIES_INVALID" });
   for (const one of [client, anonymous, mismatched]) await one.transport.close();
+});
+
+Deno.test("a registry on this machine that speaks TLS is not asked by plain HTTP, unless the user says so", {
+  ignore: registryMissing,
+}, async () => {
+  const { registry, open } = await secureRegistry(false);
+  await using _ = registry;
+  const { host } = registry;
+  const client = await open("other.example", {});
+  await assert.rejects(pull(`${host}/acme/foo:v1`, client), {
+    code: "REGISTRY_UNREACHABLE",
+    message: /the certificate of 127\.0\.0\.1:\d+ is not trusted$/,
+  });
+  const plain = new RegistryClient({ plainHttp: true, credentials: () => Promise.resolve(undefined) });
+  await assert.rejects(pull(`${host}/acme/foo:v1`, plain), {
+    code: "REGISTRY_PROTOCOL",
+    message: /speaks HTTPS, and was asked by plain HTTP$/,
+    hint: /leave out --plain-http/,
+  });
+  for (const one of [client, plain]) await one.transport.close();
 });
 
 Deno.test("HTTPS_PROXY leads to a registry elsewhere, NO_PROXY and this machine are left out", {

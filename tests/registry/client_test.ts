@@ -260,6 +260,38 @@ Deno.test("a download that breaks goes on where it stopped, and is verified whol
   assert.equal(slept.length, 2);
 });
 
+Deno.test("a registry that is restarted during a download is waited for, and one that never answered is not", async () => {
+  let registry = TestRegistry.start();
+  registry.putBlob(BLOB, DIGEST);
+  registry.hook = () => broken(BLOB);
+  const { host } = registry;
+  let pauses = 0;
+  const received: Uint8Array<ArrayBuffer>[] = [];
+  const { client: made, reference } = client(registry, {
+    sleep: async () => {
+      pauses++;
+      if (pauses === 1) await registry[Symbol.asyncDispose]();
+      if (pauses < 3) return; // nobody listens
+      registry = TestRegistry.start(undefined, undefined, Number(host.split(":")[1]));
+      registry.putBlob(BLOB, DIGEST);
+    },
+  });
+  await made.fetchBlob(
+    reference,
+    { digest: DIGEST, size: BLOB.length },
+    () => (bytes) => received.push(bytes.slice()),
+  );
+  assert.deepEqual(new Uint8Array(await new Blob(received).arrayBuffer()), BLOB);
+  assert.equal(pauses, 3);
+  await registry[Symbol.asyncDispose]();
+  const other = client(registry);
+  await assert.rejects(other.client.fetchManifest(parseReference(`${host}/a/b:v1`)), {
+    code: "REGISTRY_UNREACHABLE",
+    message: /refused the connection/,
+  });
+  assert.deepEqual(other.slept, []);
+});
+
 Deno.test("a registry that can't go on, or goes on elsewhere, is asked for the whole again", async () => {
   for (
     const second of [

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { withPlace } from "../../registry/connection_error.ts";
 import { connectionFailure } from "../../registry/failure.ts";
 
 const TASK = { failed: 'Cannot pull "ghcr.io/acme/foo:v1"', registry: "ghcr.io" };
@@ -29,4 +30,97 @@ Deno.test("why a registry can't be reached is told in words, with the way out wh
   }
   const push = { ...TASK, failed: 'Cannot push "ghcr.io/acme/foo:v1"' };
   assert.doesNotMatch(connectionFailure(push, new Error("dns error")).hint ?? "", /bundle/);
+});
+
+const invalid = (what: string) =>
+  new TypeError(
+    `error sending request for url (https://ghcr.io/): client error (Connect): invalid peer ${what}`,
+  );
+
+Deno.test("what is wrong with a certificate is told apart", () => {
+  const cases: [text: string, why: RegExp, hint: RegExp | undefined][] = [
+    ["certificate: UnknownIssuer", /the certificate of ghcr\.io is not trusted$/, /registries\.HOST\.ca$/],
+    ["certificate: BadSignature", /the certificate of ghcr\.io is not trusted$/, /registries\.HOST\.ca$/],
+    [
+      "certificate: certificate expired: verification time 1796068709 (UNIX), but certificate is not valid after 1795982309 (86400 seconds ago)",
+      /the certificate of ghcr\.io expired on 2026-11-29$/,
+      /clock/,
+    ],
+    [
+      "certificate: certificate not valid yet: verification time 1796068709 (UNIX), but certificate is not valid before 1796155109 (86400 seconds in future)",
+      /the certificate of ghcr\.io is not valid yet, but from 2026-12-01 on$/,
+      /clock/,
+    ],
+    [
+      'certificate: certificate not valid for name "ghcr.io"; certificate is only valid for DnsName("r.example") or IpAddress(10.0.0.1)',
+      /the certificate of ghcr\.io is for r\.example, 10\.0\.0\.1$/,
+      /by that name/,
+    ],
+    ["certificate: NotValidForName", /the certificate of ghcr\.io has no name that counts/, undefined],
+    [
+      "certificate: Other(OtherError(CaUsedAsEndEntity))",
+      /an authority's own \(basicConstraints CA:TRUE\)/,
+      /anew/,
+    ],
+    [
+      "certificate: certificate does not allow extended key usage for server authentication",
+      /for servers/,
+      undefined,
+    ],
+  ];
+  for (const [text, why, hint] of cases) {
+    const failure = connectionFailure(TASK, invalid(text));
+    assert.match(failure.message, why, text);
+    if (hint === undefined) assert.equal(failure.hint, undefined, text);
+    else assert.match(failure.hint ?? "", hint, text);
+  }
+  const names = Array.from({ length: 9 }, (_, index) => `DnsName("\x1b[2J${index}")`).join(" or ");
+  const { message } = connectionFailure(
+    TASK,
+    invalid(`certificate: certificate not valid for name "x"; ${names}`),
+  );
+  assert.match(message, /is for [^\x1b]*4$/);
+  const alert = (name: string) => connectionFailure(TASK, new Error(`received fatal alert: ${name}`));
+  assert.match(alert("CertificateRequired").message, /ghcr\.io wants a client certificate/);
+  assert.match(alert("BadCertificate").message, /ghcr\.io wants a client certificate/);
+  assert.match(alert("ProtocolVersion").message, /ghcr\.io refuses the TLS handshake: ProtocolVersion$/);
+});
+
+Deno.test("a proxy that fails is told as the proxy, without its password", () => {
+  const proxy = (url: string) => ({ url: new URL(url), variable: "HTTPS_PROXY" });
+  const told = (text: string, url = "http://me:s3cret@proxy.example:3128") => {
+    const error = new TypeError(
+      `error sending request for url (https://ghcr.io/): client error (Connect): ${text}`,
+    );
+    return connectionFailure(TASK, withPlace(error, { host: "ghcr.io", proxy: proxy(url), answered: false }));
+  };
+  const cases: [text: string, why: RegExp][] = [
+    [
+      "tcp connect error: Connection refused (os error 111)",
+      /the proxy proxy\.example:3128 refused the connection$/,
+    ],
+    ["Proxy server unreachable", /the proxy proxy\.example:3128 refused the connection$/],
+    ["dns error: failed to lookup address", /the name of the proxy proxy\.example:3128 can't be resolved$/],
+    ["proxy authentication required", /wants a user name and a password that it knows \(407\)$/],
+    ["unsuccessful tunnel", /the proxy proxy\.example:3128 opens no way to ghcr\.io$/],
+    ["unexpected eof while tunneling", /opens no way to ghcr\.io$/],
+    [
+      "received corrupt message of type InvalidContentType",
+      /ghcr\.io, behind the proxy \S+, does not speak HTTPS$/,
+    ],
+  ];
+  for (const [text, why] of cases) {
+    const { message, hint } = told(text);
+    assert.match(message, why, text);
+    assert.match(hint ?? "", /^HTTPS_PROXY names the proxy; NO_PROXY=ghcr\.io goes without it$/);
+    assert.doesNotMatch(message + hint, /s3cret/);
+  }
+  assert.match(
+    told("received corrupt message", "https://p.example").message,
+    /the proxy p\.example opens no way/,
+  );
+  assert.match(
+    told("invalid peer certificate: UnknownIssuer").message,
+    /the certificate of ghcr\.io is not trusted$/,
+  );
 });

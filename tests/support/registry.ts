@@ -31,17 +31,20 @@ export class TestRegistry implements AsyncDisposable {
   #manifests = new Map<string, { type: string; body: Uint8Array<ArrayBuffer> }>();
   #server: Deno.HttpServer<Deno.NetAddr>;
 
-  private constructor(auth: RegistryAuth | undefined, private readonly tls: Pair | undefined) {
+  private constructor(auth: RegistryAuth | undefined, private readonly tls: Pair | undefined, port: number) {
     this.#auth = auth;
     this.#server = Deno.serve(
-      { hostname: "127.0.0.1", port: 0, onListen: () => {}, ...tls },
+      { hostname: "127.0.0.1", port, onListen: () => {}, ...tls },
       (request) => this.#handle(request),
     );
   }
 
-  /** @param tls its certificate and key; plain HTTP without them */
-  static start(auth?: RegistryAuth, tls?: Pair): TestRegistry {
-    return new TestRegistry(auth, tls);
+  /**
+   * @param tls its certificate and key; plain HTTP without them
+   * @param port one that is free; any without it
+   */
+  static start(auth?: RegistryAuth, tls?: Pair, port = 0): TestRegistry {
+    return new TestRegistry(auth, tls, port);
   }
 
   /** `127.0.0.1:PORT` */
