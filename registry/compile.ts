@@ -14,7 +14,9 @@ import { PREVIEW1, refuseLibrary, refuseMemories, unknownImport } from "./foreig
 import { componentScript } from "./glue.ts";
 import { countGrowth } from "./grow.ts";
 import { checkFunctionTypes, isPreview1Function } from "./function_types.ts";
-import { refuseTypeBomb } from "./type_size.ts";
+import { readComponent } from "./component_reader.ts";
+import { ServedTypes } from "./served_interfaces.ts";
+import { refuseLargeTypes, refuseUnfolding } from "./type_size.ts";
 import {
   type ComponentNames,
   readComponentNames,
@@ -39,22 +41,6 @@ const CORE_MODULES: ReadonlySet<string> = new Set([
   "krew_wasm_kubernetes",
   "krew_wasm_terminal",
 ]);
-/** What a component may import. The patch versions of WASI 0.2 only add to one another. */
-const SERVED = new RegExp(
-  `^(?:${
-    [
-      "wasi:cli/(?:environment|exit|stdin|stdout|stderr|terminal-(?:input|output|stdin|stdout|stderr))@0\\.2\\.\\d+",
-      "wasi:clocks/(?:monotonic|wall)-clock@0\\.2\\.\\d+",
-      "wasi:filesystem/(?:types|preopens)@0\\.2\\.\\d+",
-      "wasi:http/(?:types|outgoing-handler)@0\\.2\\.\\d+",
-      "wasi:io/(?:error|poll|streams)@0\\.2\\.\\d+",
-      "wasi:random/(?:random|insecure|insecure-seed)@0\\.2\\.\\d+",
-      "wasi:sockets/(?:network|instance-network|ip-name-lookup|(?:tcp|udp)(?:-create-socket)?)@0\\.2\\.\\d+",
-      "krew-wasm:kubernetes/(?:cluster|upgrade)@0\\.1\\.\\d+",
-      "krew-wasm:terminal/control@0\\.1\\.\\d+",
-    ].join("|")
-  })$`,
-);
 const NETWORK = /^(wasi:http|wasi:sockets|krew-wasm:kubernetes)\//;
 
 /**
@@ -138,6 +124,9 @@ function compileCore(bytes: Uint8Array<ArrayBuffer>, name: string): Compiled["fi
 
 /** A component of a core module that carries component types. */
 async function componentOf(bytes: Uint8Array): Promise<Uint8Array<ArrayBuffer>> {
+  for (const { name, data, end } of readSections(bytes)) {
+    if (name?.startsWith("component-type")) refuseLargeTypes(bytes.subarray(data, end));
+  }
   const { componentNew } = await import("@bytecodealliance/jco-transpile/wasm-tools");
   try {
     return (await componentNew(bytes, [["wasi_snapshot_preview1", await readAdapter()]])).slice();
@@ -199,8 +188,8 @@ export function suspendingImports(imports: readonly string[]): string[] {
   });
 }
 
-/** The name under which a component exports its program. @throws AppError PLUGIN_UNSUPPORTED */
-function checkNames({ imports, exports }: ComponentNames): string {
+/** @throws AppError PLUGIN_UNSUPPORTED */
+function refuseLater({ imports, exports }: ComponentNames): void {
   const later = [...imports, ...exports].find((name) => /^wasi:[a-z]+\/[a-z-]+@0\.[3-9]\./.test(name));
   if (later !== undefined) {
     throw new AppError(
@@ -211,19 +200,10 @@ function checkNames({ imports, exports }: ComponentNames): string {
       },
     );
   }
-  for (const name of imports) {
-    if (SERVED.test(name)) continue;
-    const [, ours] = /^(krew-wasm:(?:kubernetes|terminal))\//.exec(name) ?? [];
-    throw new AppError(
-      "PLUGIN_UNSUPPORTED",
-      `It imports "${printable(name, 200)}", which krew-wasm does not have`,
-      {
-        hint: ours !== undefined
-          ? `of ${ours} this krew-wasm has what its wit/ says: build against that, or take a newer krew-wasm`
-          : "a plugin may import wasi:cli, clocks, filesystem, io, random, sockets, http, krew-wasm:kubernetes and krew-wasm:terminal",
-      },
-    );
-  }
+}
+
+/** The name under which a component exports its program. @throws AppError PLUGIN_UNSUPPORTED */
+function programOf({ exports }: ComponentNames): string {
   const run = exports.find((name) => /^wasi:cli\/run@0\.2\.\d+$/.test(name));
   if (run === undefined) {
     throw new AppError(
@@ -273,9 +253,13 @@ function* coreNames(bytes: Uint8Array): Generator<string> {
 }
 
 async function compileComponent(bytes: Uint8Array): Promise<Compiled> {
-  refuseTypeBomb(bytes);
   const names = readComponentNames(bytes);
-  const run = checkNames(names);
+  refuseLater(names);
+  const served = new ServedTypes();
+  const report = readComponent(bytes, served.numbers);
+  refuseUnfolding(report, bytes.length);
+  served.check(report.imports);
+  const run = programOf(names);
   checkHarmless(readLinkNames(bytes));
   const suspending = suspendingImports(names.imports);
   const { $init, generate } = await import("@bytecodealliance/jco-transpile/component");

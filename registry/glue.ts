@@ -5,6 +5,7 @@
 
 import { AppError, messageOf } from "../runtime/errors.ts";
 import { printable } from "../runtime/text.ts";
+import { scriptNames } from "./served_interfaces.ts";
 
 const START = /^"use components";\nexport function instantiate\(/;
 const END = /\n\};?\s*\nexport const _util = \{\s*\};?\s*$/;
@@ -30,7 +31,10 @@ export function componentScript(module: string, run: string, imports: readonly s
     !module.includes(TRAP_WORDS) ||
     (module.includes("function _utf8AllocateAndEncode(") && !module.includes(EMPTY_STRING))
   ) throw unknownForm();
+  const names = new HostNames(imports);
+  names.checkImports(module);
   const body = withoutUnused(withLeanTables(withDirectCalls(
+    names,
     module
       // In parentheses: V8 then compiles it at once, where it would read it through and do so again when it is called.
       .replace(START, '"use strict";\nconst instantiate = (function instantiate(')
@@ -56,8 +60,53 @@ export function componentScript(module: string, run: string, imports: readonly s
 /** Lines that do nothing: comments, what is logged of each call, and empty ones. */
 const SILENT = /^(?:\/\/.*|_debugLog\('\[iface="[^\n]*\(sync, @ enter\)'\);)?\n/gm;
 
+function throwUnknownForm(): never {
+  throw unknownForm();
+}
+
 function unknownForm(): AppError {
   return new AppError("INTERNAL", "jco's output is of another form than krew-wasm knows");
+}
+
+/**
+ * What a script may name of the host: what served_interfaces.ts compared is looked at once more in the text that runs, as
+ * every object of JavaScript has more under its name than WIT gave it.
+ */
+class HostNames {
+  #imports: readonly string[];
+  #methods = new Set<string>();
+
+  /** @throws AppError INTERNAL */
+  constructor(imports: readonly string[]) {
+    this.#imports = imports;
+    for (const name of imports) {
+      const names = scriptNames(name) ?? unknownName(name);
+      for (const method of names.methods) this.#methods.add(method);
+    }
+  }
+
+  /** Checks what a module takes of `imports`. @throws AppError INTERNAL */
+  checkImports(module: string): void {
+    const taken = [...module.matchAll(/^[ \t]*const \{ ([^}\n]*) \} = imports\['([^'\n]*)'\];$/gm)];
+    if (taken.length !== module.split(/\bimports\[/).length - 1) throw unknownForm();
+    for (const [, members = "", name = ""] of taken) {
+      if (!this.#imports.includes(name)) throw unknownName(name);
+      for (const member of members.split(", ")) {
+        const [key = ""] = member.split(": ");
+        if (!scriptNames(name)!.members.has(key)) throw unknownName(`${name}.${key}`);
+      }
+    }
+  }
+
+  /** Checks what a function is served by: a method or static function, or what was taken. @throws AppError INTERNAL */
+  checkCall(expression: string): void {
+    const [, method] = /^(?:new )?[\w$]+(?:\.(\w+))?\(/.exec(expression) ?? throwUnknownForm();
+    if (method !== undefined && !this.#methods.has(method)) throw unknownName(method);
+  }
+}
+
+function unknownName(name: string): never {
+  throw new AppError("INTERNAL", `jco's output calls "${printable(name, 100)}", which no interface has`);
 }
 
 /** A function that serves one import: its parameters, its body, and whether it may wait. */
@@ -95,18 +144,17 @@ const BORROWS_GIVEN_BACK =
  * J3: jco makes a task, a subtask, a waitable and five promises for each call of an import of WASI 0.2, which knows no
  * tasks, and suspends the component where the answer is at hand. Here an import is called, and the component suspended
  * where it answers with a promise.
- *
- * A component that has anything asynchronous in it keeps jco's tasks, as its calls need them.
  */
-function withDirectCalls(body: string): string {
-  if (/^(?:isAsync|funcTypeIsAsync): true,$/m.test(body)) return body;
+function withDirectCalls(names: HostNames, body: string): string {
+  // What needs tasks is of WASI 0.3, and not read (component_reader.ts).
+  if (/^(?:isAsync|funcTypeIsAsync): true,$/m.test(body)) throw unknownForm();
   const direct = new Set<string>();
   const called = body.replace(
     TRAMPOLINE,
     (_, index: string, _async, parameters: string, inner: string, waits: string | undefined) => {
       direct.add(index);
       return `const _trampoline${index} = function(${parameters}) {\n${
-        directCall(inner, waits !== undefined)
+        directCall(names, inner, waits !== undefined)
       }\n}\n${waits ?? ""}`;
     },
   );
@@ -124,10 +172,11 @@ if (code !== 0) throw new WebAssemblyRuntimeError('run returned neither ok nor e
 `).replaceAll(/^curResourceBorrows\.push\(rsc\d+\);\n/gm, "");
 }
 
-function directCall(inner: string, waits: boolean): string {
+function directCall(names: HostNames, inner: string, waits: boolean): string {
   const call = CALL.exec(inner);
   if (!call) throw unknownForm();
   const [{ length }, , expression = ""] = call;
+  names.checkCall(expression);
   const lift = inner.slice(0, call.index);
   let rest = inner.slice(call.index + length);
   const catches = CATCHES.exec(rest);

@@ -14,6 +14,8 @@ export interface Section {
   readonly start: number;
   /** Where its content begins, after its id and size. */
   readonly content: number;
+  /** Where what is in it begins: of a custom section after its name. */
+  readonly data: number;
   readonly end: number;
 }
 
@@ -68,8 +70,9 @@ export function readSections(bytes: Uint8Array): Section[] {
     const content = reader.offset;
     reader.skip(size);
     const end = reader.offset;
-    const name = id === 0 ? new Reader(bytes, content, end).text() : undefined;
-    sections.push({ id, name, start, content, end });
+    const inner = new Reader(bytes, content, end);
+    const name = id === 0 ? inner.text() : undefined;
+    sections.push({ id, name, start, content, data: inner.offset, end });
   }
   return sections;
 }
@@ -104,8 +107,7 @@ export function stripModule(bytes: Uint8Array, name: string): StrippedModule {
   }
   stripped.set(own, at);
   const names = sections.find(({ id, name }) => id === 0 && name === "name");
-  // After the section's own name, whose length is one byte.
-  return { bytes: stripped, names: names && bytes.slice(names.content + 5, names.end) };
+  return { bytes: stripped, names: names && bytes.slice(names.data, names.end) };
 }
 
 /** Whether a custom section means something to the compiler: names of functions, and types of a component. */
@@ -381,6 +383,11 @@ export class Reader {
 
   get offset(): number {
     return this.#at;
+  }
+
+  /** Another reader that stands at the same place. */
+  copy(): Reader {
+    return new Reader(this.#bytes, this.#at, this.#end);
   }
 
   /** Goes on at an offset further on. */

@@ -17,11 +17,10 @@ import { cliInterfaces } from "./wasi/p2/cli.ts";
 import { clockInterfaces } from "./wasi/p2/clocks.ts";
 import { InputStream, IoError, OutputStream, poll, Pollable } from "./wasi/p2/io.ts";
 import { randomInterfaces } from "./wasi/p2/random.ts";
+import { type Interfaces, sealed } from "./wasi/p2/resources.ts";
 
 /** The name of the JavaScript among a component's compiled files; the others are its core modules. */
 export const COMPONENT_ENTRY = "plugin.js";
-
-type Interfaces = Record<string, unknown>;
 
 /** What the JavaScript of a component returns (registry/compile.ts). */
 interface ComponentScript {
@@ -31,7 +30,7 @@ interface ComponentScript {
   readonly imports: readonly string[];
   instantiate(
     getCoreModule: (name: string) => WebAssembly.Module,
-    imports: Interfaces,
+    imports: object,
     instantiateCore: (module: WebAssembly.Module, imports?: WebAssembly.Imports) => WebAssembly.Instance,
   ): Record<string, { run(): unknown }>;
 }
@@ -70,7 +69,7 @@ export async function runComponent(program: Program, sandbox: Sandbox): Promise<
   let code: number | undefined;
   await sandbox.giveUp(usesOfComponent(component.imports, tree?.needs.length !== 0));
   try {
-    const exports = instantiate(component, cores, imports, memory);
+    const exports = instantiate(component, cores, sealed(imports), memory);
     await exports[component.run]!.run();
     return code = ended ?? 0;
   } catch (error) {
@@ -112,7 +111,7 @@ async function openTree({ files, record }: Sandbox): Promise<FileTree> {
 function instantiate(
   component: ComponentScript,
   cores: ReadonlyMap<string, WebAssembly.Module>,
-  imports: Interfaces,
+  imports: object,
   memory: MemoryLimit,
 ): ReturnType<ComponentScript["instantiate"]> {
   try {
@@ -140,8 +139,8 @@ function missing(name: string): never {
   throw new AppError("STORE_CORRUPT", `The compiled form of the plugin lacks ${name}`);
 }
 
-/** The interfaces a component imports; what the few have need of is loaded for those. */
-async function interfacesFor(
+/** The interfaces a component imports; what the few have need of is loaded for those. Public for tests. */
+export async function interfacesFor(
   imported: readonly string[],
   sandbox: Sandbox,
   tree: FileTree | undefined,

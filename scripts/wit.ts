@@ -1,13 +1,14 @@
 // deno-lint-ignore-file no-console -- a script talks to who runs it
 
 /**
- * `deno task wit [--check]`: generates the host's TypeScript types in wit/generated/ from wit/, with jco; with --check
- * it fails when what is there is not what would be generated.
+ * `deno task wit [--check]`: generates the host's TypeScript types in wit/generated/ from wit/, with jco, and the table of
+ * what plugins may import; with --check it fails when what is there is not what would be generated.
  */
 
 import { fileURLToPath } from "node:url";
 import { $init, generateTypes } from "@bytecodealliance/jco-transpile/component";
 import { _setPreopens } from "@bytecodealliance/preview2-shim/filesystem";
+import { servedInterfaces } from "./served_interfaces.ts";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 const directory = `${root}wit/generated`;
@@ -26,7 +27,10 @@ export async function generate(): Promise<Map<string, string>> {
   // jco writes declaration files that name each other by the JavaScript they stand for, of which there is none.
   const text = (bytes: Uint8Array) =>
     new TextDecoder().decode(bytes).replaceAll(/'(\.[^']*)\.js'/g, "'$1.d.ts'");
-  return new Map(files.map(([name, bytes]) => [name, text(bytes)]));
+  return new Map([
+    ...files.map(([name, bytes]): [string, string] => [name, text(bytes)]),
+    ["served.ts", await servedInterfaces()],
+  ]);
 }
 
 /** Names of the generated files that differ from what is there. */

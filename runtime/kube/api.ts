@@ -49,14 +49,16 @@ class Upload {
   #taken = { body: false, response: false };
   #finished = false;
   #dropped = false;
+  #failed: (error: unknown) => never;
 
   constructor(
     sink: BodySink,
     length: bigint | undefined,
     response: Promise<ClusterResponse>,
     abort: AbortController,
-    private readonly failed: (error: unknown) => never,
+    failed: (error: unknown) => never,
   ) {
+    this.#failed = failed;
     this.#sink = sink;
     this.#length = length;
     this.#abort = abort;
@@ -95,7 +97,7 @@ class Upload {
     this.#taken.response = true;
     await this.#settled;
     const answer = this.#answer!;
-    return "response" in answer ? answer.response : this.failed(answer.error);
+    return "response" in answer ? answer.response : this.#failed(answer.error);
   }
 
   subscribe(): Pollable {

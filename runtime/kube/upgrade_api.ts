@@ -29,11 +29,25 @@ class Connection {
     this.#connection = connection;
   }
 
-  protocol = () => this.#connection.protocol;
-  input = (channel: number) => orNothing(() => new InputStream(this.#connection.input(channel)));
-  output = (channel: number) => orNothing(() => new OutputStream(this.#connection.output(channel)));
-  inputBytes = () => orNothing(() => new InputStream(this.#connection.inputBytes()));
-  outputBytes = () => orNothing(() => new OutputStream(this.#connection.outputBytes()));
+  protocol(): string {
+    return this.#connection.protocol;
+  }
+
+  input(channel: number): InputStream {
+    return orNothing(() => new InputStream(this.#connection.input(channel)));
+  }
+
+  output(channel: number): OutputStream {
+    return orNothing(() => new OutputStream(this.#connection.output(channel)));
+  }
+
+  inputBytes(): InputStream {
+    return orNothing(() => new InputStream(this.#connection.inputBytes()));
+  }
+
+  outputBytes(): OutputStream {
+    return orNothing(() => new OutputStream(this.#connection.outputBytes()));
+  }
 
   receive(): Wit.Message | undefined {
     const message = this.#ended(() => this.#connection.receive());
@@ -53,7 +67,9 @@ class Connection {
     return new Pollable(this.#connection.writable);
   }
 
-  closed = (): Wit.CloseReason | undefined => this.#connection.closed;
+  closed(): Wit.CloseReason | undefined {
+    return this.#connection.closed;
+  }
 
   close(code: number, reason: string): void {
     this.#connection.close(code === 1000 || code >= 3000 && code <= 4999 ? code : 1000, reason);

@@ -24,6 +24,7 @@ import {
   type Probed,
   type Stat,
 } from "./files.ts";
+import { HostNode } from "./host_node.ts";
 import { OverlayNode } from "./overlay.ts";
 import { checkWindowsName, type Resolved, resolvePath, type Tree } from "./paths.ts";
 import type { MaybePromise } from "./streams.ts";
@@ -34,12 +35,13 @@ const MAX_OPEN = 16384;
 const MAX_INODES = 4096;
 
 /** An open directory. */
-class NamedDirectory implements DirectoryNode {
+class NamedDirectory extends HostNode implements DirectoryNode {
   readonly kind = "directory";
   /** Names below the mount's root, free of links. */
   readonly path: readonly string[];
 
   constructor(readonly mount: Mount, path: readonly string[]) {
+    super();
     this.path = path;
   }
 
@@ -52,7 +54,7 @@ class NamedDirectory implements DirectoryNode {
 }
 
 /** An open file of the host. Reads and writes are at a place the caller names, so that two can share it. */
-class NamedFile implements AnyFile {
+class NamedFile extends HostNode implements AnyFile {
   readonly kind = "file";
   #file: Deno.FsFile;
   /** Where the operating system's own position is. */
@@ -66,6 +68,7 @@ class NamedFile implements AnyFile {
     readonly readable: boolean,
     readonly writable: boolean,
   ) {
+    super();
     this.#file = file;
   }
 
@@ -259,6 +262,7 @@ export class NamedTree implements FileTree {
 
   /** @throws WasiError */
   stat(node: NamedDirectory | AnyFile): Stat {
+    HostNode.check(node);
     return node.kind === "file"
       ? node.stat()
       : attempt(() => statOf(Deno.lstatSync(pathIn(node.mount, node.path))));
@@ -302,6 +306,7 @@ export class NamedTree implements FileTree {
 
   /** Times of what is open. @throws WasiError */
   setTimes(node: NamedDirectory | AnyFile, accessed: NewTime, modified: NewTime): void {
+    HostNode.check(node);
     if (node.kind === "file") {
       if (node instanceof NamedFile && !node.writable) {
         // POSIX lets the owner set times through any descriptor; a grant to read does not.
@@ -327,6 +332,7 @@ export class NamedTree implements FileTree {
 
   /** Entries in the operating system's order. @throws WasiError */
   readDirectory(node: NamedDirectory): Listing {
+    HostNode.check(node);
     const { mount, path } = node;
     const host = pathIn(mount, path);
     let found = attempt(() => [...Deno.readDirSync(host)]).map((entry): { name: string; type: NodeType } => ({
@@ -487,6 +493,7 @@ export class NamedTree implements FileTree {
   }
 
   #resolve(from: NamedDirectory, path: string, follow: boolean) {
+    HostNode.check(from);
     const { mount } = from;
     const visible = (names: readonly string[]) => {
       if (Deno.build.os === "windows") names.forEach(checkWindowsName);

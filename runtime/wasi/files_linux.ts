@@ -40,6 +40,7 @@ import {
   O_RDWR,
   O_WRONLY,
 } from "./linux.ts";
+import { HostNode } from "./host_node.ts";
 import { DirectoryListing, identityOf, OpenDirectory, OpenFile, type Root } from "./linux_nodes.ts";
 import { OverlayNode } from "./overlay.ts";
 import type { MaybePromise } from "./streams.ts";
@@ -335,10 +336,12 @@ class LinuxTree implements FileTree {
   }
 
   stat(node: OpenDirectory | AnyFile): Stat {
+    HostNode.check(node);
     return node.kind === "file" ? node.stat() : this.#kernel.stat(node.fd);
   }
 
   statAt(from: OpenDirectory, path: GuestPath, follow: boolean): MaybePromise<Stat> {
+    HostNode.check(from);
     let stat: Stat;
     let overlay: Overlay | undefined;
     try {
@@ -430,6 +433,7 @@ class LinuxTree implements FileTree {
   }
 
   readDirectory(node: OpenDirectory): Listing {
+    HostNode.check(node);
     const kernel = this.#kernel;
     // Opened again, as `.`, it is the same directory.
     if (node.root.only && identityOf(this.#kernel.stat(node.fd)) === node.root.identity) {
@@ -565,6 +569,7 @@ class LinuxTree implements FileTree {
 
   /** Opens what a path leads to, the kernel resolving it; of a directory that shows a few names, these alone. */
   #open(from: OpenDirectory, path: GuestPath, flags: number, follow: boolean): number {
+    HostNode.check(from);
     const { root, fd } = from;
     const last = follow ? 0 : this.#kernel.O_NOFOLLOW;
     if (!root.only) return this.#granted(this.#kernel.open(fd, path, flags | last, true));
@@ -634,6 +639,7 @@ class LinuxTree implements FileTree {
 
   /** Calls with the open directory in which a path's last name is; `denied`: with one that is denied too. */
   #inParent<T>(from: OpenDirectory, path: GuestPath, use: (place: Place) => T, denied = false): T {
+    HostNode.check(from);
     const { root } = from;
     if (root.only) {
       const found = this.#onlyName(from, path);

@@ -10,6 +10,7 @@
 import type { AskedFile, FileGate, Files, Mount } from "../sandbox.ts";
 import { guestPath, isBelow, isWithin, parentOf, pathMeant } from "../host_path.ts";
 import { WasiError } from "./errno.ts";
+import { HostNode } from "./host_node.ts";
 import type {
   AnyFile,
   DirectoryNode,
@@ -24,7 +25,7 @@ import type {
 import type { MaybePromise } from "./streams.ts";
 
 /** A directory on the way to mounts, or a mount that can be read only, where a change may be asked for. */
-class GateDirectory implements DirectoryNode {
+class GateDirectory extends HostNode implements DirectoryNode {
   readonly kind = "directory";
   /** So that changes get as far as the question. */
   readonly writable = true;
@@ -33,7 +34,9 @@ class GateDirectory implements DirectoryNode {
    * `path`: absolute, as the plugin sees it. `under`: what is there; for the directory the user stands in, which stands for
    * the root as well, with `path` "/".
    */
-  constructor(readonly path: string, readonly under?: DirectoryNode, readonly mount?: Seen) {}
+  constructor(readonly path: string, readonly under?: DirectoryNode, readonly mount?: Seen) {
+    super();
+  }
 
   close(): void {}
 }

@@ -2,6 +2,7 @@
 
 import type { Mount } from "../sandbox.ts";
 import { WasiError } from "./errno.ts";
+import { HostNode } from "./host_node.ts";
 import type { AnyFile, DirectoryNode, Entry, Listing, NodeType, Stat } from "./files.ts";
 import { type Glance, type Kernel, RawEntries } from "./linux.ts";
 
@@ -19,11 +20,12 @@ export interface Root {
 }
 
 /** An open directory: the root of a granted tree, which stays open with the tree, or one that the plugin opened. */
-export class OpenDirectory implements DirectoryNode {
+export class OpenDirectory extends HostNode implements DirectoryNode {
   readonly kind = "directory";
   #close: (() => void) | undefined;
 
   constructor(readonly root: Root, readonly fd: number, close?: () => void) {
+    super();
     this.#close = close;
   }
 
@@ -38,7 +40,7 @@ export class OpenDirectory implements DirectoryNode {
 }
 
 /** An open file. It was looked at when it was opened: here nothing is checked but how. */
-export class OpenFile implements AnyFile {
+export class OpenFile extends HostNode implements AnyFile {
   readonly kind = "file";
   #kernel: Kernel;
   #closed = false;
@@ -54,6 +56,7 @@ export class OpenFile implements AnyFile {
     readonly readable: boolean,
     readonly writable: boolean,
   ) {
+    super();
     this.#kernel = kernel;
   }
 

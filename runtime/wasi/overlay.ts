@@ -2,9 +2,10 @@
 
 import { WasiError } from "./errno.ts";
 import type { AnyFile, Stat } from "./files.ts";
+import { HostNode } from "./host_node.ts";
 
 /** Such a file, open. It can be read, and looks otherwise like the file it stands for. */
-export class OverlayNode implements AnyFile {
+export class OverlayNode extends HostNode implements AnyFile {
   readonly kind = "file";
   readonly type = "regular-file";
   readonly readable = true;
@@ -13,6 +14,7 @@ export class OverlayNode implements AnyFile {
   #stat: Stat;
 
   constructor(bytes: Uint8Array, stat: Stat) {
+    super();
     this.#bytes = bytes;
     this.#stat = { ...stat, size: BigInt(bytes.length) };
   }

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { AppError } from "../../runtime/errors.ts";
 import { compilePlugin, suspendingImports } from "../../registry/compile.ts";
-import { buildC, lacksClang, runBytes, testSandbox, wat } from "../support/components.ts";
+import { buildC, dummy, lacksClang, runBytes, testSandbox, wat } from "../support/components.ts";
 
 // jco loads itself when it is first imported, and leaves timers of 10 ms behind in what it makes.
 const jcoLeaves = { sanitizeOps: false, sanitizeResources: false };
@@ -129,32 +129,26 @@ Deno.test("compilePlugin() refuses a component of which jco makes no JavaScript"
 
 Deno.test("compilePlugin() refuses names that the component model does not have", jcoLeaves, async () => {
   const label = "abcdefgh";
-  const type = (type: string) =>
-    `(type $a ${type}) (export "t" (type $t (eq $a))) (export "f" (func (param "p" $t)))`;
   const interfaces = [
-    type(`(record (field "${label}" u32))`),
-    type(`(variant (case "${label}"))`),
-    type(`(enum "${label}")`),
-    type(`(flags "${label}")`),
-    `(export "f" (func (param "${label}" u32)))`,
-    `(export "f" (func (param "p" u32))) (export "${label}" (func))`,
-    `(export "${label}" (type $r (sub resource))) (export "f" (func (param "p" (own $r))))`,
+    `record r { ${label}: u32 } f: func(p: r);`,
+    `variant r { ${label} } f: func(p: r);`,
+    `enum r { ${label} } f: func(p: r);`,
+    `flags r { ${label} } f: func(p: r);`,
+    `f: func(${label}: u32);`,
+    `${label}: func();`,
+    `resource ${label}; f: func(p: ${label});`,
   ];
   for (const wit of interfaces) {
-    const bytes = await wat(`(component
-      (import "wasi:cli/environment@0.2.0" (instance $e ${wit}))
-      (core func $f (canon lower (func $e "f")))
-      (core module $m
-        (import "h" "f" (func $f (param i32))) (func (export "run") (result i32) i32.const 0 call $f i32.const 0))
-      (core instance $i (instantiate $m (with "h" (instance (export "f" (func $f))))))
-      (func $run (result (result)) (canon lift (core func $i "run")))
-      (instance $command (export "run" (func $run)))
-      (export "wasi:cli/run@0.2.0" (instance $command)))`);
+    const bytes = await dummy(
+      `package a:b; interface i { ${wit} } world w { export i; export wasi:cli/run@0.2.0; }
+       package wasi:cli@0.2.0 { interface run { run: func() -> result; } }`,
+    );
     assert.equal((await compilePlugin(bytes)).kind, "component", wit);
     const characters = new TextDecoder("latin1").decode(bytes).replaceAll(label, "a'+b()+'");
     await assert.rejects(
       compilePlugin(Uint8Array.from(characters, (character) => character.charCodeAt(0))),
-      (error) => error instanceof AppError && /^(COMPILE_FAILED|PLUGIN_UNSUPPORTED)$/.test(error.code),
+      (error) =>
+        error instanceof AppError && /^(WASM_INVALID|COMPILE_FAILED|PLUGIN_UNSUPPORTED)$/.test(error.code),
       wit,
     );
   }

@@ -7,7 +7,10 @@ import assert from "node:assert/strict";
 import { fc } from "../support/fuzz.ts";
 import { compilePlugin } from "../../registry/compile.ts";
 import { AppError } from "../../runtime/errors.ts";
-import { wat } from "../support/components.ts";
+import { dummy, wat } from "../support/components.ts";
+
+/** What a component that imports wasi:cli/exit declares of it. */
+const EXIT = `(export "exit-with-code" (func (param "status-code" u8)))`;
 
 /** Where names stand. Each is one of eight characters, so that another of as many bytes can take its place in the binary. */
 const PLACES: Readonly<Record<string, string>> = {
@@ -47,41 +50,52 @@ const PLACES: Readonly<Record<string, string>> = {
     (core module $b (func (export "run") (result i32) i32.const 0)) (core instance $b (instantiate $b))
     (func $run (result (result)) (canon lift (core func $b "run")))
     (instance $c (export "run" (func $run)) (export "namename" (func $run))) (export "wasi:cli/run@0.2.0" (instance $c)))`,
-  "an import of the component": importing(`(export "f" (func (param "p" u32)))`, "namename"),
-  "a record's field": importing(type(`(record (field "namename" u32))`)),
-  "a variant's case": importing(type(`(variant (case "namename"))`)),
-  "an enum's case": importing(type(`(enum "namename")`)),
-  "a flag": importing(type(`(flags "namename")`)),
-  "a parameter": importing(`(export "f" (func (param "namename" u32)))`),
-  "a function": importing(`(export "f" (func (param "p" u32))) (export "namename" (func))`),
-  "a type": importing(
-    `(type $a (record (field "x" u32))) (export "namename" (type $t (eq $a))) (export "f" (func (param "p" $t)))`,
+  "an import of the component": importing(EXIT, "namename"),
+  "a parameter of an import": importing(EXIT.replace("status-code", "namename")),
+  "a function of an import": importing(`${EXIT} (export "namename" (func))`),
+  "a type of an import": importing(`${EXIT} (type $t u8) (export "namename" (type (eq $t)))`),
+  "a resource of an import": importing(`${EXIT} (export "namename" (type (sub resource)))`),
+  "a method of an import": importing(
+    `${EXIT} (export "res" (type $r (sub resource))) (export "[method]res.namename" (func (param "self" (borrow $r))))`,
   ),
-  "a resource": importing(
-    `(export "namename" (type $r (sub resource))) (export "f" (func (param "p" (own $r))))`,
-  ),
-  "a method": importing(
-    `(export "res" (type $r (sub resource))) (export "f" (func (param "p" u32))) (export "[method]res.namename" (func (param "self" (borrow $r))))`,
-  ),
-  "an interface": importing(`(export "f" (func (param "p" u32)))`, "wasi:cli/namename@0.2.0"),
-  "a package": importing(`(export "f" (func (param "p" u32)))`, "wasi:namename/environment@0.2.0"),
-  "a version": importing(`(export "f" (func (param "p" u32)))`, "wasi:cli/environment@0.2.0-namename"),
+  "an interface": importing(EXIT, "wasi:cli/namename@0.2.0"),
+  "a package": importing(EXIT, "wasi:namename/exit@0.2.0"),
+  "a version": importing(EXIT, "wasi:cli/exit@0.2.0-namename"),
 };
 
-function type(type: string): string {
-  return `(type $a ${type}) (export "t" (type $t (eq $a))) (export "f" (func (param "p" $t)))`;
-}
+/** Where names stand in what a component exports, as WIT. */
+const EXPORTED: Readonly<Record<string, string>> = {
+  "a record's field": "record r { namename: u32 } f: func(p: r);",
+  "a variant's case": "variant r { namename, other(string) } f: func(p: r) -> r;",
+  "an enum's case": "enum r { namename, other } f: func(p: r) -> r;",
+  "a flag": "flags r { namename, other } f: func(p: r) -> r;",
+  "a type": "record namename { x: u32 } f: func(p: namename);",
+  "a function": "namename: func(p: string) -> string;",
+  "a parameter": "f: func(namename: string);",
+  "a resource": "resource namename { constructor(); g: func(); } f: func(p: namename) -> namename;",
+  "a method": "resource r { namename: func(p: string) -> string; } f: func(p: borrow<r>);",
+  "a static function": "resource r { namename: static func(p: string) -> string; } f: func(p: borrow<r>);",
+};
 
-function importing(wit: string, name = "wasi:cli/environment@0.2.0"): string {
+/** A component that imports an interface and calls a function of it. */
+function importing(wit: string, name = "wasi:cli/exit@0.2.0"): string {
   return `(component
     (import "${name}" (instance $e ${wit}))
-    (core func $f (canon lower (func $e "f")))
+    (core func $f (canon lower (func $e "exit-with-code")))
     (core module $m
       (import "h" "f" (func $f (param i32))) (func (export "run") (result i32) i32.const 0 call $f i32.const 0))
     (core instance $i (instantiate $m (with "h" (instance (export "f" (func $f))))))
     (func $run (result (result)) (canon lift (core func $i "run")))
     (instance $c (export "run" (func $run)))
     (export "wasi:cli/run@0.2.0" (instance $c)))`;
+}
+
+/** A component that exports an interface. */
+function exporting(wit: string, name: string): Promise<Uint8Array<ArrayBuffer>> {
+  return dummy(
+    `package a:b; interface ${name} { ${wit} } world w { export ${name}; export wasi:cli/run@0.2.0; }
+    package wasi:cli@0.2.0 { interface run { run: func() -> result; } }`,
+  );
 }
 
 /** What ends or begins something in JavaScript, and what surrounds it in a name. */
@@ -171,12 +185,14 @@ Deno.test("no name of a component becomes code, whatever it is and wherever it s
 }, async () => {
   const made = new Map<string, Uint8Array>();
   for (const [place, text] of Object.entries(PLACES)) made.set(place, await wat(text));
+  for (const [place, wit] of Object.entries(EXPORTED)) made.set(place, await exporting(wit, "i"));
+  made.set("an interface that is exported", await exporting("f: func(p: string);", "namename"));
   // What the places are is right: most compile as they are.
   let compiled = 0;
   for (const bytes of made.values()) {
     await compilePlugin(bytes.slice() as Uint8Array<ArrayBuffer>).then(() => compiled++, () => {});
   }
-  assert.ok(compiled >= 12, `${compiled} of ${made.size} compile`);
+  assert.ok(compiled >= 16, `${compiled} of ${made.size} compile`);
   let accepted = 0;
   await fc.assert(
     fc.asyncProperty(fc.constantFrom(...made.keys()), NAME, async (place, name) => {

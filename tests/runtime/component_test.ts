@@ -8,7 +8,9 @@ import {
   componentOf,
   FakeCluster,
   lacksClang,
+  programOf,
   runBytes,
+  runProgram,
   sourceOf,
   testSandbox,
   wat,
@@ -94,15 +96,26 @@ Deno.test("runComponent() says which file is missing", jcoLeaves, async () => {
 
 Deno.test("runComponent() names the function that it does not have", jcoLeaves, async () => {
   const bytes = await wat(`(component
-    (import "wasi:cli/environment@0.2.50" (instance $e (export "get-moon-phase" (func (result u32)))))
-    (core func $f (canon lower (func $e "get-moon-phase")))
-    (core module $m (import "h" "f" (func $f (result i32))) (func (export "run") (result i32) call $f))
+    (import "wasi:random/random@0.2.0" (instance $e (export "get-random-u64" (func (result u64)))))
+    (core func $f (canon lower (func $e "get-random-u64")))
+    (core module $m (import "h" "f" (func $f (result i64))) (func (export "run") (result i32) (i32.wrap_i64 (call $f))))
     (core instance $i (instantiate $m (with "h" (instance (export "f" (func $f))))))
     (func $run (result (result)) (canon lift (core func $i "run")))
     (instance $command (export "run" (func $run)))
     (export "wasi:cli/run@0.2.0" (instance $command)))`);
+  // As a later krew-wasm, with more functions, might have compiled it.
+  const program = await programOf(bytes);
+  const later = {
+    ...program,
+    read: async (file: string) =>
+      file === "plugin.js"
+        ? new TextEncoder().encode(
+          new TextDecoder().decode(await program.read(file)).replaceAll("getRandomU64", "getMoonPhase"),
+        )
+        : await program.read(file),
+  };
   await assert.rejects(
-    runBytes(bytes, testSandbox()),
+    runProgram(later, testSandbox()),
     (error) =>
       error instanceof AppError && error.code === "PLUGIN_UNSUPPORTED" && /getMoonPhase/.test(error.message),
   );

@@ -14,7 +14,7 @@ import type { ByteSink, ByteSource } from "../../runtime/wasi/streams.ts";
 import { TerminalControl } from "../../runtime/wasi/terminal.ts";
 import { RunRecord } from "../../runtime/record.ts";
 import { compilePlugin } from "../../registry/compile.ts";
-import { componentNew, parse } from "@bytecodealliance/jco-transpile/wasm-tools";
+import { componentEmbed, componentNew, parse } from "@bytecodealliance/jco-transpile/wasm-tools";
 import { findProgram, missing } from "./programs.ts";
 
 // jco begins to read its own files when it is imported: a test that runs meanwhile would be told of a leak.
@@ -31,6 +31,12 @@ export async function wat(text: string): Promise<Uint8Array<ArrayBuffer>> {
 export function lacksClang(): boolean {
   const how = "apt install clang lld wasi-libc libclang-rt-dev-wasm32";
   return missing("clang", findProgram("clang") !== undefined, how);
+}
+
+/** A component of a world, given as WIT, whose functions do nothing but trap. */
+export async function dummy(wit: string, world = "w"): Promise<Uint8Array<ArrayBuffer>> {
+  const module = await componentEmbed({ dummy: true, witSource: wit, world });
+  return (await componentNew(module, [])).slice();
 }
 
 /** A preview1 module of a C program, which is named from the repository's root. */

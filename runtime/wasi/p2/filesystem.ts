@@ -5,9 +5,10 @@
 
 import { type ErrnoName, errnoOf, WasiError } from "../errno.ts";
 import type { AnyFile, DirectoryNode, FileTree, Listing, NewTime, NodeType, Stat } from "../files.ts";
+import { HostNode } from "../host_node.ts";
 import type { ByteSink, ByteSource, MaybePromise } from "../streams.ts";
 import { datetimeOf } from "./clocks.ts";
-import { InputStream, IoError, OutputStream } from "./io.ts";
+import { CAUSE, InputStream, type IoError, OutputStream } from "./io.ts";
 
 type Timestamp =
   | { tag: "no-change" }
@@ -156,6 +157,7 @@ export function filesystemInterfaces(tree: FileTree) {
     #flags: DescriptorFlags;
 
     constructor(node: DirectoryNode | AnyFile, flags: DescriptorFlags = {}) {
+      HostNode.check(node);
       if (open >= tree.maxOpen) {
         node.close();
         throw new WasiError("too-many-open");
@@ -367,7 +369,7 @@ export function filesystemInterfaces(tree: FileTree) {
     "wasi:filesystem/types": {
       Descriptor,
       DirectoryEntryStream,
-      filesystemErrorCode: ({ cause }: IoError): string | undefined => {
+      filesystemErrorCode: ({ [CAUSE]: cause }: IoError): string | undefined => {
         try {
           return codeOf(cause);
         } catch {

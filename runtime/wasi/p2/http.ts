@@ -13,12 +13,20 @@ import type { ClusterResponse } from "../../kube/cluster.ts";
 import type { Sandbox } from "../../sandbox.ts";
 import { BodySink, BodySource, contentLength } from "../body.ts";
 import { WasiError } from "../errno.ts";
-import { InputStream, IoError, OutputStream, Pollable } from "./io.ts";
+import { CAUSE, checkOwn, InputStream, type IoError, OutputStream, Pollable } from "./io.ts";
+import { CONSTRUCTED } from "./resources.ts";
 
 type Method = { tag: string; val?: string };
 type Scheme = { tag: "HTTP" } | { tag: "HTTPS" } | { tag: "other"; val: string };
 type ErrorCode = { tag: string; val?: unknown };
 type Result<T> = { tag: "ok"; val: T } | { tag: "err"; val: ErrorCode };
+
+// What the host's own parts call of a resource has a symbol for its name: a component could reach a name of letters.
+const RECEIVED = Symbol("received");
+const LOCK = Symbol("lock");
+const PARTS = Symbol("parts");
+const SINK = Symbol("sink");
+const LENGTH = Symbol("length");
 
 const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 /**
@@ -49,6 +57,7 @@ const latin1 = (bytes: Uint8Array): string => {
 
 /** wasi:http/types.fields */
 class Fields {
+  static readonly [CONSTRUCTED] = true;
   #entries: [name: string, value: Uint8Array][] = [];
   #immutable = false;
 
@@ -59,7 +68,7 @@ class Fields {
   }
 
   /** Not the guest's to change. */
-  static received(entries: readonly (readonly [string, string])[]): Fields {
+  static [RECEIVED](entries: readonly (readonly [string, string])[]): Fields {
     const fields = new Fields();
     // fetch gives a header's bytes as Latin-1 characters.
     fields.#entries = entries.map((
@@ -69,7 +78,7 @@ class Fields {
     return fields;
   }
 
-  static lock(fields: Fields): Fields {
+  static [LOCK](fields: Fields): Fields {
     fields.#immutable = true;
     return fields;
   }
@@ -116,17 +125,29 @@ class Fields {
     fields.#entries = this.#entries.map(([name, value]) => [name, value.slice()]);
     return fields;
   }
+
+  /** What they say of the body's length. */
+  [LENGTH](): bigint | undefined {
+    return contentLength(this.get("content-length").map((value) => ["content-length", latin1(value)]));
+  }
 }
 
 /** wasi:http/types.request-options. Durations in nanoseconds. */
 class RequestOptions {
+  static readonly [CONSTRUCTED] = true;
   #connect: bigint | undefined;
   #firstByte: bigint | undefined;
   #betweenBytes: bigint | undefined;
 
-  connectTimeout = () => this.#connect;
-  firstByteTimeout = () => this.#firstByte;
-  betweenBytesTimeout = () => this.#betweenBytes;
+  connectTimeout(): bigint | undefined {
+    return this.#connect;
+  }
+  firstByteTimeout(): bigint | undefined {
+    return this.#firstByte;
+  }
+  betweenBytesTimeout(): bigint | undefined {
+    return this.#betweenBytes;
+  }
   setConnectTimeout(duration: bigint | undefined): void {
     this.#connect = duration;
   }
@@ -140,7 +161,7 @@ class RequestOptions {
 
 /** wasi:http/types.outgoing-body */
 class OutgoingBody {
-  readonly sink = new BodySink();
+  readonly [SINK] = new BodySink();
   #taken = false;
   #finished = false;
   #length: bigint | undefined;
@@ -152,26 +173,27 @@ class OutgoingBody {
   write(): OutputStream {
     if (this.#taken) throw undefined;
     this.#taken = true;
-    return new OutputStream(this.sink);
+    return new OutputStream(this[SINK]);
   }
 
   static finish(body: OutgoingBody, trailers: Fields | undefined): void {
     if (trailers) throw { tag: "internal-error", val: "trailers are not sent" };
-    if (body.#length !== undefined && body.sink.written !== body.#length) {
-      body.sink.fail();
-      throw { tag: "HTTP-request-body-size", val: body.sink.written };
+    if (body.#length !== undefined && body[SINK].written !== body.#length) {
+      body[SINK].fail();
+      throw { tag: "HTTP-request-body-size", val: body[SINK].written };
     }
     body.#finished = true;
-    body.sink.finish();
+    body[SINK].finish();
   }
 
   [Symbol.dispose](): void {
-    if (!this.#finished) this.sink.fail();
+    if (!this.#finished) this[SINK].fail();
   }
 }
 
 /** wasi:http/types.outgoing-request */
 class OutgoingRequest {
+  static readonly [CONSTRUCTED] = true;
   #method: Method = { tag: "get" };
   #path: string | undefined;
   #scheme: Scheme | undefined;
@@ -180,45 +202,52 @@ class OutgoingRequest {
   #body: OutgoingBody | undefined;
 
   constructor(headers: Fields) {
-    this.#headers = Fields.lock(headers);
+    this.#headers = Fields[LOCK](headers);
   }
 
   body(): OutgoingBody {
     if (this.#body) throw undefined;
-    const lengths = this.#headers.get("content-length").map((value) =>
-      ["content-length", latin1(value)] as const
-    );
-    return this.#body = new OutgoingBody(contentLength(lengths));
+    return this.#body = new OutgoingBody(this.#headers[LENGTH]());
   }
 
-  method = () => this.#method;
+  method(): Method {
+    return this.#method;
+  }
   setMethod(method: Method): void {
     if (method.tag === "other" && !TOKEN.test(method.val ?? "")) throw undefined;
     this.#method = method;
   }
 
-  pathWithQuery = () => this.#path;
+  pathWithQuery(): string | undefined {
+    return this.#path;
+  }
   setPathWithQuery(path: string | undefined): void {
     if (path !== undefined && /[\u0000-\u0020\u007f#]/.test(path)) throw undefined;
     this.#path = path;
   }
 
-  scheme = () => this.#scheme;
+  scheme(): Scheme | undefined {
+    return this.#scheme;
+  }
   setScheme(scheme: Scheme | undefined): void {
     if (scheme?.tag === "other" && !/^[a-z][a-z0-9+.-]*$/i.test(scheme.val)) throw undefined;
     this.#scheme = scheme;
   }
 
-  authority = () => this.#authority;
+  authority(): string | undefined {
+    return this.#authority;
+  }
   setAuthority(authority: string | undefined): void {
     if (authority !== undefined && /[\u0000-\u0020\u007f/?#\\]/.test(authority)) throw undefined;
     this.#authority = authority;
   }
 
-  headers = () => this.#headers;
+  headers(): Fields {
+    return this.#headers;
+  }
 
   /** What it asks of the cluster. */
-  static parts(request: OutgoingRequest) {
+  static [PARTS](request: OutgoingRequest) {
     const scheme = request.#scheme;
     const name = scheme === undefined || scheme.tag === "HTTPS"
       ? "https"
@@ -288,8 +317,12 @@ class IncomingResponse {
     this.#source = new BodySource(response.body, patience);
   }
 
-  status = () => this.#response.status;
-  headers = () => Fields.received(this.#response.headers);
+  status(): number {
+    return this.#response.status;
+  }
+  headers(): Fields {
+    return Fields[RECEIVED](this.#response.headers);
+  }
 
   consume(): IncomingBody {
     if (this.#consumed) throw undefined;
@@ -372,15 +405,46 @@ function isTimeout(error: unknown): boolean {
   return false;
 }
 
+/** wasi:http/types.outgoing-response: can be made, and sent to nobody, as a plugin is a command. */
+class OutgoingResponse {
+  static readonly [CONSTRUCTED] = true;
+  #status = 200;
+  #headers: Fields;
+  #body: OutgoingBody | undefined;
+
+  constructor(headers: Fields) {
+    this.#headers = Fields[LOCK](headers);
+  }
+
+  statusCode(): number {
+    return this.#status;
+  }
+  setStatusCode(status: number): void {
+    if (status < 100 || status > 999) throw undefined;
+    this.#status = status;
+  }
+  headers(): Fields {
+    return this.#headers;
+  }
+  body(): OutgoingBody {
+    if (this.#body) throw undefined;
+    return this.#body = new OutgoingBody(this.#headers[LENGTH]());
+  }
+}
+
 // What a component that is a command never gets, but imports by name with the rest of the interface.
 class IncomingRequest {}
-class OutgoingResponse {}
-class ResponseOutparam {}
+class ResponseOutparam {
+  static set(): never {
+    throw new WebAssembly.RuntimeError("it answers a request that it was never given");
+  }
+}
 
 /** The interfaces by name. `sandbox.cluster` is asked for with the first request. */
 export function httpInterfaces(sandbox: Sandbox, refused: (error: AppError) => void) {
   const handle = (request: OutgoingRequest, options: RequestOptions | undefined): FutureIncomingResponse => {
-    const { body, ...parts } = OutgoingRequest.parts(request);
+    if (options) checkOwn(options, RequestOptions);
+    const { body, ...parts } = OutgoingRequest[PARTS](request);
     if (body) sandbox.stdin.share?.();
     const abort = new AbortController();
     // fetch does not tell when it has connected: a limit for that alone can't be told from one for the
@@ -403,7 +467,7 @@ export function httpInterfaces(sandbox: Sandbox, refused: (error: AppError) => v
       )
     );
     response.catch((error) => {
-      body?.sink.fail();
+      body?.[SINK].fail();
       if (error instanceof AppError) refused(error);
     }).finally(() => clearTimeout(timer));
     return new FutureIncomingResponse(response, abort);
@@ -421,7 +485,7 @@ export function httpInterfaces(sandbox: Sandbox, refused: (error: AppError) => v
       OutgoingResponse,
       RequestOptions,
       ResponseOutparam,
-      httpErrorCode: ({ cause }: IoError): ErrorCode | undefined =>
+      httpErrorCode: ({ [CAUSE]: cause }: IoError): ErrorCode | undefined =>
         cause instanceof WasiError ? undefined : bodyErrorCodeOf(cause),
     },
     "wasi:http/outgoing-handler": { handle },
@@ -440,7 +504,7 @@ function milliseconds(nanoseconds: bigint): number {
  *
  * @throws AppError REQUEST_INVALID; the signal's reason
  */
-async function bodyFor(method: string, { sink }: OutgoingBody, signal: AbortSignal) {
+async function bodyFor(method: string, { [SINK]: sink }: OutgoingBody, signal: AbortSignal) {
   if (!/^(get|head)$/i.test(method)) return sink.stream;
   const end = async () => {
     for await (const chunk of sink.stream) {

@@ -19,12 +19,24 @@ const MAX_READ = 1 << 20;
 /** The most that `blocking-write-and-flush` takes (wasi:io/streams). */
 const MAX_BLOCKING_WRITE = 4096;
 
+// What the host's own parts call of a resource has a symbol for its name: a component could reach a name of letters.
+/** What an error stands for. */
+export const CAUSE = Symbol("cause");
+const ATTEMPT = Symbol("attempt");
+const BROKEN = Symbol("broken");
+const CLOSE = Symbol("close");
+const READINESS = Symbol("readiness");
+
 /** wasi:io/error.error: what an operation failed with, for other interfaces to tell more of. */
 export class IoError {
-  constructor(readonly cause: unknown) {}
+  readonly [CAUSE]: unknown;
+
+  constructor(cause: unknown) {
+    this[CAUSE] = cause;
+  }
 
   toDebugString(): string {
-    return messageOf(this.cause);
+    return messageOf(this[CAUSE]);
   }
 }
 
@@ -44,29 +56,29 @@ function trap(what: string): WebAssembly.RuntimeError {
   return new WebAssembly.RuntimeError(what);
 }
 
+/** Lets nothing pass for a resource that is none. */
+export function checkOwn(value: object, of: abstract new (...args: never[]) => object): void {
+  if (!(value instanceof of)) throw trap("it passed what is not the resource that it should be");
+}
+
 /** wasi:io/poll.pollable */
 export class Pollable {
-  #readiness: Readiness;
+  readonly [READINESS]: Readiness;
   #dropped: (() => void) | undefined;
 
   /** @param dropped called when the guest drops it: a timer need not run on */
   constructor(readiness: Readiness, dropped?: () => void) {
-    this.#readiness = readiness;
+    this[READINESS] = readiness;
     this.#dropped = dropped;
   }
 
   ready(): boolean {
-    return this.#readiness.ready();
+    return this[READINESS].ready();
   }
 
   block(): MaybePromise<void> {
     const ready = poll([this]);
     return ready instanceof Promise ? ready.then(() => {}) : undefined;
-  }
-
-  /** Resolves when one of the list may be ready. */
-  static any(list: readonly Pollable[]): Promise<void> {
-    return whenAny(list.map((pollable) => pollable.#readiness));
   }
 
   [Symbol.dispose](): void {
@@ -84,6 +96,7 @@ let lastTurn = 0;
 /** wasi:io/poll.poll: the indexes of what is ready, at least one. */
 export function poll(list: Pollable[]): MaybePromise<Uint32Array> {
   if (list.length === 0) throw trap("a poll of nothing");
+  for (const pollable of list) checkOwn(pollable, Pollable);
   const readyNow = () => Uint32Array.from(list.flatMap((pollable, index) => pollable.ready() ? [index] : []));
   const ready = readyNow();
   const now = performance.now();
@@ -102,7 +115,7 @@ export function poll(list: Pollable[]): MaybePromise<Uint32Array> {
 
   async function wait(): Promise<Uint32Array> {
     for (;;) {
-      await Pollable.any(list);
+      await whenAny(list.map((pollable) => pollable[READINESS]));
       const ready = readyNow();
       if (ready.length > 0) return ready;
     }
@@ -128,7 +141,7 @@ abstract class Stream {
   #dropped = false;
 
   /** Runs what may wait. */
-  protected attempt<T>(operation: () => MaybePromise<T>): MaybePromise<T> {
+  [ATTEMPT]<T>(operation: () => MaybePromise<T>): MaybePromise<T> {
     if (this.#broken) throw CLOSED;
     try {
       const value = operation();
@@ -143,16 +156,16 @@ abstract class Stream {
     return streamError(error);
   }
 
-  protected get broken(): boolean {
+  get [BROKEN](): boolean {
     return this.#broken;
   }
 
-  protected abstract close(): void;
+  protected abstract [CLOSE](): void;
 
   [Symbol.dispose](): void {
     if (this.#dropped) return;
     this.#dropped = true;
-    this.close();
+    this[CLOSE]();
   }
 }
 
@@ -168,7 +181,7 @@ export class InputStream extends Stream {
   read(length: bigint): Uint8Array {
     if (length === 0n) return new Uint8Array();
     const buffer = roomFor(length);
-    const count = this.attempt(() => this.#source.readAvailable(buffer)) as number;
+    const count = this[ATTEMPT](() => this.#source.readAvailable(buffer)) as number;
     if (count < 0) throw CLOSED;
     return buffer.subarray(0, count);
   }
@@ -180,7 +193,7 @@ export class InputStream extends Stream {
       if (count === 0) throw CLOSED;
       return buffer.subarray(0, count);
     };
-    const count = this.attempt(() => this.#source.read(buffer));
+    const count = this[ATTEMPT](() => this.#source.read(buffer));
     return count instanceof Promise ? count.then(done) : done(count);
   }
 
@@ -194,10 +207,10 @@ export class InputStream extends Stream {
   }
 
   subscribe(): Pollable {
-    return new Pollable(this.broken ? READY : this.#source);
+    return new Pollable(this[BROKEN] ? READY : this.#source);
   }
 
-  protected override close(): void {
+  protected override [CLOSE](): void {
     this.#source.close();
   }
 }
@@ -211,7 +224,7 @@ export class OutputStream extends Stream {
   #flushFailure: { error: unknown } | undefined;
   /** One for all who ask, so that one wait serves them. */
   #readiness: Readiness = {
-    ready: () => this.broken || !this.#flushing && (this.#flushFailure !== undefined || this.#sink.ready()),
+    ready: () => this[BROKEN] || !this.#flushing && (this.#flushFailure !== undefined || this.#sink.ready()),
     wait: async () => {
       await this.#flushing;
       if (!this.#flushFailure) await this.#sink.wait();
@@ -225,7 +238,7 @@ export class OutputStream extends Stream {
 
   checkWrite(): bigint {
     this.#permit = BigInt(
-      this.attempt(() => {
+      this[ATTEMPT](() => {
         const failure = this.#flushFailure;
         this.#flushFailure = undefined;
         if (failure) throw failure.error;
@@ -239,19 +252,19 @@ export class OutputStream extends Stream {
   write(bytes: Uint8Array): void {
     if (BigInt(bytes.length) > this.#permit) throw trap("a write of more than check-write allowed");
     this.#permit -= BigInt(bytes.length);
-    this.attempt(() => expectSync(this.#writeAll(bytes)));
+    this[ATTEMPT](() => expectSync(this.#writeAll(bytes)));
   }
 
   blockingWriteAndFlush(bytes: Uint8Array): MaybePromise<void> {
     if (bytes.length > MAX_BLOCKING_WRITE) throw trap("a blocking write of more than 4096 bytes");
-    return this.attempt(() => {
+    return this[ATTEMPT](() => {
       const written = this.#settled(() => this.#writeAll(bytes));
       return written instanceof Promise ? written.then(() => this.#sink.flush()) : this.#sink.flush();
     });
   }
 
   flush(): void {
-    this.attempt(() => {
+    this[ATTEMPT](() => {
       if (this.#flushing) return;
       const flushed = this.#sink.flush();
       if (!(flushed instanceof Promise)) return;
@@ -264,7 +277,7 @@ export class OutputStream extends Stream {
   }
 
   blockingFlush(): MaybePromise<void> {
-    return this.attempt(() => this.#settled(() => this.#sink.flush()));
+    return this[ATTEMPT](() => this.#settled(() => this.#sink.flush()));
   }
 
   writeZeroes(length: bigint): void {
@@ -280,6 +293,7 @@ export class OutputStream extends Stream {
   }
 
   splice(source: InputStream, length: bigint): bigint {
+    checkOwn(source, InputStream);
     const permit = this.checkWrite();
     const bytes = source.read(length < permit ? length : permit);
     this.write(bytes);
@@ -287,9 +301,10 @@ export class OutputStream extends Stream {
   }
 
   blockingSplice(source: InputStream, length: bigint): MaybePromise<bigint> {
+    checkOwn(source, InputStream);
     const done = (bytes: Uint8Array): MaybePromise<bigint> => {
       const count = BigInt(bytes.length);
-      const written = this.attempt(() => this.#settled(() => this.#writeAll(bytes)));
+      const written = this[ATTEMPT](() => this.#settled(() => this.#writeAll(bytes)));
       return written instanceof Promise ? written.then(() => count) : count;
     };
     const bytes = source.blockingRead(length);
@@ -300,7 +315,7 @@ export class OutputStream extends Stream {
     return new Pollable(this.#readiness);
   }
 
-  protected override close(): void {
+  protected override [CLOSE](): void {
     this.#sink.close();
   }
 

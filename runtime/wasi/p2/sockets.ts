@@ -13,7 +13,7 @@ import { AppError } from "../../errors.ts";
 import type { Sockets } from "../../kube/endpoint.ts";
 import type { Sandbox } from "../../sandbox.ts";
 import { closeWhenSent, ConnectionSink, ConnectionSource } from "../connection_streams.ts";
-import { InputStream, IoError, OutputStream, Pollable, READY } from "./io.ts";
+import { CAUSE, InputStream, type IoError, OutputStream, Pollable, READY } from "./io.ts";
 import type * as Wit from "../../../wit/generated/interfaces/wasi-sockets-network.d.ts";
 
 type Family = Wit.IpAddressFamily;
@@ -145,25 +145,38 @@ function positive<T extends number | bigint>(value: T): T {
   return value;
 }
 
+const HOPS = Symbol("hops");
+
 /** What sockets of both kinds are told, and tell again: Deno sets none of it on a socket, and hints may be kept. */
 class SocketHints {
+  readonly #family: Family;
   #hopLimit = 64;
   #receiveBuffer = 65536n;
   #sendBuffer = 65536n;
 
-  constructor(readonly family: Family) {}
+  constructor(family: Family) {
+    this.#family = family;
+  }
 
-  addressFamily = () => this.family;
+  addressFamily(): Family {
+    return this.#family;
+  }
 
-  protected hops = () => this.#hopLimit;
-  protected setHops(value: number): void {
+  get [HOPS](): number {
+    return this.#hopLimit;
+  }
+  set [HOPS](value: number) {
     this.#hopLimit = positive(value);
   }
-  receiveBufferSize = () => this.#receiveBuffer;
+  receiveBufferSize(): bigint {
+    return this.#receiveBuffer;
+  }
   setReceiveBufferSize(value: bigint): void {
     this.#receiveBuffer = positive(value);
   }
-  sendBufferSize = () => this.#sendBuffer;
+  sendBufferSize(): bigint {
+    return this.#sendBuffer;
+  }
   setSendBufferSize(value: bigint): void {
     this.#sendBuffer = positive(value);
   }
@@ -188,7 +201,9 @@ class TcpSocket extends SocketHints {
   }
 
   #checkAddress(address: SocketAddress): void {
-    if (address.tag !== this.family || !isUnicast(address) || isMapped(address)) throw "invalid-argument";
+    if (address.tag !== this.addressFamily() || !isUnicast(address) || isMapped(address)) {
+      throw "invalid-argument";
+    }
   }
 
   /** A client may leave its own address to the host; another is a listener's, which is denied. */
@@ -268,7 +283,7 @@ class TcpSocket extends SocketHints {
   localAddress(): SocketAddress {
     if (this.#state === "connected") return socketAddress(this.#connection!.localAddr);
     if (this.#state !== "bound") throw "invalid-state";
-    return socketAddress({ hostname: this.family === "ipv4" ? "0.0.0.0" : "::", port: 0 });
+    return socketAddress({ hostname: this.addressFamily() === "ipv4" ? "0.0.0.0" : "::", port: 0 });
   }
 
   remoteAddress(): SocketAddress {
@@ -276,35 +291,47 @@ class TcpSocket extends SocketHints {
     return socketAddress(this.#connection!.remoteAddr);
   }
 
-  isListening = () => false;
+  isListening(): boolean {
+    return false;
+  }
 
   setListenBacklogSize(size: bigint): void {
     positive(size);
     if (this.#state === "connecting" || this.#state === "connected") throw "invalid-state";
   }
 
-  keepAliveEnabled = () => this.#keepAlive.on;
+  keepAliveEnabled(): boolean {
+    return this.#keepAlive.on;
+  }
   setKeepAliveEnabled(value: boolean): void {
     this.#keepAlive.on = value;
     this.#connection?.setKeepAlive(value);
   }
 
   // Deno sets these no more than the others: hints.
-  keepAliveIdleTime = () => this.#keepAlive.idle;
+  keepAliveIdleTime(): bigint {
+    return this.#keepAlive.idle;
+  }
   setKeepAliveIdleTime(value: bigint): void {
     this.#keepAlive.idle = positive(value);
   }
-  keepAliveInterval = () => this.#keepAlive.interval;
+  keepAliveInterval(): bigint {
+    return this.#keepAlive.interval;
+  }
   setKeepAliveInterval(value: bigint): void {
     this.#keepAlive.interval = positive(value);
   }
-  keepAliveCount = () => this.#keepAlive.count;
+  keepAliveCount(): number {
+    return this.#keepAlive.count;
+  }
   setKeepAliveCount(value: number): void {
     this.#keepAlive.count = positive(value);
   }
-  hopLimit = () => this.hops();
+  hopLimit(): number {
+    return this[HOPS];
+  }
   setHopLimit(value: number): void {
-    this.setHops(value);
+    this[HOPS] = value;
   }
 
   subscribe(): Pollable {
@@ -344,7 +371,7 @@ class OutgoingDatagramStream {}
 /** wasi:sockets/udp.udp-socket: can be made, as runtimes probe for it, and not be bound. */
 class UdpSocket extends SocketHints {
   startBind(_network: Network, address: SocketAddress): void {
-    if (address.tag !== this.family) throw "invalid-argument";
+    if (address.tag !== this.addressFamily()) throw "invalid-argument";
     throw "access-denied";
   }
 
@@ -364,11 +391,15 @@ class UdpSocket extends SocketHints {
     throw "invalid-state";
   }
 
-  unicastHopLimit = () => this.hops();
-  setUnicastHopLimit(value: number): void {
-    this.setHops(value);
+  unicastHopLimit(): number {
+    return this[HOPS];
   }
-  subscribe = () => new Pollable(READY);
+  setUnicastHopLimit(value: number): void {
+    this[HOPS] = value;
+  }
+  subscribe(): Pollable {
+    return new Pollable(READY);
+  }
 }
 
 /** What a name to resolve may hold: letters, digits, hyphens, dots, and an IPv6 address' colons. */
@@ -394,7 +425,7 @@ export function socketInterfaces(sandbox: Sandbox, refused: (error: AppError) =>
     },
     "wasi:sockets/network": {
       Network,
-      networkErrorCode: ({ cause }: IoError): Code | undefined => {
+      networkErrorCode: ({ [CAUSE]: cause }: IoError): Code | undefined => {
         const code = codeOf(cause);
         return code === "unknown" ? undefined : code;
       },

@@ -1,5 +1,13 @@
 import assert from "node:assert/strict";
-import { InputStream, IoError, OutputStream, poll, Pollable, READY } from "../../../../runtime/wasi/p2/io.ts";
+import {
+  CAUSE,
+  InputStream,
+  IoError,
+  OutputStream,
+  poll,
+  Pollable,
+  READY,
+} from "../../../../runtime/wasi/p2/io.ts";
 import { clockInterfaces } from "../../../../runtime/wasi/p2/clocks.ts";
 import { WasiError } from "../../../../runtime/wasi/errno.ts";
 import { ClosedPipe } from "../../../../runtime/wasi/stdio.ts";
@@ -127,7 +135,7 @@ Deno.test("InputStream says what failed, and lets a closed pipe end the plugin",
   });
   const isIo = (error: unknown) => {
     const { tag, val } = error as { tag: string; val: IoError };
-    return tag === "last-operation-failed" && val instanceof IoError && val.cause instanceof WasiError;
+    return tag === "last-operation-failed" && val instanceof IoError && val[CAUSE] instanceof WasiError;
   };
   assert.throws(() => new InputStream(failing(new WasiError("io"))).read(1n), isIo);
   await assert.rejects(

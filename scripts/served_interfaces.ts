@@ -1,0 +1,70 @@
+/** The table of every interface that a plugin may import, from wit/: what registry/served_interfaces.ts compares with. */
+
+import { fileURLToPath } from "node:url";
+import { componentEmbed } from "@bytecodealliance/jco-transpile/wasm-tools";
+import type { Item, Type } from "../registry/component_items.ts";
+import { readComponent } from "../registry/component_reader.ts";
+import { readSections } from "../registry/wasm.ts";
+
+/** What of wit/ is not stable yet, and served all the same. */
+const FEATURES = ["network-error-code"];
+const FUNCTION = 0x01;
+const TYPE = 0x03;
+
+/** The table as the text of a module. preview2-shim must have been given the file system. */
+export async function servedInterfaces(): Promise<string> {
+  const imports = await readWorld();
+  const types: Type[] = [];
+  const places = new Map<number, number>();
+  const placeOf = (type: Type): number => {
+    const known = places.get(type.number);
+    if (known !== undefined) return known;
+    if (!type.made) throw new Error("wit/ has a type without a structure");
+    type.made.types.forEach(placeOf);
+    places.set(type.number, types.push(type) - 1);
+    return types.length - 1;
+  };
+  const interfaces = imports.map(([name, { items }]) => {
+    const of = (sort: number) =>
+      [...items!.map].filter(([, item]) => item.sort === sort)
+        .map(([name, { type }]) => `      ${JSON.stringify(name)}: ${placeOf(type)},\n`).join("");
+    const other = [...items!.map].find(([, { sort }]) => sort !== FUNCTION && sort !== TYPE);
+    if (other) throw new Error(`${name} has something that is neither a function nor a type: ${other[0]}`);
+    return `  ${JSON.stringify(name)}: {\n    types: {\n${of(TYPE)}    },\n    functions: {\n${
+      of(FUNCTION)
+    }    },\n  },\n`;
+  });
+  const made = types.map(({ made }, place) => {
+    const { of, types, labels } = made!;
+    const parts = types.map(({ number }) => places.get(number));
+    return `  /* ${place} */ ${JSON.stringify(labels.length > 0 ? [of, parts, labels] : [of, parts])},\n`;
+  });
+  return `/** What wit/ says of each interface that a plugin may import. Made by \`deno task wit\`. */
+
+/** Types by number: what each is made of, which others, and its labels. */
+export const TYPES: readonly (readonly [of: string, types: readonly number[], labels?: readonly string[]])[] = [
+${made.join("")}];
+
+/** Interfaces with the version that is served: their types and functions, by the number of their type. */
+export const INTERFACES: Readonly<
+  Record<string, { readonly types: Readonly<Record<string, number>>; readonly functions: Readonly<Record<string, number>> }>
+> = {
+${interfaces.join("")}};
+`;
+}
+
+/** What the world `plugin` imports. */
+async function readWorld(): Promise<readonly (readonly [name: string, item: Item])[]> {
+  const module = await componentEmbed({
+    dummy: true,
+    witPath: fileURLToPath(new URL("../wit", import.meta.url)),
+    world: "plugin",
+    features: { tag: "list", val: FEATURES },
+  });
+  // A component that exports the type of one that exports the world, which is the type of a component too.
+  const section = readSections(module).find(({ name }) => name?.startsWith("component-type"))!;
+  const report = readComponent(module.subarray(section.data, section.end));
+  const [packaged] = report.exports.map.values();
+  const [world] = packaged!.type.items!().map.values();
+  return world!.type.imports!;
+}
