@@ -318,6 +318,10 @@ export async function compile(
       "--regexp-tier-up-ticks=64",
       // Functions are validated when they are first called; pull has validated the whole module. 2.9 refuses the flag.
       ...(major === 2 && minor < 9 ? ["--wasm-lazy-validation"] : []),
+      // Three times V8's own, for parsers that recurse, as Go's of ASN.1 does. Windows gives a program 4 MiB in all, Linux and
+      // macOS 8. The stacks of what may wait (JSPI) are as large as the smaller of both says.
+      "--stack-size=3072",
+      "--wasm-stack-switching-stack-size=3072",
     ];
     const embed = (output: string, included: readonly string[] = []) =>
       deno([

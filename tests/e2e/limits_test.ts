@@ -52,6 +52,21 @@ testBinary(
   },
 );
 
+testBinary("a plugin calls itself 30,000 times, whether it may wait or not", options, async () => {
+  const recursive = (imports: string) =>
+    wat(`(module ${imports} (memory (export "memory") 1)
+      (func $deep (param i32) (result i32)
+        (if (result i32) (local.get 0)
+          (then (i32.add (i32.const 1) (call $deep (i32.sub (local.get 0) (i32.const 1)))))
+          (else (i32.const 0))))
+      (func (export "_start") (if (i32.ne (call $deep (i32.const 30000)) (i32.const 30000)) (then unreachable))))`);
+  const poll = `(import "wasi_snapshot_preview1" "poll_oneoff" (func (param i32 i32 i32 i32) (result i32)))`;
+  await using it = await setUp({ runs: await recursive(""), waits: await recursive(poll) });
+  for (const plugin of ["kubectl-runs", "kubectl-waits"]) {
+    assert.deepEqual(await it.product.shell(plugin), { code: 0, stdout: "", stderr: "" });
+  }
+});
+
 /** A component that grows its memory by 20 MiB, a page at a time. */
 const GROWING = `(component
   (core module $m (memory 1)
