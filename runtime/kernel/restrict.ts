@@ -1,0 +1,128 @@
+/**
+ * The third wall: the process restricts itself, for the rest of its life, by the kernel's own means (Landlock, seccomp).
+ * What is refused is refused whatever code of the process asks, on whichever of its threads.
+ */
+
+import {
+  type Access,
+  ASK_ERRATA,
+  ASK_VERSION,
+  FULL_ABI,
+  OLDEST_ABI,
+  pathRule,
+  portRight,
+  portRule,
+  RESTRICT_ALL_THREADS,
+  rightsOf,
+  RULE_PATH,
+  RULE_PORT,
+  rulesetAttribute,
+  THREADS_ABI,
+} from "./landlock.ts";
+import { seccompFilter } from "./seccomp.ts";
+import { O_PATH, type Syscalls } from "./syscalls.ts";
+import { restrictOtherThreads } from "./threads.ts";
+
+/** What stays possible. */
+export interface Restriction {
+  /** Absolute paths, links followed, with all below them. What is not there is passed over. */
+  readonly paths: readonly (readonly [path: string, access: Access])[];
+  /** Ports that TCP connects to. */
+  readonly ports: readonly number[];
+  /** Names are looked up: the C library asks servers over UDP and, for long answers, TCP. */
+  readonly names: boolean;
+  /** Sockets of the file system, where a service that finds names is asked over one. */
+  readonly unix: boolean;
+}
+
+/**
+ * How much of it holds: `full`; `partial` where this kernel can't restrict all of it (docs/security.md), or refused to;
+ * `none`, and nothing has changed.
+ */
+export type Standing = "full" | "partial" | "none";
+
+/** Port of name servers. */
+const DOMAIN = 53;
+
+// <sys/prctl.h>, include/uapi/linux/seccomp.h
+const PR_SET_NO_NEW_PRIVS = 38;
+const SECCOMP_SET_MODE_FILTER = 1;
+const SECCOMP_FILTER_FLAG_TSYNC = 1;
+/** Without the brakes for untrusted code that older kernels put on with a filter: JavaScript engines have their own. */
+const SECCOMP_FILTER_FLAG_SPEC_ALLOW = 4;
+
+/** The version of Landlock's interface; 0 where there is none, or it is switched off or refused. */
+export function landlockVersion(system: Syscalls): number {
+  return Math.max(0, Number(system.call(system.numbers.landlockCreateRuleset, 0, 0, ASK_VERSION)));
+}
+
+/** Restricts the process. Not to be undone. */
+export function restrictProcess(system: Syscalls, restriction: Restriction): Standing {
+  const abi = landlockVersion(system);
+  if (abi < OLDEST_ABI) return "none";
+  const ruleset = makeRuleset(system, restriction, abi);
+  if (ruleset === undefined) return "none";
+  const restricted = restrictThreads(system, ruleset, abi);
+  system.close(ruleset);
+  if (restricted === "none") return "none";
+  const filtered = filterCalls(system, restriction);
+  return restricted === "all" && filtered && abi >= FULL_ABI ? "full" : "partial";
+}
+
+/** The descriptor of a ruleset. */
+function makeRuleset(
+  system: Syscalls,
+  { paths, ports, names, unix }: Restriction,
+  abi: number,
+): number | undefined {
+  const { landlockCreateRuleset, landlockAddRule } = system.numbers;
+  const errata = Math.max(0, Number(system.call(landlockCreateRuleset, 0, 0, ASK_ERRATA)));
+  const attribute = rulesetAttribute(abi, { sockets: !unix, errata });
+  const ruleset = system.callWith(landlockCreateRuleset, [], attribute, attribute.length, 0);
+  if (ruleset < 0) return undefined;
+  for (const [path, access] of paths) {
+    const fd = system.open(path, O_PATH);
+    if (fd < 0) continue;
+    const add = (isDirectory: boolean) => {
+      const rights = rightsOf(access, isDirectory, abi);
+      return rights === 0n ||
+        system.callWith(landlockAddRule, [ruleset, RULE_PATH], pathRule(rights, fd), 0) === 0;
+    };
+    if (!add(true)) add(false); // the kernel refuses a file what only directories have
+    system.close(fd);
+  }
+  const addPort = (right: Parameters<typeof portRight>[0], port: number) => {
+    const rights = portRight(right, abi);
+    if (rights !== 0n) system.callWith(landlockAddRule, [ruleset, RULE_PORT], portRule(rights, port), 0);
+  };
+  for (const port of new Set(names ? [...ports, DOMAIN] : ports)) addPort("connectTcp", port);
+  if (names) {
+    addPort("sendUdp", DOMAIN);
+    // The C library connects to what it has found, with no port, to learn which address it would be reached from.
+    addPort("sendUdp", 0);
+    addPort("bindUdp", 0);
+  }
+  return ruleset;
+}
+
+function restrictThreads(system: Syscalls, ruleset: number, abi: number): "all" | "one" | "none" {
+  const { landlockRestrictSelf, prctl } = system.numbers;
+  if (system.call(prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) !== 0n) return "none";
+  const restrict = (flags: number) => system.call(landlockRestrictSelf, ruleset, flags) === 0n;
+  if (abi >= THREADS_ABI && restrict(RESTRICT_ALL_THREADS)) return "all";
+  // The others first: who is restricted may not signal those who are not, on kernels that don't tell threads from processes.
+  const others = restrictOtherThreads(system, ruleset);
+  if (!restrict(0)) return "none";
+  return others ? "all" : "one";
+}
+
+function filterCalls(system: Syscalls, { ports, names, unix }: Restriction): boolean {
+  const filter = seccompFilter(Deno.build.arch, Deno.pid, { tcp: ports.length > 0, names, unix });
+  const { scratch, view, address } = system;
+  // struct sock_fprog, and behind it the program
+  view.setBigUint64(0, BigInt(filter.length / 8), true);
+  view.setBigUint64(8, address + 16n, true);
+  scratch.set(filter, 16);
+  const flags = SECCOMP_FILTER_FLAG_TSYNC | SECCOMP_FILTER_FLAG_SPEC_ALLOW;
+  return system.call(system.numbers.seccomp, SECCOMP_SET_MODE_FILTER, flags, address) === 0n;
+}

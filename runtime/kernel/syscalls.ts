@@ -1,0 +1,149 @@
+/**
+ * System calls of Linux by which a process restricts itself, through one symbol of the C library. It is loaded before the
+ * permission `ffi` is given up; what is called later needs none.
+ */
+
+interface Numbers {
+  readonly close: number;
+  readonly getdents64: number;
+  readonly mmap: number;
+  readonly mprotect: number;
+  readonly munmap: number;
+  readonly prctl: number;
+  readonly rtSigaction: number;
+  readonly rtTgsigqueueinfo: number;
+  readonly schedYield: number;
+  readonly seccomp: number;
+}
+
+// arch/x86/entry/syscalls/syscall_64.tbl; include/uapi/asm-generic/unistd.h.
+const NUMBERS: Readonly<Record<typeof Deno.build.arch, Numbers>> = {
+  "x86_64": {
+    close: 3,
+    getdents64: 217,
+    mmap: 9,
+    mprotect: 10,
+    munmap: 11,
+    prctl: 157,
+    rtSigaction: 13,
+    rtTgsigqueueinfo: 297,
+    schedYield: 24,
+    seccomp: 317,
+  },
+  aarch64: {
+    close: 57,
+    getdents64: 61,
+    mmap: 222,
+    mprotect: 226,
+    munmap: 215,
+    prctl: 167,
+    rtSigaction: 134,
+    rtTgsigqueueinfo: 240,
+    schedYield: 124,
+    seccomp: 277,
+  },
+};
+
+/** The same numbers everywhere. */
+const EVERYWHERE = {
+  openat2: 437,
+  landlockCreateRuleset: 444,
+  landlockAddRule: 445,
+  landlockRestrictSelf: 446,
+} as const;
+
+const AT_FDCWD = -100;
+const O_CLOEXEC = 0o2000000;
+/** A path alone, which leads to a rule's file or directory. */
+export const O_PATH = 0o10000000;
+/** Bytes of {@linkcode Syscalls.scratch}. */
+const SCRATCH = 16384;
+/** Where a path is put, and the structure of openat2. */
+const PATH_AT = 8192;
+const PATH_MAX = 4096;
+const HOW_AT = PATH_AT + PATH_MAX + 8;
+
+type Syscall = (
+  number: bigint,
+  a: bigint,
+  b: bigint,
+  c: bigint,
+  d: bigint,
+  e: bigint,
+  f: bigint,
+) => bigint;
+
+const encoder = new TextEncoder();
+
+/** The calls. They answer as the C library does: a negative number is a failure. */
+export class Syscalls {
+  readonly numbers: Numbers & typeof EVERYWHERE;
+  /** Memory that stays where it is; the first half is the caller's. */
+  readonly scratch = new Uint8Array(SCRATCH);
+  readonly view = new DataView(this.scratch.buffer);
+  /** Its address. */
+  readonly address: bigint;
+  #syscall: Syscall;
+
+  private constructor(syscall: Syscall) {
+    this.#syscall = syscall;
+    this.numbers = { ...NUMBERS[Deno.build.arch], ...EVERYWHERE };
+    this.address = BigInt(Deno.UnsafePointer.value(Deno.UnsafePointer.of(this.scratch)));
+  }
+
+  /** undefined elsewhere than on Linux, with another C library, and without the permission `ffi`. */
+  static load(): Syscalls | undefined {
+    if (Deno.build.os !== "linux" || !(Deno.build.arch in NUMBERS)) return undefined;
+    try {
+      const { symbols } = Deno.dlopen("libc.so.6", {
+        syscall: { parameters: ["i64", "i64", "i64", "i64", "i64", "i64", "i64"], result: "i64" },
+      });
+      return new Syscalls(symbols.syscall as Syscall);
+    } catch {
+      return undefined;
+    }
+  }
+
+  /** Any call, of up to six arguments. */
+  call(number: number, ...[a = 0, b = 0, c = 0, d = 0, e = 0, f = 0]: readonly (number | bigint)[]): bigint {
+    return this.#syscall(BigInt(number), BigInt(a), BigInt(b), BigInt(c), BigInt(d), BigInt(e), BigInt(f));
+  }
+
+  /** As {@linkcode call}, with bytes in the place of the first address. */
+  callWith(number: number, before: readonly number[], bytes: Uint8Array, ...after: number[]): number {
+    this.scratch.set(bytes);
+    return Number(this.call(number, ...before, this.address, ...after));
+  }
+
+  /** Opens a path, links followed; a negative number where that can't be. */
+  open(path: string, flags: number): number {
+    const { read, written } = encoder.encodeInto(path, this.scratch.subarray(PATH_AT, PATH_AT + PATH_MAX));
+    if (read < path.length || path.includes("\0")) return -1;
+    this.scratch[PATH_AT + written] = 0;
+    this.view.setBigUint64(HOW_AT, BigInt(flags | O_CLOEXEC), true);
+    this.view.setBigUint64(HOW_AT + 8, 0n, true);
+    this.view.setBigUint64(HOW_AT + 16, 0n, true);
+    const [at, how] = [this.address + BigInt(PATH_AT), this.address + BigInt(HOW_AT)];
+    return Number(this.call(this.numbers.openat2, AT_FDCWD, at, how, 24));
+  }
+
+  close(fd: number): void {
+    this.call(this.numbers.close, fd);
+  }
+
+  /** Names in an open directory, from its beginning if nothing was read of it; undefined where that can't be told. */
+  names(directory: number): string[] | undefined {
+    const names: string[] = [];
+    const { scratch, view, address } = this;
+    for (;;) {
+      const length = Number(this.call(this.numbers.getdents64, directory, address, PATH_AT));
+      if (length < 0) return undefined;
+      if (length === 0) return names;
+      // struct linux_dirent64
+      for (let at = 0; at < length; at += view.getUint16(at + 16, true)) {
+        const name = at + 19;
+        names.push(String.fromCharCode(...scratch.subarray(name, scratch.indexOf(0, name))));
+      }
+    }
+  }
+}
