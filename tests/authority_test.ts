@@ -69,6 +69,8 @@ const RUNTIME: Readonly<Record<string, readonly [authorities: string, why: strin
   "record.ts": ["files", "the record of denials and requests"],
   "report.ts": ["env streams", "errors on stderr"],
   "wall.ts": ["env permissions", "gives up what a run does not need"],
+  "kernel/syscalls.ts": ["ffi", "calls by which the process restricts itself"],
+  "kernel/threads.ts": ["ffi", "the same, on each of its threads"],
   "host_path.ts": ["files", "real paths of grants"],
   "store/check.ts": ["files sys", "whose store it is"],
   "store/read.ts": ["files", "receipts"],

@@ -73,7 +73,7 @@ export const RULE_PORT = 2;
 const SIGNALS_MENDED = 1 << 1;
 
 /** What may be done with files at and below a path. */
-export type Access = "read" | "write" | "log" | "remove" | "connect";
+export type Access = "read" | "write" | "log" | "remove";
 
 const RIGHTS: Readonly<Record<Access, readonly FileRight[]>> = {
   read: ["readFile", "readDirectory"],
@@ -86,7 +86,6 @@ const RIGHTS: Readonly<Record<Access, readonly FileRight[]>> = {
   log: ["readFile", "readDirectory", "writeFile", "makeFile", "removeFile"],
   /** Empty directories are removed, and nothing else. */
   remove: ["removeDirectory"],
-  connect: ["connectSocket"],
 };
 
 function mask<Name extends string>(

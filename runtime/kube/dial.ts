@@ -5,12 +5,8 @@ import type { Duplex } from "../wasi/connection_streams.ts";
 import { untilAborted } from "./abort.ts";
 import { withOwnRules } from "./client.ts";
 import type { ClientCertificate, Connection } from "./connection.ts";
-
-/** A host, an address without brackets or a name, and its port. */
-export interface Place {
-  readonly hostname: string;
-  readonly port: number;
-}
+import type { Place } from "./places.ts";
+import { relayTo } from "./relay.ts";
 
 /** Connects to a literal address. */
 export async function dialAddress(hostname: string, port: number): Promise<Deno.TcpConn> {
@@ -163,62 +159,5 @@ async function securedThrough(
   } catch (error) {
     relay.close();
     throw error;
-  }
-}
-
-/** A place on loopback behind which a connection goes on. */
-export interface Relay {
-  readonly place: Place;
-  /** Whose port may come: the one it is for. */
-  expect(ownPort: number): void;
-  /** Nobody comes. */
-  close(): void;
-}
-
-/** Nobody else gets in its way: who connects has to have the port that is expected, and the first to have it is the last. */
-export function relayTo(tunnel: Duplex): Relay {
-  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  const ownPort = Promise.withResolvers<number>();
-  const relay = async () => {
-    for await (const inner of listener) {
-      if (inner.remoteAddr.port !== await ownPort.promise) {
-        inner.close();
-        continue;
-      }
-      Promise.all([pass(inner, tunnel), pass(tunnel, inner)]).then(() => closeAll(inner, tunnel));
-      return; // which closes the listener
-    }
-  };
-  relay().catch(() => {});
-  return {
-    place: { hostname: "127.0.0.1", port: listener.addr.port },
-    expect: ownPort.resolve,
-    close() {
-      ownPort.resolve(-1);
-      try {
-        listener.close();
-      } catch { /* it is closed */ }
-    },
-  };
-}
-
-/** Passes all that comes on; the end of one is the end of the other. */
-async function pass(from: Duplex, to: Duplex): Promise<void> {
-  const buffer = new Uint8Array(65536);
-  try {
-    for (let count = await from.read(buffer); count !== null; count = await from.read(buffer)) {
-      for (let part = buffer.subarray(0, count); part.length > 0;) part = part.subarray(await to.write(part));
-    }
-    await to.closeWrite();
-  } catch {
-    closeAll(from, to);
-  }
-}
-
-function closeAll(...connections: Duplex[]): void {
-  for (const each of connections) {
-    try {
-      each.close();
-    } catch { /* it is closed */ }
   }
 }

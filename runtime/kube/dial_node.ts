@@ -4,7 +4,7 @@ import { Buffer } from "node:buffer";
 import { connect } from "node:tls";
 import type { Duplex } from "../wasi/connection_streams.ts";
 import type { ClientCertificate } from "./connection.ts";
-import type { Place } from "./dial.ts";
+import type { Place } from "./places.ts";
 
 /** Connects to a server, whoever it is. @throws what node:tls has against it */
 export async function dialUnchecked(

@@ -1,7 +1,7 @@
 /** What a proxy is asked for a way through: CONNECT (RFC 9110 9.3.6) and SOCKS5 (RFC 1928, 1929). */
 
 import type { Duplex } from "../wasi/connection_streams.ts";
-import type { Place } from "./dial.ts";
+import type { Place } from "./places.ts";
 import { readHead } from "./upgrade.ts";
 
 /** A proxy that refuses, or is none. The word proxy in it tells whose fault it is. */

@@ -78,7 +78,10 @@ type Connector = import("undici").buildConnector.connector;
 function throughProxy(direct: Connector, connection: Connection, proxy: URL): Connector {
   return (options, callback) => {
     const connect = async () => {
-      const { dialProxy, placeOf, relayTo } = await import("./dial.ts");
+      const [{ dialProxy, placeOf }, { relayTo }] = await Promise.all([
+        import("./dial.ts"),
+        import("./relay.ts"),
+      ]);
       const server = new URL(connection.server);
       const tunnel = await dialProxy(
         connection,

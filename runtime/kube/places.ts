@@ -1,0 +1,96 @@
+/**
+ * Where a run may connect to, before anything is parsed: the API servers and proxies that the kubeconfig, the flags and the
+ * environment name. Which of them it will be is told when the cluster is first used (access.ts).
+ */
+
+import type { ConnectionFlags } from "./flags.ts";
+
+/** A host, an address without brackets or a name, and its port. */
+export interface Place {
+  readonly hostname: string;
+  readonly port: number;
+}
+
+/** Keys of a kubeconfig that name a place. */
+const PLACE_KEY = /(?:^|[\s"'{,])(?:server|proxy-url)["']?\s*:/g;
+/** The same, on a line of its own with a plain or quoted value: how kubectl, minikube, kind and clouds write it. */
+const PLACE_LINE =
+  /^[ \t]*(?:- )?["']?(?:server|proxy-url)["']?[ \t]*:[ \t]+(?:"([^"\\\n]+)"|'([^'\n]+)'|([A-Za-z0-9[][^\s"'{},]*))[ \t\r]*(?:[ \t]#.*)?$/gm;
+
+const PORTS: Readonly<Record<string, number>> = {
+  "http:": 80,
+  "https:": 443,
+  "socks5:": 1080,
+  "socks5h:": 1080,
+};
+
+/** The place of a URL as kubectl takes it; undefined for what is none. Pure. */
+export function placeOfText(text: string): Place | undefined {
+  const url = URL.parse(/^[a-z][a-z0-9+.-]*:\/\//i.test(text) ? text : `http://${text}`);
+  if (!url || url.hostname === "") return undefined;
+  const port = url.port === "" ? PORTS[url.protocol] : Number(url.port);
+  return port === undefined ? undefined : { hostname: url.hostname.replace(/^\[(.*)\]$/, "$1"), port };
+}
+
+/** Whether a host is an address, which nobody has to be asked for. Pure. */
+export function isAddress(hostname: string): boolean {
+  return /^\d+(?:\.\d+){3}$/.test(hostname) || hostname.includes(":");
+}
+
+/** URLs that a kubeconfig names. Falls back on parsing for an unusual text. */
+async function urlsNamed(text: string, path: string): Promise<string[]> {
+  const keys = text.match(PLACE_KEY)?.length ?? 0;
+  const lines = [...text.matchAll(PLACE_LINE)];
+  if (lines.length === keys) {
+    return lines.map(([, ...values]) => values.find((value) => value !== undefined)!);
+  }
+  try {
+    const { clusters } = await (await import("./kubeconfig.ts")).parseKubeconfig(text, path);
+    return [...clusters.values()].flatMap(({ entry }) =>
+      [entry.server, entry.proxyUrl].filter((url) => url !== undefined)
+    );
+  } catch {
+    return []; // it is told of when the cluster is used
+  }
+}
+
+/** What is set by variables: proxies, and the cluster that a Pod is in. */
+function urlsOfEnvironment(env: Readonly<Record<string, string>>): string[] {
+  const proxies = ["HTTPS_PROXY", "HTTP_PROXY"].flatMap((name) => [env[name], env[name.toLowerCase()]]);
+  const { KUBERNETES_SERVICE_HOST: host, KUBERNETES_SERVICE_PORT: port } = env;
+  const pod = host && port ? [`https://${host.includes(":") ? `[${host}]` : host}:${port}`] : [];
+  return [...proxies.filter((url) => url !== undefined && url !== ""), ...pod] as string[];
+}
+
+/**
+ * All places, each once.
+ *
+ * @param kubeconfigs texts by path
+ */
+export async function placesNamed(
+  kubeconfigs: ReadonlyMap<string, string>,
+  flags: ConnectionFlags,
+  env: Readonly<Record<string, string>>,
+): Promise<Place[]> {
+  const named = await Promise.all([...kubeconfigs].map(([path, text]) => urlsNamed(text, path)));
+  const urls = [
+    ...named.flat(),
+    ...(flags.server === undefined ? [] : [flags.server]),
+    ...urlsOfEnvironment(env),
+  ];
+  const places = new Map<string, Place>();
+  for (const url of urls) {
+    const place = placeOfText(url);
+    if (place) places.set(`${place.hostname} ${place.port}`, place);
+  }
+  return [...places.values()];
+}
+
+/** Whether a proxy may lead there: from the kubeconfigs or the environment. */
+export function mayUseProxy(
+  kubeconfigs: ReadonlyMap<string, string>,
+  env: Readonly<Record<string, string>>,
+): boolean {
+  return ["HTTPS_PROXY", "HTTP_PROXY", "https_proxy", "http_proxy"].some((name) => env[name]) ||
+    [...kubeconfigs.values()].some((text) => text.includes("proxy-url") || /\\[xu]/.test(text));
+}
