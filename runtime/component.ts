@@ -67,7 +67,7 @@ export async function runComponent(program: Program, sandbox: Sandbox): Promise<
     ended ??= code;
   });
   let code: number | undefined;
-  await sandbox.giveUp(usesOfComponent(component.imports, tree?.needs.length !== 0));
+  await sandbox.giveUp(usesOfComponent(component.imports, tree?.needs.length !== 0), tree);
   try {
     const exports = instantiate(component, cores, sealed(imports), memory);
     await exports[component.run]!.run();

@@ -3,7 +3,7 @@
 import { AppError, messageOf } from "./errors.ts";
 import { type Administrator, type Ask, Desk } from "./desk.ts";
 import { type GrantChange, grantedEnvironment, type Grants, type Limits } from "./grants.ts";
-import { exists, guestPath, hostPath, isWithin, realPath } from "./host_path.ts";
+import { exists, guestPath, hostPath, isWithin, parentOf, realPath } from "./host_path.ts";
 import { makeStandInToken, withoutSecrets } from "./kube/arguments.ts";
 import type { Cluster } from "./kube/cluster.ts";
 import { kubeconfigPaths, parseConnectionFlags } from "./kube/flags.ts";
@@ -15,6 +15,8 @@ import { printable } from "./text.ts";
 import { stderrSink, stdinSource, stdoutSink } from "./wasi/stdio.ts";
 import type { TerminalControl } from "./wasi/terminal.ts";
 import { giveUp, giveUpRunning, type Uses } from "./wall.ts";
+import { kernelWall, restrictRun } from "./kernel/run.ts";
+import type { FileTree } from "./wasi/files.ts";
 import type { ByteSink, ByteSource, MaybePromise } from "./wasi/streams.ts";
 
 /** A file whose content the host makes up: it shows wherever the plugin reaches `host`, by any name. */
@@ -113,10 +115,12 @@ export interface Sandbox {
   /** One line for `-v`, already free of secrets. */
   trace(line: string): void;
   /**
-   * Gives up, for the rest of the process, what a program with these uses has no need of (wall.ts). Called once, when all
-   * it needs is loaded and open, before its first instruction.
+   * Gives up, for the rest of the process, what a program with these uses has no need of (wall.ts, kernel/). Called once,
+   * when all it needs is loaded and open, before its first instruction.
+   *
+   * @param tree its open files
    */
-  giveUp(uses: Uses): Promise<void>;
+  giveUp(uses: Uses, tree: Pick<FileTree, "descriptors"> | undefined): Promise<void>;
 }
 
 /** What {@linkcode openSandbox} makes a sandbox from. */
@@ -284,7 +288,7 @@ export function openSandbox(context: SandboxContext): OpenSandbox {
     record,
     cluster: () => cluster ??= connect(),
     trace,
-    async giveUp(uses) {
+    async giveUp(uses, tree) {
       // What a person may still grant has to be possible then: the cluster, and writing it down in the store.
       const asks = context.ask !== undefined;
       const network = uses.network && (grants.cluster !== "none" || asks && grants.deny.cluster !== true);
@@ -298,6 +302,39 @@ export function openSandbox(context: SandboxContext): OpenSandbox {
       const anyFile = named && asks ? ["/"] : [];
       // One that does not stay is removed at the end.
       const ownKept = named || own.ofThisRun ? [own.path] : [];
+      const renewed = [
+        ...preloaded?.keep ?? [],
+        ...(variables.KUBERNETES_SERVICE_HOST ? [SERVICE_ACCOUNT] : []),
+      ];
+      const code = context.code === undefined ? [] : [context.code];
+      // What a person grants while the plugin runs, a credential plugin, files that are renewed wherever they are, and files
+      // to be made take a right that the kernel would have to leave to all of the process.
+      const single = mounts.some(({ only, write }) => only && write);
+      const system = asks || mayRun || single || network && preloaded?.keep.length !== 0
+        ? undefined
+        : kernelWall();
+      if (system) {
+        await restrictRun(
+          system,
+          {
+            read: [Deno.execPath(), ...code],
+            write: [own.path],
+            log: layout.log,
+            remove: own.ofThisRun ? [parentOf(own.path)] : [],
+            mounts: tree || uses.files ? mounts : [],
+            descriptors: tree?.descriptors,
+            overlaid: overlays.map(({ host }) => host),
+          },
+          network && preloaded
+            ? {
+              kubeconfigs: preloaded.kubeconfigs,
+              flags: parseConnectionFlags(args.slice(1)),
+              env: variables,
+              renewed,
+            }
+            : undefined,
+        );
+      }
       giveUp({
         network,
         run: mayRun,
@@ -309,9 +346,8 @@ export function openSandbox(context: SandboxContext): OpenSandbox {
           layout.log,
           ...(asks ? [layout.root] : []),
           ...(named ? [...mounts, ...overlays].map(({ host }) => realPathOf(host)) : []),
-          ...(context.code === undefined ? [] : [context.code]),
-          ...(network ? preloaded?.keep ?? [] : []),
-          ...(network && variables.KUBERNETES_SERVICE_HOST ? [SERVICE_ACCOUNT] : []),
+          ...code,
+          ...(network ? renewed : []),
         ],
         write: [
           ...anyFile,

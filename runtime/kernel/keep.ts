@@ -2,7 +2,8 @@
 
 import { isAddress, type Place } from "../kube/places.ts";
 import type { Mount } from "../sandbox.ts";
-import type { Restriction } from "./restrict.ts";
+import type { Access } from "./landlock.ts";
+import type { KeptPath, Restriction } from "./restrict.ts";
 
 /** The facts of a run. */
 export interface RunFacts {
@@ -16,6 +17,10 @@ export interface RunFacts {
   readonly remove: readonly string[];
   /** What the plugin sees; empty where it names no files. */
   readonly mounts: readonly Mount[];
+  /** Open directories of the mounts, in their order. */
+  readonly descriptors: readonly number[] | undefined;
+  /** Files that show as something else: nothing reads them. */
+  readonly overlaid: readonly string[];
   /** undefined: the run has no network. */
   readonly network: NetworkFacts | undefined;
 }
@@ -75,21 +80,20 @@ export function asksOverSockets(services: string | undefined, hostnames: readonl
 }
 
 /** What the kernel leaves to the run. */
-export function restrictionOf({ read, write, log, remove, mounts, network }: RunFacts): Restriction {
-  const paths: [string, "read" | "write" | "log" | "remove"][] = [
-    ...[...read, ...ENGINE].map((path) => [path, "read"] as [string, "read"]),
-    ...write.map((path) => [path, "write"] as [string, "write"]),
-    ...remove.map((path) => [path, "remove"] as [string, "remove"]),
-    [log, "log"],
+export function restrictionOf(facts: RunFacts): Restriction {
+  const kept = (access: Access, paths: readonly string[]) =>
+    paths.map((path): KeptPath => ({ path, access }));
+  const paths = [
+    ...kept("read", [...facts.read, ...ENGINE]),
+    ...kept("write", facts.write),
+    ...kept("remove", facts.remove),
+    ...kept("log", [facts.log]),
+    ...facts.mounts.flatMap((mount, index) =>
+      pathsOfMount(mount, facts.descriptors?.[index], facts.overlaid)
+    ),
   ];
-  for (const { host, write, only, names } of mounts) {
-    const hosts = only
-      ? only.map((name) => `${host === "/" ? "" : host}/${names?.get(name) ?? name}`)
-      : [host];
-    for (const path of hosts) paths.push([path, write ? "write" : "read"]);
-  }
-  if (!network) return { paths, ports: [], names: false, unix: false };
-  const { places, ownPorts, renewed, env, services } = network;
+  if (!facts.network) return { paths, ports: [], names: false, unix: false };
+  const { places, ownPorts, renewed, env, services } = facts.network;
   const hostnames = places.map(({ hostname }) => hostname).filter((hostname) => !isAddress(hostname));
   const names = hostnames.length > 0;
   const { SSL_CERT_FILE: file, SSL_CERT_DIR: directories } = env;
@@ -98,11 +102,26 @@ export function restrictionOf({ read, write, log, remove, mounts, network }: Run
     ...(file ? [file] : []),
     ...(directories ?? "").split(":").filter((path) => path !== ""),
   ];
-  for (const path of [...certificates, ...(names ? NAMES : []), ...renewed]) paths.push([path, "read"]);
   return {
-    paths,
+    paths: [...paths, ...kept("read", [...certificates, ...(names ? NAMES : []), ...renewed])],
     ports: [...new Set([...places.map(({ port }) => port), ...ownPorts])],
     names,
     unix: names && asksOverSockets(services, hostnames),
   };
+}
+
+/** A mount by its open directory, as a name could lead elsewhere by now. */
+function pathsOfMount(
+  { host, write, only, names }: Mount,
+  from: number | undefined,
+  overlaid: readonly string[],
+): KeptPath[] {
+  const access = write ? "write" : "read";
+  if (!only) return [{ path: from === undefined ? host : ".", access, from }];
+  return only.flatMap((guest): KeptPath[] => {
+    const name = names?.get(guest) ?? guest;
+    const path = host === "/" ? `/${name}` : `${host}/${name}`;
+    if (overlaid.includes(path)) return [];
+    return [{ path: from === undefined ? path : name, access, from }];
+  });
 }

@@ -20,13 +20,21 @@ import {
   THREADS_ABI,
 } from "./landlock.ts";
 import { seccompFilter } from "./seccomp.ts";
-import { O_PATH, type Syscalls } from "./syscalls.ts";
+import { O_NOFOLLOW, O_PATH, type Syscalls } from "./syscalls.ts";
 import { restrictOtherThreads } from "./threads.ts";
+
+/** A path with all below it, and what may be done there. What is not there is passed over. */
+export interface KeptPath {
+  /** Absolute, links followed; with `from` a name in that directory, no link in its place followed, or `.` for itself. */
+  readonly path: string;
+  readonly access: Access;
+  /** An open directory. */
+  readonly from?: number | undefined;
+}
 
 /** What stays possible. */
 export interface Restriction {
-  /** Absolute paths, links followed, with all below them. What is not there is passed over. */
-  readonly paths: readonly (readonly [path: string, access: Access])[];
+  readonly paths: readonly KeptPath[];
   /** Ports that TCP connects to. */
   readonly ports: readonly number[];
   /** Names are looked up: the C library asks servers over UDP and, for long answers, TCP. */
@@ -62,11 +70,17 @@ export function restrictProcess(system: Syscalls, restriction: Restriction): Sta
   if (abi < OLDEST_ABI) return "none";
   const ruleset = makeRuleset(system, restriction, abi);
   if (ruleset === undefined) return "none";
-  const restricted = restrictThreads(system, ruleset, abi);
-  system.close(ruleset);
-  if (restricted === "none") return "none";
+  const { landlockRestrictSelf, prctl } = system.numbers;
+  if (system.call(prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) !== 0n) return "none";
+  const restrict = (flags: number) => system.call(landlockRestrictSelf, ruleset, flags) === 0n;
+  const atOnce = abi >= THREADS_ABI && restrict(RESTRICT_ALL_THREADS);
+  // The others have begun by the time this thread waits for them.
+  const others = atOnce ? () => true : restrictOtherThreads(system, ruleset);
+  if (!atOnce && !restrict(0)) return "none";
   const filtered = filterCalls(system, restriction);
-  return restricted === "all" && filtered && abi >= FULL_ABI ? "full" : "partial";
+  const all = others();
+  system.close(ruleset);
+  return all && filtered && abi >= FULL_ABI ? "full" : "partial";
 }
 
 /** The descriptor of a ruleset. */
@@ -78,22 +92,23 @@ function makeRuleset(
   const { landlockCreateRuleset, landlockAddRule } = system.numbers;
   const errata = Math.max(0, Number(system.call(landlockCreateRuleset, 0, 0, ASK_ERRATA)));
   const attribute = rulesetAttribute(abi, { sockets: !unix, errata });
-  const ruleset = system.callWith(landlockCreateRuleset, [], attribute, attribute.length, 0);
+  const ruleset = Number(system.call(landlockCreateRuleset, system.put(attribute), attribute.length, 0));
   if (ruleset < 0) return undefined;
-  for (const [path, access] of paths) {
-    const fd = system.open(path, O_PATH);
+  for (const { path, access, from } of paths) {
+    const fd = system.open(path, O_PATH | (from === undefined || path === "." ? 0 : O_NOFOLLOW), from);
     if (fd < 0) continue;
     const add = (isDirectory: boolean) => {
       const rights = rightsOf(access, isDirectory, abi);
-      return rights === 0n ||
-        system.callWith(landlockAddRule, [ruleset, RULE_PATH], pathRule(rights, fd), 0) === 0;
+      const rule = system.put(pathRule(rights, fd));
+      return rights === 0n || system.call(landlockAddRule, ruleset, RULE_PATH, rule, 0) === 0n;
     };
     if (!add(true)) add(false); // the kernel refuses a file what only directories have
     system.close(fd);
   }
   const addPort = (right: Parameters<typeof portRight>[0], port: number) => {
     const rights = portRight(right, abi);
-    if (rights !== 0n) system.callWith(landlockAddRule, [ruleset, RULE_PORT], portRule(rights, port), 0);
+    const rule = system.put(portRule(rights, port));
+    if (rights !== 0n) system.call(landlockAddRule, ruleset, RULE_PORT, rule, 0);
   };
   for (const port of new Set(names ? [...ports, DOMAIN] : ports)) addPort("connectTcp", port);
   if (names) {
@@ -103,17 +118,6 @@ function makeRuleset(
     addPort("bindUdp", 0);
   }
   return ruleset;
-}
-
-function restrictThreads(system: Syscalls, ruleset: number, abi: number): "all" | "one" | "none" {
-  const { landlockRestrictSelf, prctl } = system.numbers;
-  if (system.call(prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) !== 0n) return "none";
-  const restrict = (flags: number) => system.call(landlockRestrictSelf, ruleset, flags) === 0n;
-  if (abi >= THREADS_ABI && restrict(RESTRICT_ALL_THREADS)) return "all";
-  // The others first: who is restricted may not signal those who are not, on kernels that don't tell threads from processes.
-  const others = restrictOtherThreads(system, ruleset);
-  if (!restrict(0)) return "none";
-  return others ? "all" : "one";
 }
 
 function filterCalls(system: Syscalls, { ports, names, unix }: Restriction): boolean {

@@ -140,14 +140,6 @@ export interface SocketsKept {
   readonly unix: boolean;
 }
 
-/** An instruction; `to` and `otherwise` are labels, and the next one where they are left out. */
-interface Instruction {
-  readonly code: number;
-  readonly value: number;
-  readonly to?: string;
-  readonly otherwise?: string;
-}
-
 // BPF_LD|BPF_W|BPF_ABS, BPF_ALU|BPF_AND, BPF_RET, BPF_JMP with BPF_JEQ, BPF_JGT and BPF_JSET, all with BPF_K.
 const LOAD = 0x20;
 const AND = 0x54;
@@ -248,41 +240,38 @@ export function seccompFilter(
 
 /** A program whose jumps are named. They lead forwards, over 255 instructions at most. */
 class Program {
-  #instructions: Instruction[] = [];
+  /** Of each instruction code, operand, and where it goes on if its condition holds and if not: undefined for the next. */
+  #parts: (number | string | undefined)[] = [];
   #labels = new Map<string, number>();
 
   add(code: number, value: number, to?: string, otherwise?: string): this {
-    this.#instructions.push({
-      code,
-      value,
-      ...(to === undefined ? {} : { to }),
-      ...(otherwise === undefined ? {} : { otherwise }),
-    });
+    this.#parts.push(code, value, to, otherwise);
     return this;
   }
 
   /** Names the next instruction. */
   label(name: string): this {
-    this.#labels.set(name, this.#instructions.length);
+    this.#labels.set(name, this.#parts.length / 4);
     return this;
   }
 
   assemble(): Uint8Array<ArrayBuffer> {
-    const bytes = new Uint8Array(this.#instructions.length * 8);
-    const view = new DataView(bytes.buffer);
-    this.#instructions.forEach(({ code, value, to, otherwise }, index) => {
-      const distance = (label: string | undefined): number => {
-        if (label === undefined) return 0;
-        const target = this.#labels.get(label);
-        const over = (target ?? -1) - index - 1;
-        if (over < 0 || over > 255) throw new Error(`no jump from ${index} to "${label}"`);
-        return over;
-      };
-      view.setUint16(index * 8, code, true);
-      view.setUint8(index * 8 + 2, distance(to));
-      view.setUint8(index * 8 + 3, distance(otherwise));
-      view.setUint32(index * 8 + 4, value >>> 0, true);
-    });
-    return bytes;
+    const parts = this.#parts;
+    const words = new Uint32Array(parts.length / 2);
+    for (let at = 0; at < parts.length; at += 4) {
+      // struct sock_filter: a code of 16 bits, two jumps of 8, an operand of 32
+      const [to, otherwise] = [this.#over(at / 4, parts[at + 2]), this.#over(at / 4, parts[at + 3])];
+      words[at / 2] = (parts[at] as number) | (to << 16) | (otherwise << 24);
+      words[at / 2 + 1] = parts[at + 1] as number;
+    }
+    return new Uint8Array(words.buffer);
+  }
+
+  /** How many instructions are jumped over. */
+  #over(index: number, label: number | string | undefined): number {
+    if (label === undefined) return 0;
+    const over = (this.#labels.get(label as string) ?? -1) - index - 1;
+    if (over < 0 || over > 255) throw new Error(`no jump from ${index} to "${label}"`);
+    return over;
   }
 }

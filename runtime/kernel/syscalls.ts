@@ -6,6 +6,7 @@
 interface Numbers {
   readonly close: number;
   readonly getdents64: number;
+  readonly lseek: number;
   readonly mmap: number;
   readonly mprotect: number;
   readonly munmap: number;
@@ -21,6 +22,7 @@ const NUMBERS: Readonly<Record<typeof Deno.build.arch, Numbers>> = {
   "x86_64": {
     close: 3,
     getdents64: 217,
+    lseek: 8,
     mmap: 9,
     mprotect: 10,
     munmap: 11,
@@ -33,6 +35,7 @@ const NUMBERS: Readonly<Record<typeof Deno.build.arch, Numbers>> = {
   aarch64: {
     close: 57,
     getdents64: 61,
+    lseek: 62,
     mmap: 222,
     mprotect: 226,
     munmap: 215,
@@ -53,15 +56,21 @@ const EVERYWHERE = {
 } as const;
 
 const AT_FDCWD = -100;
+const SEEK_SET = 0;
 const O_CLOEXEC = 0o2000000;
 /** A path alone, which leads to a rule's file or directory. */
 export const O_PATH = 0o10000000;
+/** Not what a link leads to. */
+export const O_NOFOLLOW = Deno.build.arch === "aarch64" ? 0o100000 : 0o400000;
 /** Bytes of {@linkcode Syscalls.scratch}. */
 const SCRATCH = 16384;
 /** Where a path is put, and the structure of openat2. */
 const PATH_AT = 8192;
 const PATH_MAX = 4096;
 const HOW_AT = PATH_AT + PATH_MAX + 8;
+
+/** An argument. */
+type Word = number | bigint;
 
 type Syscall = (
   number: bigint,
@@ -105,18 +114,30 @@ export class Syscalls {
   }
 
   /** Any call, of up to six arguments. */
-  call(number: number, ...[a = 0, b = 0, c = 0, d = 0, e = 0, f = 0]: readonly (number | bigint)[]): bigint {
+  call(
+    number: number,
+    a: Word = 0n,
+    b: Word = 0n,
+    c: Word = 0n,
+    d: Word = 0n,
+    e: Word = 0n,
+    f: Word = 0n,
+  ): bigint {
     return this.#syscall(BigInt(number), BigInt(a), BigInt(b), BigInt(c), BigInt(d), BigInt(e), BigInt(f));
   }
 
-  /** As {@linkcode call}, with bytes in the place of the first address. */
-  callWith(number: number, before: readonly number[], bytes: Uint8Array, ...after: number[]): number {
+  /** Puts bytes where an argument can lead to, and returns their address; the next ones take their place. */
+  put(bytes: Uint8Array): bigint {
     this.scratch.set(bytes);
-    return Number(this.call(number, ...before, this.address, ...after));
+    return this.address;
   }
 
-  /** Opens a path, links followed; a negative number where that can't be. */
-  open(path: string, flags: number): number {
+  /**
+   * Opens a path, links followed; a negative number where that can't be.
+   *
+   * @param from an open directory that a relative path begins in
+   */
+  open(path: string, flags: number, from = AT_FDCWD): number {
     const { read, written } = encoder.encodeInto(path, this.scratch.subarray(PATH_AT, PATH_AT + PATH_MAX));
     if (read < path.length || path.includes("\0")) return -1;
     this.scratch[PATH_AT + written] = 0;
@@ -124,17 +145,18 @@ export class Syscalls {
     this.view.setBigUint64(HOW_AT + 8, 0n, true);
     this.view.setBigUint64(HOW_AT + 16, 0n, true);
     const [at, how] = [this.address + BigInt(PATH_AT), this.address + BigInt(HOW_AT)];
-    return Number(this.call(this.numbers.openat2, AT_FDCWD, at, how, 24));
+    return Number(this.call(this.numbers.openat2, from, at, how, 24));
   }
 
   close(fd: number): void {
     this.call(this.numbers.close, fd);
   }
 
-  /** Names in an open directory, from its beginning if nothing was read of it; undefined where that can't be told. */
+  /** Names in an open directory; undefined where that can't be told. */
   names(directory: number): string[] | undefined {
     const names: string[] = [];
     const { scratch, view, address } = this;
+    if (this.call(this.numbers.lseek, directory, 0, SEEK_SET) !== 0n) return undefined;
     for (;;) {
       const length = Number(this.call(this.numbers.getdents64, directory, address, PATH_AT));
       if (length < 0) return undefined;

@@ -76,45 +76,49 @@ const SIGINFO = 128;
 /** A slot: the ruleset's descriptor, and the answer, which is this until there is one. Two numbers of 32 bits. */
 const PENDING = 1;
 const MAX_THREADS = 1024;
-/** They stay: a thread that was late may answer at any time. */
-let slots: Int32Array<ArrayBuffer> | undefined;
+/** Whose memory stays: a thread that was late may answer at any time. */
+const unanswered: Round[] = [];
 
 /** How long a thread may take, in milliseconds: one that hangs in the kernel (a dead network disk) takes no signal. */
 const PATIENCE = 2000;
 
 /**
- * Restricts every other thread of the process by a ruleset. False where one could not be: then nothing is to be relied on.
+ * Restricts every other thread of the process by a ruleset. They begin at once; what is returned waits for them, and tells
+ * whether all are restricted: if not, nothing is to be relied on.
  */
-export function restrictOtherThreads(system: Syscalls, ruleset: number): boolean {
+export function restrictOtherThreads(system: Syscalls, ruleset: number): () => boolean {
   const signal = freeSignal(system);
   const code = signal === undefined ? undefined : mapHandler(system);
-  if (signal === undefined || code === undefined) return false;
+  if (signal === undefined || code === undefined) return () => false;
   const action = (handler: bigint) => {
-    const { view } = system;
+    const { view, address, numbers } = system;
     const back = RETURN_AT[Deno.build.arch];
+    const flags = SA_SIGINFO | SA_RESTART | (back === undefined ? 0 : SA_RESTORER);
     view.setBigUint64(ACTION_AT, handler, true);
-    view.setBigUint64(
-      ACTION_AT + 8,
-      BigInt(SA_SIGINFO | SA_RESTART | (back === undefined ? 0 : SA_RESTORER)),
-      true,
-    );
+    view.setBigUint64(ACTION_AT + 8, BigInt(flags), true);
     view.setBigUint64(ACTION_AT + 16, back === undefined ? 0n : code + BigInt(back), true);
     view.setBigUint64(ACTION_AT + 24, 0xffffffffffffffffn, true); // no other signal meanwhile
-    return system.call(
-      system.numbers.rtSigaction,
-      signal,
-      system.address + BigInt(ACTION_AT),
-      0,
-      SIGSET,
-    ) === 0n;
+    return system.call(numbers.rtSigaction, signal, address + BigInt(ACTION_AT), 0, SIGSET) === 0n;
   };
-  if (!action(code)) return false;
-  const done = signalAll(system, ruleset, signal);
-  // A thread that has not answered may still do so: what it then runs has to be there.
-  if (done === "late") return false;
-  action(0n); // SIG_DFL
-  system.call(system.numbers.munmap, code, PAGE);
-  return done === "all";
+  if (!action(code)) return () => false;
+  const round = new Round(system, ruleset, signal);
+  let state = round.start();
+  return () => {
+    // Until there are no new ones, as one that was not restricted yet could make another.
+    while (state === "started") {
+      state = round.wait();
+      if (state === "done") state = round.start();
+    }
+    // A thread that has not answered may still do so: what it then runs has to be there.
+    if (state === "late") {
+      unanswered.push(round);
+      return false;
+    }
+    round.end();
+    action(0n); // SIG_DFL
+    system.call(system.numbers.munmap, code, PAGE);
+    return state === "none left";
+  };
 }
 
 /** A signal that nobody uses. */
@@ -138,33 +142,64 @@ function mapHandler(system: Syscalls): bigint | undefined {
   return system.call(mprotect, page, PAGE, PROT_READ_EXECUTE) === 0n ? page : undefined;
 }
 
-/** Signals threads until there are no new ones, as one that is not restricted yet can make another. */
-function signalAll(system: Syscalls, ruleset: number, signal: number): "all" | "late" | "refused" {
-  slots = new Int32Array(MAX_THREADS * 2);
-  const slotsAt = BigInt(Deno.UnsafePointer.value(Deno.UnsafePointer.of(slots)));
-  const signalled = new Map<number, number>();
-  const deadline = performance.now() + PATIENCE;
-  for (;;) {
-    const fresh = threadsOf(system)?.filter((thread) => thread !== Deno.pid && !signalled.has(thread));
-    if (fresh === undefined || signalled.size + fresh.length > MAX_THREADS) return "refused";
-    if (fresh.length === 0) return "all";
+/** What became of the threads that were signalled. */
+type State = "started" | "done" | "none left" | "late" | "refused";
+
+/** Threads that are signalled, and their answers. */
+class Round {
+  #system: Syscalls;
+  #ruleset: number;
+  #signal: number;
+  #slots: Int32Array<ArrayBuffer>;
+  #slotsAt: bigint;
+  /** The process's threads, opened while they can be. */
+  #threads: number;
+  /** Where the slot of each is. */
+  #signalled = new Map<number, number>();
+  #deadline = performance.now() + PATIENCE;
+
+  constructor(system: Syscalls, ruleset: number, signal: number) {
+    this.#system = system;
+    this.#ruleset = ruleset;
+    this.#signal = signal;
+    this.#threads = system.open("/proc/self/task", 0);
+    this.#slots = new Int32Array(MAX_THREADS * 2);
+    this.#slotsAt = BigInt(Deno.UnsafePointer.value(Deno.UnsafePointer.of(this.#slots)));
+  }
+
+  /** Signals the threads that were not before. */
+  start(): State {
+    const threads = this.#threads < 0 ? undefined : this.#system.names(this.#threads)?.map(Number);
+    const fresh = threads?.filter((id) => id > 0 && id !== Deno.pid && !this.#signalled.has(id));
+    if (fresh === undefined || this.#signalled.size + fresh.length > MAX_THREADS) return "refused";
     for (const thread of fresh) {
-      const slot = signalled.size * 2;
-      signalled.set(thread, slot);
-      slots.set([ruleset, PENDING], slot);
-      if (!send(system, thread, signal, slotsAt + BigInt(slot * 4)) && isAlive(system, thread)) {
-        return "refused";
-      }
+      const slot = this.#signalled.size * 2;
+      this.#signalled.set(thread, slot);
+      this.#slots[slot] = this.#ruleset;
+      this.#slots[slot + 1] = PENDING;
+      if (send(this.#system, thread, this.#signal, this.#slotsAt + BigInt(slot * 4))) continue;
+      if (isAlive(this.#system, thread)) return "refused"; // no more signals can be queued
+      this.#slots[slot + 1] = 0;
     }
-    for (const thread of fresh) {
-      const answer = signalled.get(thread)! + 1;
-      for (let waits = 1; Atomics.load(slots, answer) === PENDING; waits++) {
-        if (waits % 64 === 0 && !isAlive(system, thread)) slots[answer] = 0;
-        else if (performance.now() > deadline) return "late";
-        else system.call(system.numbers.schedYield);
+    return fresh.length === 0 ? "none left" : "started";
+  }
+
+  /** Waits for their answers. */
+  wait(): State {
+    const { numbers } = this.#system;
+    for (const [thread, slot] of this.#signalled) {
+      for (let waits = 1; Atomics.load(this.#slots, slot + 1) === PENDING; waits++) {
+        if (waits % 64 === 0 && !isAlive(this.#system, thread)) this.#slots[slot + 1] = 0;
+        else if (performance.now() > this.#deadline) return "late";
+        else this.#system.call(numbers.schedYield);
       }
-      if (slots[answer] !== 0) return "refused";
+      if (this.#slots[slot + 1] !== 0) return "refused";
     }
+    return "done";
+  }
+
+  end(): void {
+    this.#system.close(this.#threads);
   }
 }
 
@@ -183,15 +218,4 @@ function send(system: Syscalls, thread: number, signal: number, value: bigint): 
 /** Whether there is a thread of this number: signal 0 is sent to nobody. */
 function isAlive(system: Syscalls, thread: number): boolean {
   return send(system, thread, 0, 0n);
-}
-
-/** The threads there are now. */
-function threadsOf(system: Syscalls): number[] | undefined {
-  const directory = system.open("/proc/self/task", 0);
-  if (directory < 0) return undefined;
-  try {
-    return system.names(directory)?.map(Number).filter((id) => id > 0);
-  } finally {
-    system.close(directory);
-  }
 }

@@ -13,6 +13,8 @@ export interface Place {
 
 /** Keys of a kubeconfig that name a place. */
 const PLACE_KEY = /(?:^|[\s"'{,])(?:server|proxy-url)["']?\s*:/g;
+/** The same in JSON, with no escapes in the value. */
+const PLACE_IN_JSON = /"(?:server|proxy-url)"\s*:\s*"([^"\\\n]+)"/g;
 /** The same, on a line of its own with a plain or quoted value: how kubectl, minikube, kind and clouds write it. */
 const PLACE_LINE =
   /^[ \t]*(?:- )?["']?(?:server|proxy-url)["']?[ \t]*:[ \t]+(?:"([^"\\\n]+)"|'([^'\n]+)'|([A-Za-z0-9[][^\s"'{},]*))[ \t\r]*(?:[ \t]#.*)?$/gm;
@@ -40,9 +42,9 @@ export function isAddress(hostname: string): boolean {
 /** URLs that a kubeconfig names. Falls back on parsing for an unusual text. */
 async function urlsNamed(text: string, path: string): Promise<string[]> {
   const keys = text.match(PLACE_KEY)?.length ?? 0;
-  const lines = [...text.matchAll(PLACE_LINE)];
-  if (lines.length === keys) {
-    return lines.map(([, ...values]) => values.find((value) => value !== undefined)!);
+  const found = [...text.matchAll(text.trimStart().startsWith("{") ? PLACE_IN_JSON : PLACE_LINE)];
+  if (found.length === keys) {
+    return found.map(([, ...values]) => values.find((value) => value !== undefined)!);
   }
   try {
     const { clusters } = await (await import("./kubeconfig.ts")).parseKubeconfig(text, path);

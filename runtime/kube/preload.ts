@@ -7,6 +7,8 @@ import { absolute, type ConnectionFlags } from "./flags.ts";
 
 /** What was read, and what can't be read before it is needed. */
 export interface Preloaded {
+  /** The kubeconfigs that there are, texts by path. */
+  readonly kubeconfigs: ReadonlyMap<string, string>;
   /** A file from memory, else from the disk. @throws as Deno.readTextFileSync */
   readonly readFile: (path: string) => string;
   /** Files that change while a plugin runs: tokens, certificates and keys that are renewed. */
@@ -66,10 +68,12 @@ export async function preloadKubeconfig(
     }
   };
   const keep: string[] = [];
+  const kubeconfigs = new Map<string, string>();
   let exec = false;
   for (const path of paths) {
     const text = read(path);
     if (text === undefined) continue;
+    kubeconfigs.set(path, text);
     // The word alone: a false alarm costs nothing, the next to be known is whether the user has one.
     exec ||= text.includes("exec") || /\\[xu]/.test(text);
     const directory = path.slice(0, Math.max(path.lastIndexOf("/"), path.lastIndexOf("\\"))) || "/";
@@ -82,6 +86,7 @@ export async function preloadKubeconfig(
     if (path !== undefined && read(absolute(path, cwd)) !== undefined) keep.push(absolute(path, cwd));
   }
   return {
+    kubeconfigs,
     keep,
     exec,
     readFile: (path) => {

@@ -116,6 +116,8 @@ export interface FileTree extends Disposable {
   readonly roots: readonly { readonly guest: string; readonly node: DirectoryNode }[];
   /** The most files and directories that a plugin may have open at once. */
   readonly maxOpen: number;
+  /** Open directories of the mounts, in their order, where the system knows files by such. */
+  readonly descriptors: readonly number[] | undefined;
   /** Permissions of Deno's that it needs when a plugin runs. */
   readonly needs: readonly ("read" | "write")[];
   /** Opens one more tree. @throws AppError GRANT_INVALID */

@@ -155,6 +155,7 @@ class NamedFile extends HostNode implements AnyFile {
 export class NamedTree implements FileTree {
   readonly maxOpen = MAX_OPEN;
   readonly needs = ["read", "write"] as const;
+  readonly descriptors = undefined;
   /** The roots, in the order of the mounts. */
   readonly roots: readonly { readonly guest: string; readonly node: NamedDirectory }[];
   #files: Files;

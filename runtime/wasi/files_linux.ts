@@ -81,6 +81,7 @@ class LinuxTree implements FileTree {
   readonly roots: readonly { readonly guest: string; readonly node: OpenDirectory }[];
   readonly maxOpen: number;
   readonly needs = [] as const;
+  readonly descriptors: readonly number[];
   #kernel: Kernel;
   #files: Files;
   #denied: readonly string[];
@@ -107,7 +108,9 @@ class LinuxTree implements FileTree {
       MAX_OPEN,
       Math.max(16, kernel.raiseFileLimit(MAX_OPEN + RESERVED) - RESERVED),
     );
-    this.roots = files.mounts.map((mount) => ({ guest: mount.guest, node: this.mount(mount) }));
+    const nodes = files.mounts.map((mount) => this.mount(mount));
+    this.roots = nodes.map((node, index) => ({ guest: files.mounts[index]!.guest, node }));
+    this.descriptors = nodes.map(({ fd }) => fd);
   }
 
   mount(mount: Mount): OpenDirectory {

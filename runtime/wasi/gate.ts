@@ -57,6 +57,7 @@ export class GatedTree implements FileTree {
   readonly roots: readonly { readonly guest: string; readonly node: DirectoryNode }[];
   readonly maxOpen: number;
   readonly needs: FileTree["needs"];
+  readonly descriptors: FileTree["descriptors"];
   #tree: FileTree;
   #gate: FileGate;
   #mounts: Seen[];
@@ -67,6 +68,7 @@ export class GatedTree implements FileTree {
     this.#tree = tree;
     this.#gate = gate;
     this.needs = tree.needs;
+    this.descriptors = tree.descriptors;
     this.maxOpen = Math.min(tree.maxOpen, gate.descriptors);
     const seen = tree.roots.map(({ guest, node }, index): Seen => {
       return { ...files.mounts[index]!, guest, node };

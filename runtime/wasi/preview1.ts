@@ -171,7 +171,7 @@ export async function runPreview1(
     // The engine would take what every object inherits (`constructor`) for an import.
     if (!Object.hasOwn(imports[from] ?? {}, name)) throw lacking(kind, name, from);
   }
-  await sandbox.giveUp(usesOfModule(WebAssembly.Module.imports(module), tree?.needs.length !== 0));
+  await sandbox.giveUp(usesOfModule(WebAssembly.Module.imports(module), tree?.needs.length !== 0), tree);
   try {
     instance = new WebAssembly.Instance(module, imports);
   } catch (error) {

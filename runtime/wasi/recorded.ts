@@ -65,6 +65,7 @@ export function recordTree(tree: FileTree, record: RunRecord): FileTree {
     roots: tree.roots,
     maxOpen: tree.maxOpen,
     needs: tree.needs,
+    descriptors: tree.descriptors,
     mount: (mount) => tree.mount(mount),
     probe: (host) => tree.probe(host),
     openAt: (from, path, options) =>

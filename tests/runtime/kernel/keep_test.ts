@@ -9,13 +9,17 @@ const FACTS: RunFacts = {
   log: "/store/log",
   remove: [],
   mounts: [],
+  descriptors: undefined,
+  overlaid: [],
   network: undefined,
 };
 const NETWORK = { places: [], ownPorts: [], renewed: [], env: {}, services: undefined };
 
 /** What is kept with an access. */
 const paths = (facts: Partial<RunFacts>, access: string) =>
-  restrictionOf({ ...FACTS, ...facts }).paths.filter(([, each]) => each === access).map(([path]) => path);
+  restrictionOf({ ...FACTS, ...facts }).paths.filter((kept) => kept.access === access).map(({ path }) =>
+    path
+  );
 
 Deno.test("a run without a network keeps its own files, and what the engine needs", () => {
   const { ports, names, unix } = restrictionOf(FACTS);
@@ -46,6 +50,19 @@ Deno.test("what is mounted is read, or changed; of a directory of single files t
   ]);
 });
 
+Deno.test("what is mounted is told by what is open; what shows as something else is not read", () => {
+  const mounts = [
+    { guest: "/src", host: "/home/me/src", write: false },
+    { guest: "/kube", host: "/home/me/.kube", write: false, only: ["config", "other"] },
+  ];
+  const overlaid = ["/home/me/.kube/config"];
+  const { paths } = restrictionOf({ ...FACTS, mounts, descriptors: [7, 8], overlaid });
+  assert.deepEqual(paths.filter(({ from }) => from !== undefined), [
+    { path: ".", access: "read", from: 7 },
+    { path: "other", access: "read", from: 8 },
+  ]);
+});
+
 Deno.test("a run with a network connects to the ports of its places, and finds names where there are any", () => {
   const of = (places: { hostname: string; port: number }[], more = {}) =>
     restrictionOf({ ...FACTS, network: { ...NETWORK, places, ...more } });
@@ -54,10 +71,10 @@ Deno.test("a run with a network connects to the ports of its places, and finds n
   const name = of([{ hostname: "api.example", port: 443 }], { ownPorts: [40000] });
   assert.deepEqual([name.ports, name.names, name.unix], [[443, 40000], true, false]);
   const read = ({ paths }: typeof name) =>
-    paths.filter(([, access]) => access === "read").map(([path]) => path);
+    paths.filter(({ access }) => access === "read").map(({ path }) => path);
   assert.ok(read(name).includes("/etc/resolv.conf") && !read(address).includes("/etc/resolv.conf"));
   assert.ok(read(address).includes("/etc/ssl/certs"));
-  assert.deepEqual([...name.paths, ...address.paths].filter(([, access]) => access === "write").length, 2);
+  assert.deepEqual([...name.paths, ...address.paths].filter(({ access }) => access === "write").length, 2);
 });
 
 Deno.test("files that are renewed, and certificates of the user's own, are read", () => {
@@ -69,7 +86,7 @@ Deno.test("files that are renewed, and certificates of the user's own, are read"
       env: { SSL_CERT_FILE: "/my/ca.pem", SSL_CERT_DIR: "/a:/b:" },
     },
   });
-  const read = paths.filter(([, access]) => access === "read").map(([path]) => path);
+  const read = paths.filter(({ access }) => access === "read").map(({ path }) => path);
   for (const path of ["/run/secrets/token", "/my/ca.pem", "/a", "/b"]) assert.ok(read.includes(path), path);
   assert.ok(!read.includes(""));
 });

@@ -117,7 +117,10 @@ Deno.test("a process keeps what it says", { ignore: without() }, async (t) => {
   using allowed = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   using other = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   await t.step("directories that are read, and those that are changed", async () => {
-    await tryIn({ ...NOTHING, paths: [[`${directory}/read`, "read"], [`${directory}/write`, "write"]] }, {
+    await tryIn({
+      ...NOTHING,
+      paths: [{ path: `${directory}/read`, access: "read" }, { path: `${directory}/write`, access: "write" }],
+    }, {
       [`read ${directory}/read/file`]: "ok",
       [`list ${directory}/read/sub`]: "ok",
       [`append ${directory}/read/file`]: DENIED,
@@ -138,7 +141,10 @@ Deno.test("a process keeps what it says", { ignore: without() }, async (t) => {
   await t.step("single files, and no others beside them", async () => {
     await tryIn({
       ...NOTHING,
-      paths: [[`${directory}/read/file`, "read"], [`${directory}/other/file`, "write"]],
+      paths: [{ path: `${directory}/read/file`, access: "read" }, {
+        path: `${directory}/other/file`,
+        access: "write",
+      }],
     }, {
       [`read ${directory}/read/file`]: "ok",
       [`append ${directory}/read/file`]: DENIED,
@@ -150,20 +156,23 @@ Deno.test("a process keeps what it says", { ignore: without() }, async (t) => {
     });
   });
   await t.step("a directory of the record's: files are added and put aside", async () => {
-    await tryIn({ ...NOTHING, paths: [[`${directory}/other`, "log"]] }, {
+    await tryIn({ ...NOTHING, paths: [{ path: `${directory}/other`, access: "log" }] }, {
       [`write ${directory}/other/log`]: "ok",
       [`rename ${directory}/other/log ${directory}/other/log.1`]: "ok",
       [`make ${directory}/other/directory`]: DENIED,
     });
   });
   await t.step("a directory from which empty ones are removed", async () => {
-    await tryIn({ ...NOTHING, paths: [[directory, "remove"]] }, {
+    await tryIn({ ...NOTHING, paths: [{ path: directory, access: "remove" }] }, {
       [`remove ${directory}/read/sub`]: "ok",
       [`remove ${directory}/read/file`]: DENIED,
     });
   });
   await t.step("a path that is not there is no error", async () => {
-    const { standing } = await tryIn({ ...NOTHING, paths: [[`${directory}/nothing`, "read"]] }, {});
+    const { standing } = await tryIn({
+      ...NOTHING,
+      paths: [{ path: `${directory}/nothing`, access: "read" }],
+    }, {});
     assert.equal(standing, "full");
   });
   await t.step("ports", async () => {
@@ -179,7 +188,10 @@ Deno.test("a process keeps what it says", { ignore: without() }, async (t) => {
   });
   await t.step("names", async () => {
     const { port } = allowed.addr;
-    const paths: Restriction["paths"] = [["/etc/hosts", "read"], ["/etc/nsswitch.conf", "read"]];
+    const paths: Restriction["paths"] = [{ path: "/etc/hosts", access: "read" }, {
+      path: "/etc/nsswitch.conf",
+      access: "read",
+    }];
     await tryIn({ ...NOTHING, paths, ports: [port], names: true }, {
       [`connect localhost ${port}`]: "ok",
       [`connect localhost ${other.addr.port}`]: DENIED,
