@@ -1,5 +1,5 @@
 /**
- * The second wall, with the first one broken: a build whose random numbers carry out a plugin's orders with all that the
+ * The second wall alone, with the first one broken and the third not there: a build whose random numbers carry out a plugin's orders with all that the
  * process may do (broken/random.ts). What the orders get is what the process kept.
  */
 
@@ -10,7 +10,10 @@ import { atTerminal, terminalMissing } from "../support/terminal.ts";
 import { Stage } from "./stage.ts";
 import { temporaryDirectory } from "../support/temporary.ts";
 
-const BROKEN = { "runtime/wasi/random.ts": "tests/hostile/broken/random.ts" };
+const BROKEN = {
+  "runtime/wasi/random.ts": "tests/hostile/broken/random.ts",
+  "runtime/kernel/run.ts": "tests/hostile/broken/no_kernel.ts",
+};
 
 /** Orders and what each must get. */
 type Orders = Readonly<Record<string, string>>;
