@@ -5,6 +5,7 @@
 
 import { AppError, messageOf } from "../runtime/errors.ts";
 import { printable } from "../runtime/text.ts";
+import { HELPERS, TABLE_FUNCTIONS, withTables, withTakes } from "./resource_tables.ts";
 import { scriptNames } from "./served_interfaces.ts";
 
 const START = /^"use components";\nexport function instantiate\(/;
@@ -44,6 +45,8 @@ export function componentScript(module: string, run: string, imports: readonly s
       .replace(EMPTY_STRING, "")
       .replace(/^[ \t]+/gm, ""),
   )));
+  // Whatever of jco's tables was left would know nothing of these.
+  if (/_createdReps|\+\+captureCnt|^var rep\d+ = handleTable/m.test(body)) throw unknownForm();
   if (/^(?:export|import)\b|\bimport(?:\.meta\b|\s*\()/m.test(body)) {
     throw new AppError("INTERNAL", "jco's output imports or exports what krew-wasm does not know");
   }
@@ -138,7 +141,7 @@ const RETURN =
   /\n_debugLog\([^\n]*\[Instruction::Return\]', \{\n[^]*?\n\}\);\ntask\.resolve\(\[[^\n]*\]\);\ntask\.exit\(\);(\nreturn [^\n]*)?$/;
 // Only what was lent by nobody is given back; see NO_FAKES.
 const BORROWS_GIVEN_BACK =
-  /for \(const entry of curResourceBorrows\) \{\n[^]*?\nrsc\[symbolRscHandle\] = undefined;\n\}\ncurResourceBorrows = \[\];\n/;
+  /for \(const entry of curResourceBorrows\) \{\n[^]*?\nrsc\[symbolRscHandle\] = undefined;\n\}\ncurResourceBorrows = \[\];(?:\n|$)/;
 
 /**
  * J3: jco makes a task, a subtask, a waitable and five promises for each call of an import of WASI 0.2, which knows no
@@ -177,7 +180,7 @@ function directCall(names: HostNames, inner: string, waits: boolean): string {
   if (!call) throw unknownForm();
   const [{ length }, , expression = ""] = call;
   names.checkCall(expression);
-  const lift = inner.slice(0, call.index);
+  const lift = withTakes(inner.slice(0, call.index));
   let rest = inner.slice(call.index + length);
   const catches = CATCHES.exec(rest);
   const matched = catches ?? THROWS.exec(rest);
@@ -216,46 +219,23 @@ ${rest}`
     : `${lift}const ret = ${expression};\n${rest}`;
 }
 
-/** What stands for a resource that the component names by a handle it does not have. */
-const FAKE =
-  /if \(!(rsc\d+)\) \{\n\1 = Object\.create\([\w$]+\.prototype\);\nObject\.defineProperty\(\1, symbolRscHandle, \{ writable: true, value: (handle\d+)\}\);\nObject\.defineProperty\(\1, symbolRscRep, \{ writable: true, value: rep\d+\}\);\n\}\n/g;
 /** The bytes that a component writes, copied. */
 const WRITTEN =
   /^var (result\d+) = new Uint8Array\((memory\d+)\.buffer\.slice\((ptr\d+), \3 \+ (len\d+) \* 1\)\);\n(?=_debugLog\('\[iface="wasi:io\/streams@[\d.]+", function="\[method\]output-stream\.)/gm;
 
-/** The most resources of one kind (streams, pollables, descriptors, …) that a component may hold at once. */
-export const MAX_HANDLES = 65536;
-
-const HELPERS =
-  `const unknownHandle = (handle) => new WebAssembly.RuntimeError('unknown handle index ' + handle);
-const tooManyHandles = () => new WebAssembly.RuntimeError(
-'it holds ${MAX_HANDLES} resources of one kind (streams, pollables, descriptors), which it never dropped');
-`;
-
 /**
  * J4: a handle that was dropped, or never was, becomes an object without anything in it, on which the host then fails;
  * the component model has it trap. J5: every handle there ever was stays in a set. J6: nothing limits how many there
- * are. J7: what is written is copied first, where a sink takes it before the component runs on (runtime/wasi/streams.ts),
- * and out of memory beyond 2 GiB wrongly.
+ * are, nor how much is passed. J7: what is written is copied first, where a sink takes it before the component runs on
+ * (runtime/wasi/streams.ts), and out of memory beyond 2 GiB wrongly. J10: representations run out. J12: what is no handle
+ * can be dropped. J13: what one part of a component lends another is another handle's.
  */
 function withLeanTables(body: string): string {
-  const grows = "if (free === 0) {\ntable.push(0);";
-  const remembers = "table._createdReps.add(rep);\n";
-  if (body.includes("function rscTableCreateOwn(") && !(body.includes(grows) && body.includes(remembers))) {
-    throw unknownForm();
-  }
-  return body
-    .replace(FAKE, (_, resource, handle) => `if (!${resource}) throw unknownHandle(${handle});\n`)
-    .replace(remembers, "")
-    .replace(
-      grows,
-      `if (free === 0) {\nif (table.length > ${2 * MAX_HANDLES}) throw tooManyHandles();\ntable.push(0);`,
-    )
-    .replace(
-      WRITTEN,
-      (_, result, memory, pointer, length) =>
-        `var ${result} = new Uint8Array(${memory}.buffer, ${pointer} >>> 0, ${length} >>> 0);\n`,
-    );
+  return withTables(body.replace(
+    WRITTEN,
+    (_, result, memory, pointer, length) =>
+      `var ${result} = new Uint8Array(${memory}.buffer, ${pointer} >>> 0, ${length} >>> 0);\n`,
+  ));
 }
 
 /**
@@ -266,11 +246,13 @@ function withoutUnused(body: string): string {
   const start = body.indexOf("\n", body.indexOf("const instantiate = ")) + 1;
   const end = body.indexOf("\nconst module0 = getCoreModule(");
   if (end < start) throw unknownForm();
-  const statements = splitStatements(body.slice(start, end)).map((text) => ({
-    text,
-    name: /^\s*(?:async )?(?:function|class|const|let) ([\w$]+)/.exec(text)?.[1],
-    words: wordsOf(text),
-  }));
+  const statements = splitStatements(body.slice(start, end)).map((written) => {
+    const [, name] = /^\s*(?:async )?(?:function|class|const|let) ([\w$]+)/.exec(written) ?? [];
+    const text = name !== undefined && Object.hasOwn(TABLE_FUNCTIONS, name)
+      ? TABLE_FUNCTIONS[name]!
+      : written;
+    return { text, name, words: wordsOf(text) };
+  });
   const named = wordsOf(body.slice(end));
   for (let grew = true; grew;) {
     grew = false;

@@ -83,19 +83,14 @@ export async function runComponent(program: Program, sandbox: Sandbox): Promise<
   }
 }
 
-// What V8 and jco's code say of a pointer, a length or a value that the component got wrong.
+// What V8 says of a pointer or a length that the component got wrong; jco's code, of a value, traps (resource_tables.ts).
 const OUT_OF_BOUNDS =
-  /^(?:Offset is outside the bounds of the DataView|Invalid typed array length: \d+|Start offset -?\d+ is outside the bounds of the buffer|offset is out of bounds)$/;
-const WRONG_VALUE =
-  /^(?:list pointer \[\d+\] is not aligned|invalid (?:variant )?discriminant|invalid variant)/;
+  /^(?:Offset is outside the bounds of the DataView|Invalid typed array length: \d+|Start offset -?\d+ is outside the bounds of the buffer|offset is out of bounds|start offset of \w+ should be a multiple of \d)$/;
 
 /** The canonical ABI has a component trap that hands over what is none; jco's code throws errors of JavaScript. */
 function trapOf(error: unknown): unknown {
   if (error instanceof RangeError && OUT_OF_BOUNDS.test(error.message)) {
     return new WebAssembly.RuntimeError("memory access out of bounds");
-  }
-  if (error instanceof TypeError && WRONG_VALUE.test(error.message)) {
-    return new WebAssembly.RuntimeError(`what it passed is wrong: ${error.message}`);
   }
   return error;
 }
@@ -161,7 +156,7 @@ export async function interfacesFor(
       ended,
     ),
     ...clockInterfaces(),
-    ...randomInterfaces(),
+    ...randomInterfaces(sandbox.limits.maxMemory),
     ...(tree ? (await import("./wasi/p2/filesystem.ts")).filesystemInterfaces(tree) : {}),
     ...(uses("wasi:sockets/")
       ? (await import("./wasi/p2/sockets.ts")).socketInterfaces(sandbox, failed)

@@ -4,10 +4,12 @@
 
 import { AppError, type ErrorCode, messageOf } from "../errors.ts";
 import type { Sandbox } from "../sandbox.ts";
-import { BodySink, BodySource, contentLength } from "../wasi/body.ts";
+import { BodySink, BodySource, contentLength, HIGH_WATER } from "../wasi/body.ts";
+import { HostMemory, type Kept } from "../wasi/host_memory.ts";
 import { InputStream, OutputStream, Pollable } from "../wasi/p2/io.ts";
 import type * as Wit from "../../wit/generated/interfaces/krew-wasm-kubernetes-cluster.d.ts";
 import type { ClusterResponse } from "./cluster.ts";
+import { headSize } from "./request_size.ts";
 
 /** A response, of this interface and of `upgrade`. */
 export class Response {
@@ -50,6 +52,7 @@ class Upload {
   #finished = false;
   #dropped = false;
   #failed: (error: unknown) => never;
+  #kept: Kept;
 
   constructor(
     sink: BodySink,
@@ -57,8 +60,10 @@ class Upload {
     response: Promise<ClusterResponse>,
     abort: AbortController,
     failed: (error: unknown) => never,
+    kept: Kept,
   ) {
     this.#failed = failed;
+    this.#kept = kept;
     this.#sink = sink;
     this.#length = length;
     this.#abort = abort;
@@ -68,6 +73,8 @@ class Upload {
     }, (error) => {
       this.#answer = { error };
       sink.fail();
+    }).finally(() => {
+      if (this.#dropped) kept.end();
     });
   }
 
@@ -108,6 +115,7 @@ class Upload {
     if (this.#dropped) return;
     this.#dropped = true;
     if (!this.#finished) this.#sink.fail();
+    if (this.#answer !== undefined) this.#kept.end();
     if (this.#taken.response) return; // its body is the plugin's
     if (this.#answer === undefined) this.#abort.abort(new DOMException("given up", "AbortError"));
     else if ("response" in this.#answer) this.#answer.response[Symbol.dispose]();
@@ -135,6 +143,7 @@ export function clusterInterfaces(sandbox: Sandbox, refused: (error: AppError) =
   const failed = (error: unknown): never => {
     throw witError(error, refused);
   };
+  const memory = new HostMemory();
   const pathOf = (path: string): string =>
     path.startsWith("/")
       ? path
@@ -159,11 +168,13 @@ export function clusterInterfaces(sandbox: Sandbox, refused: (error: AppError) =
           failed(new AppError("REQUEST_INVALID", `A ${method.toUpperCase()} request has no body`));
         }
         const cluster = await sandbox.cluster().catch(failed);
+        const kept = memory.open();
+        kept.grow(headSize(path, headers) + HIGH_WATER);
         const sink = new BodySink(true);
         sandbox.stdin.share?.();
         const abort = new AbortController();
         const response = cluster.send({ method, url, headers, body: sink.stream, signal: abort.signal });
-        return new Upload(sink, contentLength(headers), response, abort, failed);
+        return new Upload(sink, contentLength(headers), response, abort, failed, kept);
       },
     },
   };

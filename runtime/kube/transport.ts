@@ -15,6 +15,7 @@ import type { Sockets } from "./endpoint.ts";
 import { bodyFailureOf, failureOf, isHangUp } from "./failure.ts";
 import { isWatch, methodOf, requestHeaders, responseHeaders } from "./headers.ts";
 import { type Place, Pool } from "./pool.ts";
+import { checkHeadSize } from "./request_size.ts";
 import { RotatingFiles } from "./rotation.ts";
 
 /** What a transport needs to know of the run. */
@@ -135,6 +136,7 @@ export function connectCluster(connection: Connection, transportContext: Transpo
   }
 
   async function send(request: ClusterRequest): Promise<ClusterResponse> {
+    checkHeadSize(request.url, request.headers);
     const url = destinationOf(server, request.url);
     const method = methodOf(request.method);
     bodyOf(method, request);

@@ -12,6 +12,7 @@ import { dialWithin } from "./dial.ts";
 import { failureOf } from "./failure.ts";
 import { requestHeaders } from "./headers.ts";
 import { proxyFor } from "./proxy.ts";
+import { checkHeadSize } from "./request_size.ts";
 import { upgrade } from "./upgrade.ts";
 import { UpgradedConnection } from "./upgraded.ts";
 import type { Close } from "./websocket.ts";
@@ -37,6 +38,7 @@ export async function openUpgrade(
   { connection, source, env, trace, connectPatience, open }: UpgradeContext,
   request: UpgradeRequest,
 ): Promise<UpgradeAnswer> {
+  checkHeadSize(request.url, request.headers);
   const url = destinationOf(connection.server, request.url);
   const protocols = protocolsOf(request.protocols);
   const guest = request.headers.filter(([name]) => !/^sec-websocket-/i.test(name));

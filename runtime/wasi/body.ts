@@ -43,7 +43,7 @@ export class BodySource extends BufferedSource {
 }
 
 /** How much of a request's body may wait for the network, in bytes. */
-const HIGH_WATER = 65536;
+export const HIGH_WATER = 65536;
 
 /** The body of a request: what is written to the sink comes out of the stream. */
 export class BodySink implements ByteSink {

@@ -8,8 +8,9 @@ import { AppError, type ErrorCode, messageOf } from "../errors.ts";
 import type { ClusterRequest } from "../kube/cluster.ts";
 import type { UpgradedConnection } from "../kube/upgraded.ts";
 import type { Sandbox } from "../sandbox.ts";
-import { BodySink, BodySource } from "./body.ts";
+import { BodySink, BodySource, HIGH_WATER } from "./body.ts";
 import { ERRNO, type ErrnoName, errnoOf, WasiError } from "./errno.ts";
+import { HostMemory } from "./host_memory.ts";
 import { NONBLOCK, STREAM_RIGHTS } from "./p1/abi.ts";
 import type { Descriptors } from "./p1/descriptors.ts";
 import { type Guest, Memory } from "./p1/memory.ts";
@@ -232,6 +233,7 @@ class Door {
   #memory: Memory;
   #descriptors: Descriptors;
   #channels = new WeakMap<ByteSource | ByteSink, Exchange>();
+  #kept = new HostMemory();
   /** Why `current` failed. */
   #failure = "";
 
@@ -372,6 +374,8 @@ class Door {
       flags = 0, result = 0,
     ] = args;
     const url = this.#text(path, pathLength);
+    const size = (pathLength >>> 0) + (headersLength >>> 0) + (bodyLength >>> 0) + HIGH_WATER;
+    if (!this.#kept.fits(size)) throw new WasiError("insufficient-memory");
     const upload = (flags & FLAG_BODY) === 0 ? undefined : new BodySink();
     const request = {
       method: this.#text(method, methodLength),
@@ -383,7 +387,11 @@ class Door {
         ? {}
         : { body: this.#memory.slice(body, bodyLength).slice() }),
     };
-    this.#start(flags, result, (abort) => this.#answer(request, abort), upload);
+    this.#start(flags, result, (abort) => {
+      const kept = this.#kept.open();
+      kept.grow(size);
+      return this.#answer(request, abort).finally(() => kept.end());
+    }, upload);
   }
 
   async #answer(request: ClusterRequest, abort: AbortController): Promise<Outcome> {

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { compilePlugin } from "../../registry/compile.ts";
-import { componentScript, MAX_HANDLES } from "../../registry/glue.ts";
+import { componentScript } from "../../registry/glue.ts";
+import { MAX_HANDLES } from "../../registry/resource_tables.ts";
 import { runBytes, testSandbox, wat } from "../support/components.ts";
 
 // jco loads itself when it is first imported, and leaves timers of 10 ms behind in what it makes.
@@ -97,21 +98,48 @@ Deno.test("a component that never drops what it takes traps at a limit", jcoLeav
   );
 });
 
-Deno.test("a handle that was dropped, or never was, traps", jcoLeaves, async () => {
-  for (
-    const body of [
-      "(drop (call $ready (i32.const 7)))",
-      "(drop (call $ready (i32.const 0)))",
-      "(drop (call $ready (i32.const -1)))",
-      "(local.set $handle (call $subscribe (i64.const 0))) (call $drop (local.get $handle)) (drop (call $ready (local.get $handle)))",
-    ]
-  ) {
-    await assert.rejects(
-      async () => await runBytes(await holding(body), testSandbox()),
-      (error) => error instanceof WebAssembly.RuntimeError && /unknown handle/.test(error.message),
-      body,
-    );
-  }
+Deno.test(
+  "a handle that was dropped, never was, or is another's number traps, used or dropped",
+  jcoLeaves,
+  async () => {
+    const subscribe = "(local.set $handle (call $subscribe (i64.const 0)))";
+    const uses = (handle: string) => [`(drop (call $ready ${handle}))`, `(call $drop ${handle})`];
+    for (
+      const body of [
+        // 0, beyond the table, far beyond, negative
+        ...[0, 1, 2, 7, 1_000_000, 2 ** 29, 2 ** 30, 2 ** 31 - 1, -1, -(2 ** 31)].flatMap((handle) =>
+          uses(`(i32.const ${handle})`)
+        ),
+        // another number of which the table's index is the same
+        ...[0x40000000, 0x80000000, 0xc0000000].flatMap((bit) =>
+          uses(`(i32.or (local.get $handle) (i32.const ${bit}))`).map((use) => subscribe + use)
+        ),
+        // after it was dropped, and its number was given to none
+        ...uses("(local.get $handle)").map((use) => `${subscribe} (call $drop (local.get $handle)) ${use}`),
+        // the second of three, dropped twice in another order
+        `(drop (call $subscribe (i64.const 0))) ${subscribe} (drop (call $subscribe (i64.const 0)))
+       (call $drop (local.get $handle)) (call $drop (i32.const 1)) (call $drop (local.get $handle))`,
+      ]
+    ) {
+      await assert.rejects(
+        async () => await runBytes(await holding(body), testSandbox()),
+        (error) => error instanceof WebAssembly.RuntimeError && /unknown handle/.test(error.message),
+        body,
+      );
+    }
+  },
+);
+
+Deno.test("numbers of what was dropped are given again, each to one", jcoLeaves, async () => {
+  const bytes = await holding(`(local.set $handle (call $subscribe (i64.const 0)))
+    (if (i32.ne (call $subscribe (i64.const 0)) (i32.const 2)) (then unreachable))
+    (call $drop (local.get $handle))
+    (call $drop (i32.const 2))
+    (if (i32.ne (call $subscribe (i64.const 0)) (i32.const 2)) (then unreachable))
+    (if (i32.ne (call $subscribe (i64.const 0)) (i32.const 1)) (then unreachable))
+    (if (i32.ne (call $subscribe (i64.const 0)) (i32.const 3)) (then unreachable))
+    (if (i32.eqz (call $ready (i32.const 1))) (then unreachable))`);
+  assert.equal(await runBytes(bytes, testSandbox()), 0);
 });
 
 Deno.test("an empty string is put where the component has it, as any other", jcoLeaves, async () => {

@@ -11,8 +11,9 @@ import { AppError, messageOf } from "../../errors.ts";
 import { untilAborted } from "../../kube/abort.ts";
 import type { ClusterResponse } from "../../kube/cluster.ts";
 import type { Sandbox } from "../../sandbox.ts";
-import { BodySink, BodySource, contentLength } from "../body.ts";
+import { BodySink, BodySource, contentLength, HIGH_WATER } from "../body.ts";
 import { WasiError } from "../errno.ts";
+import { HostMemory, type Kept } from "../host_memory.ts";
 import { CAUSE, checkOwn, InputStream, type IoError, OutputStream, Pollable } from "./io.ts";
 import { CONSTRUCTED } from "./resources.ts";
 
@@ -27,7 +28,17 @@ const LOCK = Symbol("lock");
 const PARTS = Symbol("parts");
 const SINK = Symbol("sink");
 const LENGTH = Symbol("length");
+const VIEW = Symbol("view");
+const END = Symbol("end");
+const BYTES = Symbol("bytes");
 
+/** What is kept for the plugin: a process runs one. */
+let memory = new HostMemory();
+/** What an object of the host's takes beside its bytes. */
+const OBJECT = 100;
+
+/** The longest method, in characters. */
+const MAX_NAME = 100;
 const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 /**
  * Names that a guest may not set: they belong to the connection (wasi:http/types, header-error.forbidden).
@@ -60,6 +71,7 @@ class Fields {
   static readonly [CONSTRUCTED] = true;
   #entries: [name: string, value: Uint8Array][] = [];
   #immutable = false;
+  #kept: Kept = memory.open();
 
   static fromList(entries: [string, Uint8Array][]): Fields {
     const fields = new Fields();
@@ -75,7 +87,16 @@ class Fields {
       [name, value],
     ) => [name, Uint8Array.from(value, (character) => character.charCodeAt(0))]);
     fields.#immutable = true;
+    fields.#kept.grow(fields[BYTES]());
     return fields;
+  }
+
+  /** The same, as often as the guest asks for it: what it drops is one of these. */
+  static [VIEW](fields: Fields): Fields {
+    const view = new Fields();
+    view.#entries = fields.#entries;
+    view.#immutable = true;
+    return view;
   }
 
   static [LOCK](fields: Fields): Fields {
@@ -101,19 +122,30 @@ class Fields {
   }
 
   set(name: string, values: Uint8Array[]): void {
-    const lower = this.#check(name, values);
-    this.#entries = this.#entries.filter(([entry]) => entry.toLowerCase() !== lower);
-    for (const value of values) this.#entries.push([name, value.slice()]);
+    this.#remove(this.#check(name, values));
+    for (const value of values) this.#add(name, value);
   }
 
   delete(name: string): void {
-    const lower = this.#check(name, []);
-    this.#entries = this.#entries.filter(([entry]) => entry.toLowerCase() !== lower);
+    this.#remove(this.#check(name, []));
   }
 
   append(name: string, value: Uint8Array): void {
     this.#check(name, [value]);
+    this.#add(name, value);
+  }
+
+  #add(name: string, value: Uint8Array): void {
+    this.#kept.grow(sizeOf(name, value));
     this.#entries.push([name, value.slice()]);
+  }
+
+  #remove(lower: string): void {
+    this.#entries = this.#entries.filter(([name, value]) => {
+      if (name.toLowerCase() !== lower) return true;
+      this.#kept.grow(-sizeOf(name, value));
+      return false;
+    });
   }
 
   entries(): [string, Uint8Array][] {
@@ -122,14 +154,31 @@ class Fields {
 
   clone(): Fields {
     const fields = new Fields();
-    fields.#entries = this.#entries.map(([name, value]) => [name, value.slice()]);
+    for (const [name, value] of this.#entries) fields.#add(name, value);
     return fields;
+  }
+
+  [Symbol.dispose](): void {
+    this[END]();
+  }
+
+  /** They are nobody's any more. */
+  [END](): void {
+    this.#kept.end();
+  }
+
+  [BYTES](): number {
+    return this.#entries.reduce((sum, [name, value]) => sum + sizeOf(name, value), 0);
   }
 
   /** What they say of the body's length. */
   [LENGTH](): bigint | undefined {
     return contentLength(this.get("content-length").map((value) => ["content-length", latin1(value)]));
   }
+}
+
+function sizeOf(name: string, value: Uint8Array): number {
+  return OBJECT + name.length + value.length;
 }
 
 /** wasi:http/types.request-options. Durations in nanoseconds. */
@@ -200,6 +249,8 @@ class OutgoingRequest {
   #authority: string | undefined;
   #headers: Fields;
   #body: OutgoingBody | undefined;
+  #kept: Kept = memory.open();
+  #sent = false;
 
   constructor(headers: Fields) {
     this.#headers = Fields[LOCK](headers);
@@ -207,6 +258,7 @@ class OutgoingRequest {
 
   body(): OutgoingBody {
     if (this.#body) throw undefined;
+    this.#kept.grow(HIGH_WATER);
     return this.#body = new OutgoingBody(this.#headers[LENGTH]());
   }
 
@@ -214,7 +266,8 @@ class OutgoingRequest {
     return this.#method;
   }
   setMethod(method: Method): void {
-    if (method.tag === "other" && !TOKEN.test(method.val ?? "")) throw undefined;
+    const { tag, val = "" } = method;
+    if (tag === "other" && (!TOKEN.test(val) || val.length > MAX_NAME)) throw undefined;
     this.#method = method;
   }
 
@@ -223,6 +276,7 @@ class OutgoingRequest {
   }
   setPathWithQuery(path: string | undefined): void {
     if (path !== undefined && /[\u0000-\u0020\u007f#]/.test(path)) throw undefined;
+    this.#kept.grow((path?.length ?? 0) - (this.#path?.length ?? 0));
     this.#path = path;
   }
 
@@ -230,7 +284,7 @@ class OutgoingRequest {
     return this.#scheme;
   }
   setScheme(scheme: Scheme | undefined): void {
-    if (scheme?.tag === "other" && !/^[a-z][a-z0-9+.-]*$/i.test(scheme.val)) throw undefined;
+    if (scheme?.tag === "other" && !/^[a-z][a-z0-9+.-]{0,99}$/i.test(scheme.val)) throw undefined;
     this.#scheme = scheme;
   }
 
@@ -238,16 +292,29 @@ class OutgoingRequest {
     return this.#authority;
   }
   setAuthority(authority: string | undefined): void {
-    if (authority !== undefined && /[\u0000-\u0020\u007f/?#\\]/.test(authority)) throw undefined;
+    if (authority !== undefined && !/^[^\u0000-\u0020\u007f/?#\\]{0,1000}$/.test(authority)) throw undefined;
     this.#authority = authority;
   }
 
   headers(): Fields {
-    return this.#headers;
+    return Fields[VIEW](this.#headers);
+  }
+
+  [Symbol.dispose](): void {
+    if (this.#sent) return;
+    this.#body?.[SINK].fail(); // nobody will take it
+    this[END]();
+  }
+
+  /** Nothing of it is kept any more. */
+  [END](): void {
+    this.#headers[END]();
+    this.#kept.end();
   }
 
   /** What it asks of the cluster. */
   static [PARTS](request: OutgoingRequest) {
+    request.#sent = true;
     const scheme = request.#scheme;
     const name = scheme === undefined || scheme.tag === "HTTPS"
       ? "https"
@@ -411,6 +478,7 @@ class OutgoingResponse {
   #status = 200;
   #headers: Fields;
   #body: OutgoingBody | undefined;
+  #kept: Kept = memory.open();
 
   constructor(headers: Fields) {
     this.#headers = Fields[LOCK](headers);
@@ -424,11 +492,18 @@ class OutgoingResponse {
     this.#status = status;
   }
   headers(): Fields {
-    return this.#headers;
+    return Fields[VIEW](this.#headers);
   }
   body(): OutgoingBody {
     if (this.#body) throw undefined;
+    this.#kept.grow(HIGH_WATER);
     return this.#body = new OutgoingBody(this.#headers[LENGTH]());
+  }
+
+  [Symbol.dispose](): void {
+    this.#body?.[SINK].fail();
+    this.#headers[END]();
+    this.#kept.end();
   }
 }
 
@@ -442,6 +517,7 @@ class ResponseOutparam {
 
 /** The interfaces by name. `sandbox.cluster` is asked for with the first request. */
 export function httpInterfaces(sandbox: Sandbox, refused: (error: AppError) => void) {
+  memory = new HostMemory();
   const handle = (request: OutgoingRequest, options: RequestOptions | undefined): FutureIncomingResponse => {
     if (options) checkOwn(options, RequestOptions);
     const { body, ...parts } = OutgoingRequest[PARTS](request);
@@ -469,7 +545,10 @@ export function httpInterfaces(sandbox: Sandbox, refused: (error: AppError) => v
     response.catch((error) => {
       body?.[SINK].fail();
       if (error instanceof AppError) refused(error);
-    }).finally(() => clearTimeout(timer));
+    }).finally(() => {
+      clearTimeout(timer);
+      request[END]();
+    });
     return new FutureIncomingResponse(response, abort);
   };
   return {

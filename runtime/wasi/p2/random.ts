@@ -5,20 +5,25 @@
 
 import { fillRandom } from "../random.ts";
 
-function bytes(length: bigint): Uint8Array {
-  if (length > BigInt(1 << 30)) throw new RangeError("more random bytes than a component has memory for");
-  const into = new Uint8Array(Number(length));
-  fillRandom(into);
-  return into;
-}
+/** The most at once, in bytes: they are made beside the component's own memory, and copied there. */
+const MAX_BYTES = 64 << 20;
 
 function u64(): bigint {
   return crypto.getRandomValues(new BigUint64Array(1))[0]!;
 }
 
-/** The interfaces by name. */
-export function randomInterfaces() {
+/** The interfaces by name. `maxMemory`: the most that the component's memory can be, in bytes. */
+export function randomInterfaces(maxMemory: number) {
   const seed: [bigint, bigint] = [u64(), u64()];
+  const most = Math.min(MAX_BYTES, maxMemory);
+  const bytes = (length: bigint): Uint8Array => {
+    if (length > BigInt(most)) {
+      throw new WebAssembly.RuntimeError(`it asks for ${length} random bytes at once, more than ${most}`);
+    }
+    const into = new Uint8Array(Number(length));
+    fillRandom(into);
+    return into;
+  };
   return {
     "wasi:random/random": { getRandomBytes: bytes, getRandomU64: u64 },
     "wasi:random/insecure": { getInsecureRandomBytes: bytes, getInsecureRandomU64: u64 },

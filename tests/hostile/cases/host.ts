@@ -50,6 +50,53 @@ function handles(body: string): string {
     (export "wasi:cli/run@0.2.0" (instance $cli)))`;
 }
 
+/** A component that has a memory of 2 MiB, and calls what it imports. */
+function calling(imports: string, lowered: string, core: string, given: string, body: string): string {
+  return `(component ${imports}
+    (core module $libc (memory (export "memory") 32) (data (i32.const 8) "a")
+      (func (export "realloc") (param i32 i32 i32 i32) (result i32) (i32.const 1024)))
+    (core instance $libc (instantiate $libc))
+    (alias core export $libc "memory" (core memory $memory))
+    (alias core export $libc "realloc" (core func $realloc))
+    ${lowered}
+    (core module $m (import "h" "memory" (memory 32)) ${core}
+      (func (export "run") (result i32) (local $i i32) ${body} (i32.const 0)))
+    (core instance $m (instantiate $m (with "h" (instance (export "memory" (memory $memory)) ${given}))))
+    (func $run (result (result)) (canon lift (core func $m "run")))
+    (instance $cli (export "run" (func $run)))
+    (export "wasi:cli/run@0.2.0" (instance $cli)))`;
+}
+
+function randomBytes(length: string): string {
+  return calling(
+    `(import "wasi:random/insecure@0.2.0" (instance $random
+      (export "get-insecure-random-bytes" (func (param "len" u64) (result (list u8))))))`,
+    `(core func $get (canon lower (func $random "get-insecure-random-bytes") (memory $memory) (realloc $realloc)))`,
+    `(import "h" "get" (func $get (param i64 i32)))`,
+    `(export "get" (func $get))`,
+    `(call $get (i64.const ${length}) (i32.const 16))`,
+  );
+}
+
+const headers = (body: string) =>
+  calling(
+    `(import "wasi:http/types@0.2.0" (instance $http
+      (type $e' (variant (case "invalid-syntax") (case "forbidden") (case "immutable")))
+      (export "header-error" (type $e (eq $e'))) (export "fields" (type $f (sub resource)))
+      (export "[constructor]fields" (func (result (own $f))))
+      (export "[static]fields.from-list" (func
+        (param "entries" (list (tuple string (list u8)))) (result (result (own $f) (error $e)))))
+      (export "[method]fields.append" (func
+        (param "self" (borrow $f)) (param "name" string) (param "value" (list u8)) (result (result (error $e)))))))`,
+    `(core func $make (canon lower (func $http "[constructor]fields")))
+     (core func $list (canon lower (func $http "[static]fields.from-list") (memory $memory)))
+     (core func $append (canon lower (func $http "[method]fields.append") (memory $memory)))`,
+    `(import "h" "make" (func $make (result i32))) (import "h" "list" (func $list (param i32 i32 i32)))
+     (import "h" "append" (func $append (param i32 i32 i32 i32 i32 i32)))`,
+    `(export "make" (func $make)) (export "list" (func $list)) (export "append" (func $append))`,
+    body,
+  );
+
 /** Taking all there is, and bringing the host down. */
 export const HOST: Group = {
   title: "the host itself",
@@ -266,6 +313,66 @@ export const HOST: Group = {
       "use a resource after it dropped it",
       handles(
         "(local $p i32) (local.set $p (call $subscribe)) (call $drop (local.get $p)) (call $block (local.get $p))",
+      ),
+      "134",
+      "ended, exit code 134",
+    ),
+    module(
+      "drop what lies beyond all of its resources, to take more than it may",
+      handles(
+        `(local $i i32) (loop $again
+          (call $drop (i32.add (i32.const 1000000) (local.get $i))) (drop (call $subscribe))
+          (br_if $again (i32.lt_u (local.tee $i (i32.add (local.get $i) (i32.const 1))) (i32.const 2000000))))`,
+      ),
+      "134",
+      "ended, exit code 134",
+    ),
+    module(
+      "drop a resource by a number that only ends as its own",
+      handles("(call $drop (i32.or (call $subscribe) (i32.const 0x40000000)))"),
+      "134",
+      "ended, exit code 134",
+    ),
+    module(
+      "use a resource by a negative number",
+      handles("(call $block (i32.or (call $subscribe) (i32.const 0x80000000)))"),
+      "134",
+      "ended, exit code 134",
+    ),
+    module(
+      "hold more resources than it may",
+      handles("(loop $again (drop (call $subscribe)) (br $again))"),
+      "134",
+      "ended, exit code 134, the number named",
+    ),
+    module(
+      "have the host make a gigabyte of random bytes",
+      randomBytes("0x3fffffff"),
+      "134",
+      "ended, exit code 134",
+    ),
+    module("have the host make 2^64 - 1 random bytes", randomBytes("-1"), "134", "ended, exit code 134"),
+    module(
+      "hand over the same megabyte 60,000 times in one list",
+      headers(
+        `(loop $again
+          (i32.store (i32.add (i32.const 65536) (i32.shl (local.get $i) (i32.const 4))) (i32.const 8))
+          (i32.store offset=4 (i32.add (i32.const 65536) (i32.shl (local.get $i) (i32.const 4))) (i32.const 1))
+          (i32.store offset=8 (i32.add (i32.const 65536) (i32.shl (local.get $i) (i32.const 4))) (i32.const 1048576))
+          (i32.store offset=12 (i32.add (i32.const 65536) (i32.shl (local.get $i) (i32.const 4))) (i32.const 1048576))
+          (br_if $again (i32.lt_u (local.tee $i (i32.add (local.get $i) (i32.const 1))) (i32.const 60000))))
+        (call $list (i32.const 65536) (i32.const 60000) (i32.const 16))`,
+      ),
+      "134",
+      "ended, exit code 134",
+    ),
+    module(
+      "leave a thousand megabytes of headers with the host",
+      headers(
+        `(memory.fill (i32.const 1048576) (i32.const 97) (i32.const 1000000))
+        (loop $again
+          (call $append (call $make) (i32.const 8) (i32.const 1) (i32.const 1048576) (i32.const 1000000) (i32.const 16))
+          (br_if $again (i32.lt_u (local.tee $i (i32.add (local.get $i) (i32.const 1))) (i32.const 1000))))`,
       ),
       "134",
       "ended, exit code 134",
