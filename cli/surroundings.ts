@@ -16,6 +16,7 @@ import { printable } from "../runtime/text.ts";
 import { pathHint } from "./commands/pull.ts";
 import type { Context } from "./context.ts";
 import { allOf } from "./each.ts";
+import { shadowOf } from "./on_path.ts";
 import { readPolicies } from "./verify.ts";
 
 /** Longest wait for a registry, a cluster, kubectl. Milliseconds. */
@@ -57,17 +58,13 @@ export function examinePath(context: Context, layout: Layout, receipts: readonly
       fix: hint.trim().split("\n").at(-1)!.trim(),
     }];
   }
-  const directories = (context.env("PATH") ?? "").split(delimiter).map((entry) =>
-    hostPath(entry).replace(/(?<=.)\/+$/, "")
-  );
   const shadowed = receipts.flatMap(({ name }): Finding[] => {
-    const file = linkFileName(name);
-    const first = directories.find((directory) => directory !== "" && isExecutable(`${directory}/${file}`));
-    if (first === undefined || first === layout.bin) return [];
+    const other = shadowOf(context, layout, name);
+    if (other === undefined) return [];
     return [{
       check: "PATH",
       level: "warning",
-      message: `"${name}" is shadowed by ${first}/${file}, which comes first on PATH`,
+      message: `"${name}" is shadowed by ${other}, which comes first on PATH`,
       fix: `put ${layout.bin} first on PATH, or krew-wasm pull REF --name ANOTHER`,
     }];
   });
@@ -81,15 +78,6 @@ export function examinePath(context: Context, layout: Layout, receipts: readonly
   return findings.length > 0
     ? findings
     : [{ check: "PATH", level: "ok", message: `${layout.bin} is on PATH, and nothing shadows a plugin` }];
-}
-
-function isExecutable(path: string): boolean {
-  try {
-    const { isFile, mode } = Deno.statSync(path);
-    return isFile && (Deno.build.os === "windows" || ((mode ?? 0) & 0o111) !== 0);
-  } catch {
-    return false;
-  }
 }
 
 /** kubectl's version, and whether it lists the plugins. */

@@ -114,6 +114,7 @@ export function chooseManifest(text: string, shown: string, verb = "pull"): Desc
     return {
       descriptor: parseDescriptor(entry) ??
         fail("MANIFEST_INVALID", `manifests[${at}] of its index is malformed`),
+      type: (entry as { artifactType?: unknown } | null)?.artifactType,
       architecture: platform?.architecture,
       os: platform?.os,
       attestation: annotations !== undefined && "vnd.docker.reference.type" in annotations,
@@ -124,7 +125,11 @@ export function chooseManifest(text: string, shown: string, verb = "pull"): Desc
   );
   const wasm = images.filter(({ architecture }) => architecture === "wasm" || architecture === "wasm32");
   const choices = ["wasip2", "wasip1"].map((os) => wasm.filter((entry) => entry.os === os));
-  const found = [...choices, wasm, images].find((some) => some.length > 0) ?? [];
+  const nearest = [...choices, wasm, images].find((some) => some.length > 0) ?? [];
+  // Some lists have one entry twice.
+  const found = byType(nearest).filter(({ descriptor }, at, all) =>
+    all.findIndex((other) => other.descriptor.digest === descriptor.digest) === at
+  );
   if (found.length === 0) return fail("ARTIFACT_UNSUPPORTED", "its index is empty");
   if (found.length > 1) {
     return fail(
@@ -136,6 +141,17 @@ export function chooseManifest(text: string, shown: string, verb = "pull"): Desc
     );
   }
   return found[0]!.descriptor;
+}
+
+/** Types of artifacts that are WebAssembly, as clients write them into an index. */
+const WASM_ARTIFACT = /^application\/(wasm$|vnd\.wasm\.|vnd\.(module|bytecodealliance)\.wasm\.)/;
+
+/** Of several entries those whose artifact is WebAssembly; else those that name no artifact's type. */
+function byType<T extends { readonly type: unknown }>(entries: readonly T[]): readonly T[] {
+  if (entries.length < 2) return entries;
+  const typed = entries.filter(({ type }) => typeof type === "string" && WASM_ARTIFACT.test(type));
+  const untyped = entries.filter(({ type }) => type === undefined);
+  return [typed, untyped].find((some) => some.length > 0) ?? entries;
 }
 
 /** An object of JSON, in which no name is there twice: readers differ in which of them they take. */

@@ -23,7 +23,7 @@ import { unreadable } from "../read_file.ts";
 import { installedPlugins } from "../selected.ts";
 import { trustRootOption, verifyOption } from "../verify.ts";
 import { decideGrants } from "../wish.ts";
-import { formatInstalled, pathHint } from "./pull.ts";
+import { pathHint, tellInstalled } from "./pull.ts";
 
 /** The command. */
 export function bundleCommand(context: Context, exit: Exit) {
@@ -159,7 +159,8 @@ function loadCommand(context: Context, exit: Exit) {
             ? readGrants(plugin.grants, formatReference(plugin.reference))
             : decideGrants(context, { layout, mode: undefined, flags: noChange, prompt: !options.quiet }),
         });
-        context.stdout(options.quiet ? `${receipt.name}\n` : formatInstalled(receipt));
+        if (options.quiet) context.stdout(`${receipt.name}\n`);
+        else tellInstalled(context, layout, receipt);
       }, context);
       if (failures.length > 0) {
         if (found.length === 1) throw failures[0];

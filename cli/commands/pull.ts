@@ -4,9 +4,10 @@ import { Command, Option } from "@commander-js/extra-typings";
 import { delimiter } from "node:path";
 import type { RegistryClient } from "../../registry/client.ts";
 import { parseReference, type Reference } from "../../registry/reference.ts";
-import { linkName } from "../../runtime/names.ts";
+import { linkName, nameOfLink } from "../../runtime/names.ts";
 import { AppError, exitCodeOf } from "../../runtime/errors.ts";
 import { checkStore } from "../../runtime/store/check.ts";
+import type { Layout } from "../../runtime/store/layout.ts";
 import type { Receipt } from "../../runtime/store/receipt.ts";
 import { hostPath } from "../../runtime/host_path.ts";
 import { shellCommand } from "../../runtime/shell_word.ts";
@@ -20,6 +21,7 @@ import { describeVerified, trustRootOption, verifyOption } from "../verify.ts";
 import { decideGrants, WISH_MODES } from "../wish.ts";
 import { addedIndexes, chooseOffer, freshIndexes, isIndexName } from "../indexes.ts";
 import { openInstaller } from "../installer.ts";
+import { shadowOf } from "../on_path.ts";
 import { plainHttpOption } from "../registry.ts";
 
 /** The command. */
@@ -88,7 +90,8 @@ Examples:
         }).catch((error) => {
           throw bare === undefined ? error : withoutIndex(error, bare);
         });
-        context.stdout(options.quiet ? `${receipt.name}\n` : formatInstalled(receipt));
+        if (options.quiet) context.stdout(`${receipt.name}\n`);
+        else tellInstalled(context, layout, receipt);
         if (context.verbose) context.stderr(`krew-wasm: the link is ${layout.link(receipt.name)}\n`);
       }, context);
       if (failures.length > 0) {
@@ -169,14 +172,25 @@ async function resolveAll(
   });
 }
 
-/** What was installed, for people. Pure. */
-export function formatInstalled(receipt: Receipt): string {
-  const call = linkName(receipt.name).slice("kubectl-".length).replaceAll("_", "-");
-  return `Installed ${receipt.name} (${receipt.kind}, ${formatSize(receipt.size)})\n` +
-    `  from    ${printable(receipt.reference, 400)}\n` +
-    `  digest  ${receipt.manifestDigest}\n` +
-    (receipt.verified === undefined ? "" : `  signed  by ${describeVerified(receipt.verified)}\n`) +
-    `  run     kubectl ${call}\n`;
+/** Tells what was installed, and how it is called. */
+export function tellInstalled(context: Context, layout: Layout, receipt: Receipt): void {
+  const call = nameOfLink(linkName(receipt.name));
+  // Without bin/ on PATH there is a hint that puts it before all others.
+  const other = pathHint(layout.bin, context.env) === undefined
+    ? shadowOf(context, layout, receipt.name)
+    : undefined;
+  context.stdout(
+    `Installed ${receipt.name} (${receipt.kind}, ${formatSize(receipt.size)})\n` +
+      `  from    ${printable(receipt.reference, 400)}\n` +
+      `  digest  ${receipt.manifestDigest}\n` +
+      (receipt.verified === undefined ? "" : `  signed  by ${describeVerified(receipt.verified)}\n`) +
+      `  run     ${other === undefined ? `kubectl ${call}` : `krew-wasm run ${receipt.name}`}\n`,
+  );
+  if (other === undefined) return;
+  context.stderr(
+    `warning: kubectl ${call} runs ${printable(other, 300)}, which comes first on PATH\n` +
+      `hint: put ${printable(layout.bin, 300)} first on PATH, or choose another name with --name\n`,
+  );
 }
 
 /** How to put bin/ on PATH, where it is not: the exact line for the user's shell. Pure. */

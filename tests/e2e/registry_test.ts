@@ -244,3 +244,31 @@ Deno.test("at a terminal login asks for name and password, and Ctrl-C ends it wi
   assert.equal(done.code, 0, done.text);
   assert.match(done.text, /Logged in to \S+ as me/);
 });
+
+Deno.test("pull and bundle load say so when kubectl would run another file of the plugin's name", async () => {
+  const { product, registry, reference } = await setUp();
+  using _ = product;
+  await using __ = registry;
+  assert.equal((await product.run("push", "-q", "foo.wasm", reference)).code, 0);
+  const other = `${product.home}/other/kubectl-foo`;
+  await Deno.mkdir(`${product.home}/other`);
+  await Deno.writeTextFile(other, "#!/bin/sh\n", { mode: 0o755 });
+  const PATH = `${product.home}/other:${product.env().PATH}`;
+  const run = (...args: string[]) => product.exec(product.command, args, { env: { PATH } });
+  const shadowed = await run("pull", reference);
+  assert.equal(shadowed.code, 0);
+  assert.match(shadowed.stdout, /\n {2}run {5}krew-wasm run foo\n$/);
+  assert.ok(
+    shadowed.stderr.includes(`warning: kubectl foo runs ${other}, which comes first on PATH\nhint: put `),
+  );
+  const quiet = await run("pull", "-f", "-q", reference);
+  assert.deepEqual(quiet, { code: 0, stdout: "foo\n", stderr: "" });
+  const first = await product.run("pull", "-f", reference);
+  assert.deepEqual([first.stdout.includes("run     kubectl foo\n"), first.stderr], [true, ""]);
+  assert.equal((await product.run("bundle", "save", "foo.tar")).code, 0);
+  const loaded = await run("bundle", "load", "-f", "foo.tar");
+  assert.match(loaded.stderr, /^warning: kubectl foo runs /m);
+  // What can't be run is passed over by kubectl, too.
+  await Deno.chmod(other, 0o644);
+  assert.equal((await run("pull", "-f", reference)).stderr, "");
+});

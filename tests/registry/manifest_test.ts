@@ -111,6 +111,10 @@ Deno.test("chooseManifest() takes the entry for WebAssembly, or the only one", (
   };
   const [p1, p2, js] = [entry("wasip1", "wasm", 3), entry("wasip2", "wasm", 4), entry("js", "wasm", 5)];
   const { platform: _, ...plain } = entry("x", "x", 6);
+  const typed = (at: number, artifactType = "application/vnd.wasm.config.v0+json") => {
+    const { platform: _, ...rest } = entry("x", "x", at);
+    return { ...rest, artifactType };
+  };
   for (
     const [entries, chosen] of [
       [[linux, p1], p1],
@@ -118,6 +122,16 @@ Deno.test("chooseManifest() takes the entry for WebAssembly, or the only one", (
       [[linux, js], js],
       [[linux, attestation], linux],
       [[plain], plain],
+      // One entry twice.
+      [[p2, p2], p2],
+      [[plain, plain], plain],
+      [[{ ...p2, platform: linux.platform }, p2], p2],
+      // What differs by the artifact's type alone.
+      [[{ ...plain, artifactType: "application/spdx+json" }, typed(7), linux], typed(7)],
+      [[{ ...p2, artifactType: "application/spdx+json" }, { ...typed(8), platform: p2.platform }], typed(8)],
+      [[{ ...plain, artifactType: "application/vnd.krew-wasm.index.v1+json" }, linux], linux],
+      [[typed(9, "application/vnd.wasm.config.v1+json"), plain], typed(9)],
+      [[typed(9, "application/wasm"), linux], typed(9)],
     ] as const
   ) {
     assert.ok(isIndex(index(...entries)));
@@ -132,6 +146,10 @@ Deno.test("chooseManifest() refuses what leaves the choice open, and what is no 
       [index(), "ARTIFACT_UNSUPPORTED"],
       [index(one, entry("linux", "arm64", 2)), "ARTIFACT_UNSUPPORTED"],
       [index(entry("wasip1"), entry("wasip1", "wasm", 9)), "ARTIFACT_UNSUPPORTED"],
+      [
+        index(...[1, 2].map((at) => ({ ...entry("wasip2", "wasm", at), artifactType: "application/wasm" }))),
+        "ARTIFACT_UNSUPPORTED",
+      ],
       [index({ ...one, digest: "sha512:00" }), "MANIFEST_INVALID"],
       [index(null), "MANIFEST_INVALID"],
       [index(one).replace("2", "1"), "MANIFEST_INVALID"],
