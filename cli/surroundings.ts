@@ -1,6 +1,5 @@
 /** What around the store has to be right: PATH, kubectl, registries, the cluster. */
 
-import { delimiter } from "node:path";
 import { type Finding, linkFileName } from "../registry/doctor.ts";
 import { parseReference } from "../registry/reference.ts";
 import type { RegistryClient } from "../registry/client.ts";
