@@ -10,6 +10,7 @@ import { readReceipts } from "../../runtime/store/read.ts";
 import type { Receipt } from "../../runtime/store/receipt.ts";
 import { printable } from "../../runtime/text.ts";
 import type { Exit } from "../app.ts";
+import { examineAddressSpace } from "../address_space.ts";
 import type { Context } from "../context.ts";
 import { openInstaller } from "../installer.ts";
 import { linkTarget } from "../link_target.ts";
@@ -70,6 +71,7 @@ Examples:
         ...refused ? [] : await examinePolicy(context, receipts),
         ...examinePath(context, layout, receipts),
         ...await examineKubectl(layout, receipts),
+        ...examineAddressSpace(),
       ];
       if (!options.offline) {
         // One after the other: a process has one set of TLS roots, the first to use it says which, and a cluster's

@@ -264,6 +264,15 @@ testBinary("doctor tells of PATH: not on it, and a name that is shadowed", async
   );
 });
 
+testBinary("doctor warns of a low limit on address space", {
+  ignore: Deno.build.os !== "linux",
+}, async () => {
+  using product = Product.make();
+  const limited = await product.shell("ulimit -v 62000000 && krew-wasm doctor --offline");
+  assert.match(limited.stdout, /^warning +address space +"ulimit -v" is 59 GiB: /m);
+  assert.doesNotMatch((await product.shell("krew-wasm doctor --offline")).stdout, /address space/);
+});
+
 testBinary("doctor tells whether kubectl finds the plugins, registries and the cluster answer", {
   ignore: kubectlMissing(),
 }, async () => {
