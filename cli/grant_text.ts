@@ -201,7 +201,7 @@ export function cells({ kind, what, risk }: GrantRow): [string, string, string] 
 }
 
 /** Bytes as memory is counted: `512 MiB`. */
-function formatMemory(bytes: number): string {
+export function formatMemory(bytes: number): string {
   for (const [unit, size] of [["GiB", 2 ** 30], ["MiB", 2 ** 20], ["KiB", 2 ** 10]] as const) {
     if (bytes >= size) return `${Number((bytes / size).toFixed(1))} ${unit}`;
   }

@@ -3,16 +3,14 @@
 import type { RegistryClient } from "../registry/client.ts";
 import { type InstallOptions, installPlugin } from "../registry/install.ts";
 import { registrySignatures, type SignatureSource } from "../registry/signatures.ts";
-import { checkAllowed, readPolicy } from "../runtime/policy.ts";
-import { subjectOf } from "../runtime/reference_pattern.ts";
-import { homeDirectory } from "../runtime/store/layout.ts";
-import type { Receipt, Verified } from "../runtime/store/receipt.ts";
+import type { Signature } from "../runtime/provenance.ts";
+import type { Receipt } from "../runtime/store/receipt.ts";
+import { limitFor } from "./bounds.ts";
 import type { Context } from "./context.ts";
 import { linkTarget } from "./link_target.ts";
 import type { Progress } from "./progress.ts";
 import { openProgress, openRegistry } from "./registry.ts";
-import { checkVerification, describeVerified, requirementsFor, signersOf, verification } from "./verify.ts";
-import { withinPolicy } from "./wish.ts";
+import { checkVerification, describeSignature, requirementsFor, signersOf, verification } from "./verify.ts";
 
 /** What differs from one installation to the next. */
 export type InstallRequest =
@@ -22,7 +20,7 @@ export type InstallRequest =
   >
   /** Who signed the version that is replaced, where this one has to be by the same. */
   & {
-    readonly earlier?: Verified | undefined;
+    readonly earlier?: readonly Signature[] | undefined;
     /** Where its signatures are, if not in the registry. */
     readonly signatures?: SignatureSource;
   };
@@ -59,13 +57,10 @@ export function openInstaller(
     },
     async install({ earlier, signatures, ...request }) {
       const layout = context.layout();
-      const home = homeDirectory(context.env);
-      const policy = await readPolicy(context.policyPath, home);
-      checkAllowed(policy, subjectOf(request.reference));
       const { grants } = request;
       const compiler = () => import("../registry/compile.ts");
-      let before: Verified | undefined;
-      const verified = await verification(
+      let before: Signature | undefined;
+      const checkSignatures = await verification(
         context,
         signatures ?? registrySignatures(client),
         request.reference,
@@ -85,21 +80,21 @@ export function openInstaller(
           if (!options.quiet) context.stderr(`${line}\n`);
         },
         progress: progress.show,
-        verify: verified,
+        verify: checkSignatures,
         ...request,
-        grants: (plugin, replaced) => {
+        grants: async (plugin, replaced) => {
           // Loaded while the plugin is on its way.
           compiler().catch(() => {});
-          before = replaced?.verified;
+          before = replaced?.signatures.at(-1);
           return typeof grants === "function"
-            ? grants(plugin, replaced)
-            : withinPolicy(context, grants, request.reference, policy, home);
+            ? await grants(plugin, replaced)
+            : (await limitFor(context, plugin))(grants);
         },
       }).finally(() => progress.end());
-      if (before && !receipt.verified) {
+      if (before && receipt.signatures.length === 0) {
         context.stderr(
           `warning: what ${receipt.name} replaces was signed by ${
-            describeVerified(before)
+            describeSignature(before)
           }; of this no signature was asked for\n`,
         );
       }

@@ -6,13 +6,13 @@ import type { RegistryClient } from "../registry/client.ts";
 import { AppError, messageOf } from "../runtime/errors.ts";
 import { exists, hostPath } from "../runtime/host_path.ts";
 import { KUBECTL_COMMANDS } from "../runtime/names.ts";
-import { checkAllowed } from "../runtime/policy.ts";
+import type { Policy } from "../runtime/policy.ts";
 import { startProgram } from "../runtime/program_path.ts";
-import { subjectOf } from "../runtime/reference_pattern.ts";
 import { homeDirectory, type Layout } from "../runtime/store/layout.ts";
 import type { Receipt } from "../runtime/store/receipt.ts";
 import { printable } from "../runtime/text.ts";
 import { pathHint } from "./commands/pull.ts";
+import { judge } from "../runtime/verdict.ts";
 import type { Context } from "./context.ts";
 import { allOf } from "./each.ts";
 import { shadowOf } from "./on_path.ts";
@@ -23,26 +23,55 @@ const PATIENCE = 10_000;
 
 /** Whether the administrator lets the plugins run, and the policies can be read at all; nothing where there are none. */
 export async function examinePolicy(context: Context, receipts: readonly Receipt[]): Promise<Finding[]> {
-  let policies: Awaited<ReturnType<typeof readPolicies>>["policies"];
+  let policies: Awaited<ReturnType<typeof readPolicies>>;
   try {
-    ({ policies } = await readPolicies(context, {}));
+    policies = await readPolicies(context);
   } catch (error) {
     if (!(error instanceof AppError)) throw error;
     return [{ check: "policy", level: "error", message: error.message, fix: error.hint }];
   }
-  const [administrator] = policies;
-  if (!administrator) return [];
-  const refused = receipts.flatMap(({ name, reference, verified }): Finding[] => {
-    try {
-      checkAllowed(administrator, subjectOf(parseReference(reference)), verified !== undefined);
-      return [];
-    } catch (error) {
-      const { message, hint } = error as AppError;
-      return [{ check: "policy", level: "error", message: `"${name}" does not run: ${message}`, fix: hint }];
+  return (await Promise.all(
+    policies.map((policy) => policy ? examineOne(policy, receipts) : []),
+  )).flat();
+}
+
+async function examineOne(policy: Policy, receipts: readonly Receipt[]): Promise<Finding[]> {
+  const findings: Finding[] = [];
+  for (const receipt of receipts) {
+    const refused = await whyRefused(policy, receipt);
+    if (!refused) continue;
+    findings.push({
+      check: "policy",
+      level: "error",
+      message: `"${receipt.name}" does not run: ${refused.message}`,
+      fix: refused.hint,
+    });
+  }
+  if (findings.length > 0) return findings;
+  return [{ check: "policy", level: "ok", message: `${policy.path} lets all plugins run` }];
+}
+
+/** Why a policy does not let a plugin run; undefined where it does. */
+export async function whyRefused(policy: Policy, receipt: Receipt): Promise<AppError | undefined> {
+  try {
+    return (await judge(policy, receipt)).refused;
+  } catch (error) {
+    if (error instanceof AppError) return error; // a key that is not there any more
+    throw error;
+  }
+}
+
+/** Plugins that a policy refuses for what is not known of them: pulled again they may run. */
+export async function curable(context: Context, receipts: readonly Receipt[]): Promise<Receipt[]> {
+  const found = new Set<Receipt>();
+  for (const policy of await readPolicies(context).catch(() => [])) {
+    if (!policy) continue;
+    for (const receipt of receipts) {
+      const verdict = await judge(policy, receipt).catch(() => undefined);
+      if (verdict?.isCurable) found.add(receipt);
     }
-  });
-  if (refused.length > 0) return refused;
-  return [{ check: "policy", level: "ok", message: `${administrator.path} lets all plugins run` }];
+  }
+  return [...found];
 }
 
 /** Whether kubectl would find the plugins, and not others of their names. */

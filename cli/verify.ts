@@ -1,17 +1,20 @@
 /** Whose signature an installation asks for: the command line, the administrator's and the user's policy. */
 
 import type { FetchedManifest } from "../registry/client.ts";
-import type { Reference } from "../registry/reference.ts";
+import { formatReference, type Reference } from "../registry/reference.ts";
 import type { SignatureSource } from "../registry/signatures.ts";
-import { parseSigner, type Requirement, type Signer, signerOf } from "../registry/trust.ts";
-import { AppError, messageOf } from "../runtime/errors.ts";
-import { type Policy, readPolicy, ruleFor } from "../runtime/policy.ts";
+import { parseSigner, type Requirement, type Signer, signerOf, type TrustRoot } from "../registry/trust.ts";
+import { isNowhere } from "../runtime/host_path.ts";
+import { checkAllowed, type Policy, readPolicy, ruleFor } from "../runtime/policy.ts";
+import type { Provenance, Signature, Source } from "../runtime/provenance.ts";
 import { type Subject, subjectOf } from "../runtime/reference_pattern.ts";
-import { homeDirectory, type Layout } from "../runtime/store/layout.ts";
-import type { Verified } from "../runtime/store/receipt.ts";
+import { homeDirectory } from "../runtime/store/layout.ts";
 import { printable } from "../runtime/text.ts";
+import { readUserPolicy } from "../runtime/user_policy.ts";
+import { administratorsRoot, judge } from "../runtime/verdict.ts";
+import { readVerifyRule } from "../runtime/verify_rule.ts";
 import type { Context } from "./context.ts";
-import { type ReadOptions, readTextFile, unreadable } from "./read_file.ts";
+import { type ReadOptions, readTextFile } from "./read_file.ts";
 import { Option } from "@commander-js/extra-typings";
 
 /** `--verify` */
@@ -37,9 +40,10 @@ const TRUST_ROOT: ReadOptions = { action: "read the trust root", code: "TRUST_IN
 export interface VerifyOptions {
   /** Of the command line, {@linkcode signersOf}. */
   readonly verify?: (() => readonly Signer[]) | undefined;
+  /** The user's trust root, of the command line: for what the user asks for. */
   readonly trustRoot?: string | undefined;
-  /** Who signed the version that is replaced, and has to have signed this one. */
-  readonly earlier?: Verified | undefined;
+  /** Signatures of the version that is replaced: the last has to be by whom this one is, too. */
+  readonly earlier?: readonly Signature[] | undefined;
 }
 
 /** The signers that `--verify` names. Each file is read once: `--verify=<(…)` can't be read again. */
@@ -50,27 +54,99 @@ export function signersOf(verify: readonly string[] | undefined): VerifyOptions[
 
 /**
  * What an installation calls with a manifest, before anything of it is downloaded: all that ask for a signature have to
- * be content. Answers with who signed; undefined where nobody asks. Policies, keys and trust root are read here, before
- * a registry is asked for anything.
+ * be content, and so have the policies. Answers with the signatures. Policies, keys and trust roots are read here, before a
+ * registry is asked for anything.
  *
- * @throws AppError TRUST_INVALID, POLICY_INVALID, USAGE; what is handed back SIGNATURE_…, REGISTRY_…
+ * @throws AppError TRUST_INVALID, POLICY_INVALID, POLICY_REFUSED, USAGE; what is handed back SIGNATURE_…, REGISTRY_…
  */
 export async function verification(
   context: Context,
   source: SignatureSource,
   reference: Reference,
   options: VerifyOptions,
-): Promise<(reference: Reference, manifest: FetchedManifest) => Promise<Verified | undefined>> {
-  const requirements = await requirementsFor(context, reference, options);
-  if (requirements.length === 0) return () => Promise.resolve(undefined);
-  const { makeVerifier } = await import("../registry/verify.ts");
-  const verifiers = await Promise.all(requirements.map((requirement) => makeVerifier(requirement)));
-  return async (reference, manifest) => {
-    let by: Verified | undefined;
-    // The narrowest is asked last: it is what the receipt keeps.
-    for (const verifier of verifiers) by = await verifier(source, reference, manifest);
-    return by;
+): Promise<(reference: Reference, manifest: FetchedManifest) => Promise<readonly Signature[]>> {
+  const surroundings = await readSurroundings(context, options);
+  const { administrator, user } = surroundings;
+  // What is let in by nobody is not asked for.
+  checkAllowed(administrator, subjectOf(reference));
+  const verify = verifierOf(source);
+  const asked = await verify(requirementsIn(surroundings, subjectOf(reference), options));
+  const claimed = source.isClaim
+    ? await verify(policyRequirements(surroundings, { kind: "bundle", reference }))
+    : undefined;
+  return async (pinned, manifest) => {
+    const signatures = await asked(pinned, manifest);
+    const plugin: Provenance = {
+      reference: formatReference(reference),
+      source: manifest.source ?? { kind: "registry" },
+      signatures,
+    };
+    const refused = async (policy: Policy | undefined, judged: Provenance) =>
+      (await judge(policy, judged)).refused;
+    const first = await refused(administrator, plugin) ?? await refused(user, plugin);
+    if (first === undefined) return signatures;
+    if (!claimed) throw first;
+    // What nobody vouches for may be let in by a rule for bundles, which may ask for a signature of its own.
+    const more = { ...plugin, signatures: [...signatures, ...await claimed(pinned, manifest)] };
+    const second = await refused(administrator, more) ?? await refused(user, more);
+    if (second) throw second;
+    return more.signatures;
   };
+}
+
+/** Verifies by all of some requirements, whose keys and roots are read when it is made. */
+function verifierOf(source: SignatureSource) {
+  return async (requirements: readonly Requirement[]) => {
+    if (requirements.length === 0) return () => Promise.resolve([] as Signature[]);
+    const { makeVerifier } = await import("../registry/verify.ts");
+    const verifiers = await Promise.all(requirements.map((requirement) => makeVerifier(requirement)));
+    return async (reference: Reference, manifest: FetchedManifest): Promise<Signature[]> => {
+      const found: Signature[] = [];
+      for (const verifier of verifiers) {
+        const signature = await verifier(source, reference, manifest);
+        // The narrowest is asked last, and is the last that the receipt keeps.
+        const twin = found.findIndex((one) => JSON.stringify(one) === JSON.stringify(signature));
+        if (twin >= 0) found.splice(twin, 1);
+        found.push(signature);
+      }
+      return found;
+    };
+  };
+}
+
+/** What requirements are made of. */
+interface Surroundings {
+  readonly administrator: Policy | undefined;
+  readonly user: Policy | undefined;
+  /** The root for what the administrator asks for. */
+  readonly administratorsRoot: TrustRoot | undefined;
+  /** The root for what the user asks for. */
+  readonly usersRoot: TrustRoot | undefined;
+}
+
+/** @throws AppError TRUST_INVALID, POLICY_INVALID */
+async function readSurroundings(context: Context, { trustRoot }: VerifyOptions): Promise<Surroundings> {
+  const layout = context.layout();
+  const [administrator, user] = await readPolicies(context);
+  const text = administratorsRoot(context.policyPath);
+  const administrators: TrustRoot | undefined = text === undefined
+    ? undefined
+    : { of: "administrator", text };
+  const named = trustRoot ?? (isNowhere(layout.trustRoot) ? undefined : layout.trustRoot);
+  return {
+    administrator,
+    user,
+    administratorsRoot: administrators,
+    usersRoot: named === undefined ? administrators : { of: "user", text: readTextFile(named, TRUST_ROOT) },
+  };
+}
+
+/** The administrator's policy, and the user's. @throws AppError POLICY_INVALID */
+export async function readPolicies(
+  context: Context,
+): Promise<[administrator: Policy | undefined, user: Policy | undefined]> {
+  const home = homeDirectory(context.env);
+  return [await readPolicy(context.policyPath, home), await readUserPolicy(context.layout(), home)];
 }
 
 /**
@@ -80,140 +156,79 @@ export async function verification(
  * @throws AppError TRUST_INVALID, POLICY_INVALID, USAGE
  */
 export async function checkVerification(context: Context, options: VerifyOptions): Promise<void> {
-  const { root } = await readPolicies(context, options);
+  const { usersRoot } = await readSurroundings(context, options);
   if (!options.verify) return;
-  await (await import("../registry/verify.ts")).makeVerifier({ signers: options.verify(), trustRoot: root });
+  await (await import("../registry/verify.ts")).makeVerifier({
+    signers: options.verify(),
+    trustRoot: usersRoot,
+  });
 }
 
 /** All that has to hold for a reference. @throws AppError TRUST_INVALID, POLICY_INVALID, USAGE */
 export async function requirementsFor(
   context: Context,
   reference: Reference,
-  { verify, trustRoot, earlier }: VerifyOptions,
+  options: VerifyOptions,
 ): Promise<Requirement[]> {
-  const { root, policies } = await readPolicies(context, { trustRoot });
-  const requirements: Requirement[] = [];
-  for (const policy of policies) {
-    const requirement = policy && requirementOf(policy, subjectOf(reference), root);
-    if (requirement) requirements.push(requirement);
+  return requirementsIn(await readSurroundings(context, options), subjectOf(reference), options);
+}
+
+function requirementsIn(
+  surroundings: Surroundings,
+  subject: Subject,
+  { verify, earlier }: VerifyOptions,
+): Requirement[] {
+  const { usersRoot, administratorsRoot } = surroundings;
+  const requirements = policyRequirements(surroundings, subject);
+  const before = earlier?.at(-1);
+  if (before) {
+    const byAdministrators = before.kind === "identity" && before.trustRoot.of === "administrator";
+    requirements.push({
+      signers: [signerOf(before)],
+      trustRoot: byAdministrators ? administratorsRoot : usersRoot,
+    });
   }
-  if (earlier) requirements.push({ signers: [signerOf(earlier)], trustRoot: root });
-  if (verify) requirements.push({ signers: verify(), trustRoot: root });
+  if (verify) requirements.push({ signers: verify(), trustRoot: usersRoot });
   return requirements;
 }
 
-/** The administrator's policy, the user's, and the trust root. @throws AppError TRUST_INVALID, POLICY_INVALID */
-export async function readPolicies(context: Context, { trustRoot }: VerifyOptions) {
-  const home = homeDirectory(context.env);
-  const layout = context.layout();
-  return {
-    root: trustRoot === undefined ? usualTrustRoot(layout) : readTrustRoot(trustRoot),
-    policies: [await readPolicy(context.policyPath, home), await readUserPolicy(layout, home)],
-  };
-}
-
-/** `policy.yaml` of the user's own: who has to have signed what, and nothing else. @throws AppError POLICY_INVALID */
-async function readUserPolicy(layout: Layout, home: string): Promise<Policy | undefined> {
-  const path = `${layout.root}/policy.yaml`;
-  const policy = await readPolicy(path, home).catch((error) => {
-    if (!(error instanceof AppError)) throw error;
-    throw new AppError(error.code, error.message.replace(/^The administrator's policy/, "Your policy"), {
-      hint: "no plugin is installed until it is mended; docs/signatures.md shows one",
-      cause: error,
-    });
-  });
-  const other = policy &&
-    (policy.registries
-      ? "registries"
-      : !policy.prompts
-      ? "prompts"
-      : policy.record !== "denials"
-      ? "record"
-      : policy.rules.some(({ allow }) => !allow)
-      ? "allow"
-      : policy.rules.some(({ maximum }) => maximum)
-      ? "maximum"
-      : undefined);
-  if (other === undefined) return policy;
-  throw new AppError("POLICY_INVALID", `${path} can't be used: ${other} is the administrator's to say`, {
-    hint:
-      "a user's own policy has rules of match and verify only; krew-wasm grants says what a plugin may do",
-  });
-}
-
 /**
- * What a policy asks for. Its `verify` is a signer as `--verify` takes it, a list of which any will do, or an object:
- * `{anyOf, trustRoot, copies}`; `false` asks for none.
- *
- * @throws AppError POLICY_INVALID
+ * What the policies ask for: each by its own trust root. What the user's own files or options say of trust does not count for
+ * the administrator's rules.
  */
-function requirementOf(
-  policy: Policy,
+function policyRequirements(
+  { administrator, user, administratorsRoot, usersRoot }: Surroundings,
   subject: Subject,
-  trustRoot: string | undefined,
-): Requirement | undefined {
-  const rule = ruleFor(policy, subject);
-  if (rule?.verify === undefined || rule.verify === false) return undefined;
-  const fail = (what: string): never => {
-    throw new AppError(
-      "POLICY_INVALID",
-      `The policy ${policy.path} can't be used: verify of the rule for ${
-        printable(rule.match, 200)
-      }: ${what}`,
-    );
-  };
-  const signers = (value: unknown): Signer[] => {
-    const list = Array.isArray(value) ? value : [value];
-    if (list.length === 0) fail("nobody may have signed");
-    return list.map((item) => {
-      if (typeof item !== "string" || item === "") {
-        return fail("a signer is a key's file, or IDENTITY@ISSUER");
-      }
-      if (!item.includes("@") && !/^(\/|[A-Za-z]:[\\/])/.test(item)) {
-        fail(`"${item}" is not an absolute path`);
-      }
-      try {
-        return parseSigner(item);
-      } catch (error) {
-        return fail(messageOf(error));
-      }
+): Requirement[] {
+  const requirements: Requirement[] = [];
+  for (const [policy, root] of [[administrator, administratorsRoot], [user, usersRoot]] as const) {
+    const rule = policy && readVerifyRule(policy, ruleFor(policy, subject), () => root?.text);
+    if (!rule) continue;
+    const { signers, trustRoot, copies } = rule;
+    const of = policy.owner === "user" && root?.of === "administrator" && trustRoot === root.text
+      ? "administrator"
+      : policy.owner;
+    requirements.push({
+      signers,
+      trustRoot: trustRoot === undefined ? undefined : { of, text: trustRoot },
+      copies,
     });
-  };
-  const { verify } = rule;
-  if (typeof verify === "string" || Array.isArray(verify)) return { signers: signers(verify), trustRoot };
-  if (typeof verify !== "object" || verify === null) return fail("it is neither a signer nor a list of them");
-  for (const field of Object.keys(verify)) {
-    if (!["anyOf", "trustRoot", "copies"].includes(field)) fail(`${field} is not known`);
   }
-  const { anyOf, trustRoot: path, copies } = verify as Record<string, unknown>;
-  if (path !== undefined && typeof path !== "string") fail("trustRoot is not a path");
-  if (copies !== undefined && typeof copies !== "boolean") fail("copies is neither true nor false");
-  return {
-    signers: signers(anyOf),
-    trustRoot: path === undefined ? trustRoot : readTrustRoot(path as string),
-    copies: copies === true,
-  };
+  return requirements;
 }
 
 /** Who signed, for people. Pure. */
-export function describeVerified(verified: Verified): string {
-  return "key" in verified
-    ? `the key ${verified.key}`
-    : `${printable(verified.identity, 300)} (${printable(verified.issuer, 200)})`;
+export function describeSignature(signature: Signature): string {
+  return signature.kind === "key"
+    ? `the key ${signature.key}`
+    : `${printable(signature.identity, 300)} (${printable(signature.issuer, 200)})`;
 }
 
-/** The trust root of this machine, where it has one of its own. */
-function usualTrustRoot(layout: Layout): string | undefined {
-  for (const path of [`${layout.root}/trusted_root.json`, "/etc/krew-wasm/trusted_root.json"]) {
-    try {
-      return Deno.readTextFileSync(path);
-    } catch (error) {
-      if (!(error instanceof Deno.errors.NotFound)) throw unreadable(path, error, TRUST_ROOT);
-    }
-  }
-  return undefined;
-}
-
-function readTrustRoot(path: string): string {
-  return readTextFile(path, TRUST_ROOT);
+/** How a plugin came here, after its reference; empty for the plainest way. Pure. */
+export function sourceInWords(source: Source): string {
+  return source.kind === "registry"
+    ? ""
+    : source.kind === "bundle"
+    ? " (as its bundle says)"
+    : ` (by the mirror ${printable(source.place, 300)})`;
 }

@@ -1,7 +1,6 @@
 /** What a publisher wishes for: shown as a table, asked about at a terminal, taken by nobody silently. */
 
-import { repositoryOf } from "../registry/store/commit.ts";
-import type { DecideGrants } from "../registry/install.ts";
+import type { Arriving, DecideGrants } from "../registry/install.ts";
 import {
   NOTHING,
   parseWish,
@@ -19,22 +18,15 @@ import {
   type Grants,
   parseGrantFlags,
 } from "../runtime/grants.ts";
-import {
-  checkAllowed,
-  limitGrants,
-  type Policy,
-  readPolicy,
-  realOrNamed,
-  ruleFor,
-} from "../runtime/policy.ts";
-import { parseReference, type Reference } from "../runtime/reference.ts";
-import { subjectOf } from "../runtime/reference_pattern.ts";
+import { type Bounds, limitGrants } from "../runtime/policy.ts";
+import { isSamePublisher, repositoryOf } from "../runtime/provenance.ts";
 import { mayPrompt, openTerminal, readLine, type Terminal } from "../runtime/prompt.ts";
 import type { Layout } from "../runtime/store/layout.ts";
 import { homeDirectory } from "../runtime/store/layout.ts";
 import type { Receipt } from "../runtime/store/receipt.ts";
 import { shellCommand } from "../runtime/shell_word.ts";
 import { printable } from "../runtime/text.ts";
+import { limitFor } from "./bounds.ts";
 import type { Context } from "./context.ts";
 import { cells, type GrantRow, grantRows, moreRows } from "./grant_text.ts";
 import { formatTable } from "./output.ts";
@@ -55,47 +47,25 @@ export interface WishOptions {
 }
 
 /**
- * Decides the grants of an installation. What was granted to an earlier version from the same repository stays; what a
+ * Decides the grants of an installation. What was granted to an earlier version of the same publisher stays; what a
  * newer one wishes for beyond what its predecessor did is asked about.
  */
 export function decideGrants(context: Context, options: WishOptions): DecideGrants {
   return async (plugin, replaced) => {
-    const home = homeDirectory(context.env);
-    const policy = await readPolicy(context.policyPath, home);
-    const reference = parseReference(plugin.reference);
-    checkAllowed(policy, subjectOf(reference));
-    const granted = await unbounded(context, options, plugin, replaced, home);
-    return withinPolicy(context, granted, reference, policy, home);
+    const limit = await limitFor(context, plugin);
+    return limit(await unbounded(context, options, plugin, replaced, homeDirectory(context.env)));
   };
-}
-
-/** Grants without what the administrator does not allow, which is told. */
-export function withinPolicy(
-  context: Context,
-  grants: Grants,
-  reference: Reference,
-  policy: Policy | undefined,
-  home: string,
-): Grants {
-  const limited = limitGrants(grants, ruleFor(policy, subjectOf(reference))?.maximum, home, realOrNamed);
-  const cut = moreRows(grantRows(grants, home), grantRows(limited, home));
-  if (cut.length > 0) {
-    const what = cut.map(({ kind, what }) =>
-      printable(kind === "cluster" ? `${what} on the cluster` : what, 200)
-    ).join("; ");
-    context.stderr(`warning: the administrator's policy ${policy!.path} does not allow it to ${what}\n`);
-  }
-  return limited;
 }
 
 async function unbounded(
   context: Context,
   options: WishOptions,
-  { reference, annotations }: Parameters<DecideGrants>[0],
+  plugin: Arriving,
   replaced: Receipt | undefined,
   home: string,
 ): Promise<Grants> {
   const { mode, flags, layout } = options;
+  const { reference, annotations } = plugin;
   const wish = readWish(
     annotations,
     home,
@@ -107,11 +77,18 @@ async function unbounded(
       ),
   );
   if (mode === "none") return changeGrants(NOTHING, flags);
-  const same = replaced !== undefined && repositoryOf(replaced) === repositoryOf({ reference });
-  const base = same ? replaced.grants : startingGrants(wish);
-  const decided = wish === undefined ? base : await decide(context, options, {
+  const same = replaced !== undefined && isSamePublisher(replaced, plugin);
+  // Of the same repository as far as a bundle says: what a person gave to the one is not the other's without a word.
+  const claims = replaced !== undefined && !same && repositoryOf(replaced) === repositoryOf(plugin);
+  const base = same
+    ? replaced.grants
+    : claims
+    ? restrictionsOf(replaced.grants, wish, home)
+    : startingGrants(wish);
+  const decided = wish === undefined && !claims ? base : await decide(context, options, {
     base,
     wish,
+    kept: claims ? replaced.grants : undefined,
     earlier: same ? earlierWish(layout, replaced, home) : undefined,
     fresh: !same,
     reference,
@@ -120,9 +97,27 @@ async function unbounded(
   return changeGrants(decided, flags);
 }
 
+/** What a person took from a plugin, and nothing that was given to it beyond what every plugin has. */
+function restrictionsOf(grants: Grants, wish: Wish | undefined, home: string): Grants {
+  const { cluster, limits } = startingGrants(wish);
+  const least: Bounds = {
+    read: [],
+    write: [],
+    home: false,
+    env: "default",
+    kubeconfig: false,
+    cluster,
+    maxMemory: limits.maxMemory,
+    terminal: true,
+  };
+  return limitGrants(grants, least, home);
+}
+
 interface Case {
   readonly base: Grants;
-  readonly wish: Wish;
+  readonly wish: Wish | undefined;
+  /** What the version that is replaced may do, where it is not known to be of the same publisher. */
+  readonly kept: Grants | undefined;
   /** What the version before wished for, and was answered. */
   readonly earlier: Wish | undefined;
   readonly fresh: boolean;
@@ -131,24 +126,32 @@ interface Case {
 }
 
 async function decide(context: Context, { mode, prompt }: WishOptions, at: Case): Promise<Grants> {
-  const { base, wish, earlier, fresh, reference, home } = at;
-  const wished = wishedGrants(base, wish);
-  if (mode === "wished") return wished;
+  const { base, wish, kept, earlier, fresh, reference, home } = at;
+  if (mode === "wished") {
+    const wished = wish ? wishedGrants(base, wish) : base;
+    context.stderr(formatWish(reference, wish, "is granted", grantRows(wished, home)));
+    return wished;
+  }
+  const wished = wish ? wishedGrants(kept ?? base, wish) : kept ?? base;
   const missing = moreRows(grantRows(wished, home), grantRows(base, home));
   const answered = earlier === undefined ? [] : grantRows(wishedGrants(base, earlier), home);
   const asked = moreRows(missing, answered);
   // At the first time the whole of it is shown, what it gets in any case too.
   const shown = fresh ? [...moreRows(grantRows(base, home), missing), ...missing] : asked;
   if (shown.length === 0 || mode === "default" && asked.length === 0) return base;
-  context.stderr(formatWish(reference, wish, shown, fresh));
+  const title = kept
+    ? "is not known to be by the publisher of the version you have, which may"
+    : fresh
+    ? "wishes to be granted"
+    : "wishes for more than the version you have";
+  context.stderr(formatWish(reference, wish, title, shown));
   if (asked.length === 0 || mode === "default") return base;
   const terminal = prompt && mayPrompt(context.env) ? openTerminal() : undefined;
   if (!terminal) {
     const words = asked.map(({ flag }) => shellCommand([flag])).filter((word) => word !== undefined);
     const flags = words.map((word) => `  ${word}\n`).join("");
-    context.stderr(
-      `Not granted, as there is nobody to ask; --grants=wished grants all of it, or some:\n${flags}`,
-    );
+    const all = kept ? "some of it" : "--grants=wished grants all of it, or some";
+    context.stderr(`Not granted, as there is nobody to ask; ${all}:\n${flags}`);
     return base;
   }
   try {
@@ -160,9 +163,13 @@ async function decide(context: Context, { mode, prompt }: WishOptions, at: Case)
 }
 
 /** The table of a wish, for people. What comes from the publisher is made safe to print. Pure. */
-function formatWish(reference: string, wish: Wish, rows: readonly GrantRow[], fresh: boolean): string {
-  const title = fresh ? "wishes to be granted" : "wishes for more than the version you have";
-  const why = wish.why === undefined ? "" : `"${printable(wish.why, 500)}"\n`;
+function formatWish(
+  reference: string,
+  wish: Wish | undefined,
+  title: string,
+  rows: readonly GrantRow[],
+): string {
+  const why = wish?.why === undefined ? "" : `"${printable(wish.why, 500)}"\n`;
   return `${printable(reference, 400)} ${title}:\n${why}${
     formatTable(["GRANT", "MAY", "RISK"], rows.map(cells))
   }`;

@@ -20,6 +20,8 @@ export interface Endpoint {
   readonly repository: string;
   /** Of the registry's API: `https://ghcr.io`. */
   readonly origin: string;
+  /** It is another place than the reference names, by a file of the user's own. */
+  readonly isUsers?: boolean;
 }
 
 /** A request to a registry's API. */

@@ -4,31 +4,21 @@
  * digests, and whatever is pinned to them, stay what they are.
  */
 
-import { AppError } from "../runtime/errors.ts";
+import { AppError, messageOf } from "../runtime/errors.ts";
 import { whyNotRead } from "../runtime/file_error.ts";
-import { grantsToJson } from "../runtime/grants.ts";
+import type { Grants } from "../runtime/grants.ts";
 import type { Layout } from "../runtime/store/layout.ts";
 import { DIGEST, type Receipt } from "../runtime/store/receipt.ts";
 import { lowerFirst, printable } from "../runtime/text.ts";
 import type { FetchedManifest } from "./client.ts";
 import { Digester, digestOf } from "./digest.ts";
 import type { ArtifactSource } from "./fetched.ts";
-import { chooseManifest, configOf, INDEX_TYPES, isIndex, MANIFEST_TYPES } from "./manifest.ts";
+import { bundledAnnotations, readBundled } from "./bundle_annotations.ts";
+import { chooseManifest, configOf, duplicateName, INDEX_TYPES, isIndex, MANIFEST_TYPES } from "./manifest.ts";
 import { formatReference, parseReference, type Reference } from "./reference.ts";
 import type { FoundSignature, SignatureSource } from "./signatures.ts";
 import { readIntact } from "./store/blobs.ts";
 import { listTar, tarEnd, type TarEntry, tarHeader, tarPadding } from "./tar.ts";
-
-/** image-spec, annotations.md: how an image in a layout is called. */
-const REF_NAME = "org.opencontainers.image.ref.name";
-/** Our own: the name it is installed as, and what it was granted, for `bundle load --grants=bundled`. */
-const PLUGIN_NAME = "krew-wasm.dev/name";
-const PLUGIN_GRANTS = "krew-wasm.dev/granted";
-/** The digest of a blob that holds the manifest's signatures, as {@linkcode formatSignatures} writes them. */
-const SIGNATURES = "krew-wasm.dev/signatures";
-/** The digest of the index that the manifest was chosen from, a blob too, and that of a blob with the index's signatures. */
-const INDEX = "krew-wasm.dev/index";
-const INDEX_SIGNATURES = "krew-wasm.dev/index-signatures";
 
 const MAX_INDEX = 16 << 20;
 const MAX_MANIFEST = 4 << 20;
@@ -63,6 +53,7 @@ export async function gatherBundle(
   layout: Layout,
   receipts: readonly Receipt[],
   { missing, signatures, index }: SaveSources,
+  home: string,
 ): Promise<WriteBundle> {
   const blobs = new Map<string, Uint8Array>();
   const manifests: (Descriptor & { annotations: Record<string, string> })[] = [];
@@ -76,24 +67,24 @@ export async function gatherBundle(
     if (config) blobs.set(config.digest, await storedBlob(layout, config, reference, missing));
     if (!layers.some(({ digest }) => digest === receipt.digest)) layers.push(receipt);
     const { mediaType } = JSON.parse(text) as { mediaType?: string };
-    const signed: Record<string, string> = {};
+    const signed = { signatures: "", index: "", indexSignatures: "" };
     const repository = { ...reference, tag: undefined, digest: undefined };
-    const keep = async (annotation: string, digest: string) => {
+    const keep = async (of: "signatures" | "indexSignatures", digest: string) => {
       const found = await signatures(receipt, repository, digest);
-      if (annotation === INDEX_SIGNATURES && found.length === 0) return;
+      if (of === "indexSignatures" && found.length === 0) return;
       const bytes = formatSignatures(found);
-      signed[annotation] = digestOf(bytes);
-      blobs.set(signed[annotation], bytes);
+      signed[of] = digestOf(bytes);
+      blobs.set(signed[of], bytes);
     };
-    if (receipt.verified !== undefined) {
-      await keep(SIGNATURES, receipt.manifestDigest);
+    if (receipt.signatures.length > 0) {
+      await keep("signatures", receipt.manifestDigest);
       const { indexDigest } = receipt;
-      if (indexDigest !== undefined) await keep(INDEX_SIGNATURES, indexDigest);
-      const text = indexDigest !== undefined && signed[INDEX_SIGNATURES] !== undefined
+      if (indexDigest !== undefined) await keep("indexSignatures", indexDigest);
+      const text = indexDigest !== undefined && signed.indexSignatures !== ""
         ? await index(receipt, { ...repository, digest: indexDigest })
         : undefined;
       if (indexDigest !== undefined && text !== undefined) {
-        signed[INDEX] = indexDigest;
+        signed.index = indexDigest;
         blobs.set(indexDigest, new TextEncoder().encode(text));
       }
     }
@@ -101,12 +92,7 @@ export async function gatherBundle(
       mediaType: mediaType ?? MANIFEST_TYPES[0],
       digest: receipt.manifestDigest,
       size: manifest.length,
-      annotations: {
-        [REF_NAME]: receipt.reference,
-        [PLUGIN_NAME]: receipt.name,
-        [PLUGIN_GRANTS]: JSON.stringify(grantsToJson(receipt.grants)),
-        ...signed,
-      },
+      annotations: bundledAnnotations(receipt, signed, home),
     });
   }
   return (write) => writeTar(layout, manifests, blobs, layers, write);
@@ -200,27 +186,31 @@ function formatSignatures(signatures: readonly FoundSignature[]): Uint8Array<Arr
   );
 }
 
-/** The reverse; what is no signature is left out. Nothing is verified here. Pure. */
+/** The reverse. Nothing is verified here. Pure. @throws AppError BUNDLE_INVALID */
 function parseSignatures(text: string): FoundSignature[] {
-  let json: unknown;
   try {
-    json = JSON.parse(text);
-  } catch {
-    return [];
+    const json: unknown = JSON.parse(text);
+    if (!Array.isArray(json)) throw new Error("it is not a list");
+    return json.map((value: unknown): FoundSignature => {
+      const { kind, json, payload, annotations } = (value ?? {}) as Record<string, unknown>;
+      if (kind === "bundle" && typeof json === "string") return { kind, json };
+      if (
+        kind !== "simple" || typeof payload !== "string" || typeof annotations !== "object" || !annotations
+      ) {
+        throw new Error("it is of an unknown kind");
+      }
+      return {
+        kind,
+        payload: Uint8Array.fromBase64(payload),
+        annotations: annotations as Record<string, unknown>,
+      };
+    });
+  } catch (error) {
+    throw new AppError(
+      "BUNDLE_INVALID",
+      `The bundle's signatures can't be read: ${printable(messageOf(error), 200)}`,
+    );
   }
-  return (Array.isArray(json) ? json : []).flatMap((value: unknown): FoundSignature[] => {
-    const { kind, json, payload, annotations } = (value ?? {}) as Record<string, unknown>;
-    if (kind === "bundle" && typeof json === "string") return [{ kind, json }];
-    if (kind !== "simple" || typeof payload !== "string" || typeof annotations !== "object" || !annotations) {
-      return [];
-    }
-    try {
-      const bytes = Uint8Array.from(atob(payload), (character) => character.charCodeAt(0));
-      return [{ kind, payload: bytes, annotations: annotations as Record<string, unknown> }];
-    } catch {
-      return [];
-    }
-  });
 }
 
 /** A plugin in a bundle. */
@@ -230,10 +220,10 @@ export interface BundledPlugin {
   readonly manifestDigest: string;
   /** The index that it was chosen from, where the bundle has it. */
   readonly indexDigest: string | undefined;
-  /** The name it had where the bundle was made, unread. */
+  /** The name it had where the bundle was made, unread; undefined where another tool made it. */
   readonly name: string | undefined;
-  /** What it was granted there, unread JSON. */
-  readonly grants: unknown;
+  /** What it was granted there; undefined where another tool made it. */
+  readonly grants: Grants | undefined;
   /** The blobs with its signatures, and with its index's. */
   readonly signatures: string | undefined;
   readonly indexSignatures: string | undefined;
@@ -241,18 +231,23 @@ export interface BundledPlugin {
 
 /** A bundle, opened: a source of artifacts as a registry is one. Everything it hands out is checked against its digest. */
 export class Bundle implements ArtifactSource, SignatureSource, Disposable {
+  readonly isClaim = true;
   readonly plugins: readonly BundledPlugin[];
   #file: Deno.FsFile;
   #entries: Map<string, TarEntry>;
 
-  private constructor(file: Deno.FsFile, entries: Map<string, TarEntry>, path: string) {
+  private constructor(file: Deno.FsFile, entries: Map<string, TarEntry>, path: string, home: string) {
     this.#file = file;
     this.#entries = entries;
-    this.plugins = this.#readIndex(path);
+    this.plugins = this.#readIndex(path, home);
   }
 
-  /** `shown` is its name, for errors. @throws AppError FILE_UNREADABLE, BUNDLE_INVALID */
-  static open(path: string, shown = path): Bundle {
+  /**
+   * @param home the user's home directory, for paths that begin with `~`
+   * @param shown its name, for errors
+   * @throws AppError FILE_UNREADABLE, BUNDLE_INVALID
+   */
+  static open(path: string, home: string, shown = path): Bundle {
     let file: Deno.FsFile;
     try {
       file = Deno.openSync(path, { read: true });
@@ -260,7 +255,7 @@ export class Bundle implements ArtifactSource, SignatureSource, Disposable {
       throw unreadable(shown, error);
     }
     try {
-      return new Bundle(file, listTar((offset, length) => readAt(file, offset, length)), shown);
+      return new Bundle(file, listTar((offset, length) => readAt(file, offset, length)), shown, home);
     } catch (error) {
       file.close();
       if (error instanceof AppError) {
@@ -282,9 +277,10 @@ export class Bundle implements ArtifactSource, SignatureSource, Disposable {
     const { digest } = reference;
     if (digest === undefined) throw new Error("a bundle's plugins are asked for by digest");
     const text = await Promise.resolve(this.#manifest(digest));
-    if (!isIndex(text)) return { text, digest };
+    const source = { kind: "bundle" } as const;
+    if (!isIndex(text)) return { text, digest, source };
     const chosen = chooseManifest(text, printable(formatReference(reference), 400), "load");
-    return { text: this.#manifest(chosen.digest), digest: chosen.digest, indexDigest: digest };
+    return { text: this.#manifest(chosen.digest), digest: chosen.digest, indexDigest: digest, source };
   }
 
   #manifest(digest: string): string {
@@ -332,7 +328,7 @@ export class Bundle implements ArtifactSource, SignatureSource, Disposable {
   /** The signatures that were saved with a manifest, or with its index. */
   async *signatures(_repository: Reference, digest: string): AsyncGenerator<FoundSignature> {
     const of = (blob: string | undefined): FoundSignature[] =>
-      blob === undefined || !DIGEST.test(blob)
+      blob === undefined
         ? []
         : parseSignatures(new TextDecoder().decode(this.#read(blobPath(blob), MAX_SIGNATURES)));
     for (const { manifestDigest, signatures, indexDigest, indexSignatures } of this.plugins) {
@@ -362,7 +358,12 @@ export class Bundle implements ArtifactSource, SignatureSource, Disposable {
 
   #json(path: string): Record<string, unknown> {
     try {
-      const value: unknown = JSON.parse(new TextDecoder().decode(this.#read(path, MAX_INDEX)));
+      const text = new TextDecoder().decode(this.#read(path, MAX_INDEX));
+      const value: unknown = JSON.parse(text);
+      const twice = duplicateName(text);
+      if (twice !== undefined) {
+        throw new AppError("BUNDLE_INVALID", `The bundle's ${path} has "${printable(twice, 100)}" twice`);
+      }
       if (typeof value === "object" && value !== null) return value as Record<string, unknown>;
     } catch (error) {
       if (error instanceof AppError) throw error;
@@ -370,7 +371,7 @@ export class Bundle implements ArtifactSource, SignatureSource, Disposable {
     throw new AppError("BUNDLE_INVALID", `The bundle's ${path} is not a JSON object`);
   }
 
-  #readIndex(path: string): BundledPlugin[] {
+  #readIndex(path: string, home: string): BundledPlugin[] {
     const { imageLayoutVersion } = this.#json("oci-layout");
     if (imageLayoutVersion !== "1.0.0") {
       throw new AppError(
@@ -392,22 +393,21 @@ export class Bundle implements ArtifactSource, SignatureSource, Disposable {
           `The bundle's manifests[${index}].digest is missing or malformed`,
         );
       }
-      const notes = (annotations ?? {}) as Record<string, unknown>;
-      const note = (key: string) => typeof notes[key] === "string" ? notes[key] as string : undefined;
+      const notes = readBundled(annotations, home, `manifests[${index}].annotations`);
       // An index that another tool copied whole stands for the one plugin in it.
       const whole = (INDEX_TYPES as readonly unknown[]).includes(mediaType);
-      const from = whole ? digest : note(INDEX);
-      const known = from !== undefined && DIGEST.test(from) && this.#entries.has(blobPath(from));
+      const from = whole ? digest : notes.index;
+      const known = from !== undefined && this.#entries.has(blobPath(from));
       return {
-        reference: referenceOf(note(REF_NAME), path, digest),
+        reference: referenceOf(notes.refName, path, digest),
         manifestDigest: whole
           ? chooseManifest(this.#manifest(digest), `${printable(path, 300)}@${digest}`, "load").digest
           : digest,
         indexDigest: known ? from : undefined,
-        name: note(PLUGIN_NAME),
-        grants: parseJson(note(PLUGIN_GRANTS)),
-        signatures: note(SIGNATURES),
-        indexSignatures: note(INDEX_SIGNATURES),
+        name: notes.name,
+        grants: notes.grants,
+        signatures: notes.signatures,
+        indexSignatures: notes.indexSignatures,
       };
     });
   }
@@ -426,14 +426,6 @@ function referenceOf(name: string | undefined, path: string, digest: string): Re
   const file = (path.split(/[\\/]/).at(-1) ?? "").replace(/\.(tar|oci)$/i, "").toLowerCase()
     .replace(/[^a-z0-9]+/g, "-").replace(/^-|-$/g, "") || "plugin";
   return { registry: "bundle.invalid", repository: file, tag: undefined, digest };
-}
-
-function parseJson(text: string | undefined): unknown {
-  try {
-    return text === undefined ? undefined : JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }
 
 function unreadable(path: string, error: unknown): AppError {

@@ -1,6 +1,8 @@
 /** The OCI distribution API (distribution-spec), as much as pulling needs: manifests, blobs, tags, referrers. */
 
 import { AppError } from "../runtime/errors.ts";
+import type { Source } from "../runtime/provenance.ts";
+import { repositoryName } from "../runtime/reference.ts";
 import { printable } from "../runtime/text.ts";
 import { type Endpoint, RegistryAccess } from "./access.ts";
 import { findCredentials, processHost, type RegistryCredentials } from "./credentials.ts";
@@ -43,6 +45,8 @@ export interface FetchedManifest {
   readonly digest: string;
   /** Of the index that it was chosen from, where the reference names one. */
   readonly indexDigest?: string;
+  /** Where what the reference names was found; the reference's own registry without it. */
+  readonly source?: Source;
 }
 
 /** Where the bytes of a blob go. */
@@ -101,7 +105,13 @@ export class RegistryClient {
         `${failed(verb, reference)}: it is an index of indexes, not a plugin`,
       );
     }
-    return { ...chosen, indexDigest: named.digest };
+    const { source } = named; // what it names by digest may come from anywhere
+    return {
+      text: chosen.text,
+      digest: chosen.digest,
+      indexDigest: named.digest,
+      ...(source ? { source } : {}),
+    };
   }
 
   /** The manifest or index a reference names, whatever it is of. @throws AppError REGISTRY_…, DIGEST_MISMATCH, TOO_LARGE */
@@ -145,7 +155,11 @@ export class RegistryClient {
       if (isDeep(text)) {
         throw new AppError("MANIFEST_INVALID", `${task.failed}: its manifest is nested too deeply`);
       }
-      return { text, digest: actual };
+      return {
+        text,
+        digest: actual,
+        ...(endpoint.isUsers ? { source: { kind: "mirror", place: repositoryName(endpoint) } } : {}),
+      };
     });
   }
 

@@ -33,6 +33,8 @@ export interface RegistryRule {
   readonly insecure: boolean;
   /** Whether the registry itself is asked when no mirror has it. */
   readonly fallback: boolean;
+  /** It is of a file of the user's own, not of the system's. */
+  readonly isUsers: boolean;
 }
 
 /** Certificates of a host: paths. */
@@ -142,6 +144,7 @@ export function parseRegistriesYaml(value: unknown, path: string, directory: str
       blocked: flag(entry.blocked, `${where}.blocked`, false),
       insecure: flag(entry.plainHttp, `${where}.plainHttp`, false),
       fallback: flag(entry.fallback, `${where}.fallback`, true),
+      isUsers: true,
     });
     const [ca, cert, key] = (["ca", "cert", "key"] as const).map((name) =>
       file(entry[name], `${where}.${name}`)
@@ -163,9 +166,10 @@ export function parseRegistriesYaml(value: unknown, path: string, directory: str
  * containers-registries.conf(5), version 2, already parsed: as much as is of where registries are. Fields that are not known
  * are left to the tools that know them.
  *
+ * @param isUsers whether the file is the user's own
  * @throws AppError REGISTRIES_INVALID
  */
-export function parseRegistriesConf(value: unknown, path: string): RegistryRule[] {
+export function parseRegistriesConf(value: unknown, path: string, isUsers = true): RegistryRule[] {
   const fail = (what: string): never => {
     throw invalid(path, what, "man 5 containers-registries.conf");
   };
@@ -202,6 +206,7 @@ export function parseRegistriesConf(value: unknown, path: string): RegistryRule[
       blocked: item.blocked === true,
       insecure: item.insecure === true,
       fallback: true,
+      isUsers,
     };
   });
 }
@@ -254,6 +259,8 @@ export interface Place {
   readonly registry: string;
   readonly repository: string;
   readonly insecure: boolean;
+  /** It is another than the reference names, by a file of the user's own. */
+  readonly isUsers: boolean;
 }
 
 /**
@@ -263,7 +270,7 @@ export interface Place {
  */
 export function placesOf(rule: RegistryRule | undefined, reference: Reference): Place[] {
   const { registry, repository, digest } = reference;
-  if (!rule) return [{ registry, repository, insecure: false }];
+  if (!rule) return [{ registry, repository, insecure: false, isUsers: false }];
   if (rule.blocked) {
     throw new AppError(
       "REGISTRY_FORBIDDEN",
@@ -276,13 +283,15 @@ export function placesOf(rule: RegistryRule | undefined, reference: Reference): 
     : `${registry}/${repository}`.slice(rule.prefix.length);
   const place = (location: string, insecure: boolean): Place => {
     const [host = "", ...path] = `${location}${rest}`.split("/");
-    return { registry: parseRegistry(host), repository: path.join("/"), insecure };
+    const there = { registry: parseRegistry(host), repository: path.join("/") };
+    const same = there.registry === registry && there.repository === repository;
+    return { ...there, insecure, isUsers: rule.isUsers && !same };
   };
   const asked = digest === undefined ? "tag" : "digest";
   const mirrors = rule.mirrors.filter(({ only }) => only === undefined || only === asked)
     .map(({ location, insecure }) => place(location, insecure));
   const own = rule.location === undefined || rule.prefix.startsWith("*.")
-    ? { registry, repository, insecure: rule.insecure }
+    ? { registry, repository, insecure: rule.insecure, isUsers: false }
     : place(rule.location, rule.insecure);
   return rule.fallback || mirrors.length === 0 ? [...mirrors, own] : mirrors;
 }
@@ -307,7 +316,9 @@ export function openHosts(root: string, host: HostsHost): Hosts {
     const registry = canonicalHost(name) ?? name; // a URL calls Docker Hub's host otherwise
     return readTls(registry, (await read()).tls.get(registry), host);
   };
-  const originOf = async ({ registry, insecure }: Place): Promise<string> => {
+  const originOf = async (
+    { registry, insecure }: Pick<Place, "registry" | "insecure">,
+  ): Promise<string> => {
     // On this machine either is the rule, so that it is asked; certificates for it say that it is HTTPS.
     const local = isLoopback(registry);
     if (!local && !insecure) return registryOrigin(registry, false);
@@ -326,13 +337,14 @@ export function openHosts(root: string, host: HostsHost): Hosts {
           registry: place.registry,
           repository: place.repository,
           origin: await originOf(place),
+          ...(place.isUsers ? { isUsers: true } : {}),
         })),
       );
     },
     async origin(registry) {
       const { rules } = await read();
       const insecure = ruleOf(rules, { registry, repository: "" })?.insecure ?? false;
-      return await originOf({ registry, repository: "", insecure });
+      return await originOf({ registry, insecure });
     },
     tls: tlsOf,
   };
@@ -396,7 +408,8 @@ async function readContainers(host: HostsHost): Promise<RegistryRule[]> {
         "man 5 containers-registries.conf",
       );
     }
-    for (const rule of parseRegistriesConf(value, path)) byPrefix.set(rule.prefix, rule);
+    const isUsers = named !== undefined || !path.startsWith(system);
+    for (const rule of parseRegistriesConf(value, path, isUsers)) byPrefix.set(rule.prefix, rule);
   }
   return [...byPrefix.values()];
 }

@@ -10,7 +10,8 @@ import { defaultPluginName, parsePluginName } from "../runtime/names.ts";
 import { BINDGEN } from "../runtime/store/bindgen.ts";
 import type { Layout } from "../runtime/store/layout.ts";
 import { readReceipt } from "../runtime/store/read.ts";
-import { formatReceipt, type Receipt, type Verified } from "../runtime/store/receipt.ts";
+import { type Provenance, repositoryOf, type Signature } from "../runtime/provenance.ts";
+import { formatReceipt, type Receipt } from "../runtime/store/receipt.ts";
 import { printable } from "../runtime/text.ts";
 import type { FetchedManifest } from "./client.ts";
 import { digestOf } from "./digest.ts";
@@ -41,10 +42,14 @@ const COMPLETION = "krew-wasm.dev/completion";
  * Decides what a plugin may do: by the receipt it replaces, if any, and what its publisher wishes for. It may ask a person.
  * @throws AppError POLICY_REFUSED
  */
-export type DecideGrants = (
-  plugin: { readonly reference: string; readonly annotations: Readonly<Record<string, string>> },
-  replaced: Receipt | undefined,
-) => Grants | Promise<Grants>;
+export type DecideGrants = (plugin: Arriving, replaced: Receipt | undefined) => Grants | Promise<Grants>;
+
+/** A plugin that is about to be installed. */
+export interface Arriving extends Provenance {
+  /** Of its WebAssembly. */
+  readonly digest: string;
+  readonly annotations: Readonly<Record<string, string>>;
+}
 
 /** What an installation needs. */
 export interface InstallOptions extends FetchOptions {
@@ -67,10 +72,10 @@ export interface InstallOptions extends FetchOptions {
   /** How many versions stay, this one among them; 3 without it. */
   readonly keep?: number | undefined;
   /**
-   * Decides whether the artifact may be installed, before anything of it is downloaded. Answers with who signed it,
-   * undefined where nothing asks for a signature. @throws AppError SIGNATURE_…
+   * Decides whether the artifact may be installed, before anything of it is downloaded. Answers with the signatures that
+   * were asked for; none where nothing asks for one. @throws AppError SIGNATURE_…, POLICY_REFUSED
    */
-  readonly verify?: (reference: Reference, manifest: FetchedManifest) => Promise<Verified | undefined>;
+  readonly verify?: (reference: Reference, manifest: FetchedManifest) => Promise<readonly Signature[]>;
   /** One line of status. */
   readonly notice?: (line: string) => void;
 }
@@ -99,11 +104,15 @@ export async function installPlugin(options: InstallOptions): Promise<Receipt> {
 
   // What may take long, registries and people, comes before the lock: others go on meanwhile.
   const artifact = await resolveArtifact(options);
-  const { manifest, plugin } = artifact;
+  const { manifest, plugin, provenance } = artifact;
+  const { digest, annotations } = plugin;
   const decide = async () =>
-    typeof grants === "function"
-      ? await grants({ reference: shown, annotations: plugin.annotations }, replaced)
-      : grants;
+    typeof grants === "function" ? await grants({ ...provenance, digest, annotations }, replaced) : grants;
+  if (typeof grants === "function" && !replaced && exists(layout.receipt(name))) {
+    options.notice?.(
+      `warning: what "${name}" was granted, and denied, can't be read: it starts from what every plugin has`,
+    );
+  }
   let granted = await decide();
   using fetched = await fetchArtifact(options, manifest, plugin);
   for (let round = 1;; round++) {
@@ -114,7 +123,7 @@ export async function installPlugin(options: InstallOptions): Promise<Receipt> {
       replaced = findReplaced();
       const same = isSame(before, replaced);
       if (!same && round === ROUNDS) granted = await decide();
-      if (same || round === ROUNDS) return await commit(options, name, artifact, fetched, granted);
+      if (same || round === ROUNDS) return await commit(options, name, artifact, fetched, granted, replaced);
     }
     granted = await decide();
   }
@@ -136,7 +145,7 @@ function isSame(one: Receipt | undefined, other: Receipt | undefined): boolean {
 interface Artifact {
   readonly manifest: FetchedManifest;
   readonly plugin: PluginManifest;
-  readonly verified: Verified | undefined;
+  readonly provenance: Provenance;
 }
 
 async function resolveArtifact(options: InstallOptions): Promise<Artifact> {
@@ -151,18 +160,21 @@ async function resolveArtifact(options: InstallOptions): Promise<Artifact> {
       `Cannot install "${shown}": its WebAssembly is to be ${options.pinnedBlob}, its manifest says ${plugin.digest}`,
     );
   }
-  return { manifest, plugin, verified: await options.verify?.(pinned, manifest) };
+  const signatures = await options.verify?.(pinned, manifest) ?? [];
+  const source = manifest.source ?? { kind: "registry" };
+  return { manifest, plugin, provenance: { reference: formatReference(reference), source, signatures } };
 }
 
 /** Puts into the store what was fetched, the receipt last. Under the lock. */
 async function commit(
   options: InstallOptions,
   name: string,
-  { manifest, plugin, verified }: Artifact,
+  { manifest, plugin, provenance }: Artifact,
   fetched: Fetched,
   granted: Grants,
+  replaced: Receipt | undefined,
 ): Promise<Receipt> {
-  const { layout, reference, target, now } = options;
+  const { layout, target, now } = options;
   const blob = layout.blob(plugin.digest);
   if (fetched.blob) {
     // Another pull of the same may have been faster.
@@ -189,7 +201,10 @@ async function commit(
   const config = fetched.config && writeBlob(layout, fetched.config);
   const receipt: Receipt = {
     name,
-    reference: formatReference(reference),
+    ...provenance,
+    signatures: options.pin === undefined
+      ? provenance.signatures
+      : signaturesOf(provenance, manifest.digest, replaced),
     manifestDigest: manifest.digest,
     ...(manifest.indexDigest === undefined ? {} : { indexDigest: manifest.indexDigest }),
     ...(config === undefined ? {} : { config }),
@@ -201,7 +216,6 @@ async function commit(
     grants: granted,
     ...(plugin.version === undefined ? {} : { version: plugin.version }),
     ...(plugin.description === undefined ? {} : { description: plugin.description }),
-    ...(verified === undefined ? {} : { verified }),
     ...(plugin.annotations[COMPLETION] === "cobra" ? { completion: "cobra" } : {}),
     installedAt: now().toISOString().replace(/\.\d+Z$/, "Z"),
   };
@@ -211,6 +225,19 @@ async function commit(
   commitReceipt(layout, receipt, options.keep ?? DEFAULT_KEEP);
   sweep(layout);
   return receipt;
+}
+
+/** What was verified now of what was asked for by digest, after what was of the very same before: that holds as it did. */
+function signaturesOf(
+  { reference, signatures }: Provenance,
+  manifestDigest: string,
+  replaced: Receipt | undefined,
+): readonly Signature[] {
+  if (replaced?.manifestDigest !== manifestDigest || repositoryOf(replaced) !== repositoryOf({ reference })) {
+    return signatures;
+  }
+  const now = new Set(signatures.map((signature) => JSON.stringify(signature)));
+  return [...replaced.signatures.filter((signature) => !now.has(JSON.stringify(signature))), ...signatures];
 }
 
 /** Makes the compiled form of an installed plugin anew, from the blob as it was pulled. @throws AppError STORE_CORRUPT */

@@ -4,15 +4,21 @@
  */
 
 import { AppError } from "../runtime/errors.ts";
-import { type Grants, grantsFromJson, grantsToJson } from "../runtime/grants.ts";
+import type { Grants } from "../runtime/grants.ts";
+import { grantsToJson } from "../runtime/grants_json.ts";
+import { repositoryOf } from "../runtime/provenance.ts";
+import { repositoryName } from "../runtime/reference.ts";
 import { visibleJson } from "../runtime/invisible.ts";
 import { parsePluginName } from "../runtime/names.ts";
 import { DIGEST, type Receipt } from "../runtime/store/receipt.ts";
+import { list, nullable, object, optional, parsed, type Reader, text } from "../runtime/strict_json.ts";
 import { printable } from "../runtime/text.ts";
+import { duplicateName } from "./manifest.ts";
+import { grantsFromPortable, portableGrants } from "./portable_grants.ts";
 import { formatReference, parseReference, type Reference } from "./reference.ts";
 
-/** The version of the lock file's format. */
-const LOCK_VERSION = 1;
+/** The version of the lock file's format that is written; 1 is read, too. */
+const LOCK_VERSION = 2;
 /** No lock file is larger. Bytes. */
 export const MAX_LOCK = 16 << 20;
 
@@ -29,18 +35,36 @@ export interface LockedPlugin {
   readonly grants: Grants;
 }
 
-/** The lock file for what is installed. Paths in the user's home are written with `~`, for other machines. */
+/** The lock file for what is installed. */
 export function formatLock(receipts: readonly Receipt[], home: string): string {
   const plugins = [...receipts].sort((a, b) => a.name < b.name ? -1 : 1).map((receipt) => ({
     name: receipt.name,
     reference: receipt.reference,
     manifestDigest: receipt.manifestDigest,
-    ...(receipt.indexDigest === undefined ? {} : { indexDigest: receipt.indexDigest }),
+    indexDigest: receipt.indexDigest ?? null,
     digest: receipt.digest,
-    ...(receipt.version === undefined ? {} : { version: receipt.version }),
-    grants: mapStrings(grantsToJson(receipt.grants), (text) => shortenHome(text, home)),
+    version: receipt.version ?? null,
+    grants: portableGrants(receipt.grants, home),
   }));
   return `${visibleJson(JSON.stringify({ krewWasmLock: LOCK_VERSION, plugins }, null, 2))}\n`;
+}
+
+type Fields = Omit<LockedPlugin, "indexDigest"> & { indexDigest?: string | undefined; version?: unknown };
+
+/** A plugin of a lock file: in format 1 what it has nothing to say of is left out, in 2 it is null. */
+function pluginReader(home: string, version: number): Reader<Fields> {
+  const former = version === 1;
+  const digest = text(DIGEST, "is not a digest");
+  const maybe = <T>(reader: Reader<T>) => (former ? optional(reader) : nullable(reader)) as Reader<never>;
+  return object<Fields>({
+    name: parsed(parsePluginName),
+    reference: parsed(parseReference),
+    manifestDigest: digest,
+    indexDigest: maybe(digest),
+    digest,
+    version: maybe(text(/^[^]*$/)),
+    grants: (value, path) => grantsFromPortable(value, home, former ? "former" : "present", path),
+  });
 }
 
 /**
@@ -48,53 +72,43 @@ export function formatLock(receipts: readonly Receipt[], home: string): string {
  *
  * @throws AppError LOCK_INVALID, its message holds the field's path
  */
-export function parseLock(text: string, home: string, shown: string): LockedPlugin[] {
+export function parseLock(content: string, home: string, shown: string): LockedPlugin[] {
   const invalid = (what: string): never => {
     throw new AppError("LOCK_INVALID", `${printable(shown, 300)} is no lock file: ${what}`, {
       hint: "krew-wasm list -o lock writes one",
     });
   };
-  let json: { krewWasmLock?: unknown; plugins?: unknown } | null;
+  let json: { krewWasmLock?: unknown } | null;
   try {
-    json = JSON.parse(text);
+    json = JSON.parse(content);
   } catch {
     return invalid("it is not JSON");
   }
+  // Who reads it sees the first of two, a parser the last.
+  const twice = duplicateName(content);
+  if (twice !== undefined) return invalid(`it has "${printable(twice, 100)}" twice in one place`);
   const version = json?.krewWasmLock;
   if (Number.isSafeInteger(version) && (version as number) > LOCK_VERSION) {
-    return invalid(`it has the version ${version}, this krew-wasm reads ${LOCK_VERSION}`);
+    return invalid(`it has the version ${version}, this krew-wasm reads ${LOCK_VERSION} and older`);
   }
-  if (version !== LOCK_VERSION) return invalid(`krewWasmLock is missing or not ${LOCK_VERSION}`);
-  if (!Array.isArray(json?.plugins)) return invalid("plugins is missing or malformed");
+  if (version !== LOCK_VERSION && version !== 1) {
+    return invalid(`krewWasmLock is missing or not ${LOCK_VERSION}`);
+  }
+  const whole = object<{ krewWasmLock: unknown; plugins: Fields[] }>({
+    krewWasmLock: (value) => value,
+    plugins: list(pluginReader(home, version)),
+  });
+  let plugins: Fields[];
+  try {
+    ({ plugins } = whole(json, ""));
+  } catch (error) {
+    return invalid((error as Error).message);
+  }
   const names = new Set<string>();
-  return json.plugins.map((entry: unknown, index): LockedPlugin => {
-    const at = `plugins[${index}]`;
-    if (typeof entry !== "object" || entry === null) return invalid(`${at} is not an object`);
-    const { name, reference, manifestDigest, indexDigest, digest, grants } = entry as Record<string, unknown>;
-    const field = <T>(path: string, parse: () => T): T => {
-      try {
-        return parse();
-      } catch (error) {
-        return invalid(`${at}.${path}: ${(error as Error).message}`);
-      }
-    };
-    if (typeof name !== "string") return invalid(`${at}.name is missing or malformed`);
-    const parsed = field("name", () => parsePluginName(name));
-    if (names.has(parsed)) return invalid(`${at}.name: there are two of the name "${parsed}"`);
-    names.add(parsed);
-    if (typeof reference !== "string") return invalid(`${at}.reference is missing or malformed`);
-    const checked = (value: unknown, path: string) =>
-      typeof value === "string" && DIGEST.test(value)
-        ? value
-        : invalid(`${at}.${path} is missing or malformed`);
-    return {
-      name: parsed,
-      reference: field("reference", () => parseReference(reference)),
-      manifestDigest: checked(manifestDigest, "manifestDigest"),
-      ...(indexDigest === undefined ? {} : { indexDigest: checked(indexDigest, "indexDigest") }),
-      digest: checked(digest, "digest"),
-      grants: field("grants", () => grantsFromJson(mapStrings(grants, (each) => expandHome(each, home)))),
-    };
+  return plugins.map(({ indexDigest, version: _, ...plugin }, index) => {
+    if (names.has(plugin.name)) invalid(`plugins[${index}].name: there are two of the name "${plugin.name}"`);
+    names.add(plugin.name);
+    return { ...plugin, ...(indexDigest === undefined ? {} : { indexDigest }) };
   });
 }
 
@@ -109,7 +123,7 @@ export type SyncStep =
     /** undefined: its receipt is broken. */
     readonly installed: Receipt | undefined;
   }
-  /** The same bytes, with other grants, or followed under another tag. */
+  /** The same bytes, with other grants, or followed under another tag of the same repository. */
   | {
     readonly kind: "change";
     readonly name: string;
@@ -119,11 +133,17 @@ export type SyncStep =
   /** Installed, and not in the lock file: removed with `--prune`. */
   | { readonly kind: "extra"; readonly name: string };
 
-/** The steps, by name. No registry is asked: the lock file has all digests. */
+/**
+ * The steps, by name. No registry is asked: the lock file has all digests. What is to go by the name of another repository is
+ * installed from there, and verified, whatever bytes are here.
+ *
+ * @param refused names of what the policies don't let run as it is installed: it is to be verified again
+ */
 export function planSync(
   locked: readonly LockedPlugin[],
   receipts: readonly Receipt[],
   broken: readonly string[],
+  refused: ReadonlySet<string> = new Set(),
 ): SyncStep[] {
   const installed = new Map(receipts.map((receipt) => [receipt.name, receipt]));
   const steps = locked.map((plugin): SyncStep => {
@@ -134,9 +154,10 @@ export function planSync(
         ? { kind: "replace", name, plugin, installed: undefined }
         : { kind: "install", name, plugin };
     }
-    if (receipt.manifestDigest !== plugin.manifestDigest || receipt.digest !== plugin.digest) {
-      return { kind: "replace", name, plugin, installed: receipt };
-    }
+    if (
+      receipt.manifestDigest !== plugin.manifestDigest || receipt.digest !== plugin.digest ||
+      repositoryOf(receipt) !== repositoryName(plugin.reference) || refused.has(name)
+    ) return { kind: "replace", name, plugin, installed: receipt };
     return sameGrants(receipt.grants, plugin.grants) &&
         receipt.reference === formatReference(plugin.reference)
       ? { kind: "keep", name }
@@ -149,9 +170,14 @@ export function planSync(
   return steps.sort((a, b) => a.name < b.name ? -1 : 1);
 }
 
-/** Whether two grants are the same, in whatever order their fields came. */
+/** Whether two grants are the same in words, in whatever order their fields came. */
 function sameGrants(a: Grants, b: Grants): boolean {
-  return canonical(grantsToJson(a)) === canonical(grantsToJson(b));
+  return canonical(grantsToJson(inWords(a))) === canonical(grantsToJson(inWords(b)));
+}
+
+/** Without where paths led when somebody looked. */
+function inWords(grants: Grants): Grants {
+  return { ...grants, files: grants.files.map(({ host, guest, write }) => ({ host, guest, write })) };
 }
 
 function canonical(value: unknown): string {
@@ -162,19 +188,4 @@ function canonical(value: unknown): string {
         ? Object.fromEntries(Object.entries(each).sort(([a], [b]) => a < b ? -1 : 1))
         : each,
   );
-}
-
-function mapStrings(value: unknown, map: (text: string) => string): unknown {
-  if (typeof value === "string") return map(value);
-  if (Array.isArray(value)) return value.map((each) => mapStrings(each, map));
-  if (typeof value !== "object" || value === null) return value;
-  return Object.fromEntries(Object.entries(value).map(([key, each]) => [key, mapStrings(each, map)]));
-}
-
-function shortenHome(text: string, home: string): string {
-  return text === home ? "~" : text.startsWith(`${home}/`) ? `~${text.slice(home.length)}` : text;
-}
-
-function expandHome(text: string, home: string): string {
-  return text === "~" ? home : text.startsWith("~/") ? `${home}${text.slice(1)}` : text;
 }

@@ -6,6 +6,7 @@
 import type { Buffer } from "node:buffer";
 import type { KeyObject } from "node:crypto";
 import { AppError, messageOf } from "../runtime/errors.ts";
+import { repositoryName } from "../runtime/reference.ts";
 import { printable } from "../runtime/text.ts";
 import { blobOf, MANIFEST_TYPE, timestamp } from "./artifact.ts";
 import { type FetchedManifest, type RegistryClient, taskOf } from "./client.ts";
@@ -106,11 +107,18 @@ async function openCosignKey(base64: string, password: string): Promise<Uint8Arr
   }
 }
 
-/** The statement that cosign signs. */
-export function signedStatement(digest: string): Uint8Array<ArrayBuffer> {
+/**
+ * The statement that cosign signs.
+ *
+ * @param repository named in it, as cosign's attestations do: what is signed is not taken for another repository's then
+ */
+export function signedStatement(digest: string, repository?: string): Uint8Array<ArrayBuffer> {
   return new TextEncoder().encode(JSON.stringify({
     _type: "https://in-toto.io/Statement/v1",
-    subject: [{ digest: { sha256: digest.slice("sha256:".length) } }],
+    subject: [{
+      ...(repository === undefined ? {} : { name: repository }),
+      digest: { sha256: digest.slice("sha256:".length) },
+    }],
     predicateType: "https://sigstore.dev/cosign/sign/v1",
     predicate: {},
   }));
@@ -156,13 +164,14 @@ export async function signArtifact(
   const signed = (bytes: Uint8Array) => sign(hash, bytes, key).toString("base64");
   const { digest } = manifest;
   const repository = { ...reference, tag: undefined, digest: undefined };
+  const name = repositoryName(reference);
   if (format === "simple") {
-    const payload = simplePayload(digest, `${reference.registry}/${reference.repository}`);
+    const payload = simplePayload(digest, name);
     return await pushSimple(client, repository, digest, payload, {
       "dev.cosignproject.cosign/signature": signed(payload),
     });
   }
-  const payload = signedStatement(digest);
+  const payload = signedStatement(digest, name);
   const bundle = JSON.stringify({
     mediaType: BUNDLE_TYPE,
     verificationMaterial: { publicKey: { hint }, tlogEntries: [] },

@@ -7,12 +7,14 @@ import type { Bundle } from "@sigstore/bundle";
 import type { TrustMaterial, VerifierOptions } from "@sigstore/verify";
 import { AppError, messageOf } from "../runtime/errors.ts";
 import { printable } from "../runtime/text.ts";
-import type { Verified } from "../runtime/store/receipt.ts";
+import type { RootUsed, Signature } from "../runtime/provenance.ts";
+import { isSigner } from "../runtime/signers.ts";
 import { describeCarried, readCarriedRoot } from "./carried_root.ts";
 import { isEd25519, verifyPrehashed } from "./ed25519ph.ts";
+import { digestOf } from "./digest.ts";
 import { parseReference } from "./reference.ts";
 import type { FoundSignature } from "./signatures.ts";
-import { matchesPattern, type Requirement, type Signer } from "./trust.ts";
+import { keyOf, type Requirement, type Signer } from "./trust.ts";
 
 /** What was signed, or should have been. */
 export interface Subject {
@@ -26,7 +28,7 @@ export interface Subject {
 
 /** What became of one signature. */
 export type Judgement =
-  | { readonly verdict: "good"; readonly by: Verified }
+  | { readonly verdict: "good"; readonly by: Signature }
   /** By somebody else, signed when its certificate was not valid, or not a signature of this. */
   | {
     readonly verdict: "untrusted" | "expired" | "invalid";
@@ -57,10 +59,16 @@ export async function makeJudge(requirement: Requirement): Promise<Judge> {
   const sigstore = await loadSigstore();
   const { signers } = requirement;
   const carried = requirement.trustRoot === undefined ? await readCarriedRoot() : undefined;
-  const root = trustMaterial(sigstore, requirement.trustRoot ?? carried!.text);
-  const keys = signers.flatMap((signer) =>
-    signer.kind === "key" ? [{ signer, key: publicKey(sigstore, signer) }] : []
-  );
+  const text = requirement.trustRoot?.text ?? carried!.text;
+  const root: Root = {
+    material: trustMaterial(sigstore, text),
+    used: { of: requirement.trustRoot?.of ?? "carried", digest: digestOf(new TextEncoder().encode(text)) },
+  };
+  const keys = signers.flatMap((signer): Key[] => {
+    if (signer.kind !== "key") return [];
+    const { pem, fingerprint } = keyOf(signer);
+    return [{ signer, fingerprint, key: publicKey(sigstore, signer.path, pem) }];
+  });
   return {
     carried: carried && describeCarried(carried, new Date()),
     async judge(signature, subject) {
@@ -69,9 +77,11 @@ export async function makeJudge(requirement: Requirement): Promise<Judge> {
           ? readBundle(sigstore, signature.json, subject, requirement)
           : readSimple(sigstore, signature, subject, requirement);
         if ("verdict" in read) return read;
-        return read.verificationMaterial.content.$case === "publicKey"
-          ? await judgeKey(sigstore, root, keys, read, subject)
-          : await judgeCertificate(sigstore, root, signers, read, subject);
+        const { bundle, names } = read;
+        const about = { ...subject, names };
+        return bundle.verificationMaterial.content.$case === "publicKey"
+          ? await judgeKey(sigstore, root.material, keys, bundle, about)
+          : await judgeCertificate(sigstore, root, signers, bundle, about);
       } catch (error) {
         return { verdict: "invalid", why: `it can't be read: ${reason(error)}` };
       }
@@ -80,6 +90,25 @@ export async function makeJudge(requirement: Requirement): Promise<Judge> {
 }
 
 type Sigstore = Awaited<ReturnType<typeof loadSigstore>>;
+
+/** A trust root, and how a receipt names it. */
+interface Root {
+  readonly material: TrustMaterial;
+  readonly used: RootUsed;
+}
+
+/** A key that is asked for. */
+interface Key {
+  readonly signer: Signer & { kind: "key" };
+  readonly fingerprint: string;
+  readonly key: PublicKey;
+}
+
+/** A signature that is about the subject, with the repository that it names, canonical. */
+interface About {
+  readonly bundle: Bundle;
+  readonly names: string | undefined;
+}
 
 /** Loads sigstore's packages: CommonJS, which asks for `require` where they are in a bundle. */
 async function loadSigstore() {
@@ -145,9 +174,9 @@ function trustMaterial({ verify, specs }: Sigstore, text: string): TrustMaterial
 /** Those that cosign signs with; Ed25519 in both its forms. */
 const KEY_TYPES: readonly unknown[] = ["ec", "rsa", "ed25519"];
 
-function publicKey({ createPublicKey }: Sigstore, signer: Signer & { kind: "key" }) {
+function publicKey({ createPublicKey }: Sigstore, path: string, pem: string) {
   try {
-    const key = createPublicKey(signer.pem);
+    const key = createPublicKey(pem);
     if (!KEY_TYPES.includes(key.asymmetricKeyType)) {
       throw new Error(`keys of the type ${key.asymmetricKeyType} are not supported`);
     }
@@ -155,7 +184,7 @@ function publicKey({ createPublicKey }: Sigstore, signer: Signer & { kind: "key"
   } catch (error) {
     throw new AppError(
       "TRUST_INVALID",
-      `The key "${printable(signer.path, 300)}" can't be used: ${reason(error)}`,
+      `The key "${printable(path, 300)}" can't be used: ${reason(error)}`,
     );
   }
 }
@@ -168,7 +197,7 @@ function readBundle(
   json: string,
   subject: Subject,
   { copies }: Requirement,
-): Bundle | Judgement {
+): About | Judgement {
   const bundle = bundleFromJSON(JSON.parse(json));
   if (bundle.content.$case === "messageSignature") { // over the manifest itself
     const { algorithm, digest } = bundle.content.messageSignature.messageDigest;
@@ -184,7 +213,7 @@ function readBundle(
     if (!createHash(hash).update(subject.bytes).digest().equals(digest)) {
       return invalid("the hash in it is of something else");
     }
-    return bundle;
+    return { bundle, names: undefined };
   }
   const { payloadType, payload } = bundle.content.dsseEnvelope;
   if (payloadType !== STATEMENT) {
@@ -201,16 +230,21 @@ function readBundle(
   const about = (Array.isArray(statement.subject) ? statement.subject : [])
     .filter((one) => one?.digest?.sha256 === hex);
   if (about.length === 0) return invalid("it is a signature of another image");
-  if (!copies && about.every(({ name }) => isOtherRepository(name, subject))) {
+  const named = about.map(({ name }) => nameIn(name));
+  if (named.includes(subject.repository)) return { bundle, names: subject.repository };
+  if (!copies && !named.includes(undefined)) {
     return invalid(`it was made for another repository: ${printable(String(about[0]!.name), 200)}`);
   }
-  return bundle;
+  return { bundle, names: named.find((name) => name !== undefined && name !== "") };
 }
 
-/** Whether a name is a repository's, and not this one's. Statements may leave names empty, or name files. */
-function isOtherRepository(name: unknown, { repository }: Subject): boolean {
-  if (typeof name !== "string" || !/^(localhost|[^/]*[.:][^/]*)\//.test(name)) return false;
-  return repositoryOf(name) !== repository;
+/**
+ * The repository that a statement's name is, canonical; undefined for none: statements may leave names empty, or name files.
+ * Empty for what looks like one and is none.
+ */
+function nameIn(name: unknown): string | undefined {
+  if (typeof name !== "string" || !/^(localhost|[^/]*[.:][^/]*)\//.test(name)) return undefined;
+  return repositoryOf(name) ?? "";
 }
 
 function repositoryOf(text: string): string | undefined {
@@ -228,7 +262,7 @@ function readSimple(
   { payload, annotations }: FoundSignature & { kind: "simple" },
   subject: Subject,
   { copies }: Requirement,
-): Bundle | Judgement {
+): About | Judgement {
   const { critical } = JSON.parse(new TextDecoder().decode(payload)) as {
     critical?: {
       type?: unknown;
@@ -241,8 +275,10 @@ function readSimple(
     return invalid("it is a signature of another image");
   }
   const signedFor = critical.identity?.["docker-reference"];
-  if (!copies && signedFor !== "" && signedFor !== undefined) {
-    if (typeof signedFor !== "string" || repositoryOf(signedFor) !== subject.repository) {
+  let names: string | undefined;
+  if (signedFor !== "" && signedFor !== undefined) {
+    names = typeof signedFor === "string" ? repositoryOf(signedFor) : undefined;
+    if (!copies && names !== subject.repository) {
       return invalid(`it was made for another repository: ${printable(String(signedFor), 200)}`);
     }
   }
@@ -283,7 +319,7 @@ function readSimple(
       }],
     };
   }
-  return Object.assign(made, { artifact: payload });
+  return { bundle: Object.assign(made, { artifact: payload }), names };
 }
 
 /** The bytes of the first certificate in a PEM text. */
@@ -334,19 +370,19 @@ async function prehashed(
 async function judgeKey(
   sigstore: Sigstore,
   root: TrustMaterial,
-  keys: readonly { signer: Signer & { kind: "key" }; key: PublicKey }[],
+  keys: readonly Key[],
   bundle: Bundle,
-  subject: Subject,
+  subject: Subject & Pick<About, "names">,
 ): Promise<Judgement> {
   const { verify } = sigstore;
   const artifact = artifactOf(bundle, subject);
   const entity = verify.toSignedEntity(bundle, artifact);
   const known = entity.tlogEntries.filter((entry) => isKnownLog(root, entry));
   const { hint } = entity.key as { hint: string };
-  for (const { signer, key } of keys) {
+  for (const { signer, fingerprint, key } of keys) {
     // cosign's hint is the key's own digest.
     const named = hint !== "" &&
-      hint === Uint8Array.fromHex(signer.fingerprint.slice("sha256:".length)).toBase64();
+      hint === Uint8Array.fromHex(fingerprint.slice("sha256:".length)).toBase64();
     const material: TrustMaterial = { ...root, publicKey: () => ({ publicKey: key, validFor: () => true }) };
     const spki = key.export({ type: "spki", format: "der" });
     const signed = await prehashed(sigstore, entity, spki, bundle, artifact);
@@ -363,7 +399,11 @@ async function judgeKey(
     } catch (error) {
       return invalid(`its entry in the transparency log does not match: ${reason(error)}`);
     }
-    return { verdict: "good", by: { key: signer.fingerprint, publicKey: signer.publicKey } };
+    const { repository, names } = subject;
+    return {
+      verdict: "good",
+      by: { kind: "key", key: fingerprint, publicKey: signer.publicKey, repository, names },
+    };
   }
   return { verdict: "untrusted", why: "it is by another key, or was changed" };
 }
@@ -371,10 +411,10 @@ async function judgeKey(
 /** By one of the identities, in a certificate that was valid when the log says it was used. */
 async function judgeCertificate(
   sigstore: Sigstore,
-  root: TrustMaterial,
+  { material: root, used }: Root,
   signers: readonly Signer[],
   bundle: Bundle,
-  subject: Subject,
+  subject: Subject & Pick<About, "names">,
 ): Promise<Judgement> {
   const { verify, core } = sigstore;
   const artifact = artifactOf(bundle, subject);
@@ -420,14 +460,18 @@ async function judgeCertificate(
   }
   const name = identity?.subjectAlternativeName ?? "";
   const issuer = identity?.extensions?.issuer ?? "";
-  const trusted = signers.some((signer) =>
-    signer.kind === "identity" && name !== "" && issuer !== "" && matchesPattern(signer.identity, name) &&
-    matchesPattern(signer.issuer, issuer)
-  );
-  return trusted ? { verdict: "good", by: { identity: name, issuer } } : {
-    verdict: "untrusted",
-    why: `it is by ${printable(name, 200)}, vouched for by ${printable(issuer, 200)}`,
-  };
+  const trusted = name !== "" && issuer !== "" &&
+    signers.some((signer) => isSigner(signer, { identity: name, issuer }));
+  const { repository, names } = subject;
+  return trusted
+    ? {
+      verdict: "good",
+      by: { kind: "identity", identity: name, issuer, trustRoot: used, repository, names },
+    }
+    : {
+      verdict: "untrusted",
+      why: `it is by ${printable(name, 200)}, vouched for by ${printable(issuer, 200)}`,
+    };
 }
 
 /** Whether an entry is in one of the trust root's logs. */

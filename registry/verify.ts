@@ -2,7 +2,7 @@
 
 import { AppError } from "../runtime/errors.ts";
 import { printable } from "../runtime/text.ts";
-import type { Verified } from "../runtime/store/receipt.ts";
+import type { Signature } from "../runtime/provenance.ts";
 import { failed, type FetchedManifest } from "./client.ts";
 import type { Reference } from "./reference.ts";
 import type { SignatureSource } from "./signatures.ts";
@@ -21,7 +21,7 @@ export async function verifyArtifact(
   reference: Reference,
   manifest: FetchedManifest,
   requirement: Requirement,
-): Promise<Verified> {
+): Promise<Signature> {
   return await (await makeVerifier(requirement))(source, reference, manifest);
 }
 
@@ -30,7 +30,7 @@ export type Verifier = (
   source: SignatureSource,
   reference: Reference,
   manifest: FetchedManifest,
-) => Promise<Verified>;
+) => Promise<Signature>;
 
 /** Reads keys and trust root, so that what is wrong with them is told before a registry is asked. @throws AppError TRUST_INVALID */
 export async function makeVerifier(requirement: Requirement): Promise<Verifier> {
@@ -44,9 +44,10 @@ async function verifyBy(
   source: SignatureSource,
   reference: Reference,
   manifest: FetchedManifest,
-): Promise<Verified> {
+): Promise<Signature> {
   const repository = { ...reference, tag: undefined, digest: undefined };
   const judgements: Failed[] = [];
+  let good: Signature | undefined;
   for (const digest of [manifest.digest, manifest.indexDigest]) {
     if (digest === undefined) continue;
     const subject: Subject = {
@@ -58,10 +59,14 @@ async function verifyBy(
     };
     for await (const signature of source.signatures(repository, digest)) {
       const judgement = await judge(signature, subject);
-      if (judgement.verdict === "good") return judgement.by;
-      if (judgement.verdict !== "other") judgements.push(judgement);
+      if (judgement.verdict === "good") {
+        const { by } = judgement;
+        if (!source.isClaim || by.names === subject.repository) return by;
+        good ??= by; // another may say which repository it is of, which only the bundle says here
+      } else if (judgement.verdict !== "other") judgements.push(judgement);
     }
   }
+  if (good) return good;
   throw failure(failed("pull", reference), requirement, judgements, carried);
 }
 

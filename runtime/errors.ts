@@ -45,6 +45,7 @@ export type ErrorCode =
   | "STORE_NEWER"
   | "VERSION_UNKNOWN"
   | "LOCK_INVALID"
+  | "GRANTS_UNCONFIRMED"
   | "BUNDLE_INVALID"
   | "INDEX_INVALID"
   | "INDEX_UNKNOWN"

@@ -5,14 +5,7 @@
 
 import { AppError } from "./errors.ts";
 import { isWithin } from "./host_path.ts";
-import {
-  type ClusterGrant,
-  type ClusterRule,
-  parseClusterGrant,
-  parseRules,
-  parseRuleWord,
-  withRules,
-} from "./kube/rules.ts";
+import { type ClusterGrant, type ClusterRule, parseRules, parseRuleWord, withRules } from "./kube/rules.ts";
 import { printable } from "./text.ts";
 
 /** A file or directory of the host that a plugin may reach. */
@@ -22,6 +15,13 @@ export interface FileGrant {
   /** Where the plugin sees it: an absolute path, the host's own unless the grant maps it. */
   readonly guest: string;
   readonly write: boolean;
+  /** Whether it is a directory, with all below it; left out where nobody has looked yet. */
+  readonly directory?: boolean;
+  /**
+   * Where `host` led when a person granted it: absolute, free of links (granted_path.ts). It leads there at every run, or
+   * the run is refused. Left out where nobody has looked yet.
+   */
+  readonly real?: string;
 }
 
 /** Variables of the environment. `default`: all but what a name says is a credential; `all`; or these names only. */
@@ -466,89 +466,4 @@ export function grantedEnvironment(
     else withheld.push(name);
   }
   return { given, withheld };
-}
-
-/** Grants as a receipt and `-o json` hold them. */
-export function grantsToJson(grants: Grants): Record<string, unknown> {
-  const { files, home, env, kubeconfig, cluster, terminal, limits, deny } = grants;
-  return { files, home, env, kubeconfig, cluster, terminal, limits, deny };
-}
-
-/** The reverse of {@linkcode grantsToJson}. Fields that an older krew-wasm did not know may be absent. @throws Error with the field's path */
-export function grantsFromJson(json: unknown): Grants {
-  if (typeof json !== "object" || json === null) throw new Error("grants is missing or malformed");
-  const { files, home, env, kubeconfig, cluster, terminal, limits, deny } = json as Record<string, unknown>;
-  if (!Array.isArray(files)) throw new Error("grants.files is missing or malformed");
-  if (env !== "default" && env !== "all" && !isNames(env)) {
-    throw new Error("grants.env is missing or malformed");
-  }
-  return {
-    files: files.map((file: unknown, index) => {
-      const { host, guest, write } = (file ?? {}) as Record<string, unknown>;
-      if (typeof host !== "string" || typeof guest !== "string" || typeof write !== "boolean") {
-        throw new Error(`grants.files[${index}] is malformed`);
-      }
-      return { host, guest, write };
-    }),
-    home: booleanAt(home, "grants.home"),
-    env,
-    kubeconfig: booleanAt(kubeconfig, "grants.kubeconfig"),
-    cluster: cluster === undefined
-      ? LEAST.cluster
-      : within("grants.cluster", () => parseClusterGrant(cluster)),
-    terminal: terminal === undefined ? LEAST.terminal : booleanAt(terminal, "grants.terminal"),
-    limits: limits === undefined ? LEAST.limits : limitsFromJson(limits),
-    deny: deny === undefined ? NO_DENIALS : denialsFromJson(deny),
-  };
-}
-
-function limitsFromJson(json: unknown): Limits {
-  const { maxMemory, descriptors } = (json ?? {}) as Record<string, unknown>;
-  const count = (value: unknown, field: string, standard: number): number => {
-    if (value === undefined) return standard;
-    if (!Number.isSafeInteger(value) || (value as number) <= 0) {
-      throw new Error(`grants.limits.${field} is malformed`);
-    }
-    return value as number;
-  };
-  return {
-    maxMemory: count(maxMemory, "maxMemory", DEFAULT_MAX_MEMORY),
-    descriptors: count(descriptors, "descriptors", DEFAULT_DESCRIPTORS),
-  };
-}
-
-function denialsFromJson(json: unknown): Denials {
-  if (typeof json !== "object" || json === null) throw new Error("grants.deny is malformed");
-  const { read, write, home, env, kubeconfig, cluster, terminal } = json as Record<string, unknown>;
-  if (!isNames(read)) throw new Error("grants.deny.read is missing or malformed");
-  if (!isNames(write)) throw new Error("grants.deny.write is missing or malformed");
-  if (env !== "all" && !isNames(env)) throw new Error("grants.deny.env is missing or malformed");
-  return {
-    read,
-    write,
-    home: booleanAt(home, "grants.deny.home"),
-    env,
-    kubeconfig: booleanAt(kubeconfig, "grants.deny.kubeconfig"),
-    cluster: typeof cluster === "boolean"
-      ? cluster
-      : within("grants.deny.cluster", () => parseRules({ rules: cluster })),
-    terminal: booleanAt(terminal, "grants.deny.terminal"),
-  };
-}
-
-function isNames(value: unknown): value is readonly string[] {
-  return Array.isArray(value) && value.every((item) => typeof item === "string");
-}
-
-function booleanAt(value: unknown, path: string): boolean {
-  if (typeof value !== "boolean") throw new Error(`${path} is missing or malformed`);
-  return value;
-}
-
-function within<T>(path: string, parse: () => T): T {
-  try {
-    return parse();
-  } catch (error) {
-    throw new Error(`${path}: ${(error as Error).message}`);
-  }
 }

@@ -7,10 +7,10 @@ import { AppError, firstLineOf, messageOf } from "./errors.ts";
 import { whyNotRead } from "./file_error.ts";
 import { type EnvGrant, type FileGrant, type Grants, isCredentialVariable, parseSize } from "./grants.ts";
 import { type ClusterGrant, parseClusterGrant } from "./kube/rules.ts";
-import type { Administrator } from "./desk.ts";
 import { isNowhere, isWithin, realPath } from "./host_path.ts";
 import { POLICY_PATH } from "./policy_path.ts";
 import {
+  ANY_BUNDLE,
   hostInRules,
   parsePattern,
   parseRegistryName,
@@ -43,13 +43,17 @@ export interface PolicyRule {
   /** Whether such a plugin may be installed and run at all. */
   readonly allow: boolean;
   readonly maximum: Bounds | undefined;
-  /** Who must have signed it, unread: registry/verify reads it. */
+  /** Who must have signed it, unread: verify_rule.ts reads it. */
   readonly verify: unknown;
 }
+
+/** Whose a policy is. */
+export type PolicyOwner = "administrator" | "user";
 
 /** The file, read. */
 export interface Policy {
   readonly path: string;
+  readonly owner: PolicyOwner;
   /** Whether a person at the terminal may be asked for what is not granted. */
   readonly prompts: boolean;
   /** What is written down of each run: what it was denied, or each request to the cluster as well. */
@@ -68,37 +72,53 @@ const MAX_POLICY = 1 << 20;
  *
  * @throws AppError POLICY_INVALID
  */
-export async function readPolicy(path: string, home: string): Promise<Policy | undefined> {
+export async function readPolicy(
+  path: string,
+  home: string,
+  owner: PolicyOwner = "administrator",
+): Promise<Policy | undefined> {
   let text: string;
   try {
-    const info = Deno.statSync(path);
-    if (info.size > MAX_POLICY) throw new Error("it is larger than 1 MiB");
-    if (path === POLICY_PATH && Deno.build.os !== "windows") {
-      const directory = path.slice(0, path.lastIndexOf("/"));
-      for (
-        const [each, state] of [[path, info], [path, Deno.lstatSync(path)], [
-          directory,
-          Deno.statSync(directory),
-        ]] as const
-      ) {
-        const why = ownerProblem(state, Deno.uid()!);
-        if (why !== undefined) throw new Error(`${each} ${why}`);
-      }
-    }
-    text = Deno.readTextFileSync(path);
+    text = readOwned(path, path);
   } catch (error) {
     if (error instanceof Deno.errors.NotFound && isNowhere(path)) return undefined;
     const nowhere = error instanceof Deno.errors.NotFound;
-    throw invalid(path, nowhere ? "it, or its directory, is a link that leads nowhere" : whyNotRead(error));
+    const why = nowhere ? "it, or its directory, is a link that leads nowhere" : whyNotRead(error);
+    throw invalid(path, owner, why);
   }
   let value: unknown;
   try {
     // The YAML parser takes longer to load than the rest of a run's start; JSON is YAML, too.
     value = /^\s*\{/.test(text) ? JSON.parse(text) : (await import("yaml")).parse(text, { maxAliasCount: 0 });
   } catch (error) {
-    throw invalid(path, `it is not YAML: ${firstLineOf(error)}`);
+    throw invalid(path, owner, `it is not YAML: ${firstLineOf(error)}`);
   }
-  return parsePolicy(value, path, home);
+  return parsePolicy(value, path, home, owner);
+}
+
+/**
+ * A file that a policy relies upon, or is. Where the policy is the administrator's, nobody else may be able to change it: not
+ * by itself, by its directory, nor by where it leads.
+ *
+ * @throws Error saying why it can't be used; Deno.errors
+ */
+export function readOwned(path: string, policyPath: string): string {
+  const info = Deno.statSync(path);
+  if (info.size > MAX_POLICY) throw new Error("it is larger than 1 MiB");
+  if (policyPath === POLICY_PATH && Deno.build.os !== "windows") {
+    const directory = path.slice(0, path.lastIndexOf("/")) || "/";
+    for (
+      const [each, state] of [
+        [path, info],
+        [path, Deno.lstatSync(path)],
+        [directory, Deno.statSync(directory)],
+      ] as const
+    ) {
+      const why = ownerProblem(state, Deno.uid()!);
+      if (why !== undefined) throw new Error(`${each} ${why}`);
+    }
+  }
+  return Deno.readTextFileSync(path);
 }
 
 /** Who files of users outside of a container belong to in it (user_namespaces(7), overflowuid). */
@@ -118,14 +138,13 @@ export function ownerProblem(
   return `may be changed by others than root (mode ${((mode ?? 0) & 0o777).toString(8)})`;
 }
 
-function invalid(path: string, what: string): AppError {
-  return new AppError(
-    "POLICY_INVALID",
-    `The administrator's policy ${path} can't be used: ${printable(what, 300)}`,
-    {
-      hint: "no plugin is installed or run until it is mended; ask who administers this machine",
-    },
-  );
+function invalid(path: string, owner: PolicyOwner, what: string): AppError {
+  const [whose, who] = owner === "user"
+    ? ["Your policy", "docs/signatures.md shows one"]
+    : ["The administrator's policy", "ask who administers this machine"];
+  return new AppError("POLICY_INVALID", `${whose} ${path} can't be used: ${printable(what, 300)}`, {
+    hint: `no plugin is installed or run until it is mended; ${who}`,
+  });
 }
 
 /**
@@ -134,9 +153,14 @@ function invalid(path: string, what: string): AppError {
  * @param home the user's home directory, for paths that begin with `~/`
  * @throws AppError POLICY_INVALID with the field's path
  */
-export function parsePolicy(value: unknown, path: string, home: string): Policy {
+export function parsePolicy(
+  value: unknown,
+  path: string,
+  home: string,
+  owner: PolicyOwner = "administrator",
+): Policy {
   const fail = (what: string): never => {
-    throw invalid(path, what);
+    throw invalid(path, owner, what);
   };
   const object = (item: unknown, where: string, fields: readonly string[]): Record<string, unknown> => {
     if (typeof item !== "object" || item === null || Array.isArray(item)) {
@@ -182,6 +206,7 @@ export function parsePolicy(value: unknown, path: string, home: string): Policy 
   if (!Array.isArray(rules)) return fail("rules is no list");
   return {
     path,
+    owner,
     prompts: flag(file.prompts, "prompts", true),
     record,
     registries: file.registries === undefined
@@ -242,42 +267,58 @@ export function ruleFor(policy: Policy | undefined, subject: Subject): PolicyRul
   return policy?.rules.find(({ pattern }) => pattern.matches(subject));
 }
 
+/** The error for what a policy does not let in. `way`: what may be done about it. */
+export function refusal(policy: Policy, subject: Subject, why: string, way?: string): AppError {
+  return new AppError(
+    "POLICY_REFUSED",
+    `"${printable(subjectName(subject), 400)}" is not allowed on this machine: ${why}`,
+    {
+      hint: way !== undefined
+        ? `${way}; ${policy.path} says so`
+        : policy.owner === "user"
+        ? `${policy.path} says so`
+        : `${policy.path} says so; ask who administers this machine`,
+    },
+  );
+}
+
 /**
- * Refuses what the administrator does not let in.
+ * Refuses what the administrator does not let in, whoever signed it.
  *
- * @param signed whether a signature was verified when it was installed; not asked before it is
+ * @param way what may be done about it
  * @throws AppError POLICY_REFUSED
  */
-export function checkAllowed(policy: Policy | undefined, subject: Subject, signed = true): void {
+export function checkAllowed(policy: Policy | undefined, subject: Subject, way?: string): void {
   if (!policy) return;
-  const refuse = (why: string): never => {
-    throw new AppError(
-      "POLICY_REFUSED",
-      `"${printable(subjectName(subject), 400)}" is not allowed on this machine: ${why}`,
-      {
-        hint: `${policy.path} says so; ask who administers this machine`,
-      },
-    );
-  };
   const { registries } = policy;
-  if (
-    registries && subject.kind !== "file" && !registries.includes(hostInRules(subject.reference.registry))
-  ) {
-    refuse(
-      `plugins come from ${
-        registries.length === 0 ? "nowhere" : registries.map((name) => printable(name, 100)).join(", ")
-      } only`,
-    );
+  if (registries && subject.kind !== "file" && !registries.includes(registryInRules(subject))) {
+    const names = registries.map((name) => printable(name, 100)).join(", ");
+    throw refusal(policy, subject, `plugins come from ${names || "nowhere"} only${whatItIs(subject)}`, way);
   }
   const rule = ruleFor(policy, subject);
-  if (rule && !rule.allow) refuse(`its rule for ${printable(rule.match, 200)} denies it`);
-  if (rule?.verify !== undefined && rule.verify !== false && !signed) {
-    refuse(
-      subject.kind === "file"
-        ? "it has to be signed, and a file is not"
-        : "it has to be signed, and no signature was verified when it was installed: pull it again with --force",
+  if (rule && !rule.allow) {
+    throw refusal(
+      policy,
+      subject,
+      `its rule for ${printable(rule.match, 200)} denies it${whatItIs(subject)}`,
+      way,
     );
   }
+}
+
+function registryInRules(subject: Exclude<Subject, { kind: "file" }>): string {
+  return subject.kind === "bundle" ? ANY_BUNDLE : hostInRules(subject.reference.registry);
+}
+
+/** Why a plugin is asked about by another name than its reference. */
+function whatItIs(subject: Subject): string {
+  if (subject.kind === "bundle") {
+    return ", and that it is of there is only what its bundle says: no signature that the policy asks for names it";
+  }
+  if (subject.kind !== "registry" || !subject.mirrorOf) return "";
+  return `, and it came from a mirror that the user's own files set up for ${
+    printable(subject.mirrorOf.registry, 200)
+  }`;
 }
 
 /**
@@ -337,17 +378,6 @@ function limitFile(grant: FileGrant, { read, write }: Bounds, real: (path: strin
     ...readable.filter((path) => !writable.includes(path)).map((path) => part(path, false)),
     ...writable.map((path) => part(path, true)),
   ];
-}
-
-/** What a policy says of one plugin, for its run; undefined where it has no bound. */
-export function administratorOf(
-  policy: Policy | undefined,
-  subject: Subject,
-  home: string,
-): Administrator | undefined {
-  const bounds = ruleFor(policy, subject)?.maximum;
-  if (!bounds) return undefined;
-  return { cluster: bounds.cluster, limit: (grants) => limitGrants(grants, bounds, home, realOrNamed) };
 }
 
 /** Where a path leads; of what is not there yet, the nearest that is. */

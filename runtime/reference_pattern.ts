@@ -16,7 +16,12 @@ import { printable } from "./text.ts";
 
 /** Where a plugin comes from, as rules see it. */
 export type Subject =
-  | { readonly kind: "registry"; readonly reference: Reference }
+  | {
+    readonly kind: "registry";
+    readonly reference: Reference;
+    /** Where it is a mirror that the user set up: what of. */
+    readonly mirrorOf?: Reference;
+  }
   /** The reference that a bundle gives its plugin, which nobody vouches for. */
   | { readonly kind: "bundle"; readonly reference: Reference }
   /** A file that is run uninstalled: its absolute path. */
@@ -28,7 +33,7 @@ export interface Pattern {
 }
 
 /** What rules say of a reference. */
-export function subjectOf(reference: Reference): Subject {
+export function subjectOf(reference: Reference): Subject & { kind: "registry" } {
   return { kind: "registry", reference };
 }
 
@@ -48,8 +53,12 @@ export function hostInRules(host: string): string {
   return (DOCKER_HUB_NAMES as readonly string[]).includes(name) ? "docker.io" : name;
 }
 
-/** An entry of `registries`, as {@linkcode hostInRules}. @throws Error */
+/** An entry of `registries` that lets in what only a bundle says to be of a registry. */
+export const ANY_BUNDLE = "bundle://";
+
+/** An entry of `registries`, as {@linkcode hostInRules}, or {@linkcode ANY_BUNDLE}. @throws Error */
 export function parseRegistryName(text: string): string {
+  if (text === ANY_BUNDLE) return text;
   const host = canonicalHost(asciiHost(text));
   if (host !== undefined) return hostInRules(host);
   const shown = `"${printable(text, 150)}"`;

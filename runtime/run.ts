@@ -12,8 +12,6 @@ import { hostPath, isNowhere } from "./host_path.ts";
 import { POLICY_PATH } from "./policy_path.ts";
 import { moduleOf, prepare } from "./prepare.ts";
 import { Interrupted, mayPrompt, terminalAsk } from "./prompt.ts";
-import { parseReference } from "./reference.ts";
-import { type Subject, subjectOf } from "./reference_pattern.ts";
 import { EXIT_HOST_FAILED, formatError, isVerbose, printError } from "./report.ts";
 import { type OpenSandbox, openSandbox, type Sandbox, type SandboxContext } from "./sandbox.ts";
 import { checkStore } from "./store/check.ts";
@@ -21,6 +19,7 @@ import { homeDirectory, type Layout, layoutAt, storeRoot } from "./store/layout.
 import { loadPlugin } from "./store/load.ts";
 import type { PluginKind, Receipt } from "./store/receipt.ts";
 import { printable } from "./text.ts";
+import type { Judged } from "./verdict.ts";
 import { MemoryLimit } from "./wasi/memory_limit.ts";
 import { ClosedPipe } from "./wasi/stdio.ts";
 import { type ExtraImports, runPreview1 } from "./wasi/preview1.ts";
@@ -87,24 +86,34 @@ export interface Governed {
 }
 
 /**
- * What the administrator says of a plugin, by where it comes from and whether a signature of it was verified. The file's
- * reader is loaded only where there is a file.
+ * What the policies say of a plugin, by where it comes from and who signed it: the administrator's, and for an installed
+ * plugin the user's own. Their reader is loaded only where there is a file.
  *
  * @throws AppError POLICY_INVALID, POLICY_REFUSED
  */
 export async function governed(
-  subject: Subject,
-  signed: boolean,
+  judged: Judged,
+  layout: Pick<Layout, "policy">,
   path: string = POLICY_PATH,
 ): Promise<Governed> {
   // What can't be looked at may hide a file that bounds this run: its reader tells.
-  if (isNowhere(path)) return { administrator: undefined, prompts: true, requests: false };
-  const { administratorOf, checkAllowed, readPolicy } = await import("./policy.ts");
+  const [bound, own] = [!isNowhere(path), !("file" in judged) && !isNowhere(layout.policy)];
+  if (!bound && !own) return { administrator: undefined, prompts: true, requests: false };
+  const [{ readPolicy }, { administratorOf, judge }] = await Promise.all([
+    import("./policy.ts"),
+    import("./verdict.ts"),
+  ]);
   const home = hostPath(homeDirectory(Deno.env.get));
-  const policy = await readPolicy(path, home);
-  checkAllowed(policy, subject, signed);
+  const policy = bound ? await readPolicy(path, home) : undefined;
+  const verdict = await judge(policy, judged);
+  if (verdict.refused) throw verdict.refused;
+  if (own) {
+    const { readUserPolicy } = await import("./user_policy.ts");
+    const { refused } = await judge(await readUserPolicy(layout, home), judged);
+    if (refused) throw refused;
+  }
   return {
-    administrator: administratorOf(policy, subject, home),
+    administrator: administratorOf(verdict, home),
     prompts: policy?.prompts ?? true,
     requests: policy?.record === "requests",
   };
@@ -135,11 +144,7 @@ export async function runInstalled(
     files: [...files.keys()],
     read: async (file) => files.get(file) ?? await names(file),
   };
-  const { administrator, prompts, requests } = await governed(
-    subjectOf(parseReference(receipt.reference)),
-    receipt.verified !== undefined,
-    options.policyPath,
-  );
+  const { administrator, prompts, requests } = await governed(receipt, layout, options.policyPath);
   const grants = options.grants ? options.grants(receipt.grants) : receipt.grants;
   return await runProgram(program, {
     name,

@@ -4,17 +4,22 @@ import { Command } from "@commander-js/extra-typings";
 import { Bundle, gatherBundle, type WriteBundle } from "../../registry/bundle.ts";
 import { replaceFileAt } from "../../registry/replace_file.ts";
 import { findSignatures } from "../../registry/signatures.ts";
-import { formatReference } from "../../registry/reference.ts";
+import { formatReference, parseReference } from "../../registry/reference.ts";
+import type { DecideGrants } from "../../registry/install.ts";
 import { openForReading } from "../../registry/store/open.ts";
-import { AppError, exitCodeOf, messageOf } from "../../runtime/errors.ts";
+import { AppError, exitCodeOf } from "../../runtime/errors.ts";
 import { systemWords } from "../../runtime/file_error.ts";
-import { grantsFromJson } from "../../runtime/grants.ts";
+import { type Grants, LEAST } from "../../runtime/grants.ts";
+import { isSamePublisher } from "../../runtime/provenance.ts";
+import { homeDirectory } from "../../runtime/store/layout.ts";
 import { checkStore } from "../../runtime/store/check.ts";
 import type { Receipt } from "../../runtime/store/receipt.ts";
 import { printable } from "../../runtime/text.ts";
 import type { Exit } from "../app.ts";
+import { limitFor } from "../bounds.ts";
 import type { Context } from "../context.ts";
 import { eachOf, keepOption } from "../each.ts";
+import { changesInWords, givenTable, grantChanges } from "../grant_changes.ts";
 import { grantsOf } from "../grants.ts";
 import { openInstaller } from "../installer.ts";
 import { formatSize } from "../output.ts";
@@ -81,7 +86,7 @@ function saveCommand(context: Context, exit: Exit) {
             ) ?? [],
           index: async ({ name }, reference) =>
             await orWarn(name, async () => (await client.fetchAnyManifest(reference, "save")).text),
-        });
+        }, homeDirectory(context.env));
         return { bundle, warnings, of: JSON.stringify(receipts) };
       };
       // A registry may take its time: others go on with the store meanwhile.
@@ -113,7 +118,7 @@ function loadCommand(context: Context, exit: Exit) {
     .argument("[names...]", "plugins; all of them without it")
     .option("--name <name>", "name of the plugin, where the bundle has one")
     .option("-f, --force", "replace installed plugins of those names")
-    .option("--with-grants", "grant what was granted where the bundle was made")
+    .option("--with-grants", "grant what was granted where the bundle was made, which is shown")
     .addOption(verifyOption())
     .addOption(trustRootOption())
     .addOption(keepOption())
@@ -125,7 +130,8 @@ function loadCommand(context: Context, exit: Exit) {
     .action(async (file, names, options) => {
       // It is read here and there, which a pipe does not allow.
       using staged = file === "-" ? await stageStdin() : undefined;
-      using bundle = staged ? Bundle.open(staged.path, "stdin") : Bundle.open(file);
+      const home = homeDirectory(context.env);
+      using bundle = staged ? Bundle.open(staged.path, home, "stdin") : Bundle.open(file, home);
       const found = names.length === 0
         ? bundle.plugins
         : bundle.plugins.filter(({ name }) => name !== undefined && names.includes(name));
@@ -146,6 +152,10 @@ function loadCommand(context: Context, exit: Exit) {
       const installer = openInstaller(context, options);
       await installer.check();
       const failures = await eachOf(found, async (plugin) => {
+        if (options.withGrants && !plugin.grants) {
+          const shown = printable(formatReference(plugin.reference), 400);
+          context.stderr(`The bundle does not say what ${shown} was granted: another tool made it\n`);
+        }
         const receipt = await installer.install({
           client: bundle,
           signatures: bundle,
@@ -155,8 +165,8 @@ function loadCommand(context: Context, exit: Exit) {
           name: options.name ?? plugin.name,
           force: options.force ?? false,
           keep: options.keep,
-          grants: options.withGrants && plugin.grants !== undefined
-            ? readGrants(plugin.grants, formatReference(plugin.reference))
+          grants: options.withGrants && plugin.grants
+            ? bundledGrants(context, plugin.grants, options.quiet ?? false)
             : decideGrants(context, { layout, mode: undefined, flags: noChange, prompt: !options.quiet }),
         });
         if (options.quiet) context.stdout(`${receipt.name}\n`);
@@ -185,15 +195,21 @@ async function stageStdin(): Promise<{ readonly path: string } & Disposable> {
   }
 }
 
-function readGrants(json: unknown, shown: string) {
-  try {
-    return grantsFromJson(json);
-  } catch (error) {
-    throw new AppError(
-      "BUNDLE_INVALID",
-      `What the bundle grants ${printable(shown, 400)} is broken: ${messageOf(error)}`,
-    );
-  }
+/** The grants of a bundle, shown as they will be stored. */
+function bundledGrants(context: Context, bundled: Grants, quiet: boolean): DecideGrants {
+  const home = homeDirectory(context.env);
+  return async (plugin, replaced) => {
+    const grants = (await limitFor(context, plugin))(bundled);
+    const before = replaced && isSamePublisher(replaced, plugin) ? replaced.grants : LEAST;
+    const changes = grantChanges(before, grants, home);
+    const shown = formatReference(parseReference(plugin.reference));
+    if (!quiet && changes.given.length > 0) {
+      context.stderr(givenTable(`The bundle grants ${shown}:`, changes));
+    }
+    const rest = changesInWords({ ...changes, given: [] });
+    if (!quiet && rest !== "") context.stderr(`${printable(shown, 400)}${rest}\n`);
+    return grants;
+  };
 }
 
 /** Writes a bundle into a file in one step; returns its size. What fails leaves nothing. */

@@ -17,6 +17,7 @@ import { linkTarget } from "../link_target.ts";
 import { formatValue } from "../output.ts";
 import { plainHttpOption } from "../registry.ts";
 import {
+  curable,
   examineCluster,
   examineKubectl,
   examinePath,
@@ -55,7 +56,7 @@ Examples:
           compile: async (bytes) => await (await import("../../registry/compile.ts")).compilePlugin(bytes),
           notice,
         });
-        if (!options.offline) failures.push(...await pullAnew(store, installer.install));
+        if (!options.offline) failures.push(...await pullAnew(lostOf(store), installer.install));
         for (const failure of failures) context.stderr(`warning: ${printable(failure, 1000)}\n`);
         const before = store;
         store = await examine();
@@ -65,6 +66,12 @@ Examples:
         }
       }
       const refused = store.some(({ check, level }) => check === "store" && level === "error");
+      if (options.fix && !options.offline && !refused) {
+        const unknown = await curable(context, readReceipts(layout).receipts);
+        for (const failure of await pullAnew(unknown, installer.install)) {
+          context.stderr(`warning: ${printable(failure, 1000)}\n`);
+        }
+      }
       const receipts = refused ? [] : readReceipts(layout).receipts;
       const findings: Finding[] = [
         ...store.map(({ check, level, message, fix }) => ({ check, level, message, fix })),
@@ -104,15 +111,20 @@ async function examineStill<T>(layout: Layout, look: () => T, notice: (line: str
   }
 }
 
-/** Bytes that were lost come from the registry again; grants stay as they are. */
-async function pullAnew(
-  findings: readonly StoreFinding[],
-  install: ReturnType<typeof openInstaller>["install"],
-): Promise<string[]> {
+/** Plugins whose bytes were lost. */
+function lostOf(findings: readonly StoreFinding[]): Receipt[] {
   const lost = new Map<string, Receipt>();
   for (const { mend } of findings) if (mend?.kind === "pull") lost.set(mend.receipt.name, mend.receipt);
+  return [...lost.values()];
+}
+
+/** What comes from the registry again, as it was, and is verified; grants stay as they are. */
+async function pullAnew(
+  receipts: readonly Receipt[],
+  install: ReturnType<typeof openInstaller>["install"],
+): Promise<string[]> {
   const failures: string[] = [];
-  for (const receipt of lost.values()) {
+  for (const receipt of receipts) {
     try {
       await install({
         reference: parseReference(receipt.reference),
@@ -123,7 +135,7 @@ async function pullAnew(
         force: true,
         upgrades: true,
         grants: receipt.grants,
-        earlier: receipt.verified,
+        earlier: receipt.signatures,
       });
     } catch (error) {
       if (!(error instanceof AppError)) throw error;

@@ -3,20 +3,20 @@
 import { Command, Option } from "@commander-js/extra-typings";
 import { updateReceipt } from "../../registry/store/commit.ts";
 import { AppError, messageOf } from "../../runtime/errors.ts";
-import { changeGrants, type GrantChange, type Grants, grantsToJson, LEAST } from "../../runtime/grants.ts";
+import { changeGrants, type GrantChange, type Grants, LEAST } from "../../runtime/grants.ts";
+import { grantsToJson } from "../../runtime/grants_json.ts";
 import { parsePluginName } from "../../runtime/names.ts";
 import { homeDirectory } from "../../runtime/store/layout.ts";
-import { parseReference } from "../../runtime/reference.ts";
-import { subjectOf } from "../../runtime/reference_pattern.ts";
-import { administratorOf, checkAllowed, type Policy, readPolicy } from "../../runtime/policy.ts";
+import { readPolicy } from "../../runtime/policy.ts";
+import { administratorOf, judge } from "../../runtime/verdict.ts";
 import { checkStore } from "../../runtime/store/check.ts";
 import { readReceipt, readReceipts } from "../../runtime/store/read.ts";
 import type { Receipt } from "../../runtime/store/receipt.ts";
 import { printable } from "../../runtime/text.ts";
+import { limitFor } from "../bounds.ts";
 import type { Context } from "../context.ts";
 import { type AdministratorView, cells, effectiveRows, explainGrants } from "../grant_text.ts";
 import { grantsOf, isChange, withGrantFlags } from "../grants.ts";
-import { withinPolicy } from "../wish.ts";
 import { formatTable, formatValue } from "../output.ts";
 
 /** The command. */
@@ -58,15 +58,10 @@ Examples:
       checkStore(layout);
       const plugin = parsePluginName(name);
       const notice = (line: string) => context.stderr(`${line}\n`);
-      const home = homeDirectory(context.env);
-      const policy = changes ? await readPolicy(context.policyPath, home) : undefined;
       const receipt = changes
-        ? await updateReceipt(layout, plugin, (receipt) => {
-          const wanted = changed(receipt.grants, options.reset ?? false, change);
-          return {
-            ...receipt,
-            grants: withinPolicy(context, wanted, parseReference(receipt.reference), policy, home),
-          };
+        ? await updateReceipt(layout, plugin, async (receipt) => {
+          const limit = await limitFor(context, receipt, false);
+          return { ...receipt, grants: limit(changed(receipt.grants, options.reset ?? false, change)) };
         }, { notice })
         : readReceipt(layout, plugin);
       await show(context, [receipt], options.output, options.explain ?? false, true);
@@ -107,20 +102,23 @@ async function show(
     return;
   }
   const policy = await readPolicy(context.policyPath, home);
-  const views = receipts.map((receipt) => ({
-    receipt,
-    administrator: administratorOf(policy, subjectOf(parseReference(receipt.reference)), home),
+  const views = await Promise.all(receipts.map(async (receipt) => {
+    const verdict = await judge(policy, receipt);
+    return {
+      receipt,
+      administrator: administratorOf(verdict, home),
+      refused: verdict.refused && messageOf(verdict.refused),
+    };
   }));
   if (explain) {
     const layout = context.layout();
-    const texts = views.map(({ receipt, administrator }) =>
+    const texts = views.map(({ receipt, administrator, refused }) =>
       formatExplanation(
         { ...receipt, grants: administrator?.limit(receipt.grants) ?? receipt.grants },
         layout.dataDir(receipt.name),
         home,
         78,
-        policy &&
-          { path: policy.path, cluster: administrator?.cluster ?? "full", refused: refusal(policy, receipt) },
+        policy && { path: policy.path, cluster: administrator?.cluster ?? "full", refused },
       )
     );
     return context.stdout(texts.join("\n"));
@@ -135,16 +133,6 @@ async function show(
       home,
     ),
   );
-}
-
-/** Why the administrator does not let a plugin run. */
-function refusal(policy: Policy, { reference, verified }: Receipt): string | undefined {
-  try {
-    checkAllowed(policy, subjectOf(parseReference(reference)), verified !== undefined);
-    return undefined;
-  } catch (error) {
-    return messageOf(error);
-  }
 }
 
 /** A row a grant: who, what kind, what, and why to think twice. Pure. */

@@ -3,7 +3,7 @@
 import { Command, Option } from "@commander-js/extra-typings";
 import { isCompiledIntact, readIntact } from "../../registry/store/blobs.ts";
 import { AppError } from "../../runtime/errors.ts";
-import { grantsToJson } from "../../runtime/grants.ts";
+import { grantsToJson } from "../../runtime/grants_json.ts";
 import { BINDGEN } from "../../runtime/store/bindgen.ts";
 import { checkStore } from "../../runtime/store/check.ts";
 import { readHistory, sameVersion } from "../../runtime/store/history.ts";
@@ -17,6 +17,7 @@ import { addedIndexes, chooseOffer, isIndexName } from "../indexes.ts";
 import { formatAge, formatSize, formatValue } from "../output.ts";
 import { plainHttpOption } from "../registry.ts";
 import { shortDigest, versionText } from "../updates.ts";
+import { describeSignature, sourceInWords } from "../verify.ts";
 import { inspectCommand } from "./inspect.ts";
 import { pluginJson } from "./list.ts";
 
@@ -136,7 +137,8 @@ function formatInfo(
   home: string,
   now: Date,
 ): string {
-  const { name, description, version, reference, kind, size, digest, manifestDigest, verified } = receipt;
+  const { name, description, version, reference, kind, size, digest, manifestDigest, signatures, source } =
+    receipt;
   const state = {
     ready: "ready",
     stale: "of another version; the next run makes it anew",
@@ -147,18 +149,14 @@ function formatInfo(
     ["name", name],
     ["about", description],
     ["version", version],
-    ["from", reference],
+    ["from", `${reference}${sourceInWords(source)}`],
     ["kind", `${kind}, ${formatSize(size)}`],
     ["digest", manifestDigest],
     ["wasm", `${digest}${intact ? "" : " (missing or changed: krew-wasm doctor --fix)"}`],
-    [
-      "signed",
-      verified === undefined
-        ? undefined
-        : "key" in verified
-        ? `by the key ${verified.key}`
-        : `by ${verified.identity} (${verified.issuer})`,
-    ],
+    ...signatures.map((signature, at): [string, string] => [
+      at === 0 ? "signed" : "",
+      `by ${describeSignature(signature)}${signature.names === undefined ? "" : `, as ${signature.names}`}`,
+    ]),
     ["installed", age(receipt.installedAt)],
     ["compiled", state[compiled]],
     ["link", link],

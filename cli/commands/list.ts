@@ -1,7 +1,8 @@
 /** `krew-wasm list`: what is installed. */
 
 import { Command, Option } from "@commander-js/extra-typings";
-import { grantsToJson } from "../../runtime/grants.ts";
+import { grantsToJson } from "../../runtime/grants_json.ts";
+import { type Signature, signatureToJson } from "../../runtime/provenance.ts";
 import { checkStore } from "../../runtime/store/check.ts";
 import { homeDirectory } from "../../runtime/store/layout.ts";
 import type { Receipt } from "../../runtime/store/receipt.ts";
@@ -95,8 +96,20 @@ export function pluginJson(receipt: Receipt): Record<string, unknown> {
     kind: receipt.kind,
     ...(receipt.version === undefined ? {} : { version: receipt.version }),
     ...(receipt.description === undefined ? {} : { description: receipt.description }),
-    ...(receipt.verified === undefined ? {} : { verified: receipt.verified }),
+    source: receipt.source,
+    ...verifiedJson(receipt.signatures),
+    signatures: receipt.signatures.map(signatureToJson),
     grants: grantsToJson(receipt.grants),
     installedAt: receipt.installedAt,
   };
+}
+
+/** The signature that was asked for last, in the shape of before there were several. */
+function verifiedJson(signatures: readonly Signature[]): Record<string, unknown> {
+  const last = signatures.at(-1);
+  if (!last) return {};
+  const verified = last.kind === "key"
+    ? { key: last.key, publicKey: last.publicKey }
+    : { identity: last.identity, issuer: last.issuer };
+  return { verified };
 }

@@ -17,7 +17,7 @@ import type { Context } from "../context.ts";
 import { eachOf, keepOption } from "../each.ts";
 import { grantsOf, withGrantFlags } from "../grants.ts";
 import { formatSize } from "../output.ts";
-import { describeVerified, trustRootOption, verifyOption } from "../verify.ts";
+import { describeSignature, sourceInWords, trustRootOption, verifyOption } from "../verify.ts";
 import { decideGrants, WISH_MODES } from "../wish.ts";
 import { addedIndexes, chooseOffer, freshIndexes, isIndexName } from "../indexes.ts";
 import { openInstaller } from "../installer.ts";
@@ -181,9 +181,9 @@ export function tellInstalled(context: Context, layout: Layout, receipt: Receipt
     : undefined;
   context.stdout(
     `Installed ${receipt.name} (${receipt.kind}, ${formatSize(receipt.size)})\n` +
-      `  from    ${printable(receipt.reference, 400)}\n` +
+      `  from    ${printable(receipt.reference, 400)}${sourceInWords(receipt.source)}\n` +
       `  digest  ${receipt.manifestDigest}\n` +
-      (receipt.verified === undefined ? "" : `  signed  by ${describeVerified(receipt.verified)}\n`) +
+      receipt.signatures.map((signature) => `  signed  by ${describeSignature(signature)}\n`).join("") +
       `  run     ${other === undefined ? `kubectl ${call}` : `krew-wasm run ${receipt.name}`}\n`,
   );
   if (other === undefined) return;

@@ -3,8 +3,12 @@
 import { Command } from "@commander-js/extra-typings";
 import { rollbackPlugin } from "../../registry/store/commit.ts";
 import { parsePluginName } from "../../runtime/names.ts";
+import { homeDirectory } from "../../runtime/store/layout.ts";
 import type { Context } from "../context.ts";
+import { changesInWords, grantChanges } from "../grant_changes.ts";
+import { whyRefused } from "../surroundings.ts";
 import { versionText } from "../updates.ts";
+import { readPolicies } from "../verify.ts";
 
 /** The command. */
 export function rollbackCommand(context: Context) {
@@ -28,6 +32,18 @@ Examples:
         to,
         notice: (line) => context.stderr(`${line}\n`),
       });
+      const { from, to: now } = versions;
+      const changes = grantChanges(from.grants, now.grants, homeDirectory(context.env));
+      const words = changesInWords(changes);
+      if (words !== "") {
+        context.stderr(
+          `warning: this version is of another publisher, with its own grants of then${words}\n`,
+        );
+      }
+      for (const policy of await readPolicies(context)) {
+        const refused = policy && await whyRefused(policy, now);
+        if (refused) context.stderr(`warning: "${name}" does not run: ${refused.message}\n`);
+      }
       context.stdout(`Rolled back ${name} ${versionText(versions.from)} -> ${versionText(versions.to)}\n`);
     });
 }

@@ -119,8 +119,8 @@ async function runFile(
     read: (file: string) => Promise.resolve(files.get(file)!),
   };
   const { administrator, prompts, requests } = await governed(
-    { kind: "file", path: whereIs(path) },
-    false,
+    { file: whereIs(path) },
+    context.layout(),
     context.policyPath,
   );
   const name = path.split(/[\\/]/).at(-1)!.replace(/\.wasm$/, "");

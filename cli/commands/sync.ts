@@ -1,14 +1,10 @@
 /** `krew-wasm sync`: makes this machine what a lock file says. */
 
 import { Command } from "@commander-js/extra-typings";
-import { type LockedPlugin, MAX_LOCK, parseLock, planSync, type SyncStep } from "../../registry/lockfile.ts";
+import { type LockedPlugin, MAX_LOCK, parseLock, planSync } from "../../registry/lockfile.ts";
 import { formatReference } from "../../registry/reference.ts";
 import { removePlugins, updateReceipt } from "../../registry/store/commit.ts";
 import { AppError } from "../../runtime/errors.ts";
-import type { Grants } from "../../runtime/grants.ts";
-import { checkAllowed, readPolicy } from "../../runtime/policy.ts";
-import { subjectOf } from "../../runtime/reference_pattern.ts";
-import { withinPolicy } from "../wish.ts";
 import { checkStore } from "../../runtime/store/check.ts";
 import { homeDirectory } from "../../runtime/store/layout.ts";
 import type { Receipt } from "../../runtime/store/receipt.ts";
@@ -17,11 +13,14 @@ import { printable } from "../../runtime/text.ts";
 import type { Exit } from "../app.ts";
 import type { Context } from "../context.ts";
 import { eachOf } from "../each.ts";
-import { grantRows, moreRows } from "../grant_text.ts";
+import { changesInWords } from "../grant_changes.ts";
 import { readTextFile, tooLarge, unreadable } from "../read_file.ts";
 import { openInstaller } from "../installer.ts";
 import { plainHttpOption } from "../registry.ts";
+import { confirmGrants, type GrantedStep, grantedSteps } from "../sync_grants.ts";
+import { whyRefused } from "../surroundings.ts";
 import { shortDigest, versionText } from "../updates.ts";
+import { readPolicies } from "../verify.ts";
 import { pathHint } from "./pull.ts";
 
 /** The command. */
@@ -30,42 +29,53 @@ export function syncCommand(context: Context, exit: Exit) {
     .description("make this machine the same as a lock file: digests, names and grants")
     .argument("<file>", "as krew-wasm list -o lock writes it; - for stdin")
     .option("--prune", "remove plugins that are not in the file")
-    .option("-n, --dry-run", "say what would be done")
+    .option("-n, --dry-run", "say what would be done, with all that would be granted")
     .option("--check", "do nothing; the exit code is 1 when something would be done")
+    .option("-y, --yes", "grant what the file grants without asking")
+    .option("--with-grants", "the same as --yes")
     .addOption(plainHttpOption())
     .option("-q, --quiet", "print nothing but failures")
     .addHelpText(
       "after",
       `
 The digests of the file are what is installed, whatever tags stand for by now.
-What is there already costs no request. Grants become those of the file: read
-it before you sync what others wrote.
+What is there already costs no request. Grants become those of the file: what
+a plugin would get beyond what it has, or a new one beyond what every plugin
+has, is shown and asked about. Without a terminal, in CI, --yes is needed for
+that; without it nothing is changed and the exit code is 1.
 
 Examples:
   krew-wasm list -o lock > plugins.lock
   krew-wasm sync plugins.lock --prune
+  krew-wasm sync plugins.lock --yes
   krew-wasm sync plugins.lock --check`,
     )
     .action(async (file, options) => {
       const home = homeDirectory(context.env);
       const layout = context.layout();
       checkStore(layout);
-      const locked = parseLock(await readLock(file), home, file === "-" ? "stdin" : file);
+      const shown = file === "-" ? "stdin" : file;
+      const locked = parseLock(await readLock(file), home, shown);
       const { receipts, broken } = readReceipts(layout);
-      const steps = planSync(locked, receipts, broken.map(({ name }) => name));
-      const due = steps.filter(({ kind }) => kind !== "keep" && (kind !== "extra" || options.prune));
+      const refused = await refusedPlugins(context, receipts);
+      const planned = planSync(locked, receipts, broken.map(({ name }) => name), refused)
+        .filter(({ kind }) => kind !== "keep");
+      const due = await grantedSteps(
+        context,
+        planned.filter(({ kind }) => kind !== "extra" || options.prune),
+      );
       const say = (line: string) => {
         if (!options.quiet) context.stdout(line);
       };
       const tellExtra = () => {
-        for (const step of steps) {
+        for (const step of planned) {
           if (step.kind === "extra" && !options.prune) {
             context.stderr(`${step.name} is not in the lock file; --prune removes it\n`);
           }
         }
       };
       if (options.check || options.dryRun) {
-        for (const step of due) say(`Would ${describeStep(step, home)}`);
+        for (const step of due) say(`Would ${describeStep(step)}`);
         tellExtra();
         if (due.length === 0) say("Everything is as the lock file says\n");
         if (options.check && due.length > 0) exit.code = 1;
@@ -73,9 +83,14 @@ Examples:
       }
       const installer = openInstaller(context, options);
       if (due.length > 0) await installer.check();
+      confirmGrants(context, due, {
+        shown,
+        agreed: options.yes ?? options.withGrants ?? false,
+        prompt: !options.quiet,
+      });
       const notice = (line: string) => context.stderr(`${line}\n`);
-      const install = async (plugin: LockedPlugin) => {
-        const { reference, manifestDigest, indexDigest, digest, name, grants } = plugin;
+      const install = async ({ plugin, grants }: { plugin: LockedPlugin; grants: Receipt["grants"] }) => {
+        const { reference, manifestDigest, indexDigest, digest, name } = plugin;
         await installer.install({
           reference,
           pin: manifestDigest,
@@ -86,37 +101,34 @@ Examples:
           grants,
         });
       };
-      const failures = await eachOf(due, async (step) => {
+      const failures = await eachOf(due, async (granted) => {
+        const { step } = granted;
         if (step.kind === "extra") {
           const [removal] = await removePlugins(layout, [step.name], notice);
           const { error } = removal ?? {};
           // Removed by another process since: it is gone, as was wanted.
           if (error && !(error instanceof AppError && error.code === "NOT_INSTALLED")) throw error;
         } else if (step.kind === "change") {
-          const { plugin } = step;
-          const policy = await readPolicy(context.policyPath, home);
-          checkAllowed(policy, subjectOf(plugin.reference));
-          const reference = formatReference(plugin.reference);
+          const { plugin, installed } = step;
+          const { grants } = granted;
           const isChanged = await overtaken(async (other) => {
             await updateReceipt(
               layout,
               step.name,
               (receipt) =>
-                receipt.manifestDigest !== plugin.manifestDigest ? other(receipt) : {
-                  ...receipt,
-                  reference,
-                  grants: withinPolicy(context, plugin.grants, plugin.reference, policy, home),
-                },
+                isAnother(receipt, installed)
+                  ? other(receipt)
+                  : { ...receipt, reference: formatReference(plugin.reference), grants },
               { task: `sync ${file}`, notice },
             );
           });
-          if (isChanged) await install(plugin);
-        } else if (step.kind !== "keep") await install(step.plugin);
-        say(describeStep(step, home).replace(/^\w+/, (verb) => DONE[verb] ?? verb));
+          if (isChanged) await install({ plugin, grants });
+        } else if (step.kind !== "keep") await install({ plugin: step.plugin, grants: granted.grants });
+        say(describeStep(granted).replace(/^\w+/, (verb) => DONE[verb] ?? verb));
       }, context);
       tellExtra();
       const hint = pathHint(layout.bin, context.env);
-      const installed = due.length > failures.length && due.some(({ kind }) => kind === "install");
+      const installed = due.length > failures.length && due.some(({ step }) => step.kind === "install");
       if (hint !== undefined && !options.quiet && installed) context.stderr(hint);
       if (failures.length > 0) {
         if (due.length === 1) throw failures[0];
@@ -124,6 +136,22 @@ Examples:
         exit.code = 1;
       } else if (due.length === 0) say("Everything is as the lock file says\n");
     });
+}
+
+/** Names of what the policies of now don't let run: it has to be verified again, whatever the lock file says. */
+async function refusedPlugins(context: Context, receipts: readonly Receipt[]): Promise<ReadonlySet<string>> {
+  const refused = new Set<string>();
+  for (const policy of await readPolicies(context)) {
+    if (!policy) continue;
+    for (const receipt of receipts) if (await whyRefused(policy, receipt)) refused.add(receipt.name);
+  }
+  return refused;
+}
+
+/** Whether a receipt is of something else than was planned with. */
+function isAnother(receipt: Receipt, planned: Receipt): boolean {
+  return receipt.manifestDigest !== planned.manifestDigest || receipt.reference !== planned.reference ||
+    receipt.source.kind !== planned.source.kind;
 }
 
 /**
@@ -152,40 +180,29 @@ const DONE: Readonly<Record<string, string>> = {
 };
 
 /** A step as what follows "Would", a line with its end. Pure. */
-function describeStep(step: SyncStep, home: string): string {
+function describeStep({ step, changes }: GrantedStep): string {
+  const words = changesInWords(changes);
   switch (step.kind) {
     case "extra":
       return `remove ${step.name}\n`;
     case "keep":
       return `keep ${step.name}\n`;
     case "install":
-      return `install ${step.name} ${where(step.plugin)}${granted(step.plugin.grants, undefined, home)}\n`;
+      return `install ${step.name} ${where(step.plugin)}${words}\n`;
     case "replace":
       return `replace ${step.name} ${step.installed ? versionText(step.installed) : "(broken)"} -> ${
         where(step.plugin)
-      }${granted(step.plugin.grants, step.installed?.grants, home)}\n`;
+      }${words}\n`;
     case "change": {
       const reference = formatReference(step.plugin.reference);
       const followed = reference === step.installed.reference ? "" : `, follow ${printable(reference, 400)}`;
-      return `change ${step.name}${followed}${granted(step.plugin.grants, step.installed.grants, home)}\n`;
+      return `change ${step.name}${followed}${words}\n`;
     }
   }
 }
 
 function where({ reference, manifestDigest }: LockedPlugin): string {
   return `${printable(formatReference(reference), 400)} (${shortDigest(manifestDigest)})`;
-}
-
-/** What a plugin may do more, and less, than before. */
-function granted(grants: Grants, before: Grants | undefined, home: string): string {
-  const rows = grantRows(grants, home);
-  const old = before === undefined ? [] : grantRows(before, home);
-  const more = before === undefined ? [] : moreRows(rows, old);
-  const less = before === undefined ? [] : moreRows(old, rows);
-  const words = (list: typeof rows) => list.map(({ what }) => printable(what, 200)).join("; ");
-  return `${more.length > 0 ? `, grant: ${words(more)}` : ""}${
-    less.length > 0 ? `, take back: ${words(less)}` : ""
-  }`;
 }
 
 async function readLock(file: string): Promise<string> {

@@ -90,7 +90,7 @@ Examples:
           name,
           force: true,
           upgrades: true,
-          earlier: receipt.verified,
+          earlier: receipt.signatures,
           keep: options.keep,
           grants: decideGrants(context, {
             layout,
@@ -121,7 +121,7 @@ Examples:
 /** Asks the registry, unless it is known already that what it has could not be verified. */
 async function checkAllowedUpdate(installer: Installer, receipt: Receipt): Promise<Update> {
   try {
-    await installer.checkFor({ reference: parseReference(receipt.reference), earlier: receipt.verified });
+    await installer.checkFor({ reference: parseReference(receipt.reference), earlier: receipt.signatures });
   } catch (error) {
     if (!(error instanceof AppError)) throw error;
     return { status: "refused", error };

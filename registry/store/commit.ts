@@ -4,6 +4,7 @@ import { AppError } from "../../runtime/errors.ts";
 import { exists } from "../../runtime/host_path.ts";
 import { formatHistory, readHistory, sameVersion, versionBefore } from "../../runtime/store/history.ts";
 import type { Layout } from "../../runtime/store/layout.ts";
+import { isSamePublisher, repositoryOf } from "../../runtime/provenance.ts";
 import { readReceipt } from "../../runtime/store/read.ts";
 import { formatReceipt, type Receipt } from "../../runtime/store/receipt.ts";
 import { printable } from "../../runtime/text.ts";
@@ -38,14 +39,14 @@ export function commitReceipt(layout: Layout, receipt: Receipt, keep: number): v
 }
 
 /**
- * Writes the receipt of another version. One from another repository finds an empty private directory: what one publisher's
+ * Writes the receipt of another version. One of another publisher finds an empty private directory: what one publisher's
  * plugin kept there (tokens, perhaps) is no business of another's that takes its name. So it is put aside before, and
  * put back where it does not come to that, by the next process that writes if this one is killed (recoverData()).
  */
 function writeReplacement(layout: Layout, replaced: Receipt | undefined, receipt: Receipt): void {
   const data = layout.dataDir(receipt.name);
   // Of a receipt that can't be read nobody knows whose it was.
-  const keeps = replaced !== undefined && repositoryOf(replaced) === repositoryOf(receipt);
+  const keeps = replaced !== undefined && isSamePublisher(replaced, receipt);
   if (keeps || !exists(data)) return writeReceipt(layout, receipt);
   try {
     Deno.renameSync(data, dataAside(layout, receipt));
@@ -80,13 +81,13 @@ export function writeReceipt(layout: Layout, receipt: Receipt): void {
 export async function updateReceipt(
   layout: Layout,
   name: string,
-  change: (receipt: Receipt) => Receipt,
+  change: (receipt: Receipt) => Receipt | Promise<Receipt>,
   options: Partial<OpenOptions> = {},
 ): Promise<Receipt> {
   readReceipt(layout, name); // what is not installed is told without a store being made
   using _lock = await openForWriting(layout, { task: `change ${name}`, ...options });
   const receipt = readReceipt(layout, name);
-  const changed = { ...change(receipt), name };
+  const changed = { ...await change(receipt), name };
   writeReceipt(layout, changed);
   return changed;
 }
@@ -100,7 +101,7 @@ export interface RollbackOptions {
 
 /**
  * Brings an earlier version of a plugin back. Its grants are the present ones, as these are what the user last said; for
- * a version from another repository they are its own of then.
+ * a version of another publisher they are its own of then.
  *
  * @returns the receipts before and after
  * @throws AppError NOT_INSTALLED, RECEIPT_INVALID, VERSION_UNKNOWN, STORE_CORRUPT, STORE_…
@@ -129,7 +130,7 @@ export async function rollbackPlugin(
       },
     );
   }
-  const restored: Receipt = repositoryOf(version) === repositoryOf(current)
+  const restored: Receipt = isSamePublisher(version, current)
     ? { ...version, grants: current.grants }
     : version;
   if (!history.some((each) => sameVersion(each, current))) {
@@ -138,11 +139,6 @@ export async function rollbackPlugin(
   writeLinks(layout, restored);
   writeReplacement(layout, current, restored);
   return { from: current, to: restored };
-}
-
-/** The repository of a receipt's reference, registry included. Pure. */
-export function repositoryOf({ reference }: Pick<Receipt, "reference">): string {
-  return reference.replace(/@.*$/, "").replace(/:[^/:]*$/, "");
 }
 
 function findVersion(name: string, text: string, history: readonly Receipt[]): Receipt | undefined {

@@ -3,12 +3,16 @@
  * does, and can be done again; the version is written last, so what ends the process is made good by the next command.
  */
 
+import { formatHistory, readHistories } from "../../runtime/store/history.ts";
 import { type Layout, STORE_VERSION } from "../../runtime/store/layout.ts";
 import { readReceipts } from "../../runtime/store/read.ts";
 import { formatReceipt } from "../../runtime/store/receipt.ts";
 import { replaceFile } from "./disk.ts";
 
-/** From 1 to 2: modes, and receipts of format 2. Under the lock. @throws AppError STORE_FAILED, Deno.errors */
+/**
+ * From 1 or 2 to 3: modes, and receipts of format 3, in the history too. One that can't be read stays what it is. Under the
+ * lock. @throws AppError STORE_FAILED, Deno.errors
+ */
 export function migrateStore(layout: Layout): void {
   if (Deno.build.os !== "windows") {
     for (const directory of [layout.blobs, layout.compiled, layout.receipts, layout.data, layout.bin]) {
@@ -17,6 +21,9 @@ export function migrateStore(layout: Layout): void {
   }
   for (const receipt of readReceipts(layout).receipts) {
     replaceFile(layout, "receipt", layout.receipt(receipt.name), formatReceipt(receipt));
+  }
+  for (const [name, versions] of readHistories(layout).versions) {
+    replaceFile(layout, "history", layout.historyOf(name), formatHistory(versions));
   }
   replaceFile(layout, "version", layout.version, `{"format":${STORE_VERSION}}\n`);
 }

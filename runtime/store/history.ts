@@ -1,10 +1,17 @@
 /** The earlier versions of a plugin, which a rollback brings back. Reading only; no run needs it. */
 
 import { AppError, messageOf } from "../errors.ts";
+import { integer, list, object } from "../strict_json.ts";
 import type { Layout } from "./layout.ts";
 import { type Receipt, receiptFromJson, receiptToJson } from "./receipt.ts";
 
-const FORMAT = 1;
+/** The format that is written. 1, which is read too, had no other fields; its receipts are of format 2 and older. */
+const FORMAT = 2;
+
+const HISTORY = object<{ format: number; versions: unknown[] }>({
+  format: integer(1),
+  versions: list((value) => value),
+});
 
 /** The history as it is stored. */
 export function formatHistory(versions: readonly Receipt[]): string {
@@ -18,21 +25,26 @@ export function parseHistory(text: string, name: string): Receipt[] {
       hint: "krew-wasm doctor --fix forgets it",
     });
   };
-  let json: { format?: unknown; versions?: unknown } | null;
+  let json: { format?: unknown } | null;
   try {
     json = JSON.parse(text);
   } catch {
     return invalid("it is not JSON");
   }
-  if (json?.format !== FORMAT) return invalid(`format is ${JSON.stringify(json?.format)}, not ${FORMAT}`);
-  if (!Array.isArray(json.versions)) return invalid("versions is missing or malformed");
-  return json.versions.map((version: unknown, index) => {
-    try {
-      return receiptFromJson(version, name);
-    } catch (error) {
-      return invalid(`versions[${index}]: ${messageOf(error)}`);
-    }
-  });
+  if (json?.format !== FORMAT && json?.format !== 1) {
+    return invalid(`format is ${JSON.stringify(json?.format)}, not ${FORMAT}`);
+  }
+  try {
+    return HISTORY(json, "").versions.map((version, index) => {
+      try {
+        return receiptFromJson(version, name);
+      } catch (error) {
+        throw new Error(`versions[${index}]: ${messageOf(error)}`);
+      }
+    });
+  } catch (error) {
+    return invalid(messageOf(error));
+  }
 }
 
 /** The history of one plugin; none where it has none. @throws AppError RECEIPT_INVALID */

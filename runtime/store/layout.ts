@@ -23,10 +23,10 @@ import { completionLinkName, linkName } from "../names.ts";
 import { printable } from "../text.ts";
 
 /**
- * The version of the store's format. 1, without store.json, had no history, no indexes and receipts of format 1; it is
- * migrated by the first command that writes (registry/store/migrate.ts).
+ * The version of the store's format. 1, without store.json, had no history, no indexes and receipts of format 1; 2 had
+ * receipts of format 2. They are migrated by the first command that writes (registry/store/migrate.ts).
  */
-export const STORE_VERSION = 2;
+export const STORE_VERSION = 3;
 
 /** The paths of one store. */
 export interface Layout {
@@ -45,6 +45,10 @@ export interface Layout {
   readonly log: string;
   readonly stage: string;
   readonly lock: string;
+  /** The user's own policy. */
+  readonly policy: string;
+  /** The user's own trust root. */
+  readonly trustRoot: string;
   /** `digest` as `sha256:<hex>`. */
   blob(digest: string): string;
   /** Directory of what was compiled from a blob; `bindgen` is the compiler's own version. */
@@ -81,6 +85,8 @@ export function layoutAt(root: string): Layout {
     log: `${root}/log`,
     stage: `${root}/stage`,
     lock: `${root}/lock`,
+    policy: `${root}/policy.yaml`,
+    trustRoot: `${root}/trusted_root.json`,
     blob: (digest) => `${root}/blobs/sha256/${hex(digest)}`,
     compiledDir: (digest, bindgen) => `${root}/compiled/${hex(digest)}-${bindgen}`,
     receipt: (name) => `${root}/receipts/${name}.json`,

@@ -1,8 +1,29 @@
 /** What is known of an installed plugin. Parsing is pure; nothing in the file is taken on trust. */
 
 import { AppError } from "../errors.ts";
-import { type Grants, grantsFromJson, grantsToJson } from "../grants.ts";
+import type { Grants } from "../grants.ts";
+import { grantsFromJson, grantsToJson } from "../grants_json.ts";
+import {
+  type Provenance,
+  type Signature,
+  signatureFromJson,
+  signatureToJson,
+  type Source,
+  sourceFromJson,
+} from "../provenance.ts";
 import { DIGEST, formatReference, parseReference } from "../reference.ts";
+import {
+  integer,
+  list,
+  nullable,
+  object,
+  optional,
+  parsed,
+  type Reader,
+  text,
+  word,
+} from "../strict_json.ts";
+import { formerProvenance } from "./former_receipt.ts";
 
 /** How a plugin's bytes are run: a preview1 core module directly, a component through jco's JavaScript. */
 export type PluginKind = "preview1" | "component";
@@ -16,18 +37,13 @@ export interface CompiledFile {
   readonly size: number;
 }
 
-/** Who signed what was installed, as it was verified when it was pulled. */
-export type Verified =
-  /** `sha256:<hex>` of the public key, and that key itself (SubjectPublicKeyInfo, DER), in base64. */
-  | { readonly key: string; readonly publicKey: string }
-  /** Whom the certificate names, and who vouched for that. */
-  | { readonly identity: string; readonly issuer: string };
-
 /** One installed plugin. */
-export interface Receipt {
+export interface Receipt extends Provenance {
   readonly name: string;
   /** As pulled, canonical (reference.ts): registry, repository and tag or digest. */
   readonly reference: string;
+  /** How the manifest came here. */
+  readonly source: Source;
   /** Of the manifest. */
   readonly manifestDigest: string;
   /** Of the index that the manifest was chosen from, where the reference names one: it may be what is signed. */
@@ -46,25 +62,45 @@ export interface Receipt {
   /** The artifact's `org.opencontainers.image.version` and `.description`, where it has them. */
   readonly version?: string;
   readonly description?: string;
-  /** Of the signature; left out where none was asked for. */
-  readonly verified?: Verified;
+  /** Those that were asked for, each verified; the narrowest last. */
+  readonly signatures: readonly Signature[];
   /** How it completes its arguments, where its artifact says that it can. */
   readonly completion?: "cobra";
   /** RFC 3339, UTC. */
   readonly installedAt: string;
 }
 
-/**
- * The format that is written. 1, which is read too, is of a store of version 1. A krew-wasm that knows 1 only refuses 2,
- * as it would not hold a plugin to grants it does not know.
- */
-const FORMAT = 2;
+/** The format that is written. Older ones are read as former_receipt.ts has them; a newer one is refused. */
+const FORMAT = 3;
 export { DIGEST };
 const FILE = /^[A-Za-z0-9][A-Za-z0-9._-]*$/;
+/** What only some plugins have: `null` where one has none, so that a field that is missing is an error. */
+const MAY_BE_NONE = ["indexDigest", "config", "version", "description", "completion"] as const;
 
-/** The receipt as JSON: keys in the order of the interface, `format` first. */
+/** The receipt as JSON: `format` first, and every field. */
 export function receiptToJson(receipt: Receipt): Record<string, unknown> {
-  return { format: FORMAT, ...receipt, grants: grantsToJson(receipt.grants) };
+  const none = Object.fromEntries(MAY_BE_NONE.map((field) => [field, receipt[field] ?? null]));
+  const { name, reference, source, manifestDigest, digest, size, kind, bindgen, compiled } = receipt;
+  return {
+    format: FORMAT,
+    name,
+    reference,
+    source,
+    manifestDigest,
+    indexDigest: none.indexDigest,
+    config: none.config,
+    digest,
+    size,
+    kind,
+    bindgen,
+    compiled,
+    grants: grantsToJson(receipt.grants),
+    version: none.version,
+    description: none.description,
+    signatures: receipt.signatures.map(signatureToJson),
+    completion: none.completion,
+    installedAt: receipt.installedAt,
+  };
 }
 
 /** The receipt as it is stored: its JSON, indented. */
@@ -72,108 +108,111 @@ export function formatReceipt(receipt: Receipt): string {
   return `${JSON.stringify(receiptToJson(receipt), null, 2)}\n`;
 }
 
-function receiptInvalid(name: string, what: string): never {
-  throw new AppError("RECEIPT_INVALID", `The receipt of "${name}" is broken: ${what}`, {
-    hint: `install it again: krew-wasm pull --force REF --name ${name}`,
-  });
+/** What is read in every format, given how grants are. */
+function commonFields(grants: Reader<Grants>) {
+  const digest = text(DIGEST, "is not a digest");
+  return {
+    name: text(),
+    manifestDigest: digest,
+    digest,
+    size: integer(0),
+    kind: word("preview1", "component"),
+    bindgen: text(FILE, "is malformed"),
+    compiled: list(object<CompiledFile>({ file: text(FILE, "is malformed"), digest, size: integer(0) })),
+    grants,
+    installedAt: text(),
+  } as const;
 }
+
+type None<T> = Reader<Exclude<T, undefined>>;
+const none = <T>(reader: Reader<T>) => nullable(reader) as None<T>;
+
+const PRESENT = object<Receipt & { format: number }>({
+  format: integer(FORMAT),
+  ...commonFields((value, path) => grantsFromJson(value, "present", path)),
+  reference: parsed((value) => {
+    const canonical = formatReference(parseReference(value));
+    if (canonical !== value) throw new Error(`it is not in its canonical form, ${canonical}`);
+    return value;
+  }),
+  source: sourceFromJson,
+  signatures: list(signatureFromJson),
+  indexDigest: none(text(DIGEST, "is not a digest")),
+  config: none(text(DIGEST, "is not a digest")),
+  version: none(text(/^[^]*$/)),
+  description: none(text(/^[^]*$/)),
+  completion: none(word("cobra")),
+});
+
+const FORMER = object<Omit<Receipt, "source" | "signatures"> & { format: number; verified?: unknown }>({
+  format: integer(1),
+  ...commonFields((value, path) => grantsFromJson(value, "former", path)),
+  // One that an older krew-wasm wrote may be spelt otherwise.
+  reference: parsed((value) => formatReference(parseReference(value))),
+  indexDigest: optional(text(DIGEST, "is not a digest")),
+  config: optional(text(DIGEST, "is not a digest")),
+  version: optional(text(/^[^]*$/)),
+  description: optional(text(/^[^]*$/)),
+  verified: optional((value) => value),
+  completion: optional(word("cobra")),
+});
 
 /**
  * A receipt from its text. `name` is the one in the file's name, with which the content must agree.
  *
  * @throws AppError RECEIPT_INVALID, its message holds the field's path
  */
-export function parseReceipt(text: string, name: string): Receipt {
-  const invalid = (what: string): never => receiptInvalid(name, what);
+export function parseReceipt(content: string, name: string): Receipt {
   let json: unknown;
   try {
-    json = JSON.parse(text);
+    json = JSON.parse(content);
   } catch {
-    return invalid("it is not JSON");
+    throw receiptInvalid(name, "it is not JSON", undefined);
   }
   return receiptFromJson(json, name);
 }
 
 /** {@linkcode parseReceipt}, from JSON that was parsed. @throws AppError RECEIPT_INVALID */
 export function receiptFromJson(value: unknown, name: string): Receipt {
-  const invalid = (what: string): never => receiptInvalid(name, what);
-  if (typeof value !== "object" || value === null || Array.isArray(value)) {
-    return invalid("it is not an object");
+  const format = (value as { format?: unknown } | null)?.format;
+  if (Number.isSafeInteger(format) && (format as number) > FORMAT) {
+    throw new AppError(
+      "RECEIPT_INVALID",
+      `The receipt of "${name}" has the format ${format}, this krew-wasm reads ${FORMAT} and older`,
+      { hint: "use the krew-wasm that wrote it, or a newer one" },
+    );
   }
-  const json = value as Record<string, unknown>;
-  if (json.format !== FORMAT && json.format !== 1) {
-    return invalid(`format is ${JSON.stringify(json.format)}, this krew-wasm reads 1 and ${FORMAT}`);
-  }
-  const string = (field: string, pattern = /^[\s\S]+$/): string => {
-    const value = json[field];
-    return typeof value === "string" && pattern.test(value)
-      ? value
-      : invalid(`${field} is missing or malformed`);
-  };
-  const optional = (field: string) =>
-    typeof json[field] === "string" ? { [field]: json[field] as string } : {};
-  const size = (value: unknown, field: string): number =>
-    Number.isSafeInteger(value) && (value as number) >= 0
-      ? value as number
-      : invalid(`${field} is missing or malformed`);
-  if (string("name") !== name) return invalid(`name is "${json.name}"`);
-  const kind = json.kind;
-  if (kind !== "preview1" && kind !== "component") return invalid("kind is missing or malformed");
-  if (!Array.isArray(json.compiled)) return invalid("compiled is missing or malformed");
-  const compiled = json.compiled.map((entry: unknown, index): CompiledFile => {
-    const { file, digest, size: bytes } = (entry ?? {}) as Record<string, unknown>;
-    if (typeof file !== "string" || !FILE.test(file)) {
-      return invalid(`compiled[${index}].file is missing or malformed`);
-    }
-    if (typeof digest !== "string" || !DIGEST.test(digest)) {
-      return invalid(`compiled[${index}].digest is missing or malformed`);
-    }
-    return { file, digest, size: size(bytes, `compiled[${index}].size`) };
-  });
-  let grants: Grants;
   try {
-    grants = grantsFromJson(json.grants);
+    if (format === FORMAT) {
+      const { format: _, ...receipt } = PRESENT(value, "");
+      checkName(receipt.name, name);
+      for (const field of MAY_BE_NONE) if (receipt[field] === undefined) delete receipt[field];
+      return receipt;
+    }
+    if (format !== 1 && format !== 2) throw new Error(`format is ${JSON.stringify(format)}, not ${FORMAT}`);
+    const { format: _, verified, ...former } = FORMER(value, "");
+    checkName(former.name, name);
+    return { ...former, ...formerProvenance(former.reference, verified) };
   } catch (error) {
-    return invalid((error as Error).message);
+    throw receiptInvalid(name, (error as Error).message, value);
   }
-  const spelled = string("reference");
-  let reference: string;
-  try {
-    // One that an older krew-wasm wrote may be spelt otherwise.
-    reference = formatReference(parseReference(spelled));
-  } catch (error) {
-    return invalid(`reference: ${(error as Error).message}`);
-  }
-  return {
-    name,
-    reference,
-    manifestDigest: string("manifestDigest", DIGEST),
-    ...(json.indexDigest === undefined ? {} : { indexDigest: string("indexDigest", DIGEST) }),
-    ...(json.config === undefined ? {} : { config: string("config", DIGEST) }),
-    digest: string("digest", DIGEST),
-    size: size(json.size, "size"),
-    kind,
-    bindgen: string("bindgen", FILE),
-    compiled,
-    grants,
-    ...optional("version"),
-    ...optional("description"),
-    ...(json.verified === undefined
-      ? {}
-      : { verified: parseVerified(json.verified) ?? invalid("verified is malformed") }),
-    ...(json.completion === undefined
-      ? {}
-      : { completion: json.completion === "cobra" ? "cobra" : invalid("completion is malformed") }),
-    installedAt: string("installedAt"),
-  };
 }
 
-function parseVerified(value: unknown): Verified | undefined {
-  const { key, publicKey, identity, issuer } = (value ?? {}) as Record<string, unknown>;
-  if (typeof key === "string" && DIGEST.test(key) && typeof publicKey === "string" && publicKey !== "") {
-    return { key, publicKey };
-  }
-  return typeof identity === "string" && identity !== "" && typeof issuer === "string" && issuer !== ""
-    ? { identity, issuer }
-    : undefined;
+function checkName(found: string, name: string): void {
+  if (found !== name) throw new Error(`name is "${found}"`);
+}
+
+/** `value`: what was read, which may still tell where the plugin is to be had. */
+function receiptInvalid(name: string, what: string, value: unknown): AppError {
+  const { reference, manifestDigest } = (value ?? {}) as Record<string, unknown>;
+  let place = "REF";
+  try {
+    if (typeof reference !== "string") throw new Error("it is lost");
+    const known = parseReference(reference);
+    const digest = DIGEST.test(String(manifestDigest)) ? String(manifestDigest) : known.digest;
+    place = formatReference({ ...known, digest });
+  } catch { /* it is lost */ }
+  return new AppError("RECEIPT_INVALID", `The receipt of "${name}" is broken: ${what}`, {
+    hint: `install it again: krew-wasm pull --force ${place} --name ${name}`,
+  });
 }

@@ -58,6 +58,8 @@ const receipt: Receipt = {
   digest: `sha256:${"2".repeat(64)}`,
   size: 2_100_000,
   kind: "preview1",
+  source: { kind: "registry" },
+  signatures: [],
   bindgen: "1",
   compiled: [],
   grants: LEAST,

@@ -4,8 +4,7 @@ import { requirementsFor, signersOf, verification } from "../../cli/verify.ts";
 import { RegistryClient } from "../../registry/client.ts";
 import { parseReference } from "../../registry/reference.ts";
 import { registrySignatures } from "../../registry/signatures.ts";
-import { checkAllowed, parsePolicy } from "../../runtime/policy.ts";
-import { subjectOf } from "../../runtime/reference_pattern.ts";
+import type { Signature } from "../../runtime/provenance.ts";
 import { layoutAt } from "../../runtime/store/layout.ts";
 import { IDENTITY, ISSUED_BY, makeKeyPair, TestSigstore } from "../support/sigstore.ts";
 import { temporaryDirectory } from "../support/temporary.ts";
@@ -36,9 +35,9 @@ Deno.test("without a policy and without --verify nothing asks for a signature", 
   assert.deepEqual(await ask("ghcr.io/acme/foo"), []);
   const reference = parseReference("ghcr.io/acme/foo");
   const verify = await verification(context, registrySignatures(new RegistryClient()), reference, {});
-  assert.equal(
+  assert.deepEqual(
     await verify(reference, { text: "{}", digest: "sha256:0" }),
-    undefined,
+    [],
   );
 });
 
@@ -67,28 +66,73 @@ Deno.test("the administrator's rule, the user's rule and --verify all have to ho
   );
   const [, user] = await ask("ghcr.io/acme/foo");
   assert.equal(user!.copies, true);
-  const earlier = { identity: IDENTITY, issuer: ISSUED_BY };
+  const earlier: Signature[] = [{
+    kind: "identity",
+    identity: IDENTITY,
+    issuer: ISSUED_BY,
+    trustRoot: { of: "carried", digest: undefined },
+    repository: "quay.io/acme/foo",
+    names: undefined,
+  }];
   assert.deepEqual(await kinds("quay.io/acme/foo", { earlier }), ["key|identity", "identity"]);
 });
 
-Deno.test("the trust root is the one that is named, the machine's, or the public one", async () => {
+Deno.test("each asks by its own trust root: the user's says nothing of the administrator's rules", async () => {
   const { trustRoot } = await TestSigstore.make();
-  const { root, ask } = await setUp({
+  const { root, context, ask } = await setUp({
     trustRoot,
     administrator:
       `rules: [{match: "a.example/**", verify: {anyOf: "a@https://b", trustRoot: ROOT/other.json}},
       {match: "**", verify: "a@https://b"}]`,
+    user: `rules: [{match: "u.example/**", verify: {anyOf: "a@https://b", trustRoot: ROOT/own.json}},
+      {match: "**", verify: "a@https://b"}]`,
   });
-  await Deno.writeTextFile(`${root}/other.json`, "other");
-  assert.equal((await ask("a.example/foo"))[0]!.trustRoot, "other");
-  assert.equal((await ask("b.example/foo"))[0]!.trustRoot, trustRoot);
-  assert.equal((await ask("b.example/foo", { trustRoot: `${root}/other.json` }))[0]!.trustRoot, "other");
+  for (const name of ["other", "own", "flag"]) await Deno.writeTextFile(`${root}/${name}.json`, name);
+  const roots = async (reference: string, options = {}) =>
+    (await ask(reference, options)).map(({ trustRoot }) => trustRoot && `${trustRoot.of}: ${trustRoot.text}`);
+  const users = `user: ${trustRoot}`;
+  assert.deepEqual(await roots("a.example/foo"), ["administrator: other", users]);
+  assert.deepEqual(
+    await roots("b.example/foo"),
+    [undefined, users],
+    "the administrator's is the one carried",
+  );
+  assert.deepEqual(await roots("u.example/foo"), [undefined, "user: own"]);
+  const flag = { trustRoot: `${root}/flag.json`, verify: signersOf(["a@https://b"]) };
+  assert.deepEqual(await roots("b.example/foo", flag), [undefined, "user: flag", "user: flag"]);
+  assert.deepEqual(await roots("u.example/foo", flag), [undefined, "user: own", "user: flag"]);
   await assert.rejects(ask("b.example/foo", { trustRoot: `${root}/none.json` }), { code: "TRUST_INVALID" });
+  // What stands beside the administrator's policy is everybody's, unless the user has another.
+  await Deno.writeTextFile(`${root}/trusted_root.json`, "machine");
+  assert.deepEqual(await roots("b.example/foo"), ["administrator: machine", users]);
+  await Deno.remove(context.layout().trustRoot);
+  assert.deepEqual(await roots("b.example/foo"), ["administrator: machine", "administrator: machine"]);
+  await Deno.mkdir(context.layout().trustRoot);
+  await assert.rejects(ask("b.example/foo"), { code: "TRUST_INVALID" });
   const bare = await setUp({});
   assert.equal(
     (await bare.ask("b.example/foo", { verify: signersOf(["a@https://b"]) }))[0]!.trustRoot,
     undefined,
   );
+});
+
+Deno.test("an upgrade is asked to be by the signer of before, by the root that was theirs", async () => {
+  const { root, ask } = await setUp({});
+  await Deno.writeTextFile(`${root}/trusted_root.json`, "machine");
+  await Deno.writeTextFile(`${root}/store/trusted_root.json`, "own");
+  const earlier = (of: "administrator" | "user" | "carried") => [{
+    kind: "identity" as const,
+    identity: IDENTITY,
+    issuer: ISSUED_BY,
+    trustRoot: { of, digest: undefined },
+    repository: "ghcr.io/acme/foo",
+    names: undefined,
+  }];
+  for (const [of, text] of [["administrator", "machine"], ["user", "own"], ["carried", "own"]] as const) {
+    const [requirement] = await ask("ghcr.io/acme/foo", { earlier: earlier(of) });
+    assert.equal(requirement!.trustRoot!.text, text, of);
+    assert.deepEqual(requirement!.signers, [{ kind: "identity", identity: IDENTITY, issuer: ISSUED_BY }]);
+  }
 });
 
 Deno.test("a policy that can't be understood lets nothing be installed", async () => {
@@ -113,18 +157,4 @@ Deno.test("a policy that can't be understood lets nothing be installed", async (
     const { ask } = await setUp({ user: other });
     await assert.rejects(ask("ghcr.io/acme/foo"), { code: "POLICY_INVALID" }, other);
   }
-});
-
-const at = (reference: string) => subjectOf(parseReference(reference));
-
-Deno.test("what has to be signed is not run unless a signature of it was verified", () => {
-  const policy = parsePolicy(
-    { rules: [{ match: "docker.io/a/**", verify: "x" }, { match: "docker.io/b/**", verify: false }] },
-    "p",
-    "/h",
-  );
-  checkAllowed(policy, at("a/b:v1"), true);
-  checkAllowed(policy, at("b/b:v1"), false);
-  checkAllowed(policy, at("c/b:v1"), false);
-  assert.throws(() => checkAllowed(policy, at("a/b:v1"), false), { code: "POLICY_REFUSED" });
 });

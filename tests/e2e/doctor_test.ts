@@ -69,7 +69,7 @@ testBinary("doctor finds a sound store sound", async () => {
     assert.ok(findings.some((finding) => finding.check === check), check);
   }
   const text = await it.product.run("doctor", "--offline");
-  assert.match(text.stdout, /^ok +store +\/.*, format 2\n/);
+  assert.match(text.stdout, /^ok +store +\/.*, format 3\n/);
   using fresh = Product.make();
   assert.equal((await fresh.run("doctor", "--offline")).code, 0);
   assert.throws(() => Deno.statSync(fresh.store), Deno.errors.NotFound);
@@ -352,7 +352,7 @@ testBinary(
     };
     const version = Deno.readTextFileSync(layout.version);
     Deno.writeTextFileSync(layout.version, '{"format":99}');
-    await refused(/^error: The store .* has the format 99, this krew-wasm knows 2 and older\nhint: /);
+    await refused(/^error: The store .* has the format 99, this krew-wasm knows 3 and older\nhint: /);
     Deno.writeTextFileSync(layout.version, version);
     Deno.chmodSync(layout.root, 0o777);
     await refused(/^error: Other users may write to the store .*\nhint: chmod -R go= /);

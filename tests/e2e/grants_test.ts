@@ -108,7 +108,14 @@ Deno.test("always is written down, and not asked again", {
   assert.ok(always.text.includes(asks), always.text);
   assert.doesNotMatch(always.text, /error:/);
   assert.deepEqual(it.receipt().grants.cluster, {
-    rules: [{ verbs: ["delete"], apiGroups: [""], resources: ["pods"], namespaces: ["demo"] }],
+    rules: [{
+      verbs: ["delete"],
+      apiGroups: [""],
+      resources: ["pods"],
+      resourceNames: null,
+      namespaces: ["demo"],
+      nonResourceURLs: null,
+    }],
     readOnly: true,
   });
   const again = await atTerminal(product, it.remove, []);
@@ -158,7 +165,15 @@ Deno.test("krew-wasm grants shows, changes, resets and explains", { ignore: clan
   Deno.writeTextFileSync(rules, "rules:\n- verbs: [get]\n  apiGroups: ['']\n  resources: [pods]\n");
   await product.run("grants", "ask", "--allow-cluster", rules);
   assert.deepEqual(it.receipt().grants.cluster, {
-    rules: [{ verbs: ["get"], apiGroups: [""], resources: ["pods"] }],
+    rules: [{
+      verbs: ["get"],
+      apiGroups: [""],
+      resources: ["pods"],
+      resourceNames: null,
+      namespaces: null,
+      nonResourceURLs: null,
+    }],
+    readOnly: false,
   });
   await product.run("grants", "ask", "--reset");
   assert.equal(it.receipt().grants.cluster, "full");
@@ -294,7 +309,13 @@ Deno.test("a file that is not granted is asked for, as it is named, and kept if 
   assert.deepEqual(files(), []);
   const relative = await atTerminal(product, "cd src && kubectl-tool read a", [["ot? ", "a\r"]]);
   assert.match(relative.text, /contents of a/);
-  assert.deepEqual(files(), [{ host: `${home}/src/a`, guest: `${home}/src/a`, write: false }]);
+  const [kept, ...others] = files();
+  assert.deepEqual([kept.host, kept.guest, kept.write, others], [
+    `${home}/src/a`,
+    `${home}/src/a`,
+    false,
+    [],
+  ]);
   assert.equal((await product.shell(read)).stdout, "contents of a");
   const write = await atTerminal(product, `kubectl-tool write ${home}/src/new text`, [["ot? ", "r\r"]]);
   assert.match(write.text, /change .*\/src\/new/);

@@ -64,13 +64,16 @@ testBinary("sync makes another machine the same, by digests, and then asks no re
 
   const check = await other.run("sync", "plugins.lock", "--check");
   assert.equal(check.code, 1);
-  assert.match(check.stdout, /^Would install bar-baz .*\nWould install foo .*acme\/foo:v1 \(sha256:.*\)\n$/);
+  assert.match(
+    check.stdout,
+    /^Would install bar-baz .*\)\nWould install foo .*acme\/foo:v1 \(sha256:.*\), grant: read .*\/manifests\n$/,
+  );
   const dry = await other.run("sync", "plugins.lock", "--dry-run", "--prune");
   assert.equal(dry.code, 0);
   assert.match(dry.stdout, /\nWould remove extra\n|^Would .*\nWould remove extra\n/);
   assert.equal((await other.run("list", "-o", "name")).stdout, "extra\n");
 
-  const synced = await other.run("sync", "plugins.lock");
+  const synced = await other.run("sync", "plugins.lock", "--yes");
   assert.equal(synced.code, 0, synced.stderr);
   assert.match(synced.stdout, /^Installed bar-baz .*\nInstalled foo .*\n$/);
   assert.match(synced.stderr, /extra is not in the lock file; --prune removes it/);
@@ -94,7 +97,7 @@ testBinary(
     await using it = await setUp();
     const { other } = it;
     const layout = layoutAt(other.store);
-    assert.equal((await other.run("sync", "plugins.lock")).code, 0);
+    assert.equal((await other.run("sync", "plugins.lock", "--yes")).code, 0);
     assert.equal((await other.run("grants", "foo", "--allow-home")).code, 0);
     const held = await lockStore(layout.lock, "rm foo", () => {});
     const sync = new Deno.Command(other.command, {
@@ -123,7 +126,7 @@ testBinary(
   async () => {
     await using it = await setUp();
     const { other, registry } = it;
-    await other.run("sync", "plugins.lock");
+    await other.run("sync", "plugins.lock", "--with-grants");
     await other.run("grants", "foo", "--allow-home");
     registry.requests.length = 0;
     const changed = await other.exec(other.command, ["sync", "-"], { stdin: it.lock });
@@ -147,7 +150,7 @@ testBinary("sync of what can't be had does the rest, and a lock file that lies i
   const write = (value: unknown) =>
     Deno.writeTextFileSync(`${other.home}/plugins.lock`, JSON.stringify(value));
   write({ ...lock, plugins: [{ ...lock.plugins[0], manifestDigest: zeros }, lock.plugins[1]] });
-  const partly = await other.run("sync", "plugins.lock");
+  const partly = await other.run("sync", "plugins.lock", "-y");
   assert.equal(partly.code, 1);
   assert.match(partly.stdout, /^Installed foo /);
   assert.match(partly.stderr, /^error: .*404.*\n[^]*1 of 2 done\n/);
@@ -356,7 +359,7 @@ testBinary("what is signed as an index is verified in a bundle, by sync and by u
     `rules: [{match: "${registry.host}/acme/many", verify: ${other.home}/acme.pub}]`,
   );
   Deno.writeTextFileSync(`${other.home}/plugins.lock`, lock);
-  await ok(other.run("sync", "plugins.lock"));
+  await ok(other.run("sync", "plugins.lock", "--yes"));
   assert.equal((await other.run("list", "-o", "lock")).stdout, lock);
 
   // By an upgrade, which is to be signed by the same.

@@ -8,7 +8,7 @@ import type { FoundSignature } from "../../registry/signatures.ts";
 import type { Requirement } from "../../registry/trust.ts";
 import { verifyArtifact } from "../../registry/verify.ts";
 import { AppError } from "../../runtime/errors.ts";
-import { IDENTITY, ISSUED_BY, type Signing, TestSigstore } from "../support/sigstore.ts";
+import { IDENTITY, ISSUED_BY, rootOf, type Signing, TestSigstore } from "../support/sigstore.ts";
 
 const TEXT = '{"schemaVersion":2}';
 const { digest } = signable(TEXT);
@@ -16,7 +16,7 @@ const sigstore = await TestSigstore.make();
 const foreign = await TestSigstore.make();
 
 /** What is said of a signature that is not good. */
-async function refusal(signing: Signing, root: Pick<Requirement, "trustRoot">): Promise<AppError> {
+async function refusal(signing: Signing, root: { trustRoot?: string }): Promise<AppError> {
   const json = JSON.stringify(await sigstore.bundle(digest, signing));
   const source = {
     signatures: async function* (): AsyncGenerator<FoundSignature> {
@@ -26,7 +26,7 @@ async function refusal(signing: Signing, root: Pick<Requirement, "trustRoot">): 
   };
   const requirement: Requirement = {
     signers: [{ kind: "identity", identity: IDENTITY, issuer: ISSUED_BY }],
-    ...root,
+    trustRoot: root.trustRoot === undefined ? undefined : rootOf(root.trustRoot),
   };
   const reference = parseReference("registry.test/acme/foo:v1");
   return await verifyArtifact(source, reference, { text: TEXT, digest }, requirement).then(

@@ -8,7 +8,15 @@ import { preAuthEncoding, readSigningKey, signable, signedStatement } from "../.
 import type { FoundSignature } from "../../registry/signatures.ts";
 import { keySigner, type Requirement } from "../../registry/trust.ts";
 import { verifyArtifact } from "../../registry/verify.ts";
-import { IDENTITY, ISSUED_BY, makeKeyPair, signPrehashed, TestSigstore } from "../support/sigstore.ts";
+import {
+  IDENTITY,
+  ISSUED_BY,
+  makeKeyPair,
+  rootOf,
+  signerIn,
+  signPrehashed,
+  TestSigstore,
+} from "../support/sigstore.ts";
 
 /** RFC 8032 7.3. */
 const VECTOR = {
@@ -74,7 +82,7 @@ function judge(json: readonly Record<string, unknown>[], requirement: Requiremen
     manifest: () => Promise.resolve(TEXT),
   };
   const reference = parseReference("registry.test/acme/foo:v1");
-  return verifyArtifact(source, reference, { text: TEXT, digest }, requirement);
+  return verifyArtifact(source, reference, { text: TEXT, digest }, requirement).then(signerIn);
 }
 
 const MEDIA_TYPES = [
@@ -177,7 +185,7 @@ Deno.test("a certificate of an Ed25519ph key is verified, with a log that keeps 
   const sigstore = await TestSigstore.make();
   const keyless: Requirement = {
     signers: [{ kind: "identity", identity: IDENTITY, issuer: ISSUED_BY }],
-    trustRoot: sigstore.trustRoot,
+    trustRoot: rootOf(sigstore.trustRoot),
   };
   const good = { identity: IDENTITY, issuer: ISSUED_BY };
   for (const key of ["Ed25519", "Ed25519ph"] as const) {

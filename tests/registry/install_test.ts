@@ -9,6 +9,7 @@ import type { LinkTarget } from "../../registry/store/links.ts";
 import { AppError } from "../../runtime/errors.ts";
 import { LEAST } from "../../runtime/grants.ts";
 import { layoutAt } from "../../runtime/store/layout.ts";
+import type { Signature } from "../../runtime/provenance.ts";
 import { readReceipt, readReceipts } from "../../runtime/store/read.ts";
 import { makeArtifact, push } from "../support/oci.ts";
 import { TestRegistry } from "../support/registry.ts";
@@ -253,7 +254,13 @@ Deno.test("installPlugin() downloads nothing that is not verified, and keeps who
   });
   await assert.rejects(refused, { code: "SIGNATURE_MISSING" });
   assert.deepEqual(registry.requests, ["GET /v2/acme/foo/manifests/v1"]);
-  const verified = { key: digestOf(WASM), publicKey: "AAAA" };
-  await install("acme/foo:v1", { verify: () => Promise.resolve(verified) });
-  assert.deepEqual(readReceipt(layout, "foo").verified, verified);
+  const signature: Signature = {
+    kind: "key",
+    key: digestOf(WASM),
+    publicKey: "AAAA",
+    repository: `${registry.host}/acme/foo`,
+    names: undefined,
+  };
+  await install("acme/foo:v1", { verify: () => Promise.resolve([signature]) });
+  assert.deepEqual(readReceipt(layout, "foo").signatures, [signature]);
 });

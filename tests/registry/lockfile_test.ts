@@ -11,6 +11,8 @@ const receipt = (name: string, change: Partial<Receipt> = {}): Receipt => ({
   digest: digest("b"),
   size: 1,
   kind: "preview1",
+  source: { kind: "registry" },
+  signatures: [],
   bindgen: "x",
   compiled: [],
   grants: LEAST,
@@ -48,8 +50,33 @@ Deno.test("parseLock() refuses what is none, with the field's path", () => {
     [null, /krewWasmLock/],
     [[], /krewWasmLock/],
     [{ plugins: [] }, /krewWasmLock/],
-    [{ ...good, krewWasmLock: 2 }, /version 2, this krew-wasm reads 1/],
-    [{ krewWasmLock: 1 }, /plugins/],
+    [{ ...good, krewWasmLock: 3 }, /version 3, this krew-wasm reads 2 and older/],
+    [{ ...good, krewWasmLock: "2" }, /krewWasmLock/],
+    [{ krewWasmLock: 2 }, /plugins is missing/],
+    [{ ...good, more: 1 }, /more is not known/],
+    [{ ...good, plugins: [{ ...plugin, more: 1 }] }, /plugins\[0\]\.more is not known/],
+    [{ ...good, plugins: [{ ...plugin, indexDigest: undefined }] }, /plugins\[0\]\.indexDigest is missing/],
+    [
+      { ...good, plugins: [{ ...plugin, grants: { ...plugin.grants, deny: undefined } }] },
+      /grants\.deny is missing/,
+    ],
+    [
+      { ...good, plugins: [{ ...plugin, grants: { ...plugin.grants, clustre: "none" } }] },
+      /plugins\[0\]\.grants\.clustre is not known/,
+    ],
+    [
+      {
+        ...good,
+        plugins: [{
+          ...plugin,
+          grants: {
+            ...plugin.grants,
+            files: [{ host: "/a", guest: "/a", write: false, directory: null, real: "/b" }],
+          },
+        }],
+      },
+      /plugins\[0\]\.grants\.files\[0\]\.real is of another machine/,
+    ],
     [{ ...good, plugins: [null] }, /plugins\[0\] is not an object/],
     [{ ...good, plugins: [plugin, plugin] }, /plugins\[1\]\.name: there are two/],
     [{ ...good, plugins: [{ ...plugin, name: "../x" }] }, /plugins\[0\]\.name/],
@@ -63,6 +90,71 @@ Deno.test("parseLock() refuses what is none, with the field's path", () => {
     assert.throws(() => parse(JSON.stringify(value)), { code: "LOCK_INVALID", message });
   }
   assert.throws(() => parse("{"), { code: "LOCK_INVALID" });
+});
+
+/** As an older krew-wasm wrote it. */
+function former(): { krewWasmLock: number; plugins: Record<string, unknown>[] } {
+  return {
+    krewWasmLock: 1,
+    plugins: [{
+      name: "foo",
+      reference: "ghcr.io:443/acme/foo:v1",
+      manifestDigest: digest("a"),
+      digest: digest("b"),
+      grants: { ...LEAST, files: [{ host: "~/x", guest: "~/x", write: false }] },
+    }],
+  };
+}
+
+Deno.test("parseLock() reads what an older krew-wasm wrote, as strictly", () => {
+  const [plugin] = parse(JSON.stringify(former()));
+  assert.deepEqual(plugin!.grants.files, [{ host: "/home/me/x", guest: "/home/me/x", write: false }]);
+  assert.equal(plugin!.reference.registry, "ghcr.io");
+  const entry = former().plugins[0]!;
+  for (const field of Object.keys(LEAST)) {
+    const grants = { ...entry.grants as object, [field]: undefined };
+    assert.throws(() => parse(JSON.stringify({ ...former(), plugins: [{ ...entry, grants }] })), {
+      code: "LOCK_INVALID",
+      message: new RegExp(`plugins\\[0\\]\\.grants\\.${field} is missing`),
+    });
+  }
+  for (const more of [{ extra: 1 }, { indexDigest: null }]) {
+    const plugins = [{ ...entry, ...more }];
+    assert.throws(() => parse(JSON.stringify({ ...former(), plugins })), { code: "LOCK_INVALID" });
+  }
+});
+
+Deno.test("a name that is there twice, of which readers see the first and parsers the last, is refused", () => {
+  const text = formatLock([receipt("foo", { grants: { ...LEAST, cluster: "none" } })], home);
+  const forged = text.replace('"cluster": "none"', '"cluster": "none", "cluster": "full"');
+  assert.notEqual(text, forged);
+  assert.throws(() => parse(forged), { code: "LOCK_INVALID", message: /"cluster" twice/ });
+});
+
+Deno.test("paths of a lock file are read in their one spelling", () => {
+  const of = (path: string) => {
+    const lock = JSON.parse(formatLock([receipt("foo")], home));
+    lock.plugins[0].grants.files = [{ host: path, guest: path, write: true, directory: null, real: null }];
+    lock.plugins[0].grants.deny.read = [path];
+    const { files, deny } = parse(JSON.stringify(lock))[0]!.grants;
+    assert.equal(files[0]!.host, files[0]!.guest);
+    assert.equal(files[0]!.host, deny.read[0]);
+    return files[0]!.host;
+  };
+  for (
+    const [path, canonical] of [
+      ["~", "/home/me"],
+      ["~/", "/home/me"],
+      ["~/x/../..", "/home"],
+      ["~/x/../../../..", "/"],
+      ["~//x/./y/", "/home/me/x/y"],
+      ["/srv/data/../../etc/", "/etc"],
+      ["//etc//", "/etc"],
+    ] as const
+  ) assert.equal(of(path), canonical, path);
+  for (const path of ["x", "", "~me/x", "./x", "/a\0b"]) {
+    assert.throws(() => of(path), { code: "LOCK_INVALID" }, JSON.stringify(path));
+  }
 });
 
 Deno.test("planSync() tells what is to be done", () => {
@@ -86,5 +178,20 @@ Deno.test("planSync() tells what is to be done", () => {
     ["new", "install"],
     ["other", "replace"],
     ["wreck", "extra"],
+  ]);
+});
+
+Deno.test("planSync() installs anew what is to go by another repository's name, or is refused as it is", () => {
+  const locked = parse(formatLock(["moved", "refused", "kept"].map((name) => receipt(name)), home));
+  const steps = planSync(
+    locked,
+    [receipt("moved", { reference: "ghcr.io/evil/moved:v1" }), receipt("refused"), receipt("kept")],
+    [],
+    new Set(["refused"]),
+  );
+  assert.deepEqual(steps.map(({ kind, name }) => [name, kind]), [
+    ["kept", "keep"],
+    ["moved", "replace"],
+    ["refused", "replace"],
   ]);
 });

@@ -6,7 +6,7 @@ import { signable } from "../../registry/sign.ts";
 import type { FoundSignature } from "../../registry/signatures.ts";
 import type { Requirement } from "../../registry/trust.ts";
 import { verifyArtifact } from "../../registry/verify.ts";
-import { IDENTITY, ISSUED_BY, type Signing, TestSigstore } from "../support/sigstore.ts";
+import { IDENTITY, ISSUED_BY, rootOf, signerIn, type Signing, TestSigstore } from "../support/sigstore.ts";
 
 const REFERENCE = parseReference("registry.test/acme/foo:v1");
 const TEXT = '{"schemaVersion":2}';
@@ -20,7 +20,7 @@ const seconds = () => Math.floor(Date.now() / 1000);
 function judge(signature: FoundSignature, trustRoot = sigstore.trustRoot) {
   const requirement: Requirement = {
     signers: [{ kind: "identity", identity: IDENTITY, issuer: ISSUED_BY }],
-    trustRoot,
+    trustRoot: rootOf(trustRoot),
   };
   const source = {
     signatures: async function* () {
@@ -28,7 +28,7 @@ function judge(signature: FoundSignature, trustRoot = sigstore.trustRoot) {
     },
     manifest: () => Promise.resolve(TEXT),
   };
-  return verifyArtifact(source, REFERENCE, { text: TEXT, digest }, requirement);
+  return verifyArtifact(source, REFERENCE, { text: TEXT, digest }, requirement).then(signerIn);
 }
 
 // deno-lint-ignore no-explicit-any -- a bundle that is changed in one place

@@ -14,6 +14,7 @@ import {
   signedStatement,
 } from "../../registry/sign.ts";
 import {
+  keyOf,
   keySigner,
   matchesPattern,
   parseSigner,
@@ -24,7 +25,15 @@ import {
 import { registrySignatures } from "../../registry/signatures.ts";
 import { verifyArtifact } from "../../registry/verify.ts";
 import { TestRegistry } from "../support/registry.ts";
-import { IDENTITY, ISSUED_BY, makeKeyPair, type Signing, TestSigstore } from "../support/sigstore.ts";
+import {
+  IDENTITY,
+  ISSUED_BY,
+  makeKeyPair,
+  rootOf,
+  signerIn,
+  type Signing,
+  TestSigstore,
+} from "../support/sigstore.ts";
 
 const WASM = new Uint8Array([0, 0x61, 0x73, 0x6d, 1, 0, 0, 0]);
 const NOW = new Date("2026-01-02T03:04:05Z");
@@ -57,7 +66,7 @@ async function setUp(version = "1") {
     reference,
     manifest,
     verify: (requirement: Requirement) =>
-      verifyArtifact(registrySignatures(client), reference, manifest, requirement),
+      verifyArtifact(registrySignatures(client), reference, manifest, requirement).then(signerIn),
     signBundle: async (
       signing?: Signing,
       change: (bundle: Record<string, unknown>) => void = () => {},
@@ -78,11 +87,11 @@ async function setUp(version = "1") {
 
 const KEYLESS: Requirement = {
   signers: [{ kind: "identity", identity: IDENTITY, issuer: ISSUED_BY }],
-  trustRoot: sigstore.trustRoot,
+  trustRoot: rootOf(sigstore.trustRoot),
 };
 const KEY: Requirement = { signers: [keySigner("cosign.pub", keys.publicKey)] };
-const { fingerprint, publicKey } = KEY.signers[0] as Extract<Signer, { kind: "key" }>;
-const KEY_VERIFIED = { key: fingerprint, publicKey };
+const SIGNER = KEY.signers[0] as Extract<Signer, { kind: "key" }>;
+const KEY_VERIFIED = { key: keyOf(SIGNER).fingerprint, publicKey: SIGNER.publicKey };
 const GOOD = { identity: IDENTITY, issuer: ISSUED_BY };
 
 for (const referrers of [true, false]) {
@@ -126,8 +135,9 @@ Deno.test("keys of Ed25519 and RSA sign and verify in both layouts, and no other
       const wanted = (pem: string): Requirement => ({ signers: [keySigner("k.pub", pem)] });
       await assert.rejects(verify(wanted(other!.publicKey)), { code: "SIGNATURE_UNTRUSTED" });
       await assert.rejects(verify(KEY), { code: "SIGNATURE_UNTRUSTED" });
-      const by = await verify(wanted(own!.publicKey));
-      assert.deepEqual(await verify({ signers: [signerOf(by)] }), by);
+      const by = await verify(wanted(own!.publicKey)) as typeof KEY_VERIFIED;
+      const before = { kind: "key", ...by, repository: "ghcr.io/acme/foo", names: undefined } as const;
+      assert.deepEqual(await verify({ signers: [signerOf(before)] }), by);
     }
   }
   const { publicKey } = generateKeyPairSync("x25519");
@@ -200,7 +210,9 @@ Deno.test("a signature by somebody else names them", async () => {
     await signBundle(signing);
     await signSimple(signing);
     await assert.rejects(verify(KEYLESS), { code: "SIGNATURE_UNTRUSTED", message: /evil\.example/ });
-    await assert.rejects(verify({ ...KEY, trustRoot: sigstore.trustRoot }), { code: "SIGNATURE_UNTRUSTED" });
+    await assert.rejects(verify({ ...KEY, trustRoot: rootOf(sigstore.trustRoot) }), {
+      code: "SIGNATURE_UNTRUSTED",
+    });
   }
   for (const format of ["bundle", "simple"] as const) {
     const { registry, verify, signKey } = await setUp();
@@ -215,7 +227,7 @@ Deno.test("a certificate of an authority that the trust root does not hold is so
   const { registry, verify, signBundle } = await setUp();
   await using _ = registry;
   await signBundle();
-  const { trustRoot } = await TestSigstore.make();
+  const trustRoot = rootOf((await TestSigstore.make()).trustRoot);
   await assert.rejects(verify({ ...KEYLESS, trustRoot }), { code: "SIGNATURE_UNTRUSTED" });
   await assert.rejects(verify({ signers: KEYLESS.signers }), { code: "SIGNATURE_UNTRUSTED" });
 });
@@ -344,9 +356,12 @@ Deno.test("a log entry beside a key's signature has to match, where the log is k
   });
   const described = { digest: manifest.digest, size: manifest.text.length };
   await pushBundle(client, { ...reference, tag: undefined }, described, bundle, NOW);
-  const { trustRoot } = sigstore;
+  const trustRoot = rootOf(sigstore.trustRoot);
   await assert.rejects(verify({ ...KEY, trustRoot }), { code: "SIGNATURE_INVALID", message: /log/ });
-  assert.deepEqual(await verify({ ...KEY, trustRoot: (await TestSigstore.make()).trustRoot }), KEY_VERIFIED);
+  assert.deepEqual(
+    await verify({ ...KEY, trustRoot: rootOf((await TestSigstore.make()).trustRoot) }),
+    KEY_VERIFIED,
+  );
 });
 
 Deno.test("what a registry serves as a signature may be anything", async () => {
@@ -411,12 +426,19 @@ Deno.test("parseSigner() tells identities from keys", () => {
 });
 
 Deno.test("signerOf() is who signed the version before", async () => {
-  assert.deepEqual(signerOf(GOOD), KEYLESS.signers[0]);
+  const common = { repository: "ghcr.io/acme/foo", names: undefined };
+  const trustRoot = { of: "carried", digest: undefined } as const;
+  assert.deepEqual(signerOf({ kind: "identity", ...GOOD, trustRoot, ...common }), KEYLESS.signers[0]);
   const { registry, verify, signKey } = await setUp();
   await using _ = registry;
   await signKey(keys.privateKey, "bundle");
-  assert.deepEqual(await verify({ signers: [signerOf(KEY_VERIFIED)] }), KEY_VERIFIED);
-  assert.throws(() => signerOf({ key: fingerprint, publicKey: "%" }), { code: "TRUST_INVALID" });
+  assert.deepEqual(
+    await verify({ signers: [signerOf({ kind: "key", ...KEY_VERIFIED, ...common })] }),
+    KEY_VERIFIED,
+  );
+  assert.throws(() => signerOf({ kind: "key", ...KEY_VERIFIED, publicKey: "%", ...common }), {
+    code: "TRUST_INVALID",
+  });
 });
 
 Deno.test("matchesPattern() matches whole texts", () => {
@@ -445,10 +467,10 @@ Deno.test("a trust root or a key that can't be read is told before anything is a
   const { registry, verify } = await setUp();
   await using _ = registry;
   registry.requests.length = 0;
-  await assert.rejects(verify({ ...KEYLESS, trustRoot: "{" }), { code: "TRUST_INVALID" });
+  await assert.rejects(verify({ ...KEYLESS, trustRoot: rootOf("{") }), { code: "TRUST_INVALID" });
   const another = JSON.stringify({ ...JSON.parse(sigstore.trustRoot), mediaType: "application/json" });
-  await assert.rejects(verify({ ...KEYLESS, trustRoot: another }), { code: "TRUST_INVALID" });
-  const broken = { ...KEY.signers[0]!, pem: "-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n" };
-  await assert.rejects(verify({ signers: [broken as typeof KEY.signers[0]] }), { code: "TRUST_INVALID" });
+  await assert.rejects(verify({ ...KEYLESS, trustRoot: rootOf(another) }), { code: "TRUST_INVALID" });
+  const broken = { ...SIGNER, publicKey: "AAAA" };
+  await assert.rejects(verify({ signers: [broken] }), { code: "TRUST_INVALID" });
   assert.equal(registry.requests.length, 0);
 });

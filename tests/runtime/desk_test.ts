@@ -5,7 +5,8 @@ import { type Answer, Desk, type DeskContext } from "../../runtime/desk.ts";
 import { LEAST, NO_DENIALS } from "../../runtime/grants.ts";
 import { parseReference } from "../../runtime/reference.ts";
 import { subjectOf } from "../../runtime/reference_pattern.ts";
-import { administratorOf, parsePolicy } from "../../runtime/policy.ts";
+import { parsePolicy, ruleFor } from "../../runtime/policy.ts";
+import { administratorOf } from "../../runtime/verdict.ts";
 import { RunRecord } from "../../runtime/record.ts";
 
 const HOME = "/home/jane";
@@ -80,7 +81,9 @@ Deno.test("what is denied is never asked, by its own path or where it leads", ()
 Deno.test("what is above the administrator's bound is never asked, wherever its path seems to lie", () => {
   const policy = parsePolicy({ rules: [{ match: "**", maximum: { read: ["/srv"], write: [] } }] }, "p", HOME);
   const it = deskOf("always", {
-    administrator: administratorOf(policy, subjectOf(parseReference("a/b:c")), HOME),
+    administrator: administratorOf({
+      bounds: [ruleFor(policy, subjectOf(parseReference("a/b:c")))!.maximum!],
+    }, HOME),
   });
   assert.deepEqual([it.read("/data/a"), it.read("/srv/link", "/data/a"), it.write("/srv/a")], [
     "no",

@@ -1,75 +1,21 @@
 /** What holds of grants, bounds and requests whatever they are. */
 
 import assert from "node:assert/strict";
+import { bounds, grants, HOME, rule } from "../support/arbitrary_grants.ts";
 import { fc } from "../support/fuzz.ts";
 import {
   effectiveGrants,
   type EnvGrant,
   grantedEnvironment,
   type Grants,
-  grantsFromJson,
-  grantsToJson,
   isCredentialVariable,
   LEAST,
   mergeGrants,
 } from "../../runtime/grants.ts";
+import { grantsFromJson, grantsToJson } from "../../runtime/grants_json.ts";
 import { parseRequest } from "../../runtime/kube/request_info.ts";
-import { type ClusterGrant, ruleCovers, ruleDenies } from "../../runtime/kube/rules.ts";
-import { type Bounds, limitGrants } from "../../runtime/policy.ts";
-
-const HOME = "/home/jane";
-const names = fc.constantFrom("A", "B", "GH_TOKEN", "LANG");
-const path = fc.array(fc.constantFrom("home", "jane", "src", "etc", "x"), { maxLength: 4 }).map((parts) =>
-  `/${parts.join("/")}`
-);
-const env: fc.Arbitrary<EnvGrant> = fc.oneof(
-  fc.constant<EnvGrant>("default"),
-  fc.constant<EnvGrant>("all"),
-  fc.uniqueArray(names),
-);
-const rule = fc.record({
-  verbs: fc.uniqueArray(fc.constantFrom("*", "get", "list", "create"), { minLength: 1 }),
-  apiGroups: fc.uniqueArray(fc.constantFrom("*", "", "apps"), { minLength: 1 }),
-  resources: fc.uniqueArray(fc.constantFrom("*", "pods", "pods/log", "*/scale", "deployments"), {
-    minLength: 1,
-  }),
-}, { requiredKeys: ["verbs", "apiGroups", "resources"] });
-const cluster: fc.Arbitrary<ClusterGrant> = fc.oneof(
-  fc.constant<ClusterGrant>("none"),
-  fc.constant<ClusterGrant>("read-only"),
-  fc.constant<ClusterGrant>("full"),
-  fc.record({ rules: fc.array(rule, { maxLength: 3 }) }),
-);
-const grants: fc.Arbitrary<Grants> = fc.record({
-  files: fc.array(path.chain((host) => fc.boolean().map((write) => ({ host, guest: host, write }))), {
-    maxLength: 4,
-  }),
-  home: fc.boolean(),
-  env,
-  kubeconfig: fc.boolean(),
-  cluster,
-  terminal: fc.boolean(),
-  limits: fc.record({ maxMemory: fc.integer({ min: 65536, max: 2 ** 33 }), descriptors: fc.constant(100) }),
-  deny: fc.record({
-    read: fc.array(path, { maxLength: 2 }),
-    write: fc.array(path, { maxLength: 2 }),
-    home: fc.boolean(),
-    env: fc.oneof(fc.constant<"all">("all"), fc.uniqueArray(names, { maxLength: 2 })),
-    kubeconfig: fc.boolean(),
-    cluster: fc.oneof(fc.boolean(), fc.array(rule, { minLength: 1, maxLength: 2 })),
-    terminal: fc.boolean(),
-  }),
-});
-const bounds: fc.Arbitrary<Bounds> = fc.record({
-  read: fc.option(fc.array(path, { maxLength: 3 }), { nil: undefined }),
-  write: fc.option(fc.array(path, { maxLength: 3 }), { nil: undefined }),
-  home: fc.boolean(),
-  env,
-  kubeconfig: fc.boolean(),
-  cluster,
-  maxMemory: fc.integer({ min: 65536, max: 2 ** 33 }),
-  terminal: fc.boolean(),
-});
+import { ruleCovers, ruleDenies } from "../../runtime/kube/rules.ts";
+import { limitGrants } from "../../runtime/policy.ts";
 
 const within = (path: string, root: string) =>
   path === root || path.startsWith(root === "/" ? "/" : `${root}/`);
@@ -78,8 +24,8 @@ const given = (grant: EnvGrant, deny: Grants["deny"]["env"] = []) =>
 
 Deno.test("grants survive their JSON", () => {
   fc.assert(fc.property(grants, (value) => {
-    const plain = JSON.parse(JSON.stringify(value));
-    assert.deepEqual(JSON.parse(JSON.stringify(grantsToJson(grantsFromJson(plain)))), plain);
+    const json = JSON.parse(JSON.stringify(grantsToJson(value)));
+    assert.deepEqual(JSON.parse(JSON.stringify(grantsFromJson(json))), JSON.parse(JSON.stringify(value)));
   }));
 });
 

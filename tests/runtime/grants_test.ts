@@ -6,8 +6,6 @@ import {
   grantedEnvironment,
   type GrantFlags,
   type Grants,
-  grantsFromJson,
-  grantsToJson,
   isCredentialVariable,
   LEAST,
   mergeGrants,
@@ -15,6 +13,7 @@ import {
   parseGrantFlags,
   parseSize,
 } from "../../runtime/grants.ts";
+import { grantsFromJson, grantsToJson } from "../../runtime/grants_json.ts";
 
 const RULES = { rules: [{ verbs: ["get"], apiGroups: [""], resources: ["pods"] }] };
 
@@ -273,28 +272,42 @@ Deno.test("grantsFromJson() reads what grantsToJson() wrote and refuses the rest
     denyRead: ["/b"],
     maxMemory: "1Gi",
   });
-  assert.deepEqual(grantsFromJson(JSON.parse(JSON.stringify(grantsToJson(grants)))), grants);
+  const json = JSON.parse(JSON.stringify(grantsToJson(grants)));
+  assert.deepEqual(grantsFromJson(json), grants);
   for (
     const change of [
       { files: {} },
       { files: [{}] },
+      { files: [{ host: "/a", guest: "/a", write: false }] },
       { home: "yes" },
       { env: "most" },
       { env: [1] },
       { kubeconfig: 1 },
       { cluster: "some" },
       { cluster: { rules: [{}] } },
+      { cluster: { rules: [] } },
+      { cluster: { rules: [{ verbs: ["get"], apiGroups: [""], resources: ["pods"] }], readOnly: false } },
       { terminal: 1 },
       { limits: { maxMemory: -1 } },
+      { limits: { maxMemory: 65536 } },
       { deny: {} },
       { deny: { ...NO_DENIALS, cluster: "all" } },
+      { deny: { ...NO_DENIALS, reads: [] } },
+      { denials: {} },
     ]
   ) {
-    assert.throws(() => grantsFromJson({ ...grantsToJson(grants), ...change }), JSON.stringify(change));
+    assert.throws(() => grantsFromJson({ ...json, ...change }), JSON.stringify(change));
   }
   assert.throws(() => grantsFromJson(null));
 });
 
-Deno.test("grantsFromJson() reads what an older krew-wasm wrote", () => {
-  assert.deepEqual(grantsFromJson({ files: [], home: false, env: "default", kubeconfig: false }), LEAST);
+Deno.test("grantsFromJson() reads the former form, which leaves out what a rule does not say, and nothing else", () => {
+  const rule = { verbs: ["get"], apiGroups: [""], resources: ["pods"] };
+  const plain = { ...LEAST, files: [{ host: "/a", guest: "/a", write: false }], cluster: { rules: [rule] } };
+  assert.deepEqual(grantsFromJson(plain, "former"), plain);
+  assert.throws(() => grantsFromJson(plain));
+  for (const field of Object.keys(LEAST)) {
+    assert.throws(() => grantsFromJson({ ...plain, [field]: undefined }, "former"), field);
+    assert.throws(() => grantsFromJson({ ...plain, [`${field}s`]: [] }, "former"), `${field}s`);
+  }
 });

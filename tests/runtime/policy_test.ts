@@ -3,7 +3,6 @@ import { RunRecord } from "../../runtime/record.ts";
 import { Desk } from "../../runtime/desk.ts";
 import { effectiveGrants, type Grants, LEAST } from "../../runtime/grants.ts";
 import {
-  administratorOf,
   checkAllowed,
   limitGrants,
   ownerProblem,
@@ -12,8 +11,9 @@ import {
   readPolicy,
   ruleFor,
 } from "../../runtime/policy.ts";
-import { parseReference } from "../../runtime/reference.ts";
+import { formatReference, parseReference } from "../../runtime/reference.ts";
 import { type Subject, subjectOf } from "../../runtime/reference_pattern.ts";
+import { administratorOf } from "../../runtime/verdict.ts";
 import { governed } from "../../runtime/run.ts";
 import { temporaryDirectory } from "../support/temporary.ts";
 
@@ -22,6 +22,13 @@ const at = (reference: string): Subject =>
   reference.startsWith("file://")
     ? { kind: "file", path: reference.slice("file://".length) }
     : subjectOf(parseReference(reference));
+/** An installed plugin that nobody signed, and a store without a policy of the user's. */
+const plugin = (reference: string) => ({
+  reference: formatReference(parseReference(reference)),
+  source: { kind: "registry" } as const,
+  signatures: [],
+});
+const STORE = { policy: "/nowhere/policy.yaml" };
 const parse = (value: unknown): Policy => parsePolicy(value, "/etc/krew-wasm/policy.yaml", HOME);
 const bounds = (maximum: Record<string, unknown>) =>
   ruleFor(parse({ rules: [{ match: "**", maximum }] }), at("a/b:c"))!.maximum;
@@ -54,21 +61,6 @@ Deno.test("registries and rules say what may be installed and run; the first rul
   for (const reference of ["evil-ghcr.io/acme/x:v1", "sub.ghcr.io/acme/x:v1", "ghcr.io.evil.example/x:v1"]) {
     assert.throws(() => checkAllowed(own, at(reference)), { code: "POLICY_REFUSED" }, reference);
   }
-});
-
-Deno.test("what has to be signed is not allowed without a signature that was verified, be it pulled or a file", () => {
-  const policy = parse({
-    rules: [
-      { match: "ghcr.io/acme/**", verify: "acme.pub" },
-      { match: "ghcr.io/free/**", verify: false },
-      { match: "**", verify: "other.pub" },
-    ],
-  });
-  for (const reference of ["ghcr.io/acme/x:v1", "r.example/x", "file:///x.wasm"]) {
-    checkAllowed(policy, at(reference), true);
-    assert.throws(() => checkAllowed(policy, at(reference), false), { code: "POLICY_REFUSED" }, reference);
-  }
-  checkAllowed(policy, at("ghcr.io/free/x:v1"), false);
 });
 
 Deno.test("limitGrants() leaves what is inside the bounds, and no bound leaves all", () => {
@@ -162,7 +154,10 @@ Deno.test("what a person grants while a plugin runs stays below the bound", () =
     started: undefined,
     ask: () => "run",
     keep: undefined,
-    administrator: administratorOf(policy, at("a/b:c"), HOME),
+    administrator: administratorOf(
+      { bounds: [ruleFor(policy, at("a/b:c"))!.maximum!] },
+      HOME,
+    ),
   });
   assert.deepEqual([desk.grants.home, desk.grants.cluster], [false, "read-only"]);
   desk.askCluster({ what: "delete pods", rule: "delete:pods", info: undefined, denied: false });
@@ -203,7 +198,7 @@ Deno.test("a file that can't be understood lets nothing run; none bounds nothing
   const path = `${directory}/policy.yaml`;
   try {
     assert.equal(await readPolicy(path, HOME), undefined);
-    assert.deepEqual(await governed(at("a/b:c"), true, path), {
+    assert.deepEqual(await governed(plugin("a/b:c"), STORE, path), {
       administrator: undefined,
       prompts: true,
       requests: false,
@@ -212,30 +207,34 @@ Deno.test("a file that can't be understood lets nothing run; none bounds nothing
       path,
       "prompts: false\nrecord: requests\nrules:\n- match: docker.io/a/**\n  maximum: {cluster: none}\n- match: docker.io/x/**\n  allow: false\n",
     );
-    const { administrator, prompts, requests } = await governed(at("a/b:c"), true, path);
+    const { administrator, prompts, requests } = await governed(plugin("a/b:c"), STORE, path);
     assert.deepEqual([prompts, requests], [false, true]);
     assert.equal(administrator!.limit(effectiveGrants(LEAST)).cluster, "none");
-    assert.equal((await governed(at("c/d:e"), true, path)).administrator, undefined);
-    await assert.rejects(governed(at("x/y:z"), true, path), { code: "POLICY_REFUSED" });
+    assert.equal((await governed(plugin("c/d:e"), STORE, path)).administrator, undefined);
+    await assert.rejects(governed(plugin("x/y:z"), STORE, path), { code: "POLICY_REFUSED" });
     for (const text of ["rules: [", "just text", "", "{", "rules: &a [*a]"]) {
       await Deno.writeTextFile(path, text);
-      await assert.rejects(governed(at("a/b:c"), true, path), { code: "POLICY_INVALID" }, text);
+      await assert.rejects(governed(plugin("a/b:c"), STORE, path), { code: "POLICY_INVALID" }, text);
     }
     await Deno.remove(path);
     await Deno.mkdir(path);
-    await assert.rejects(governed(at("a/b:c"), true, path), { code: "POLICY_INVALID" });
+    await assert.rejects(governed(plugin("a/b:c"), STORE, path), { code: "POLICY_INVALID" });
     await Deno.remove(path);
     await Deno.writeTextFile(path, '{"prompts": false}');
-    assert.equal((await governed(at("a/b:c"), true, path)).prompts, false, "JSON is YAML");
+    assert.equal((await governed(plugin("a/b:c"), STORE, path)).prompts, false, "JSON is YAML");
     await Deno.remove(path);
     await Deno.symlink("nowhere", path);
-    await assert.rejects(governed(at("a/b:c"), true, path), { code: "POLICY_INVALID" }, "a link to nowhere");
+    await assert.rejects(
+      governed(plugin("a/b:c"), STORE, path),
+      { code: "POLICY_INVALID" },
+      "a link to nowhere",
+    );
     await Deno.symlink("nowhere", `${directory}/away`);
-    await assert.rejects(governed(at("a/b:c"), true, `${directory}/away/policy.yaml`), {
+    await assert.rejects(governed(plugin("a/b:c"), STORE, `${directory}/away/policy.yaml`), {
       code: "POLICY_INVALID",
     });
     await Deno.writeTextFile(`${directory}/file`, "rules: []");
-    await assert.rejects(governed(at("a/b:c"), true, `${directory}/file/policy.yaml`), {
+    await assert.rejects(governed(plugin("a/b:c"), STORE, `${directory}/file/policy.yaml`), {
       code: "POLICY_INVALID",
     });
   } finally {

@@ -16,6 +16,8 @@ import {
   signDer,
 } from "../../runtime/kube/der.ts";
 import { preAuthEncoding, signedStatement, simplePayload } from "../../registry/sign.ts";
+import type { TrustRoot } from "../../registry/trust.ts";
+import type { Signature } from "../../runtime/provenance.ts";
 
 const BOOLEAN = 0x01;
 const BIT_STRING = 0x03;
@@ -492,4 +494,18 @@ function bytes(...parts: (Uint8Array | readonly number[])[]): Uint8Array<ArrayBu
 
 function uint(value: number, length: number): number[] {
   return Array.from({ length }, (_, index) => value >> 8 * (length - 1 - index) & 0xff);
+}
+
+/** A trust root as the user brings it. */
+export function rootOf(text: string, of: TrustRoot["of"] = "user"): TrustRoot {
+  return { of, text };
+}
+
+/** Who signed, without what else is kept of a signature. */
+export function signerIn(
+  signature: Signature,
+): { key: string; publicKey: string } | { identity: string; issuer: string } {
+  return signature.kind === "key"
+    ? { key: signature.key, publicKey: signature.publicKey }
+    : { identity: signature.identity, issuer: signature.issuer };
 }

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { removePlugins, repositoryOf, rollbackPlugin } from "../../../registry/store/commit.ts";
+import { removePlugins, rollbackPlugin } from "../../../registry/store/commit.ts";
 import { dataAside } from "../../../registry/store/data.ts";
 import { parseHistory, readHistory } from "../../../runtime/store/history.ts";
 import { readReceipt, readReceipts } from "../../../runtime/store/read.ts";
@@ -123,7 +123,8 @@ Deno.test("parseHistory() refuses what is none", () => {
       "null",
       "[]",
       "{}",
-      '{"format":2,"versions":[]}',
+      '{"format":3,"versions":[]}',
+      '{"format":2,"versions":[],"more":1}',
       '{"format":1}',
       '{"format":1,"versions":[{}]}',
     ]
@@ -131,17 +132,7 @@ Deno.test("parseHistory() refuses what is none", () => {
     assert.throws(() => parseHistory(text, "foo"), { code: "RECEIPT_INVALID" }, text);
   }
   assert.deepEqual(parseHistory('{"format":1,"versions":[]}', "foo"), []);
-});
-
-Deno.test("repositoryOf() is the reference without tag and digest", () => {
-  const cases = [
-    ["ghcr.io/a/b:v1", "ghcr.io/a/b"],
-    ["127.0.0.1:5000/a/b", "127.0.0.1:5000/a/b"],
-    [`[::1]:5000/a/b:v1@sha256:${"0".repeat(64)}`, "[::1]:5000/a/b"],
-  ];
-  for (const [reference, repository] of cases) {
-    assert.equal(repositoryOf({ reference: reference! }), repository);
-  }
+  assert.deepEqual(parseHistory('{"format":2,"versions":[]}', "foo"), []);
 });
 
 Deno.test("two names of one digest share bytes and compiled form; the last one gone takes them along", async () => {

@@ -6,8 +6,10 @@ import { narrow } from "../../../registry/store/migrate.ts";
 import { Incoming } from "../../../registry/store/incoming.ts";
 import { openForReading, openForWriting, prepareStore } from "../../../registry/store/open.ts";
 import { checkStore, parseStoreVersion } from "../../../runtime/store/check.ts";
+import { readHistory } from "../../../runtime/store/history.ts";
 import { layoutAt, STORE_VERSION } from "../../../runtime/store/layout.ts";
 import { readReceipt, readReceipts } from "../../../runtime/store/read.ts";
+import { formerReceipt } from "../../support/former.ts";
 import { namesIn, TestStore } from "../../support/store.ts";
 import { temporaryDirectory } from "../../support/temporary.ts";
 
@@ -173,9 +175,8 @@ Deno.test("a store of version 1 is read as it is, and migrated by the first comm
   Deno.removeSync(layout.version);
   for (const directory of [layout.history, layout.indexes, layout.log]) Deno.removeSync(directory);
   for (const name of ["foo", "bar"]) {
-    const json = JSON.parse(Deno.readTextFileSync(layout.receipt(name)));
-    delete json.config;
-    Deno.writeTextFileSync(layout.receipt(name), JSON.stringify({ ...json, format: 1 }));
+    const { config: _, ...receipt } = readReceipt(layout, name);
+    Deno.writeTextFileSync(layout.receipt(name), JSON.stringify(formerReceipt(receipt, 1)));
     Deno.chmodSync(layout.receipt(name), 0o644);
   }
   Deno.writeTextFileSync(`${layout.receipts}/broken.json`, '{"format":1}');
@@ -187,10 +188,44 @@ Deno.test("a store of version 1 is read as it is, and migrated by the first comm
   assert.equal(checkStore(layout), STORE_VERSION);
   const after = readReceipts(layout);
   assert.deepEqual(after.receipts, [before[0], changed]);
-  assert.equal(JSON.parse(Deno.readTextFileSync(layout.receipt("bar"))).format, 2);
+  assert.equal(JSON.parse(Deno.readTextFileSync(layout.receipt("bar"))).format, 3);
   assert.equal(Deno.readTextFileSync(`${layout.receipts}/broken.json`), '{"format":1}');
   if (!windows) assert.deepEqual([mode(layout.receipts), mode(layout.receipt("foo"))], [0o700, 0o600]);
   assert.deepEqual(namesIn(layout.stage), []);
+});
+
+Deno.test("a store of version 2 is migrated, its history too; what is broken stays what it is", async () => {
+  await using store = TestStore.make();
+  const { layout } = store;
+  for (const tag of ["v1", "v2"]) {
+    await store.push(`acme/foo:${tag}`);
+    await store.install(`acme/foo:${tag}`);
+  }
+  const [receipt, history] = [readReceipt(layout, "foo"), readHistory(layout, "foo")];
+  assert.equal(history.length, 1);
+  const wrecked = { ...formerReceipt(receipt), grants: {} };
+  const as2 = () => {
+    Deno.writeTextFileSync(layout.version, '{"format":2}');
+    Deno.writeTextFileSync(layout.receipt("foo"), JSON.stringify(formerReceipt(receipt)));
+    const versions = history.map((version) => formerReceipt(version));
+    Deno.writeTextFileSync(layout.historyOf("foo"), JSON.stringify({ format: 1, versions }));
+    Deno.writeTextFileSync(layout.receipt("wreck"), JSON.stringify({ ...wrecked, name: "wreck" }));
+    const broken = JSON.stringify({ format: 1, versions: [wrecked] });
+    Deno.writeTextFileSync(layout.historyOf("wreck"), broken);
+  };
+  as2();
+  assert.equal(checkStore(layout), 2);
+  assert.deepEqual([readReceipt(layout, "foo"), readHistory(layout, "foo")], [receipt, history]);
+  assert.throws(() => readReceipt(layout, "wreck"), {
+    code: "RECEIPT_INVALID",
+    message: /grants\.files is missing/,
+  });
+  const file = () => JSON.parse(Deno.readTextFileSync(layout.historyOf("foo")));
+  (await openForWriting(layout, { task: "test" }))[Symbol.dispose]();
+  assert.equal(checkStore(layout), STORE_VERSION);
+  assert.deepEqual([file().format, file().versions[0].format], [2, 3]);
+  assert.deepEqual([readReceipt(layout, "foo"), readHistory(layout, "foo")], [receipt, history]);
+  assert.deepEqual(JSON.parse(Deno.readTextFileSync(layout.receipt("wreck"))), { ...wrecked, name: "wreck" });
 });
 
 Deno.test("updateReceipt() changes one receipt, or nothing", async () => {

@@ -14,12 +14,19 @@ const RECEIPT: Receipt = {
   digest,
   size: 42,
   kind: "component",
+  source: { kind: "registry" },
   bindgen: "1",
   compiled: [{ file: "plugin.js", digest, size: 7 }, { file: "plugin.core.wasm", digest, size: 9 }],
   grants: { ...LEAST, files: [{ host: "/data", guest: "/data", write: false }], env: ["A"] },
   version: "1.0.0",
   description: "does things",
-  verified: { key: digest, publicKey: "MCowBQYDK2VwAyEA" },
+  signatures: [{
+    kind: "key",
+    key: digest,
+    publicKey: "MCowBQYDK2VwAyEA",
+    repository: "ghcr.io/acme/foo",
+    names: undefined,
+  }],
   installedAt: "2026-01-02T03:04:05Z",
 };
 

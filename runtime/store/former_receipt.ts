@@ -1,0 +1,45 @@
+/** What receipts of formats 1 and 2 say of where a plugin came from, in the present terms: no more than they knew. Pure. */
+
+import type { Provenance, Signature } from "../provenance.ts";
+import { DIGEST, parseReference, repositoryName } from "../reference.ts";
+
+/**
+ * Source and signatures of such a receipt. By which trust root an identity was checked was not kept, so it satisfies no rule
+ * of the administrator's.
+ *
+ * @param reference canonical
+ * @param verified who signed it, unread
+ * @throws Error with the field's path
+ */
+export function formerProvenance(reference: string, verified: unknown): Provenance {
+  const parsed = parseReference(reference);
+  return {
+    reference,
+    // What it was loaded from was not kept, but for a bundle that named no reference.
+    source: { kind: parsed.registry === "bundle.invalid" ? "bundle" : "registry" },
+    signatures: verified === undefined ? [] : [signatureOf(verified, repositoryName(parsed))],
+  };
+}
+
+function signatureOf(value: unknown, repository: string): Signature {
+  const { key, publicKey, identity, issuer, ...rest } = (value ?? {}) as Record<string, unknown>;
+  const isText = (one: unknown): one is string => typeof one === "string" && one !== "";
+  const common = { repository, names: undefined };
+  if (Object.keys(rest).length === 0) {
+    if (
+      isText(key) && DIGEST.test(key) && isText(publicKey) && identity === undefined && issuer === undefined
+    ) {
+      return { kind: "key", key, publicKey, ...common };
+    }
+    if (isText(identity) && isText(issuer) && key === undefined && publicKey === undefined) {
+      return {
+        kind: "identity",
+        identity,
+        issuer,
+        trustRoot: { of: "unknown", digest: undefined },
+        ...common,
+      };
+    }
+  }
+  throw new Error("verified is malformed");
+}

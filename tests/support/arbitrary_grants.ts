@@ -1,0 +1,60 @@
+/** Grants and bounds of every kind, small enough to meet each other. */
+
+import type { EnvGrant, Grants } from "../../runtime/grants.ts";
+import type { ClusterGrant } from "../../runtime/kube/rules.ts";
+import type { Bounds } from "../../runtime/policy.ts";
+import { fc } from "./fuzz.ts";
+
+export const HOME = "/home/jane";
+const names = fc.constantFrom("A", "B", "GH_TOKEN", "LANG");
+const path = fc.array(fc.constantFrom("home", "jane", "src", "etc", "x"), { maxLength: 4 }).map((parts) =>
+  `/${parts.join("/")}`
+);
+export const env: fc.Arbitrary<EnvGrant> = fc.oneof(
+  fc.constant<EnvGrant>("default"),
+  fc.constant<EnvGrant>("all"),
+  fc.uniqueArray(names),
+);
+export const rule = fc.record({
+  verbs: fc.uniqueArray(fc.constantFrom("*", "get", "list", "create"), { minLength: 1 }),
+  apiGroups: fc.uniqueArray(fc.constantFrom("*", "", "apps"), { minLength: 1 }),
+  resources: fc.uniqueArray(fc.constantFrom("*", "pods", "pods/log", "*/scale", "deployments"), {
+    minLength: 1,
+  }),
+}, { requiredKeys: ["verbs", "apiGroups", "resources"] });
+export const cluster: fc.Arbitrary<ClusterGrant> = fc.oneof(
+  fc.constant<ClusterGrant>("none"),
+  fc.constant<ClusterGrant>("read-only"),
+  fc.constant<ClusterGrant>("full"),
+  fc.record({ rules: fc.array(rule, { maxLength: 3 }) }),
+);
+export const grants: fc.Arbitrary<Grants> = fc.record({
+  files: fc.array(path.chain((host) => fc.boolean().map((write) => ({ host, guest: host, write }))), {
+    maxLength: 4,
+  }),
+  home: fc.boolean(),
+  env,
+  kubeconfig: fc.boolean(),
+  cluster,
+  terminal: fc.boolean(),
+  limits: fc.record({ maxMemory: fc.integer({ min: 65536, max: 2 ** 33 }), descriptors: fc.constant(100) }),
+  deny: fc.record({
+    read: fc.array(path, { maxLength: 2 }),
+    write: fc.array(path, { maxLength: 2 }),
+    home: fc.boolean(),
+    env: fc.oneof(fc.constant<"all">("all"), fc.uniqueArray(names, { maxLength: 2 })),
+    kubeconfig: fc.boolean(),
+    cluster: fc.oneof(fc.boolean(), fc.array(rule, { minLength: 1, maxLength: 2 })),
+    terminal: fc.boolean(),
+  }),
+});
+export const bounds: fc.Arbitrary<Bounds> = fc.record({
+  read: fc.option(fc.array(path, { maxLength: 3 }), { nil: undefined }),
+  write: fc.option(fc.array(path, { maxLength: 3 }), { nil: undefined }),
+  home: fc.boolean(),
+  env,
+  kubeconfig: fc.boolean(),
+  cluster,
+  maxMemory: fc.integer({ min: 65536, max: 2 ** 33 }),
+  terminal: fc.boolean(),
+});

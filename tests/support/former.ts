@@ -1,0 +1,42 @@
+/** Receipts, lock files and grants as the krew-wasm before this one wrote them. */
+
+import type { Grants } from "../../runtime/grants.ts";
+import type { ClusterRule } from "../../runtime/kube/rules.ts";
+import type { Receipt } from "../../runtime/store/receipt.ts";
+
+/** Grants: what a rule of the cluster does not say, and what is not known of a path, is left out. */
+export function formerGrants(grants: Grants): Record<string, unknown> {
+  const { files, home, env, kubeconfig, cluster, terminal, limits, deny } = grants;
+  const rule = (each: ClusterRule) => ({ ...each });
+  return {
+    files: files.map(({ host, guest, write }) => ({ host, guest, write })),
+    home,
+    env,
+    kubeconfig,
+    cluster: typeof cluster === "string" ? cluster : { ...cluster, rules: cluster.rules.map(rule) },
+    terminal,
+    limits,
+    deny,
+  };
+}
+
+/** A receipt of format 2 (or 1, which was the same without a history). */
+export function formerReceipt(receipt: Receipt, format = 2): Record<string, unknown> {
+  const { source: _, signatures: __, grants, ...rest } = receipt;
+  return { format, ...rest, grants: formerGrants(grants) };
+}
+
+/** A lock file of format 1. */
+export function formerLock(receipts: readonly Receipt[]): Record<string, unknown> {
+  return {
+    krewWasmLock: 1,
+    plugins: receipts.map(({ name, reference, manifestDigest, digest, version, grants }) => ({
+      name,
+      reference,
+      manifestDigest,
+      digest,
+      ...(version === undefined ? {} : { version }),
+      grants: formerGrants(grants),
+    })),
+  };
+}
