@@ -5,7 +5,7 @@
 
 import { AppError, messageOf } from "../runtime/errors.ts";
 import { printable } from "../runtime/text.ts";
-import { HELPERS, TABLE_FUNCTIONS, withTables, withTakes } from "./resource_tables.ts";
+import { HELPERS, MAX_HELD, TABLE_FUNCTIONS, withTables, withTakes } from "./resource_tables.ts";
 import { scriptNames } from "./served_interfaces.ts";
 
 const START = /^"use components";\nexport function instantiate\(/;
@@ -53,7 +53,7 @@ export function componentScript(module: string, run: string, imports: readonly s
   const result = `{ run: ${JSON.stringify(run)}, imports: ${JSON.stringify(imports)}, instantiate }`;
   const script = `${body.replace(SILENT, "")}\nreturn ${result};\n`;
   try {
-    new Function("console", script); // parsed, not run
+    new Function("console", MAX_HELD, script); // parsed, not run
   } catch (error) {
     throw new AppError("COMPILE_FAILED", `jco made no JavaScript of it: ${printable(messageOf(error), 200)}`);
   }

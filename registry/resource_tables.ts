@@ -5,10 +5,21 @@
  *
  * A table is an array of numbers, two for each handle, as jco's: what the handle is, then the resource's representation, of
  * 32 bits. The first says `OWN`, `BORROW`, or `FREE` with the next handle that is free; at 0 that list begins.
+ *
+ * What the host hands out again before the component has dropped it, a stream's pollable and the standard streams
+ * (runtime/wasi/p2/), is the same resource by one more handle: a bit in a block of 32, from REPEATS on. What StarlingMonkey
+ * leaks (docs/upstream.md, M1) then costs next to nothing, though any of these handles may still be used and dropped.
  */
 
-/** The most resources (streams, pollables, descriptors, …) that a component, all parts of it together, may hold at once. */
-export const MAX_HANDLES = 65536;
+/**
+ * What a run passes to the script: the memory that the resources may take of the host which a component, all parts of it
+ * together, holds at once (streams, pollables, descriptors, …). Bytes.
+ */
+export const MAX_HELD = "maxHeld";
+/** What a resource takes of the host, with all that belongs to it. Bytes. */
+export const RESOURCE_SIZE = 1024;
+/** What 32 handles of one resource take beyond its first. Bytes. */
+const BLOCK_SIZE = 16;
 /** The most that one list may hold, other than of bytes: handles to poll, headers. */
 export const MAX_LIST = 65536;
 
@@ -23,17 +34,21 @@ return addHandle(table, BORROW, rep);
 }
 `,
   rscTableGet: `function rscTableGet(table, handle) {
-return { rep: repOf(table, handle), own: table[handle << 1] === OWN };
+return { rep: repOf(table, handle), own: handle >= REPEATS || table[handle << 1] === OWN };
 }
 `,
   rscTableRemove: `function rscTableRemove(table, handle) {
 const rep = repOf(table, handle);
+if (handle >= REPEATS) {
+removeRepeat(table.repeats, handle);
+return { rep, own: true, last: isLast(table.repeats, rep) };
+}
 const own = table[handle << 1] === OWN;
 table[handle << 1] = table[0];
 table[(handle << 1) + 1] = 0;
 table[0] = handle | FREE;
-held--;
-return { rep, own };
+held -= RESOURCE_SIZE;
+return { rep, own, last: own && (table.repeats === undefined || isLast(table.repeats, rep)) };
 }
 `,
   throwInvalidBool: `function throwInvalidBool() {
@@ -59,10 +74,15 @@ export const HELPERS = `const OWN = 0, BORROW = 1, FREE = 1 << 30;
 const trap = (what) => new WebAssembly.RuntimeError(what);
 const wrong = (what) => trap('what it passed is wrong: ' + what);
 const unknownHandle = (handle) => trap('unknown handle index ' + handle);
+const RESOURCE_SIZE = ${RESOURCE_SIZE}, REPEATS = 1 << 28;
 let held = 0;
+const hold = (size) => {
+held += size;
+if (held > ${MAX_HELD}) throw trap(
+'it holds more than ' + Math.floor(${MAX_HELD} / RESOURCE_SIZE) + ' resources (streams, pollables, descriptors), which it never dropped');
+};
 const addHandle = (table, kind, rep) => {
-if (++held > ${MAX_HANDLES}) throw trap(
-'it holds ${MAX_HANDLES} resources (streams, pollables, descriptors), which it never dropped');
+hold(RESOURCE_SIZE);
 const free = table[0] & ~FREE;
 if (free === 0) {
 table.push(kind, rep);
@@ -74,12 +94,49 @@ table[(free << 1) + 1] = rep;
 return free;
 };
 const repOf = (table, handle) => {
+if (handle >= REPEATS && isRepeat(table.repeats, handle)) return table.repeats.reps[(handle - REPEATS) >>> 5];
 if (!(handle > 0 && handle < table.length >> 1) || table[handle << 1] >= FREE) throw unknownHandle(handle);
 return table[(handle << 1) + 1];
 };
 const resourceNew = (table) => {
 table.defines = true;
 return (rep) => addHandle(table, OWN, rep);
+};
+const REP = Symbol('rep');
+const repeatOf = (table, resources, resource) => {
+const rep = resource[REP];
+if (rep === undefined || resources.get(rep) !== resource) return 0;
+const repeats = table.repeats ??= { reps: [], bits: [], free: [], open: new Map(), counts: new Map() };
+let block = repeats.open.get(rep);
+if (block === undefined || repeats.bits[block] === -1) {
+hold(${BLOCK_SIZE});
+block = repeats.free.pop() ?? repeats.reps.length;
+if (block >= REPEATS >>> 5) throw trap('it holds ' + REPEATS + ' handles, which it never dropped');
+repeats.reps[block] = rep;
+repeats.bits[block] = 0;
+repeats.open.set(rep, block);
+}
+const bits = repeats.bits[block];
+const bit = ~bits & (bits + 1);
+repeats.bits[block] = bits | bit;
+repeats.counts.set(rep, (repeats.counts.get(rep) ?? 1) + 1);
+return REPEATS + block * 32 + 31 - Math.clz32(bit);
+};
+const isRepeat = (repeats, handle) => {
+return repeats !== undefined && (repeats.bits[(handle - REPEATS) >>> 5] & (1 << (handle & 31))) !== 0;
+};
+const removeRepeat = (repeats, handle) => {
+const block = (handle - REPEATS) >>> 5;
+if ((repeats.bits[block] &= ~(1 << (handle & 31))) !== 0) return;
+if (repeats.open.get(repeats.reps[block]) === block) repeats.open.delete(repeats.reps[block]);
+repeats.free.push(block);
+held -= ${BLOCK_SIZE};
+};
+const isLast = (repeats, rep) => {
+const count = repeats.counts.get(rep) ?? 1;
+if (count > 1) repeats.counts.set(rep, count - 1);
+else repeats.counts.delete(rep);
+return count === 1;
 };
 const unusedRep = (resources, last) => {
 do last = last < 0x3fffffff ? last + 1 : 1; while (resources.has(last));
@@ -103,6 +160,11 @@ if (length >>> 0 > ${MAX_LIST}) throw trap('it passes a list of ' + (length >>> 
 };
 `;
 
+/** A pollable or stream that is lowered: jco would look for a handle on it, which it never has. */
+const REPEATABLE =
+  /^(if \(!\((\w+) instanceof (?:Pollable|InputStream|OutputStream)(?:\$\d+)?\)\) \{\nthrow [^\n]*\n\}\n)var (handle\d+) = \2\[symbolRscHandle\];\nif \(!\3\) \{\nconst rep = \2\[symbolRscRep\] (\|\| [^\n]*)\n(captureTable\d+)\.set\(rep, \2\);\n\3 = rscTableCreateOwn\((handleTable\d+), rep\);\n\}\n/gm;
+/** A handle that is dropped: its resource goes with the last one of it. */
+const DROPPED = /^const handleEntry = rscTableRemove\([^\n]*\);\nif \(handleEntry\.own\) \{$/gm;
 /** A resource that is lifted: by which handle of which table, and whether it is given or lent. */
 const LIFTED =
   /^var (rep\d+) = (handleTable\d+)\[\((handle\d+) << 1\) \+ 1\] & ~T_FLAG;\nvar (rsc\d+) = (captureTable\d+)\.get\(\1\);\nif \(!\4\) \{\n\4 = Object\.create\([\w$]+\.prototype\);\nObject\.defineProperty\(\4, symbolRscHandle, \{ writable: true, value: \3\}\);\nObject\.defineProperty\(\4, symbolRscRep, \{ writable: true, value: \1\}\);\n\}\n(else \{\n\5\.delete\(\1\);\n\}\nrscTableRemove\(\2, \3\);\n)?/gm;
@@ -117,7 +179,8 @@ const TRAP = "throw new TypeError('Trap');";
 
 /** A component's code over these tables. */
 export function withTables(body: string): string {
-  return body
+  // Where parts of a component hand resources to one another, each table has its own.
+  return (body.includes("resourceTransferOwn") ? body : withRepeats(body))
     .replace(
       LIFTED,
       (_, rep, table, handle, resource, resources, own) =>
@@ -132,6 +195,18 @@ export function withTables(body: string): string {
     .replace(REMEMBERED, "")
     .replace(CALLS, (_, start) => `${start}() => {};`)
     .replaceAll(TRAP, "throw trap('it called another of its parts with what can not be passed');");
+}
+
+/** Code in which further handles of a resource share what its first one holds. */
+function withRepeats(body: string): string {
+  return body
+    .replace(
+      REPEATABLE,
+      (_, check, resource, handle, rep, resources, table) =>
+        `${check}var ${handle} = repeatOf(${table}, ${resources}, ${resource});\nif (!${handle}) {\nconst rep = 0 ${rep}\n` +
+        `${resources}.set(rep, ${resource});\n${handle} = rscTableCreateOwn(${table}, rep);\n${resource}[REP] = rep;\n}\n`,
+    )
+    .replace(DROPPED, (entry) => entry.replace("handleEntry.own", "handleEntry.last"));
 }
 
 const TEXT = /TEXT_DECODER_UTF8\.decode\(new Uint8Array\((memory\d+)\.buffer, (ptr\d+), (len\d+)\)\)/g;

@@ -22,6 +22,9 @@ import { type Interfaces, sealed } from "./wasi/p2/resources.ts";
 /** The name of the JavaScript among a component's compiled files; the others are its core modules. */
 export const COMPONENT_ENTRY = "plugin.js";
 
+/** The most memory of the host that what a component holds may take, where `--max-memory` says no less. Bytes. */
+export const MAX_HELD = 256 << 20;
+
 /** What the JavaScript of a component returns (registry/compile.ts). */
 interface ComponentScript {
   /** The export that holds the program. */
@@ -54,10 +57,14 @@ export async function runComponent(program: Program, sandbox: Sandbox): Promise<
   ]);
   // From the bytes whose digest was checked, not from a file, which could be another by now. jco's messages
   // for the developer of a host are not for the plugin's user.
-  const load = new Function("console", new TextDecoder().decode(source)) as (
+  const load = new Function("console", "maxHeld", new TextDecoder().decode(source)) as (
     console: Record<string, () => void>,
+    maxHeld: number,
   ) => ComponentScript;
-  const component = load({ error() {}, debug() {}, log() {}, warn() {} });
+  const component = load(
+    { error() {}, debug() {}, log() {}, warn() {} },
+    Math.min(sandbox.limits.maxMemory, MAX_HELD),
+  );
   let ended: number | undefined;
   const failures = new Failures(sandbox);
   const tree = component.imports.some((name) => name.startsWith("wasi:filesystem/"))

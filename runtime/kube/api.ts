@@ -6,7 +6,7 @@ import { AppError, type ErrorCode, messageOf } from "../errors.ts";
 import type { Sandbox } from "../sandbox.ts";
 import { BodySink, BodySource, contentLength, HIGH_WATER } from "../wasi/body.ts";
 import { HostMemory, type Kept } from "../wasi/host_memory.ts";
-import { InputStream, OutputStream, Pollable } from "../wasi/p2/io.ts";
+import { InputStream, OutputStream, type Pollable, pollableOf } from "../wasi/p2/io.ts";
 import type * as Wit from "../../wit/generated/interfaces/krew-wasm-kubernetes-cluster.d.ts";
 import type { ClusterResponse } from "./cluster.ts";
 import { headSize } from "./request_size.ts";
@@ -46,6 +46,7 @@ class Upload {
   #sink: BodySink;
   #length: bigint | undefined;
   #answer: { response: Response } | { error: unknown } | undefined;
+  #readiness = { ready: () => this.#answer !== undefined, wait: () => this.#settled };
   #settled: Promise<void>;
   #abort: AbortController;
   #taken = { body: false, response: false };
@@ -108,7 +109,7 @@ class Upload {
   }
 
   subscribe(): Pollable {
-    return new Pollable({ ready: () => this.#answer !== undefined, wait: () => this.#settled });
+    return pollableOf(this.#readiness);
   }
 
   [Symbol.dispose](): void {

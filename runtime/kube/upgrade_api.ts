@@ -4,7 +4,7 @@
 
 import { AppError } from "../errors.ts";
 import type { Sandbox } from "../sandbox.ts";
-import { InputStream, OutputStream, Pollable } from "../wasi/p2/io.ts";
+import { InputStream, OutputStream, type Pollable, pollableOf } from "../wasi/p2/io.ts";
 import { StreamClosed } from "../wasi/streams.ts";
 import { Response, witError } from "./api.ts";
 import type { Close } from "./websocket.ts";
@@ -56,7 +56,7 @@ class Connection {
   }
 
   subscribeReceive(): Pollable {
-    return new Pollable(this.#connection);
+    return pollableOf(this.#connection);
   }
 
   send({ text, data }: Wit.Message): boolean {
@@ -64,7 +64,7 @@ class Connection {
   }
 
   subscribeSend(): Pollable {
-    return new Pollable(this.#connection.writable);
+    return pollableOf(this.#connection.writable);
   }
 
   closed(): Wit.CloseReason | undefined {

@@ -51,6 +51,9 @@ function blocking(source: Sandbox["stdin"]): ByteSource {
 export function cliInterfaces(sandbox: Sandbox, polls: boolean, ended: (code: number) => void) {
   const { stdout, stderr, terminals, args, env, cwd } = sandbox;
   const stdin = polls ? sandbox.stdin : blocking(sandbox.stdin);
+  const input = new InputStream(stdin);
+  const output = new OutputStream(shared(stdout));
+  const errors = new OutputStream(shared(stderr));
   const exitWithCode = (code: number): never => {
     ended(code & 0xff);
     throw new ComponentExit(code & 0xff);
@@ -65,9 +68,10 @@ export function cliInterfaces(sandbox: Sandbox, polls: boolean, ended: (code: nu
       exit: (status: { tag: "ok" | "err" }) => exitWithCode(status.tag === "ok" ? 0 : 1),
       exitWithCode,
     },
-    "wasi:cli/stdin": { getStdin: () => new InputStream(stdin) },
-    "wasi:cli/stdout": { getStdout: () => new OutputStream(shared(stdout)) },
-    "wasi:cli/stderr": { getStderr: () => new OutputStream(shared(stderr)) },
+    // One of each: a program may ask for its output with each line, and drop nothing (registry/resource_tables.ts).
+    "wasi:cli/stdin": { getStdin: () => input },
+    "wasi:cli/stdout": { getStdout: () => output },
+    "wasi:cli/stderr": { getStderr: () => errors },
     "wasi:cli/terminal-input": { TerminalInput },
     "wasi:cli/terminal-output": { TerminalOutput },
     "wasi:cli/terminal-stdin": { getTerminalStdin: () => terminals.stdin ? new TerminalInput() : undefined },

@@ -14,7 +14,16 @@ import type { Sandbox } from "../../sandbox.ts";
 import { BodySink, BodySource, contentLength, HIGH_WATER } from "../body.ts";
 import { WasiError } from "../errno.ts";
 import { HostMemory, type Kept } from "../host_memory.ts";
-import { CAUSE, checkOwn, InputStream, type IoError, OutputStream, Pollable } from "./io.ts";
+import {
+  CAUSE,
+  checkOwn,
+  InputStream,
+  type IoError,
+  OutputStream,
+  type Pollable,
+  pollableOf,
+  READY,
+} from "./io.ts";
 import { CONSTRUCTED } from "./resources.ts";
 
 type Method = { tag: string; val?: string };
@@ -362,7 +371,7 @@ class FutureTrailers {
   #taken = false;
 
   subscribe(): Pollable {
-    return new Pollable({ ready: () => true, wait: () => Promise.resolve() });
+    return pollableOf(READY);
   }
 
   get(): unknown {
@@ -405,6 +414,7 @@ class IncomingResponse {
 /** wasi:http/types.future-incoming-response */
 class FutureIncomingResponse {
   #result: Result<IncomingResponse> | undefined;
+  #readiness = { ready: () => this.#result !== undefined, wait: () => this.#settled };
   #taken = false;
   #dropped = false;
   #settled: Promise<void>;
@@ -424,7 +434,7 @@ class FutureIncomingResponse {
   }
 
   subscribe(): Pollable {
-    return new Pollable({ ready: () => this.#result !== undefined, wait: () => this.#settled });
+    return pollableOf(this.#readiness);
   }
 
   get(): unknown {

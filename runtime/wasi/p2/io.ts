@@ -89,6 +89,19 @@ export class Pollable {
 /** What is always ready. */
 export const READY: Readiness = { ready: () => true, wait: () => Promise.resolve() };
 
+const pollables = new WeakMap<Readiness, Pollable>();
+
+/**
+ * The pollable of something that can be waited for more than once: always the same one, as each is ready as often as the
+ * other. A component that subscribes for each wait, and drops nothing, then holds one thing of the host's
+ * (registry/resource_tables.ts).
+ */
+export function pollableOf(readiness: Readiness): Pollable {
+  let pollable = pollables.get(readiness);
+  if (!pollable) pollables.set(readiness, pollable = new Pollable(readiness));
+  return pollable;
+}
+
 /** How long a guest may poll what is ready before timers and sockets get a turn, in milliseconds. */
 const TURN = 5;
 let lastTurn = 0;
@@ -207,7 +220,7 @@ export class InputStream extends Stream {
   }
 
   subscribe(): Pollable {
-    return new Pollable(this[BROKEN] ? READY : this.#source);
+    return pollableOf(this[BROKEN] ? READY : this.#source);
   }
 
   protected override [CLOSE](): void {
@@ -312,7 +325,7 @@ export class OutputStream extends Stream {
   }
 
   subscribe(): Pollable {
-    return new Pollable(this.#readiness);
+    return pollableOf(this.#readiness);
   }
 
   protected override [CLOSE](): void {

@@ -13,7 +13,7 @@ import { AppError } from "../../errors.ts";
 import type { Sockets } from "../../kube/endpoint.ts";
 import type { Sandbox } from "../../sandbox.ts";
 import { closeWhenSent, ConnectionSink, ConnectionSource } from "../connection_streams.ts";
-import { CAUSE, InputStream, type IoError, OutputStream, Pollable, READY } from "./io.ts";
+import { CAUSE, InputStream, type IoError, OutputStream, type Pollable, pollableOf, READY } from "./io.ts";
 import type * as Wit from "../../../wit/generated/interfaces/wasi-sockets-network.d.ts";
 
 type Family = Wit.IpAddressFamily;
@@ -107,6 +107,10 @@ class ResolveAddressStream {
   #addresses: Wit.IpAddress[] | undefined;
   #failure: Code | undefined;
   #resolved: Promise<void>;
+  #readiness = {
+    ready: () => this.#addresses !== undefined || this.#failure !== undefined,
+    wait: () => this.#resolved,
+  };
 
   constructor(host: Host, name: string) {
     this.#resolved = host.sockets().then((sockets) => {
@@ -127,10 +131,7 @@ class ResolveAddressStream {
   }
 
   subscribe(): Pollable {
-    return new Pollable({
-      ready: () => this.#addresses !== undefined || this.#failure !== undefined,
-      wait: () => this.#resolved,
-    });
+    return pollableOf(this.#readiness);
   }
 }
 
@@ -187,6 +188,11 @@ class TcpSocket extends SocketHints {
   #host: Host;
   #state: State = "unbound";
   #connecting: Promise<void> | undefined;
+  #readiness = {
+    ready: () =>
+      this.#state !== "connecting" || this.#connection !== undefined || this.#failure !== undefined,
+    wait: () => this.#connecting ?? Promise.resolve(),
+  };
   #connection: Deno.TcpConn | undefined;
   #failure: Code | undefined;
   #source: ConnectionSource | undefined;
@@ -335,11 +341,7 @@ class TcpSocket extends SocketHints {
   }
 
   subscribe(): Pollable {
-    return new Pollable({
-      ready: () =>
-        this.#state !== "connecting" || this.#connection !== undefined || this.#failure !== undefined,
-      wait: () => this.#connecting ?? Promise.resolve(),
-    });
+    return pollableOf(this.#readiness);
   }
 
   shutdown(type: "receive" | "send" | "both"): void {
@@ -398,7 +400,7 @@ class UdpSocket extends SocketHints {
     this[HOPS] = value;
   }
   subscribe(): Pollable {
-    return new Pollable(READY);
+    return pollableOf(READY);
   }
 }
 

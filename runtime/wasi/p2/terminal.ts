@@ -2,7 +2,7 @@
 
 import type * as Wit from "../../../wit/generated/interfaces/krew-wasm-terminal-control.d.ts";
 import { NotATerminal, type TerminalControl } from "../terminal.ts";
-import { Pollable } from "./io.ts";
+import { pollableOf } from "./io.ts";
 
 function told<T>(operation: () => T): T {
   try {
@@ -19,7 +19,7 @@ export function terminalInterfaces(terminal: TerminalControl) {
     "krew-wasm:terminal/control": {
       setMode: (mode: Wit.Mode): void => told(() => terminal.setMode(mode)),
       getSize: (): Wit.Size => told(() => terminal.size()),
-      subscribeSize: () => new Pollable(terminal.resized),
+      subscribeSize: () => pollableOf(terminal.resized),
     },
   };
 }
