@@ -7,7 +7,7 @@ import {
   type Grants,
   isCredentialVariable,
 } from "../runtime/grants.ts";
-import type { ClusterGrant, ClusterRule } from "../runtime/kube/rules.ts";
+import { type ClusterGrant, type ClusterRule, parseRuleWord } from "../runtime/kube/rules.ts";
 
 /** One thing that is granted beyond the least, or denied. */
 export interface GrantRow {
@@ -17,8 +17,10 @@ export interface GrantRow {
   readonly what: string;
   /** Why to think twice; empty where there is no reason. */
   readonly risk: string;
-  /** The flag that gives it, as typed. */
-  readonly flag: string;
+  /** The flag that gives it and nothing else, as typed; undefined where none does. */
+  readonly flag: string | undefined;
+  /** The rule of the cluster that it is, where it is one. */
+  readonly rule?: ClusterRule;
 }
 
 /** Places whose content is worth stealing, or runs later. Below $HOME. */
@@ -63,31 +65,60 @@ export function ruleRisk(rule: ClusterRule): string {
   return verbs.every((verb) => READING.has(verb)) ? "" : "it changes the cluster";
 }
 
+/** Words of a rule, those in quotes that could be read as more than one. */
+function listed(words: readonly string[]): string {
+  return words.map((word) => /^[\w.:*/@+-]+$/.test(word) ? word : JSON.stringify(word)).join(", ");
+}
+
 /** A rule in words: `get, list pods, pods/log in the namespace demo`. */
 export function ruleInWords(rule: ClusterRule): string {
   const { verbs, apiGroups = [], resources = [], resourceNames, namespaces, nonResourceURLs } = rule;
-  const doing = verbs.includes("*") ? "do anything with" : verbs.join(", ");
+  const doing = verbs.includes("*") ? "do anything with" : listed(verbs);
   if (nonResourceURLs) {
-    return `${doing} the path${nonResourceURLs.length === 1 ? "" : "s"} ${nonResourceURLs.join(", ")}`;
+    return `${doing} the path${nonResourceURLs.length === 1 ? "" : "s"} ${listed(nonResourceURLs)}`;
   }
   const groups = apiGroups.filter((group) => group !== "");
-  const of = apiGroups.includes("*")
-    ? " of any group"
-    : groups.length === 0
-    ? ""
-    : ` of ${groups.join(", ")}`;
-  const things = resources.includes("*") ? "every resource" : resources.join(", ");
-  const named = resourceNames === undefined ? "" : ` named ${resourceNames.join(", ")}`;
+  const of = apiGroups.includes("*") ? " of any group" : groups.length === 0 ? "" : ` of ${listed(groups)}`;
+  const things = resources.includes("*") ? "every resource" : listed(resources);
+  const named = resourceNames === undefined ? "" : ` named ${listed(resourceNames)}`;
   const where = namespaces === undefined
     ? ""
-    : ` in the namespace${namespaces.length === 1 ? "" : "s"} ${namespaces.join(", ")}`;
+    : ` in the namespace${namespaces.length === 1 ? "" : "s"} ${listed(namespaces)}`;
   return `${doing} ${things}${of}${named}${where}`;
 }
 
-/** The flag of a rule, where one word can say it. */
-function ruleFlag(rule: ClusterRule, flag: string): string {
+/** The flag of a rule; undefined where none says just that. */
+function ruleFlag(rule: ClusterRule, flag: string): string | undefined {
+  const word = ruleWords(rule);
+  const read = parseRuleWord(word)?.flatMap(singleRules) ?? [];
+  const meant = singleRules(rule);
+  return read.length === meant.length && meant.every((one) => read.includes(one))
+    ? `${flag}=${word}`
+    : undefined;
+}
+
+/** A rule as one of each of its resources and names, as text: what is written in another way may say the same. */
+function singleRules(rule: ClusterRule): string[] {
+  const {
+    verbs,
+    apiGroups = [""],
+    resources = [""],
+    resourceNames = [undefined],
+    namespaces,
+    nonResourceURLs = [""],
+  } = rule;
+  return apiGroups.flatMap((group) =>
+    resources.flatMap((resource) =>
+      resourceNames.flatMap((name) =>
+        nonResourceURLs.map((url) => JSON.stringify([verbs, group, resource, name, namespaces, url]))
+      )
+    )
+  );
+}
+
+function ruleWords(rule: ClusterRule): string {
   const { verbs, apiGroups = [], resources = [], resourceNames = [], namespaces, nonResourceURLs } = rule;
-  if (nonResourceURLs) return `${flag}=${verbs.join(",")}:${nonResourceURLs.join(",")}`;
+  if (nonResourceURLs) return `${verbs.join(",")}:${nonResourceURLs.join(",")}`;
   const words = resources.flatMap((name) =>
     apiGroups.flatMap((group) => {
       const [resource, sub] = name.split("/");
@@ -96,7 +127,7 @@ function ruleFlag(rule: ClusterRule, flag: string): string {
       return resourceNames.length === 0 ? [word] : resourceNames.map((object) => `${word}[${object}]`);
     })
   );
-  return `${flag}=${verbs.join(",")}:${words.join(",")}${namespaces ? `@${namespaces.join(",")}` : ""}`;
+  return `${verbs.join(",")}:${words.join(",")}${namespaces ? `@${namespaces.join(",")}` : ""}`;
 }
 
 /** What is granted beyond the least, and what is denied, one row each. */
@@ -160,6 +191,7 @@ export function grantRows(grants: Grants, home: string): GrantRow[] {
         what: ruleInWords(rule),
         risk: ruleRisk(rule),
         flag: ruleFlag(rule, "--allow-cluster"),
+        rule,
       });
     }
     if (cluster.rules.length === 0 && !cluster.readOnly) clusterRow("nothing but discovery", "", "none");
@@ -172,7 +204,8 @@ export function grantRows(grants: Grants, home: string): GrantRow[] {
       flag: `--max-memory=${limits.maxMemory}`,
     });
   }
-  const denied = (what: string, flag: string) => rows.push({ kind: "denied", what, risk: "", flag });
+  const denied = (what: string, flag: string | undefined) =>
+    rows.push({ kind: "denied", what, risk: "", flag });
   for (const path of deny.read) denied(`see ${path}`, `--deny-read=${path}`);
   for (const path of deny.write) denied(`change ${path}`, `--deny-write=${path}`);
   if (deny.home) denied("see your home directory", "--deny-home");
@@ -208,10 +241,11 @@ export function formatMemory(bytes: number): string {
   return `${bytes} B`;
 }
 
-/** Rows that the other grants don't have, told by their flags. */
+/** Rows that the other grants don't have. */
 export function moreRows(rows: readonly GrantRow[], than: readonly GrantRow[]): GrantRow[] {
-  const known = new Set(than.map(({ flag }) => flag));
-  return rows.filter(({ flag }) => !known.has(flag));
+  const identity = ({ flag, rule, what }: GrantRow) => flag ?? JSON.stringify([what, rule]);
+  const known = new Set(than.map(identity));
+  return rows.filter((row) => !known.has(identity(row)));
 }
 
 /** What the administrator says of a plugin beside the bounds that its grants are within already. */

@@ -12,7 +12,7 @@ import {
 } from "../registry/plugin_index.ts";
 import { parseReference } from "../registry/reference.ts";
 import { AppError, messageOf } from "../runtime/errors.ts";
-import { mayPrompt, openTerminal, readLine, type Terminal } from "../runtime/prompt.ts";
+import { Dialog, mayPrompt, openTerminal, type Terminal } from "../runtime/prompt.ts";
 import { checkStore } from "../runtime/store/check.ts";
 import { printable } from "../runtime/text.ts";
 import type { Context } from "./context.ts";
@@ -81,7 +81,7 @@ export function chooseOffer(
       hint: `krew-wasm search ${name}; an image of docker.io is docker.io/library/${name}`,
     });
   }
-  const terminal = prompt && mayPrompt(context.env) ? openTerminal() : undefined;
+  const terminal = prompt && mayPrompt(context.env) ? openTerminal(context.env) : undefined;
   if (!terminal) {
     throw new AppError(
       "NAME_AMBIGUOUS",
@@ -100,24 +100,21 @@ export function chooseOffer(
 
 /** Asks until a number is given. @throws AppError NAME_AMBIGUOUS when there is no answer; Interrupted */
 function askWhich(terminal: Terminal, name: string, offers: readonly Offer[]): Offer {
-  terminal.write(`${offers.length} indexes offer a plugin "${name}":\n`);
-  for (const [number, { index, plugin }] of offers.entries()) {
-    const what = plugin.description === undefined ? "" : `  ${printable(plugin.description, 100)}`;
-    terminal.write(`  ${number + 1}) ${index}  ${printable(plugin.reference, 200)}${what}\n`);
+  using dialog = Dialog.open(terminal);
+  dialog?.say([
+    `${offers.length} indexes offer a plugin "${name}":`,
+    ...offers.map(({ index, plugin }, at) => {
+      const what = plugin.description === undefined ? "" : `  ${printable(plugin.description, 100)}`;
+      return `  ${at + 1}) ${index}  ${printable(plugin.reference, 200)}${what}`;
+    }),
+  ]);
+  for (let settled = false; dialog; settled = true) {
+    const line = dialog.ask(`Which one? [1-${offers.length}] `, settled);
+    if (line === "odd") continue;
+    const text = line === "end" ? "" : line.text.trim();
+    const chosen = /^\d+$/.test(text) ? offers[Number(text) - 1] : undefined;
+    if (chosen) return chosen;
+    if (text === "") break;
   }
-  terminal.setRaw(true);
-  try {
-    terminal.flush();
-    for (;;) {
-      terminal.write(`Which one? [1-${offers.length}] `);
-      const line = readLine(terminal);
-      const chosen = /^\d+$/.test((line ?? "").trim()) ? offers[Number(line) - 1] : undefined;
-      if (chosen) return chosen;
-      if (line === undefined || line.trim() === "") {
-        throw new AppError("NAME_AMBIGUOUS", `Which plugin "${name}" is meant was not answered`);
-      }
-    }
-  } finally {
-    terminal.setRaw(false);
-  }
+  throw new AppError("NAME_AMBIGUOUS", `Which plugin "${name}" is meant was not answered`);
 }

@@ -5,7 +5,7 @@ import { formatReference } from "../registry/reference.ts";
 import { AppError } from "../runtime/errors.ts";
 import { type Grants, LEAST } from "../runtime/grants.ts";
 import { readPolicy } from "../runtime/policy.ts";
-import { mayPrompt, openTerminal, readLine } from "../runtime/prompt.ts";
+import { Dialog, mayPrompt, openTerminal } from "../runtime/prompt.ts";
 import { isSamePublisher, type Provenance } from "../runtime/provenance.ts";
 import { homeDirectory } from "../runtime/store/layout.ts";
 import { administratorOf, judge } from "../runtime/verdict.ts";
@@ -72,7 +72,7 @@ export function confirmGrants(
   }).join("\n");
   if (agreed) return context.stderr(tables);
   context.stderr(tables);
-  const terminal = prompt && mayPrompt(context.env) ? openTerminal() : undefined;
+  const terminal = prompt && mayPrompt(context.env) ? openTerminal(context.env) : undefined;
   const refuse = (why: string): never => {
     throw new AppError("GRANTS_UNCONFIRMED", `${why}: nothing was changed`, {
       hint: "--yes grants what the file grants",
@@ -81,13 +81,11 @@ export function confirmGrants(
   if (!terminal) return refuse("There is nobody to ask about what the lock file grants");
   let word: string;
   try {
-    terminal.setRaw(true);
-    terminal.flush();
+    using dialog = Dialog.open(terminal);
     const count = giving.reduce((sum, { changes }) => sum + changes.given.length, 0);
-    terminal.write(`Grant ${count === 1 ? "this" : `these ${count}`}? [y]es, [N]o: `);
-    word = (readLine(terminal) ?? "").trim().toLowerCase();
+    const line = dialog?.ask(`Grant ${count === 1 ? "this" : `these ${count}`}? [y]es, [N]o: `);
+    word = typeof line === "object" ? line.text.trim() : "";
   } finally {
-    terminal.setRaw(false);
     terminal.close();
   }
   if (word !== "y" && word !== "yes") refuse("What the lock file grants was not agreed to");

@@ -20,7 +20,7 @@ import {
 } from "../runtime/grants.ts";
 import { type Bounds, limitGrants } from "../runtime/policy.ts";
 import { isSamePublisher, repositoryOf } from "../runtime/provenance.ts";
-import { mayPrompt, openTerminal, readLine, type Terminal } from "../runtime/prompt.ts";
+import { Dialog, mayPrompt, openTerminal, type Terminal } from "../runtime/prompt.ts";
 import type { Layout } from "../runtime/store/layout.ts";
 import { homeDirectory } from "../runtime/store/layout.ts";
 import type { Receipt } from "../runtime/store/receipt.ts";
@@ -146,9 +146,9 @@ async function decide(context: Context, { mode, prompt }: WishOptions, at: Case)
     : "wishes for more than the version you have";
   context.stderr(formatWish(reference, wish, title, shown));
   if (asked.length === 0 || mode === "default") return base;
-  const terminal = prompt && mayPrompt(context.env) ? openTerminal() : undefined;
+  const terminal = prompt && mayPrompt(context.env) ? openTerminal(context.env) : undefined;
   if (!terminal) {
-    const words = asked.map(({ flag }) => shellCommand([flag])).filter((word) => word !== undefined);
+    const words = asked.map(({ flag }) => flag && shellCommand([flag])).filter((word) => word !== undefined);
     const flags = words.map((word) => `  ${word}\n`).join("");
     const all = kept ? "some of it" : "--grants=wished grants all of it, or some";
     context.stderr(`Not granted, as there is nobody to ask; ${all}:\n${flags}`);
@@ -177,36 +177,31 @@ function formatWish(
 
 /** Asks about all rows, or each; `last`: others were shown before them. Returns those that are granted. @throws Interrupted */
 function askAbout(terminal: Terminal, rows: readonly GrantRow[], last: boolean): GrantRow[] {
-  terminal.setRaw(true);
-  try {
-    terminal.flush();
-    const several = rows.length > 1;
-    terminal.write(
-      `Grant ${
-        several ? `${last ? "the last" : "these"} ${rows.length}` : `"${printable(rows[0]!.what, 300)}"`
-      }? [y]es, [N]o${several ? ", [e]ach" : ""}: `,
-    );
-    const word = answer(terminal);
-    if (word === "y" || word === "yes") return [...rows];
-    if (!several || word !== "e" && word !== "each") return [];
-    return rows.filter(({ what, risk }) => {
-      terminal.write(`  ${printable(what, 300)}${risk === "" ? "" : ` (${risk})`}? [y]es, [N]o: `);
-      const each = answer(terminal);
-      return each === "y" || each === "yes";
-    });
-  } finally {
-    terminal.setRaw(false);
-  }
-}
-
-function answer(terminal: Terminal): string {
-  return (readLine(terminal) ?? "").trim().toLowerCase();
+  using dialog = Dialog.open(terminal);
+  if (!dialog) return [];
+  const answer = (question: string) => {
+    const line = dialog.ask(question);
+    return typeof line === "string" ? "" : line.text.trim();
+  };
+  const several = rows.length > 1;
+  const word = answer(
+    `Grant ${
+      several ? `${last ? "the last" : "these"} ${rows.length}` : `"${printable(rows[0]!.what, 300)}"`
+    }? [y]es, [N]o${several ? ", [e]ach" : ""}: `,
+  );
+  if (word === "y" || word === "yes") return [...rows];
+  if (!several || word !== "e" && word !== "each") return [];
+  return rows.filter(({ what, risk }) => {
+    const each = answer(`  ${printable(what, 300)}${risk === "" ? "" : ` (${risk})`}? [y]es, [N]o: `);
+    return each === "y" || each === "yes";
+  });
 }
 
 /** Grants with those rows more. */
 async function withRows(base: Grants, rows: readonly GrantRow[]): Promise<Grants> {
   const flags: Record<string, unknown> = {};
-  for (const { flag } of rows) {
+  for (const { flag, rule } of rows) {
+    if (rule !== undefined || flag === undefined) continue;
     const [, name = "", value] = /^--([a-z-]+)(?:=(.*))?$/s.exec(flag) ?? [];
     const key = name.replace(/-(.)/g, (_, letter: string) => letter.toUpperCase());
     if (value === undefined) flags[key] = true;
@@ -217,7 +212,7 @@ async function withRows(base: Grants, rows: readonly GrantRow[]): Promise<Grants
     resolve: (path) => path,
     readRules: () => Promise.reject(new Error("a wish names no file of rules")),
   });
-  return changeGrants(base, change);
+  return changeGrants(base, { ...change, rules: rows.flatMap(({ rule }) => rule ?? []) });
 }
 
 function readWish(

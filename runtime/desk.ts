@@ -7,7 +7,8 @@ import { effectiveGrants, type GrantChange, type Grants, mergeGrants, NO_DENIALS
 import { isWithin } from "./host_path.ts";
 import type { AskedFile } from "./sandbox.ts";
 import type { ClusterLimits, DeniedRequest } from "./kube/guard.ts";
-import { type ClusterGrant, parseRuleWord } from "./kube/rules.ts";
+import { askedRequest, type OfferedRule } from "./kube/asked_request.ts";
+import type { ClusterGrant } from "./kube/rules.ts";
 import type { RunRecord } from "./record.ts";
 import { shellCommand } from "./shell_word.ts";
 import { printable } from "./text.ts";
@@ -18,17 +19,24 @@ export type Answer = "once" | "run" | "always" | "no";
 /** One question. Its texts come from the plugin and are escaped by whoever shows them. */
 export interface Question {
   readonly plugin: string;
-  /** What it asks for: `delete pods in the namespace "default"`. */
-  readonly what: string;
-  /** Why it is asked: what the grants say instead. */
-  readonly why: string;
-  /** The flag that grants it for good. */
-  readonly flag: string;
+  /** The plugin's arguments. */
+  readonly args: readonly string[];
+  /** What is granted by an answer, whole, and what was granted so far: each stands on a line of its own. */
+  readonly parts: readonly (readonly [label: string, value: string])[];
+  /** More than it asks for, in words and as a rule; granted only where a person chooses that. */
+  readonly wider?: { readonly words: string; readonly word: string } | undefined;
+}
+
+/** What a person answers a question. */
+export interface Reply {
+  readonly answer: Answer;
+  /** The wider choice was made. */
+  readonly wider: boolean;
 }
 
 /** Asks at the terminal, and returns when there is an answer; undefined where there is nobody to ask. */
 export interface Ask {
-  (question: Question): Answer | undefined;
+  (question: Question): Reply | undefined;
   /** Writes to the terminal when no other plugin asks there. */
   readonly quietly?: <T>(write: () => T) => T;
 }
@@ -58,6 +66,9 @@ export interface DeskContext {
   readonly keep: ((change: GrantChange) => Promise<void>) | undefined;
 }
 
+/** After as many times no, a person is asked nothing more in this run: who goes on asking hopes for a slip. */
+const MAX_NO = 5;
+
 /** The most that is kept of what was refused: a plugin may ask without end. */
 const MAX_REFUSED = 100;
 
@@ -78,6 +89,23 @@ const NO_CHANGE: GrantChange = {
   limits: {},
   deny: NO_DENIALS,
 };
+
+/** What a door asks for. */
+interface Wanted extends Offer {
+  /** In words, for the record and the hint at exit. */
+  readonly what: string;
+  readonly parts: Question["parts"];
+  readonly wider?: (Offer & { readonly words: string; readonly word: string }) | undefined;
+  /** Refused, it is told of only if the run fails. */
+  readonly probe?: boolean;
+}
+
+/** What an answer grants. */
+interface Offer {
+  /** The flag that grants the same. */
+  readonly flag: string;
+  readonly change: GrantChange;
+}
 
 /** The grants of one run, as they are now. */
 export class Desk {
@@ -113,24 +141,45 @@ export class Desk {
   }
 
   /** Whether a request that the grants don't cover may pass. */
-  askCluster({ what, rule, denied }: DeniedRequest): boolean {
-    if (denied || rule === undefined) {
+  askCluster({ what, rule, info, denied }: DeniedRequest): boolean {
+    const asked = info && askedRequest(info);
+    if (denied || rule === undefined || info !== undefined && asked === undefined) {
       this.#context.record.denied(what);
       this.#note(what, undefined);
       return false;
     }
-    const change: GrantChange = rule === "full"
-      ? { ...NO_CHANGE, cluster: "full" }
-      : { ...NO_CHANGE, rules: parseRuleWord(rule) ?? [] };
     const { cluster } = this.#grants;
-    const why = typeof cluster === "string"
-      ? `its grant for the cluster is ${cluster === "none" ? "none" : "to look only (read-only)"}`
-      : "none of its rules for the cluster covers it";
-    return this.#ask({ what, why, flag: `--allow-cluster=${rule}` }, change);
+    const soFar = ["so far", typeof cluster === "string" ? cluster : "other rules"] as const;
+    const flagOf = (word: string) => `--allow-cluster=${word}`;
+    // A socket: nobody can look into what goes through it.
+    if (asked === undefined) {
+      return this.#ask({
+        what,
+        parts: [
+          ["to", what],
+          ["which is", "full access to the cluster, since nobody can check what goes through a socket"],
+          soFar,
+          ["rule", "full"],
+        ],
+        flag: flagOf("full"),
+        change: { ...NO_CHANGE, cluster: "full" },
+      });
+    }
+    const offer = ({ rule, word }: OfferedRule): Offer => ({
+      flag: flagOf(word),
+      change: { ...NO_CHANGE, rules: [rule] },
+    });
+    const { wider } = asked;
+    return this.#ask({
+      what,
+      parts: [...asked.parts, soFar, ["rule", asked.word]],
+      ...offer(asked),
+      wider: wider && { ...offer(wider), words: wider.words, word: wider.word },
+    });
   }
 
   /** Whether a file that no grant covers may be reached. */
-  askFile({ kind, path, real }: AskedFile): "no" | "once" | "stay" {
+  askFile({ kind, path, real, directory }: AskedFile): "no" | "once" | "stay" {
     const what = `${kind === "read" ? "read" : "change"} ${path}`;
     const { deny } = this.#grants;
     const within = (root: string) => [path, real].some((at) => isWithin(at, root));
@@ -145,7 +194,6 @@ export class Desk {
       ...NO_CHANGE,
       files: [{ host, guest: host, write: kind === "write" }],
     });
-    const change = changeTo(path);
     // The administrator's bound is on where a path leads.
     const after = this.#limited(mergeGrants(this.#grants, changeTo(real)));
     if (!after.files.some((file) => file.host === real && (file.write || kind === "read"))) {
@@ -160,29 +208,48 @@ export class Desk {
       return "no";
     }
     const before = this.#grants;
-    const leads = real === path ? "" : `it leads to ${real}, and `;
-    const why = `${leads}it is not among the files that it was granted`;
-    const granted = this.#ask({ what, why, flag }, change, kind === "read");
+    const granted = this.#ask({
+      what,
+      parts: [
+        [
+          "to",
+          `${kind === "read" ? "read" : "make, change or delete"} ${
+            directory ? "a directory and all in it" : "a file"
+          }`,
+        ],
+        ["path", path],
+        ...(real === path ? [] : [["leads to", real] as const]),
+      ],
+      flag,
+      change: changeTo(path),
+      probe: kind === "read",
+    });
     return granted ? this.#grants === before ? "once" : "stay" : "no";
   }
 
-  /** `probe`: refused, it is told of only if the run fails. */
-  #ask(question: Omit<Question, "plugin">, change: GrantChange, probe = false): boolean {
-    const { plugin, ask, keep } = this.#context;
-    const { flag, what } = question;
-    const answer = ask === undefined || this.#declined.has(flag) ? undefined : ask({ plugin, ...question });
-    if (answer === undefined || answer === "no") {
-      if (answer === "no" && this.#declined.size < MAX_REFUSED) this.#declined.add(flag);
+  #ask({ what, parts, flag, change, wider, probe = false }: Wanted): boolean {
+    const { plugin, args, ask, keep } = this.#context;
+    // Who said no to one of them is not asked for the next.
+    const kin = wider?.flag ?? flag;
+    const silent = ask === undefined || this.#declined.has(kin) || this.#declined.size >= MAX_NO;
+    const reply = silent ? undefined : ask({
+      ...{ plugin, args, parts },
+      wider: wider && { words: wider.words, word: wider.word },
+    });
+    if (reply === undefined || reply.answer === "no") {
+      if (reply !== undefined) this.#declined.add(kin);
       this.#context.record.denied(what, flag);
-      if (this.#declined.has(flag)) return false;
+      if (this.#declined.has(kin)) return false;
       if (!probe) this.#note(what, flag);
       else if (this.#probed.size < MAX_REFUSED) this.#probed.set(flag, what);
       return false;
     }
-    this.#context.record.allowed(what, flag, answer);
-    if (answer !== "once") this.#grants = this.#limited(mergeGrants(this.#grants, change));
+    const { answer } = reply;
+    const granted: Offer = reply.wider && wider ? wider : { flag, change };
+    this.#context.record.allowed(what, granted.flag, answer);
+    if (answer !== "once") this.#grants = this.#limited(mergeGrants(this.#grants, granted.change));
     if (answer === "always" && keep) {
-      const kept = keep(change);
+      const kept = keep(granted.change);
       kept.catch(() => {}); // told by settle()
       this.#kept.push(kept);
     }

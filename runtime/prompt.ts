@@ -3,21 +3,25 @@
  * stands still, and writes nothing, from the first character of the question to the last of the answer.
  */
 
-import type { Answer, Ask, Question } from "./desk.ts";
-import { printable } from "./text.ts";
+import type { Ask, Question, Reply } from "./desk.ts";
+import { KeyReader, ODD } from "./keys.ts";
+import { againLine, answersLine, type Choices, linesThatFit, parseAnswer, type Size } from "./question.ts";
+import { AFTER_QUESTION, FRESH_LINES, inQuestionColours, PASTE_MARKS, RESET } from "./screen.ts";
 
 /** Ctrl-C at a question: the run ends as by the signal. */
 export class Interrupted extends Error {}
 
 /** A terminal of one's own. */
 export interface Terminal {
-  /** Key by key, without echo; and back to what it was. */
+  /** Key by key, without echo; and back to what it was, without what was typed and not read. */
   setRaw(raw: boolean): void;
   write(text: string): void;
-  /** Waits for input. undefined at its end. */
-  read(): string | undefined;
-  /** Throws away what was typed before and is not read yet. */
-  flush(): void;
+  /** Waits for input, at most so many milliseconds where a number is given: nothing came then. undefined at its end. */
+  read(patience?: number): Uint8Array | undefined;
+  /** undefined where it has none. */
+  size(): Size | undefined;
+  /** It knows no escape sequences (`TERM=dumb`). */
+  readonly plain: boolean;
   /**
    * Waits for its turn: plugins that are piped into one another ask one after the other, and don't write to the terminal
    * meanwhile. False where the process is in the background, and nobody is asked.
@@ -31,128 +35,180 @@ export interface Terminal {
   close(): void;
 }
 
-/** What a question may hold at most of what a plugin names, in UTF-16 units: it has to fit on a screen, with its head. */
-const LONGEST = 600;
+/** How long nothing has to come from a terminal before it has answered all that a plugin wrote. Milliseconds. */
+const QUIET = 100;
+/** How long nobody has to type before keys count: who does when a question appears has not read it. Milliseconds. */
+const SHOWN = 500;
+/** A terminal that never falls silent is waited for no longer than for so many inputs. */
+const MOST_INPUTS = 300;
+/** How often a person who gives no answer is asked. */
+const TRIES = 5;
 
-/**
- * Ends whatever a plugin left its terminal in, so that nothing of it changes how the question looks: an unfinished escape
- * sequence or string (CAN, ST), colours, hidden cursor, scroll region and character set (DECSTR, DEC STD 070).
- */
-const RESET = "\x18\x1b\\\x1b[!p\x1b[0m\x1b[?25h\x1b(B\x0f\r\n";
+/** A line that was typed; `odd` where something else than plain keys came in it, `end` where nobody types any more. */
+export type Line = { readonly text: string } | "odd" | "end";
 
-/** The question as it is shown. What comes from a plugin is escaped. Pure. */
-export function formatQuestion({ plugin, what, why }: Question, canStay: boolean): string {
-  const stay = canStay ? ", [a]lways" : "";
-  return `krew-wasm: the plugin "${inLine(plugin, 100)}" asks to\r\n` +
-    `  ${inLine(what, LONGEST)}\r\n` +
-    `but ${inLine(why, LONGEST)}\r\n` +
-    `Allow it [o]nce, for this [r]un${stay}, or [N]ot? `;
-}
+/** A conversation at a terminal that was set right, in lines that a person sees. To be closed. */
+export class Dialog implements Disposable {
+  #terminal: Terminal;
+  #keys = new KeyReader();
+  #said: string[] = [];
 
-/** As {@linkcode printable}, and without gaps, which would put what follows at the beginning of a line of the screen. */
-function inLine(text: string, limit: number): string {
-  return printable(text, limit).replace(/(?<= ) |[\u00a0\u1680\u2000-\u200a\u202f\u205f\u3000]/g, (space) => {
-    const code = space.codePointAt(0)!;
-    return code < 0x100 ? `\\x${code.toString(16)}` : `\\u{${code.toString(16)}}`;
-  });
-}
-
-/** What a line means; undefined for what is no answer. Pure. */
-export function parseAnswer(line: string, canStay: boolean): Answer | undefined {
-  const word = line.trim().toLowerCase();
-  if (word === "" || word === "n" || word === "no" || word === "not") return "no";
-  if (word === "o" || word === "once") return "once";
-  if (word === "r" || word === "run") return "run";
-  return canStay && (word === "a" || word === "always") ? "always" : undefined;
-}
-
-/**
- * Asks until there is an answer. What was typed before is thrown away, as is what a terminal itself answers to the escape
- * sequences of a plugin.
- *
- * @param canStay whether "always" is offered
- * @returns undefined where nobody can be asked, in the background
- * @throws Interrupted
- */
-export function askAt(terminal: Terminal, question: Question, canStay: boolean): Answer | undefined {
-  if (!terminal.claim()) return undefined;
-  terminal.setRaw(true);
-  const show = () => {
-    terminal.write(RESET);
-    pause(50); // for a terminal's own answers to what a plugin wrote
-    terminal.flush();
-    terminal.write(formatQuestion(question, canStay));
-  };
-  try {
-    show();
-    for (let tries = 0; tries < 5; tries++) {
-      const line = readLine(terminal, show);
-      if (line === undefined) return "no";
-      const answer = parseAnswer(line, canStay);
-      if (answer !== undefined) return answer;
-      terminal.write(`Please answer o, r,${canStay ? " a" : ""} or n: `);
-    }
-    return "no";
-  } finally {
-    terminal.setRaw(false);
-    terminal.release();
+  private constructor(terminal: Terminal) {
+    this.#terminal = terminal;
+    terminal.setRaw(true);
+    this.#begin();
   }
-}
 
-/**
- * A line, edited by backspace. undefined at the end of input (Ctrl-D).
- *
- * @param show shows again what is asked, after a stop (Ctrl-Z)
- * @throws Interrupted
- */
-export function readLine(terminal: Terminal, show: () => void = () => {}): string | undefined {
-  let line = "";
-  for (;;) {
-    const text = terminal.read();
-    if (text === undefined) return undefined;
-    for (const key of text) {
-      if (key === "\r" || key === "\n") {
-        terminal.write("\r\n");
-        return line;
+  /** undefined where nobody can be asked, in the background. */
+  static open(terminal: Terminal): Dialog | undefined {
+    return terminal.claim() ? new Dialog(terminal) : undefined;
+  }
+
+  /** Shows lines. They are shown again after a stop (Ctrl-Z). */
+  say(lines: readonly string[]): void {
+    this.#said.push(...lines);
+    this.#draw(lines);
+  }
+
+  /**
+   * Asks for a line, edited by backspace. What was typed before the question was there to be read does not count, nor what a
+   * terminal itself answers to a plugin's escape sequences.
+   *
+   * @param settled the question stands there already
+   * @throws Interrupted
+   */
+  ask(prompt: string, settled = false): Line {
+    if (!settled) this.#settle(SHOWN);
+    this.#write(prompt);
+    let text = "";
+    let odd = false;
+    for (;;) {
+      const bytes = this.#terminal.read();
+      if (bytes === undefined) return "end";
+      for (const key of this.#keys.read(bytes)) {
+        if (key === "\r" || key === "\n") {
+          this.#newLine("");
+          return odd ? "odd" : { text };
+        }
+        if (key === "\x03") {
+          this.#newLine("^C");
+          throw new Interrupted("Interrupted at a question");
+        }
+        if (key === "\x04") {
+          this.#newLine("");
+          return "end";
+        }
+        if (key === "\x1a") {
+          this.#stop();
+          this.#write(prompt);
+          text = "";
+          odd = false;
+        } else if (key === "\x7f" || key === "\b") {
+          if (text !== "") this.#terminal.write("\b \b");
+          text = text.slice(0, -1);
+        } else if (key === ODD || key < " " || text.length >= 20) odd = true;
+        else {
+          this.#terminal.write(key);
+          text += key;
+        }
       }
-      if (key === "\x03") {
-        terminal.write("^C\r\n");
+    }
+  }
+
+  get size(): Size | undefined {
+    return this.#terminal.size();
+  }
+
+  [Symbol.dispose](): void {
+    if (!this.#terminal.plain) this.#terminal.write(AFTER_QUESTION);
+    this.#terminal.setRaw(false);
+    this.#terminal.release();
+  }
+
+  #begin(): void {
+    this.#terminal.write(this.#terminal.plain ? "\r\n" : RESET + PASTE_MARKS + FRESH_LINES);
+    this.#settle(QUIET);
+  }
+
+  /** Takes what comes, and forgets it, until nothing does; escape sequences that have begun are followed to their end. */
+  #settle(silence: number): void {
+    let silent = 0;
+    for (let inputs = 0; silent < silence && inputs < MOST_INPUTS; inputs++) {
+      const bytes = this.#terminal.read(QUIET);
+      if (bytes === undefined) return;
+      silent = bytes.length === 0 ? silent + QUIET : 0;
+      if (this.#keys.read(bytes).includes("\x03")) {
+        this.#newLine("^C");
         throw new Interrupted("Interrupted at a question");
       }
-      if (key === "\x04") {
-        terminal.write("\r\n");
-        return undefined;
-      }
-      if (key === "\x1a") {
-        terminal.write("^Z\r\n");
-        terminal.setRaw(false);
-        terminal.suspend();
-        terminal.setRaw(true);
-        show();
-        line = "";
-        break;
-      }
-      if (key === "\x7f" || key === "\b") {
-        if (line !== "") terminal.write("\b \b");
-        line = line.slice(0, -1);
-      } else if (key < " " || key > "~") {
-        // An arrow key, or a terminal's report: no part of an answer, nor is anything that came with it.
-        terminal.flush();
-        terminal.write("\b \b".repeat(line.length));
-        line = "";
-        break;
-      } else if (line.length < 20) {
-        terminal.write(key);
-        line += key;
-      }
     }
+  }
+
+  #draw(lines: readonly string[]): void {
+    for (const line of lines) {
+      this.#write(line);
+      this.#newLine("");
+    }
+  }
+
+  #write(text: string): void {
+    this.#terminal.write(this.#terminal.plain ? text : inQuestionColours(text));
+  }
+
+  #newLine(text: string): void {
+    this.#terminal.write(this.#terminal.plain ? `${text}\r\n` : `${text}\x1b[0m\r\n`);
+  }
+
+  #stop(): void {
+    this.#newLine("^Z");
+    if (!this.#terminal.plain) this.#terminal.write(AFTER_QUESTION);
+    this.#terminal.setRaw(false);
+    this.#terminal.suspend();
+    this.#terminal.setRaw(true);
+    this.#begin();
+    this.#draw(this.#said);
+    this.#settle(SHOWN);
   }
 }
 
-/** Sleeps the thread. Milliseconds. */
-function pause(milliseconds: number): void {
-  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, milliseconds);
+/**
+ * Asks until there is an answer.
+ *
+ * @param stays whether "always" is offered
+ * @returns undefined where nobody can be asked: in the background, or as the question has no room to be shown whole
+ * @throws Interrupted
+ */
+export function askAt(terminal: Terminal, question: Question, stays: boolean): Reply | undefined {
+  using dialog = Dialog.open(terminal);
+  if (!dialog) return undefined;
+  const fitting = linesThatFit(question, dialog.size);
+  if (!fitting) {
+    dialog.say(["krew-wasm: a plugin asks for what has no room on this terminal, and is refused"]);
+    return undefined;
+  }
+  const { lines, wider } = fitting;
+  dialog.say(lines);
+  let choices: Choices = { stays, wider: wider ? "offered" : "none" };
+  let prompt = answersLine(choices);
+  let settled = false;
+  for (let tries = 0; tries < TRIES; tries++) {
+    const line = dialog.ask(prompt, settled);
+    if (line === "end") break;
+    const answer = line === "odd" ? undefined : parseAnswer(line.text, choices);
+    settled = answer === undefined;
+    if (answer === undefined) prompt = againLine(choices);
+    else if (answer !== "wider") return { answer, wider: answer !== "no" && choices.wider === "chosen" };
+    else {
+      choices = { stays, wider: "chosen" };
+      prompt = answersLine(choices);
+      dialog.say(wider!);
+    }
+  }
+  return { answer: "no", wider: false };
 }
+
+/** The user's environment. */
+type Env = (name: string) => string | undefined;
 
 const TERMINAL = "/dev/tty";
 
@@ -165,7 +221,6 @@ const SYSTEMS = {
     library: "libc.so.6",
     cloexec: 0x80000,
     noctty: 0x100,
-    flushInput: 0,
     tstp: 20,
     ttin: 21,
     outputFlags: 4,
@@ -175,7 +230,6 @@ const SYSTEMS = {
     library: "/usr/lib/libSystem.B.dylib",
     cloexec: 0x1000000,
     noctty: 0x20000,
-    flushInput: 1,
     tstp: 18,
     ttin: 21,
     outputFlags: 8,
@@ -187,6 +241,7 @@ const LOCK_SH = 1;
 const LOCK_EX = 2;
 const LOCK_UN = 8;
 const O_RDWR = 2;
+const TCSADRAIN = 1;
 const TCSAFLUSH = 2;
 /** No system's `struct termios` is larger. Bytes. */
 const TERMIOS = 256;
@@ -195,7 +250,7 @@ const TERMIOS = 256;
  * The process's controlling terminal; undefined where it has none. Through the C library, since Deno opens devices only for
  * who may do everything, which a run may not; to be called before the permission `ffi` is given up.
  */
-export function openTerminal(): Terminal | undefined {
+export function openTerminal(env: Env): Terminal | undefined {
   const system = SYSTEMS[Deno.build.os as keyof typeof SYSTEMS];
   if (!system) return undefined;
   const path = new TextEncoder().encode(`${TERMINAL}\0`);
@@ -248,7 +303,8 @@ export function openTerminal(): Terminal | undefined {
       libc.cfmakeraw(changed);
       // What others write meanwhile, as the end of a pipe may, keeps its line ends, and the question begins where lines begin.
       changed[system.outputFlags]! |= system.lineEnds;
-      libc.tcsetattr(fd, TCSAFLUSH, changed);
+      // What was typed before is read and forgotten: thrown away here, the beginning of a sequence would leave its end.
+      libc.tcsetattr(fd, TCSADRAIN, changed);
     },
     write(text) {
       const bytes = new TextEncoder().encode(text.replaceAll("\r\n", "\n")); // the terminal makes the one of the other
@@ -258,16 +314,42 @@ export function openTerminal(): Terminal | undefined {
         sent += count;
       }
     },
-    read() {
+    read(patience) {
+      // -1, by a signal, is no input either.
+      if (patience !== undefined && libc.select(fd + 1, onlyOf(fd), null, null, timeval(patience)) <= 0) {
+        return new Uint8Array();
+      }
       const count = Number(libc.read(fd, buffer, BigInt(buffer.length)));
-      return count > 0 ? new TextDecoder().decode(buffer.subarray(0, count)) : undefined;
+      return count > 0 ? buffer.slice(0, count) : undefined;
     },
-    flush: () => void libc.tcflush(fd, system.flushInput),
+    size() {
+      try {
+        return Deno.consoleSize();
+      } catch {
+        return undefined; // none of the standard streams is one
+      }
+    },
+    plain: env("TERM") === "dumb",
     close() {
       libc.close(fd);
       libc.close(turns);
     },
   };
+}
+
+/** An `fd_set` of one descriptor (<sys/select.h>). */
+function onlyOf(fd: number): Uint8Array<ArrayBuffer> {
+  const set = new Uint8Array(Math.max(128, (fd >> 3) + 8));
+  set[fd >> 3] = 1 << (fd & 7);
+  return set;
+}
+
+/** A `struct timeval`: seconds, and microseconds behind 8 bytes, in the order of the machine's bytes (all are little-endian). */
+function timeval(milliseconds: number): Uint8Array<ArrayBuffer> {
+  const bytes = new DataView(new ArrayBuffer(16));
+  bytes.setUint32(0, Math.floor(milliseconds / 1000), true);
+  bytes.setUint32(8, milliseconds % 1000 * 1000, true);
+  return new Uint8Array(bytes.buffer);
 }
 
 /**
@@ -292,7 +374,7 @@ function loadLibrary(name: string) {
       write: { parameters: ["i32", "buffer", "usize"], result: "isize" },
       tcgetattr: { parameters: ["i32", "buffer"], result: "i32" },
       tcsetattr: { parameters: ["i32", "i32", "buffer"], result: "i32" },
-      tcflush: { parameters: ["i32", "i32"], result: "i32" },
+      select: { parameters: ["i32", "buffer", "pointer", "pointer", "buffer"], result: "i32" },
       flock: { parameters: ["i32", "i32"], result: "i32" },
       getpgrp: { parameters: [], result: "i32" },
       kill: { parameters: ["i32", "i32"], result: "i32" },
@@ -308,15 +390,15 @@ function loadLibrary(name: string) {
  *
  * @param canStay whether "always" is offered
  */
-export function terminalAsk(canStay: boolean): Ask | undefined {
-  const terminal = openTerminal();
+export function terminalAsk(canStay: boolean, env: Env): Ask | undefined {
+  const terminal = openTerminal(env);
   if (!terminal) return undefined;
   const ask = (question: Question) => askAt(terminal, question, canStay);
   return Object.assign(ask, { quietly: terminal.quietly });
 }
 
 /** Whether questions are welcome: somebody is at a terminal, and has not said otherwise. */
-export function mayPrompt(env: (name: string) => string | undefined): boolean {
+export function mayPrompt(env: Env): boolean {
   const no = env("KREW_WASM_NO_PROMPT");
   if (no !== undefined && no !== "" && no !== "0") return false;
   return Deno.build.os !== "windows" &&

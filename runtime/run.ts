@@ -167,7 +167,7 @@ export async function runInstalled(
  */
 export function askerFor(host: RunHost, prompt: boolean, canStay: boolean): Ask | undefined {
   if (!prompt || !mayPrompt(Deno.env.get)) return undefined;
-  const ask = terminalAsk(canStay);
+  const ask = terminalAsk(canStay, Deno.env.get);
   if (!ask) return undefined;
   const asking: Ask = (question) => {
     try {

@@ -78,6 +78,8 @@ export interface AskedFile {
   readonly path: string;
   /** Where that leads, free of links. */
   readonly real: string;
+  /** Whether a directory is there. */
+  readonly directory: boolean;
 }
 
 /** Which of the standard streams are terminals. */

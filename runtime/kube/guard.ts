@@ -5,18 +5,12 @@
 
 import { AppError } from "../errors.ts";
 import type { Cluster, ClusterRequest, ClusterResponse } from "./cluster.ts";
+import { askedRequest, requestInWords } from "./asked_request.ts";
 import { destinationOf } from "./destination.ts";
 import { isBuiltIn } from "./built_in.ts";
 import { mediaTypeOf, parseBody, readBytes, UnreadableBody } from "./request_body.ts";
 import { MeaninglessRequest, parseQuery, parseRequest, type RequestInfo } from "./request_info.ts";
-import {
-  type ClusterGrant,
-  type ClusterRule,
-  parseRuleWord,
-  ruleCovers,
-  ruleDenies,
-  ruleWordFor,
-} from "./rules.ts";
+import { type ClusterGrant, type ClusterRule, ruleCovers, ruleDenies } from "./rules.ts";
 import { statusResponse } from "./status.ts";
 import { type Check, type CheckedBody, needsBody, secondChecks } from "./second_checks.ts";
 import { shellCommand } from "../shell_word.ts";
@@ -35,7 +29,7 @@ export interface ClusterLimits {
 export interface DeniedRequest {
   /** As a person would say it: `delete pods in the namespace "default"`. */
   readonly what: string;
-  /** `delete:pods@default`, what `--allow-cluster=` takes for it; undefined where no grant of that form helps. */
+  /** `delete:pods[web]@default`, what `--allow-cluster=` takes for it and nothing else; undefined where no rule of that form does. */
   readonly rule: string | undefined;
   readonly info: RequestInfo | undefined;
   /** A rule denies it: no grant helps. */
@@ -253,28 +247,7 @@ function discard(body: ClusterRequest["body"]): void {
 }
 
 function describe(info: RequestInfo): DeniedRequest {
-  // Some of what the API server asks for can be said in a file of rules only.
-  const word = ruleWordFor(info);
-  const says = parseRuleWord(word)?.some((rule) => ruleCovers(rule, info)) ?? false;
-  return { what: requestInWords(info), rule: says ? word : undefined, info, denied: false };
-}
-
-/** `delete the pods "web" in the namespace "default"`. Free of control characters. */
-function requestInWords(info: RequestInfo): string {
-  const { verb, resource, apiGroup, subresource, namespace, name } = info;
-  if (!info.isResource) return printable(`${verb} the path ${info.path}`, 300);
-  const group = apiGroup === "" ? "" : `.${apiGroup}`;
-  return printable(
-    `${verb} ${resource}${group}${subresource === "" ? "" : `/${subresource}`}${
-      name === "" ? "" : ` "${name}"`
-    }` +
-      (resource === "namespaces"
-        ? ""
-        : namespace === ""
-        ? " in all of the cluster"
-        : ` in the namespace "${namespace}"`),
-    300,
-  );
+  return { what: requestInWords(info), rule: askedRequest(info)?.word, info, denied: false };
 }
 
 /** The `Status` that the API server sends for what it forbids (apimachinery's NewForbidden), in the host's name. */

@@ -170,13 +170,3 @@ export function parseRuleWord(text: string): ClusterRule[] | undefined {
   }
   return rules;
 }
-
-/** The words that {@linkcode parseRuleWord} reads as the rule that a request lacks: that verb, there, on all such objects. */
-export function ruleWordFor(asked: Asked): string {
-  if (!asked.isResource) return `${asked.verb}:${asked.path}`;
-  const { verb, resource, apiGroup, subresource, namespace } = asked;
-  return `${verb}:${resource}${apiGroup === "" ? "" : `.${apiGroup}`}${
-    subresource === "" ? "" : `/${subresource}`
-  }` +
-    (namespace === "" ? "" : `@${namespace}`);
-}

@@ -232,7 +232,7 @@ export class GatedTree implements FileTree {
     if (absolute === "/") return from;
     const host = this.#meant(absolute, from, text, kind);
     const real = host === undefined ? "" : this.#real(host);
-    const decision = host === undefined ? "no" : this.#gate.ask({ kind, path: host, real });
+    const decision = host === undefined ? "no" : this.#ask(kind, host, real);
     // While a person thinks, another plugin could make it lead elsewhere.
     if (host === undefined || decision === "no" || this.#real(host) !== real) {
       // What is named below the user's own directory fails there as it would without a gate.
@@ -254,10 +254,14 @@ export class GatedTree implements FileTree {
     const granted = this.#mounts.find((seen) => seen.write && isWithin(guest, seen.guest) && !seen.only);
     if (granted) return { node: granted.node, path: restOf(guest, granted.guest) };
     const real = this.#real(host);
-    const decision = this.#gate.ask({ kind: "write", path: host, real });
+    const decision = this.#ask("write", host, real);
     // Read-only, it says.
     if (decision === "no" || this.#real(host) !== real) return { node: mount.node, path };
     return this.#open({ host, real, guest, write: true }, decision, /\/$/.test(path));
+  }
+
+  #ask(kind: AskedFile["kind"], path: string, real: string): ReturnType<FileGate["ask"]> {
+    return this.#gate.ask({ kind, path, real, directory: this.#tree.probe(real)?.type === "directory" });
   }
 
   /** Whether the first name of a path is in a directory, as far as it shows. */

@@ -1,3 +1,4 @@
+import type { ClusterRule } from "../../runtime/kube/rules.ts";
 import assert from "node:assert/strict";
 import { formatExplanation, formatGrants } from "../../cli/commands/grants.ts";
 import {
@@ -48,7 +49,7 @@ Deno.test("a row a grant, with the flag that gives it, which gives the same agai
   const rows = grantRows(grants, HOME);
   const again: Record<string, unknown> = {};
   for (const { flag } of rows) {
-    const [, name = "", value] = /^--([a-z-]+)(?:=(.*))?$/s.exec(flag) ?? [];
+    const [, name = "", value] = /^--([a-z-]+)(?:=(.*))?$/s.exec(flag!) ?? [];
     const key = name.replace(/-(.)/g, (_, letter: string) => letter.toUpperCase());
     if (value === undefined) again[key] = true;
     else if (key === "maxMemory") again[key] = value;
@@ -58,6 +59,41 @@ Deno.test("a row a grant, with the flag that gives it, which gives the same agai
   assert.ok(rows.every(({ what }) => what !== ""));
   assert.deepEqual(moreRows(rows, rows), []);
   assert.equal(moreRows(rows, grantRows(LEAST, HOME)).length, rows.length);
+});
+
+Deno.test("a rule that no word says has no flag, and its names stand in quotes", () => {
+  const rowsOf = (rule: Partial<ClusterRule>) =>
+    grantRows({
+      ...LEAST,
+      cluster: { rules: [{ verbs: ["get"], apiGroups: [""], resources: ["secrets"], ...rule }] },
+    }, HOME);
+  for (
+    const rule of [
+      { resourceNames: ["a],configmaps[b"] },
+      { resourceNames: ["a,b"] },
+      { namespaces: ["demo,kube-system"] },
+      { verbs: ["get:secrets,list"] },
+      { resources: ["secrets@demo"] },
+      { resources: ["secrets,pods"] },
+      { apiGroups: ["a/b"] },
+      { resourceNames: ["x in the namespace demo"] },
+    ]
+  ) {
+    const [row] = rowsOf(rule);
+    assert.equal(
+      row!.flag,
+      "x in the namespace demo" === rule.resourceNames?.[0]
+        ? "--allow-cluster=get:secrets[x in the namespace demo]"
+        : undefined,
+    );
+    assert.deepEqual(row!.rule, { verbs: ["get"], apiGroups: [""], resources: ["secrets"], ...rule });
+  }
+  assert.equal(
+    rowsOf({ resourceNames: ["x in the namespace demo"] })[0]!.what,
+    'get secrets named "x in the namespace demo"',
+  );
+  const two = [...rowsOf({ resourceNames: ["a,b"] }), ...rowsOf({ resourceNames: ["a", "b"] })];
+  assert.equal(moreRows(two.slice(1), two.slice(0, 1)).length, 1, "they are not taken for each other");
 });
 
 Deno.test("what is risky is marked", () => {

@@ -36,7 +36,7 @@ async function setUp(...flags: string[]) {
   };
 }
 
-const asks = 'asks to\r\n  delete pods "web" in the namespace "demo"\r\n';
+const asks = "  namespace  demo\r\n  verb       delete\r\n  resource   pods\r\n  name       web\r\n";
 
 Deno.test(
   "without a terminal a missing grant is refused, and the line at exit is the command that gives it",
@@ -52,7 +52,7 @@ Deno.test(
     assert.match(refused.stdout, /"reason":"Forbidden"/);
     assert.equal(
       refused.stderr,
-      'krew-wasm: ask was not allowed to delete pods "web" in the namespace "demo"; to allow it: krew-wasm grants ask --allow-cluster=delete:pods@demo\n',
+      `krew-wasm: ask was not allowed to delete pods "web" in the namespace "demo"; to allow it: krew-wasm grants ask '--allow-cluster=delete:pods[web]@demo'\n`,
     );
     assert.equal(api.seen.length, before, "nothing has left");
   },
@@ -95,7 +95,7 @@ Deno.test("what is typed before the question, or by the plugin, is no answer", {
   // The plugin's stdin is not where the answer comes from, its stdout not where the question goes.
   const piped = await atTerminal(product, `echo a | ${it.remove} >out`, [["ot? ", "n\r"]]);
   assert.ok(piped.text.includes(asks), piped.text);
-  assert.doesNotMatch(Deno.readTextFileSync(`${product.home}/out`), /asks to/);
+  assert.doesNotMatch(Deno.readTextFileSync(`${product.home}/out`), /a plugin asks/);
 });
 
 Deno.test("always is written down, and not asked again", {
@@ -112,14 +112,14 @@ Deno.test("always is written down, and not asked again", {
       verbs: ["delete"],
       apiGroups: [""],
       resources: ["pods"],
-      resourceNames: null,
+      resourceNames: ["web"],
       namespaces: ["demo"],
       nonResourceURLs: null,
     }],
     readOnly: true,
   });
   const again = await atTerminal(product, it.remove, []);
-  assert.doesNotMatch(again.text, /asks to/);
+  assert.doesNotMatch(again.text, /a plugin asks/);
   assert.equal((await product.shell(it.remove)).stderr, "");
   assert.equal(api.seen.length, before + 3);
 });
@@ -134,14 +134,14 @@ Deno.test("Ctrl-C at a question ends the run as Ctrl-C does; who wants no questi
     true,
   );
   const quiet = await atTerminal(product, it.remove, [], { KREW_WASM_NO_PROMPT: "1" });
-  assert.doesNotMatch(quiet.text, /asks to/);
-  assert.match(quiet.text, /to allow it: krew-wasm grants ask --allow-cluster=delete:pods@demo/);
+  assert.doesNotMatch(quiet.text, /a plugin asks/);
+  assert.match(quiet.text, /to allow it: krew-wasm grants ask '--allow-cluster=delete:pods\[web\]@demo'/);
   const flag = await atTerminal(
     product,
     it.remove.replace("kubectl-ask", "krew-wasm run --no-prompt ask --"),
     [],
   );
-  assert.doesNotMatch(flag.text, /asks to/);
+  assert.doesNotMatch(flag.text, /a plugin asks/);
   const flags = it.remove.replace("kubectl-ask", "krew-wasm run --allow-cluster=delete:pods@demo ask --");
   assert.equal((await product.shell(flags)).stderr, "");
 });
@@ -263,6 +263,22 @@ Deno.test("a publisher's wish is shown, asked about, and taken by nobody silentl
   const broken = await product.run("pull", "--force", reference("v3"));
   assert.equal(broken.code, 0);
   assert.match(broken.stderr, /left out: everything is not a field of a wish/);
+  // Of several rules each is granted as it was shown, whatever its names look like.
+  const odd = { verbs: ["get"], apiGroups: [""], resources: ["configmaps"], resourceNames: ["a],secrets[b"] };
+  await publish("v4", {
+    read: ["~/manifests"],
+    cluster: { rules: [odd, { verbs: ["list"], apiGroups: [""], resources: ["pods"] }] },
+  });
+  const rules = await atTerminal(product, `krew-wasm pull --force ${reference("v4")}`, [
+    ["[e]ach: ", "e\r"],
+    ["[N]o: ", "y\r"],
+    ["[N]o: ", "n\r"],
+  ]);
+  assert.match(rules.text, / {2}get configmaps named "a\],secrets\[b"\? \[y\]es/);
+  assert.deepEqual(grants().cluster, {
+    rules: [{ ...odd, namespaces: null, nonResourceURLs: null }],
+    readOnly: true,
+  });
   // Flags speak last.
   await product.run("pull", "--force", "--grants=wished", "--deny-home", reference("v2"));
   assert.equal(grants().deny.home, true);
@@ -303,7 +319,7 @@ Deno.test("a file that is not granted is asked for, as it is named, and kept if 
   const once = await atTerminal(product, read, [["ot? ", "o\r"]]);
   assert.match(
     once.text,
-    /asks to\r\n {2}read .*\/src\/a\r\nbut it is not among the files that it was granted/,
+    / {2}to {9}read a file\r\n {2}path {7}.*\/src\/a\r\nAllow it/,
   );
   assert.match(once.text, /contents of a/);
   assert.deepEqual(files(), []);
@@ -318,7 +334,7 @@ Deno.test("a file that is not granted is asked for, as it is named, and kept if 
   ]);
   assert.equal((await product.shell(read)).stdout, "contents of a");
   const write = await atTerminal(product, `kubectl-tool write ${home}/src/new text`, [["ot? ", "r\r"]]);
-  assert.match(write.text, /change .*\/src\/new/);
+  assert.match(write.text, /to {9}make, change or delete a file\r\n {2}path {7}.*\/src\/new\r\n/);
   assert.equal(Deno.readTextFileSync(`${home}/src/new`), "text");
   assert.equal(files().length, 1);
   const none = await product.shell(`kubectl-tool read ${home}/src/none`);
@@ -331,7 +347,7 @@ Deno.test(
   async () => {
     using product = await setUpFiles("--deny-home");
     const denied = await atTerminal(product, `kubectl-tool read ${product.home}/src/a`, []);
-    assert.doesNotMatch(denied.text, /asks to|contents/);
+    assert.doesNotMatch(denied.text, /a plugin asks|contents/);
   },
 );
 
@@ -365,7 +381,7 @@ Deno.test("no answer gets around a denial, or into the store", {
 }, async () => {
   using product = await setUpFiles("--deny-read=~/src");
   const denied = await atTerminal(product, `kubectl-tool read ${product.home}/src/a`, []);
-  assert.doesNotMatch(denied.text, /asks to|contents/);
+  assert.doesNotMatch(denied.text, /a plugin asks|contents/);
   assert.match(denied.text, /its grants, or the administrator of this machine, deny that/);
   const store = `${product.store}/receipts/tool.json`;
   const before = Deno.readTextFileSync(store);

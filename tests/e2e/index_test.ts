@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { makeArtifact, push } from "../support/oci.ts";
+import { plainText } from "../support/plain_text.ts";
 import { Product } from "../support/product.ts";
 import { testBinary } from "../support/test_binary.ts";
 import { findProgram, missing } from "../support/programs.ts";
@@ -161,7 +162,7 @@ sys.stdout.write(text.decode())
 sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))`;
   const { code, stdout, stderr } = await product.exec("python3", ["-c", script]);
   assert.equal(code, 0, stdout + stderr);
-  assert.match(stdout, /2 indexes offer a plugin "decoder":\r\n {2}1\) acme .*\r\n {2}2\) other /);
+  assert.match(plainText(stdout), /2 indexes offer a plugin "decoder":\r\n {2}1\) acme .*\r\n {2}2\) other /);
   assert.equal((await product.exec(`${product.store}/bin/kubectl-decoder`, [])).code, 3);
 });
 

@@ -111,9 +111,9 @@ testBinary("the administrator's file bounds whatever a user says", {
       const bounds = (prompts: boolean) => policy({ prompts, rules: [] });
       const line = `krew-wasm run --allow-cluster=none tool -- ${remove.replace("kubectl-tool ", "")}`;
       const asked = await atTerminal(product, namespaceLine(bounds(true), line), [["[N]ot? ", "n\r"]]);
-      assert.match(asked.text, /asks to/);
+      assert.match(asked.text, /a plugin asks/);
       const silent = await atTerminal(product, namespaceLine(bounds(false), line), []);
-      assert.doesNotMatch(silent.text, /asks to/);
+      assert.doesNotMatch(silent.text, /a plugin asks/);
       assert.match(silent.text, /403/);
     },
   });

@@ -1,7 +1,9 @@
 /** Where a run's doors ask: what is never asked, what an answer grants, and what is said at exit. */
 
 import assert from "node:assert/strict";
-import { type Answer, Desk, type DeskContext } from "../../runtime/desk.ts";
+import { type Answer, Desk, type DeskContext, type Question } from "../../runtime/desk.ts";
+import { askedRequest, requestInWords } from "../../runtime/kube/asked_request.ts";
+import { parseRequest } from "../../runtime/kube/request_info.ts";
 import { LEAST, NO_DENIALS } from "../../runtime/grants.ts";
 import { parseReference } from "../../runtime/reference.ts";
 import { subjectOf } from "../../runtime/reference_pattern.ts";
@@ -12,9 +14,11 @@ import { RunRecord } from "../../runtime/record.ts";
 const HOME = "/home/jane";
 
 /** A desk at which a person answers so; `asked`: what they were asked. */
-function deskOf(answer: Answer | undefined, change: Partial<DeskContext> = {}) {
+function deskOf(answer: Answer | undefined, change: Partial<DeskContext> = {}, wider = false) {
   const asked: string[] = [];
+  const questions: Question[] = [];
   const kept: string[] = [];
+  const keptRules: string[] = [];
   const desk = new Desk({
     record: new RunRecord("/dev/null/none", "x", false),
     plugin: "foo",
@@ -22,20 +26,35 @@ function deskOf(answer: Answer | undefined, change: Partial<DeskContext> = {}) {
     home: HOME,
     args: [],
     started: undefined,
-    ask: ({ flag }) => {
-      asked.push(flag);
-      return answer;
+    ask: (question) => {
+      questions.push(question);
+      asked.push(
+        question.parts.filter(([label]) => /^(?:path|rule)$/.test(label)).map(([, value]) => value).join(),
+      );
+      return answer && { answer, wider };
     },
     keep: (change) => {
       kept.push(...change.files.map(({ host }) => host));
+      keptRules.push(JSON.stringify(change.cluster ?? change.rules));
       return Promise.resolve();
     },
     administrator: undefined,
     ...change,
   });
-  const read = (path: string, real = path) => desk.askFile({ kind: "read", path, real });
-  const write = (path: string, real = path) => desk.askFile({ kind: "write", path, real });
-  return { desk, asked, kept, read, write };
+  const file = (kind: "read" | "write") => (path: string, real = path) =>
+    desk.askFile({ kind, path, real, directory: false });
+  /** `METHOD PATH` */
+  const request = (line: string) => {
+    const [method = "", path = ""] = line.split(" ");
+    const info = parseRequest(method, path, "");
+    return desk.askCluster({
+      what: requestInWords(info),
+      rule: askedRequest(info)?.word,
+      info,
+      denied: false,
+    });
+  };
+  return { desk, asked, questions, kept, keptRules, read: file("read"), write: file("write"), request };
 }
 
 Deno.test("an answer grants once, for the run or for good", async () => {
@@ -55,7 +74,7 @@ Deno.test("an answer grants once, for the run or for good", async () => {
 Deno.test("who said no is not asked again, nor told at exit; where nobody could be asked, exit tells how to allow it", () => {
   const it = deskOf("no");
   assert.deepEqual([it.read("/srv/a"), it.read("/srv/a"), it.write("/srv/b")], ["no", "no", "no"]);
-  assert.deepEqual(it.asked, ["--allow-read=/srv/a", "--allow-write=/srv/b"]);
+  assert.deepEqual(it.asked, ["/srv/a", "/srv/b"]);
   assert.equal(it.desk.hint(), undefined);
   const nobody = deskOf(undefined);
   nobody.write("/srv/it's");
@@ -105,17 +124,123 @@ Deno.test("settings of the system are looked for in vain: told if the run fails,
   assert.equal(deskOf("once").write("/etc/motd"), "once", "a change is asked for");
 });
 
-Deno.test("the cluster: a denial and what no rule can say are not asked, an answer adds just that rule", () => {
-  const it = deskOf("run", { grants: { ...LEAST, cluster: "read-only" } });
-  const what = "delete pods";
-  assert.equal(it.desk.askCluster({ what, rule: "delete:pods", info: undefined, denied: true }), false);
-  assert.equal(it.desk.askCluster({ what, rule: undefined, info: undefined, denied: false }), false);
-  assert.deepEqual(it.asked, []);
-  assert.ok(it.desk.askCluster({ what, rule: "delete:pods@a", info: undefined, denied: false }));
-  assert.deepEqual(it.desk.grants.cluster, {
-    rules: [{ verbs: ["delete"], apiGroups: [""], resources: ["pods"], namespaces: ["a"] }],
-    readOnly: true,
+Deno.test("an answer adds the rule that was shown, its name included, and none with a wildcard", async () => {
+  const it = deskOf("always", { grants: { ...LEAST, cluster: "read-only" } });
+  assert.ok(it.request("DELETE /api/v1/namespaces/a/pods/web"));
+  const rule = {
+    verbs: ["delete"],
+    apiGroups: [""],
+    resources: ["pods"],
+    resourceNames: ["web"],
+    namespaces: ["a"],
+  };
+  assert.deepEqual(it.desk.grants.cluster, { rules: [rule], readOnly: true });
+  await it.desk.settle();
+  assert.deepEqual(it.keptRules, [JSON.stringify([rule])]);
+  assert.deepEqual(it.questions[0]!.parts, [
+    ["namespace", "a"],
+    ["verb", "delete"],
+    ["resource", "pods"],
+    ["name", "web"],
+    ["so far", "read-only"],
+    ["rule", "delete:pods[web]@a"],
+  ]);
+  for (
+    const line of [
+      "DELETE /api/v1/namespaces/*/pods/web",
+      "DELETE /api/v1/namespaces/a/*/web",
+      "DELETE /apis/*/v1/namespaces/a/pods/web",
+      "DELETE /api/v1/namespaces/a/pods/*",
+      "DELETE /api/v1/namespaces/a/pods/web/*",
+      "GET /metrics*",
+      "GET /*",
+      "OPTIONS /api/v1/namespaces/a/pods/web",
+      "DELETE /api/v1/namespaces/a/pods/web%22%20in%20the%20namespace%20%22b",
+      "DELETE /api/v1/namespaces/a%22/pods/web",
+      "DELETE /api/v1/namespaces/kube-system%E2%A0%80/pods/web",
+    ]
+  ) {
+    assert.ok(!it.request(line), line);
+  }
+  assert.deepEqual(it.asked, ["delete:pods[web]@a"], "nor is it asked about");
+  assert.match(
+    it.desk.hint()!,
+    /^krew-wasm: foo was not allowed to delete pods "web" in the namespace "\*"; /,
+  );
+});
+
+Deno.test("the wider choice grants the rule that was shown for it", async () => {
+  const it = deskOf("always", { grants: { ...LEAST, cluster: "none" } }, true);
+  assert.ok(it.request("GET /api/v1/namespaces/demo/secrets/db"));
+  const rules = [{ verbs: ["get"], apiGroups: [""], resources: ["secrets"], namespaces: ["demo"] }];
+  assert.deepEqual(it.questions[0]!.wider, {
+    words: 'get secrets of any name in the namespace "demo"',
+    word: "get:secrets@demo",
   });
+  assert.deepEqual(it.desk.grants.cluster, { rules });
+  await it.desk.settle();
+  assert.deepEqual(it.keptRules, [JSON.stringify(rules)]);
+  const list = deskOf("run", { grants: { ...LEAST, cluster: "none" } }, true);
+  assert.ok(list.request("GET /api/v1/namespaces/demo/secrets"));
+  assert.equal(list.questions[0]!.wider, undefined, "there is nothing wider than all of them");
+  assert.deepEqual(list.desk.grants.cluster, { rules: [{ ...rules[0], verbs: ["list"] }] });
+});
+
+Deno.test("a socket is asked for as what it is; once and for this run, nothing is kept", async () => {
+  for (const answer of ["once", "run", "always"] as const) {
+    const it = deskOf(answer, { grants: { ...LEAST, cluster: "read-only" } });
+    const what = "open a socket to the API server";
+    assert.ok(it.desk.askCluster({ what, rule: "full", info: undefined, denied: false }));
+    assert.deepEqual(it.questions[0]!.parts, [
+      ["to", what],
+      ["which is", "full access to the cluster, since nobody can check what goes through a socket"],
+      ["so far", "read-only"],
+      ["rule", "full"],
+    ]);
+    await it.desk.settle();
+    assert.equal(it.desk.grants.cluster, answer === "once" ? "read-only" : "full");
+    assert.deepEqual(it.keptRules, answer === "always" ? ['"full"'] : []);
+  }
+});
+
+Deno.test("a denial, and what no rule can say, is not asked about", () => {
+  const it = deskOf("run", { grants: { ...LEAST, cluster: "read-only" } });
+  const info = parseRequest("DELETE", "/api/v1/namespaces/a/pods/web", "");
+  const what = requestInWords(info);
+  assert.equal(it.desk.askCluster({ what, rule: "delete:pods", info, denied: true }), false);
+  assert.equal(it.desk.askCluster({ what, rule: undefined, info, denied: false }), false);
+  assert.deepEqual(it.asked, []);
+});
+
+Deno.test("who says no is not asked for the next of the same kind, and after five times for nothing more", () => {
+  const it = deskOf("no", { grants: { ...LEAST, cluster: "none" } });
+  for (const name of ["a", "b", "c"]) assert.ok(!it.request(`GET /api/v1/namespaces/demo/secrets/${name}`));
+  assert.deepEqual(it.asked, ["get:secrets[a]@demo"]);
+  for (let index = 0; index < 20; index++) assert.equal(it.write(`/srv/${index}`), "no");
+  assert.equal(it.asked.length, 5);
+  assert.match(it.desk.hint()!, /change \/srv\/4; /);
+});
+
+Deno.test("a file is asked about with its path and where it leads, a directory with all in it", () => {
+  const it = deskOf("once");
+  it.read("/srv/link", "/data/a");
+  it.desk.askFile({ kind: "write", path: "/srv/d", real: "/srv/d", directory: true });
+  assert.deepEqual(it.questions.map(({ parts }) => parts), [
+    [["to", "read a file"], ["path", "/srv/link"], ["leads to", "/data/a"]],
+    [["to", "make, change or delete a directory and all in it"], ["path", "/srv/d"]],
+  ]);
+});
+
+Deno.test("what can't be typed so that every shell reads it is no command of the hint", () => {
+  const it = deskOf(undefined);
+  it.write("/srv/m\\'; touch P; #\u200b");
+  assert.match(
+    it.desk.hint()!,
+    /to allow it: krew-wasm grants foo \$'--allow-write=\/srv\/m\\\\\\047; touch P; #\\342\\200\\213'$/,
+  );
+  const long = deskOf(undefined);
+  long.write(`/srv/${"x".repeat(2000)}`);
+  assert.doesNotMatch(long.desk.hint()!, /to allow it/);
 });
 
 Deno.test("what a plugin asks without end is counted, not kept", () => {

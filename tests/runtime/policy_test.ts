@@ -152,7 +152,7 @@ Deno.test("what a person grants while a plugin runs stays below the bound", () =
     home: HOME,
     args: [],
     started: undefined,
-    ask: () => "run",
+    ask: () => ({ answer: "run", wider: false }),
     keep: undefined,
     administrator: administratorOf(
       { bounds: [ruleFor(policy, at("a/b:c"))!.maximum!] },

@@ -1,6 +1,7 @@
 /** Programs at a terminal of their own, driven by Python's pty module. */
 
 import { fileURLToPath } from "node:url";
+import { plainText } from "./plain_text.ts";
 import { findProgram, missing } from "./programs.ts";
 
 /** Whether tests that need a terminal are left out. */
@@ -26,6 +27,8 @@ export type Step =
 /** What a program did there. */
 export interface TerminalOutcome {
   readonly output: string;
+  /** The same without what a terminal obeys. */
+  readonly text: string;
   /** Its exit code, where it ended by itself. */
   readonly code: number | null;
   readonly signal: string | null;
@@ -49,5 +52,6 @@ export async function atTerminal(
     ],
   }).output();
   if (!success) throw new Error(new TextDecoder().decode(stderr));
-  return JSON.parse(new TextDecoder().decode(stdout));
+  const outcome = JSON.parse(new TextDecoder().decode(stdout));
+  return { ...outcome, text: plainText(outcome.output) };
 }

@@ -1,6 +1,7 @@
 /** A command at a terminal, with somebody who types: `script` of util-linux makes the terminal. */
 
 import type { Product } from "./product.ts";
+import { plainText } from "./plain_text.ts";
 import { findProgram, missing } from "./programs.ts";
 
 /** Whether tests that need a terminal are left out. */
@@ -12,6 +13,8 @@ export function terminalMissing(): boolean {
 export interface Seen {
   readonly code: number;
   readonly text: string;
+  /** With what the terminal obeys. */
+  readonly raw: string;
 }
 
 /**
@@ -47,5 +50,5 @@ export async function atTerminal(
   }
   await writer.close().catch(() => {});
   const { code } = await child.status;
-  return { code, text };
+  return { code, text: plainText(text), raw: text };
 }

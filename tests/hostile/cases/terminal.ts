@@ -10,14 +10,14 @@ async function asked(
   stage: Stage,
   words: readonly string[],
   answer: string,
-): Promise<{ told: string; text: string }> {
+): Promise<{ told: string; text: string; raw: string }> {
   const line = words.map((word) => `'${stage.expand(word).replaceAll("'", `'\\''`)}'`).join(" ");
-  const { text } = await atTerminal(
+  const { text, raw } = await atTerminal(
     stage.product,
     `krew-wasm run --allow-cluster=read-only attack-network -- ${line}`,
     [["[N]ot? ", answer]],
   );
-  return { told: /(\d{3}) [{]/.exec(text)?.[1] ?? text, text };
+  return { told: /(\d{3}) [{]/.exec(text)?.[1] ?? text, text, raw };
 }
 
 const DELETE = ["request", "delete", "$SERVER/api/v1/namespaces/default/pods/web", ""];
@@ -57,13 +57,13 @@ export const TERMINAL: Group = {
       granted: "--allow-cluster=read-only",
       skip,
       async run(stage) {
-        const { told, text } = await asked(stage, [
+        const { told, raw } = await asked(stage, [
           "print",
           "\x1b[8m\x1b[?1049h\x1b[?25l\x1b]0;",
           ",",
           ...DELETE,
         ], "n\r");
-        const before = text.slice(0, text.indexOf("krew-wasm: the plugin"));
+        const before = raw.slice(0, raw.indexOf("krew-wasm: a plugin asks"));
         assert.ok(
           before.includes("\x1b[!p") && before.includes("\x1b[0m"),
           "the terminal is set right first",
@@ -74,24 +74,141 @@ export const TERMINAL: Group = {
       shown: "403; the question stands on a terminal set right",
     },
     {
+      tries: "paint the question in the colour of the background",
+      granted: "--allow-cluster=read-only",
+      skip,
+      async run(stage) {
+        const black = "\x1b]10;#000000\x1b\\\x1b]11;#000000\x1b\\\x1b]4;15;#000000\x1b\\";
+        const { told, raw } = await asked(stage, ["print", black, ",", ...DELETE], "n\r");
+        const before = raw.slice(0, raw.indexOf("krew-wasm: a plugin asks"));
+        assert.match(before, /\x1b\]104\x1b\\[^]*\x1b\]110\x1b\\\x1b\]111\x1b\\/);
+        assert.ok(
+          before.endsWith("\x1b[0;97;40m\x1b[38:2::255:255:255m\x1b[48:2::0:0:0m"),
+          JSON.stringify(before),
+        );
+        return told;
+      },
+      sees: "403",
+      shown: "403; the question has colours of its own",
+    },
+    {
       tries: "write its own question into the real one, by the name of what it asks for",
       granted: "--allow-cluster=read-only",
       skip,
       async run(stage) {
-        const name = "web%1b%5b2J%0d%0akrew-wasm%3a%20press%20o%20to%20go%20on";
-        const { told, text } = await asked(stage, [
-          "request",
-          "delete",
-          `$SERVER/api/v1/namespaces/default/pods/${name}`,
-          "",
-        ], "n\r");
-        const question = text.slice(text.indexOf("krew-wasm: the plugin"), text.indexOf("[N]ot?"));
-        assert.equal(question.split("\r\n").length, 4, question);
-        assert.ok(!question.includes("\x1b"), question);
+        const name = "web%1bc%0d%0akrew-wasm%3a%20press%20o%20to%20go%20on%E2%A0%80";
+        const path = "apis/rbac.authorization.k8s.io/v1/clusterroles"; // the only objects that may be named so
+        const { told, text } = await asked(
+          stage,
+          ["request", "delete", `$SERVER/${path}/${name}`, ""],
+          "n\r",
+        );
+        const question = text.slice(text.indexOf("krew-wasm: a plugin asks"), text.indexOf("[N]ot?"));
+        const lines = question.split("\r\n").filter((line) => /^ {2}\w/.test(line)).map((line) =>
+          line.split(/ {2,}/)[1]
+        );
+        const labels = [
+          "plugin",
+          "arguments",
+          "namespace",
+          "verb",
+          "resource",
+          "name",
+          "so far",
+          "rule",
+          "wider",
+        ];
+        assert.deepEqual(lines, labels, question);
+        assert.match(question, /name {7}web\\x1bc\\r\\nkrew-wasm: press o to go on\\u\{2800\}\r\n/);
         return told;
       },
       sees: "403",
-      shown: "403; the question stays in its lines, what is odd in it escaped",
+      shown: "403; each part of the question stays in its lines, what is odd in it escaped",
+    },
+    {
+      tries: "hide where it reaches, by a name with another namespace in it or a namespace named *",
+      granted: "--allow-cluster=read-only",
+      skip,
+      async run(stage) {
+        const paths = [
+          "namespaces/kube-system/secrets/ui%22%20in%20the%20namespace%20%22demo%22%E2%A0%80",
+          "namespaces/*/secrets/ui",
+          "namespaces/demo/*/ui",
+        ];
+        const words = paths.flatMap((path) => ["request", "delete", `$SERVER/api/v1/${path}`, "", ","]).slice(
+          0,
+          -1,
+        );
+        const { text } = await asked(stage, words, "a\r");
+        assert.doesNotMatch(text, /a plugin asks/);
+        return [...text.matchAll(/(\d{3}) [{]/g)].map(([, status]) => status).join("; ");
+      },
+      sees: "403; 403; 403",
+      shown: "403; what has no name of Kubernetes' is not asked about",
+    },
+    {
+      tries: "have an answer for one object hold for others",
+      granted: "--allow-cluster=read-only",
+      skip,
+      async run(stage) {
+        const words = ["web", "db"].flatMap((
+          name,
+        ) => [...DELETE.slice(0, 2), `${DELETE[2]!.slice(0, -3)}${name}`, "", ","]);
+        const line = words.slice(0, -1).map((word) => `'${stage.expand(word)}'`).join(" ");
+        const { text } = await atTerminal(
+          stage.product,
+          `krew-wasm run --allow-cluster=read-only attack-network -- ${line}`,
+          [["[N]ot? ", "r\r"], ["[N]ot? ", "n\r"]],
+        );
+        return [...text.matchAll(/(\d{3}) [{]/g)].map(([, status]) => status).join("; ");
+      },
+      requests: ["DELETE /api/v1/namespaces/default/pods/web"],
+      sees: "404; 403",
+      shown: "one request; the other is asked about by itself",
+    },
+    {
+      tries: "ask again and again, until somebody slips",
+      granted: "--allow-cluster=read-only",
+      skip,
+      async run(stage) {
+        const words = Array.from({ length: 8 }, (_, index) => [
+          ...["request", "delete", `$SERVER/api/v1/namespaces/ns-${index}/pods/web`, "", ","],
+        ]).flat();
+        const line = words.slice(0, -1).map((word) => `'${stage.expand(word)}'`).join(" ");
+        const { text } = await atTerminal(
+          stage.product,
+          `krew-wasm run --allow-cluster=read-only attack-network -- ${line}`,
+          Array(8).fill(["[N]ot? ", "n\r"]),
+        );
+        assert.equal(text.split("a plugin asks").length - 1, 5);
+        return String(text.match(/403 [{]/g)?.length);
+      },
+      sees: "8",
+      shown: "refused; after five times no nothing is asked any more",
+    },
+    {
+      tries: "write its own question into the real one, by the name of a file",
+      skip,
+      prepare: (stage) =>
+        Deno.writeTextFileSync(`${stage.work}/notes\r\n  path       \u2800harmless`, "s3cr3t-notes"),
+      async run(stage, form) {
+        const { text } = await atTerminal(
+          stage.product,
+          `kubectl-${
+            stage.plugin(form)
+          } read "$(printf '${stage.work}/notes\\r\\n  path       \\342\\240\\200harmless')"`,
+          [["[N]ot? ", "n\r"]],
+        );
+        const question = text.slice(text.indexOf("krew-wasm: a plugin asks"), text.indexOf("[N]ot?")).replace(
+          /\r\n {13}/g,
+          "",
+        );
+        assert.ok(question.includes("/notes\\r\\n \\x20path"), question);
+        assert.equal(question.match(/^ {2}path /gm)?.length, 1, question);
+        return /\b(E[A-Z]+)\b/.exec(text.slice(text.indexOf("[N]ot?")))?.[1] ?? text;
+      },
+      sees: "refused",
+      component: false,
     },
     {
       tries: "have its standard input taken for the user",

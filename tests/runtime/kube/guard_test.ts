@@ -6,8 +6,8 @@ import {
   type ClusterRule,
   parseRules,
   parseRuleWord,
-  ruleWordFor,
 } from "../../../runtime/kube/rules.ts";
+import { askedRequest } from "../../../runtime/kube/asked_request.ts";
 import { parseRequest } from "../../../runtime/kube/request_info.ts";
 
 /** A cluster that notes what reaches it, behind a guard. */
@@ -314,7 +314,7 @@ Deno.test("a refused request is answered with the Status of the API server, in k
     metadata: {},
     status: "Failure",
     message:
-      'deployments.apps "web" is forbidden: krew-wasm does not let the plugin "foo" delete deployments.apps "web" in the namespace "a": it is not granted (krew-wasm grants foo --allow-cluster=delete:deployments.apps@a allows it)',
+      `deployments.apps "web" is forbidden: krew-wasm does not let the plugin "foo" delete deployments.apps "web" in the namespace "a": it is not granted (krew-wasm grants foo '--allow-cluster=delete:deployments.apps[web]@a' allows it)`,
     reason: "Forbidden",
     details: { name: "web", group: "apps", kind: "deployments" },
     code: 403,
@@ -357,7 +357,7 @@ Deno.test("sockets take a grant of everything", async () => {
   ]]);
 });
 
-Deno.test("ruleWordFor() writes what parseRuleWord() reads as the missing rule", async () => {
+Deno.test("askedRequest() writes what parseRuleWord() reads as the missing rule", async () => {
   for (
     const line of [
       "DELETE /api/v1/namespaces/a/pods/b",
@@ -368,7 +368,7 @@ Deno.test("ruleWordFor() writes what parseRuleWord() reads as the missing rule",
     ]
   ) {
     const [method = "", path = ""] = line.split(" ");
-    const word = ruleWordFor(parseRequest(method, path, ""));
+    const word = askedRequest(parseRequest(method, path, ""))!.word;
     const it = guarded({ rules: rule(word) });
     assert.ok(await it.passes(line), `${word} for ${line}`);
   }

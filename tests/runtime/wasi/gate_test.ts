@@ -90,11 +90,14 @@ Deno.test("what is granted is found from the root, what is not is not there, and
     assert.equal(read(gate, `.${base}/open/../open/./a`), "open");
     assert.equal(asked.length, 0);
     assert.equal(errno(() => read(gate, `${base.slice(1)}/shut/b`)), "no-entry");
-    assert.deepEqual(asked, [{ kind: "read", path: `${base}/shut/b`, real: `${base}/shut/b` }]);
+    assert.deepEqual(asked, [
+      { kind: "read", path: `${base}/shut/b`, real: `${base}/shut/b`, directory: false },
+    ]);
     assert.equal(errno(() => tree.statAt(gate, `${base.slice(1)}/shut/none`, true)), "no-entry");
     assert.equal(asked.length, 1, "what is not there is not asked for");
     assert.equal(errno(() => tree.openAt(gate, `${base.slice(1)}/shut/new`, CREATE)), "access");
-    assert.deepEqual(asked[1], { kind: "write", path: `${base}/shut/new`, real: `${base}/shut/new` });
+    const made = { kind: "write", path: `${base}/shut/new`, real: `${base}/shut/new` };
+    assert.deepEqual(asked[1], { ...made, directory: false });
     assert.equal(
       errno(() => tree.openAt(gate, `${base.slice(1)}/nowhere/new`, CREATE)),
       "access",
@@ -139,7 +142,8 @@ Deno.test("where a path leads is told, for bounds on it", () =>
   gated(async ({ base, gate, asked, tree, errno }) => {
     await Deno.symlink(`${base}/shut`, `${base}/way`);
     assert.equal(errno(() => tree.openAt(gate, `${base.slice(1)}/way/b`, READ)), "no-entry");
-    assert.deepEqual(asked[0], { kind: "read", path: `${base}/way/b`, real: `${base}/shut/b` });
+    const asks = { kind: "read", path: `${base}/way/b`, real: `${base}/shut/b`, directory: false };
+    assert.deepEqual(asked[0], asks);
   }));
 
 Deno.test("a link that a person grants is the file it leads to, and is asked for by its own name", () =>
@@ -149,7 +153,7 @@ Deno.test("a link that a person grants is the file it leads to, and is asked for
     assert.equal(read(gate, "rc"), "shut");
     withFile(tree.openAt(gate, "rc", CREATE), (file) => file.writeAt(new TextEncoder().encode("SH"), 0n));
     assert.equal(Deno.readTextFileSync(`${base}/shut/b`), "SHut");
-    const file = { path: `${base}/here/rc`, real: `${base}/shut/b` };
+    const file = { path: `${base}/here/rc`, real: `${base}/shut/b`, directory: false };
     assert.deepEqual(asked, [{ kind: "read", ...file }, { kind: "write", ...file }]);
   }, { "here/rc": "stay" }));
 

@@ -1,0 +1,7 @@
+/** What a program wrote to a terminal, without what a terminal obeys: escape sequences and strings (ECMA-48). */
+export function plainText(text: string): string {
+  const sequences =
+    // deno-lint-ignore no-control-regex -- they are what is looked for
+    /\x1b(?:\[[0-?]*[ -/]*[@-~]|[\]P_^X][^\x1b\x07]*(?:\x1b\\|\x07)|[ -/]+[0-~]|[0-OQ-WYZ`-~\\\x03])|[\x0e\x0f\x18]/g;
+  return text.replace(sequences, "");
+}
