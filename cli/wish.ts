@@ -104,6 +104,7 @@ function restrictionsOf(grants: Grants, wish: Wish | undefined, home: string): G
     read: [],
     write: [],
     home: false,
+    homes: [],
     env: "default",
     kubeconfig: false,
     cluster,

@@ -4,6 +4,8 @@
  */
 
 import { AppError, firstLineOf, messageOf } from "./errors.ts";
+import { accountHome, isOwn } from "./account_home.ts";
+import { canonicalPath } from "./canonical_path.ts";
 import { whyNotRead } from "./file_error.ts";
 import { type EnvGrant, type FileGrant, type Grants, isCredentialVariable, parseSize } from "./grants.ts";
 import { type ClusterGrant, parseClusterGrant } from "./kube/rules.ts";
@@ -27,6 +29,8 @@ export interface Bounds {
   /** …and changed. */
   readonly write: readonly string[] | undefined;
   readonly home: boolean;
+  /** What counts as the user's home directory beside the one that the environment names. */
+  readonly homes: readonly string[];
   readonly env: EnvGrant;
   readonly kubeconfig: boolean;
   readonly cluster: ClusterGrant;
@@ -93,7 +97,10 @@ export async function readPolicy(
   } catch (error) {
     throw invalid(path, owner, `it is not YAML: ${firstLineOf(error)}`);
   }
-  return parsePolicy(value, path, home, owner);
+  const account = owner === "user" ? undefined : await accountHome();
+  // The environment is the user's: a directory of somebody else's is not made the user's home by it.
+  const own = account === undefined || isOwn(home) ? home : account;
+  return parsePolicy(value, path, own, owner, account === undefined ? [] : [account]);
 }
 
 /**
@@ -151,6 +158,7 @@ function invalid(path: string, owner: PolicyOwner, what: string): AppError {
  * A policy from parsed YAML. Pure.
  *
  * @param home the user's home directory, for paths that begin with `~/`
+ * @param homes what is the user's home directory, too
  * @throws AppError POLICY_INVALID with the field's path
  */
 export function parsePolicy(
@@ -158,6 +166,7 @@ export function parsePolicy(
   path: string,
   home: string,
   owner: PolicyOwner = "administrator",
+  homes: readonly string[] = [],
 ): Policy {
   const fail = (what: string): never => {
     throw invalid(path, owner, what);
@@ -184,8 +193,7 @@ export function parsePolicy(
   const paths = (item: unknown, where: string): readonly string[] | undefined =>
     item === undefined ? undefined : words(item, where).map((path) => {
       const absolute = path === "~" ? home : path.startsWith("~/") ? home + path.slice(1) : path;
-      if (!/^(?:\/|[A-Za-z]:\/)/.test(absolute)) fail(`${where}: "${path}" is not absolute`);
-      return absolute.length > 1 ? absolute.replace(/\/+$/, "") || "/" : absolute;
+      return canonicalPath(absolute) ?? fail(`${where}: "${path}" is not absolute`);
     });
   const within = <T>(where: string, parse: () => T): T => {
     try {
@@ -238,6 +246,7 @@ export function parsePolicy(
           read: paths(most.read, `${at}.read`),
           write: paths(most.write, `${at}.write`),
           home: flag(most.home, `${at}.home`, true),
+          homes: [home, ...homes],
           env: env === undefined || env === "all"
             ? "all"
             : env === "default"
@@ -337,11 +346,12 @@ export function limitGrants(
   if (!bounds) return grants;
   const { read, write } = bounds;
   const byPath = read !== undefined || write !== undefined;
+  const homes = [home, ...bounds.homes].flatMap((each) => [each, real(each)]);
   const all: readonly FileGrant[] = grants.home && bounds.home && byPath
     ? [...grants.files, { host: home, guest: home, write: true }]
     : grants.files;
   const files = all.flatMap((grant) => byPath ? limitFile(grant, bounds, real) : [grant])
-    .filter(({ host }) => bounds.home || !isWithin(home, real(host)));
+    .filter(({ host }) => bounds.home || !homes.some((each) => isWithin(each, real(host))));
   const cluster = rank(grants.cluster) > rank(bounds.cluster) ? bounds.cluster : grants.cluster;
   return {
     ...grants,

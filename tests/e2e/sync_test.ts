@@ -153,7 +153,7 @@ testBinary("sync of what can't be had does the rest, and a lock file that lies i
   const partly = await other.run("sync", "plugins.lock", "-y");
   assert.equal(partly.code, 1);
   assert.match(partly.stdout, /^Installed foo /);
-  assert.match(partly.stderr, /^error: .*404.*\n[^]*1 of 2 done\n/);
+  assert.match(partly.stderr, /^error: .*404.*\n[^]*1 of 2 done\n/m);
   write({ ...lock, plugins: [{ ...lock.plugins[0], digest: zeros }] });
   const lying = await other.run("sync", "plugins.lock");
   assert.equal(lying.code, 1);

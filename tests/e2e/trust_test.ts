@@ -1,6 +1,7 @@
 /** What decides whom to trust: policies, signatures, references, lock files and bundles, where each says more than it may. */
 
 import assert from "node:assert/strict";
+import os from "node:os";
 import { RegistryClient } from "../../registry/client.ts";
 import { parseReference } from "../../registry/reference.ts";
 import { pushBundle, signable } from "../../registry/sign.ts";
@@ -760,4 +761,32 @@ testBinary("a bundle that lacks a field, misspells one, or has one of another ki
   assert.equal(grants.files[0].host, `${parent}/tmp`);
   assert.match(loaded.stderr, /hold to: nothing/);
   assert.equal(grants.cluster, "none");
+});
+
+testBinary("what the environment calls home moves no bound", { ignore: namespaceMissing() }, async () => {
+  await using it = await setUp();
+  const { under, product } = it;
+  const others = Deno.makeTempDirSync({ prefix: "krew-wasm-others-" });
+  try {
+    Deno.mkdirSync(`${others}/data`);
+    const account = os.userInfo().homedir;
+    await ok(product.run("pull", it.tool, `--allow-read=${account}`, `--allow-read=${others}/data`));
+    const shown = async (maximum: unknown, home: string) => {
+      const line = `HOME=${home} KREW_WASM_ROOT=${product.store} krew-wasm grants tool`;
+      return (await ok(under(administrator({ rules: [{ match: "**", maximum }] }), line))).stdout;
+    };
+    const closed = { home: false };
+    for (const home of [product.home, "/nowhere", "/"]) {
+      assert.ok(!(await shown(closed, home)).includes(`read ${account} `), home);
+    }
+    const bounded = { read: ["~/data"] };
+    assert.ok(
+      (await shown(bounded, others)).includes(`read ${others}/data`),
+      "a home of one's own is one's home",
+    );
+    Deno.chownSync(others, 1000, 1000);
+    assert.ok(!(await shown(bounded, others)).includes(others), "another's is not");
+  } finally {
+    Deno.removeSync(others, { recursive: true });
+  }
 });

@@ -52,6 +52,7 @@ export const bounds: fc.Arbitrary<Bounds> = fc.record({
   read: fc.option(fc.array(path, { maxLength: 3 }), { nil: undefined }),
   write: fc.option(fc.array(path, { maxLength: 3 }), { nil: undefined }),
   home: fc.boolean(),
+  homes: fc.constant([]),
   env,
   kubeconfig: fc.boolean(),
   cluster,
