@@ -11,7 +11,7 @@ import { type Subject, subjectOf } from "../runtime/reference_pattern.ts";
 import { homeDirectory } from "../runtime/store/layout.ts";
 import { printable } from "../runtime/text.ts";
 import { readUserPolicy } from "../runtime/user_policy.ts";
-import { administratorsRoot, judge } from "../runtime/verdict.ts";
+import { administratorsRoot, judge, unvouchedSubject } from "../runtime/verdict.ts";
 import { readVerifyRule } from "../runtime/verify_rule.ts";
 import type { Context } from "./context.ts";
 import { type ReadOptions, readTextFile } from "./read_file.ts";
@@ -71,26 +71,24 @@ export async function verification(
   checkAllowed(administrator, subjectOf(reference));
   const verify = verifierOf(source);
   const asked = await verify(requirementsIn(surroundings, subjectOf(reference), options));
-  const claimed = source.isClaim
-    ? await verify(policyRequirements(surroundings, { kind: "bundle", reference }))
-    : undefined;
+  const refusal = async (plugin: Provenance) =>
+    (await judge(administrator, plugin)).refused ?? (await judge(user, plugin)).refused;
   return async (pinned, manifest) => {
-    const signatures = await asked(pinned, manifest);
     const plugin: Provenance = {
       reference: formatReference(reference),
       source: manifest.source ?? { kind: "registry" },
-      signatures,
+      signatures: await asked(pinned, manifest),
     };
-    const refused = async (policy: Policy | undefined, judged: Provenance) =>
-      (await judge(policy, judged)).refused;
-    const first = await refused(administrator, plugin) ?? await refused(user, plugin);
-    if (first === undefined) return signatures;
-    if (!claimed) throw first;
-    // What nobody vouches for may be let in by a rule for bundles, which may ask for a signature of its own.
-    const more = { ...plugin, signatures: [...signatures, ...await claimed(pinned, manifest)] };
-    const second = await refused(administrator, more) ?? await refused(user, more);
-    if (second) throw second;
-    return more.signatures;
+    const refused = await refusal(plugin);
+    if (refused === undefined) return plugin.signatures;
+    // What nobody vouches for may be let in as what it is, by a rule that asks for a signature of its own.
+    const other = unvouchedSubject(plugin);
+    const more = other ? await (await verify(policyRequirements(surroundings, other)))(pinned, manifest) : [];
+    if (more.length === 0) throw refused;
+    const signatures = [...plugin.signatures, ...more];
+    const left = await refusal({ ...plugin, signatures });
+    if (left) throw left;
+    return signatures;
   };
 }
 

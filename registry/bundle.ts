@@ -231,7 +231,6 @@ export interface BundledPlugin {
 
 /** A bundle, opened: a source of artifacts as a registry is one. Everything it hands out is checked against its digest. */
 export class Bundle implements ArtifactSource, SignatureSource, Disposable {
-  readonly isClaim = true;
   readonly plugins: readonly BundledPlugin[];
   #file: Deno.FsFile;
   #entries: Map<string, TarEntry>;

@@ -33,8 +33,6 @@ export type FoundSignature =
 
 /** Where signatures come from: a registry, or a file that holds them beside what is signed. */
 export interface SignatureSource {
-  /** What it holds is of the repository that is asked for only because it says so: a bundle. */
-  readonly isClaim?: boolean;
   /** Those of the manifest with this digest, not verified. */
   readonly signatures: (repository: Reference, digest: string) => AsyncIterable<FoundSignature>;
   /** The text of a manifest or index, named by its digest. */

@@ -61,8 +61,8 @@ async function verifyBy(
       const judgement = await judge(signature, subject);
       if (judgement.verdict === "good") {
         const { by } = judgement;
-        if (!source.isClaim || by.names === subject.repository) return by;
-        good ??= by; // another may say which repository it is of, which only the bundle says here
+        if (manifest.source === undefined || by.names === subject.repository) return by;
+        good ??= by; // another may say which repository it is of, which only a bundle or a mirror says here
       } else if (judgement.verdict !== "other") judgements.push(judgement);
     }
   }

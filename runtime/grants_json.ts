@@ -69,6 +69,7 @@ export function grantsFromJson(json: unknown, form: GrantsForm = "present", path
 }
 
 const names = list(text());
+const variables = list(text(/^[^=,*\u0000-\u001f\u007f]+$/, "is not the name of a variable"));
 /** An absolute path of the host, as it is opened: in its one spelling. */
 const hostPath: Reader<string> = (value, path) =>
   typeof value === "string" && canonicalPath(value) === value
@@ -80,7 +81,7 @@ const env: Reader<EnvGrant> = (value, path) =>
   value === "default" || value === "all"
     ? value
     : Array.isArray(value)
-    ? names(value, path)
+    ? variables(value, path)
     : malformed(path, 'is neither "default" nor "all" nor a list of names');
 
 const limits = object<Limits>({ maxMemory: integer(1), descriptors: integer(1) });
@@ -126,7 +127,7 @@ function denials(form: GrantsForm): Reader<Denials> {
     read: list(hostPath),
     write: list(hostPath),
     home: boolean,
-    env: (value, path) => value === "all" ? value : names(value, path),
+    env: (value, path) => value === "all" ? value : variables(value, path),
     kubeconfig: boolean,
     cluster: (value, path) => typeof value === "boolean" ? value : ofRules(value, path),
     terminal: boolean,

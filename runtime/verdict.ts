@@ -68,18 +68,25 @@ export async function judge(policy: Policy | undefined, judged: Judged): Promise
   else {
     const reference = parseReference(judged.reference);
     const vouched = await ask(subjectOf(reference), judged);
-    // What only a bundle, or a mirror of the user's, says to be of a repository has to be let in as what it is, too.
-    const { source } = judged;
-    if (!vouched && source.kind === "bundle") await ask({ kind: "bundle", reference }, judged);
-    else if (!vouched && source.kind === "mirror") {
-      await ask({ ...subjectOf(parseReference(source.place)), mirrorOf: reference }, judged);
-    }
+    const other = vouched ? undefined : unvouchedSubject(judged);
+    if (other) await ask(other, judged);
   }
   return {
     refused,
     isCurable: refused !== undefined && !denied,
     bounds: rules.flatMap((rule) => rule?.maximum ?? []),
   };
+}
+
+/**
+ * What a plugin is where no signature vouches for its reference: what only a bundle, or a mirror of the user's, says to be of a
+ * repository has to be let in as that, too. undefined for what came from the reference's own registry.
+ */
+export function unvouchedSubject({ reference, source }: Provenance): Subject | undefined {
+  const claimed = parseReference(reference);
+  if (source.kind === "bundle") return { kind: "bundle", reference: claimed };
+  if (source.kind !== "mirror") return undefined;
+  return { ...subjectOf(parseReference(source.place)), mirrorOf: claimed };
 }
 
 /** What makes good for what is not known of an installed plugin, where there is a network. */

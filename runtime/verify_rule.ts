@@ -120,7 +120,8 @@ export function whyUnsatisfied({ signatures }: Provenance): string {
   return `it has to be signed by whom the rule for it names now; what was verified is ${by.join(", and ")}`;
 }
 
-const ROOTS = {
+/** Trust roots in words, by whose they are. */
+export const ROOTS = {
   carried: "the trust root that krew-wasm carries",
   administrator: "a trust root of the administrator's",
   user: "a trust root of the user's own",

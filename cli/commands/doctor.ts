@@ -135,7 +135,6 @@ async function pullAnew(
         force: true,
         upgrades: true,
         grants: receipt.grants,
-        earlier: receipt.signatures,
       });
     } catch (error) {
       if (!(error instanceof AppError)) throw error;

@@ -17,6 +17,7 @@ import { addedIndexes, chooseOffer, isIndexName } from "../indexes.ts";
 import { formatAge, formatSize, formatValue } from "../output.ts";
 import { plainHttpOption } from "../registry.ts";
 import { shortDigest, versionText } from "../updates.ts";
+import { ROOTS } from "../../runtime/verify_rule.ts";
 import { describeSignature, sourceInWords } from "../verify.ts";
 import { inspectCommand } from "./inspect.ts";
 import { pluginJson } from "./list.ts";
@@ -155,7 +156,9 @@ function formatInfo(
     ["wasm", `${digest}${intact ? "" : " (missing or changed: krew-wasm doctor --fix)"}`],
     ...signatures.map((signature, at): [string, string] => [
       at === 0 ? "signed" : "",
-      `by ${describeSignature(signature)}${signature.names === undefined ? "" : `, as ${signature.names}`}`,
+      `by ${describeSignature(signature)}${signature.names === undefined ? "" : `, as ${signature.names}`}${
+        signature.kind === "key" ? "" : `, by ${ROOTS[signature.trustRoot.of]}`
+      }`,
     ]),
     ["installed", age(receipt.installedAt)],
     ["compiled", state[compiled]],

@@ -790,3 +790,49 @@ testBinary("what the environment calls home moves no bound", { ignore: namespace
     Deno.removeSync(others, { recursive: true });
   }
 });
+
+testBinary(
+  "a mirror of the user's own is let in by its own name, one of the administrator's by the reference",
+  {
+    ignore: namespaceMissing(),
+  },
+  async () => {
+    await using it = await setUp();
+    const { under, product, registry } = it;
+    const reference = "ghcr.io/acme/tool:v1";
+    Deno.mkdirSync(product.store, { mode: 0o700 });
+    const own = `${product.store}/registries.yaml`;
+    Deno.writeTextFileSync(own, `registries:\n  ghcr.io: {mirrors: ["${registry.host}"], fallback: false}\n`);
+    const only = (...registries: string[]) => administrator({ registries });
+    const pull = `krew-wasm pull --force ${reference}`;
+    const refused = await under(only("ghcr.io"), pull);
+    assert.equal(refused.code, 1);
+    assert.match(
+      refused.stderr,
+      /127\.0\.0\.1.* is not allowed on this machine: .*a mirror that the user's own files set up/,
+    );
+    assert.equal((await product.run("list", "-o", "name")).stdout, "");
+    for (const policy of [":", only("ghcr.io", registry.host)]) {
+      const { code, stderr } = await under(policy, pull);
+      assert.equal(code, 0, stderr);
+    }
+    assert.match(
+      (await product.run("info", "tool")).stdout,
+      /from +ghcr\.io\/acme\/tool:v1 \(by the mirror 127\.0\.0\.1/,
+    );
+    assert.equal((await under(only("ghcr.io"), "kubectl-tool")).code, 125, "nor when it was pulled before");
+    const denied = { rules: [{ match: "ghcr.io/**" }, { match: "**", allow: false }] };
+    assert.equal((await under(administrator(denied), "kubectl-tool")).code, 125);
+    // By the environment, too.
+    Deno.removeSync(own);
+    const conf = `[[registry]]\nprefix = "ghcr.io"\nlocation = "${registry.host}"\n`;
+    Deno.writeTextFileSync(`${product.home}/own.conf`, conf);
+    const named = `CONTAINERS_REGISTRIES_CONF=$HOME/own.conf ${pull}`;
+    assert.equal((await under(only("ghcr.io"), named)).code, 1);
+    // The administrator's is where the reference is had.
+    const system =
+      `rm -f /etc/containers; mkdir /etc/containers; cp $HOME/own.conf /etc/containers/registries.conf`;
+    const pulled = await under(`${only("ghcr.io")}; ${system}`, `${pull} && kubectl-tool`);
+    assert.equal(pulled.code, 11, pulled.stderr);
+  },
+);
