@@ -8,14 +8,15 @@ import { AppError, messageOf } from "../runtime/errors.ts";
 import { printable } from "../runtime/text.ts";
 import { COMPONENT_ENTRY } from "../runtime/component.ts";
 import type { PluginKind } from "../runtime/store/receipt.ts";
-import { LIMIT_EXPORT } from "../runtime/wasi/memory_limit.ts";
+import { LIMIT_EXPORT, OBJECTS_SECTION } from "../runtime/wasi/memory_limit.ts";
 import { readAsset } from "./assets.ts";
-import { PREVIEW1, refuseLibrary, refuseMemories, unknownImport } from "./foreign.ts";
+import { refuseLibrary, refuseMemories, unknownImport } from "./foreign.ts";
 import { componentScript } from "./glue.ts";
 import { countGrowth } from "./grow.ts";
-import { checkFunctionTypes, isPreview1Function } from "./function_types.ts";
+import { checkFunctionTypes, definesObjects, isHostFunction } from "./function_types.ts";
 import { readComponent } from "./component_reader.ts";
 import { ServedTypes } from "./served_interfaces.ts";
+import { limitTables, MAX_ENTRIES } from "./tables.ts";
 import { refuseLargeTypes, refuseUnfolding } from "./type_size.ts";
 import {
   type ComponentNames,
@@ -23,6 +24,7 @@ import {
   readLinkNames,
   readSections,
   refuseBomb,
+  refuseImports,
   stripModule,
   wasmKind,
 } from "./wasm.ts";
@@ -33,14 +35,6 @@ export interface Compiled {
   readonly files: readonly { readonly name: string; readonly bytes: Uint8Array<ArrayBuffer> }[];
 }
 
-/** What a core module may import, by module name. */
-const CORE_MODULES: ReadonlySet<string> = new Set([
-  "wasi_snapshot_preview1",
-  "wasi_unstable",
-  "wasi-outbound-http",
-  "krew_wasm_kubernetes",
-  "krew_wasm_terminal",
-]);
 const NETWORK = /^(wasi:http|wasi:sockets|krew-wasm:kubernetes)\//;
 
 /**
@@ -82,14 +76,11 @@ function newer(): string {
 }
 
 function compileModule(bytes: Uint8Array<ArrayBuffer>): Compiled {
-  const files = compileCore(bytes, MODULE);
+  const { files } = compileCore(bytes, MODULE);
   const module = validated(files[0]!.bytes);
   const imports = WebAssembly.Module.imports(module);
   for (const each of imports) {
-    const known = PREVIEW1.test(each.module)
-      ? isPreview1Function(each.name) && each.kind === "function"
-      : CORE_MODULES.has(each.module);
-    if (!known) throw unknownImport(each);
+    if (each.kind !== "function" || !isHostFunction(each.module, each.name)) throw unknownImport(each);
   }
   refuseLibrary(WebAssembly.Module.exports(module), imports);
   checkFunctionTypes(files[0]!.bytes);
@@ -99,27 +90,40 @@ function compileModule(bytes: Uint8Array<ArrayBuffer>): Compiled {
 /** The name of a preview1 plugin's module among its compiled files. */
 const MODULE = "plugin.wasm";
 
+/** Entries of the tables of all modules of a component, were each instance of that which has most. */
+const MAX_ENTRIES_IN_ALL = 10 * MAX_ENTRIES;
+
+interface CompiledCore {
+  readonly files: Compiled["files"];
+  /** Of its tables, from the start. */
+  readonly entries: number;
+}
+
 /**
- * A core module as it is run: validated, stripped, the growth of its memory counted. And its functions' names, where it
+ * A core module as it is run: validated, stripped, the growth of its memory counted and that of its tables limited. And its functions' names, where it
  * has them.
  *
  * @throws AppError WASM_INVALID, PLUGIN_UNSUPPORTED
  */
-function compileCore(bytes: Uint8Array<ArrayBuffer>, name: string): Compiled["files"] {
+function compileCore(bytes: Uint8Array<ArrayBuffer>, name: string): CompiledCore {
+  refuseImports(bytes);
   const taken = WebAssembly.Module.exports(validated(bytes)).find(({ name }) => name === LIMIT_EXPORT);
   if (taken) {
     throw new AppError("PLUGIN_UNSUPPORTED", `It exports "${LIMIT_EXPORT}", a name that krew-wasm needs`);
   }
   refuseMemories(bytes);
-  const stripped = stripModule(bytes, name);
-  const counted = countGrowth(stripped.bytes);
-  if (counted !== stripped.bytes && !WebAssembly.validate(counted)) {
-    throw new AppError("INTERNAL", "The growth of its memory can't be counted");
+  const stripped = stripModule(bytes, name, definesObjects(bytes) ? [OBJECTS_SECTION] : []);
+  const { bytes: limited, entries } = limitTables(countGrowth(stripped.bytes));
+  if (limited !== stripped.bytes && !WebAssembly.validate(limited)) {
+    throw new AppError("INTERNAL", "The growth of its memory and tables can't be counted");
   }
-  return [
-    { name, bytes: counted },
-    ...(stripped.names ? [{ name: `${name}.names`, bytes: stripped.names }] : []),
-  ];
+  return {
+    entries,
+    files: [
+      { name, bytes: limited },
+      ...(stripped.names ? [{ name: `${name}.names`, bytes: stripped.names }] : []),
+    ],
+  };
 }
 
 /** A component of a core module that carries component types. */
@@ -291,18 +295,24 @@ async function compileComponent(bytes: Uint8Array): Promise<Compiled> {
   for (const [name, content] of generated.files) {
     if (name.endsWith(".wasm")) checkHarmless(coreNames(content));
   }
+  const script = generated.files.find(([name]) => name === COMPONENT_ENTRY);
+  if (!script) throw new AppError("INTERNAL", "jco made no JavaScript of it");
+  const text = componentScript(new TextDecoder().decode(script[1]), run, generated.imports);
+  const cores = generated.files.filter(([name]) => name.endsWith(".wasm"))
+    .map(([name, content]) => compileCore(content.slice(), name));
+  const entries = report.unfolded.instances * Math.max(0, ...cores.map(({ entries }) => entries));
+  if (entries > MAX_ENTRIES_IN_ALL) {
+    throw new AppError(
+      "TOO_LARGE",
+      `The tables of its modules may have ${entries} entries, more than ${MAX_ENTRIES_IN_ALL}`,
+    );
+  }
   return {
     kind: "component",
-    files: generated.files.filter(([name]) => /\.(js|wasm)$/.test(name)).flatMap(([name, content]) =>
-      name === COMPONENT_ENTRY
-        ? [{
-          name,
-          bytes: new TextEncoder().encode(
-            componentScript(new TextDecoder().decode(content), run, generated.imports),
-          ),
-        }]
-        : compileCore(content.slice(), name)
-    ),
+    files: [
+      { name: COMPONENT_ENTRY, bytes: new TextEncoder().encode(text) },
+      ...cores.flatMap(({ files }) => files),
+    ],
   };
 }
 

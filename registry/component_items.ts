@@ -36,22 +36,29 @@ export interface Items {
   readonly unfolded: Unfolded;
 }
 
-/** How much something is when it is written out: bytes of JavaScript, about, without types; and parts of types. */
+/** How much something is when it is written out. */
 export interface Unfolded {
+  /** Bytes of JavaScript, about, without those for types. */
   readonly bytes: number;
+  /** Parts of types. */
   readonly parts: number;
+  /** Core instances. */
+  readonly instances: number;
+  /** Memories that those have of their own. */
+  readonly memories: number;
 }
 
 /** No more than this is counted. */
 export const CAP = 1e12;
-export const NONE: Unfolded = { bytes: 0, parts: 0 };
+export const NONE: Unfolded = { bytes: 0, parts: 0, instances: 0, memories: 0 };
 /** What jco writes to make a function callable, without its types; its name is written some times. */
 const FUNCTION_BYTES = 2500;
 const NAME_TIMES = 10;
 
 /** All of two. */
-export function sum(one: Unfolded, other: Unfolded): Unfolded {
-  return { bytes: Math.min(CAP, one.bytes + other.bytes), parts: Math.min(CAP, one.parts + other.parts) };
+export function sum(one: Unfolded, other: Partial<Unfolded>): Unfolded {
+  const of = (what: keyof Unfolded) => Math.min(CAP, one[what] + (other[what] ?? 0));
+  return { bytes: of("bytes"), parts: of("parts"), instances: of("instances"), memories: of("memories") };
 }
 
 /** An instance of these. */

@@ -6,17 +6,25 @@
  */
 
 import { AppError } from "../runtime/errors.ts";
-import { printable } from "../runtime/text.ts";
+import { type Item, type Items, itemsOf, sum, TypeNumbers, type Unfolded } from "./component_items.ts";
 import {
-  type Item,
-  type Items,
-  itemsOf,
-  NONE,
-  sum,
-  type Type,
-  TypeNumbers,
-  type Unfolded,
-} from "./component_items.ts";
+  COMPONENT_SORT,
+  CORE,
+  CORE_INSTANCE_SORT,
+  CORE_MODULE_SORT,
+  define,
+  type Definition,
+  each,
+  FUNCTION_SORT,
+  INSTANCE_SORT,
+  MAX_DEPTH,
+  type ModuleReport,
+  Reading,
+  Scope,
+  TYPE_SORT,
+  unknown,
+} from "./component_scope.ts";
+import { readAlias, readDescription, readImport, readType } from "./component_types.ts";
 import { Reader, readExternName, readModuleNames, readSections, wasmKind } from "./wasm.ts";
 
 /** A component, read. */
@@ -28,11 +36,6 @@ export interface ComponentReport {
   /** The parts of its largest type, used or not. */
   readonly largestType: number;
 }
-
-/** Components of a composition are nested two or three deep. */
-const MAX_DEPTH = 100;
-/** How many definitions, declarations and arguments one binary may have. The largest real components have some thousands. */
-const MAX_ITEMS = 1_000_000;
 
 // Sections of a component. Without 9 and 12, start functions and values, which nothing makes.
 const CUSTOM = 0;
@@ -46,75 +49,8 @@ const TYPE = 7;
 const CANON = 8;
 const IMPORT = 10;
 const EXPORT = 11;
-// Sorts, and kinds of external descriptions.
-const CORE = 0x00;
-const FUNCTION_SORT = 0x01;
-const TYPE_SORT = 0x03;
-const COMPONENT_SORT = 0x04;
-const INSTANCE_SORT = 0x05;
-// Sorts of core things.
-const CORE_INSTANCE_SORT = 0x12;
-const CORE_MODULE_SORT = 0x11;
-const CORE_TYPE_SORT = 0x10;
-
-/** Primitive types, by their byte; 0x64 is an error context, of WASI 0.3. */
-const PRIMITIVES: ReadonlyMap<number, string> = new Map([
-  ...[[0x7f, "bool"], [0x7e, "s8"], [0x7d, "u8"], [0x7c, "s16"], [0x7b, "u16"], [0x7a, "s32"]] as const,
-  ...[[0x79, "u32"], [0x78, "s64"], [0x77, "u64"], [0x76, "f32"], [0x75, "f64"], [0x74, "char"]] as const,
-  ...[[0x73, "string"], [0x64, "error-context"]] as const,
-]);
-
-/** What one reading shares at every depth. */
-class Reading {
-  readonly numbers: TypeNumbers;
-  largestType = 0;
-  /** The longest name of what core instances give, which is written wherever that is used. */
-  longest = 0;
-  #items = 0;
-
-  constructor(numbers: TypeNumbers) {
-    this.numbers = numbers;
-  }
-
-  /** Counts what is read. @throws AppError TOO_LARGE */
-  count(): void {
-    if (++this.#items > MAX_ITEMS) {
-      throw new AppError("TOO_LARGE", `Its components have more than ${MAX_ITEMS} definitions`);
-    }
-  }
-}
-
-/** A component, or a type of one or of an instance, while its definitions are read. */
-class Scope {
-  readonly types: Type[] = [];
-  readonly functions: Item[] = [];
-  readonly instances: Item[] = [];
-  /** Undefined for one that is handed in. */
-  readonly components: (Definition | undefined)[] = [];
-  /** Bytes of the names that each module imports; undefined for one that is handed in. */
-  readonly modules: (number | undefined)[] = [];
-  readonly imports: [string, Item][] = [];
-  readonly exports = new Map<string, Item>();
-  unfolded: Unfolded = NONE;
-
-  /** `owner`: the interface whose resources are declared here; undefined where they are nobody else's. */
-  constructor(readonly reading: Reading, readonly parent?: Scope, readonly owner?: string) {}
-
-  add(unfolded: Unfolded): void {
-    this.unfolded = sum(this.unfolded, unfolded);
-  }
-
-  type(index: number): Type {
-    return this.types[index] ?? unknown(`it names the type ${index}, which it does not have`);
-  }
-}
-
-/** What a component is when it is instantiated. */
-interface Definition {
-  readonly exports: Items;
-  readonly unfolded: Unfolded;
-}
-
+// Of a core module.
+const MODULE_MEMORY = 5;
 /**
  * Reads a component. Types of the same structure have the same number, among those that `numbers` knows already too.
  *
@@ -145,7 +81,7 @@ function readDefinitions(bytes: Uint8Array, scope: Scope, depth: number): void {
       case CORE_TYPE: // of modules that are handed in, which none of what is instantiated may be
         continue;
       case CORE_MODULE:
-        scope.modules.push(namesOf(bytes.subarray(content, end)));
+        scope.modules.push(reportOf(bytes.subarray(content, end)));
         continue;
       case COMPONENT: {
         const inner = new Scope(scope.reading, scope);
@@ -181,251 +117,15 @@ function readDefinitions(bytes: Uint8Array, scope: Scope, depth: number): void {
   }
 }
 
-/** Reads as many things as there are said to be. */
-function each(reader: Reader, { reading }: Scope, item: () => void): void {
-  for (let count = reader.number(); count > 0; count--) {
-    reading.count();
-    item();
-  }
-}
-
-/** How many bytes a core module's imports take where they are written out. */
-function namesOf(module: Uint8Array): number {
+function reportOf(module: Uint8Array): ModuleReport {
   if (wasmKind(module) !== "module") unknown("what should be a core module is a component");
-  return readModuleNames(module).imports.reduce((bytes, name) => bytes + 60 + name.length, 0);
-}
-
-// Core instances
-
-function readCoreInstance(reader: Reader, scope: Scope): void {
-  const { reading } = scope;
-  const kind = reader.byte();
-  if (kind === 0x00) {
-    const imports = scope.modules[reader.number()] ??
-      unknown("it instantiates a core module that it does not define itself");
-    let given = 0;
-    each(reader, scope, () => {
-      reader.text();
-      if (reader.byte() !== CORE_INSTANCE_SORT) {
-        unknown("a core module is given something else than an instance");
-      }
-      reader.number();
-      given++;
-    });
-    // Each thing a module imports is written with its name, and the name of what is given for it.
-    scope.add({ bytes: 100 + 60 * given + imports * (1 + reading.longest / 60), parts: 0 });
-  } else if (kind === 0x01) {
-    each(reader, scope, () => {
-      const name = reader.text();
-      reading.longest = Math.max(reading.longest, name.length);
-      reader.byte(); // of which sort
-      reader.number();
-    });
-  } else unknown(`it makes a core instance in the unknown way ${kind}`);
-}
-
-// Types
-
-/** A definition of a type. */
-function readType(reader: Reader, scope: Scope, depth: number): Type {
-  const type = readTypeDefinition(reader, scope, depth);
-  scope.reading.largestType = Math.max(scope.reading.largestType, type.parts);
-  return type;
-}
-
-function readTypeDefinition(reader: Reader, scope: Scope, depth: number): Type {
-  const kind = reader.byte();
-  const { numbers } = scope.reading;
-  if (kind === 0x3f) { // a resource: what stands for it, and its destructor
-    reader.byte();
-    if (reader.byte() === 1) reader.number();
-    return numbers.fresh();
-  }
-  if (kind === 0x40 || kind === 0x43) return readFunctionType(reader, scope, kind === 0x43);
-  if (kind === 0x41) return readComponentType(reader, scope, depth + 1);
-  if (kind === 0x42) return readInstanceType(reader, scope, depth + 1);
-  const primitive = PRIMITIVES.get(kind);
-  return primitive === undefined ? readValueTypeDefinition(kind, reader, scope) : numbers.of(primitive);
-}
-
-function readFunctionType(reader: Reader, scope: Scope, async: boolean): Type {
-  const { numbers } = scope.reading;
-  const parameters: Type[] = [];
-  // How a host calls them is no part of what a function is.
-  each(reader, scope, () => {
-    readLabel(reader);
-    parameters.push(readValueType(reader, scope));
-  });
-  const kind = reader.byte();
-  if (kind > 1 || kind === 1 && reader.byte() !== 0) unknown("a function returns what it should not");
-  const result = kind === 0 ? readValueType(reader, scope) : numbers.of("none");
-  const list = numbers.of("parameters", parameters);
-  return numbers.of(async ? "async func" : "func", [list, result]);
-}
-
-function readValueTypeDefinition(kind: number, reader: Reader, scope: Scope): Type {
-  const { numbers } = scope.reading;
-  const value = () => readValueType(reader, scope);
-  const optional = () => {
-    const present = reader.byte();
-    if (present > 1) unknown("a type is neither there nor left out");
-    return present === 0 ? numbers.of("none") : value();
+  const { imports } = readModuleNames(module);
+  const section = readSections(module).find(({ id }) => id === MODULE_MEMORY);
+  return {
+    imports: imports.length,
+    nameBytes: imports.reduce((bytes, name) => bytes + name.length, 0),
+    memories: section ? new Reader(module, section.content, section.end).number() : 0,
   };
-  const list = (name: string, labelled: boolean, item: () => Type) => {
-    const labels: string[] = [];
-    const types: Type[] = [];
-    each(reader, scope, () => {
-      if (labelled) labels.push(readLabel(reader));
-      types.push(item());
-    });
-    return numbers.of(name, types, labels);
-  };
-  switch (kind) {
-    case 0x72:
-      return list("record", true, value);
-    case 0x71:
-      return list("variant", true, () => {
-        const of = optional();
-        if (reader.byte() !== 0) unknown("a variant refines another, which none can any more");
-        return of;
-      });
-    case 0x70:
-      return numbers.of("list", [value()]);
-    case 0x6f:
-      return list("tuple", false, value);
-    case 0x6e:
-      return list("flags", true, () => numbers.of("none"));
-    case 0x6d:
-      return list("enum", true, () => numbers.of("none"));
-    case 0x6b:
-      return numbers.of("option", [value()]);
-    case 0x6a:
-      return numbers.of("result", [optional(), optional()]);
-    case 0x69:
-      return numbers.of("own", [scope.type(reader.number())]);
-    case 0x68:
-      return numbers.of("borrow", [scope.type(reader.number())]);
-    case 0x67: { // a list of a fixed length is written out
-      const of = value();
-      const length = reader.number();
-      return numbers.of(`list ${length}`, [of], [], length);
-    }
-    case 0x66:
-      return numbers.of("stream", [optional()]);
-    case 0x65:
-      return numbers.of("future", [optional()]);
-    case 0x63:
-      return numbers.of("map", [value(), value()]);
-  }
-  return unknown(`it defines a type of the unknown kind ${kind}`);
-}
-
-/** What a parameter, a field, a case or a flag is called. */
-function readLabel(reader: Reader): string {
-  const label = reader.text();
-  if (!/^[A-Za-z0-9-]+$/.test(label)) unknown(`"${printable(label, 100)}" is no name of the component model`);
-  return label;
-}
-
-/** A primitive, in one byte that is negative as a signed number, or the index of a type, as a signed number of 33 bits. */
-function readValueType(reader: Reader, scope: Scope): Type {
-  const first = reader.byte();
-  const primitive = PRIMITIVES.get(first);
-  if (primitive !== undefined) return scope.reading.numbers.of(primitive);
-  let index = first & 0x7f;
-  let last = first;
-  for (let shift = 7; last >= 0x80; shift += 7) {
-    if (shift > 28) unknown("the index of a type is too large");
-    last = reader.byte();
-    index += (last & 0x7f) * 2 ** shift;
-  }
-  if ((last & 0x40) !== 0) unknown("the index of a type is negative");
-  return scope.type(index);
-}
-
-/** The type of a component: declarations in a scope of their own. */
-function readComponentType(reader: Reader, parent: Scope, depth: number): Type {
-  const scope = readDeclarations(reader, new Scope(parent.reading, parent), depth);
-  return { ...parent.reading.numbers.fresh(), imports: scope.imports, items: () => itemsOf(scope.exports) };
-}
-
-/**
- * The type of an instance. What it declares is read when it is met, and again for each import that has it, as the resources
- * are that import's then.
- */
-function readInstanceType(reader: Reader, parent: Scope, depth: number): Type {
-  const again = reader.copy();
-  const read = (reader: Reader, owner?: string) =>
-    itemsOf(readDeclarations(reader, new Scope(parent.reading, parent, owner), depth).exports);
-  read(reader);
-  return { ...parent.reading.numbers.fresh(), items: (owner) => read(again.copy(), owner) };
-}
-
-function readDeclarations(reader: Reader, scope: Scope, depth: number): Scope {
-  if (depth > MAX_DEPTH) unknown("its types are nested too deep");
-  each(reader, scope, () => {
-    const kind = reader.byte();
-    if (kind === 0x01) scope.types.push(readType(reader, scope, depth));
-    else if (kind === 0x02) readAlias(reader, scope);
-    else if (kind === 0x03) readImport(reader, scope);
-    else if (kind === 0x04) {
-      const name = readExternName(reader);
-      const item = readDescription(reader, scope, name);
-      define(scope, item);
-      scope.exports.set(name, item);
-    } else unknown(`a type declares something of the unknown kind ${kind}`);
-  });
-  return scope;
-}
-
-/** What an import or an export is. `name`: by which a resource is told from others of its interface. */
-function readDescription(reader: Reader, scope: Scope, name: string, owner?: string): Item {
-  const { numbers } = scope.reading;
-  const sort = reader.byte();
-  switch (sort) {
-    case CORE:
-      if (reader.byte() !== CORE_MODULE_SORT) unknown("it imports or exports a core thing that is no module");
-      reader.number();
-      return { sort, type: numbers.fresh() };
-    case TYPE_SORT: {
-      const bound = reader.byte();
-      if (bound > 1) unknown("a type is bounded in an unknown way");
-      if (bound === 0) return { sort, type: scope.type(reader.number()) };
-      return {
-        sort,
-        type: scope.owner === undefined ? numbers.fresh() : numbers.resource(scope.owner, name),
-      };
-    }
-    case FUNCTION_SORT:
-    case COMPONENT_SORT:
-      return { sort, type: scope.type(reader.number()) };
-    case INSTANCE_SORT: {
-      const type = scope.type(reader.number());
-      if (!type.items) unknown("an instance has the type of something else");
-      return { sort, type, items: type.items(owner) };
-    }
-  }
-  return unknown(`it imports or exports something of the unknown kind ${sort}`);
-}
-
-// What has names and numbers
-
-/** Gives something the next number of its sort. */
-function define(scope: Scope, item: Item, definition?: Definition): void {
-  if (item.sort === TYPE_SORT) scope.types.push(item.type);
-  else if (item.sort === FUNCTION_SORT) scope.functions.push(item);
-  else if (item.sort === INSTANCE_SORT) scope.instances.push(item);
-  else if (item.sort === COMPONENT_SORT) scope.components.push(definition);
-  else if (item.sort === CORE) scope.modules.push(undefined);
-}
-
-function readImport(reader: Reader, scope: Scope): void {
-  const name = readExternName(reader);
-  const [, owner] = /^([a-z0-9:/-]+)@[\d.]+$/.exec(name) ?? [];
-  const item = readDescription(reader, scope, name, owner);
-  define(scope, item);
-  scope.imports.push([name, item]);
-  scope.add({ bytes: 50 + name.length, parts: 0 });
 }
 
 /** An export of a component, which has a number of its own. */
@@ -479,7 +179,7 @@ function readInstance(reader: Reader, scope: Scope): void {
       given++;
     });
     scope.instances.push({ sort: INSTANCE_SORT, type, items: definition.exports });
-    scope.add(sum(definition.unfolded, { bytes: 50 + 20 * given, parts: 0 }));
+    scope.add(sum(definition.unfolded, { bytes: 50 + 20 * given }));
   } else if (kind === 0x01) {
     const exports = new Map<string, Item>();
     each(reader, scope, () => {
@@ -490,40 +190,34 @@ function readInstance(reader: Reader, scope: Scope): void {
   } else unknown(`it makes an instance in the unknown way ${kind}`);
 }
 
-function readAlias(reader: Reader, scope: Scope): void {
-  const sort = reader.byte();
-  const core = sort === CORE ? reader.byte() : undefined;
-  const target = reader.byte();
-  if (target === 0x02) return readOuterAlias(reader, scope, sort, core);
-  const instance = reader.number();
-  const name = reader.text();
-  if (target === 0x01) { // of a core instance
-    if (core === undefined) unknown("a core instance gives what is none of core");
-    scope.reading.longest = Math.max(scope.reading.longest, name.length);
-    scope.add({ bytes: 20, parts: 0 });
-    return;
-  }
-  if (target !== 0x00) unknown(`an alias is of the unknown kind ${target}`);
-  const of = scope.instances[instance] ??
-    unknown(`it names the instance ${instance}, which it does not have`);
-  const item = of.items!.map.get(name) ?? unknown(`an instance has no "${printable(name, 100)}"`);
-  if (item.sort !== sort) unknown(`"${printable(name, 100)}" is of another sort than it is taken for`);
-  define(scope, item);
-}
+// Core instances
 
-function readOuterAlias(reader: Reader, scope: Scope, sort: number, core: number | undefined): void {
-  let from: Scope | undefined = scope;
-  for (let count = reader.number(); count > 0 && from; count--) from = from.parent;
-  const index = reader.number();
-  const missing = () => unknown(`it names number ${index} of what it is in, which has none`);
-  if (sort === TYPE_SORT) scope.types.push(from?.types[index] ?? missing());
-  else if (sort === COMPONENT_SORT) {
-    if (!from || index >= from.components.length) missing();
-    scope.components.push(from!.components[index]);
-  } else if (core === CORE_MODULE_SORT) {
-    if (!from || index >= from.modules.length) missing();
-    scope.modules.push(from!.modules[index]);
-  } else if (core !== CORE_TYPE_SORT) unknown("it takes from what it is in what can't be taken");
+function readCoreInstance(reader: Reader, scope: Scope): void {
+  const { reading } = scope;
+  const kind = reader.byte();
+  if (kind === 0x00) {
+    const module = scope.modules[reader.number()] ??
+      unknown("it instantiates a core module that it does not define itself");
+    let given = 0;
+    each(reader, scope, () => {
+      reader.text();
+      if (reader.byte() !== CORE_INSTANCE_SORT) {
+        unknown("a core module is given something else than an instance");
+      }
+      reader.number();
+      given++;
+    });
+    // Each thing a module imports is written with its name, and the name of what is given for it.
+    const names = 2 * module.nameBytes + module.imports * (60 + reading.longest);
+    scope.add({ bytes: 100 + 60 * given + names, instances: 1, memories: module.memories });
+  } else if (kind === 0x01) {
+    each(reader, scope, () => {
+      const name = reader.text();
+      reading.longest = Math.max(reading.longest, name.length);
+      reader.byte(); // of which sort
+      reader.number();
+    });
+  } else unknown(`it makes a core instance in the unknown way ${kind}`);
 }
 
 // Functions
@@ -548,7 +242,7 @@ function readCanon(reader: Reader, scope: Scope): void {
     }
   } else if (kind >= 0x02 && kind <= 0x04) { // of a resource: new, drop, rep
     scope.type(reader.number());
-    scope.add({ bytes: 500, parts: 0 });
+    scope.add({ bytes: 500 });
   } else throw new AppError("PLUGIN_UNSUPPORTED", LATER, { hint: "build it for WASI 0.2 (wasm32-wasip2)" });
 }
 
@@ -561,8 +255,4 @@ function readOptions(reader: Reader, scope: Scope): void {
     }
     reader.number(); // memory, realloc, post-return
   });
-}
-
-function unknown(what: string): never {
-  throw new AppError("WASM_INVALID", `The component can't be read: ${what}`);
 }

@@ -8,6 +8,7 @@
 
 import { AppError } from "../runtime/errors.ts";
 import { printable } from "../runtime/text.ts";
+import { PREVIEW1 } from "./foreign.ts";
 import { Reader, readSections } from "./wasm.ts";
 
 const TYPES = 1;
@@ -74,23 +75,41 @@ const NARROW: Readonly<Record<string, number>> = {
   sock_shutdown: 2,
 };
 
-/** Whether WASI preview1 has a function of this name. */
-export function isPreview1Function(name: string): boolean {
-  return Object.hasOwn(WIDE, name) || Object.hasOwn(NARROW, name);
+/** What the interfaces beside WASI have: how many parameters of 32 bits, and whether they return as many. */
+const BESIDE: Readonly<Record<string, Readonly<Record<string, Signature>>>> = {
+  krew_wasm_kubernetes: {
+    current: "iii>i",
+    request: "iiiiiiiiii>i",
+    upload: "iii>i",
+    upgrade: "iiiiiiii>i",
+    head: "iiii>i",
+    failure: "iiii>i",
+    channel: "iiii>i",
+    receive: "iiiii>i",
+    send: "iiii>i",
+    close: "iiii>i",
+  },
+  krew_wasm_terminal: { set_mode: "i>i", get_size: "ii>i" },
+  "wasi-outbound-http": { request: "iiiiiiiiiiiiii>", "register-request-config": "iiiiiiiiiiiiiii>" },
+};
+
+/** Whether a module that the host serves has a function of this name. */
+export function isHostFunction(module: string, name: string): boolean {
+  return wanted(module, name) !== undefined;
 }
 
 /** What a function of the host has to be declared as; undefined for one that the host does not have. */
-function wanted(module: string, name: string): RegExp | undefined {
-  // The interfaces beside WASI pass numbers of 32 bits alone.
-  if (!module.startsWith("wasi_")) return /^i*>i?$/;
+function wanted(module: string, name: string): Signature | undefined {
+  if (Object.hasOwn(BESIDE, module)) {
+    return Object.hasOwn(BESIDE[module]!, name) ? BESIDE[module]![name] : undefined;
+  }
+  if (!PREVIEW1.test(module)) return undefined;
   const parameters = Object.hasOwn(WIDE, name)
     ? WIDE[name]
     : Object.hasOwn(NARROW, name)
     ? "i".repeat(NARROW[name]!)
     : undefined;
-  return parameters === undefined
-    ? undefined
-    : new RegExp(`^${parameters}>${name === "proc_exit" ? "" : "i"}$`);
+  return parameters === undefined ? undefined : `${parameters}>${name === "proc_exit" ? "" : "i"}`;
 }
 
 /**
@@ -119,7 +138,7 @@ export function checkFunctionTypes(bytes: Uint8Array): void {
         const type = reader.number();
         functions.push(type);
         const signature = wanted(module, name);
-        if (signature && !signature.test(types[type] ?? "?")) {
+        if (signature !== undefined && signature !== (types[type] ?? "?")) {
           throw unsupported(
             `It declares "${printable(name, 100)}" of "${
               printable(module, 100)
@@ -140,6 +159,17 @@ export function checkFunctionTypes(bytes: Uint8Array): void {
   if (start !== undefined && !(types[functions[start]!] ?? "?").startsWith(">")) {
     throw unsupported("Its _start takes parameters, which a command's does not");
   }
+}
+
+/** Whether a module defines objects, structures and arrays, which the engine keeps beside its memories. */
+export function definesObjects(bytes: Uint8Array): boolean {
+  return readSections(bytes).some(({ id, content, end }) => {
+    if (id !== TYPES) return false;
+    const reader = new Reader(bytes, content, end);
+    const types: Signature[] = [];
+    for (let count = reader.number(); count > 0; count--) readTypes(reader, types);
+    return types.includes("?");
+  });
 }
 
 function unsupported(what: string): AppError {

@@ -167,9 +167,10 @@ function findGrowth(bytes: Uint8Array, section: Section): { bodies: Body[] } {
 }
 
 const MEMORY_GROW = 0x40;
+const END = 0x0b;
 
 /** Reads code, whose every instruction has to be known to find where the next begins. */
-class Code {
+export class Code {
   #bytes: Uint8Array;
   at: number;
   /** Of the memory.grow read last. */
@@ -199,6 +200,11 @@ class Code {
   skipName(): void {
     const length = this.number();
     this.at += length;
+  }
+
+  /** Passes over a constant expression, its end included. */
+  skipExpression(): void {
+    while (this.instruction() !== END);
   }
 
   valueType(): void {
@@ -443,7 +449,7 @@ function countTypes(bytes: Uint8Array, section: Section | undefined): number {
   return types;
 }
 
-function readNumber(bytes: Uint8Array, at: number): { value: number; next: number } {
+export function readNumber(bytes: Uint8Array, at: number): { value: number; next: number } {
   let value = 0;
   for (let shift = 0; shift < 35; shift += 7) {
     const byte = bytes[at++];
@@ -454,7 +460,7 @@ function readNumber(bytes: Uint8Array, at: number): { value: number; next: numbe
   throw invalid(`the number before byte ${at} is too large`);
 }
 
-function leb(value: number): number[] {
+export function leb(value: number): number[] {
   const bytes: number[] = [];
   do {
     const rest = Math.floor(value / 128);

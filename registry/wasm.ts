@@ -56,9 +56,12 @@ export function wasmKind(bytes: Uint8Array): "module" | "component" {
   );
 }
 
+/** How many sections there may be, of a component all that is nested in it included. Real ones have some hundreds. */
+export const MAX_SECTIONS = 100_000;
+
 /**
  * The sections of a module or component, in their order, not of what is nested in it. @throws AppError
- * WASM_INVALID
+ * WASM_INVALID, TOO_LARGE
  */
 export function readSections(bytes: Uint8Array): Section[] {
   const sections: Section[] = [];
@@ -72,6 +75,7 @@ export function readSections(bytes: Uint8Array): Section[] {
     const end = reader.offset;
     const inner = new Reader(bytes, content, end);
     const name = id === 0 ? inner.text() : undefined;
+    if (sections.length === MAX_SECTIONS) throw tooManySections();
     sections.push({ id, name, start, content, data: inner.offset, end });
   }
   return sections;
@@ -87,15 +91,23 @@ export interface StrippedModule {
 /**
  * A core module without its custom sections, which say nothing to the engine and are most of many modules' bytes. The
  * names of functions are kept aside. The engine shows `name` in the traces of crashes.
+ *
+ * @param marks names of empty custom sections that it gets
  */
-export function stripModule(bytes: Uint8Array, name: string): StrippedModule {
+export function stripModule(bytes: Uint8Array, name: string, marks: readonly string[] = []): StrippedModule {
   const sections = readSections(bytes);
   const kept = sections.filter(({ id }) => id !== 0);
   const text = new TextEncoder().encode(name);
   if (text.length > 100) throw new RangeError(`"${name}" is too long a name`);
   // The section `name`, and in it the module's (subsection 0).
   const section = [4, ...new TextEncoder().encode("name"), 0, text.length + 1, text.length, ...text];
-  const own = Uint8Array.from([0, section.length, ...section]);
+  const own = Uint8Array.from([
+    ...[0, section.length, ...section],
+    ...marks.flatMap((mark) => {
+      const text = new TextEncoder().encode(mark);
+      return [0, text.length + 1, text.length, ...text];
+    }),
+  ]);
   const stripped = new Uint8Array(
     kept.reduce((sum, { start, end }) => sum + end - start, PREAMBLE + own.length),
   );
@@ -198,26 +210,45 @@ function skipLimits(reader: Reader): void {
 const MAX_LOCALS = 20_000_000;
 
 /**
- * Refuses what is small and unfolds into much: functions of a module, or of the modules in a component, that declare more
- * locals together than any program has.
+ * Refuses what is small and costs much: functions of a module, or of the modules in a component, that declare more locals
+ * together than any program has, and sections without end.
  *
  * @throws AppError TOO_LARGE, WASM_INVALID
  */
 export function refuseBomb(bytes: Uint8Array): void {
-  const locals = countLocals(bytes, 0);
+  const { locals } = countParts(bytes, { sections: 0, locals: 0 }, 0);
   if (locals > MAX_LOCALS) {
     throw new AppError("TOO_LARGE", `Its functions declare ${locals} locals, more than ${MAX_LOCALS}`);
   }
 }
 
-function countLocals(bytes: Uint8Array, depth: number): number {
+/** How many things a core module may import: each costs at every start. Real ones import some dozens. */
+const MAX_IMPORTS = 200_000;
+
+/** Refuses a core module that imports more than any program. @throws AppError TOO_LARGE, WASM_INVALID */
+export function refuseImports(bytes: Uint8Array): void {
+  for (const { id, content, end } of readSections(bytes)) {
+    const count = id === MODULE_IMPORT ? new Reader(bytes, content, end).number() : 0;
+    if (count > MAX_IMPORTS) {
+      throw new AppError("TOO_LARGE", `It imports ${count} functions, more than ${MAX_IMPORTS}`);
+    }
+  }
+}
+
+function countParts(
+  bytes: Uint8Array,
+  parts: { sections: number; locals: number },
+  depth: number,
+): { readonly sections: number; readonly locals: number } {
   if (depth > MAX_DEPTH) throw invalid("its components are nested too deep");
   const component = wasmKind(bytes) === "component";
-  let locals = 0;
-  for (const { id, content, end } of readSections(bytes)) {
+  const sections = readSections(bytes);
+  parts.sections += sections.length;
+  if (parts.sections > MAX_SECTIONS) throw tooManySections();
+  for (const { id, content, end } of sections) {
     if (component) {
       const nested = id === CORE_MODULE || id === NESTED_COMPONENT;
-      if (nested) locals += countLocals(bytes.subarray(content, end), depth + 1);
+      if (nested) countParts(bytes.subarray(content, end), parts, depth + 1);
       continue;
     }
     if (id !== CODE) continue;
@@ -227,12 +258,12 @@ function countLocals(bytes: Uint8Array, depth: number): number {
       const body = new Reader(bytes, reader.offset, reader.offset + size);
       reader.skip(size);
       for (let groups = body.number(); groups > 0; groups--) {
-        locals += body.number();
+        parts.locals += body.number();
         skipReferenceType(body);
       }
     }
   }
-  return locals;
+  return parts;
 }
 
 /**
@@ -435,6 +466,10 @@ export class Reader {
 }
 
 const UTF8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+
+function tooManySections(): AppError {
+  return new AppError("TOO_LARGE", `It has more than ${MAX_SECTIONS} sections`);
+}
 
 function invalid(what: string): AppError {
   return new AppError("WASM_INVALID", `It is not valid WebAssembly: ${what}`);

@@ -52,7 +52,9 @@ export async function runComponent(program: Program, sandbox: Sandbox): Promise<
     ...program.files.filter((file) => file.endsWith(".wasm")).map(async (file) => {
       const bytes = await program.read(file);
       memory.check(bytes);
-      cores.set(file, moduleOf(bytes));
+      const module = moduleOf(bytes);
+      memory.checkObjects(module);
+      cores.set(file, module);
     }),
   ]);
   // From the bytes whose digest was checked, not from a file, which could be another by now. jco's messages

@@ -223,8 +223,10 @@ async function instantiate(program: Program, sandbox: Sandbox): Promise<number> 
     return await runComponent(program, sandbox);
   }
   const bytes = await program.read("plugin.wasm");
-  new MemoryLimit(sandbox.limits.maxMemory).check(bytes);
+  const memory = new MemoryLimit(sandbox.limits.maxMemory);
+  memory.check(bytes);
   const module = moduleOf(bytes);
+  memory.checkObjects(module);
   const imported = new Set(WebAssembly.Module.imports(module).map(({ module }) => module));
   const extras: ExtraImports[] = [];
   // The plugins of 2022 have a network interface of their own.

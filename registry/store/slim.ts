@@ -4,7 +4,7 @@
  */
 
 import { Digester } from "../digest.ts";
-import { isKeptCustomSection } from "../wasm.ts";
+import { isKeptCustomSection, MAX_SECTIONS } from "../wasm.ts";
 
 const PIECE = 1 << 20;
 const PREAMBLE = 8;
@@ -59,10 +59,12 @@ function keptParts(file: Deno.FsFile): Part[] | undefined {
   if (readAt(file, 0, head.subarray(0, PREAMBLE)) < PREAMBLE) return undefined;
   if (MODULE.some((byte, index) => head[index] !== byte)) return undefined;
   const parts: Part[] = [{ start: 0, end: PREAMBLE }];
+  let sections = 0;
   for (let at = PREAMBLE; at < size;) {
     const bytes = head.subarray(0, readAt(file, at, head));
     const length = leb(bytes, 1);
-    if (!length) return undefined;
+    // Each is a read of its own: of so many the compiler says that they are too many.
+    if (!length || ++sections > MAX_SECTIONS) return undefined;
     const end = at + length.next + length.value;
     if (end > size) return undefined;
     if (bytes[0] !== 0 || isKept(bytes, length.next)) parts.push({ start: at, end });

@@ -8,6 +8,8 @@ import { printable } from "../text.ts";
 
 /** The name under which a compiled module exports its limit, in pages; -1 once it was met. */
 export const LIMIT_EXPORT = "krew-wasm:memory-limit";
+/** The custom section of a compiled module that defines objects, which the engine keeps beside its memories. */
+export const OBJECTS_SECTION = "krew-wasm:objects";
 /** As large as a memory of 32 bits can be. */
 export const PAGES_OF_WASM32 = 65536;
 const PAGE = 65536;
@@ -47,6 +49,20 @@ export class MemoryLimit {
       "PLUGIN_UNSUPPORTED",
       `The plugin's memory is ${sizeOf(pages * PAGE)} from the start, its limit ${sizeOf(this.#bytes)}`,
       { hint: "--max-memory sets the limit" },
+    );
+  }
+
+  /**
+   * Refuses a module with objects of its own (structures and arrays), which are held to the engine's limit alone.
+   * @throws AppError PLUGIN_UNSUPPORTED
+   */
+  checkObjects(module: WebAssembly.Module): void {
+    if (this.#pages === PAGES_OF_WASM32) return;
+    if (WebAssembly.Module.customSections(module, OBJECTS_SECTION).length === 0) return;
+    throw new AppError(
+      "PLUGIN_UNSUPPORTED",
+      `The plugin has objects of WebAssembly's, which can't be held to a limit of ${sizeOf(this.#bytes)}`,
+      { hint: "run it without --max-memory, or build it for linear memory" },
     );
   }
 

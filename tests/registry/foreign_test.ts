@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { AppError } from "../../runtime/errors.ts";
 import { compilePlugin } from "../../registry/compile.ts";
-import { isPreview1Function } from "../../registry/function_types.ts";
+import { isHostFunction } from "../../registry/function_types.ts";
 import { VERSIONS } from "../../runtime/wasi/p1/abi.ts";
 import { Preview1 } from "../../runtime/wasi/preview1.ts";
 import { runBytes, testSandbox, wat } from "../support/components.ts";
@@ -106,5 +106,5 @@ Deno.test("the functions that pull knows of preview1 are those that a run has", 
   const host = new Preview1(sandbox, guest, undefined);
   const names = Object.keys(host.imports(VERSIONS.wasi_snapshot_preview1!));
   assert.equal(names.length, 46);
-  assert.deepEqual(names.filter((name) => !isPreview1Function(name)), []);
+  assert.deepEqual(names.filter((name) => !isHostFunction("wasi_snapshot_preview1", name)), []);
 });

@@ -19,7 +19,8 @@ Deno.test(
         ["proc_exit", "(param i32)"],
         ["sched_yield", "(result i32)"],
         ["constructor", "(param f64)"],
-        ["request", "(param i32 i32)", "wasi-outbound-http"],
+        ["get_size", "(param i32 i32) (result i32)", "krew_wasm_terminal"],
+        ["close", "(param i32 i32 i32 i32) (result i32)", "krew_wasm_kubernetes"],
       ] as const
     ) checkFunctionTypes(await imported(name, type, module));
   },
@@ -36,6 +37,10 @@ Deno.test("checkFunctionTypes() refuses other types, and names the function", jc
       ["proc_exit", "(param i32) (result i32)"],
       ["sched_yield", "(param (ref null func)) (result i32)"],
       ["request", "(param i64)", "wasi-outbound-http"],
+      ["request", "(param i32 i32)", "wasi-outbound-http"],
+      ["close", "(param i32 i32 i32) (result i32)", "krew_wasm_kubernetes"],
+      ["close", "(param i32 i32 i32 i32)", "krew_wasm_kubernetes"],
+      ["set_mode", "(param f32) (result i32)", "krew_wasm_terminal"],
     ] as const
   ) {
     const bytes = await imported(name, type, module);

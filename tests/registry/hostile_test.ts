@@ -10,6 +10,7 @@ import { parseReference } from "../../registry/reference.ts";
 import { pushManifest } from "../../registry/push.ts";
 import { listReferrers } from "../../registry/signatures.ts";
 import { Transport } from "../../registry/transport.ts";
+import { wat } from "../support/components.ts";
 import { makeArtifact, push } from "../support/oci.ts";
 import { RawServer } from "../support/raw_server.ts";
 import { endless, failure, TestRegistry } from "../support/registry.ts";
@@ -245,6 +246,29 @@ function localsBomb(count: number): Uint8Array<ArrayBuffer> {
     ...section(10, [...leb(count), ...Array.from({ length: count }, () => one).flat()]),
   ]);
 }
+
+Deno.test("sections and imports without end are refused, in a component too", async () => {
+  const empty = (count: number) => new Uint8Array(3 * count).map((_, index) => index % 3 === 1 ? 1 : 0);
+  const joined = (...parts: (Uint8Array | number[])[]) => new Uint8Array(parts.flatMap((part) => [...part]));
+  const MODULE = [0, 0x61, 0x73, 0x6d, 1, 0, 0, 0];
+  const COMPONENT = [0, 0x61, 0x73, 0x6d, 0x0d, 0, 1, 0];
+  const leb = (value: number): number[] => value < 128 ? [value] : [value & 127 | 128, ...leb(value >>> 7)];
+  const inner = joined(COMPONENT, empty(60_000));
+  const nested = joined([4], leb(inner.length), inner);
+  for (
+    const bytes of [
+      joined(MODULE, empty(100_001)),
+      joined(COMPONENT, empty(100_001)),
+      joined(COMPONENT, nested, nested),
+    ]
+  ) await assert.rejects(compilePlugin(bytes), { code: "TOO_LARGE" });
+  await assert.rejects(compilePlugin(joined(MODULE, empty(100_000))), { code: "PLUGIN_UNSUPPORTED" }); // no program
+  const imports = '(import "wasi_snapshot_preview1" "sched_yield" (func (result i32)))'.repeat(200_001);
+  await assert.rejects(
+    compilePlugin(await wat(`(module ${imports} (memory (export "memory") 1) (func (export "_start")))`)),
+    { code: "TOO_LARGE" },
+  );
+});
 
 Deno.test("a small module that unfolds into endless locals is refused, in a component too", async () => {
   const bomb = localsBomb(10_000);

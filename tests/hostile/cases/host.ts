@@ -220,6 +220,72 @@ export const HOST: Group = {
       "134",
       "what wasm32 can address, then it crashes by itself: 134",
     ),
+    {
+      tries: "take what --max-memory does not count: objects of WebAssembly's, which the engine keeps",
+      granted: "--max-memory=16Mi",
+      async run(stage) {
+        const objects = `(module ${MEMORY} (type $a (array (mut i64)))
+          (type $l (struct (field (ref null $a)) (field (ref null $l)))) (global $g (mut (ref null $l)) (ref.null $l))
+          (func (export "_start") (loop $again (global.set $g
+            (struct.new $l (array.new_default $a (i32.const 1000000)) (global.get $g))) (br $again))))`;
+        const { saw, text } = await runFile(stage, await wat(objects), ["--max-memory=16Mi"]);
+        assert.match(text, /can't be held to a limit of 16 MiB/);
+        return saw;
+      },
+      sees: "125",
+      shown: "refused with a limit, exit code 125",
+    },
+    module(
+      "take what --max-memory does not count: tables of millions",
+      `(module ${"(table 10000000 funcref)".repeat(20)} ${MEMORY} (func (export "_start")))`,
+      "125",
+      "refused, exit code 125",
+    ),
+    {
+      tries: "the same by growing them",
+      granted: "--max-memory=16Mi",
+      async run(stage) {
+        const grows =
+          `(module (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32))) ${MEMORY}
+          (table $t 0 funcref) (func (export "_start")
+            (call $exit (i32.and (i32.const 7) (table.grow $t (ref.null func) (i32.const 10000000))))))`;
+        return (await runFile(stage, await wat(grows), ["--max-memory=16Mi"])).saw;
+      },
+      sees: "7",
+      shown: "-1: there is no more room",
+    },
+    module(
+      "be gigabytes when it is compiled: instances of instances, 2^30 in 2 KB",
+      `(component $root (component $c0 (core module $m (func (export "f"))) (core instance (instantiate $m)))
+        ${
+        Array.from(
+          { length: 30 },
+          (_, at) =>
+            `(component $c${
+              at + 1
+            } (alias outer $root $c${at} (component $x)) (instance (instantiate $x)) (instance (instantiate $x)))`,
+        ).join(" ")
+      }
+        (instance (instantiate $c30))
+        (core module $main (func (export "run") (result i32) (i32.const 0)))
+        (core instance $main (instantiate $main))
+        (func $run (result (result)) (canon lift (core func $main "run")))
+        (instance $cli (export "run" (func $run))) (export "wasi:cli/run@0.2.0" (instance $cli)))`,
+      "125",
+      "refused, exit code 125",
+    ),
+    {
+      tries: "take minutes to be read: twenty million sections without anything in them",
+      async run(stage) {
+        const bytes = new Uint8Array(60_000_008).map((_, index) => (index - 8) % 3 === 1 ? 1 : 0);
+        bytes.set([0, 0x61, 0x73, 0x6d, 1, 0, 0, 0]);
+        const { saw, text } = await runFile(stage, bytes);
+        assert.match(text, /more than 100000 sections/);
+        return saw;
+      },
+      sees: "125",
+      shown: "refused, exit code 125",
+    },
     module(
       "begin before its beginning: a start function that never ends",
       `(module ${MEMORY} (func $f call $f) (start $f) (func (export "_start")))`,
