@@ -10,8 +10,15 @@ const FIRST_PAUSE = 500;
 
 /** What broke off and may be tried again. */
 export class Broken extends Error {
-  /** @param of what it was: the connection, or content that is not as long as it should be */
-  constructor(message: string, readonly of: "connection" | "content" = "connection") {
+  /**
+   * @param of what it was: the connection, or content that is not as long as it should be
+   * @param again whether another try may go otherwise
+   */
+  constructor(
+    message: string,
+    readonly of: "connection" | "content" = "connection",
+    readonly again: boolean = true,
+  ) {
     super(message);
   }
 }
@@ -79,7 +86,7 @@ export const MALFORMED = /invalid (HTTP|content-length)|message head is too larg
 /** Whether another try may go otherwise. */
 function isTransient(error: unknown): boolean {
   if (error instanceof RetryLater) return true;
-  if (error instanceof AppError) return false;
+  if (error instanceof AppError || error instanceof Broken && !error.again) return false;
   const text = textOf(error);
   // A host that has answered before is being restarted.
   if (/refused|dns error|lookup/i.test(text)) return placeOf(error)?.answered === true;

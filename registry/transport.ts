@@ -1,6 +1,6 @@
 /**
  * registry/'s only fetch: one request to one host, over the TLS and the proxy of that host. No redirect is followed, no
- * credential is known here; silence ends a request, the time it takes does not.
+ * credential is known here; silence ends a request, and so does what comes too slowly to ever be done.
  */
 
 import { AppError, messageOf } from "../runtime/errors.ts";
@@ -77,7 +77,7 @@ export class Transport {
     }
     try {
       const response = await fetch(url, init);
-      guard.alive();
+      guard.receive();
       this.#answered.add(url.host);
       this.#options.trace?.(`${shown} ${response.status} in ${Math.round(performance.now() - started)} ms`);
       return new Answer(response, guard, url.host);
@@ -223,7 +223,7 @@ export class Answer {
   async *chunks(): AsyncGenerator<Uint8Array<ArrayBuffer>> {
     try {
       for await (const chunk of this.#response.body ?? []) {
-        this.#guard.alive();
+        this.#guard.alive(chunk.length);
         yield chunk;
       }
     } catch (error) {
@@ -237,6 +237,7 @@ export class Answer {
 
   /** The whole body. @throws what `tooLarge` makes, beyond `limit` bytes */
   async bytes(limit: number, tooLarge: () => Error): Promise<Uint8Array<ArrayBuffer>> {
+    this.#guard.hurry();
     const chunks: Uint8Array[] = [];
     let size = 0;
     for await (const chunk of this.chunks()) {
@@ -262,15 +263,26 @@ export class Answer {
 
 /** In how many parts silence is measured. */
 const PARTS = 10;
+/** How long an answer that is read whole may take, by the silence that is allowed: 2 minutes. */
+const WHOLE = 4;
+/** In what time, by the silence that is allowed, so many bytes have to come: 64 KiB in 5 minutes. */
+const SLOW = 10;
+const SLOW_BYTES = 65536;
 
 /**
- * Ends a request when nothing has moved for a while. Counted are turns of a clock of its own, each of a part of that while:
+ * Ends a request when nothing has moved for a while, or so little that it would take for ever. Counted are turns of a clock of its own, each of a part of that while:
  * where this process itself stood still (a machine that slept, or is busy), only one has passed.
  */
 class Guard {
   #controller = new AbortController();
   #timer: ReturnType<typeof setTimeout> | undefined;
   #silent = 0;
+  /** Turns since the answer began; undefined before. */
+  #turns: number | undefined;
+  #whole = false;
+  #bytes = 0;
+  /** Bytes when a turn of slowness began. */
+  #before = 0;
 
   constructor(readonly idle: number) {
     this.#wait();
@@ -282,14 +294,45 @@ class Guard {
 
   #wait(): void {
     this.#timer = setTimeout(() => {
-      if (this.#silent++ < PARTS) return this.#wait();
-      this.#controller.abort(new Broken(`nothing came for ${this.idle / 1000} s`));
+      const why = this.#silent++ < PARTS
+        ? this.#slow()
+        : new Broken(`nothing came for ${this.idle / 1000} s`);
+      if (why) this.#controller.abort(why);
+      else this.#wait();
     }, this.idle / PARTS);
   }
 
+  /** Why an answer is not waited for any longer, though something of it comes. */
+  #slow(): Broken | undefined {
+    if (this.#turns === undefined) return undefined;
+    this.#turns++;
+    const seconds = (turns: number) => turns * this.idle / PARTS / 1000;
+    if (this.#whole && this.#turns >= WHOLE * PARTS) {
+      const came = `${this.#bytes} bytes of its answer came in ${seconds(this.#turns)} s, and not its end`;
+      return new Broken(came, "connection", false);
+    }
+    if (this.#turns % (SLOW * PARTS) !== 0) return undefined;
+    const came = this.#bytes - this.#before;
+    this.#before = this.#bytes;
+    if (came >= SLOW_BYTES) return undefined;
+    return new Broken(`no more than ${came} bytes came in ${seconds(SLOW * PARTS)} s`, "connection", false);
+  }
+
+  /** The answer begins. */
+  receive(): void {
+    this.alive();
+    this.#turns = 0;
+  }
+
+  /** All of the answer is waited for. */
+  hurry(): void {
+    this.#whole = true;
+  }
+
   /** Called for every chunk. */
-  alive(): void {
+  alive(bytes = 0): void {
     this.#silent = 0;
+    this.#bytes += bytes;
   }
 
   end(): void {

@@ -1,6 +1,7 @@
 /** Registries that mean harm, beyond what client_test.ts, manifest_test.ts, auth_test.ts and verify_test.ts hold. */
 
 import assert from "node:assert/strict";
+import { AppError } from "../../runtime/errors.ts";
 import { RegistryAccess } from "../../registry/access.ts";
 import { RegistryClient } from "../../registry/client.ts";
 import { compilePlugin } from "../../registry/compile.ts";
@@ -9,6 +10,7 @@ import { isDeep } from "../../registry/manifest.ts";
 import { parseReference } from "../../registry/reference.ts";
 import { pushManifest } from "../../registry/push.ts";
 import { listReferrers } from "../../registry/signatures.ts";
+import { listTags } from "../../registry/tags.ts";
 import { Transport } from "../../registry/transport.ts";
 import { wat } from "../support/components.ts";
 import { makeArtifact, push } from "../support/oci.ts";
@@ -53,6 +55,54 @@ Deno.test("a blob that comes byte by byte comes, however long that takes", async
       }),
     );
   assert.deepEqual(await fetchBlob(registry, WASM, { idleTimeout: 3500 }), WASM);
+});
+
+/** Answers with 200 and a byte at a time, for ever. */
+function dripping(milliseconds: number): () => Response {
+  return () =>
+    new Response(
+      new ReadableStream({
+        async pull(controller) {
+          await new Promise((resolve) => setTimeout(resolve, milliseconds));
+          try {
+            controller.enqueue(new Uint8Array([0x20]));
+          } catch { /* nobody reads any more */ }
+        },
+      }),
+    );
+}
+
+Deno.test("what comes a byte at a time for ever is not waited for, and not asked for again", async () => {
+  await using registry = TestRegistry.start();
+  let asked = 0;
+  registry.hook = () => {
+    asked++;
+    return dripping(20)();
+  };
+  const { client, reference } = clientOf(registry, { idleTimeout: 200 });
+  await assert.rejects(client.fetchManifest(reference), (error) => {
+    assert.ok(error instanceof AppError, String(error));
+    assert.equal(error.code, "REGISTRY_UNREACHABLE");
+    assert.match(error.message, /\d+ bytes of its answer came in 0\.8 s, and not its end/);
+    return true;
+  });
+  await assert.rejects(listTags(client, reference), { message: /and not its end/ });
+  await assert.rejects(
+    fetchBlob(registry, new Uint8Array(100_000), { idleTimeout: 200 }),
+    { message: /no more than \d+ bytes came in 2 s/ },
+  );
+  assert.equal(asked, 3);
+});
+
+Deno.test("a token server that sends a byte at a time is not waited for", async () => {
+  await using registry = TestRegistry.start();
+  registry.hook = (request) =>
+    new URL(request.url).pathname === "/token" ? dripping(20)() : new Response(null, {
+      status: 401,
+      headers: { "www-authenticate": `Bearer realm="${registry.origin}/token",service="s"` },
+    });
+  const { client, reference } = clientOf(registry, { idleTimeout: 200 });
+  await assert.rejects(client.fetchManifest(reference), { message: /and not its end/ });
 });
 
 Deno.test("a tag that changes between manifest and blob changes nothing: the blob is asked for by digest", async () => {
