@@ -12,6 +12,7 @@ import { fileURLToPath, pathToFileURL } from "node:url";
 import { ASSET_MARK, TRAILER } from "../registry/assets.ts";
 import { asScripts, type Recording } from "./code_cache.ts";
 import { BASE, joinChunks, type Part } from "./join_chunks.ts";
+import { placeEsbuild, wrongPackages } from "./packages.ts";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 const modules = `${root}node_modules/@bytecodealliance`;
@@ -285,17 +286,21 @@ export interface CompileOptions {
  * Writes the bundle, `main.js` and its chunks, into a directory.
  *
  * @returns the names of the assets there, which the binary carries beside it
- * @throws Error when the bundler fails, or writes what does not start
+ * @throws Error when the bundler fails, or writes what does not start, or a package is not what is recorded of it
  */
 export async function bundle(
   directory: string,
   { replace = {}, quiet = true }: Pick<CompileOptions, "replace" | "quiet"> = {},
 ): Promise<string[]> {
+  const wrong = await wrongPackages();
+  if (wrong.length > 0) throw new Error(`${wrong.join("; ")}: deno install, or deno task packages`);
+  const checkEsbuild = await placeEsbuild();
   const assets = await prepareTranspiler(directory, replace);
   await deno([
     ...["bundle", "--quiet", "--minify", "--code-splitting", "--platform", "deno"],
     ...["--import-map", `${directory}/import_map.json`, "--outdir", directory, "main.ts"],
   ], quiet);
+  await checkEsbuild();
   await provideRequireLate(directory);
   await joinBundle(directory);
   // A part that is broken on purpose may not start without what its test brings.
