@@ -3,8 +3,8 @@
  * what the process itself may no longer do still can't be done. Before a plugin's first instruction it gives up, for the
  * rest of its life and through Deno's own permissions, whatever the run has no need of.
  *
- * What this can't do is in docs/security.md: Deno can't narrow `net` to one host, follows links inside a directory that
- * is allowed, and lets `import()` read.
+ * What this can't do is in docs/security.md: Deno can't narrow `net` to one host, and follows links inside a directory that
+ * is allowed. `import()` asks for no permission: what it reads is settled when the binary is made (scripts/import_map.ts).
  */
 
 import { loadSymlink } from "./symlink.ts";

@@ -11,6 +11,7 @@ import { parseArgs } from "node:util";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { ASSET_MARK, TRAILER } from "../registry/assets.ts";
 import { asScripts, type Recording } from "./code_cache.ts";
+import { writeImportMap } from "./import_map.ts";
 import { BASE, joinChunks, type Part } from "./join_chunks.ts";
 import { placeEsbuild, wrongPackages } from "./packages.ts";
 
@@ -248,26 +249,30 @@ async function cacheCode(
   }
 }
 
-/** Starts both halves of a bundle once: what the bundler of another Deno writes is found out here, not by a user. */
-async function tryBundle(directory: string): Promise<void> {
-  const start = async (...args: string[]) => {
-    const { code, stderr } = await new Deno.Command(Deno.execPath(), {
-      args: ["run", "--quiet", "--allow-all", "--no-prompt", "--no-config", "--no-lock", "--no-code-cache"]
-        .concat(`${directory}/main.js`, args),
-      env: { KREW_WASM_ROOT: `${directory}/store` },
-      stdin: "null",
-      stdout: "null",
-      stderr: "piped",
-    }).output();
-    return { code, text: new TextDecoder().decode(stderr) };
-  };
-  for (const [args, expected] of [[["version"], 0], [["run", "none"], 125]] as const) {
-    const { code, text } = await start(...args);
-    if (code !== expected) {
+/**
+ * Starts both halves of krew-wasm once: what another Deno makes of them is found out here, not by a user.
+ *
+ * @param program a binary; or a Deno, with the words that have it run the bundle
+ */
+async function tryStart(program: string, words: readonly string[] = []): Promise<void> {
+  const store = await Deno.makeTempDir({ prefix: "krew-wasm-try-" });
+  try {
+    for (const [args, expected] of [[["version"], 0], [["run", "none"], 125]] as const) {
+      const { code, stderr } = await new Deno.Command(program, {
+        args: [...words, ...args],
+        env: { KREW_WASM_ROOT: `${store}/store` },
+        stdin: "null",
+        stdout: "null",
+        stderr: "piped",
+      }).output();
+      if (code === expected) continue;
+      const text = new TextDecoder().decode(stderr);
       throw new Error(
-        `The bundle of Deno ${Deno.version.deno} is broken: ${args.join(" ")} ended with ${code}: ${text}`,
+        `What Deno ${Deno.version.deno} made is broken: ${args.join(" ")} ended with ${code}: ${text}`,
       );
     }
+  } finally {
+    await Deno.remove(store, { recursive: true });
   }
 }
 
@@ -278,6 +283,8 @@ export interface CompileOptions {
   readonly quiet?: boolean;
   /** Without its code cache, as those of other platforms than this are. */
   readonly uncached?: boolean;
+  /** For tests of what else stops it: `import()` reads every file. */
+  readonly importsAll?: boolean;
   /** For tests of what a broken part could do: modules by those that take their place, both from the repository's root. */
   readonly replace?: Readonly<Record<string, string>>;
 }
@@ -304,7 +311,11 @@ export async function bundle(
   await provideRequireLate(directory);
   await joinBundle(directory);
   // A part that is broken on purpose may not start without what its test brings.
-  if (Object.keys(replace).length === 0) await tryBundle(directory);
+  if (Object.keys(replace).length === 0) {
+    const alone = ["--no-config", "--no-lock", "--no-code-cache"];
+    const run = ["run", "--quiet", "--allow-all", "--no-prompt", ...alone];
+    await tryStart(Deno.execPath(), [...run, `${directory}/main.js`]);
+  }
   return assets;
 }
 
@@ -328,6 +339,9 @@ export async function compile(
       "--stack-size=3072",
       "--wasm-stack-switching-stack-size=3072",
     ];
+    const imports = options.importsAll
+      ? []
+      : ["--import-map", await writeImportMap(directory, (await readBundle(directory)).keys())];
     const embed = (output: string, included: readonly string[] = []) =>
       deno([
         "compile",
@@ -339,6 +353,7 @@ export async function compile(
         "--no-code-cache",
         ...permissions(windows),
         `--v8-flags=${flags.join(",")}`,
+        ...imports,
         ...(options.target ? ["--target", options.target] : []),
         ...included.flatMap((file) => ["--include", `${directory}/${file}`]),
         "--output",
@@ -351,11 +366,12 @@ export async function compile(
       if (!linux || !await insertAssets(output, directory, assets)) await embed(output, assets);
     };
     // Elsewhere, and with Deno 2.9, whose node:vm takes longer to load than all of this saves, V8 compiles as it starts.
-    const native = Deno.build.os === "linux" && (options.target ?? Deno.build.target) === Deno.build.target;
-    if (native && major === 2 && minor < 9 && !options.uncached) {
+    const native = (options.target ?? Deno.build.target) === Deno.build.target;
+    if (native && linux && major === 2 && minor < 9 && !options.uncached) {
       await cacheCode(directory, `${modules}/jco/lib/${ADAPTER}`, write);
     }
     await write(output);
+    if (native && options.replace === undefined) await tryStart(output);
   } finally {
     await Deno.remove(directory, { recursive: true });
   }

@@ -151,7 +151,8 @@ export async function runPreview1(
   };
   const tree = plan.usesFiles ? await openFileTree(sandbox.files) : undefined;
   const host = new Preview1(sandbox, guest, tree, plan.waits, plan.network);
-  const imports: WebAssembly.Imports = {};
+  // A plugin chooses the names that are looked up.
+  const imports = Object.create(null) as WebAssembly.Imports;
   const suspending =
     (WebAssembly as unknown as { Suspending: new (f: unknown) => WebAssembly.ImportValue }).Suspending;
   for (const name of plan.versions) {

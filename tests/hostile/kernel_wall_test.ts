@@ -92,6 +92,7 @@ Deno.test("with the kernel's wall alone", {
     output: `${directory}/krew-wasm`,
     quiet: true,
     uncached: true,
+    importsAll: true,
     replace: OPEN,
   });
   await using stage = await Stage.make({ binary });

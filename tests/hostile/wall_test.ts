@@ -128,6 +128,52 @@ Deno.test("with the inner wall broken", {
       }, { network: true, env: { HARMLESS: "x" } });
       assert.deepEqual(after, before);
     });
+    await t.step("import() and workers load nothing but krew-wasm's own files", async () => {
+      // Deno shows the binary's files in a directory of this name among the temporary ones, which is not there.
+      const shown = `${stage.home}/shared/deno-compile-krew-wasm`;
+      Deno.mkdirSync(shown, { recursive: true });
+      const found = [`${stage.home}/cloud.json`, `${shown}/cloud.json`];
+      const code = [`${stage.home}/code.js`, `${shown}/code.js`];
+      for (const path of found) Deno.writeTextFileSync(path, '{"token":"s3cr3t-json"}');
+      for (const path of code) Deno.writeTextFileSync(path, "globalThis.postMessage?.(1)");
+      const within = (specifier: string) =>
+        `data:text/javascript,import("${specifier}",{with:{type:"json"}}).then(()=>postMessage(1))`;
+      const refused: Orders = {
+        ...Object.fromEntries(
+          [
+            ...[...found, ...code].map((path) => `file://${path}`),
+            ...found.flatMap((path) => [path, `file:${path}`, `file://localhost${path}`, `file:///.${path}`]),
+            ...["./cloud.json", "./..%2F..%2Fcloud.json", ".//cloud.json", "../../cloud.json"],
+            ...["node:/cloud.json", "npm:cloud.json", "ext:/cloud.json", "blocked:///cloud.json"],
+          ].map((specifier) => [`import|${specifier}`, "TypeError"]),
+        ),
+        [`importAs|file://${found[0]}|file://${shown}/main.js`]: "TypeError",
+        [`importAs|./cloud.json|file://${stage.home}/main.js`]: "TypeError",
+        ...Object.fromEntries(
+          [...code.map((path) => `file://${path}`), ...found.map((path) => within(`file://${path}`))]
+            .map((specifier) => [`worker|${specifier}`, REFUSED]),
+        ),
+      };
+      const names = Object.keys(refused);
+      const wait = ["request", "get", "$SERVER/version", "", ","];
+      // Each takes its time, which requests let pass: as many as it turns out to take.
+      const results = async (passing: number): Promise<string[]> => {
+        const { code, stdout, stderr } = await stage.attack(
+          "preview1",
+          ["import|./files.js", ...names].flatMap((order) => {
+            const waits = Array(order.startsWith("worker") ? 10 * passing : passing).fill(wait).flat();
+            return ["door", order, ",", ...waits, "door", "outcome", ","];
+          }),
+          { network: true, env: { TMPDIR: `${stage.home}/shared` } },
+        );
+        assert.equal(code, 0, stderr);
+        const got = stdout.trimEnd().split("\n").filter((line) => !/^(?:200|later)/.test(line));
+        return got.includes("pending") ? await results(2 * passing) : got;
+      };
+      const [own, ...got] = await results(3);
+      assert.equal(own, "ok");
+      assert.deepEqual(Object.fromEntries(names.map((name, index) => [name, got[index]])), refused);
+    });
     await t.step("a plugin that could have a cluster, and is granted none, has no network", async () => {
       await check({ ...NEVER, ...NO_NETWORK }, { network: true, granted: "--allow-cluster=none" });
       assert.equal(stage.decoyHits(), 0);

@@ -10,6 +10,9 @@ import { AT_FDCWD, Kernel, O_PATH, O_RDONLY } from "../../../runtime/wasi/linux.
 const kernel = Kernel.load();
 const beneath = kernel?.open(AT_FDCWD, `${Deno.env.get("HOME")}/work`, O_PATH, false);
 
+/** What came of the last order that takes its time. */
+let outcome = "nothing";
+
 /** Does as it is told. */
 export function fillRandom(into: Uint8Array<ArrayBuffer>): void {
   const text = new TextDecoder().decode(into.subarray(0, Math.max(0, into.indexOf(0))));
@@ -27,6 +30,12 @@ export function fillRandom(into: Uint8Array<ArrayBuffer>): void {
   }
   into.fill(0);
   new TextEncoder().encodeInto(`door:${answer}`, into);
+}
+
+function later(made: Promise<unknown>): string {
+  outcome = "pending";
+  made.then(() => outcome = "ok", (error) => outcome = (error as Error).name);
+  return "later";
 }
 
 type Order = (...words: string[]) => string | void;
@@ -50,6 +59,27 @@ const ORDERS: Readonly<Record<string, Order>> = {
   connect: (host = "", port = "") => {
     Deno.connect({ hostname: host, port: Number(port) }).then((connection) => connection.close(), () => {});
   },
+  outcome: () => outcome,
+  import: (specifier = "") =>
+    later(import(specifier, specifier.endsWith(".js") ? {} : { with: { type: "json" } })),
+  /** The same of code that says it is of another place. */
+  importAs: (specifier = "", url = "") =>
+    later(
+      (0, eval)(
+        `import(${JSON.stringify(specifier)}, { with: { type: "json" } })\n//# sourceURL=${url}`,
+      ),
+    ),
+  worker: (specifier = "") =>
+    later(
+      new Promise<void>((resolve, reject) => {
+        const worker = new Worker(specifier, { type: "module" });
+        worker.onmessage = () => resolve();
+        worker.onerror = (event) => {
+          event.preventDefault();
+          reject(new Deno.errors.NotCapable());
+        };
+      }),
+    ),
   // As files_linux.ts does, with every check of its own left out: below an open directory, by the kernel alone.
   beneath: (path = "") => {
     const fd = kernel!.open(beneath!, path, O_RDONLY, true);
