@@ -50,6 +50,8 @@ export interface StoreFinding extends Finding {
 }
 
 const FIX = "krew-wasm doctor --fix";
+/** How the hint for a broken receipt begins. */
+const AGAIN = "install it again: ";
 
 /**
  * Looks at all of a store: whose it is, its format, receipts, every stored byte, compiled forms, links, leftovers. Where
@@ -110,8 +112,10 @@ export function examineStore(layout: Layout, target: LinkTarget): StoreFinding[]
 
   const { receipts, broken } = readReceipts(layout);
   for (const { name, error } of broken) {
+    const { hint = `${AGAIN}krew-wasm pull --force REF --name ${name}` } = error as AppError;
     found("receipt", "error", messageOf(error), {
-      fix: `krew-wasm rm ${name}, or krew-wasm pull --force --name ${name} REF`,
+      // One of a later format is whole.
+      fix: hint.startsWith(AGAIN) ? `krew-wasm rm ${name}, or ${hint.slice(AGAIN.length)}` : hint,
     });
   }
   const histories = readHistories(layout);
