@@ -19,7 +19,11 @@ Deno.test("the versions of our interfaces in README, docs and examples are those
   }));
   const files = [
     "README.md",
-    ...[...Deno.readDirSync(new URL("docs", root))].map(({ name }) => `docs/${name}`),
+    ...["docs", "docs/maintainers"].flatMap((directory) =>
+      [...Deno.readDirSync(new URL(directory, root))].flatMap(({ name, isFile }) =>
+        isFile ? `${directory}/${name}` : []
+      )
+    ),
   ];
   for (const { name } of Deno.readDirSync(new URL("examples", root))) {
     if (name.endsWith(".md")) continue;

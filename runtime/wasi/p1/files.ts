@@ -1,7 +1,7 @@
 /** Functions of preview1 on an open descriptor: what it is, what may be done with it, where it stands. */
 
 import { WasiError } from "../errno.ts";
-import type { Entry, NewTime, Stat } from "../files.ts";
+import type { AnyFile, Entry, NewTime, Stat } from "../files.ts";
 import {
   APPEND,
   DSYNC,
@@ -109,6 +109,7 @@ export function fileFunctions(context: Context, { whence, shortFilestat }: Versi
       seek(context, fd, delta, whence[from], result),
     fd_tell: (fd: number, result: number) => {
       const file = descriptors.file(fd, FD_TELL);
+      checkPlaces(file.node);
       memory.setUint64(result, file.offset);
     },
     fd_close: (fd: number) => descriptors.close(fd),
@@ -227,6 +228,7 @@ function seek(
   const descriptor = descriptors.get(fd);
   if (descriptor.node.kind === "directory") throw new WasiError("bad-descriptor");
   const file = descriptors.file(fd, FD_SEEK);
+  checkPlaces(file.node);
   if (whence === undefined) throw new WasiError("invalid");
   const origin = whence === "set" ? 0n : whence === "current" ? file.offset : file.node.size();
   const target = origin + delta;
@@ -235,6 +237,11 @@ function seek(
   file.offset = target;
   memory.setUint64(result, target);
   return SUCCESS;
+}
+
+/** Refuses what has no places to be at. @throws WasiError invalid-seek */
+export function checkPlaces({ type }: AnyFile): void {
+  if (type === "fifo" || type === "socket") throw new WasiError("invalid-seek");
 }
 
 /** The times that fstflags ask for. @throws WasiError invalid */

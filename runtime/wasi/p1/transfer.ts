@@ -5,6 +5,7 @@ import type { ByteSink, ByteSource, MaybePromise } from "../streams.ts";
 import { APPEND, DSYNC, FD_READ, FD_WRITE, NONBLOCK, SYNC } from "./abi.ts";
 import { type Context, type Errno, type Functions, SUCCESS } from "./context.ts";
 import type { Descriptor } from "./descriptors.ts";
+import { checkPlaces } from "./files.ts";
 import type { Span } from "./memory.ts";
 
 /** The functions over one module's descriptors. */
@@ -43,6 +44,7 @@ function read(
   }
   if (node.kind === "sink") throw new WasiError("bad-descriptor");
   const file = descriptors.file(fd, FD_READ);
+  if (offset !== undefined) checkPlaces(file.node);
   let at = offset ?? file.offset;
   let total = 0;
   for (const { pointer, length } of memory.vector(list, count)) {
@@ -114,7 +116,9 @@ function write(
   }
   if (node.kind === "source") throw new WasiError("bad-descriptor");
   const file = descriptors.file(fd, FD_WRITE);
-  const append = (file.flags & APPEND) !== 0;
+  if (offset !== undefined) checkPlaces(file.node);
+  // A place that is named holds for what appends, too, as POSIX has pwrite(); Linux's own appends.
+  const append = offset === undefined && (file.flags & APPEND) !== 0;
   let at = offset ?? file.offset;
   let total = 0;
   for (const { pointer, length } of memory.vector(list, count)) {
