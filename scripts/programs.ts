@@ -89,7 +89,10 @@ async function call(command: readonly string[], { stdin = "" }: Case, cwd: strin
   const written = writer.write(new TextEncoder().encode(stdin)).then(() => writer.close()).catch(() => {});
   const { code, stdout, stderr } = await child.output();
   await written;
-  const text = (bytes: Uint8Array) => new TextDecoder("latin1").decode(bytes);
+  // The directory is another for each; and Go has words of its own for the errors of WASI.
+  const text = (bytes: Uint8Array) =>
+    new TextDecoder("latin1").decode(bytes).replaceAll(cwd, "DIRECTORY")
+      .replaceAll("No such file or directory", "no such file or directory");
   return { code, stdout: text(stdout), stderr: text(stderr), files: await filesIn(cwd) };
 }
 

@@ -79,7 +79,7 @@ const ice40 = (directory: string, wasm: string) => async (): Promise<Program> =>
 export const PROGRAMS: readonly Entry[] = [
   {
     name: "yq",
-    get: (directory) => goCommand("github.com/mikefarah/yq/v4@v4.47.2", directory),
+    get: (directory) => goCommand("github.com/mikefarah/yq/v4@v4.54.3", directory),
     files: { "deployment.yaml": DEPLOYMENT, "other.yaml": "spec: { paused: true }\n" },
     cases: [
       { args: [".spec.template.spec.containers[].image", "deployment.yaml"] },
@@ -94,7 +94,7 @@ export const PROGRAMS: readonly Entry[] = [
   },
   {
     name: "kubeconform",
-    get: (directory) => goCommand("github.com/yannh/kubeconform/cmd/kubeconform@v0.7.0", directory),
+    get: (directory) => goCommand("github.com/yannh/kubeconform/cmd/kubeconform@v0.8.0", directory),
     files: {
       "good.yaml": DEPLOYMENT,
       "bad.yaml": DEPLOYMENT.replace("replicas: 2", "replicas: two"),
@@ -118,7 +118,7 @@ export const PROGRAMS: readonly Entry[] = [
   },
   {
     name: "jsonnet",
-    get: (directory) => goCommand("github.com/google/go-jsonnet/cmd/jsonnet@v0.21.0", directory),
+    get: (directory) => goCommand("github.com/google/go-jsonnet/cmd/jsonnet@v0.22.0", directory),
     files: {
       "main.jsonnet":
         'local lib = import "lib.libsonnet"; { web: lib.app("web", 3), text: importstr "text.txt" }',
