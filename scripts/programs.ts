@@ -63,7 +63,9 @@ type Caller = (args: readonly string[]) => readonly string[];
 async function reference(program: Program): Promise<Caller> {
   if (program.native !== undefined) return (args) => [program.native!, ...args];
   const { wasmtime, compiled } = await wasmtimeOf(program);
-  const shares = (program.shares ?? []).map(([host, guest]) => `--dir=${host}::${guest}`);
+  await Deno.mkdir(`${temporary}/tmp`, { recursive: true });
+  const shares = [...program.shares ?? [], [`${temporary}/tmp`, "/tmp"]]
+    .map(([host, guest]) => `--dir=${host}::${guest}`);
   return (args) => [
     ...[wasmtime, "run", "--allow-precompiled", "-W", "exceptions", "--dir=.", ...shares, compiled],
     ...args,
