@@ -4,6 +4,7 @@ import {
   DEFAULT_DESCRIPTORS,
   DEFAULT_MAX_MEMORY,
   effectiveGrants,
+  type FileGrant,
   type Grants,
   isCredentialVariable,
 } from "../runtime/grants.ts";
@@ -36,6 +37,11 @@ function holdsCredentials(path: string, home: string): boolean {
 
 /** Why access to a path is risky; empty for none. `home` is the user's, absolute. */
 export function pathRisk(path: string, write: boolean, home: string): string {
+  return placeRisk(path, write, home) || (write ? "it can change and delete what is there" : "");
+}
+
+/** What makes a place worth a warning of its own; empty for any other. */
+function placeRisk(path: string, write: boolean, home: string): string {
   if (path === "/") return "all files of this machine that you may reach";
   if (path === home || home.startsWith(`${path}/`)) {
     return "your keys, tokens and the shell's own files lie there";
@@ -45,7 +51,12 @@ export function pathRisk(path: string, write: boolean, home: string): string {
   if (below === undefined && SYSTEM.test(path) && !/^\/(?:tmp|var\/tmp)(?:\/|$)/.test(path)) {
     return write ? "the system's own files lie there" : "the system's settings lie there";
   }
-  return write ? "it can change and delete what is there" : "";
+  return "";
+}
+
+/** Why a grant of files is risky, by its name or by where it leads; empty for none. */
+function fileRisk({ host, write, real = host }: FileGrant, home: string): string {
+  return placeRisk(host, write, home) || pathRisk(real, write, home);
 }
 
 const READING = new Set(["get", "list", "watch"]);
@@ -134,13 +145,17 @@ function ruleWords(rule: ClusterRule): string {
 export function grantRows(grants: Grants, home: string): GrantRow[] {
   const rows: GrantRow[] = [];
   const { files, env, cluster, limits, deny } = grants;
-  for (const { host, guest, write } of files) {
+  for (const grant of files) {
+    const { host, guest, write, directory, real = host } = grant;
     const mapped = guest === host ? "" : ` as ${guest}`;
+    const leads = real === host ? "" : `, which leads to ${real}`;
     rows.push({
       kind: "files",
-      what: `${write ? "read and change" : "read"} ${host}${mapped}`,
-      risk: pathRisk(host, write, home),
-      flag: `${write ? "--allow-write" : "--allow-read"}=${host}${guest === host ? "" : `::${guest}`}`,
+      what: `${write ? "read and change" : "read"} ${host}${leads}${mapped}`,
+      risk: fileRisk(grant, home),
+      flag: `${write ? "--allow-write" : "--allow-read"}=${host}${directory && host !== "/" ? "/" : ""}${
+        guest === host ? "" : `::${guest}`
+      }`,
     });
   }
   if (grants.home) {
@@ -243,7 +258,9 @@ export function formatMemory(bytes: number): string {
 
 /** Rows that the other grants don't have. */
 export function moreRows(rows: readonly GrantRow[], than: readonly GrantRow[]): GrantRow[] {
-  const identity = ({ flag, rule, what }: GrantRow) => flag ?? JSON.stringify([what, rule]);
+  // Whether it is a directory is no other grant.
+  const identity = ({ flag, rule, what }: GrantRow) =>
+    flag?.replace(/\/(?=$|::)/, "") ?? JSON.stringify([what, rule]);
   const known = new Set(than.map(identity));
   return rows.filter((row) => !known.has(identity(row)));
 }
@@ -269,8 +286,10 @@ export function explainGrants(
   const { files, env, cluster, deny, limits } = grants;
   const list = (items: readonly string[]) =>
     items.length < 2 ? items.join("") : `${items.slice(0, -1).join(", ")} and ${items.at(-1)}`;
-  const shown = ({ host, guest }: Grants["files"][number]) =>
-    guest === host ? host : `${host} (it sees it as ${guest})`;
+  const shown = ({ host, guest, real = host }: FileGrant) =>
+    `${host}${real === host ? "" : ` (which leads to ${real})`}${
+      guest === host ? "" : ` (it sees it as ${guest})`
+    }`;
   const reads = files.filter(({ write }) => !write).map(shown);
   const writes = [
     ...(grants.home ? [`all of your home directory ${home}`] : []),
@@ -361,7 +380,10 @@ function credentialsText(
   if (kubeconfig) return "It reads your real kubeconfig, with the credentials in it.";
   const added = cluster === "none" ? "" : ", and krew-wasm adds yours to its requests";
   const where = [
-    ...(all || files.some(({ host }) => holdsCredentials(host, home)) ? ["the files it may read"] : []),
+    ...(all ||
+        files.some(({ host, real = host }) => [host, real].some((path) => holdsCredentials(path, home)))
+      ? ["the files it may read"]
+      : []),
     ...(env === "all" || env !== "default" && env.some(isCredentialVariable) ? ["its environment"] : []),
   ];
   return where.length === 0

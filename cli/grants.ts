@@ -3,6 +3,7 @@
 import type { Command } from "@commander-js/extra-typings";
 import { isAbsolute, join, normalize } from "node:path";
 import { AppError, firstLineOf } from "../runtime/errors.ts";
+import { resolveChange } from "../runtime/granted_path.ts";
 import { hostPath } from "../runtime/host_path.ts";
 import { homeDirectory } from "../runtime/store/layout.ts";
 import { type GrantChange, type GrantFlags, parseGrantFlags } from "../runtime/grants.ts";
@@ -58,15 +59,21 @@ export function withGrantFlags<A extends unknown[], O extends {}, G extends {}>(
 }
 
 /**
- * What the flags as parsed ask for, paths made absolute, rules read.
+ * What the flags as parsed ask for: paths made absolute, with where they lead now; rules read.
  *
  * @throws AppError GRANT_INVALID, FILE_UNREADABLE
  */
 export async function grantsOf(flags: GrantFlags, context: Context): Promise<GrantChange> {
-  return await parseGrantFlags(flags, {
+  const change = await parseGrantFlags(flags, {
     resolve: (path) => absolutePath(path, context),
     readRules: (path) => readYaml(absolutePath(path, context)),
   });
+  const resolved = resolveChange(change);
+  // A link may be another's than the person's who names it: what is granted is said.
+  for (const { host, real = host } of resolved.files) {
+    if (real !== host) context.stderr(`${printable(host, 300)} leads to ${printable(real, 300)}\n`);
+  }
+  return resolved;
 }
 
 /** Whether any of the flags asks for something. */

@@ -6,6 +6,7 @@ import { registrySignatures, type SignatureSource } from "../registry/signatures
 import type { Signature } from "../runtime/provenance.ts";
 import type { Receipt } from "../runtime/store/receipt.ts";
 import { limitFor } from "./bounds.ts";
+import { resolveGrants } from "../runtime/granted_path.ts";
 import type { Context } from "./context.ts";
 import { linkTarget } from "./link_target.ts";
 import type { Progress } from "./progress.ts";
@@ -88,7 +89,7 @@ export function openInstaller(
           before = replaced?.signatures.at(-1);
           return typeof grants === "function"
             ? await grants(plugin, replaced)
-            : (await limitFor(context, plugin))(grants);
+            : (await limitFor(context, plugin))(resolveGrants(grants, replaced?.grants));
         },
       }).finally(() => progress.end());
       if (before && receipt.signatures.length === 0) {

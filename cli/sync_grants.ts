@@ -3,6 +3,7 @@
 import type { SyncStep } from "../registry/lockfile.ts";
 import { formatReference } from "../registry/reference.ts";
 import { AppError } from "../runtime/errors.ts";
+import { resolveGrants } from "../runtime/granted_path.ts";
 import { type Grants, LEAST } from "../runtime/grants.ts";
 import { readPolicy } from "../runtime/policy.ts";
 import { Dialog, mayPrompt, openTerminal } from "../runtime/prompt.ts";
@@ -37,10 +38,11 @@ export async function grantedSteps(context: Context, steps: readonly SyncStep[])
     const installed = step.kind === "install" ? undefined : step.installed;
     // What is let in at all is told when it comes to it.
     const administrator = administratorOf(await judge(policy, arriving), home);
-    const grants = administrator?.limit(plugin.grants) ?? plugin.grants;
     const before = installed && (step.kind === "change" || isSamePublisher(installed, arriving))
       ? installed.grants
       : LEAST;
+    const resolved = resolveGrants(plugin.grants, before);
+    const grants = administrator?.limit(resolved) ?? resolved;
     return { step, grants, changes: grantChanges(before, grants, home) };
   }));
 }

@@ -21,6 +21,7 @@ import {
 import { type Bounds, limitGrants } from "../runtime/policy.ts";
 import { isSamePublisher, repositoryOf } from "../runtime/provenance.ts";
 import { Dialog, mayPrompt, openTerminal, type Terminal } from "../runtime/prompt.ts";
+import { resolveGrants } from "../runtime/granted_path.ts";
 import type { Layout } from "../runtime/store/layout.ts";
 import { homeDirectory } from "../runtime/store/layout.ts";
 import type { Receipt } from "../runtime/store/receipt.ts";
@@ -129,11 +130,13 @@ interface Case {
 async function decide(context: Context, { mode, prompt }: WishOptions, at: Case): Promise<Grants> {
   const { base, wish, kept, earlier, fresh, reference, home } = at;
   if (mode === "wished") {
-    const wished = wish ? wishedGrants(base, wish) : base;
+    const wished = resolveGrants(wish ? wishedGrants(base, wish) : base, base);
     context.stderr(formatWish(reference, wish, "is granted", grantRows(wished, home)));
     return wished;
   }
-  const wished = wish ? wishedGrants(kept ?? base, wish) : kept ?? base;
+  // Looked at before it is shown, so that what is agreed to is what was shown.
+  const before = kept ?? base;
+  const wished = resolveGrants(wish ? wishedGrants(before, wish) : before, before);
   const missing = moreRows(grantRows(wished, home), grantRows(base, home));
   const answered = earlier === undefined ? [] : grantRows(wishedGrants(base, earlier), home);
   const asked = moreRows(missing, answered);
@@ -157,7 +160,7 @@ async function decide(context: Context, { mode, prompt }: WishOptions, at: Case)
   }
   try {
     const granted = askAbout(terminal, asked, shown.length > asked.length);
-    return granted.length === missing.length ? wished : await withRows(base, granted);
+    return granted.length === missing.length ? wished : resolveGrants(await withRows(base, granted), wished);
   } finally {
     terminal.close();
   }

@@ -75,8 +75,8 @@ export function parseWish(text: string, home: string): Wish {
     why,
     change: {
       files: [
-        ...paths(wish.read, "read", home).map((host): FileGrant => ({ host, guest: host, write: false })),
-        ...paths(wish.write, "write", home).map((host): FileGrant => ({ host, guest: host, write: true })),
+        ...paths(wish.read, "read", home).map((path) => fileGrant(path, false)),
+        ...paths(wish.write, "write", home).map((path) => fileGrant(path, true)),
       ],
       home: flag(wish.home, "home"),
       env: envOf(env),
@@ -112,8 +112,14 @@ function paths(value: unknown, field: string, home: string): string[] {
     if (!/^(?:\/|[A-Za-z]:\/)/.test(absolute) || /\0|\/\/|\/\.{1,2}(?:\/|$)|::/.test(absolute)) {
       throw new Error(`${field}[${index}] is neither an absolute path nor one that begins with ~/`);
     }
-    return absolute.length > 1 ? absolute.replace(/\/$/, "") : absolute;
+    return absolute;
   });
+}
+
+/** A slash at a path's end says that it is a directory, which need not be there yet. */
+function fileGrant(path: string, write: boolean): FileGrant {
+  const host = path.replace(/(?<=.)\/$/, "");
+  return { host, guest: host, write, ...(host === path ? {} : { directory: true }) };
 }
 
 function envOf(value: unknown): EnvGrant | undefined {

@@ -192,7 +192,7 @@ export class Desk {
     const flag = `--allow-${kind}=${path}`;
     const changeTo = (host: string): GrantChange => ({
       ...NO_CHANGE,
-      files: [{ host, guest: host, write: kind === "write" }],
+      files: [{ host, guest: host, write: kind === "write", directory, real }],
     });
     // The administrator's bound is on where a path leads.
     const after = this.#limited(mergeGrants(this.#grants, changeTo(real)));

@@ -322,7 +322,11 @@ function mergeFiles(base: readonly FileGrant[], more: readonly FileGrant[]): Fil
   const merged = new Map<string, FileGrant>();
   for (const grant of [...base, ...more]) {
     const key = `${grant.host}\0${grant.guest}`;
-    merged.set(key, { ...grant, write: grant.write || (merged.get(key)?.write ?? false) });
+    const before = merged.get(key);
+    // What leads elsewhere by now is another file: what was granted of the one before does not hold for it.
+    const same = before !== undefined &&
+      (grant.real ?? before.real ?? before.host) === (before.real ?? before.host);
+    merged.set(key, same ? { ...before, ...grant, write: grant.write || before.write } : grant);
   }
   return [...merged.values()];
 }
@@ -361,7 +365,9 @@ function parseFileGrant(text: string, write: boolean, resolve: (path: string) =>
     throw new AppError("GRANT_INVALID", `${flag}="${printable(text, 200)}" is neither PATH nor HOST::GUEST`);
   }
   const absolute = resolve(host);
-  return { host: absolute, guest: guest ?? absolute, write };
+  // A slash at its end says that it is a directory, which need not be there yet.
+  const directory = /.[\\/]$/.test(host) ? { directory: true } : {};
+  return { host: absolute, guest: guest ?? absolute, write, ...directory };
 }
 
 function denyPath(flag: string, text: string, resolve: (path: string) => string): string {

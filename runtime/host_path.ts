@@ -33,9 +33,15 @@ export function isWithin(path: string, root: string): boolean {
   return path === root || isBelow(path, root);
 }
 
-/** The directory that an absolute path is in; of the root, the root. Pure. */
+/** The directory that an absolute path is in; of a root, the root. Pure. */
 export function parentOf(path: string): string {
-  return path.slice(0, path.lastIndexOf("/")) || "/";
+  const parent = path.slice(0, path.lastIndexOf("/"));
+  return parent === "" || /^[A-Za-z]:$/.test(parent) ? `${parent}/` : parent;
+}
+
+/** The last name of an absolute path; of a root, nothing. Pure. */
+export function baseName(path: string): string {
+  return path.slice(path.lastIndexOf("/") + 1);
 }
 
 /** `Deno.realPathSync`, with slashes. */

@@ -351,7 +351,7 @@ export function limitGrants(
     ? [...grants.files, { host: home, guest: home, write: true }]
     : grants.files;
   const files = all.flatMap((grant) => byPath ? limitFile(grant, bounds, real) : [grant])
-    .filter(({ host }) => bounds.home || !homes.some((each) => isWithin(each, real(host))));
+    .filter((grant) => bounds.home || !homes.some((each) => isWithin(each, grant.real ?? real(grant.host))));
   const cluster = rank(grants.cluster) > rank(bounds.cluster) ? bounds.cluster : grants.cluster;
   return {
     ...grants,
@@ -367,7 +367,7 @@ export function limitGrants(
 
 /** The parts of a grant that are inside the bounds. */
 function limitFile(grant: FileGrant, { read, write }: Bounds, real: (path: string) => string): FileGrant[] {
-  const host = real(grant.host);
+  const host = grant.real ?? real(grant.host);
   const inside = (path: string, roots: readonly string[] | undefined): string[] => {
     if (roots === undefined) return [path];
     const reals = roots.map(real);
@@ -375,11 +375,13 @@ function limitFile(grant: FileGrant, { read, write }: Bounds, real: (path: strin
   };
   const part = (path: string, write: boolean): FileGrant => {
     if (path === host) return { ...grant, write };
+    // What is left of it is a path of the administrator's.
     const rest = path.slice(host === "/" ? 0 : host.length);
     return {
       host: path,
       guest: grant.guest === grant.host ? path : grant.guest.replace(/\/$/, "") + rest,
       write,
+      real: path,
     };
   };
   const readable = inside(host, read);

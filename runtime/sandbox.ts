@@ -3,11 +3,12 @@
 import { AppError, messageOf } from "./errors.ts";
 import { type Administrator, type Ask, Desk } from "./desk.ts";
 import { type GrantChange, grantedEnvironment, type Grants, type Limits } from "./grants.ts";
-import { exists, guestPath, hostPath, isWithin, parentOf, realPath } from "./host_path.ts";
+import { baseName, exists, guestPath, hostPath, parentOf, realPath } from "./host_path.ts";
 import { makeStandInToken, withoutSecrets } from "./kube/arguments.ts";
 import type { Cluster } from "./kube/cluster.ts";
 import { kubeconfigPaths, parseConnectionFlags } from "./kube/flags.ts";
 import { type Preloaded, preloadKubeconfig } from "./kube/preload.ts";
+import { mountsFor } from "./mounts.ts";
 import { RunRecord } from "./record.ts";
 import { printError } from "./report.ts";
 import { homeDirectory, type Layout } from "./store/layout.ts";
@@ -31,7 +32,7 @@ export interface Overlay {
 export interface Mount {
   /** Where the plugin sees it: an absolute path, or `.` for the directory the user stands in. */
   readonly guest: string;
-  /** Absolute host path of the directory or file; it exists. */
+  /** Absolute host path of the directory, free of links. */
   readonly host: string;
   readonly write: boolean;
   /**
@@ -39,9 +40,11 @@ export interface Mount {
    * (a grant of one file) and overlays. New names can't be made.
    */
   readonly only?: readonly string[];
+  /** A directory may be made of such a name: a person has granted just that. */
+  readonly makesDirectory?: boolean;
   /** What such a name is on the host, where it is another: a granted link's file, or that of `HOST::GUEST`. */
   readonly names?: ReadonlyMap<string, string>;
-  /** The links that were granted, absolute, where `host` is what they lead to. */
+  /** The paths that were granted, absolute, which lead to `host`, or to files in it, by links. */
   readonly through?: readonly string[];
 }
 
@@ -264,6 +267,7 @@ export function openSandbox(context: SandboxContext): OpenSandbox {
     },
     files: {
       mounts: mountsFor(grants, {
+        plugin: context.installed ? context.name : undefined,
         cwd,
         home,
         own: ["TMPDIR", ...PRIVATE_DIRECTORIES.map(([name]) => name)].some(tells) ? own.path : undefined,
@@ -443,88 +447,9 @@ function realPathOf(path: string): string {
       const real = realPath(at);
       return rest === "" ? real : `${real === "/" ? "" : real}${rest}`;
     } catch {
-      const [parent, name] = splitPath(at);
-      if (parent === at) return path;
-      rest = `/${name}${rest}`;
-      at = parent;
+      if (parentOf(at) === at) return path;
+      rest = `/${baseName(at)}${rest}`;
+      at = parentOf(at);
     }
   }
-}
-
-/** What {@linkcode mountsFor} needs to know beside the grants. */
-interface MountContext {
-  readonly cwd: string;
-  readonly home: string;
-  readonly own: string | undefined;
-  readonly standIn: string | undefined;
-  readonly trace: (line: string) => void;
-}
-
-/** Files of one directory that are granted by themselves. */
-interface SingleFiles extends Mount {
-  readonly only: string[];
-  readonly names: Map<string, string>;
-  readonly through: string[];
-}
-
-/**
- * The trees a plugin sees, most specific last: what is granted, its private directory, the kubeconfig's stand-in,
- * and the user's directory as `.` where a grant covers it, since programs in C and Rust find relative paths there.
- */
-function mountsFor(grants: Grants, { cwd, home, own, standIn, trace }: MountContext): Mount[] {
-  const trees: Mount[] = [];
-  const single = new Map<string, SingleFiles>();
-  const addFile = (named: string, host: string, guest: string, write: boolean) => {
-    const [directory, name] = splitPath(host);
-    const [guestDirectory, guestName] = splitPath(guest);
-    const key = `${write} ${guestDirectory}\0${directory}`;
-    const mount: SingleFiles = single.get(key) ??
-      { guest: guestDirectory, host: directory, write, only: [], names: new Map(), through: [] };
-    mount.only.push(guestName);
-    if (name !== guestName) mount.names.set(guestName, name);
-    if (host !== named) mount.through.push(named);
-    single.set(key, mount);
-  };
-  if (grants.home) trees.push({ guest: home, host: home, write: true });
-  for (const { host, guest, write } of grants.files) {
-    let isDirectory: boolean;
-    try {
-      isDirectory = Deno.statSync(host).isDirectory;
-    } catch (error) {
-      if (!(error instanceof Deno.errors.NotFound) || !write || !exists(splitPath(host)[0])) {
-        trace(`granted "${host}" is not there: ${(error as Error).message}`);
-        continue;
-      }
-      isDirectory = false; // a file that the plugin may make
-    }
-    if (isDirectory) trees.push({ guest, host, write });
-    else addFile(host, linkedFile(host), guest, write);
-  }
-  const covers = (mount: Mount, path: string) => mount.guest === mount.host && isWithin(path, mount.host);
-  if (own !== undefined) trees.push({ guest: own, host: own, write: true });
-  if (standIn !== undefined && !trees.some((mount) => covers(mount, standIn))) {
-    addFile(standIn, standIn, standIn, false);
-  }
-  const around = trees.filter((mount) => covers(mount, cwd));
-  if (around.length > 0) trees.push({ guest: ".", host: cwd, write: around.some((mount) => mount.write) });
-  else {
-    for (const mount of [...single.values()].filter((mount) => mount.host === cwd)) {
-      single.set(`. ${mount.write}\0${mount.host}`, { ...mount, guest: "." });
-    }
-  }
-  return [...trees, ...single.values()].map((mount) => ({ ...mount, guest: guestPath(mount.guest) }));
-}
-
-/** Where a granted file is: what was granted may be a link, as programs' settings are that are kept elsewhere. */
-function linkedFile(path: string): string {
-  try {
-    return Deno.lstatSync(path).isSymlink ? realPath(path) : path;
-  } catch {
-    return path; // not there yet, or a link that leads to no file
-  }
-}
-
-function splitPath(path: string): [directory: string, name: string] {
-  const slash = Math.max(path.lastIndexOf("/"), path.lastIndexOf("\\"));
-  return [path.slice(0, slash) || "/", path.slice(slash + 1)];
 }

@@ -9,6 +9,7 @@ import type { DecideGrants } from "../../registry/install.ts";
 import { openForReading } from "../../registry/store/open.ts";
 import { AppError, exitCodeOf } from "../../runtime/errors.ts";
 import { systemWords } from "../../runtime/file_error.ts";
+import { resolveGrants } from "../../runtime/granted_path.ts";
 import { type Grants, LEAST } from "../../runtime/grants.ts";
 import { isSamePublisher } from "../../runtime/provenance.ts";
 import { homeDirectory } from "../../runtime/store/layout.ts";
@@ -199,8 +200,8 @@ async function stageStdin(): Promise<{ readonly path: string } & Disposable> {
 function bundledGrants(context: Context, bundled: Grants, quiet: boolean): DecideGrants {
   const home = homeDirectory(context.env);
   return async (plugin, replaced) => {
-    const grants = (await limitFor(context, plugin))(bundled);
     const before = replaced && isSamePublisher(replaced, plugin) ? replaced.grants : LEAST;
+    const grants = (await limitFor(context, plugin))(resolveGrants(bundled, before));
     const changes = grantChanges(before, grants, home);
     const shown = formatReference(parseReference(plugin.reference));
     if (!quiet && changes.given.length > 0) {

@@ -8,7 +8,10 @@
  *   and compares what was opened with what was meant.
  */
 
+import { AppError, messageOf } from "../errors.ts";
 import type { Files, Mount } from "../sandbox.ts";
+import { printable } from "../text.ts";
+import { WasiError } from "./errno.ts";
 import { GatedTree } from "./gate.ts";
 import type { MaybePromise } from "./streams.ts";
 
@@ -148,10 +151,28 @@ export interface FileTree extends Disposable {
   readLinkAt(from: DirectoryNode, path: GuestPath): Uint8Array;
 }
 
-/** Why a grant is not opened that goes through a directory which the plugin may change, and leaves it. */
-export const LED_AWAY =
-  "by a link that the plugin could have made it leads out of a directory that the plugin may change; " +
-  "grant the path that it should lead to";
+/**
+ * What is in the place of a file that was granted by itself stays a file of its own: anything else could lead a later run, or
+ * another program, elsewhere.
+ *
+ * @param made what would be there: the type of what is moved there, a link, or a further name of another file
+ * @throws WasiError not-permitted
+ */
+export function refuseInPlaceOfFile(
+  { only, makesDirectory }: Mount,
+  made: NodeType | "hard-link",
+): void {
+  if (!only || made === "regular-file" || made === "directory" && makesDirectory) return;
+  throw new WasiError("not-permitted");
+}
+
+/** Why a mount is not opened: somebody put a link on the way since it was looked at, or took it away. */
+export function notMounted({ host }: Mount, cause: unknown): AppError {
+  const why = cause instanceof WasiError && (cause.errno === "loop" || cause.errno === "not-directory")
+    ? "a link has taken the place of a directory on the way"
+    : messageOf(cause);
+  return new AppError("GRANT_INVALID", `Cannot open "${printable(host)}" for the plugin: ${why}`, { cause });
+}
 
 /**
  * Opens the files of a sandbox, by the better way there is. It is called before a plugin's first instruction: later the

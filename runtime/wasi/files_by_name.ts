@@ -5,10 +5,9 @@
  * noticed, and refused. Times are milliseconds, as Deno tells them, and names that are not Unicode can't be reached.
  */
 
-import { AppError } from "../errors.ts";
 import type { Files, Mount, Overlay } from "../sandbox.ts";
-import { printable } from "../text.ts";
 import { isBelow, isWithin, parentOf, realPath } from "../host_path.ts";
+import { DENO_PATHS, walkPath } from "../path_walk.ts";
 import { makeSymlink } from "../symlink.ts";
 import { type ErrnoName, errnoOf, WasiError } from "./errno.ts";
 import {
@@ -16,12 +15,13 @@ import {
   type DirectoryNode,
   type FileTree,
   type GuestPath,
-  LED_AWAY,
   type Listing,
   type NewTime,
   type NodeType,
+  notMounted,
   type OpenOptions,
   type Probed,
+  refuseInPlaceOfFile,
   type Stat,
 } from "./files.ts";
 import { HostNode } from "./host_node.ts";
@@ -171,23 +171,13 @@ export class NamedTree implements FileTree {
   }
 
   mount(mount: Mount): NamedDirectory {
-    const host = attempt(() => realPath(mount.host));
-    this.#refuseLedAway(mount.host, host);
-    for (const link of mount.through ?? []) this.#refuseLedAway(link, host);
-    return new NamedDirectory({ ...mount, host }, []);
-  }
-
-  /** As on Linux (files_linux.ts): a path through a directory that the plugin may change does not lead out of it. */
-  #refuseLedAway(named: string, real: string): void {
-    const writable = this.#files.mounts.filter(({ write, only }) => write && !only)
-      .map(({ host }) => attempt(() => realPath(host)));
-    if (writable.length === 0) return;
-    for (let slash = named.indexOf("/"); slash >= 0; slash = named.indexOf("/", slash + 1)) {
-      const prefix = named.slice(0, slash + 1);
-      if (prefix.length >= named.length) return;
-      const at = attempt(() => realPath(prefix));
-      if (writable.every((root) => !isWithin(at, root) || isWithin(real, root))) continue;
-      throw new AppError("GRANT_INVALID", `Cannot open "${printable(named)}" for the plugin: ${LED_AWAY}`);
+    try {
+      const walk = walkPath(mount.host, DENO_PATHS);
+      if (walk.links.length > 0) throw new WasiError("loop");
+      // As the system spells it: on Windows and macOS a path may be written in several ways.
+      return new NamedDirectory({ ...mount, host: attempt(() => realPath(mount.host)) }, []);
+    } catch (error) {
+      throw notMounted(mount, error);
     }
   }
 
@@ -328,6 +318,7 @@ export class NamedTree implements FileTree {
     const host = pathIn(from.mount, names);
     if (lstat(host)) throw new WasiError("exist");
     this.#checkChange(from.mount, host, names);
+    refuseInPlaceOfFile(from.mount, "directory");
     attempt(() => Deno.mkdirSync(host));
   }
 
@@ -420,6 +411,7 @@ export class NamedTree implements FileTree {
     this.#checkChange(to.mount, newHost, target.path, true);
     this.#checkNoOverlay(host, info);
     this.#checkNoOverlay(newHost, there);
+    refuseInPlaceOfFile(to.mount, typeOf(info));
     if (there?.isDirectory && !info.isDirectory) throw new WasiError("is-directory");
     if (there && !there.isDirectory && info.isDirectory) throw new WasiError("not-directory");
     if (Deno.build.os === "windows" && info.isDirectory && there?.isDirectory) makeWay(host, newHost);
@@ -450,6 +442,7 @@ export class NamedTree implements FileTree {
     this.#checkChange(from.mount, host, source.path);
     this.#checkChange(to.mount, newHost, target.path);
     this.#checkNoOverlay(host, info);
+    refuseInPlaceOfFile(to.mount, "hard-link");
     attempt(() => Deno.linkSync(host, newHost));
   }
 
@@ -466,6 +459,7 @@ export class NamedTree implements FileTree {
     if (lstat(host)) throw new WasiError("exist");
     if (directory || newPath.endsWith("/")) throw new WasiError("no-entry");
     this.#checkChange(to.mount, host, names);
+    refuseInPlaceOfFile(to.mount, "symbolic-link");
     attempt(() => makeSymlink(target, host));
   }
 

@@ -9,10 +9,8 @@
  * them, or a directory above them, is refused, in each process.
  */
 
-import { AppError, messageOf } from "../errors.ts";
 import { parentOf } from "../host_path.ts";
 import type { Files, Mount, Overlay } from "../sandbox.ts";
-import { printable } from "../text.ts";
 import { bytesOf, isDots, isName, join, latin1, nameOf, SLASH } from "./byte_paths.ts";
 import { WasiError } from "./errno.ts";
 import {
@@ -21,11 +19,12 @@ import {
   type Entry,
   type FileTree,
   type GuestPath,
-  LED_AWAY,
   type Listing,
   type NewTime,
+  notMounted,
   type OpenOptions,
   type Probed,
+  refuseInPlaceOfFile,
   type Stat,
 } from "./files.ts";
 import {
@@ -94,8 +93,6 @@ class LinuxTree implements FileTree {
   /** The last one that is not, as most files are of the same. */
   #plain: bigint | undefined;
   #unprotected: ReadonlySet<string> | undefined;
-  /** Identities of the directories that the plugin may change. */
-  #writable: ReadonlySet<string> | undefined;
   /** What was there for each overlay, and for each path that is denied, when it was last looked. */
   #shown: readonly (Glance | undefined)[] = [];
 
@@ -115,12 +112,9 @@ class LinuxTree implements FileTree {
 
   mount(mount: Mount): OpenDirectory {
     const kernel = this.#kernel;
-    let granted = mount.host;
     try {
-      const fd = kernel.open(AT_FDCWD, mount.host, O_PATH | kernel.O_DIRECTORY, false);
+      const fd = kernel.openPlain(mount.host, O_PATH | kernel.O_DIRECTORY);
       return this.#closing(fd, () => {
-        this.#refuseLedAway(mount.host, fd);
-        for (granted of mount.through ?? []) this.#refuseLedAway(granted, fd);
         const root: Root = {
           mount,
           fd,
@@ -132,54 +126,7 @@ class LinuxTree implements FileTree {
         return new OpenDirectory(root, fd);
       });
     } catch (error) {
-      throw new AppError(
-        "GRANT_INVALID",
-        `Cannot open "${printable(granted)}" for the plugin: ${messageOf(error)}`,
-        { cause: error },
-      );
-    }
-  }
-
-  /**
-   * What is granted by a path through a directory that the plugin may change lies in that directory: an earlier run, or
-   * another process of this one, could have put a link to anywhere in the place of what was meant. Looked at once it is
-   * open, so that nothing can change in between.
-   */
-  #refuseLedAway(host: string, fd: number): void {
-    const kernel = this.#kernel;
-    // No link was followed where the kernel has it under the very path that was asked for: one look in the place of dozens.
-    if (this.#isAt(host, fd)) return;
-    const writable = this.#writable ??= this.#identities(
-      this.#files.mounts.filter(({ write, only }) => write && !only).map(({ host }) => host),
-    );
-    if (writable.size === 0) return;
-    let above: ReadonlySet<string> | undefined;
-    const passed = new Set<string>();
-    for (let slash = host.indexOf("/"); slash >= 0; slash = host.indexOf("/", slash + 1)) {
-      const prefix = host.slice(0, slash) || "/";
-      if (prefix === host) return;
-      const directory = kernel.open(AT_FDCWD, prefix, O_PATH | kernel.O_DIRECTORY, false);
-      try {
-        for (const identity of this.#upwards(directory)) {
-          if (passed.has(identity)) break; // and so have those above it
-          passed.add(identity);
-          // Each of them: what the path leads to may be one that the plugin was granted to change only because it leads there.
-          if (writable.has(identity) && !(above ??= new Set(this.#upwards(fd))).has(identity)) {
-            throw new Error(LED_AWAY);
-          }
-        }
-      } finally {
-        kernel.close(directory);
-      }
-    }
-  }
-
-  /** Whether the kernel has what is open under just this path, which then leads through no link. */
-  #isAt(host: string, fd: number): boolean {
-    try {
-      return latin1(this.#kernel.readLink(AT_FDCWD, `/proc/self/fd/${fd}`)) === latin1(encoder.encode(host));
-    } catch {
-      return false; // without /proc
+      throw notMounted(mount, error);
     }
   }
 
@@ -430,6 +377,7 @@ class LinuxTree implements FileTree {
     this.#inParent(from, path, (place) => {
       if (this.#exists(place)) throw new WasiError("exist");
       this.#checkChange(place);
+      refuseInPlaceOfFile(place.root.mount, "directory");
       if (this.#overlayNamed(place)) throw new WasiError("not-permitted");
       this.#kernel.makeDirectory(place.directory, place.name);
     });
@@ -504,7 +452,14 @@ class LinuxTree implements FileTree {
           else if (info) this.#refuseRoots(info);
         }
         this.#refuseOnTheWay(target);
+        refuseInPlaceOfFile(target.root.mount, stat.type);
         this.#kernel.rename(source.directory, source.name, target.directory, target.name);
+        if (!target.root.only) return;
+        // The name may have been another's by then: what is no file does not stay.
+        const { type } = this.#kernel.statAt(target.directory, target.bare);
+        if (type === "regular-file") return;
+        this.#kernel.rename(target.directory, target.bare, source.directory, source.bare);
+        throw new WasiError("access");
       }));
   }
 
@@ -530,6 +485,7 @@ class LinuxTree implements FileTree {
         this.#refuseOverlay(target);
         this.#refuseProtected(stat);
         this.#refuseOnTheWay(target);
+        refuseInPlaceOfFile(target.root.mount, "hard-link");
         this.#kernel.link(source.directory, source.name, target.directory, target.name);
         // The name may have been another's by then: what was linked is what was looked at, or goes again.
         const linked = this.#kernel.statAt(target.directory, target.bare);
@@ -550,6 +506,7 @@ class LinuxTree implements FileTree {
       this.#checkChange(place);
       this.#refuseOverlay(place);
       this.#refuseOnTheWay(place);
+      refuseInPlaceOfFile(place.root.mount, "symbolic-link");
       this.#kernel.symlink(text, place.directory, place.name);
     });
   }

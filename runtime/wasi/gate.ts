@@ -8,7 +8,7 @@
  */
 
 import type { AskedFile, FileGate, Files, Mount } from "../sandbox.ts";
-import { guestPath, isBelow, isWithin, parentOf, pathMeant } from "../host_path.ts";
+import { baseName, guestPath, isBelow, isWithin, parentOf, pathMeant } from "../host_path.ts";
 import { WasiError } from "./errno.ts";
 import { HostNode } from "./host_node.ts";
 import type {
@@ -45,7 +45,12 @@ class GateDirectory extends HostNode implements DirectoryNode {
 interface Route {
   readonly node: DirectoryNode;
   readonly path: GuestPath;
+  /** Called when a directory was made there that stays granted. */
+  readonly made?: () => void;
 }
+
+/** What is to be made where nothing is. */
+type Making = "file" | "directory";
 
 /** A mount by where the plugin sees it. */
 interface Seen extends Mount {
@@ -146,8 +151,9 @@ export class GatedTree implements FileTree {
   }
 
   createDirectoryAt(from: DirectoryNode, path: GuestPath): void {
-    const route = this.#change(from, path, "exist");
+    const route = this.#change(from, path, "exist", "directory");
     this.#tree.createDirectoryAt(route.node, route.path);
+    route.made?.();
   }
 
   readDirectory(node: DirectoryNode): Listing {
@@ -193,8 +199,9 @@ export class GatedTree implements FileTree {
     from: DirectoryNode,
     path: GuestPath,
     directory: "exist" | "is-directory" | "read-only" = "read-only",
+    making: Making = "file",
   ): Route {
-    const route = this.#route(from, path, "write");
+    const route = this.#route(from, path, "write", making);
     if (route instanceof GateDirectory) throw new WasiError(directory);
     return route;
   }
@@ -204,7 +211,12 @@ export class GatedTree implements FileTree {
   }
 
   /** Where a path leads: into a mount, to a directory on the way to one, or, if it is granted now, into a new one. */
-  #route(from: DirectoryNode, path: GuestPath, kind: AskedFile["kind"]): Route | GateDirectory {
+  #route(
+    from: DirectoryNode,
+    path: GuestPath,
+    kind: AskedFile["kind"],
+    making: Making = "file",
+  ): Route | GateDirectory {
     if (!(from instanceof GateDirectory)) return { node: from, path };
     const text = textOf(path);
     if (text === undefined) {
@@ -214,7 +226,7 @@ export class GatedTree implements FileTree {
     if (text.startsWith("/")) throw new WasiError("not-permitted");
     const { under } = from;
     if (from.mount) {
-      return kind === "read" ? { node: from.mount.node, path } : this.#changeIn(from.mount, text);
+      return kind === "read" ? { node: from.mount.node, path } : this.#changeIn(from.mount, text, making);
     }
     if (under && this.#isThere(under, text)) return { node: under, path };
     // Where all is granted: what is not in the root either is meant to be made where the user stands.
@@ -226,26 +238,29 @@ export class GatedTree implements FileTree {
       (from.path === "/" ? this.#find(normalized(`${this.#gate.cwd}/${text}`)) : undefined);
     if (found) {
       const rest = found.rest + (directory && found.rest !== "." ? "/" : "");
-      return kind === "read" || found.write ? { node: found.node, path: rest } : this.#changeIn(found, rest);
+      return kind === "read" || found.write
+        ? { node: found.node, path: rest }
+        : this.#changeIn(found, rest, making);
     }
     if (this.#mounts.some(({ guest }) => isBelow(guest, absolute))) return new GateDirectory(absolute);
     if (absolute === "/") return from;
     const host = this.#meant(absolute, from, text, kind);
     const real = host === undefined ? "" : this.#real(host);
-    const decision = host === undefined ? "no" : this.#ask(kind, host, real);
+    const decision = host === undefined ? "no" : this.#ask(kind, host, real, making);
     // While a person thinks, another plugin could make it lead elsewhere.
     if (host === undefined || decision === "no" || this.#real(host) !== real) {
       // What is named below the user's own directory fails there as it would without a gate.
       if (under) return { node: under, path };
       throw new WasiError(kind === "write" ? "access" : "no-entry"); // the same, whatever is there
     }
-    return this.#open({ host, real, guest: guestPath(host), write: kind === "write" }, decision, directory);
+    const asked = { host, real, guest: guestPath(host), write: kind === "write", making };
+    return this.#open(asked, decision, directory);
   }
 
   /** A change in what is granted to be read only. */
-  #changeIn(mount: Seen, path: string): Route {
+  #changeIn(mount: Seen, path: string, making: Making): Route {
     const below = normalized(`/${path}`);
-    const host = below === "/" ? mount.host : pathMeant(onHost(mount, below));
+    const host = pathMeant(onHost(mount, below));
     const guest = below === "/" ? mount.guest : normalized(`${mount.guest}${below}`);
     // As for any path that leaves its directory, or can't be: that is told there.
     if (/(?:^|\/)\.\.(?:\/|$)/.test(path) || this.#tree.probe(parentOf(host)) === undefined) {
@@ -254,14 +269,15 @@ export class GatedTree implements FileTree {
     const granted = this.#mounts.find((seen) => seen.write && isWithin(guest, seen.guest) && !seen.only);
     if (granted) return { node: granted.node, path: restOf(guest, granted.guest) };
     const real = this.#real(host);
-    const decision = this.#ask("write", host, real);
+    const decision = this.#ask("write", host, real, making);
     // Read-only, it says.
     if (decision === "no" || this.#real(host) !== real) return { node: mount.node, path };
-    return this.#open({ host, real, guest, write: true }, decision, /\/$/.test(path));
+    return this.#open({ host, real, guest, write: true, making }, decision, /\/$/.test(path));
   }
 
-  #ask(kind: AskedFile["kind"], path: string, real: string): ReturnType<FileGate["ask"]> {
-    return this.#gate.ask({ kind, path, real, directory: this.#tree.probe(real)?.type === "directory" });
+  #ask(kind: AskedFile["kind"], path: string, real: string, making: Making): ReturnType<FileGate["ask"]> {
+    const directory = (this.#tree.probe(real)?.type ?? making) === "directory";
+    return this.#gate.ask({ kind, path, real, directory });
   }
 
   /** Whether the first name of a path is in a directory, as far as it shows. */
@@ -309,24 +325,42 @@ export class GatedTree implements FileTree {
 
   #real(host: string): string {
     const parent = () => this.#tree.probe(parentOf(host))?.real ?? parentOf(host);
-    return this.#tree.probe(host)?.real ?? joined(parent(), host.slice(host.lastIndexOf("/") + 1));
+    return this.#tree.probe(host)?.real ?? joined(parent(), baseName(host));
   }
 
   /** A mount for what was granted: the directory, or the one file in its own. `real` is where it led when it was asked for. */
   #open(
-    { host, real, guest, write }: Pick<Mount, "host" | "guest" | "write"> & { readonly real: string },
+    { host, real, guest, write, making }: Pick<Mount, "host" | "guest" | "write"> & {
+      readonly real: string;
+      readonly making: Making;
+    },
     decision: "once" | "stay",
     directory: boolean,
   ): Route {
-    const whole = this.#tree.probe(host)?.type === "directory";
-    const name = nameOf(guest);
-    const mount: Mount = whole ? { guest, host, write } : {
+    const there = this.#tree.probe(real);
+    const name = baseName(guest);
+    const through = real === host ? {} : { through: [host] };
+    const whole: Mount = { guest, host: real, write, ...through };
+    const single: Mount = {
       ...{ guest: parentOf(guest), host: parentOf(real), write, only: [name] },
-      ...{ names: new Map([[name, nameOf(real)]]), through: real === host ? [] : [host] },
+      ...{ names: new Map([[name, baseName(real)]]), ...through },
     };
-    const node = this.#tree.mount(mount);
-    if (decision === "stay") this.#mounts.push({ ...mount, node });
-    return { node, path: whole ? "." : directory ? `${name}/` : name };
+    const stays = (mount: Mount, node: DirectoryNode) => {
+      if (decision === "stay") this.#mounts.push({ ...mount, node });
+    };
+    if (there?.type === "directory") {
+      const node = this.#tree.mount(whole);
+      stays(whole, node);
+      return { node, path: "." };
+    }
+    const path = directory ? `${name}/` : name;
+    if (!there && making === "directory") {
+      const node = this.#tree.mount({ ...single, makesDirectory: true });
+      return { node, path, made: () => stays(whole, this.#tree.mount(whole)) };
+    }
+    const node = this.#tree.mount(single);
+    stays(single, node);
+    return { node, path };
   }
 }
 
@@ -376,13 +410,14 @@ function joined(directory: string, name: string): string {
   return directory === "/" ? `/${name}` : `${directory}/${name}`;
 }
 
-/** What the host calls a path in a mount: of a file that was granted by a link, the link, which is what its user knows. */
+/** What the host calls a path in a mount: of what was granted by a link, the link, which is what its user knows. */
 function onHost(mount: Mount, below: string): string {
+  if (!mount.only) {
+    const host = mount.through?.[0] ?? mount.host;
+    return below === "/" ? host : joined(host, normalized(below).slice(1));
+  }
+  if (below === "/") return mount.host;
   const [first = "", ...rest] = normalized(below).slice(1).split("/");
-  const link = mount.through?.find((path) => nameOf(path) === first);
+  const link = mount.through?.find((path) => baseName(path) === first);
   return [link ?? joined(mount.host, mount.names?.get(first) ?? first), ...rest].join("/");
-}
-
-function nameOf(path: string): string {
-  return path.slice(path.lastIndexOf("/") + 1);
 }

@@ -119,6 +119,7 @@ const AT_SYMLINK_NOFOLLOW = 0x100n;
 const AT_REMOVEDIR = 0x200n;
 const AT_EMPTY_PATH = 0x1000n;
 const RESOLVE_NO_MAGICLINKS = 0x02;
+const RESOLVE_NO_SYMLINKS = 0x04;
 const RESOLVE_BENEATH = 0x08;
 const STATX_BASIC_STATS = 0x7ffn;
 const F_SETFL = 4n;
@@ -344,12 +345,21 @@ export class Kernel {
    * `RESOLVE_NO_MAGICLINKS`, openat2(2)); what leads there is not permitted.
    */
   open(directory: number, path: GuestPath, flags: number, beneath: boolean): number {
+    return this.#open(directory, path, flags, beneath ? RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS : 0);
+  }
+
+  /** Opens a path of the host's in which no name is a link (`RESOLVE_NO_SYMLINKS`). @throws WasiError loop where one is */
+  openPlain(path: string, flags: number): number {
+    return this.#open(AT_FDCWD, path, flags, RESOLVE_NO_SYMLINKS);
+  }
+
+  #open(directory: number, path: GuestPath, flags: number, resolve: number): number {
     const pointer = this.#putFirst(path);
     const view = this.#view;
     // Three numbers of 64 bits, of which the upper halves stay 0.
     view.setUint32(HOW, flags | O_CLOEXEC, true);
     view.setUint32(HOW + 8, (flags & O_CREAT) === 0 ? 0 : 0o666, true);
-    view.setUint32(HOW + 16, beneath ? RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS : 0, true);
+    view.setUint32(HOW + 16, resolve, true);
     const from = big(directory);
     for (let attempts = 0;; attempts++) {
       const fd = this.#call(OPENAT2, from, pointer, this.#how, 24n, 0n);
@@ -357,7 +367,7 @@ export class Kernel {
       const errno = this.#errno[0];
       // Something was renamed while a `..` was resolved, and the kernel can't be sure: it asks to try again.
       if ((errno === EAGAIN || errno === EINTR) && attempts < 1000) continue;
-      throw errno === EXDEV && beneath ? new WasiError("not-permitted") : this.#error();
+      throw errno === EXDEV && resolve !== 0 ? new WasiError("not-permitted") : this.#error();
     }
   }
 

@@ -63,7 +63,9 @@ Deno.test("an answer grants once, for the run or for good", async () => {
   assert.deepEqual(once.desk.grants.files, []);
   const run = deskOf("run");
   assert.equal(run.write("/srv/a"), "stay");
-  assert.deepEqual(run.desk.grants.files, [{ host: "/srv/a", guest: "/srv/a", write: true }]);
+  assert.deepEqual(run.desk.grants.files, [
+    { host: "/srv/a", guest: "/srv/a", write: true, directory: false, real: "/srv/a" },
+  ]);
   assert.deepEqual(run.kept, []);
   const always = deskOf("always");
   assert.equal(always.read("/srv/a"), "stay");

@@ -356,7 +356,7 @@ export const FILES: Group = {
     },
     {
       tries: "carry a file from where it may read to where it may write, as the same file",
-      granted: "--allow-read=$WORK/sub --allow-write=$OWN/tmp",
+      granted: "--allow-read=$WORK/sub --allow-write=$OWN/tmp/",
       attack: ["link", "$WORK/sub/bait", "$OWN/tmp/l", ",", "rename", "$WORK/sub/bait", "$OWN/tmp/l"],
       sees: "refused",
     },

@@ -157,6 +157,20 @@ Deno.test("a link that a person grants is the file it leads to, and is asked for
     assert.deepEqual(asked, [{ kind: "read", ...file }, { kind: "write", ...file }]);
   }, { "here/rc": "stay" }));
 
+Deno.test("a directory that a person lets be made is one, and stays granted; a link is not made in its place", () =>
+  gated(({ base, gate, asked, read, errno, tree }) => {
+    const at = (path: string) => `${base.slice(1)}/shut/${path}`;
+    assert.equal(errno(() => tree.symlinkAt("b", gate, at("link"))), "not-permitted");
+    tree.createDirectoryAt(gate, at("new"));
+    assert.deepEqual(asked.map(({ directory }) => directory), [false, true]);
+    withFile(
+      tree.openAt(gate, at("new/file"), CREATE),
+      (file) => file.writeAt(new TextEncoder().encode("x"), 0n),
+    );
+    assert.equal(read(gate, at("new/file")), "x");
+    assert.equal(asked.length, 2, "what is in it is not asked for");
+  }, { "shut/new": "stay", "shut/link": "stay" }));
+
 Deno.test("a relative path, which looks like one from the root, means the directory the user stands in", () =>
   gated(({ base, gate, read, asked }) => {
     assert.equal(read(gate, "d"), "here");

@@ -1,0 +1,159 @@
+/**
+ * Where a path of the host leads, name by name: the directories and links on the way, by identity, and what is at its end.
+ * A path that is not there, or not there yet, has a way too. Pure over three questions to the file system.
+ */
+
+import { hostPath } from "./host_path.ts";
+
+/** What stands at a name, the link itself where it is one. */
+export interface Found {
+  /** Device and inode: the same for one file under all of its names. */
+  readonly identity: string;
+  readonly type: "directory" | "link" | "other";
+}
+
+/** The questions. Paths are absolute; all of their names but the last are free of links. */
+export interface PathHost {
+  /** undefined where nothing is, or nothing that can be looked at. */
+  find(path: string): Found | undefined;
+  /** The target of a link, with slashes. @throws when it is none any more */
+  readLink(path: string): string;
+}
+
+/** A name in a directory. */
+export interface Spot {
+  /** The directory's path, free of links. */
+  readonly directory: string;
+  /** Identities of the directories from the root down to this one. */
+  readonly above: readonly string[];
+  readonly name: string;
+}
+
+/** A way. */
+export interface PathWalk {
+  /** Where it ends: absolute and free of links. The last names may not be there. */
+  readonly path: string;
+  /** What is there. */
+  readonly found: Found | undefined;
+  /** Where it ends, or where the first name is missing; undefined for a root. */
+  readonly spot: Spot | undefined;
+  /** Names below a missing one, which are missing too. */
+  readonly rest: readonly string[];
+  /** The links that were followed. */
+  readonly links: readonly (Spot & { readonly link: string })[];
+  /** Identities of the directories that were passed: whoever moves one moves what is at the end. */
+  readonly passed: ReadonlySet<string>;
+}
+
+/** As Linux: a path with more links than this is a loop. */
+const MAX_LINKS = 40;
+
+interface Level {
+  readonly path: string;
+  readonly identity: string;
+}
+
+/** Follows an absolute path. */
+export function walkPath(path: string, host: PathHost): PathWalk {
+  const links: (Spot & { link: string })[] = [];
+  const passed = new Set<string>();
+  let { root, names } = splitRoot(path);
+  let levels = enter(root, host);
+  const pending = names.reverse();
+  let last: Spot | undefined;
+  for (let name = pending.pop(); name !== undefined; name = pending.pop()) {
+    if (name === "" || name === ".") continue;
+    if (name === "..") {
+      if (levels.length > 1) levels.pop();
+      last = undefined;
+      continue;
+    }
+    const directory = levels.at(-1)!.path;
+    const above = levels.map(({ identity }) => identity);
+    for (const identity of above) passed.add(identity);
+    const at = join(directory, name);
+    const spot: Spot = last = { directory, above, name };
+    const found = host.find(at);
+    const isLast = pending.every((each) => each === "" || each === ".");
+    if (found?.type === "link" && links.length < MAX_LINKS) {
+      let target: string | undefined;
+      try {
+        target = host.readLink(at);
+      } catch { /* replaced meanwhile: it is taken for what ends the way */ }
+      if (target !== undefined) {
+        links.push({ ...spot, link: found.identity });
+        last = undefined;
+        const absolute = absoluteTarget(target, root);
+        if (absolute) {
+          ({ root, names } = splitRoot(absolute));
+          levels = enter(root, host);
+          pending.push(...names.reverse());
+        } else pending.push(...target.split("/").reverse());
+        continue;
+      }
+    }
+    if (isLast) {
+      // Below a file nothing is, a slash or a dot neither.
+      const there = found?.type === "other" && pending.length > 0 ? undefined : found;
+      return { path: at, found: there, spot, rest: [], links, passed };
+    }
+    if (found?.type !== "directory") {
+      const rest = pending.reverse().filter((each) => each !== "" && each !== ".");
+      return { path: [at, ...rest].join("/"), found: undefined, spot, rest, links, passed };
+    }
+    levels.push({ path: at, identity: found.identity });
+  }
+  // It ended in a directory that was entered: the root, or by a link with dots at its end.
+  const end = levels.at(-1)!;
+  for (const level of levels.slice(0, -1)) passed.add(level.identity);
+  const parent = levels.at(-2);
+  const spot = last ?? (parent && {
+    directory: parent.path,
+    above: levels.slice(0, -1).map(({ identity }) => identity),
+    name: end.path.slice(end.path.lastIndexOf("/") + 1),
+  });
+  const found: Found = { identity: end.identity, type: "directory" };
+  return { path: end.path, found, spot, rest: [], links, passed };
+}
+
+/** The root of a path and the names below it: `/`, on Windows a drive's `C:/` or a share's. */
+function splitRoot(path: string): { root: string; names: string[] } {
+  const [root = "/"] = /^(?:[A-Za-z]:\/?|\/\/[^/]+\/[^/]+\/?|\/)/.exec(path) ?? [];
+  return { root: root.endsWith("/") ? root : `${root}/`, names: path.slice(root.length).split("/") };
+}
+
+function enter(root: string, host: PathHost): Level[] {
+  return [{ path: root, identity: host.find(root)?.identity ?? root }];
+}
+
+/** A link's target as an absolute path; undefined for one from where the link is. */
+function absoluteTarget(target: string, root: string): string | undefined {
+  if (/^[A-Za-z]:\//.test(target)) return target;
+  if (!target.startsWith("/")) return undefined;
+  // On Windows a path from the root of the drive.
+  return /^[A-Za-z]:/.test(root) && !target.startsWith("//") ? root + target.slice(1) : target;
+}
+
+function join(directory: string, name: string): string {
+  return directory.endsWith("/") ? directory + name : `${directory}/${name}`;
+}
+
+/** The host's own file system, through Deno. */
+export const DENO_PATHS: PathHost = {
+  find(path) {
+    try {
+      return foundOf(Deno.lstatSync(path));
+    } catch {
+      return undefined;
+    }
+  },
+  readLink: (path) => hostPath(Deno.readLinkSync(path)),
+};
+
+/** What Deno tells of a file. Pure. */
+export function foundOf(info: Deno.FileInfo): Found {
+  return {
+    identity: `${info.dev}:${info.ino}`,
+    type: info.isSymlink ? "link" : info.isDirectory ? "directory" : "other",
+  };
+}

@@ -1,0 +1,127 @@
+/**
+ * Where granted paths lead, whoever granted them: a flag, a publisher's wish, a lock file, a bundle, within an administrator's
+ * bounds. What is in the place of a granted path later is not what was granted.
+ */
+
+import assert from "node:assert/strict";
+import { buildFixture } from "../../scripts/fixtures.ts";
+import { makeArtifact, push } from "../support/oci.ts";
+import { clangMissing, Product } from "../support/product.ts";
+import { TestRegistry } from "../support/registry.ts";
+import { testBinary } from "../support/test_binary.ts";
+
+const ignore = clangMissing();
+
+/** A plugin that works on files, and its publisher's wish. */
+async function setUp(wish: unknown = {}) {
+  const registry = TestRegistry.start();
+  const product = Product.make();
+  const annotations = { "krew-wasm.dev/grants": JSON.stringify(wish) };
+  const bytes = await Deno.readFile(await buildFixture("files"));
+  await push(registry.origin, "plugins/tool", "v1", makeArtifact(bytes, "cncf", annotations));
+  Deno.mkdirSync(`${product.home}/w`);
+  Deno.mkdirSync(`${product.home}/.ssh`);
+  Deno.writeTextFileSync(`${product.home}/.ssh/id`, "s3cr3t");
+  const { home, store } = product;
+  return {
+    product,
+    home,
+    reference: `${registry.host}/plugins/tool:v1`,
+    files: (of = product) =>
+      JSON.parse(Deno.readTextFileSync(`${of.store}/receipts/tool.json`)).grants.files as unknown[],
+    tool: (...args: string[]) => product.exec(`${store}/bin/kubectl-tool`, args),
+    async [Symbol.asyncDispose]() {
+      product[Symbol.dispose]();
+      await registry[Symbol.asyncDispose]();
+    },
+  };
+}
+
+async function ok(outcome: ReturnType<Product["run"]>): Promise<string> {
+  const { code, stdout, stderr } = await outcome;
+  assert.equal(code, 0, stderr);
+  return stdout;
+}
+
+/** It is told in one line with the command that grants it anew, and nothing runs. */
+async function refused(outcome: ReturnType<Product["run"]>): Promise<void> {
+  const { code, stdout, stderr } = await outcome;
+  assert.deepEqual([code, stdout], [125, ""], stderr);
+  assert.match(stderr, /^error: The grant of ".*" does not hold: .*\nhint: .*krew-wasm grants tool --allow-/);
+}
+
+testBinary(
+  "a directory that a publisher wishes for is made, kept, and not followed elsewhere",
+  { ignore },
+  async () => {
+    await using it = await setUp({ write: ["~/.cache/compare/", "~/.compare"] });
+    const { product, home, tool } = it;
+    await ok(product.run("pull", "--grants=wished", it.reference));
+    const [cache, file] = [`${home}/.cache/compare`, `${home}/.compare`];
+    assert.deepEqual(it.files(), [
+      { host: cache, guest: cache, write: true, directory: true, real: cache },
+      { host: file, guest: file, write: true, directory: false, real: file },
+    ]);
+    await ok(tool("write", `${cache}/a`, "cached"));
+    assert.equal((await tool("mkdir", file)).code, 1, "a file's place stays a file's");
+    await ok(tool("write", file, "settings"));
+    assert.equal(await ok(tool("read", `${cache}/a`)), "cached");
+    Deno.renameSync(cache, `${cache}.gone`);
+    Deno.symlinkSync("../.ssh", cache);
+    await refused(tool("read", `${cache}/id`));
+    // A person who wants just that says so, once.
+    await ok(product.run("grants", "tool", `--allow-write=${cache}`));
+    assert.equal(await ok(tool("read", `${cache}/id`)), "s3cr3t");
+  },
+);
+
+testBinary("what a flag grants through a link is said, shown, and remembered", { ignore }, async () => {
+  await using it = await setUp();
+  const { product, home, tool } = it;
+  Deno.symlinkSync("../.ssh", `${home}/w/keys`);
+  const { stderr } = await product.run("pull", `--allow-read=${home}/w/keys`, it.reference);
+  assert.match(stderr, /w\/keys leads to .*\/\.ssh\n/);
+  const shown = await ok(product.run("grants", "tool"));
+  assert.match(shown, /read .*\/w\/keys, which leads to .*\/\.ssh +! credentials/);
+  assert.match(await ok(product.run("grants", "tool", "--explain")), /which leads to/);
+  assert.equal(await ok(tool("read", `${home}/w/keys/id`)), "s3cr3t");
+  Deno.removeSync(`${home}/w/keys`);
+  Deno.symlinkSync("../.kube", `${home}/w/keys`);
+  await refused(tool("read", `${home}/w/keys/id`));
+  // An upgrade that says nothing of it looks at nothing anew.
+  await ok(product.run("pull", "--force", it.reference));
+  await refused(tool("read", `${home}/w/keys/id`));
+});
+
+testBinary(
+  "a lock file and a bundle grant what leads where on the machine they are used on",
+  { ignore },
+  async () => {
+    await using it = await setUp();
+    using other = Product.make();
+    const { product, home } = it;
+    Deno.symlinkSync("../.ssh", `${home}/w/keys`);
+    await ok(product.run("pull", `--allow-read=${home}/w/keys`, it.reference));
+    const lock = JSON.parse(await ok(product.run("list", "-o", "lock")));
+    assert.deepEqual(lock.plugins[0].grants.files, [
+      { host: "~/w/keys", guest: "~/w/keys", write: false, directory: true, real: null },
+    ]);
+    await ok(product.run("bundle", "save", `${other.home}/b.tar`, "tool"));
+    // Who wrote the lock file says where it should lead: nobody asks.
+    const file = lock.plugins[0].grants.files[0];
+    file.real = "/etc";
+    Deno.writeTextFileSync(`${other.home}/hostile.lock`, JSON.stringify(lock));
+    assert.equal((await other.run("sync", "hostile.lock", "--yes")).code, 1);
+    file.real = null;
+    Deno.writeTextFileSync(`${other.home}/plugins.lock`, JSON.stringify(lock));
+    Deno.mkdirSync(`${other.home}/w/keys`, { recursive: true });
+    const there = `${other.home}/w/keys`;
+    await ok(other.run("sync", "plugins.lock", "--yes"));
+    const expected = { host: there, guest: there, write: false, directory: true, real: there };
+    assert.deepEqual(it.files(other), [expected]);
+    assert.match(await ok(other.run("sync", "plugins.lock")), /Everything is as the lock file says/);
+    // The same words again: nobody looked at it anew.
+    await ok(other.run("bundle", "load", "b.tar", "--force", "--with-grants"));
+    assert.deepEqual(it.files(other), [expected]);
+  },
+);
