@@ -15,6 +15,8 @@ export interface Entry {
   readonly get: (directory: string) => Promise<Program>;
   /** What lies in the directory that it is called in. */
   readonly files?: Readonly<Record<string, string>>;
+  /** Its lines come in another order at each run. */
+  readonly unordered?: boolean;
   /** In this order, in one directory: what one writes the next may read. */
   readonly cases: readonly Case[];
 }
@@ -109,6 +111,7 @@ export const PROGRAMS: readonly Entry[] = [
   {
     name: "kube-score",
     get: (directory) => goCommand("github.com/zegl/kube-score/cmd/kube-score@v1.20.0", directory),
+    unordered: true,
     files: { "deployment.yaml": DEPLOYMENT },
     cases: [
       { args: ["score", "deployment.yaml"] },
@@ -207,7 +210,7 @@ export const PROGRAMS: readonly Entry[] = [
   },
   {
     name: "hexyl",
-    get: (directory) => crate("hexyl@0.16.0", directory),
+    get: (directory) => crate("hexyl@0.17.0", directory),
     files: { "data": "größe\u0000\u0001\u0002 and more than one line of it", "empty": "" },
     cases: [
       { args: ["data"] },
@@ -219,7 +222,7 @@ export const PROGRAMS: readonly Entry[] = [
   },
   {
     name: "resvg",
-    get: (directory) => crate("resvg@0.45.1", directory),
+    get: (directory) => crate("resvg@0.49.0", directory),
     files: { "in.svg": SVG, "bad.svg": "<svg" },
     cases: [
       { args: ["in.svg", "out.png"] },
