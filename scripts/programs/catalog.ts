@@ -217,7 +217,6 @@ export const PROGRAMS: readonly Entry[] = [
       { args: ["--color=always", "-n", "20", "data"] },
       { args: ["--plain"], stdin: "from stdin" },
       { args: ["empty"] },
-      { args: ["none"] },
     ],
   },
   {
