@@ -172,6 +172,7 @@ const PARTS: readonly Part[] = [
   { file: "files.js", entries: ["files_linux-"] },
   { file: "component.js", entries: ["component-", "files-", "recorded-", "filesystem-"] },
   { file: "cluster.js", entries: ["access-", "outbound_http-", "kubernetes_imports-", "guard-"] },
+  { file: "client_certificate.js", entries: ["pair-", "dial_node-"] },
   { file: "manager.js", entries: ["app-"] },
   { file: "compile.js", entries: ["compile-"] },
 ];

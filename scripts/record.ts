@@ -129,7 +129,11 @@ export async function recordCodeCaches(
   await using registry = TestRegistry.start();
   await using api = await TestApiServer.start();
   await Deno.mkdir(`${work}/.kube`);
-  await Deno.writeTextFile(`${work}/.kube/config`, api.kubeconfig());
+  const kubeconfig = JSON.parse(api.kubeconfig());
+  const { cert, key } = await api.authority.issue({ commonName: "certified" });
+  const user = { token: api.token, "client-certificate-data": btoa(cert), "client-key-data": btoa(key) };
+  kubeconfig.users.push({ name: "certified", user });
+  await Deno.writeTextFile(`${work}/.kube/config`, JSON.stringify(kubeconfig));
   const found = new Map<string, string>();
   const record = async (program: string, ...args: string[]) => {
     const { code, stdout, stderr } = await new Deno.Command(program, {
@@ -162,6 +166,7 @@ export async function recordCodeCaches(
   const ruled = `${registry.host}/recorded/cluster:v1`;
   await record(binary, "pull", "--name=ruled", ...RULES, ruled);
   await record(`${work}/.krew-wasm/bin/kubectl-ruled`);
+  await record(`${work}/.krew-wasm/bin/kubectl-cluster`, "--user=certified");
   await record(binary, "list");
   // Once more, with the caches of all.
   for (const name of ["files", "cluster", "component"]) {

@@ -10,6 +10,7 @@ import { InputStream, OutputStream, type Pollable, pollableOf } from "../wasi/p2
 import type * as Wit from "../../wit/generated/interfaces/krew-wasm-kubernetes-cluster.d.ts";
 import type { ClusterResponse } from "./cluster.ts";
 import { headSize } from "./request_size.ts";
+import { headersFromText, headersToText } from "./header_text.ts";
 
 /** A response, of this interface and of `upgrade`. */
 export class Response {
@@ -27,7 +28,7 @@ export class Response {
   }
 
   headers(): [string, string][] {
-    return this.#response.headers.map(([name, value]) => [name, value]);
+    return headersToText(this.#response.headers);
   }
 
   body(): InputStream {
@@ -160,7 +161,8 @@ export function clusterInterfaces(sandbox: Sandbox, refused: (error: AppError) =
       async send({ method, path, headers, body }: Wit.Request): Promise<Response> {
         const url = pathOf(path);
         const cluster = await sandbox.cluster().catch(failed);
-        const request = { method, url, headers, ...(body === undefined ? {} : { body: body.slice() }) };
+        const sent = headersFromText(headers);
+        const request = { method, url, headers: sent, ...(body === undefined ? {} : { body: body.slice() }) };
         return new Response(await cluster.send(request).catch(failed));
       },
       async start({ method, path, headers }: Wit.RequestHead): Promise<Upload> {
@@ -174,7 +176,14 @@ export function clusterInterfaces(sandbox: Sandbox, refused: (error: AppError) =
         const sink = new BodySink(true);
         sandbox.stdin.share?.();
         const abort = new AbortController();
-        const response = cluster.send({ method, url, headers, body: sink.stream, signal: abort.signal });
+        const sent = headersFromText(headers);
+        const response = cluster.send({
+          method,
+          url,
+          headers: sent,
+          body: sink.stream,
+          signal: abort.signal,
+        });
         return new Upload(sink, contentLength(headers), response, abort, failed, kept);
       },
     },

@@ -12,6 +12,7 @@ export interface ClusterRequest {
    * own path prefix.
    */
   readonly url: string;
+  /** In values each character is a byte (header_text.ts). */
   readonly headers: readonly (readonly [name: string, value: string])[];
   /** A stream is sent as it comes. */
   readonly body?: Uint8Array<ArrayBuffer> | ReadableStream<Uint8Array<ArrayBuffer>>;
@@ -36,7 +37,7 @@ export type UpgradeAnswer = { readonly upgraded: UpgradedConnection } | { readon
 /** What the API server answered. */
 export interface ClusterResponse {
   readonly status: number;
-  /** In the server's order, names in lower case, hop-by-hop headers left out. */
+  /** In the server's order, names in lower case, hop-by-hop headers left out. In values each character is a byte. */
   readonly headers: readonly (readonly [name: string, value: string])[];
   /** As it comes; null where there is none. Cancelling it closes the connection. */
   readonly body: ReadableStream<Uint8Array<ArrayBuffer>> | null;

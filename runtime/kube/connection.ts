@@ -7,6 +7,7 @@ import { AppError, messageOf } from "../errors.ts";
 import { printable } from "../text.ts";
 import { absolute, type ConnectionFlags } from "./flags.ts";
 import type { Chosen, ClusterEntry, ExecEntry, Sourced, UserEntry } from "./kubeconfig.ts";
+import { toBytes } from "./header_text.ts";
 import { isProxyUrl } from "./proxy.ts";
 import { serverOf } from "./server_url.ts";
 import { shownUrl } from "./shown_url.ts";
@@ -360,14 +361,9 @@ function impersonationOf(
   ];
 }
 
-/**
- * A text as the value of a header: its UTF-8, a character for each byte, as `fetch` wants them and net/http sends them;
- * undefined for what no header holds.
- */
+/** A text as the value of a header, as it is sent; undefined for what no header holds. */
 export function headerBytes(text: string): string | undefined {
-  if (/[\u0000-\u0008\u000a-\u001f\u007f]/.test(text)) return undefined;
-  if (/^[\t\x20-\x7e]*$/.test(text)) return text;
-  return Array.from(new TextEncoder().encode(text), (byte) => String.fromCharCode(byte)).join("");
+  return /[\u0000-\u0008\u000a-\u001f\u007f]/.test(text) ? undefined : toBytes(text);
 }
 
 /** What no header's name may hold, and `%` itself, percent-encoded: the API server decodes it. */

@@ -2,7 +2,10 @@
 
 import type { Duplex } from "../wasi/connection_streams.ts";
 import type { Place } from "./places.ts";
-import { readHead } from "./upgrade.ts";
+import { readHead } from "./http_head.ts";
+import { Input } from "./http_input.ts";
+import { writeAll } from "./http_body.ts";
+import { userinfoOfProxy } from "./proxy.ts";
 
 /** A proxy that refuses, or is none. The word proxy in it tells whose fault it is. */
 export class ProxyError extends Error {}
@@ -13,8 +16,7 @@ export class ProxyError extends Error {}
  * @throws ProxyError
  */
 export async function askProxy(way: Duplex, proxy: URL, place: Place): Promise<Duplex> {
-  const username = decodeURIComponent(proxy.username);
-  const password = decodeURIComponent(proxy.password);
+  const { username, password } = userinfoOfProxy(proxy);
   if (/^socks5h?:$/.test(proxy.protocol)) {
     await askSocks(way, place, username, password);
     return way;
@@ -23,11 +25,15 @@ export async function askProxy(way: Duplex, proxy: URL, place: Place): Promise<D
   const lines = [
     `CONNECT ${host}:${place.port} HTTP/1.1`,
     `host: ${host}:${place.port}`,
-    ...(username === "" ? [] : [`proxy-authorization: Basic ${encodeBase64(`${username}:${password}`)}`]),
+    ...(username === "" && password === ""
+      ? []
+      : [`proxy-authorization: Basic ${encodeBase64(`${username}:${password}`)}`]),
   ];
   await writeAll(way, new TextEncoder().encode(`${lines.join("\r\n")}\r\n\r\n`));
-  const { status, rest } = await readHead(way, new Uint8Array());
+  const input = new Input(way);
+  const { status } = await readHead(input);
   if (status < 200 || status > 299) throw new ProxyError(`the proxy answered ${status}`);
+  const rest = input.take(Infinity);
   return rest.length === 0 ? way : withRest(way, rest);
 }
 
@@ -68,10 +74,6 @@ function v6Bytes(hostname: string): number[] {
   const [front, back] = [groups(head), groups(tail ?? "")];
   const all = [...front, ...new Array<number>(8 - front.length - back.length).fill(0), ...back];
   return all.flatMap((group) => [group >> 8, group & 255]);
-}
-
-async function writeAll(way: Duplex, bytes: Uint8Array): Promise<void> {
-  while (bytes.length > 0) bytes = bytes.subarray(await way.write(bytes));
 }
 
 async function readExactly(way: Duplex, length: number): Promise<Uint8Array> {

@@ -2,13 +2,11 @@
 
 import { AppError } from "../errors.ts";
 import { printable } from "../text.ts";
+import { type Lookup, lookUp } from "./addresses.ts";
 import type { Connection } from "./connection.ts";
 import { canonicalAddress, checkName, checkSocket, type Endpoint, endpointOf } from "./destination.ts";
 import { dialAddress } from "./dial.ts";
 import { proxyFor } from "./proxy.ts";
-
-/** Finds the addresses of a name with the operating system's own rules, hosts file included. */
-export type Lookup = (name: string) => Promise<readonly string[]>;
 
 /**
  * The endpoint of a connection's server.
@@ -72,12 +70,4 @@ export function socketsTo(endpoint: Endpoint): Sockets {
       return await dialAddress(address, port);
     },
   };
-}
-
-async function lookUp(name: string): Promise<readonly string[]> {
-  const { default: process } = await import("node:process");
-  // Deno 2.6 tells the user that its own node:dns uses punycode.
-  (process as { noDeprecation?: boolean }).noDeprecation = true;
-  const { lookup } = await import("node:dns/promises");
-  return (await lookup(name, { all: true })).map(({ address }) => address);
 }

@@ -4,6 +4,7 @@ import { AppError } from "../errors.ts";
 import { printable } from "../text.ts";
 import { isTimeout } from "./abort.ts";
 import type { Connection } from "./connection.ts";
+import { NoAnswer } from "./http_head.ts";
 
 const UNKNOWN_ISSUER =
   /UnknownIssuer|unable to (get|verify)|self.signed|BadSignature|UNABLE_TO_|SELF_SIGNED|DEPTH_ZERO/i;
@@ -56,12 +57,11 @@ export function failureOf(error: unknown, connection: Connection): AppError {
   return unreachable(last);
 }
 
-const HUNG_UP =
-  /closed before message completed|reset by peer|broken pipe|close_notify|UND_ERR_SOCKET|other side closed/i;
-
 /** Whether the server hung up before it answered: of a connection that was idle it may not have heard the request at all. */
 export function isHangUp(error: unknown): boolean {
-  return !(error instanceof AppError) && HUNG_UP.test(textsOf(error).join(": "));
+  const { ConnectionReset, ConnectionAborted, BrokenPipe, UnexpectedEof } = Deno.errors;
+  return [NoAnswer, ConnectionReset, ConnectionAborted, BrokenPipe, UnexpectedEof]
+    .some((kind) => error instanceof kind);
 }
 
 /** What broke off a response's body. */
@@ -71,7 +71,11 @@ export function bodyFailureOf(error: unknown, connection: Connection): AppError 
   if (isTimeout(error)) {
     return new AppError("CLUSTER_UNREACHABLE", `${at}: --request-timeout is over`, { cause: error });
   }
-  return new AppError("CLUSTER_UNREACHABLE", `${at}: ${lastOf(error, connection)}`, { cause: error });
+  // Without close_notify nobody knows whether that was all (RFC 8446 6.1).
+  const why = error instanceof Deno.errors.UnexpectedEof || /close_notify/.test(textsOf(error).join())
+    ? "the server closed the connection in the middle of it"
+    : lastOf(error, connection);
+  return new AppError("CLUSTER_UNREACHABLE", `${at}: ${why}`, { cause: error });
 }
 
 /** The innermost words, without what Deno puts around them. */

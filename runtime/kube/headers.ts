@@ -51,7 +51,7 @@ export function methodOf(text: string): string {
 }
 
 /**
- * The headers of the plugin that may leave, and the host's. Others are left out.
+ * The headers of the plugin that may leave, and the host's. Others are left out. In values each character is a byte.
  *
  * @throws AppError REQUEST_INVALID
  */
@@ -60,8 +60,9 @@ export function requestHeaders(
   guest: readonly (readonly [name: string, value: string])[],
   connection: Pick<Connection, "disableCompression" | "impersonate">,
   authorization: string | undefined,
-): Headers {
-  const headers = new Headers();
+): [name: string, value: string][] {
+  const headers: [string, string][] = [];
+  const has = (wanted: string) => headers.some(([name]) => name === wanted);
   for (const [name, value] of guest) {
     if (!TOKEN.test(name)) {
       throw new AppError("REQUEST_INVALID", `"${printable(name, 80)}" is not the name of a header`);
@@ -73,14 +74,19 @@ export function requestHeaders(
       );
     }
     const lower = name.toLowerCase();
-    if (OF_THE_PLUGIN.has(lower)) headers.append(lower, value);
+    if (!OF_THE_PLUGIN.has(lower)) continue;
+    // Which of them counts is not the same everywhere.
+    if (lower === "content-type" && has(lower)) {
+      throw new AppError("REQUEST_INVALID", "The header content-type is there twice");
+    }
+    headers.push([lower, value]);
   }
-  if (!headers.has("user-agent")) headers.set("user-agent", USER_AGENT);
+  if (!has("user-agent")) headers.push(["user-agent", USER_AGENT]);
   // As net/http asks for it, and unpacks it on the way: not for what has no body, nor for a part of one.
-  const packed = !connection.disableCompression && method !== "HEAD" && !headers.has("range");
-  headers.set("accept-encoding", packed ? "gzip" : "identity");
-  if (authorization !== undefined) headers.set("authorization", authorization);
-  for (const [name, value] of connection.impersonate) headers.append(name, value);
+  const packed = !connection.disableCompression && method !== "HEAD" && !has("range");
+  headers.push(["accept-encoding", packed ? "gzip" : "identity"]);
+  if (authorization !== undefined) headers.push(["authorization", authorization]);
+  for (const [name, value] of connection.impersonate) headers.push([name, value]);
   return headers;
 }
 
@@ -93,23 +99,26 @@ export function isWatch({ pathname, searchParams }: URL): boolean {
     /\/watch\//.test(pathname);
 }
 
+/** Whether an answer is packed as it was asked for, so that it is unpacked on the way: as net/http tells it. */
+export function isPacked(headers: readonly (readonly [name: string, value: string])[]): boolean {
+  return headers.find(([name]) => name === "content-encoding")?.[1].toLowerCase() === "gzip";
+}
+
 /**
  * A response's headers for the plugin: what belongs to the connection left out, and what was true of a packed body.
  *
- * @param askedPacked whether gzip was asked for, and so unpacked
+ * @param unpacked whether the body is not what was sent
  */
 export function responseHeaders(
-  headers: Iterable<readonly [string, string]>,
-  askedPacked: boolean,
+  headers: readonly (readonly [name: string, value: string])[],
+  unpacked: boolean,
 ): [name: string, value: string][] {
-  const list = [...headers].map(([name, value]): [string, string] => [name.toLowerCase(), value]);
-  const named = (wanted: string) =>
-    list.filter(([name]) => name === wanted).flatMap(([, value]) => value.toLowerCase().split(","))
-      .map((part) => part.trim());
-  const connection = new Set(named("connection"));
-  const unpacked = askedPacked && named("content-encoding").includes("gzip");
-  return list.filter(([name]) =>
+  const connection = new Set(
+    headers.filter(([name]) => name === "connection")
+      .flatMap(([, value]) => value.toLowerCase().split(",")).map((part) => part.trim()),
+  );
+  return headers.filter(([name]) =>
     !HOP_BY_HOP.has(name) && !connection.has(name) &&
     !(unpacked && (name === "content-encoding" || name === "content-length"))
-  );
+  ).map(([name, value]) => [name, value]);
 }

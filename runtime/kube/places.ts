@@ -26,12 +26,17 @@ const PORTS: Readonly<Record<string, number>> = {
   "socks5h:": 1080,
 };
 
+/** Host and port of a URL. `standard` is the port of one that has none. Pure. */
+export function placeOf({ hostname, port }: URL, standard: number): Place {
+  return { hostname: hostname.replace(/^\[(.*)\]$/, "$1"), port: port === "" ? standard : Number(port) };
+}
+
 /** The place of a URL as kubectl takes it; undefined for what is none. Pure. */
 export function placeOfText(text: string): Place | undefined {
   const url = URL.parse(/^[a-z][a-z0-9+.-]*:\/\//i.test(text) ? text : `http://${text}`);
   if (!url || url.hostname === "") return undefined;
-  const port = url.port === "" ? PORTS[url.protocol] : Number(url.port);
-  return port === undefined ? undefined : { hostname: url.hostname.replace(/^\[(.*)\]$/, "$1"), port };
+  const standard = PORTS[url.protocol];
+  return url.port === "" && standard === undefined ? undefined : placeOf(url, standard!);
 }
 
 /** Whether a host is an address, which nobody has to be asked for. Pure. */

@@ -5,6 +5,7 @@
  */
 
 import { AppError } from "../errors.ts";
+import { type Userinfo, userinfoOf } from "./server_url.ts";
 import { shownUrl } from "./shown_url.ts";
 
 /** Ports of schemes that name none. */
@@ -17,7 +18,14 @@ const SCHEMES = [...KUBECONFIG_SCHEMES, "socks5h:"];
 /** Whether a cluster's `proxy-url` is one. */
 export function isProxyUrl(text: string): boolean {
   const url = URL.parse(text);
-  return url !== null && KUBECONFIG_SCHEMES.includes(url.protocol) && url.hostname !== "";
+  return url !== null && KUBECONFIG_SCHEMES.includes(url.protocol) && url.hostname !== "" &&
+    userinfoOf(url) !== "broken";
+}
+
+/** The user name and the password of a proxy, empty where there is none. */
+export function userinfoOfProxy(proxy: URL): Userinfo {
+  const userinfo = userinfoOf(proxy);
+  return userinfo === undefined || userinfo === "broken" ? { username: "", password: "" } : userinfo;
 }
 
 /**
@@ -39,7 +47,7 @@ export function proxyFor(
   if (name === "HTTP_PROXY" && env.REQUEST_METHOD) return undefined;
   if (!usesProxy(server, env.NO_PROXY || env.no_proxy || "")) return undefined;
   const proxy = parseProxy(env[name]!);
-  if (proxy && isProxyScheme(proxy)) return proxy;
+  if (proxy && isProxyScheme(proxy) && userinfoOf(proxy) !== "broken") return proxy;
   throw new AppError(
     "CLUSTER_UNSUPPORTED",
     `${name} names no http, https or socks5 proxy: "${shownUrl(env[name]!)}"`,

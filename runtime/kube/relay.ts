@@ -122,7 +122,8 @@ async function pass(from: Duplex, to: Duplex): Promise<void> {
   }
 }
 
-function closeAll(...connections: Duplex[]): void {
+/** Closes what is open of them. */
+export function closeAll(...connections: Duplex[]): void {
   for (const each of connections) {
     try {
       each.close();

@@ -5,15 +5,15 @@
 
 import { AppError } from "../errors.ts";
 import { printable } from "../text.ts";
-import { openClient } from "./client.ts";
-import type { HttpClient } from "./client.ts";
+import { openClient, type ServerClient } from "./client.ts";
 import type { Cluster, ClusterRequest, ClusterResponse } from "./cluster.ts";
 import type { Connection } from "./connection.ts";
 import { type Credentials, CredentialSource } from "./credentials.ts";
 import { destinationOf } from "./destination.ts";
 import type { Sockets } from "./endpoint.ts";
 import { bodyFailureOf, failureOf, isHangUp } from "./failure.ts";
-import { isWatch, methodOf, requestHeaders, responseHeaders } from "./headers.ts";
+import { isPacked, isWatch, methodOf, requestHeaders, responseHeaders } from "./headers.ts";
+import type { HttpAnswer } from "./http_connection.ts";
 import { type Place, Pool } from "./pool.ts";
 import { checkHeadSize } from "./request_size.ts";
 import { RotatingFiles } from "./rotation.ts";
@@ -24,12 +24,12 @@ export interface TransportContext {
   readonly env: Readonly<Record<string, string>>;
   /** One line for each request, free of secrets. */
   readonly trace: (line: string) => void;
-  /** How long connecting may take, twice over, in milliseconds: {@linkcode CONNECT_PATIENCE}. */
+  /** How long connecting may take, in milliseconds: {@linkcode CONNECT_PATIENCE}. */
   readonly connectPatience?: number;
 }
 
-/** fetch does not tell when it has connected: after this long without an answer it is tried beside it, as long again. */
-const CONNECT_PATIENCE = 15_000;
+/** As of net/http. Once it is connected, only --request-timeout limits a request. */
+const CONNECT_PATIENCE = 30_000;
 
 /** A cluster, and its end. */
 export interface Transport extends Cluster {
@@ -46,7 +46,7 @@ export function connectCluster(connection: Connection, transportContext: Transpo
   const pool = new Pool();
   const open = new Set<Exchange>();
   let current:
-    | { client: Promise<HttpClient>; ca: string | undefined; certificate: string | undefined }
+    | { client: Promise<ServerClient>; ca: string | undefined; certificate: string | undefined }
     | undefined;
 
   /** The connection with the authorities that its file holds now. */
@@ -55,84 +55,46 @@ export function connectCluster(connection: Connection, transportContext: Transpo
     return ca === connection.ca ? connection : { ...connection, ca };
   };
   /** Files, and an exec plugin's certificate, may change from one request to the next. What is open goes on as it is. */
-  const clientFor = async ({ certificate }: Credentials): Promise<HttpClient> => {
+  const clientFor = async ({ certificate }: Credentials): Promise<ServerClient> => {
     const connection = await fresh();
     if (current && current.certificate === certificate?.cert && current.ca === connection.ca) {
       return await current.client;
     }
-    current?.client.then((client) => client.close(), () => {});
-    const client = openClient(connection, certificate, env, withFetch);
+    current?.client.then(({ client }) => client.close(), () => {});
+    const client = openClient(connection, certificate, env, connectPatience);
     current = { client, ca: connection.ca, certificate: certificate?.cert };
     return await client;
-  };
-  let withFetch = true;
-
-  /** Whether the server has answered before: whoever then says nothing is only slow. */
-  let reached = false;
-  let probing: Promise<void> | undefined;
-  /** Connects and hangs up: whether a request without an answer is with the server, or not even connected. */
-  const probe = async ({ certificate }: Credentials): Promise<void> => {
-    const [{ dialWithin }, { proxyFor }] = await Promise.all([import("./dial.ts"), import("./proxy.ts")]);
-    const time = { milliseconds: connectPatience, told: 2 * connectPatience };
-    const proxy = proxyFor(new URL(server), connection.proxyUrl, env);
-    (await dialWithin(time, await fresh(), certificate, proxy)).close();
-  };
-  /** Ends an exchange that can't be connected. Returns what calls it off. */
-  const watchConnecting = (exchange: Exchange, credentials: Credentials): () => void => {
-    const timer = setTimeout(() => {
-      probing ??= probe(credentials).finally(() => probing = undefined);
-      probing.catch((error) => {
-        if (!reached) exchange.fail(failureOf(error, connection));
-      });
-    }, connectPatience);
-    return () => clearTimeout(timer);
   };
 
   async function attempt(
     exchange: Exchange,
     request: ClusterRequest,
     credentials: Credentials,
-    again = false,
-  ): Promise<{ response: Response; packed: boolean }> {
+  ): Promise<{ response: HttpAnswer; packed: boolean }> {
     const { method, url, signal } = exchange;
-    const headers = requestHeaders(method, request.headers, connection, credentials.authorization);
-    if (isWatch(url)) headers.set("accept-encoding", "identity");
-    const packed = headers.get("accept-encoding") === "gzip";
-    const body = bodyOf(method, request);
-    const client = await clientFor(credentials);
-    const init: RequestInit & { duplex?: "half" } = {
-      method,
-      headers,
-      redirect: "manual",
-      ...(signal ? { signal } : {}),
-      ...(body === undefined ? {} : { body }),
-      ...(body instanceof ReadableStream ? { duplex: "half" as const } : {}),
-    };
-    if (client.proxyAuthorization) headers.set("proxy-authorization", client.proxyAuthorization);
-    const connected = reached ? undefined : watchConnecting(exchange, credentials);
-    const mayBeIdle = reached && /^(GET|HEAD|OPTIONS)$/.test(method) && !again;
+    const { client, targetOf, proxyAuthorization } = await clientFor(credentials);
+    const own = requestHeaders(method, request.headers, connection, credentials.authorization);
+    const headers: [string, string][] = [
+      ["host", url.host],
+      ...own.map(([name, value]): [string, string] => {
+        // A watch is read as it comes: an event that is packed waits for the next.
+        return name === "accept-encoding" && isWatch(url) ? [name, "identity"] : [name, value];
+      }),
+    ];
+    const asked = headers.some(([name, value]) => name === "accept-encoding" && value === "gzip");
+    if (proxyAuthorization !== undefined) headers.push(["proxy-authorization", proxyAuthorization]);
+    const sent = { method, target: targetOf(url), headers, body: bodyOf(method, request), signal };
+    let reused = false;
+    let response: HttpAnswer;
     try {
-      const response = client.send
-        ? await client.send(url.href, init)
-        : await fetch(url.href, { ...init, ...client.options } as RequestInit);
-      reached = true;
-      return { response, packed };
+      response = await client.send(sent, (used) => reused = used);
     } catch (error) {
-      if (mayBeIdle && isHangUp(error) && !signal?.aborted) {
-        // As net/http: what changes nothing is asked again, where the server may have closed the connection meanwhile. By
-        // another client, whose connections are new ones.
-        const known = current;
-        if (known && await known.client === client && current === known) current = undefined;
-        client.close();
-        return await attempt(exchange, request, credentials, true);
-      }
-      if (!isBlockedPort(error)) throw error;
-    } finally {
-      connected?.();
+      // As net/http: what changes nothing is asked again, where the server may have closed the connection meanwhile.
+      if (!reused || !/^(GET|HEAD|OPTIONS)$/.test(method) || !isHangUp(error) || signal?.aborted) throw error;
+      client.drain();
+      response = await client.send(sent);
     }
-    withFetch = false;
-    current = undefined;
-    return await attempt(exchange, request, credentials);
+    return { response, packed: asked && isPacked(response.headers) };
   }
 
   async function send(request: ClusterRequest): Promise<ClusterResponse> {
@@ -140,7 +102,7 @@ export function connectCluster(connection: Connection, transportContext: Transpo
     const url = destinationOf(server, request.url);
     const method = methodOf(request.method);
     bodyOf(method, request);
-    const exchange = new Exchange(method, url, request.signal, requestTimeout, !reached, trace);
+    const exchange = new Exchange(method, url, request.signal, requestTimeout, trace);
     open.add(exchange);
     exchange.onEnd = () => open.delete(exchange);
     try {
@@ -163,9 +125,10 @@ export function connectCluster(connection: Connection, transportContext: Transpo
       return {
         status: response.status,
         headers: responseHeaders(response.headers, packed),
-        body: response.body === null
-          ? exchange.end()
-          : exchange.follow(response.body, (error) => bodyFailureOf(error, connection)),
+        body: response.body === null ? exchange.end() : exchange.follow(
+          packed ? await (await import("./gzip.ts")).unpacked(response.body) : response.body,
+          (error) => bodyFailureOf(error, connection),
+        ),
       };
     } catch (error) {
       if (request.signal?.aborted) {
@@ -194,7 +157,7 @@ export function connectCluster(connection: Connection, transportContext: Transpo
           source,
           env,
           trace,
-          connectPatience: 2 * connectPatience,
+          connectPatience,
           open: upgraded,
         },
         request,
@@ -204,11 +167,6 @@ export function connectCluster(connection: Connection, transportContext: Transpo
       for (const connection of upgraded) connection.drop();
     },
   };
-}
-
-/** Ports of other protocols, which fetch refuses before it sends anything, as browsers do; kubectl does not. */
-function isBlockedPort(error: unknown): boolean {
-  return error instanceof TypeError && /\bport \d+ are blocked/.test(error.message);
 }
 
 function bodyOf(
@@ -241,38 +199,29 @@ class Exchange {
   #limit: ReturnType<typeof setTimeout> | undefined;
   #tracing: ReturnType<typeof setTimeout> | undefined;
   #unlink: (() => void) | undefined;
-  #abort: AbortController | undefined;
 
   constructor(
     readonly method: string,
     readonly url: URL,
     given: AbortSignal | undefined,
     requestTimeout: number | undefined,
-    mayFail: boolean,
     private readonly trace: (line: string) => void,
   ) {
-    if (requestTimeout === undefined && !mayFail) {
+    if (requestTimeout === undefined) {
       this.signal = given;
       return;
     }
-    const abort = this.#abort = new AbortController();
+    const abort = new AbortController();
     this.signal = abort.signal;
-    if (requestTimeout !== undefined) {
-      this.#limit = setTimeout(
-        () => abort.abort(new DOMException("the time of the request is over", "TimeoutError")),
-        Math.min(requestTimeout, 0x7fffffff),
-      );
-    }
+    this.#limit = setTimeout(
+      () => abort.abort(new DOMException("the time of the request is over", "TimeoutError")),
+      Math.min(requestTimeout, 0x7fffffff),
+    );
     if (!given) return;
     const giveUp = () => abort.abort(given.reason);
     if (given.aborted) giveUp();
     given.addEventListener("abort", giveUp, { once: true });
     this.#unlink = () => given.removeEventListener("abort", giveUp);
-  }
-
-  /** Ends it with an error, where that may be needed. */
-  fail(error: AppError): void {
-    this.#abort?.abort(error);
   }
 
   /** The response's head is there. */

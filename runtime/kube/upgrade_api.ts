@@ -6,6 +6,7 @@ import { AppError } from "../errors.ts";
 import type { Sandbox } from "../sandbox.ts";
 import { InputStream, OutputStream, type Pollable, pollableOf } from "../wasi/p2/io.ts";
 import { StreamClosed } from "../wasi/streams.ts";
+import { headersFromText } from "./header_text.ts";
 import { Response, witError } from "./api.ts";
 import type { Close } from "./websocket.ts";
 import { WebSocketError } from "./websocket.ts";
@@ -108,7 +109,11 @@ export function upgradeInterfaces(sandbox: Sandbox, refused: (error: AppError) =
           if (!path.startsWith("/")) {
             throw new AppError("REQUEST_INVALID", `"${path}" is not a path: it begins with no slash`);
           }
-          answer = await (await sandbox.cluster()).upgrade({ url: path, headers, protocols });
+          answer = await (await sandbox.cluster()).upgrade({
+            url: path,
+            headers: headersFromText(headers),
+            protocols,
+          });
         } catch (error) {
           throw { tag: "failed", val: witError(error, refused) };
         }

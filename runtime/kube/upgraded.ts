@@ -224,7 +224,7 @@ export class UpgradedConnection implements Readiness {
     this.#socket = socket;
     this.#closed = closed;
     this.#pings = setInterval(() => this.#socket.ping(), PING_INTERVAL);
-    // A number of Deno's, or an object where undici had Node's timers put in their place.
+    // A number of Deno 2.6, an object of later ones.
     const timer: unknown = this.#pings;
     if (typeof timer === "number") Deno.unrefTimer(timer);
     else (timer as { unref(): void }).unref();

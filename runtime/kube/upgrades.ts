@@ -3,7 +3,7 @@
 import { AppError } from "../errors.ts";
 import { printable } from "../text.ts";
 import { untilAborted } from "./abort.ts";
-import { checkPair } from "./client.ts";
+import { checkCertificate } from "./certificates.ts";
 import type { UpgradeAnswer, UpgradeRequest } from "./cluster.ts";
 import type { Connection } from "./connection.ts";
 import type { CredentialSource } from "./credentials.ts";
@@ -59,12 +59,11 @@ export async function openUpgrade(
 
   const attempt = async () => {
     const credentials = await source.get(signal);
-    if (credentials.certificate) await checkPair(credentials.certificate, connection);
-    const headers = requestHeaders("GET", guest, connection, credentials.authorization);
-    headers.delete("accept-encoding");
+    if (credentials.certificate) await checkCertificate(credentials.certificate, connection);
+    const headers = requestHeaders("GET", guest, connection, credentials.authorization)
+      .filter(([name]) => name !== "accept-encoding");
     const proxy = proxyFor(new URL(connection.server), connection.proxyUrl, env);
-    const time = { milliseconds: connectPatience };
-    const opened = await dialWithin(time, connection, credentials.certificate, proxy, signal);
+    const opened = await dialWithin(connectPatience, connection, credentials.certificate, proxy, signal);
     const answering = upgrade(opened, { url, headers, protocols }, closed);
     try {
       return { answer: await untilAborted(answering, signal), credentials };

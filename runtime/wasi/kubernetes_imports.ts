@@ -6,6 +6,7 @@
 
 import { AppError, type ErrorCode, messageOf } from "../errors.ts";
 import type { ClusterRequest } from "../kube/cluster.ts";
+import { headersToText, toBytes } from "../kube/header_text.ts";
 import type { UpgradedConnection } from "../kube/upgraded.ts";
 import type { Sandbox } from "../sandbox.ts";
 import { BodySink, BodySource, HIGH_WATER } from "./body.ts";
@@ -210,12 +211,14 @@ function parseHeaders(text: string): [string, string][] {
   return text.split("\n").filter((line) => line !== "").map((line) => {
     const colon = line.indexOf(":");
     if (colon < 1) throw new WasiError("invalid");
-    return [line.slice(0, colon), line.slice(colon + 1).trim()];
+    return [line.slice(0, colon), toBytes(line.slice(colon + 1).trim())];
   });
 }
 
 function headOf(status: number, headers: readonly (readonly [string, string])[]): Uint8Array {
-  return encoder.encode(`${status}\n${headers.map(([name, value]) => `${name}: ${value}\n`).join("")}`);
+  return encoder.encode(
+    `${status}\n${headersToText(headers).map(([name, value]) => `${name}: ${value}\n`).join("")}`,
+  );
 }
 
 /** The functions. */

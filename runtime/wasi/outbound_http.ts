@@ -6,6 +6,7 @@
 
 import { AppError } from "../errors.ts";
 import type { ClusterResponse } from "../kube/cluster.ts";
+import { headersFromText, headersToText } from "../kube/header_text.ts";
 import type { Sandbox } from "../sandbox.ts";
 import type { Failures } from "../failures.ts";
 import type { Guest } from "./p1/memory.ts";
@@ -88,7 +89,7 @@ export function outboundHttpImports(sandbox: Sandbox, failures: Failures): Extra
             const response = await sendTo(sandbox, {
               method: name,
               url,
-              headers: pairs(guest, headers, headerCount),
+              headers: headersFromText(pairs(guest, headers, headerCount)),
               ...(hasBody !== 0 ? { body: slice(guest, body, bodyLength).slice() } : {}),
             });
             words = await storeResponse(guest, response);
@@ -216,7 +217,7 @@ function storeString(guest: Guest, value: string): [pointer: number, length: num
 async function storeResponse(guest: Guest, { status, headers, body }: ClusterResponse): Promise<number[]> {
   try {
     const list = reallocate(guest, 0, 0, 4, headers.length * 16);
-    headers.forEach(([name, value], index) => {
+    headersToText(headers).forEach(([name, value], index) => {
       const words = [...storeString(guest, name), ...storeString(guest, value)];
       words.forEach((word, field) => guest.view().setUint32(list + index * 16 + field * 4, word, true));
     });

@@ -84,6 +84,37 @@ const BEHAVIOURS: Readonly<Record<string, Behaviour>> = {
     kubectl: "fails",
     answer: ({ send }) => send("SSH-2.0-\x1b[31mOpenSSH\r\n\r\n"),
   },
+  "many-headers": {
+    sees: 200,
+    kubectl: "succeeds",
+    async answer({ send }) {
+      for (let at = 0; at < 300; at++) {
+        await send(`${at === 0 ? HEAD : ""}warning: 299 - "unknown field ${at}"\r\n`);
+      }
+      await send("content-length: 2\r\n\r\nok");
+    },
+  },
+  "a-long-header": {
+    sees: 200,
+    kubectl: "succeeds",
+    answer: ({ send }) => send(`${HEAD}x-long: ${"y".repeat(500_000)}\r\ncontent-length: 2\r\n\r\nok`),
+  },
+  "continue-unasked": {
+    sees: 200,
+    kubectl: "succeeds",
+    answer: ({ send }) => send(`HTTP/1.1 100 Continue\r\n\r\n${HEAD}content-length: 2\r\n\r\nok`),
+  },
+  "gzip-of-nothing": {
+    sees: 200,
+    kubectl: "succeeds",
+    answer: ({ send }) =>
+      send(`${HEAD}content-encoding: gzip\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n`),
+  },
+  "gzip-twice": {
+    sees: 200,
+    kubectl: "succeeds",
+    answer: ({ send }) => send(`${HEAD}content-encoding: gzip, gzip\r\ncontent-length: 2\r\n\r\nok`),
+  },
   "garbage-for-gzip": {
     sees: "error",
     kubectl: "fails",

@@ -62,6 +62,14 @@ testBinary(
       );
     }
     assert.match((await run("get /nowhere")).stdout, /^404\n/);
+    // Headers are UTF-8, in both directions.
+    api.hook = (request) => {
+      const agent = Uint8Array.from(request.headers.get("user-agent")!, (letter) => letter.charCodeAt(0));
+      return new Response(null, {
+        headers: { "x-agent": [...agent].map((byte) => String.fromCharCode(byte)).join("") },
+      });
+    };
+    assert.match((await run("head /version 'user-agent: größe ✓\n'")).stdout, /^x-agent: größe ✓$/m);
   },
 );
 

@@ -45,6 +45,8 @@ export interface ApiServerOptions {
   readonly days?: readonly [from: number, to: number];
   /** Without TLS. */
   readonly plain?: boolean;
+  /** Who signs its certificate. */
+  readonly authority?: Authority;
 }
 
 /** An API server on 127.0.0.1 with one user. */
@@ -74,7 +76,7 @@ export class TestApiServer implements AsyncDisposable {
   }
 
   static async start(options: ApiServerOptions = {}): Promise<TestApiServer> {
-    const authority = await Authority.make();
+    const authority = options.authority ?? await Authority.make();
     const { host = "127.0.0.1", hosts = ["127.0.0.1", "localhost", "::1"], days } = options;
     const pair = await authority.issue({ commonName: "kube-apiserver", hosts, ...(days ? { days } : {}) });
     return new TestApiServer(authority, host, options.plain ? undefined : pair);

@@ -7,7 +7,12 @@ import { openCluster } from "../../runtime/kube/access.ts";
 const [config = "", ...args] = Deno.args;
 const access = openCluster({ env: { KUBECONFIG: config }, args, home: "/none", cwd: "/", trace: () => {} });
 try {
-  const response = await (await access.cluster()).send({ method: "GET", url: "/version", headers: [] });
+  const cluster = await access.cluster();
+  if (Deno.env.get("UPGRADE")) {
+    await cluster.upgrade({ url: "/x", headers: [], protocols: [] });
+    console.log("upgraded");
+  }
+  const response = await cluster.send({ method: "GET", url: "/version", headers: [] });
   console.log(response.status, JSON.parse(await new Response(response.body).text()).major);
 } catch (error) {
   console.log((error as { code?: string }).code ?? error);

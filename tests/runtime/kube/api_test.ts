@@ -41,6 +41,22 @@ Deno.test("send() passes the request on and streams the response", async () => {
   assert.equal(new TextDecoder().decode(await stream.blockingRead(100n)), "line\n");
 });
 
+Deno.test("headers are UTF-8 in both directions", async () => {
+  const { send, start, cluster } = open(() => ({
+    status: 200,
+    headers: [["warning", "299 - gr\xc3\xb6\xc3\x9fe \xe2\x9c\x93"], ["x", "\xf6"]],
+    body: null,
+  }));
+  const headers: [string, string][] = [["user-agent", "größe ✓"]];
+  const response = await send({ ...get, headers });
+  assert.deepEqual(response.headers(), [["warning", "299 - größe ✓"], ["x", "ö"]]);
+  const upload = await start({ method: "POST", path: "/x", headers });
+  upload[Symbol.dispose]();
+  for (const request of cluster.requests) {
+    assert.deepEqual(request.headers, [["user-agent", "gr\xc3\xb6\xc3\x9fe \xe2\x9c\x93"]]);
+  }
+});
+
 Deno.test("send() refuses a path that is none: a plugin names no host", async () => {
   const { send, cluster } = open(() => assert.fail());
   for (const path of ["", "api", "https://elsewhere.test/", "\\\\elsewhere"]) {

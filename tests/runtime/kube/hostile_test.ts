@@ -3,9 +3,9 @@
 import assert from "node:assert/strict";
 import type { ClusterResponse } from "../../../runtime/kube/cluster.ts";
 import { connectionOf } from "../../../runtime/kube/connection.ts";
+import { headersToText } from "../../../runtime/kube/header_text.ts";
 import { chooseContext, parseKubeconfig } from "../../../runtime/kube/kubeconfig.ts";
 import { connectCluster } from "../../../runtime/kube/transport.ts";
-import { openUndici } from "../../../runtime/kube/undici.ts";
 import { TestApiServer } from "../../support/api_server.ts";
 import { Authority } from "../../support/certificates.ts";
 import { connectionTest, open } from "../../support/connection.ts";
@@ -14,38 +14,24 @@ import { type RawExchange, RawServer } from "../../support/raw_server.ts";
 const GET = { method: "GET", url: "/x", headers: [] };
 const bytesOf = async ({ body }: Pick<ClusterResponse, "body">) =>
   new Uint8Array(await new Response(body).arrayBuffer());
+const bytesOfText = (text: string) => new TextEncoder().encode(text);
 const textOf = async (response: Pick<ClusterResponse, "body">) =>
   new TextDecoder().decode(await bytesOf(response));
 
-/** What both clients make of an answer: that of fetch through the transport, and undici. */
-function bothTest(
+/** What the transport makes of an answer. */
+function answerTest(
   name: string,
   answer: (exchange: RawExchange) => Promise<void>,
   check: (send: () => Promise<ClusterResponse>, server: RawServer) => Promise<void>,
 ): void {
-  connectionTest(`${name}, fetch`, async () => {
+  connectionTest(name, async () => {
     using server = RawServer.start(answer);
     const cluster = await (await open(server.kubeconfig())).cluster();
     await check(() => cluster.send(GET), server);
   });
-  connectionTest(`${name}, undici`, async () => {
-    using server = RawServer.start(answer);
-    const chosen = chooseContext(await parseKubeconfig(server.kubeconfig(), "/k"), {});
-    const client = await openUndici(connectionOf(chosen, {}, "/"), undefined, undefined);
-    await check(async () => {
-      const headers = new Headers({ "accept-encoding": "gzip" });
-      const response = await client.send!(`http://127.0.0.1:${server.port}/x`, { method: "GET", headers });
-      return {
-        status: response.status,
-        headers: [...response.headers],
-        body: response.body as ClusterResponse["body"],
-      };
-    }, server);
-    client.close();
-  });
 }
 
-bothTest(
+answerTest(
   "interim answers are passed over",
   async ({ send }) => {
     await send("HTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n");
@@ -59,7 +45,65 @@ bothTest(
   },
 );
 
-bothTest(
+answerTest(
+  "an answer that nobody asked to continue, and one after it, are told apart",
+  async ({ send }) => {
+    await send("HTTP/1.1 100 Continue\r\n\r\n");
+    await send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+  },
+  async (send) => {
+    for (const _ of [1, 2]) assert.equal(await textOf(await send()), "ok");
+  },
+);
+
+connectionTest(
+  "an answer with any number of headers, and long ones, arrives after the server has acted",
+  async () => {
+    let acted = 0;
+    using server = RawServer.start(async ({ send, head }) => {
+      acted++;
+      const [, count = 0, length = 0] = /^POST \/(\d+)\/(\d+) /.exec(head) ?? [];
+      const warnings = Array.from(
+        { length: Number(count) },
+        (_, index) => `Warning: 299 - "unknown field \\"spec.f${index}\\""\r\n`,
+      );
+      await send(
+        `HTTP/1.1 201 Created\r\n${warnings.join("")}X-Long: ${
+          "x".repeat(Number(length))
+        }\r\nContent-Length: 2\r\n\r\nok`,
+      );
+    });
+    const cluster = await (await open(server.kubeconfig())).cluster();
+    for (
+      const [count, length] of [[94, 0], [101, 17_000], [5000, 0], [0, 1 << 20], [300, 9 << 20]] as const
+    ) {
+      acted = 0;
+      const response = await cluster.send({ method: "POST", url: `/${count}/${length}`, headers: [] });
+      assert.equal(response.status, 201);
+      const named = (wanted: string) => response.headers.filter(([name]) => name === wanted);
+      assert.equal(named("warning").length, count);
+      assert.equal(named("x-long")[0]![1].length, length);
+      assert.equal(await textOf(response), "ok");
+      assert.equal(acted, 1, "it is asked once");
+    }
+  },
+);
+
+answerTest(
+  "headers come as the bytes that were sent",
+  async ({ send }) => {
+    await send(new TextEncoder().encode('HTTP/1.1 200 OK\r\nWarning: 299 - "größe ✓"\r\n'));
+    await send(
+      Uint8Array.of(...bytesOfText("X-Latin: "), 0xf6, ...bytesOfText("\r\nContent-Length: 0\r\n\r\n")),
+    );
+  },
+  async (send) => {
+    const { headers } = await send();
+    assert.deepEqual(headersToText(headers).slice(0, 2), [["warning", '299 - "größe ✓"'], ["x-latin", "ö"]]);
+  },
+);
+
+answerTest(
   "chunks arrive as they are sent, with extensions and trailers, byte by byte",
   async ({ send }) => {
     const answer =
@@ -71,7 +115,7 @@ bothTest(
   },
 );
 
-bothTest(
+answerTest(
   "a body that the length cuts short is an error, and no end",
   async ({ send, reset }) => {
     await send("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nshort");
@@ -83,7 +127,7 @@ bothTest(
   },
 );
 
-bothTest(
+answerTest(
   "a chunked body that breaks off is an error, and no end",
   async ({ send, reset }) => {
     await send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nshort\r\n");
@@ -95,7 +139,7 @@ bothTest(
   },
 );
 
-bothTest(
+answerTest(
   "more than the length says is nobody's answer",
   async ({ send, reset }) => {
     await send(
@@ -111,7 +155,7 @@ bothTest(
   },
 );
 
-bothTest(
+answerTest(
   "a head without end is an error, and is not kept",
   async ({ send }) => {
     await send("HTTP/1.1 200 OK\r\n");
@@ -123,7 +167,7 @@ bothTest(
   },
 );
 
-bothTest(
+answerTest(
   "what is no HTTP is an error",
   async ({ send, reset }) => {
     await send("SSH-2.0-OpenSSH_9.6\r\n\r\n");
@@ -134,7 +178,7 @@ bothTest(
   },
 );
 
-bothTest(
+answerTest(
   "a connection that ends before its answer is an error",
   async ({ reset }) => reset(),
   async (send) => {
@@ -147,7 +191,7 @@ const packed = async (text: string) =>
     await new Response(new Blob([text]).stream().pipeThrough(new CompressionStream("gzip"))).arrayBuffer(),
   );
 
-bothTest(
+answerTest(
   "gzip is asked for and unpacked on the way",
   async ({ send, head }) => {
     assert.match(head, /^accept-encoding: gzip\r$/im);
@@ -160,7 +204,70 @@ bothTest(
   },
 );
 
-bothTest(
+const GZIP_KINDS: [name: string, header: string, body: () => Promise<Uint8Array>, seen: string | "packed"][] =
+  [
+    ["in capitals", "GZIP", () => packed("hello"), "hello"],
+    ["of nothing", "gzip", () => Promise.resolve(new Uint8Array()), ""],
+    ["of an empty text", "gzip", () => packed(""), ""],
+    [
+      "in two members",
+      "gzip",
+      async () => new Uint8Array([...await packed("hel"), ...await packed("lo")]),
+      "hello",
+    ],
+    ["twice", "gzip, gzip", () => packed("hello"), "packed"],
+    ["by another name", "x-gzip", () => packed("hello"), "packed"],
+    ["and something else", "identity, gzip", () => packed("hello"), "packed"],
+    ["of another kind", "br", () => packed("hello"), "packed"],
+  ];
+
+for (const [name, header, body, seen] of GZIP_KINDS) {
+  for (const framing of ["length", "chunks"]) {
+    answerTest(
+      `gzip ${name}, in ${framing}: unpacked without the header, or as it is with it`,
+      async ({ send }) => {
+        const bytes = await body();
+        await send(`HTTP/1.1 200 OK\r\nContent-Encoding: ${header}\r\n`);
+        if (framing === "length") {
+          await send(`Content-Length: ${bytes.length}\r\n\r\n`);
+          return await send(bytes);
+        }
+        await send("Transfer-Encoding: chunked\r\n\r\n");
+        for (const byte of bytes) await send(Uint8Array.of(0x31, 13, 10, byte, 13, 10));
+        await send("0\r\n\r\n");
+      },
+      async (send) => {
+        for (const _ of [1, 2]) {
+          const response = await send();
+          const encoding = response.headers.find(([name]) => name === "content-encoding")?.[1];
+          const length = response.headers.find(([name]) => name === "content-length")?.[1];
+          const text = await bytesOf(response);
+          if (seen === "packed") {
+            assert.deepEqual([encoding, text], [header, await body()]);
+            continue;
+          }
+          assert.equal(new TextDecoder().decode(text), seen);
+          // What has no body is not unpacked, nor said to be: there is nothing that could be taken in two ways.
+          if (text.length > 0) assert.deepEqual([encoding, length], [undefined, undefined]);
+        }
+      },
+    );
+  }
+}
+
+answerTest(
+  "gzip that is cut off is an error, and no end",
+  async ({ send }) => {
+    const body = (await packed("hello ".repeat(10_000))).subarray(0, -4);
+    await send(`HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: ${body.length}\r\n\r\n`);
+    await send(body);
+  },
+  async (send) => {
+    await assert.rejects(textOf(await send()));
+  },
+);
+
+answerTest(
   "gzip that is broken is an error",
   async ({ send }) => {
     const body = await packed("hello ".repeat(10_000));
@@ -173,7 +280,7 @@ bothTest(
   },
 );
 
-bothTest(
+answerTest(
   "a dropped body closes the connection",
   async ({ send, closed }) => {
     await send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nfirst\r\n");
@@ -191,7 +298,7 @@ bothTest(
 
 const LARGE = 10_000_000_000;
 
-bothTest(
+answerTest(
   "a body of 10 GB leaves memory flat",
   async ({ send }) => {
     await send(`HTTP/1.1 200 OK\r\nContent-Length: ${LARGE}\r\n\r\n`);
@@ -346,6 +453,26 @@ connectionTest(
     assert.match(traced[0]!, /^GET \/x 200 in \d+ ms, 5 bytes, The answer of .* broke off/);
   },
 );
+
+connectionTest("a server that hangs up in the middle, under TLS, is told of in words", async () => {
+  const authority = await Authority.make();
+  const pair = await authority.issue({ commonName: "server", hosts: ["127.0.0.1"] });
+  for (const framing of ["Content-Length: 10\r\n\r\n", "Transfer-Encoding: chunked\r\n\r\n9\r\n"]) {
+    using server = RawServer.start(async ({ send, reset }) => {
+      await send(`HTTP/1.1 200 OK\r\n${framing}short`);
+      reset(); // without TLS's close_notify
+    }, pair);
+    const config = server.kubeconfig({
+      server: `https://127.0.0.1:${server.port}`,
+      "certificate-authority-data": btoa(authority.cert),
+    });
+    const response = await (await (await open(config)).cluster()).send(GET);
+    await assert.rejects(textOf(response), {
+      code: "CLUSTER_UNREACHABLE",
+      message: /broke off: the server closed the connection in the middle of it$/,
+    }, framing);
+  }
+});
 
 connectionTest("an idle connection that the server has closed costs no answer", async () => {
   using server = RawServer.start(async ({ send, head }) => {
