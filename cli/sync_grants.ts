@@ -53,7 +53,8 @@ export interface ConfirmOptions {
   readonly shown: string;
   /** The command line said yes. */
   readonly agreed: boolean;
-  readonly prompt: boolean;
+  /** Nothing but failures is to be told: nobody is asked. */
+  readonly quiet: boolean;
 }
 
 /**
@@ -64,7 +65,7 @@ export interface ConfirmOptions {
 export function confirmGrants(
   context: Context,
   steps: readonly GrantedStep[],
-  { shown, agreed, prompt }: ConfirmOptions,
+  { shown, agreed, quiet }: ConfirmOptions,
 ): void {
   const giving = steps.filter(({ changes }) => changes.given.length > 0);
   if (giving.length === 0) return;
@@ -72,9 +73,10 @@ export function confirmGrants(
     const where = "plugin" in step ? formatReference(step.plugin.reference) : "";
     return givenTable(`${shown} grants ${step.name} (${where}):`, changes);
   }).join("\n");
-  if (agreed) return context.stderr(tables);
+  if (agreed && quiet) return;
   context.stderr(tables);
-  const terminal = prompt && mayPrompt(context.env) ? openTerminal(context.env) : undefined;
+  if (agreed) return;
+  const terminal = !quiet && mayPrompt(context.env) ? openTerminal(context.env) : undefined;
   const refuse = (why: string): never => {
     throw new AppError("GRANTS_UNCONFIRMED", `${why}: nothing was changed`, {
       hint: "--yes grants what the file grants",

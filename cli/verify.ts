@@ -6,7 +6,7 @@ import type { SignatureSource } from "../registry/signatures.ts";
 import { parseSigner, type Requirement, type Signer, signerOf, type TrustRoot } from "../registry/trust.ts";
 import { isNowhere } from "../runtime/host_path.ts";
 import { checkAllowed, type Policy, readPolicy, ruleFor } from "../runtime/policy.ts";
-import type { Provenance, Signature, Source } from "../runtime/provenance.ts";
+import type { Provenance, Signature } from "../runtime/provenance.ts";
 import { type Subject, subjectOf } from "../runtime/reference_pattern.ts";
 import { homeDirectory } from "../runtime/store/layout.ts";
 import { printable } from "../runtime/text.ts";
@@ -220,13 +220,4 @@ export function describeSignature(signature: Signature): string {
   return signature.kind === "key"
     ? `the key ${signature.key}`
     : `${printable(signature.identity, 300)} (${printable(signature.issuer, 200)})`;
-}
-
-/** How a plugin came here, after its reference; empty for the plainest way. Pure. */
-export function sourceInWords(source: Source): string {
-  return source.kind === "registry"
-    ? ""
-    : source.kind === "bundle"
-    ? " (as its bundle says)"
-    : ` (by the mirror ${printable(source.place, 300)})`;
 }

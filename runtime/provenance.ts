@@ -1,6 +1,7 @@
 /** Where an installed plugin came from, and who signed it: what its receipt keeps, for rules that are asked at every run. Pure. */
 
 import { DIGEST, parseReference, repositoryName } from "./reference.ts";
+import { printable } from "./text.ts";
 import { malformed, nullable, object, parsed, type Reader, text, word } from "./strict_json.ts";
 
 /** How the manifest came here. */
@@ -58,6 +59,15 @@ export interface Provenance {
   readonly reference: string;
   readonly source: Source;
   readonly signatures: readonly Signature[];
+}
+
+/** How a plugin came here, after its reference; empty for the plainest way. */
+export function sourceInWords(source: Source): string {
+  return source.kind === "registry"
+    ? ""
+    : source.kind === "bundle"
+    ? " (as its bundle says)"
+    : ` (by the mirror ${printable(source.place, 300)})`;
 }
 
 /** A canonical reference's repository, registry included. */

@@ -17,8 +17,9 @@ import { addedIndexes, chooseOffer, isIndexName } from "../indexes.ts";
 import { formatAge, formatSize, formatValue } from "../output.ts";
 import { plainHttpOption } from "../registry.ts";
 import { shortDigest, versionText } from "../updates.ts";
+import { sourceInWords } from "../../runtime/provenance.ts";
 import { ROOTS } from "../../runtime/verify_rule.ts";
-import { describeSignature, sourceInWords } from "../verify.ts";
+import { describeSignature } from "../verify.ts";
 import { inspectCommand } from "./inspect.ts";
 import { pluginJson } from "./list.ts";
 

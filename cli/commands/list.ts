@@ -2,7 +2,7 @@
 
 import { Command, Option } from "@commander-js/extra-typings";
 import { grantsToJson } from "../../runtime/grants_json.ts";
-import { type Signature, signatureToJson } from "../../runtime/provenance.ts";
+import { type Signature, signatureToJson, sourceInWords } from "../../runtime/provenance.ts";
 import { checkStore } from "../../runtime/store/check.ts";
 import { homeDirectory } from "../../runtime/store/layout.ts";
 import type { Receipt } from "../../runtime/store/receipt.ts";
@@ -66,13 +66,13 @@ export function formatList(
   const header = ["NAME", "KIND", "SIZE", "AGE", ...(wide ? ["VERSION", "DIGEST"] : []), "REFERENCE"];
   const table = formatTable(
     header,
-    plugins.map(({ name, kind, size, installedAt, version, manifestDigest, reference }) => [
+    plugins.map(({ name, kind, size, installedAt, version, manifestDigest, reference, source }) => [
       name,
       kind,
       formatSize(size),
       formatAge(new Date(installedAt), now),
       ...(wide ? [version ?? "", manifestDigest] : []),
-      reference,
+      `${reference}${sourceInWords(source)}`,
     ]),
   );
   return headers ? table : table.slice(table.indexOf("\n") + 1);

@@ -86,7 +86,7 @@ Examples:
       confirmGrants(context, due, {
         shown,
         agreed: options.yes ?? options.withGrants ?? false,
-        prompt: !options.quiet,
+        quiet: options.quiet ?? false,
       });
       const notice = (line: string) => context.stderr(`${line}\n`);
       const install = async ({ plugin, grants }: { plugin: LockedPlugin; grants: Receipt["grants"] }) => {

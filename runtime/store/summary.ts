@@ -4,6 +4,7 @@
  * any way, the receipts are read.
  */
 
+import { sourceFromJson } from "../provenance.ts";
 import { checkStore } from "./check.ts";
 import type { Layout } from "./layout.ts";
 import { readReceipts } from "./read.ts";
@@ -12,18 +13,21 @@ import type { Receipt } from "./receipt.ts";
 /** What a table of plugins needs. */
 export type Summary = Pick<
   Receipt,
-  "name" | "reference" | "manifestDigest" | "size" | "kind" | "version" | "installedAt"
+  "name" | "reference" | "source" | "manifestDigest" | "size" | "kind" | "version" | "installedAt"
 >;
 
 /** From this many plugins on there is such a copy. */
 export const SUMMARY_FROM = 100;
-const FORMAT = 2;
+const FORMAT = 3;
 
 /** The summary of receipts, for a directory of receipts that was changed last at `stamp`. Pure. */
 export function formatSummaries(receipts: readonly Receipt[], stamp: number): string {
-  const plugins = receipts.map(({ name, reference, manifestDigest, size, kind, version, installedAt }) => ({
+  const plugins = receipts.map((
+    { name, reference, source, manifestDigest, size, kind, version, installedAt },
+  ) => ({
     name,
     reference,
+    source,
     manifestDigest,
     size,
     kind,
@@ -43,11 +47,19 @@ export function parseSummaries(text: string, stamp: number): Summary[] | undefin
   }
   if (json?.format !== FORMAT || json.stamp !== stamp || !Array.isArray(json.plugins)) return undefined;
   const isWhole = (each: Partial<Summary> | null) =>
-    typeof each?.name === "string" && typeof each.reference === "string" &&
+    typeof each?.name === "string" && typeof each.reference === "string" && isSource(each.source) &&
     typeof each.manifestDigest === "string" &&
     typeof each.size === "number" && typeof each.kind === "string" && typeof each.installedAt === "string" &&
     (each.version === undefined || typeof each.version === "string");
   return json.plugins.every(isWhole) ? json.plugins : undefined;
+}
+
+function isSource(value: unknown): boolean {
+  try {
+    return sourceFromJson(value, "source") !== undefined;
+  } catch {
+    return false;
+  }
 }
 
 /** When the receipts' directory was changed last, in milliseconds; undefined where the system does not say. */
