@@ -200,7 +200,7 @@ async function joinBundle(directory: string): Promise<void> {
 
 /**
  * Deno 2.9's bundler gives CommonJS a `require` made at once, which loads node:module at every start; 2.6's looks for a
- * global one when it is called, as those who load undici or sigstore provide it. This makes the first the second.
+ * global one when it is called, as those who load sigstore provide it. This makes the first the second.
  */
 async function provideRequireLate(directory: string): Promise<void> {
   const made =

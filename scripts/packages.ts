@@ -18,7 +18,7 @@ const BUNDLED = [
   ...["@bytecodealliance/jco", "@bytecodealliance/jco-transpile", "@bytecodealliance/preview2-shim"],
   ...["@commander-js/extra-typings", "@noble/ciphers", "@noble/curves", "@sigstore/bundle", "@sigstore/core"],
   ...["@sigstore/protobuf-specs", "@sigstore/tuf", "@sigstore/verify", "commander", "fuse.js", "smol-toml"],
-  ...["undici", "yaml"],
+  "yaml",
 ];
 /** Of these single files are taken, and nothing that they depend on. */
 const ALONE = /^@bytecodealliance\/|^@sigstore\/tuf@/;
