@@ -201,15 +201,17 @@ export function pathHint(bin: string, env: (name: string) => string | undefined)
   const notFound = `\nkubectl does not find it yet: ${printable(bin)} is not on PATH.`;
   const home = env("HOME");
   const below = home && bin.startsWith(`${home}/`) ? bin.slice(home.length) : "";
-  const word = /^[\w/.+-]+$/.test(below) ? `"$HOME${below}"` : shellCommand([bin]);
+  const isPlain = /^[\w/.+-]+$/.test(below);
+  const word = isPlain ? `"$HOME${below}"` : shellCommand([bin]);
   if (word === undefined) return `${notFound} Add it there.\n`;
+  const added = `export PATH=${isPlain ? `"$HOME${below}:$PATH"` : `${word}:"$PATH"`}`;
   const shell = (env("SHELL") ?? "").split("/").at(-1);
   const [file, line] = shell === "fish"
     ? ["~/.config/fish/config.fish", `fish_add_path ${word}`]
     : shell === "zsh"
-    ? ["~/.zshrc", `export PATH=${word}:"$PATH"`]
+    ? ["~/.zshrc", added]
     : Deno.build.os === "windows"
     ? ["your PowerShell profile", `$env:Path = "${bin};$env:Path"`]
-    : ["~/.bashrc", `export PATH=${word}:"$PATH"`];
+    : ["~/.bashrc", added];
   return `${notFound} Add this line to ${file}:\n  ${line}\n`;
 }
