@@ -56,6 +56,9 @@ const MAX_MANIFEST = 4 << 20; // distribution-spec: registries take manifests of
 /** A download that broke off after this many more bytes is one that gets somewhere. */
 const PROGRESS = 1 << 20;
 
+/** What registries and storages answer that can't go on in the middle: 416 by RFC 9110, and others. */
+const NO_RANGES = [400, 403, 405, 416, 501];
+
 /** One client for one command: it keeps tokens. */
 export class RegistryClient {
   readonly access: RegistryAccess;
@@ -189,10 +192,14 @@ export class RegistryClient {
         task,
         endpoint,
         `/v2/${endpoint.repository}/blobs/${blob.digest}`,
-        from > 0 ? { headers: { range: `bytes=${from}-` }, expect: [200, 206, 416] } : { expect: [200] },
+        from > 0
+          ? { headers: { range: `bytes=${from}-` }, expect: [200, 206, ...NO_RANGES] }
+          : { expect: [200] },
       );
-      const range = /^bytes (\d+)-\d+\/(?:\d+|\*)$/.exec(answer.header("content-range") ?? "");
-      if (answer.status === 416 || (answer.status === 206 && Number(range?.[1] ?? -1) !== from)) {
+      const [, first, total] = /^bytes (\d+)-\d+\/(\d+|\*)$/.exec(answer.header("content-range") ?? "") ?? [];
+      // A total of another size is of what something on the way has packed.
+      const goesOn = first === String(from) && (total === "*" || total === String(blob.size));
+      if (NO_RANGES.includes(answer.status) || (answer.status === 206 && !goesOn)) {
         sink = undefined;
         await answer.discard();
         throw new Broken("the registry can't go on where the download stopped");

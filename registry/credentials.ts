@@ -63,12 +63,25 @@ export async function findCredentials(
   repository: string,
   host: CredentialHost = processHost(),
 ): Promise<RegistryCredentials | undefined> {
-  for (const path of credentialFiles(host)) {
-    const file = orWarn(host, () => readAuthFile(path, host));
-    const found = file && await findIn(file, registry, repository, host, path);
+  for (const { name, read } of sourcesOf(host)) {
+    const file = orWarn(host, read);
+    const found = file && await findIn(file, registry, repository, host, name);
     if (found) return found;
   }
   return undefined;
+}
+
+/** Where credentials may be: what docker's variable holds, and the files. */
+function sourcesOf(
+  host: CredentialHost,
+): { readonly name: string; readonly read: () => AuthFile | undefined }[] {
+  const files = credentialFiles(host).map((path) => ({ name: path, read: () => readAuthFile(path, host) }));
+  const held = host.env("DOCKER_AUTH_CONFIG");
+  if (!held) return files;
+  const name = "$DOCKER_AUTH_CONFIG";
+  const variable = { name, read: () => ({ auths: parseAuthFile(held, name)?.auths ?? {} }) };
+  // GitLab's runners hand the same variable to jobs, for the images that they run in.
+  return host.env("GITLAB_CI") ? [...files, variable] : [variable, ...files];
 }
 
 /** A file of credentials; undefined where there is none. @throws AppError REGISTRY_CREDENTIALS */

@@ -38,6 +38,7 @@ export async function answerFailure(
   );
   const said = registryErrors(text);
   const host = printable(answer.host, 200);
+  const registry = printable(task.registry, 200);
   const who = {
     registry: "the registry",
     "token server": `the token server ${host}`,
@@ -55,12 +56,16 @@ export async function answerFailure(
     case 401: {
       const does = had ? "does not accept your credentials" : "wants credentials";
       return new AppError("REGISTRY_UNAUTHORIZED", `${at} ${does} for it (401)`, {
-        hint: `krew-wasm login ${printable(task.registry, 200)}, or check that the repository exists`,
+        hint: had
+          ? `krew-wasm login ${registry} with others, or krew-wasm logout ${registry} to go without`
+          : `krew-wasm login ${registry}, or check that the repository exists`,
       });
     }
     case 403:
       return new AppError("REGISTRY_FORBIDDEN", `${at} forbids it (403)${why}`, {
-        hint: `log in with an account that may: krew-wasm login ${printable(task.registry, 200)}`,
+        // Some say so of what is not there, too.
+        hint:
+          `log in with an account that may: krew-wasm login ${registry}; or check that the repository exists`,
       });
     case 404:
       // A token server's is not of the name or the tag.

@@ -163,7 +163,7 @@ export function parseRegistriesYaml(value: unknown, path: string, directory: str
 }
 
 /**
- * containers-registries.conf(5), version 2, already parsed: as much as is of where registries are. Fields that are not known
+ * containers-registries.conf(5), already parsed: as much as is of where registries are. Fields that are not known
  * are left to the tools that know them.
  *
  * @param isUsers whether the file is the user's own
@@ -173,8 +173,13 @@ export function parseRegistriesConf(value: unknown, path: string, isUsers = true
   const fail = (what: string): never => {
     throw invalid(path, what, "man 5 containers-registries.conf");
   };
-  const { registry = [] } = value as { registry?: unknown };
+  const { registry = [], registries } = value as { registry?: unknown; registries?: unknown };
   if (!Array.isArray(registry)) return fail("registry is not an array of tables");
+  const old = parseVersion1(registries, fail);
+  if (old.length > 0 && registry.length > 0) {
+    return fail("registries and registry, of versions 1 and 2, are mixed");
+  }
+  if (old.length > 0) return old;
   const text = (item: unknown, where: string, canonical = canonicalLocation): string | undefined =>
     item === undefined || item === ""
       ? undefined
@@ -211,12 +216,34 @@ export function parseRegistriesConf(value: unknown, path: string, isUsers = true
   });
 }
 
+/** Version 1 of the same: lists of registries that are insecure, and of blocked ones. */
+function parseVersion1(registries: unknown, fail: (what: string) => never): RegistryRule[] {
+  const list = (name: string): string[] => {
+    const table = (registries as Record<string, { registries?: unknown } | undefined> | undefined)?.[name];
+    const names = table?.registries ?? [];
+    if (!Array.isArray(names)) return fail(`registries.${name}.registries is not an array`);
+    return names.map((one, index) =>
+      typeof one === "string" && canonicalLocation(one) ||
+      fail(`registries.${name}.registries[${index}] is not HOST[:PORT][/PATH]`)
+    );
+  };
+  const [insecure, blocked] = [list("insecure"), list("block")];
+  return [...new Set([...insecure, ...blocked])].map((prefix) => ({
+    prefix,
+    location: undefined,
+    mirrors: [],
+    blocked: blocked.includes(prefix),
+    insecure: insecure.includes(prefix),
+    fallback: true,
+  }));
+}
+
 /**
  * Whether a registries.conf may say something of a registry. As it is installed it is comments and short names only, and
  * not worth a parser; what spells a key by escapes is parsed, too.
  */
 export function mayNameRegistries(text: string): boolean {
-  return /^[ \t]*(\[[ \t]*){0,2}["']?registry\b/m.test(text) || text.includes("\\");
+  return /^[ \t]*(\[[ \t]*){0,2}["']?registr(y|ies)\b/m.test(text) || text.includes("\\");
 }
 
 function invalid(path: string, what: string, hint: string): AppError {

@@ -39,17 +39,17 @@ export async function* pagesOf(
     const answer = await access.request(task, endpoint, next, request(page));
     const header = answer.header("link");
     yield answer;
-    next = nextPage(task, header, next, new URL(endpoint.origin));
+    next = nextPage(task, header, next, new URL(path, endpoint.origin));
   }
 }
 
 /**
  * The page that a `Link` header names as `rel="next"`. Of a URL of the registry's own host path and query count: one that
- * stands behind a gateway may not know its own scheme and port.
+ * stands behind a gateway may not know its own scheme and port, nor that its paths begin otherwise there.
  *
  * @throws AppError REGISTRY_PROTOCOL where it is on another host
  */
-function nextPage(task: Task, header: string | null, from: URL, origin: URL): URL | undefined {
+function nextPage(task: Task, header: string | null, from: URL, list: URL): URL | undefined {
   const link = parseLinks(header ?? "").find(({ parameters }) =>
     (parameters.rel ?? "").toLowerCase().split(/\s+/).includes("next")
   );
@@ -61,13 +61,14 @@ function nextPage(task: Task, header: string | null, from: URL, origin: URL): UR
       `${task.failed}: the list goes on at "${printable(link.target, 200)}", which is not a URL`,
     );
   }
-  if (to.hostname !== origin.hostname) {
+  if (to.hostname !== list.hostname) {
     throw new AppError(
       "REGISTRY_PROTOCOL",
       `${task.failed}: the list goes on at "${printable(to.origin, 200)}", another host`,
     );
   }
-  return new URL(to.pathname + to.search, origin);
+  const path = to.pathname.endsWith(list.pathname) ? list.pathname : to.pathname;
+  return new URL(path + to.search, list);
 }
 
 const MAX_HEADER = 8192;

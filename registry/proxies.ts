@@ -6,6 +6,7 @@
 
 import { AppError } from "../runtime/errors.ts";
 import { isProxyScheme, usesProxy } from "../runtime/kube/proxy.ts";
+import { shownUrl } from "../runtime/kube/shown_url.ts";
 import { printable } from "../runtime/text.ts";
 
 /** A proxy, and which variable names it. */
@@ -43,13 +44,12 @@ export function registryProxy(
   if (url && isProxyScheme(url) && url.hostname !== "") return { url, variable };
   throw new AppError(
     "REGISTRIES_INVALID",
-    `${variable} names no http, https or socks5 proxy: "${
-      printable(text.replace(/\/\/[^/]*@/, "//…@"), 200)
-    }"`,
+    `${variable} names no http, https or socks5 proxy: "${shownUrl(text)}"`,
     {
-      hint: `a proxy looks like http://proxy.acme.example:3128; NO_PROXY=${
-        printable(server.host, 200)
-      } leaves it out`,
+      hint:
+        `a proxy looks like http://proxy.acme.example:3128; a password's @ # / ? are %40 %23 %2F %3F; NO_PROXY=${
+          printable(server.host, 200)
+        } leaves it out`,
     },
   );
 }

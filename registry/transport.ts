@@ -7,9 +7,11 @@ import { AppError, messageOf } from "../runtime/errors.ts";
 import { printable } from "../runtime/text.ts";
 import { USER_AGENT } from "../runtime/version.ts";
 import { withPlace } from "./connection_error.ts";
+import { unpacked } from "./content_encoding.ts";
 import { type EnvironmentProxy, PROXY_VARIABLES, registryProxy } from "./proxies.ts";
 import { isLoopback } from "./reference.ts";
 import { Broken } from "./retry.ts";
+import { speaksTls } from "./speaks_tls.ts";
 import { isTlsFailure } from "./tls_failure.ts";
 
 /** How to reach a host, beside what everybody knows. */
@@ -25,8 +27,6 @@ export interface TransportRequest {
   readonly method?: string;
   readonly headers: Readonly<Record<string, string>>;
   readonly body?: Uint8Array<ArrayBuffer> | URLSearchParams | AsyncIterable<Uint8Array<ArrayBuffer>>;
-  /** Longest silence, in milliseconds, in the place of the transport's own. */
-  readonly idle?: number;
 }
 
 /** What a transport is made of. */
@@ -39,8 +39,6 @@ export interface TransportOptions {
 }
 
 const IDLE_TIMEOUT = 30_000;
-/** For a server that does not know TLS, and waits for a line of HTTP. Milliseconds. */
-const PROBE_TIMEOUT = 5_000;
 
 /** Requests to registries and their storage. */
 export class Transport {
@@ -57,7 +55,7 @@ export class Transport {
   async send(url: URL, request: TransportRequest): Promise<Answer> {
     const method = request.method ?? "GET";
     const { client, proxy } = await this.#client(url);
-    const idle = request.idle ?? this.#options.idleTimeout ?? IDLE_TIMEOUT;
+    const idle = this.#options.idleTimeout ?? IDLE_TIMEOUT;
     // A registry may be silent for long while it stores what it was sent.
     const guard = new Guard(method === "GET" || method === "HEAD" ? idle : idle * 10);
     const started = performance.now();
@@ -91,9 +89,9 @@ export class Transport {
 
   /** Whether a host answers HTTPS, with whatever status and certificate. @throws AppError of what is set up for it */
   async speaksHttps(host: string): Promise<boolean> {
+    if (isLoopback(host)) return await speaksTls(host);
     try {
-      const url = new URL(`https://${host}/v2/`);
-      const answer = await this.send(url, { method: "HEAD", headers: {}, idle: PROBE_TIMEOUT });
+      const answer = await this.send(new URL(`https://${host}/v2/`), { method: "HEAD", headers: {} });
       await answer.discard();
       return true;
     } catch (error) {
@@ -222,16 +220,20 @@ export class Answer {
   /** The body as it comes; leaving the loop ends the request. */
   async *chunks(): AsyncGenerator<Uint8Array<ArrayBuffer>> {
     try {
-      for await (const chunk of this.#response.body ?? []) {
-        this.#guard.alive(chunk.length);
-        yield chunk;
-      }
+      yield* unpacked(this.#received(), this.header("content-encoding"));
     } catch (error) {
       if (this.#guard.signal.aborted) throw this.#guard.signal.reason;
       throw withPlace(error, { host: this.host, answered: true });
     } finally {
       this.#guard.end();
       if (!this.#guard.signal.aborted) this.#guard.abort();
+    }
+  }
+
+  async *#received(): AsyncGenerator<Uint8Array<ArrayBuffer>> {
+    for await (const chunk of this.#response.body ?? []) {
+      this.#guard.alive(chunk.length);
+      yield chunk;
     }
   }
 

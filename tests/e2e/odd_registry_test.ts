@@ -37,7 +37,7 @@ function setUp(odd: Oddities) {
 }
 
 testBinary(
-  "a plugin is pushed, listed, looked at, pulled and kept up to date at registries of many kinds",
+  "pushes, lists, inspects, pulls and upgrades at odd registries",
   async () => {
     const oddities: Oddities[] = [
       {},
@@ -76,7 +76,7 @@ testBinary(
 );
 
 testBinary(
-  "a registry whose token server or gateway has its own ways is used with a login, and without one",
+  "uses odd token servers and gateways, with and without a login",
   async () => {
     const user = { username: "me", password: "pa:ss" };
     const both = (token: string) => ({ token: "", access_token: token });
@@ -127,7 +127,7 @@ testBinary(
 );
 
 testBinary(
-  "a public plugin is pulled whatever is wrong with files and helpers of credentials, which is told",
+  "pulls a public plugin with broken credential files, and warns",
   async () => {
     const { product, registry, ...it } = setUp({ tokens: {} });
     await using _ = it;
@@ -176,7 +176,7 @@ testBinary(
 );
 
 testBinary(
-  "a login of docker's or podman's is found where and how they keep it, and logout forgets it",
+  "finds logins of docker and podman, and logout removes them",
   async () => {
     const user = { username: "me", password: "pa:ss" };
     const { product, registry, ...it } = setUp({ tokens: { user } });

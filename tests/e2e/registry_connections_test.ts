@@ -38,7 +38,7 @@ function put(product: Product, path: string, text: string): void {
 }
 
 testBinary(
-  "a registry on this machine with TLS is asked by TLS alone, and its certificate is what is wrong",
+  "asks a local TLS registry by TLS alone, and names its certificate",
   async () => {
     const authority = await Authority.make("test-ca");
     const hosts = ["127.0.0.1"];
@@ -71,7 +71,7 @@ testBinary(
 );
 
 testBinary(
-  "certificates that are expired, of another name, or an authority's own are told apart",
+  "tells expired, misnamed and CA certificates apart",
   async () => {
     const authority = await Authority.make("test-ca");
     const own = await Authority.make("r.example", ["127.0.0.1"]);
@@ -120,7 +120,7 @@ testBinary(
 );
 
 testBinary(
-  "a self-signed certificate that is a server's is taken when it is named, as docs/registries.md makes it",
+  "takes the self-signed certificate that docs/registries.md makes",
   { ignore: missing("openssl", findProgram("openssl") !== undefined, "Debian: apt-get install openssl") },
   async () => {
     const home = Product.make();
@@ -184,7 +184,7 @@ testBinary("certificates of a host are found by its name with the default port, 
 });
 
 testBinary(
-  "NO_PROXY in any spelling leaves a host to itself, and a proxy that is down or unreadable is told",
+  "honours every spelling of NO_PROXY, and names a proxy that fails",
   async () => {
     await using it = setUp();
     const { product } = it;
@@ -280,3 +280,24 @@ testBinary("a pull goes on when the registry is restarted on the way", async () 
   await registry![Symbol.asyncDispose]();
   assert.equal((await product.exec(`${product.store}/bin/kubectl-foo`, [])).code, 7);
 });
+
+testBinary(
+  "reads HTTP/1.0 answers without a length to their end",
+  async () => {
+    const product = Product.make();
+    using _ = product;
+    const { manifest, mediaType, blobs } = makeArtifact(WASM);
+    using server = RawServer.start(async ({ head, send, reset }) => {
+      const path = /^GET (\S+)/.exec(head)?.[1] ?? "";
+      const blob = blobs.find((one) => path.endsWith(digestOf(one)));
+      const body = path.endsWith("/manifests/v1") ? new TextEncoder().encode(manifest) : blob;
+      if (!body) return reset();
+      const type = blob ? "application/octet-stream" : mediaType;
+      await send(`HTTP/1.0 200 OK\r\ncontent-type: ${type}\r\nconnection: close\r\n\r\n`);
+      await send(body);
+      reset();
+    });
+    const { code, stderr } = await product.run("pull", `127.0.0.1:${server.port}/acme/foo:v1`);
+    assert.equal(code, 0, stderr);
+  },
+);

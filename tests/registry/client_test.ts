@@ -285,7 +285,7 @@ Deno.test("a registry that is restarted during a download is waited for, and one
   assert.equal(pauses, 3);
   await registry[Symbol.asyncDispose]();
   const other = client(registry);
-  await assert.rejects(other.client.fetchManifest(parseReference(`${host}/a/b:v1`)), {
+  await assert.rejects(other.client.fetchManifest(parseReference("127.0.0.1:1/a/b:v1")), {
     code: "REGISTRY_UNREACHABLE",
     message: /refused the connection/,
   });

@@ -81,7 +81,7 @@ Deno.test("push says that a registry names no place to upload to", async () => {
   });
 });
 
-Deno.test("push sends a blob when the registry or its storage refuses to say whether it is there", async () => {
+Deno.test("push sends a blob when a registry refuses HEAD", async () => {
   for (const odd of [400, 403, 405, 501].map((headStatus): Oddities => ({ headStatus }))) {
     await using registry = oddRegistry(odd);
     const { client, reference } = clientOf(registry);
@@ -114,7 +114,7 @@ Deno.test("push sends a blob that can't be mounted, and asks for a mount once", 
   }
 });
 
-Deno.test("tags are listed to the last page, whatever the pages before hold and however they are named", async () => {
+Deno.test("listTags() reads odd pages to the last one", async () => {
   const oddities: Oddities[] = [
     { pages: "empty" },
     { pages: "repeated" },
@@ -182,7 +182,7 @@ Deno.test("a token is taken from either field of a token server's answer", async
   }
 });
 
-Deno.test("a repository that a gateway renames is pulled and pushed with a token for its other name", async () => {
+Deno.test("takes a token for the name that a gateway gives a repository", async () => {
   for (const refusedBy of ["token server", "registry"] as const) {
     await using registry = oddRegistry({
       tokens: { user: USER, renamed: { prefix: "docker-local/", refusedBy } },

@@ -50,7 +50,7 @@ Deno.test("a version whose tags can't be read is current, and newer ones are not
   }
 });
 
-Deno.test("a registry that lists no tags leaves a tag to stand for itself, and that is known", async () => {
+Deno.test("a tag stands for itself where a registry lists no tags", async () => {
   for (
     const [tagsStatus, code] of [[404, "NOT_FOUND"], [405, "UNSUPPORTED"], [501, "UNSUPPORTED"]] as const
   ) {
@@ -67,7 +67,7 @@ Deno.test("a tag that is gone says whether others could be seen", async () => {
   assert.deepEqual(update.tags, ["v1", "v1.2.3"]);
 });
 
-Deno.test("a newer version on a later page is found behind an empty one, and one that repeats", async () => {
+Deno.test("finds a newer version behind empty and repeated pages", async () => {
   for (const pages of ["empty", "repeated"] as const) {
     const { update } = await updateOf({ pages }, "v1", ["v1", "v1.2.3"]);
     assert.deepEqual([update.status, update.unlisted], ["current", undefined]);
