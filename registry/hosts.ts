@@ -175,7 +175,7 @@ export function parseRegistriesConf(value: unknown, path: string, isUsers = true
   };
   const { registry = [], registries } = value as { registry?: unknown; registries?: unknown };
   if (!Array.isArray(registry)) return fail("registry is not an array of tables");
-  const old = parseVersion1(registries, fail);
+  const old = parseVersion1(registries, isUsers, fail);
   if (old.length > 0 && registry.length > 0) {
     return fail("registries and registry, of versions 1 and 2, are mixed");
   }
@@ -217,7 +217,11 @@ export function parseRegistriesConf(value: unknown, path: string, isUsers = true
 }
 
 /** Version 1 of the same: lists of registries that are insecure, and of blocked ones. */
-function parseVersion1(registries: unknown, fail: (what: string) => never): RegistryRule[] {
+function parseVersion1(
+  registries: unknown,
+  isUsers: boolean,
+  fail: (what: string) => never,
+): RegistryRule[] {
   const list = (name: string): string[] => {
     const table = (registries as Record<string, { registries?: unknown } | undefined> | undefined)?.[name];
     const names = table?.registries ?? [];
@@ -235,6 +239,7 @@ function parseVersion1(registries: unknown, fail: (what: string) => never): Regi
     blocked: blocked.includes(prefix),
     insecure: insecure.includes(prefix),
     fallback: true,
+    isUsers,
   }));
 }
 

@@ -319,3 +319,35 @@ Deno.test("a registries.conf that may name a registry is parsed, one of comments
     ]
   ) assert.equal(mayNameRegistries(text), false, text);
 });
+
+Deno.test("a registries.conf of version 1 is read, and not mixed with version 2", () => {
+  const lists = {
+    insecure: { registries: ["A.example", "b.example/team"] },
+    block: { registries: ["a.example"] },
+  };
+  const rules = parseRegistriesConf(
+    { registries: { ...lists, search: { registries: ["docker.io"] } } },
+    "p",
+    false,
+  );
+  assert.deepEqual(
+    rules.map(({ prefix, insecure, blocked, isUsers }) => [prefix, insecure, blocked, isUsers]),
+    [
+      ["a.example", true, true, false],
+      ["b.example/team", true, false, false],
+    ],
+  );
+  const empty = { insecure: { registries: [] }, search: {} };
+  assert.equal(
+    parseRegistriesConf({ registries: empty, registry: [{ location: "a.example" }] }, "p").length,
+    1,
+  );
+  for (
+    const bad of [
+      { registries: lists, registry: [{ location: "c.example" }] },
+      { registries: { insecure: { registries: "a.example" } } },
+      { registries: { block: { registries: [5] } } },
+    ]
+  ) assert.throws(() => parseRegistriesConf(bad, "p"), { code: "REGISTRIES_INVALID" });
+  assert.equal(mayNameRegistries("[registries.block]\nregistries = []"), true);
+});
