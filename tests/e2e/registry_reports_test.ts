@@ -5,6 +5,7 @@
 
 import assert from "node:assert/strict";
 import { digestOf } from "../../registry/digest.ts";
+import { freePort } from "../support/free_port.ts";
 import { makeArtifact, push } from "../support/oci.ts";
 import { type Oddities, oddRegistry } from "../support/odd_registry.ts";
 import { type Outcome, Product } from "../support/product.ts";
@@ -355,15 +356,16 @@ testBinary(
   "distribution#2572: names the port that an upload is sent to",
   async () => {
     await using it = await setUp();
+    const port = freePort();
     it.registry.hook = (request) =>
       request.method === "POST"
         ? new Response(null, {
           status: 202,
-          headers: { location: "http://127.0.0.1:1/v2/acme/bar/blobs/uploads/x" },
+          headers: { location: `http://127.0.0.1:${port}/v2/acme/bar/blobs/uploads/x` },
         })
         : undefined;
     Deno.writeFileSync(`${it.product.home}/foo.wasm`, makeExiting(9));
     const stderr = await it.fails(["push", "foo.wasm", `${it.registry.host}/acme/bar:v1`]);
-    assert.match(stderr, /^error: Cannot push .*: 127\.0\.0\.1:1 refused the connection$/m);
+    assert.match(stderr, /^error: Cannot push .*: 127\.0\.0\.1:\d+ refused the connection$/m);
   },
 );

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { RegistryClient } from "../../registry/client.ts";
 import { digestOf } from "../../registry/digest.ts";
 import { parseReference } from "../../registry/reference.ts";
+import { freePort } from "../support/free_port.ts";
 import { makeArtifact, push } from "../support/oci.ts";
 import { endless, failure, TestRegistry } from "../support/registry.ts";
 
@@ -285,7 +286,7 @@ Deno.test("a registry that is restarted during a download is waited for, and one
   assert.equal(pauses, 3);
   await registry[Symbol.asyncDispose]();
   const other = client(registry);
-  await assert.rejects(other.client.fetchManifest(parseReference("127.0.0.1:1/a/b:v1")), {
+  await assert.rejects(other.client.fetchManifest(parseReference(`127.0.0.1:${freePort()}/a/b:v1`)), {
     code: "REGISTRY_UNREACHABLE",
     message: /refused the connection/,
   });
