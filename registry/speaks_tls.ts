@@ -1,5 +1,7 @@
 /** Whether a port of this machine is one of TLS, by what it answers first. */
 
+import { isLoopback } from "./reference.ts";
+
 /** Milliseconds. What says nothing by then is taken for HTTP. */
 const TIMEOUT = 5_000;
 
@@ -21,6 +23,7 @@ function hello(): Uint8Array<ArrayBuffer> {
 
 /** @param host of this machine, with its port: `127.0.0.1:5000` */
 export async function speaksTls(host: string): Promise<boolean> {
+  if (!isLoopback(host)) throw new TypeError(`${host} is not this machine`);
   const { hostname, port } = new URL(`https://${host}`);
   let connection: Deno.TcpConn;
   try {

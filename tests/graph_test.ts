@@ -98,6 +98,7 @@ Deno.test("connections are made in the files of each room that are for it, and n
     }
   }
   assert.deepEqual(callers.sort(), [
+    "registry/speaks_tls.ts", // below HTTP, as dial.ts is, and to this machine alone
     "registry/transport.ts",
     "runtime/kube/dial.ts",
     "runtime/kube/dial_tls.ts",
