@@ -6,7 +6,7 @@
 import type { Ask, Question, Reply } from "./desk.ts";
 import { KeyReader, ODD } from "./keys.ts";
 import { againLine, answersLine, type Choices, linesThatFit, parseAnswer, type Size } from "./question.ts";
-import { AFTER_QUESTION, FRESH_LINES, inQuestionColours, PASTE_MARKS, RESET } from "./screen.ts";
+import { AFTER_QUESTION, FRESH_LINES, inColours, PASTE_MARKS, type Screen, screenOf } from "./screen.ts";
 
 /** Ctrl-C at a question: the run ends as by the signal. */
 export class Interrupted extends Error {}
@@ -20,8 +20,8 @@ export interface Terminal {
   read(patience?: number): Uint8Array | undefined;
   /** undefined where it has none. */
   size(): Size | undefined;
-  /** It knows no escape sequences (`TERM=dumb`). */
-  readonly plain: boolean;
+  /** undefined where it knows no escape sequences. */
+  readonly screen: Screen | undefined;
   /**
    * Waits for its turn: plugins that are piped into one another ask one after the other, and don't write to the terminal
    * meanwhile. False where the process is in the background, and nobody is asked.
@@ -120,13 +120,14 @@ export class Dialog implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    if (!this.#terminal.plain) this.#terminal.write(AFTER_QUESTION);
+    if (this.#terminal.screen) this.#terminal.write(AFTER_QUESTION);
     this.#terminal.setRaw(false);
     this.#terminal.release();
   }
 
   #begin(): void {
-    this.#terminal.write(this.#terminal.plain ? "\r\n" : RESET + PASTE_MARKS + FRESH_LINES);
+    const { screen } = this.#terminal;
+    this.#terminal.write(screen ? screen.reset + PASTE_MARKS + FRESH_LINES : "\r\n");
     this.#settle(QUIET);
   }
 
@@ -152,16 +153,17 @@ export class Dialog implements Disposable {
   }
 
   #write(text: string): void {
-    this.#terminal.write(this.#terminal.plain ? text : inQuestionColours(text));
+    const { screen } = this.#terminal;
+    this.#terminal.write(screen ? inColours(screen, text) : text);
   }
 
   #newLine(text: string): void {
-    this.#terminal.write(this.#terminal.plain ? `${text}\r\n` : `${text}\x1b[0m\r\n`);
+    this.#terminal.write(this.#terminal.screen ? `${text}\x1b[0m\r\n` : `${text}\r\n`);
   }
 
   #stop(): void {
     this.#newLine("^Z");
-    if (!this.#terminal.plain) this.#terminal.write(AFTER_QUESTION);
+    if (this.#terminal.screen) this.#terminal.write(AFTER_QUESTION);
     this.#terminal.setRaw(false);
     this.#terminal.suspend();
     this.#terminal.setRaw(true);
@@ -329,7 +331,7 @@ export function openTerminal(env: Env): Terminal | undefined {
         return undefined; // none of the standard streams is one
       }
     },
-    plain: env("TERM") === "dumb",
+    screen: screenOf(env),
     close() {
       libc.close(fd);
       libc.close(turns);

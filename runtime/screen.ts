@@ -1,12 +1,15 @@
 /** The state of a terminal's screen, which a plugin may have changed in any way before a person is asked. Pure. */
 
+/** What of a terminal's colours is set by OSC, and back: palette, special ones, text, background, cursor, selection. */
+const COLOURS = [104, 105, 110, 111, 112, 113, 114, 117, 118, 119];
+
 /**
  * Ends whatever a plugin left its terminal in, without moving the cursor: nothing of it may hide a question, change how it
  * looks, or have the terminal type in the person's place. What a terminal does not know it ignores. The screen that shows
  * stays, the alternate one too. From ECMA-48, DEC STD 070, xterm's ctlseqs, and the protocols of kitty, iTerm2 and the Linux
  * console.
  */
-export const RESET = [
+const RESET = [
   "\x18\x1b\\", // CAN and ST: an unfinished sequence or string
   "\x1b\x03\x1b<", // from Tektronix's and VT52's modes
   "\x1b[4i\x1b[?4i", // what is shown goes to a printer
@@ -16,8 +19,7 @@ export const RESET = [
   "\x1b>\x1b[?1l\x1b[?66l\x1b[?67l", // keys of the keypad, cursor and backspace
   ...[9, 1000, 1001, 1002, 1003, 1004, 1005, 1006, 1007, 1015, 1016].map((mode) => `\x1b[?${mode}l`), // mouse and focus
   "\x1b[0'z", // locator
-  "\x1b[?2026l\x1b[?2027l\x1b[?2031l\x1b[?2048l\x1bP=2s\x1b\\", // synchronized output, and reports that nobody asked for
-  "\x1bP0|\x1b\\", // what keys are defined to type
+  "\x1b[?2026l\x1b[?2027l\x1b[?2031l\x1b[?2048l", // synchronized output, and reports that nobody asked for
   "\x1b7", // the following may move the cursor
   "\x1b[=0;1u\x1b[<99u", // kitty's keys
   "\x1b[>4;0m\x1b[>4m\x1b[>m\x1b[>4n\x1b[>f", // modifyOtherKeys and its kin
@@ -26,8 +28,7 @@ export const RESET = [
   '\x1bW\x1b[0"q', // protected from being erased
   "\x1b(B\x1b)B\x1b*B\x1b+B\x0f\x1b~\x1b[?42l", // character sets
   "\x1b]8;;\x1b\\", // a link
-  "\x1b]104\x1b\\\x1b]105\x1b\\", // colours: the palette, special ones
-  ...[110, 111, 112, 113, 114, 117, 118, 119].map((code) => `\x1b]${code}\x1b\\`), // text, background, cursor, selection
+  ...COLOURS.map((code) => `\x1b]${code}\x1b\\`),
   "\x1b]R\x1b\\", // the palette of the Linux console
   "\x1b_Ga=d,d=A,q=2\x1b\\", // pictures above the text
   "\x1b[0m\x1b[?25h\x1b[0 q", // attributes; a cursor that shows
@@ -39,13 +40,39 @@ export const FRESH_LINES = "\r\n\x1b[999L\x1b[J";
 /** Pastes come between marks, and are told from keys. */
 export const PASTE_MARKS = "\x1b[?2004h";
 
-/** White on black, whatever the terminal's own colours are; in 16 colours, and by value where a terminal takes them so. */
-export const QUESTION_COLOURS = "\x1b[0;97;40m\x1b[38:2::255:255:255m\x1b[48:2::0:0:0m";
-
 /** Back to the terminal's own, after a question. */
 export const AFTER_QUESTION = "\x1b[0m\x1b[?2004l";
 
+/** How a question is drawn on a terminal. */
+export interface Screen {
+  /** What is sent before. */
+  readonly reset: string;
+  /** White on black, whatever the terminal's own colours are. */
+  readonly colours: string;
+}
+
+/**
+ * What a terminal takes, by the user's environment. Colours are in as many as it has: by value, of a fixed table, or of 16.
+ *
+ * @returns undefined for one that knows no escape sequences
+ */
+export function screenOf(env: (name: string) => string | undefined): Screen | undefined {
+  const term = env("TERM") ?? "";
+  if (term === "dumb") return undefined;
+  const many = /256color|direct/.test(term) ? "\x1b[38;5;231;48;5;16m" : "";
+  const byValue = /^(?:truecolor|24bit)$/.test(env("COLORTERM") ?? "")
+    ? "\x1b[38;2;255;255;255;48;2;0;0;0m"
+    : "";
+  return { reset: RESET + aroundMultiplexer(env), colours: `\x1b[0;37;40;97m${many}${byValue}` };
+}
+
+/** A plugin reaches the terminal around GNU screen, and around tmux where that lets it: its colours are reset there, too. */
+function aroundMultiplexer(env: (name: string) => string | undefined): string {
+  const escape = env("TMUX") ? "\x1bPtmux;\x1b" : env("STY") ? "\x1bP" : undefined;
+  return escape === undefined ? "" : COLOURS.map((code) => `${escape}\x1b]${code}\x07\x1b\\`).join("");
+}
+
 /** A line of the question, in its colours up to the end of the line. */
-export function inQuestionColours(line: string): string {
-  return `\x1b#5${QUESTION_COLOURS}${line}\x1b[K`;
+export function inColours({ colours }: Screen, line: string): string {
+  return `\x1b#5${colours}${line}\x1b[K`;
 }

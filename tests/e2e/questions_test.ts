@@ -72,7 +72,7 @@ async function setUp() {
       Deno.writeTextFileSync(`${product.home}/before`, before);
       return new Tmux(
         `kubectl-tool print "$(cat before)" , ${words.map(shellQuoted).join(" ")}; echo "code $?"`,
-        product.env(),
+        product.env({ COLORTERM: "truecolor" }),
         product.home,
       );
     },

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import type { Question } from "../../runtime/desk.ts";
 import { askAt, Dialog, Interrupted, type Terminal } from "../../runtime/prompt.ts";
+import { screenOf } from "../../runtime/screen.ts";
 import { plainText } from "../support/plain_text.ts";
 
 const QUESTION: Question = {
@@ -33,7 +34,7 @@ function terminal(
       return next === undefined ? undefined : new TextEncoder().encode(next);
     },
     size: () => size,
-    plain,
+    screen: screenOf((name) => name === "TERM" ? plain ? "dumb" : "xterm" : undefined),
     claim: () => {
       log.push("claim");
       return !background;
@@ -195,7 +196,7 @@ Deno.test("whatever a plugin left the terminal in is ended before the question, 
   for (const line of ["krew-wasm: a plugin", "  path  ", "Allow it"]) {
     assert.match(
       raw(),
-      new RegExp(`\\x1b#5\\x1b\\[0;97;40m\\x1b\\[38:2::255:255:255m\\x1b\\[48:2::0:0:0m${line}`),
+      new RegExp(`\\x1b#5\\x1b\\[0;37;40;97m${line}`),
     );
   }
   assert.ok(raw().endsWith("\x1b[0m\r\n\x1b[0m\x1b[?2004l"));
