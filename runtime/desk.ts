@@ -107,12 +107,18 @@ interface Offer {
   readonly change: GrantChange;
 }
 
+/** What was refused. */
+interface Refused {
+  readonly what: string;
+  /** Without the flag that grants it; by a denial; or as no grant names it. */
+  readonly why: { readonly flag: string } | "denied" | "nameless";
+}
+
 /** The grants of one run, as they are now. */
 export class Desk {
   #context: DeskContext;
   #grants: Grants;
-  /** What was refused, by the flag that grants it; without one where a denial stands. */
-  #refused = new Map<string, string>();
+  #refused = new Map<string, Refused>();
   /** Files that were looked for, as programs do with some that they can do without. */
   #probed = new Map<string, string>();
   #declined = new Set<string>();
@@ -145,7 +151,7 @@ export class Desk {
     const asked = info && askedRequest(info);
     if (denied || rule === undefined || info !== undefined && asked === undefined) {
       this.#context.record.denied(what);
-      this.#note(what, undefined);
+      this.#note(what, denied ? "denied" : "nameless");
       return false;
     }
     const { cluster } = this.#grants;
@@ -186,7 +192,7 @@ export class Desk {
     const hidden = deny.home ? [...deny.read, this.#context.home] : deny.read;
     if (hidden.some(within) || kind === "write" && deny.write.some(within)) {
       this.#context.record.denied(what);
-      this.#note(what, undefined);
+      this.#note(what, "denied");
       return "no";
     }
     const flag = `--allow-${kind}=${path}`;
@@ -198,7 +204,7 @@ export class Desk {
     const after = this.#limited(mergeGrants(this.#grants, changeTo(real)));
     if (!after.files.some((file) => file.host === real && (file.write || kind === "read"))) {
       this.#context.record.denied(what);
-      this.#note(what, undefined);
+      this.#note(what, "denied");
       return "no";
     }
     // Libraries look for settings of the system that they can do without: told if the run fails, not asked.
@@ -240,7 +246,7 @@ export class Desk {
       if (reply !== undefined) this.#declined.add(kin);
       this.#context.record.denied(what, flag);
       if (this.#declined.has(kin)) return false;
-      if (!probe) this.#note(what, flag);
+      if (!probe) this.#note(what, { flag });
       else if (this.#probed.size < MAX_REFUSED) this.#probed.set(flag, what);
       return false;
     }
@@ -256,10 +262,10 @@ export class Desk {
     return true;
   }
 
-  #note(what: string, flag: string | undefined): void {
-    const key = flag ?? `\0${what}`;
+  #note(what: string, why: Refused["why"]): void {
+    const key = typeof why === "string" ? `\0${what}` : why.flag;
     if (this.#refused.has(key)) return;
-    if (this.#refused.size < MAX_REFUSED) this.#refused.set(key, what);
+    if (this.#refused.size < MAX_REFUSED) this.#refused.set(key, { what, why });
     else this.#more++;
   }
 
@@ -274,15 +280,14 @@ export class Desk {
    * @param failed whether the run failed, which a file that was looked for in vain may be the reason of
    */
   hint(failed = false): string | undefined {
-    if (failed) { for (const [flag, what] of this.#probed) this.#note(what, flag); }
+    if (failed) { for (const [flag, what] of this.#probed) this.#note(what, { flag }); }
     if (this.#refused.size === 0) return undefined;
     const { plugin, started } = this.#context;
-    const whats = [...this.#refused.values()];
-    const shown = whats.slice(0, 3).map((what) => printable(what, 200)).join("; ");
-    const rest = whats.length - 3 + this.#more;
-    const flags = [...this.#refused.keys()].filter((key) => !key.startsWith("\0"));
-    const words = flags.filter((flag) => flag.length <= MAX_SHOWN_FLAG && shellCommand([flag]) !== undefined)
-      .slice(0, 8);
+    const refused = [...this.#refused.values()];
+    const shown = refused.slice(0, 3).map(({ what }) => printable(what, 200)).join("; ");
+    const rest = refused.length - 3 + this.#more;
+    const flags = refused.flatMap(({ why }) => typeof why === "string" ? [] : [why.flag]);
+    const words = flags.filter(isToBeTyped).slice(0, 8);
     const command = words.length === 0 ? undefined : shellCommand(
       started === undefined
         ? ["krew-wasm", "grants", plugin, ...words]
@@ -291,10 +296,16 @@ export class Desk {
     return `krew-wasm: ${printable(plugin, 100)} was not allowed to ${shown}${
       rest > 0 ? `; and ${rest} more` : ""
     }` +
-      (flags.length === 0
+      (command !== undefined
+        ? `; to allow it: ${command}`
+        : refused.every(({ why }) => why === "denied")
         ? ": its grants, or the administrator of this machine, deny that"
-        : command === undefined
-        ? "" // what it names is nothing to be typed
-        : `; to allow it: ${command}`);
+        : ""); // what it names is nothing to be typed
   }
+}
+
+/** Whether a flag can be shown to be typed, and means what was refused: two colons in a path would part it in two. */
+function isToBeTyped(flag: string): boolean {
+  return flag.length <= MAX_SHOWN_FLAG && !/^--allow-(?:read|write)=.*::/s.test(flag) &&
+    shellCommand([flag]) !== undefined;
 }

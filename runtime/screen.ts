@@ -68,7 +68,8 @@ export function screenOf(env: (name: string) => string | undefined): Screen | un
 
 /** A plugin reaches the terminal around GNU screen, and around tmux where that lets it: its colours are reset there, too. */
 function aroundMultiplexer(env: (name: string) => string | undefined): string {
-  const escape = env("TMUX") ? "\x1bPtmux;\x1b" : env("STY") ? "\x1bP" : undefined;
+  // The one that is inside of the other is not told; screen's way shows nothing in tmux.
+  const escape = env("STY") ? "\x1bP" : env("TMUX") ? "\x1bPtmux;\x1b" : undefined;
   return escape === undefined ? "" : COLOURS.map((code) => `${escape}\x1b]${code}\x07\x1b\\`).join("");
 }
 

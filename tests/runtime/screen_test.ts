@@ -18,5 +18,6 @@ Deno.test("a terminal that knows no sequences is sent none; around a multiplexer
   assert.equal(of({ TERM: "dumb" }), undefined);
   assert.ok(of({ TERM: "screen", STY: "1.x" })!.reset.endsWith("\x1bP\x1b]119\x07\x1b\\"));
   assert.ok(of({ TERM: "tmux-256color", TMUX: "/x" })!.reset.includes("\x1bPtmux;\x1b\x1b]104\x07\x1b\\"));
+  assert.doesNotMatch(of({ TERM: "screen", TMUX: "/x", STY: "1.x" })!.reset, /tmux;/);
   assert.doesNotMatch(of({ TERM: "xterm" })!.reset, /\x1bP/);
 });
