@@ -146,6 +146,12 @@ const ITEMS: { readonly [Field in keyof Grants]: (grants: Grants, home: string) 
     isMoreThan: () => terminal,
     whenGone: untold,
   }],
+  completion: ({ completion }) => [{
+    key: `completion ${completion}`,
+    row: ownRow("completion", completion ? "complete its arguments" : "not complete its arguments"),
+    isMoreThan: () => completion,
+    whenGone: untold,
+  }],
   limits: ({ limits: { maxMemory, descriptors } }, home) => [
     {
       key: `memory ${maxMemory}`,
@@ -190,6 +196,7 @@ const ITEMS: { readonly [Field in keyof Grants]: (grants: Grants, home: string) 
           denied(`rule ${ruleKey(rule)}`, { cluster: [rule] }, ({ cluster }) => cluster === true)
         )),
       ...(deny.terminal ? [denied("terminal", { terminal: true }, never)] : []),
+      ...(deny.completion ? [denied("completion", { completion: true }, never)] : []),
     ];
   },
 };

@@ -232,6 +232,7 @@ export function grantRows(grants: Grants, home: string): GrantRow[] {
     for (const rule of deny.cluster) denied(ruleInWords(rule), ruleFlag(rule, "--deny-cluster"));
   }
   if (deny.terminal) denied("use the terminal as such", "--deny-terminal");
+  if (deny.completion) denied("complete its arguments", "--deny-completion");
   return rows;
 }
 
@@ -359,9 +360,10 @@ export function explainGrants(
     ["Credentials", credentialsText(grants, home, list)],
     [
       "Terminal",
-      grants.terminal
+      (grants.terminal
         ? "It reads what you type while it runs, and may draw on the terminal."
-        : "Its streams are no terminals in its eyes.",
+        : "Its streams are no terminals in its eyes.") +
+      (grants.completion ? "" : " It is never asked to complete its arguments."),
     ],
     [
       "Limits",

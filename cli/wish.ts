@@ -111,6 +111,7 @@ function restrictionsOf(grants: Grants, wish: Wish | undefined, home: string): G
     cluster,
     maxMemory: limits.maxMemory,
     terminal: true,
+    completion: true,
   };
   return limitGrants(grants, least, home);
 }

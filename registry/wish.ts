@@ -84,6 +84,7 @@ export function parseWish(text: string, home: string): Wish {
       cluster: cluster === undefined ? undefined : clusterOf(cluster),
       rules: [],
       terminal: undefined,
+      completion: undefined,
       limits: maxMemory === undefined ? {} : { maxMemory: memoryOf(maxMemory) },
       deny: NO_DENIALS,
     },
@@ -183,4 +184,4 @@ function bothOf(one: ClusterGrant, other: ClusterGrant): ClusterGrant {
 }
 
 /** What `--grants=none` leaves: the private directory and the stand-in. */
-export const NOTHING: Grants = { ...LEAST, env: [], cluster: "none" };
+export const NOTHING: Grants = { ...LEAST, env: [], cluster: "none", completion: false };

@@ -86,6 +86,7 @@ const NO_CHANGE: GrantChange = {
   cluster: undefined,
   rules: [],
   terminal: undefined,
+  completion: undefined,
   limits: {},
   deny: NO_DENIALS,
 };

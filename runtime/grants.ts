@@ -51,6 +51,8 @@ export interface Denials {
   readonly cluster: boolean | readonly ClusterRule[];
   /** The plugin's streams are no terminals in its eyes. */
   readonly terminal: boolean;
+  /** It is not asked for completions. */
+  readonly completion: boolean;
 }
 
 /** A plugin's grants. */
@@ -64,6 +66,8 @@ export interface Grants {
   readonly cluster: ClusterGrant;
   /** Its streams are terminals in its eyes where they are: it may read single keys and learn the size. */
   readonly terminal: boolean;
+  /** It may complete its arguments, at a press of Tab, where its artifact says that it can. */
+  readonly completion: boolean;
   readonly limits: Limits;
   /** Wins over all of the above. */
   readonly deny: Denials;
@@ -78,6 +82,7 @@ export const NO_DENIALS: Denials = {
   kubeconfig: false,
   cluster: false,
   terminal: false,
+  completion: false,
 };
 
 /** What wasm32 can address. */
@@ -93,6 +98,7 @@ export const LEAST: Grants = {
   kubeconfig: false,
   cluster: "full",
   terminal: true,
+  completion: true,
   limits: { maxMemory: DEFAULT_MAX_MEMORY, descriptors: DEFAULT_DESCRIPTORS },
   deny: NO_DENIALS,
 };
@@ -107,6 +113,7 @@ export interface GrantChange {
   /** Rules beside what holds of the cluster; where all of it was granted, only what they say. */
   readonly rules: readonly ClusterRule[];
   readonly terminal: boolean | undefined;
+  readonly completion: boolean | undefined;
   readonly limits: Partial<Limits>;
   readonly deny: Denials;
 }
@@ -120,6 +127,7 @@ export interface GrantFlags {
   readonly allowKubeconfig?: boolean | undefined;
   readonly allowCluster?: readonly string[] | undefined;
   readonly allowTerminal?: boolean | undefined;
+  readonly allowCompletion?: boolean | undefined;
   readonly allowAll?: boolean | undefined;
   readonly denyRead?: readonly string[] | undefined;
   readonly denyWrite?: readonly string[] | undefined;
@@ -128,6 +136,7 @@ export interface GrantFlags {
   readonly denyKubeconfig?: boolean | undefined;
   readonly denyCluster?: readonly string[] | undefined;
   readonly denyTerminal?: boolean | undefined;
+  readonly denyCompletion?: boolean | undefined;
   readonly denyAll?: boolean | undefined;
   readonly maxMemory?: string | undefined;
 }
@@ -194,6 +203,7 @@ export async function parseGrantFlags(flags: GrantFlags, context: FlagContext): 
     cluster,
     rules,
     terminal: all || flags.allowTerminal || undefined,
+    completion: all || flags.allowCompletion || undefined,
     limits: flags.maxMemory === undefined ? {} : { maxMemory: parseSize(flags.maxMemory, "--max-memory") },
     deny: {
       read: [
@@ -206,6 +216,7 @@ export async function parseGrantFlags(flags: GrantFlags, context: FlagContext): 
       kubeconfig: none || (flags.denyKubeconfig ?? false),
       cluster: none || denyCluster,
       terminal: none || (flags.denyTerminal ?? false),
+      completion: none || (flags.denyCompletion ?? false),
     },
   };
 }
@@ -234,6 +245,7 @@ export function mergeGrants(base: Grants, change: GrantChange): Grants {
     kubeconfig: change.kubeconfig ?? base.kubeconfig,
     cluster: withRules(change.cluster ?? base.cluster, change.rules),
     terminal: change.terminal ?? base.terminal,
+    completion: change.completion ?? base.completion,
     limits: { ...base.limits, ...change.limits },
     deny: mergeDenials(base.deny, change.deny),
   };
@@ -267,6 +279,7 @@ export function changeGrants(base: Grants, change: GrantChange): Grants {
         ? without(deny.cluster, change.rules)
         : deny.cluster,
       terminal: change.terminal ? false : deny.terminal,
+      completion: change.completion ? false : deny.completion,
     },
   };
   const merged = mergeGrants(lifted, change);
@@ -305,6 +318,7 @@ export function effectiveGrants(grants: Grants): Grants {
     kubeconfig: grants.kubeconfig && !deny.kubeconfig,
     cluster: deny.cluster === true ? "none" : grants.cluster,
     terminal: grants.terminal && !deny.terminal,
+    completion: grants.completion && !deny.completion,
   };
 }
 
@@ -354,6 +368,7 @@ function mergeDenials(base: Denials, more: Denials): Denials {
       ? base.cluster
       : [...base.cluster, ...more.cluster],
     terminal: base.terminal || more.terminal,
+    completion: base.completion || more.completion,
   };
 }
 

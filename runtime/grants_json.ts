@@ -27,7 +27,7 @@ export type GrantsForm = "present" | "former";
 
 /** Grants as JSON. */
 export function grantsToJson(grants: Grants): Record<string, unknown> {
-  const { files, home, env, kubeconfig, cluster, terminal, limits, deny } = grants;
+  const { files, home, env, kubeconfig, cluster, terminal, completion, limits, deny } = grants;
   return {
     files: files.map(({ host, guest, write, directory = null, real = null }) => ({
       host,
@@ -43,6 +43,7 @@ export function grantsToJson(grants: Grants): Record<string, unknown> {
       ? cluster
       : { rules: cluster.rules.map(ruleToJson), readOnly: cluster.readOnly ?? false },
     terminal,
+    completion,
     limits,
     deny: {
       ...deny,
@@ -121,9 +122,22 @@ function cluster(form: GrantsForm): Reader<ClusterGrant> {
   };
 }
 
+/**
+ * With the field `completion`, which older ones don't have: they mean what every plugin has.
+ */
+function withCompletion<T extends { readonly completion: boolean }>(
+  form: GrantsForm,
+  fields: Parameters<typeof object<Omit<T, "completion">>>[0],
+  before: boolean,
+): Reader<T> {
+  if (form === "present") return object<T>({ ...fields, completion: boolean } as never);
+  const read = object<Omit<T, "completion">>(fields);
+  return (value, path) => ({ ...read(value, path), completion: before }) as T;
+}
+
 function denials(form: GrantsForm): Reader<Denials> {
   const ofRules = rules(form);
-  return object<Denials>({
+  return withCompletion<Denials>(form, {
     read: list(hostPath),
     write: list(hostPath),
     home: boolean,
@@ -131,7 +145,7 @@ function denials(form: GrantsForm): Reader<Denials> {
     kubeconfig: boolean,
     cluster: (value, path) => typeof value === "boolean" ? value : ofRules(value, path),
     terminal: boolean,
-  });
+  }, false);
 }
 
 function files(form: GrantsForm): Reader<FileGrant[]> {
@@ -156,7 +170,7 @@ function files(form: GrantsForm): Reader<FileGrant[]> {
 }
 
 function grants(form: GrantsForm): Reader<Grants> {
-  return object<Grants>({
+  return withCompletion<Grants>(form, {
     files: files(form),
     home: boolean,
     env,
@@ -165,7 +179,7 @@ function grants(form: GrantsForm): Reader<Grants> {
     terminal: boolean,
     limits,
     deny: denials(form),
-  });
+  }, true);
 }
 
 const PRESENT = grants("present");

@@ -14,6 +14,11 @@ export type Invocation =
     readonly completing: boolean;
   };
 
+/** Whether a plugin's arguments, its name left out, ask for completions, in the protocol of cobra (kubectl's own). */
+export function isCompleting(args: readonly string[]): boolean {
+  return args[0] === "__complete" || args[0] === "__completeNoDesc";
+}
+
 /**
  * A process called `kubectl-<name>`, by whatever path, is that plugin; any other is the manager. `kubectl_complete-<name>`
  * is the plugin too, asked for what may come next, by the protocol of cobra (kubectl's own): `__complete ARGS…`. Both slashes

@@ -37,6 +37,7 @@ export interface Bounds {
   /** Bytes. */
   readonly maxMemory: number;
   readonly terminal: boolean;
+  readonly completion: boolean;
 }
 
 /** What holds for references of one pattern. */
@@ -240,6 +241,7 @@ export function parsePolicy(
           "cluster",
           "maxMemory",
           "terminal",
+          "completion",
         ]);
         const { env, cluster, maxMemory } = most;
         maximum = {
@@ -258,6 +260,7 @@ export function parsePolicy(
             ? Infinity
             : within(`${at}.maxMemory`, () => parseSize(String(maxMemory), "maxMemory")),
           terminal: flag(most.terminal, `${at}.terminal`, true),
+          completion: flag(most.completion, `${at}.completion`, true),
         };
       }
       return {
@@ -361,6 +364,7 @@ export function limitGrants(
     kubeconfig: grants.kubeconfig && bounds.kubeconfig,
     cluster,
     terminal: grants.terminal && bounds.terminal,
+    completion: grants.completion && bounds.completion,
     limits: { ...grants.limits, maxMemory: Math.min(grants.limits.maxMemory, bounds.maxMemory) },
   };
 }

@@ -6,7 +6,8 @@
 import type { Administrator, Ask } from "./desk.ts";
 import type { Failures } from "./failures.ts";
 import type { GrantChange, Grants } from "./grants.ts";
-import type { Invocation } from "./invocation.ts";
+import { type Invocation, isCompleting } from "./invocation.ts";
+import type { CompletionRun } from "./completion.ts";
 import { messageOf } from "./errors.ts";
 import { hostPath, isNowhere } from "./host_path.ts";
 import { POLICY_PATH } from "./policy_path.ts";
@@ -189,8 +190,15 @@ export async function runProgram(program: Program, context: SandboxContext): Pro
     event.preventDefault();
     if (context.verbose) printError(`krew-wasm: ${printable(messageOf(event.reason), 4000)}\n`);
   });
+  let completion: CompletionRun | undefined;
   try {
-    sandbox = openSandbox(context);
+    const args = context.args.slice(1);
+    if (isCompleting(args)) {
+      completion = new (await import("./completion.ts")).CompletionRun(args, context.verbose);
+    }
+    // Nobody is asked in the middle of what they type.
+    sandbox = openSandbox(completion ? { ...context, ask: undefined, streams: completion.streams } : context);
+    if (completion && !sandbox.desk.grants.completion) return code = 0; // as one that has none
     return code = await instantiate(program, sandbox);
   } catch (error) {
     if (error instanceof ClosedPipe) return code = EXIT_PIPE;
@@ -200,14 +208,21 @@ export async function runProgram(program: Program, context: SandboxContext): Pro
     printError(formatError(report, context.verbose));
     return trap ? EXIT_TRAPPED : EXIT_HOST_FAILED;
   } finally {
-    if (sandbox) await closeSandbox(sandbox, code !== 0 && code !== EXIT_PIPE, context.verbose);
+    const tells = completion === undefined || context.verbose;
+    if (sandbox) await closeSandbox(sandbox, code !== 0 && code !== EXIT_PIPE, context.verbose, tells);
+    if (code === 0) await completion?.print();
   }
 }
 
 /** Says what was missing, and waits for what is to stay granted. */
-async function closeSandbox(sandbox: OpenSandbox, failed: boolean, verbose: boolean): Promise<void> {
+async function closeSandbox(
+  sandbox: OpenSandbox,
+  failed: boolean,
+  verbose: boolean,
+  tells: boolean,
+): Promise<void> {
   sandbox[Symbol.dispose]();
-  const hint = sandbox.desk.hint(failed);
+  const hint = tells ? sandbox.desk.hint(failed) : undefined;
   if (hint !== undefined) printError(`${hint}\n`);
   try {
     await sandbox.desk.settle();

@@ -13,7 +13,7 @@ import { RunRecord } from "./record.ts";
 import { printError } from "./report.ts";
 import { homeDirectory, type Layout } from "./store/layout.ts";
 import { printable } from "./text.ts";
-import { stderrSink, stdinSource, stdoutSink } from "./wasi/stdio.ts";
+import { stderrSink, type StdinSource, stdinSource, stdoutSink } from "./wasi/stdio.ts";
 import type { TerminalControl } from "./wasi/terminal.ts";
 import { giveUp, giveUpRunning, type Uses } from "./wall.ts";
 import { kernelWall, restrictRun } from "./kernel/run.ts";
@@ -128,6 +128,13 @@ export interface Sandbox {
   giveUp(uses: Uses, tree: Pick<FileTree, "descriptors"> | undefined): Promise<void>;
 }
 
+/** Standard streams of a plugin. */
+export interface Streams {
+  readonly stdin: StdinSource;
+  readonly stdout: ByteSink;
+  readonly stderr: ByteSink;
+}
+
 /** What {@linkcode openSandbox} makes a sandbox from. */
 export interface SandboxContext {
   /** The plugin's name. */
@@ -143,6 +150,8 @@ export interface SandboxContext {
   readonly verbose: boolean;
   /** Asks for what is not granted; without it, it is refused. */
   readonly ask?: Ask | undefined;
+  /** In place of the process's own, none of them a terminal. */
+  readonly streams?: Streams | undefined;
   readonly administrator?: Administrator | undefined;
   /** Each request to the cluster is written down, whatever the environment says. */
   readonly recordRequests?: boolean;
@@ -243,26 +252,29 @@ export function openSandbox(context: SandboxContext): OpenSandbox {
       record,
     );
   };
-  const stdin = stdinSource();
+  const streams = context.streams ?? {
+    stdin: stdinSource(),
+    stdout: stdoutSink(context.ask?.quietly),
+    stderr: stderrSink(context.ask?.quietly),
+  };
+  const mayBeTerminals = grants.terminal && context.streams === undefined;
   let terminal: TerminalControl | undefined;
   const sandbox: OpenSandbox = {
     desk,
     args: grants.kubeconfig ? args : withoutSecrets(args, standInToken),
     env: [...env],
     cwd: guestPath(cwd),
-    stdin,
-    stdout: stdoutSink(context.ask?.quietly),
-    stderr: stderrSink(context.ask?.quietly),
+    ...streams,
     terminals: {
-      stdin: grants.terminal && Deno.stdin.isTerminal(),
-      stdout: grants.terminal && Deno.stdout.isTerminal(),
-      stderr: grants.terminal && Deno.stderr.isTerminal(),
+      stdin: mayBeTerminals && Deno.stdin.isTerminal(),
+      stdout: mayBeTerminals && Deno.stdout.isTerminal(),
+      stderr: mayBeTerminals && Deno.stderr.isTerminal(),
     },
     async terminal() {
       const { ownTerminal, TerminalControl } = await import("./wasi/terminal.ts");
       return terminal ??= await TerminalControl.open(
         sandbox.terminals.stdin ? ownTerminal : undefined,
-        stdin,
+        streams.stdin,
       );
     },
     files: {

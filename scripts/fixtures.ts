@@ -29,7 +29,19 @@ const TYPESCRIPT_INPUTS = ["examples/lib", "wit", "scripts/componentize.ts", "de
 /** Everything that is built. */
 export const FIXTURES: readonly Fixture[] = [
   { name: "hello", language: "c", source: "examples/hello/hello.c" },
-  ...["cat", "clock", "filebench", "files", "grow", "outbound", "posix", "terminal", "trap", "waiting"].map((
+  ...[
+    "cat",
+    "clock",
+    "completing",
+    "filebench",
+    "files",
+    "grow",
+    "outbound",
+    "posix",
+    "terminal",
+    "trap",
+    "waiting",
+  ].map((
     name,
   ): Fixture => ({
     name,

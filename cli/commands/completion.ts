@@ -4,8 +4,8 @@ import { Argument, Command, type CommandUnknownOpts } from "@commander-js/extra-
 import { readIndexes } from "../../registry/plugin_index.ts";
 import { checkStore } from "../../runtime/store/check.ts";
 import { readReceipts } from "../../runtime/store/read.ts";
-import { printable } from "../../runtime/text.ts";
-import { complete, formatCompletion, type KnownNames } from "../complete.ts";
+import { isHarmlessWord, plainDescription } from "../../runtime/completion.ts";
+import { type Candidate, complete, formatCompletion, type KnownNames } from "../complete.ts";
 import type { Context } from "../context.ts";
 
 /** The shells. */
@@ -46,12 +46,12 @@ export function completeCommand(context: Context, program: CommandUnknownOpts) {
     .action((words) => context.stdout(formatCompletion(complete(program, words, knownNames(context)))));
 }
 
-/** What can't be read, or may not be, is not offered. */
+/** What can't be read, or may not be, is not offered, nor what a shell could take for more than a word. */
 function knownNames(context: Context): KnownNames {
-  const quietly = <T>(read: () => T[]): T[] => {
+  const quietly = (read: () => Candidate[]): Candidate[] => {
     try {
       checkStore(context.layout());
-      return read();
+      return read().filter(({ word }) => isHarmlessWord(word));
     } catch {
       return [];
     }
@@ -61,14 +61,14 @@ function knownNames(context: Context): KnownNames {
       quietly(() =>
         readReceipts(context.layout()).receipts.map(({ name, description, reference }) => ({
           word: name,
-          about: printable(description ?? reference, 80),
+          about: plainDescription(description ?? reference),
         }))
       ),
     indexes: () =>
       quietly(() =>
         readIndexes(context.layout()).indexes.map(({ name, reference }) => ({
           word: name,
-          about: printable(reference, 80),
+          about: plainDescription(reference),
         }))
       ),
     offers: () =>
@@ -76,7 +76,7 @@ function knownNames(context: Context): KnownNames {
         readIndexes(context.layout()).indexes.flatMap(({ document }) =>
           document.plugins.map(({ name, description }) => ({
             word: name,
-            about: printable(description ?? "", 80),
+            about: plainDescription(description ?? ""),
           }))
         )
       ),

@@ -3,6 +3,7 @@
 import { Command, Option } from "@commander-js/extra-typings";
 import { isCompiledIntact, readIntact } from "../../registry/store/blobs.ts";
 import { AppError } from "../../runtime/errors.ts";
+import { effectiveGrants, type Grants } from "../../runtime/grants.ts";
 import { grantsToJson } from "../../runtime/grants_json.ts";
 import { BINDGEN } from "../../runtime/store/bindgen.ts";
 import { checkStore } from "../../runtime/store/check.ts";
@@ -12,7 +13,7 @@ import { readReceipt } from "../../runtime/store/read.ts";
 import type { Receipt } from "../../runtime/store/receipt.ts";
 import { printable } from "../../runtime/text.ts";
 import type { Context } from "../context.ts";
-import { effectiveRows } from "../grant_text.ts";
+import { cells, effectiveRows } from "../grant_text.ts";
 import { addedIndexes, chooseOffer, isIndexName } from "../indexes.ts";
 import { formatAge, formatSize, formatValue } from "../output.ts";
 import { plainHttpOption } from "../registry.ts";
@@ -133,6 +134,10 @@ function infoJson(
   };
 }
 
+function completionInWords({ completion }: Grants): string {
+  return completion ? "asks it to complete its arguments" : "asks it nothing: that is denied";
+}
+
 /** For people. Pure. */
 function formatInfo(
   { receipt, earlier, link, data, intact, compiled }: PluginInfo,
@@ -161,13 +166,14 @@ function formatInfo(
         signature.kind === "key" ? "" : `, by ${ROOTS[signature.trustRoot.of]}`
       }`,
     ]),
+    ["Tab", receipt.completion && completionInWords(effectiveGrants(receipt.grants))],
     ["installed", age(receipt.installedAt)],
     ["compiled", state[compiled]],
     ["link", link],
     ["data", data],
-    ...effectiveRows(receipt.grants, home).map(({ what, risk }, at): [string, string] => [
+    ...effectiveRows(receipt.grants, home).map((row, at): [string, string] => [
       at === 0 ? "may" : "",
-      risk === "" ? what : `${what} (${risk})`,
+      row.risk === "" ? cells(row)[1] : `${row.what} (${row.risk})`,
     ]),
     ...earlier.map((each, at): [string, string] => [
       at === 0 ? "earlier" : "",

@@ -96,6 +96,7 @@ export function pluginJson(receipt: Receipt): Record<string, unknown> {
     kind: receipt.kind,
     ...(receipt.version === undefined ? {} : { version: receipt.version }),
     ...(receipt.description === undefined ? {} : { description: receipt.description }),
+    ...(receipt.completion === undefined ? {} : { completion: receipt.completion }),
     source: receipt.source,
     ...verifiedJson(receipt.signatures),
     signatures: receipt.signatures.map(signatureToJson),

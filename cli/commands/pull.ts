@@ -6,6 +6,7 @@ import type { RegistryClient } from "../../registry/client.ts";
 import { parseReference, type Reference } from "../../registry/reference.ts";
 import { linkName, nameOfLink } from "../../runtime/names.ts";
 import { AppError, exitCodeOf } from "../../runtime/errors.ts";
+import { effectiveGrants } from "../../runtime/grants.ts";
 import { checkStore } from "../../runtime/store/check.ts";
 import type { Layout } from "../../runtime/store/layout.ts";
 import type { Receipt } from "../../runtime/store/receipt.ts";
@@ -185,6 +186,9 @@ export function tellInstalled(context: Context, layout: Layout, receipt: Receipt
       `  from    ${printable(receipt.reference, 400)}${sourceInWords(receipt.source)}\n` +
       `  digest  ${receipt.manifestDigest}\n` +
       receipt.signatures.map((signature) => `  signed  by ${describeSignature(signature)}\n`).join("") +
+      (receipt.completion === undefined || !effectiveGrants(receipt.grants).completion
+        ? ""
+        : `  Tab     asks it to complete its arguments (krew-wasm grants ${receipt.name} --deny-completion)\n`) +
       `  run     ${other === undefined ? `kubectl ${call}` : `krew-wasm run ${receipt.name}`}\n`,
   );
   if (other === undefined) return;

@@ -61,6 +61,9 @@ Deno.test("what is given, held to and taken back is told apart", () => {
       [deny({ cluster: true }), {}, ", grant: reach the cluster"],
       [{ terminal: false }, {}, ", grant: use the terminal as such"],
       [{}, { terminal: false }, ", hold to: not use the terminal as such"],
+      [{ completion: false }, {}, ", grant: complete its arguments"],
+      [{}, { completion: false }, ", hold to: not complete its arguments"],
+      [deny({ completion: true }), {}, ", grant: complete its arguments"],
       [
         {},
         { limits: { maxMemory: 65536, descriptors: 1 } },
@@ -121,6 +124,7 @@ function mayMore(before: Grants, after: Grants): boolean {
       (looks(after) && !looks(before) || rules(after).some((rule) => !rules(before).includes(rule))) ||
     before.deny.home && !after.deny.home || before.deny.kubeconfig && !after.deny.kubeconfig ||
     before.deny.terminal && !after.deny.terminal || after.terminal && !before.terminal ||
+    before.deny.completion && !after.deny.completion || after.completion && !before.completion ||
     before.deny.cluster === true && after.deny.cluster !== true ||
     before.deny.read.some((path) =>
       !after.deny.read.some((root) => path === root || path.startsWith(root))

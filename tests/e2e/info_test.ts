@@ -115,7 +115,7 @@ testBinary("kubectl completes the arguments of a plugin that says it can", {
 }, async () => {
   await using it = await setUp();
   const { product, registry } = it;
-  const hello = await Deno.readFile(await buildFixture("hello"));
+  const hello = await Deno.readFile(await buildFixture("completing"));
   const artifact = makeArtifact(hello, "cncf", { "krew-wasm.dev/completion": "cobra" });
   await push(registry.origin, "acme/hello-you", "v1", artifact);
   await product.run("pull", `${registry.host}/acme/hello-you:v1`);
@@ -127,9 +127,12 @@ testBinary("kubectl completes the arguments of a plugin that says it can", {
     "kubectl_complete-hello_you",
   ]);
   const asked = await product.exec(`${bin}/kubectl_complete-hello_you`, ["get", ""]);
-  assert.equal(asked.stdout, "Hello, __complete!\nHello, get!\nHello, !\n");
+  assert.deepEqual([asked.code, asked.stdout], [0, ":0\n"], asked.stderr);
+  const data = `${product.store}/data/hello-you/share`;
+  assert.match(Deno.readTextFileSync(`${data}/seen`), /\[__complete\]\[get\]\[\]$/);
+  Deno.writeTextFileSync(`${data}/answer`, "alpha\tthe first\nbeta\n:4\n");
   const completed = await product.shell('kubectl __complete hello-you get ""');
-  assert.match(completed.stdout, /Hello, __complete!\nHello, get!\nHello, !\n/, completed.stderr);
+  assert.match(completed.stdout, /^alpha\tthe first\nbeta\n:4\n/, completed.stderr);
   // Another version that can't: the link goes.
   await push(registry.origin, "acme/hello-you", "v1", makeArtifact(hello));
   await product.run("pull", "--force", `${registry.host}/acme/hello-you:v1`);

@@ -8,6 +8,7 @@ import { FILES } from "./cases/files.ts";
 import { GRANT_PATHS } from "./cases/grant_paths.ts";
 import { HOST } from "./cases/host.ts";
 import { NETWORK } from "./cases/network.ts";
+import { SHELL } from "./cases/shell.ts";
 import { STORE } from "./cases/store.ts";
 import { TERMINAL } from "./cases/terminal.ts";
 
@@ -20,6 +21,7 @@ export const GROUPS: readonly Group[] = [
   NETWORK,
   CLUSTER,
   TERMINAL,
+  SHELL,
   CODE,
   HOST,
 ];

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { formatLock, parseLock, planSync } from "../../registry/lockfile.ts";
+import { formerGrants } from "../support/former.ts";
 import { LEAST } from "../../runtime/grants.ts";
 import type { Receipt } from "../../runtime/store/receipt.ts";
 
@@ -101,7 +102,7 @@ function former(): { krewWasmLock: number; plugins: Record<string, unknown>[] } 
       reference: "ghcr.io:443/acme/foo:v1",
       manifestDigest: digest("a"),
       digest: digest("b"),
-      grants: { ...LEAST, files: [{ host: "~/x", guest: "~/x", write: false }] },
+      grants: formerGrants({ ...LEAST, files: [{ host: "~/x", guest: "~/x", write: false }] }),
     }],
   };
 }
@@ -111,7 +112,7 @@ Deno.test("parseLock() reads what an older krew-wasm wrote, as strictly", () => 
   assert.deepEqual(plugin!.grants.files, [{ host: "/home/me/x", guest: "/home/me/x", write: false }]);
   assert.equal(plugin!.reference.registry, "ghcr.io");
   const entry = former().plugins[0]!;
-  for (const field of Object.keys(LEAST)) {
+  for (const field of Object.keys(entry.grants as object)) {
     const grants = { ...entry.grants as object, [field]: undefined };
     assert.throws(() => parse(JSON.stringify({ ...former(), plugins: [{ ...entry, grants }] })), {
       code: "LOCK_INVALID",

@@ -38,7 +38,9 @@ Deno.test("nothing that is denied is left", () => {
       assert.ok(!write || !deny.write.some((root) => within(host, root)), host);
     }
     assert.ok(
-      !(left.home && deny.home) && !(left.kubeconfig && deny.kubeconfig) && !(left.terminal && deny.terminal),
+      !(left.home && deny.home) && !(left.kubeconfig && deny.kubeconfig) &&
+        !(left.terminal && deny.terminal) &&
+        !(left.completion && deny.completion),
     );
     if (deny.cluster === true) assert.equal(left.cluster, "none");
     const names = given(left.env, left.deny.env);

@@ -14,6 +14,7 @@ import {
   parseSize,
 } from "../../runtime/grants.ts";
 import { grantsFromJson, grantsToJson } from "../../runtime/grants_json.ts";
+import { formerGrants } from "../support/former.ts";
 
 const RULES = { rules: [{ verbs: ["get"], apiGroups: [""], resources: ["pods"] }] };
 
@@ -104,7 +105,7 @@ Deno.test("--allow-all grants everything, --deny-all wins over it", async () => 
     { files: left.files, home: left.home, env: left.env, kubeconfig: left.kubeconfig, cluster: left.cluster },
     { files: [], home: false, env: [], kubeconfig: false, cluster: "none" },
   );
-  assert.equal(left.terminal, false);
+  assert.deepEqual([left.terminal, left.completion], [false, false]);
 });
 
 Deno.test("each --deny-… wins over its --allow-…", async () => {
@@ -122,6 +123,8 @@ Deno.test("each --deny-… wins over its --allow-…", async () => {
   assert.equal((await effective({ allowKubeconfig: true, denyKubeconfig: true })).kubeconfig, false);
   assert.equal((await effective({ allowCluster: ["full"], denyCluster: ["all"] })).cluster, "none");
   assert.equal((await effective({ allowTerminal: true, denyTerminal: true })).terminal, false);
+  assert.equal((await effective({ allowCompletion: true, denyCompletion: true })).completion, false);
+  assert.equal((await effective({ denyCompletion: true })).terminal, true);
   assert.deepEqual(grantedEnvironment({ A: "1", B: "2" }, "all", ["A"]), {
     given: [["B", "2"]],
     withheld: ["A"],
@@ -288,6 +291,8 @@ Deno.test("grantsFromJson() reads what grantsToJson() wrote and refuses the rest
       { cluster: { rules: [] } },
       { cluster: { rules: [{ verbs: ["get"], apiGroups: [""], resources: ["pods"] }], readOnly: false } },
       { terminal: 1 },
+      { completion: 1 },
+      { completion: undefined },
       { limits: { maxMemory: -1 } },
       { limits: { maxMemory: 65536 } },
       { deny: {} },
@@ -304,10 +309,11 @@ Deno.test("grantsFromJson() reads what grantsToJson() wrote and refuses the rest
 Deno.test("grantsFromJson() reads the former form, which leaves out what a rule does not say, and nothing else", () => {
   const rule = { verbs: ["get"], apiGroups: [""], resources: ["pods"] };
   const plain = { ...LEAST, files: [{ host: "/a", guest: "/a", write: false }], cluster: { rules: [rule] } };
-  assert.deepEqual(grantsFromJson(plain, "former"), plain);
-  assert.throws(() => grantsFromJson(plain));
-  for (const field of Object.keys(LEAST)) {
-    assert.throws(() => grantsFromJson({ ...plain, [field]: undefined }, "former"), field);
-    assert.throws(() => grantsFromJson({ ...plain, [`${field}s`]: [] }, "former"), `${field}s`);
+  const former = formerGrants(plain);
+  assert.deepEqual(grantsFromJson(former, "former"), plain);
+  assert.throws(() => grantsFromJson(former));
+  for (const field of Object.keys(former)) {
+    assert.throws(() => grantsFromJson({ ...former, [field]: undefined }, "former"), field);
+    assert.throws(() => grantsFromJson({ ...former, [`${field}s`]: [] }, "former"), `${field}s`);
   }
 });

@@ -81,12 +81,14 @@ Deno.test("limitGrants() leaves what is inside the bounds, and no bound leaves a
     cluster: "none",
     maxMemory: "64Mi",
     terminal: false,
+    completion: false,
   });
   assert.deepEqual(none, {
     ...LEAST,
     env: [],
     cluster: "none",
     terminal: false,
+    completion: false,
     limits: { ...LEAST.limits, maxMemory: 64 * 2 ** 20 },
   });
 });

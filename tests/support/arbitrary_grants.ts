@@ -37,6 +37,7 @@ export const grants: fc.Arbitrary<Grants> = fc.record({
   kubeconfig: fc.boolean(),
   cluster,
   terminal: fc.boolean(),
+  completion: fc.boolean(),
   limits: fc.record({ maxMemory: fc.integer({ min: 65536, max: 2 ** 33 }), descriptors: fc.constant(100) }),
   deny: fc.record({
     read: fc.array(path, { maxLength: 2 }),
@@ -46,6 +47,7 @@ export const grants: fc.Arbitrary<Grants> = fc.record({
     kubeconfig: fc.boolean(),
     cluster: fc.oneof(fc.boolean(), fc.array(rule, { minLength: 1, maxLength: 2 })),
     terminal: fc.boolean(),
+    completion: fc.boolean(),
   }),
 });
 export const bounds: fc.Arbitrary<Bounds> = fc.record({
@@ -58,4 +60,5 @@ export const bounds: fc.Arbitrary<Bounds> = fc.record({
   cluster,
   maxMemory: fc.integer({ min: 65536, max: 2 ** 33 }),
   terminal: fc.boolean(),
+  completion: fc.boolean(),
 });

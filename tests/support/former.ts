@@ -4,9 +4,10 @@ import type { Grants } from "../../runtime/grants.ts";
 import type { ClusterRule } from "../../runtime/kube/rules.ts";
 import type { Receipt } from "../../runtime/store/receipt.ts";
 
-/** Grants: what a rule of the cluster does not say, and what is not known of a path, is left out. */
+/** Grants: what a rule of the cluster does not say, what is not known of a path, and completion, are left out. */
 export function formerGrants(grants: Grants): Record<string, unknown> {
-  const { files, home, env, kubeconfig, cluster, terminal, limits, deny } = grants;
+  const { files, home, env, kubeconfig, cluster, terminal, limits } = grants;
+  const { completion: _, ...deny } = grants.deny;
   const rule = (each: ClusterRule) => ({ ...each });
   return {
     files: files.map(({ host, guest, write }) => ({ host, guest, write })),

@@ -34,7 +34,7 @@ export class Tmux implements Disposable {
 
   /** Types text, as it is. */
   type(text: string): void {
-    this.#run("send-keys", "-l", text);
+    this.#run("send-keys", "-l", "--", text);
   }
 
   /** Waits until the screen shows a text, `last`: as the last that stands there. @throws Error with what it shows */

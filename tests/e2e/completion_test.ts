@@ -1,0 +1,174 @@
+/** Completion: what of a plugin's words gets to the user's shell, and what the shells make of it. */
+
+import assert from "node:assert/strict";
+import { buildFixture } from "../../scripts/fixtures.ts";
+import { componentOf } from "../support/components.ts";
+import { makeArtifact, push } from "../support/oci.ts";
+import { clangMissing, Product } from "../support/product.ts";
+import { atTerminal, ptyMissing } from "../support/pty.ts";
+import { TestRegistry } from "../support/registry.ts";
+import { COBRAS, CompletingShell, kubectlOf, SHELLS, shellsMissing } from "../support/shells.ts";
+import { testBinary } from "../support/test_binary.ts";
+
+/** The plugin `tool`, and what it is to answer. */
+async function setUp(form: "preview1" | "component" = "preview1", ...flags: string[]) {
+  const product = Product.make();
+  await using registry = TestRegistry.start();
+  const module = await Deno.readFile(await buildFixture("completing"));
+  const wasm = form === "preview1" ? module : await componentOf(module);
+  await push(
+    registry.origin,
+    "plugins/tool",
+    "v1",
+    makeArtifact(wasm, "cncf", { "krew-wasm.dev/completion": "cobra" }),
+  );
+  const pulled = await product.run("pull", `${registry.host}/plugins/tool:v1`, ...flags);
+  assert.equal(pulled.code, 0, pulled.stderr);
+  await product.shell("kubectl-tool"); // which makes its directory
+  const data = `${product.store}/data/tool/share`;
+  Deno.writeFileSync(`${product.home}/tool.wasm`, wasm);
+  return {
+    product,
+    pulled,
+    answer: (text: string) => Deno.writeTextFileSync(`${data}/answer`, text),
+    complain: (text: string) => Deno.writeTextFileSync(`${data}/complaint`, text),
+    seen: () => Deno.readTextFileSync(`${data}/seen`),
+    [Symbol.dispose]: () => product[Symbol.dispose](),
+  };
+}
+
+const HOSTILE = "$(touch PWNED)\n--kubeconfig=/tmp/k\nalpha\tthe \x1b[2Jfirst\n`x`\nbeta\n:4\n";
+const HARMLESS = "alpha\tthe 2Jfirst\nbeta\n:4\n";
+
+for (const form of ["preview1", "component"] as const) {
+  testBinary(`what a plugin completes is filtered at every door, ${form}`, {
+    ignore: clangMissing() || ptyMissing(),
+  }, async () => {
+    using it = await setUp(form);
+    const { product } = it;
+    it.answer(HOSTILE);
+    it.complain("\x1b[2Jpress Enter\n");
+    for (
+      const line of [
+        "kubectl_complete-tool al",
+        "krew-wasm run tool -- __complete al",
+        "kubectl-tool __completeNoDesc al",
+      ]
+    ) {
+      assert.deepEqual(await product.shell(line, { stdin: "typed\n" }), {
+        code: 0,
+        stdout: HARMLESS,
+        stderr: "",
+      }, line);
+    }
+    assert.match(it.seen(), /^terminals 000, stdin 0\n/);
+    // Neither the keys nor the terminal are the plugin's, though kubectl hands on its own stdin.
+    const { text } = await atTerminal(["kubectl_complete-tool", "demo", "al"], [{ expect: ":4" }], {
+      env: product.env(),
+      cwd: product.home,
+    });
+    assert.equal(text, HARMLESS.replaceAll("\n", "\r\n"));
+    assert.equal(it.seen(), "terminals 000, stdin 0\n[__complete][demo][al]");
+    // What it complains of is shown to who asks, escaped.
+    const traced = await product.shell("krew-wasm run --verbose tool -- __complete al");
+    assert.match(traced.stderr, /\\x1b\[2Jpress Enter\n/);
+    assert.equal((await product.shell("kubectl-tool")).stdout, "ran\n", "else it writes as it likes");
+  });
+}
+
+testBinary(
+  "pull tells of a plugin that completes, and a grant takes it away",
+  { ignore: clangMissing() },
+  async () => {
+    using it = await setUp();
+    const { product } = it;
+    it.answer("alpha\n:4\n");
+    assert.match(
+      it.pulled.stdout,
+      /^ {2}Tab {5}asks it to complete its arguments \(krew-wasm grants tool --deny-completion\)$/m,
+    );
+    const completed = async () => (await product.shell("kubectl_complete-tool al")).stdout;
+    assert.equal(await completed(), "alpha\n:4\n");
+    const denied = await product.run("grants", "tool", "--deny-completion");
+    assert.match(denied.stdout, /denied +never complete its arguments/);
+    assert.equal(await completed(), ":0\n");
+    const info = (await product.run("info", "tool")).stdout;
+    assert.match(info, /^Tab +asks it nothing: that is denied$/m);
+    assert.match(info, /^ +never complete its arguments$/m);
+    const grants = JSON.parse((await product.run("grants", "tool", "-o", "json")).stdout).grants;
+    assert.deepEqual([grants.completion, grants.deny.completion], [true, true]);
+    const lock = (await product.run("list", "-o", "lock")).stdout;
+    assert.match(lock, /"completion": true/);
+    assert.equal(
+      (await product.shell("krew-wasm run --allow-completion tool -- __complete al")).stdout,
+      ":0\n",
+      "a denial wins",
+    );
+    await product.run("grants", "tool", "--allow-completion");
+    assert.equal(await completed(), "alpha\n:4\n");
+    const file = await product.shell(`krew-wasm run --deny-completion ./tool.wasm -- __complete al`, {
+      cwd: product.home,
+    });
+    assert.equal(file.stdout, ":0\n");
+    using none = await setUp("preview1", "--deny-completion");
+    assert.doesNotMatch(none.pulled.stdout, /Tab/);
+  },
+);
+
+testBinary(
+  "a plugin that prints without end ends, and completes nothing",
+  { ignore: clangMissing() },
+  async () => {
+    using it = await setUp();
+    it.answer(`${"a".repeat(2 << 20)}\n:4\n`);
+    const { code, stdout, stderr } = await it.product.shell("kubectl_complete-tool ''");
+    assert.deepEqual([code, stdout, stderr], [141, "", ""]);
+  },
+);
+
+/** What a plugin answers that means harm: nothing of it may run, at Tab, at a second one, or at Enter. */
+const ATTACKS = [
+  "$(touch PWNED)\n:4\n",
+  "$(touch PWNED)\n:8\n",
+  "`touch${IFS}PWNED`\n:0\n",
+  "x;touch${IFS}PWNED\n:4\n",
+  "x\n:a[$(touch PWNED)]\n",
+  "x\t$(touch PWNED)\nx\t$(touch PWNED)\n:4\n",
+  "'$(touch PWNED)'\n:16\n",
+  "x\n_activeHelp_ $(touch PWNED) %F{red}\n:4\n",
+];
+
+testBinary("no shell runs anything of what a plugin completes, with cobra's scripts of any version", {
+  ignore: clangMissing() || shellsMissing(),
+}, async (t) => {
+  using it = await setUp();
+  const { product } = it;
+  for (const version of ["kubectl", ...COBRAS] as const) {
+    const kubectl = kubectlOf(version);
+    for (const shell of SHELLS) {
+      if (version === "kubectl" && shell === "bash-v1") continue; // which prints no such script
+      await t.step({
+        name: `${shell}, ${version === "kubectl" ? "kubectl itself" : `cobra ${version}`}`,
+        ignore: kubectl === undefined,
+        async fn() {
+          const cwd = Deno.makeTempDirSync({ prefix: "krew-wasm-shell-" });
+          try {
+            using terminal = new CompletingShell(shell, kubectl!, product, cwd);
+            await terminal.ready();
+            for (const attack of ATTACKS) {
+              it.answer(attack);
+              await terminal.type("kubectl tool \t\t\r");
+              const made = [...Deno.readDirSync(cwd)].map(({ name }) => name);
+              assert.deepEqual(made, [], `${JSON.stringify(attack)}: ${terminal.tmux.screen()}`);
+            }
+            it.answer("alpha\tthe first\n:4\n");
+            terminal.tmux.type("kubectl tool al\t");
+            await terminal.tmux.see("kubectl tool alpha");
+          } finally {
+            Deno.removeSync(cwd, { recursive: true });
+          }
+        },
+      });
+    }
+  }
+});
