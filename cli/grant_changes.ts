@@ -48,14 +48,15 @@ export function grantChanges(before: Grants, after: Grants, home: string): Grant
 
 /** The same in words, to follow what is done: `, grant: …, hold to: …, take back: …`; empty where nothing changes. */
 export function changesInWords({ given, held, taken }: GrantChanges): string {
-  const words = (rows: readonly GrantRow[]) => rows.map((row) => printable(cells(row)[1], 200)).join("; ");
+  const words = (rows: readonly GrantRow[]) =>
+    rows.map((row) => printable(cells(row)[1], Infinity)).join("; ");
   return ([["grant", given], ["hold to", held], ["take back", taken]] as const)
     .map(([verb, rows]) => rows.length > 0 ? `, ${verb}: ${words(rows)}` : "").join("");
 }
 
 /** A table of what is given, with what is risky marked. */
 export function givenTable(title: string, { given }: GrantChanges): string {
-  return `${printable(title, 500)}\n${formatTable(["GRANT", "MAY", "RISK"], given.map(cells))}`;
+  return `${printable(title, 500)}\n${formatTable(["GRANT", "MAY", "RISK"], given.map(cells), Infinity)}`;
 }
 
 function itemsOf(grants: Grants, home: string): Map<string, Item> {

@@ -9,6 +9,7 @@ import {
   isCredentialVariable,
 } from "../runtime/grants.ts";
 import { type ClusterGrant, type ClusterRule, parseRuleWord } from "../runtime/kube/rules.ts";
+import { shownValue } from "../runtime/question.ts";
 
 /** One thing that is granted beyond the least, or denied. */
 export interface GrantRow {
@@ -81,6 +82,11 @@ function listed(words: readonly string[]): string {
   return words.map((word) => /^[\w.:*/@+-]+$/.test(word) ? word : JSON.stringify(word)).join(", ");
 }
 
+/** A path, in quotes where it has blanks: what stands beside it in a row is not part of it. */
+function quotedPath(path: string): string {
+  return /[\s"]/.test(path) ? `"${shownValue(path).replaceAll('"', '\\"')}"` : path;
+}
+
 /** A rule in words: `get, list pods, pods/log in the namespace demo`. */
 export function ruleInWords(rule: ClusterRule): string {
   const { verbs, apiGroups = [], resources = [], resourceNames, namespaces, nonResourceURLs } = rule;
@@ -147,11 +153,11 @@ export function grantRows(grants: Grants, home: string): GrantRow[] {
   const { files, env, cluster, limits, deny } = grants;
   for (const grant of files) {
     const { host, guest, write, directory, real = host } = grant;
-    const mapped = guest === host ? "" : ` as ${guest}`;
-    const leads = real === host ? "" : `, which leads to ${real}`;
+    const mapped = guest === host ? "" : ` as ${quotedPath(guest)}`;
+    const leads = real === host ? "" : `, which leads to ${quotedPath(real)}`;
     rows.push({
       kind: "files",
-      what: `${write ? "read and change" : "read"} ${host}${leads}${mapped}`,
+      what: `${write ? "read and change" : "read"} ${quotedPath(host)}${leads}${mapped}`,
       risk: fileRisk(grant, home),
       flag: `${write ? "--allow-write" : "--allow-read"}=${host}${directory && host !== "/" ? "/" : ""}${
         guest === host ? "" : `::${guest}`
@@ -221,8 +227,8 @@ export function grantRows(grants: Grants, home: string): GrantRow[] {
   }
   const denied = (what: string, flag: string | undefined) =>
     rows.push({ kind: "denied", what, risk: "", flag });
-  for (const path of deny.read) denied(`see ${path}`, `--deny-read=${path}`);
-  for (const path of deny.write) denied(`change ${path}`, `--deny-write=${path}`);
+  for (const path of deny.read) denied(`see ${quotedPath(path)}`, `--deny-read=${path}`);
+  for (const path of deny.write) denied(`change ${quotedPath(path)}`, `--deny-write=${path}`);
   if (deny.home) denied("see your home directory", "--deny-home");
   if (deny.env === "all") denied("see variables", "--deny-env=*");
   else if (deny.env.length > 0) denied(`see ${deny.env.join(", ")}`, `--deny-env=${deny.env.join(",")}`);

@@ -105,7 +105,7 @@ function askWhich(terminal: Terminal, name: string, offers: readonly Offer[]): O
     `${offers.length} indexes offer a plugin "${name}":`,
     ...offers.map(({ index, plugin }, at) => {
       const what = plugin.description === undefined ? "" : `  ${printable(plugin.description, 100)}`;
-      return `  ${at + 1}) ${index}  ${printable(plugin.reference, 200)}${what}`;
+      return `  ${at + 1}) ${index}  ${printable(plugin.reference, 500)}${what}`;
     }),
   ]);
   for (let settled = false; dialog; settled = true) {

@@ -52,10 +52,18 @@ export const OUTPUT_FORMATS = ["wide", "json", "yaml", "name"] as const;
 
 /**
  * A table as kubectl prints it: columns parted by three spaces, each as wide as its widest cell, nothing behind
- * the last. Cells are made safe to print. No rows: the header alone.
+ * the last. Cells are made safe to print, and cut to `limit` UTF-16 units: `Infinity` where somebody agrees to what they say.
+ * No rows: the header alone.
  */
-export function formatTable(header: readonly string[], rows: readonly (readonly string[])[]): string {
-  const cells = [header, ...rows.map((row) => row.map((cell) => cell === "" ? "<none>" : printable(cell)))];
+export function formatTable(
+  header: readonly string[],
+  rows: readonly (readonly string[])[],
+  limit = 1000,
+): string {
+  const cells = [
+    header,
+    ...rows.map((row) => row.map((cell) => cell === "" ? "<none>" : printable(cell, limit))),
+  ];
   const widths = header.map((_, column) =>
     cells.reduce((widest, row) => Math.max(widest, columns(row[column] ?? "")), 0)
   );

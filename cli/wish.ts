@@ -174,9 +174,9 @@ function formatWish(
   title: string,
   rows: readonly GrantRow[],
 ): string {
-  const why = wish?.why === undefined ? "" : `"${printable(wish.why, 500)}"\n`;
+  const why = wish?.why === undefined ? "" : `"${printable(wish.why.replace(/ +/g, " "), 500)}"\n`;
   return `${printable(reference, 400)} ${title}:\n${why}${
-    formatTable(["GRANT", "MAY", "RISK"], rows.map(cells))
+    formatTable(["GRANT", "MAY", "RISK"], rows.map(cells), Infinity)
   }`;
 }
 
@@ -191,13 +191,13 @@ function askAbout(terminal: Terminal, rows: readonly GrantRow[], last: boolean):
   const several = rows.length > 1;
   const word = answer(
     `Grant ${
-      several ? `${last ? "the last" : "these"} ${rows.length}` : `"${printable(rows[0]!.what, 300)}"`
+      several ? `${last ? "the last" : "these"} ${rows.length}` : `"${printable(rows[0]!.what, Infinity)}"`
     }? [y]es, [N]o${several ? ", [e]ach" : ""}: `,
   );
   if (word === "y" || word === "yes") return [...rows];
   if (!several || word !== "e" && word !== "each") return [];
   return rows.filter(({ what, risk }) => {
-    const each = answer(`  ${printable(what, 300)}${risk === "" ? "" : ` (${risk})`}? [y]es, [N]o: `);
+    const each = answer(`  ${printable(what, Infinity)}${risk === "" ? "" : ` (${risk})`}? [y]es, [N]o: `);
     return each === "y" || each === "yes";
   });
 }

@@ -17,16 +17,17 @@ const RESET = [
   "\x1b[!p", // DECSTR: attributes, margins, origin, insert and keypad modes, character sets
   "\x1b[4l\x1b[20l\x1b[?4l\x1b[?5l\x1b[?7h\x1b[?45l", // insert, line feeds, smooth scroll, reverse screen, wrapping
   "\x1b>\x1b[?1l\x1b[?66l\x1b[?67l", // keys of the keypad, cursor and backspace
-  ...[9, 1000, 1001, 1002, 1003, 1004, 1005, 1006, 1007, 1015, 1016].map((mode) => `\x1b[?${mode}l`), // mouse and focus
+  ...[9, 1000, 1001, 1002, 1003, 1004, 1005, 1006, 1015, 1016].map((mode) => `\x1b[?${mode}l`), // mouse and focus
   "\x1b[0'z", // locator
-  "\x1b[?2026l\x1b[?2027l\x1b[?2031l\x1b[?2048l", // synchronized output, and reports that nobody asked for
+  "\x1b[?2026l\x1b[?2031l\x1b[?2048l", // synchronized output, and reports that nobody asked for
   "\x1b7", // the following may move the cursor
   "\x1b[=0;1u\x1b[<99u", // kitty's keys
-  "\x1b[>4;0m\x1b[>4m\x1b[>m\x1b[>4n\x1b[>f", // modifyOtherKeys and its kin
+  "\x1b[>4;0m\x1b[>4m\x1b[>m\x1b[>f", // modifyOtherKeys and its kin
   "\x1b[0$}\x1b[?69l\x1b[r", // the status line, margins
   "\x1b8",
   '\x1bW\x1b[0"q', // protected from being erased
   "\x1b(B\x1b)B\x1b*B\x1b+B\x0f\x1b~\x1b[?42l", // character sets
+  "\x1b[8h\x1b[0 k\x1b[?2500l\x1b[?2501l", // lines from right to left
   "\x1b]8;;\x1b\\", // a link
   ...COLOURS.map((code) => `\x1b]${code}\x1b\\`),
   "\x1b]R\x1b\\", // the palette of the Linux console

@@ -140,6 +140,7 @@ export function formatGrants(receipts: readonly Pick<Receipt, "name" | "grants">
   return formatTable(
     ["NAME", "GRANT", "MAY", "RISK"],
     receipts.flatMap(({ name, grants }) => effectiveRows(grants, home).map((row) => [name, ...cells(row)])),
+    Infinity,
   );
 }
 

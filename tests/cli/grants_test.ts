@@ -96,6 +96,15 @@ Deno.test("a rule that no word says has no flag, and its names stand in quotes",
   assert.equal(moreRows(two.slice(1), two.slice(0, 1)).length, 1, "they are not taken for each other");
 });
 
+Deno.test("a path with blanks stands in quotes, so that nothing beside it seems to follow", () => {
+  const what = (host: string) =>
+    grantRows({ ...LEAST, files: [{ host, guest: host, write: false }] }, HOME)[0]!.what;
+  assert.equal(what("/srv/a"), "read /srv/a");
+  assert.equal(what("/srv/my files"), 'read "/srv/my files"');
+  assert.equal(what("/etc/shadow as /srv"), 'read "/etc/shadow as /srv"');
+  assert.equal(what('/a"   -'), 'read "/a\\" \\x20\\x20-"');
+});
+
 Deno.test("what is risky is marked", () => {
   for (
     const path of [

@@ -16,6 +16,12 @@ Deno.test("formatTable() counts wide and combining characters and escapes contro
   assert.equal(formatTable(["A"], [["\x1b[31m"]]), "A\n\\x1b[31m\n");
 });
 
+Deno.test("formatTable() shows all of what somebody agrees to, where it is told to", () => {
+  const long = "x".repeat(3000);
+  assert.equal(formatTable(["A"], [[long]]), `A\n${"x".repeat(1000)}…\n`);
+  assert.equal(formatTable(["A"], [[long]], Infinity), `A\n${long}\n`);
+});
+
 Deno.test("formatAge() speaks as kubectl's AGE column", () => {
   const age = (seconds: number) => formatAge(new Date(0), new Date(seconds * 1000));
   assert.deepEqual(
