@@ -8,6 +8,7 @@ import { isCompiledIntact, readIntact } from "../../registry/store/blobs.ts";
 import { layoutAt } from "../../runtime/store/layout.ts";
 import { readReceipt, readReceipts } from "../../runtime/store/read.ts";
 import { formatReceipt } from "../../runtime/store/receipt.ts";
+import { formerReceipt } from "../support/former.ts";
 import { makeArtifact, push } from "../support/oci.ts";
 import { binaryUnderTest, clangMissing, type Outcome, Product } from "../support/product.ts";
 import { TestRegistry } from "../support/registry.ts";
@@ -346,9 +347,8 @@ Deno.test("eight first commands at once make one store, or bring an old one up t
     Deno.umask(umask);
   }
   Deno.removeSync(layout.version); // a store of format 1
-  for (const { name } of readReceipts(layout).receipts) {
-    const json = JSON.parse(Deno.readTextFileSync(layout.receipt(name)));
-    Deno.writeTextFileSync(layout.receipt(name), JSON.stringify({ ...json, format: 1 }));
+  for (const receipt of readReceipts(layout).receipts) {
+    Deno.writeTextFileSync(layout.receipt(receipt.name), JSON.stringify(formerReceipt(receipt, 1)));
   }
   await atOnce();
   await assertSound(product);

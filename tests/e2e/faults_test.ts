@@ -13,7 +13,9 @@ import { exists } from "../../runtime/host_path.ts";
 import { type Layout, layoutAt } from "../../runtime/store/layout.ts";
 import { readHistories, sameVersion } from "../../runtime/store/history.ts";
 import { readReceipt, readReceipts } from "../../runtime/store/read.ts";
+import { parseReceipt } from "../../runtime/store/receipt.ts";
 import { buildFaults, faultEnv, type FaultMode, faultsMissing } from "../support/faults.ts";
+import { formerReceipt } from "../support/former.ts";
 import { makeArtifact, push } from "../support/oci.ts";
 import { Product } from "../support/product.ts";
 import { testBinary } from "../support/test_binary.ts";
@@ -95,8 +97,8 @@ const SCENARIOS: Record<string, Scenario> = {
     prepare(layout) {
       Deno.removeSync(layout.version);
       for (const name of ["foo", "bar"]) {
-        const json = JSON.parse(Deno.readTextFileSync(layout.receipt(name)));
-        Deno.writeTextFileSync(layout.receipt(name), JSON.stringify({ ...json, format: 1 }));
+        const receipt = parseReceipt(Deno.readTextFileSync(layout.receipt(name)), name);
+        Deno.writeTextFileSync(layout.receipt(name), JSON.stringify(formerReceipt(receipt, 1)));
       }
     },
   },

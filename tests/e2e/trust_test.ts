@@ -5,7 +5,9 @@ import os from "node:os";
 import { RegistryClient } from "../../registry/client.ts";
 import { parseReference } from "../../registry/reference.ts";
 import { pushBundle, signable } from "../../registry/sign.ts";
+import { parseReceipt } from "../../runtime/store/receipt.ts";
 import { shellQuoted } from "../../runtime/text.ts";
+import { formerReceipt } from "../support/former.ts";
 import { namespaceArgs, namespaceMissing } from "../support/namespace.ts";
 import { makeArtifact, push } from "../support/oci.ts";
 import { type Outcome, Product } from "../support/product.ts";
@@ -257,14 +259,8 @@ testBinary("a run asks the policy of now who may have signed", { ignore: namespa
     async () => {
       const path = `${product.store}/receipts/good.json`;
       const before = Deno.readTextFileSync(path);
-      const { source: _, signatures: [signature], ...rest } = JSON.parse(before);
-      const { indexDigest: __, description: ___, completion: ____, version: _____, ...older } = rest;
-      const files = older.grants.files.map(({ host, guest, write }: Record<string, unknown>) => ({
-        host,
-        guest,
-        write,
-      }));
-      const former = { ...older, format: 2, grants: { ...older.grants, files } };
+      const { signatures: [signature] } = JSON.parse(before);
+      const former = formerReceipt(parseReceipt(before, "good"));
       const verified = { key: signature.key, publicKey: signature.publicKey };
       Deno.writeTextFileSync(path, JSON.stringify({ ...former, verified }));
       assert.equal((await under(byAcme, "kubectl-good")).code, 21);

@@ -6,6 +6,7 @@ import { resolveGrant, resolveGrants } from "../../runtime/granted_path.ts";
 import { changeGrants, type FileGrant, LEAST, mergeGrants, parseGrantFlags } from "../../runtime/grants.ts";
 import { mountsFor } from "../../runtime/mounts.ts";
 import { parseReceipt } from "../../runtime/store/receipt.ts";
+import { formerGrants } from "../support/former.ts";
 import { temporaryDirectory } from "../support/temporary.ts";
 
 function setUp() {
@@ -132,7 +133,7 @@ Deno.test("a receipt of before remembers nothing: its grants lead where they say
     JSON.stringify({
       ...{ format: 2, name: "decoder", reference: "x/y:v1", manifestDigest: digest, digest, size: 1 },
       ...{ kind: "preview1", bindgen: "1", compiled: [], installedAt: "2026-01-01T00:00:00Z" },
-      grants: { ...LEAST, files },
+      grants: formerGrants({ ...LEAST, files }),
     }),
     "decoder",
   );
