@@ -63,6 +63,8 @@ let code: number;
 try {
   code = invocation.life === "plugin"
     ? await (await import("./runtime/run.ts")).runAsPlugin(invocation, host)
+    : invocation.life === "broker"
+    ? await (await import("./runtime/broker/main.ts")).runBroker(invocation.args, host)
     : await (await import("./cli/app.ts")).runManager(invocation.args, host);
 } catch (error) {
   code = (await import("./runtime/report.ts")).reportCrash(error, invocation.life);

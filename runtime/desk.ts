@@ -34,11 +34,16 @@ export interface Reply {
   readonly wider: boolean;
 }
 
+/** What a question is about: who asks it in another process makes its words up there. */
+export type About = { readonly file: AskedFile } | { readonly cluster: DeniedRequest };
+
 /** Asks at the terminal, and returns when there is an answer; undefined where there is nobody to ask. */
 export interface Ask {
-  (question: Question): Reply | undefined;
+  (question: Question, about: About): Reply | undefined;
   /** Writes to the terminal when no other plugin asks there. */
   readonly quietly?: <T>(write: () => T) => T;
+  /** Another process asks, which is told here once it was started. */
+  readonly by?: (broker: { ask(about: About): Reply | undefined }) => void;
 }
 
 /** What the administrator of this machine says of a plugin. */
@@ -93,6 +98,7 @@ const NO_CHANGE: GrantChange = {
 
 /** What a door asks for. */
 interface Wanted extends Offer {
+  readonly about: About;
   /** In words, for the record and the hint at exit. */
   readonly what: string;
   readonly parts: Question["parts"];
@@ -148,7 +154,9 @@ export class Desk {
   }
 
   /** Whether a request that the grants don't cover may pass. */
-  askCluster({ what, rule, info, denied }: DeniedRequest): boolean {
+  askCluster(request: DeniedRequest): boolean {
+    const { what, rule, info, denied } = request;
+    const about = { cluster: request };
     const asked = info && askedRequest(info);
     if (denied || rule === undefined || info !== undefined && asked === undefined) {
       this.#context.record.denied(what);
@@ -161,6 +169,7 @@ export class Desk {
     // A socket: nobody can look into what goes through it.
     if (asked === undefined) {
       return this.#ask({
+        about,
         what,
         parts: [
           ["to", what],
@@ -178,6 +187,7 @@ export class Desk {
     });
     const { wider } = asked;
     return this.#ask({
+      about,
       what,
       parts: [...asked.parts, soFar, ["rule", asked.word]],
       ...offer(asked),
@@ -186,7 +196,8 @@ export class Desk {
   }
 
   /** Whether a file that no grant covers may be reached. */
-  askFile({ kind, path, real, directory }: AskedFile): "no" | "once" | "stay" {
+  askFile(asked: AskedFile): "no" | "once" | "stay" {
+    const { kind, path, real, directory } = asked;
     const what = `${kind === "read" ? "read" : "change"} ${path}`;
     const { deny } = this.#grants;
     const within = (root: string) => [path, real].some((at) => isWithin(at, root));
@@ -216,6 +227,7 @@ export class Desk {
     }
     const before = this.#grants;
     const granted = this.#ask({
+      about: { file: asked },
       what,
       parts: [
         [
@@ -234,7 +246,7 @@ export class Desk {
     return granted ? this.#grants === before ? "once" : "stay" : "no";
   }
 
-  #ask({ what, parts, flag, change, wider, probe = false }: Wanted): boolean {
+  #ask({ about, what, parts, flag, change, wider, probe = false }: Wanted): boolean {
     const { plugin, args, ask, keep } = this.#context;
     // Who said no to one of them is not asked for the next.
     const kin = wider?.flag ?? flag;
@@ -242,7 +254,7 @@ export class Desk {
     const reply = silent ? undefined : ask({
       ...{ plugin, args, parts },
       wider: wider && { words: wider.words, word: wider.word },
-    });
+    }, about);
     if (reply === undefined || reply.answer === "no") {
       if (reply !== undefined) this.#declined.add(kin);
       this.#context.record.denied(what, flag);

@@ -65,6 +65,7 @@ export type ErrorCode =
   // the administrator's policy
   | "POLICY_INVALID"
   | "POLICY_REFUSED"
+  | "WALL_MISSING"
   // running
   | "FILE_UNREADABLE"
   | "OUTPUT_FAILED"

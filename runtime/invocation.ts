@@ -1,4 +1,4 @@
-/** Which of its two lives a process leads. Pure: a function of argv. */
+/** Which of its lives a process leads. Pure: a function of argv. */
 
 import { nameOfLink } from "./names.ts";
 
@@ -12,7 +12,9 @@ export type Invocation =
     readonly args: readonly string[];
     /** Called by kubectl at a press of Tab: nobody is asked anything. */
     readonly completing: boolean;
-  };
+  }
+  /** Of another process of krew-wasm, which starts it (runtime/broker/); `args` are descriptors. */
+  | { readonly life: "broker"; readonly args: readonly string[] };
 
 /** Whether a plugin's arguments, its name left out, ask for completions, in the protocol of cobra (kubectl's own). */
 export function isCompleting(args: readonly string[]): boolean {
@@ -40,5 +42,7 @@ export function parseInvocation(argv0: string, args: readonly string[]): Invocat
       completing: true,
     };
   }
+  const [first, ...rest] = args;
+  if (first === "--broker") return { life: "broker", args: rest };
   return { life: "manager", args };
 }

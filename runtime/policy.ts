@@ -61,6 +61,8 @@ export interface Policy {
   readonly owner: PolicyOwner;
   /** Whether a person at the terminal may be asked for what is not granted. */
   readonly prompts: boolean;
+  /** `kernel`: nothing runs where the kernel does not hold it. */
+  readonly walls: "kernel" | undefined;
   /** What is written down of each run: what it was denied, or each request to the cluster as well. */
   readonly record: "denials" | "requests";
   /** Hosts that plugins come from, as {@linkcode hostInRules}; undefined for all. */
@@ -203,7 +205,7 @@ export function parsePolicy(
       return fail(`${where}: ${messageOf(error)}`);
     }
   };
-  const file = object(value, "it", ["version", "prompts", "record", "registries", "rules"]);
+  const file = object(value, "it", ["version", "prompts", "walls", "record", "registries", "rules"]);
   if (file.version !== undefined && file.version !== 1) {
     fail(`version is ${JSON.stringify(file.version)}, not 1`);
   }
@@ -211,12 +213,15 @@ export function parsePolicy(
   if (record !== "denials" && record !== "requests") {
     return fail('record is neither "denials" nor "requests"');
   }
+  const { walls } = file;
+  if (walls !== undefined && walls !== "kernel") return fail('walls is not "kernel"');
   const rules = file.rules ?? [];
   if (!Array.isArray(rules)) return fail("rules is no list");
   return {
     path,
     owner,
     prompts: flag(file.prompts, "prompts", true),
+    walls,
     record,
     registries: file.registries === undefined
       ? undefined

@@ -82,6 +82,11 @@ export class RunRecord {
     this.#plugin = plugin;
   }
 
+  /** A record of nothing, for who asks on behalf of a run that keeps its own. */
+  static silent(): RunRecord {
+    return new RunRecord("", "", false);
+  }
+
   /** How often something was refused, written or not: who stands above can tell that it was told of below. */
   get told(): number {
     return this.#told;
@@ -132,6 +137,7 @@ export class RunRecord {
   }
 
   #write(kind: keyof typeof RECORDS, event: RecordedEvent): void {
+    if (this.#directory === "") return;
     const line: RecordedLine = {
       time: new Date().toISOString(),
       plugin: this.#plugin,

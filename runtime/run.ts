@@ -4,7 +4,11 @@
  */
 
 import type { Administrator, Ask } from "./desk.ts";
+import { brokeredAsk } from "./broker/asker.ts";
+import type { BrokerContext } from "./broker/context.ts";
 import type { Failures } from "./failures.ts";
+import { wallsRequiredBy } from "./kernel/required.ts";
+import { kernelWall } from "./kernel/run.ts";
 import type { GrantChange, Grants } from "./grants.ts";
 import { type Invocation, isCompleting } from "./invocation.ts";
 import type { CompletionRun } from "./completion.ts";
@@ -84,6 +88,10 @@ export interface Governed {
   readonly prompts: boolean;
   /** Each request to the cluster is written down. */
   readonly requests: boolean;
+  /** By what the administrator is known, for another process of the run; undefined where there is none. */
+  readonly bounds: BrokerContext["bounds"];
+  /** Who asks for walls that this system may not have; undefined for nobody. */
+  readonly requiredBy: string | undefined;
 }
 
 /**
@@ -97,9 +105,12 @@ export async function governed(
   layout: Pick<Layout, "policy">,
   path: string = POLICY_PATH,
 ): Promise<Governed> {
+  const requiredBy = wallsRequiredBy(Deno.env.get);
   // What can't be looked at may hide a file that bounds this run: its reader tells.
   const [bound, own] = [!isNowhere(path), !("file" in judged) && !isNowhere(layout.policy)];
-  if (!bound && !own) return { administrator: undefined, prompts: true, requests: false };
+  if (!bound && !own) {
+    return { administrator: undefined, prompts: true, requests: false, bounds: undefined, requiredBy };
+  }
   const [{ readPolicy }, { administratorOf, judge }] = await Promise.all([
     import("./policy.ts"),
     import("./verdict.ts"),
@@ -113,10 +124,13 @@ export async function governed(
     const { refused } = await judge(await readUserPolicy(layout, home), judged);
     if (refused) throw refused;
   }
+  const administrator = administratorOf(verdict, home);
   return {
-    administrator: administratorOf(verdict, home),
+    administrator,
     prompts: policy?.prompts ?? true,
     requests: policy?.record === "requests",
+    bounds: administrator && { judged, policy: path },
+    requiredBy: policy?.walls === "kernel" ? path : requiredBy,
   };
 }
 
@@ -145,7 +159,7 @@ export async function runInstalled(
     files: [...files.keys()],
     read: async (file) => files.get(file) ?? await names(file),
   };
-  const { administrator, prompts, requests } = await governed(receipt, layout, options.policyPath);
+  const { prompts, requests, ...governance } = await governed(receipt, layout, options.policyPath);
   const grants = options.grants ? options.grants(receipt.grants) : receipt.grants;
   return await runProgram(program, {
     name,
@@ -156,7 +170,7 @@ export async function runInstalled(
     code: directory,
     verbose: options.verbose ?? isVerbose(),
     ask: askerFor(options.host, (options.prompt ?? true) && prompts, true),
-    administrator,
+    ...governance,
     recordRequests: requests,
     keep: (change) => options.host.keep(layout, name, change),
   });
@@ -168,17 +182,18 @@ export async function runInstalled(
  */
 export function askerFor(host: RunHost, prompt: boolean, canStay: boolean): Ask | undefined {
   if (!prompt || !mayPrompt(Deno.env.get)) return undefined;
-  const ask = terminalAsk(canStay, Deno.env.get);
+  const system = kernelWall();
+  const ask = system ? brokeredAsk(system) : terminalAsk(canStay, Deno.env.get);
   if (!ask) return undefined;
-  const asking: Ask = (question) => {
+  const asking: Ask = (question, about) => {
     try {
-      return ask(question);
+      return ask(question, about);
     } catch (error) {
       if (error instanceof Interrupted) host.end(EXIT_INTERRUPTED);
       throw error;
     }
   };
-  return Object.assign(asking, { quietly: ask.quietly });
+  return Object.assign(asking, { quietly: ask.quietly, by: ask.by });
 }
 
 /** Runs a program in a sandbox of its own and returns its exit code, as {@linkcode runInstalled} does. */
@@ -225,7 +240,7 @@ async function closeSandbox(
   const hint = tells ? sandbox.desk.hint(failed) : undefined;
   if (hint !== undefined) printError(`${hint}\n`);
   try {
-    await sandbox.desk.settle();
+    await sandbox.settle();
   } catch (error) {
     printError(formatError(error, verbose));
   }

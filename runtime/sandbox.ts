@@ -7,6 +7,7 @@ import { baseName, exists, guestPath, hostPath, parentOf, realPath } from "./hos
 import { makeStandInToken, withoutSecrets } from "./kube/arguments.ts";
 import type { Cluster } from "./kube/cluster.ts";
 import { kubeconfigPaths, parseConnectionFlags } from "./kube/flags.ts";
+import { placeOfText } from "./kube/places.ts";
 import { type Preloaded, preloadKubeconfig } from "./kube/preload.ts";
 import { mountsFor } from "./mounts.ts";
 import { RunRecord } from "./record.ts";
@@ -16,8 +17,14 @@ import { printable } from "./text.ts";
 import { stderrSink, type StdinSource, stdinSource, stdoutSink } from "./wasi/stdio.ts";
 import type { TerminalControl } from "./wasi/terminal.ts";
 import { giveUp, giveUpRunning, type Uses } from "./wall.ts";
-import { kernelWall, restrictRun } from "./kernel/run.ts";
+import { Broker } from "./broker/client.ts";
+import type { BrokerContext } from "./broker/context.ts";
+import { isMadeOutside } from "./kernel/keep.ts";
+import { checkStanding } from "./kernel/required.ts";
+import { kernelWall, type RestrictedRun, restrictRun } from "./kernel/run.ts";
+import { VERSION } from "./version.ts";
 import type { FileTree } from "./wasi/files.ts";
+import type { FileCalls } from "./wasi/files_outside.ts";
 import type { ByteSink, ByteSource, MaybePromise } from "./wasi/streams.ts";
 
 /** A file whose content the host makes up: it shows wherever the plugin reaches `host`, by any name. */
@@ -60,6 +67,8 @@ export interface Files {
   readonly deniedPaths?: readonly string[];
   /** Real host paths: what is at or below them can't be changed. */
   readonly deniedWrites?: readonly string[];
+  /** Who opens what the kernel refuses to this process, once it does (wasi/files_outside.ts). */
+  readonly outside?: { calls: FileCalls | undefined };
   /** Who is asked for files outside of all mounts; without it, they are not there. */
   readonly gate?: FileGate | undefined;
 }
@@ -153,6 +162,10 @@ export interface SandboxContext {
   /** In place of the process's own, none of them a terminal. */
   readonly streams?: Streams | undefined;
   readonly administrator?: Administrator | undefined;
+  /** By what the administrator is known, for another process of the run. */
+  readonly bounds?: BrokerContext["bounds"];
+  /** Who asks for walls that this system may not have. */
+  readonly requiredBy?: string | undefined;
   /** Each request to the cluster is written down, whatever the environment says. */
   readonly recordRequests?: boolean;
   /** Writes what was granted for good to the receipt. */
@@ -162,6 +175,8 @@ export interface SandboxContext {
 /** A sandbox and its end. */
 export interface OpenSandbox extends Sandbox, Disposable {
   readonly desk: Desk;
+  /** Waits until what is to stay granted is written. @throws AppError STORE_… */
+  settle(): Promise<void>;
 }
 
 /**
@@ -187,7 +202,8 @@ export function openSandbox(context: SandboxContext): OpenSandbox {
     args: args.slice(1),
     started: context.installed ? undefined : args[0],
     ask: context.ask,
-    keep: context.keep,
+    // Where another process asks, it keeps what is answered, too.
+    keep: context.ask?.by ? undefined : context.keep,
     administrator: context.administrator,
   });
   const { grants } = desk;
@@ -221,6 +237,9 @@ export function openSandbox(context: SandboxContext): OpenSandbox {
 
   let preloaded: Preloaded | undefined;
   let mayRun = true;
+  let broker: Broker | undefined;
+  let restricted: RestrictedRun | undefined;
+  const outside: NonNullable<Files["outside"]> = { calls: undefined };
   let access: Promise<import("./kube/access.ts").ClusterAccess> | undefined;
   let opened: import("./kube/access.ts").ClusterAccess | undefined;
   let token: string | undefined;
@@ -234,12 +253,17 @@ export function openSandbox(context: SandboxContext): OpenSandbox {
         cwd,
         trace,
         standInToken,
+        helper: broker?.credentials,
         readFile: (path) => preloaded ? preloaded.readFile(path) : Deno.readTextFileSync(path),
-        chosen({ exec }) {
+        chosen({ exec, server }, proxy) {
           if (preloaded && mayRun && exec === undefined) giveUpRunning();
+          const place = placeOfText(proxy?.href ?? server);
+          if (place) restricted?.narrowTo(place.port);
         },
       })
     );
+  let shown: Promise<Uint8Array> | undefined;
+  const standIn = () => shown ??= open().then((cluster) => cluster.standIn());
   let cluster: Promise<Cluster> | undefined;
   const connect = async (): Promise<Cluster> => {
     const [access, { recordCluster }] = await Promise.all([open(), import("./kube/recorded.ts")]);
@@ -289,13 +313,13 @@ export function openSandbox(context: SandboxContext): OpenSandbox {
       overlays: grants.kubeconfig ? [] : [...kubeconfigs].map((host) => ({
         host,
         // One file stands for all of a KUBECONFIG list; the others show empty, which client-go takes for no file.
-        content: () =>
-          host === kubeconfig.standInPath ? open().then((cluster) => cluster.standIn()) : new Uint8Array(),
+        content: () => host === kubeconfig.standInPath ? standIn() : new Uint8Array(),
       })),
       protectedPaths: protectedPaths(layout),
       unprotectedPaths: [own.path],
       deniedPaths: [...grants.deny.read, ...(grants.deny.home ? [home] : [])].map(realPathOf),
       deniedWrites: grants.deny.write.map(realPathOf),
+      ...(kernelWall() ? { outside } : {}),
       gate: {
         cwd: guestPath(cwd),
         descriptors: grants.limits.descriptors,
@@ -310,72 +334,97 @@ export function openSandbox(context: SandboxContext): OpenSandbox {
       // What a person may still grant has to be possible then: the cluster, and writing it down in the store.
       const asks = context.ask !== undefined;
       const network = uses.network && (grants.cluster !== "none" || asks && grants.deny.cluster !== true);
-      if (network || uses.files) {
-        preloaded = await preloadKubeconfig(kubeconfig.paths, parseConnectionFlags(args.slice(1)), cwd);
-      }
+      const flags = parseConnectionFlags(args.slice(1));
+      if (network || uses.files) preloaded = await preloadKubeconfig(kubeconfig.paths, flags, cwd);
       mayRun = network && (preloaded?.exec ?? false);
-      const { mounts, overlays } = sandbox.files;
+      const { files } = sandbox;
+      const { mounts, overlays } = files;
       const named = uses.files && uses.throughDeno;
+      const usesFiles = tree !== undefined || uses.files;
+      const code = context.code === undefined ? [] : [context.code];
+      const renewed = network
+        ? [...preloaded?.keep ?? [], ...(variables.KUBERNETES_SERVICE_HOST ? [SERVICE_ACCOUNT] : [])]
+        : [];
+      const system = kernelWall();
+      if (system) {
+        const makesFiles = usesFiles && mounts.some(isMadeOutside);
+        // What the kernel could not leave to this process alone: what a person grants while the plugin runs, files to be
+        // made, a credential plugin, and files that are replaced.
+        const asksFor = asks && (usesFiles || uses.network);
+        if (asksFor || mayRun || makesFiles || network && preloaded?.keep.length !== 0) {
+          broker = Broker.start(system, {
+            version: VERSION,
+            plugin: context.name,
+            args,
+            installed: context.installed,
+            grants: context.grants,
+            home,
+            cwd,
+            root: layout.root,
+            bounds: context.bounds,
+            asks: asksFor,
+            files: {
+              mounts: usesFiles ? mounts : [],
+              overlaid: overlays.map(({ host }) => host),
+              protectedPaths: files.protectedPaths,
+              unprotectedPaths: files.unprotectedPaths,
+              deniedPaths: files.deniedPaths ?? [],
+              deniedWrites: files.deniedWrites ?? [],
+            },
+            texts: [...preloaded?.texts ?? []],
+            renewed: preloaded?.keep ?? [],
+          }, mayRun);
+        }
+        outside.calls = broker?.files;
+        if (broker) context.ask?.by?.(broker);
+      }
+      // Where no process can be started to help, who needs a credential plugin is better off without this wall.
+      restricted = system && (broker || !mayRun)
+        ? await restrictRun(system, {
+          read: [Deno.execPath(), ...code],
+          write: [own.path],
+          log: layout.log,
+          remove: own.ofThisRun ? [parentOf(own.path)] : [],
+          mounts: usesFiles ? mounts : [],
+          descriptors: tree?.descriptors,
+          overlaid: overlays.map(({ host }) => host),
+        }, network && preloaded ? { preloaded, flags, env: variables, renewed } : undefined)
+        : undefined;
+      await checkStanding(context.requiredBy, restricted?.standing ?? "none");
+      if (broker) mayRun = false;
+      // What is asked and kept by this process itself.
+      const keeps = asks && system === undefined;
       // By name, a file that a person grants while the plugin runs could not be opened later.
-      const anyFile = named && asks ? ["/"] : [];
+      const anyFile = named && keeps ? ["/"] : [];
       // One that does not stay is removed at the end.
       const ownKept = named || own.ofThisRun ? [own.path] : [];
-      const renewed = [
-        ...preloaded?.keep ?? [],
-        ...(variables.KUBERNETES_SERVICE_HOST ? [SERVICE_ACCOUNT] : []),
-      ];
-      const code = context.code === undefined ? [] : [context.code];
-      // What a person grants while the plugin runs, a credential plugin, files that are renewed wherever they are, and files
-      // to be made take a right that the kernel would have to leave to all of the process.
-      const single = mounts.some(({ only, write }) => only && write);
-      const system = asks || mayRun || single || network && preloaded?.keep.length !== 0
-        ? undefined
-        : kernelWall();
-      if (system) {
-        await restrictRun(
-          system,
-          {
-            read: [Deno.execPath(), ...code],
-            write: [own.path],
-            log: layout.log,
-            remove: own.ofThisRun ? [parentOf(own.path)] : [],
-            mounts: tree || uses.files ? mounts : [],
-            descriptors: tree?.descriptors,
-            overlaid: overlays.map(({ host }) => host),
-          },
-          network && preloaded
-            ? {
-              kubeconfigs: preloaded.kubeconfigs,
-              flags: parseConnectionFlags(args.slice(1)),
-              env: variables,
-              renewed,
-            }
-            : undefined,
-        );
-      }
       giveUp({
         network,
         run: mayRun,
         symlinks: uses.symlinks && named,
-        sys: asks,
+        sys: keeps,
         read: [
           ...anyFile,
           ...ownKept,
           layout.log,
-          ...(asks ? [layout.root] : []),
+          ...(keeps ? [layout.root] : []),
           ...(named ? [...mounts, ...overlays].map(({ host }) => realPathOf(host)) : []),
           ...code,
-          ...(network ? renewed : []),
+          ...renewed,
         ],
         write: [
           ...anyFile,
           ...ownKept,
           layout.log,
           // Of the store, where grants are written down; not what runs.
-          ...(asks ? [layout.lock, layout.stage, layout.receipts, layout.history] : []),
+          ...(keeps ? [layout.lock, layout.stage, layout.receipts, layout.history] : []),
           ...(named ? mounts.filter(({ write }) => write).map(({ host }) => realPathOf(host)) : []),
         ],
       });
+    },
+    async settle() {
+      broker?.settle();
+      await desk.settle();
     },
     [Symbol.dispose]: () => {
       terminal?.close(); // before anything is told on it

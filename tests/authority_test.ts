@@ -76,6 +76,15 @@ const RUNTIME: Readonly<Record<string, readonly [authorities: string, why: strin
   "kernel/syscalls.ts": ["ffi", "calls by which the process restricts itself"],
   "kernel/threads.ts": ["ffi", "the same, on each of its threads"],
   "kernel/run.ts": ["files", "which services find names"],
+  "kernel/support.ts": ["ffi", "what the kernel has, for who asks"],
+  "broker/asker.ts": ["files streams", "its turn at the terminal"],
+  "broker/channel.ts": ["ffi", "messages to and from the broker"],
+  "broker/spawn.ts": ["ffi sys", "starts it, before anything is given up"],
+  "broker/client.ts": ["files", "tokens and certificates that the kubeconfig names, again"],
+  // In the broker, a process of its own that the plugin is not in
+  "broker/main.ts": ["permissions", "gives up the network"],
+  "broker/questions.ts": ["env", "whether the terminal is a plain one"],
+  "broker/credentials.ts": ["env files", "the same files; the environment of credential plugins"],
   "host_path.ts": ["files", "real paths of grants"],
   "path_walk.ts": ["files", "the links and directories on the way to a granted path"],
   "granted_path.ts": ["files sys", "whether others than this user may change where it leads"],
@@ -195,5 +204,6 @@ Deno.test("a sandbox is opened in one place, and with the grants of the run's de
     }
   }
   assert.deepEqual(openers, ["runtime/run.ts"]);
-  assert.deepEqual(desks, ["runtime/sandbox.ts"]);
+  // The broker's asks the same questions outside of the wall.
+  assert.deepEqual(desks.sort(), ["runtime/broker/questions.ts", "runtime/sandbox.ts"]);
 });

@@ -16,6 +16,7 @@ import { openInstaller } from "../installer.ts";
 import { linkTarget } from "../link_target.ts";
 import { formatValue } from "../output.ts";
 import { plainHttpOption } from "../registry.ts";
+import { examineWalls } from "../walls.ts";
 import {
   curable,
   examineCluster,
@@ -76,6 +77,7 @@ Examples:
       const findings: Finding[] = [
         ...store.map(({ check, level, message, fix }) => ({ check, level, message, fix })),
         ...refused ? [] : await examinePolicy(context, receipts),
+        ...await examineWalls(context),
         ...examinePath(context, layout, receipts),
         ...await examineKubectl(layout, receipts),
         ...examineAddressSpace(),

@@ -118,7 +118,7 @@ async function runFile(
     files: [...files.keys()],
     read: (file: string) => Promise.resolve(files.get(file)!),
   };
-  const { administrator, prompts, requests } = await governed(
+  const { prompts, requests, ...governance } = await governed(
     { file: whereIs(path) },
     context.layout(),
     context.policyPath,
@@ -132,7 +132,7 @@ async function runFile(
     installed: false,
     verbose: context.verbose,
     ask: askerFor(host, (prompt ?? true) && prompts, false),
-    administrator,
+    ...governance,
     recordRequests: requests,
   });
 }

@@ -4,6 +4,7 @@ import { Command, Option } from "@commander-js/extra-typings";
 import { VERSION } from "../../runtime/version.ts";
 import type { Context } from "../context.ts";
 import { formatValue } from "../output.ts";
+import { wallsHere } from "../walls.ts";
 
 const PLATFORM = `${Deno.build.os}/${Deno.build.arch}`;
 
@@ -16,7 +17,7 @@ export function versionCommand(context: Context) {
     .action(async ({ output }) => {
       if (output === undefined) return context.stdout(`${versionText()}\n`);
       const { deno, v8 } = Deno.version;
-      const value = { version: VERSION, deno, v8, platform: PLATFORM };
+      const value = { version: VERSION, deno, v8, platform: PLATFORM, ...wallsHere() };
       context.stdout(await formatValue(value, output));
     });
 }

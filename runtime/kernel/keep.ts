@@ -110,6 +110,11 @@ export function restrictionOf(facts: RunFacts): Restriction {
   };
 }
 
+/** Whether files of a mount are made where the process may not make any: the kernel would let it make others beside them. */
+export function isMadeOutside({ only, write }: Mount): boolean {
+  return only !== undefined && write;
+}
+
 /** A mount by its open directory, as a name could lead elsewhere by now. */
 function pathsOfMount(
   { host, write, only, names }: Mount,

@@ -73,7 +73,7 @@ export const RULE_PORT = 2;
 const SIGNALS_MENDED = 1 << 1;
 
 /** What may be done with files at and below a path. */
-export type Access = "read" | "write" | "log" | "remove";
+export type Access = "read" | "write" | "log" | "remove" | "refer";
 
 const RIGHTS: Readonly<Record<Access, readonly FileRight[]>> = {
   read: ["readFile", "readDirectory"],
@@ -86,6 +86,7 @@ const RIGHTS: Readonly<Record<Access, readonly FileRight[]>> = {
   log: ["readFile", "readDirectory", "writeFile", "makeFile", "removeFile"],
   /** Empty directories are removed, and nothing else. */
   remove: ["removeDirectory"],
+  refer: ["refer"],
 };
 
 function mask<Name extends string>(
@@ -126,6 +127,12 @@ export function rulesetAttribute(abi: number, { sockets, errata }: Handled): Uin
     ...(abi >= 4 ? [mask(NETWORK_RIGHTS, Object.keys(NETWORK_RIGHTS) as NetworkRight[], abi)] : []),
     ...(abi >= 6 ? [SCOPES.abstractSockets | signals] : []),
   ];
+  return new Uint8Array(BigUint64Array.from(fields).buffer);
+}
+
+/** The same for TCP's ports alone. Moving between directories is refused by any ruleset that does not allow it, so it is handled. */
+export function portRulesetAttribute(abi: number): Uint8Array<ArrayBuffer> {
+  const fields = [mask(FILE_RIGHTS, ["refer"], abi), mask(NETWORK_RIGHTS, ["connectTcp"], abi)];
   return new Uint8Array(BigUint64Array.from(fields).buffer);
 }
 

@@ -8,10 +8,12 @@ import {
   ASK_ERRATA,
   ASK_VERSION,
   FULL_ABI,
+  type NetworkRight,
   OLDEST_ABI,
   pathRule,
   portRight,
   portRule,
+  portRulesetAttribute,
   RESTRICT_ALL_THREADS,
   rightsOf,
   RULE_PATH,
@@ -21,7 +23,7 @@ import {
 } from "./landlock.ts";
 import { seccompFilter } from "./seccomp.ts";
 import { O_NOFOLLOW, O_PATH, type Syscalls } from "./syscalls.ts";
-import { restrictOtherThreads } from "./threads.ts";
+import { OtherThreads } from "./threads.ts";
 
 /** A path with all below it, and what may be done there. What is not there is passed over. */
 export interface KeptPath {
@@ -64,23 +66,52 @@ export function landlockVersion(system: Syscalls): number {
   return Math.max(0, Number(system.call(system.numbers.landlockCreateRuleset, 0, 0, ASK_VERSION)));
 }
 
-/** Restricts the process. Not to be undone. */
-export function restrictProcess(system: Syscalls, restriction: Restriction): Standing {
+/** A process that restricted itself. */
+export interface Restricted {
+  readonly standing: Standing;
+  /** Leaves TCP no ports but these, of those that were left to it; for names, where they are looked up, that of servers too. */
+  narrow(ports: readonly number[]): void;
+}
+
+/** Restricts the process. Not to be undone. Takes the permission `ffi`; what it returns does not. */
+export function restrictProcess(system: Syscalls, restriction: Restriction): Restricted {
+  const none: Restricted = { standing: "none", narrow() {} };
   const abi = landlockVersion(system);
-  if (abi < OLDEST_ABI) return "none";
-  const ruleset = makeRuleset(system, restriction, abi);
-  if (ruleset === undefined) return "none";
-  const { landlockRestrictSelf, prctl } = system.numbers;
-  if (system.call(prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) !== 0n) return "none";
-  const restrict = (flags: number) => system.call(landlockRestrictSelf, ruleset, flags) === 0n;
-  const atOnce = abi >= THREADS_ABI && restrict(RESTRICT_ALL_THREADS);
-  // The others have begun by the time this thread waits for them.
-  const others = atOnce ? () => true : restrictOtherThreads(system, ruleset);
-  if (!atOnce && !restrict(0)) return "none";
+  const ruleset = abi < OLDEST_ABI ? undefined : makeRuleset(system, restriction, abi);
+  if (ruleset === undefined) return none;
+  if (system.call(system.numbers.prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) !== 0n) return none;
+  const threads = abi < THREADS_ABI ? OtherThreads.prepare(system) : undefined;
+  const others = enforce(system, ruleset, abi, threads);
+  if (!others) return none;
   const filtered = filterCalls(system, restriction);
   const all = others();
   system.close(ruleset);
-  return all && filtered && abi >= FULL_ABI ? "full" : "partial";
+  return {
+    standing: all && filtered && abi >= FULL_ABI ? "full" : "partial",
+    narrow(ports) {
+      if (abi < FULL_ABI) return;
+      const ruleset = makePortRuleset(system, restriction.names ? [...ports, DOMAIN] : ports, abi);
+      if (ruleset === undefined) return;
+      enforce(system, ruleset, abi, threads)?.();
+      system.close(ruleset);
+    },
+  };
+}
+
+/**
+ * Restricts all threads by a ruleset. What is returned waits for the others, and tells whether it holds for them, too; undefined
+ * where it could not be done at all.
+ */
+function enforce(
+  system: Syscalls,
+  ruleset: number,
+  abi: number,
+  threads: OtherThreads | undefined,
+): (() => boolean) | undefined {
+  const restrict = (flags: number) => system.call(system.numbers.landlockRestrictSelf, ruleset, flags) === 0n;
+  if (abi >= THREADS_ABI && restrict(RESTRICT_ALL_THREADS)) return () => true;
+  const others = threads?.restrict(ruleset) ?? (() => false);
+  return restrict(0) ? others : undefined;
 }
 
 /** The descriptor of a ruleset. */
@@ -89,27 +120,13 @@ function makeRuleset(
   { paths, ports, names, unix }: Restriction,
   abi: number,
 ): number | undefined {
-  const { landlockCreateRuleset, landlockAddRule } = system.numbers;
+  const { landlockCreateRuleset } = system.numbers;
   const errata = Math.max(0, Number(system.call(landlockCreateRuleset, 0, 0, ASK_ERRATA)));
   const attribute = rulesetAttribute(abi, { sockets: !unix, errata });
   const ruleset = Number(system.call(landlockCreateRuleset, system.put(attribute), attribute.length, 0));
   if (ruleset < 0) return undefined;
-  for (const { path, access, from } of paths) {
-    const fd = system.open(path, O_PATH | (from === undefined || path === "." ? 0 : O_NOFOLLOW), from);
-    if (fd < 0) continue;
-    const add = (isDirectory: boolean) => {
-      const rights = rightsOf(access, isDirectory, abi);
-      const rule = system.put(pathRule(rights, fd));
-      return rights === 0n || system.call(landlockAddRule, ruleset, RULE_PATH, rule, 0) === 0n;
-    };
-    if (!add(true)) add(false); // the kernel refuses a file what only directories have
-    system.close(fd);
-  }
-  const addPort = (right: Parameters<typeof portRight>[0], port: number) => {
-    const rights = portRight(right, abi);
-    const rule = system.put(portRule(rights, port));
-    if (rights !== 0n) system.call(landlockAddRule, ruleset, RULE_PORT, rule, 0);
-  };
+  for (const path of paths) addPath(system, ruleset, path, abi);
+  const addPort = (right: NetworkRight, port: number) => addPortRule(system, ruleset, right, port, abi);
   for (const port of new Set(names ? [...ports, DOMAIN] : ports)) addPort("connectTcp", port);
   if (names) {
     addPort("sendUdp", DOMAIN);
@@ -118,6 +135,41 @@ function makeRuleset(
     addPort("bindUdp", 0);
   }
   return ruleset;
+}
+
+/** The descriptor of a ruleset that is about ports alone. */
+function makePortRuleset(system: Syscalls, ports: readonly number[], abi: number): number | undefined {
+  const attribute = portRulesetAttribute(abi);
+  const { landlockCreateRuleset } = system.numbers;
+  const ruleset = Number(system.call(landlockCreateRuleset, system.put(attribute), attribute.length, 0));
+  if (ruleset < 0) return undefined;
+  addPath(system, ruleset, { path: "/", access: "refer" }, abi);
+  for (const port of new Set(ports)) addPortRule(system, ruleset, "connectTcp", port, abi);
+  return ruleset;
+}
+
+function addPath(system: Syscalls, ruleset: number, { path, access, from }: KeptPath, abi: number): void {
+  const fd = system.open(path, O_PATH | (from === undefined || path === "." ? 0 : O_NOFOLLOW), from);
+  if (fd < 0) return;
+  const add = (isDirectory: boolean) => {
+    const rights = rightsOf(access, isDirectory, abi);
+    const rule = system.put(pathRule(rights, fd));
+    return rights === 0n || system.call(system.numbers.landlockAddRule, ruleset, RULE_PATH, rule, 0) === 0n;
+  };
+  if (!add(true)) add(false); // the kernel refuses a file what only directories have
+  system.close(fd);
+}
+
+function addPortRule(
+  system: Syscalls,
+  ruleset: number,
+  right: NetworkRight,
+  port: number,
+  abi: number,
+): void {
+  const rights = portRight(right, abi);
+  const rule = system.put(portRule(rights, port));
+  if (rights !== 0n) system.call(system.numbers.landlockAddRule, ruleset, RULE_PORT, rule, 0);
 }
 
 function filterCalls(system: Syscalls, { ports, names, unix }: Restriction): boolean {

@@ -1,6 +1,7 @@
 /** The third wall of a run: what it is for, gathered, and the process restricted to it. */
 
 import type { ConnectionFlags } from "../kube/flags.ts";
+import type { Preloaded } from "../kube/preload.ts";
 import { isAddress, mayUseProxy, placesNamed } from "../kube/places.ts";
 import { type NetworkFacts, restrictionOf, type RunFacts } from "./keep.ts";
 import { OLDEST_ABI } from "./landlock.ts";
@@ -9,8 +10,7 @@ import { Syscalls } from "./syscalls.ts";
 
 /** What a run with a network knows of its cluster before it is asked for. */
 export interface ClusterFacts {
-  /** Texts by path. */
-  readonly kubeconfigs: ReadonlyMap<string, string>;
+  readonly preloaded: Pick<Preloaded, "kubeconfigs">;
   readonly flags: ConnectionFlags;
   /** The user's environment. */
   readonly env: Readonly<Record<string, string>>;
@@ -18,12 +18,23 @@ export interface ClusterFacts {
   readonly renewed: readonly string[];
 }
 
-/** The kernel, where it can restrict a process, and the process can be restricted. */
+let kernel: Syscalls | undefined | null;
+
+/** The kernel, where it can restrict a process, and the process can be restricted. The same one ever after. */
 export function kernelWall(): Syscalls | undefined {
-  // From source, the engine reads modules whenever they are needed, from wherever they are.
-  if (!Deno.build.standalone) return undefined;
-  const system = Syscalls.load();
-  return system && landlockVersion(system) >= OLDEST_ABI ? system : undefined;
+  if (kernel === undefined) {
+    // From source, the engine reads modules whenever they are needed, from wherever they are.
+    const system = Deno.build.standalone ? Syscalls.load() : undefined;
+    kernel = system && landlockVersion(system) >= OLDEST_ABI ? system : null;
+  }
+  return kernel ?? undefined;
+}
+
+/** A run that was restricted. */
+export interface RestrictedRun {
+  readonly standing: Standing;
+  /** Leaves it one server to connect to, by its port. */
+  narrowTo(port: number): void;
 }
 
 /** Restricts the process to what a run needs. Not to be undone. */
@@ -31,12 +42,14 @@ export async function restrictRun(
   system: Syscalls,
   facts: Omit<RunFacts, "network">,
   cluster: ClusterFacts | undefined,
-): Promise<Standing> {
+): Promise<RestrictedRun> {
   const network = cluster && await networkOf(cluster);
-  return restrictProcess(system, restrictionOf({ ...facts, network }));
+  const { standing, narrow } = restrictProcess(system, restrictionOf({ ...facts, network }));
+  return { standing, narrowTo: (port) => narrow([port, ...network?.ownPorts ?? []]) };
 }
 
-async function networkOf({ kubeconfigs, flags, env, renewed }: ClusterFacts): Promise<NetworkFacts> {
+async function networkOf({ preloaded, flags, env, renewed }: ClusterFacts): Promise<NetworkFacts> {
+  const { kubeconfigs } = preloaded;
   const places = await placesNamed(kubeconfigs, flags, env);
   const ownPorts = mayUseProxy(kubeconfigs, env)
     ? [(await import("../kube/relay.ts")).shareRelays().port]

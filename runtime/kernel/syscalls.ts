@@ -5,45 +5,72 @@
 
 interface Numbers {
   readonly close: number;
+  readonly dup3: number;
+  readonly fcntl: number;
+  readonly flock: number;
   readonly getdents64: number;
   readonly lseek: number;
+  readonly memfdCreate: number;
   readonly mmap: number;
   readonly mprotect: number;
   readonly munmap: number;
   readonly prctl: number;
+  readonly pread64: number;
+  readonly recvmsg: number;
   readonly rtSigaction: number;
   readonly rtTgsigqueueinfo: number;
   readonly schedYield: number;
   readonly seccomp: number;
+  readonly sendmsg: number;
+  readonly socketpair: number;
+  readonly write: number;
 }
 
 // arch/x86/entry/syscalls/syscall_64.tbl; include/uapi/asm-generic/unistd.h.
 const NUMBERS: Readonly<Record<typeof Deno.build.arch, Numbers>> = {
   "x86_64": {
     close: 3,
+    dup3: 292,
+    fcntl: 72,
+    flock: 73,
     getdents64: 217,
     lseek: 8,
+    memfdCreate: 319,
     mmap: 9,
     mprotect: 10,
     munmap: 11,
     prctl: 157,
+    pread64: 17,
+    recvmsg: 47,
     rtSigaction: 13,
     rtTgsigqueueinfo: 297,
     schedYield: 24,
     seccomp: 317,
+    sendmsg: 46,
+    socketpair: 53,
+    write: 1,
   },
   aarch64: {
     close: 57,
+    dup3: 24,
+    fcntl: 25,
+    flock: 32,
     getdents64: 61,
     lseek: 62,
+    memfdCreate: 279,
     mmap: 222,
     mprotect: 226,
     munmap: 215,
     prctl: 167,
+    pread64: 67,
+    recvmsg: 212,
     rtSigaction: 134,
     rtTgsigqueueinfo: 240,
     schedYield: 124,
     seccomp: 277,
+    sendmsg: 211,
+    socketpair: 199,
+    write: 64,
   },
 };
 
@@ -57,6 +84,14 @@ const EVERYWHERE = {
 
 const AT_FDCWD = -100;
 const SEEK_SET = 0;
+// <sys/mman.h>, <fcntl.h>
+const MFD_CLOEXEC = 1;
+const MFD_ALLOW_SEALING = 2;
+const F_ADD_SEALS = 1033;
+/** No more seals, nothing shorter, longer or other. */
+const SEALS = 1 | 2 | 4 | 8;
+/** `krew-wasm`, as /proc shows it. */
+const NAME = new TextEncoder().encode("krew-wasm\0");
 const O_CLOEXEC = 0o2000000;
 /** A path alone, which leads to a rule's file or directory. */
 export const O_PATH = 0o10000000;
@@ -150,6 +185,45 @@ export class Syscalls {
 
   close(fd: number): void {
     this.call(this.numbers.close, fd);
+  }
+
+  /**
+   * A file in memory that has no name, with this content, which nobody can change any more; undefined where there is none to
+   * be had.
+   */
+  temporaryFile(content: Uint8Array): number | undefined {
+    this.scratch.set(NAME);
+    const fd = Number(this.call(this.numbers.memfdCreate, this.address, MFD_CLOEXEC | MFD_ALLOW_SEALING));
+    if (fd < 0) return undefined;
+    for (let sent = 0; sent < content.length;) {
+      const part = content.subarray(sent, sent + SCRATCH);
+      const count = Number(this.call(this.numbers.write, fd, this.put(part), part.length));
+      if (count <= 0) {
+        this.close(fd);
+        return undefined;
+      }
+      sent += count;
+    }
+    this.call(this.numbers.fcntl, fd, F_ADD_SEALS, SEALS);
+    return fd;
+  }
+
+  /** All of an open file. */
+  readAll(fd: number): Uint8Array {
+    const chunks: Uint8Array<ArrayBuffer>[] = [];
+    for (let at = 0;;) {
+      const count = Number(this.call(this.numbers.pread64, fd, this.address, SCRATCH, at));
+      if (count <= 0) break;
+      chunks.push(this.scratch.slice(0, count));
+      at += count;
+    }
+    const all = new Uint8Array(chunks.reduce((sum, { length }) => sum + length, 0));
+    let at = 0;
+    for (const chunk of chunks) {
+      all.set(chunk, at);
+      at += chunk.length;
+    }
+    return all;
   }
 
   /** Names in an open directory; undefined where that can't be told. */

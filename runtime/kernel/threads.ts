@@ -76,49 +76,103 @@ const SIGINFO = 128;
 /** A slot: the ruleset's descriptor, and the answer, which is this until there is one. Two numbers of 32 bits. */
 const PENDING = 1;
 const MAX_THREADS = 1024;
-/** Whose memory stays: a thread that was late may answer at any time. */
-const unanswered: Round[] = [];
 
 /** How long a thread may take, in milliseconds: one that hangs in the kernel (a dead network disk) takes no signal. */
 const PATIENCE = 2000;
 
+/** What became of the threads that were signalled. */
+type State = "started" | "done" | "none left" | "late" | "refused";
+
 /**
- * Restricts every other thread of the process by a ruleset. They begin at once; what is returned waits for them, and tells
- * whether all are restricted: if not, nothing is to be relied on.
+ * The other threads of the process. What it takes is there from the beginning, as long as the process lives: a thread that is
+ * late may answer at any time.
  */
-export function restrictOtherThreads(system: Syscalls, ruleset: number): () => boolean {
-  const signal = freeSignal(system);
-  const code = signal === undefined ? undefined : mapHandler(system);
-  if (signal === undefined || code === undefined) return () => false;
-  const action = (handler: bigint) => {
-    const { view, address, numbers } = system;
+export class OtherThreads {
+  #system: Syscalls;
+  /** The process's threads, opened while they can be. */
+  #tasks: number;
+  /** The address of the handler. */
+  #handler: bigint;
+  #slots = new Int32Array(MAX_THREADS * 2);
+  #slotsAt = BigInt(Deno.UnsafePointer.value(Deno.UnsafePointer.of(this.#slots)));
+  #late = false;
+
+  private constructor(system: Syscalls, tasks: number, handler: bigint) {
+    this.#system = system;
+    this.#tasks = tasks;
+    this.#handler = handler;
+  }
+
+  /** undefined where threads can't be seen, or no handler can be made. Takes the permission `ffi`. */
+  static prepare(system: Syscalls): OtherThreads | undefined {
+    const tasks = system.open("/proc/self/task", 0);
+    const handler = tasks < 0 ? undefined : mapHandler(system);
+    return handler === undefined ? undefined : new OtherThreads(system, tasks, handler);
+  }
+
+  /**
+   * Restricts them by a ruleset. They begin at once; what is returned waits for them, and tells whether all are restricted: if
+   * not, nothing is to be relied on.
+   */
+  restrict(ruleset: number): () => boolean {
+    const signal = this.#late ? undefined : freeSignal(this.#system);
+    if (signal === undefined || !this.#handle(signal, this.#handler)) return () => false;
+    const signalled = new Map<number, number>();
+    let state = this.#start(signal, ruleset, signalled);
+    const deadline = performance.now() + PATIENCE;
+    return () => {
+      // Until there are no new ones, as one that was not restricted yet could make another.
+      while (state === "started") {
+        state = this.#wait(signalled, deadline);
+        if (state === "done") state = this.#start(signal, ruleset, signalled);
+      }
+      // The handler of one that is late has to be there when it comes.
+      this.#late = state === "late";
+      if (!this.#late) this.#handle(signal, 0n); // SIG_DFL
+      return state === "none left";
+    };
+  }
+
+  #handle(signal: number, handler: bigint): boolean {
+    const { view, address, numbers } = this.#system;
     const back = RETURN_AT[Deno.build.arch];
     const flags = SA_SIGINFO | SA_RESTART | (back === undefined ? 0 : SA_RESTORER);
     view.setBigUint64(ACTION_AT, handler, true);
     view.setBigUint64(ACTION_AT + 8, BigInt(flags), true);
-    view.setBigUint64(ACTION_AT + 16, back === undefined ? 0n : code + BigInt(back), true);
+    view.setBigUint64(ACTION_AT + 16, back === undefined ? 0n : this.#handler + BigInt(back), true);
     view.setBigUint64(ACTION_AT + 24, 0xffffffffffffffffn, true); // no other signal meanwhile
-    return system.call(numbers.rtSigaction, signal, address + BigInt(ACTION_AT), 0, SIGSET) === 0n;
-  };
-  if (!action(code)) return () => false;
-  const round = new Round(system, ruleset, signal);
-  let state = round.start();
-  return () => {
-    // Until there are no new ones, as one that was not restricted yet could make another.
-    while (state === "started") {
-      state = round.wait();
-      if (state === "done") state = round.start();
+    return this.#system.call(numbers.rtSigaction, signal, address + BigInt(ACTION_AT), 0, SIGSET) === 0n;
+  }
+
+  /** Signals the threads that were not before; `signalled` has where the slot of each is. */
+  #start(signal: number, ruleset: number, signalled: Map<number, number>): State {
+    const threads = this.#system.names(this.#tasks)?.map(Number);
+    const fresh = threads?.filter((id) => id > 0 && id !== Deno.pid && !signalled.has(id));
+    if (fresh === undefined || signalled.size + fresh.length > MAX_THREADS) return "refused";
+    for (const thread of fresh) {
+      const slot = signalled.size * 2;
+      signalled.set(thread, slot);
+      this.#slots[slot] = ruleset;
+      this.#slots[slot + 1] = PENDING;
+      if (send(this.#system, thread, signal, this.#slotsAt + BigInt(slot * 4))) continue;
+      if (isAlive(this.#system, thread)) return "refused"; // no more signals can be queued
+      this.#slots[slot + 1] = 0;
     }
-    // A thread that has not answered may still do so: what it then runs has to be there.
-    if (state === "late") {
-      unanswered.push(round);
-      return false;
+    return fresh.length === 0 ? "none left" : "started";
+  }
+
+  /** Waits for their answers. */
+  #wait(signalled: ReadonlyMap<number, number>, deadline: number): State {
+    for (const [thread, slot] of signalled) {
+      for (let waits = 1; Atomics.load(this.#slots, slot + 1) === PENDING; waits++) {
+        if (waits % 64 === 0 && !isAlive(this.#system, thread)) this.#slots[slot + 1] = 0;
+        else if (performance.now() > deadline) return "late";
+        else this.#system.call(this.#system.numbers.schedYield);
+      }
+      if (this.#slots[slot + 1] !== 0) return "refused";
     }
-    round.end();
-    action(0n); // SIG_DFL
-    system.call(system.numbers.munmap, code, PAGE);
-    return state === "none left";
-  };
+    return "done";
+  }
 }
 
 /** A signal that nobody uses. */
@@ -140,67 +194,6 @@ function mapHandler(system: Syscalls): bigint | undefined {
   new Uint8Array(memory).set(HANDLERS[Deno.build.arch]);
   // The kernel brings the instruction cache up to date when the page becomes executable.
   return system.call(mprotect, page, PAGE, PROT_READ_EXECUTE) === 0n ? page : undefined;
-}
-
-/** What became of the threads that were signalled. */
-type State = "started" | "done" | "none left" | "late" | "refused";
-
-/** Threads that are signalled, and their answers. */
-class Round {
-  #system: Syscalls;
-  #ruleset: number;
-  #signal: number;
-  #slots: Int32Array<ArrayBuffer>;
-  #slotsAt: bigint;
-  /** The process's threads, opened while they can be. */
-  #threads: number;
-  /** Where the slot of each is. */
-  #signalled = new Map<number, number>();
-  #deadline = performance.now() + PATIENCE;
-
-  constructor(system: Syscalls, ruleset: number, signal: number) {
-    this.#system = system;
-    this.#ruleset = ruleset;
-    this.#signal = signal;
-    this.#threads = system.open("/proc/self/task", 0);
-    this.#slots = new Int32Array(MAX_THREADS * 2);
-    this.#slotsAt = BigInt(Deno.UnsafePointer.value(Deno.UnsafePointer.of(this.#slots)));
-  }
-
-  /** Signals the threads that were not before. */
-  start(): State {
-    const threads = this.#threads < 0 ? undefined : this.#system.names(this.#threads)?.map(Number);
-    const fresh = threads?.filter((id) => id > 0 && id !== Deno.pid && !this.#signalled.has(id));
-    if (fresh === undefined || this.#signalled.size + fresh.length > MAX_THREADS) return "refused";
-    for (const thread of fresh) {
-      const slot = this.#signalled.size * 2;
-      this.#signalled.set(thread, slot);
-      this.#slots[slot] = this.#ruleset;
-      this.#slots[slot + 1] = PENDING;
-      if (send(this.#system, thread, this.#signal, this.#slotsAt + BigInt(slot * 4))) continue;
-      if (isAlive(this.#system, thread)) return "refused"; // no more signals can be queued
-      this.#slots[slot + 1] = 0;
-    }
-    return fresh.length === 0 ? "none left" : "started";
-  }
-
-  /** Waits for their answers. */
-  wait(): State {
-    const { numbers } = this.#system;
-    for (const [thread, slot] of this.#signalled) {
-      for (let waits = 1; Atomics.load(this.#slots, slot + 1) === PENDING; waits++) {
-        if (waits % 64 === 0 && !isAlive(this.#system, thread)) this.#slots[slot + 1] = 0;
-        else if (performance.now() > this.#deadline) return "late";
-        else this.#system.call(numbers.schedYield);
-      }
-      if (this.#slots[slot + 1] !== 0) return "refused";
-    }
-    return "done";
-  }
-
-  end(): void {
-    this.#system.close(this.#threads);
-  }
 }
 
 /** Sends a thread of this process a signal with a value. False where there is none of that number, and none can be queued. */

@@ -5,6 +5,7 @@ import { printable } from "../text.ts";
 import { makeStandInToken } from "./arguments.ts";
 import type { Cluster } from "./cluster.ts";
 import { type Connection, connectionOf } from "./connection.ts";
+import type { CredentialHelper } from "./credentials.ts";
 import { absolute, isFile, kubeconfigPaths, parseConnectionFlags, tilde } from "./flags.ts";
 import {
   chooseContext,
@@ -15,6 +16,7 @@ import {
   parseKubeconfig,
   userEntry,
 } from "./kubeconfig.ts";
+import { proxyFor } from "./proxy.ts";
 import { formatStandIn, makeStandInCredentials } from "./standin.ts";
 import { connectCluster, type Transport } from "./transport.ts";
 
@@ -30,14 +32,18 @@ export interface ClusterContext {
   readonly readFile?: (path: string) => string;
   /** What stands for tokens and passwords in what the plugin sees, where that is seen elsewhere, too; the same at each call. */
   readonly standInToken?: () => string;
-  /** Told, before the first request, what the user chose. */
-  readonly chosen?: (connection: Connection) => void;
+  /** Does what the kernel refuses to this process. */
+  readonly helper?: CredentialHelper | undefined;
+  /** Told, before the first request, what the user chose, and the proxy that leads there. */
+  readonly chosen?: (connection: Connection, proxy: URL | undefined) => void;
   /** Directory of a Pod's service account. */
   readonly serviceAccount?: string;
 }
 
 /** The cluster and what shows of it. */
 export interface ClusterAccess {
+  /** Where and as whom, by kubeconfig and flags. Nothing is connected. @throws AppError */
+  connection(): Promise<Connection>;
   /** The same one ever after. @throws AppError */
   cluster(): Promise<Cluster>;
   /** The kubeconfig's stand-in. @throws AppError KUBECONFIG_INVALID, KUBECONFIG_UNREADABLE */
@@ -58,7 +64,7 @@ export function openCluster(context: ClusterContext): ClusterAccess {
   let config: Promise<Kubeconfig | undefined> | undefined;
   const read = () => config ??= readKubeconfig(paths, home, flags.kubeconfig !== undefined, readFile);
   const pod = () => inCluster(env, serviceAccount);
-  const connect = async (): Promise<Connection> => {
+  const choose = async (): Promise<Connection> => {
     if (flags.problem !== undefined) throw new AppError("USAGE", flags.problem);
     const config = await read();
     const chosen = flags.server !== undefined || flags.cluster !== undefined || flags.context !== undefined ||
@@ -93,12 +99,15 @@ export function openCluster(context: ClusterContext): ClusterAccess {
     );
   };
   let transport: Transport | undefined;
+  let chosen: Promise<Connection> | undefined;
+  const connection = () => chosen ??= choose();
   let cluster: Promise<Cluster> | undefined;
   return {
+    connection,
     cluster: () =>
-      cluster ??= connect().then((connection) => {
-        context.chosen?.(connection);
-        return transport = connectCluster(connection, { env, trace: context.trace });
+      cluster ??= connection().then((connection) => {
+        context.chosen?.(connection, proxyOf(connection, env));
+        return transport = connectCluster(connection, { env, trace: context.trace, helper: context.helper });
       }),
     async standIn() {
       const config = await read() ?? mergeKubeconfigs([]);
@@ -118,6 +127,15 @@ export function openCluster(context: ClusterContext): ClusterAccess {
     },
     close: () => transport?.close(),
   };
+}
+
+/** The proxy that leads there; one that can't be used is told of by the first request. */
+function proxyOf({ server, proxyUrl }: Connection, env: Readonly<Record<string, string>>): URL | undefined {
+  try {
+    return proxyFor(new URL(server), proxyUrl, env);
+  } catch {
+    return undefined;
+  }
 }
 
 /** The files there are, merged; undefined for none. @throws AppError KUBECONFIG_INVALID, KUBECONFIG_UNREADABLE */

@@ -7,12 +7,21 @@ import { AppError, messageOf } from "../errors.ts";
 import { printable } from "../text.ts";
 import { isTimeout, untilAborted } from "./abort.ts";
 import { type ClientCertificate, type Connection, type ExecPlugin, headerBytes } from "./connection.ts";
+import type { ExecCredential } from "./exec.ts";
 import { RotatingFiles } from "./rotation.ts";
 
 /** What goes with requests for now. One that was refused is given back to {@linkcode CredentialSource.renew}. */
 export interface Credentials {
   readonly authorization: string | undefined;
   readonly certificate: ClientCertificate | undefined;
+}
+
+/** Who does for a run what the kernel refuses to it (runtime/broker/). */
+export interface CredentialHelper {
+  /** Runs the credential plugin of the user that the kubeconfig names. @throws AppError CREDENTIALS_FAILED */
+  runExecPlugin(signal: AbortSignal): Promise<ExecCredential>;
+  /** Reads a file again that is renewed. @throws as Deno.readTextFileSync */
+  readFile(path: string): string;
 }
 
 /** How long a token file's content is taken for granted, in milliseconds (client-go: 50 s). */
@@ -41,6 +50,7 @@ export class CredentialSource {
     connection: Connection,
     files = new RotatingFiles(connection),
     private readonly now: () => number = Date.now,
+    private readonly helper?: CredentialHelper,
   ) {
     this.#connection = connection;
     this.#files = files;
@@ -118,8 +128,9 @@ export class CredentialSource {
   #start(exec: ExecPlugin): Run {
     const abort = new AbortController();
     const run = async () => {
-      const { runExecPlugin } = await import("./exec.ts");
-      const { token, certificate, expires } = await runExecPlugin(exec, this.#connection, abort.signal);
+      const { token, certificate, expires } = this.helper
+        ? await this.helper.runExecPlugin(abort.signal)
+        : await (await import("./exec.ts")).runExecPlugin(exec, this.#connection, abort.signal);
       return {
         authorization: token === undefined ? undefined : bearer(token),
         certificate,
@@ -137,7 +148,7 @@ export class CredentialSource {
     let token: string | undefined;
     let why = "it is empty";
     try {
-      token = Deno.readTextFileSync(path).trim() || undefined;
+      token = (this.helper?.readFile ?? Deno.readTextFileSync)(path).trim() || undefined;
     } catch (error) {
       why = printable(messageOf(error));
     }

@@ -155,12 +155,7 @@ export function guardCluster(
       const limits = current();
       if (isUnlimited(limits)) return await cluster.sockets();
       const denied = limits.deny !== false || (limits.bound ?? "full") !== "full";
-      const refused = {
-        what: "open a socket to the API server",
-        rule: denied ? undefined : "full",
-        info: undefined,
-        denied,
-      };
+      const refused = denied ? { ...SOCKET_REQUEST, rule: undefined, denied } : SOCKET_REQUEST;
       if (ask(refused)) return await cluster.sockets();
       throw new AppError(
         "DESTINATION_REFUSED",
@@ -188,9 +183,9 @@ function judge(
   how: Passing,
 ): DeniedRequest | undefined {
   const denied = deny === true || deny !== false && deny.some((rule) => ruleDenies(rule, info));
-  if (denied) return { ...describe(info), denied: true };
-  if (!isAllowed(bound, info, how)) return { ...describe(info), denied: true, policy: true };
-  return isAllowed(grant, info, how) ? undefined : describe(info);
+  if (denied) return { ...deniedRequest(info), denied: true };
+  if (!isAllowed(bound, info, how)) return { ...deniedRequest(info), denied: true, policy: true };
+  return isAllowed(grant, info, how) ? undefined : deniedRequest(info);
 }
 
 /** What a check lacks; undefined where one of its ways is open, or a person opens the first. */
@@ -246,7 +241,16 @@ function discard(body: ClusterRequest["body"]): void {
   if (body instanceof ReadableStream && !body.locked) body.pipeTo(new WritableStream()).catch(() => {});
 }
 
-function describe(info: RequestInfo): DeniedRequest {
+/** A raw socket, through which anything may go. */
+export const SOCKET_REQUEST: DeniedRequest = {
+  what: "open a socket to the API server",
+  rule: "full",
+  info: undefined,
+  denied: false,
+};
+
+/** A request that the grants don't cover, as it is asked about. Pure. */
+export function deniedRequest(info: RequestInfo): DeniedRequest {
   return { what: requestInWords(info), rule: askedRequest(info)?.word, info, denied: false };
 }
 

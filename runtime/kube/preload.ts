@@ -7,6 +7,8 @@ import { absolute, type ConnectionFlags } from "./flags.ts";
 
 /** What was read, and what can't be read before it is needed. */
 export interface Preloaded {
+  /** All that was read, by path. */
+  readonly texts: ReadonlyMap<string, string>;
   /** The kubeconfigs that there are, texts by path. */
   readonly kubeconfigs: ReadonlyMap<string, string>;
   /** A file from memory, else from the disk. @throws as Deno.readTextFileSync */
@@ -86,6 +88,7 @@ export async function preloadKubeconfig(
     if (path !== undefined && read(absolute(path, cwd)) !== undefined) keep.push(absolute(path, cwd));
   }
   return {
+    texts,
     kubeconfigs,
     keep,
     exec,

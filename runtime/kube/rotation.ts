@@ -22,7 +22,11 @@ export class RotatingFiles {
   #read: number;
   #reading: Promise<void> | undefined;
 
-  constructor(connection: Connection, private readonly now: () => number = () => performance.now()) {
+  constructor(
+    connection: Connection,
+    private readonly now: () => number = () => performance.now(),
+    private readonly readFile: (path: string) => string = Deno.readTextFileSync,
+  ) {
     this.#paths = connection;
     this.#current = { certificate: connection.certificate, ca: connection.ca };
     this.#read = now();
@@ -55,10 +59,10 @@ export class RotatingFiles {
   async #readAgain(): Promise<void> {
     const known = this.#current;
     const { certificateFiles, caFile } = this.#paths;
-    const ca = caFile === undefined ? known.ca : readPem(caFile) ?? known.ca;
+    const ca = caFile === undefined ? known.ca : this.#readPem(caFile) ?? known.ca;
     let certificate = known.certificate;
     const [cert, key] = certificateFiles
-      ? [readPem(certificateFiles.cert), readPem(certificateFiles.key)]
+      ? [this.#readPem(certificateFiles.cert), this.#readPem(certificateFiles.key)]
       : [];
     if (cert !== undefined && key !== undefined && (cert !== certificate?.cert || key !== certificate.key)) {
       const { pairProblem } = await import("./pair.ts");
@@ -66,13 +70,13 @@ export class RotatingFiles {
     }
     if (ca !== known.ca || certificate !== known.certificate) this.#current = { certificate, ca };
   }
-}
 
-function readPem(path: string): string | undefined {
-  try {
-    const text = Deno.readTextFileSync(path);
-    return text.includes("-----BEGIN ") && text.includes("-----END ") ? text : undefined;
-  } catch {
-    return undefined;
+  #readPem(path: string): string | undefined {
+    try {
+      const text = this.readFile(path);
+      return text.includes("-----BEGIN ") && text.includes("-----END ") ? text : undefined;
+    } catch {
+      return undefined;
+    }
   }
 }

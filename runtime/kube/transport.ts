@@ -8,7 +8,7 @@ import { printable } from "../text.ts";
 import { openClient, type ServerClient } from "./client.ts";
 import type { Cluster, ClusterRequest, ClusterResponse } from "./cluster.ts";
 import type { Connection } from "./connection.ts";
-import { type Credentials, CredentialSource } from "./credentials.ts";
+import { type CredentialHelper, type Credentials, CredentialSource } from "./credentials.ts";
 import { destinationOf } from "./destination.ts";
 import type { Sockets } from "./endpoint.ts";
 import { bodyFailureOf, failureOf, isHangUp } from "./failure.ts";
@@ -24,6 +24,8 @@ export interface TransportContext {
   readonly env: Readonly<Record<string, string>>;
   /** One line for each request, free of secrets. */
   readonly trace: (line: string) => void;
+  /** Does what the kernel refuses to this process. */
+  readonly helper?: CredentialHelper | undefined;
   /** How long connecting may take, in milliseconds: {@linkcode CONNECT_PATIENCE}. */
   readonly connectPatience?: number;
 }
@@ -39,10 +41,10 @@ export interface Transport extends Cluster {
 
 /** Opens the way to a connection's API server. Nothing is sent before the first request. */
 export function connectCluster(connection: Connection, transportContext: TransportContext): Transport {
-  const { env, trace, connectPatience = CONNECT_PATIENCE } = transportContext;
+  const { env, trace, helper, connectPatience = CONNECT_PATIENCE } = transportContext;
   const { context, server, namespace, requestTimeout } = connection;
-  const files = new RotatingFiles(connection);
-  const source = new CredentialSource(connection, files);
+  const files = new RotatingFiles(connection, undefined, helper?.readFile);
+  const source = new CredentialSource(connection, files, undefined, helper);
   const pool = new Pool();
   const open = new Set<Exchange>();
   let current:

@@ -40,6 +40,7 @@ import {
   O_WRONLY,
 } from "./linux.ts";
 import { HostNode } from "./host_node.ts";
+import { OutsideTree } from "./files_outside.ts";
 import { DirectoryListing, identityOf, OpenDirectory, OpenFile, type Root } from "./linux_nodes.ts";
 import { OverlayNode } from "./overlay.ts";
 import type { MaybePromise } from "./streams.ts";
@@ -70,7 +71,9 @@ interface Place {
 /** The tree, or undefined where the kernel is not to be had. @throws AppError GRANT_INVALID */
 export function openLinuxTree(files: Files): FileTree | undefined {
   kernel ??= Kernel.load();
-  return kernel && new LinuxTree(kernel, files);
+  if (!kernel) return undefined;
+  const tree = new LinuxTree(kernel, files);
+  return files.outside ? new OutsideTree(tree, kernel, files) : tree;
 }
 
 /** The one of the process, which is loaded while there is a right to. */

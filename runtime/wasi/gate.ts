@@ -245,10 +245,10 @@ export class GatedTree implements FileTree {
     if (this.#mounts.some(({ guest }) => isBelow(guest, absolute))) return new GateDirectory(absolute);
     if (absolute === "/") return from;
     const host = this.#meant(absolute, from, text, kind);
-    const real = host === undefined ? "" : this.#real(host);
+    const real = host === undefined ? "" : realIn(this.#tree, host);
     const decision = host === undefined ? "no" : this.#ask(kind, host, real, making);
     // While a person thinks, another plugin could make it lead elsewhere.
-    if (host === undefined || decision === "no" || this.#real(host) !== real) {
+    if (host === undefined || decision === "no" || realIn(this.#tree, host) !== real) {
       // What is named below the user's own directory fails there as it would without a gate.
       if (under) return { node: under, path };
       throw new WasiError(kind === "write" ? "access" : "no-entry"); // the same, whatever is there
@@ -268,10 +268,10 @@ export class GatedTree implements FileTree {
     }
     const granted = this.#mounts.find((seen) => seen.write && isWithin(guest, seen.guest) && !seen.only);
     if (granted) return { node: granted.node, path: restOf(guest, granted.guest) };
-    const real = this.#real(host);
+    const real = realIn(this.#tree, host);
     const decision = this.#ask("write", host, real, making);
     // Read-only, it says.
-    if (decision === "no" || this.#real(host) !== real) return { node: mount.node, path };
+    if (decision === "no" || realIn(this.#tree, host) !== real) return { node: mount.node, path };
     return this.#open({ host, real, guest, write: true, making }, decision, /\/$/.test(path));
   }
 
@@ -323,11 +323,6 @@ export class GatedTree implements FileTree {
     );
   }
 
-  #real(host: string): string {
-    const parent = () => this.#tree.probe(parentOf(host))?.real ?? parentOf(host);
-    return this.#tree.probe(host)?.real ?? joined(parent(), baseName(host));
-  }
-
   /** A mount for what was granted: the directory, or the one file in its own. `real` is where it led when it was asked for. */
   #open(
     { host, real, guest, write, making }: Pick<Mount, "host" | "guest" | "write"> & {
@@ -345,8 +340,8 @@ export class GatedTree implements FileTree {
       ...{ guest: parentOf(guest), host: parentOf(real), write, only: [name] },
       ...{ names: new Map([[name, baseName(real)]]), ...through },
     };
-    const stays = (mount: Mount, node: DirectoryNode) => {
-      if (decision === "stay") this.#mounts.push({ ...mount, node });
+    const stays = (mount: Mount, node?: DirectoryNode) => {
+      if (decision === "stay") this.#mounts.push({ ...mount, node: node ?? this.#tree.mount(mount) });
     };
     if (there?.type === "directory") {
       const node = this.#tree.mount(whole);
@@ -356,12 +351,18 @@ export class GatedTree implements FileTree {
     const path = directory ? `${name}/` : name;
     if (!there && making === "directory") {
       const node = this.#tree.mount({ ...single, makesDirectory: true });
-      return { node, path, made: () => stays(whole, this.#tree.mount(whole)) };
+      return { node, path, made: () => stays(whole) };
     }
     const node = this.#tree.mount(single);
     stays(single, node);
     return { node, path };
   }
+}
+
+/** Where a path of the host's leads, free of links; of what is not there yet, the directory that it would be in. */
+export function realIn(tree: FileTree, host: string): string {
+  const parent = () => tree.probe(parentOf(host))?.real ?? parentOf(host);
+  return tree.probe(host)?.real ?? joined(parent(), baseName(host));
 }
 
 /** What is told of a directory that is made up. */

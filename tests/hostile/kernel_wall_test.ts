@@ -4,13 +4,13 @@
  */
 
 import assert from "node:assert/strict";
-import { FULL_ABI } from "../../runtime/kernel/landlock.ts";
-import { landlockVersion } from "../../runtime/kernel/restrict.ts";
-import { Syscalls } from "../../runtime/kernel/syscalls.ts";
+import { shellQuoted } from "../../runtime/text.ts";
 import { compile } from "../../scripts/compile.ts";
 import { buildFixture } from "../../scripts/fixtures.ts";
+import { landlockMissing } from "../support/landlock.ts";
 import { binaryUnderTest, clangMissing } from "../support/product.ts";
-import { missing } from "../support/programs.ts";
+import { atTerminal, terminalMissing } from "../support/terminal.ts";
+import { READ } from "../support/file_trees.ts";
 import { temporaryDirectory } from "../support/temporary.ts";
 import { Stage } from "./stage.ts";
 
@@ -19,14 +19,8 @@ const OPEN = {
   "runtime/wall.ts": "tests/hostile/broken/wall.ts",
 };
 
-/** Whether this machine can't show it. */
-const without = () => {
-  // The build takes a Deno that can compile: where the binary under test was made, there is one.
-  if (Deno.build.os !== "linux" || !binaryUnderTest() || clangMissing()) return true;
-  const system = Syscalls.load();
-  const has = system !== undefined && landlockVersion(system) >= FULL_ABI;
-  return missing("Landlock", has, "Linux 6.7 or later, with landlock in /sys/kernel/security/lsm");
-};
+/** The build takes a Deno that can compile: where the binary under test was made, there is one. */
+const without = () => Deno.build.os !== "linux" || !binaryUnderTest() || clangMissing() || landlockMissing();
 
 /** Orders and what each must get. */
 type Orders = Readonly<Record<string, string>>;
@@ -110,7 +104,8 @@ Deno.test("with the kernel's wall alone", {
     );
     assert.equal(code, 0, stderr);
     const got = stdout.trimEnd().split("\n");
-    assert.deepEqual(Object.fromEntries(names.map((name, index) => [name, got[index]])), orders);
+    const expected = Object.fromEntries(names.map((name) => [name, stage.expand(orders[name]!)]));
+    assert.deepEqual(Object.fromEntries(names.map((name, index) => [name, got[index]])), expected);
     assert.doesNotMatch(stdout + stderr, /s3cr3t-/);
     return { before, after: stage.snapshot() };
   };
@@ -202,6 +197,148 @@ Deno.test("with the kernel's wall alone", {
         assert.equal(stage.decoyHits(), 0);
       },
     );
+    await t.step("of the servers that a kubeconfig names, only the one that is used is reached", async () => {
+      const config = JSON.parse(stage.api.kubeconfig());
+      config.clusters.push({
+        name: "other",
+        cluster: { server: stage.expand("https://127.0.0.1:$DECOYPORT") },
+      });
+      Deno.writeTextFileSync(`${stage.home}/.kube/config`, JSON.stringify(config));
+      await checkLater({
+        "connect|127.0.0.1|$PORT": "ok",
+        "connect|127.0.0.1|$DECOYPORT": REFUSED,
+        "readLater|$HOME/.ssh/id_ed25519": REFUSED,
+      });
+      Deno.writeTextFileSync(`${stage.home}/.kube/config`, stage.api.kubeconfig());
+      assert.equal(stage.decoyHits(), 0);
+    });
+    await t.step(
+      "a file that is granted to be made: who waits outside makes that one, and no other",
+      async () => {
+        const open = (node: number, path: string, more = {}) =>
+          `broker|${
+            JSON.stringify({
+              ask: "file",
+              name: "openAt",
+              node,
+              path,
+              options: { ...READ, write: true, create: true, ...more },
+            })
+          }`;
+        await check({
+          ...NEVER,
+          "write|$WORK/new": REFUSED,
+          "write|$WORK/other": REFUSED,
+          [open(1, "new")]: "ok",
+          "append|$WORK/new": REFUSED, // made since, and open there
+          [open(1, "other")]: "no-entry",
+          [open(1, "../.ssh/id_ed25519")]: "not-permitted",
+          [open(1, "$HOME/.ssh/id_ed25519")]: "not-permitted",
+          [open(3, "new")]: "not-directory", // the file that was opened first
+          [open(7, "new")]: "node is not open",
+          'broker|{"ask":"file","name":"symlinkAt","node":1,"path":"new","target":"x"}': "exist",
+          'broker|{"ask":"file","name":"unlinkFileAt","node":1,"path":"new"}': "ok",
+          'broker|{"ask":"mount","mount":{"guest":"/","host":"$HOME","write":true,"makesDirectory":false,"only":null,"names":[],"through":null}}':
+            'Nobody granted "$HOME"',
+          'broker|{"ask":"read","path":"$HOME/.ssh/id_ed25519"}': "the kubeconfig does not name it",
+          'broker|{"ask":"file","name":"constructor"}': 'there is no "constructor"',
+          'broker|{"ask":"everything"}': "it asks for nothing that there is",
+          "broker|[]": "it is no object",
+        }, { granted: "--allow-write=$WORK/new" });
+      },
+    );
+    await t.step("a credential plugin is started by who waits outside, and by nobody else", async () => {
+      stage.reset();
+      const config = JSON.parse(stage.api.kubeconfig());
+      const apiVersion = "client.authentication.k8s.io/v1";
+      const credential = { apiVersion, kind: "ExecCredential", status: { token: stage.api.token } };
+      Deno.writeTextFileSync(
+        `${stage.home}/credential`,
+        `#!/bin/sh\necho "$0 $# $SECRET_OF_MINE" >&2\necho '${JSON.stringify(credential)}'\n`,
+        { mode: 0o755 },
+      );
+      config.users[0].user = {
+        exec: { apiVersion, command: "../credential", interactiveMode: "Never" },
+      };
+      Deno.writeTextFileSync(`${stage.home}/.kube/config`, JSON.stringify(config));
+      const orders: Orders = {
+        ...NEVER,
+        "read|$HOME/credential": REFUSED,
+        "run|$HOME/credential": REFUSED,
+        // What the kubeconfig says by now is of no account.
+        'broker|{"ask":"read","path":"$HOME/.kube/config"}': "the kubeconfig does not name it",
+      };
+      const names = Object.keys(orders);
+      const { stdout, stderr } = await stage.attack("preview1", [
+        ...["request", "get", "$SERVER/version", "", ","],
+        ...names.flatMap((order) => ["door", expand(order), ","]),
+      ], { network: true, env: { SECRET_OF_MINE: "kept" } });
+      const [answer, ...got] = stdout.trimEnd().split("\n");
+      assert.match(answer!, /^200/, stderr);
+      assert.equal(stderr, `${stage.home}/credential 0 kept\n`);
+      assert.deepEqual(Object.fromEntries(names.map((name, index) => [name, got[index]])), orders);
+      Deno.removeSync(`${stage.home}/credential`);
+      Deno.writeTextFileSync(`${stage.home}/.kube/config`, stage.api.kubeconfig());
+    });
+    await t.step({
+      name: "at a terminal a person is asked for what is opened, and nothing else is",
+      ignore: terminalMissing(),
+      async fn() {
+        stage.reset();
+        const before = stage.snapshot();
+        const ask = (path: string, write: boolean, more = {}) =>
+          `broker|${
+            JSON.stringify({ ask: "person", about: "file", path, write, directory: false, ...more })
+          }`;
+        const mount = (host: string, write: boolean, name?: string) =>
+          `broker|${
+            JSON.stringify({
+              ask: "mount",
+              mount: {
+                ...{ guest: "/x", host, write, makesDirectory: false, names: [], through: null },
+                only: name === undefined ? null : [name],
+              },
+            })
+          }`;
+        const none = (path: string) => `Nobody granted "${stage.expand(path)}"`;
+        const orders: Orders = {
+          ...NEVER,
+          [ask("$HOME/.bashrc", true, { what: "read nothing", parts: [["path", "/dev/null"]] })]: "ok",
+          [mount("$HOME", true, ".bashrc")]: none("$HOME"),
+          [ask("$WORK/bait", false)]: "ok",
+          [mount("$WORK", true, "bait")]: none("$WORK"),
+          [mount("$WORK", false)]: none("$WORK"),
+          [mount("$WORK", false, "sub")]: none("$WORK"),
+          [mount("$WORK", false, "bait")]: "ok",
+          [mount("$WORK", false, "bait") + " "]: none("$WORK"), // it was for once
+          [ask("$STORE/receipts/attack.json", true)]: "ok",
+          [mount("$STORE/receipts", true, "attack.json")]: none("$STORE/receipts"),
+          [ask("../x", true)]: "path is not absolute",
+          'broker|{"ask":"person","about":"cluster","info":{"verb":"get"}}':
+            "isResource is missing or of another kind",
+        };
+        const names = Object.keys(orders);
+        const words = names.map((order) => `door ${shellQuoted(stage.expand(expand(order)))} ,`).join(" ");
+        const { text } = await atTerminal(stage.product, `kubectl-attack ${words}`, [
+          ["ot? ", "n\r"],
+          ["ot? ", "o\r"],
+          ["ot? ", "n\r"],
+        ]);
+        for (const path of ["$HOME/.bashrc", "$WORK/bait", "$STORE/receipts/attack.json"]) {
+          assert.match(text, new RegExp(` {2}path {7}${stage.expand(path).replaceAll(".", "\\.")}\r\n`));
+        }
+        assert.doesNotMatch(text, /dev\/null|s3cr3t/);
+        const got = text.split("\r\n").filter((line) =>
+          /^(?:ok|E[A-Z]+|Error|PermissionDenied|Nobody.*|path is.*|isResource.*)$/.test(line)
+        );
+        assert.deepEqual(
+          Object.fromEntries(names.map((name, index) => [name, got[index]])),
+          orders,
+          text,
+        );
+        assert.deepEqual(stage.snapshot(), before);
+      },
+    });
     await t.step("the same of a file that is only tried out", async () => {
       stage.reset();
       const before = stage.snapshot();

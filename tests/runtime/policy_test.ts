@@ -204,16 +204,27 @@ Deno.test("a file that can't be understood lets nothing run; none bounds nothing
       administrator: undefined,
       prompts: true,
       requests: false,
+      bounds: undefined,
+      requiredBy: undefined,
     });
     await Deno.writeTextFile(
       path,
       "prompts: false\nrecord: requests\nrules:\n- match: docker.io/a/**\n  maximum: {cluster: none}\n- match: docker.io/x/**\n  allow: false\n",
     );
-    const { administrator, prompts, requests } = await governed(plugin("a/b:c"), STORE, path);
-    assert.deepEqual([prompts, requests], [false, true]);
+    const { administrator, prompts, requests, bounds, requiredBy } = await governed(
+      plugin("a/b:c"),
+      STORE,
+      path,
+    );
+    assert.deepEqual([prompts, requests, requiredBy], [false, true, undefined]);
+    assert.deepEqual(bounds, { judged: plugin("a/b:c"), policy: path });
     assert.equal(administrator!.limit(effectiveGrants(LEAST)).cluster, "none");
     assert.equal((await governed(plugin("c/d:e"), STORE, path)).administrator, undefined);
     await assert.rejects(governed(plugin("x/y:z"), STORE, path), { code: "POLICY_REFUSED" });
+    await Deno.writeTextFile(path, "walls: kernel");
+    assert.equal((await governed(plugin("a/b:c"), STORE, path)).requiredBy, path);
+    await Deno.writeTextFile(path, "walls: [kernel]");
+    await assert.rejects(governed(plugin("a/b:c"), STORE, path), { code: "POLICY_INVALID" });
     for (const text of ["rules: [", "just text", "", "{", "rules: &a [*a]"]) {
       await Deno.writeTextFile(path, text);
       await assert.rejects(governed(plugin("a/b:c"), STORE, path), { code: "POLICY_INVALID" }, text);

@@ -75,7 +75,9 @@ for step in scenario["steps"]:
     if "send" in step:
         os.write(master, step["send"].encode())
     elif "signal" in step:
-        os.kill(program, getattr(signal, "SIG" + step["signal"]))
+        # A shell lets all of a job go on.
+        to = os.killpg if step["signal"] == "CONT" else os.kill
+        to(program, getattr(signal, "SIG" + step["signal"]))
     elif "resize" in step:
         columns, rows = step["resize"]
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))

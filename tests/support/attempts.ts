@@ -3,6 +3,7 @@
  * programs, processes and places, on each kind of its threads.
  */
 
+import { Channel, type Json, WAKE } from "../../runtime/broker/channel.ts";
 import type { Syscalls } from "../../runtime/kernel/syscalls.ts";
 import { callOnThread, otherThreads } from "./thread_call.ts";
 
@@ -41,6 +42,36 @@ const ERRNOS: Readonly<Record<number, string>> = {
   25: "ENOTTY",
   38: "ENOSYS",
 };
+
+/** The channel to the broker: the first socket of its kind that the process has. */
+function brokerChannel(system: Syscalls) {
+  for (let fd = 3; fd < 100; fd++) {
+    scratch.fill(0);
+    scratch[8] = 4; // the length of an int
+    const [SOL_SOCKET, SO_TYPE, SEQPACKET] = [1n, 3n, 5];
+    const asked = libc.symbols.syscall(
+      BigInt(x86 ? 55 : 209), // getsockopt
+      BigInt(fd),
+      SOL_SOCKET,
+      SO_TYPE,
+      address,
+      address + 8n,
+      0n,
+    );
+    if (asked !== 0n || scratch[0] !== SEQPACKET) continue;
+    const channel = new Channel(system, fd);
+    return {
+      ask(message: Json) {
+        woken ||= system.call(system.numbers.write, fd, system.put(new TextEncoder().encode(WAKE)), 1) > 0n;
+        channel.send(message);
+        return channel.receive();
+      },
+    };
+  }
+  return undefined;
+}
+
+let woken = false;
 
 const x86 = Deno.build.arch === "x86_64";
 
@@ -88,6 +119,14 @@ export function attempts(system: Syscalls): Readonly<Record<string, (...words: s
       (await Deno.connect({ hostname: host, port: Number(port) })).close(),
     connectUnix: async (path = "") => (await Deno.connect({ transport: "unix", path })).close(),
     listen: () => Deno.listen({ hostname: "127.0.0.1", port: 0 }).close(),
+    /** A message to the process that waits outside of the wall; what it answers is thrown where it is a failure. */
+    broker: (...words) => {
+      const { message } = brokerChannel(system)?.ask(JSON.parse(words.join("|"))) ?? { message: null };
+      const { failure, errno } = (message ?? {}) as { failure?: { message: string }; errno?: string };
+      const name = failure?.message ?? errno;
+      if (name !== undefined) throw Object.assign(new Error(), { name });
+      if (message === null) throw Object.assign(new Error(), { name: "none" });
+    },
     compute: async () => {
       await WebAssembly.compile(new Uint8Array([0, 0x61, 0x73, 0x6d, 1, 0, 0, 0]));
       await new Promise((resolve) => setTimeout(resolve, 1));

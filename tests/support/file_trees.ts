@@ -1,6 +1,11 @@
-/** The two file trees of the product, and what tests do with either. */
+/** The file trees of the product, and what tests do with each. */
 
 import assert from "node:assert/strict";
+import type { Json } from "../../runtime/broker/channel.ts";
+import { Fields } from "../../runtime/broker/fields.ts";
+import { failureToJson, fileCalls } from "../../runtime/broker/file_calls.ts";
+import { type Answer, FileService, namedOverlays } from "../../runtime/broker/file_service.ts";
+import { Syscalls } from "../../runtime/kernel/syscalls.ts";
 import type { Files, Mount } from "../../runtime/sandbox.ts";
 import { WasiError } from "../../runtime/wasi/errno.ts";
 import type { AnyFile, DirectoryNode, FileTree, OpenOptions } from "../../runtime/wasi/files.ts";
@@ -25,17 +30,56 @@ export const WRITE: OpenOptions = { ...READ, write: true, create: true };
 /** Opens a tree; what is not said is nothing. */
 export type OpenTree = (files: Partial<Files>) => FileTree;
 
-/** The two implementations: through Linux's system calls, and by name, which is there everywhere. */
+/**
+ * The implementations: through Linux's system calls, by name, which is there everywhere, and over messages to who opens what
+ * this process can't.
+ */
 export const IMPLEMENTATIONS: Readonly<Record<string, OpenTree>> = {
   "by name": (files) => new NamedTree({ ...NO_FILES, ...files }),
   ...(Deno.build.os === "linux"
-    ? { "by descriptor": (files: Partial<Files>) => openLinuxTree({ ...NO_FILES, ...files })! }
+    ? {
+      "by descriptor": (files: Partial<Files>) => openLinuxTree({ ...NO_FILES, ...files })!,
+      "by a broker": openOutside,
+    }
     : {}),
 };
 
 const NO_FILES: Files = { mounts: [], overlays: [], protectedPaths: [], unprotectedPaths: [] };
 
-/** A test of both. */
+/** A tree all of whose mounts are open elsewhere: here, too, in this case. */
+function openOutside(given: Partial<Files>): FileTree {
+  const files = { ...NO_FILES, ...given };
+  const hosts = files.overlays.map(({ host }) => host);
+  const elsewhere = openLinuxTree({ ...files, overlays: namedOverlays(hosts) })!;
+  const service = new FileService(elsewhere, hosts);
+  const system = Syscalls.load()!;
+  const answer = (message: Readonly<Record<string, Json>>): Answer => {
+    const fields = new Fields(JSON.parse(JSON.stringify(message)));
+    if (fields.text("ask") === "file") return service.call(fields.text("name"), fields);
+    try {
+      return { message: { node: service.mount(files.mounts[mounted++] ?? assert.fail()) } };
+    } catch (error) {
+      return { message: failureToJson(error) };
+    }
+  };
+  let mounted = 0;
+  const calls = fileCalls((message) => {
+    const { message: answered, files = [] } = answer(message);
+    const copies = files.map((fd) => Number(system.call(system.numbers.fcntl, fd, 1030, 0)));
+    return { message: JSON.parse(JSON.stringify(answered)), files: copies };
+  });
+  const tree = openLinuxTree({ ...files, mounts: [], outside: { calls } })!;
+  const roots = files.mounts.map((mount) => ({ guest: mount.guest, node: tree.mount(mount) }));
+  return new Proxy(tree, {
+    get(tree, name) {
+      if (name === "roots") return roots;
+      const value = Reflect.get(tree, name, tree);
+      return typeof value === "function" ? value.bind(tree) : value;
+    },
+  });
+}
+
+/** A test of each. */
 export function testTrees(
   name: string,
   run: (open: OpenTree, implementation: string) => void | Promise<void>,

@@ -10,6 +10,8 @@ import { attempts } from "./attempts.ts";
 /** What is tried: a name of attempts.ts, and words for it. */
 export interface Order {
   readonly restriction: Restriction;
+  /** Ports that are left after that. */
+  readonly ports?: readonly number[];
   readonly attempts: readonly (readonly [name: string, ...words: string[]])[];
 }
 
@@ -23,7 +25,11 @@ const order = JSON.parse(Deno.args[0]!) as Order;
 await Deno.readTextFile("/proc/self/status"); // a thread of the pool is there
 const system = Syscalls.load()!;
 const known = attempts(system);
-const standing = restrictProcess(system, order.restriction);
+const { standing, narrow } = restrictProcess(system, order.restriction);
+if (order.ports) {
+  Deno.permissions.revokeSync({ name: "ffi" });
+  narrow(order.ports);
+}
 const results: string[] = [];
 for (const [name, ...words] of order.attempts) {
   try {

@@ -2,24 +2,10 @@
 
 import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
-import { FULL_ABI } from "../../../runtime/kernel/landlock.ts";
-import { landlockVersion, type Restriction } from "../../../runtime/kernel/restrict.ts";
-import { Syscalls } from "../../../runtime/kernel/syscalls.ts";
-import { missing } from "../../support/programs.ts";
+import type { Restriction } from "../../../runtime/kernel/restrict.ts";
+import { landlockMissing } from "../../support/landlock.ts";
 import type { Order, Report } from "../../support/restricted.ts";
 import { temporaryDirectory } from "../../support/temporary.ts";
-
-/** Whether this machine can't show it. */
-const without = () => {
-  if (Deno.build.os !== "linux") return true;
-  const system = Syscalls.load();
-  const has = system !== undefined && landlockVersion(system) >= FULL_ABI;
-  return missing(
-    "Landlock",
-    has,
-    "Linux 6.7 or later, with landlock among the modules of /sys/kernel/security/lsm",
-  );
-};
 
 const NOTHING: Restriction = { paths: [], ports: [], names: false, unix: false };
 
@@ -27,17 +13,17 @@ const NOTHING: Restriction = { paths: [], ports: [], names: false, unix: false }
 async function tryIn(
   restriction: Restriction,
   attempts: Readonly<Record<string, string>>,
-  cwd?: string,
+  ports?: readonly number[],
 ): Promise<Report> {
   const names = Object.keys(attempts);
   const order: Order = {
     restriction,
+    ...(ports ? { ports } : {}),
     attempts: names.map((name) => name.split(" ")) as unknown as Order["attempts"],
   };
   const probe = fileURLToPath(new URL("../../support/restricted.ts", import.meta.url));
   const { stdout, stderr } = await new Deno.Command(Deno.execPath(), {
     args: ["run", "--quiet", "--no-check", "--allow-all", probe, JSON.stringify(order)],
-    ...(cwd === undefined ? {} : { cwd }),
   }).output();
   const text = new TextDecoder().decode(stdout);
   assert.ok(text.startsWith("{"), new TextDecoder().decode(stderr));
@@ -48,7 +34,7 @@ async function tryIn(
 
 const DENIED = "PermissionDenied";
 
-Deno.test("a process that keeps nothing", { ignore: without() }, async (t) => {
+Deno.test("a process that keeps nothing", { ignore: landlockMissing() }, async (t) => {
   const directory = temporaryDirectory();
   Deno.writeTextFileSync(`${directory}/secret.json`, "{}");
   using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
@@ -108,7 +94,7 @@ Deno.test("a process that keeps nothing", { ignore: without() }, async (t) => {
   });
 });
 
-Deno.test("a process keeps what it says", { ignore: without() }, async (t) => {
+Deno.test("a process keeps what it says", { ignore: landlockMissing() }, async (t) => {
   const directory = temporaryDirectory();
   for (const name of ["read", "write", "other"]) {
     Deno.mkdirSync(`${directory}/${name}/sub`, { recursive: true });
@@ -185,6 +171,16 @@ Deno.test("a process keeps what it says", { ignore: without() }, async (t) => {
       "call 41/198 2 1 262": "EACCES", // socket: MPTCP
       "call 41/198 2 3 1": "EACCES", // socket: raw
     });
+  });
+  await t.step("of its ports one, once that is known; moving files goes on", async () => {
+    const ports = [allowed.addr.port, other.addr.port];
+    Deno.writeTextFileSync(`${directory}/write/file`, "x");
+    await tryIn({ ...NOTHING, ports, paths: [{ path: `${directory}/write`, access: "write" }] }, {
+      [`connect 127.0.0.1 ${ports[0]}`]: "ok",
+      [`connect 127.0.0.1 ${ports[1]}`]: DENIED,
+      [`rename ${directory}/write/file ${directory}/write/sub/file`]: "ok",
+      [`readLater ${directory}/write/sub/file`]: "ok",
+    }, [ports[0]!]);
   });
   await t.step("names", async () => {
     const { port } = allowed.addr;

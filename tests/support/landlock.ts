@@ -1,0 +1,26 @@
+/** Whether this machine has Landlock, and commands for which it has none. */
+
+import { fileURLToPath } from "node:url";
+import { FULL_ABI } from "../../runtime/kernel/landlock.ts";
+import { landlockVersion } from "../../runtime/kernel/restrict.ts";
+import { Syscalls } from "../../runtime/kernel/syscalls.ts";
+import { findProgram, missing } from "./programs.ts";
+
+/** Whether tests that need it are left out. */
+export function landlockMissing(): boolean {
+  if (Deno.build.os !== "linux") return true;
+  const system = Syscalls.load();
+  const has = system !== undefined && landlockVersion(system) >= FULL_ABI;
+  return missing("Landlock", has, "Linux 6.7 or later, with landlock in /sys/kernel/security/lsm");
+}
+
+/** Whether tests of a kernel without it are left out. */
+export function withoutLandlockMissing(): boolean {
+  return Deno.build.os !== "linux" ||
+    missing("python3", findProgram("python3") !== undefined, "apt-get install python3");
+}
+
+/** Words that start a command for which the kernel has none, as an older one (ENOSYS) or a container (EPERM) would. */
+export function withoutLandlock(errno: "ENOSYS" | "EOPNOTSUPP" | "EPERM" = "ENOSYS"): string[] {
+  return ["python3", fileURLToPath(new URL("without_landlock.py", import.meta.url)), errno];
+}

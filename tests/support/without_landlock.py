@@ -1,0 +1,22 @@
+"""without_landlock.py ERRNO COMMAND...: runs a command for which the kernel has no Landlock: each of its calls answers ERRNO."""
+
+import ctypes, errno, os, struct, sys
+
+LANDLOCK = (444, 445, 446)
+LOAD, EQUAL, RETURN, ALLOW, ERRNO = 0x20, 0x15, 0x06, 0x7FFF0000, 0x00050000
+
+
+def instruction(code, value, to=0, otherwise=0):
+    return struct.pack("HBBI", code, to, otherwise, value)
+
+
+program = instruction(LOAD, 0)
+for number in LANDLOCK:
+    program += instruction(EQUAL, number, 0, 1) + instruction(RETURN, ERRNO | getattr(errno, sys.argv[1]))
+program += instruction(RETURN, ALLOW)
+instructions = ctypes.create_string_buffer(program)
+filter = ctypes.create_string_buffer(struct.pack("HxxxxxxP", len(program) // 8, ctypes.addressof(instructions)))
+libc = ctypes.CDLL(None, use_errno=True)
+if libc.prctl(38, 1, 0, 0, 0) or libc.prctl(22, 2, filter, 0, 0):  # PR_SET_NO_NEW_PRIVS, PR_SET_SECCOMP
+    sys.exit("without_landlock.py: " + os.strerror(ctypes.get_errno()))
+os.execvp(sys.argv[2], sys.argv[2:])
