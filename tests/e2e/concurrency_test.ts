@@ -198,7 +198,7 @@ function commandsOf(product: Product, host: string) {
     },
     "list -o lock": async () => {
       const { code, stdout, stderr } = await run("list", "-o", "lock");
-      assert.deepEqual([code, stderr, JSON.parse(stdout).krewWasmLock], [0, "", 1]);
+      assert.deepEqual([code, stderr, JSON.parse(stdout).krewWasmLock], [0, "", 2]);
     },
     sync: async () => assertDone(await run("sync", "plugins.lock")),
     "sync --prune": async () => assertDone(await run("sync", "plugins.lock", "--prune")),
