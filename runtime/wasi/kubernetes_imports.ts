@@ -225,7 +225,7 @@ function headOf(status: number, headers: readonly (readonly [string, string])[])
 export function kubernetesImports(sandbox: Sandbox): ExtraImports {
   return {
     module: KUBERNETES_IMPORTS,
-    suspending: ["current", "head", "receive", "send"],
+    suspending: ["current", "head", "receive", "request", "send", "upgrade"],
     network: true,
     functions: (guest, descriptors) => new Door(sandbox, guest, descriptors).functions(),
   };
@@ -237,6 +237,10 @@ class Door {
   #descriptors: Descriptors;
   #channels = new WeakMap<ByteSource | ByteSink, Exchange>();
   #kept = new HostMemory();
+  /** How many requests the plugin has closed that the host still holds. */
+  #givenUp = 0;
+  /** Resolved when the host lets go of a request. */
+  #freed: PromiseWithResolvers<void> | undefined;
   /** Why `current` failed. */
   #failure = "";
 
@@ -360,17 +364,40 @@ class Door {
   #start(
     flags: number,
     result: number,
+    size: number,
     outcome: (abort: AbortController) => Promise<Outcome>,
     upload?: BodySink,
-  ): void {
+  ): MaybePromise<void> {
+    if (!this.#kept.fits(size)) {
+      if (this.#givenUp === 0) throw new WasiError("insufficient-memory");
+      this.#freed ??= Promise.withResolvers();
+      return this.#freed.promise.then(() => this.#start(flags, result, size, outcome, upload));
+    }
     this.#checkRoom(result);
     if (upload !== undefined) this.#sandbox.stdin.share?.();
     const abort = new AbortController();
-    const exchange = new Exchange(abort, outcome(abort), upload);
+    const exchange = new Exchange(abort, this.#holding(size, abort.signal, outcome(abort)), upload);
     this.#memory.setUint32(result, this.#insert({ kind: "source", source: exchange }, flags));
   }
 
-  #request(args: readonly number[]): void {
+  /** Counts what the host holds of a request until it is answered, or has ended after the plugin closed it. */
+  async #holding(size: number, signal: AbortSignal, outcome: Promise<Outcome>): Promise<Outcome> {
+    const kept = this.#kept.open();
+    kept.grow(size);
+    const giveUp = () => this.#givenUp++;
+    signal.addEventListener("abort", giveUp, { once: true });
+    try {
+      return await outcome;
+    } finally {
+      signal.removeEventListener("abort", giveUp);
+      if (signal.aborted) this.#givenUp--;
+      kept.end();
+      this.#freed?.resolve();
+      this.#freed = undefined;
+    }
+  }
+
+  #request(args: readonly number[]): MaybePromise<void> {
     // deno-fmt-ignore -- the parameters, in their order
     const [
       method = 0, methodLength = 0, path = 0, pathLength = 0, headers = 0, headersLength = 0, body = 0, bodyLength = 0,
@@ -378,7 +405,6 @@ class Door {
     ] = args;
     const url = this.#text(path, pathLength);
     const size = (pathLength >>> 0) + (headersLength >>> 0) + (bodyLength >>> 0) + HIGH_WATER;
-    if (!this.#kept.fits(size)) throw new WasiError("insufficient-memory");
     const upload = (flags & FLAG_BODY) === 0 ? undefined : new BodySink();
     const request = {
       method: this.#text(method, methodLength),
@@ -390,11 +416,7 @@ class Door {
         ? {}
         : { body: this.#memory.slice(body, bodyLength).slice() }),
     };
-    this.#start(flags, result, (abort) => {
-      const kept = this.#kept.open();
-      kept.grow(size);
-      return this.#answer(request, abort).finally(() => kept.end());
-    }, upload);
+    return this.#start(flags, result, size, (abort) => this.#answer(request, abort), upload);
   }
 
   async #answer(request: ClusterRequest, abort: AbortController): Promise<Outcome> {
@@ -414,7 +436,7 @@ class Door {
     this.#memory.setUint32(result, this.#insert({ kind: "sink", sink }, flags));
   }
 
-  #upgrade(args: readonly number[]): void {
+  #upgrade(args: readonly number[]): MaybePromise<void> {
     // deno-fmt-ignore -- the parameters, in their order
     const [
       path = 0, pathLength = 0, headers = 0, headersLength = 0, protocols = 0, protocolsLength = 0, flags = 0, result = 0,
@@ -425,7 +447,8 @@ class Door {
       name,
     ) => name !== "");
     this.#sandbox.stdin.share?.();
-    this.#start(flags, result, async (abort) => {
+    const size = (pathLength >>> 0) + (headersLength >>> 0) + (protocolsLength >>> 0) + HIGH_WATER;
+    return this.#start(flags, result, size, async (abort) => {
       checkPath(url);
       const cluster = await this.#sandbox.cluster();
       const answer = await cluster.upgrade({ url, headers: list, protocols: names, signal: abort.signal });
