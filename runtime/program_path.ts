@@ -31,6 +31,24 @@ export function programPaths(
     .flatMap((entry) => names.map((each) => `${entry.replace(/[\\/]+$/, "")}\\${each}`));
 }
 
+/** Whether a command names no path, so that it is looked for on PATH. */
+export function isName(command: string): boolean {
+  return !(Deno.build.os === "windows" ? /[\\/:]/ : /\//).test(command);
+}
+
+/** The file that {@linkcode startProgram} would start; undefined for none. What can't be looked at is none. */
+export function findProgram(command: string): string | undefined {
+  const paths = isName(command) ? programPaths(command, (name) => Deno.env.get(name)) : [command];
+  return paths.find((path) => {
+    try {
+      const { isFile, mode } = Deno.statSync(path);
+      return isFile && (mode === null || (mode & 0o111) !== 0);
+    } catch {
+      return false;
+    }
+  });
+}
+
 /**
  * Starts a program, one named without a path from where {@linkcode programPaths} says it may be.
  *
@@ -39,7 +57,7 @@ export function programPaths(
  */
 export function startProgram(command: string, options: Deno.CommandOptions): Deno.ChildProcess {
   const windows = Deno.build.os === "windows";
-  if ((windows ? /[\\/:]/ : /\//).test(command)) return new Deno.Command(command, options).spawn();
+  if (!isName(command)) return new Deno.Command(command, options).spawn();
   const env = (name: string) => Deno.env.get(name);
   for (const path of programPaths(command, env)) {
     try {

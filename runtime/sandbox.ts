@@ -4,11 +4,12 @@ import { AppError, messageOf } from "./errors.ts";
 import { type Administrator, type Ask, Desk } from "./desk.ts";
 import { type GrantChange, grantedEnvironment, type Grants, type Limits } from "./grants.ts";
 import { baseName, exists, guestPath, hostPath, parentOf, realPath } from "./host_path.ts";
-import { makeStandInToken, withoutSecrets } from "./kube/arguments.ts";
+import { makeStandInToken, withKubeconfig, withoutSecrets } from "./kube/arguments.ts";
 import type { Cluster } from "./kube/cluster.ts";
 import { kubeconfigPaths, parseConnectionFlags } from "./kube/flags.ts";
 import { placeOfText } from "./kube/places.ts";
 import { type Preloaded, preloadKubeconfig } from "./kube/preload.ts";
+import { isReadOnce, readText } from "./kube/text_file.ts";
 import { mountsFor } from "./mounts.ts";
 import { RunRecord } from "./record.ts";
 import { printError } from "./report.ts";
@@ -215,6 +216,11 @@ export function openSandbox(context: SandboxContext): OpenSandbox {
   const kubeconfig = kubeconfigPaths(variables, args.slice(1), home, cwd);
   // The usual one is not the plugin's to read or to make, where the user has chosen another for now.
   const kubeconfigs = new Set([...kubeconfig.paths, `${home}/.kube/config`]);
+  // In the place of one that is gone when it is read, the plugin has a file.
+  const readOnce = kubeconfig.standInPath !== undefined && isReadOnce(kubeconfig.standInPath)
+    ? { path: kubeconfig.standInPath, shown: `${own.path}/kubeconfig` }
+    : undefined;
+  const standInPath = readOnce?.shown ?? kubeconfig.standInPath;
 
   const { given, withheld } = grantedEnvironment(variables, grants.env, grants.deny.env);
   if (withheld.length > 0) trace(`held back from the plugin's environment: ${withheld.join(", ")}`);
@@ -233,7 +239,7 @@ export function openSandbox(context: SandboxContext): OpenSandbox {
   }
   // Programs for WASI ask for no USERPROFILE.
   if (Deno.build.os === "windows") provide("HOME", guestPath(home));
-  if (kubeconfig.standInPath !== undefined) provide("KUBECONFIG", guestPath(kubeconfig.standInPath));
+  if (standInPath !== undefined) provide("KUBECONFIG", guestPath(standInPath));
 
   let preloaded: Preloaded | undefined;
   let mayRun = true;
@@ -244,6 +250,7 @@ export function openSandbox(context: SandboxContext): OpenSandbox {
   let opened: import("./kube/access.ts").ClusterAccess | undefined;
   let token: string | undefined;
   const standInToken = () => token ??= makeStandInToken();
+  const readFile = (path: string) => preloaded ? preloaded.readFile(path) : readText(path);
   const open = () =>
     access ??= import("./kube/access.ts").then(({ openCluster }) =>
       opened = openCluster({
@@ -254,7 +261,9 @@ export function openSandbox(context: SandboxContext): OpenSandbox {
         trace,
         standInToken,
         helper: broker?.credentials,
-        readFile: (path) => preloaded ? preloaded.readFile(path) : Deno.readTextFileSync(path),
+        warn: (line) => printError(`krew-wasm: warning: ${printable(line, 1000)}\n`),
+        readFile,
+        ...(preloaded ? { findProgram: preloaded.findProgram } : {}),
         chosen({ exec, server }, proxy) {
           if (preloaded && mayRun && exec === undefined) giveUpRunning();
           const place = placeOfText(proxy?.href ?? server);
@@ -276,6 +285,16 @@ export function openSandbox(context: SandboxContext): OpenSandbox {
       record,
     );
   };
+  // One file stands for all of a KUBECONFIG list; the others show empty, which client-go takes for no file.
+  const overlays: Overlay[] = grants.kubeconfig ? [] : [...kubeconfigs].map((host) => ({
+    host,
+    content: () => host === kubeconfig.standInPath ? standIn() : new Uint8Array(),
+  }));
+  if (readOnce) {
+    const itself = () => new TextEncoder().encode(readFile(readOnce.path));
+    overlays.push({ host: readOnce.shown, content: grants.kubeconfig ? itself : standIn });
+  }
+  const told = readOnce ? withKubeconfig(args, guestPath(readOnce.shown)) : args;
   const streams = context.streams ?? {
     stdin: stdinSource(),
     stdout: stdoutSink(context.ask?.quietly),
@@ -285,7 +304,7 @@ export function openSandbox(context: SandboxContext): OpenSandbox {
   let terminal: TerminalControl | undefined;
   const sandbox: OpenSandbox = {
     desk,
-    args: grants.kubeconfig ? args : withoutSecrets(args, standInToken),
+    args: grants.kubeconfig ? told : withoutSecrets(told, standInToken),
     env: [...env],
     cwd: guestPath(cwd),
     ...streams,
@@ -307,14 +326,10 @@ export function openSandbox(context: SandboxContext): OpenSandbox {
         cwd,
         home,
         own: ["TMPDIR", ...PRIVATE_DIRECTORIES.map(([name]) => name)].some(tells) ? own.path : undefined,
-        standIn: tells("HOME") || tells("KUBECONFIG") ? kubeconfig.standInPath : undefined,
+        standIn: tells("HOME") || tells("KUBECONFIG") ? standInPath : undefined,
         trace,
       }),
-      overlays: grants.kubeconfig ? [] : [...kubeconfigs].map((host) => ({
-        host,
-        // One file stands for all of a KUBECONFIG list; the others show empty, which client-go takes for no file.
-        content: () => host === kubeconfig.standInPath ? standIn() : new Uint8Array(),
-      })),
+      overlays,
       protectedPaths: protectedPaths(layout),
       unprotectedPaths: [own.path],
       deniedPaths: [...grants.deny.read, ...(grants.deny.home ? [home] : [])].map(realPathOf),
@@ -335,7 +350,14 @@ export function openSandbox(context: SandboxContext): OpenSandbox {
       const asks = context.ask !== undefined;
       const network = uses.network && (grants.cluster !== "none" || asks && grants.deny.cluster !== true);
       const flags = parseConnectionFlags(args.slice(1));
-      if (network || uses.files) preloaded = await preloadKubeconfig(kubeconfig.paths, flags, cwd);
+      if (network || uses.files) {
+        preloaded = await preloadKubeconfig(kubeconfig.paths, {
+          env: variables,
+          args: args.slice(1),
+          home,
+          cwd,
+        });
+      }
       mayRun = network && (preloaded?.exec ?? false);
       const { files } = sandbox;
       const { mounts, overlays } = files;

@@ -23,6 +23,7 @@ const CONNECTION = new Set([
     "--client-certificate",
     "--client-key",
     "--tls-server-name",
+    "--proxy-url",
     "--username",
     "--password",
     "--as-user-extra",

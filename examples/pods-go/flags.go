@@ -29,7 +29,7 @@ func listWatch(pods dynamic.ResourceInterface) *cache.ListWatch {
 var connectionFlags = []string{
 	"--context", "--kubeconfig", "--cluster", "--user", "--namespace", "-n", "--as", "--as-group", "--as-uid",
 	"--as-user-extra", "--request-timeout", "--server", "--token", "--certificate-authority", "--client-certificate",
-	"--client-key", "--tls-server-name", "--username", "--password",
+	"--client-key", "--tls-server-name", "--proxy-url", "--username", "--password",
 }
 
 // withoutConnectionFlags leaves a plugin its own arguments.

@@ -51,7 +51,7 @@ export async function restrictRun(
 async function networkOf({ preloaded, flags, env, renewed }: ClusterFacts): Promise<NetworkFacts> {
   const { kubeconfigs } = preloaded;
   const places = await placesNamed(kubeconfigs, flags, env);
-  const ownPorts = mayUseProxy(kubeconfigs, env)
+  const ownPorts = mayUseProxy(kubeconfigs, flags, env)
     ? [(await import("../kube/relay.ts")).shareRelays().port]
     : [];
   const services = places.every(({ hostname }) => isAddress(hostname))

@@ -18,6 +18,7 @@ import {
 } from "./kubeconfig.ts";
 import { proxyFor } from "./proxy.ts";
 import { formatStandIn, makeStandInCredentials } from "./standin.ts";
+import { readText } from "./text_file.ts";
 import { connectCluster, type Transport } from "./transport.ts";
 
 /** What {@linkcode openCluster} needs to know of the run. */
@@ -34,6 +35,10 @@ export interface ClusterContext {
   readonly standInToken?: () => string;
   /** Does what the kernel refuses to this process. */
   readonly helper?: CredentialHelper | undefined;
+  /** Told what kubectl would warn of. */
+  readonly warn?: (line: string) => void;
+  /** Finds programs, where they were looked for ahead. */
+  readonly findProgram?: (command: string) => string | undefined;
   /** Told, before the first request, what the user chose, and the proxy that leads there. */
   readonly chosen?: (connection: Connection, proxy: URL | undefined) => void;
   /** Directory of a Pod's service account. */
@@ -60,7 +65,7 @@ export function openCluster(context: ClusterContext): ClusterAccess {
   const { env, home, cwd, serviceAccount = SERVICE_ACCOUNT } = context;
   const flags = parseConnectionFlags(context.args);
   const { paths, named } = kubeconfigPaths(env, context.args, home, cwd);
-  const readFile = context.readFile ?? Deno.readTextFileSync;
+  const readFile = context.readFile ?? readText;
   let config: Promise<Kubeconfig | undefined> | undefined;
   const read = () => config ??= readKubeconfig(paths, home, flags.kubeconfig !== undefined, readFile);
   const pod = () => inCluster(env, serviceAccount);
@@ -98,9 +103,24 @@ export function openCluster(context: ClusterContext): ClusterAccess {
       },
     );
   };
+  /** Adds kuberc's policy for the user's credential plugin. */
+  const withPolicy = async (connection: Connection): Promise<Connection> => {
+    if (!connection.exec) return connection;
+    const [{ allowedProgram, readPluginPolicy }, { kubercFile }] = await Promise.all([
+      import("./kuberc.ts"),
+      import("./kuberc_file.ts"),
+    ]);
+    const file = kubercFile(env, context.args, home, cwd);
+    const policy = await readPluginPolicy(file, readFile, context.warn ?? context.trace);
+    if (!policy) return connection;
+    const { findProgram } = await import("../program_path.ts");
+    const find = context.findProgram ?? findProgram;
+    const allowed = (command: string) => allowedProgram(command, policy, find);
+    return { ...connection, exec: { ...connection.exec, allowed } };
+  };
   let transport: Transport | undefined;
   let chosen: Promise<Connection> | undefined;
-  const connection = () => chosen ??= choose();
+  const connection = () => chosen ??= choose().then(withPolicy);
   let cluster: Promise<Cluster> | undefined;
   return {
     connection,

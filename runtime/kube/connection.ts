@@ -27,6 +27,8 @@ export interface ExecPlugin {
   readonly directory: string;
   /** What the cluster's extension `client.authentication.k8s.io/exec` has for it. */
   readonly config: unknown;
+  /** What is started for a command, where kubectl may start it. @throws AppError CREDENTIALS_FAILED */
+  readonly allowed?: (command: string) => string;
 }
 
 /** Where and as whom to connect. Holds secrets: it never leaves the host's side. */
@@ -86,9 +88,10 @@ export function connectionOf(
     flags.server ?? entry.server ?? invalid(where, "is missing"),
     (what) => invalid(where, what),
   );
-  const { proxyUrl } = entry;
+  const proxyUrl = flags.proxyUrl ?? entry.proxyUrl;
   if (proxyUrl !== undefined && !isProxyUrl(proxyUrl)) {
-    invalid(`${cluster.where}.proxy-url`, `"${shownUrl(proxyUrl)}" is not an http, https or socks5 URL`);
+    const where = flags.proxyUrl === undefined ? `${cluster.where}.proxy-url` : "--proxy-url";
+    invalid(where, `"${shownUrl(proxyUrl)}" is not an http, https or socks5 URL`);
   }
   const { ca, caFile, insecure } = rootsOf(files, cluster);
   const credentials = user || hasUserFlags(flags)

@@ -43,10 +43,12 @@ async function askSocks(
   username: string,
   password: string,
 ): Promise<void> {
-  await writeAll(way, new Uint8Array(username === "" ? [5, 1, 0] : [5, 2, 0, 2]));
+  const named = username !== "" || password !== "";
+  await writeAll(way, new Uint8Array(named ? [5, 2, 0, 2] : [5, 1, 0]));
   const [version, method] = await readExactly(way, 2);
   if (version !== 5) throw new ProxyError("the proxy does not speak SOCKS5");
-  if (method === 2 && username !== "") {
+  if (method === 2 && named) {
+    if (username === "") throw new ProxyError("the proxy wants a user name, and has a password only");
     const [name, word] = [username, password].map((text) => new TextEncoder().encode(text));
     if (name!.length > 255 || word!.length > 255) throw new ProxyError("the proxy's password is too long");
     await writeAll(way, new Uint8Array([1, name!.length, ...name!, word!.length, ...word!]));

@@ -1,10 +1,11 @@
 /** Exec credential plugins (client.authentication.k8s.io, v1 and v1beta1): a program of the user's that says who they are. */
 
 import { AppError, messageOf } from "../errors.ts";
-import { startProgram } from "../program_path.ts";
+import { isName, startProgram } from "../program_path.ts";
 import { printable } from "../text.ts";
 import { untilAborted } from "./abort.ts";
 import type { ClientCertificate, Connection, ExecPlugin } from "./connection.ts";
+import { absolute } from "./flags.ts";
 
 /** What a plugin printed. */
 export interface ExecCredential {
@@ -39,9 +40,11 @@ export async function runExecPlugin(
     );
   };
   if (entry.interactiveMode === "Always" && !interactive) throw failed("needs a terminal, and stdin is none");
+  const command = commandOf(entry.command, directory);
+  const program = plugin.allowed?.(command) ?? command;
   let child: Deno.ChildProcess;
   try {
-    child = startProgram(commandOf(entry.command, directory), {
+    child = startProgram(program, {
       args: [...entry.args],
       env: {
         ...Object.fromEntries(entry.env.map(({ name, value }) => [name, value])),
@@ -81,8 +84,9 @@ export async function runExecPlugin(
 }
 
 /** A command with a slash is relative to the kubeconfig's directory, as in client-go; one without is looked for on PATH. */
-function commandOf(command: string, directory: string): string {
-  return /[\\/]/.test(command) && !/^([\\/]|[A-Za-z]:)/.test(command) ? `${directory}/${command}` : command;
+export function commandOf(command: string, directory: string): string {
+  const windows = Deno.build.os === "windows" && /^(?:[A-Za-z]:|[\\/])/.test(command);
+  return isName(command) || windows ? command : absolute(command, directory);
 }
 
 function execInfo({ entry, config }: ExecPlugin, connection: Connection, interactive: boolean): unknown {

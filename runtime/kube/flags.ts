@@ -4,6 +4,7 @@
  */
 
 import { printable } from "../text.ts";
+import { isStdin } from "./text_file.ts";
 
 /** What the flags say; every field is as written. */
 export interface ConnectionFlags {
@@ -20,6 +21,7 @@ export interface ConnectionFlags {
   readonly clientCertificate?: string;
   readonly clientKey?: string;
   readonly tlsServerName?: string;
+  readonly proxyUrl?: string;
   readonly insecureSkipTlsVerify?: boolean;
   readonly disableCompression?: boolean;
   readonly requestTimeout?: string;
@@ -47,6 +49,7 @@ const VALUES: Readonly<Record<string, keyof ConnectionFlags>> = {
   "client-certificate": "clientCertificate",
   "client-key": "clientKey",
   "tls-server-name": "tlsServerName",
+  "proxy-url": "proxyUrl",
   "request-timeout": "requestTimeout",
   "as": "as",
   "as-uid": "asUid",
@@ -165,6 +168,7 @@ export function tilde(path: string, home: string): string {
 
 /** Whether something is there that is no directory. */
 export function isFile(path: string): boolean {
+  if (isStdin(path)) return true;
   try {
     return !Deno.statSync(path).isDirectory;
   } catch {

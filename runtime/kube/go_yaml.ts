@@ -24,6 +24,8 @@ const WORDS: Readonly<Record<string, boolean>> = {
   off: false,
 };
 
+const BASE64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/;
+
 const TAGS: readonly ScalarTag[] = [
   {
     tag: "tag:yaml.org,2002:null",
@@ -52,9 +54,13 @@ const TAGS: readonly ScalarTag[] = [
   {
     tag: "tag:yaml.org,2002:binary",
     default: false,
-    resolve: (text) => {
-      const bytes = Uint8Array.from(atob(text.replace(/\s/g, "")), (character) => character.charCodeAt(0));
-      return new TextDecoder().decode(bytes);
+    resolve: (text, onError) => {
+      const digits = text.replace(/[\r\n]/g, "");
+      if (!BASE64.test(digits)) {
+        onError("!!binary holds no base64");
+        return text;
+      }
+      return new TextDecoder().decode(Uint8Array.fromBase64(digits));
     },
   },
 ];
@@ -102,14 +108,4 @@ function firstDocument(text: string): string {
     else if (/^[}\]]/.test(token) && --depth === 0) return lines.slice(0, index + 1);
   }
   return lines;
-}
-
-/** A file's text: UTF-8, or UTF-16 where it begins with that byte order mark, as PowerShell writes it. */
-export function decodeText(bytes: Uint8Array): string {
-  const encoding = bytes[0] === 0xff && bytes[1] === 0xfe
-    ? "utf-16le"
-    : bytes[0] === 0xfe && bytes[1] === 0xff
-    ? "utf-16be"
-    : "utf-8";
-  return new TextDecoder(encoding).decode(bytes);
 }

@@ -82,7 +82,7 @@ export async function placesNamed(
   const named = await Promise.all([...kubeconfigs].map(([path, text]) => urlsNamed(text, path)));
   const urls = [
     ...named.flat(),
-    ...(flags.server === undefined ? [] : [flags.server]),
+    ...[flags.server, flags.proxyUrl].filter((url) => url !== undefined),
     ...urlsOfEnvironment(env),
   ];
   const places = new Map<string, Place>();
@@ -93,11 +93,13 @@ export async function placesNamed(
   return [...places.values()];
 }
 
-/** Whether a proxy may lead there: from the kubeconfigs or the environment. */
+/** Whether a proxy may lead there: from the kubeconfigs, the flags or the environment. */
 export function mayUseProxy(
   kubeconfigs: ReadonlyMap<string, string>,
+  flags: ConnectionFlags,
   env: Readonly<Record<string, string>>,
 ): boolean {
-  return ["HTTPS_PROXY", "HTTP_PROXY", "https_proxy", "http_proxy"].some((name) => env[name]) ||
-    [...kubeconfigs.values()].some((text) => text.includes("proxy-url") || /\\[xu]/.test(text));
+  return flags.proxyUrl !== undefined ||
+    ["HTTPS_PROXY", "HTTP_PROXY", "https_proxy", "http_proxy"].some((name) => env[name]) ||
+    [...kubeconfigs.values()].some((text) => text.includes("proxy-url") || /\\[xu]|!!/.test(text));
 }

@@ -3,7 +3,9 @@
  * it, nor the certificates and keys that it names. Parsing waits until somebody asks (access.ts).
  */
 
-import { absolute, type ConnectionFlags } from "./flags.ts";
+import { absolute, parseConnectionFlags } from "./flags.ts";
+import { kubercFile } from "./kuberc_file.ts";
+import { readText } from "./text_file.ts";
 
 /** What was read, and what can't be read before it is needed. */
 export interface Preloaded {
@@ -17,6 +19,8 @@ export interface Preloaded {
   readonly keep: readonly string[];
   /** Whether a user of the kubeconfig may have a credential plugin. */
   readonly exec: boolean;
+  /** Finds a program, as it was then: where kuberc has an allowlist, all that it and the kubeconfig name were looked for. */
+  readonly findProgram: (command: string) => string | undefined;
 }
 
 /** Keys of a kubeconfig that name a file, each with the word that says it is one. */
@@ -51,17 +55,26 @@ export async function filesNamed(text: string, path: string): Promise<{ key: str
   }
 }
 
+/** What {@linkcode preloadKubeconfig} needs to know of the run. */
+export interface PreloadContext {
+  readonly env: Readonly<Record<string, string>>;
+  /** The plugin's arguments, its name left out. */
+  readonly args: readonly string[];
+  readonly home: string;
+  readonly cwd: string;
+}
+
 /** Reads what there is; what is not, or can't be read, is told of by whoever asks for it. */
 export async function preloadKubeconfig(
   paths: readonly string[],
-  flags: ConnectionFlags,
-  cwd: string,
+  { env, args, home, cwd }: PreloadContext,
 ): Promise<Preloaded> {
+  const flags = parseConnectionFlags(args);
   const texts = new Map<string, string>();
   const errors = new Map<string, unknown>();
   const read = (path: string): string | undefined => {
     try {
-      const text = Deno.readTextFileSync(path);
+      const text = readText(path);
       texts.set(path, text);
       return text;
     } catch (error) {
@@ -77,7 +90,7 @@ export async function preloadKubeconfig(
     if (text === undefined) continue;
     kubeconfigs.set(path, text);
     // The word alone: a false alarm costs nothing, the next to be known is whether the user has one.
-    exec ||= text.includes("exec") || /\\[xu]/.test(text);
+    exec ||= text.includes("exec") || /\\[xu]|!!/.test(text);
     const directory = path.slice(0, Math.max(path.lastIndexOf("/"), path.lastIndexOf("\\"))) || "/";
     for (const { key, path: named } of await filesNamed(text, path)) {
       const file = absolute(named, directory);
@@ -87,16 +100,61 @@ export async function preloadKubeconfig(
   for (const path of [flags.certificateAuthority, flags.clientCertificate, flags.clientKey]) {
     if (path !== undefined && read(absolute(path, cwd)) !== undefined) keep.push(absolute(path, cwd));
   }
+  const programs = new Map<string, string | undefined>();
+  const kuberc = exec ? kubercPath(env, args, home, cwd) : undefined;
+  if (kuberc !== undefined && read(kuberc)?.includes("llowlist")) {
+    await findPrograms(paths.map((path) => [path, texts.get(path)] as const), texts.get(kuberc)!, programs);
+  }
   return {
     texts,
     kubeconfigs,
     keep,
     exec,
+    findProgram: (command) => programs.get(command),
     readFile: (path) => {
       const text = texts.get(path);
       if (text !== undefined) return text;
       if (errors.has(path)) throw errors.get(path);
-      return Deno.readTextFileSync(path);
+      return readText(path);
     },
   };
+}
+
+/** Where kuberc is, were it only to be read; what is wrong with how it is named is told later. */
+function kubercPath(
+  env: Readonly<Record<string, string>>,
+  args: readonly string[],
+  home: string,
+  cwd: string,
+): string | undefined {
+  try {
+    return kubercFile(env, args, home, cwd)?.path;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Looks for all programs that an allowlist and the users of kubeconfigs name. */
+async function findPrograms(
+  kubeconfigs: readonly (readonly [path: string, text: string | undefined])[],
+  kuberc: string,
+  programs: Map<string, string | undefined>,
+): Promise<void> {
+  const [{ findProgram }, { parseKuberc }, { parseKubeconfig }, { commandOf }] = await Promise.all([
+    import("../program_path.ts"),
+    import("./kuberc.ts"),
+    import("./kubeconfig.ts"),
+    import("./exec.ts"),
+  ]);
+  const file = { path: "", shown: "", explicit: false };
+  // What is wrong with any of them is told of when it is used.
+  const policy = await parseKuberc(kuberc, file, () => {}).catch(() => undefined);
+  const commands = [...policy?.allowed ?? []];
+  for (const [path, text] of kubeconfigs) {
+    const config = text === undefined ? undefined : await parseKubeconfig(text, path).catch(() => undefined);
+    for (const { entry: { exec }, directory } of config?.users.values() ?? []) {
+      if (exec) commands.push(commandOf(exec.command, directory));
+    }
+  }
+  for (const command of commands) programs.set(command, findProgram(command));
 }

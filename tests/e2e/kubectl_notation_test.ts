@@ -65,10 +65,37 @@ testBinary("what kubectl reads in a kubeconfig and in flags, in every notation",
   });
   const prints = (status: object, more: object = {}) =>
     `cat <<'END'\n${JSON.stringify({ apiVersion: EXEC, kind: "ExecCredential", status, ...more })}\nEND`;
+  const kuberc = (
+    policy: string,
+    { list, at = ".kube/kuberc", text = (kuberc) => kuberc }: {
+      list?: readonly string[];
+      at?: string;
+      text?: (kuberc: string) => string | Uint8Array;
+    } = {},
+  ): Situation => {
+    const situation = exec(prints({ token: "t" }));
+    const kuberc = json({
+      apiVersion: "kubectl.config.k8s.io/v1beta1",
+      kind: "Preference",
+      credentialPluginPolicy: policy,
+      credentialPluginAllowlist: list?.map((command) => ({ command: command.replace("~", it.product.home) })),
+    });
+    return { ...situation, files: { ...situation.files, [at]: text(kuberc) } };
+  };
+  /** With a credential plugin that is found on PATH. */
+  const named = (situation: Situation): Situation => ({
+    ...situation,
+    config: config({ exec: { apiVersion: EXEC, command: "login", interactiveMode: "Never" } }),
+    env: { PATH: "~/.kube:/usr/bin:/bin" },
+  });
   // Of a length that has padding.
   const padded = "\n".repeat((4 - api.authority.cert.length % 3) % 3) + api.authority.cert;
   const unpadded = btoa(padded).replace(/==$/, "");
   const json = JSON.stringify;
+  const yaml = (before = "") =>
+    before + Object.entries(config()).map(([name, value]) => `${name}: ${json(value)}\n`).join("");
+  const deny =
+    "apiVersion: kubectl.config.k8s.io/v1beta1\nkind: Preference\ncredentialPluginPolicy: DenyAll\n";
   const localhost = api.server.replace("127.0.0.1", "localhost");
   const cases: Case[] = [
     ["a server in capitals", "reached", { ...at(localhost.toUpperCase()), server: localhost }],
@@ -101,6 +128,16 @@ testBinary("what kubectl reads in a kubeconfig and in flags, in every notation",
     ],
     ["proxy-url with a path", "reached", at(api.server, { "proxy-url": `${http.url()}/x?y` })],
     ["an empty proxy-url", "reached", at(api.server, { "proxy-url": "" })],
+    ["--proxy-url VALUE", "reached", flags("--proxy-url", http.url("jane:pw"))],
+    ["--proxy-url before proxy-url", "reached", {
+      ...at(api.server, { "proxy-url": "http://127.0.0.1:1" }),
+      args: [`--proxy-url=${socks.url()}`],
+    }],
+    ["--proxy-url= leaves the kubeconfig's", "reached", {
+      ...at(api.server, { "proxy-url": http.url() }),
+      args: ["--proxy-url="],
+    }],
+    ["--proxy-url of another kind", "kubeconfig", flags("--proxy-url=ftp://127.0.0.1:1")],
     ["a password alone, to a path", "reached", {
       config: config({ username: "jane", password: "" }, { server: `${api.server}/p` }),
       server: `${api.server}/p`,
@@ -268,10 +305,128 @@ testBinary("what kubectl reads in a kubeconfig and in flags, in every notation",
     }],
     ["exec that is killed", "credentials", exec("kill -9 $$")],
     ["exec is not asked beside --token", "reached", { ...exec("exit 1"), args: ["--token=x"] }],
+    // What other tools and shells make of a kubeconfig.
+    ...[200, 20_000].map((count): Case => [`${count} aliases`, "reached", {
+      config: yaml(`x-one: &one {a: b}\nx-many:\n${"- *one\n".repeat(count)}`),
+    }]),
+    ["aliases of aliases without end", "kubeconfig", {
+      config: yaml(`x0: &x0 [${"a,".repeat(9)}]\n${nested(9)}`),
+    }],
+    ["UTF-16 of PowerShell", "reached", { config: utf16(json(config()), true) }],
+    ["UTF-16, the other order", "reached", { config: utf16(yaml(), false) }],
+    ["UTF-16 without a mark", "kubeconfig", { config: utf16(json(config()), true).subarray(2) }],
+    ["a token in !!binary", "reached", {
+      config: yaml().replace('"t0ken"', '!!binary "dDBr\\\n  ZW4="'),
+    }],
+    ["!!binary that is none", "kubeconfig", { config: yaml().replace('"t0ken"', "!!binary 'a b'") }],
+    ["CR for line ends", "reached", { config: yaml().replaceAll("\n", "\r") }],
+    ["CR and LF for line ends", "reached", { config: yaml().replaceAll("\n", "\r\n") }],
+    ["a second document of JSON", "reached", { config: json(config()) + json({ "current-context": "y" }) }],
+    ["a second document of JSON on its own line", "reached", {
+      config: `${json(config())}\n${json({ "current-context": "y" })}\n`,
+    }],
+    ["a kubeconfig from a pipe", "reached", {
+      config: config(),
+      args: ["--kubeconfig", "/dev/stdin"],
+      by: ["sh", "-c", `cat ~/.kube/config | "$@"`, "sh"],
+    }],
+    ["KUBECONFIG from a pipe", "reached", {
+      config: config(),
+      env: { KUBECONFIG: "/dev/stdin" },
+      by: ["sh", "-c", `cat ~/.kube/config | "$@"`, "sh"],
+    }],
+    // Proxies that want a name, and no password.
+    [
+      "an HTTP proxy with a user without password",
+      "reached",
+      at(api.server, { "proxy-url": http.url("jane") }),
+    ],
+    ["an HTTP proxy with an empty password", "reached", at(api.server, { "proxy-url": http.url("jane:") })],
+    ["an HTTP proxy with a password alone", "reached", at(api.server, { "proxy-url": http.url(":pw") })],
+    [
+      "a SOCKS proxy with a user without password",
+      "reached",
+      at(api.server, { "proxy-url": socks.url("jane") }),
+    ],
+    ["a SOCKS proxy with an empty password", "reached", at(api.server, { "proxy-url": socks.url("jane:") })],
+    ["a SOCKS proxy with a password alone", "unreachable", at(api.server, { "proxy-url": socks.url(":pw") })],
+    [
+      "a name with escapes for a proxy",
+      "reached",
+      at(api.server, { "proxy-url": http.url("j%40ne:p%3Aw%C3%A9") }),
+    ],
+    // kubectl's own settings say which credential plugins may run.
+    ["kuberc denies", "credentials", { ...kuberc("DenyAll") }],
+    [
+      "kuberc denies in the second document",
+      "credentials",
+      kuberc("DenyAll", { text: (kuberc) => `---\nkind: List\n---\n${kuberc}` }),
+    ],
+    ["kuberc denies, and no plugin is asked", "reached", { ...kuberc("DenyAll"), args: ["--token=x"] }],
+    ["kuberc allows all", "reached", kuberc("AllowAll")],
+    ["kuberc allows it by its path", "reached", kuberc("Allowlist", { list: ["~/.kube/login"] })],
+    [
+      "kuberc allows a path that is not plain",
+      "kubeconfig",
+      kuberc("Allowlist", { list: ["./login"] }),
+    ],
+    ["kuberc allows another", "credentials", kuberc("Allowlist", { list: ["login"] })],
+    ["kuberc allows a name on PATH", "reached", named(kuberc("Allowlist", { list: ["login"] }))],
+    [
+      "kuberc allows the path of a name on PATH",
+      "reached",
+      named(kuberc("Allowlist", { list: ["~/.kube/login"] })),
+    ],
+    ["kuberc allows another name on PATH", "credentials", named(kuberc("Allowlist", { list: ["cat"] }))],
+    ["kuberc with a policy that is none", "kubeconfig", kuberc("denyall")],
+    ["kuberc with an empty list", "kubeconfig", kuberc("Allowlist", { list: [] })],
+    ["kuberc with a list that no policy asks for", "kubeconfig", kuberc("DenyAll", { list: ["login"] })],
+    ["kuberc that is none", "reached", { ...kuberc("AllowAll", { text: () => "what: ever" }) }],
+    ["kuberc that is no YAML", "reached", { ...kuberc("AllowAll", { text: () => "a: [" }) }],
+    ["kuberc with keys in another case", "credentials", {
+      ...kuberc("DenyAll", {
+        text: (kuberc) => kuberc.replace("kind", "Kind").replace("apiVersion", "apiversion"),
+      }),
+    }],
+    ["kuberc with a policy in another case", "reached", {
+      ...kuberc("DenyAll", {
+        text: (kuberc) => kuberc.replace("credentialPluginPolicy", "CredentialPluginPolicy"),
+      }),
+    }],
+    ["kuberc behind a separator with text", "reached", {
+      ...kuberc("DenyAll", { text: (kuberc) => `--- x\n---\n${kuberc}` }),
+    }],
+    ["kuberc behind a separator with a comment", "credentials", {
+      ...kuberc("DenyAll", { text: (kuberc) => `--- # x\r\n${kuberc}` }),
+    }],
+    ["kuberc with 2000 aliases", "credentials", {
+      ...kuberc("DenyAll", { text: () => `x: &x a\ny: [${"*x,".repeat(2000)}]\n${deny}` }),
+    }],
+    ["kuberc in UTF-16", "credentials", { ...kuberc("DenyAll", { text: () => utf16(deny, false) }) }],
+    ["kuberc allows a path that leads nowhere", "reached", {
+      ...kuberc("Allowlist", { list: ["../login", "~/.kube/login"] }),
+    }],
+    ["--kuberc of nothing", "credentials", { ...kuberc("DenyAll"), args: ["--kuberc", ""] }],
+    ["--kuberc= of nothing", "kubeconfig", { ...kuberc("DenyAll"), args: ["--kuberc="] }],
+    ["KUBERC=off", "reached", { ...kuberc("DenyAll"), env: { KUBERC: "off" } }],
+    ["KUBECTL_KUBERC=false", "reached", { ...kuberc("DenyAll"), env: { KUBECTL_KUBERC: "false" } }],
+    ["KUBERC of another file", "credentials", {
+      ...kuberc("DenyAll", { at: "rc" }),
+      env: { KUBERC: "~/rc" },
+    }],
+    ["KUBERC of a file that is missing", "kubeconfig", { ...kuberc("AllowAll"), env: { KUBERC: "~/gone" } }],
+    ["--kuberc", "credentials", { ...kuberc("DenyAll", { at: "rc" }), args: ["--kuberc=rc"] }],
+    ["--kuberc of a file that holds none", "kubeconfig", {
+      ...kuberc("AllowAll", { at: "rc", text: () => "a: b" }),
+      args: ["--kuberc=rc"],
+    }],
   ];
   for (const [name, result, situation, differs] of cases) {
     await t.step(name, async () => {
+      for (const proxy of [http, socks]) proxy.seen.length = 0;
       const { kubectl, plugin, said } = await it.compare(situation);
+      const ways = [http, socks].flatMap(({ seen }) => seen.map((tunnel) => json(tunnel)));
+      assert.ok(new Set(ways).size <= 1, `the proxy was asked in different ways: ${ways}`);
       if (result.startsWith("? ")) assert.ok(kubectl.result.includes(result.slice(2)), said);
       else assert.equal(kubectl.result, result, `kubectl's result is another: ${said}`);
       if (differs) assert.equal(plugin.result, differs[0], said);
@@ -279,3 +434,22 @@ testBinary("what kubectl reads in a kubeconfig and in flags, in every notation",
     });
   }
 });
+
+/** Aliases that each stand for nine of the one before. */
+function nested(depth: number): string {
+  return Array.from(
+    { length: depth },
+    (_, index) => `x${index + 1}: &x${index + 1} [${`*x${index},`.repeat(9)}]\n`,
+  ).join("");
+}
+
+function utf16(text: string, little: boolean): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(2 + 2 * text.length);
+  const view = new DataView(bytes.buffer);
+  for (
+    const [index, unit] of [0xfeff, ...text.split("").map((character) => character.charCodeAt(0))].entries()
+  ) {
+    view.setUint16(2 * index, unit, little);
+  }
+  return bytes;
+}

@@ -249,6 +249,27 @@ testBinary("no secret is in a plugin's files, environment or memory, nor in the 
       assert.deepEqual(secrets.find(stderr), [], "in the trace");
     });
   }
+  const pipes: [how: string, line: string][] = [
+    ["standard input", `"$@" --kubeconfig=/dev/stdin <~/.kube/config`],
+    ["a pipe by its number", `cat ~/.kube/config | "$@" --kubeconfig /dev/fd/3 3<&0 </dev/null`],
+    ["a pipe by its name", `mkfifo p && (cat ~/.kube/config >p &) && KUBECONFIG=p "$@"; rm p`],
+  ];
+  for (const [how, line] of pipes) {
+    await t.step(`a kubeconfig from ${how}`, async () => {
+      api.seen.length = 0;
+      const plugin = [`${product.store}/bin/kubectl-outbound`, `${api.server}/version`, "get", "", "params"];
+      const { code, stdout, stderr } = await product.exec(
+        "/bin/sh",
+        ["-c", line, "sh", ...plugin, "--cluster=queried", "--user=basic", "--dump"],
+        { env },
+      );
+      assert.equal(code, 0, stderr);
+      assert.match(api.seen[0]!.headers.get("authorization") ?? "none", /^Basic /);
+      assert.match(stdout, /^KUBECONFIG=.*\/kubeconfig$/m);
+      assert.ok(stdout.includes("client-key-data"), "it has a kubeconfig");
+      assert.deepEqual(secrets.find(stdout + stderr), []);
+    });
+  }
   const flags: [flags: (secret: string) => string[], told: (secret: string) => string][] = [
     [(token) => [`--token=${token}`], (token) => `Bearer ${token}`],
     [(token) => ["--token", token], (token) => `Bearer ${token}`],

@@ -30,10 +30,10 @@ export interface Outcome {
 
 /** A situation. */
 export interface Situation {
-  /** `~/.kube/config`; none for undefined. */
+  /** `~/.kube/config`: its text or bytes, or what is written as JSON; none for undefined. */
   readonly config?: unknown;
   /** Further files, by path below the home directory. Those with `#!` in front are programs. */
-  readonly files?: Readonly<Record<string, string>>;
+  readonly files?: Readonly<Record<string, string | Uint8Array>>;
   readonly args?: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
   /** Where the plugin sends its request; the server's own URL where it is not given. */
@@ -71,7 +71,8 @@ export class SideBySide implements Disposable {
     for (const [name, text] of Object.entries(all)) {
       const file = `${home}/${name}`;
       Deno.mkdirSync(file.slice(0, file.lastIndexOf("/")), { recursive: true });
-      Deno.writeTextFileSync(file, text, { mode: text.startsWith("#!") ? 0o755 : 0o600 });
+      const bytes = typeof text === "string" ? new TextEncoder().encode(text) : text;
+      Deno.writeFileSync(file, bytes, { mode: bytes[0] === 0x23 && bytes[1] === 0x21 ? 0o755 : 0o600 }); // #!
     }
     const filled = Object.fromEntries(
       Object.entries(env).map(([name, value]) => [name, value.replaceAll("~/", `${home}/`)]),
@@ -105,8 +106,8 @@ export class SideBySide implements Disposable {
   }
 }
 
-function textOf(config: unknown): string {
-  return typeof config === "string" ? config : JSON.stringify(config);
+function textOf(config: unknown): string | Uint8Array {
+  return typeof config === "string" || config instanceof Uint8Array ? config : JSON.stringify(config);
 }
 
 function described({ method, path, headers }: SeenRequest): string {
@@ -125,7 +126,7 @@ interface Run {
 
 // In the order they are tried: an error of one kind may quote words of another.
 const KUBECTL: readonly (readonly [words: RegExp, result: Result])[] = [
-  [/invalid apiVersion|auth plugin has been removed/, "kubeconfig"],
+  [/invalid apiVersion|auth plugin has been removed|applying preferences|!!binary/, "kubeconfig"],
   [/getting credentials|exec plugin|exec: |read empty token/, "credentials"],
   [/certificate-authority|client-cert|private key|PEM|root certificates|client-key/, "kubeconfig"],
   [/x509:|tls: |server gave HTTP response/, "tls"],
@@ -153,7 +154,7 @@ const PLUGIN: readonly (readonly [words: RegExp, result: Result])[] = [
   [/its certificate (is|has)|TLS handshake/, "tls"],
   [/Cannot reach the API server/, "unreachable"],
   [/--request-timeout=|is neither true nor false/, "usage"],
-  [/kubeconfig|config: |not YAML|--|client key|certificates for|PROXY names/, "kubeconfig"],
+  [/kubeconfig|config: |not YAML|--|client key|certificates for|PROXY names|kuberc|Preference/, "kubeconfig"],
 ];
 
 function pluginResult({ code, stdout, stderr }: Run): Result {

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { makeStandInToken, withoutSecrets } from "../../../runtime/kube/arguments.ts";
+import { makeStandInToken, withKubeconfig, withoutSecrets } from "../../../runtime/kube/arguments.ts";
 import { parseConnectionFlags } from "../../../runtime/kube/flags.ts";
 import { fc } from "../../support/fuzz.ts";
 
@@ -40,6 +40,18 @@ Deno.test("withoutSecrets() leaves what follows -- to the plugin", () => {
   ]);
 });
 
+Deno.test("withoutSecrets() shows of --proxy-url where it is", () => {
+  assert.deepEqual(
+    shown("--proxy-url=socks5://u:S3CR3T@h:1080?S3CR3T", "--proxy-url", "S3CR3T@h", "--proxy-url=http://h:1"),
+    [
+      "--proxy-url=socks5://h:1080",
+      "--proxy-url",
+      "h",
+      "--proxy-url=http://h:1",
+    ],
+  );
+});
+
 Deno.test("withoutSecrets() shows of --server where it is", () => {
   assert.deepEqual(shown("--server=https://u:S3CR3T@h:1/x?token=S3CR3T", "--server", "u:S3CR3T@h"), [
     "--server=https://h:1/x",
@@ -71,4 +83,14 @@ Deno.test("what is read as a token or a password is in no argument that the plug
 
 Deno.test("makeStandInToken() makes another each time", () => {
   assert.notEqual(makeStandInToken(), makeStandInToken());
+});
+
+Deno.test("withKubeconfig() names another file, up to --", () => {
+  assert.deepEqual(
+    withKubeconfig(
+      ["p", "--kubeconfig=a", "--kubeconfig", "b", "--kubeconfig=", "--", "--kubeconfig=c"],
+      "/x",
+    ),
+    ["p", "--kubeconfig=/x", "--kubeconfig", "/x", "--kubeconfig=", "--", "--kubeconfig=c"],
+  );
 });

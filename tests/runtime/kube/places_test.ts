@@ -69,14 +69,17 @@ Deno.test("placesNamed() takes flags, proxies of the environment, and the cluste
       "other 80",
     ],
   );
+  const flags = { proxyUrl: "socks5://p" };
+  assert.deepEqual(await placesNamed(new Map(), flags, {}), [{ hostname: "p", port: 1080 }]);
   const pod = { KUBERNETES_SERVICE_HOST: "fd00::1", KUBERNETES_SERVICE_PORT: "443" };
   assert.deepEqual(await named("", pod), ["fd00::1 443"]);
 });
 
 Deno.test("mayUseProxy() tells whether one is named", () => {
   const texts = (text: string) => new Map([["/k", text]]);
-  assert.equal(mayUseProxy(texts(plain("https://a")), {}), false);
-  assert.equal(mayUseProxy(texts("    proxy-url: http://p"), {}), true);
-  assert.equal(mayUseProxy(texts(String.raw`"proxy\x2durl": http://p`), {}), true);
-  assert.equal(mayUseProxy(new Map(), { https_proxy: "x" }), true);
+  assert.equal(mayUseProxy(texts(plain("https://a")), {}, {}), false);
+  assert.equal(mayUseProxy(texts("    proxy-url: http://p"), {}, {}), true);
+  assert.equal(mayUseProxy(texts(String.raw`"proxy\x2durl": http://p`), {}, {}), true);
+  assert.equal(mayUseProxy(new Map(), { proxyUrl: "http://p" }, {}), true);
+  assert.equal(mayUseProxy(new Map(), {}, { https_proxy: "x" }), true);
 });

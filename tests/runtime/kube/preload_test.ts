@@ -115,7 +115,12 @@ Deno.test("preloadKubeconfig() holds in memory what was read, errors too", async
       "clusters:\n- name: c\n  cluster:\n    certificate-authority: ca.crt\nusers:\n- name: u\n  user:\n    tokenFile: t\n",
     );
     const config = `${directory}/config`;
-    const { readFile, keep, exec } = await preloadKubeconfig([config, `${directory}/none`], {}, "/");
+    const { readFile, keep, exec } = await preloadKubeconfig([config, `${directory}/none`], {
+      env: {},
+      args: [],
+      home: directory,
+      cwd: "/",
+    });
     await Deno.remove(config);
     await Deno.remove(`${directory}/ca.crt`);
     await Deno.writeTextFile(`${directory}/none`, "late");
@@ -125,6 +130,40 @@ Deno.test("preloadKubeconfig() holds in memory what was read, errors too", async
     // What rotates stays readable, and so a token that has yet to come.
     assert.deepEqual(keep, [`${directory}/ca.crt`, `${directory}/t`]);
     assert.equal(exec, false);
+  } finally {
+    await Deno.remove(directory, { recursive: true });
+  }
+});
+
+Deno.test("preloadKubeconfig() looks for the programs that kuberc's allowlist and the kubeconfig name", async () => {
+  const directory = temporaryDirectory();
+  try {
+    await Deno.mkdir(`${directory}/.kube`);
+    for (const name of ["plugin", "other"]) {
+      await Deno.writeTextFile(`${directory}/${name}`, "#!/bin/sh\n", { mode: 0o755 });
+    }
+    const config = `${directory}/.kube/config`;
+    await Deno.writeTextFile(
+      config,
+      "users:\n- name: u\n  user:\n    exec: {apiVersion: client.authentication.k8s.io/v1, command: ../plugin, interactiveMode: Never}\n",
+    );
+    const context = { env: {}, args: [], home: directory, cwd: "/" };
+    const plugin = `${directory}/plugin`;
+    assert.equal((await preloadKubeconfig([config], context)).findProgram(plugin), undefined);
+    const kuberc = (path: string) =>
+      Deno.writeTextFile(
+        path,
+        `apiVersion: kubectl.config.k8s.io/v1beta1\nkind: Preference\ncredentialPluginPolicy: Allowlist\ncredentialPluginAllowlist:\n- command: ${directory}/other\n- command: ${directory}/none\n`,
+      );
+    await kuberc(`${directory}/.kube/kuberc`);
+    const { findProgram } = await preloadKubeconfig([config], context);
+    await Deno.remove(`${directory}/other`);
+    assert.equal(findProgram(plugin), plugin);
+    assert.equal(findProgram(`${directory}/other`), `${directory}/other`);
+    assert.equal(findProgram(`${directory}/none`), undefined);
+    // Off, it is not looked at.
+    const off = await preloadKubeconfig([config], { ...context, env: { KUBERC: "off" } });
+    assert.equal(off.findProgram(plugin), undefined);
   } finally {
     await Deno.remove(directory, { recursive: true });
   }
