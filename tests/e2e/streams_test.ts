@@ -34,10 +34,11 @@ Deno.test("nothing piles up where the reader is slower than the plugin", measure
   for (const path of await both(product, "cat")) {
     const command = [product.command, "run", path];
     const little = await peakOf(command, { ...where, bytes: 1 });
-    const much = await peakOf(command, { ...where, bytes: 200 << 20 });
+    const much = await peakOf(command, { ...where, bytes: 400 << 20 });
     assert.deepEqual([little.code, much.code], [0, 0]);
-    // Far from the 200 MB that would pile up; how much the engine keeps for itself depends on the machine's load.
-    assert.ok(much.peak - little.peak < 150, `${path}: ${little.peak} MiB, then ${much.peak} MiB`);
+    // Far from the 400 MB that would pile up. How much garbage the engine keeps depends on the machine's load, and on what it
+    // had to make of the component before: more than 150 MB have been seen, however much passed through.
+    assert.ok(much.peak - little.peak < 300, `${path}: ${little.peak} MiB, then ${much.peak} MiB`);
   }
 });
 
