@@ -30,7 +30,7 @@ testBinary("krew-wasm log tells what was denied, of each plugin, since when, and
   assert.match(table, /\n\d+s +attack-network +denied +send a request to https:\/\/evil\.test +<none>\n/);
   assert.match(
     table,
-    /\n\d+s +attack-network +denied +delete pods .* +--allow-cluster=delete:pods@default\n/,
+    /\n\d+s +attack-network +denied +delete pods .* +--allow-cluster=delete:pods\[web\]@default\n/,
   );
   assert.doesNotMatch(table, /s3cr3t/);
   assert.equal((await log("attack", "--no-headers")).stdout.trimEnd().split("\n").length, 1);
