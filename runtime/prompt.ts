@@ -41,6 +41,8 @@ const QUIET = 100;
 const SHOWN = 500;
 /** A terminal that never falls silent is waited for no longer than for so many inputs. */
 const MOST_INPUTS = 300;
+/** How often who waits for keys looks whether anybody still waits for the answer. Milliseconds. */
+const GLANCE = 500;
 /** How often a person who gives no answer is asked. */
 const TRIES = 5;
 
@@ -391,12 +393,29 @@ function loadLibrary(name: string) {
  * Asks at the process's terminal; undefined where it has none. Opened now, used when there is something to ask.
  *
  * @param canStay whether "always" is offered
+ * @param isOver tells that nobody waits for the answer any more; a question ends then, within a second
  */
-export function terminalAsk(canStay: boolean, env: Env): Ask | undefined {
+export function terminalAsk(canStay: boolean, env: Env, isOver?: () => boolean): Ask | undefined {
   const terminal = openTerminal(env);
   if (!terminal) return undefined;
-  const ask = (question: Question) => askAt(terminal, question, canStay);
+  const asked = isOver ? endingWith(terminal, isOver) : terminal;
+  const ask = (question: Question) => askAt(asked, question, canStay);
   return Object.assign(ask, { quietly: terminal.quietly });
+}
+
+/** A terminal whose input ends when something is over. */
+function endingWith(terminal: Terminal, isOver: () => boolean): Terminal {
+  return {
+    ...terminal,
+    read(patience) {
+      if (patience !== undefined) return terminal.read(patience);
+      while (!isOver()) {
+        const bytes = terminal.read(GLANCE);
+        if (bytes === undefined || bytes.length > 0) return bytes;
+      }
+      return undefined;
+    },
+  };
 }
 
 /** Whether questions are welcome: somebody is at a terminal, and has not said otherwise. */

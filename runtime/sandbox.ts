@@ -20,6 +20,7 @@ import type { TerminalControl } from "./wasi/terminal.ts";
 import { giveUp, giveUpRunning, type Uses } from "./wall.ts";
 import { Broker } from "./broker/client.ts";
 import type { BrokerContext } from "./broker/context.ts";
+import { renewedFile } from "./broker/renewed.ts";
 import { isMadeOutside } from "./kernel/keep.ts";
 import { checkStanding } from "./kernel/required.ts";
 import { kernelWall, type RestrictedRun, restrictRun } from "./kernel/run.ts";
@@ -368,14 +369,15 @@ export function openSandbox(context: SandboxContext): OpenSandbox {
         ? [...preloaded?.keep ?? [], ...(variables.KUBERNETES_SERVICE_HOST ? [SERVICE_ACCOUNT] : [])]
         : [];
       const system = kernelWall();
+      const makesFiles = usesFiles && mounts.some(isMadeOutside);
       if (system) {
-        const makesFiles = usesFiles && mounts.some(isMadeOutside);
         // What the kernel could not leave to this process alone: what a person grants while the plugin runs, files to be
         // made, a credential plugin, and files that are replaced.
         const asksFor = asks && (usesFiles || uses.network);
         if (asksFor || mayRun || makesFiles || network && preloaded?.keep.length !== 0) {
           broker = Broker.start(system, {
             version: VERSION,
+            pid: Deno.pid,
             plugin: context.name,
             args,
             installed: context.installed,
@@ -394,14 +396,14 @@ export function openSandbox(context: SandboxContext): OpenSandbox {
               deniedWrites: files.deniedWrites ?? [],
             },
             texts: [...preloaded?.texts ?? []],
-            renewed: preloaded?.keep ?? [],
+            renewed: (preloaded?.keep ?? []).map(renewedFile),
           }, mayRun);
         }
         outside.calls = broker?.files;
         if (broker) context.ask?.by?.(broker);
       }
-      // Where no process can be started to help, who needs a credential plugin is better off without this wall.
-      restricted = system && (broker || !mayRun)
+      // Where no process can be started to help, who needs its help is better off without this wall.
+      restricted = system && (broker || !mayRun && !makesFiles)
         ? await restrictRun(system, {
           read: [Deno.execPath(), ...code],
           write: [own.path],

@@ -79,12 +79,12 @@ const RUNTIME: Readonly<Record<string, readonly [authorities: string, why: strin
   "kernel/support.ts": ["ffi", "what the kernel has, for who asks"],
   "broker/asker.ts": ["files streams", "its turn at the terminal"],
   "broker/channel.ts": ["ffi", "messages to and from the broker"],
-  "broker/spawn.ts": ["ffi sys", "starts it, before anything is given up"],
+  "broker/spawn.ts": ["ffi streams sys", "starts it, before anything is given up"],
   "broker/client.ts": ["files", "tokens and certificates that the kubeconfig names, again"],
   // In the broker, a process of its own that the plugin is not in
   "broker/main.ts": ["permissions", "gives up the network"],
   "broker/questions.ts": ["env", "whether the terminal is a plain one"],
-  "broker/credentials.ts": ["env files", "the same files; the environment of credential plugins"],
+  "broker/credentials.ts": ["env", "the environment of credential plugins"],
   "host_path.ts": ["files", "real paths of grants"],
   "path_walk.ts": ["files", "the links and directories on the way to a granted path"],
   "granted_path.ts": ["files sys", "whether others than this user may change where it leads"],
@@ -139,7 +139,7 @@ Deno.test("only the named files of a run reach files, network, processes, enviro
 Deno.test("what is left of Deno is harmless", async () => {
   // Whatever is not known to this test is not known to be harmless.
   const harmless =
-    /^Deno\.(?:errors|build|version|SeekMode|FsFile|FileInfo|DirEntry|HttpClient|ConnectionInfo|NetAddr|Conn|TlsConn|TcpConn|TcpListener|Addr|pid|args|inspect|Pointer\w*|ForeignLibrary\w*|DynamicLibrary|ChildProcess|CommandOutput|Permission\w*|Signal|CreateHttpClientOptions|\w*Options|NativeResultType|unrefTimer|refTimer|TlsCertifiedKeyPem)\b/;
+    /^Deno\.(?:errors|build|version|SeekMode|FsFile|FileInfo|DirEntry|HttpClient|ConnectionInfo|NetAddr|Conn|TlsConn|TcpConn|TcpListener|Addr|pid|ppid|args|inspect|Pointer\w*|ForeignLibrary\w*|DynamicLibrary|ChildProcess|CommandOutput|Permission\w*|Signal|CreateHttpClientOptions|\w*Options|NativeResultType|unrefTimer|refTimer|TlsCertifiedKeyPem)\b/;
   const unknown: string[] = [];
   for await (const path of sources("runtime")) {
     const code = bare(await Deno.readTextFile(`${root}${path}`));

@@ -25,6 +25,8 @@ const DATA_AT = 512;
 /** The largest packet; what is larger goes beside one. Bytes. */
 const MAX_PACKET = 32 << 10;
 const MAX_FILES = 4;
+/** The largest message: the kubeconfig's texts, or the names in a directory. Bytes. */
+export const MAX_MESSAGE = 256 << 20;
 
 // <sys/socket.h>
 const SOL_SOCKET = 1;
@@ -87,7 +89,7 @@ export class Channel {
     return false;
   }
 
-  /** Waits for a message; undefined where the other end is closed. @throws SyntaxError for what is none */
+  /** Waits for a message; undefined where the other end is closed. @throws SyntaxError, RangeError for what is none */
   receive(): Packet | undefined {
     this.#await();
     for (let tried = 0; tried < TRIES; tried++) {
@@ -124,9 +126,12 @@ export class Channel {
     if (text !== IN_FILE) return { message: JSON.parse(text), files };
     const [file, ...more] = files;
     if (file === undefined) throw new SyntaxError("a message whose file is missing");
-    const whole = this.#system.readAll(file);
-    this.#system.close(file);
-    return { message: JSON.parse(new TextDecoder().decode(whole)), files: more };
+    try {
+      const whole = this.#system.readAll(file, MAX_MESSAGE);
+      return { message: JSON.parse(new TextDecoder().decode(whole)), files: more };
+    } finally {
+      this.#system.close(file);
+    }
   }
 
   close(): void {

@@ -5,11 +5,14 @@ import type { Grants } from "../grants.ts";
 import type { Judged } from "../verdict.ts";
 import type { Mount } from "../sandbox.ts";
 import { VERSION } from "../version.ts";
+import type { RenewedFile } from "./renewed.ts";
 
 /** The facts. Plain data. */
 export interface BrokerContext {
   /** Of krew-wasm: another one would not be understood. */
   readonly version: string;
+  /** The run's process. */
+  readonly pid: number;
   readonly plugin: string;
   /** argv, the program's name first. */
   readonly args: readonly string[];
@@ -27,7 +30,7 @@ export interface BrokerContext {
   /** The kubeconfigs and what they name, texts by path. */
   readonly texts: readonly (readonly [path: string, text: string])[];
   /** Files that may be read again. */
-  readonly renewed: readonly string[];
+  readonly renewed: readonly RenewedFile[];
 }
 
 /** What of the run's files a broker has to know. */

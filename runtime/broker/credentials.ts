@@ -3,19 +3,27 @@
 import { AppError } from "../errors.ts";
 import { type ClusterAccess, openCluster } from "../kube/access.ts";
 import { runExecPlugin } from "../kube/exec.ts";
+import type { Syscalls } from "../kernel/syscalls.ts";
 import type { Json } from "./channel.ts";
 import type { BrokerContext } from "./context.ts";
+import { BadMessage } from "./fields.ts";
+import { readRenewed } from "./renewed.ts";
+
+/** A run waits for one, and may have called off others that have not ended yet. */
+const MOST_AT_ONCE = 8;
 
 /** The credentials of one run. */
 export class Credentials {
   #context: BrokerContext;
+  #system: Syscalls;
   #access: ClusterAccess;
   #running = new Map<number, AbortController>();
 
-  constructor(context: BrokerContext) {
+  constructor(context: BrokerContext, system: Syscalls) {
     const { args, home, cwd, texts } = context;
     const known = new Map(texts);
     this.#context = context;
+    this.#system = system;
     this.#access = openCluster({
       env: Deno.env.toObject(),
       args: args.slice(1),
@@ -36,8 +44,10 @@ export class Credentials {
    *
    * @param id for {@linkcode cancel}
    * @throws AppError CREDENTIALS_FAILED
+   * @throws BadMessage where too many run
    */
   async run(id: number): Promise<Readonly<Record<string, Json>>> {
+    if (this.#running.size >= MOST_AT_ONCE || this.#running.has(id)) throw new BadMessage("it runs already");
     const abort = new AbortController();
     this.#running.set(id, abort);
     try {
@@ -66,9 +76,10 @@ export class Credentials {
     for (const abort of this.#running.values()) abort.abort();
   }
 
-  /** A file that is renewed. @throws AppError CREDENTIALS_FAILED for any other; what the system has against it */
+  /** A file that is renewed. @throws AppError CREDENTIALS_FAILED for any other */
   readFile(path: string): string {
-    if (this.#context.renewed.includes(path)) return Deno.readTextFileSync(path);
+    const file = this.#context.renewed.find((each) => each.path === path);
+    if (file) return readRenewed(file, this.#system);
     throw new AppError("CREDENTIALS_FAILED", "the kubeconfig does not name it");
   }
 }

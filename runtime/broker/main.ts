@@ -13,7 +13,7 @@ import type { RunHost } from "../run.ts";
 import type { Mount } from "../sandbox.ts";
 import { printable } from "../text.ts";
 import type { FileTree } from "../wasi/files.ts";
-import { Channel, type Json } from "./channel.ts";
+import { Channel, type Json, MAX_MESSAGE } from "./channel.ts";
 import { type BrokerContext, parseContext } from "./context.ts";
 import type { Credentials } from "./credentials.ts";
 import { BadMessage, Fields } from "./fields.ts";
@@ -25,56 +25,79 @@ import { CHANNEL, loadLater } from "./spawn.ts";
 const F_DUPFD_CLOEXEC = 1030;
 
 /**
- * Serves a run until it ends. `args` are descriptors: of the context, and of the second channel.
+ * Serves a run until it ends. `args` are descriptors (spawn.ts).
  *
  * @returns the exit code, which nobody looks at
  */
 export async function runBroker(args: readonly string[], host: RunHost): Promise<number> {
-  const [contextFile = -1, later] = args.map(Number);
+  const [contextFile = NaN, later = NaN, stdout = NaN] = args.map(Number);
   const system = Syscalls.load();
   if (!system || !(contextFile > 2)) throw new AppError("USAGE", "krew-wasm starts its broker itself");
-  const asked = new Channel(system, takeChannel(system), loadLater());
-  const text = new TextDecoder().decode(system.readAll(contextFile));
+  const asked = new Channel(system, takeChannel(system, stdout), loadLater());
+  const text = new TextDecoder().decode(system.readAll(contextFile, MAX_MESSAGE));
   system.close(contextFile);
   Deno.permissions.revokeSync({ name: "net" });
-  const service = new Service(text, host);
-  if (later !== undefined) serveLater(new Channel(system, later, loadLater()), service);
-  for (let packet = await asked.receiveLater(); packet; packet = await asked.receiveLater()) {
-    for (const file of packet.files) system.close(file);
-    const { message, files } = await service.answer(packet.message);
-    if (!asked.send(message, files)) break;
+  const service = new Service(text, host, system);
+  if (later > 2) serveLater(system, new Channel(system, ownOf(system, later), loadLater()), service);
+  for (let message = await next(system, asked); message !== undefined; message = await next(system, asked)) {
+    const answer = await service.answer(message);
+    if (!asked.send(answer.message, answer.files)) break;
   }
   await service.end();
   return 0;
 }
 
-/** It is in the place of stdout until then, which is stderr from then on. */
-function takeChannel(system: Syscalls): number {
+/** It is in the place of stdout until then, which is the run's from then on where that is a terminal, and stderr elsewhere. */
+function takeChannel(system: Syscalls, stdout: number): number {
   const { fcntl, dup3 } = system.numbers;
   const channel = Number(system.call(fcntl, CHANNEL, F_DUPFD_CLOEXEC, 3));
-  system.call(dup3, 2, CHANNEL, 0);
+  system.call(dup3, stdout > 2 ? stdout : 2, CHANNEL, 0);
+  if (stdout > 2) system.close(stdout);
   return channel;
 }
 
-/** What goes on beside other things: credential plugins. */
-async function serveLater(channel: Channel, service: Service): Promise<void> {
-  for (let packet = await channel.receiveLater(); packet; packet = await channel.receiveLater()) {
-    service.answerLater(packet.message, (message) => channel.send(message));
+/** A descriptor in the place of this one, which no program that is started gets. */
+function ownOf(system: Syscalls, fd: number): number {
+  const own = Number(system.call(system.numbers.fcntl, fd, F_DUPFD_CLOEXEC, 3));
+  system.close(fd);
+  return own;
+}
+
+/** The next message, without the files that may have come with it; undefined at the end, and for what is no message. */
+async function next(system: Syscalls, channel: Channel): Promise<Json | undefined> {
+  try {
+    const packet = await channel.receiveLater();
+    for (const file of packet?.files ?? []) system.close(file);
+    return packet?.message;
+  } catch (error) {
+    if (error instanceof SyntaxError || error instanceof RangeError) return undefined;
+    throw error;
   }
+}
+
+/** What goes on beside other things: credential plugins. */
+async function serveLater(system: Syscalls, channel: Channel, service: Service): Promise<void> {
+  for (
+    let message = await next(system, channel);
+    message !== undefined;
+    message = await next(system, channel)
+  ) service.answerLater(message, (answer) => channel.send(answer));
 }
 
 /** Answers. What a message needs is loaded when the first of its kind comes. */
 class Service {
   #text: string;
   #host: RunHost;
+  #system: Syscalls;
   #context: BrokerContext | undefined;
   #files: Promise<{ readonly tree: FileTree; readonly service: FileService }> | undefined;
   #questions: Promise<Questions> | undefined;
   #credentials: Promise<Credentials> | undefined;
 
-  constructor(text: string, host: RunHost) {
+  constructor(text: string, host: RunHost, system: Syscalls) {
     this.#text = text;
     this.#host = host;
+    this.#system = system;
   }
 
   /** Never throws what a message is to blame for. */
@@ -136,7 +159,7 @@ class Service {
 
   #withCredentials(): Promise<Credentials> {
     return this.#credentials ??= import("./credentials.ts").then(({ Credentials }) =>
-      new Credentials(this.#facts)
+      new Credentials(this.#facts, this.#system)
     );
   }
 

@@ -4,7 +4,7 @@
  */
 
 import { Desk, type Reply } from "../desk.ts";
-import { deniedRequest, SOCKET_REQUEST } from "../kube/guard.ts";
+import { claimedRequest, socketRequest } from "../kube/guard.ts";
 import type { RequestInfo } from "../kube/request_info.ts";
 import { governed, type RunHost } from "../run.ts";
 import { Interrupted, terminalAsk } from "../prompt.ts";
@@ -46,7 +46,9 @@ export class Questions {
     const administrator = bounds
       ? (await governed(bounds.judged, layout, bounds.policy)).administrator
       : undefined;
-    const ask = context.asks ? terminalAsk(installed, Deno.env.get) : undefined;
+    // Who was killed meanwhile waits for no answer.
+    const isOver = () => Deno.ppid !== context.pid;
+    const ask = context.asks ? terminalAsk(installed, Deno.env.get, isOver) : undefined;
     return new Questions(tree, (replied) =>
       new Desk({
         record: RunRecord.silent(), // the run writes its own
@@ -72,7 +74,8 @@ export class Questions {
       if (fields.text("about") === "file") this.#askFile(fields);
       else {
         const info = fields.fieldsOrNone("info");
-        this.#desk.askCluster(info ? deniedRequest(infoOf(info)) : SOCKET_REQUEST);
+        const limits = this.#desk.cluster();
+        this.#desk.askCluster(info ? claimedRequest(limits, infoOf(info)) : socketRequest(limits));
       }
     } catch (error) {
       if (error instanceof Interrupted) return { interrupted: true };

@@ -6,7 +6,10 @@
 import type { Syscalls } from "../kernel/syscalls.ts";
 import { Channel, type LaterCall, WAKE } from "./channel.ts";
 
-/** How krew-wasm knows that it is to be a broker. Descriptors follow: of its context, and of the second channel. */
+/**
+ * How krew-wasm knows that it is to be a broker. Descriptors follow, or `-`: of its context, of the second channel, and of stdout
+ * where that is a terminal.
+ */
 export const BROKER_ARGUMENT = "--broker";
 
 /**
@@ -52,16 +55,20 @@ export function startBroker(system: Syscalls, context: string, both: boolean): S
   const { fcntl, dup3 } = system.numbers;
   const inherited = (fd: number) => Number(system.call(fcntl, fd, F_DUPFD, LOWEST));
   const stdout = Number(system.call(fcntl, CHANNEL, F_DUPFD_CLOEXEC, LOWEST));
-  const theirs = [inherited(file), ...(later ? [inherited(later[1])] : [])];
+  const theirs = [
+    inherited(file),
+    later && inherited(later[1]),
+    Deno.stdout.isTerminal() ? inherited(CHANNEL) : undefined,
+  ];
   // For the moment in which it is started: nobody writes to stdout.
   system.call(dup3, asked[1], CHANNEL, 0);
   const self = Deno.execPath();
-  const words = [BROKER_ARGUMENT, ...theirs.map(String)];
+  const words = [BROKER_ARGUMENT, ...theirs.map((fd) => String(fd ?? "-"))];
   // Without a shell it starts at once.
   const started = spawn(SHELL, "-c", WAITING, self, ...words) || spawn(self, ...words);
   if (stdout < 0) system.close(CHANNEL);
   else system.call(dup3, stdout, CHANNEL, 0);
-  for (const fd of [stdout, file, asked[1], ...theirs, ...(later ? [later[1]] : [])]) system.close(fd);
+  for (const fd of [stdout, file, asked[1], later?.[1], ...theirs]) if (fd !== undefined) system.close(fd);
   if (!started) return undefined;
   let awake = false;
   return {

@@ -87,12 +87,16 @@ const SEEK_SET = 0;
 // <sys/mman.h>, <fcntl.h>
 const MFD_CLOEXEC = 1;
 const MFD_ALLOW_SEALING = 2;
+/** From Linux 6.3 on; some systems make no others (vm.memfd_noexec). */
+const MFD_NOEXEC_SEAL = 8;
 const F_ADD_SEALS = 1033;
 /** No more seals, nothing shorter, longer or other. */
 const SEALS = 1 | 2 | 4 | 8;
 /** `krew-wasm`, as /proc shows it. */
 const NAME = new TextEncoder().encode("krew-wasm\0");
 const O_CLOEXEC = 0o2000000;
+/** <linux/openat2.h> */
+const RESOLVE_NO_SYMLINKS = 4n;
 /** A path alone, which leads to a rule's file or directory. */
 export const O_PATH = 0o10000000;
 /** Not what a link leads to. */
@@ -173,12 +177,21 @@ export class Syscalls {
    * @param from an open directory that a relative path begins in
    */
   open(path: string, flags: number, from = AT_FDCWD): number {
+    return this.#open(path, flags, from, 0n);
+  }
+
+  /** Opens a path that has to be free of links; a negative number where it is not, or can't be opened. */
+  openPlain(path: string, flags: number): number {
+    return this.#open(path, flags, AT_FDCWD, RESOLVE_NO_SYMLINKS);
+  }
+
+  #open(path: string, flags: number, from: number, resolve: bigint): number {
     const { read, written } = encoder.encodeInto(path, this.scratch.subarray(PATH_AT, PATH_AT + PATH_MAX));
     if (read < path.length || path.includes("\0")) return -1;
     this.scratch[PATH_AT + written] = 0;
     this.view.setBigUint64(HOW_AT, BigInt(flags | O_CLOEXEC), true);
     this.view.setBigUint64(HOW_AT + 8, 0n, true);
-    this.view.setBigUint64(HOW_AT + 16, 0n, true);
+    this.view.setBigUint64(HOW_AT + 16, resolve, true);
     const [at, how] = [this.address + BigInt(PATH_AT), this.address + BigInt(HOW_AT)];
     return Number(this.call(this.numbers.openat2, from, at, how, 24));
   }
@@ -193,7 +206,9 @@ export class Syscalls {
    */
   temporaryFile(content: Uint8Array): number | undefined {
     this.scratch.set(NAME);
-    const fd = Number(this.call(this.numbers.memfdCreate, this.address, MFD_CLOEXEC | MFD_ALLOW_SEALING));
+    const make = (flags: number) => Number(this.call(this.numbers.memfdCreate, this.address, flags));
+    let fd = make(MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_NOEXEC_SEAL);
+    if (fd < 0) fd = make(MFD_CLOEXEC | MFD_ALLOW_SEALING);
     if (fd < 0) return undefined;
     for (let sent = 0; sent < content.length;) {
       const part = content.subarray(sent, sent + SCRATCH);
@@ -208,14 +223,15 @@ export class Syscalls {
     return fd;
   }
 
-  /** All of an open file. */
-  readAll(fd: number): Uint8Array {
+  /** All of an open file. @throws RangeError where it is larger than so many bytes */
+  readAll(fd: number, most: number): Uint8Array {
     const chunks: Uint8Array<ArrayBuffer>[] = [];
     for (let at = 0;;) {
       const count = Number(this.call(this.numbers.pread64, fd, this.address, SCRATCH, at));
       if (count <= 0) break;
       chunks.push(this.scratch.slice(0, count));
       at += count;
+      if (at > most) throw new RangeError("a file that is too large");
     }
     const all = new Uint8Array(chunks.reduce((sum, { length }) => sum + length, 0));
     let at = 0;

@@ -153,10 +153,7 @@ export function guardCluster(
     async sockets() {
       // What goes through a socket can't be read here (it is TLS), so it takes a grant of everything.
       const limits = current();
-      if (isUnlimited(limits)) return await cluster.sockets();
-      const denied = limits.deny !== false || (limits.bound ?? "full") !== "full";
-      const refused = denied ? { ...SOCKET_REQUEST, rule: undefined, denied } : SOCKET_REQUEST;
-      if (ask(refused)) return await cluster.sockets();
+      if (isUnlimited(limits) || ask(socketRequest(limits))) return await cluster.sockets();
       throw new AppError(
         "DESTINATION_REFUSED",
         `krew-wasm does not let the plugin "${plugin}" open a socket to the API server: that takes a grant of all of the cluster`,
@@ -241,16 +238,26 @@ function discard(body: ClusterRequest["body"]): void {
   if (body instanceof ReadableStream && !body.locked) body.pipeTo(new WritableStream()).catch(() => {});
 }
 
-/** A raw socket, through which anything may go. */
-export const SOCKET_REQUEST: DeniedRequest = {
-  what: "open a socket to the API server",
-  rule: "full",
-  info: undefined,
-  denied: false,
-};
+/** A raw socket, through which anything may go, as it is asked about. Pure. */
+export function socketRequest({ deny, bound = "full" }: ClusterLimits): DeniedRequest {
+  const denied = deny !== false || bound !== "full";
+  return {
+    what: "open a socket to the API server",
+    rule: denied ? undefined : "full",
+    info: undefined,
+    denied,
+  };
+}
 
-/** A request that the grants don't cover, as it is asked about. Pure. */
-export function deniedRequest(info: RequestInfo): DeniedRequest {
+/** A request that a process which is not trusted says the grants don't cover, as it is asked about: by what denies it here. Pure. */
+export function claimedRequest(limits: ClusterLimits, info: RequestInfo): DeniedRequest {
+  // How it will go is that process's to tell; only what may not pass in any way is refused without a question.
+  const refused = judge(limits, info, { upgrade: false, dryRun: true });
+  return refused?.denied ? refused : deniedRequest(info);
+}
+
+/** A request that the grants don't cover. */
+function deniedRequest(info: RequestInfo): DeniedRequest {
   return { what: requestInWords(info), rule: askedRequest(info)?.word, info, denied: false };
 }
 

@@ -175,6 +175,31 @@ Deno.test("what a person grants while the plugin runs is there at once", {
   });
 });
 
+Deno.test("a question ends with the run that it is for, and the terminal is what it was", {
+  ignore: ignore || terminalMissing(),
+}, async () => {
+  await using it = await setUp();
+  const { home, product } = it;
+  Deno.writeTextFileSync(`${home}/file`, "content\n");
+  const line = [
+    "before=$(stty -g)",
+    `sh -c 'echo $$ >${home}/pid; exec kubectl-tool read ${home}/file'`,
+    `while [ ! -e ${home}/gone ]; do sleep 0.05; done`,
+    '[ "$(stty -g)" = "$before" ] && echo as it was',
+  ].join("; ");
+  const kill = async () => {
+    const pid = Number(Deno.readTextFileSync(`${home}/pid`));
+    const children = Deno.readTextFileSync(`/proc/${pid}/task/${pid}/children`).trim().split(" ").map(Number);
+    assert.equal(children.length, 1);
+    Deno.kill(pid, "SIGKILL");
+    await gone(children[0]!);
+    Deno.writeTextFileSync(`${home}/gone`, "");
+  };
+  const seen = await atTerminal(product, line, [["ot? ", kill]]);
+  assert.match(seen.text, /as it was/);
+  assert.doesNotMatch(seen.text, /content/);
+});
+
 Deno.test("credential plugins are run outside of the wall, with the user's terminal and environment", {
   ignore: ignore || terminalMissing(),
 }, async (t) => {

@@ -67,6 +67,12 @@ const NEVER: Orders = {
   "kill|$PID": REFUSED,
 };
 
+/** A request as a run tells of it. */
+const DELETE_POD = {
+  ...{ isResource: true, path: "/api/v1/namespaces/demo/pods/web", verb: "delete" },
+  ...{ apiGroup: "", apiVersion: "v1", namespace: "demo", resource: "pods", subresource: "", name: "web" },
+};
+
 /** What a run without a network may not do besides. */
 const NO_NETWORK: Orders = {
   "listen": REFUSED,
@@ -280,6 +286,22 @@ Deno.test("with the kernel's wall alone", {
       Deno.removeSync(`${stage.home}/credential`);
       Deno.writeTextFileSync(`${stage.home}/.kube/config`, stage.api.kubeconfig());
     });
+    await t.step("a token's file is read again, and no other that a link leads to in its place", async () => {
+      const config = JSON.parse(stage.api.kubeconfig());
+      config.users[0].user = { tokenFile: stage.expand("$WORK/token") };
+      Deno.writeTextFileSync(`${stage.home}/.kube/config`, JSON.stringify(config));
+      const again = 'broker|{"ask":"read","path":"$WORK/token"}';
+      await check({
+        ...NEVER,
+        "write|$WORK/token": "ok",
+        [again]: "ok",
+        "remove|$WORK/token": "ok",
+        "call|266/36|../.ssh/id_ed25519|-100|$WORK/token": "ok", // symlinkat
+        [again.replace("token", "../token")]: "the kubeconfig does not name it",
+        [again.replace(":", ": ")]: "it leads elsewhere than when the plugin was started",
+      }, { granted: "--allow-write=$WORK", network: true });
+      Deno.writeTextFileSync(`${stage.home}/.kube/config`, stage.api.kubeconfig());
+    });
     await t.step({
       name: "at a terminal a person is asked for what is opened, and nothing else is",
       ignore: terminalMissing(),
@@ -337,6 +359,27 @@ Deno.test("with the kernel's wall alone", {
           text,
         );
         assert.deepEqual(stage.snapshot(), before);
+      },
+    });
+    await t.step({
+      name: "what is denied is not asked for, whatever that process makes of it",
+      ignore: terminalMissing(),
+      async fn() {
+        const ask = (info: unknown) => `broker|${JSON.stringify({ ask: "person", about: "cluster", info })}`;
+        const orders = [
+          ask(DELETE_POD),
+          ask({ ...DELETE_POD, name: "" }),
+          ask(null), // a socket
+          ask({ ...DELETE_POD, verb: "get" }),
+        ];
+        const words = orders.map((order) => `door ${shellQuoted(order)} ,`).join(" ");
+        const { text } = await atTerminal(
+          stage.product,
+          `krew-wasm run --allow-cluster=none --deny-cluster=delete:pods attack-network -- ${words}`,
+          [["ot? ", "n\r"]],
+        );
+        assert.equal(text.split("ot? ").length, 2, text);
+        assert.match(text, / {2}verb {7}get\r\n/);
       },
     });
     await t.step("the same of a file that is only tried out", async () => {

@@ -19,12 +19,12 @@ export interface Seen {
 
 /**
  * Runs a line of /bin/sh at a terminal of its own. When what is shown holds the next of `cues`, the answer beside it is
- * typed.
+ * typed, or what is to happen does.
  */
 export async function atTerminal(
   product: Product,
   line: string,
-  cues: readonly (readonly [cue: string, keys: string])[],
+  cues: readonly (readonly [cue: string, keys: string | (() => Promise<void>)])[],
   env: Record<string, string> = {},
 ): Promise<Seen> {
   const child = new Deno.Command("script", {
@@ -45,7 +45,9 @@ export async function atTerminal(
     for (let cue = waiting[0]; cue && text.indexOf(cue[0], from) >= 0; cue = waiting[0]) {
       from = text.indexOf(cue[0], from) + cue[0].length;
       waiting.shift();
-      await writer.write(new TextEncoder().encode(cue[1])).catch(() => {});
+      const [, keys] = cue;
+      if (typeof keys !== "string") await keys();
+      else await writer.write(new TextEncoder().encode(keys)).catch(() => {});
     }
   }
   await writer.close().catch(() => {});

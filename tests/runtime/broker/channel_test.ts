@@ -51,7 +51,10 @@ Deno.test("open files come with a message, and are the receiver's", linux, () =>
   for (const size of [10, 100_000]) {
     assert.ok(ends.one.send("x".repeat(size), files));
     const { files: received } = ends.other.receive()!;
-    assert.deepEqual(received.map((fd) => new TextDecoder().decode(ends.system.readAll(fd))), ["a", "b"]);
+    assert.deepEqual(received.map((fd) => new TextDecoder().decode(ends.system.readAll(fd, 1000))), [
+      "a",
+      "b",
+    ]);
     assert.ok(received.every((fd) => !files.includes(fd)));
     for (const fd of received) ends.system.close(fd);
   }
@@ -82,7 +85,8 @@ Deno.test("a file in memory is as it was made, for good", linux, () => {
   const system = Syscalls.load()!;
   const content = new Uint8Array(50_000).map((_, index) => index);
   const fd = system.temporaryFile(content)!;
-  assert.deepEqual(system.readAll(fd), content);
+  assert.deepEqual(system.readAll(fd, content.length), content);
+  assert.throws(() => system.readAll(fd, content.length - 1), RangeError);
   assert.ok(system.call(system.numbers.write, fd, system.address, 1) < 0n);
   system.close(fd);
 });

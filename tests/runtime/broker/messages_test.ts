@@ -102,7 +102,8 @@ Deno.test("a context arrives as it was, at the same version only", () => {
   const context: Parameters<typeof formatContext>[0] = {
     version: VERSION,
     ...{ plugin: "x", args: ["x"], installed: true, grants: LEAST, home: "/h", cwd: "/", root: "/r" },
-    ...{ bounds: undefined, asks: true, texts: [["/k", "text"]], renewed: [] },
+    ...{ bounds: undefined, asks: true, texts: [["/k", "text"]], pid: 1 },
+    renewed: [{ path: "/t", links: { "/t": "..data/t" } }],
     files: {
       mounts: [{ guest: "/g", host: "/h", write: true, only: ["a"], names: new Map([["a", "b"]]) }],
       ...{ overlaid: [], protectedPaths: [], unprotectedPaths: [], deniedPaths: [], deniedWrites: [] },
