@@ -55,7 +55,7 @@ export type Standing = "full" | "partial" | "none";
 const DOMAIN = 53;
 
 // <sys/prctl.h>, include/uapi/linux/seccomp.h
-const PR_SET_NO_NEW_PRIVS = 38;
+export const PR_SET_NO_NEW_PRIVS = 38;
 const SECCOMP_SET_MODE_FILTER = 1;
 const SECCOMP_FILTER_FLAG_TSYNC = 1;
 /** Without the brakes for untrusted code that older kernels put on with a filter: JavaScript engines have their own. */

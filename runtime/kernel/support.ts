@@ -1,7 +1,7 @@
 /** Which walls this system has, for who asks: nothing is raised. */
 
-import { FULL_ABI, OLDEST_ABI } from "./landlock.ts";
-import { landlockVersion, type Standing } from "./restrict.ts";
+import { ASK_VERSION, FULL_ABI, OLDEST_ABI, THREADS_ABI } from "./landlock.ts";
+import { landlockVersion, PR_SET_NO_NEW_PRIVS, type Standing } from "./restrict.ts";
 import { Syscalls } from "./syscalls.ts";
 
 /** What the kernel can do for a run. */
@@ -16,6 +16,7 @@ export interface KernelSupport {
 
 const SECCOMP_GET_ACTION_AVAIL = 2;
 const SECCOMP_RET_ERRNO = 0x00050000;
+const EINVAL = 22;
 const ENOSYS = 38;
 const EOPNOTSUPP = 95;
 
@@ -27,17 +28,38 @@ export function kernelSupport(): KernelSupport {
   if (!system) return none("it takes glibc");
   const landlock = landlockVersion(system);
   const seccomp = hasSeccomp(system);
-  if (landlock === 0) return { ...none(whyNoLandlock()), seccomp };
+  if (landlock === 0) return { ...none(whyNoLandlock(system)), seccomp };
   const told = { landlock, seccomp };
   if (landlock < OLDEST_ABI) {
     return { ...told, standing: "none", why: "its Landlock is too old (before Linux 5.19)" };
   }
   // From source, modules are read whenever they are needed, from wherever they are.
   if (!Deno.build.standalone) return { ...told, standing: "none", why: "krew-wasm runs from source" };
-  if (!seccomp) return { ...told, standing: "partial", why: "the kernel, or this container, has no seccomp" };
-  return landlock < FULL_ABI
-    ? { ...told, standing: "partial", why: "its Landlock does not restrict ports of TCP (before Linux 6.7)" }
-    : { ...told, standing: "full", why: "a thread of the process could not be restricted" };
+  // Its other argument is wrong, so that nothing changes; who refuses the call says something else.
+  if (errnoOf(system.numbers.prctl, PR_SET_NO_NEW_PRIVS, 0) !== EINVAL) {
+    return {
+      ...told,
+      standing: "none",
+      why: "this container refuses prctl, without which nothing is restricted",
+    };
+  }
+  const partial = (why: string): KernelSupport => ({ ...told, standing: "partial", why });
+  if (!seccomp) return partial("the kernel, or this container, has no seccomp");
+  if (landlock < FULL_ABI) return partial("its Landlock does not restrict ports of TCP (before Linux 6.7)");
+  if (landlock < THREADS_ABI && !seesThreads(system)) {
+    return partial("/proc, by which the threads of a process are found, is not mounted");
+  }
+  return {
+    ...told,
+    standing: "full",
+    why: "a call was refused, or one of the process's threads did not answer",
+  };
+}
+
+function seesThreads(system: Syscalls): boolean {
+  const tasks = system.open("/proc/self/task", 0);
+  system.close(tasks);
+  return tasks >= 0;
 }
 
 function hasSeccomp(system: Syscalls): boolean {
@@ -45,9 +67,8 @@ function hasSeccomp(system: Syscalls): boolean {
   return system.call(system.numbers.seccomp, SECCOMP_GET_ACTION_AVAIL, 0, system.address) === 0n;
 }
 
-/** By the error of the last call. */
-function whyNoLandlock(): string {
-  const errno = lastErrno();
+function whyNoLandlock({ numbers }: Syscalls): string {
+  const errno = errnoOf(numbers.landlockCreateRuleset, 0, 0, ASK_VERSION);
   return errno === ENOSYS
     ? "the kernel has no Landlock (before Linux 5.13, or built without)"
     : errno === EOPNOTSUPP
@@ -55,11 +76,12 @@ function whyNoLandlock(): string {
     : "this container does not let Landlock be asked for";
 }
 
-function lastErrno(): number {
+/** What a call says against it; 0 for nothing. */
+function errnoOf(number: number, a: number, b: number, c = 0): number {
   const { symbols } = Deno.dlopen("libc.so.6", {
     syscall: { parameters: ["i64", "i64", "i64", "i64"], result: "i64" },
     __errno_location: { parameters: [], result: "pointer" },
   });
-  symbols.syscall(444n, 0n, 0n, 1n);
+  if (symbols.syscall(BigInt(number), BigInt(a), BigInt(b), BigInt(c)) >= 0n) return 0;
   return new Int32Array(Deno.UnsafePointerView.getArrayBuffer(symbols.__errno_location()!, 4))[0]!;
 }

@@ -7,7 +7,12 @@ import assert from "node:assert/strict";
 import { shellQuoted } from "../../runtime/text.ts";
 import { buildFixture } from "../../scripts/fixtures.ts";
 import { TestApiServer } from "../support/api_server.ts";
-import { landlockMissing, withoutLandlock, withoutLandlockMissing } from "../support/landlock.ts";
+import {
+  landlockMissing,
+  withoutCalls,
+  withoutLandlock,
+  withoutLandlockMissing,
+} from "../support/landlock.ts";
 import { namespaceArgs, namespaceMissing } from "../support/namespace.ts";
 import { makeArtifact, push } from "../support/oci.ts";
 import { binaryUnderTest, clangMissing, type Outcome, Product } from "../support/product.ts";
@@ -360,6 +365,41 @@ Deno.test("where the kernel has no Landlock there are two walls, unless three ar
       }
     }
   });
+});
+
+Deno.test("a container that refuses calls has as much of the wall as it lets be raised, and that is told", {
+  ignore: ignore || withoutLandlockMissing() || terminalMissing(),
+}, async (t) => {
+  await using it = await setUp();
+  const { api, home, product } = it;
+  Deno.writeTextFileSync(`${home}/file`, "content\n");
+  it.become(credentialPlugin(home, `token=${api.token}`));
+  for (
+    const [name, standing, why] of [
+      ["prctl", "none", "this container refuses prctl"],
+      ["seccomp", "partial", "the kernel, or this container, has no seccomp"],
+    ] as const
+  ) {
+    await t.step(name, async () => {
+      for (const errno of ["EPERM", "ENOSYS"]) {
+        const words = withoutCalls(name, errno).map(shellQuoted).join(" ");
+        const under = (line: string, env = {}) => product.shell(`${words} ${line}`, { env });
+        assert.equal(JSON.parse((await under("krew-wasm version -o json")).stdout).walls.kernel, standing);
+        assert.match((await under("krew-wasm doctor --offline")).stdout, new RegExp(`ok +walls .*: ${why}`));
+        const request = await under(`kubectl-tool request get ${api.server}/version ''`);
+        assert.match(request.stdout, /^200/, request.stderr);
+        assert.equal(request.stderr, "");
+        const read = await atTerminal(product, `${words} kubectl-tool read ${home}/file`, [["ot? ", "o\r"]]);
+        assert.match(read.text, /content/);
+        const made = await under(`krew-wasm run --allow-write=${home}/made tool -- write ${home}/made x`);
+        assert.equal(made.stdout, "ok\n", made.stderr);
+        Deno.removeSync(`${home}/made`);
+        const { code, stderr } = await under("kubectl-hello", { KREW_WASM_REQUIRE_WALLS: "kernel" });
+        assert.equal(code, 125);
+        assert.match(stderr, new RegExp(`^error: KREW_WASM_REQUIRE_WALLS asks for .*: ${why}`));
+      }
+    });
+  }
 });
 
 Deno.test("the kernel's wall can be demanded", { ignore: ignore || terminalMissing() }, async (t) => {

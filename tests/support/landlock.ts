@@ -22,5 +22,10 @@ export function withoutLandlockMissing(): boolean {
 
 /** Words that start a command for which the kernel has none, as an older one (ENOSYS) or a container (EPERM) would. */
 export function withoutLandlock(errno: "ENOSYS" | "EOPNOTSUPP" | "EPERM" = "ENOSYS"): string[] {
-  return ["python3", fileURLToPath(new URL("without_landlock.py", import.meta.url)), errno];
+  return withoutCalls("landlock", errno);
+}
+
+/** The same of other system calls. */
+export function withoutCalls(name: "landlock" | "prctl" | "seccomp", errno: string): string[] {
+  return ["python3", fileURLToPath(new URL("without_calls.py", import.meta.url)), name, errno];
 }

@@ -1,8 +1,9 @@
-"""without_landlock.py ERRNO COMMAND...: runs a command for which the kernel has no Landlock: each of its calls answers ERRNO."""
+"""without_calls.py NAME ERRNO COMMAND...: runs a command for which the kernel has no such system calls: each answers ERRNO."""
 
-import ctypes, errno, os, struct, sys
+import ctypes, errno, os, platform, struct, sys
 
-LANDLOCK = (444, 445, 446)
+ARM = platform.machine() == "aarch64"
+CALLS = {"landlock": (444, 445, 446), "prctl": (167 if ARM else 157,), "seccomp": (277 if ARM else 317,)}
 LOAD, EQUAL, RETURN, ALLOW, ERRNO = 0x20, 0x15, 0x06, 0x7FFF0000, 0x00050000
 
 
@@ -11,12 +12,12 @@ def instruction(code, value, to=0, otherwise=0):
 
 
 program = instruction(LOAD, 0)
-for number in LANDLOCK:
-    program += instruction(EQUAL, number, 0, 1) + instruction(RETURN, ERRNO | getattr(errno, sys.argv[1]))
+for number in CALLS[sys.argv[1]]:
+    program += instruction(EQUAL, number, 0, 1) + instruction(RETURN, ERRNO | getattr(errno, sys.argv[2]))
 program += instruction(RETURN, ALLOW)
 instructions = ctypes.create_string_buffer(program)
 filter = ctypes.create_string_buffer(struct.pack("HxxxxxxP", len(program) // 8, ctypes.addressof(instructions)))
 libc = ctypes.CDLL(None, use_errno=True)
 if libc.prctl(38, 1, 0, 0, 0) or libc.prctl(22, 2, filter, 0, 0):  # PR_SET_NO_NEW_PRIVS, PR_SET_SECCOMP
-    sys.exit("without_landlock.py: " + os.strerror(ctypes.get_errno()))
-os.execvp(sys.argv[2], sys.argv[2:])
+    sys.exit("without_calls.py: " + os.strerror(ctypes.get_errno()))
+os.execvp(sys.argv[3], sys.argv[3:])
