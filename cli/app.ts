@@ -6,7 +6,7 @@ import { Interrupted } from "../runtime/prompt.ts";
 import { formatError } from "../runtime/report.ts";
 import type { RunHost } from "../runtime/run.ts";
 import { mendSelf } from "../registry/store/links.ts";
-import { type Context, processContext } from "./context.ts";
+import { type Context, type Exit, processContext } from "./context.ts";
 import { linkTarget } from "./link_target.ts";
 import { bundleCommand } from "./commands/bundle.ts";
 import { completeCommand, completionCommand } from "./commands/completion.ts";
@@ -31,11 +31,6 @@ import { tagsCommand } from "./commands/tags.ts";
 import { upgradeCommand } from "./commands/upgrade.ts";
 import { versionCommand, versionText } from "./commands/version.ts";
 import { unknownCommand, usageText } from "./usage.ts";
-
-/** How a command says its exit code: it is set once, by the command that ran. */
-export interface Exit {
-  code: number;
-}
 
 /** Runs the manager with the process's arguments and returns the exit code: 0, 1 or 2, or a plugin's own. */
 export async function runManager(

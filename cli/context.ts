@@ -20,6 +20,11 @@ export interface Context extends Output {
   verbose: boolean;
 }
 
+/** The exit code of the manager. The command that ran sets it. */
+export interface Exit {
+  code: number;
+}
+
 /** The process's own surroundings. */
 export function processContext(): Context {
   return {

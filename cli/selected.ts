@@ -7,8 +7,7 @@ import type { Layout } from "../runtime/store/layout.ts";
 import { readReceipt, readReceipts } from "../runtime/store/read.ts";
 import type { Receipt } from "../runtime/store/receipt.ts";
 import { printable } from "../runtime/text.ts";
-import type { Exit } from "./app.ts";
-import type { Context } from "./context.ts";
+import type { Context, Exit } from "./context.ts";
 
 /** Receipts of the plugins that were named, or of all. Those that can't be read are told, and make the exit code 1. */
 export function installedPlugins(

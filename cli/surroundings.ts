@@ -11,7 +11,7 @@ import { startProgram } from "../runtime/program_path.ts";
 import { homeDirectory, type Layout } from "../runtime/store/layout.ts";
 import type { Receipt } from "../runtime/store/receipt.ts";
 import { printable } from "../runtime/text.ts";
-import { pathHint } from "./commands/pull.ts";
+import { pathHint } from "./install/report_installed.ts";
 import { judge } from "../runtime/verdict.ts";
 import type { Context } from "./context.ts";
 import { allOf } from "./each.ts";

@@ -6,7 +6,7 @@
 import { AppError } from "../runtime/errors.ts";
 import { printable } from "../runtime/text.ts";
 import { type Challenge, namedScopes, parseChallenges, tokenUrl } from "./auth.ts";
-import type { RegistryCredentials } from "./credentials.ts";
+import type { RegistryCredentials } from "./registry_credentials.ts";
 import { answerFailure, type Task } from "./failure.ts";
 import { isLocalAddress, isLoopback } from "./reference.ts";
 import { RetryLater } from "./retry.ts";

@@ -3,7 +3,7 @@
 import { AppError } from "../runtime/errors.ts";
 import { canonicalHost } from "../runtime/reference.ts";
 import { printable } from "../runtime/text.ts";
-import type { RegistryCredentials } from "./credentials.ts";
+import type { RegistryCredentials } from "./registry_credentials.ts";
 
 /** An entry of `auths`. */
 interface AuthEntry {

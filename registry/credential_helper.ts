@@ -7,7 +7,7 @@
 import { AppError, messageOf } from "../runtime/errors.ts";
 import { startProgram } from "../runtime/program_path.ts";
 import { printable } from "../runtime/text.ts";
-import type { RegistryCredentials } from "./credentials.ts";
+import type { RegistryCredentials } from "./registry_credentials.ts";
 
 /** What a helper did. */
 export interface HelperResult {

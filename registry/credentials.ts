@@ -7,14 +7,7 @@ import { AppError } from "../runtime/errors.ts";
 import { type AuthFile, authKeys, helperFor, parseAuthFile, readEntry } from "./auth_file.ts";
 import { askHelper, type RunHelper, runHelper } from "./credential_helper.ts";
 import { readOptionalFile } from "./optional_file.ts";
-
-/** Credentials for one registry. */
-export type RegistryCredentials =
-  | { readonly kind: "basic"; readonly username: string; readonly password: string }
-  /** A refresh token, for the token endpoint alone. */
-  | { readonly kind: "identity"; readonly token: string }
-  /** A bearer token for the registry itself. */
-  | { readonly kind: "registry"; readonly token: string };
+import type { RegistryCredentials } from "./registry_credentials.ts";
 
 /** What is needed of the outside. */
 export interface CredentialHost {

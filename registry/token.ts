@@ -2,7 +2,7 @@
 
 import { AppError } from "../runtime/errors.ts";
 import { printable } from "../runtime/text.ts";
-import type { RegistryCredentials } from "./credentials.ts";
+import type { RegistryCredentials } from "./registry_credentials.ts";
 import { answerFailure, type Task } from "./failure.ts";
 import type { Transport, TransportRequest } from "./transport.ts";
 

@@ -16,9 +16,8 @@ import { homeDirectory } from "../../runtime/store/layout.ts";
 import { checkStore } from "../../runtime/store/check.ts";
 import type { Receipt } from "../../runtime/store/receipt.ts";
 import { printable } from "../../runtime/text.ts";
-import type { Exit } from "../app.ts";
 import { limitFor } from "../bounds.ts";
-import type { Context } from "../context.ts";
+import type { Context, Exit } from "../context.ts";
 import { eachOf, keepOption } from "../each.ts";
 import { changesInWords, givenTable, grantChanges } from "../grant_changes.ts";
 import { grantsOf } from "../grants.ts";
@@ -29,7 +28,7 @@ import { unreadable } from "../read_file.ts";
 import { installedPlugins } from "../selected.ts";
 import { trustRootOption, verifyOption } from "../verify.ts";
 import { decideGrants } from "../wish.ts";
-import { pathHint, tellInstalled } from "./pull.ts";
+import { pathHint, tellInstalled } from "../install/report_installed.ts";
 
 /** The command. */
 export function bundleCommand(context: Context, exit: Exit) {

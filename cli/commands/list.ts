@@ -10,8 +10,7 @@ import { readReceipts } from "../../runtime/store/read.ts";
 import { readSummaries, type Summary } from "../../runtime/store/summary.ts";
 import { messageOf } from "../../runtime/errors.ts";
 import { printable } from "../../runtime/text.ts";
-import type { Exit } from "../app.ts";
-import type { Context } from "../context.ts";
+import type { Context, Exit } from "../context.ts";
 import { formatAge, formatSize, formatTable, formatValue, OUTPUT_FORMATS } from "../output.ts";
 
 /** The command. */

@@ -1,29 +1,19 @@
 /** `krew-wasm pull`: from a reference to an installed plugin. */
 
 import { Command, Option } from "@commander-js/extra-typings";
-import { delimiter } from "node:path";
 import type { RegistryClient } from "../../registry/client.ts";
 import { parseReference, type Reference } from "../../registry/reference.ts";
-import { linkName, nameOfLink } from "../../runtime/names.ts";
 import { AppError, exitCodeOf } from "../../runtime/errors.ts";
-import { effectiveGrants } from "../../runtime/grants.ts";
 import { checkStore } from "../../runtime/store/check.ts";
-import type { Layout } from "../../runtime/store/layout.ts";
-import type { Receipt } from "../../runtime/store/receipt.ts";
-import { hostPath } from "../../runtime/host_path.ts";
-import { shellCommand } from "../../runtime/shell_word.ts";
-import { sourceInWords } from "../../runtime/provenance.ts";
 import { printable } from "../../runtime/text.ts";
-import type { Exit } from "../app.ts";
-import type { Context } from "../context.ts";
+import type { Context, Exit } from "../context.ts";
 import { eachOf, keepOption } from "../each.ts";
 import { grantsOf, withGrantFlags } from "../grants.ts";
-import { formatSize } from "../output.ts";
-import { describeSignature, trustRootOption, verifyOption } from "../verify.ts";
+import { trustRootOption, verifyOption } from "../verify.ts";
 import { decideGrants, WISH_MODES } from "../wish.ts";
+import { pathHint, tellInstalled } from "../install/report_installed.ts";
 import { addedIndexes, chooseOffer, freshIndexes, isIndexName } from "../indexes.ts";
 import { openInstaller } from "../installer.ts";
-import { shadowOf } from "../on_path.ts";
 import { plainHttpOption } from "../registry.ts";
 
 /** The command. */
@@ -172,50 +162,4 @@ async function resolveAll(
     const { plugin } = chooseOffer(context, indexes, text, options.prompt !== false && !options.quiet);
     return { reference: parseReference(plugin.reference), name: plugin.name };
   });
-}
-
-/** Tells what was installed, and how it is called. */
-export function tellInstalled(context: Context, layout: Layout, receipt: Receipt): void {
-  const call = nameOfLink(linkName(receipt.name));
-  // Without bin/ on PATH there is a hint that puts it before all others.
-  const other = pathHint(layout.bin, context.env) === undefined
-    ? shadowOf(context, layout, receipt.name)
-    : undefined;
-  context.stdout(
-    `Installed ${receipt.name} (${receipt.kind}, ${formatSize(receipt.size)})\n` +
-      `  from    ${printable(receipt.reference, 400)}${sourceInWords(receipt.source)}\n` +
-      `  digest  ${receipt.manifestDigest}\n` +
-      receipt.signatures.map((signature) => `  signed  by ${describeSignature(signature)}\n`).join("") +
-      (receipt.completion === undefined || !effectiveGrants(receipt.grants).completion
-        ? ""
-        : `  Tab     asks it to complete its arguments (krew-wasm grants ${receipt.name} --deny-completion)\n`) +
-      `  run     ${other === undefined ? `kubectl ${call}` : `krew-wasm run ${receipt.name}`}\n`,
-  );
-  if (other === undefined) return;
-  context.stderr(
-    `warning: kubectl ${call} runs ${printable(other, 300)}, which comes first on PATH\n` +
-      `hint: put ${printable(layout.bin, 300)} first on PATH, or choose another name with --name\n`,
-  );
-}
-
-/** How to put bin/ on PATH, where it is not: the exact line for the user's shell. Pure. */
-export function pathHint(bin: string, env: (name: string) => string | undefined): string | undefined {
-  const entries = (env("PATH") ?? "").split(delimiter).map(hostPath);
-  if (entries.some((entry) => entry.replace(/(?<=.)\/+$/, "") === hostPath(bin))) return undefined;
-  const notFound = `\nkubectl does not find it yet: ${printable(bin)} is not on PATH.`;
-  const home = env("HOME");
-  const below = home && bin.startsWith(`${home}/`) ? bin.slice(home.length) : "";
-  const isPlain = /^[\w/.+-]+$/.test(below);
-  const word = isPlain ? `"$HOME${below}"` : shellCommand([bin]);
-  if (word === undefined) return `${notFound} Add it there.\n`;
-  const added = `export PATH=${isPlain ? `"$HOME${below}:$PATH"` : `${word}:"$PATH"`}`;
-  const shell = (env("SHELL") ?? "").split("/").at(-1);
-  const [file, line] = shell === "fish"
-    ? ["~/.config/fish/config.fish", `fish_add_path ${word}`]
-    : shell === "zsh"
-    ? ["~/.zshrc", added]
-    : Deno.build.os === "windows"
-    ? ["your PowerShell profile", `$env:Path = "${bin};$env:Path"`]
-    : ["~/.bashrc", added];
-  return `${notFound} Add this line to ${file}:\n  ${line}\n`;
 }

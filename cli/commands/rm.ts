@@ -3,8 +3,7 @@
 import { Command } from "@commander-js/extra-typings";
 import { removePlugins } from "../../registry/store/commit.ts";
 import { formatError } from "../../runtime/report.ts";
-import type { Exit } from "../app.ts";
-import type { Context } from "../context.ts";
+import type { Context, Exit } from "../context.ts";
 
 /** The command. */
 export function rmCommand(context: Context, exit: Exit) {

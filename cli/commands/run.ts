@@ -16,8 +16,7 @@ import {
 } from "../../runtime/run.ts";
 import type { Layout } from "../../runtime/store/layout.ts";
 import { lowerFirst, printable } from "../../runtime/text.ts";
-import type { Exit } from "../app.ts";
-import type { Context } from "../context.ts";
+import type { Context, Exit } from "../context.ts";
 import { grantsOf, withGrantFlags } from "../grants.ts";
 import { readFile } from "../read_file.ts";
 

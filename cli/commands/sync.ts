@@ -10,8 +10,7 @@ import { homeDirectory } from "../../runtime/store/layout.ts";
 import type { Receipt } from "../../runtime/store/receipt.ts";
 import { readReceipts } from "../../runtime/store/read.ts";
 import { printable } from "../../runtime/text.ts";
-import type { Exit } from "../app.ts";
-import type { Context } from "../context.ts";
+import type { Context, Exit } from "../context.ts";
 import { eachOf } from "../each.ts";
 import { changesInWords } from "../grant_changes.ts";
 import { readTextFile, tooLarge, unreadable } from "../read_file.ts";
@@ -21,7 +20,7 @@ import { confirmGrants, type GrantedStep, grantedSteps } from "../sync_grants.ts
 import { whyRefused } from "../surroundings.ts";
 import { shortDigest, versionText } from "../updates.ts";
 import { readPolicies } from "../verify.ts";
-import { pathHint } from "./pull.ts";
+import { pathHint } from "../install/report_installed.ts";
 
 /** The command. */
 export function syncCommand(context: Context, exit: Exit) {
