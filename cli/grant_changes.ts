@@ -8,7 +8,7 @@ import { isWithin } from "../runtime/host_path.ts";
 import type { ClusterRule } from "../runtime/kube/rules.ts";
 import { printable } from "../runtime/text.ts";
 import { cells, formatMemory, type GrantRow, grantRows } from "./grant_text.ts";
-import { formatTable } from "./output.ts";
+import { formatWholeTable } from "./output.ts";
 
 /** See the file's comment. */
 export interface GrantChanges {
@@ -56,7 +56,7 @@ export function changesInWords({ given, held, taken }: GrantChanges): string {
 
 /** A table of what is given, with what is risky marked. */
 export function givenTable(title: string, { given }: GrantChanges): string {
-  return `${printable(title, 500)}\n${formatTable(["GRANT", "MAY", "RISK"], given.map(cells), Infinity)}`;
+  return `${printable(title, 500)}\n${formatWholeTable(["GRANT", "MAY", "RISK"], given.map(cells))}`;
 }
 
 function itemsOf(grants: Grants, home: string): Map<string, Item> {

@@ -61,20 +61,36 @@ function fileRisk({ host, write, real = host }: FileGrant, home: string): string
 }
 
 const READING = new Set(["get", "list", "watch"]);
+/** Verbs by which a user gets rights that they do not have. */
+const MORE_RIGHTS = new Set(["impersonate", "escalate", "bind", "approve", "sign"]);
+/** Resources that say who may do what. */
+const RIGHTS = /^(?:cluster)?role(?:binding)?s$/;
+/** Subresources that lead into what runs, or out of Kubernetes' own rules. */
+const INSIDE = /\/(?:exec|attach|portforward|proxy|token|ephemeralcontainers)$/;
 
-/** Why a rule is risky; empty for none. */
+/** Why a rule is risky, all reasons; empty for none. */
 export function ruleRisk(rule: ClusterRule): string {
   const { verbs, resources = [] } = rule;
   const all = (list: readonly string[] | undefined) => list?.includes("*") ?? false;
   if (all(verbs) && all(resources)) return "everything that you may do";
-  if (verbs.some((verb) => ["impersonate", "escalate", "bind", "approve", "sign"].includes(verb))) {
-    return "it can give itself more rights";
+  const reasons: string[] = [];
+  if (all(verbs) || verbs.some((verb) => MORE_RIGHTS.has(verb)) || changes(verbs, resources, RIGHTS)) {
+    reasons.push("it can give itself more rights");
   }
-  if (resources.some((name) => /\/(?:exec|attach|portforward|proxy|token|ephemeralcontainers)$/.test(name))) {
-    return "it gets into containers and nodes, or makes tokens";
+  if (all(resources) || resources.some((name) => INSIDE.test(name))) {
+    reasons.push("it gets into containers and nodes, or makes tokens");
   }
-  if (all(resources) || resources.includes("secrets")) return "Secrets are among it";
-  return verbs.every((verb) => READING.has(verb)) ? "" : "it changes the cluster";
+  if (all(resources) || resources.includes("secrets")) reasons.push("Secrets are among it");
+  if (reasons.length === 0 && !verbs.every((verb) => READING.has(verb))) {
+    reasons.push("it changes the cluster");
+  }
+  return reasons.join("; ");
+}
+
+/** Whether a rule changes one of those resources. */
+function changes(verbs: readonly string[], resources: readonly string[], which: RegExp): boolean {
+  return verbs.some((verb) => !READING.has(verb)) &&
+    resources.some((name) => name === "*" || which.test(name));
 }
 
 /** Words of a rule, those in quotes that could be read as more than one. */
@@ -94,8 +110,14 @@ export function ruleInWords(rule: ClusterRule): string {
   if (nonResourceURLs) {
     return `${doing} the path${nonResourceURLs.length === 1 ? "" : "s"} ${listed(nonResourceURLs)}`;
   }
-  const groups = apiGroups.filter((group) => group !== "");
-  const of = apiGroups.includes("*") ? " of any group" : groups.length === 0 ? "" : ` of ${listed(groups)}`;
+  const isCore = apiGroups.includes("");
+  const others = apiGroups.filter((group) => group !== "");
+  const groups = [...(isCore ? ["the core group"] : []), ...(others.length > 0 ? [listed(others)] : [])];
+  const of = others.includes("*")
+    ? " of any group"
+    : others.length === 0
+    ? ""
+    : ` of ${groups.join(" and ")}`;
   const things = resources.includes("*") ? "every resource" : listed(resources);
   const named = resourceNames === undefined ? "" : ` named ${listed(resourceNames)}`;
   const where = namespaces === undefined

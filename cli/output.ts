@@ -50,28 +50,60 @@ interface Writer {
 /** The values of `-o`. */
 export const OUTPUT_FORMATS = ["wide", "json", "yaml", "name"] as const;
 
+/** The widest that a cell of {@linkcode formatWholeTable} gets, before its text goes on in the next line. Columns. */
+const WIDEST = 72;
+
 /**
  * A table as kubectl prints it: columns parted by three spaces, each as wide as its widest cell, nothing behind
- * the last. Cells are made safe to print, and cut to `limit` UTF-16 units: `Infinity` where somebody agrees to what they say.
- * No rows: the header alone.
+ * the last. Cells are made safe to print, and cut to 1,000 UTF-16 units. No rows: the header alone.
  */
-export function formatTable(
-  header: readonly string[],
-  rows: readonly (readonly string[])[],
-  limit = 1000,
-): string {
-  const cells = [
-    header,
-    ...rows.map((row) => row.map((cell) => cell === "" ? "<none>" : printable(cell, limit))),
-  ];
+export function formatTable(header: readonly string[], rows: readonly (readonly string[])[]): string {
+  return layOut(header, rows.map((row) => row.map((cell) => cell === "" ? "<none>" : printable(cell, 1000))));
+}
+
+/**
+ * A table of what somebody agrees to: as {@linkcode formatTable}, but every cell is shown whole. A long one goes on below
+ * itself, so that what stands beside it stays in sight. The last column is not wrapped.
+ */
+export function formatWholeTable(header: readonly string[], rows: readonly (readonly string[])[]): string {
+  const lines = rows.flatMap((row) => {
+    const parts = row.map((cell, column) => {
+      const text = cell === "" ? "<none>" : printable(cell, Infinity);
+      return column === row.length - 1 ? [text] : wrapCell(text);
+    });
+    const height = Math.max(...parts.map((part) => part.length));
+    return Array.from({ length: height }, (_, line) => parts.map((part) => part[line] ?? ""));
+  });
+  return layOut(header, lines);
+}
+
+/** Text in pieces of at most {@linkcode WIDEST} columns, between words where there are any. */
+function wrapCell(text: string): string[] {
+  const lines: string[] = [];
+  let line = "";
+  for (const word of text.split(/(?<= )/)) {
+    if (line !== "" && columns(line + word.trimEnd()) > WIDEST) {
+      lines.push(line.trimEnd());
+      line = "";
+    }
+    line += word;
+    while (columns(line.trimEnd()) > WIDEST) {
+      lines.push(line.slice(0, WIDEST));
+      line = line.slice(WIDEST);
+    }
+  }
+  return line === "" ? lines : [...lines, line.trimEnd()];
+}
+
+function layOut(header: readonly string[], rows: readonly (readonly string[])[]): string {
+  const cells = [header, ...rows];
   const widths = header.map((_, column) =>
     cells.reduce((widest, row) => Math.max(widest, columns(row[column] ?? "")), 0)
   );
   return cells.map((row) =>
     row.map((cell, column) =>
       column === row.length - 1 ? cell : cell + " ".repeat(widths[column]! - columns(cell) + 3)
-    )
-      .join("") + "\n"
+    ).join("").trimEnd() + "\n"
   ).join("");
 }
 

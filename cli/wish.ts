@@ -30,7 +30,7 @@ import { printable } from "../runtime/text.ts";
 import { limitFor } from "./bounds.ts";
 import type { Context } from "./context.ts";
 import { cells, type GrantRow, grantRows, moreRows } from "./grant_text.ts";
-import { formatTable } from "./output.ts";
+import { formatWholeTable } from "./output.ts";
 
 /** What becomes of a wish: granted, left out, or left out with everything else; without one a person is asked. */
 export type WishMode = "wished" | "default" | "none";
@@ -176,7 +176,7 @@ function formatWish(
 ): string {
   const why = wish?.why === undefined ? "" : `"${printable(wish.why.replace(/ +/g, " "), 500)}"\n`;
   return `${printable(reference, 400)} ${title}:\n${why}${
-    formatTable(["GRANT", "MAY", "RISK"], rows.map(cells), Infinity)
+    formatWholeTable(["GRANT", "MAY", "RISK"], rows.map(cells))
   }`;
 }
 

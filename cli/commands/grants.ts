@@ -17,7 +17,7 @@ import { limitFor } from "../bounds.ts";
 import type { Context } from "../context.ts";
 import { type AdministratorView, cells, effectiveRows, explainGrants } from "../grant_text.ts";
 import { grantsOf, isChange, withGrantFlags } from "../grants.ts";
-import { formatTable, formatValue } from "../output.ts";
+import { formatValue, formatWholeTable } from "../output.ts";
 
 /** The command. */
 export function grantsCommand(context: Context) {
@@ -137,10 +137,9 @@ async function show(
 
 /** A row a grant: who, what kind, what, and why to think twice. Pure. */
 export function formatGrants(receipts: readonly Pick<Receipt, "name" | "grants">[], home: string): string {
-  return formatTable(
+  return formatWholeTable(
     ["NAME", "GRANT", "MAY", "RISK"],
     receipts.flatMap(({ name, grants }) => effectiveRows(grants, home).map((row) => [name, ...cells(row)])),
-    Infinity,
   );
 }
 

@@ -154,6 +154,20 @@ Deno.test("rules read as sentences", () => {
   assert.equal(words("get:/metrics"), "get the path /metrics");
 });
 
+Deno.test("a rule's words name the core group where it stands beside another", () => {
+  const rule = { verbs: ["delete"], apiGroups: ["widgets.example.com", ""], resources: ["pods"] };
+  assert.equal(ruleInWords(rule), "delete pods of the core group and widgets.example.com");
+  assert.equal(ruleInWords({ ...rule, apiGroups: [""] }), "delete pods");
+});
+
+Deno.test("a rule's risk names every reason", () => {
+  const resources = ["widgets", "pods/exec", "clusterrolebindings", "secrets"];
+  assert.equal(
+    ruleRisk({ verbs: ["get", "create"], apiGroups: [""], resources }),
+    "it can give itself more rights; it gets into containers and nodes, or makes tokens; Secrets are among it",
+  );
+});
+
 Deno.test("formatGrants() is a table, a plugin without more has its cluster", async () => {
   const table = formatGrants([
     { name: "a", grants: LEAST },

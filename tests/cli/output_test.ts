@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { formatAge, formatSize, formatTable } from "../../cli/output.ts";
+import { formatAge, formatSize, formatTable, formatWholeTable } from "../../cli/output.ts";
 import { formatList, formatPlugins } from "../../cli/commands/list.ts";
 import { LEAST } from "../../runtime/grants.ts";
 import type { Receipt } from "../../runtime/store/receipt.ts";
@@ -16,10 +16,20 @@ Deno.test("formatTable() counts wide and combining characters and escapes contro
   assert.equal(formatTable(["A"], [["\x1b[31m"]]), "A\n\\x1b[31m\n");
 });
 
-Deno.test("formatTable() shows all of what somebody agrees to, where it is told to", () => {
+Deno.test("formatWholeTable() cuts nothing, and keeps what stands beside a long cell in sight", () => {
   const long = "x".repeat(3000);
   assert.equal(formatTable(["A"], [[long]]), `A\n${"x".repeat(1000)}…\n`);
-  assert.equal(formatTable(["A"], [[long]], Infinity), `A\n${long}\n`);
+  assert.equal(formatWholeTable(["A"], [[long]]), `A\n${long}\n`);
+  const words = Array.from({ length: 40 }, (_, number) => `widget${number}`).join(", ");
+  const lines = formatWholeTable(["GRANT", "MAY", "RISK"], [
+    ["cluster", `delete ${words}`, "! it changes the cluster"],
+    ["files", "x".repeat(100), "-"],
+  ]).split("\n");
+  assert.match(lines[1]!, /^cluster {3}delete widget0, .{1,70} {3}! it changes the cluster$/);
+  assert.ok(lines.every((line) => line.length < 120), lines.join("\n"));
+  assert.ok(lines.slice(2, 6).every((line) => line.startsWith("          widget")), lines.join("\n"));
+  const shown = lines.join("").replace(/ /g, "");
+  assert.ok(shown.includes("x".repeat(72)) && shown.includes("x".repeat(28)) && shown.includes("widget39"));
 });
 
 Deno.test("formatAge() speaks as kubectl's AGE column", () => {
