@@ -4,11 +4,10 @@
  */
 
 import { AppError } from "../runtime/errors.ts";
-import { printable } from "../runtime/text.ts";
 import { type Challenge, namedScopes, parseChallenges, tokenUrl } from "./auth.ts";
 import type { RegistryCredentials } from "./registry_credentials.ts";
 import { answerFailure, type Task } from "./failure.ts";
-import { isLocalAddress, isLoopback } from "./reference.ts";
+import { MAX_REDIRECTS, redirectTarget } from "./redirect.ts";
 import { RetryLater } from "./retry.ts";
 import { basic, fetchToken } from "./token.ts";
 import type { Answer, Transport, TransportRequest } from "./transport.ts";
@@ -38,8 +37,6 @@ export interface ApiRequest {
 
 /** Any success: registries differ in which of them they answer to a push. */
 export const isSuccess = (status: number): boolean => status >= 200 && status < 300;
-
-const MAX_REDIRECTS = 5;
 
 /** The scope for pulling. */
 export const pullScope = (repository: string): string => `repository:${repository}:pull`;
@@ -98,43 +95,13 @@ export class RegistryAccess {
       const follows = ["GET", "HEAD"].includes(method) ? [301, 302, 303, 307, 308] : [307, 308];
       if (follows.includes(status)) {
         await answer.discard();
-        url = this.target(task, url, answer.header("location"));
+        url = redirectTarget(task, url, answer.header("location"));
         hop++;
         continue;
       }
       throw await answerFailure(task, answer, { kind: own ? "registry" : "storage" });
     }
     throw new AppError("REGISTRY_PROTOCOL", `${task.failed}: more than ${MAX_REDIRECTS} redirects`);
-  }
-
-  /** Where a registry sends us on to, if we go there. @throws AppError REGISTRY_PROTOCOL */
-  target(task: Task, from: URL, location: string | null): URL {
-    let to = location === null ? null : URL.parse(location, from);
-    // A registry behind a gateway may not know that it is reached by HTTPS.
-    if (to?.protocol === "http:" && from.protocol === "https:" && to.hostname === from.hostname) {
-      to = new URL(to.pathname + to.search, from.origin);
-    }
-    const refuse = (why: string): never => {
-      throw new AppError(
-        "REGISTRY_PROTOCOL",
-        `${task.failed}: the registry redirects to "${printable(to?.origin ?? location ?? "", 200)}", ${why}`,
-      );
-    };
-    if (!to) return refuse("which is not a URL");
-    if (to.username || to.password) return refuse("with credentials in it");
-    const local = isLoopback(from.host);
-    if (
-      to.protocol === "http:"
-        ? !(local && isLoopback(to.host)) && to.origin !== from.origin
-        : to.protocol !== "https:"
-    ) {
-      return refuse("which is not HTTPS");
-    }
-    // A registry elsewhere has no business on this machine or with a cloud's metadata service.
-    if (to.origin !== from.origin && isLocalAddress(to.host) && !(local && isLoopback(to.host))) {
-      return refuse("an address of this machine");
-    }
-    return to;
   }
 
   /**

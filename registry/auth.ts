@@ -2,6 +2,7 @@
 
 import { AppError } from "../runtime/errors.ts";
 import { printable } from "../runtime/text.ts";
+import { shownOrigin } from "./redirect.ts";
 import { isLocalAddress, isLoopback } from "./reference.ts";
 
 /** One challenge: scheme in lower case, parameters by lower-case name. */
@@ -58,7 +59,7 @@ export function tokenUrl(
     throw new AppError(
       "REGISTRY_PROTOCOL",
       `The registry ${registry} asks for a token from ${
-        printable(url.origin, 200)
+        printable(shownOrigin(url), 200)
       }, where credentials would not be safe`,
     );
   }
@@ -66,7 +67,7 @@ export function tokenUrl(
     throw new AppError(
       "REGISTRY_PROTOCOL",
       `The registry ${registry} asks for a token from ${
-        printable(url.origin, 200)
+        printable(shownOrigin(url), 200)
       }, an address of this machine`,
     );
   }

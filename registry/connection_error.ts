@@ -7,6 +7,8 @@ export interface ConnectionPlace {
   /** With its port: of the registry, its storage or its token server. */
   readonly host: string;
   readonly proxy?: EnvironmentProxy | undefined;
+  /** The proxy itself sends the request on, so that all that is heard is heard from it: plain HTTP through one of HTTP. */
+  readonly forwards?: boolean;
   /** Whether the host has answered before. */
   readonly answered: boolean;
 }

@@ -37,7 +37,7 @@ export async function askHelper(
   const result = await call(name, "get", server, run);
   if (!result.success) {
     if (NONE.test(result.stdout)) return undefined;
-    throw failed(name, `failed: ${printable(result.stdout.trim(), 200)}`);
+    throw failure(name, result);
   }
   let answer: { Username?: unknown; Secret?: unknown } | undefined;
   try {
@@ -61,7 +61,7 @@ export async function storeInHelper(
 ): Promise<void> {
   const input = JSON.stringify({ ServerURL: server, Username: username, Secret: password });
   const result = await call(name, "store", input, run);
-  if (!result.success) throw failed(name, `failed: ${printable(result.stdout.trim(), 200)}`);
+  if (!result.success) throw failure(name, result);
 }
 
 /** Has a helper forget a server; whether it knew it. @throws AppError REGISTRY_CREDENTIALS */
@@ -71,7 +71,7 @@ export async function eraseFromHelper(name: string, server: string, run: RunHelp
   const result = await call(name, "erase", server, run);
   if (result.success) return true;
   if (NONE.test(result.stdout)) return false;
-  throw failed(name, `failed: ${printable(result.stdout.trim(), 200)}`);
+  throw failure(name, result);
 }
 
 async function call(
@@ -84,6 +84,15 @@ async function call(
   const result = await run(`docker-credential-${name}`, verb, input);
   if (!result) throw failed(name, "is not installed");
   return result;
+}
+
+/** A helper says on stdout what went wrong, unless it is credentials that it says. */
+function failure(name: string, { stdout }: HelperResult): AppError {
+  const said = stdout.trim();
+  return failed(
+    name,
+    said === "" || /^[{["]|secret/i.test(said) ? "failed" : `failed: ${printable(said, 200)}`,
+  );
 }
 
 function failed(name: string, what: string): AppError {

@@ -4,7 +4,7 @@
  */
 
 import { AppError } from "../runtime/errors.ts";
-import { type AuthFile, authKeys, helperFor, parseAuthFile, readEntry } from "./auth_file.ts";
+import { type AuthFile, authKeys, helperFor, nameOfKey, parseAuthFile, readEntry } from "./auth_file.ts";
 import { askHelper, type RunHelper, runHelper } from "./credential_helper.ts";
 import { readOptionalFile } from "./optional_file.ts";
 import type { RegistryCredentials } from "./registry_credentials.ts";
@@ -64,14 +64,28 @@ export async function findCredentials(
   return undefined;
 }
 
+/** docker's variable that holds the text of a file. */
+const HELD = "DOCKER_AUTH_CONFIG";
+
+/** Whether what docker's variable holds is for a registry, or a repository there: no logout changes that. */
+export function isHeld(registry: string, { env }: Pick<CredentialHost, "env">): boolean {
+  const held = env(HELD);
+  try {
+    const file = held ? parseAuthFile(held, `$${HELD}`) : undefined;
+    return Object.keys(file?.auths ?? {}).some((key) => nameOfKey(key)?.split("/", 1)[0] === registry);
+  } catch {
+    return false; // told where it is used
+  }
+}
+
 /** Where credentials may be: what docker's variable holds, and the files. */
 function sourcesOf(
   host: CredentialHost,
 ): { readonly name: string; readonly read: () => AuthFile | undefined }[] {
   const files = credentialFiles(host).map((path) => ({ name: path, read: () => readAuthFile(path, host) }));
-  const held = host.env("DOCKER_AUTH_CONFIG");
+  const held = host.env(HELD);
   if (!held) return files;
-  const name = "$DOCKER_AUTH_CONFIG";
+  const name = `$${HELD}`;
   const variable = { name, read: () => ({ auths: parseAuthFile(held, name)?.auths ?? {} }) };
   // GitLab's runners hand the same variable to jobs, for the images that they run in.
   return host.env("GITLAB_CI") ? [...files, variable] : [variable, ...files];

@@ -37,14 +37,17 @@ export async function answerFailure(
     () => "",
   );
   const said = registryErrors(text);
-  const host = printable(answer.host, 200);
+  const { host: name, proxy, forwards = false } = answer.place;
+  const host = printable(name, 200);
   const registry = printable(task.registry, 200);
   const who = {
     registry: "the registry",
     "token server": `the token server ${host}`,
     storage: `${host}, where the registry redirects to,`,
   }[kind];
-  const at = `${task.failed}: ${who}`;
+  // A proxy that sends the request on may answer itself.
+  const between = forwards && proxy ? `, or the proxy ${printable(proxy.url.host, 200)} before it,` : "";
+  const at = `${task.failed}: ${who.replace(/,$/, "")}${between || (who.endsWith(",") ? "," : "")}`;
   const why = said === "" ? "" : `: ${said}`;
   switch (status) {
     case 400:
@@ -77,6 +80,11 @@ export async function answerFailure(
     case 405:
     case 501:
       return new AppError("REGISTRY_UNSUPPORTED", `${at} does not offer this (${status})${why}`);
+    case 407:
+      if (proxy === undefined) break;
+      return new AppError("REGISTRY_UNREACHABLE", `${task.failed}: ${shownProxy(proxy)} ${WANTS_LOGIN}`, {
+        hint: proxyHint(proxy, host),
+      });
     case 429:
       return new RetryLater(
         "REGISTRY_RATE_LIMITED",
@@ -116,8 +124,11 @@ function whyOf(task: Task, error: unknown): { readonly why: string; readonly hin
   const host = printable(place?.host ?? task.registry, 200);
   const tls = tlsFailure(text, host);
   if (tls) return tls;
-  const proxied = place?.proxy && proxyFailure(text, host, place.proxy);
+  const { proxy, forwards = false } = place ?? {};
+  const proxied = proxy && proxyFailure(text, host, proxy);
   if (proxied) return proxied;
+  // What is heard of a connection to a proxy that sends requests on is the proxy's.
+  const peer = proxy && forwards ? shownProxy(proxy) : host;
   // fetch's own preface names addresses and the whole URL.
   const last = printable(
     lastOf(error).replace(/^error sending request .*?: client error \(\w+\): /, ""),
@@ -130,14 +141,14 @@ function whyOf(task: Task, error: unknown): { readonly why: string; readonly hin
   if (/InvalidContentType|corrupt message/i.test(text)) {
     return { why: `${host} does not speak HTTPS`, hint: "--plain-http speaks HTTP" };
   }
-  if (MALFORMED.test(text)) return { why: `${host} does not answer as HTTP has it: ${last}` };
+  if (MALFORMED.test(text)) return { why: `${peer} does not answer as HTTP has it: ${last}` };
   if (/closed before|reading a body|reset|broken pipe|end of file|unexpected eof/i.test(text)) {
-    return { why: `the connection to ${host} broke: ${last}` };
+    return { why: `the connection to ${peer} broke: ${last}` };
   }
   if (/network is unreachable|no route to host/i.test(text)) {
     return { why: `${host} can't be reached from this network`, hint: offline(task) };
   }
-  return { why: `${host} can't be reached: ${last}` };
+  return { why: `${peer} can't be reached: ${last}` };
 }
 
 function lastOf(error: unknown): string {
@@ -156,20 +167,39 @@ function offline({ failed }: Task): string {
 function proxyFailure(
   text: string,
   host: string,
-  { url, variable }: EnvironmentProxy,
+  environment: EnvironmentProxy,
 ): { readonly why: string; readonly hint: string } | undefined {
   if (!/client error \(Connect\)|proxy|socks|tunnel/i.test(text)) return undefined;
-  const proxy = `the proxy ${printable(url.host, 200)}`;
-  const why = /refused|unreachable$/i.test(text)
+  const { url } = environment;
+  const proxy = shownProxy(environment);
+  // What a proxy of SOCKS answers (RFC 1928, 6) comes without the system's own number.
+  const [, reply] = url.protocol.startsWith("socks") && !/os error/.test(text)
+    ? /: ((?:connection refused|(?:network|host) unreachable|connection not allowed|TTL)[^:]*)$/i.exec(
+      text,
+    ) ?? []
+    : [];
+  const why = reply !== undefined
+    ? `${proxy} says of ${host}: ${reply.toLowerCase()}`
+    : /refused|unreachable$/i.test(text)
     ? `${proxy} refused the connection`
     : /dns|lookup|resolve/i.test(text)
     ? `the name of ${proxy} can't be resolved`
     : /authentication required/i.test(text)
-    ? `${proxy} wants a user name and a password that it knows (407)`
+    ? `${proxy} ${WANTS_LOGIN}`
     : /InvalidContentType|corrupt message/i.test(text) && url.protocol !== "https:"
     ? `${host}, behind ${proxy}, does not speak HTTPS`
     : `${proxy} opens no way to ${host}`;
-  return { why, hint: `${variable} names the proxy; NO_PROXY=${host} goes without it` };
+  return { why, hint: proxyHint(environment, host) };
+}
+
+const WANTS_LOGIN = "wants a user name and a password that it knows (407)";
+
+function shownProxy({ url }: EnvironmentProxy): string {
+  return `the proxy ${printable(url.host, 200)}`;
+}
+
+function proxyHint({ variable }: EnvironmentProxy, host: string): string {
+  return `${variable} names the proxy; NO_PROXY=${host} goes without it`;
 }
 
 /** The messages of an error body (distribution-spec, "Error Codes"), safe to print. */

@@ -455,9 +455,18 @@ function readTls(name: string, own: HostFiles | undefined, host: HostsHost): Hos
         `There is no file "${printable(path, 300)}" for ${printable(name, 200)}`,
       );
     })();
+  const authorities = (paths: readonly string[]): string[] => {
+    const texts = paths.map(pem).filter((text) => text.includes("-----BEGIN CERTIFICATE-----"));
+    if (texts.length > 0) return texts;
+    throw new AppError(
+      "REGISTRIES_INVALID",
+      `"${printable(paths[0]!, 300)}" for ${printable(name, 200)} holds no certificate in PEM`,
+      { hint: "openssl x509 -inform der -in FILE -out ca.pem makes one of DER" },
+    );
+  };
   if (own) {
     return {
-      ...(own.ca === undefined ? {} : { ca: [pem(own.ca)] }),
+      ...(own.ca === undefined ? {} : { ca: authorities([own.ca]) }),
       ...(own.cert === undefined ? {} : { client: { cert: pem(own.cert), key: pem(own.key!) } }),
     };
   }
@@ -481,7 +490,7 @@ function readTls(name: string, own: HostFiles | undefined, host: HostsHost): Hos
       );
     }
     return {
-      ...(ca.length === 0 ? {} : { ca: ca.map((file) => pem(`${directory}/${file}`)) }),
+      ...(ca.length === 0 ? {} : { ca: authorities(ca.map((file) => `${directory}/${file}`)) }),
       ...(cert === undefined
         ? {}
         : { client: { cert: pem(`${directory}/${cert}`), key: pem(`${directory}/${key}`) } }),

@@ -9,7 +9,14 @@ import { printable } from "../runtime/text.ts";
 import { RegistryAccess } from "./access.ts";
 import type { RegistryClient } from "./client.ts";
 import { type AuthFile, helperFor, serverName, withoutRegistry } from "./auth_file.ts";
-import { credentialFiles, type CredentialHost, loginFile, processHost, readAuthFile } from "./credentials.ts";
+import {
+  credentialFiles,
+  type CredentialHost,
+  isHeld,
+  loginFile,
+  processHost,
+  readAuthFile,
+} from "./credentials.ts";
 import { eraseFromHelper, storeInHelper } from "./credential_helper.ts";
 import { replaceFileAt } from "./replace_file.ts";
 
@@ -111,6 +118,15 @@ export async function removeLogin(
       });
       return changed ? { kind: "file", path } : undefined;
     });
+  }
+  if (isHeld(registry, host)) {
+    failures.push(
+      new AppError(
+        "REGISTRY_CREDENTIALS",
+        `The environment variable DOCKER_AUTH_CONFIG holds credentials for ${printable(registry, 200)}`,
+        { hint: "unset DOCKER_AUTH_CONFIG" },
+      ),
+    );
   }
   return { removed, failures };
 }

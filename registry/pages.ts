@@ -4,6 +4,7 @@ import { AppError } from "../runtime/errors.ts";
 import { printable } from "../runtime/text.ts";
 import type { ApiRequest, Endpoint, RegistryAccess } from "./access.ts";
 import type { Task } from "./failure.ts";
+import { shownOrigin } from "./redirect.ts";
 import type { Answer } from "./transport.ts";
 
 /** One link of a `Link` header: where it leads, and its parameters by lower-case name. */
@@ -36,26 +37,44 @@ export async function* pagesOf(
       throw new AppError("REGISTRY_PROTOCOL", `${task.failed}: the pages of the list lead in a circle`);
     }
     asked.add(next.href);
-    const answer = await access.request(task, endpoint, next, request(page));
+    const answer = await access.request(task, endpoint, next, request(page)).catch((error) => {
+      throw page === 0 ? error : lostPage(error);
+    });
     const header = answer.header("link");
     yield answer;
     next = nextPage(task, header, next, new URL(path, endpoint.origin));
   }
 }
 
+/** The error of a page that another one named: that a registry lacks it does not say that it lacks the list. */
+function lostPage(error: unknown): unknown {
+  if (!(error instanceof AppError)) return error;
+  const isLack = error.code === "REGISTRY_NOT_FOUND" || error.code === "REGISTRY_UNSUPPORTED";
+  return isLack ? new AppError("REGISTRY_PROTOCOL", error.message, { cause: error }) : error;
+}
+
 /**
- * The page that a `Link` header names as `rel="next"`. Of a URL of the registry's own host path and query count: one that
- * stands behind a gateway may not know its own scheme and port, nor that its paths begin otherwise there.
+ * The page that a `Link` header names as `rel="next"`, or as nothing. Of a URL of the registry's own host path and query
+ * count: one that stands behind a gateway may not know its own scheme and port, nor that its paths begin otherwise there.
  *
- * @throws AppError REGISTRY_PROTOCOL where it is on another host
+ * @throws AppError REGISTRY_PROTOCOL where it is on another host, or the header can't be read
  */
 function nextPage(task: Task, header: string | null, from: URL, list: URL): URL | undefined {
-  const link = parseLinks(header ?? "").find(({ parameters }) =>
-    (parameters.rel ?? "").toLowerCase().split(/\s+/).includes("next")
+  const { links, rest } = parseLinks(header ?? "");
+  const link = links.find(({ parameters: { rel } }) =>
+    rel === undefined || rel.toLowerCase().split(/\s+/).includes("next")
   );
-  const to = link === undefined ? null : URL.parse(link.target, from);
+  if (link === undefined) {
+    if (rest === "") return undefined;
+    throw new AppError(
+      "REGISTRY_PROTOCOL",
+      `${task.failed}: the registry names the next page by a Link header that can't be read: "${
+        printable(rest, 200)
+      }"`,
+    );
+  }
+  const to = URL.parse(link.target, from);
   if (to === null) {
-    if (link === undefined) return undefined;
     throw new AppError(
       "REGISTRY_PROTOCOL",
       `${task.failed}: the list goes on at "${printable(link.target, 200)}", which is not a URL`,
@@ -64,28 +83,29 @@ function nextPage(task: Task, header: string | null, from: URL, list: URL): URL 
   if (to.hostname !== list.hostname) {
     throw new AppError(
       "REGISTRY_PROTOCOL",
-      `${task.failed}: the list goes on at "${printable(to.origin, 200)}", another host`,
+      `${task.failed}: the list goes on at "${printable(shownOrigin(to), 200)}", another host`,
     );
   }
   const path = to.pathname.endsWith(list.pathname) ? list.pathname : to.pathname;
   return new URL(path + to.search, list);
 }
 
-const MAX_HEADER = 8192;
+const MAX_HEADER = 65536;
 
-/** The links of a `Link` header. What can't be read ends them. Pure. */
-export function parseLinks(header: string): Link[] {
+/** The links of a `Link` header, and what of it can't be read. Pure. */
+export function parseLinks(header: string): { readonly links: Link[]; readonly rest: string } {
   const links: Link[] = [];
   const text = header.slice(0, MAX_HEADER);
   const target = /[\s,]*<([^>]*)>/y;
-  const parameter = /\s*;\s*([^\s=;,"]+)\s*(?:=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s;,"]*)))?/y;
-  for (;;) {
+  const parameter = /[\s;]*;\s*([^\s=;,"]+)\s*(?:=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s;,"]*)))?/y;
+  for (let end = 0;;) {
     const found = target.exec(text);
-    if (!found) return links;
+    if (!found) return { links, rest: header.slice(end).replace(/^[\s,;]+/, "") };
+    end = target.lastIndex;
     const parameters: Record<string, string> = {};
-    parameter.lastIndex = target.lastIndex;
+    parameter.lastIndex = end;
     for (let one = parameter.exec(text); one; one = parameter.exec(text)) {
-      target.lastIndex = parameter.lastIndex;
+      end = target.lastIndex = parameter.lastIndex;
       const [, name = "", quoted, bare] = one;
       // Of a name that comes twice the first counts (RFC 8288, 3.3).
       parameters[name.toLowerCase()] ??= quoted?.replace(/\\(.)/g, "$1") ?? bare ?? "";

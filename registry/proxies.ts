@@ -41,7 +41,9 @@ export function registryProxy(
   if (!usesProxy(bare, exceptions)) return undefined;
   const text = env(variable)!.trim();
   const url = URL.parse(/^[a-z][a-z0-9+.-]*:\/\//i.test(text) ? text : `http://${text}`);
-  if (url && isProxyScheme(url) && url.hostname !== "") return { url, variable };
+  // A quote, or a scheme with one slash, ends up in the name of a host.
+  const named = url !== null && /^(\[.+\]|[\w.-]+)$/.test(url.hostname) && !/^https?:\/?(?!\/)/i.test(text);
+  if (url && named && isProxyScheme(url)) return { url, variable };
   throw new AppError(
     "REGISTRIES_INVALID",
     `${variable} names no http, https or socks5 proxy: "${shownUrl(text)}"`,

@@ -7,7 +7,9 @@ import type { Blob } from "./artifact.ts";
 import { claimedDigest, type RegistryClient, taskOf } from "./client.ts";
 import { digestOf } from "./digest.ts";
 import type { Task } from "./failure.ts";
+import { redirectTarget } from "./redirect.ts";
 import type { Reference } from "./reference.ts";
+import type { Answer } from "./transport.ts";
 
 /** How blobs are pushed. */
 export interface PushOptions {
@@ -36,14 +38,14 @@ export async function pushBlob(
   const untried = mountFrom.filter((from) => from !== endpoint.repository);
   return await client.retry(task, async () => {
     if (await isThere(client, task, endpoint, blob)) return "there";
-    let location: string | undefined;
+    let place: URL | undefined;
     // Each is tried once, however often the push is.
-    while (location === undefined && untried.length > 0) {
+    while (place === undefined && untried.length > 0) {
       const answer = await mount(client, task, endpoint, blob, untried.shift()!);
       if (answer === "mounted") return "mounted";
-      location = answer;
+      place = answer;
     }
-    await upload(client, task, endpoint, location, blob, progress);
+    await upload(client, task, endpoint, place, blob, progress);
     return "sent";
   });
 }
@@ -85,13 +87,14 @@ async function mount(
   endpoint: Endpoint,
   { digest }: Blob,
   from: string,
-): Promise<"mounted" | string | undefined> {
-  const query = new URLSearchParams({ mount: digest, from });
+): Promise<"mounted" | URL | undefined> {
+  const path = uploadsOf(endpoint);
+  path.search = `${new URLSearchParams({ mount: digest, from })}`;
   try {
     const answer = await access.request(
       task,
       endpoint,
-      `/v2/${endpoint.repository}/blobs/uploads/?${query}`,
+      path,
       {
         method: "POST",
         headers: { "content-length": "0" },
@@ -100,37 +103,49 @@ async function mount(
       },
     );
     await answer.discard();
-    return answer.status === 201 ? "mounted" : answer.header("location") ?? undefined;
+    return answer.status === 201 ? "mounted" : placeOf(task, path, answer);
   } catch {
     return undefined; // what is wrong with more than the mount ends the upload, too, and is told there
   }
 }
 
-/** @param location where an upload was begun; without it this begins one */
+/** Where uploads to a repository begin. */
+function uploadsOf({ origin, repository }: Endpoint): URL {
+  return new URL(`/v2/${repository}/blobs/uploads/`, origin);
+}
+
+/** The place that an answer names; undefined where it names none. @throws AppError REGISTRY_PROTOCOL where we don't go */
+function placeOf(task: Task, from: URL, answer: Answer): URL | undefined {
+  const location = answer.header("location");
+  return location ? redirectTarget(task, from, location) : undefined;
+}
+
+/** @param begun where an upload was begun; without it this begins one */
 async function upload(
   { access }: RegistryClient,
   task: Task,
   endpoint: Endpoint,
-  location: string | undefined,
+  begun: URL | undefined,
   { bytes, digest, size }: Blob,
   progress: (done: number, total: number) => void,
 ): Promise<void> {
   const scopes = [pushScope(endpoint.repository)];
-  let url = new URL(`/v2/${endpoint.repository}/blobs/uploads/`, endpoint.origin);
-  if (location === undefined) {
-    const started = await access.request(task, endpoint, url, {
+  let place = begun;
+  if (place === undefined) {
+    const from = uploadsOf(endpoint);
+    const started = await access.request(task, endpoint, from, {
       method: "POST",
       headers: { "content-length": "0" },
       expect: isSuccess,
       scopes,
     });
     await started.discard();
-    location = started.header("location") ?? undefined;
-    if (location === undefined) {
+    place = placeOf(task, from, started);
+    if (place === undefined) {
       throw new AppError("REGISTRY_PROTOCOL", `${task.failed}: the registry does not say where to upload to`);
     }
   }
-  url = access.target(task, url, location);
+  let url = place;
   const headers = { "content-type": "application/octet-stream" };
   const large = size >= STREAM_FROM;
   if (large) {
@@ -144,8 +159,7 @@ async function upload(
     });
     await sent.discard();
     // A registry that names no other place goes on at the same.
-    const next = sent.header("location");
-    if (next !== null) url = access.target(task, url, next);
+    url = placeOf(task, url, sent) ?? url;
   }
   // Appended as text: what a registry has put into its own query, and signed, is not spelt anew.
   url.search = `${url.search === "" ? "?" : `${url.search}&`}digest=${encodeURIComponent(digest)}`;

@@ -33,11 +33,15 @@ export async function listTags(client: RegistryClient, reference: Reference): Pr
   return tags.sort(new Intl.Collator("en", { numeric: true }).compare);
 }
 
+/** The tags of one page: none where it says so by null, or names the repository alone, as some do. */
 function parseTags(text: string, failed: string): string[] {
-  let tags: unknown;
+  let list: { name?: unknown; tags?: unknown } | null = null;
   try {
-    tags = (JSON.parse(text) as { tags?: unknown } | null)?.tags ?? []; // null: a repository without tags
+    list = JSON.parse(text);
   } catch { /* told below */ }
+  const isList = typeof list === "object" && list !== null &&
+    ("tags" in list || typeof list.name === "string");
+  const tags = isList ? list!.tags ?? [] : undefined;
   if (!Array.isArray(tags)) throw new AppError("REGISTRY_PROTOCOL", `${failed}: the registry sent no list`);
   return tags.filter((tag): tag is string => typeof tag === "string" && TAG.test(tag));
 }

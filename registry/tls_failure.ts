@@ -17,12 +17,26 @@ export function isTlsFailure(error: unknown): boolean {
 /** Words for an error's text; undefined where it is not about certificates, or the handshake. */
 export function tlsFailure(text: string, host: string): TlsFailure | undefined {
   const certificate = `the certificate of ${host}`;
+  const anew = { hint: "make it anew as a server's: docs/registries.md says how" };
   const clock = { hint: "check this machine's clock, or have the certificate renewed" };
   if (/CaUsedAsEndEntity/.test(text)) {
     return {
       why:
         `${certificate} is an authority's own (basicConstraints CA:TRUE), which is not taken for a server's`,
-      hint: "make it anew as a server's: docs/registries.md says how",
+      ...anew,
+    };
+  }
+  if (/UnsupportedCertVersion/.test(text)) {
+    return { why: `${certificate} is of X.509 version 1, which names no host`, ...anew };
+  }
+  if (/UnsupportedSignatureAlgorithm/.test(text)) {
+    return { why: `${certificate} is signed with an algorithm that is not taken, as SHA-1 is not`, ...anew };
+  }
+  if (/BadSignature/.test(text)) {
+    return {
+      why: `${certificate} is not trusted: its signature does not hold`,
+      hint:
+        "its authority has another key (registries.yaml names one: registries.HOST.ca), or its own is shorter than 2048 bits",
     };
   }
   if (/certificate expired|CertExpired|: Expired/i.test(text)) {
@@ -37,6 +51,10 @@ export function tlsFailure(text: string, host: string): TlsFailure | undefined {
     };
   }
   if (/not valid for (any )?name|NotValidForName/i.test(text)) {
+    const [address] = /^(\[.*\]|[\d.]+)(?=:\d+$|$)/.exec(host) ?? [];
+    if (address !== undefined && text.includes(`DnsName("${address.replace(/[[\]]/g, "")}")`)) {
+      return { why: `${certificate} has ${address} as a name (DNS), not as an address (IP)`, ...anew };
+    }
     const names = [...text.matchAll(/(?:DnsName\("([^"]*)"\)|IpAddress\(([^)]*)\))/g)]
       .map(([, name, address]) => printable(name ?? address ?? "", 100));
     return names.length === 0
@@ -61,6 +79,9 @@ export function tlsFailure(text: string, host: string): TlsFailure | undefined {
       why: `${certificate} is not trusted`,
       hint: "a private authority is named in registries.yaml: registries.HOST.ca",
     };
+  }
+  if (/fatal alert: ProtocolVersion/i.test(text)) {
+    return { why: `${host} speaks no version of TLS from 1.2 on` };
   }
   const [, alert] = /fatal alert: (\w+)/i.exec(text) ?? [];
   return alert === undefined ? undefined : { why: `${host} refuses the TLS handshake: ${alert}` };

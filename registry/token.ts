@@ -4,7 +4,8 @@ import { AppError } from "../runtime/errors.ts";
 import { printable } from "../runtime/text.ts";
 import type { RegistryCredentials } from "./registry_credentials.ts";
 import { answerFailure, type Task } from "./failure.ts";
-import type { Transport, TransportRequest } from "./transport.ts";
+import { MAX_REDIRECTS, redirectTarget, shownOrigin } from "./redirect.ts";
+import type { Answer, Transport, TransportRequest } from "./transport.ts";
 
 const MAX_TOKEN = 1 << 20;
 
@@ -21,12 +22,12 @@ export async function fetchToken(
   url: URL,
   credentials: RegistryCredentials | undefined,
 ): Promise<string> {
-  const answer = await transport.send(...requestOf(url, credentials));
-  if (answer.status !== 200) {
+  const answer = await ask(transport, task, url, credentials);
+  if (answer.status < 200 || answer.status > 299) {
     throw await answerFailure(task, answer, { kind: "token server", had: credentials !== undefined });
   }
   const protocol = (what: string) =>
-    new AppError("REGISTRY_PROTOCOL", `The token endpoint ${printable(url.origin, 200)} ${what}`);
+    new AppError("REGISTRY_PROTOCOL", `${task.failed}: the token server ${printable(url.host, 200)} ${what}`);
   const bytes = await answer.bytes(MAX_TOKEN, () => protocol(`sent more than ${MAX_TOKEN} bytes`));
   let parsed: { token?: unknown; access_token?: unknown } | undefined;
   try {
@@ -35,9 +36,38 @@ export async function fetchToken(
   // Servers send either name, and some the other one empty.
   const token = [parsed?.token, parsed?.access_token].find((one) => typeof one === "string" && one !== "");
   if (typeof token !== "string" || !/^[\x21-\x7e]+$/.test(token)) {
-    throw protocol(`of ${printable(task.registry, 200)} sent no token`);
+    throw protocol("sent no token");
   }
   return token;
+}
+
+/** Sends the request on where the server redirects to; what is the user's own goes to the server's own origin alone. */
+async function ask(
+  transport: Transport,
+  task: Task,
+  url: URL,
+  credentials: RegistryCredentials | undefined,
+): Promise<Answer> {
+  const [first, request] = requestOf(url, credentials);
+  const follows = request.method === "POST" ? [307, 308] : [301, 302, 303, 307, 308];
+  for (let at = first, hop = 0;; hop++) {
+    const own = at.origin === first.origin;
+    if (!own && request.body) throw leaks(task, first, at);
+    const answer = await transport.send(at, own ? request : { headers: {} });
+    if (!follows.includes(answer.status) || hop === MAX_REDIRECTS) return answer;
+    await answer.discard();
+    const who = `the token server ${printable(at.host, 200)}`;
+    at = redirectTarget(task, at, answer.header("location"), who);
+  }
+}
+
+function leaks(task: Task, { host }: URL, to: URL): AppError {
+  return new AppError(
+    "REGISTRY_PROTOCOL",
+    `${task.failed}: the token server ${printable(host, 200)} redirects to "${
+      printable(shownOrigin(to), 200)
+    }", which is not given your token`,
+  );
 }
 
 function requestOf(url: URL, credentials: RegistryCredentials | undefined): [url: URL, TransportRequest] {

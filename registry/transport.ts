@@ -6,7 +6,7 @@
 import { AppError, messageOf } from "../runtime/errors.ts";
 import { printable } from "../runtime/text.ts";
 import { USER_AGENT } from "../runtime/version.ts";
-import { withPlace } from "./connection_error.ts";
+import { type ConnectionPlace, withPlace } from "./connection_error.ts";
 import { unpacked } from "./content_encoding.ts";
 import { type EnvironmentProxy, PROXY_VARIABLES, registryProxy } from "./proxies.ts";
 import { isLoopback } from "./reference.ts";
@@ -55,6 +55,8 @@ export class Transport {
   async send(url: URL, request: TransportRequest): Promise<Answer> {
     const method = request.method ?? "GET";
     const { client, proxy } = await this.#client(url);
+    const forwards = url.protocol === "http:" && /^https?:$/.test(proxy?.url.protocol ?? "");
+    const place = { host: url.host, proxy, forwards };
     const idle = this.#options.idleTimeout ?? IDLE_TIMEOUT;
     // A registry may be silent for long while it stores what it was sent.
     const guard = new Guard(method === "GET" || method === "HEAD" ? idle : idle * 10);
@@ -78,12 +80,12 @@ export class Transport {
       guard.receive();
       this.#answered.add(url.host);
       this.#options.trace?.(`${shown} ${response.status} in ${Math.round(performance.now() - started)} ms`);
-      return new Answer(response, guard, url.host);
+      return new Answer(response, guard, { ...place, answered: true });
     } catch (error) {
       guard.end();
       this.#options.trace?.(`${shown} failed: ${messageOf(error)}`);
       if (guard.signal.aborted) throw guard.signal.reason;
-      throw withPlace(error, { host: url.host, proxy, answered: this.#answered.has(url.host) });
+      throw withPlace(error, { ...place, answered: this.#answered.has(url.host) });
     }
   }
 
@@ -171,29 +173,15 @@ function withoutProxies<T>(make: () => T): T {
   }
 }
 
-/** A certificate and a key that are not each other's end the process on Deno 2.6. @throws AppError REGISTRIES_INVALID */
-async function checkPair(host: string, { cert, key }: { cert: string; key: string }): Promise<void> {
-  const { X509Certificate, createPrivateKey, createPublicKey } = await import("node:crypto");
-  const spki = { type: "spki", format: "der" } as const;
-  let same: boolean;
-  try {
-    const ofCertificate = new X509Certificate(cert).publicKey.export(spki);
-    const bare = key.replace(/-----BEGIN EC PARAMETERS-----[^-]*-----END EC PARAMETERS-----\s*/, "");
-    same = ofCertificate.equals(createPublicKey(createPrivateKey(bare)).export(spki));
-  } catch (error) {
-    throw new AppError(
-      "REGISTRIES_INVALID",
-      `The client certificate for ${printable(host, 200)} or its key can't be read: ${
-        printable(messageOf(error), 200)
-      }`,
-    );
-  }
-  if (!same) {
-    throw new AppError(
-      "REGISTRIES_INVALID",
-      `The client certificate for ${printable(host, 200)} is of another key than the one beside it`,
-    );
-  }
+/** What TLS does not take ends the process on Deno 2.6. @throws AppError REGISTRIES_INVALID */
+async function checkPair(host: string, pair: { cert: string; key: string }): Promise<void> {
+  const { pairProblem } = await import("../runtime/kube/pair.ts");
+  const problem = await pairProblem(pair);
+  if (problem === undefined) return;
+  throw new AppError(
+    "REGISTRIES_INVALID",
+    `The client certificate for ${printable(host, 200)} can't be used: ${problem}`,
+  );
 }
 
 /** A response whose body ends when nothing comes for too long. */
@@ -201,7 +189,7 @@ export class Answer {
   #response: Response;
   #guard: Guard;
 
-  constructor(response: Response, guard: Guard, readonly host: string) {
+  constructor(response: Response, guard: Guard, readonly place: ConnectionPlace) {
     this.#response = response;
     this.#guard = guard;
   }
@@ -223,7 +211,7 @@ export class Answer {
       yield* unpacked(this.#received(), this.header("content-encoding"));
     } catch (error) {
       if (this.#guard.signal.aborted) throw this.#guard.signal.reason;
-      throw withPlace(error, { host: this.host, answered: true });
+      throw withPlace(error, this.place);
     } finally {
       this.#guard.end();
       if (!this.#guard.signal.aborted) this.#guard.abort();

@@ -27,7 +27,7 @@ export function certificateFault(
   }
   return certificateUnusable(
     connection,
-    /mismatch|consistent/i.test(why) ? "its client-key is another's" : why,
+    /mismatch|consistent/i.test(why) ? "its key is another's" : why,
   );
 }
 
@@ -44,8 +44,8 @@ function certificateUnusable({ exec, where }: Connection, why: string): AppError
 }
 
 /**
- * Checks a client certificate, with the authorities that it is used with, before anything is connected: on Deno 2.6 a key that is
- * another's, or none, ends the process instead of failing. Whose roots count in this process is settled by it, too.
+ * Checks a client certificate, with the authorities that it is used with, before anything is connected: on Deno 2.6 what TLS does
+ * not take ends the process instead of failing. Whose roots count in this process is settled by it, too.
  *
  * @throws AppError KUBECONFIG_INVALID, CREDENTIALS_FAILED
  */
@@ -53,11 +53,14 @@ export async function checkCertificate(
   certificate: ClientCertificate,
   connection: Connection,
 ): Promise<void> {
-  if (Deno.version.deno.startsWith("2.6.")) {
+  const refuse = async () => {
     const { pairProblem } = await import("./pair.ts");
     const problem = await pairProblem(certificate);
     if (problem !== undefined) throw certificateUnusable(connection, problem);
-  }
+  };
+  if (Deno.version.deno.startsWith("2.6.")) await refuse();
   const fault = certificateFault(connection, certificate);
-  if (fault) throw fault;
+  if (!fault) return;
+  await refuse(); // in better words, where there are any
+  throw fault;
 }

@@ -8,6 +8,14 @@ import { makeExiting } from "../support/store.ts";
 import { testBinary } from "../support/test_binary.ts";
 
 const WASM = makeExiting(7);
+const UTF16 = (text: string) => {
+  const bytes = new Uint8Array(2 + 2 * text.length);
+  const view = new DataView(bytes.buffer);
+  for (const [at, character] of ["\ufeff", ...text].entries()) {
+    view.setUint16(2 * at, character.charCodeAt(0), true);
+  }
+  return bytes;
+};
 
 /** A module of five MiB, which is pushed as a stream: a custom section fills it. */
 function makeLarge(): Uint8Array<ArrayBuffer> {
@@ -185,17 +193,18 @@ testBinary(
     const auth = { auth: btoa("me:pa:ss") };
     const docker = ".docker/config.json";
     const podman = ".config/containers/auth.json";
-    const kept: [path: string, auths: unknown, bom?: string][] = [
+    const kept: [path: string, auths: unknown, encode?: (text: string) => Uint8Array][] = [
       [podman, { [registry.host]: auth }],
       [docker, { [`https://${registry.host}/v2/`]: auth }],
       [docker, { [`http://${registry.host}/`]: user }],
       [docker, { [`${registry.host}/v1/`]: auth }],
-      [docker, { [registry.host]: auth }, "\ufeff"],
+      [docker, { [registry.host]: auth }, (text) => new TextEncoder().encode(`\ufeff${text}`)],
+      [docker, { [registry.host]: auth }, UTF16],
     ];
-    for (const [path, auths, bom = ""] of kept) {
+    for (const [path, auths, encode = (text: string) => new TextEncoder().encode(text)] of kept) {
       const file = `${product.home}/${path}`;
       Deno.mkdirSync(file.slice(0, file.lastIndexOf("/")), { recursive: true });
-      Deno.writeTextFileSync(file, bom + JSON.stringify({ auths, other: 1 }));
+      Deno.writeFileSync(file, encode(JSON.stringify({ auths, other: 1 })));
       const pushed = await product.run("push", "small.wasm", reference);
       assert.equal(pushed.code, 0, `${JSON.stringify(auths)}: ${pushed.stderr}`);
       assert.equal((await product.run("pull", "-f", reference)).code, 0);
@@ -216,6 +225,8 @@ testBinary("outdated and upgrade say that tags could not be read, and exit with 
     ],
     [{ tagsStatus: 401 }, /^error: Cannot list the tags of .*credentials/m],
     [{ secondPageStatus: 403 }, /^error: Cannot list the tags of .*forbids it/m],
+    [{ secondPageStatus: 404 }, /^error: Cannot list the tags of .*no such thing \(404\)/m],
+    [{ link: "unreadable" }, /^error: Cannot list the tags of .*a Link header that can't be read/m],
     [{ link: "elsewhere" }, /^error: Cannot list the tags of .*elsewhere\.invalid", another host/m],
     [{ pages: "circle" }, /^error: Cannot list the tags of .*in a circle/m],
   ];

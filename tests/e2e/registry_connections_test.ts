@@ -1,6 +1,7 @@
 /** The way to a registry: TLS and its certificates, proxies, a restart on the way; as the binary's user meets them. */
 
 import assert from "node:assert/strict";
+import { generateKeyPairSync } from "node:crypto";
 import { digestOf } from "../../registry/digest.ts";
 import { Authority, type Pair } from "../support/certificates.ts";
 import { makeArtifact } from "../support/oci.ts";
@@ -144,6 +145,56 @@ testBinary(
   },
 );
 
+testBinary(
+  "refuses client certificates that TLS does not take, at registries and clusters",
+  async () => {
+    const authority = await Authority.make("test-ca");
+    const server = await authority.issue({ commonName: "r", hosts: ["127.0.0.1"] });
+    const client = await authority.issue({ commonName: "me" });
+    const weak = generateKeyPairSync("rsa", { modulusLength: 1024 }).privateKey;
+    const cases: [Pair, words: RegExp][] = [
+      [
+        await authority.issue({ commonName: "me", version1: true }),
+        /can't be used: it is an X\.509 certificate of version 1/,
+      ],
+      [
+        { cert: client.cert, key: weak.export({ type: "pkcs8", format: "pem" }) as string },
+        /can't be used: its RSA key has 1024 bits/,
+      ],
+      [{ cert: client.cert, key: server.key }, /can't be used: its key is another's/],
+    ];
+    for (const [{ cert, key }, words] of cases) {
+      await using it = setUp(server);
+      const { product, registry } = it;
+      for (const [name, text] of [["ca", authority.cert], ["cert", cert], ["key", key]] as const) {
+        put(product, `.krew-wasm/${name}.pem`, text);
+      }
+      put(
+        product,
+        ".krew-wasm/registries.yaml",
+        `registries: {"${registry.host}": {ca: ca.pem, cert: cert.pem, key: key.pem}}`,
+      );
+      const pulled = await product.run("pull", `${registry.host}/a/b:v1`);
+      assert.equal(pulled.code, 1, pulled.stderr);
+      assert.match(pulled.stderr, words);
+      const user = { "client-certificate-data": btoa(cert), "client-key-data": btoa(key) };
+      const cluster = { server: registry.origin, "certificate-authority-data": btoa(authority.cert) };
+      put(
+        product,
+        ".kube/config",
+        JSON.stringify({
+          clusters: [{ name: "c", cluster }],
+          users: [{ name: "u", user }],
+          contexts: [{ name: "x", context: { cluster: "c", user: "u" } }],
+          "current-context": "x",
+        }),
+      );
+      const { stdout } = await product.run("doctor");
+      assert.match(stdout, words);
+    }
+  },
+);
+
 testBinary("certificates of a host are found by its name with the default port, too", async () => {
   const authority = await Authority.make("test-ca");
   await using it = setUp(
@@ -233,6 +284,35 @@ testBinary(
     assert.equal(local.code, 0, "no proxy stands between this machine and itself");
   },
 );
+
+testBinary("names a proxy that forwards plain HTTP where it fails", async () => {
+  const product = Product.make();
+  using _ = product;
+  const pull = ["pull", "--plain-http", "registry.invalid/a/b:v1"];
+  const empty = "content-length: 0\r\n\r\n";
+  const cases: [answer: string, words: RegExp][] = [
+    [
+      `HTTP/1.1 407 Proxy Authentication Required\r\nproxy-authenticate: Basic realm="x"\r\n${empty}`,
+      /: the proxy 127\.0\.0\.1:\d+ wants a user name and a password that it knows \(407\)\nhint: HTTP_PROXY/,
+    ],
+    [
+      `HTTP/1.1 403 Forbidden\r\n${empty}`,
+      /: the registry, or the proxy 127\S+ before it, forbids it \(403\)/,
+    ],
+    ["SSH-2.0-OpenSSH_9\r\n", /: the proxy 127\.0\.0\.1:\d+ does not answer as HTTP has it/],
+  ];
+  for (const [answer, words] of cases) {
+    using proxy = RawServer.start(async ({ send, reset }) => {
+      await send(answer);
+      reset();
+    });
+    const env = { HTTP_PROXY: `http://me:s3cret@127.0.0.1:${proxy.port}` };
+    const { code, stderr } = await product.exec(product.command, pull, { env });
+    assert.equal(code, 1);
+    assert.match(stderr, words);
+    assert.doesNotMatch(stderr, /s3cret/);
+  }
+});
 
 testBinary("a pull goes on when the registry is restarted on the way", async () => {
   const product = Product.make();

@@ -300,6 +300,12 @@ Deno.test("findCredentials() tells of a broken file or helper, without what it h
   await warned(store);
   await warned(store, () => Promise.resolve({ success: true, stdout: "s3cret" }));
   await warned(store, () => Promise.resolve({ success: false, stdout: "locked" }));
+  await warned(
+    store,
+    () => Promise.resolve({ success: false, stdout: '{"Username":"u","Secret":"s3cret"}' }),
+  );
+  await warned(store, () => Promise.resolve({ success: false, stdout: "Secret: s3cret" }));
+  await warned(store, () => Promise.resolve({ success: false, stdout: "" }));
   const willing = () => Promise.resolve({ success: true, stdout: '{"Username":"u","Secret":"s"}' });
   for (const name of ["../../bin/sh", "a b", "x;y"]) {
     await warned({ [CONFIG]: { credsStore: name } }, willing);

@@ -40,7 +40,22 @@ const invalid = (what: string) =>
 Deno.test("what is wrong with a certificate is told apart", () => {
   const cases: [text: string, why: RegExp, hint: RegExp | undefined][] = [
     ["certificate: UnknownIssuer", /the certificate of ghcr\.io is not trusted$/, /registries\.HOST\.ca$/],
-    ["certificate: BadSignature", /the certificate of ghcr\.io is not trusted$/, /registries\.HOST\.ca$/],
+    [
+      "certificate: BadSignature",
+      /the certificate of ghcr\.io is not trusted: its signature does not hold$/,
+      /registries\.HOST\.ca\), or .* 2048 bits$/,
+    ],
+    [
+      "certificate: UnsupportedSignatureAlgorithm",
+      /an algorithm that is not taken, as SHA-1 is not$/,
+      /anew/,
+    ],
+    [
+      "certificate: UnsupportedSignatureAlgorithmContext { signature_algorithm_id: [6, 9] }",
+      /an algorithm that is not taken/,
+      /anew/,
+    ],
+    ["certificate: Other(OtherError(UnsupportedCertVersion))", /of X\.509 version 1/, /anew/],
     [
       "certificate: certificate expired: verification time 1796068709 (UNIX), but certificate is not valid after 1795982309 (86400 seconds ago)",
       /the certificate of ghcr\.io expired on 2026-11-29$/,
@@ -83,7 +98,15 @@ Deno.test("what is wrong with a certificate is told apart", () => {
   const alert = (name: string) => connectionFailure(TASK, new Error(`received fatal alert: ${name}`));
   assert.match(alert("CertificateRequired").message, /ghcr\.io wants a client certificate/);
   assert.match(alert("BadCertificate").message, /ghcr\.io wants a client certificate/);
-  assert.match(alert("ProtocolVersion").message, /ghcr\.io refuses the TLS handshake: ProtocolVersion$/);
+  assert.match(alert("ProtocolVersion").message, /ghcr\.io speaks no version of TLS from 1\.2 on$/);
+  assert.match(alert("HandshakeFailure").message, /ghcr\.io refuses the TLS handshake: HandshakeFailure$/);
+  const byAddress = invalid(
+    'certificate: certificate not valid for name "10.0.0.1"; certificate is only valid for DnsName("10.0.0.1")',
+  );
+  assert.match(
+    connectionFailure({ ...TASK, registry: "10.0.0.1:5000" }, byAddress).message,
+    /has 10\.0\.0\.1 as a name \(DNS\), not as an address \(IP\)$/,
+  );
 });
 
 Deno.test("a proxy that fails is told as the proxy, without its password", () => {
@@ -115,6 +138,17 @@ Deno.test("a proxy that fails is told as the proxy, without its password", () =>
     assert.match(hint ?? "", /^HTTPS_PROXY names the proxy; NO_PROXY=ghcr\.io goes without it$/);
     assert.doesNotMatch(message + hint, /s3cret/);
   }
+  for (const reply of ["Connection refused", "Host unreachable", "Network unreachable", "TTL expired"]) {
+    const { message } = told(reply, "socks5://proxy.example:1080");
+    assert.ok(
+      message.endsWith(`the proxy proxy.example:1080 says of ghcr.io: ${reply.toLowerCase()}`),
+      message,
+    );
+  }
+  assert.match(
+    told("tcp connect error: Connection refused (os error 111)", "socks5://proxy.example:1080").message,
+    /the proxy proxy\.example:1080 refused the connection$/,
+  );
   assert.match(
     told("received corrupt message", "https://p.example").message,
     /the proxy p\.example opens no way/,

@@ -17,6 +17,8 @@ import { digestOf } from "../../registry/digest.ts";
 const yaml = (registries: unknown) => parseRegistriesYaml({ registries }, "/s/registries.yaml", "/s");
 
 /** Where a reference is looked for, as texts. */
+const PEM = "-----BEGIN CERTIFICATE-----\n";
+
 function places(registries: unknown, reference: string): string[] {
   const parsed = parseReference(reference);
   return placesOf(ruleOf(yaml(registries).rules, parsed), parsed)
@@ -208,15 +210,18 @@ Deno.test("certificates come from registries.yaml, else from certs.d", async () 
     "/s",
     hostOf({
       "/s/registries.yaml": "registries: {a.example: {ca: ca.pem}}",
-      "/s/ca.pem": "CA-A",
-      "/etc/docker/certs.d/b.example:5000/ca.crt": "CA-B",
+      "/s/ca.pem": `${PEM}A`,
+      "/etc/docker/certs.d/b.example:5000/ca.crt": `${PEM}B`,
       "/etc/docker/certs.d/b.example:5000/client.cert": "CERT",
       "/etc/docker/certs.d/b.example:5000/client.key": "KEY",
       "/h/.config/containers/certs.d/c.example/x.cert": "CERT",
     }),
   );
-  assert.deepEqual(await hosts.tls("a.example"), { ca: ["CA-A"] });
-  assert.deepEqual(await hosts.tls("b.example:5000"), { ca: ["CA-B"], client: { cert: "CERT", key: "KEY" } });
+  assert.deepEqual(await hosts.tls("a.example"), { ca: [`${PEM}A`] });
+  assert.deepEqual(await hosts.tls("b.example:5000"), {
+    ca: [`${PEM}B`],
+    client: { cert: "CERT", key: "KEY" },
+  });
   assert.equal(await hosts.tls("d.example"), undefined);
   await assert.rejects(hosts.tls("c.example"), { code: "REGISTRIES_INVALID" });
   const missing = openHosts(
@@ -224,6 +229,21 @@ Deno.test("certificates come from registries.yaml, else from certs.d", async () 
     hostOf({ "/s/registries.yaml": "registries: {a.example: {ca: none.pem}}" }),
   );
   await assert.rejects(missing.tls("a.example"), { code: "REGISTRIES_INVALID" });
+});
+
+Deno.test("an authority's file without a certificate in PEM is an error, unless others beside it have one", async () => {
+  const none = { code: "REGISTRIES_INVALID", message: /holds no certificate in PEM$/ };
+  for (
+    const text of ["", "0\x82\x03", "-----BEGIN PRIVATE KEY-----", "-----BEGIN TRUSTED CERTIFICATE-----"]
+  ) {
+    const files = { "/s/registries.yaml": "registries: {a.example: {ca: ca.pem}}", "/s/ca.pem": text };
+    await assert.rejects(openHosts("/s", hostOf(files)).tls("a.example"), none, text);
+    const directory = "/etc/docker/certs.d/b.example";
+    const found = { [`${directory}/a.crt`]: text };
+    await assert.rejects(openHosts("/s", hostOf(found)).tls("b.example"), none, text);
+    const both = { ...found, [`${directory}/b.crt`]: `${PEM}B` };
+    assert.deepEqual(await openHosts("/s", hostOf(both)).tls("b.example"), { ca: [`${PEM}B`] });
+  }
 });
 
 const WASM = new Uint8Array([0, 0x61, 0x73, 0x6d, 1, 0, 0, 0]);

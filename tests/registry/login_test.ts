@@ -120,6 +120,19 @@ Deno.test("removeLogin() forgets every spelling of a registry in every file, and
   assert.deepEqual(Object.keys(JSON.parse(files[podman]!).auths), ["r.example/team", "other.example"]);
 });
 
+Deno.test("removeLogin() tells of what DOCKER_AUTH_CONFIG holds, which stays", async () => {
+  for (const key of ["r.example", "https://R.example/v1/", "r.example/team"]) {
+    const { made } = host({});
+    const held = JSON.stringify({ auths: { [key]: { auth: "eDp5" } } });
+    const env = (name: string) => name === "DOCKER_AUTH_CONFIG" ? held : made.env(name);
+    const { removed, failures } = await removeLogin("r.example", { ...made, env });
+    assert.deepEqual([removed, failures.map(({ hint }) => hint)], [[], ["unset DOCKER_AUTH_CONFIG"]], key);
+    assert.deepEqual((await removeLogin("other.example", { ...made, env })).failures, []);
+    const broken = (name: string) => name === "DOCKER_AUTH_CONFIG" ? "{" : made.env(name);
+    assert.deepEqual((await removeLogin("r.example", { ...made, env: broken })).failures, []);
+  }
+});
+
 Deno.test("removeLogin() goes on after a helper or a file that fails, and tells of it", async () => {
   const auths = { "r.example": { auth: "eDp5" } };
   const podman = "/h/.config/containers/auth.json";

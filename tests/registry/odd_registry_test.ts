@@ -15,6 +15,8 @@ import { failure, type TestRegistry } from "../support/registry.ts";
 const SMALL = crypto.getRandomValues(new Uint8Array(100));
 /** Sent as a stream. */
 const LARGE = new Uint8Array(5 << 20).fill(7);
+const USER = { username: "me", password: "pa:ss" };
+const ME = () => Promise.resolve({ kind: "basic" as const, ...USER });
 const blobOf = (bytes: Uint8Array<ArrayBuffer>) => ({
   bytes,
   digest: digestOf(bytes),
@@ -75,10 +77,15 @@ Deno.test("push says that a registry names no place to upload to", async () => {
   await using registry = oddRegistry({});
   registry.alter = (_request, _url, answer) => new Response(answer.body, { status: answer.status });
   const { client, reference } = clientOf(registry);
-  await assert.rejects(pushBlob(client, reference, blobOf(SMALL)), {
-    code: "REGISTRY_PROTOCOL",
-    message: /does not say where to upload to/,
-  });
+  const refused = () =>
+    assert.rejects(pushBlob(client, reference, blobOf(SMALL)), {
+      code: "REGISTRY_PROTOCOL",
+      message: /does not say where to upload to/,
+    });
+  await refused();
+  registry.alter = ({ method }, _url, answer) =>
+    method === "POST" ? new Response(null, { status: 202, headers: { location: "" } }) : answer;
+  await refused();
 });
 
 Deno.test("push sends a blob when a registry refuses HEAD", async () => {
@@ -96,6 +103,8 @@ Deno.test("push sends a blob that can't be mounted, and asks for a mount once", 
   const oddities: Oddities[] = [
     ...[400, 401, 403, 404, 405, 429, 500, 503, 200].map((mountStatus) => ({ mountStatus })),
     ...[400, 401, 403, 404, 429, 500].map((scopesStatus) => ({ tokens: { scopesStatus } })),
+    ...["", "http://169.254.169.254/x", "https://me:pw@elsewhere.invalid/", "file:///x"]
+      .map((mountLocation) => ({ mountLocation })),
   ];
   for (const odd of oddities) {
     await using registry = oddRegistry(odd);
@@ -120,6 +129,8 @@ Deno.test("listTags() reads odd pages to the last one", async () => {
     { pages: "repeated" },
     { link: "comma" },
     { link: "http" },
+    { link: "without rel" },
+    { link: "long" },
   ];
   for (const odd of oddities) {
     await using registry = oddRegistry(odd);
@@ -135,7 +146,11 @@ Deno.test("a list of tags that can't be read to its end is an error", async () =
     [{ tagsStatus: 403 }, "REGISTRY_FORBIDDEN"],
     [{ tagsStatus: 401 }, "REGISTRY_UNAUTHORIZED"],
     [{ secondPageStatus: 403 }, "REGISTRY_FORBIDDEN"],
-    [{ secondPageStatus: 404 }, "REGISTRY_NOT_FOUND"],
+    [{ secondPageStatus: 404 }, "REGISTRY_PROTOCOL"],
+    [{ secondPageStatus: 405 }, "REGISTRY_PROTOCOL"],
+    [{ secondPageStatus: 501 }, "REGISTRY_PROTOCOL"],
+    [{ secondPageStatus: 204 }, "REGISTRY_FAILED"],
+    [{ link: "unreadable" }, "REGISTRY_PROTOCOL"],
     [{ secondPageStatus: 500 }, "REGISTRY_FAILED"],
     [{ pages: "circle" }, "REGISTRY_PROTOCOL"],
     [{ link: "elsewhere" }, "REGISTRY_PROTOCOL"],
@@ -152,19 +167,107 @@ Deno.test("a list of tags that can't be read to its end is an error", async () =
 Deno.test("parseLinks() reads links with parameters that are quoted, bare, or left out", () => {
   assert.deepEqual(
     parseLinks('</a,b?x=<1>; rel="next up"; title="a, <b>; \\"c\\""; Hidden , <c>;rel=prev;rel=next,,<d>'),
-    [
-      { target: "/a,b?x=<1", parameters: { rel: "next up", title: 'a, <b>; "c"', hidden: "" } },
-      { target: "c", parameters: { rel: "prev" } },
-      { target: "d", parameters: {} },
-    ],
+    {
+      links: [
+        { target: "/a,b?x=<1", parameters: { rel: "next up", title: 'a, <b>; "c"', hidden: "" } },
+        { target: "c", parameters: { rel: "prev" } },
+        { target: "d", parameters: {} },
+      ],
+      rest: "",
+    },
   );
-  for (const text of ["", "x", "rel=next", "<a", ";,;"]) assert.deepEqual(parseLinks(text), []);
+  for (const text of ["", " ", ";,;"]) assert.deepEqual(parseLinks(text), { links: [], rest: "" });
+  for (const text of ["x", "rel=next", "<a", "</a; rel=next"]) {
+    assert.deepEqual(parseLinks(text), { links: [], rest: text });
+  }
+  assert.deepEqual(parseLinks('<a>; rel="prev"; , oops'), {
+    links: [{ target: "a", parameters: { rel: "prev" } }],
+    rest: "oops",
+  });
   // Bounded, and no longer than its text takes.
-  assert.equal(parseLinks("<a>;".repeat(1 << 20)).length < 10_000, true);
+  assert.equal(parseLinks("<a>;".repeat(1 << 20)).links.length < 20_000, true);
 });
 
-const USER = { username: "me", password: "pa:ss" };
-const ME = () => Promise.resolve({ kind: "basic" as const, ...USER });
+Deno.test("listTags() takes a list for none only where it is one", async () => {
+  await using registry = oddRegistry({});
+  const { client, reference } = clientOf(registry);
+  let body = "";
+  registry.hook = () => new Response(body);
+  for (const list of ['{"tags":null}', '{"tags":[]}', '{"name":"acme/foo"}', '\ufeff{"tags":[]}']) {
+    body = list;
+    assert.deepEqual(await listTags(client, reference), [], list);
+  }
+  for (
+    const other of [
+      '{"errors":[{"code":"DENIED"}]}',
+      "{}",
+      "[]",
+      "null",
+      '"x"',
+      "5",
+      '{"tags":{}}',
+      "",
+      "<html>",
+    ]
+  ) {
+    body = other;
+    await assert.rejects(listTags(client, reference), { code: "REGISTRY_PROTOCOL" }, other);
+  }
+});
+
+Deno.test("a token server's redirects are followed, without the user's credentials elsewhere", async () => {
+  await using other = oddRegistry({});
+  const seen: (string | null)[] = [];
+  other.hook = (request) => {
+    seen.push(request.headers.get("authorization"));
+    return Response.json({ token: "t" });
+  };
+  for (const place of ["/token2", `${other.origin}/token`]) {
+    for (const [credentials, status] of [[undefined, 302], [ME, 307], [ME, 301]] as const) {
+      await using registry = oddRegistry({});
+      registry.putManifest("acme/foo", "v1", "{}");
+      registry.hook = (request, { pathname, search }) => {
+        const authorization = request.headers.get("authorization");
+        if (pathname === "/token") {
+          return new Response(null, { status, headers: { location: `${place}${search}` } });
+        }
+        if (pathname === "/token2") {
+          seen.push(authorization);
+          return Response.json({ token: "t" }, { status: 201 });
+        }
+        return authorization === "Bearer t" ? undefined : failure(401, "UNAUTHORIZED", "a token, please", {
+          "www-authenticate": `Bearer realm="${registry.origin}/token"`,
+        });
+      };
+      const { client, reference } = clientOf(registry, credentials ? { credentials } : {});
+      assert.equal((await client.fetchAnyManifest(reference)).text, "{}");
+    }
+  }
+  const basic = `Basic ${btoa("me:pa:ss")}`;
+  assert.deepEqual(seen, [null, basic, basic, null, null, null]);
+});
+
+Deno.test("a token server's redirect is refused where the user's token would go elsewhere, or it has no end", async () => {
+  await using registry = oddRegistry({});
+  let location = "https://elsewhere.invalid/token";
+  registry.hook = (_, { pathname }) =>
+    pathname === "/token"
+      ? new Response(null, { status: 307, headers: { location } })
+      : failure(401, "UNAUTHORIZED", "a token", {
+        "www-authenticate": `Bearer realm="${registry.origin}/token"`,
+      });
+  const identity = () => Promise.resolve({ kind: "identity" as const, token: "s3cret" });
+  const { client, reference } = clientOf(registry, { credentials: identity });
+  const refused = (words: RegExp, one = client) =>
+    assert.rejects(one.fetchAnyManifest(reference), { message: words });
+  await refused(/redirects to "https:\/\/elsewhere\.invalid", which is not given your token$/);
+  const anonymous = clientOf(registry).client;
+  location = "file:///etc/passwd";
+  await refused(/the token server \S+ redirects to "file:", which is not HTTPS$/, anonymous);
+  location = "/token";
+  await refused(/the token server \S+ answered 307$/, anonymous);
+  assert.ok(registry.requests.length < 30);
+});
 
 Deno.test("a token is taken from either field of a token server's answer", async () => {
   const forms: ((token: string) => unknown)[] = [

@@ -65,6 +65,10 @@ Deno.test("registryProxy() refuses what is no proxy, without its password", () =
       "http://u:s3cret@:x",
       "a b",
       "http:a:1",
+      "http:/a:1",
+      '"http://a:1"',
+      "'http://a:1'",
+      "''",
     ]
   ) {
     assert.throws(

@@ -25,6 +25,8 @@ export interface Subject {
   readonly hosts?: readonly string[];
   /** Days from now that it begins and ends. */
   readonly days?: readonly [from: number, to: number];
+  /** Of X.509 version 1: without extensions. */
+  readonly version1?: boolean;
 }
 
 const BOOLEAN = 0x01;
@@ -101,7 +103,7 @@ async function exportKey(key: CryptoKey): Promise<string> {
 }
 
 async function certificate(
-  { commonName, organizations, days = [-1, 30] }: Subject,
+  { commonName, organizations, days = [-1, 30], version1 = false }: Subject,
   publicKey: CryptoKey,
   issuer: Uint8Array,
   signingKey: CryptoKey,
@@ -118,14 +120,14 @@ async function certificate(
     );
   const body = der(
     SEQUENCE,
-    der(CONTEXT_0, der(INTEGER, [2])),
+    ...(version1 ? [] : [der(CONTEXT_0, der(INTEGER, [2]))]),
     der(INTEGER, serial),
     ECDSA_SHA256,
     issuer,
     der(SEQUENCE, time(days[0]), time(days[1])),
     nameOf(commonName, organizations),
     new Uint8Array(await crypto.subtle.exportKey("spki", publicKey)),
-    der(0xa3, der(SEQUENCE, ...extensions)),
+    ...(version1 ? [] : [der(0xa3, der(SEQUENCE, ...extensions))]),
   );
   return pem("CERTIFICATE", await signDer(signingKey, body));
 }

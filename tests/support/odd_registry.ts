@@ -20,14 +20,16 @@ export interface Oddities {
   readonly headAtStorage?: boolean;
   /** What it answers to a request to mount a blob. */
   readonly mountStatus?: number;
+  /** An upload in the place of a mount, and where it begins. */
+  readonly mountLocation?: string;
   /** What the list of tags is answered with. */
   readonly tagsStatus?: number;
   /** What the second page of it is answered with. */
   readonly secondPageStatus?: number;
   /** A first page without tags; a page that comes twice; pages in a circle. */
   readonly pages?: "empty" | "repeated" | "circle";
-  /** How the next page is named: with a comma in a parameter, with HTTP of the same host, or on another host. */
-  readonly link?: "comma" | "http" | "elsewhere";
+  /** How the next page is named: with a comma in a parameter, with HTTP of the same host, on another host, and so on. */
+  readonly link?: "comma" | "http" | "elsewhere" | "without rel" | "long" | "unreadable";
   /** `Location` has HTTP of the same host. */
   readonly httpLocation?: boolean;
   /** `Docker-Content-Digest` comes twice. */
@@ -88,6 +90,9 @@ function answerOf(registry: TestRegistry, odd: Oddities, request: Request, url: 
   if (odd.mountStatus !== undefined && url.searchParams.has("mount")) {
     return failure(odd.mountStatus, "UNSUPPORTED", "no mounts here");
   }
+  if (odd.mountLocation !== undefined && url.searchParams.has("mount")) {
+    return new Response(null, { status: 202, headers: { location: odd.mountLocation } });
+  }
   if (odd.signedUploads && isUpload(url) && method !== "POST" && !url.search.includes(SIGNED)) {
     return failure(403, "DENIED", `the signature is of another query: ${url.search}`);
   }
@@ -101,7 +106,11 @@ function tagsOf({ tagsStatus, secondPageStatus, pages }: Oddities, url: URL): Re
   const on = (tags: readonly string[], next: string) =>
     Response.json({ tags }, { headers: { link: `<${url.pathname}?${next}>; rel="next"` } });
   if (secondPageStatus !== undefined) {
-    return odd === null ? on(["v1"], "odd=1") : failure(secondPageStatus, "DENIED", "no second page");
+    return odd === null
+      ? on(["v1"], "odd=1")
+      : secondPageStatus === 204
+      ? new Response(null, { status: 204 })
+      : failure(secondPageStatus, "DENIED", "no second page");
   }
   if (pages === "circle") return on(["v1"], odd === "1" ? "odd=2" : "odd=1");
   if (pages === "empty" && odd === null) return on([], "odd=1");
@@ -150,6 +159,12 @@ function linkAs(registry: TestRegistry, form: NonNullable<Oddities["link"]>, lin
       return `</v2/>; rel="up"; title="a, b", <${path}>; title="one, <two>; rel=prev"; REL=next`;
     case "http":
       return `<http://${registry.host}${path}>; rel="next"`;
+    case "without rel":
+      return `<${path}>`;
+    case "long":
+      return `<${path}&filler=${"x".repeat(9000)}>; rel="next"`;
+    case "unreadable":
+      return `${path}; rel="next"`;
     case "elsewhere":
       return `<https://elsewhere.invalid${path}>; rel="next"`;
   }
