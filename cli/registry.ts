@@ -2,7 +2,7 @@
 
 import { Option } from "@commander-js/extra-typings";
 import { type Hosts, RegistryClient } from "../registry/client.ts";
-import { openHosts, processHosts } from "../registry/hosts.ts";
+import { openHosts, processHosts, registriesFile } from "../registry/hosts.ts";
 import { checkStore } from "../runtime/store/check.ts";
 import { printable } from "../runtime/text.ts";
 import type { Context } from "./context.ts";
@@ -24,8 +24,8 @@ export function openRegistry(
   const hosts: Hosts = openHosts(layout.root, {
     ...outside,
     readFile(path) {
-      // Where another user's registries.yaml leads, credentials would go.
-      if (path.startsWith(`${layout.root}/`)) checkStore(layout);
+      // Where another user's registries.yaml leads, credentials would go. It is read before all that it names.
+      if (path === registriesFile(layout.root)) checkStore(layout);
       return outside.readFile(path);
     },
   });

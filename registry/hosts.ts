@@ -4,6 +4,7 @@
  */
 
 import { AppError, firstLineOf, messageOf } from "../runtime/errors.ts";
+import { whyChangeable } from "../runtime/changeable.ts";
 import { printable } from "../runtime/text.ts";
 import type { Endpoint } from "./access.ts";
 import type { Hosts } from "./client.ts";
@@ -33,7 +34,7 @@ export interface RegistryRule {
   readonly insecure: boolean;
   /** Whether the registry itself is asked when no mirror has it. */
   readonly fallback: boolean;
-  /** It is of a file of the user's own, not of the system's. */
+  /** It is of a file of the user's own, or of one that others than the administrator may change. */
   readonly isUsers: boolean;
 }
 
@@ -335,6 +336,8 @@ export interface HostsHost {
   readonly readFile: (path: string) => string | undefined;
   /** Names in a directory, in order; none where there is no such directory. */
   readonly readDirectory: (path: string) => readonly string[];
+  /** Whether only the administrator can change a file, or where its path leads. */
+  readonly isAdministrators: (path: string) => boolean;
   /** Whether a host answers HTTPS at all. */
   readonly speaksHttps: (host: string) => Promise<boolean>;
 }
@@ -382,8 +385,13 @@ export function openHosts(root: string, host: HostsHost): Hosts {
   };
 }
 
+/** The user's own file, in the store. */
+export function registriesFile(root: string): string {
+  return `${root}/registries.yaml`;
+}
+
 async function readConfig(root: string, host: HostsHost): Promise<RegistriesConfig> {
-  const path = `${root}/registries.yaml`;
+  const path = registriesFile(root);
   const text = host.readFile(path);
   let own: RegistriesConfig = { rules: [], tls: new Map() };
   if (text !== undefined) {
@@ -405,28 +413,39 @@ async function readConfig(root: string, host: HostsHost): Promise<RegistriesConf
   return { rules: [...own.rules, ...containers.filter(({ prefix }) => !said.has(prefix))], tls: own.tls };
 }
 
+/** One of containers' files. */
+interface ContainersFile {
+  readonly path: string;
+  /** It is looked for where the user's environment says. */
+  readonly isUsers: boolean;
+}
+
 /** containers' files: the one that the environment names; else the user's, else the system's; and what is dropped in. */
 async function readContainers(host: HostsHost): Promise<RegistryRule[]> {
   const home = host.env("HOME");
   const named = host.env("CONTAINERS_REGISTRIES_CONF");
   const config = host.env("XDG_CONFIG_HOME") || (home ? `${home}/.config` : undefined);
   const users = config ? `${config}/containers/registries.conf` : undefined;
-  const system = "/etc/containers/registries.conf";
-  const first = named ? [named] : [users, system];
-  const main = first.find((path) => path !== undefined && host.readFile(path) !== undefined);
+  // Whose a file is, is told by why it is looked for: its path may be spelled in many ways.
+  const ofUsers = (path: string | undefined): ContainersFile[] =>
+    path === undefined ? [] : [{ path, isUsers: true }];
+  const own = ofUsers(users);
+  const system: ContainersFile[] = [{ path: "/etc/containers/registries.conf", isUsers: false }];
+  const first = named ? ofUsers(named) : [...own, ...system];
+  const main = first.find(({ path }) => host.readFile(path) !== undefined);
   const dropIns = named
     ? []
-    : [system, users].flatMap((path) =>
-      path === undefined
-        ? []
-        : host.readDirectory(`${path}.d`).filter((name) => name.endsWith(".conf")).map((name) =>
-          `${path}.d/${name}`
-        )
+    : [...system, ...own].flatMap(({ path, isUsers }) =>
+      host.readDirectory(`${path}.d`).filter((name) => name.endsWith(".conf")).map((name) => ({
+        path: `${path}.d/${name}`,
+        isUsers,
+      }))
     );
   const files = [...(main === undefined ? [] : [main]), ...dropIns];
   if (files.length === 0) return [];
   const byPrefix = new Map<string, RegistryRule>();
-  for (const path of files) {
+  for (const file of files) {
+    const { path } = file;
     const text = host.readFile(path) ?? "";
     if (!mayNameRegistries(text)) continue;
     const { parse } = await import("smol-toml");
@@ -440,7 +459,7 @@ async function readContainers(host: HostsHost): Promise<RegistryRule[]> {
         "man 5 containers-registries.conf",
       );
     }
-    const isUsers = named !== undefined || !path.startsWith(system);
+    const isUsers = file.isUsers || !host.isAdministrators(path);
     for (const rule of parseRegistriesConf(value, path, isUsers)) byPrefix.set(rule.prefix, rule);
   }
   return [...byPrefix.values()];
@@ -511,6 +530,7 @@ export function processHosts(speaksHttps: HostsHost["speaksHttps"]): HostsHost {
         return [];
       }
     },
+    isAdministrators: (path) => whyChangeable(path) === undefined,
     speaksHttps,
   };
 }

@@ -162,9 +162,41 @@ function hostOf(files: Record<string, string>, env: Record<string, string> = { H
         file.startsWith(`${path}/`) && !file.slice(path.length + 1).includes("/")
       )
         .map((file) => file.slice(path.length + 1)).sort(),
+    isAdministrators: () => true,
     speaksHttps: () => Promise.resolve(false),
   };
 }
+
+Deno.test("a registries.conf is the user's by where it is looked for, however its path is spelled", async () => {
+  const text = '[[registry]]\nlocation = "a.example"\n[[registry.mirror]]\nlocation = "m.test"';
+  const around = "/etc/containers/registries.conf.d/../../../home/me";
+  const reference = parseReference("a.example/foo");
+  const isUsers = async (
+    path: string,
+    env: Record<string, string>,
+    isAdministrators: HostsHost["isAdministrators"] = () => true,
+  ) => {
+    const hosts = openHosts("/s", { ...hostOf({ [path]: text }, env), isAdministrators });
+    const [mirror] = await hosts.endpoints(reference);
+    assert.equal(mirror!.origin, "https://m.test");
+    return mirror!.isUsers ?? false;
+  };
+  for (
+    const [path, env] of [
+      [`${around}/containers/registries.conf`, { XDG_CONFIG_HOME: around }],
+      [`${around}/containers/registries.conf.d/1.conf`, { XDG_CONFIG_HOME: around }],
+      [`${around}/.config/containers/registries.conf`, { HOME: around }],
+      ["/etc/containers/registries.conf/", {
+        CONTAINERS_REGISTRIES_CONF: "/etc/containers/registries.conf/",
+      }],
+      ["/etc/containers/registries.conf", { XDG_CONFIG_HOME: "/etc" }],
+    ] as [string, Record<string, string>][]
+  ) assert.equal(await isUsers(path, env), true, path);
+  for (const path of ["/etc/containers/registries.conf", "/etc/containers/registries.conf.d/1.conf"]) {
+    assert.equal(await isUsers(path, { HOME: "/h" }), false);
+    assert.equal(await isUsers(path, { HOME: "/h" }, (each) => each !== path), true);
+  }
+});
 
 Deno.test("what registries.yaml says of a prefix holds before containers' files, drop-ins before the main one", async () => {
   const hosts = openHosts(
