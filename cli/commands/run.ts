@@ -3,7 +3,6 @@
 import { Command } from "@commander-js/extra-typings";
 import { AppError } from "../../runtime/errors.ts";
 import { type GrantChange, LEAST, mergeGrants } from "../../runtime/grants.ts";
-import { realPath } from "../../runtime/host_path.ts";
 import { parsePluginName } from "../../runtime/names.ts";
 import { EXIT_HOST_FAILED, formatError } from "../../runtime/report.ts";
 import {
@@ -18,10 +17,7 @@ import type { Layout } from "../../runtime/store/layout.ts";
 import { lowerFirst, printable } from "../../runtime/text.ts";
 import type { Context, Exit } from "../context.ts";
 import { grantsOf, withGrantFlags } from "../grants.ts";
-import { readFile } from "../read_file.ts";
-
-/** The largest plugin there is, as for registries; a JavaScript engine reads no larger one. */
-const MAX_FILE = 1 << 30;
+import { ProgramFile } from "../program_file.ts";
 
 /** The command. */
 export function runCommand(context: Context, exit: Exit, host: RunHost) {
@@ -76,14 +72,11 @@ async function runName(
   });
 }
 
-/** The real path of a file; of one that has none, what a shell's `<(…)` hands over, by its directory's. */
-function whereIs(path: string): string {
-  try {
-    return realPath(path);
-  } catch {
-    const [, directory, name] = /^(.*[\\/])([^\\/]+)$/s.exec(path) ?? [path, "./", path];
-    return `${realPath(directory!)}/${name}`;
-  }
+/** A file's bytes, and what the policy says of it, which is asked before any of them is read. @throws AppError */
+async function readGoverned(path: string, context: Context) {
+  using file = ProgramFile.open(path);
+  const rules = await governed({ file: file.path }, context.layout(), context.policyPath);
+  return { bytes: file.read(), rules };
 }
 
 /** Compiles a file and runs it; nothing is kept. */
@@ -95,7 +88,8 @@ async function runFile(
   prompt: boolean | undefined,
   host: RunHost,
 ): Promise<number> {
-  const bytes = readFile(path, { action: "run", limit: MAX_FILE });
+  const { bytes, rules } = await readGoverned(path, context);
+  const { prompts, requests, ...governance } = rules;
   const { compilePlugin } = await import("../../registry/compile.ts");
   let compiled: Awaited<ReturnType<typeof compilePlugin>>;
   try {
@@ -117,11 +111,6 @@ async function runFile(
     files: [...files.keys()],
     read: (file: string) => Promise.resolve(files.get(file)!),
   };
-  const { prompts, requests, ...governance } = await governed(
-    { file: whereIs(path) },
-    context.layout(),
-    context.policyPath,
-  );
   const name = path.split(/[\\/]/).at(-1)!.replace(/\.wasm$/, "");
   return await runProgram(program, {
     name,
