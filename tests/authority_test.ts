@@ -68,6 +68,7 @@ const RUNTIME: Readonly<Record<string, readonly [authorities: string, why: strin
   "run.ts": ["env", "what is set for krew-wasm, the home directory"],
   "component.ts": ["code", "the component's JavaScript, its digest checked"],
   "policy.ts": ["files sys", "the administrator's file, and who may change it"],
+  "changeable.ts": ["files sys", "who may change a file that is taken for the administrator's, or a link in a bound"],
   "account_home.ts": ["files node sys", "whose home a policy means"],
   "prompt.ts": ["ffi streams", "questions at the terminal"],
   "record.ts": ["files", "the record of denials and requests"],
