@@ -9,7 +9,7 @@ import {
   isCredentialVariable,
 } from "../runtime/grants.ts";
 import { type ClusterGrant, type ClusterRule, parseRuleWord } from "../runtime/kube/rules.ts";
-import { shownValue } from "../runtime/question.ts";
+import { isRightToLeft, shownValue } from "../runtime/question.ts";
 
 /** One thing that is granted beyond the least, or denied. */
 export interface GrantRow {
@@ -93,14 +93,18 @@ function changes(verbs: readonly string[], resources: readonly string[], which: 
     resources.some((name) => name === "*" || which.test(name));
 }
 
-/** Words of a rule, those in quotes that could be read as more than one. */
+/** Words, those in quotes that could be read as more than one. */
 function listed(words: readonly string[]): string {
-  return words.map((word) => /^[\w.:*/@+-]+$/.test(word) ? word : JSON.stringify(word)).join(", ");
+  return words.map((word) => /^[\w.:*/@+-]+$/.test(word) ? word : quoted(word)).join(", ");
 }
 
-/** A path, in quotes where it has blanks: what stands beside it in a row is not part of it. */
+/** A path, in quotes where what stands beside it in a row could be taken for a part of it. */
 function quotedPath(path: string): string {
-  return /[\s"]/.test(path) ? `"${shownValue(path).replaceAll('"', '\\"')}"` : path;
+  return /[\s"]/.test(path) || isRightToLeft(path) ? quoted(path) : path;
+}
+
+function quoted(text: string): string {
+  return `"${shownValue(text).replaceAll('"', '\\"')}"`;
 }
 
 /** A rule in words: `get, list pods, pods/log in the namespace demo`. */
@@ -205,10 +209,10 @@ export function grantRows(grants: Grants, home: string): GrantRow[] {
     const secret = env.filter(isCredentialVariable);
     rows.push({
       kind: "environment",
-      what: env.length === 0 ? "see no variable" : `see ${env.join(", ")}, and no other`,
+      what: env.length === 0 ? "see no variable" : `see ${listed(env)}, and no other`,
       risk: secret.length === 0
         ? ""
-        : `${secret.join(", ")} ${secret.length === 1 ? "looks" : "look"} like a credential`,
+        : `${listed(secret)} ${secret.length === 1 ? "looks" : "look"} like a credential`,
       flag: `--allow-env=${env.join(",")}`,
     });
   }
@@ -253,7 +257,7 @@ export function grantRows(grants: Grants, home: string): GrantRow[] {
   for (const path of deny.write) denied(`change ${quotedPath(path)}`, `--deny-write=${path}`);
   if (deny.home) denied("see your home directory", "--deny-home");
   if (deny.env === "all") denied("see variables", "--deny-env=*");
-  else if (deny.env.length > 0) denied(`see ${deny.env.join(", ")}`, `--deny-env=${deny.env.join(",")}`);
+  else if (deny.env.length > 0) denied(`see ${listed(deny.env)}`, `--deny-env=${deny.env.join(",")}`);
   if (deny.kubeconfig) denied("read the real kubeconfig", "--deny-kubeconfig");
   if (deny.cluster === true) denied("reach the cluster", "--deny-cluster=all");
   else if (deny.cluster !== false) {
@@ -316,8 +320,8 @@ export function explainGrants(
   const list = (items: readonly string[]) =>
     items.length < 2 ? items.join("") : `${items.slice(0, -1).join(", ")} and ${items.at(-1)}`;
   const shown = ({ host, guest, real = host }: FileGrant) =>
-    `${host}${real === host ? "" : ` (which leads to ${real})`}${
-      guest === host ? "" : ` (it sees it as ${guest})`
+    `${quotedPath(host)}${real === host ? "" : ` (which leads to ${quotedPath(real)})`}${
+      guest === host ? "" : ` (it sees it as ${quotedPath(guest)})`
     }`;
   const reads = files.filter(({ write }) => !write).map(shown);
   const writes = [
@@ -332,19 +336,21 @@ export function explainGrants(
     "It sees no other file; krew-wasm's own files can't be changed by any plugin.",
     deny.read.length > 0 || deny.home
       ? `It never sees ${
-        list([...(deny.home ? [`anything in ${home}`] : []), ...deny.read])
+        list([...(deny.home ? [`anything in ${home}`] : []), ...deny.read.map(quotedPath)])
       }, whatever is granted.`
       : "",
-    deny.write.length > 0 ? `It never changes ${list(deny.write)}.` : "",
+    deny.write.length > 0 ? `It never changes ${list(deny.write.map(quotedPath))}.` : "",
   ];
-  const heldBack = deny.env !== "all" && deny.env.length > 0 ? ` ${list(deny.env)} never.` : "";
+  const heldBack = deny.env !== "all" && deny.env.length > 0
+    ? ` ${list(deny.env.map((name) => listed([name])))} never.`
+    : "";
   const envText = env === "all"
     ? `It sees all environment variables, credentials among them.${heldBack}`
     : env === "default"
     ? `It sees all environment variables but those whose name says credential.${heldBack}`
     : env.length === 0
     ? "It sees no environment variable."
-    : `It sees the environment variables ${list(env)} and no other.`;
+    : `It sees the environment variables ${list(env.map((name) => listed([name])))} and no other.`;
   const discovery = "It may ask which resources and versions there are.";
   const clusterText = cluster === "none"
     ? ["It can't reach the cluster."]

@@ -52,13 +52,15 @@ export const OUTPUT_FORMATS = ["wide", "json", "yaml", "name"] as const;
 
 /** The widest that a cell of {@linkcode formatWholeTable} gets, before its text goes on in the next line. Columns. */
 const WIDEST = 72;
+/** No other cell moves what stands behind others further than that. Columns. */
+const WIDEST_COLUMN = 200;
 
 /**
  * A table as kubectl prints it: columns parted by three spaces, each as wide as its widest cell, nothing behind
  * the last. Cells are made safe to print, and cut to 1,000 UTF-16 units. No rows: the header alone.
  */
 export function formatTable(header: readonly string[], rows: readonly (readonly string[])[]): string {
-  return layOut(header, rows.map((row) => row.map((cell) => cell === "" ? "<none>" : printable(cell, 1000))));
+  return layOut(header, rows.map((row) => row.map((cell) => shownCell(cell, 1000))));
 }
 
 /**
@@ -68,7 +70,7 @@ export function formatTable(header: readonly string[], rows: readonly (readonly 
 export function formatWholeTable(header: readonly string[], rows: readonly (readonly string[])[]): string {
   const lines = rows.flatMap((row) => {
     const parts = row.map((cell, column) => {
-      const text = cell === "" ? "<none>" : printable(cell, Infinity);
+      const text = shownCell(cell, Infinity);
       return column === row.length - 1 ? [text] : wrapCell(text);
     });
     const height = Math.max(...parts.map((part) => part.length));
@@ -77,32 +79,38 @@ export function formatWholeTable(header: readonly string[], rows: readonly (read
   return layOut(header, lines);
 }
 
+/** Safe to print. Blanks in a row, which part columns, are one. */
+function shownCell(cell: string, limit: number): string {
+  return printable(cell, limit).replace(/ {2,}/g, " ").trim() || "<none>";
+}
+
 /** Text in pieces of at most {@linkcode WIDEST} columns, between words where there are any. */
 function wrapCell(text: string): string[] {
   const lines: string[] = [];
   let line = "";
+  const end = () => {
+    lines.push(line.trimEnd());
+    line = "";
+  };
   for (const word of text.split(/(?<= )/)) {
-    if (line !== "" && columns(line + word.trimEnd()) > WIDEST) {
-      lines.push(line.trimEnd());
-      line = "";
-    }
-    line += word;
-    while (columns(line.trimEnd()) > WIDEST) {
-      lines.push(line.slice(0, WIDEST));
-      line = line.slice(WIDEST);
+    if (line !== "" && columns(line + word.trimEnd()) > WIDEST) end();
+    for (const character of word) {
+      if (character !== " " && columns(line) + columns(character) > WIDEST) end();
+      line += character;
     }
   }
-  return line === "" ? lines : [...lines, line.trimEnd()];
+  if (line !== "") end();
+  return lines;
 }
 
 function layOut(header: readonly string[], rows: readonly (readonly string[])[]): string {
   const cells = [header, ...rows];
   const widths = header.map((_, column) =>
     cells.reduce((widest, row) => Math.max(widest, columns(row[column] ?? "")), 0)
-  );
+  ).map((width) => Math.min(width, WIDEST_COLUMN));
   return cells.map((row) =>
     row.map((cell, column) =>
-      column === row.length - 1 ? cell : cell + " ".repeat(widths[column]! - columns(cell) + 3)
+      column === row.length - 1 ? cell : cell + " ".repeat(Math.max(0, widths[column]! - columns(cell)) + 3)
     ).join("").trimEnd() + "\n"
   ).join("");
 }

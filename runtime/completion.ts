@@ -16,6 +16,7 @@ import { ClosedPipe, StdinSource, StdoutSink, stdoutSink } from "./wasi/stdio.ts
 const MAX_ANSWER = 1 << 20;
 const MAX_LINES = 5000;
 const MAX_WORD = 250;
+/** Characters. */
 const MAX_DESCRIPTION = 80;
 
 /** No shell gives these characters a meaning, nor cobra's scripts: those take a colon in front for a directive. */
@@ -24,6 +25,9 @@ const WORD = /^[\w.+@/-][\w.:=+@,/-]*$/;
 const NOT_SHOWN = /[^\p{L}\p{N}\p{M} .,:/+=@_-]+/gu;
 /** What a file's name may end in for it to be offered. */
 const EXTENSION = /^[A-Za-z0-9]{1,16}$/;
+
+/** What words begin with alike stands on the command line, too: this switch needs no value. */
+const SWITCH = /^--insecure-skip-tls-verify/;
 
 /** cobra's ShellCompDirective. */
 const ERROR = 1;
@@ -87,7 +91,7 @@ export function isHarmlessWord(word: string): boolean {
 /** A description in plain letters, without what a shell or a terminal would obey. */
 export function plainDescription(text: string): string {
   const shown = escapeInvisible(text, () => " ").replace(NOT_SHOWN, " ").replace(/ +/g, " ").trim();
-  return shown.slice(0, MAX_DESCRIPTION).trim();
+  return [...shown].slice(0, MAX_DESCRIPTION).join("").trim();
 }
 
 interface Entry {
@@ -103,18 +107,36 @@ function format(entries: readonly Entry[], directive: number): string {
   return `${lines.join("")}:${directive}\n`;
 }
 
-/** Whether a word, put in the place of the begun one, is a connection flag's value that only the user may choose. */
+/**
+ * Whether a word, put in the place of the begun one, is a connection flag's value that only the user may choose. Shells ask
+ * for what is behind `--flag=` or for all of it, bash parts words at some characters and completes the last part, and fish
+ * hands on the begun word as it is typed, with its quotes.
+ */
 function leadsElsewhere(word: string, words: readonly string[]): boolean {
-  const before = words.slice(0, -1);
-  const begun = words.at(-1) ?? "";
-  // Where a flag and its value are one word, some shells ask for the value, others for both.
-  const flag = /^--[\w-]+=/.exec(begun)?.[0];
-  const candidates = flag === undefined ? [word] : [word, `${flag}${word}`];
-  return candidates.some((candidate) =>
-    findFlags([...before, candidate]).some(({ name, value, index }) =>
-      index === before.length && value !== "" && !OFFERED_FLAGS.has(name)
-    )
-  );
+  return [words, whole(words)].some((line) => {
+    const before = line.slice(0, -1);
+    const begun = (line.at(-1) ?? "").replace(/['"\\]/g, "");
+    const starts = ["", ...[...begun.matchAll(/[=:@]/g)].map(({ index }) => begun.slice(0, index + 1))];
+    const put = SWITCH.exec(word)?.[0] ?? word;
+    return starts.some((start) =>
+      findFlags([...before, `${start}${put}`]).some(({ name, value, index }) =>
+        index === before.length && value !== "" && !OFFERED_FLAGS.has(name)
+      )
+    );
+  });
+}
+
+/** Words that bash parted at the characters of COMP_WORDBREAKS, put together again: `--server=https`, `:`, `//`. */
+function whole(words: readonly string[]): string[] {
+  const joined: string[] = [];
+  let parted = false;
+  for (const word of words) {
+    const parts = /^[=:@<>;|&(]+$/.test(word);
+    if ((parts || parted) && joined.length > 0) joined[joined.length - 1] += word;
+    else joined.push(word);
+    parted = parts;
+  }
+  return joined;
 }
 
 /** What a plugin reads and writes while it completes, in the middle of what its user types. */

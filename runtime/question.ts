@@ -76,11 +76,13 @@ function fieldLines(label: string, value: string, columns: number): string[] {
   const lines: string[] = [];
   let line = first;
   for (const character of value) {
-    if (widthOf(line) + widthOf(character) > columns && line.length > indent.length) {
+    const full = widthOf(line) + widthOf(character) > columns && line.length > indent.length;
+    if (full) {
       lines.push(line);
       line = indent;
     }
-    line += character;
+    // A blank there would indent the line as labels are.
+    line += full && character === " " ? "\\x20" : character;
   }
   return [...lines, line];
 }
@@ -134,6 +136,11 @@ export function againLine({ stays, wider }: Choices): string {
 
 /** Scripts that are written from right to left: a terminal may show what stands around them in another order. */
 const RIGHT_TO_LEFT = /[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc\u{10800}-\u{10fff}\u{1e800}-\u{1efff}]/gu;
+
+/** Whether a terminal may show a text, or what stands around it, in another order than it has. */
+export function isRightToLeft(text: string): boolean {
+  return text.search(RIGHT_TO_LEFT) >= 0;
+}
 
 /**
  * A value as it is, unless something in it could be read as something else: then that is escaped. Blanks at its ends or in a

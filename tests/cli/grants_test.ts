@@ -103,6 +103,25 @@ Deno.test("a path with blanks stands in quotes, so that nothing beside it seems 
   assert.equal(what("/srv/my files"), 'read "/srv/my files"');
   assert.equal(what("/etc/shadow as /srv"), 'read "/etc/shadow as /srv"');
   assert.equal(what('/a"   -'), 'read "/a\\" \\x20\\x20-"');
+  assert.equal(what("/srv/אב/1"), 'read "/srv/\\u{5d0}\\u{5d1}/1"', "a terminal may turn it round");
+  const explained = explainGrants(
+    {
+      ...LEAST,
+      files: [
+        { host: "/a", guest: "/a", write: false },
+        { host: "/b and /c", guest: "/d e", write: true, real: "/f) g" },
+      ],
+      deny: { ...LEAST.deny, read: ["/h and nothing else"], write: ["/i j"], env: ["K and L"] },
+    },
+    "/s",
+    HOME,
+  ).map(([, text]) => text).join("\n");
+  for (const path of ["/b and /c", "/d e", "/f) g", "/h and nothing else", "/i j", "K and L"]) {
+    assert.ok(explained.includes(`"${path}"`), explained);
+  }
+  const [env] = grantRows({ ...LEAST, env: ["A", "B, and no other   -", "MY TOKEN"] }, HOME);
+  assert.equal(env!.what, 'see A, "B, and no other \\x20\\x20-", "MY TOKEN", and no other');
+  assert.equal(env!.risk, '"MY TOKEN" looks like a credential');
 });
 
 Deno.test("what is risky is marked", () => {

@@ -32,6 +32,31 @@ Deno.test("formatWholeTable() cuts nothing, and keeps what stands beside a long 
   assert.ok(shown.includes("x".repeat(72)) && shown.includes("x".repeat(28)) && shown.includes("widget39"));
 });
 
+Deno.test("formatTable() has no cell that looks like several, nor one that carries others off the screen", () => {
+  assert.equal(
+    formatTable(["A", "B"], [["a   -", " b "], ["   ", "x"]]),
+    "A        B\na -      b\n<none>   x\n",
+  );
+  const long = "x".repeat(500);
+  const [header, first, second] = formatTable(["A", "B"], [[long, "risky"], ["a", "b"]]).split("\n");
+  assert.equal(first, `${long}   risky`);
+  assert.equal(second, `a${" ".repeat(202)}b`);
+  assert.equal(header!.length, 204);
+});
+
+Deno.test("formatWholeTable() wraps between characters, by how wide they are", () => {
+  const lines = formatWholeTable(["A", "B"], [["\u{20000}".repeat(40) + "e\u0301".repeat(80), "x"]]).split(
+    "\n",
+  );
+  assert.deepEqual(lines.slice(1), [
+    `${"\u{20000}".repeat(36)}   x`,
+    `${"\u{20000}".repeat(4)}${"e\u0301".repeat(64)}`,
+    "e\u0301".repeat(16),
+    "",
+  ]);
+  assert.equal(formatWholeTable(["A", "B"], [["a   -", "b"]]), "A     B\na -   b\n");
+});
+
 Deno.test("formatAge() speaks as kubectl's AGE column", () => {
   const age = (seconds: number) => formatAge(new Date(0), new Date(seconds * 1000));
   assert.deepEqual(

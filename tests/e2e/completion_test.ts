@@ -136,7 +136,12 @@ const ATTACKS = [
   "x\t$(touch PWNED)\nx\t$(touch PWNED)\n:4\n",
   "'$(touch PWNED)'\n:16\n",
   "x\n_activeHelp_ $(touch PWNED) %F{red}\n:4\n",
+  "~root\n=ls\n-x$(touch PWNED)\na\0;touch PWNED\nb\r;touch PWNED\r\n\x9b;touch PWNED\n:4\n:8\n:63\n",
+  "c\t`touch PWNED`\td\n'\n\"$(touch PWNED)\n{c,$(touch PWNED)}\n:999\n",
 ];
+
+/** Begun words whose rest is the address of a server, as their shells take them. */
+const BEGUN = ["--server=https://", "--server=https:", "'--server='", "--server ", "--kubeconfig=a="];
 
 testBinary("no shell runs anything of what a plugin completes, with cobra's scripts of any version", {
   ignore: clangMissing() || shellsMissing(),
@@ -161,6 +166,9 @@ testBinary("no shell runs anything of what a plugin completes, with cobra's scri
               const made = [...Deno.readDirSync(cwd)].map(({ name }) => name);
               assert.deepEqual(made, [], `${JSON.stringify(attack)}: ${terminal.tmux.screen()}`);
             }
+            it.answer("//evil\nevil\nhttps://evil\n--server=evil\n:6\n");
+            for (const begun of BEGUN) await terminal.type(`kubectl tool ${begun}\t\t\r`);
+            assert.doesNotMatch(terminal.tmux.screen(), /evil/);
             it.answer("alpha\tthe first\n:4\n");
             terminal.tmux.type("kubectl tool al\t");
             await terminal.tmux.see("kubectl tool alpha");

@@ -94,6 +94,7 @@ Deno.test("descriptions have letters, digits and a few signs", () => {
   assert.equal(plainDescription("日本 עברית é, a/b: c=d"), "日本 עברית é, a/b: c=d");
   assert.equal(plainDescription(`\u3164\u2800${"\u0301".repeat(9)}`), "");
   assert.equal(plainDescription("x".repeat(500)).length, 80);
+  assert.equal(plainDescription("\u{20000}".repeat(500)), "\u{20000}".repeat(80), "no half of a character");
   assert.equal(filtered("a\tone\ttwo\n:4\n"), "a\tone two\n:4\n");
 });
 
@@ -135,10 +136,31 @@ Deno.test("a plugin offers no value of a flag that leads krew-wasm elsewhere", (
   }
   assert.equal(filtered("--insecure-skip-tls-verify\n--insecure-skip-tls-verify=true\n:4\n", "--i"), ":4\n");
   assert.equal(
+    filtered("--insecure-skip-tls-verify-a\n--insecure-skip-tls-verify-b\n--insecure\n:4\n", "--"),
+    "--insecure\n:4\n",
+    "what two of them share is put on the command line",
+  );
+  assert.equal(
     filtered("--context=prod\n--namespace=demo\n-ndemo\n:4\n", "-"),
     "--context=prod\n--namespace=demo\n-ndemo\n:4\n",
   );
   assert.equal(filtered("prod\n:4\n", "--context", ""), "prod\n:4\n");
+  // Begun words as shells hand them on: with a value that has "=" or ":" itself, parted by bash, quoted by fish.
+  const url = "//evil\n:4\n";
+  for (
+    const words of [
+      ["--server=https:"],
+      ["--server=https", ":", "//"],
+      ["--server", "=", "https", ":", ""],
+      ["--server=me", "@", ""],
+      ["--kubeconfig=a=b="],
+      ["'--server='"],
+      ['--server=""'],
+      ["--se\\rver="],
+    ]
+  ) assert.equal(filtered(url, ...words), ":4\n", JSON.stringify(words));
+  assert.equal(filtered(url, "--url=https", ":", "//"), url);
+  assert.equal(filtered("8080\n:4\n", "demo/web:"), "8080\n:4\n");
   assert.equal(
     filtered("/tmp/k\n:4\n", "--", "--kubeconfig", ""),
     "/tmp/k\n:4\n",

@@ -115,6 +115,13 @@ Deno.test("a long value goes on where no label can stand", () => {
   assert.ok(lines.every((line) => line.length <= 80));
   const narrow = linesThatFit(question, { columns: 20, rows: 60 })!.lines;
   assert.ok(narrow.slice(3).every((line) => line.length <= 20 && line.startsWith(" ")), narrow.join("\n"));
+  // Indented by one blank there, a line that went on with another would begin as one with a label.
+  for (let before = 0; before < 40; before++) {
+    const value = `/${"x".repeat(before)} name y`;
+    const lines = linesThatFit({ ...question, parts: [["path", value]] }, { columns: 20, rows: 60 })!.lines;
+    assert.ok(lines.slice(3).every((line) => /^ \S/.test(line)), lines.join("\n"));
+    assert.ok(lines.every((line) => line.length <= 20 || line === lines[0]), lines.join("\n"));
+  }
 });
 
 Deno.test("answers are words or their first letters, and no is what is left", () => {
