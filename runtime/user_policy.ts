@@ -15,6 +15,8 @@ export async function readUserPolicy(
     ? "registries"
     : !policy.prompts
     ? "prompts"
+    : policy.walls
+    ? "walls"
     : policy.record !== "denials"
     ? "record"
     : policy.rules.some(({ allow }) => !allow)
@@ -24,7 +26,8 @@ export async function readUserPolicy(
     : undefined;
   if (other === undefined) return policy;
   throw new AppError("POLICY_INVALID", `${path} can't be used: ${other} is the administrator's to say`, {
-    hint:
-      "a user's own policy has rules of match and verify only; krew-wasm grants says what a plugin may do",
+    hint: other === "walls"
+      ? "the variable KREW_WASM_REQUIRE_WALLS=kernel asks for the same"
+      : "a user's own policy has rules of match and verify only; krew-wasm grants says what a plugin may do",
   });
 }

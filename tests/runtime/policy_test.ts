@@ -15,6 +15,7 @@ import { formatReference, parseReference } from "../../runtime/reference.ts";
 import { type Subject, subjectOf } from "../../runtime/reference_pattern.ts";
 import { administratorOf } from "../../runtime/verdict.ts";
 import { governed } from "../../runtime/run.ts";
+import { readUserPolicy } from "../../runtime/user_policy.ts";
 import { temporaryDirectory } from "../support/temporary.ts";
 
 const HOME = "/home/jane";
@@ -252,6 +253,30 @@ Deno.test("a file that can't be understood lets nothing run; none bounds nothing
     });
   } finally {
     await Deno.remove(directory, { recursive: true });
+  }
+});
+
+Deno.test("a user's own policy has rules of who signed, and refuses what is the administrator's to say", async () => {
+  const policy = `${temporaryDirectory()}/policy.yaml`;
+  const read = (text: string) => {
+    Deno.writeTextFileSync(policy, text);
+    return readUserPolicy({ policy }, "/home/me");
+  };
+  assert.equal((await read("rules: [{match: ghcr.io/**, verify: false}]"))?.rules.length, 1);
+  for (
+    const [name, text] of Object.entries({
+      registries: "registries: [ghcr.io]",
+      prompts: "prompts: false",
+      walls: "walls: kernel",
+      record: "record: requests",
+      allow: "rules: [{match: ghcr.io/**, allow: false}]",
+      maximum: "rules: [{match: ghcr.io/**, maximum: {home: false}}]",
+    })
+  ) {
+    await assert.rejects(read(text), {
+      code: "POLICY_INVALID",
+      message: `${policy} can't be used: ${name} is the administrator's to say`,
+    });
   }
 });
 
