@@ -50,10 +50,13 @@ export function fail(message: string, code = 1): never {
 
 /** Tells what was thrown and exits: our own failures, the interface's errors, defects. */
 export function exit(error: unknown): never {
-  const { payload } = error as { payload?: { val?: string } };
+  const { payload } = error as { payload?: { val?: string | { toDebugString(): string } } };
+  const told = payload?.val; // A stream's error is a resource.
   const message = error instanceof Failure
     ? error.message
-    : payload?.val ?? (error instanceof Error ? error.message : String(error));
+    : typeof told === "object"
+    ? told.toDebugString()
+    : told ?? (error instanceof Error ? error.message : String(error));
   printError(`error: ${message.trimEnd()}\n`);
   exitWithCode(error instanceof Failure ? error.code : 1);
   throw error;

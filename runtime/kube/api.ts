@@ -18,9 +18,10 @@ export class Response {
   #source: BodySource;
   #taken = false;
 
-  constructor(response: ClusterResponse) {
+  /** @param failed told why the body broke off */
+  constructor(response: ClusterResponse, failed: (error: unknown) => void) {
     this.#response = response;
-    this.#source = new BodySource(response.body);
+    this.#source = new BodySource(response.body, failed);
   }
 
   status(): number {
@@ -62,6 +63,7 @@ class Upload {
     response: Promise<ClusterResponse>,
     abort: AbortController,
     failed: (error: unknown) => never,
+    brokeOff: (error: unknown) => void,
     kept: Kept,
   ) {
     this.#failed = failed;
@@ -70,7 +72,7 @@ class Upload {
     this.#length = length;
     this.#abort = abort;
     this.#settled = response.then((response) => {
-      this.#answer = { response: new Response(response) };
+      this.#answer = { response: new Response(response, brokeOff) };
       if (this.#dropped) this.#answer.response[Symbol.dispose]();
     }, (error) => {
       this.#answer = { error };
@@ -145,6 +147,9 @@ export function clusterInterfaces(sandbox: Sandbox, refused: (error: AppError) =
   const failed = (error: unknown): never => {
     throw witError(error, refused);
   };
+  const brokeOff = (error: unknown): void => {
+    if (error instanceof AppError) refused(error);
+  };
   const memory = new HostMemory();
   const pathOf = (path: string): string =>
     path.startsWith("/")
@@ -163,7 +168,7 @@ export function clusterInterfaces(sandbox: Sandbox, refused: (error: AppError) =
         const cluster = await sandbox.cluster().catch(failed);
         const sent = headersFromText(headers);
         const request = { method, url, headers: sent, ...(body === undefined ? {} : { body: body.slice() }) };
-        return new Response(await cluster.send(request).catch(failed));
+        return new Response(await cluster.send(request).catch(failed), brokeOff);
       },
       async start({ method, path, headers }: Wit.RequestHead): Promise<Upload> {
         const url = pathOf(path);
@@ -184,7 +189,7 @@ export function clusterInterfaces(sandbox: Sandbox, refused: (error: AppError) =
           body: sink.stream,
           signal: abort.signal,
         });
-        return new Upload(sink, contentLength(headers), response, abort, failed, kept);
+        return new Upload(sink, contentLength(headers), response, abort, failed, brokeOff, kept);
       },
     },
   };

@@ -40,14 +40,23 @@ export function failureOf(error: unknown, connection: Connection): AppError {
     );
   }
   if (WRONG_NAME.test(text)) {
+    const { server, tlsServerName } = connection;
+    const names = certificateNames(text);
     return tls(
-      "its certificate is for another name",
-      "tls-server-name in your kubeconfig says which name it has",
+      names.length === 0
+        ? "its certificate is for another name"
+        : `its certificate is valid for ${names.join(", ")}, not for ${
+          printable(tlsServerName ?? hostnameOf(server), 200)
+        }`,
+      tlsServerName === undefined
+        ? "set tls-server-name of the cluster in your kubeconfig to a name that the certificate has"
+        : "check tls-server-name of the cluster in your kubeconfig",
     );
   }
   if (EXPIRED.test(text)) return tls("its certificate has expired or is not valid yet");
   const unreachable = (why: string) => new AppError("CLUSTER_UNREACHABLE", `${at}: ${why}`, { cause: error });
   if (connection.proxyUrl !== undefined && PROXY.test(text)) return unreachable(`by its proxy: ${last}`);
+  if (isHangUp(error)) return unreachable(hangUpOf(error) ?? last);
   if (TLS.test(text)) return tls(`the TLS handshake failed: ${last}`);
   if (/refused/i.test(text)) return unreachable("connection refused");
   if (/dns|lookup|resolve|ENOTFOUND|EAI_/i.test(text)) return unreachable("its name can't be resolved");
@@ -57,11 +66,42 @@ export function failureOf(error: unknown, connection: Connection): AppError {
   return unreachable(last);
 }
 
+/** The most names of a certificate that are shown. */
+const MOST_NAMES = 10;
+
+/** The names that a certificate has, from the words of rustls or node:tls, free of control characters. */
+function certificateNames(text: string): string[] {
+  const [, rustls] = /certificate is only valid for (.*)/.exec(text) ?? [];
+  const [, node] = /is not in the cert's (?:altnames|list): (.*?)(?: \(ERR_|$)/.exec(text) ?? [];
+  const names = rustls !== undefined
+    ? [...rustls.matchAll(/(?:DnsName|IpAddress)\("?([^")]+)/g)].map(([, name]) => name!)
+    : (node ?? "").split(", ").map((name) => name.replace(/^(?:DNS|IP Address):/, "")).filter((name) => name);
+  const shown = names.slice(0, MOST_NAMES).map((name) => printable(name, 100));
+  return names.length > MOST_NAMES ? [...shown, `${names.length - MOST_NAMES} more`] : shown;
+}
+
+function hostnameOf(server: string): string {
+  return URL.parse(server)?.hostname ?? server;
+}
+
 /** Whether the server hung up before it answered: of a connection that was idle it may not have heard the request at all. */
 export function isHangUp(error: unknown): boolean {
   const { ConnectionReset, ConnectionAborted, BrokenPipe, UnexpectedEof } = Deno.errors;
   return [NoAnswer, ConnectionReset, ConnectionAborted, BrokenPipe, UnexpectedEof]
-    .some((kind) => error instanceof kind);
+    .some((kind) => error instanceof kind) || HANG_UP.test(textsOf(error).join());
+}
+
+// node:tls and rustls have no class for these.
+const HANG_UP = /\b(?:ECONNRESET|ECONNABORTED|EPIPE)\b|close_notify/;
+
+/** Words for a connection that ended; undefined where the error's own say it. */
+function hangUpOf(error: unknown): string | undefined {
+  const text = textsOf(error).join();
+  if (/reset|ECONNABORTED|connection abort/i.test(text)) return "the server reset the connection";
+  if (/EPIPE|broken pipe/i.test(text)) {
+    return "the server closed the connection before it had the whole request";
+  }
+  return error instanceof NoAnswer ? undefined : "the server closed the connection without an answer";
 }
 
 /** What broke off a response's body. */
@@ -72,8 +112,11 @@ export function bodyFailureOf(error: unknown, connection: Connection): AppError 
     return new AppError("CLUSTER_UNREACHABLE", `${at}: --request-timeout is over`, { cause: error });
   }
   // Without close_notify nobody knows whether that was all (RFC 8446 6.1).
-  const why = error instanceof Deno.errors.UnexpectedEof || /close_notify/.test(textsOf(error).join())
+  const text = textsOf(error).join();
+  const why = error instanceof Deno.errors.UnexpectedEof || /close_notify/.test(text)
     ? "the server closed the connection in the middle of it"
+    : isHangUp(error)
+    ? hangUpOf(error)
     : lastOf(error, connection);
   return new AppError("CLUSTER_UNREACHABLE", `${at}: ${why}`, { cause: error });
 }

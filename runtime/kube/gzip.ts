@@ -3,6 +3,8 @@
  * one of its own. Deno's DecompressionStream takes one member only; node:zlib is loaded where something is packed.
  */
 
+import { HttpError } from "./http_head.ts";
+
 /** The same bytes unpacked; nothing of nothing, as net/http has it. An end or an error of one is the other's. */
 export async function unpacked(
   packed: ReadableStream<Uint8Array<ArrayBuffer>>,
@@ -21,7 +23,7 @@ export async function unpacked(
     wake();
   });
   gunzip.on("error", (error) => {
-    failure = error;
+    failure = new HttpError(`its gzip is damaged: ${error.message}`);
     wake();
   });
   /** Whether the last piece has been taken. */

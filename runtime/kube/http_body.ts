@@ -23,13 +23,13 @@ export function framingOf(method: string, { status, headers }: Head): Framing {
   const codings = values("transfer-encoding");
   if (codings.length > 0) {
     if (codings.length === 1 && codings[0]!.toLowerCase() === "chunked") return "chunked";
-    throw new HttpError("the server sent a transfer encoding that nobody asked for");
+    throw new HttpError("the server sent an unsupported transfer encoding");
   }
   const lengths = new Set(values("content-length"));
   if (lengths.size === 0) return "connection";
   const [length = ""] = lengths;
   if (lengths.size > 1 || !/^\d{1,15}$/.test(length)) {
-    throw new HttpError("the server sent a content-length that is none");
+    throw new HttpError("the server sent an invalid content-length");
   }
   return length === "0" ? "none" : Number(length);
 }
@@ -82,7 +82,8 @@ const BROKEN_OFF = "the server closed the connection in the middle of it";
 
 async function readChunkSize(input: Input): Promise<number> {
   const line = await readLine(input);
-  const [, hex] = /^([0-9a-f]{1,12})[ \t]*(?:;|$)/i.exec(line) ?? [];
+  // Some servers fill it up with zeros. Twelve digits are more than any body has.
+  const [, hex] = /^(?=[0-9a-f]{1,16}[ \t]*(?:;|$))0*([0-9a-f]{1,12})[ \t]*(?:;|$)/i.exec(line) ?? [];
   if (hex === undefined) throw new HttpError("the server sent a broken chunk");
   return parseInt(hex, 16);
 }

@@ -4,6 +4,7 @@
  */
 
 import { printable } from "../text.ts";
+import { toText } from "./header_text.ts";
 import type { Input } from "./http_input.ts";
 
 /** The most that a head may hold, in bytes: net/http's own limit for a client. */
@@ -68,9 +69,10 @@ function endOfHead(bytes: Uint8Array, from: number): { text: number; whole: numb
 /** @throws HttpError */
 export function parseHead(bytes: Uint8Array): Head {
   const [first = "", ...lines] = byteString(bytes).split(/\r?\n/);
-  const [, minor, status] = /^HTTP\/1\.([01]) ([1-9]\d\d)(?: |$)/.exec(first) ?? [];
+  // A later minor version is read as 1.1 (RFC 9110 2.5).
+  const [, minor, status] = /^HTTP\/1\.(\d) +([1-9]\d\d)(?: |$)/.exec(first) ?? [];
   if (status === undefined) {
-    throw new HttpError(`the server does not speak HTTP: "${printable(first, 80)}"`);
+    throw new HttpError(`the server does not speak HTTP: "${printable(toText(first), 80)}"`);
   }
   const headers: [string, string][] = [];
   for (const line of lines) {
@@ -78,16 +80,17 @@ export function parseHead(bytes: Uint8Array): Head {
     if (isBlank(line, 0) && last) last[1] = `${last[1]} ${trimmed(line, 0)}`.trimStart(); // folded, obsolete
     else headers.push(parseLine(line));
   }
-  return { status: Number(status), minor: Number(minor), headers };
+  return { status: Number(status), minor: Math.min(Number(minor), 1), headers };
 }
 
 function parseLine(line: string): [name: string, value: string] {
   const colon = line.indexOf(":");
-  const name = line.slice(0, Math.max(colon, 0));
+  // Blanks before the colon do not belong to the name (RFC 9112 5.1).
+  const name = trimmed(line.slice(0, Math.max(colon, 0)), 0, "end");
   const value = trimmed(line, colon + 1);
-  // deno-lint-ignore no-control-regex -- what no header holds
-  if (!TOKEN.test(name) || /[\0\r]/.test(value)) {
-    throw new HttpError(`the server sent a header that is none: "${printable(line, 80)}"`);
+  // deno-lint-ignore no-control-regex -- no header holds a control character, except tabs (RFC 9110 5.5)
+  if (!TOKEN.test(name) || /[\0-\x08\n-\x1f\x7f]/.test(value)) {
+    throw new HttpError(`the server sent a malformed header: "${printable(toText(line), 80)}"`);
   }
   return [name.toLowerCase(), value];
 }
@@ -95,10 +98,10 @@ function parseLine(line: string): [name: string, value: string] {
 /** RFC 9110 5.6.2 */
 const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 
-/** Without the blanks around it. By hand: an expression for them takes the square of their number. */
-function trimmed(text: string, start: number): string {
+/** Without the blanks around it, or at its end. By hand: an expression for them takes the square of their number. */
+function trimmed(text: string, start: number, where: "both" | "end" = "both"): string {
   let [from, to] = [start, text.length];
-  while (from < to && isBlank(text, from)) from++;
+  while (where === "both" && from < to && isBlank(text, from)) from++;
   while (to > from && isBlank(text, to - 1)) to--;
   return text.slice(from, to);
 }

@@ -100,6 +100,9 @@ class Connection {
 
 /** The interface by name. `refused` is told of each failure, for the user. */
 export function upgradeInterfaces(sandbox: Sandbox, refused: (error: AppError) => void) {
+  const brokeOff = (error: unknown): void => {
+    if (error instanceof AppError) refused(error);
+  };
   return {
     "krew-wasm:kubernetes/upgrade": {
       Connection,
@@ -119,7 +122,7 @@ export function upgradeInterfaces(sandbox: Sandbox, refused: (error: AppError) =
         }
         sandbox.stdin.share?.();
         if ("upgraded" in answer) return new Connection(answer.upgraded);
-        throw { tag: "refused", val: new Response(answer.refused) };
+        throw { tag: "refused", val: new Response(answer.refused, brokeOff) };
       },
     },
   };

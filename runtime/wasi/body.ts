@@ -7,10 +7,19 @@ import { type ByteSink, type MaybePromise, StreamClosed } from "./streams.ts";
 export class BodySource extends BufferedSource {
   #reader: ReadableStreamDefaultReader<Uint8Array> | undefined;
   #patience: number | undefined;
+  #failed: (error: unknown) => void;
 
-  /** @param patience the longest to wait for the next bytes, in milliseconds */
-  constructor(body: ReadableStream<Uint8Array> | null, patience?: number) {
+  /**
+   * @param failed told why the body broke off
+   * @param patience the longest to wait for the next bytes, in milliseconds
+   */
+  constructor(
+    body: ReadableStream<Uint8Array> | null,
+    failed: (error: unknown) => void = () => {},
+    patience?: number,
+  ) {
     super();
+    this.#failed = failed;
     this.#reader = body?.getReader();
     if (body === null) this.end();
     this.#patience = patience;
@@ -30,6 +39,7 @@ export class BodySource extends BufferedSource {
       }
     } catch (error) {
       this.fail(error);
+      this.#failed(error);
     } finally {
       clearTimeout(timer);
     }

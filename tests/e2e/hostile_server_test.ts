@@ -120,6 +120,35 @@ const BEHAVIOURS: Readonly<Record<string, Behaviour>> = {
     kubectl: "fails",
     answer: ({ send }) => send(`${HEAD}content-encoding: gzip\r\ncontent-length: 4\r\n\r\nabcd`),
   },
+  "gzip-cut-off": {
+    sees: "error",
+    kubectl: "fails",
+    async answer({ send }) {
+      await send(`${HEAD}content-encoding: gzip\r\ncontent-length: 11\r\n\r\n`);
+      await send(Uint8Array.of(0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3, 0x4b));
+    },
+  },
+  "a-chunk-size-with-zeros": {
+    sees: 200,
+    kubectl: "succeeds",
+    answer: ({ send }) =>
+      send(`${HEAD}transfer-encoding: chunked\r\n\r\n0000000000000002\r\nok\r\n00000000\r\n\r\n`),
+  },
+  "a-later-version-of-http": {
+    sees: 200,
+    kubectl: "succeeds",
+    answer: ({ send }) => send("HTTP/1.9  200 OK\r\ncontent-length: 2\r\n\r\nok"),
+  },
+  "a-blank-before-a-colon": {
+    sees: 200,
+    kubectl: "succeeds",
+    answer: ({ send }) => send(`${HEAD}x-a : b\r\ncontent-length: 2\r\n\r\nok`),
+  },
+  "a-control-character": {
+    sees: "error",
+    kubectl: "fails",
+    answer: ({ send }) => send(`${HEAD}x-a: b\x01c\r\ncontent-length: 2\r\n\r\nok`),
+  },
   "headers-without-end": {
     sees: "error",
     kubectl: "fails",
@@ -219,6 +248,18 @@ testBinary("servers that misbehave, by every door and kubectl", {
       assert.equal(elsewhere, 0, "somebody else was reached");
     });
   }
+  await t.step("the user is told why a body broke off", async () => {
+    for (const [door, method, url] of [["fetch", "get", `${origin}/`], ["upload", "post", "/"]] as const) {
+      const { code, stderr } = await product.exec(`${bin}/kubectl-attack_doors`, [
+        ...[door, method, `${url}an-end-in-the-body`, method === "post" ? "body" : "", ",", "fail"],
+      ]);
+      assert.equal(code, 1);
+      assert.equal(
+        stderr,
+        `krew-wasm: The answer of the API server ${origin} broke off: the server closed the connection in the middle of it\n`,
+      );
+    }
+  });
   await t.step("kubectl", async () => {
     const { kubectl } = findAssets()!;
     for (const name of [...names, "fine"]) {

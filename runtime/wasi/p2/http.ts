@@ -388,9 +388,13 @@ class IncomingResponse {
   #consumed = false;
 
   /** @param patience the longest to wait for the next bytes of the body, in milliseconds */
-  constructor(response: ClusterResponse, patience: number | undefined) {
+  constructor(
+    response: ClusterResponse,
+    failed: (error: unknown) => void,
+    patience: number | undefined,
+  ) {
     this.#response = response;
-    this.#source = new BodySource(response.body, patience);
+    this.#source = new BodySource(response.body, failed, patience);
   }
 
   status(): number {
@@ -528,6 +532,9 @@ class ResponseOutparam {
 /** The interfaces by name. `sandbox.cluster` is asked for with the first request. */
 export function httpInterfaces(sandbox: Sandbox, refused: (error: AppError) => void) {
   memory = new HostMemory();
+  const failed = (error: unknown): void => {
+    if (error instanceof AppError) refused(error);
+  };
   const handle = (request: OutgoingRequest, options: RequestOptions | undefined): FutureIncomingResponse => {
     if (options) checkOwn(options, RequestOptions);
     const { body, ...parts } = OutgoingRequest[PARTS](request);
@@ -549,12 +556,13 @@ export function httpInterfaces(sandbox: Sandbox, refused: (error: AppError) => v
           ...(body === undefined ? {} : { body: await bodyFor(parts.method, body, abort.signal) }),
           signal: abort.signal,
         }),
+        failed,
         betweenBytes === undefined ? undefined : milliseconds(betweenBytes),
       )
     );
     response.catch((error) => {
       body?.[SINK].fail();
-      if (error instanceof AppError) refused(error);
+      failed(error);
     }).finally(() => {
       clearTimeout(timer);
       request[END]();

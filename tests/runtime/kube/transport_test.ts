@@ -3,6 +3,7 @@ import { openCluster } from "../../../runtime/kube/access.ts";
 import { status, TestApiServer } from "../../support/api_server.ts";
 import { Authority } from "../../support/certificates.ts";
 import { connectionTest, lineReader, open } from "../../support/connection.ts";
+import { RawServer } from "../../support/raw_server.ts";
 import { temporaryDirectory } from "../../support/temporary.ts";
 
 const text = async (body: ReadableStream<Uint8Array> | null) =>
@@ -134,6 +135,81 @@ connectionTest("errors of the connection have codes and words, and no secret", a
   assert.equal(refused.status, 401);
   await refused.body?.cancel();
 });
+
+connectionTest("a wrong tls-server-name is told with the names that the certificate has", async () => {
+  const authority = await Authority.make();
+  const client = await authority.issue({ commonName: "jane" });
+  for (
+    const [hosts, told] of [
+      [
+        ["127.0.0.1", "kubernetes.example"],
+        "is valid for 127.0.0.1, kubernetes.example, not for other.example",
+      ],
+      [
+        Array.from({ length: 12 }, (_, index) => `n${index}.example`),
+        "is valid for n0.example, n1.example, n2.example, n3.example, n4.example, n5.example, n6.example, " +
+        "n7.example, n8.example, n9.example, 2 more, not for other.example",
+      ],
+    ] as const
+  ) {
+    const pair = await authority.issue({ commonName: "server", hosts: [...hosts] });
+    using server = RawServer.start(() => Promise.resolve(), pair);
+    for (
+      const user of [
+        { token: "t" },
+        { "client-certificate-data": btoa(client.cert), "client-key-data": btoa(client.key) },
+      ]
+    ) {
+      const config = server.kubeconfig({
+        server: `https://127.0.0.1:${server.port}`,
+        "certificate-authority-data": btoa(authority.cert),
+        "tls-server-name": "other.example",
+      }, user);
+      await assert.rejects(
+        (await (await open(config)).cluster()).send({ method: "GET", url: "/version", headers: [] }),
+        {
+          code: "CLUSTER_TLS",
+          message: `Cannot reach the API server https://127.0.0.1:${server.port}: its certificate ${told}`,
+        },
+      );
+    }
+  }
+});
+
+connectionTest(
+  "a server that hangs up before its answer is told of as such, with TLS or without",
+  async () => {
+    const authority = await Authority.make();
+    const pair = await authority.issue({ commonName: "server", hosts: ["127.0.0.1"] });
+    const client = await authority.issue({ commonName: "jane" });
+    const certificate = { "client-certificate-data": btoa(client.cert), "client-key-data": btoa(client.key) };
+    for (const head of ["", "HTTP/1.1 200 OK\r\nConte"]) {
+      for (const [tls, user] of [[undefined, {}], [pair, {}], [pair, certificate]] as const) {
+        using server = RawServer.start(async ({ send, reset }) => {
+          await send(head);
+          reset(); // without TLS's close_notify
+        }, tls);
+        const config = server.kubeconfig(
+          tls
+            ? {
+              server: `https://127.0.0.1:${server.port}`,
+              "certificate-authority-data": btoa(authority.cert),
+            }
+            : {},
+          user,
+        );
+        await assert.rejects(
+          (await (await open(config)).cluster()).send({ method: "GET", url: "/version", headers: [] }),
+          {
+            code: "CLUSTER_UNREACHABLE",
+            message:
+              /: the server (closed the connection (without an answer|in the middle of .*)|reset the connection)$/,
+          },
+        );
+      }
+    }
+  },
+);
 
 connectionTest("--request-timeout ends a request that is not answered", async () => {
   await using api = await TestApiServer.start();
