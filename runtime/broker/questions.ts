@@ -91,6 +91,8 @@ export class Questions {
     if (!path.startsWith("/") || path.split("/").some((name) => name === ".." || name === ".")) {
       throw new BadMessage("path is not absolute");
     }
+    // Nothing has such a name, and a grant of it would mean something else where it is written down.
+    if (path.includes("\0") || !path.isWellFormed()) throw new BadMessage("path is no text");
     const real = realIn(this.#tree, path);
     const there = this.#tree.probe(real);
     const directory = there ? there.type === "directory" : fields.flag("directory");

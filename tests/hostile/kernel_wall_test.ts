@@ -336,6 +336,8 @@ Deno.test("with the kernel's wall alone", {
           [ask("$STORE/receipts/attack.json", true)]: "ok",
           [mount("$STORE/receipts", true, "attack.json")]: none("$STORE/receipts"),
           [ask("../x", true)]: "path is not absolute",
+          [ask("$WORK/bait\0x", false)]: "path is no text",
+          [ask("$WORK/bait\ud800", false)]: "path is no text",
           'broker|{"ask":"person","about":"cluster","info":{"verb":"get"}}':
             "isResource is missing or of another kind",
         };
