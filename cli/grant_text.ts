@@ -8,6 +8,7 @@ import {
   type Grants,
   isCredentialVariable,
 } from "../runtime/grants.ts";
+import { isRoot, isWithin, pathBelow } from "../runtime/host_path.ts";
 import { type ClusterGrant, type ClusterRule, parseRuleWord } from "../runtime/kube/rules.ts";
 import { isRightToLeft, shownValue } from "../runtime/question.ts";
 
@@ -27,29 +28,44 @@ export interface GrantRow {
 
 /** Places whose content is worth stealing, or runs later. Below $HOME. */
 const SENSITIVE =
-  /^(?:\.ssh|\.aws|\.azure|\.gnupg|\.kube|\.docker|\.config\/(?:gcloud|gh|containers)|\.netrc|\.git-credentials|\.npmrc|\.vault-token|\.password-store|\.mozilla|\.(?:bash|zsh|profile)\w*|\.config\/(?:fish|systemd|autostart))(?:\/|$)/;
+  /^(?:\.ssh|\.aws|\.azure|\.gnupg|\.kube|\.docker|\.config\/(?:gcloud|gh|containers)|\.netrc|\.git-credentials|\.npmrc|\.vault-token|\.password-store|\.mozilla|\.(?:bash|zsh|profile)\w*|\.config\/(?:fish|systemd|autostart)|appdata)(?:\/|$)/i;
 const SYSTEM = /^\/(?:etc|root|boot|proc|sys|dev|usr|bin|sbin|lib|var)?(?:\/|$)/;
+/** The same of Windows, on whatever drive. */
+const WINDOWS_SYSTEM = /^[a-z]:\/(?:windows|program files(?: \(x86\))?|programdata|\$\w+)(?:\/|$)/i;
 
 /** Whether credentials are kept at a path, or below it. */
 function holdsCredentials(path: string, home: string): boolean {
-  if (path === "/" || path === home || home.startsWith(`${path}/`)) return true;
-  return path.startsWith(`${home}/`) && SENSITIVE.test(path.slice(home.length + 1));
+  if (isRoot(path) || isWithin(home, path)) return true;
+  return SENSITIVE.test(pathBelow(path, home) ?? "");
 }
 
 /** Why access to a path is risky; empty for none. `home` is the user's, absolute. */
-export function pathRisk(path: string, write: boolean, home: string): string {
-  return placeRisk(path, write, home) || (write ? "it can change and delete what is there" : "");
+export function pathRisk(
+  path: string,
+  write: boolean,
+  home: string,
+  windows = Deno.build.os === "windows",
+): string {
+  return placeRisk(path, write, home, windows) || (write ? "it can change and delete what is there" : "");
 }
 
 /** What makes a place worth a warning of its own; empty for any other. */
-function placeRisk(path: string, write: boolean, home: string): string {
-  if (path === "/") return "all files of this machine that you may reach";
-  if (path === home || home.startsWith(`${path}/`)) {
-    return "your keys, tokens and the shell's own files lie there";
+function placeRisk(
+  path: string,
+  write: boolean,
+  home: string,
+  windows = Deno.build.os === "windows",
+): string {
+  if (isRoot(path)) {
+    return path === "/"
+      ? "all files of this machine that you may reach"
+      : "all files there that you may reach";
   }
-  const below = path.startsWith(`${home}/`) ? path.slice(home.length + 1) : undefined;
+  if (isWithin(home, path, windows)) return "your keys, tokens and the shell's own files lie there";
+  const below = pathBelow(path, home, windows);
   if (below !== undefined && SENSITIVE.test(below)) return "credentials, or what your shell runs, lie there";
-  if (below === undefined && SYSTEM.test(path) && !/^\/(?:tmp|var\/tmp)(?:\/|$)/.test(path)) {
+  const isSystem = !windows && SYSTEM.test(path) && !/^\/(?:tmp|var\/tmp)(?:\/|$)/.test(path);
+  if (below === undefined && (isSystem || windows && WINDOWS_SYSTEM.test(path))) {
     return write ? "the system's own files lie there" : "the system's settings lie there";
   }
   return "";

@@ -4,7 +4,7 @@ import type { Command } from "@commander-js/extra-typings";
 import { isAbsolute, join, normalize } from "node:path";
 import { AppError, firstLineOf } from "../runtime/errors.ts";
 import { resolveChange } from "../runtime/granted_path.ts";
-import { hostPath } from "../runtime/host_path.ts";
+import { hostPath, withoutSlash } from "../runtime/host_path.ts";
 import { homeDirectory } from "../runtime/store/layout.ts";
 import { type GrantChange, type GrantFlags, parseGrantFlags } from "../runtime/grants.ts";
 import { printable } from "../runtime/text.ts";
@@ -86,9 +86,8 @@ export function isChange(flags: GrantFlags): boolean {
 }
 
 function absolutePath(path: string, context: Context): string {
-  if (path === "~" || path.startsWith("~/")) path = homeDirectory(context.env) + path.slice(1);
-  const absolute = hostPath(normalize(isAbsolute(path) ? path : join(context.cwd(), path)));
-  return absolute.length > 1 ? absolute.replace(/[\\/]+$/, "") : absolute;
+  if (path === "~" || hostPath(path).startsWith("~/")) path = homeDirectory(context.env) + path.slice(1);
+  return withoutSlash(hostPath(normalize(isAbsolute(path) ? path : join(context.cwd(), path))));
 }
 
 /** @throws AppError FILE_UNREADABLE, GRANT_INVALID */

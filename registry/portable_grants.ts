@@ -5,6 +5,7 @@
 
 import { canonicalPath } from "../runtime/canonical_path.ts";
 import type { Grants } from "../runtime/grants.ts";
+import { isSamePath, pathBelow } from "../runtime/host_path.ts";
 import { type GrantsForm, grantsFromJson, grantsToJson } from "../runtime/grants_json.ts";
 
 /** Grants as such a file holds them. */
@@ -58,7 +59,9 @@ function pick(
 }
 
 function shortenHome(path: string, home: string): string {
-  return path === home ? "~" : path.startsWith(`${home}/`) ? `~${path.slice(home.length)}` : path;
+  if (isSamePath(path, home)) return "~";
+  const below = pathBelow(path, home);
+  return below === undefined ? path : `~/${below}`;
 }
 
 function expandHome(path: string, home: string): string {

@@ -15,6 +15,7 @@ import {
 } from "../runtime/grants.ts";
 import { type ClusterGrant, parseClusterGrant, withRules } from "../runtime/kube/rules.ts";
 import { messageOf } from "../runtime/errors.ts";
+import { hostPath, withoutSlash } from "../runtime/host_path.ts";
 
 /** The annotation's name. */
 export const WISH_ANNOTATION = "krew-wasm.dev/grants";
@@ -109,7 +110,8 @@ function words(value: unknown, field: string): readonly string[] {
 /** A publisher does not know the user's machine: below its home, or a path that every machine has. */
 function paths(value: unknown, field: string, home: string): string[] {
   return words(value, field).map((path, index) => {
-    const absolute = path === "~" ? home : path.startsWith("~/") ? home + path.slice(1) : path;
+    const named = hostPath(path);
+    const absolute = named === "~" ? home : named.startsWith("~/") ? home + named.slice(1) : named;
     if (!/^(?:\/|[A-Za-z]:\/)/.test(absolute) || /\0|\/\/|\/\.{1,2}(?:\/|$)|::/.test(absolute)) {
       throw new Error(`${field}[${index}] is neither an absolute path nor one that begins with ~/`);
     }
@@ -119,7 +121,7 @@ function paths(value: unknown, field: string, home: string): string[] {
 
 /** A slash at a path's end says that it is a directory, which need not be there yet. */
 function fileGrant(path: string, write: boolean): FileGrant {
-  const host = path.replace(/(?<=.)\/$/, "");
+  const host = withoutSlash(path);
   return { host, guest: host, write, ...(host === path ? {} : { directory: true }) };
 }
 

@@ -3,6 +3,7 @@
  * by them; the arguments themselves reach the plugin unchanged. Pure but for one question: which files are there.
  */
 
+import { hostPath, isRoot, pathBelow } from "../host_path.ts";
 import { printable } from "../text.ts";
 import { isStdin } from "./text_file.ts";
 
@@ -150,20 +151,24 @@ export function kubeconfigPaths(
   return { paths: unique, named, standInPath: unique.find(isThere) };
 }
 
-/** An absolute path without `.`, `..` and doubled slashes. */
+/** An absolute path without `.`, `..` and doubled slashes; on Windows with slashes. */
 export function absolute(path: string, cwd: string): string {
-  if (/^[A-Za-z]:[\\/]/.test(path)) return path;
+  const named = hostPath(path);
+  const full = /^(?:\/|[A-Za-z]:\/)/.test(named) ? named : `${hostPath(cwd)}/${named}`;
+  // A share's two slashes, on Windows, are no doubled ones.
+  const [root = ""] = /^(?:[A-Za-z]:\/|\/\/(?=[^/])|\/)/.exec(full) ?? [];
   const names: string[] = [];
-  for (const name of (path.startsWith("/") ? path : `${cwd}/${path}`).split("/")) {
+  for (const name of full.slice(root.length).split("/")) {
     if (name === "..") names.pop();
     else if (name !== "" && name !== ".") names.push(name);
   }
-  return `${cwd.startsWith("/") || path.startsWith("/") ? "/" : ""}${names.join("/")}`;
+  return `${root === "//" && Deno.build.os !== "windows" ? "/" : root}${names.join("/")}`;
 }
 
 /** A path below the home directory with `~` for it, as people write it. */
 export function tilde(path: string, home: string): string {
-  return home !== "/" && path.startsWith(`${home}/`) ? `~${path.slice(home.length)}` : path;
+  const below = isRoot(home) ? undefined : pathBelow(path, home);
+  return below === undefined ? path : `~/${below}`;
 }
 
 /** Whether something is there that is no directory. */

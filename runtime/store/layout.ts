@@ -18,7 +18,7 @@
  */
 
 import { AppError } from "../errors.ts";
-import { hostPath } from "../host_path.ts";
+import { hostPath, withoutSlash } from "../host_path.ts";
 import { completionLinkName, linkName } from "../names.ts";
 import { printable } from "../text.ts";
 
@@ -99,7 +99,7 @@ export function layoutAt(root: string): Layout {
   };
 }
 
-/** The user's home directory. @throws AppError NO_HOME */
+/** The user's home directory, with slashes and none at its end. @throws AppError NO_HOME */
 export function homeDirectory(env: (name: string) => string | undefined): string {
   const home = env("HOME") || env("USERPROFILE");
   if (!home) {
@@ -108,7 +108,7 @@ export function homeDirectory(env: (name: string) => string | undefined): string
     });
   }
   if (!isAbsolute(home)) throw new AppError("NO_HOME", `HOME is not an absolute path: "${printable(home)}"`);
-  return home;
+  return withoutSlash(hostPath(home));
 }
 
 function isAbsolute(path: string): boolean {
@@ -118,9 +118,9 @@ function isAbsolute(path: string): boolean {
 /** Where the store is: `$KREW_WASM_ROOT`, which must be absolute, or `~/.krew-wasm`. @throws AppError NO_HOME, USAGE */
 export function storeRoot(env: (name: string) => string | undefined): string {
   const root = env("KREW_WASM_ROOT");
-  if (!root) return `${hostPath(homeDirectory(env))}/.krew-wasm`;
+  if (!root) return `${homeDirectory(env)}/.krew-wasm`;
   if (!isAbsolute(root)) {
     throw new AppError("USAGE", `KREW_WASM_ROOT is not an absolute path: "${printable(root)}"`);
   }
-  return hostPath(root).replace(/(?<=.)[\\/]+$/, "");
+  return withoutSlash(hostPath(root));
 }

@@ -162,6 +162,28 @@ Deno.test("what is risky is marked", () => {
   }
 });
 
+Deno.test("what is risky on Windows is so in whatever letters, on whatever drive", () => {
+  const home = "C:/Users/me";
+  for (
+    const path of [
+      ...[
+        "C:/",
+        "c:",
+        "D:/",
+        "//server/share",
+        "C:/Users",
+        "c:/USERS/ME",
+        "C:/users/Me/.SSH/id",
+        "C:/Users/me/AppData",
+      ],
+      ...["C:/Users/me/.kube", "C:/Windows/System32", "c:/program files/x", "C:/ProgramData/krew-wasm"],
+    ]
+  ) assert.notEqual(pathRisk(path, false, home, true), "", path);
+  for (const path of ["C:/Users/me/src", "C:/Users/men", "D:/data", "C:/windowsill"]) {
+    assert.equal(pathRisk(path, false, home, true), "", path);
+  }
+});
+
 Deno.test("rules read as sentences", () => {
   const words = (word: string) => ruleInWords(parseRuleWord(word)![0]!);
   assert.equal(words("get,list:pods@demo"), "get, list pods in the namespace demo");
