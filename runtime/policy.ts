@@ -9,8 +9,8 @@ import { canonicalPath } from "./canonical_path.ts";
 import { whyNotRead } from "./file_error.ts";
 import { type EnvGrant, type FileGrant, type Grants, isCredentialVariable, parseSize } from "./grants.ts";
 import { type ClusterGrant, parseClusterGrant } from "./kube/rules.ts";
-import { isNowhere, isWithin, realPath } from "./host_path.ts";
-import { POLICY_PATH } from "./policy_path.ts";
+import { hostPath, isWithin, realPath } from "./host_path.ts";
+import { readOwned } from "./owned_file.ts";
 import {
   ANY_BUNDLE,
   hostInRules,
@@ -71,9 +71,6 @@ export interface Policy {
   readonly rules: readonly PolicyRule[];
 }
 
-/** No administrator's file is larger. Bytes. */
-const MAX_POLICY = 1 << 20;
-
 /**
  * The administrator's file; undefined where there is none.
  *
@@ -86,12 +83,11 @@ export async function readPolicy(
 ): Promise<Policy | undefined> {
   let text: string;
   try {
-    text = readOwned(path, path);
+    const read = readOwned(path, path);
+    if (read === undefined) return undefined;
+    text = read;
   } catch (error) {
-    if (error instanceof Deno.errors.NotFound && isNowhere(path)) return undefined;
-    const nowhere = error instanceof Deno.errors.NotFound;
-    const why = nowhere ? "it, or its directory, is a link that leads nowhere" : whyNotRead(error);
-    throw invalid(path, owner, why);
+    throw invalid(path, owner, whyNotRead(error));
   }
   let value: unknown;
   try {
@@ -104,48 +100,6 @@ export async function readPolicy(
   // The environment is the user's: a directory of somebody else's is not made the user's home by it.
   const own = account === undefined || isOwn(home) ? home : account;
   return parsePolicy(value, path, own, owner, account === undefined ? [] : [account]);
-}
-
-/**
- * A file that a policy relies upon, or is. Where the policy is the administrator's, nobody else may be able to change it: not
- * by itself, by its directory, nor by where it leads.
- *
- * @throws Error saying why it can't be used; Deno.errors
- */
-export function readOwned(path: string, policyPath: string): string {
-  const info = Deno.statSync(path);
-  if (info.size > MAX_POLICY) throw new Error("it is larger than 1 MiB");
-  if (policyPath === POLICY_PATH && Deno.build.os !== "windows") {
-    const directory = path.slice(0, path.lastIndexOf("/")) || "/";
-    for (
-      const [each, state] of [
-        [path, info],
-        [path, Deno.lstatSync(path)],
-        [directory, Deno.statSync(directory)],
-      ] as const
-    ) {
-      const why = ownerProblem(state, Deno.uid()!);
-      if (why !== undefined) throw new Error(`${each} ${why}`);
-    }
-  }
-  return Deno.readTextFileSync(path);
-}
-
-/** Who files of users outside of a container belong to in it (user_namespaces(7), overflowuid). */
-const UNMAPPED = 65534;
-
-/**
- * Why a file can't bound what a user does: because the user, or another one, may change it. undefined where only root may.
- * In a container without rights of its own root's files are nobody's. Pure.
- */
-export function ownerProblem(
-  { uid, mode, isSymlink }: Pick<Deno.FileInfo, "uid" | "mode" | "isSymlink">,
-  user: number,
-): string | undefined {
-  if (uid !== 0 && !(uid === UNMAPPED && user !== UNMAPPED)) return `belongs to the user ${uid}, not to root`;
-  // A link has no mode of its own.
-  if (isSymlink || ((mode ?? 0) & 0o022) === 0) return undefined;
-  return `may be changed by others than root (mode ${((mode ?? 0) & 0o777).toString(8)})`;
 }
 
 function invalid(path: string, owner: PolicyOwner, what: string): AppError {
@@ -195,7 +149,8 @@ export function parsePolicy(
       : fail(`${where} is no list of words`);
   const paths = (item: unknown, where: string): readonly string[] | undefined =>
     item === undefined ? undefined : words(item, where).map((path) => {
-      const absolute = path === "~" ? home : path.startsWith("~/") ? home + path.slice(1) : path;
+      const named = hostPath(path);
+      const absolute = named === "~" ? home : named.startsWith("~/") ? home + named.slice(1) : named;
       return canonicalPath(absolute) ?? fail(`${where}: "${path}" is not absolute`);
     });
   const within = <T>(where: string, parse: () => T): T => {

@@ -13,7 +13,7 @@ import type { GrantChange, Grants } from "./grants.ts";
 import { type Invocation, isCompleting } from "./invocation.ts";
 import type { CompletionRun } from "./completion.ts";
 import { messageOf } from "./errors.ts";
-import { hostPath, isNowhere } from "./host_path.ts";
+import { isNowhere } from "./host_path.ts";
 import { POLICY_PATH } from "./policy_path.ts";
 import { moduleOf, prepare } from "./prepare.ts";
 import { Interrupted, mayPrompt, terminalAsk } from "./prompt.ts";
@@ -107,7 +107,7 @@ export async function governed(
 ): Promise<Governed> {
   const requiredBy = wallsRequiredBy(Deno.env.get);
   // What can't be looked at may hide a file that bounds this run: its reader tells.
-  const [bound, own] = [!isNowhere(path), !("file" in judged) && !isNowhere(layout.policy)];
+  const [bound, own] = [!isNowhere(path, "not a link"), !("file" in judged) && !isNowhere(layout.policy)];
   if (!bound && !own) {
     return { administrator: undefined, prompts: true, requests: false, bounds: undefined, requiredBy };
   }
@@ -115,7 +115,7 @@ export async function governed(
     import("./policy.ts"),
     import("./verdict.ts"),
   ]);
-  const home = hostPath(homeDirectory(Deno.env.get));
+  const home = homeDirectory(Deno.env.get);
   const policy = bound ? await readPolicy(path, home) : undefined;
   const verdict = await judge(policy, judged);
   if (verdict.refused) throw verdict.refused;

@@ -5,7 +5,6 @@
 
 import type { Administrator } from "./desk.ts";
 import { AppError } from "./errors.ts";
-import { isNowhere } from "./host_path.ts";
 import type { ClusterGrant } from "./kube/rules.ts";
 import {
   type Bounds,
@@ -13,11 +12,11 @@ import {
   limitGrants,
   type Policy,
   type PolicyRule,
-  readOwned,
   realOrNamed,
   refusal,
   ruleFor,
 } from "./policy.ts";
+import { readOwned } from "./owned_file.ts";
 import { type Provenance, repositoryOf } from "./provenance.ts";
 import { parseReference } from "./reference.ts";
 import { type Subject, subjectOf } from "./reference_pattern.ts";
@@ -95,7 +94,6 @@ const AGAIN = "krew-wasm doctor --fix has its registry vouch for it, and verifie
 /** The trust root of the machine, beside its policy; undefined where there is none. @throws AppError TRUST_INVALID */
 export function administratorsRoot(policyPath: string): string | undefined {
   const path = `${policyPath.slice(0, policyPath.lastIndexOf("/"))}/trusted_root.json`;
-  if (isNowhere(path)) return undefined;
   try {
     return readOwned(path, policyPath);
   } catch (error) {

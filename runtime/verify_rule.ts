@@ -2,7 +2,8 @@
 
 import { AppError, messageOf } from "./errors.ts";
 import { whyNotRead } from "./file_error.ts";
-import { type Policy, type PolicyRule, readOwned } from "./policy.ts";
+import { readOwned } from "./owned_file.ts";
+import type { Policy, PolicyRule } from "./policy.ts";
 import { type Provenance, repositoryOf, type Signature } from "./provenance.ts";
 import { isSigner, parseSigner, type Signer } from "./signers.ts";
 import { printable } from "./text.ts";
@@ -42,7 +43,7 @@ export function readVerifyRule(
   const read = (path: string): string => {
     if (!/^(\/|[A-Za-z]:[\\/])/.test(path)) fail(`"${printable(path, 200)}" is not an absolute path`);
     try {
-      return readOwned(path, policy.path);
+      return readOwned(path, policy.path) ?? fail(`there is no ${printable(path, 200)}`);
     } catch (error) {
       return fail(`cannot read ${printable(path, 200)}: ${whyNotRead(error)}`);
     }

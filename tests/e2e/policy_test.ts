@@ -159,6 +159,14 @@ testBinary("the administrator's file bounds whatever a user says", {
         ],
         "a link to nowhere": [`mkdir /etc/krew-wasm; ln -s nowhere ${PATH}`, /leads nowhere/],
         "a directory that is a link to nowhere": ["ln -s nowhere /etc/krew-wasm", /leads nowhere/],
+        "a directory that is a link to another user's": [
+          "mkdir /etc/real; chown 1000 /etc/real; ln -s real /etc/krew-wasm",
+          /krew-wasm belongs to the user 1000/,
+        ],
+        "a directory that is a link to where others may put another": [
+          "mkdir -p /etc/open/real; chmod 777 /etc/open; ln -s open/real /etc/krew-wasm",
+          /\/etc\/open may be changed by others/,
+        ],
         "a directory that is a file": ["echo >/etc/krew-wasm", /no directory/],
         "links in a circle": [`mkdir /etc/krew-wasm; ln -s policy.yaml ${PATH}`, /symbolic links/],
       };
@@ -181,6 +189,18 @@ testBinary("the administrator's file bounds whatever a user says", {
       0,
     );
   });
+  await t.step(
+    "a directory that a link of root's leads to is the directory, with a file in it or not",
+    async () => {
+      const linked = "mkdir /etc/real; ln -s real /etc/krew-wasm";
+      assert.equal((await under(linked, read)).code, 0);
+      const pulled = await under(linked, `krew-wasm pull --force ${reference}`);
+      assert.equal(pulled.code, 0, pulled.stderr);
+      const moved = "mv /etc/krew-wasm /etc/real; ln -s real /etc/krew-wasm";
+      assert.equal((await under(policy({ registries: [] }, moved), read)).code, 125);
+      assert.equal((await under(policy({ rules: [] }, moved), read)).code, 0);
+    },
+  );
   await t.step("nothing of it stays on the machine", () => {
     assert.equal(there(), before);
   });

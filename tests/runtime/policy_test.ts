@@ -5,7 +5,6 @@ import { effectiveGrants, type Grants, LEAST } from "../../runtime/grants.ts";
 import {
   checkAllowed,
   limitGrants,
-  ownerProblem,
   parsePolicy,
   type Policy,
   readPolicy,
@@ -278,17 +277,4 @@ Deno.test("a user's own policy has rules of who signed, and refuses what is the 
       message: `${policy} can't be used: ${name} is the administrator's to say`,
     });
   }
-});
-
-Deno.test("ownerProblem() takes what only root may change", () => {
-  const of = (uid: number, mode: number, isSymlink = false) => ownerProblem({ uid, mode, isSymlink }, 1000);
-  assert.equal(of(0, 0o644), undefined);
-  assert.equal(of(0, 0o755), undefined);
-  assert.equal(of(0, 0o777, true), undefined);
-  assert.match(of(0, 0o664)!, /mode 664/);
-  assert.match(of(0, 0o646)!, /mode 646/);
-  assert.match(of(1000, 0o644)!, /the user 1000/);
-  assert.match(of(1000, 0o777, true)!, /the user 1000/);
-  assert.equal(of(65534, 0o644), undefined, "root outside of a container");
-  assert.match(ownerProblem({ uid: 65534, mode: 0o644, isSymlink: false }, 65534)!, /65534/);
 });
