@@ -2,7 +2,7 @@
 
 import { parentOf } from "./host_path.ts";
 import { DENO_PATHS, walkPath } from "./path_walk.ts";
-import { ownerProblem } from "./policy.ts";
+import { ownerProblem } from "./owned_file.ts";
 
 /**
  * Who beside root can change what is at an absolute path, in words: the file itself, a directory on the way there, or on the

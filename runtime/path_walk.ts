@@ -3,13 +3,15 @@
  * A path that is not there, or not there yet, has a way too. Pure over three questions to the file system.
  */
 
-import { hostPath } from "./host_path.ts";
+import { comparable, hostPath } from "./host_path.ts";
 
 /** What stands at a name, the link itself where it is one. */
 export interface Found {
   /** Device and inode: the same for one file under all of its names. */
   readonly identity: string;
   readonly type: "directory" | "link" | "other";
+  /** When it was changed, in milliseconds since 1970: a directory, by names that came or went. NaN where that is not told. */
+  readonly changed: number;
 }
 
 /** The questions. Paths are absolute; all of their names but the last are free of links. */
@@ -29,6 +31,14 @@ export interface Spot {
   readonly name: string;
 }
 
+/** A link on a way. */
+export interface FollowedLink extends Spot {
+  /** The link's own identity. */
+  readonly link: string;
+  /** It is the last name of the path, or stands for it. */
+  readonly last: boolean;
+}
+
 /** A way. */
 export interface PathWalk {
   /** Where it ends: absolute and free of links. The last names may not be there. */
@@ -40,7 +50,7 @@ export interface PathWalk {
   /** Names below a missing one, which are missing too. */
   readonly rest: readonly string[];
   /** The links that were followed. */
-  readonly links: readonly (Spot & { readonly link: string })[];
+  readonly links: readonly FollowedLink[];
   /** Identities of the directories that were passed: whoever moves one moves what is at the end. */
   readonly passed: ReadonlySet<string>;
 }
@@ -51,11 +61,12 @@ const MAX_LINKS = 40;
 interface Level {
   readonly path: string;
   readonly identity: string;
+  readonly found: Found | undefined;
 }
 
 /** Follows an absolute path. */
 export function walkPath(path: string, host: PathHost): PathWalk {
-  const links: (Spot & { link: string })[] = [];
+  const links: FollowedLink[] = [];
   const passed = new Set<string>();
   let { root, names } = splitRoot(path);
   let levels = enter(root, host);
@@ -81,7 +92,7 @@ export function walkPath(path: string, host: PathHost): PathWalk {
         target = host.readLink(at);
       } catch { /* replaced meanwhile: it is taken for what ends the way */ }
       if (target !== undefined) {
-        links.push({ ...spot, link: found.identity });
+        links.push({ ...spot, link: found.identity, last: isLast });
         last = undefined;
         const absolute = absoluteTarget(target, root);
         if (absolute) {
@@ -101,7 +112,7 @@ export function walkPath(path: string, host: PathHost): PathWalk {
       const rest = pending.reverse().filter((each) => each !== "" && each !== ".");
       return { path: [at, ...rest].join("/"), found: undefined, spot, rest, links, passed };
     }
-    levels.push({ path: at, identity: found.identity });
+    levels.push({ path: at, identity: found.identity, found });
   }
   // It ended in a directory that was entered: the root, or by a link with dots at its end.
   const end = levels.at(-1)!;
@@ -112,8 +123,7 @@ export function walkPath(path: string, host: PathHost): PathWalk {
     above: levels.slice(0, -1).map(({ identity }) => identity),
     name: end.path.slice(end.path.lastIndexOf("/") + 1),
   });
-  const found: Found = { identity: end.identity, type: "directory" };
-  return { path: end.path, found, spot, rest: [], links, passed };
+  return { path: end.path, found: end.found, spot, rest: [], links, passed };
 }
 
 /** The root of a path and the names below it: `/`, on Windows a drive's `C:/` or a share's. */
@@ -123,7 +133,8 @@ function splitRoot(path: string): { root: string; names: string[] } {
 }
 
 function enter(root: string, host: PathHost): Level[] {
-  return [{ path: root, identity: host.find(root)?.identity ?? root }];
+  const found = host.find(root);
+  return [{ path: root, identity: found?.identity ?? root, found }];
 }
 
 /** A link's target as an absolute path; undefined for one from where the link is. */
@@ -142,7 +153,7 @@ function join(directory: string, name: string): string {
 export const DENO_PATHS: PathHost = {
   find(path) {
     try {
-      return foundOf(Deno.lstatSync(path));
+      return foundOf(Deno.lstatSync(path), path);
     } catch {
       return undefined;
     }
@@ -150,10 +161,14 @@ export const DENO_PATHS: PathHost = {
   readLink: (path) => hostPath(Deno.readLinkSync(path)),
 };
 
-/** What Deno tells of a file. Pure. */
-export function foundOf(info: Deno.FileInfo): Found {
+/**
+ * What Deno tells of a file. `path`, free of links, stands for the identity where a file system has no numbers for its files,
+ * as some of Windows'. Pure but for the platform.
+ */
+export function foundOf(info: Deno.FileInfo, path: string): Found {
   return {
-    identity: `${info.dev}:${info.ino}`,
+    identity: info.ino ? `${info.dev}:${info.ino}` : `path:${comparable(path)}`,
     type: info.isSymlink ? "link" : info.isDirectory ? "directory" : "other",
+    changed: Math.max(info.ctime?.getTime() ?? NaN, info.mtime?.getTime() ?? NaN),
   };
 }

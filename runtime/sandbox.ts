@@ -3,14 +3,17 @@
 import { AppError, messageOf } from "./errors.ts";
 import { type Administrator, type Ask, Desk } from "./desk.ts";
 import { type GrantChange, grantedEnvironment, type Grants, type Limits } from "./grants.ts";
-import { baseName, exists, guestPath, hostPath, parentOf, realPath } from "./host_path.ts";
+import { exists, guestPath, hostPath, parentOf, realPath } from "./host_path.ts";
 import { makeStandInToken, withKubeconfig, withoutSecrets } from "./kube/arguments.ts";
 import type { Cluster } from "./kube/cluster.ts";
 import { kubeconfigPaths, parseConnectionFlags } from "./kube/flags.ts";
+import { kubercPaths } from "./kube/kuberc_file.ts";
 import { placeOfText } from "./kube/places.ts";
 import { type Preloaded, preloadKubeconfig } from "./kube/preload.ts";
 import { isReadOnce, readText } from "./kube/text_file.ts";
 import { mountsFor } from "./mounts.ts";
+import { obeyedFiles, usualKubeconfigs } from "./obeyed_files.ts";
+import { DENO_PATHS, walkPath } from "./path_walk.ts";
 import { RunRecord } from "./record.ts";
 import { printError } from "./report.ts";
 import { homeDirectory, type Layout } from "./store/layout.ts";
@@ -61,13 +64,16 @@ export interface Mount {
 export interface Files {
   readonly mounts: readonly Mount[];
   readonly overlays: readonly Overlay[];
-  /** Absolute real host paths: no operation changes what is at or below them, whatever is mounted… */
+  /**
+   * Absolute host paths, as people write them: no operation changes what is at or below them, nor the way to it, whatever is
+   * mounted (wasi/protection.ts)…
+   */
   readonly protectedPaths: readonly string[];
   /** …save at or below these (the plugin's private directory), which no denial touches either. */
   readonly unprotectedPaths: readonly string[];
-  /** Real host paths: what is at or below them is not there for the plugin, overlays excepted. */
+  /** What is at or below these host paths is not there for the plugin, overlays excepted. */
   readonly deniedPaths?: readonly string[];
-  /** Real host paths: what is at or below them can't be changed. */
+  /** What is at or below these host paths can't be changed. */
   readonly deniedWrites?: readonly string[];
   /** Who opens what the kernel refuses to this process, once it does (wasi/files_outside.ts). */
   readonly outside?: { calls: FileCalls | undefined };
@@ -136,7 +142,7 @@ export interface Sandbox {
    *
    * @param tree its open files
    */
-  giveUp(uses: Uses, tree: Pick<FileTree, "descriptors"> | undefined): Promise<void>;
+  giveUp(uses: Uses, tree: Pick<FileTree, "descriptors" | "lookAhead"> | undefined): Promise<void>;
 }
 
 /** Standard streams of a plugin. */
@@ -190,7 +196,7 @@ export interface OpenSandbox extends Sandbox, Disposable {
 export function openSandbox(context: SandboxContext): OpenSandbox {
   const { args, layout, verbose } = context;
   const variables = Deno.env.toObject();
-  const home = hostPath(homeDirectory((name) => variables[name]));
+  const home = homeDirectory((name) => variables[name]);
   const record = new RunRecord(
     layout.log,
     context.name,
@@ -216,7 +222,8 @@ export function openSandbox(context: SandboxContext): OpenSandbox {
   const own = openPrivateDirectory(context);
   const kubeconfig = kubeconfigPaths(variables, args.slice(1), home, cwd);
   // The usual one is not the plugin's to read or to make, where the user has chosen another for now.
-  const kubeconfigs = new Set([...kubeconfig.paths, `${home}/.kube/config`]);
+  const variable = (name: string) => variables[name];
+  const kubeconfigs = new Set([...kubeconfig.paths, ...usualKubeconfigs(variable, home)]);
   // In the place of one that is gone when it is read, the plugin has a file.
   const readOnce = kubeconfig.standInPath !== undefined && isReadOnce(kubeconfig.standInPath)
     ? { path: kubeconfig.standInPath, shown: `${own.path}/kubeconfig` }
@@ -331,10 +338,19 @@ export function openSandbox(context: SandboxContext): OpenSandbox {
         trace,
       }),
       overlays,
-      protectedPaths: protectedPaths(layout),
+      protectedPaths: [
+        ...obeyedFiles({
+          ...{ env: variable, home, store: layout.root },
+          uid: Deno.uid() ?? undefined,
+          binary: Deno.build.standalone ? hostPath(Deno.execPath()) : undefined,
+          kuberc: kubercPaths(variables, args.slice(1), home, cwd),
+        }),
+        // The real one can be read then; to be changed, it has to be granted by name.
+        ...(grants.kubeconfig ? [...kubeconfigs].filter((path) => !isGrantedToWrite(grants, path)) : []),
+      ],
       unprotectedPaths: [own.path],
-      deniedPaths: [...grants.deny.read, ...(grants.deny.home ? [home] : [])].map(realPathOf),
-      deniedWrites: grants.deny.write.map(realPathOf),
+      deniedPaths: [...grants.deny.read, ...(grants.deny.home ? [home] : [])],
+      deniedWrites: grants.deny.write,
       ...(kernelWall() ? { outside } : {}),
       gate: {
         cwd: guestPath(cwd),
@@ -369,7 +385,7 @@ export function openSandbox(context: SandboxContext): OpenSandbox {
         ? [...preloaded?.keep ?? [], ...(variables.KUBERNETES_SERVICE_HOST ? [SERVICE_ACCOUNT] : [])]
         : [];
       const system = kernelWall();
-      const makesFiles = usesFiles && mounts.some(isMadeOutside);
+      const makesFiles = usesFiles && !named && mounts.some(isMadeOutside);
       if (system) {
         // What the kernel could not leave to this process alone: what a person grants while the plugin runs, files to be
         // made, a credential plugin, and files that are replaced.
@@ -403,23 +419,31 @@ export function openSandbox(context: SandboxContext): OpenSandbox {
         if (broker) context.ask?.by?.(broker);
       }
       // Where no process can be started to help, who needs its help is better off without this wall.
-      restricted = system && (broker || !mayRun && !makesFiles)
+      const walled = system !== undefined && (broker !== undefined || !mayRun && !makesFiles);
+      if (walled || named) tree?.lookAhead();
+      // By name nobody can open files for this process: any that a person grants while the plugin runs, and those to be made.
+      const anyFile = named && asks ? ["/"] : [];
+      const made = named ? mounts.filter(isMadeOutside).map(({ host }) => host) : [];
+      restricted = walled
         ? await restrictRun(system, {
           read: [Deno.execPath(), ...code],
-          write: [own.path],
+          write: [own.path, ...anyFile, ...made],
           log: layout.log,
           remove: own.ofThisRun ? [parentOf(own.path)] : [],
           mounts: usesFiles ? mounts : [],
           descriptors: tree?.descriptors,
+          listed: usesFiles ? files.deniedPaths ?? [] : [],
           overlaid: overlays.map(({ host }) => host),
         }, network && preloaded ? { preloaded, flags, env: variables, renewed } : undefined)
         : undefined;
-      await checkStanding(context.requiredBy, restricted?.standing ?? "none");
+      const standing = restricted?.standing ?? "none";
+      await checkStanding(
+        context.requiredBy,
+        anyFile.length > 0 && standing === "full" ? "partial" : standing,
+      );
       if (broker) mayRun = false;
       // What is asked and kept by this process itself.
       const keeps = asks && system === undefined;
-      // By name, a file that a person grants while the plugin runs could not be opened later.
-      const anyFile = named && keeps ? ["/"] : [];
       // One that does not stay is removed at the end.
       const ownKept = named || own.ofThisRun ? [own.path] : [];
       giveUp({
@@ -432,7 +456,12 @@ export function openSandbox(context: SandboxContext): OpenSandbox {
           ...ownKept,
           layout.log,
           ...(keeps ? [layout.root] : []),
-          ...(named ? [...mounts, ...overlays].map(({ host }) => realPathOf(host)) : []),
+          ...(named
+            ? [
+              ...mounts.map(({ host }) => host),
+              ...overlays.map(({ host }) => walkPath(host, DENO_PATHS).path),
+            ]
+            : []),
           ...code,
           ...renewed,
         ],
@@ -442,7 +471,7 @@ export function openSandbox(context: SandboxContext): OpenSandbox {
           layout.log,
           // Of the store, where grants are written down; not what runs.
           ...(keeps ? [layout.lock, layout.stage, layout.receipts, layout.history] : []),
-          ...(named ? mounts.filter(({ write }) => write).map(({ host }) => realPathOf(host)) : []),
+          ...(named ? mounts.filter(({ write }) => write).map(({ host }) => host) : []),
         ],
       });
     },
@@ -519,22 +548,7 @@ function tryRemoving(path: string, trace: (line: string) => void): void {
   }
 }
 
-/** Real paths that no plugin may change: the store, with all that runs from it, and krew-wasm itself. */
-function protectedPaths(layout: Layout): string[] {
-  const paths = Deno.build.standalone ? [layout.root, Deno.execPath()] : [layout.root];
-  return paths.filter(exists).map(realPath);
-}
-
-/** Where a path leads, whether or not its last parts are there yet: what is denied is denied under its real name. */
-function realPathOf(path: string): string {
-  for (let at = path, rest = "";;) {
-    try {
-      const real = realPath(at);
-      return rest === "" ? real : `${real === "/" ? "" : real}${rest}`;
-    } catch {
-      if (parentOf(at) === at) return path;
-      rest = `/${baseName(at)}${rest}`;
-      at = parentOf(at);
-    }
-  }
+/** Whether a file was granted by itself to be changed. */
+function isGrantedToWrite({ files }: Grants, path: string): boolean {
+  return files.some(({ host, write }) => write && host === path);
 }

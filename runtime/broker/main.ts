@@ -166,12 +166,11 @@ class Service {
   #opened(): Promise<{ readonly tree: FileTree; readonly service: FileService }> {
     return this.#files ??= (async () => {
       const { files } = this.#facts;
-      const [{ openLinuxTree }, { FileService, namedOverlays }] = await Promise.all([
-        import("../wasi/files_linux.ts"),
+      const [{ openTree }, { FileService, namedOverlays }] = await Promise.all([
+        import("../wasi/files.ts"),
         import("./file_service.ts"),
       ]);
-      const tree = openLinuxTree({ ...files, overlays: namedOverlays(files.overlaid) });
-      if (!tree) throw new AppError("INTERNAL", "Files can't be opened by their directories");
+      const tree = await openTree({ ...files, overlays: namedOverlays(files.overlaid) });
       return { tree, service: new FileService(tree, files.overlaid) };
     })();
   }

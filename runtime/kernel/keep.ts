@@ -19,6 +19,8 @@ export interface RunFacts {
   readonly mounts: readonly Mount[];
   /** Open directories of the mounts, in their order. */
   readonly descriptors: readonly number[] | undefined;
+  /** What a plugin must not see: whether a file has a further name there is looked up. */
+  readonly listed: readonly string[];
   /** Files that show as something else: nothing reads them. */
   readonly overlaid: readonly string[];
   /** undefined: the run has no network. */
@@ -88,6 +90,7 @@ export function restrictionOf(facts: RunFacts): Restriction {
     ...kept("write", facts.write),
     ...kept("remove", facts.remove),
     ...kept("log", [facts.log]),
+    ...kept("list", facts.listed),
     ...facts.mounts.flatMap((mount, index) =>
       pathsOfMount(mount, facts.descriptors?.[index], facts.overlaid)
     ),

@@ -73,7 +73,7 @@ export const RULE_PORT = 2;
 const SIGNALS_MENDED = 1 << 1;
 
 /** What may be done with files at and below a path. */
-export type Access = "read" | "write" | "log" | "remove" | "refer";
+export type Access = "read" | "write" | "log" | "remove" | "list" | "refer";
 
 const RIGHTS: Readonly<Record<Access, readonly FileRight[]>> = {
   read: ["readFile", "readDirectory"],
@@ -87,6 +87,8 @@ const RIGHTS: Readonly<Record<Access, readonly FileRight[]>> = {
   /** Empty directories are removed, and nothing else. */
   remove: ["removeDirectory"],
   refer: ["refer"],
+  /** The names of files, and nothing of what is in them. */
+  list: ["readDirectory"],
 };
 
 function mask<Name extends string>(

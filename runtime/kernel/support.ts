@@ -52,7 +52,7 @@ export function kernelSupport(): KernelSupport {
   return {
     ...told,
     standing: "full",
-    why: "a call was refused, or one of the process's threads did not answer",
+    why: "a call was refused (openat2 perhaps), or one of the process's threads did not answer",
   };
 }
 

@@ -37,6 +37,21 @@ export function kubercFile(
   return { path, shown: printable(tilde(path, home)), explicit: named !== undefined };
 }
 
+/** Every file that kubectl may read as kuberc, by this run's environment and arguments, or by those of the next without them. */
+export function kubercPaths(
+  env: Readonly<Record<string, string>>,
+  args: readonly string[],
+  home: string,
+  cwd: string,
+): string[] {
+  let flag: string | undefined;
+  try {
+    flag = kubercFlag(args);
+  } catch { /* it is told when it is needed (kubercFile) */ }
+  const named = [flag, env.KUBERC === "off" ? undefined : env.KUBERC, `${home}/.kube/kuberc`];
+  return named.flatMap((path) => path ? [absolute(path, cwd)] : []);
+}
+
 /** The first one counts. */
 function kubercFlag(args: readonly string[]): string | undefined {
   for (const [index, arg] of args.entries()) {

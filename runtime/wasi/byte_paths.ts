@@ -44,6 +44,11 @@ export function latin1(bytes: Uint8Array): string {
   return text;
 }
 
+/** The reverse of {@linkcode latin1}. */
+export function fromLatin1(text: string): Uint8Array {
+  return Uint8Array.from(text, (char) => char.charCodeAt(0));
+}
+
 /** `.` or `..`. */
 export function isDots(name: Uint8Array): boolean {
   return name[0] === DOT && (name.length === 1 || name.length === 2 && name[1] === DOT);

@@ -121,6 +121,8 @@ export interface FileTree extends Disposable {
   readonly maxOpen: number;
   /** Open directories of the mounts, in their order, where the system knows files by such. */
   readonly descriptors: readonly number[] | undefined;
+  /** Looks at what is asked for later, before the process gives up looking (runtime/kernel/restrict.ts). */
+  lookAhead(): void;
   /** Permissions of Deno's that it needs when a plugin runs. */
   readonly needs: readonly ("read" | "write")[];
   /** Opens one more tree. @throws AppError GRANT_INVALID */
@@ -191,7 +193,8 @@ export async function preloadTree(): Promise<void> {
   if (Deno.build.os === "linux") await import("./files_linux.ts");
 }
 
-async function openTree(files: Files): Promise<FileTree> {
+/** The tree of all that is mounted, without questions. @throws AppError GRANT_INVALID */
+export async function openTree(files: Files): Promise<FileTree> {
   if (Deno.build.os === "linux") {
     const { openLinuxTree } = await import("./files_linux.ts");
     const tree = openLinuxTree(files);

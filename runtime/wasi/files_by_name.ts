@@ -6,8 +6,8 @@
  */
 
 import type { Files, Mount, Overlay } from "../sandbox.ts";
-import { isBelow, isWithin, parentOf, realPath } from "../host_path.ts";
-import { DENO_PATHS, walkPath } from "../path_walk.ts";
+import { baseName, isWithin, parentOf, realPath } from "../host_path.ts";
+import { foundOf, walkPath } from "../path_walk.ts";
 import { makeSymlink } from "../symlink.ts";
 import { type ErrnoName, errnoOf, WasiError } from "./errno.ts";
 import {
@@ -25,8 +25,11 @@ import {
   type Stat,
 } from "./files.ts";
 import { HostNode } from "./host_node.ts";
+import { NamedHost } from "./named_host.ts";
 import { OverlayNode } from "./overlay.ts";
 import { checkWindowsName, type Resolved, resolvePath, type Tree } from "./paths.ts";
+import { type Change, type Entry, type Protected, Protection } from "./protection.ts";
+import { HARMLESS_DEVICES, refuseSpecial } from "./special_files.ts";
 import type { MaybePromise } from "./streams.ts";
 
 /** The most descriptors a plugin may have open at once. */
@@ -64,6 +67,7 @@ class NamedFile extends HostNode implements AnyFile {
 
   constructor(
     file: Deno.FsFile,
+    readonly mount: Mount,
     readonly host: string,
     readonly readable: boolean,
     readonly writable: boolean,
@@ -159,23 +163,34 @@ export class NamedTree implements FileTree {
   /** The roots, in the order of the mounts. */
   readonly roots: readonly { readonly guest: string; readonly node: NamedDirectory }[];
   #files: Files;
-  #overlays: {
-    overlay: Overlay;
-    identity: string | undefined;
-    content: MaybePromise<Uint8Array> | undefined;
-  }[] | undefined;
+  #host = new NamedHost();
+  #protection: Protection;
+  #contents = new Map<Overlay, MaybePromise<Uint8Array>>();
+  /** Whether something protected is in a mount, or it is in something protected; asked before the first change. */
+  #entangled = new Map<string, boolean>();
 
   constructor(files: Files) {
     this.#files = files;
+    this.#protection = new Protection(files, this.#host);
+    // While all of it may be looked at: later, what is above the mounts may not be.
+    this.#protection.now();
     this.roots = files.mounts.map((mount) => ({ guest: mount.guest, node: this.mount(mount) }));
+  }
+
+  lookAhead(): void {
+    const now = this.#protection.now();
+    const { mounts, unprotectedPaths } = this.#files;
+    const granted = mounts.filter(({ host, only }) => !only && !unprotectedPaths.includes(host));
+    now.lookAhead(granted.flatMap(({ host }) => this.#host.find(host)?.identity ?? []), true);
   }
 
   mount(mount: Mount): NamedDirectory {
     try {
-      const walk = walkPath(mount.host, DENO_PATHS);
-      if (walk.links.length > 0) throw new WasiError("loop");
+      if (walkPath(mount.host, this.#host).links.length > 0) throw new WasiError("loop");
       // As the system spells it: on Windows and macOS a path may be written in several ways.
-      return new NamedDirectory({ ...mount, host: attempt(() => realPath(mount.host)) }, []);
+      const host = attempt(() => realPath(mount.host));
+      for (const _ of this.#host.above(host)) { /* it is remembered */ }
+      return new NamedDirectory({ ...mount, host }, []);
     } catch (error) {
       throw notMounted(mount, error);
     }
@@ -197,9 +212,15 @@ export class NamedTree implements FileTree {
   openAt(from: NamedDirectory, path: GuestPath, options: OpenOptions): MaybePromise<DirectoryNode | AnyFile> {
     path = textOf(path);
     const follow = options.follow && !(options.create && options.exclusive);
-    const resolved = this.#resolve(from, path, follow);
+    const makes = options.create && !options.directory;
+    const resolved = this.#resolve(from, path, follow, makes);
     const host = pathIn(from.mount, resolved.path);
     const info = lstat(host);
+    const overlay = this.#overlayAt(from.mount, host, info, resolved);
+    if (!overlay) this.#refuseDeniedFile(host, info);
+    else if (!info?.isDirectory && !resolved.directory && !options.directory) {
+      return this.#openOverlay(overlay, host, info, options);
+    }
     const mustBeDirectory = options.directory || resolved.directory;
     if (resolved.directory && info && !info.isDirectory && !info.isSymlink) {
       throw new WasiError("not-directory");
@@ -212,24 +233,16 @@ export class NamedTree implements FileTree {
       return new NamedDirectory(from.mount, resolved.path);
     }
     if (info && mustBeDirectory) throw new WasiError("not-directory");
+    if (info) this.#refuseSpecial(from.mount, info);
     refuseProcess(host, options.write || options.truncate);
     const { write } = options;
     const changes = write || options.truncate || (!info && options.create);
-    const overlay = this.#overlayAt(host, info);
-    if (overlay) {
-      if (changes) throw new WasiError("read-only");
-      const stat = info ? statOf(info) : statOf(Deno.lstatSync(parentOf(host)), "regular-file");
-      const content = this.#contentOf(overlay);
-      return content instanceof Promise
-        ? content.then((bytes) => new OverlayNode(bytes, stat))
-        : new OverlayNode(content, stat);
-    }
     if (!info && (!options.create || mustBeDirectory)) {
       throw new WasiError(
         options.create && !options.directory && resolved.directory ? "is-directory" : "no-entry",
       );
     }
-    if (changes) this.#checkChange(from.mount, host);
+    if (changes) this.#checkEntry(from.mount, host, info, "content");
     const file = attempt(() =>
       Deno.openSync(host, {
         read: options.read || !write,
@@ -243,20 +256,36 @@ export class NamedTree implements FileTree {
       })
     );
     try {
-      this.#verify(host, file);
+      this.#verify(from.mount, host, file);
     } catch (error) {
       file.close();
       throw error;
     }
-    return new NamedFile(file, host, options.read || !write, write);
+    return new NamedFile(file, from.mount, host, options.read || !write, write);
+  }
+
+  #openOverlay(
+    overlay: Overlay,
+    host: string,
+    info: Deno.FileInfo | undefined,
+    { write, truncate, create, exclusive }: OpenOptions,
+  ): MaybePromise<AnyFile> {
+    if (info && create && exclusive) throw new WasiError("exist");
+    if (write || truncate || !info && create) throw new WasiError("read-only");
+    const stat = overlayStat(host, info);
+    const content = this.#contentOf(overlay);
+    return content instanceof Promise
+      ? content.then((bytes) => new OverlayNode(bytes, stat))
+      : new OverlayNode(content, stat);
   }
 
   /** @throws WasiError */
   stat(node: NamedDirectory | AnyFile): Stat {
     HostNode.check(node);
-    return node.kind === "file"
-      ? node.stat()
-      : attempt(() => statOf(Deno.lstatSync(pathIn(node.mount, node.path))));
+    return node.kind === "file" ? node.stat() : this.#shown(
+      pathIn(node.mount, node.path),
+      attempt(() => Deno.lstatSync(pathIn(node.mount, node.path))),
+    );
   }
 
   /** @throws WasiError */
@@ -265,9 +294,10 @@ export class NamedTree implements FileTree {
     const resolved = this.#resolve(from, path, follow);
     const host = pathIn(from.mount, resolved.path);
     const info = lstat(host);
-    const overlay = this.#overlayAt(host, info);
-    if (overlay) {
-      const stat = info ? statOf(info) : statOf(Deno.lstatSync(parentOf(host)), "regular-file");
+    const overlay = this.#overlayAt(from.mount, host, info, resolved);
+    if (!overlay) this.#refuseDeniedFile(host, info);
+    else {
+      const stat = overlayStat(host, info);
       const content = this.#contentOf(overlay);
       return content instanceof Promise
         ? content.then((bytes) => ({ ...stat, size: BigInt(bytes.length) }))
@@ -275,7 +305,7 @@ export class NamedTree implements FileTree {
     }
     if (!info) throw new WasiError("no-entry");
     if (resolved.directory && !info.isDirectory) throw new WasiError("not-directory");
-    return statOf(info);
+    return this.#shown(host, info);
   }
 
   /** @throws WasiError */
@@ -288,8 +318,7 @@ export class NamedTree implements FileTree {
   ): void {
     path = textOf(path);
     const { host, info } = this.#existing(from, path, follow);
-    this.#checkChange(from.mount, host);
-    this.#checkNoOverlay(host, info);
+    this.#checkEntry(from.mount, host, info, "content");
     refuseProcess(host, true);
     const apply = info.isSymlink ? setLinkTimes : Deno.utimeSync;
     attempt(() => setTimes(info, accessed, modified, (a, m) => apply(host, a, m)));
@@ -301,23 +330,22 @@ export class NamedTree implements FileTree {
     if (node.kind === "file") {
       if (node instanceof NamedFile && !node.writable) {
         // POSIX lets the owner set times through any descriptor; a grant to read does not.
-        this.#checkProtected(node.host);
-        if (!this.#isWritable(node.host)) throw new WasiError("read-only");
+        this.#checkEntry(node.mount, node.host, lstat(node.host), "content");
       }
       return node instanceof NamedFile ? node.setTimes(accessed, modified) : refuse("read-only");
     }
     const host = pathIn(node.mount, node.path);
-    this.#checkChange(node.mount, host);
+    this.#checkEntry(node.mount, host, lstat(host), "content");
     attempt(() => setTimes(Deno.lstatSync(host), accessed, modified, (a, m) => Deno.utimeSync(host, a, m)));
   }
 
   /** @throws WasiError */
   createDirectoryAt(from: NamedDirectory, path: GuestPath): void {
     path = textOf(path);
-    const { path: names } = this.#resolveLast(from, path);
+    const { path: names } = this.#resolveLast(from, path, true);
     const host = pathIn(from.mount, names);
     if (lstat(host)) throw new WasiError("exist");
-    this.#checkChange(from.mount, host, names);
+    this.#checkChange(from.mount, host, "directory");
     refuseInPlaceOfFile(from.mount, "directory");
     attempt(() => Deno.mkdirSync(host));
   }
@@ -341,11 +369,17 @@ export class NamedTree implements FileTree {
       const there = new Map(found.map((entry) => [entry.name, entry.type]));
       found = mount.only.flatMap((name) => {
         const type = there.get(mount.names?.get(name) ?? name) ??
-          (this.#overlayAt(pathIn(mount, [name]), undefined) ? "regular-file" : undefined);
+          (this.#overlayAt(mount, pathIn(mount, [name])) ? "regular-file" : undefined);
         return type === undefined ? [] : [{ name, type }];
       });
     }
-    found = found.filter(({ name }) => !this.#isDenied(pathIn(mount, [...path, name])));
+    if (this.#protection.denies) {
+      const now = this.#protection.now();
+      const directory = this.#host.find(host)?.identity ?? "";
+      found = found.filter(({ name }) =>
+        !now.deniesAt(directory, name, this.#host.find(pathIn(mount, [...path, name]))?.identity)
+      );
+    }
     const inodes = found.length <= MAX_INODES;
     return {
       at: (index) => {
@@ -371,7 +405,7 @@ export class NamedTree implements FileTree {
     const info = lstat(host);
     if (!info) throw new WasiError("no-entry");
     if (!info.isDirectory) throw new WasiError("not-directory");
-    this.#checkChange(from.mount, host, names, true);
+    this.#checkEntry(from.mount, host, info, "name");
     attempt(() => Deno.removeSync(host));
   }
 
@@ -384,8 +418,7 @@ export class NamedTree implements FileTree {
     if (!info) throw new WasiError("no-entry");
     if (info.isDirectory) throw new WasiError("is-directory");
     if (directory || path.endsWith("/")) throw new WasiError("not-directory");
-    this.#checkChange(from.mount, host, names);
-    this.#checkNoOverlay(host, info);
+    this.#checkEntry(from.mount, host, info, "name");
     attempt(() => Deno.removeSync(host));
   }
 
@@ -394,7 +427,7 @@ export class NamedTree implements FileTree {
     path = textOf(path);
     newPath = textOf(newPath);
     const source = this.#resolveLast(from, path);
-    const target = this.#resolveLast(to, newPath);
+    const target = this.#resolveLast(to, newPath, true);
     const host = pathIn(from.mount, source.path);
     const newHost = pathIn(to.mount, target.path);
     const info = lstat(host);
@@ -407,10 +440,8 @@ export class NamedTree implements FileTree {
     ) {
       throw new WasiError("not-directory");
     }
-    this.#checkChange(from.mount, host, source.path, true);
-    this.#checkChange(to.mount, newHost, target.path, true);
-    this.#checkNoOverlay(host, info);
-    this.#checkNoOverlay(newHost, there);
+    this.#checkEntry(from.mount, host, info, "name");
+    this.#checkEntry(to.mount, newHost, there, "name");
     refuseInPlaceOfFile(to.mount, typeOf(info));
     if (there?.isDirectory && !info.isDirectory) throw new WasiError("is-directory");
     if (there && !there.isDirectory && info.isDirectory) throw new WasiError("not-directory");
@@ -430,7 +461,7 @@ export class NamedTree implements FileTree {
     newPath = textOf(newPath);
     if (follow) throw new WasiError("invalid");
     const source = this.#resolveLast(from, path);
-    const target = this.#resolveLast(to, newPath);
+    const target = this.#resolveLast(to, newPath, true);
     const host = pathIn(from.mount, source.path);
     const newHost = pathIn(to.mount, target.path);
     const info = lstat(host);
@@ -439,9 +470,8 @@ export class NamedTree implements FileTree {
     if (info.isDirectory) throw new WasiError("not-permitted");
     if (lstat(newHost)) throw new WasiError("exist");
     if (target.directory || newPath.endsWith("/")) throw new WasiError("no-entry");
-    this.#checkChange(from.mount, host, source.path);
-    this.#checkChange(to.mount, newHost, target.path);
-    this.#checkNoOverlay(host, info);
+    this.#checkEntry(from.mount, host, info, "content");
+    this.#checkChange(to.mount, newHost);
     refuseInPlaceOfFile(to.mount, "hard-link");
     attempt(() => Deno.linkSync(host, newHost));
   }
@@ -454,11 +484,11 @@ export class NamedTree implements FileTree {
     if (target.includes("\0")) throw new WasiError("invalid");
     // A link out of the tree would lead other programs of the user where the plugin may not go.
     if (target.startsWith("/")) throw new WasiError("not-permitted");
-    const { path: names, directory } = this.#resolveLast(to, newPath);
+    const { path: names, directory } = this.#resolveLast(to, newPath, true);
     const host = pathIn(to.mount, names);
     if (lstat(host)) throw new WasiError("exist");
     if (directory || newPath.endsWith("/")) throw new WasiError("no-entry");
-    this.#checkChange(to.mount, host, names);
+    this.#checkChange(to.mount, host);
     refuseInPlaceOfFile(to.mount, "symbolic-link");
     attempt(() => makeSymlink(target, host));
   }
@@ -476,18 +506,20 @@ export class NamedTree implements FileTree {
     const host = pathIn(from.mount, resolved.path);
     const info = lstat(host);
     if (!info) throw new WasiError("no-entry");
+    this.#refuseDeniedFile(host, info);
     if (resolved.directory && !info.isDirectory) throw new WasiError("not-directory");
     return { host, info };
   }
 
   /** Where a name is to be made, moved or removed: a link in the last place is not followed, whatever slashes follow. */
-  #resolveLast(from: NamedDirectory, path: string): Resolved {
+  #resolveLast(from: NamedDirectory, path: string, makes = false): Resolved {
     const bare = path.replace(/\/+$/, "");
-    const resolved = this.#resolve(from, bare === "" ? path : bare, false);
-    return { path: resolved.path, directory: resolved.directory || bare !== path };
+    const resolved = this.#resolve(from, bare === "" ? path : bare, false, makes);
+    return { ...resolved, directory: resolved.directory || bare !== path };
   }
 
-  #resolve(from: NamedDirectory, path: string, follow: boolean) {
+  /** `makes`: what it names is to be made, or replaced. @throws WasiError no-entry, not-permitted for what is denied */
+  #resolve(from: NamedDirectory, path: string, follow: boolean, makes = false): Resolved {
     HostNode.check(from);
     const { mount } = from;
     const visible = (names: readonly string[]) => {
@@ -505,6 +537,7 @@ export class NamedTree implements FileTree {
         if (!info) throw new WasiError("no-entry");
         return info.isDirectory;
       },
+      ...this.#denials(mount),
     };
     const resolved = resolvePath(tree, from.path, path, follow);
     visible(resolved.path);
@@ -515,89 +548,129 @@ export class NamedTree implements FileTree {
       throw new WasiError("no-entry");
     }
     const host = pathIn(mount, resolved.path);
-    if (this.#isDenied(host) && !this.#overlayAt(host, lstat(host))) throw new WasiError("no-entry");
+    if (resolved.denied && !this.#overlayAt(mount, host, lstat(host), resolved)) {
+      throw new WasiError(
+        resolved.denied === "above" || !makes ? "no-entry" : mount.write ? "not-permitted" : "read-only",
+      );
+    }
     return resolved;
   }
 
-  /** Whether it is not there for the plugin. */
-  #isDenied(host: string): boolean {
-    const { deniedPaths = [], unprotectedPaths } = this.#files;
-    return deniedPaths.some((path) => isWithin(host, path)) &&
-      !unprotectedPaths.some((own) => isWithin(host, own));
+  /** What of a mount is denied. */
+  #denials(mount: Mount): Pick<Tree, "denies"> {
+    if (!this.#protection.denies) return {};
+    const now = this.#protection.now();
+    const identity = (names: readonly string[]) => this.#host.find(pathIn(mount, names))?.identity;
+    return {
+      denies: (names) => {
+        if (names.length === 0) return now.deniesIn(this.#host.above(mount.host)) ? "denied" : undefined;
+        const file = identity(names);
+        if (now.isExempt(file)) return "exempt";
+        const host = pathIn(mount, names);
+        const isDenied = now.deniesAt(identity(names.slice(0, -1)) ?? "", baseName(host), file) ||
+          this.#host.isElsewhere(host) && now.deniesIn(this.#host.above(host));
+        return isDenied ? "denied" : undefined;
+      },
+    };
+  }
+
+  /** A file with a further name in what is denied. @throws WasiError no-entry */
+  #refuseDeniedFile(host: string, info: Deno.FileInfo | undefined): void {
+    if (!this.#protection.denies || !info || info.isDirectory) return;
+    if (this.#protection.now().deniesLinkOf(entryOf(info, host))) throw new WasiError("no-entry");
+  }
+
+  /** What is told of a directory does not tell how many of those in it are denied. */
+  #shown(host: string, info: Deno.FileInfo): Stat {
+    const stat = statOf(info);
+    if (!info.isDirectory || !this.#protection.denies) return stat;
+    return this.#protection.now().hidesIn(foundOf(info, host).identity)
+      ? { ...stat, links: 1n, size: 0n }
+      : stat;
   }
 
   [Symbol.dispose](): void {}
 
   /** What was opened is what the path names, with no link anywhere in it. @throws WasiError access */
-  #verify(host: string, file: Deno.FsFile): void {
+  #verify(mount: Mount, host: string, file: Deno.FsFile): void {
     const opened = attempt(() => file.statSync());
     const meant = attempt(() => Deno.lstatSync(host));
-    refuseMachine(opened);
+    this.#refuseSpecial(mount, opened);
     const same = opened.dev === meant.dev && opened.ino === meant.ino && !meant.isSymlink;
-    if (!same || attempt(() => realPath(host)) !== host) throw new WasiError("access");
+    if (!same || !this.#isPlain(mount, parentOf(host))) throw new WasiError("access");
   }
 
-  /** @throws WasiError read-only, not-permitted */
-  #checkChange(mount: Mount, host: string, names: readonly string[] = [], tree = false): void {
+  #refuseSpecial({ only }: Mount, info: Deno.FileInfo): void {
+    refuseSpecial(typeOf(info), only !== undefined, () => isHarmlessDevice(info));
+  }
+
+  /** Whether a directory of a mount is at the end of no link: somebody may have put one there since it was resolved. */
+  #isPlain(mount: Mount, directory: string): boolean {
+    for (let at = directory; isWithin(at, mount.host); at = parentOf(at)) {
+      if (this.#host.find(at)?.type !== "directory") return false;
+      if (parentOf(at) === at) break;
+    }
+    return attempt(() => realPath(mount.host)) === mount.host;
+  }
+
+  /**
+   * A change of a name in a directory.
+   *
+   * @returns what is protected just now; undefined where nothing of it could be concerned
+   * @throws WasiError read-only, not-permitted, access
+   */
+  #checkChange(mount: Mount, host: string, made?: "directory"): Protected | undefined {
     if (!mount.write) throw new WasiError("read-only");
-    if (mount.only && names.length > 0 && !mount.only.includes(names[0]!)) {
-      throw new WasiError("not-permitted");
-    }
-    this.#checkProtected(host, tree);
-    // The parents were resolved link by link; somebody may have put a link there since.
-    const parent = parentOf(host);
-    if (attempt(() => realPath(parent)) !== parent) throw new WasiError("access");
+    // A mount's own root has no name that is the plugin's.
+    const parent = host === mount.host ? host : parentOf(host);
+    if (!this.#isPlain(mount, parent)) throw new WasiError("access");
+    if (!this.#isEntangled(mount)) return undefined;
+    const now = this.#protection.now();
+    const above = [...this.#host.above(parent)];
+    now.refuseIn(above);
+    if (host !== mount.host) now.refuseName(above[0] ?? "", baseName(host), made);
+    return now;
   }
 
-  /** `tree`: what is below goes with it. */
-  #checkProtected(host: string, tree = false): void {
-    const { protectedPaths, unprotectedPaths, deniedPaths = [], deniedWrites = [] } = this.#files;
-    for (const path of [...protectedPaths, ...deniedPaths, ...deniedWrites]) {
-      if (tree && isBelow(path, host)) throw new WasiError("not-permitted");
-      if (isWithin(host, path) && !unprotectedPaths.some((own) => isBelow(host, own))) {
-        throw new WasiError("not-permitted");
-      }
-    }
-    if (tree) {
-      for (const { overlay } of this.#knownOverlays()) {
-        if (isBelow(overlay.host, host)) throw new WasiError("not-permitted");
-      }
-    }
+  /** A change of what is at a path, if anything is. @throws WasiError as {@linkcode #checkChange} */
+  #checkEntry(mount: Mount, host: string, info: Deno.FileInfo | undefined, change: Change): void {
+    const now = this.#checkChange(mount, host);
+    if (!info || !now && (info.isDirectory || (info.nlink ?? 1) < 2)) return;
+    (now ?? this.#protection.now()).refuseEntry(entryOf(info, host), change);
+    if (this.#host.isElsewhere(host)) now?.refuseIn(this.#host.above(host));
   }
 
-  #isWritable(host: string): boolean {
-    return this.roots.some(({ node: { mount } }) => mount.write && isWithin(host, mount.host));
-  }
-
-  #checkNoOverlay(host: string, info: Deno.FileInfo | undefined): void {
-    if (this.#overlayAt(host, info)) throw new WasiError("not-permitted");
-  }
-
-  #knownOverlays() {
-    return this.#overlays ??= this.#files.overlays.map((overlay) => {
-      // The path's parents may be links; the file itself may be one too, or not be there.
-      let host = overlay.host;
-      let identity: string | undefined;
-      try {
-        host = `${realPath(parentOf(host))}/${host.slice(host.lastIndexOf("/") + 1)}`;
-        identity = identityOf(Deno.statSync(host));
-      } catch { /* not there */ }
-      return { overlay: { host, content: overlay.content.bind(overlay) }, identity, content: undefined };
-    });
+  #isEntangled(mount: Mount): boolean {
+    const known = this.#entangled.get(mount.host);
+    if (known !== undefined) return known;
+    const entangled = this.#protection.now().concerns([...this.#host.above(mount.host)]) ||
+      this.#host.hasMountsBelow(mount.host);
+    this.#entangled.set(mount.host, entangled);
+    return entangled;
   }
 
   /** The overlay that shows at a path, or for the same file under another name. */
-  #overlayAt(host: string, info: Deno.FileInfo | undefined): Overlay | undefined {
-    if (this.#files.overlays.length === 0) return undefined;
-    const identity = info && !info.isSymlink ? identityOf(info) : undefined;
-    return this.#knownOverlays().find((known) =>
-      known.overlay.host === host && !info?.isSymlink || identity !== undefined && known.identity === identity
-    )?.overlay;
+  #overlayAt(
+    mount: Mount,
+    host: string,
+    info?: Deno.FileInfo,
+    { denied }: Pick<Resolved, "denied"> = { denied: undefined },
+  ): Overlay | undefined {
+    if (this.#files.overlays.length === 0 || info?.isDirectory) return undefined;
+    // A link shows as one; what is denied, a link that is the overlay's name, is not told to be one.
+    if (info?.isSymlink && !denied) return undefined;
+    const now = this.#protection.now();
+    const overlay = info && now.overlayOf(foundOf(info, host).identity);
+    if (overlay || host === mount.host) return overlay;
+    return now.overlayNamed(this.#host.find(parentOf(host))?.identity ?? "", baseName(host));
   }
 
   #contentOf(overlay: Overlay): MaybePromise<Uint8Array> {
-    const known = this.#knownOverlays().find((entry) => entry.overlay === overlay)!;
-    return known.content ??= overlay.content();
+    const known = this.#contents.get(overlay);
+    if (known !== undefined) return known;
+    const content = overlay.content();
+    this.#contents.set(overlay, content);
+    return content;
   }
 }
 
@@ -629,15 +702,25 @@ function pathIn(mount: Mount, names: readonly string[]): string {
   return mount.host.endsWith("/") ? mount.host + names.join("/") : `${mount.host}/${names.join("/")}`;
 }
 
-function identityOf(info: Deno.FileInfo): string {
-  return `${info.dev}:${info.ino}`;
+function entryOf(info: Deno.FileInfo, host: string): Entry {
+  return { ...foundOf(info, host), type: typeOf(info), links: BigInt(info.nlink ?? 1) };
 }
 
-/** Disks and memory by their devices: what lies there is not held to any grant. */
-function refuseMachine({ isBlockDevice, isCharDevice, rdev }: Deno.FileInfo): void {
-  // /dev/mem, /dev/kmem and /dev/port, by Linux's numbers.
-  const isMemory = isCharDevice && Deno.build.os === "linux" && [0x101, 0x102, 0x104].includes(rdev ?? 0);
-  if (isBlockDevice || isMemory) throw new WasiError("access");
+/** What is told of the file that an overlay shows for, which need not be there. */
+function overlayStat(host: string, info: Deno.FileInfo | undefined): Stat {
+  return statOf(info ?? attempt(() => Deno.lstatSync(parentOf(host))), "regular-file");
+}
+
+/** Whether a character device is a harmless one: systems number them differently. */
+function isHarmlessDevice({ rdev }: Deno.FileInfo): boolean {
+  return HARMLESS_DEVICES.some((name) => {
+    try {
+      const known = Deno.statSync(`/dev/${name}`);
+      return known.isCharDevice && known.rdev === rdev;
+    } catch {
+      return false; // not there, or not to be looked at: then it is not granted either
+    }
+  });
 }
 
 /** Files of processes: their memory, environment and open files are the host's and others', not the plugin's. */
@@ -691,7 +774,7 @@ const exactTimes = new Map<string, { accessed?: bigint; modified?: bigint }>();
 
 function exact(info: Deno.FileInfo, which: "accessed" | "modified", time: Date | null): bigint {
   const rounded = BigInt(time?.getTime() ?? 0) * MILLION;
-  const set = exactTimes.size === 0 ? undefined : exactTimes.get(identityOf(info))?.[which];
+  const set = exactTimes.size === 0 ? undefined : exactTimes.get(`${info.dev}:${info.ino}`)?.[which];
   return set !== undefined && floorMilliseconds(set) * MILLION === rounded ? set : rounded;
 }
 
@@ -728,7 +811,7 @@ function setTimes(
     new Date(Number(floorMilliseconds(chosen.accessed))),
     new Date(Number(floorMilliseconds(chosen.modified))),
   );
-  exactTimes.set(identityOf(info), chosen);
+  exactTimes.set(`${info.dev}:${info.ino}`, chosen);
 }
 
 function statOf(info: Deno.FileInfo, type = typeOf(info)): Stat {

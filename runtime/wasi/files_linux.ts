@@ -9,9 +9,9 @@
  * them, or a directory above them, is refused, in each process.
  */
 
-import { parentOf } from "../host_path.ts";
+import { isBelow } from "../host_path.ts";
 import type { Files, Mount, Overlay } from "../sandbox.ts";
-import { bytesOf, isDots, isName, join, latin1, nameOf, SLASH } from "./byte_paths.ts";
+import { bytesOf, fromLatin1, isDots, isName, join, latin1, nameOf, SLASH } from "./byte_paths.ts";
 import { WasiError } from "./errno.ts";
 import {
   type AnyFile,
@@ -21,12 +21,14 @@ import {
   type GuestPath,
   type Listing,
   type NewTime,
+  type NodeType,
   notMounted,
   type OpenOptions,
   type Probed,
   refuseInPlaceOfFile,
   type Stat,
 } from "./files.ts";
+import { LinuxHost } from "./linux_host.ts";
 import {
   AT_FDCWD,
   type Glance,
@@ -34,6 +36,7 @@ import {
   O_CREAT,
   O_EXCL,
   O_NOCTTY,
+  O_NONBLOCK,
   O_PATH,
   O_RDONLY,
   O_RDWR,
@@ -43,6 +46,9 @@ import { HostNode } from "./host_node.ts";
 import { OutsideTree } from "./files_outside.ts";
 import { DirectoryListing, identityOf, OpenDirectory, OpenFile, type Root } from "./linux_nodes.ts";
 import { OverlayNode } from "./overlay.ts";
+import { resolvePath, type Tree } from "./paths.ts";
+import { type Change, type Protected, Protection } from "./protection.ts";
+import { isSpecial, refuseSpecial } from "./special_files.ts";
 import type { MaybePromise } from "./streams.ts";
 
 /** The most files a plugin may have open at once, where the system lets a process have as many. */
@@ -51,8 +57,6 @@ const MAX_OPEN = 16384;
 const RESERVED = 128;
 /** As Linux: a path with more links than this is a loop. */
 const MAX_LINKS = 40;
-/** As Linux: no path has more names. */
-const MAX_DEPTH = 2048;
 const encoder = new TextEncoder();
 
 /** What was opened may be what was there before something that does not show was put in its place: it is opened again. */
@@ -86,24 +90,22 @@ class LinuxTree implements FileTree {
   readonly descriptors: readonly number[];
   #kernel: Kernel;
   #files: Files;
-  #denied: readonly string[];
-  /** What can't be changed, moved or replaced, with all that is below it. */
-  #guarded: readonly string[];
+  #host: LinuxHost;
+  #protection: Protection;
   #mounted: number[] = [];
   #contents = new Map<Overlay, MaybePromise<Uint8Array>>();
   /** Whether a device's files are those of processes. */
   #devices = new Map<bigint, boolean>();
   /** The last one that is not, as most files are of the same. */
   #plain: bigint | undefined;
-  #unprotected: ReadonlySet<string> | undefined;
   /** What was there for each overlay, and for each path that is denied, when it was last looked. */
-  #shown: readonly (Glance | undefined)[] = [];
+  #seen: readonly (Glance | undefined)[] = [];
 
   constructor(kernel: Kernel, files: Files) {
     this.#kernel = kernel;
     this.#files = files;
-    this.#denied = files.deniedPaths ?? [];
-    this.#guarded = [...files.protectedPaths, ...this.#denied, ...(files.deniedWrites ?? [])];
+    this.#host = new LinuxHost(kernel);
+    this.#protection = new Protection(files, this.#host);
     this.maxOpen = Math.min(
       MAX_OPEN,
       Math.max(16, kernel.raiseFileLimit(MAX_OPEN + RESERVED) - RESERVED),
@@ -113,10 +115,23 @@ class LinuxTree implements FileTree {
     this.descriptors = nodes.map(({ fd }) => fd);
   }
 
+  lookAhead(): void {
+    const { mounts, unprotectedPaths } = this.#files;
+    const granted = this.roots.filter((_, index) => {
+      const { host, only } = mounts[index]!;
+      return !only && !unprotectedPaths.includes(host);
+    });
+    if (granted.length === 0) return;
+    this.#host.lookAtMounts();
+    if (!granted.some(({ node }) => node.writable)) return;
+    // What is denied may still be listed (runtime/kernel/keep.ts).
+    this.#protection.now().lookAhead(granted.map(({ node }) => node.root.identity), false);
+  }
+
   mount(mount: Mount): OpenDirectory {
     const kernel = this.#kernel;
     try {
-      const fd = kernel.openPlain(mount.host, O_PATH | kernel.O_DIRECTORY);
+      const fd = kernel.openPlain(AT_FDCWD, mount.host, O_PATH | kernel.O_DIRECTORY);
       return this.#closing(fd, () => {
         const root: Root = {
           mount,
@@ -124,6 +139,7 @@ class LinuxTree implements FileTree {
           identity: identityOf(kernel.stat(fd)),
           only: mount.only,
           entangled: undefined,
+          hasMounts: false,
         };
         this.#mounted.push(fd);
         return new OpenDirectory(root, fd);
@@ -210,24 +226,28 @@ class LinuxTree implements FileTree {
     return this.#atEnd(from, path, options.follow, (place) => {
       const { directory: parent, name, bare } = place;
       if (isDots(bare)) throw new WasiError("is-directory");
+      this.#refuseDenied(place, create);
       const access = write || truncate ? reads || truncate ? O_RDWR : O_WRONLY : O_RDONLY;
       const flags = access | O_NOCTTY | this.#kernel.O_NOFOLLOW;
       let fd: number;
       let made = false;
       try {
-        fd = this.#kernel.open(parent, name, flags, true);
+        fd = this.#openToUse(
+          root,
+          this.#kernel.typeAt(parent, bare, false),
+          flags,
+          (flags) => this.#kernel.open(parent, name, flags, true),
+        );
       } catch (error) {
         if (!(error instanceof WasiError)) throw error;
-        if (error.errno === "access" || error.errno === "not-permitted") this.#refuseOverlay(place);
-        // A program that runs, krew-wasm itself among them: the kernel refuses it before what is guarded was looked at.
-        if (error.errno === "text-file-busy") {
-          this.#checkChange(place);
-          this.#refuseProtected(this.#kernel.statAt(parent, place.bare));
+        // What the user may not write, or is a program that runs, as krew-wasm itself is: the kernel is asked first.
+        if (["access", "not-permitted", "text-file-busy"].includes(error.errno)) {
+          this.#refuseEntry(place, this.#kernel.statAt(parent, bare), "content", this.#checkChange(place));
         }
         if (error.errno !== "no-entry") throw error;
         if (this.#overlayNamed(place)) throw new WasiError("read-only");
         if (!create) throw error;
-        if (place.name.length > place.bare.length) throw new WasiError("is-directory");
+        if (name.length > bare.length) throw new WasiError("is-directory");
         this.#checkChange(place);
         fd = this.#kernel.open(parent, name, flags | O_CREAT | (options.exclusive ? O_EXCL : 0), true);
         made = true;
@@ -236,13 +256,10 @@ class LinuxTree implements FileTree {
         const { stat, overlay } = this.#look(fd, (fd) => this.#kernel.stat(fd), made && options.exclusive);
         if (stat.type === "directory") throw new WasiError("is-directory");
         if (overlay) throw new WasiError("read-only");
-        if (this.#denied.length > 0 && this.#isDenied(fd, stat)) throw new WasiError("no-entry");
-        this.#refuseMachine(fd, stat);
+        this.#refuseDeniedFile(root, stat);
+        this.#refuseSpecial(root, fd, stat);
         this.#refuseProcess(fd, stat, true);
-        if (!made && (write || truncate)) {
-          this.#checkChange(place);
-          this.#refuseProtected(stat);
-        }
+        if (!made && (write || truncate)) this.#refuseEntry(place, stat, "content", this.#checkChange(place));
         if (truncate && stat.type === "regular-file") this.#kernel.setSize(fd, 0n);
         return new OpenFile(this.#kernel, root, fd, stat.type, reads, write);
       });
@@ -279,7 +296,7 @@ class LinuxTree implements FileTree {
       const { stat: glance, overlay } = this.#look(fd, (fd) => kernel.glance(fd), false);
       if (glance.type === "directory") return new OpenDirectory(from.root, fd, () => kernel.close(fd));
       if (overlay) return { overlay, stat: kernel.stat(fd) };
-      this.#refuseMachine(fd, glance);
+      this.#refuseSpecial(from.root, fd, glance);
       this.#refuseProcess(fd, glance, false);
       return new OpenFile(kernel, from.root, fd, glance.type, true, false);
     });
@@ -290,7 +307,7 @@ class LinuxTree implements FileTree {
 
   stat(node: OpenDirectory | AnyFile): Stat {
     HostNode.check(node);
-    return node.kind === "file" ? node.stat() : this.#kernel.stat(node.fd);
+    return node.kind === "file" ? node.stat() : this.#shown(node.root, this.#kernel.stat(node.fd));
   }
 
   statAt(from: OpenDirectory, path: GuestPath, follow: boolean): MaybePromise<Stat> {
@@ -298,7 +315,7 @@ class LinuxTree implements FileTree {
     let stat: Stat;
     let overlay: Overlay | undefined;
     try {
-      if (!follow && isName(path) && !from.root.only && this.#denied.length === 0) {
+      if (!follow && isName(path) && !from.root.only && !this.#protection.denies) {
         stat = this.#kernel.statAt(from.fd, path);
       } else {
         const fd = this.#open(from, path, O_PATH, follow);
@@ -315,7 +332,7 @@ class LinuxTree implements FileTree {
       if (!missing) throw error;
       ({ overlay, stat } = missing);
     }
-    if (!overlay) return stat;
+    if (!overlay) return this.#shown(from.root, stat);
     const content = this.#contentOf(overlay);
     return content instanceof Promise
       ? content.then((bytes) => ({ ...stat, size: BigInt(bytes.length) }))
@@ -348,9 +365,8 @@ class LinuxTree implements FileTree {
       try {
         const stat = this.#kernel.stat(fd);
         if (stat.type === "symbolic-link" && follow) throw new WasiError("loop"); // the next turn follows it
-        this.#checkChange(place);
-        this.#refuseOverlay(place, stat);
-        this.#refuseProtected(stat);
+        this.#refuseDenied(place, false);
+        this.#refuseEntry(place, stat, "content", this.#checkChange(place));
         this.#refuseProcess(fd, stat, true);
         this.#kernel.setTimes(fd, accessed, modified);
       } finally {
@@ -367,21 +383,22 @@ class LinuxTree implements FileTree {
     // POSIX lets the owner set times through any descriptor; one that was opened to be read was not looked at.
     else if (!node.writable) {
       const stat = node.stat();
-      this.#refuseProtected(stat);
-      this.#refuseProcess(node.fd, stat, true);
-      if (this.#isEntangled(node.root) && this.#isBelow(node.fd)) {
-        throw new WasiError("not-permitted");
+      if (this.#isEntangled(node.root) || stat.links > 1n) {
+        const now = this.#protection.now();
+        now.refuseEntry({ ...stat, identity: identityOf(stat) }, "content");
+        now.refuseIn(this.#aboveFile(node.fd));
       }
+      this.#refuseProcess(node.fd, stat, true);
     }
     this.#kernel.setTimes(node.fd, accessed, modified);
   }
 
   createDirectoryAt(from: OpenDirectory, path: GuestPath): void {
     this.#inParent(from, path, (place) => {
+      this.#refuseDenied(place, true);
       if (this.#exists(place)) throw new WasiError("exist");
-      this.#checkChange(place);
+      this.#checkChange(place, "directory");
       refuseInPlaceOfFile(place.root.mount, "directory");
-      if (this.#overlayNamed(place)) throw new WasiError("not-permitted");
       this.#kernel.makeDirectory(place.directory, place.name);
     });
   }
@@ -394,11 +411,13 @@ class LinuxTree implements FileTree {
       return this.#listOnly(node);
     }
     const fd = kernel.open(node.fd, ".", O_RDONLY | kernel.O_DIRECTORY, true);
-    const denied = this.#identities(this.#denied);
+    if (!this.#protection.denies) return new DirectoryListing(kernel, fd);
+    const now = this.#protection.now();
+    const directory = identityOf(kernel.glance(fd));
     return new DirectoryListing(
       kernel,
       fd,
-      denied.size === 0 ? undefined : (identity) => denied.has(identity),
+      (name, identity) => now.deniesAt(directory, textOf(name), identity),
     );
   }
 
@@ -422,22 +441,21 @@ class LinuxTree implements FileTree {
 
   removeDirectoryAt(from: OpenDirectory, path: GuestPath): void {
     this.#inParent(from, path, (place) => {
+      this.#refuseDenied(place, false);
       const stat = this.#kernel.statAt(place.directory, place.bare);
       if (stat.type !== "directory") throw new WasiError("not-directory");
-      this.#checkChange(place);
-      this.#refuseAbove(stat);
+      this.#refuseEntry(place, stat, "name", this.#checkChange(place));
       this.#kernel.remove(place.directory, place.name, true);
     });
   }
 
   unlinkFileAt(from: OpenDirectory, path: GuestPath): void {
     this.#inParent(from, path, (place) => {
+      this.#refuseDenied(place, false);
       const stat = this.#kernel.statAt(place.directory, place.bare);
       if (stat.type === "directory") throw new WasiError("is-directory");
       if (place.name.length > place.bare.length) throw new WasiError("not-directory");
-      this.#checkChange(place);
-      this.#refuseOverlay(place, stat);
-      this.#refuseRoots(stat);
+      this.#refuseEntry(place, stat, "name", this.#checkChange(place));
       this.#kernel.remove(place.directory, place.name, false);
     });
   }
@@ -445,16 +463,14 @@ class LinuxTree implements FileTree {
   renameAt(from: OpenDirectory, path: GuestPath, to: OpenDirectory, newPath: GuestPath): void {
     this.#inParent(from, path, (source) =>
       this.#inParent(to, newPath, (target) => {
+        this.#refuseDenied(source, false);
         const stat = this.#kernel.statAt(source.directory, source.bare);
         if (isDots(source.bare) || isDots(target.bare)) throw new WasiError("busy");
-        this.#checkChange(source);
-        this.#checkChange(target);
-        for (const [place, info] of [[source, stat], [target, this.#exists(target)]] as const) {
-          this.#refuseOverlay(place, info);
-          if (info?.type === "directory") this.#refuseAbove(info);
-          else if (info) this.#refuseRoots(info);
-        }
-        this.#refuseOnTheWay(target);
+        this.#refuseDenied(target, true);
+        this.#refuseEntry(source, stat, "name", this.#checkChange(source));
+        const now = this.#checkChange(target);
+        const there = this.#exists(target);
+        if (there) this.#refuseEntry(target, there, "name", now);
         refuseInPlaceOfFile(target.root.mount, stat.type);
         this.#kernel.rename(source.directory, source.name, target.directory, target.name);
         if (!target.root.only) return;
@@ -476,18 +492,16 @@ class LinuxTree implements FileTree {
     if (follow) throw new WasiError("invalid");
     this.#inParent(from, path, (source) =>
       this.#inParent(to, newPath, (target) => {
+        this.#refuseDenied(source, false);
         const stat = this.#kernel.statAt(source.directory, source.bare);
         if (source.name.length > source.bare.length && stat.type !== "directory") {
           throw new WasiError("not-directory");
         }
         if (stat.type === "directory") throw new WasiError("not-permitted");
+        this.#refuseDenied(target, true);
         if (this.#exists(target)) throw new WasiError("exist");
-        this.#checkChange(source);
+        this.#refuseEntry(source, stat, "content", this.#checkChange(source));
         this.#checkChange(target);
-        this.#refuseOverlay(source, stat);
-        this.#refuseOverlay(target);
-        this.#refuseProtected(stat);
-        this.#refuseOnTheWay(target);
         refuseInPlaceOfFile(target.root.mount, "hard-link");
         this.#kernel.link(source.directory, source.name, target.directory, target.name);
         // The name may have been another's by then: what was linked is what was looked at, or goes again.
@@ -505,10 +519,9 @@ class LinuxTree implements FileTree {
     // A link out of the tree would lead other programs of the user where the plugin may not go.
     if (text[0] === SLASH) throw new WasiError("not-permitted");
     this.#inParent(to, newPath, (place) => {
+      this.#refuseDenied(place, true);
       if (this.#exists(place)) throw new WasiError("exist");
       this.#checkChange(place);
-      this.#refuseOverlay(place);
-      this.#refuseOnTheWay(place);
       refuseInPlaceOfFile(place.root.mount, "symbolic-link");
       this.#kernel.symlink(text, place.directory, place.name);
     });
@@ -534,19 +547,92 @@ class LinuxTree implements FileTree {
   #open(from: OpenDirectory, path: GuestPath, flags: number, follow: boolean): number {
     HostNode.check(from);
     const { root, fd } = from;
-    const last = follow ? 0 : this.#kernel.O_NOFOLLOW;
-    if (!root.only) return this.#granted(this.#kernel.open(fd, path, flags | last, true));
+    if (!root.only) return this.#granted(root, this.#reach(from, path, flags, follow));
     let names = this.#onlyName(from, path);
     for (let links = 0; links <= MAX_LINKS; links++) {
       if (names === undefined) return this.#kernel.open(fd, ".", flags, true);
       const stat = this.#kernel.statAt(fd, names.bare);
       if (stat.type === "directory") throw new WasiError("no-entry");
       if (stat.type !== "symbolic-link" || !follow) {
-        return this.#granted(this.#kernel.open(fd, names.name, flags | this.#kernel.O_NOFOLLOW, true));
+        const { name } = names;
+        const open = (flags: number) => this.#kernel.open(fd, name, flags, true);
+        return this.#granted(root, this.#openAs(root, stat.type, flags | this.#kernel.O_NOFOLLOW, open));
       }
       names = this.#onlyName(from, this.#kernel.readLink(fd, names.bare));
     }
     throw new WasiError("loop");
+  }
+
+  /**
+   * Opens what a path leads to. The kernel resolves it, but where it could go through what is denied: then it is resolved here,
+   * so that no error tells what is there, and the kernel takes it name by name, following no link.
+   *
+   * @param denied it may go through what is denied, for what shows there in spite of it
+   */
+  #reach(from: OpenDirectory, path: GuestPath, flags: number, follow: boolean, denied = false): number {
+    const kernel = this.#kernel;
+    const last = follow ? 0 : kernel.O_NOFOLLOW;
+    if (!this.#protection.denies || !this.#isEntangled(from.root)) {
+      const type = (flags & O_PATH) === 0 ? kernel.typeAt(from.fd, path, follow) : undefined;
+      return this.#openAs(from.root, type, flags | last, (flags) => kernel.open(from.fd, path, flags, true));
+    }
+    const bytes = bytesOf(path);
+    if (bytes.length === 0 && denied) return kernel.open(from.fd, ".", flags, true);
+    const resolved = resolvePath(this.#treeFrom(from), [], latin1(bytes), follow);
+    const names = fromLatin1((resolved.path.join("/") || ".") + (resolved.directory ? "/" : ""));
+    if (!resolved.denied || denied) {
+      const type = (flags & O_PATH) === 0 ? kernel.typeAt(from.fd, names, false) : undefined;
+      return this.#openAs(from.root, type, flags | last, (flags) => kernel.openPlain(from.fd, names, flags));
+    }
+    let fd: number;
+    try {
+      fd = kernel.openPlain(from.fd, names, flags | last);
+    } catch {
+      throw new WasiError("no-entry");
+    }
+    return this.#closing(fd, () => {
+      if (!this.#overlayOf(kernel.glance(fd))) throw new WasiError("no-entry");
+      return fd;
+    });
+  }
+
+  /** Opens something as a path, or to use it. */
+  #openAs(root: Root, type: NodeType | undefined, flags: number, open: (flags: number) => number): number {
+    return (flags & O_PATH) === 0 ? this.#openToUse(root, type, flags, open) : open(flags);
+  }
+
+  /** What is below an open directory, for resolving. Names are bytes, one character each. */
+  #treeFrom({ root, fd }: OpenDirectory): Tree {
+    const kernel = this.#kernel;
+    const now = this.#protection.now();
+    const pathOf = (names: readonly string[]) => fromLatin1(names.join("/") || ".");
+    const stat = (names: readonly string[]): Stat | undefined => {
+      try {
+        return kernel.statAt(fd, pathOf(names));
+      } catch (error) {
+        if (error instanceof WasiError && error.errno === "no-entry") return undefined;
+        throw error;
+      }
+    };
+    const identity = (names: readonly string[]) => {
+      const found = stat(names);
+      return found && identityOf(found);
+    };
+    return {
+      readLink: (names) =>
+        stat(names)?.type === "symbolic-link" ? latin1(kernel.readLink(fd, pathOf(names))) : undefined,
+      isDirectory: (names) => kernel.statAt(fd, pathOf(names)).type === "directory",
+      denies: (names) => {
+        if (names.length === 0) return now.deniesIn(this.#host.above(fd)) ? "denied" : undefined;
+        const file = identity(names);
+        if (now.isExempt(file)) return "exempt";
+        const directory = identity(names.slice(0, -1));
+        const name = textOf(fromLatin1(names.at(-1)!));
+        const isDenied = directory !== undefined && now.deniesAt(directory, name, file) ||
+          file !== undefined && root.hasMounts && now.deniesIn(this.#host.aboveMounted(fd, pathOf(names)));
+        return isDenied ? "denied" : undefined;
+      },
+    };
   }
 
   /** The one name that a path leads to in a directory that shows a few; undefined: the directory itself. */
@@ -591,11 +677,10 @@ class LinuxTree implements FileTree {
   }
 
   /** What was opened, unless it is denied. @throws WasiError no-entry, and it is closed */
-  #granted(fd: number): number {
-    if (this.#denied.length === 0) return fd;
+  #granted(root: Root, fd: number): number {
+    if (!this.#protection.denies) return fd;
     return this.#closing(fd, () => {
-      const stat = this.#kernel.glance(fd);
-      if (this.#isDenied(fd, stat) && !this.#overlayOf(stat)) throw new WasiError("no-entry");
+      this.#refuseDeniedFile(root, this.#kernel.glance(fd));
       return fd;
     });
   }
@@ -611,9 +696,13 @@ class LinuxTree implements FileTree {
     }
     const { parent, name, bare } = nameOf(path);
     if (bare.length === 2 && isDots(bare)) this.#kernel.close(this.#open(from, path, O_PATH, false));
-    if (parent.length === 0) return use({ root, directory: from.fd, name, bare });
-    const directory = this.#kernel.open(from.fd, parent, O_PATH | this.#kernel.O_DIRECTORY, true);
-    if (!denied) this.#granted(directory);
+    const flags = O_PATH | this.#kernel.O_DIRECTORY;
+    if (parent.length === 0) {
+      // Where it starts could be denied itself.
+      if (this.#protection.denies && !denied) this.#kernel.close(this.#reach(from, ".", flags, true));
+      return use({ root, directory: from.fd, name, bare });
+    }
+    const directory = this.#reach(from, parent, flags, true, denied);
     try {
       return use({ root, directory, name, bare });
     } finally {
@@ -676,180 +765,118 @@ class LinuxTree implements FileTree {
     }
   }
 
-  // What must not be changed
+  // What must not be changed, or not be seen
 
-  /** A change in a directory. @throws WasiError read-only, not-permitted */
-  #checkChange(place: Place): void {
-    const { root, directory } = place;
-    if (!root.mount.write) throw new WasiError("read-only");
-    this.#checkDirectory(root, directory);
-    // What is denied can't be made either.
-    for (const host of this.#guarded) {
-      const identity = this.#isEntangled(root) ? this.#identityAt(parentOf(host)) : undefined;
-      if (identity !== undefined && this.#isNamed(place, identity, host)) {
-        throw new WasiError("not-permitted");
-      }
-    }
+  /**
+   * A change of a name in a directory.
+   *
+   * @returns what is protected just now; undefined where nothing of it could be concerned
+   * @throws WasiError read-only, not-permitted
+   */
+  #checkChange(place: Place, made?: "directory"): Protected | undefined {
+    const now = this.#checkDirectory(place.root, place.directory);
+    now?.refuseName(this.#identity(place.directory), textOf(place.bare), made);
+    return now;
   }
 
-  #checkDirectory(root: Root, directory: number): void {
+  /** Looked at when it is open, so that what is protected is what is there by then. */
+  #checkDirectory(root: Root, directory: number): Protected | undefined {
     if (!root.mount.write) throw new WasiError("read-only");
-    if (!this.#isEntangled(root)) return;
-    if (this.#isProtected(directory)) throw new WasiError("not-permitted");
+    if (!this.#isEntangled(root)) return undefined;
+    const now = this.#protection.now();
+    now.refuseIn(this.#host.above(directory));
+    return now;
   }
 
+  /** A change of what a name stands for. @throws WasiError not-permitted */
+  #refuseEntry(place: Place, stat: Glance, change: Change, now: Protected | undefined): void {
+    // Elsewhere a protected file could only be by a further name.
+    if (!now && (stat.type === "directory" || stat.links < 2n)) return;
+    now ??= this.#protection.now();
+    now.refuseEntry({ ...stat, identity: identityOf(stat) }, change);
+    if (place.root.hasMounts) now.refuseIn(this.#host.aboveMounted(place.directory, place.bare));
+  }
+
+  /** Whether something protected is in a tree, or it is in something protected; asked before the first change. */
   #isEntangled(root: Root): boolean {
-    return root.entangled ??= this.#isProtected(root.fd) ||
-      this.#guarded.some((path) => this.#above(path).some((identity) => identity === root.identity));
+    if (root.entangled !== undefined) return root.entangled;
+    root.hasMounts = this.#host.mounts.some(({ point }) => isBelow(point, root.mount.host));
+    return root.entangled = root.hasMounts ||
+      this.#protection.now().concerns([...this.#host.above(root.fd)]);
   }
 
-  #identities(paths: readonly string[]): Set<string> {
-    return new Set(paths.flatMap((path) => this.#identityAt(path) ?? []));
-  }
-
-  /** Whether an open directory is, or is below, what is guarded, and not below an exception. */
-  #isProtected(directory: number, roots = this.#identities(this.#guarded)): boolean {
-    this.#unprotected ??= this.#identities(this.#files.unprotectedPaths);
-    for (const identity of this.#upwards(directory)) {
-      if (this.#unprotected.has(identity)) return false;
-      if (roots.has(identity)) return true;
-    }
-    return false;
-  }
-
-  /** Whether what is open is denied: itself, by a directory above it, or as a file that is there under another name. */
-  #isDenied(fd: number, stat: Glance): boolean {
-    const roots = this.#identities(this.#denied);
-    if (roots.has(identityOf(stat))) return true;
-    if (stat.type === "directory") return this.#isProtected(fd, roots);
-    return this.#isBelow(fd, roots) || this.#isLinkedIn(this.#denied, stat);
-  }
-
-  /** Identities of a directory and of those above it, up to the root of all. */
-  *#upwards(directory: number): Generator<string> {
-    const kernel = this.#kernel;
-    let fd = kernel.open(directory, ".", O_PATH | kernel.O_DIRECTORY, false);
+  /** What is denied itself, whether it is there or not. `made`: it would be made. @throws WasiError */
+  #refuseDenied({ root, directory, bare }: Place, made: boolean): void {
+    if (!this.#protection.denies || !this.#isEntangled(root)) return;
+    let identity: string | undefined;
     try {
-      let last = "";
-      for (let depth = 0; depth < MAX_DEPTH; depth++) {
-        const identity = identityOf(kernel.glance(fd));
-        if (identity === last) return;
-        yield last = identity;
-        const up = kernel.open(fd, "..", O_PATH | kernel.O_DIRECTORY, false);
-        kernel.close(fd);
-        fd = up;
-      }
-    } finally {
-      kernel.close(fd);
-    }
-    throw new WasiError("not-permitted");
+      identity = identityOf(this.#kernel.statAt(directory, bare));
+    } catch { /* nothing that could be known by its identity */ }
+    if (!this.#protection.now().deniesAt(this.#identity(directory), textOf(bare), identity)) return;
+    throw new WasiError(!made ? "no-entry" : root.mount.write ? "not-permitted" : "read-only");
   }
 
-  /** Identities of the directories above a path of the host's, and its own where it is a directory. */
-  #above(path: string): string[] {
-    for (let at = path;; at = parentOf(at)) {
-      let fd: number;
-      try {
-        fd = this.#kernel.open(AT_FDCWD, at, O_PATH | this.#kernel.O_DIRECTORY, false);
-      } catch {
-        if (at === "/") return [];
-        continue;
-      }
-      try {
-        return [...this.#upwards(fd)];
-      } finally {
-        this.#kernel.close(fd);
-      }
-    }
+  /** A file that is denied, as a file, by the directory that was granted, or by a further name. @throws WasiError no-entry */
+  #refuseDeniedFile(root: Root, stat: Glance): void {
+    if (!this.#protection.denies) return;
+    const now = this.#protection.now();
+    const identity = identityOf(stat);
+    const denied = now.deniesFile(identity) || now.deniesLinkOf({ ...stat, identity }) ||
+      root.only !== undefined && now.deniesIn(this.#host.above(root.fd));
+    if (denied && !this.#overlayOf(stat)) throw new WasiError("no-entry");
   }
 
-  /** Whether a file is below what is guarded, by the name that the kernel knows it under. */
-  #isBelow(fd: number, roots?: Set<string>): boolean {
+  /** What is told of a directory does not tell how many of those in it are denied. */
+  #shown(root: Root, stat: Stat): Stat {
+    if (stat.type !== "directory" || !this.#protection.denies || !this.#isEntangled(root)) return stat;
+    return this.#protection.now().hidesIn(identityOf(stat)) ? { ...stat, links: 1n, size: 0n } : stat;
+  }
+
+  #identity(fd: number): string {
+    return identityOf(this.#kernel.glance(fd));
+  }
+
+  /** Identities of the directories above a file, by the name that the kernel knows it under. */
+  *#aboveFile(fd: number): Generator<string> {
     const kernel = this.#kernel;
     const name = kernel.readLink(AT_FDCWD, `/proc/self/fd/${fd}`);
     const parent = name.subarray(0, Math.max(1, name.lastIndexOf(SLASH)));
     const directory = kernel.open(AT_FDCWD, parent, O_PATH | kernel.O_DIRECTORY, false);
     try {
-      return this.#isProtected(directory, roots);
+      yield* this.#host.above(directory);
     } finally {
       kernel.close(directory);
     }
   }
 
-  /** A file that is itself guarded, or a further hard link of one that is in a guarded directory. */
-  #refuseProtected(stat: Glance): void {
-    this.#refuseRoots(stat);
-    if (this.#isLinkedIn(this.#guarded, stat)) throw new WasiError("not-permitted");
+  #refuseSpecial({ only }: Root, fd: number, { type }: Glance): void {
+    refuseSpecial(type, only !== undefined, () => this.#kernel.isHarmlessDevice(fd));
   }
 
-  #isLinkedIn(paths: readonly string[], stat: Glance): boolean {
-    if (stat.type === "directory" || stat.links < 2n) return false;
-    const except = this.#identities(this.#files.unprotectedPaths);
-    return paths.some((path) => {
-      let fd: number;
-      try {
-        fd = this.#kernel.open(AT_FDCWD, path, O_RDONLY | this.#kernel.O_DIRECTORY, false);
-      } catch {
-        return false; // a file, or nothing
-      }
-      return this.#holds(fd, stat, identityOf(stat), except);
-    });
-  }
-
-  /** Whether a file is somewhere in a directory, which is closed. */
-  #holds(fd: number, { ino }: Glance, identity: string, except: ReadonlySet<string>): boolean {
+  /**
+   * Opens a file to use it. A device, or whoever is at a pipe's other end, does not notice before it is decided that it may be
+   * opened.
+   *
+   * @param type what was there a moment ago
+   */
+  #openToUse(root: Root, type: NodeType | undefined, flags: number, open: (flags: number) => number): number {
+    // What took the place of a file since then is opened without waiting, and refused when it is seen.
+    if (!isSpecial(type)) return open(flags | O_NONBLOCK);
     const kernel = this.#kernel;
-    const listing = new DirectoryListing(kernel, fd);
+    const seen = open(O_PATH | flags & kernel.O_NOFOLLOW);
+    let identity: string;
     try {
-      for (let index = 0;; index++) {
-        const entry = listing.at(index);
-        if (!entry) return false;
-        if (entry.type === "directory") {
-          const below = kernel.open(
-            fd,
-            entry.name,
-            O_RDONLY | kernel.O_DIRECTORY | kernel.O_NOFOLLOW,
-            true,
-          );
-          if (except.has(identityOf(kernel.stat(below)))) kernel.close(below);
-          else if (this.#holds(below, { ino } as Glance, identity, except)) return true;
-        } else if (entry.ino === ino && identityOf(kernel.statAt(fd, entry.name)) === identity) return true;
-      }
+      const glance = kernel.glance(seen);
+      this.#refuseSpecial(root, seen, glance);
+      identity = identityOf(glance);
     } finally {
-      listing.close();
+      kernel.close(seen);
     }
-  }
-
-  #refuseRoots(stat: Glance): void {
-    if (this.#identities(this.#guarded).has(identityOf(stat))) throw new WasiError("not-permitted");
-  }
-
-  /** A directory above, or at, what is protected or overlaid: what is below goes where it goes. */
-  #refuseAbove(stat: Glance): void {
-    const identity = identityOf(stat);
-    const { overlays } = this.#files;
-    for (const path of [...this.#guarded, ...overlays.map(({ host }) => parentOf(host))]) {
-      if (this.#above(path).includes(identity)) throw new WasiError("not-permitted");
-    }
-  }
-
-  /** A name that would become the way to an overlay whose directories are not there yet. */
-  #refuseOnTheWay(place: Place): void {
-    for (const { host } of this.#files.overlays) {
-      let at = host;
-      for (let up = parentOf(at); up !== at; at = up, up = parentOf(at)) {
-        const identity = this.#identityAt(up);
-        if (identity === undefined) continue;
-        if (this.#isNamed(place, identity, at)) throw new WasiError("not-permitted");
-        break;
-      }
-    }
-  }
-
-  /** Disks and memory by their devices: what lies there is not held to any grant. */
-  #refuseMachine(fd: number, { type }: Glance): void {
-    if (type !== "block-device" && type !== "character-device") return;
-    if (this.#kernel.isMachine(fd)) throw new WasiError("access");
+    const fd = open(flags);
+    return this.#closing(fd, () => {
+      if (identityOf(kernel.glance(fd)) !== identity) throw new WasiError("access");
+      return fd;
+    });
   }
 
   /** Files of processes: their memory, environment and open files are the host's and others', not the plugin's. */
@@ -892,12 +919,11 @@ class LinuxTree implements FileTree {
     made: boolean,
   ): { readonly stat: T; readonly overlay: Overlay | undefined } {
     const { overlays } = this.#files;
-    if (overlays.length === 0 && this.#denied.length === 0) return { stat: look(fd), overlay: undefined };
-    const before = this.#shown;
-    const now = [...overlays.map(({ host }) => host), ...this.#denied].map((host) =>
-      this.#kernel.glanceHost(host)
-    );
-    this.#shown = now;
+    const denied = this.#files.deniedPaths ?? [];
+    if (overlays.length === 0 && denied.length === 0) return { stat: look(fd), overlay: undefined };
+    const before = this.#seen;
+    const now = [...overlays.map(({ host }) => host), ...denied].map((host) => this.#kernel.glanceHost(host));
+    this.#seen = now;
     // After that, so that what was replaced until then shows that it was.
     const stat = look(fd);
     if (stat.type === "directory") return { stat, overlay: undefined };
@@ -920,21 +946,9 @@ class LinuxTree implements FileTree {
   }
 
   /** The overlay that has this very name, whether or not its file is there. */
-  #overlayNamed(place: Place): Overlay | undefined {
-    return this.#files.overlays.find(({ host }) => {
-      const identity = this.#identityAt(parentOf(host));
-      return identity !== undefined && this.#isNamed(place, identity, host);
-    });
-  }
-
-  #isNamed({ directory, bare }: Place, parent: string, host: string): boolean {
-    return latin1(bare) === latin1(encoder.encode(host.slice(host.lastIndexOf("/") + 1))) &&
-      identityOf(this.#kernel.glance(directory)) === parent;
-  }
-
-  /** What is not to be changed, moved, replaced or linked. */
-  #refuseOverlay(place: Place, stat?: Glance): void {
-    if (stat && this.#overlayOf(stat) || this.#overlayNamed(place)) throw new WasiError("not-permitted");
+  #overlayNamed({ root, directory, bare }: Place): Overlay | undefined {
+    if (this.#files.overlays.length === 0 || !this.#isEntangled(root)) return undefined;
+    return this.#protection.now().overlayNamed(this.#identity(directory), textOf(bare));
   }
 
   /** The overlay that shows where no file is. */
@@ -973,11 +987,11 @@ class LinuxTree implements FileTree {
     this.#contents.set(overlay, content);
     return content;
   }
+}
 
-  #identityAt(host: string): string | undefined {
-    const glance = this.#kernel.glanceHost(host);
-    return glance && identityOf(glance);
-  }
+/** A name as text, for comparing with names that people write. */
+function textOf(name: Uint8Array): string {
+  return new TextDecoder().decode(name);
 }
 
 /** Whether two are one file; nothing is the same as nothing. */

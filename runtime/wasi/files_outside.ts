@@ -67,7 +67,7 @@ class RemoteFile extends OpenFile {
     const mount: Mount = { guest: "", host: "", write: writable };
     super(
       kernel,
-      { mount, fd: -1, identity: "", only: undefined, entangled: false },
+      { mount, fd: -1, identity: "", only: undefined, entangled: false, hasMounts: false },
       fd,
       type,
       readable,
@@ -107,6 +107,10 @@ export class OutsideTree implements FileTree {
       if (!isMadeOutside(mount)) return;
       this.#single.set(tree.roots[index]!.node, new RemoteDirectory(index, true, () => {}));
     });
+  }
+
+  lookAhead(): void {
+    this.#tree.lookAhead();
   }
 
   mount(mount: Mount): DirectoryNode {

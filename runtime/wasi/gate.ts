@@ -101,6 +101,10 @@ export class GatedTree implements FileTree {
       : [...roots.filter(({ guest }) => guest === "/"), ...roots.filter(({ guest }) => guest !== "/")];
   }
 
+  lookAhead(): void {
+    this.#tree.lookAhead();
+  }
+
   mount(mount: Mount): DirectoryNode {
     return this.#tree.mount(mount);
   }

@@ -107,6 +107,7 @@ export const O_RDWR = 2;
 export const O_CREAT = 0o100;
 export const O_EXCL = 0o200;
 export const O_NOCTTY = 0o400;
+export const O_NONBLOCK = 0o4000;
 export const O_PATH = 0o10000000;
 const O_CLOEXEC = 0o2000000;
 const O_APPEND = 0o2000n;
@@ -122,14 +123,15 @@ const RESOLVE_NO_MAGICLINKS = 0x02;
 const RESOLVE_NO_SYMLINKS = 0x04;
 const RESOLVE_BENEATH = 0x08;
 const STATX_BASIC_STATS = 0x7ffn;
+const STATX_MNT_ID = 0x1000n;
+const STATX_ATTR_MOUNT_ROOT = 0x2000;
 const F_SETFL = 4n;
 const RLIMIT_NOFILE = 7n;
 const UTIME_NOW = (1n << 30n) - 1n;
 const UTIME_OMIT = (1n << 30n) - 2n;
 const PROC_SUPER_MAGIC = 0x9fa0n;
-const MEMORY_DEVICES = 1;
-/** /dev/mem, /dev/kmem, /dev/port. */
-const MACHINE_MEMORY: ReadonlySet<number> = new Set([1, 2, 4]);
+/** null, zero, full, random, urandom and tty in /dev (Linux, Documentation/admin-guide/devices.txt). */
+const HARMLESS: ReadonlySet<string> = new Set(["1:3", "1:5", "1:7", "1:8", "1:9", "5:0"]);
 
 const PATH_MAX = 4096;
 const BILLION = 1_000_000_000n;
@@ -348,9 +350,13 @@ export class Kernel {
     return this.#open(directory, path, flags, beneath ? RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS : 0);
   }
 
-  /** Opens a path of the host's in which no name is a link (`RESOLVE_NO_SYMLINKS`). @throws WasiError loop where one is */
-  openPlain(path: string, flags: number): number {
-    return this.#open(AT_FDCWD, path, flags, RESOLVE_NO_SYMLINKS);
+  /**
+   * Opens a path in which no name is a link (`RESOLVE_NO_SYMLINKS`), beneath a directory, or one of the host's.
+   * @throws WasiError loop where one is
+   */
+  openPlain(directory: number, path: GuestPath, flags: number): number {
+    const beneath = directory === AT_FDCWD ? 0 : RESOLVE_BENEATH;
+    return this.#open(directory, path, flags, beneath | RESOLVE_NO_SYMLINKS);
   }
 
   #open(directory: number, path: GuestPath, flags: number, resolve: number): number {
@@ -381,17 +387,22 @@ export class Kernel {
     return this.#stat();
   }
 
-  /**
-   * Whether what is open is the machine's own memory, or a disk past its file system: by major and minor of the device
-   * (Linux, Documentation/admin-guide/devices.txt).
-   */
-  isMachine(fd: number): boolean {
+  /** Whether the device that is open, as a path perhaps, is one of HARMLESS_DEVICES (special_files.ts). */
+  isHarmlessDevice(fd: number): boolean {
     this.#statx(fd, this.#empty, AT_EMPTY_PATH);
     const view = this.#view;
-    const type = typeOfMode(view.getUint16(STATX + 28, true));
-    if (type !== "character-device") return type === "block-device";
-    const [major, minor] = [view.getUint32(STATX + 128, true), view.getUint32(STATX + 132, true)];
-    return major === MEMORY_DEVICES && MACHINE_MEMORY.has(minor);
+    return HARMLESS.has(`${view.getUint32(STATX + 128, true)}:${view.getUint32(STATX + 132, true)}`);
+  }
+
+  /** What is at a path just now; undefined where nothing is to be seen. The path may lead out of the directory. */
+  typeAt(directory: number, path: GuestPath, follow: boolean): NodeType | undefined {
+    const flags = follow ? 0n : AT_SYMLINK_NOFOLLOW;
+    const pointer = this.#putFirst(path);
+    const { statx } = this.#numbers;
+    if (this.#call(statx, big(directory), pointer, flags, STATX_BASIC_STATS, this.#statxAt) < 0) {
+      return undefined;
+    }
+    return typeOfMode(this.#view.getUint16(STATX + 28, true));
   }
 
   /** What is open, in a third of the time. */
@@ -400,17 +411,52 @@ export class Kernel {
     return this.#glance();
   }
 
+  /** A directory at a glance, and whether a mount begins there (Linux 5.8). */
+  glanceDirectory(fd: number): Glance & { readonly isMountRoot: boolean } {
+    this.#statx(fd, this.#empty, AT_EMPTY_PATH);
+    const isMountRoot = (this.#view.getUint32(STATX + 8, true) & STATX_ATTR_MOUNT_ROOT) !== 0;
+    return { ...this.#glance(), isMountRoot };
+  }
+
+  /** Whether a mount begins at a name in a directory (Linux 5.8). */
+  isMountRootAt(directory: number, name: GuestPath): boolean {
+    this.#statx(directory, this.#putFirst(name), AT_SYMLINK_NOFOLLOW);
+    return (this.#view.getUint32(STATX + 8, true) & STATX_ATTR_MOUNT_ROOT) !== 0;
+  }
+
+  /** The number of the mount that what is open belongs to, as in /proc/self/mountinfo. */
+  mountId(fd: number): bigint {
+    this.#check(
+      this.#call(
+        this.#numbers.statx,
+        big(fd),
+        this.#empty,
+        AT_EMPTY_PATH,
+        STATX_BASIC_STATS | STATX_MNT_ID,
+        this.#statxAt,
+      ),
+    );
+    return this.#view.getBigUint64(STATX + 144, true);
+  }
+
   /** A name in a directory, the link itself where it is one. */
   statAt(directory: number, name: GuestPath): Stat {
     this.#statx(directory, this.#putFirst(name), AT_SYMLINK_NOFOLLOW);
     return this.#stat();
   }
 
-  /** A path of the host's, links followed; undefined where nothing is to be seen. */
-  glanceHost(path: string): Glance | undefined {
+  /** A path of the host's, links followed, or the link in its last place; undefined where nothing is to be seen. */
+  glanceHost(path: string, follow = true): Glance | undefined {
     const pointer = this.#pinned.get(path) ?? this.#pin(path);
-    const result = this.#call(this.#numbers.statx, HERE, pointer, 0n, STATX_BASIC_STATS, this.#statxAt);
+    const flags = follow ? 0n : AT_SYMLINK_NOFOLLOW;
+    const result = this.#call(this.#numbers.statx, HERE, pointer, flags, STATX_BASIC_STATS, this.#statxAt);
     return result < 0 ? undefined : this.#glance();
+  }
+
+  /** When what was looked at last was changed (ctime), in milliseconds since 1970, with fractions. */
+  changed(): number {
+    const view = this.#view;
+    return Number(view.getBigInt64(STATX + 96, true)) * 1000 + view.getUint32(STATX + 104, true) / 1e6;
   }
 
   #statx(fd: number, path: bigint, flags: bigint): void {

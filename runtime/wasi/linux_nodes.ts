@@ -17,6 +17,8 @@ export interface Root {
   readonly only: readonly string[] | undefined;
   /** Whether something protected is in it, or it is in something protected; found out before the first change. */
   entangled: boolean | undefined;
+  /** Whether something is mounted in it; found out with that. */
+  hasMounts: boolean;
 }
 
 /** An open directory: the root of a granted tree, which stays open with the tree, or one that the plugin opened. */
@@ -145,7 +147,7 @@ export class OpenFile extends HostNode implements AnyFile {
 export class DirectoryListing implements Listing {
   #kernel: Kernel;
   #fd: number;
-  #hides: ((identity: string) => boolean) | undefined;
+  #hides: ((name: Uint8Array, identity: string) => boolean) | undefined;
   #open = true;
   #ended = false;
   /** What was read, each with the number of its first entry. */
@@ -158,7 +160,7 @@ export class DirectoryListing implements Listing {
   #last: { readonly index: number; readonly entry: Entry } | undefined;
 
   /** `hides`: files that are not there for the plugin. */
-  constructor(kernel: Kernel, fd: number, hides?: (identity: string) => boolean) {
+  constructor(kernel: Kernel, fd: number, hides?: (name: Uint8Array, identity: string) => boolean) {
     this.#kernel = kernel;
     this.#fd = fd;
     this.#hides = hides;
@@ -223,7 +225,7 @@ export class DirectoryListing implements Listing {
   #isHidden(name: Uint8Array): boolean {
     if (!this.#hides) return false;
     try {
-      return this.#hides(identityOf(this.#kernel.statAt(this.#fd, name)));
+      return this.#hides(name, identityOf(this.#kernel.statAt(this.#fd, name)));
     } catch {
       return false; // gone meanwhile
     }

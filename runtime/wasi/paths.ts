@@ -11,6 +11,11 @@ export interface Tree {
   readLink(path: readonly string[]): string | undefined;
   /** Whether a directory is at `path`. @throws WasiError no-entry where nothing is */
   isDirectory(path: readonly string[]): boolean;
+  /**
+   * Whether what is, or would be, at `path` is denied to the plugin, or exempt from what is denied above it. Asked of the
+   * directory that a path starts in, too. Without it nothing is denied.
+   */
+  denies?(path: readonly string[]): "denied" | "exempt" | undefined;
 }
 
 /** Where a path leads. */
@@ -19,6 +24,8 @@ export interface Resolved {
   readonly path: readonly string[];
   /** The path ended in a slash or a dot: what it names must be a directory. */
   readonly directory: boolean;
+  /** `here`: what it names is denied, whether or not it is there. `above`: something that it goes through is. */
+  readonly denied: "here" | "above" | undefined;
 }
 
 /** As Linux: a path with more links than this is a loop. */
@@ -28,7 +35,8 @@ const MAX_PATH = 4096;
 const MAX_NAME = 255;
 
 /**
- * Resolves `path` from the directory `base`, above which it never goes.
+ * Resolves `path` from the directory `base`, above which it never goes. Of a path that goes through what is denied, no error
+ * tells whether that is there.
  *
  * @param follow whether a link in the last place is followed
  * @throws WasiError not-permitted (absolute, or leaving `base`), loop, not-directory, no-entry, invalid, name-too-long
@@ -38,13 +46,37 @@ export function resolvePath(tree: Tree, base: readonly string[], path: string, f
   if (path.includes("\0")) throw new WasiError("invalid");
   if (path.length > MAX_PATH) throw new WasiError("name-too-long");
   if (path.startsWith("/")) throw new WasiError("not-permitted");
+  const state: State = { denied: tree.denies?.(base) === "denied" ? "above" : undefined };
+  try {
+    return { ...resolveNames(tree, base, path, follow, state), denied: state.denied };
+  } catch (error) {
+    throw state.denied ? new WasiError("no-entry") : error;
+  }
+}
+
+interface State {
+  denied: Resolved["denied"];
+}
+
+function resolveNames(
+  tree: Tree,
+  base: readonly string[],
+  path: string,
+  follow: boolean,
+  state: State,
+): Omit<Resolved, "denied"> {
   const at = [...base];
   const pending = path.split("/").reverse();
   let links = 0;
   let directory = false;
   while (pending.length > 0) {
     const name = pending.pop()!;
-    if (name === "" || name === ".") {
+    if (name === "") {
+      directory = true;
+      continue;
+    }
+    if (state.denied === "here") state.denied = "above";
+    if (name === ".") {
       directory = true;
       continue;
     }
@@ -57,6 +89,14 @@ export function resolvePath(tree: Tree, base: readonly string[], path: string, f
     if (name.length > MAX_NAME) throw new WasiError("name-too-long");
     at.push(name);
     directory = false;
+    const restIsSlashes = pending.every((part) => part === "");
+    const denies = tree.denies?.(at);
+    if (denies === "exempt") state.denied = undefined;
+    else if (denies === "denied" && !state.denied) {
+      state.denied = "here";
+      // What it is, a link perhaps, is not told.
+      if (restIsSlashes) return { path: at, directory: pending.length > 0 };
+    }
     const last = pending.length === 0;
     // `link/` names what the link points to, as in POSIX.
     if (last && !follow) break;
@@ -68,7 +108,6 @@ export function resolvePath(tree: Tree, base: readonly string[], path: string, f
       pending.push(...target.split("/").reverse());
       continue;
     }
-    const restIsSlashes = pending.every((part) => part === "");
     if (!restIsSlashes && !tree.isDirectory(at)) throw new WasiError("not-directory");
   }
   return { path: at, directory };

@@ -66,6 +66,7 @@ export function recordTree(tree: FileTree, record: RunRecord): FileTree {
     maxOpen: tree.maxOpen,
     needs: tree.needs,
     descriptors: tree.descriptors,
+    lookAhead: () => tree.lookAhead(),
     mount: (mount) => tree.mount(mount),
     probe: (host) => tree.probe(host),
     openAt: (from, path, options) =>

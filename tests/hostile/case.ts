@@ -26,6 +26,8 @@ export interface Case {
   readonly network?: boolean;
   /** Makes the scene: files of the host as an attacker might find or wish them. */
   readonly prepare?: (stage: Stage) => void;
+  /** Puts right what {@linkcode prepare} changed beside the directory that is made anew for each case. */
+  readonly cleanUp?: (stage: Stage) => void;
   /** Checks more of the host afterwards. */
   readonly check?: (stage: Stage, form: Form) => void | Promise<void>;
   /** Paths with `$NAME`s that may be other afterwards. All else of the stage's files must be as before. */
@@ -38,6 +40,8 @@ export interface Case {
   readonly cwd?: string;
   /** The exit code where it is neither 0 nor 1. */
   readonly code?: number;
+  /** It holds only where the kernel resolves paths beneath a directory (docs/files.md). */
+  readonly kernelOnly?: boolean;
   /** In place of `attack`: acts on the host's side or in another way, and returns what was seen. */
   readonly run?: (stage: Stage, form: Form) => Promise<string>;
   /** Needs a program or right that is not everywhere; says why it is left out. */

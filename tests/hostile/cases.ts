@@ -8,6 +8,7 @@ import { FILES } from "./cases/files.ts";
 import { GRANT_PATHS } from "./cases/grant_paths.ts";
 import { HOST } from "./cases/host.ts";
 import { NETWORK } from "./cases/network.ts";
+import { PROTECTED } from "./cases/protected.ts";
 import { SHELL } from "./cases/shell.ts";
 import { STORE } from "./cases/store.ts";
 import { TERMINAL } from "./cases/terminal.ts";
@@ -16,6 +17,7 @@ import { TERMINAL } from "./cases/terminal.ts";
 export const GROUPS: readonly Group[] = [
   FILES,
   GRANT_PATHS,
+  PROTECTED,
   STORE,
   ENVIRONMENT,
   NETWORK,

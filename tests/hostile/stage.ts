@@ -38,7 +38,11 @@ export class Stage implements AsyncDisposable {
   #decoy: Deno.HttpServer<Deno.NetAddr>;
   readonly outside: string;
 
-  private constructor(readonly product: Product, readonly api: TestApiServer) {
+  /** What starts the plugins: words before the program's. */
+  readonly #under: readonly string[];
+
+  private constructor(readonly product: Product, readonly api: TestApiServer, under: readonly string[]) {
+    this.#under = under;
     this.outside = Deno.realPathSync(Deno.makeTempDirSync({ prefix: "krew-wasm-outside-" }));
     this.#decoy = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen: () => {} }, () => {
       this.#decoyHits++;
@@ -46,10 +50,16 @@ export class Stage implements AsyncDisposable {
     });
   }
 
-  /** `doors`: with the plugin that uses the doors of components. */
-  static async make({ binary, doors = false }: { binary?: string; doors?: boolean } = {}): Promise<Stage> {
+  /** `doors`: with the plugin that uses the doors of components. `under`: a program and its words that plugins are started by. */
+  static async make(
+    { binary, doors = false, under = [] }: {
+      readonly binary?: string;
+      readonly doors?: boolean;
+      readonly under?: readonly string[];
+    } = {},
+  ): Promise<Stage> {
     const product = Product.make(binary);
-    const stage = new Stage(product, await TestApiServer.start());
+    const stage = new Stage(product, await TestApiServer.start(), under);
     Deno.mkdirSync(stage.work);
     await using registry = TestRegistry.start();
     const module = await Deno.readFile(await buildFixture("attack"));
@@ -131,15 +141,15 @@ export class Stage implements AsyncDisposable {
       cwd: options.cwd === undefined ? this.home : this.expand(options.cwd),
       ...(options.stdin === undefined ? {} : { stdin: options.stdin }),
     };
+    const start = (...words: string[]) => {
+      const [program = "", ...rest] = [...this.#under, ...words];
+      return this.product.exec(program, rest, how);
+    };
     if (options.granted === undefined) {
-      return await this.product.exec(
-        `${this.product.store}/bin/kubectl-${plugin.replaceAll("-", "_")}`,
-        args,
-        how,
-      );
+      return await start(`${this.product.store}/bin/kubectl-${plugin.replaceAll("-", "_")}`, ...args);
     }
     const flags = options.granted.split(" ").map((flag) => this.expand(flag.replaceAll("$OWN", own)));
-    return await this.product.exec(this.product.command, ["run", ...flags, plugin, "--", ...args], how);
+    return await start(this.product.command, "run", ...flags, plugin, "--", ...args);
   }
 
   /** Makes the scene anew. */

@@ -10,6 +10,7 @@ const FACTS: RunFacts = {
   remove: [],
   mounts: [],
   descriptors: undefined,
+  listed: [],
   overlaid: [],
   network: undefined,
 };

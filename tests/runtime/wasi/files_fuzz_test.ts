@@ -2,11 +2,12 @@
 
 import assert from "node:assert/strict";
 import { WasiError } from "../../../runtime/wasi/errno.ts";
-import type { AnyFile, DirectoryNode, FileTree, OpenOptions, Stat } from "../../../runtime/wasi/files.ts";
+import type { DirectoryNode, FileTree } from "../../../runtime/wasi/files.ts";
 import { NamedTree } from "../../../runtime/wasi/files_by_name.ts";
 import { openLinuxTree } from "../../../runtime/wasi/files_linux.ts";
 import type { Files } from "../../../runtime/sandbox.ts";
 import * as model from "../../support/file_model.ts";
+import { type Operation, operations, perform } from "../../support/file_operations.ts";
 import { fc, fuzz } from "../../support/fuzz.ts";
 import { READ } from "../../support/file_trees.ts";
 
@@ -39,53 +40,6 @@ const targets = fc.oneof(
   ),
 );
 
-type Operation =
-  | { readonly do: "open"; readonly path: string; readonly options: OpenOptions; readonly text: string }
-  | { readonly do: "stat"; readonly path: string; readonly follow: boolean }
-  | { readonly do: "list" | "mkdir" | "rmdir" | "unlink" | "readlink" | "enter"; readonly path: string }
-  | {
-    readonly do: "rename" | "link";
-    readonly path: string;
-    readonly newPath: string;
-    readonly handles: number;
-  }
-  | { readonly do: "symlink"; readonly target: string; readonly path: string };
-
-const options: fc.Arbitrary<OpenOptions> = fc.record({
-  follow: fc.boolean(),
-  create: fc.boolean(),
-  exclusive: fc.boolean(),
-  truncate: fc.boolean(),
-  directory: fc.nat(9).map((n) => n === 0),
-  read: fc.boolean(),
-  write: fc.boolean(),
-});
-const operation: fc.Arbitrary<Operation & { readonly handle: number }> = fc.tuple(
-  fc.oneof<fc.Arbitrary<Operation>[]>(
-    fc.record({
-      do: fc.constant("open" as const),
-      path: paths,
-      options,
-      text: fc.constantFrom("x", "yy", "zzz"),
-    }),
-    fc.record({ do: fc.constant("stat" as const), path: paths, follow: fc.boolean() }),
-    fc.record({
-      do: fc.constantFrom(
-        ...["list", "mkdir", "mkdir", "mkdir", "rmdir", "unlink", "readlink", "enter"] as const,
-      ),
-      path: paths,
-    }),
-    fc.record({
-      do: fc.constantFrom("rename" as const, "rename" as const, "link" as const),
-      path: paths,
-      newPath: paths,
-      handles: fc.nat(3),
-    }),
-    fc.record({ do: fc.constant("symlink" as const), target: targets, path: paths }),
-  ),
-  fc.nat(3),
-).map(([operation, handle]) => ({ ...operation, handle }));
-
 /** One world, twice: on the disk and in memory, with directories that were entered in both. */
 class Worlds {
   readonly root = Deno.makeTempDirSync({ prefix: "fuzz-" });
@@ -117,7 +71,7 @@ class Worlds {
     const at = this.#handle(operation.handle);
     const to = "handles" in operation ? this.#handle(operation.handles) : at;
     const expected = outcome(() => this.#inModel(operation, at.model, to.model));
-    const found = outcome(() => this.#onDisk(operation, at.real, to.real));
+    const found = outcome(() => perform(this.tree, operation, at.real, to.real));
     // Opening makes no directory: that "link/" can't be made is told by either error, of which POSIX prefers none.
     const loose = operation.do === "open" && operation.options.create && operation.path.endsWith("/");
     const same = (text: string) => loose ? text.replace("no-entry", "is-directory") : text;
@@ -168,58 +122,6 @@ class Worlds {
     }
   }
 
-  #onDisk(operation: Operation, at: DirectoryNode, to: DirectoryNode): string {
-    const { tree } = this;
-    switch (operation.do) {
-      case "open": {
-        const node = tree.openAt(at, operation.path, operation.options) as DirectoryNode | AnyFile;
-        try {
-          if (node.kind === "directory") return "directory";
-          const buffer = new Uint8Array(100);
-          const before = node.readable ? decode(buffer.subarray(0, node.readAt(buffer, 0n))) : "unread";
-          if (operation.options.write) node.writeAt(encode(operation.text), 0n);
-          return `file ${before}`;
-        } finally {
-          node.close();
-        }
-      }
-      case "stat": {
-        const { type, size, links } = tree.statAt(at, operation.path, operation.follow) as Stat;
-        return type === "regular-file" ? `file ${size} ${links}` : type === "symbolic-link" ? "link" : type;
-      }
-      case "list": {
-        const node = tree.openAt(at, operation.path, { ...READ, directory: true }) as DirectoryNode;
-        const listing = tree.readDirectory(node);
-        const found: string[] = [];
-        for (let index = 0;; index++) {
-          const entry = listing.at(index);
-          if (!entry) break;
-          found.push(decode(entry.name));
-        }
-        listing.close();
-        node.close();
-        return found.sort().join();
-      }
-      case "enter":
-        (tree.openAt(at, operation.path, { ...READ, directory: true }) as DirectoryNode).close();
-        return "entered";
-      case "mkdir":
-        return tree.createDirectoryAt(at, operation.path) ?? "";
-      case "rmdir":
-        return tree.removeDirectoryAt(at, operation.path) ?? "";
-      case "unlink":
-        return tree.unlinkFileAt(at, operation.path) ?? "";
-      case "readlink":
-        return decode(tree.readLinkAt(at, operation.path));
-      case "rename":
-        return tree.renameAt(at, operation.path, to, operation.newPath) ?? "";
-      case "link":
-        return tree.linkAt(at, operation.path, false, to, operation.newPath) ?? "";
-      case "symlink":
-        return tree.symlinkAt(operation.target, at, operation.path) ?? "";
-    }
-  }
-
   /** All that is there in the end is the same, and what is outside is as it was. */
   finish(): void {
     assert.deepEqual(onDisk(`${this.root}/in`), model.contents(this.model));
@@ -232,9 +134,6 @@ class Worlds {
     Deno.removeSync(this.root, { recursive: true });
   }
 }
-
-const encode = (text: string) => new TextEncoder().encode(text);
-const decode = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
 
 function outcome(run: () => string): string {
   try {
@@ -271,7 +170,7 @@ function compare(
   worlds.finish();
 }
 
-const sequences = fc.array(operation, { minLength: 1, maxLength: 40 });
+const sequences = fc.array(operations(paths, targets), { minLength: 1, maxLength: 40 });
 
 Deno.test({
   name: "files by descriptor do what a file system in memory does, in any order of operations",

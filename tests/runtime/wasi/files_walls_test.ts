@@ -458,7 +458,7 @@ testLinuxTree(
   },
 );
 
-testLinuxTree("a kubeconfig that is replaced while the plugin runs shows its stand-in still", (open) => {
+testTrees("a kubeconfig that is replaced while the plugin runs shows its stand-in still", (open) => {
   const base = temporaryDirectory();
   Deno.writeTextFileSync(`${base}/config`, "real");
   const tree = open({
@@ -482,7 +482,7 @@ testLinuxTree("a kubeconfig that is replaced while the plugin runs shows its sta
   Deno.removeSync(base, { recursive: true });
 });
 
-testLinuxTree("a hard link to a file of the store is the store's file", (open) => {
+testTrees("a hard link to a file of the store is the store's file", (open) => {
   const base = temporaryDirectory();
   Deno.mkdirSync(`${base}/store/data/foo`, { recursive: true });
   Deno.writeTextFileSync(`${base}/store/receipt`, "trusted");
@@ -552,7 +552,7 @@ testTrees("an overlay keeps its times, and its directory its place, be its file 
   assert.equal(read(tree.openAt(at, "empty/config", READ)), "stand-in");
 });
 
-testLinuxTree("the way to an overlay that is not there yet can't be laid elsewhere", (open) => {
+testTrees("the way to an overlay that is not there yet can't be laid elsewhere", (open) => {
   const base = temporaryDirectory();
   Deno.mkdirSync(`${base}/mine`);
   Deno.writeTextFileSync(`${base}/file`, "mine");
@@ -598,7 +598,7 @@ testTrees(
   },
 );
 
-testLinuxTree("another hard link of what is denied or protected is what it is", (open) => {
+testTrees("another hard link of what is denied or protected is what it is", (open) => {
   const base = temporaryDirectory();
   Deno.mkdirSync(`${base}/.ssh`);
   Deno.mkdirSync(`${base}/bin`);
@@ -637,27 +637,79 @@ testTrees("a directory that takes the place of a granted file is not opened", (o
   assert.equal(opened, "no-entry");
 });
 
-testTrees("disks by their devices, and the machine's memory, can't be opened", (open) => {
+/** Makes a special file; false where this process may not. */
+function mknod(path: string, ...args: string[]): boolean {
+  return new Deno.Command("mknod", { args: [path, ...args], stderr: "null" }).outputSync().success;
+}
+
+testTrees("of devices the harmless ones can be opened, and no other learns that it was to be", (open) => {
+  if (Deno.build.os !== "linux") return;
   using it = setUp(open);
   const { root, tree, at } = it;
-  // Disks of three kinds, /dev/mem, /dev/port; and /dev/null, which is nobody's secret.
-  const devices = ["b 7 0", "b 8 0", "b 254 0", "c 1 1", "c 1 4", "c 1 3"];
+  // Disks of three kinds; memory, ports, the kernel's log, consoles, flash memory, SCSI, a watchdog; and one that nobody has,
+  // whose opening would say so.
+  const devices = [
+    "b 7 0",
+    "b 8 0",
+    "b 254 0",
+    "c 1 1",
+    "c 1 4",
+    "c 1 11",
+    "c 4 1",
+    "c 7 1",
+    "c 90 0",
+    "c 21 0",
+  ];
+  devices.push("c 10 130", "c 202 0", "c 162 0", "c 240 77", "c 5 1", "c 5 2");
   for (const device of devices) {
-    const path = `${root}/in/${device}`;
+    const [kind = "", ...numbers] = device.split(" ");
     // Only root may make them, and not in every container.
-    const args = [path, ...device.split(" ")];
-    if (!new Deno.Command("mknod", { args, stderr: "null" }).outputSync().success) return;
-    let isThere = true;
-    try {
-      Deno.openSync(path).close();
-    } catch {
-      isThere = false; // no such device in this machine, or not for this container
-    }
-    for (const options of [READ, { ...READ, write: true }]) {
-      const errno = errnoOf(() => (tree.openAt(at, device, options) as AnyFile).close());
-      if (device === "c 1 3") assert.equal(errno, isThere ? "ok" : errno, device);
-      else if (isThere) assert.equal(errno, "access", device);
-      else assert.notEqual(errno, "ok", device);
+    if (!mknod(`${root}/in/${device}`, kind, ...numbers)) return;
+    for (const options of [READ, { ...READ, write: true }, WRITE, { ...READ, truncate: true }]) {
+      assert.equal(errnoOf(() => (tree.openAt(at, device, options) as AnyFile).close()), "access", device);
     }
   }
+  for (const name of ["null", "zero", "full", "random", "urandom"]) {
+    const { rdev } = Deno.statSync(`/dev/${name}`);
+    mknod(`${root}/in/${name}`, "c", `${rdev! >> 8}`, `${rdev! & 0xff}`);
+    for (const options of [READ, { ...READ, write: true }]) {
+      const errno = errnoOf(() => (tree.openAt(at, name, options) as AnyFile).close());
+      // Where the directory's file system has no devices it is the system that says no.
+      assert.ok(errno === "ok" || errno === "access", `${name}: ${errno}`);
+    }
+  }
+  using devs = open({ mounts: [{ guest: "/dev", host: "/dev", write: true }] });
+  const dev = devs.roots[0]!.node;
+  for (const name of ["null", "zero", "full", "random", "urandom"]) {
+    assert.equal(errnoOf(() => (devs.openAt(dev, name, READ) as AnyFile).close()), "ok", name);
+  }
+  assert.equal(errnoOf(() => devs.openAt(dev, "kmsg", READ)), "access");
 });
+
+testTrees(
+  "a pipe or socket is opened where it was granted by itself, and not as one of a directory's",
+  (open) => {
+    if (Deno.build.os === "windows") return;
+    using it = setUp(open);
+    const { root, tree, at } = it;
+    assert.ok(new Deno.Command("mkfifo", { args: [`${root}/in/pipe`] }).outputSync().success);
+    using listener = Deno.listen({ transport: "unix", path: `${root}/in/socket` });
+    assert.ok(listener.addr);
+    // It would wait for somebody at the other end.
+    for (const options of [READ, { ...READ, write: true }, WRITE]) {
+      assert.equal(errnoOf(() => tree.openAt(at, "pipe", options)), "access");
+      assert.equal(errnoOf(() => tree.openAt(at, "socket", options)), "access");
+    }
+    assert.equal((tree.statAt(at, "pipe", true) as { type: string }).type, "fifo");
+    using named = open({
+      mounts: [{ guest: "/n", host: `${root}/in`, write: true, only: ["pipe", "socket"] }],
+    });
+    const node = named.roots[0]!.node;
+    assert.equal(
+      errnoOf(() => (named.openAt(node, "pipe", { ...READ, write: true }) as AnyFile).close()),
+      "ok",
+    );
+    // As of any program: a socket is not opened by its name.
+    assert.notEqual(errnoOf(() => named.openAt(node, "socket", READ)), "access");
+  },
+);

@@ -1,0 +1,52 @@
+/** `/proc/self/mountinfo` (proc_pid_mountinfo(5)). Pure. */
+
+/** A mount. */
+export interface Mountpoint {
+  readonly id: bigint;
+  /** `major:minor` of the file system. */
+  readonly device: string;
+  /** The directory of the file system that is mounted: `/` for all of it. */
+  readonly root: string;
+  /** Where it is mounted. */
+  readonly point: string;
+}
+
+/** The mounts of a text; lines that are none are passed over. */
+export function parseMounts(text: string): Mountpoint[] {
+  return text.split("\n").flatMap((line): Mountpoint[] => {
+    const [, id, device, root, point] = /^(\d+) \d+ (\d+:\d+) (\S+) (\S+) /.exec(line) ?? [];
+    if (id === undefined) return [];
+    return [{ id: BigInt(id), device: device!, root: unescaped(root!), point: unescaped(point!) }];
+  });
+}
+
+/**
+ * Where the root of a mount may lie by other mounts of the same file system: what was mounted a second time (mount --bind) is
+ * there, too. Something else may be mounted over it.
+ */
+export function otherPlaces(mount: Mountpoint, mounts: readonly Mountpoint[]): string[] {
+  if (mount.root === "/") return [];
+  return mounts.flatMap(({ device, root, point }) => {
+    const holds = root === "/" || mount.root.startsWith(`${root}/`);
+    if (device !== mount.device || root === mount.root || !holds) return [];
+    const below = mount.root.slice(root === "/" ? 0 : root.length);
+    return [`${point === "/" ? "" : point}${below}`];
+  });
+}
+
+/** Blanks, line ends and backslashes are written as octal numbers, byte by byte. */
+function unescaped(text: string): string {
+  if (!text.includes("\\")) return text;
+  const bytes = new TextEncoder().encode(text);
+  const plain: number[] = [];
+  for (let at = 0; at < bytes.length; at++) {
+    const octal = bytes[at] === 0x5c ? /^[0-3][0-7]{2}$/.exec(ascii(bytes.subarray(at + 1, at + 4))) : null;
+    plain.push(octal ? parseInt(octal[0], 8) : bytes[at]!);
+    if (octal) at += 3;
+  }
+  return new TextDecoder().decode(Uint8Array.from(plain));
+}
+
+function ascii(bytes: Uint8Array): string {
+  return String.fromCharCode(...bytes);
+}

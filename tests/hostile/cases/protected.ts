@@ -1,0 +1,374 @@
+import assert from "node:assert/strict";
+import { buildFixture } from "../../../scripts/fixtures.ts";
+import type { Case, Group } from "../case.ts";
+import type { Stage } from "../stage.ts";
+
+const HOME = "--allow-home";
+
+/** Lets `~/.kube` be a link to a directory kept elsewhere, as stow and others have it; a chain of them. */
+const DOTFILES: Pick<Case, "prepare" | "cleanUp"> = {
+  prepare({ home }) {
+    Deno.mkdirSync(`${home}/dots/real`, { recursive: true });
+    Deno.renameSync(`${home}/.kube`, `${home}/dots/real/kube`);
+    Deno.symlinkSync("real/../real/kube", `${home}/dots/kube`);
+    Deno.symlinkSync("dots/kube", `${home}/.kube`);
+  },
+  cleanUp({ home }) {
+    Deno.removeSync(`${home}/.kube`);
+    Deno.renameSync(`${home}/dots/real/kube`, `${home}/.kube`);
+    Deno.removeSync(`${home}/dots`, { recursive: true });
+  },
+};
+
+/** Lets something of the home not be there. */
+function without(path: string): Pick<Case, "prepare" | "cleanUp"> {
+  return {
+    prepare: ({ home, outside }) => Deno.renameSync(`${home}/${path}`, `${outside}/aside`),
+    cleanUp({ home, outside }) {
+      try {
+        Deno.removeSync(`${home}/${path}`, { recursive: true });
+      } catch { /* nothing was made */ }
+      Deno.renameSync(`${outside}/aside`, `${home}/${path}`);
+    },
+  };
+}
+
+/** A file of the plugin's own, to be put in other places. */
+const MINE = "$WORK/bait";
+
+/** Whatever would put something where a path leads. */
+function planted(...paths: readonly string[]): string[] {
+  return paths.flatMap((path) => [
+    ...["write", path, "evil", ",", "create", path, "evil", ",", "rename", MINE, path, ","],
+    ...["link", MINE, path, ",", "symlink", "work/bait", path, ","],
+  ]).slice(0, -1);
+}
+
+/** Answers to attempts at a denied path, where something is there and where nothing is. */
+async function sameAnswers(stage: Stage): Promise<string> {
+  const granted = `${HOME} --deny-read=$HOME/.ssh --deny-read=$HOME/.netrc --deny-read=$HOME/none`;
+  const attempts = (path: string) =>
+    [
+      ...["read X", "write X x", "create X x", "append X x", "list X", "stat X", "mkdir X", "rmdir X"],
+      ...["unlink X", "readlink X", "touch X", "truncate X 0", "symlink a X", "rename $WORK/bait X"],
+      ...[
+        "rename X $WORK/y",
+        "link $WORK/bait X",
+        "link X $WORK/y",
+        "rename $WORK/sub X",
+        "stat X/",
+        "stat X/.",
+      ],
+      ...["stat X/..", "read X/../work/bait", "read X/id", "mkdir X/d", "mkdir X/", "rmdir X/", "unlink X/"],
+      ...["symlink a X/", "rename $WORK/sub X/", "create X/ x", "stat X/../none", "rename X X", "list X/.."],
+    ].flatMap((line) => [...line.replaceAll("X", path).split(" "), ","]);
+  const answers = [];
+  for (const name of [".ssh", ".netrc", "none"]) {
+    const { stdout } = await stage.attack("preview1", attempts(`$HOME/${name}`), { granted });
+    answers.push(stdout);
+  }
+  return new Set(answers).size === 1 ? "the same answers" : answers.join(" / ");
+}
+
+/** What krew-wasm and kubectl read and obey, and what was denied: by every way that leads there. */
+export const PROTECTED: Group = {
+  title: "what krew-wasm and kubectl obey, and what was denied, by other ways",
+  cases: [
+    {
+      tries: "move a link on the way to the kubeconfig, to read what it led to",
+      granted: HOME,
+      ...DOTFILES,
+      attack: [
+        ...[
+          "rename",
+          "$HOME/.kube",
+          "$WORK/k",
+          ",",
+          "unlink",
+          "$HOME/.kube",
+          ",",
+          "rename",
+          "$HOME/dots",
+          "$WORK/k",
+          ",",
+        ],
+        ...["rename", "$HOME/dots/kube", "$WORK/k", ",", "rename", "$HOME/dots/real", "$WORK/k", ","],
+        ...["rename", "$HOME/dots/real/kube", "$WORK/k", ",", "rename", "$WORK/sub", "$HOME/.kube", ","],
+        ...[
+          "link",
+          "$HOME/dots/real/kube/config",
+          "$WORK/k",
+          ",",
+          "rename",
+          "$HOME/dots/real/kube/config",
+          "$WORK/k",
+        ],
+      ],
+      sees: "refused",
+    },
+    {
+      tries: "read the kubeconfig where its links lead",
+      granted: HOME,
+      ...DOTFILES,
+      attack: ["stat", "$HOME/dots/real/kube/config", ",", "append", "$HOME/dots/kube/config", "x"],
+      sees: "ok; refused",
+      shown: "its stand-in",
+      async check(stage) {
+        const { stdout } = await stage.attack("preview1", ["read", "$HOME/dots/real/kube/config"], {
+          granted: HOME,
+        });
+        assert.match(stdout, /krew-wasm-stand-in/);
+      },
+    },
+    {
+      tries: "lead a kubeconfig elsewhere that KUBECONFIG names through a link",
+      granted: "--allow-write=$WORK",
+      env: { KUBECONFIG: "/dev/null" },
+      async run(stage) {
+        const { work, home } = stage;
+        Deno.mkdirSync(`${work}/real`);
+        Deno.copyFileSync(`${home}/.kube/config`, `${work}/real/config`);
+        Deno.symlinkSync("real", `${work}/link`);
+        const { stdout } = await stage.attack("preview1", [
+          ...[
+            "rename",
+            "$WORK/link",
+            "$WORK/x",
+            ",",
+            "unlink",
+            "$WORK/link",
+            ",",
+            "rename",
+            "$WORK/real",
+            "$WORK/x",
+            ",",
+          ],
+          ...[
+            "unlink",
+            "$WORK/real/config",
+            ",",
+            "write",
+            "$WORK/real/config",
+            "x",
+            ",",
+            "rename",
+            MINE,
+            "$WORK/link",
+          ],
+        ], { granted: "--allow-write=$WORK", env: { KUBECONFIG: `${work}/link/config` } });
+        assert.doesNotMatch(stdout, new RegExp(stage.api.token));
+        return stdout.trim().replaceAll("\n", "; ");
+      },
+      changes: ["$WORK"],
+      sees: "refused",
+    },
+    {
+      tries: "read what was denied through a link, in a second run",
+      granted: `${HOME} --deny-read=$HOME/.ssh`,
+      prepare({ home }) {
+        Deno.mkdirSync(`${home}/dots`);
+        Deno.renameSync(`${home}/.ssh`, `${home}/dots/ssh`);
+        Deno.symlinkSync("dots/ssh", `${home}/.ssh`);
+      },
+      cleanUp({ home }) {
+        Deno.removeSync(`${home}/.ssh`);
+        Deno.renameSync(`${home}/dots/ssh`, `${home}/.ssh`);
+        Deno.removeSync(`${home}/dots`, { recursive: true });
+      },
+      async run(stage) {
+        const granted = `${HOME} --deny-read=$HOME/.ssh`;
+        const way = [
+          "unlink",
+          "$HOME/.ssh",
+          ",",
+          "rename",
+          "$HOME/.ssh",
+          "$WORK/s",
+          ",",
+          "mkdir",
+          "$HOME/.ssh",
+          ",",
+        ];
+        const first = await stage.attack("preview1", [...way, "rename", "$HOME/dots/ssh", "$WORK/s"], {
+          granted,
+        });
+        const second = await stage.attack("preview1", ["read", "$HOME/dots/ssh/id_ed25519"], { granted });
+        return `${first.stdout}${second.stdout}`.trim().replaceAll("\n", "; ");
+      },
+      sees: "refused",
+    },
+    {
+      tries: "move the link that the store is behind, and make a store of its own",
+      granted: HOME,
+      prepare({ home }) {
+        Deno.mkdirSync(`${home}/opt`);
+        Deno.renameSync(`${home}/.krew-wasm`, `${home}/opt/store`);
+        Deno.symlinkSync("opt/store", `${home}/.krew-wasm`);
+      },
+      cleanUp({ home }) {
+        Deno.removeSync(`${home}/.krew-wasm`);
+        Deno.renameSync(`${home}/opt/store`, `${home}/.krew-wasm`);
+        Deno.removeSync(`${home}/opt`, { recursive: true });
+      },
+      attack: [
+        ...[
+          "rename",
+          "$STORE",
+          "$WORK/s",
+          ",",
+          "unlink",
+          "$STORE",
+          ",",
+          "rename",
+          "$HOME/opt",
+          "$WORK/s",
+          ",",
+        ],
+        ...["rename", "$HOME/opt/store", "$WORK/s", ",", "write", "$HOME/opt/store/bin/kubectl-x", "evil"],
+      ],
+      changes: ["$HOME/opt/store/data", "$HOME/opt/store/log", "$HOME/opt/store/lock"],
+      sees: "refused",
+    },
+    {
+      tries: "plant a kubeconfig for the next kubectl where there is none",
+      granted: HOME,
+      ...without(".kube"),
+      attack: [
+        ...[
+          "rename",
+          "$WORK/sub",
+          "$HOME/.kube",
+          ",",
+          ...planted("$HOME/.kube"),
+          ",",
+          "mkdir",
+          "$HOME/.kube",
+          ",",
+        ],
+        ...planted(
+          "$HOME/.kube/config",
+          "$HOME/.kube/.kubeconfig",
+          "$HOME/.kube/kuberc",
+          "$HOME/.KUBE/Config",
+        ),
+      ],
+      changes: ["$HOME/.kube"],
+      sees: [...Array(6).fill("refused"), "ok", ...Array(20).fill("refused")].join("; "),
+      shown: "an empty directory, and no file in it",
+    },
+    {
+      tries: "plant a kubeconfig in the place of one that KUBECONFIG names and that is not there",
+      granted: "--allow-write=$WORK",
+      async run(stage) {
+        const { home, work } = stage;
+        const { stdout } = await stage.attack(
+          "preview1",
+          planted("$WORK/second", "$WORK/new/third", "$WORK/new"),
+          {
+            granted: "--allow-write=$WORK",
+            env: { KUBECONFIG: `${home}/.kube/config:${work}/second:${work}/new/third` },
+          },
+        );
+        return stdout.trim().replaceAll("\n", "; ");
+      },
+      sees: "refused",
+    },
+    {
+      tries: "change the credentials of registries, to have a helper of its choice started",
+      granted: HOME,
+      attack: [
+        ...planted("$HOME/.docker/config.json", "$HOME/.config/containers/auth.json"),
+        ...[",", "unlink", "$HOME/.docker/config.json", ",", "rename", "$HOME/.docker", "$WORK/d", ","],
+        ...["mkdir", "$HOME/.config/containers", ",", "mkdir", "$HOME/.config/docker/certs.d", ","],
+        ...["write", "$HOME/.config/containers/registries.conf", "x"],
+      ],
+      sees: "refused",
+    },
+    {
+      tries: "change the usual store while another is in use",
+      granted: HOME,
+      component: false,
+      async run({ product, home, outside }) {
+        const { stdout } = await product.exec(product.command, [
+          ...["run", HOME, await buildFixture("attack"), "--"],
+          ...[
+            "write",
+            `${home}/.krew-wasm/bin/kubectl-x`,
+            "evil",
+            ",",
+            "rename",
+            `${home}/.krew-wasm`,
+            `${home}/moved`,
+          ],
+        ], { env: { KREW_WASM_ROOT: `${outside}/none` } });
+        return stdout.trim().replaceAll("\n", "; ");
+      },
+      sees: "refused",
+    },
+    {
+      tries: "change a receipt by a further name that it has in the directory which it may change",
+      granted: "--allow-write=$WORK",
+      prepare: ({ work, product }) =>
+        Deno.linkSync(`${product.store}/receipts/attack.json`, `${work}/receipt`),
+      cleanUp: ({ work }) => Deno.removeSync(`${work}/receipt`),
+      attack: [
+        ...[
+          "append",
+          "$WORK/receipt",
+          " ",
+          ",",
+          "write",
+          "$WORK/receipt",
+          "{}",
+          ",",
+          "touch",
+          "$WORK/receipt",
+          ",",
+        ],
+        ...["link", "$WORK/receipt", "$WORK/again", ",", "truncate", "$WORK/receipt", "0"],
+      ],
+      sees: "refused",
+    },
+    {
+      tries: "read what was denied by a further name that it has elsewhere",
+      granted: "--allow-read=$WORK --deny-read=$HOME/.ssh",
+      prepare: ({ work, home }) => Deno.linkSync(`${home}/.ssh/id_ed25519`, `${work}/copy`),
+      cleanUp: ({ work }) => Deno.removeSync(`${work}/copy`),
+      attack: ["read", "$WORK/copy", ",", "stat", "$WORK/copy"],
+      sees: "refused",
+    },
+    {
+      tries: "learn whether a denied path is there, by any operation",
+      granted: `${HOME} --deny-read=$HOME/.ssh`,
+      run: sameAnswers,
+      component: false,
+      sees: "the same answers",
+      shown: "the same answers, whether it is there or not",
+    },
+    {
+      tries: "open devices of its directory: memory, the kernel's log, consoles, disks",
+      granted: "--allow-all",
+      skip: () => Deno.build.os === "linux" ? undefined : "devices are of Linux here",
+      async run(stage) {
+        const harmless = ["null", "zero", "full", "random", "urandom", "tty"];
+        const devices = [...Deno.readDirSync("/dev")].flatMap(({ name }) => {
+          try {
+            const { isCharDevice, isBlockDevice } = Deno.lstatSync(`/dev/${name}`);
+            return isCharDevice || isBlockDevice ? [name] : [];
+          } catch {
+            return [];
+          }
+        }).filter((name) => !harmless.includes(name));
+        const words = devices.flatMap((
+          name,
+        ) => ["read", `/dev/${name}`, ",", "append", `/dev/${name}`, "", ","]);
+        const { stdout } = await stage.attack("preview1", [...words, "append", "/dev/null", "x"], {
+          granted: "--allow-all",
+        });
+        return [...new Set(stdout.trim().split("\n"))].join("; ");
+      },
+      sees: "EACCES; ok",
+      shown: "refused, whatever they are; /dev/null is open",
+    },
+  ],
+};

@@ -1,0 +1,48 @@
+/**
+ * A directory in which names are the same in whatever letters, as on Windows and macOS: NTFS in a file, mounted by lowntfs-3g.
+ * Only root may mount it; elsewhere its tests are left out.
+ */
+
+import { findProgram, missing } from "./programs.ts";
+import { temporaryDirectory } from "./temporary.ts";
+
+/** Where Debian has mkntfs. */
+const DIRECTORIES = ["/usr/sbin", "/sbin", "/usr/bin", "/bin"];
+
+/** Whether tests of such directories are left out. */
+export function caseInsensitiveMissing(): boolean {
+  const programs = ["mkntfs", "lowntfs-3g"].every((name) => findProgram(name, DIRECTORIES) !== undefined);
+  const mayMount = Deno.build.os === "linux" && Deno.uid() === 0 && isThere("/dev/fuse");
+  // Where nobody may mount, nothing is missing that could be had.
+  return !mayMount || missing("lowntfs-3g", programs, "Debian: apt-get install ntfs-3g");
+}
+
+function isThere(path: string): boolean {
+  try {
+    Deno.statSync(path);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Mounts one; undefined where the system refuses. Dispose it to unmount it. */
+export function mountCaseInsensitive(): { readonly path: string } & Disposable | undefined {
+  const base = temporaryDirectory();
+  const [image, path] = [`${base}/image`, `${base}/mnt`];
+  Deno.mkdirSync(path);
+  Deno.createSync(image).close();
+  Deno.truncateSync(image, 32 << 20);
+  const run = (name: string, ...args: string[]) =>
+    new Deno.Command(findProgram(name, DIRECTORIES) ?? name, { args, stdout: "null", stderr: "null" })
+      .outputSync().success;
+  if (!run("mkntfs", "-F", "-Q", image) || !run("lowntfs-3g", "-o", "ignore_case", image, path)) {
+    return undefined;
+  }
+  return {
+    path,
+    [Symbol.dispose]() {
+      run("umount", "-l", path);
+    },
+  };
+}

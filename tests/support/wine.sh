@@ -1,0 +1,34 @@
+#!/bin/sh
+# wine.sh DIRECTORY PROGRAM.exe ARGS...: runs a program for Windows under Debian 12's wine64 (apt-get install wine64 lld clang).
+#
+# Deno's runtime asks Windows for two things that Wine 8 lacks, or has otherwise:
+# - ProcessPrng of bcryptprimitives.dll: a library beside the program hands it on to advapi32's random numbers;
+# - VirtualAlloc2, with placeholders: where kernelbase.dll has no such name, V8 does without. It is mounted over Wine's own in
+#   a mount namespace of this process alone, which takes root, or a system where users may have namespaces.
+#
+# DIRECTORY keeps the prefix, made at the first time, and the libraries. The program's directory must be writable.
+set -eu
+here=$1
+program=$2
+shift 2
+builtin=$(dpkg -L libwine 2>/dev/null | grep '/x86_64-windows/kernelbase\.dll$')
+wine=$(dpkg -L wine64 2>/dev/null | grep '/wine/wine64$')
+
+if [ ! -e "$here/kernelbase.dll" ]; then
+  mkdir -p "$here"
+  printf '' | clang --target=x86_64-pc-windows-msvc -c -x c - -o "$here/empty.obj"
+  lld-link /dll /noentry /machine:x64 /nodefaultlib "/out:$here/bcryptprimitives.dll" \
+    /export:ProcessPrng=advapi32.SystemFunction036 "$here/empty.obj"
+  # The names stay sorted, as the loader wants them.
+  LC_ALL=C sed 's/VirtualAlloc2\x00/VirtualAlloc1\x00/g' "$builtin" >"$here/kernelbase.new"
+  mv "$here/kernelbase.new" "$here/kernelbase.dll"
+fi
+beside=$(dirname "$program")/bcryptprimitives.dll
+[ -e "$beside" ] || cp "$here/bcryptprimitives.dll" "$beside"
+
+export WINEPREFIX="$here/prefix" WINEDEBUG="${WINEDEBUG:--all}" HOME="$here"
+namespace=--mount
+[ "$(id -u)" = 0 ] || namespace='--mount --map-root-user'
+# shellcheck disable=SC2016,SC2086 -- the inner shell expands its own arguments; the namespace's flags are words
+exec unshare $namespace sh -c 'mount --bind "$1" "$2"; shift 2; exec "$@"' sh \
+  "$here/kernelbase.dll" "$builtin" "$wine" "$program" "$@"
