@@ -14,15 +14,28 @@ import type { FetchedManifest } from "./client.ts";
 import { Digester, digestOf } from "./digest.ts";
 import type { ArtifactSource } from "./fetched.ts";
 import { bundledAnnotations, readBundled } from "./bundle_annotations.ts";
-import { chooseManifest, configOf, duplicateName, INDEX_TYPES, isIndex, MANIFEST_TYPES } from "./manifest.ts";
+import {
+  chooseManifest,
+  configOf,
+  duplicateName,
+  INDEX_TYPES,
+  isDeep,
+  isIndex,
+  MANIFEST_TYPES,
+  manifestText,
+} from "./manifest.ts";
 import { formatReference, parseReference, type Reference } from "./reference.ts";
-import type { FoundSignature, SignatureSource } from "./signatures.ts";
+import { digestProblem } from "../runtime/provenance.ts";
+import { type FoundSignature, MAX_SIGNATURES, type SignatureSource } from "./signatures.ts";
 import { readIntact } from "./store/blobs.ts";
 import { listTar, tarEnd, type TarEntry, tarHeader, tarPadding } from "./tar.ts";
 
 const MAX_INDEX = 16 << 20;
 const MAX_MANIFEST = 4 << 20;
-const MAX_SIGNATURES = 64 << 20;
+/** Of one manifest's signatures. */
+const MAX_SIGNATURES_SIZE = 64 << 20;
+/** No bundle has more plugins. */
+const MAX_PLUGINS = 10_000;
 const CHUNK = 1 << 16;
 
 interface Descriptor {
@@ -92,10 +105,20 @@ export async function gatherBundle(
       mediaType: mediaType ?? MANIFEST_TYPES[0],
       digest: receipt.manifestDigest,
       size: manifest.length,
-      annotations: bundledAnnotations(receipt, signed, home),
+      annotations: bundledAnnotations(
+        { ...receipt, reference: formatReference(referenceIn(reference, receipt, signed.index)) },
+        signed,
+        home,
+      ),
     });
   }
   return (write) => writeTar(layout, manifests, blobs, layers, write);
+}
+
+/** A reference as a bundle names it: by an index's digest only where the bundle has that index. */
+function referenceIn(reference: Reference, { manifestDigest }: Receipt, index: string): Reference {
+  const { digest } = reference;
+  return digest === undefined || digest === index ? reference : { ...reference, digest: manifestDigest };
 }
 
 function writeTar(
@@ -191,6 +214,7 @@ function parseSignatures(text: string): FoundSignature[] {
   try {
     const json: unknown = JSON.parse(text);
     if (!Array.isArray(json)) throw new Error("it is not a list");
+    if (json.length > MAX_SIGNATURES) throw new Error(`there are more than ${MAX_SIGNATURES}`);
     return json.map((value: unknown): FoundSignature => {
       const { kind, json, payload, annotations } = (value ?? {}) as Record<string, unknown>;
       if (kind === "bundle" && typeof json === "string") return { kind, json };
@@ -288,7 +312,19 @@ export class Bundle implements ArtifactSource, SignatureSource, Disposable {
     if (actual !== digest) {
       throw new AppError("DIGEST_MISMATCH", `The bundle's manifest ${digest} has the digest ${actual}`);
     }
-    return new TextDecoder().decode(bytes);
+    return this.#text(bytes, `manifest ${digest}`);
+  }
+
+  /** What is JSON, or should be: UTF-8, and no deeper than a parser can bear. @throws AppError BUNDLE_INVALID */
+  #text(bytes: Uint8Array, what: string): string {
+    let text: string;
+    try {
+      text = manifestText(bytes);
+    } catch {
+      throw new AppError("BUNDLE_INVALID", `The bundle's ${what} is not UTF-8`);
+    }
+    if (isDeep(text)) throw new AppError("BUNDLE_INVALID", `The bundle's ${what} is nested too deeply`);
+    return text;
   }
 
   /** @throws AppError BUNDLE_INVALID, DIGEST_MISMATCH */
@@ -329,10 +365,17 @@ export class Bundle implements ArtifactSource, SignatureSource, Disposable {
     const of = (blob: string | undefined): FoundSignature[] =>
       blob === undefined
         ? []
-        : parseSignatures(new TextDecoder().decode(this.#read(blobPath(blob), MAX_SIGNATURES)));
+        : parseSignatures(this.#text(this.#read(blobPath(blob), MAX_SIGNATURES_SIZE), "list of signatures"));
+    // Several plugins may be the same bytes, with the same signatures.
+    const lists = new Set<string | undefined>();
     for (const { manifestDigest, signatures, indexDigest, indexSignatures } of this.plugins) {
-      if (manifestDigest === digest) yield* await Promise.resolve(of(signatures));
-      if (indexDigest === digest) yield* await Promise.resolve(of(indexSignatures));
+      if (manifestDigest === digest) lists.add(signatures);
+      if (indexDigest === digest) lists.add(indexSignatures);
+    }
+    let left = MAX_SIGNATURES;
+    for (const list of lists) {
+      for (const signature of await Promise.resolve(of(list))) if (left-- > 0) yield signature;
+      if (left <= 0) return;
     }
   }
 
@@ -357,7 +400,7 @@ export class Bundle implements ArtifactSource, SignatureSource, Disposable {
 
   #json(path: string): Record<string, unknown> {
     try {
-      const text = new TextDecoder().decode(this.#read(path, MAX_INDEX));
+      const text = this.#text(this.#read(path, MAX_INDEX), path);
       const value: unknown = JSON.parse(text);
       const twice = duplicateName(text);
       if (twice !== undefined) {
@@ -384,6 +427,19 @@ export class Bundle implements ArtifactSource, SignatureSource, Disposable {
     if (!Array.isArray(manifests)) {
       throw new AppError("BUNDLE_INVALID", "The bundle's index.json has no manifests");
     }
+    if (manifests.length > MAX_PLUGINS) {
+      throw new AppError("BUNDLE_INVALID", `The bundle's index.json has more than ${MAX_PLUGINS} manifests`);
+    }
+    const names = new Map<string, number>();
+    const chosen = new Map<string, string>();
+    const choose = (digest: string): string => {
+      let found = chosen.get(digest);
+      if (found === undefined) {
+        found = chooseManifest(this.#manifest(digest), `${printable(path, 300)}@${digest}`, "load").digest;
+        chosen.set(digest, found);
+      }
+      return found;
+    };
     return manifests.map((value: unknown, index): BundledPlugin => {
       const { digest, mediaType, annotations } = (value ?? {}) as Record<string, unknown>;
       if (typeof digest !== "string" || !DIGEST.test(digest)) {
@@ -397,13 +453,30 @@ export class Bundle implements ArtifactSource, SignatureSource, Disposable {
       const whole = (INDEX_TYPES as readonly unknown[]).includes(mediaType);
       const from = whole ? digest : notes.index;
       const known = from !== undefined && this.#entries.has(blobPath(from));
+      const { name } = notes;
+      const twin = name === undefined ? undefined : names.get(name);
+      if (twin !== undefined) {
+        throw new AppError(
+          "BUNDLE_INVALID",
+          `The bundle's manifests[${twin}] and manifests[${index}] are both named "${printable(name!, 100)}"`,
+        );
+      }
+      if (name !== undefined) names.set(name, index);
+      const reference = referenceOf(notes.refName, path, digest);
+      const manifestDigest = whole ? choose(digest) : digest;
+      const indexDigest = known ? from : undefined;
+      const problem = digestProblem(reference, { manifestDigest, indexDigest });
+      if (problem !== undefined) {
+        throw new AppError(
+          "BUNDLE_INVALID",
+          `The bundle's manifests[${index}] contradicts itself: ${problem}`,
+        );
+      }
       return {
-        reference: referenceOf(notes.refName, path, digest),
-        manifestDigest: whole
-          ? chooseManifest(this.#manifest(digest), `${printable(path, 300)}@${digest}`, "load").digest
-          : digest,
-        indexDigest: known ? from : undefined,
-        name: notes.name,
+        reference,
+        manifestDigest,
+        indexDigest,
+        name,
         grants: notes.grants,
         signatures: notes.signatures,
         indexSignatures: notes.indexSignatures,

@@ -9,7 +9,7 @@ import { findCredentials, processHost } from "./credentials.ts";
 import type { RegistryCredentials } from "./registry_credentials.ts";
 import { Digester, digestOf } from "./digest.ts";
 import { connectionFailure, type Task } from "./failure.ts";
-import { chooseManifest, INDEX_TYPES, isDeep, isIndex, MANIFEST_TYPES } from "./manifest.ts";
+import { chooseManifest, INDEX_TYPES, isDeep, isIndex, MANIFEST_TYPES, manifestText } from "./manifest.ts";
 import { formatReference, type Reference, registryOrigin } from "./reference.ts";
 import { Broken, type RetryOptions, withRetries } from "./retry.ts";
 import { type Answer, type HostTls, Transport } from "./transport.ts";
@@ -145,7 +145,7 @@ export class RegistryClient {
       }
       let text: string;
       try {
-        text = UTF8.decode(bytes);
+        text = manifestText(bytes);
       } catch {
         throw new AppError("MANIFEST_INVALID", `${task.failed}: its manifest is not UTF-8`);
       }
@@ -305,8 +305,6 @@ export class RegistryClient {
     return endpoints;
   }
 }
-
-const UTF8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 /** The digest that a registry says a manifest has; undefined where it says none of sha256. */
 export function claimedDigest(answer: Answer): string | undefined {

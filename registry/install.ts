@@ -10,7 +10,7 @@ import { defaultPluginName, parsePluginName } from "../runtime/names.ts";
 import { BINDGEN } from "../runtime/store/bindgen.ts";
 import type { Layout } from "../runtime/store/layout.ts";
 import { readReceipt } from "../runtime/store/read.ts";
-import { type Provenance, repositoryOf, type Signature } from "../runtime/provenance.ts";
+import { digestProblem, type Provenance, repositoryOf, type Signature } from "../runtime/provenance.ts";
 import { formatReceipt, type Receipt } from "../runtime/store/receipt.ts";
 import { printable } from "../runtime/text.ts";
 import type { FetchedManifest } from "./client.ts";
@@ -153,6 +153,8 @@ async function resolveArtifact(options: InstallOptions): Promise<Artifact> {
   const shown = printable(formatReference(reference), 400);
   const pinned = options.pin === undefined ? reference : { ...reference, digest: options.pin };
   const manifest = await fetchPinned(client, pinned, options);
+  const problem = digestProblem(reference, { ...manifest, manifestDigest: manifest.digest });
+  if (problem !== undefined) throw new AppError("DIGEST_MISMATCH", `Cannot install "${shown}": ${problem}`);
   const plugin = parseManifest(manifest.text, shown);
   if (options.pinnedBlob !== undefined && plugin.digest !== options.pinnedBlob) {
     throw new AppError(
@@ -274,11 +276,13 @@ export async function compileAnew(layout: Layout, receipt: Receipt, compile: Com
 async function fetchPinned(
   client: ArtifactSource,
   reference: Reference,
-  { pin, pinnedIndex }: Pick<InstallOptions, "pin" | "pinnedIndex">,
+  { pin, pinnedIndex, reference: { digest } }: Pick<InstallOptions, "pin" | "pinnedIndex" | "reference">,
 ): Promise<FetchedManifest> {
-  if (pin !== undefined && pinnedIndex !== undefined) {
+  // A reference by another digest than the manifest's names its index.
+  const index = pinnedIndex ?? (digest === pin ? undefined : digest);
+  if (pin !== undefined && index !== undefined) {
     try {
-      const chosen = await client.fetchManifest({ ...reference, digest: pinnedIndex });
+      const chosen = await client.fetchManifest({ ...reference, digest: index });
       if (chosen.digest === pin) return chosen;
     } catch (error) {
       if (!(error instanceof AppError) || error.code !== "REGISTRY_NOT_FOUND") throw error;

@@ -6,7 +6,7 @@
 import { AppError } from "../runtime/errors.ts";
 import type { Grants } from "../runtime/grants.ts";
 import { grantsToJson } from "../runtime/grants_json.ts";
-import { repositoryOf } from "../runtime/provenance.ts";
+import { digestProblem, repositoryOf } from "../runtime/provenance.ts";
 import { repositoryName } from "../runtime/reference.ts";
 import { visibleJson } from "../runtime/invisible.ts";
 import { parsePluginName } from "../runtime/names.ts";
@@ -108,6 +108,8 @@ export function parseLock(content: string, home: string, shown: string): LockedP
   return plugins.map(({ indexDigest, version: _, ...plugin }, index) => {
     if (names.has(plugin.name)) invalid(`plugins[${index}].name: there are two of the name "${plugin.name}"`);
     names.add(plugin.name);
+    const problem = digestProblem(plugin.reference, { ...plugin, indexDigest });
+    if (problem !== undefined) invalid(`plugins[${index}].reference: ${problem}`);
     return { ...plugin, ...(indexDigest === undefined ? {} : { indexDigest }) };
   });
 }
@@ -135,7 +137,7 @@ export type SyncStep =
 
 /**
  * The steps, by name. No registry is asked: the lock file has all digests. What is to go by the name of another repository is
- * installed from there, and verified, whatever bytes are here.
+ * installed from there, and verified, whatever bytes are here; so is what is to go by an index that is not known to be its own.
  *
  * @param refused names of what the policies don't let run as it is installed: it is to be verified again
  */
@@ -156,7 +158,8 @@ export function planSync(
     }
     if (
       receipt.manifestDigest !== plugin.manifestDigest || receipt.digest !== plugin.digest ||
-      repositoryOf(receipt) !== repositoryName(plugin.reference) || refused.has(name)
+      repositoryOf(receipt) !== repositoryName(plugin.reference) || refused.has(name) ||
+      digestProblem(plugin.reference, receipt) !== undefined
     ) return { kind: "replace", name, plugin, installed: receipt };
     return sameGrants(receipt.grants, plugin.grants) &&
         receipt.reference === formatReference(plugin.reference)

@@ -77,6 +77,13 @@ export function isDeep(text: string): boolean {
   return false;
 }
 
+const UTF8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+
+/** A manifest's text, which encoded again is the same bytes. @throws TypeError of what is not UTF-8 */
+export function manifestText(bytes: Uint8Array): string {
+  return UTF8.decode(bytes);
+}
+
 /** Whether a manifest is an index of several. What can't be read is none. */
 export function isIndex(text: string): boolean {
   try {
@@ -127,9 +134,7 @@ export function chooseManifest(text: string, shown: string, verb = "pull"): Desc
   const choices = ["wasip2", "wasip1"].map((os) => wasm.filter((entry) => entry.os === os));
   const nearest = [...choices, wasm, images].find((some) => some.length > 0) ?? [];
   // Some lists have one entry twice.
-  const found = byType(nearest).filter(({ descriptor }, at, all) =>
-    all.findIndex((other) => other.descriptor.digest === descriptor.digest) === at
-  );
+  const found = [...new Map(byType(nearest).map((entry) => [entry.descriptor.digest, entry])).values()];
   if (found.length === 0) return fail("ARTIFACT_UNSUPPORTED", "its index is empty");
   if (found.length > 1) {
     return fail(

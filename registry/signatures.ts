@@ -7,9 +7,11 @@ import { AppError } from "../runtime/errors.ts";
 import { DIGEST } from "../runtime/store/receipt.ts";
 import type { RegistryClient } from "./client.ts";
 import { fetchBytes } from "./inspect.ts";
-import { duplicateName, INDEX_TYPES, MANIFEST_TYPES } from "./manifest.ts";
+import { duplicateName, INDEX_TYPES, isDeep, MANIFEST_TYPES } from "./manifest.ts";
 import { pagesOf } from "./pages.ts";
 import type { Reference } from "./reference.ts";
+import { replayed } from "./replayed.ts";
+import { repositoryName } from "../runtime/reference.ts";
 
 /** The media type of a sigstore bundle; cosign writes v0.3, older ones differ in their version. */
 export const BUNDLE_TYPE = "application/vnd.dev.sigstore.bundle.v0.3+json";
@@ -41,16 +43,25 @@ export interface SignatureSource {
 
 /** The signatures that a registry has. */
 export function registrySignatures(client: RegistryClient): SignatureSource {
+  // Each requirement asks for them anew.
+  const known = new Map<string, () => AsyncIterable<FoundSignature>>();
   return {
-    signatures: (repository, digest) => findSignatures(client, repository, digest),
+    signatures(repository, digest) {
+      const key = `${repositoryName(repository)}@${digest}`;
+      let found = known.get(key);
+      if (!found) known.set(key, found = replayed(() => findSignatures(client, repository, digest)));
+      return found();
+    },
     manifest: async (reference) => (await client.fetchAnyManifest(reference, "verify")).text,
   };
 }
 
 /** How registries of before distribution-spec 1.1 answer: 404 by the specification, and what some do instead. */
 const NO_REFERRERS_API = [400, 404, 405, 406, 501];
-/** More than these a registry has no reason to keep for one artifact. */
-const MAX_SIGNATURES = 50;
+/** More than these a registry has no reason to keep for one artifact; of manifests that hold them as many. */
+export const MAX_SIGNATURES = 50;
+/** What all signatures of one artifact have together, at most. Bytes. */
+const MAX_TOTAL = 8 << 20;
 /** Of a list of referrers. */
 const MAX_PAGES = 20;
 const MAX_PAGE = 4 << 20;
@@ -65,19 +76,28 @@ interface Entry {
   readonly annotations?: unknown;
 }
 
-/** The signatures of the manifest with this digest, as they are come by. @throws AppError REGISTRY_…, DIGEST_MISMATCH */
+/** What is left of the limits for one artifact, and the blobs that were fetched for it. */
+interface Budget {
+  signatures: number;
+  bytes: number;
+  readonly blobs: Map<string, Uint8Array<ArrayBuffer>>;
+}
+
+/** The signatures of the manifest with this digest, as they are come by, within the limits. @throws AppError REGISTRY_…, DIGEST_MISMATCH */
 export async function* findSignatures(
   client: RegistryClient,
   repository: Reference,
   digest: string,
 ): AsyncGenerator<FoundSignature> {
   let left = MAX_SIGNATURES;
+  const budget: Budget = { signatures: MAX_SIGNATURES, bytes: MAX_TOTAL, blobs: new Map() };
   const seen = new Set<string>();
   const signatures = async function* (entries: readonly Entry[]): AsyncGenerator<FoundSignature> {
     for (const { digest: of } of entries) {
       if (typeof of !== "string" || !DIGEST.test(of) || seen.has(of) || left-- <= 0) continue;
       seen.add(of);
-      yield* signaturesIn(client, { ...repository, tag: undefined, digest: of }, digest);
+      if (budget.signatures <= 0) return;
+      yield* signaturesIn(client, { ...repository, tag: undefined, digest: of }, digest, budget);
     }
   };
   yield* signatures((await listReferrers(client, repository, digest)).filter(isSignature));
@@ -136,6 +156,7 @@ export async function listReferrers(
 }
 
 function entriesOf(text: string): readonly Entry[] | undefined {
+  if (isDeep(text)) return undefined;
   try {
     const { manifests } = JSON.parse(text) as { manifests?: unknown };
     return Array.isArray(manifests)
@@ -160,6 +181,7 @@ async function* signaturesIn(
   client: RegistryClient,
   reference: Reference,
   subject: string,
+  budget: Budget,
 ): AsyncGenerator<FoundSignature> {
   const manifest = await manifestAt(client, reference);
   if (!manifest) return;
@@ -172,16 +194,27 @@ async function* signaturesIn(
   }
   if (json.subject !== undefined && json.subject?.digest !== subject) return;
   if (!Array.isArray(json.layers)) return;
-  for (const layer of json.layers.slice(0, MAX_SIGNATURES) as (Entry | null)[]) {
+  const fetched = async (blob: { readonly digest: string; readonly size: number }) => {
+    let bytes = budget.blobs.get(blob.digest);
+    if (!bytes) {
+      budget.bytes -= blob.size;
+      budget.blobs.set(blob.digest, bytes = await fetchBytes(client, reference, blob, () => {}, "verify"));
+    }
+    return bytes;
+  };
+  for (const layer of json.layers as (Entry | null)[]) {
     const { mediaType, digest, size, annotations } = layer ?? {};
     if (typeof mediaType !== "string" || typeof digest !== "string" || !DIGEST.test(digest)) continue;
     if (!Number.isSafeInteger(size) || (size as number) < 2) continue;
     const blob = { digest, size: size as number };
-    if (BUNDLE_TYPES.test(mediaType) && blob.size <= MAX_BUNDLE) {
-      const bytes = await fetchBytes(client, reference, blob, () => {}, "verify");
-      yield { kind: "bundle", json: new TextDecoder().decode(bytes) };
-    } else if (mediaType === SIMPLE_SIGNING && blob.size <= MAX_PAYLOAD) {
-      const payload = await fetchBytes(client, reference, blob, () => {}, "verify");
+    const isBundle = BUNDLE_TYPES.test(mediaType) && blob.size <= MAX_BUNDLE;
+    const isSimple = mediaType === SIMPLE_SIGNING && blob.size <= MAX_PAYLOAD;
+    if (!isBundle && !isSimple) continue;
+    if (!budget.blobs.has(digest) && blob.size > budget.bytes) continue;
+    if (budget.signatures-- <= 0) return;
+    if (isBundle) yield { kind: "bundle", json: new TextDecoder().decode(await fetched(blob)) };
+    else {
+      const payload = await fetched(blob);
       const texts = typeof annotations === "object" && annotations !== null ? annotations : {};
       yield { kind: "simple", payload, annotations: texts as Record<string, unknown> };
     }

@@ -12,6 +12,7 @@ import { isSigner } from "../runtime/signers.ts";
 import { describeCarried, readCarriedRoot } from "./carried_root.ts";
 import { isEd25519, verifyPrehashed } from "./ed25519ph.ts";
 import { digestOf } from "./digest.ts";
+import { isDeep } from "./manifest.ts";
 import { parseReference } from "./reference.ts";
 import type { FoundSignature } from "./signatures.ts";
 import { keyOf, type Requirement, type Signer } from "./trust.ts";
@@ -198,7 +199,7 @@ function readBundle(
   subject: Subject,
   { copies }: Requirement,
 ): About | Judgement {
-  const bundle = bundleFromJSON(JSON.parse(json));
+  const bundle = bundleFromJSON(parseShallow(json));
   if (bundle.content.$case === "messageSignature") { // over the manifest itself
     const { algorithm, digest } = bundle.content.messageSignature.messageDigest;
     const hash = {
@@ -219,7 +220,7 @@ function readBundle(
   if (payloadType !== STATEMENT) {
     return { verdict: "other", why: `it is of the type ${printable(payloadType, 100)}` };
   }
-  const statement = JSON.parse(new TextDecoder().decode(payload)) as {
+  const statement = parseShallow(new TextDecoder().decode(payload)) as {
     predicateType?: unknown;
     subject?: { name?: unknown; digest?: { sha256?: unknown } }[];
   };
@@ -230,21 +231,27 @@ function readBundle(
   const about = (Array.isArray(statement.subject) ? statement.subject : [])
     .filter((one) => one?.digest?.sha256 === hex);
   if (about.length === 0) return invalid("it is a signature of another image");
-  const named = about.map(({ name }) => nameIn(name));
-  if (named.includes(subject.repository)) return { bundle, names: subject.repository };
-  if (!copies && !named.includes(undefined)) {
-    return invalid(`it was made for another repository: ${printable(String(about[0]!.name), 200)}`);
-  }
-  return { bundle, names: named.find((name) => name !== undefined && name !== "") };
+  return namedBy(about.map(({ name }) => name), bundle, subject, copies);
 }
 
 /**
- * The repository that a statement's name is, canonical; undefined for none: statements may leave names empty, or name files.
- * Empty for what looks like one and is none.
+ * What a signature is about by the names that it gives its subject. None, or an empty one, names nothing; any other is a
+ * repository's, by docker's rules: `acme/foo` is `docker.io/acme/foo`. One that names repositories names the subject's
+ * among them, unless copies are taken.
  */
-function nameIn(name: unknown): string | undefined {
-  if (typeof name !== "string" || !/^(localhost|[^/]*[.:][^/]*)\//.test(name)) return undefined;
-  return repositoryOf(name) ?? "";
+function namedBy(
+  given: readonly unknown[],
+  bundle: Bundle,
+  subject: Subject,
+  copies: boolean | undefined,
+): About | Judgement {
+  const names = given.filter((name) => name !== undefined && name !== "");
+  const repositories = names.map((name) => typeof name === "string" ? repositoryOf(name) : undefined);
+  if (repositories.includes(subject.repository)) return { bundle, names: subject.repository };
+  if (!copies && names.length > 0) {
+    return invalid(`it was made for another repository: ${printable(String(names[0]), 200)}`);
+  }
+  return { bundle, names: repositories.find((name) => name !== undefined) };
 }
 
 function repositoryOf(text: string): string | undefined {
@@ -263,7 +270,7 @@ function readSimple(
   subject: Subject,
   { copies }: Requirement,
 ): About | Judgement {
-  const { critical } = JSON.parse(new TextDecoder().decode(payload)) as {
+  const { critical } = parseShallow(new TextDecoder().decode(payload)) as {
     critical?: {
       type?: unknown;
       image?: { "docker-manifest-digest"?: unknown };
@@ -273,14 +280,6 @@ function readSimple(
   if (critical?.type !== "cosign container image signature") return invalid("its payload is not cosign's");
   if (critical.image?.["docker-manifest-digest"] !== subject.digest) {
     return invalid("it is a signature of another image");
-  }
-  const signedFor = critical.identity?.["docker-reference"];
-  let names: string | undefined;
-  if (signedFor !== "" && signedFor !== undefined) {
-    names = typeof signedFor === "string" ? repositoryOf(signedFor) : undefined;
-    if (!copies && names !== subject.repository) {
-      return invalid(`it was made for another repository: ${printable(String(signedFor), 200)}`);
-    }
   }
   const text = (name: string): string | undefined => {
     const value = Object.hasOwn(annotations, name) ? annotations[name] : undefined;
@@ -319,7 +318,12 @@ function readSimple(
       }],
     };
   }
-  return { bundle: Object.assign(made, { artifact: payload }), names };
+  return namedBy(
+    [critical.identity?.["docker-reference"]],
+    Object.assign(made, { artifact: payload }),
+    subject,
+    copies,
+  );
 }
 
 /** The bytes of the first certificate in a PEM text. */
@@ -493,6 +497,12 @@ function isOutdated(
     const at = tlogEntry ? new Date(Number(tlogEntry.integratedTime) * 1000) : timestamp?.signingTime;
     return at !== undefined && !certificate.validForDate(at);
   });
+}
+
+/** JSON that a registry or a bundle sent. @throws Error */
+function parseShallow(text: string): unknown {
+  if (isDeep(text)) throw new Error("it is nested too deeply");
+  return parseJson(text);
 }
 
 function parseJson(text: string) {

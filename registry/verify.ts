@@ -4,6 +4,7 @@ import { AppError } from "../runtime/errors.ts";
 import { printable } from "../runtime/text.ts";
 import type { Signature } from "../runtime/provenance.ts";
 import { failed, type FetchedManifest } from "./client.ts";
+import { digestOf } from "./digest.ts";
 import type { Reference } from "./reference.ts";
 import type { SignatureSource } from "./signatures.ts";
 import { type Judge, type Judgement, makeJudge, type Subject } from "./sigstore.ts";
@@ -50,11 +51,13 @@ async function verifyBy(
   let good: Signature | undefined;
   for (const digest of [manifest.digest, manifest.indexDigest]) {
     if (digest === undefined) continue;
+    const bytes = new TextEncoder().encode(
+      digest === manifest.digest ? manifest.text : await source.manifest({ ...repository, digest }),
+    );
+    if (digestOf(bytes) !== digest) throw new Error(`the manifest ${digest} was not kept as it was sent`);
     const subject: Subject = {
       digest,
-      bytes: new TextEncoder().encode(
-        digest === manifest.digest ? manifest.text : await source.manifest({ ...repository, digest }),
-      ),
+      bytes,
       repository: `${reference.registry}/${reference.repository}`,
     };
     for await (const signature of source.signatures(repository, digest)) {

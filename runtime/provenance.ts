@@ -1,6 +1,6 @@
 /** Where an installed plugin came from, and who signed it: what its receipt keeps, for rules that are asked at every run. Pure. */
 
-import { DIGEST, parseReference, repositoryName } from "./reference.ts";
+import { DIGEST, parseReference, type Reference, repositoryName } from "./reference.ts";
 import { printable } from "./text.ts";
 import { malformed, nullable, object, parsed, type Reader, text, word } from "./strict_json.ts";
 
@@ -59,6 +59,24 @@ export interface Provenance {
   readonly reference: string;
   readonly source: Source;
   readonly signatures: readonly Signature[];
+}
+
+/**
+ * Why a reference can't be that of a manifest: it names the digest of something else. undefined where it can. Whoever reads
+ * `REPOSITORY@DIGEST` takes what is installed for what has that digest.
+ *
+ * @param indexDigest the index that the manifest was chosen from
+ */
+export function digestProblem(
+  { digest }: Pick<Reference, "digest">,
+  { manifestDigest, indexDigest }: {
+    readonly manifestDigest: string;
+    readonly indexDigest?: string | undefined;
+  },
+): string | undefined {
+  if (digest === undefined || digest === manifestDigest || digest === indexDigest) return undefined;
+  const index = indexDigest === undefined ? "" : `, nor its index, ${indexDigest}`;
+  return `its reference names ${digest}, which is not the manifest, ${manifestDigest}${index}`;
 }
 
 /** How a plugin came here, after its reference; empty for the plainest way. */

@@ -4,6 +4,7 @@ import { AppError } from "../errors.ts";
 import type { Grants } from "../grants.ts";
 import { grantsFromJson, grantsToJson } from "../grants_json.ts";
 import {
+  digestProblem,
   type Provenance,
   type Signature,
   signatureFromJson,
@@ -186,6 +187,8 @@ export function receiptFromJson(value: unknown, name: string): Receipt {
     if (format === FORMAT) {
       const { format: _, ...receipt } = PRESENT(value, "");
       checkName(receipt.name, name);
+      const problem = digestProblem(parseReference(receipt.reference), receipt);
+      if (problem !== undefined) throw new Error(problem);
       for (const field of MAY_BE_NONE) if (receipt[field] === undefined) delete receipt[field];
       return receipt;
     }
@@ -209,8 +212,8 @@ function receiptInvalid(name: string, what: string, value: unknown): AppError {
   try {
     if (typeof reference !== "string") throw new Error("it is lost");
     const known = parseReference(reference);
-    const digest = DIGEST.test(String(manifestDigest)) ? String(manifestDigest) : known.digest;
-    place = formatReference({ ...known, digest });
+    const digest = DIGEST.test(String(manifestDigest)) ? String(manifestDigest) : undefined;
+    place = formatReference({ ...known, digest: known.digest ?? digest });
   } catch { /* it is lost */ }
   return new AppError("RECEIPT_INVALID", `The receipt of "${name}" is broken: ${what}`, {
     hint: `install it again: krew-wasm pull --force ${place} --name ${name}`,

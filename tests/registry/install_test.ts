@@ -13,6 +13,7 @@ import type { Signature } from "../../runtime/provenance.ts";
 import { readReceipt, readReceipts } from "../../runtime/store/read.ts";
 import { makeArtifact, push } from "../support/oci.ts";
 import { TestRegistry } from "../support/registry.ts";
+import { TestStore } from "../support/store.ts";
 import { temporaryDirectory } from "../support/temporary.ts";
 
 const WASM = new Uint8Array([0, 0x61, 0x73, 0x6d, 1, 0, 0, 0]);
@@ -263,4 +264,41 @@ Deno.test("installPlugin() downloads nothing that is not verified, and keeps who
   };
   await install("acme/foo:v1", { verify: () => Promise.resolve([signature]) });
   assert.deepEqual(readReceipt(layout, "foo").signatures, [signature]);
+});
+
+Deno.test("what is pinned has to be what its reference names by digest, itself or through an index", async () => {
+  await using store = TestStore.make();
+  await store.push("acme/good:v1");
+  await store.push("acme/good:evil");
+  const [good, evil] = await Promise.all(
+    ["acme/good:v1", "acme/good:evil"].map((name, each) =>
+      store.install(name, { name: `p${each}` }).then(({ manifestDigest }) => manifestDigest)
+    ),
+  );
+  const wasm = (digest: string) => ({
+    mediaType: "application/vnd.oci.image.manifest.v1+json",
+    digest,
+    size: new TextEncoder().encode(Deno.readTextFileSync(store.layout.blob(digest))).length,
+  });
+  const type = "application/vnd.oci.image.index.v1+json";
+  const text = JSON.stringify({ schemaVersion: 2, mediaType: type, manifests: [wasm(good!)] });
+  store.registry.putManifest("acme/good", "index", text, type);
+  const index = digestOf(new TextEncoder().encode(text));
+  const install = (digest: string, pin: string, pinnedIndex?: string) =>
+    store.install(`acme/good:v1@${digest}`, { name: "foo", pin, pinnedIndex });
+  for (
+    const [digest, pin, pinnedIndex] of [[good, evil], [index, evil, index], [index, evil]] as [
+      string,
+      string,
+      string?,
+    ][]
+  ) {
+    await assert.rejects(install(digest, pin, pinnedIndex), {
+      code: "DIGEST_MISMATCH",
+      message: /its reference names/,
+    });
+  }
+  assert.equal((await install(good!, good!)).indexDigest, undefined);
+  assert.equal((await install(index, good!, index)).indexDigest, index);
+  assert.equal((await install(index, good!)).indexDigest, index);
 });

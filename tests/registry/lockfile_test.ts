@@ -84,6 +84,21 @@ Deno.test("parseLock() refuses what is none, with the field's path", () => {
     [{ ...good, plugins: [{ ...plugin, name: "get" }] }, /plugins\[0\]\.name/],
     [{ ...good, plugins: [{ ...plugin, reference: "https://x" }] }, /plugins\[0\]\.reference/],
     [{ ...good, plugins: [{ ...plugin, manifestDigest: "sha256:x" }] }, /plugins\[0\]\.manifestDigest/],
+    [
+      { ...good, plugins: [{ ...plugin, reference: `ghcr.io/acme/foo:v1@${digest("c")}` }] },
+      /plugins\[0\]\.reference: its reference names sha256:c+, which is not the manifest, sha256:a+$/,
+    ],
+    [
+      {
+        ...good,
+        plugins: [{
+          ...plugin,
+          reference: `ghcr.io/acme/foo@${digest("c")}`,
+          indexDigest: digest("d"),
+        }],
+      },
+      /nor its index, sha256:d+$/,
+    ],
     [{ ...good, plugins: [{ ...plugin, digest: 1 }] }, /plugins\[0\]\.digest/],
     [{ ...good, plugins: [{ ...plugin, grants: {} }] }, /plugins\[0\]\.grants/],
   ];
@@ -195,4 +210,19 @@ Deno.test("planSync() installs anew what is to go by another repository's name, 
     ["moved", "replace"],
     ["refused", "replace"],
   ]);
+});
+
+Deno.test("planSync() has the registry say which index a plugin is of, before it goes by its digest", () => {
+  const step = (change: Partial<Receipt>) => {
+    const installed = receipt("foo", change);
+    const locked = {
+      ...installed,
+      reference: `ghcr.io/acme/foo:v1@${digest("c")}`,
+      indexDigest: digest("c"),
+    };
+    return planSync(parse(formatLock([locked], home)), [installed], [])[0]!.kind;
+  };
+  assert.equal(step({}), "replace");
+  assert.equal(step({ indexDigest: digest("d") }), "replace");
+  assert.equal(step({ indexDigest: digest("c") }), "change");
 });

@@ -22,7 +22,7 @@ import {
   type Signer,
   signerOf,
 } from "../../registry/trust.ts";
-import { registrySignatures } from "../../registry/signatures.ts";
+import { registrySignatures, type SignatureSource } from "../../registry/signatures.ts";
 import { verifyArtifact } from "../../registry/verify.ts";
 import { TestRegistry } from "../support/registry.ts";
 import {
@@ -40,6 +40,8 @@ const NOW = new Date("2026-01-02T03:04:05Z");
 const sigstore = await TestSigstore.make();
 const keys = await makeKeyPair();
 const others = await makeKeyPair();
+
+const MANIFEST = "application/vnd.oci.image.manifest.v1+json";
 
 /** A registry with an artifact, and ways to sign it. */
 async function setUp(version = "1") {
@@ -198,7 +200,11 @@ Deno.test("a statement of something else is no signature", async () => {
   };
   await signBundle({ statement: new TextEncoder().encode(JSON.stringify(scan)) });
   await assert.rejects(verify(KEYLESS), { code: "SIGNATURE_MISSING" });
-  const built = { ...scan, predicateType: "https://slsa.dev/provenance/v1" };
+  const built = {
+    ...scan,
+    subject: [{ digest: { sha256: manifest.digest.slice(7) } }],
+    predicateType: "https://slsa.dev/provenance/v1",
+  };
   await signBundle({ statement: new TextEncoder().encode(JSON.stringify(built)) });
   assert.deepEqual(await verify(KEYLESS), GOOD);
 });
@@ -315,6 +321,90 @@ Deno.test("a signature that was made for another repository does not hold, unles
   };
   await signBundle({ statement: new TextEncoder().encode(JSON.stringify(statement)) });
   await assert.rejects(verify(KEYLESS), { code: "SIGNATURE_INVALID" });
+});
+
+Deno.test("every name that a statement gives its subject counts, by docker's rules", async () => {
+  const { registry, manifest, reference } = await setUp();
+  await using _ = registry;
+  const own = `${registry.host}/acme/foo`;
+  const tried: [names: unknown[], holds: boolean][] = [
+    [["acme/staging"], false],
+    [["foo"], false],
+    [["docker.io/acme/foo"], false],
+    [["LOCALREG/acme/foo"], false],
+    [[`${registry.host}/acme/staging`], false],
+    [[`${registry.host}/acme/staging`, ""], false],
+    [[`${registry.host}/acme/staging`, undefined], false],
+    [["no name at all"], false],
+    [[5], false],
+    [[null], false],
+    [[`${registry.host}/acme/staging`, own], true],
+    [[own], true],
+    [["", undefined], true],
+  ];
+  for (const [names, holds] of tried) {
+    const digest = { sha256: manifest.digest.slice(7) };
+    const statement = JSON.stringify({
+      _type: "https://in-toto.io/Statement/v1",
+      // What another digest is called counts for nothing.
+      subject: [{ name: own, digest: { sha256: "0" } }, ...names.map((name) => ({ name, digest }))],
+      predicateType: "https://sigstore.dev/cosign/sign/v1",
+    });
+    const bundle = await sigstore.bundle(manifest.digest, { statement: new TextEncoder().encode(statement) });
+    const source: SignatureSource = {
+      async *signatures() {
+        yield await Promise.resolve({ kind: "bundle" as const, json: JSON.stringify(bundle) });
+      },
+      manifest: () => Promise.reject(new Error("not asked for")),
+    };
+    const verified = (copies: boolean) =>
+      verifyArtifact(source, reference, manifest, { ...KEYLESS, copies }).then(({ names }) => names);
+    if (holds) assert.equal(await verified(false), names.includes(own) ? own : undefined);
+    else {
+      const shown = String(names);
+      await assert.rejects(
+        verified(false),
+        { code: "SIGNATURE_INVALID", message: /another repository/ },
+        shown,
+      );
+    }
+    await verified(true);
+  }
+});
+
+Deno.test("a registry is asked for each signature once, and for no more than the limits", async () => {
+  const { registry, client, reference, manifest } = await setUp();
+  await using _ = registry;
+  const json = (text: string, size: number) => new TextEncoder().encode(text.padEnd(size));
+  const serve = (count: number, layers: number, size: number) => {
+    const type = "application/vnd.dev.sigstore.bundle.v0.3+json";
+    const entries = Array.from({ length: count }, (_, index) => {
+      const blobs = Array.from({ length: layers }, (_, layer) => json(`{"a":${index},"b":${layer}}`, size));
+      for (const blob of blobs) registry.putBlob(blob);
+      const body = JSON.stringify({
+        schemaVersion: 2,
+        layers: blobs.map((blob) => ({ mediaType: type, digest: digestOf(blob), size })),
+        subject: { digest: manifest.digest },
+      });
+      registry.putManifest("acme/foo", `sig${index}`, body);
+      return { mediaType: MANIFEST, digest: digestOf(new TextEncoder().encode(body)), size: body.length };
+    });
+    registry.hook = (_request, url) =>
+      url.pathname.includes("/referrers/")
+        ? Response.json({ schemaVersion: 2, manifests: entries })
+        : undefined;
+    registry.requests.length = 0;
+  };
+  const blobs = () => registry.requests.filter((line) => line.includes("/blobs/")).length;
+  serve(20, 10, 100);
+  const source = registrySignatures(client);
+  for (let requirement = 0; requirement < 3; requirement++) {
+    assert.equal((await Array.fromAsync(source.signatures(reference, manifest.digest))).length, 50);
+  }
+  assert.equal(blobs(), 50);
+  serve(20, 1, 1 << 20);
+  await Array.fromAsync(registrySignatures(client).signatures(reference, manifest.digest));
+  assert.equal(blobs(), 8);
 });
 
 Deno.test("a statement under a key's name that the key did not sign does not hold", async () => {

@@ -165,6 +165,14 @@ Deno.test("parseReceipt() refuses each field that is malformed, and says how the
       { reference: "ghcr.io:443/acme/foo:v1" },
       /reference: it is not in its canonical form, ghcr\.io\/acme\/foo:v1/,
     ],
+    [
+      { reference: `ghcr.io/acme/foo:v1@sha256:${"0".repeat(64)}` },
+      /its reference names sha256:0+, which is not the manifest, sha256:abab/,
+    ],
+    [
+      { reference: `ghcr.io/acme/foo@sha256:${"0".repeat(64)}`, indexDigest: `sha256:${"1".repeat(64)}` },
+      /nor its index, sha256:1+$/,
+    ],
     [{ source: { kind: "elsewhere" } }, /source\.kind/],
     [{ source: { kind: "registry", place: "x.example/y" } }, /source\.place is not known/],
     [{ source: { kind: "mirror", place: "X.example/y" } }, /source\.place: is not in its canonical form/],
@@ -211,6 +219,17 @@ Deno.test("parseReceipt() refuses each field that is malformed, and says how the
   assert.throws(() => parseReceipt(JSON.stringify({ ...stored(), extra: 1 }), "foo"), {
     hint: `install it again: krew-wasm pull --force ghcr.io/acme/foo:v1@${digest} --name foo`,
   });
+  for (
+    const change of [
+      { reference: `ghcr.io/acme/foo:v1@${digest}` },
+      { reference: `ghcr.io/acme/foo@sha256:${"1".repeat(64)}`, indexDigest: `sha256:${"1".repeat(64)}` },
+    ]
+  ) {
+    assert.equal(
+      parseReceipt(JSON.stringify({ ...stored(), ...change }), "foo").reference,
+      change.reference,
+    );
+  }
   assert.throws(() => parseReceipt("{", "foo"), { hint: /krew-wasm pull --force REF --name foo/ });
 });
 
