@@ -194,12 +194,20 @@ export class RegistryClient {
         endpoint,
         `/v2/${endpoint.repository}/blobs/${blob.digest}`,
         from > 0
-          ? { headers: { range: `bytes=${from}-` }, expect: [200, 206, ...NO_RANGES] }
-          : { expect: [200] },
+          ? { headers: { range: `bytes=${from}-` }, expect: [200, 206, 404, ...NO_RANGES] }
+          : { expect: [200, 404] },
       );
       const [, first, total] = /^bytes (\d+)-\d+\/(\d+|\*)$/.exec(answer.header("content-range") ?? "") ?? [];
       // A total of another size is of what something on the way has packed.
       const goesOn = first === String(from) && (total === "*" || total === String(blob.size));
+      if (answer.status === 404) {
+        await answer.discard();
+        throw new AppError(
+          "REGISTRY_NOT_FOUND",
+          `${task.failed}: the registry has its manifest, but not ${blob.digest}, which that names (404)`,
+          { hint: "push it again" },
+        );
+      }
       if (NO_RANGES.includes(answer.status) || (answer.status === 206 && !goesOn)) {
         sink = undefined;
         await answer.discard();
@@ -232,10 +240,10 @@ export class RegistryClient {
       const actual = digester.digest();
       if (actual !== blob.digest) {
         sink = undefined; // whoever is asked next begins at the front
-        throw new AppError(
-          "DIGEST_MISMATCH",
-          `${task.failed}: the registry sent ${actual}, the manifest says ${blob.digest}`,
-        );
+        const what = `the registry sent ${actual}, the manifest says ${blob.digest}`;
+        // Of several answers one may have been somebody else's.
+        if (from > 0) throw new Broken(what, "content");
+        throw new AppError("DIGEST_MISMATCH", `${task.failed}: ${what}`);
       }
     }, () => {
       if (digester.size - furthest < PROGRESS) return false;
@@ -306,10 +314,11 @@ export class RegistryClient {
   }
 }
 
-/** The digest that a registry says a manifest has; undefined where it says none of sha256. */
+/** The digest that a registry says a manifest has, all of them where it says several; undefined where it says none of sha256. */
 export function claimedDigest(answer: Answer): string | undefined {
-  const claimed = answer.header("docker-content-digest")?.toLowerCase();
-  return claimed?.startsWith("sha256:") ? claimed : undefined;
+  const claimed = answer.header("docker-content-digest")?.toLowerCase() ?? "";
+  const digests = new Set(claimed.split(/[\s,]+/).filter((digest) => digest.startsWith("sha256:")));
+  return digests.size === 0 ? undefined : [...digests].join(", ");
 }
 
 /** The task of doing something with a reference, for errors. */

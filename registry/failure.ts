@@ -49,6 +49,10 @@ export async function answerFailure(
   const between = forwards && proxy ? `, or the proxy ${printable(proxy.url.host, 200)} before it,` : "";
   const at = `${task.failed}: ${who.replace(/,$/, "")}${between || (who.endsWith(",") ? "," : "")}`;
   const why = said === "" ? "" : `: ${said}`;
+  // The link to a storage stands for the user there: no login changes what it is worth.
+  const link = kind === "storage"
+    ? "the link to it may have run out: check this machine's clock, and try again"
+    : "";
   switch (status) {
     case 400:
       // As Go's and nginx's servers say it.
@@ -59,15 +63,16 @@ export async function answerFailure(
     case 401: {
       const does = had ? "does not accept your credentials" : "wants credentials";
       return new AppError("REGISTRY_UNAUTHORIZED", `${at} ${does} for it (401)`, {
-        hint: had
-          ? `krew-wasm login ${registry} with others, or krew-wasm logout ${registry} to go without`
-          : `krew-wasm login ${registry}, or check that the repository exists`,
+        hint: link ||
+          (had
+            ? `krew-wasm login ${registry} with others, or krew-wasm logout ${registry} to go without`
+            : `krew-wasm login ${registry}, or check that the repository exists`),
       });
     }
     case 403:
       return new AppError("REGISTRY_FORBIDDEN", `${at} forbids it (403)${why}`, {
         // Some say so of what is not there, too.
-        hint:
+        hint: link ||
           `log in with an account that may: krew-wasm login ${registry}; or check that the repository exists`,
       });
     case 404:
@@ -75,7 +80,7 @@ export async function answerFailure(
       return kind === "token server"
         ? new AppError("REGISTRY_FAILED", `${at} answered 404${why}`)
         : new AppError("REGISTRY_NOT_FOUND", `${at} has no such thing (404)${why}`, {
-          hint: "check the name and the tag",
+          hint: lacks(task),
         });
     case 405:
     case 501:
@@ -99,6 +104,14 @@ export async function answerFailure(
       retryAfter(answer.header("retry-after")),
     )
     : new AppError("REGISTRY_FAILED", `${at} answered ${status}${why}`);
+}
+
+/** What to do where something is not there. */
+function lacks({ failed }: Task): string {
+  if (failed.startsWith("Cannot push")) {
+    return "check the name; some registries want the repository to be created first";
+  }
+  return failed.startsWith("Cannot list") ? "check the repository's name" : "check the name and the tag";
 }
 
 /** The error for a connection that could not be made, or broke. */

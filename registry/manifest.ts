@@ -140,7 +140,7 @@ export function chooseManifest(text: string, shown: string, verb = "pull"): Desc
     return fail(
       "ARTIFACT_UNSUPPORTED",
       `it is an index of ${images.length} images, of which ${
-        wasm.length === 0 ? "none is" : "several are"
+        wasm.length === 0 && !isWasm(found[0]!.type) ? "none is" : "several are"
       } for WebAssembly`,
       `pull one of them by its digest: REF@${found[0]!.descriptor.digest}`,
     );
@@ -151,11 +151,13 @@ export function chooseManifest(text: string, shown: string, verb = "pull"): Desc
 /** Types of artifacts that are WebAssembly, as clients write them into an index. */
 const WASM_ARTIFACT = /^application\/(wasm$|vnd\.wasm\.|vnd\.(module|bytecodealliance)\.wasm\.)/;
 
+const isWasm = (type: unknown) => typeof type === "string" && WASM_ARTIFACT.test(type);
+
 /** Of several entries those whose artifact is WebAssembly; else those that name no artifact's type. */
 function byType<T extends { readonly type: unknown }>(entries: readonly T[]): readonly T[] {
   if (entries.length < 2) return entries;
-  const typed = entries.filter(({ type }) => typeof type === "string" && WASM_ARTIFACT.test(type));
-  const untyped = entries.filter(({ type }) => type === undefined);
+  const typed = entries.filter(({ type }) => isWasm(type));
+  const untyped = entries.filter(({ type }) => typeof type !== "string" || type === "");
   return [typed, untyped].find((some) => some.length > 0) ?? entries;
 }
 

@@ -50,11 +50,10 @@ export async function pushBlob(
   });
 }
 
-/** Whether an answer to a HEAD says neither that a blob is there nor that the registry can't be used now. */
-const tellsNothing = (status: number) =>
-  (status >= 400 && status < 500 && ![401, 408, 429].includes(status)) || status === 501;
+/** What a HEAD is asked again for, with credentials, elsewhere or later. */
+const ASKED_AGAIN = [301, 302, 303, 307, 308, 401, 408, 429];
 
-/** Whether a repository has a blob. A registry, or its storage, that refuses the question is sent it. */
+/** Whether a repository has a blob. A registry, or its storage, that answers the question in no way is sent the blob. */
 async function isThere(
   { access }: RegistryClient,
   task: Task,
@@ -64,7 +63,7 @@ async function isThere(
   try {
     const head = await access.request(task, endpoint, `/v2/${endpoint.repository}/blobs/${digest}`, {
       method: "HEAD",
-      expect: (status) => status === 200 || tellsNothing(status),
+      expect: (status) => !ASKED_AGAIN.includes(status),
       scopes: [pushScope(endpoint.repository)],
     });
     await head.discard();

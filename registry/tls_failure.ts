@@ -84,7 +84,16 @@ export function tlsFailure(text: string, host: string): TlsFailure | undefined {
     return { why: `${host} speaks no version of TLS from 1.2 on` };
   }
   const [, alert] = /fatal alert: (\w+)/i.exec(text) ?? [];
-  return alert === undefined ? undefined : { why: `${host} refuses the TLS handshake: ${alert}` };
+  if (alert === undefined) return undefined;
+  const why = `${host} refuses the TLS handshake: ${alert}`;
+  // OpenSSL says so of TLS 1.2 where it wants a certificate and gets none.
+  return alert === "HandshakeFailure"
+    ? {
+      why,
+      hint:
+        "if it wants a client certificate: registries.HOST.cert and registries.HOST.key in registries.yaml",
+    }
+    : { why };
 }
 
 /** A day, ` on 2026-11-28`, of seconds since 1970; nothing where there is none. */

@@ -59,7 +59,9 @@ export class Transport {
     const place = { host: url.host, proxy, forwards };
     const idle = this.#options.idleTimeout ?? IDLE_TIMEOUT;
     // A registry may be silent for long while it stores what it was sent.
-    const guard = new Guard(method === "GET" || method === "HEAD" ? idle : idle * 10);
+    const patience = method === "GET" || method === "HEAD" ? idle : idle * 10;
+    const through = proxy ? `, through the proxy ${printable(proxy.url.host, 200)},` : "";
+    const guard = new Guard(patience, `${printable(url.host, 200)}${through}`);
     const started = performance.now();
     const shown = `${method} ${printable(`${url.origin}${url.pathname}`, 500)}`;
     const { body } = request;
@@ -274,7 +276,8 @@ class Guard {
   /** Bytes when a turn of slowness began. */
   #before = 0;
 
-  constructor(readonly idle: number) {
+  /** @param from who is waited for, in words */
+  constructor(readonly idle: number, readonly from: string) {
     this.#wait();
   }
 
@@ -286,7 +289,7 @@ class Guard {
     this.#timer = setTimeout(() => {
       const why = this.#silent++ < PARTS
         ? this.#slow()
-        : new Broken(`nothing came for ${this.idle / 1000} s`);
+        : new Broken(`nothing came from ${this.from} for ${this.idle / 1000} s`);
       if (why) this.#controller.abort(why);
       else this.#wait();
     }, this.idle / PARTS);

@@ -13,7 +13,8 @@ const KEYS = "TLS takes RSA keys of 2048 to 8192 bits, P-256, P-384, P-521 and E
 /** What is wrong with a certificate and its key, in words without either; undefined for nothing that can be found here. */
 export async function pairProblem({ cert, key }: ClientCertificate): Promise<string | undefined> {
   const certificate = bytesOf(cert, "CERTIFICATE");
-  if (certificate && !isVersion3(certificate)) {
+  if (certificate === undefined) return "it holds no certificate in PEM";
+  if (!isVersion3(certificate)) {
     return "it is an X.509 certificate of version 1, and TLS takes version 3: sign it with extensions, as openssl x509 -req -extfile does";
   }
   const { X509Certificate, createPrivateKey, createPublicKey } = await import("node:crypto");
@@ -25,7 +26,7 @@ export async function pairProblem({ cert, key }: ClientCertificate): Promise<str
     const problem = kindProblem(whole);
     if (problem !== undefined) return problem;
     const ofKey = new Uint8Array(createPublicKey(whole).export(spki));
-    if (certificate?.toHex().includes(ofKey.toHex())) return undefined;
+    if (certificate.toHex().includes(ofKey.toHex())) return undefined;
     const ofCertificate = new Uint8Array(new X509Certificate(cert).publicKey.export(spki));
     return ofCertificate.toHex() === ofKey.toHex() ? undefined : "its key is another's";
   } catch (error) {

@@ -310,16 +310,67 @@ Deno.test("a registry that can't go on, or goes on elsewhere, is asked for the w
   }
 });
 
-Deno.test("a resumed download of other bytes is refused", async () => {
+Deno.test("a download that resumes with other bytes begins anew once, and is refused when they stay", async () => {
   await using registry = TestRegistry.start();
-  let asked = 0;
+  registry.putBlob(BLOB, DIGEST);
   const other = BLOB.map((byte) => byte ^ 1);
-  registry.hook = () =>
-    asked++ === 0 ? broken(BLOB) : new Response(other.slice(1000), {
-      status: 206,
-      headers: { "content-range": `bytes 1000-${BLOB.length - 1}/${BLOB.length}` },
-    });
+  let asked = 0;
+  let lies = false;
+  registry.hook = (request) =>
+    asked++ === 0 ? broken(BLOB) : request.headers.has("range")
+      ? new Response(other.slice(1000), {
+        status: 206,
+        headers: { "content-range": `bytes 1000-${BLOB.length - 1}/${BLOB.length}` },
+      })
+      : lies
+      ? new Response(other)
+      : undefined;
+  assert.deepEqual(await fetchBlob(registry), BLOB);
+  assert.equal(asked, 3);
+  asked = 0;
+  lies = true;
   await assert.rejects(fetchBlob(registry), { code: "DIGEST_MISMATCH" });
+  assert.equal(asked, 3);
+});
+
+Deno.test("a hint says what helps where something is not there, or a storage refuses", async () => {
+  await using registry = TestRegistry.start();
+  const { client: made, reference } = client(registry);
+  const task = { failed: 'Cannot push "x"', registry: registry.host };
+  const endpoint = await made.own(reference);
+  const asked = (failed: string) => () =>
+    made.access.request({ ...task, failed }, endpoint, "/v2/x", { expect: [200] });
+  const cases: [operation: () => Promise<unknown>, message: RegExp, hint: RegExp][] = [
+    [
+      () => fetchBlob(registry),
+      /has its manifest, but not sha256:[0-9a-f]{64}, which that names \(404\)$/,
+      /^push it again$/,
+    ],
+    [() => made.fetchManifest(reference), /no such thing \(404\)/, /the name and the tag$/],
+    [asked("Cannot list the tags of x"), /no such thing \(404\)/, /^check the repository's name$/],
+    [asked("Cannot push x"), /no such thing \(404\)/, /want the repository to be created first$/],
+  ];
+  for (const [operation, message, hint] of cases) {
+    await assert.rejects(operation, { code: "REGISTRY_NOT_FOUND", message, hint });
+  }
+  await using storage = TestRegistry.start();
+  for (const status of [401, 403]) {
+    storage.hook = () => new Response("<Error/>", { status });
+    registry.hook = () =>
+      new Response(null, { status: 307, headers: { location: `${storage.origin}/x?sig=1` } });
+    await assert.rejects(fetchBlob(registry), {
+      message: /where the registry redirects to,/,
+      hint: /this machine's clock/,
+    });
+  }
+});
+
+Deno.test("a web page in the middle of a download does not end it", async () => {
+  await using registry = TestRegistry.start();
+  registry.putBlob(BLOB, DIGEST);
+  const answers = [() => broken(BLOB), () => new Response("<html>"), undefined, undefined];
+  registry.hook = () => answers.shift()?.();
+  assert.deepEqual(await fetchBlob(registry), BLOB);
 });
 
 Deno.test("tries are counted anew when a download gets on, and not when it hardly does", async () => {
@@ -356,7 +407,10 @@ Deno.test("a registry that falls silent is given up", async () => {
   const release = Promise.withResolvers<Response>();
   registry.hook = () => release.promise;
   const { client: made, reference } = client(registry, { idleTimeout: 50 });
-  await assert.rejects(made.fetchManifest(reference), { code: "REGISTRY_UNREACHABLE" });
+  await assert.rejects(made.fetchManifest(reference), {
+    code: "REGISTRY_UNREACHABLE",
+    message: /nothing came from 127\.0\.0\.1:\d+ for 0\.05 s$/,
+  });
   release.resolve(new Response(null, { status: 500 }));
 });
 

@@ -130,6 +130,8 @@ Deno.test("chooseManifest() takes the entry for WebAssembly, or the only one", (
       [[{ ...plain, artifactType: "application/spdx+json" }, typed(7), linux], typed(7)],
       [[{ ...p2, artifactType: "application/spdx+json" }, { ...typed(8), platform: p2.platform }], typed(8)],
       [[{ ...plain, artifactType: "application/vnd.krew-wasm.index.v1+json" }, linux], linux],
+      [[{ ...plain, artifactType: "application/spdx+json" }, { ...linux, artifactType: "" }], linux],
+      [[{ ...plain, artifactType: "application/spdx+json" }, { ...linux, artifactType: null }], linux],
       [[typed(9, "application/vnd.wasm.config.v1+json"), plain], typed(9)],
       [[typed(9, "application/wasm"), linux], typed(9)],
     ] as const

@@ -89,7 +89,9 @@ Deno.test("push says that a registry names no place to upload to", async () => {
 });
 
 Deno.test("push sends a blob when a registry refuses HEAD", async () => {
-  for (const odd of [400, 403, 405, 501].map((headStatus): Oddities => ({ headStatus }))) {
+  for (
+    const odd of [202, 204, 304, 400, 403, 405, 410, 500, 501].map((headStatus): Oddities => ({ headStatus }))
+  ) {
     await using registry = oddRegistry(odd);
     const { client, reference } = clientOf(registry);
     assert.equal(await pushBlob(client, reference, blobOf(SMALL)), "sent", JSON.stringify(odd));

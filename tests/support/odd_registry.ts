@@ -146,7 +146,7 @@ function altered(
   }
   if (isManifest(url) && method === "PUT") status = odd.manifestStatus ?? status;
   const digest = headers.get("docker-content-digest");
-  if (odd.digestTwice && digest !== null) headers.append("docker-content-digest", digest);
+  if (odd.digestTwice && digest !== null) headers.append("docker-content-digest", digest.toUpperCase());
   const link = headers.get("link");
   if (link !== null && odd.link !== undefined) headers.set("link", linkAs(registry, odd.link, link));
   return new Response([204, 205].includes(status) ? null : answer.body, { status, headers });
