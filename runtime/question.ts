@@ -81,8 +81,8 @@ function fieldLines(label: string, value: string, columns: number): string[] {
       lines.push(line);
       line = indent;
     }
-    // A blank there would indent the line as labels are.
-    line += full && character === " " ? "\\x20" : character;
+    // Where the indent is short, a blank behind it would make it that of labels.
+    line += full && character === " " && columns < NARROW ? "\\x20" : character;
   }
   return [...lines, line];
 }

@@ -183,6 +183,6 @@ function formatInfo(
     ]),
   ];
   return lines.filter(([, text]) => text !== undefined).map(([label, text]) =>
-    `${label.padEnd(9)}  ${printable(text!, 1000)}\n`
+    `${label.padEnd(9)}  ${printable(text!, 1000).replace(/ {2,}/g, " ")}\n`
   ).join("");
 }

@@ -6,6 +6,7 @@ import { parsePluginName } from "../../runtime/names.ts";
 import { homeDirectory } from "../../runtime/store/layout.ts";
 import type { Context } from "../context.ts";
 import { changesInWords, grantChanges } from "../grant_changes.ts";
+import { completionLine } from "../install/report_installed.ts";
 import { whyRefused } from "../surroundings.ts";
 import { versionText } from "../updates.ts";
 import { readPolicies } from "../verify.ts";
@@ -44,6 +45,8 @@ Examples:
         const refused = policy && await whyRefused(policy, now);
         if (refused) context.stderr(`warning: "${name}" does not run: ${refused.message}\n`);
       }
-      context.stdout(`Rolled back ${name} ${versionText(versions.from)} -> ${versionText(versions.to)}\n`);
+      context.stdout(
+        `Rolled back ${name} ${versionText(from)} -> ${versionText(now)}\n${completionLine(now, from)}`,
+      );
     });
 }

@@ -20,7 +20,7 @@ import { confirmGrants, type GrantedStep, grantedSteps } from "../sync_grants.ts
 import { whyRefused } from "../surroundings.ts";
 import { shortDigest, versionText } from "../updates.ts";
 import { readPolicies } from "../verify.ts";
-import { pathHint } from "../install/report_installed.ts";
+import { completionLine, pathHint } from "../install/report_installed.ts";
 
 /** The command. */
 export function syncCommand(context: Context, exit: Exit) {
@@ -90,7 +90,7 @@ Examples:
       const notice = (line: string) => context.stderr(`${line}\n`);
       const install = async ({ plugin, grants }: { plugin: LockedPlugin; grants: Receipt["grants"] }) => {
         const { reference, manifestDigest, indexDigest, digest, name } = plugin;
-        await installer.install({
+        return await installer.install({
           reference,
           pin: manifestDigest,
           pinnedIndex: indexDigest,
@@ -102,6 +102,7 @@ Examples:
       };
       const failures = await eachOf(due, async (granted) => {
         const { step } = granted;
+        let now: Receipt | undefined;
         if (step.kind === "extra") {
           const [removal] = await removePlugins(layout, [step.name], notice);
           const { error } = removal ?? {};
@@ -111,7 +112,7 @@ Examples:
           const { plugin, installed } = step;
           const { grants } = granted;
           const isChanged = await overtaken(async (other) => {
-            await updateReceipt(
+            now = await updateReceipt(
               layout,
               step.name,
               (receipt) =>
@@ -121,9 +122,11 @@ Examples:
               { task: `sync ${file}`, notice },
             );
           });
-          if (isChanged) await install({ plugin, grants });
-        } else if (step.kind !== "keep") await install({ plugin: step.plugin, grants: granted.grants });
+          if (isChanged) now = await install({ plugin, grants });
+        } else if (step.kind !== "keep") now = await install({ plugin: step.plugin, grants: granted.grants });
         say(describeStep(granted).replace(/^\w+/, (verb) => DONE[verb] ?? verb));
+        const before = receipts.find(({ name }) => name === now?.name);
+        if (now) say(completionLine(now, before));
       }, context);
       tellExtra();
       const hint = pathHint(layout.bin, context.env);

@@ -11,6 +11,7 @@ import type { Context, Exit } from "../context.ts";
 import { allOf, eachOf, keepOption } from "../each.ts";
 import { grantsOf } from "../grants.ts";
 import { type Installer, openInstaller } from "../installer.ts";
+import { completionLine } from "../install/report_installed.ts";
 import { plainHttpOption } from "../registry.ts";
 import { installedPlugins } from "../selected.ts";
 import { shortDigest, tellUnseen, versionText, wayOut, whyNot } from "../updates.ts";
@@ -103,7 +104,7 @@ Examples:
             ? `${name}\n`
             : `Upgraded ${name} ${versionText(receipt)} -> ${versionText(installed)}${
               update.tag === installed.version ? "" : ` (${update.tag})`
-            }\n`,
+            }\n${completionLine(installed, receipt)}`,
         );
       }, context);
       if (failures.length > 0) {

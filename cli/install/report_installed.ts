@@ -26,9 +26,7 @@ export function tellInstalled(context: Context, layout: Layout, receipt: Receipt
       `  from    ${printable(receipt.reference, 400)}${sourceInWords(receipt.source)}\n` +
       `  digest  ${receipt.manifestDigest}\n` +
       receipt.signatures.map((signature) => `  signed  by ${describeSignature(signature)}\n`).join("") +
-      (receipt.completion === undefined || !effectiveGrants(receipt.grants).completion
-        ? ""
-        : `  Tab     asks it to complete its arguments (krew-wasm grants ${receipt.name} --deny-completion)\n`) +
+      completionLine(receipt) +
       `  run     ${other === undefined ? `kubectl ${call}` : `krew-wasm run ${receipt.name}`}\n`,
   );
   if (other === undefined) return;
@@ -36,6 +34,15 @@ export function tellInstalled(context: Context, layout: Layout, receipt: Receipt
     `warning: kubectl ${call} runs ${printable(other, 300)}, which comes first on PATH\n` +
       `hint: put ${printable(layout.bin, 300)} first on PATH, or choose another name with --name\n`,
   );
+}
+
+/** Tells that a plugin is run at Tab; nothing where it is not, or `before`, what it took the place of, was too. */
+export function completionLine(receipt: Receipt, before?: Receipt): string {
+  const completes = (one: Receipt | undefined) =>
+    one?.completion !== undefined && effectiveGrants(one.grants).completion;
+  return completes(receipt) && !completes(before)
+    ? `  Tab     asks it to complete its arguments (krew-wasm grants ${receipt.name} --deny-completion)\n`
+    : "";
 }
 
 /** How to put bin/ on PATH, where it is not: the exact line for the user's shell. Pure. */

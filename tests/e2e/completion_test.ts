@@ -116,6 +116,43 @@ testBinary(
 );
 
 testBinary(
+  "a version that completes where the one before did not is told of by every command that installs it",
+  { ignore: clangMissing() },
+  async () => {
+    using product = Product.make();
+    await using registry = TestRegistry.start();
+    const wasm = await Deno.readFile(await buildFixture("completing"));
+    const artifact = (version: string, more: Record<string, string> = {}) =>
+      makeArtifact(wasm, "cncf", { "org.opencontainers.image.version": version, ...more });
+    const completing = artifact("2.0.0", { "krew-wasm.dev/completion": "cobra" });
+    await push(registry.origin, "plugins/tool", "latest", artifact("1.0.0"));
+    const told = async (line: string) => {
+      const { code, stdout, stderr } = await product.shell(`krew-wasm ${line}`);
+      assert.equal(code, 0, `${line}: ${stderr}`);
+      return /^ {2}Tab {5}asks it .*--deny-completion\)$/m.test(stdout);
+    };
+    assert.equal(await told(`pull ${registry.host}/plugins/tool:latest`), false);
+    await told("list -o lock > first.lock");
+    await push(registry.origin, "plugins/tool", "latest", completing);
+    assert.equal(await told(`upgrade tool`), true);
+    await told("list -o lock > second.lock");
+    assert.equal(await told("rollback tool"), false);
+    await told("sync second.lock --yes");
+    assert.equal(await told("sync first.lock --yes"), false);
+    assert.equal(await told("rollback tool"), true, "to the version before");
+    assert.equal(await told("sync first.lock --yes"), false);
+    assert.equal(await told("sync second.lock --yes"), true);
+    await told("grants tool --deny-completion");
+    assert.equal(await told("sync second.lock --yes"), true, "which grants it again");
+    await told("bundle save tool.bundle tool; krew-wasm rm tool");
+    assert.equal(await told("bundle load tool.bundle"), true);
+    await told("grants tool --deny-completion");
+    await product.shell("krew-wasm sync first.lock --yes; krew-wasm grants tool --deny-completion");
+    assert.equal(await told("upgrade tool"), false, "denied, it is asked nothing");
+  },
+);
+
+testBinary(
   "a plugin that prints without end ends, and completes nothing",
   { ignore: clangMissing() },
   async () => {
