@@ -26,17 +26,44 @@ export interface GrantRow {
   readonly rule?: ClusterRule;
 }
 
-/** Places whose content is worth stealing, or runs later. Below $HOME. */
-const SENSITIVE =
-  /^(?:\.ssh|\.aws|\.azure|\.gnupg|\.kube|\.docker|\.config\/(?:gcloud|gh|containers)|\.netrc|\.git-credentials|\.npmrc|\.vault-token|\.password-store|\.mozilla|\.(?:bash|zsh|profile)\w*|\.config\/(?:fish|systemd|autostart)|appdata)(?:\/|$)/i;
-const SYSTEM = /^\/(?:etc|root|boot|proc|sys|dev|usr|bin|sbin|lib|var)?(?:\/|$)/;
+/** Places below $HOME whose content is worth stealing, or runs later, in lower case. */
+const SENSITIVE = [
+  ...[".ssh", ".aws", ".azure", ".gnupg", ".kube", ".docker", ".netrc", ".git-credentials", ".gitconfig"],
+  ...[".npmrc", ".pypirc", ".cargo", ".m2", ".gem", ".terraform.d", ".vault-token", ".password-store"],
+  ...[".mozilla", ".thunderbird", ".krew-wasm", ".krew", ".local/bin", ".local/share/keyrings", "bin"],
+  ...[".config/gcloud", ".config/gh", ".config/git", ".config/containers", ".config/helm", ".config/sops"],
+  ...[
+    ".config/fish",
+    ".config/systemd",
+    ".config/autostart",
+    ".config/environment.d",
+    ".config/google-chrome",
+  ],
+  ...[
+    ".config/chromium",
+    "library/keychains",
+    "library/launchagents",
+    "library/application support",
+    "appdata",
+  ],
+];
+/** Files that shells read when they start. Below $HOME. */
+const SHELL_FILE = /^\.(?:bash|zsh|profile|login|xprofile|xsession)\w*(?:\/|$)/;
+const SYSTEM = /^\/(?:etc|root|boot|proc|sys|dev|usr|bin|sbin|lib|var|run|opt)?(?:\/|$)/;
 /** The same of Windows, on whatever drive. */
 const WINDOWS_SYSTEM = /^[a-z]:\/(?:windows|program files(?: \(x86\))?|programdata|\$\w+)(?:\/|$)/i;
 
 /** Whether credentials are kept at a path, or below it. */
 function holdsCredentials(path: string, home: string): boolean {
   if (isRoot(path) || isWithin(home, path)) return true;
-  return SENSITIVE.test(pathBelow(path, home) ?? "");
+  return isSensitive(pathBelow(path, home) ?? "");
+}
+
+/** Whether a path below $HOME is a sensitive place, lies in one, or holds one. */
+function isSensitive(below: string): boolean {
+  const path = below.toLowerCase();
+  return SHELL_FILE.test(path) ||
+    path !== "" && SENSITIVE.some((place) => isWithin(path, place) || isWithin(place, path));
 }
 
 /** Why access to a path is risky; empty for none. `home` is the user's, absolute. */
@@ -63,7 +90,7 @@ function placeRisk(
   }
   if (isWithin(home, path, windows)) return "your keys, tokens and the shell's own files lie there";
   const below = pathBelow(path, home, windows);
-  if (below !== undefined && SENSITIVE.test(below)) return "credentials, or what your shell runs, lie there";
+  if (below !== undefined && isSensitive(below)) return "credentials, or what your shell runs, lie there";
   const isSystem = !windows && SYSTEM.test(path) && !/^\/(?:tmp|var\/tmp)(?:\/|$)/.test(path);
   if (below === undefined && (isSystem || windows && WINDOWS_SYSTEM.test(path))) {
     return write ? "the system's own files lie there" : "the system's settings lie there";

@@ -133,13 +133,18 @@ Deno.test("what is risky is marked", () => {
       `${HOME}/.ssh`,
       `${HOME}/.aws/credentials`,
       `${HOME}/.bashrc`,
+      `${HOME}/.config`,
+      `${HOME}/.local`,
+      `${HOME}/.CONFIG/gh/hosts.yml`,
+      `${HOME}/Library/Keychains/login.keychain-db`,
+      "/run/secrets",
       "/etc/shadow",
       "/root",
     ]
   ) {
     assert.notEqual(pathRisk(path, false, HOME), "", path);
   }
-  for (const path of [`${HOME}/src`, `${HOME}/.sshx`, "/tmp/x", "/srv/data"]) {
+  for (const path of [`${HOME}/src`, `${HOME}/.sshx`, `${HOME}/.config/compare`, "/tmp/x", "/srv/data"]) {
     assert.equal(pathRisk(path, false, HOME), "", path);
     assert.notEqual(pathRisk(path, true, HOME), "", path);
   }
