@@ -10,9 +10,10 @@ import { makeArtifact, push } from "../support/oci.ts";
 import { clangMissing } from "../support/product.ts";
 import { TestRegistry } from "../support/registry.ts";
 import { temporaryDirectory } from "../support/temporary.ts";
+import { windowsBinary, WINE } from "../support/wine.ts";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
-const binary = Deno.env.get("KREW_WASM_WINDOWS_BINARY");
+const binary = windowsBinary();
 
 /** A machine of its own. */
 class Machine {
@@ -23,9 +24,23 @@ class Machine {
     Deno.copyFileSync(binary.startsWith("/") ? binary : `${root}${binary}`, this.#program);
   }
 
-  async run(...args: string[]): Promise<{ code: number; stdout: string; stderr: string }> {
-    const { code, stdout, stderr } = await new Deno.Command(`${root}tests/support/wine.sh`, {
-      args: [this.#directory, this.#program, ...args],
+  run(...args: string[]): Promise<{ code: number; stdout: string; stderr: string }> {
+    return this.#run(this.#program, ...args);
+  }
+
+  /** Names' short forms, of eight letters and three, as old programs see them. */
+  async shortNames(windows: string, names: readonly string[]): Promise<string[]> {
+    const { stdout } = await this.#run("cmd", "/c", `dir /a /x ${windows.replaceAll("/", "\\")}`);
+    return names.map((name) => {
+      const line = stdout.split("\n").find((line) => line.endsWith(` ${name}`));
+      const [, short] = /(\S*~\S*) +\S+$/.exec(line ?? "") ?? [];
+      return short ?? assert.fail(`no short name of ${name}: ${stdout}`);
+    });
+  }
+
+  async #run(program: string, ...args: string[]): Promise<{ code: number; stdout: string; stderr: string }> {
+    const { code, stdout, stderr } = await new Deno.Command(WINE, {
+      args: [this.#directory, program, ...args],
       stdin: "null",
     }).output();
     const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes).replaceAll("\r\n", "\n");
@@ -108,6 +123,23 @@ Deno.test({
         "write ~/.kube/.KUBECONFIG x",
         "rename ~/work/sub ~/.DOCKER",
       ]));
+    await t.step("short names", async () => {
+      const [store, kube, ssh] = await machine.shortNames(windows, [".krew-wasm", ".kube", ".ssh"]);
+      await refused(["--allow-home", `--deny-read=${windows}/.ssh`], [
+        `rename ~/${store} ~/kw2`,
+        `write ~/${store}/bin/kubectl-attack.cmd evil`,
+        `create ~/${store!.toLowerCase()}/bin/kubectl-x.cmd evil`,
+        `rename ~/${kube} ~/k2`,
+        `append ~/${kube}/config x`,
+        `read ~/${ssh}/id`,
+        `list ~/${ssh}`,
+        `rename ~/${ssh} ~/s2`,
+      ]);
+      await refused(["--allow-home", `--deny-read=${windows}/${ssh}`], [
+        "read ~/.ssh/id",
+        "rename ~/.ssh ~/s2",
+      ]);
+    });
     await t.step(
       "what is denied",
       () =>

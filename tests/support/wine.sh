@@ -23,8 +23,13 @@ if [ ! -e "$here/kernelbase.dll" ]; then
   LC_ALL=C sed 's/VirtualAlloc2\x00/VirtualAlloc1\x00/g' "$builtin" >"$here/kernelbase.new"
   mv "$here/kernelbase.new" "$here/kernelbase.dll"
 fi
-beside=$(dirname "$program")/bcryptprimitives.dll
-[ -e "$beside" ] || cp "$here/bcryptprimitives.dll" "$beside"
+# A program of Wine's own (`cmd`) has no path.
+case $program in
+  */*)
+    beside=$(dirname "$program")/bcryptprimitives.dll
+    [ -e "$beside" ] || cp "$here/bcryptprimitives.dll" "$beside"
+    ;;
+esac
 
 export WINEPREFIX="$here/prefix" WINEDEBUG="${WINEDEBUG:--all}" HOME="$here"
 namespace=--mount
