@@ -8,7 +8,7 @@ import { type Endpoint, RegistryAccess } from "./access.ts";
 import { findCredentials, processHost } from "./credentials.ts";
 import type { RegistryCredentials } from "./registry_credentials.ts";
 import { Digester, digestOf } from "./digest.ts";
-import { connectionFailure, type Task } from "./failure.ts";
+import { connectionFailure, type Task, whoOf } from "./failure.ts";
 import { chooseManifest, INDEX_TYPES, isDeep, isIndex, MANIFEST_TYPES, manifestText } from "./manifest.ts";
 import { formatReference, type Reference, registryOrigin } from "./reference.ts";
 import { Broken, type RetryOptions, withRetries } from "./retry.ts";
@@ -137,11 +137,11 @@ export class RegistryClient {
       const actual = digestOf(bytes);
       const mismatch = (what: string) => new AppError("DIGEST_MISMATCH", `${task.failed}: ${what}`);
       if (reference.digest !== undefined && actual !== reference.digest) {
-        throw mismatch(`the registry sent a manifest with the digest ${actual}, not ${reference.digest}`);
+        throw mismatch(`${whoOf(task)} sent a manifest with the digest ${actual}, not ${reference.digest}`);
       }
       const claimed = claimedDigest(answer);
       if (claimed !== undefined && claimed !== actual) {
-        throw mismatch(`the registry calls its manifest ${printable(claimed, 100)}, it is ${actual}`);
+        throw mismatch(`${whoOf(task)} calls its manifest ${printable(claimed, 100)}, it is ${actual}`);
       }
       let text: string;
       try {
@@ -204,14 +204,14 @@ export class RegistryClient {
         await answer.discard();
         throw new AppError(
           "REGISTRY_NOT_FOUND",
-          `${task.failed}: the registry has its manifest, but not ${blob.digest}, which that names (404)`,
+          `${task.failed}: ${whoOf(task)} has its manifest, but not ${blob.digest}, which that names (404)`,
           { hint: "push it again" },
         );
       }
       if (NO_RANGES.includes(answer.status) || (answer.status === 206 && !goesOn)) {
         sink = undefined;
         await answer.discard();
-        throw new Broken("the registry can't go on where the download stopped");
+        throw new Broken(`${whoOf(task)} can't go on where the download stopped`);
       }
       if (answer.status === 200) restart();
       for await (const chunk of answer.chunks()) {
@@ -240,7 +240,7 @@ export class RegistryClient {
       const actual = digester.digest();
       if (actual !== blob.digest) {
         sink = undefined; // whoever is asked next begins at the front
-        const what = `the registry sent ${actual}, the manifest says ${blob.digest}`;
+        const what = `${whoOf(task)} sent ${actual}, the manifest says ${blob.digest}`;
         // Of several answers one may have been somebody else's.
         if (from > 0) throw new Broken(what, "content");
         throw new AppError("DIGEST_MISMATCH", `${task.failed}: ${what}`);
@@ -323,7 +323,8 @@ export function claimedDigest(answer: Answer): string | undefined {
 
 /** The task of doing something with a reference, for errors. */
 export function taskOf(verb: string, reference: Reference, registry = reference.registry): Task {
-  return { failed: failed(verb, reference), registry };
+  const task = { failed: failed(verb, reference), registry };
+  return registry === reference.registry ? task : { ...task, who: printable(registry, 200) };
 }
 
 /** `Cannot pull "ghcr.io/acme/foo:v1"` */

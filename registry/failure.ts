@@ -13,6 +13,13 @@ export interface Task {
   readonly failed: string;
   /** The registry that is asked. */
   readonly registry: string;
+  /** What to call it, where it is another than the reference names, as a mirror is. */
+  readonly who?: string;
+}
+
+/** Who is asked, in words. */
+export function whoOf({ who = "the registry" }: Task): string {
+  return who;
 }
 
 const MAX_ERROR = 64 << 10;
@@ -41,9 +48,9 @@ export async function answerFailure(
   const host = printable(name, 200);
   const registry = printable(task.registry, 200);
   const who = {
-    registry: "the registry",
+    registry: whoOf(task),
     "token server": `the token server ${host}`,
-    storage: `${host}, where the registry redirects to,`,
+    storage: `${host}, where ${whoOf(task)} redirects to,`,
   }[kind];
   // A proxy that sends the request on may answer itself.
   const between = forwards && proxy ? `, or the proxy ${printable(proxy.url.host, 200)} before it,` : "";
@@ -53,6 +60,8 @@ export async function answerFailure(
   const link = kind === "storage"
     ? "the link to it may have run out: check this machine's clock, and try again"
     : "";
+  // Some say so of what is not there, too.
+  const orCheck = task.failed.startsWith("Cannot log in") ? "" : ", or check that the repository exists";
   switch (status) {
     case 400:
       // As Go's and nginx's servers say it.
@@ -66,14 +75,13 @@ export async function answerFailure(
         hint: link ||
           (had
             ? `krew-wasm login ${registry} with others, or krew-wasm logout ${registry} to go without`
-            : `krew-wasm login ${registry}, or check that the repository exists`),
+            : `krew-wasm login ${registry}${orCheck}`),
       });
     }
     case 403:
       return new AppError("REGISTRY_FORBIDDEN", `${at} forbids it (403)${why}`, {
-        // Some say so of what is not there, too.
         hint: link ||
-          `log in with an account that may: krew-wasm login ${registry}; or check that the repository exists`,
+          `log in with an account that may: krew-wasm login ${registry}${orCheck}`,
       });
     case 404:
       // A token server's is not of the name or the tag.
@@ -111,7 +119,7 @@ function lacks({ failed }: Task): string {
   if (failed.startsWith("Cannot push")) {
     return "check the name; some registries want the repository to be created first";
   }
-  return failed.startsWith("Cannot list") ? "check the repository's name" : "check the name and the tag";
+  return /^Cannot (list|log in)/.test(failed) ? "check the repository's name" : "check the name and the tag";
 }
 
 /** The error for a connection that could not be made, or broke. */

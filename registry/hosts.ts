@@ -401,7 +401,7 @@ async function readConfig(root: string, host: HostsHost): Promise<RegistriesConf
     } catch (error) {
       throw invalid(
         path,
-        `it is not YAML: ${firstLineOf(error)}`,
+        `it is not YAML: ${firstLineOf(error).replace("; please use YAML.parseAllDocuments()", "")}`,
         "docs/registries.md shows one",
       );
     }

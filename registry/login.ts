@@ -6,7 +6,7 @@
 import { AppError } from "../runtime/errors.ts";
 import { systemWords } from "../runtime/file_error.ts";
 import { printable } from "../runtime/text.ts";
-import { RegistryAccess } from "./access.ts";
+import { isSuccess, RegistryAccess } from "./access.ts";
 import type { RegistryClient } from "./client.ts";
 import { type AuthFile, helperFor, serverName, withoutRegistry } from "./auth_file.ts";
 import {
@@ -47,8 +47,14 @@ export async function checkLogin(client: RegistryClient, registry: string, login
   const access = new RegistryAccess(client.transport, () => Promise.resolve({ kind: "basic", ...login }));
   try {
     await client.retry(task, async () => {
-      const answer = await access.request(task, endpoint, "/v2/", { expect: [200], scopes: [] });
+      const answer = await access.request(task, endpoint, "/v2/", { expect: isSuccess, scopes: [] });
       await answer.discard();
+      if (!/^text\/html\b/i.test(answer.header("content-type") ?? "")) return;
+      throw new AppError(
+        "REGISTRY_PROTOCOL",
+        `${task.failed}: it answers with a web page`,
+        { hint: "check the registry's name; it may be a login page or a proxy that answers" },
+      );
     });
   } catch (error) {
     if (!(error instanceof AppError) || error.code !== "REGISTRY_UNAUTHORIZED") throw error;

@@ -3,7 +3,7 @@
 import { AppError } from "../runtime/errors.ts";
 import { printable } from "../runtime/text.ts";
 import type { ApiRequest, Endpoint, RegistryAccess } from "./access.ts";
-import type { Task } from "./failure.ts";
+import { type Task, whoOf } from "./failure.ts";
 import { shownOrigin } from "./redirect.ts";
 import type { Answer } from "./transport.ts";
 
@@ -68,7 +68,7 @@ function nextPage(task: Task, header: string | null, from: URL, list: URL): URL 
     if (rest === "") return undefined;
     throw new AppError(
       "REGISTRY_PROTOCOL",
-      `${task.failed}: the registry names the next page by a Link header that can't be read: "${
+      `${task.failed}: ${whoOf(task)} names the next page by a Link header that can't be read: "${
         printable(rest, 200)
       }"`,
     );

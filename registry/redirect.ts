@@ -2,7 +2,7 @@
 
 import { AppError } from "../runtime/errors.ts";
 import { printable } from "../runtime/text.ts";
-import type { Task } from "./failure.ts";
+import { type Task, whoOf } from "./failure.ts";
 import { isLocalAddress, isLoopback } from "./reference.ts";
 
 /** More than these are not followed. */
@@ -19,7 +19,7 @@ export function redirectTarget(
   task: Task,
   from: URL,
   location: string | null,
-  who = "the registry",
+  who = whoOf(task),
 ): URL {
   let to = location === null ? null : URL.parse(location, from);
   // A registry behind a gateway may not know that it is reached by HTTPS.

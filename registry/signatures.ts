@@ -8,6 +8,7 @@ import { DIGEST } from "../runtime/store/receipt.ts";
 import type { RegistryClient } from "./client.ts";
 import { fetchBytes } from "./inspect.ts";
 import { duplicateName, INDEX_TYPES, isDeep, MANIFEST_TYPES } from "./manifest.ts";
+import { whoOf } from "./failure.ts";
 import { pagesOf } from "./pages.ts";
 import type { Reference } from "./reference.ts";
 import { replayed } from "./replayed.ts";
@@ -140,7 +141,7 @@ export async function listReferrers(
       const entries = entriesOf(new TextDecoder().decode(bytes));
       if (!entries && !known) break;
       if (!entries) {
-        throw new AppError("REGISTRY_PROTOCOL", `${task.failed}: the registry sent no list of referrers`);
+        throw new AppError("REGISTRY_PROTOCOL", `${task.failed}: ${whoOf(task)} sent no list of referrers`);
       }
       known = true;
       for (const entry of entries) found.set(entry.digest, entry);

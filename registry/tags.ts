@@ -2,6 +2,7 @@
 
 import { AppError } from "../runtime/errors.ts";
 import type { RegistryClient } from "./client.ts";
+import { type Task, whoOf } from "./failure.ts";
 import { pagesOf } from "./pages.ts";
 import type { Reference } from "./reference.ts";
 
@@ -26,7 +27,7 @@ export async function listTags(client: RegistryClient, reference: Reference): Pr
         MAX_PAGE,
         () => new AppError("TOO_LARGE", `${task.failed}: the list is larger than ${MAX_PAGE} bytes`),
       );
-      for (const tag of parseTags(new TextDecoder().decode(bytes), task.failed)) found.add(tag);
+      for (const tag of parseTags(new TextDecoder().decode(bytes), task)) found.add(tag);
     }
     return [...found];
   });
@@ -34,7 +35,7 @@ export async function listTags(client: RegistryClient, reference: Reference): Pr
 }
 
 /** The tags of one page: none where it says so by null, or names the repository alone, as some do. */
-function parseTags(text: string, failed: string): string[] {
+function parseTags(text: string, task: Task): string[] {
   let list: { name?: unknown; tags?: unknown } | null = null;
   try {
     list = JSON.parse(text);
@@ -42,6 +43,8 @@ function parseTags(text: string, failed: string): string[] {
   const isList = typeof list === "object" && list !== null &&
     ("tags" in list || typeof list.name === "string");
   const tags = isList ? list!.tags ?? [] : undefined;
-  if (!Array.isArray(tags)) throw new AppError("REGISTRY_PROTOCOL", `${failed}: the registry sent no list`);
+  if (!Array.isArray(tags)) {
+    throw new AppError("REGISTRY_PROTOCOL", `${task.failed}: ${whoOf(task)} sent no list`);
+  }
   return tags.filter((tag): tag is string => typeof tag === "string" && TAG.test(tag));
 }

@@ -286,11 +286,13 @@ async function setUp(settings: Record<string, unknown> = {}) {
   const mirror = TestRegistry.start();
   await push(registry.origin, "acme/foo", "v1", makeArtifact(WASM));
   await push(mirror.origin, "copy/acme/foo", "v1", makeArtifact(WASM));
+  const notices: string[] = [];
   const config = { registries: { [registry.host]: { mirrors: [`${mirror.host}/copy`], ...settings } } };
   const client = new RegistryClient({
     hosts: openHosts("/s", hostOf({ "/s/registries.yaml": JSON.stringify(config) })),
     credentials: () => Promise.resolve(undefined),
     sleep: () => Promise.resolve(),
+    notice: (line) => notices.push(line),
   });
   const pull = async () => {
     const reference = parseReference(`${registry.host}/acme/foo:v1`);
@@ -302,7 +304,7 @@ async function setUp(settings: Record<string, unknown> = {}) {
     });
     return new Uint8Array(await new Blob(chunks).arrayBuffer());
   };
-  return { registry, mirror, client, pull };
+  return { registry, mirror, client, pull, notices };
 }
 
 Deno.test("a mirror that has it is all that is asked", async () => {
@@ -325,11 +327,15 @@ Deno.test("a mirror that has it not, fails, lies or is not there is left for the
         url.pathname.includes("/blobs/") ? new Response(new Uint8Array(8)) : undefined,
     ]
   ) {
-    const { registry, mirror, pull } = await setUp();
+    const { registry, mirror, pull, notices } = await setUp();
     await using _ = registry;
     await using __ = mirror;
     mirror.hook = hook;
     assert.deepEqual(await pull(), WASM);
+    assert.ok(notices.length > 0);
+    for (const notice of notices.filter((notice) => !/cut off|larger|longer/.test(notice))) {
+      assert.ok(notice.includes(`": ${mirror.host} `), notice);
+    }
   }
   const { registry, mirror, pull } = await setUp();
   await using _ = registry;

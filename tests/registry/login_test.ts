@@ -157,6 +157,24 @@ Deno.test("a file that can't be read is not overwritten", async () => {
   assert.equal(files[CONFIG], "{broken");
 });
 
+Deno.test("checkLogin() takes no web page for a registry's consent", async () => {
+  await using registry = TestRegistry.start();
+  const client = new RegistryClient({ sleep: () => Promise.resolve() });
+  const page = () => new Response("<html>", { headers: { "content-type": "text/html; charset=utf-8" } });
+  for (
+    const hook of [
+      page,
+      (_: Request, { pathname }: URL) =>
+        pathname === "/login" ? page() : Response.redirect(`${registry.origin}/login`),
+    ]
+  ) {
+    registry.hook = hook;
+    await assert.rejects(checkLogin(client, registry.host, LOGIN), { code: "REGISTRY_PROTOCOL" });
+  }
+  registry.hook = () => new Response(null, { status: 204 });
+  await checkLogin(client, registry.host, LOGIN);
+});
+
 Deno.test("checkLogin() tells whether a registry takes the credentials, Basic or Bearer", async () => {
   for (const kind of ["basic", "bearer"] as const) {
     await using registry = TestRegistry.start({ kind, ...LOGIN });
