@@ -9,7 +9,7 @@ import { absolute, type ConnectionFlags } from "./flags.ts";
 import type { Chosen, ClusterEntry, ExecEntry, Sourced, UserEntry } from "./kubeconfig.ts";
 import { toBytes } from "./header_text.ts";
 import { isProxyUrl } from "./proxy.ts";
-import { serverOf } from "./server_url.ts";
+import { hasZone, serverOf } from "./server_url.ts";
 import { shownUrl } from "./shown_url.ts";
 
 /** A client certificate, PEM. */
@@ -91,7 +91,12 @@ export function connectionOf(
   const proxyUrl = flags.proxyUrl ?? entry.proxyUrl;
   if (proxyUrl !== undefined && !isProxyUrl(proxyUrl)) {
     const where = flags.proxyUrl === undefined ? `${cluster.where}.proxy-url` : "--proxy-url";
-    invalid(where, `"${shownUrl(proxyUrl)}" is not an http, https or socks5 URL`);
+    invalid(
+      where,
+      hasZone(proxyUrl)
+        ? "has an IPv6 zone, which krew-wasm can't connect to: name the host"
+        : `"${shownUrl(proxyUrl)}" is not an http, https or socks5 URL`,
+    );
   }
   const { ca, caFile, insecure } = rootsOf(files, cluster);
   const credentials = user || hasUserFlags(flags)

@@ -1,16 +1,14 @@
 /** Words for what went wrong between here and the API server, free of secrets. Pure. */
 
+import { type CertificateFault, certificateFaultOf } from "../certificate_fault.ts";
 import { AppError } from "../errors.ts";
 import { printable } from "../text.ts";
 import { isTimeout } from "./abort.ts";
 import type { Connection } from "./connection.ts";
 import { NoAnswer } from "./http_head.ts";
 
-const UNKNOWN_ISSUER =
-  /UnknownIssuer|unable to (get|verify)|self.signed|BadSignature|UNABLE_TO_|SELF_SIGNED|DEPTH_ZERO/i;
-const WRONG_NAME = /NotValidForName|not valid for|altnames|certificate.*name|ALTNAME_INVALID/i;
-const EXPIRED =
-  /certificate has expired|certificate expired|\bExpired\b|NotValidYet|CERT_HAS_EXPIRED|NOT_YET_VALID/i;
+// Of node:tls.
+const UNKNOWN_ISSUER = /unable to (?:get|verify)|self.signed|UNABLE_TO_|SELF_SIGNED|DEPTH_ZERO/i;
 // Deno 2.6 has "write UNKNOWN" for every handshake of node:tls that fails.
 const TLS = /certificate|tls|handshake|InvalidContentType|corrupt message|write UNKNOWN|\balert\b/i;
 const PROXY = /proxy|socks|tunnel/i;
@@ -26,34 +24,11 @@ export function failureOf(error: unknown, connection: Connection): AppError {
   }
   const tls = (why: string, hint?: string) =>
     new AppError("CLUSTER_TLS", `${at}: ${why}`, { cause: error, ...(hint === undefined ? {} : { hint }) });
-  // net/http takes it where it is the kubeconfig's own authority; rustls, as RFC 5280 4.2.1.9 has it, does not.
-  if (/CaUsedAsEndEntity/.test(text)) {
-    return tls(
-      "its certificate is an authority's own (basicConstraints CA:TRUE), which is not taken for a server's",
-      "give the server a certificate of its own, signed by that authority",
-    );
+  const fault = UNKNOWN_ISSUER.test(text) ? UNTRUSTED : certificateFaultOf(text);
+  if (fault) {
+    const { why, hint } = certificateWords(fault, connection);
+    return tls(`its certificate ${why}`, hint);
   }
-  if (UNKNOWN_ISSUER.test(text)) {
-    return tls(
-      "its certificate is signed by an authority that the kubeconfig does not name",
-      "check certificate-authority-data of the cluster in your kubeconfig",
-    );
-  }
-  if (WRONG_NAME.test(text)) {
-    const { server, tlsServerName } = connection;
-    const names = certificateNames(text);
-    return tls(
-      names.length === 0
-        ? "its certificate is for another name"
-        : `its certificate is valid for ${names.join(", ")}, not for ${
-          printable(tlsServerName ?? hostnameOf(server), 200)
-        }`,
-      tlsServerName === undefined
-        ? "set tls-server-name of the cluster in your kubeconfig to a name that the certificate has"
-        : "check tls-server-name of the cluster in your kubeconfig",
-    );
-  }
-  if (EXPIRED.test(text)) return tls("its certificate has expired or is not valid yet");
   const unreachable = (why: string) => new AppError("CLUSTER_UNREACHABLE", `${at}: ${why}`, { cause: error });
   if (connection.proxyUrl !== undefined && PROXY.test(text)) return unreachable(`by its proxy: ${last}`);
   if (isHangUp(error)) return unreachable(hangUpOf(error) ?? last);
@@ -66,18 +41,40 @@ export function failureOf(error: unknown, connection: Connection): AppError {
   return unreachable(last);
 }
 
-/** The most names of a certificate that are shown. */
-const MOST_NAMES = 10;
+const UNTRUSTED: CertificateFault = { kind: "issuer", why: "is not trusted" };
 
-/** The names that a certificate has, from the words of rustls or node:tls, free of control characters. */
-function certificateNames(text: string): string[] {
-  const [, rustls] = /certificate is only valid for (.*)/.exec(text) ?? [];
-  const [, node] = /is not in the cert's (?:altnames|list): (.*?)(?: \(ERR_|$)/.exec(text) ?? [];
-  const names = rustls !== undefined
-    ? [...rustls.matchAll(/(?:DnsName|IpAddress)\("?([^")]+)/g)].map(([, name]) => name!)
-    : (node ?? "").split(", ").map((name) => name.replace(/^(?:DNS|IP Address):/, "")).filter((name) => name);
-  const shown = names.slice(0, MOST_NAMES).map((name) => printable(name, 100));
-  return names.length > MOST_NAMES ? [...shown, `${names.length - MOST_NAMES} more`] : shown;
+/** What is wrong with the server's certificate, and how the kubeconfig can be right. */
+function certificateWords(
+  { kind, why }: CertificateFault,
+  { server, tlsServerName }: Connection,
+): { why: string; hint?: string } {
+  switch (kind) {
+    // net/http takes it where it is the kubeconfig's own authority; rustls, as RFC 5280 4.2.1.9 has it, does not.
+    case "authority":
+      return { why, hint: "give the server a certificate of its own, signed by that authority" };
+    case "issuer":
+      return {
+        why: "is signed by an authority that the kubeconfig does not name",
+        hint: "check certificate-authority-data of the cluster in your kubeconfig",
+      };
+    case "signature":
+      return {
+        why,
+        hint:
+          "certificate-authority-data in your kubeconfig has another key, or an RSA key has fewer than 2048 bits",
+      };
+    case "names":
+      return {
+        why: `${why}, not for ${printable(tlsServerName ?? hostnameOf(server), 200)}`,
+        hint: tlsServerName === undefined
+          ? "set tls-server-name of the cluster in your kubeconfig to a name that the certificate has"
+          : "check tls-server-name of the cluster in your kubeconfig",
+      };
+    case "dates":
+      return { why, hint: "check this machine's clock, or have the certificate renewed" };
+    default:
+      return { why };
+  }
 }
 
 function hostnameOf(server: string): string {

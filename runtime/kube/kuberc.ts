@@ -7,7 +7,6 @@
 import { AppError, messageOf } from "../errors.ts";
 import { isName } from "../program_path.ts";
 import { printable } from "../text.ts";
-import { absolute } from "./flags.ts";
 import { parseGoYaml } from "./go_yaml.ts";
 import type { KubercFile } from "./kuberc_file.ts";
 
@@ -122,8 +121,8 @@ function policyOf(preference: Preference, where: string): PluginPolicy {
 
 /** Whether Go's filepath.Clean leaves a path as it is. */
 function isClean(path: string): boolean {
-  const below = path.replace(/^(?:\.\.\/)+/, "");
-  return absolute(below, "") === below;
+  const below = path.replace(/^(?:\/|(?:\.\.\/)+)/, "");
+  return path === "/" || below.split("/").every((name) => !["", ".", ".."].includes(name));
 }
 
 /** Finds the program that a command stands for: an absolute path, or undefined. */

@@ -1,5 +1,7 @@
 /** A cluster's `server`: where it is, apart from what may be secret in how it is written. Pure. */
 
+import { toBytes } from "./header_text.ts";
+import { bytesOf } from "./http_head.ts";
 import { shownUrl } from "./shown_url.ts";
 
 /** Basic credentials that stand in a URL. */
@@ -17,6 +19,7 @@ export function serverOf(
   invalid: (what: string) => never,
 ): { server: string; userinfo: Userinfo | undefined } {
   const whole = /^[a-z][a-z0-9+.-]*:\/\/[^/?#]/i.test(text);
+  if (hasZone(text)) return invalid("has an IPv6 zone, which krew-wasm can't connect to: name the host");
   const url = URL.parse(whole ? text : `http://${text}`);
   if (!url || (url.protocol !== "https:" && url.protocol !== "http:")) {
     return invalid(`is not an http or https URL: "${shownUrl(text)}"`);
@@ -28,8 +31,35 @@ export function serverOf(
   if (/^\d+(\.\d+){3}$/.test(url.hostname) && !text.includes(url.hostname)) {
     return invalid(`writes the address ${url.hostname} in another way`);
   }
-  // As path.Join of Go: one slash for several.
-  return { server: `${url.origin}${url.pathname.replace(/\/{2,}/g, "/").replace(/\/$/, "")}`, userinfo };
+  const path = joinedPath(text) ?? invalid("has a path with a broken escape");
+  return { server: `${url.origin}${path}`, userinfo };
+}
+
+/** Whether the host of a URL is an IPv6 address with a zone (RFC 6874). */
+export function hasZone(text: string): boolean {
+  return /^(?:[a-z][a-z0-9+.-]*:\/\/)?(?:[^/?#]*@)?\[[^\]/?#]*%/i.test(text);
+}
+
+/**
+ * The path of a URL as client-go sends it: decoded, joined by Go's path.Join, and encoded again by net/url. Empty for the root;
+ * undefined for a broken escape.
+ */
+function joinedPath(text: string): string | undefined {
+  const [, path = ""] = /^(?:[a-z][a-z0-9+.-]*:\/\/)?[^/?#]*([^?#]*)/is.exec(text) ?? [];
+  if (/%(?![0-9a-f]{2})/i.test(path)) return undefined;
+  const bytes = bytesOf(toBytes(path).replace(/%(..)/g, (_, hex) => String.fromCharCode(parseInt(hex, 16))));
+  const encoded = Array.from(bytes, (byte) => {
+    const character = String.fromCharCode(byte);
+    return /[\w.~$&+,/:;=@-]/.test(character)
+      ? character
+      : `%${byte.toString(16).toUpperCase().padStart(2, "0")}`;
+  }).join("");
+  const names: string[] = [];
+  for (const name of encoded.split("/")) {
+    if (name === "..") names.pop();
+    else if (name !== "" && name !== ".") names.push(`/${name}`);
+  }
+  return names.join("");
 }
 
 /** The user name and password of a URL, decoded; undefined for none. */

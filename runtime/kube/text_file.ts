@@ -2,25 +2,45 @@
 
 /** A file's text. @throws as Deno.readFileSync; in words for devices, which Deno does not open */
 export function readText(path: string): string {
-  if (isStdin(path)) return decodeText(readStdin());
+  const file = followed(path);
+  if (STDIN.test(file)) return decodeText(readStdin());
   try {
-    return decodeText(Deno.readFileSync(path));
+    return decodeText(Deno.readFileSync(file));
   } catch (error) {
-    if (!/^\/(?:dev|proc)\//.test(path) || !(error instanceof Deno.errors.NotCapable)) throw error;
-    throw new Error("of what is below /dev and /proc, only pipes and standard input are read", {
-      cause: error,
-    });
+    if (!OPEN_FILES.test(file) || !(error instanceof Deno.errors.NotCapable)) throw error;
+    throw new Error("krew-wasm reads no devices, only files, pipes and standard input", { cause: error });
   }
 }
 
-/** Whether a path stands for standard input, which Deno opens by no name. */
-export function isStdin(path: string): boolean {
-  return Deno.build.os !== "windows" && /^\/dev\/(?:stdin|fd\/0)$|^\/proc\/self\/fd\/0$/.test(path);
+/** Names of standard input, which Deno opens by none of them. */
+const STDIN = Deno.build.os === "windows" ? /^(?!)/ : /^\/dev\/(?:stdin|fd\/0)$|^\/proc\/self\/fd\/0$/;
+/** Where the system names open files and devices. */
+const OPEN_FILES = /^\/(?:dev|proc)\//;
+
+/** Where links lead; an open file by its own name, if it has one. */
+function followed(path: string): string {
+  for (let links = 0; links < 40 && !STDIN.test(path); links++) {
+    let target: string;
+    try {
+      target = Deno.readLinkSync(path);
+    } catch {
+      return path;
+    }
+    if (target.startsWith("/")) path = target;
+    else if (OPEN_FILES.test(path)) return path; // `pipe:[1]`
+    else path = path.slice(0, path.lastIndexOf("/") + 1) + target;
+  }
+  return path;
 }
 
-/** Whether a file is gone once it is read: standard input, or a pipe as of `<(command)`. */
+/** Whether a path leads to standard input. */
+export function isStdin(path: string): boolean {
+  return STDIN.test(followed(path));
+}
+
+/** Whether a plugin can't be shown a file in its place: a pipe or standard input, or an open file of this process alone. */
 export function isReadOnce(path: string): boolean {
-  if (isStdin(path)) return true;
+  if (OPEN_FILES.test(path) || isStdin(path)) return true;
   try {
     return Deno.statSync(path).isFifo === true;
   } catch {

@@ -325,6 +325,38 @@ testBinary("what kubectl reads in a kubeconfig and in flags, in every notation",
     ["a second document of JSON on its own line", "reached", {
       config: `${json(config())}\n${json({ "current-context": "y" })}\n`,
     }],
+    ...([
+      ["%2F", "/a%2fb", "/a/b"],
+      ["an escaped dot", "/a/%2e%2e/b", "/b"],
+      ["doubled slashes", "//a//b/", "/a/b"],
+      ["an escaped letter", "/%41", "/A"],
+      ["an escaped percent sign", "/a%252Fb", "/a%252Fb"],
+      ["what net/url escapes", "/a b!'()*|^", "/a%20b%21%27%28%29%2A%7C%5E"],
+      ["no letter of ASCII", "/größe", "/gr%C3%B6%C3%9Fe"],
+    ] as const).map(([name, path, sent]): Case => [`a server path with ${name}`, "reached", {
+      ...at(`${api.server}${path}`),
+      server: `${api.server}${sent}`,
+    }]),
+    ["a server path with a broken escape", "? invalid URL escape", at(`${api.server}/a%zz`), [
+      "kubeconfig",
+      "its words",
+    ]],
+    ["an IPv6 zone", "unreachable", at("https://[fe80::1%25lo]:1"), ["kubeconfig", "says why"]],
+    ["a kubeconfig by its descriptor", "reached", {
+      config: config(),
+      args: ["--kubeconfig", "/dev/fd/9"],
+      by: ["sh", "-c", `"$@" 9<~/.kube/config`, "sh"],
+    }],
+    ["a kubeconfig by a link to standard input", "reached", {
+      config: config(),
+      args: ["--kubeconfig", "link"],
+      by: [
+        "sh",
+        "-c",
+        `ln -sf /dev/stdin link; cat ~/.kube/config | "$@"; code=$?; rm link; exit $code`,
+        "sh",
+      ],
+    }],
     ["a kubeconfig from a pipe", "reached", {
       config: config(),
       args: ["--kubeconfig", "/dev/stdin"],

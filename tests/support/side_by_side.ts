@@ -151,7 +151,7 @@ function kubectlResult({ code, stderr }: Run): Result {
 
 const PLUGIN: readonly (readonly [words: RegExp, result: Result])[] = [
   [/The credential plugin|token file/, "credentials"],
-  [/its certificate (is|has)|TLS handshake/, "tls"],
+  [/its certificate (is|has|expired)|TLS handshake/, "tls"],
   [/Cannot reach the API server/, "unreachable"],
   [/--request-timeout=|is neither true nor false/, "usage"],
   [/kubeconfig|config: |not YAML|--|client key|certificates for|PROXY names|kuberc|Preference/, "kubeconfig"],

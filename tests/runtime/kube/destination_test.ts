@@ -104,6 +104,14 @@ Deno.test("destinationOf() refuses every other place, and names it", () => {
   }
 });
 
+Deno.test("destinationOf() takes the kubeconfig's own path as it is, and checks what is below it", () => {
+  assert.equal(destinationOf("https://h/a%5Cb", "/x").pathname, "/a%5Cb/x");
+  assert.equal(destinationOf("https://h/a%5Cb", "https://h/a%5Cb/x").pathname, "/a%5Cb/x");
+  for (const asked of ["/x%5Cy", "https://h/a%5Cb/x%2Fy", "https://h/a%5C", "https://h/a/b/x"]) {
+    assert.throws(() => destinationOf("https://h/a%5Cb", asked), { code: "DESTINATION_REFUSED" }, asked);
+  }
+});
+
 Deno.test("destinationOf() never leaves the server's origin and prefix, whatever is asked", () => {
   const piece = fc.constantFrom(
     ..."/ // .. . %2e %2E%2e %2f %5c \\ @ : ? # https:// http:// api.example:6443 evil.example rancher.example k8s clusters c-1 \t \n \0 a"

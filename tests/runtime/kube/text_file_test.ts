@@ -29,10 +29,20 @@ Deno.test({
       assert.equal(isReadOnce(`${directory}/pipe`), true);
       for (const name of ["file", ".", "none"]) assert.equal(isReadOnce(`${directory}/${name}`), false, name);
       assert.equal(readText(`${directory}/file`), "text");
+      await Deno.symlink("file", `${directory}/link`);
+      await Deno.symlink("/dev/stdin", `${directory}/stdin`);
+      await Deno.symlink("stdin", `${directory}/stdin2`);
+      await Deno.symlink("loop", `${directory}/loop`);
+      assert.equal(readText(`${directory}/link`), "text");
+      assert.deepEqual(
+        ["link", "stdin", "stdin2", "loop"].map((name) => isStdin(`${directory}/${name}`)),
+        [false, true, true, false],
+      );
+      assert.throws(() => readText(`${directory}/loop`));
     } finally {
       await Deno.remove(directory, { recursive: true });
     }
-    assert.equal(isReadOnce("/dev/null"), false);
+    assert.equal(isReadOnce("/dev/null"), true);
     for (const path of ["/dev/stdin", "/dev/fd/0", "/proc/self/fd/0"]) {
       assert.ok(isStdin(path) && isReadOnce(path), path);
     }
