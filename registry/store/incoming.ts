@@ -15,6 +15,14 @@ export function isIncoming(name: string): boolean {
   return name.startsWith(INCOMING);
 }
 
+/**
+ * Whether it is what a file without a name is called where the file system can't do without one (NFS: `.nfs…`, FUSE:
+ * `.fuse_hidden…`, ntfs-3g: `.ghost-ntfs-3g-…`): to remove it would take away what is open. It goes when it is closed.
+ */
+export function isNamedByFileSystem(name: string): boolean {
+  return name.startsWith(".");
+}
+
 /** See the file's comment; dispose it to free it. */
 export class Incoming implements Disposable {
   private constructor(

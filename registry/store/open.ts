@@ -11,7 +11,7 @@ import { printable } from "../../runtime/text.ts";
 import { lockForReading, lockStore } from "../lock.ts";
 import { isAside, recoverData } from "./data.ts";
 import { makeDirectory, removeDirectory, storeFailed } from "./disk.ts";
-import { isIncoming } from "./incoming.ts";
+import { isIncoming, isNamedByFileSystem } from "./incoming.ts";
 import { migrateStore } from "./migrate.ts";
 import { namesIn, sweep } from "./sweep.ts";
 
@@ -65,6 +65,7 @@ export function prepareStore(layout: Layout): void {
 function emptyStage(layout: Layout): void {
   const { stage } = layout;
   for (const name of namesIn(stage)) {
+    if (isNamedByFileSystem(name)) continue;
     try {
       removeDirectory(`${stage}/${name}`);
     } catch (error) {
@@ -94,7 +95,7 @@ export async function openForReading(layout: Layout, notice: OpenOptions["notice
 function clearStage(layout: Layout): void {
   try {
     for (const name of namesIn(layout.stage)) {
-      if (isAside(name)) continue;
+      if (isAside(name) || isNamedByFileSystem(name)) continue;
       try {
         Deno.removeSync(`${layout.stage}/${name}`, { recursive: true });
       } catch { /* a download's, which has lost its name by now */ }

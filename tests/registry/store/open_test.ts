@@ -306,6 +306,20 @@ Deno.test("emptying stage/ is not disturbed by what loses its name just then", a
   assert.deepEqual(namesIn(layout.stage), []);
 });
 
+Deno.test("a file that the file system named itself, as NFS names an open one that was removed, stays", async () => {
+  await using store = TestStore.make();
+  const { layout } = store;
+  prepareStore(layout);
+  const names = [
+    ".nfs000000000000002a00000001",
+    ".fuse_hidden0000000a00000001",
+    ".ghost-ntfs-3g-00000000000000000006",
+  ];
+  for (const name of names) Deno.writeTextFileSync(`${layout.stage}/${name}`, "x");
+  (await openForWriting(layout, { task: "test" }))[Symbol.dispose]();
+  assert.deepEqual(namesIn(layout.stage).sort(), names.sort());
+});
+
 Deno.test("what a command leaves in stage/ goes with it, but for a plugin's data, which is the next one's to put back", async () => {
   await using store = TestStore.make();
   const { layout } = store;
