@@ -89,12 +89,12 @@ export async function storeLogin(
 /**
  * Forgets a registry's credentials in every file and helper that has them. One that fails does not keep the others from it.
  *
- * @returns where they were, and what may have them still; both empty: nowhere
+ * @returns where they were, and what may have them still; whether DOCKER_AUTH_CONFIG has some, which stay
  */
 export async function removeLogin(
   registry: string,
   host: LoginHost = processLoginHost(),
-): Promise<{ readonly removed: Stored[]; readonly failures: AppError[] }> {
+): Promise<{ readonly removed: Stored[]; readonly failures: AppError[]; readonly held: boolean }> {
   const removed: Stored[] = [];
   const failures: AppError[] = [];
   const attempt = async (operation: () => Promise<Stored | undefined>) => {
@@ -125,16 +125,7 @@ export async function removeLogin(
       return changed ? { kind: "file", path } : undefined;
     });
   }
-  if (isHeld(registry, host)) {
-    failures.push(
-      new AppError(
-        "REGISTRY_CREDENTIALS",
-        `The environment variable DOCKER_AUTH_CONFIG holds credentials for ${printable(registry, 200)}`,
-        { hint: "unset DOCKER_AUTH_CONFIG" },
-      ),
-    );
-  }
-  return { removed, failures };
+  return { removed, failures, held: isHeld(registry, host) };
 }
 
 /** @throws AppError NO_HOME */

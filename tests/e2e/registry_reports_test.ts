@@ -74,6 +74,13 @@ testBinary(
     const { stderr } = await it.done(pull, { DOCKER_AUTH_CONFIG: "{s3cret" });
     assert.match(stderr, /^warning: "\$DOCKER_AUTH_CONFIG" is not a JSON object$/m);
     assert.doesNotMatch(stderr, /s3cret/);
+    const logout = ["logout", it.registry.host];
+    const held = { DOCKER_AUTH_CONFIG: JSON.stringify(auths("pa:ss")) };
+    assert.match(
+      (await it.done(logout, held)).stderr,
+      /^warning: DOCKER_AUTH_CONFIG still holds credentials/m,
+    );
+    assert.match(await it.fails(logout, held), /^error: .* DOCKER_AUTH_CONFIG holds .*\nhint: unset/);
   },
 );
 

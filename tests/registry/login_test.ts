@@ -115,6 +115,7 @@ Deno.test("removeLogin() forgets every spelling of a registry in every file, and
   assert.deepEqual(await removeLogin("r.example", made), {
     removed: [{ kind: "file", path: CONFIG }, { kind: "file", path: podman }],
     failures: [],
+    held: false,
   });
   assert.deepEqual(JSON.parse(files[CONFIG]!).auths, {});
   assert.deepEqual(Object.keys(JSON.parse(files[podman]!).auths), ["r.example/team", "other.example"]);
@@ -125,11 +126,11 @@ Deno.test("removeLogin() tells of what DOCKER_AUTH_CONFIG holds, which stays", a
     const { made } = host({});
     const held = JSON.stringify({ auths: { [key]: { auth: "eDp5" } } });
     const env = (name: string) => name === "DOCKER_AUTH_CONFIG" ? held : made.env(name);
-    const { removed, failures } = await removeLogin("r.example", { ...made, env });
-    assert.deepEqual([removed, failures.map(({ hint }) => hint)], [[], ["unset DOCKER_AUTH_CONFIG"]], key);
-    assert.deepEqual((await removeLogin("other.example", { ...made, env })).failures, []);
+    const nothing = { removed: [], failures: [] };
+    assert.deepEqual(await removeLogin("r.example", { ...made, env }), { ...nothing, held: true }, key);
+    assert.deepEqual(await removeLogin("other.example", { ...made, env }), { ...nothing, held: false });
     const broken = (name: string) => name === "DOCKER_AUTH_CONFIG" ? "{" : made.env(name);
-    assert.deepEqual((await removeLogin("r.example", { ...made, env: broken })).failures, []);
+    assert.deepEqual(await removeLogin("r.example", { ...made, env: broken }), { ...nothing, held: false });
   }
 });
 
