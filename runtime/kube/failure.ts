@@ -55,7 +55,8 @@ function certificateWords(
     case "issuer":
       return {
         why: "is signed by an authority that the kubeconfig does not name",
-        hint: "check certificate-authority-data of the cluster in your kubeconfig",
+        hint:
+          "check certificate-authority-data of the cluster in your kubeconfig: it holds the authority, not the server's certificate",
       };
     case "signature":
       return {
