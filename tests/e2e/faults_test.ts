@@ -13,7 +13,7 @@ import { exists } from "../../runtime/host_path.ts";
 import { type Layout, layoutAt } from "../../runtime/store/layout.ts";
 import { readHistories, sameVersion } from "../../runtime/store/history.ts";
 import { readReceipt, readReceipts } from "../../runtime/store/read.ts";
-import { parseReceipt } from "../../runtime/store/receipt.ts";
+import { formatReceipt, parseReceipt } from "../../runtime/store/receipt.ts";
 import { buildFaults, faultEnv, type FaultMode, faultsMissing } from "../support/faults.ts";
 import { formerReceipt } from "../support/former.ts";
 import { makeArtifact, push } from "../support/oci.ts";
@@ -210,7 +210,7 @@ function contentOf(layout: Layout): Content {
   return {
     things: new Map([
       ...receipts.map((receipt) =>
-        [`plugin ${receipt.name}`, JSON.stringify({ ...receipt, installedAt: "" })] as const
+        [`plugin ${receipt.name}`, formatReceipt({ ...receipt, installedAt: "" })] as const
       ),
       ...indexes.indexes.map((index) =>
         [`index ${index.name}`, JSON.stringify({ ...index, fetchedAt: "" })] as const
