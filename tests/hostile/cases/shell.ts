@@ -34,6 +34,22 @@ export const SHELL: Group = {
       "--namespace=demo; :4",
       "such flags are left out",
     ),
+    {
+      tries: "by what follows a begun address, where bash parts it at a colon",
+      attack: ["__complete", "//evil\nevil\n//evil:443\n:6\n", "--server=https", ":", "//"],
+      sees: ":6",
+      shown: "such words are left out",
+    },
+    {
+      tries: "by a beginning that two words share, and that is a flag by itself",
+      attack: [
+        "__complete",
+        "--insecure-skip-tls-verify-1\n--insecure-skip-tls-verify-2\n--insecure\n:4\n",
+        "--i",
+      ],
+      sees: "--insecure; :4",
+      shown: "such words are left out",
+    },
     completing(
       "draw on the terminal, or speak to the user, in the middle of what is typed",
       "\x1b[2J\nx\t\x1b[2Jpress \u2800Enter\n_activeHelp_ press Enter\n:4\n",
