@@ -205,6 +205,8 @@ function proxyFailure(
     ? `${proxy} refused the connection`
     : /dns|lookup|resolve/i.test(text)
     ? `the name of ${proxy} can't be resolved`
+    : /Invalid auth values/.test(text)
+    ? `${proxy} can't be given its user name and password: SOCKS takes 1 to 255 bytes of each`
     : /authentication required/i.test(text)
     ? `${proxy} ${WANTS_LOGIN}`
     : /InvalidContentType|corrupt message/i.test(text) && url.protocol !== "https:"

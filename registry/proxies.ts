@@ -6,6 +6,7 @@
 
 import { AppError } from "../runtime/errors.ts";
 import { isProxyScheme, usesProxy } from "../runtime/kube/proxy.ts";
+import { userinfoOf } from "../runtime/kube/server_url.ts";
 import { shownUrl } from "../runtime/kube/shown_url.ts";
 import { printable } from "../runtime/text.ts";
 
@@ -43,7 +44,7 @@ export function registryProxy(
   const url = URL.parse(/^[a-z][a-z0-9+.-]*:\/\//i.test(text) ? text : `http://${text}`);
   // A quote, or a scheme with one slash, ends up in the name of a host.
   const named = url !== null && /^(\[.+\]|[\w.-]+)$/.test(url.hostname) && !/^https?:\/?(?!\/)/i.test(text);
-  if (url && named && isProxyScheme(url)) return { url, variable };
+  if (url && named && isProxyScheme(url) && userinfoOf(url) !== "broken") return { url, variable };
   throw new AppError(
     "REGISTRIES_INVALID",
     `${variable} names no http, https or socks5 proxy: "${shownUrl(text)}"`,

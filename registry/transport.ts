@@ -4,6 +4,7 @@
  */
 
 import { AppError, messageOf } from "../runtime/errors.ts";
+import { userinfoOfProxy } from "../runtime/kube/proxy.ts";
 import { printable } from "../runtime/text.ts";
 import { USER_AGENT } from "../runtime/version.ts";
 import { type ConnectionPlace, withPlace } from "./connection_error.ts";
@@ -126,7 +127,7 @@ export class Transport {
       http2: false,
       ...(tls?.ca ? { caCerts: [...tls.ca] } : {}),
       ...(tls?.client ?? {}),
-      ...(proxy ? { proxy: { url: proxy.url.href.replace(/\/$/, "") } } : {}),
+      ...(proxy ? { proxy: proxyOption(proxy.url) } : {}),
     } as Deno.CreateHttpClientOptions;
     const plain = url.protocol === "http:" && !proxy && !PROXY_VARIABLES.some((name) => Deno.env.get(name));
     if (plain && isLoopback(url.host)) return { client: undefined, proxy };
@@ -134,13 +135,22 @@ export class Transport {
       const client = withUsualRoots(() => withoutProxies(() => Deno.createHttpClient(options)));
       return { client, proxy };
     } catch (error) {
-      throw new AppError(
-        "REGISTRIES_INVALID",
-        `The certificates for ${printable(url.host, 200)} can't be used: ${printable(messageOf(error), 200)}`,
-        { cause: error },
-      );
+      const why = printable(messageOf(error), 200);
+      const what = proxy && /proxy/i.test(why)
+        ? proxy.variable
+        : `The certificates for ${printable(url.host, 200)}`;
+      throw new AppError("REGISTRIES_INVALID", `${what} can't be used: ${why}`, { cause: error });
     }
   }
+}
+
+/** A proxy as Deno takes it, which can't read a user without a password in a URL. */
+function proxyOption(url: URL): { url: string; basicAuth?: { username: string; password: string } } {
+  const basicAuth = userinfoOfProxy(url);
+  const bare = new URL(url);
+  bare.username = bare.password = "";
+  const named = basicAuth.username !== "" || basicAuth.password !== "";
+  return { url: bare.href.replace(/\/$/, ""), ...(named ? { basicAuth } : {}) };
 }
 
 /** What requests to an origin are sent with. */

@@ -186,9 +186,17 @@ testBinary(
     const [, port] = /:(\d+)$/.exec(proxy.url())!;
     const env = (login: string) => ({ HTTP_PROXY: `http://${login}@127.0.0.1:${port}` });
     const pull = ["pull", "-f", "--plain-http", "registry.test/acme/foo:v1"];
-    for (const login of ["me:p@ss", "me:p%40ss"]) {
+    for (
+      const [login, credentials] of [
+        ["me:p@ss", "me:p@ss"],
+        ["me:p%40ss", "me:p@ss"],
+        ["me", "me:"],
+        ["me:", "me:"],
+        [":p", ":p"],
+      ] as const
+    ) {
       await it.done(pull, env(login));
-      assert.equal(proxy.seen.at(-1)!.credentials, "me:p@ss");
+      assert.equal(proxy.seen.at(-1)!.credentials, credentials);
     }
     for (const login of ["me:s3cr#et", "me:s3cr/et", "me:s3cr?et"]) {
       const stderr = await it.fails(pull, env(login));

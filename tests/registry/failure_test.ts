@@ -125,6 +125,10 @@ Deno.test("a proxy that fails is told as the proxy, without its password", () =>
     ["Proxy server unreachable", /the proxy proxy\.example:3128 refused the connection$/],
     ["dns error: failed to lookup address", /the name of the proxy proxy\.example:3128 can't be resolved$/],
     ["proxy authentication required", /wants a user name and a password that it knows \(407\)$/],
+    [
+      "Invalid auth values: password length should between 1 to 255",
+      /can't be given its user name and password: SOCKS takes 1 to 255 bytes of each$/,
+    ],
     ["unsuccessful tunnel", /the proxy proxy\.example:3128 opens no way to ghcr\.io$/],
     ["unexpected eof while tunneling", /opens no way to ghcr\.io$/],
     [

@@ -66,6 +66,7 @@ Deno.test("registryProxy() refuses what is no proxy, without its password", () =
       "a b",
       "http:a:1",
       "http:/a:1",
+      "http://me%zz:s3cret@a:1",
       '"http://a:1"',
       "'http://a:1'",
       "''",
