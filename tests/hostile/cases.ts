@@ -10,10 +10,11 @@ import { HOST } from "./cases/host.ts";
 import { NETWORK } from "./cases/network.ts";
 import { PROTECTED } from "./cases/protected.ts";
 import { SHELL } from "./cases/shell.ts";
+import { SPELLINGS } from "./cases/spellings.ts";
 import { STORE } from "./cases/store.ts";
 import { TERMINAL } from "./cases/terminal.ts";
 
-/** The groups. */
+/** The groups that are tried in any home. */
 export const GROUPS: readonly Group[] = [
   FILES,
   GRANT_PATHS,
@@ -27,3 +28,8 @@ export const GROUPS: readonly Group[] = [
   CODE,
   HOST,
 ];
+
+/** All groups, with those that take a file system of another kind (case_insensitive_test.ts). */
+export const ALL_GROUPS: readonly Group[] = GROUPS.flatMap((group) =>
+  group === PROTECTED ? [group, SPELLINGS] : [group]
+);

@@ -41,25 +41,39 @@ export class Stage implements AsyncDisposable {
   /** What starts the plugins: words before the program's. */
   readonly #under: readonly string[];
 
-  private constructor(readonly product: Product, readonly api: TestApiServer, under: readonly string[]) {
+  private constructor(
+    readonly product: Product,
+    readonly api: TestApiServer,
+    under: readonly string[],
+    within: string | undefined,
+  ) {
     this.#under = under;
-    this.outside = Deno.realPathSync(Deno.makeTempDirSync({ prefix: "krew-wasm-outside-" }));
+    this.outside = Deno.realPathSync(
+      Deno.makeTempDirSync({
+        prefix: "krew-wasm-outside-",
+        ...(within === undefined ? {} : { dir: within }),
+      }),
+    );
     this.#decoy = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen: () => {} }, () => {
       this.#decoyHits++;
       return new Response("s3cr3t-metadata");
     });
   }
 
-  /** `doors`: with the plugin that uses the doors of components. `under`: a program and its words that plugins are started by. */
+  /**
+   * `doors`: with the plugin that uses the doors of components. `under`: a program and its words that plugins are started by.
+   * `within`: the directory that the home is made in.
+   */
   static async make(
-    { binary, doors = false, under = [] }: {
+    { binary, doors = false, under = [], within }: {
       readonly binary?: string;
       readonly doors?: boolean;
       readonly under?: readonly string[];
+      readonly within?: string;
     } = {},
   ): Promise<Stage> {
-    const product = Product.make(binary);
-    const stage = new Stage(product, await TestApiServer.start(), under);
+    const product = Product.make(binary, within);
+    const stage = new Stage(product, await TestApiServer.start(), under, within);
     Deno.mkdirSync(stage.work);
     await using registry = TestRegistry.start();
     const module = await Deno.readFile(await buildFixture("attack"));

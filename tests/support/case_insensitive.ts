@@ -32,11 +32,11 @@ export function mountCaseInsensitive(): { readonly path: string } & Disposable |
   const [image, path] = [`${base}/image`, `${base}/mnt`];
   Deno.mkdirSync(path);
   Deno.createSync(image).close();
-  Deno.truncateSync(image, 32 << 20);
+  Deno.truncateSync(image, 128 << 20);
   const run = (name: string, ...args: string[]) =>
     new Deno.Command(findProgram(name, DIRECTORIES) ?? name, { args, stdout: "null", stderr: "null" })
       .outputSync().success;
-  if (!run("mkntfs", "-F", "-Q", image) || !run("lowntfs-3g", "-o", "ignore_case", image, path)) {
+  if (!run("mkntfs", "-F", "-Q", image) || !run("lowntfs-3g", "-o", "ignore_case,umask=077", image, path)) {
     return undefined;
   }
   return {

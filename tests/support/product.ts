@@ -45,9 +45,10 @@ export class Product implements Disposable {
     this.command = command;
   }
 
-  /** `binary`: another than the one under test. */
-  static make(binary = binaryUnderTest()): Product {
-    const home = Deno.realPathSync(Deno.makeTempDirSync({ prefix: "krew-wasm-e2e-" }));
+  /** `binary`: another than the one under test. `within`: a directory of a file system of another kind. */
+  static make(binary = binaryUnderTest(), within?: string): Product {
+    const place = within === undefined ? {} : { dir: within };
+    const home = Deno.realPathSync(Deno.makeTempDirSync({ prefix: "krew-wasm-e2e-", ...place }));
     Deno.mkdirSync(`${home}/bin`);
     const command = `${home}/bin/krew-wasm`;
     if (binary) Deno.symlinkSync(binary, command);

@@ -1,0 +1,36 @@
+/**
+ * Hostile plugins where the user's home is on a file system that takes names in whatever letters, as on Windows and macOS:
+ * the plugin spells what is protected in other letters. By both ways to the host's files.
+ */
+
+import { fileURLToPath } from "node:url";
+import { caseInsensitiveMissing, mountCaseInsensitive } from "../support/case_insensitive.ts";
+import { binaryUnderTest, clangMissing } from "../support/product.ts";
+import { findProgram } from "../support/programs.ts";
+import { PROTECTED } from "./cases/protected.ts";
+import { SPELLINGS } from "./cases/spellings.ts";
+import { Stage } from "./stage.ts";
+import { runCase } from "./try_case.ts";
+
+const python = findProgram("python3");
+const script = fileURLToPath(new URL("../support/without_openat2.py", import.meta.url));
+const WAYS: Readonly<Record<string, readonly string[] | undefined>> = {
+  "by directories": [],
+  "by name": python === undefined ? undefined : [python, script],
+};
+
+for (const [way, under] of Object.entries(WAYS)) {
+  Deno.test({
+    name: `hostile plugins, names in whatever letters (${way})`,
+    ignore: !binaryUnderTest() || clangMissing() || caseInsensitiveMissing() || under === undefined,
+    async fn(t) {
+      using mounted = mountCaseInsensitive();
+      if (!mounted) return; // a container without loops
+      await using stage = await Stage.make({ under: under!, within: mounted.path });
+      for (const one of [...SPELLINGS.cases, ...PROTECTED.cases]) {
+        if (one.skip?.() !== undefined) continue;
+        await t.step(`${one.tries} (${one.granted})`, () => runCase(stage, one, "preview1"));
+      }
+    },
+  });
+}
