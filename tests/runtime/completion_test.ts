@@ -188,6 +188,7 @@ Deno.test("whatever a plugin prints, a shell is told harmless words, plain descr
       for (const each of lines) assert.match(each, line);
       const completed = lines.map((each) => each.split("\t")[0]!);
       assert.equal(new Set(completed).size, completed.length);
+      if (words.slice(0, -1).includes("--")) return; // what is behind it is the plugin's own
       assert.ok(completed.every((word) => !word.startsWith("--kubeconfig=") || word === "--kubeconfig="));
     }),
   );
