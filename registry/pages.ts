@@ -54,15 +54,17 @@ function lostPage(error: unknown): unknown {
 }
 
 /**
- * The page that a `Link` header names as `rel="next"`, or as nothing. Of a URL of the registry's own host path and query
+ * The page that a `Link` header names as `rel="next"`, or as nothing where it is of the same list. Of a URL of the registry's own host path and query
  * count: one that stands behind a gateway may not know its own scheme and port, nor that its paths begin otherwise there.
  *
  * @throws AppError REGISTRY_PROTOCOL where it is on another host, or the header can't be read
  */
 function nextPage(task: Task, header: string | null, from: URL, list: URL): URL | undefined {
   const { links, rest } = parseLinks(header ?? "");
-  const link = links.find(({ parameters: { rel } }) =>
-    rel === undefined || rel.toLowerCase().split(/\s+/).includes("next")
+  const link = links.find(({ target, parameters: { rel } }) =>
+    rel === undefined
+      ? URL.parse(target, from)?.pathname.endsWith(list.pathname)
+      : rel.toLowerCase().split(/\s+/).includes("next")
   );
   if (link === undefined) {
     if (rest === "") return undefined;

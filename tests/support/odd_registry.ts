@@ -160,7 +160,7 @@ function linkAs(registry: TestRegistry, form: NonNullable<Oddities["link"]>, lin
     case "http":
       return `<http://${registry.host}${path}>; rel="next"`;
     case "without rel":
-      return `<${path}>`;
+      return `<https://elsewhere.invalid/docs>, <${path}>`;
     case "long":
       return `<${path}&filler=${"x".repeat(9000)}>; rel="next"`;
     case "unreadable":
