@@ -76,6 +76,7 @@ export class RegistryAccess {
       const own = url.origin === origin;
       const authorization = own ? this.#authorizations.get(key) : undefined;
       const answer = await this.#transport.send(url, {
+        registry: new URL(origin),
         method,
         headers: { ...headers, ...(authorization === undefined ? {} : { authorization }) },
         ...(body ? { body: body() } : {}),
@@ -139,7 +140,7 @@ export class RegistryAccess {
       tried.add(way);
       try {
         const url = tokenUrl(bearer!, registry, wanted, origin.startsWith("http:"));
-        return `Bearer ${await fetchToken(this.#transport, task, url, credentials)}`;
+        return `Bearer ${await fetchToken(this.#transport, task, new URL(origin), url, credentials)}`;
       } catch (error) {
         if (!(error instanceof AppError) || error instanceof RetryLater) throw error;
         failure ??= error;

@@ -18,11 +18,42 @@ export {
 export function isLocalAddress(host: string): boolean {
   const name = host.replace(/:\d+$/, "").toLowerCase().replace(/\.$/, "");
   if (isLoopback(name) || name === "metadata.google.internal" || name === "metadata") return true;
-  if (/^(127|0)\.|^169\.254\.|^100\.100\.100\.200$/.test(name)) return true;
+  if (/^[\d.]+$/.test(name)) return isLocalIp(name);
   if (!name.startsWith("[")) return false;
-  const address = name.slice(1, -1);
-  // Unspecified, loopback, link-local, the metadata service of EC2; IPv4 in IPv6 may be any of the above.
-  return /^(::1?$|fe[89ab]|fd00:ec2:|::ffff:|64:ff9b:|::[0-9a-f]+:[0-9a-f]+$)/.test(address);
+  // IPv4 in IPv6 is no way to write a registry's address.
+  return /^\[(::ffff:|64:ff9b:|::[0-9a-f]+:[0-9a-f]+\]$)/.test(name) || isLocalIp(name.slice(1, -1));
+}
+
+/**
+ * Whether an IP address, as the system's resolver writes it, is of this machine, or a link-local or metadata address. Of an
+ * IPv4 address in IPv6, NAT64's among them, the IPv4 address counts. Pure.
+ */
+export function isLocalIp(address: string): boolean {
+  const ip = plainIp(address);
+  if (!ip.includes(":")) {
+    return /^(?:127|0)\.|^169\.254\./.test(ip) || METADATA.includes(ip);
+  }
+  // Unspecified, loopback, link-local, the metadata service of EC2.
+  return /^(?:::1?$|fe[89ab]|fd00:ec2:)/.test(ip) || METADATA.includes(ip);
+}
+
+/** Whether an IP address is 127.0.0.0/8 or ::1, in IPv6 or not. Pure. */
+export function isLoopbackIp(address: string): boolean {
+  return /^127\.|^::1$/.test(plainIp(address));
+}
+
+/** Metadata services and the like of Alibaba, Azure, Oracle and Google, outside of the ranges that say what they are. */
+const METADATA: readonly string[] = ["100.100.100.200", "168.63.129.16", "192.0.0.192", "fd20:ce::254"];
+
+/** An IP address as URLs write it, without its zone; IPv4 in IPv6 as IPv4. */
+function plainIp(address: string): string {
+  const bare = address.replace(/%.*$/, "").toLowerCase();
+  if (!bare.includes(":")) return bare;
+  const host = URL.parse(`http://[${bare}]/`)?.hostname.slice(1, -1) ?? bare;
+  const [, high, low] = /^(?:::ffff:|64:ff9b::|::)([0-9a-f]+):([0-9a-f]+)$/.exec(host) ?? [];
+  if (high === undefined || low === undefined) return host;
+  const [first, second] = [parseInt(high, 16), parseInt(low, 16)];
+  return [first >> 8, first & 255, second >> 8, second & 255].join(".");
 }
 
 /** The origin of a registry's API. Plain HTTP for this machine, and where it is asked for. */

@@ -12,6 +12,7 @@ const MAX_TOKEN = 1 << 20;
 /**
  * Asks a token server.
  *
+ * @param registry who named it
  * @param url with service and scopes (auth.ts)
  * @param credentials the user's; anonymous without them
  * @throws AppError REGISTRY_…; errors of the connection, which may be tried again
@@ -19,10 +20,11 @@ const MAX_TOKEN = 1 << 20;
 export async function fetchToken(
   transport: Transport,
   task: Task,
+  registry: URL,
   url: URL,
   credentials: RegistryCredentials | undefined,
 ): Promise<string> {
-  const answer = await ask(transport, task, url, credentials);
+  const answer = await ask(transport, task, registry, url, credentials);
   if (answer.status < 200 || answer.status > 299) {
     throw await answerFailure(task, answer, { kind: "token server", had: credentials !== undefined });
   }
@@ -45,6 +47,7 @@ export async function fetchToken(
 async function ask(
   transport: Transport,
   task: Task,
+  registry: URL,
   url: URL,
   credentials: RegistryCredentials | undefined,
 ): Promise<Answer> {
@@ -53,7 +56,7 @@ async function ask(
   for (let at = first, hop = 0;; hop++) {
     const own = at.origin === first.origin;
     if (!own && request.body) throw leaks(task, first, at);
-    const answer = await transport.send(at, own ? request : { headers: {} });
+    const answer = await transport.send(at, { registry, ...(own ? request : { headers: {} }) });
     if (!follows.includes(answer.status) || hop === MAX_REDIRECTS) return answer;
     await answer.discard();
     const who = `the token server ${printable(at.host, 200)}`;
@@ -70,7 +73,10 @@ function leaks(task: Task, { host }: URL, to: URL): AppError {
   );
 }
 
-function requestOf(url: URL, credentials: RegistryCredentials | undefined): [url: URL, TransportRequest] {
+function requestOf(
+  url: URL,
+  credentials: RegistryCredentials | undefined,
+): [url: URL, Omit<TransportRequest, "registry">] {
   if (credentials?.kind !== "identity") {
     return [url, { headers: credentials?.kind === "basic" ? { authorization: basic(credentials) } : {} }];
   }

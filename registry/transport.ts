@@ -5,12 +5,13 @@
 
 import { AppError, messageOf } from "../runtime/errors.ts";
 import { userinfoOfProxy } from "../runtime/kube/proxy.ts";
+import { type Lookup, lookUp } from "../runtime/kube/addresses.ts";
 import { printable } from "../runtime/text.ts";
 import { USER_AGENT } from "../runtime/version.ts";
 import { type ConnectionPlace, withPlace } from "./connection_error.ts";
 import { unpacked } from "./content_encoding.ts";
 import { type EnvironmentProxy, PROXY_VARIABLES, registryProxy } from "./proxies.ts";
-import { isLoopback } from "./reference.ts";
+import { isLocalIp, isLoopback, isLoopbackIp } from "./reference.ts";
 import { Broken } from "./retry.ts";
 import { speaksTls } from "./speaks_tls.ts";
 import { isTlsFailure } from "./tls_failure.ts";
@@ -25,6 +26,8 @@ export interface HostTls {
 
 /** A request. */
 export interface TransportRequest {
+  /** The registry that it is made for, which may have named another host than its own. */
+  readonly registry: URL;
   readonly method?: string;
   readonly headers: Readonly<Record<string, string>>;
   readonly body?: Uint8Array<ArrayBuffer> | URLSearchParams | AsyncIterable<Uint8Array<ArrayBuffer>>;
@@ -37,6 +40,8 @@ export interface TransportOptions {
   readonly idleTimeout?: number;
   /** The TLS of a host (with its port). */
   readonly tls?: (host: string) => Promise<HostTls | undefined>;
+  /** The addresses of a name; the system's without it. */
+  readonly lookUp?: Lookup;
 }
 
 const IDLE_TIMEOUT = 30_000;
@@ -47,6 +52,8 @@ export class Transport {
   #clients = new Map<string, Promise<Client>>();
   /** Hosts that have answered. */
   #answered = new Set<string>();
+  /** Addresses of names that registries sent us to. */
+  #addresses = new Map<string, Promise<readonly string[]>>();
 
   constructor(options: TransportOptions) {
     this.#options = options;
@@ -56,6 +63,8 @@ export class Transport {
   async send(url: URL, request: TransportRequest): Promise<Answer> {
     const method = request.method ?? "GET";
     const { client, proxy } = await this.#client(url);
+    // What a proxy reaches is not this machine's.
+    if (!proxy) await this.#refuseLocal(url, request.registry);
     const forwards = url.protocol === "http:" && /^https?:$/.test(proxy?.url.protocol ?? "");
     const place = { host: url.host, proxy, forwards };
     const idle = this.#options.idleTimeout ?? IDLE_TIMEOUT;
@@ -92,11 +101,45 @@ export class Transport {
     }
   }
 
+  /**
+   * Refuses a host that a registry elsewhere has named, where its name leads to this machine or a metadata service. Who gives
+   * out the name may have it lead elsewhere a moment later.
+   *
+   * @throws AppError REGISTRY_PROTOCOL
+   */
+  async #refuseLocal({ hostname, origin }: URL, registry: URL): Promise<void> {
+    if (hostname === registry.hostname || isLoopback(hostname) && isLoopback(registry.hostname)) return;
+    const local = (await this.#addressesOf(hostname)).filter(isLocalIp);
+    if (local.length === 0) return;
+    const own = isLoopback(registry.hostname) ||
+      (await this.#addressesOf(registry.hostname)).some(isLoopbackIp);
+    if (own && local.every(isLoopbackIp)) return;
+    throw new AppError(
+      "REGISTRY_PROTOCOL",
+      `The registry ${printable(registry.host, 200)} sends us to "${printable(origin, 200)}", which is ${
+        local[0]
+      }, an address of this machine`,
+    );
+  }
+
+  /** None of a name that nobody knows: connecting to it tells more. */
+  async #addressesOf(hostname: string): Promise<readonly string[]> {
+    const name = hostname.replace(/^\[(.*)\]$/, "$1");
+    if (/^[\d.]+$|:/.test(name)) return [name];
+    let found = this.#addresses.get(name);
+    if (!found) {
+      found = (this.#options.lookUp ?? lookUp)(name).catch(() => []);
+      this.#addresses.set(name, found);
+    }
+    return await found;
+  }
+
   /** Whether a host answers HTTPS, with whatever status and certificate. @throws AppError of what is set up for it */
   async speaksHttps(host: string): Promise<boolean> {
     if (isLoopback(host)) return await speaksTls(host);
     try {
-      const answer = await this.send(new URL(`https://${host}/v2/`), { method: "HEAD", headers: {} });
+      const url = new URL(`https://${host}/v2/`);
+      const answer = await this.send(url, { registry: url, method: "HEAD", headers: {} });
       await answer.discard();
       return true;
     } catch (error) {
