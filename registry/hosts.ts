@@ -4,7 +4,7 @@
  */
 
 import { AppError, firstLineOf, messageOf } from "../runtime/errors.ts";
-import { whyChangeable } from "../runtime/changeable.ts";
+import { whyChangeable } from "../runtime/owned_file.ts";
 import { printable } from "../runtime/text.ts";
 import type { Endpoint } from "./access.ts";
 import type { Hosts } from "./client.ts";

@@ -104,7 +104,7 @@ export function walkGranted(
  * Whether no process of this user can change what is in a directory, nor the way to it: links there are the system's, or an
  * administrator's, who may have them lead elsewhere.
  */
-function isOutOfReach(directory: string): boolean {
+export function isOutOfReach(directory: string): boolean {
   if (Deno.build.os === "windows") return false;
   const user = Deno.uid();
   for (let at = directory;; at = at.slice(0, at.lastIndexOf("/")) || "/") {

@@ -37,13 +37,37 @@ function leadsNowhere(path: string): boolean {
   }
 }
 
+/**
+ * Who beside root can change what is at an absolute path, in words: the file itself, a directory on the way there, or on the
+ * way to a link that is followed. undefined for nobody, and on Windows, where owners are not looked at.
+ */
+export function whyChangeable(path: string): string | undefined {
+  if (Deno.build.os === "windows") return undefined;
+  const { path: real, links } = walkPath(path, DENO_PATHS);
+  const places = new Set<string>([real]);
+  for (let at of [parentOf(real), ...links.map(({ directory }) => directory)]) {
+    for (; !places.has(at); at = parentOf(at)) places.add(at);
+  }
+  for (const at of places) {
+    try {
+      const why = ownerProblem(Deno.lstatSync(at), Deno.uid()!);
+      if (why !== undefined) return `${at} ${why}`;
+    } catch {
+      return `${at} can't be looked at`;
+    }
+  }
+  return undefined;
+}
+
 /** @throws Error naming what others than root may change: the file, its directory, or what is on the way of links to it */
 function refuseChangeable(path: string): void {
   const { path: real, found, links } = walkPath(path, DENO_PATHS);
   const directory = parentOf(path);
   const places = found ? [path, real, directory] : links.length > 0 ? [directory] : [];
   if (links.length > 0) {
-    for (let at = parentOf(real); !places.includes(at); at = parentOf(at)) places.push(at);
+    for (let at of [parentOf(real), ...links.map(({ directory }) => directory)]) {
+      for (; !places.includes(at); at = parentOf(at)) places.push(at);
+    }
   }
   for (const at of places) {
     for (const state of [Deno.lstatSync(at), Deno.statSync(at)]) {

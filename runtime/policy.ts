@@ -98,7 +98,7 @@ export async function readPolicy(
   }
   const account = owner === "user" ? undefined : await accountHome();
   // The environment is the user's: a directory of somebody else's is not made the user's home by it.
-  const own = account === undefined || isOwn(home) ? home : account;
+  const own = account === undefined || isOwn(home) ? realOrNamed(home) : account;
   return parsePolicy(value, path, own, owner, account === undefined ? [] : [account]);
 }
 
@@ -299,12 +299,14 @@ function whatItIs(subject: Subject): string {
  *
  * @param home the user's home directory, absolute
  * @param real where a path really leads; what is named through a link is bounded by where that leads
+ * @param bound where a path of the bounds leads; undefined for nowhere that is known ({@linkcode boundPath})
  */
 export function limitGrants(
   grants: Grants,
   bounds: Bounds | undefined,
   home: string,
   real: (path: string) => string = (path) => path,
+  bound: (path: string, reach: readonly string[]) => string | undefined = real,
 ): Grants {
   if (!bounds) return grants;
   const { read, write } = bounds;
@@ -313,8 +315,16 @@ export function limitGrants(
   const all: readonly FileGrant[] = grants.home && bounds.home && byPath
     ? [...grants.files, { host: home, guest: home, write: true }]
     : grants.files;
-  const files = all.flatMap((grant) => byPath ? limitFile(grant, bounds, real) : [grant])
-    .filter((grant) => bounds.home || !homes.some((each) => isWithin(each, grant.real ?? real(grant.host))));
+  const reach = [...homes, ...[...read ?? [], ...write ?? []].flatMap((each) => [each, real(each)])];
+  const follow = (paths: readonly string[] | undefined) => paths?.flatMap((path) => bound(path, reach) ?? []);
+  const roots = byPath ? { read: follow(read), write: follow(write) } : undefined;
+  const files = all.flatMap((grant) => roots ? limitFile(grant, roots, real) : [grant])
+    .filter((grant) =>
+      bounds.home ||
+      !homes.some((each) =>
+        [real(grant.host), grant.real].some((path) => path !== undefined && isWithin(each, path))
+      )
+    );
   const cluster = rank(grants.cluster) > rank(bounds.cluster) ? bounds.cluster : grants.cluster;
   return {
     ...grants,
@@ -330,12 +340,16 @@ export function limitGrants(
 }
 
 /** The parts of a grant that are inside the bounds. */
-function limitFile(grant: FileGrant, { read, write }: Bounds, real: (path: string) => string): FileGrant[] {
-  const host = grant.real ?? real(grant.host);
+function limitFile(
+  grant: FileGrant,
+  { read, write }: Pick<Bounds, "read" | "write">,
+  real: (path: string) => string,
+): FileGrant[] {
+  // Where it leads now: opening compares that with where it led when it was granted.
+  const host = real(grant.host);
   const inside = (path: string, roots: readonly string[] | undefined): string[] => {
     if (roots === undefined) return [path];
-    const reals = roots.map(real);
-    return reals.some((root) => isWithin(path, root)) ? [path] : reals.filter((root) => isWithin(root, path));
+    return roots.some((root) => isWithin(path, root)) ? [path] : roots.filter((root) => isWithin(root, path));
   };
   const part = (path: string, write: boolean): FileGrant => {
     if (path === host) return { ...grant, write };

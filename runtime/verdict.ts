@@ -3,6 +3,7 @@
  * that a policy of now holds for what was installed before.
  */
 
+import { boundPath } from "./bound_path.ts";
 import type { Administrator } from "./desk.ts";
 import { AppError } from "./errors.ts";
 import type { ClusterGrant } from "./kube/rules.ts";
@@ -110,9 +111,23 @@ export function administratorOf(
   home: string,
 ): Administrator | undefined {
   if (bounds.length === 0) return undefined;
+  const followed = bounds.map(() => once(boundPath));
   return {
     cluster: bounds.map(({ cluster }) => cluster).reduce(narrower),
-    limit: (grants) => bounds.reduce((left, each) => limitGrants(left, each, home, realOrNamed), grants),
+    limit: (grants) =>
+      bounds.reduce(
+        (left, each, index) => limitGrants(left, each, home, realOrNamed, followed[index]),
+        grants,
+      ),
+  };
+}
+
+/** Where bounds lead is looked at when they are first asked: before a plugin runs, which may move what they are named by. */
+function once(follow: typeof boundPath): typeof boundPath {
+  const known = new Map<string, string | undefined>();
+  return (path, reach) => {
+    if (!known.has(path)) known.set(path, follow(path, reach));
+    return known.get(path);
   };
 }
 

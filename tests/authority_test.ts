@@ -68,8 +68,8 @@ const RUNTIME: Readonly<Record<string, readonly [authorities: string, why: strin
   // Before the plugin, beside it, after it
   "run.ts": ["env", "what is set for krew-wasm, the home directory"],
   "component.ts": ["code", "the component's JavaScript, its digest checked"],
-  "changeable.ts": ["files sys", "who may change a file that is taken for the administrator's, or a link in a bound"],
   "owned_file.ts": ["files sys", "the administrator's files, and who may change them"],
+  "bound_path.ts": ["sys", "whether this user may change where a bound leads"],
   "account_home.ts": ["files node sys", "whose home a policy means"],
   "prompt.ts": ["ffi streams", "questions at the terminal"],
   "record.ts": ["files", "the record of denials and requests"],
