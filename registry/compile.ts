@@ -16,6 +16,7 @@ import { countGrowth } from "./grow.ts";
 import { checkFunctionTypes, definesObjects, isHostFunction } from "./function_types.ts";
 import { readComponent } from "./component_reader.ts";
 import { ServedTypes } from "./served_interfaces.ts";
+import { refuseNesting } from "./nesting.ts";
 import { limitTables, MAX_ENTRIES } from "./tables.ts";
 import { refuseLargeTypes, refuseUnfolding } from "./type_size.ts";
 import {
@@ -43,7 +44,7 @@ const NETWORK = /^(wasi:http|wasi:sockets|krew-wasm:kubernetes)\//;
  * @throws AppError WASM_INVALID, TOO_LARGE, PLUGIN_UNSUPPORTED, COMPILE_FAILED
  */
 export async function compilePlugin(bytes: Uint8Array<ArrayBuffer>): Promise<Compiled> {
-  refuseBomb(bytes);
+  refuseBomb(bytes, refuseNesting);
   if (wasmKind(bytes) === "component") return await compileComponent(bytes);
   // wit-bindgen leaves the component's types in a custom section of the core module.
   if (readSections(bytes).some(({ name }) => name?.startsWith("component-type"))) {

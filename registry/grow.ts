@@ -213,6 +213,7 @@ export class Code {
       this.at++;
       this.skipNumber();
     } else this.at++;
+    if (this.at > this.#bytes.length) throw invalid("its code is cut short");
   }
 
   /** The type of a block: nothing, a value's, or an index. */

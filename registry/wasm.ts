@@ -213,14 +213,18 @@ const MAX_LOCALS = 20_000_000;
  * Refuses what is small and costs much: functions of a module, or of the modules in a component, that declare more locals
  * together than any program has, and sections without end.
  *
+ * @param inspect called with each function of a module: where its instructions begin, and end
  * @throws AppError TOO_LARGE, WASM_INVALID
  */
-export function refuseBomb(bytes: Uint8Array): void {
-  const { locals } = countParts(bytes, { sections: 0, locals: 0 }, 0);
+export function refuseBomb(bytes: Uint8Array, inspect: Inspect = () => {}): void {
+  const { locals } = countParts(bytes, { sections: 0, locals: 0 }, 0, inspect);
   if (locals > MAX_LOCALS) {
     throw new AppError("TOO_LARGE", `Its functions declare ${locals} locals, more than ${MAX_LOCALS}`);
   }
 }
+
+/** Looks at a function of a module. */
+type Inspect = (bytes: Uint8Array, start: number, end: number) => void;
 
 /** How many things a core module may import: each costs at every start. Real ones import some dozens. */
 const MAX_IMPORTS = 200_000;
@@ -239,6 +243,7 @@ function countParts(
   bytes: Uint8Array,
   parts: { sections: number; locals: number },
   depth: number,
+  inspect: Inspect,
 ): { readonly sections: number; readonly locals: number } {
   if (depth > MAX_DEPTH) throw invalid("its components are nested too deep");
   const component = wasmKind(bytes) === "component";
@@ -248,7 +253,7 @@ function countParts(
   for (const { id, content, end } of sections) {
     if (component) {
       const nested = id === CORE_MODULE || id === NESTED_COMPONENT;
-      if (nested) countParts(bytes.subarray(content, end), parts, depth + 1);
+      if (nested) countParts(bytes.subarray(content, end), parts, depth + 1, inspect);
       continue;
     }
     if (id !== CODE) continue;
@@ -261,6 +266,7 @@ function countParts(
         parts.locals += body.number();
         skipReferenceType(body);
       }
+      inspect(bytes, body.offset, reader.offset);
     }
   }
   return parts;

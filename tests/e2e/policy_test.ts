@@ -205,3 +205,87 @@ testBinary("the administrator's file bounds whatever a user says", {
     assert.equal(there(), before);
   });
 });
+
+testBinary("no path, pipe or link of the user's makes more of the administrator's file", {
+  ignore: clangMissing() || namespaceMissing(),
+}, async (t) => {
+  await using registry = TestRegistry.start();
+  using product = Product.make();
+  const { home } = product;
+  const tool = await Deno.readFile(await buildFixture("attack-network"));
+  await push(registry.origin, "acme/tool", "v1", makeArtifact(tool));
+  const under = (prepare: string, line: string) => product.exec("unshare", namespaceArgs(prepare, line));
+
+  await t.step("a registries.conf is the user's, however the way to it is spelled", async () => {
+    const conf = '[[registry]]\nprefix = "good.example"\nlocation = "' + registry.host + '"\n';
+    const rules = [{ match: "good.example/**" }, { match: "**", allow: false }];
+    const around = `/etc/containers/registries.conf.d/../../..${home}`;
+    const own = (more = ":") => policy({ rules }, `mkdir -p /etc/containers/registries.conf.d; ${more}`);
+    const theirs = (more = ":") => {
+      const path = "/etc/containers/registries.conf";
+      return own(`rm -f ${path}; printf %s ${shellQuoted(conf)} >${path}; ${more}`);
+    };
+    const pull = "krew-wasm pull -q --force good.example/acme/tool:v1";
+    for (const directory of [".config", "xdg"]) {
+      Deno.mkdirSync(`${home}/${directory}/containers`, { recursive: true });
+      Deno.writeTextFileSync(`${home}/${directory}/containers/registries.conf`, conf);
+    }
+    // Links of the machine's own are taken out of the way of what a test makes.
+    const prepare = (each: string) => each.replace("mkdir -p", "rm -rf /etc/containers; mkdir -p");
+    for (
+      const line of [
+        `XDG_CONFIG_HOME=${home}/xdg ${pull}`,
+        `XDG_CONFIG_HOME=${around}/xdg ${pull}`,
+        `HOME=${around} KREW_WASM_ROOT=${home}/.krew-wasm ${pull}`,
+        `CONTAINERS_REGISTRIES_CONF=${around}/xdg/containers/registries.conf ${pull}`,
+      ]
+    ) {
+      const { code, stderr } = await under(prepare(own()), line);
+      assert.equal(code, 1, line);
+      assert.match(stderr, /a mirror that the user's own files set up for good\.example/, line);
+    }
+    Deno.removeSync(`${home}/.config`, { recursive: true });
+    Deno.removeSync(`${home}/xdg`, { recursive: true });
+    assert.equal((await under(prepare(theirs()), pull)).code, 0);
+    const open = await under(prepare(theirs("chmod 666 /etc/containers/registries.conf")), pull);
+    assert.equal(open.code, 1);
+    assert.match(open.stderr, /a mirror that the user's own files set up/);
+  });
+
+  await t.step("a pipe that gives way to an approved file is not run as that", async () => {
+    Deno.mkdirSync(`${home}/approved`);
+    Deno.writeFileSync(`${home}/approved/ok.wasm`, tool);
+    Deno.writeFileSync(`${home}/other.wasm`, tool);
+    const rules = [{ match: `file://${home}/approved/**` }, { match: "**", allow: false }];
+    const run = (path: string) => `krew-wasm run --no-prompt ${path} print ran`;
+    assert.equal((await under(policy({ rules }), run(`${home}/approved/ok.wasm`))).stdout, "ran\n");
+    assert.equal((await under(policy({ rules }), run(`${home}/other.wasm`))).code, 125);
+    // Opening the pipe lets the shell on its other side go on, which puts the link into its place before it writes.
+    const swap = [
+      `cd ${home}`,
+      "mkfifo pipe",
+      "(exec 3>pipe; ln -s approved/ok.wasm link; mv link pipe; cat other.wasm >&3) 2>/dev/null &",
+      "writer=$!",
+      run("./pipe"),
+      "code=$?; kill $writer 2>/dev/null; wait; exit $code",
+    ].join("\n");
+    const { code, stdout } = await under(policy({ rules }), swap);
+    assert.deepEqual([code, stdout], [125, ""]);
+  });
+
+  await t.step("a bound does not lead where the user has a link lead", async () => {
+    const rules = [{ match: "**", maximum: { read: ["~/src"] } }];
+    Deno.writeTextFileSync(`${home}/secret`, "secret");
+    const read = (path: string) =>
+      `krew-wasm run --no-prompt --allow-read=${home} ${home}/other.wasm read ${home}/${path}`;
+    for (const target of ["/", home, "."]) {
+      Deno.symlinkSync(target, `${home}/src`);
+      assert.equal((await under(policy({ rules }), read("secret"))).stdout, "ENOENT\n", target);
+      Deno.removeSync(`${home}/src`);
+    }
+    Deno.mkdirSync(`${home}/src`);
+    Deno.writeTextFileSync(`${home}/src/file`, "granted");
+    assert.equal((await under(policy({ rules }), read("src/file"))).stdout, "granted\n");
+    assert.equal((await under(policy({ rules }), read("secret"))).stdout, "ENOENT\n");
+  });
+});
