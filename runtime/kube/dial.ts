@@ -6,6 +6,7 @@ import { untilAborted } from "./abort.ts";
 import type { ClientCertificate, Connection } from "./connection.ts";
 import { connectAtOnce, secured, securedThrough } from "./dial_tls.ts";
 import { type Place, placeOf } from "./places.ts";
+import { proxyErrorOf } from "./proxy_error.ts";
 import { closeAll } from "./relay.ts";
 
 /** Connects to a literal address. */
@@ -100,15 +101,19 @@ export async function dialProxy(connection: Connection, proxy: URL, place: Place
     return await askProxy(way, proxy, place);
   } catch (error) {
     way.close();
-    throw error;
+    throw proxyErrorOf(error);
   }
 }
 
-/** Connects to a proxy itself. */
+/** Connects to a proxy itself. @throws ProxyError */
 async function connectProxy(connection: Connection, proxy: URL): Promise<Duplex> {
   const standard = proxy.protocol === "https:" ? 443 : proxy.protocol === "http:" ? 80 : 1080;
   const place = placeOf(proxy, standard);
-  return proxy.protocol === "https:"
-    ? await secured(place, place.hostname, connection, undefined)
-    : await connectAtOnce(place);
+  try {
+    return proxy.protocol === "https:"
+      ? await secured(place, place.hostname, connection, undefined)
+      : await connectAtOnce(place);
+  } catch (error) {
+    throw proxyErrorOf(error);
+  }
 }

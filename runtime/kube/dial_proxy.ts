@@ -6,14 +6,12 @@ import { readHead } from "./http_head.ts";
 import { Input } from "./http_input.ts";
 import { writeAll } from "./http_body.ts";
 import { userinfoOfProxy } from "./proxy.ts";
-
-/** A proxy that refuses, or is none. The word proxy in it tells whose fault it is. */
-export class ProxyError extends Error {}
+import { ProxyError } from "./proxy_error.ts";
 
 /**
  * Asks for a way to a place on a connection to a proxy, which is then that way.
  *
- * @throws ProxyError
+ * @throws ProxyError; HttpError, and what the operating system or TLS has against it
  */
 export async function askProxy(way: Duplex, proxy: URL, place: Place): Promise<Duplex> {
   const { username, password } = userinfoOfProxy(proxy);
@@ -32,7 +30,7 @@ export async function askProxy(way: Duplex, proxy: URL, place: Place): Promise<D
   await writeAll(way, new TextEncoder().encode(`${lines.join("\r\n")}\r\n\r\n`));
   const input = new Input(way);
   const { status } = await readHead(input);
-  if (status < 200 || status > 299) throw new ProxyError(`the proxy answered ${status}`);
+  if (status < 200 || status > 299) throw new ProxyError(`it answered ${status}`);
   const rest = input.take(Infinity);
   return rest.length === 0 ? way : withRest(way, rest);
 }
@@ -46,15 +44,17 @@ async function askSocks(
   const named = username !== "" || password !== "";
   await writeAll(way, new Uint8Array(named ? [5, 2, 0, 2] : [5, 1, 0]));
   const [version, method] = await readExactly(way, 2);
-  if (version !== 5) throw new ProxyError("the proxy does not speak SOCKS5");
+  if (version !== 5) throw new ProxyError("it does not speak SOCKS5");
   if (method === 2 && named) {
-    if (username === "") throw new ProxyError("the proxy wants a user name, and has a password only");
+    if (username === "") throw new ProxyError("it wants a user name, and proxy-url has a password only");
     const [name, word] = [username, password].map((text) => new TextEncoder().encode(text));
-    if (name!.length > 255 || word!.length > 255) throw new ProxyError("the proxy's password is too long");
+    if (name!.length > 255 || word!.length > 255) {
+      throw new ProxyError("SOCKS5 takes user names and passwords of up to 255 bytes");
+    }
     await writeAll(way, new Uint8Array([1, name!.length, ...name!, word!.length, ...word!]));
     const [, answer] = await readExactly(way, 2);
-    if (answer !== 0) throw new ProxyError("the proxy refused its user name and password");
-  } else if (method !== 0) throw new ProxyError("the proxy wants another authentication");
+    if (answer !== 0) throw new ProxyError("it refused the user name and password");
+  } else if (method !== 0) throw new ProxyError("it asks for another kind of authentication");
   // As net/http: the proxy resolves names.
   const name = new TextEncoder().encode(hostname);
   const v4 = /^\d+(\.\d+){3}$/.test(hostname) ? hostname.split(".").map(Number) : undefined;
@@ -65,7 +65,7 @@ async function askSocks(
     : [3, name.length, ...name];
   await writeAll(way, new Uint8Array([5, 1, 0, ...address, port >> 8, port & 255]));
   const [, answer, , kind] = await readExactly(way, 4);
-  if (answer !== 0) throw new ProxyError(`the SOCKS proxy answered ${answer}`);
+  if (answer !== 0) throw new ProxyError(`it answered ${answer} (RFC 1928)`);
   const length = kind === 1 ? 4 : kind === 4 ? 16 : (await readExactly(way, 1))[0]!;
   await readExactly(way, length + 2);
 }
@@ -82,7 +82,7 @@ async function readExactly(way: Duplex, length: number): Promise<Uint8Array> {
   const bytes = new Uint8Array(length);
   for (let at = 0; at < length;) {
     const count = await way.read(bytes.subarray(at));
-    if (count === null) throw new ProxyError("the proxy hung up");
+    if (count === null) throw new ProxyError("it closed the connection");
     at += count;
   }
   return bytes;

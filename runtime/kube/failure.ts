@@ -6,40 +6,54 @@ import { printable } from "../text.ts";
 import { isTimeout } from "./abort.ts";
 import type { Connection } from "./connection.ts";
 import { NoAnswer } from "./http_head.ts";
+import { ProxyError } from "./proxy_error.ts";
 
 // Of node:tls.
 const UNKNOWN_ISSUER = /unable to (?:get|verify)|self.signed|UNABLE_TO_|SELF_SIGNED|DEPTH_ZERO/i;
 // Deno 2.6 has "write UNKNOWN" for every handshake of node:tls that fails.
 const TLS = /certificate|tls|handshake|InvalidContentType|corrupt message|write UNKNOWN|\balert\b/i;
-const PROXY = /proxy|socks|tunnel/i;
 
 /** What was thrown by a request to a connection's server, as an error that people and plugins may read. */
 export function failureOf(error: unknown, connection: Connection): AppError {
   if (error instanceof AppError) return error;
+  const proxy = error instanceof ProxyError;
   const text = textsOf(error).join(": ");
-  const last = lastOf(error, connection);
-  const at = `Cannot reach the API server ${connection.server}`;
+  const at = `Cannot reach the API server ${connection.server}${proxy ? " through its proxy" : ""}`;
   if (isTimeout(error)) {
     return new AppError("CLUSTER_UNREACHABLE", `${at}: no answer within --request-timeout`, { cause: error });
   }
   const tls = (why: string, hint?: string) =>
     new AppError("CLUSTER_TLS", `${at}: ${why}`, { cause: error, ...(hint === undefined ? {} : { hint }) });
   const fault = UNKNOWN_ISSUER.test(text) ? UNTRUSTED : certificateFaultOf(text);
+  if (fault && proxy) return tls(`the proxy's certificate ${fault.why}`, PROXY_HINTS[fault.kind]);
   if (fault) {
     const { why, hint } = certificateWords(fault, connection);
     return tls(`its certificate ${why}`, hint);
   }
-  const unreachable = (why: string) => new AppError("CLUSTER_UNREACHABLE", `${at}: ${why}`, { cause: error });
-  if (connection.proxyUrl !== undefined && PROXY.test(text)) return unreachable(`by its proxy: ${last}`);
+  const last = lastOf(error, connection);
+  const unreachable = (why: string) =>
+    new AppError("CLUSTER_UNREACHABLE", `${at}: ${proxy ? why.replace("the server", "the proxy") : why}`, {
+      cause: error,
+    });
+  if (proxy && error.cause === undefined) return unreachable(last);
   if (isHangUp(error)) return unreachable(hangUpOf(error) ?? last);
   if (TLS.test(text)) return tls(`the TLS handshake failed: ${last}`);
   if (/refused/i.test(text)) return unreachable("connection refused");
-  if (/dns|lookup|resolve|ENOTFOUND|EAI_/i.test(text)) return unreachable("its name can't be resolved");
+  if (/dns|lookup|resolve|ENOTFOUND|EAI_/i.test(text)) {
+    return unreachable(`${proxy ? "the proxy's" : "its"} name can't be resolved`);
+  }
   if (/network is unreachable|no route to host/i.test(text)) {
     return unreachable("no way leads there from this network");
   }
   return unreachable(last);
 }
+
+/** kubectl, too, checks a proxy of https by the cluster's authority. */
+const PROXY_HINTS: Readonly<Partial<Record<CertificateFault["kind"], string>>> = {
+  issuer: "add the proxy's authority to certificate-authority-data of the cluster in your kubeconfig",
+  names: "name the proxy in proxy-url as its certificate does",
+  dates: "check this machine's clock, or have the certificate renewed",
+};
 
 const UNTRUSTED: CertificateFault = { kind: "issuer", why: "is not trusted" };
 
@@ -85,8 +99,9 @@ function hostnameOf(server: string): string {
 /** Whether the server hung up before it answered: of a connection that was idle it may not have heard the request at all. */
 export function isHangUp(error: unknown): boolean {
   const { ConnectionReset, ConnectionAborted, BrokenPipe, UnexpectedEof } = Deno.errors;
+  const own = error instanceof ProxyError ? error.cause : error;
   return [NoAnswer, ConnectionReset, ConnectionAborted, BrokenPipe, UnexpectedEof]
-    .some((kind) => error instanceof kind) || HANG_UP.test(textsOf(error).join());
+    .some((kind) => own instanceof kind) || HANG_UP.test(textsOf(error).join());
 }
 
 // node:tls and rustls have no class for these.

@@ -77,7 +77,7 @@ export function parseHead(bytes: Uint8Array): Head {
   const headers: [string, string][] = [];
   for (const line of lines) {
     const last = headers.at(-1);
-    if (isBlank(line, 0) && last) last[1] = `${last[1]} ${trimmed(line, 0)}`.trimStart(); // folded, obsolete
+    if (isBlank(line, 0) && last) last[1] = `${last[1]} ${withoutBlanks(line, 0)}`.trimStart(); // folded, obsolete
     else headers.push(parseLine(line));
   }
   return { status: Number(status), minor: Math.min(Number(minor), 1), headers };
@@ -86,8 +86,8 @@ export function parseHead(bytes: Uint8Array): Head {
 function parseLine(line: string): [name: string, value: string] {
   const colon = line.indexOf(":");
   // Blanks before the colon do not belong to the name (RFC 9112 5.1).
-  const name = trimmed(line.slice(0, Math.max(colon, 0)), 0, "end");
-  const value = trimmed(line, colon + 1);
+  const name = withoutBlanks(line.slice(0, Math.max(colon, 0)), 0, "end");
+  const value = withoutBlanks(line, colon + 1);
   // deno-lint-ignore no-control-regex -- no header holds a control character, except tabs (RFC 9110 5.5)
   if (!TOKEN.test(name) || /[\0-\x08\n-\x1f\x7f]/.test(value)) {
     throw new HttpError(`the server sent a malformed header: "${printable(toText(line), 80)}"`);
@@ -98,8 +98,8 @@ function parseLine(line: string): [name: string, value: string] {
 /** RFC 9110 5.6.2 */
 const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 
-/** Without the blanks around it, or at its end. By hand: an expression for them takes the square of their number. */
-function trimmed(text: string, start: number, where: "both" | "end" = "both"): string {
+/** The text from `start` on without the blanks around it, or at its end. By hand: an expression for them takes the square of their number. */
+export function withoutBlanks(text: string, start: number, where: "both" | "end" = "both"): string {
   let [from, to] = [start, text.length];
   while (where === "both" && from < to && isBlank(text, from)) from++;
   while (to > from && isBlank(text, to - 1)) to--;

@@ -7,6 +7,7 @@
 import { AppError, type ErrorCode, messageOf } from "../errors.ts";
 import type { ClusterRequest } from "../kube/cluster.ts";
 import { headersToText, toBytes } from "../kube/header_text.ts";
+import { withoutBlanks } from "../kube/http_head.ts";
 import type { UpgradedConnection } from "../kube/upgraded.ts";
 import type { Sandbox } from "../sandbox.ts";
 import { BodySink, BodySource, HIGH_WATER } from "./body.ts";
@@ -208,10 +209,10 @@ function channelSink(exchange: Exchange, sink: ByteSink, close: () => void): Byt
 
 /** `name: value` lines. @throws WasiError invalid */
 function parseHeaders(text: string): [string, string][] {
-  return text.split("\n").filter((line) => line !== "").map((line) => {
+  return text.split("\n").map((line) => line.replace(/\r$/, "")).filter((line) => line !== "").map((line) => {
     const colon = line.indexOf(":");
     if (colon < 1) throw new WasiError("invalid");
-    return [line.slice(0, colon), toBytes(line.slice(colon + 1).trim())];
+    return [line.slice(0, colon), toBytes(withoutBlanks(line, colon + 1))];
   });
 }
 

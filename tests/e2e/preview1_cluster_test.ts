@@ -70,6 +70,11 @@ testBinary(
       });
     };
     assert.match((await run("head /version 'user-agent: größe ✓\n'")).stdout, /^x-agent: größe ✓$/m);
+    // What is no blank of HTTP belongs to the value.
+    assert.match(
+      (await run("head /version 'user-agent: \u00a0x\u00a0 \r\n'")).stdout,
+      /^x-agent: \u00a0x\u00a0$/m,
+    );
   },
 );
 

@@ -210,6 +210,53 @@ connectionTest(
   },
 );
 
+connectionTest("a proxy's failures are told as the proxy's", async () => {
+  await using api = await TestApiServer.start();
+  const other = await Authority.make("other");
+  const pairs = {
+    unknown: await other.issue({ commonName: "proxy", hosts: ["127.0.0.1"] }),
+    misnamed: await api.authority.issue({ commonName: "proxy", hosts: ["proxy.example"] }),
+  };
+  const at = `Cannot reach the API server ${api.server} through its proxy: `;
+  const fails = async (proxyUrl: string, code: string, why: string) => {
+    const config = JSON.parse(api.kubeconfig());
+    config.clusters[0].cluster["proxy-url"] = proxyUrl;
+    await assert.rejects(
+      (await (await open(JSON.stringify(config))).cluster()).send({
+        method: "GET",
+        url: "/version",
+        headers: [],
+      }),
+      { code, message: at + why },
+      why,
+    );
+  };
+  for (
+    const [answer, why] of [
+      ["HTTP/1.1 407 Proxy Authentication Required\r\n\r\n", "it answered 407"],
+      ["SSH-2.0-x\r\n\r\n", 'the proxy does not speak HTTP: "SSH-2.0-x"'],
+      ["", "the proxy closed the connection without an answer"],
+    ] as const
+  ) {
+    using proxy = RawServer.start(async ({ send }) => {
+      await send(answer);
+      throw new Error("closed");
+    });
+    await fails(`http://jane@127.0.0.1:${proxy.port}`, "CLUSTER_UNREACHABLE", why);
+  }
+  for (
+    const [pair, why] of [
+      [pairs.unknown, "the proxy's certificate is not trusted"],
+      [pairs.misnamed, "the proxy's certificate is for proxy.example"],
+    ] as const
+  ) {
+    using proxy = RawServer.start(() => Promise.resolve(), pair);
+    await fails(`https://jane@127.0.0.1:${proxy.port}`, "CLUSTER_TLS", why);
+  }
+  await fails("http://127.0.0.1:1", "CLUSTER_UNREACHABLE", "connection refused");
+  await fails("socks5://no-such-host.invalid", "CLUSTER_UNREACHABLE", "the proxy's name can't be resolved");
+});
+
 connectionTest("--request-timeout ends a request that is not answered", async () => {
   await using api = await TestApiServer.start();
   const never = Promise.withResolvers<Response>();
