@@ -158,6 +158,10 @@ testBinary(
         /can't be used: it is an X\.509 certificate of version 1/,
       ],
       [
+        await authority.issue({ commonName: "me", unknownExtension: true }),
+        /can't be used: it has a critical extension that TLS does not know: 1\.2\.3\.4/,
+      ],
+      [
         { cert: client.cert, key: weak.export({ type: "pkcs8", format: "pem" }) as string },
         /can't be used: its RSA key has 1024 bits/,
       ],

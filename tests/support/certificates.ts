@@ -27,6 +27,8 @@ export interface Subject {
   readonly days?: readonly [from: number, to: number];
   /** Of X.509 version 1: without extensions. */
   readonly version1?: boolean;
+  /** It has a critical extension that nobody knows: 1.2.3.4. */
+  readonly unknownExtension?: boolean;
 }
 
 const BOOLEAN = 0x01;
@@ -77,6 +79,7 @@ export class Authority {
       ...(subject.hosts
         ? [extension([0x55, 0x1d, 0x11], der(SEQUENCE, ...subject.hosts.map(alternativeName)))]
         : []),
+      ...(subject.unknownExtension ? [extension([0x2a, 0x03, 0x04], der(SEQUENCE), true)] : []),
     ];
     const cert = await certificate(subject, keys.publicKey, nameOf(this.name), this.signingKey, extensions);
     return { cert, key: await exportKey(keys.privateKey) };

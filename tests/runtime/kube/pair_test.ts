@@ -32,6 +32,10 @@ Deno.test("pairProblem() says why TLS does not take a certificate or its key", a
     (await pairProblem({ cert: pair.cert, key: rsa(1024) }))!,
     /^its RSA key has 1024 bits: TLS takes/,
   );
+  assert.equal(
+    await pairProblem(await authority.issue({ commonName: "new", unknownExtension: true })),
+    "it has a critical extension that TLS does not know: 1.2.3.4",
+  );
   const { cert, key } = pair;
   for (const bad of [{ cert, key: "x" }, { cert: "x", key }, { cert, key: cert }, { cert: key, key }]) {
     assert.ok(await pairProblem(bad));
