@@ -4,6 +4,7 @@
  */
 
 import { comparable, hostPath } from "./host_path.ts";
+import { isAbsence } from "./wasi/errno.ts";
 
 /** What stands at a name, the link itself where it is one. */
 export interface Found {
@@ -14,12 +15,15 @@ export interface Found {
   readonly changed: number;
 }
 
-/** The questions. Paths are absolute; all of their names but the last are free of links. */
+/**
+ * The questions. Paths are absolute; all of their names but the last are free of links. Both throw where the answer is not to
+ * be had: what may be there must not be taken for nothing.
+ */
 export interface PathHost {
-  /** undefined where nothing is, or nothing that can be looked at. */
+  /** undefined where nothing is, or nothing that this user gets to. */
   find(path: string): Found | undefined;
-  /** The target of a link, with slashes. @throws when it is none any more */
-  readLink(path: string): string;
+  /** The target of a link, with slashes; undefined where none is any more, or for one that is not to be followed. */
+  readLink(path: string): string | undefined;
 }
 
 /** A name in a directory. */
@@ -64,7 +68,7 @@ interface Level {
   readonly found: Found | undefined;
 }
 
-/** Follows an absolute path. */
+/** Follows an absolute path. @throws what the questions throw */
 export function walkPath(path: string, host: PathHost): PathWalk {
   const links: FollowedLink[] = [];
   const passed = new Set<string>();
@@ -87,10 +91,8 @@ export function walkPath(path: string, host: PathHost): PathWalk {
     const found = host.find(at);
     const isLast = pending.every((each) => each === "" || each === ".");
     if (found?.type === "link" && links.length < MAX_LINKS) {
-      let target: string | undefined;
-      try {
-        target = host.readLink(at);
-      } catch { /* replaced meanwhile: it is taken for what ends the way */ }
+      const target = host.readLink(at);
+      // Replaced meanwhile: it is taken for what ends the way.
       if (target !== undefined) {
         links.push({ ...spot, link: found.identity, last: isLast });
         last = undefined;
@@ -154,12 +156,30 @@ export const DENO_PATHS: PathHost = {
   find(path) {
     try {
       return foundOf(Deno.lstatSync(path), path);
-    } catch {
-      return undefined;
+    } catch (error) {
+      return unlessAbsent(error);
     }
   },
-  readLink: (path) => hostPath(Deno.readLinkSync(path)),
+  readLink(path) {
+    try {
+      return hostPath(Deno.readLinkSync(path));
+    } catch (error) {
+      return unlessAbsent(error, "no link");
+    }
+  },
 };
+
+/** undefined for an error which says that nothing is there, or no link; else it is thrown on. */
+function unlessAbsent(error: unknown, orElse?: "no link"): undefined {
+  if (isAbsence(error) || orElse && isNoLink(error)) return undefined;
+  throw error;
+}
+
+/** Whether readlink failed since no link is there: EINVAL, on Windows ERROR_NOT_A_REPARSE_POINT. */
+function isNoLink(error: unknown): boolean {
+  return error instanceof Error &&
+    ((error as { code?: string }).code === "EINVAL" || /\(os error (?:22|4390)\)/.test(error.message));
+}
 
 /**
  * What Deno tells of a file. `path`, free of links, stands for the identity where a file system has no numbers for its files,

@@ -5,7 +5,7 @@
  */
 
 import type { Mount, Overlay } from "../sandbox.ts";
-import { WasiError } from "../wasi/errno.ts";
+import { isAbsence, WasiError } from "../wasi/errno.ts";
 import type { AnyFile, DirectoryNode, FileTree, OpenOptions } from "../wasi/files.ts";
 import { OpenFile } from "../wasi/linux_nodes.ts";
 import { OverlayNode } from "../wasi/overlay.ts";
@@ -165,8 +165,9 @@ export class FileService {
     let opened: Node;
     try {
       opened = now(this.#tree.openAt(from, path, { ...TO_READ, follow }));
-    } catch {
-      return undefined; // a file that can't be read shows as itself
+    } catch (error) {
+      if (isAbsence(error)) return undefined; // a file that can't be read shows as itself
+      throw error;
     }
     opened.close();
     return opened instanceof OverlayNode ? hostOf(opened) : undefined;

@@ -99,6 +99,29 @@ const BY_CODE: Readonly<Record<string, ErrnoName>> = {
   EXDEV: "cross-device",
 };
 
+/** They say that nothing is at a path, or nothing that this user gets to by it, and so no plugin of theirs. */
+const ABSENCES: ReadonlySet<ErrnoName> = new Set(
+  ["no-entry", "not-directory", "access", "not-permitted", "loop", "name-too-long", "illegal-byte-sequence"],
+);
+
+/** Numbers of Windows for names that can't be, and for drives and servers that are not there (winerror.h). */
+const ABSENT_ON_WINDOWS = /\(os error (?:21|51|53|64|65|67|123|161|1005|1231)\)/;
+
+/**
+ * Whether an error says that nothing is to be found at a path. Any other, such as too many open files or no memory, leaves
+ * unknown what is there: a check that meets one refuses.
+ */
+export function isAbsence(error: unknown): boolean {
+  let errno: ErrnoName;
+  try {
+    errno = errnoOf(error);
+  } catch {
+    return false;
+  }
+  return ABSENCES.has(errno) ||
+    Deno.build.os === "windows" && error instanceof Error && ABSENT_ON_WINDOWS.test(error.message);
+}
+
 /** The name for an error of Deno's; what is none of the operating system's is thrown on. */
 export function errnoOf(error: unknown): ErrnoName {
   if (error instanceof WasiError) return error.errno;

@@ -9,7 +9,7 @@ import type { Files, Mount, Overlay } from "../sandbox.ts";
 import { baseName, isWithin, parentOf, realPath } from "../host_path.ts";
 import { foundOf, walkPath } from "../path_walk.ts";
 import { makeSymlink } from "../symlink.ts";
-import { type ErrnoName, errnoOf, WasiError } from "./errno.ts";
+import { type ErrnoName, errnoOf, isAbsence, WasiError } from "./errno.ts";
 import {
   type AnyFile,
   type DirectoryNode,
@@ -199,8 +199,9 @@ export class NamedTree implements FileTree {
   probe(host: string): Probed | undefined {
     try {
       return { type: statOf(Deno.statSync(host)).type, real: realPath(host) };
-    } catch {
-      return undefined;
+    } catch (error) {
+      if (isAbsence(error)) return undefined;
+      throw new WasiError(errnoOf(error));
     }
   }
 

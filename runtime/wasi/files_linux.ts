@@ -12,7 +12,7 @@
 import { isBelow } from "../host_path.ts";
 import type { Files, Mount, Overlay } from "../sandbox.ts";
 import { bytesOf, fromLatin1, isDots, isName, join, latin1, nameOf, SLASH } from "./byte_paths.ts";
-import { WasiError } from "./errno.ts";
+import { isAbsence, WasiError } from "./errno.ts";
 import {
   type AnyFile,
   type DirectoryNode,
@@ -106,10 +106,9 @@ class LinuxTree implements FileTree {
     this.#files = files;
     this.#host = new LinuxHost(kernel);
     this.#protection = new Protection(files, this.#host);
-    this.maxOpen = Math.min(
-      MAX_OPEN,
-      Math.max(16, kernel.raiseFileLimit(MAX_OPEN + RESERVED) - RESERVED),
-    );
+    // A directory that is read takes two.
+    const limit = kernel.raiseFileLimit(2 * MAX_OPEN + RESERVED);
+    this.maxOpen = Math.min(MAX_OPEN, Math.max(16, Math.floor((limit - RESERVED) / 2)));
     const nodes = files.mounts.map((mount) => this.mount(mount));
     this.roots = nodes.map((node, index) => ({ guest: files.mounts[index]!.guest, node }));
     this.descriptors = nodes.map(({ fd }) => fd);
@@ -154,8 +153,9 @@ class LinuxTree implements FileTree {
     let fd: number;
     try {
       fd = kernel.open(AT_FDCWD, host, O_PATH, false);
-    } catch {
-      return undefined;
+    } catch (error) {
+      if (isAbsence(error)) return undefined;
+      throw error;
     }
     try {
       const real = new TextDecoder("utf-8", { fatal: true }).decode(
@@ -163,7 +163,8 @@ class LinuxTree implements FileTree {
       );
       // A pipe's name, or a socket's, is no path: nothing can be granted by it.
       return real.startsWith("/") ? { type: kernel.stat(fd).type, real } : undefined;
-    } catch {
+    } catch (error) {
+      if (error instanceof WasiError && !isAbsence(error)) throw error;
       return undefined; // a name that is no text can't be granted
     } finally {
       kernel.close(fd);
@@ -587,8 +588,8 @@ class LinuxTree implements FileTree {
     let fd: number;
     try {
       fd = kernel.openPlain(from.fd, names, flags | last);
-    } catch {
-      throw new WasiError("no-entry");
+    } catch (error) {
+      throw isAbsence(error) ? new WasiError("no-entry") : error;
     }
     return this.#closing(fd, () => {
       if (!this.#overlayOf(kernel.glance(fd))) throw new WasiError("no-entry");
@@ -811,7 +812,9 @@ class LinuxTree implements FileTree {
     let identity: string | undefined;
     try {
       identity = identityOf(this.#kernel.statAt(directory, bare));
-    } catch { /* nothing that could be known by its identity */ }
+    } catch (error) {
+      if (!isAbsence(error)) throw error; // else nothing that could be known by its identity
+    }
     if (!this.#protection.now().deniesAt(this.#identity(directory), textOf(bare), identity)) return;
     throw new WasiError(!made ? "no-entry" : root.mount.write ? "not-permitted" : "read-only");
   }

@@ -7,7 +7,7 @@
  * plugin's own memory is passed as a view, whose address the engine takes at each call, so that memory may grow.
  */
 
-import { type ErrnoName, WasiError } from "./errno.ts";
+import { type ErrnoName, isAbsence, WasiError } from "./errno.ts";
 import type { GuestPath, NewTime, NodeType, Stat } from "./files.ts";
 
 interface Numbers {
@@ -295,6 +295,12 @@ export class Kernel {
     return new WasiError(ERRNOS[this.#errno[0]!] ?? "io");
   }
 
+  /** undefined where the last call failed since nothing is there; why it failed is thrown else. */
+  #unlessAbsent(): undefined {
+    const error = this.#error();
+    if (!isAbsence(error)) throw error;
+  }
+
   #check(result: number): number {
     if (result < 0) throw this.#error();
     return result;
@@ -394,13 +400,13 @@ export class Kernel {
     return HARMLESS.has(`${view.getUint32(STATX + 128, true)}:${view.getUint32(STATX + 132, true)}`);
   }
 
-  /** What is at a path just now; undefined where nothing is to be seen. The path may lead out of the directory. */
+  /** What is at a path just now; undefined where nothing is. The path may lead out of the directory. */
   typeAt(directory: number, path: GuestPath, follow: boolean): NodeType | undefined {
     const flags = follow ? 0n : AT_SYMLINK_NOFOLLOW;
     const pointer = this.#putFirst(path);
     const { statx } = this.#numbers;
     if (this.#call(statx, big(directory), pointer, flags, STATX_BASIC_STATS, this.#statxAt) < 0) {
-      return undefined;
+      return this.#unlessAbsent();
     }
     return typeOfMode(this.#view.getUint16(STATX + 28, true));
   }
@@ -445,12 +451,12 @@ export class Kernel {
     return this.#stat();
   }
 
-  /** A path of the host's, links followed, or the link in its last place; undefined where nothing is to be seen. */
+  /** A path of the host's, links followed, or the link in its last place; undefined where nothing is (`isAbsence`). */
   glanceHost(path: string, follow = true): Glance | undefined {
     const pointer = this.#pinned.get(path) ?? this.#pin(path);
     const flags = follow ? 0n : AT_SYMLINK_NOFOLLOW;
     const result = this.#call(this.#numbers.statx, HERE, pointer, flags, STATX_BASIC_STATS, this.#statxAt);
-    return result < 0 ? undefined : this.#glance();
+    return result < 0 ? this.#unlessAbsent() : this.#glance();
   }
 
   /** When what was looked at last was changed (ctime), in milliseconds since 1970, with fractions. */

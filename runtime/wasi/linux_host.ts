@@ -5,7 +5,8 @@
 
 import { parentOf } from "../host_path.ts";
 import type { Found } from "../path_walk.ts";
-import { WasiError } from "./errno.ts";
+import { bytesOf } from "./byte_paths.ts";
+import { type ErrnoName, isAbsence, WasiError } from "./errno.ts";
 import type { GuestPath } from "./files.ts";
 import { AT_FDCWD, type Glance, type Kernel, O_PATH, O_RDONLY } from "./linux.ts";
 import { DirectoryListing, identityOf } from "./linux_nodes.ts";
@@ -50,33 +51,61 @@ export class LinuxHost implements ProtectionHost {
   #glance(path: string): Glance | undefined {
     try {
       return this.#kernel.glanceHost(path, false);
-    } catch {
-      return undefined; // no path at all
+    } catch (error) {
+      if (isErrno(error, "name-too-long", "invalid")) return undefined; // no path at all
+      throw error;
     }
   }
 
-  readLink(path: string): string {
-    return new TextDecoder("utf-8", { fatal: true }).decode(this.#kernel.readLink(AT_FDCWD, path));
+  readLink(path: string): string | undefined {
+    try {
+      return new TextDecoder("utf-8", { fatal: true }).decode(this.#kernel.readLink(AT_FDCWD, path));
+    } catch (error) {
+      if (isAbsence(error) || isErrno(error, "invalid")) return undefined; // no link is there any more
+      // Where it leads is not known: nothing can tell what must be left alone.
+      throw error instanceof WasiError ? error : new WasiError("illegal-byte-sequence");
+    }
   }
 
   holds(directory: string, identity: string, exempt: ReadonlySet<string>): boolean {
-    let fd: number;
+    let fd: number | undefined;
     try {
-      fd = this.#kernel.open(AT_FDCWD, directory, O_RDONLY | this.#kernel.O_DIRECTORY, false);
-    } catch {
+      fd = this.#openListed(AT_FDCWD, directory, 0);
+    } catch (error) {
+      if (!isErrno(error, "access")) throw error;
+      // The kernel refuses it by now; what is of another device was not looked at, and can't have a further name.
       return this.#linked.has(directory) && this.#linked.get(directory)?.has(identity) !== false;
     }
-    return this.#holds(fd, identity, BigInt(identity.slice(identity.indexOf(":") + 1)), exempt);
+    const ino = BigInt(identity.slice(identity.indexOf(":") + 1));
+    return fd !== undefined && this.#holds(fd, identity, ino, exempt);
   }
 
   lookAhead(directory: string, exempt: ReadonlySet<string>): void {
+    const linked = new Set<string>();
     try {
-      const fd = this.#kernel.open(AT_FDCWD, directory, O_RDONLY | this.#kernel.O_DIRECTORY, false);
-      const linked = new Set<string>();
+      const fd = this.#openListed(AT_FDCWD, directory, 0);
+      if (fd === undefined) return;
       const left = this.#collect(fd, exempt, linked, MAX_AHEAD);
       this.#linked.set(directory, left > 0 ? linked : undefined);
     } catch (error) {
-      if (!(error instanceof WasiError)) throw error; // it can't be listed now either
+      if (!isErrno(error, "access")) throw error;
+      this.#linked.set(directory, undefined); // it may hold any file
+    }
+  }
+
+  /**
+   * Opens a directory to list it; undefined where nothing is, or nothing that this user gets to, not even by its name.
+   * @throws WasiError access where names in it can be used but not listed
+   */
+  #openListed(from: number, path: GuestPath, flags: number): number | undefined {
+    const kernel = this.#kernel;
+    try {
+      return kernel.open(from, path, O_RDONLY | kernel.O_DIRECTORY | flags, from !== AT_FDCWD);
+    } catch (error) {
+      if (!isAbsence(error)) throw error;
+      const inside = Uint8Array.of(...bytesOf(path), ...bytesOf("/."));
+      if (kernel.typeAt(from, inside, false) === undefined) return undefined;
+      throw error;
     }
   }
 
@@ -89,8 +118,8 @@ export class LinuxHost implements ProtectionHost {
         const entry = listing.at(index);
         if (!entry) break;
         if (entry.type === "directory") {
-          const flags = O_RDONLY | kernel.O_DIRECTORY | kernel.O_NOFOLLOW;
-          const below = kernel.open(fd, entry.name, flags, true);
+          const below = this.#openListed(fd, entry.name, kernel.O_NOFOLLOW);
+          if (below === undefined) continue;
           if (exempt.has(identityOf(kernel.glance(below)))) kernel.close(below);
           else left = this.#collect(below, exempt, into, left);
         } else {
@@ -113,8 +142,8 @@ export class LinuxHost implements ProtectionHost {
         const entry = listing.at(index);
         if (!entry) return false;
         if (entry.type === "directory") {
-          const flags = O_RDONLY | kernel.O_DIRECTORY | kernel.O_NOFOLLOW;
-          const below = kernel.open(fd, entry.name, flags, true);
+          const below = this.#openListed(fd, entry.name, kernel.O_NOFOLLOW);
+          if (below === undefined) continue;
           if (exempt.has(identityOf(kernel.glance(below)))) kernel.close(below);
           else if (this.#holds(below, identity, ino, exempt)) return true;
         } else if (entry.ino === ino && identityOf(kernel.statAt(fd, entry.name)) === identity) return true;
@@ -173,8 +202,9 @@ export class LinuxHost implements ProtectionHost {
     let fd: number;
     try {
       fd = this.#kernel.open(AT_FDCWD, path, O_PATH | this.#kernel.O_DIRECTORY, false);
-    } catch {
-      return;
+    } catch (error) {
+      if (isAbsence(error)) return;
+      throw error;
     }
     try {
       yield* this.above(fd);
@@ -225,7 +255,13 @@ export class LinuxHost implements ProtectionHost {
       } finally {
         kernel.close(fd);
       }
-    } catch { /* no /proc */ }
+    } catch (error) {
+      if (!isAbsence(error)) throw error; // else there is no /proc, or the kernel refuses it by now
+    }
     return parts;
   }
+}
+
+function isErrno(error: unknown, ...names: readonly ErrnoName[]): boolean {
+  return error instanceof WasiError && names.includes(error.errno);
 }

@@ -1,7 +1,7 @@
 /** What is open of a plugin's files on Linux, and what a directory lists. What may be opened is files_linux.ts' to tell. */
 
 import type { Mount } from "../sandbox.ts";
-import { WasiError } from "./errno.ts";
+import { isAbsence, WasiError } from "./errno.ts";
 import { HostNode } from "./host_node.ts";
 import type { AnyFile, DirectoryNode, Entry, Listing, NodeType, Stat } from "./files.ts";
 import { type Glance, type Kernel, RawEntries } from "./linux.ts";
@@ -226,8 +226,9 @@ export class DirectoryListing implements Listing {
     if (!this.#hides) return false;
     try {
       return this.#hides(name, identityOf(this.#kernel.statAt(this.#fd, name)));
-    } catch {
-      return false; // gone meanwhile
+    } catch (error) {
+      if (isAbsence(error)) return false; // gone meanwhile
+      throw error;
     }
   }
 

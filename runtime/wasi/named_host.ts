@@ -2,6 +2,7 @@
 
 import { isBelow, parentOf } from "../host_path.ts";
 import { DENO_PATHS, type Found, foundOf } from "../path_walk.ts";
+import { errnoOf, isAbsence, WasiError } from "./errno.ts";
 import { type Mountpoint, otherPlaces, parseMounts } from "./mountinfo.ts";
 import type { ProtectionHost } from "./protection.ts";
 
@@ -51,12 +52,17 @@ export class NamedHost implements ProtectionHost {
       this.#known.set(path, found);
       return found;
     } catch (error) {
-      return error instanceof Deno.errors.NotCapable ? this.#known.get(path) : undefined;
+      if (error instanceof Deno.errors.NotCapable) return this.#known.get(path);
+      return unlessAbsent(error, undefined);
     }
   }
 
-  readLink(path: string): string {
-    return DENO_PATHS.readLink(path);
+  readLink(path: string): string | undefined {
+    try {
+      return DENO_PATHS.readLink(path);
+    } catch (error) {
+      throw new WasiError(errnoOf(error));
+    }
   }
 
   /** Identities of a directory, by a path that is free of links, and of those above it. */
@@ -108,8 +114,8 @@ export class NamedHost implements ProtectionHost {
 function infoOf(path: string): Deno.FileInfo | undefined {
   try {
     return Deno.lstatSync(path);
-  } catch {
-    return undefined; // gone, or not to be looked at
+  } catch (error) {
+    return unlessAbsent(error, undefined);
   }
 }
 
@@ -118,15 +124,21 @@ function mountsHere(): Mountpoint[] {
   if (Deno.build.os !== "linux") return [];
   try {
     return parseMounts(Deno.readTextFileSync("/proc/self/mountinfo"));
-  } catch {
-    return [];
+  } catch (error) {
+    return unlessAbsent(error, []); // without /proc
   }
 }
 
 function entriesOf(directory: string): Deno.DirEntry[] {
   try {
     return [...Deno.readDirSync(directory)];
-  } catch {
-    return []; // gone, or not to be read
+  } catch (error) {
+    return unlessAbsent(error, []);
   }
+}
+
+/** For what is gone, or what this user does not get to. @throws WasiError where it is not known what is there */
+function unlessAbsent<T>(error: unknown, nothing: T): T {
+  if (isAbsence(error)) return nothing;
+  throw new WasiError(errnoOf(error));
 }

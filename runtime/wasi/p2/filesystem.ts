@@ -113,10 +113,12 @@ function fileSink(file: AnyFile, offset: bigint | undefined, written: () => void
 
 class DirectoryEntryStream {
   #listing: Listing;
+  #ended: () => void;
   #next = 0;
 
-  constructor(listing: Listing) {
+  constructor(listing: Listing, ended: () => void) {
     this.#listing = listing;
+    this.#ended = ended;
   }
 
   /** The next entry; `illegal-byte-sequence` for one whose name is no text, after which the others follow. */
@@ -131,6 +133,8 @@ class DirectoryEntryStream {
 
   [Symbol.dispose](): void {
     this.#listing.close();
+    this.#ended();
+    this.#ended = () => {};
   }
 }
 
@@ -149,6 +153,7 @@ const ADVICE = ["normal", "sequential", "random", "will-need", "dont-need", "no-
 /** The interfaces by name. */
 export function filesystemInterfaces(tree: FileTree) {
   let open = 0;
+  let streams = 0;
 
   class Descriptor {
     #node: DirectoryNode | AnyFile;
@@ -262,7 +267,12 @@ export function filesystemInterfaces(tree: FileTree) {
     }
 
     readDirectory() {
-      return attempt(() => new DirectoryEntryStream(tree.readDirectory(this.#directory)));
+      return attempt(() => {
+        if (streams >= tree.maxOpen) throw new WasiError("too-many-open");
+        const listing = tree.readDirectory(this.#directory);
+        streams++;
+        return new DirectoryEntryStream(listing, () => streams--);
+      });
     }
 
     createDirectoryAt(path: string) {
