@@ -1,7 +1,7 @@
 /** What is wrong with a store, and how it is mended. Looking changes nothing and takes no lock. */
 
 import { AppError, messageOf } from "../runtime/errors.ts";
-import { exists } from "../runtime/host_path.ts";
+import { exists, realPath } from "../runtime/host_path.ts";
 import { linkName } from "../runtime/names.ts";
 import { BINDGEN } from "../runtime/store/bindgen.ts";
 import { checkStore } from "../runtime/store/check.ts";
@@ -288,7 +288,9 @@ function widerThanOwner(layout: Layout): string[] {
   if (Deno.build.os === "windows") return [];
   const wide = (path: string) => {
     try {
-      return ((Deno.lstatSync(path).mode ?? 0) & 0o077) !== 0;
+      // A link has no mode of its own: the store may be behind one.
+      const info = path === layout.root ? Deno.statSync(path) : Deno.lstatSync(path);
+      return !info.isSymlink && ((info.mode ?? 0) & 0o077) !== 0;
     } catch {
       return false; // gone by now
     }
@@ -352,7 +354,7 @@ export async function mendStore(
   for (const mend of due) {
     try {
       if (mend.kind === "modes") {
-        onDisk(layout, () => narrow(layout.root, 2));
+        onDisk(layout, () => narrow(realPath(layout.root), 2));
       } else if (mend.kind === "history") {
         forgetBrokenHistory(layout, mend.name);
       } else if (mend.kind === "earlier") {

@@ -49,6 +49,22 @@ async function setUp() {
   };
 }
 
+testBinary("a store behind a link is sound, and --fix narrows the directory that the link leads to", {
+  ignore: Deno.build.os === "windows",
+}, async () => {
+  await using it = await setUp();
+  const { home, store } = it.product;
+  Deno.renameSync(store, `${home}/kept`);
+  Deno.symlinkSync("kept", store);
+  const { code, bad } = await it.doctor();
+  assert.deepEqual([code, bad], [0, []]);
+  Deno.chmodSync(`${home}/kept`, 0o755);
+  assert.deepEqual((await it.doctor()).bad.map(({ check }) => check), ["modes"]);
+  await it.doctor("--fix");
+  assert.deepEqual((await it.doctor()).bad, []);
+  assert.equal(Deno.statSync(`${home}/kept`).mode! & 0o777, 0o700);
+});
+
 testBinary("doctor finds a sound store sound", async () => {
   await using it = await setUp();
   const { code, bad, findings } = await it.doctor();

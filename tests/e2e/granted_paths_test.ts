@@ -7,6 +7,7 @@ import assert from "node:assert/strict";
 import { buildFixture } from "../../scripts/fixtures.ts";
 import { makeArtifact, push } from "../support/oci.ts";
 import { clangMissing, Product } from "../support/product.ts";
+import { atTerminal, ptyMissing } from "../support/pty.ts";
 import { TestRegistry } from "../support/registry.ts";
 import { testBinary } from "../support/test_binary.ts";
 
@@ -125,3 +126,47 @@ testBinary(
     assert.deepEqual(it.files(other), [expected]);
   },
 );
+
+testBinary("what a person grants while the plugin runs leaves protected files as they are", {
+  ignore: ignore || ptyMissing() || Deno.build.os !== "linux",
+}, async (t) => {
+  await using registry = TestRegistry.start();
+  using product = Product.make();
+  const { home, store } = product;
+  await push(
+    registry.origin,
+    "plugins/tool",
+    "v1",
+    makeArtifact(await Deno.readFile(await buildFixture("attack"))),
+  );
+  await ok(product.run("pull", `${registry.host}/plugins/tool:v1`));
+  Deno.mkdirSync(`${home}/.docker`);
+  Deno.mkdirSync(`${home}/dots/kube`, { recursive: true });
+  Deno.symlinkSync("dots/kube", `${home}/.kube`);
+  const config = JSON.stringify({ users: [{ name: "u", user: { token: "s3cr3t" } }] });
+  Deno.writeTextFileSync(`${home}/dots/kube/config`, config);
+  const launcher = Deno.readLinkSync(`${store}/bin/kubectl-tool`);
+  const answers: Readonly<Record<string, RegExp>> = {
+    "write dots/kube/config x": /\nEROFS\n/,
+    "create dots/kube/kuberc x": /\nEPERM\n/,
+    "read dots/kube/config": /\n\{/,
+    "write .krew-wasm/receipts/tool.json {}": /\nEPERM\n/,
+    "create .docker/config.json x": /\nEPERM\n/,
+    "create dots/own x": /\nok\n/,
+  };
+  for (const [attempt, answer] of Object.entries(answers)) {
+    await t.step(attempt, async () => {
+      const [operation, path, ...words] = attempt.split(" ");
+      const { failed, text } = await atTerminal(
+        [`${store}/bin/kubectl-tool`, operation!, `${home}/${path}`, ...words],
+        [{ expect: "[N]ot? " }, { send: "r\r" }],
+        { env: product.env({ TERM: "xterm" }), cwd: home },
+      );
+      assert.equal(failed, null, text);
+      assert.match(text.replaceAll("\r", ""), answer);
+      assert.doesNotMatch(text, /s3cr3t/);
+    });
+  }
+  assert.equal(Deno.readTextFileSync(`${home}/dots/kube/config`), config);
+  assert.equal(Deno.readLinkSync(`${store}/bin/kubectl-tool`), launcher);
+});
