@@ -14,9 +14,11 @@ import { Reader, readSections } from "./wasm.ts";
 const TYPES = 1;
 const IMPORTS = 2;
 const FUNCTIONS = 3;
+const TABLES = 4;
 const EXPORTS = 7;
+const TAGS = 13;
 
-/** `i` for a number of 32 bits, `I` for one of 64, `?` for anything else; parameters, `>`, results. */
+/** `i` for a number of 32 bits, `I` for one of 64, `r` for a reference, `?` for anything else; parameters, `>`, results. */
 type Signature = string;
 
 /**
@@ -161,15 +163,50 @@ export function checkFunctionTypes(bytes: Uint8Array): void {
   }
 }
 
-/** Whether a module defines objects, structures and arrays, which the engine keeps beside its memories. */
+/** What an exception of a language holds: a pointer, or a few. */
+const MAX_EXCEPTION_VALUES = 16;
+
+/**
+ * Whether a module can have the engine keep objects without end beside its memories: structures and arrays; exceptions that
+ * refer to others, hold many values, or are kept in tables.
+ */
 export function definesObjects(bytes: Uint8Array): boolean {
-  return readSections(bytes).some(({ id, content, end }) => {
-    if (id !== TYPES) return false;
+  const types: Signature[] = [];
+  const objects = readSections(bytes).map(({ id, content, end }): boolean => {
     const reader = new Reader(bytes, content, end);
-    const types: Signature[] = [];
-    for (let count = reader.number(); count > 0; count--) readTypes(reader, types);
-    return types.includes("?");
+    let found = false;
+    const each = (read: () => void) => {
+      for (let count = reader.number(); count > 0; count--) read();
+    };
+    if (id === TYPES) {
+      each(() => readTypes(reader, types));
+      found = types.includes("?");
+    } else if (id === TABLES) {
+      each(() => {
+        found ||= mayHoldExceptions(reader);
+        if (found) return; // what follows is not read
+        const limits = reader.byte();
+        reader.wide();
+        if ((limits & 1) !== 0) reader.wide();
+      });
+    } else if (id === TAGS) {
+      each(() => {
+        reader.byte(); // the attribute: an exception
+        const [parameters = ""] = (types[reader.number()] ?? "?").split(">");
+        found ||= parameters.includes("r") || parameters.length > MAX_EXCEPTION_VALUES;
+      });
+    }
+    return found;
   });
+  return objects.includes(true);
+}
+
+/** Whether a table is of other references than to functions and to the host's, as far as its type is told by a byte or two. */
+function mayHoldExceptions(reader: Reader): boolean {
+  const type = reader.byte();
+  const isReference = type === 0x63 || type === 0x64;
+  const heapType = isReference ? reader.byte() : type;
+  return heapType !== 0x70 && heapType !== 0x6f && !(isReference && heapType < 0x40);
 }
 
 function unsupported(what: string): AppError {
@@ -215,5 +252,7 @@ function readValueType(reader: Reader): string {
   const type = reader.byte();
   // `ref` and `ref null` name what they refer to.
   if (type === 0x63 || type === 0x64) reader.wide();
-  return type === 0x7f ? "i" : type === 0x7e ? "I" : "?";
+  if (type === 0x7f) return "i";
+  if (type === 0x7e) return "I";
+  return type >= 0x7b ? "?" : "r"; // f32, f64 and v128
 }

@@ -445,10 +445,13 @@ const IN_CREDENTIALS = [
   ...["API_KEY", "APIKEY", "ACCESS_KEY", "ACCESSKEY", "PRIVATE_KEY", "PRIVATEKEY"],
   ...["SESSION_ID", "SESSIONID", "SESSION_KEY", "SESSIONKEY"],
   ...["DATABASE_URL", "CONNECTION_STRING", "CONNECTIONSTRING"],
-  ...["_PASS_", "_AUTH_", "_CRED_", "_CREDS_"],
+  ...["_PASS_", "_AUTH_", "_CRED_", "_CREDS_", "_JWT_", "SSHPASS"],
 ];
-const END_OF_CREDENTIALS = ["_PWD_", "_DSN_"];
-const START_OF_CREDENTIALS = ["AZURE_", "GPG", "GNUPG"];
+const END_OF_CREDENTIALS = ["_PWD_", "_DSN_", "_PAT_", "_SESSION_"];
+/** OP_SESSION_account is 1Password's. */
+const START_OF_CREDENTIALS = ["AZURE_", "GPG", "GNUPG", "OP_SESSION_"];
+/** They end like a credential: the directory that a program is started in, and the kind of desktop. */
+const NO_CREDENTIALS: ReadonlySet<string> = new Set(["PWD", "DESKTOP_SESSION"]);
 /** Of a cloud: what its names begin with, and what follows in those that hold credentials. */
 const CLOUDS = [["_AWS_", "KEY", "ID"], ["_GOOGLE_", "KEY", "JSON"]] as const;
 const CREDENTIALS: ReadonlySet<string> = new Set(
@@ -465,8 +468,7 @@ export function isCredentialVariable(name: string): boolean {
     if (text.startsWith(start) && (text.includes(one, length) || text.includes(other, length))) return true;
   }
   for (const start of START_OF_CREDENTIALS) if (upper.startsWith(start)) return true;
-  // The name `PWD` is the directory that a program is started in.
-  for (const end of END_OF_CREDENTIALS) if (text.endsWith(end) && upper !== "PWD") return true;
+  for (const end of END_OF_CREDENTIALS) if (text.endsWith(end) && !NO_CREDENTIALS.has(upper)) return true;
   return CREDENTIALS.has(upper);
 }
 

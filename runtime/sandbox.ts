@@ -221,9 +221,13 @@ export function openSandbox(context: SandboxContext): OpenSandbox {
   const cwd = hostPath(Deno.cwd());
   const own = openPrivateDirectory(context);
   const kubeconfig = kubeconfigPaths(variables, args.slice(1), home, cwd);
-  // The usual one is not the plugin's to read or to make, where the user has chosen another for now.
+  // Others are not the plugin's to read or to make either, where the user has chosen one by a flag for now.
   const variable = (name: string) => variables[name];
-  const kubeconfigs = new Set([...kubeconfig.paths, ...usualKubeconfigs(variable, home)]);
+  const kubeconfigs = new Set([kubeconfig, kubeconfigPaths(variables, [], home, cwd)].flatMap((each) => [
+    ...each.paths,
+    ...each.written,
+  ]));
+  for (const path of usualKubeconfigs(variable, home)) kubeconfigs.add(path);
   // In the place of one that is gone when it is read, the plugin has a file.
   const readOnce = kubeconfig.standInPath !== undefined && isReadOnce(kubeconfig.standInPath)
     ? { path: kubeconfig.standInPath, shown: `${own.path}/kubeconfig` }
@@ -384,6 +388,8 @@ export function openSandbox(context: SandboxContext): OpenSandbox {
       const renewed = network
         ? [...preloaded?.keep ?? [], ...(variables.KUBERNETES_SERVICE_HOST ? [SERVICE_ACCOUNT] : [])]
         : [];
+      // The kernel lets nothing be made in the store later.
+      if (exists(layout.root)) tryMaking(layout.log);
       const system = kernelWall();
       const makesFiles = usesFiles && !named && mounts.some(isMadeOutside);
       if (system) {
@@ -538,6 +544,13 @@ function openPrivateDirectory(context: SandboxContext): { path: string; ofThisRu
       },
     );
   }
+}
+
+/** Without it, what the run is denied is not written down, as on a store that is read-only. */
+function tryMaking(path: string): void {
+  try {
+    Deno.mkdirSync(path, { mode: 0o700 });
+  } catch { /* it is there, or can't be */ }
 }
 
 function tryRemoving(path: string, trace: (line: string) => void): void {

@@ -4,6 +4,7 @@
  */
 
 import { hostPath, isRoot, pathBelow } from "../host_path.ts";
+import { DENO_PATHS, walkPath } from "../path_walk.ts";
 import { printable } from "../text.ts";
 import { isStdin } from "./text_file.ts";
 
@@ -125,8 +126,10 @@ function booleanOf(text: string): boolean | undefined {
 
 /** Where kubeconfig files may be, first wins, and which of them a plugin's stand-in takes the place of. */
 export interface KubeconfigPaths {
-  /** Absolute; none needs to be there. */
+  /** Absolute, without `..`; none needs to be there. */
   readonly paths: readonly string[];
+  /** Those with a `..` behind a name as they are written: a link before it has a say in which file it is. */
+  readonly written: readonly string[];
   /** Whether the user named them (flag or variable), so that a missing one is worth an error. */
   readonly named: boolean;
   /** The first that is there. */
@@ -146,15 +149,36 @@ export function kubeconfigPaths(
   // A list of nothing, `:`, is a list: kubectl does not look into the home directory then either.
   const listed = flag ? [flag] : env.KUBECONFIG?.split(separator).filter((path) => path !== "");
   const named = listed !== undefined && (listed.length > 0 || env.KUBECONFIG !== "");
-  const paths = (named ? listed : [`${home}/.kube/config`]).map((path) => absolute(path, cwd));
-  const unique = [...new Set(paths)];
-  return { paths: unique, named, standInPath: unique.find(isThere) };
+  const texts = named ? listed : [`${home}/.kube/config`];
+  const unique = [...new Set(texts.map((path) => opened(path, cwd)))];
+  const written = [...new Set(texts.map((path) => whole(path, cwd)).filter(leavesLinks))];
+  return { paths: unique, written, named, standInPath: unique.find(isThere) };
+}
+
+/**
+ * The path of what the system opens: on POSIX `..` is above the directory that a link before it leads to, which kubectl, as
+ * any program, leaves to the system.
+ */
+function opened(path: string, cwd: string): string {
+  const full = whole(path, cwd);
+  if (!leavesLinks(full)) return absolute(path, cwd);
+  const end = full.lastIndexOf("/..") + 3;
+  return absolute(`${walkPath(full.slice(0, end), DENO_PATHS).path}${full.slice(end)}`, cwd);
+}
+
+function leavesLinks(path: string): boolean {
+  return Deno.build.os !== "windows" && /\/\.\.(?:\/|$)/.test(path);
+}
+
+/** A path from the root, as it is written. */
+function whole(path: string, cwd: string): string {
+  const named = hostPath(path);
+  return /^(?:\/|[A-Za-z]:\/)/.test(named) ? named : `${hostPath(cwd)}/${named}`;
 }
 
 /** An absolute path without `.`, `..` and doubled slashes; on Windows with slashes. */
 export function absolute(path: string, cwd: string): string {
-  const named = hostPath(path);
-  const full = /^(?:\/|[A-Za-z]:\/)/.test(named) ? named : `${hostPath(cwd)}/${named}`;
+  const full = whole(path, cwd);
   // A share's two slashes, on Windows, are no doubled ones.
   const [root = ""] = /^(?:[A-Za-z]:\/|\/\/(?=[^/])|\/)/.exec(full) ?? [];
   const names: string[] = [];

@@ -32,8 +32,9 @@ const FIRST_PIECE = 65536;
 /** The most headers or parameters of a request, and UTF-8 bytes of one list: more than any server takes. */
 const MAX_PAIRS = 10_000;
 const MAX_PAIR_BYTES = 8 << 20;
-/** The most configurations that are remembered. */
+/** The most configurations that are remembered, and UTF-16 units of their names together. */
 const MAX_CONFIGS = 10_000;
+const MAX_NAMES = 1 << 20;
 
 type N = number;
 type RequestParameters = [N, N, N, N, N, N, N, N, N, N, N, N, N, N];
@@ -73,6 +74,7 @@ export function outboundHttpImports(sandbox: Sandbox, failures: Failures): Extra
     suspending: ["request"],
     functions: (guest) => {
       const configs = new Set<string>();
+      let units = 0;
       return {
         async request(...args: number[]): Promise<void> {
           // deno-fmt-ignore -- the parameters, in their order
@@ -114,9 +116,17 @@ export function outboundHttpImports(sandbox: Sandbox, failures: Failures): Extra
                 slice(guest, pointer, length);
               }
             }
+            if (hasId !== 0 && slice(guest, id, idLength).length > MAX_NAMES) {
+              throw new Failed("invalid-cfg");
+            }
             const name = hasId !== 0 ? text(guest, id, idLength) : crypto.randomUUID();
-            if (configs.size >= MAX_CONFIGS) throw new Failed("invalid-cfg");
-            configs.add(name);
+            if (!configs.has(name)) {
+              if (configs.size >= MAX_CONFIGS || units + name.length > MAX_NAMES) {
+                throw new Failed("invalid-cfg");
+              }
+              units += name.length;
+              configs.add(name);
+            }
             words = [0, ...storeString(guest, name)];
           } catch (error) {
             words = errorOf(error);

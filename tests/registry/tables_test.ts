@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { compilePlugin } from "../../registry/compile.ts";
+import { definesObjects } from "../../registry/function_types.ts";
 import { limitTables } from "../../registry/tables.ts";
 import { MemoryLimit } from "../../runtime/wasi/memory_limit.ts";
 import { runBytes, testSandbox, wat } from "../support/components.ts";
@@ -67,4 +68,19 @@ Deno.test("objects of WebAssembly are not run with a limit that can't be kept", 
   const module = new WebAssembly.Module(files[0]!.bytes);
   assert.throws(() => new MemoryLimit(16 << 20).checkObjects(module), { code: "PLUGIN_UNSUPPORTED" });
   new MemoryLimit(testSandbox().limits.maxMemory).checkObjects(module);
+});
+
+Deno.test("exceptions that could keep others, or much, count as objects", async () => {
+  const has = async (text: string) => definesObjects(await wat(`(module ${text})`));
+  assert.equal(await has("(tag (param exnref))"), true);
+  assert.equal(await has("(tag (param i32 (ref null exn)))"), true);
+  assert.equal(await has("(tag (param externref))"), true);
+  assert.equal(await has(`(tag (param ${"i64 ".repeat(17)}))`), true);
+  assert.equal(await has("(table 1 funcref) (table 1 exnref)"), true);
+  assert.equal(await has("(table 1 (ref null exn))"), true);
+  assert.equal(
+    await has("(type $e (func (param exnref))) (table 0 funcref) (tag (param i32 f64 v128))"),
+    false,
+  );
+  assert.equal(await has("(table 1 2 funcref) (table 1 externref) (tag) (tag (param i64))"), false);
 });

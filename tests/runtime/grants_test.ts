@@ -171,6 +171,12 @@ Deno.test("isCredentialVariable() knows credentials by their names", () => {
       "STRIPE_APIKEY",
       "MYSQL_PASS",
       "MyPassphrase",
+      "SSHPASS",
+      "JWT",
+      "SERVICE_JWT",
+      "GITLAB_PAT",
+      "BW_SESSION",
+      "OP_SESSION_acme",
     ]
   ) assert.ok(isCredentialVariable(name), name);
   for (
@@ -193,6 +199,9 @@ Deno.test("isCredentialVariable() knows credentials by their names", () => {
       "COMPASS",
       "KEYBOARD",
       "MONKEY",
+      "DESKTOP_SESSION",
+      "XDG_SESSION_TYPE",
+      "PATH_PATTERN",
     ]
   ) assert.ok(!isCredentialVariable(name), name);
 });

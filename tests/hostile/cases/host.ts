@@ -235,6 +235,21 @@ export const HOST: Group = {
       sees: "125",
       shown: "refused with a limit, exit code 125",
     },
+    {
+      tries: "take what --max-memory does not count: exceptions that hold each other",
+      granted: "--max-memory=16Mi",
+      async run(stage) {
+        const exceptions =
+          `(module ${MEMORY} (tag $e (param exnref i64)) (global $g (mut exnref) (ref.null exn))
+          (func (export "_start") (loop $again (global.set $g (block $caught (result exnref)
+            (try_table (catch_all_ref $caught) (throw $e (global.get $g) (i64.const 42))) unreachable)) (br $again))))`;
+        const { saw, text } = await runFile(stage, await wat(exceptions), ["--max-memory=16Mi"]);
+        assert.match(text, /can't be held to a limit of 16 MiB/);
+        return saw;
+      },
+      sees: "125",
+      shown: "refused with a limit, exit code 125",
+    },
     module(
       "take what --max-memory does not count: tables of millions",
       `(module ${"(table 10000000 funcref)".repeat(20)} ${MEMORY} (func (export "_start")))`,

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { temporaryDirectory } from "../../support/temporary.ts";
 import { absolute, kubeconfigPaths, parseConnectionFlags } from "../../../runtime/kube/flags.ts";
 import { parseTimeout } from "../../../runtime/kube/connection.ts";
 
@@ -41,19 +42,44 @@ Deno.test("kubeconfigPaths() follows kubectl's rules and reads no file", () => {
   const there = (...names: string[]) => (path: string) => names.includes(path);
   assert.deepEqual(kubeconfigPaths({}, [], "/h", "/w", there("/h/.kube/config")), {
     paths: ["/h/.kube/config"],
+    written: [],
     named: false,
     standInPath: "/h/.kube/config",
   });
   assert.deepEqual(kubeconfigPaths({ KUBECONFIG: ":/a:b::/a" }, [], "/h", "/w", there("/w/b")), {
     paths: ["/a", "/w/b"],
+    written: [],
     named: true,
     standInPath: "/w/b",
   });
   assert.deepEqual(kubeconfigPaths({ KUBECONFIG: "/a" }, ["--kubeconfig=c"], "/h", "/w", there()), {
     paths: ["/w/c"],
+    written: [],
     named: true,
     standInPath: undefined,
   });
+});
+
+Deno.test({
+  name: "kubeconfigPaths() leaves `..` behind a link to the system, as kubectl does",
+  ignore: Deno.build.os === "windows",
+  fn() {
+    const base = temporaryDirectory();
+    Deno.mkdirSync(`${base}/real/sub`, { recursive: true });
+    Deno.mkdirSync(`${base}/w`);
+    Deno.symlinkSync("../real/sub", `${base}/w/link`);
+    Deno.writeTextFileSync(`${base}/real/config`, "");
+    const path = `${base}/w/link/../config`;
+    assert.deepEqual(kubeconfigPaths({ KUBECONFIG: path }, [], "/h", "/w"), {
+      paths: [`${base}/real/config`],
+      written: [path],
+      named: true,
+      standInPath: `${base}/real/config`,
+    });
+    const { paths, written } = kubeconfigPaths({ KUBECONFIG: "../c" }, [], "/h", base);
+    assert.deepEqual([paths, written], [[base.replace(/\/[^/]*$/, "/c")], [`${base}/../c`]]);
+    Deno.removeSync(base, { recursive: true });
+  },
 });
 
 Deno.test("absolute() resolves dots against the directory", () => {

@@ -10,8 +10,8 @@ type Answer = (request: ClusterRequest) => Promise<ClusterResponse> | ClusterRes
 
 /** A guest: a memory of which the upper half is handed out piece by piece. */
 class FakeGuest {
-  memory = new ArrayBuffer(1 << 20);
-  #next = 1 << 19;
+  memory = new ArrayBuffer(8 << 20);
+  #next = 4 << 20;
   #low = 4096;
   allocations: [old: number, oldSize: number, size: number][] = [];
   readonly exports: WebAssembly.Exports = {
@@ -175,6 +175,17 @@ Deno.test("register-request-config() remembers so many names, and no more", () =
   const { register } = open(() => respond(null));
   for (let count = 0; count < 10_000; count++) assert.equal(register({ id: `n${count}` }), `n${count}`);
   assert.equal(register({ id: "more" }), 2);
+});
+
+Deno.test("register-request-config() remembers no long names without end", () => {
+  const { register } = open(() => respond(null));
+  const name = "n".repeat(60_000);
+  for (let count = 10; count < 27; count++) {
+    register({ id: count + name });
+    register({ id: count + name }); // the same
+  }
+  assert.equal(register({ id: `27${name}` }), 2);
+  assert.equal(register({ id: "short" }), "short");
 });
 
 Deno.test("request() has a number for every error", async () => {
