@@ -13,6 +13,7 @@ import { type ErrnoName, errnoOf, isAbsence, WasiError } from "./errno.ts";
 import {
   type AnyFile,
   type DirectoryNode,
+  type Entry as ListedEntry,
   type FileTree,
   type GuestPath,
   type Listing,
@@ -24,7 +25,9 @@ import {
   refuseInPlaceOfFile,
   type Stat,
 } from "./files.ts";
+import { HostMemory } from "./host_memory.ts";
 import { HostNode } from "./host_node.ts";
+import { keptListing, sizeOfEntry } from "./listing.ts";
 import { NamedHost } from "./named_host.ts";
 import { OverlayNode } from "./overlay.ts";
 import { checkWindowsName, type Resolved, resolvePath, type Tree } from "./paths.ts";
@@ -166,6 +169,7 @@ export class NamedTree implements FileTree {
   #host = new NamedHost();
   #protection: Protection;
   #contents = new Map<Overlay, MaybePromise<Uint8Array>>();
+  #listings = new HostMemory();
   /** Whether something protected is in a mount, or it is in something protected; asked before the first change. */
   #entangled = new Map<string, boolean>();
 
@@ -319,6 +323,7 @@ export class NamedTree implements FileTree {
   ): void {
     path = textOf(path);
     const { host, info } = this.#existing(from, path, follow);
+    refuseDirectoryOfFiles(from.mount, host);
     this.#checkEntry(from.mount, host, info, "content");
     refuseProcess(host, true);
     const apply = info.isSymlink ? setLinkTimes : Deno.utimeSync;
@@ -336,6 +341,7 @@ export class NamedTree implements FileTree {
       return node instanceof NamedFile ? node.setTimes(accessed, modified) : refuse("read-only");
     }
     const host = pathIn(node.mount, node.path);
+    refuseDirectoryOfFiles(node.mount, host);
     this.#checkEntry(node.mount, host, lstat(host), "content");
     attempt(() => setTimes(Deno.lstatSync(host), accessed, modified, (a, m) => Deno.utimeSync(host, a, m)));
   }
@@ -382,17 +388,16 @@ export class NamedTree implements FileTree {
       );
     }
     const inodes = found.length <= MAX_INODES;
-    return {
-      at: (index) => {
-        const entry = found[index];
-        return entry && {
-          name: encoder.encode(entry.name),
-          type: entry.type,
-          ino: inodes ? BigInt(lstat(pathIn(mount, [...path, entry.name]))?.ino ?? 0) : 0n,
-        };
-      },
-      close: () => {},
+    const at = (index: number): ListedEntry | undefined => {
+      const entry = found[index];
+      return entry && {
+        name: encoder.encode(entry.name),
+        type: entry.type,
+        ino: inodes ? BigInt(lstat(pathIn(mount, [...path, entry.name]))?.ino ?? 0) : 0n,
+      };
     };
+    const bytes = found.reduce((sum, { name }) => sum + sizeOfEntry(name.length), 0);
+    return keptListing(at, bytes, this.#listings);
   }
 
   /** @throws WasiError */
@@ -682,6 +687,11 @@ function endsInDots(path: string): boolean {
   return /(^|\/)\.\.?\/*$/.test(path);
 }
 
+/** A directory is not granted with single files of it. @throws WasiError not-permitted */
+function refuseDirectoryOfFiles({ only, host: root }: Mount, host: string): void {
+  if (only && host === root) throw new WasiError("not-permitted");
+}
+
 function refuse(errno: ErrnoName): never {
   throw new WasiError(errno);
 }
@@ -724,9 +734,15 @@ function isHarmlessDevice({ rdev }: Deno.FileInfo): boolean {
   });
 }
 
-/** Files of processes: their memory, environment and open files are the host's and others', not the plugin's. */
+/**
+ * Files of processes: their memory, environment and open files are the host's and others', not the plugin's. Those of the kernel
+ * can be read, but for its memory and its log, and not be changed.
+ */
 function refuseProcess(host: string, changes: boolean): void {
-  if (Deno.build.os === "linux" && (changes ? /^\/proc\// : /^\/proc\/(?:\d|kcore$)/).test(host)) {
+  const refused = changes
+    ? /^\/(?:proc|sys)\//
+    : /^\/proc\/(?:\d|(?:kcore|kmsg|vmcore)$|kpage)|^\/sys\/(?:kernel\/(?:debug|tracing)|fs\/bpf)\//;
+  if (Deno.build.os === "linux" && refused.test(host)) {
     throw new WasiError("access");
   }
 }

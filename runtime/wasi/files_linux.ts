@@ -33,6 +33,7 @@ import {
   AT_FDCWD,
   type Glance,
   Kernel,
+  type KernelFiles,
   O_CREAT,
   O_EXCL,
   O_NOCTTY,
@@ -42,6 +43,7 @@ import {
   O_RDWR,
   O_WRONLY,
 } from "./linux.ts";
+import { HostMemory } from "./host_memory.ts";
 import { HostNode } from "./host_node.ts";
 import { OutsideTree } from "./files_outside.ts";
 import { DirectoryListing, identityOf, OpenDirectory, OpenFile, type Root } from "./linux_nodes.ts";
@@ -93,9 +95,11 @@ class LinuxTree implements FileTree {
   #host: LinuxHost;
   #protection: Protection;
   #mounted: number[] = [];
+  /** What the directories that are being read take. */
+  #listings = new HostMemory();
   #contents = new Map<Overlay, MaybePromise<Uint8Array>>();
-  /** Whether a device's files are those of processes. */
-  #devices = new Map<bigint, boolean>();
+  /** Whether a device's files are the kernel's. */
+  #devices = new Map<bigint, KernelFiles | undefined>();
   /** The last one that is not, as most files are of the same. */
   #plain: bigint | undefined;
   /** What was there for each overlay, and for each path that is denied, when it was last looked. */
@@ -259,7 +263,7 @@ class LinuxTree implements FileTree {
         if (overlay) throw new WasiError("read-only");
         this.#refuseDeniedFile(root, stat);
         this.#refuseSpecial(root, fd, stat);
-        this.#refuseProcess(fd, stat, true);
+        this.#refuseKernel(fd, stat, true);
         if (!made && (write || truncate)) this.#refuseEntry(place, stat, "content", this.#checkChange(place));
         if (truncate && stat.type === "regular-file") this.#kernel.setSize(fd, 0n);
         return new OpenFile(this.#kernel, root, fd, stat.type, reads, write);
@@ -298,7 +302,7 @@ class LinuxTree implements FileTree {
       if (glance.type === "directory") return new OpenDirectory(from.root, fd, () => kernel.close(fd));
       if (overlay) return { overlay, stat: kernel.stat(fd) };
       this.#refuseSpecial(from.root, fd, glance);
-      this.#refuseProcess(fd, glance, false);
+      this.#refuseKernel(fd, glance, false);
       return new OpenFile(kernel, from.root, fd, glance.type, true, false);
     });
     if (!("overlay" in found)) return found;
@@ -354,6 +358,7 @@ class LinuxTree implements FileTree {
     if (isDots(nameOf(path).bare)) {
       const fd = this.#open(from, path, O_PATH, follow);
       try {
+        refuseDirectoryOfFiles(from.root);
         this.#checkDirectory(from.root, fd);
         this.#kernel.setTimes(fd, accessed, modified);
       } finally {
@@ -368,7 +373,7 @@ class LinuxTree implements FileTree {
         if (stat.type === "symbolic-link" && follow) throw new WasiError("loop"); // the next turn follows it
         this.#refuseDenied(place, false);
         this.#refuseEntry(place, stat, "content", this.#checkChange(place));
-        this.#refuseProcess(fd, stat, true);
+        this.#refuseKernel(fd, stat, true);
         this.#kernel.setTimes(fd, accessed, modified);
       } finally {
         this.#kernel.close(fd);
@@ -380,8 +385,10 @@ class LinuxTree implements FileTree {
     if (!(node instanceof OpenFile || node instanceof OpenDirectory) || !node.root.mount.write) {
       throw new WasiError("read-only");
     }
-    if (node.kind === "directory") this.#checkDirectory(node.root, node.fd);
-    // POSIX lets the owner set times through any descriptor; one that was opened to be read was not looked at.
+    if (node.kind === "directory") {
+      refuseDirectoryOfFiles(node.root);
+      this.#checkDirectory(node.root, node.fd);
+    } // POSIX lets the owner set times through any descriptor; one that was opened to be read was not looked at.
     else if (!node.writable) {
       const stat = node.stat();
       if (this.#isEntangled(node.root) || stat.links > 1n) {
@@ -389,7 +396,7 @@ class LinuxTree implements FileTree {
         now.refuseEntry({ ...stat, identity: identityOf(stat) }, "content");
         now.refuseIn(this.#aboveFile(node.fd));
       }
-      this.#refuseProcess(node.fd, stat, true);
+      this.#refuseKernel(node.fd, stat, true);
     }
     this.#kernel.setTimes(node.fd, accessed, modified);
   }
@@ -412,12 +419,13 @@ class LinuxTree implements FileTree {
       return this.#listOnly(node);
     }
     const fd = kernel.open(node.fd, ".", O_RDONLY | kernel.O_DIRECTORY, true);
-    if (!this.#protection.denies) return new DirectoryListing(kernel, fd);
+    if (!this.#protection.denies) return new DirectoryListing(kernel, fd, this.#listings);
     const now = this.#protection.now();
     const directory = identityOf(kernel.glance(fd));
     return new DirectoryListing(
       kernel,
       fd,
+      this.#listings,
       (name, identity) => now.deniesAt(directory, textOf(name), identity),
     );
   }
@@ -784,6 +792,7 @@ class LinuxTree implements FileTree {
   #checkDirectory(root: Root, directory: number): Protected | undefined {
     if (!root.mount.write) throw new WasiError("read-only");
     if (!this.#isEntangled(root)) return undefined;
+    this.#refuseKernel(directory, this.#kernel.glance(directory), true);
     const now = this.#protection.now();
     now.refuseIn(this.#host.above(directory));
     return now;
@@ -882,20 +891,24 @@ class LinuxTree implements FileTree {
     });
   }
 
-  /** Files of processes: their memory, environment and open files are the host's and others', not the plugin's. */
-  #refuseProcess(fd: number, { dev }: Glance, changes: boolean): void {
+  /**
+   * Files of processes: their memory, environment and open files are the host's and others', not the plugin's. Those of the
+   * kernel can be read, but for its memory, its log and what it is debugged with, and not be changed.
+   *
+   * @throws WasiError access
+   */
+  #refuseKernel(fd: number, { dev }: Glance, changes: boolean): void {
     if (dev === this.#plain) return;
-    let proc = this.#devices.get(dev);
-    if (proc === undefined) {
-      proc = this.#kernel.isProc(fd);
-      this.#devices.set(dev, proc);
-    }
-    if (!proc) {
+    if (!this.#devices.has(dev)) this.#devices.set(dev, this.#kernel.kernelFiles(fd));
+    const files = this.#devices.get(dev);
+    if (files === undefined) {
       this.#plain = dev;
       return;
     }
+    if (changes || files === "debug") throw new WasiError("access");
+    if (files !== "proc") return;
     const name = new TextDecoder().decode(this.#kernel.readLink(AT_FDCWD, `/proc/self/fd/${fd}`));
-    if (changes || !name.startsWith("/") || /\/(?:\d+(?:\/|$)|kcore$)/.test(name)) {
+    if (!name.startsWith("/") || /\/(?:\d+(?:\/|$)|(?:kcore|kmsg|vmcore)$|kpage\w*$)/.test(name)) {
       throw new WasiError("access");
     }
   }
@@ -990,6 +1003,11 @@ class LinuxTree implements FileTree {
     this.#contents.set(overlay, content);
     return content;
   }
+}
+
+/** A directory is not granted with single files of it. @throws WasiError not-permitted */
+function refuseDirectoryOfFiles({ only }: Root): void {
+  if (only) throw new WasiError("not-permitted");
 }
 
 /** A name as text, for comparing with names that people write. */

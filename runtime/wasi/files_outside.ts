@@ -21,9 +21,11 @@ import type {
   Probed,
   Stat,
 } from "./files.ts";
+import { HostMemory } from "./host_memory.ts";
 import { HostNode } from "./host_node.ts";
 import type { Kernel } from "./linux.ts";
 import { OpenFile } from "./linux_nodes.ts";
+import { keptListing, sizeOfEntry } from "./listing.ts";
 import { OverlayNode } from "./overlay.ts";
 import type { MaybePromise } from "./streams.ts";
 
@@ -92,6 +94,7 @@ export class OutsideTree implements FileTree {
   #kernel: Kernel;
   #files: Files;
   #contents = new Map<string, MaybePromise<Uint8Array>>();
+  #listings = new HostMemory();
   /** Directories of single files that may be made, with their numbers elsewhere. */
   #single = new Map<DirectoryNode, RemoteDirectory>();
 
@@ -196,7 +199,8 @@ export class OutsideTree implements FileTree {
     if (!(node instanceof RemoteDirectory)) return this.#tree.readDirectory(node);
     const { fields } = this.#calls().call("readDirectory", { node: node.number });
     const entries = fields.texts("entries").map(entryOfText);
-    return { at: (index) => entries[index], close: () => {} };
+    const bytes = entries.reduce((sum, { name }) => sum + sizeOfEntry(name.length), 0);
+    return keptListing((index) => entries[index], bytes, this.#listings);
   }
 
   removeDirectoryAt(from: DirectoryNode, path: GuestPath): void {

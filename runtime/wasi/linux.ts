@@ -129,7 +129,23 @@ const F_SETFL = 4n;
 const RLIMIT_NOFILE = 7n;
 const UTIME_NOW = (1n << 30n) - 1n;
 const UTIME_OMIT = (1n << 30n) - 2n;
-const PROC_SUPER_MAGIC = 0x9fa0n;
+/** File systems that are no files but the kernel's ear and mouth, by their numbers (include/uapi/linux/magic.h). */
+const KERNEL_FILES: ReadonlyMap<bigint, KernelFiles> = new Map([
+  [0x9fa0n, "proc"],
+  [0x62656572n, "state"], // sysfs
+  [0x62656570n, "state"], // configfs
+  [0x73636673n, "state"], // securityfs
+  [0x63677270n, "state"], // cgroup2
+  [0x27e0ebn, "state"], // cgroup
+  [0xde5e81e4n, "state"], // efivarfs
+  [0xf97cff8cn, "state"], // selinuxfs
+  [0x42494e4dn, "state"], // binfmt_misc
+  [0x65735543n, "state"], // fusectl
+  [0x64626720n, "debug"], // debugfs
+  [0x74726163n, "debug"], // tracefs
+  [0xcafe4a11n, "debug"], // bpf
+  [0x6165676cn, "debug"], // pstore
+]);
 /** null, zero, full, random, urandom and tty in /dev (Linux, Documentation/admin-guide/devices.txt). */
 const HARMLESS: ReadonlySet<string> = new Set(["1:3", "1:5", "1:7", "1:8", "1:9", "5:0"]);
 
@@ -217,6 +233,9 @@ type BufferSyscall = (
 ) => number;
 
 const encoder = new TextEncoder();
+
+/** Of processes, of the kernel's state, or what the kernel is debugged with. */
+export type KernelFiles = "proc" | "state" | "debug";
 
 /** What is known of a file at a glance: all that every open asks. */
 export type Glance = Pick<Stat, "type" | "dev" | "ino" | "links">;
@@ -504,10 +523,10 @@ export class Kernel {
     };
   }
 
-  /** Whether what is open is of a proc file system. */
-  isProc(fd: number): boolean {
+  /** Which of the kernel's file systems what is open is of; undefined for files. */
+  kernelFiles(fd: number): KernelFiles | undefined {
     this.#check(this.#call(this.#numbers.fstatfs, big(fd), this.#statfs, 0n, 0n, 0n));
-    return this.#view.getBigInt64(STATFS, true) === PROC_SUPER_MAGIC;
+    return KERNEL_FILES.get(BigInt.asUintN(32, this.#view.getBigInt64(STATFS, true)));
   }
 
   /** Reads from `offset`; undefined: on from where the descriptor is. */

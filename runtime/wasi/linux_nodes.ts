@@ -2,6 +2,7 @@
 
 import type { Mount } from "../sandbox.ts";
 import { isAbsence, WasiError } from "./errno.ts";
+import { HostMemory, type Kept } from "./host_memory.ts";
 import { HostNode } from "./host_node.ts";
 import type { AnyFile, DirectoryNode, Entry, Listing, NodeType, Stat } from "./files.ts";
 import { type Glance, type Kernel, RawEntries } from "./linux.ts";
@@ -143,11 +144,16 @@ export class OpenFile extends HostNode implements AnyFile {
   }
 }
 
-/** Entries of an open directory, asked for as they are needed and kept as the kernel gave them. */
+/**
+ * Entries of an open directory, asked for as they are needed and kept as the kernel gave them. Where all of a plugin's listings
+ * together take too much memory, the first entries of a long one are forgotten.
+ */
 export class DirectoryListing implements Listing {
   #kernel: Kernel;
   #fd: number;
   #hides: ((name: Uint8Array, identity: string) => boolean) | undefined;
+  #memory: HostMemory;
+  #kept: Kept;
   #open = true;
   #ended = false;
   /** What was read, each with the number of its first entry. */
@@ -159,10 +165,20 @@ export class DirectoryListing implements Listing {
   #offset = 0;
   #last: { readonly index: number; readonly entry: Entry } | undefined;
 
-  /** `hides`: files that are not there for the plugin. */
-  constructor(kernel: Kernel, fd: number, hides?: (name: Uint8Array, identity: string) => boolean) {
+  /**
+   * @param memory of all listings of a plugin
+   * @param hides files that are not there for the plugin
+   */
+  constructor(
+    kernel: Kernel,
+    fd: number,
+    memory: HostMemory = new HostMemory(),
+    hides?: (name: Uint8Array, identity: string) => boolean,
+  ) {
     this.#kernel = kernel;
     this.#fd = fd;
+    this.#memory = memory;
+    this.#kept = memory.open();
     this.#hides = hides;
   }
 
@@ -170,7 +186,9 @@ export class DirectoryListing implements Listing {
     if (this.#last?.index === index) return this.#last.entry; // one that did not fit is asked for again
     while (index >= this.#count) if (!this.#more()) return undefined;
     if (index < this.#index || index >= this.#end(this.#block)) {
-      this.#block = this.#blocks.findLastIndex(({ first }) => first <= index);
+      const block = this.#blocks.findLastIndex(({ first }) => first <= index);
+      if (block < 0) throw new WasiError("invalid"); // it is forgotten
+      this.#block = block;
       this.#index = this.#blocks[this.#block]!.first;
       this.#offset = 0;
     }
@@ -216,10 +234,23 @@ export class DirectoryListing implements Listing {
       at = end;
     }
     if (count > 0) {
-      this.#blocks.push({ first: this.#count, entries: new RawEntries(kept.subarray(0, used)) });
+      this.#keep(used);
+      this.#blocks.push({ first: this.#count, entries: new RawEntries(kept.slice(0, used)) });
     }
     this.#count += count;
     return true;
+  }
+
+  /** Makes room for so many bytes more. @throws WasiError insufficient-memory */
+  #keep(bytes: number): void {
+    if (!this.#memory.fits(bytes)) {
+      this.#blocks = [];
+      this.#kept.end();
+      this.#kept = this.#memory.open();
+      [this.#block, this.#index, this.#offset] = [0, this.#count, 0];
+    }
+    if (!this.#memory.fits(bytes)) throw new WasiError("insufficient-memory");
+    this.#kept.grow(bytes);
   }
 
   #isHidden(name: Uint8Array): boolean {
@@ -235,6 +266,8 @@ export class DirectoryListing implements Listing {
   close(): void {
     if (!this.#open) return;
     this.#open = false;
+    this.#blocks = [];
+    this.#kept.end();
     this.#kernel.close(this.#fd);
   }
 }
