@@ -103,7 +103,16 @@ Deno.test("a signature is seen by oras, and what oras copies with it is verified
   );
   const flags = ["--recursive", "--from-plain-http", "--to-plain-http"];
   await run(oras!, "copy", ...flags, `${host}/acme/foo:v1`, `${other.host}/copies/foo:v1`);
-  await pullAndRun(`${other.host}/copies/foo:v1`, WASM, "--verify=acme.pub");
+  // The signature names the repository that it was made for. A policy says where copies count.
+  const copy = `${other.host}/copies/foo:v1`;
+  const refused = await product.run("pull", "--verify=acme.pub", copy);
+  assert.equal(refused.code, 1);
+  assert.match(refused.stderr, /acme\/foo/);
+  await Deno.writeTextFile(
+    `${product.store}/policy.yaml`,
+    `version: 1\nrules:\n  - match: "**"\n    verify: { anyOf: [${product.home}/acme.pub], copies: true }\n`,
+  );
+  await pullAndRun(copy);
 });
 
 Deno.test("krew-wasm, oras and crane use each other's logins", {
