@@ -3,9 +3,9 @@
  * it is the manager. Only the half that is needed is imported.
  */
 
-import { parseInvocation } from "./runtime/invocation.ts";
-import type { GrantChange } from "./runtime/grants.ts";
-import type { RunHost } from "./runtime/run.ts";
+import { parseInvocation } from "./runtime/run/invocation.ts";
+import type { GrantChange } from "./runtime/grants/grants.ts";
+import type { RunHost } from "./runtime/run/run.ts";
 import type { Layout } from "./runtime/store/layout.ts";
 import type { Receipt } from "./runtime/store/receipt.ts";
 
@@ -31,22 +31,22 @@ function argv0OfLibc(): string {
 /** After an upgrade of krew-wasm: a plugin is compiled again on its first use. */
 async function recompile(layout: Layout, name: string): Promise<Receipt> {
   const [{ recompilePlugin }, { compilePlugin }] = await Promise.all([
-    import("./registry/install.ts"),
-    import("./registry/compile.ts"),
+    import("./registry/install/install.ts"),
+    import("./registry/compile/compile.ts"),
   ]);
   return await recompilePlugin(layout, name, compilePlugin, tellWaiting);
 }
 
 /** For whom a run waits. */
 function tellWaiting(line: string): void {
-  import("./runtime/report.ts").then(({ printError }) => printError(`${line}\n`));
+  import("./runtime/run/error_report.ts").then(({ printError }) => printError(`${line}\n`));
 }
 
 /** What a person granted for good while a plugin ran. */
 async function keep(layout: Layout, name: string, change: GrantChange): Promise<void> {
   const [{ updateReceipt }, { changeGrants }] = await Promise.all([
     import("./registry/store/commit.ts"),
-    import("./runtime/grants.ts"),
+    import("./runtime/grants/grants.ts"),
   ]);
   await updateReceipt(
     layout,
@@ -62,11 +62,11 @@ let code: number;
 // Awaited here: the engine then waits for what does not keep a process by itself, too, such as a terminal's next key.
 try {
   code = invocation.life === "plugin"
-    ? await (await import("./runtime/run.ts")).runAsPlugin(invocation, host)
+    ? await (await import("./runtime/run/run.ts")).runAsPlugin(invocation, host)
     : invocation.life === "broker"
-    ? await (await import("./runtime/broker/main.ts")).runBroker(invocation.args, host)
+    ? await (await import("./runtime/sandbox/broker/broker_main.ts")).runBroker(invocation.args, host)
     : await (await import("./cli/app.ts")).runManager(invocation.args, host);
 } catch (error) {
-  code = (await import("./runtime/report.ts")).reportCrash(error, invocation.life);
+  code = (await import("./runtime/run/error_report.ts")).reportCrash(error, invocation.life);
 }
 Deno.exit(code);

@@ -1,18 +1,18 @@
 /** The manager's command tree. */
 
 import { Command, CommanderError, type CommandUnknownOpts } from "@commander-js/extra-typings";
-import { AppError, exitCodeOf } from "../runtime/errors.ts";
-import { Interrupted } from "../runtime/prompt.ts";
-import { formatError } from "../runtime/report.ts";
-import type { RunHost } from "../runtime/run.ts";
+import { AppError, exitCodeOf } from "../runtime/base/errors.ts";
+import { Interrupted } from "../runtime/sandbox/prompt.ts";
+import { formatError } from "../runtime/run/error_report.ts";
+import type { RunHost } from "../runtime/run/run.ts";
 import { mendSelf } from "../registry/store/links.ts";
 import { type Context, type Exit, processContext } from "./context.ts";
-import { linkTarget } from "./link_target.ts";
+import { linkTarget } from "./install/link_target.ts";
 import { bundleCommand } from "./commands/bundle.ts";
 import { completeCommand, completionCommand } from "./commands/completion.ts";
 import { doctorCommand } from "./commands/doctor.ts";
 import { grantsCommand } from "./commands/grants.ts";
-import { indexCommand } from "./commands/index.ts";
+import { indexCommand } from "./commands/plugin_index.ts";
 import { infoCommand } from "./commands/info.ts";
 import { inspectCommand } from "./commands/inspect.ts";
 import { listCommand } from "./commands/list.ts";
@@ -30,7 +30,7 @@ import { syncCommand } from "./commands/sync.ts";
 import { tagsCommand } from "./commands/tags.ts";
 import { upgradeCommand } from "./commands/upgrade.ts";
 import { versionCommand, versionText } from "./commands/version.ts";
-import { unknownCommand, usageText } from "./usage.ts";
+import { unknownCommand, usageText } from "./terminal/usage.ts";
 
 /** Runs the manager with the process's arguments and returns the exit code: 0, 1 or 2, or a plugin's own. */
 export async function runManager(

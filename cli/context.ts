@@ -2,9 +2,9 @@
 
 import { layoutAt, storeRoot } from "../runtime/store/layout.ts";
 import type { Layout } from "../runtime/store/layout.ts";
-import { POLICY_PATH } from "../runtime/policy_path.ts";
-import { isVerbose } from "../runtime/report.ts";
-import { type Output, processOutput } from "./output.ts";
+import { POLICY_PATH } from "../runtime/policy/policy_path.ts";
+import { isVerbose } from "../runtime/run/error_report.ts";
+import { type Output, processOutput } from "./terminal/output.ts";
 
 /** The surroundings of one command. */
 export interface Context extends Output {

@@ -9,7 +9,7 @@
 
 import { parseArgs } from "node:util";
 import { fileURLToPath, pathToFileURL } from "node:url";
-import { ASSET_MARK, TRAILER } from "../registry/assets.ts";
+import { ASSET_MARK, TRAILER } from "../registry/compile/carried_assets.ts";
 import { asScripts, type Recording } from "./code_cache.ts";
 import { writeImportMap } from "./import_map.ts";
 import { BASE, joinChunks, type Part } from "./join_chunks.ts";
@@ -20,7 +20,7 @@ const modules = `${root}node_modules/@bytecodealliance`;
 const ADAPTER = "wasi_snapshot_preview1.command.wasm";
 
 /**
- * What the binary may do: all that the manager needs. A plugin's run gives up what it does not need (runtime/wall.ts),
+ * What the binary may do: all that the manager needs. A plugin's run gives up what it does not need (runtime/sandbox/process_permissions.ts),
  * which Deno does by path only for what is allowed by path. Windows has many roots, shares of the network among them,
  * so that there it is all or nothing.
  */
@@ -120,7 +120,7 @@ export async function componentWit(bytes) {
 
 /** Reads a module of the transpiler's from where the binary has it. */
 const GUNZIP_COMPILE = `
-import { readAsset } from ${JSON.stringify(toFileUrl(`${root}registry/assets.ts`))};
+import { readAsset } from ${JSON.stringify(toFileUrl(`${root}registry/compile/carried_assets.ts`))};
 async function gunzipCompile(name) {
   return new WebAssembly.Module(await readAsset(name.slice(2, -3)));
 }
@@ -131,7 +131,7 @@ function toFileUrl(path: string): string {
 }
 
 /**
- * Puts the assets into an executable file of Linux, before what Deno has embedded (registry/assets.ts). False, and the
+ * Puts the assets into an executable file of Linux, before what Deno has embedded (registry/compile/carried_assets.ts). False, and the
  * file as it was, where Deno writes it in another form than is known.
  */
 async function insertAssets(output: string, directory: string, assets: readonly string[]): Promise<boolean> {
@@ -169,10 +169,16 @@ const STAGED = /^vendor-(?:tools|wasm-tools|js-component-bindgen-component)\.js$
  */
 const PARTS: readonly Part[] = [
   { file: "run.js", entries: ["run-"] },
-  { file: "files.js", entries: ["files_linux-"] },
-  { file: "component.js", entries: ["component-", "files-", "recorded-", "filesystem-"] },
-  { file: "cluster.js", entries: ["access-", "outbound_http-", "kubernetes_imports-", "guard-"] },
-  { file: "client_certificate.js", entries: ["pair-", "dial_node-"] },
+  { file: "files.js", entries: ["linux_tree-"] },
+  { file: "component.js", entries: ["component-", "file_tree-", "recorded_tree-", "filesystem-"] },
+  {
+    file: "cluster.js",
+    entries: [
+      ...["open_cluster-", "recorded_requests-", "outbound_http-", "kubernetes_imports-"],
+      "authorize_request-",
+    ],
+  },
+  { file: "client_certificate.js", entries: ["certificate_pair-", "dial_node-"] },
   { file: "manager.js", entries: ["app-"] },
   { file: "compile.js", entries: ["compile-"] },
 ];

@@ -7,7 +7,7 @@
  */
 
 import { fileURLToPath } from "node:url";
-import { shellQuoted } from "../runtime/text.ts";
+import { shellQuoted } from "../runtime/base/text.ts";
 import { TestApiServer } from "../tests/support/api_server.ts";
 import { makeArtifact, push } from "../tests/support/oci.ts";
 import { findProgram } from "../tests/support/programs.ts";

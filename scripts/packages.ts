@@ -9,7 +9,7 @@
 
 import { createHash } from "node:crypto";
 import { fileURLToPath } from "node:url";
-import { listTar } from "../registry/tar.ts";
+import { listTar } from "../registry/fleet/tar.ts";
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
 const RECORD = "scripts/packages.json";

@@ -1,10 +1,10 @@
-/** The table of every interface that a plugin may import, from wit/: what registry/served_interfaces.ts compares with. */
+/** The table of every interface that a plugin may import, from wit/: what registry/compile/served_interfaces.ts compares with. */
 
 import { fileURLToPath } from "node:url";
 import { componentEmbed } from "@bytecodealliance/jco-transpile/wasm-tools";
-import type { Item, Type } from "../registry/component_items.ts";
-import { readComponent } from "../registry/component_reader.ts";
-import { readSections } from "../registry/wasm.ts";
+import type { Item, Type } from "../registry/compile/component_items.ts";
+import { readComponent } from "../registry/compile/component_reader.ts";
+import { readSections } from "../registry/compile/wasm_reader.ts";
 
 /** What of wit/ is not stable yet, and served all the same. */
 const FEATURES = ["network-error-code"];

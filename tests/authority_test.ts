@@ -39,58 +39,58 @@ const AUTHORITIES: readonly (readonly [authority: string, expression: RegExp])[]
 // deno-fmt-ignore -- one line each
 const RUNTIME: Readonly<Record<string, readonly [authorities: string, why: string]>> = {
   // The doors, which ask the grants
-  "sandbox.ts": ["env files streams sys", "turns grants into a sandbox: private directory, environment, granted paths"],
-  "wasi/files_by_name.ts": ["files node", "a plugin's files, below its mounts"],
-  "wasi/named_host.ts": ["files", "what stands at paths that are protected from it"],
-  "wasi/linux.ts": ["ffi", "the kernel's file calls, for files_linux.ts, which asks the mounts"],
-  "wasi/stdio.ts": ["streams", "a plugin's standard streams"],
-  "wasi/terminal.ts": ["files run streams", "its terminal's modes and size; the guard that puts them back"],
-  "symlink.ts": ["ffi files", "links that files_by_name.ts has checked"],
+  "sandbox/sandbox.ts": ["env files streams sys", "turns grants into a sandbox: private directory, environment, granted paths"],
+  "wasi/files/named_tree.ts": ["files node", "a plugin's files, below its mounts"],
+  "wasi/files/named_host.ts": ["files", "what stands at paths that are protected from it"],
+  "wasi/files/linux/file_calls.ts": ["ffi", "the kernel's file calls, for files_linux.ts, which asks the mounts"],
+  "wasi/streams/stdio.ts": ["streams", "a plugin's standard streams"],
+  "wasi/terminal/raw_terminal.ts": ["files run streams", "its terminal's modes and size; the guard that puts them back"],
+  "base/symlink.ts": ["ffi files", "links that files_by_name.ts has checked"],
   // What transport.ts is made of, which sends requests to the one server that destination.ts allows, and what the user's cluster
   // takes: the plugin has no say in it
-  "kube/tls_rules.ts": ["env net", "roots of the environment"],
-  "kube/certificates.ts": ["net", "whether TLS takes them"],
-  "kube/addresses.ts": ["node", "the server's addresses"],
-  "kube/pair.ts": ["node", "whether a certificate and a key belong together"],
-  "kube/dial.ts": ["net", "connections to that server"],
-  "kube/dial_tls.ts": ["net", "the same, with TLS"],
-  "kube/relay.ts": ["net", "a place on loopback that leads there"],
-  "kube/dial_node.ts": ["node", "the same, for TLS that Deno's own lacks"],
-  "kube/gzip.ts": ["node", "answers that are packed"],
-  "kube/access.ts": ["files", "a Pod's service account"],
-  "kube/text_file.ts": ["files streams", "the user's kubeconfig and kuberc, and what they name"],
-  "kube/flags.ts": ["files", "whether it is there"],
-  "kube/connection.ts": ["files", "files that it names"],
-  "kube/rotation.ts": ["files", "the same, as they are replaced"],
-  "kube/credentials.ts": ["files", "tokens that it names"],
-  "kube/exec.ts": ["streams", "whether a credential plugin may ask at the terminal"],
-  "program_path.ts": ["env files run", "credential plugins that the kubeconfig names, found on PATH"],
+  "kube/http/tls_rules.ts": ["env net", "roots of the environment"],
+  "kube/http/certificates.ts": ["net", "whether TLS takes them"],
+  "kube/sockets/addresses.ts": ["node", "the server's addresses"],
+  "kube/auth/certificate_pair.ts": ["node", "whether a certificate and a key belong together"],
+  "kube/sockets/dial.ts": ["net", "connections to that server"],
+  "kube/sockets/dial_tls.ts": ["net", "the same, with TLS"],
+  "kube/sockets/relay.ts": ["net", "a place on loopback that leads there"],
+  "kube/sockets/dial_node.ts": ["node", "the same, for TLS that Deno's own lacks"],
+  "kube/http/gzip.ts": ["node", "answers that are packed"],
+  "kube/open_cluster.ts": ["files", "a Pod's service account"],
+  "kube/config/text_file.ts": ["files streams", "the user's kubeconfig and kuberc, and what they name"],
+  "kube/config/kubectl_flags.ts": ["files", "whether it is there"],
+  "kube/config/connection.ts": ["files", "files that it names"],
+  "kube/auth/credential_rotation.ts": ["files", "the same, as they are replaced"],
+  "kube/auth/user_credentials.ts": ["files", "tokens that it names"],
+  "kube/auth/credential_plugin.ts": ["streams", "whether a credential plugin may ask at the terminal"],
+  "base/program_path.ts": ["env files run", "credential plugins that the kubeconfig names, found on PATH"],
   // Before the plugin, beside it, after it
-  "run.ts": ["env", "what is set for krew-wasm, the home directory"],
-  "component.ts": ["code", "the component's JavaScript, its digest checked"],
-  "owned_file.ts": ["files sys", "the administrator's files, and who may change them"],
-  "bound_path.ts": ["sys", "whether this user may change where a bound leads"],
-  "account_home.ts": ["files node sys", "whose home a policy means"],
-  "prompt.ts": ["ffi streams", "questions at the terminal"],
-  "record.ts": ["files", "the record of denials and requests"],
-  "report.ts": ["env streams", "errors on stderr"],
-  "wall.ts": ["env permissions", "gives up what a run does not need"],
-  "kernel/syscalls.ts": ["ffi files", "calls by which the process restricts itself; whether a file was opened by the path that was meant"],
-  "kernel/threads.ts": ["ffi", "the same, on each of its threads"],
-  "kernel/run.ts": ["files", "which services find names"],
-  "kernel/support.ts": ["ffi", "what the kernel has, for who asks"],
-  "broker/asker.ts": ["files streams", "its turn at the terminal"],
-  "broker/channel.ts": ["ffi", "messages to and from the broker"],
-  "broker/spawn.ts": ["ffi streams sys", "starts it, before anything is given up"],
-  "broker/client.ts": ["files", "tokens and certificates that the kubeconfig names, again"],
+  "run/run.ts": ["env", "what is set for krew-wasm, the home directory"],
+  "run/component.ts": ["code", "the component's JavaScript, its digest checked"],
+  "policy/owned_file.ts": ["files sys", "the administrator's files, and who may change them"],
+  "policy/bound_path.ts": ["sys", "whether this user may change where a bound leads"],
+  "base/account_home.ts": ["files node sys", "whose home a policy means"],
+  "sandbox/prompt.ts": ["ffi streams", "questions at the terminal"],
+  "sandbox/run_record.ts": ["files", "the record of denials and requests"],
+  "run/error_report.ts": ["env streams", "errors on stderr"],
+  "sandbox/process_permissions.ts": ["env permissions", "gives up what a run does not need"],
+  "sandbox/kernel/kernel_calls.ts": ["ffi files", "calls by which the process restricts itself; whether a file was opened by the path that was meant"],
+  "sandbox/kernel/threads.ts": ["ffi", "the same, on each of its threads"],
+  "sandbox/kernel/restrict_run.ts": ["files", "which services find names"],
+  "sandbox/kernel/support.ts": ["ffi", "what the kernel has, for who asks"],
+  "sandbox/broker/asker.ts": ["files streams", "its turn at the terminal"],
+  "sandbox/broker/channel.ts": ["ffi", "messages to and from the broker"],
+  "sandbox/broker/spawn_broker.ts": ["ffi streams sys", "starts it, before anything is given up"],
+  "sandbox/broker/broker_client.ts": ["files", "tokens and certificates that the kubeconfig names, again"],
   // In the broker, a process of its own that the plugin is not in
-  "broker/main.ts": ["permissions", "gives up the network"],
-  "broker/questions.ts": ["env", "whether the terminal is a plain one"],
-  "broker/credentials.ts": ["env", "the environment of credential plugins"],
-  "host_path.ts": ["files", "real paths of grants"],
-  "path_walk.ts": ["files", "the links and directories on the way to a granted path"],
-  "granted_path.ts": ["files sys", "whether others than this user may change where it leads"],
-  "mounts.ts": ["files", "a granted directory that is to be made"],
+  "sandbox/broker/broker_main.ts": ["permissions", "gives up the network"],
+  "sandbox/broker/questions.ts": ["env", "whether the terminal is a plain one"],
+  "sandbox/broker/credential_plugins.ts": ["env", "the environment of credential plugins"],
+  "base/host_path.ts": ["files", "real paths of grants"],
+  "base/path_walk.ts": ["files", "the links and directories on the way to a granted path"],
+  "grants/granted_path.ts": ["files sys", "whether others than this user may change where it leads"],
+  "sandbox/mounts.ts": ["files", "a granted directory that is to be made"],
   "store/check.ts": ["files sys", "whose store it is"],
   "store/read.ts": ["files", "receipts"],
   "store/load.ts": ["files", "the compiled form"],
@@ -153,7 +153,7 @@ Deno.test("what is left of Deno is harmless", async () => {
       if (!known) unknown.push(`${path}: ${member}`);
     }
     // Nobody takes Deno apart, or reaches it by another name; but the wall, which gives permissions up.
-    if (path === "runtime/wall.ts") continue;
+    if (path === "runtime/sandbox/process_permissions.ts") continue;
     if (/\bDeno\[|\bglobalThis\.Deno|=\s*Deno\s*[;,)]|\.\.\.Deno(?!\.)/.test(code)) {
       unknown.push(`${path}: Deno itself`);
     }
@@ -205,7 +205,7 @@ Deno.test("a sandbox is opened in one place, and with the grants of the run's de
       if (/\bnew Desk\(/.test(code)) desks.push(path);
     }
   }
-  assert.deepEqual(openers, ["runtime/run.ts"]);
+  assert.deepEqual(openers, ["runtime/run/run.ts"]);
   // The broker's asks the same questions outside of the wall.
-  assert.deepEqual(desks.sort(), ["runtime/broker/questions.ts", "runtime/sandbox.ts"]);
+  assert.deepEqual(desks.sort(), ["runtime/sandbox/broker/questions.ts", "runtime/sandbox/sandbox.ts"]);
 });

@@ -66,17 +66,17 @@ Deno.test("main.ts loads neither half before it has chosen", async () => {
   const loaded = staticClosure(await graphOf("main.ts"), `${root}main.ts`);
   assert.deepEqual([...loaded].map((specifier) => specifier.slice(root.length)).sort(), [
     "main.ts",
-    "runtime/errors.ts",
-    "runtime/invisible.ts",
-    "runtime/invocation.ts",
-    "runtime/names.ts",
-    "runtime/text.ts",
+    "runtime/base/errors.ts",
+    "runtime/base/invisible.ts",
+    "runtime/base/names.ts",
+    "runtime/base/text.ts",
+    "runtime/run/invocation.ts",
   ]);
 });
 
 Deno.test("a plugin run loads no package, no node: module, no CLI and no registry code", async () => {
-  const loaded = staticClosure(await graphOf("main.ts"), `${root}runtime/run.ts`);
-  assert.ok(loaded.has(`${root}runtime/wasi/preview1.ts`), "a preview1 plugin is run by what is loaded");
+  const loaded = staticClosure(await graphOf("main.ts"), `${root}runtime/run/run.ts`);
+  assert.ok(loaded.has(`${root}runtime/wasi/p1/preview1.ts`), "a preview1 plugin is run by what is loaded");
   for (const specifier of loaded) {
     assert.ok(
       specifier.startsWith(`${root}runtime/`) && !specifier.includes("/node_modules/"),
@@ -98,10 +98,10 @@ Deno.test("connections are made in the files of each room that are for it, and n
     }
   }
   assert.deepEqual(callers.sort(), [
-    "registry/speaks_tls.ts", // below HTTP, as dial.ts is, and to this machine alone
-    "registry/transport.ts",
-    "runtime/kube/dial.ts",
-    "runtime/kube/dial_tls.ts",
+    "registry/oci/registry_transport.ts",
+    "registry/oci/speaks_tls.ts",
+    "runtime/kube/sockets/dial.ts",
+    "runtime/kube/sockets/dial_tls.ts",
   ]);
 });
 

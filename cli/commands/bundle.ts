@@ -1,33 +1,33 @@
 /** `krew-wasm bundle`: plugins in a file, for machines without network. */
 
 import { Command } from "@commander-js/extra-typings";
-import { Bundle, gatherBundle, type WriteBundle } from "../../registry/bundle.ts";
-import { replaceFileAt } from "../../registry/replace_file.ts";
-import { findSignatures } from "../../registry/signatures.ts";
-import { formatReference, parseReference } from "../../registry/reference.ts";
-import type { DecideGrants } from "../../registry/install.ts";
+import { Bundle, gatherBundle, type WriteBundle } from "../../registry/fleet/bundle_file.ts";
+import { replaceFileAt } from "../../registry/store/replace_file.ts";
+import { findSignatures } from "../../registry/signing/find_signatures.ts";
+import { formatReference, parseReference } from "../../registry/oci/mirrored_reference.ts";
+import type { DecideGrants } from "../../registry/install/install.ts";
 import { openForReading } from "../../registry/store/open.ts";
-import { AppError, exitCodeOf } from "../../runtime/errors.ts";
-import { systemWords } from "../../runtime/file_error.ts";
-import { resolveGrants } from "../../runtime/granted_path.ts";
-import { type Grants, LEAST } from "../../runtime/grants.ts";
-import { isSamePublisher } from "../../runtime/provenance.ts";
+import { AppError, exitCodeOf } from "../../runtime/base/errors.ts";
+import { systemWords } from "../../runtime/base/file_error.ts";
+import { resolveGrants } from "../../runtime/grants/granted_path.ts";
+import { type Grants, LEAST } from "../../runtime/grants/grants.ts";
+import { isSamePublisher } from "../../runtime/policy/provenance.ts";
 import { homeDirectory } from "../../runtime/store/layout.ts";
 import { checkStore } from "../../runtime/store/check.ts";
 import type { Receipt } from "../../runtime/store/receipt.ts";
-import { printable } from "../../runtime/text.ts";
-import { limitFor } from "../bounds.ts";
+import { printable } from "../../runtime/base/text.ts";
+import { limitFor } from "../grants/policy_bounds.ts";
 import type { Context, Exit } from "../context.ts";
-import { eachOf, keepOption } from "../each.ts";
-import { changesInWords, givenTable, grantChanges } from "../grant_changes.ts";
-import { grantsOf } from "../grants.ts";
-import { openInstaller } from "../installer.ts";
-import { formatSize } from "../output.ts";
-import { openRegistry, plainHttpOption } from "../registry.ts";
-import { unreadable } from "../read_file.ts";
-import { installedPlugins } from "../selected.ts";
-import { trustRootOption, verifyOption } from "../verify.ts";
-import { decideGrants } from "../wish.ts";
+import { eachOf, keepOption } from "../each_plugin.ts";
+import { changesInWords, givenTable, grantChanges } from "../grants/grant_changes.ts";
+import { grantsOf } from "../grants/grant_flags.ts";
+import { openInstaller } from "../install/installer.ts";
+import { formatSize } from "../terminal/output.ts";
+import { openRegistry, plainHttpOption } from "../install/registry_client.ts";
+import { unreadable } from "../terminal/read_file.ts";
+import { installedPlugins } from "../selected_plugins.ts";
+import { trustRootOption, verifyOption } from "../install/verify_option.ts";
+import { decideGrants } from "../grants/wished_grants.ts";
 import { pathHint, tellInstalled } from "../install/report_installed.ts";
 
 /** The command. */

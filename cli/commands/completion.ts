@@ -1,11 +1,11 @@
 /** `krew-wasm completion`: scripts that let a shell complete its commands. */
 
 import { Argument, Command, type CommandUnknownOpts } from "@commander-js/extra-typings";
-import { readIndexes } from "../../registry/plugin_index.ts";
+import { readIndexes } from "../../registry/fleet/index_file.ts";
 import { checkStore } from "../../runtime/store/check.ts";
 import { readReceipts } from "../../runtime/store/read.ts";
-import { isHarmlessWord, plainDescription } from "../../runtime/completion.ts";
-import { type Candidate, complete, formatCompletion, type KnownNames } from "../complete.ts";
+import { isHarmlessWord, plainDescription } from "../../runtime/run/completion_filter.ts";
+import { type Candidate, complete, formatCompletion, type KnownNames } from "../terminal/complete.ts";
 import type { Context } from "../context.ts";
 
 /** The shells. */

@@ -1,21 +1,26 @@
 /** `krew-wasm doctor`: what is wrong, and the command that mends it. */
 
 import { Command, Option } from "@commander-js/extra-typings";
-import { examineStore, type Finding, mendStore, type StoreFinding } from "../../registry/doctor.ts";
-import { parseReference } from "../../registry/reference.ts";
+import {
+  examineStore,
+  type Finding,
+  mendStore,
+  type StoreFinding,
+} from "../../registry/fleet/store_checks.ts";
+import { parseReference } from "../../registry/oci/mirrored_reference.ts";
 import { openForReading } from "../../registry/store/open.ts";
-import { AppError } from "../../runtime/errors.ts";
+import { AppError } from "../../runtime/base/errors.ts";
 import type { Layout } from "../../runtime/store/layout.ts";
 import { readReceipts } from "../../runtime/store/read.ts";
 import type { Receipt } from "../../runtime/store/receipt.ts";
-import { printable } from "../../runtime/text.ts";
-import { examineAddressSpace } from "../address_space.ts";
+import { printable } from "../../runtime/base/text.ts";
+import { examineAddressSpace } from "../doctor/address_space.ts";
 import type { Context, Exit } from "../context.ts";
-import { openInstaller } from "../installer.ts";
-import { linkTarget } from "../link_target.ts";
-import { formatValue } from "../output.ts";
-import { plainHttpOption } from "../registry.ts";
-import { examineWalls } from "../walls.ts";
+import { openInstaller } from "../install/installer.ts";
+import { linkTarget } from "../install/link_target.ts";
+import { formatValue } from "../terminal/output.ts";
+import { plainHttpOption } from "../install/registry_client.ts";
+import { examineWalls } from "../doctor/walls.ts";
 import {
   curable,
   examineCluster,
@@ -23,7 +28,7 @@ import {
   examinePath,
   examinePolicy,
   examineRegistries,
-} from "../surroundings.ts";
+} from "../doctor/environment_checks.ts";
 
 /** The command. */
 export function doctorCommand(context: Context, exit: Exit) {
@@ -53,7 +58,8 @@ Examples:
       if (options.fix && store.some(({ mend }) => mend)) {
         const failures = await mendStore(layout, store, {
           target,
-          compile: async (bytes) => await (await import("../../registry/compile.ts")).compilePlugin(bytes),
+          compile: async (bytes) =>
+            await (await import("../../registry/compile/compile.ts")).compilePlugin(bytes),
           notice,
         });
         if (!options.offline) failures.push(...await pullAnew(lostOf(store), installer.install));

@@ -2,22 +2,22 @@
 
 import { Command, Option } from "@commander-js/extra-typings";
 import { updateReceipt } from "../../registry/store/commit.ts";
-import { AppError, messageOf } from "../../runtime/errors.ts";
-import { changeGrants, type GrantChange, type Grants, LEAST } from "../../runtime/grants.ts";
-import { grantsToJson } from "../../runtime/grants_json.ts";
-import { parsePluginName } from "../../runtime/names.ts";
+import { AppError, messageOf } from "../../runtime/base/errors.ts";
+import { changeGrants, type GrantChange, type Grants, LEAST } from "../../runtime/grants/grants.ts";
+import { grantsToJson } from "../../runtime/grants/grants_json.ts";
+import { parsePluginName } from "../../runtime/base/names.ts";
 import { homeDirectory } from "../../runtime/store/layout.ts";
-import { readPolicy } from "../../runtime/policy.ts";
-import { administratorOf, judge } from "../../runtime/verdict.ts";
+import { readPolicy } from "../../runtime/policy/policy.ts";
+import { administratorOf, judge } from "../../runtime/policy/verdict.ts";
 import { checkStore } from "../../runtime/store/check.ts";
 import { readReceipt, readReceipts } from "../../runtime/store/read.ts";
 import type { Receipt } from "../../runtime/store/receipt.ts";
-import { printable } from "../../runtime/text.ts";
-import { limitFor } from "../bounds.ts";
+import { printable } from "../../runtime/base/text.ts";
+import { limitFor } from "../grants/policy_bounds.ts";
 import type { Context } from "../context.ts";
-import { type AdministratorView, cells, effectiveRows, explainGrants } from "../grant_text.ts";
-import { grantsOf, isChange, withGrantFlags } from "../grants.ts";
-import { formatValue, formatWholeTable } from "../output.ts";
+import { type AdministratorView, cells, effectiveRows, explainGrants } from "../grants/grant_words.ts";
+import { grantsOf, isChange, withGrantFlags } from "../grants/grant_flags.ts";
+import { formatValue, formatWholeTable } from "../terminal/output.ts";
 
 /** The command. */
 export function grantsCommand(context: Context) {

@@ -2,25 +2,25 @@
 
 import { Command, Option } from "@commander-js/extra-typings";
 import { isCompiledIntact, readIntact } from "../../registry/store/blobs.ts";
-import { AppError } from "../../runtime/errors.ts";
-import { effectiveGrants, type Grants } from "../../runtime/grants.ts";
-import { grantsToJson } from "../../runtime/grants_json.ts";
+import { AppError } from "../../runtime/base/errors.ts";
+import { effectiveGrants, type Grants } from "../../runtime/grants/grants.ts";
+import { grantsToJson } from "../../runtime/grants/grants_json.ts";
 import { BINDGEN } from "../../runtime/store/bindgen.ts";
 import { checkStore } from "../../runtime/store/check.ts";
 import { readHistory, sameVersion } from "../../runtime/store/history.ts";
 import { homeDirectory, type Layout } from "../../runtime/store/layout.ts";
 import { readReceipt } from "../../runtime/store/read.ts";
 import type { Receipt } from "../../runtime/store/receipt.ts";
-import { printable } from "../../runtime/text.ts";
+import { printable } from "../../runtime/base/text.ts";
 import type { Context } from "../context.ts";
-import { cells, effectiveRows } from "../grant_text.ts";
-import { addedIndexes, chooseOffer, isIndexName } from "../indexes.ts";
-import { formatAge, formatSize, formatValue } from "../output.ts";
-import { plainHttpOption } from "../registry.ts";
-import { shortDigest, versionText } from "../updates.ts";
-import { sourceInWords } from "../../runtime/provenance.ts";
-import { ROOTS } from "../../runtime/verify_rule.ts";
-import { describeSignature } from "../verify.ts";
+import { cells, effectiveRows } from "../grants/grant_words.ts";
+import { addedIndexes, chooseOffer, isIndexName } from "../install/refresh_indexes.ts";
+import { formatAge, formatSize, formatValue } from "../terminal/output.ts";
+import { plainHttpOption } from "../install/registry_client.ts";
+import { shortDigest, versionText } from "../install/update_words.ts";
+import { sourceInWords } from "../../runtime/policy/provenance.ts";
+import { ROOTS } from "../../runtime/policy/verify_rule.ts";
+import { describeSignature } from "../install/verify_option.ts";
 import { inspectCommand } from "./inspect.ts";
 import { pluginJson } from "./list.ts";
 

@@ -1,7 +1,12 @@
 /** `krew-wasm inspect`: what a reference stands for, without installing it. */
 
 import { Command, Option } from "@commander-js/extra-typings";
-import { parseWish, startingGrants, WISH_ANNOTATION, wishedGrants } from "../../registry/wish.ts";
+import {
+  parseWish,
+  startingGrants,
+  WISH_ANNOTATION,
+  wishedGrants,
+} from "../../registry/install/plugin_wish.ts";
 import {
   type ConfigReport,
   fetchBytes,
@@ -10,16 +15,16 @@ import {
   readWit,
   reportWasm,
   type WasmReport,
-} from "../../registry/inspect.ts";
-import { parseManifest, type PluginManifest } from "../../registry/manifest.ts";
-import { formatReference, parseReference } from "../../registry/reference.ts";
-import { AppError, messageOf } from "../../runtime/errors.ts";
+} from "../../registry/oci/inspect_artifact.ts";
+import { parseManifest, type PluginManifest } from "../../registry/oci/manifest.ts";
+import { formatReference, parseReference } from "../../registry/oci/mirrored_reference.ts";
+import { AppError, messageOf } from "../../runtime/base/errors.ts";
 import { homeDirectory } from "../../runtime/store/layout.ts";
-import { lowerFirst, printable, printableLines } from "../../runtime/text.ts";
+import { lowerFirst, printable, printableLines } from "../../runtime/base/text.ts";
 import type { Context } from "../context.ts";
-import { grantRows } from "../grant_text.ts";
-import { formatSize, formatValue } from "../output.ts";
-import { openProgress, openRegistry, plainHttpOption } from "../registry.ts";
+import { grantRows } from "../grants/grant_words.ts";
+import { formatSize, formatValue } from "../terminal/output.ts";
+import { openProgress, openRegistry, plainHttpOption } from "../install/registry_client.ts";
 
 /** What was found out. */
 export interface Inspection {

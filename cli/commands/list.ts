@@ -1,17 +1,17 @@
 /** `krew-wasm list`: what is installed. */
 
 import { Command, Option } from "@commander-js/extra-typings";
-import { grantsToJson } from "../../runtime/grants_json.ts";
-import { type Signature, signatureToJson, sourceInWords } from "../../runtime/provenance.ts";
+import { grantsToJson } from "../../runtime/grants/grants_json.ts";
+import { type Signature, signatureToJson, sourceInWords } from "../../runtime/policy/provenance.ts";
 import { checkStore } from "../../runtime/store/check.ts";
 import { homeDirectory } from "../../runtime/store/layout.ts";
 import type { Receipt } from "../../runtime/store/receipt.ts";
 import { readReceipts } from "../../runtime/store/read.ts";
 import { readSummaries, type Summary } from "../../runtime/store/summary.ts";
-import { messageOf } from "../../runtime/errors.ts";
-import { printable } from "../../runtime/text.ts";
+import { messageOf } from "../../runtime/base/errors.ts";
+import { printable } from "../../runtime/base/text.ts";
 import type { Context, Exit } from "../context.ts";
-import { formatAge, formatSize, formatTable, formatValue, OUTPUT_FORMATS } from "../output.ts";
+import { formatAge, formatSize, formatTable, formatValue, OUTPUT_FORMATS } from "../terminal/output.ts";
 
 /** The command. */
 export function listCommand(context: Context, exit: Exit) {
@@ -40,7 +40,7 @@ export function listCommand(context: Context, exit: Exit) {
         warn(broken);
         if (output !== "lock") return context.stdout(await formatPlugins(receipts, output));
         if (broken.length > 0) exit.code = 1; // what is not in the file is not on the other machines
-        const { formatLock } = await import("../../registry/lockfile.ts");
+        const { formatLock } = await import("../../registry/fleet/lockfile.ts");
         return context.stdout(formatLock(receipts, homeDirectory(context.env)));
       }
       const { summaries, broken } = readSummaries(layout);

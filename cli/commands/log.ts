@@ -1,15 +1,15 @@
 /** `krew-wasm log`: what plugins were denied, and what they requested where that was recorded. */
 
 import { Command, Option } from "@commander-js/extra-typings";
-import { AppError } from "../../runtime/errors.ts";
-import { parsePluginName } from "../../runtime/names.ts";
-import type { RecordedLine } from "../../runtime/record.ts";
+import { AppError } from "../../runtime/base/errors.ts";
+import { parsePluginName } from "../../runtime/base/names.ts";
+import type { RecordedLine } from "../../runtime/sandbox/run_record.ts";
 import { checkStore } from "../../runtime/store/check.ts";
 import { readRecord } from "../../runtime/store/log.ts";
-import { visibleJson } from "../../runtime/invisible.ts";
-import { printable } from "../../runtime/text.ts";
+import { visibleJson } from "../../runtime/base/invisible.ts";
+import { printable } from "../../runtime/base/text.ts";
 import type { Context } from "../context.ts";
-import { formatAge, formatTable } from "../output.ts";
+import { formatAge, formatTable } from "../terminal/output.ts";
 
 /** The command. */
 export function logCommand(context: Context) {

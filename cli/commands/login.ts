@@ -1,13 +1,13 @@
 /** `krew-wasm login`: keeps credentials for a registry where docker and podman find them. */
 
 import { Command } from "@commander-js/extra-typings";
-import { checkLogin, storeLogin } from "../../registry/login.ts";
-import { parseRegistry } from "../../registry/reference.ts";
-import { AppError } from "../../runtime/errors.ts";
-import { printable } from "../../runtime/text.ts";
+import { checkLogin, storeLogin } from "../../registry/oci/credentials/store_login.ts";
+import { parseRegistry } from "../../registry/oci/mirrored_reference.ts";
+import { AppError } from "../../runtime/base/errors.ts";
+import { printable } from "../../runtime/base/text.ts";
 import type { Context } from "../context.ts";
-import { ask, readStdin } from "../prompt.ts";
-import { openRegistry, plainHttpOption } from "../registry.ts";
+import { ask, readStdin } from "../terminal/ask_line.ts";
+import { openRegistry, plainHttpOption } from "../install/registry_client.ts";
 
 /** The command. */
 export function loginCommand(context: Context) {

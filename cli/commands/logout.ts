@@ -1,10 +1,10 @@
 /** `krew-wasm logout`: forgets the credentials for a registry. */
 
 import { Command } from "@commander-js/extra-typings";
-import { removeLogin } from "../../registry/login.ts";
-import { parseRegistry } from "../../registry/reference.ts";
-import { AppError } from "../../runtime/errors.ts";
-import { formatError } from "../../runtime/report.ts";
+import { removeLogin } from "../../registry/oci/credentials/store_login.ts";
+import { parseRegistry } from "../../registry/oci/mirrored_reference.ts";
+import { AppError } from "../../runtime/base/errors.ts";
+import { formatError } from "../../runtime/run/error_report.ts";
 import type { Context } from "../context.ts";
 
 /** The command. */

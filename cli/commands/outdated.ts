@@ -1,17 +1,17 @@
 /** `krew-wasm outdated`: which plugins have a newer version. */
 
 import { Command, Option } from "@commander-js/extra-typings";
-import { checkUpdate, type Update } from "../../registry/updates.ts";
+import { checkUpdate, type Update } from "../../registry/install/find_updates.ts";
 import { checkStore } from "../../runtime/store/check.ts";
 import type { Receipt } from "../../runtime/store/receipt.ts";
-import { formatError } from "../../runtime/report.ts";
+import { formatError } from "../../runtime/run/error_report.ts";
 import type { Context, Exit } from "../context.ts";
-import { allOf } from "../each.ts";
-import { formatTable, formatValue } from "../output.ts";
-import { openRegistry, plainHttpOption } from "../registry.ts";
-import { installedPlugins } from "../selected.ts";
-import { availableText, tellUnseen, versionText, wayOut, whyNot } from "../updates.ts";
-import { AppError } from "../../runtime/errors.ts";
+import { allOf } from "../each_plugin.ts";
+import { formatTable, formatValue } from "../terminal/output.ts";
+import { openRegistry, plainHttpOption } from "../install/registry_client.ts";
+import { installedPlugins } from "../selected_plugins.ts";
+import { availableText, tellUnseen, versionText, wayOut, whyNot } from "../install/update_words.ts";
+import { AppError } from "../../runtime/base/errors.ts";
 
 /** How many plugins are asked about at a time. */
 export const CHECKS_AT_ONCE = 8;

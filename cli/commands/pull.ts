@@ -1,20 +1,20 @@
 /** `krew-wasm pull`: from a reference to an installed plugin. */
 
 import { Command, Option } from "@commander-js/extra-typings";
-import type { RegistryClient } from "../../registry/client.ts";
-import { parseReference, type Reference } from "../../registry/reference.ts";
-import { AppError, exitCodeOf } from "../../runtime/errors.ts";
+import type { RegistryClient } from "../../registry/oci/registry_client.ts";
+import { parseReference, type Reference } from "../../registry/oci/mirrored_reference.ts";
+import { AppError, exitCodeOf } from "../../runtime/base/errors.ts";
 import { checkStore } from "../../runtime/store/check.ts";
-import { printable } from "../../runtime/text.ts";
+import { printable } from "../../runtime/base/text.ts";
 import type { Context, Exit } from "../context.ts";
-import { eachOf, keepOption } from "../each.ts";
-import { grantsOf, withGrantFlags } from "../grants.ts";
-import { trustRootOption, verifyOption } from "../verify.ts";
-import { decideGrants, WISH_MODES } from "../wish.ts";
+import { eachOf, keepOption } from "../each_plugin.ts";
+import { grantsOf, withGrantFlags } from "../grants/grant_flags.ts";
+import { trustRootOption, verifyOption } from "../install/verify_option.ts";
+import { decideGrants, WISH_MODES } from "../grants/wished_grants.ts";
 import { pathHint, tellInstalled } from "../install/report_installed.ts";
-import { addedIndexes, chooseOffer, freshIndexes, isIndexName } from "../indexes.ts";
-import { openInstaller } from "../installer.ts";
-import { plainHttpOption } from "../registry.ts";
+import { addedIndexes, chooseOffer, freshIndexes, isIndexName } from "../install/refresh_indexes.ts";
+import { openInstaller } from "../install/installer.ts";
+import { plainHttpOption } from "../install/registry_client.ts";
 
 /** The command. */
 export function pullCommand(context: Context, exit: Exit) {

@@ -7,20 +7,25 @@ import {
   makeArtifact,
   type PluginYaml,
   readPluginYaml,
-} from "../../registry/artifact.ts";
-import { parseWish, WISH_ANNOTATION, WISH_VERSION } from "../../registry/wish.ts";
-import { MAX_BLOB } from "../../registry/manifest.ts";
-import { pushBlob, pushManifest } from "../../registry/push.ts";
-import { readSigningKey, signArtifact, SIGNATURE_FORMATS, type SigningKey } from "../../registry/sign.ts";
-import { formatReference, parseReference, type Reference } from "../../registry/reference.ts";
+} from "../../registry/oci/artifact.ts";
+import { parseWish, WISH_ANNOTATION, WISH_VERSION } from "../../registry/install/plugin_wish.ts";
+import { MAX_BLOB } from "../../registry/oci/manifest.ts";
+import { pushBlob, pushManifest } from "../../registry/oci/push_artifact.ts";
+import {
+  readSigningKey,
+  signArtifact,
+  SIGNATURE_FORMATS,
+  type SigningKey,
+} from "../../registry/signing/sign_artifact.ts";
+import { formatReference, parseReference, type Reference } from "../../registry/oci/mirrored_reference.ts";
 import { readReceipts } from "../../runtime/store/read.ts";
-import { AppError, firstLineOf, messageOf } from "../../runtime/errors.ts";
-import { lowerFirst, printable } from "../../runtime/text.ts";
+import { AppError, firstLineOf, messageOf } from "../../runtime/base/errors.ts";
+import { lowerFirst, printable } from "../../runtime/base/text.ts";
 import type { Context } from "../context.ts";
-import { formatJson, formatSize } from "../output.ts";
-import { ask } from "../prompt.ts";
-import { openProgress, openRegistry, plainHttpOption } from "../registry.ts";
-import { readFile, readTextFile } from "../read_file.ts";
+import { formatJson, formatSize } from "../terminal/output.ts";
+import { ask } from "../terminal/ask_line.ts";
+import { openProgress, openRegistry, plainHttpOption } from "../install/registry_client.ts";
+import { readFile, readTextFile } from "../terminal/read_file.ts";
 
 const collect = (value: string, before: string[] | undefined): string[] => [...(before ?? []), value];
 
@@ -102,7 +107,7 @@ Examples:
           title: path.split(/[\\/]/).at(-1)!,
           created: createdAt(context),
         }, options.format);
-        if (options.check) await (await import("../../registry/compile.ts")).compilePlugin(wasm);
+        if (options.check) await (await import("../../registry/compile/compile.ts")).compilePlugin(wasm);
         return made;
       });
       const key = options.sign === undefined ? undefined : await readKey(options.sign, context);

@@ -2,7 +2,7 @@
 
 import { Command } from "@commander-js/extra-typings";
 import { removePlugins } from "../../registry/store/commit.ts";
-import { formatError } from "../../runtime/report.ts";
+import { formatError } from "../../runtime/run/error_report.ts";
 import type { Context, Exit } from "../context.ts";
 
 /** The command. */

@@ -2,14 +2,14 @@
 
 import { Command } from "@commander-js/extra-typings";
 import { rollbackPlugin } from "../../registry/store/commit.ts";
-import { parsePluginName } from "../../runtime/names.ts";
+import { parsePluginName } from "../../runtime/base/names.ts";
 import { homeDirectory } from "../../runtime/store/layout.ts";
 import type { Context } from "../context.ts";
-import { changesInWords, grantChanges } from "../grant_changes.ts";
+import { changesInWords, grantChanges } from "../grants/grant_changes.ts";
 import { completionLine } from "../install/report_installed.ts";
-import { whyRefused } from "../surroundings.ts";
-import { versionText } from "../updates.ts";
-import { readPolicies } from "../verify.ts";
+import { whyRefused } from "../doctor/environment_checks.ts";
+import { versionText } from "../install/update_words.ts";
+import { readPolicies } from "../install/verify_option.ts";
 
 /** The command. */
 export function rollbackCommand(context: Context) {

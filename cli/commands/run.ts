@@ -1,10 +1,10 @@
 /** `krew-wasm run`: runs an installed plugin, or a file that is not. */
 
 import { Command } from "@commander-js/extra-typings";
-import { AppError } from "../../runtime/errors.ts";
-import { type GrantChange, LEAST, mergeGrants } from "../../runtime/grants.ts";
-import { parsePluginName } from "../../runtime/names.ts";
-import { EXIT_HOST_FAILED, formatError } from "../../runtime/report.ts";
+import { AppError } from "../../runtime/base/errors.ts";
+import { type GrantChange, LEAST, mergeGrants } from "../../runtime/grants/grants.ts";
+import { parsePluginName } from "../../runtime/base/names.ts";
+import { EXIT_HOST_FAILED, formatError } from "../../runtime/run/error_report.ts";
 import {
   askerFor,
   governed,
@@ -12,12 +12,12 @@ import {
   runInstalled,
   type RunOptions,
   runProgram,
-} from "../../runtime/run.ts";
+} from "../../runtime/run/run.ts";
 import type { Layout } from "../../runtime/store/layout.ts";
-import { lowerFirst, printable } from "../../runtime/text.ts";
+import { lowerFirst, printable } from "../../runtime/base/text.ts";
 import type { Context, Exit } from "../context.ts";
-import { grantsOf, withGrantFlags } from "../grants.ts";
-import { ProgramFile } from "../program_file.ts";
+import { grantsOf, withGrantFlags } from "../grants/grant_flags.ts";
+import { ProgramFile } from "../install/program_file.ts";
 
 /** The command. */
 export function runCommand(context: Context, exit: Exit, host: RunHost) {
@@ -90,7 +90,7 @@ async function runFile(
 ): Promise<number> {
   const { bytes, rules } = await readGoverned(path, context);
   const { prompts, requests, ...governance } = rules;
-  const { compilePlugin } = await import("../../registry/compile.ts");
+  const { compilePlugin } = await import("../../registry/compile/compile.ts");
   let compiled: Awaited<ReturnType<typeof compilePlugin>>;
   try {
     compiled = await compilePlugin(bytes);

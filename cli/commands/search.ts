@@ -1,13 +1,13 @@
 /** `krew-wasm search`: plugins that indexes offer. */
 
 import { Command, Option } from "@commander-js/extra-typings";
-import { type Offer, searchOffers } from "../../registry/plugin_index.ts";
-import { AppError } from "../../runtime/errors.ts";
+import { type Offer, searchOffers } from "../../registry/fleet/index_file.ts";
+import { AppError } from "../../runtime/base/errors.ts";
 import { readReceipts } from "../../runtime/store/read.ts";
 import type { Context, Exit } from "../context.ts";
-import { addedIndexes, freshIndexes } from "../indexes.ts";
-import { formatTable, formatValue } from "../output.ts";
-import { openRegistry, plainHttpOption } from "../registry.ts";
+import { addedIndexes, freshIndexes } from "../install/refresh_indexes.ts";
+import { formatTable, formatValue } from "../terminal/output.ts";
+import { openRegistry, plainHttpOption } from "../install/registry_client.ts";
 
 /** The command. */
 export function searchCommand(context: Context, exit: Exit) {

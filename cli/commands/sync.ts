@@ -1,25 +1,25 @@
 /** `krew-wasm sync`: makes this machine what a lock file says. */
 
 import { Command } from "@commander-js/extra-typings";
-import { type LockedPlugin, MAX_LOCK, parseLock, planSync } from "../../registry/lockfile.ts";
-import { formatReference } from "../../registry/reference.ts";
+import { type LockedPlugin, MAX_LOCK, parseLock, planSync } from "../../registry/fleet/lockfile.ts";
+import { formatReference } from "../../registry/oci/mirrored_reference.ts";
 import { removePlugins, updateReceipt } from "../../registry/store/commit.ts";
-import { AppError } from "../../runtime/errors.ts";
+import { AppError } from "../../runtime/base/errors.ts";
 import { checkStore } from "../../runtime/store/check.ts";
 import { homeDirectory } from "../../runtime/store/layout.ts";
 import type { Receipt } from "../../runtime/store/receipt.ts";
 import { readReceipts } from "../../runtime/store/read.ts";
-import { printable } from "../../runtime/text.ts";
+import { printable } from "../../runtime/base/text.ts";
 import type { Context, Exit } from "../context.ts";
-import { eachOf } from "../each.ts";
-import { changesInWords } from "../grant_changes.ts";
-import { readTextFile, tooLarge, unreadable } from "../read_file.ts";
-import { openInstaller } from "../installer.ts";
-import { plainHttpOption } from "../registry.ts";
-import { confirmGrants, type GrantedStep, grantedSteps } from "../sync_grants.ts";
-import { whyRefused } from "../surroundings.ts";
-import { shortDigest, versionText } from "../updates.ts";
-import { readPolicies } from "../verify.ts";
+import { eachOf } from "../each_plugin.ts";
+import { changesInWords } from "../grants/grant_changes.ts";
+import { readTextFile, tooLarge, unreadable } from "../terminal/read_file.ts";
+import { openInstaller } from "../install/installer.ts";
+import { plainHttpOption } from "../install/registry_client.ts";
+import { confirmGrants, type GrantedStep, grantedSteps } from "../grants/lockfile_grants.ts";
+import { whyRefused } from "../doctor/environment_checks.ts";
+import { shortDigest, versionText } from "../install/update_words.ts";
+import { readPolicies } from "../install/verify_option.ts";
 import { completionLine, pathHint } from "../install/report_installed.ts";
 
 /** The command. */

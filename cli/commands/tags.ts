@@ -1,11 +1,11 @@
 /** `krew-wasm tags`: the tags of a repository. */
 
 import { Command, Option } from "@commander-js/extra-typings";
-import { parseRepository } from "../../registry/reference.ts";
-import { listTags } from "../../registry/tags.ts";
+import { parseRepository } from "../../registry/oci/mirrored_reference.ts";
+import { listTags } from "../../registry/oci/list_tags.ts";
 import type { Context } from "../context.ts";
-import { formatValue } from "../output.ts";
-import { openRegistry, plainHttpOption } from "../registry.ts";
+import { formatValue } from "../terminal/output.ts";
+import { openRegistry, plainHttpOption } from "../install/registry_client.ts";
 
 /** The command. */
 export function tagsCommand(context: Context) {

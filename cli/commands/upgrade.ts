@@ -1,21 +1,21 @@
 /** `krew-wasm upgrade`: newer versions of what is installed. */
 
 import { Command } from "@commander-js/extra-typings";
-import { parseReference } from "../../registry/reference.ts";
-import { checkUpdate, type Update } from "../../registry/updates.ts";
-import { AppError } from "../../runtime/errors.ts";
-import { formatError } from "../../runtime/report.ts";
+import { parseReference } from "../../registry/oci/mirrored_reference.ts";
+import { checkUpdate, type Update } from "../../registry/install/find_updates.ts";
+import { AppError } from "../../runtime/base/errors.ts";
+import { formatError } from "../../runtime/run/error_report.ts";
 import { checkStore } from "../../runtime/store/check.ts";
 import type { Receipt } from "../../runtime/store/receipt.ts";
 import type { Context, Exit } from "../context.ts";
-import { allOf, eachOf, keepOption } from "../each.ts";
-import { grantsOf } from "../grants.ts";
-import { type Installer, openInstaller } from "../installer.ts";
+import { allOf, eachOf, keepOption } from "../each_plugin.ts";
+import { grantsOf } from "../grants/grant_flags.ts";
+import { type Installer, openInstaller } from "../install/installer.ts";
 import { completionLine } from "../install/report_installed.ts";
-import { plainHttpOption } from "../registry.ts";
-import { installedPlugins } from "../selected.ts";
-import { shortDigest, tellUnseen, versionText, wayOut, whyNot } from "../updates.ts";
-import { decideGrants } from "../wish.ts";
+import { plainHttpOption } from "../install/registry_client.ts";
+import { installedPlugins } from "../selected_plugins.ts";
+import { shortDigest, tellUnseen, versionText, wayOut, whyNot } from "../install/update_words.ts";
+import { decideGrants } from "../grants/wished_grants.ts";
 import { CHECKS_AT_ONCE } from "./outdated.ts";
 
 /** The command. */

@@ -1,10 +1,10 @@
 /** `krew-wasm version`: what this is and what it is made of. */
 
 import { Command, Option } from "@commander-js/extra-typings";
-import { VERSION } from "../../runtime/version.ts";
+import { VERSION } from "../../runtime/base/version.ts";
 import type { Context } from "../context.ts";
-import { formatValue } from "../output.ts";
-import { wallsHere } from "../walls.ts";
+import { formatValue } from "../terminal/output.ts";
+import { wallsHere } from "../doctor/walls.ts";
 
 const PLATFORM = `${Deno.build.os}/${Deno.build.arch}`;
 

@@ -1,18 +1,18 @@
 /** What an installation prints: the plugin, how to call it, and how to put bin/ on PATH. */
 
 import { delimiter } from "node:path";
-import { effectiveGrants } from "../../runtime/grants.ts";
-import { hostPath } from "../../runtime/host_path.ts";
-import { linkName, nameOfLink } from "../../runtime/names.ts";
-import { sourceInWords } from "../../runtime/provenance.ts";
-import { shellCommand } from "../../runtime/shell_word.ts";
+import { effectiveGrants } from "../../runtime/grants/grants.ts";
+import { hostPath } from "../../runtime/base/host_path.ts";
+import { linkName, nameOfLink } from "../../runtime/base/names.ts";
+import { sourceInWords } from "../../runtime/policy/provenance.ts";
+import { shellCommand } from "../../runtime/base/shell_word.ts";
 import type { Layout } from "../../runtime/store/layout.ts";
 import type { Receipt } from "../../runtime/store/receipt.ts";
-import { printable } from "../../runtime/text.ts";
+import { printable } from "../../runtime/base/text.ts";
 import type { Context } from "../context.ts";
-import { shadowOf } from "../on_path.ts";
-import { formatSize } from "../output.ts";
-import { describeSignature } from "../verify.ts";
+import { shadowOf } from "./on_path.ts";
+import { formatSize } from "../terminal/output.ts";
+import { describeSignature } from "./verify_option.ts";
 
 /** Tells what was installed, and how it is called. */
 export function tellInstalled(context: Context, layout: Layout, receipt: Receipt): void {

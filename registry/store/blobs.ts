@@ -2,12 +2,12 @@
 
 import type { Layout } from "../../runtime/store/layout.ts";
 import { BINDGEN } from "../../runtime/store/bindgen.ts";
-import { exists } from "../../runtime/host_path.ts";
+import { exists } from "../../runtime/base/host_path.ts";
 import { readHistories } from "../../runtime/store/history.ts";
 import { readReceipts } from "../../runtime/store/read.ts";
 import type { CompiledFile, Receipt } from "../../runtime/store/receipt.ts";
-import type { Compiled } from "../compile.ts";
-import { digestOf } from "../digest.ts";
+import type { Compiled } from "../compile/compile.ts";
+import { digestOf } from "../oci/digest.ts";
 import { publish, storeFailed, syncDirectory, writeSynced } from "./disk.ts";
 
 /** A blob's bytes where they are there and whole. */

@@ -1,13 +1,13 @@
 /** What becomes of receipts: an installation, a change, a rollback, a removal. Under the lock, but for the functions that take it. */
 
-import { AppError } from "../../runtime/errors.ts";
-import { exists } from "../../runtime/host_path.ts";
+import { AppError } from "../../runtime/base/errors.ts";
+import { exists } from "../../runtime/base/host_path.ts";
 import { formatHistory, readHistory, sameVersion, versionBefore } from "../../runtime/store/history.ts";
 import type { Layout } from "../../runtime/store/layout.ts";
-import { isSamePublisher, repositoryOf } from "../../runtime/provenance.ts";
+import { isSamePublisher, repositoryOf } from "../../runtime/policy/provenance.ts";
 import { readReceipt } from "../../runtime/store/read.ts";
 import { formatReceipt, type Receipt } from "../../runtime/store/receipt.ts";
-import { printable } from "../../runtime/text.ts";
+import { printable } from "../../runtime/base/text.ts";
 import { readIntact } from "./blobs.ts";
 import { replaceFile, storeFailed, syncDirectory } from "./disk.ts";
 import { linkFiles, writeLinks } from "./links.ts";

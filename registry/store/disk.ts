@@ -3,8 +3,8 @@
  * the directory synced. What ends the process in between leaves the target as it was.
  */
 
-import { AppError, messageOf } from "../../runtime/errors.ts";
-import { diskWords, systemWords } from "../../runtime/file_error.ts";
+import { AppError, messageOf } from "../../runtime/base/errors.ts";
+import { diskWords, systemWords } from "../../runtime/base/file_error.ts";
 import type { Layout } from "../../runtime/store/layout.ts";
 
 /** Writes all of a new file, synced. */

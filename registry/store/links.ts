@@ -5,13 +5,13 @@
  * On Windows, where a link needs a right that users don't have, each is a small `.cmd`.
  */
 
-import { AppError } from "../../runtime/errors.ts";
-import { linkName } from "../../runtime/names.ts";
+import { AppError } from "../../runtime/base/errors.ts";
+import { linkName } from "../../runtime/base/names.ts";
 import { checkStore } from "../../runtime/store/check.ts";
 import type { Layout } from "../../runtime/store/layout.ts";
 import type { Receipt } from "../../runtime/store/receipt.ts";
-import { makeSymlink } from "../../runtime/symlink.ts";
-import { shellQuoted } from "../../runtime/text.ts";
+import { makeSymlink } from "../../runtime/base/symlink.ts";
+import { shellQuoted } from "../../runtime/base/text.ts";
 import { publish, storeFailed, writeSynced } from "./disk.ts";
 
 /** What a plugin's link starts in the end: this binary, or, run from source, a command that does what it does. */

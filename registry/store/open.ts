@@ -1,14 +1,14 @@
 /** Opening a store to change it: whose it is, its directories, the lock, its format, and what an earlier process left. */
 
-import { AppError } from "../../runtime/errors.ts";
+import { AppError } from "../../runtime/base/errors.ts";
 import type { Layout } from "../../runtime/store/layout.ts";
-import { exists } from "../../runtime/host_path.ts";
+import { exists } from "../../runtime/base/host_path.ts";
 import { checkStore } from "../../runtime/store/check.ts";
 import { STORE_VERSION } from "../../runtime/store/layout.ts";
 import { readReceipts } from "../../runtime/store/read.ts";
 import { formatSummaries, receiptsStamp, SUMMARY_FROM } from "../../runtime/store/summary.ts";
-import { printable } from "../../runtime/text.ts";
-import { lockForReading, lockStore } from "../lock.ts";
+import { printable } from "../../runtime/base/text.ts";
+import { lockForReading, lockStore } from "./store_lock.ts";
 import { isAside, recoverData } from "./data.ts";
 import { makeDirectory, removeDirectory, storeFailed } from "./disk.ts";
 import { isIncoming, isNamedByFileSystem } from "./incoming.ts";
@@ -158,7 +158,7 @@ function makeDirectories(layout: Layout): void {
   try {
     refuseOther(layout);
     for (const directory of storeDirectories(layout)) {
-      // Where a plugin runs, the process may no longer make the ones that it has no need of (runtime/wall.ts).
+      // Where a plugin runs, the process may no longer make the ones that it has no need of (runtime/sandbox/process_permissions.ts).
       if (!exists(directory)) makeDirectory(directory);
       // What is staged is of nobody: that is put right under the lock.
       else if (directory !== layout.stage && isNoDirectory(directory)) {

@@ -3,8 +3,8 @@
  * stripped anyway, so that what is large in debug information is not large in memory.
  */
 
-import { Digester } from "../digest.ts";
-import { isKeptCustomSection, MAX_SECTIONS } from "../wasm.ts";
+import { Digester } from "../oci/digest.ts";
+import { isKeptCustomSection, MAX_SECTIONS } from "../compile/wasm_reader.ts";
 
 const PIECE = 1 << 20;
 const PREAMBLE = 8;

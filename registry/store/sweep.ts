@@ -4,7 +4,7 @@
  */
 
 import type { Layout } from "../../runtime/store/layout.ts";
-import { completionLinkName, linkName } from "../../runtime/names.ts";
+import { completionLinkName, linkName } from "../../runtime/base/names.ts";
 import { readHistories } from "../../runtime/store/history.ts";
 import { readReceipts } from "../../runtime/store/read.ts";
 import type { Receipt } from "../../runtime/store/receipt.ts";

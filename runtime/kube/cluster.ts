@@ -1,7 +1,7 @@
 /** The cluster as a plugin's doors see it: the one way from any of them to the network. */
 
-import type { Sockets } from "./endpoint.ts";
-import type { UpgradedConnection } from "./upgraded.ts";
+import type { Sockets } from "./sockets/raw_sockets.ts";
+import type { UpgradedConnection } from "./websocket/channels.ts";
 
 /** A request of a plugin. Nothing in it is trusted. */
 export interface ClusterRequest {

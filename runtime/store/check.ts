@@ -1,7 +1,7 @@
 /** Whether a store may be used at all. Asked by every command and every run, so it is two system calls and no more. */
 
-import { AppError, messageOf } from "../errors.ts";
-import { shellCommand } from "../shell_word.ts";
+import { AppError, messageOf } from "../base/errors.ts";
+import { shellCommand } from "../base/shell_word.ts";
 import { type Layout, STORE_VERSION } from "./layout.ts";
 
 /**

@@ -1,7 +1,7 @@
 /** What receipts of formats 1 and 2 say of where a plugin came from, in the present terms: no more than they knew. Pure. */
 
-import type { Provenance, Signature } from "../provenance.ts";
-import { DIGEST, parseReference, repositoryName } from "../reference.ts";
+import type { Provenance, Signature } from "../policy/provenance.ts";
+import { DIGEST, parseReference, repositoryName } from "../base/reference.ts";
 
 /**
  * Source and signatures of such a receipt. By which trust root an identity was checked was not kept, so it satisfies no rule

@@ -1,7 +1,7 @@
 /** The earlier versions of a plugin, which a rollback brings back. Reading only; no run needs it. */
 
-import { AppError, messageOf } from "../errors.ts";
-import { integer, list, object } from "../strict_json.ts";
+import { AppError, messageOf } from "../base/errors.ts";
+import { integer, list, object } from "../base/strict_json.ts";
 import type { Layout } from "./layout.ts";
 import { type Receipt, receiptFromJson, receiptToJson } from "./receipt.ts";
 

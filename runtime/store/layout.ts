@@ -17,10 +17,10 @@
  * docs/store.md describes the format.
  */
 
-import { AppError } from "../errors.ts";
-import { hostPath, withoutSlash } from "../host_path.ts";
-import { completionLinkName, linkName } from "../names.ts";
-import { printable } from "../text.ts";
+import { AppError } from "../base/errors.ts";
+import { hostPath, withoutSlash } from "../base/host_path.ts";
+import { completionLinkName, linkName } from "../base/names.ts";
+import { printable } from "../base/text.ts";
 
 /**
  * The version of the store's format. 1, without store.json, had no history, no indexes and receipts of format 1; 2 had

@@ -1,6 +1,6 @@
 /** What a run loads of an installed plugin: its receipt and its compiled form, read whole and checked. */
 
-import { AppError, messageOf } from "../errors.ts";
+import { AppError, messageOf } from "../base/errors.ts";
 import { BINDGEN } from "./bindgen.ts";
 import type { Layout } from "./layout.ts";
 import { readReceipt } from "./read.ts";

@@ -1,7 +1,7 @@
-/** Reading the record of runs (runtime/record.ts writes it). Nothing in it is taken on trust. */
+/** Reading the record of runs (runtime/sandbox/run_record.ts writes it). Nothing in it is taken on trust. */
 
-import { AppError, messageOf } from "../errors.ts";
-import { KEPT_RECORDS, numbered, type RecordedLine, RECORDS } from "../record.ts";
+import { AppError, messageOf } from "../base/errors.ts";
+import { KEPT_RECORDS, numbered, type RecordedLine, RECORDS } from "../sandbox/run_record.ts";
 import type { Layout } from "./layout.ts";
 
 /** Which lines are wanted. */

@@ -1,7 +1,7 @@
 /** Reading the store. Readers take no lock: a receipt is there whole or not at all. */
 
-import { AppError, messageOf } from "../errors.ts";
-import { printable } from "../text.ts";
+import { AppError, messageOf } from "../base/errors.ts";
+import { printable } from "../base/text.ts";
 import type { Layout } from "./layout.ts";
 import { parseReceipt, type Receipt } from "./receipt.ts";
 

@@ -1,8 +1,8 @@
 /** What is known of an installed plugin. Parsing is pure; nothing in the file is taken on trust. */
 
-import { AppError } from "../errors.ts";
-import type { Grants } from "../grants.ts";
-import { grantsFromJson, grantsToJson } from "../grants_json.ts";
+import { AppError } from "../base/errors.ts";
+import type { Grants } from "../grants/grants.ts";
+import { grantsFromJson, grantsToJson } from "../grants/grants_json.ts";
 import {
   digestProblem,
   type Provenance,
@@ -11,8 +11,8 @@ import {
   signatureToJson,
   type Source,
   sourceFromJson,
-} from "../provenance.ts";
-import { DIGEST, formatReference, parseReference } from "../reference.ts";
+} from "../policy/provenance.ts";
+import { DIGEST, formatReference, parseReference } from "../base/reference.ts";
 import {
   integer,
   list,
@@ -23,7 +23,7 @@ import {
   type Reader,
   text,
   word,
-} from "../strict_json.ts";
+} from "../base/strict_json.ts";
 import { formerProvenance } from "./former_receipt.ts";
 
 /** How a plugin's bytes are run: a preview1 core module directly, a component through jco's JavaScript. */

@@ -4,7 +4,7 @@
  * any way, the receipts are read.
  */
 
-import { sourceFromJson } from "../provenance.ts";
+import { sourceFromJson } from "../policy/provenance.ts";
 import { checkStore } from "./check.ts";
 import type { Layout } from "./layout.ts";
 import { readReceipts } from "./read.ts";

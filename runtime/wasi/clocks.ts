@@ -1,6 +1,6 @@
 /** The clocks, in nanoseconds. */
 
-import { sleepSync } from "./stdio.ts";
+import { sleepSync } from "./streams/stdio.ts";
 
 /** Nanoseconds since 1970-01-01T00:00:00Z, to the microsecond where the engine has it. */
 export function wallClockNow(): bigint {

@@ -1,10 +1,10 @@
 /**
- * How large a plugin's memories may grow. Compiled modules count their growth themselves (registry/grow.ts), against a
+ * How large a plugin's memories may grow. Compiled modules count their growth themselves (registry/compile/count_memory_growth.ts), against a
  * global that is set here for each instance.
  */
 
-import { AppError } from "../errors.ts";
-import { printable } from "../text.ts";
+import { AppError } from "../base/errors.ts";
+import { printable } from "../base/text.ts";
 
 /** The name under which a compiled module exports its limit, in pages; -1 once it was met. */
 export const LIMIT_EXPORT = "krew-wasm:memory-limit";

@@ -1,11 +1,11 @@
 /** What many plugins cost: `list`, a run, `sync`. */
 
-import { RegistryClient } from "../../registry/client.ts";
-import { installPlugin } from "../../registry/install.ts";
-import { parseReference } from "../../registry/reference.ts";
+import { RegistryClient } from "../../registry/oci/registry_client.ts";
+import { installPlugin } from "../../registry/install/install.ts";
+import { parseReference } from "../../registry/oci/mirrored_reference.ts";
 import { writeReceipt } from "../../registry/store/commit.ts";
 import { openForWriting } from "../../registry/store/open.ts";
-import { LEAST } from "../../runtime/grants.ts";
+import { LEAST } from "../../runtime/grants/grants.ts";
 import { layoutAt } from "../../runtime/store/layout.ts";
 import type { Receipt } from "../../runtime/store/receipt.ts";
 import { makeArtifact, push } from "../../tests/support/oci.ts";

@@ -1,9 +1,9 @@
 /** What grants cost: the check of a request, and a plugin's start. */
 
-import { type ClusterLimits, guardCluster } from "../../runtime/kube/guard.ts";
+import { type ClusterLimits, guardCluster } from "../../runtime/kube/allow/authorize_request.ts";
 import type { Cluster } from "../../runtime/kube/cluster.ts";
-import { destinationOf } from "../../runtime/kube/destination.ts";
-import { parseRuleWord } from "../../runtime/kube/rules.ts";
+import { destinationOf } from "../../runtime/kube/allow/destination.ts";
+import { parseRuleWord } from "../../runtime/kube/allow/rules.ts";
 import type { Row } from "./fleet.ts";
 
 const SERVER = "https://127.0.0.1:6443";

@@ -1,6 +1,6 @@
-/** In place of runtime/wall.ts in a build that is made to be measured: nothing is given up, and nothing read ahead for it. */
+/** In place of runtime/sandbox/process_permissions.ts in a build that is made to be measured: nothing is given up, and nothing read ahead for it. */
 
-import type { Uses } from "../../runtime/wall.ts";
+import type { Uses } from "../../runtime/sandbox/process_permissions.ts";
 
 const NOTHING: Uses = { files: false, network: false, symlinks: false, throughDeno: false };
 

@@ -3,11 +3,11 @@
  * what verifying a keyless signature adds to a pull.
  */
 
-import { makeArtifact } from "../../registry/artifact.ts";
-import { RegistryClient } from "../../registry/client.ts";
-import { pushBlob, pushManifest } from "../../registry/push.ts";
-import { parseReference } from "../../registry/reference.ts";
-import { pushBundle } from "../../registry/sign.ts";
+import { makeArtifact } from "../../registry/oci/artifact.ts";
+import { RegistryClient } from "../../registry/oci/registry_client.ts";
+import { pushBlob, pushManifest } from "../../registry/oci/push_artifact.ts";
+import { parseReference } from "../../registry/oci/mirrored_reference.ts";
+import { pushBundle } from "../../registry/signing/sign_artifact.ts";
 import { DockerRegistry, registryMissing, skopeoMissing } from "../../tests/support/docker_registry.ts";
 import { IDENTITY, ISSUED_BY, TestSigstore } from "../../tests/support/sigstore.ts";
 

@@ -19,7 +19,7 @@ export interface WallBench {
 export async function benchWall({ binary, work, measure }: WallBench): Promise<Row[]> {
   const open = await compile({
     output: `${work}/no-wall`,
-    replace: { "runtime/wall.ts": "scripts/bench/no_wall.ts" },
+    replace: { "runtime/sandbox/process_permissions.ts": "scripts/bench/no_wall.ts" },
   });
   const plugins = [["files", await buildFixture("attack")], [
     "a cluster",

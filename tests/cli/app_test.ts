@@ -3,9 +3,9 @@
 import assert from "node:assert/strict";
 import { runManager } from "../../cli/app.ts";
 import type { Context } from "../../cli/context.ts";
-import { processOutput } from "../../cli/output.ts";
-import { nearest } from "../../cli/usage.ts";
-import type { AppError } from "../../runtime/errors.ts";
+import { processOutput } from "../../cli/terminal/output.ts";
+import { nearest } from "../../cli/terminal/usage.ts";
+import type { AppError } from "../../runtime/base/errors.ts";
 import { layoutAt } from "../../runtime/store/layout.ts";
 import { unusedHost } from "../support/unused_host.ts";
 import { temporaryDirectory } from "../support/temporary.ts";

@@ -5,7 +5,7 @@
  */
 
 import assert from "node:assert/strict";
-import { digestOf } from "../../registry/digest.ts";
+import { digestOf } from "../../registry/oci/digest.ts";
 import { DockerRegistry, htpasswdMissing, program, registryMissing } from "../support/docker_registry.ts";
 import { registryClient } from "../support/programs.ts";
 import { Product } from "../support/product.ts";

@@ -1,9 +1,9 @@
 /** Any number of krew-wasm processes at once. KREW_WASM_SOAK=60 lets the last test go on for a minute. */
 
 import assert from "node:assert/strict";
-import { lockStore } from "../../registry/lock.ts";
+import { lockStore } from "../../registry/store/store_lock.ts";
 import { findOrphans } from "../../registry/store/sweep.ts";
-import { readIndexes } from "../../registry/plugin_index.ts";
+import { readIndexes } from "../../registry/fleet/index_file.ts";
 import { isCompiledIntact, readIntact } from "../../registry/store/blobs.ts";
 import { layoutAt } from "../../runtime/store/layout.ts";
 import { readReceipt, readReceipts } from "../../runtime/store/read.ts";

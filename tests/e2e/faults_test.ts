@@ -5,11 +5,11 @@
  */
 
 import assert from "node:assert/strict";
-import { digestOf } from "../../registry/digest.ts";
-import { readIndexes } from "../../registry/plugin_index.ts";
+import { digestOf } from "../../registry/oci/digest.ts";
+import { readIndexes } from "../../registry/fleet/index_file.ts";
 import { removePlugins } from "../../registry/store/commit.ts";
 import { findOrphans } from "../../registry/store/sweep.ts";
-import { exists } from "../../runtime/host_path.ts";
+import { exists } from "../../runtime/base/host_path.ts";
 import { type Layout, layoutAt } from "../../runtime/store/layout.ts";
 import { readHistories, sameVersion } from "../../runtime/store/history.ts";
 import { readReceipt, readReceipts } from "../../runtime/store/read.ts";

@@ -4,7 +4,7 @@
  */
 
 import assert from "node:assert/strict";
-import { shellQuoted } from "../../runtime/text.ts";
+import { shellQuoted } from "../../runtime/base/text.ts";
 import { buildFixture } from "../../scripts/fixtures.ts";
 import { TestApiServer } from "../support/api_server.ts";
 import {

@@ -1,7 +1,7 @@
 /** The administrator's file where it really is, /etc/krew-wasm/policy.yaml, in a mount namespace of each command's own. */
 
 import assert from "node:assert/strict";
-import { shellQuoted } from "../../runtime/text.ts";
+import { shellQuoted } from "../../runtime/base/text.ts";
 import { buildFixture } from "../../scripts/fixtures.ts";
 import { TestApiServer } from "../support/api_server.ts";
 import { namespaceArgs, namespaceLine, namespaceMissing } from "../support/namespace.ts";

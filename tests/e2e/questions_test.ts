@@ -1,7 +1,7 @@
 /** Questions in a terminal emulator: what a plugin does to the screen, and what an answer grants. */
 
 import assert from "node:assert/strict";
-import { shellQuoted } from "../../runtime/text.ts";
+import { shellQuoted } from "../../runtime/base/text.ts";
 import { buildFixture } from "../../scripts/fixtures.ts";
 import { TestApiServer } from "../support/api_server.ts";
 import { makeArtifact, push } from "../support/oci.ts";

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { generateKeyPairSync } from "node:crypto";
-import { digestOf } from "../../registry/digest.ts";
+import { digestOf } from "../../registry/oci/digest.ts";
 import { Authority, type Pair } from "../support/certificates.ts";
 import { makeArtifact } from "../support/oci.ts";
 import { Product } from "../support/product.ts";

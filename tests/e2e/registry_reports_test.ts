@@ -4,7 +4,7 @@
  */
 
 import assert from "node:assert/strict";
-import { digestOf } from "../../registry/digest.ts";
+import { digestOf } from "../../registry/oci/digest.ts";
 import { freePort } from "../support/free_port.ts";
 import { makeArtifact, push } from "../support/oci.ts";
 import { type Oddities, oddRegistry } from "../support/odd_registry.ts";

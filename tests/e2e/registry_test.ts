@@ -1,9 +1,9 @@
 /** Registries as users meet them: push, look, sign, verify, pull; the binary, or the sources. */
 
 import assert from "node:assert/strict";
-import { RegistryClient } from "../../registry/client.ts";
-import { parseReference } from "../../registry/reference.ts";
-import { pushBundle } from "../../registry/sign.ts";
+import { RegistryClient } from "../../registry/oci/registry_client.ts";
+import { parseReference } from "../../registry/oci/mirrored_reference.ts";
+import { pushBundle } from "../../registry/signing/sign_artifact.ts";
 import { Product } from "../support/product.ts";
 import { TestRegistry } from "../support/registry.ts";
 import { atTerminal, terminalMissing } from "../support/terminal.ts";

@@ -1,10 +1,10 @@
 /** Two machines made the same: by a lock file, and without network by a bundle. */
 
 import assert from "node:assert/strict";
-import { RegistryClient } from "../../registry/client.ts";
-import { lockStore } from "../../registry/lock.ts";
-import { parseReference } from "../../registry/reference.ts";
-import { readSigningKey, signable, signArtifact } from "../../registry/sign.ts";
+import { RegistryClient } from "../../registry/oci/registry_client.ts";
+import { lockStore } from "../../registry/store/store_lock.ts";
+import { parseReference } from "../../registry/oci/mirrored_reference.ts";
+import { readSigningKey, signable, signArtifact } from "../../registry/signing/sign_artifact.ts";
 import { layoutAt } from "../../runtime/store/layout.ts";
 import { makeArtifact, push } from "../support/oci.ts";
 import { Product } from "../support/product.ts";

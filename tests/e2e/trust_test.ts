@@ -2,11 +2,11 @@
 
 import assert from "node:assert/strict";
 import os from "node:os";
-import { RegistryClient } from "../../registry/client.ts";
-import { parseReference } from "../../registry/reference.ts";
-import { pushBundle, signable } from "../../registry/sign.ts";
+import { RegistryClient } from "../../registry/oci/registry_client.ts";
+import { parseReference } from "../../registry/oci/mirrored_reference.ts";
+import { pushBundle, signable } from "../../registry/signing/sign_artifact.ts";
 import { parseReceipt } from "../../runtime/store/receipt.ts";
-import { shellQuoted } from "../../runtime/text.ts";
+import { shellQuoted } from "../../runtime/base/text.ts";
 import { formerReceipt } from "../support/former.ts";
 import { namespaceArgs, namespaceMissing } from "../support/namespace.ts";
 import { makeArtifact, push } from "../support/oci.ts";

@@ -4,7 +4,7 @@
  */
 
 import assert from "node:assert/strict";
-import { shellQuoted } from "../../runtime/text.ts";
+import { shellQuoted } from "../../runtime/base/text.ts";
 import { compile } from "../../scripts/compile.ts";
 import { buildFixture } from "../../scripts/fixtures.ts";
 import { landlockMissing } from "../support/landlock.ts";
@@ -16,7 +16,7 @@ import { Stage } from "./stage.ts";
 
 const OPEN = {
   "runtime/wasi/random.ts": "tests/hostile/broken/open_doors.ts",
-  "runtime/wall.ts": "tests/hostile/broken/wall.ts",
+  "runtime/sandbox/process_permissions.ts": "tests/hostile/broken/wall.ts",
 };
 
 /** The build takes a Deno that can compile: where the binary under test was made, there is one. */

@@ -12,7 +12,7 @@ import { temporaryDirectory } from "../support/temporary.ts";
 
 const BROKEN = {
   "runtime/wasi/random.ts": "tests/hostile/broken/random.ts",
-  "runtime/kernel/run.ts": "tests/hostile/broken/no_kernel.ts",
+  "runtime/sandbox/kernel/restrict_run.ts": "tests/hostile/broken/no_kernel.ts",
 };
 
 /** Orders and what each must get. */

@@ -1,8 +1,8 @@
 /** What we read in a request is what a real API server reads in it. */
 
 import assert from "node:assert/strict";
-import { guardCluster } from "../../runtime/kube/guard.ts";
-import { parseRequest } from "../../runtime/kube/request_info.ts";
+import { guardCluster } from "../../runtime/kube/allow/authorize_request.ts";
+import { parseRequest } from "../../runtime/kube/allow/request_info.ts";
 import {
   CORPUS,
   corpusUrls,

@@ -4,8 +4,8 @@
  */
 
 import assert from "node:assert/strict";
-import { parseRequest, type RequestInfo } from "../../runtime/kube/request_info.ts";
-import { type ClusterRule, ruleCovers } from "../../runtime/kube/rules.ts";
+import { parseRequest, type RequestInfo } from "../../runtime/kube/allow/request_info.ts";
+import { type ClusterRule, ruleCovers } from "../../runtime/kube/allow/rules.ts";
 import { ControlPlane, controlPlaneMissing } from "../support/envtest.ts";
 import { fc } from "../support/fuzz.ts";
 import { type Answered, type Asked, guardAnswers, RbacPlane } from "../support/rbac.ts";

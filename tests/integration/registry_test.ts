@@ -1,21 +1,21 @@
 /** A real registry: Debian's docker-registry, filled by skopeo and by the API, with and without a password. */
 
 import assert from "node:assert/strict";
-import { RegistryClient } from "../../registry/client.ts";
-import { parseManifest } from "../../registry/manifest.ts";
-import { parseReference } from "../../registry/reference.ts";
-import { makeArtifact as makeOwnArtifact } from "../../registry/artifact.ts";
-import { pushBlob, pushManifest } from "../../registry/push.ts";
-import { findCredentials } from "../../registry/credentials.ts";
-import { processLoginHost, removeLogin, storeLogin } from "../../registry/login.ts";
-import { openHosts, processHosts } from "../../registry/hosts.ts";
+import { RegistryClient } from "../../registry/oci/registry_client.ts";
+import { parseManifest } from "../../registry/oci/manifest.ts";
+import { parseReference } from "../../registry/oci/mirrored_reference.ts";
+import { makeArtifact as makeOwnArtifact } from "../../registry/oci/artifact.ts";
+import { pushBlob, pushManifest } from "../../registry/oci/push_artifact.ts";
+import { findCredentials } from "../../registry/oci/credentials/find_credentials.ts";
+import { processLoginHost, removeLogin, storeLogin } from "../../registry/oci/credentials/store_login.ts";
+import { openHosts, processHosts } from "../../registry/oci/registry_hosts.ts";
 import { Authority } from "../support/certificates.ts";
-import { readSigningKey, signArtifact } from "../../registry/sign.ts";
-import { registrySignatures } from "../../registry/signatures.ts";
-import { parseSigner } from "../../registry/trust.ts";
-import { verifyArtifact } from "../../registry/verify.ts";
+import { readSigningKey, signArtifact } from "../../registry/signing/sign_artifact.ts";
+import { registrySignatures } from "../../registry/signing/find_signatures.ts";
+import { parseSigner } from "../../registry/signing/required_signers.ts";
+import { verifyArtifact } from "../../registry/signing/verify_artifact.ts";
 import { TestSigstore } from "../support/sigstore.ts";
-import { listTags } from "../../registry/tags.ts";
+import { listTags } from "../../registry/oci/list_tags.ts";
 import { makeArtifact, push } from "../support/oci.ts";
 import {
   DockerRegistry,

@@ -4,7 +4,7 @@
  */
 
 import assert from "node:assert/strict";
-import { type ClusterRule, parseRules } from "../../runtime/kube/rules.ts";
+import { type ClusterRule, parseRules } from "../../runtime/kube/allow/rules.ts";
 import { ControlPlane, controlPlaneMissing } from "../support/envtest.ts";
 import { type Asked, guardAnswers, RbacPlane } from "../support/rbac.ts";
 

@@ -1,16 +1,16 @@
-/** Registries that mean harm, beyond what client_test.ts, manifest_test.ts, auth_test.ts and verify_test.ts hold. */
+/** Registries that mean harm, beyond what registry_client_test.ts, manifest_test.ts, auth_challenge_test.ts and verify_test.ts hold. */
 
 import assert from "node:assert/strict";
-import { AppError } from "../../runtime/errors.ts";
-import { RegistryClient } from "../../registry/client.ts";
-import { compilePlugin } from "../../registry/compile.ts";
-import { digestOf } from "../../registry/digest.ts";
-import { isDeep } from "../../registry/manifest.ts";
-import { parseReference } from "../../registry/reference.ts";
-import { redirectTarget } from "../../registry/redirect.ts";
-import { pushManifest } from "../../registry/push.ts";
-import { listReferrers } from "../../registry/signatures.ts";
-import { listTags } from "../../registry/tags.ts";
+import { AppError } from "../../runtime/base/errors.ts";
+import { RegistryClient } from "../../registry/oci/registry_client.ts";
+import { compilePlugin } from "../../registry/compile/compile.ts";
+import { digestOf } from "../../registry/oci/digest.ts";
+import { isDeep } from "../../registry/oci/manifest.ts";
+import { parseReference } from "../../registry/oci/mirrored_reference.ts";
+import { redirectTarget } from "../../registry/oci/redirect.ts";
+import { pushManifest } from "../../registry/oci/push_artifact.ts";
+import { listReferrers } from "../../registry/signing/find_signatures.ts";
+import { listTags } from "../../registry/oci/list_tags.ts";
 import { wat } from "../support/components.ts";
 import { makeArtifact, push } from "../support/oci.ts";
 import { RawServer } from "../support/raw_server.ts";

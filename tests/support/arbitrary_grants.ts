@@ -1,8 +1,8 @@
 /** Grants and bounds of every kind, small enough to meet each other. */
 
-import type { EnvGrant, Grants } from "../../runtime/grants.ts";
-import type { ClusterGrant } from "../../runtime/kube/rules.ts";
-import type { Bounds } from "../../runtime/policy.ts";
+import type { EnvGrant, Grants } from "../../runtime/grants/grants.ts";
+import type { ClusterGrant } from "../../runtime/kube/allow/rules.ts";
+import type { Bounds } from "../../runtime/policy/policy.ts";
 import { fc } from "./fuzz.ts";
 
 export const HOME = "/home/jane";

@@ -3,8 +3,8 @@
  * programs, processes and places, on each kind of its threads.
  */
 
-import { Channel, type Json, WAKE } from "../../runtime/broker/channel.ts";
-import type { Syscalls } from "../../runtime/kernel/syscalls.ts";
+import { Channel, type Json, WAKE } from "../../runtime/sandbox/broker/channel.ts";
+import type { Syscalls } from "../../runtime/sandbox/kernel/kernel_calls.ts";
 import { callOnThread, otherThreads } from "./thread_call.ts";
 
 const libc = Deno.dlopen("libc.so.6", {

@@ -1,6 +1,6 @@
 /** Run by protection_test.ts where parts of a home are mounted a second time, with a tree's name and a directory: prints what it gets. */
 
-import type { AnyFile } from "../../runtime/wasi/files.ts";
+import type { AnyFile } from "../../runtime/wasi/files/file_tree.ts";
 import { errnoOf, IMPLEMENTATIONS, READ, read, WRITE } from "./file_trees.ts";
 
 const [implementation = "", base = ""] = Deno.args;

@@ -9,7 +9,7 @@ import {
   pem,
   SEQUENCE,
   signDer,
-} from "../../runtime/kube/der.ts";
+} from "../../runtime/kube/config/der.ts";
 
 /** A certificate and its key, PEM. */
 export interface Pair {

@@ -1,19 +1,19 @@
 /** Components made for tests: of text, of C, of TypeScript. And a sandbox to run them in. */
 
-import { LEAST } from "../../runtime/grants.ts";
+import { LEAST } from "../../runtime/grants/grants.ts";
 import { fileURLToPath } from "node:url";
 import type { Cluster, ClusterRequest, ClusterResponse, UpgradeAnswer } from "../../runtime/kube/cluster.ts";
-import type { Endpoint } from "../../runtime/kube/destination.ts";
-import { type Sockets, socketsTo } from "../../runtime/kube/endpoint.ts";
-import { runComponent } from "../../runtime/component.ts";
-import type { Program } from "../../runtime/run.ts";
-import { runPreview1 } from "../../runtime/wasi/preview1.ts";
-import type { Files, Sandbox } from "../../runtime/sandbox.ts";
-import { stdinSource } from "../../runtime/wasi/stdio.ts";
-import type { ByteSink, ByteSource } from "../../runtime/wasi/streams.ts";
-import { TerminalControl } from "../../runtime/wasi/terminal.ts";
-import { RunRecord } from "../../runtime/record.ts";
-import { compilePlugin } from "../../registry/compile.ts";
+import type { Endpoint } from "../../runtime/kube/allow/destination.ts";
+import { type Sockets, socketsTo } from "../../runtime/kube/sockets/raw_sockets.ts";
+import { runComponent } from "../../runtime/run/component.ts";
+import type { Program } from "../../runtime/run/run.ts";
+import { runPreview1 } from "../../runtime/wasi/p1/preview1.ts";
+import type { Files, Sandbox } from "../../runtime/sandbox/sandbox.ts";
+import { stdinSource } from "../../runtime/wasi/streams/stdio.ts";
+import type { ByteSink, ByteSource } from "../../runtime/wasi/streams/streams.ts";
+import { TerminalControl } from "../../runtime/wasi/terminal/raw_terminal.ts";
+import { RunRecord } from "../../runtime/sandbox/run_record.ts";
+import { compilePlugin } from "../../registry/compile/compile.ts";
 import { componentEmbed, componentNew, parse } from "@bytecodealliance/jco-transpile/wasm-tools";
 import { findProgram, missing } from "./programs.ts";
 

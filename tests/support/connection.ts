@@ -1,6 +1,6 @@
 /** What tests of connections share. */
 
-import { openCluster } from "../../runtime/kube/access.ts";
+import { openCluster } from "../../runtime/kube/open_cluster.ts";
 import { temporaryDirectory } from "./temporary.ts";
 
 /** Opens the cluster of a kubeconfig, as a plugin's run does. */

@@ -5,7 +5,7 @@
  */
 
 import { fileURLToPath } from "node:url";
-import type { RequestInfo } from "../../runtime/kube/request_info.ts";
+import type { RequestInfo } from "../../runtime/kube/allow/request_info.ts";
 
 /** The file. */
 export const CORPUS = fileURLToPath(new URL("../fixtures/requests.txt", import.meta.url));

@@ -1,7 +1,7 @@
 /** A real control plane: etcd and kube-apiserver, one for a test process. */
 
 import { fileURLToPath } from "node:url";
-import { der, INTEGER, pem, SEQUENCE } from "../../runtime/kube/der.ts";
+import { der, INTEGER, pem, SEQUENCE } from "../../runtime/kube/config/der.ts";
 import { Authority, type Pair } from "./certificates.ts";
 import { findProgram, missing } from "./programs.ts";
 

@@ -1,6 +1,12 @@
 /** Operations on a file tree, as fuzz tests make them, and what each of them answers. */
 
-import type { AnyFile, DirectoryNode, FileTree, OpenOptions, Stat } from "../../runtime/wasi/files.ts";
+import type {
+  AnyFile,
+  DirectoryNode,
+  FileTree,
+  OpenOptions,
+  Stat,
+} from "../../runtime/wasi/files/file_tree.ts";
 import { fc } from "./fuzz.ts";
 import { READ } from "./file_trees.ts";
 

@@ -1,16 +1,16 @@
 /** The file trees of the product, and what tests do with each. */
 
 import assert from "node:assert/strict";
-import type { Json } from "../../runtime/broker/channel.ts";
-import { Fields } from "../../runtime/broker/fields.ts";
-import { failureToJson, fileCalls } from "../../runtime/broker/file_calls.ts";
-import { type Answer, FileService, namedOverlays } from "../../runtime/broker/file_service.ts";
-import { Syscalls } from "../../runtime/kernel/syscalls.ts";
-import type { Files, Mount } from "../../runtime/sandbox.ts";
+import type { Json } from "../../runtime/sandbox/broker/channel.ts";
+import { Fields } from "../../runtime/sandbox/broker/fields.ts";
+import { failureToJson, fileCalls } from "../../runtime/sandbox/broker/file_calls.ts";
+import { type Answer, FileService, namedOverlays } from "../../runtime/sandbox/broker/file_service.ts";
+import { Syscalls } from "../../runtime/sandbox/kernel/kernel_calls.ts";
+import type { Files, Mount } from "../../runtime/sandbox/sandbox.ts";
 import { WasiError } from "../../runtime/wasi/errno.ts";
-import type { AnyFile, DirectoryNode, FileTree, OpenOptions } from "../../runtime/wasi/files.ts";
-import { NamedTree } from "../../runtime/wasi/files_by_name.ts";
-import { openLinuxTree } from "../../runtime/wasi/files_linux.ts";
+import type { AnyFile, DirectoryNode, FileTree, OpenOptions } from "../../runtime/wasi/files/file_tree.ts";
+import { NamedTree } from "../../runtime/wasi/files/named_tree.ts";
+import { openLinuxTree } from "../../runtime/wasi/files/linux/linux_tree.ts";
 import "./linux_library.ts";
 import { temporaryDirectory } from "./temporary.ts";
 

@@ -1,7 +1,7 @@
 /** Receipts, lock files and grants as the krew-wasm before this one wrote them. */
 
-import type { Grants } from "../../runtime/grants.ts";
-import type { ClusterRule } from "../../runtime/kube/rules.ts";
+import type { Grants } from "../../runtime/grants/grants.ts";
+import type { ClusterRule } from "../../runtime/kube/allow/rules.ts";
 import type { Receipt } from "../../runtime/store/receipt.ts";
 
 /** Grants: what a rule of the cluster does not say, what is not known of a path, and completion, are left out. */

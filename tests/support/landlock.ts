@@ -1,9 +1,9 @@
 /** Whether this machine has Landlock, and commands for which it has none. */
 
 import { fileURLToPath } from "node:url";
-import { FULL_ABI } from "../../runtime/kernel/landlock.ts";
-import { landlockVersion } from "../../runtime/kernel/restrict.ts";
-import { Syscalls } from "../../runtime/kernel/syscalls.ts";
+import { FULL_ABI } from "../../runtime/sandbox/kernel/landlock.ts";
+import { landlockVersion } from "../../runtime/sandbox/kernel/restrict.ts";
+import { Syscalls } from "../../runtime/sandbox/kernel/kernel_calls.ts";
 import { findProgram, missing } from "./programs.ts";
 
 /** Whether tests that need it are left out. */

@@ -3,7 +3,7 @@
  * would count it against the first test that needs it.
  */
 
-import { openLinuxTree } from "../../runtime/wasi/files_linux.ts";
+import { openLinuxTree } from "../../runtime/wasi/files/linux/linux_tree.ts";
 
 if (Deno.build.os === "linux") {
   openLinuxTree({ mounts: [], overlays: [], protectedPaths: [], unprotectedPaths: [] })?.[Symbol.dispose]();

@@ -2,7 +2,7 @@
 
 /** A mount namespace of a command's own, in which `/etc` holds what a test puts there and the machine's is as it was. */
 
-import { shellQuoted } from "../../runtime/text.ts";
+import { shellQuoted } from "../../runtime/base/text.ts";
 import { findProgram } from "./programs.ts";
 
 /** /etc made anew: all of the machine's behind links, beside which files can be put. */

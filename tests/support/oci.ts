@@ -1,6 +1,6 @@
 /** Artifacts as clients make them, and a push by the distribution API to any registry. */
 
-import { digestOf } from "../../registry/digest.ts";
+import { digestOf } from "../../registry/oci/digest.ts";
 
 /** The layouts plugins come in. */
 export type ArtifactLayout = "cncf" | "legacy";

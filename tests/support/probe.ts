@@ -2,7 +2,7 @@
 
 /** `probe.ts CONFIG ARGS...`: one GET /version in a process of its own; prints the status, or the error's code. */
 
-import { openCluster } from "../../runtime/kube/access.ts";
+import { openCluster } from "../../runtime/kube/open_cluster.ts";
 
 const [config = "", ...args] = Deno.args;
 const access = openCluster({ env: { KUBECONFIG: config }, args, home: "/none", cwd: "/", trace: () => {} });

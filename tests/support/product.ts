@@ -4,7 +4,7 @@
  */
 
 import { fileURLToPath } from "node:url";
-import { shellQuoted } from "../../runtime/text.ts";
+import { shellQuoted } from "../../runtime/base/text.ts";
 import { canBuildC, canBuildRust, CLANG_HINT, RUST_HINT } from "../../scripts/fixtures.ts";
 import { findAssets } from "./envtest.ts";
 import { findProgram, missing } from "./programs.ts";

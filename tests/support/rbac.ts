@@ -1,7 +1,7 @@
 /** Users of a control plane who have exactly the rules that a plugin was granted, and the guard with the same rules. */
 
-import { guardCluster } from "../../runtime/kube/guard.ts";
-import type { ClusterRule } from "../../runtime/kube/rules.ts";
+import { guardCluster } from "../../runtime/kube/allow/authorize_request.ts";
+import type { ClusterRule } from "../../runtime/kube/allow/rules.ts";
 import type { ControlPlane } from "./envtest.ts";
 
 /** A request to compare. */

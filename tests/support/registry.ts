@@ -1,6 +1,6 @@
 /** A small OCI registry for the demo and the tests: what is pushed can be pulled, and a test can answer instead. */
 
-import { digestOf } from "../../registry/digest.ts";
+import { digestOf } from "../../registry/oci/digest.ts";
 import type { Pair } from "./certificates.ts";
 
 /** Who may come in. */

@@ -1,10 +1,10 @@
 /**
  * A process that restricts itself by the kernel's means and then tries what it is told to. Started by
- * tests/runtime/kernel/restrict_test.ts; its argument is JSON, as is what it prints.
+ * tests/runtime/sandbox/kernel/restrict_test.ts; its argument is JSON, as is what it prints.
  */
 
-import { type Restriction, restrictProcess, type Standing } from "../../runtime/kernel/restrict.ts";
-import { Syscalls } from "../../runtime/kernel/syscalls.ts";
+import { type Restriction, restrictProcess, type Standing } from "../../runtime/sandbox/kernel/restrict.ts";
+import { Syscalls } from "../../runtime/sandbox/kernel/kernel_calls.ts";
 import { attempts } from "./attempts.ts";
 
 /** What is tried: a name of attempts.ts, and words for it. */

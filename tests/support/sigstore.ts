@@ -14,10 +14,10 @@ import {
   SEQUENCE,
   SET,
   signDer,
-} from "../../runtime/kube/der.ts";
-import { preAuthEncoding, signedStatement, simplePayload } from "../../registry/sign.ts";
-import type { TrustRoot } from "../../registry/trust.ts";
-import type { Signature } from "../../runtime/provenance.ts";
+} from "../../runtime/kube/config/der.ts";
+import { preAuthEncoding, signedStatement, simplePayload } from "../../registry/signing/sign_artifact.ts";
+import type { TrustRoot } from "../../registry/signing/required_signers.ts";
+import type { Signature } from "../../runtime/policy/provenance.ts";
 
 const BOOLEAN = 0x01;
 const BIT_STRING = 0x03;

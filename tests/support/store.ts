@@ -1,11 +1,11 @@
 /** A store in a directory of its own, and a registry with a few plugins to install into it. */
 
-import { RegistryClient } from "../../registry/client.ts";
-import type { Compiled } from "../../registry/compile.ts";
-import { installPlugin } from "../../registry/install.ts";
-import { parseReference } from "../../registry/reference.ts";
+import { RegistryClient } from "../../registry/oci/registry_client.ts";
+import type { Compiled } from "../../registry/compile/compile.ts";
+import { installPlugin } from "../../registry/install/install.ts";
+import { parseReference } from "../../registry/oci/mirrored_reference.ts";
 import type { LinkTarget } from "../../registry/store/links.ts";
-import { LEAST } from "../../runtime/grants.ts";
+import { LEAST } from "../../runtime/grants/grants.ts";
 import { type Layout, layoutAt } from "../../runtime/store/layout.ts";
 import type { Receipt } from "../../runtime/store/receipt.ts";
 import { makeArtifact, push } from "./oci.ts";

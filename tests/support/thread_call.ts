@@ -3,7 +3,7 @@
  * does it. On x86-64.
  */
 
-import type { Syscalls } from "../../runtime/kernel/syscalls.ts";
+import type { Syscalls } from "../../runtime/sandbox/kernel/kernel_calls.ts";
 
 // mov 24(%rsi), %r9; mov $257, %eax; mov $-100, %edi; mov (%r9), %rsi; xor %edx, %edx; syscall; mov %eax, 8(%r9); ret
 // mov $15, %eax; syscall

@@ -1,6 +1,6 @@
 /** What a command needs of the process in order to run a plugin, for commands that run none. */
 
-import type { RunHost } from "../../runtime/run.ts";
+import type { RunHost } from "../../runtime/run/run.ts";
 
 function none(): never {
   throw new Error("no plugin is run here");

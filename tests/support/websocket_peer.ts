@@ -1,6 +1,6 @@
 /** The other side of a WebSocket, below it: what it sends and takes is the test's to say. */
 
-import type { Duplex } from "../../runtime/wasi/connection_streams.ts";
+import type { Duplex } from "../../runtime/wasi/streams/connection_streams.ts";
 
 /** A server's frame: not masked. */
 export function serverFrame(opcode: number, payload: Uint8Array | string, final = true): Uint8Array {

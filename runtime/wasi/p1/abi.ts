@@ -1,6 +1,6 @@
 /** Numbers and layouts of WASI preview1 (legacy/preview1/docs.md), and of snapshot 0 before it. */
 
-import type { NodeType } from "../files.ts";
+import type { NodeType } from "../files/file_tree.ts";
 
 // rights
 export const FD_DATASYNC = 1n << 0n;

@@ -1,9 +1,9 @@
 /** What the functions of preview1 work on, and how they are written. */
 
-import type { Sandbox } from "../../sandbox.ts";
+import type { Sandbox } from "../../sandbox/sandbox.ts";
 import { WasiError } from "../errno.ts";
-import type { FileTree } from "../files.ts";
-import type { MaybePromise } from "../streams.ts";
+import type { FileTree } from "../files/file_tree.ts";
+import type { MaybePromise } from "../streams/streams.ts";
 import type { Descriptors } from "./descriptors.ts";
 import type { Memory } from "./memory.ts";
 

@@ -1,7 +1,7 @@
 /** Functions of preview1 on an open descriptor: what it is, what may be done with it, where it stands. */
 
 import { WasiError } from "../errno.ts";
-import type { AnyFile, Entry, NewTime, Stat } from "../files.ts";
+import type { AnyFile, Entry, NewTime, Stat } from "../files/file_tree.ts";
 import {
   APPEND,
   DSYNC,

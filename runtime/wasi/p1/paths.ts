@@ -1,8 +1,8 @@
 /** Functions of preview1 that take a path below a directory. */
 
 import { WasiError } from "../errno.ts";
-import type { AnyFile, DirectoryNode } from "../files.ts";
-import type { MaybePromise } from "../streams.ts";
+import type { AnyFile, DirectoryNode } from "../files/file_tree.ts";
+import type { MaybePromise } from "../streams/streams.ts";
 import {
   FD_READ,
   FD_READDIR,

@@ -2,8 +2,8 @@
 
 import { monotonicNow, sleepUntil, sleepUntilSync, wallClockNow } from "../clocks.ts";
 import { ERRNO, type ErrnoName, WasiError } from "../errno.ts";
-import type { MaybePromise, Readiness } from "../streams.ts";
-import { whenAny } from "../waits.ts";
+import type { MaybePromise, Readiness } from "../streams/streams.ts";
+import { whenAny } from "../streams/waits.ts";
 import type { Version } from "./abi.ts";
 import { type Context, type Errno, type Functions, SUCCESS } from "./context.ts";
 import { MAX_LIST } from "./memory.ts";

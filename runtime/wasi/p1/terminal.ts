@@ -8,8 +8,8 @@
  */
 
 import { ERRNO } from "../errno.ts";
-import type { ExtraImports } from "../preview1.ts";
-import { NotATerminal, type TerminalControl, type TerminalMode } from "../terminal.ts";
+import type { ExtraImports } from "./preview1.ts";
+import { NotATerminal, type TerminalControl, type TerminalMode } from "../terminal/raw_terminal.ts";
 
 /** The module's name. */
 const TERMINAL_MODULE = "krew_wasm_terminal";

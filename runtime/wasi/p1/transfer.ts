@@ -1,7 +1,7 @@
 /** fd_read, fd_write, fd_pread, fd_pwrite: bytes between the module's memory and streams or files, without a copy. */
 
 import { ERRNO, errnoOf, WasiError } from "../errno.ts";
-import type { ByteSink, ByteSource, MaybePromise } from "../streams.ts";
+import type { ByteSink, ByteSource, MaybePromise } from "../streams/streams.ts";
 import { APPEND, DSYNC, FD_READ, FD_WRITE, NONBLOCK, SYNC } from "./abi.ts";
 import { type Context, type Errno, type Functions, SUCCESS } from "./context.ts";
 import type { Descriptor } from "./descriptors.ts";

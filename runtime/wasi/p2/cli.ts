@@ -4,9 +4,9 @@
  * (docs/upstream.md, S7).
  */
 
-import type { Sandbox } from "../../sandbox.ts";
-import { expectSync } from "../stdio.ts";
-import type { ByteSink, ByteSource } from "../streams.ts";
+import type { Sandbox } from "../../sandbox/sandbox.ts";
+import { expectSync } from "../streams/stdio.ts";
+import type { ByteSink, ByteSource } from "../streams/streams.ts";
 import { InputStream, OutputStream } from "./io.ts";
 
 /** What `exit` throws through the component's frames. */
@@ -68,7 +68,7 @@ export function cliInterfaces(sandbox: Sandbox, polls: boolean, ended: (code: nu
       exit: (status: { tag: "ok" | "err" }) => exitWithCode(status.tag === "ok" ? 0 : 1),
       exitWithCode,
     },
-    // One of each: a program may ask for its output with each line, and drop nothing (registry/resource_tables.ts).
+    // One of each: a program may ask for its output with each line, and drop nothing (registry/compile/resource_tables.ts).
     "wasi:cli/stdin": { getStdin: () => input },
     "wasi:cli/stdout": { getStdout: () => output },
     "wasi:cli/stderr": { getStderr: () => errors },

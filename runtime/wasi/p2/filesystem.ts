@@ -4,9 +4,17 @@
  */
 
 import { type ErrnoName, errnoOf, WasiError } from "../errno.ts";
-import type { AnyFile, DirectoryNode, FileTree, Listing, NewTime, NodeType, Stat } from "../files.ts";
-import { HostNode } from "../host_node.ts";
-import type { ByteSink, ByteSource, MaybePromise } from "../streams.ts";
+import type {
+  AnyFile,
+  DirectoryNode,
+  FileTree,
+  Listing,
+  NewTime,
+  NodeType,
+  Stat,
+} from "../files/file_tree.ts";
+import { HostNode } from "../files/host_node.ts";
+import type { ByteSink, ByteSource, MaybePromise } from "../streams/streams.ts";
 import { datetimeOf } from "./clocks.ts";
 import { CAUSE, InputStream, type IoError, OutputStream } from "./io.ts";
 

@@ -7,11 +7,11 @@
 
 // deno-lint-ignore-file no-throw-literal -- jco hands what is thrown, if it is no Error, to the guest as the error value
 
-import { AppError, messageOf } from "../../errors.ts";
-import { untilAborted } from "../../kube/abort.ts";
+import { AppError, messageOf } from "../../base/errors.ts";
+import { untilAborted } from "../../kube/http/abort.ts";
 import type { ClusterResponse } from "../../kube/cluster.ts";
-import type { Sandbox } from "../../sandbox.ts";
-import { BodySink, BodySource, contentLength, HIGH_WATER } from "../body.ts";
+import type { Sandbox } from "../../sandbox/sandbox.ts";
+import { BodySink, BodySource, contentLength, HIGH_WATER } from "../streams/body.ts";
 import { WasiError } from "../errno.ts";
 import { HostMemory, type Kept } from "../host_memory.ts";
 import {

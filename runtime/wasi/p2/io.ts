@@ -3,16 +3,16 @@
  * whose streams and polls docs/upstream.md describes (S1 to S3).
  */
 
-import { AppError, messageOf } from "../../errors.ts";
-import { ClosedPipe, expectSync } from "../stdio.ts";
+import { AppError, messageOf } from "../../base/errors.ts";
+import { ClosedPipe, expectSync } from "../streams/stdio.ts";
 import {
   type ByteSink,
   type ByteSource,
   type MaybePromise,
   type Readiness,
   StreamClosed,
-} from "../streams.ts";
-import { whenAny } from "../waits.ts";
+} from "../streams/streams.ts";
+import { whenAny } from "../streams/waits.ts";
 
 /** The most that one read hands over, in bytes: a guest may ask for 2^64 - 1. */
 const MAX_READ = 1 << 20;
@@ -94,7 +94,7 @@ const pollables = new WeakMap<Readiness, Pollable>();
 /**
  * The pollable of something that can be waited for more than once: always the same one, as each is ready as often as the
  * other. A component that subscribes for each wait, and drops nothing, then holds one thing of the host's
- * (registry/resource_tables.ts).
+ * (registry/compile/resource_tables.ts).
  */
 export function pollableOf(readiness: Readiness): Pollable {
   let pollable = pollables.get(readiness);

@@ -9,10 +9,10 @@
 
 // deno-lint-ignore-file no-throw-literal -- jco hands what is thrown, if it is no Error, to the guest as the error value
 
-import { AppError } from "../../errors.ts";
-import type { Sockets } from "../../kube/endpoint.ts";
-import type { Sandbox } from "../../sandbox.ts";
-import { closeWhenSent, ConnectionSink, ConnectionSource } from "../connection_streams.ts";
+import { AppError } from "../../base/errors.ts";
+import type { Sockets } from "../../kube/sockets/raw_sockets.ts";
+import type { Sandbox } from "../../sandbox/sandbox.ts";
+import { closeWhenSent, ConnectionSink, ConnectionSource } from "../streams/connection_streams.ts";
 import { CAUSE, InputStream, type IoError, OutputStream, type Pollable, pollableOf, READY } from "./io.ts";
 import type * as Wit from "../../../wit/generated/interfaces/wasi-sockets-network.d.ts";
 

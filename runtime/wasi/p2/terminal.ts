@@ -1,7 +1,7 @@
 /** The host's side of `krew-wasm:terminal/control` 0.1 (wit/deps/terminal.wit). Nothing of WASI's. */
 
 import type * as Wit from "../../../wit/generated/interfaces/krew-wasm-terminal-control.d.ts";
-import { NotATerminal, type TerminalControl } from "../terminal.ts";
+import { NotATerminal, type TerminalControl } from "../terminal/raw_terminal.ts";
 import { pollableOf } from "./io.ts";
 
 function told<T>(operation: () => T): T {

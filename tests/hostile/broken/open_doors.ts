@@ -1,10 +1,10 @@
 /**
  * In place of runtime/wasi/random.ts in a build that is made for tests: a broken inner wall, as broken/random.ts, with wider
  * doors: a plugin's orders are carried out by whatever Deno and machine code can do. With broken/wall.ts in the place of
- * runtime/wall.ts, too, all that is left to stop them is the kernel.
+ * runtime/sandbox/process_permissions.ts, too, all that is left to stop them is the kernel.
  */
 
-import { Syscalls } from "../../../runtime/kernel/syscalls.ts";
+import { Syscalls } from "../../../runtime/sandbox/kernel/kernel_calls.ts";
 import { attempts } from "../../support/attempts.ts";
 
 const known = attempts(Syscalls.load()!);

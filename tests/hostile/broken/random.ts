@@ -4,7 +4,7 @@
  * left to stop it is the second wall: Deno's permissions, and the kernel.
  */
 
-import { AT_FDCWD, Kernel, O_PATH, O_RDONLY } from "../../../runtime/wasi/linux.ts";
+import { AT_FDCWD, Kernel, O_PATH, O_RDONLY } from "../../../runtime/wasi/files/linux/file_calls.ts";
 
 // Opened as the plugin's files are: before its first instruction.
 const kernel = Kernel.load();
@@ -80,7 +80,7 @@ const ORDERS: Readonly<Record<string, Order>> = {
         };
       }),
     ),
-  // As files_linux.ts does, with every check of its own left out: below an open directory, by the kernel alone.
+  // As linux_tree.ts does, with every check of its own left out: below an open directory, by the kernel alone.
   beneath: (path = "") => {
     const fd = kernel!.open(beneath!, path, O_RDONLY, true);
     kernel!.close(fd);

@@ -1,6 +1,6 @@
-/** In place of runtime/wall.ts in a build that is made for tests: Deno's permissions are not given up. */
+/** In place of runtime/sandbox/process_permissions.ts in a build that is made for tests: Deno's permissions are not given up. */
 
-export { usesOfComponent, usesOfModule } from "../../../runtime/wall.ts?as-it-is";
+export { usesOfComponent, usesOfModule } from "../../../runtime/sandbox/process_permissions.ts?as-it-is";
 
 /** Gives up nothing. */
 export function giveUp(): void {}

@@ -4,7 +4,7 @@ import { dataAside } from "../../../registry/store/data.ts";
 import { parseHistory, readHistory } from "../../../runtime/store/history.ts";
 import { readReceipt, readReceipts } from "../../../runtime/store/read.ts";
 import type { Receipt } from "../../../runtime/store/receipt.ts";
-import { LEAST } from "../../../runtime/grants.ts";
+import { LEAST } from "../../../runtime/grants/grants.ts";
 import { namesIn, TestStore } from "../../support/store.ts";
 
 async function setUp(versions = 5) {

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { stablePath } from "../../../cli/link_target.ts";
+import { stablePath } from "../../../cli/install/link_target.ts";
 import {
   mendSelf,
   ownerOfLink,

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { updateReceipt } from "../../../registry/store/commit.ts";
-import { lockStore } from "../../../registry/lock.ts";
+import { lockStore } from "../../../registry/store/store_lock.ts";
 import { makeDirectory } from "../../../registry/store/disk.ts";
 import { narrow } from "../../../registry/store/migrate.ts";
 import { Incoming } from "../../../registry/store/incoming.ts";

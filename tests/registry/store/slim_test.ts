@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { fc } from "../../support/fuzz.ts";
-import { digestOf } from "../../../registry/digest.ts";
+import { digestOf } from "../../../registry/oci/digest.ts";
 import { isIntact, readSlim } from "../../../registry/store/slim.ts";
-import { readSections, stripModule } from "../../../registry/wasm.ts";
+import { readSections, stripModule } from "../../../registry/compile/wasm_reader.ts";
 import { temporaryDirectory } from "../../support/temporary.ts";
 
 const MODULE = [0x00, 0x61, 0x73, 0x6d, 1, 0, 0, 0];

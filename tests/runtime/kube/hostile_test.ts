@@ -2,10 +2,10 @@
 
 import assert from "node:assert/strict";
 import type { ClusterResponse } from "../../../runtime/kube/cluster.ts";
-import { connectionOf } from "../../../runtime/kube/connection.ts";
-import { headersToText } from "../../../runtime/kube/header_text.ts";
-import { chooseContext, parseKubeconfig } from "../../../runtime/kube/kubeconfig.ts";
-import { connectCluster } from "../../../runtime/kube/transport.ts";
+import { connectionOf } from "../../../runtime/kube/config/connection.ts";
+import { headersToText } from "../../../runtime/kube/http/header_text.ts";
+import { chooseContext, parseKubeconfig } from "../../../runtime/kube/config/kubeconfig.ts";
+import { connectCluster } from "../../../runtime/kube/http/cluster_transport.ts";
 import { TestApiServer } from "../../support/api_server.ts";
 import { Authority } from "../../support/certificates.ts";
 import { connectionTest, open } from "../../support/connection.ts";

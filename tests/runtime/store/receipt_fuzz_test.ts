@@ -1,7 +1,7 @@
 /** Receipts that somebody changed: whatever was changed, they are refused, or they are receipts. */
 
 import assert from "node:assert/strict";
-import { LEAST } from "../../../runtime/grants.ts";
+import { LEAST } from "../../../runtime/grants/grants.ts";
 import { formatReceipt, parseReceipt, type Receipt } from "../../../runtime/store/receipt.ts";
 import { fc, fuzz } from "../../support/fuzz.ts";
 

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { fc } from "../../support/fuzz.ts";
-import { LEAST } from "../../../runtime/grants.ts";
+import { LEAST } from "../../../runtime/grants/grants.ts";
 import { formerReceipt } from "../../support/former.ts";
-import type { Signature } from "../../../runtime/provenance.ts";
+import type { Signature } from "../../../runtime/policy/provenance.ts";
 import { formatReceipt, parseReceipt, type Receipt } from "../../../runtime/store/receipt.ts";
 
 const digest = `sha256:${"ab".repeat(32)}`;

@@ -4,10 +4,10 @@
  */
 
 import assert from "node:assert/strict";
-import type { Files } from "../../../runtime/sandbox.ts";
+import type { Files } from "../../../runtime/sandbox/sandbox.ts";
 import { WasiError } from "../../../runtime/wasi/errno.ts";
-import type { AnyFile, DirectoryNode, FileTree } from "../../../runtime/wasi/files.ts";
-import { Kernel } from "../../../runtime/wasi/linux.ts";
+import type { AnyFile, DirectoryNode, FileTree } from "../../../runtime/wasi/files/file_tree.ts";
+import { Kernel } from "../../../runtime/wasi/files/linux/file_calls.ts";
 import { type OpenTree, READ, read, testTrees, WRITE } from "../../support/file_trees.ts";
 import { temporaryDirectory } from "../../support/temporary.ts";
 

@@ -2,11 +2,11 @@
 
 import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
-import { NamedTree } from "../../../runtime/wasi/files_by_name.ts";
+import { NamedTree } from "../../../runtime/wasi/files/named_tree.ts";
 import { VERSIONS } from "../../../runtime/wasi/p1/abi.ts";
-import { Preview1 } from "../../../runtime/wasi/preview1.ts";
+import { Preview1 } from "../../../runtime/wasi/p1/preview1.ts";
 import { findProgram } from "../../support/programs.ts";
-import type { Program } from "../../../runtime/run.ts";
+import type { Program } from "../../../runtime/run/run.ts";
 import {
   buildC,
   componentOf,
@@ -46,7 +46,7 @@ Deno.test("a module finds files as POSIX has them", { ignore: lacksClang() }, as
 
 Deno.test("a component finds files as POSIX has them", {
   ignore: lacksClang(),
-  // jco's generated code leaves a timer (tests/runtime/component_test.ts).
+  // jco's generated code leaves a timer (tests/runtime/run/component_test.ts).
   sanitizeOps: false,
   sanitizeResources: false,
 }, async () => {

@@ -2,10 +2,10 @@
 
 import assert from "node:assert/strict";
 import { buildFixture } from "../../../scripts/fixtures.ts";
-import { describeTrap, reportTrap } from "../../../runtime/wasi/trap.ts";
+import { describeTrap, reportTrap } from "../../../runtime/wasi/trap/trap.ts";
 import { componentOf, programOf, runProgram, sourceOf, testSandbox } from "../../support/components.ts";
 import { rustMissing } from "../../support/product.ts";
-import type { Program } from "../../../runtime/run.ts";
+import type { Program } from "../../../runtime/run/run.ts";
 import { temporaryDirectory } from "../../support/temporary.ts";
 
 const options = {

@@ -1,7 +1,7 @@
 /** Programs in TypeScript: what they find of WASI 0.2, and what they take of their memory. */
 
 import assert from "node:assert/strict";
-import { LEAST } from "../../../runtime/grants.ts";
+import { LEAST } from "../../../runtime/grants/grants.ts";
 import { buildFixture } from "../../../scripts/fixtures.ts";
 import { runBytes, sourceOf, testSandbox } from "../../support/components.ts";
 import { temporaryDirectory } from "../../support/temporary.ts";

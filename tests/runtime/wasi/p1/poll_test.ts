@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { VERSIONS } from "../../../../runtime/wasi/p1/abi.ts";
 import type { Guest } from "../../../../runtime/wasi/p1/memory.ts";
-import { Preview1 } from "../../../../runtime/wasi/preview1.ts";
-import type { ByteSource } from "../../../../runtime/wasi/streams.ts";
+import { Preview1 } from "../../../../runtime/wasi/p1/preview1.ts";
+import type { ByteSource } from "../../../../runtime/wasi/streams/streams.ts";
 import { testSandbox } from "../../../support/components.ts";
 
 const SUBSCRIPTIONS = 0;

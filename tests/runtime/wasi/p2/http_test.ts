@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { AppError, type ErrorCode } from "../../../../runtime/errors.ts";
+import { AppError, type ErrorCode } from "../../../../runtime/base/errors.ts";
 import type { ClusterRequest, ClusterResponse } from "../../../../runtime/kube/cluster.ts";
 import { httpInterfaces } from "../../../../runtime/wasi/p2/http.ts";
 import { type IoError, poll } from "../../../../runtime/wasi/p2/io.ts";

@@ -10,8 +10,8 @@ import {
 } from "../../../../runtime/wasi/p2/io.ts";
 import { clockInterfaces } from "../../../../runtime/wasi/p2/clocks.ts";
 import { WasiError } from "../../../../runtime/wasi/errno.ts";
-import { ClosedPipe } from "../../../../runtime/wasi/stdio.ts";
-import type { ByteSink, ByteSource } from "../../../../runtime/wasi/streams.ts";
+import { ClosedPipe } from "../../../../runtime/wasi/streams/stdio.ts";
+import type { ByteSink, ByteSource } from "../../../../runtime/wasi/streams/streams.ts";
 import { Collected, sourceOf } from "../../../support/components.ts";
 
 const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);

@@ -5,10 +5,10 @@
 
 import assert from "node:assert/strict";
 import { fc, fuzz } from "../../../support/fuzz.ts";
-import { SERVED } from "../../../../registry/served_interfaces.ts";
-import { interfacesFor } from "../../../../runtime/component.ts";
-import { Failures } from "../../../../runtime/failures.ts";
-import { openFileTree } from "../../../../runtime/wasi/files.ts";
+import { SERVED } from "../../../../registry/compile/served_interfaces.ts";
+import { interfacesFor } from "../../../../runtime/run/component.ts";
+import { Failures } from "../../../../runtime/run/request_failures.ts";
+import { openFileTree } from "../../../../runtime/wasi/files/file_tree.ts";
 import { sealed } from "../../../../runtime/wasi/p2/resources.ts";
 import { TYPES } from "../../../../wit/generated/served.ts";
 import { testSandbox } from "../../../support/components.ts";

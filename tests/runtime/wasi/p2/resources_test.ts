@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
-import { SERVED } from "../../../../registry/served_interfaces.ts";
-import { interfacesFor } from "../../../../runtime/component.ts";
-import { Failures } from "../../../../runtime/failures.ts";
-import { openFileTree } from "../../../../runtime/wasi/files.ts";
+import { SERVED } from "../../../../registry/compile/served_interfaces.ts";
+import { interfacesFor } from "../../../../runtime/run/component.ts";
+import { Failures } from "../../../../runtime/run/request_failures.ts";
+import { openFileTree } from "../../../../runtime/wasi/files/file_tree.ts";
 import { type Interfaces, sealed } from "../../../../runtime/wasi/p2/resources.ts";
 import { testSandbox } from "../../../support/components.ts";
 

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
-import { AppError } from "../../../../runtime/errors.ts";
-import type { Endpoint } from "../../../../runtime/kube/destination.ts";
+import { AppError } from "../../../../runtime/base/errors.ts";
+import type { Endpoint } from "../../../../runtime/kube/allow/destination.ts";
 import { IoError } from "../../../../runtime/wasi/p2/io.ts";
 import { formatAddress, parseAddress, socketInterfaces } from "../../../../runtime/wasi/p2/sockets.ts";
 import { FakeCluster, testSandbox } from "../../../support/components.ts";

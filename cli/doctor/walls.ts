@@ -1,0 +1,67 @@
+/** The walls around a plugin, as far as this system has them (docs/security.md). */
+
+import type { Finding } from "../../registry/fleet/store_checks.ts";
+import { AppError } from "../../runtime/base/errors.ts";
+import { wallsRequiredBy } from "../../runtime/sandbox/kernel/required.ts";
+import type { Standing } from "../../runtime/sandbox/kernel/restrict.ts";
+import { kernelSupport } from "../../runtime/sandbox/kernel/support.ts";
+import type { Context } from "../context.ts";
+import { readPolicies } from "../install/verify_option.ts";
+
+/** How much of each wall stands. */
+export interface Walls {
+  readonly sandbox: Standing;
+  /** Deno's. */
+  readonly permissions: Standing;
+  /** Landlock and seccomp. */
+  readonly kernel: Standing;
+}
+
+/** The walls of this system, and the version of its Landlock, 0 for none. */
+export function wallsHere(): { readonly walls: Walls; readonly landlock: number } {
+  const { standing, landlock } = kernelSupport();
+  // Deno gives files up by path only where they were allowed by path (scripts/compile.ts).
+  const permissions = Deno.build.standalone && Deno.build.os !== "windows" ? "full" : "partial";
+  return { walls: { sandbox: "full", permissions, kernel: standing }, landlock };
+}
+
+/** Which walls hold plugins here, and whether that is what is asked for. */
+export async function examineWalls(context: Context): Promise<Finding[]> {
+  const check = "walls";
+  const { standing, landlock, why } = kernelSupport();
+  let requiredBy: string | undefined;
+  try {
+    requiredBy = wallsRequiredBy(context.env) ?? await policyThatRequires(context);
+  } catch (error) {
+    if (!(error instanceof AppError)) throw error;
+    return [{ check, level: "error", message: error.message, fix: error.hint }];
+  }
+  const two = "the sandbox and Deno's permissions";
+  if (standing === "full") {
+    return [{
+      check,
+      level: "ok",
+      message: `Plugins are held by ${two}, and by the kernel (Landlock ${landlock}, seccomp)`,
+    }];
+  }
+  if (requiredBy !== undefined) {
+    return [{
+      check,
+      level: "error",
+      message: `${requiredBy} asks for the kernel's wall, without which no plugin runs: ${why}`,
+      fix: "run plugins on Linux 6.7 or later with Landlock and seccomp",
+    }];
+  }
+  const kernel = standing === "partial" ? "by the kernel in part" : "not by the kernel";
+  return [{ check, level: "ok", message: `Plugins are held by ${two}, ${kernel}: ${why}` }];
+}
+
+async function policyThatRequires(context: Context): Promise<string | undefined> {
+  try {
+    const [administrator] = await readPolicies(context);
+    return administrator?.walls === "kernel" ? administrator.path : undefined;
+  } catch (error) {
+    if (error instanceof AppError) return undefined; // told by who looks at policies
+    throw error;
+  }
+}

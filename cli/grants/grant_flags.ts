@@ -1,0 +1,104 @@
+/** The grant flags that `pull`, `run` and `grants` share. */
+
+import type { Command } from "@commander-js/extra-typings";
+import { isAbsolute, join, normalize } from "node:path";
+import { AppError, firstLineOf } from "../../runtime/base/errors.ts";
+import { resolveChange } from "../../runtime/grants/granted_path.ts";
+import { hostPath, withoutSlash } from "../../runtime/base/host_path.ts";
+import { homeDirectory } from "../../runtime/store/layout.ts";
+import { type GrantChange, type GrantFlags, parseGrantFlags } from "../../runtime/grants/grants.ts";
+import { printable } from "../../runtime/base/text.ts";
+import type { Context } from "../context.ts";
+import { readTextFile } from "../terminal/read_file.ts";
+
+const collect = (value: string, before: string[] | undefined): string[] => [...(before ?? []), value];
+
+/** No file of rules that a person wrote is larger. Bytes. */
+const MAX_RULES = 1 << 20;
+
+/** As a type of its own, since commander wants one that an index can reach. */
+type Flags = { [Name in keyof GrantFlags]: GrantFlags[Name] } & { prompt?: boolean };
+
+type Option = readonly [flags: string, description: string, repeatable?: typeof collect];
+
+// deno-fmt-ignore -- one line each
+const OPTIONS: readonly Option[] = [
+  ["--allow-read <path>", "let the plugin read a file or directory; HOST::GUEST maps it (repeatable)", collect],
+  ["--allow-write <path>", "let the plugin read and change a file or directory (repeatable)", collect],
+  ["--allow-home", "let the plugin read and change all of your home directory"],
+  ["--allow-env <names>", "the only variables it sees, parted by commas; '*' for all (repeatable)", collect],
+  ["--allow-kubeconfig", "show it the real kubeconfig, credentials included"],
+  ["--allow-cluster <what>",
+    "none, read-only, full (the default), RBAC rules in a YAML file, or one such as list,watch:pods@default (repeatable)",
+    collect],
+  ["--allow-terminal", "let it use the terminal as such, as it may by default"],
+  ["--allow-completion", "let it complete its arguments when Tab is pressed, as it may by default"],
+  ["--allow-all", "all of the above; krew-wasm's own files stay out of reach"],
+  ["--deny-read <path>", "never let it see a file or directory (repeatable)", collect],
+  ["--deny-write <path>", "never let it change a file or directory (repeatable)", collect],
+  ["--deny-home", "never let it see your home directory"],
+  ["--deny-env <names>", "hold variables back; '*' for all (repeatable)", collect],
+  ["--deny-kubeconfig", "never show it the real kubeconfig"],
+  ["--deny-cluster <what>", "all, or rules as above that it may not use (repeatable)", collect],
+  ["--deny-terminal", "its streams are no terminals in its eyes"],
+  ["--deny-completion", "never ask it for completions when Tab is pressed"],
+  ["--deny-all", "nothing but its private directory; a denial wins over every grant"],
+  ["--no-prompt", "never ask at the terminal; what is not granted is refused (also KREW_WASM_NO_PROMPT=1)"],
+  ["--max-memory <size>", "how large its memory may grow, such as 512Mi; 4Gi without it"],
+];
+
+/** Adds `--allow-…`, `--deny-…` and `--max-memory` to a command. */
+// deno-lint-ignore ban-types -- commander's own empty type parameters
+export function withGrantFlags<A extends unknown[], O extends {}, G extends {}>(
+  command: Command<A, O, G>,
+): Command<A, O & Flags, G> {
+  // Not a chain of calls: the type that commander infers for one of this length takes the compiler minutes.
+  const plain = command as unknown as {
+    option(flags: string, description: string, parse?: typeof collect): void;
+  };
+  for (const option of OPTIONS) plain.option(...option);
+  return command as unknown as Command<A, O & Flags, G>;
+}
+
+/**
+ * What the flags as parsed ask for: paths made absolute, with where they lead now; rules read.
+ *
+ * @throws AppError GRANT_INVALID, FILE_UNREADABLE
+ */
+export async function grantsOf(flags: GrantFlags, context: Context): Promise<GrantChange> {
+  const change = await parseGrantFlags(flags, {
+    resolve: (path) => absolutePath(path, context),
+    readRules: (path) => readYaml(absolutePath(path, context)),
+  });
+  const resolved = resolveChange(change);
+  // A link may be another's than the person's who names it: what is granted is said.
+  for (const { host, real = host } of resolved.files) {
+    if (real !== host) context.stderr(`${printable(host, 300)} leads to ${printable(real, 300)}\n`);
+  }
+  return resolved;
+}
+
+/** Whether any of the flags asks for something. */
+export function isChange(flags: GrantFlags): boolean {
+  return Object.entries(flags).some(([name, value]) =>
+    /^(allow|deny)[A-Z]|^maxMemory$/.test(name) && value !== undefined
+  );
+}
+
+function absolutePath(path: string, context: Context): string {
+  if (path === "~" || hostPath(path).startsWith("~/")) path = homeDirectory(context.env) + path.slice(1);
+  return withoutSlash(hostPath(normalize(isAbsolute(path) ? path : join(context.cwd(), path))));
+}
+
+/** @throws AppError FILE_UNREADABLE, GRANT_INVALID */
+async function readYaml(path: string): Promise<unknown> {
+  const text = readTextFile(path, { action: "read the rules in", limit: MAX_RULES });
+  try {
+    return (await import("yaml")).parse(text, { maxAliasCount: 0 });
+  } catch (error) {
+    throw new AppError(
+      "GRANT_INVALID",
+      `"${printable(path)}" is not YAML: ${printable(firstLineOf(error), 200)}`,
+    );
+  }
+}

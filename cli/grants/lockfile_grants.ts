@@ -1,0 +1,96 @@
+/** What a lock file grants, shown before it is given: the rest of `sync` sees grants only as a person agreed to them. */
+
+import type { SyncStep } from "../../registry/fleet/lockfile.ts";
+import { formatReference } from "../../registry/oci/mirrored_reference.ts";
+import { AppError } from "../../runtime/base/errors.ts";
+import { resolveGrants } from "../../runtime/grants/granted_path.ts";
+import { type Grants, LEAST } from "../../runtime/grants/grants.ts";
+import { readPolicy } from "../../runtime/policy/policy.ts";
+import { Dialog, mayPrompt, openTerminal } from "../../runtime/sandbox/prompt.ts";
+import { isSamePublisher, type Provenance } from "../../runtime/policy/provenance.ts";
+import { homeDirectory } from "../../runtime/store/layout.ts";
+import { administratorOf, judge } from "../../runtime/policy/verdict.ts";
+import type { Context } from "../context.ts";
+import { givenTable, type GrantChanges, grantChanges } from "./grant_changes.ts";
+
+/** A step of `sync`, with the grants that it ends with. */
+export interface GrantedStep {
+  readonly step: SyncStep;
+  readonly grants: Grants;
+  readonly changes: GrantChanges;
+}
+
+const NO_CHANGES: GrantChanges = { given: [], held: [], taken: [] };
+
+/** The steps with what each grants, within the administrator's bounds. @throws AppError POLICY_INVALID */
+export async function grantedSteps(context: Context, steps: readonly SyncStep[]): Promise<GrantedStep[]> {
+  const home = homeDirectory(context.env);
+  const policy = await readPolicy(context.policyPath, home);
+  return await Promise.all(steps.map(async (step): Promise<GrantedStep> => {
+    if (step.kind === "extra" || step.kind === "keep") return { step, grants: LEAST, changes: NO_CHANGES };
+    const { plugin } = step;
+    const arriving: Provenance & { digest: string } = {
+      reference: formatReference(plugin.reference),
+      source: { kind: "registry" },
+      signatures: [],
+      digest: plugin.digest,
+    };
+    const installed = step.kind === "install" ? undefined : step.installed;
+    // What is let in at all is told when it comes to it.
+    const administrator = administratorOf(await judge(policy, arriving), home);
+    const before = installed && (step.kind === "change" || isSamePublisher(installed, arriving))
+      ? installed.grants
+      : LEAST;
+    const resolved = resolveGrants(plugin.grants, before);
+    const grants = administrator?.limit(resolved) ?? resolved;
+    return { step, grants, changes: grantChanges(before, grants, home) };
+  }));
+}
+
+/** How a person is asked. */
+export interface ConfirmOptions {
+  /** The file's name, for messages. */
+  readonly shown: string;
+  /** The command line said yes. */
+  readonly agreed: boolean;
+  /** Nothing but failures is to be told: nobody is asked. */
+  readonly quiet: boolean;
+}
+
+/**
+ * Shows what is given, and asks. What nobody agrees to ends the command before anything is done.
+ *
+ * @throws AppError GRANTS_UNCONFIRMED; Interrupted
+ */
+export function confirmGrants(
+  context: Context,
+  steps: readonly GrantedStep[],
+  { shown, agreed, quiet }: ConfirmOptions,
+): void {
+  const giving = steps.filter(({ changes }) => changes.given.length > 0);
+  if (giving.length === 0) return;
+  const tables = giving.map(({ step, changes }) => {
+    const where = "plugin" in step ? formatReference(step.plugin.reference) : "";
+    return givenTable(`${shown} grants ${step.name} (${where}):`, changes);
+  }).join("\n");
+  if (agreed && quiet) return;
+  context.stderr(tables);
+  if (agreed) return;
+  const terminal = !quiet && mayPrompt(context.env) ? openTerminal(context.env) : undefined;
+  const refuse = (why: string): never => {
+    throw new AppError("GRANTS_UNCONFIRMED", `${why}: nothing was changed`, {
+      hint: "--yes grants what the file grants",
+    });
+  };
+  if (!terminal) return refuse("There is nobody to ask about what the lock file grants");
+  let word: string;
+  try {
+    using dialog = Dialog.open(terminal);
+    const count = giving.reduce((sum, { changes }) => sum + changes.given.length, 0);
+    const line = dialog?.ask(`Grant ${count === 1 ? "this" : `these ${count}`}? [y]es, [N]o: `);
+    word = typeof line === "object" ? line.text.trim() : "";
+  } finally {
+    terminal.close();
+  }
+  if (word !== "y" && word !== "yes") refuse("What the lock file grants was not agreed to");
+}

@@ -1,0 +1,39 @@
+/** What the administrator's policy leaves of the grants of a plugin that is installed or changed. */
+
+import type { Grants } from "../../runtime/grants/grants.ts";
+import { readPolicy } from "../../runtime/policy/policy.ts";
+import type { Provenance } from "../../runtime/policy/provenance.ts";
+import { homeDirectory } from "../../runtime/store/layout.ts";
+import { printable } from "../../runtime/base/text.ts";
+import { administratorOf, judge } from "../../runtime/policy/verdict.ts";
+import type { Context } from "../context.ts";
+import { grantRows, moreRows } from "./grant_words.ts";
+
+/** Takes from grants what is above the bounds, and says so. */
+export type Limit = (grants: Grants) => Grants;
+
+/**
+ * The bounds of a plugin.
+ *
+ * @param refusing whether one that the policy does not let in is an error
+ * @throws AppError POLICY_INVALID, POLICY_REFUSED
+ */
+export async function limitFor(context: Context, plugin: Provenance, refusing = true): Promise<Limit> {
+  const home = homeDirectory(context.env);
+  const policy = await readPolicy(context.policyPath, home);
+  const verdict = await judge(policy, plugin);
+  if (refusing && verdict.refused) throw verdict.refused;
+  const administrator = administratorOf(verdict, home);
+  if (!administrator) return (grants) => grants;
+  return (grants) => {
+    const limited = administrator.limit(grants);
+    const cut = moreRows(grantRows(grants, home), grantRows(limited, home));
+    if (cut.length > 0) {
+      const what = cut.map(({ kind, what }) =>
+        printable(kind === "cluster" ? `${what} on the cluster` : what, 200)
+      ).join("; ");
+      context.stderr(`warning: the administrator's policy ${policy!.path} does not allow it to ${what}\n`);
+    }
+    return limited;
+  };
+}

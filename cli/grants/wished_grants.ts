@@ -1,0 +1,246 @@
+/** What a publisher wishes for: shown as a table, asked about at a terminal, taken by nobody silently. */
+
+import type { Arriving, DecideGrants } from "../../registry/install/install.ts";
+import {
+  NOTHING,
+  parseWish,
+  startingGrants,
+  type Wish,
+  WISH_ANNOTATION,
+  wishedGrants,
+} from "../../registry/install/plugin_wish.ts";
+import { parseManifest } from "../../registry/oci/manifest.ts";
+import { messageOf } from "../../runtime/base/errors.ts";
+import {
+  changeGrants,
+  type GrantChange,
+  type GrantFlags,
+  type Grants,
+  parseGrantFlags,
+} from "../../runtime/grants/grants.ts";
+import { type Bounds, limitGrants } from "../../runtime/policy/policy.ts";
+import { isSamePublisher, repositoryOf } from "../../runtime/policy/provenance.ts";
+import { Dialog, mayPrompt, openTerminal, type Terminal } from "../../runtime/sandbox/prompt.ts";
+import { resolveGrants } from "../../runtime/grants/granted_path.ts";
+import type { Layout } from "../../runtime/store/layout.ts";
+import { homeDirectory } from "../../runtime/store/layout.ts";
+import type { Receipt } from "../../runtime/store/receipt.ts";
+import { shellCommand } from "../../runtime/base/shell_word.ts";
+import { printable } from "../../runtime/base/text.ts";
+import { limitFor } from "./policy_bounds.ts";
+import type { Context } from "../context.ts";
+import { cells, type GrantRow, grantRows, moreRows } from "./grant_words.ts";
+import { formatWholeTable } from "../terminal/output.ts";
+
+/** What becomes of a wish: granted, left out, or left out with everything else; without one a person is asked. */
+export type WishMode = "wished" | "default" | "none";
+
+/** The values of `--grants`. */
+export const WISH_MODES: readonly WishMode[] = ["wished", "default", "none"];
+
+/** How wishes are decided. */
+export interface WishOptions {
+  readonly layout: Layout;
+  readonly mode: WishMode | undefined;
+  /** What the command line says, which holds in any case. */
+  readonly flags: GrantChange;
+  readonly prompt: boolean;
+}
+
+/**
+ * Decides the grants of an installation. What was granted to an earlier version of the same publisher stays; what a
+ * newer one wishes for beyond what its predecessor did is asked about.
+ */
+export function decideGrants(context: Context, options: WishOptions): DecideGrants {
+  return async (plugin, replaced) => {
+    const limit = await limitFor(context, plugin);
+    return limit(await unbounded(context, options, plugin, replaced, homeDirectory(context.env)));
+  };
+}
+
+async function unbounded(
+  context: Context,
+  options: WishOptions,
+  plugin: Arriving,
+  replaced: Receipt | undefined,
+  home: string,
+): Promise<Grants> {
+  const { mode, flags, layout } = options;
+  const { reference, annotations } = plugin;
+  const wish = readWish(
+    annotations,
+    home,
+    (why) =>
+      context.stderr(
+        `warning: what ${printable(reference, 400)} wishes to be granted is left out: ${
+          printable(why, 300)
+        }\n`,
+      ),
+  );
+  if (mode === "none") return changeGrants(NOTHING, flags);
+  const same = replaced !== undefined && isSamePublisher(replaced, plugin);
+  // Of the same repository as far as a bundle says: what a person gave to the one is not the other's without a word.
+  const claims = replaced !== undefined && !same && repositoryOf(replaced) === repositoryOf(plugin);
+  const base = same
+    ? replaced.grants
+    : claims
+    ? restrictionsOf(replaced.grants, wish, home)
+    : startingGrants(wish);
+  const decided = wish === undefined && !claims ? base : await decide(context, options, {
+    base,
+    wish,
+    kept: claims ? replaced.grants : undefined,
+    earlier: same ? earlierWish(layout, replaced, home) : undefined,
+    fresh: !same,
+    reference,
+    home,
+  });
+  return changeGrants(decided, flags);
+}
+
+/** What a person took from a plugin, and nothing that was given to it beyond what every plugin has. */
+function restrictionsOf(grants: Grants, wish: Wish | undefined, home: string): Grants {
+  const { cluster, limits } = startingGrants(wish);
+  const least: Bounds = {
+    read: [],
+    write: [],
+    home: false,
+    homes: [],
+    env: "default",
+    kubeconfig: false,
+    cluster,
+    maxMemory: limits.maxMemory,
+    terminal: true,
+    completion: true,
+  };
+  return limitGrants(grants, least, home);
+}
+
+interface Case {
+  readonly base: Grants;
+  readonly wish: Wish | undefined;
+  /** What the version that is replaced may do, where it is not known to be of the same publisher. */
+  readonly kept: Grants | undefined;
+  /** What the version before wished for, and was answered. */
+  readonly earlier: Wish | undefined;
+  readonly fresh: boolean;
+  readonly reference: string;
+  readonly home: string;
+}
+
+async function decide(context: Context, { mode, prompt }: WishOptions, at: Case): Promise<Grants> {
+  const { base, wish, kept, earlier, fresh, reference, home } = at;
+  if (mode === "wished") {
+    const wished = resolveGrants(wish ? wishedGrants(base, wish) : base, base);
+    context.stderr(formatWish(reference, wish, "is granted", grantRows(wished, home)));
+    return wished;
+  }
+  // Looked at before it is shown, so that what is agreed to is what was shown.
+  const before = kept ?? base;
+  const wished = resolveGrants(wish ? wishedGrants(before, wish) : before, before);
+  const missing = moreRows(grantRows(wished, home), grantRows(base, home));
+  const answered = earlier === undefined ? [] : grantRows(wishedGrants(base, earlier), home);
+  const asked = moreRows(missing, answered);
+  // At the first time the whole of it is shown, what it gets in any case too.
+  const shown = fresh ? [...moreRows(grantRows(base, home), missing), ...missing] : asked;
+  if (shown.length === 0 || mode === "default" && asked.length === 0) return base;
+  const title = kept
+    ? "is not known to be by the publisher of the version you have, which may"
+    : fresh
+    ? "wishes to be granted"
+    : "wishes for more than the version you have";
+  context.stderr(formatWish(reference, wish, title, shown));
+  if (asked.length === 0 || mode === "default") return base;
+  const terminal = prompt && mayPrompt(context.env) ? openTerminal(context.env) : undefined;
+  if (!terminal) {
+    const words = asked.map(({ flag }) => flag && shellCommand([flag])).filter((word) => word !== undefined);
+    const flags = words.map((word) => `  ${word}\n`).join("");
+    const all = kept ? "some of it" : "--grants=wished grants all of it, or some";
+    context.stderr(`Not granted, as there is nobody to ask; ${all}:\n${flags}`);
+    return base;
+  }
+  try {
+    const granted = askAbout(terminal, asked, shown.length > asked.length);
+    return granted.length === missing.length ? wished : resolveGrants(await withRows(base, granted), wished);
+  } finally {
+    terminal.close();
+  }
+}
+
+/** The table of a wish, for people. What comes from the publisher is made safe to print. Pure. */
+function formatWish(
+  reference: string,
+  wish: Wish | undefined,
+  title: string,
+  rows: readonly GrantRow[],
+): string {
+  const why = wish?.why === undefined ? "" : `"${printable(wish.why.replace(/ +/g, " "), 500)}"\n`;
+  return `${printable(reference, 400)} ${title}:\n${why}${
+    formatWholeTable(["GRANT", "MAY", "RISK"], rows.map(cells))
+  }`;
+}
+
+/** Asks about all rows, or each; `last`: others were shown before them. Returns those that are granted. @throws Interrupted */
+function askAbout(terminal: Terminal, rows: readonly GrantRow[], last: boolean): GrantRow[] {
+  using dialog = Dialog.open(terminal);
+  if (!dialog) return [];
+  const answer = (question: string) => {
+    const line = dialog.ask(question);
+    return typeof line === "string" ? "" : line.text.trim();
+  };
+  const several = rows.length > 1;
+  const word = answer(
+    `Grant ${
+      several ? `${last ? "the last" : "these"} ${rows.length}` : `"${printable(rows[0]!.what, Infinity)}"`
+    }? [y]es, [N]o${several ? ", [e]ach" : ""}: `,
+  );
+  if (word === "y" || word === "yes") return [...rows];
+  if (!several || word !== "e" && word !== "each") return [];
+  return rows.filter(({ what, risk }) => {
+    const each = answer(`  ${printable(what, Infinity)}${risk === "" ? "" : ` (${risk})`}? [y]es, [N]o: `);
+    return each === "y" || each === "yes";
+  });
+}
+
+/** Grants with those rows more. */
+async function withRows(base: Grants, rows: readonly GrantRow[]): Promise<Grants> {
+  const flags: Record<string, unknown> = {};
+  for (const { flag, rule } of rows) {
+    if (rule !== undefined || flag === undefined) continue;
+    const [, name = "", value] = /^--([a-z-]+)(?:=(.*))?$/s.exec(flag) ?? [];
+    const key = name.replace(/-(.)/g, (_, letter: string) => letter.toUpperCase());
+    if (value === undefined) flags[key] = true;
+    else if (key === "maxMemory") flags[key] = value;
+    else flags[key] = [...((flags[key] ?? []) as string[]), value];
+  }
+  const change = await parseGrantFlags(flags as GrantFlags, {
+    resolve: (path) => path,
+    readRules: () => Promise.reject(new Error("a wish names no file of rules")),
+  });
+  return changeGrants(base, { ...change, rules: rows.flatMap(({ rule }) => rule ?? []) });
+}
+
+function readWish(
+  annotations: Readonly<Record<string, string>>,
+  home: string,
+  broken: (why: string) => void,
+): Wish | undefined {
+  const text = Object.hasOwn(annotations, WISH_ANNOTATION) ? annotations[WISH_ANNOTATION] : undefined;
+  if (text === undefined) return undefined;
+  try {
+    return parseWish(text, home);
+  } catch (error) {
+    broken(messageOf(error));
+    return undefined;
+  }
+}
+
+/** The wish of what is installed: its manifest is kept as it was pulled. */
+function earlierWish(layout: Layout, receipt: Receipt, home: string): Wish | undefined {
+  try {
+    const text = Deno.readTextFileSync(layout.blob(receipt.manifestDigest));
+    return readWish(parseManifest(text, receipt.reference).annotations, home, () => {});
+  } catch {
+    return undefined; // of before manifests were kept: all of the new one is asked about
+  }
+}

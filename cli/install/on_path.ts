@@ -1,0 +1,33 @@
+/** Which file kubectl finds for a plugin: the first of its name on PATH. */
+
+import { delimiter } from "node:path";
+import { linkFileName } from "../../registry/fleet/store_checks.ts";
+import { hostPath, realPath } from "../../runtime/base/host_path.ts";
+import type { Layout } from "../../runtime/store/layout.ts";
+import type { Context } from "../context.ts";
+
+/** Another file than the plugin's link, which comes before it on PATH; undefined where there is none. */
+export function shadowOf({ env }: Pick<Context, "env">, { bin }: Layout, name: string): string | undefined {
+  const file = linkFileName(name);
+  const directory = (env("PATH") ?? "").split(delimiter)
+    .map((entry) => hostPath(entry).replace(/(?<=.)\/+$/, ""))
+    .find((directory) => directory !== "" && isExecutable(`${directory}/${file}`));
+  return directory === undefined || isSame(directory, bin) ? undefined : `${directory}/${file}`;
+}
+
+function isSame(one: string, other: string): boolean {
+  try {
+    return one === other || realPath(one) === realPath(other);
+  } catch {
+    return false;
+  }
+}
+
+function isExecutable(path: string): boolean {
+  try {
+    const { isFile, mode } = Deno.statSync(path);
+    return isFile && (Deno.build.os === "windows" || ((mode ?? 0) & 0o111) !== 0);
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,66 @@
+/** What the commands that talk to registries share. */
+
+import { Option } from "@commander-js/extra-typings";
+import { type Hosts, RegistryClient } from "../../registry/oci/registry_client.ts";
+import { openHosts, processHosts, registriesFile } from "../../registry/oci/registry_hosts.ts";
+import { checkStore } from "../../runtime/store/check.ts";
+import { printable } from "../../runtime/base/text.ts";
+import type { Context } from "../context.ts";
+import { makeProgress, type Progress } from "../terminal/progress.ts";
+
+/** `--plain-http` */
+export function plainHttpOption() {
+  return new Option("--plain-http", "speak HTTP with a registry that is not on this machine");
+}
+
+/** A client that traces, and tells on stderr what the user waits for. */
+export function openRegistry(
+  context: Context,
+  { plainHttp = false, quiet = false }: { plainHttp?: boolean | undefined; quiet?: boolean | undefined },
+  progress?: Progress,
+): RegistryClient {
+  const layout = context.layout();
+  const outside = processHosts((host) => client.transport.speaksHttps(host));
+  const hosts: Hosts = openHosts(layout.root, {
+    ...outside,
+    readFile(path) {
+      // Where another user's registries.yaml leads, credentials would go. It is read before all that it names.
+      if (path === registriesFile(layout.root)) checkStore(layout);
+      return outside.readFile(path);
+    },
+  });
+  const client: RegistryClient = new RegistryClient({
+    hosts,
+    plainHttp,
+    trace: (line) => {
+      if (context.verbose) context.stderr(`krew-wasm: ${printable(line, 2000)}\n`);
+    },
+    notice: (line) => {
+      progress?.end();
+      if (!quiet) context.stderr(`${line}\n`);
+    },
+    warn: ({ message, hint }) => {
+      progress?.end();
+      context.stderr(`warning: ${message}${hint === undefined ? "" : `\nhint: ${hint}`}\n`);
+    },
+  });
+  return client;
+}
+
+/** Shows transfers on stderr; nothing when quiet. */
+export function openProgress(context: Context, quiet: boolean, doing?: string): Progress {
+  if (quiet) return { show: () => {}, end: () => {} };
+  return makeProgress({
+    stderr: context.stderr,
+    terminal: context.stderrIsTerminal,
+    columns: () => {
+      try {
+        return Deno.consoleSize().columns;
+      } catch {
+        return 80;
+      }
+    },
+    now: () => performance.now(),
+    ...(doing === undefined ? {} : { doing }),
+  });
+}

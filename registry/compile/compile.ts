@@ -1,0 +1,325 @@
+/**
+ * From a plugin's WebAssembly to what a run loads: a core module is validated and stripped, a component
+ * becomes core modules and JavaScript by jco. The only importer of the transpiler. No name of a plugin
+ * becomes code: jco does not quote all of them, so that those which would need it are refused.
+ */
+
+import { AppError, messageOf } from "../../runtime/base/errors.ts";
+import { printable } from "../../runtime/base/text.ts";
+import { COMPONENT_ENTRY } from "../../runtime/run/component.ts";
+import type { PluginKind } from "../../runtime/store/receipt.ts";
+import { LIMIT_EXPORT, OBJECTS_SECTION } from "../../runtime/wasi/memory_limit.ts";
+import { readAsset } from "./carried_assets.ts";
+import { refuseLibrary, refuseMemories, unknownImport } from "./foreign_modules.ts";
+import { componentScript } from "./rewrite_jco_output.ts";
+import { countGrowth } from "./count_memory_growth.ts";
+import { checkFunctionTypes, definesObjects, isHostFunction } from "./function_types.ts";
+import { readComponent } from "./component_reader.ts";
+import { ServedTypes } from "./served_interfaces.ts";
+import { refuseNesting } from "./nesting.ts";
+import { limitTables, MAX_ENTRIES } from "./table_limits.ts";
+import { refuseLargeTypes, refuseUnfolding } from "./type_size.ts";
+import {
+  type ComponentNames,
+  readComponentNames,
+  readLinkNames,
+  readSections,
+  refuseBomb,
+  refuseImports,
+  stripModule,
+  wasmKind,
+} from "./wasm_reader.ts";
+
+/** A plugin's compiled form. */
+export interface Compiled {
+  readonly kind: PluginKind;
+  readonly files: readonly { readonly name: string; readonly bytes: Uint8Array<ArrayBuffer> }[];
+}
+
+const NETWORK = /^(wasi:http|wasi:sockets|krew-wasm:kubernetes)\//;
+
+/**
+ * Compiles a plugin.
+ *
+ * @throws AppError WASM_INVALID, TOO_LARGE, PLUGIN_UNSUPPORTED, COMPILE_FAILED
+ */
+export async function compilePlugin(bytes: Uint8Array<ArrayBuffer>): Promise<Compiled> {
+  refuseBomb(bytes, refuseNesting);
+  if (wasmKind(bytes) === "component") return await compileComponent(bytes);
+  // wit-bindgen leaves the component's types in a custom section of the core module.
+  if (readSections(bytes).some(({ name }) => name?.startsWith("component-type"))) {
+    return await compileComponent(await componentOf(bytes));
+  }
+  return compileModule(bytes);
+}
+
+/**
+ * A module, every function of it validated, so that a run can leave that out. @throws AppError WASM_INVALID
+ */
+function validated(bytes: Uint8Array<ArrayBuffer>): WebAssembly.Module {
+  try {
+    const module = new WebAssembly.Module(bytes);
+    // `new Module` validates functions when they are first called where V8 is told so.
+    if (WebAssembly.validate(bytes)) return module;
+  } catch (error) {
+    const why = printable(messageOf(error).replace(/^WebAssembly\.\w+\(\): /, ""), 300);
+    throw new AppError("WASM_INVALID", `It is not valid WebAssembly: ${why}`, { hint: newer() });
+  }
+  throw new AppError("WASM_INVALID", "It is not valid WebAssembly: one of its functions is not", {
+    hint: newer(),
+  });
+}
+
+function newer(): string {
+  return `or it needs more of WebAssembly than this engine, V8 ${
+    Deno.version.v8.split(".", 2).join(".")
+  }, knows`;
+}
+
+function compileModule(bytes: Uint8Array<ArrayBuffer>): Compiled {
+  const { files } = compileCore(bytes, MODULE);
+  const module = validated(files[0]!.bytes);
+  const imports = WebAssembly.Module.imports(module);
+  for (const each of imports) {
+    if (each.kind !== "function" || !isHostFunction(each.module, each.name)) throw unknownImport(each);
+  }
+  refuseLibrary(WebAssembly.Module.exports(module), imports);
+  checkFunctionTypes(files[0]!.bytes);
+  return { kind: "preview1", files };
+}
+
+/** The name of a preview1 plugin's module among its compiled files. */
+const MODULE = "plugin.wasm";
+
+/** Entries of the tables of all modules of a component, were each instance of that which has most. */
+const MAX_ENTRIES_IN_ALL = 10 * MAX_ENTRIES;
+
+interface CompiledCore {
+  readonly files: Compiled["files"];
+  /** Of its tables, from the start. */
+  readonly entries: number;
+}
+
+/**
+ * A core module as it is run: validated, stripped, the growth of its memory counted and that of its tables limited. And its functions' names, where it
+ * has them.
+ *
+ * @throws AppError WASM_INVALID, PLUGIN_UNSUPPORTED
+ */
+function compileCore(bytes: Uint8Array<ArrayBuffer>, name: string): CompiledCore {
+  refuseImports(bytes);
+  const taken = WebAssembly.Module.exports(validated(bytes)).find(({ name }) => name === LIMIT_EXPORT);
+  if (taken) {
+    throw new AppError("PLUGIN_UNSUPPORTED", `It exports "${LIMIT_EXPORT}", a name that krew-wasm needs`);
+  }
+  refuseMemories(bytes);
+  const stripped = stripModule(bytes, name, definesObjects(bytes) ? [OBJECTS_SECTION] : []);
+  const { bytes: limited, entries } = limitTables(countGrowth(stripped.bytes));
+  if (limited !== stripped.bytes && !WebAssembly.validate(limited)) {
+    throw new AppError("INTERNAL", "The growth of its memory and tables can't be counted");
+  }
+  return {
+    entries,
+    files: [
+      { name, bytes: limited },
+      ...(stripped.names ? [{ name: `${name}.names`, bytes: stripped.names }] : []),
+    ],
+  };
+}
+
+/** A component of a core module that carries component types. */
+async function componentOf(bytes: Uint8Array): Promise<Uint8Array<ArrayBuffer>> {
+  for (const { name, data, end } of readSections(bytes)) {
+    if (name?.startsWith("component-type")) refuseLargeTypes(bytes.subarray(data, end));
+  }
+  const { componentNew } = await import("@bytecodealliance/jco-transpile/wasm-tools");
+  try {
+    return (await componentNew(bytes, [["wasi_snapshot_preview1", await readAdapter()]])).slice();
+  } catch (error) {
+    throw new AppError(
+      "COMPILE_FAILED",
+      `It can't be made into a component: ${printable(reason(error), 300)}`,
+    );
+  }
+}
+
+/** The preview1 command adapter of the Bytecode Alliance, as jco carries it. */
+async function readAdapter(): Promise<Uint8Array> {
+  const name = "wasi_snapshot_preview1.command.wasm";
+  if (!Deno.build.standalone) {
+    return await Deno.readFile(
+      new URL(`../../node_modules/@bytecodealliance/jco/lib/${name}`, import.meta.url),
+    );
+  }
+  return await readAsset(name);
+}
+
+// What can wait, by interface and function. Each costs at every call, so that one is listed only where it may
+// have to.
+const WAITING_ALWAYS: Readonly<Record<string, readonly string[]>> = {
+  "wasi:io/poll": ["poll", "[method]pollable.block"],
+  // The stand-in kubeconfig is made when it is first looked at.
+  "wasi:filesystem/types": [
+    "[method]descriptor.open-at",
+    "[method]descriptor.stat-at",
+    "[method]descriptor.metadata-hash-at",
+  ],
+  "krew-wasm:kubernetes/cluster": ["current", "send", "start", "[method]upload.response"],
+  "krew-wasm:kubernetes/upgrade": ["open"],
+};
+// stdin has to be waited for where a poll has begun to read ahead.
+const WAITING_READS: readonly string[] = [
+  "[method]input-stream.blocking-read",
+  "[method]input-stream.blocking-skip",
+];
+const WAITING_WRITES: readonly string[] = [
+  "[method]output-stream.blocking-write-and-flush",
+  "[method]output-stream.blocking-write-zeroes-and-flush",
+  "[method]output-stream.blocking-flush",
+];
+const WAITING_SPLICE = "[method]output-stream.blocking-splice";
+
+/** The functions that may suspend the component, as `interface@version#function`. Pure. */
+export function suspendingImports(imports: readonly string[]): string[] {
+  const network = imports.some((name) => NETWORK.test(name));
+  const polls = imports.some((name) => name.startsWith("wasi:io/poll@"));
+  return imports.flatMap((name) => {
+    const versionless = name.replace(/@.*/, "");
+    const functions = versionless === "wasi:io/streams"
+      ? [
+        ...(network || polls ? [...WAITING_READS, WAITING_SPLICE] : []),
+        ...(network ? WAITING_WRITES : []),
+      ]
+      : WAITING_ALWAYS[versionless] ?? [];
+    return functions.map((each) => `${name}#${each}`);
+  });
+}
+
+/** @throws AppError PLUGIN_UNSUPPORTED */
+function refuseLater({ imports, exports }: ComponentNames): void {
+  const later = [...imports, ...exports].find((name) => /^wasi:[a-z]+\/[a-z-]+@0\.[3-9]\./.test(name));
+  if (later !== undefined) {
+    throw new AppError(
+      "PLUGIN_UNSUPPORTED",
+      `It is made for a later WASI: it needs "${printable(later, 200)}"`,
+      {
+        hint: "build it for WASI 0.2 (wasm32-wasip2); krew-wasm does not run later versions yet",
+      },
+    );
+  }
+}
+
+/** The name under which a component exports its program. @throws AppError PLUGIN_UNSUPPORTED */
+function programOf({ exports }: ComponentNames): string {
+  const run = exports.find((name) => /^wasi:cli\/run@0\.2\.\d+$/.test(name));
+  if (run === undefined) {
+    throw new AppError(
+      "PLUGIN_UNSUPPORTED",
+      `It exports no wasi:cli/run of WASI 0.2, but ${printable(exports.join(", "), 300) || "nothing"}`,
+      { hint: "a plugin is a command" },
+    );
+  }
+  return run;
+}
+
+/**
+ * What may stand between quotes of any kind, in a template and in a comment, and stays where it is.
+ * Toolchains name by letters, digits and `_-.:/@#$[]<>|~`.
+ */
+const HARMLESS = /^(?!.*(?:\*\/|\$\{|<!--|-->))[\x20-\x7e]*$/;
+const QUOTES = /['"`\\]/;
+
+/**
+ * jco 1.35 writes names of core modules into its JavaScript as they are, between single quotes: one that
+ * holds a quote would be code with the user's rights. None that could is let through to where it is run.
+ *
+ * @throws AppError PLUGIN_UNSUPPORTED
+ */
+function checkHarmless(names: Iterable<string>): void {
+  for (const name of names) {
+    if (HARMLESS.test(name) && !QUOTES.test(name)) continue;
+    throw new AppError(
+      "PLUGIN_UNSUPPORTED",
+      `It has a part named "${printable(name, 200)}", which could be taken for code`,
+      { hint: "names of imports and exports are printable ASCII without quotes and backslashes" },
+    );
+  }
+}
+
+/**
+ * The names of a core module's imports and exports; the engine has validated it. @throws AppError
+ * WASM_INVALID
+ */
+function* coreNames(bytes: Uint8Array): Generator<string> {
+  const module = validated(bytes.slice());
+  for (const { module: from, name } of WebAssembly.Module.imports(module)) {
+    yield from;
+    yield name;
+  }
+  for (const { name } of WebAssembly.Module.exports(module)) yield name;
+}
+
+async function compileComponent(bytes: Uint8Array): Promise<Compiled> {
+  const names = readComponentNames(bytes);
+  refuseLater(names);
+  const served = new ServedTypes();
+  const report = readComponent(bytes, served.numbers);
+  refuseUnfolding(report, bytes.length);
+  served.check(report.imports);
+  const run = programOf(names);
+  checkHarmless(readLinkNames(bytes));
+  const suspending = suspendingImports(names.imports);
+  const { $init, generate } = await import("@bytecodealliance/jco-transpile/component");
+  await $init;
+  let generated;
+  try {
+    generated = generate(bytes, {
+      name: "plugin",
+      noTypescript: true,
+      noNodejsCompat: true,
+      base64Cutoff: 0,
+      // `run` throws undefined for its error, which has no value.
+      noComponentErrorWrapping: true,
+      // Of the modules, which a run has compiled: only calls wait.
+      instantiation: { tag: "sync" },
+      asyncMode: suspending.length === 0
+        ? { tag: "sync" }
+        : { tag: "jspi", val: { imports: suspending, exports: [`${run}#run`] } },
+    });
+  } catch (error) {
+    throw new AppError(
+      "COMPILE_FAILED",
+      `The component can't be compiled: ${printable(reason(error), 300)}`,
+      {
+        cause: error,
+      },
+    );
+  }
+  for (const [name, content] of generated.files) {
+    if (name.endsWith(".wasm")) checkHarmless(coreNames(content));
+  }
+  const script = generated.files.find(([name]) => name === COMPONENT_ENTRY);
+  if (!script) throw new AppError("INTERNAL", "jco made no JavaScript of it");
+  const text = componentScript(new TextDecoder().decode(script[1]), run, generated.imports);
+  const cores = generated.files.filter(([name]) => name.endsWith(".wasm"))
+    .map(([name, content]) => compileCore(content.slice(), name));
+  const entries = report.unfolded.instances * Math.max(0, ...cores.map(({ entries }) => entries));
+  if (entries > MAX_ENTRIES_IN_ALL) {
+    throw new AppError(
+      "TOO_LARGE",
+      `The tables of its modules may have ${entries} entries, more than ${MAX_ENTRIES_IN_ALL}`,
+    );
+  }
+  return {
+    kind: "component",
+    files: [
+      { name: COMPONENT_ENTRY, bytes: new TextEncoder().encode(text) },
+      ...cores.flatMap(({ files }) => files),
+    ],
+  };
+}
+
+function reason(error: unknown): string {
+  const { payload } = error as { payload?: unknown };
+  return typeof payload === "string" ? payload : messageOf(error);
+}

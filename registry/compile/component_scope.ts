@@ -1,0 +1,108 @@
+/** What is known of a component, or of a type of one or of an instance, while component_reader.ts reads it. Pure. */
+
+import { AppError } from "../../runtime/base/errors.ts";
+import {
+  type Item,
+  type Items,
+  NONE,
+  sum,
+  type Type,
+  type TypeNumbers,
+  type Unfolded,
+} from "./component_items.ts";
+import type { Reader } from "./wasm_reader.ts";
+
+/** Components of a composition are nested two or three deep. */
+export const MAX_DEPTH = 100;
+/** How many definitions, declarations and arguments one binary may have. The largest real components have some thousands. */
+const MAX_ITEMS = 1_000_000;
+
+// Sorts, and kinds of external descriptions.
+export const CORE = 0x00;
+export const FUNCTION_SORT = 0x01;
+export const TYPE_SORT = 0x03;
+export const COMPONENT_SORT = 0x04;
+export const INSTANCE_SORT = 0x05;
+// Sorts of core things.
+export const CORE_INSTANCE_SORT = 0x12;
+export const CORE_MODULE_SORT = 0x11;
+export const CORE_TYPE_SORT = 0x10;
+
+/** What one reading shares at every depth. */
+export class Reading {
+  readonly numbers: TypeNumbers;
+  largestType = 0;
+  /** The longest name of what core instances give, which is written wherever that is used. */
+  longest = 0;
+  #items = 0;
+
+  constructor(numbers: TypeNumbers) {
+    this.numbers = numbers;
+  }
+
+  /** Counts what is read. @throws AppError TOO_LARGE */
+  count(): void {
+    if (++this.#items > MAX_ITEMS) {
+      throw new AppError("TOO_LARGE", `Its components have more than ${MAX_ITEMS} definitions`);
+    }
+  }
+}
+
+/** A component, or a type of one or of an instance, while its definitions are read. */
+export class Scope {
+  readonly types: Type[] = [];
+  readonly functions: Item[] = [];
+  readonly instances: Item[] = [];
+  /** Undefined for one that is handed in. */
+  readonly components: (Definition | undefined)[] = [];
+  /** Undefined for one that is handed in. */
+  readonly modules: (ModuleReport | undefined)[] = [];
+  readonly imports: [string, Item][] = [];
+  readonly exports = new Map<string, Item>();
+  unfolded: Unfolded = NONE;
+
+  /** `owner`: the interface whose resources are declared here; undefined where they are nobody else's. */
+  constructor(readonly reading: Reading, readonly parent?: Scope, readonly owner?: string) {}
+
+  add(unfolded: Partial<Unfolded>): void {
+    this.unfolded = sum(this.unfolded, unfolded);
+  }
+
+  type(index: number): Type {
+    return this.types[index] ?? unknown(`it names the type ${index}, which it does not have`);
+  }
+}
+
+/** What a component is when it is instantiated. */
+export interface Definition {
+  readonly exports: Items;
+  readonly unfolded: Unfolded;
+}
+
+/** What a core module imports (how many things, and how many bytes their names are), and its own memories. */
+export interface ModuleReport {
+  readonly imports: number;
+  readonly nameBytes: number;
+  readonly memories: number;
+}
+
+/** Gives something the next number of its sort. */
+export function define(scope: Scope, item: Item, definition?: Definition): void {
+  if (item.sort === TYPE_SORT) scope.types.push(item.type);
+  else if (item.sort === FUNCTION_SORT) scope.functions.push(item);
+  else if (item.sort === INSTANCE_SORT) scope.instances.push(item);
+  else if (item.sort === COMPONENT_SORT) scope.components.push(definition);
+  else if (item.sort === CORE) scope.modules.push(undefined);
+}
+
+/** Reads as many things as there are said to be. */
+export function each(reader: Reader, { reading }: Scope, item: () => void): void {
+  for (let count = reader.number(); count > 0; count--) {
+    reading.count();
+    item();
+  }
+}
+
+export function unknown(what: string): never {
+  throw new AppError("WASM_INVALID", `The component can't be read: ${what}`);
+}

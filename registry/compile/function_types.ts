@@ -1,0 +1,258 @@
+// deno-lint-ignore-file camelcase -- the functions have the names that the specification gives them
+
+/**
+ * Whether a module declares the host's functions as they are. JavaScript is called with whatever a module says it passes:
+ * one that declares other types than WASI has would get the engine's words for a failed conversion, in the middle of a run.
+ * Pure; the engine has validated the module.
+ */
+
+import { AppError } from "../../runtime/base/errors.ts";
+import { printable } from "../../runtime/base/text.ts";
+import { PREVIEW1 } from "./foreign_modules.ts";
+import { Reader, readSections } from "./wasm_reader.ts";
+
+const TYPES = 1;
+const IMPORTS = 2;
+const FUNCTIONS = 3;
+const TABLES = 4;
+const EXPORTS = 7;
+const TAGS = 13;
+
+/** `i` for a number of 32 bits, `I` for one of 64, `r` for a reference, `?` for anything else; parameters, `>`, results. */
+type Signature = string;
+
+/**
+ * The parameters of WASI preview1's functions where one has 64 bits (legacy/preview1/docs.md); all others have 32. Each
+ * returns an errno, but for `proc_exit`.
+ */
+const WIDE: Readonly<Record<string, string>> = {
+  clock_time_get: "iIi",
+  fd_advise: "iIIi",
+  fd_allocate: "iII",
+  fd_fdstat_set_rights: "iII",
+  fd_filestat_set_size: "iI",
+  fd_filestat_set_times: "iIIi",
+  fd_pread: "iiiIi",
+  fd_pwrite: "iiiIi",
+  fd_readdir: "iiiIi",
+  fd_seek: "iIii",
+  path_filestat_set_times: "iiiiIIi",
+  path_open: "iiiiiIIii",
+};
+/** How many parameters of 32 bits the others have. */
+const NARROW: Readonly<Record<string, number>> = {
+  args_get: 2,
+  args_sizes_get: 2,
+  clock_res_get: 2,
+  environ_get: 2,
+  environ_sizes_get: 2,
+  fd_close: 1,
+  fd_datasync: 1,
+  fd_fdstat_get: 2,
+  fd_fdstat_set_flags: 2,
+  fd_filestat_get: 2,
+  fd_prestat_dir_name: 3,
+  fd_prestat_get: 2,
+  fd_read: 4,
+  fd_renumber: 2,
+  fd_sync: 1,
+  fd_tell: 2,
+  fd_write: 4,
+  path_create_directory: 3,
+  path_filestat_get: 5,
+  path_link: 7,
+  path_readlink: 6,
+  path_remove_directory: 3,
+  path_rename: 6,
+  path_symlink: 5,
+  path_unlink_file: 3,
+  poll_oneoff: 4,
+  proc_exit: 1,
+  proc_raise: 1,
+  random_get: 2,
+  sched_yield: 0,
+  sock_accept: 3,
+  sock_recv: 6,
+  sock_send: 5,
+  sock_shutdown: 2,
+};
+
+/** What the interfaces beside WASI have: how many parameters of 32 bits, and whether they return as many. */
+const BESIDE: Readonly<Record<string, Readonly<Record<string, Signature>>>> = {
+  krew_wasm_kubernetes: {
+    current: "iii>i",
+    request: "iiiiiiiiii>i",
+    upload: "iii>i",
+    upgrade: "iiiiiiii>i",
+    head: "iiii>i",
+    failure: "iiii>i",
+    channel: "iiii>i",
+    receive: "iiiii>i",
+    send: "iiii>i",
+    close: "iiii>i",
+  },
+  krew_wasm_terminal: { set_mode: "i>i", get_size: "ii>i" },
+  "wasi-outbound-http": { request: "iiiiiiiiiiiiii>", "register-request-config": "iiiiiiiiiiiiiii>" },
+};
+
+/** Whether a module that the host serves has a function of this name. */
+export function isHostFunction(module: string, name: string): boolean {
+  return wanted(module, name) !== undefined;
+}
+
+/** What a function of the host has to be declared as; undefined for one that the host does not have. */
+function wanted(module: string, name: string): Signature | undefined {
+  if (Object.hasOwn(BESIDE, module)) {
+    return Object.hasOwn(BESIDE[module]!, name) ? BESIDE[module]![name] : undefined;
+  }
+  if (!PREVIEW1.test(module)) return undefined;
+  const parameters = Object.hasOwn(WIDE, name)
+    ? WIDE[name]
+    : Object.hasOwn(NARROW, name)
+    ? "i".repeat(NARROW[name]!)
+    : undefined;
+  return parameters === undefined ? undefined : `${parameters}>${name === "proc_exit" ? "" : "i"}`;
+}
+
+/**
+ * Refuses a module that declares a function of the host, or its own `_start`, with other types than they have.
+ *
+ * @throws AppError PLUGIN_UNSUPPORTED naming the function
+ */
+export function checkFunctionTypes(bytes: Uint8Array): void {
+  const types: Signature[] = [];
+  /** The type of each function, imported ones first. */
+  const functions: number[] = [];
+  let start: number | undefined;
+  for (const { id, content, end } of readSections(bytes)) {
+    const reader = new Reader(bytes, content, end);
+    const each = (read: () => void) => {
+      for (let count = reader.number(); count > 0; count--) read();
+    };
+    if (id === TYPES) each(() => readTypes(reader, types));
+    else if (id === IMPORTS) {
+      each(() => {
+        const [module, name] = [reader.text(), reader.text()];
+        // Nothing but functions can be had; that is told elsewhere, and what follows has no place to be read at.
+        if (reader.byte() !== 0x00) {
+          throw unsupported(`It imports "${printable(name, 100)}", which is no function`);
+        }
+        const type = reader.number();
+        functions.push(type);
+        const signature = wanted(module, name);
+        if (signature !== undefined && signature !== (types[type] ?? "?")) {
+          throw unsupported(
+            `It declares "${printable(name, 100)}" of "${
+              printable(module, 100)
+            }" with other types than that has`,
+          );
+        }
+      });
+    } else if (id === FUNCTIONS) each(() => functions.push(reader.number()));
+    else if (id === EXPORTS) {
+      each(() => {
+        const name = reader.text();
+        const kind = reader.byte();
+        const index = reader.number();
+        if (kind === 0x00 && name === "_start") start = index;
+      });
+    }
+  }
+  if (start !== undefined && !(types[functions[start]!] ?? "?").startsWith(">")) {
+    throw unsupported("Its _start takes parameters, which a command's does not");
+  }
+}
+
+/** What an exception of a language holds: a pointer, or a few. */
+const MAX_EXCEPTION_VALUES = 16;
+
+/**
+ * Whether a module can have the engine keep objects without end beside its memories: structures and arrays; exceptions that
+ * refer to others, hold many values, or are kept in tables.
+ */
+export function definesObjects(bytes: Uint8Array): boolean {
+  const types: Signature[] = [];
+  const objects = readSections(bytes).map(({ id, content, end }): boolean => {
+    const reader = new Reader(bytes, content, end);
+    let found = false;
+    const each = (read: () => void) => {
+      for (let count = reader.number(); count > 0; count--) read();
+    };
+    if (id === TYPES) {
+      each(() => readTypes(reader, types));
+      found = types.includes("?");
+    } else if (id === TABLES) {
+      each(() => {
+        found ||= mayHoldExceptions(reader);
+        if (found) return; // what follows is not read
+        const limits = reader.byte();
+        reader.wide();
+        if ((limits & 1) !== 0) reader.wide();
+      });
+    } else if (id === TAGS) {
+      each(() => {
+        reader.byte(); // the attribute: an exception
+        const [parameters = ""] = (types[reader.number()] ?? "?").split(">");
+        found ||= parameters.includes("r") || parameters.length > MAX_EXCEPTION_VALUES;
+      });
+    }
+    return found;
+  });
+  return objects.includes(true);
+}
+
+/** Whether a table is of other references than to functions and to the host's, as far as its type is told by a byte or two. */
+function mayHoldExceptions(reader: Reader): boolean {
+  const type = reader.byte();
+  const isReference = type === 0x63 || type === 0x64;
+  const heapType = isReference ? reader.byte() : type;
+  return heapType !== 0x70 && heapType !== 0x6f && !(isReference && heapType < 0x40);
+}
+
+function unsupported(what: string): AppError {
+  return new AppError("PLUGIN_UNSUPPORTED", what, {
+    hint: "a plugin is a WASI preview1 command or a WASI 0.2 component",
+  });
+}
+
+/**
+ * Adds the types that one entry of the section defines (core specification 5.3; GC: groups, subtypes, structures,
+ * arrays).
+ */
+function readTypes(reader: Reader, types: Signature[]): void {
+  const form = reader.byte();
+  if (form === 0x4e) {
+    for (let count = reader.number(); count > 0; count--) readTypes(reader, types);
+    return;
+  }
+  if (form === 0x50 || form === 0x4f) {
+    for (let count = reader.number(); count > 0; count--) reader.number(); // what it is a subtype of
+    return readTypes(reader, types);
+  }
+  const list = () => {
+    let values = "";
+    for (let count = reader.number(); count > 0; count--) values += readValueType(reader);
+    return values;
+  };
+  const field = () => {
+    readValueType(reader);
+    reader.byte(); // whether it can change
+  };
+  if (form === 0x60) {
+    types.push(`${list()}>${list()}`);
+    return;
+  }
+  if (form === 0x5f) { for (let count = reader.number(); count > 0; count--) field(); }
+  else if (form === 0x5e) field();
+  else throw unsupported(`It defines a type of the unknown form ${form}`);
+  types.push("?");
+}
+
+function readValueType(reader: Reader): string {
+  const type = reader.byte();
+  // `ref` and `ref null` name what they refer to.
+  if (type === 0x63 || type === 0x64) reader.wide();
+  if (type === 0x7f) return "i";
+  if (type === 0x7e) return "I";
+  return type >= 0x7b ? "?" : "r"; // f32, f64 and v128
+}

@@ -1,0 +1,77 @@
+/**
+ * Tables of core modules, which lie in the engine's own memory, where `--max-memory` does not count them: how large they are
+ * from the start is limited, and how far they can grow. Pure. The engine has validated the module.
+ */
+
+import { AppError } from "../../runtime/base/errors.ts";
+import { Code, leb } from "./count_memory_growth.ts";
+import { readSections } from "./wasm_reader.ts";
+
+const TABLE = 4;
+/** Entries of all tables of a module, from the start. A large program's functions are some tens of thousands. */
+export const MAX_ENTRIES = 1_000_000;
+/** How far all tables of a module together may grow, where they are not that large from the start. */
+const MAX_GROWN = 100_000;
+
+/** A module whose tables are limited. */
+export interface LimitedTables {
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  /** Entries from the start. */
+  readonly entries: number;
+}
+
+/**
+ * The module with a maximum for each of its tables.
+ *
+ * @throws AppError TOO_LARGE
+ */
+export function limitTables(bytes: Uint8Array<ArrayBuffer>): LimitedTables {
+  const section = readSections(bytes).find(({ id }) => id === TABLE);
+  if (!section) return { bytes, entries: 0 };
+  const reader = new Code(bytes, section.content);
+  const parts: Uint8Array[] = [];
+  let entries = 0;
+  let kept = section.content;
+  const tables = reader.number();
+  for (let count = tables; count > 0; count--) {
+    const initialized = bytes[reader.at] === 0x40;
+    if (initialized) reader.at += 2;
+    reader.valueType();
+    const start = reader.at;
+    const flags = reader.number();
+    if ((flags & 4) !== 0) {
+      throw new AppError("PLUGIN_UNSUPPORTED", "It has a table with indexes of 64 bits (memory64)", {
+        hint: "build it for wasm32",
+      });
+    }
+    const least = reader.number();
+    const most = (flags & 1) === 0 ? Infinity : reader.number();
+    entries += least;
+    const grown = Math.min(most, Math.max(least, Math.floor(MAX_GROWN / tables)));
+    const limits = [flags | 1, ...leb(least), ...leb(grown)];
+    parts.push(bytes.subarray(kept, start), Uint8Array.from(limits));
+    kept = reader.at;
+    if (initialized) reader.skipExpression();
+  }
+  if (entries > MAX_ENTRIES) {
+    throw new AppError(
+      "TOO_LARGE",
+      `Its tables have ${entries} entries from the start, more than ${MAX_ENTRIES}`,
+    );
+  }
+  parts.push(bytes.subarray(kept, section.end));
+  const content = parts.reduce((sum, { length }) => sum + length, 0);
+  const all = [
+    bytes.subarray(0, section.start),
+    Uint8Array.from([TABLE, ...leb(content)]),
+    ...parts,
+    bytes.subarray(section.end),
+  ];
+  const limited = new Uint8Array(all.reduce((sum, { length }) => sum + length, 0));
+  let at = 0;
+  for (const part of all) {
+    limited.set(part, at);
+    at += part.length;
+  }
+  return { bytes: limited, entries };
+}

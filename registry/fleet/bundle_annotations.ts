@@ -1,0 +1,119 @@
+/**
+ * What a bundle says of its plugins beside the image layout: annotations of `index.json`, with a version. Of other tools' there
+ * are none of ours, and then nothing is granted by it. Pure.
+ */
+
+import { AppError, messageOf } from "../../runtime/base/errors.ts";
+import type { Grants } from "../../runtime/grants/grants.ts";
+import { DIGEST, type Receipt } from "../../runtime/store/receipt.ts";
+import { printable } from "../../runtime/base/text.ts";
+import { duplicateName } from "../oci/manifest.ts";
+import { grantsFromPortable, portableGrants } from "./portable_grants.ts";
+
+/** image-spec, annotations.md: how an image in a layout is called. */
+const REF_NAME = "org.opencontainers.image.ref.name";
+const OURS = "krew-wasm.dev/";
+/** The version of what follows. 1 had no such annotation, and left out what there was not. */
+const VERSION = "krew-wasm.dev/bundle";
+const PRESENT = 2;
+/** The name it is installed as, and what it was granted, for `bundle load --with-grants`. */
+const NAME = "krew-wasm.dev/name";
+const GRANTED = "krew-wasm.dev/granted";
+/** The digest of a blob that holds the manifest's signatures; empty for none, as are the next two. */
+const SIGNATURES = "krew-wasm.dev/signatures";
+/** The digest of the index that the manifest was chosen from, a blob too, and that of a blob with the index's signatures. */
+const INDEX = "krew-wasm.dev/index";
+const INDEX_SIGNATURES = "krew-wasm.dev/index-signatures";
+const ALL = [VERSION, NAME, GRANTED, SIGNATURES, INDEX, INDEX_SIGNATURES];
+
+/** The blobs beside a manifest; empty where there are none. */
+export interface BundledBlobs {
+  readonly signatures: string;
+  readonly index: string;
+  readonly indexSignatures: string;
+}
+
+/** What a bundle says of a plugin. */
+export interface Bundled {
+  readonly refName: string | undefined;
+  readonly name: string | undefined;
+  readonly grants: Grants | undefined;
+  readonly signatures: string | undefined;
+  readonly index: string | undefined;
+  readonly indexSignatures: string | undefined;
+}
+
+/** The annotations of a plugin that is saved. */
+export function bundledAnnotations(
+  receipt: Receipt,
+  { signatures, index, indexSignatures }: BundledBlobs,
+  home: string,
+): Record<string, string> {
+  return {
+    [REF_NAME]: receipt.reference,
+    [VERSION]: String(PRESENT),
+    [NAME]: receipt.name,
+    [GRANTED]: JSON.stringify(portableGrants(receipt.grants, home)),
+    [SIGNATURES]: signatures,
+    [INDEX]: index,
+    [INDEX_SIGNATURES]: indexSignatures,
+  };
+}
+
+/** Reads them, strictly. `path`: where they stand. @throws AppError BUNDLE_INVALID */
+export function readBundled(annotations: unknown, home: string, path: string): Bundled {
+  const invalid = (what: string): never => {
+    throw new AppError("BUNDLE_INVALID", `The bundle's ${path}${what}`);
+  };
+  if (annotations !== undefined && (typeof annotations !== "object" || annotations === null)) {
+    return invalid(" is not an object");
+  }
+  const notes = (annotations ?? {}) as Record<string, unknown>;
+  const at = (key: string) => `["${printable(key, 100)}"]`;
+  const ours = Object.keys(notes).filter((key) => key.startsWith(OURS));
+  for (const key of [REF_NAME, ...ours]) {
+    if (Object.hasOwn(notes, key) && typeof notes[key] !== "string") invalid(`${at(key)} is not a text`);
+  }
+  const note = (key: string) => Object.hasOwn(notes, key) ? notes[key] as string : undefined;
+  const version = note(VERSION);
+  if (version !== undefined && version !== String(PRESENT)) {
+    return invalid(
+      /^\d+$/.test(version) && Number(version) > PRESENT
+        ? `${at(VERSION)} is ${version}, this krew-wasm reads ${PRESENT} and older`
+        : `${at(VERSION)} is not ${PRESENT}`,
+    );
+  }
+  for (const key of ours) if (!ALL.includes(key)) invalid(`${at(key)} is not known`);
+  if (version !== undefined) {
+    for (const key of ALL) if (note(key) === undefined) invalid(`${at(key)} is missing`);
+  }
+  const blob = (key: string): string | undefined => {
+    const digest = note(key);
+    if (digest === undefined || digest === "" && version !== undefined) return undefined;
+    return DIGEST.test(digest) ? digest : invalid(`${at(key)} is not a digest`);
+  };
+  const granted = note(GRANTED);
+  let grants: Grants | undefined;
+  if (granted !== undefined) {
+    try {
+      const twice = duplicateNameIn(granted);
+      if (twice !== undefined) throw new Error(`it has "${printable(twice, 100)}" twice in one place`);
+      grants = grantsFromPortable(JSON.parse(granted), home, version === undefined ? "former" : "present");
+    } catch (error) {
+      return invalid(`${at(GRANTED)}: ${printable(messageOf(error), 300)}`);
+    }
+  }
+  return {
+    refName: note(REF_NAME),
+    name: note(NAME),
+    grants,
+    signatures: blob(SIGNATURES),
+    index: blob(INDEX),
+    indexSignatures: blob(INDEX_SIGNATURES),
+  };
+}
+
+function duplicateNameIn(text: string): string | undefined {
+  JSON.parse(text); // what does not parse is told by the parser
+  return duplicateName(text);
+}

@@ -1,0 +1,341 @@
+/**
+ * Indexes of plugins: an OCI artifact whose one layer is a small JSON document, kept in the store and looked at anew by
+ * its digest. What an index says is its publisher's word: names and descriptions are made safe to print where they are
+ * printed, a reference is one like any other.
+ */
+
+import { AppError, messageOf } from "../../runtime/base/errors.ts";
+import { DIGEST } from "../../runtime/store/receipt.ts";
+import { parsePluginName } from "../../runtime/base/names.ts";
+import type { Layout } from "../../runtime/store/layout.ts";
+import { visibleJson } from "../../runtime/base/invisible.ts";
+import { printable } from "../../runtime/base/text.ts";
+import type { Artifact, Blob } from "../oci/artifact.ts";
+import { blobOf, MANIFEST_TYPE, timestamp } from "../oci/artifact.ts";
+import type { RegistryClient } from "../oci/registry_client.ts";
+import { INDEX_OF_PLUGINS } from "../oci/manifest.ts";
+import { formatReference, parseReference, type Reference } from "../oci/mirrored_reference.ts";
+import { replaceFile, storeFailed, syncDirectory } from "../store/disk.ts";
+import { openForWriting } from "../store/open.ts";
+
+const EMPTY_CONFIG = "application/vnd.oci.empty.v1+json";
+/** The version of the document. */
+const INDEX_VERSION = 1;
+/** No document is larger. Bytes. */
+const MAX_DOCUMENT = 8 << 20;
+const MAX_PLUGINS = 20_000;
+
+/** A plugin as an index offers it. */
+export interface IndexedPlugin {
+  readonly name: string;
+  readonly reference: string;
+  readonly description?: string | undefined;
+  readonly version?: string | undefined;
+  readonly homepage?: string | undefined;
+}
+
+/** What an index says. */
+export interface IndexDocument {
+  readonly plugins: readonly IndexedPlugin[];
+}
+
+/**
+ * A document from its text. An entry that is malformed is an error: a publisher should notice.
+ *
+ * @throws AppError INDEX_INVALID, its message holds the field's path
+ */
+export function parseIndexDocument(text: string, shown: string): IndexDocument {
+  const invalid = (what: string): never => {
+    throw new AppError("INDEX_INVALID", `${printable(shown, 400)} is no index of plugins: ${what}`);
+  };
+  let json: { krewWasmIndex?: unknown; plugins?: unknown } | null;
+  try {
+    json = JSON.parse(text);
+  } catch {
+    return invalid("it is not JSON");
+  }
+  const version = json?.krewWasmIndex;
+  if (Number.isSafeInteger(version) && (version as number) > INDEX_VERSION) {
+    return invalid(`it has the version ${version}, this krew-wasm reads ${INDEX_VERSION}`);
+  }
+  if (version !== INDEX_VERSION) return invalid(`krewWasmIndex is missing or not ${INDEX_VERSION}`);
+  if (!Array.isArray(json?.plugins)) return invalid("plugins is missing or malformed");
+  if (json.plugins.length > MAX_PLUGINS) return invalid(`it has more than ${MAX_PLUGINS} plugins`);
+  const names = new Set<string>();
+  const plugins = json.plugins.map((entry: unknown, index): IndexedPlugin => {
+    const at = `plugins[${index}]`;
+    const { name, reference, description, version, homepage } = (entry ?? {}) as Record<string, unknown>;
+    if (typeof name !== "string") return invalid(`${at}.name is missing or malformed`);
+    if (typeof reference !== "string") return invalid(`${at}.reference is missing or malformed`);
+    try {
+      if (parsePluginName(name) !== name) {
+        return invalid(`${at}.name: "${printable(name, 100)}" has an underscore`);
+      }
+      parseReference(reference);
+    } catch (error) {
+      if (error instanceof AppError && error.code === "INDEX_INVALID") throw error;
+      return invalid(`${at}: ${messageOf(error)}`);
+    }
+    if (names.has(name)) return invalid(`${at}.name: there are two of the name "${name}"`);
+    names.add(name);
+    const optional = (field: string, value: unknown, limit: number) =>
+      value === undefined
+        ? {}
+        : typeof value === "string"
+        ? { [field]: value.slice(0, limit) }
+        : invalid(`${at}.${field} is not a string`);
+    return {
+      name,
+      reference: formatReference(parseReference(reference)),
+      ...optional("version", version, 100),
+      ...optional("description", description, 500),
+      ...optional("homepage", homepage, 500),
+    };
+  });
+  return { plugins };
+}
+
+/** A document as it is published: sorted by name. */
+export function formatIndexDocument({ plugins }: IndexDocument): string {
+  const sorted = [...plugins].sort((a, b) => a.name < b.name ? -1 : 1);
+  return `${visibleJson(JSON.stringify({ krewWasmIndex: INDEX_VERSION, plugins: sorted }, null, 2))}\n`;
+}
+
+/** The artifact that holds a document (image-spec, manifest.md, "Guidelines for Artifact Usage"). */
+export function makeIndexArtifact(text: string, created: Date): Omit<Artifact, "kind"> {
+  const config = blobOf(new TextEncoder().encode("{}"), EMPTY_CONFIG);
+  const layer = blobOf(new TextEncoder().encode(text), INDEX_OF_PLUGINS);
+  const descriptor = ({ mediaType, digest, size }: Blob) => ({ mediaType, digest, size });
+  const manifest = JSON.stringify({
+    schemaVersion: 2,
+    mediaType: MANIFEST_TYPE,
+    artifactType: INDEX_OF_PLUGINS,
+    config: descriptor(config),
+    layers: [{ ...descriptor(layer), annotations: { "org.opencontainers.image.title": "index.json" } }],
+    annotations: { "org.opencontainers.image.created": timestamp(created) },
+  });
+  return { manifest, mediaType: MANIFEST_TYPE, config, layer };
+}
+
+/** An index that was added, with what was last read of it. */
+export interface StoredIndex {
+  readonly name: string;
+  readonly reference: string;
+  /** Of the manifest that the document was read from. */
+  readonly manifestDigest: string;
+  /** RFC 3339, UTC: when it was last asked for. */
+  readonly fetchedAt: string;
+  readonly document: IndexDocument;
+}
+
+const STORED = 1;
+const NAME = /^[a-z0-9]+(?:-[a-z0-9]+)*$/;
+
+/** The indexes that were added, by name, and those that can't be read. */
+export function readIndexes(layout: Layout): {
+  readonly indexes: StoredIndex[];
+  readonly broken: { readonly name: string; readonly error: unknown }[];
+} {
+  const indexes: StoredIndex[] = [];
+  const broken: { name: string; error: unknown }[] = [];
+  let entries: Deno.DirEntry[] = [];
+  try {
+    entries = [...Deno.readDirSync(layout.indexes)];
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
+  for (const { name: file } of entries) {
+    const name = /^([a-z0-9-]+)\.json$/.exec(file)?.[1];
+    if (name === undefined || !NAME.test(name)) continue;
+    try {
+      indexes.push(parseStored(Deno.readTextFileSync(layout.index(name)), name));
+    } catch (error) {
+      if (error instanceof Deno.errors.NotFound) continue; // removed since
+      broken.push({ name, error });
+    }
+  }
+  const byName = (a: { name: string }, b: { name: string }) => a.name < b.name ? -1 : 1;
+  return { indexes: indexes.sort(byName), broken: broken.sort(byName) };
+}
+
+function parseStored(text: string, name: string): StoredIndex {
+  const invalid = (): never => {
+    throw new AppError("INDEX_INVALID", `What is kept of the index "${name}" is broken`, {
+      hint: `krew-wasm index remove ${name}, and add it again`,
+    });
+  };
+  let json: Record<string, unknown>;
+  try {
+    json = JSON.parse(text);
+  } catch {
+    return invalid();
+  }
+  const { format, reference, manifestDigest, fetchedAt, document } = json ?? {};
+  if (
+    format !== STORED || typeof reference !== "string" || typeof manifestDigest !== "string" ||
+    typeof fetchedAt !== "string"
+  ) return invalid();
+  return {
+    name,
+    reference,
+    manifestDigest,
+    fetchedAt,
+    document: parseIndexDocument(JSON.stringify(document), name),
+  };
+}
+
+function formatStored({ reference, manifestDigest, fetchedAt, document }: StoredIndex): string {
+  return `${
+    JSON.stringify({
+      format: STORED,
+      reference,
+      manifestDigest,
+      fetchedAt,
+      document: { krewWasmIndex: INDEX_VERSION, plugins: document.plugins },
+    })
+  }\n`;
+}
+
+/**
+ * Reads an index from its registry. Where its manifest is the one that is known, nothing more is asked for.
+ *
+ * @throws AppError REGISTRY_…, INDEX_INVALID, DIGEST_MISMATCH, TOO_LARGE
+ */
+export async function fetchIndex(
+  client: RegistryClient,
+  reference: Reference,
+  known: StoredIndex | undefined,
+): Promise<Pick<StoredIndex, "manifestDigest" | "document">> {
+  const manifest = await client.fetchAnyManifest(reference, "read the index");
+  if (known?.manifestDigest === manifest.digest) return known;
+  const shown = formatReference(reference);
+  const invalid = (what: string): never => {
+    throw new AppError("INDEX_INVALID", `${printable(shown, 400)} is no index of plugins: ${what}`, {
+      hint: "krew-wasm index push makes one",
+    });
+  };
+  let layers: unknown;
+  try {
+    ({ layers } = JSON.parse(manifest.text) as { layers?: unknown });
+  } catch {
+    return invalid("its manifest is not JSON");
+  }
+  const layer = (Array.isArray(layers) && layers.length === 1 ? layers[0] : undefined) as
+    | Record<string, unknown>
+    | null
+    | undefined;
+  if (layer?.mediaType !== INDEX_OF_PLUGINS) return invalid(`it is an artifact of another kind`);
+  const { digest, size } = layer;
+  if (typeof digest !== "string" || !DIGEST.test(digest) || !Number.isSafeInteger(size)) {
+    return invalid("its manifest's layer is malformed");
+  }
+  if ((size as number) > MAX_DOCUMENT || (size as number) < 0) {
+    throw new AppError(
+      "TOO_LARGE",
+      `The index ${printable(shown, 400)} is larger than ${MAX_DOCUMENT} bytes`,
+    );
+  }
+  let chunks: Uint8Array<ArrayBuffer>[] = [];
+  await client.fetchBlob(
+    reference,
+    { digest, size: size as number },
+    () => {
+      chunks = [];
+      return (bytes) => chunks.push(bytes.slice());
+    },
+    undefined,
+    "read the index",
+  );
+  return {
+    manifestDigest: manifest.digest,
+    document: parseIndexDocument(await new Blob(chunks).text(), shown),
+  };
+}
+
+/** Keeps an index; `replace` says whether one of that name may be there. @throws AppError INDEX_INVALID, STORE_… */
+export async function storeIndex(
+  layout: Layout,
+  index: StoredIndex,
+  replace: boolean,
+  notice?: (line: string) => void,
+): Promise<void> {
+  if (!NAME.test(index.name) || index.name.length > 64) {
+    throw new AppError("NAME_INVALID", `"${printable(index.name, 100)}" is not the name of an index`, {
+      hint: "choose one with --name, of lower-case letters, digits and dashes",
+    });
+  }
+  using _lock = await openForWriting(layout, { task: `index ${index.name}`, notice });
+  const there = readIndexes(layout).indexes.some(({ name }) => name === index.name);
+  if (there && !replace) {
+    throw new AppError("ALREADY_INSTALLED", `There is an index "${index.name}" already`, {
+      hint: `krew-wasm index remove ${index.name}, or --name`,
+    });
+  }
+  if (!there && replace) return; // removed meanwhile
+  replaceFile(layout, "index", layout.index(index.name), formatStored(index));
+}
+
+/** Forgets an index. @throws AppError INDEX_UNKNOWN, STORE_… */
+export async function removeIndex(
+  layout: Layout,
+  name: string,
+  notice?: (line: string) => void,
+): Promise<void> {
+  const { indexes, broken } = readIndexes(layout);
+  if (![...indexes, ...broken].some((index) => index.name === name)) throw indexUnknown(name);
+  using _lock = await openForWriting(layout, { task: `index remove ${name}`, notice });
+  try {
+    Deno.removeSync(layout.index(name));
+    syncDirectory(layout.indexes);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return; // removed by another process since
+    throw storeFailed(`Cannot remove the index "${name}"`, error);
+  }
+}
+
+/** There is no index of a name. */
+export function indexUnknown(name: string): AppError {
+  return new AppError("INDEX_UNKNOWN", `No index "${printable(name, 100)}" was added`, {
+    hint: "krew-wasm index list shows which are; krew-wasm index add REF adds one",
+  });
+}
+
+/** A plugin, and the index that offers it. */
+export interface Offer {
+  readonly index: string;
+  readonly plugin: IndexedPlugin;
+}
+
+/** Who offers a name; the same reference in two indexes is one offer. Pure. */
+export function offersOf(indexes: readonly StoredIndex[], name: string): Offer[] {
+  const offers = indexes.flatMap((index) =>
+    index.document.plugins.filter((plugin) => plugin.name === name).map((plugin) => ({
+      index: index.name,
+      plugin,
+    }))
+  );
+  return offers.filter((offer, at) =>
+    offers.findIndex(({ plugin }) => plugin.reference === offer.plugin.reference) === at
+  );
+}
+
+/** What a word finds, best first: in names before descriptions, and with a letter amiss. All, by name, without one. */
+export async function searchOffers(
+  indexes: readonly StoredIndex[],
+  word: string | undefined,
+): Promise<Offer[]> {
+  const offers = indexes.flatMap((index) =>
+    index.document.plugins.map((plugin) => ({ index: index.name, plugin }))
+  );
+  if (word === undefined || word.trim() === "") {
+    return offers.sort((a, b) => a.plugin.name < b.plugin.name ? -1 : a.plugin.name > b.plugin.name ? 1 : 0);
+  }
+  const { default: Fuse } = await import("fuse.js");
+  const fuse = new Fuse(offers, {
+    keys: [{ name: "plugin.name", weight: 3 }, { name: "plugin.description", weight: 1 }],
+    threshold: 0.35,
+    ignoreLocation: true,
+    minMatchCharLength: 2,
+  });
+  return fuse.search(word.slice(0, 32)).map(({ item }) => item); // its own limit for fuzzy words
+}

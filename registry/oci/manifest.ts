@@ -1,0 +1,316 @@
+/**
+ * Image manifests that hold a plugin (OCI image-spec manifest.md; the CNCF Wasm OCI artifact layout, and the layout of
+ * wasm-to-oci that the plugins of 2022 have). Pure. Whether the layer is a module or a component is told by its bytes.
+ */
+
+import { AppError } from "../../runtime/base/errors.ts";
+import { DIGEST } from "../../runtime/store/receipt.ts";
+import { printable } from "../../runtime/base/text.ts";
+
+/** Media types of manifests, in the order they are preferred. */
+export const MANIFEST_TYPES = [
+  "application/vnd.oci.image.manifest.v1+json",
+  "application/vnd.docker.distribution.manifest.v2+json",
+] as const;
+/** Media types of indexes: asked for too, so that a registry sends what there is instead of a 404. */
+export const INDEX_TYPES = [
+  "application/vnd.oci.image.index.v1+json",
+  "application/vnd.docker.distribution.manifest.list.v2+json",
+] as const;
+
+const WASM_LAYERS: ReadonlySet<string> = new Set([
+  "application/wasm",
+  "application/vnd.wasm.content.layer.v1+wasm",
+  "application/vnd.wasm.component.v1",
+  "application/vnd.wasm.component.v1+wasm",
+  "application/vnd.bytecodealliance.wasm.component.layer.v0+wasm",
+  "application/vnd.module.wasm.content.layer.v1+wasm",
+]);
+
+/** The layer, and the artifact's type, of an index of plugins (index_file.ts). */
+export const INDEX_OF_PLUGINS = "application/vnd.krew-wasm.index.v1+json";
+
+/** The most a plugin's wasm may weigh, in bytes. */
+export const MAX_BLOB = 1 << 30;
+
+/** A descriptor: what something is, by its digest. */
+export interface Descriptor {
+  readonly mediaType: string;
+  /** `sha256:<hex>` */
+  readonly digest: string;
+  /** Bytes. */
+  readonly size: number;
+}
+
+/** What a manifest says of a plugin. */
+export interface PluginManifest {
+  /** `sha256:<hex>` of the wasm. */
+  readonly digest: string;
+  /** Bytes of the wasm. */
+  readonly size: number;
+  readonly version: string | undefined;
+  readonly description: string | undefined;
+  /** Of the layer. */
+  readonly mediaType: string;
+  readonly config: Descriptor;
+  /** All annotations that are texts; not yet safe to print. */
+  readonly annotations: Readonly<Record<string, string>>;
+}
+
+/** No manifest nests deeper. */
+const MAX_DEPTH = 64;
+
+/** Whether a JSON text nests so deeply that parsing it takes a hundred times its size. */
+export function isDeep(text: string): boolean {
+  let depth = 0;
+  for (let at = 0; at < text.length; at++) {
+    const code = text.charCodeAt(at);
+    if (code === 0x7b || code === 0x5b) {
+      if (++depth > MAX_DEPTH) return true;
+    } else if (code === 0x7d || code === 0x5d) depth--;
+    else if (code === 0x22) {
+      for (at++; at < text.length && text.charCodeAt(at) !== 0x22; at++) {
+        if (text.charCodeAt(at) === 0x5c) at++;
+      }
+    }
+  }
+  return false;
+}
+
+const UTF8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+
+/** A manifest's text, which encoded again is the same bytes. @throws TypeError of what is not UTF-8 */
+export function manifestText(bytes: Uint8Array): string {
+  return UTF8.decode(bytes);
+}
+
+/** Whether a manifest is an index of several. What can't be read is none. */
+export function isIndex(text: string): boolean {
+  try {
+    const manifest = JSON.parse(text) as Record<string, unknown> | null;
+    return typeof manifest === "object" && manifest !== null &&
+      ((INDEX_TYPES as readonly unknown[]).includes(manifest.mediaType) || Array.isArray(manifest.manifests));
+  } catch {
+    return false;
+  }
+}
+
+/**
+ * The entry of an index that is the plugin: the one for the platform wasm/wasip2, else wasm/wasip1, else any of wasm, else
+ * the only one there is. Attestations and the like, which are of no platform, don't count.
+ *
+ * @throws AppError MANIFEST_INVALID, ARTIFACT_UNSUPPORTED
+ */
+export function chooseManifest(text: string, shown: string, verb = "pull"): Descriptor {
+  const fail = (code: "MANIFEST_INVALID" | "ARTIFACT_UNSUPPORTED", what: string, hint?: string): never => {
+    throw new AppError(
+      code,
+      `Cannot ${verb} "${shown}": ${what}`,
+      hint === undefined ? {} : { hint },
+    );
+  };
+  const index = parseObject(text, (what) => fail("MANIFEST_INVALID", what));
+  if (index.schemaVersion !== 2 || !Array.isArray(index.manifests)) {
+    return fail("MANIFEST_INVALID", "its index is none of schema version 2");
+  }
+  if ("layers" in index || "config" in index) {
+    return fail("MANIFEST_INVALID", "its manifest is an index and an image in one");
+  }
+  const entries = index.manifests.map((entry: unknown, at) => {
+    const { platform, annotations } = (entry ?? {}) as Record<string, Record<string, unknown> | undefined>;
+    return {
+      descriptor: parseDescriptor(entry) ??
+        fail("MANIFEST_INVALID", `manifests[${at}] of its index is malformed`),
+      type: (entry as { artifactType?: unknown } | null)?.artifactType,
+      architecture: platform?.architecture,
+      os: platform?.os,
+      attestation: annotations !== undefined && "vnd.docker.reference.type" in annotations,
+    };
+  });
+  const images = entries.filter(({ architecture, attestation }) =>
+    architecture !== "unknown" && !attestation
+  );
+  const wasm = images.filter(({ architecture }) => architecture === "wasm" || architecture === "wasm32");
+  const choices = ["wasip2", "wasip1"].map((os) => wasm.filter((entry) => entry.os === os));
+  const nearest = [...choices, wasm, images].find((some) => some.length > 0) ?? [];
+  // Some lists have one entry twice.
+  const found = [...new Map(byType(nearest).map((entry) => [entry.descriptor.digest, entry])).values()];
+  if (found.length === 0) return fail("ARTIFACT_UNSUPPORTED", "its index is empty");
+  if (found.length > 1) {
+    return fail(
+      "ARTIFACT_UNSUPPORTED",
+      `it is an index of ${images.length} images, of which ${
+        wasm.length === 0 && !isWasm(found[0]!.type) ? "none is" : "several are"
+      } for WebAssembly`,
+      `pull one of them by its digest: REF@${found[0]!.descriptor.digest}`,
+    );
+  }
+  return found[0]!.descriptor;
+}
+
+/** Types of artifacts that are WebAssembly, as clients write them into an index. */
+const WASM_ARTIFACT = /^application\/(wasm$|vnd\.wasm\.|vnd\.(module|bytecodealliance)\.wasm\.)/;
+
+const isWasm = (type: unknown) => typeof type === "string" && WASM_ARTIFACT.test(type);
+
+/** Of several entries those whose artifact is WebAssembly; else those that name no artifact's type. */
+function byType<T extends { readonly type: unknown }>(entries: readonly T[]): readonly T[] {
+  if (entries.length < 2) return entries;
+  const typed = entries.filter(({ type }) => isWasm(type));
+  const untyped = entries.filter(({ type }) => typeof type !== "string" || type === "");
+  return [typed, untyped].find((some) => some.length > 0) ?? entries;
+}
+
+/** An object of JSON, in which no name is there twice: readers differ in which of them they take. */
+function parseObject(text: string, fail: (what: string) => never): Record<string, unknown> {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    return fail("its manifest is not JSON");
+  }
+  if (typeof value !== "object" || value === null || Array.isArray(value)) {
+    return fail("its manifest is not an object");
+  }
+  const twice = duplicateName(text);
+  if (twice !== undefined) return fail(`its manifest has "${printable(twice, 100)}" twice`);
+  return value as Record<string, unknown>;
+}
+
+/** A name that an object of this JSON text, which parses, holds twice; Go's reader does not tell cases apart either. */
+export function duplicateName(text: string): string | undefined {
+  const open: (Set<string> | undefined)[] = []; // undefined: an array
+  let isName = false;
+  for (let at = 0; at < text.length; at++) {
+    const token = text[at]!;
+    if (token === "{") {
+      open.push(new Set());
+      isName = true;
+    } else if (token === "[") {
+      open.push(undefined);
+      isName = false;
+    } else if (token === "}" || token === "]") open.pop();
+    else if (token === ",") isName = open.at(-1) !== undefined;
+    else if (token === ":") isName = false;
+    else if (token === '"') {
+      const start = at;
+      for (at++; text[at] !== '"'; at++) if (text[at] === "\\") at++;
+      if (!isName) continue;
+      const name = JSON.parse(text.slice(start, at + 1)) as string;
+      const names = open.at(-1)!;
+      if (names.has(name.toLowerCase())) return name;
+      names.add(name.toLowerCase());
+    }
+  }
+  return undefined;
+}
+
+function parseDescriptor(value: unknown): Descriptor | undefined {
+  if (typeof value !== "object" || value === null) return undefined;
+  const { mediaType, digest, size } = value as Record<string, unknown>;
+  return typeof mediaType === "string" && typeof digest === "string" && DIGEST.test(digest) &&
+      Number.isSafeInteger(size) && (size as number) >= 0
+    ? { mediaType, digest, size: size as number }
+    : undefined;
+}
+
+/**
+ * @param shown the reference, for errors
+ * @throws AppError MANIFEST_INVALID, ARTIFACT_UNSUPPORTED, TOO_LARGE
+ */
+export function parseManifest(text: string, shown: string, verb = "pull"): PluginManifest {
+  const fail = (
+    code: "MANIFEST_INVALID" | "ARTIFACT_UNSUPPORTED" | "TOO_LARGE",
+    what: string,
+    hint?: string,
+  ): never => {
+    throw new AppError(code, `Cannot ${verb} "${shown}": ${what}`, hint === undefined ? {} : { hint });
+  };
+  const manifest = parseObject(text, (what) => fail("MANIFEST_INVALID", what));
+  const { mediaType } = manifest;
+  if (mediaType !== undefined && typeof mediaType !== "string") {
+    return fail("MANIFEST_INVALID", "its manifest's mediaType is not a string");
+  }
+  if ((INDEX_TYPES as readonly unknown[]).includes(mediaType) || Array.isArray(manifest.manifests)) {
+    return fail(
+      "ARTIFACT_UNSUPPORTED",
+      "it is an index of several images, not a plugin",
+      "pull one of them by its digest: REF@sha256:…",
+    );
+  }
+  if (manifest.schemaVersion !== 2) {
+    return fail(
+      "MANIFEST_INVALID",
+      `its manifest has schemaVersion ${
+        printable(JSON.stringify(manifest.schemaVersion) ?? "none", 40)
+      }, not 2`,
+    );
+  }
+  if (mediaType !== undefined && !(MANIFEST_TYPES as readonly string[]).includes(mediaType)) {
+    return fail("ARTIFACT_UNSUPPORTED", `its manifest is of the type ${printable(mediaType, 100)}`);
+  }
+  const { layers, annotations } = manifest;
+  const config = parseDescriptor(manifest.config) ??
+    fail("MANIFEST_INVALID", "its manifest's config is not a descriptor");
+  if (!Array.isArray(layers)) return fail("MANIFEST_INVALID", "its manifest has no layers");
+  if (layers.length !== 1) {
+    return fail(
+      "ARTIFACT_UNSUPPORTED",
+      `it has ${layers.length} layers, a plugin has one`,
+      "this may be a container image, not a plugin",
+    );
+  }
+  const layer = layers[0] as Record<string, unknown> | null;
+  if (typeof layer !== "object" || layer === null) {
+    return fail("MANIFEST_INVALID", "its layer is not an object");
+  }
+  if (typeof layer.mediaType !== "string" || !WASM_LAYERS.has(layer.mediaType)) {
+    return fail(
+      "ARTIFACT_UNSUPPORTED",
+      `its layer is of the type ${printable(String(layer.mediaType), 100)}, not WebAssembly`,
+      layer.mediaType === INDEX_OF_PLUGINS
+        ? "this is an index of plugins: krew-wasm index add REF"
+        : "this may be a container image, not a plugin",
+    );
+  }
+  if (typeof layer.digest !== "string" || !DIGEST.test(layer.digest)) {
+    return fail(
+      "MANIFEST_INVALID",
+      `its layer's digest "${printable(String(layer.digest), 100)}" is not a sha256 digest`,
+    );
+  }
+  if (!Number.isSafeInteger(layer.size) || (layer.size as number) < 8) {
+    return fail(
+      "MANIFEST_INVALID",
+      `its layer's size ${printable(String(layer.size), 40)} can't be that of WebAssembly`,
+    );
+  }
+  if ((layer.size as number) > MAX_BLOB) {
+    return fail("TOO_LARGE", `its layer has ${layer.size} bytes, more than the ${MAX_BLOB} that are allowed`);
+  }
+  const texts = Object.fromEntries(
+    Object.entries(typeof annotations === "object" && annotations !== null ? annotations : {})
+      .filter((entry): entry is [string, string] => typeof entry[1] === "string"),
+  );
+  const annotation = (key: string, limit: number): string | undefined =>
+    Object.hasOwn(texts, key) && texts[key] !== "" ? texts[key]!.slice(0, limit) : undefined;
+  return {
+    digest: layer.digest,
+    size: layer.size as number,
+    version: annotation("org.opencontainers.image.version", 100),
+    description: annotation("org.opencontainers.image.description", 500),
+    mediaType: layer.mediaType,
+    config,
+    annotations: texts,
+  };
+}
+
+/** The config of a manifest that {@linkcode parseManifest} took; undefined where it names none by a sha256 digest. Pure. */
+export function configOf(text: string): { readonly digest: string; readonly size: number } | undefined {
+  const { config } = JSON.parse(text) as { config?: unknown };
+  const { digest, size } = (config ?? {}) as Record<string, unknown>;
+  return typeof digest === "string" && DIGEST.test(digest) && Number.isSafeInteger(size) &&
+      (size as number) >= 0
+    ? { digest, size: size as number }
+    : undefined;
+}

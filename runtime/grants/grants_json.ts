@@ -1,0 +1,186 @@
+/**
+ * Grants as receipts, lock files, bundles and `-o json` hold them. Every field is there, and what is not known is refused:
+ * a denial that is misspelt must not be read as none. Pure.
+ */
+
+import { canonicalPath } from "../base/canonical_path.ts";
+import type { Denials, EnvGrant, FileGrant, Grants, Limits } from "./grants.ts";
+import { type ClusterGrant, type ClusterRule, parseRules } from "../kube/allow/rules.ts";
+import {
+  boolean,
+  integer,
+  list,
+  malformed,
+  nullable,
+  object,
+  optional,
+  type Reader,
+  text,
+  word,
+} from "../base/strict_json.ts";
+
+/**
+ * `present`: what is written. `former`: as receipts of format 2, lock files and bundles of format 1 have them, which leave out
+ * what a rule of the cluster does not say.
+ */
+export type GrantsForm = "present" | "former";
+
+/** Grants as JSON. */
+export function grantsToJson(grants: Grants): Record<string, unknown> {
+  const { files, home, env, kubeconfig, cluster, terminal, completion, limits, deny } = grants;
+  return {
+    files: files.map(({ host, guest, write, directory = null, real = null }) => ({
+      host,
+      guest,
+      write,
+      directory,
+      real,
+    })),
+    home,
+    env,
+    kubeconfig,
+    cluster: typeof cluster === "string"
+      ? cluster
+      : { rules: cluster.rules.map(ruleToJson), readOnly: cluster.readOnly ?? false },
+    terminal,
+    completion,
+    limits,
+    deny: {
+      ...deny,
+      cluster: typeof deny.cluster === "boolean" ? deny.cluster : deny.cluster.map(ruleToJson),
+    },
+  };
+}
+
+function ruleToJson(rule: ClusterRule): Record<keyof ClusterRule, readonly string[] | null> {
+  const { verbs, apiGroups, resources, resourceNames, namespaces, nonResourceURLs } = rule;
+  return {
+    verbs,
+    apiGroups: apiGroups ?? null,
+    resources: resources ?? null,
+    resourceNames: resourceNames ?? null,
+    namespaces: namespaces ?? null,
+    nonResourceURLs: nonResourceURLs ?? null,
+  };
+}
+
+/** The reverse of {@linkcode grantsToJson}. @throws Error with the field's path */
+export function grantsFromJson(json: unknown, form: GrantsForm = "present", path = "grants"): Grants {
+  return (form === "present" ? PRESENT : FORMER)(json, path);
+}
+
+const names = list(text());
+const variables = list(text(/^[^=,*\u0000-\u001f\u007f]+$/, "is not the name of a variable"));
+/** An absolute path of the host, as it is opened: in its one spelling. */
+const hostPath: Reader<string> = (value, path) =>
+  typeof value === "string" && canonicalPath(value) === value
+    ? value
+    : malformed(path, "is not an absolute path without //, /./, /../ and a slash at the end");
+const guestPath = text(/^[^\0]+$/, "is not a path");
+
+const env: Reader<EnvGrant> = (value, path) =>
+  value === "default" || value === "all"
+    ? value
+    : Array.isArray(value)
+    ? variables(value, path)
+    : malformed(path, 'is neither "default" nor "all" nor a list of names');
+
+const limits = object<Limits>({ maxMemory: integer(1), descriptors: integer(1) });
+
+const presentRule = object<Record<keyof ClusterRule, unknown>>({
+  verbs: names,
+  apiGroups: nullable(list(text(/^[^]*$/))),
+  resources: nullable(names),
+  resourceNames: nullable(names),
+  namespaces: nullable(names),
+  nonResourceURLs: nullable(names),
+});
+
+function rules(form: GrantsForm): Reader<ClusterRule[]> {
+  return (value, path) => {
+    if (!Array.isArray(value)) return malformed(path, value === undefined ? "is missing" : "is not a list");
+    if (form === "present") value.forEach((rule, index) => presentRule(rule, `${path}[${index}]`));
+    try {
+      return parseRules({ rules: value });
+    } catch (error) {
+      throw new Error((error as Error).message.replace(/^rules/, path));
+    }
+  };
+}
+
+function cluster(form: GrantsForm): Reader<ClusterGrant> {
+  const words = word("none", "read-only", "full");
+  const readOnly = form === "present" ? boolean : optional(boolean);
+  const byRules = object<{ rules: readonly ClusterRule[]; readOnly: boolean }>({
+    rules: rules(form),
+    readOnly,
+  });
+  return (value, path) => {
+    if (typeof value !== "object" || value === null) return words(value, path);
+    const read = byRules(value, path);
+    return read.readOnly ? read : { rules: read.rules };
+  };
+}
+
+/**
+ * With the field `completion`, which older ones don't have: they mean what every plugin has.
+ */
+function withCompletion<T extends { readonly completion: boolean }>(
+  form: GrantsForm,
+  fields: Parameters<typeof object<Omit<T, "completion">>>[0],
+  before: boolean,
+): Reader<T> {
+  if (form === "present") return object<T>({ ...fields, completion: boolean } as never);
+  const read = object<Omit<T, "completion">>(fields);
+  return (value, path) => ({ ...read(value, path), completion: before }) as T;
+}
+
+function denials(form: GrantsForm): Reader<Denials> {
+  const ofRules = rules(form);
+  return withCompletion<Denials>(form, {
+    read: list(hostPath),
+    write: list(hostPath),
+    home: boolean,
+    env: (value, path) => value === "all" ? value : variables(value, path),
+    kubeconfig: boolean,
+    cluster: (value, path) => typeof value === "boolean" ? value : ofRules(value, path),
+    terminal: boolean,
+  }, false);
+}
+
+function files(form: GrantsForm): Reader<FileGrant[]> {
+  const [directory, real] = [nullable(boolean), nullable(hostPath)];
+  const read = object<Required<FileGrant>>({
+    host: hostPath,
+    guest: guestPath,
+    write: boolean,
+    directory: form === "present" ? directory : optional(directory),
+    real: form === "present" ? real : optional(real),
+  } as never);
+  return list((value, path): FileGrant => {
+    const { host, guest, write, directory, real } = read(value, path) as FileGrant;
+    return {
+      host,
+      guest,
+      write,
+      ...(directory === undefined ? {} : { directory }),
+      ...(real === undefined ? {} : { real }),
+    };
+  });
+}
+
+function grants(form: GrantsForm): Reader<Grants> {
+  return withCompletion<Grants>(form, {
+    files: files(form),
+    home: boolean,
+    env,
+    kubeconfig: boolean,
+    cluster: cluster(form),
+    terminal: boolean,
+    limits,
+    deny: denials(form),
+  }, true);
+}
+
+const PRESENT = grants("present");
+const FORMER = grants("former");

@@ -1,0 +1,177 @@
+/**
+ * kubectl's kuberc, of which one thing concerns us: which credential plugins may be started (kubectl.config.k8s.io/v1beta1,
+ * `credentialPluginPolicy`). Decided as by kubectl (pkg/kuberc) and client-go (plugin/pkg/client/auth/exec). Pure, but for what it
+ * is handed.
+ */
+
+import { AppError, messageOf } from "../../base/errors.ts";
+import { isName } from "../../base/program_path.ts";
+import { printable } from "../../base/text.ts";
+import { parseGoYaml } from "./go_yaml.ts";
+import type { KubercFile } from "./kuberc_file.ts";
+
+/** Which credential plugins may be started. */
+export interface PluginPolicy {
+  readonly policy: "AllowAll" | "DenyAll" | "Allowlist";
+  /** Commands: names that are looked for on PATH, or paths. */
+  readonly allowed: readonly string[];
+  /** The file, as it is shown. */
+  readonly where: string;
+}
+
+/**
+ * The policy in a kuberc: of several documents, the first that is a Preference counts.
+ *
+ * @param warn told, in words, what kubectl only warns of
+ * @throws AppError KUBECONFIG_INVALID
+ */
+export async function parseKuberc(
+  text: string,
+  { shown, explicit }: KubercFile,
+  warn: (line: string) => void,
+): Promise<PluginPolicy | undefined> {
+  let problem = "";
+  for (const document of documentsOf(text)) {
+    if (document === undefined) {
+      problem = `${shown} has text behind a separator ---`;
+      break;
+    }
+    if (document.trim() === "") continue;
+    problem = `${shown} holds no Preference of kubectl.config.k8s.io`;
+    const preference = await preferenceOf(document);
+    if (preference) return policyOf(preference, shown);
+  }
+  if (problem === "") return undefined;
+  if (explicit) throw new AppError("KUBECONFIG_INVALID", problem);
+  warn(problem);
+  return undefined;
+}
+
+/** The documents, as apimachinery's YAMLReader parts them; undefined for a separator that it refuses. */
+function* documentsOf(text: string): Generator<string | undefined> {
+  let start = 0;
+  for (const { 0: line, index } of text.matchAll(/^---[^\n]*(?:\n|$)/gm)) {
+    if (index > 0 && text[index - 1] !== "\n") continue;
+    yield text.slice(start, index);
+    if (!/^---\s*(?:#|$)/.test(line)) return yield undefined;
+    start = index + line.length;
+  }
+  yield text.slice(start);
+}
+
+type Preference = Readonly<Record<string, unknown>>;
+
+async function preferenceOf(document: string): Promise<Preference | undefined> {
+  let value: unknown;
+  try {
+    value = await parseGoYaml(document, { uniqueKeys: false, maxAliases: 1_000_000 });
+  } catch {
+    return undefined;
+  }
+  if (typeof value !== "object" || value === null || Array.isArray(value)) return undefined;
+  const fields = value as Preference;
+  if (inAnyCase(fields, "kind") !== "Preference") return undefined;
+  const version = inAnyCase(fields, "apiVersion");
+  if (version === "kubectl.config.k8s.io/v1alpha1") return {}; // This version has no policy.
+  return version === "kubectl.config.k8s.io/v1beta1" ? fields : undefined;
+}
+
+/** Go's encoding/json, which kubectl asks for kind and version, takes a key in any case. The exact key wins. */
+function inAnyCase(fields: Preference, key: string): unknown {
+  if (Object.hasOwn(fields, key)) return fields[key];
+  return Object.entries(fields).findLast(([name]) => name.toLowerCase() === key.toLowerCase())?.[1];
+}
+
+/** As client-go's ValidatePluginPolicy: a mistake in it is no policy that lets everything run. */
+function policyOf(preference: Preference, where: string): PluginPolicy {
+  const invalid = (what: string): never => {
+    throw new AppError("KUBECONFIG_INVALID", `${where}: ${what}`);
+  };
+  const policy = preference.credentialPluginPolicy ?? "";
+  const list = preference.credentialPluginAllowlist ?? undefined;
+  if (policy !== "" && policy !== "AllowAll" && policy !== "DenyAll" && policy !== "Allowlist") {
+    return invalid(
+      `credentialPluginPolicy is ${
+        printable(JSON.stringify(policy), 100)
+      }, not AllowAll, DenyAll or Allowlist`,
+    );
+  }
+  if (policy !== "Allowlist") {
+    if (list !== undefined) invalid("credentialPluginAllowlist takes credentialPluginPolicy: Allowlist");
+    return { policy: policy || "AllowAll", allowed: [], where };
+  }
+  if (!Array.isArray(list) || list.length === 0) {
+    return invalid("credentialPluginAllowlist is missing or empty: DenyAll denies all");
+  }
+  const allowed = list.map((entry: unknown, index): string => {
+    const { command, name } = typeof entry === "object" && entry !== null ? entry as Preference : {};
+    const at = `credentialPluginAllowlist[${index}]`;
+    if (command && name && command !== name) invalid(`${at} has a command and another name`);
+    const given = command || name;
+    if (typeof given !== "string") return invalid(`${at}.command is missing or no string`);
+    if (!isName(given) && !isClean(given)) {
+      invalid(
+        `${at}.command must be a path without ".", ".." and doubled slashes: "${printable(given, 200)}"`,
+      );
+    }
+    return given;
+  });
+  return { policy, allowed, where };
+}
+
+/** Whether Go's filepath.Clean leaves a path as it is. */
+function isClean(path: string): boolean {
+  const below = path.replace(/^(?:\/|(?:\.\.\/)+)/, "");
+  return path === "/" || below.split("/").every((name) => !["", ".", ".."].includes(name));
+}
+
+/** Finds the program that a command stands for: an absolute path, or undefined. */
+export type FindProgram = (command: string) => string | undefined;
+
+/**
+ * What is started for a command that the policy lets start: the command, or the program that it was found to be.
+ *
+ * @param command of the kubeconfig; one with a slash is absolute
+ * @throws AppError CREDENTIALS_FAILED
+ */
+export function allowedProgram(
+  command: string,
+  { policy, allowed, where }: PluginPolicy,
+  find: FindProgram,
+): string {
+  const refuse = (why: string): never => {
+    throw new AppError(
+      "CREDENTIALS_FAILED",
+      `The credential plugin "${printable(command, 200)}" may not be started: ${why}`,
+      { hint: "kubectl kuberc set changes the policy for kubectl and for plugins" },
+    );
+  };
+  if (policy === "AllowAll" || allowed.includes(command)) return command;
+  if (policy === "DenyAll") return refuse(`credentialPluginPolicy is DenyAll in ${where}`);
+  const found = find(command);
+  if (found !== undefined && allowed.some((entry) => entry === found || find(entry) === found)) return found;
+  return refuse(`it is not in the credentialPluginAllowlist of ${where}`);
+}
+
+/**
+ * Reads kuberc's policy; undefined where there is none.
+ *
+ * @throws AppError KUBECONFIG_INVALID, KUBECONFIG_UNREADABLE, USAGE
+ */
+export async function readPluginPolicy(
+  file: KubercFile | undefined,
+  readFile: (path: string) => string,
+  warn: (line: string) => void,
+): Promise<PluginPolicy | undefined> {
+  if (file === undefined) return undefined;
+  let text: string;
+  try {
+    text = readFile(file.path);
+  } catch (error) {
+    const problem = `Cannot read the kuberc "${file.shown}": ${printable(messageOf(error), 200)}`;
+    if (file.explicit) throw new AppError("KUBECONFIG_UNREADABLE", problem);
+    if (!(error instanceof Deno.errors.NotFound)) warn(problem);
+    return undefined;
+  }
+  return await parseKuberc(text, file, warn);
+}

@@ -1,0 +1,21 @@
+/** URLs of a kubeconfig or the environment in messages. Pure. */
+
+import { printable } from "../../base/text.ts";
+
+/**
+ * A URL, or what was meant for one, without what may be a secret in it: user name and password, with a scheme before them or
+ * without, query and fragment. A password may hold what ends it for a URL's parser: `http://me:a#b@proxy`.
+ */
+export function shownUrl(text: string): string {
+  const [, scheme = "", rest = ""] = /^((?:[a-z][a-z0-9+.-]*:)?\/+|)(.*)$/is.exec(text) ?? [];
+  const end = rest.search(/[/?#]|$/);
+  const authority = rest.slice(0, end);
+  if (!rest.slice(end).includes("@")) {
+    return printable(
+      scheme + authority.replace(/^.*@/s, "…@") + rest.slice(end).replace(/[?#].*$/s, ""),
+      200,
+    );
+  }
+  const host = /^[a-z]/i.test(scheme) && !authority.includes("@") && URL.canParse(scheme + authority);
+  return printable(host ? `${scheme}${authority}/…` : `${scheme}…`, 200);
+}

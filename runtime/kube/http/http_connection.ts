@@ -1,0 +1,234 @@
+/** One connection on which HTTP/1.1 is spoken: a request and its answer, then perhaps another. */
+
+import type { Duplex } from "../../wasi/streams/connection_streams.ts";
+import { bodyReader, framingOf, keepsAlive, sendChunks, writeAll } from "./http_body.ts";
+import { bytesOf, type Head, NoAnswer, readHead } from "./http_head.ts";
+import { Input } from "./http_input.ts";
+
+/** A request as it is sent. */
+export interface HttpRequest {
+  readonly method: string;
+  /** A path with its query, or to a proxy a whole URL. */
+  readonly target: string;
+  /** As they are sent; in values each character is a byte. What frames the body is added. */
+  readonly headers: Iterable<readonly [name: string, value: string]>;
+  /** A stream is sent in chunks, as it comes. */
+  readonly body?: Uint8Array<ArrayBuffer> | ReadableStream<Uint8Array<ArrayBuffer>> | undefined;
+  /** Ends the request, and the answer's body with it. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** An answer whose body streams. */
+export interface HttpAnswer {
+  readonly status: number;
+  /** Names in lower case; in values each character is a byte. */
+  readonly headers: readonly [name: string, value: string][];
+  /** null where there is none. Cancelling it closes the connection. */
+  readonly body: ReadableStream<Uint8Array<ArrayBuffer>> | null;
+}
+
+/** A body up to this many bytes is sent together with its head. */
+const TOGETHER = 65536;
+
+/** A connection, used by one request at a time. */
+export class HttpConnection {
+  #connection: Duplex;
+  #input: Input;
+  /** What stands for the time in which nothing is asked. */
+  #idle: object | undefined;
+  #since = 0;
+  #closed = false;
+
+  constructor(connection: Duplex) {
+    this.#connection = connection;
+    this.#input = new Input(connection);
+  }
+
+  /**
+   * Sends a request.
+   *
+   * @param over called once, when the connection may take another; not at all where it has been closed
+   * @throws the signal's reason; what a body's stream fails with; NoAnswer where the server may not have seen it; HttpError, and
+   * what the operating system or TLS has against it
+   */
+  async exchange(request: HttpRequest, over: () => void): Promise<HttpAnswer> {
+    const { method, signal } = request;
+    signal?.throwIfAborted();
+    this.#idle = undefined;
+    const abort = () => this.close();
+    signal?.addEventListener("abort", abort, { once: true });
+    let ended = false;
+    const end = (reusable: boolean) => {
+      if (ended) return;
+      ended = true;
+      signal?.removeEventListener("abort", abort);
+      if (!reusable || this.#closed || this.#input.bytes.length > 0) return this.close();
+      this.#rest();
+      over();
+    };
+    const upload = new Upload(this.#connection, request);
+    try {
+      const head = await this.#answer(upload);
+      const framing = framingOf(method, head);
+      const reusable = () =>
+        upload.done && keepsAlive(head) && framing !== "connection" && head.status !== 101;
+      if (framing === "none") {
+        const again = reusable();
+        upload.stop();
+        end(again);
+      }
+      return {
+        status: head.status,
+        headers: head.headers,
+        body: framing === "none"
+          ? null
+          : this.#body(bodyReader(this.#input, framing), end, reusable, signal, upload),
+      };
+    } catch (error) {
+      upload.stop();
+      end(false);
+      if (signal?.aborted) throw signal.reason;
+      throw error;
+    }
+  }
+
+  /** The head of the answer, which may come before all is sent. A server that takes no more may have answered. */
+  async #answer(upload: Upload): Promise<Head> {
+    const unsent = upload.start();
+    const head = readHead(this.#input);
+    head.catch(() => {}); // told below
+    const failed = await Promise.race([unsent, head.then(() => undefined, () => undefined)]);
+    if (failed?.byStream) throw failed.error;
+    // The server is not left to believe that what it was sent is whole.
+    unsent.then(({ byStream }) => byStream && this.close());
+    try {
+      return await head;
+    } catch (error) {
+      // What was read of a server that closed the connection says less than why nothing could be written.
+      if (error instanceof NoAnswer && failed) throw failed.error;
+      throw error;
+    }
+  }
+
+  #body(
+    read: () => Promise<Uint8Array<ArrayBuffer> | undefined>,
+    end: (reusable: boolean) => void,
+    reusable: () => boolean,
+    signal: AbortSignal | undefined,
+    upload: Upload,
+  ): ReadableStream<Uint8Array<ArrayBuffer>> {
+    const over = (whole: boolean) => {
+      upload.stop();
+      end(whole);
+    };
+    return new ReadableStream({
+      async pull(controller) {
+        try {
+          const piece = await read();
+          if (piece) return controller.enqueue(piece);
+          over(reusable());
+          controller.close();
+        } catch (error) {
+          over(false);
+          controller.error(signal?.aborted ? signal.reason : error);
+        }
+      },
+      cancel: () => over(false),
+    }, { highWaterMark: 0 });
+  }
+
+  /** Nothing is asked: whatever comes now, the end too, makes the connection useless. */
+  #rest(): void {
+    const idle = this.#idle = {};
+    this.#since = performance.now();
+    const over = () => {
+      if (this.#idle === idle) this.close();
+    };
+    this.#input.more().then(over, over);
+  }
+
+  /** Whether it is idle still, and since no more than `milliseconds`. */
+  isFresh(milliseconds: number): boolean {
+    return !this.#closed && performance.now() - this.#since < milliseconds;
+  }
+
+  /** More than once is fine. */
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    try {
+      this.#connection.close();
+    } catch { /* it is closed */ }
+  }
+}
+
+/** Why a request could not be sent whole. */
+interface Unsent {
+  readonly error: unknown;
+  /** It is the body's stream that failed. */
+  readonly byStream: boolean;
+}
+
+/** A request on its way out. */
+class Upload {
+  #connection: Duplex;
+  #request: HttpRequest;
+  #reader: ReadableStreamDefaultReader<Uint8Array<ArrayBuffer>> | undefined;
+  #stopped = false;
+  /** Whether all of it has been sent. */
+  done = false;
+
+  constructor(connection: Duplex, request: HttpRequest) {
+    this.#connection = connection;
+    this.#request = request;
+  }
+
+  /** Sends it; resolves with what went wrong, and not at all where nothing does. */
+  start(): Promise<Unsent> {
+    const { promise, resolve } = Promise.withResolvers<Unsent>();
+    this.#send().then(() => this.done = true, (error) => {
+      this.#reader?.cancel().catch(() => {}); // who makes the body is not left to wait
+      if (!this.#stopped) resolve({ error, byStream: error instanceof StreamFailed });
+    });
+    return promise.then((unsent) =>
+      unsent.error instanceof StreamFailed ? { ...unsent, error: unsent.error.cause } : unsent
+    );
+  }
+
+  async #send(): Promise<void> {
+    const { method, target, headers, body } = this.#request;
+    const lines = [`${method} ${target} HTTP/1.1`];
+    for (const [name, value] of headers) lines.push(`${name}: ${value}`);
+    const bytes = body instanceof Uint8Array ? body : undefined;
+    if (body instanceof ReadableStream) lines.push("transfer-encoding: chunked");
+    // A server may wait for a body where there might be one (RFC 9110 8.6).
+    else if (bytes || method === "POST" || method === "PUT" || method === "PATCH") {
+      lines.push(`content-length: ${bytes?.length ?? 0}`);
+    }
+    const head = bytesOf(`${lines.join("\r\n")}\r\n\r\n`);
+    if (bytes && bytes.length <= TOGETHER) {
+      const whole = new Uint8Array(head.length + bytes.length);
+      whole.set(head);
+      whole.set(bytes, head.length);
+      return await writeAll(this.#connection, whole);
+    }
+    await writeAll(this.#connection, head);
+    if (bytes) await writeAll(this.#connection, bytes);
+    if (!(body instanceof ReadableStream)) return;
+    const reader = this.#reader = body.getReader();
+    await sendChunks(this.#connection, {
+      read: () =>
+        reader.read().catch((cause) => {
+          throw new StreamFailed("the request's body failed", { cause });
+        }),
+    });
+  }
+
+  /** Nobody waits for the rest of it. */
+  stop(): void {
+    this.#stopped = true;
+    if (!this.done) this.#reader?.cancel().catch(() => {});
+  }
+}
+
+class StreamFailed extends Error {}

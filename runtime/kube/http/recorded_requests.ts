@@ -1,0 +1,86 @@
+/** A cluster whose refusals, and requests where they are asked for, are written down. */
+
+import { AppError } from "../../base/errors.ts";
+import type { RunRecord } from "../../sandbox/run_record.ts";
+import type { Cluster } from "../cluster.ts";
+
+/** Words for where a refused request was to go: never the whole URL, which may hold a password or a token. Pure. */
+export function addressOf(url: string): string {
+  if (url.startsWith("/") && !url.startsWith("//")) return "a path that is none";
+  const parsed = URL.parse(url);
+  return parsed === null ? "an address that is none" : `${parsed.protocol}//${parsed.host}`;
+}
+
+/** A request's path for the record: without query, and without what is the proxied service's own. Pure. */
+export function recordedPath(url: string): string {
+  const path = (URL.parse(url, "https://api") ?? { pathname: "" }).pathname;
+  return path.replace(/(\/proxy)\/.+/, "$1/…");
+}
+
+/** The cluster, with every refusal noted in the record. */
+export function recordCluster(cluster: Cluster, record: RunRecord): Cluster {
+  const refused = (error: unknown, what: string): never => {
+    if (error instanceof AppError && error.code === "DESTINATION_REFUSED") record.denied(what);
+    throw error;
+  };
+  const timed = async <T>(
+    method: string,
+    url: string,
+    status: (answer: T) => number,
+    send: () => Promise<T>,
+  ) => {
+    const started = performance.now();
+    try {
+      const answer = await send();
+      record.request(method, recordedPath(url), performance.now() - started, { status: status(answer) });
+      return answer;
+    } catch (error) {
+      const code = error instanceof AppError ? error.code : "INTERNAL";
+      if (code !== "DESTINATION_REFUSED") {
+        record.request(method, recordedPath(url), performance.now() - started, { error: code });
+      }
+      return refused(error, `send a request to ${addressOf(url)}`);
+    }
+  };
+  const { context, server, namespace } = cluster;
+  return {
+    context,
+    server,
+    namespace,
+    send: (request) =>
+      record.requests
+        ? timed(
+          request.method.toUpperCase(),
+          request.url,
+          ({ status }) => status,
+          () => cluster.send(request),
+        )
+        : cluster.send(request).catch((error) =>
+          refused(error, `send a request to ${addressOf(request.url)}`)
+        ),
+    upgrade: (request) =>
+      timed(
+        "GET",
+        request.url,
+        (answer) => "refused" in answer ? answer.refused.status : 101,
+        () => cluster.upgrade(request),
+      ),
+    async sockets() {
+      // A refusal as a whole is noted by who was asked (permission_requests.ts).
+      const sockets = await cluster.sockets();
+      return {
+        resolve(name) {
+          try {
+            return sockets.resolve(name);
+          } catch (error) {
+            return refused(error, `look up the name ${name}`);
+          }
+        },
+        connect: (address, port) =>
+          sockets.connect(address, port).catch((error) =>
+            refused(error, `open a connection to ${address.includes(":") ? `[${address}]` : address}:${port}`)
+          ),
+      };
+    },
+  };
+}

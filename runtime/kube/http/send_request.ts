@@ -1,0 +1,53 @@
+/** The HTTP client of a connection's server: directly, or through its proxy. */
+
+import { checkCertificate } from "./certificates.ts";
+import type { ClientCertificate, Connection } from "../config/connection.ts";
+import { dialForward, dialWithin, type Patience } from "../sockets/dial.ts";
+import { HttpClient } from "./http_client.ts";
+import { proxyFor, userinfoOfProxy } from "./cluster_proxy.ts";
+
+/** A client, and what requests say on their way. */
+export interface ServerClient {
+  readonly client: HttpClient;
+  /** What a request names in its first line: its path, or to a proxy that forwards requests all of its URL. */
+  readonly targetOf: (url: URL) => string;
+  /** For such a proxy. */
+  readonly proxyAuthorization: string | undefined;
+}
+
+/**
+ * Opens a client. Nothing is sent yet.
+ *
+ * @param env the user's environment, for proxies
+ * @param patience how long connecting may take
+ * @throws AppError KUBECONFIG_INVALID, CLUSTER_UNSUPPORTED
+ */
+export async function openClient(
+  connection: Connection,
+  certificate: ClientCertificate | undefined,
+  env: Readonly<Record<string, string>>,
+  patience: Patience,
+): Promise<ServerClient> {
+  const server = new URL(connection.server);
+  const proxy = proxyFor(server, connection.proxyUrl, env);
+  if (certificate) await checkCertificate(certificate, connection);
+  // As net/http: a proxy of HTTP forwards what needs no tunnel.
+  if (proxy && server.protocol === "http:" && /^https?:$/.test(proxy.protocol)) {
+    const { username, password } = userinfoOfProxy(proxy);
+    return {
+      client: new HttpClient((signal) => dialForward(patience, connection, proxy, signal)),
+      targetOf: (url) => url.href,
+      proxyAuthorization: username === "" && password === "" ? undefined : basic(username, password),
+    };
+  }
+  return {
+    client: new HttpClient((signal) => dialWithin(patience, connection, certificate, proxy, signal)),
+    targetOf: (url) => `${url.pathname}${url.search}`,
+    proxyAuthorization: undefined,
+  };
+}
+
+function basic(username: string, password: string): string {
+  const bytes = new TextEncoder().encode(`${username}:${password}`);
+  return `Basic ${btoa(String.fromCharCode(...bytes))}`;
+}

@@ -1,0 +1,132 @@
+/**
+ * Places on loopback behind which a connection goes on: TLS that only connects by itself is led through a proxy by them.
+ * Nobody else gets in the way: who connects has to have the port that is expected.
+ */
+
+import type { Duplex } from "../../wasi/streams/connection_streams.ts";
+import type { Place } from "../config/places.ts";
+
+/** A place on loopback behind which a connection goes on. */
+export interface Relay {
+  readonly place: Place;
+  /** Whose port may come: the one it is for. */
+  expect(ownPort: number): void;
+  /** Nobody comes. */
+  close(): void;
+}
+
+/** How many may wait that nobody has claimed yet: others are other processes'. */
+const MAX_WAITING = 64;
+
+/** Relays at one listener. */
+class Relays implements Disposable {
+  readonly port: number;
+  #listener: Deno.TcpListener;
+  #expected = new Map<number, (inner: Duplex) => void>();
+  #waiting = new Map<number, Deno.TcpConn>();
+  #open = 0;
+
+  /** @param onIdle called whenever nobody is expected any more */
+  constructor(private readonly onIdle: (relays: Relays) => void = () => {}) {
+    this.#listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+    this.#listener.unref();
+    this.port = this.#listener.addr.port;
+    this.#accept().catch(() => {}); // it is closed
+  }
+
+  to(tunnel: Duplex): Relay {
+    this.#open++;
+    let expected: number | undefined;
+    const end = () => {
+      if (expected === -1) return;
+      expected = -1;
+      this.#open--;
+      if (this.#open > 0) return;
+      this.#dropWaiting();
+      this.onIdle(this);
+    };
+    const lead = (inner: Duplex) => {
+      end();
+      Promise.all([pass(inner, tunnel), pass(tunnel, inner)]).then(() => closeAll(inner, tunnel));
+    };
+    return {
+      place: { hostname: "127.0.0.1", port: this.port },
+      expect: (ownPort) => {
+        expected = ownPort;
+        const inner = this.#waiting.get(ownPort);
+        this.#waiting.delete(ownPort);
+        if (inner) lead(inner);
+        else this.#expected.set(ownPort, lead);
+      },
+      close: () => {
+        if (expected !== undefined) this.#expected.delete(expected);
+        end();
+      },
+    };
+  }
+
+  async #accept(): Promise<void> {
+    for await (const inner of this.#listener) {
+      const { port } = inner.remoteAddr;
+      const lead = this.#expected.get(port);
+      this.#expected.delete(port);
+      if (lead) lead(inner);
+      else if (this.#open === 0 || this.#waiting.size >= MAX_WAITING) inner.close();
+      else this.#waiting.set(port, inner);
+    }
+  }
+
+  #dropWaiting(): void {
+    for (const inner of this.#waiting.values()) inner.close();
+    this.#waiting.clear();
+  }
+
+  [Symbol.dispose](): void {
+    this.#dropWaiting();
+    this.#listener.close();
+  }
+}
+
+let shared: Relays | undefined;
+
+/**
+ * From now on all relays have one place, which is open already: the process is about to lose the right to open others
+ * (runtime/kernel/).
+ */
+export function shareRelays(): { readonly port: number } & Disposable {
+  const relays = shared ??= new Relays();
+  return {
+    port: relays.port,
+    [Symbol.dispose]() {
+      relays[Symbol.dispose]();
+      shared = undefined;
+    },
+  };
+}
+
+/** A relay to where a connection leads, which is closed with its other end. */
+export function relayTo(tunnel: Duplex): Relay {
+  return (shared ?? new Relays((relays) => relays[Symbol.dispose]())).to(tunnel);
+}
+
+/** Passes all that comes on; the end of one is the end of the other. */
+async function pass(from: Duplex, to: Duplex): Promise<void> {
+  const buffer = new Uint8Array(65536);
+  try {
+    for (let count = await from.read(buffer); count !== null; count = await from.read(buffer)) {
+      for (let part = buffer.subarray(0, count); part.length > 0;) part = part.subarray(await to.write(part));
+    }
+    await to.closeWrite();
+  } catch {
+    closeAll(from, to);
+  }
+}
+
+/** Closes what is open of them. */
+export function closeAll(...connections: Duplex[]): void {
+  for (const each of connections) {
+    try {
+      each.close();
+    } catch { /* it is closed */ }
+  }
+}

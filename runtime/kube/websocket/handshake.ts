@@ -1,0 +1,105 @@
+/** The upgrade of a request to a WebSocket (RFC 6455 4): its head, and the answer of a server that will not. */
+
+import { printable } from "../../base/text.ts";
+import type { Duplex } from "../../wasi/streams/connection_streams.ts";
+import type { ClusterResponse } from "../cluster.ts";
+import { bodyReader, framingOf, writeAll } from "../http/http_body.ts";
+import { bytesOf, type Head, HttpError, readHead } from "../http/http_head.ts";
+import { Input } from "../http/http_input.ts";
+import { UpgradedConnection } from "./channels.ts";
+import { acceptOf, type Close, WebSocketConnection } from "./frames.ts";
+
+/** The most of a refusal's body that is read, in bytes: a Status. */
+const LARGEST_REFUSAL = 1 << 20;
+
+/** What an upgrade sends. */
+export interface UpgradeHead {
+  readonly url: URL;
+  /** All but what belongs to the upgrade. */
+  readonly headers: readonly (readonly [name: string, value: string])[];
+  readonly protocols: readonly string[];
+}
+
+/**
+ * Asks for the upgrade on a connection that was opened for it.
+ *
+ * @param closed called with how the upgraded connection ended
+ * @returns the upgraded connection, or the answer of a server that refused
+ * @throws HttpError; what the operating system or TLS has against it
+ */
+export async function upgrade(
+  connection: Duplex,
+  { url, headers, protocols }: UpgradeHead,
+  closed: (end: Close, connection: UpgradedConnection) => void,
+): Promise<UpgradedConnection | ClusterResponse> {
+  const key = crypto.getRandomValues(new Uint8Array(16)).toBase64();
+  const lines = [
+    `GET ${url.pathname}${url.search} HTTP/1.1`,
+    `host: ${url.host}`,
+    "connection: Upgrade",
+    "upgrade: websocket",
+    "sec-websocket-version: 13",
+    `sec-websocket-key: ${key}`,
+    ...(protocols.length === 0 ? [] : [`sec-websocket-protocol: ${protocols.join(", ")}`]),
+    ...headers.map(([name, value]) => `${name}: ${value}`),
+  ];
+  await writeAll(connection, bytesOf(`${lines.join("\r\n")}\r\n\r\n`));
+  const input = new Input(connection);
+  const head = await readHead(input);
+  const shown = head.headers.filter(([name]) => !CONNECTION_HEADERS.has(name));
+  if (head.status !== 101) {
+    const body = await readRefusal(input, head);
+    connection.close();
+    return {
+      status: head.status,
+      headers: shown,
+      body: body.length === 0 ? null : new Response(body).body,
+    };
+  }
+  const value = (name: string) =>
+    head.headers.filter(([one]) => one === name).map(([, value]) => value).join(", ");
+  if (
+    value("upgrade").toLowerCase() !== "websocket" || value("sec-websocket-accept") !== await acceptOf(key)
+  ) {
+    throw new HttpError("the server's upgrade is not to a WebSocket");
+  }
+  if (value("sec-websocket-extensions") !== "") {
+    throw new HttpError("the server chose an extension that was not offered");
+  }
+  const protocol = value("sec-websocket-protocol");
+  if (protocol !== "" && !protocols.includes(protocol)) {
+    throw new HttpError(
+      `the server chose the protocol "${printable(protocol, 100)}", which was not offered`,
+    );
+  }
+  return new UpgradedConnection(
+    new WebSocketConnection(connection, input.take(Infinity)),
+    protocol,
+    shown,
+    closed,
+  );
+}
+
+const CONNECTION_HEADERS = new Set([
+  "connection",
+  "content-length",
+  "keep-alive",
+  "sec-websocket-accept",
+  "transfer-encoding",
+  "upgrade",
+]);
+
+/** The body of an answer that is no upgrade, at most 1 MiB of it; what breaks it off ends it. @throws HttpError */
+async function readRefusal(input: Input, head: Head): Promise<Uint8Array<ArrayBuffer>> {
+  const read = bodyReader(input, framingOf("GET", head));
+  const pieces: Uint8Array<ArrayBuffer>[] = [];
+  try {
+    for (let size = 0; size < LARGEST_REFUSAL;) {
+      const piece = await read();
+      if (!piece) break;
+      pieces.push(piece);
+      size += piece.length;
+    }
+  } catch { /* what has come is shown */ }
+  return new Uint8Array(await new Blob(pieces).slice(0, LARGEST_REFUSAL).arrayBuffer());
+}

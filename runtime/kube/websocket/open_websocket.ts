@@ -1,0 +1,133 @@
+/** Upgrades of one connection: to the destination that was checked, with the user's credentials, each on a connection of its own. */
+
+import { AppError } from "../../base/errors.ts";
+import { printable } from "../../base/text.ts";
+import { untilAborted } from "../http/abort.ts";
+import { checkCertificate } from "../http/certificates.ts";
+import type { UpgradeAnswer, UpgradeRequest } from "../cluster.ts";
+import type { Connection } from "../config/connection.ts";
+import type { CredentialSource } from "../auth/user_credentials.ts";
+import { destinationOf } from "../allow/destination.ts";
+import { dialWithin } from "../sockets/dial.ts";
+import { failureOf } from "../http/cluster_failure.ts";
+import { requestHeaders } from "../http/headers.ts";
+import { proxyFor } from "../http/cluster_proxy.ts";
+import { checkHeadSize } from "../allow/request_size.ts";
+import { upgrade } from "./handshake.ts";
+import { UpgradedConnection } from "./channels.ts";
+import type { Close } from "./frames.ts";
+
+/** What an upgrade needs of its transport. */
+export interface UpgradeContext {
+  readonly connection: Connection;
+  readonly source: CredentialSource;
+  /** The user's environment, for proxies. */
+  readonly env: Readonly<Record<string, string>>;
+  readonly trace: (line: string) => void;
+  /** How long connecting may take, in milliseconds. */
+  readonly connectPatience: number;
+  /** Those that are open, and a token for each that is about to be. */
+  readonly open: Set<{ drop(): void }>;
+}
+
+/** The most connections a plugin may have upgraded at once. */
+const MAX_UPGRADED = 256;
+
+/** As {@linkcode import("../cluster.ts").Cluster.upgrade}. */
+export async function openUpgrade(
+  { connection, source, env, trace, connectPatience, open }: UpgradeContext,
+  request: UpgradeRequest,
+): Promise<UpgradeAnswer> {
+  checkHeadSize(request.url, request.headers);
+  const url = destinationOf(connection.server, request.url);
+  const protocols = protocolsOf(request.protocols);
+  const guest = request.headers.filter(([name]) => !/^sec-websocket-/i.test(name));
+  requestHeaders("GET", guest, connection, undefined);
+  if (open.size >= MAX_UPGRADED) {
+    throw new AppError(
+      "REQUEST_INVALID",
+      `${open.size} upgraded connections are open, more than a plugin may have`,
+    );
+  }
+  // It counts from here on: many may be asked for before one of them is there.
+  const pending = { drop() {} };
+  open.add(pending);
+  const started = performance.now();
+  const elapsed = () => `${Math.round(performance.now() - started)} ms`;
+  const shown = `GET ${printable(`${url.pathname}${url.search}`, 500)}`;
+  const signal = limited(request.signal, connection.requestTimeout);
+
+  const attempt = async () => {
+    const credentials = await source.get(signal);
+    if (credentials.certificate) await checkCertificate(credentials.certificate, connection);
+    const headers = requestHeaders("GET", guest, connection, credentials.authorization)
+      .filter(([name]) => name !== "accept-encoding");
+    const proxy = proxyFor(new URL(connection.server), connection.proxyUrl, env);
+    const opened = await dialWithin(connectPatience, connection, credentials.certificate, proxy, signal);
+    const answering = upgrade(opened, { url, headers, protocols }, closed);
+    try {
+      return { answer: await untilAborted(answering, signal), credentials };
+    } catch (error) {
+      opened.close();
+      // It may have been there already.
+      answering.then((late) => late instanceof UpgradedConnection && late.drop(), () => {});
+      throw error;
+    }
+  };
+  const closed = ({ code }: Close, connection: UpgradedConnection) => {
+    open.delete(connection);
+    const { received, sent } = connection.traffic;
+    trace(`${shown} closed with code ${code} after ${elapsed()}, ${received} bytes received, ${sent} sent`);
+  };
+
+  try {
+    let { answer, credentials } = await attempt();
+    if (!(answer instanceof UpgradedConnection) && answer.status === 401 && source.renewable) {
+      const refused = credentials;
+      await source.renew(refused);
+      if (await source.get(signal) !== refused) {
+        await answer.body?.cancel();
+        ({ answer, credentials } = await attempt());
+      }
+    }
+    if (answer instanceof UpgradedConnection) {
+      open.add(answer);
+      trace(`${shown} 101 in ${elapsed()}, ${printable(answer.protocol, 100) || "no protocol"}`);
+      return { upgraded: answer };
+    }
+    trace(`${shown} ${answer.status} in ${elapsed()}`);
+    return { refused: answer };
+  } catch (error) {
+    if (request.signal?.aborted) throw error;
+    const failure = failureOf(error, connection);
+    trace(`${shown} failed in ${elapsed()}: ${failure.message}`);
+    throw failure;
+  } finally {
+    open.delete(pending);
+  }
+}
+
+/** `--request-timeout` is for the answer; the connection lasts as long as it is used. */
+function limited(signal: AbortSignal | undefined, timeout: number | undefined): AbortSignal | undefined {
+  if (timeout === undefined) return signal;
+  const limit = AbortSignal.timeout(Math.min(timeout, 0x7fffffff));
+  return signal ? AbortSignal.any([signal, limit]) : limit;
+}
+
+/**
+ * The subprotocols that Kubernetes has for a connection's streams, and KubeVirt for a console. Others may mean something to the
+ * API server or to a proxy before it: `base64url.bearer.authorization.k8s.io.` followed by a token says who asks.
+ */
+const PROTOCOL =
+  /^(?:(?:v[1-5]\.)?(?:base64\.)?channel\.k8s\.io|(?:base64\.)?binary\.k8s\.io|SPDY\/3\.1\+portforward\.k8s\.io|plain\.kubevirt\.io)$/;
+
+/** Subprotocols (RFC 6455 4.1), each once. @throws AppError REQUEST_INVALID */
+function protocolsOf(protocols: readonly string[]): readonly string[] {
+  for (const protocol of protocols) {
+    if (PROTOCOL.test(protocol)) continue;
+    // It may hold a token.
+    const shown = printable(protocol.replace(/(bearer\.authorization\.k8s\.io\.).*/s, "$1…"), 80);
+    throw new AppError("REQUEST_INVALID", `"${shown}" is not a subprotocol that a plugin may ask for`);
+  }
+  return [...new Set(protocols)];
+}

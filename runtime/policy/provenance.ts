@@ -1,0 +1,176 @@
+/** Where an installed plugin came from, and who signed it: what its receipt keeps, for rules that are asked at every run. Pure. */
+
+import { DIGEST, parseReference, type Reference, repositoryName } from "../base/reference.ts";
+import { printable } from "../base/text.ts";
+import { malformed, nullable, object, parsed, type Reader, text, word } from "../base/strict_json.ts";
+
+/** How the manifest came here. */
+export type Source =
+  /** From the reference's own registry, or a mirror that the administrator set up. */
+  | { readonly kind: "registry" }
+  /** From a mirror that the user set up. */
+  | {
+    readonly kind: "mirror";
+    /** Its registry and repository, canonical. */
+    readonly place: string;
+  }
+  /** From a bundle: the reference is what the bundle says. */
+  | { readonly kind: "bundle" };
+
+/** Whose a trust root is. `unknown`: of what an older krew-wasm verified. */
+export type RootOwner = "carried" | "administrator" | "user" | "unknown";
+
+/** The trust root that an identity was checked by. */
+export interface RootUsed {
+  readonly of: RootOwner;
+  /** `sha256:<hex>` of its text; undefined where it is not known. */
+  readonly digest: string | undefined;
+}
+
+/** A signature that was verified when the plugin was installed. */
+export type Signature =
+  & {
+    /** The repository that it was verified for, canonical. */
+    readonly repository: string;
+    /** The repository that the signature itself names, canonical; undefined where it names none. */
+    readonly names: string | undefined;
+  }
+  & (
+    | {
+      readonly kind: "key";
+      /** `sha256:<hex>` of the public key. */
+      readonly key: string;
+      /** That key: SubjectPublicKeyInfo, DER, base64. */
+      readonly publicKey: string;
+    }
+    | {
+      readonly kind: "identity";
+      /** Whom the certificate names. */
+      readonly identity: string;
+      /** Who vouched for that. */
+      readonly issuer: string;
+      readonly trustRoot: RootUsed;
+    }
+  );
+
+/** As much of a receipt as rules ask for. */
+export interface Provenance {
+  /** Canonical. */
+  readonly reference: string;
+  readonly source: Source;
+  readonly signatures: readonly Signature[];
+}
+
+/**
+ * Why a reference can't be that of a manifest: it names the digest of something else. undefined where it can. Whoever reads
+ * `REPOSITORY@DIGEST` takes what is installed for what has that digest.
+ *
+ * @param indexDigest the index that the manifest was chosen from
+ */
+export function digestProblem(
+  { digest }: Pick<Reference, "digest">,
+  { manifestDigest, indexDigest }: {
+    readonly manifestDigest: string;
+    readonly indexDigest?: string | undefined;
+  },
+): string | undefined {
+  if (digest === undefined || digest === manifestDigest || digest === indexDigest) return undefined;
+  const index = indexDigest === undefined ? "" : `, nor its index, ${indexDigest}`;
+  return `its reference names ${digest}, which is not the manifest, ${manifestDigest}${index}`;
+}
+
+/** How a plugin came here, after its reference; empty for the plainest way. */
+export function sourceInWords(source: Source): string {
+  return source.kind === "registry"
+    ? ""
+    : source.kind === "bundle"
+    ? " (as its bundle says)"
+    : ` (by the mirror ${printable(source.place, 300)})`;
+}
+
+/** A canonical reference's repository, registry included. */
+export function repositoryOf({ reference }: Pick<Provenance, "reference">): string {
+  return repositoryName(parseReference(reference));
+}
+
+/**
+ * The repository that a plugin is known to be of; undefined where only a bundle says so. Signatures are in a receipt when
+ * somebody asked for them: one that names the repository vouches for it.
+ */
+export function knownRepository(plugin: Provenance): string | undefined {
+  const repository = repositoryOf(plugin);
+  return plugin.source.kind !== "bundle" || plugin.signatures.some(({ names }) => names === repository)
+    ? repository
+    : undefined;
+}
+
+/**
+ * Whether two versions are of one publisher, so that what a person gave to the one may go to the other: both are known to be
+ * of the repository, or they are the same bytes under the same name.
+ */
+export function isSamePublisher(
+  a: Provenance & { readonly digest: string },
+  b: Provenance & { readonly digest: string },
+): boolean {
+  const known = knownRepository(a);
+  if (known !== undefined && known === knownRepository(b)) return true;
+  return a.digest === b.digest && repositoryOf(a) === repositoryOf(b);
+}
+
+const digest = text(DIGEST, "is not a digest");
+const repository = parsed((value) => {
+  const canonical = repositoryName(parseReference(value));
+  if (canonical !== value) throw new Error(`is not in its canonical form, ${canonical}`);
+  return value;
+});
+
+/** Fields that tell the kind of an object, and the reader of each kind. */
+function kinds<T>(readers: Readonly<Record<string, Reader<T>>>): Reader<T> {
+  return (value, path) => {
+    const { kind } = (value ?? {}) as { kind?: unknown };
+    const reader = typeof kind === "string" && Object.hasOwn(readers, kind) ? readers[kind] : undefined;
+    return reader ? reader(value, path) : malformed(`${path}.kind`, "is missing or not known");
+  };
+}
+
+/** A source from JSON. */
+export const sourceFromJson: Reader<Source> = kinds<Source>({
+  registry: object<Source & { kind: "registry" }>({ kind: word("registry") }),
+  mirror: object<Source & { kind: "mirror" }>({ kind: word("mirror"), place: repository }),
+  bundle: object<Source & { kind: "bundle" }>({ kind: word("bundle") }),
+});
+
+const base64 = text(/^[A-Za-z0-9+/]+={0,2}$/, "is not base64");
+
+/** A signature from JSON. */
+export const signatureFromJson: Reader<Signature> = kinds<Signature>({
+  key: object<Signature & { kind: "key" }>({
+    kind: word("key"),
+    key: digest,
+    publicKey: base64,
+    repository,
+    names: nullable(repository) as Reader<string>,
+  }),
+  identity: object<Signature & { kind: "identity" }>({
+    kind: word("identity"),
+    identity: text(),
+    issuer: text(),
+    trustRoot: object<RootUsed>({
+      of: word("carried", "administrator", "user", "unknown"),
+      digest: nullable(digest) as Reader<string>,
+    }),
+    repository,
+    names: nullable(repository) as Reader<string>,
+  }),
+});
+
+/** The reverse of {@linkcode signatureFromJson}: what is undefined is null. */
+export function signatureToJson(signature: Signature): Record<string, unknown> {
+  const { repository, names = null } = signature;
+  if (signature.kind === "key") {
+    const { kind, key, publicKey } = signature;
+    return { kind, key, publicKey, repository, names };
+  }
+  const { kind, identity, issuer, trustRoot: { of, digest = null } } = signature;
+  return { kind, identity, issuer, trustRoot: { of, digest }, repository, names };
+}

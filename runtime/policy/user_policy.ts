@@ -1,0 +1,33 @@
+/** `policy.yaml` of the user's own: who has to have signed what, and nothing else. */
+
+import { AppError } from "../base/errors.ts";
+import { type Policy, readPolicy } from "./policy.ts";
+import type { Layout } from "../store/layout.ts";
+
+/** The user's policy; undefined where there is none. @throws AppError POLICY_INVALID */
+export async function readUserPolicy(
+  { policy: path }: Pick<Layout, "policy">,
+  home: string,
+): Promise<Policy | undefined> {
+  const policy = await readPolicy(path, home, "user");
+  if (!policy) return undefined;
+  const other = policy.registries
+    ? "registries"
+    : !policy.prompts
+    ? "prompts"
+    : policy.walls
+    ? "walls"
+    : policy.record !== "denials"
+    ? "record"
+    : policy.rules.some(({ allow }) => !allow)
+    ? "allow"
+    : policy.rules.some(({ maximum }) => maximum)
+    ? "maximum"
+    : undefined;
+  if (other === undefined) return policy;
+  throw new AppError("POLICY_INVALID", `${path} can't be used: ${other} is the administrator's to say`, {
+    hint: other === "walls"
+      ? "the variable KREW_WASM_REQUIRE_WALLS=kernel asks for the same"
+      : "a user's own policy has rules of match and verify only; krew-wasm grants says what a plugin may do",
+  });
+}

@@ -1,0 +1,136 @@
+/** What a policy's rule says of signatures (`verify`), and whether those that a receipt keeps satisfy it. */
+
+import { AppError, messageOf } from "../base/errors.ts";
+import { whyNotRead } from "../base/file_error.ts";
+import { readOwned } from "./owned_file.ts";
+import type { Policy, PolicyRule } from "./policy.ts";
+import { type Provenance, repositoryOf, type Signature } from "./provenance.ts";
+import { isSigner, parseSigner, type Signer } from "./signers.ts";
+import { printable } from "../base/text.ts";
+
+/** A rule's `verify`, read. */
+export interface VerifyRule {
+  /** Any of them will do. */
+  readonly signers: readonly Signer[];
+  /** The text of the trusted root for identities; undefined: the one that krew-wasm carries. */
+  readonly trustRoot: string | undefined;
+  /** Take signatures that name another repository, or none. */
+  readonly copies: boolean;
+}
+
+/**
+ * What a rule asks for: `verify` is a signer as `--verify` takes it, a list of which any will do, or an object:
+ * `{anyOf, trustRoot, copies}`; `false` asks for none. Keys and trust root are read now: they count as they are.
+ *
+ * @param usualRoot the text of the trust root where the rule names none
+ * @returns undefined where it asks for no signature
+ * @throws AppError POLICY_INVALID
+ */
+export function readVerifyRule(
+  policy: Policy,
+  rule: PolicyRule | undefined,
+  usualRoot: () => string | undefined,
+): VerifyRule | undefined {
+  if (rule?.verify === undefined || rule.verify === false) return undefined;
+  const fail = (what: string): never => {
+    throw new AppError(
+      "POLICY_INVALID",
+      `The policy ${policy.path} can't be used: verify of the rule for ${
+        printable(rule.match, 200)
+      }: ${what}`,
+    );
+  };
+  const read = (path: string): string => {
+    if (!/^(\/|[A-Za-z]:[\\/])/.test(path)) fail(`"${printable(path, 200)}" is not an absolute path`);
+    try {
+      return readOwned(path, policy.path) ?? fail(`there is no ${printable(path, 200)}`);
+    } catch (error) {
+      return fail(`cannot read ${printable(path, 200)}: ${whyNotRead(error)}`);
+    }
+  };
+  const signers = (value: unknown): Signer[] => {
+    const list = Array.isArray(value) ? value : [value];
+    if (list.length === 0) fail("nobody may have signed");
+    return list.map((item) => {
+      if (typeof item !== "string" || item === "") {
+        return fail("a signer is a key's file, or IDENTITY@ISSUER");
+      }
+      try {
+        return parseSigner(item, read);
+      } catch (error) {
+        if (error instanceof AppError && error.code === "POLICY_INVALID") throw error;
+        return fail(messageOf(error));
+      }
+    });
+  };
+  const made = (anyOf: unknown, path?: string, copies = false): VerifyRule => {
+    const signed = signers(anyOf);
+    const needed = signed.some(({ kind }) => kind === "identity");
+    const trustRoot = path !== undefined ? read(path) : needed ? usualRoot() : undefined;
+    return { signers: signed, trustRoot, copies };
+  };
+  const { verify } = rule;
+  if (typeof verify === "string" || Array.isArray(verify)) return made(verify);
+  if (typeof verify !== "object" || verify === null) return fail("it is neither a signer nor a list of them");
+  for (const field of Object.keys(verify)) {
+    if (!["anyOf", "trustRoot", "copies"].includes(field)) fail(`${field} is not known`);
+  }
+  const { anyOf, trustRoot, copies } = verify as Record<string, unknown>;
+  if (trustRoot !== undefined && typeof trustRoot !== "string") return fail("trustRoot is not a path");
+  if (copies !== undefined && typeof copies !== "boolean") return fail("copies is neither true nor false");
+  return made(anyOf, trustRoot, copies);
+}
+
+/** The signatures among a plugin's that satisfy a rule, as it is now. `byAnyRoot`: whoever's the trust root was. */
+export async function satisfying(
+  rule: VerifyRule,
+  plugin: Provenance,
+  byAnyRoot = false,
+): Promise<readonly Signature[]> {
+  const repository = repositoryOf(plugin);
+  let digest: string | undefined;
+  const isByRoot = async (signature: Signature & { kind: "identity" }): Promise<boolean> => {
+    const { of, digest: used } = signature.trustRoot;
+    // The one that krew-wasm carries is renewed with krew-wasm.
+    if (rule.trustRoot === undefined) return of === "carried";
+    digest ??= await digestOfText(rule.trustRoot);
+    return used === digest;
+  };
+  const found: Signature[] = [];
+  for (const signature of plugin.signatures) {
+    if (signature.repository !== repository) continue; // the receipt's reference was changed since
+    if (signature.names !== undefined && signature.names !== repository && !rule.copies) continue;
+    if (!rule.signers.some((signer) => isSigner(signer, signature))) continue;
+    if (signature.kind === "key" || byAnyRoot || await isByRoot(signature)) found.push(signature);
+  }
+  return found;
+}
+
+/** Why no signature satisfies a rule, after "it has to be signed by whom the rule names". */
+export function whyUnsatisfied({ signatures }: Provenance): string {
+  if (signatures.length === 0) {
+    return "it has to be signed, and no signature was verified when it was installed";
+  }
+  const by = signatures.map((signature) =>
+    signature.kind === "key"
+      ? `the key ${signature.key}`
+      : `${printable(signature.identity, 200)} (${printable(signature.issuer, 100)}, by ${
+        ROOTS[signature.trustRoot.of]
+      })`
+  );
+  return `it has to be signed by whom the rule for it names now; what was verified is ${by.join(", and ")}`;
+}
+
+/** Trust roots in words, by whose they are. */
+export const ROOTS = {
+  carried: "the trust root that krew-wasm carries",
+  administrator: "a trust root of the administrator's",
+  user: "a trust root of the user's own",
+  unknown: "a trust root that an older krew-wasm did not keep",
+} as const;
+
+/** `sha256:<hex>` of a text. */
+async function digestOfText(text: string): Promise<string> {
+  const bytes = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(text));
+  return `sha256:${new Uint8Array(bytes).toHex()}`;
+}

@@ -1,0 +1,54 @@
+/** How failures are shown: the one format for both lives. */
+
+import { AppError, exitCodeOf, messageOf } from "../base/errors.ts";
+import type { Invocation } from "./invocation.ts";
+import { printableLines } from "../base/text.ts";
+
+/** The exit code when krew-wasm itself could not run a plugin (docker's and env's convention). */
+export const EXIT_HOST_FAILED = 125;
+
+/** Writes all of `text` to stderr; what can't be written is lost, as there is nobody left to tell. */
+export function printError(text: string): void {
+  const bytes = new TextEncoder().encode(text);
+  try {
+    for (let sent = 0; sent < bytes.length;) sent += Deno.stderr.writeSync(bytes.subarray(sent));
+  } catch { /* stderr is closed */ }
+}
+
+/**
+ * `error: …`, and `hint: …` where there is a way out; with `verbose` the stack and causes too. What can't be seen is escaped,
+ * whatever a message holds. Pure.
+ */
+export function formatError(error: unknown, verbose: boolean): string {
+  let text = `error: ${messageOf(error)}\n`;
+  if (error instanceof AppError && error.hint) text += `hint: ${error.hint}\n`;
+  if (verbose) {
+    for (let cause: unknown = error; cause instanceof Error; cause = cause.cause) {
+      text += `${cause.stack ?? cause}\n`;
+    }
+  } else if (!(error instanceof AppError)) {
+    text += "hint: this is a defect of krew-wasm; KREW_WASM_VERBOSE=1 shows where, please report it\n";
+  }
+  return printableLines(text, Infinity);
+}
+
+/** Prints what ended the process and returns the exit code for it. */
+export function reportCrash(error: unknown, life: Invocation["life"], verbose = isVerbose()): number {
+  printError(formatError(error, verbose));
+  return life === "plugin" ? EXIT_HOST_FAILED : exitCodeOf(error);
+}
+
+/** Whether the environment asks for a trace on stderr (`KREW_WASM_VERBOSE=1`). */
+export function isVerbose(env: (name: string) => string | undefined = environment): boolean {
+  const value = env("KREW_WASM_VERBOSE");
+  return value !== undefined && value !== "" && value !== "0";
+}
+
+/** Once a plugin runs, the process may no longer read its environment (wall.ts). */
+function environment(name: string): string | undefined {
+  try {
+    return Deno.env.get(name);
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,281 @@
+/**
+ * From a plugin's name to its exit code: receipt, grants, sandbox, instance. The path from `kubectl foo` to the
+ * plugin's first instruction; what a run may not need is imported when it does.
+ */
+
+import type { Administrator, Ask } from "../sandbox/permission_requests.ts";
+import { brokeredAsk } from "../sandbox/broker/asker.ts";
+import type { BrokerContext } from "../sandbox/broker/broker_context.ts";
+import type { Failures } from "./request_failures.ts";
+import { wallsRequiredBy } from "../sandbox/kernel/required.ts";
+import { kernelWall } from "../sandbox/kernel/restrict_run.ts";
+import type { GrantChange, Grants } from "../grants/grants.ts";
+import { type Invocation, isCompleting } from "./invocation.ts";
+import type { CompletionRun } from "./completion_filter.ts";
+import { messageOf } from "../base/errors.ts";
+import { isNowhere } from "../base/host_path.ts";
+import { POLICY_PATH } from "../policy/policy_path.ts";
+import { moduleOf, prepare } from "./prepare.ts";
+import { Interrupted, mayPrompt, terminalAsk } from "../sandbox/prompt.ts";
+import { EXIT_HOST_FAILED, formatError, isVerbose, printError } from "./error_report.ts";
+import { type OpenSandbox, openSandbox, type Sandbox, type SandboxContext } from "../sandbox/sandbox.ts";
+import { checkStore } from "../store/check.ts";
+import { homeDirectory, type Layout, layoutAt, storeRoot } from "../store/layout.ts";
+import { loadPlugin } from "../store/load.ts";
+import type { PluginKind, Receipt } from "../store/receipt.ts";
+import { printable } from "../base/text.ts";
+import type { Judged } from "../policy/verdict.ts";
+import { MemoryLimit } from "../wasi/memory_limit.ts";
+import { ClosedPipe } from "../wasi/streams/stdio.ts";
+import { type ExtraImports, runPreview1 } from "../wasi/p1/preview1.ts";
+
+/** The exit code of a plugin that trapped: what a shell shows of a program that aborted (128 + SIGABRT). */
+const EXIT_TRAPPED = 134;
+/** What a shell shows of a program that wrote into a closed pipe (128 + SIGPIPE). */
+const EXIT_PIPE = 141;
+
+/** What a shell shows of a program that Ctrl-C ended (128 + SIGINT). */
+const EXIT_INTERRUPTED = 130;
+
+/** How many frames the engine keeps of a trap; ten where nothing is said. */
+const KEPT_FRAMES = 64;
+
+/** A plugin's compiled form, its bytes checked or to be checked when they are asked for. */
+export interface Program {
+  readonly kind: PluginKind;
+  /** Names of the files. */
+  readonly files: readonly string[];
+  /** The bytes of a file, as they were compiled. @throws AppError STORE_CORRUPT */
+  read(file: string): Promise<Uint8Array<ArrayBuffer>>;
+}
+
+/** What a run takes from the rest of the program. */
+export interface RunHost {
+  /** Makes the compiled form of an installed plugin anew, with this version's compiler. */
+  recompile(layout: Layout, name: string): Promise<Receipt>;
+  /** Writes what was granted for good to the receipt. @throws AppError STORE_… */
+  keep(layout: Layout, name: string, change: GrantChange): Promise<void>;
+  /** Ends the process, for who was interrupted in the middle of a plugin's call. */
+  end(code: number): never;
+}
+
+/** Runs the plugin that a link names. Never throws what a plugin did; returns the exit code. */
+export async function runAsPlugin(
+  invocation: Extract<Invocation, { life: "plugin" }>,
+  host: RunHost,
+): Promise<number> {
+  const layout = layoutAt(storeRoot(Deno.env.get));
+  const { name, link, args, completing } = invocation;
+  return await runInstalled(layout, name, [link, ...args], { host, prompt: !completing });
+}
+
+/** How a run differs from the plainest. */
+export interface RunOptions {
+  readonly host: RunHost;
+  /** More than the receipt grants, for this run. */
+  readonly grants?: (granted: Grants) => Grants;
+  /** Trace to stderr. */
+  readonly verbose?: boolean;
+  /** Whether a person at the terminal may be asked; so unless said otherwise. */
+  readonly prompt?: boolean;
+  /** The administrator's file, where a test has another. */
+  readonly policyPath?: string;
+}
+
+/** What the administrator says of a run. */
+export interface Governed {
+  readonly administrator: Administrator | undefined;
+  readonly prompts: boolean;
+  /** Each request to the cluster is written down. */
+  readonly requests: boolean;
+  /** By what the administrator is known, for another process of the run; undefined where there is none. */
+  readonly bounds: BrokerContext["bounds"];
+  /** Who asks for walls that this system may not have; undefined for nobody. */
+  readonly requiredBy: string | undefined;
+}
+
+/**
+ * What the policies say of a plugin, by where it comes from and who signed it: the administrator's, and for an installed
+ * plugin the user's own. Their reader is loaded only where there is a file.
+ *
+ * @throws AppError POLICY_INVALID, POLICY_REFUSED
+ */
+export async function governed(
+  judged: Judged,
+  layout: Pick<Layout, "policy">,
+  path: string = POLICY_PATH,
+): Promise<Governed> {
+  const requiredBy = wallsRequiredBy(Deno.env.get);
+  // What can't be looked at may hide a file that bounds this run: its reader tells.
+  const [bound, own] = [!isNowhere(path, "not a link"), !("file" in judged) && !isNowhere(layout.policy)];
+  if (!bound && !own) {
+    return { administrator: undefined, prompts: true, requests: false, bounds: undefined, requiredBy };
+  }
+  const [{ readPolicy }, { administratorOf, judge }] = await Promise.all([
+    import("../policy/policy.ts"),
+    import("../policy/verdict.ts"),
+  ]);
+  const home = homeDirectory(Deno.env.get);
+  const policy = bound ? await readPolicy(path, home) : undefined;
+  const verdict = await judge(policy, judged);
+  if (verdict.refused) throw verdict.refused;
+  if (own) {
+    const { readUserPolicy } = await import("../policy/user_policy.ts");
+    const { refused } = await judge(await readUserPolicy(layout, home), judged);
+    if (refused) throw refused;
+  }
+  const administrator = administratorOf(verdict, home);
+  return {
+    administrator,
+    prompts: policy?.prompts ?? true,
+    requests: policy?.record === "requests",
+    bounds: administrator && { judged, policy: path },
+    requiredBy: policy?.walls === "kernel" ? path : requiredBy,
+  };
+}
+
+/**
+ * Runs an installed plugin; `args` is its argv, its own name first.
+ *
+ * @returns the plugin's exit code; 134 when it trapped, 141 when it wrote into a closed pipe, 125 when it could
+ * not be run
+ * @throws AppError NOT_INSTALLED, RECEIPT_INVALID, STORE_CORRUPT
+ */
+export async function runInstalled(
+  layout: Layout,
+  name: string,
+  args: readonly string[],
+  options: RunOptions,
+): Promise<number> {
+  checkStore(layout);
+  const { receipt, directory, files, names } = await loadPlugin(
+    layout,
+    name,
+    options.host.recompile,
+    prepare,
+  );
+  const program: Program = {
+    kind: receipt.kind,
+    files: [...files.keys()],
+    read: async (file) => files.get(file) ?? await names(file),
+  };
+  const { prompts, requests, ...governance } = await governed(receipt, layout, options.policyPath);
+  const grants = options.grants ? options.grants(receipt.grants) : receipt.grants;
+  return await runProgram(program, {
+    name,
+    args,
+    grants,
+    layout,
+    installed: true,
+    code: directory,
+    verbose: options.verbose ?? isVerbose(),
+    ask: askerFor(options.host, (options.prompt ?? true) && prompts, true),
+    ...governance,
+    recordRequests: requests,
+    keep: (change) => options.host.keep(layout, name, change),
+  });
+}
+
+/**
+ * Who is asked for what is not granted: a person at the terminal, if there may be one. `canStay`: what is granted can be
+ * kept for later runs.
+ */
+export function askerFor(host: RunHost, prompt: boolean, canStay: boolean): Ask | undefined {
+  if (!prompt || !mayPrompt(Deno.env.get)) return undefined;
+  const system = kernelWall();
+  const ask = system ? brokeredAsk(system) : terminalAsk(canStay, Deno.env.get);
+  if (!ask) return undefined;
+  const asking: Ask = (question, about) => {
+    try {
+      return ask(question, about);
+    } catch (error) {
+      if (error instanceof Interrupted) host.end(EXIT_INTERRUPTED);
+      throw error;
+    }
+  };
+  return Object.assign(asking, { quietly: ask.quietly, by: ask.by });
+}
+
+/** Runs a program in a sandbox of its own and returns its exit code, as {@linkcode runInstalled} does. */
+export async function runProgram(program: Program, context: SandboxContext): Promise<number> {
+  let sandbox: OpenSandbox | undefined;
+  let code = EXIT_HOST_FAILED;
+  // What fails beside the plugin, such as a connection that it has dropped, does not end it, nor is it told to its user.
+  globalThis.addEventListener("unhandledrejection", (event) => {
+    event.preventDefault();
+    if (context.verbose) printError(`krew-wasm: ${printable(messageOf(event.reason), 4000)}\n`);
+  });
+  let completion: CompletionRun | undefined;
+  try {
+    const args = context.args.slice(1);
+    if (isCompleting(args)) {
+      completion = new (await import("./completion_filter.ts")).CompletionRun(args, context.verbose);
+    }
+    // Nobody is asked in the middle of what they type.
+    sandbox = openSandbox(completion ? { ...context, ask: undefined, streams: completion.streams } : context);
+    if (completion && !sandbox.desk.grants.completion) return code = 0; // as one that has none
+    return code = await instantiate(program, sandbox);
+  } catch (error) {
+    if (error instanceof ClosedPipe) return code = EXIT_PIPE;
+    const { describeTrap, reportTrap } = await import("../wasi/trap/trap.ts");
+    const trap = describeTrap(error);
+    const report = trap ? await reportTrap(trap, program.read, context.verbose) : error;
+    printError(formatError(report, context.verbose));
+    return trap ? EXIT_TRAPPED : EXIT_HOST_FAILED;
+  } finally {
+    const tells = completion === undefined || context.verbose;
+    if (sandbox) await closeSandbox(sandbox, code !== 0 && code !== EXIT_PIPE, context.verbose, tells);
+    if (code === 0) await completion?.print();
+  }
+}
+
+/** Says what was missing, and waits for what is to stay granted. */
+async function closeSandbox(
+  sandbox: OpenSandbox,
+  failed: boolean,
+  verbose: boolean,
+  tells: boolean,
+): Promise<void> {
+  sandbox[Symbol.dispose]();
+  const hint = tells ? sandbox.desk.hint(failed) : undefined;
+  if (hint !== undefined) printError(`${hint}\n`);
+  try {
+    await sandbox.settle();
+  } catch (error) {
+    printError(formatError(error, verbose));
+  }
+}
+
+async function instantiate(program: Program, sandbox: Sandbox): Promise<number> {
+  Error.stackTraceLimit = KEPT_FRAMES;
+  if (program.kind === "component") {
+    const { runComponent } = await import("./component.ts");
+    return await runComponent(program, sandbox);
+  }
+  const bytes = await program.read("plugin.wasm");
+  const memory = new MemoryLimit(sandbox.limits.maxMemory);
+  memory.check(bytes);
+  const module = moduleOf(bytes);
+  memory.checkObjects(module);
+  const imported = new Set(WebAssembly.Module.imports(module).map(({ module }) => module));
+  const extras: ExtraImports[] = [];
+  // The plugins of 2022 have a network interface of their own.
+  let failures: Failures | undefined;
+  if (imported.has("wasi-outbound-http")) {
+    const [{ outboundHttpImports }, { Failures }] = await Promise.all([
+      import("../wasi/p1/outbound_http.ts"),
+      import("./request_failures.ts"),
+    ]);
+    failures = new Failures(sandbox);
+    extras.push(outboundHttpImports(sandbox, failures));
+  }
+  if (imported.has("krew_wasm_kubernetes")) {
+    extras.push((await import("../wasi/p1/kubernetes_imports.ts")).kubernetesImports(sandbox));
+  }
+  if (imported.has("krew_wasm_terminal")) {
+    extras.push((await import("../wasi/p1/terminal.ts")).terminalImports(await sandbox.terminal()));
+  }
+  const code = await runPreview1(module, sandbox, extras);
+  if (code !== 0) failures?.tell();
+  return code;
+}

@@ -1,0 +1,128 @@
+/** A run's side of its broker: what the kernel refuses to the run is asked for here, as messages (main.ts answers). */
+
+import type { About, Reply } from "../permission_requests.ts";
+import { AppError } from "../../base/errors.ts";
+import type { CredentialHelper } from "../../kube/auth/user_credentials.ts";
+import type { ExecCredential } from "../../kube/auth/credential_plugin.ts";
+import type { Syscalls } from "../kernel/kernel_calls.ts";
+import { Interrupted } from "../prompt.ts";
+import type { FileCalls } from "../../wasi/files/broker_tree.ts";
+import type { Json, Packet } from "./channel.ts";
+import { type BrokerContext, formatContext } from "./broker_context.ts";
+import { Fields } from "./fields.ts";
+import { fileCalls, throwFailure } from "./file_calls.ts";
+import { startBroker, type Started } from "./spawn_broker.ts";
+
+/** A broker that waits, or works. */
+export class Broker {
+  readonly files: FileCalls;
+  readonly credentials: CredentialHelper;
+  #started: Started;
+  #last = 0;
+  #pending = new Map<number, (fields: Fields | undefined) => void>();
+
+  private constructor(started: Started) {
+    this.#started = started;
+    this.files = fileCalls((message) => this.#request(message));
+    this.credentials = {
+      runExecPlugin: (signal) => this.#runExecPlugin(signal),
+      readFile: (path) => this.#readFile(path),
+    };
+  }
+
+  /**
+   * Starts one, before the process restricts itself.
+   *
+   * @param credentials it may have to run a credential plugin
+   * @returns undefined where no process can be started
+   */
+  static start(system: Syscalls, context: BrokerContext, credentials: boolean): Broker | undefined {
+    const started = startBroker(system, formatContext(context), credentials);
+    return started && new Broker(started);
+  }
+
+  /** Asks the person at the terminal; undefined where nobody was asked. @throws Interrupted */
+  ask(about: About): Reply | undefined {
+    const fields = new Fields(this.#request({ ask: "person", ...aboutToJson(about) }).message);
+    throwFailure(fields);
+    if (fields.flagOrNone("interrupted")) throw new Interrupted("Interrupted at a question");
+    const reply = fields.fieldsOrNone("reply");
+    return reply && { answer: reply.text("answer") as Reply["answer"], wider: reply.flag("wider") };
+  }
+
+  /** Waits until what is to stay granted is written. @throws AppError STORE_… */
+  settle(): void {
+    if (this.#started.isAwake()) throwFailure(new Fields(this.#request({ ask: "settle" }).message));
+  }
+
+  /** A file as it is now, by this process where the kernel lets it. */
+  #readFile(path: string): string {
+    try {
+      return Deno.readTextFileSync(path);
+    } catch (error) {
+      // It was replaced: the kernel knows the file that there was.
+      if (!(error instanceof Deno.errors.PermissionDenied)) throw error;
+      const fields = new Fields(this.#request({ ask: "read", path }).message);
+      throwFailure(fields);
+      return fields.text("text");
+    }
+  }
+
+  async #runExecPlugin(signal: AbortSignal): Promise<ExecCredential> {
+    const { later, wake } = this.#started;
+    const id = ++this.#last;
+    const answer = new Promise<Fields | undefined>((resolve) => this.#pending.set(id, resolve));
+    wake();
+    later!.send({ ask: "credential", id });
+    signal.addEventListener("abort", () => later!.send({ ask: "cancel", id }), { once: true });
+    if (this.#pending.size === 1) this.#receive();
+    const fields = await answer;
+    if (!fields) throw ended();
+    throwFailure(fields);
+    const [cert, key] = [fields.textOrNone("cert"), fields.textOrNone("key")];
+    return {
+      token: fields.textOrNone("token"),
+      certificate: cert === undefined || key === undefined ? undefined : { cert, key },
+      expires: fields.numberOrNone("expires") ?? Infinity,
+    };
+  }
+
+  /** Hands answers over as long as any is waited for. */
+  async #receive(): Promise<void> {
+    while (this.#pending.size > 0) {
+      const packet = await this.#started.later!.receiveLater();
+      if (!packet) {
+        for (const resolve of this.#pending.values()) resolve(undefined);
+        return this.#pending.clear();
+      }
+      const fields = new Fields(packet.message);
+      const id = fields.number("id");
+      this.#pending.get(id)?.(fields);
+      this.#pending.delete(id);
+    }
+  }
+
+  #request(message: Readonly<Record<string, Json>>): Packet {
+    const { asked, wake } = this.#started;
+    wake();
+    const packet = asked.send(message) ? asked.receive() : undefined;
+    if (!packet) throw ended();
+    return packet;
+  }
+}
+
+function ended(): AppError {
+  return new AppError(
+    "INTERNAL",
+    "The process of krew-wasm that waits outside of the kernel's wall has ended",
+  );
+}
+
+function aboutToJson(about: About): Readonly<Record<string, Json>> {
+  if ("cluster" in about) {
+    const { info } = about.cluster;
+    return { about: "cluster", info: info === undefined ? null : { ...info } };
+  }
+  const { kind, path, directory } = about.file;
+  return { about: "file", path, write: kind === "write", directory };
+}

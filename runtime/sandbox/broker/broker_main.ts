@@ -1,0 +1,183 @@
+/**
+ * krew-wasm as the broker of a run (runtime/sandbox/broker/spawn_broker.ts starts it): outside of the kernel's wall, it does for the run what
+ * that may not do any more, and nothing but what was agreed before the plugin began or a person grants at the terminal. What
+ * asks may be a plugin that broke out of its sandbox.
+ *
+ * - It asks the person, opens what they grant, and writes down what is to stay.
+ * - It runs the credential plugin that the kubeconfig named, and reads again the files of tokens and certificates that it named.
+ */
+
+import { AppError } from "../../base/errors.ts";
+import { Syscalls } from "../kernel/kernel_calls.ts";
+import type { RunHost } from "../../run/run.ts";
+import type { Mount } from "../sandbox.ts";
+import { printable } from "../../base/text.ts";
+import type { FileTree } from "../../wasi/files/file_tree.ts";
+import { Channel, type Json, MAX_MESSAGE } from "./channel.ts";
+import { type BrokerContext, parseContext } from "./broker_context.ts";
+import type { Credentials } from "./credential_plugins.ts";
+import { BadMessage, Fields } from "./fields.ts";
+import { failureToJson, mountOf } from "./file_calls.ts";
+import type { Answer, FileService } from "./file_service.ts";
+import type { Questions } from "./questions.ts";
+import { CHANNEL, loadLater } from "./spawn_broker.ts";
+
+const F_DUPFD_CLOEXEC = 1030;
+
+/**
+ * Serves a run until it ends. `args` are descriptors (spawn_broker.ts).
+ *
+ * @returns the exit code, which nobody looks at
+ */
+export async function runBroker(args: readonly string[], host: RunHost): Promise<number> {
+  const [contextFile = NaN, later = NaN, stdout = NaN] = args.map(Number);
+  const system = Syscalls.load();
+  if (!system || !(contextFile > 2)) throw new AppError("USAGE", "krew-wasm starts its broker itself");
+  const asked = new Channel(system, takeChannel(system, stdout), loadLater());
+  const text = new TextDecoder().decode(system.readAll(contextFile, MAX_MESSAGE));
+  system.close(contextFile);
+  Deno.permissions.revokeSync({ name: "net" });
+  const service = new Service(text, host, system);
+  if (later > 2) serveLater(system, new Channel(system, ownOf(system, later), loadLater()), service);
+  for (let message = await next(system, asked); message !== undefined; message = await next(system, asked)) {
+    const answer = await service.answer(message);
+    if (!asked.send(answer.message, answer.files)) break;
+  }
+  await service.end();
+  return 0;
+}
+
+/** It is in the place of stdout until then, which is the run's from then on where that is a terminal, and stderr elsewhere. */
+function takeChannel(system: Syscalls, stdout: number): number {
+  const { fcntl, dup3 } = system.numbers;
+  const channel = Number(system.call(fcntl, CHANNEL, F_DUPFD_CLOEXEC, 3));
+  system.call(dup3, stdout > 2 ? stdout : 2, CHANNEL, 0);
+  if (stdout > 2) system.close(stdout);
+  return channel;
+}
+
+/** A descriptor in the place of this one, which no program that is started gets. */
+function ownOf(system: Syscalls, fd: number): number {
+  const own = Number(system.call(system.numbers.fcntl, fd, F_DUPFD_CLOEXEC, 3));
+  system.close(fd);
+  return own;
+}
+
+/** The next message, without the files that may have come with it; undefined at the end, and for what is no message. */
+async function next(system: Syscalls, channel: Channel): Promise<Json | undefined> {
+  try {
+    const packet = await channel.receiveLater();
+    for (const file of packet?.files ?? []) system.close(file);
+    return packet?.message;
+  } catch (error) {
+    if (error instanceof SyntaxError || error instanceof RangeError) return undefined;
+    throw error;
+  }
+}
+
+/** What goes on beside other things: credential plugins. */
+async function serveLater(system: Syscalls, channel: Channel, service: Service): Promise<void> {
+  for (
+    let message = await next(system, channel);
+    message !== undefined;
+    message = await next(system, channel)
+  ) service.answerLater(message, (answer) => channel.send(answer));
+}
+
+/** Answers. What a message needs is loaded when the first of its kind comes. */
+class Service {
+  #text: string;
+  #host: RunHost;
+  #system: Syscalls;
+  #context: BrokerContext | undefined;
+  #files: Promise<{ readonly tree: FileTree; readonly service: FileService }> | undefined;
+  #questions: Promise<Questions> | undefined;
+  #credentials: Promise<Credentials> | undefined;
+
+  constructor(text: string, host: RunHost, system: Syscalls) {
+    this.#text = text;
+    this.#host = host;
+    this.#system = system;
+  }
+
+  /** Never throws what a message is to blame for. */
+  async answer(message: Json): Promise<Answer> {
+    try {
+      const fields = new Fields(message);
+      switch (fields.text("ask")) {
+        case "person":
+          return { message: (await this.#asking()).ask(fields) };
+        case "settle":
+          await (await this.#questions)?.settle();
+          return { message: {} };
+        case "read":
+          return { message: { text: (await this.#withCredentials()).readFile(fields.text("path")) } };
+        case "mount":
+          return { message: { node: await this.#mount(mountOf(fields.fields("mount"))) } };
+        case "file":
+          return (await this.#opened()).service.call(fields.text("name"), fields);
+        default:
+          throw new BadMessage("it asks for nothing that there is");
+      }
+    } catch (error) {
+      return { message: failureToJson(error) };
+    }
+  }
+
+  /** Answers when there is one, or never, where what is asked for was called off. */
+  async answerLater(message: Json, send: (message: Json) => void): Promise<void> {
+    let id = -1;
+    try {
+      const fields = new Fields(message);
+      id = fields.number("id");
+      const credentials = await this.#withCredentials();
+      if (fields.text("ask") === "cancel") return credentials.cancel(id);
+      send({ id, ...await credentials.run(id) });
+    } catch (error) {
+      send({ id, ...failureToJson(error) });
+    }
+  }
+
+  /** The run has ended: what is to stay is written, what still runs for it ends. */
+  async end(): Promise<void> {
+    try {
+      (await this.#credentials)?.end();
+      await (await this.#questions)?.settle();
+    } catch { /* nobody is there to be told */ }
+  }
+
+  get #facts(): BrokerContext {
+    return this.#context ??= parseContext(this.#text);
+  }
+
+  #asking(): Promise<Questions> {
+    return this.#questions ??= (async () => {
+      const [{ Questions }, { tree }] = await Promise.all([import("./questions.ts"), this.#opened()]);
+      return await Questions.open(this.#facts, this.#host, tree);
+    })();
+  }
+
+  #withCredentials(): Promise<Credentials> {
+    return this.#credentials ??= import("./credential_plugins.ts").then(({ Credentials }) =>
+      new Credentials(this.#facts, this.#system)
+    );
+  }
+
+  #opened(): Promise<{ readonly tree: FileTree; readonly service: FileService }> {
+    return this.#files ??= (async () => {
+      const { files } = this.#facts;
+      const [{ openTree }, { FileService, namedOverlays }] = await Promise.all([
+        import("../../wasi/files/file_tree.ts"),
+        import("./file_service.ts"),
+      ]);
+      const tree = await openTree({ ...files, overlays: namedOverlays(files.overlaid) });
+      return { tree, service: new FileService(tree, files.overlaid) };
+    })();
+  }
+
+  async #mount(mount: Mount): Promise<number> {
+    const permitted = this.#questions !== undefined && (await this.#questions).permits(mount);
+    if (!permitted) throw new AppError("GRANT_INVALID", `Nobody granted "${printable(mount.host, 200)}"`);
+    return (await this.#opened()).service.mount(mount);
+  }
+}

@@ -1,0 +1,140 @@
+/**
+ * Questions outside of the wall: what a person sees, and what an answer grants, is made from what is asked for, never from
+ * words of the process that asks. What is to stay is written from here.
+ */
+
+import { Desk, type Reply } from "../permission_requests.ts";
+import { claimedRequest, socketRequest } from "../../kube/allow/authorize_request.ts";
+import type { RequestInfo } from "../../kube/allow/request_info.ts";
+import { governed, type RunHost } from "../../run/run.ts";
+import { Interrupted, terminalAsk } from "../prompt.ts";
+import { RunRecord } from "../run_record.ts";
+import type { Mount } from "../sandbox.ts";
+import { layoutAt } from "../../store/layout.ts";
+import type { FileTree } from "../../wasi/files/file_tree.ts";
+import { realIn } from "../../wasi/files/ungranted_files.ts";
+import type { Json } from "./channel.ts";
+import type { BrokerContext } from "./broker_context.ts";
+import { BadMessage, type Fields } from "./fields.ts";
+
+/** A file or directory that a person granted. */
+interface Approved {
+  readonly real: string;
+  readonly directory: boolean;
+  readonly write: boolean;
+  /** For one time: what is opened takes it away. */
+  readonly once: boolean;
+}
+
+/** The questions of one run. */
+export class Questions {
+  #tree: FileTree;
+  #desk: Desk;
+  /** The answer to the question that was asked last. */
+  #reply: Reply | undefined;
+  #approved: Approved[] = [];
+
+  private constructor(tree: FileTree, desk: (reply: (reply: Reply | undefined) => void) => Desk) {
+    this.#tree = tree;
+    this.#desk = desk((reply) => this.#reply = reply);
+  }
+
+  /** @throws AppError POLICY_… */
+  static async open(context: BrokerContext, host: RunHost, tree: FileTree): Promise<Questions> {
+    const { bounds, installed, plugin, root, args } = context;
+    const layout = layoutAt(root);
+    const administrator = bounds
+      ? (await governed(bounds.judged, layout, bounds.policy)).administrator
+      : undefined;
+    // Who was killed meanwhile waits for no answer.
+    const isOver = () => Deno.ppid !== context.pid;
+    const ask = context.asks ? terminalAsk(installed, Deno.env.get, isOver) : undefined;
+    return new Questions(tree, (replied) =>
+      new Desk({
+        record: RunRecord.silent(), // the run writes its own
+        plugin,
+        grants: context.grants,
+        home: context.home,
+        args: args.slice(1),
+        started: installed ? undefined : args[0],
+        administrator,
+        keep: installed ? (change) => host.keep(layout, plugin, change) : undefined,
+        ask: ask && ((question, about) => {
+          const reply = ask(question, about);
+          replied(reply);
+          return reply;
+        }),
+      }));
+  }
+
+  /** Asks a person. The answer is null where nobody was asked. @throws BadMessage */
+  ask(fields: Fields): Json {
+    this.#reply = undefined;
+    try {
+      if (fields.text("about") === "file") this.#askFile(fields);
+      else {
+        const info = fields.fieldsOrNone("info");
+        const limits = this.#desk.cluster();
+        this.#desk.askCluster(info ? claimedRequest(limits, infoOf(info)) : socketRequest(limits));
+      }
+    } catch (error) {
+      if (error instanceof Interrupted) return { interrupted: true };
+      throw error;
+    }
+    const reply = this.#reply as Reply | undefined;
+    return { reply: reply === undefined ? null : { answer: reply.answer, wider: reply.wider } };
+  }
+
+  #askFile(fields: Fields): void {
+    const path = fields.text("path");
+    const kind = fields.flag("write") ? "write" : "read";
+    if (!path.startsWith("/") || path.split("/").some((name) => name === ".." || name === ".")) {
+      throw new BadMessage("path is not absolute");
+    }
+    // Nothing has such a name, and a grant of it would mean something else where it is written down.
+    if (path.includes("\0") || !path.isWellFormed()) throw new BadMessage("path is no text");
+    const real = realIn(this.#tree, path);
+    const there = this.#tree.probe(real);
+    const directory = there ? there.type === "directory" : fields.flag("directory");
+    const decision = this.#desk.askFile({ kind, path, real, directory });
+    // While a person thinks, another process could make it lead elsewhere.
+    if (decision === "no" || realIn(this.#tree, path) !== real) return;
+    this.#approved.push({ real, directory, write: kind === "write", once: decision === "once" });
+  }
+
+  /** Whether a person granted what is to be opened. Once, where it was for once. */
+  permits({ host, write, only, names, makesDirectory }: Mount): boolean {
+    const [name] = only ?? [];
+    if (only && (name === undefined || only.length > 1)) return false;
+    const inHost = name === undefined ? undefined : names?.get(name) ?? name;
+    if (inHost?.includes("/") || inHost === "." || inHost === "..") return false;
+    const real = inHost === undefined ? host : `${host === "/" ? "" : host}/${inHost}`;
+    const directory = !only || makesDirectory === true;
+    const index = this.#approved.findIndex((each) =>
+      each.real === real && each.directory === directory && (each.write || !write)
+    );
+    const approved = this.#approved[index];
+    if (approved?.once) this.#approved.splice(index, 1);
+    return approved !== undefined;
+  }
+
+  /** Waits until what is to stay is written. @throws AppError STORE_… */
+  async settle(): Promise<void> {
+    await this.#desk.settle();
+  }
+}
+
+function infoOf(fields: Fields): RequestInfo {
+  const text = (name: keyof RequestInfo) => fields.text(name);
+  return {
+    isResource: fields.flag("isResource"),
+    path: text("path"),
+    verb: text("verb"),
+    apiGroup: text("apiGroup"),
+    apiVersion: text("apiVersion"),
+    namespace: text("namespace"),
+    resource: text("resource"),
+    subresource: text("subresource"),
+    name: text("name"),
+  };
+}

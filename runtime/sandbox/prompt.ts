@@ -1,0 +1,427 @@
+/**
+ * Questions at the terminal itself, /dev/tty, whatever the plugin's streams are. Everything here is synchronous: a plugin
+ * stands still, and writes nothing, from the first character of the question to the last of the answer.
+ */
+
+import type { Ask, Question, Reply } from "./permission_requests.ts";
+import { KeyReader, ODD } from "./terminal_keys.ts";
+import { againLine, answersLine, type Choices, linesThatFit, parseAnswer, type Size } from "./question.ts";
+import { AFTER_QUESTION, FRESH_LINES, inColours, PASTE_MARKS, type Screen, screenOf } from "./screen.ts";
+
+/** Ctrl-C at a question: the run ends as by the signal. */
+export class Interrupted extends Error {}
+
+/** A terminal of one's own. */
+export interface Terminal {
+  /** Key by key, without echo; and back to what it was, without what was typed and not read. */
+  setRaw(raw: boolean): void;
+  write(text: string): void;
+  /** Waits for input, at most so many milliseconds where a number is given: nothing came then. undefined at its end. */
+  read(patience?: number): Uint8Array | undefined;
+  /** undefined where it has none. */
+  size(): Size | undefined;
+  /** undefined where it knows no escape sequences. */
+  readonly screen: Screen | undefined;
+  /**
+   * Waits for its turn: plugins that are piped into one another ask one after the other, and don't write to the terminal
+   * meanwhile. False where the process is in the background, and nobody is asked.
+   */
+  claim(): boolean;
+  release(): void;
+  /** As Ctrl-Z does: stops the processes of this job, and returns when they go on, with a turn of its own again. */
+  suspend(): void;
+  /** Writes of the plugin's to the same terminal wait for the end of what others ask there. */
+  quietly<T>(write: () => T): T;
+  close(): void;
+}
+
+/** How long nothing has to come from a terminal before it has answered all that a plugin wrote. Milliseconds. */
+const QUIET = 100;
+/** How long nobody has to type before keys count: who does when a question appears has not read it. Milliseconds. */
+const SHOWN = 500;
+/** A terminal that never falls silent is waited for no longer than for so many inputs. */
+const MOST_INPUTS = 300;
+/** How often who waits for keys looks whether anybody still waits for the answer. Milliseconds. */
+const GLANCE = 500;
+/** How often a person who gives no answer is asked. */
+const TRIES = 5;
+
+/** A line that was typed; `odd` where something else than plain keys came in it, `end` where nobody types any more. */
+export type Line = { readonly text: string } | "odd" | "end";
+
+/** A conversation at a terminal that was set right, in lines that a person sees. To be closed. */
+export class Dialog implements Disposable {
+  #terminal: Terminal;
+  #keys = new KeyReader();
+  #said: string[] = [];
+
+  private constructor(terminal: Terminal) {
+    this.#terminal = terminal;
+    terminal.setRaw(true);
+    this.#begin();
+  }
+
+  /** undefined where nobody can be asked, in the background. */
+  static open(terminal: Terminal): Dialog | undefined {
+    return terminal.claim() ? new Dialog(terminal) : undefined;
+  }
+
+  /** Shows lines. They are shown again after a stop (Ctrl-Z). */
+  say(lines: readonly string[]): void {
+    this.#said.push(...lines);
+    this.#draw(lines);
+  }
+
+  /**
+   * Asks for a line, edited by backspace. What was typed before the question was there to be read does not count, nor what a
+   * terminal itself answers to a plugin's escape sequences.
+   *
+   * @param settled the question stands there already
+   * @throws Interrupted
+   */
+  ask(prompt: string, settled = false): Line {
+    if (!settled) this.#settle(SHOWN);
+    this.#write(prompt);
+    let text = "";
+    let odd = false;
+    for (;;) {
+      const bytes = this.#terminal.read();
+      if (bytes === undefined) return "end";
+      for (const key of this.#keys.read(bytes)) {
+        if (key === "\r" || key === "\n") {
+          this.#newLine("");
+          return odd ? "odd" : { text };
+        }
+        if (key === "\x03") {
+          this.#newLine("^C");
+          throw new Interrupted("Interrupted at a question");
+        }
+        if (key === "\x04") {
+          this.#newLine("");
+          return "end";
+        }
+        if (key === "\x1a") {
+          this.#stop();
+          this.#write(prompt);
+          text = "";
+          odd = false;
+        } else if (key === "\x7f" || key === "\b") {
+          if (text !== "") this.#terminal.write("\b \b");
+          text = text.slice(0, -1);
+        } else if (key === ODD || key < " " || text.length >= 20) odd = true;
+        else {
+          this.#terminal.write(key);
+          text += key;
+        }
+      }
+    }
+  }
+
+  get size(): Size | undefined {
+    return this.#terminal.size();
+  }
+
+  [Symbol.dispose](): void {
+    if (this.#terminal.screen) this.#terminal.write(AFTER_QUESTION);
+    this.#terminal.setRaw(false);
+    this.#terminal.release();
+  }
+
+  #begin(): void {
+    const { screen } = this.#terminal;
+    this.#terminal.write(screen ? screen.reset + PASTE_MARKS + FRESH_LINES : "\r\n");
+    this.#settle(QUIET);
+  }
+
+  /** Takes what comes, and forgets it, until nothing does; escape sequences that have begun are followed to their end. */
+  #settle(silence: number): void {
+    let silent = 0;
+    for (let inputs = 0; silent < silence && inputs < MOST_INPUTS; inputs++) {
+      const bytes = this.#terminal.read(QUIET);
+      if (bytes === undefined) return;
+      silent = bytes.length === 0 ? silent + QUIET : 0;
+      if (this.#keys.read(bytes).includes("\x03")) {
+        this.#newLine("^C");
+        throw new Interrupted("Interrupted at a question");
+      }
+    }
+  }
+
+  #draw(lines: readonly string[]): void {
+    for (const line of lines) {
+      this.#write(line);
+      this.#newLine("");
+    }
+  }
+
+  #write(text: string): void {
+    const { screen } = this.#terminal;
+    this.#terminal.write(screen ? inColours(screen, text) : text);
+  }
+
+  #newLine(text: string): void {
+    this.#terminal.write(this.#terminal.screen ? `${text}\x1b[0m\r\n` : `${text}\r\n`);
+  }
+
+  #stop(): void {
+    this.#newLine("^Z");
+    if (this.#terminal.screen) this.#terminal.write(AFTER_QUESTION);
+    this.#terminal.setRaw(false);
+    this.#terminal.suspend();
+    this.#terminal.setRaw(true);
+    this.#begin();
+    this.#draw(this.#said);
+    this.#settle(SHOWN);
+  }
+}
+
+/**
+ * Asks until there is an answer.
+ *
+ * @param stays whether "always" is offered
+ * @returns undefined where nobody can be asked: in the background, or as the question has no room to be shown whole
+ * @throws Interrupted
+ */
+export function askAt(terminal: Terminal, question: Question, stays: boolean): Reply | undefined {
+  using dialog = Dialog.open(terminal);
+  if (!dialog) return undefined;
+  const fitting = linesThatFit(question, dialog.size);
+  if (!fitting) {
+    dialog.say(["krew-wasm: a plugin asks for what has no room on this terminal, and is refused"]);
+    return undefined;
+  }
+  const { lines, wider } = fitting;
+  dialog.say(lines);
+  let choices: Choices = { stays, wider: wider ? "offered" : "none" };
+  let prompt = answersLine(choices);
+  let settled = false;
+  for (let tries = 0; tries < TRIES; tries++) {
+    const line = dialog.ask(prompt, settled);
+    if (line === "end") break;
+    const answer = line === "odd" ? undefined : parseAnswer(line.text, choices);
+    settled = answer === undefined;
+    if (answer === undefined) prompt = againLine(choices);
+    else if (answer !== "wider") return { answer, wider: answer !== "no" && choices.wider === "chosen" };
+    else {
+      choices = { stays, wider: "chosen" };
+      prompt = answersLine(choices);
+      dialog.say(wider!);
+    }
+  }
+  return { answer: "no", wider: false };
+}
+
+/** The user's environment. */
+type Env = (name: string) => string | undefined;
+
+const TERMINAL = "/dev/tty";
+
+/**
+ * Numbers of the two C libraries: <fcntl.h>, <termios.h>. `outputFlags` is where c_oflag begins in a `struct termios`, in bytes,
+ * `lineEnds` are OPOST and ONLCR, in its first byte on both.
+ */
+const SYSTEMS = {
+  linux: {
+    library: "libc.so.6",
+    cloexec: 0x80000,
+    noctty: 0x100,
+    tstp: 20,
+    ttin: 21,
+    outputFlags: 4,
+    lineEnds: 0o1 | 0o4,
+  },
+  darwin: {
+    library: "/usr/lib/libSystem.B.dylib",
+    cloexec: 0x1000000,
+    noctty: 0x20000,
+    tstp: 18,
+    ttin: 21,
+    outputFlags: 8,
+    lineEnds: 0x1 | 0x2,
+  },
+} as const;
+// <sys/file.h>
+const LOCK_SH = 1;
+const LOCK_EX = 2;
+const LOCK_UN = 8;
+const O_RDWR = 2;
+const TCSADRAIN = 1;
+const TCSAFLUSH = 2;
+/** No system's `struct termios` is larger. Bytes. */
+const TERMIOS = 256;
+
+/**
+ * The process's controlling terminal; undefined where it has none. Through the C library, since Deno opens devices only for
+ * who may do everything, which a run may not; to be called before the permission `ffi` is given up.
+ */
+export function openTerminal(env: Env): Terminal | undefined {
+  const system = SYSTEMS[Deno.build.os as keyof typeof SYSTEMS];
+  if (!system) return undefined;
+  const path = new TextEncoder().encode(`${TERMINAL}\0`);
+  let libc: ReturnType<typeof loadLibrary>;
+  try {
+    libc = loadLibrary(system.library);
+  } catch {
+    return undefined; // another C library
+  }
+  const fd = libc.open(path, O_RDWR | system.cloexec | system.noctty);
+  if (fd < 0) return undefined;
+  const before = new Uint8Array(TERMIOS);
+  const buffer = new Uint8Array(256);
+  const turns = openByName(libc, O_RDWR | system.cloexec | system.noctty);
+  const inForeground = () => {
+    const group = libc.tcgetpgrp(fd);
+    return group <= 0 || group === libc.getpgrp(); // 0: of processes that are not to be seen from this container
+  };
+  const claim = () => {
+    // As a read from the background would be: stopped, until it is brought to the front.
+    if (!inForeground()) libc.kill(0, system.ttin);
+    if (!inForeground()) return false;
+    libc.flock(turns, LOCK_EX);
+    return true;
+  };
+  const release = () => void libc.flock(turns, LOCK_UN);
+  return {
+    claim,
+    release,
+    suspend() {
+      release();
+      libc.kill(0, system.tstp);
+      libc.flock(turns, LOCK_EX);
+    },
+    quietly(write) {
+      libc.flock(turns, LOCK_SH);
+      try {
+        return write();
+      } finally {
+        release();
+      }
+    },
+    setRaw(raw) {
+      if (!raw) {
+        libc.tcsetattr(fd, TCSAFLUSH, before);
+        return;
+      }
+      libc.tcgetattr(fd, before);
+      const changed = before.slice();
+      libc.cfmakeraw(changed);
+      // What others write meanwhile, as the end of a pipe may, keeps its line ends, and the question begins where lines begin.
+      changed[system.outputFlags]! |= system.lineEnds;
+      // What was typed before is read and forgotten: thrown away here, the beginning of a sequence would leave its end.
+      libc.tcsetattr(fd, TCSADRAIN, changed);
+    },
+    write(text) {
+      const bytes = new TextEncoder().encode(text.replaceAll("\r\n", "\n")); // the terminal makes the one of the other
+      for (let sent = 0; sent < bytes.length;) {
+        const count = Number(libc.write(fd, bytes.subarray(sent), BigInt(bytes.length - sent)));
+        if (count <= 0) return;
+        sent += count;
+      }
+    },
+    read(patience) {
+      // -1, by a signal, is no input either.
+      if (patience !== undefined && libc.select(fd + 1, onlyOf(fd), null, null, timeval(patience)) <= 0) {
+        return new Uint8Array();
+      }
+      const count = Number(libc.read(fd, buffer, BigInt(buffer.length)));
+      return count > 0 ? buffer.slice(0, count) : undefined;
+    },
+    size() {
+      try {
+        return Deno.consoleSize();
+      } catch {
+        return undefined; // none of the standard streams is one
+      }
+    },
+    screen: screenOf(env),
+    close() {
+      libc.close(fd);
+      libc.close(turns);
+    },
+  };
+}
+
+/** An `fd_set` of one descriptor (<sys/select.h>). */
+function onlyOf(fd: number): Uint8Array<ArrayBuffer> {
+  const set = new Uint8Array(Math.max(128, (fd >> 3) + 8));
+  set[fd >> 3] = 1 << (fd & 7);
+  return set;
+}
+
+/** A `struct timeval`: seconds, and microseconds behind 8 bytes, in the order of the machine's bytes (all are little-endian). */
+function timeval(milliseconds: number): Uint8Array<ArrayBuffer> {
+  const bytes = new DataView(new ArrayBuffer(16));
+  bytes.setUint32(0, Math.floor(milliseconds / 1000), true);
+  bytes.setUint32(8, milliseconds % 1000 * 1000, true);
+  return new Uint8Array(bytes.buffer);
+}
+
+/**
+ * The terminal under the name that it has for nobody else: /dev/tty is one file for all, on which anybody could hold a lock.
+ * -1 where it has none.
+ */
+function openByName(libc: ReturnType<typeof loadLibrary>, flags: number): number {
+  const name = new Uint8Array(256);
+  for (const stream of [0, 1, 2]) {
+    if (libc.ttyname_r(stream, name, BigInt(name.length)) === 0) return libc.open(name, flags);
+  }
+  return -1;
+}
+
+function loadLibrary(name: string) {
+  return Deno.dlopen(
+    name,
+    {
+      open: { parameters: ["buffer", "i32"], result: "i32" },
+      close: { parameters: ["i32"], result: "i32" },
+      read: { parameters: ["i32", "buffer", "usize"], result: "isize" },
+      write: { parameters: ["i32", "buffer", "usize"], result: "isize" },
+      tcgetattr: { parameters: ["i32", "buffer"], result: "i32" },
+      tcsetattr: { parameters: ["i32", "i32", "buffer"], result: "i32" },
+      select: { parameters: ["i32", "buffer", "pointer", "pointer", "buffer"], result: "i32" },
+      flock: { parameters: ["i32", "i32"], result: "i32" },
+      getpgrp: { parameters: [], result: "i32" },
+      kill: { parameters: ["i32", "i32"], result: "i32" },
+      tcgetpgrp: { parameters: ["i32"], result: "i32" },
+      ttyname_r: { parameters: ["i32", "buffer", "usize"], result: "i32" },
+      cfmakeraw: { parameters: ["buffer"], result: "void" },
+    } as const,
+  ).symbols;
+}
+
+/**
+ * Asks at the process's terminal; undefined where it has none. Opened now, used when there is something to ask.
+ *
+ * @param canStay whether "always" is offered
+ * @param isOver tells that nobody waits for the answer any more; a question ends then, within a second
+ */
+export function terminalAsk(canStay: boolean, env: Env, isOver?: () => boolean): Ask | undefined {
+  const terminal = openTerminal(env);
+  if (!terminal) return undefined;
+  const asked = isOver ? endingWith(terminal, isOver) : terminal;
+  const ask = (question: Question) => askAt(asked, question, canStay);
+  return Object.assign(ask, { quietly: terminal.quietly });
+}
+
+/** A terminal whose input ends when something is over. */
+function endingWith(terminal: Terminal, isOver: () => boolean): Terminal {
+  return {
+    ...terminal,
+    read(patience) {
+      if (patience !== undefined) return terminal.read(patience);
+      while (!isOver()) {
+        const bytes = terminal.read(GLANCE);
+        if (bytes === undefined || bytes.length > 0) return bytes;
+      }
+      return undefined;
+    },
+  };
+}
+
+/** Whether questions are welcome: somebody is at a terminal, and has not said otherwise. */
+export function mayPrompt(env: Env): boolean {
+  const no = env("KREW_WASM_NO_PROMPT");
+  if (no !== undefined && no !== "" && no !== "0") return false;
+  return Deno.build.os !== "windows" &&
+    (Deno.stdin.isTerminal() || Deno.stdout.isTerminal() || Deno.stderr.isTerminal());
+}

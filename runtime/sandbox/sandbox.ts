@@ -1,0 +1,570 @@
+/** Everything a plugin has: one value, made from its grants, from which every face of WASI is served. */
+
+import { AppError, messageOf } from "../base/errors.ts";
+import { type Administrator, type Ask, Desk } from "./permission_requests.ts";
+import { type GrantChange, grantedEnvironment, type Grants, type Limits } from "../grants/grants.ts";
+import { exists, guestPath, hostPath, parentOf, realPath } from "../base/host_path.ts";
+import { makeStandInToken, withKubeconfig, withoutSecrets } from "../kube/config/redacted_arguments.ts";
+import type { Cluster } from "../kube/cluster.ts";
+import { kubeconfigPaths, parseConnectionFlags } from "../kube/config/kubectl_flags.ts";
+import { kubercPaths } from "../kube/config/kuberc_file.ts";
+import { placeOfText } from "../kube/config/places.ts";
+import { type Preloaded, preloadKubeconfig } from "../kube/config/preload.ts";
+import { isReadOnce, readText } from "../kube/config/text_file.ts";
+import { mountsFor } from "./mounts.ts";
+import { obeyedFiles, usualKubeconfigs } from "./obeyed_files.ts";
+import { DENO_PATHS, walkPath } from "../base/path_walk.ts";
+import { RunRecord } from "./run_record.ts";
+import { printError } from "../run/error_report.ts";
+import { homeDirectory, type Layout } from "../store/layout.ts";
+import { printable } from "../base/text.ts";
+import { stderrSink, type StdinSource, stdinSource, stdoutSink } from "../wasi/streams/stdio.ts";
+import type { TerminalControl } from "../wasi/terminal/raw_terminal.ts";
+import { giveUp, giveUpRunning, type Uses } from "./process_permissions.ts";
+import { Broker } from "./broker/broker_client.ts";
+import type { BrokerContext } from "./broker/broker_context.ts";
+import { renewedFile } from "./broker/renewed.ts";
+import { isMadeOutside } from "./kernel/kept_access.ts";
+import { checkStanding } from "./kernel/required.ts";
+import { kernelWall, type RestrictedRun, restrictRun } from "./kernel/restrict_run.ts";
+import { VERSION } from "../base/version.ts";
+import type { FileTree } from "../wasi/files/file_tree.ts";
+import type { FileCalls } from "../wasi/files/broker_tree.ts";
+import type { ByteSink, ByteSource, MaybePromise } from "../wasi/streams/streams.ts";
+
+/** A file whose content the host makes up: it shows wherever the plugin reaches `host`, by any name. */
+export interface Overlay {
+  /** Absolute host path of the file it stands for; there may be none. */
+  readonly host: string;
+  /** The bytes the plugin sees. Read at most once a run. Throws AppError. */
+  content(): MaybePromise<Uint8Array>;
+}
+
+/** A tree or a single file that the plugin sees. */
+export interface Mount {
+  /** Where the plugin sees it: an absolute path, or `.` for the directory the user stands in. */
+  readonly guest: string;
+  /** Absolute host path of the directory, free of links. */
+  readonly host: string;
+  readonly write: boolean;
+  /**
+   * When given, nothing of `host` (a directory) shows but these names, regular files among them
+   * (a grant of one file) and overlays. New names can't be made.
+   */
+  readonly only?: readonly string[];
+  /** A directory may be made of such a name: a person has granted just that. */
+  readonly makesDirectory?: boolean;
+  /** What such a name is on the host, where it is another: a granted link's file, or that of `HOST::GUEST`. */
+  readonly names?: ReadonlyMap<string, string>;
+  /** The paths that were granted, absolute, which lead to `host`, or to files in it, by links. */
+  readonly through?: readonly string[];
+}
+
+/** The files of a plugin. */
+export interface Files {
+  readonly mounts: readonly Mount[];
+  readonly overlays: readonly Overlay[];
+  /**
+   * Absolute host paths, as people write them: no operation changes what is at or below them, nor the way to it, whatever is
+   * mounted (wasi/protection.ts)…
+   */
+  readonly protectedPaths: readonly string[];
+  /** …save at or below these (the plugin's private directory), which no denial touches either. */
+  readonly unprotectedPaths: readonly string[];
+  /** What is at or below these host paths is not there for the plugin, overlays excepted. */
+  readonly deniedPaths?: readonly string[];
+  /** What is at or below these host paths can't be changed. */
+  readonly deniedWrites?: readonly string[];
+  /** Who opens what the kernel refuses to this process, once it does (wasi/files_outside.ts). */
+  readonly outside?: { calls: FileCalls | undefined };
+  /** Who is asked for files outside of all mounts; without it, they are not there. */
+  readonly gate?: FileGate | undefined;
+}
+
+/** Decides about files that are not granted. */
+export interface FileGate {
+  /** The directory the user stands in, absolute, on the host. */
+  readonly cwd: string;
+  /** The most files and directories open at a time. */
+  readonly descriptors: number;
+  /** Whether a path of the host, which is there or could be made, may be reached after all. */
+  ask(asked: AskedFile): "no" | "once" | "stay";
+}
+
+/** A file or directory that a plugin asks for and that is not granted. */
+export interface AskedFile {
+  readonly kind: "read" | "write";
+  /** Absolute, on the host. */
+  readonly path: string;
+  /** Where that leads, free of links. */
+  readonly real: string;
+  /** Whether a directory is there. */
+  readonly directory: boolean;
+}
+
+/** Which of the standard streams are terminals. */
+export interface Terminals {
+  readonly stdin: boolean;
+  readonly stdout: boolean;
+  readonly stderr: boolean;
+}
+
+/** What a run of a plugin may reach, and nothing else. */
+export interface Sandbox {
+  /** argv, the program's name first. */
+  readonly args: readonly string[];
+  readonly env: readonly (readonly [name: string, value: string])[];
+  /** Absolute path of the directory the user stands in, in the plugin's eyes. */
+  readonly cwd: string;
+  /** `share`: from now on reads leave the thread to what goes on beside them. */
+  readonly stdin: ByteSource & { readonly shared?: boolean; share?(): void };
+  readonly stdout: ByteSink;
+  readonly stderr: ByteSink;
+  readonly terminals: Terminals;
+  /**
+   * The terminal that stdin is. Opened before {@linkcode giveUp}, by what imports it.
+   */
+  terminal(): Promise<TerminalControl>;
+  readonly files: Files;
+  readonly limits: Limits;
+  /** Where refusals are written down. */
+  readonly record: RunRecord;
+  /**
+   * The cluster, connected on first use, the same one ever after.
+   * @throws AppError NO_CLUSTER, KUBECONFIG_…, CONTEXT_NOT_FOUND, CREDENTIALS_FAILED
+   */
+  cluster(): Promise<Cluster>;
+  /** One line for `-v`, already free of secrets. */
+  trace(line: string): void;
+  /**
+   * Gives up, for the rest of the process, what a program with these uses has no need of (wall.ts, kernel/). Called once,
+   * when all it needs is loaded and open, before its first instruction.
+   *
+   * @param tree its open files
+   */
+  giveUp(uses: Uses, tree: Pick<FileTree, "descriptors" | "lookAhead"> | undefined): Promise<void>;
+}
+
+/** Standard streams of a plugin. */
+export interface Streams {
+  readonly stdin: StdinSource;
+  readonly stdout: ByteSink;
+  readonly stderr: ByteSink;
+}
+
+/** What {@linkcode openSandbox} makes a sandbox from. */
+export interface SandboxContext {
+  /** The plugin's name. */
+  readonly name: string;
+  /** argv, the program's name first. */
+  readonly args: readonly string[];
+  readonly grants: Grants;
+  readonly layout: Layout;
+  /** Whether the plugin is installed and so has a private directory that stays. */
+  readonly installed: boolean;
+  /** The directory of its compiled form, which stays readable: a crash is told with the names of functions. */
+  readonly code?: string;
+  readonly verbose: boolean;
+  /** Asks for what is not granted; without it, it is refused. */
+  readonly ask?: Ask | undefined;
+  /** In place of the process's own, none of them a terminal. */
+  readonly streams?: Streams | undefined;
+  readonly administrator?: Administrator | undefined;
+  /** By what the administrator is known, for another process of the run. */
+  readonly bounds?: BrokerContext["bounds"];
+  /** Who asks for walls that this system may not have. */
+  readonly requiredBy?: string | undefined;
+  /** Each request to the cluster is written down, whatever the environment says. */
+  readonly recordRequests?: boolean;
+  /** Writes what was granted for good to the receipt. */
+  readonly keep?: ((change: GrantChange) => Promise<void>) | undefined;
+}
+
+/** A sandbox and its end. */
+export interface OpenSandbox extends Sandbox, Disposable {
+  readonly desk: Desk;
+  /** Waits until what is to stay granted is written. @throws AppError STORE_… */
+  settle(): Promise<void>;
+}
+
+/**
+ * The one place where grants become a sandbox: files, environment and cluster of one run. Nothing of the cluster
+ * or the kubeconfig is read before the plugin asks.
+ *
+ * @throws AppError GRANT_INVALID, STORE_FAILED
+ */
+export function openSandbox(context: SandboxContext): OpenSandbox {
+  const { args, layout, verbose } = context;
+  const variables = Deno.env.toObject();
+  const home = homeDirectory((name) => variables[name]);
+  const record = new RunRecord(
+    layout.log,
+    context.name,
+    variables.KREW_WASM_LOG === "requests" || (context.recordRequests ?? false),
+  );
+  const desk = new Desk({
+    record,
+    plugin: context.name,
+    grants: context.grants,
+    home,
+    args: args.slice(1),
+    started: context.installed ? undefined : args[0],
+    ask: context.ask,
+    // Where another process asks, it keeps what is answered, too.
+    keep: context.ask?.by ? undefined : context.keep,
+    administrator: context.administrator,
+  });
+  const { grants } = desk;
+  const trace = (line: string) => {
+    if (verbose) printError(`krew-wasm: ${printable(line, 4000)}\n`);
+  };
+  const cwd = hostPath(Deno.cwd());
+  const own = openPrivateDirectory(context);
+  const kubeconfig = kubeconfigPaths(variables, args.slice(1), home, cwd);
+  // Others are not the plugin's to read or to make either, where the user has chosen one by a flag for now.
+  const variable = (name: string) => variables[name];
+  const kubeconfigs = new Set([kubeconfig, kubeconfigPaths(variables, [], home, cwd)].flatMap((each) => [
+    ...each.paths,
+    ...each.written,
+  ]));
+  for (const path of usualKubeconfigs(variable, home)) kubeconfigs.add(path);
+  // In the place of one that is gone when it is read, the plugin has a file.
+  const readOnce = kubeconfig.standInPath !== undefined && isReadOnce(kubeconfig.standInPath)
+    ? { path: kubeconfig.standInPath, shown: `${own.path}/kubeconfig` }
+    : undefined;
+  const standInPath = readOnce?.shown ?? kubeconfig.standInPath;
+
+  const { given, withheld } = grantedEnvironment(variables, grants.env, grants.deny.env);
+  if (withheld.length > 0) trace(`held back from the plugin's environment: ${withheld.join(", ")}`);
+  const env = new Map(given);
+  // A plugin that is told of exact variables only sees what they lead to.
+  const tells = (name: string) =>
+    (typeof grants.env === "string" || grants.env.includes(name)) &&
+    (grants.deny.env !== "all" && !grants.deny.env.includes(name));
+  const provide = (name: string, value: string) => {
+    if (tells(name)) env.set(name, value);
+  };
+  provide("PWD", guestPath(cwd));
+  provide("TMPDIR", `${guestPath(own.path)}/tmp`);
+  if (!grants.home) {
+    for (const [name, directory] of PRIVATE_DIRECTORIES) provide(name, `${guestPath(own.path)}/${directory}`);
+  }
+  // Programs for WASI ask for no USERPROFILE.
+  if (Deno.build.os === "windows") provide("HOME", guestPath(home));
+  if (standInPath !== undefined) provide("KUBECONFIG", guestPath(standInPath));
+
+  let preloaded: Preloaded | undefined;
+  let mayRun = true;
+  let broker: Broker | undefined;
+  let restricted: RestrictedRun | undefined;
+  const outside: NonNullable<Files["outside"]> = { calls: undefined };
+  let access: Promise<import("../kube/open_cluster.ts").ClusterAccess> | undefined;
+  let opened: import("../kube/open_cluster.ts").ClusterAccess | undefined;
+  let token: string | undefined;
+  const standInToken = () => token ??= makeStandInToken();
+  const readFile = (path: string) => preloaded ? preloaded.readFile(path) : readText(path);
+  const open = () =>
+    access ??= import("../kube/open_cluster.ts").then(({ openCluster }) =>
+      opened = openCluster({
+        env: variables,
+        args: args.slice(1),
+        home,
+        cwd,
+        trace,
+        standInToken,
+        helper: broker?.credentials,
+        warn: (line) => printError(`krew-wasm: warning: ${printable(line, 1000)}\n`),
+        readFile,
+        ...(preloaded ? { findProgram: preloaded.findProgram } : {}),
+        chosen({ exec, server }, proxy) {
+          if (preloaded && mayRun && exec === undefined) giveUpRunning();
+          const place = placeOfText(proxy?.href ?? server);
+          if (place) restricted?.narrowTo(place.port);
+        },
+      })
+    );
+  let shown: Promise<Uint8Array> | undefined;
+  const standIn = () => shown ??= open().then((cluster) => cluster.standIn());
+  let cluster: Promise<Cluster> | undefined;
+  const connect = async (): Promise<Cluster> => {
+    const [access, { recordCluster }] = await Promise.all([
+      open(),
+      import("../kube/http/recorded_requests.ts"),
+    ]);
+    const opened = await access.cluster();
+    const { grant, deny, bound = "full" } = desk.cluster();
+    if (grant === "full" && deny === false && bound === "full") return recordCluster(opened, record);
+    const { guardCluster } = await import("../kube/allow/authorize_request.ts");
+    return recordCluster(
+      guardCluster(opened, context.name, () => desk.cluster(), (denied) => desk.askCluster(denied)),
+      record,
+    );
+  };
+  // One file stands for all of a KUBECONFIG list; the others show empty, which client-go takes for no file.
+  const overlays: Overlay[] = grants.kubeconfig ? [] : [...kubeconfigs].map((host) => ({
+    host,
+    content: () => host === kubeconfig.standInPath ? standIn() : new Uint8Array(),
+  }));
+  if (readOnce) {
+    const itself = () => new TextEncoder().encode(readFile(readOnce.path));
+    overlays.push({ host: readOnce.shown, content: grants.kubeconfig ? itself : standIn });
+  }
+  const told = readOnce ? withKubeconfig(args, guestPath(readOnce.shown)) : args;
+  const streams = context.streams ?? {
+    stdin: stdinSource(),
+    stdout: stdoutSink(context.ask?.quietly),
+    stderr: stderrSink(context.ask?.quietly),
+  };
+  const mayBeTerminals = grants.terminal && context.streams === undefined;
+  let terminal: TerminalControl | undefined;
+  const sandbox: OpenSandbox = {
+    desk,
+    args: grants.kubeconfig ? told : withoutSecrets(told, standInToken),
+    env: [...env],
+    cwd: guestPath(cwd),
+    ...streams,
+    terminals: {
+      stdin: mayBeTerminals && Deno.stdin.isTerminal(),
+      stdout: mayBeTerminals && Deno.stdout.isTerminal(),
+      stderr: mayBeTerminals && Deno.stderr.isTerminal(),
+    },
+    async terminal() {
+      const { ownTerminal, TerminalControl } = await import("../wasi/terminal/raw_terminal.ts");
+      return terminal ??= await TerminalControl.open(
+        sandbox.terminals.stdin ? ownTerminal : undefined,
+        streams.stdin,
+      );
+    },
+    files: {
+      mounts: mountsFor(grants, {
+        plugin: context.installed ? context.name : undefined,
+        cwd,
+        home,
+        own: ["TMPDIR", ...PRIVATE_DIRECTORIES.map(([name]) => name)].some(tells) ? own.path : undefined,
+        standIn: tells("HOME") || tells("KUBECONFIG") ? standInPath : undefined,
+        trace,
+      }),
+      overlays,
+      protectedPaths: [
+        ...obeyedFiles({
+          ...{ env: variable, home, store: layout.root },
+          uid: Deno.uid() ?? undefined,
+          binary: Deno.build.standalone ? hostPath(Deno.execPath()) : undefined,
+          kuberc: kubercPaths(variables, args.slice(1), home, cwd),
+        }),
+        // The real one can be read then; to be changed, it has to be granted by name.
+        ...(grants.kubeconfig ? [...kubeconfigs].filter((path) => !isGrantedToWrite(grants, path)) : []),
+      ],
+      unprotectedPaths: [own.path],
+      deniedPaths: [...grants.deny.read, ...(grants.deny.home ? [home] : [])],
+      deniedWrites: grants.deny.write,
+      ...(kernelWall() ? { outside } : {}),
+      gate: {
+        cwd: guestPath(cwd),
+        descriptors: grants.limits.descriptors,
+        ask: (asked) => desk.askFile(asked),
+      },
+    },
+    limits: grants.limits,
+    record,
+    cluster: () => cluster ??= connect(),
+    trace,
+    async giveUp(uses, tree) {
+      // What a person may still grant has to be possible then: the cluster, and writing it down in the store.
+      const asks = context.ask !== undefined;
+      const network = uses.network && (grants.cluster !== "none" || asks && grants.deny.cluster !== true);
+      const flags = parseConnectionFlags(args.slice(1));
+      if (network || uses.files) {
+        preloaded = await preloadKubeconfig(kubeconfig.paths, {
+          env: variables,
+          args: args.slice(1),
+          home,
+          cwd,
+        });
+      }
+      mayRun = network && (preloaded?.exec ?? false);
+      const { files } = sandbox;
+      const { mounts, overlays } = files;
+      const named = uses.files && uses.throughDeno;
+      const usesFiles = tree !== undefined || uses.files;
+      const code = context.code === undefined ? [] : [context.code];
+      const renewed = network
+        ? [...preloaded?.keep ?? [], ...(variables.KUBERNETES_SERVICE_HOST ? [SERVICE_ACCOUNT] : [])]
+        : [];
+      // The kernel lets nothing be made in the store later.
+      if (exists(layout.root)) tryMaking(layout.log);
+      const system = kernelWall();
+      const makesFiles = usesFiles && !named && mounts.some(isMadeOutside);
+      if (system) {
+        // What the kernel could not leave to this process alone: what a person grants while the plugin runs, files to be
+        // made, a credential plugin, and files that are replaced.
+        const asksFor = asks && (usesFiles || uses.network);
+        if (asksFor || mayRun || makesFiles || network && preloaded?.keep.length !== 0) {
+          broker = Broker.start(system, {
+            version: VERSION,
+            pid: Deno.pid,
+            plugin: context.name,
+            args,
+            installed: context.installed,
+            grants: context.grants,
+            home,
+            cwd,
+            root: layout.root,
+            bounds: context.bounds,
+            asks: asksFor,
+            files: {
+              mounts: usesFiles ? mounts : [],
+              overlaid: overlays.map(({ host }) => host),
+              protectedPaths: files.protectedPaths,
+              unprotectedPaths: files.unprotectedPaths,
+              deniedPaths: files.deniedPaths ?? [],
+              deniedWrites: files.deniedWrites ?? [],
+            },
+            texts: [...preloaded?.texts ?? []],
+            renewed: (preloaded?.keep ?? []).map(renewedFile),
+          }, mayRun);
+        }
+        outside.calls = broker?.files;
+        if (broker) context.ask?.by?.(broker);
+      }
+      // Where no process can be started to help, who needs its help is better off without this wall.
+      const walled = system !== undefined && (broker !== undefined || !mayRun && !makesFiles);
+      if (walled || named) tree?.lookAhead();
+      // By name nobody can open files for this process: any that a person grants while the plugin runs, and those to be made.
+      const anyFile = named && asks ? ["/"] : [];
+      const made = named ? mounts.filter(isMadeOutside).map(({ host }) => host) : [];
+      restricted = walled
+        ? await restrictRun(system, {
+          read: [Deno.execPath(), ...code],
+          write: [own.path, ...anyFile, ...made],
+          log: layout.log,
+          remove: own.ofThisRun ? [parentOf(own.path)] : [],
+          mounts: usesFiles ? mounts : [],
+          descriptors: tree?.descriptors,
+          listed: usesFiles ? files.deniedPaths ?? [] : [],
+          overlaid: overlays.map(({ host }) => host),
+        }, network && preloaded ? { preloaded, flags, env: variables, renewed } : undefined)
+        : undefined;
+      const standing = restricted?.standing ?? "none";
+      await checkStanding(
+        context.requiredBy,
+        anyFile.length > 0 && standing === "full" ? "partial" : standing,
+      );
+      if (broker) mayRun = false;
+      // What is asked and kept by this process itself.
+      const keeps = asks && system === undefined;
+      // One that does not stay is removed at the end.
+      const ownKept = named || own.ofThisRun ? [own.path] : [];
+      giveUp({
+        network,
+        run: mayRun,
+        symlinks: uses.symlinks && named,
+        sys: keeps,
+        read: [
+          ...anyFile,
+          ...ownKept,
+          layout.log,
+          ...(keeps ? [layout.root] : []),
+          ...(named
+            ? [
+              ...mounts.map(({ host }) => host),
+              ...overlays.map(({ host }) => walkPath(host, DENO_PATHS).path),
+            ]
+            : []),
+          ...code,
+          ...renewed,
+        ],
+        write: [
+          ...anyFile,
+          ...ownKept,
+          layout.log,
+          // Of the store, where grants are written down; not what runs.
+          ...(keeps ? [layout.lock, layout.stage, layout.receipts, layout.history] : []),
+          ...(named ? mounts.filter(({ write }) => write).map(({ host }) => host) : []),
+        ],
+      });
+    },
+    async settle() {
+      broker?.settle();
+      await desk.settle();
+    },
+    [Symbol.dispose]: () => {
+      terminal?.close(); // before anything is told on it
+      record.close();
+      opened?.close();
+      // What a plugin made unremovable there does not count as its failure.
+      if (own.ofThisRun) tryRemoving(own.path, trace);
+    },
+  };
+  return sandbox;
+}
+
+/** Where a Pod finds its service account (client-go's rest.InClusterConfig). Its token is renewed while a plugin runs. */
+const SERVICE_ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount";
+
+// XDG base directory specification; programs fall back to $HOME, which a plugin does not see.
+const PRIVATE_DIRECTORIES = [
+  ["XDG_CACHE_HOME", "cache"],
+  ["XDG_CONFIG_HOME", "config"],
+  ["XDG_DATA_HOME", "share"],
+  ["XDG_STATE_HOME", "state"],
+] as const;
+
+/** The plugin's private directory: of its own in the store, or of this run for a file that is only tried out. */
+function openPrivateDirectory(context: SandboxContext): { path: string; ofThisRun: boolean } {
+  const make = (path: string) => {
+    for (const name of ["tmp", ...PRIVATE_DIRECTORIES.map(([, directory]) => directory)]) {
+      Deno.mkdirSync(`${path}/${name}`, { recursive: true, mode: 0o700 });
+    }
+  };
+  const ofThisRun = () => {
+    const path = realPath(Deno.makeTempDirSync({ prefix: "krew-wasm-" }));
+    make(path);
+    return { path, ofThisRun: true };
+  };
+  try {
+    if (!context.installed) return ofThisRun();
+    const path = context.layout.dataDir(context.name);
+    for (let tried = 1;; tried++) {
+      try {
+        if (!exists(`${path}/${PRIVATE_DIRECTORIES.at(-1)![1]}`)) make(path); // the last that is made
+        return { path: realPath(path), ofThisRun: false };
+      } catch (error) {
+        // Removed, with the plugin, by another process: this run goes on.
+        const moved = error instanceof Deno.errors.NotFound || error instanceof Deno.errors.AlreadyExists;
+        if (moved && tried < 10) continue;
+        // A store on a read-only or a full disk: its plugins run all the same.
+        if (!["EROFS", "ENOSPC", "EDQUOT"].includes((error as { code?: string }).code ?? "")) throw error;
+        return ofThisRun();
+      }
+    }
+  } catch (error) {
+    throw new AppError(
+      "STORE_FAILED",
+      `Cannot make the private directory of "${context.name}": ${(error as Error).message}`,
+      {
+        cause: error,
+      },
+    );
+  }
+}
+
+/** Without it, what the run is denied is not written down, as on a store that is read-only. */
+function tryMaking(path: string): void {
+  try {
+    Deno.mkdirSync(path, { mode: 0o700 });
+  } catch { /* it is there, or can't be */ }
+}
+
+function tryRemoving(path: string, trace: (line: string) => void): void {
+  try {
+    Deno.removeSync(path, { recursive: true });
+  } catch (error) {
+    trace(`${path} stays: ${messageOf(error)}`);
+  }
+}
+
+/** Whether a file was granted by itself to be changed. */
+function isGrantedToWrite({ files }: Grants, path: string): boolean {
+  return files.some(({ host, write }) => write && host === path);
+}

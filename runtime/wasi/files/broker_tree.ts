@@ -1,0 +1,322 @@
+/**
+ * The files of a plugin where the kernel holds the process to what it was started with (runtime/kernel/): what was granted
+ * since, and what has to be made in a directory that is not granted, is opened by the broker outside of that wall, which
+ * checks it as this process would (runtime/sandbox/broker/file_service.ts). All else goes its usual way.
+ */
+
+import type { Json } from "../../sandbox/broker/channel.ts";
+import type { Fields } from "../../sandbox/broker/fields.ts";
+import {
+  entryOfText,
+  pathOfText,
+  pathToText,
+  statOfFields,
+  timeToJson,
+} from "../../sandbox/broker/file_messages.ts";
+import { isMadeOutside } from "../../sandbox/kernel/kept_access.ts";
+import type { Files, Mount } from "../../sandbox/sandbox.ts";
+import { WasiError } from "../errno.ts";
+import type {
+  AnyFile,
+  DirectoryNode,
+  FileTree,
+  GuestPath,
+  Listing,
+  NewTime,
+  OpenOptions,
+  Probed,
+  Stat,
+} from "./file_tree.ts";
+import { HostMemory } from "../host_memory.ts";
+import { HostNode } from "./host_node.ts";
+import type { Kernel } from "./linux/file_calls.ts";
+import { OpenFile } from "./linux/linux_nodes.ts";
+import { keptListing, sizeOfEntry } from "./listing.ts";
+import { OverlayNode } from "./overlay.ts";
+import type { MaybePromise } from "../streams/streams.ts";
+
+/** Who opens what this process can't. */
+export interface FileCalls {
+  /** Opens a tree that a person granted; returns its number. @throws AppError GRANT_INVALID */
+  mount(mount: Mount): number;
+  /** An operation on what is open there. @throws WasiError */
+  call(name: string, message: Readonly<Record<string, Json>>): {
+    readonly fields: Fields;
+    readonly files: readonly number[];
+  };
+}
+
+/** A directory that is open elsewhere, by its number there. */
+class RemoteDirectory extends HostNode implements DirectoryNode {
+  readonly kind = "directory";
+  #close: () => void;
+
+  constructor(readonly number: number, readonly writable: boolean, close: () => void) {
+    super();
+    this.#close = close;
+  }
+
+  close(): void {
+    this.#close();
+  }
+}
+
+/** A file that was opened elsewhere, and is open here, too. */
+class RemoteFile extends OpenFile {
+  #close: () => void;
+
+  constructor(
+    kernel: Kernel,
+    readonly number: number,
+    fd: number,
+    { type, readable, writable }: Pick<AnyFile, "type" | "readable" | "writable">,
+    close: () => void,
+  ) {
+    const mount: Mount = { guest: "", host: "", write: writable };
+    super(
+      kernel,
+      { mount, fd: -1, identity: "", only: undefined, entangled: false, hasMounts: false },
+      fd,
+      type,
+      readable,
+      writable,
+    );
+    this.#close = close;
+  }
+
+  override close(): void {
+    super.close();
+    this.#close();
+  }
+}
+
+/** A tree over that of this process. */
+export class OutsideTree implements FileTree {
+  readonly roots: FileTree["roots"];
+  readonly maxOpen: number;
+  readonly needs: FileTree["needs"];
+  readonly descriptors: FileTree["descriptors"];
+  #tree: FileTree;
+  #kernel: Kernel;
+  #files: Files;
+  #contents = new Map<string, MaybePromise<Uint8Array>>();
+  #listings = new HostMemory();
+  /** Directories of single files that may be made, with their numbers elsewhere. */
+  #single = new Map<DirectoryNode, RemoteDirectory>();
+
+  constructor(tree: FileTree, kernel: Kernel, files: Files) {
+    this.#tree = tree;
+    this.#kernel = kernel;
+    this.#files = files;
+    this.roots = tree.roots;
+    this.maxOpen = tree.maxOpen;
+    this.needs = tree.needs;
+    this.descriptors = tree.descriptors;
+    files.mounts.forEach((mount, index) => {
+      if (!isMadeOutside(mount)) return;
+      this.#single.set(tree.roots[index]!.node, new RemoteDirectory(index, true, () => {}));
+    });
+  }
+
+  lookAhead(): void {
+    this.#tree.lookAhead();
+  }
+
+  mount(mount: Mount): DirectoryNode {
+    const calls = this.#files.outside?.calls;
+    if (!calls) return this.#tree.mount(mount);
+    return this.#directory(calls, calls.mount(mount), mount.write);
+  }
+
+  probe(host: string): Probed | undefined {
+    return this.#tree.probe(host);
+  }
+
+  openAt(from: DirectoryNode, path: GuestPath, options: OpenOptions): MaybePromise<DirectoryNode | AnyFile> {
+    return this.#at(from, () => this.#tree.openAt(from, path, options), (calls, node) => {
+      const { fields, files } = calls.call("openAt", {
+        node,
+        path: pathToText(path),
+        options: { ...options },
+      });
+      const overlaid = fields.textOrNone("overlaid");
+      if (overlaid !== undefined) {
+        const stat = statOfFields(fields.fields("stat"));
+        return after(this.#contentOf(overlaid), (bytes) => new OverlayNode(bytes, stat));
+      }
+      const [fd] = files;
+      if (fd === undefined) {
+        return this.#directory(calls, fields.number("directory"), fields.flag("writable"));
+      }
+      const number = fields.number("file");
+      const type = fields.text("type") as AnyFile["type"];
+      const how = { type, readable: fields.flag("readable"), writable: fields.flag("writable") };
+      return new RemoteFile(this.#kernel, number, fd, how, () => calls.call("close", { node: number }));
+    });
+  }
+
+  stat(node: DirectoryNode | AnyFile): Stat {
+    if (!(node instanceof RemoteDirectory)) return this.#tree.stat(node);
+    return statOfFields(this.#calls().call("stat", { node: node.number }).fields.fields("stat"));
+  }
+
+  statAt(from: DirectoryNode, path: GuestPath, follow: boolean): MaybePromise<Stat> {
+    return this.#at(from, () => this.#tree.statAt(from, path, follow), (calls, node) => {
+      const { fields } = calls.call("statAt", { node, path: pathToText(path), follow });
+      const stat = statOfFields(fields.fields("stat"));
+      const overlaid = fields.textOrNone("overlaid");
+      if (overlaid === undefined) return stat;
+      return after(this.#contentOf(overlaid), (bytes): Stat => ({ ...stat, size: BigInt(bytes.length) }));
+    });
+  }
+
+  setTimes(node: DirectoryNode | AnyFile, accessed: NewTime, modified: NewTime): void {
+    if (!(node instanceof RemoteDirectory || node instanceof RemoteFile)) {
+      return this.#tree.setTimes(node, accessed, modified);
+    }
+    this.#calls().call("setTimes", { node: node.number, ...times(accessed, modified) });
+  }
+
+  setTimesAt(
+    from: DirectoryNode,
+    path: GuestPath,
+    follow: boolean,
+    accessed: NewTime,
+    modified: NewTime,
+  ): void {
+    this.#at(
+      from,
+      () => this.#tree.setTimesAt(from, path, follow, accessed, modified),
+      (calls, node) =>
+        void calls.call("setTimesAt", {
+          node,
+          path: pathToText(path),
+          follow,
+          ...times(accessed, modified),
+        }),
+    );
+  }
+
+  createDirectoryAt(from: DirectoryNode, path: GuestPath): void {
+    this.#change("createDirectoryAt", from, path, () => this.#tree.createDirectoryAt(from, path));
+  }
+
+  readDirectory(node: DirectoryNode): Listing {
+    if (!(node instanceof RemoteDirectory)) return this.#tree.readDirectory(node);
+    const { fields } = this.#calls().call("readDirectory", { node: node.number });
+    const entries = fields.texts("entries").map(entryOfText);
+    const bytes = entries.reduce((sum, { name }) => sum + sizeOfEntry(name.length), 0);
+    return keptListing((index) => entries[index], bytes, this.#listings);
+  }
+
+  removeDirectoryAt(from: DirectoryNode, path: GuestPath): void {
+    this.#change("removeDirectoryAt", from, path, () => this.#tree.removeDirectoryAt(from, path));
+  }
+
+  unlinkFileAt(from: DirectoryNode, path: GuestPath): void {
+    this.#change("unlinkFileAt", from, path, () => this.#tree.unlinkFileAt(from, path));
+  }
+
+  renameAt(from: DirectoryNode, path: GuestPath, to: DirectoryNode, newPath: GuestPath): void {
+    this.#between("renameAt", from, path, to, newPath, {}, () => {
+      this.#tree.renameAt(from, path, to, newPath);
+    });
+  }
+
+  linkAt(from: DirectoryNode, path: GuestPath, follow: boolean, to: DirectoryNode, newPath: GuestPath): void {
+    this.#between("linkAt", from, path, to, newPath, { follow }, () => {
+      this.#tree.linkAt(from, path, follow, to, newPath);
+    });
+  }
+
+  symlinkAt(target: GuestPath, to: DirectoryNode, newPath: GuestPath): void {
+    this.#at(to, () => this.#tree.symlinkAt(target, to, newPath), (calls, node) => {
+      calls.call("symlinkAt", { node, path: pathToText(newPath), target: pathToText(target) });
+    });
+  }
+
+  readLinkAt(from: DirectoryNode, path: GuestPath): Uint8Array {
+    return this.#at(
+      from,
+      () => this.#tree.readLinkAt(from, path),
+      (calls, node) =>
+        pathOfText(calls.call("readLinkAt", { node, path: pathToText(path) }).fields.text("target")),
+    );
+  }
+
+  [Symbol.dispose](): void {
+    this.#tree[Symbol.dispose]();
+  }
+
+  /** Does it here, or where the directory is open; of a single file's directory what the kernel refuses here. */
+  #at<T>(from: DirectoryNode, here: () => T, elsewhere: (calls: FileCalls, node: number) => T): T {
+    if (from instanceof RemoteDirectory) return elsewhere(this.#calls(), from.number);
+    const single = this.#files.outside?.calls ? this.#single.get(from) : undefined;
+    if (!single) return here();
+    try {
+      return here();
+    } catch (error) {
+      if (!isRefusedByKernel(error)) throw error;
+      return elsewhere(this.#calls(), single.number);
+    }
+  }
+
+  #change(name: string, from: DirectoryNode, path: GuestPath, here: () => void): void {
+    this.#at(from, here, (calls, node) => void calls.call(name, { node, path: pathToText(path) }));
+  }
+
+  /** What concerns two directories: where one is open here and the other elsewhere, they are two devices. */
+  #between(
+    name: string,
+    from: DirectoryNode,
+    path: GuestPath,
+    to: DirectoryNode,
+    newPath: GuestPath,
+    more: Readonly<Record<string, Json>>,
+    here: () => void,
+  ): void {
+    const [source, target] = [from, to].map((node) =>
+      node instanceof RemoteDirectory ? node : this.#single.get(node)
+    );
+    const isRemote = from instanceof RemoteDirectory || to instanceof RemoteDirectory;
+    if (isRemote && !(source && target)) throw new WasiError("cross-device");
+    this.#at(isRemote ? source! : from, here, (calls, node) => {
+      const names = { path: pathToText(path), newPath: pathToText(newPath) };
+      if (!target) throw new WasiError("cross-device");
+      calls.call(name, { node, to: target.number, ...names, ...more });
+    });
+  }
+
+  #calls(): FileCalls {
+    const calls = this.#files.outside?.calls;
+    if (!calls) throw new WasiError("io");
+    return calls;
+  }
+
+  #directory(calls: FileCalls, number: number, writable: boolean): RemoteDirectory {
+    return new RemoteDirectory(number, writable, () => void calls.call("close", { node: number }));
+  }
+
+  /** What shows in the place of a file of the host's. */
+  #contentOf(host: string): MaybePromise<Uint8Array> {
+    const known = this.#contents.get(host);
+    if (known !== undefined) return known;
+    const content = this.#files.overlays.find((overlay) => overlay.host === host)?.content();
+    if (content === undefined) throw new WasiError("io");
+    this.#contents.set(host, content);
+    return content;
+  }
+}
+
+function after<T, U>(value: MaybePromise<T>, then: (value: T) => U): MaybePromise<U> {
+  return value instanceof Promise ? value.then(then) : then(value);
+}
+
+/** Landlock says EACCES, and EXDEV of what would leave a directory. */
+function isRefusedByKernel(error: unknown): boolean {
+  return error instanceof WasiError && (error.errno === "access" || error.errno === "cross-device");
+}
+
+function times(accessed: NewTime, modified: NewTime): Record<string, Json> {
+  return { accessed: timeToJson(accessed), modified: timeToJson(modified) };
+}

@@ -1,0 +1,55 @@
+/** Paths as bytes: names of Linux's need not be text. Pure. */
+
+import { WasiError } from "../../errno.ts";
+import type { GuestPath } from "../file_tree.ts";
+
+/** `/` */
+export const SLASH = 0x2f;
+const DOT = 0x2e;
+const encoder = new TextEncoder();
+
+/** A path's last name, and the path of the directory it is in, empty for the one where it starts. */
+export function nameOf(path: GuestPath): { parent: Uint8Array; name: Uint8Array; bare: Uint8Array } {
+  const bytes = bytesOf(path);
+  if (bytes.length === 0) throw new WasiError("no-entry");
+  if (bytes[0] === SLASH) throw new WasiError("not-permitted");
+  let end = bytes.length;
+  while (end > 0 && bytes[end - 1] === SLASH) end--;
+  const start = bytes.subarray(0, end).lastIndexOf(SLASH) + 1;
+  return { parent: bytes.subarray(0, start), name: bytes.subarray(start), bare: bytes.subarray(start, end) };
+}
+
+export function join(directory: Uint8Array, name: Uint8Array): Uint8Array {
+  const path = new Uint8Array(directory.length + name.length);
+  path.set(directory);
+  path.set(name, directory.length);
+  return path;
+}
+
+export function bytesOf(path: GuestPath): Uint8Array {
+  return typeof path === "string" ? encoder.encode(path) : path;
+}
+
+/** Whether a path is one name, of what is in the directory where it starts. */
+export function isName(path: GuestPath): boolean {
+  return typeof path === "string"
+    ? path !== "" && path !== ".." && !path.includes("/")
+    : path.length > 0 && !path.includes(SLASH) && !(path.length === 2 && isDots(path));
+}
+
+/** Bytes as text, one character each: for comparing. */
+export function latin1(bytes: Uint8Array): string {
+  let text = "";
+  for (const byte of bytes) text += String.fromCharCode(byte);
+  return text;
+}
+
+/** The reverse of {@linkcode latin1}. */
+export function fromLatin1(text: string): Uint8Array {
+  return Uint8Array.from(text, (char) => char.charCodeAt(0));
+}
+
+/** `.` or `..`. */
+export function isDots(name: Uint8Array): boolean {
+  return name[0] === DOT && (name.length === 1 || name.length === 2 && name[1] === DOT);
+}

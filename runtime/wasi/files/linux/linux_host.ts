@@ -1,0 +1,267 @@
+/**
+ * What the protection of a plugin's files (protection.ts) asks of Linux: what stands at a path, which directories are above one
+ * that is open, and whether a file has a name below one.
+ */
+
+import { parentOf } from "../../../base/host_path.ts";
+import type { Found } from "../../../base/path_walk.ts";
+import { bytesOf } from "./byte_paths.ts";
+import { type ErrnoName, isAbsence, WasiError } from "../../errno.ts";
+import type { GuestPath } from "../file_tree.ts";
+import { AT_FDCWD, type Glance, type Kernel, O_PATH, O_RDONLY } from "./file_calls.ts";
+import { DirectoryListing, identityOf } from "./linux_nodes.ts";
+import { type Mountpoint, otherPlaces, parseMounts } from "../mountinfo.ts";
+import type { ProtectionHost } from "../protection.ts";
+
+/** As Linux: no path has more names. */
+const MAX_DEPTH = 2048;
+/** The most bytes that are read of the list of mounts; a machine has some hundred bytes for each. */
+const MAX_MOUNTS = 4 << 20;
+
+/** The most files of a directory that are looked at ahead. */
+const MAX_AHEAD = 20_000;
+
+/** The host's files by their paths, through the kernel: no permission of Deno's is needed. */
+export class LinuxHost implements ProtectionHost {
+  #kernel: Kernel;
+  readonly tick = 50;
+  /** /proc/self/mountinfo, not parsed: few plugins change what is near to anything protected. */
+  #mountinfo: readonly Uint8Array[] | undefined;
+  #mounts: readonly Mountpoint[] | undefined;
+  /** Where the roots of mounts lie by other mounts, by their numbers. */
+  #sources = new Map<bigint, string | undefined>();
+  /** Of directories that may not be listed any more, their files with further names; undefined for too many to know. */
+  #linked = new Map<string, ReadonlySet<string> | undefined>();
+
+  constructor(kernel: Kernel) {
+    this.#kernel = kernel;
+  }
+
+  find(path: string): Found | undefined {
+    const glance = this.#glance(path);
+    if (!glance) return undefined;
+    const { type } = glance;
+    return {
+      identity: identityOf(glance),
+      type: type === "symbolic-link" ? "link" : type === "directory" ? type : "other",
+      changed: this.#kernel.changed(),
+    };
+  }
+
+  #glance(path: string): Glance | undefined {
+    try {
+      return this.#kernel.glanceHost(path, false);
+    } catch (error) {
+      if (isErrno(error, "name-too-long", "invalid")) return undefined; // no path at all
+      throw error;
+    }
+  }
+
+  readLink(path: string): string | undefined {
+    try {
+      return new TextDecoder("utf-8", { fatal: true }).decode(this.#kernel.readLink(AT_FDCWD, path));
+    } catch (error) {
+      if (isAbsence(error) || isErrno(error, "invalid")) return undefined; // no link is there any more
+      // Where it leads is not known: nothing can tell what must be left alone.
+      throw error instanceof WasiError ? error : new WasiError("illegal-byte-sequence");
+    }
+  }
+
+  holds(directory: string, identity: string, exempt: ReadonlySet<string>): boolean {
+    let fd: number | undefined;
+    try {
+      fd = this.#openListed(AT_FDCWD, directory, 0);
+    } catch (error) {
+      if (!isErrno(error, "access")) throw error;
+      // The kernel refuses it by now; what is of another device was not looked at, and can't have a further name.
+      return this.#linked.has(directory) && this.#linked.get(directory)?.has(identity) !== false;
+    }
+    const ino = BigInt(identity.slice(identity.indexOf(":") + 1));
+    return fd !== undefined && this.#holds(fd, identity, ino, exempt);
+  }
+
+  lookAhead(directory: string, exempt: ReadonlySet<string>): void {
+    const linked = new Set<string>();
+    try {
+      const fd = this.#openListed(AT_FDCWD, directory, 0);
+      if (fd === undefined) return;
+      const left = this.#collect(fd, exempt, linked, MAX_AHEAD);
+      this.#linked.set(directory, left > 0 ? linked : undefined);
+    } catch (error) {
+      if (!isErrno(error, "access")) throw error;
+      this.#linked.set(directory, undefined); // it may hold any file
+    }
+  }
+
+  /**
+   * Opens a directory to list it; undefined where nothing is, or nothing that this user gets to, not even by its name.
+   * @throws WasiError access where names in it can be used but not listed
+   */
+  #openListed(from: number, path: GuestPath, flags: number): number | undefined {
+    const kernel = this.#kernel;
+    try {
+      return kernel.open(from, path, O_RDONLY | kernel.O_DIRECTORY | flags, from !== AT_FDCWD);
+    } catch (error) {
+      if (!isAbsence(error)) throw error;
+      const inside = Uint8Array.of(...bytesOf(path), ...bytesOf("/."));
+      if (kernel.typeAt(from, inside, false) === undefined) return undefined;
+      throw error;
+    }
+  }
+
+  /** Gathers the files of an open directory that have further names, and closes it; returns how many may still be looked at. */
+  #collect(fd: number, exempt: ReadonlySet<string>, into: Set<string>, left: number): number {
+    const kernel = this.#kernel;
+    const listing = new DirectoryListing(kernel, fd);
+    try {
+      for (let index = 0; left > 0; index++, left--) {
+        const entry = listing.at(index);
+        if (!entry) break;
+        if (entry.type === "directory") {
+          const below = this.#openListed(fd, entry.name, kernel.O_NOFOLLOW);
+          if (below === undefined) continue;
+          if (exempt.has(identityOf(kernel.glance(below)))) kernel.close(below);
+          else left = this.#collect(below, exempt, into, left);
+        } else {
+          const stat = kernel.statAt(fd, entry.name);
+          if (stat.links > 1n) into.add(identityOf(stat));
+        }
+      }
+    } finally {
+      listing.close();
+    }
+    return left;
+  }
+
+  /** Whether a file is somewhere in an open directory, which is closed. */
+  #holds(fd: number, identity: string, ino: bigint, exempt: ReadonlySet<string>): boolean {
+    const kernel = this.#kernel;
+    const listing = new DirectoryListing(kernel, fd);
+    try {
+      for (let index = 0;; index++) {
+        const entry = listing.at(index);
+        if (!entry) return false;
+        if (entry.type === "directory") {
+          const below = this.#openListed(fd, entry.name, kernel.O_NOFOLLOW);
+          if (below === undefined) continue;
+          if (exempt.has(identityOf(kernel.glance(below)))) kernel.close(below);
+          else if (this.#holds(below, identity, ino, exempt)) return true;
+        } else if (entry.ino === ino && identityOf(kernel.statAt(fd, entry.name)) === identity) return true;
+      }
+    } finally {
+      listing.close();
+    }
+  }
+
+  /**
+   * Identities of an open directory and of those above it, up to the root of all; of one that is mounted a second time
+   * (mount --bind), of those above its first place, too.
+   */
+  *above(directory: number): Generator<string> {
+    const kernel = this.#kernel;
+    let fd = kernel.open(directory, ".", O_PATH | kernel.O_DIRECTORY, false);
+    try {
+      let last = "";
+      for (let depth = 0; depth < MAX_DEPTH; depth++) {
+        const { isMountRoot, ...glance } = kernel.glanceDirectory(fd);
+        const identity = identityOf(glance);
+        if (identity === last) return;
+        yield last = identity;
+        if (isMountRoot) {
+          const source = this.#sourceOf(fd, identity);
+          if (source !== undefined) yield* this.#aboveAt(source);
+        }
+        const up = kernel.open(fd, "..", O_PATH | kernel.O_DIRECTORY, false);
+        kernel.close(fd);
+        fd = up;
+      }
+    } finally {
+      kernel.close(fd);
+    }
+    throw new WasiError("not-permitted");
+  }
+
+  /** The same of what is mounted at a name in a directory, be it a file; nothing of what is not. */
+  *aboveMounted(directory: number, name: GuestPath): Generator<string> {
+    const kernel = this.#kernel;
+    if (!kernel.isMountRootAt(directory, name)) return;
+    const fd = kernel.openPlain(directory, name, O_PATH);
+    try {
+      const glance = kernel.glance(fd);
+      if (glance.type === "directory") return yield* this.above(fd);
+      const identity = identityOf(glance);
+      yield identity;
+      const source = this.#sourceOf(fd, identity);
+      if (source !== undefined) yield* this.#aboveAt(parentOf(source));
+    } finally {
+      kernel.close(fd);
+    }
+  }
+
+  *#aboveAt(path: string): Generator<string> {
+    let fd: number;
+    try {
+      fd = this.#kernel.open(AT_FDCWD, path, O_PATH | this.#kernel.O_DIRECTORY, false);
+    } catch (error) {
+      if (isAbsence(error)) return;
+      throw error;
+    }
+    try {
+      yield* this.above(fd);
+    } finally {
+      this.#kernel.close(fd);
+    }
+  }
+
+  /** Where the root of a mount lies by another mount of the same file system; undefined where no other shows it. */
+  #sourceOf(fd: number, identity: string): string | undefined {
+    const id = this.#kernel.mountId(fd);
+    if (!this.#sources.has(id)) this.#sources.set(id, this.#findSource(id, identity));
+    return this.#sources.get(id);
+  }
+
+  #findSource(id: bigint, identity: string): string | undefined {
+    const mount = this.mounts.find((each) => each.id === id);
+    return mount && otherPlaces(mount, this.mounts).find((path) => this.find(path)?.identity === identity);
+  }
+
+  /** All mounts that this process saw; none where the system does not tell. */
+  get mounts(): readonly Mountpoint[] {
+    this.lookAtMounts();
+    const decoder = new TextDecoder();
+    return this.#mounts ??= parseMounts(
+      this.#mountinfo!.map((part) => decoder.decode(part, { stream: true })).join(""),
+    );
+  }
+
+  /** Looks at the mounts while that may be done (runtime/sandbox/kernel/restrict.ts). */
+  lookAtMounts(): void {
+    this.#mountinfo ??= this.#readMounts();
+  }
+
+  #readMounts(): Uint8Array[] {
+    const kernel = this.#kernel;
+    const parts: Uint8Array[] = [];
+    try {
+      const fd = kernel.open(AT_FDCWD, "/proc/self/mountinfo", O_RDONLY, false);
+      try {
+        for (let size = 0; size < MAX_MOUNTS;) {
+          const part = new Uint8Array(16384);
+          const count = kernel.read(fd, part, undefined);
+          if (count === 0) break;
+          parts.push(part.subarray(0, count));
+          size += count;
+        }
+      } finally {
+        kernel.close(fd);
+      }
+    } catch (error) {
+      if (!isAbsence(error)) throw error; // else there is no /proc, or the kernel refuses it by now
+    }
+    return parts;
+  }
+}
+
+function isErrno(error: unknown, ...names: readonly ErrnoName[]): boolean {
+  return error instanceof WasiError && names.includes(error.errno);
+}

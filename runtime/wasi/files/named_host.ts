@@ -1,0 +1,144 @@
+/** What the protection of a plugin's files (protection.ts) asks of a system whose files are found by name, through Deno. */
+
+import { isBelow, parentOf } from "../../base/host_path.ts";
+import { DENO_PATHS, type Found, foundOf } from "../../base/path_walk.ts";
+import { errnoOf, isAbsence, WasiError } from "../errno.ts";
+import { type Mountpoint, otherPlaces, parseMounts } from "./mountinfo.ts";
+import type { ProtectionHost } from "./protection.ts";
+
+/** The most files of a directory that are looked at ahead. */
+const MAX_AHEAD = 20_000;
+
+/** The host's files by their paths. */
+export class NamedHost implements ProtectionHost {
+  /**
+   * What stood at paths when they could be looked at. A process that has given up reading (runtime/sandbox/process_permissions.ts) still can look at
+   * what its plugin may reach; the rest, above that, the plugin can't change either.
+   */
+  #known = new Map<string, Found>();
+  /** Some file systems tell times in steps of two seconds. */
+  readonly tick = 3000;
+  /** The files with further names of directories that can't be listed later. */
+  #linked = new Map<string, ReadonlySet<string> | "too many">();
+  /** Where else the root of a mount lies (mount --bind), by where it is mounted. Looked at once. */
+  #elsewhere: ReadonlyMap<string, string>;
+  #mountpoints: readonly string[];
+
+  constructor() {
+    const mounts = mountsHere();
+    this.#mountpoints = mounts.map(({ point }) => point);
+    this.#elsewhere = new Map(mounts.flatMap((mount): [string, string][] => {
+      const identity = this.find(mount.point)?.identity;
+      const place = otherPlaces(mount, mounts).find((path) =>
+        identity !== undefined && this.find(path)?.identity === identity
+      );
+      return place === undefined ? [] : [[mount.point, place]];
+    }));
+  }
+
+  /** Whether something is mounted at a path that lies elsewhere, too. */
+  isElsewhere(path: string): boolean {
+    return this.#elsewhere.has(path);
+  }
+
+  /** Whether something is mounted below a directory. */
+  hasMountsBelow(directory: string): boolean {
+    return this.#mountpoints.some((point) => isBelow(point, directory));
+  }
+
+  find(path: string): Found | undefined {
+    try {
+      const found = foundOf(Deno.lstatSync(path), path);
+      this.#known.set(path, found);
+      return found;
+    } catch (error) {
+      if (error instanceof Deno.errors.NotCapable) return this.#known.get(path);
+      return unlessAbsent(error, undefined);
+    }
+  }
+
+  readLink(path: string): string | undefined {
+    try {
+      return DENO_PATHS.readLink(path);
+    } catch (error) {
+      throw new WasiError(errnoOf(error));
+    }
+  }
+
+  /** Identities of a directory, by a path that is free of links, and of those above it. */
+  *above(directory: string): Generator<string> {
+    for (let at = directory;; at = parentOf(at)) {
+      const found = this.find(at);
+      if (found) yield found.identity;
+      const elsewhere = this.#elsewhere.get(at);
+      if (elsewhere !== undefined) yield* this.above(elsewhere);
+      if (parentOf(at) === at) return;
+    }
+  }
+
+  holds(directory: string, identity: string, exempt: ReadonlySet<string>): boolean {
+    const ahead = this.#linked.get(directory);
+    if (ahead !== undefined) return ahead === "too many" || ahead.has(identity);
+    return this.#filesOf(directory, exempt, Infinity).some((found) => found.identity === identity);
+  }
+
+  lookAhead(directory: string, exempt: ReadonlySet<string>): void {
+    const files = this.#filesOf(directory, exempt, MAX_AHEAD);
+    const linked = files.filter(({ links }) => links > 1).map(({ identity }) => identity);
+    this.#linked.set(directory, files.length < MAX_AHEAD ? new Set(linked) : "too many");
+  }
+
+  /** The files in a directory and below it, up to a number. */
+  #filesOf(
+    directory: string,
+    exempt: ReadonlySet<string>,
+    most: number,
+  ): { readonly identity: string; readonly links: number }[] {
+    const files: { identity: string; links: number }[] = [];
+    const pending = [directory];
+    for (let at = pending.pop(); at !== undefined && files.length < most; at = pending.pop()) {
+      for (const { name, isDirectory } of entriesOf(at)) {
+        const path = `${at}/${name}`;
+        const info = infoOf(path);
+        if (!info || files.length >= most) continue;
+        const { identity } = foundOf(info, path);
+        if (exempt.has(identity)) continue;
+        if (isDirectory) pending.push(path);
+        else files.push({ identity, links: info.nlink ?? 1 });
+      }
+    }
+    return files;
+  }
+}
+
+function infoOf(path: string): Deno.FileInfo | undefined {
+  try {
+    return Deno.lstatSync(path);
+  } catch (error) {
+    return unlessAbsent(error, undefined);
+  }
+}
+
+/** The mounts of Linux; elsewhere, or where it does not tell, none. */
+function mountsHere(): Mountpoint[] {
+  if (Deno.build.os !== "linux") return [];
+  try {
+    return parseMounts(Deno.readTextFileSync("/proc/self/mountinfo"));
+  } catch (error) {
+    return unlessAbsent(error, []); // without /proc
+  }
+}
+
+function entriesOf(directory: string): Deno.DirEntry[] {
+  try {
+    return [...Deno.readDirSync(directory)];
+  } catch (error) {
+    return unlessAbsent(error, []);
+  }
+}
+
+/** For what is gone, or what this user does not get to. @throws WasiError where it is not known what is there */
+function unlessAbsent<T>(error: unknown, nothing: T): T {
+  if (isAbsence(error)) return nothing;
+  throw new WasiError(errnoOf(error));
+}

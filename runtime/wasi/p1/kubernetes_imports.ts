@@ -1,0 +1,521 @@
+/**
+ * `krew_wasm_kubernetes`: the cluster for preview1 modules, which have no components' interfaces. What it gives are
+ * descriptors of preview1: fd_read, fd_write, poll_oneoff and fd_close do the rest, so that a program waits for the
+ * network as it waits for its input. wit/krew_wasm_kubernetes.h is its contract. Over the sandbox's cluster, as every door.
+ */
+
+import { AppError, type ErrorCode, messageOf } from "../../base/errors.ts";
+import type { ClusterRequest } from "../../kube/cluster.ts";
+import { headersToText, toBytes } from "../../kube/http/header_text.ts";
+import { withoutBlanks } from "../../kube/http/http_head.ts";
+import type { UpgradedConnection } from "../../kube/websocket/channels.ts";
+import type { Sandbox } from "../../sandbox/sandbox.ts";
+import { BodySink, BodySource, HIGH_WATER } from "../streams/body.ts";
+import { ERRNO, type ErrnoName, errnoOf, WasiError } from "../errno.ts";
+import { HostMemory } from "../host_memory.ts";
+import { NONBLOCK, STREAM_RIGHTS } from "./abi.ts";
+import type { Descriptors } from "./descriptors.ts";
+import { type Guest, Memory } from "./memory.ts";
+import type { ExtraImports } from "./preview1.ts";
+import {
+  type ByteSink,
+  type ByteSource,
+  type MaybePromise,
+  type Readiness,
+  StreamClosed,
+} from "../streams/streams.ts";
+
+/** The module's name. */
+const KUBERNETES_IMPORTS = "krew_wasm_kubernetes";
+
+/** How many descriptors a module that uses no files may have. */
+const DESCRIPTORS = 1024;
+/** Flags of `request`, `upgrade`, `upload` and `channel`. */
+const FLAG_NONBLOCK = 1;
+const FLAG_BODY = 2;
+const FLAG_WRITE = 4;
+/** In the place of a channel: all bytes. */
+const ALL_BYTES = 256;
+/** The longest texts a module may hand over, in bytes. */
+const MAX_TEXT = 1 << 20;
+
+const encoder = new TextEncoder();
+
+const ERRNOS: Partial<Record<ErrorCode, ErrnoName>> = {
+  DESTINATION_REFUSED: "access",
+  REQUEST_INVALID: "invalid",
+  CREDENTIALS_FAILED: "not-permitted",
+  CLUSTER_UNREACHABLE: "io",
+  CLUSTER_TLS: "io",
+};
+
+/** A failure that a module asks for the words of. */
+function failureOf(error: unknown): { errno: ErrnoName; text: string } {
+  if (error instanceof AppError) {
+    const text = error.hint === undefined ? error.message : `${error.message} (${error.hint})`;
+    return { errno: ERRNOS[error.code] ?? "no-device", text };
+  }
+  return { errno: "io", text: messageOf(error) };
+}
+
+/** What a request or an upgrade came to. */
+type Outcome =
+  | { readonly kind: "answered"; readonly head: Uint8Array; readonly body: BodySource }
+  | { readonly kind: "upgraded"; readonly head: Uint8Array; readonly connection: UpgradedConnection }
+  | { readonly kind: "failed"; readonly errno: ErrnoName };
+
+/** A request and what comes of it, as a source: first its head is there, then its body. */
+class Exchange implements ByteSource {
+  #abort: AbortController;
+  #outcome: Outcome | undefined;
+  #settled: Promise<void>;
+  #headSeen = false;
+  #closed = false;
+  /** Why it failed, for people. */
+  failure = "";
+  /** Takes the request's body. */
+  readonly upload: BodySink | undefined;
+
+  constructor(abort: AbortController, outcome: Promise<Outcome>, upload?: BodySink) {
+    this.#abort = abort;
+    this.upload = upload;
+    this.#settled = outcome.then((outcome) => {
+      this.#outcome = outcome;
+      if (this.#closed) this.#drop();
+    }, (error) => {
+      const { errno, text } = failureOf(error);
+      this.failure = text;
+      this.#outcome = { kind: "failed", errno };
+      this.upload?.fail();
+    });
+  }
+
+  /** The head, waited for. @throws WasiError */
+  head(): MaybePromise<Uint8Array> {
+    const outcome = this.#outcome;
+    if (outcome === undefined) return this.#settled.then(() => this.head());
+    if (outcome.kind === "failed") throw new WasiError(outcome.errno);
+    this.#headSeen = true;
+    return outcome.head;
+  }
+
+  get settled(): boolean {
+    return this.#outcome !== undefined;
+  }
+
+  /** @throws WasiError not-socket */
+  connection(): UpgradedConnection {
+    if (this.#outcome?.kind !== "upgraded") throw new WasiError("not-socket");
+    return this.#outcome.connection;
+  }
+
+  #source(): Readiness | undefined {
+    if (this.#outcome?.kind === "answered") return this.#outcome.body;
+    return this.#outcome?.kind === "upgraded" ? this.#outcome.connection : undefined;
+  }
+
+  ready(): boolean {
+    if (this.#closed) return true;
+    if (this.#outcome === undefined) return false;
+    return !this.#headSeen || (this.#source()?.ready() ?? true);
+  }
+
+  async wait(): Promise<void> {
+    if (this.ready()) return;
+    await this.#settled;
+    if (!this.ready()) await this.#source()!.wait();
+  }
+
+  /** Of an upgraded connection nothing can be read but by its channels. */
+  #body(): BodySource | undefined {
+    if (this.#outcome === undefined) return undefined;
+    if (this.#outcome.kind === "answered") return this.#outcome.body;
+    throw new WasiError(this.#outcome.kind === "failed" ? this.#outcome.errno : "invalid");
+  }
+
+  readAvailable(into: Uint8Array): number {
+    const body = this.#body();
+    return body === undefined ? 0 : this.#guarded(() => body.readAvailable(into)) as number;
+  }
+
+  read(into: Uint8Array): MaybePromise<number> {
+    const body = this.#body();
+    if (body === undefined) return this.#settled.then(() => this.read(into));
+    return this.#guarded(() => body.read(into));
+  }
+
+  #guarded(read: () => MaybePromise<number>): MaybePromise<number> {
+    const fail = (error: unknown): never => {
+      this.failure = failureOf(error).text;
+      throw new WasiError("io");
+    };
+    try {
+      const count = read();
+      return count instanceof Promise ? count.catch(fail) : count;
+    } catch (error) {
+      return fail(error);
+    }
+  }
+
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    if (this.#outcome === undefined) this.#abort.abort(new DOMException("given up", "AbortError"));
+    else this.#drop();
+  }
+
+  #drop(): void {
+    if (this.#outcome?.kind === "answered") this.#outcome.body.close();
+    if (this.#outcome?.kind === "upgraded") this.#outcome.connection.drop();
+  }
+}
+
+/** A stream whose failures are errnos, and whose words its exchange tells. */
+function translated(exchange: Exchange, error: unknown): never {
+  if (error instanceof StreamClosed) throw new WasiError("pipe");
+  exchange.failure = failureOf(error).text;
+  throw new WasiError("io");
+}
+
+function attempt<T>(exchange: Exchange, operation: () => MaybePromise<T>): MaybePromise<T> {
+  try {
+    const value = operation();
+    return value instanceof Promise ? value.catch((error) => translated(exchange, error)) : value;
+  } catch (error) {
+    return translated(exchange, error);
+  }
+}
+
+function channelSource(exchange: Exchange, source: ByteSource): ByteSource {
+  return {
+    ready: () => source.ready(),
+    wait: () => source.wait(),
+    read: (into) => attempt(exchange, () => source.read(into)),
+    readAvailable: (into) => attempt(exchange, () => source.readAvailable(into)) as number,
+    close: () => source.close(),
+  };
+}
+
+function channelSink(exchange: Exchange, sink: ByteSink, close: () => void): ByteSink {
+  return {
+    ready: () => sink.ready(),
+    wait: () => sink.wait(),
+    write: (bytes) => attempt(exchange, () => sink.write(bytes)),
+    capacity: () => attempt(exchange, () => sink.capacity()) as number,
+    flush: () => attempt(exchange, () => sink.flush()),
+    close,
+  };
+}
+
+/** `name: value` lines. @throws WasiError invalid */
+function parseHeaders(text: string): [string, string][] {
+  return text.split("\n").map((line) => line.replace(/\r$/, "")).filter((line) => line !== "").map((line) => {
+    const colon = line.indexOf(":");
+    if (colon < 1) throw new WasiError("invalid");
+    return [line.slice(0, colon), toBytes(withoutBlanks(line, colon + 1))];
+  });
+}
+
+function headOf(status: number, headers: readonly (readonly [string, string])[]): Uint8Array {
+  return encoder.encode(
+    `${status}\n${headersToText(headers).map(([name, value]) => `${name}: ${value}\n`).join("")}`,
+  );
+}
+
+/** The functions. */
+export function kubernetesImports(sandbox: Sandbox): ExtraImports {
+  return {
+    module: KUBERNETES_IMPORTS,
+    suspending: ["current", "head", "receive", "request", "send", "upgrade"],
+    network: true,
+    functions: (guest, descriptors) => new Door(sandbox, guest, descriptors).functions(),
+  };
+}
+
+class Door {
+  #sandbox: Sandbox;
+  #memory: Memory;
+  #descriptors: Descriptors;
+  #channels = new WeakMap<ByteSource | ByteSink, Exchange>();
+  #kept = new HostMemory();
+  /** How many requests the plugin has closed that the host still holds. */
+  #givenUp = 0;
+  /** Resolved when the host lets go of a request. */
+  #freed: PromiseWithResolvers<void> | undefined;
+  /** Why `current` failed. */
+  #failure = "";
+
+  constructor(sandbox: Sandbox, guest: Guest, descriptors: Descriptors) {
+    this.#sandbox = sandbox;
+    this.#memory = new Memory(guest);
+    this.#descriptors = descriptors;
+    descriptors.allow(DESCRIPTORS);
+  }
+
+  functions(): Record<string, (...args: number[]) => MaybePromise<number>> {
+    const functions: Record<string, (...args: number[]) => MaybePromise<void>> = {
+      current: (buffer = 0, size = 0, used = 0) => this.#current(buffer, size, used),
+      request: (...args) => this.#request(args),
+      upload: (fd = 0, flags = 0, result = 0) => this.#upload(fd, flags, result),
+      upgrade: (...args) => this.#upgrade(args),
+      head: (fd = 0, buffer = 0, size = 0, used = 0) => this.#head(fd, buffer, size, used),
+      failure: (fd = 0, buffer = 0, size = 0, used = 0) => {
+        const text = fd === -1 ? this.#failure : this.#failureOf(fd);
+        this.#store(encoder.encode(text), buffer, size, used);
+      },
+      channel: (fd = 0, channel = 0, flags = 0, result = 0) => this.#channel(fd, channel, flags, result),
+      receive: (fd = 0, buffer = 0, size = 0, used = 0, text = 0) =>
+        this.#receive(fd, buffer, size, used, text),
+      send: (fd = 0, text = 0, pointer = 0, length = 0) => this.#send(fd, text, pointer, length),
+      close: (fd = 0, code = 0, reason = 0, length = 0) => {
+        const valid = code === 1000 || code >= 3000 && code <= 4999;
+        if (!valid || length >>> 0 > 123) throw new WasiError("invalid");
+        this.#exchange(fd).exchange.connection().close(code, this.#text(reason, length));
+      },
+    };
+    const fail = (error: unknown): number => {
+      if (error instanceof RangeError && !error.message.includes("stack")) return ERRNO.fault;
+      if (error instanceof AppError) {
+        this.#sandbox.trace(error.message);
+        return ERRNO.invalid;
+      }
+      return ERRNO[errnoOf(error)];
+    };
+    return Object.fromEntries(
+      Object.entries(functions).map(([name, run]) => [name, (...args: number[]) => {
+        try {
+          const done = run(...args);
+          return done instanceof Promise ? done.then(() => 0, fail) : 0;
+        } catch (error) {
+          return fail(error);
+        }
+      }]),
+    );
+  }
+
+  #text(pointer: number, length: number): string {
+    if (length >>> 0 > MAX_TEXT) throw new WasiError("message-size");
+    try {
+      return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(
+        this.#memory.slice(pointer, length),
+      );
+    } catch (error) {
+      throw error instanceof WasiError ? error : new WasiError("illegal-byte-sequence");
+    }
+  }
+
+  /** Stores bytes and how many they are; what does not fit is not stored. @throws WasiError overflow */
+  #store(bytes: Uint8Array, buffer: number, size: number, used: number): void {
+    this.#memory.setUint32(used, bytes.length);
+    if (bytes.length > size >>> 0) throw new WasiError("overflow");
+    this.#memory.slice(buffer, bytes.length).set(bytes);
+  }
+
+  /**
+   * Before anything is opened: a stream that finds no number is closed, which ends a body, a channel or the whole connection.
+   *
+   * @throws WasiError fault, too-many-open
+   */
+  #checkRoom(result: number): void {
+    this.#memory.slice(result, 4);
+    this.#descriptors.checkRoom();
+  }
+
+  #insert(
+    node: { kind: "source"; source: ByteSource } | { kind: "sink"; sink: ByteSink },
+    flags: number,
+  ): number {
+    return this.#descriptors.insert({
+      node: { ...node, terminal: false },
+      base: STREAM_RIGHTS,
+      inheriting: 0n,
+      flags: (flags & FLAG_NONBLOCK) === 0 ? 0 : NONBLOCK,
+      offset: 0n,
+    });
+  }
+
+  /** @throws WasiError bad-descriptor, not-socket */
+  #exchange(fd: number): { exchange: Exchange; nonblocking: boolean } {
+    const { node, flags } = this.#descriptors.get(fd);
+    if (node.kind !== "source" || !(node.source instanceof Exchange)) throw new WasiError("not-socket");
+    return { exchange: node.source, nonblocking: (flags & NONBLOCK) !== 0 };
+  }
+
+  /** Of an exchange, and of what was opened on it. @throws WasiError bad-descriptor, not-socket */
+  #failureOf(fd: number): string {
+    const { node } = this.#descriptors.get(fd);
+    const stream = node.kind === "source" ? node.source : node.kind === "sink" ? node.sink : undefined;
+    const exchange = stream instanceof Exchange ? stream : stream && this.#channels.get(stream);
+    if (!exchange) throw new WasiError("not-socket");
+    return exchange.failure;
+  }
+
+  async #current(buffer: number, size: number, used: number): Promise<void> {
+    try {
+      const { context, server, namespace } = await this.#sandbox.cluster();
+      this.#store(encoder.encode(`${context}\0${server}\0${namespace}\0`), buffer, size, used);
+    } catch (error) {
+      if (error instanceof WasiError || error instanceof RangeError) throw error;
+      const { errno, text } = failureOf(error);
+      this.#failure = text;
+      throw new WasiError(errno);
+    }
+  }
+
+  #start(
+    flags: number,
+    result: number,
+    size: number,
+    outcome: (abort: AbortController) => Promise<Outcome>,
+    upload?: BodySink,
+  ): MaybePromise<void> {
+    if (!this.#kept.fits(size)) {
+      if (this.#givenUp === 0) throw new WasiError("insufficient-memory");
+      this.#freed ??= Promise.withResolvers();
+      return this.#freed.promise.then(() => this.#start(flags, result, size, outcome, upload));
+    }
+    this.#checkRoom(result);
+    if (upload !== undefined) this.#sandbox.stdin.share?.();
+    const abort = new AbortController();
+    const exchange = new Exchange(abort, this.#holding(size, abort.signal, outcome(abort)), upload);
+    this.#memory.setUint32(result, this.#insert({ kind: "source", source: exchange }, flags));
+  }
+
+  /** Counts what the host holds of a request until it is answered, or has ended after the plugin closed it. */
+  async #holding(size: number, signal: AbortSignal, outcome: Promise<Outcome>): Promise<Outcome> {
+    const kept = this.#kept.open();
+    kept.grow(size);
+    const giveUp = () => this.#givenUp++;
+    signal.addEventListener("abort", giveUp, { once: true });
+    try {
+      return await outcome;
+    } finally {
+      signal.removeEventListener("abort", giveUp);
+      if (signal.aborted) this.#givenUp--;
+      kept.end();
+      this.#freed?.resolve();
+      this.#freed = undefined;
+    }
+  }
+
+  #request(args: readonly number[]): MaybePromise<void> {
+    // deno-fmt-ignore -- the parameters, in their order
+    const [
+      method = 0, methodLength = 0, path = 0, pathLength = 0, headers = 0, headersLength = 0, body = 0, bodyLength = 0,
+      flags = 0, result = 0,
+    ] = args;
+    const url = this.#text(path, pathLength);
+    const size = (pathLength >>> 0) + (headersLength >>> 0) + (bodyLength >>> 0) + HIGH_WATER;
+    const upload = (flags & FLAG_BODY) === 0 ? undefined : new BodySink();
+    const request = {
+      method: this.#text(method, methodLength),
+      url,
+      headers: parseHeaders(this.#text(headers, headersLength)),
+      ...(upload
+        ? { body: upload.stream }
+        : bodyLength === 0
+        ? {}
+        : { body: this.#memory.slice(body, bodyLength).slice() }),
+    };
+    return this.#start(flags, result, size, (abort) => this.#answer(request, abort), upload);
+  }
+
+  async #answer(request: ClusterRequest, abort: AbortController): Promise<Outcome> {
+    checkPath(request.url);
+    const cluster = await this.#sandbox.cluster();
+    const { status, headers, body } = await cluster.send({ ...request, signal: abort.signal });
+    return { kind: "answered", head: headOf(status, headers), body: new BodySource(body) };
+  }
+
+  #upload(fd: number, flags: number, result: number): void {
+    const { exchange } = this.#exchange(fd);
+    const { upload } = exchange;
+    if (upload === undefined) throw new WasiError("invalid");
+    this.#checkRoom(result);
+    const sink = channelSink(exchange, upload, () => upload.finish());
+    this.#channels.set(sink, exchange);
+    this.#memory.setUint32(result, this.#insert({ kind: "sink", sink }, flags));
+  }
+
+  #upgrade(args: readonly number[]): MaybePromise<void> {
+    // deno-fmt-ignore -- the parameters, in their order
+    const [
+      path = 0, pathLength = 0, headers = 0, headersLength = 0, protocols = 0, protocolsLength = 0, flags = 0, result = 0,
+    ] = args;
+    const url = this.#text(path, pathLength);
+    const list = parseHeaders(this.#text(headers, headersLength));
+    const names = this.#text(protocols, protocolsLength).split(",").map((name) => name.trim()).filter((
+      name,
+    ) => name !== "");
+    this.#sandbox.stdin.share?.();
+    const size = (pathLength >>> 0) + (headersLength >>> 0) + (protocolsLength >>> 0) + HIGH_WATER;
+    return this.#start(flags, result, size, async (abort) => {
+      checkPath(url);
+      const cluster = await this.#sandbox.cluster();
+      const answer = await cluster.upgrade({ url, headers: list, protocols: names, signal: abort.signal });
+      if ("refused" in answer) {
+        const { status, headers, body } = answer.refused;
+        return { kind: "answered", head: headOf(status, headers), body: new BodySource(body) };
+      }
+      return { kind: "upgraded", head: headOf(101, answer.upgraded.headers), connection: answer.upgraded };
+    });
+  }
+
+  #head(fd: number, buffer: number, size: number, used: number): MaybePromise<void> {
+    const { exchange, nonblocking } = this.#exchange(fd);
+    if (nonblocking && !exchange.settled) throw new WasiError("would-block");
+    const head = exchange.head();
+    if (head instanceof Promise) return head.then((bytes) => this.#store(bytes, buffer, size, used));
+    this.#store(head, buffer, size, used);
+  }
+
+  #channel(fd: number, channel: number, flags: number, result: number): void {
+    const { exchange } = this.#exchange(fd);
+    const connection = exchange.connection();
+    if (channel < 0 || channel > ALL_BYTES) throw new WasiError("invalid");
+    this.#checkRoom(result);
+    let inserted: number;
+    if ((flags & FLAG_WRITE) === 0) {
+      const source = channel === ALL_BYTES ? connection.inputBytes() : connection.input(channel);
+      const translated = channelSource(exchange, source);
+      this.#channels.set(translated, exchange);
+      inserted = this.#insert({ kind: "source", source: translated }, flags);
+    } else {
+      const sink = channel === ALL_BYTES ? connection.outputBytes() : connection.output(channel);
+      const translated = channelSink(exchange, sink, () => sink.close());
+      this.#channels.set(translated, exchange);
+      inserted = this.#insert({ kind: "sink", sink: translated }, flags);
+    }
+    this.#memory.setUint32(result, inserted);
+  }
+
+  #receive(fd: number, buffer: number, size: number, used: number, text: number): MaybePromise<void> {
+    const { exchange, nonblocking } = this.#exchange(fd);
+    const connection = exchange.connection();
+    const message = attempt(exchange, () => connection.peek());
+    if (message instanceof Promise) throw new WasiError("io"); // it never is
+    if (message === undefined) {
+      if (nonblocking) throw new WasiError("would-block");
+      return connection.wait().then(() => this.#receive(fd, buffer, size, used, text));
+    }
+    if (message === "ended") throw new WasiError("pipe");
+    this.#memory.setUint32(text, message.text ? 1 : 0);
+    this.#store(message.bytes, buffer, size, used);
+    connection.receive();
+  }
+
+  #send(fd: number, text: number, pointer: number, length: number): MaybePromise<void> {
+    const { exchange, nonblocking } = this.#exchange(fd);
+    const connection = exchange.connection();
+    const bytes = this.#memory.slice(pointer, length);
+    if (attempt(exchange, () => connection.send({ text: text !== 0, bytes }))) return;
+    if (nonblocking) throw new WasiError("would-block");
+    return connection.writable.wait().then(() => this.#send(fd, text, pointer, length));
+  }
+}
+
+/** @throws AppError REQUEST_INVALID */
+function checkPath(path: string): void {
+  if (path.startsWith("/")) return;
+  throw new AppError("REQUEST_INVALID", `"${path}" is not a path: it begins with no slash`);
+}

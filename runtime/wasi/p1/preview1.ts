@@ -1,0 +1,307 @@
+// deno-lint-ignore-file camelcase -- the functions have the names that the specification gives them
+
+/**
+ * The direct host of WASI preview1 core modules: the 46 functions of `wasi_snapshot_preview1`, and `wasi_unstable`
+ * (snapshot 0) before it, over the nodes of files.ts and the streams of the sandbox. Bytes go straight between the
+ * module's memory and the operating system.
+ *
+ * Follows WebAssembly/WASI, legacy/preview1/docs.md and witx, and wasi-libc where those are silent.
+ */
+
+import { AppError } from "../../base/errors.ts";
+import type { Sandbox } from "../../sandbox/sandbox.ts";
+import { printable } from "../../base/text.ts";
+import { usesOfModule } from "../../sandbox/process_permissions.ts";
+import { ERRNO, errnoOf, WasiError } from "../errno.ts";
+import { type FileTree, openFileTree } from "../files/file_tree.ts";
+import { recordRefusal } from "../files/recorded_tree.ts";
+import { type Version, VERSIONS } from "./abi.ts";
+import { type Context, type Errno, type Functions, SUCCESS } from "./context.ts";
+import { Descriptors } from "./descriptors.ts";
+import { fileFunctions } from "./files.ts";
+import { type Guest, Memory } from "./memory.ts";
+import { pathFunctions } from "./paths.ts";
+import { pollFunctions } from "./poll.ts";
+import { processFunctions } from "./process.ts";
+import { transferFunctions } from "./transfer.ts";
+import { MemoryLimit } from "../memory_limit.ts";
+import { ClosedPipe } from "../streams/stdio.ts";
+import type { MaybePromise } from "../streams/streams.ts";
+
+/** Imports beside WASI's, all of one module name. */
+export interface ExtraImports {
+  readonly module: string;
+  /** Functions; those that return a promise suspend the module, and must be listed. */
+  readonly functions: (
+    guest: Guest,
+    descriptors: Descriptors,
+  ) => Record<string, (...args: number[]) => MaybePromise<void | number>>;
+  readonly suspending: readonly string[];
+  /** They give descriptors on which reads and writes wait for the network. */
+  readonly network?: boolean;
+}
+
+/** What proc_exit throws through the module's frames. */
+class Exit {
+  constructor(readonly code: number) {}
+}
+
+/** What of a module decides how it is run. */
+interface Plan {
+  readonly versions: ReadonlySet<string>;
+  readonly suspending: ReadonlySet<string>;
+  readonly suspends: boolean;
+  /** The network feeds descriptors. */
+  readonly network: boolean;
+  /** A descriptor may be asked not to wait. */
+  readonly waits: boolean;
+  /** Whether it can open anything, or see what it was given. */
+  readonly usesFiles: boolean;
+}
+
+function lacking(kind: string, name: string, from: string): AppError {
+  return new AppError(
+    "PLUGIN_UNSUPPORTED",
+    `The plugin imports ${kind} "${printable(name, 100)}" of "${
+      printable(from, 100)
+    }", which krew-wasm does not have`,
+    { hint: "a plugin is a WASI preview1 command or a WASI 0.2 component" },
+  );
+}
+
+/**
+ * Looks at what a module imports and exports.
+ *
+ * @throws AppError PLUGIN_UNSUPPORTED for an import nobody serves, or a module that is no command
+ */
+function planOf(module: WebAssembly.Module, sandbox: Sandbox, extras: readonly ExtraImports[]): Plan {
+  const imports = WebAssembly.Module.imports(module);
+  const versions = new Set<string>();
+  const names = new Set<string>();
+  for (const { module: from, name, kind } of imports) {
+    if (extras.some(({ module }) => module === from)) continue;
+    if (!Object.hasOwn(VERSIONS, from) || kind !== "function") throw lacking(kind, name, from);
+    versions.add(from);
+    names.add(name);
+  }
+  const exported = new Map(WebAssembly.Module.exports(module).map(({ name, kind }) => [name, kind]));
+  if (exported.get("_start") !== "function" || exported.get("memory") !== "memory") {
+    const what = exported.has("_initialize")
+      ? "is a reactor, which has no start"
+      : "exports no _start and memory";
+    throw new AppError("PLUGIN_UNSUPPORTED", `The plugin ${what}`, {
+      hint: "build it as a command (for clang: without -mexec-model=reactor)",
+    });
+  }
+  // With poll a read may find a wait for the same stream under way; the kubeconfig's stand-in takes the host time to
+  // make. Everything else answers at once.
+  const suspending = new Set<string>();
+  if (names.has("poll_oneoff")) { for (const name of ["poll_oneoff", "fd_read"]) suspending.add(name); }
+  const network = extras.some(({ network }) => network === true);
+  if (network) { for (const name of ["fd_read", "fd_write", "poll_oneoff"]) suspending.add(name); }
+  if (sandbox.files.overlays.length > 0) {
+    for (const name of ["path_open", "path_filestat_get"]) suspending.add(name);
+  }
+  for (const name of suspending) if (!names.has(name)) suspending.delete(name);
+  return {
+    versions,
+    suspending,
+    waits: names.has("poll_oneoff") || network,
+    network,
+    suspends: suspending.size > 0 || extras.some(({ suspending }) => suspending.length > 0),
+    usesFiles: [...names].some((name) => /^path_|^fd_(prestat_|readdir)/.test(name)),
+  };
+}
+
+/**
+ * Runs a preview1 command to its end and returns its exit code, 0 to 255.
+ *
+ * @throws AppError PLUGIN_UNSUPPORTED; ClosedPipe; whatever the engine throws when the module traps
+ */
+export async function runPreview1(
+  module: WebAssembly.Module,
+  sandbox: Sandbox,
+  extras: readonly ExtraImports[] = [],
+): Promise<number> {
+  const plan = planOf(module, sandbox, extras);
+  let instance: WebAssembly.Instance | undefined;
+  let view: DataView<ArrayBuffer> | undefined;
+  let bytes: Uint8Array<ArrayBuffer> | undefined;
+  const exports = (): WebAssembly.Exports => {
+    if (instance) return instance.exports;
+    throw new AppError(
+      "PLUGIN_UNSUPPORTED",
+      "The plugin calls the host before it has begun, in a start function",
+      {
+        hint: "a WASI command begins at _start",
+      },
+    );
+  };
+  const buffer = () => (exports().memory as WebAssembly.Memory).buffer as ArrayBuffer;
+  const guest: Guest = {
+    // A grown memory leaves its old buffer detached, with length 0.
+    bytes: () => bytes !== undefined && bytes.length > 0 ? bytes : (bytes = new Uint8Array(buffer())),
+    view: () =>
+      view !== undefined && bytes !== undefined && bytes.length > 0 && view.buffer === bytes.buffer
+        ? view
+        : (view = new DataView((bytes = new Uint8Array(buffer())).buffer)),
+    get exports() {
+      return exports();
+    },
+  };
+  const tree = plan.usesFiles ? await openFileTree(sandbox.files) : undefined;
+  const host = new Preview1(sandbox, guest, tree, plan.waits, plan.network);
+  // A plugin chooses the names that are looked up.
+  const imports = Object.create(null) as WebAssembly.Imports;
+  const suspending =
+    (WebAssembly as unknown as { Suspending: new (f: unknown) => WebAssembly.ImportValue }).Suspending;
+  for (const name of plan.versions) {
+    const functions = host.imports(VERSIONS[name]!) as unknown as Record<string, WebAssembly.ImportValue>;
+    for (const each of plan.suspending) functions[each] = new suspending(functions[each]);
+    imports[name] = functions;
+  }
+  for (const extra of extras) {
+    const functions = extra.functions(guest, host.descriptors) as unknown as Record<
+      string,
+      WebAssembly.ImportValue
+    >;
+    for (const each of extra.suspending) functions[each] = new suspending(functions[each]);
+    imports[extra.module] = functions;
+  }
+  for (const { module: from, name, kind } of WebAssembly.Module.imports(module)) {
+    // The engine would take what every object inherits (`constructor`) for an import.
+    if (!Object.hasOwn(imports[from] ?? {}, name)) throw lacking(kind, name, from);
+  }
+  await sandbox.giveUp(usesOfModule(WebAssembly.Module.imports(module), tree?.needs.length !== 0), tree);
+  try {
+    instance = new WebAssembly.Instance(module, imports);
+  } catch (error) {
+    // What waits can't do so there.
+    if ((error as Error | undefined)?.name === "SuspendError") exports();
+    throw error;
+  }
+  if ((buffer() as ArrayBufferLike) instanceof SharedArrayBuffer) {
+    throw new AppError(
+      "PLUGIN_UNSUPPORTED",
+      "The plugin's memory is shared between threads, which krew-wasm does not have",
+      {
+        hint: "build it without threads",
+      },
+    );
+  }
+  const memory = new MemoryLimit(sandbox.limits.maxMemory);
+  memory.set(instance);
+  const start = instance.exports._start as () => unknown;
+  const { promising } = WebAssembly as unknown as { promising: (f: unknown) => () => Promise<unknown> };
+  try {
+    if (plan.suspends) await promising(start)();
+    else start();
+  } catch (error) {
+    // A module that catches everything may hide what ended it behind an exception of its own.
+    if (host.ended !== undefined) return host.end();
+    if (error instanceof Exit) return error.code;
+    throw memory.explain(error);
+  }
+  return host.ended === undefined ? 0 : host.end();
+}
+/** The functions over one sandbox. Public for tests, which call them on a memory of their own. */
+export class Preview1 {
+  /** How the module ended by itself: the code of proc_exit, or a closed pipe. */
+  ended: number | ClosedPipe | undefined;
+  #context: Context;
+
+  /**
+   * `tree`: its files, if it imports any function of them; `waits`: it can poll, and so may ask for reads that do not
+   * wait.
+   */
+  constructor(sandbox: Sandbox, guest: Guest, tree: FileTree | undefined, waits = false, network = false) {
+    this.#context = {
+      sandbox,
+      memory: new Memory(guest),
+      descriptors: new Descriptors(sandbox, tree),
+      tree,
+      waits,
+      network,
+    };
+  }
+
+  get descriptors(): Descriptors {
+    return this.#context.descriptors;
+  }
+
+  /** The exit code of a module that ended by itself. @throws ClosedPipe */
+  end(): number {
+    if (this.ended instanceof ClosedPipe) throw this.ended;
+    return this.ended ?? 0;
+  }
+
+  /** The functions of one version. Each answers with an errno. */
+  imports(version: Version): Record<string, (...args: never[]) => MaybePromise<Errno>> {
+    const context = this.#context;
+    const functions: Functions = {
+      ...fileFunctions(context, version),
+      ...pathFunctions(context, version),
+      ...pollFunctions(context, version),
+      ...processFunctions(context),
+      ...transferFunctions(context),
+      proc_exit: (code: number) => {
+        this.ended = code & 0xff;
+        throw new Exit(this.ended);
+      },
+    };
+    return Object.fromEntries(
+      Object.entries(functions).map(([name, run]) => [name, this.#guarded(name, run)]),
+    );
+  }
+
+  #guarded(name: string, run: Functions[string]): (...args: never[]) => MaybePromise<Errno> {
+    const fail = (error: unknown): Errno => this.#errno(error);
+    if (name.startsWith("path_")) return this.#recorded(name, run);
+    // Nothing here looks at the arguments, which the engine then passes on as they are: a million calls take half the time.
+    return (...args) => {
+      try {
+        const result = run(...args);
+        if (result instanceof Promise) return result.then((errno) => errno ?? SUCCESS, fail);
+        return result ?? SUCCESS;
+      } catch (error) {
+        return fail(error);
+      }
+    };
+  }
+
+  /** A function that names a file, which may be refused. */
+  #recorded(name: string, run: Functions[string]): (...args: never[]) => MaybePromise<Errno> {
+    const { memory, sandbox } = this.#context;
+    return (...args: (number | bigint)[]) => {
+      const { told } = sandbox.record;
+      const fail = (error: unknown): Errno => {
+        // Where a person might have been asked, it was written down there.
+        if (error instanceof WasiError && sandbox.record.told === told) {
+          recordRefusal(sandbox.record, memory, name, args, error);
+        }
+        return this.#errno(error);
+      };
+      try {
+        const result = run(...args as never[]);
+        if (result instanceof Promise) return result.then((errno) => errno ?? SUCCESS, fail);
+        return result ?? SUCCESS;
+      } catch (error) {
+        return fail(error);
+      }
+    };
+  }
+
+  /** The errno of what a function threw; what is the host's own failure, or the module's end, is thrown on. */
+  #errno(error: unknown): Errno {
+    if (error instanceof ClosedPipe) {
+      this.ended = error;
+      throw error;
+    }
+    if (error instanceof RangeError && !(error.message.includes("stack"))) return ERRNO.fault; // past the memory's end
+    if (error instanceof AppError) {
+      this.#context.sandbox.trace(error.message);
+      return ERRNO.io;
+    }
+    return ERRNO[errnoOf(error)];
+  }
+}

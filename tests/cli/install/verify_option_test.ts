@@ -1,0 +1,160 @@
+import assert from "node:assert/strict";
+import { processContext } from "../../../cli/context.ts";
+import { requirementsFor, signersOf, verification } from "../../../cli/install/verify_option.ts";
+import { RegistryClient } from "../../../registry/oci/registry_client.ts";
+import { parseReference } from "../../../registry/oci/mirrored_reference.ts";
+import { registrySignatures } from "../../../registry/signing/find_signatures.ts";
+import type { Signature } from "../../../runtime/policy/provenance.ts";
+import { layoutAt } from "../../../runtime/store/layout.ts";
+import { IDENTITY, ISSUED_BY, makeKeyPair, TestSigstore } from "../../support/sigstore.ts";
+import { temporaryDirectory } from "../../support/temporary.ts";
+
+/** A machine with an administrator's file, a user's one, and a key. */
+async function setUp(files: { administrator?: string; user?: string; trustRoot?: string }) {
+  const root = temporaryDirectory();
+  await Deno.mkdir(`${root}/store`);
+  const { publicKey } = await makeKeyPair();
+  await Deno.writeTextFile(`${root}/acme.pub`, publicKey);
+  const fill = (text: string) => text.replaceAll("KEY", `${root}/acme.pub`).replaceAll("ROOT", root);
+  if (files.administrator) await Deno.writeTextFile(`${root}/policy.yaml`, fill(files.administrator));
+  if (files.user) await Deno.writeTextFile(`${root}/store/policy.yaml`, fill(files.user));
+  if (files.trustRoot) await Deno.writeTextFile(`${root}/store/trusted_root.json`, files.trustRoot);
+  const context = {
+    ...processContext(),
+    layout: () => layoutAt(`${root}/store`),
+    policyPath: `${root}/policy.yaml`,
+    env: () => root,
+  };
+  const ask = (reference: string, options = {}) =>
+    requirementsFor(context, parseReference(reference), options);
+  return { root, context, ask };
+}
+
+Deno.test("without a policy and without --verify nothing asks for a signature", async () => {
+  const { context, ask } = await setUp({});
+  assert.deepEqual(await ask("ghcr.io/acme/foo"), []);
+  const reference = parseReference("ghcr.io/acme/foo");
+  const verify = await verification(context, registrySignatures(new RegistryClient()), reference, {});
+  assert.deepEqual(
+    await verify(reference, { text: "{}", digest: "sha256:0" }),
+    [],
+  );
+});
+
+Deno.test("the administrator's rule, the user's rule and --verify all have to hold", async () => {
+  const { root, ask } = await setUp({
+    administrator: `rules:
+  - match: ghcr.io/free/**
+    verify: false
+  - match: ghcr.io/acme/**
+    verify: KEY
+  - match: "**"
+    verify: [KEY, "${IDENTITY}@${ISSUED_BY}"]`,
+    user: `rules: [{match: "ghcr.io/**", verify: {anyOf: KEY, copies: true}}]`,
+  });
+  const kinds = async (reference: string, options = {}) =>
+    (await ask(reference, options)).map(({ signers }) => signers.map(({ kind }) => kind).join("|"));
+  assert.deepEqual(await kinds("ghcr.io/acme/foo:v1"), ["key", "key"]);
+  assert.deepEqual(await kinds("quay.io/acme/foo"), ["key|identity"]);
+  assert.deepEqual(await kinds("ghcr.io/free/foo"), ["key"]);
+  assert.deepEqual(
+    await kinds("ghcr.io/free/foo", { verify: signersOf([`${root}/acme.pub`, `a@https://b`]) }),
+    [
+      "key",
+      "key|identity",
+    ],
+  );
+  const [, user] = await ask("ghcr.io/acme/foo");
+  assert.equal(user!.copies, true);
+  const earlier: Signature[] = [{
+    kind: "identity",
+    identity: IDENTITY,
+    issuer: ISSUED_BY,
+    trustRoot: { of: "carried", digest: undefined },
+    repository: "quay.io/acme/foo",
+    names: undefined,
+  }];
+  assert.deepEqual(await kinds("quay.io/acme/foo", { earlier }), ["key|identity", "identity"]);
+});
+
+Deno.test("each asks by its own trust root: the user's says nothing of the administrator's rules", async () => {
+  const { trustRoot } = await TestSigstore.make();
+  const { root, context, ask } = await setUp({
+    trustRoot,
+    administrator:
+      `rules: [{match: "a.example/**", verify: {anyOf: "a@https://b", trustRoot: ROOT/other.json}},
+      {match: "**", verify: "a@https://b"}]`,
+    user: `rules: [{match: "u.example/**", verify: {anyOf: "a@https://b", trustRoot: ROOT/own.json}},
+      {match: "**", verify: "a@https://b"}]`,
+  });
+  for (const name of ["other", "own", "flag"]) await Deno.writeTextFile(`${root}/${name}.json`, name);
+  const roots = async (reference: string, options = {}) =>
+    (await ask(reference, options)).map(({ trustRoot }) => trustRoot && `${trustRoot.of}: ${trustRoot.text}`);
+  const users = `user: ${trustRoot}`;
+  assert.deepEqual(await roots("a.example/foo"), ["administrator: other", users]);
+  assert.deepEqual(
+    await roots("b.example/foo"),
+    [undefined, users],
+    "the administrator's is the one carried",
+  );
+  assert.deepEqual(await roots("u.example/foo"), [undefined, "user: own"]);
+  const flag = { trustRoot: `${root}/flag.json`, verify: signersOf(["a@https://b"]) };
+  assert.deepEqual(await roots("b.example/foo", flag), [undefined, "user: flag", "user: flag"]);
+  assert.deepEqual(await roots("u.example/foo", flag), [undefined, "user: own", "user: flag"]);
+  await assert.rejects(ask("b.example/foo", { trustRoot: `${root}/none.json` }), { code: "TRUST_INVALID" });
+  // What stands beside the administrator's policy is everybody's, unless the user has another.
+  await Deno.writeTextFile(`${root}/trusted_root.json`, "machine");
+  assert.deepEqual(await roots("b.example/foo"), ["administrator: machine", users]);
+  await Deno.remove(context.layout().trustRoot);
+  assert.deepEqual(await roots("b.example/foo"), ["administrator: machine", "administrator: machine"]);
+  await Deno.mkdir(context.layout().trustRoot);
+  await assert.rejects(ask("b.example/foo"), { code: "TRUST_INVALID" });
+  const bare = await setUp({});
+  assert.equal(
+    (await bare.ask("b.example/foo", { verify: signersOf(["a@https://b"]) }))[0]!.trustRoot,
+    undefined,
+  );
+});
+
+Deno.test("an upgrade is asked to be by the signer of before, by the root that was theirs", async () => {
+  const { root, ask } = await setUp({});
+  await Deno.writeTextFile(`${root}/trusted_root.json`, "machine");
+  await Deno.writeTextFile(`${root}/store/trusted_root.json`, "own");
+  const earlier = (of: "administrator" | "user" | "carried") => [{
+    kind: "identity" as const,
+    identity: IDENTITY,
+    issuer: ISSUED_BY,
+    trustRoot: { of, digest: undefined },
+    repository: "ghcr.io/acme/foo",
+    names: undefined,
+  }];
+  for (const [of, text] of [["administrator", "machine"], ["user", "own"], ["carried", "own"]] as const) {
+    const [requirement] = await ask("ghcr.io/acme/foo", { earlier: earlier(of) });
+    assert.equal(requirement!.trustRoot!.text, text, of);
+    assert.deepEqual(requirement!.signers, [{ kind: "identity", identity: IDENTITY, issuer: ISSUED_BY }]);
+  }
+});
+
+Deno.test("a policy that can't be understood lets nothing be installed", async () => {
+  for (
+    const verify of [
+      "true",
+      "[]",
+      "5",
+      "relative.pub",
+      "/no/such/key.pub",
+      "{anyOf: KEY, extra: 1}",
+      "{copies: true}",
+      "{anyOf: KEY, copies: 1}",
+      "{anyOf: KEY, trustRoot: 1}",
+      "me@acme.example",
+    ]
+  ) {
+    const { ask } = await setUp({ administrator: `rules: [{match: "**", verify: ${verify}}]` });
+    await assert.rejects(ask("ghcr.io/acme/foo"), { code: "POLICY_INVALID" }, verify);
+  }
+  for (const other of ["registries: [a]", "prompts: false", "rules: [{match: x.example/x, allow: false}]"]) {
+    const { ask } = await setUp({ user: other });
+    await assert.rejects(ask("ghcr.io/acme/foo"), { code: "POLICY_INVALID" }, other);
+  }
+});

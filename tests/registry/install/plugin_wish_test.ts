@@ -1,0 +1,83 @@
+import assert from "node:assert/strict";
+import { parseWish, startingGrants, wishedGrants } from "../../../registry/install/plugin_wish.ts";
+import { LEAST } from "../../../runtime/grants/grants.ts";
+
+const HOME = "/home/jane";
+const wish = (value: unknown) => parseWish(JSON.stringify(value), HOME);
+
+Deno.test("parseWish() reads each field of the schema", () => {
+  const { why, change } = wish({
+    version: 1,
+    why: "Compares manifests with the cluster",
+    read: ["~/manifests", "/etc/ssl/certs/"],
+    write: ["~/.cache/foo"],
+    home: false,
+    env: ["HOME", "GITHUB_TOKEN"],
+    kubeconfig: true,
+    cluster: { rules: [{ verbs: ["get"], apiGroups: [""], resources: ["pods"] }] },
+    maxMemory: "512Mi",
+  });
+  assert.equal(why, "Compares manifests with the cluster");
+  assert.deepEqual(change.files.map(({ host, write }) => [host, write]), [
+    ["/home/jane/manifests", false],
+    ["/etc/ssl/certs", false],
+    ["/home/jane/.cache/foo", true],
+  ]);
+  assert.deepEqual([change.home, change.env, change.kubeconfig], [undefined, ["HOME", "GITHUB_TOKEN"], true]);
+  assert.equal(change.limits.maxMemory, 512 * 2 ** 20);
+});
+
+Deno.test("parseWish() refuses what is none, naming the field", () => {
+  for (
+    const [value, words] of [
+      [[], /no object/],
+      [null, /no object/],
+      [{ version: 2 }, /version is 2/],
+      [{ read: "x" }, /read is no list/],
+      [{ read: ["manifests"] }, /read\[0\]/],
+      [{ read: ["~jane/x"] }, /read\[0\]/],
+      [{ write: ["~/../jim"] }, /write\[0\]/],
+      [{ write: ["/a//b"] }, /write\[0\]/],
+      [{ write: ["/a::/b"] }, /write\[0\]/],
+      [{ read: Array(101).fill("/a") }, /read is no list of at most 100/],
+      [{ home: "yes" }, /home is neither/],
+      [{ env: "most" }, /env is no list/],
+      [{ env: ["A=B"] }, /env holds/],
+      [{ cluster: "some" }, /cluster: rules/],
+      [{ cluster: { rules: [{}] } }, /cluster: rules\[0\]\.verbs/],
+      [{ maxMemory: "lots" }, /maxMemory/],
+      [{ why: "x".repeat(501) }, /why/],
+      [{ net: true }, /net is not a field/],
+    ] as const
+  ) assert.throws(() => wish(value), words, JSON.stringify(value));
+  assert.throws(() => parseWish("{", HOME), /not JSON/);
+  assert.throws(() => parseWish(`"${"x".repeat(70_000)}"`, HOME), /longer than/);
+});
+
+Deno.test("a publisher who needs less of the cluster, or less memory, is taken at its word, for nothing else", () => {
+  assert.deepEqual(startingGrants(undefined), LEAST);
+  const start = startingGrants(
+    wish({ cluster: "read-only", maxMemory: "1Gi", home: true, read: ["/a"], env: "all", kubeconfig: true }),
+  );
+  assert.deepEqual(start, {
+    ...LEAST,
+    cluster: "read-only",
+    limits: { ...LEAST.limits, maxMemory: 2 ** 30 },
+  });
+  assert.equal(startingGrants(wish({ maxMemory: "8Gi" })).limits.maxMemory, LEAST.limits.maxMemory);
+});
+
+Deno.test("wishedGrants() is both, and takes nothing away", () => {
+  const base = { ...LEAST, cluster: "read-only", env: ["A"], home: true } as const;
+  assert.deepEqual(wishedGrants(base, wish({})), base);
+  const pods = { verbs: ["delete"], apiGroups: [""], resources: ["pods"] };
+  const more = wishedGrants(base, wish({ cluster: { rules: [pods] }, env: ["B"], maxMemory: "64Mi" }));
+  assert.deepEqual(more.cluster, { rules: [pods], readOnly: true });
+  assert.deepEqual(more.env, ["A", "B"]);
+  assert.equal(more.limits.maxMemory, LEAST.limits.maxMemory);
+  assert.equal(
+    wishedGrants({ ...LEAST, cluster: "none" }, wish({ cluster: "read-only" })).cluster,
+    "read-only",
+  );
+  assert.equal(wishedGrants(LEAST, wish({ cluster: "none" })).cluster, "full");
+});

@@ -1,0 +1,100 @@
+import assert from "node:assert/strict";
+import {
+  makeStandInToken,
+  withKubeconfig,
+  withoutSecrets,
+} from "../../../../runtime/kube/config/redacted_arguments.ts";
+import { parseConnectionFlags } from "../../../../runtime/kube/config/kubectl_flags.ts";
+import { fc } from "../../../support/fuzz.ts";
+
+const shown = (...args: string[]) => withoutSecrets(["kubectl-foo", ...args], () => "stand-in").slice(1);
+
+Deno.test("withoutSecrets() puts the stand-in in the place of tokens and passwords, in both notations", () => {
+  assert.deepEqual(
+    shown("get", "--token=S3CR3T", "--password", "S3CR3T", "--token", "S3CR3T", "--username=jane", "-n", "a"),
+    [
+      "get",
+      "--token=stand-in",
+      "--password",
+      "stand-in",
+      "--token",
+      "stand-in",
+      "--username=jane",
+      "-n",
+      "a",
+    ],
+  );
+  assert.deepEqual(shown("--token="), ["--token="]);
+  assert.deepEqual(shown("--token"), ["--token"]);
+  assert.deepEqual(shown("--token=a\nb"), ["--token=stand-in"]);
+  assert.deepEqual(shown("--tokens=a", "--token-file=b", "-token=c"), [
+    "--tokens=a",
+    "--token-file=b",
+    "-token=c",
+  ]);
+});
+
+Deno.test("withoutSecrets() leaves what follows -- to the plugin", () => {
+  assert.deepEqual(shown("--token=a", "--", "--token=b", "--password", "c"), [
+    "--token=stand-in",
+    "--",
+    "--token=b",
+    "--password",
+    "c",
+  ]);
+});
+
+Deno.test("withoutSecrets() shows of --proxy-url where it is", () => {
+  assert.deepEqual(
+    shown("--proxy-url=socks5://u:S3CR3T@h:1080?S3CR3T", "--proxy-url", "S3CR3T@h", "--proxy-url=http://h:1"),
+    [
+      "--proxy-url=socks5://h:1080",
+      "--proxy-url",
+      "h",
+      "--proxy-url=http://h:1",
+    ],
+  );
+});
+
+Deno.test("withoutSecrets() shows of --server where it is", () => {
+  assert.deepEqual(shown("--server=https://u:S3CR3T@h:1/x?token=S3CR3T", "--server", "u:S3CR3T@h"), [
+    "--server=https://h:1/x",
+    "--server",
+    "http://h",
+  ]);
+  assert.deepEqual(shown("--server=h:8080", "--server=https://u@[S3CR3T"), ["--server=h:8080", "--server="]);
+});
+
+Deno.test("what is read as a token or a password is in no argument that the plugin sees", () => {
+  const word = fc.constantFrom(
+    "--token",
+    "--password",
+    "--token=S1",
+    "--password=S2",
+    "S3",
+    "-n",
+    "--context",
+    "--",
+    "x",
+  );
+  fc.assert(fc.property(fc.array(word, { maxLength: 6 }), (args) => {
+    const [real, seen] = [parseConnectionFlags(args), parseConnectionFlags(shown(...args))];
+    for (const field of ["token", "password"] as const) {
+      assert.equal(seen[field], real[field] === undefined ? undefined : "stand-in", args.join(" "));
+    }
+  }));
+});
+
+Deno.test("makeStandInToken() makes another each time", () => {
+  assert.notEqual(makeStandInToken(), makeStandInToken());
+});
+
+Deno.test("withKubeconfig() names another file, up to --", () => {
+  assert.deepEqual(
+    withKubeconfig(
+      ["p", "--kubeconfig=a", "--kubeconfig", "b", "--kubeconfig=", "--", "--kubeconfig=c"],
+      "/x",
+    ),
+    ["p", "--kubeconfig=/x", "--kubeconfig", "/x", "--kubeconfig=", "--", "--kubeconfig=c"],
+  );
+});

@@ -1,0 +1,60 @@
+import assert from "node:assert/strict";
+import { boundPath } from "../../../runtime/policy/bound_path.ts";
+import { LEAST } from "../../../runtime/grants/grants.ts";
+import { parsePolicy } from "../../../runtime/policy/policy.ts";
+import { administratorOf } from "../../../runtime/policy/verdict.ts";
+import { temporaryDirectory } from "../../support/temporary.ts";
+
+const ignore = Deno.build.os === "windows";
+
+/** Where grants of these paths lead within bounds, as `r PATH` and `rw PATH`. */
+function within(home: string, maximum: Record<string, unknown>, files: readonly string[], real?: string) {
+  const policy = parsePolicy({ rules: [{ match: "**", maximum }] }, "/policy.yaml", home);
+  const bounds = policy.rules.flatMap(({ maximum }) => maximum ?? []);
+  const grants = {
+    ...LEAST,
+    files: files.map((host) => ({ host, guest: host, write: true, ...(real === undefined ? {} : { real }) })),
+  };
+  return administratorOf({ bounds }, home)!.limit(grants).files.map(({ host, write }) =>
+    `${write ? "rw" : "r"} ${host}`
+  );
+}
+
+Deno.test("a bound does not lead where the user has a link lead", { ignore }, () => {
+  const home = temporaryDirectory();
+  Deno.mkdirSync(`${home}/data/inner`, { recursive: true });
+  Deno.mkdirSync(`${home}/work`);
+  const maximum = { read: ["~/src"], write: ["~/src"] };
+  for (const target of ["/", "/etc", `${home}/data`, "data", "../../..", "nowhere", "src"]) {
+    Deno.symlinkSync(target, `${home}/src`);
+    assert.deepEqual(within(home, maximum, ["/", "/etc", home, `${home}/data`, `${home}/src`]), [], target);
+    Deno.removeSync(`${home}/src`);
+  }
+  // By a link on the way there, too.
+  Deno.symlinkSync("/", `${home}/link`);
+  assert.deepEqual(within(home, { read: ["~/link/etc"] }, ["/etc"]), []);
+  // A directory is what it is, there or not yet.
+  assert.deepEqual(within(home, maximum, ["/"]), [`rw ${home}/src`]);
+  Deno.mkdirSync(`${home}/src/a`, { recursive: true });
+  assert.deepEqual(within(home, maximum, [`${home}/src/a`, home]), [`rw ${home}/src/a`, `rw ${home}/src`]);
+});
+
+Deno.test(
+  "a grant is bounded by where it leads now, whatever it led to when it was granted",
+  { ignore },
+  () => {
+    const home = temporaryDirectory();
+    Deno.mkdirSync(`${home}/src`);
+    Deno.mkdirSync(`${home}/x`);
+    assert.deepEqual(within(home, { read: ["~/src"] }, [`${home}/x`], `${home}/src`), []);
+    assert.deepEqual(within(home, { home: false }, [`${home}`], "/srv"), []);
+  },
+);
+
+Deno.test("a bound leads where the system's own links do", { ignore }, () => {
+  const found = [...Deno.readDirSync("/")].find(({ isSymlink }) => isSymlink);
+  if (!found) return; // bin and lib are links on most systems
+  const path = `/${found.name}`;
+  assert.equal(boundPath(path, []), Deno.realPathSync(path));
+  if (Deno.uid() === 0) assert.equal(boundPath(path, ["/"]), undefined);
+});

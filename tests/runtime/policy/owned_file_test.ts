@@ -1,0 +1,32 @@
+import assert from "node:assert/strict";
+import { ownerProblem, whyChangeable } from "../../../runtime/policy/owned_file.ts";
+
+Deno.test("ownerProblem() takes what only root may change", () => {
+  const of = (uid: number, mode: number, isSymlink = false) => ownerProblem({ uid, mode, isSymlink }, 1000);
+  assert.equal(of(0, 0o644), undefined);
+  assert.equal(of(0, 0o755), undefined);
+  assert.equal(of(0, 0o777, true), undefined);
+  assert.match(of(0, 0o664)!, /mode 664/);
+  assert.match(of(0, 0o646)!, /mode 646/);
+  assert.match(of(1000, 0o644)!, /the user 1000/);
+  assert.match(of(1000, 0o777, true)!, /the user 1000/);
+  assert.equal(of(65534, 0o644), undefined, "root outside of a container");
+  assert.match(ownerProblem({ uid: 65534, mode: 0o644, isSymlink: false }, 65534)!, /65534/);
+});
+
+Deno.test("a file of the system's is the administrator's alone, one in a temporary directory is not", {
+  ignore: Deno.build.os === "windows",
+}, () => {
+  assert.equal(whyChangeable("/etc/passwd"), undefined);
+  const directory = Deno.realPathSync(Deno.makeTempDirSync());
+  try {
+    Deno.writeTextFileSync(`${directory}/file`, "");
+    assert.notEqual(whyChangeable(`${directory}/file`), undefined);
+    // A link to what nobody can change can be made to lead elsewhere.
+    Deno.symlinkSync("/etc/passwd", `${directory}/link`);
+    assert.notEqual(whyChangeable(`${directory}/link`), undefined);
+    assert.notEqual(whyChangeable(`/etc/../${directory}/link`), undefined);
+  } finally {
+    Deno.removeSync(directory, { recursive: true });
+  }
+});

@@ -1,0 +1,48 @@
+import assert from "node:assert/strict";
+import { parseInvocation } from "../../../runtime/run/invocation.ts";
+
+Deno.test("parseInvocation() takes a link's name for the plugin, by whatever path it was called", () => {
+  for (
+    const argv0 of [
+      "kubectl-foo_bar",
+      "/h/.krew-wasm/bin/kubectl-foo_bar",
+      "./kubectl-foo_bar",
+      "C:\\b\\kubectl-foo_bar.EXE",
+    ]
+  ) {
+    assert.deepEqual(parseInvocation(argv0, ["a"]), {
+      life: "plugin",
+      link: "kubectl-foo_bar",
+      name: "foo-bar",
+      args: ["a"],
+      completing: false,
+    });
+  }
+});
+
+Deno.test("parseInvocation() takes kubectl_complete-NAME for the plugin that is asked what may come next", () => {
+  assert.deepEqual(parseInvocation("/b/kubectl_complete-foo_bar", ["get", ""]), {
+    life: "plugin",
+    link: "kubectl-foo_bar",
+    name: "foo-bar",
+    args: ["__complete", "get", ""],
+    completing: true,
+  });
+  assert.equal(parseInvocation("kubectl_complete-", []).life, "manager");
+});
+
+Deno.test("parseInvocation() takes every other name for the manager, its own absolute path too", () => {
+  for (
+    const argv0 of [
+      "krew-wasm",
+      "/usr/local/bin/krew-wasm",
+      "",
+      "kubectl",
+      "kubectl-",
+      "/x/kubectl-foo/krew-wasm",
+      "krew-wasm-linux-x64",
+    ]
+  ) {
+    assert.deepEqual(parseInvocation(argv0, []), { life: "manager", args: [] });
+  }
+});

@@ -1,0 +1,160 @@
+import assert from "node:assert/strict";
+import type { Question } from "../../../runtime/sandbox/permission_requests.ts";
+import { isVisible } from "../../../runtime/base/invisible.ts";
+import {
+  againLine,
+  answersLine,
+  type Choices,
+  linesThatFit,
+  parseAnswer,
+  shownValue,
+} from "../../../runtime/sandbox/question.ts";
+
+const QUESTION: Question = {
+  plugin: "tool",
+  args: ["-n", "demo", "a b"],
+  parts: [
+    ["namespace", "demo"],
+    ["verb", "get"],
+    ["resource", "secrets"],
+    ["name", "db"],
+    ["so far", "read-only"],
+    ["rule", "get:secrets[db]@demo"],
+  ],
+  wider: { words: 'get secrets of any name in the namespace "demo"', word: "get:secrets@demo" },
+};
+
+Deno.test("a question stands in lines: who asks, for what part by part, the rule, and what is wider", () => {
+  const shown = linesThatFit(QUESTION, undefined)!;
+  assert.deepEqual(shown.lines, [
+    "krew-wasm: a plugin asks for what it was not granted",
+    "  plugin     tool",
+    '  arguments  -n demo "a b"',
+    "  namespace  demo",
+    "  verb       get",
+    "  resource   secrets",
+    "  name       db",
+    "  so far     read-only",
+    "  rule       get:secrets[db]@demo",
+    '  wider      get secrets of any name in the namespace "demo"',
+  ]);
+  assert.deepEqual(shown.wider, [
+    '  wider      get secrets of any name in the namespace "demo"',
+    "  rule       get:secrets@demo",
+  ]);
+  const none = { ...QUESTION, args: [], wider: undefined };
+  assert.equal(linesThatFit(none, undefined)!.lines.length, 8);
+});
+
+Deno.test("a value stays on its line, and shows as what it is", () => {
+  const values: readonly (readonly [string, string])[] = [
+    ["/srv/a\r\n  name       web", "/srv/a\\r\\n \\x20name \\x20\\x20\\x20\\x20\\x20\\x20web"],
+    ["\x1b[2J\x1b[1;1H", "\\x1b[2J\\x1b[1;1H"],
+    [`a${" ".repeat(4)}b`, "a \\x20\\x20\\x20b"],
+    [" a ", "\\x20a\\x20"],
+    ["a\u3000b\u2800\u3164", "a\\u{3000}b\\u{2800}\\u{3164}"],
+    ["a\\u{202e}b", "a\\\\u{202e}b"],
+    ["a\u202eb", "a\\u{202e}b"],
+    ["/srv/אב/גד", "/srv/\\u{5d0}\\u{5d1}/\\u{5d2}\\u{5d3}"],
+    ["/srv/日本/größe", "/srv/日本/größe"],
+    [`a${"\u0301".repeat(9)}`, `a\u0301\u0301\u0301${"\\u{301}".repeat(6)}`],
+  ];
+  for (const [value, shown] of values) {
+    assert.equal(shownValue(value), shown);
+    assert.ok(isVisible(shownValue(value)));
+    const lines = linesThatFit({ plugin: value, args: [value], parts: [["path", value]] }, undefined)!.lines;
+    assert.equal(lines.length, 4);
+    assert.ok(lines.every((line) => isVisible(line)));
+  }
+});
+
+Deno.test("what can't be shown whole is not asked about; arguments, which grant nothing, are cut", () => {
+  assert.equal(linesThatFit({ ...QUESTION, parts: [["path", `/${"x".repeat(600)}`]] }, undefined), undefined);
+  assert.equal(
+    linesThatFit({ ...QUESTION, parts: [["path", `/${"\u200b".repeat(100)}`]] }, undefined),
+    undefined,
+  );
+  const long = linesThatFit({ ...QUESTION, args: ["x".repeat(5000)] }, undefined)!.lines;
+  assert.ok(long[2]!.length < 250 && long[2]!.endsWith("x…"));
+});
+
+Deno.test("a small terminal shows all that is granted, or nobody is asked", () => {
+  const fits = (columns: number, rows: number) => linesThatFit(QUESTION, { columns, rows });
+  assert.equal(fits(80, 24)!.lines.length, 10);
+  assert.ok(fits(80, 24)!.wider);
+  assert.equal(linesThatFit(QUESTION, undefined)!.lines.length, 10);
+  assert.equal(fits(0, 0)!.lines.length, 10, "a terminal that knows no size of its own");
+  assert.ok(!fits(80, 14)!.lines.some((line) => line.includes("arguments")) && fits(80, 14)!.wider);
+  assert.equal(fits(80, 12)!.wider, undefined);
+  assert.equal(fits(80, 8), undefined);
+  assert.equal(fits(10, 5), undefined);
+  for (let rows = 1; rows < 40; rows++) {
+    for (const columns of [10, 20, 40, 80]) {
+      const lines = fits(columns, rows)?.lines;
+      if (!lines) continue;
+      // Put together again, no part is missing.
+      const joined = lines.join("").replaceAll(" ", "");
+      for (const [label, value] of QUESTION.parts) {
+        assert.ok(joined.includes(`${label}${value}`.replaceAll(" ", "")), `${label} at ${columns}x${rows}`);
+      }
+      const all = [...lines, answersLine({ stays: true, wider: "none" })];
+      const height = all.reduce((sum, line) => sum + Math.ceil(line.length / columns), 0);
+      assert.ok(height < rows, `${columns}x${rows}`);
+    }
+  }
+});
+
+Deno.test("a long value goes on where no label can stand", () => {
+  const path = `/srv/${"x".repeat(62)}  name       harmless${"y".repeat(100)}`;
+  const question = { plugin: "p", args: [], parts: [["path", path]] } as const;
+  const { lines } = linesThatFit(question, { columns: 80, rows: 24 })!;
+  assert.ok(
+    lines.length > 4 && lines.slice(3).every((line) => line.startsWith(" ".repeat(13))),
+    lines.join("\n"),
+  );
+  assert.ok(lines.every((line) => line.length <= 80));
+  const narrow = linesThatFit(question, { columns: 20, rows: 60 })!.lines;
+  assert.ok(narrow.slice(3).every((line) => line.length <= 20 && line.startsWith(" ")), narrow.join("\n"));
+  // Indented by one blank there, a line that went on with another would begin as one with a label.
+  for (let before = 0; before < 40; before++) {
+    const value = `/${"x".repeat(before)} name y`;
+    const lines = linesThatFit({ ...question, parts: [["path", value]] }, { columns: 20, rows: 60 })!.lines;
+    assert.ok(lines.slice(3).every((line) => /^ \S/.test(line)), lines.join("\n"));
+    assert.ok(lines.every((line) => line.length <= 20 || line === lines[0]), lines.join("\n"));
+  }
+});
+
+Deno.test("answers are words or their first letters, and no is what is left", () => {
+  const all: Choices = { stays: true, wider: "offered" };
+  assert.deepEqual(
+    ["o", "once", "r", "run", " a ", "always", "w", "wider", "n", "N", "no", "not", ""].map((line) =>
+      parseAnswer(line, all)
+    ),
+    ["once", "once", "run", "run", "always", "always", "wider", "wider", "no", "no", "no", "no", "no"],
+  );
+  for (const line of ["y", "yes", "allow", "oo", "a\0", "R", "O", "A", "W", "Run", "r r"]) {
+    assert.equal(parseAnswer(line, all), undefined, line);
+  }
+  assert.equal(parseAnswer("a", { stays: false, wider: "none" }), undefined, "always is not offered");
+  assert.equal(parseAnswer("w", { stays: true, wider: "none" }), undefined, "nor wider");
+  assert.equal(parseAnswer("w", { stays: true, wider: "chosen" }), undefined);
+  assert.equal(parseAnswer("o", { stays: true, wider: "chosen" }), undefined, "once is what was asked for");
+});
+
+Deno.test("the line of the answers offers what there is", () => {
+  assert.equal(
+    answersLine({ stays: true, wider: "none" }),
+    "Allow it [o]nce, for this [r]un, [a]lways, or [N]ot? ",
+  );
+  assert.equal(answersLine({ stays: false, wider: "none" }), "Allow it [o]nce, for this [r]un, or [N]ot? ");
+  assert.equal(
+    answersLine({ stays: true, wider: "offered" }),
+    "Allow it [o]nce, for this [r]un, [a]lways, something [w]ider, or [N]ot? ",
+  );
+  assert.equal(
+    answersLine({ stays: true, wider: "chosen" }),
+    "Allow all of that for this [r]un, [a]lways, or [N]ot? ",
+  );
+  assert.equal(againLine({ stays: true, wider: "offered" }), "Please answer o, r, a, w or n: ");
+  assert.equal(againLine({ stays: false, wider: "chosen" }), "Please answer r or n: ");
+});
