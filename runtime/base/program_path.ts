@@ -31,6 +31,17 @@ export function programPaths(
     .flatMap((entry) => names.map((each) => `${entry.replace(/[\\/]+$/, "")}\\${each}`));
 }
 
+/** Where a program lies on PATH as a link to a file, or as that file. */
+export function namesOnPath(name: string, file: string, env: (name: string) => string | undefined): string[] {
+  return programPaths(name, env).filter((path) => {
+    try {
+      return Deno.realPathSync(path) === file;
+    } catch {
+      return false; // none is there
+    }
+  });
+}
+
 /** Whether a command names no path, so that it is looked for on PATH. */
 export function isName(command: string): boolean {
   return !(Deno.build.os === "windows" ? /[\\/:]/ : /\//).test(command);

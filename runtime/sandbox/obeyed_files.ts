@@ -44,18 +44,18 @@ export interface ObeyedContext {
   readonly uid: number | undefined;
   /** Root of the store in use. */
   readonly store: string;
-  /** krew-wasm's own binary; undefined where it is run from source. */
-  readonly binary: string | undefined;
+  /** krew-wasm's own binary and its links on PATH; none where it is run from source. */
+  readonly binaries: readonly string[];
   /** Where kubectl's preferences are named to be (kube/kuberc_file.ts). */
   readonly kuberc: readonly string[];
 }
 
 /** Absolute paths of files and directories, whether or not they are there. */
-export function obeyedFiles({ env, home, uid, store, binary, kuberc }: ObeyedContext): string[] {
+export function obeyedFiles({ env, home, uid, store, binaries, kuberc }: ObeyedContext): string[] {
   const config = configDirectory(env);
   const paths = [
     // The store of this run, and the usual one, which the next may use.
-    ...[store, `${home}/.krew-wasm`, binary, parentOf(POLICY_PATH)],
+    ...[store, `${home}/.krew-wasm`, ...binaries, parentOf(POLICY_PATH)],
     // Credentials for registries, with the helpers that are started for them; mirrors and certificates of registries.
     ...registryAuthFiles(env, uid),
     ...[config && `${config}/containers`, config && `${config}/docker/certs.d`],

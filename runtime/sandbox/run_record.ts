@@ -72,6 +72,8 @@ export class RunRecord {
   #seen = new Set<string>();
   #more = 0;
   #told = 0;
+  /** What could not be written yet, as a plugin may have all descriptors; few, as each is told once. */
+  #unwritten: [kind: keyof typeof RECORDS, line: string][] = [];
 
   /**
    * @param directory the store's log/
@@ -132,6 +134,9 @@ export class RunRecord {
 
   /** The run is over. */
   close(): void {
+    const unwritten = this.#unwritten.splice(0);
+    for (const [kind, line] of unwritten) this.#append(kind, line);
+    this.#unwritten = [];
     if (this.#more > 0) this.#write("denied", { event: "more", count: this.#more });
     this.#more = 0;
   }
@@ -144,9 +149,16 @@ export class RunRecord {
       pid: Deno.pid,
       ...event,
     };
+    this.#append(kind, `${JSON.stringify(line)}\n`);
+  }
+
+  #append(kind: keyof typeof RECORDS, line: string): void {
     try {
-      append(this.#directory, kind, `${JSON.stringify(line)}\n`);
-    } catch { /* no store, a full disk: the record is not worth the run */ }
+      append(this.#directory, kind, line);
+    } catch {
+      // No store, a full disk: the record is not worth the run. It is tried once more at its end.
+      if (kind === "denied" && this.#unwritten.length < MAX_DENIED) this.#unwritten.push([kind, line]);
+    }
   }
 }
 

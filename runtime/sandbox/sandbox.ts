@@ -23,6 +23,8 @@ import type { TerminalControl } from "../wasi/terminal/raw_terminal.ts";
 import { giveUp, giveUpRunning, type Uses } from "./process_permissions.ts";
 import { Broker } from "./broker/broker_client.ts";
 import type { BrokerContext } from "./broker/broker_context.ts";
+import { namesOnPath } from "../base/program_path.ts";
+import { removeTree } from "../base/remove_tree.ts";
 import { renewedFile } from "./broker/renewed.ts";
 import { isMadeOutside } from "./kernel/kept_access.ts";
 import { checkStanding } from "./kernel/required.ts";
@@ -349,7 +351,9 @@ export function openSandbox(context: SandboxContext): OpenSandbox {
         ...obeyedFiles({
           ...{ env: variable, home, store: layout.root },
           uid: Deno.uid() ?? undefined,
-          binary: Deno.build.standalone ? hostPath(Deno.execPath()) : undefined,
+          binaries: Deno.build.standalone
+            ? [Deno.execPath(), ...namesOnPath("krew-wasm", Deno.execPath(), variable)].map(hostPath)
+            : [],
           kuberc: kubercPaths(variables, args.slice(1), home, cwd),
         }),
         // The real one can be read then; to be changed, it has to be granted by name.
@@ -558,7 +562,7 @@ function tryMaking(path: string): void {
 
 function tryRemoving(path: string, trace: (line: string) => void): void {
   try {
-    Deno.removeSync(path, { recursive: true });
+    removeTree(path);
   } catch (error) {
     trace(`${path} stays: ${messageOf(error)}`);
   }

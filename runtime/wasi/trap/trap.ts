@@ -53,7 +53,10 @@ export function describeTrap(error: unknown): Trap | undefined {
     const frames = framesOf(error.cause as Error).slice(1);
     return { what: error.message, frames, hint: "--max-memory sets the limit", cause: error };
   }
-  if (error instanceof RangeError && /call stack/i.test(error.message)) {
+  // The engine finds no room for its own work either, such as to make a regular expression.
+  const overflowed = error instanceof RangeError && /call stack/i.test(error.message) ||
+    error instanceof SyntaxError && error.message.endsWith("Stack overflow");
+  if (overflowed) {
     return { what: "its call stack overflowed", frames: framesOf(error), cause: error };
   }
   if (error instanceof (WebAssembly as unknown as { Exception: new () => object }).Exception) {

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { programPaths } from "../../../runtime/base/program_path.ts";
+import { namesOnPath, programPaths } from "../../../runtime/base/program_path.ts";
+import { temporaryDirectory } from "../../support/temporary.ts";
 
 const paths = (os: "linux" | "windows", env: Record<string, string>, name = "login") =>
   programPaths(name, (each) => env[each], os);
@@ -20,4 +21,22 @@ Deno.test("programPaths() adds Windows' extensions and leaves out the current di
     "C:\\a\\login.exe",
     "C:\\a\\login.exe.com",
   ]);
+});
+
+Deno.test({
+  name: "namesOnPath() finds a file and the links to it, and no others of the name",
+  ignore: Deno.build.os === "windows",
+  fn() {
+    const base = temporaryDirectory();
+    for (const name of ["opt", "a", "b", "c"]) Deno.mkdirSync(`${base}/${name}`);
+    Deno.writeTextFileSync(`${base}/opt/tool`, "");
+    Deno.symlinkSync("../opt/tool", `${base}/a/tool`);
+    Deno.writeTextFileSync(`${base}/b/tool`, "another");
+    Deno.symlinkSync("nowhere", `${base}/c/tool`);
+    const PATH = ["a", "b", "c", "opt", "none"].map((name) => `${base}/${name}`).join(":");
+    assert.deepEqual(namesOnPath("tool", `${base}/opt/tool`, () => PATH), [
+      `${base}/a/tool`,
+      `${base}/opt/tool`,
+    ]);
+  },
 });

@@ -35,6 +35,24 @@ Deno.test("a run without denials writes nothing, and makes no file", LOADING, ()
     assert.deepEqual(readRecord(layout), []);
   }));
 
+Deno.test("a denial that can't be written for lack of descriptors is written at the end", () =>
+  inStore((layout) => {
+    const record = new RunRecord(layout.log, "x", false);
+    const real = Deno.openSync;
+    Deno.openSync = () => {
+      throw Object.assign(new Error("Too many open files"), { code: "EMFILE" });
+    };
+    try {
+      record.denied("read /a", "--allow-read=/a");
+    } finally {
+      Deno.openSync = real;
+    }
+    assert.deepEqual(readRecord(layout), []);
+    record.close();
+    record.close();
+    assert.deepEqual(readRecord(layout).map((line) => "what" in line && line.what), ["read /a"]);
+  }));
+
 Deno.test("a denial is written once a run, at once, for its owner alone; the rest are counted", () =>
   inStore((layout) => {
     const record = new RunRecord(layout.log, "decoder", false);

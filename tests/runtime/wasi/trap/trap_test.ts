@@ -37,6 +37,12 @@ Deno.test("describeTrap() has words for what the engine throws, and none for oth
   assert.match(of("unreachable")!, /abort or panic/);
   assert.equal(of("whatever \x1b[31mcomes"), "whatever \\x1b[31mcomes");
   assert.match(describeTrap(new RangeError("Maximum call stack size exceeded"))!.what, /call stack/);
+  const noRoom = new SyntaxError("Invalid regular expression: /a/: Stack overflow");
+  assert.match(describeTrap(noRoom)!.what, /call stack/);
+  assert.equal(
+    describeTrap(new SyntaxError("Invalid regular expression: /(/: Unterminated group")),
+    undefined,
+  );
   assert.equal(describeTrap(new Error("unreachable")), undefined);
 });
 
