@@ -65,6 +65,7 @@ const RUNTIME: Readonly<Record<string, readonly [authorities: string, why: strin
   "kube/auth/user_credentials.ts": ["files", "tokens that it names"],
   "kube/auth/credential_plugin.ts": ["streams", "whether a credential plugin may ask at the terminal"],
   "base/program_path.ts": ["env files run", "credential plugins that the kubeconfig names, found on PATH"],
+  "base/remove_tree.ts": ["files", "the private directory of a run that is over"],
   // Before the plugin, beside it, after it
   "run/run.ts": ["env", "what is set for krew-wasm, the home directory"],
   "run/component.ts": ["code", "the component's JavaScript, its digest checked"],
