@@ -170,7 +170,7 @@ const STAGED = /^vendor-(?:tools|wasm-tools|js-component-bindgen-component)\.js$
 const PARTS: readonly Part[] = [
   { file: "run.js", entries: ["run-"] },
   { file: "files.js", entries: ["linux_tree-"] },
-  { file: "component.js", entries: ["component-", "file_tree-", "recorded_tree-", "filesystem-"] },
+  { file: "component.js", entries: ["component-", "open_tree-", "recorded_tree-", "filesystem-"] },
   {
     file: "cluster.js",
     entries: [

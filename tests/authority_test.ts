@@ -196,17 +196,17 @@ Deno.test("the law sees what it is to see", () => {
   }
 });
 
-Deno.test("a sandbox is opened in one place, and with the grants of the run's desk", async () => {
+Deno.test("a sandbox is opened in one place, and with the grants of the run's permission requests", async () => {
   const openers: string[] = [];
-  const desks: string[] = [];
+  const allRequests: string[] = [];
   for (const room of ["cli", "registry", "runtime"]) {
     for await (const path of sources(room)) {
       const code = bare(await Deno.readTextFile(`${root}${path}`));
       if (/(?<!function )\bopenSandbox\(/.test(code)) openers.push(path);
-      if (/\bnew Desk\(/.test(code)) desks.push(path);
+      if (/\bnew PermissionRequests\(/.test(code)) allRequests.push(path);
     }
   }
   assert.deepEqual(openers, ["runtime/run/run.ts"]);
   // The broker's asks the same questions outside of the wall.
-  assert.deepEqual(desks.sort(), ["runtime/sandbox/broker/questions.ts", "runtime/sandbox/sandbox.ts"]);
+  assert.deepEqual(allRequests.sort(), ["runtime/sandbox/broker/questions.ts", "runtime/sandbox/sandbox.ts"]);
 });

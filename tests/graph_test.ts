@@ -11,6 +11,7 @@ interface Module {
     specifier: string;
     isDynamic?: boolean;
     code?: { specifier?: string };
+    type?: { specifier?: string };
   }[];
 }
 
@@ -60,6 +61,31 @@ Deno.test("imports run cli -> registry -> runtime and cli -> runtime, never back
     }
   }
   assert.ok(edges > 50, `the graph has ${edges} edges: is main.ts its entry?`);
+});
+
+Deno.test("no file is part of a circle of imports, types included", async () => {
+  const modules = await graphOf("main.ts");
+  const imports = new Map<string, string[]>();
+  for (const { specifier, dependencies } of modules.values()) {
+    if (!specifier.startsWith(root) || specifier.includes("/node_modules/")) continue;
+    const targets = (dependencies ?? []).filter(({ isDynamic }) => !isDynamic)
+      .map(({ code, type }) => code?.specifier ?? type?.specifier ?? "");
+    imports.set(specifier, targets.filter((target) => target.startsWith(root)));
+  }
+  const done = new Set<string>();
+  const way: string[] = [];
+  const visit = (specifier: string) => {
+    const at = way.indexOf(specifier);
+    if (at >= 0) {
+      assert.fail([...way.slice(at), specifier].map((each) => each.slice(root.length)).join(" -> "));
+    }
+    if (done.has(specifier)) return;
+    way.push(specifier);
+    for (const target of imports.get(specifier) ?? []) visit(target);
+    way.pop();
+    done.add(specifier);
+  };
+  for (const specifier of imports.keys()) visit(specifier);
 });
 
 Deno.test("main.ts loads neither half before it has chosen", async () => {

@@ -2,7 +2,7 @@
 
 import { AppError, messageOf } from "../base/errors.ts";
 import { printable } from "../base/text.ts";
-import { makeStandInToken } from "./config/redacted_arguments.ts";
+import { makePlaceholderToken } from "./config/redacted_arguments.ts";
 import type { Cluster } from "./cluster.ts";
 import { type Connection, connectionOf } from "./config/connection.ts";
 import type { CredentialHelper } from "./auth/user_credentials.ts";
@@ -17,7 +17,7 @@ import {
   userEntry,
 } from "./config/kubeconfig.ts";
 import { proxyFor } from "./http/cluster_proxy.ts";
-import { formatStandIn, makeStandInCredentials } from "./config/redacted_kubeconfig.ts";
+import { formatRedactedKubeconfig, makePlaceholderCredentials } from "./config/redacted_kubeconfig.ts";
 import { readText } from "./config/text_file.ts";
 import { connectCluster, type Transport } from "./http/cluster_transport.ts";
 
@@ -32,7 +32,7 @@ export interface ClusterContext {
   /** Reads a file as text, from memory where it was read ahead. */
   readonly readFile?: (path: string) => string;
   /** What stands for tokens and passwords in what the plugin sees, where that is seen elsewhere, too; the same at each call. */
-  readonly standInToken?: () => string;
+  readonly placeholderToken?: () => string;
   /** Does what the kernel refuses to this process. */
   readonly helper?: CredentialHelper | undefined;
   /** Told what kubectl would warn of. */
@@ -52,7 +52,7 @@ export interface ClusterAccess {
   /** The same one ever after. @throws AppError */
   cluster(): Promise<Cluster>;
   /** The kubeconfig's stand-in. @throws AppError KUBECONFIG_INVALID, KUBECONFIG_UNREADABLE */
-  standIn(): Promise<Uint8Array>;
+  redacted(): Promise<Uint8Array>;
   /** Traces what is still under way; the process ends after it. */
   close(): void;
 }
@@ -129,7 +129,7 @@ export function openCluster(context: ClusterContext): ClusterAccess {
         context.chosen?.(connection, proxyOf(connection, env));
         return transport = connectCluster(connection, { env, trace: context.trace, helper: context.helper });
       }),
-    async standIn() {
+    async redacted() {
       const config = await read() ?? mergeKubeconfigs([]);
       const caOf = (name: string): string | undefined => {
         const { entry, directory } = config.clusters.get(name)!;
@@ -141,8 +141,10 @@ export function openCluster(context: ClusterContext): ClusterAccess {
         } catch { /* it is missed when the cluster is used */ }
         return undefined;
       };
-      const credentials = await makeStandInCredentials((context.standInToken ?? makeStandInToken)());
-      const text = formatStandIn(config, flags.context, caOf, credentials);
+      const credentials = await makePlaceholderCredentials(
+        (context.placeholderToken ?? makePlaceholderToken)(),
+      );
+      const text = formatRedactedKubeconfig(config, flags.context, caOf, credentials);
       return new TextEncoder().encode(text);
     },
     close: () => transport?.close(),

@@ -4,7 +4,7 @@
  */
 
 import { boundPath } from "./bound_path.ts";
-import type { Administrator } from "../sandbox/permission_requests.ts";
+import type { Administrator } from "../sandbox/permission_request_types.ts";
 import { AppError } from "../base/errors.ts";
 import type { ClusterGrant } from "../kube/allow/rules.ts";
 import {

@@ -8,7 +8,7 @@
 import { escapeInvisible } from "../base/invisible.ts";
 import { findFlags } from "../kube/config/kubectl_flags.ts";
 import { printError } from "./error_report.ts";
-import type { Streams } from "../sandbox/sandbox.ts";
+import type { Streams } from "../sandbox/types.ts";
 import { printableLines } from "../base/text.ts";
 import { ClosedPipe, StdinSource, StdoutSink, stdoutSink } from "../wasi/streams/stdio.ts";
 

@@ -8,7 +8,7 @@ import { Failures } from "./request_failures.ts";
 import { moduleOf } from "./prepare.ts";
 import { printable } from "../base/text.ts";
 import type { Program } from "./run.ts";
-import type { Sandbox } from "../sandbox/sandbox.ts";
+import type { Sandbox } from "../sandbox/types.ts";
 import { usesOfComponent } from "../sandbox/process_permissions.ts";
 import type { FileTree } from "../wasi/files/file_tree.ts";
 import { MemoryLimit } from "../wasi/memory_limit.ts";
@@ -106,7 +106,7 @@ function trapOf(error: unknown): unknown {
 
 async function openTree({ files, record }: Sandbox): Promise<FileTree> {
   const [{ openFileTree }, { recordTree }] = await Promise.all([
-    import("../wasi/files/file_tree.ts"),
+    import("../wasi/files/open_tree.ts"),
     import("../wasi/files/recorded_tree.ts"),
   ]);
   return recordTree(await openFileTree(files), record);

@@ -3,7 +3,7 @@
  * nothing of them, and loading the parts of krew-wasm that the plugin will need.
  */
 
-import { preloadTree } from "../wasi/files/file_tree.ts";
+import { preloadTree } from "../wasi/files/open_tree.ts";
 import type { PluginKind } from "../store/receipt.ts";
 
 /** Modules by the very bytes that they were compiled from, which are in memory and nobody changes. */

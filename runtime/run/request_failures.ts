@@ -1,7 +1,7 @@
 /** Why requests of a plugin had no answer, kept for its user: interfaces with codes and no words can't say. */
 
 import type { AppError, ErrorCode } from "../base/errors.ts";
-import type { Sandbox } from "../sandbox/sandbox.ts";
+import type { Sandbox } from "../sandbox/types.ts";
 import { printable } from "../base/text.ts";
 import type { ByteSink } from "../wasi/streams/streams.ts";
 

@@ -3,7 +3,7 @@
  * plugin's first instruction; what a run may not need is imported when it does.
  */
 
-import type { Administrator, Ask } from "../sandbox/permission_requests.ts";
+import type { Administrator, Ask } from "../sandbox/permission_request_types.ts";
 import { brokeredAsk } from "../sandbox/broker/asker.ts";
 import type { BrokerContext } from "../sandbox/broker/broker_context.ts";
 import type { Failures } from "./request_failures.ts";
@@ -18,7 +18,8 @@ import { POLICY_PATH } from "../policy/policy_path.ts";
 import { moduleOf, prepare } from "./prepare.ts";
 import { Interrupted, mayPrompt, terminalAsk } from "../sandbox/prompt.ts";
 import { EXIT_HOST_FAILED, formatError, isVerbose, printError } from "./error_report.ts";
-import { type OpenSandbox, openSandbox, type Sandbox, type SandboxContext } from "../sandbox/sandbox.ts";
+import { type OpenSandbox, openSandbox, type SandboxContext } from "../sandbox/sandbox.ts";
+import { type Sandbox } from "../sandbox/types.ts";
 import { checkStore } from "../store/check.ts";
 import { homeDirectory, type Layout, layoutAt, storeRoot } from "../store/layout.ts";
 import { loadPlugin } from "../store/load.ts";
@@ -213,7 +214,7 @@ export async function runProgram(program: Program, context: SandboxContext): Pro
     }
     // Nobody is asked in the middle of what they type.
     sandbox = openSandbox(completion ? { ...context, ask: undefined, streams: completion.streams } : context);
-    if (completion && !sandbox.desk.grants.completion) return code = 0; // as one that has none
+    if (completion && !sandbox.permissionRequests.grants.completion) return code = 0; // as one that has none
     return code = await instantiate(program, sandbox);
   } catch (error) {
     if (error instanceof ClosedPipe) return code = EXIT_PIPE;
@@ -237,7 +238,7 @@ async function closeSandbox(
   tells: boolean,
 ): Promise<void> {
   sandbox[Symbol.dispose]();
-  const hint = tells ? sandbox.desk.hint(failed) : undefined;
+  const hint = tells ? sandbox.permissionRequests.hint(failed) : undefined;
   if (hint !== undefined) printError(`${hint}\n`);
   try {
     await sandbox.settle();

@@ -5,7 +5,7 @@ import { messageOf } from "../base/errors.ts";
 import type { FileGrant, Grants } from "../grants/grants.ts";
 import { baseName, guestPath, isWithin, parentOf } from "../base/host_path.ts";
 import { DENO_PATHS, type PathWalk, walkPath } from "../base/path_walk.ts";
-import type { Mount } from "./sandbox.ts";
+import type { Mount } from "./types.ts";
 
 /** What {@linkcode mountsFor} needs to know beside the grants. */
 export interface MountContext {
@@ -16,7 +16,7 @@ export interface MountContext {
   /** The private directory, free of links; undefined where the plugin is not told of it. */
   readonly own: string | undefined;
   /** The kubeconfig's stand-in; undefined where there is none, or the plugin is not told of it. */
-  readonly standIn: string | undefined;
+  readonly redacted: string | undefined;
   readonly trace: (line: string) => void;
 }
 
@@ -40,13 +40,13 @@ interface SingleFiles extends Mount {
  * @throws AppError GRANT_INVALID where a grant does not lead where it led when it was given
  */
 export function mountsFor(grants: Grants, context: MountContext): Mount[] {
-  const { cwd, own, standIn } = context;
+  const { cwd, own, redacted } = context;
   const { trees, files } = granted(grants, context);
   refuseLedAway([...trees, ...files], trees.filter(({ write }) => write).map(({ walk }) => walk));
   const single = new Map<string, SingleFiles>();
   for (const { named, guest, write, walk } of files) addFile(single, named, walk.path, guest, write);
-  if (standIn !== undefined && !isCovered(standIn, trees)) {
-    addFile(single, standIn, walkPath(standIn, DENO_PATHS).path, standIn, false);
+  if (redacted !== undefined && !isCovered(redacted, trees)) {
+    addFile(single, redacted, walkPath(redacted, DENO_PATHS).path, redacted, false);
   }
   const mounts: Mount[] = trees.map(({ named, guest, write, walk: { path } }) => ({
     ...{ guest, host: path, write },

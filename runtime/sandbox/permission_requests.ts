@@ -5,57 +5,16 @@
 
 import { effectiveGrants, type GrantChange, type Grants, mergeGrants, NO_DENIALS } from "../grants/grants.ts";
 import { isWithin } from "../base/host_path.ts";
-import type { AskedFile } from "./sandbox.ts";
+import type { AskedFile } from "./types.ts";
 import type { ClusterLimits, DeniedRequest } from "../kube/allow/authorize_request.ts";
 import { askedRequest, type OfferedRule } from "../kube/allow/asked_request.ts";
-import type { ClusterGrant } from "../kube/allow/rules.ts";
+import type { About, Administrator, Ask, Question } from "./permission_request_types.ts";
 import type { RunRecord } from "./run_record.ts";
 import { shellCommand } from "../base/shell_word.ts";
 import { printable } from "../base/text.ts";
 
-/** What a person answers. */
-export type Answer = "once" | "run" | "always" | "no";
-
-/** One question. Its texts come from the plugin and are escaped by whoever shows them. */
-export interface Question {
-  readonly plugin: string;
-  /** The plugin's arguments. */
-  readonly args: readonly string[];
-  /** What is granted by an answer, whole, and what was granted so far: each stands on a line of its own. */
-  readonly parts: readonly (readonly [label: string, value: string])[];
-  /** More than it asks for, in words and as a rule; granted only where a person chooses that. */
-  readonly wider?: { readonly words: string; readonly word: string } | undefined;
-}
-
-/** What a person answers a question. */
-export interface Reply {
-  readonly answer: Answer;
-  /** The wider choice was made. */
-  readonly wider: boolean;
-}
-
-/** What a question is about: who asks it in another process makes its words up there. */
-export type About = { readonly file: AskedFile } | { readonly cluster: DeniedRequest };
-
-/** Asks at the terminal, and returns when there is an answer; undefined where there is nobody to ask. */
-export interface Ask {
-  (question: Question, about: About): Reply | undefined;
-  /** Writes to the terminal when no other plugin asks there. */
-  readonly quietly?: <T>(write: () => T) => T;
-  /** Another process asks, which is told here once it was started. */
-  readonly by?: (broker: { ask(about: About): Reply | undefined }) => void;
-}
-
-/** What the administrator of this machine says of a plugin. */
-export interface Administrator {
-  /** Grants without what is above the bounds. */
-  limit(grants: Grants): Grants;
-  /** What every request has to be inside of, whatever is granted. */
-  readonly cluster: ClusterGrant;
-}
-
-/** What {@linkcode Desk} is opened with. */
-export interface DeskContext {
+/** What {@linkcode PermissionRequests} is opened with. */
+export interface PermissionRequestsContext {
   readonly plugin: string;
   readonly grants: Grants;
   /** The user's home directory, absolute. */
@@ -122,8 +81,8 @@ interface Refused {
 }
 
 /** The grants of one run, as they are now. */
-export class Desk {
-  #context: DeskContext;
+export class PermissionRequests {
+  #context: PermissionRequestsContext;
   #grants: Grants;
   #refused = new Map<string, Refused>();
   /** Files that were looked for, as programs do with some that they can do without. */
@@ -132,7 +91,7 @@ export class Desk {
   #more = 0;
   #kept: Promise<void>[] = [];
 
-  constructor(context: DeskContext) {
+  constructor(context: PermissionRequestsContext) {
     this.#context = context;
     this.#grants = this.#limited(context.grants);
   }

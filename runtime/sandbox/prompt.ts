@@ -3,7 +3,7 @@
  * stands still, and writes nothing, from the first character of the question to the last of the answer.
  */
 
-import type { Ask, Question, Reply } from "./permission_requests.ts";
+import type { Ask, Question, Reply } from "./permission_request_types.ts";
 import { KeyReader, ODD } from "./terminal_keys.ts";
 import { againLine, answersLine, type Choices, linesThatFit, parseAnswer, type Size } from "./question.ts";
 import { AFTER_QUESTION, FRESH_LINES, inColours, PASTE_MARKS, type Screen, screenOf } from "./screen.ts";

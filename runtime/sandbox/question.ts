@@ -1,6 +1,6 @@
 /** Questions and answers as text. What comes from a plugin is escaped, and stands on lines of its own. Pure. */
 
-import type { Answer, Question } from "./permission_requests.ts";
+import type { Answer, Question } from "./permission_request_types.ts";
 import { printable } from "../base/text.ts";
 
 /**

@@ -1,10 +1,11 @@
 /** Everything a plugin has: one value, made from its grants, from which every face of WASI is served. */
 
 import { AppError, messageOf } from "../base/errors.ts";
-import { type Administrator, type Ask, Desk } from "./permission_requests.ts";
-import { type GrantChange, grantedEnvironment, type Grants, type Limits } from "../grants/grants.ts";
+import { PermissionRequests } from "./permission_requests.ts";
+import type { Administrator, Ask } from "./permission_request_types.ts";
+import { type GrantChange, grantedEnvironment, type Grants } from "../grants/grants.ts";
 import { exists, guestPath, hostPath, parentOf, realPath } from "../base/host_path.ts";
-import { makeStandInToken, withKubeconfig, withoutSecrets } from "../kube/config/redacted_arguments.ts";
+import { makePlaceholderToken, withKubeconfig, withoutSecrets } from "../kube/config/redacted_arguments.ts";
 import type { Cluster } from "../kube/cluster.ts";
 import { kubeconfigPaths, parseConnectionFlags } from "../kube/config/kubectl_flags.ts";
 import { kubercPaths } from "../kube/config/kuberc_file.ts";
@@ -18,9 +19,9 @@ import { RunRecord } from "./run_record.ts";
 import { printError } from "../run/error_report.ts";
 import { homeDirectory, type Layout } from "../store/layout.ts";
 import { printable } from "../base/text.ts";
-import { stderrSink, type StdinSource, stdinSource, stdoutSink } from "../wasi/streams/stdio.ts";
+import { stderrSink, stdinSource, stdoutSink } from "../wasi/streams/stdio.ts";
 import type { TerminalControl } from "../wasi/terminal/raw_terminal.ts";
-import { giveUp, giveUpRunning, type Uses } from "./process_permissions.ts";
+import { giveUp, giveUpRunning } from "./process_permissions.ts";
 import { Broker } from "./broker/broker_client.ts";
 import type { BrokerContext } from "./broker/broker_context.ts";
 import { namesOnPath } from "../base/program_path.ts";
@@ -30,129 +31,7 @@ import { isMadeOutside } from "./kernel/kept_access.ts";
 import { checkStanding } from "./kernel/required.ts";
 import { kernelWall, type RestrictedRun, restrictRun } from "./kernel/restrict_run.ts";
 import { VERSION } from "../base/version.ts";
-import type { FileTree } from "../wasi/files/file_tree.ts";
-import type { FileCalls } from "../wasi/files/broker_tree.ts";
-import type { ByteSink, ByteSource, MaybePromise } from "../wasi/streams/streams.ts";
-
-/** A file whose content the host makes up: it shows wherever the plugin reaches `host`, by any name. */
-export interface Overlay {
-  /** Absolute host path of the file it stands for; there may be none. */
-  readonly host: string;
-  /** The bytes the plugin sees. Read at most once a run. Throws AppError. */
-  content(): MaybePromise<Uint8Array>;
-}
-
-/** A tree or a single file that the plugin sees. */
-export interface Mount {
-  /** Where the plugin sees it: an absolute path, or `.` for the directory the user stands in. */
-  readonly guest: string;
-  /** Absolute host path of the directory, free of links. */
-  readonly host: string;
-  readonly write: boolean;
-  /**
-   * When given, nothing of `host` (a directory) shows but these names, regular files among them
-   * (a grant of one file) and overlays. New names can't be made.
-   */
-  readonly only?: readonly string[];
-  /** A directory may be made of such a name: a person has granted just that. */
-  readonly makesDirectory?: boolean;
-  /** What such a name is on the host, where it is another: a granted link's file, or that of `HOST::GUEST`. */
-  readonly names?: ReadonlyMap<string, string>;
-  /** The paths that were granted, absolute, which lead to `host`, or to files in it, by links. */
-  readonly through?: readonly string[];
-}
-
-/** The files of a plugin. */
-export interface Files {
-  readonly mounts: readonly Mount[];
-  readonly overlays: readonly Overlay[];
-  /**
-   * Absolute host paths, as people write them: no operation changes what is at or below them, nor the way to it, whatever is
-   * mounted (wasi/protection.ts)…
-   */
-  readonly protectedPaths: readonly string[];
-  /** …save at or below these (the plugin's private directory), which no denial touches either. */
-  readonly unprotectedPaths: readonly string[];
-  /** What is at or below these host paths is not there for the plugin, overlays excepted. */
-  readonly deniedPaths?: readonly string[];
-  /** What is at or below these host paths can't be changed. */
-  readonly deniedWrites?: readonly string[];
-  /** Who opens what the kernel refuses to this process, once it does (wasi/files_outside.ts). */
-  readonly outside?: { calls: FileCalls | undefined };
-  /** Who is asked for files outside of all mounts; without it, they are not there. */
-  readonly gate?: FileGate | undefined;
-}
-
-/** Decides about files that are not granted. */
-export interface FileGate {
-  /** The directory the user stands in, absolute, on the host. */
-  readonly cwd: string;
-  /** The most files and directories open at a time. */
-  readonly descriptors: number;
-  /** Whether a path of the host, which is there or could be made, may be reached after all. */
-  ask(asked: AskedFile): "no" | "once" | "stay";
-}
-
-/** A file or directory that a plugin asks for and that is not granted. */
-export interface AskedFile {
-  readonly kind: "read" | "write";
-  /** Absolute, on the host. */
-  readonly path: string;
-  /** Where that leads, free of links. */
-  readonly real: string;
-  /** Whether a directory is there. */
-  readonly directory: boolean;
-}
-
-/** Which of the standard streams are terminals. */
-export interface Terminals {
-  readonly stdin: boolean;
-  readonly stdout: boolean;
-  readonly stderr: boolean;
-}
-
-/** What a run of a plugin may reach, and nothing else. */
-export interface Sandbox {
-  /** argv, the program's name first. */
-  readonly args: readonly string[];
-  readonly env: readonly (readonly [name: string, value: string])[];
-  /** Absolute path of the directory the user stands in, in the plugin's eyes. */
-  readonly cwd: string;
-  /** `share`: from now on reads leave the thread to what goes on beside them. */
-  readonly stdin: ByteSource & { readonly shared?: boolean; share?(): void };
-  readonly stdout: ByteSink;
-  readonly stderr: ByteSink;
-  readonly terminals: Terminals;
-  /**
-   * The terminal that stdin is. Opened before {@linkcode giveUp}, by what imports it.
-   */
-  terminal(): Promise<TerminalControl>;
-  readonly files: Files;
-  readonly limits: Limits;
-  /** Where refusals are written down. */
-  readonly record: RunRecord;
-  /**
-   * The cluster, connected on first use, the same one ever after.
-   * @throws AppError NO_CLUSTER, KUBECONFIG_…, CONTEXT_NOT_FOUND, CREDENTIALS_FAILED
-   */
-  cluster(): Promise<Cluster>;
-  /** One line for `-v`, already free of secrets. */
-  trace(line: string): void;
-  /**
-   * Gives up, for the rest of the process, what a program with these uses has no need of (wall.ts, kernel/). Called once,
-   * when all it needs is loaded and open, before its first instruction.
-   *
-   * @param tree its open files
-   */
-  giveUp(uses: Uses, tree: Pick<FileTree, "descriptors" | "lookAhead"> | undefined): Promise<void>;
-}
-
-/** Standard streams of a plugin. */
-export interface Streams {
-  readonly stdin: StdinSource;
-  readonly stdout: ByteSink;
-  readonly stderr: ByteSink;
-}
+import type { Files, Overlay, Sandbox, Streams } from "./types.ts";
 
 /** What {@linkcode openSandbox} makes a sandbox from. */
 export interface SandboxContext {
@@ -184,7 +63,7 @@ export interface SandboxContext {
 
 /** A sandbox and its end. */
 export interface OpenSandbox extends Sandbox, Disposable {
-  readonly desk: Desk;
+  readonly permissionRequests: PermissionRequests;
   /** Waits until what is to stay granted is written. @throws AppError STORE_… */
   settle(): Promise<void>;
 }
@@ -204,7 +83,7 @@ export function openSandbox(context: SandboxContext): OpenSandbox {
     context.name,
     variables.KREW_WASM_LOG === "requests" || (context.recordRequests ?? false),
   );
-  const desk = new Desk({
+  const permissionRequests = new PermissionRequests({
     record,
     plugin: context.name,
     grants: context.grants,
@@ -216,7 +95,7 @@ export function openSandbox(context: SandboxContext): OpenSandbox {
     keep: context.ask?.by ? undefined : context.keep,
     administrator: context.administrator,
   });
-  const { grants } = desk;
+  const { grants } = permissionRequests;
   const trace = (line: string) => {
     if (verbose) printError(`krew-wasm: ${printable(line, 4000)}\n`);
   };
@@ -231,10 +110,10 @@ export function openSandbox(context: SandboxContext): OpenSandbox {
   ]));
   for (const path of usualKubeconfigs(variable, home)) kubeconfigs.add(path);
   // In the place of one that is gone when it is read, the plugin has a file.
-  const readOnce = kubeconfig.standInPath !== undefined && isReadOnce(kubeconfig.standInPath)
-    ? { path: kubeconfig.standInPath, shown: `${own.path}/kubeconfig` }
+  const readOnce = kubeconfig.redactedPath !== undefined && isReadOnce(kubeconfig.redactedPath)
+    ? { path: kubeconfig.redactedPath, shown: `${own.path}/kubeconfig` }
     : undefined;
-  const standInPath = readOnce?.shown ?? kubeconfig.standInPath;
+  const redactedPath = readOnce?.shown ?? kubeconfig.redactedPath;
 
   const { given, withheld } = grantedEnvironment(variables, grants.env, grants.deny.env);
   if (withheld.length > 0) trace(`held back from the plugin's environment: ${withheld.join(", ")}`);
@@ -253,7 +132,7 @@ export function openSandbox(context: SandboxContext): OpenSandbox {
   }
   // Programs for WASI ask for no USERPROFILE.
   if (Deno.build.os === "windows") provide("HOME", guestPath(home));
-  if (standInPath !== undefined) provide("KUBECONFIG", guestPath(standInPath));
+  if (redactedPath !== undefined) provide("KUBECONFIG", guestPath(redactedPath));
 
   let preloaded: Preloaded | undefined;
   let mayRun = true;
@@ -263,7 +142,7 @@ export function openSandbox(context: SandboxContext): OpenSandbox {
   let access: Promise<import("../kube/open_cluster.ts").ClusterAccess> | undefined;
   let opened: import("../kube/open_cluster.ts").ClusterAccess | undefined;
   let token: string | undefined;
-  const standInToken = () => token ??= makeStandInToken();
+  const placeholderToken = () => token ??= makePlaceholderToken();
   const readFile = (path: string) => preloaded ? preloaded.readFile(path) : readText(path);
   const open = () =>
     access ??= import("../kube/open_cluster.ts").then(({ openCluster }) =>
@@ -273,7 +152,7 @@ export function openSandbox(context: SandboxContext): OpenSandbox {
         home,
         cwd,
         trace,
-        standInToken,
+        placeholderToken,
         helper: broker?.credentials,
         warn: (line) => printError(`krew-wasm: warning: ${printable(line, 1000)}\n`),
         readFile,
@@ -286,7 +165,7 @@ export function openSandbox(context: SandboxContext): OpenSandbox {
       })
     );
   let shown: Promise<Uint8Array> | undefined;
-  const standIn = () => shown ??= open().then((cluster) => cluster.standIn());
+  const redacted = () => shown ??= open().then((cluster) => cluster.redacted());
   let cluster: Promise<Cluster> | undefined;
   const connect = async (): Promise<Cluster> => {
     const [access, { recordCluster }] = await Promise.all([
@@ -294,22 +173,27 @@ export function openSandbox(context: SandboxContext): OpenSandbox {
       import("../kube/http/recorded_requests.ts"),
     ]);
     const opened = await access.cluster();
-    const { grant, deny, bound = "full" } = desk.cluster();
+    const { grant, deny, bound = "full" } = permissionRequests.cluster();
     if (grant === "full" && deny === false && bound === "full") return recordCluster(opened, record);
-    const { guardCluster } = await import("../kube/allow/authorize_request.ts");
+    const { authorizeCluster } = await import("../kube/allow/authorize_request.ts");
     return recordCluster(
-      guardCluster(opened, context.name, () => desk.cluster(), (denied) => desk.askCluster(denied)),
+      authorizeCluster(
+        opened,
+        context.name,
+        () => permissionRequests.cluster(),
+        (denied) => permissionRequests.askCluster(denied),
+      ),
       record,
     );
   };
   // One file stands for all of a KUBECONFIG list; the others show empty, which client-go takes for no file.
   const overlays: Overlay[] = grants.kubeconfig ? [] : [...kubeconfigs].map((host) => ({
     host,
-    content: () => host === kubeconfig.standInPath ? standIn() : new Uint8Array(),
+    content: () => host === kubeconfig.redactedPath ? redacted() : new Uint8Array(),
   }));
   if (readOnce) {
     const itself = () => new TextEncoder().encode(readFile(readOnce.path));
-    overlays.push({ host: readOnce.shown, content: grants.kubeconfig ? itself : standIn });
+    overlays.push({ host: readOnce.shown, content: grants.kubeconfig ? itself : redacted });
   }
   const told = readOnce ? withKubeconfig(args, guestPath(readOnce.shown)) : args;
   const streams = context.streams ?? {
@@ -320,8 +204,8 @@ export function openSandbox(context: SandboxContext): OpenSandbox {
   const mayBeTerminals = grants.terminal && context.streams === undefined;
   let terminal: TerminalControl | undefined;
   const sandbox: OpenSandbox = {
-    desk,
-    args: grants.kubeconfig ? told : withoutSecrets(told, standInToken),
+    permissionRequests,
+    args: grants.kubeconfig ? told : withoutSecrets(told, placeholderToken),
     env: [...env],
     cwd: guestPath(cwd),
     ...streams,
@@ -343,7 +227,7 @@ export function openSandbox(context: SandboxContext): OpenSandbox {
         cwd,
         home,
         own: ["TMPDIR", ...PRIVATE_DIRECTORIES.map(([name]) => name)].some(tells) ? own.path : undefined,
-        standIn: tells("HOME") || tells("KUBECONFIG") ? standInPath : undefined,
+        redacted: tells("HOME") || tells("KUBECONFIG") ? redactedPath : undefined,
         trace,
       }),
       overlays,
@@ -363,10 +247,10 @@ export function openSandbox(context: SandboxContext): OpenSandbox {
       deniedPaths: [...grants.deny.read, ...(grants.deny.home ? [home] : [])],
       deniedWrites: grants.deny.write,
       ...(kernelWall() ? { outside } : {}),
-      gate: {
+      requests: {
         cwd: guestPath(cwd),
         descriptors: grants.limits.descriptors,
-        ask: (asked) => desk.askFile(asked),
+        ask: (asked) => permissionRequests.askFile(asked),
       },
     },
     limits: grants.limits,
@@ -490,7 +374,7 @@ export function openSandbox(context: SandboxContext): OpenSandbox {
     },
     async settle() {
       broker?.settle();
-      await desk.settle();
+      await permissionRequests.settle();
     },
     [Symbol.dispose]: () => {
       terminal?.close(); // before anything is told on it

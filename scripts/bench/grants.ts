@@ -1,6 +1,6 @@
 /** What grants cost: the check of a request, and a plugin's start. */
 
-import { type ClusterLimits, guardCluster } from "../../runtime/kube/allow/authorize_request.ts";
+import { authorizeCluster, type ClusterLimits } from "../../runtime/kube/allow/authorize_request.ts";
 import type { Cluster } from "../../runtime/kube/cluster.ts";
 import { destinationOf } from "../../runtime/kube/allow/destination.ts";
 import { parseRuleWord } from "../../runtime/kube/allow/rules.ts";
@@ -28,7 +28,7 @@ async function checkOf(limits: ClusterLimits): Promise<number> {
     upgrade: () => Promise.reject(new Error("upgrade")),
     sockets: () => Promise.reject(new Error("sockets")),
   };
-  const guarded = guardCluster(behind, "bench", () => limits, () => false);
+  const guarded = authorizeCluster(behind, "bench", () => limits, () => false);
   const request = {
     method: "GET",
     url:

@@ -242,10 +242,10 @@ Deno.test("the kubeconfig a plugin reads is a stand-in without the user's secret
   ) {
     const text = await read(line);
     assert.ok(!text.includes(api.token), line);
-    const standIn = JSON.parse(text);
-    assert.equal(standIn.clusters[0].cluster.server, api.server);
-    assert.equal(standIn["current-context"], "demo");
-    assert.ok(standIn.users[0].user.token && standIn.users[0].user["client-key-data"], line);
+    const redacted = JSON.parse(text);
+    assert.equal(redacted.clusters[0].cluster.server, api.server);
+    assert.equal(redacted["current-context"], "demo");
+    assert.ok(redacted.users[0].user.token && redacted.users[0].user["client-key-data"], line);
   }
   assert.ok(
     (await read(`krew-wasm run --allow-home --allow-kubeconfig files read ${path}`)).includes(api.token),

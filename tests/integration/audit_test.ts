@@ -1,7 +1,7 @@
 /** What we read in a request is what a real API server reads in it. */
 
 import assert from "node:assert/strict";
-import { guardCluster } from "../../runtime/kube/allow/authorize_request.ts";
+import { authorizeCluster } from "../../runtime/kube/allow/authorize_request.ts";
 import { parseRequest } from "../../runtime/kube/allow/request_info.ts";
 import {
   CORPUS,
@@ -58,7 +58,7 @@ Deno.test("verb, group, resource, name and namespace are those of the API server
       client,
       headers: { authorization: "Bearer reader-token" },
     } as RequestInit);
-    const guarded = guardCluster(
+    const guarded = authorizeCluster(
       {
         context: "",
         server: plane.server,

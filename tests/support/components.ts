@@ -8,7 +8,7 @@ import { type Sockets, socketsTo } from "../../runtime/kube/sockets/raw_sockets.
 import { runComponent } from "../../runtime/run/component.ts";
 import type { Program } from "../../runtime/run/run.ts";
 import { runPreview1 } from "../../runtime/wasi/p1/preview1.ts";
-import type { Files, Sandbox } from "../../runtime/sandbox/sandbox.ts";
+import type { Files, Sandbox } from "../../runtime/sandbox/types.ts";
 import { stdinSource } from "../../runtime/wasi/streams/stdio.ts";
 import type { ByteSink, ByteSource } from "../../runtime/wasi/streams/streams.ts";
 import { TerminalControl } from "../../runtime/wasi/terminal/raw_terminal.ts";

@@ -6,7 +6,7 @@ import { Fields } from "../../runtime/sandbox/broker/fields.ts";
 import { failureToJson, fileCalls } from "../../runtime/sandbox/broker/file_calls.ts";
 import { type Answer, FileService, namedOverlays } from "../../runtime/sandbox/broker/file_service.ts";
 import { Syscalls } from "../../runtime/sandbox/kernel/kernel_calls.ts";
-import type { Files, Mount } from "../../runtime/sandbox/sandbox.ts";
+import type { Files, Mount } from "../../runtime/sandbox/types.ts";
 import { WasiError } from "../../runtime/wasi/errno.ts";
 import type { AnyFile, DirectoryNode, FileTree, OpenOptions } from "../../runtime/wasi/files/file_tree.ts";
 import { NamedTree } from "../../runtime/wasi/files/named_tree.ts";

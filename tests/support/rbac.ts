@@ -1,6 +1,6 @@
 /** Users of a control plane who have exactly the rules that a plugin was granted, and the guard with the same rules. */
 
-import { guardCluster } from "../../runtime/kube/allow/authorize_request.ts";
+import { authorizeCluster } from "../../runtime/kube/allow/authorize_request.ts";
 import type { ClusterRule } from "../../runtime/kube/allow/rules.ts";
 import type { ControlPlane } from "./envtest.ts";
 
@@ -105,7 +105,7 @@ export class RbacPlane implements Disposable {
 /** What the guard says of a request under rules: the status it answers with, or 0 where it lets the request through. */
 export async function guardAnswers(rules: readonly ClusterRule[], asked: Asked): Promise<Answered> {
   let passed = false;
-  const guarded = guardCluster(
+  const guarded = authorizeCluster(
     {
       context: "",
       server: "https://server.test",

@@ -69,7 +69,7 @@ function isUnlimited({ grant, deny, bound = "full" }: ClusterLimits): boolean {
  * A cluster that lets through what `limits` cover. `current` is asked at each request, since a person may grant more
  * meanwhile.
  */
-export function guardCluster(
+export function authorizeCluster(
   cluster: Cluster,
   plugin: string,
   current: () => ClusterLimits,

@@ -133,7 +133,7 @@ export interface KubeconfigPaths {
   /** Whether the user named them (flag or variable), so that a missing one is worth an error. */
   readonly named: boolean;
   /** The first that is there. */
-  readonly standInPath: string | undefined;
+  readonly redactedPath: string | undefined;
 }
 
 /** By kubectl's rules: `--kubeconfig`, else the list in `KUBECONFIG`, else `~/.kube/config`. Reads no file. */
@@ -152,7 +152,7 @@ export function kubeconfigPaths(
   const texts = named ? listed : [`${home}/.kube/config`];
   const unique = [...new Set(texts.map((path) => opened(path, cwd)))];
   const written = [...new Set(texts.map((path) => whole(path, cwd)).filter(leavesLinks))];
-  return { paths: unique, written, named, standInPath: unique.find(isThere) };
+  return { paths: unique, written, named, redactedPath: unique.find(isThere) };
 }
 
 /**

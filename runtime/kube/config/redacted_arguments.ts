@@ -10,13 +10,13 @@ const SECRET = new Set(["token", "password"]);
  * The arguments with a stand-in for each secret, up to `--`: the values of `--token` and `--password`, and what of `--server` and
  * `--proxy-url` is not where they are.
  *
- * @param standIn a value that opens nothing, asked for where one is needed
+ * @param redacted a value that opens nothing, asked for where one is needed
  */
-export function withoutSecrets(args: readonly string[], standIn: () => string): readonly string[] {
+export function withoutSecrets(args: readonly string[], redacted: () => string): readonly string[] {
   const shown = [...args];
   for (const { name, value, index, prefix } of findFlags(args)) {
     if (!value) continue;
-    if (SECRET.has(name)) shown[index] = prefix + standIn();
+    if (SECRET.has(name)) shown[index] = prefix + redacted();
     else if (name === "server") shown[index] = prefix + shownServer(value);
     else if (name === "proxy-url") shown[index] = prefix + withoutUserinfo(value);
   }
@@ -50,7 +50,7 @@ function withoutUserinfo(text: string): string {
 }
 
 /** A random word that opens nothing, in the place of a token or a password. */
-export function makeStandInToken(): string {
+export function makePlaceholderToken(): string {
   const random = crypto.getRandomValues(new Uint8Array(24));
   return `krew-wasm-stand-in-${Array.from(random, (byte) => byte.toString(16).padStart(2, "0")).join("")}`;
 }

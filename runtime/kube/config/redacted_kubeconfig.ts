@@ -9,7 +9,7 @@ import type { Kubeconfig } from "./kubeconfig.ts";
 import { serverOf } from "./server_url.ts";
 
 /** What a stand-in user is given. */
-export interface StandInCredentials {
+export interface PlaceholderCredentials {
   readonly token: string;
   /** PEM. */
   readonly cert: string;
@@ -24,16 +24,16 @@ export interface StandInCredentials {
  * @param currentContext what the host has chosen, so that flags and file agree
  * @param caOf PEM of a cluster's CA, so that the file needs no other
  */
-export function formatStandIn(
+export function formatRedactedKubeconfig(
   config: Kubeconfig,
   currentContext: string | undefined,
   caOf: (cluster: string) => string | undefined,
-  { token, cert, key }: StandInCredentials,
+  { token, cert, key }: PlaceholderCredentials,
 ): string {
   const user = { "client-certificate-data": encodeBase64(cert), "client-key-data": encodeBase64(key), token };
   const defined = (fields: Record<string, unknown>) =>
     Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined && value !== false));
-  const standIn = {
+  const redacted = {
     apiVersion: "v1",
     kind: "Config",
     "current-context": currentContext ?? config.currentContext ?? "",
@@ -60,7 +60,7 @@ export function formatStandIn(
     })),
     users: [...config.users.keys()].map((name) => ({ name, user })),
   };
-  return `${JSON.stringify(standIn, null, 2)}\n`;
+  return `${JSON.stringify(redacted, null, 2)}\n`;
 }
 
 /** Where requests go, without user name, password, query and fragment; undefined for what is no URL. */
@@ -81,7 +81,7 @@ function certificatesOf(pem: string): string | undefined {
 }
 
 /** New credentials that open nothing: the token that is given, a self-signed certificate nobody trusts, its key. */
-export async function makeStandInCredentials(token: string): Promise<StandInCredentials> {
+export async function makePlaceholderCredentials(token: string): Promise<PlaceholderCredentials> {
   const { privateKey, publicKey } = await crypto.subtle.generateKey(
     { name: "ECDSA", namedCurve: "P-256" },
     true,

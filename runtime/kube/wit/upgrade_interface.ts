@@ -3,7 +3,7 @@
 // deno-lint-ignore-file no-throw-literal -- jco hands what is thrown, if it is no Error, to the guest as the error value
 
 import { AppError } from "../../base/errors.ts";
-import type { Sandbox } from "../../sandbox/sandbox.ts";
+import type { Sandbox } from "../../sandbox/types.ts";
 import { InputStream, OutputStream, type Pollable, pollableOf } from "../../wasi/p2/io.ts";
 import { StreamClosed } from "../../wasi/streams/streams.ts";
 import { headersFromText } from "../http/header_text.ts";

@@ -1,6 +1,6 @@
 /** Questions where another process asks them: this one has the terminal only to wait for its turn. */
 
-import type { Ask } from "../permission_requests.ts";
+import type { Ask } from "../permission_request_types.ts";
 import type { Syscalls } from "../kernel/kernel_calls.ts";
 import type { Broker } from "./broker_client.ts";
 

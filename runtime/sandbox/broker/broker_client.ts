@@ -1,12 +1,12 @@
 /** A run's side of its broker: what the kernel refuses to the run is asked for here, as messages (main.ts answers). */
 
-import type { About, Reply } from "../permission_requests.ts";
+import type { About, Reply } from "../permission_request_types.ts";
 import { AppError } from "../../base/errors.ts";
 import type { CredentialHelper } from "../../kube/auth/user_credentials.ts";
 import type { ExecCredential } from "../../kube/auth/credential_plugin.ts";
 import type { Syscalls } from "../kernel/kernel_calls.ts";
 import { Interrupted } from "../prompt.ts";
-import type { FileCalls } from "../../wasi/files/broker_tree.ts";
+import type { FileCalls } from "../types.ts";
 import type { Json, Packet } from "./channel.ts";
 import { type BrokerContext, formatContext } from "./broker_context.ts";
 import { Fields } from "./fields.ts";

@@ -3,7 +3,7 @@
 import { AppError } from "../../base/errors.ts";
 import type { Grants } from "../../grants/grants.ts";
 import type { Judged } from "../../policy/verdict.ts";
-import type { Mount } from "../sandbox.ts";
+import type { Mount } from "../types.ts";
 import { VERSION } from "../../base/version.ts";
 import type { RenewedFile } from "./renewed.ts";
 

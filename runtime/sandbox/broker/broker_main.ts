@@ -10,7 +10,7 @@
 import { AppError } from "../../base/errors.ts";
 import { Syscalls } from "../kernel/kernel_calls.ts";
 import type { RunHost } from "../../run/run.ts";
-import type { Mount } from "../sandbox.ts";
+import type { Mount } from "../types.ts";
 import { printable } from "../../base/text.ts";
 import type { FileTree } from "../../wasi/files/file_tree.ts";
 import { Channel, type Json, MAX_MESSAGE } from "./channel.ts";
@@ -167,7 +167,7 @@ class Service {
     return this.#files ??= (async () => {
       const { files } = this.#facts;
       const [{ openTree }, { FileService, namedOverlays }] = await Promise.all([
-        import("../../wasi/files/file_tree.ts"),
+        import("../../wasi/files/open_tree.ts"),
         import("./file_service.ts"),
       ]);
       const tree = await openTree({ ...files, overlays: namedOverlays(files.overlaid) });

@@ -1,9 +1,9 @@
 /** A run's side of files that its broker opens: what is asked for as messages, answers as values and errors. */
 
 import { AppError, type ErrorCode, messageOf } from "../../base/errors.ts";
-import type { Mount } from "../sandbox.ts";
+import type { Mount } from "../types.ts";
 import { ERRNO, type ErrnoName, WasiError } from "../../wasi/errno.ts";
-import type { FileCalls } from "../../wasi/files/broker_tree.ts";
+import type { FileCalls } from "../types.ts";
 import type { Json, Packet } from "./channel.ts";
 import { Fields } from "./fields.ts";
 

@@ -4,7 +4,7 @@
  * what is open is handed over.
  */
 
-import type { Mount, Overlay } from "../sandbox.ts";
+import type { Mount, Overlay } from "../types.ts";
 import { isAbsence, WasiError } from "../../wasi/errno.ts";
 import type { AnyFile, DirectoryNode, FileTree, OpenOptions } from "../../wasi/files/file_tree.ts";
 import { OpenFile } from "../../wasi/files/linux/linux_nodes.ts";

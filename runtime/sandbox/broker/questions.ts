@@ -3,13 +3,14 @@
  * words of the process that asks. What is to stay is written from here.
  */
 
-import { Desk, type Reply } from "../permission_requests.ts";
+import { PermissionRequests } from "../permission_requests.ts";
+import type { Reply } from "../permission_request_types.ts";
 import { claimedRequest, socketRequest } from "../../kube/allow/authorize_request.ts";
 import type { RequestInfo } from "../../kube/allow/request_info.ts";
 import { governed, type RunHost } from "../../run/run.ts";
 import { Interrupted, terminalAsk } from "../prompt.ts";
 import { RunRecord } from "../run_record.ts";
-import type { Mount } from "../sandbox.ts";
+import type { Mount } from "../types.ts";
 import { layoutAt } from "../../store/layout.ts";
 import type { FileTree } from "../../wasi/files/file_tree.ts";
 import { realIn } from "../../wasi/files/ungranted_files.ts";
@@ -29,14 +30,17 @@ interface Approved {
 /** The questions of one run. */
 export class Questions {
   #tree: FileTree;
-  #desk: Desk;
+  #permissionRequests: PermissionRequests;
   /** The answer to the question that was asked last. */
   #reply: Reply | undefined;
   #approved: Approved[] = [];
 
-  private constructor(tree: FileTree, desk: (reply: (reply: Reply | undefined) => void) => Desk) {
+  private constructor(
+    tree: FileTree,
+    permissionRequests: (reply: (reply: Reply | undefined) => void) => PermissionRequests,
+  ) {
     this.#tree = tree;
-    this.#desk = desk((reply) => this.#reply = reply);
+    this.#permissionRequests = permissionRequests((reply) => this.#reply = reply);
   }
 
   /** @throws AppError POLICY_… */
@@ -50,7 +54,7 @@ export class Questions {
     const isOver = () => Deno.ppid !== context.pid;
     const ask = context.asks ? terminalAsk(installed, Deno.env.get, isOver) : undefined;
     return new Questions(tree, (replied) =>
-      new Desk({
+      new PermissionRequests({
         record: RunRecord.silent(), // the run writes its own
         plugin,
         grants: context.grants,
@@ -74,8 +78,10 @@ export class Questions {
       if (fields.text("about") === "file") this.#askFile(fields);
       else {
         const info = fields.fieldsOrNone("info");
-        const limits = this.#desk.cluster();
-        this.#desk.askCluster(info ? claimedRequest(limits, infoOf(info)) : socketRequest(limits));
+        const limits = this.#permissionRequests.cluster();
+        this.#permissionRequests.askCluster(
+          info ? claimedRequest(limits, infoOf(info)) : socketRequest(limits),
+        );
       }
     } catch (error) {
       if (error instanceof Interrupted) return { interrupted: true };
@@ -96,7 +102,7 @@ export class Questions {
     const real = realIn(this.#tree, path);
     const there = this.#tree.probe(real);
     const directory = there ? there.type === "directory" : fields.flag("directory");
-    const decision = this.#desk.askFile({ kind, path, real, directory });
+    const decision = this.#permissionRequests.askFile({ kind, path, real, directory });
     // While a person thinks, another process could make it lead elsewhere.
     if (decision === "no" || realIn(this.#tree, path) !== real) return;
     this.#approved.push({ real, directory, write: kind === "write", once: decision === "once" });
@@ -120,7 +126,7 @@ export class Questions {
 
   /** Waits until what is to stay is written. @throws AppError STORE_… */
   async settle(): Promise<void> {
-    await this.#desk.settle();
+    await this.#permissionRequests.settle();
   }
 }
 

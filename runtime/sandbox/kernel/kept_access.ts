@@ -1,7 +1,7 @@
 /** What a run keeps of the file system and the network when the kernel restricts it (restrict.ts), from what it is for. */
 
 import { isAddress, type Place } from "../../kube/config/places.ts";
-import type { Mount } from "../sandbox.ts";
+import type { Mount } from "../types.ts";
 import type { Access } from "./landlock.ts";
 import type { KeptPath, Restriction } from "./restrict.ts";
 

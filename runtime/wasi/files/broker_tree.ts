@@ -5,7 +5,6 @@
  */
 
 import type { Json } from "../../sandbox/broker/channel.ts";
-import type { Fields } from "../../sandbox/broker/fields.ts";
 import {
   entryOfText,
   pathOfText,
@@ -14,7 +13,7 @@ import {
   timeToJson,
 } from "../../sandbox/broker/file_messages.ts";
 import { isMadeOutside } from "../../sandbox/kernel/kept_access.ts";
-import type { Files, Mount } from "../../sandbox/sandbox.ts";
+import type { FileCalls, Files, Mount } from "../../sandbox/types.ts";
 import { WasiError } from "../errno.ts";
 import type {
   AnyFile,
@@ -34,17 +33,6 @@ import { OpenFile } from "./linux/linux_nodes.ts";
 import { keptListing, sizeOfEntry } from "./listing.ts";
 import { OverlayNode } from "./overlay.ts";
 import type { MaybePromise } from "../streams/streams.ts";
-
-/** Who opens what this process can't. */
-export interface FileCalls {
-  /** Opens a tree that a person granted; returns its number. @throws AppError GRANT_INVALID */
-  mount(mount: Mount): number;
-  /** An operation on what is open there. @throws WasiError */
-  call(name: string, message: Readonly<Record<string, Json>>): {
-    readonly fields: Fields;
-    readonly files: readonly number[];
-  };
-}
 
 /** A directory that is open elsewhere, by its number there. */
 class RemoteDirectory extends HostNode implements DirectoryNode {

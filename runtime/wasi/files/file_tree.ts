@@ -9,10 +9,9 @@
  */
 
 import { AppError, messageOf } from "../../base/errors.ts";
-import type { Files, Mount } from "../../sandbox/sandbox.ts";
+import type { Mount } from "../../sandbox/types.ts";
 import { printable } from "../../base/text.ts";
 import { WasiError } from "../errno.ts";
-import { GatedTree } from "./ungranted_files.ts";
 import type { MaybePromise } from "../streams/streams.ts";
 
 /** What a file is. */
@@ -174,32 +173,4 @@ export function notMounted({ host }: Mount, cause: unknown): AppError {
     ? "a link has taken the place of a directory on the way"
     : messageOf(cause);
   return new AppError("GRANT_INVALID", `Cannot open "${printable(host)}" for the plugin: ${why}`, { cause });
-}
-
-/**
- * Opens the files of a sandbox, by the better way there is. It is called before a plugin's first instruction: later the
- * process may have given up the permissions that this takes (`ffi`).
- *
- * @throws AppError GRANT_INVALID where a granted directory can't be opened
- */
-export async function openFileTree(files: Files): Promise<FileTree> {
-  const tree = await openTree(files);
-  // Who is told of no directory at all (--allow-env with a list) finds no descriptor of one.
-  return files.gate && files.mounts.length > 0 ? new GatedTree(tree, files, files.gate) : tree;
-}
-
-/** Loads what {@linkcode openFileTree} will need. */
-export async function preloadTree(): Promise<void> {
-  if (Deno.build.os === "linux") await import("./linux/linux_tree.ts");
-}
-
-/** The tree of all that is mounted, without questions. @throws AppError GRANT_INVALID */
-export async function openTree(files: Files): Promise<FileTree> {
-  if (Deno.build.os === "linux") {
-    const { openLinuxTree } = await import("./linux/linux_tree.ts");
-    const tree = openLinuxTree(files);
-    if (tree) return tree;
-  }
-  const { NamedTree } = await import("./named_tree.ts");
-  return new NamedTree(files);
 }

@@ -5,7 +5,7 @@
  * noticed, and refused. Times are milliseconds, as Deno tells them, and names that are not Unicode can't be reached.
  */
 
-import type { Files, Mount, Overlay } from "../../sandbox/sandbox.ts";
+import type { Files, Mount, Overlay } from "../../sandbox/types.ts";
 import { baseName, isWithin, parentOf, realPath } from "../../base/host_path.ts";
 import { foundOf, walkPath } from "../../base/path_walk.ts";
 import { makeSymlink } from "../../base/symlink.ts";

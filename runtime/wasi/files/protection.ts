@@ -7,7 +7,7 @@
 
 import { parentOf } from "../../base/host_path.ts";
 import { type Found, type PathHost, type PathWalk, type Spot, walkPath } from "../../base/path_walk.ts";
-import type { Files, Overlay } from "../../sandbox/sandbox.ts";
+import type { Files, Overlay } from "../../sandbox/types.ts";
 import { WasiError } from "../errno.ts";
 
 /** What is described: absolute paths of the host, as people write them. */

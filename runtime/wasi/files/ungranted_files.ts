@@ -7,7 +7,7 @@
  * dots off their front: a path here may be of either kind.
  */
 
-import type { AskedFile, FileGate, Files, Mount } from "../../sandbox/sandbox.ts";
+import type { AskedFile, FileRequests, Files, Mount } from "../../sandbox/types.ts";
 import { baseName, guestPath, isBelow, isWithin, parentOf, pathMeant } from "../../base/host_path.ts";
 import { WasiError } from "../errno.ts";
 import { HostNode } from "./host_node.ts";
@@ -25,7 +25,7 @@ import type {
 import type { MaybePromise } from "../streams/streams.ts";
 
 /** A directory on the way to mounts, or a mount that can be read only, where a change may be asked for. */
-class GateDirectory extends HostNode implements DirectoryNode {
+class UngrantedDirectory extends HostNode implements DirectoryNode {
   readonly kind = "directory";
   /** So that changes get as far as the question. */
   readonly writable = true;
@@ -57,38 +57,40 @@ interface Seen extends Mount {
   readonly node: DirectoryNode;
 }
 
-/** A tree with a gate before what is not granted. */
-export class GatedTree implements FileTree {
+/** A tree that asks for files that are not granted. */
+export class AskingTree implements FileTree {
   readonly roots: readonly { readonly guest: string; readonly node: DirectoryNode }[];
   readonly maxOpen: number;
   readonly needs: FileTree["needs"];
   readonly descriptors: FileTree["descriptors"];
   #tree: FileTree;
-  #gate: FileGate;
+  #requests: FileRequests;
   #mounts: Seen[];
   /** The root of all, where that is granted. */
   #root: Seen | undefined;
 
-  constructor(tree: FileTree, files: Files, gate: FileGate) {
+  constructor(tree: FileTree, files: Files, requests: FileRequests) {
     this.#tree = tree;
-    this.#gate = gate;
+    this.#requests = requests;
     this.needs = tree.needs;
     this.descriptors = tree.descriptors;
-    this.maxOpen = Math.min(tree.maxOpen, gate.descriptors);
+    this.maxOpen = Math.min(tree.maxOpen, requests.descriptors);
     const seen = tree.roots.map(({ guest, node }, index): Seen => {
       return { ...files.mounts[index]!, guest, node };
     });
     this.#mounts = seen.filter(({ guest }) => guest !== ".");
     this.#root = this.#mounts.find(({ guest, only }) => guest === "/" && !only);
     const root = seen.some(({ guest }) => guest === "/");
-    const current = seen.filter(({ guest }) => guest === ".").map(({ node }) => new GateDirectory("/", node));
+    const current = seen.filter(({ guest }) => guest === ".").map(({ node }) =>
+      new UngrantedDirectory("/", node)
+    );
     const roots = [
       // Single files are found from the root, so that what is beside them is asked for as well.
       ...seen.filter(({ guest, only }) => guest !== "." && (root || !only)).map((mount) => ({
         guest: mount.guest,
-        node: mount.write ? mount.node : new GateDirectory(mount.guest, mount.node, mount),
+        node: mount.write ? mount.node : new UngrantedDirectory(mount.guest, mount.node, mount),
       })),
-      ...(root ? [] : [{ guest: "/", node: new GateDirectory("/") }]),
+      ...(root ? [] : [{ guest: "/", node: new UngrantedDirectory("/") }]),
     ];
     // First: Zig and AssemblyScript take descriptor 3 for the directory the user stands in; where that is not granted, the
     // root leads there. Last, under another name that wasi-libc reads as `.`: of these and the root it takes the last.
@@ -114,10 +116,10 @@ export class GatedTree implements FileTree {
   }
 
   openAt(from: DirectoryNode, path: GuestPath, options: OpenOptions): MaybePromise<DirectoryNode | AnyFile> {
-    if (!(from instanceof GateDirectory)) return this.#tree.openAt(from, path, options);
+    if (!(from instanceof UngrantedDirectory)) return this.#tree.openAt(from, path, options);
     const kind = options.write || options.create || options.truncate ? "write" : "read";
     const route = this.#route(from, path, kind);
-    if (route instanceof GateDirectory) {
+    if (route instanceof UngrantedDirectory) {
       if (options.create || options.write || options.truncate) throw new WasiError("is-directory");
       return route;
     }
@@ -125,20 +127,20 @@ export class GatedTree implements FileTree {
   }
 
   stat(node: DirectoryNode | AnyFile): Stat {
-    if (!(node instanceof GateDirectory)) return this.#tree.stat(node);
+    if (!(node instanceof UngrantedDirectory)) return this.#tree.stat(node);
     return node.under ? this.#tree.stat(node.under) : synthetic(node.path);
   }
 
   statAt(from: DirectoryNode, path: GuestPath, follow: boolean): MaybePromise<Stat> {
-    if (!(from instanceof GateDirectory)) return this.#tree.statAt(from, path, follow);
+    if (!(from instanceof UngrantedDirectory)) return this.#tree.statAt(from, path, follow);
     const route = this.#route(from, path, "read");
-    return route instanceof GateDirectory
+    return route instanceof UngrantedDirectory
       ? this.stat(route)
       : this.#tree.statAt(route.node, route.path, follow);
   }
 
   setTimes(node: DirectoryNode | AnyFile, accessed: NewTime, modified: NewTime): void {
-    if (!(node instanceof GateDirectory)) return this.#tree.setTimes(node, accessed, modified);
+    if (!(node instanceof UngrantedDirectory)) return this.#tree.setTimes(node, accessed, modified);
     if (!node.under) throw new WasiError("read-only");
     this.#tree.setTimes(node.under, accessed, modified);
   }
@@ -161,7 +163,7 @@ export class GatedTree implements FileTree {
   }
 
   readDirectory(node: DirectoryNode): Listing {
-    if (!(node instanceof GateDirectory)) return this.#tree.readDirectory(node);
+    if (!(node instanceof UngrantedDirectory)) return this.#tree.readDirectory(node);
     if (node.under) return this.#tree.readDirectory(node.under);
     throw new WasiError("access"); // what else is there is not for the plugin to know
   }
@@ -195,7 +197,7 @@ export class GatedTree implements FileTree {
 
   readLinkAt(from: DirectoryNode, path: GuestPath): Uint8Array {
     const route = this.#route(from, path, "read");
-    if (route instanceof GateDirectory) throw new WasiError("invalid");
+    if (route instanceof UngrantedDirectory) throw new WasiError("invalid");
     return this.#tree.readLinkAt(route.node, route.path);
   }
 
@@ -206,7 +208,7 @@ export class GatedTree implements FileTree {
     making: Making = "file",
   ): Route {
     const route = this.#route(from, path, "write", making);
-    if (route instanceof GateDirectory) throw new WasiError(directory);
+    if (route instanceof UngrantedDirectory) throw new WasiError(directory);
     return route;
   }
 
@@ -220,8 +222,8 @@ export class GatedTree implements FileTree {
     path: GuestPath,
     kind: AskedFile["kind"],
     making: Making = "file",
-  ): Route | GateDirectory {
-    if (!(from instanceof GateDirectory)) return { node: from, path };
+  ): Route | UngrantedDirectory {
+    if (!(from instanceof UngrantedDirectory)) return { node: from, path };
     const text = textOf(path);
     if (text === undefined) {
       if (from.under) return { node: from.under, path };
@@ -239,21 +241,21 @@ export class GatedTree implements FileTree {
     const directory = /(?:^|\/)\.?$/.test(text);
     // A file that was granted by itself is found from the directory the user stands in, too.
     const found = this.#find(absolute) ??
-      (from.path === "/" ? this.#find(normalized(`${this.#gate.cwd}/${text}`)) : undefined);
+      (from.path === "/" ? this.#find(normalized(`${this.#requests.cwd}/${text}`)) : undefined);
     if (found) {
       const rest = found.rest + (directory && found.rest !== "." ? "/" : "");
       return kind === "read" || found.write
         ? { node: found.node, path: rest }
         : this.#changeIn(found, rest, making);
     }
-    if (this.#mounts.some(({ guest }) => isBelow(guest, absolute))) return new GateDirectory(absolute);
+    if (this.#mounts.some(({ guest }) => isBelow(guest, absolute))) return new UngrantedDirectory(absolute);
     if (absolute === "/") return from;
     const host = this.#meant(absolute, from, text, kind);
     const real = host === undefined ? "" : realIn(this.#tree, host);
     const decision = host === undefined ? "no" : this.#ask(kind, host, real, making);
     // While a person thinks, another plugin could make it lead elsewhere.
     if (host === undefined || decision === "no" || realIn(this.#tree, host) !== real) {
-      // What is named below the user's own directory fails there as it would without a gate.
+      // What is named below the user's own directory fails there as it would without questions.
       if (under) return { node: under, path };
       throw new WasiError(kind === "write" ? "access" : "no-entry"); // the same, whatever is there
     }
@@ -279,9 +281,9 @@ export class GatedTree implements FileTree {
     return this.#open({ host, real, guest, write: true, making }, decision, /\/$/.test(path));
   }
 
-  #ask(kind: AskedFile["kind"], path: string, real: string, making: Making): ReturnType<FileGate["ask"]> {
+  #ask(kind: AskedFile["kind"], path: string, real: string, making: Making): ReturnType<FileRequests["ask"]> {
     const directory = (this.#tree.probe(real)?.type ?? making) === "directory";
-    return this.#gate.ask({ kind, path, real, directory });
+    return this.#requests.ask({ kind, path, real, directory });
   }
 
   /** Whether the first name of a path is in a directory, as far as it shows. */
@@ -315,8 +317,13 @@ export class GatedTree implements FileTree {
   }
 
   /** The host's path that is meant: as it stands, or below the directory the user stands in. undefined: nothing is there. */
-  #meant(absolute: string, from: GateDirectory, text: string, kind: AskedFile["kind"]): string | undefined {
-    const { cwd } = this.#gate;
+  #meant(
+    absolute: string,
+    from: UngrantedDirectory,
+    text: string,
+    kind: AskedFile["kind"],
+  ): string | undefined {
+    const { cwd } = this.#requests;
     const candidates = [pathMeant(absolute)];
     if (from.path === "/" && !from.under) candidates.push(pathMeant(normalized(`${cwd}/${text}`)));
     const there = candidates.find((path) => this.#tree.probe(path) !== undefined);

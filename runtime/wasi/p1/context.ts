@@ -1,6 +1,6 @@
 /** What the functions of preview1 work on, and how they are written. */
 
-import type { Sandbox } from "../../sandbox/sandbox.ts";
+import type { Sandbox } from "../../sandbox/types.ts";
 import { WasiError } from "../errno.ts";
 import type { FileTree } from "../files/file_tree.ts";
 import type { MaybePromise } from "../streams/streams.ts";

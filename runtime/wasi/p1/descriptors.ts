@@ -1,6 +1,6 @@
 /** The descriptors of a preview1 module: its standard streams, what the sandbox gives, and what it opened. */
 
-import type { Sandbox } from "../../sandbox/sandbox.ts";
+import type { Sandbox } from "../../sandbox/types.ts";
 import { WasiError } from "../errno.ts";
 import type { AnyFile, DirectoryNode, FileTree, Listing } from "../files/file_tree.ts";
 import type { ByteSink, ByteSource } from "../streams/streams.ts";

@@ -9,7 +9,7 @@ import type { ClusterRequest } from "../../kube/cluster.ts";
 import { headersToText, toBytes } from "../../kube/http/header_text.ts";
 import { withoutBlanks } from "../../kube/http/http_head.ts";
 import type { UpgradedConnection } from "../../kube/websocket/channels.ts";
-import type { Sandbox } from "../../sandbox/sandbox.ts";
+import type { Sandbox } from "../../sandbox/types.ts";
 import { BodySink, BodySource, HIGH_WATER } from "../streams/body.ts";
 import { ERRNO, type ErrnoName, errnoOf, WasiError } from "../errno.ts";
 import { HostMemory } from "../host_memory.ts";

@@ -7,7 +7,7 @@
 import { AppError } from "../../base/errors.ts";
 import type { ClusterResponse } from "../../kube/cluster.ts";
 import { headersFromText, headersToText } from "../../kube/http/header_text.ts";
-import type { Sandbox } from "../../sandbox/sandbox.ts";
+import type { Sandbox } from "../../sandbox/types.ts";
 import type { Failures } from "../../run/request_failures.ts";
 import type { Guest } from "./memory.ts";
 import type { ExtraImports } from "./preview1.ts";

@@ -9,11 +9,12 @@
  */
 
 import { AppError } from "../../base/errors.ts";
-import type { Sandbox } from "../../sandbox/sandbox.ts";
+import type { Sandbox } from "../../sandbox/types.ts";
 import { printable } from "../../base/text.ts";
 import { usesOfModule } from "../../sandbox/process_permissions.ts";
 import { ERRNO, errnoOf, WasiError } from "../errno.ts";
-import { type FileTree, openFileTree } from "../files/file_tree.ts";
+import { type FileTree } from "../files/file_tree.ts";
+import { openFileTree } from "../files/open_tree.ts";
 import { recordRefusal } from "../files/recorded_tree.ts";
 import { type Version, VERSIONS } from "./abi.ts";
 import { type Context, type Errno, type Functions, SUCCESS } from "./context.ts";

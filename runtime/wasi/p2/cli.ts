@@ -4,7 +4,7 @@
  * (docs/upstream.md, S7).
  */
 
-import type { Sandbox } from "../../sandbox/sandbox.ts";
+import type { Sandbox } from "../../sandbox/types.ts";
 import { expectSync } from "../streams/stdio.ts";
 import type { ByteSink, ByteSource } from "../streams/streams.ts";
 import { InputStream, OutputStream } from "./io.ts";

@@ -10,7 +10,7 @@
 import { AppError, messageOf } from "../../base/errors.ts";
 import { untilAborted } from "../../kube/http/abort.ts";
 import type { ClusterResponse } from "../../kube/cluster.ts";
-import type { Sandbox } from "../../sandbox/sandbox.ts";
+import type { Sandbox } from "../../sandbox/types.ts";
 import { BodySink, BodySource, contentLength, HIGH_WATER } from "../streams/body.ts";
 import { WasiError } from "../errno.ts";
 import { HostMemory, type Kept } from "../host_memory.ts";

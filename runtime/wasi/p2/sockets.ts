@@ -11,7 +11,7 @@
 
 import { AppError } from "../../base/errors.ts";
 import type { Sockets } from "../../kube/sockets/raw_sockets.ts";
-import type { Sandbox } from "../../sandbox/sandbox.ts";
+import type { Sandbox } from "../../sandbox/types.ts";
 import { closeWhenSent, ConnectionSink, ConnectionSource } from "../streams/connection_streams.ts";
 import { CAUSE, InputStream, type IoError, OutputStream, type Pollable, pollableOf, READY } from "./io.ts";
 import type * as Wit from "../../../wit/generated/interfaces/wasi-sockets-network.d.ts";

@@ -28,11 +28,11 @@ export interface TerminalDevice {
   /** Calls back whenever the size changes; returns what stops that. */
   onResize(listener: () => void): () => void;
   /** Starts what restores the terminal should this process be killed; returns what ends it. */
-  guard(): Promise<TerminalGuard | undefined>;
+  guard(): Promise<TerminalRestorer | undefined>;
 }
 
 /** What waits for the end of this process. */
-export interface TerminalGuard {
+export interface TerminalRestorer {
   /** The terminal is about to be put into another mode than it was in, was put into one, or is as it was. */
   tell(state: "changing" | "changed" | "restored"): void;
   /** It is not needed any more. */
@@ -48,7 +48,7 @@ export class NotATerminal extends Error {
 export class TerminalControl {
   #device: TerminalDevice | undefined;
   #stdin: StdinSource;
-  #guard: TerminalGuard | undefined;
+  #guard: TerminalRestorer | undefined;
   #mode: TerminalMode = "line";
   #resized = false;
   #wake = Promise.withResolvers<void>();
@@ -62,7 +62,7 @@ export class TerminalControl {
   private constructor(
     device: TerminalDevice | undefined,
     stdin: StdinSource,
-    guard: TerminalGuard | undefined,
+    guard: TerminalRestorer | undefined,
   ) {
     this.#device = device;
     this.#stdin = stdin;
@@ -141,7 +141,7 @@ export const ownTerminal: TerminalDevice = {
       Deno.removeSignalListener("SIGWINCH", listener);
     };
   },
-  guard: startGuard,
+  guard: startRestorer,
 };
 
 /**
@@ -167,7 +167,7 @@ done
 /** How long the guard may take to start, in milliseconds; without it a kill leaves the terminal as it is. */
 const PATIENCE = 10_000;
 
-async function startGuard(): Promise<TerminalGuard | undefined> {
+async function startRestorer(): Promise<TerminalRestorer | undefined> {
   if (Deno.build.os === "windows") return undefined; // consoles keep no modes of a process that ended
   const path = `${Deno.makeTempDirSync({ prefix: "krew-wasm-terminal-" })}/guard`;
   const directory = path.slice(0, path.lastIndexOf("/"));

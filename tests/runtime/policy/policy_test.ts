@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { RunRecord } from "../../../runtime/sandbox/run_record.ts";
-import { Desk } from "../../../runtime/sandbox/permission_requests.ts";
+import { PermissionRequests } from "../../../runtime/sandbox/permission_requests.ts";
 import { effectiveGrants, type Grants, LEAST } from "../../../runtime/grants/grants.ts";
 import {
   checkAllowed,
@@ -147,7 +147,7 @@ Deno.test("variables are bounded by default, or by name", () => {
 
 Deno.test("what a person grants while a plugin runs stays below the bound", () => {
   const policy = parse({ rules: [{ match: "**", maximum: { cluster: "read-only", home: false } }] });
-  const desk = new Desk({
+  const permissionRequests = new PermissionRequests({
     record: new RunRecord("/dev/null/none", "x", false),
     plugin: "foo",
     grants: { ...LEAST, home: true, cluster: "full" },
@@ -161,9 +161,9 @@ Deno.test("what a person grants while a plugin runs stays below the bound", () =
       HOME,
     ),
   });
-  assert.deepEqual([desk.grants.home, desk.grants.cluster], [false, "read-only"]);
-  desk.askCluster({ what: "delete pods", rule: "delete:pods", info: undefined, denied: false });
-  assert.equal(desk.cluster().bound, "read-only", "the gate asks it of every request");
+  assert.deepEqual([permissionRequests.grants.home, permissionRequests.grants.cluster], [false, "read-only"]);
+  permissionRequests.askCluster({ what: "delete pods", rule: "delete:pods", info: undefined, denied: false });
+  assert.equal(permissionRequests.cluster().bound, "read-only", "the gate asks it of every request");
 });
 
 Deno.test("parsePolicy() names the field that is wrong", () => {

@@ -25,7 +25,7 @@ function setUp() {
   const traces: string[] = [];
   const mounts = (...files: readonly FileGrant[]) =>
     mountsFor({ ...LEAST, files }, {
-      ...{ plugin: "decoder", cwd: "/", home: `${base}/home`, own: undefined, standIn: undefined },
+      ...{ plugin: "decoder", cwd: "/", home: `${base}/home`, own: undefined, redacted: undefined },
       trace: (line) => traces.push(line),
     });
   const refused = (why: RegExp, ...files: readonly FileGrant[]) => {
@@ -188,7 +188,7 @@ Deno.test("the directory the user stands in is one the plugin finds, where a gra
   const { base, grant } = setUp();
   Deno.symlinkSync("work", `${base}/alias`);
   const mounts = mountsFor({ ...LEAST, files: [grant("alias", true)] }, {
-    ...{ plugin: undefined, cwd: `${base}/work/sub`, home: "/", own: undefined, standIn: undefined },
+    ...{ plugin: undefined, cwd: `${base}/work/sub`, home: "/", own: undefined, redacted: undefined },
     trace: () => {},
   });
   assert.deepEqual(mounts, [

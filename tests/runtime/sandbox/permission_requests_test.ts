@@ -2,11 +2,10 @@
 
 import assert from "node:assert/strict";
 import {
-  type Answer,
-  Desk,
-  type DeskContext,
-  type Question,
+  PermissionRequests,
+  type PermissionRequestsContext,
 } from "../../../runtime/sandbox/permission_requests.ts";
+import { type Answer, type Question } from "../../../runtime/sandbox/permission_request_types.ts";
 import { askedRequest, requestInWords } from "../../../runtime/kube/allow/asked_request.ts";
 import { parseRequest } from "../../../runtime/kube/allow/request_info.ts";
 import { LEAST, NO_DENIALS } from "../../../runtime/grants/grants.ts";
@@ -18,13 +17,17 @@ import { RunRecord } from "../../../runtime/sandbox/run_record.ts";
 
 const HOME = "/home/jane";
 
-/** A desk at which a person answers so; `asked`: what they were asked. */
-function deskOf(answer: Answer | undefined, change: Partial<DeskContext> = {}, wider = false) {
+/** Permission requests that a person answers so; `asked`: what they were asked. */
+function requestsOf(
+  answer: Answer | undefined,
+  change: Partial<PermissionRequestsContext> = {},
+  wider = false,
+) {
   const asked: string[] = [];
   const questions: Question[] = [];
   const kept: string[] = [];
   const keptRules: string[] = [];
-  const desk = new Desk({
+  const permissionRequests = new PermissionRequests({
     record: new RunRecord("/dev/null/none", "x", false),
     plugin: "foo",
     grants: LEAST,
@@ -47,50 +50,62 @@ function deskOf(answer: Answer | undefined, change: Partial<DeskContext> = {}, w
     ...change,
   });
   const file = (kind: "read" | "write") => (path: string, real = path) =>
-    desk.askFile({ kind, path, real, directory: false });
+    permissionRequests.askFile({ kind, path, real, directory: false });
   /** `METHOD PATH` */
   const request = (line: string) => {
     const [method = "", path = ""] = line.split(" ");
     const info = parseRequest(method, path, "");
-    return desk.askCluster({
+    return permissionRequests.askCluster({
       what: requestInWords(info),
       rule: askedRequest(info)?.word,
       info,
       denied: false,
     });
   };
-  return { desk, asked, questions, kept, keptRules, read: file("read"), write: file("write"), request };
+  return {
+    permissionRequests,
+    asked,
+    questions,
+    kept,
+    keptRules,
+    read: file("read"),
+    write: file("write"),
+    request,
+  };
 }
 
 Deno.test("an answer grants once, for the run or for good", async () => {
-  const once = deskOf("once");
+  const once = requestsOf("once");
   assert.equal(once.read("/srv/a"), "once");
-  assert.deepEqual(once.desk.grants.files, []);
-  const run = deskOf("run");
+  assert.deepEqual(once.permissionRequests.grants.files, []);
+  const run = requestsOf("run");
   assert.equal(run.write("/srv/a"), "stay");
-  assert.deepEqual(run.desk.grants.files, [
+  assert.deepEqual(run.permissionRequests.grants.files, [
     { host: "/srv/a", guest: "/srv/a", write: true, directory: false, real: "/srv/a" },
   ]);
   assert.deepEqual(run.kept, []);
-  const always = deskOf("always");
+  const always = requestsOf("always");
   assert.equal(always.read("/srv/a"), "stay");
-  await always.desk.settle();
+  await always.permissionRequests.settle();
   assert.deepEqual(always.kept, ["/srv/a"]);
 });
 
 Deno.test("who said no is not asked again, nor told at exit; where nobody could be asked, exit tells how to allow it", () => {
-  const it = deskOf("no");
+  const it = requestsOf("no");
   assert.deepEqual([it.read("/srv/a"), it.read("/srv/a"), it.write("/srv/b")], ["no", "no", "no"]);
   assert.deepEqual(it.asked, ["/srv/a", "/srv/b"]);
-  assert.equal(it.desk.hint(), undefined);
-  const nobody = deskOf(undefined);
+  assert.equal(it.permissionRequests.hint(), undefined);
+  const nobody = requestsOf(undefined);
   nobody.write("/srv/it's");
-  assert.match(nobody.desk.hint()!, /to allow it: krew-wasm grants foo '--allow-write=\/srv\/it'\\''s'$/);
+  assert.match(
+    nobody.permissionRequests.hint()!,
+    /to allow it: krew-wasm grants foo '--allow-write=\/srv\/it'\\''s'$/,
+  );
 });
 
 Deno.test("what is denied is never asked, by its own path or where it leads", () => {
   const deny = { ...NO_DENIALS, read: ["/srv/hidden"], write: ["/srv/kept"], home: true };
-  const it = deskOf("always", { grants: { ...LEAST, deny } });
+  const it = requestsOf("always", { grants: { ...LEAST, deny } });
   for (const path of ["/srv/hidden", "/srv/hidden/a", HOME, `${HOME}/.ssh/id`]) {
     assert.equal(it.read(path), "no", path);
     assert.equal(it.read("/srv/link", path), "no", `a link to ${path}`);
@@ -100,13 +115,16 @@ Deno.test("what is denied is never asked, by its own path or where it leads", ()
   assert.equal(it.write("/srv/link", "/srv/kept/a"), "no");
   assert.equal(it.write("/srv/kept/link", "/srv/elsewhere"), "no", "nor by a link in it");
   assert.deepEqual(it.asked, []);
-  assert.match(it.desk.hint()!, /: its grants, or the administrator of this machine, deny that$/);
+  assert.match(
+    it.permissionRequests.hint()!,
+    /: its grants, or the administrator of this machine, deny that$/,
+  );
   assert.deepEqual([it.read("/srv/kept/a"), it.read("/srv/hidden2")], ["stay", "stay"]);
 });
 
 Deno.test("what is above the administrator's bound is never asked, wherever its path seems to lie", () => {
   const policy = parsePolicy({ rules: [{ match: "**", maximum: { read: ["/srv"], write: [] } }] }, "p", HOME);
-  const it = deskOf("always", {
+  const it = requestsOf("always", {
     administrator: administratorOf({
       bounds: [ruleFor(policy, subjectOf(parseReference("a/b:c")))!.maximum!],
     }, HOME),
@@ -121,18 +139,18 @@ Deno.test("what is above the administrator's bound is never asked, wherever its 
 });
 
 Deno.test("settings of the system are looked for in vain: told if the run fails, not asked", () => {
-  const it = deskOf("always");
+  const it = requestsOf("always");
   assert.equal(it.read("/etc/resolv.conf"), "no");
   assert.deepEqual(it.asked, []);
-  assert.equal(it.desk.hint(), undefined);
-  assert.match(it.desk.hint(true)!, /--allow-read=\/etc\/resolv\.conf$/);
-  const named = deskOf("once", { args: ["-f", "/etc/motd"] });
+  assert.equal(it.permissionRequests.hint(), undefined);
+  assert.match(it.permissionRequests.hint(true)!, /--allow-read=\/etc\/resolv\.conf$/);
+  const named = requestsOf("once", { args: ["-f", "/etc/motd"] });
   assert.equal(named.read("/etc/motd"), "once", "it is the user who names it");
-  assert.equal(deskOf("once").write("/etc/motd"), "once", "a change is asked for");
+  assert.equal(requestsOf("once").write("/etc/motd"), "once", "a change is asked for");
 });
 
 Deno.test("an answer adds the rule that was shown, its name included, and none with a wildcard", async () => {
-  const it = deskOf("always", { grants: { ...LEAST, cluster: "read-only" } });
+  const it = requestsOf("always", { grants: { ...LEAST, cluster: "read-only" } });
   assert.ok(it.request("DELETE /api/v1/namespaces/a/pods/web"));
   const rule = {
     verbs: ["delete"],
@@ -141,8 +159,8 @@ Deno.test("an answer adds the rule that was shown, its name included, and none w
     resourceNames: ["web"],
     namespaces: ["a"],
   };
-  assert.deepEqual(it.desk.grants.cluster, { rules: [rule], readOnly: true });
-  await it.desk.settle();
+  assert.deepEqual(it.permissionRequests.grants.cluster, { rules: [rule], readOnly: true });
+  await it.permissionRequests.settle();
   assert.deepEqual(it.keptRules, [JSON.stringify([rule])]);
   assert.deepEqual(it.questions[0]!.parts, [
     ["namespace", "a"],
@@ -171,68 +189,68 @@ Deno.test("an answer adds the rule that was shown, its name included, and none w
   }
   assert.deepEqual(it.asked, ["delete:pods[web]@a"], "nor is it asked about");
   assert.match(
-    it.desk.hint()!,
+    it.permissionRequests.hint()!,
     /^krew-wasm: foo was not allowed to delete pods "web" in the namespace "\*"; [^:]*; and 8 more$/,
     "which is not said to be denied",
   );
 });
 
 Deno.test("the wider choice grants the rule that was shown for it", async () => {
-  const it = deskOf("always", { grants: { ...LEAST, cluster: "none" } }, true);
+  const it = requestsOf("always", { grants: { ...LEAST, cluster: "none" } }, true);
   assert.ok(it.request("GET /api/v1/namespaces/demo/secrets/db"));
   const rules = [{ verbs: ["get"], apiGroups: [""], resources: ["secrets"], namespaces: ["demo"] }];
   assert.deepEqual(it.questions[0]!.wider, {
     words: 'get secrets of any name in the namespace "demo"',
     word: "get:secrets@demo",
   });
-  assert.deepEqual(it.desk.grants.cluster, { rules });
-  await it.desk.settle();
+  assert.deepEqual(it.permissionRequests.grants.cluster, { rules });
+  await it.permissionRequests.settle();
   assert.deepEqual(it.keptRules, [JSON.stringify(rules)]);
-  const list = deskOf("run", { grants: { ...LEAST, cluster: "none" } }, true);
+  const list = requestsOf("run", { grants: { ...LEAST, cluster: "none" } }, true);
   assert.ok(list.request("GET /api/v1/namespaces/demo/secrets"));
   assert.equal(list.questions[0]!.wider, undefined, "there is nothing wider than all of them");
-  assert.deepEqual(list.desk.grants.cluster, { rules: [{ ...rules[0], verbs: ["list"] }] });
+  assert.deepEqual(list.permissionRequests.grants.cluster, { rules: [{ ...rules[0], verbs: ["list"] }] });
 });
 
 Deno.test("a socket is asked for as what it is; once and for this run, nothing is kept", async () => {
   for (const answer of ["once", "run", "always"] as const) {
-    const it = deskOf(answer, { grants: { ...LEAST, cluster: "read-only" } });
+    const it = requestsOf(answer, { grants: { ...LEAST, cluster: "read-only" } });
     const what = "open a socket to the API server";
-    assert.ok(it.desk.askCluster({ what, rule: "full", info: undefined, denied: false }));
+    assert.ok(it.permissionRequests.askCluster({ what, rule: "full", info: undefined, denied: false }));
     assert.deepEqual(it.questions[0]!.parts, [
       ["to", what],
       ["which is", "full access to the cluster, since nobody can check what goes through a socket"],
       ["so far", "read-only"],
       ["rule", "full"],
     ]);
-    await it.desk.settle();
-    assert.equal(it.desk.grants.cluster, answer === "once" ? "read-only" : "full");
+    await it.permissionRequests.settle();
+    assert.equal(it.permissionRequests.grants.cluster, answer === "once" ? "read-only" : "full");
     assert.deepEqual(it.keptRules, answer === "always" ? ['"full"'] : []);
   }
 });
 
 Deno.test("a denial, and what no rule can say, is not asked about", () => {
-  const it = deskOf("run", { grants: { ...LEAST, cluster: "read-only" } });
+  const it = requestsOf("run", { grants: { ...LEAST, cluster: "read-only" } });
   const info = parseRequest("DELETE", "/api/v1/namespaces/a/pods/web", "");
   const what = requestInWords(info);
-  assert.equal(it.desk.askCluster({ what, rule: "delete:pods", info, denied: true }), false);
-  assert.equal(it.desk.askCluster({ what, rule: undefined, info, denied: false }), false);
+  assert.equal(it.permissionRequests.askCluster({ what, rule: "delete:pods", info, denied: true }), false);
+  assert.equal(it.permissionRequests.askCluster({ what, rule: undefined, info, denied: false }), false);
   assert.deepEqual(it.asked, []);
 });
 
 Deno.test("who says no is not asked for the next of the same kind, and after five times for nothing more", () => {
-  const it = deskOf("no", { grants: { ...LEAST, cluster: "none" } });
+  const it = requestsOf("no", { grants: { ...LEAST, cluster: "none" } });
   for (const name of ["a", "b", "c"]) assert.ok(!it.request(`GET /api/v1/namespaces/demo/secrets/${name}`));
   assert.deepEqual(it.asked, ["get:secrets[a]@demo"]);
   for (let index = 0; index < 20; index++) assert.equal(it.write(`/srv/${index}`), "no");
   assert.equal(it.asked.length, 5);
-  assert.match(it.desk.hint()!, /change \/srv\/4; /);
+  assert.match(it.permissionRequests.hint()!, /change \/srv\/4; /);
 });
 
 Deno.test("a file is asked about with its path and where it leads, a directory with all in it", () => {
-  const it = deskOf("once");
+  const it = requestsOf("once");
   it.read("/srv/link", "/data/a");
-  it.desk.askFile({ kind: "write", path: "/srv/d", real: "/srv/d", directory: true });
+  it.permissionRequests.askFile({ kind: "write", path: "/srv/d", real: "/srv/d", directory: true });
   assert.deepEqual(it.questions.map(({ parts }) => parts), [
     [["to", "read a file"], ["path", "/srv/link"], ["leads to", "/data/a"]],
     [["to", "make, change or delete a directory and all in it"], ["path", "/srv/d"]],
@@ -240,24 +258,24 @@ Deno.test("a file is asked about with its path and where it leads, a directory w
 });
 
 Deno.test("what can't be typed so that every shell reads it is no command of the hint", () => {
-  const it = deskOf(undefined);
+  const it = requestsOf(undefined);
   it.write("/srv/m\\'; touch P; #\u200b");
   assert.match(
-    it.desk.hint()!,
+    it.permissionRequests.hint()!,
     /to allow it: krew-wasm grants foo \$'--allow-write=\/srv\/m\\\\\\047; touch P; #\\342\\200\\213'$/,
   );
-  const parted = deskOf(undefined);
+  const parted = requestsOf(undefined);
   parted.write("/::/srv/a");
-  assert.doesNotMatch(parted.desk.hint()!, /to allow it/, "it would mean another file");
-  const long = deskOf(undefined);
+  assert.doesNotMatch(parted.permissionRequests.hint()!, /to allow it/, "it would mean another file");
+  const long = requestsOf(undefined);
   long.write(`/srv/${"x".repeat(2000)}`);
-  assert.doesNotMatch(long.desk.hint()!, /to allow it/);
+  assert.doesNotMatch(long.permissionRequests.hint()!, /to allow it/);
 });
 
 Deno.test("what a plugin asks without end is counted, not kept", () => {
-  const it = deskOf(undefined);
+  const it = requestsOf(undefined);
   for (let index = 0; index < 1000; index++) it.write(`/srv/${index}`);
-  const hint = it.desk.hint()!;
+  const hint = it.permissionRequests.hint()!;
   assert.match(hint, /change \/srv\/2; and 997 more; to allow it/);
   assert.ok(hint.length < 1000);
 });

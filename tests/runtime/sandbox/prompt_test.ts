@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import type { Question } from "../../../runtime/sandbox/permission_requests.ts";
+import type { Question } from "../../../runtime/sandbox/permission_request_types.ts";
 import { askAt, Dialog, Interrupted, type Terminal } from "../../../runtime/sandbox/prompt.ts";
 import { screenOf } from "../../../runtime/sandbox/screen.ts";
 import { plainText } from "../../support/plain_text.ts";

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import type { Question } from "../../../runtime/sandbox/permission_requests.ts";
+import type { Question } from "../../../runtime/sandbox/permission_request_types.ts";
 import { isVisible } from "../../../runtime/base/invisible.ts";
 import {
   againLine,

@@ -4,7 +4,7 @@
  */
 
 import assert from "node:assert/strict";
-import type { Files } from "../../../runtime/sandbox/sandbox.ts";
+import type { Files } from "../../../runtime/sandbox/types.ts";
 import { WasiError } from "../../../runtime/wasi/errno.ts";
 import type { AnyFile, DirectoryNode, FileTree } from "../../../runtime/wasi/files/file_tree.ts";
 import { Kernel } from "../../../runtime/wasi/files/linux/file_calls.ts";

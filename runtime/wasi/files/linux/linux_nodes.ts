@@ -1,6 +1,6 @@
 /** What is open of a plugin's files on Linux, and what a directory lists. What may be opened is linux_tree.ts' to tell. */
 
-import type { Mount } from "../../../sandbox/sandbox.ts";
+import type { Mount } from "../../../sandbox/types.ts";
 import { isAbsence, WasiError } from "../../errno.ts";
 import { HostMemory, type Kept } from "../../host_memory.ts";
 import { HostNode } from "../host_node.ts";

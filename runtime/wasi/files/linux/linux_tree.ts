@@ -10,7 +10,7 @@
  */
 
 import { isBelow } from "../../../base/host_path.ts";
-import type { Files, Mount, Overlay } from "../../../sandbox/sandbox.ts";
+import type { Files, Mount, Overlay } from "../../../sandbox/types.ts";
 import { bytesOf, fromLatin1, isDots, isName, join, latin1, nameOf, SLASH } from "./byte_paths.ts";
 import { isAbsence, WasiError } from "../../errno.ts";
 import {

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import type { Cluster, ClusterRequest, ClusterResponse } from "../../../../runtime/kube/cluster.ts";
 import {
+  authorizeCluster,
   type ClusterLimits,
   type DeniedRequest,
-  guardCluster,
 } from "../../../../runtime/kube/allow/authorize_request.ts";
 import {
   type ClusterGrant,
@@ -31,7 +31,7 @@ function guarded(grant: ClusterGrant, deny: ClusterLimits["deny"] = false, serve
       Promise.reject(new Error(["upgrade", url, ...headers.map(([name]) => name)].join(" "))),
   };
   const state: { limits: ClusterLimits; answer: boolean } = { limits: { grant, deny }, answer: false };
-  const cluster = guardCluster(behind, "foo", () => state.limits, (denied) => {
+  const cluster = authorizeCluster(behind, "foo", () => state.limits, (denied) => {
     asked.push(denied);
     return state.answer;
   });

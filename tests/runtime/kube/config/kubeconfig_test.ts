@@ -6,8 +6,8 @@ import {
   parseKubeconfig,
 } from "../../../../runtime/kube/config/kubeconfig.ts";
 import {
-  formatStandIn,
-  makeStandInCredentials,
+  formatRedactedKubeconfig,
+  makePlaceholderCredentials,
 } from "../../../../runtime/kube/config/redacted_kubeconfig.ts";
 
 const CONFIG = `
@@ -226,7 +226,7 @@ Deno.test("connectionOf() refuses what contradicts itself", async () => {
     }), { code: "KUBECONFIG_UNREADABLE" });
 });
 
-Deno.test("formatStandIn() keeps clusters and contexts and no secret of any field", async () => {
+Deno.test("formatRedactedKubeconfig() keeps clusters and contexts and no secret of any field", async () => {
   const secret = "S3CR3T";
   const text = `
 current-context: a
@@ -248,21 +248,21 @@ users:
     auth-provider: {name: gcp, config: {access-token: ${secret}}}
 extensions: [{name: ${secret}}]
 `;
-  const standIn = formatStandIn(
+  const redacted = formatRedactedKubeconfig(
     await parseKubeconfig(text, "/k"),
     undefined,
     () => PEM,
-    await makeStandInCredentials("stand-in"),
+    await makePlaceholderCredentials("stand-in"),
   );
-  assert.ok(!standIn.includes(secret) && !standIn.includes(btoa(secret)), standIn);
-  const parsed = await parseKubeconfig(standIn, "/k");
+  assert.ok(!redacted.includes(secret) && !redacted.includes(btoa(secret)), redacted);
+  const parsed = await parseKubeconfig(redacted, "/k");
   assert.deepEqual(parsed.contexts.get("a")?.entry, { cluster: "a", user: "u", namespace: "shop" });
   assert.equal(parsed.clusters.get("a")?.entry.server, "https://a.example");
   const user = parsed.users.get("u")!.entry;
   assert.ok(user.token && user.clientCertificateData && user.clientKeyData);
 });
 
-Deno.test("formatStandIn() shows of a server where it is, and nothing else of how it is written", async () => {
+Deno.test("formatRedactedKubeconfig() shows of a server where it is, and nothing else of how it is written", async () => {
   const secret = "S3CR3T";
   for (
     const [written, shown] of [
@@ -279,14 +279,14 @@ Deno.test("formatStandIn() shows of a server where it is, and nothing else of ho
     ] as const
   ) {
     const text = JSON.stringify({ clusters: [{ name: "a", cluster: { server: written } }] });
-    const standIn = formatStandIn(
+    const redacted = formatRedactedKubeconfig(
       await parseKubeconfig(text, "/k"),
       undefined,
       () => undefined,
-      await makeStandInCredentials("stand-in"),
+      await makePlaceholderCredentials("stand-in"),
     );
-    assert.ok(!standIn.includes(secret), standIn);
-    assert.equal((await parseKubeconfig(standIn, "/k")).clusters.get("a")!.entry.server, shown, written);
+    assert.ok(!redacted.includes(secret), redacted);
+    assert.equal((await parseKubeconfig(redacted, "/k")).clusters.get("a")!.entry.server, shown, written);
     const config = { ...JSON.parse(text), contexts: [{ name: "c", context: { cluster: "a" } }] };
     const connection = await connect(JSON.stringify({ ...config, "current-context": "c" }))
       .catch((error: Error) => error);
@@ -295,11 +295,16 @@ Deno.test("formatStandIn() shows of a server where it is, and nothing else of ho
   }
 });
 
-Deno.test("formatStandIn() shows the certificates of an authority's file, and no key that stands beside them", async () => {
-  const { cert, key } = await makeStandInCredentials("stand-in");
+Deno.test("formatRedactedKubeconfig() shows the certificates of an authority's file, and no key that stands beside them", async () => {
+  const { cert, key } = await makePlaceholderCredentials("stand-in");
   const config = await parseKubeconfig("clusters: [{name: a, cluster: {server: https://a}}]", "/k");
   const shown = async (ca: string) => {
-    const text = formatStandIn(config, undefined, () => ca, await makeStandInCredentials("stand-in"));
+    const text = formatRedactedKubeconfig(
+      config,
+      undefined,
+      () => ca,
+      await makePlaceholderCredentials("stand-in"),
+    );
     const data = (await parseKubeconfig(text, "/k")).clusters.get("a")!.entry.certificateAuthorityData;
     return data === undefined ? undefined : atob(data);
   };
@@ -308,9 +313,12 @@ Deno.test("formatStandIn() shows the certificates of an authority's file, and no
   assert.equal(await shown("S3CR3T"), undefined);
 });
 
-Deno.test("makeStandInCredentials() makes a key that belongs to its certificate, another each time", async () => {
+Deno.test("makePlaceholderCredentials() makes a key that belongs to its certificate, another each time", async () => {
   const { X509Certificate, createPrivateKey } = await import("node:crypto");
-  const [one, two] = [await makeStandInCredentials("stand-in"), await makeStandInCredentials("stand-in")];
+  const [one, two] = [
+    await makePlaceholderCredentials("stand-in"),
+    await makePlaceholderCredentials("stand-in"),
+  ];
   const spki = { type: "spki", format: "der" } as const;
   const { createPublicKey } = await import("node:crypto");
   const ofCertificate = new X509Certificate(one.cert).publicKey.export(spki);

@@ -48,19 +48,19 @@ Deno.test("kubeconfigPaths() follows kubectl's rules and reads no file", () => {
     paths: ["/h/.kube/config"],
     written: [],
     named: false,
-    standInPath: "/h/.kube/config",
+    redactedPath: "/h/.kube/config",
   });
   assert.deepEqual(kubeconfigPaths({ KUBECONFIG: ":/a:b::/a" }, [], "/h", "/w", there("/w/b")), {
     paths: ["/a", "/w/b"],
     written: [],
     named: true,
-    standInPath: "/w/b",
+    redactedPath: "/w/b",
   });
   assert.deepEqual(kubeconfigPaths({ KUBECONFIG: "/a" }, ["--kubeconfig=c"], "/h", "/w", there()), {
     paths: ["/w/c"],
     written: [],
     named: true,
-    standInPath: undefined,
+    redactedPath: undefined,
   });
 });
 
@@ -78,7 +78,7 @@ Deno.test({
       paths: [`${base}/real/config`],
       written: [path],
       named: true,
-      standInPath: `${base}/real/config`,
+      redactedPath: `${base}/real/config`,
     });
     const { paths, written } = kubeconfigPaths({ KUBECONFIG: "../c" }, [], "/h", base);
     assert.deepEqual([paths, written], [[base.replace(/\/[^/]*$/, "/c")], [`${base}/../c`]]);

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import {
-  makeStandInToken,
+  makePlaceholderToken,
   withKubeconfig,
   withoutSecrets,
 } from "../../../../runtime/kube/config/redacted_arguments.ts";
@@ -85,8 +85,8 @@ Deno.test("what is read as a token or a password is in no argument that the plug
   }));
 });
 
-Deno.test("makeStandInToken() makes another each time", () => {
-  assert.notEqual(makeStandInToken(), makeStandInToken());
+Deno.test("makePlaceholderToken() makes another each time", () => {
+  assert.notEqual(makePlaceholderToken(), makePlaceholderToken());
 });
 
 Deno.test("withKubeconfig() names another file, up to --", () => {

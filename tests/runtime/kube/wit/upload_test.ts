@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { AppError } from "../../../../runtime/base/errors.ts";
 import { clusterInterfaces } from "../../../../runtime/kube/wit/cluster_interface.ts";
 import type { Cluster } from "../../../../runtime/kube/cluster.ts";
-import { guardCluster } from "../../../../runtime/kube/allow/authorize_request.ts";
+import { authorizeCluster } from "../../../../runtime/kube/allow/authorize_request.ts";
 import { FakeCluster, testSandbox } from "../../../support/components.ts";
 import { connectionTest, open } from "../../../support/connection.ts";
 import { RawServer } from "../../../support/raw_server.ts";
@@ -241,7 +241,7 @@ Deno.test("start() refuses what has no body and what is no path, and tells why t
 });
 
 Deno.test("what the grants refuse is answered, and its body thrown away: who writes one does not wait for ever", async () => {
-  const cluster = guardCluster(
+  const cluster = authorizeCluster(
     new FakeCluster(() => assert.fail("it was sent")),
     "p",
     () => ({ grant: "read-only", deny: false }),

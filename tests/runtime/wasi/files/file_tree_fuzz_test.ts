@@ -5,7 +5,7 @@ import { WasiError } from "../../../../runtime/wasi/errno.ts";
 import type { DirectoryNode, FileTree } from "../../../../runtime/wasi/files/file_tree.ts";
 import { NamedTree } from "../../../../runtime/wasi/files/named_tree.ts";
 import { openLinuxTree } from "../../../../runtime/wasi/files/linux/linux_tree.ts";
-import type { Files } from "../../../../runtime/sandbox/sandbox.ts";
+import type { Files } from "../../../../runtime/sandbox/types.ts";
 import * as model from "../../../support/file_model.ts";
 import { type Operation, operations, perform } from "../../../support/file_operations.ts";
 import { fc, fuzz } from "../../../support/fuzz.ts";

@@ -1,7 +1,7 @@
 /** What a plugin can't reach, see or change by any name, whatever else it was granted; by both ways to the host's files. */
 
 import assert from "node:assert/strict";
-import type { Overlay } from "../../../../runtime/sandbox/sandbox.ts";
+import type { Overlay } from "../../../../runtime/sandbox/types.ts";
 import { WasiError } from "../../../../runtime/wasi/errno.ts";
 import type { AnyFile, DirectoryNode, OpenOptions } from "../../../../runtime/wasi/files/file_tree.ts";
 import {
@@ -183,7 +183,7 @@ testTrees("a granted file's place is taken by a regular file, or by nothing", (o
   tree[Symbol.dispose]();
 });
 
-function standIn(host: string, text = "stand-in"): Overlay {
+function redacted(host: string, text = "stand-in"): Overlay {
   return { host, content: () => new TextEncoder().encode(text) };
 }
 
@@ -195,7 +195,7 @@ testTrees("an overlay shows for its file under every name, and can't be changed 
   Deno.linkSync(`${base}/.kube/config`, `${base}/hard`);
   const tree = open({
     mounts: [{ guest: "/h", host: base, write: true }],
-    overlays: [standIn(`${base}/.kube/config`)],
+    overlays: [redacted(`${base}/.kube/config`)],
   });
   const at = tree.roots[0]!.node;
   for (const path of [".kube/config", "link", "hard", ".kube/../.kube//config"]) {
@@ -272,7 +272,7 @@ testTrees("what is denied is not there, by any name, and can't be made", (open) 
   Deno.symlinkSync(".ssh/keys", `${base}/alias`);
   const tree = open({
     mounts: [{ guest: "/h", host: base, write: true }],
-    overlays: [standIn(`${base}/.kube/config`)],
+    overlays: [redacted(`${base}/.kube/config`)],
     deniedPaths: [`${base}/.ssh`, `${base}/.kube`, `${base}/.gnupg`],
     deniedWrites: [`${base}/docs`],
   });
@@ -409,7 +409,7 @@ testLinuxTree(
     for (const name of ["config", "denied"]) Deno.writeTextFileSync(`${root}/in/${name}`, "real");
     const tree = open({
       mounts: [{ guest: "/g", host: `${root}/in`, write: true }],
-      overlays: [standIn(`${root}/in/config`)],
+      overlays: [redacted(`${root}/in/config`)],
       deniedPaths: [`${root}/in/denied`],
     });
     const node = tree.roots[0]!.node;
@@ -463,7 +463,7 @@ testTrees("a kubeconfig that is replaced while the plugin runs shows its stand-i
   Deno.writeTextFileSync(`${base}/config`, "real");
   const tree = open({
     mounts: [{ guest: "/h", host: base, write: true }],
-    overlays: [standIn(`${base}/config`)],
+    overlays: [redacted(`${base}/config`)],
   });
   const at = tree.roots[0]!.node;
   assert.equal(read(tree.openAt(at, "config", READ)), "stand-in");
@@ -538,7 +538,7 @@ testTrees("an overlay keeps its times, and its directory its place, be its file 
   Deno.linkSync(`${base}/there/config`, `${base}/hard`);
   const tree = open({
     mounts: [{ guest: "/h", host: base, write: true }],
-    overlays: [standIn(`${base}/there/config`), standIn(`${base}/empty/config`)],
+    overlays: [redacted(`${base}/there/config`), redacted(`${base}/empty/config`)],
   });
   const at = tree.roots[0]!.node;
   const changes: (() => unknown)[] = [
@@ -558,7 +558,7 @@ testTrees("the way to an overlay that is not there yet can't be laid elsewhere",
   Deno.writeTextFileSync(`${base}/file`, "mine");
   const tree = open({
     mounts: [{ guest: "/h", host: base, write: true }],
-    overlays: [standIn(`${base}/.kube/config`)],
+    overlays: [redacted(`${base}/.kube/config`)],
   });
   const at = tree.roots[0]!.node;
   for (

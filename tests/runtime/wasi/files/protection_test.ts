@@ -5,7 +5,7 @@
 
 import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
-import type { Files, Overlay } from "../../../../runtime/sandbox/sandbox.ts";
+import type { Files, Overlay } from "../../../../runtime/sandbox/types.ts";
 import type { AnyFile, DirectoryNode, FileTree } from "../../../../runtime/wasi/files/file_tree.ts";
 import { parseMounts } from "../../../../runtime/wasi/files/mountinfo.ts";
 import { folded } from "../../../../runtime/wasi/files/protection.ts";
@@ -20,7 +20,7 @@ import {
 } from "../../../support/file_trees.ts";
 import { temporaryDirectory } from "../../../support/temporary.ts";
 
-const standIn = (host: string): Overlay => ({ host, content: () => new TextEncoder().encode("stand-in") });
+const redacted = (host: string): Overlay => ({ host, content: () => new TextEncoder().encode("stand-in") });
 
 /** A home with what is protected in it, all of it granted to be changed. */
 function homeWith(
@@ -82,7 +82,7 @@ testTrees(
       Deno.symlinkSync("real/../real/kube", `${home}/dots/kube`);
       Deno.symlinkSync("first", `${home}/.kube`);
       Deno.symlinkSync("dots/kube", `${home}/first`);
-    }, (home) => ({ overlays: [standIn(`${home}/.kube/config`)] }));
+    }, (home) => ({ overlays: [redacted(`${home}/.kube/config`)] }));
     const { home, tree, at } = it;
     const ways = [
       ".kube",
@@ -172,7 +172,7 @@ testTrees("on the way to what is not there a directory may be made, and nothing 
     Deno.mkdirSync(`${home}/mine/kube`);
     Deno.writeTextFileSync(`${home}/mine/kube/config`, "evil");
   }, (home) => ({
-    overlays: [standIn(`${home}/.kube/config`)],
+    overlays: [redacted(`${home}/.kube/config`)],
     protectedPaths: [`${home}/.kube/kuberc`, `${home}/.docker/config.json`],
   }));
   const { tree, at } = it;
@@ -193,7 +193,7 @@ testTrees("on the way to what is not there a directory may be made, and nothing 
 
 testTrees("a name that a file system may take for a protected one can't be made either", (open) => {
   using it = homeWith(open, () => {}, (home) => ({
-    overlays: [standIn(`${home}/.kube/config`)],
+    overlays: [redacted(`${home}/.kube/config`)],
     protectedPaths: [`${home}/.krew-wasm`, `${home}/caf\u00e9`],
     deniedPaths: [`${home}/Stra\u00dfe`],
   }));
@@ -235,7 +235,7 @@ testTrees("what was moved by its user meanwhile is protected where it is by then
   using it = homeWith(open, (home) => {
     Deno.mkdirSync(`${home}/.kube`);
     Deno.writeTextFileSync(`${home}/.kube/config`, "real");
-  }, (home) => ({ overlays: [standIn(`${home}/.kube/config`)], deniedPaths: [`${home}/.ssh`] }));
+  }, (home) => ({ overlays: [redacted(`${home}/.kube/config`)], deniedPaths: [`${home}/.ssh`] }));
   const { home, tree, at } = it;
   assert.equal(read(tree.openAt(at, ".kube/config", READ)), "stand-in");
   Deno.mkdirSync(`${home}/dots`);

@@ -1,24 +1,24 @@
 import assert from "node:assert/strict";
-import type { AskedFile, Files } from "../../../../runtime/sandbox/sandbox.ts";
+import type { AskedFile, Files } from "../../../../runtime/sandbox/types.ts";
 import { WasiError } from "../../../../runtime/wasi/errno.ts";
 import {
   type AnyFile,
   type DirectoryNode,
   type FileTree,
-  openFileTree,
   type OpenOptions,
 } from "../../../../runtime/wasi/files/file_tree.ts";
+import { openFileTree } from "../../../../runtime/wasi/files/open_tree.ts";
 import { READ, withFile } from "../../../support/file_trees.ts";
 import { temporaryDirectory } from "../../../support/temporary.ts";
 
 const CREATE: OpenOptions = { ...READ, create: true, read: false, write: true };
 
-/** A tree on the disk, behind a gate; `answers` by host path below it. */
+/** A tree on the disk, that asks; `answers` by host path below it. */
 async function gated(
   test: (it: {
     readonly base: string;
     readonly tree: FileTree;
-    readonly gate: DirectoryNode;
+    readonly root: DirectoryNode;
     readonly asked: AskedFile[];
     read(from: DirectoryNode, path: string): string;
     errno(act: () => unknown): string;
@@ -45,7 +45,7 @@ async function gated(
       overlays: [],
       protectedPaths: [],
       unprotectedPaths: [],
-      gate: {
+      requests: {
         cwd: `${base}/here`,
         descriptors: 100,
         ask(file) {
@@ -60,7 +60,7 @@ async function gated(
     await test({
       base,
       tree,
-      gate: tree.roots.find(({ guest }) => guest === (cwd ? "." : "/"))!.node,
+      root: tree.roots.find(({ guest }) => guest === (cwd ? "." : "/"))!.node,
       asked,
       read(from, path) {
         const file = open(from, path);
@@ -85,112 +85,112 @@ async function gated(
 }
 
 Deno.test("what is granted is found from the root, what is not is not there, and is asked for if it is", () =>
-  gated(({ base, gate, asked, read, errno, tree }) => {
-    assert.equal(read(gate, `${base.slice(1)}/open/a`), "open");
-    assert.equal(read(gate, `.${base}/open/../open/./a`), "open");
+  gated(({ base, root, asked, read, errno, tree }) => {
+    assert.equal(read(root, `${base.slice(1)}/open/a`), "open");
+    assert.equal(read(root, `.${base}/open/../open/./a`), "open");
     assert.equal(asked.length, 0);
-    assert.equal(errno(() => read(gate, `${base.slice(1)}/shut/b`)), "no-entry");
+    assert.equal(errno(() => read(root, `${base.slice(1)}/shut/b`)), "no-entry");
     assert.deepEqual(asked, [
       { kind: "read", path: `${base}/shut/b`, real: `${base}/shut/b`, directory: false },
     ]);
-    assert.equal(errno(() => tree.statAt(gate, `${base.slice(1)}/shut/none`, true)), "no-entry");
+    assert.equal(errno(() => tree.statAt(root, `${base.slice(1)}/shut/none`, true)), "no-entry");
     assert.equal(asked.length, 1, "what is not there is not asked for");
-    assert.equal(errno(() => tree.openAt(gate, `${base.slice(1)}/shut/new`, CREATE)), "access");
+    assert.equal(errno(() => tree.openAt(root, `${base.slice(1)}/shut/new`, CREATE)), "access");
     const made = { kind: "write", path: `${base}/shut/new`, real: `${base}/shut/new` };
     assert.deepEqual(asked[1], { ...made, directory: false });
     assert.equal(
-      errno(() => tree.openAt(gate, `${base.slice(1)}/nowhere/new`, CREATE)),
+      errno(() => tree.openAt(root, `${base.slice(1)}/nowhere/new`, CREATE)),
       "access",
       "the same answer",
     );
-    assert.equal(errno(() => tree.openAt(gate, "/etc/passwd", READ)), "not-permitted");
+    assert.equal(errno(() => tree.openAt(root, "/etc/passwd", READ)), "not-permitted");
   }));
 
 Deno.test("what is granted for once is opened once, for the run ever after", () =>
-  gated(({ base, gate, asked, read, errno, tree }) => {
+  gated(({ base, root, asked, read, errno, tree }) => {
     const at = (path: string) => `${base.slice(1)}/${path}`;
-    assert.equal(read(gate, at("shut/b")), "shut");
-    assert.equal(errno(() => read(gate, at("here/x"))), "no-entry");
-    assert.equal(read(gate, at("shut/b")), "shut");
+    assert.equal(read(root, at("shut/b")), "shut");
+    assert.equal(errno(() => read(root, at("here/x"))), "no-entry");
+    assert.equal(read(root, at("shut/b")), "shut");
     assert.equal(asked.length, 2, "once is asked again");
-    assert.equal(read(gate, at("shut/deep/c")), "deep");
-    assert.equal(read(gate, at("shut/deep/c")), "deep");
+    assert.equal(read(root, at("shut/deep/c")), "deep");
+    assert.equal(read(root, at("shut/deep/c")), "deep");
     assert.equal(asked.length, 3);
-    assert.equal(errno(() => tree.openAt(gate, at("shut/deep/new"), CREATE)), "access", "read is not write");
+    assert.equal(errno(() => tree.openAt(root, at("shut/deep/new"), CREATE)), "access", "read is not write");
   }, { "shut/b": "once", "shut/deep/c": "stay" }));
 
 Deno.test("a directory that is granted is a tree, a file only itself", () =>
-  gated(({ base, gate, read, errno, tree }) => {
+  gated(({ base, root, read, errno, tree }) => {
     const at = (path: string) => `${base.slice(1)}/${path}`;
-    const directory = tree.openAt(gate, at("shut/deep"), { ...READ, directory: true }) as DirectoryNode;
+    const directory = tree.openAt(root, at("shut/deep"), { ...READ, directory: true }) as DirectoryNode;
     assert.equal(read(directory, "c"), "deep");
     assert.equal(errno(() => read(directory, "../b")), "not-permitted");
-    const file = tree.openAt(gate, at("here/made"), CREATE) as AnyFile;
+    const file = tree.openAt(root, at("here/made"), CREATE) as AnyFile;
     file.writeAt(new TextEncoder().encode("made"), 0n);
     file.close();
     assert.equal(Deno.readTextFileSync(`${base}/here/made`), "made");
-    assert.equal(errno(() => read(gate, at("here/d"))), "no-entry");
+    assert.equal(errno(() => read(root, at("here/d"))), "no-entry");
   }, { "shut/deep": "stay", "here/made": "stay" }));
 
 Deno.test("a link out of a mount is not followed, and leads nowhere from the root", () =>
-  gated(({ base, gate, read, errno, asked }) => {
-    assert.equal(errno(() => read(gate, `${base.slice(1)}/open/link`)), "not-permitted");
+  gated(({ base, root, read, errno, asked }) => {
+    assert.equal(errno(() => read(root, `${base.slice(1)}/open/link`)), "not-permitted");
     assert.equal(asked.length, 0);
   }));
 
 Deno.test("where a path leads is told, for bounds on it", () =>
-  gated(async ({ base, gate, asked, tree, errno }) => {
+  gated(async ({ base, root, asked, tree, errno }) => {
     await Deno.symlink(`${base}/shut`, `${base}/way`);
-    assert.equal(errno(() => tree.openAt(gate, `${base.slice(1)}/way/b`, READ)), "no-entry");
+    assert.equal(errno(() => tree.openAt(root, `${base.slice(1)}/way/b`, READ)), "no-entry");
     const asks = { kind: "read", path: `${base}/way/b`, real: `${base}/shut/b`, directory: false };
     assert.deepEqual(asked[0], asks);
   }));
 
 Deno.test("a link that a person grants is the file it leads to, and is asked for by its own name", () =>
-  gated(async ({ base, gate, asked, read, tree }) => {
+  gated(async ({ base, root, asked, read, tree }) => {
     await Deno.symlink(`../shut/b`, `${base}/here/rc`);
-    assert.equal(read(gate, `${base.slice(1)}/here/rc`), "shut");
-    assert.equal(read(gate, "rc"), "shut");
-    withFile(tree.openAt(gate, "rc", CREATE), (file) => file.writeAt(new TextEncoder().encode("SH"), 0n));
+    assert.equal(read(root, `${base.slice(1)}/here/rc`), "shut");
+    assert.equal(read(root, "rc"), "shut");
+    withFile(tree.openAt(root, "rc", CREATE), (file) => file.writeAt(new TextEncoder().encode("SH"), 0n));
     assert.equal(Deno.readTextFileSync(`${base}/shut/b`), "SHut");
     const file = { path: `${base}/here/rc`, real: `${base}/shut/b`, directory: false };
     assert.deepEqual(asked, [{ kind: "read", ...file }, { kind: "write", ...file }]);
   }, { "here/rc": "stay" }));
 
 Deno.test("a directory that a person lets be made is one, and stays granted; a link is not made in its place", () =>
-  gated(({ base, gate, asked, read, errno, tree }) => {
+  gated(({ base, root, asked, read, errno, tree }) => {
     const at = (path: string) => `${base.slice(1)}/shut/${path}`;
-    assert.equal(errno(() => tree.symlinkAt("b", gate, at("link"))), "not-permitted");
-    tree.createDirectoryAt(gate, at("new"));
+    assert.equal(errno(() => tree.symlinkAt("b", root, at("link"))), "not-permitted");
+    tree.createDirectoryAt(root, at("new"));
     assert.deepEqual(asked.map(({ directory }) => directory), [false, true]);
     withFile(
-      tree.openAt(gate, at("new/file"), CREATE),
+      tree.openAt(root, at("new/file"), CREATE),
       (file) => file.writeAt(new TextEncoder().encode("x"), 0n),
     );
-    assert.equal(read(gate, at("new/file")), "x");
+    assert.equal(read(root, at("new/file")), "x");
     assert.equal(asked.length, 2, "what is in it is not asked for");
   }, { "shut/new": "stay", "shut/link": "stay" }));
 
 Deno.test("a relative path, which looks like one from the root, means the directory the user stands in", () =>
-  gated(({ base, gate, read, asked }) => {
-    assert.equal(read(gate, "d"), "here");
+  gated(({ base, root, read, asked }) => {
+    assert.equal(read(root, "d"), "here");
     assert.deepEqual(asked.map(({ path }) => path), [`${base}/here/d`]);
   }, { "here/d": "once" }));
 
 Deno.test("with the user's directory granted, paths from the root are told from those in it", () =>
   gated(
-    ({ base, gate, read, errno, asked, tree }) => {
-      assert.equal(read(gate, "d"), "here");
-      assert.equal(read(gate, `${base.slice(1)}/open/a`), "open");
+    ({ base, root, read, errno, asked, tree }) => {
+      assert.equal(read(root, "d"), "here");
+      assert.equal(read(root, `${base.slice(1)}/open/a`), "open");
       assert.equal(asked.length, 0);
-      assert.equal(errno(() => read(gate, `${base.slice(1)}/shut/b`)), "no-entry");
+      assert.equal(errno(() => read(root, `${base.slice(1)}/shut/b`)), "no-entry");
       assert.equal(asked.length, 1);
-      const made = tree.openAt(gate, "made", CREATE) as AnyFile;
+      const made = tree.openAt(root, "made", CREATE) as AnyFile;
       made.close();
       assert.ok(Deno.statSync(`${base}/here/made`).isFile);
-      tree.createDirectoryAt(gate, "dir");
+      tree.createDirectoryAt(root, "dir");
       assert.equal(asked.length, 1, "what is made in it is not asked for");
-      tree.renameAt(gate, "made", gate, "dir/moved");
+      tree.renameAt(root, "made", root, "dir/moved");
       assert.ok(Deno.statSync(`${base}/here/dir/moved`).isFile);
     },
     {},
@@ -198,14 +198,14 @@ Deno.test("with the user's directory granted, paths from the root are told from 
   ));
 
 Deno.test("the way to a mount is there and tells nothing else", () =>
-  gated(({ base, gate, errno, tree }) => {
-    const way = tree.openAt(gate, base.slice(1), { ...READ, directory: true }) as DirectoryNode;
+  gated(({ base, root, errno, tree }) => {
+    const way = tree.openAt(root, base.slice(1), { ...READ, directory: true }) as DirectoryNode;
     assert.equal(tree.stat(way).type, "directory");
     assert.equal(errno(() => tree.readDirectory(way)), "access");
-    assert.equal(errno(() => tree.unlinkFileAt(gate, base.slice(1))), "is-directory");
-    assert.equal(errno(() => tree.removeDirectoryAt(gate, base.slice(1))), "read-only");
+    assert.equal(errno(() => tree.unlinkFileAt(root, base.slice(1))), "is-directory");
+    assert.equal(errno(() => tree.removeDirectoryAt(root, base.slice(1))), "read-only");
     assert.equal((tree.statAt(way, "open/a", true) as { size: bigint }).size, 4n);
-    assert.equal(errno(() => tree.createDirectoryAt(gate, base.slice(1))), "exist");
+    assert.equal(errno(() => tree.createDirectoryAt(root, base.slice(1))), "exist");
   }));
 
 Deno.test("descriptor 3 is the directory the user stands in, or leads there, and each name is there once", async () => {
@@ -251,13 +251,13 @@ Deno.test("a change in what can only be read is asked for", () =>
 
 Deno.test("single files are found from the root, beside what is asked for", () =>
   gated(
-    ({ base, tree, gate, read, errno, asked }) => {
+    ({ base, tree, root, read, errno, asked }) => {
       assert.deepEqual(tree.roots.map(({ guest }) => guest), ["/"]);
       const at = (path: string) => `${base.slice(1)}/${path}`;
-      assert.equal(read(gate, at("shut/b")), "shut");
-      const directory = tree.openAt(gate, at("shut"), { ...READ, directory: true }) as DirectoryNode;
+      assert.equal(read(root, at("shut/b")), "shut");
+      const directory = tree.openAt(root, at("shut"), { ...READ, directory: true }) as DirectoryNode;
       assert.equal(tree.readDirectory(directory).at(1), undefined, "it shows the one file");
-      assert.equal(errno(() => read(gate, at("shut/deep/c"))), "no-entry");
+      assert.equal(errno(() => read(root, at("shut/deep/c"))), "no-entry");
       assert.equal(asked.length, 1);
     },
     {},
@@ -265,17 +265,17 @@ Deno.test("single files are found from the root, beside what is asked for", () =
   ));
 
 Deno.test("a granted file that is denied stays denied, and limits hold", () =>
-  gated(({ base, gate, errno, read, tree }) => {
-    assert.equal(errno(() => read(gate, `${base.slice(1)}/open/a`)), "none");
+  gated(({ base, root, errno, read, tree }) => {
+    assert.equal(errno(() => read(root, `${base.slice(1)}/open/a`)), "none");
     assert.ok(tree.maxOpen <= 100);
   }));
 
 Deno.test("where all of the disk may be read, an absolute path is one, and a new file is made where the user stands", () =>
   gated(
-    ({ base, gate, tree, read, asked }) => {
-      assert.equal(read(gate, `${base.slice(1)}/shut/b`), "shut");
-      assert.equal(read(gate, "d"), "here");
-      const file = tree.openAt(gate, "made", CREATE) as AnyFile;
+    ({ base, root, tree, read, asked }) => {
+      assert.equal(read(root, `${base.slice(1)}/shut/b`), "shut");
+      assert.equal(read(root, "d"), "here");
+      const file = tree.openAt(root, "made", CREATE) as AnyFile;
       file.close();
       assert.ok(Deno.statSync(`${base}/here/made`).isFile);
       assert.equal(asked.length, 0);
@@ -299,7 +299,7 @@ Deno.test("what leads elsewhere by the time a person has answered is not opened"
   };
   await gated((it) => {
     base = it.base;
-    assert.equal(it.errno(() => it.read(it.gate, `${base.slice(1)}/shut/b`)), "no-entry");
+    assert.equal(it.errno(() => it.read(it.root, `${base.slice(1)}/shut/b`)), "no-entry");
     assert.equal(it.asked.length, 1);
   }, { "shut/b": swap("shut/b") });
   await gated(

@@ -1,9 +1,10 @@
 /** The functions of preview1 on files, called as a module calls them: with numbers, on a memory. */
 
 import assert from "node:assert/strict";
-import type { Mount } from "../../../../runtime/sandbox/sandbox.ts";
+import type { Mount } from "../../../../runtime/sandbox/types.ts";
 import { ERRNO, type ErrnoName } from "../../../../runtime/wasi/errno.ts";
-import { type FileTree, openFileTree } from "../../../../runtime/wasi/files/file_tree.ts";
+import { type FileTree } from "../../../../runtime/wasi/files/file_tree.ts";
+import { openFileTree } from "../../../../runtime/wasi/files/open_tree.ts";
 import { NamedTree } from "../../../../runtime/wasi/files/named_tree.ts";
 import * as abi from "../../../../runtime/wasi/p1/abi.ts";
 import { Preview1 } from "../../../../runtime/wasi/p1/preview1.ts";

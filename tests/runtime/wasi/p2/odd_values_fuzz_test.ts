@@ -8,7 +8,7 @@ import { fc, fuzz } from "../../../support/fuzz.ts";
 import { SERVED } from "../../../../registry/compile/served_interfaces.ts";
 import { interfacesFor } from "../../../../runtime/run/component.ts";
 import { Failures } from "../../../../runtime/run/request_failures.ts";
-import { openFileTree } from "../../../../runtime/wasi/files/file_tree.ts";
+import { openFileTree } from "../../../../runtime/wasi/files/open_tree.ts";
 import { sealed } from "../../../../runtime/wasi/p2/resources.ts";
 import { TYPES } from "../../../../wit/generated/served.ts";
 import { testSandbox } from "../../../support/components.ts";

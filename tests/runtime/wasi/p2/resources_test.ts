@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { SERVED } from "../../../../registry/compile/served_interfaces.ts";
 import { interfacesFor } from "../../../../runtime/run/component.ts";
 import { Failures } from "../../../../runtime/run/request_failures.ts";
-import { openFileTree } from "../../../../runtime/wasi/files/file_tree.ts";
+import { openFileTree } from "../../../../runtime/wasi/files/open_tree.ts";
 import { type Interfaces, sealed } from "../../../../runtime/wasi/p2/resources.ts";
 import { testSandbox } from "../../../support/components.ts";
 

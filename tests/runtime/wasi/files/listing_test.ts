@@ -1,9 +1,9 @@
 /** What a plugin has the host keep of directories: by every way to the host's files. */
 
 import assert from "node:assert/strict";
-import type { Listing } from "../../../runtime/wasi/files/file_tree.ts";
-import { errnoOf, READ, setUp, testLinuxTree, testTrees } from "../../support/file_trees.ts";
-import { temporaryDirectory } from "../../support/temporary.ts";
+import type { Listing } from "../../../../runtime/wasi/files/file_tree.ts";
+import { errnoOf, READ, setUp, testLinuxTree, testTrees } from "../../../support/file_trees.ts";
+import { temporaryDirectory } from "../../../support/temporary.ts";
 
 function readAll(listing: Listing): number {
   let count = 0;
