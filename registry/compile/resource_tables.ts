@@ -1,6 +1,6 @@
 /**
  * The tables of a component's handles, and how text and bytes are taken of its memory, as JavaScript that stands in the
- * place of jco's (rewrite_jco_output.ts; docs/upstream.md). Component model, CanonicalABI.md: `Table`, `lift_own`, `lift_borrow`,
+ * place of jco's (rewrite_jco_output.ts; docs/maintainers/upstream.md). Component model, CanonicalABI.md: `Table`, `lift_own`, `lift_borrow`,
  * `canon resource.drop`. Pure.
  *
  * A table is an array of numbers, two for each handle, as jco's: what the handle is, then the resource's representation, of
@@ -8,7 +8,7 @@
  *
  * What the host hands out again before the component has dropped it, a stream's pollable and the standard streams
  * (runtime/wasi/p2/), is the same resource by one more handle: a bit in a block of 32, from REPEATS on. What StarlingMonkey
- * leaks (docs/upstream.md, M1) then costs next to nothing, though any of these handles may still be used and dropped.
+ * leaks (docs/maintainers/upstream.md, M1) then costs next to nothing, though any of these handles may still be used and dropped.
  */
 
 /**

@@ -1,6 +1,6 @@
 /**
  * jco's JavaScript for a component, made into what a run loads: the one place where what is wrong in jco 1.35's output,
- * or slow in it, is put right. docs/upstream.md describes each defect under the number that it has here. Pure.
+ * or slow in it, is put right. docs/maintainers/upstream.md describes each defect under the number that it has here. Pure.
  */
 
 import { AppError, messageOf } from "../../runtime/base/errors.ts";

@@ -1,7 +1,7 @@
 /**
  * wasi:cli 0.2.12 (environment, exit, stdin, stdout, stderr, terminal-*) over the sandbox: arguments, environment,
  * standard streams, terminals. Nothing of preview2-shim is used: its streams are of text, and no terminal shows
- * (docs/upstream.md, S7).
+ * (docs/maintainers/upstream.md, S7).
  */
 
 import type { Sandbox } from "../../sandbox/types.ts";

@@ -1,6 +1,6 @@
 /**
  * wasi:clocks 0.2.12 (monotonic-clock, wall-clock) over ../clocks.ts. Nothing of preview2-shim is used, whose timers run on
- * after they are dropped (docs/upstream.md, S6). The unstable `timezone` is not served.
+ * after they are dropped (docs/maintainers/upstream.md, S6). The unstable `timezone` is not served.
  */
 
 import { CLOCK_RESOLUTION, monotonicNow, sleepUntil, wallClockNow } from "../clocks.ts";

@@ -1,6 +1,6 @@
 /**
  * wasi:filesystem 0.2.12 (types, preopens) over ../files.ts. Nothing of preview2-shim is used, whose open-at can't wait for
- * a file that the host has to make up (docs/upstream.md, S9).
+ * a file that the host has to make up (docs/maintainers/upstream.md, S9).
  */
 
 import { type ErrnoName, errnoOf, WasiError } from "../errno.ts";

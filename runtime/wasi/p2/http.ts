@@ -2,7 +2,7 @@
  * wasi:http 0.2.12 (types, outgoing-handler) over the sandbox's cluster: requests to the API server, and to nothing else.
  * incoming-handler is not served: a plugin is a command.
  *
- * Nothing of preview2-shim is used, which calls the global fetch and holds bodies whole (docs/upstream.md, S8).
+ * Nothing of preview2-shim is used, which calls the global fetch and holds bodies whole (docs/maintainers/upstream.md, S8).
  */
 
 // deno-lint-ignore-file no-throw-literal -- jco hands what is thrown, if it is no Error, to the guest as the error value

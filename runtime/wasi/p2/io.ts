@@ -1,6 +1,6 @@
 /**
  * wasi:io 0.2.12 (error, poll, streams): resources over the streams of ../streams.ts. Nothing of preview2-shim is used,
- * whose streams and polls docs/upstream.md describes (S1 to S3).
+ * whose streams and polls docs/maintainers/upstream.md describes (S1 to S3).
  */
 
 import { AppError, messageOf } from "../../base/errors.ts";
