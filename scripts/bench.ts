@@ -8,10 +8,10 @@
 
 import { parseArgs } from "node:util";
 import { fileURLToPath } from "node:url";
-import { makeArtifact, push } from "../tests/support/oci.ts";
+import { makeArtifact, push } from "./servers/artifacts.ts";
 import { findProgram } from "../tests/support/programs.ts";
-import { TestApiServer } from "../tests/support/api_server.ts";
-import { TestRegistry } from "../tests/support/registry.ts";
+import { TestApiServer } from "./servers/api_server.ts";
+import { TestRegistry } from "./servers/oci_registry.ts";
 import { clusterRows } from "./bench/cluster.ts";
 import { benchDoors } from "./bench/doors.ts";
 import { benchFleet } from "./bench/fleet.ts";

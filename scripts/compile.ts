@@ -10,9 +10,9 @@
 import { parseArgs } from "node:util";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { ASSET_MARK, TRAILER } from "../registry/compile/carried_assets.ts";
-import { asScripts, type Recording } from "./code_cache.ts";
-import { writeImportMap } from "./import_map.ts";
-import { BASE, joinChunks, type Part } from "./join_chunks.ts";
+import { asScripts, type Recording } from "./bundle/code_cache.ts";
+import { writeImportMap } from "./bundle/import_map.ts";
+import { BASE, joinChunks, type Part } from "./bundle/join_chunks.ts";
 import { placeEsbuild, wrongPackages } from "./packages.ts";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
@@ -223,7 +223,7 @@ async function provideRequireLate(directory: string): Promise<void> {
 }
 
 /**
- * Gives a bundle the code cache of what users start most (scripts/code_cache.ts), which a copy of the binary tells.
+ * Gives a bundle the code cache of what users start most (scripts/bundle/code_cache.ts), which a copy of the binary tells.
  *
  * @param build writes a binary of the bundle as it is
  */
@@ -232,7 +232,7 @@ async function cacheCode(
   adapter: string,
   build: (binary: string) => Promise<void>,
 ): Promise<void> {
-  const { recordCodeCaches } = await import("./record.ts");
+  const { recordCodeCaches } = await import("./bundle/record.ts");
   const files = await readBundle(directory);
   const write = async (how: ReadonlyMap<string, string> | Recording) => {
     for (const [name, text] of asScripts(files, BASE, "main.js", SCRIPTS, how)) {

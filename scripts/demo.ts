@@ -8,10 +8,10 @@
 
 import { fileURLToPath } from "node:url";
 import { shellQuoted } from "../runtime/base/text.ts";
-import { TestApiServer } from "../tests/support/api_server.ts";
-import { makeArtifact, push } from "../tests/support/oci.ts";
+import { TestApiServer } from "./servers/api_server.ts";
+import { makeArtifact, push } from "./servers/artifacts.ts";
 import { findProgram } from "../tests/support/programs.ts";
-import { TestRegistry } from "../tests/support/registry.ts";
+import { TestRegistry } from "./servers/oci_registry.ts";
 import { buildFixture } from "./fixtures.ts";
 
 const root = fileURLToPath(new URL("..", import.meta.url));

@@ -4,7 +4,7 @@
  * rest of its life and through Deno's own permissions, whatever the run has no need of.
  *
  * What this can't do is in docs/security.md: Deno can't narrow `net` to one host, and follows links inside a directory that
- * is allowed. `import()` asks for no permission: what it reads is settled when the binary is made (scripts/import_map.ts).
+ * is allowed. `import()` asks for no permission: what it reads is settled when the binary is made (scripts/bundle/import_map.ts).
  */
 
 import { loadSymlink } from "../base/symlink.ts";

@@ -1,6 +1,6 @@
 /** The doors to the cluster, beside kubectl at the same server: a request, a command's output, client-go. */
 
-import type { TestApiServer } from "../../tests/support/api_server.ts";
+import type { TestApiServer } from "../servers/api_server.ts";
 import { ExecServer } from "../../tests/support/exec_server.ts";
 import { canBuildGo } from "../fixtures.ts";
 

@@ -8,8 +8,8 @@ import { openForWriting } from "../../registry/store/open.ts";
 import { LEAST } from "../../runtime/grants/grants.ts";
 import { layoutAt } from "../../runtime/store/layout.ts";
 import type { Receipt } from "../../runtime/store/receipt.ts";
-import { makeArtifact, push } from "../../tests/support/oci.ts";
-import type { TestRegistry } from "../../tests/support/registry.ts";
+import { makeArtifact, push } from "../servers/artifacts.ts";
+import type { TestRegistry } from "../servers/oci_registry.ts";
 import { compileNothing, makeWasm } from "../../tests/support/store.ts";
 
 /** A row of the table in docs/benchmarks.md. */

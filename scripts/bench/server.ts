@@ -5,7 +5,7 @@
  * hold the time they were sent. Prints where it is, in JSON.
  */
 
-import { TestApiServer } from "../../tests/support/api_server.ts";
+import { TestApiServer } from "../servers/api_server.ts";
 
 const PIECE = new TextEncoder().encode(`${JSON.stringify({ kind: "Pod", spec: "x".repeat(65_000) })}\n`);
 const PIECES = Math.ceil(100e6 / PIECE.length);

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { buildFixture, canBuildNpm } from "../../scripts/fixtures.ts";
-import { TestApiServer } from "../support/api_server.ts";
+import { TestApiServer } from "../../scripts/servers/api_server.ts";
 import { Product } from "../support/product.ts";
 import { testBinary } from "../support/test_binary.ts";
 

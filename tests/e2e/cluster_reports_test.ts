@@ -1,8 +1,8 @@
 /** Public reports of other clients of Kubernetes, tried on the binary and on kubectl: docs/maintainers/public-reports.md. */
 
 import assert from "node:assert/strict";
-import { TestApiServer } from "../support/api_server.ts";
-import { Authority, sec1Of } from "../support/certificates.ts";
+import { TestApiServer } from "../../scripts/servers/api_server.ts";
+import { Authority, sec1Of } from "../../scripts/servers/certificates.ts";
 import { controlPlaneMissing } from "../support/envtest.ts";
 import { clangMissing } from "../support/product.ts";
 import { TestProxy } from "../support/proxy.ts";

@@ -2,13 +2,13 @@
 
 import assert from "node:assert/strict";
 import { buildFixture } from "../../scripts/fixtures.ts";
-import { TestApiServer } from "../support/api_server.ts";
-import { Authority } from "../support/certificates.ts";
+import { TestApiServer } from "../../scripts/servers/api_server.ts";
+import { Authority } from "../../scripts/servers/certificates.ts";
 import { ControlPlane, controlPlaneMissing } from "../support/envtest.ts";
-import { makeArtifact, push } from "../support/oci.ts";
+import { makeArtifact, push } from "../../scripts/servers/artifacts.ts";
 import { clangMissing, Product } from "../support/product.ts";
 import { testBinary } from "../support/test_binary.ts";
-import { TestRegistry } from "../support/registry.ts";
+import { TestRegistry } from "../../scripts/servers/oci_registry.ts";
 
 async function setUp(names: readonly string[]) {
   const api = await TestApiServer.start();

@@ -9,9 +9,9 @@ import { layoutAt } from "../../runtime/store/layout.ts";
 import { readReceipt, readReceipts } from "../../runtime/store/read.ts";
 import { formatReceipt } from "../../runtime/store/receipt.ts";
 import { formerReceipt } from "../support/former.ts";
-import { makeArtifact, push } from "../support/oci.ts";
+import { makeArtifact, push } from "../../scripts/servers/artifacts.ts";
 import { binaryUnderTest, clangMissing, type Outcome, Product } from "../support/product.ts";
-import { TestRegistry } from "../support/registry.ts";
+import { TestRegistry } from "../../scripts/servers/oci_registry.ts";
 import { makeExiting, namesIn } from "../support/store.ts";
 import { buildFixture } from "../../scripts/fixtures.ts";
 

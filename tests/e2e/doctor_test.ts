@@ -4,11 +4,11 @@ import assert from "node:assert/strict";
 import { type Layout, layoutAt } from "../../runtime/store/layout.ts";
 import { formatHistory } from "../../runtime/store/history.ts";
 import { readReceipt } from "../../runtime/store/read.ts";
-import { TestApiServer } from "../support/api_server.ts";
-import { makeArtifact, push } from "../support/oci.ts";
+import { TestApiServer } from "../../scripts/servers/api_server.ts";
+import { makeArtifact, push } from "../../scripts/servers/artifacts.ts";
 import { binaryUnderTest, kubectlMissing, Product } from "../support/product.ts";
 import { testBinary } from "../support/test_binary.ts";
-import { TestRegistry } from "../support/registry.ts";
+import { TestRegistry } from "../../scripts/servers/oci_registry.ts";
 import { makeExiting, namesIn } from "../support/store.ts";
 
 interface Finding {

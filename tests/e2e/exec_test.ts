@@ -1,7 +1,7 @@
 /** exec through a plugin beside `kubectl exec`, against the same server. */
 
 import assert from "node:assert/strict";
-import { TestApiServer } from "../support/api_server.ts";
+import { TestApiServer } from "../../scripts/servers/api_server.ts";
 import { ExecServer } from "../support/exec_server.ts";
 import { installFixture } from "../support/install.ts";
 import { startProxy } from "../support/proxies.ts";

@@ -16,10 +16,10 @@ import { readReceipt, readReceipts } from "../../runtime/store/read.ts";
 import { formatReceipt, parseReceipt } from "../../runtime/store/receipt.ts";
 import { buildFaults, faultEnv, type FaultMode, faultsMissing } from "../support/faults.ts";
 import { formerReceipt } from "../support/former.ts";
-import { makeArtifact, push } from "../support/oci.ts";
+import { makeArtifact, push } from "../../scripts/servers/artifacts.ts";
 import { Product } from "../support/product.ts";
 import { testBinary } from "../support/test_binary.ts";
-import { TestRegistry } from "../support/registry.ts";
+import { TestRegistry } from "../../scripts/servers/oci_registry.ts";
 import { makeExiting, namesIn } from "../support/store.ts";
 
 /** A command, and the exit codes of the plugins before and after it; undefined for one that is not there. */

@@ -3,10 +3,10 @@
 import assert from "node:assert/strict";
 import { buildFixture } from "../../scripts/fixtures.ts";
 import { componentOf, wat } from "../support/components.ts";
-import { makeArtifact, push } from "../support/oci.ts";
+import { makeArtifact, push } from "../../scripts/servers/artifacts.ts";
 import { clangMissing, Product, rustMissing } from "../support/product.ts";
 import { testBinary } from "../support/test_binary.ts";
-import { TestRegistry } from "../support/registry.ts";
+import { TestRegistry } from "../../scripts/servers/oci_registry.ts";
 
 /** An installation with plugins pulled, and an empty directory to stand in. */
 async function setUp(plugins: Record<string, Uint8Array>) {

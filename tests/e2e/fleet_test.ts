@@ -1,10 +1,10 @@
 /** Many plugins, many versions: pull of several, outdated, upgrade, rollback. */
 
 import assert from "node:assert/strict";
-import { makeArtifact, push } from "../support/oci.ts";
+import { makeArtifact, push } from "../../scripts/servers/artifacts.ts";
 import { Product } from "../support/product.ts";
 import { testBinary } from "../support/test_binary.ts";
-import { failure, TestRegistry } from "../support/registry.ts";
+import { failure, TestRegistry } from "../../scripts/servers/oci_registry.ts";
 import { makeExiting } from "../support/store.ts";
 
 /** A product, and a registry where `acme/foo` has versions whose exit codes are told by their numbers. */

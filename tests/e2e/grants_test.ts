@@ -2,10 +2,10 @@
 
 import assert from "node:assert/strict";
 import { buildFixture } from "../../scripts/fixtures.ts";
-import { TestApiServer } from "../support/api_server.ts";
-import { makeArtifact, push } from "../support/oci.ts";
+import { TestApiServer } from "../../scripts/servers/api_server.ts";
+import { makeArtifact, push } from "../../scripts/servers/artifacts.ts";
 import { clangMissing, Product } from "../support/product.ts";
-import { TestRegistry } from "../support/registry.ts";
+import { TestRegistry } from "../../scripts/servers/oci_registry.ts";
 import { atTerminal, terminalMissing } from "../support/terminal.ts";
 
 /** A plugin of 2022 that sends one request, installed with `flags`. */

@@ -4,7 +4,7 @@
  */
 
 import assert from "node:assert/strict";
-import { Authority } from "../support/certificates.ts";
+import { Authority } from "../../scripts/servers/certificates.ts";
 import { controlPlaneMissing, findAssets } from "../support/envtest.ts";
 import { installFixture } from "../support/install.ts";
 import { clangMissing, Product } from "../support/product.ts";

@@ -1,12 +1,12 @@
 /** Plugins found by name: an index is built, pushed, added, searched, pulled from. */
 
 import assert from "node:assert/strict";
-import { makeArtifact, push } from "../support/oci.ts";
+import { makeArtifact, push } from "../../scripts/servers/artifacts.ts";
 import { plainText } from "../support/plain_text.ts";
 import { Product } from "../support/product.ts";
 import { testBinary } from "../support/test_binary.ts";
 import { findProgram, missing } from "../support/programs.ts";
-import { failure, TestRegistry } from "../support/registry.ts";
+import { failure, TestRegistry } from "../../scripts/servers/oci_registry.ts";
 import { makeExiting } from "../support/store.ts";
 
 async function setUp() {

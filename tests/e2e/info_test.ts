@@ -1,12 +1,12 @@
 /** What is known of a plugin, and completion of commands in shells. */
 
 import assert from "node:assert/strict";
-import { makeArtifact, push } from "../support/oci.ts";
+import { makeArtifact, push } from "../../scripts/servers/artifacts.ts";
 import { buildFixture } from "../../scripts/fixtures.ts";
 import { clangMissing, kubectlMissing, Product } from "../support/product.ts";
 import { testBinary } from "../support/test_binary.ts";
 import { findProgram } from "../support/programs.ts";
-import { TestRegistry } from "../support/registry.ts";
+import { TestRegistry } from "../../scripts/servers/oci_registry.ts";
 import { makeExiting, namesIn } from "../support/store.ts";
 
 async function setUp() {

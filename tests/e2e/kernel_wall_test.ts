@@ -6,7 +6,7 @@
 import assert from "node:assert/strict";
 import { shellQuoted } from "../../runtime/base/text.ts";
 import { buildFixture } from "../../scripts/fixtures.ts";
-import { TestApiServer } from "../support/api_server.ts";
+import { TestApiServer } from "../../scripts/servers/api_server.ts";
 import {
   landlockMissing,
   withoutCalls,
@@ -14,9 +14,9 @@ import {
   withoutLandlockMissing,
 } from "../support/landlock.ts";
 import { namespaceArgs, namespaceMissing } from "../support/namespace.ts";
-import { makeArtifact, push } from "../support/oci.ts";
+import { makeArtifact, push } from "../../scripts/servers/artifacts.ts";
 import { binaryUnderTest, clangMissing, type Outcome, Product } from "../support/product.ts";
-import { TestRegistry } from "../support/registry.ts";
+import { TestRegistry } from "../../scripts/servers/oci_registry.ts";
 import { atTerminal, terminalMissing } from "../support/terminal.ts";
 
 const ignore = clangMissing() || !binaryUnderTest() || landlockMissing();

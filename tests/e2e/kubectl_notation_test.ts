@@ -1,8 +1,8 @@
 /** How kubeconfigs and flags may be written: what kubectl takes and refuses, a plugin takes and refuses. */
 
 import assert from "node:assert/strict";
-import { hasIpv6, TestApiServer } from "../support/api_server.ts";
-import { Authority } from "../support/certificates.ts";
+import { hasIpv6, TestApiServer } from "../../scripts/servers/api_server.ts";
+import { Authority } from "../../scripts/servers/certificates.ts";
 import { controlPlaneMissing } from "../support/envtest.ts";
 import { clangMissing } from "../support/product.ts";
 import { TestProxy } from "../support/proxy.ts";

@@ -1,8 +1,8 @@
 /** A plugin reaches what kubectl reaches, as the same user; where kubectl fails, it fails for the same reason. */
 
 import assert from "node:assert/strict";
-import { hasIpv6, status, TestApiServer } from "../support/api_server.ts";
-import { Authority, type Pair, sec1Of } from "../support/certificates.ts";
+import { hasIpv6, status, TestApiServer } from "../../scripts/servers/api_server.ts";
+import { Authority, type Pair, sec1Of } from "../../scripts/servers/certificates.ts";
 import { ControlPlane, controlPlaneMissing } from "../support/envtest.ts";
 import { clangMissing } from "../support/product.ts";
 import { testBinary } from "../support/test_binary.ts";

@@ -2,8 +2,8 @@
 
 import assert from "node:assert/strict";
 import { Product } from "../support/product.ts";
-import { makeArtifact, push } from "../support/oci.ts";
-import { failure, TestRegistry } from "../support/registry.ts";
+import { makeArtifact, push } from "../../scripts/servers/artifacts.ts";
+import { failure, TestRegistry } from "../../scripts/servers/oci_registry.ts";
 
 /** `(module (memory (export "memory") 1) (func (export "_start")))` */
 export const NOTHING = Uint8Array.fromBase64(

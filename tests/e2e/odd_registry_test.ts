@@ -1,7 +1,7 @@
 /** Other people's registries, with all that differs from the specification, as the binary's user meets them. */
 
 import assert from "node:assert/strict";
-import { makeArtifact, push } from "../support/oci.ts";
+import { makeArtifact, push } from "../../scripts/servers/artifacts.ts";
 import { type Oddities, oddRegistry } from "../support/odd_registry.ts";
 import { Product } from "../support/product.ts";
 import { makeExiting } from "../support/store.ts";

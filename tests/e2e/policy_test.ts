@@ -3,11 +3,11 @@
 import assert from "node:assert/strict";
 import { shellQuoted } from "../../runtime/base/text.ts";
 import { buildFixture } from "../../scripts/fixtures.ts";
-import { TestApiServer } from "../support/api_server.ts";
+import { TestApiServer } from "../../scripts/servers/api_server.ts";
 import { namespaceArgs, namespaceLine, namespaceMissing } from "../support/namespace.ts";
-import { makeArtifact, push } from "../support/oci.ts";
+import { makeArtifact, push } from "../../scripts/servers/artifacts.ts";
 import { clangMissing, Product } from "../support/product.ts";
-import { TestRegistry } from "../support/registry.ts";
+import { TestRegistry } from "../../scripts/servers/oci_registry.ts";
 import { atTerminal, terminalMissing } from "../support/terminal.ts";
 import { testBinary } from "../support/test_binary.ts";
 

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { canBuildGo } from "../../scripts/fixtures.ts";
-import { TestApiServer } from "../support/api_server.ts";
+import { TestApiServer } from "../../scripts/servers/api_server.ts";
 import { ExecServer } from "../support/exec_server.ts";
 import { installFixture } from "../support/install.ts";
 import { startKubelet } from "../support/kubelet.ts";

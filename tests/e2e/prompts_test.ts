@@ -2,11 +2,11 @@
 
 import assert from "node:assert/strict";
 import { buildFixture } from "../../scripts/fixtures.ts";
-import { TestApiServer } from "../support/api_server.ts";
-import { makeArtifact, push } from "../support/oci.ts";
+import { TestApiServer } from "../../scripts/servers/api_server.ts";
+import { makeArtifact, push } from "../../scripts/servers/artifacts.ts";
 import { clangMissing, Product } from "../support/product.ts";
 import { atTerminal, ptyMissing, type Step } from "../support/pty.ts";
-import { TestRegistry } from "../support/registry.ts";
+import { TestRegistry } from "../../scripts/servers/oci_registry.ts";
 import { testBinary } from "../support/test_binary.ts";
 
 const READY: Step = { expect: "[N]ot? " };

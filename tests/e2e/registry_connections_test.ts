@@ -3,13 +3,13 @@
 import assert from "node:assert/strict";
 import { generateKeyPairSync } from "node:crypto";
 import { digestOf } from "../../registry/oci/digest.ts";
-import { Authority, type Pair } from "../support/certificates.ts";
-import { makeArtifact } from "../support/oci.ts";
+import { Authority, type Pair } from "../../scripts/servers/certificates.ts";
+import { makeArtifact } from "../../scripts/servers/artifacts.ts";
 import { Product } from "../support/product.ts";
 import { findProgram, missing } from "../support/programs.ts";
 import { TestProxy } from "../support/proxy.ts";
 import { RawServer } from "../support/raw_server.ts";
-import { TestRegistry } from "../support/registry.ts";
+import { TestRegistry } from "../../scripts/servers/oci_registry.ts";
 import { makeExiting } from "../support/store.ts";
 import { testBinary } from "../support/test_binary.ts";
 

@@ -6,11 +6,11 @@
 import assert from "node:assert/strict";
 import { digestOf } from "../../registry/oci/digest.ts";
 import { freePort } from "../support/free_port.ts";
-import { makeArtifact, push } from "../support/oci.ts";
+import { makeArtifact, push } from "../../scripts/servers/artifacts.ts";
 import { type Oddities, oddRegistry } from "../support/odd_registry.ts";
 import { type Outcome, Product } from "../support/product.ts";
 import { TestProxy } from "../support/proxy.ts";
-import { failure, TestRegistry } from "../support/registry.ts";
+import { failure, TestRegistry } from "../../scripts/servers/oci_registry.ts";
 import { makeExiting } from "../support/store.ts";
 import { testBinary } from "../support/test_binary.ts";
 

@@ -5,7 +5,7 @@ import { RegistryClient } from "../../registry/oci/registry_client.ts";
 import { parseReference } from "../../registry/oci/mirrored_reference.ts";
 import { pushBundle } from "../../registry/signing/sign_artifact.ts";
 import { Product } from "../support/product.ts";
-import { TestRegistry } from "../support/registry.ts";
+import { TestRegistry } from "../../scripts/servers/oci_registry.ts";
 import { atTerminal, terminalMissing } from "../support/terminal.ts";
 import { IDENTITY, ISSUED_BY, makeKeyPair, type Signing, TestSigstore } from "../support/sigstore.ts";
 

@@ -5,13 +5,13 @@
 
 import assert from "node:assert/strict";
 import { buildFixture } from "../../scripts/fixtures.ts";
-import { TestApiServer } from "../support/api_server.ts";
-import { Authority } from "../support/certificates.ts";
-import { makeArtifact, push } from "../support/oci.ts";
+import { TestApiServer } from "../../scripts/servers/api_server.ts";
+import { Authority } from "../../scripts/servers/certificates.ts";
+import { makeArtifact, push } from "../../scripts/servers/artifacts.ts";
 import { clangMissing, Product } from "../support/product.ts";
 import { testBinary } from "../support/test_binary.ts";
 import { TestProxy } from "../support/proxy.ts";
-import { TestRegistry } from "../support/registry.ts";
+import { TestRegistry } from "../../scripts/servers/oci_registry.ts";
 
 const EXEC = "client.authentication.k8s.io/v1";
 

@@ -1,8 +1,8 @@
 /** Inside of a Pod a plugin is who kubectl is: the service account, by client-go's rules. */
 
 import assert from "node:assert/strict";
-import { status, TestApiServer } from "../support/api_server.ts";
-import { Authority } from "../support/certificates.ts";
+import { status, TestApiServer } from "../../scripts/servers/api_server.ts";
+import { Authority } from "../../scripts/servers/certificates.ts";
 import { controlPlaneMissing } from "../support/envtest.ts";
 import { installFixture } from "../support/install.ts";
 import { inPod, podMissing, ServiceAccountFiles } from "../support/pod.ts";

@@ -6,11 +6,11 @@ import { lockStore } from "../../registry/store/store_lock.ts";
 import { parseReference } from "../../registry/oci/mirrored_reference.ts";
 import { readSigningKey, signable, signArtifact } from "../../registry/signing/sign_artifact.ts";
 import { layoutAt } from "../../runtime/store/layout.ts";
-import { makeArtifact, push } from "../support/oci.ts";
+import { makeArtifact, push } from "../../scripts/servers/artifacts.ts";
 import { Product } from "../support/product.ts";
 import { testBinary } from "../support/test_binary.ts";
 import { findProgram, missing } from "../support/programs.ts";
-import { TestRegistry } from "../support/registry.ts";
+import { TestRegistry } from "../../scripts/servers/oci_registry.ts";
 import { makeKeyPair } from "../support/sigstore.ts";
 import { makeExiting } from "../support/store.ts";
 

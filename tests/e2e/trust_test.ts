@@ -9,11 +9,11 @@ import { parseReceipt } from "../../runtime/store/receipt.ts";
 import { shellQuoted } from "../../runtime/base/text.ts";
 import { formerReceipt } from "../support/former.ts";
 import { namespaceArgs, namespaceMissing } from "../support/namespace.ts";
-import { makeArtifact, push } from "../support/oci.ts";
+import { makeArtifact, push } from "../../scripts/servers/artifacts.ts";
 import { type Outcome, Product } from "../support/product.ts";
 import { atTerminal, terminalMissing } from "../support/terminal.ts";
 import { testBinary } from "../support/test_binary.ts";
-import { TestRegistry } from "../support/registry.ts";
+import { TestRegistry } from "../../scripts/servers/oci_registry.ts";
 import { IDENTITY, ISSUED_BY, makeKeyPair, TestSigstore } from "../support/sigstore.ts";
 import { makeExiting } from "../support/store.ts";
 

@@ -1,7 +1,7 @@
 /** A component's request body goes up as its user makes it, as `kubectl create --raw -f -` sends it. */
 
 import assert from "node:assert/strict";
-import { TestApiServer } from "../support/api_server.ts";
+import { TestApiServer } from "../../scripts/servers/api_server.ts";
 import { installFixture } from "../support/install.ts";
 import { clangMissing, Product } from "../support/product.ts";
 import { testBinary } from "../support/test_binary.ts";

@@ -3,10 +3,10 @@
 import assert from "node:assert/strict";
 import { buildFixture } from "../../scripts/fixtures.ts";
 import { componentOf } from "../support/components.ts";
-import { makeArtifact, push } from "../support/oci.ts";
+import { makeArtifact, push } from "../../scripts/servers/artifacts.ts";
 import { binaryUnderTest, clangMissing, kubectlMissing, Product } from "../support/product.ts";
 import { atTerminal, ptyMissing } from "../support/pty.ts";
-import { TestRegistry } from "../support/registry.ts";
+import { TestRegistry } from "../../scripts/servers/oci_registry.ts";
 
 // jco leaves timers of 10 ms behind in what it makes.
 const options = { ignore: clangMissing(), sanitizeOps: false, sanitizeResources: false };

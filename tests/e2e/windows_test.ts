@@ -6,9 +6,9 @@
 import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
 import { buildFixture } from "../../scripts/fixtures.ts";
-import { makeArtifact, push } from "../support/oci.ts";
+import { makeArtifact, push } from "../../scripts/servers/artifacts.ts";
 import { clangMissing } from "../support/product.ts";
-import { TestRegistry } from "../support/registry.ts";
+import { TestRegistry } from "../../scripts/servers/oci_registry.ts";
 import { temporaryDirectory } from "../support/temporary.ts";
 import { windowsBinary, WINE } from "../support/wine.ts";
 

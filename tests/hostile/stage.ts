@@ -2,11 +2,11 @@
 
 import assert from "node:assert/strict";
 import { buildFixture } from "../../scripts/fixtures.ts";
-import { TestApiServer } from "../support/api_server.ts";
+import { TestApiServer } from "../../scripts/servers/api_server.ts";
 import { componentOf } from "../support/components.ts";
-import { makeArtifact, push } from "../support/oci.ts";
+import { makeArtifact, push } from "../../scripts/servers/artifacts.ts";
 import { type Outcome, Product } from "../support/product.ts";
-import { TestRegistry } from "../support/registry.ts";
+import { TestRegistry } from "../../scripts/servers/oci_registry.ts";
 import type { Form } from "./case.ts";
 
 /** Secrets of the user's files, each with a mark that no output may hold. */

@@ -9,14 +9,14 @@ import { pushBlob, pushManifest } from "../../registry/oci/push_artifact.ts";
 import { findCredentials } from "../../registry/oci/credentials/find_credentials.ts";
 import { processLoginHost, removeLogin, storeLogin } from "../../registry/oci/credentials/store_login.ts";
 import { openHosts, processHosts } from "../../registry/oci/registry_hosts.ts";
-import { Authority } from "../support/certificates.ts";
+import { Authority } from "../../scripts/servers/certificates.ts";
 import { readSigningKey, signArtifact } from "../../registry/signing/sign_artifact.ts";
 import { registrySignatures } from "../../registry/signing/find_signatures.ts";
 import { parseSigner } from "../../registry/signing/required_signers.ts";
 import { verifyArtifact } from "../../registry/signing/verify_artifact.ts";
 import { TestSigstore } from "../support/sigstore.ts";
 import { listTags } from "../../registry/oci/list_tags.ts";
-import { makeArtifact, push } from "../support/oci.ts";
+import { makeArtifact, push } from "../../scripts/servers/artifacts.ts";
 import {
   DockerRegistry,
   htpasswdMissing,

@@ -12,9 +12,9 @@ import { pushManifest } from "../../registry/oci/push_artifact.ts";
 import { listReferrers } from "../../registry/signing/find_signatures.ts";
 import { listTags } from "../../registry/oci/list_tags.ts";
 import { wat } from "../support/components.ts";
-import { makeArtifact, push } from "../support/oci.ts";
+import { makeArtifact, push } from "../../scripts/servers/artifacts.ts";
 import { RawServer } from "../support/raw_server.ts";
-import { endless, failure, TestRegistry } from "../support/registry.ts";
+import { endless, failure, TestRegistry } from "../../scripts/servers/oci_registry.ts";
 
 const WASM = new Uint8Array([0, 0x61, 0x73, 0x6d, 1, 0, 0, 0]);
 const INDEX = "application/vnd.oci.image.index.v1+json";

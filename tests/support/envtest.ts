@@ -2,7 +2,7 @@
 
 import { fileURLToPath } from "node:url";
 import { der, INTEGER, pem, SEQUENCE } from "../../runtime/kube/config/der.ts";
-import { Authority, type Pair } from "./certificates.ts";
+import { Authority, type Pair } from "../../scripts/servers/certificates.ts";
 import { findProgram, missing } from "./programs.ts";
 
 /** Where the binaries are. */

@@ -1,6 +1,6 @@
 /** exec, attach and port-forward for the tests' API server, as a kubelet serves them over WebSockets. */
 
-import { type ApiHook, jsonResponse, status } from "./api_server.ts";
+import { type ApiHook, jsonResponse, status } from "../../scripts/servers/api_server.ts";
 
 /** What a WebSocket of the server saw. */
 export interface SeenSocket {

@@ -2,9 +2,9 @@
 
 import assert from "node:assert/strict";
 import { buildFixture } from "../../scripts/fixtures.ts";
-import { makeArtifact, push } from "./oci.ts";
+import { makeArtifact, push } from "../../scripts/servers/artifacts.ts";
 import type { Product } from "./product.ts";
-import { TestRegistry } from "./registry.ts";
+import { TestRegistry } from "../../scripts/servers/oci_registry.ts";
 
 /** Pulls a fixture from a registry of its own; it is then known by its own name. */
 export async function installFixture(product: Product, fixture: string, ...flags: string[]): Promise<void> {

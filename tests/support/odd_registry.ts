@@ -1,7 +1,7 @@
 /** One fake registry that differs from the specification as other people's registries do: each way is one option. */
 
-import type { Pair } from "./certificates.ts";
-import { failure, TestRegistry } from "./registry.ts";
+import type { Pair } from "../../scripts/servers/certificates.ts";
+import { failure, TestRegistry } from "../../scripts/servers/oci_registry.ts";
 
 /** How it differs. Without an option it does as the specification says. */
 export interface Oddities {

@@ -1,6 +1,6 @@
 /** A proxy for tests: CONNECT and plain requests over HTTP or HTTPS, or SOCKS5; it notes who came and what for. */
 
-import type { Pair } from "./certificates.ts";
+import type { Pair } from "../../scripts/servers/certificates.ts";
 
 /** What a proxy was asked. */
 export interface SeenTunnel {

@@ -4,11 +4,11 @@
  */
 
 import { buildFixture } from "../../scripts/fixtures.ts";
-import type { SeenRequest, TestApiServer } from "./api_server.ts";
+import type { SeenRequest, TestApiServer } from "../../scripts/servers/api_server.ts";
 import { findAssets } from "./envtest.ts";
-import { makeArtifact, push } from "./oci.ts";
+import { makeArtifact, push } from "../../scripts/servers/artifacts.ts";
 import { Product } from "./product.ts";
-import { TestRegistry } from "./registry.ts";
+import { TestRegistry } from "../../scripts/servers/oci_registry.ts";
 
 /** What came of it, told from the exit code and the words of an error. */
 export type Result =

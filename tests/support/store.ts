@@ -8,8 +8,8 @@ import type { LinkTarget } from "../../registry/store/links.ts";
 import { LEAST } from "../../runtime/grants/grants.ts";
 import { type Layout, layoutAt } from "../../runtime/store/layout.ts";
 import type { Receipt } from "../../runtime/store/receipt.ts";
-import { makeArtifact, push } from "./oci.ts";
-import { TestRegistry } from "./registry.ts";
+import { makeArtifact, push } from "../../scripts/servers/artifacts.ts";
+import { TestRegistry } from "../../scripts/servers/oci_registry.ts";
 
 /** `(module (memory (export "memory") 1) (func (export "_start")))` */
 export const NOTHING = Uint8Array.fromBase64(

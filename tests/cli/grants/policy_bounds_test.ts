@@ -4,8 +4,8 @@ import assert from "node:assert/strict";
 import { runManager } from "../../../cli/app.ts";
 import { layoutAt } from "../../../runtime/store/layout.ts";
 import { readReceipt } from "../../../runtime/store/read.ts";
-import { makeArtifact, push } from "../../support/oci.ts";
-import { TestRegistry } from "../../support/registry.ts";
+import { makeArtifact, push } from "../../../scripts/servers/artifacts.ts";
+import { TestRegistry } from "../../../scripts/servers/oci_registry.ts";
 import { wat } from "../../support/components.ts";
 import { temporaryDirectory } from "../../support/temporary.ts";
 

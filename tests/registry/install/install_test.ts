@@ -11,8 +11,8 @@ import { LEAST } from "../../../runtime/grants/grants.ts";
 import { layoutAt } from "../../../runtime/store/layout.ts";
 import type { Signature } from "../../../runtime/policy/provenance.ts";
 import { readReceipt, readReceipts } from "../../../runtime/store/read.ts";
-import { makeArtifact, push } from "../../support/oci.ts";
-import { TestRegistry } from "../../support/registry.ts";
+import { makeArtifact, push } from "../../../scripts/servers/artifacts.ts";
+import { TestRegistry } from "../../../scripts/servers/oci_registry.ts";
 import { TestStore } from "../../support/store.ts";
 import { temporaryDirectory } from "../../support/temporary.ts";
 

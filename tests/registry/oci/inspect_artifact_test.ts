@@ -6,8 +6,8 @@ import { RegistryClient } from "../../../registry/oci/registry_client.ts";
 import { parseManifest } from "../../../registry/oci/manifest.ts";
 import { parseReference } from "../../../registry/oci/mirrored_reference.ts";
 import { readModuleNames } from "../../../registry/compile/wasm_reader.ts";
-import { makeArtifact } from "../../support/oci.ts";
-import { TestRegistry } from "../../support/registry.ts";
+import { makeArtifact } from "../../../scripts/servers/artifacts.ts";
+import { TestRegistry } from "../../../scripts/servers/oci_registry.ts";
 
 // Loaded here: the worker that they start outlives a test.
 const { parse: wat } = await import("@bytecodealliance/jco-transpile/wasm-tools");

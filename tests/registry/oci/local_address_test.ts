@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { isLocalAddress, isLocalIp } from "../../../registry/oci/mirrored_reference.ts";
 import { Transport } from "../../../registry/oci/registry_transport.ts";
-import { TestRegistry } from "../../support/registry.ts";
+import { TestRegistry } from "../../../scripts/servers/oci_registry.ts";
 
 Deno.test("isLocalIp() knows this machine, link-local and metadata addresses, in IPv6 as well", () => {
   for (

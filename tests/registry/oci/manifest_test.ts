@@ -6,7 +6,7 @@ import {
   isIndex,
   parseManifest,
 } from "../../../registry/oci/manifest.ts";
-import { makeArtifact } from "../../support/oci.ts";
+import { makeArtifact } from "../../../scripts/servers/artifacts.ts";
 
 const WASM = new Uint8Array([0, 0x61, 0x73, 0x6d, 1, 0, 0, 0]);
 const good = (layout: "cncf" | "legacy" = "cncf") =>

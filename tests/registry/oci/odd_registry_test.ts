@@ -8,9 +8,9 @@ import { pushBlob, pushManifest } from "../../../registry/oci/push_artifact.ts";
 import { parseReference } from "../../../registry/oci/mirrored_reference.ts";
 import { listTags } from "../../../registry/oci/list_tags.ts";
 import type { AppError } from "../../../runtime/base/errors.ts";
-import { Authority } from "../../support/certificates.ts";
+import { Authority } from "../../../scripts/servers/certificates.ts";
 import { type Oddities, oddRegistry } from "../../support/odd_registry.ts";
-import { failure, type TestRegistry } from "../../support/registry.ts";
+import { failure, type TestRegistry } from "../../../scripts/servers/oci_registry.ts";
 
 const SMALL = crypto.getRandomValues(new Uint8Array(100));
 /** Sent as a stream. */

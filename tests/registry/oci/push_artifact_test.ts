@@ -6,7 +6,7 @@ import { parseManifest } from "../../../registry/oci/manifest.ts";
 import { pushBlob, pushManifest } from "../../../registry/oci/push_artifact.ts";
 import { parseReference, parseRepository } from "../../../registry/oci/mirrored_reference.ts";
 import { listTags } from "../../../registry/oci/list_tags.ts";
-import { failure, TestRegistry } from "../../support/registry.ts";
+import { failure, TestRegistry } from "../../../scripts/servers/oci_registry.ts";
 
 const WASM = new Uint8Array([0, 0x61, 0x73, 0x6d, 1, 0, 0, 0]);
 const METADATA = {

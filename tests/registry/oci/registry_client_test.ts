@@ -3,8 +3,8 @@ import { RegistryClient } from "../../../registry/oci/registry_client.ts";
 import { digestOf } from "../../../registry/oci/digest.ts";
 import { parseReference } from "../../../registry/oci/mirrored_reference.ts";
 import { freePort } from "../../support/free_port.ts";
-import { makeArtifact, push } from "../../support/oci.ts";
-import { endless, failure, TestRegistry } from "../../support/registry.ts";
+import { makeArtifact, push } from "../../../scripts/servers/artifacts.ts";
+import { endless, failure, TestRegistry } from "../../../scripts/servers/oci_registry.ts";
 
 const BLOB = crypto.getRandomValues(new Uint8Array(60_000));
 const DIGEST = digestOf(BLOB);

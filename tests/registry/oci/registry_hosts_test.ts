@@ -10,8 +10,8 @@ import {
   ruleOf,
 } from "../../../registry/oci/registry_hosts.ts";
 import { parseReference } from "../../../registry/oci/mirrored_reference.ts";
-import { makeArtifact, push } from "../../support/oci.ts";
-import { failure, TestRegistry } from "../../support/registry.ts";
+import { makeArtifact, push } from "../../../scripts/servers/artifacts.ts";
+import { failure, TestRegistry } from "../../../scripts/servers/oci_registry.ts";
 import { digestOf } from "../../../registry/oci/digest.ts";
 
 const yaml = (registries: unknown) => parseRegistriesYaml({ registries }, "/s/registries.yaml", "/s");

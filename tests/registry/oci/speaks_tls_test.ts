@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { speaksTls } from "../../../registry/oci/speaks_tls.ts";
-import { Authority } from "../../support/certificates.ts";
+import { Authority } from "../../../scripts/servers/certificates.ts";
 import { RawServer } from "../../support/raw_server.ts";
-import { TestRegistry } from "../../support/registry.ts";
+import { TestRegistry } from "../../../scripts/servers/oci_registry.ts";
 
 Deno.test("speaksTls() tells TLS from HTTP, and from nobody", async () => {
   const authority = await Authority.make("ca");

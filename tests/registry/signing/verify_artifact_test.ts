@@ -24,7 +24,7 @@ import {
 } from "../../../registry/signing/required_signers.ts";
 import { registrySignatures, type SignatureSource } from "../../../registry/signing/find_signatures.ts";
 import { verifyArtifact } from "../../../registry/signing/verify_artifact.ts";
-import { TestRegistry } from "../../support/registry.ts";
+import { TestRegistry } from "../../../scripts/servers/oci_registry.ts";
 import {
   IDENTITY,
   ISSUED_BY,

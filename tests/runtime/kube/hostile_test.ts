@@ -6,8 +6,8 @@ import { connectionOf } from "../../../runtime/kube/config/connection.ts";
 import { headersToText } from "../../../runtime/kube/http/header_text.ts";
 import { chooseContext, parseKubeconfig } from "../../../runtime/kube/config/kubeconfig.ts";
 import { connectCluster } from "../../../runtime/kube/http/cluster_transport.ts";
-import { TestApiServer } from "../../support/api_server.ts";
-import { Authority } from "../../support/certificates.ts";
+import { TestApiServer } from "../../../scripts/servers/api_server.ts";
+import { Authority } from "../../../scripts/servers/certificates.ts";
 import { connectionTest, open } from "../../support/connection.ts";
 import { type RawExchange, RawServer } from "../../support/raw_server.ts";
 

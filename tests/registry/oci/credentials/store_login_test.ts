@@ -9,7 +9,7 @@ import {
   removeLogin,
   storeLogin,
 } from "../../../../registry/oci/credentials/store_login.ts";
-import { TestRegistry } from "../../../support/registry.ts";
+import { TestRegistry } from "../../../../scripts/servers/oci_registry.ts";
 import { temporaryDirectory } from "../../../support/temporary.ts";
 
 const LOGIN = { username: "me", password: "pa:ss" };

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { generateKeyPairSync } from "node:crypto";
 import { pairProblem } from "../../../../runtime/kube/auth/certificate_pair.ts";
-import { Authority, sec1Of } from "../../../support/certificates.ts";
+import { Authority, sec1Of } from "../../../../scripts/servers/certificates.ts";
 
 const authority = await Authority.make("ca");
 const pair = await authority.issue({ commonName: "me" });

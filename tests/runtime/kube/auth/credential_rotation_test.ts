@@ -4,8 +4,8 @@ import assert from "node:assert/strict";
 import type { Connection } from "../../../../runtime/kube/config/connection.ts";
 import { CredentialSource } from "../../../../runtime/kube/auth/user_credentials.ts";
 import { RotatingFiles } from "../../../../runtime/kube/auth/credential_rotation.ts";
-import { TestApiServer } from "../../../support/api_server.ts";
-import { Authority, type Pair } from "../../../support/certificates.ts";
+import { TestApiServer } from "../../../../scripts/servers/api_server.ts";
+import { Authority, type Pair } from "../../../../scripts/servers/certificates.ts";
 import { connectionTest, lineReader, open } from "../../../support/connection.ts";
 import { temporaryDirectory } from "../../../support/temporary.ts";
 

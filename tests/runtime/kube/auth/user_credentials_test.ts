@@ -3,7 +3,7 @@ import { openCluster } from "../../../../runtime/kube/open_cluster.ts";
 import type { Connection } from "../../../../runtime/kube/config/connection.ts";
 import { CredentialSource } from "../../../../runtime/kube/auth/user_credentials.ts";
 import { parseExecCredential, runExecPlugin } from "../../../../runtime/kube/auth/credential_plugin.ts";
-import { TestApiServer } from "../../../support/api_server.ts";
+import { TestApiServer } from "../../../../scripts/servers/api_server.ts";
 import { connectionTest, open } from "../../../support/connection.ts";
 import { temporaryDirectory } from "../../../support/temporary.ts";
 

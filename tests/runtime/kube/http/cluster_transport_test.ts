@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { openCluster } from "../../../../runtime/kube/open_cluster.ts";
-import { status, TestApiServer } from "../../../support/api_server.ts";
-import { Authority } from "../../../support/certificates.ts";
+import { status, TestApiServer } from "../../../../scripts/servers/api_server.ts";
+import { Authority } from "../../../../scripts/servers/certificates.ts";
 import { connectionTest, lineReader, open } from "../../../support/connection.ts";
 import { RawServer } from "../../../support/raw_server.ts";
 import { temporaryDirectory } from "../../../support/temporary.ts";

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { MAX_REQUESTS, Pool } from "../../../../runtime/kube/http/pool.ts";
 import { httpInterfaces } from "../../../../runtime/wasi/p2/http.ts";
-import { TestApiServer } from "../../../support/api_server.ts";
+import { TestApiServer } from "../../../../scripts/servers/api_server.ts";
 import { testSandbox } from "../../../support/components.ts";
 import { connectionTest, lineReader, open } from "../../../support/connection.ts";
 

@@ -5,8 +5,8 @@
 
 import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
-import { TestApiServer } from "../../../support/api_server.ts";
-import { Authority } from "../../../support/certificates.ts";
+import { TestApiServer } from "../../../../scripts/servers/api_server.ts";
+import { Authority } from "../../../../scripts/servers/certificates.ts";
 import { temporaryDirectory } from "../../../support/temporary.ts";
 
 async function probe(config: string, ...args: string[]): Promise<string> {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { AppError } from "../../../../runtime/base/errors.ts";
 import { upgradeInterfaces } from "../../../../runtime/kube/wit/upgrade_interface.ts";
-import { TestApiServer } from "../../../support/api_server.ts";
+import { TestApiServer } from "../../../../scripts/servers/api_server.ts";
 import { FakeCluster, testSandbox } from "../../../support/components.ts";
 import { connectionTest, open } from "../../../support/connection.ts";
 import { ExecServer } from "../../../support/exec_server.ts";

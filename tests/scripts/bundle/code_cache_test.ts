@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { asScripts, recordedIn } from "../../scripts/code_cache.ts";
+import { asScripts, recordedIn } from "../../../scripts/bundle/code_cache.ts";
 
 const BUNDLE = new Map(Object.entries({
   "main.js":

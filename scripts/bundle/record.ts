@@ -1,11 +1,11 @@
 /**
- * What the binary does while it is recorded for its code cache (scripts/code_cache.ts): what users start most. It is a copy
+ * What the binary does while it is recorded for its code cache (scripts/bundle/code_cache.ts): what users start most. It is a copy
  * of the binary that tells what V8 has compiled, in a HOME of its own, with a registry and an API server on loopback.
  */
 
-import { makeArtifact, push } from "../tests/support/oci.ts";
-import { TestApiServer } from "../tests/support/api_server.ts";
-import { TestRegistry } from "../tests/support/registry.ts";
+import { makeArtifact, push } from "../servers/artifacts.ts";
+import { TestApiServer } from "../servers/api_server.ts";
+import { TestRegistry } from "../servers/oci_registry.ts";
 import { recordedIn } from "./code_cache.ts";
 
 /**

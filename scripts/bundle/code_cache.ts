@@ -5,7 +5,7 @@
  * made with, and compiles as ever where they are not.
  *
  * V8 has it for scripts, through node:vm, not for modules that a program loads. So a file of joined chunks
- * (scripts/join_chunks.ts) becomes a script in a module that imports and exports what the file did:
+ * (scripts/bundle/join_chunks.ts) becomes a script in a module that imports and exports what the file did:
  *
  *     import{$script,$base0}from"./base.js";
  *     const{$part1_0}=$script(import.meta.url,"…","…")(imports,$base0);

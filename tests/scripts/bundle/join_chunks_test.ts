@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
-import { joinChunks, type Part } from "../../scripts/join_chunks.ts";
-import { temporaryDirectory } from "../support/temporary.ts";
+import { joinChunks, type Part } from "../../../scripts/bundle/join_chunks.ts";
+import { temporaryDirectory } from "../../support/temporary.ts";
 
 /** Writes a bundle's files, runs its entry and returns what `result` holds then. */
 async function run(files: ReadonlyMap<string, string>): Promise<unknown> {
