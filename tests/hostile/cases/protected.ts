@@ -274,6 +274,34 @@ export const PROTECTED: Group = {
       sees: "refused",
     },
     {
+      tries: "read and replace a kubeconfig that KUBECONFIG names, while a flag names another",
+      granted: "--allow-write=$WORK",
+      async run(stage) {
+        const { home, work } = stage;
+        Deno.copyFileSync(`${home}/.kube/config`, `${work}/second`);
+        const { stdout } = await stage.attack("preview1", [
+          ...["append", "$WORK/second", "x", ",", "rename", "$WORK/second", "$WORK/third", ","],
+          ...[
+            "rename",
+            MINE,
+            "$WORK/second",
+            ",",
+            "unlink",
+            "$WORK/second",
+            ",",
+            "read",
+            "$WORK/second",
+            ",",
+          ],
+          ...["print", `--kubeconfig=${home}/.kube/config`],
+        ], { granted: "--allow-write=$WORK", env: { KUBECONFIG: `${work}/second` } });
+        assert.doesNotMatch(stdout, new RegExp(stage.api.token));
+        return stdout.trim().split("\n").slice(0, 4).join("; ");
+      },
+      changes: ["$WORK"],
+      sees: "refused",
+    },
+    {
       tries: "change the credentials of registries, to have a helper of its choice started",
       granted: HOME,
       attack: [
