@@ -13,6 +13,7 @@ export function tagsCommand(context: Context) {
     .description("list the tags of a repository")
     .argument("<repository>", "[HOST/]REPOSITORY")
     .addOption(new Option("-o, --output <format>", "output format").choices(["json", "yaml"]))
+    .option("--all", "include the tags that hold signatures")
     .addOption(plainHttpOption())
     .addHelpText(
       "after",
@@ -20,7 +21,7 @@ export function tagsCommand(context: Context) {
     )
     .action(async (text, options) => {
       const repository = parseRepository(text);
-      const tags = await listTags(openRegistry(context, options), repository);
+      const tags = await listTags(openRegistry(context, options), repository, options.all);
       if (options.output === undefined) {
         if (tags.length === 0) return context.stderr("The repository has no tags\n");
         return context.stdout(tags.map((tag) => `${tag}\n`).join(""));

@@ -84,7 +84,7 @@ export async function checkUpdate(client: RegistryClient, receipt: Receipt, beyo
     if (!(error instanceof AppError)) throw error;
     if (error.code !== "REGISTRY_NOT_FOUND") return failed(error);
     const left = asks ? { tags, ...listed } : await tagsOf(client, reference);
-    return { ...left, status: "gone", error, tags: left.tags.filter((each) => !OF_A_DIGEST.test(each)) };
+    return { ...left, status: "gone", error, tags: left.tags };
   }
 }
 
@@ -97,9 +97,6 @@ function failed(error: AppError): Update {
 export function listsNone({ code }: AppError): boolean {
   return code === "REGISTRY_NOT_FOUND" || code === "REGISTRY_UNSUPPORTED";
 }
-
-/** Where signatures are kept without a referrers API: no version of a plugin. */
-const OF_A_DIGEST = /^sha256-[0-9a-f]{64}(?:\.[a-z]+)?$/;
 
 /** The repository's tags, or why they are not known. */
 async function tagsOf(

@@ -11,12 +11,21 @@ const MAX_PAGES = 1000;
 const PAGE_SIZE = 1000;
 const TAG = /^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$/;
 
+/** A tag under which a registry without a referrers API keeps signatures: it names a digest, no version. */
+const OF_A_DIGEST = /^sha256-[0-9a-f]{64}(?:\.[a-z]+)?$/;
+
 /**
- * All tags, in natural order: `v2` before `v10`. What is no tag by the specification is left out.
+ * The tags in natural order: `v2` before `v10`. Strings that the specification does not allow as tags are left out, and tags
+ * that hold signatures, too.
  *
+ * @param all includes the tags that hold signatures
  * @throws AppError REGISTRY_…, TOO_LARGE
  */
-export async function listTags(client: RegistryClient, reference: Reference): Promise<string[]> {
+export async function listTags(
+  client: RegistryClient,
+  reference: Reference,
+  all = false,
+): Promise<string[]> {
   const repository = { ...reference, tag: undefined, digest: undefined };
   const tags = await client.fromAny(repository, "list the tags of", async (endpoint, task) => {
     const found = new Set<string>();
@@ -31,7 +40,8 @@ export async function listTags(client: RegistryClient, reference: Reference): Pr
     }
     return [...found];
   });
-  return tags.sort(new Intl.Collator("en", { numeric: true }).compare);
+  const shown = all ? tags : tags.filter((tag) => !OF_A_DIGEST.test(tag));
+  return shown.sort(new Intl.Collator("en", { numeric: true }).compare);
 }
 
 /** The tags of one page: none where it says so by null, or names the repository alone, as some do. */

@@ -38,7 +38,12 @@ Deno.test("a plugin is pushed, listed, looked at and installed", async () => {
     pushed.stdout,
     /^Pushed \S+\/acme\/foo:v1 \(module, 50 B\)\n {2}digest {2}sha256:[0-9a-f]{64}\n {2}tag {5}latest\n$/,
   );
-  assert.equal((await product.run("tags", `${registry.host}/acme/foo`)).stdout, "latest\nv1\n");
+  const repository = `${registry.host}/acme/foo`;
+  assert.equal((await product.run("tags", repository)).stdout, "latest\nv1\n");
+  const signatures = `sha256-${"0".repeat(64)}`;
+  registry.putManifest("acme/foo", signatures, "{}");
+  assert.equal((await product.run("tags", repository)).stdout, "latest\nv1\n");
+  assert.equal((await product.run("tags", "--all", repository)).stdout, `latest\n${signatures}\nv1\n`);
   const inspected = JSON.parse((await product.run("inspect", reference, "-o", "json")).stdout);
   assert.deepEqual([inspected.kind, inspected.size, inspected.exports], ["module", WASM.length, [
     "memory",
