@@ -4,7 +4,7 @@ import type { Command } from "@commander-js/extra-typings";
 import { isAbsolute, join, normalize } from "node:path";
 import { AppError, firstLineOf } from "../../runtime/base/errors.ts";
 import { resolveChange } from "../../runtime/grants/granted_path.ts";
-import { hostPath, withoutSlash } from "../../runtime/base/host_path.ts";
+import { exists, hostPath, withoutSlash } from "../../runtime/base/host_path.ts";
 import { homeDirectory } from "../../runtime/store/layout.ts";
 import { type GrantChange, type GrantFlags, parseGrantFlags } from "../../runtime/grants/grants.ts";
 import { printable } from "../../runtime/base/text.ts";
@@ -74,6 +74,10 @@ export async function grantsOf(flags: GrantFlags, context: Context): Promise<Gra
   // A link may be another's than the person's who names it: what is granted is said.
   for (const { host, real = host } of resolved.files) {
     if (real !== host) context.stderr(`${printable(host, 300)} leads to ${printable(real, 300)}\n`);
+  }
+  // A misspelt path would be granted in silence. A file that may be written may come later.
+  for (const { host, write } of resolved.files) {
+    if (!write && !exists(host)) context.stderr(`warning: ${printable(host, 300)} does not exist\n`);
   }
   return resolved;
 }

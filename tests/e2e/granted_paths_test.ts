@@ -82,6 +82,8 @@ testBinary("what a flag grants through a link is said, shown, and remembered", {
   Deno.symlinkSync("../.ssh", `${home}/w/keys`);
   const { stderr } = await product.run("pull", `--allow-read=${home}/w/keys`, it.reference);
   assert.match(stderr, /w\/keys leads to .*\/\.ssh\n/);
+  const missing = await product.run("run", `--allow-read=${home}/nowhere`, "tool");
+  assert.match(missing.stderr, /^warning: .*\/nowhere does not exist$/m);
   const shown = await ok(product.run("grants", "tool"));
   assert.match(shown, /read .*\/w\/keys, which leads to +! credentials.*\n.*\/\.ssh/);
   assert.match(await ok(product.run("grants", "tool", "--explain")), /which leads to/);
