@@ -23,7 +23,7 @@ import { changesInWords, givenTable, grantChanges } from "../grants/grant_change
 import { grantsOf } from "../grants/grant_flags.ts";
 import { openInstaller } from "../install/installer.ts";
 import { formatSize } from "../terminal/output.ts";
-import { openRegistry, plainHttpOption } from "../install/registry_client.ts";
+import { openRegistry, plainHttpOption } from "../install/open_registry.ts";
 import { unreadable } from "../terminal/read_file.ts";
 import { installedPlugins } from "../selected_plugins.ts";
 import { trustRootOption, verifyOption } from "../install/verify_option.ts";

@@ -19,7 +19,7 @@ import type { Context, Exit } from "../context.ts";
 import { openInstaller } from "../install/installer.ts";
 import { linkTarget } from "../install/link_target.ts";
 import { formatValue } from "../terminal/output.ts";
-import { plainHttpOption } from "../install/registry_client.ts";
+import { plainHttpOption } from "../install/open_registry.ts";
 import { examineWalls } from "../doctor/walls.ts";
 import {
   curable,

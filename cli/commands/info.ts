@@ -16,7 +16,7 @@ import type { Context } from "../context.ts";
 import { cells, effectiveRows } from "../grants/grant_words.ts";
 import { addedIndexes, chooseOffer, isIndexName } from "../install/refresh_indexes.ts";
 import { formatAge, formatSize, formatValue } from "../terminal/output.ts";
-import { plainHttpOption } from "../install/registry_client.ts";
+import { plainHttpOption } from "../install/open_registry.ts";
 import { shortDigest, versionText } from "../install/update_words.ts";
 import { sourceInWords } from "../../runtime/policy/provenance.ts";
 import { ROOTS } from "../../runtime/policy/verify_rule.ts";

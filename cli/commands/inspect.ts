@@ -24,7 +24,7 @@ import { lowerFirst, printable, printableLines } from "../../runtime/base/text.t
 import type { Context } from "../context.ts";
 import { grantRows } from "../grants/grant_words.ts";
 import { formatSize, formatValue } from "../terminal/output.ts";
-import { openProgress, openRegistry, plainHttpOption } from "../install/registry_client.ts";
+import { openProgress, openRegistry, plainHttpOption } from "../install/open_registry.ts";
 
 /** What was found out. */
 export interface Inspection {

@@ -7,7 +7,7 @@ import { AppError } from "../../runtime/base/errors.ts";
 import { printable } from "../../runtime/base/text.ts";
 import type { Context } from "../context.ts";
 import { ask, readStdin } from "../terminal/ask_line.ts";
-import { openRegistry, plainHttpOption } from "../install/registry_client.ts";
+import { openRegistry, plainHttpOption } from "../install/open_registry.ts";
 
 /** The command. */
 export function loginCommand(context: Context) {

@@ -8,7 +8,7 @@ import { formatError } from "../../runtime/run/error_report.ts";
 import type { Context, Exit } from "../context.ts";
 import { allOf } from "../each_plugin.ts";
 import { formatTable, formatValue } from "../terminal/output.ts";
-import { openRegistry, plainHttpOption } from "../install/registry_client.ts";
+import { openRegistry, plainHttpOption } from "../install/open_registry.ts";
 import { installedPlugins } from "../selected_plugins.ts";
 import { availableText, tellUnseen, versionText, wayOut, whyNot } from "../install/update_words.ts";
 import { AppError } from "../../runtime/base/errors.ts";

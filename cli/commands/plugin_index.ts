@@ -21,7 +21,7 @@ import { allOf, eachOf } from "../each_plugin.ts";
 import { addedIndexes } from "../install/refresh_indexes.ts";
 import { formatAge, formatTable, formatValue } from "../terminal/output.ts";
 import { readTextFile } from "../terminal/read_file.ts";
-import { openRegistry, plainHttpOption } from "../install/registry_client.ts";
+import { openRegistry, plainHttpOption } from "../install/open_registry.ts";
 
 /** The command. */
 export function indexCommand(context: Context, exit: Exit) {

@@ -14,7 +14,7 @@ import { decideGrants, WISH_MODES } from "../grants/wished_grants.ts";
 import { pathHint, tellInstalled } from "../install/report_installed.ts";
 import { addedIndexes, chooseOffer, freshIndexes, isIndexName } from "../install/refresh_indexes.ts";
 import { openInstaller } from "../install/installer.ts";
-import { plainHttpOption } from "../install/registry_client.ts";
+import { plainHttpOption } from "../install/open_registry.ts";
 
 /** The command. */
 export function pullCommand(context: Context, exit: Exit) {

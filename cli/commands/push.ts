@@ -24,7 +24,7 @@ import { lowerFirst, printable } from "../../runtime/base/text.ts";
 import type { Context } from "../context.ts";
 import { formatJson, formatSize } from "../terminal/output.ts";
 import { ask } from "../terminal/ask_line.ts";
-import { openProgress, openRegistry, plainHttpOption } from "../install/registry_client.ts";
+import { openProgress, openRegistry, plainHttpOption } from "../install/open_registry.ts";
 import { readFile, readTextFile } from "../terminal/read_file.ts";
 
 const collect = (value: string, before: string[] | undefined): string[] => [...(before ?? []), value];

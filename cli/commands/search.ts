@@ -7,7 +7,7 @@ import { readReceipts } from "../../runtime/store/read.ts";
 import type { Context, Exit } from "../context.ts";
 import { addedIndexes, freshIndexes } from "../install/refresh_indexes.ts";
 import { formatTable, formatValue } from "../terminal/output.ts";
-import { openRegistry, plainHttpOption } from "../install/registry_client.ts";
+import { openRegistry, plainHttpOption } from "../install/open_registry.ts";
 
 /** The command. */
 export function searchCommand(context: Context, exit: Exit) {

@@ -15,7 +15,7 @@ import { eachOf } from "../each_plugin.ts";
 import { changesInWords } from "../grants/grant_changes.ts";
 import { readTextFile, tooLarge, unreadable } from "../terminal/read_file.ts";
 import { openInstaller } from "../install/installer.ts";
-import { plainHttpOption } from "../install/registry_client.ts";
+import { plainHttpOption } from "../install/open_registry.ts";
 import { confirmGrants, type GrantedStep, grantedSteps } from "../grants/lockfile_grants.ts";
 import { whyRefused } from "../doctor/environment_checks.ts";
 import { shortDigest, versionText } from "../install/update_words.ts";

@@ -5,7 +5,7 @@ import { parseRepository } from "../../registry/oci/mirrored_reference.ts";
 import { listTags } from "../../registry/oci/list_tags.ts";
 import type { Context } from "../context.ts";
 import { formatValue } from "../terminal/output.ts";
-import { openRegistry, plainHttpOption } from "../install/registry_client.ts";
+import { openRegistry, plainHttpOption } from "../install/open_registry.ts";
 
 /** The command. */
 export function tagsCommand(context: Context) {

@@ -12,7 +12,7 @@ import { allOf, eachOf, keepOption } from "../each_plugin.ts";
 import { grantsOf } from "../grants/grant_flags.ts";
 import { type Installer, openInstaller } from "../install/installer.ts";
 import { completionLine } from "../install/report_installed.ts";
-import { plainHttpOption } from "../install/registry_client.ts";
+import { plainHttpOption } from "../install/open_registry.ts";
 import { installedPlugins } from "../selected_plugins.ts";
 import { shortDigest, tellUnseen, versionText, wayOut, whyNot } from "../install/update_words.ts";
 import { decideGrants } from "../grants/wished_grants.ts";

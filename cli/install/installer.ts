@@ -10,7 +10,7 @@ import { resolveGrants } from "../../runtime/grants/granted_path.ts";
 import type { Context } from "../context.ts";
 import { linkTarget } from "./link_target.ts";
 import type { Progress } from "../terminal/progress.ts";
-import { openProgress, openRegistry } from "./registry_client.ts";
+import { openProgress, openRegistry } from "./open_registry.ts";
 import {
   checkVerification,
   describeSignature,

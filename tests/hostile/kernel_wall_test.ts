@@ -15,7 +15,7 @@ import { temporaryDirectory } from "../support/temporary.ts";
 import { Stage } from "./stage.ts";
 
 const OPEN = {
-  "runtime/wasi/random.ts": "tests/hostile/broken/open_doors.ts",
+  "runtime/wasi/random_bytes.ts": "tests/hostile/broken/open_doors.ts",
   "runtime/sandbox/process_permissions.ts": "tests/hostile/broken/wall.ts",
 };
 

@@ -11,7 +11,7 @@ import { Stage } from "./stage.ts";
 import { temporaryDirectory } from "../support/temporary.ts";
 
 const BROKEN = {
-  "runtime/wasi/random.ts": "tests/hostile/broken/random.ts",
+  "runtime/wasi/random_bytes.ts": "tests/hostile/broken/random.ts",
   "runtime/sandbox/kernel/restrict_run.ts": "tests/hostile/broken/no_kernel.ts",
 };
 

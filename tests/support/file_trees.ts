@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import type { Json } from "../../runtime/sandbox/broker/channel.ts";
 import { Fields } from "../../runtime/sandbox/broker/fields.ts";
-import { failureToJson, fileCalls } from "../../runtime/sandbox/broker/file_calls.ts";
+import { failureToJson, fileCalls } from "../../runtime/sandbox/broker/remote_file_calls.ts";
 import { type Answer, FileService, namedOverlays } from "../../runtime/sandbox/broker/file_service.ts";
 import { Syscalls } from "../../runtime/sandbox/kernel/kernel_calls.ts";
 import type { Files, Mount } from "../../runtime/sandbox/types.ts";

@@ -10,7 +10,7 @@ import type { FileCalls } from "../types.ts";
 import type { Json, Packet } from "./channel.ts";
 import { type BrokerContext, formatContext } from "./broker_context.ts";
 import { Fields } from "./fields.ts";
-import { fileCalls, throwFailure } from "./file_calls.ts";
+import { fileCalls, throwFailure } from "./remote_file_calls.ts";
 import { startBroker, type Started } from "./spawn_broker.ts";
 
 /** A broker that waits, or works. */

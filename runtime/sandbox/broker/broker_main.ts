@@ -17,7 +17,7 @@ import { Channel, type Json, MAX_MESSAGE } from "./channel.ts";
 import { type BrokerContext, parseContext } from "./broker_context.ts";
 import type { Credentials } from "./credential_plugins.ts";
 import { BadMessage, Fields } from "./fields.ts";
-import { failureToJson, mountOf } from "./file_calls.ts";
+import { failureToJson, mountOf } from "./remote_file_calls.ts";
 import type { Answer, FileService } from "./file_service.ts";
 import type { Questions } from "./questions.ts";
 import { CHANNEL, loadLater } from "./spawn_broker.ts";

@@ -22,7 +22,7 @@ import {
   SYNC,
   type Version,
 } from "./abi.ts";
-import { type Context, type Errno, type Functions, SUCCESS, treeOf } from "./context.ts";
+import { type Context, type Errno, type Functions, SUCCESS, treeOf } from "./p1_context.ts";
 import type { Descriptor } from "./descriptors.ts";
 import type { Memory } from "./memory.ts";
 

@@ -27,7 +27,7 @@ import {
   PATH_UNLINK_FILE,
   type Version,
 } from "./abi.ts";
-import { type Context, type Errno, type Functions, SUCCESS, treeOf } from "./context.ts";
+import { type Context, type Errno, type Functions, SUCCESS, treeOf } from "./p1_context.ts";
 import { rightsOf } from "./descriptors.ts";
 import { flagsOf, newTimes, storeStat } from "./files.ts";
 import type { Memory } from "./memory.ts";

@@ -1,11 +1,11 @@
 /** poll_oneoff: waiting for streams and clocks together. */
 
-import { monotonicNow, sleepUntil, sleepUntilSync, wallClockNow } from "../clocks.ts";
+import { monotonicNow, sleepUntil, sleepUntilSync, wallClockNow } from "../system_clocks.ts";
 import { ERRNO, type ErrnoName, WasiError } from "../errno.ts";
 import type { MaybePromise, Readiness } from "../streams/streams.ts";
 import { whenAny } from "../streams/waits.ts";
 import type { Version } from "./abi.ts";
-import { type Context, type Errno, type Functions, SUCCESS } from "./context.ts";
+import { type Context, type Errno, type Functions, SUCCESS } from "./p1_context.ts";
 import { MAX_LIST } from "./memory.ts";
 
 /** The function over one module's descriptors. */

@@ -17,7 +17,7 @@ import { type FileTree } from "../files/file_tree.ts";
 import { openFileTree } from "../files/open_tree.ts";
 import { recordRefusal } from "../files/recorded_tree.ts";
 import { type Version, VERSIONS } from "./abi.ts";
-import { type Context, type Errno, type Functions, SUCCESS } from "./context.ts";
+import { type Context, type Errno, type Functions, SUCCESS } from "./p1_context.ts";
 import { Descriptors } from "./descriptors.ts";
 import { fileFunctions } from "./files.ts";
 import { type Guest, Memory } from "./memory.ts";

@@ -1,9 +1,9 @@
 /** Arguments, environment, clocks, random numbers and sockets of preview1. */
 
-import { CLOCK_RESOLUTION, monotonicNanoseconds, wallClockNow } from "../clocks.ts";
+import { CLOCK_RESOLUTION, monotonicNanoseconds, wallClockNow } from "../system_clocks.ts";
 import { WasiError } from "../errno.ts";
-import { fillRandom } from "../random.ts";
-import { type Context, type Functions, SUCCESS } from "./context.ts";
+import { fillRandom } from "../random_bytes.ts";
+import { type Context, type Functions, SUCCESS } from "./p1_context.ts";
 import type { Memory } from "./memory.ts";
 
 const encoder = new TextEncoder();

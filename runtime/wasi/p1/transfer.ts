@@ -3,7 +3,7 @@
 import { ERRNO, errnoOf, WasiError } from "../errno.ts";
 import type { ByteSink, ByteSource, MaybePromise } from "../streams/streams.ts";
 import { APPEND, DSYNC, FD_READ, FD_WRITE, NONBLOCK, SYNC } from "./abi.ts";
-import { type Context, type Errno, type Functions, SUCCESS } from "./context.ts";
+import { type Context, type Errno, type Functions, SUCCESS } from "./p1_context.ts";
 import type { Descriptor } from "./descriptors.ts";
 import { checkPlaces } from "./files.ts";
 import type { Span } from "./memory.ts";

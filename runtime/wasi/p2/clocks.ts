@@ -3,7 +3,7 @@
  * after they are dropped (docs/maintainers/upstream.md, S6). The unstable `timezone` is not served.
  */
 
-import { CLOCK_RESOLUTION, monotonicNow, sleepUntil, wallClockNow } from "../clocks.ts";
+import { CLOCK_RESOLUTION, monotonicNow, sleepUntil, wallClockNow } from "../system_clocks.ts";
 import { Pollable } from "./io.ts";
 
 const BILLION = 1_000_000_000n;

@@ -3,7 +3,7 @@
  * a run loads none. The insecure interfaces are as secure as the other.
  */
 
-import { fillRandom } from "../random.ts";
+import { fillRandom } from "../random_bytes.ts";
 
 /** The most at once, in bytes: they are made beside the component's own memory, and copied there. */
 const MAX_BYTES = 64 << 20;

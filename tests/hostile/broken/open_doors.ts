@@ -1,5 +1,5 @@
 /**
- * In place of runtime/wasi/random.ts in a build that is made for tests: a broken inner wall, as broken/random.ts, with wider
+ * In place of runtime/wasi/random_bytes.ts in a build that is made for tests: a broken inner wall, as broken/random.ts, with wider
  * doors: a plugin's orders are carried out by whatever Deno and machine code can do. With broken/wall.ts in the place of
  * runtime/sandbox/process_permissions.ts, too, all that is left to stop them is the kernel.
  */

@@ -1,5 +1,5 @@
 /**
- * In place of runtime/wasi/random.ts in a build that is made for tests: a broken inner wall. A plugin that asks for random
+ * In place of runtime/wasi/random_bytes.ts in a build that is made for tests: a broken inner wall. A plugin that asks for random
  * bytes where an order stands has the order carried out, with all that the process may do, and gets what came of it. What is
  * left to stop it is the second wall: Deno's permissions, and the kernel.
  */

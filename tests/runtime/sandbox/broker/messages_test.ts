@@ -3,7 +3,11 @@
 import assert from "node:assert/strict";
 import { formatContext, parseContext } from "../../../../runtime/sandbox/broker/broker_context.ts";
 import { BadMessage, Fields } from "../../../../runtime/sandbox/broker/fields.ts";
-import { failureToJson, mountOf, throwFailure } from "../../../../runtime/sandbox/broker/file_calls.ts";
+import {
+  failureToJson,
+  mountOf,
+  throwFailure,
+} from "../../../../runtime/sandbox/broker/remote_file_calls.ts";
 import {
   entryOfText,
   entryToText,
