@@ -1,6 +1,6 @@
 /** @module Interface krew-wasm:kubernetes/cluster@0.1.2 **/
 /**
- * Which cluster this is. No request is made.
+ * Returns the cluster. Sends no request.
  */
 export function current(): Connection;
 /**
@@ -8,7 +8,7 @@ export function current(): Connection;
  */
 export function send(request: Request): Response;
 /**
- * Begins a request whose body is written as it is made. An answer of 401 is final: what has been sent is not sent again.
+ * Starts a request with a streamed body. A 401 is final, because the host does not keep the body to send it again.
  * Since 0.1.2.
  */
 export function start(head: RequestHead): Upload;
@@ -16,7 +16,7 @@ export type Pollable = import('./wasi-io-poll.d.ts').Pollable;
 export type InputStream = import('./wasi-io-streams.d.ts').InputStream;
 export type OutputStream = import('./wasi-io-streams.d.ts').OutputStream;
 /**
- * Which cluster requests go to.
+ * The cluster that receives the requests.
  */
 export interface Connection {
   /**
@@ -28,12 +28,12 @@ export interface Connection {
    */
   server: string,
   /**
-   * The namespace to use where the user named none: `-n`, else the context's, else `default`.
+   * The default namespace: `-n`, else the context's, else `default`.
    */
   namespace: string,
 }
 /**
- * Why a request has no response. The strings are sentences for people.
+ * The reason why a request has no response. The strings are sentences for people.
  */
 export type Error = ErrorNoCluster | ErrorDenied | ErrorInvalid | ErrorCredentials | ErrorUnreachable;
 /**
@@ -58,7 +58,7 @@ export interface ErrorInvalid {
   val: string,
 }
 /**
- * The user's credentials can't be had.
+ * The host cannot get the user's credentials.
  */
 export interface ErrorCredentials {
   tag: 'credentials',
@@ -84,7 +84,7 @@ export interface Request {
    */
   path: string,
   /**
-   * `Authorization`, `Host`, `Impersonate-…` and what belongs to the connection are the host's: dropped.
+   * The host drops `Authorization`, `Host`, `Impersonate-…` and headers of the connection, and sets its own.
    */
   headers: Array<[string, string]>,
   body?: Uint8Array,
@@ -94,15 +94,15 @@ export interface Request {
  */
 export interface RequestHead {
   /**
-   * Any but `GET` and `HEAD`, which have no body.
+   * Any method except `GET` and `HEAD`, which have no body.
    */
   method: string,
   /**
-   * As of `request`.
+   * As in `request`.
    */
   path: string,
   /**
-   * As of `request`. A `content-length` is what `finish` holds the body to; it is sent in chunks all the same.
+   * As in `request`. `finish` checks the body against a `content-length`. The host sends the body in chunks anyway.
    */
   headers: Array<[string, string]>,
 }
@@ -118,8 +118,8 @@ export class Response {
   */
   headers(): Array<[string, string]>;
   /**
-  * The body as it comes, so that a watch is seen line by line. A read returns one piece, which may end within a line or a
-  * character: read until the stream is closed. Can be taken once; dropping the stream closes the connection.
+  * The body, streamed: a watch arrives line by line. A read returns one piece, which may end within a line or a
+  * character, so read until the stream is closed. Can be called once. Dropping the stream closes the connection.
   */
   body(): InputStream;
 }
@@ -130,21 +130,21 @@ export class Upload {
    */
   private constructor();
   /**
-  * Where to write the body. It takes as much as the server does: what is written waits for that, and a flush until it is on
-  * its way. The stream is closed once the server takes no more of it; what is written to a request that the grants refuse
-  * is thrown away. Can be taken once.
+  * The stream for the body. Writes wait until the server accepts more, and a flush waits until the host has sent the
+  * bytes. The stream closes when the server accepts no more. If the grants refuse the request, the host discards the
+  * body. Can be called once.
   */
   body(): OutputStream;
   /**
-  * The body is whole. An error if it has another length than `content-length` says: the request has failed then.
+  * Ends the body. An error means that its length differs from `content-length`; the request has then failed.
   */
   finish(): void;
   /**
-  * Waits for the response's head. Can be taken once; `invalid` after that.
+  * Waits for the response's head. Can be called once; later calls return `invalid`.
   */
   response(): Response;
   /**
-  * Ready when `response` has no need to wait.
+  * Ready when `response` returns at once.
   */
   subscribe(): Pollable;
 }

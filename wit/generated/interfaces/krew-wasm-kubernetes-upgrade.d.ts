@@ -18,28 +18,28 @@ export interface Request {
    */
   path: string,
   /**
-   * As of `cluster`'s requests; what belongs to the upgrade is the host's.
+   * As in `cluster`'s requests. The host sets the headers of the upgrade.
    */
   headers: Array<[string, string]>,
   /**
-   * Subprotocols, the most wanted first: `v5.channel.k8s.io` for exec and attach,
+   * Subprotocols in order of preference: `v5.channel.k8s.io` for exec and attach,
    * `SPDY/3.1+portforward.k8s.io` for port-forward.
    */
   protocols: Array<string>,
 }
 /**
- * Why there is no connection.
+ * The reason why there is no connection.
  */
 export type Refusal = RefusalRefused | RefusalFailed;
 /**
- * The server answered otherwise, commonly with a Status: 403, 404.
+ * The server answered with another status, such as 403 or 404. The body is usually a Status.
  */
 export interface RefusalRefused {
   tag: 'refused',
   val: Response,
 }
 /**
- * There is no answer.
+ * The server did not answer.
  */
 export interface RefusalFailed {
   tag: 'failed',
@@ -50,7 +50,7 @@ export interface RefusalFailed {
  */
 export interface CloseReason {
   /**
-   * A code of RFC 6455 7.4.1, 1000 for as it should; 1006 when the connection broke.
+   * A code of RFC 6455, section 7.4.1: 1000 for a normal end, 1006 if the connection broke.
    */
   code: number,
   reason: string,
@@ -70,16 +70,16 @@ export class Connection {
   */
   protocol(): string;
   /**
-  * What comes on a channel of a `channel.k8s.io` protocol: of exec and attach, 1 is stdout, 2 stderr, 3 a
-  * Status in JSON with the exit code among its `details.causes`.
+  * Input of a channel of a `channel.k8s.io` protocol. For exec and attach, 1 is stdout, 2 is stderr, and 3 is a
+  * Status in JSON with the exit code in its `details.causes`.
   * 
-  * The stream ends where the server closes the channel, or the connection with code 1000; otherwise its last
-  * operation fails. An error if the connection is used otherwise, or its protocol has no channels.
+  * The stream ends when the server closes the channel, or the connection with code 1000. Otherwise its last
+  * operation fails. An error if the connection is used in another way, or its protocol has no channels.
   */
   input(channel: number): InputStream;
   /**
-  * Where to write to a channel: of exec and attach, 0 is stdin, 4 takes `{"Width":80,"Height":24}`. Dropping
-  * the stream closes the channel, so that the command sees the end of its input (from v5 on).
+  * Output to a channel. For exec and attach, 0 is stdin, and 4 takes `{"Width":80,"Height":24}`. From v5 on,
+  * dropping the stream closes the channel, so that the command sees the end of its input.
   */
   output(channel: number): OutputStream;
   /**
@@ -91,17 +91,17 @@ export class Connection {
   */
   outputBytes(): OutputStream;
   /**
-  * The next message, at most 16 MiB. Never waits: `none` when none has come yet.
+  * Returns the next message, at most 16 MiB. Never waits: `none` if no message has arrived yet.
   * 
-  * The error is how the connection ended, after the last message.
+  * After the last message, the error says how the connection ended.
   */
   receive(): Message | undefined;
   /**
-  * Ready when `receive` has something to say.
+  * Ready when `receive` returns a message or the end.
   */
   subscribeReceive(): Pollable;
   /**
-  * Sends a message, at most 16 MiB. Never waits: `false` when there is no room now.
+  * Sends a message, at most 16 MiB. Never waits: `false` if the send buffer is full.
   */
   send(message: Message): boolean;
   /**
@@ -109,12 +109,12 @@ export class Connection {
   */
   subscribeSend(): Pollable;
   /**
-  * How it ended; `none` while it has not.
+  * Returns how the connection ended; `none` while it is open.
   */
   closed(): CloseReason | undefined;
   /**
-  * Closes it with a code (1000, or 3000 to 4999) and a reason of at most 123 bytes. What the server sends until it
-  * closes as well can be read.
+  * Closes the connection with a code (1000, or 3000 to 4999) and a reason of at most 123 bytes. The plugin can still
+  * read what the server sends before it closes, too.
   */
   close(code: number, reason: string): void;
 }

@@ -2,23 +2,23 @@
 export function setMode(mode: Mode): void;
 export function getSize(): Size;
 /**
- * Is ready when the size has changed since `get-size` was last called.
+ * Ready when the size has changed since the last call of `get-size`.
  */
 export function subscribeSize(): Pollable;
 export type Pollable = import('./wasi-io-poll.d.ts').Pollable;
 /**
- * What the terminal does with what is typed.
+ * How the terminal handles typed keys.
  * # Variants
  * 
  * ## `"line"`
  * 
- * A line at a time, edited by the terminal and shown: as it was.
+ * Lines with editing and echo, the terminal's normal mode.
  * ## `"hidden"`
  * 
- * A line at a time, edited, and not shown: for a password. The line's end is not shown either.
+ * Lines with editing and without echo, for passwords. The terminal does not echo the end of the line either.
  * ## `"raw"`
  * 
- * Each key as it is typed, nothing shown, no key with a meaning of its own, Ctrl-C included.
+ * Single keys without echo. No key has a special meaning, not even Ctrl-C.
  */
 export type Mode = 'line' | 'hidden' | 'raw';
 /**
@@ -29,7 +29,7 @@ export interface Size {
   rows: number,
 }
 /**
- * Standard input is no terminal, or the user does not let the plugin have it as one.
+ * Standard input is not a terminal, or the user denied the plugin the terminal.
  * # Variants
  * 
  * ## `"not-a-terminal"`
