@@ -1,18 +1,20 @@
 /**
- * What the binary carries for `pull` alone: jco's transpiler and the preview1 adapter, gzipped. Deno reads and copies all
- * that it embeds whenever the binary starts, a millisecond a megabyte, so that on Linux they stand in the executable file
- * before what Deno embeds, where nobody looks at a start (scripts/compile.ts). Elsewhere they are embedded.
+ * Assets that only `pull` needs: jco's transpiler and the preview1 adapter, gzipped.
+ *
+ * Deno reads and copies everything it embeds at each start of the binary, about a millisecond per megabyte. On Linux
+ * scripts/compile.ts therefore puts these assets into the executable in front of what Deno embeds, where no start reads
+ * them. On other systems Deno embeds them.
  *
  *     ELF | asset … | index, JSON | length of the index, u32 | "krewasst" | what Deno embeds
  *
  * The index is `{"start": bytes of all assets, "files": {name: [offset among them, length]}}`.
  *
- * What Deno embeds ends the file with 16 bytes: a mark, a hash, and how long all of it is, u64.
+ * Deno's embedded data ends the file with 16 bytes: a mark, a hash, and its total length, u64.
  */
 
-/** What stands between the assets and what Deno embeds. */
+/** Marks the end of the assets and the start of Deno's embedded data. */
 export const ASSET_MARK = "krewasst";
-/** How long the end of the file is that says how much Deno embeds. */
+/** Length of the end of the file that states how much Deno embeds. Bytes. */
 export const TRAILER = 16;
 
 /** An asset of the compiled binary, unpacked; `name` is without `.gz`. */
@@ -23,7 +25,7 @@ export async function readAsset(name: string): Promise<Uint8Array<ArrayBuffer>> 
   return new Uint8Array(await new Response(unpacked).arrayBuffer());
 }
 
-/** An asset that stands in the executable file, packed; undefined where there is none. */
+/** An asset from the executable file, still gzipped; undefined if the file has none. */
 async function readAppended(name: string): Promise<ReadableStream<Uint8Array<ArrayBuffer>> | undefined> {
   using file = await Deno.open(Deno.execPath());
   const { size } = await file.stat();

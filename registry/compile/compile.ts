@@ -1,7 +1,8 @@
 /**
- * From a plugin's WebAssembly to what a run loads: a core module is validated and stripped, a component
- * becomes core modules and JavaScript by jco. The only importer of the transpiler. No name of a plugin
- * becomes code: jco does not quote all of them, so that those which would need it are refused.
+ * Compiles a plugin's WebAssembly to the form that a run loads. A core module is validated and stripped; jco turns a
+ * component into core modules and JavaScript. The only importer of the transpiler.
+ *
+ * jco does not quote every name that it writes into JavaScript. A plugin with a name that could become code is refused.
  */
 
 import { AppError, messageOf } from "../../runtime/base/errors.ts";
@@ -53,13 +54,11 @@ export async function compilePlugin(bytes: Uint8Array<ArrayBuffer>): Promise<Com
   return compileModule(bytes);
 }
 
-/**
- * A module, every function of it validated, so that a run can leave that out. @throws AppError WASM_INVALID
- */
+/** Validates every function of a module, so that a run can skip that. @throws AppError WASM_INVALID */
 function validated(bytes: Uint8Array<ArrayBuffer>): WebAssembly.Module {
   try {
     const module = new WebAssembly.Module(bytes);
-    // `new Module` validates functions when they are first called where V8 is told so.
+    // With lazy validation, `new Module` validates a function only at its first call.
     if (WebAssembly.validate(bytes)) return module;
   } catch (error) {
     const why = printable(messageOf(error).replace(/^WebAssembly\.\w+\(\): /, ""), 300);
@@ -91,18 +90,18 @@ function compileModule(bytes: Uint8Array<ArrayBuffer>): Compiled {
 /** The name of a preview1 plugin's module among its compiled files. */
 const MODULE = "plugin.wasm";
 
-/** Entries of the tables of all modules of a component, were each instance of that which has most. */
+/** The most table entries of a component: its largest module's entries times its instances. */
 const MAX_ENTRIES_IN_ALL = 10 * MAX_ENTRIES;
 
 interface CompiledCore {
   readonly files: Compiled["files"];
-  /** Of its tables, from the start. */
+  /** Entries of its tables at the start. */
   readonly entries: number;
 }
 
 /**
- * A core module as it is run: validated, stripped, the growth of its memory counted and that of its tables limited. And its functions' names, where it
- * has them.
+ * Prepares a core module for running: validates and strips it, counts its memory growth and limits its tables' growth.
+ * Also returns the names of its functions, if it has them.
  *
  * @throws AppError WASM_INVALID, PLUGIN_UNSUPPORTED
  */
@@ -127,7 +126,7 @@ function compileCore(bytes: Uint8Array<ArrayBuffer>, name: string): CompiledCore
   };
 }
 
-/** A component of a core module that carries component types. */
+/** Wraps a core module that carries component types into a component. */
 async function componentOf(bytes: Uint8Array): Promise<Uint8Array<ArrayBuffer>> {
   for (const { name, data, end } of readSections(bytes)) {
     if (name?.startsWith("component-type")) refuseLargeTypes(bytes.subarray(data, end));
@@ -154,11 +153,11 @@ async function readAdapter(): Promise<Uint8Array> {
   return await readAsset(name);
 }
 
-// What can wait, by interface and function. Each costs at every call, so that one is listed only where it may
-// have to.
+// The functions that may suspend, by interface and function. Each costs time at every call, so list a function only if
+// it may have to wait.
 const WAITING_ALWAYS: Readonly<Record<string, readonly string[]>> = {
   "wasi:io/poll": ["poll", "[method]pollable.block"],
-  // The stand-in kubeconfig is made when it is first looked at.
+  // The redacted kubeconfig is made at the first access.
   "wasi:filesystem/types": [
     "[method]descriptor.open-at",
     "[method]descriptor.stat-at",
@@ -167,7 +166,7 @@ const WAITING_ALWAYS: Readonly<Record<string, readonly string[]>> = {
   "krew-wasm:kubernetes/cluster": ["current", "send", "start", "[method]upload.response"],
   "krew-wasm:kubernetes/upgrade": ["open"],
 };
-// stdin has to be waited for where a poll has begun to read ahead.
+// A read of stdin waits if a poll has started to read ahead.
 const WAITING_READS: readonly string[] = [
   "[method]input-stream.blocking-read",
   "[method]input-stream.blocking-skip",
@@ -223,15 +222,15 @@ function programOf({ exports }: ComponentNames): string {
 }
 
 /**
- * What may stand between quotes of any kind, in a template and in a comment, and stays where it is.
- * Toolchains name by letters, digits and `_-.:/@#$[]<>|~`.
+ * Characters that are safe between quotes of any kind, in a template, and in a comment. Toolchains use letters, digits
+ * and `_-.:/@#$[]<>|~` in names.
  */
 const HARMLESS = /^(?!.*(?:\*\/|\$\{|<!--|-->))[\x20-\x7e]*$/;
 const QUOTES = /['"`\\]/;
 
 /**
- * jco 1.35 writes names of core modules into its JavaScript as they are, between single quotes: one that
- * holds a quote would be code with the user's rights. None that could is let through to where it is run.
+ * jco 1.35 writes names of core modules unescaped into its JavaScript, between single quotes. A name with a quote would
+ * run code with the user's rights, so the plugin is refused.
  *
  * @throws AppError PLUGIN_UNSUPPORTED
  */
@@ -247,7 +246,7 @@ function checkHarmless(names: Iterable<string>): void {
 }
 
 /**
- * The names of a core module's imports and exports; the engine has validated it. @throws AppError
+ * The names of a core module's imports and exports. The engine must have validated the module. @throws AppError
  * WASM_INVALID
  */
 function* coreNames(bytes: Uint8Array): Generator<string> {
@@ -278,9 +277,9 @@ async function compileComponent(bytes: Uint8Array): Promise<Compiled> {
       noTypescript: true,
       noNodejsCompat: true,
       base64Cutoff: 0,
-      // `run` throws undefined for its error, which has no value.
+      // `run`'s error has no payload: it throws undefined.
       noComponentErrorWrapping: true,
-      // Of the modules, which a run has compiled: only calls wait.
+      // A run has already compiled the modules; only calls wait.
       instantiation: { tag: "sync" },
       asyncMode: suspending.length === 0
         ? { tag: "sync" }

@@ -1,67 +1,72 @@
 /**
- * What component_reader.ts knows of the parts of a component: types that are told by their structure, what instances hold,
- * and how much each would be where it is written out. Pure.
+ * What component_reader.ts knows about the parts of a component: structural types, the contents of instances, and the
+ * size of each part when it is expanded. Pure.
  */
 
-/** A type. Two are of the same structure, of the same resources, if and only if they have the same number. */
+/** A type. Two types have the same number if and only if they have the same structure and the same resources. */
 export interface Type {
   readonly number: number;
-  /** How many parts it has when all that it names is written out; long labels count for more than one. */
+  /** Number of parts when all named types are expanded. Long labels count as more than one part. */
   readonly parts: number;
-  /** What it is made of; undefined for what has no structure to compare. */
+  /** Its components; undefined for a type without a structure to compare. */
   readonly made?: {
     readonly of: string;
     readonly types: readonly Type[];
     readonly labels: readonly string[];
   };
-  /** Of a component type. */
+  /** Only for a component type. */
   readonly imports?: readonly (readonly [name: string, item: Item])[];
-  /** Of a component or instance type: what one of it exports, its resources being those of the interface `owner`. */
+  /**
+   * Only for a component or instance type: the exports of an instance. Its resources belong to the interface `owner`.
+   */
   readonly items?: (owner?: string) => Items;
 }
 
-/** Something that has a name: a function, a type, an instance, … */
+/** A named thing: a function, a type, an instance, … */
 export interface Item {
-  /** Component model, Binary.md, `sort`. */
+  /** The component model's `sort` (Binary.md). */
   readonly sort: number;
   readonly type: Type;
-  /** Of an instance. */
+  /** Only for an instance. */
   readonly items?: Items;
 }
 
-/** What an instance holds. */
+/** The contents of an instance. */
 export interface Items {
   readonly map: ReadonlyMap<string, Item>;
-  /** How much its functions are, made callable for JavaScript. */
+  /** Size of the code that makes its functions callable from JavaScript. */
   readonly unfolded: Unfolded;
 }
 
-/** How much something is when it is written out. */
+/** Expanded size. */
 export interface Unfolded {
-  /** Bytes of JavaScript, about, without those for types. */
+  /** Approximate bytes of JavaScript, without the code for types. */
   readonly bytes: number;
   /** Parts of types. */
   readonly parts: number;
   /** Core instances. */
   readonly instances: number;
-  /** Memories that those have of their own. */
+  /** Memories that those instances define. */
   readonly memories: number;
 }
 
-/** No more than this is counted. */
+/** Counts saturate at this value. */
 export const CAP = 1e12;
 export const NONE: Unfolded = { bytes: 0, parts: 0, instances: 0, memories: 0 };
-/** What jco writes to make a function callable, without its types; its name is written some times. */
+/**
+ * Approximate bytes that jco writes to make a function callable, without its types. jco writes the function's name
+ * several times.
+ */
 const FUNCTION_BYTES = 2500;
 const NAME_TIMES = 10;
 
-/** All of two. */
+/** The sum of two sizes. */
 export function sum(one: Unfolded, other: Partial<Unfolded>): Unfolded {
   const of = (what: keyof Unfolded) => Math.min(CAP, one[what] + (other[what] ?? 0));
   return { bytes: of("bytes"), parts: of("parts"), instances: of("instances"), memories: of("memories") };
 }
 
-/** An instance of these. */
+/** An instance with these items. */
 export function itemsOf(map: ReadonlyMap<string, Item>): Items {
   let unfolded = NONE;
   for (const [name, { type, items }] of map) {
@@ -73,15 +78,15 @@ export function itemsOf(map: ReadonlyMap<string, Item>): Items {
   return { map, unfolded };
 }
 
-/** How long a label may be to count for nothing. */
+/** A label up to this length costs nothing extra. */
 const LABEL = 32;
 
-/** Types by their structure. */
+/** Numbers types by their structure. */
 export class TypeNumbers {
   #known = new Map<string, Type>();
   #next = 0;
 
-  /** The type that is made of these, as often as `times` says. Labels are names of the component model. */
+  /** The type with these components, `times` times. Labels are names of the component model. */
   of(of: string, types: readonly Type[] = [], labels: readonly string[] = [], times = 1): Type {
     const key = `${of}(${
       types.map(({ number }, index) => labels.length > 0 ? `${labels[index]}:${number}` : number).join()
@@ -96,12 +101,12 @@ export class TypeNumbers {
     return type;
   }
 
-  /** A resource by the interface it is of, and its name there. */
+  /** A resource, identified by its interface and its name there. */
   resource(owner: string, name: string): Type {
     return this.of(`resource ${owner}#${name}`);
   }
 
-  /** What is the same as nothing else. */
+  /** A type that is equal to no other. */
   fresh(): Type {
     return { number: this.#next++, parts: 0 };
   }

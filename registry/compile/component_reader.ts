@@ -1,8 +1,9 @@
 /**
- * Reads what a component defines (component model, Binary.md): its types by their structure, what it imports and exports,
- * and how much it would be if every instantiation in it were written out, as jco does. Nothing that is not understood is
- * passed over: a reader that takes bytes in another way than the compiler would check another component than the one that
- * runs. Pure.
+ * Reads a component's definitions (component model, Binary.md): its structural types, its imports and exports, and its
+ * size if every instantiation is expanded, as jco expands it. Pure.
+ *
+ * The reader refuses everything that it does not understand. A reader that skipped bytes could check another component
+ * than the one that the compiler runs.
  */
 
 import { AppError } from "../../runtime/base/errors.ts";
@@ -31,13 +32,13 @@ import { Reader, readExternName, readModuleNames, readSections, wasmKind } from 
 export interface ComponentReport {
   readonly imports: readonly (readonly [name: string, item: Item])[];
   readonly exports: Items;
-  /** What all of it is, written out. */
+  /** Expanded size of the whole component. */
   readonly unfolded: Unfolded;
-  /** The parts of its largest type, used or not. */
+  /** Number of parts of its largest type, used or not. */
   readonly largestType: number;
 }
 
-// Sections of a component. Without 9 and 12, start functions and values, which nothing makes.
+// Sections of a component. 9 and 12 (start functions and values) are missing because no toolchain makes them.
 const CUSTOM = 0;
 const CORE_MODULE = 1;
 const CORE_INSTANCE = 2;
@@ -49,10 +50,10 @@ const TYPE = 7;
 const CANON = 8;
 const IMPORT = 10;
 const EXPORT = 11;
-// Of a core module.
+// Section of a core module.
 const MODULE_MEMORY = 5;
 /**
- * Reads a component. Types of the same structure have the same number, among those that `numbers` knows already too.
+ * Reads a component. Types with the same structure get the same number, including types that `numbers` already knows.
  *
  * @throws AppError WASM_INVALID, TOO_LARGE, PLUGIN_UNSUPPORTED
  */
@@ -64,7 +65,7 @@ export function readComponent(bytes: Uint8Array, numbers = new TypeNumbers()): C
   return {
     imports: scope.imports,
     exports,
-    // What it exports is written out for callers in JavaScript.
+    // jco writes the exports out for callers in JavaScript.
     unfolded: sum(scope.unfolded, exports.unfolded),
     largestType: reading.largestType,
   };
@@ -78,7 +79,7 @@ function readDefinitions(bytes: Uint8Array, scope: Scope, depth: number): void {
     const all = (item: () => void) => each(reader, scope, item);
     switch (id) {
       case CUSTOM:
-      case CORE_TYPE: // of modules that are handed in, which none of what is instantiated may be
+      case CORE_TYPE: // types of modules that are passed in; no instantiated module may be one
         continue;
       case CORE_MODULE:
         scope.modules.push(reportOf(bytes.subarray(content, end)));
@@ -128,19 +129,19 @@ function reportOf(module: Uint8Array): ModuleReport {
   };
 }
 
-/** An export of a component, which has a number of its own. */
+/** Reads an export of a component; an export gets an index of its own. */
 function readExport(reader: Reader, scope: Scope): void {
   const name = readExternName(reader);
   const { item, definition } = readSorted(reader, scope);
   const ascribed = reader.byte();
   if (ascribed > 1) unknown("an export has a type in an unknown way");
-  // It may show less of it; it is the same thing.
+  // The ascribed type may show less, but it is the same thing.
   if (ascribed === 1) readDescription(reader, scope, name);
   define(scope, item, definition);
   scope.exports.set(name, item);
 }
 
-/** Something by its sort and number. */
+/** Looks something up by its sort and index. */
 function readSorted(
   reader: Reader,
   scope: Scope,
@@ -207,14 +208,14 @@ function readCoreInstance(reader: Reader, scope: Scope): void {
       reader.number();
       given++;
     });
-    // Each thing a module imports is written with its name, and the name of what is given for it.
+    // jco writes the name of each import, and the name of the value passed for it.
     const names = 2 * module.nameBytes + module.imports * (60 + reading.longest);
     scope.add({ bytes: 100 + 60 * given + names, instances: 1, memories: module.memories });
   } else if (kind === 0x01) {
     each(reader, scope, () => {
       const name = reader.text();
       reading.longest = Math.max(reading.longest, name.length);
-      reader.byte(); // of which sort
+      reader.byte(); // its sort
       reader.number();
     });
   } else unknown(`it makes a core instance in the unknown way ${kind}`);
@@ -224,7 +225,7 @@ function readCoreInstance(reader: Reader, scope: Scope): void {
 
 const LATER = "It uses functions of the component model that came with WASI 0.3";
 
-/** A function that is lifted or lowered, or one for resources. */
+/** Reads a canonical function: lift, lower, or a resource built-in. */
 function readCanon(reader: Reader, scope: Scope): void {
   const { reading } = scope;
   const kind = reader.byte();
@@ -240,7 +241,7 @@ function readCanon(reader: Reader, scope: Scope): void {
       const { type } = scope.functions[index] ?? unknown(`it lowers the function ${index}, which it has not`);
       scope.add({ bytes: 1000, parts: type.parts });
     }
-  } else if (kind >= 0x02 && kind <= 0x04) { // of a resource: new, drop, rep
+  } else if (kind >= 0x02 && kind <= 0x04) { // resource.new, resource.drop, resource.rep
     scope.type(reader.number());
     scope.add({ bytes: 500 });
   } else throw new AppError("PLUGIN_UNSUPPORTED", LATER, { hint: "build it for WASI 0.2 (wasm32-wasip2)" });
@@ -249,7 +250,7 @@ function readCanon(reader: Reader, scope: Scope): void {
 function readOptions(reader: Reader, scope: Scope): void {
   each(reader, scope, () => {
     const kind = reader.byte();
-    if (kind <= 0x02) return; // how strings are encoded
+    if (kind <= 0x02) return; // string encoding
     if (kind > 0x05) {
       throw new AppError("PLUGIN_UNSUPPORTED", LATER, { hint: "build it for WASI 0.2 (wasm32-wasip2)" });
     }

@@ -1,4 +1,4 @@
-/** What is known of a component, or of a type of one or of an instance, while component_reader.ts reads it. Pure. */
+/** The state of component_reader.ts for one component, component type or instance type. Pure. */
 
 import { AppError } from "../../runtime/base/errors.ts";
 import {
@@ -12,9 +12,9 @@ import {
 } from "./component_items.ts";
 import type { Reader } from "./wasm_reader.ts";
 
-/** Components of a composition are nested two or three deep. */
+/** Real compositions nest components two or three deep. */
 export const MAX_DEPTH = 100;
-/** How many definitions, declarations and arguments one binary may have. The largest real components have some thousands. */
+/** The most definitions, declarations and arguments in one binary. The largest real components have some thousands. */
 const MAX_ITEMS = 1_000_000;
 
 // Sorts, and kinds of external descriptions.
@@ -28,11 +28,11 @@ export const CORE_INSTANCE_SORT = 0x12;
 export const CORE_MODULE_SORT = 0x11;
 export const CORE_TYPE_SORT = 0x10;
 
-/** What one reading shares at every depth. */
+/** State shared by all depths of one reading. */
 export class Reading {
   readonly numbers: TypeNumbers;
   largestType = 0;
-  /** The longest name of what core instances give, which is written wherever that is used. */
+  /** The longest name that core instances export. jco writes it wherever the export is used. */
   longest = 0;
   #items = 0;
 
@@ -40,7 +40,7 @@ export class Reading {
     this.numbers = numbers;
   }
 
-  /** Counts what is read. @throws AppError TOO_LARGE */
+  /** Counts one more item. @throws AppError TOO_LARGE */
   count(): void {
     if (++this.#items > MAX_ITEMS) {
       throw new AppError("TOO_LARGE", `Its components have more than ${MAX_ITEMS} definitions`);
@@ -48,20 +48,20 @@ export class Reading {
   }
 }
 
-/** A component, or a type of one or of an instance, while its definitions are read. */
+/** The definitions read so far of a component, a component type or an instance type. */
 export class Scope {
   readonly types: Type[] = [];
   readonly functions: Item[] = [];
   readonly instances: Item[] = [];
-  /** Undefined for one that is handed in. */
+  /** Undefined for a component that is passed in. */
   readonly components: (Definition | undefined)[] = [];
-  /** Undefined for one that is handed in. */
+  /** Undefined for a module that is passed in. */
   readonly modules: (ModuleReport | undefined)[] = [];
   readonly imports: [string, Item][] = [];
   readonly exports = new Map<string, Item>();
   unfolded: Unfolded = NONE;
 
-  /** `owner`: the interface whose resources are declared here; undefined where they are nobody else's. */
+  /** `owner`: the interface that declares the resources here; undefined if they belong to this scope alone. */
   constructor(readonly reading: Reading, readonly parent?: Scope, readonly owner?: string) {}
 
   add(unfolded: Partial<Unfolded>): void {
@@ -73,20 +73,20 @@ export class Scope {
   }
 }
 
-/** What a component is when it is instantiated. */
+/** The result of instantiating a component. */
 export interface Definition {
   readonly exports: Items;
   readonly unfolded: Unfolded;
 }
 
-/** What a core module imports (how many things, and how many bytes their names are), and its own memories. */
+/** A core module: the number of its imports, the bytes of their names, and its own memories. */
 export interface ModuleReport {
   readonly imports: number;
   readonly nameBytes: number;
   readonly memories: number;
 }
 
-/** Gives something the next number of its sort. */
+/** Gives an item the next index of its sort. */
 export function define(scope: Scope, item: Item, definition?: Definition): void {
   if (item.sort === TYPE_SORT) scope.types.push(item.type);
   else if (item.sort === FUNCTION_SORT) scope.functions.push(item);
@@ -95,7 +95,7 @@ export function define(scope: Scope, item: Item, definition?: Definition): void 
   else if (item.sort === CORE) scope.modules.push(undefined);
 }
 
-/** Reads as many things as there are said to be. */
+/** Reads a vector: a count, then that many items. */
 export function each(reader: Reader, { reading }: Scope, item: () => void): void {
   for (let count = reader.number(); count > 0; count--) {
     reading.count();

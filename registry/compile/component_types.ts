@@ -1,6 +1,6 @@
 /**
- * Reads the types of a component (component model, Binary.md: type definitions, imports, aliases): by their structure, and
- * of instances and components by what they declare. Pure.
+ * Reads the types of a component by structure (component model, Binary.md: type definitions, imports, aliases).
+ * Instance and component types are read from their declarations. Pure.
  */
 
 import { printable } from "../../runtime/base/text.ts";
@@ -21,7 +21,7 @@ import {
 } from "./component_scope.ts";
 import { type Reader, readExternName } from "./wasm_reader.ts";
 
-/** Primitive types, by their byte; 0x64 is an error context, of WASI 0.3. */
+/** Primitive types by their byte. 0x64 is WASI 0.3's error context. */
 const PRIMITIVES: ReadonlyMap<number, string> = new Map([
   ...[[0x7f, "bool"], [0x7e, "s8"], [0x7d, "u8"], [0x7c, "s16"], [0x7b, "u16"], [0x7a, "s32"]] as const,
   ...[[0x79, "u32"], [0x78, "s64"], [0x77, "u64"], [0x76, "f32"], [0x75, "f64"], [0x74, "char"]] as const,
@@ -38,7 +38,7 @@ export function readType(reader: Reader, scope: Scope, depth: number): Type {
 function readTypeDefinition(reader: Reader, scope: Scope, depth: number): Type {
   const kind = reader.byte();
   const { numbers } = scope.reading;
-  if (kind === 0x3f) { // a resource: what stands for it, and its destructor
+  if (kind === 0x3f) { // a resource: its representation, then its destructor
     reader.byte();
     if (reader.byte() === 1) reader.number();
     return numbers.fresh();
@@ -53,7 +53,7 @@ function readTypeDefinition(reader: Reader, scope: Scope, depth: number): Type {
 function readFunctionType(reader: Reader, scope: Scope, async: boolean): Type {
   const { numbers } = scope.reading;
   const parameters: Type[] = [];
-  // How a host calls them is no part of what a function is.
+  // The calling convention of a host is not part of a function's type.
   each(reader, scope, () => {
     readLabel(reader);
     parameters.push(readValueType(reader, scope));
@@ -107,7 +107,7 @@ function readValueTypeDefinition(kind: number, reader: Reader, scope: Scope): Ty
       return numbers.of("own", [scope.type(reader.number())]);
     case 0x68:
       return numbers.of("borrow", [scope.type(reader.number())]);
-    case 0x67: { // a list of a fixed length is written out
+    case 0x67: { // jco expands a list of fixed length
       const of = value();
       const length = reader.number();
       return numbers.of(`list ${length}`, [of], [], length);
@@ -122,14 +122,14 @@ function readValueTypeDefinition(kind: number, reader: Reader, scope: Scope): Ty
   return unknown(`it defines a type of the unknown kind ${kind}`);
 }
 
-/** What a parameter, a field, a case or a flag is called. */
+/** Reads the label of a parameter, field, case or flag. */
 function readLabel(reader: Reader): string {
   const label = reader.text();
   if (!/^[A-Za-z0-9-]+$/.test(label)) unknown(`"${printable(label, 100)}" is no name of the component model`);
   return label;
 }
 
-/** A primitive, in one byte that is negative as a signed number, or the index of a type, as a signed number of 33 bits. */
+/** Reads a value type: a primitive (one byte, negative as a signed number) or a type index (a signed 33-bit number). */
 function readValueType(reader: Reader, scope: Scope): Type {
   const first = reader.byte();
   const primitive = PRIMITIVES.get(first);
@@ -145,15 +145,15 @@ function readValueType(reader: Reader, scope: Scope): Type {
   return scope.type(index);
 }
 
-/** The type of a component: declarations in a scope of their own. */
+/** Reads a component type: declarations in a scope of their own. */
 function readComponentType(reader: Reader, parent: Scope, depth: number): Type {
   const scope = readDeclarations(reader, new Scope(parent.reading, parent), depth);
   return { ...parent.reading.numbers.fresh(), imports: scope.imports, items: () => itemsOf(scope.exports) };
 }
 
 /**
- * The type of an instance. What it declares is read when it is met, and again for each import that has it, as the resources
- * are that import's then.
+ * Reads an instance type. Its declarations are read once here, and again for each import of this type, because the
+ * resources then belong to that import.
  */
 function readInstanceType(reader: Reader, parent: Scope, depth: number): Type {
   const again = reader.copy();
@@ -180,7 +180,7 @@ function readDeclarations(reader: Reader, scope: Scope, depth: number): Scope {
   return scope;
 }
 
-/** What an import or an export is. `name`: by which a resource is told from others of its interface. */
+/** Reads the type of an import or export. `name` distinguishes a resource from others of its interface. */
 export function readDescription(reader: Reader, scope: Scope, name: string, owner?: string): Item {
   const { numbers } = scope.reading;
   const sort = reader.byte();
@@ -226,7 +226,7 @@ export function readAlias(reader: Reader, scope: Scope): void {
   if (target === 0x02) return readOuterAlias(reader, scope, sort, core);
   const instance = reader.number();
   const name = reader.text();
-  if (target === 0x01) { // of a core instance
+  if (target === 0x01) { // an export of a core instance
     if (core === undefined) unknown("a core instance gives what is none of core");
     scope.reading.longest = Math.max(scope.reading.longest, name.length);
     scope.add({ bytes: 20 });

@@ -1,8 +1,9 @@
 /**
- * Memory that grows, counted: each `memory.grow` of a core module becomes the call of a function that traps where the
- * memory would grow past a limit, which the host sets in an exported global (runtime/wasi/memory_limit.ts). Done when a
- * plugin is compiled, so that a run only sets a number. The maximum that a memory can have by itself makes `memory.grow`
- * answer -1 instead, which programs take for "no more" and, in C, often for an address. Pure.
+ * Limits memory growth. Each `memory.grow` of a core module becomes a call of a function that traps if the memory would
+ * exceed the limit. The host sets the limit in an exported global (runtime/wasi/memory_limit.ts). The rewriting happens
+ * when the plugin is compiled, so a run only sets a number.
+ *
+ * A memory's own maximum would not do: `memory.grow` then returns -1, which C programs often use as an address. Pure.
  *
  * Follows the WebAssembly core specification 3.0, binary format (chapter 5), with threads.
  */
@@ -22,8 +23,8 @@ const CODE = 10;
 const I32 = 0x7f;
 
 /**
- * The module with its growth counted; itself where it never grows a memory. The engine has validated it, and its
- * memories have addresses of 32 bits (foreign_modules.ts).
+ * Returns the module with its memory growth counted, or the module itself if it never grows a memory. The engine must
+ * have validated it, and its memories must be 32-bit (foreign_modules.ts).
  *
  * @throws AppError WASM_INVALID, PLUGIN_UNSUPPORTED
  */
@@ -49,7 +50,7 @@ export function countGrowth(bytes: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuf
   ]);
 
   const parts: Uint8Array[] = [bytes.subarray(0, PREAMBLE)];
-  // A list, not rest parameters: a call with two arguments a function overflows the stack in a large module.
+  // A list, not rest parameters: rest parameters overflow the stack in a large module.
   const put = (id: number, content: readonly Uint8Array[]) => {
     const size = content.reduce((sum, { length }) => sum + length, 0);
     parts.push(Uint8Array.from([id, ...leb(size)]));
@@ -66,7 +67,8 @@ export function countGrowth(bytes: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuf
     ]);
   };
   for (const each of sections) {
-    // What is missing stands where its id belongs; custom sections have no place. Tags (13) come before globals.
+    // Inserts each missing section in the order of the ids. Custom sections have no fixed place. Tags (13) come before
+    // globals.
     const rank = each.id === 13 ? 5.5 : each.id === 12 ? 9.5 : each.id;
     if (each.id !== 0) { for (const id of [...additions.keys()]) if (id < rank) add(id, undefined); }
     if (additions.has(each.id)) add(each.id, each);
@@ -99,7 +101,7 @@ function growerBody(memory: number, global: number): number[] {
     ...[0x20, 0, 0xad, 0x7c], // + the parameter
     ...[0x23, ...g, 0xad, 0x56], // > the limit
     ...[0x04, 0x40], // if
-    ...[0x41, 0x7f, 0x24, ...g], // the limit = -1: the host sees that it was met
+    ...[0x41, 0x7f, 0x24, ...g], // limit = -1 tells the host that the limit was reached
     ...[0x00, 0x0b], // unreachable, end
     ...[0x20, 0, 0x40, ...m], // memory.grow
     0x0b,
@@ -141,7 +143,7 @@ function withCalls(
   return body;
 }
 
-/** Every body of the code section, and where it grows a memory. */
+/** Every body of the code section, and its memory.grow instructions. */
 function findGrowth(bytes: Uint8Array, section: Section): { bodies: Body[] } {
   const reader = new Code(bytes, section.content);
   const bodies: Body[] = [];
@@ -169,11 +171,11 @@ function findGrowth(bytes: Uint8Array, section: Section): { bodies: Body[] } {
 const MEMORY_GROW = 0x40;
 const END = 0x0b;
 
-/** Reads code, whose every instruction has to be known to find where the next begins. */
+/** Decodes instructions. It must know each instruction to find the next one. */
 export class Code {
   #bytes: Uint8Array;
   at: number;
-  /** Of the memory.grow read last. */
+  /** Memory index of the last memory.grow. */
   memory = 0;
 
   constructor(bytes: Uint8Array, at: number) {
@@ -187,7 +189,7 @@ export class Code {
     return value;
   }
 
-  /** A number of any size and sign. */
+  /** Skips a LEB128 number of any size and sign. */
   skipNumber(): void {
     while (this.#bytes[this.at++]! >= 0x80);
     if (this.at > this.#bytes.length) throw invalid("its code is cut short");
@@ -202,7 +204,7 @@ export class Code {
     this.at += length;
   }
 
-  /** Passes over a constant expression, its end included. */
+  /** Skips a constant expression, including its end. */
   skipExpression(): void {
     while (this.instruction() !== END);
   }
@@ -216,7 +218,7 @@ export class Code {
     if (this.at > this.#bytes.length) throw invalid("its code is cut short");
   }
 
-  /** The type of a block: nothing, a value's, or an index. */
+  /** Skips a block type: empty, a value type, or an index. */
   #blockType(): void {
     const type = this.#bytes[this.at]!;
     if (type === 0x63 || type === 0x64) this.valueType();
@@ -224,7 +226,7 @@ export class Code {
   }
 
   #memoryArgument(): void {
-    // Bit 6 of the alignment says that a memory's index follows.
+    // Bit 6 of the alignment: a memory index follows.
     const alignment = this.number();
     this.skipNumbers((alignment & 0x40) !== 0 ? 2 : 1);
   }
@@ -305,8 +307,8 @@ export class Code {
           break;
         case 0xfc: {
           const sub = this.number();
-          // Saturating truncation and wide arithmetic have no operands; of the others data.drop, memory.fill, elem.drop
-          // and table.grow, size and fill have one.
+          // Saturating truncation and wide arithmetic have no operands. data.drop, memory.fill, elem.drop, table.grow,
+          // table.size and table.fill have one, the others two.
           if (sub >= 8 && sub <= 17) this.skipNumbers([8, 10, 12, 14].includes(sub) ? 2 : 1);
           else if (sub > 22) throw unknown(op, sub);
           break;
@@ -327,7 +329,7 @@ export class Code {
     return op;
   }
 
-  /** Of garbage collection. */
+  /** Skips the operands of a garbage-collection instruction. */
   #reference(sub: number): void {
     if (sub > 30) throw unknown(0xfb, sub);
     if (sub === 24 || sub === 25) { // br_on_cast: flags, a label, two heap types
@@ -337,11 +339,11 @@ export class Code {
     else if (![15, 26, 27, 28, 29, 30].includes(sub)) this.skipNumber();
   }
 
-  /** Of vectors. */
+  /** Skips the operands of a vector instruction. */
   #vector(sub: number): void {
     if (sub <= 11 || sub === 92 || sub === 93) this.#memoryArgument();
-    else if (sub === 12 || sub === 13) this.at += 16; // a constant, the lanes of a shuffle
-    else if (sub >= 21 && sub <= 34) this.at++; // a lane
+    else if (sub === 12 || sub === 13) this.at += 16; // a constant, or the lanes of a shuffle
+    else if (sub >= 21 && sub <= 34) this.at++; // a lane index
     else if (sub >= 84 && sub <= 91) {
       this.#memoryArgument();
       this.at++;
@@ -358,7 +360,7 @@ function invalid(what: string): AppError {
   return new AppError("WASM_INVALID", `It is not valid WebAssembly: ${what}`);
 }
 
-/** The memories of a module that the engine has validated, those that it imports first. */
+/** The memories of a module, imported ones first. The engine must have validated the module. */
 export function readMemoryTypes(bytes: Uint8Array): MemoryType[] {
   const sections = readSections(bytes);
   const section = sections.find(({ id }) => id === MEMORY);
@@ -368,7 +370,7 @@ export function readMemoryTypes(bytes: Uint8Array): MemoryType[] {
   return [...imported, ...Array.from({ length: reader.number() }, () => limits(reader))];
 }
 
-/** How many functions and globals a module imports, and the types of the memories. */
+/** Counts imported functions and globals, and reads the types of imported memories. */
 function readImportCounts(bytes: Uint8Array, section: Section | undefined) {
   let functions = 0;
   let globals = 0;
@@ -415,20 +417,20 @@ function countOf(bytes: Uint8Array, section: Section | undefined): number {
   return section ? readNumber(bytes, section.content).value : 0;
 }
 
-/** How many types there are, those of recursive groups counted one by one. */
+/** Counts the types, each member of a recursive group on its own. */
 function countTypes(bytes: Uint8Array, section: Section | undefined): number {
   if (!section) return 0;
   const reader = new Code(bytes, section.content);
   let types = 0;
   const field = () => {
-    // A packed type is one byte, as a value's without a heap type is.
+    // A packed type is one byte, like a value type without a heap type.
     reader.valueType();
     reader.at++;
   };
   const type = () => {
     types++;
     let form = bytes[reader.at++]!;
-    if (form === 0x50 || form === 0x4f) { // a subtype: what it is one of
+    if (form === 0x50 || form === 0x4f) { // a subtype: its supertypes
       reader.skipNumbers(reader.number());
       form = bytes[reader.at++]!;
     }
@@ -471,11 +473,11 @@ export function leb(value: number): number[] {
   return bytes;
 }
 
-/** Of a positive number. */
+/** Signed LEB128 of a positive number. */
 function signedLeb(value: number): number[] {
   const bytes = leb(value);
   const last = bytes.at(-1)!;
-  // Its highest bit is the sign.
+  // The highest bit is the sign.
   return last & 0x40 ? [...bytes.slice(0, -1), last | 0x80, 0] : bytes;
 }
 

@@ -1,6 +1,6 @@
 /**
- * Modules that were built for another host, or with more of WebAssembly than a plugin can have: what is told of them, and
- * how they are built for WASI.
+ * Refuses modules that were built for another host or that use WebAssembly features krew-wasm does not support. The
+ * errors explain how to build them for WASI.
  */
 
 import { AppError } from "../../runtime/base/errors.ts";
@@ -11,13 +11,13 @@ const HOW =
   "build it for WASI: wasm32-wasip1 or wasm32-wasip2 (Rust), --target=wasm32-wasi (clang), GOOS=wasip1 (Go)";
 const NO_THREADS = "plugins have no threads: build it for wasm32-wasip1, without -pthread";
 
-/** The modules that WASI preview1 is imported from, the one of its first snapshot too. */
+/** Module names of WASI preview1, including its first snapshot. */
 export const PREVIEW1 = /^wasi_(snapshot_preview1|unstable)$/;
 
-/** What a core module asks for, as the engine tells it. */
+/** An import of a core module, as the engine describes it. */
 type Import = WebAssembly.ModuleImportDescriptor;
 
-/** The error for an import that nobody serves. Pure. */
+/** The error for an import that krew-wasm does not provide. Pure. */
 export function unknownImport({ module, name }: Import): AppError {
   return new AppError(
     "PLUGIN_UNSUPPORTED",
@@ -47,7 +47,7 @@ function wayOut(module: string, name: string): string {
 }
 
 /**
- * Refuses a module that is no program.
+ * Refuses a module that is not a program.
  *
  * @throws AppError PLUGIN_UNSUPPORTED
  */
@@ -79,7 +79,7 @@ export function refuseLibrary(
 }
 
 /**
- * Refuses memories that no function of WASI can read, and whose growth could not be held to `--max-memory`.
+ * Refuses memories that WASI functions cannot read, and memories whose growth `--max-memory` could not limit.
  *
  * @param bytes a module that the engine has validated
  * @throws AppError PLUGIN_UNSUPPORTED

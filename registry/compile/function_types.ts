@@ -1,9 +1,9 @@
 // deno-lint-ignore-file camelcase -- the functions have the names that the specification gives them
 
 /**
- * Whether a module declares the host's functions as they are. JavaScript is called with whatever a module says it passes:
- * one that declares other types than WASI has would get the engine's words for a failed conversion, in the middle of a run.
- * Pure; the engine has validated the module.
+ * Checks that a module declares the host's functions with their real types. JavaScript accepts whatever a module
+ * passes: a module with other types would fail in the middle of a run with the engine's message about a failed
+ * conversion. Pure; the engine must have validated the module.
  */
 
 import { AppError } from "../../runtime/base/errors.ts";
@@ -18,12 +18,12 @@ const TABLES = 4;
 const EXPORTS = 7;
 const TAGS = 13;
 
-/** `i` for a number of 32 bits, `I` for one of 64, `r` for a reference, `?` for anything else; parameters, `>`, results. */
+/** Parameters, `>`, results. `i`: 32-bit number, `I`: 64-bit number, `r`: reference, `?`: anything else. */
 type Signature = string;
 
 /**
- * The parameters of WASI preview1's functions where one has 64 bits (legacy/preview1/docs.md); all others have 32. Each
- * returns an errno, but for `proc_exit`.
+ * Parameters of the preview1 functions with a 64-bit parameter (legacy/preview1/docs.md). All other functions have
+ * 32-bit parameters. Every function except `proc_exit` returns an errno.
  */
 const WIDE: Readonly<Record<string, string>> = {
   clock_time_get: "iIi",
@@ -39,7 +39,7 @@ const WIDE: Readonly<Record<string, string>> = {
   path_filestat_set_times: "iiiiIIi",
   path_open: "iiiiiIIii",
 };
-/** How many parameters of 32 bits the others have. */
+/** Number of 32-bit parameters of the other functions. */
 const NARROW: Readonly<Record<string, number>> = {
   args_get: 2,
   args_sizes_get: 2,
@@ -77,7 +77,7 @@ const NARROW: Readonly<Record<string, number>> = {
   sock_shutdown: 2,
 };
 
-/** What the interfaces beside WASI have: how many parameters of 32 bits, and whether they return as many. */
+/** Functions of the interfaces beside WASI. */
 const BESIDE: Readonly<Record<string, Readonly<Record<string, Signature>>>> = {
   krew_wasm_kubernetes: {
     current: "iii>i",
@@ -95,12 +95,12 @@ const BESIDE: Readonly<Record<string, Readonly<Record<string, Signature>>>> = {
   "wasi-outbound-http": { request: "iiiiiiiiiiiiii>", "register-request-config": "iiiiiiiiiiiiiii>" },
 };
 
-/** Whether a module that the host serves has a function of this name. */
+/** Whether a module of the host has a function of this name. */
 export function isHostFunction(module: string, name: string): boolean {
   return wanted(module, name) !== undefined;
 }
 
-/** What a function of the host has to be declared as; undefined for one that the host does not have. */
+/** The type that a host function must be declared with; undefined if the host has no such function. */
 function wanted(module: string, name: string): Signature | undefined {
   if (Object.hasOwn(BESIDE, module)) {
     return Object.hasOwn(BESIDE[module]!, name) ? BESIDE[module]![name] : undefined;
@@ -115,13 +115,13 @@ function wanted(module: string, name: string): Signature | undefined {
 }
 
 /**
- * Refuses a module that declares a function of the host, or its own `_start`, with other types than they have.
+ * Refuses a module that declares a host function, or its own `_start`, with a wrong type.
  *
  * @throws AppError PLUGIN_UNSUPPORTED naming the function
  */
 export function checkFunctionTypes(bytes: Uint8Array): void {
   const types: Signature[] = [];
-  /** The type of each function, imported ones first. */
+  /** The type index of each function, imported functions first. */
   const functions: number[] = [];
   let start: number | undefined;
   for (const { id, content, end } of readSections(bytes)) {
@@ -133,7 +133,7 @@ export function checkFunctionTypes(bytes: Uint8Array): void {
     else if (id === IMPORTS) {
       each(() => {
         const [module, name] = [reader.text(), reader.text()];
-        // Nothing but functions can be had; that is told elsewhere, and what follows has no place to be read at.
+        // The host provides functions only. unknownImport() reports any other import, so the rest need not be read.
         if (reader.byte() !== 0x00) {
           throw unsupported(`It imports "${printable(name, 100)}", which is no function`);
         }
@@ -163,12 +163,12 @@ export function checkFunctionTypes(bytes: Uint8Array): void {
   }
 }
 
-/** What an exception of a language holds: a pointer, or a few. */
+/** Real exceptions hold a pointer, or a few values. */
 const MAX_EXCEPTION_VALUES = 16;
 
 /**
- * Whether a module can have the engine keep objects without end beside its memories: structures and arrays; exceptions that
- * refer to others, hold many values, or are kept in tables.
+ * Whether a module can make the engine keep unlimited objects outside its memories: structures and arrays, and
+ * exceptions that refer to others, hold many values, or are kept in tables.
  */
 export function definesObjects(bytes: Uint8Array): boolean {
   const types: Signature[] = [];
@@ -184,14 +184,14 @@ export function definesObjects(bytes: Uint8Array): boolean {
     } else if (id === TABLES) {
       each(() => {
         found ||= mayHoldExceptions(reader);
-        if (found) return; // what follows is not read
+        if (found) return; // the rest is not read
         const limits = reader.byte();
         reader.wide();
         if ((limits & 1) !== 0) reader.wide();
       });
     } else if (id === TAGS) {
       each(() => {
-        reader.byte(); // the attribute: an exception
+        reader.byte(); // the tag's attribute: an exception
         const [parameters = ""] = (types[reader.number()] ?? "?").split(">");
         found ||= parameters.includes("r") || parameters.length > MAX_EXCEPTION_VALUES;
       });
@@ -201,7 +201,7 @@ export function definesObjects(bytes: Uint8Array): boolean {
   return objects.includes(true);
 }
 
-/** Whether a table is of other references than to functions and to the host's, as far as its type is told by a byte or two. */
+/** Whether a table holds references other than funcref and externref, judged by its first byte or two. */
 function mayHoldExceptions(reader: Reader): boolean {
   const type = reader.byte();
   const isReference = type === 0x63 || type === 0x64;
@@ -216,7 +216,7 @@ function unsupported(what: string): AppError {
 }
 
 /**
- * Adds the types that one entry of the section defines (core specification 5.3; GC: groups, subtypes, structures,
+ * Adds the types that one entry of the type section defines (core specification 5.3; GC: groups, subtypes, structures,
  * arrays).
  */
 function readTypes(reader: Reader, types: Signature[]): void {
@@ -226,7 +226,7 @@ function readTypes(reader: Reader, types: Signature[]): void {
     return;
   }
   if (form === 0x50 || form === 0x4f) {
-    for (let count = reader.number(); count > 0; count--) reader.number(); // what it is a subtype of
+    for (let count = reader.number(); count > 0; count--) reader.number(); // its supertypes
     return readTypes(reader, types);
   }
   const list = () => {
@@ -236,7 +236,7 @@ function readTypes(reader: Reader, types: Signature[]): void {
   };
   const field = () => {
     readValueType(reader);
-    reader.byte(); // whether it can change
+    reader.byte(); // its mutability
   };
   if (form === 0x60) {
     types.push(`${list()}>${list()}`);
@@ -250,7 +250,7 @@ function readTypes(reader: Reader, types: Signature[]): void {
 
 function readValueType(reader: Reader): string {
   const type = reader.byte();
-  // `ref` and `ref null` name what they refer to.
+  // `ref` and `ref null` are followed by a heap type.
   if (type === 0x63 || type === 0x64) reader.wide();
   if (type === 0x7f) return "i";
   if (type === 0x7e) return "I";

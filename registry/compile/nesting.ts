@@ -1,24 +1,26 @@
-/** Blocks in blocks: each costs the engine a kilobyte when it compiles a function, and two bytes in the module. */
+/**
+ * Limits nested blocks. Each level costs the engine a kilobyte during compilation, but only two bytes in the module.
+ */
 
 import { AppError } from "../../runtime/base/errors.ts";
 import { Code } from "./count_memory_growth.ts";
 
-/** How deep blocks may be nested. A table of branches, for which compilers nest blocks, has at most 65,520 entries in V8. */
+/** The deepest nesting of blocks. Compilers nest a block for each entry of a branch table; V8 allows 65,520 entries. */
 const MAX_NESTING = 100_000;
-/** A block is its opcode, its type and its end. Bytes. */
+/** Bytes of a block: its opcode, its type and its end. */
 const BLOCK = 3;
 
 const OPENS: readonly number[] = [0x02, 0x03, 0x04, 0x06, 0x1f]; // block, loop, if, try, try_table
 const CLOSES: readonly number[] = [0x0b, 0x18]; // end, delegate
 
 /**
- * Refuses a function whose blocks are nested deeper than any program's. What is not valid is left to the engine.
+ * Refuses a function whose blocks are nested deeper than in any real program. Invalid code is left to the engine.
  *
- * @param start where its instructions begin, after its locals
+ * @param start offset of its instructions, after its locals
  * @throws AppError TOO_LARGE
  */
 export function refuseNesting(bytes: Uint8Array, start: number, end: number): void {
-  if (end - start < MAX_NESTING * BLOCK) return; // which makes this cheap: few functions are as long
+  if (end - start < MAX_NESTING * BLOCK) return; // few functions are that long, so this check is cheap
   const code = new Code(bytes, start);
   let depth = 0;
   try {

@@ -1,29 +1,31 @@
 /**
- * The tables of a component's handles, and how text and bytes are taken of its memory, as JavaScript that stands in the
- * place of jco's (rewrite_jco_output.ts; docs/maintainers/upstream.md). Component model, CanonicalABI.md: `Table`, `lift_own`, `lift_borrow`,
- * `canon resource.drop`. Pure.
+ * JavaScript that replaces jco's handle tables and jco's copying of text and bytes from a component's memory
+ * (rewrite_jco_output.ts; docs/maintainers/upstream.md). Component model, CanonicalABI.md: `Table`, `lift_own`,
+ * `lift_borrow`, `canon resource.drop`. Pure.
  *
- * A table is an array of numbers, two for each handle, as jco's: what the handle is, then the resource's representation, of
- * 32 bits. The first says `OWN`, `BORROW`, or `FREE` with the next handle that is free; at 0 that list begins.
+ * A table is an array with two numbers for each handle, as in jco: the handle's state, then the resource's 32-bit
+ * representation. The state is `OWN`, `BORROW`, or `FREE` with the next free handle. The list of free handles begins at
+ * 0.
  *
- * What the host hands out again before the component has dropped it, a stream's pollable and the standard streams
- * (runtime/wasi/p2/), is the same resource by one more handle: a bit in a block of 32, from REPEATS on. What StarlingMonkey
- * leaks (docs/maintainers/upstream.md, M1) then costs next to nothing, though any of these handles may still be used and dropped.
+ * The host returns some resources again before the component has dropped them: a stream's pollable and the standard
+ * streams (runtime/wasi/p2/). Such a handle is one more reference to the same resource: a bit in a block of 32, from
+ * REPEATS on. StarlingMonkey's leaked handles (docs/maintainers/upstream.md, M1) then cost almost nothing, and each of
+ * them may still be used and dropped.
  */
 
 /**
- * What a run passes to the script: the memory that the resources may take of the host which a component, all parts of it
- * together, holds at once (streams, pollables, descriptors, …). Bytes.
+ * The parameter by which a run tells the script how much host memory the component's resources (streams, pollables,
+ * descriptors, …) may take together, over all of its parts. Bytes.
  */
 export const MAX_HELD = "maxHeld";
-/** What a resource takes of the host, with all that belongs to it. Bytes. */
+/** Host memory of one resource, including everything that belongs to it. Bytes. */
 export const RESOURCE_SIZE = 1024;
-/** What 32 handles of one resource take beyond its first. Bytes. */
+/** Cost of 32 handles of one resource, beyond its first handle. Bytes. */
 const BLOCK_SIZE = 16;
-/** The most that one list may hold, other than of bytes: handles to poll, headers. */
+/** The most items of a list, except a list of bytes: handles to poll, headers. */
 export const MAX_LIST = 65536;
 
-/** Functions of jco's by their name, as they are here. */
+/** Replacements of jco's functions, by name. */
 export const TABLE_FUNCTIONS: Readonly<Record<string, string>> = {
   rscTableCreateOwn: `function rscTableCreateOwn(table, rep) {
 return addHandle(table, OWN, rep);
@@ -69,7 +71,7 @@ return addHandle(HANDLE_TABLES[toTid] ??= [FREE, 0], OWN, rep);
 `,
 };
 
-/** What those need, and the code that is rewritten. */
+/** Helpers of those functions and of the rewritten code. */
 export const HELPERS = `const OWN = 0, BORROW = 1, FREE = 1 << 30;
 const trap = (what) => new WebAssembly.RuntimeError(what);
 const wrong = (what) => trap('what it passed is wrong: ' + what);
@@ -160,26 +162,26 @@ if (length >>> 0 > ${MAX_LIST}) throw trap('it passes a list of ' + (length >>> 
 };
 `;
 
-/** A pollable or stream that is lowered: jco would look for a handle on it, which it never has. */
+/** A lowered pollable or stream: jco would look for a handle on it, which it never has. */
 const REPEATABLE =
   /^(if \(!\((\w+) instanceof (?:Pollable|InputStream|OutputStream)(?:\$\d+)?\)\) \{\nthrow [^\n]*\n\}\n)var (handle\d+) = \2\[symbolRscHandle\];\nif \(!\3\) \{\nconst rep = \2\[symbolRscRep\] (\|\| [^\n]*)\n(captureTable\d+)\.set\(rep, \2\);\n\3 = rscTableCreateOwn\((handleTable\d+), rep\);\n\}\n/gm;
-/** A handle that is dropped: its resource goes with the last one of it. */
+/** A dropped handle: its resource goes with its last handle. */
 const DROPPED = /^const handleEntry = rscTableRemove\([^\n]*\);\nif \(handleEntry\.own\) \{$/gm;
-/** A resource that is lifted: by which handle of which table, and whether it is given or lent. */
+/** A lifted resource: its handle and table, and whether it is owned or borrowed. */
 const LIFTED =
   /^var (rep\d+) = (handleTable\d+)\[\((handle\d+) << 1\) \+ 1\] & ~T_FLAG;\nvar (rsc\d+) = (captureTable\d+)\.get\(\1\);\nif \(!\4\) \{\n\4 = Object\.create\([\w$]+\.prototype\);\nObject\.defineProperty\(\4, symbolRscHandle, \{ writable: true, value: \3\}\);\nObject\.defineProperty\(\4, symbolRscRep, \{ writable: true, value: \1\}\);\n\}\n(else \{\n\5\.delete\(\1\);\n\}\nrscTableRemove\(\2, \3\);\n)?/gm;
-/** A resource of the host's that is lowered: the number it gets. */
+/** A lowered host resource: the number it gets. */
 const CAPTURED = /\|\| \+\+(captureCnt(\d+));/g;
 const NEW = /^(const trampoline\d+ = )rscTableCreateOwn\.bind\(null, (handleTable\d+)\);$/gm;
 const REMEMBERED = /^handleTable\d+\._createdReps = new Set\(\);\n/gm;
-/** Calls between components are told to jco's tasks, of which WASI 0.2 has none. */
+/** jco reports calls between components to its tasks; WASI 0.2 has no tasks. */
 const CALLS =
   /^(const trampoline\d+ = )(?:_symmetricSyncGuestCall(?:Enter|Exit)|_conditionalSuspending3I32ToVoid\(\n\(callerComponentIdx, calleeIsAsync, calleeComponentIdx\) => _symmetricSyncGuestCallEnter\([^\n]*\n[^\n]*\n\));$/gm;
 const TRAP = "throw new TypeError('Trap');";
 
-/** A component's code over these tables. */
+/** Makes a component's code use these tables. */
 export function withTables(body: string): string {
-  // Where parts of a component hand resources to one another, each table has its own.
+  // If parts of a component pass resources to one another, each part has its own table.
   return (body.includes("resourceTransferOwn") ? body : withRepeats(body))
     .replace(
       LIFTED,

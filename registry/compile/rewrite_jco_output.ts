@@ -1,6 +1,7 @@
 /**
- * jco's JavaScript for a component, made into what a run loads: the one place where what is wrong in jco 1.35's output,
- * or slow in it, is put right. docs/maintainers/upstream.md describes each defect under the number that it has here. Pure.
+ * Turns jco's JavaScript for a component into the script that a run loads. This is the only place that fixes defects
+ * and slow code in jco 1.35's output. docs/maintainers/upstream.md describes each defect under the number used here.
+ * Pure.
  */
 
 import { AppError, messageOf } from "../../runtime/base/errors.ts";
@@ -10,20 +11,19 @@ import { scriptNames } from "./served_interfaces.ts";
 
 const START = /^"use components";\nexport function instantiate\(/;
 const END = /\n\};?\s*\nexport const _util = \{\s*\};?\s*$/;
-// J1: asked in every call, which is an operation of Deno's and makes streams three to ten times slower.
+// J1: every call reads this variable. That is an operation of Deno's and makes streams three to ten times slower.
 const DEBUG = "const _debugLog = (...args) => {\n    if (!globalThis?.process?.env?.JCO_DEBUG) { return; }";
-// J2: trap.ts knows the engine's words for a trap, and people the engine's.
+// J2: trap.ts and the user need the engine's own message.
 const TRAP_WORDS = "if (message !== undefined) { err.message = message; }";
 
-// J11: an empty string takes no memory, though what the component has for it may be needed (cabi_realloc).
+// J11: an empty string takes no memory, but the component may rely on the call of its cabi_realloc.
 const EMPTY_STRING = "if (s.length === 0) { return { ptr: 1, len: 0 }; }\n";
 
 /**
- * jco's module as the body of a function, which is what a run loads (runtime/run/component.ts): V8 makes a function of
- * 360 KB in a tenth of the time that Deno takes to import a module of as much.
+ * Turns jco's module into the body of a function, which a run loads (runtime/run/component.ts). V8 compiles a function
+ * of 360 KB in a tenth of the time that Deno takes to import such a module.
  *
- * @throws AppError INTERNAL when jco's output is not what it was when this was written, COMPILE_FAILED when it does
- * not parse
+ * @throws AppError INTERNAL if jco's output has an unknown form, COMPILE_FAILED if it does not parse
  */
 export function componentScript(module: string, run: string, imports: readonly string[]): string {
   if (
@@ -37,7 +37,7 @@ export function componentScript(module: string, run: string, imports: readonly s
   const body = withoutUnused(withLeanTables(withDirectCalls(
     names,
     module
-      // In parentheses: V8 then compiles it at once, where it would read it through and do so again when it is called.
+      // Parentheses make V8 compile the function at once. Without them V8 would parse it twice.
       .replace(START, '"use strict";\nconst instantiate = (function instantiate(')
       .replace(END, "\n});\n")
       .replace(DEBUG, `${HELPERS}const _debugLog = () => {\n    if (true) { return; }`)
@@ -45,7 +45,7 @@ export function componentScript(module: string, run: string, imports: readonly s
       .replace(EMPTY_STRING, "")
       .replace(/^[ \t]+/gm, ""),
   )));
-  // Whatever of jco's tables was left would know nothing of these.
+  // A remaining use of jco's tables would not know the tables of resource_tables.ts.
   if (/_createdReps|\+\+captureCnt|^var rep\d+ = handleTable/m.test(body)) throw unknownForm();
   if (/^(?:export|import)\b|\bimport(?:\.meta\b|\s*\()/m.test(body)) {
     throw new AppError("INTERNAL", "jco's output imports or exports what krew-wasm does not know");
@@ -60,7 +60,7 @@ export function componentScript(module: string, run: string, imports: readonly s
   return script;
 }
 
-/** Lines that do nothing: comments, what is logged of each call, and empty ones. */
+/** Lines without effect: comments, the log of each call, and empty lines. */
 const SILENT = /^(?:\/\/.*|_debugLog\('\[iface="[^\n]*\(sync, @ enter\)'\);)?\n/gm;
 
 function throwUnknownForm(): never {
@@ -72,8 +72,8 @@ function unknownForm(): AppError {
 }
 
 /**
- * What a script may name of the host: what served_interfaces.ts compared is looked at once more in the text that runs, as
- * every object of JavaScript has more under its name than WIT gave it.
+ * The host's functions that a script may name. served_interfaces.ts has compared the component's imports; this class
+ * checks the text that runs, because a JavaScript object has more properties than WIT declares.
  */
 class HostNames {
   #imports: readonly string[];
@@ -101,7 +101,10 @@ class HostNames {
     }
   }
 
-  /** Checks what a function is served by: a method or static function, or what was taken. @throws AppError INTERNAL */
+  /**
+   * Checks the function that serves an import: a method, a static function, or an imported function. @throws AppError
+   * INTERNAL
+   */
   checkCall(expression: string): void {
     const [, method] = /^(?:new )?[\w$]+(?:\.(\w+))?\(/.exec(expression) ?? throwUnknownForm();
     if (method !== undefined && !this.#methods.has(method)) throw unknownName(method);
@@ -112,7 +115,7 @@ function unknownName(name: string): never {
   throw new AppError("INTERNAL", `jco's output calls "${printable(name, 100)}", which no interface has`);
 }
 
-/** A function that serves one import: its parameters, its body, and whether it may wait. */
+/** A function that serves one import: its parameters, its body, and whether it may suspend. */
 const TRAMPOLINE =
   /^const _trampoline(\d+) = (async )?function\(([\w, ]*)\) \{\n([^]*?)\n\}\n_trampoline\1\.fnName = '[^'\n]*';\n(_trampoline\1\.manuallyAsync = true;\n)?/gm;
 /** Its lowering: the same function behind a task of the component model's concurrency. */
@@ -121,7 +124,7 @@ const LOWERING =
 /** The program: the same, around the call of a core function that returns 0 or 1. */
 const RUN =
   /^(?:async )?function (run(?:\$\d+)?)\(\) \{\n\nconst hostProvided = false;\n[^]*?\nfn: \(\) => (\w+)\(\),\n\}\);\n[^]*?\n\},\n\}\);\n\n\}\n/m;
-/** From its lifted parameters to the call: a task is made for it, and entered. */
+/** From the lifted parameters to the call: jco makes a task and enters it. */
 const CALL = new RegExp(
   "const hostProvided = true;\\n\\nlet parentTask;\\n[^]*?\\n" +
     "(?:const started = task\\.enterSync\\(\\);" +
@@ -131,25 +134,25 @@ const CALL = new RegExp(
     "componentIdx: task\\.componentIdx\\(\\),\\ntaskID: task\\.id\\(\\),\\n" +
     "fn: \\(\\) => _trackHostOperation\\(\\(\\) => ([^]*?)\\),\\n\\}\\)\\n;\\n",
 );
-/** What follows it where the function has an error to return… */
+/** The end of a function that can return an error… */
 const CATCHES =
   /^ret = (hostRet\d+) !== null && typeof \1 === 'object' && \(\1\.tag === 'ok' \|\| \1\.tag === 'err'\)\n\? \1\n: \{ tag: 'ok', val: \1\};\n\} catch \(e\) \{\nif \(getOrCreateAsyncState\(\d+\)\.markTrapped\(e\)\) \{ throw e; \}\nret = \{ tag: 'err', val: getErrorPayload\(e\) \};\n\}\n/;
-/** …and where it has none. */
+/** …and of one that cannot. */
 const THROWS =
   /^\} catch \(err\) \{\n\n_debugLog\([^]*?\n\}\);\ngetOrCreateAsyncState\(\d+\)\.markTrapped\(err\);\ntask\.setErrored\(err\);\ntask\.reject\(err\);\ntask\.exit\(\);\n(?:throw err;|return task\.completionPromise\(\);)\n\n\}\n/;
 const RETURN =
   /\n_debugLog\([^\n]*\[Instruction::Return\]', \{\n[^]*?\n\}\);\ntask\.resolve\(\[[^\n]*\]\);\ntask\.exit\(\);(\nreturn [^\n]*)?$/;
-// Only what was lent by nobody is given back; see NO_FAKES.
+// Keeps only the borrows that the host must give back; see NO_FAKES.
 const BORROWS_GIVEN_BACK =
   /for \(const entry of curResourceBorrows\) \{\n[^]*?\nrsc\[symbolRscHandle\] = undefined;\n\}\ncurResourceBorrows = \[\];(?:\n|$)/;
 
 /**
- * J3: jco makes a task, a subtask, a waitable and five promises for each call of an import of WASI 0.2, which knows no
- * tasks, and suspends the component where the answer is at hand. Here an import is called, and the component suspended
- * where it answers with a promise.
+ * J3: for each call of a WASI 0.2 import, jco makes a task, a subtask, a waitable and five promises. WASI 0.2 knows no
+ * tasks. jco also suspends the component when the answer is ready. Here the import is called directly, and the
+ * component is suspended only if the call returns a promise.
  */
 function withDirectCalls(names: HostNames, body: string): string {
-  // What needs tasks is of WASI 0.3, and not read (component_reader.ts).
+  // Only WASI 0.3 needs tasks, and component_reader.ts refuses it.
   if (/^(?:isAsync|funcTypeIsAsync): true,$/m.test(body)) throw unknownForm();
   const direct = new Set<string>();
   const called = body.replace(
@@ -224,11 +227,17 @@ const WRITTEN =
   /^var (result\d+) = new Uint8Array\((memory\d+)\.buffer\.slice\((ptr\d+), \3 \+ (len\d+) \* 1\)\);\n(?=_debugLog\('\[iface="wasi:io\/streams@[\d.]+", function="\[method\]output-stream\.)/gm;
 
 /**
- * J4: a handle that was dropped, or never was, becomes an object without anything in it, on which the host then fails;
- * the component model has it trap. J5: every handle there ever was stays in a set. J6: nothing limits how many there
- * are, nor how much is passed. J7: what is written is copied first, where a sink takes it before the component runs on
- * (runtime/wasi/streams/streams.ts), and out of memory beyond 2 GiB wrongly. J10: representations run out. J12: what is no handle
- * can be dropped. J13: what one part of a component lends another is another handle's.
+ * Fixes the handle tables and copies:
+ *
+ * - J4: a dropped or unknown handle becomes an empty object, on which the host then fails. The component model requires
+ *   a trap.
+ * - J5: a set keeps every handle that ever existed.
+ * - J6: nothing limits the number of handles, or the size of arguments.
+ * - J7: written bytes are copied first, even if a sink takes them before the component continues
+ *   (runtime/wasi/streams/streams.ts). Memory beyond 2 GiB is read wrongly.
+ * - J10: representations run out.
+ * - J12: a component can drop a number that is not a handle.
+ * - J13: a handle that one part of a component lends to another becomes a different handle.
  */
 function withLeanTables(body: string): string {
   return withTables(body.replace(
@@ -239,8 +248,8 @@ function withLeanTables(body: string): string {
 }
 
 /**
- * J8: every component carries the whole of jco's concurrency, which is most of a small one: functions and classes that
- * nothing names are left out, as V8 reads all of it at every start.
+ * J8: every component carries jco's whole support for concurrency, which is most of a small component. V8 reads all of
+ * it at every start, so unused functions and classes are removed.
  */
 function withoutUnused(body: string): string {
   const start = body.indexOf("\n", body.indexOf("const instantiate = ")) + 1;
@@ -271,7 +280,7 @@ function wordsOf(text: string): Set<string> {
   return new Set(text.match(/[A-Za-z_$][\w$]*/g) ?? []);
 }
 
-/** JavaScript without regular expressions in it, cut where a line ends outside of every bracket. */
+/** Splits JavaScript without regular expressions at line ends outside of all brackets. */
 function splitStatements(text: string): string[] {
   const statements: string[] = [];
   const token = /\/\/[^\n]*|\/\*[^]*?\*\/|'(?:[^'\\\n]|\\.)*'|"(?:[^"\\\n]|\\.)*"|[`{}()[\]\n]/g;
@@ -280,7 +289,7 @@ function splitStatements(text: string): string[] {
   for (let match = token.exec(text); match; match = token.exec(text)) {
     const [mark] = match;
     if (mark === "`" || mark === "}" && open.at(-1) === "${") {
-      // In a template, or back in one: on to its end, or to the next expression in it.
+      // In a template, or back in one: skip to its end or to the next expression in it.
       if (mark === "}") open.pop();
       const part = /(?:[^`\\$]|\\[^]|\$(?!\{))*(`|\$\{)/y;
       part.lastIndex = token.lastIndex;

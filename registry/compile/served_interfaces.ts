@@ -1,7 +1,7 @@
 /**
- * Whether a component declares what it imports as wit/ has it: jco calls whatever JavaScript has under a name, with
- * whatever the component says it passes. Every function, its kind and its whole type is compared with the table that is
- * made of wit/, resources by the interface whose they are. Pure.
+ * Checks that a component declares its imports as wit/ does. jco calls whatever JavaScript has under a name, with
+ * whatever the component passes. So every function's kind and whole type is compared with the table generated from
+ * wit/; resources are compared by the interface that owns them. Pure.
  */
 
 import { AppError } from "../../runtime/base/errors.ts";
@@ -13,7 +13,7 @@ const FUNCTION = 0x01;
 const TYPE = 0x03;
 const INSTANCE = 0x05;
 
-/** An interface that is served. */
+/** An interface that krew-wasm provides. */
 export interface Served {
   /** `wasi:io/streams` */
   readonly name: string;
@@ -23,7 +23,7 @@ export interface Served {
   readonly functions: Readonly<Record<string, number>>;
 }
 
-/** The interfaces that are served, by name without version. */
+/** The interfaces that krew-wasm provides, by name without version. */
 export const SERVED: ReadonlyMap<string, Served> = new Map(
   Object.entries(INTERFACES).map(([full, { types, functions }]) => {
     const [name = "", version = ""] = full.split("@");
@@ -32,8 +32,7 @@ export const SERVED: ReadonlyMap<string, Served> = new Map(
 );
 
 /**
- * The interface that serves an import; undefined where none does. The patch versions of 0.2, and of 0.1, only add to one
- * another.
+ * The interface that provides an import; undefined if none does. Patch versions of 0.2, and of 0.1, only add functions.
  */
 export function servedBy(name: string): Served | undefined {
   const [, bare = "", minor] = /^(.*)@(0\.\d+)\.\d+$/.exec(name) ?? [];
@@ -41,15 +40,15 @@ export function servedBy(name: string): Served | undefined {
   return served?.version.startsWith(`${minor}.`) ? served : undefined;
 }
 
-/** The names that jco gives what an interface has, in JavaScript. */
+/** jco's JavaScript names for the parts of an interface. */
 export interface ScriptNames {
-  /** Functions, and resources' classes. */
+  /** Functions and resource classes. */
   readonly members: ReadonlySet<string>;
   /** Methods and static functions of resources. */
   readonly methods: ReadonlySet<string>;
 }
 
-/** The names of a served interface in JavaScript; undefined for one that is not served. */
+/** The JavaScript names of a provided interface; undefined for other interfaces. */
 export function scriptNames(name: string): ScriptNames | undefined {
   const served = SERVED.get(name);
   if (!served) return undefined;
@@ -68,7 +67,7 @@ function camelCase(name: string): string {
   return name.replace(/-(\w)/g, (_, letter: string) => letter.toUpperCase());
 }
 
-/** The numbers of the table's types, and a place for those of a component. */
+/** The table's types with their numbers; a component's types are added to them. */
 export class ServedTypes {
   readonly numbers = new TypeNumbers();
   #types: Type[] = [];
@@ -80,7 +79,7 @@ export class ServedTypes {
   }
 
   /**
-   * Refuses a component that imports what is not served, or declares it as it is not.
+   * Refuses a component that imports an unknown function, or declares one with another type.
    *
    * @param imports read with {@linkcode numbers}
    * @throws AppError PLUGIN_UNSUPPORTED naming the function

@@ -1,6 +1,6 @@
 /**
- * Tables of core modules, which lie in the engine's own memory, where `--max-memory` does not count them: how large they are
- * from the start is limited, and how far they can grow. Pure. The engine has validated the module.
+ * Limits the tables of core modules: their initial size and their growth. Tables live in the engine's own memory, which
+ * `--max-memory` does not count. Pure. The engine must have validated the module.
  */
 
 import { AppError } from "../../runtime/base/errors.ts";
@@ -8,20 +8,20 @@ import { Code, leb } from "./count_memory_growth.ts";
 import { readSections } from "./wasm_reader.ts";
 
 const TABLE = 4;
-/** Entries of all tables of a module, from the start. A large program's functions are some tens of thousands. */
+/** The most initial entries of all tables of a module. A large program has some tens of thousands of functions. */
 export const MAX_ENTRIES = 1_000_000;
-/** How far all tables of a module together may grow, where they are not that large from the start. */
+/** The most entries that all tables of a module may grow to together, unless they start larger. */
 const MAX_GROWN = 100_000;
 
 /** A module whose tables are limited. */
 export interface LimitedTables {
   readonly bytes: Uint8Array<ArrayBuffer>;
-  /** Entries from the start. */
+  /** Initial entries. */
   readonly entries: number;
 }
 
 /**
- * The module with a maximum for each of its tables.
+ * Returns the module with a maximum for each of its tables.
  *
  * @throws AppError TOO_LARGE
  */

@@ -1,29 +1,31 @@
 /**
- * How much a component unfolds into. jco writes code for every part of every type of every function that is lowered, lifted
- * or exported, and for every instance as often as it is made, so that a few hundred bytes can become gigabytes: those are
- * told beforehand. Pure.
+ * Refuses components that expand to too much code. jco writes code for every part of every type of each lowered, lifted
+ * or exported function, and for each instantiation. A few hundred bytes can become gigabytes. Pure.
  */
 
 import { AppError } from "../../runtime/base/errors.ts";
 import { CAP } from "./component_items.ts";
 import { type ComponentReport, readComponent } from "./component_reader.ts";
 
-/** Parts in all. The largest real components have some thousands; each costs kilobytes while it is compiled. */
+/** The most parts in all. The largest real components have some thousands. Each costs kilobytes during compilation. */
 const MAX_PARTS = 100_000;
 /**
- * Bytes of JavaScript, about, without those of types: so many of any component, and so many for each byte it has. Those that
- * StarlingMonkey makes have 400,000.
+ * The most bytes of JavaScript, approximately and without those of types: a base for every component, plus an amount
+ * for each of its bytes. StarlingMonkey's components need 400,000.
  */
 const FREE_BYTES = 2 << 20;
 const BYTES_PER_BYTE = 2;
 const MAX_BYTES = 8 << 20;
 
-/** Instances of core modules. A component has four; one of a scripting language, linked of many libraries, some hundred. */
+/**
+ * The most core instances. A component has four; one that links a scripting language from many libraries has about a
+ * hundred.
+ */
 const MAX_INSTANCES = 1000;
-/** Memories, each of which may be as large as `--max-memory`. A component has one, a composition of them one each. */
+/** The most memories, each limited by `--max-memory`. A component has one; a composition has one for each part. */
 const MAX_MEMORIES = 32;
 
-/** Refuses a component that has a type which unfolds into too much, used or not. @throws AppError TOO_LARGE, WASM_INVALID */
+/** Refuses a component with a type that expands to too much, used or not. @throws AppError TOO_LARGE, WASM_INVALID */
 export function refuseLargeTypes(bytes: Uint8Array): void {
   if (readComponent(bytes).largestType > MAX_PARTS) {
     throw new AppError("TOO_LARGE", `One of its types has more than ${MAX_PARTS} parts`);
@@ -31,9 +33,9 @@ export function refuseLargeTypes(bytes: Uint8Array): void {
 }
 
 /**
- * Refuses a component that unfolds into too much.
+ * Refuses a component that expands to too much.
  *
- * @param size the bytes of it
+ * @param size the component's bytes
  * @throws AppError TOO_LARGE
  */
 export function refuseUnfolding({ unfolded }: ComponentReport, size: number): void {

@@ -1,32 +1,29 @@
-/**
- * What a WebAssembly binary is, told by its header and sections (core specification 5.5, component model
- * Binary.md). Pure.
- */
+/** Reads the header and sections of a WebAssembly binary (core specification 5.5, component model Binary.md). Pure. */
 
 import { AppError } from "../../runtime/base/errors.ts";
 
-/** A section: its id, and where it is. */
+/** A section: its id and its offsets. */
 export interface Section {
   readonly id: number;
-  /** Of a custom section. */
+  /** Only for a custom section. */
   readonly name: string | undefined;
-  /** Where the section begins, its id included. */
+  /** Where the section begins, including its id. */
   readonly start: number;
   /** Where its content begins, after its id and size. */
   readonly content: number;
-  /** Where what is in it begins: of a custom section after its name. */
+  /** Where its data begins: for a custom section, after its name. */
   readonly data: number;
   readonly end: number;
 }
 
-/** The names of what a component imports and exports itself, versions included. */
+/** A component's own imports and exports, versions included. */
 export interface ComponentNames {
   readonly imports: readonly string[];
   readonly exports: readonly string[];
 }
 
 const MAGIC = [0x00, 0x61, 0x73, 0x6d];
-/** How long the header of a module or component is. */
+/** Length of the header of a module or component. Bytes. */
 export const PREAMBLE = 8;
 // Sections of a core module.
 const MODULE_IMPORT = 2;
@@ -41,7 +38,7 @@ const ALIAS = 6;
 const COMPONENT_IMPORT = 10;
 const COMPONENT_EXPORT = 11;
 
-/** Module or component, by version and layer. @throws AppError WASM_INVALID */
+/** Module or component, by the header's version and layer. @throws AppError WASM_INVALID */
 export function wasmKind(bytes: Uint8Array): "module" | "component" {
   if (bytes.length < 8 || MAGIC.some((byte, index) => bytes[index] !== byte)) {
     throw new AppError("WASM_INVALID", "It is not WebAssembly: it does not begin with \\0asm");
@@ -56,13 +53,10 @@ export function wasmKind(bytes: Uint8Array): "module" | "component" {
   );
 }
 
-/** How many sections there may be, of a component all that is nested in it included. Real ones have some hundreds. */
+/** The most sections, including nested ones of a component. Real binaries have some hundreds. */
 export const MAX_SECTIONS = 100_000;
 
-/**
- * The sections of a module or component, in their order, not of what is nested in it. @throws AppError
- * WASM_INVALID, TOO_LARGE
- */
+/** The sections of a module or component, in order, without nested ones. @throws AppError WASM_INVALID, TOO_LARGE */
 export function readSections(bytes: Uint8Array): Section[] {
   const sections: Section[] = [];
   const reader = new Reader(bytes, PREAMBLE, bytes.length);
@@ -81,25 +75,25 @@ export function readSections(bytes: Uint8Array): Section[] {
   return sections;
 }
 
-/** A core module without what the engine has no need of. */
+/** A core module without the sections that the engine does not need. */
 export interface StrippedModule {
   readonly bytes: Uint8Array<ArrayBuffer>;
-  /** What the section `name` held, for the traces of crashes. */
+  /** Content of the section `name`, for stack traces of crashes. */
   readonly names: Uint8Array<ArrayBuffer> | undefined;
 }
 
 /**
- * A core module without its custom sections, which say nothing to the engine and are most of many modules' bytes. The
- * names of functions are kept aside. The engine shows `name` in the traces of crashes.
+ * Removes a core module's custom sections: the engine ignores them, and they are most of the bytes of many modules. The
+ * names of functions are kept apart. The engine shows `name` in stack traces of crashes.
  *
- * @param marks names of empty custom sections that it gets
+ * @param marks names of empty custom sections to add
  */
 export function stripModule(bytes: Uint8Array, name: string, marks: readonly string[] = []): StrippedModule {
   const sections = readSections(bytes);
   const kept = sections.filter(({ id }) => id !== 0);
   const text = new TextEncoder().encode(name);
   if (text.length > 100) throw new RangeError(`"${name}" is too long a name`);
-  // The section `name`, and in it the module's (subsection 0).
+  // The section `name` with the module's name (subsection 0).
   const section = [4, ...new TextEncoder().encode("name"), 0, text.length + 1, text.length, ...text];
   const own = Uint8Array.from([
     ...[0, section.length, ...section],
@@ -122,13 +116,13 @@ export function stripModule(bytes: Uint8Array, name: string, marks: readonly str
   return { bytes: stripped, names: names && bytes.slice(names.data, names.end) };
 }
 
-/** Whether a custom section means something to the compiler: names of functions, and types of a component. */
+/** Whether the compiler needs a custom section: names of functions, and types of a component. */
 export function isKeptCustomSection(name: string): boolean {
   return name === "name" || name.startsWith("component-type");
 }
 
 /**
- * What a component asks for and offers, not what is nested in it.
+ * A component's own imports and exports, without nested ones.
  *
  * @throws AppError WASM_INVALID
  */
@@ -141,8 +135,8 @@ export function readComponentNames(bytes: Uint8Array): ComponentNames {
 }
 
 /**
- * What a core module imports, as `MODULE.NAME`, and the names of what it exports (core specification 5.5.5, 5.5.10).
- * The engine would tell too, but would compile the module first.
+ * A core module's imports as `MODULE.NAME`, and the names of its exports (core specification 5.5.5, 5.5.10). The engine
+ * could list them too, but would compile the module first.
  *
  * @throws AppError WASM_INVALID
  */
@@ -160,7 +154,7 @@ export function readModuleNames(bytes: Uint8Array): ComponentNames {
     if (id === MODULE_EXPORT) {
       readSection(reader, () => {
         exports.push(reader.text());
-        reader.byte(); // of what sort
+        reader.byte(); // its sort
         reader.number();
       });
     }
@@ -171,17 +165,17 @@ export function readModuleNames(bytes: Uint8Array): ComponentNames {
 function skipImportType(reader: Reader): void {
   const kind = reader.byte();
   switch (kind) {
-    case 0x00: // function, of a type
+    case 0x00: // function: its type
       reader.number();
       return;
-    case 0x01: // table: what it holds, and its limits
+    case 0x01: // table: its element type and limits
       skipReferenceType(reader);
       skipLimits(reader);
       return;
     case 0x02:
       skipLimits(reader);
       return;
-    case 0x03: // global: its type, and whether it can change
+    case 0x03: // global: its type and mutability
       skipReferenceType(reader);
       reader.byte();
       return;
@@ -194,7 +188,7 @@ function skipImportType(reader: Reader): void {
   }
 }
 
-/** A value type: one byte, but for `ref` and `ref null`, which name a heap type. */
+/** Skips a value type: one byte, except for `ref` and `ref null`, which name a heap type. */
 function skipReferenceType(reader: Reader): void {
   const type = reader.byte();
   if (type === 0x63 || type === 0x64) reader.number();
@@ -206,14 +200,17 @@ function skipLimits(reader: Reader): void {
   if ((flags & 1) !== 0) reader.wide();
 }
 
-/** As many locals as the largest real modules have, and some. Each costs the engine memory and time, but not a byte. */
+/**
+ * The most locals: somewhat more than the largest real modules have. Locals cost the engine memory and time, but no
+ * bytes.
+ */
 const MAX_LOCALS = 20_000_000;
 
 /**
- * Refuses what is small and costs much: functions of a module, or of the modules in a component, that declare more locals
- * together than any program has, and sections without end.
+ * Refuses small binaries that are expensive to compile: functions that together declare more locals than any real
+ * program, and too many sections. Looks into the modules of a component, too.
  *
- * @param inspect called with each function of a module: where its instructions begin, and end
+ * @param inspect called for each function with the offsets of its instructions
  * @throws AppError TOO_LARGE, WASM_INVALID
  */
 export function refuseBomb(bytes: Uint8Array, inspect: Inspect = () => {}): void {
@@ -223,13 +220,13 @@ export function refuseBomb(bytes: Uint8Array, inspect: Inspect = () => {}): void
   }
 }
 
-/** Looks at a function of a module. */
+/** Inspects one function of a module. */
 type Inspect = (bytes: Uint8Array, start: number, end: number) => void;
 
-/** How many things a core module may import: each costs at every start. Real ones import some dozens. */
+/** The most imports of a core module: each costs time at every start. Real modules import some dozens. */
 const MAX_IMPORTS = 200_000;
 
-/** Refuses a core module that imports more than any program. @throws AppError TOO_LARGE, WASM_INVALID */
+/** Refuses a core module with more imports than any real program. @throws AppError TOO_LARGE, WASM_INVALID */
 export function refuseImports(bytes: Uint8Array): void {
   for (const { id, content, end } of readSections(bytes)) {
     const count = id === MODULE_IMPORT ? new Reader(bytes, content, end).number() : 0;
@@ -273,8 +270,8 @@ function countParts(
 }
 
 /**
- * Every name by which the parts of a component are joined, at every depth: of imports and exports, of
- * instances and their arguments, of aliases. What core modules name themselves is the engine's to tell.
+ * Every name that links parts of a component, at every depth: imports, exports, instances and their arguments, aliases.
+ * The engine reports the names inside core modules.
  *
  * @throws AppError WASM_INVALID
  */
@@ -301,10 +298,10 @@ export function readLinkNames(bytes: Uint8Array, depth = 0): Set<string> {
   return names;
 }
 
-/** Components of a composition are nested two or three deep. */
+/** Real compositions nest components two or three deep. */
 const MAX_DEPTH = 100;
 
-/** The items of a section, which they fill. */
+/** The items of a section. They must fill it exactly. */
 function readList<T>(reader: Reader, item: (reader: Reader) => T): T[] {
   const items: T[] = [];
   for (let count = reader.number(); count > 0; count--) items.push(item(reader));
@@ -337,10 +334,10 @@ function readExports(reader: Reader): string[] {
 function readCoreInstances(reader: Reader): string[] {
   return readSection(reader, () => {
     const instantiates = reader.byte() === 0x00;
-    if (instantiates) reader.number(); // which module
+    if (instantiates) reader.number(); // the module's index
     return readList(reader, () => {
       const name = reader.text();
-      reader.byte(); // of what sort
+      reader.byte(); // its sort
       reader.number();
       return name;
     });
@@ -350,7 +347,7 @@ function readCoreInstances(reader: Reader): string[] {
 function readInstances(reader: Reader): string[] {
   return readSection(reader, () => {
     const instantiates = reader.byte() === 0x00;
-    if (instantiates) reader.number(); // which component
+    if (instantiates) reader.number(); // the component's index
     return readList(reader, () => {
       const name = instantiates ? reader.text() : readExternName(reader);
       skipSortAndIndex(reader);
@@ -361,7 +358,7 @@ function readInstances(reader: Reader): string[] {
 
 function readAliases(reader: Reader): string[] {
   return readSection(reader, () => {
-    if (reader.byte() === 0x00) reader.byte(); // of what sort; core ones have a second byte
+    if (reader.byte() === 0x00) reader.byte(); // its sort; core sorts have a second byte
     const outer = reader.byte() === 0x02;
     reader.number();
     if (!outer) return [reader.text()];
@@ -370,7 +367,7 @@ function readAliases(reader: Reader): string[] {
   }).flat();
 }
 
-/** A name of an import or export, without its form. */
+/** Reads the name of an import or export, without its form. */
 export function readExternName(reader: Reader): string {
   if (reader.byte() > 1) throw invalid("a name is of an unknown form");
   return reader.text();
@@ -402,7 +399,7 @@ function skipDescription(reader: Reader): void {
   }
 }
 
-/** Reads between two offsets and never beyond. */
+/** Reads between two offsets, never beyond. */
 export class Reader {
   readonly #bytes: Uint8Array;
   readonly #end: number;
@@ -422,12 +419,12 @@ export class Reader {
     return this.#at;
   }
 
-  /** Another reader that stands at the same place. */
+  /** Another reader at the same offset. */
   copy(): Reader {
     return new Reader(this.#bytes, this.#at, this.#end);
   }
 
-  /** Goes on at an offset further on. */
+  /** Skips bytes. */
   skip(length: number): void {
     if (this.#at + length > this.#end) throw invalid(`what begins at byte ${this.#at} leaves what it is in`);
     this.#at += length;
@@ -438,7 +435,7 @@ export class Reader {
     return this.#bytes[this.#at++]!;
   }
 
-  /** An unsigned number of 32 bits, in LEB128. */
+  /** Reads an unsigned 32-bit LEB128 number. */
   number(): number {
     let value = 0;
     for (let shift = 0; shift < 35; shift += 7) {
@@ -452,13 +449,13 @@ export class Reader {
     throw invalid(`the number before byte ${this.#at} is too large`);
   }
 
-  /** Passes over a number of up to 64 bits: memories and tables may have that many pages. */
+  /** Skips a number of up to 64 bits: limits of memories and tables may be that large. */
   wide(): void {
     for (let length = 0; length < 10; length++) if (this.byte() < 0x80) return;
     throw invalid(`the number before byte ${this.#at} is too large`);
   }
 
-  /** A name: its length and its UTF-8. */
+  /** Reads a name: its length and its UTF-8. */
   text(): string {
     const length = this.number();
     const start = this.#at;

@@ -1,6 +1,6 @@
 /**
- * What a bundle says of its plugins beside the image layout: annotations of `index.json`, with a version. Of other tools' there
- * are none of ours, and then nothing is granted by it. Pure.
+ * The annotations of our own that a bundle's `index.json` has beside the image layout. They carry a version. Other
+ * tools' bundles have none, and then a bundle grants nothing. Pure.
  */
 
 import { AppError, messageOf } from "../../runtime/base/errors.ts";
@@ -10,30 +10,32 @@ import { printable } from "../../runtime/base/text.ts";
 import { duplicateName } from "../oci/manifest.ts";
 import { grantsFromPortable, portableGrants } from "./portable_grants.ts";
 
-/** image-spec, annotations.md: how an image in a layout is called. */
+/** image-spec, annotations.md: the name of an image in a layout. */
 const REF_NAME = "org.opencontainers.image.ref.name";
 const OURS = "krew-wasm.dev/";
-/** The version of what follows. 1 had no such annotation, and left out what there was not. */
+/** The version of these annotations. Version 1 had no such annotation, and omitted empty values. */
 const VERSION = "krew-wasm.dev/bundle";
 const PRESENT = 2;
-/** The name it is installed as, and what it was granted, for `bundle load --with-grants`. */
+/** The plugin's name, and its grants for `bundle load --with-grants`. */
 const NAME = "krew-wasm.dev/name";
 const GRANTED = "krew-wasm.dev/granted";
-/** The digest of a blob that holds the manifest's signatures; empty for none, as are the next two. */
+/** The digest of the blob with the manifest's signatures. This and the next two are empty for none. */
 const SIGNATURES = "krew-wasm.dev/signatures";
-/** The digest of the index that the manifest was chosen from, a blob too, and that of a blob with the index's signatures. */
+/**
+ * The digest of the index that the manifest was chosen from (a blob, too), and of the blob with the index's signatures.
+ */
 const INDEX = "krew-wasm.dev/index";
 const INDEX_SIGNATURES = "krew-wasm.dev/index-signatures";
 const ALL = [VERSION, NAME, GRANTED, SIGNATURES, INDEX, INDEX_SIGNATURES];
 
-/** The blobs beside a manifest; empty where there are none. */
+/** The blobs beside a manifest; empty strings for missing ones. */
 export interface BundledBlobs {
   readonly signatures: string;
   readonly index: string;
   readonly indexSignatures: string;
 }
 
-/** What a bundle says of a plugin. */
+/** A bundle's information about a plugin. */
 export interface Bundled {
   readonly refName: string | undefined;
   readonly name: string | undefined;
@@ -43,7 +45,7 @@ export interface Bundled {
   readonly indexSignatures: string | undefined;
 }
 
-/** The annotations of a plugin that is saved. */
+/** Makes the annotations of a saved plugin. */
 export function bundledAnnotations(
   receipt: Receipt,
   { signatures, index, indexSignatures }: BundledBlobs,
@@ -60,7 +62,7 @@ export function bundledAnnotations(
   };
 }
 
-/** Reads them, strictly. `path`: where they stand. @throws AppError BUNDLE_INVALID */
+/** Reads them, strictly. `path`: the annotations' place in the file, for errors. @throws AppError BUNDLE_INVALID */
 export function readBundled(annotations: unknown, home: string, path: string): Bundled {
   const invalid = (what: string): never => {
     throw new AppError("BUNDLE_INVALID", `The bundle's ${path}${what}`);
@@ -114,6 +116,6 @@ export function readBundled(annotations: unknown, home: string, path: string): B
 }
 
 function duplicateNameIn(text: string): string | undefined {
-  JSON.parse(text); // what does not parse is told by the parser
+  JSON.parse(text); // throws for text that is not JSON
   return duplicateName(text);
 }

@@ -1,7 +1,7 @@
 /**
- * Bundles: plugins for machines without network. A tar archive of an OCI image layout (image-spec, image-layout.md), which
- * skopeo reads and writes as `oci-archive:FILE:REFERENCE`. Manifests and blobs are the registry's own bytes, so that
- * digests, and whatever is pinned to them, stay what they are.
+ * Bundles: plugins for machines without network. A bundle is a tar archive of an OCI image layout (image-spec,
+ * image-layout.md), which skopeo reads and writes as `oci-archive:FILE:REFERENCE`. It holds the registry's own bytes,
+ * so digests, and everything pinned to them, stay valid.
  */
 
 import { AppError, messageOf } from "../../runtime/base/errors.ts";
@@ -32,9 +32,9 @@ import { listTar, tarEnd, type TarEntry, tarHeader, tarPadding } from "./tar.ts"
 
 const MAX_INDEX = 16 << 20;
 const MAX_MANIFEST = 4 << 20;
-/** Of one manifest's signatures. */
+/** Limit for the signatures of one manifest. Bytes. */
 const MAX_SIGNATURES_SIZE = 64 << 20;
-/** No bundle has more plugins. */
+/** The most plugins in a bundle. */
 const MAX_PLUGINS = 10_000;
 const CHUNK = 1 << 16;
 
@@ -44,24 +44,24 @@ interface Descriptor {
   readonly size: number;
 }
 
-/** Where a bundle's parts come from that the store does not have. */
+/** Sources of what the store does not have. */
 export interface SaveSources {
-  /** Asked for what an older krew-wasm did not keep. */
+  /** For blobs that an older krew-wasm did not keep. */
   readonly missing: ArtifactSource;
-  /** The signatures of a plugin that was verified when it was pulled: those of its manifest, or of its index. */
+  /** The signatures of a plugin that `pull` verified: those of its manifest, or of its index. */
   readonly signatures: (
     receipt: Receipt,
     repository: Reference,
     digest: string,
   ) => Promise<readonly FoundSignature[]>;
-  /** The index that the plugin was chosen from, as it was sent; undefined where it can't be had. */
+  /** The text of the index that the plugin was chosen from; undefined if it is unavailable. */
   readonly index: (receipt: Receipt, reference: Reference) => Promise<string | undefined>;
 }
 
-/** Writes a bundle through a function, without waiting for anything. @throws AppError STORE_CORRUPT */
+/** Writes a bundle synchronously through a function. @throws AppError STORE_CORRUPT */
 export type WriteBundle = (write: (bytes: Uint8Array) => void) => void;
 
-/** Gathers what a bundle of installed plugins needs beside what the store has of them. @throws AppError REGISTRY_… */
+/** Gathers what a bundle needs and the store does not have. @throws AppError REGISTRY_… */
 export async function gatherBundle(
   layout: Layout,
   receipts: readonly Receipt[],
@@ -115,7 +115,7 @@ export async function gatherBundle(
   return (write) => writeTar(layout, manifests, blobs, layers, write);
 }
 
-/** A reference as a bundle names it: by an index's digest only where the bundle has that index. */
+/** The reference for a bundle. It names an index's digest only if the bundle has that index. */
 function referenceIn(reference: Reference, { manifestDigest }: Receipt, index: string): Reference {
   const { digest } = reference;
   return digest === undefined || digest === index ? reference : { ...reference, digest: manifestDigest };
@@ -198,7 +198,7 @@ async function storedBlob(
   return new Uint8Array(await new Blob(chunks).arrayBuffer());
 }
 
-/** Signatures as a bundle keeps them. Pure. */
+/** Serializes signatures for a bundle. Pure. */
 function formatSignatures(signatures: readonly FoundSignature[]): Uint8Array<ArrayBuffer> {
   return new TextEncoder().encode(
     JSON.stringify(
@@ -209,7 +209,7 @@ function formatSignatures(signatures: readonly FoundSignature[]): Uint8Array<Arr
   );
 }
 
-/** The reverse. Nothing is verified here. Pure. @throws AppError BUNDLE_INVALID */
+/** Parses serialized signatures, without verifying them. Pure. @throws AppError BUNDLE_INVALID */
 function parseSignatures(text: string): FoundSignature[] {
   try {
     const json: unknown = JSON.parse(text);
@@ -239,21 +239,24 @@ function parseSignatures(text: string): FoundSignature[] {
 
 /** A plugin in a bundle. */
 export interface BundledPlugin {
-  /** As it was pulled, with its manifest's digest; a reference of its own where the bundle names none. */
+  /**
+   * The reference it was pulled by, with its manifest's digest. If the bundle names none, a reference made from the
+   * file.
+   */
   readonly reference: Reference;
   readonly manifestDigest: string;
-  /** The index that it was chosen from, where the bundle has it. */
+  /** The index that it was chosen from, if the bundle has that index. */
   readonly indexDigest: string | undefined;
-  /** The name it had where the bundle was made, unread; undefined where another tool made it. */
+  /** Its name on the machine that saved the bundle, not validated; undefined if another tool made the bundle. */
   readonly name: string | undefined;
-  /** What it was granted there; undefined where another tool made it. */
+  /** Its grants on that machine; undefined if another tool made the bundle. */
   readonly grants: Grants | undefined;
-  /** The blobs with its signatures, and with its index's. */
+  /** The digests of the blobs with its signatures, and with its index's. */
   readonly signatures: string | undefined;
   readonly indexSignatures: string | undefined;
 }
 
-/** A bundle, opened: a source of artifacts as a registry is one. Everything it hands out is checked against its digest. */
+/** An open bundle, which is a source of artifacts like a registry. It checks everything against its digest. */
 export class Bundle implements ArtifactSource, SignatureSource, Disposable {
   readonly plugins: readonly BundledPlugin[];
   #file: Deno.FsFile;
@@ -267,7 +270,7 @@ export class Bundle implements ArtifactSource, SignatureSource, Disposable {
 
   /**
    * @param home the user's home directory, for paths that begin with `~`
-   * @param shown its name, for errors
+   * @param shown the file's name, for errors
    * @throws AppError FILE_UNREADABLE, BUNDLE_INVALID
    */
   static open(path: string, home: string, shown = path): Bundle {
@@ -287,7 +290,7 @@ export class Bundle implements ArtifactSource, SignatureSource, Disposable {
           `Cannot load "${printable(shown, 300)}": ${lowerFirst(error.message)}`,
         );
       }
-      throw unreadable(shown, error); // a directory can be opened, and not read
+      throw unreadable(shown, error); // opening a directory succeeds; reading it fails
     }
   }
 
@@ -295,7 +298,11 @@ export class Bundle implements ArtifactSource, SignatureSource, Disposable {
     this.#file.close();
   }
 
-  /** A manifest; of an index the one for WebAssembly. @throws AppError BUNDLE_INVALID, DIGEST_MISMATCH, MANIFEST_INVALID, ARTIFACT_UNSUPPORTED */
+  /**
+   * Reads a manifest. For an index, reads its manifest for WebAssembly.
+   *
+   * @throws AppError BUNDLE_INVALID, DIGEST_MISMATCH, MANIFEST_INVALID, ARTIFACT_UNSUPPORTED
+   */
   async fetchManifest(reference: Reference): Promise<FetchedManifest> {
     const { digest } = reference;
     if (digest === undefined) throw new Error("a bundle's plugins are asked for by digest");
@@ -315,7 +322,7 @@ export class Bundle implements ArtifactSource, SignatureSource, Disposable {
     return this.#text(bytes, `manifest ${digest}`);
   }
 
-  /** What is JSON, or should be: UTF-8, and no deeper than a parser can bear. @throws AppError BUNDLE_INVALID */
+  /** Decodes JSON text: it must be UTF-8, and not nested too deeply for the parser. @throws AppError BUNDLE_INVALID */
   #text(bytes: Uint8Array, what: string): string {
     let text: string;
     try {
@@ -360,13 +367,13 @@ export class Bundle implements ArtifactSource, SignatureSource, Disposable {
     return Promise.resolve();
   }
 
-  /** The signatures that were saved with a manifest, or with its index. */
+  /** The signatures saved with a manifest, or with its index. */
   async *signatures(_repository: Reference, digest: string): AsyncGenerator<FoundSignature> {
     const of = (blob: string | undefined): FoundSignature[] =>
       blob === undefined
         ? []
         : parseSignatures(this.#text(this.#read(blobPath(blob), MAX_SIGNATURES_SIZE), "list of signatures"));
-    // Several plugins may be the same bytes, with the same signatures.
+    // Several plugins may have the same bytes and the same signatures.
     const lists = new Set<string | undefined>();
     for (const { manifestDigest, signatures, indexDigest, indexSignatures } of this.plugins) {
       if (manifestDigest === digest) lists.add(signatures);
@@ -379,7 +386,7 @@ export class Bundle implements ArtifactSource, SignatureSource, Disposable {
     }
   }
 
-  /** The text of a manifest or index itself. @throws AppError BUNDLE_INVALID, DIGEST_MISMATCH */
+  /** The text of a manifest or index. @throws AppError BUNDLE_INVALID, DIGEST_MISMATCH */
   manifest({ digest }: Reference): Promise<string> {
     return new Promise((done) => done(this.#manifest(digest ?? "")));
   }
@@ -449,7 +456,7 @@ export class Bundle implements ArtifactSource, SignatureSource, Disposable {
         );
       }
       const notes = readBundled(annotations, home, `manifests[${index}].annotations`);
-      // An index that another tool copied whole stands for the one plugin in it.
+      // If another tool copied a whole index, it represents the one plugin in it.
       const whole = (INDEX_TYPES as readonly unknown[]).includes(mediaType);
       const from = whole ? digest : notes.index;
       const known = from !== undefined && this.#entries.has(blobPath(from));
@@ -486,8 +493,8 @@ export class Bundle implements ArtifactSource, SignatureSource, Disposable {
 }
 
 /**
- * A layout made by other tools calls an image by its tag only, or by nothing; it is then called after the file, on a host
- * that is none, so that no upgrade asks a registry for it.
+ * The reference of a plugin. Layouts of other tools name an image by its tag only, or not at all. Such a plugin is
+ * named after the file, on a host that cannot exist, so that no upgrade asks a registry for it.
  */
 function referenceOf(name: string | undefined, path: string, digest: string): Reference {
   if (name !== undefined && name.includes("/")) {

@@ -1,7 +1,7 @@
 /**
- * Indexes of plugins: an OCI artifact whose one layer is a small JSON document, kept in the store and looked at anew by
- * its digest. What an index says is its publisher's word: names and descriptions are made safe to print where they are
- * printed, a reference is one like any other.
+ * Indexes of plugins. An index is an OCI artifact with one small JSON document as its layer. The store keeps it, and
+ * compares digests to notice changes. Names, descriptions and references come from the publisher: printing escapes
+ * them, and a reference gets no special trust.
  */
 
 import { AppError, messageOf } from "../../runtime/base/errors.ts";
@@ -19,13 +19,13 @@ import { replaceFile, storeFailed, syncDirectory } from "../store/disk.ts";
 import { openForWriting } from "../store/open.ts";
 
 const EMPTY_CONFIG = "application/vnd.oci.empty.v1+json";
-/** The version of the document. */
+/** The version of the document's format. */
 const INDEX_VERSION = 1;
-/** No document is larger. Bytes. */
+/** The largest document. Bytes. */
 const MAX_DOCUMENT = 8 << 20;
 const MAX_PLUGINS = 20_000;
 
-/** A plugin as an index offers it. */
+/** A plugin in an index. */
 export interface IndexedPlugin {
   readonly name: string;
   readonly reference: string;
@@ -34,15 +34,15 @@ export interface IndexedPlugin {
   readonly homepage?: string | undefined;
 }
 
-/** What an index says. */
+/** The content of an index. */
 export interface IndexDocument {
   readonly plugins: readonly IndexedPlugin[];
 }
 
 /**
- * A document from its text. An entry that is malformed is an error: a publisher should notice.
+ * Parses a document. A malformed entry is an error, so that the publisher notices it.
  *
- * @throws AppError INDEX_INVALID, its message holds the field's path
+ * @throws AppError INDEX_INVALID with the field's path in its message
  */
 export function parseIndexDocument(text: string, shown: string): IndexDocument {
   const invalid = (what: string): never => {
@@ -95,13 +95,13 @@ export function parseIndexDocument(text: string, shown: string): IndexDocument {
   return { plugins };
 }
 
-/** A document as it is published: sorted by name. */
+/** Formats a document for publishing, sorted by name. */
 export function formatIndexDocument({ plugins }: IndexDocument): string {
   const sorted = [...plugins].sort((a, b) => a.name < b.name ? -1 : 1);
   return `${visibleJson(JSON.stringify({ krewWasmIndex: INDEX_VERSION, plugins: sorted }, null, 2))}\n`;
 }
 
-/** The artifact that holds a document (image-spec, manifest.md, "Guidelines for Artifact Usage"). */
+/** Makes the artifact of a document (image-spec, manifest.md, "Guidelines for Artifact Usage"). */
 export function makeIndexArtifact(text: string, created: Date): Omit<Artifact, "kind"> {
   const config = blobOf(new TextEncoder().encode("{}"), EMPTY_CONFIG);
   const layer = blobOf(new TextEncoder().encode(text), INDEX_OF_PLUGINS);
@@ -117,13 +117,13 @@ export function makeIndexArtifact(text: string, created: Date): Omit<Artifact, "
   return { manifest, mediaType: MANIFEST_TYPE, config, layer };
 }
 
-/** An index that was added, with what was last read of it. */
+/** An index that the user added, with its last known document. */
 export interface StoredIndex {
   readonly name: string;
   readonly reference: string;
-  /** Of the manifest that the document was read from. */
+  /** Digest of the manifest that the document came from. */
   readonly manifestDigest: string;
-  /** RFC 3339, UTC: when it was last asked for. */
+  /** RFC 3339, UTC: the time of the last request. */
   readonly fetchedAt: string;
   readonly document: IndexDocument;
 }
@@ -131,7 +131,7 @@ export interface StoredIndex {
 const STORED = 1;
 const NAME = /^[a-z0-9]+(?:-[a-z0-9]+)*$/;
 
-/** The indexes that were added, by name, and those that can't be read. */
+/** The indexes that the user added, by name, and those that cannot be read. */
 export function readIndexes(layout: Layout): {
   readonly indexes: StoredIndex[];
   readonly broken: { readonly name: string; readonly error: unknown }[];
@@ -150,7 +150,7 @@ export function readIndexes(layout: Layout): {
     try {
       indexes.push(parseStored(Deno.readTextFileSync(layout.index(name)), name));
     } catch (error) {
-      if (error instanceof Deno.errors.NotFound) continue; // removed since
+      if (error instanceof Deno.errors.NotFound) continue; // removed meanwhile
       broken.push({ name, error });
     }
   }
@@ -197,7 +197,7 @@ function formatStored({ reference, manifestDigest, fetchedAt, document }: Stored
 }
 
 /**
- * Reads an index from its registry. Where its manifest is the one that is known, nothing more is asked for.
+ * Reads an index from its registry. If the manifest is unchanged, no more requests are made.
  *
  * @throws AppError REGISTRY_…, INDEX_INVALID, DIGEST_MISMATCH, TOO_LARGE
  */
@@ -252,7 +252,7 @@ export async function fetchIndex(
   };
 }
 
-/** Keeps an index; `replace` says whether one of that name may be there. @throws AppError INDEX_INVALID, STORE_… */
+/** Stores an index. `replace`: whether an index of that name may exist. @throws AppError INDEX_INVALID, STORE_… */
 export async function storeIndex(
   layout: Layout,
   index: StoredIndex,
@@ -275,7 +275,7 @@ export async function storeIndex(
   replaceFile(layout, "index", layout.index(index.name), formatStored(index));
 }
 
-/** Forgets an index. @throws AppError INDEX_UNKNOWN, STORE_… */
+/** Removes an index. @throws AppError INDEX_UNKNOWN, STORE_… */
 export async function removeIndex(
   layout: Layout,
   name: string,
@@ -288,25 +288,25 @@ export async function removeIndex(
     Deno.removeSync(layout.index(name));
     syncDirectory(layout.indexes);
   } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return; // removed by another process since
+    if (error instanceof Deno.errors.NotFound) return; // another process removed it meanwhile
     throw storeFailed(`Cannot remove the index "${name}"`, error);
   }
 }
 
-/** There is no index of a name. */
+/** The error for an index name that does not exist. */
 export function indexUnknown(name: string): AppError {
   return new AppError("INDEX_UNKNOWN", `No index "${printable(name, 100)}" was added`, {
     hint: "krew-wasm index list shows which are; krew-wasm index add REF adds one",
   });
 }
 
-/** A plugin, and the index that offers it. */
+/** A plugin with the index that offers it. */
 export interface Offer {
   readonly index: string;
   readonly plugin: IndexedPlugin;
 }
 
-/** Who offers a name; the same reference in two indexes is one offer. Pure. */
+/** The offers for a name. The same reference in two indexes is one offer. Pure. */
 export function offersOf(indexes: readonly StoredIndex[], name: string): Offer[] {
   const offers = indexes.flatMap((index) =>
     index.document.plugins.filter((plugin) => plugin.name === name).map((plugin) => ({
@@ -319,7 +319,10 @@ export function offersOf(indexes: readonly StoredIndex[], name: string): Offer[]
   );
 }
 
-/** What a word finds, best first: in names before descriptions, and with a letter amiss. All, by name, without one. */
+/**
+ * Searches for a word, best match first: names before descriptions, one wrong letter allowed. Without a word, all
+ * offers by name.
+ */
 export async function searchOffers(
   indexes: readonly StoredIndex[],
   word: string | undefined,
@@ -337,5 +340,5 @@ export async function searchOffers(
     ignoreLocation: true,
     minMatchCharLength: 2,
   });
-  return fuse.search(word.slice(0, 32)).map(({ item }) => item); // its own limit for fuzzy words
+  return fuse.search(word.slice(0, 32)).map(({ item }) => item); // the library's own limit for fuzzy words
 }

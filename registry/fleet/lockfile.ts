@@ -1,6 +1,6 @@
 /**
- * `plugins.lock`: what makes another machine the same. JSON, with a version; one plugin an entry, sorted by name, so that
- * a change is a small difference in version control. Pure.
+ * `plugins.lock`: the plugins that `sync` installs on another machine. JSON, with a version. Each plugin is one entry,
+ * sorted by name, so that version control shows small diffs. Pure.
  */
 
 import { AppError } from "../../runtime/base/errors.ts";
@@ -25,25 +25,25 @@ import { duplicateName } from "../oci/manifest.ts";
 import { grantsFromPortable, portableGrants } from "./portable_grants.ts";
 import { formatReference, parseReference, type Reference } from "../oci/mirrored_reference.ts";
 
-/** The version of the lock file's format that is written; 1 is read, too. */
+/** The version that krew-wasm writes. It also reads version 1. */
 const LOCK_VERSION = 2;
-/** No lock file is larger. Bytes. */
+/** The largest lock file. Bytes. */
 export const MAX_LOCK = 16 << 20;
 
 /** A plugin of a lock file. */
 export interface LockedPlugin {
   readonly name: string;
   readonly reference: Reference;
-  /** What is to be installed, whatever the reference's tag stands for. */
+  /** The manifest to install, even if the reference's tag has moved. */
   readonly manifestDigest: string;
-  /** The index that it was chosen from: it may be what is signed. */
+  /** The index that the manifest was chosen from. The signature may be the index's. */
   readonly indexDigest?: string;
-  /** Of the WebAssembly. */
+  /** Digest of the WebAssembly. */
   readonly digest: string;
   readonly grants: Grants;
 }
 
-/** The lock file for what is installed. */
+/** Formats the lock file for the installed plugins. */
 export function formatLock(receipts: readonly Receipt[], home: string): string {
   const plugins = [...receipts].sort((a, b) => a.name < b.name ? -1 : 1).map((receipt) => ({
     name: receipt.name,
@@ -59,7 +59,7 @@ export function formatLock(receipts: readonly Receipt[], home: string): string {
 
 type Fields = Omit<LockedPlugin, "indexDigest"> & { indexDigest?: string | undefined; version?: unknown };
 
-/** A plugin of a lock file: in format 1 what it has nothing to say of is left out, in 2 it is null. */
+/** Reads a plugin of a lock file. Format 1 omits empty fields, format 2 has null. */
 function pluginReader(home: string, version: number): Reader<Fields> {
   const former = version === 1;
   const digest = text(DIGEST, "is not a digest");
@@ -76,9 +76,9 @@ function pluginReader(home: string, version: number): Reader<Fields> {
 }
 
 /**
- * A lock file's plugins. `shown` is its name, for errors.
+ * Parses a lock file. `shown` is its name, for errors.
  *
- * @throws AppError LOCK_INVALID, its message holds the field's path
+ * @throws AppError LOCK_INVALID with the field's path in its message
  */
 export function parseLock(content: string, home: string, shown: string): LockedPlugin[] {
   const invalid = (what: string): never => {
@@ -92,7 +92,7 @@ export function parseLock(content: string, home: string, shown: string): LockedP
   } catch {
     return invalid("it is not JSON");
   }
-  // Who reads it sees the first of two, a parser the last.
+  // Of two equal keys a reader sees the first, a parser uses the last.
   const twice = duplicateName(content);
   if (twice !== undefined) return invalid(`it has "${printable(twice, 100)}" twice in one place`);
   const version = json?.krewWasmLock;
@@ -122,7 +122,7 @@ export function parseLock(content: string, home: string, shown: string): LockedP
   });
 }
 
-/** One step on the way from what is installed to what is locked. */
+/** One step from the installed plugins to the locked ones. */
 export type SyncStep =
   | { readonly kind: "keep"; readonly name: string }
   | { readonly kind: "install"; readonly name: string; readonly plugin: LockedPlugin }
@@ -133,21 +133,23 @@ export type SyncStep =
     /** undefined: its receipt is broken. */
     readonly installed: Receipt | undefined;
   }
-  /** The same bytes, with other grants, or followed under another tag of the same repository. */
+  /** The same bytes, with other grants or another tag of the same repository. */
   | {
     readonly kind: "change";
     readonly name: string;
     readonly plugin: LockedPlugin;
     readonly installed: Receipt;
   }
-  /** Installed, and not in the lock file: removed with `--prune`. */
+  /** Installed but not in the lock file: `--prune` removes it. */
   | { readonly kind: "extra"; readonly name: string };
 
 /**
- * The steps, by name. No registry is asked: the lock file has all digests. What is to go by the name of another repository is
- * installed from there, and verified, whatever bytes are here; so is what is to go by an index that is not known to be its own.
+ * Plans the steps, ordered by name. Asks no registry, since the lock file has all digests.
  *
- * @param refused names of what the policies don't let run as it is installed: it is to be verified again
+ * A plugin that the lock file takes from another repository is installed from there and verified, even if its bytes are
+ * already here. The same goes for a plugin with an index digest that its receipt does not have.
+ *
+ * @param refused names of installed plugins that the policies refuse to run; they are verified again
  */
 export function planSync(
   locked: readonly LockedPlugin[],
@@ -181,12 +183,12 @@ export function planSync(
   return steps.sort((a, b) => a.name < b.name ? -1 : 1);
 }
 
-/** Whether two grants are the same in words, in whatever order their fields came. */
+/** Whether two grants have the same wording, in any field order. */
 function sameGrants(a: Grants, b: Grants): boolean {
   return canonical(grantsToJson(inWords(a))) === canonical(grantsToJson(inWords(b)));
 }
 
-/** Without where paths led when somebody looked. */
+/** Grants without the resolved targets of their paths. */
 function inWords(grants: Grants): Grants {
   return { ...grants, files: grants.files.map(({ host, guest, write }) => ({ host, guest, write })) };
 }

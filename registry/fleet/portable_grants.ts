@@ -1,6 +1,6 @@
 /**
- * Grants in files that go from machine to machine: lock files and bundles. Paths in the user's home are written with `~`, and
- * read as the one spelling of where they lead here; where they led on the other machine is left out. Pure.
+ * Grants in files that move between machines: lock files and bundles. Paths in the user's home are written with `~`.
+ * Reading resolves them on this machine; the resolved targets of the other machine are not written. Pure.
  */
 
 import { canonicalPath } from "../../runtime/base/canonical_path.ts";
@@ -8,13 +8,13 @@ import type { Grants } from "../../runtime/grants/grants.ts";
 import { isSamePath, pathBelow } from "../../runtime/base/host_path.ts";
 import { type GrantsForm, grantsFromJson, grantsToJson } from "../../runtime/grants/grants_json.ts";
 
-/** Grants as such a file holds them. */
+/** Grants in their portable form. */
 export function portableGrants(grants: Grants, home: string): Record<string, unknown> {
   const here = { ...grants, files: grants.files.map(({ real: _, ...grant }) => grant) };
   return mapPaths(grantsToJson(here), (path) => shortenHome(path, home)) as Record<string, unknown>;
 }
 
-/** The reverse. @throws Error with the field's path */
+/** Parses grants from their portable form. @throws Error with the field's path */
 export function grantsFromPortable(json: unknown, home: string, form: GrantsForm, path = "grants"): Grants {
   const grants = grantsFromJson(mapPaths(json, (text) => expandHome(text, home)), form, path);
   grants.files.forEach(({ real }, index) => {
@@ -25,7 +25,7 @@ export function grantsFromPortable(json: unknown, home: string, form: GrantsForm
   return grants;
 }
 
-/** Maps what is a path in grants' JSON. What is malformed stays as it is, for its reader to refuse. */
+/** Maps the paths in grants' JSON. Leaves malformed values for the parser to refuse. */
 function mapPaths(json: unknown, map: (path: string) => string): unknown {
   if (!isObject(json)) return json;
   const { files, deny } = json;

@@ -1,4 +1,4 @@
-/** What is wrong with a store, and how it is mended. Looking changes nothing and takes no lock. */
+/** Finds problems of a store and fixes them. Examining changes nothing and takes no lock. */
 
 import { AppError, messageOf } from "../../runtime/base/errors.ts";
 import { exists, realPath } from "../../runtime/base/host_path.ts";
@@ -32,37 +32,37 @@ import { isIncoming } from "../store/incoming.ts";
 import { isNoDirectory, openForWriting, storeDirectories } from "../store/open.ts";
 import { findOrphans, namesIn, sweep } from "../store/sweep.ts";
 
-/** How bad it is: `error` stands in a plugin's way, `warning` may. */
+/** Severity: an `error` breaks a plugin, a `warning` may. */
 export type Level = "ok" | "warning" | "error";
 
-/** Something that was looked at. */
+/** The result of one check. */
 export interface Finding {
-  /** What was looked at, a word or two. */
+  /** The name of the check, a word or two. */
   readonly check: string;
   readonly level: Level;
   readonly message: string;
-  /** The command that mends it. */
+  /** The command that fixes it. */
   readonly fix?: string | undefined;
 }
 
-/** What `--fix` may do about a finding of the store. */
+/** A finding of the store, with what `--fix` may do about it. */
 export interface StoreFinding extends Finding {
   readonly mend?:
     | { readonly kind: "version" | "modes" | "sweep" }
     | { readonly kind: "history" | "link" | "compile"; readonly name: string }
-    /** An earlier version that can't be gone back to. */
+    /** An earlier version that `rollback` cannot use. */
     | { readonly kind: "earlier"; readonly receipt: Receipt }
-    /** Bytes that are to be had from the registry only. */
+    /** Bytes that only the registry has. */
     | { readonly kind: "pull"; readonly receipt: Receipt };
 }
 
 const FIX = "krew-wasm doctor --fix";
-/** How the hint for a broken receipt begins. */
+/** The start of the hint for a broken receipt. */
 const AGAIN = "install it again: ";
 
 /**
- * Looks at all of a store: whose it is, its format, receipts, every stored byte, compiled forms, links, leftovers. Where
- * others may change it meanwhile, what is found may be their work half done: openForReading() keeps it still.
+ * Checks the whole store: its owner, format, receipts, stored bytes, compiled forms, links and leftovers. Without a
+ * lock, it may report another process's unfinished work; openForReading() prevents that.
  */
 export function examineStore(layout: Layout, target: LinkTarget): StoreFinding[] {
   const findings: StoreFinding[] = [];
@@ -99,7 +99,7 @@ export function examineStore(layout: Layout, target: LinkTarget): StoreFinding[]
       "error",
       `${wrong}${others} no directory`,
       wrong === layout.stage
-        ? { fix: FIX, mend: { kind: "sweep" } } // nobody's
+        ? { fix: FIX, mend: { kind: "sweep" } } // no owner
         : { fix: moveCommand(wrong, `${wrong}.moved`) ?? `move ${wrong} away` },
     );
     return findings;
@@ -121,7 +121,7 @@ export function examineStore(layout: Layout, target: LinkTarget): StoreFinding[]
   for (const { name, error } of broken) {
     const { hint = `${AGAIN}krew-wasm pull --force REF --name ${name}` } = error as AppError;
     found("receipt", "error", messageOf(error), {
-      // One of a later format is whole.
+      // A receipt of a later format is not broken.
       fix: hint.startsWith(AGAIN) ? `krew-wasm rm ${name}, or ${hint.slice(AGAIN.length)}` : hint,
     });
   }
@@ -144,7 +144,7 @@ export function examineStore(layout: Layout, target: LinkTarget): StoreFinding[]
   }
 
   const orphans = findOrphans(layout);
-  // A download has its name there for a moment, without the lock.
+  // A download has a name there for a moment, without the lock.
   const staged = namesIn(layout.stage).filter((name) => !isIncoming(name)).map((name) =>
     `${layout.stage}/${name}`
   );
@@ -275,7 +275,7 @@ function isSameFile(a: string, b: string): boolean {
   try {
     return Deno.realPathSync(a) === Deno.realPathSync(b);
   } catch {
-    return false; // moved just now
+    return false; // moved meanwhile
   }
 }
 
@@ -290,16 +290,16 @@ function wrongLinks(layout: Layout, receipts: readonly Receipt[]) {
   });
 }
 
-/** Directories and files of the store that more than its user may read. The root guards them all; a copy would not. */
+/** Directories and files of the store that other users may read. The root's mode protects them, but not a copy. */
 function widerThanOwner(layout: Layout): string[] {
   if (Deno.build.os === "windows") return [];
   const wide = (path: string) => {
     try {
-      // A link has no mode of its own: the store may be behind one.
+      // A link has no mode of its own, and the store's root may be a link.
       const info = path === layout.root ? Deno.statSync(path) : Deno.lstatSync(path);
       return !info.isSymlink && ((info.mode ?? 0) & 0o077) !== 0;
     } catch {
-      return false; // gone by now
+      return false; // removed meanwhile
     }
   };
   return storeDirectories(layout).filter(exists).flatMap((directory) => [
@@ -310,7 +310,7 @@ function widerThanOwner(layout: Layout): string[] {
   ]);
 }
 
-/** The digest of a file, read piece by piece; undefined where it can't be read or has another size. */
+/** The digest of a file, read in pieces; undefined if it cannot be read or has another size. */
 function digestOfFile(path: string, size: number | undefined): string | undefined {
   let file: Deno.FsFile | undefined;
   try {
@@ -329,7 +329,7 @@ function digestOfFile(path: string, size: number | undefined): string | undefine
   }
 }
 
-/** What {@linkcode mendStore} needs. */
+/** Options of {@linkcode mendStore}. */
 export interface MendOptions {
   readonly target: LinkTarget;
   readonly compile: Compile;
@@ -337,9 +337,9 @@ export interface MendOptions {
 }
 
 /**
- * Mends what can be mended without a network, under the lock.
+ * Fixes everything that needs no network, under the lock.
  *
- * @returns what could not be: a line each
+ * @returns a line for each failure
  * @throws AppError STORE_…
  */
 export async function mendStore(
@@ -357,7 +357,7 @@ export async function mendStore(
   using _lock = await openForWriting(layout, { task, notice });
   const failures: string[] = [];
   const { receipts } = readReceipts(layout);
-  // What was found was found before there was the lock: each is looked at again.
+  // The findings are from before the lock: check each again.
   for (const mend of due) {
     try {
       if (mend.kind === "modes") {
@@ -379,11 +379,11 @@ export async function mendStore(
       failures.push(error.message);
     }
   }
-  sweep(layout); // of versions that were forgotten
+  sweep(layout); // of removed versions
   return failures;
 }
 
-/** A store without a version is migrated anew by who opens it next: harmless, and complete. */
+/** The next command that opens a store without a version migrates it again: harmless, and complete. */
 function forgetBrokenFormat(layout: Layout): void {
   try {
     checkStore(layout);
@@ -400,7 +400,7 @@ function forgetBrokenHistory(layout: Layout, name: string): void {
   }
 }
 
-/** An earlier version whose bytes are lost leaves the history, where the installed one does not bring them back. */
+/** Removes an earlier version without bytes from the history, unless the installed version restores them. */
 function forgetBrokenVersion(layout: Layout, receipt: Receipt): void {
   const { name, digest, size } = receipt;
   if (digestOfFile(layout.blob(digest), size) === digest) return;
@@ -418,7 +418,7 @@ function onDisk(layout: Layout, change: () => void): void {
   }
 }
 
-/** The file that kubectl has to find for a plugin. */
+/** The file name that kubectl looks for. */
 export function linkFileName(name: string): string {
   return Deno.build.os === "windows" ? `${linkName(name)}.cmd` : linkName(name);
 }

@@ -1,16 +1,16 @@
 /**
- * Tar archives (POSIX ustar, with pax and GNU long names read), as much as a bundle needs: an archive is listed once, and
- * its files are then read where they lie, in any order. A library would hand them out in the order of the archive, which
- * whoever made it chose.
+ * The parts of tar archives (POSIX ustar, reading pax and GNU long names) that a bundle needs. An archive is listed
+ * once; its files are then read in place, in any order. A library would return files in the archive's order, which its
+ * author chose.
  */
 
 import { AppError } from "../../runtime/base/errors.ts";
 import { printable } from "../../runtime/base/text.ts";
 
 const BLOCK = 512;
-/** No bundle has more entries. */
+/** The most entries of a bundle. */
 const MAX_ENTRIES = 100_000;
-/** A long name, or a pax header, is no larger. Bytes. */
+/** The longest long name or pax header. Bytes. */
 const MAX_EXTRA = 1 << 20;
 
 /** A regular file in an archive. */
@@ -18,16 +18,15 @@ export interface TarEntry {
   readonly name: string;
   /** Bytes. */
   readonly size: number;
-  /** Where its content begins. */
+  /** Where its content begins in the archive. */
   readonly offset: number;
 }
 
-/** Reads bytes at an offset of an archive; fewer than wanted only at its end. */
+/** Reads bytes at an offset of an archive. Returns fewer bytes only at its end. */
 export type ReadAt = (offset: number, length: number) => Uint8Array;
 
 /**
- * The regular files of an archive, by name; a later one of the same name takes an earlier one's place. Directories,
- * links and devices are passed over.
+ * The regular files of an archive by name; the last one of a name counts. Skips directories, links and devices.
  *
  * @throws AppError BUNDLE_INVALID
  */
@@ -38,7 +37,7 @@ export function listTar(read: ReadAt): Map<string, TarEntry> {
   for (let count = 0;; count++) {
     if (count > MAX_ENTRIES) throw invalid(`it has more than ${MAX_ENTRIES} entries`);
     const header = read(offset, BLOCK);
-    if (header.length === 0 && count > 0) break; // without the two empty blocks at the end
+    if (header.length === 0 && count > 0) break; // the two empty blocks at the end are missing
     if (header.length < BLOCK) {
       throw invalid(header[0] === 0x1f ? COMPRESSED : "it is cut off, or no tar archive");
     }
@@ -73,7 +72,7 @@ export function listTar(read: ReadAt): Map<string, TarEntry> {
 
 const COMPRESSED = "it is compressed; unpack it with gunzip first";
 
-/** The header of a regular file. `name` has at most 100 bytes. Pure. */
+/** The header of a regular file. `name` must not exceed 100 bytes. Pure. */
 export function tarHeader(name: string, size: number): Uint8Array<ArrayBuffer> {
   const header = new Uint8Array(BLOCK);
   const encoder = new TextEncoder();
@@ -90,7 +89,7 @@ export function tarHeader(name: string, size: number): Uint8Array<ArrayBuffer> {
   octal(0, 116, 8);
   if (size >= 8 ** 11) throw new Error(`"${name}" is too large for a tar archive`);
   octal(size, 124, 12);
-  octal(0, 136, 12); // the same bundle is the same bytes
+  octal(0, 136, 12); // a fixed time: equal content gives equal bytes
   put("        ", 148, 8);
   put("0", 156, 1);
   put("ustar\0" + "00", 257, 8);
@@ -99,19 +98,19 @@ export function tarHeader(name: string, size: number): Uint8Array<ArrayBuffer> {
   return header;
 }
 
-/** What follows a file's content, up to the next header. Pure. */
+/** Padding between a file's content and the next header. Pure. */
 export function tarPadding(size: number): Uint8Array<ArrayBuffer> {
   return new Uint8Array((BLOCK - size % BLOCK) % BLOCK);
 }
 
-/** What ends an archive. Pure. */
+/** End of an archive. Pure. */
 export function tarEnd(): Uint8Array<ArrayBuffer> {
   return new Uint8Array(2 * BLOCK);
 }
 
 function number(header: Uint8Array, at: number, length: number): number {
   const field = header.subarray(at, at + length);
-  if ((field[0]! & 0x80) !== 0) { // GNU: binary, for large sizes
+  if ((field[0]! & 0x80) !== 0) { // GNU: binary numbers, for large sizes
     let value = field[0]! & 0x7f;
     for (const byte of field.subarray(1)) value = value * 256 + byte;
     if (!Number.isSafeInteger(value)) throw invalid("a file's size is out of bounds");
