@@ -142,7 +142,8 @@ const THROWS =
   /^\} catch \(err\) \{\n\n_debugLog\([^]*?\n\}\);\ngetOrCreateAsyncState\(\d+\)\.markTrapped\(err\);\ntask\.setErrored\(err\);\ntask\.reject\(err\);\ntask\.exit\(\);\n(?:throw err;|return task\.completionPromise\(\);)\n\n\}\n/;
 const RETURN =
   /\n_debugLog\([^\n]*\[Instruction::Return\]', \{\n[^]*?\n\}\);\ntask\.resolve\(\[[^\n]*\]\);\ntask\.exit\(\);(\nreturn [^\n]*)?$/;
-// Keeps only the borrows that the host must give back; see NO_FAKES.
+// jco's loop that gives back resources made for the call. This script makes none (see withLeanTables), so it is
+// removed.
 const BORROWS_GIVEN_BACK =
   /for \(const entry of curResourceBorrows\) \{\n[^]*?\nrsc\[symbolRscHandle\] = undefined;\n\}\ncurResourceBorrows = \[\];(?:\n|$)/;
 

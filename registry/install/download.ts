@@ -1,6 +1,6 @@
 /**
- * What of an artifact a store does not have yet, on its way there: downloaded and compiled without the store's lock, so
- * that others go on meanwhile.
+ * Downloads and compiles the parts of an artifact that the store does not have. Works without the store's lock, so that
+ * other commands can continue.
  */
 
 import { AppError } from "../../runtime/base/errors.ts";
@@ -13,47 +13,47 @@ import { formatReference, type Reference } from "../oci/mirrored_reference.ts";
 import { findCompiled, readIntact } from "../store/blobs.ts";
 import { storeFailed } from "../store/disk.ts";
 import { Incoming } from "../store/incoming.ts";
-import { isIntact, readSlimFrom } from "../store/slim.ts";
+import { isIntact, readStrippedFrom } from "../store/read_stripped.ts";
 
-/** How a plugin is compiled; a parameter, since loading the compiler takes longer than most commands. */
+/** Compiles a plugin. A parameter, because loading the compiler takes longer than most commands. */
 export type Compile = (bytes: Uint8Array<ArrayBuffer>) => Promise<Compiled>;
 
-/** Where artifacts come from: a registry, or a bundle. */
+/** A source of artifacts: a registry or a bundle. */
 export type ArtifactSource = Pick<RegistryClient, "fetchManifest" | "fetchBlob">;
 
-/** What fetching needs. */
+/** Options for fetching. */
 export interface FetchOptions {
   readonly layout: Layout;
   readonly reference: Reference;
   readonly client: ArtifactSource;
   readonly compile: Compile;
-  /** Told what is going on: bytes of the download so far and in all. */
+  /** Called with the bytes of the download so far and in all. */
   readonly progress?: (bytes: number, total: number) => void;
 }
 
-/** What was fetched; dispose it to free what it takes. */
+/** The fetched parts. Dispose it to free their files. */
 export interface Fetched extends Disposable {
-  /** The WebAssembly; undefined where the store has it. */
+  /** The WebAssembly; undefined if the store has it. */
   readonly blob: Incoming | undefined;
-  /** What became of that; undefined where the store has the WebAssembly, or a compiled form of it. */
+  /** The compiled form; undefined if the store has it, or has the WebAssembly. */
   readonly compiled: Compiled | undefined;
-  /** The artifact's config, which is kept too; undefined where it has none to keep. */
+  /** The artifact's config, for the store; undefined if there is none to keep. */
   readonly config: Uint8Array | undefined;
 }
 
-/** Fetches what the store has not. @throws AppError REGISTRY_…, DIGEST_MISMATCH, WASM_INVALID, …, STORE_FAILED */
+/** Fetches what the store does not have. @throws AppError REGISTRY_…, DIGEST_MISMATCH, WASM_INVALID, …, STORE_FAILED */
 export async function fetchArtifact(
   options: FetchOptions,
   manifest: FetchedManifest,
   plugin: PluginManifest,
 ): Promise<Fetched> {
   const { layout } = options;
-  // The config is small: it comes beside the WebAssembly, once that does, and while that is compiled.
+  // The config is small. It is fetched once the WebAssembly arrives, and during the compilation.
   let fetching: Promise<Uint8Array | undefined> | undefined;
   const fetchConfig = () => {
     if (!fetching) {
       fetching = findConfig(options, manifest);
-      fetching.catch(() => {}); // told where it is waited for
+      fetching.catch(() => {}); // the await below reports it
     }
     return fetching;
   };
@@ -65,7 +65,7 @@ export async function fetchArtifact(
     await download(options, plugin, blob, fetchConfig);
     const compiled = findCompiled(layout, plugin.digest)
       ? undefined
-      : await compileFor(options, readSlimFrom(blob.file));
+      : await compileFor(options, readStrippedFrom(blob.file));
     return { blob, compiled, config: await fetchConfig(), [Symbol.dispose]: () => blob[Symbol.dispose]() };
   } catch (error) {
     await fetching?.catch(() => {});
@@ -81,7 +81,7 @@ export async function download(
   into: Incoming,
   started?: () => void,
 ): Promise<void> {
-  // A failure of the disk is told as one: what else a sink throws would be taken for the connection's.
+  // A plain error from a sink would be reported as a connection failure, so disk errors get their own code.
   const onDisk = (operation: () => void): void => {
     try {
       operation();
@@ -98,7 +98,7 @@ export async function download(
   });
 }
 
-/** Compiles a plugin; what is wrong with it is told of its reference. @throws AppError WASM_INVALID, … */
+/** Compiles a plugin. Errors name its reference. @throws AppError WASM_INVALID, … */
 export async function compileFor(
   { compile, reference }: FetchOptions,
   bytes: Uint8Array<ArrayBuffer>,
@@ -123,10 +123,10 @@ export async function compileFor(
   }
 }
 
-/** No config is larger; what is, is not kept. */
+/** The largest config to keep. Bytes. */
 const MAX_CONFIG = 1 << 20;
 
-/** The artifact's config. A registry that has none left is no reason not to install. */
+/** The artifact's config. A missing config does not stop the installation. */
 async function findConfig(
   { layout, client, reference }: FetchOptions,
   manifest: FetchedManifest,

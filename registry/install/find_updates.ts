@@ -1,4 +1,4 @@
-/** Whether there is something newer than what is installed, and if it can't be told, why. */
+/** Finds newer versions of installed plugins, or the reason why that is impossible. */
 
 import { AppError } from "../../runtime/base/errors.ts";
 import type { Receipt } from "../../runtime/store/receipt.ts";
@@ -7,22 +7,22 @@ import { parseReference, type Reference } from "../oci/mirrored_reference.ts";
 import { listTags } from "../oci/list_tags.ts";
 import { compareVersions, newestOnTrack, newestVersion, trackKind } from "./tag_versions.ts";
 
-/** What is known of a plugin's newer versions. */
+/** The result of a check for updates. */
 export type Update =
   & (
-    /** Nothing is newer. */
+    /** There is no newer version. */
     | { readonly status: "current"; readonly newest?: string | undefined }
-    /** Its reference names a digest, which stands for the same for ever. */
+    /** Its reference names a digest, which never changes. */
     | { readonly status: "pinned" }
-    /** There is a newer one on its track. `tag` is what stands for it. */
+    /** Its track has a newer version, under `tag`. */
     | {
       readonly status: "available";
       readonly tag: string;
       readonly manifestDigest: string;
-      /** The index that it is in, where the tag stands for one. */
+      /** The digest of the index, if the tag names an index. */
       readonly indexDigest?: string | undefined;
     }
-    /** A tag of one version stands for something else than what was installed under it. */
+    /** A tag of one version has moved since the installation. */
     | {
       readonly status: "moved";
       readonly tag: string;
@@ -30,22 +30,22 @@ export type Update =
       readonly indexDigest?: string | undefined;
       readonly newest?: string | undefined;
     }
-    /** The registry has no such tag any more; `tags` are those it has, none where the repository is gone too. */
+    /** The registry no longer has the tag. `tags` are the remaining tags; none if the repository is missing, too. */
     | { readonly status: "gone"; readonly tags: readonly string[]; readonly error: AppError }
-    /** The registry can't be reached, or fails. */
+    /** The registry is unreachable or fails. */
     | { readonly status: "unreachable"; readonly error: AppError }
-    /** The registry does not let this user in, or answers what is no answer. */
+    /** The registry denies access, or its answer is invalid. */
     | { readonly status: "refused"; readonly error: AppError }
   )
   & {
-    /** Why the repository's other tags are not known, so that there may be newer ones. */
+    /** Why the other tags are unknown. There may be newer versions. */
     readonly unlisted?: AppError | undefined;
   };
 
 /**
- * Asks the registry. Never throws what it answers; a plugin that is pinned costs no request.
+ * Asks the registry for updates. Never throws the registry's errors. A pinned plugin costs no request.
  *
- * @param beyond whether newer versions are asked for that the plugin's own tag does not follow, too
+ * @param beyond whether to look for versions outside of the tag's track, too
  */
 export async function checkUpdate(client: RegistryClient, receipt: Receipt, beyond = true): Promise<Update> {
   let reference: Reference;
@@ -70,7 +70,7 @@ export async function checkUpdate(client: RegistryClient, receipt: Receipt, beyo
         : {};
     const { digest: manifestDigest, indexDigest } = manifest;
     if (manifestDigest === receipt.manifestDigest) {
-      // Of a track the tags are what matters.
+      // A track depends on the list of tags.
       const { unlisted } = listed;
       return kind === "track" && unlisted !== undefined && !listsNone(unlisted)
         ? failed(unlisted)
@@ -93,12 +93,12 @@ function failed(error: AppError): Update {
   return { status: down ? "unreachable" : "refused", error };
 }
 
-/** Whether a registry does not list tags at all, so that a tag stands for itself. */
+/** Whether the registry does not list tags at all; then a tag only stands for itself. */
 export function listsNone({ code }: AppError): boolean {
   return code === "REGISTRY_NOT_FOUND" || code === "REGISTRY_UNSUPPORTED";
 }
 
-/** The repository's tags, or why they are not known. */
+/** The repository's tags, or why they are unknown. */
 async function tagsOf(
   client: RegistryClient,
   reference: Reference,

@@ -1,6 +1,7 @@
 /**
- * From a reference to an installed plugin. A change is staged beside its target, synced and renamed; the receipt comes
- * last, so that a plugin is installed or is not, whatever ends the process (registry/store/ has the parts).
+ * Installs a plugin from a reference. Each change is staged beside its target, synced and renamed. The receipt is
+ * written last, so the plugin is installed completely or not at all, even if the process is killed. registry/store/ has
+ * the parts.
  */
 
 import { AppError } from "../../runtime/base/errors.ts";
@@ -31,7 +32,7 @@ import {
   type Fetched,
   type FetchOptions,
 } from "./download.ts";
-import { isIntact, readSlim } from "../store/slim.ts";
+import { isIntact, readStripped } from "../store/read_stripped.ts";
 import { findCompiled, writeBlob, writeCompiled } from "../store/blobs.ts";
 import { commitReceipt, DEFAULT_KEEP, writeReceipt } from "../store/commit.ts";
 import { publish, storeFailed } from "../store/disk.ts";
@@ -40,48 +41,51 @@ import { Incoming } from "../store/incoming.ts";
 import { openForWriting, prepareStore } from "../store/open.ts";
 import { sweep } from "../store/sweep.ts";
 
-/** The annotation of an artifact whose plugin answers `__complete ARGS…` as cobra has it. */
+/** The annotation of plugins that answer `__complete ARGS…` like cobra. */
 const COMPLETION = "krew-wasm.dev/completion";
 
 /**
- * Decides what a plugin may do: by the receipt it replaces, if any, and what its publisher wishes for. It may ask a person.
+ * Decides a plugin's grants from the receipt that it replaces, if any, and from its publisher's wish. May ask the user.
+ *
  * @throws AppError POLICY_REFUSED
  */
 export type DecideGrants = (plugin: Arriving, replaced: Receipt | undefined) => Grants | Promise<Grants>;
 
-/** A plugin that is about to be installed. */
+/** A plugin before its installation. */
 export interface Arriving extends Provenance {
-  /** Of its WebAssembly. */
+  /** Digest of its WebAssembly. */
   readonly digest: string;
   readonly annotations: Readonly<Record<string, string>>;
 }
 
-/** What an installation needs. */
+/** Options of an installation. */
 export interface InstallOptions extends FetchOptions {
-  /** The plugin's name; the repository's last segment without it. */
+  /** The plugin's name. Default: the repository's last segment. */
   readonly name?: string | undefined;
-  /** The manifest that is meant, whatever the reference's tag stands for by now. */
+  /** Digest of the manifest to install, even if the reference's tag has moved. */
   readonly pin?: string | undefined;
-  /** The index that it was chosen from, which may be what is signed. */
+  /** Digest of the index that the manifest was chosen from. The signature may be the index's. */
   readonly pinnedIndex?: string | undefined;
-  /** The digest that the WebAssembly must have by the manifest. */
+  /** The digest that the manifest must have for the WebAssembly. */
   readonly pinnedBlob?: string | undefined;
   /** Replace an installed plugin of that name. */
   readonly force: boolean;
-  /** The plugin is to be there already: one that was removed meanwhile is not brought back. */
+  /** The plugin must be installed. A plugin that was removed meanwhile stays removed. */
   readonly upgrades?: boolean | undefined;
-  /** What it may do; a function is asked when the artifact is known, before it is downloaded. */
+  /** Its grants. A function is called when the artifact is known, before the download. */
   readonly grants: Grants | DecideGrants;
   readonly target: LinkTarget;
   readonly now: () => Date;
-  /** How many versions stay, this one among them; 3 without it. */
+  /** How many versions to keep, including this one. Default: 3. */
   readonly keep?: number | undefined;
   /**
-   * Decides whether the artifact may be installed, before anything of it is downloaded. Answers with the signatures that
-   * were asked for; none where nothing asks for one. @throws AppError SIGNATURE_…, POLICY_REFUSED
+   * Decides whether the artifact may be installed, before anything is downloaded. Returns the required signatures; none
+   * if nothing requires one.
+   *
+   * @throws AppError SIGNATURE_…, POLICY_REFUSED
    */
   readonly verify?: (reference: Reference, manifest: FetchedManifest) => Promise<readonly Signature[]>;
-  /** One line of status. */
+  /** Prints a line of status. */
   readonly notice?: (line: string) => void;
 }
 
@@ -102,12 +106,12 @@ export async function installPlugin(options: InstallOptions): Promise<Receipt> {
   prepareStore(layout);
   const findReplaced = () => {
     const receipt = installed(layout, name);
-    if (options.upgrades && !receipt) readReceipt(layout, name); // says why there is nothing to upgrade
+    if (options.upgrades && !receipt) readReceipt(layout, name); // throws the reason why there is nothing to upgrade
     return receipt;
   };
   let replaced = findReplaced();
 
-  // What may take long, registries and people, comes before the lock: others go on meanwhile.
+  // Requests and questions may take long, so they come before the lock.
   const artifact = await resolveArtifact(options);
   const { manifest, plugin, provenance } = artifact;
   const { digest, annotations } = plugin;
@@ -135,18 +139,18 @@ export async function installPlugin(options: InstallOptions): Promise<Receipt> {
 }
 
 /**
- * How often grants are decided by the version that is replaced, which others may replace meanwhile, until they are decided
- * under the lock.
+ * How often to decide grants without the lock, if other processes keep replacing the receipt. After that, grants are
+ * decided under the lock.
  */
 const ROUNDS = 3;
 
-/** Whether two receipts, or that there is none, are the same. */
+/** Whether two receipts are the same, or both are missing. */
 function isSame(one: Receipt | undefined, other: Receipt | undefined): boolean {
   if (one === undefined || other === undefined) return one === other;
   return formatReceipt(one) === formatReceipt(other);
 }
 
-/** What is to be installed, as the registry says. */
+/** A resolved artifact. */
 interface Artifact {
   readonly manifest: FetchedManifest;
   readonly plugin: PluginManifest;
@@ -172,7 +176,7 @@ async function resolveArtifact(options: InstallOptions): Promise<Artifact> {
   return { manifest, plugin, provenance: { reference: formatReference(reference), source, signatures } };
 }
 
-/** Puts into the store what was fetched, the receipt last. Under the lock. */
+/** Commits a fetched plugin to the store, the receipt last. Under the lock. */
 async function commit(
   options: InstallOptions,
   name: string,
@@ -184,10 +188,10 @@ async function commit(
   const { layout, target, now } = options;
   const blob = layout.blob(plugin.digest);
   if (fetched.blob) {
-    // Another pull of the same may have been faster.
+    // Another pull of the same plugin may have been faster.
     if (!isIntact(blob, plugin)) publishBlob(layout, fetched.blob, blob);
   } else if (!isThere(blob, plugin)) {
-    // It was there, and was removed since.
+    // It was in the store and was removed meanwhile.
     using again = Incoming.open(layout);
     await download(options, plugin, again);
     publishBlob(layout, again, blob);
@@ -195,14 +199,14 @@ async function commit(
   let form = findCompiled(layout, plugin.digest);
   if (!form) {
     try {
-      const compiled = fetched.compiled ?? await compileFor(options, readSlim(blob));
+      const compiled = fetched.compiled ?? await compileFor(options, readStripped(blob));
       form = writeCompiled(layout, plugin.digest, compiled);
     } catch (error) {
-      sweep(layout); // of a blob that is no plugin
+      sweep(layout); // the blob belongs to no plugin
       throw error;
     }
   }
-  // As they were sent: a bundle for machines without network is made of these.
+  // The original bytes: `bundle save` writes them for machines without network.
   const bytesOfManifest = new TextEncoder().encode(manifest.text);
   if (digestOf(bytesOfManifest) === manifest.digest) writeBlob(layout, bytesOfManifest);
   const config = fetched.config && writeBlob(layout, fetched.config);
@@ -226,7 +230,8 @@ async function commit(
     ...(plugin.annotations[COMPLETION] === "cobra" ? { completion: "cobra" } : {}),
     installedAt: now().toISOString().replace(/\.\d+Z$/, "Z"),
   };
-  // A link without a receipt says "not installed"; a receipt without a link would be a plugin kubectl can't find.
+  // A link without a receipt reports "not installed". A receipt without a link would be a plugin that kubectl cannot
+  // find.
   writeSelf(layout, target);
   writeLinks(layout, receipt);
   commitReceipt(layout, receipt, options.keep ?? DEFAULT_KEEP);
@@ -234,7 +239,7 @@ async function commit(
   return receipt;
 }
 
-/** What was verified now of what was asked for by digest, after what was of the very same before: that holds as it did. */
+/** The signatures for the receipt. Earlier verified signatures of the same manifest stay. */
 function signaturesOf(
   { reference, signatures }: Provenance,
   manifestDigest: string,
@@ -247,7 +252,7 @@ function signaturesOf(
   return [...replaced.signatures.filter((signature) => !now.has(JSON.stringify(signature))), ...signatures];
 }
 
-/** Makes the compiled form of an installed plugin anew, from the blob as it was pulled. @throws AppError STORE_CORRUPT */
+/** Compiles an installed plugin again from its stored WebAssembly. @throws AppError STORE_CORRUPT */
 export async function recompilePlugin(
   layout: Layout,
   name: string,
@@ -262,7 +267,7 @@ export async function recompilePlugin(
   return renewed;
 }
 
-/** Compiles what a receipt stands for, where no other has the form, and writes the receipt. Under the lock. */
+/** Compiles a receipt's plugin unless the store has the form, and writes the receipt. Under the lock. */
 export async function compileAnew(layout: Layout, receipt: Receipt, compile: Compile): Promise<Receipt> {
   const blob = layout.blob(receipt.digest);
   if (!isIntact(blob, receipt)) {
@@ -271,19 +276,19 @@ export async function compileAnew(layout: Layout, receipt: Receipt, compile: Com
     });
   }
   const form = findCompiled(layout, receipt.digest) ??
-    writeCompiled(layout, receipt.digest, await compile(readSlim(blob)));
+    writeCompiled(layout, receipt.digest, await compile(readStripped(blob)));
   const renewed: Receipt = { ...receipt, ...form, bindgen: BINDGEN };
   writeReceipt(layout, renewed);
   return renewed;
 }
 
-/** The manifest that is meant; through its index, where that still is there and says so. */
+/** The pinned manifest, through its index if the index still exists and contains it. */
 async function fetchPinned(
   client: ArtifactSource,
   reference: Reference,
   { pin, pinnedIndex, reference: { digest } }: Pick<InstallOptions, "pin" | "pinnedIndex" | "reference">,
 ): Promise<FetchedManifest> {
-  // A reference by another digest than the manifest's names its index.
+  // If the reference's digest is not the manifest's, it names the index.
   const index = pinnedIndex ?? (digest === pin ? undefined : digest);
   if (pin !== undefined && index !== undefined) {
     try {
@@ -306,7 +311,7 @@ function installed(layout: Layout, name: string): Receipt | undefined {
 
 function refuseInstalled(layout: Layout, name: string): void {
   if (!exists(layout.receipt(name))) return;
-  const reference = installed(layout, name)?.reference ?? "another plugin"; // a broken receipt stands in the way too
+  const reference = installed(layout, name)?.reference ?? "another plugin"; // a broken receipt counts, too
   throw new AppError(
     "ALREADY_INSTALLED",
     `A plugin "${name}" is installed already, from ${printable(reference, 400)}`,
@@ -316,7 +321,7 @@ function refuseInstalled(layout: Layout, name: string): void {
   );
 }
 
-/** Whether a blob is there that was intact a moment ago. */
+/** Whether a blob that was intact a moment ago still exists. */
 function isThere(path: string, { size }: PluginManifest): boolean {
   try {
     return Deno.statSync(path).size === size;
@@ -332,8 +337,8 @@ function publishBlob(layout: Layout, incoming: Incoming, path: string): void {
     publish(staged, path);
   } catch (error) {
     try {
-      Deno.removeSync(staged); // a full disk has room again at once
-    } catch { /* it is emptied by the next process that writes */ }
+      Deno.removeSync(staged); // frees space on a full disk at once
+    } catch { /* the next process that writes removes it */ }
     throw storeFailed(`Cannot write ${path}`, error);
   }
 }

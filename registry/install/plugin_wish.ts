@@ -1,6 +1,6 @@
 /**
- * What a publisher wishes a plugin to be granted: JSON in the artifact's annotation `krew-wasm.dev/grants` (docs/grants.md has
- * its schema). A request, never a grant: nothing is taken from it that a person, or a flag, did not say yes to. Pure.
+ * A publisher's wish: the grants that a plugin asks for, as JSON in the annotation `krew-wasm.dev/grants` (schema in
+ * docs/grants.md). A wish grants nothing until the user or a flag accepts it. Pure.
  */
 
 import {
@@ -23,13 +23,13 @@ export const WISH_ANNOTATION = "krew-wasm.dev/grants";
 /** The version of the schema. */
 export const WISH_VERSION = 1;
 
-/** No wish that people read is longer, in UTF-16 units. */
+/** The longest wish, in UTF-16 units. People must be able to read it. */
 const MAX_TEXT = 65_536;
 const MAX_ITEMS = 100;
 
-/** A wish, read. */
+/** A parsed wish. */
 export interface Wish {
-  /** The publisher's words; not yet safe to print. */
+  /** The publisher's reason; not yet safe to print. */
   readonly why: string | undefined;
   readonly change: GrantChange;
 }
@@ -47,10 +47,10 @@ const FIELDS = new Set([
 ]);
 
 /**
- * A wish from the annotation's text.
+ * Parses a wish from the annotation.
  *
  * @param home the user's home directory, absolute, for paths that begin with `~/`
- * @throws Error naming the field that is wrong
+ * @throws Error naming the invalid field
  */
 export function parseWish(text: string, home: string): Wish {
   if (text.length > MAX_TEXT) throw new Error(`it is longer than ${MAX_TEXT} characters`);
@@ -107,7 +107,7 @@ function words(value: unknown, field: string): readonly string[] {
   return value;
 }
 
-/** A publisher does not know the user's machine: below its home, or a path that every machine has. */
+/** Reads absolute paths and paths that begin with `~/`: a publisher does not know the user's home. */
 function paths(value: unknown, field: string, home: string): string[] {
   return words(value, field).map((path, index) => {
     const named = hostPath(path);
@@ -119,7 +119,7 @@ function paths(value: unknown, field: string, home: string): string[] {
   });
 }
 
-/** A slash at a path's end says that it is a directory, which need not be there yet. */
+/** A trailing slash means a directory, which need not exist yet. */
 function fileGrant(path: string, write: boolean): FileGrant {
   const host = withoutSlash(path);
   return { host, guest: host, write, ...(host === path ? {} : { directory: true }) };
@@ -151,8 +151,8 @@ function memoryOf(value: unknown): number {
 }
 
 /**
- * What a plugin starts from that nobody granted anything: the least. A publisher who says that it needs less of the cluster
- * than everything, or less memory, is taken at its word.
+ * The grants before anyone grants anything: the least. A wish for less cluster access or less memory than the default
+ * is applied.
  */
 export function startingGrants(wish: Wish | undefined): Grants {
   const { cluster, limits } = wish?.change ?? {};
@@ -160,14 +160,14 @@ export function startingGrants(wish: Wish | undefined): Grants {
   return { ...LEAST, cluster: cluster ?? LEAST.cluster, limits: { ...LEAST.limits, maxMemory } };
 }
 
-/** What holds and what a wish asks for, both. */
+/** Adds a wish to existing grants. */
 export function wishedGrants(base: Grants, { change }: Wish): Grants {
   const { env, limits } = change;
   const maxMemory = Math.max(base.limits.maxMemory, limits.maxMemory ?? 0);
   return mergeGrants(base, {
     ...change,
     cluster: change.cluster === undefined ? undefined : bothOf(base.cluster, change.cluster),
-    // "default" asks for no more than there is; a list that stands keeps what it has.
+    // "default" asks for nothing; an existing list stays.
     env: env === "default" ? undefined : env,
     limits: { maxMemory },
   });
@@ -185,5 +185,5 @@ function bothOf(one: ClusterGrant, other: ClusterGrant): ClusterGrant {
   return withRules({ rules: [], ...(readOnly ? { readOnly } : {}) }, rules);
 }
 
-/** What `--grants=none` leaves: the private directory and the stand-in. */
+/** What `--grants=none` leaves: the private directory and the redacted kubeconfig. */
 export const NOTHING: Grants = { ...LEAST, env: [], cluster: "none", completion: false };

@@ -1,12 +1,12 @@
 /**
  * What a tag follows. Pure.
  *
- * - `v1`, `1.2`: a track, the newest version of that number: `v1.9.3`, not `v2.0.0`, and no pre-release.
- * - `v1.2.3`, `1.2.3-rc.1`: one version, which should never stand for anything else.
- * - `latest`, `main`: whatever its publisher lets it stand for.
+ * - `v1`, `1.2`: a track: the newest version with that number, `v1.9.3` but not `v2.0.0`, and no pre-release.
+ * - `v1.2.3`, `1.2.3-rc.1`: one version, which should never move.
+ * - `latest`, `main`: a moving tag, which the publisher may move at any time.
  */
 
-/** A tag with a version in it. */
+/** A tag that contains a version. */
 interface Version {
   /** One to three numbers. */
   readonly numbers: readonly number[];
@@ -24,18 +24,18 @@ export function trackKind(tag: string): TrackKind {
   return version === undefined ? "moving" : version.numbers.length < 3 ? "track" : "version";
 }
 
-/** The newest version that a tag of the kind `track` follows; undefined where there is none. */
+/** The newest version on a tag's track; undefined if there is none. */
 export function newestOnTrack(track: string, tags: readonly string[]): string | undefined {
   const wanted = parseVersion(track)?.numbers ?? [];
   return newest(tags, (version) => wanted.every((number, index) => version.numbers[index] === number));
 }
 
-/** The newest version of all, pre-releases left out. */
+/** The newest version of all, without pre-releases. */
 export function newestVersion(tags: readonly string[]): string | undefined {
   return newest(tags, () => true);
 }
 
-/** Order of two tags with whole versions: below 0 when `a` is the older one. Not a number where one has none. */
+/** Compares two tags with full versions: negative if `a` is older, NaN if a tag has no version. */
 export function compareVersions(a: string, b: string): number {
   const [left, right] = [parseVersion(a), parseVersion(b)];
   if (left?.numbers.length !== 3 || right?.numbers.length !== 3) return NaN;
@@ -62,7 +62,9 @@ function parseVersion(tag: string): Version | undefined {
   return { numbers: [major, minor, patch].filter((part) => part !== undefined).map(Number), pre };
 }
 
-/** SemVer 2.0.0, 11: identifier by identifier, numbers below words, a version below the same without one. */
+/**
+ * SemVer 2.0.0, 11: compares identifier by identifier; numbers sort before words, pre-releases before their release.
+ */
 function comparePre(a: string | undefined, b: string | undefined): number {
   if (a === b) return 0;
   if (a === undefined || b === undefined) return a === undefined ? 1 : -1;

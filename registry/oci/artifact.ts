@@ -1,6 +1,6 @@
 /**
- * Artifacts as they are pushed: the CNCF Wasm OCI layout, or that of wasm-to-oci for the readers of 2022. Pure. Module or
- * component is told by the binary's header.
+ * Makes the artifacts that `push` uploads: the CNCF Wasm OCI layout, or the layout of wasm-to-oci for clients of 2022.
+ * Pure. The binary's header tells a module from a component.
  */
 
 import { AppError } from "../../runtime/base/errors.ts";
@@ -9,22 +9,22 @@ import { digestOf } from "./digest.ts";
 import type { Descriptor } from "./manifest.ts";
 import { readComponentNames, wasmKind } from "../compile/wasm_reader.ts";
 
-/** The layouts that are written. */
+/** The layouts that krew-wasm writes. */
 export const ARTIFACT_FORMATS = ["cncf", "legacy"] as const;
-/** A layout that is written. */
+/** One of those layouts. */
 export type ArtifactFormat = typeof ARTIFACT_FORMATS[number];
 
-/** What is known of a plugin beside its bytes. */
+/** Metadata of a plugin. */
 export interface ArtifactMetadata {
-  /** Of the manifest, by their whole names. */
+  /** The manifest's annotations, by their full names. */
   readonly annotations: Readonly<Record<string, string>>;
   readonly author?: string | undefined;
-  /** The file's name, for readers that save it. */
+  /** The file name for clients that save the layer. */
   readonly title: string;
   readonly created: Date;
 }
 
-/** A manifest and the blobs that it names. */
+/** A manifest with its blobs. */
 export interface Artifact {
   readonly manifest: string;
   readonly mediaType: string;
@@ -33,7 +33,7 @@ export interface Artifact {
   readonly kind: "module" | "component";
 }
 
-/** Bytes with what they are called. */
+/** Bytes with their descriptor. */
 export interface Blob extends Descriptor {
   readonly bytes: Uint8Array<ArrayBuffer>;
 }
@@ -77,7 +77,7 @@ export function makeArtifact(
   return { manifest, mediaType: MANIFEST_TYPE, config, layer, kind };
 }
 
-/** Bytes as a blob of a media type. */
+/** Makes a blob of bytes. */
 export function blobOf(bytes: Uint8Array<ArrayBuffer>, mediaType: string): Blob {
   return { bytes, mediaType, digest: digestOf(bytes), size: bytes.length };
 }
@@ -87,7 +87,7 @@ export function timestamp(date: Date): string {
   return date.toISOString().replace(/\.\d+Z$/, "Z");
 }
 
-/** The fields of `plugin.yaml` that are annotations of OCI's own. */
+/** The fields of `plugin.yaml` that become OCI's own annotations. */
 const FIELDS: Readonly<Record<string, string>> = {
   version: "org.opencontainers.image.version",
   description: "org.opencontainers.image.description",
@@ -99,16 +99,16 @@ const FIELDS: Readonly<Record<string, string>> = {
   revision: "org.opencontainers.image.revision",
 };
 
-/** A `plugin.yaml` as it is understood. */
+/** The content of a `plugin.yaml`. */
 export interface PluginYaml {
   readonly annotations: Readonly<Record<string, string>>;
   readonly author: string | undefined;
-  /** What the plugin wishes to be granted, unread. */
+  /** The grants that the plugin asks for, not validated. */
   readonly grants: unknown;
 }
 
 /**
- * Reads what a `plugin.yaml` holds, already parsed. A field that nobody knows is an error: it may be a known one, misspelt.
+ * Reads a parsed `plugin.yaml`. An unknown field is an error: it may be a misspelt known one.
  *
  * @throws AppError USAGE
  */
@@ -134,7 +134,7 @@ export function readPluginYaml(value: unknown, path: string): PluginYaml {
       continue;
     }
     const name = FIELDS[field] ?? fail(`"${printable(field, 100)}" is not a field of it`);
-    // YAML takes a version such as 1.2 for a number, and 1.10 for 1.1.
+    // YAML reads the version 1.10 as the number 1.1.
     if (typeof content !== "string") return fail(`${field} is not a text: put it in quotes`);
     annotations[name] = content;
   }

@@ -1,4 +1,7 @@
-/** What a registry asks for with a 401: the `WWW-Authenticate` header (RFC 9110 11.6.1; distribution's token spec). Pure. */
+/**
+ * Parses what a registry asks for with a 401: the `WWW-Authenticate` header (RFC 9110 11.6.1; distribution's token
+ * spec). Pure.
+ */
 
 import { AppError } from "../../runtime/base/errors.ts";
 import { printable } from "../../runtime/base/text.ts";
@@ -11,7 +14,7 @@ export interface Challenge {
   readonly parameters: Readonly<Record<string, string>>;
 }
 
-/** The challenges of a header, which may hold several. What can't be read is passed over. */
+/** The challenges of a header. Malformed ones are skipped. */
 export function parseChallenges(header: string): Challenge[] {
   const challenges: { scheme: string; parameters: Record<string, string> }[] = [];
   const pattern = /([!#$%&'*+\-.^_`|~0-9A-Za-z]+)(?:\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,"]*))|(?=[\s,]|$))/g;
@@ -26,8 +29,8 @@ export function parseChallenges(header: string): Challenge[] {
 /**
  * The URL of the token endpoint for a Bearer challenge.
  *
- * @param registry host and port of who asked: only a registry on this machine may name a realm on plain HTTP
- * @param scopes what is needed, which is what is asked for, whatever the registry suggests
+ * @param registry the registry's host and port: only a registry on this machine may name a realm with plain HTTP
+ * @param scopes the scopes to ask for, whatever the registry suggests
  * @throws AppError REGISTRY_PROTOCOL
  */
 export function tokenUrl(
@@ -45,7 +48,7 @@ export function tokenUrl(
     );
   }
   const local = isLoopback(registry);
-  // A registry behind a gateway may not know that it is reached by HTTPS.
+  // A registry behind a gateway may not know that its clients use HTTPS.
   if (
     url.protocol === "http:" && !local && !plainHttp &&
     url.hostname === new URL(`https://${registry}`).hostname
@@ -77,12 +80,12 @@ export function tokenUrl(
   return url;
 }
 
-/** What a token is not asked for by somebody who only reads. */
+/** Actions that a read-only token must not have. */
 const CHANGES = ["push", "delete", "*"];
 
 /**
- * The scopes that a challenge names, where they are others than `scopes`; undefined where they are not. For reading, what
- * a registry names beyond that is left out: a token is for what is done with it.
+ * The scopes that a challenge names; undefined if they equal `scopes`. For reading, other actions are left out: a token
+ * must not allow more than its use needs.
  */
 export function namedScopes({ parameters }: Challenge, scopes: readonly string[]): string[] | undefined {
   const changes = scopes.some((scope) => actionsOf(scope).some((action) => CHANGES.includes(action)));
@@ -97,10 +100,10 @@ export function namedScopes({ parameters }: Challenge, scopes: readonly string[]
   return named.length === 0 || set(named) === set(scopes) ? undefined : named;
 }
 
-/** More than these no registry names. */
+/** The most scopes of a challenge. */
 const MAX_SCOPES = 10;
 
-/** `pull` and `push` of `repository:acme/foo:pull,push`. */
+/** The actions of a scope: `pull` and `push` for `repository:acme/foo:pull,push`. */
 function actionsOf(scope: string): string[] {
   return scope.slice(scope.lastIndexOf(":") + 1).split(",");
 }

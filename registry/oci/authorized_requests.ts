@@ -1,6 +1,6 @@
 /**
- * Requests to a registry's API on the user's behalf: authorized when it asks, redirects followed by hand. Credentials
- * belong to the registry's origin and are decided on anew at every hop.
+ * Sends the user's requests to a registry's API. Authorizes them when the registry asks, and follows redirects itself.
+ * Credentials belong to the registry's origin; each redirect decides again whether to send them.
  */
 
 import { AppError } from "../../runtime/base/errors.ts";
@@ -12,14 +12,14 @@ import { RetryLater } from "./retry.ts";
 import { basic, fetchToken } from "./token.ts";
 import type { Answer, Transport, TransportRequest } from "./registry_transport.ts";
 
-/** A repository at a registry, or at a mirror of it. */
+/** A repository at its registry, or at a mirror. */
 export interface Endpoint {
   /** Host and port. */
   readonly registry: string;
   readonly repository: string;
-  /** Of the registry's API: `https://ghcr.io`. */
+  /** Origin of the registry's API: `https://ghcr.io`. */
   readonly origin: string;
-  /** It is another place than the reference names, by a file of the user's own. */
+  /** The user's own configuration chose this place instead of the reference's. */
   readonly isUsers?: boolean;
 }
 
@@ -27,15 +27,15 @@ export interface Endpoint {
 export interface ApiRequest {
   readonly method?: string;
   readonly headers?: Readonly<Record<string, string>>;
-  /** Made anew for every time it is sent. */
+  /** Called for each attempt. */
   readonly body?: () => NonNullable<TransportRequest["body"]>;
-  /** The statuses that are an answer; any other is an error. */
+  /** The statuses that count as an answer; any other is an error. */
   readonly expect: readonly number[] | ((status: number) => boolean);
-  /** What the token is to allow, as distribution's scopes; pulling the repository without it. */
+  /** The scopes that the token needs. Default: pull the repository. */
   readonly scopes?: readonly string[];
 }
 
-/** Any success: registries differ in which of them they answer to a push. */
+/** Any success: registries answer a push with different statuses. */
 export const isSuccess = (status: number): boolean => status >= 200 && status < 300;
 
 /** The scope for pulling. */
@@ -43,7 +43,7 @@ export const pullScope = (repository: string): string => `repository:${repositor
 /** The scope for pulling and pushing. */
 export const pushScope = (repository: string): string => `repository:${repository}:pull,push`;
 
-/** One for one command: it keeps tokens. */
+/** Keeps tokens. Make one for each command. */
 export class RegistryAccess {
   #transport: Transport;
   #find: (registry: string, repository: string) => Promise<RegistryCredentials | undefined>;
@@ -61,9 +61,9 @@ export class RegistryAccess {
   }
 
   /**
-   * Sends a request to `path` (or a whole URL that the registry gave) and hands back an answer of an expected status.
+   * Sends a request to `path`, or to a whole URL from the registry. Returns an answer with an expected status.
    *
-   * @throws AppError REGISTRY_…; RetryLater and errors of the connection, which may be tried again
+   * @throws AppError REGISTRY_…; RetryLater and connection errors, which callers may retry
    */
   async request(task: Task, endpoint: Endpoint, path: string | URL, request: ApiRequest): Promise<Answer> {
     const { method = "GET", headers = {}, body, expect, scopes = [pullScope(endpoint.repository)] } = request;
@@ -92,7 +92,7 @@ export class RegistryAccess {
         this.#authorizations.set(key, next);
         continue;
       }
-      // What changes something is sent on only where the status says so (RFC 9110 15.4).
+      // A request that changes something follows only 307 and 308 (RFC 9110 15.4).
       const follows = ["GET", "HEAD"].includes(method) ? [301, 302, 303, 307, 308] : [307, 308];
       if (follows.includes(status)) {
         await answer.discard();
@@ -106,15 +106,16 @@ export class RegistryAccess {
   }
 
   /**
-   * What a request is to be sent again with: of the ways that the registry offers, the first that this request has not
-   * `tried`; undefined where there is none left.
+   * The authorization for the next attempt: the first way that the registry offers and that this request has not
+   * `tried`. Undefined if none is left.
    *
    * - The user's own token for the registry.
-   * - A token for what is needed, whatever scope the registry names.
-   * - A token for the scope that it names, where that is another: behind a gateway a repository may have another name.
-   * - Name and password.
+   * - A token for the needed scopes, whatever scope the registry names.
+   * - A token for the scope that the registry names, if it differs: behind a gateway a repository may have another
+   *   name.
+   * - User name and password.
    *
-   * A registry may answer a token that has expired without a Bearer challenge; then its last one counts.
+   * A registry may answer an expired token without a Bearer challenge. Then its last challenge counts.
    */
   async #authorize(
     task: Task,
@@ -165,7 +166,7 @@ export class RegistryAccess {
   }
 }
 
-/** Whether a 403 asks for a token of another scope (RFC 6750 3.1). */
+/** Whether a 403 asks for a token with another scope (RFC 6750 3.1). */
 function lacksScope(answer: Answer): boolean {
   return parseChallenges(answer.header("www-authenticate") ?? "").some(({ scheme, parameters }) =>
     scheme === "bearer" && parameters.error === "insufficient_scope" && parameters.realm !== undefined

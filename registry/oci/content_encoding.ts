@@ -1,12 +1,12 @@
-/** Bodies that something on the way has packed, although nobody asked for that (RFC 9110 8.4). */
+/** Unpacks bodies that a proxy compressed although krew-wasm did not ask for it (RFC 9110 8.4). */
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
 /**
- * A body as it was before it was packed. Only what says that it is gzip, and begins as gzip does, is unpacked: some proxies
- * leave the header on what they have unpacked, and no manifest or WebAssembly begins so.
+ * Unpacks a body that both declares gzip and begins like gzip. Some proxies unpack a body but leave the header; no
+ * manifest or WebAssembly begins like gzip.
  *
- * @param encoding the header `Content-Encoding`; Deno 2.6 has unpacked gzip, and left out the header, before it comes here
+ * @param encoding the header `Content-Encoding`. Deno 2.6 itself unpacks gzip and removes the header.
  */
 export async function* unpacked(body: AsyncIterable<Bytes>, encoding: string | null): AsyncGenerator<Bytes> {
   if (!/^(x-)?gzip$/i.test(encoding?.trim() ?? "")) return yield* body;

@@ -1,8 +1,8 @@
-/** Digests of content: `sha256:<hex>`, computed while the bytes pass by. */
+/** Digests of content, `sha256:<hex>`, computed while the bytes arrive. */
 
 import { createHash } from "node:crypto";
 
-/** A digest in the making. */
+/** Computes a digest piece by piece. */
 export class Digester {
   #hash = createHash("sha256");
   /** Bytes so far. */
@@ -13,7 +13,7 @@ export class Digester {
     this.size += bytes.length;
   }
 
-  /** `sha256:<hex>`; the last call. */
+  /** Returns `sha256:<hex>`. Must be the last call. */
   digest(): string {
     return `sha256:${this.#hash.digest("hex")}`;
   }

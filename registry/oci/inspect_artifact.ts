@@ -1,4 +1,4 @@
-/** What an artifact is and asks for, told from its manifest, config and bytes; nothing of it is run. */
+/** Describes an artifact from its manifest, config and bytes, without running it. */
 
 import { AppError, messageOf } from "../../runtime/base/errors.ts";
 import { printable } from "../../runtime/base/text.ts";
@@ -9,25 +9,25 @@ import type { Reference } from "./mirrored_reference.ts";
 import { refuseLargeTypes } from "../compile/type_size.ts";
 import { readComponentNames, readModuleNames, wasmKind } from "../compile/wasm_reader.ts";
 
-/** What a plugin's WebAssembly asks for and offers. */
+/** The imports and exports of a plugin's WebAssembly. */
 export interface WasmReport {
   readonly kind: "module" | "component";
   /** Interfaces of a component; `MODULE.NAME` of a module. */
   readonly imports: readonly string[];
   readonly exports: readonly string[];
-  /** What the imports are good for, in words. */
+  /** The abilities that the imports give, in words. */
   readonly abilities: readonly string[];
 }
 
-/** Reads what a binary asks for and offers. @throws AppError WASM_INVALID */
+/** Reads a binary's imports and exports. @throws AppError WASM_INVALID */
 export function reportWasm(bytes: Uint8Array): WasmReport {
   const kind = wasmKind(bytes);
   const { imports, exports } = kind === "component" ? readComponentNames(bytes) : readModuleNames(bytes);
-  const once = [...new Set(imports)]; // Go imports the same function more than once
+  const once = [...new Set(imports)]; // Go imports some functions more than once
   return { kind, imports: once, exports, abilities: describeImports(once) };
 }
 
-// In the order they are told. A module of preview1 imports by function, a component by interface.
+// In the order of the output. A preview1 module imports functions, a component imports interfaces.
 const ABILITIES: readonly [words: string, pattern: RegExp][] = [
   [
     "talks to the cluster",
@@ -54,7 +54,7 @@ const ABILITIES: readonly [words: string, pattern: RegExp][] = [
 const KNOWN =
   /^(wasi:(cli|clocks|filesystem|http|io|random|sockets)\/|krew-wasm:(kubernetes|terminal)\/|krew_wasm_(kubernetes|terminal)\.|wasi_snapshot_preview1\.|wasi_unstable\.|wasi-outbound-http\.)/;
 
-/** What imports are good for, in words; what krew-wasm does not have is named. Pure. */
+/** Describes the abilities that imports give, in words. Names the imports that krew-wasm does not provide. Pure. */
 export function describeImports(imports: readonly string[]): string[] {
   const words = ABILITIES.filter(([, pattern]) => imports.some((name) => pattern.test(name)))
     .map(([text]) => text);
@@ -80,14 +80,18 @@ export async function readWit(bytes: Uint8Array): Promise<string> {
 
 const MAX_CONFIG = 1 << 20;
 
-/** What an artifact's config says: when and by whom it was made. All of it may be wrong. */
+/** An artifact's config: its creation time and author. Nothing of it is verified. */
 export interface ConfigReport {
   readonly created: string | undefined;
   readonly author: string | undefined;
   readonly platform: string | undefined;
 }
 
-/** Fetches and reads an artifact's config; what is not a config of Wasm has nothing to say. @throws AppError REGISTRY_…, DIGEST_MISMATCH */
+/**
+ * Fetches and reads an artifact's config. Returns undefined for other configs than Wasm's.
+ *
+ * @throws AppError REGISTRY_…, DIGEST_MISMATCH
+ */
 export async function fetchConfig(
   client: RegistryClient,
   reference: Reference,
@@ -111,7 +115,7 @@ export async function fetchConfig(
   }
 }
 
-/** A whole blob in memory. @throws AppError REGISTRY_…, DIGEST_MISMATCH */
+/** Fetches a whole blob into memory. @throws AppError REGISTRY_…, DIGEST_MISMATCH */
 export async function fetchBytes(
   client: RegistryClient,
   reference: Reference,
@@ -139,7 +143,7 @@ export async function fetchBytes(
   return whole;
 }
 
-/** A blob that is in the store already; undefined where it is not there, or not whole. */
+/** Reads a blob from the store; undefined if it is missing or incomplete. */
 export function readStored(
   path: string,
   { digest, size }: { readonly digest: string; readonly size: number },

@@ -11,14 +11,14 @@ const MAX_PAGES = 1000;
 const PAGE_SIZE = 1000;
 const TAG = /^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$/;
 
-/** A tag under which a registry without a referrers API keeps signatures: it names a digest, no version. */
+/** A tag with signatures, on registries without the referrers API: not a version of a plugin. */
 const OF_A_DIGEST = /^sha256-[0-9a-f]{64}(?:\.[a-z]+)?$/;
 
 /**
- * The tags in natural order: `v2` before `v10`. Strings that the specification does not allow as tags are left out, and tags
- * that hold signatures, too.
+ * The tags in natural order: `v2` before `v10`. Leaves out tags that the specification does not allow, and tags with
+ * signatures.
  *
- * @param all includes the tags that hold signatures
+ * @param all whether to include tags with signatures
  * @throws AppError REGISTRY_…, TOO_LARGE
  */
 export async function listTags(
@@ -44,7 +44,7 @@ export async function listTags(
   return shown.sort(new Intl.Collator("en", { numeric: true }).compare);
 }
 
-/** The tags of one page: none where it says so by null, or names the repository alone, as some do. */
+/** The tags of one page. Some registries send null, or only the repository's name, for no tags. */
 function parseTags(text: string, task: Task): string[] {
   let list: { name?: unknown; tags?: unknown } | null = null;
   try {

@@ -1,18 +1,18 @@
 /**
- * Image manifests that hold a plugin (OCI image-spec manifest.md; the CNCF Wasm OCI artifact layout, and the layout of
- * wasm-to-oci that the plugins of 2022 have). Pure. Whether the layer is a module or a component is told by its bytes.
+ * Parses image manifests of plugins: OCI image-spec manifest.md, the CNCF Wasm OCI artifact layout, and wasm-to-oci's
+ * layout that plugins of 2022 have. Pure. The layer's bytes tell a module from a component.
  */
 
 import { AppError } from "../../runtime/base/errors.ts";
 import { DIGEST } from "../../runtime/store/receipt.ts";
 import { printable } from "../../runtime/base/text.ts";
 
-/** Media types of manifests, in the order they are preferred. */
+/** Media types of manifests, in order of preference. */
 export const MANIFEST_TYPES = [
   "application/vnd.oci.image.manifest.v1+json",
   "application/vnd.docker.distribution.manifest.v2+json",
 ] as const;
-/** Media types of indexes: asked for too, so that a registry sends what there is instead of a 404. */
+/** Media types of indexes. Asking for them, too, makes a registry send an index instead of a 404. */
 export const INDEX_TYPES = [
   "application/vnd.oci.image.index.v1+json",
   "application/vnd.docker.distribution.manifest.list.v2+json",
@@ -27,13 +27,13 @@ const WASM_LAYERS: ReadonlySet<string> = new Set([
   "application/vnd.module.wasm.content.layer.v1+wasm",
 ]);
 
-/** The layer, and the artifact's type, of an index of plugins (index_file.ts). */
+/** Media type of the layer, and artifact type, of an index of plugins (index_file.ts). */
 export const INDEX_OF_PLUGINS = "application/vnd.krew-wasm.index.v1+json";
 
-/** The most a plugin's wasm may weigh, in bytes. */
+/** The largest WebAssembly of a plugin. Bytes. */
 export const MAX_BLOB = 1 << 30;
 
-/** A descriptor: what something is, by its digest. */
+/** A content descriptor (image-spec, descriptor.md). */
 export interface Descriptor {
   readonly mediaType: string;
   /** `sha256:<hex>` */
@@ -42,7 +42,7 @@ export interface Descriptor {
   readonly size: number;
 }
 
-/** What a manifest says of a plugin. */
+/** What a manifest says about a plugin. */
 export interface PluginManifest {
   /** `sha256:<hex>` of the wasm. */
   readonly digest: string;
@@ -50,17 +50,17 @@ export interface PluginManifest {
   readonly size: number;
   readonly version: string | undefined;
   readonly description: string | undefined;
-  /** Of the layer. */
+  /** Media type of the layer. */
   readonly mediaType: string;
   readonly config: Descriptor;
-  /** All annotations that are texts; not yet safe to print. */
+  /** All annotations with string values; not yet safe to print. */
   readonly annotations: Readonly<Record<string, string>>;
 }
 
-/** No manifest nests deeper. */
+/** The deepest nesting of a manifest. */
 const MAX_DEPTH = 64;
 
-/** Whether a JSON text nests so deeply that parsing it takes a hundred times its size. */
+/** Whether JSON text is nested so deeply that parsing it would take a hundred times its size. */
 export function isDeep(text: string): boolean {
   let depth = 0;
   for (let at = 0; at < text.length; at++) {
@@ -79,12 +79,12 @@ export function isDeep(text: string): boolean {
 
 const UTF8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
-/** A manifest's text, which encoded again is the same bytes. @throws TypeError of what is not UTF-8 */
+/** The text of a manifest. Encoding it again gives the same bytes. @throws TypeError for invalid UTF-8 */
 export function manifestText(bytes: Uint8Array): string {
   return UTF8.decode(bytes);
 }
 
-/** Whether a manifest is an index of several. What can't be read is none. */
+/** Whether a manifest is an index. False for text that cannot be parsed. */
 export function isIndex(text: string): boolean {
   try {
     const manifest = JSON.parse(text) as Record<string, unknown> | null;
@@ -96,8 +96,8 @@ export function isIndex(text: string): boolean {
 }
 
 /**
- * The entry of an index that is the plugin: the one for the platform wasm/wasip2, else wasm/wasip1, else any of wasm, else
- * the only one there is. Attestations and the like, which are of no platform, don't count.
+ * Chooses the plugin's entry of an index. Order of preference: the platform wasm/wasip2, wasm/wasip1, any other wasm
+ * platform, the only entry. Entries without a platform, such as attestations, do not count.
  *
  * @throws AppError MANIFEST_INVALID, ARTIFACT_UNSUPPORTED
  */
@@ -133,7 +133,7 @@ export function chooseManifest(text: string, shown: string, verb = "pull"): Desc
   const wasm = images.filter(({ architecture }) => architecture === "wasm" || architecture === "wasm32");
   const choices = ["wasip2", "wasip1"].map((os) => wasm.filter((entry) => entry.os === os));
   const nearest = [...choices, wasm, images].find((some) => some.length > 0) ?? [];
-  // Some lists have one entry twice.
+  // Some indexes have the same entry twice.
   const found = [...new Map(byType(nearest).map((entry) => [entry.descriptor.digest, entry])).values()];
   if (found.length === 0) return fail("ARTIFACT_UNSUPPORTED", "its index is empty");
   if (found.length > 1) {
@@ -148,12 +148,12 @@ export function chooseManifest(text: string, shown: string, verb = "pull"): Desc
   return found[0]!.descriptor;
 }
 
-/** Types of artifacts that are WebAssembly, as clients write them into an index. */
+/** Artifact types of WebAssembly that clients write into an index. */
 const WASM_ARTIFACT = /^application\/(wasm$|vnd\.wasm\.|vnd\.(module|bytecodealliance)\.wasm\.)/;
 
 const isWasm = (type: unknown) => typeof type === "string" && WASM_ARTIFACT.test(type);
 
-/** Of several entries those whose artifact is WebAssembly; else those that name no artifact's type. */
+/** The entries whose artifact type is WebAssembly; if there are none, the entries without an artifact type. */
 function byType<T extends { readonly type: unknown }>(entries: readonly T[]): readonly T[] {
   if (entries.length < 2) return entries;
   const typed = entries.filter(({ type }) => isWasm(type));
@@ -161,7 +161,7 @@ function byType<T extends { readonly type: unknown }>(entries: readonly T[]): re
   return [typed, untyped].find((some) => some.length > 0) ?? entries;
 }
 
-/** An object of JSON, in which no name is there twice: readers differ in which of them they take. */
+/** Parses a JSON object. Refuses duplicate keys, because parsers differ in which one they use. */
 function parseObject(text: string, fail: (what: string) => never): Record<string, unknown> {
   let value: unknown;
   try {
@@ -177,7 +177,7 @@ function parseObject(text: string, fail: (what: string) => never): Record<string
   return value as Record<string, unknown>;
 }
 
-/** A name that an object of this JSON text, which parses, holds twice; Go's reader does not tell cases apart either. */
+/** A duplicate key in valid JSON text. Ignores case, as Go's parser does. */
 export function duplicateName(text: string): string | undefined {
   const open: (Set<string> | undefined)[] = []; // undefined: an array
   let isName = false;
@@ -305,7 +305,10 @@ export function parseManifest(text: string, shown: string, verb = "pull"): Plugi
   };
 }
 
-/** The config of a manifest that {@linkcode parseManifest} took; undefined where it names none by a sha256 digest. Pure. */
+/**
+ * The config's descriptor in a manifest that {@linkcode parseManifest} accepts; undefined without a sha256 digest.
+ * Pure.
+ */
 export function configOf(text: string): { readonly digest: string; readonly size: number } | undefined {
   const { config } = JSON.parse(text) as { config?: unknown };
   const { digest, size } = (config ?? {}) as Record<string, unknown>;

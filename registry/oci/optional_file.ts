@@ -1,11 +1,11 @@
-/** Files of configuration, which need not be there. */
+/** Optional configuration files. */
 
 import { AppError, type ErrorCode } from "../../runtime/base/errors.ts";
 import { readText } from "../../runtime/kube/config/text_file.ts";
 import { whyNotRead } from "../../runtime/base/file_error.ts";
 import { printable } from "../../runtime/base/text.ts";
 
-/** Its text; undefined where there is no such file. @throws AppError with `code`, where there is one that can't be read */
+/** The file's text; undefined if it does not exist. @throws AppError with `code` if it cannot be read */
 export function readOptionalFile(path: string, code: ErrorCode): string | undefined {
   try {
     return readText(path);

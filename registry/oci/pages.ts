@@ -1,4 +1,7 @@
-/** Lists that a registry sends in pages (distribution-spec, "Listing Tags"): each names the next by `Link` (RFC 8288). */
+/**
+ * Lists that a registry sends in pages (distribution-spec, "Listing Tags"). Each page names the next one in `Link` (RFC
+ * 8288).
+ */
 
 import { AppError } from "../../runtime/base/errors.ts";
 import { printable } from "../../runtime/base/text.ts";
@@ -14,11 +17,11 @@ export interface Link {
 }
 
 /**
- * The pages of a list, as they are asked for; each has to be read or discarded before the next. The list ends with a page
- * that names no other, and with nothing else: one that is empty, or repeats what was there, may have others behind it.
+ * The pages of a list, fetched on demand. Read or discard each page before the next. The list ends with a page without
+ * a next link. An empty or repeated page does not end it.
  *
- * @param path of the first page
- * @param limit the most pages that are asked for
+ * @param path path of the first page
+ * @param limit the most pages to fetch
  * @throws AppError REGISTRY_…, TOO_LARGE
  */
 export async function* pagesOf(
@@ -46,7 +49,7 @@ export async function* pagesOf(
   }
 }
 
-/** The error of a page that another one named: that a registry lacks it does not say that it lacks the list. */
+/** The error for a missing later page: the list itself exists. */
 function lostPage(error: unknown): unknown {
   if (!(error instanceof AppError)) return error;
   const isLack = error.code === "REGISTRY_NOT_FOUND" || error.code === "REGISTRY_UNSUPPORTED";
@@ -54,10 +57,11 @@ function lostPage(error: unknown): unknown {
 }
 
 /**
- * The page that a `Link` header names as `rel="next"`, or as nothing where it is of the same list. Of a URL of the registry's own host path and query
- * count: one that stands behind a gateway may not know its own scheme and port, nor that its paths begin otherwise there.
+ * The page that a `Link` header names as `rel="next"`, or without `rel` if it belongs to the same list. Only the path
+ * and query of a URL on the registry's host count: a registry behind a gateway may not know its scheme, its port or its
+ * path prefix.
  *
- * @throws AppError REGISTRY_PROTOCOL where it is on another host, or the header can't be read
+ * @throws AppError REGISTRY_PROTOCOL for a page on another host, or an invalid header
  */
 function nextPage(task: Task, header: string | null, from: URL, list: URL): URL | undefined {
   const { links, rest } = parseLinks(header ?? "");
@@ -94,7 +98,7 @@ function nextPage(task: Task, header: string | null, from: URL, list: URL): URL 
 
 const MAX_HEADER = 65536;
 
-/** The links of a `Link` header, and what of it can't be read. Pure. */
+/** The links of a `Link` header, and its unparsed rest. Pure. */
 export function parseLinks(header: string): { readonly links: Link[]; readonly rest: string } {
   const links: Link[] = [];
   const text = header.slice(0, MAX_HEADER);
@@ -109,7 +113,7 @@ export function parseLinks(header: string): { readonly links: Link[]; readonly r
     for (let one = parameter.exec(text); one; one = parameter.exec(text)) {
       end = target.lastIndex = parameter.lastIndex;
       const [, name = "", quoted, bare] = one;
-      // Of a name that comes twice the first counts (RFC 8288, 3.3).
+      // The first of two equal parameters counts (RFC 8288, 3.3).
       parameters[name.toLowerCase()] ??= quoted?.replace(/\\(.)/g, "$1") ?? bare ?? "";
     }
     links.push({ target: found[1]!, parameters });

@@ -1,7 +1,7 @@
 /**
- * Which proxy leads to a registry, from the environment: by the rules that kubectl's cluster has (runtime/kube/http/cluster_proxy.ts),
- * with `ALL_PROXY` beside them and a trailing dot of a name left out. Deno has rules of its own, and takes no notice of a
- * proxy that it can't read. Pure.
+ * Finds the proxy to a registry in the environment, by the rules for the cluster (runtime/kube/http/cluster_proxy.ts).
+ * In addition it reads `ALL_PROXY` and ignores the trailing dot of a name. Deno's own rules differ, and Deno ignores an
+ * invalid proxy. Pure.
  */
 
 import { AppError } from "../../runtime/base/errors.ts";
@@ -10,21 +10,21 @@ import { userinfoOf } from "../../runtime/kube/config/server_url.ts";
 import { shownUrl } from "../../runtime/kube/config/shown_url.ts";
 import { printable } from "../../runtime/base/text.ts";
 
-/** A proxy, and which variable names it. */
+/** A proxy with the variable that names it. */
 export interface EnvironmentProxy {
-  /** It may hold a user name and a password. */
+  /** May contain a user name and a password. */
   readonly url: URL;
   readonly variable: string;
 }
 
-/** The variables that Deno's own clients look at. */
+/** The variables that Deno's own clients read. */
 export const PROXY_VARIABLES = ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"]
   .flatMap((name) => [name, name.toLowerCase()]);
 
 /**
  * The proxy to a host; undefined for none.
  *
- * @throws AppError REGISTRIES_INVALID for a variable that names none
+ * @throws AppError REGISTRIES_INVALID for a variable with an invalid proxy
  */
 export function registryProxy(
   server: URL,
@@ -34,7 +34,7 @@ export function registryProxy(
   const kind = server.protocol === "https:" ? "HTTPS_PROXY" : "HTTP_PROXY";
   const variable = first(kind, kind.toLowerCase(), "ALL_PROXY", "all_proxy");
   if (variable === undefined) return undefined;
-  // A web server hands a request's `Proxy` header to a CGI program by this name (httpoxy).
+  // A CGI program gets a request's `Proxy` header in this variable (httpoxy).
   if (variable === "HTTP_PROXY" && env("REQUEST_METHOD")) return undefined;
   const exceptions = (env("NO_PROXY") || env("no_proxy") || "").split(",").map(withoutDot).join(",");
   const bare = new URL(server);
@@ -42,7 +42,7 @@ export function registryProxy(
   if (!usesProxy(bare, exceptions)) return undefined;
   const text = env(variable)!.trim();
   const url = URL.parse(/^[a-z][a-z0-9+.-]*:\/\//i.test(text) ? text : `http://${text}`);
-  // A quote, or a scheme with one slash, ends up in the name of a host.
+  // A quote, or a scheme with one slash, would become part of the host name.
   const named = url !== null && /^(\[.+\]|[\w.-]+)$/.test(url.hostname) && !/^https?:\/?(?!\/)/i.test(text);
   if (url && named && isProxyScheme(url) && userinfoOf(url) !== "broken") return { url, variable };
   throw new AppError(
@@ -57,7 +57,7 @@ export function registryProxy(
   );
 }
 
-/** A name, with a port or not, without the dot that ends it. */
+/** A name, with or without a port, without its trailing dot. */
 function withoutDot(name: string): string {
   return name.trim().replace(/\.(?=$|:\d*$)/, "");
 }

@@ -1,4 +1,4 @@
-/** Pushing by the distribution API: blobs that are not there yet, then manifests under their tags. */
+/** Pushes through the distribution API: missing blobs first, then manifests under their tags. */
 
 import { AppError } from "../../runtime/base/errors.ts";
 import { printable } from "../../runtime/base/text.ts";
@@ -11,22 +11,22 @@ import { redirectTarget } from "./redirect.ts";
 import type { Reference } from "./mirrored_reference.ts";
 import type { Answer } from "./registry_transport.ts";
 
-/** How blobs are pushed. */
+/** Options for pushing a blob. */
 export interface PushOptions {
-  /** Repositories of the same registry that may have the blob already. */
+  /** Repositories of the same registry that may already have the blob. */
   readonly mountFrom?: readonly string[];
-  /** Bytes sent, of how many. */
+  /** Called with the bytes sent and their total. */
   readonly progress?: (done: number, total: number) => void;
 }
 
-/** What became of a blob. */
+/** What the push of a blob did. */
 export type Pushed = "sent" | "mounted" | "there";
 
-/** From this size on a blob is sent as a stream; below it, in one request. */
+/** Blobs of this size or more are sent as a stream, smaller ones in one request. Bytes. */
 const STREAM_FROM = 4 << 20;
 const PIECE = 256 << 10;
 
-/** Brings a blob into a reference's repository. @throws AppError REGISTRY_… */
+/** Pushes a blob to a reference's repository. @throws AppError REGISTRY_… */
 export async function pushBlob(
   client: RegistryClient,
   reference: Reference,
@@ -39,7 +39,7 @@ export async function pushBlob(
   return await client.retry(task, async () => {
     if (await isThere(client, task, endpoint, blob)) return "there";
     let place: URL | undefined;
-    // Each is tried once, however often the push is.
+    // Each mount is tried once, even if the push is retried.
     while (place === undefined && untried.length > 0) {
       const answer = await mount(client, task, endpoint, blob, untried.shift()!);
       if (answer === "mounted") return "mounted";
@@ -50,10 +50,10 @@ export async function pushBlob(
   });
 }
 
-/** What a HEAD is asked again for, with credentials, elsewhere or later. */
+/** Statuses that request() handles: redirects, authorization and retries. */
 const ASKED_AGAIN = [301, 302, 303, 307, 308, 401, 408, 429];
 
-/** Whether a repository has a blob. A registry, or its storage, that answers the question in no way is sent the blob. */
+/** Whether a repository has a blob. If the registry or its storage gives no clear answer, the blob is sent. */
 async function isThere(
   { access }: RegistryClient,
   task: Task,
@@ -69,16 +69,16 @@ async function isThere(
     await head.discard();
     return head.status === 200;
   } catch (error) {
-    // It may redirect to where we don't go.
+    // The registry may redirect to a place that krew-wasm refuses.
     if (error instanceof AppError && error.code === "REGISTRY_PROTOCOL") return false;
     throw error;
   }
 }
 
 /**
- * Asks for a blob of another repository, which spares sending it. Whatever is wrong with that, the blob can still be sent.
+ * Mounts a blob from another repository, which saves sending it. After any failure the blob can still be sent.
  *
- * @returns where the registry has begun an upload instead; undefined where it has not
+ * @returns where the registry began an upload instead; undefined if it did not
  */
 async function mount(
   { access }: RegistryClient,
@@ -104,22 +104,25 @@ async function mount(
     await answer.discard();
     return answer.status === 201 ? "mounted" : placeOf(task, path, answer);
   } catch {
-    return undefined; // what is wrong with more than the mount ends the upload, too, and is told there
+    return undefined; // a failure of more than the mount also ends the upload, which reports it
   }
 }
 
-/** Where uploads to a repository begin. */
+/** The URL that starts an upload to a repository. */
 function uploadsOf({ origin, repository }: Endpoint): URL {
   return new URL(`/v2/${repository}/blobs/uploads/`, origin);
 }
 
-/** The place that an answer names; undefined where it names none. @throws AppError REGISTRY_PROTOCOL where we don't go */
+/**
+ * The upload's location in an answer; undefined if there is none. @throws AppError REGISTRY_PROTOCOL for a refused
+ * place
+ */
 function placeOf(task: Task, from: URL, answer: Answer): URL | undefined {
   const location = answer.header("location");
   return location ? redirectTarget(task, from, location) : undefined;
 }
 
-/** @param begun where an upload was begun; without it this begins one */
+/** @param begun location of an upload that was already started; without it this starts one */
 async function upload(
   { access }: RegistryClient,
   task: Task,
@@ -148,7 +151,7 @@ async function upload(
   const headers = { "content-type": "application/octet-stream" };
   const large = size >= STREAM_FROM;
   if (large) {
-    // As docker pushes, which every registry takes: one stream, and then its digest.
+    // Like docker's push, which every registry accepts: one stream, then its digest.
     const sent = await access.request(task, endpoint, url, {
       method: "PATCH",
       headers,
@@ -157,10 +160,10 @@ async function upload(
       scopes,
     });
     await sent.discard();
-    // A registry that names no other place goes on at the same.
+    // Without a new location, the upload continues at the same one.
     url = placeOf(task, url, sent) ?? url;
   }
-  // Appended as text: what a registry has put into its own query, and signed, is not spelt anew.
+  // Appended as text: the registry may have signed its query, so its spelling must not change.
   url.search = `${url.search === "" ? "?" : `${url.search}&`}digest=${encodeURIComponent(digest)}`;
   const done = await access.request(task, endpoint, url, {
     method: "PUT",
@@ -184,9 +187,10 @@ async function* pieces(
 }
 
 /**
- * Puts a manifest under a tag, or under its digest where the reference has no tag. Its blobs have to be there.
+ * Puts a manifest under a tag, or under its digest if the reference has no tag. The registry must already have its
+ * blobs.
  *
- * @returns its digest, and whether the registry has noted it as a referrer of its subject
+ * @returns its digest, and whether the registry recorded it as a referrer of its subject
  * @throws AppError REGISTRY_…, DIGEST_MISMATCH
  */
 export async function pushManifest(

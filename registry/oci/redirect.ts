@@ -1,19 +1,19 @@
-/** Where registries and their token servers send us on to, and where we go. Pure. */
+/** Decides which redirects of registries and token servers to follow. Pure. */
 
 import { AppError } from "../../runtime/base/errors.ts";
 import { printable } from "../../runtime/base/text.ts";
 import { type Task, whoOf } from "./registry_failure.ts";
 import { isLocalAddress, isLoopback } from "./mirrored_reference.ts";
 
-/** More than these are not followed. */
+/** The most redirects to follow. */
 export const MAX_REDIRECTS = 5;
 
 /**
- * The target of a redirect, or of a place that an upload goes on at.
+ * The target of a redirect, or the location of an upload.
  *
- * @param location the header; null for none
- * @param who sends us there
- * @throws AppError REGISTRY_PROTOCOL where we don't go
+ * @param location the header; null if it is missing
+ * @param who names the server that redirects
+ * @throws AppError REGISTRY_PROTOCOL for a refused target
  */
 export function redirectTarget(
   task: Task,
@@ -22,7 +22,7 @@ export function redirectTarget(
   who = whoOf(task),
 ): URL {
   let to = location === null ? null : URL.parse(location, from);
-  // A registry behind a gateway may not know that it is reached by HTTPS.
+  // A registry behind a gateway may not know that its clients use HTTPS.
   if (to?.protocol === "http:" && from.protocol === "https:" && to.hostname === from.hostname) {
     to = new URL(to.pathname + to.search, from.origin);
   }
@@ -44,14 +44,14 @@ export function redirectTarget(
   ) {
     return refuse("which is not HTTPS");
   }
-  // A registry elsewhere has no business on this machine or with a cloud's metadata service.
+  // A registry elsewhere must not redirect to this machine or to a cloud's metadata service.
   if (to.origin !== from.origin && isLocalAddress(to.host) && !(local && isLoopback(to.host))) {
     return refuse("an address of this machine");
   }
   return to;
 }
 
-/** Scheme, host and port of a URL; the scheme alone where it has no host. */
+/** Scheme, host and port of a URL; only the scheme if it has no host. */
 export function shownOrigin(url: URL): string {
   return url.host === "" ? url.protocol : `${url.protocol}//${url.host}`;
 }

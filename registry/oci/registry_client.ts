@@ -1,4 +1,4 @@
-/** The OCI distribution API (distribution-spec), as much as pulling needs: manifests, blobs, tags, referrers. */
+/** Client for the OCI distribution API (distribution-spec): manifests, blobs, tags and referrers. */
 
 import { AppError } from "../../runtime/base/errors.ts";
 import type { Source } from "../../runtime/policy/provenance.ts";
@@ -14,53 +14,53 @@ import { formatReference, type Reference, registryOrigin } from "./mirrored_refe
 import { Broken, type RetryOptions, withRetries } from "./retry.ts";
 import { type Answer, type HostTls, Transport } from "./registry_transport.ts";
 
-/** What the user has set up for registries; registry_hosts.ts reads it from files. */
+/** The user's configuration of registries; registry_hosts.ts reads it from files. */
 export interface Hosts {
-  /** Where a repository is to be had, in the order to try; its own registry last, unless that is not to be asked. */
+  /** Endpoints of a repository in order: mirrors, then the registry itself unless excluded. */
   readonly endpoints: (reference: Reference) => Promise<readonly Endpoint[]>;
-  /** Where it is pushed to. */
+  /** Origin for pushes. */
   readonly origin: (registry: string) => Promise<string>;
   readonly tls: (host: string) => Promise<HostTls | undefined>;
 }
 
-/** How a client differs from the plainest. */
+/** Options of a client. */
 export interface ClientOptions {
-  /** HTTP for registries that are not on this machine. */
+  /** Use HTTP for registries that are not on this machine. */
   readonly plainHttp?: boolean;
-  /** Mirrors and certificates; without it there are none. */
+  /** Mirrors and certificates. Default: none. */
   readonly hosts?: Hosts;
   readonly credentials?: (registry: string, repository: string) => Promise<RegistryCredentials | undefined>;
   readonly trace?: (line: string) => void;
-  /** Told before a pause, and when a mirror is left for the next. */
+  /** Called before a pause, and when a mirror fails. */
   readonly notice?: (line: string) => void;
-  /** Told what is wrong with the user's files and helpers of credentials, each once. */
+  /** Called once for each problem with the user's credential files and helpers. */
   readonly warn?: (problem: AppError) => void;
   readonly sleep?: (milliseconds: number) => Promise<void>;
-  /** Longest silence of a registry, in milliseconds. */
+  /** Longest time without data from a registry, in milliseconds. */
   readonly idleTimeout?: number;
 }
 
-/** A manifest as it was sent, its digest checked. */
+/** The text of a manifest, with its digest verified. */
 export interface FetchedManifest {
   readonly text: string;
   readonly digest: string;
-  /** Of the index that it was chosen from, where the reference names one. */
+  /** Digest of the index that it was chosen from, if the reference names an index. */
   readonly indexDigest?: string;
-  /** Where what the reference names was found; the reference's own registry without it. */
+  /** Where the manifest was found. Default: the reference's own registry. */
   readonly source?: Source;
 }
 
-/** Where the bytes of a blob go. */
+/** Receives the bytes of a blob. */
 export type BlobSink = (bytes: Uint8Array<ArrayBuffer>) => void;
 
 const MAX_MANIFEST = 4 << 20; // distribution-spec: registries take manifests of 4 MiB at least
-/** A download that broke off after this many more bytes is one that gets somewhere. */
+/** A download that stops after this many more bytes counts as progress. */
 const PROGRESS = 1 << 20;
 
-/** What registries and storages answer that can't go on in the middle: 416 by RFC 9110, and others. */
+/** Answers to a range request that a server cannot satisfy: 416 by RFC 9110, and others in practice. */
 const NO_RANGES = [400, 403, 405, 416, 501];
 
-/** One client for one command: it keeps tokens. */
+/** Keeps tokens. Make one for each command. */
 export class RegistryClient {
   readonly access: RegistryAccess;
   readonly transport: Transport;
@@ -87,7 +87,7 @@ export class RegistryClient {
   }
 
   /**
-   * The manifest of the plugin that a reference names; of an index the entry for WebAssembly.
+   * The manifest of a reference's plugin. For an index, the manifest of its WebAssembly entry.
    *
    * @throws AppError REGISTRY_…, DIGEST_MISMATCH, TOO_LARGE, MANIFEST_INVALID, ARTIFACT_UNSUPPORTED
    */
@@ -109,7 +109,7 @@ export class RegistryClient {
         `${failed(verb, reference)}: it is an index of indexes, not a plugin`,
       );
     }
-    const { source } = named; // what it names by digest may come from anywhere
+    const { source } = named; // any source may serve a digest
     return {
       text: chosen.text,
       digest: chosen.digest,
@@ -118,7 +118,9 @@ export class RegistryClient {
     };
   }
 
-  /** The manifest or index a reference names, whatever it is of. @throws AppError REGISTRY_…, DIGEST_MISMATCH, TOO_LARGE */
+  /**
+   * The manifest or index that a reference names, of any kind. @throws AppError REGISTRY_…, DIGEST_MISMATCH, TOO_LARGE
+   */
   async fetchAnyManifest(
     reference: Reference,
     verb = "pull",
@@ -168,8 +170,8 @@ export class RegistryClient {
   }
 
   /**
-   * Sends a blob's bytes to a sink as they come, and checks size and digest of the whole. A download that breaks goes on
-   * where it stopped, where the registry can do that. `begin` opens the sink, anew for every time it starts at the front.
+   * Streams a blob into a sink, and verifies its size and digest. An interrupted download resumes if the registry
+   * supports it. `begin` opens the sink each time the download starts from the beginning.
    *
    * @throws AppError REGISTRY_…, DIGEST_MISMATCH
    */
@@ -182,7 +184,7 @@ export class RegistryClient {
   ): Promise<void> {
     let digester = new Digester();
     let sink: BlobSink | undefined;
-    let furthest = 0; // not set back: a registry that can't resume must not be asked for ever
+    let furthest = 0; // never lowered: a registry that cannot resume must not cause endless retries
     let asked: Endpoint | undefined;
     const restart = () => {
       digester = new Digester();
@@ -198,7 +200,7 @@ export class RegistryClient {
           : { expect: [200, 404] },
       );
       const [, first, total] = /^bytes (\d+)-\d+\/(\d+|\*)$/.exec(answer.header("content-range") ?? "") ?? [];
-      // A total of another size is of what something on the way has packed.
+      // Another total means that a proxy compressed the body.
       const goesOn = first === String(from) && (total === "*" || total === String(blob.size));
       if (answer.status === 404) {
         await answer.discard();
@@ -231,17 +233,17 @@ export class RegistryClient {
       }
     };
     await this.fromAny(reference, verb, async (endpoint, task) => {
-      // What another registry began may be its own fault: each is judged by its own bytes.
+      // Another registry starts from the beginning: wrong bytes of one must not count against the other.
       if (asked !== endpoint) sink = undefined;
       asked = endpoint;
       const from = sink ? digester.size : 0;
-      // What broke off behind its last byte is whole.
+      // If the connection broke after the last byte, the blob is complete.
       if (from < blob.size || from === 0) await receive(endpoint, task, from);
       const actual = digester.digest();
       if (actual !== blob.digest) {
-        sink = undefined; // whoever is asked next begins at the front
+        sink = undefined; // the next attempt starts from the beginning
         const what = `${whoOf(task)} sent ${actual}, the manifest says ${blob.digest}`;
-        // Of several answers one may have been somebody else's.
+        // After a resume, one of the parts may be wrong: retry.
         if (from > 0) throw new Broken(what, "content");
         throw new AppError("DIGEST_MISMATCH", `${task.failed}: ${what}`);
       }
@@ -253,8 +255,8 @@ export class RegistryClient {
   }
 
   /**
-   * Does something with a repository's mirrors, one after the other, and its own registry last; each is tried again
-   * after failures that pass. The error is that of the last.
+   * Tries a repository's mirrors in order, then its own registry. Retries each after temporary failures. Throws the
+   * error of the last one.
    */
   async fromAny<T>(
     reference: Reference,
@@ -273,7 +275,7 @@ export class RegistryClient {
         });
       } catch (error) {
         if (last) throw error;
-        // A mirror that has not got it, or breaks, is no reason to fail; a defect of ours is.
+        // A failing mirror is skipped. Our own defects and configuration errors are thrown.
         if (!(error instanceof AppError) || error.code === "REGISTRIES_INVALID") throw error;
         this.#options.notice?.(`${error.message}; trying ${endpoints[index + 1]!.registry}`);
       }
@@ -281,7 +283,7 @@ export class RegistryClient {
     throw new AppError("REGISTRY_UNREACHABLE", `${failed(verb, reference)}: no registry is left to ask`);
   }
 
-  /** Where a repository is pushed to: never a mirror. */
+  /** Endpoint for pushes: never a mirror. */
   async own(reference: Reference): Promise<Endpoint> {
     const { registry, repository } = reference;
     const { hosts, plainHttp = false } = this.#options;
@@ -289,7 +291,7 @@ export class RegistryClient {
     return { registry, repository, origin: origin ?? registryOrigin(registry, false) };
   }
 
-  /** Tries again what a broken connection, a 429 or a 5xx ended. @throws AppError */
+  /** Retries after a broken connection, a 429 or a 5xx. @throws AppError */
   async retry<T>(task: Task, operation: () => Promise<T>, options: Partial<RetryOptions> = {}): Promise<T> {
     return await withRetries(operation, {
       describe: (error) => error instanceof AppError ? error : connectionFailure(task, error),
@@ -314,14 +316,17 @@ export class RegistryClient {
   }
 }
 
-/** The digest that a registry says a manifest has, all of them where it says several; undefined where it says none of sha256. */
+/**
+ * The digest that a registry declares for a manifest; all values if it sends several. Undefined without a sha256
+ * digest.
+ */
 export function claimedDigest(answer: Answer): string | undefined {
   const claimed = answer.header("docker-content-digest")?.toLowerCase() ?? "";
   const digests = new Set(claimed.split(/[\s,]+/).filter((digest) => digest.startsWith("sha256:")));
   return digests.size === 0 ? undefined : [...digests].join(", ");
 }
 
-/** The task of doing something with a reference, for errors. */
+/** The task of a command on a reference, for errors. */
 export function taskOf(verb: string, reference: Reference, registry = reference.registry): Task {
   const task = { failed: failed(verb, reference), registry };
   return registry === reference.registry ? task : { ...task, who: printable(registry, 200) };

@@ -1,4 +1,4 @@
-/** What went wrong with a registry, in words for the user; what the registry itself says is made safe to print. */
+/** Describes failures of registries to the user. Text from a registry is made safe to print. */
 
 import { AppError, messageOf } from "../../runtime/base/errors.ts";
 import { printable } from "../../runtime/base/text.ts";
@@ -8,31 +8,31 @@ import { Broken, MALFORMED, retryAfter, RetryLater } from "./retry.ts";
 import { tlsFailure } from "./tls_failure.ts";
 import type { Answer } from "./registry_transport.ts";
 
-/** What is being done, for errors: `Cannot pull "ghcr.io/acme/foo:v1"`. */
+/** The task that failed, for errors: `Cannot pull "ghcr.io/acme/foo:v1"`. */
 export interface Task {
   readonly failed: string;
-  /** The registry that is asked. */
+  /** The registry that was asked. */
   readonly registry: string;
-  /** What to call it, where it is another than the reference names, as a mirror is. */
+  /** Name of the server, if it is not the reference's registry, such as a mirror. */
   readonly who?: string;
 }
 
-/** Who is asked, in words. */
+/** The server's name in messages. */
 export function whoOf({ who = "the registry" }: Task): string {
   return who;
 }
 
 const MAX_ERROR = 64 << 10;
 
-/** Of whom an answer is. */
+/** The server that answered. */
 export interface Answerer {
-  /** The registry itself, its token server, or a host that it redirects to; the registry without it. */
+  /** The registry, its token server, or a host that it redirects to. Default: the registry. */
   readonly kind?: "registry" | "token server" | "storage";
-  /** Whether it was given the user's credentials. */
+  /** Whether the request had the user's credentials. */
   readonly had?: boolean;
 }
 
-/** The error for an answer that is not what was hoped for; its body is read or let go. */
+/** The error for an unexpected answer. Reads or discards the answer's body. */
 export async function answerFailure(
   task: Task,
   answer: Answer,
@@ -52,19 +52,19 @@ export async function answerFailure(
     "token server": `the token server ${host}`,
     storage: `${host}, where ${whoOf(task)} redirects to,`,
   }[kind];
-  // A proxy that sends the request on may answer itself.
+  // A forwarding proxy may have answered itself.
   const between = forwards && proxy ? `, or the proxy ${printable(proxy.url.host, 200)} before it,` : "";
   const at = `${task.failed}: ${who.replace(/,$/, "")}${between || (who.endsWith(",") ? "," : "")}`;
   const why = said === "" ? "" : `: ${said}`;
-  // The link to a storage stands for the user there: no login changes what it is worth.
+  // A link to storage carries its own authorization: a login does not change it.
   const link = kind === "storage"
     ? "the link to it may have run out: check this machine's clock, and try again"
     : "";
-  // Some say so of what is not there, too.
+  // Some registries answer this for a missing repository, too.
   const orCheck = task.failed.startsWith("Cannot log in") ? "" : ", or check that the repository exists";
   switch (status) {
     case 400:
-      // As Go's and nginx's servers say it.
+      // The wording of Go's servers and nginx.
       if (!/HTTP request.*to an? HTTPS (server|port)|HTTP request was sent to HTTPS port/i.test(text)) break;
       return new AppError("REGISTRY_PROTOCOL", `${at} speaks HTTPS, and was asked by plain HTTP`, {
         hint: "leave out --plain-http",
@@ -84,7 +84,7 @@ export async function answerFailure(
           `log in with an account that may: krew-wasm login ${registry}${orCheck}`,
       });
     case 404:
-      // A token server's is not of the name or the tag.
+      // A token server's 404 is not about the repository or the tag.
       return kind === "token server"
         ? new AppError("REGISTRY_FAILED", `${at} answered 404${why}`)
         : new AppError("REGISTRY_NOT_FOUND", `${at} has no such thing (404)${why}`, {
@@ -114,7 +114,7 @@ export async function answerFailure(
     : new AppError("REGISTRY_FAILED", `${at} answered ${status}${why}`);
 }
 
-/** What to do where something is not there. */
+/** The hint for something missing. */
 function lacks({ failed }: Task): string {
   if (failed.startsWith("Cannot push")) {
     return "check the name; some registries want the repository to be created first";
@@ -122,7 +122,7 @@ function lacks({ failed }: Task): string {
   return /^Cannot (list|log in)/.test(failed) ? "check the repository's name" : "check the name and the tag";
 }
 
-/** The error for a connection that could not be made, or broke. */
+/** The error for a connection that failed or broke. */
 export function connectionFailure(task: Task, error: unknown): AppError {
   const at = `${task.failed}: `;
   if (error instanceof Broken) {
@@ -140,7 +140,7 @@ export function connectionFailure(task: Task, error: unknown): AppError {
 
 function whyOf(task: Task, error: unknown): { readonly why: string; readonly hint?: string } {
   const text = textOf(error);
-  // It may be of another host than the registry: its storage, or its token server.
+  // It may be the connection to the storage or the token server.
   const place = placeOf(error);
   const host = printable(place?.host ?? task.registry, 200);
   const tls = tlsFailure(text, host);
@@ -148,9 +148,9 @@ function whyOf(task: Task, error: unknown): { readonly why: string; readonly hin
   const { proxy, forwards = false } = place ?? {};
   const proxied = proxy && proxyFailure(text, host, proxy);
   if (proxied) return proxied;
-  // What is heard of a connection to a proxy that sends requests on is the proxy's.
+  // With a forwarding proxy, the failed connection is the one to the proxy.
   const peer = proxy && forwards ? shownProxy(proxy) : host;
-  // fetch's own preface names addresses and the whole URL.
+  // fetch's own prefix names addresses and the whole URL.
   const last = printable(
     lastOf(error).replace(/^error sending request .*?: client error \(\w+\): /, ""),
     200,
@@ -184,7 +184,7 @@ function offline({ failed }: Task): string {
     : "check the name and the network";
 }
 
-/** What a proxy does: all that fails before there is a connection to the registry. */
+/** Failures of the proxy: every failure before the connection to the registry exists. */
 function proxyFailure(
   text: string,
   host: string,
@@ -193,7 +193,7 @@ function proxyFailure(
   if (!/client error \(Connect\)|proxy|socks|tunnel/i.test(text)) return undefined;
   const { url } = environment;
   const proxy = shownProxy(environment);
-  // What a proxy of SOCKS answers (RFC 1928, 6) comes without the system's own number.
+  // A SOCKS reply (RFC 1928, 6) has no error number of the operating system.
   const [, reply] = url.protocol.startsWith("socks") && !/os error/.test(text)
     ? /: ((?:connection refused|(?:network|host) unreachable|connection not allowed|TTL)[^:]*)$/i.exec(
       text,

@@ -1,6 +1,7 @@
 /**
- * How registries are reached: mirrors, private authorities, client certificates, plain HTTP. From `registries.yaml` of the
- * store, and from what containers' tools have: registries.conf with its drop-ins, and certs.d. Parsing is pure.
+ * Reads how to reach registries: mirrors, private CAs, client certificates, plain HTTP. The sources are
+ * `registries.yaml` in the store and the files of container tools: registries.conf with its drop-ins, and certs.d.
+ * Parsing is pure.
  */
 
 import { AppError, firstLineOf, messageOf } from "../../runtime/base/errors.ts";
@@ -13,39 +14,39 @@ import { canonicalHost, hostSpellings } from "../../runtime/base/reference.ts";
 import { isLoopback, parseRegistry, type Reference, registryOrigin } from "./mirrored_reference.ts";
 import type { HostTls } from "./registry_transport.ts";
 
-/** One place where repositories are to be had. */
+/** A mirror. */
 export interface Mirror {
-  /** `HOST[:PORT][/PATH]`, which stands for the prefix of the registry. */
+  /** `HOST[:PORT][/PATH]`, which replaces the registry's prefix. */
   readonly location: string;
-  /** What it is asked for; tags of a mirror may be old. */
+  /** Use it for digests or tags only; a mirror's tags may be old. */
   readonly only: "digest" | "tag" | undefined;
-  /** Plain HTTP where it does not speak HTTPS. */
+  /** Use plain HTTP if the mirror does not speak HTTPS. */
   readonly insecure: boolean;
 }
 
-/** What is set up for the repositories below a prefix. */
+/** The configuration of all repositories below a prefix. */
 export interface RegistryRule {
-  /** `HOST[:PORT][/PATH]`, its host canonical, or `*.DOMAIN`. */
+  /** `HOST[:PORT][/PATH]` with a canonical host, or `*.DOMAIN`. */
   readonly prefix: string;
-  /** Where they really are; the prefix itself without it. */
+  /** Their real location. Default: the prefix. */
   readonly location: string | undefined;
   readonly mirrors: readonly Mirror[];
   readonly blocked: boolean;
   readonly insecure: boolean;
-  /** Whether the registry itself is asked when no mirror has it. */
+  /** Whether to ask the registry itself if no mirror has the content. */
   readonly fallback: boolean;
-  /** It is of a file of the user's own, or of one that others than the administrator may change. */
+  /** Whether the rule is from the user's own file, or from a file that others than the administrator may change. */
   readonly isUsers: boolean;
 }
 
-/** Certificates of a host: paths. */
+/** Paths of a host's certificate files. */
 export interface HostFiles {
   readonly ca?: string;
   readonly cert?: string;
   readonly key?: string;
 }
 
-/** All that is set up. */
+/** The whole configuration. */
 export interface RegistriesConfig {
   readonly rules: readonly RegistryRule[];
   readonly tls: ReadonlyMap<string, HostFiles>;
@@ -54,7 +55,7 @@ export interface RegistriesConfig {
 const DOMAIN = /^\*(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?)+\.?$/;
 const PATH = /^[a-z0-9._/-]+$/;
 
-/** `HOST[:PORT][/PATH]` in its one spelling, as references have it; undefined for what is none. Pure. */
+/** `HOST[:PORT][/PATH]` in its canonical form, as in references; undefined if it is invalid. Pure. */
 function canonicalLocation(text: string): string | undefined {
   const [host = "", ...path] = text.replace(/\/+$/, "").split("/");
   const registry = canonicalHost(host);
@@ -62,15 +63,15 @@ function canonicalLocation(text: string): string | undefined {
   return [registry, ...path].join("/");
 }
 
-/** The same, or `*.DOMAIN`. Pure. */
+/** Like {@linkcode canonicalLocation}, but also accepts `*.DOMAIN`. Pure. */
 function canonicalPrefix(text: string): string | undefined {
   return DOMAIN.test(text) ? text.toLowerCase().replace(/\.$/, "") : canonicalLocation(text);
 }
 
 /**
- * `registries.yaml` of the store, already parsed.
+ * Reads the parsed `registries.yaml` of the store.
  *
- * @param directory where it lies, for relative paths
+ * @param directory base of relative paths
  * @throws AppError REGISTRIES_INVALID with the field's path
  */
 export function parseRegistriesYaml(value: unknown, path: string, directory: string): RegistriesConfig {
@@ -164,8 +165,8 @@ export function parseRegistriesYaml(value: unknown, path: string, directory: str
 }
 
 /**
- * containers-registries.conf(5), already parsed: as much as is of where registries are. Fields that are not known
- * are left to the tools that know them.
+ * Reads a parsed registries.conf (containers-registries.conf(5)): the parts about the location of registries. Unknown
+ * fields are ignored, because they belong to other tools.
  *
  * @param isUsers whether the file is the user's own
  * @throws AppError REGISTRIES_INVALID
@@ -217,7 +218,7 @@ export function parseRegistriesConf(value: unknown, path: string, isUsers = true
   });
 }
 
-/** Version 1 of the same: lists of registries that are insecure, and of blocked ones. */
+/** Reads version 1 of that format: lists of insecure and of blocked registries. */
 function parseVersion1(
   registries: unknown,
   isUsers: boolean,
@@ -245,8 +246,8 @@ function parseVersion1(
 }
 
 /**
- * Whether a registries.conf may say something of a registry. As it is installed it is comments and short names only, and
- * not worth a parser; what spells a key by escapes is parsed, too.
+ * Whether a registries.conf may configure a registry. As installed it has only comments and short names, and is not
+ * worth loading a parser. A file with escaped keys is parsed, too.
  */
 export function mayNameRegistries(text: string): boolean {
   return /^[ \t]*(\[[ \t]*){0,2}["']?registr(y|ies)\b/m.test(text) || text.includes("\\");
@@ -262,7 +263,7 @@ function invalid(path: string, what: string, hint: string): AppError {
   );
 }
 
-/** The rule for a repository: of several the one with the longest prefix; of equals the first. Pure. */
+/** The rule for a repository: the longest matching prefix; of equal prefixes the first. Pure. */
 export function ruleOf(
   rules: readonly RegistryRule[],
   { registry, repository }: Pick<Reference, "registry" | "repository">,
@@ -273,7 +274,7 @@ export function ruleOf(
     const matches = rule.prefix.startsWith("*.")
       ? hostOf(registry).endsWith(rule.prefix.slice(1))
       : name === rule.prefix || name.startsWith(`${rule.prefix}/`);
-    // A name of a host, however short, is nearer than all hosts of a domain.
+    // A host name, even a short one, wins over a wildcard domain.
     if (matches && (!best || nearness(rule) > nearness(best))) best = rule;
   }
   return best;
@@ -292,14 +293,14 @@ export interface Place {
   readonly registry: string;
   readonly repository: string;
   readonly insecure: boolean;
-  /** It is another than the reference names, by a file of the user's own. */
+  /** The user's own configuration chose this place instead of the reference's. */
   readonly isUsers: boolean;
 }
 
 /**
- * Where a repository is to be had, in the order to try. Pure.
+ * The places of a repository, in the order to try. Pure.
  *
- * @throws AppError REGISTRY_FORBIDDEN where it is blocked
+ * @throws AppError REGISTRY_FORBIDDEN if it is blocked
  */
 export function placesOf(rule: RegistryRule | undefined, reference: Reference): Place[] {
   const { registry, repository, digest } = reference;
@@ -329,32 +330,32 @@ export function placesOf(rule: RegistryRule | undefined, reference: Reference): 
   return rule.fallback || mirrors.length === 0 ? [...mirrors, own] : mirrors;
 }
 
-/** What is needed of the outside. */
+/** The functions that reading the configuration needs from the system. */
 export interface HostsHost {
   readonly env: (name: string) => string | undefined;
-  /** undefined where there is no such file. @throws AppError REGISTRIES_INVALID */
+  /** undefined if the file does not exist. @throws AppError REGISTRIES_INVALID */
   readonly readFile: (path: string) => string | undefined;
-  /** Names in a directory, in order; none where there is no such directory. */
+  /** Names in a directory, in order; none if it does not exist. */
   readonly readDirectory: (path: string) => readonly string[];
-  /** Whether only the administrator can change a file, or where its path leads. */
+  /** Whether only the administrator can change a file and every part of its resolved path. */
   readonly isAdministrators: (path: string) => boolean;
-  /** Whether a host answers HTTPS at all. */
+  /** Whether a host answers HTTPS. */
   readonly speaksHttps: (host: string) => Promise<boolean>;
 }
 
-/** The registries as the user has set them up; files are read when they are first needed. */
+/** The user's configuration of registries. Files are read at the first use. */
 export function openHosts(root: string, host: HostsHost): Hosts {
   let config: Promise<RegistriesConfig> | undefined;
   const read = () => config ??= readConfig(root, host);
   const https = new Map<string, Promise<boolean>>();
   const tlsOf = async (name: string) => {
-    const registry = canonicalHost(name) ?? name; // a URL calls Docker Hub's host otherwise
+    const registry = canonicalHost(name) ?? name; // a URL has another name for Docker Hub
     return readTls(registry, (await read()).tls.get(registry), host);
   };
   const originOf = async (
     { registry, insecure }: Pick<Place, "registry" | "insecure">,
   ): Promise<string> => {
-    // On this machine either is the rule, so that it is asked; certificates for it say that it is HTTPS.
+    // Registries on this machine use HTTP or HTTPS, so the port is asked. Configured certificates mean HTTPS.
     const local = isLoopback(registry);
     if (!local && !insecure) return registryOrigin(registry, false);
     if (local && !insecure && await tlsOf(registry)) return `https://${registry}`;
@@ -408,25 +409,27 @@ async function readConfig(root: string, host: HostsHost): Promise<RegistriesConf
     own = parseRegistriesYaml(value, path, root);
   }
   const containers = await readContainers(host);
-  // What is said of a prefix here holds, whatever containers' files say of it.
+  // The user's rule for a prefix replaces the container tools' rule.
   const said = new Set(own.rules.map(({ prefix }) => prefix));
   return { rules: [...own.rules, ...containers.filter(({ prefix }) => !said.has(prefix))], tls: own.tls };
 }
 
-/** One of containers' files. */
+/** A file of the container tools. */
 interface ContainersFile {
   readonly path: string;
-  /** It is looked for where the user's environment says. */
+  /** The user's environment chose the path. */
   readonly isUsers: boolean;
 }
 
-/** containers' files: the one that the environment names; else the user's, else the system's; and what is dropped in. */
+/**
+ * The container tools' files: the one that the environment names, else the user's, else the system's, plus drop-ins.
+ */
 async function readContainers(host: HostsHost): Promise<RegistryRule[]> {
   const home = host.env("HOME");
   const named = host.env("CONTAINERS_REGISTRIES_CONF");
   const config = host.env("XDG_CONFIG_HOME") || (home ? `${home}/.config` : undefined);
   const users = config ? `${config}/containers/registries.conf` : undefined;
-  // Whose a file is, is told by why it is looked for: its path may be spelled in many ways.
+  // The reason for reading a file decides whether it is the user's: its path may have several spellings.
   const ofUsers = (path: string | undefined): ContainersFile[] =>
     path === undefined ? [] : [{ path, isUsers: true }];
   const own = ofUsers(users);
@@ -465,7 +468,7 @@ async function readContainers(host: HostsHost): Promise<RegistryRule[]> {
   return [...byPrefix.values()];
 }
 
-/** The certificates of a host: what registries.yaml names, else what lies in certs.d of docker or containers. */
+/** The certificates of a host: from registries.yaml, else from certs.d of docker or the container tools. */
 function readTls(name: string, own: HostFiles | undefined, host: HostsHost): HostTls | undefined {
   const pem = (path: string): string =>
     host.readFile(path) ?? ((): never => {
@@ -518,7 +521,7 @@ function readTls(name: string, own: HostFiles | undefined, host: HostsHost): Hos
   return undefined;
 }
 
-/** The process's own surroundings. */
+/** The functions for the real process. */
 export function processHosts(speaksHttps: HostsHost["speaksHttps"]): HostsHost {
   return {
     env: (name) => Deno.env.get(name),

@@ -1,6 +1,6 @@
 /**
- * registry/'s only fetch: one request to one host, over the TLS and the proxy of that host. No redirect is followed, no
- * credential is known here; silence ends a request, and so does what comes too slowly to ever be done.
+ * The only `fetch` of registry/: one request to one host, with that host's TLS and proxy settings. It follows no
+ * redirects and knows no credentials. It ends requests that are silent or too slow.
  */
 
 import { AppError, messageOf } from "../../runtime/base/errors.ts";
@@ -16,9 +16,9 @@ import { Broken } from "./retry.ts";
 import { speaksTls } from "./speaks_tls.ts";
 import { isTlsFailure } from "./tls_failure.ts";
 
-/** How to reach a host, beside what everybody knows. */
+/** TLS settings of a host. */
 export interface HostTls {
-  /** Roots that count beside the usual ones, PEM. */
+  /** Additional root certificates, PEM. */
   readonly ca?: readonly string[];
   /** The client's certificate and key, PEM. */
   readonly client?: { readonly cert: string; readonly key: string };
@@ -26,52 +26,52 @@ export interface HostTls {
 
 /** A request. */
 export interface TransportRequest {
-  /** The registry that it is made for, which may have named another host than its own. */
+  /** The registry of the request. `send` may go to another host that the registry named. */
   readonly registry: URL;
   readonly method?: string;
   readonly headers: Readonly<Record<string, string>>;
   readonly body?: Uint8Array<ArrayBuffer> | URLSearchParams | AsyncIterable<Uint8Array<ArrayBuffer>>;
 }
 
-/** What a transport is made of. */
+/** Options of a transport. */
 export interface TransportOptions {
   readonly trace?: (line: string) => void;
-  /** Longest silence, in milliseconds; 30 s without it. */
+  /** Longest time without data, in milliseconds. Default: 30 s. */
   readonly idleTimeout?: number;
-  /** The TLS of a host (with its port). */
+  /** The TLS settings of a host (with its port). */
   readonly tls?: (host: string) => Promise<HostTls | undefined>;
-  /** The addresses of a name; the system's without it. */
+  /** Resolves a name. Default: the system's resolver. */
   readonly lookUp?: Lookup;
 }
 
 const IDLE_TIMEOUT = 30_000;
 
-/** Requests to registries and their storage. */
+/** Sends requests to registries and their storage. */
 export class Transport {
   #options: TransportOptions;
   #clients = new Map<string, Promise<Client>>();
   /** Hosts that have answered. */
   #answered = new Set<string>();
-  /** Addresses of names that registries sent us to. */
+  /** Addresses of hosts that registries named. */
   #addresses = new Map<string, Promise<readonly string[]>>();
 
   constructor(options: TransportOptions) {
     this.#options = options;
   }
 
-  /** Sends a request; the answer's body has to be read or discarded. @throws Error of the connection; AppError */
+  /** Sends a request. Read or discard the answer's body. @throws Error of the connection; AppError */
   async send(url: URL, request: TransportRequest): Promise<Answer> {
     const method = request.method ?? "GET";
     const { client, proxy } = await this.#client(url);
-    // What a proxy reaches is not this machine's.
+    // A host behind a proxy cannot be this machine.
     if (!proxy) await this.#refuseLocal(url, request.registry);
     const forwards = url.protocol === "http:" && /^https?:$/.test(proxy?.url.protocol ?? "");
     const place = { host: url.host, proxy, forwards };
     const idle = this.#options.idleTimeout ?? IDLE_TIMEOUT;
-    // A registry may be silent for long while it stores what it was sent.
+    // A registry may be silent for long while it stores an upload.
     const patience = method === "GET" || method === "HEAD" ? idle : idle * 10;
     const through = proxy ? `, through the proxy ${printable(proxy.url.host, 200)},` : "";
-    const guard = new Guard(patience, `${printable(url.host, 200)}${through}`);
+    const timeout = new RequestTimeout(patience, `${printable(url.host, 200)}${through}`);
     const started = performance.now();
     const shown = `${method} ${printable(`${url.origin}${url.pathname}`, 500)}`;
     const { body } = request;
@@ -79,31 +79,31 @@ export class Transport {
       method,
       headers: { "user-agent": USER_AGENT, "accept-encoding": "identity", ...request.headers },
       redirect: "manual",
-      signal: guard.signal,
+      signal: timeout.signal,
     };
     if (client) init.client = client;
     if (body instanceof Uint8Array || body instanceof URLSearchParams) init.body = body;
     else if (body) {
-      init.body = ReadableStream.from(guard.watching(body));
+      init.body = ReadableStream.from(timeout.watching(body));
       init.duplex = "half";
     }
     try {
       const response = await fetch(url, init);
-      guard.receive();
+      timeout.receive();
       this.#answered.add(url.host);
       this.#options.trace?.(`${shown} ${response.status} in ${Math.round(performance.now() - started)} ms`);
-      return new Answer(response, guard, { ...place, answered: true });
+      return new Answer(response, timeout, { ...place, answered: true });
     } catch (error) {
-      guard.end();
+      timeout.end();
       this.#options.trace?.(`${shown} failed: ${messageOf(error)}`);
-      if (guard.signal.aborted) throw guard.signal.reason;
+      if (timeout.signal.aborted) throw timeout.signal.reason;
       throw withPlace(error, { ...place, answered: this.#answered.has(url.host) });
     }
   }
 
   /**
-   * Refuses a host that a registry elsewhere has named, where its name leads to this machine or a metadata service. Who gives
-   * out the name may have it lead elsewhere a moment later.
+   * Refuses a host that a remote registry named and that resolves to this machine or to a metadata service. The owner
+   * of the name can still change its address afterwards.
    *
    * @throws AppError REGISTRY_PROTOCOL
    */
@@ -122,7 +122,7 @@ export class Transport {
     );
   }
 
-  /** None of a name that nobody knows: connecting to it tells more. */
+  /** Returns no address for an unknown name: connecting gives a better error. */
   async #addressesOf(hostname: string): Promise<readonly string[]> {
     const name = hostname.replace(/^\[(.*)\]$/, "$1");
     if (/^[\d.]+$|:/.test(name)) return [name];
@@ -134,7 +134,7 @@ export class Transport {
     return await found;
   }
 
-  /** Whether a host answers HTTPS, with whatever status and certificate. @throws AppError of what is set up for it */
+  /** Whether a host answers HTTPS, with any status and certificate. @throws AppError for invalid TLS settings */
   async speaksHttps(host: string): Promise<boolean> {
     if (isLoopback(host)) return await speaksTls(host);
     try {
@@ -144,12 +144,12 @@ export class Transport {
       return true;
     } catch (error) {
       if (error instanceof AppError) throw error;
-      // A certificate that is not trusted, or a handshake that is refused, is no reason to leave out TLS.
+      // An untrusted certificate or a refused handshake is not a reason to use HTTP.
       return isTlsFailure(error);
     }
   }
 
-  /** Ends the connections that are kept open. */
+  /** Closes idle connections. */
   async close(): Promise<void> {
     for (const made of this.#clients.values()) (await made.catch(() => undefined))?.client?.close();
     this.#clients.clear();
@@ -164,7 +164,7 @@ export class Transport {
   async #makeClient(url: URL): Promise<Client> {
     const tls = await this.#options.tls?.(url.host);
     if (tls?.client) await checkPair(url.host, tls.client);
-    // As for Go's programs, no proxy stands between this machine and itself.
+    // As in Go programs, requests to this machine use no proxy.
     const proxy = isLoopback(url.host) ? undefined : registryProxy(url, (name) => Deno.env.get(name));
     const options = {
       http2: false,
@@ -187,7 +187,7 @@ export class Transport {
   }
 }
 
-/** A proxy as Deno takes it, which can't read a user without a password in a URL. */
+/** A proxy in Deno's form. Deno cannot read a URL with a user but no password. */
 function proxyOption(url: URL): { url: string; basicAuth?: { username: string; password: string } } {
   const basicAuth = userinfoOfProxy(url);
   const bare = new URL(url);
@@ -196,16 +196,16 @@ function proxyOption(url: URL): { url: string; basicAuth?: { username: string; p
   return { url: bare.href.replace(/\/$/, ""), ...(named ? { basicAuth } : {}) };
 }
 
-/** What requests to an origin are sent with. */
+/** The client for requests to an origin. */
 interface Client {
-  /** The process's own without it. */
+  /** Undefined for the process's default client. */
   readonly client: Deno.HttpClient | undefined;
   readonly proxy: EnvironmentProxy | undefined;
 }
 
 /**
- * Registries are trusted as docker trusts them: by the system's roots, beside the ones that Deno brings, since a minimal
- * system has none. Deno reads which from the environment when it makes its first client; what is set there holds.
+ * Trusts the system's root certificates, as docker does, plus Deno's own, since a minimal system has none. Deno reads
+ * the choice from the environment when it makes its first client. A value that the user set is kept.
  */
 function withUsualRoots<T>(make: () => T): T {
   if (Deno.env.get("DENO_TLS_CA_STORE") !== undefined) return make();
@@ -217,7 +217,9 @@ function withUsualRoots<T>(make: () => T): T {
   }
 }
 
-/** A client is told its proxy (proxies.ts). What the environment has when it is made is Deno's to read otherwise. */
+/**
+ * Hides the environment's proxies while Deno makes a client: proxies.ts has chosen the proxy, and Deno's rules differ.
+ */
 function withoutProxies<T>(make: () => T): T {
   const kept = PROXY_VARIABLES.map((name) => [name, Deno.env.get(name)] as const);
   for (const name of PROXY_VARIABLES) Deno.env.delete(name);
@@ -228,7 +230,7 @@ function withoutProxies<T>(make: () => T): T {
   }
 }
 
-/** What TLS does not take ends the process on Deno 2.6. @throws AppError REGISTRIES_INVALID */
+/** Checks a certificate and key. Deno 2.6 ends the process for an invalid pair. @throws AppError REGISTRIES_INVALID */
 async function checkPair(host: string, pair: { cert: string; key: string }): Promise<void> {
   const { pairProblem } = await import("../../runtime/kube/auth/certificate_pair.ts");
   const problem = await pairProblem(pair);
@@ -239,50 +241,50 @@ async function checkPair(host: string, pair: { cert: string; key: string }): Pro
   );
 }
 
-/** A response whose body ends when nothing comes for too long. */
+/** A response whose body fails after too long a silence. */
 export class Answer {
   #response: Response;
-  #guard: Guard;
+  #timeout: RequestTimeout;
 
-  constructor(response: Response, guard: Guard, readonly place: ConnectionPlace) {
+  constructor(response: Response, timeout: RequestTimeout, readonly place: ConnectionPlace) {
     this.#response = response;
-    this.#guard = guard;
+    this.#timeout = timeout;
   }
 
   get status(): number {
     return this.#response.status;
   }
 
-  /** A header's value. One that was sent twice with the same value counts once. */
+  /** A header's value. A repeated equal value counts once. */
   header(name: string): string | null {
     const value = this.#response.headers.get(name);
     const parts = value?.split(", ") ?? [];
     return parts.length > 1 && parts.every((part) => part === parts[0]) ? parts[0]! : value;
   }
 
-  /** The body as it comes; leaving the loop ends the request. */
+  /** The body's chunks. Leaving the loop ends the request. */
   async *chunks(): AsyncGenerator<Uint8Array<ArrayBuffer>> {
     try {
       yield* unpacked(this.#received(), this.header("content-encoding"));
     } catch (error) {
-      if (this.#guard.signal.aborted) throw this.#guard.signal.reason;
+      if (this.#timeout.signal.aborted) throw this.#timeout.signal.reason;
       throw withPlace(error, this.place);
     } finally {
-      this.#guard.end();
-      if (!this.#guard.signal.aborted) this.#guard.abort();
+      this.#timeout.end();
+      if (!this.#timeout.signal.aborted) this.#timeout.abort();
     }
   }
 
   async *#received(): AsyncGenerator<Uint8Array<ArrayBuffer>> {
     for await (const chunk of this.#response.body ?? []) {
-      this.#guard.alive(chunk.length);
+      this.#timeout.alive(chunk.length);
       yield chunk;
     }
   }
 
-  /** The whole body. @throws what `tooLarge` makes, beyond `limit` bytes */
+  /** The whole body. @throws the error of `tooLarge` beyond `limit` bytes */
   async bytes(limit: number, tooLarge: () => Error): Promise<Uint8Array<ArrayBuffer>> {
-    this.#guard.hurry();
+    this.#timeout.hurry();
     const chunks: Uint8Array[] = [];
     let size = 0;
     for await (const chunk of this.chunks()) {
@@ -299,37 +301,37 @@ export class Answer {
     return whole;
   }
 
-  /** Lets go of the body. */
+  /** Discards the body. */
   async discard(): Promise<void> {
-    this.#guard.end();
+    this.#timeout.end();
     await this.#response.body?.cancel();
   }
 }
 
-/** In how many parts silence is measured. */
+/** The timer ticks this often in one `idleTimeout`. */
 const PARTS = 10;
-/** How long an answer that is read whole may take, by the silence that is allowed: 2 minutes. */
+/** Time limit for an answer that is read as a whole, in multiples of `idleTimeout`: 2 minutes. */
 const WHOLE = 4;
-/** In what time, by the silence that is allowed, so many bytes have to come: 64 KiB in 5 minutes. */
+/** A body must bring 64 KiB in this many multiples of `idleTimeout`: 5 minutes. */
 const SLOW = 10;
 const SLOW_BYTES = 65536;
 
 /**
- * Ends a request when nothing has moved for a while, or so little that it would take for ever. Counted are turns of a clock of its own, each of a part of that while:
- * where this process itself stood still (a machine that slept, or is busy), only one has passed.
+ * Ends a request that is silent or too slow. It counts ticks of its own timer instead of reading a clock: if this
+ * process stood still (a sleeping or busy machine), only one tick has passed.
  */
-class Guard {
+class RequestTimeout {
   #controller = new AbortController();
   #timer: ReturnType<typeof setTimeout> | undefined;
   #silent = 0;
-  /** Turns since the answer began; undefined before. */
+  /** Ticks since the answer began; undefined before. */
   #turns: number | undefined;
   #whole = false;
   #bytes = 0;
-  /** Bytes when a turn of slowness began. */
+  /** Bytes at the start of the current slowness interval. */
   #before = 0;
 
-  /** @param from who is waited for, in words */
+  /** @param from the server's name in messages */
   constructor(readonly idle: number, readonly from: string) {
     this.#wait();
   }
@@ -348,7 +350,7 @@ class Guard {
     }, this.idle / PARTS);
   }
 
-  /** Why an answer is not waited for any longer, though something of it comes. */
+  /** The error for a body that arrives too slowly; undefined if it is fast enough. */
   #slow(): Broken | undefined {
     if (this.#turns === undefined) return undefined;
     this.#turns++;
@@ -364,18 +366,18 @@ class Guard {
     return new Broken(`no more than ${came} bytes came in ${seconds(SLOW * PARTS)} s`, "connection", false);
   }
 
-  /** The answer begins. */
+  /** Call when the answer begins. */
   receive(): void {
     this.alive();
     this.#turns = 0;
   }
 
-  /** All of the answer is waited for. */
+  /** Call when the answer is read as a whole. */
   hurry(): void {
     this.#whole = true;
   }
 
-  /** Called for every chunk. */
+  /** Call for every chunk. */
   alive(bytes = 0): void {
     this.#silent = 0;
     this.#bytes += bytes;
@@ -389,7 +391,7 @@ class Guard {
     this.#controller.abort();
   }
 
-  /** A body that is being sent is no silence. */
+  /** Counts each sent chunk as activity. */
   async *watching(body: AsyncIterable<Uint8Array<ArrayBuffer>>): AsyncGenerator<Uint8Array<ArrayBuffer>> {
     for await (const chunk of body) {
       this.alive();

@@ -1,8 +1,8 @@
-/** What is come by one after the other and may be asked for again. */
+/** A sequence that is produced once and can be read several times. */
 
 /**
- * Hands out the same sequence as often as it is asked for; each item is made once, when it is first wanted. After a failure
- * the next who asks begins at the front.
+ * Returns a function that iterates over the same sequence each time. Each item is made once, when it is first needed.
+ * After a failure the next reader starts again from the beginning.
  */
 export function replayed<T>(make: () => AsyncIterable<T>): () => AsyncIterable<T> {
   let found: T[] = [];

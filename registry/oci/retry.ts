@@ -1,18 +1,18 @@
-/** Trying again: after what, how often, how long after. Pure, but for the pause. */
+/** Retries: which failures, how often, and after which pause. Pure, except for the pause. */
 
 import { AppError, type ErrorCode } from "../../runtime/base/errors.ts";
 import { placeOf, textOf } from "./connection_error.ts";
 
 const TRIES = 4;
-/** Milliseconds. A registry that wants a longer pause is told to the user instead. */
+/** Milliseconds. If a registry wants a longer pause, the command fails and tells the user. */
 const MAX_PAUSE = 30_000;
 const FIRST_PAUSE = 500;
 
-/** What broke off and may be tried again. */
+/** A broken connection or body. */
 export class Broken extends Error {
   /**
-   * @param of what it was: the connection, or content that is not as long as it should be
-   * @param again whether another try may go otherwise
+   * @param of what broke: the connection, or the content's length
+   * @param again whether a retry may succeed
    */
   constructor(
     message: string,
@@ -23,7 +23,7 @@ export class Broken extends Error {
   }
 }
 
-/** A failure after which the registry may be asked again, after `pause` milliseconds where it said so. */
+/** A failure that may be retried, after `pause` milliseconds if the registry named a pause. */
 export class RetryLater extends AppError {
   constructor(code: ErrorCode, message: string, readonly pause: number | undefined) {
     super(
@@ -34,7 +34,7 @@ export class RetryLater extends AppError {
   }
 }
 
-/** A pause, of half a minute or more, for people. */
+/** A pause of half a minute or more, in words. */
 function inWords(milliseconds: number): string {
   const seconds = Math.round(milliseconds / 1000);
   if (seconds < 600) return `for ${seconds} s`;
@@ -44,20 +44,20 @@ function inWords(milliseconds: number): string {
     : "for ever";
 }
 
-/** How often and with what in between. */
+/** Options for retries. */
 export interface RetryOptions {
-  /** Any failure as the error that the user sees. */
+  /** Turns a failure into the error that the user sees. */
   readonly describe: (error: unknown) => AppError;
   readonly sleep: (milliseconds: number) => Promise<void>;
-  /** Told before each pause. */
+  /** Called before each pause. */
   readonly notice: (line: string) => void;
-  /** How many times in all; 4 without it. */
+  /** Number of attempts. Default: 4. */
   readonly tries?: number;
-  /** Whether the last try got so far that counting begins anew. */
+  /** Whether the last attempt made enough progress to start counting again. */
   readonly progressed?: () => boolean;
 }
 
-/** Runs `operation` until it is done, fails for good, or has failed too often in a row. @throws AppError */
+/** Runs `operation` until it succeeds, fails permanently, or fails too often in a row. @throws AppError */
 export async function withRetries<T>(operation: () => Promise<T>, options: RetryOptions): Promise<T> {
   const { describe, sleep, notice, tries = TRIES, progressed } = options;
   for (let tried = 1;; tried++) {
@@ -75,22 +75,22 @@ export async function withRetries<T>(operation: () => Promise<T>, options: Retry
   }
 }
 
-/** Milliseconds to wait after the `tried`th failure in a row: doubling, and half of it by chance. */
+/** Milliseconds to wait after the `tried`th failure in a row: doubling, with half of it random. */
 export function backoff(tried: number, random = Math.random): number {
   return Math.min(MAX_PAUSE, FIRST_PAUSE * 2 ** tried * (0.5 + random() / 2));
 }
 
-/** What Deno's fetch calls an answer that is no HTTP; who listens there will send the same again. */
+/** Deno's errors for an answer that is not HTTP. A retry gets the same answer. */
 export const MALFORMED = /invalid (HTTP|content-length)|message head is too large/i;
 
-/** Whether another try may go otherwise. */
+/** Whether a retry may succeed. */
 function isTransient(error: unknown): boolean {
   if (error instanceof RetryLater) return true;
   if (error instanceof AppError || error instanceof Broken && !error.again) return false;
   const text = textOf(error);
-  // A host that has answered before is being restarted.
+  // A host that answered before may be restarting.
   if (/refused|dns error|lookup/i.test(text)) return placeOf(error)?.answered === true;
-  // A certificate that is not trusted: the next try would meet the same.
+  // An untrusted certificate fails again.
   return !MALFORMED.test(text) &&
     !/certificate|fatal alert|InvalidContentType|corrupt message|proxy (auth|server)/i.test(text);
 }

@@ -1,17 +1,17 @@
-/** Whether a port of this machine is one of TLS, by what it answers first. */
+/** Finds out whether a port of this machine speaks TLS, by its first answer. */
 
 import { isLoopback } from "./mirrored_reference.ts";
 
-/** Milliseconds. What says nothing by then is taken for HTTP. */
+/** Milliseconds. A server that is still silent counts as HTTP. */
 const TIMEOUT = 5_000;
 
-/** Types of TLS records (RFC 8446 5.1) that a server begins with. */
+/** Types of TLS records (RFC 8446 5.1) that a server sends first. */
 const ALERT = 21;
 const HANDSHAKE = 22;
 
 /**
- * A ClientHello (RFC 5246 7.4.1.2) with a few ciphers and no extension, in one record. A server of TLS answers it, with its
- * own hello or an alert. One of HTTP sees a line that it can't read, ended by the empty line behind it: it waits for no more.
+ * A ClientHello (RFC 5246 7.4.1.2) with a few ciphers and no extensions, in one record. A TLS server answers it with
+ * its hello or an alert. An HTTP server sees an invalid line followed by an empty line, and stops waiting.
  */
 function hello(): Uint8Array<ArrayBuffer> {
   const ciphers = [0x13, 0x01, 0xc0, 0x2b, 0xc0, 0x2f, 0x00, 0x9c];
@@ -21,7 +21,7 @@ function hello(): Uint8Array<ArrayBuffer> {
   return Uint8Array.of(HANDSHAKE, 3, 1, 0, handshake.length, ...handshake, 13, 10, 13, 10);
 }
 
-/** @param host of this machine, with its port: `127.0.0.1:5000` */
+/** @param host host and port on this machine: `127.0.0.1:5000` */
 export async function speaksTls(host: string): Promise<boolean> {
   if (!isLoopback(host)) throw new TypeError(`${host} is not this machine`);
   const { hostname, port } = new URL(`https://${host}`);
@@ -32,7 +32,7 @@ export async function speaksTls(host: string): Promise<boolean> {
       port: Number(port || 443),
     });
   } catch {
-    return false; // whoever goes there next says why
+    return false; // the request itself reports the failure
   }
   const timer = setTimeout(() => connection.close(), TIMEOUT);
   try {

@@ -1,15 +1,15 @@
-/** Why TLS with a registry failed, out of the words of Deno's own TLS (rustls). Pure. */
+/** Explains TLS failures with a registry from the messages of Deno's TLS (rustls). Pure. */
 
 import { type CertificateFault, certificateFaultOf } from "../../runtime/base/certificate_fault.ts";
 import { textOf } from "./connection_error.ts";
 
-/** Words for a failure. */
+/** The message and hint for a failure. */
 export interface TlsFailure {
   readonly why: string;
   readonly hint?: string;
 }
 
-/** Whether a connection failed in TLS, so that the other side speaks it. */
+/** Whether a connection failed in TLS, so that the other side speaks TLS. */
 export function isTlsFailure(error: unknown): boolean {
   return /invalid peer certificate|fatal alert|peer is incompatible|peer misbehaved/i.test(textOf(error));
 }
@@ -27,14 +27,14 @@ const HINTS: Readonly<Partial<Record<CertificateFault["kind"], string>>> = {
   issuer: "a private authority is named in registries.yaml: registries.HOST.ca",
 };
 
-/** Words for an error's text; undefined where it is not about certificates, or the handshake. */
+/** The message and hint for an error's text; undefined if it is not about certificates or the handshake. */
 export function tlsFailure(text: string, host: string): TlsFailure | undefined {
   const fault = certificateFaultOf(text);
   if (fault) {
     const hint = HINTS[fault.kind];
     return { why: `the certificate of ${host} ${fault.why}`, ...(hint === undefined ? {} : { hint }) };
   }
-  // Of TLS 1.2 a server that wants one and gets none says "bad certificate".
+  // A TLS 1.2 server that requires a client certificate and gets none answers "bad certificate".
   if (/CertificateRequired|BadCertificate/.test(text)) {
     return {
       why: `${host} wants a client certificate that it knows`,
@@ -47,7 +47,7 @@ export function tlsFailure(text: string, host: string): TlsFailure | undefined {
   const [, alert] = /fatal alert: (\w+)/i.exec(text) ?? [];
   if (alert === undefined) return undefined;
   const why = `${host} refuses the TLS handshake: ${alert}`;
-  // OpenSSL says so of TLS 1.2 where it wants a certificate and gets none.
+  // OpenSSL's answer in TLS 1.2 to a missing client certificate.
   return alert === "HandshakeFailure"
     ? {
       why,

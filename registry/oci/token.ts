@@ -1,4 +1,4 @@
-/** Tokens, as a registry's token server gives them out (distribution's "Token Authentication Specification"). */
+/** Fetches tokens from a registry's token server (distribution's "Token Authentication Specification"). */
 
 import { AppError } from "../../runtime/base/errors.ts";
 import { printable } from "../../runtime/base/text.ts";
@@ -10,12 +10,12 @@ import type { Answer, Transport, TransportRequest } from "./registry_transport.t
 const MAX_TOKEN = 1 << 20;
 
 /**
- * Asks a token server.
+ * Asks a token server for a token.
  *
- * @param registry who named it
+ * @param registry the registry that named the server
  * @param url with service and scopes (auth_challenge.ts)
  * @param credentials the user's; anonymous without them
- * @throws AppError REGISTRY_…; errors of the connection, which may be tried again
+ * @throws AppError REGISTRY_…; connection errors, which callers may retry
  */
 export async function fetchToken(
   transport: Transport,
@@ -35,7 +35,7 @@ export async function fetchToken(
   try {
     parsed = JSON.parse(new TextDecoder().decode(bytes));
   } catch { /* told below; a token is not shown */ }
-  // Servers send either name, and some the other one empty.
+  // Servers use either name; some send the other one empty.
   const token = [parsed?.token, parsed?.access_token].find((one) => typeof one === "string" && one !== "");
   if (typeof token !== "string" || !/^[\x21-\x7e]+$/.test(token)) {
     throw protocol("sent no token");
@@ -43,7 +43,7 @@ export async function fetchToken(
   return token;
 }
 
-/** Sends the request on where the server redirects to; what is the user's own goes to the server's own origin alone. */
+/** Follows redirects of the token server. Sends the user's credentials only to the server's own origin. */
 async function ask(
   transport: Transport,
   task: Task,
@@ -80,7 +80,7 @@ function requestOf(
   if (credentials?.kind !== "identity") {
     return [url, { headers: credentials?.kind === "basic" ? { authorization: basic(credentials) } : {} }];
   }
-  // distribution's OAuth2 endpoint: the refresh token goes in the body.
+  // distribution's OAuth2 endpoint takes the refresh token in the body.
   const body = new URLSearchParams({
     grant_type: "refresh_token",
     refresh_token: credentials.token,
@@ -91,7 +91,7 @@ function requestOf(
   return [new URL(url.origin + url.pathname), { method: "POST", headers: {}, body }];
 }
 
-/** The value of `Authorization` for a name and a password (RFC 7617). */
+/** The `Authorization` value for a user name and a password (RFC 7617). */
 export function basic({ username, password }: { username: string; password: string }): string {
   return `Basic ${new TextEncoder().encode(`${username}:${password}`).toBase64()}`;
 }

@@ -1,16 +1,16 @@
-/** The trusted root of the public sigstore that krew-wasm carries, as sigstore's package for TUF has it. */
+/** The trusted root of the public sigstore instance that krew-wasm carries, from sigstore's TUF package. */
 
 /** See the file's comment. */
 export interface CarriedRoot {
   /** trusted_root.json */
   readonly text: string;
-  /** Of the root of the TUF repository that vouched for it. */
+  /** Version of the TUF root that signed it. */
   readonly version: number;
-  /** When that is no longer to be relied upon. */
+  /** Its expiry date. */
   readonly expires: string;
 }
 
-/** Reads it; its package is loaded for that. */
+/** Reads it. Loads the package for that. */
 export async function readCarriedRoot(): Promise<CarriedRoot> {
   const seeds = (await import("@sigstore/tuf/seeds.json", { with: { type: "json" } })).default as Record<
     string,
@@ -28,7 +28,7 @@ export async function readCarriedRoot(): Promise<CarriedRoot> {
   };
 }
 
-/** How old it is, and the way to a newer one, for whom it does not know. Pure. */
+/** A sentence with its age and with the way to a newer one, for a signer that it does not know. Pure. */
 export function describeCarried({ version, expires }: Omit<CarriedRoot, "text">, now: Date): string {
   const until = new Date(expires);
   const day = until.toISOString().slice(0, "2026-01-02".length);

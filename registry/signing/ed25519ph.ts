@@ -1,21 +1,21 @@
 /**
- * Ed25519ph (RFC 8032 5.1), the form of Ed25519 that signs a hash: cosign 3 writes it into bundles. Neither Node's crypto
- * nor Web Crypto has it. The only importer of its package, which is loaded for such a signature only.
+ * Ed25519ph (RFC 8032 5.1), the variant of Ed25519 that signs a hash. cosign 3 uses it in bundles, and neither Node's
+ * crypto nor Web Crypto has it. The only importer of its package, which is loaded for such a signature only.
  */
 
-/** What of an Ed25519 key's SubjectPublicKeyInfo comes before its 32 bytes (RFC 8410 4). */
+/** The bytes of an Ed25519 SubjectPublicKeyInfo before the 32-byte key (RFC 8410 4). */
 const SPKI_HEAD = "302a300506032b6570032100";
 const HEAD = SPKI_HEAD.length / 2;
 
-/** Whether a public key in DER is one of Ed25519. */
+/** Whether a public key in DER is an Ed25519 key. */
 export function isEd25519(spki: Uint8Array): boolean {
   return spki.length === HEAD + 32 && spki.subarray(0, HEAD).toHex() === SPKI_HEAD;
 }
 
 /**
- * Whether a signature is Ed25519ph of a message, without a context, by a key.
+ * Verifies an Ed25519ph signature without a context.
  *
- * @param spki the public key in DER; of another kind of key no signature holds
+ * @param spki the public key in DER; false for another kind of key
  */
 export async function verifyPrehashed(
   spki: Uint8Array,
@@ -24,7 +24,7 @@ export async function verifyPrehashed(
 ): Promise<boolean> {
   if (!isEd25519(spki) || signature.length !== 64) return false;
   const { ed25519ph } = await import("@noble/curves/ed25519.js");
-  const plain = (bytes: Uint8Array) => new Uint8Array(bytes); // of Node's buffers
-  // As the RFC has it: one encoding of a point, and no key of small order, by which many messages would hold.
+  const plain = (bytes: Uint8Array) => new Uint8Array(bytes); // converts Node's buffers
+  // Strict, as in the RFC: one encoding of a point, and no keys of small order, which accept many messages.
   return ed25519ph.verify(plain(signature), plain(message), plain(spki.subarray(HEAD)), { zip215: false });
 }

@@ -1,6 +1,6 @@
 /**
- * The signatures of an artifact as registries keep them: sigstore bundles and cosign's older signatures, found through
- * OCI referrers (distribution-spec 1.1, with the fallback to a tag) and cosign's own tag. What is found is not verified.
+ * Finds an artifact's signatures in a registry: sigstore bundles and cosign's older signatures. Looks at OCI referrers
+ * (distribution-spec 1.1, with the fallback tag) and at cosign's own tag. Verifies nothing.
  */
 
 import { AppError } from "../../runtime/base/errors.ts";
@@ -14,37 +14,37 @@ import type { Reference } from "../oci/mirrored_reference.ts";
 import { replayed } from "../oci/replayed.ts";
 import { repositoryName } from "../../runtime/base/reference.ts";
 
-/** The media type of a sigstore bundle; cosign writes v0.3, older ones differ in their version. */
+/** The media type of a sigstore bundle: v0.3, as cosign writes it. Older bundles have another version. */
 export const BUNDLE_TYPE = "application/vnd.dev.sigstore.bundle.v0.3+json";
 const BUNDLE_TYPES = /^application\/vnd\.dev\.sigstore\.bundle(\.v0\.\d+\+json|\+json;version=0\.\d+)$/;
-/** The artifact type of cosign's older signatures, where they are referrers. */
+/** The artifact type of cosign's older signatures as referrers. */
 const COSIGN_SIGNATURE = "application/vnd.dev.cosign.artifact.sig.v1+json";
-/** What cosign writes into the tag that stands in for the referrers API: the type of the config instead. */
+/** cosign writes the config's type instead into the fallback tag of the referrers API. */
 const EMPTY_CONFIG = "application/vnd.oci.empty.v1+json";
-/** The media type of what those sign: Red Hat's "simple signing". */
+/** The media type of their payload: Red Hat's "simple signing". */
 export const SIMPLE_SIGNING = "application/vnd.dev.cosign.simplesigning.v1+json";
 
-/** A signature as it was found. */
+/** A signature that is not verified. */
 export type FoundSignature =
   | { readonly kind: "bundle"; readonly json: string }
   | {
     readonly kind: "simple";
     readonly payload: Uint8Array<ArrayBuffer>;
-    /** Of the layer: signature, certificate, chain and log entry. */
+    /** Annotations of the layer: signature, certificate, chain and log entry. */
     readonly annotations: Readonly<Record<string, unknown>>;
   };
 
-/** Where signatures come from: a registry, or a file that holds them beside what is signed. */
+/** A source of signatures: a registry, or a file with signatures beside the artifact. */
 export interface SignatureSource {
-  /** Those of the manifest with this digest, not verified. */
+  /** The signatures of the manifest with this digest, not verified. */
   readonly signatures: (repository: Reference, digest: string) => AsyncIterable<FoundSignature>;
-  /** The text of a manifest or index, named by its digest. */
+  /** The text of the manifest or index with the reference's digest. */
   readonly manifest: (reference: Reference) => Promise<string>;
 }
 
-/** The signatures that a registry has. */
+/** The signatures in a registry. */
 export function registrySignatures(client: RegistryClient): SignatureSource {
-  // Each requirement asks for them anew.
+  // Each requirement reads them again.
   const known = new Map<string, () => AsyncIterable<FoundSignature>>();
   return {
     signatures(repository, digest) {
@@ -57,13 +57,13 @@ export function registrySignatures(client: RegistryClient): SignatureSource {
   };
 }
 
-/** How registries of before distribution-spec 1.1 answer: 404 by the specification, and what some do instead. */
+/** Answers of registries without the referrers API: 404 by the specification, and others in practice. */
 const NO_REFERRERS_API = [400, 404, 405, 406, 501];
-/** More than these a registry has no reason to keep for one artifact; of manifests that hold them as many. */
+/** The most signatures of one artifact, and the most manifests with signatures. */
 export const MAX_SIGNATURES = 50;
-/** What all signatures of one artifact have together, at most. Bytes. */
+/** Limit for all signatures of one artifact together. Bytes. */
 const MAX_TOTAL = 8 << 20;
-/** Of a list of referrers. */
+/** Limit for a list of referrers. */
 const MAX_PAGES = 20;
 const MAX_PAGE = 4 << 20;
 const MAX_BUNDLE = 1 << 20;
@@ -77,14 +77,18 @@ interface Entry {
   readonly annotations?: unknown;
 }
 
-/** What is left of the limits for one artifact, and the blobs that were fetched for it. */
+/** What remains of one artifact's limits, and the blobs fetched for it. */
 interface Budget {
   signatures: number;
   bytes: number;
   readonly blobs: Map<string, Uint8Array<ArrayBuffer>>;
 }
 
-/** The signatures of the manifest with this digest, as they are come by, within the limits. @throws AppError REGISTRY_…, DIGEST_MISMATCH */
+/**
+ * The signatures of the manifest with this digest, in the order of arrival, within the limits.
+ *
+ * @throws AppError REGISTRY_…, DIGEST_MISMATCH
+ */
 export async function* findSignatures(
   client: RegistryClient,
   repository: Reference,
@@ -107,13 +111,13 @@ export async function* findSignatures(
   if (old) yield* signatures([{ digest: old.digest }]);
 }
 
-/** Whether an entry of an index may be a signature; registries, and cosign, may leave out or misstate what it is. */
+/** Whether an entry of an index may be a signature. Registries and cosign may omit or misstate the artifact type. */
 function isSignature({ artifactType }: Entry): boolean {
   return artifactType === undefined || artifactType === COSIGN_SIGNATURE || artifactType === EMPTY_CONFIG ||
     (typeof artifactType === "string" && BUNDLE_TYPES.test(artifactType));
 }
 
-/** What refers to a manifest, by the referrers API or the tag that stands in for it. */
+/** The referrers of a manifest, from the referrers API or its fallback tag. */
 export async function listReferrers(
   client: RegistryClient,
   repository: Reference,
@@ -145,7 +149,7 @@ export async function listReferrers(
       }
       known = true;
       for (const entry of entries) found.set(entry.digest, entry);
-      // More than these nobody looks at.
+      // Further pages are ignored.
       if (++pages === MAX_PAGES) break;
     }
     return known ? [...found.values()] : undefined;
@@ -177,7 +181,7 @@ async function manifestAt(client: RegistryClient, reference: Reference) {
   }
 }
 
-/** The signatures in a manifest; none where it is no manifest of signatures, or of something else. */
+/** The signatures in a manifest; none if it holds something else. */
 async function* signaturesIn(
   client: RegistryClient,
   reference: Reference,

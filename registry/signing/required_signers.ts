@@ -1,4 +1,4 @@
-/** What an artifact has to be signed with, and the trust root by which identities are checked. */
+/** The signers that an artifact requires, and the trust root for their identities. */
 
 import { AppError } from "../../runtime/base/errors.ts";
 import type { Signature } from "../../runtime/policy/provenance.ts";
@@ -14,7 +14,7 @@ import { digestOf } from "../oci/digest.ts";
 
 export { keySigner, matchesPattern, type Signer };
 
-/** The signer that `--verify` names. @throws AppError TRUST_INVALID, USAGE */
+/** Parses the signer that `--verify` names. @throws AppError TRUST_INVALID, USAGE */
 export function parseSigner(text: string, readFile: (path: string) => string = readText): Signer {
   return parseNamed(text, readFile);
 }
@@ -33,22 +33,22 @@ function readText(path: string): string {
 
 /** A sigstore trusted root. */
 export interface TrustRoot {
-  /** Who brought it. */
+  /** Who configured it. */
   readonly of: "administrator" | "user";
   /** Its JSON. */
   readonly text: string;
 }
 
-/** What an artifact has to have: a signature by one of these. */
+/** A requirement: the artifact must have a signature by one of these signers. */
 export interface Requirement {
   readonly signers: readonly Signer[];
-  /** The root for identities; without it that of the public sigstore, which krew-wasm carries. */
+  /** The root for identities. Default: the root of the public sigstore, which krew-wasm carries. */
   readonly trustRoot?: TrustRoot | undefined;
-  /** Take signatures that were made for another repository: of copies. */
+  /** Accept signatures made for another repository, because the artifact may be a copy. */
   readonly copies?: boolean;
 }
 
-/** A key as OpenSSL reads it, and what it is called: `sha256:<hex>` of its DER. */
+/** A key in PEM, with its fingerprint: `sha256:<hex>` of its DER. */
 export function keyOf({ publicKey }: Signer & { kind: "key" }): { pem: string; fingerprint: string } {
   return {
     pem: `-----BEGIN PUBLIC KEY-----\n${
@@ -58,7 +58,9 @@ export function keyOf({ publicKey }: Signer & { kind: "key" }): { pem: string; f
   };
 }
 
-/** The signer of an earlier version, as its receipt keeps them; of an identity exactly that one. @throws AppError TRUST_INVALID */
+/**
+ * The signer of an earlier version, from its receipt. For an identity, exactly that one. @throws AppError TRUST_INVALID
+ */
 export function signerOf(signature: Signature): Signer {
   if (signature.kind === "identity") {
     return { kind: "identity", identity: signature.identity, issuer: signature.issuer };
@@ -71,7 +73,7 @@ export function signerOf(signature: Signature): Signer {
   }
 }
 
-/** A signer in words, safe to print. */
+/** Describes a signer, safe to print. */
 export function describeSigner(signer: Signer): string {
   return signer.kind === "key"
     ? `the key ${printable(signer.path, 200)} (${keyOf(signer).fingerprint.slice(0, 19)}…)`

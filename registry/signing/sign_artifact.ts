@@ -1,6 +1,6 @@
 /**
- * Signing with a key: a statement that an image is signed, in a sigstore bundle that refers to the image, as cosign
- * writes it; or cosign's older layout. No transparency log is told.
+ * Signs with a key. Writes a sigstore bundle with a signed statement as a referrer of the image, as cosign does, or
+ * cosign's older layout. Uses no transparency log.
  */
 
 import type { Buffer } from "node:buffer";
@@ -18,20 +18,20 @@ import { BUNDLE_TYPE, SIMPLE_SIGNING } from "./find_signatures.ts";
 
 /** The layouts of signatures. */
 export const SIGNATURE_FORMATS = ["bundle", "simple"] as const;
-/** `bundle`: sigstore's, as a referrer; `simple`: cosign's older one, under a tag of its own. */
+/** `bundle`: a sigstore bundle as a referrer. `simple`: cosign's older layout, under its own tag. */
 export type SignatureFormat = typeof SIGNATURE_FORMATS[number];
 
-/** A private key, ready to sign. */
+/** A decrypted private key. */
 export interface SigningKey {
   readonly key: KeyObject;
-  /** SHA-256 of the public key's DER, base64: what cosign calls its hint. */
+  /** SHA-256 of the public key's DER, base64; cosign calls it the hint. */
   readonly hint: string;
 }
 
 /**
- * A private key from PEM: PKCS#8 or SEC 1, encrypted or not, or as `cosign generate-key-pair` writes it.
+ * Reads a private key from PEM: PKCS#8 or SEC 1, encrypted or not, or the format of `cosign generate-key-pair`.
  *
- * @param password asked for when the key is encrypted
+ * @param password called if the key is encrypted
  * @throws AppError TRUST_INVALID
  */
 export async function readSigningKey(
@@ -73,7 +73,7 @@ export async function readSigningKey(
   return { key, hint: createHash("sha256").update(der).digest("base64") };
 }
 
-/** cosign's own form: scrypt makes a key of the password, NaCl's secretbox holds the PKCS#8. */
+/** Decrypts cosign's own format: scrypt derives a key from the password, NaCl's secretbox holds the PKCS#8. */
 async function openCosignKey(base64: string, password: string): Promise<Uint8Array> {
   const [{ scryptSync }, { xsalsa20poly1305 }] = await Promise.all([
     import("node:crypto"),
@@ -110,7 +110,8 @@ async function openCosignKey(base64: string, password: string): Promise<Uint8Arr
 /**
  * The statement that cosign signs.
  *
- * @param repository named in it, as cosign's attestations do: what is signed is not taken for another repository's then
+ * @param repository goes into the statement, as in cosign's attestations, so that the signature is not valid for
+ * another repository
  */
 export function signedStatement(digest: string, repository?: string): Uint8Array<ArrayBuffer> {
   return new TextEncoder().encode(JSON.stringify({
@@ -124,7 +125,7 @@ export function signedStatement(digest: string, repository?: string): Uint8Array
   }));
 }
 
-/** The bytes that a DSSE signature is over (secure-systems-lab/dsse, protocol.md). */
+/** The bytes that a DSSE signature covers (secure-systems-lab/dsse, protocol.md). */
 export function preAuthEncoding(type: string, payload: Uint8Array): Uint8Array<ArrayBuffer> {
   const head = new TextEncoder().encode(
     `DSSEv1 ${new TextEncoder().encode(type).length} ${type} ${payload.length} `,
@@ -149,7 +150,7 @@ export function simplePayload(digest: string, repository: string): Uint8Array<Ar
 
 const STATEMENT = "application/vnd.in-toto+json";
 
-/** Signs the manifest of a reference, and pushes the signature beside it. @throws AppError REGISTRY_… */
+/** Signs a reference's manifest and pushes the signature. @throws AppError REGISTRY_… */
 export async function signArtifact(
   client: RegistryClient,
   reference: Reference,
@@ -213,7 +214,7 @@ export async function pushBundle(
   await pushBlob(client, repository, config);
   const pushed = await pushManifest(client, repository, text, MANIFEST_TYPE);
   if (pushed.referrer) return;
-  // A registry without the referrers API: the client keeps the list, under a tag (distribution-spec).
+  // Without the referrers API the client maintains the list, under a tag (distribution-spec).
   const tagged = { ...repository, tag: digest.replace(":", "-") };
   const entry = {
     mediaType: MANIFEST_TYPE,
@@ -227,7 +228,7 @@ export async function pushBundle(
   await pushManifest(client, tagged, JSON.stringify(index), INDEX_TYPES[0]);
 }
 
-/** Adds a signature of cosign's older layout to those that a manifest has. @throws AppError REGISTRY_… */
+/** Adds a signature in cosign's older layout to the manifest's existing ones. @throws AppError REGISTRY_… */
 export async function pushSimple(
   client: RegistryClient,
   repository: Reference,
@@ -288,7 +289,7 @@ async function present(client: RegistryClient, reference: Reference): Promise<Fe
   }
 }
 
-/** The digest and size that a signature is made for. */
+/** The digest and size of the manifest to sign. */
 export function signable(manifest: string): { digest: string; size: number } {
   const bytes = new TextEncoder().encode(manifest);
   return { digest: digestOf(bytes), size: bytes.length };

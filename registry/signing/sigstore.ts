@@ -1,6 +1,6 @@
 /**
- * Judges one signature by sigstore's rules, with sigstore's packages: the signature itself, the certificate's chain, its
- * entry in a transparency log, and what of all that was signed. The only importer of those packages.
+ * Judges one signature by sigstore's rules, with sigstore's packages: the signature, the certificate chain, the
+ * transparency log entry, and the signed subject. The only importer of those packages.
  */
 
 import type { Bundle } from "@sigstore/bundle";
@@ -17,37 +17,39 @@ import { parseReference } from "../oci/mirrored_reference.ts";
 import type { FoundSignature } from "./find_signatures.ts";
 import { keyOf, type Requirement, type Signer } from "./required_signers.ts";
 
-/** What was signed, or should have been. */
+/** The artifact that the signature must cover. */
 export interface Subject {
-  /** `sha256:<hex>` of the manifest, or of the index it is in. */
+  /** `sha256:<hex>` of the manifest, or of its index. */
   readonly digest: string;
-  /** That manifest. */
+  /** Bytes of that manifest or index. */
   readonly bytes: Uint8Array<ArrayBuffer>;
   /** `REGISTRY/REPOSITORY` */
   readonly repository: string;
 }
 
-/** What became of one signature. */
+/** The verdict on one signature. */
 export type Judgement =
   | { readonly verdict: "good"; readonly by: Signature }
-  /** By somebody else, signed when its certificate was not valid, or not a signature of this. */
+  /**
+   * Signed by somebody else, signed outside of the certificate's validity, or not a valid signature of this subject.
+   */
   | {
     readonly verdict: "untrusted" | "expired" | "invalid";
     readonly why: string;
-    /** It is the trust root that does not know who vouches for it; a newer one may. */
+    /** The trust root does not know the issuer; a newer root may. */
     readonly unknown?: boolean;
   }
-  /** No signature at all, but a statement of something else: a list of parts, a scan. */
+  /** Not a signature, but a statement of something else: a list of parts, a scan. */
   | { readonly verdict: "other"; readonly why: string };
 
-/** What judges signatures. */
+/** Judges signatures. */
 export interface Judge {
-  /** Of the trust root, where it is the one that krew-wasm carries, how old it is. */
+  /** The age of the trust root, if it is the one that krew-wasm carries. */
   readonly carried: string | undefined;
   readonly judge: (signature: FoundSignature, subject: Subject) => Promise<Judgement>;
 }
 
-/** cosign's statement that something is signed, and the build provenance by which GitHub's builders sign. */
+/** cosign's statement of a signature, and the build provenance that GitHub's builders sign. */
 const PREDICATES: readonly unknown[] = [
   "https://sigstore.dev/cosign/sign/v1",
   "https://slsa.dev/provenance/v1",
@@ -55,7 +57,7 @@ const PREDICATES: readonly unknown[] = [
 ];
 const STATEMENT = "application/vnd.in-toto+json";
 
-/** Loads the packages and a trust root, and makes a judge of both. @throws AppError TRUST_INVALID */
+/** Loads the packages and a trust root. @throws AppError TRUST_INVALID */
 export async function makeJudge(requirement: Requirement): Promise<Judge> {
   const sigstore = await loadSigstore();
   const { signers } = requirement;
@@ -92,26 +94,26 @@ export async function makeJudge(requirement: Requirement): Promise<Judge> {
 
 type Sigstore = Awaited<ReturnType<typeof loadSigstore>>;
 
-/** A trust root, and how a receipt names it. */
+/** A trust root, with its name in receipts. */
 interface Root {
   readonly material: TrustMaterial;
   readonly used: RootUsed;
 }
 
-/** A key that is asked for. */
+/** A required key. */
 interface Key {
   readonly signer: Signer & { kind: "key" };
   readonly fingerprint: string;
   readonly key: PublicKey;
 }
 
-/** A signature that is about the subject, with the repository that it names, canonical. */
+/** A signature of the subject, with the canonical name of the repository that it names. */
 interface About {
   readonly bundle: Bundle;
   readonly names: string | undefined;
 }
 
-/** Loads sigstore's packages: CommonJS, which asks for `require` where they are in a bundle. */
+/** Loads sigstore's packages. They are CommonJS, which needs `require` inside a bundle. */
 async function loadSigstore() {
   if (Deno.build.standalone) {
     const [{ createRequire }, { Buffer }] = await Promise.all([import("node:module"), import("node:buffer")]);
@@ -138,31 +140,31 @@ async function loadSigstore() {
 
 let patched = false;
 
-/** Node verifies with SHA-256 where a caller names no digest, on which sigstore's packages rely; Deno refuses. */
+/** sigstore's packages name no digest and rely on Node's default, SHA-256; Deno refuses that. */
 function useDefaultDigest(crypto: { verify: (...args: never[]) => unknown }): void {
   if (patched) return;
   patched = true;
   const { verify } = crypto as { verify: (...args: unknown[]) => unknown };
   crypto.verify = (algorithm: unknown, data: unknown, key: unknown, ...rest: unknown[]) => {
     const { asymmetricKeyType: type } = key as { asymmetricKeyType?: string };
-    // Ed25519 hashes by itself, and takes no digest besides.
+    // Ed25519 hashes by itself and takes no digest.
     return verify(type === "ed25519" ? undefined : algorithm ?? "sha256", data, key, ...rest);
   };
 }
 
-/** A CommonJS package's exports, which a bundle has as its default. */
+/** A CommonJS package's exports; in a bundle they are its default export. */
 function named<T extends object>(loaded: T): T {
   return (loaded as { default?: T }).default ?? loaded;
 }
 
-/** sigstore's protobuf-specs, sigstore_trustroot.proto: versions 0.1 and later. */
+/** Media types in sigstore's protobuf-specs, sigstore_trustroot.proto: versions 0.1 and later. */
 const TRUSTED_ROOT = /^application\/vnd\.dev\.sigstore\.trustedroot(\+json;version=0\.\d+|\.v0\.\d+\+json)$/;
 
-/** A trusted root as the packages want it. @throws AppError TRUST_INVALID */
+/** A trusted root in the packages' form. @throws AppError TRUST_INVALID */
 function trustMaterial({ verify, specs }: Sigstore, text: string): TrustMaterial {
   try {
     const json = parseJson(text);
-    // What is another file would be read as a root that knows nobody.
+    // Another kind of file would be read as a root without authorities.
     if (!TRUSTED_ROOT.test(json?.mediaType)) throw new Error("it is not of a trusted root's type");
     return verify.toTrustMaterial(specs.TrustedRoot.fromJSON(json));
   } catch (error) {
@@ -172,7 +174,7 @@ function trustMaterial({ verify, specs }: Sigstore, text: string): TrustMaterial
   }
 }
 
-/** Those that cosign signs with; Ed25519 in both its forms. */
+/** Key types that cosign signs with, both variants of Ed25519 included. */
 const KEY_TYPES: readonly unknown[] = ["ec", "rsa", "ed25519"];
 
 function publicKey({ createPublicKey }: Sigstore, path: string, pem: string) {
@@ -192,7 +194,7 @@ function publicKey({ createPublicKey }: Sigstore, path: string, pem: string) {
 
 const invalid = (why: string, unknown = false): Judgement => ({ verdict: "invalid", why, unknown });
 
-/** A bundle that is about the subject; otherwise why it is not. */
+/** A bundle of the subject, or the reason why it is not one. */
 function readBundle(
   { createHash, bundle: { bundleFromJSON }, specs: { HashAlgorithm } }: Sigstore,
   json: string,
@@ -200,7 +202,7 @@ function readBundle(
   { copies }: Requirement,
 ): About | Judgement {
   const bundle = bundleFromJSON(parseShallow(json));
-  if (bundle.content.$case === "messageSignature") { // over the manifest itself
+  if (bundle.content.$case === "messageSignature") { // signs the manifest itself
     const { algorithm, digest } = bundle.content.messageSignature.messageDigest;
     const hash = {
       [HashAlgorithm.SHA2_256]: "sha256",
@@ -210,7 +212,7 @@ function readBundle(
     if (hash === undefined) {
       return invalid(`it is of a hash that is not supported: ${printable(String(algorithm), 40)}`);
     }
-    // It is what a log's entry is compared with.
+    // This digest is compared with the log entry.
     if (!createHash(hash).update(subject.bytes).digest().equals(digest)) {
       return invalid("the hash in it is of something else");
     }
@@ -235,9 +237,9 @@ function readBundle(
 }
 
 /**
- * What a signature is about by the names that it gives its subject. None, or an empty one, names nothing; any other is a
- * repository's, by docker's rules: `acme/foo` is `docker.io/acme/foo`. One that names repositories names the subject's
- * among them, unless copies are taken.
+ * Finds the repository that a signature names for its subject. A missing or empty name names nothing. Any other name is
+ * a repository by docker's rules: `acme/foo` is `docker.io/acme/foo`. If a signature names repositories, the subject's
+ * must be among them, unless copies are accepted.
  */
 function namedBy(
   given: readonly unknown[],
@@ -263,7 +265,7 @@ function repositoryOf(text: string): string | undefined {
   }
 }
 
-/** cosign's older signature as a bundle, if its payload is about the subject; otherwise why it is not. */
+/** cosign's older signature as a bundle if its payload names the subject, or the reason why it does not. */
 function readSimple(
   { createHash, bundle, specs }: Sigstore,
   { payload, annotations }: FoundSignature & { kind: "simple" },
@@ -326,7 +328,7 @@ function readSimple(
   );
 }
 
-/** The bytes of the first certificate in a PEM text. */
+/** The bytes of the first certificate in PEM text. */
 function derOf(text: string): Uint8Array<ArrayBuffer> {
   const body = /-----BEGIN CERTIFICATE-----([A-Za-z0-9+/=\s]+)-----END CERTIFICATE-----/.exec(text)?.[1] ??
     "";
@@ -341,8 +343,8 @@ type Entity = ReturnType<Sigstore["verify"]["toSignedEntity"]>;
 type PublicKey = ReturnType<Sigstore["createPublicKey"]>;
 
 /**
- * What was signed, as sigstore's packages verify it, which know plain Ed25519 only: where it is Ed25519ph by this key, the
- * signature is told to hold, and to be of the SHA-512 that was signed.
+ * The signed content in the form that sigstore's packages verify. They know plain Ed25519 only. For a valid Ed25519ph
+ * signature by this key, the returned object reports a valid signature of the signed SHA-512.
  */
 async function prehashed(
   { createHash, createPublicKey, core }: Sigstore,
@@ -363,14 +365,14 @@ async function prehashed(
     ...entity,
     signature: Object.assign(Object.create(signature) as typeof signature, {
       verifySignature: (by: PublicKey) => by.export({ type: "spki", format: "der" }).equals(spki),
-      // Logs keep the hash that was signed.
+      // Logs record the hash that was signed.
       compareSignedDigest: (digest: Buffer) =>
         signature.compareSignedDigest(digest) || createHash("sha512").update(message).digest().equals(digest),
     }),
   };
 }
 
-/** By one of the keys. A log entry is not asked for, but one by a log that is trusted has to be right. */
+/** Judges a signature by the required keys. A log entry is optional, but an entry of a trusted log must be valid. */
 async function judgeKey(
   sigstore: Sigstore,
   root: TrustMaterial,
@@ -384,7 +386,7 @@ async function judgeKey(
   const known = entity.tlogEntries.filter((entry) => isKnownLog(root, entry));
   const { hint } = entity.key as { hint: string };
   for (const { signer, fingerprint, key } of keys) {
-    // cosign's hint is the key's own digest.
+    // cosign's hint is the digest of the key.
     const named = hint !== "" &&
       hint === Uint8Array.fromHex(fingerprint.slice("sha256:".length)).toBase64();
     const material: TrustMaterial = { ...root, publicKey: () => ({ publicKey: key, validFor: () => true }) };
@@ -412,7 +414,7 @@ async function judgeKey(
   return { verdict: "untrusted", why: "it is by another key, or was changed" };
 }
 
-/** By one of the identities, in a certificate that was valid when the log says it was used. */
+/** Judges a signature by the required identities. The certificate must have been valid at the log's time. */
 async function judgeCertificate(
   sigstore: Sigstore,
   { material: root, used }: Root,
@@ -426,7 +428,7 @@ async function judgeCertificate(
   const { certificate } = plain.key as { certificate: InstanceType<typeof core.X509Certificate> };
   const entity = await prehashed(sigstore, plain, certificate.publicKey, bundle, artifact);
   const options: VerifierOptions = {
-    // Who brings a root without logs does without them: a time stamp is asked for all the same.
+    // A custom root without logs needs no log entries, but still a timestamp.
     tlogThreshold: root.tlogs.length > 0 ? 1 : 0,
     ctlogThreshold: root.ctlogs.length > 0 ? 1 : 0,
     timestampThreshold: 1,
@@ -483,7 +485,7 @@ function isKnownLog({ tlogs }: TrustMaterial, { logId }: Entity["tlogEntries"][n
   return tlogs.some(({ logID }) => logID.equals(logId.keyId));
 }
 
-/** Whether the certificate was not valid at one of the times that the log states. */
+/** Whether the certificate was invalid at one of the log's times. */
 function isOutdated(
   core: Sigstore["core"],
   { key, timestamps }: { key: { $case: string }; timestamps: readonly object[] },
@@ -499,7 +501,7 @@ function isOutdated(
   });
 }
 
-/** JSON that a registry or a bundle sent. @throws Error */
+/** Parses JSON from a registry or a bundle. @throws Error */
 function parseShallow(text: string): unknown {
   if (isDeep(text)) throw new Error("it is nested too deeply");
   return parseJson(text);
@@ -509,7 +511,7 @@ function parseJson(text: string) {
   try {
     return JSON.parse(text);
   } catch {
-    throw new Error("it is not JSON"); // the engine's own words quote the text
+    throw new Error("it is not JSON"); // the engine's message would quote the text
   }
 }
 

@@ -1,4 +1,4 @@
-/** Whether an artifact is signed by whom it has to be: the one function that an installation asks. */
+/** Verifies that an artifact has a required signature. Installations call this function only. */
 
 import { AppError } from "../../runtime/base/errors.ts";
 import { printable } from "../../runtime/base/text.ts";
@@ -11,9 +11,9 @@ import { type Judge, type Judgement, makeJudge, type Subject } from "./sigstore.
 import { describeSigner, type Requirement } from "./required_signers.ts";
 
 /**
- * Checks that an artifact, or the index it was chosen from, has a signature by one of those that are asked for.
+ * Checks that an artifact, or the index it was chosen from, has a signature by a required signer.
  *
- * @returns who signed
+ * @returns the signers
  * @throws AppError SIGNATURE_MISSING, SIGNATURE_UNTRUSTED, SIGNATURE_EXPIRED, SIGNATURE_INVALID; TRUST_INVALID;
  * REGISTRY_…
  */
@@ -26,14 +26,17 @@ export async function verifyArtifact(
   return await (await makeVerifier(requirement))(source, reference, manifest);
 }
 
-/** Does what {@linkcode verifyArtifact} does, with keys and trust root read already. */
+/** {@linkcode verifyArtifact} with its keys and trust root loaded. */
 export type Verifier = (
   source: SignatureSource,
   reference: Reference,
   manifest: FetchedManifest,
 ) => Promise<Signature>;
 
-/** Reads keys and trust root, so that what is wrong with them is told before a registry is asked. @throws AppError TRUST_INVALID */
+/**
+ * Loads keys and the trust root, so that problems with them are reported before a request. @throws AppError
+ * TRUST_INVALID
+ */
 export async function makeVerifier(requirement: Requirement): Promise<Verifier> {
   const judge = await makeJudge(requirement);
   return (source, reference, manifest) => verifyBy(judge, requirement, source, reference, manifest);
@@ -65,7 +68,7 @@ async function verifyBy(
       if (judgement.verdict === "good") {
         const { by } = judgement;
         if (manifest.source === undefined || by.names === subject.repository) return by;
-        good ??= by; // another may say which repository it is of, which only a bundle or a mirror says here
+        good ??= by; // another signature may name its repository, which only a bundle or a mirror does here
       } else if (judgement.verdict !== "other") judgements.push(judgement);
     }
   }
@@ -86,7 +89,7 @@ const WORDS = {
   invalid: "its signature does not hold",
 } as const;
 
-/** The error that says most: one that nearly held before one by others, and that before one of nothing. */
+/** The most useful error: a nearly valid signature, then a signature by others, then none. */
 function failure(
   at: string,
   { signers }: Requirement,

@@ -1,4 +1,4 @@
-/** The bytes of plugins, by their digests: two names of one digest share them. */
+/** The bytes of plugins, stored by digest. Plugins with the same digest share them. */
 
 import type { Layout } from "../../runtime/store/layout.ts";
 import { BINDGEN } from "../../runtime/store/bindgen.ts";
@@ -10,7 +10,7 @@ import type { Compiled } from "../compile/compile.ts";
 import { digestOf } from "../oci/digest.ts";
 import { publish, storeFailed, syncDirectory, writeSynced } from "./disk.ts";
 
-/** A blob's bytes where they are there and whole. */
+/** Reads a blob's bytes; undefined if it is missing or incomplete. */
 export function readIntact(
   path: string,
   { digest, size }: { readonly digest: string; readonly size: number },
@@ -25,7 +25,7 @@ export function readIntact(
   return bytes.length === size && digestOf(bytes) === digest ? bytes : undefined;
 }
 
-/** Stores small bytes under their digest, where they are not there already. @throws AppError STORE_FAILED */
+/** Stores small bytes under their digest, unless they are stored already. @throws AppError STORE_FAILED */
 export function writeBlob(layout: Layout, bytes: Uint8Array): string {
   const digest = digestOf(bytes);
   const path = layout.blob(digest);
@@ -39,12 +39,12 @@ export function writeBlob(layout: Layout, bytes: Uint8Array): string {
   return digest;
 }
 
-/** What a receipt says of a compiled form. */
+/** A receipt's fields about the compiled form. */
 export type CompiledForm = Pick<Receipt, "kind" | "compiled">;
 
 /**
- * A compiled form that is there, whole, as a receipt describes it. It is shared: to make it again would pull it away
- * from under the plugins that have it.
+ * An intact compiled form, as a receipt describes it. Plugins share it: compiling again would remove it from under
+ * running plugins.
  */
 export function findCompiled(layout: Layout, digest: string): CompiledForm | undefined {
   const directory = layout.compiledDir(digest, BINDGEN);
@@ -58,12 +58,12 @@ export function findCompiled(layout: Layout, digest: string): CompiledForm | und
   );
 }
 
-/** Whether a compiled form is as its receipt says. */
+/** Whether a compiled form matches its receipt. */
 export function isCompiledIntact(directory: string, files: readonly CompiledFile[]): boolean {
   return files.every((entry) => readIntact(`${directory}/${entry.file}`, entry) !== undefined);
 }
 
-/** Writes a compiled form into place, in one step. @throws AppError STORE_FAILED */
+/** Moves a compiled form into place, in one step. @throws AppError STORE_FAILED */
 export function writeCompiled(layout: Layout, digest: string, { kind, files }: Compiled): CompiledForm {
   const staged = `${layout.stage}/compiled`;
   const directory = layout.compiledDir(digest, BINDGEN);
@@ -71,7 +71,7 @@ export function writeCompiled(layout: Layout, digest: string, { kind, files }: C
     Deno.mkdirSync(staged, { mode: 0o700 });
     for (const { name, bytes } of files) writeSynced(`${staged}/${name}`, bytes, 0o600);
     syncDirectory(staged);
-    // What is there is no receipt's, or broken: findCompiled() had it otherwise.
+    // findCompiled() did not return it, so it has no receipt or is broken.
     const replaced = `${layout.stage}/replaced`;
     if (exists(directory)) Deno.renameSync(directory, replaced);
     publish(staged, directory);

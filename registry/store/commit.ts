@@ -1,4 +1,6 @@
-/** What becomes of receipts: an installation, a change, a rollback, a removal. Under the lock, but for the functions that take it. */
+/**
+ * Changes receipts: installation, update, rollback, removal. Functions need the lock unless they take it themselves.
+ */
 
 import { AppError } from "../../runtime/base/errors.ts";
 import { exists } from "../../runtime/base/host_path.ts";
@@ -15,14 +17,14 @@ import { dataAside, recoverData } from "./data.ts";
 import { openForWriting, type OpenOptions } from "./open.ts";
 import { sweep } from "./sweep.ts";
 
-/** How many versions of a plugin stay, the installed one among them, unless a command says otherwise. */
+/** How many versions of a plugin to keep by default, including the installed one. */
 export const DEFAULT_KEEP = 3;
 
 /**
- * Makes a receipt what is installed: in one step, the last of an installation. The version it replaces goes into the
- * history before, and what is too old leaves it after.
+ * Makes a receipt the installed one: the last step of an installation. Adds the replaced version to the history first,
+ * and removes too old versions afterwards.
  *
- * @param keep versions that stay, this one among them
+ * @param keep number of versions to keep, including this one
  * @throws AppError STORE_FAILED
  */
 export function commitReceipt(layout: Layout, receipt: Receipt, keep: number): void {
@@ -39,13 +41,13 @@ export function commitReceipt(layout: Layout, receipt: Receipt, keep: number): v
 }
 
 /**
- * Writes the receipt of another version. One of another publisher finds an empty private directory: what one publisher's
- * plugin kept there (tokens, perhaps) is no business of another's that takes its name. So it is put aside before, and
- * put back where it does not come to that, by the next process that writes if this one is killed (recoverData()).
+ * Replaces a receipt. A plugin of another publisher gets an empty private directory: it must not read what the earlier
+ * plugin stored there, such as tokens. The old directory is put aside first. If the receipt is not written, this
+ * process puts it back, or the next writer does (recoverData()).
  */
 function writeReplacement(layout: Layout, replaced: Receipt | undefined, receipt: Receipt): void {
   const data = layout.dataDir(receipt.name);
-  // Of a receipt that can't be read nobody knows whose it was.
+  // The publisher of a broken receipt is unknown.
   const keeps = replaced !== undefined && isSamePublisher(replaced, receipt);
   if (keeps || !exists(data)) return writeReceipt(layout, receipt);
   try {
@@ -66,16 +68,16 @@ function writeReplacement(layout: Layout, replaced: Receipt | undefined, receipt
   } catch { /* it is swept with all that is staged */ }
 }
 
-/** Writes a receipt in one step. @throws AppError STORE_FAILED */
+/** Replaces a receipt in one step. @throws AppError STORE_FAILED */
 export function writeReceipt(layout: Layout, receipt: Receipt): void {
   replaceFile(layout, "receipt", layout.receipt(receipt.name), formatReceipt(receipt));
 }
 
 /**
- * Changes the receipt of an installed plugin, under the lock. `change` gets the receipt as it is then; what it throws
- * leaves everything as it was.
+ * Changes the receipt of an installed plugin, under the lock. `change` gets the current receipt; if it throws, nothing
+ * changes.
  *
- * @returns the receipt as it was written
+ * @returns the new receipt
  * @throws AppError NOT_INSTALLED, RECEIPT_INVALID, STORE_…
  */
 export async function updateReceipt(
@@ -84,7 +86,7 @@ export async function updateReceipt(
   change: (receipt: Receipt) => Receipt | Promise<Receipt>,
   options: Partial<OpenOptions> = {},
 ): Promise<Receipt> {
-  readReceipt(layout, name); // what is not installed is told without a store being made
+  readReceipt(layout, name); // reports a missing plugin before a store is created
   using _lock = await openForWriting(layout, { task: `change ${name}`, ...options });
   const receipt = readReceipt(layout, name);
   const changed = { ...await change(receipt), name };
@@ -92,16 +94,16 @@ export async function updateReceipt(
   return changed;
 }
 
-/** How a rollback is asked for. */
+/** Options of a rollback. */
 export interface RollbackOptions {
-  /** The version to go to, by its own name (`1.2.0`) or by the begin of one of its digests; the one before without it. */
+  /** The target version, by its name (`1.2.0`) or by a digest prefix. Default: the previous version. */
   readonly to?: string | undefined;
   readonly notice?: OpenOptions["notice"];
 }
 
 /**
- * Brings an earlier version of a plugin back. Its grants are the present ones, as these are what the user last said; for
- * a version of another publisher they are its own of then.
+ * Rolls a plugin back. The current grants stay, because they are the user's last decision. A version of another
+ * publisher gets its own earlier grants instead.
  *
  * @returns the receipts before and after
  * @throws AppError NOT_INSTALLED, RECEIPT_INVALID, VERSION_UNKNOWN, STORE_CORRUPT, STORE_…
@@ -160,14 +162,14 @@ function tagOf({ reference }: Receipt): string | undefined {
   return /:([^/:@]*)(?:@.*)?$/.exec(reference.replace(/@.*$/, ""))?.[1];
 }
 
-/** What became of each name of {@linkcode removePlugins}. */
+/** The result of {@linkcode removePlugins} for one name. */
 export interface Removal {
   readonly name: string;
-  /** undefined: it was removed. */
+  /** undefined if it was removed. */
   readonly error: unknown;
 }
 
-/** Removes plugins: all that can be, each with what became of it. @throws AppError STORE_… */
+/** Removes plugins. A failure of one does not stop the others. @throws AppError STORE_… */
 export async function removePlugins(
   layout: Layout,
   names: readonly string[],
@@ -177,12 +179,12 @@ export async function removePlugins(
   using _lock = await openForWriting(layout, { task: `rm ${names.join(" ")}`, notice });
   const removals = names.map((text): Removal => {
     const name = text.replaceAll("_", "-");
-    // A broken receipt can be removed too; what is no name can't be a path.
+    // A broken receipt can be removed, too. An invalid name must not become a path.
     if (!/^[a-z0-9]+(-[a-z0-9]+)*$/.test(name) || !exists(layout.receipt(name))) {
       return { name: text, error: notInstalled(text) };
     }
     try {
-      // Without its receipt a plugin is not installed; what else there is of it is swept, now or by the next command.
+      // Without its receipt a plugin is not installed. This sweep, or the next command's, removes the rest.
       Deno.removeSync(layout.receipt(name));
       syncDirectory(layout.receipts);
       return { name, error: undefined };
@@ -209,7 +211,7 @@ function notInstalled(name: string): AppError {
   });
 }
 
-/** Writes the earlier versions of a plugin in one step. Under the lock. @throws AppError STORE_FAILED */
+/** Writes a plugin's history in one step. Under the lock. @throws AppError STORE_FAILED */
 export function writeHistory(layout: Layout, name: string, versions: readonly Receipt[]): void {
   replaceFile(layout, "history", layout.historyOf(name), formatHistory(versions));
 }
@@ -218,7 +220,7 @@ function installedOrBroken(layout: Layout, name: string): Receipt | undefined {
   try {
     return readReceipt(layout, name);
   } catch {
-    return undefined; // nothing, or nothing to go back to
+    return undefined; // there is no earlier version
   }
 }
 
@@ -226,6 +228,6 @@ function historyOrNone(layout: Layout, name: string): Receipt[] {
   try {
     return readHistory(layout, name);
   } catch {
-    return []; // broken; a new one takes its place
+    return []; // broken: a new one replaces it
   }
 }

@@ -1,4 +1,4 @@
-/** Private directories that were put aside, while a plugin of another repository takes the name. Under the lock. */
+/** Puts a private directory aside while a plugin of another repository takes the name. Under the lock. */
 
 import type { Layout } from "../../runtime/store/layout.ts";
 import { readReceipt } from "../../runtime/store/read.ts";
@@ -6,25 +6,25 @@ import type { Receipt } from "../../runtime/store/receipt.ts";
 import { removeDirectory } from "./disk.ts";
 import { namesIn } from "./sweep.ts";
 
-/** Where a plugin's private directory waits for a receipt to be written: it names that, by its manifest. */
+/** Where a private directory waits until the receipt is written. The receipt's manifest digest is part of the name. */
 export function dataAside(layout: Layout, { name, manifestDigest }: Receipt): string {
   return `${layout.stage}/data-${name}-${manifestDigest.slice("sha256:".length)}`;
 }
 
 const ASIDE = /^data-([a-z0-9-]+)-([0-9a-f]{64})$/;
 
-/** Whether what is in stage/ is a private directory that was put aside. */
+/** Whether an entry of stage/ is a private directory that was put aside. */
 export function isAside(name: string): boolean {
   return ASIDE.test(name);
 }
 
-/** Puts back what was put aside for a receipt that is not there. What is left is swept with all that is staged. */
+/** Puts directories back whose receipt was not written. emptyStage() removes the others. */
 export function recoverData(layout: Layout): void {
   for (const file of namesIn(layout.stage)) {
     const [, name, hex] = ASIDE.exec(file) ?? [];
     if (name === undefined || installedAs(layout, name) === `sha256:${hex}`) continue;
     try {
-      removeDirectory(layout.dataDir(name)); // of a run meanwhile, which found nothing
+      removeDirectory(layout.dataDir(name)); // made by a run in between, without content
     } catch (error) {
       if (!(error instanceof Deno.errors.NotFound)) throw error;
     }
@@ -36,6 +36,6 @@ function installedAs(layout: Layout, name: string): string | undefined {
   try {
     return readReceipt(layout, name).manifestDigest;
   } catch {
-    return undefined; // removed: it goes with the plugin
+    return undefined; // the plugin was removed: so is its directory
   }
 }

@@ -1,13 +1,13 @@
 /**
- * Changes on disk, each in one step: written beside its target (in stage/, the same file system), synced, renamed, and
- * the directory synced. What ends the process in between leaves the target as it was.
+ * Atomic changes on disk: write beside the target (in stage/, on the same file system), sync, rename, sync the
+ * directory. A killed process leaves the target unchanged.
  */
 
 import { AppError, messageOf } from "../../runtime/base/errors.ts";
 import { diskWords, systemWords } from "../../runtime/base/file_error.ts";
 import type { Layout } from "../../runtime/store/layout.ts";
 
-/** Writes all of a new file, synced. */
+/** Writes a new file and syncs it. */
 export function writeSynced(path: string, bytes: Uint8Array, mode: number): void {
   const file = Deno.openSync(path, { write: true, create: true, truncate: true, mode });
   try {
@@ -18,13 +18,13 @@ export function writeSynced(path: string, bytes: Uint8Array, mode: number): void
   }
 }
 
-/** Moves what is staged into place, in one step. */
+/** Moves a staged file or directory into place, in one step. */
 export function publish(staged: string, path: string): void {
   Deno.renameSync(staged, path);
   syncDirectory(path.slice(0, path.lastIndexOf("/")));
 }
 
-/** Writes a small file of the store in one step. `stage` is its name while it is staged. @throws AppError STORE_FAILED */
+/** Replaces a small file of the store in one step. `stage` is its name while staged. @throws AppError STORE_FAILED */
 export function replaceFile(layout: Layout, stage: string, path: string, text: string): void {
   try {
     writeSynced(`${layout.stage}/${stage}`, new TextEncoder().encode(text), 0o600);
@@ -34,20 +34,20 @@ export function replaceFile(layout: Layout, stage: string, path: string, text: s
   }
 }
 
-/** Makes a directory, and those above it, for the user alone. One that is there is let be. */
+/** Creates a directory and its parents, for the user alone. Leaves an existing one unchanged. */
 export function makeDirectory(path: string): void {
   for (let tried = 1;; tried++) {
     try {
       return Deno.mkdirSync(path, { recursive: true, mode: 0o700 });
     } catch (error) {
-      // Another process made it and removed it again, both between two looks.
+      // Another process created it and removed it again in between.
       const moved = error instanceof Deno.errors.NotFound || error instanceof Deno.errors.AlreadyExists;
       if (!moved || tried === 10) throw error;
     }
   }
 }
 
-/** Removes a directory and all in it, which a plugin that was replaced and still runs may go on filling meanwhile. */
+/** Removes a directory with its content. A replaced plugin that still runs may add files meanwhile, so it retries. */
 export function removeDirectory(path: string): void {
   for (let tried = 1;; tried++) {
     try {
@@ -58,9 +58,9 @@ export function removeDirectory(path: string): void {
   }
 }
 
-/** Makes the names in a directory last. */
+/** Makes the names in a directory durable. */
 export function syncDirectory(path: string): void {
-  if (Deno.build.os === "windows") return; // a directory can't be opened there
+  if (Deno.build.os === "windows") return; // Windows cannot open a directory
   const directory = Deno.openSync(path, { read: true });
   try {
     directory.syncSync();
@@ -69,7 +69,7 @@ export function syncDirectory(path: string): void {
   }
 }
 
-/** A failure of the file system in words. */
+/** The error for a failure of the file system. */
 export function storeFailed(what: string, error: unknown): AppError {
   if (error instanceof AppError) return error;
   const why = error instanceof Deno.errors.NotCapable

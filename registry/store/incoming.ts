@@ -1,32 +1,35 @@
 /**
- * Bytes on their way into a store, before it is locked: a file without a name. Nobody has to tell whether its process
- * still lives, as the system frees it when that ends; who empties stage/ meanwhile takes nothing away.
+ * Bytes for a store before its lock is taken, in a file without a name. The system frees the file when its process
+ * ends, so no other process has to find out whether it is still needed. A process that empties stage/ cannot remove it.
  */
 
 import type { Layout } from "../../runtime/store/layout.ts";
 import { makeDirectory, storeFailed } from "./disk.ts";
 
-/** What the files are called in stage/ for the moment until they have no name; on Windows as long as they are open. */
+/**
+ * Prefix of their names in stage/. On Linux and macOS a file has its name only for a moment, on Windows as long as it
+ * is open.
+ */
 const INCOMING = "incoming-";
 const PIECE = 1 << 20;
 
-/** Whether what is in stage/ may be another process's that goes on with it. */
+/** Whether an entry of stage/ may belong to another process that still uses it. */
 export function isIncoming(name: string): boolean {
   return name.startsWith(INCOMING);
 }
 
 /**
- * Whether it is what a file without a name is called where the file system can't do without one (NFS: `.nfs…`, FUSE:
- * `.fuse_hidden…`, ntfs-3g: `.ghost-ntfs-3g-…`): to remove it would take away what is open. It goes when it is closed.
+ * Whether a name is the file system's placeholder for an open file without a name (NFS: `.nfs…`, FUSE: `.fuse_hidden…`,
+ * ntfs-3g: `.ghost-ntfs-3g-…`). Removing it would remove the open file. It disappears when the file is closed.
  */
 export function isNamedByFileSystem(name: string): boolean {
   return name.startsWith(".");
 }
 
-/** See the file's comment; dispose it to free it. */
+/** A file without a name; see above. Dispose it to free it. */
 export class Incoming implements Disposable {
   private constructor(
-    /** To read from, anywhere. */
+    /** For reads at any offset. */
     readonly file: Deno.FsFile,
   ) {}
 
@@ -42,14 +45,14 @@ export class Incoming implements Disposable {
         } catch { /* by whoever emptied stage/; on Windows another time */ }
         return new Incoming(file);
       } catch (error) {
-        // The whole store may be removed by hand.
+        // The user may have removed the whole store.
         if (error instanceof Deno.errors.NotFound && tried < 10) continue;
         throw storeFailed(`Cannot write ${layout.stage}`, error);
       }
     }
   }
 
-  /** Begins anew. */
+  /** Discards the bytes and starts again. */
   restart(): void {
     this.file.truncateSync(0);
     this.file.seekSync(0, Deno.SeekMode.Start);
@@ -59,7 +62,7 @@ export class Incoming implements Disposable {
     for (let sent = 0; sent < bytes.length;) sent += this.file.writeSync(bytes.subarray(sent));
   }
 
-  /** Writes all of it into a new file, synced. */
+  /** Copies the bytes to a new file and syncs it. */
   copyTo(path: string): void {
     const copy = Deno.openSync(path, { write: true, create: true, truncate: true, mode: 0o600 });
     try {

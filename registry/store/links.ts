@@ -1,8 +1,8 @@
 /**
- * What kubectl finds. Each plugin's link points to `bin/krew-wasm`, which alone knows where the binary is: a binary that
- * was moved or upgraded is one repair, and every command makes it.
+ * The links that kubectl finds. Each plugin's link points to `bin/krew-wasm`, the only link that knows the binary's
+ * path. If the binary moves, one repair is enough, and every command makes it.
  *
- * On Windows, where a link needs a right that users don't have, each is a small `.cmd`.
+ * On Windows a link needs a right that users don't have, so each is a small `.cmd` file.
  */
 
 import { AppError } from "../../runtime/base/errors.ts";
@@ -14,20 +14,20 @@ import { makeSymlink } from "../../runtime/base/symlink.ts";
 import { shellQuoted } from "../../runtime/base/text.ts";
 import { publish, storeFailed, writeSynced } from "./disk.ts";
 
-/** What a plugin's link starts in the end: this binary, or, run from source, a command that does what it does. */
+/** What a plugin's link starts in the end: this binary, or, when run from source, an equivalent command. */
 export type LinkTarget =
   | { readonly kind: "binary"; readonly path: string }
   | { readonly kind: "launcher"; readonly command: readonly string[] };
 
 const LAUNCHER_MARK = "made by krew-wasm";
 
-/** The files that kubectl may find for a plugin. */
+/** The file names by which kubectl may find a plugin. */
 export function linkFiles(layout: Layout, name: string): string[] {
   const link = layout.link(name);
   return Deno.build.os === "windows" ? [`${link}.cmd`, link] : [link];
 }
 
-/** Whose a file in bin/ is: ours is a link to our own, or a launcher. */
+/** The owner of a file in bin/. Ours are links to our own link, and launchers. */
 export function ownerOfLink(layout: Layout, path: string): "us" | "others" | "nobody" {
   try {
     const info = Deno.lstatSync(path);
@@ -36,12 +36,12 @@ export function ownerOfLink(layout: Layout, path: string): "us" | "others" | "no
       : info.isFile && info.size < 65536 && Deno.readTextFileSync(path).includes(LAUNCHER_MARK);
     return ours ? "us" : "others";
   } catch (error) {
-    // Never there, or removed with its plugin by another process while it was looked at.
+    // It never existed, or another process removed it with its plugin in between.
     return error instanceof Deno.errors.NotFound ? "nobody" : "others";
   }
 }
 
-/** Refuses to replace what somebody else put where a plugin's link goes. @throws AppError STORE_FAILED */
+/** Refuses to replace a file of somebody else at the path of a plugin's link. @throws AppError STORE_FAILED */
 export function checkLinkIsOurs(layout: Layout, name: string): void {
   for (const link of linkFiles(layout, name)) refuseOthers(layout, link);
 }
@@ -53,7 +53,7 @@ function refuseOthers(layout: Layout, link: string): void {
   });
 }
 
-/** Makes a plugin's links, where they are not as they should be. Under the lock. @throws AppError STORE_FAILED */
+/** Creates or repairs a plugin's links. Under the lock. @throws AppError STORE_FAILED */
 export function writeLinks(layout: Layout, { name, completion }: Pick<Receipt, "name" | "completion">): void {
   const make = (link: string, launcher: string) => {
     for (const path of Deno.build.os === "windows" ? [`${link}.cmd`] : [link]) refuseOthers(layout, path);
@@ -71,7 +71,7 @@ export function writeLinks(layout: Layout, { name, completion }: Pick<Receipt, "
   if (completion !== undefined) make(layout.completionLink(name), windowsLauncher(name, "__complete "));
 }
 
-/** Lets `bin/krew-wasm` lead to the binary, where it does not. Under the lock. @throws AppError STORE_FAILED */
+/** Creates or repairs `bin/krew-wasm`. Under the lock. @throws AppError STORE_FAILED */
 export function writeSelf(layout: Layout, target: LinkTarget): void {
   try {
     if (Deno.build.os === "windows") {
@@ -88,10 +88,10 @@ export function writeSelf(layout: Layout, target: LinkTarget): void {
 }
 
 /**
- * Mends `bin/krew-wasm` when it leads nowhere, since the binary was moved. Takes no lock, as it may not wait: the link is
- * replaced in one step. A store that can't be written stays as it is.
+ * Repairs a dangling `bin/krew-wasm` after the binary moved. Takes no lock, because it must not wait: replacing the
+ * link is atomic. A read-only store stays as it is.
  *
- * @returns whether it was mended
+ * @returns whether it repaired the link
  */
 export function mendSelf(layout: Layout, findTarget: () => LinkTarget): boolean {
   if (Deno.build.os === "windows" || reaches(layout.self) || linkTargetOf(layout.self) === undefined) {
@@ -108,7 +108,7 @@ export function mendSelf(layout: Layout, findTarget: () => LinkTarget): boolean 
   }
 }
 
-/** Whether something is where a link leads. */
+/** Whether the target of a link exists. */
 export function reaches(path: string): boolean {
   try {
     Deno.statSync(path);
@@ -118,7 +118,7 @@ export function reaches(path: string): boolean {
   }
 }
 
-/** Where a symbolic link points; undefined for anything else. */
+/** The target of a symbolic link; undefined for anything else. */
 export function linkTargetOf(path: string): string | undefined {
   try {
     return Deno.readLinkSync(path);
@@ -127,7 +127,7 @@ export function linkTargetOf(path: string): string | undefined {
   }
 }
 
-/** `bin/krew-wasm`, run from source: called through a plugin's link it runs that plugin. Pure. */
+/** The script `bin/krew-wasm` when run from source. Called through a plugin's link, it runs that plugin. Pure. */
 export function shellSelf(command: readonly string[]): string {
   const words = command.map(shellQuoted).join(" ");
   return `#!/bin/sh
@@ -142,23 +142,23 @@ esac
 }
 
 /**
- * How a batch file begins. Without delayed expansion (`cmd /v:on`, or the registry) an exclamation mark in an argument is
- * one. The setting ends with the file, and the exit code stays that of the last command.
+ * The start of a batch file. It disables delayed expansion, which `cmd /v:on` or the registry may enable and which
+ * would change exclamation marks in arguments. The setting ends with the file, and the last command's exit code stays.
  */
 const BATCH = `@rem ${LAUNCHER_MARK}\r\n@setlocal DisableDelayedExpansion\r\n`;
 
-/** `bin\krew-wasm.cmd`. Pure. */
+/** The file `bin\krew-wasm.cmd`. Pure. */
 export function windowsSelf(command: readonly string[]): string {
-  // In a batch file a percent sign is written twice, other signs are themselves between quotes; a quote can't be in a path.
+  // A batch file doubles percent signs. Quotes protect other characters; a path cannot contain a quote.
   const words = command.map((word) => `"${word.replaceAll("%", "%%")}"`).join(" ");
-  // cmd.exe reads each line in the console's code page, which is that of the country unless it is told otherwise.
+  // cmd.exe reads each line in the console's code page, by default that of the country.
   const codePage = /^[ -~]*$/.test(words) ? "" : "@chcp 65001 >nul\r\n";
   return `${BATCH}${codePage}@${words} %*\r\n`;
 }
 
 /**
- * A plugin's `.cmd`: the one beside it knows the binary. It goes over to that without `call`, which would read the arguments
- * once more and double their carets. Pure.
+ * A plugin's `.cmd` file. It starts the launcher beside it, which knows the binary. It does not use `call`, which would
+ * parse the arguments again and double their carets. Pure.
  */
 export function windowsLauncher(name: string, first: "" | "__complete " = ""): string {
   const flags = first === "" ? "" : "--no-prompt ";

@@ -1,6 +1,6 @@
 /**
- * An older store brought up to date. Each step leaves a store that both formats' readers understand or that this one
- * does, and can be done again; the version is written last, so what ends the process is made good by the next command.
+ * Migrates an older store. After each step the store is valid for both formats' readers or for this one's, and each
+ * step can be repeated. The version is written last, so the next command completes an interrupted migration.
  */
 
 import { formatHistory, readHistories } from "../../runtime/store/history.ts";
@@ -10,8 +10,10 @@ import { formatReceipt } from "../../runtime/store/receipt.ts";
 import { replaceFile } from "./disk.ts";
 
 /**
- * From 1 or 2 to 3: modes, and receipts of format 3, in the history too. One that can't be read stays what it is. Under the
- * lock. @throws AppError STORE_FAILED, Deno.errors
+ * Migrates versions 1 and 2 to 3: modes, and receipts in format 3, also in the history. Leaves broken receipts
+ * unchanged. Under the lock.
+ *
+ * @throws AppError STORE_FAILED, Deno.errors
  */
 export function migrateStore(layout: Layout): void {
   if (Deno.build.os !== "windows") {
@@ -28,7 +30,7 @@ export function migrateStore(layout: Layout): void {
   replaceFile(layout, "version", layout.version, `{"format":${STORE_VERSION}}\n`);
 }
 
-/** Takes others' rights from a directory and what is in it, `depth` levels down; links are let be. */
+/** Removes the rights of other users from a directory and its content, `depth` levels down. Does not follow links. */
 export function narrow(path: string, depth: number): void {
   let names: string[] = [];
   try {
@@ -38,7 +40,7 @@ export function narrow(path: string, depth: number): void {
     if ((mode & 0o077) !== 0) Deno.chmodSync(path, mode & 0o700);
     if (info.isDirectory && depth > 0) names = [...Deno.readDirSync(path)].map(({ name }) => name);
   } catch (error) {
-    // Plugins that run come and go without the lock: their records are put aside, their files removed.
+    // Running plugins change files without the lock: broker records move, and files disappear.
     if (!(error instanceof Deno.errors.NotFound)) throw error;
   }
   for (const name of names) narrow(`${path}/${name}`, depth - 1);

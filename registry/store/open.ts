@@ -1,4 +1,7 @@
-/** Opening a store to change it: whose it is, its directories, the lock, its format, and what an earlier process left. */
+/**
+ * Opens a store for changes: checks its owner, creates its directories, takes the lock, migrates its format, and cleans
+ * up.
+ */
 
 import { AppError } from "../../runtime/base/errors.ts";
 import type { Layout } from "../../runtime/store/layout.ts";
@@ -15,25 +18,25 @@ import { isIncoming, isNamedByFileSystem } from "./incoming.ts";
 import { migrateStore } from "./migrate.ts";
 import { namesIn, sweep } from "./sweep.ts";
 
-/** Who opens a store, and whom to tell. */
+/** The caller of a store's lock, and how to tell the user. */
 export interface OpenOptions {
-  /** What will be done, for those who wait: `pull ghcr.io/acme/decoder:v1`. */
+  /** The task that waiting processes show: `pull ghcr.io/acme/decoder:v1`. */
   readonly task: string;
-  /** One line of status: for whom this process waits. */
+  /** Prints a line of status: the process that this one waits for. */
   readonly notice?: ((line: string) => void) | undefined;
 }
 
 /**
- * Makes the store's directories where they are missing, takes the lock, brings an older format up to date and sweeps what
- * a process that was ended left. Dispose it to let go of the lock.
+ * Opens a store for writing: creates missing directories, takes the lock, migrates an older format, and removes what a
+ * killed process left. Dispose it to release the lock.
  *
  * @throws AppError STORE_UNSAFE, STORE_NEWER, STORE_CORRUPT, STORE_FAILED
  */
 export async function openForWriting(layout: Layout, { task, notice }: OpenOptions): Promise<Disposable> {
   const lock = await lockStore(layout.lock, task, (line) => notice?.(line), () => prepareStore(layout));
   try {
-    const version = checkStore(layout); // whoever had the lock before may have been newer
-    // A link is not followed.
+    const version = checkStore(layout); // a newer krew-wasm may have had the lock before
+    // Does not follow a link.
     if (exists(layout.stage) && !Deno.lstatSync(layout.stage).isDirectory) Deno.removeSync(layout.stage);
     recoverData(layout);
     emptyStage(layout);
@@ -55,13 +58,13 @@ export async function openForWriting(layout: Layout, { task, notice }: OpenOptio
   };
 }
 
-/** Makes the store's directories where they are missing, for what goes on without the lock. @throws AppError STORE_… */
+/** Creates the store's missing directories, for work without the lock. @throws AppError STORE_… */
 export function prepareStore(layout: Layout): void {
   checkStore(layout);
   makeDirectories(layout);
 }
 
-/** Removes what is in stage/. The directory stays where it is one: others open files in it without the lock. */
+/** Empties stage/. Keeps the directory itself: other processes create files in it without the lock. */
 function emptyStage(layout: Layout): void {
   const { stage } = layout;
   for (const name of namesIn(stage)) {
@@ -69,28 +72,28 @@ function emptyStage(layout: Layout): void {
     try {
       removeDirectory(`${stage}/${name}`);
     } catch (error) {
-      // It has lost its name by now, or, on Windows, can't lose it while it is open.
+      // It has no name any more, or Windows cannot remove it while it is open.
       if (!isIncoming(name) && !(error instanceof Deno.errors.NotFound)) throw error;
     }
   }
-  // Who comes next makes the directories before it waits, perhaps just now.
+  // The next process creates the directories before it waits, perhaps right now.
   makeDirectory(stage);
 }
 
 /**
- * Opens a store for a reader that needs all of it to stay as it is for a while; dispose it to let writers go on. Most
- * readers need no such thing: a receipt is there whole or not at all.
+ * Opens a store for a reader that needs an unchanged store. Dispose it to let writers continue. Most readers don't need
+ * this, because receipts change atomically.
  *
  * @throws AppError STORE_UNSAFE, STORE_NEWER, STORE_CORRUPT, STORE_FAILED, STORE_LOCKED
  */
 export async function openForReading(layout: Layout, notice: OpenOptions["notice"]): Promise<Disposable> {
-  checkStore(layout); // nothing of a store that is refused is opened
+  checkStore(layout); // throws before anything of a refused store is opened
   return await lockForReading(layout.lock, (line) => notice?.(line));
 }
 
 /**
- * What a command that failed has staged goes at once: on a full disk it is what fills it. A private directory that it could
- * not put back stays for the next one, which does.
+ * Removes what a failed command staged: on a full disk it takes the space. A private directory that could not be put
+ * back stays; the next writer puts it back.
  */
 function clearStage(layout: Layout): void {
   try {
@@ -103,7 +106,7 @@ function clearStage(layout: Layout): void {
   } catch { /* the next command that writes puts it right */ }
 }
 
-/** Makes the copy of what `list` shows anew, where there are many plugins and they changed. It is never needed. */
+/** Updates the cached summaries of `list` after changes, if there are many plugins. The cache is optional. */
 function renewSummaries(layout: Layout): void {
   try {
     const stamp = receiptsStamp(layout);
@@ -115,22 +118,23 @@ function renewSummaries(layout: Layout): void {
       return;
     }
     const { receipts, broken } = readReceipts(layout);
-    if (broken.length > 0) return; // list tells of those
-    // Two changes in the same tick of the system's clock leave one stamp: it does not tell that nothing is new.
+    if (broken.length > 0) return; // list reports those
+    // Two changes within one tick of the clock have the same stamp, so an equal stamp does not prove that nothing
+    // changed.
     const text = formatSummaries(receipts, stamp);
     if (exists(layout.summaries) && Deno.readTextFileSync(layout.summaries) === text) return;
     const staged = `${layout.stage}/summaries`;
     Deno.writeTextFileSync(staged, text, { mode: 0o600 });
-    Deno.renameSync(staged, layout.summaries); // not synced: a wrong one is not used
+    Deno.renameSync(staged, layout.summaries); // not synced: readers ignore a wrong one
   } catch { /* a full disk: list reads the receipts */ }
 }
 
-/** What a user may put into a store before krew-wasm does, with certificates beside it. */
+/** Files that a user may create in a store before krew-wasm does, with certificates beside them. */
 const OF_THE_USER = ["registries.yaml", "policy.yaml", "trusted_root.json"];
 
 /**
- * A directory of something else, named by mistake, does not become a store: its mode would be narrowed, which for one such
- * as /etc is a broken machine.
+ * Refuses a directory that is not a store, named by mistake. A store narrows its directory's mode, which for /etc would
+ * break the machine.
  *
  * @throws AppError STORE_UNSAFE
  */
@@ -139,12 +143,12 @@ function refuseOther(layout: Layout): void {
   if (isStore() || !exists(layout.root)) return;
   const names = [...Deno.readDirSync(layout.root)].map(({ name }) => name);
   if (names.some((name) => OF_THE_USER.includes(name))) return;
-  // What a first command left that was killed; what systems put into an empty directory.
+  // Leftovers of a killed first command, and entries that systems put into empty directories.
   const own = new Set(
     [...storeDirectories(layout), layout.lock].map((path) => path.slice(layout.root.length + 1)),
   );
   const other = names.sort().find((name) => !own.has(name) && !name.startsWith(".") && name !== "lost+found");
-  // Another first command may have made the store between these looks, and more in it than its directories.
+  // Another first command may have created the store since the first check.
   if (other === undefined || isStore()) return;
   throw new AppError(
     "STORE_UNSAFE",
@@ -153,21 +157,22 @@ function refuseOther(layout: Layout): void {
   );
 }
 
-/** The store's directories, for its user alone. */
+/** Creates the store's directories, for the user alone. */
 function makeDirectories(layout: Layout): void {
   try {
     refuseOther(layout);
     for (const directory of storeDirectories(layout)) {
-      // Where a plugin runs, the process may no longer make the ones that it has no need of (runtime/sandbox/process_permissions.ts).
+      // During a plugin run, the process may lack the right to create directories that it does not need
+      // (runtime/sandbox/process_permissions.ts).
       if (!exists(directory)) makeDirectory(directory);
-      // What is staged is of nobody: that is put right under the lock.
+      // stage/ needs no check here: openForWriting() repairs it under the lock.
       else if (directory !== layout.stage && isNoDirectory(directory)) {
         throw new AppError("STORE_CORRUPT", `${directory} is no directory`, {
           hint: "move it away: what belongs there is made anew, or pulled again",
         });
       }
-      // A root that its user made beforehand has the mode of any directory; it guards all that is below, so that is
-      // seen to before there is anything below: what others may write to is refused (checkStore).
+      // A root that the user created may have any mode. Its mode protects everything below, so narrow it before
+      // anything is below. checkStore() refuses a root that others may write.
       if (directory === layout.root && Deno.build.os !== "windows") {
         if (((Deno.statSync(layout.root).mode ?? 0) & 0o077) !== 0) Deno.chmodSync(layout.root, 0o700);
       }
@@ -177,7 +182,7 @@ function makeDirectories(layout: Layout): void {
   }
 }
 
-/** Whether something else is where a directory of the store belongs. */
+/** Whether a directory of the store is something else than a directory. */
 export function isNoDirectory(path: string): boolean {
   try {
     return !Deno.statSync(path).isDirectory;

@@ -1,25 +1,25 @@
 /**
- * Writing a file outside of the store in one step: beside it, synced, renamed. The directory is locked meanwhile, so that
- * what a process that was killed left half done is known as such, and goes.
+ * Replaces a file outside of the store in one step: write beside it, sync, rename. A lock on the directory makes it
+ * safe to remove leftovers of killed processes.
  */
 
 import { syncDirectory } from "./disk.ts";
 
-/** Begins the end of the names of files that are about to take another's place. */
+/** Part of the names of staged files. */
 const STAGED = ".krew-wasm-";
 const LEFT_OVER = /.\.krew-wasm-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
-/** How a file is replaced. */
+/** Options for replacing a file. */
 export interface ReplaceOptions {
-  /** Its permissions, less what the umask takes. */
+  /** Its permissions, before the umask. */
   readonly mode: number;
 }
 
 /**
- * Replaces a file by what `fill` writes; where that returns false, or throws, it stays as it is. A link is kept, what it
- * leads to is replaced.
+ * Replaces a file by what `fill` writes. If `fill` throws or returns false, the file stays. A link stays, too: its
+ * target is replaced.
  *
- * @throws what the file system says, and what `fill` throws
+ * @throws errors of the file system and of `fill`
  */
 export async function replaceFileAt(
   path: string,
@@ -29,10 +29,10 @@ export async function replaceFileAt(
   let target = path;
   try {
     target = Deno.realPathSync(path);
-    // What a device or a pipe is, nothing takes the place of.
+    // A device or a pipe cannot be replaced.
     if (!Deno.statSync(target).isFile) throw new TypeError("it is not a file");
   } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error; // it is not there yet
+    if (!(error instanceof Deno.errors.NotFound)) throw error; // it does not exist yet
   }
   const split = Deno.build.os === "windows" ? /^(.*[\\/])([^\\/]*)$/s : /^(.*\/)([^/]*)$/s;
   const [, within = "./", base = target] = split.exec(target) ?? [];
@@ -75,12 +75,12 @@ function writeStaged(
   }
 }
 
-/** Milliseconds. Whoever may read a directory may lock it, for as long as they please. */
+/** Milliseconds. Any user who may read a directory may lock it, for any time. */
 const PATIENCE = 60_000;
 
 /**
- * Waits for the lock of a directory; undefined where directories have none (Windows, some network file systems), and where
- * it does not come: what is written goes well without it.
+ * Waits for the lock of a directory. Undefined if directories have no locks (Windows, some network file systems) or if
+ * the lock does not come. The lock is optional.
  */
 async function lockDirectory(directory: string): Promise<Deno.FsFile | undefined> {
   let file: Deno.FsFile;
@@ -99,7 +99,7 @@ async function lockDirectory(directory: string): Promise<Deno.FsFile | undefined
   return undefined;
 }
 
-/** Of whatever file: a bundle may be called otherwise each day. */
+/** Removes leftovers of all files: a bundle may have another name each day. */
 function removeStaged(directory: string): void {
   for (const { name } of Deno.readDirSync(directory)) {
     if (!LEFT_OVER.test(name)) continue;

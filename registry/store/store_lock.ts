@@ -1,7 +1,7 @@
 /**
- * One writer at a time: an exclusive lock of the operating system on the store's lock file. The system lets go of it when
- * its process ends, however that happens (a kill, a power cut, a reboot), so there is no stale lock to take over. What
- * the file says is for those who wait: who has the lock. It is never asked whether that process lives.
+ * One writer at a time: an exclusive lock of the operating system on the store's lock file. The system releases it when
+ * the process ends in any way, so there are no stale locks. The file's text only tells waiting users which process has
+ * the lock; nothing checks whether that process lives.
  */
 
 import { AppError, messageOf } from "../../runtime/base/errors.ts";
@@ -12,7 +12,7 @@ const WAITING = "waiting for another krew-wasm to finish";
 /** Milliseconds. */
 const PATIENCE = 2000;
 
-/** What waiters are told. Pure. */
+/** The message for a waiting user. Pure. */
 export function waitingFor(text: string): string {
   const [, pid, task = ""] = /^(\d{1,10})(?: ([^\n]{0,1000}))?\n/.exec(text) ?? [];
   if (pid === undefined) return WAITING;
@@ -20,11 +20,11 @@ export function waitingFor(text: string): string {
 }
 
 /**
- * Takes the lock, waiting for whoever has it; dispose it to let go.
+ * Takes the lock, waiting for another process if necessary. Dispose it to release the lock.
  *
- * @param task what this process will do with it, for others
- * @param waiting told once, a line, when another process has it
- * @param prepare makes the lock file's directory; called again when the whole store was removed while this waited
+ * @param task this process's task, for waiting processes
+ * @param waiting called once with a line, if another process has the lock
+ * @param prepare creates the lock file's directory; called again if the store was removed during the wait
  * @throws AppError STORE_FAILED, STORE_LOCKED
  */
 export async function lockStore(
@@ -46,7 +46,7 @@ export async function lockStore(
       if (!told) waiting(line);
       told = true;
     });
-    // The lock of a file that nobody finds any more keeps nobody out.
+    // A lock on a file that was removed protects nothing.
     if (isAt(file, path)) break;
     file.close();
   }
@@ -58,16 +58,16 @@ export async function lockStore(
   return {
     [Symbol.dispose]() {
       try {
-        file.truncateSync(0); // who waits now waits for somebody else
-      } catch { /* a read-only disk by now */ }
-      file.close(); // and so unlocks
+        file.truncateSync(0); // waiting processes then wait for another one
+      } catch { /* the disk became read-only */ }
+      file.close(); // releases the lock
     },
   };
 }
 
 /**
- * Takes the lock as one of any number of readers that need the store to stay as it is, and waits for a writer. Where there
- * is no lock file, or none that can be opened, there is nobody to wait for that could be told.
+ * Takes a shared lock: any number of readers hold the store unchanged, and wait for a writer. Without a lock file that
+ * can be opened, it locks nothing.
  *
  * @throws AppError STORE_LOCKED
  */
@@ -82,20 +82,21 @@ export async function lockForReading(path: string, waiting: (line: string) => vo
   return file;
 }
 
-/** Waits for a lock; closes the file when there is none to be had. */
+/** Waits for a lock. Closes the file on failure. */
 async function acquire(
   file: Deno.FsFile,
   path: string,
   exclusive: boolean,
   waiting: (line: string) => void,
 ): Promise<void> {
-  // Deno 2.6 can't try a lock; one that does not come at once is another process's. On a busy machine nothing comes at
-  // once: where the file names nobody, there is some patience, and what came while this thread stood still has a turn.
+  // Deno 2.6 cannot try a lock: if the lock does not come at once, another process has it. On a busy machine it may
+  // come late. If the file names no process, wait some time before saying so, and give a lock that came in the meantime
+  // one more turn.
   let ended = false;
   let timer: ReturnType<typeof setTimeout> | undefined;
   const after = (milliseconds: number, then: () => void) => {
     timer = setTimeout(() => {
-      // Deno 2.6 calls a timer that was due in the same turn as the lock, though it is cleared by then.
+      // Deno 2.6 calls a cleared timer that was due in the same turn as the lock.
       if (!ended) then();
     }, milliseconds);
   };
@@ -115,7 +116,7 @@ async function acquire(
   }
 }
 
-/** Whether a file is the one at a path; where the system does not tell files apart, it is taken to be. */
+/** Whether an open file is the one at a path. True if the system cannot compare files. */
 function isAt(file: Deno.FsFile, path: string): boolean {
   try {
     const [here, there] = [file.statSync(), Deno.statSync(path)];
@@ -129,6 +130,6 @@ function textOf(path: string): string {
   try {
     return Deno.readTextFileSync(path);
   } catch {
-    return ""; // Windows: a locked file can't be read
+    return ""; // Windows cannot read a locked file
   }
 }

@@ -1,6 +1,6 @@
 /**
- * What no receipt needs: bytes, compiled forms, history, links and private directories, of versions that are gone or of a
- * process that was ended on its way. Done under the lock, when a store is opened and after each change.
+ * Removes what no receipt needs: bytes, compiled forms, history, links and private directories of removed versions or
+ * killed processes. Runs under the lock, when a store is opened and after each change.
  */
 
 import type { Layout } from "../../runtime/store/layout.ts";
@@ -10,15 +10,15 @@ import { readReceipts } from "../../runtime/store/read.ts";
 import type { Receipt } from "../../runtime/store/receipt.ts";
 import { ownerOfLink } from "./links.ts";
 
-/** Something in a store that no receipt needs. */
+/** A part of a store that no receipt needs. */
 export interface Orphan {
   readonly kind: "blob" | "compiled" | "history" | "link" | "data";
   readonly path: string;
 }
 
 /**
- * What {@linkcode sweep} would remove. With a receipt or a history that can't be read, no bytes: it may need some.
- * Private directories of plugins whose receipt can't be read stay too.
+ * Lists what {@linkcode sweep} would remove. With a broken receipt or history, no bytes are listed, because they may be
+ * needed. Private directories of plugins with a broken receipt stay, too.
  */
 export function findOrphans(layout: Layout): Orphan[] {
   const { receipts, broken } = readReceipts(layout);
@@ -64,11 +64,11 @@ export function findOrphans(layout: Layout): Orphan[] {
   for (const { key, path } of list(layout.bin, /^(kubectl(?:_complete)?-[^.]+)(?:\.cmd)?$/)) {
     if (!links.has(key) && ownerOfLink(layout, path) === "us") orphans.push({ kind: "link", path });
   }
-  for (const { path } of list(layout.bin, /^\.krew-wasm-\d+$/)) orphans.push({ kind: "link", path }); // of mendSelf()
+  for (const { path } of list(layout.bin, /^\.krew-wasm-\d+$/)) orphans.push({ kind: "link", path }); // left by mendSelf()
   return orphans;
 }
 
-/** Removes what no receipt needs. What can't be removed now is swept another time. */
+/** Removes what no receipt needs. A failure is left for another sweep. */
 export function sweep(layout: Layout): void {
   for (const { path } of findOrphans(layout)) {
     try {
@@ -77,12 +77,12 @@ export function sweep(layout: Layout): void {
   }
 }
 
-/** What is in a directory of the store; nothing where there is none. */
+/** The names in a directory of the store; none if it does not exist. */
 export function namesIn(directory: string): string[] {
   try {
     return [...Deno.readDirSync(directory)].map(({ name }) => name);
   } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return []; // a store of before there was such a directory
+    if (error instanceof Deno.errors.NotFound) return []; // an older store without this directory
     throw error;
   }
 }

@@ -1,4 +1,4 @@
-/** Files of credentials as docker and podman write them, config.json and auth.json. What they hold is never shown. Pure. */
+/** The credential files of docker and podman, config.json and auth.json. Their content is never shown. Pure. */
 
 import { AppError } from "../../../runtime/base/errors.ts";
 import { canonicalHost } from "../../../runtime/base/reference.ts";
@@ -14,17 +14,17 @@ interface AuthEntry {
   readonly registrytoken?: unknown;
 }
 
-/** As much of a file as is of credentials. */
+/** The fields of a file that concern credentials. */
 export interface AuthFile {
   readonly auths?: Record<string, AuthEntry | null | undefined>;
   readonly credsStore?: unknown;
   readonly credHelpers?: Record<string, unknown>;
 }
 
-/** How docker's own registry is called in its config. */
+/** Docker Hub's name in docker's config. */
 const DOCKER_HUB = "https://index.docker.io/v1/";
 
-/** How docker and its helpers call a registry. */
+/** The name of a registry in docker's files and for its helpers. */
 export function serverName(registry: string): string {
   return registry === "docker.io" ? DOCKER_HUB : registry;
 }
@@ -55,9 +55,9 @@ function isObject(value: unknown): value is Record<string, unknown> {
 }
 
 /**
- * What a key of `auths` or `credHelpers` stands for: a registry, or, as podman has it, a repository or what is above it.
- * docker keeps a registry under any of `HOST`, `https://HOST`, `https://HOST/v1/`, `https://HOST/path`; undefined for what
- * is none.
+ * The registry that a key of `auths` or `credHelpers` stands for. podman's keys may also name a repository, or a prefix
+ * of one. docker writes a registry as `HOST`, `https://HOST`, `https://HOST/v1/` or `https://HOST/path`. Undefined for
+ * an invalid key.
  */
 export function nameOfKey(key: string): string | undefined {
   const [scheme] = /^https?:\/\//i.exec(key) ?? [""];
@@ -68,7 +68,7 @@ export function nameOfKey(key: string): string | undefined {
   return scheme !== "" || /^(v[12])?$/.test(rest) ? registry : `${registry}/${rest}`;
 }
 
-/** The helper that a file names for a registry, and what the helper calls it. */
+/** The helper that a file names for a registry, and the server name to pass to it. */
 export function helperFor(
   file: AuthFile,
   registry: string,
@@ -77,14 +77,14 @@ export function helperFor(
   const helper = named === undefined ? file.credsStore : file.credHelpers![named];
   if (typeof helper !== "string" || helper === "") return undefined;
   if (registry === "docker.io") return { helper, server: serverName(registry) };
-  // docker leaves an entry without credentials under the name that it told the helper.
+  // docker leaves an entry without credentials, under the server name that it passed to the helper.
   const [told] = keysFor(file.auths, [registry], registry);
   return { helper, server: named ?? told ?? registry };
 }
 
 /**
- * The keys of a file's entries for a repository: of podman's names for repositories the longest first, then those of the
- * registry, its own name before other spellings.
+ * The keys for a repository, in order of preference: podman's repository keys, longest first, then the registry's own
+ * name, then its other spellings.
  */
 export function authKeys(file: AuthFile, registry: string, repository: string): string[] {
   const segments = `${registry}/${repository}`.split("/");
@@ -104,7 +104,7 @@ function keysFor(entries: object | null | undefined, names: readonly string[], r
     .map(({ key }) => key);
 }
 
-/** The file without a registry's entries, however they are spelt; podman's for its repositories stay. */
+/** The file without a registry's entries, in all spellings. podman's entries for its repositories stay. */
 export function withoutRegistry(file: AuthFile, registry: string): AuthFile {
   if (!file.auths) return file;
   return {
@@ -113,12 +113,12 @@ export function withoutRegistry(file: AuthFile, registry: string): AuthFile {
   };
 }
 
-/** The credentials of an entry; undefined for one that has none. @throws AppError REGISTRY_CREDENTIALS */
+/** The credentials of an entry; undefined if it has none. @throws AppError REGISTRY_CREDENTIALS */
 export function readEntry(file: AuthFile, key: string, path: string): RegistryCredentials | undefined {
   const { auth, username, password, identitytoken, registrytoken } = file.auths?.[key] ?? {};
   const isText = (value: unknown): value is string => typeof value === "string" && value !== "";
   if (isText(identitytoken)) return { kind: "identity", token: identitytoken };
-  // It goes into a header as it is.
+  // The token goes into a header unchanged.
   if (isText(registrytoken) && /^[\x21-\x7e]+$/.test(registrytoken)) {
     return { kind: "registry", token: registrytoken };
   }
@@ -126,7 +126,7 @@ export function readEntry(file: AuthFile, key: string, path: string): RegistryCr
   return isText(username) && isText(password) ? { kind: "basic", username, password } : undefined;
 }
 
-/** `base64(username:password)`; the password may hold colons. @throws AppError REGISTRY_CREDENTIALS */
+/** Decodes `base64(username:password)`; the password may contain colons. @throws AppError REGISTRY_CREDENTIALS */
 function decodeAuth(auth: string, where: string): RegistryCredentials {
   let text: string;
   try {

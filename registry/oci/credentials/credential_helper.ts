@@ -1,7 +1,7 @@
 /**
- * Credential helpers, by docker's protocol (docker-credential-helpers): `docker-credential-NAME get|store|erase`, the
- * server's name or JSON on stdin, JSON on stdout. A helper may be missing, hang or print anything; what it prints may be a
- * secret and is never shown.
+ * Runs credential helpers by docker's protocol (docker-credential-helpers): `docker-credential-NAME get|store|erase`,
+ * with the server's name or JSON on stdin, and JSON on stdout. A helper may be missing, hang, or print anything. Its
+ * output may contain a secret and is never shown.
  */
 
 import { AppError, messageOf } from "../../../runtime/base/errors.ts";
@@ -9,26 +9,26 @@ import { startProgram } from "../../../runtime/base/program_path.ts";
 import { printable } from "../../../runtime/base/text.ts";
 import type { RegistryCredentials } from "./registry_credentials.ts";
 
-/** What a helper did. */
+/** The result of running a helper. */
 export interface HelperResult {
   readonly success: boolean;
   readonly stdout: string;
 }
 
-/** Starts a helper; undefined where it is not installed. @throws AppError REGISTRY_CREDENTIALS */
+/** Starts a helper; undefined if it is not installed. @throws AppError REGISTRY_CREDENTIALS */
 export type RunHelper = (
   program: string,
   verb: "get" | "store" | "erase",
   input: string,
 ) => Promise<HelperResult | undefined>;
 
-// The protocol has this text for "none", and no exit code of its own.
+// The protocol's text for "no credentials"; it has no exit code for that.
 const NONE = /credentials not found/i;
 /** Milliseconds. A helper may ask the user to unlock a keychain. */
 const TIMEOUT = 60_000;
 const MAX_OUTPUT = 1 << 20;
 
-/** What a helper has for a server; undefined for nothing. @throws AppError REGISTRY_CREDENTIALS */
+/** A helper's credentials for a server; undefined if it has none. @throws AppError REGISTRY_CREDENTIALS */
 export async function askHelper(
   name: string,
   server: string,
@@ -52,7 +52,7 @@ export async function askHelper(
     : { kind: "basic", username: answer.Username, password: answer.Secret };
 }
 
-/** Has a helper keep credentials. @throws AppError REGISTRY_CREDENTIALS */
+/** Stores credentials in a helper. @throws AppError REGISTRY_CREDENTIALS */
 export async function storeInHelper(
   name: string,
   server: string,
@@ -64,7 +64,10 @@ export async function storeInHelper(
   if (!result.success) throw failure(name, result);
 }
 
-/** Has a helper forget a server; whether it knew it. @throws AppError REGISTRY_CREDENTIALS */
+/**
+ * Erases a server's credentials from a helper. Returns whether the helper had some. @throws AppError
+ * REGISTRY_CREDENTIALS
+ */
 export async function eraseFromHelper(name: string, server: string, run: RunHelper): Promise<boolean> {
   const known = await call(name, "get", server, run);
   if (!known.success && NONE.test(known.stdout)) return false;
@@ -86,7 +89,7 @@ async function call(
   return result;
 }
 
-/** A helper says on stdout what went wrong, unless it is credentials that it says. */
+/** Helpers print errors to stdout. Shows the text unless it may contain credentials. */
 function failure(name: string, { stdout }: HelperResult): AppError {
   const said = stdout.trim();
   return failed(
@@ -103,7 +106,7 @@ function failed(name: string, what: string): AppError {
   );
 }
 
-/** Runs a helper as a process of its own; it is ended when it takes longer than `timeout` milliseconds or prints too much. */
+/** Runs a helper. Kills it after `timeout` milliseconds, or if it prints too much. */
 export async function runHelper(
   program: string,
   verb: "get" | "store" | "erase",
@@ -130,7 +133,7 @@ export async function runHelper(
     timer = setTimeout(() => reject(broken(`did not answer within ${timeout / 1000} s`)), timeout);
   });
   try {
-    // What it left behind may hold its output open: waiting for that has to end too.
+    // A child process of the helper may hold its output open; the timeout covers that, too.
     return await Promise.race([late, converse(child, reader, input, () => broken("prints too much"))]);
   } catch (error) {
     try {
@@ -151,7 +154,7 @@ async function converse(
   tooMuch: () => Error,
 ): Promise<HelperResult> {
   const writer = child.stdin.getWriter();
-  // One that does not read what it is told closes the pipe.
+  // A helper that does not read its input closes the pipe.
   await writer.write(new TextEncoder().encode(input)).then(() => writer.close()).catch(() => {});
   const decoder = new TextDecoder();
   let stdout = "";

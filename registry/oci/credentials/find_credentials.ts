@@ -1,6 +1,6 @@
 /**
- * The user's credentials for a registry, as docker, podman and oras find them. What is wrong with a file or a helper is
- * told, and the next is asked: a public plugin needs none of them.
+ * Finds the user's credentials for a registry as docker, podman and oras do. A broken file or helper causes a warning
+ * and the next source is tried: a public plugin needs no credentials.
  */
 
 import { AppError } from "../../../runtime/base/errors.ts";
@@ -9,29 +9,29 @@ import { askHelper, type RunHelper, runHelper } from "./credential_helper.ts";
 import { readOptionalFile } from "../optional_file.ts";
 import type { RegistryCredentials } from "./registry_credentials.ts";
 
-/** What is needed of the outside. */
+/** The functions that finding credentials needs from the system. */
 export interface CredentialHost {
   readonly env: (name: string) => string | undefined;
-  /** undefined where there is no such file. */
+  /** undefined if the file does not exist. */
   readonly readFile: (path: string) => string | undefined;
   readonly runHelper: RunHelper;
-  /** The number of the user, on Linux. */
+  /** The user's number, on Linux. */
   readonly uid?: number | undefined;
-  /** Told what is wrong with a file or a helper. */
+  /** Called with each problem of a file or a helper. */
   readonly warn?: (problem: AppError) => void;
 }
 
-/** docker's file; undefined where there is no place for it. */
+/** docker's config file; undefined if no home directory is known. */
 function dockerFile(env: CredentialHost["env"]): string | undefined {
   const home = env("HOME") || env("USERPROFILE");
   const directory = env("DOCKER_CONFIG") || (home ? `${home}/.docker` : undefined);
   return directory && `${directory}/config.json`;
 }
 
-/** The files that may hold credentials, in the order they are asked. */
+/** The files that may hold credentials, in search order. */
 export function credentialFiles({ env, uid }: Pick<CredentialHost, "env" | "uid">): string[] {
   const docker = dockerFile(env);
-  // A file that the environment names outright is meant; podman then reads no other of its own.
+  // A file that the environment names is exclusive: podman then reads no other file of its own.
   const named = env("REGISTRY_AUTH_FILE");
   const home = env("HOME") || env("USERPROFILE");
   const runtime = env("XDG_RUNTIME_DIR") || (uid === undefined ? undefined : `/run/containers/${uid}`);
@@ -43,14 +43,14 @@ export function credentialFiles({ env, uid }: Pick<CredentialHost, "env" | "uid"
   return (named ? [named, docker] : [docker, ...podman]).filter((file) => file !== undefined);
 }
 
-/** The file that credentials are written to: the one that the environment names, else docker's, which all tools read. */
+/** The file that `login` writes: the one that the environment names, else docker's, which all tools read. */
 export function loginFile(env: CredentialHost["env"]): string | undefined {
   const runtime = env("XDG_RUNTIME_DIR");
   return env("REGISTRY_AUTH_FILE") || dockerFile(env) || (runtime && `${runtime}/containers/auth.json`) ||
     undefined;
 }
 
-/** The credentials for `registry` (host and port); undefined for none. */
+/** The credentials for `registry` (host and port); undefined if there are none. */
 export async function findCredentials(
   registry: string,
   repository: string,
@@ -64,21 +64,23 @@ export async function findCredentials(
   return undefined;
 }
 
-/** docker's variable that holds the text of a file. */
+/** docker's variable with the text of a config file. */
 const HELD = "DOCKER_AUTH_CONFIG";
 
-/** Whether what docker's variable holds is for a registry, or a repository there: no logout changes that. */
+/**
+ * Whether docker's variable has credentials for a registry or one of its repositories. `logout` cannot remove those.
+ */
 export function isHeld(registry: string, { env }: Pick<CredentialHost, "env">): boolean {
   const held = env(HELD);
   try {
     const file = held ? parseAuthFile(held, `$${HELD}`) : undefined;
     return Object.keys(file?.auths ?? {}).some((key) => nameOfKey(key)?.split("/", 1)[0] === registry);
   } catch {
-    return false; // told where it is used
+    return false; // reported when the credentials are used
   }
 }
 
-/** Where credentials may be: what docker's variable holds, and the files. */
+/** The sources of credentials: docker's variable, and the files. */
 function sourcesOf(
   host: CredentialHost,
 ): { readonly name: string; readonly read: () => AuthFile | undefined }[] {
@@ -87,11 +89,11 @@ function sourcesOf(
   if (!held) return files;
   const name = `$${HELD}`;
   const variable = { name, read: () => ({ auths: parseAuthFile(held, name)?.auths ?? {} }) };
-  // GitLab's runners hand the same variable to jobs, for the images that they run in.
+  // GitLab's runners pass the same variable to jobs, for the jobs' own images.
   return host.env("GITLAB_CI") ? [...files, variable] : [variable, ...files];
 }
 
-/** A file of credentials; undefined where there is none. @throws AppError REGISTRY_CREDENTIALS */
+/** Reads a credential file; undefined if it does not exist. @throws AppError REGISTRY_CREDENTIALS */
 export function readAuthFile(
   path: string,
   { readFile }: Pick<CredentialHost, "readFile">,
@@ -137,7 +139,7 @@ function warnOf({ warn }: CredentialHost, error: unknown): void {
   warn?.(error);
 }
 
-/** The process's own surroundings. */
+/** The functions for the real process. */
 export function processHost(): CredentialHost {
   return {
     env: (name) => Deno.env.get(name),

@@ -1,6 +1,6 @@
 /**
- * Logging in to and out of registries: credentials are written as docker and podman do, to the helper that their file
- * names, or else into the file itself.
+ * Logs in to registries and out of them. Writes credentials as docker and podman do: to the helper that the config file
+ * names, or else into the file.
  */
 
 import { AppError } from "../../../runtime/base/errors.ts";
@@ -20,27 +20,27 @@ import {
 import { eraseFromHelper, storeInHelper } from "./credential_helper.ts";
 import { replaceFileAt } from "../../store/replace_file.ts";
 
-/** A user's name and password, or token in its place. */
+/** A user name with a password or a token. */
 export interface Login {
   readonly username: string;
   readonly password: string;
 }
 
-/** What is needed of the outside. */
+/** The functions that logging in needs from the system. */
 export interface LoginHost extends CredentialHost {
   /**
-   * Changes a file, which is the user's alone, whole or not at all, while no other krew-wasm does. `change` reads it and
-   * answers with its new text; undefined leaves it as it is.
+   * Replaces a file atomically, with the user's permissions only, while no other krew-wasm writes it. `change` reads
+   * the file and returns its new text; undefined keeps the file.
    */
   readonly changeFile: (path: string, change: () => string | undefined) => Promise<void>;
 }
 
-/** Where credentials went. */
+/** The place where credentials were stored. */
 export type Stored =
   | { readonly kind: "helper"; readonly program: string }
   | { readonly kind: "file"; readonly path: string };
 
-/** Asks a registry whether it takes these credentials. @throws AppError REGISTRY_… */
+/** Asks a registry whether it accepts these credentials. @throws AppError REGISTRY_… */
 export async function checkLogin(client: RegistryClient, registry: string, login: Login): Promise<void> {
   const task = { failed: `Cannot log in to ${printable(registry, 200)}`, registry };
   const endpoint = await client.own({ registry, repository: "", tag: undefined, digest: undefined });
@@ -65,7 +65,7 @@ export async function checkLogin(client: RegistryClient, registry: string, login
   }
 }
 
-/** Keeps credentials for a registry. @throws AppError REGISTRY_CREDENTIALS */
+/** Stores credentials for a registry. @throws AppError REGISTRY_CREDENTIALS */
 export async function storeLogin(
   registry: string,
   login: Login,
@@ -87,9 +87,9 @@ export async function storeLogin(
 }
 
 /**
- * Forgets a registry's credentials in every file and helper that has them. One that fails does not keep the others from it.
+ * Removes a registry's credentials from every file and helper. A failure of one does not stop the others.
  *
- * @returns where they were, and what may have them still; whether DOCKER_AUTH_CONFIG has some, which stay
+ * @returns where they were, and which places may still have them; whether DOCKER_AUTH_CONFIG has some, which stay
  */
 export async function removeLogin(
   registry: string,
@@ -157,12 +157,12 @@ async function rewrite(
   }
 }
 
-/** The process's own surroundings. */
+/** The functions for the real process. */
 export function processLoginHost(): LoginHost {
   return { ...processHost(), changeFile };
 }
 
-/** Changes a file in one step, for the user alone, one krew-wasm at a time: each writes all of it. */
+/** Replaces a file atomically, for the user alone. Takes a lock, because each writer replaces the whole file. */
 async function changeFile(path: string, change: () => string | undefined): Promise<void> {
   Deno.mkdirSync(path.replace(/[\\/][^\\/]*$/, ""), { recursive: true, mode: 0o700 });
   await replaceFileAt(path, { mode: 0o600 }, (write) => {

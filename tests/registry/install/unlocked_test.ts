@@ -5,7 +5,7 @@ import { RegistryClient } from "../../../registry/oci/registry_client.ts";
 import type { DecideGrants } from "../../../registry/install/install.ts";
 import { lockStore } from "../../../registry/store/store_lock.ts";
 import { removePlugins, updateReceipt } from "../../../registry/store/commit.ts";
-import { isIntact } from "../../../registry/store/slim.ts";
+import { isIntact } from "../../../registry/store/read_stripped.ts";
 import { findOrphans } from "../../../registry/store/sweep.ts";
 import { AppError } from "../../../runtime/base/errors.ts";
 import { LEAST } from "../../../runtime/grants/grants.ts";

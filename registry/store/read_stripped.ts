@@ -1,6 +1,6 @@
 /**
- * A plugin's bytes as the compiler needs them, read from a file: of a core module without the custom sections that would be
- * stripped anyway, so that what is large in debug information is not large in memory.
+ * Reads a plugin from a file without a core module's custom sections, which the compiler would remove anyway. Large
+ * debug information then does not need memory.
  */
 
 import { Digester } from "../oci/digest.ts";
@@ -9,10 +9,10 @@ import { isKeptCustomSection, MAX_SECTIONS } from "../compile/wasm_reader.ts";
 const PIECE = 1 << 20;
 const PREAMBLE = 8;
 const MODULE = [0x00, 0x61, 0x73, 0x6d, 1, 0, 0, 0];
-/** A section's id, its size and, of a custom one, as much of its name as tells whether it is kept. */
+/** Bytes to read of a section: its id, its size, and the start of a custom section's name. */
 const HEAD = 128;
 
-/** Whether a file is there and whole: its size and digest, a piece at a time. */
+/** Whether a file exists with this size and digest. Reads it piece by piece. */
 export function isIntact(
   path: string,
   { digest, size }: { readonly digest: string; readonly size: number },
@@ -31,20 +31,23 @@ export function isIntact(
   }
 }
 
-/** The bytes of a plugin, slimmed where that is possible. What is not understood is read whole: the compiler tells. */
-export function readSlim(path: string): Uint8Array<ArrayBuffer> {
+/**
+ * Reads a plugin's bytes, without debug information if possible. Reads a malformed file as a whole, so that the
+ * compiler reports it.
+ */
+export function readStripped(path: string): Uint8Array<ArrayBuffer> {
   using file = Deno.openSync(path);
-  return readSlimFrom(file);
+  return readStrippedFrom(file);
 }
 
-/** The same of a file that is open. */
-export function readSlimFrom(file: Deno.FsFile): Uint8Array<ArrayBuffer> {
+/** Like {@linkcode readStripped}, from an open file. */
+export function readStrippedFrom(file: Deno.FsFile): Uint8Array<ArrayBuffer> {
   const { size } = file.statSync();
   const parts = keptParts(file) ?? [{ start: 0, end: size }];
-  const slim = new Uint8Array(parts.reduce((sum, { start, end }) => sum + end - start, 0));
+  const kept = new Uint8Array(parts.reduce((sum, { start, end }) => sum + end - start, 0));
   let at = 0;
-  for (const { start, end } of parts) at += readAt(file, start, slim.subarray(at, at + end - start));
-  return slim.subarray(0, at);
+  for (const { start, end } of parts) at += readAt(file, start, kept.subarray(at, at + end - start));
+  return kept.subarray(0, at);
 }
 
 interface Part {
@@ -52,7 +55,7 @@ interface Part {
   readonly end: number;
 }
 
-/** The parts of a module that are kept; undefined where it is none, or broken. */
+/** The parts of a module to keep; undefined if it is broken or not a module. */
 function keptParts(file: Deno.FsFile): Part[] | undefined {
   const { size } = file.statSync();
   const head = new Uint8Array(HEAD);
@@ -63,7 +66,7 @@ function keptParts(file: Deno.FsFile): Part[] | undefined {
   for (let at = PREAMBLE; at < size;) {
     const bytes = head.subarray(0, readAt(file, at, head));
     const length = leb(bytes, 1);
-    // Each is a read of its own: of so many the compiler says that they are too many.
+    // Each part is a read of its own. The compiler reports too many sections.
     if (!length || ++sections > MAX_SECTIONS) return undefined;
     const end = at + length.next + length.value;
     if (end > size) return undefined;
@@ -73,7 +76,7 @@ function keptParts(file: Deno.FsFile): Part[] | undefined {
   return parts;
 }
 
-/** Whether a custom section is kept; one whose name can't be told is, too. */
+/** Whether to keep a custom section. One with an unreadable name is kept. */
 function isKept(bytes: Uint8Array, content: number): boolean {
   const length = leb(bytes, content);
   if (!length) return true;
@@ -81,7 +84,7 @@ function isKept(bytes: Uint8Array, content: number): boolean {
   return isKeptCustomSection(new TextDecoder().decode(known));
 }
 
-/** An unsigned number in LEB128, of 32 bits at most. */
+/** An unsigned LEB128 number of up to 32 bits. */
 function leb(bytes: Uint8Array, at: number): { readonly value: number; readonly next: number } | undefined {
   let value = 0;
   for (let shift = 0; shift < 35; shift += 7) {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { fc } from "../../support/fuzz.ts";
 import { digestOf } from "../../../registry/oci/digest.ts";
-import { isIntact, readSlim } from "../../../registry/store/slim.ts";
+import { isIntact, readStripped } from "../../../registry/store/read_stripped.ts";
 import { readSections, stripModule } from "../../../registry/compile/wasm_reader.ts";
 import { temporaryDirectory } from "../../support/temporary.ts";
 
@@ -19,15 +19,15 @@ function custom(name: string, size: number): number[] {
   return [0, ...leb(content.length), ...content];
 }
 
-async function slimOf(bytes: readonly number[]): Promise<Uint8Array> {
+async function strippedOf(bytes: readonly number[]): Promise<Uint8Array> {
   const path = `${directory}/${crypto.randomUUID()}`;
   await Deno.writeFile(path, new Uint8Array(bytes));
-  return readSlim(path);
+  return readStripped(path);
 }
 
 const TYPES = [1, 4, 1, 0x60, 0, 0];
 
-Deno.test("readSlim() leaves out what is stripped anyway, and nothing else", async () => {
+Deno.test("readStripped() leaves out what is stripped anyway, and nothing else", async () => {
   const whole = [
     ...MODULE,
     ...custom(".debug_info", 5000),
@@ -38,12 +38,16 @@ Deno.test("readSlim() leaves out what is stripped anyway, and nothing else", asy
     ...custom("", 0),
     ...custom("producers", 200),
   ];
-  const slim = await slimOf(whole);
-  assert.deepEqual(readSections(slim).map(({ id, name }) => name ?? id), [1, "name", "component-type:world"]);
-  assert.deepEqual(stripModule(slim, "x"), stripModule(new Uint8Array(whole), "x"));
+  const stripped = await strippedOf(whole);
+  assert.deepEqual(readSections(stripped).map(({ id, name }) => name ?? id), [
+    1,
+    "name",
+    "component-type:world",
+  ]);
+  assert.deepEqual(stripModule(stripped, "x"), stripModule(new Uint8Array(whole), "x"));
 });
 
-Deno.test("readSlim() reads whole what is no module, or broken, so that the compiler can tell", async () => {
+Deno.test("readStripped() reads whole what is no module, or broken, so that the compiler can tell", async () => {
   for (
     const bytes of [
       [],
@@ -54,19 +58,19 @@ Deno.test("readSlim() reads whole what is no module, or broken, so that the comp
       [...MODULE, ...custom("x", 10).slice(0, -1)],
     ]
   ) {
-    assert.deepEqual(await slimOf(bytes), new Uint8Array(bytes), String(bytes));
+    assert.deepEqual(await strippedOf(bytes), new Uint8Array(bytes), String(bytes));
   }
   await fc.assert(
     fc.asyncProperty(fc.uint8Array({ maxLength: 300 }), async (rest) => {
       const bytes = [...MODULE, ...rest];
-      const slim = await slimOf(bytes);
+      const stripped = await strippedOf(bytes);
       let strips = true;
       try {
         stripModule(new Uint8Array(bytes), "x");
       } catch {
         strips = false;
       }
-      if (strips) assert.deepEqual(stripModule(slim, "x"), stripModule(new Uint8Array(bytes), "x"));
+      if (strips) assert.deepEqual(stripModule(stripped, "x"), stripModule(new Uint8Array(bytes), "x"));
     }),
     { numRuns: 200 },
   );
