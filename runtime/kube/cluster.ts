@@ -1,9 +1,9 @@
-/** The cluster as a plugin's doors see it: the one way from any of them to the network. */
+/** The cluster as the plugin's interfaces see it. All of them reach the network through this interface. */
 
 import type { Sockets } from "./sockets/raw_sockets.ts";
 import type { UpgradedConnection } from "./websocket/channels.ts";
 
-/** A request of a plugin. Nothing in it is trusted. */
+/** A plugin's request. Nothing in it is trusted. */
 export interface ClusterRequest {
   /** An HTTP method, any case. */
   readonly method: string;
@@ -12,57 +12,57 @@ export interface ClusterRequest {
    * own path prefix.
    */
   readonly url: string;
-  /** In values each character is a byte (header_text.ts). */
+  /** In values each character is one byte (header_text.ts). */
   readonly headers: readonly (readonly [name: string, value: string])[];
-  /** A stream is sent as it comes. */
+  /** A stream is sent as it arrives. */
   readonly body?: Uint8Array<ArrayBuffer> | ReadableStream<Uint8Array<ArrayBuffer>>;
-  /** Ends the request, and the response's body with it. */
+  /** Aborts the request and the response's body. */
   readonly signal?: AbortSignal;
 }
 
-/** A request for a WebSocket. Nothing in it is trusted. */
+/** A plugin's request for a WebSocket. Nothing in it is trusted. */
 export interface UpgradeRequest {
   /** As of {@linkcode ClusterRequest}. */
   readonly url: string;
   readonly headers: readonly (readonly [name: string, value: string])[];
-  /** Subprotocols, the most wanted first; the server chooses one. */
+  /** Subprotocols in order of preference; the server chooses one. */
   readonly protocols: readonly string[];
-  /** Ends the request; not the connection once it is there. */
+  /** Aborts the request, but not an open connection. */
   readonly signal?: AbortSignal;
 }
 
-/** What the API server answered to that. */
+/** The API server's answer to an upgrade request. */
 export type UpgradeAnswer = { readonly upgraded: UpgradedConnection } | { readonly refused: ClusterResponse };
 
-/** What the API server answered. */
+/** The API server's response. */
 export interface ClusterResponse {
   readonly status: number;
-  /** In the server's order, names in lower case, hop-by-hop headers left out. In values each character is a byte. */
+  /** In the server's order, names in lower case, without hop-by-hop headers. In values each character is one byte. */
   readonly headers: readonly (readonly [name: string, value: string])[];
-  /** As it comes; null where there is none. Cancelling it closes the connection. */
+  /** Arrives as it is read; null without a body. Cancelling it closes the connection. */
   readonly body: ReadableStream<Uint8Array<ArrayBuffer>> | null;
 }
 
-/** The API server of the chosen context, with the user's credentials, which never show. */
+/** The API server of the chosen context. The host adds the user's credentials and never shows them. */
 export interface Cluster {
   /** Name of the kubeconfig context. */
   readonly context: string;
   /** The server's URL, path prefix included, without a trailing slash. */
   readonly server: string;
-  /** The namespace to use when the plugin's user names none. */
+  /** The namespace if the plugin's user names none. */
   readonly namespace: string;
   /**
-   * Sends a request to this cluster, and to nothing else. Redirects are handed back, not followed.
+   * Sends a request to this cluster only. Redirects are returned, not followed.
    * @throws AppError DESTINATION_REFUSED, REQUEST_INVALID, CLUSTER_UNREACHABLE, CLUSTER_TLS, CREDENTIALS_FAILED
    */
   send(request: ClusterRequest): Promise<ClusterResponse>;
   /**
-   * Asks this server, and no other, to make a WebSocket of a connection: exec, attach, port-forward, proxies.
+   * Opens a WebSocket to this server only: exec, attach, port-forward, proxies.
    * @throws AppError as send
    */
   upgrade(request: UpgradeRequest): Promise<UpgradeAnswer>;
   /**
-   * Raw sockets to this server, and to nothing else; they carry no credentials.
+   * Raw sockets to this server only. They carry no credentials.
    * @throws AppError CLUSTER_UNSUPPORTED, CLUSTER_UNREACHABLE
    */
   sockets(): Promise<Sockets>;

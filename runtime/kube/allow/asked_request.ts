@@ -1,6 +1,6 @@
 /**
- * What a person is asked about a request to the cluster: the request in parts and in words, and the rule that allows it and
- * nothing else. Pure.
+ * Turns a request to the cluster into a permission request: its parts, its words, and a rule that allows exactly this
+ * request. Pure.
  */
 
 import { isVisible } from "../../base/invisible.ts";
@@ -11,30 +11,30 @@ import { type ClusterRule, parseRuleWord } from "./rules.ts";
 /** A rule that may be granted. */
 export interface OfferedRule {
   readonly rule: ClusterRule;
-  /** The rule as `--allow-cluster=` takes it: what is shown is what is stored. */
+  /** The rule as `--allow-cluster=` takes it. The same text is shown and stored. */
   readonly word: string;
 }
 
 /** A request that a person may be asked about. */
 export interface AskedRequest extends OfferedRule {
-  /** Its parts, the namespace first: each stands on a line of its own. */
+  /** The parts of the request, the namespace first. The prompt prints one part a line. */
   readonly parts: readonly (readonly [label: string, value: string])[];
-  /** The same for every name, where it has one. */
+  /** The same rule for every name, where the request has a name. */
   readonly wider: (OfferedRule & { readonly words: string }) | undefined;
 }
 
-/** A name of DNS (RFC 1123), as Kubernetes has namespaces, resources and subresources. */
+/** A DNS label (RFC 1123): the form of namespaces, resources and subresources. */
 const LABEL = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/;
-/** API groups, and most names of objects. */
+/** A DNS subdomain: the form of API groups and most object names. */
 const SUBDOMAIN = /^[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)*$/;
-/** A service, Pod or node behind its proxy: `https:web:443`. */
+/** A service, Pod or node in a proxy path: `https:web:443`. */
 const PROXIED = /^(?:https?:)?[a-z0-9][a-z0-9.-]*(?::[a-z0-9-]*)?$/;
-/** No longer name fits into Kubernetes' own kinds, nor on a screen. */
+/** Kubernetes' own kinds have no longer names, and a screen has no place for them. */
 const MAX_NAME = 253;
 
 /**
- * What is asked about a request; undefined where nothing is: what the API server itself has no name for could only be meant
- * for the person who reads it, or be a wildcard in a rule.
+ * The question about a request. Returns undefined if the API server could not have a name of this form: such a name
+ * could be text for the person to read, or a wildcard in a rule.
  */
 export function askedRequest(info: RequestInfo): AskedRequest | undefined {
   const { verb, namespace, name, path } = info;
@@ -70,14 +70,14 @@ export function askedRequest(info: RequestInfo): AskedRequest | undefined {
   };
 }
 
-/** A rule that says in one word what it says. */
+/** The rule with its text; undefined if the text does not parse back to the same rule. */
 function offer(rule: ClusterRule): OfferedRule | undefined {
   const word = ruleWord(rule);
   const read = parseRuleWord(word);
   return read?.length === 1 && isSame(read[0]!, rule) ? { rule, word } : undefined;
 }
 
-/** The word of a rule of one verb, resource, name and namespace, or of one path. */
+/** The text of a rule for one verb, resource, name and namespace, or for one path. */
 function ruleWord(
   { verbs, apiGroups, resources, resourceNames, namespaces, nonResourceURLs }: ClusterRule,
 ): string {
@@ -102,7 +102,7 @@ function isSame(one: ClusterRule, other: ClusterRule): boolean {
   return holdsNoWildcard && fields.every((field) => one[field]?.join("\n") === other[field]?.join("\n"));
 }
 
-/** Whether every part has the form that the API server takes for one (apimachinery's and apiserver's own validation). */
+/** Whether every part has the form that apimachinery's and apiserver's own validation accepts. */
 function isNamed(info: RequestInfo): boolean {
   const { apiGroup, namespace, resource, subresource, name } = info;
   return LABEL.test(resource) && (subresource === "" || LABEL.test(subresource)) &&
@@ -113,15 +113,15 @@ function isNamed(info: RequestInfo): boolean {
 
 function isObjectName({ verb, apiGroup, resource, subresource, name }: RequestInfo): boolean {
   const isSegment = name !== "." && name !== ".." && !/[/%]/.test(name);
-  // Not of objects: whom one may act as, and whose certificates one may sign (`example.com/client`).
+  // These name no objects: they name a user to impersonate or a signer (`example.com/client`).
   if (verb === "impersonate") return isVisible(name);
   if (verb === "approve" || verb === "sign" || verb === "attest") return /^[a-z0-9./-]+$/.test(name);
-  // Roles may have any name that is one part of a path (ValidatePathSegmentName).
+  // A role's name may be any single path segment (ValidatePathSegmentName).
   if (apiGroup === "rbac.authorization.k8s.io") return isSegment;
   if (apiGroup === "networking.k8s.io" && resource === "ipaddresses") return /^[0-9a-f.:]+$/.test(name);
   if (apiGroup === "" && (verb === "proxy" || subresource === "proxy")) return PROXIED.test(name);
   const isKubernetes = apiGroup === "" || !apiGroup.includes(".") || apiGroup.endsWith(".k8s.io");
-  // An aggregated server has rules of its own, such as `image:tag`.
+  // Aggregated servers have their own naming rules, such as `image:tag`.
   return SUBDOMAIN.test(name) || !isKubernetes && isSegment && /^[!-~]+$/.test(name);
 }
 
@@ -134,7 +134,7 @@ function where({ namespace, resource }: RequestInfo): string {
   return namespace === "" ? " in all of the cluster" : ` in the namespace ${quoted(namespace)}`;
 }
 
-/** `delete pods "web" in the namespace "default"`, for the log, the hint at exit and a refusal's message. Visible, on one line. */
+/** `delete pods "web" in the namespace "default"`, for the log, the hint at exit and refusals. Printable, on one line. */
 export function requestInWords(info: RequestInfo): string {
   const { verb, name } = info;
   if (!info.isResource) return `${printable(verb, 30)} the path ${printable(info.path, 200)}`;
@@ -143,7 +143,7 @@ export function requestInWords(info: RequestInfo): string {
   }${where(info)}`;
 }
 
-/** What stands between quotes holds none, and is cut by itself: nothing of it can be read as what follows. */
+/** Quotes a text. It escapes quotes and cuts each text on its own, so that a name cannot imitate the words after it. */
 function quoted(text: string): string {
   return `"${printable(text.replace(/["\\]/g, "\\$&"), 100)}"`;
 }

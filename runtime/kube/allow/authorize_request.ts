@@ -1,6 +1,6 @@
 /**
- * The one gate between a plugin's doors and the cluster: each request is read as the API server will read it, and leaves only
- * if the plugin's grants cover it. What does not is answered here, with the `Status` that the server itself would send.
+ * Every request of a plugin passes here. It is parsed as the API server will parse it, and leaves only if the
+ * plugin's grants cover it. A refused request gets the `Status` that the API server itself would send.
  */
 
 import { AppError } from "../../base/errors.ts";
@@ -19,35 +19,38 @@ import { printable } from "../../base/text.ts";
 /** What a plugin may do on the cluster. */
 export interface ClusterLimits {
   readonly grant: ClusterGrant;
-  /** `true` for everything; wins over the grant. */
+  /** `true` denies everything. A denial wins over the grant. */
   readonly deny: boolean | readonly ClusterRule[];
-  /** The administrator's bound, which every request has to be inside of as well. */
+  /** The administrator's bound. Every request must be inside it, too. */
   readonly bound?: ClusterGrant | undefined;
 }
 
-/** What was refused, for prompts, the hint at exit and the log. */
+/** A refused request, for prompts, the hint at exit and the log. */
 export interface DeniedRequest {
-  /** As a person would say it: `delete pods in the namespace "default"`. */
+  /** In a person's words: `delete pods in the namespace "default"`. */
   readonly what: string;
-  /** `delete:pods[web]@default`, what `--allow-cluster=` takes for it and nothing else; undefined where no rule of that form does. */
+  /**
+   * The rule for exactly this request, `delete:pods[web]@default`, as `--allow-cluster=` takes it; undefined if there
+   * is none.
+   */
   readonly rule: string | undefined;
   readonly info: RequestInfo | undefined;
-  /** A rule denies it: no grant helps. */
+  /** A deny rule matches: no grant helps. */
   readonly denied: boolean;
-  /** It is the administrator who does not allow it. */
+  /** The administrator's policy forbids it. */
   readonly policy?: boolean;
 }
 
-/** Asks whoever can grant it. `true`: let it through this time. */
+/** Asks the person who can grant it. Returns true to let the request through this time. */
 export type AskCluster = (denied: DeniedRequest) => boolean;
 
 /**
- * What Kubernetes lets every authenticated user read (the cluster roles system:discovery and system:public-info-viewer):
- * clients can't work without it.
+ * Paths that Kubernetes lets every authenticated user read (cluster roles system:discovery and
+ * system:public-info-viewer). Clients do not work without them.
  */
 const DISCOVERY = /^\/(?:(?:api|apis|openapi)(?:\/.*)?|version\/?|healthz|livez|readyz)$/s;
 
-/** Reviews of one's own rights. */
+/** Resources with which a client reviews its own rights. */
 const SELF_REVIEWS = new Set([
   "selfsubjectaccessreviews.authorization.k8s.io",
   "selfsubjectrulesreviews.authorization.k8s.io",
@@ -55,19 +58,19 @@ const SELF_REVIEWS = new Set([
 ]);
 
 /**
- * Subresources of Kubernetes' own groups that know dry runs; an aggregated server may ignore `dryRun`. `serviceaccounts/token` makes a token all the same, an eviction holds options of its own
- * that may say otherwise.
+ * Subresources of Kubernetes' own groups that respect dry runs; an aggregated server may ignore `dryRun`. Not listed:
+ * `serviceaccounts/token`, which makes a token anyway, and evictions, whose own options may contradict the query.
  */
 const DRY_SUBRESOURCES = new Set(["", "status", "scale", "ephemeralcontainers", "resize", "approval"]);
 
-/** Whether every request passes, so that there is nothing to ask about each. */
+/** Whether every request passes without a check. */
 function isUnlimited({ grant, deny, bound = "full" }: ClusterLimits): boolean {
   return grant === "full" && bound === "full" && deny !== true && (deny === false || deny.length === 0);
 }
 
 /**
- * A cluster that lets through what `limits` cover. `current` is asked at each request, since a person may grant more
- * meanwhile.
+ * A cluster that sends only requests that `limits` cover. It calls `current` for each request, because a person may
+ * grant more during the run.
  */
 export function authorizeCluster(
   cluster: Cluster,
@@ -83,7 +86,7 @@ export function authorizeCluster(
     const query = url.search.slice(1);
     try {
       const info = parseRequest(method, url.pathname.slice(prefixLength) || "/", query);
-      // The path's own verb is the server's word for it, whatever the method; it serves no other than GET there.
+      // The server ignores the method of these paths and takes the verb from the path. It serves only GET there.
       if ((info.verb === "watch" || info.verb === "proxy") && method !== "GET" && method !== "HEAD") {
         throw new MeaninglessRequest(`${method} ${info.path}`);
       }
@@ -96,7 +99,7 @@ export function authorizeCluster(
       );
     }
   };
-  /** Asks for what is not granted; a person may let it through. Returns what stands in the way. */
+  /** Asks about a request that is not granted. Returns the refusal, or undefined if the request may pass. */
   const refusalOf = (info: RequestInfo, how: Passing): DeniedRequest | undefined => {
     const refused = judge(current(), info, how);
     return refused === undefined || ask(refused) ? undefined : refused;
@@ -119,7 +122,7 @@ export function authorizeCluster(
       if (passed.body !== undefined) passed = { ...passed, body: parsed.bytes };
     };
     try {
-      // Whether it changes anything: the options in a DELETE's body win over its query in the server.
+      // The server lets the options in a DELETE's body override its query, so dry run depends on the body.
       if (deletes(info) && passed.body !== undefined) await readBody();
       const dryRun = isDryRun(info, query, deletes(info) ? body : undefined);
       const refused = refusalOf(info, { upgrade, dryRun });
@@ -151,7 +154,7 @@ export function authorizeCluster(
       return await cluster.upgrade(request);
     },
     async sockets() {
-      // What goes through a socket can't be read here (it is TLS), so it takes a grant of everything.
+      // The host cannot read TLS on a raw socket, so a socket needs the full grant.
       const limits = current();
       if (isUnlimited(limits) || ask(socketRequest(limits))) return await cluster.sockets();
       throw new AppError(
@@ -165,15 +168,15 @@ export function authorizeCluster(
   };
 }
 
-/** How a request goes. */
+/** Properties of a request beside its RequestInfo. */
 interface Passing {
-  /** It becomes a WebSocket. */
+  /** It asks for a WebSocket. */
   readonly upgrade: boolean;
-  /** It changes nothing. */
+  /** It is a dry run. */
   readonly dryRun: boolean;
 }
 
-/** What stands in the way of one thing that the API server would ask its authorizer for. */
+/** The refusal for one authorizer check; undefined if the check passes. */
 function judge(
   { grant, deny, bound = "full" }: ClusterLimits,
   info: RequestInfo,
@@ -185,7 +188,7 @@ function judge(
   return isAllowed(grant, info, how) ? undefined : deniedRequest(info);
 }
 
-/** What a check lacks; undefined where one of its ways is open, or a person opens the first. */
+/** The refusal for a check; undefined if one of its ways is granted, or a person grants the first. */
 function firstRefused(
   check: Check,
   judged: (info: RequestInfo) => DeniedRequest | undefined,
@@ -205,7 +208,7 @@ function isAllowed(grant: ClusterGrant, info: RequestInfo, { upgrade, dryRun }: 
 
 function isReading({ isResource, verb, resource, subresource, apiGroup, name }: RequestInfo): boolean {
   if (!isResource) return verb === "get" || verb === "head";
-  // The kubelet and Pods do things on a GET; all of something, as a role has it, holds those, too.
+  // The kubelet and Pods act on a GET. `*`, as roles write it, includes these, too.
   if (subresource === "proxy" || resource === "*" || subresource === "*") return false;
   if (verb === "get" || verb === "list" || verb === "watch") return true;
   return verb === "create" && subresource === "" && name === "" &&
@@ -216,7 +219,7 @@ function deletes({ isResource, verb }: RequestInfo): boolean {
   return isResource && (verb === "delete" || verb === "deletecollection");
 }
 
-/** Whether a request changes nothing, so that a plugin that may look may send it. */
+/** Whether a request is a dry run, which a plugin with the read-only grant may send. */
 function isDryRun(
   info: RequestInfo,
   query: ReadonlyMap<string, readonly string[]>,
@@ -231,14 +234,14 @@ function isDryRun(
 }
 
 /**
- * A refused request's body is taken and thrown away, as by a server that refuses: a plugin that writes it does not wait for room
- * for ever, and componentize-js takes a stream that is closed meanwhile for the end of the program.
+ * Reads a refused request's body and throws it away, as a server does. Otherwise the plugin's write would block
+ * forever, and componentize-js would take the closed stream for the end of the program.
  */
 function discard(body: ClusterRequest["body"]): void {
   if (body instanceof ReadableStream && !body.locked) body.pipeTo(new WritableStream()).catch(() => {});
 }
 
-/** A raw socket, through which anything may go, as it is asked about. Pure. */
+/** The permission request for a raw socket, through which the plugin could send anything. Pure. */
 export function socketRequest({ deny, bound = "full" }: ClusterLimits): DeniedRequest {
   const denied = deny !== false || bound !== "full";
   return {
@@ -249,19 +252,20 @@ export function socketRequest({ deny, bound = "full" }: ClusterLimits): DeniedRe
   };
 }
 
-/** A request that a process which is not trusted says the grants don't cover, as it is asked about: by what denies it here. Pure. */
+/** The permission request for a refusal that an untrusted process reports. It is judged here again. Pure. */
 export function claimedRequest(limits: ClusterLimits, info: RequestInfo): DeniedRequest {
-  // How it will go is that process's to tell; only what may not pass in any way is refused without a question.
+  // Only the other process knows whether it is a dry run or an upgrade. Refuse without a question only what can never
+  // pass.
   const refused = judge(limits, info, { upgrade: false, dryRun: true });
   return refused?.denied ? refused : deniedRequest(info);
 }
 
-/** A request that the grants don't cover. */
+/** A refusal because the grants do not cover the request. */
 function deniedRequest(info: RequestInfo): DeniedRequest {
   return { what: requestInWords(info), rule: askedRequest(info)?.word, info, denied: false };
 }
 
-/** The `Status` that the API server sends for what it forbids (apimachinery's NewForbidden), in the host's name. */
+/** The `Status` that the API server sends for a forbidden request (apimachinery's NewForbidden), in the host's name. */
 function forbidden(plugin: string, refused: DeniedRequest, head: boolean): ClusterResponse {
   const { info } = refused;
   const resource = info?.isResource

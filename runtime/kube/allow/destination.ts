@@ -1,6 +1,6 @@
 /**
- * The one rule for all doors: where a plugin's request may go. To the server of its cluster, at or below the server's
- * own path, and nowhere else. Pure.
+ * Where a plugin's request may go, by every interface: only to its cluster's server, at or below the server's own
+ * path. Pure.
  */
 
 import { AppError } from "../../base/errors.ts";
@@ -8,11 +8,11 @@ import { printable } from "../../base/text.ts";
 import { shownUrl } from "../config/shown_url.ts";
 
 /**
- * The URL to fetch for what a plugin asked: an absolute URL, or a path with optional query, which is taken below the
- * server's path. What reaches the server is the spelling that was checked here, not the plugin's.
+ * Resolves the URL that a plugin asked for: an absolute URL, or a path with an optional query below the server's
+ * path. The result is the spelling that was checked here; the plugin's spelling never leaves.
  *
  * @param server the cluster's URL, http or https, without a trailing slash
- * @throws AppError DESTINATION_REFUSED naming what was asked
+ * @throws AppError DESTINATION_REFUSED with the URL that was asked for
  */
 export function destinationOf(server: string, asked: string): URL {
   const refuse = (why: string): never => {
@@ -21,7 +21,8 @@ export function destinationOf(server: string, asked: string): URL {
       `A plugin may reach the cluster's API server only, not "${shownUrl(asked)}": ${why}`,
     );
   };
-  // URL parsers differ on these (WHATWG takes a backslash for a slash, drops tabs and newlines): nothing honest has them.
+  // URL parsers disagree on these characters: WHATWG takes a backslash for a slash and drops tabs and newlines. No
+  // honest client sends them.
   if (/[\\\u0000-\u0020\u007f]/.test(asked)) refuse("it holds a character that no URL has");
   const base = new URL(server);
   const prefix = base.pathname.replace(/\/+$/, "");
@@ -37,7 +38,7 @@ export function destinationOf(server: string, asked: string): URL {
     if (authority.includes("@")) refuse("it carries credentials");
     url = parse(asked) ?? refuse("it is not a URL");
     if (url.protocol !== base.protocol) refuse(`the server speaks ${base.protocol.slice(0, -1)}`);
-    // Another spelling of the same host (a trailing dot, an odd IPv4 notation) is refused, not guessed at.
+    // Refuse other spellings of the same host, such as a trailing dot or an odd IPv4 notation.
     if (url.host !== base.host || !spelledAs(authority, url)) refuse(`the server is ${base.host}`);
     if (!sameSpelling(url, rest)) refuse("its path leaves where it seems to lead");
   }
@@ -45,25 +46,26 @@ export function destinationOf(server: string, asked: string): URL {
     refuse(`the server's path is ${prefix}`);
   }
   const below = url.pathname.slice(prefix.length);
-  // The server, or a proxy before it, may decode these and so see another path than the one that was allowed.
+  // The server, or a proxy before it, may decode these and see a path other than the one that was checked.
   if (/%(2e|2f|5c|00)/i.test(below) && hidesPath(below)) refuse("its path hides a slash or dots");
   if (/\/\//.test(below)) refuse("its path has two slashes in a row");
-  // RFC 6750 2.3: as an Authorization header, it would say who asks, to a proxy or an authentication before the API server.
+  // RFC 6750 2.3: like an Authorization header, it authenticates the request to a proxy or to an authenticator before
+  // the API server.
   if (/[?&;]access_token(?:[=&;]|$)/i.test(decoded(url.search))) refuse("its query carries credentials");
   url.hash = "";
   return url;
 }
 
-/** Where a raw socket may go: the host and port of the server, and the addresses its name was resolved to, once. */
+/** Where a raw socket may go: the server's host and port, and the addresses its name resolved to. */
 export interface Endpoint {
-  /** As in the server's URL: a name in lower case or an address, IPv6 without brackets. */
+  /** As in the server's URL: a lower-case name, or an address; IPv6 without brackets. */
   readonly host: string;
   readonly port: number;
-  /** Literal addresses, in the form that a URL gives them. */
+  /** IP addresses in the form that a URL gives them. */
   readonly addresses: readonly string[];
 }
 
-/** Host and port of a server. Its addresses are the resolver's to tell. */
+/** Host and port of a server, without its addresses. */
 export function endpointOf(server: string): Omit<Endpoint, "addresses"> {
   const { hostname, port, protocol } = new URL(server);
   return {
@@ -72,7 +74,7 @@ export function endpointOf(server: string): Omit<Endpoint, "addresses"> {
   };
 }
 
-/** A literal address in the form that a URL gives it; undefined for what is none. An odd notation is none. */
+/** An IP address in the form that a URL gives it; undefined for anything else, odd notations included. */
 export function canonicalAddress(text: string): string | undefined {
   if (text.includes(":")) {
     if (!/^[0-9a-f:.]+$/i.test(text)) return undefined;
@@ -84,9 +86,9 @@ export function canonicalAddress(text: string): string | undefined {
 }
 
 /**
- * The same rule for a raw socket: to the server's port at an address of the server's, nowhere else.
+ * The same rule for a raw socket: only to the server's port at one of the server's addresses.
  *
- * @throws AppError DESTINATION_REFUSED naming what was asked
+ * @throws AppError DESTINATION_REFUSED with the address that was asked for
  */
 export function checkSocket({ host, port, addresses }: Endpoint, address: string, asked: number): void {
   const canonical = canonicalAddress(address);
@@ -101,9 +103,9 @@ export function checkSocket({ host, port, addresses }: Endpoint, address: string
 }
 
 /**
- * The same rule for a name to resolve: the server's, in any case, and its addresses.
+ * The same rule for a name to resolve: only the server's name, in any case, and its addresses.
  *
- * @throws AppError DESTINATION_REFUSED naming what was asked
+ * @throws AppError DESTINATION_REFUSED with the name that was asked for
  */
 export function checkName({ host, addresses }: Endpoint, name: string): readonly string[] {
   if (name.toLowerCase() === host) return addresses;
@@ -117,7 +119,7 @@ export function checkName({ host, addresses }: Endpoint, name: string): readonly
   );
 }
 
-/** Encoded slashes, backslashes, NULs and dot segments. An encoded dot inside a name is harmless. */
+/** Whether the path has encoded slashes, backslashes, NULs or dot segments. An encoded dot inside a name is harmless. */
 function hidesPath(path: string): boolean {
   return path.split("/").some((segment) => {
     if (/%(2f|5c|00)/i.test(segment)) return true;
@@ -126,14 +128,14 @@ function hidesPath(path: string): boolean {
   });
 }
 
-/** Whether the parser left the path as it was written: it resolves dot segments, encoded ones too. */
+/** Whether the parser left the path as written. It resolves dot segments, encoded ones too. */
 function sameSpelling(url: URL, written: string): boolean {
   const path = written.replace(/[?#].*$/s, "") || "/";
   return !path.split("/").some((segment) => /^(\.|%2e){1,2}$/i.test(segment)) &&
     url.pathname.split("/").length === path.split("/").length;
 }
 
-/** With its escapes read; as it is where one of them is broken. */
+/** Percent-decoded text; the text itself if an escape is broken. */
 function decoded(text: string): string {
   try {
     return decodeURIComponent(text);

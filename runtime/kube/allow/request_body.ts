@@ -1,15 +1,15 @@
 /**
- * The object in a request's body, read as the API server reads it. A text that two readers could take for different objects
- * is refused, so that what was checked is what the server acts on.
+ * Parses the object in a request's body as the API server parses it. It refuses a text that two parsers could read as
+ * different objects, so that the server acts on the object that was checked.
  */
 
 import type { ClusterRequest } from "../cluster.ts";
 import { parseGoYaml } from "../config/go_yaml.ts";
 
-/** As of the API server (`--max-resource-write-bytes` and its default of 3 MiB). */
+/** The API server's own limit (`--max-resource-write-bytes`, 3 MiB by default). */
 export const MAX_OBJECT_BYTES = 3 << 20;
 
-/** Why a body can't be checked, with the HTTP status that the API server has for it. */
+/** Why a body can't be checked, with the API server's HTTP status for it. */
 export class UnreadableBody extends Error {
   constructor(
     readonly status: 400 | 413 | 415,
@@ -19,15 +19,15 @@ export class UnreadableBody extends Error {
   }
 }
 
-/** What a body holds. */
+/** A parsed body. */
 export interface RequestBody {
-  /** The object or patch; undefined where the body is empty. */
+  /** The object or patch; undefined for an empty body. */
   readonly value: unknown;
-  /** What to send in its place. */
+  /** The bytes to send instead. */
   readonly bytes: Uint8Array<ArrayBuffer>;
 }
 
-/** The type that a request declares, in lower case and without parameters; empty where it declares none. */
+/** A request's media type in lower case, without parameters; empty if the request declares none. */
 export function mediaTypeOf(headers: ClusterRequest["headers"]): string {
   const given = headers.find(([name]) => name.toLowerCase() === "content-type")?.[1] ?? "";
   return given.split(";")[0]!.trim().toLowerCase();
@@ -36,7 +36,7 @@ export function mediaTypeOf(headers: ClusterRequest["headers"]): string {
 /**
  * Reads a body to its end.
  *
- * @throws UnreadableBody 413 for one of more than {@linkcode MAX_OBJECT_BYTES}; what the stream fails with
+ * @throws UnreadableBody 413 for more than {@linkcode MAX_OBJECT_BYTES}; any error of the stream
  */
 export async function readBytes(body: ClusterRequest["body"]): Promise<Uint8Array<ArrayBuffer>> {
   const tooLarge = () =>
@@ -48,7 +48,7 @@ export async function readBytes(body: ClusterRequest["body"]): Promise<Uint8Arra
   }
   const chunks: Uint8Array<ArrayBuffer>[] = [];
   let size = 0;
-  // What is left of one that is too large is the caller's to take.
+  // If the body is too large, the caller reads the rest.
   for await (const chunk of body.values({ preventCancel: true })) {
     size += chunk.length;
     if (size > MAX_OBJECT_BYTES) throw tooLarge();
@@ -58,9 +58,9 @@ export async function readBytes(body: ClusterRequest["body"]): Promise<Uint8Arra
 }
 
 /**
- * Reads JSON and YAML. YAML is sent on as the JSON that was understood, which every YAML parser reads in the same way.
+ * Parses JSON and YAML. YAML is sent on as JSON, which every YAML parser reads in the same way.
  *
- * @throws UnreadableBody 415 for another type, 400 for what is not of its type
+ * @throws UnreadableBody 415 for another media type, 400 for a malformed body
  */
 export async function parseBody(
   mediaType: string,
@@ -89,7 +89,7 @@ export async function parseBody(
   return { value, bytes: new TextEncoder().encode(JSON.stringify(value)) };
 }
 
-/** @throws UnreadableBody where an object has a key twice: Go merges the two, JavaScript takes the last. */
+/** @throws UnreadableBody for a duplicate key: Go merges the two values, JavaScript takes the last. */
 function parseJson(text: string): { value: unknown } | undefined {
   let value: unknown;
   try {
@@ -105,7 +105,7 @@ function parseJson(text: string): { value: unknown } | undefined {
   return { value };
 }
 
-/** The keys of all objects in it. Not by recursion: a plugin may nest a million arrays. */
+/** Counts the keys of all nested objects. Not recursive: a plugin may nest a million arrays. */
 function countKeys(value: unknown): number {
   let keys = 0;
   const waiting = [value];
@@ -127,7 +127,7 @@ async function parseYaml(text: string): Promise<unknown> {
   }
 }
 
-/** JSON has integers of any size; JavaScript writes them exactly only if told to. */
+/** Keeps large integers exact: JavaScript does not write them exactly by itself. */
 function withJsonNumbers(value: unknown): unknown {
   if (typeof value === "bigint") {
     return (JSON as unknown as { rawJSON(text: string): unknown }).rawJSON(String(value));

@@ -1,14 +1,14 @@
 /**
- * What a request means to the API server: verb, group, resource, name and namespace, read from method, path and query exactly
- * as k8s.io/apiserver does before it authorizes (pkg/endpoints/request, RequestInfoFactory; queries as Go's net/url splits
- * them). The tests hold it to the audit log of a real server. Pure.
+ * Parses method, path and query into verb, group, resource, name and namespace, exactly as k8s.io/apiserver does
+ * before it authorizes (pkg/endpoints/request, RequestInfoFactory; queries as Go's net/url). Tests compare it with
+ * the audit log of a real server. Pure.
  */
 
-/** A request in the words of RBAC. Absent parts are empty. */
+/** A request in RBAC's terms. Missing parts are empty. */
 export interface RequestInfo {
-  /** Whether it is about a resource; otherwise `path` and `verb`, the method in lower case, are all there is. */
+  /** Whether it is a resource request. Otherwise only `path` and `verb`, the method in lower case, are set. */
   readonly isResource: boolean;
-  /** Decoded, below the server's own path. */
+  /** Decoded, relative to the server's own path. */
   readonly path: string;
   readonly verb: string;
   readonly apiGroup: string;
@@ -19,7 +19,7 @@ export interface RequestInfo {
   readonly name: string;
 }
 
-/** Why a request has no meaning; the API server refuses it as well. */
+/** A request that cannot be parsed. The API server refuses it as well. */
 export class MeaninglessRequest extends Error {}
 
 const VERBS: Readonly<Record<string, string>> = {
@@ -31,7 +31,7 @@ const VERBS: Readonly<Record<string, string>> = {
   DELETE: "delete",
 };
 
-/** More parameters than any client sends; Go stops reading at ten thousand. */
+/** More parameters than any client sends. Go stops parsing at ten thousand. */
 const MAX_PARAMETERS = 1000;
 
 /**
@@ -67,7 +67,7 @@ export function parseRequest(method: string, path: string, query: string): Reque
   const apiVersion = parts[0]!;
   parts = parts.slice(1);
   let verb = VERBS[method] ?? "";
-  // Deprecated, but served: the verb in the path.
+  // Deprecated, but still served: the verb in the path.
   if (parts[0] === "proxy" || parts[0] === "watch") {
     if (parts.length < 2) throw new MeaninglessRequest(`"${decoded}" names no resource`);
     verb = parts[0];
@@ -101,7 +101,7 @@ export function parseRequest(method: string, path: string, query: string): Reque
   };
 }
 
-/** Percent-decoded, as Go does it; what Go refuses, or what is no UTF-8, has no meaning. */
+/** Percent-decodes as Go does. @throws MeaninglessRequest for an escape that Go refuses, and for invalid UTF-8 */
 function decodePath(path: string): string {
   try {
     return path.includes("%") ? decodeURIComponent(path) : path;
@@ -111,10 +111,10 @@ function decodePath(path: string): string {
 }
 
 /**
- * A query's parameters as Go's `url.URL.Query()` has them: parts that hold a semicolon or a broken escape are left out, a
- * plus is a space.
+ * A query's parameters as Go's `url.URL.Query()` returns them. Parts with a semicolon or a broken escape are left
+ * out; a plus is a space.
  *
- * @throws MeaninglessRequest for one with parameters without end
+ * @throws MeaninglessRequest for too many parameters
  */
 export function parseQuery(query: string): ReadonlyMap<string, readonly string[]> {
   const parameters = new Map<string, string[]>();
@@ -141,7 +141,7 @@ function unescape(text: string): string | undefined {
   try {
     return decodeURIComponent(spaced);
   } catch {
-    // Bytes that are no UTF-8 stay as they are in Go; here they only have to be unlike anything.
+    // Go keeps bytes that are not UTF-8. Here they only must not equal any name.
     return spaced.replace(/%[89a-f][0-9a-f]/gi, "\ufffd").replace(
       /%([0-7][0-9a-f])/gi,
       (_, hex) => String.fromCharCode(parseInt(hex, 16)),
@@ -149,15 +149,15 @@ function unescape(text: string): string | undefined {
   }
 }
 
-/** apimachinery's Convert_Slice_string_To_bool: the first value, true unless it says false. */
+/** apimachinery's Convert_Slice_string_To_bool: the first value counts, and it is true unless it says false. */
 function isWatch(parameters: ReadonlyMap<string, readonly string[]>): boolean {
   const value = parameters.get("watch")?.[0];
   return value !== undefined && value !== "0" && value.toLowerCase() !== "false";
 }
 
 /**
- * The one name that a field selector asks for (apimachinery's fields.ParseSelector and RequiresExactMatch). A selector that is
- * malformed asks for none; the server refuses it later.
+ * The single name that a field selector asks for (apimachinery's fields.ParseSelector and RequiresExactMatch). A
+ * malformed selector has none; the server refuses it later.
  */
 function selectedName(selector: string | undefined): string | undefined {
   if (!selector) return undefined;

@@ -1,16 +1,16 @@
-/** How large a request may be without its body, by every door. Pure. */
+/** The maximum size of a request without its body, for every interface. Pure. */
 
 import { AppError } from "../../base/errors.ts";
 
-/** As Go's servers by default, which answer 431 to more; in bytes of the URL and of all headers. */
+/** Go's default: larger heads get a 431. Bytes of the URL and all headers. */
 const MAX_HEAD = 1 << 20;
 
-/** How many characters a request's URL and headers have. */
+/** The number of characters in a request's URL and headers. */
 export function headSize(url: string, headers: readonly (readonly [name: string, value: string])[]): number {
   return headers.reduce((sum, [name, value]) => sum + name.length + value.length + 4, url.length);
 }
 
-/** Refuses what no API server takes. @throws AppError REQUEST_INVALID */
+/** Refuses a head that no API server accepts. @throws AppError REQUEST_INVALID */
 export function checkHeadSize(
   url: string,
   headers: readonly (readonly [name: string, value: string])[],

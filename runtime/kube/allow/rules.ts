@@ -1,35 +1,38 @@
 /**
- * What a plugin may do on the cluster, in the words of Kubernetes' RBAC (rbac/v1 PolicyRule), with namespaces beside them.
- * Data and its parsing; `authorize_request.ts` holds requests to it. Pure.
+ * What a plugin may do on the cluster, in RBAC's terms (rbac/v1 PolicyRule) plus namespaces. Data and parsing only;
+ * `authorize_request.ts` applies the rules. Pure.
  */
 
-/** One thing that is allowed: any of its verbs, on any of its resources or URLs. Lists hold `*` for all. */
+/** Allows each of its verbs on each of its resources or URLs. `*` in a list means all. */
 export interface ClusterRule {
   /** `get`, `list`, `watch`, `create`, `update`, `patch`, `delete`, `deletecollection`, `proxy`, … or an HTTP method for URLs. */
   readonly verbs: readonly string[];
   /** `""` is the core group. */
   readonly apiGroups?: readonly string[];
-  /** `pods`, `pods/log`, `*`, `*` followed by `/scale`: a resource does not cover its subresources. */
+  /** `pods`, `pods/log`, `*`, `*` followed by `/scale`. A resource does not cover its subresources. */
   readonly resources?: readonly string[];
-  /** Without it every name, and requests that have none. */
+  /** Without this list: every name, and requests without a name. */
   readonly resourceNames?: readonly string[];
-  /** Without it every namespace, and what has none. With it, only requests inside one of these. */
+  /**
+   * Without this list: every namespace, and cluster-wide requests. With it: only requests inside one of these
+   * namespaces.
+   */
   readonly namespaces?: readonly string[];
-  /** Paths such as `/healthz` or `/apis/*`, for requests that name no resource. */
+  /** Paths such as `/healthz` or `/apis/*`, for requests without a resource. */
   readonly nonResourceURLs?: readonly string[];
 }
 
-/** What a plugin may do on the cluster: nothing, look, all that its user may, or what rules say. */
+/** What a plugin may do on the cluster: nothing, read, everything its user may, or what the rules allow. */
 export type ClusterGrant = "none" | "read-only" | "full" | {
   readonly rules: readonly ClusterRule[];
-  /** It may look at everything, beside what the rules say. */
+  /** It may also read everything. */
   readonly readOnly?: boolean;
 };
 
 const LISTS = ["verbs", "apiGroups", "resources", "resourceNames", "namespaces", "nonResourceURLs"] as const;
 
 /**
- * Rules from parsed JSON or YAML: `{rules: [...]}`, as in a Role or ClusterRole (whose other fields may stand beside them).
+ * Rules from parsed JSON or YAML: `{rules: [...]}`, as in a Role or ClusterRole, whose other fields are ignored.
  *
  * @throws Error with the field's path, such as `rules[1].verbs is missing`
  */
@@ -73,13 +76,13 @@ function parseRule(entry: unknown, where: string): ClusterRule {
     }
     if (!resources || resources.length === 0) throw new Error(`${where}.resources is missing`);
   }
-  // An empty list grants nothing in none of them, but people mean "any" by it, and RBAC reads resourceNames so.
+  // An empty list would match nothing, but people mean "any" by it, and RBAC reads resourceNames so.
   if (resourceNames?.length === 0) delete rule.resourceNames;
   if (namespaces?.length === 0) throw new Error(`${where}.namespaces is empty: leave it out for all`);
   return { ...rule, verbs };
 }
 
-/** A grant as JSON holds it. @throws Error with the field's path */
+/** Parses a grant from JSON. @throws Error with the field's path */
 export function parseClusterGrant(value: unknown): ClusterGrant {
   if (value === "none" || value === "read-only" || value === "full") return value;
   const readOnly = (value as { readOnly?: unknown } | null)?.readOnly ?? false;
@@ -87,7 +90,7 @@ export function parseClusterGrant(value: unknown): ClusterGrant {
   return { rules: parseRules(value), ...(readOnly ? { readOnly } : {}) };
 }
 
-/** With more rules: what may do all already is held to them, as whoever names rules means those. */
+/** Adds rules to a grant. A full grant becomes these rules alone: naming rules means to restrict. */
 export function withRules(grant: ClusterGrant, rules: readonly ClusterRule[]): ClusterGrant {
   if (rules.length === 0) return grant;
   if (typeof grant === "string") return grant === "read-only" ? { rules, readOnly: true } : { rules };
@@ -96,10 +99,13 @@ export function withRules(grant: ClusterGrant, rules: readonly ClusterRule[]): C
   return { ...grant, rules: [...grant.rules, ...more] };
 }
 
-/** Verb, resource and the rest of a request, as `parseRequest` of request_info.ts reads them. */
+/** A request as `parseRequest` of request_info.ts returns it. */
 type Asked = import("./request_info.ts").RequestInfo;
 
-/** Whether a rule covers a request, as RBAC decides it (k8s.io/kubernetes pkg/registry/rbac/validation and apis/rbac/v1). */
+/**
+ * Whether a rule covers a request, as RBAC decides it (k8s.io/kubernetes pkg/registry/rbac/validation and
+ * apis/rbac/v1).
+ */
 export function ruleCovers(rule: ClusterRule, asked: Asked): boolean {
   if (!has(rule.verbs, asked.verb)) return false;
   if (!asked.isResource) return rule.nonResourceURLs?.some((url) => urlMatches(url, asked.path)) ?? false;
@@ -111,8 +117,8 @@ export function ruleCovers(rule: ClusterRule, asked: Asked): boolean {
 }
 
 /**
- * Whether a rule that denies covers a request: as {@linkcode ruleCovers}, but what it names is not given away by a request for
- * everything either, a list of all namespaces or of all names.
+ * Whether a deny rule covers a request. It works as {@linkcode ruleCovers}, but also matches a broader request that
+ * would include a denied object, such as a list of all namespaces or all names.
  */
 export function ruleDenies(rule: ClusterRule, asked: Asked): boolean {
   const { namespaces, resourceNames, ...rest } = rule;
@@ -136,9 +142,9 @@ function urlMatches(url: string, path: string): boolean {
 }
 
 /**
- * A rule in one word, as flags take it: `VERB[,VERB]:RESOURCE[,RESOURCE][@NAMESPACE[,NAMESPACE]]`, a resource written as
- * kubectl does, `pods/log`, `deployments.apps`, `scale` of it `deployments.apps/scale`, one object of it `secrets[db]`; or
- * `VERB:/PATH` for a URL that is no resource. undefined where it is not of that form.
+ * Parses a rule as flags take it: `VERB[,VERB]:RESOURCE[,RESOURCE][@NAMESPACE[,NAMESPACE]]`. Resources are written as
+ * in kubectl: `pods/log`, `deployments.apps`, a subresource `deployments.apps/scale`, one object `secrets[db]`.
+ * `VERB:/PATH` is a URL without a resource. Returns undefined for another form.
  */
 export function parseRuleWord(text: string): ClusterRule[] | undefined {
   const match = /^([a-z*,]+):([^@]+?)(?:@([^@]*))?$/.exec(text);
@@ -146,7 +152,7 @@ export function parseRuleWord(text: string): ClusterRule[] | undefined {
   const verbs = match[1]!.split(",");
   const what = match[2]!.split(",");
   const namespaces = match[3]?.split(",");
-  // One letter before a colon is a drive of Windows.
+  // One letter before a colon is a Windows drive.
   if (
     verbs.some((verb) => verb.length < 2 && verb !== "*") || what.includes("") || namespaces?.includes("")
   ) return undefined;

@@ -1,22 +1,22 @@
 /**
- * What kube-apiserver asks its authorizer beside the request itself: an update that may create, a role that may give more than
- * its author has, an owner that may not be deleted. docs/cluster.md has the list. It was made from every call of Authorize()
- * in k8s.io/apiserver 0.37 and k8s.io/kubernetes 1.37. What depends on objects that only the server has is asked for always.
- * Pure.
+ * The checks that kube-apiserver makes beside the request itself: an update that may create, a role that may give
+ * more rights than its author has, an owner whose deletion is blocked. docs/cluster.md has the list. It covers every
+ * call of Authorize() in k8s.io/apiserver 0.37 and k8s.io/kubernetes 1.37. If a check depends on objects that only
+ * the server knows, it is always made. Pure.
  */
 
 import { isBuiltIn } from "./built_in_groups.ts";
 import type { RequestInfo } from "./request_info.ts";
 import type { ClusterRule } from "./rules.ts";
 
-/** Ways to satisfy one check: each is a list of what has to be allowed. The first is what an error names. */
+/** Alternative ways to satisfy one check. Each way lists requests that must all be allowed. Errors name the first way. */
 export type Check = readonly (readonly RequestInfo[])[];
 
-/** A request's body, as far as checks depend on it. */
+/** The parts of a request's body on which checks depend. */
 export interface CheckedBody {
   /** In lower case, without parameters. */
   readonly mediaType: string;
-  /** undefined for an empty one. */
+  /** undefined for an empty body. */
   readonly value: unknown;
 }
 
@@ -26,10 +26,10 @@ const RBAC = "rbac.authorization.k8s.io";
 const CERTIFICATES = "certificates.k8s.io";
 const ADMISSION = "admissionregistration.k8s.io";
 
-/** Subresources whose body is a stream or a request of its own, not an object. */
+/** Subresources whose body is a stream or its own request, not an object. */
 const CONNECTING = new Set(["exec", "attach", "portforward"]);
 
-/** Built-in resources that a PUT creates where they are not there (AllowCreateOnUpdate of their strategies). */
+/** Built-in resources that a PUT creates if they do not exist (AllowCreateOnUpdate of their strategies). */
 const CREATED_BY_UPDATE = new Set([
   "endpoints",
   "events",
@@ -45,7 +45,7 @@ const CREATED_BY_UPDATE = new Set([
   `rolebindings.${RBAC}`,
 ]);
 
-/** Kinds of Kubernetes' own that own others and live in a namespace. */
+/** Kubernetes' own kinds that own other objects and live in a namespace. */
 const NAMESPACED_OWNERS = new Set([
   ..."ConfigMap Endpoints PersistentVolumeClaim Pod ReplicationController Secret Service ServiceAccount"
     .split(" "),
@@ -53,25 +53,25 @@ const NAMESPACED_OWNERS = new Set([
   ..."CronJob.batch Job.batch Ingress.networking.k8s.io Lease.coordination.k8s.io".split(" "),
 ]);
 
-/** Whether a request opens a container or a port of a Pod. */
+/** Whether a request connects to a container or a port of a Pod. */
 export function connects({ isResource, apiGroup, resource, subresource }: RequestInfo): boolean {
   return isResource && apiGroup === "" && resource === "pods" && CONNECTING.has(subresource);
 }
 
-/** Whether the checks of a request depend on its body. */
+/** Whether a request's checks depend on its body. */
 export function needsBody(info: RequestInfo): boolean {
   const { isResource, verb, apiGroup, subresource } = info;
   if (!isResource || subresource === "proxy" || connects(info)) return false;
   if (verb === "delete") return subresource === "";
   if (verb !== "create" && verb !== "update" && verb !== "patch") return false;
-  // A subresource of another server may be anything, an upload as well.
+  // A subresource of another server may be anything, even an upload.
   return isBuiltIn(apiGroup) || ["", "status", "scale"].includes(subresource);
 }
 
 /**
- * All that has to be allowed beside the request itself.
+ * All checks beside the request itself.
  *
- * @param body undefined where {@linkcode needsBody} is false
+ * @param body undefined if {@linkcode needsBody} is false
  * @param query of the request
  */
 export function secondChecks(
@@ -80,7 +80,7 @@ export function secondChecks(
   query: ReadonlyMap<string, readonly string[]>,
 ): Check[] {
   if (!info.isResource) return [];
-  // Kubernetes 1.35 (AuthorizePodWebsocketUpgradeCreatePermission); older servers take a WebSocket's `get` alone.
+  // Kubernetes 1.35 (AuthorizePodWebsocketUpgradeCreatePermission). Older servers check only `get` for a WebSocket.
   if (connects(info)) return info.verb === "create" ? [] : [one({ ...info, verb: "create" })];
   if (!body || !needsBody(info)) return [];
   if (info.verb === "delete") return unsafeDelete(info, body, query);
@@ -92,7 +92,7 @@ export function secondChecks(
   ];
 }
 
-/** An object that is created, replaced or patched. */
+/** A created, replaced or patched object. */
 class Written {
   readonly object: Json;
   readonly isPatch: boolean;
@@ -141,7 +141,7 @@ function one(info: RequestInfo): Check {
   return [[info]];
 }
 
-/** What is asked of an authorizer without a request of its own. */
+/** A check that no request of its own stands for. */
 function asked(fields: Partial<RequestInfo>): RequestInfo {
   return {
     isResource: true,
@@ -158,8 +158,8 @@ function asked(fields: Partial<RequestInfo>): RequestInfo {
 }
 
 /**
- * endpoints/handlers/patch.go and update.go: withAuthorization(). An object with a uid was there before. Kubernetes' own
- * subresources create only where updates of the resource do (`services/status`).
+ * endpoints/handlers/patch.go and update.go: withAuthorization(). An object with a uid existed before. Kubernetes'
+ * own subresources create only if updates of the resource do (`services/status`).
  */
 function createdByUpdate({ info, metadata, isPatch, isApply }: Written): Check[] {
   const { verb, apiGroup, resource, subresource } = info;
@@ -185,8 +185,8 @@ function unsafeDelete(
 }
 
 /**
- * plugin/pkg/admission/gc: who gives an object an owner has it deleted with that owner, and who blocks the owner's deletion
- * acts on the owner.
+ * plugin/pkg/admission/gc. Setting an owner lets the deletion of that owner delete the object. Blocking the owner's
+ * deletion acts on the owner.
  */
 function owners(written: Written): Check[] {
   const { info } = written;
@@ -205,7 +205,7 @@ function finalizersOf(reference: Json | "unknown", namespace: string): RequestIn
   if (reference === "unknown") return any;
   const { blockOwnerDeletion, kind, apiVersion, name } = reference;
   if (!blockOwnerDeletion) return undefined;
-  // Where owners are merged by uid, the rest may be left out.
+  // Owners are merged by uid, so a patch may leave out the rest.
   if (typeof kind !== "string" || typeof apiVersion !== "string" || typeof name !== "string") return any;
   const apiGroup = groupOf(apiVersion);
   const namespaced = NAMESPACED_OWNERS.has(apiGroup === "" ? kind : `${kind}.${apiGroup}`);
@@ -220,7 +220,7 @@ function finalizersOf(reference: Json | "unknown", namespace: string): RequestIn
   });
 }
 
-/** The owners that a body sets; `unknown` for a change that does not say which, undefined where it leaves them alone. */
+/** The owners that a body sets; `unknown` if a change does not say which; undefined if it does not change them. */
 function ownerReferences({ metadata, isJsonPatch, patches }: Written): (Json | "unknown")[] | undefined {
   const field = "ownerReferences";
   const listed = (value: unknown): (Json | "unknown")[] =>
@@ -236,7 +236,7 @@ function ownerReferences({ metadata, isJsonPatch, patches }: Written): (Json | "
       const places = (from === undefined ? [path] : [path, from])
         .map((pointer) => typeof pointer === "string" ? pointer : "");
       if (places.some((pointer) => pointer.includes(field))) return [op === "remove" ? [] : listed(value)];
-      // The whole object, or all of its metadata. The server takes what stands before the first slash for nothing.
+      // The whole object, or all of its metadata. The server ignores everything before the first slash.
       return places.some((pointer) => /^[^/]*(\/|\/metadata)?$/.test(pointer)) ? [["unknown" as const]] : [];
     })
     : Object.entries(metadata).filter(([key]) => key.includes(field))
@@ -249,7 +249,7 @@ function escalation({ info, object, isPatch, isJsonPatch }: Written): Check[] {
   const allowed: RequestInfo[] = [{ ...info, verb: "escalate", apiVersion: "*" }];
   const { rules, aggregationRule } = object;
   const isClusterRole = info.resource === "clusterroles";
-  // An aggregated role gathers any rule; whether the one that is there aggregates is the server's to know.
+  // An aggregated role gathers any rule. Only the server knows whether the existing role aggregates.
   if (
     isClusterRole && (info.verb !== "create" || aggregationRule !== undefined && aggregationRule !== null)
   ) {
@@ -266,7 +266,7 @@ function escalation({ info, object, isPatch, isJsonPatch }: Written): Check[] {
   return [known === undefined ? [allowed] : [allowed, known.flatMap((rule) => parts(rule, info.namespace))]];
 }
 
-/** Each single thing that a rule allows (validation.BreakdownRule). */
+/** Each single permission in a rule (validation.BreakdownRule). */
 function parts(rule: Partial<ClusterRule>, namespace: string): RequestInfo[] {
   const { verbs = [], apiGroups = [], resources = [], resourceNames = [], nonResourceURLs = [] } = rule;
   const names = resourceNames.length === 0 ? [""] : resourceNames;
@@ -288,7 +288,7 @@ function isRule(value: unknown): value is Partial<ClusterRule> {
     );
 }
 
-/** BindingAuthorized(). What the role allows is the server's to know, so that holding all of it does not help here. */
+/** BindingAuthorized(). Only the server knows what the role allows, so having all of its rights does not help here. */
 function binding({ info, object }: Written): Check[] {
   const { kind, name } = objectAt(object, "roleRef");
   const namespace = info.resource === "rolebindings" ? info.namespace : "";
@@ -300,7 +300,7 @@ function binding({ info, object }: Written): Check[] {
   return [[[bind("roles", ""), bind("clusterroles", "")]]];
 }
 
-/** certauthorization.IsAuthorizedForSignerName(). Whose request is approved or signed is the server's to know. */
+/** certauthorization.IsAuthorizedForSignerName(). Only the server knows whose request is approved or signed. */
 function signers(verb: string, name = ""): Check {
   const signer = (name: string) => asked({ verb, apiGroup: CERTIFICATES, resource: "signers", name });
   return name === "" ? one(signer("")) : [[signer(name)], [signer(`${name.split("/")[0]}/*`)]];
@@ -322,7 +322,10 @@ function claimStatus({ info }: Written): Check[] {
   ];
 }
 
-/** registry/admissionregistration: who names a kind for a policy's parameters has to be able to read all of that kind. */
+/**
+ * registry/admissionregistration: naming a kind for a policy's parameters requires the right to read all objects of
+ * that kind.
+ */
 function parameterKind({ spec, isJsonPatch }: Written): Check[] {
   const { paramKind } = spec;
   if (!isJsonPatch && (paramKind === undefined || paramKind === null)) return [];
@@ -333,7 +336,7 @@ function parameterKind({ spec, isJsonPatch }: Written): Check[] {
   return [one(asked({ verb: "get", apiGroup, resource, name: "*", namespace: "*" }))];
 }
 
-/** The same for the parameters that a binding names, of a kind that its policy has. */
+/** The same for the parameters that a binding names. Their kind is in the policy. */
 function parameters({ spec, isPatch, isJsonPatch }: Written): Check[] {
   const { paramRef, policyName } = spec;
   const any = { apiGroup: "*", resource: "*" };
@@ -347,7 +350,7 @@ function parameters({ spec, isPatch, isJsonPatch }: Written): Check[] {
   return [one(asked({ ...any, verb: name === "" ? "list" : "get", name: name!, namespace: namespace! }))];
 }
 
-/** `apps` of `apps/v1`, the empty group of `v1`. */
+/** The group: `apps` for `apps/v1`, empty for `v1`. */
 function groupOf(apiVersion: string): string {
   return apiVersion.includes("/") ? apiVersion.slice(0, apiVersion.indexOf("/")) : "";
 }

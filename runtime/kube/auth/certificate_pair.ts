@@ -1,29 +1,29 @@
-/** What is wrong with a client's certificate and key, before TLS sees them: on Deno 2.6 it ends the process. */
+/** Checks a client certificate and its key before TLS sees them: on Deno 2.6 a bad pair ends the process. */
 
 import { messageOf } from "../../base/errors.ts";
 import { CONTEXT_0 } from "../config/der.ts";
 import { printable } from "../../base/text.ts";
 import type { ClientCertificate } from "../config/connection.ts";
 
-/** Tags of DER: a truth value, and the extensions of a certificate. */
+/** DER tags: a boolean, and a certificate's extensions. */
 const BOOLEAN = 0x01;
 const EXTENSIONS = 0xa3;
-/** Extensions that TLS here reads, or knows it can leave out (2.5.29.15, 17, 19, 30, 31, 37); no other may be critical. */
+/** Extensions that this TLS reads or may ignore (2.5.29.15, 17, 19, 30, 31, 37). No other extension may be critical. */
 const CRITICAL = new Set(["551d0f", "551d11", "551d13", "551d1e", "551d1f", "551d25"]);
-/** Bits of an RSA key that TLS takes here, from and to. */
+/** The smallest and largest RSA key that this TLS accepts, in bits. */
 const RSA_BITS = [2048, 8192] as const;
 /** The object identifier of P-521, which node:crypto of Deno 2.6 does not know. */
 const P521 = "06052b81040023";
 const KEYS = "TLS takes RSA keys of 2048 to 8192 bits, P-256, P-384, P-521 and Ed25519";
 
-/** What is wrong with a certificate and its key, in words without either; undefined for nothing that can be found here. */
+/** The problem with a certificate and its key, in words without either; undefined if none is found here. */
 export async function pairProblem({ cert, key }: ClientCertificate): Promise<string | undefined> {
   const certificate = bytesOf(cert, "CERTIFICATE");
   if (certificate === undefined) return "it holds no certificate in PEM";
   return certificateProblem(certificate) ?? await keyProblem(certificate, { cert, key });
 }
 
-/** What is wrong with the key of a certificate. */
+/** The problem with the key of a certificate. */
 async function keyProblem(
   certificate: Uint8Array,
   { cert, key }: ClientCertificate,
@@ -32,7 +32,7 @@ async function keyProblem(
   const { X509Certificate, createPrivateKey, createPublicKey } = await import("node:crypto");
   try {
     const spki = { type: "spki", format: "der" } as const;
-    // node:crypto of Deno 2.6 can't read what stands before the key.
+    // node:crypto of Deno 2.6 can't parse a parameters block before the key.
     const bare = key.replace(/-----BEGIN EC PARAMETERS-----[\s\S]*?-----END EC PARAMETERS-----\s*/, "");
     const whole = createPrivateKey(bare);
     isRead = true;
@@ -44,7 +44,7 @@ async function keyProblem(
     return ofCertificate.toHex() === ofKey.toHex() ? undefined : "its key is another's";
   } catch (error) {
     const why = messageOf(error);
-    // A key that was read is of another kind than its certificate, which was not.
+    // The key was parsed but the certificate was not, so the key has another type.
     if (isRead && /unsupported|not implemented/i.test(why)) return "its key is another's";
     if (/unsupported private key oid|unsupported ec named curve|unknown.*curve/i.test(why)) {
       const bytes = bytesOf(key, "(?:EC )?PRIVATE KEY")?.toHex() ?? "";
@@ -56,14 +56,14 @@ async function keyProblem(
   }
 }
 
-/** What is wrong with a key of P-521: it holds its point, which is the certificate's. Both in hexadecimal. */
+/** The problem with a P-521 key: it must contain the certificate's point. Both in hexadecimal. */
 function p521Problem(certificate: string, key: string): string | undefined {
   const point = /0381860004([0-9a-f]{264})/;
   const [, ofKey] = point.exec(key) ?? [];
   return ofKey === undefined || point.exec(certificate)?.[1] === ofKey ? undefined : "its key is another's";
 }
 
-/** Why TLS does not take a kind of key. */
+/** Why TLS does not accept this type of key. */
 function kindProblem(
   { asymmetricKeyType: type, asymmetricKeyDetails: details }: import("node:crypto").KeyObject,
 ): string | undefined {
@@ -78,7 +78,7 @@ function kindProblem(
   return bits >= RSA_BITS[0] && bits <= RSA_BITS[1] ? undefined : `its RSA key has ${bits} bits: ${KEYS}`;
 }
 
-/** The bytes of the first block of that label; undefined where there is none. */
+/** The bytes of the first PEM block with that label; undefined if there is none. */
 function bytesOf(pem: string, label: string): Uint8Array | undefined {
   const [, text] = new RegExp(`-----BEGIN ${label}-----([^-]*)-----END`).exec(pem) ?? [];
   try {
@@ -88,7 +88,7 @@ function bytesOf(pem: string, label: string): Uint8Array | undefined {
   }
 }
 
-/** Why TLS does not take a certificate, whatever its key is (RFC 5280 4.1). */
+/** Why TLS does not accept a certificate, whatever its key (RFC 5280 4.1). */
 function certificateProblem(certificate: Uint8Array): string | undefined {
   const [whole] = partsOf(certificate);
   const [body] = partsOf(whole?.content);
@@ -107,7 +107,7 @@ function certificateProblem(certificate: Uint8Array): string | undefined {
   return undefined;
 }
 
-/** An object identifier in its usual form: `2.5.29.32`. */
+/** An object identifier in dotted form: `2.5.29.32`. */
 function objectName(bytes: Uint8Array): string {
   const numbers: number[] = [];
   let number = 0;
@@ -122,7 +122,7 @@ function objectName(bytes: Uint8Array): string {
   return [root, first - 40 * root, ...rest].slice(0, 20).join(".");
 }
 
-/** The values that stand one after the other in DER; what is cut off is left out. */
+/** The consecutive DER values; a truncated one is left out. */
 function partsOf(
   bytes: Uint8Array = new Uint8Array(),
 ): { readonly tag: number; readonly content: Uint8Array }[] {

@@ -1,4 +1,7 @@
-/** Exec credential plugins (client.authentication.k8s.io, v1 and v1beta1): a program of the user's that says who they are. */
+/**
+ * Exec credential plugins (client.authentication.k8s.io, v1 and v1beta1): programs of the user that print
+ * credentials.
+ */
 
 import { AppError, messageOf } from "../../base/errors.ts";
 import { isName, startProgram } from "../../base/program_path.ts";
@@ -7,21 +10,21 @@ import { untilAborted } from "../http/abort.ts";
 import type { ClientCertificate, Connection, ExecPlugin } from "../config/connection.ts";
 import { absolute } from "../config/kubectl_flags.ts";
 
-/** What a plugin printed. */
+/** The credential that a plugin printed. */
 export interface ExecCredential {
   readonly token: string | undefined;
   readonly certificate: ClientCertificate | undefined;
-  /** Milliseconds since 1970; Infinity where the plugin names no time. */
+  /** Milliseconds since 1970; Infinity if the plugin names no time. */
   readonly expires: number;
 }
 
-/** The most that a plugin may print, in bytes: an ExecCredential is a few thousand. */
+/** The maximum output of a plugin, in bytes. A usual ExecCredential has a few thousand. */
 const MAX_OUTPUT = 1 << 20;
 
 /**
- * Runs a plugin, and ends it when `signal` says so.
+ * Runs a plugin and kills it when `signal` aborts.
  *
- * @throws AppError CREDENTIALS_FAILED, never with what the plugin printed, which may be a credential
+ * @throws AppError CREDENTIALS_FAILED, never with the plugin's output, which may be a credential
  */
 export async function runExecPlugin(
   plugin: ExecPlugin,
@@ -69,7 +72,7 @@ export async function runExecPlugin(
   };
   signal.addEventListener("abort", end, { once: true });
   try {
-    // Whoever it started may hold its output open: the end is the plugin's own, or the signal.
+    // A child of the plugin may hold its output open, so wait for the plugin's own exit or the signal.
     const output = await untilAborted(readOutput(child.stdout), signal);
     if (output === undefined) {
       end();
@@ -83,7 +86,10 @@ export async function runExecPlugin(
   }
 }
 
-/** A command with a slash is relative to the kubeconfig's directory, as in client-go; one without is looked for on PATH. */
+/**
+ * A command with a slash is relative to the kubeconfig's directory, as in client-go. Another command is found on
+ * PATH.
+ */
 export function commandOf(command: string, directory: string): string {
   const windows = Deno.build.os === "windows" && /^(?:[A-Za-z]:|[\\/])/.test(command);
   return isName(command) || windows ? command : absolute(command, directory);
@@ -107,7 +113,7 @@ function execInfo({ entry, config }: ExecPlugin, connection: Connection, interac
   };
 }
 
-/** All that comes, or undefined for more than {@linkcode MAX_OUTPUT}. */
+/** The whole output; undefined if it is longer than {@linkcode MAX_OUTPUT}. */
 async function readOutput(stream: ReadableStream<Uint8Array<ArrayBuffer>>): Promise<string | undefined> {
   const chunks: Uint8Array<ArrayBuffer>[] = [];
   let size = 0;
@@ -119,7 +125,7 @@ async function readOutput(stream: ReadableStream<Uint8Array<ArrayBuffer>>): Prom
   return await new Blob(chunks).text();
 }
 
-/** client-go takes YAML as well. What is neither stays as it is. */
+/** client-go accepts YAML as well. A text that is neither stays unchanged. */
 async function asJson(output: string): Promise<string> {
   if (/^\s*(\{|$)/.test(output)) return output;
   const { parseText } = await import("../config/kubeconfig.ts");
@@ -133,7 +139,7 @@ async function asJson(output: string): Promise<string> {
 /** RFC 3339. */
 const TIME = /^\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)$/;
 
-/** Pure. @throws what `failed` makes */
+/** Pure. @throws the error that `failed` makes */
 export function parseExecCredential(
   output: string,
   apiVersion: string,
@@ -143,7 +149,7 @@ export function parseExecCredential(
   try {
     credential = JSON.parse(output);
   } catch { /* what it printed may be a credential: it is not shown */ }
-  // Without a kind it is taken for one.
+  // A missing kind means ExecCredential.
   if (!isObject(credential) || (credential.kind || "ExecCredential") !== "ExecCredential") {
     throw failed("did not print an ExecCredential");
   }

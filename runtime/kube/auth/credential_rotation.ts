@@ -1,14 +1,15 @@
 /**
- * The files of a connection that are replaced while a plugin runs: the client's certificate with its key, and the certificate
- * authorities. They are read again for new requests, as client-go does for new connections (transport.ReloadTLSFiles).
+ * Rereads the files of a connection that may change during a run: the client's certificate with its key, and the
+ * certificate authorities. New requests use the new files, as new connections do in client-go
+ * (transport.ReloadTLSFiles).
  */
 
 import type { ClientCertificate, Connection } from "../config/connection.ts";
 
-/** How long what was read is taken for granted, in milliseconds (client-go: a second for the pair, 5 min for authorities). */
+/** How long to trust the last read, in milliseconds (client-go: one second for the pair, 5 min for authorities). */
 const MAX_AGE = 1000;
 
-/** What the files hold for now. */
+/** The current content of the files. */
 export interface TlsFiles {
   readonly certificate: ClientCertificate | undefined;
   /** PEM, as of {@linkcode Connection}. */
@@ -32,12 +33,12 @@ export class RotatingFiles {
     this.#read = now();
   }
 
-  /** Whether there are any. */
+  /** Whether there are files to reread. */
   get any(): boolean {
     return this.#paths.certificateFiles !== undefined || this.#paths.caFile !== undefined;
   }
 
-  /** They are read at the next call, however short ago they were. */
+  /** Makes the next call reread the files, however recent the last read. */
   expire(): void {
     this.#read = -Infinity;
   }
@@ -47,7 +48,7 @@ export class RotatingFiles {
    * of a rotation, and what can't be read do not count: what was known goes on.
    */
   async current(): Promise<TlsFiles> {
-    // Who asks while they are read is given what comes of it: it may have been refused with what was known before.
+    // Callers that arrive during a read wait for its result: their old content may have been refused.
     while (this.#reading) await this.#reading;
     if (!this.any || this.now() - this.#read < MAX_AGE) return this.#current;
     this.#read = this.now();

@@ -1,6 +1,6 @@
 /**
- * Who the user is: what goes with a request, from the kubeconfig, from files that are read again as they rotate, or
- * from an exec credential plugin, run once for all who ask. Secrets stay on the host's side.
+ * The user's credentials for each request: from the kubeconfig, from files that are reread as they rotate, or from an
+ * exec credential plugin that runs once for concurrent callers. Secrets stay on the host's side.
  */
 
 import { AppError, messageOf } from "../../base/errors.ts";
@@ -15,26 +15,26 @@ import {
 import type { ExecCredential } from "./credential_plugin.ts";
 import { RotatingFiles } from "./credential_rotation.ts";
 
-/** What goes with requests for now. One that was refused is given back to {@linkcode CredentialSource.renew}. */
+/** The current credentials. If the server refuses them, pass them to {@linkcode CredentialSource.renew}. */
 export interface Credentials {
   readonly authorization: string | undefined;
   readonly certificate: ClientCertificate | undefined;
 }
 
-/** Who does for a run what the kernel refuses to it (runtime/broker/). */
+/** Does what the kernel no longer lets this process do (runtime/sandbox/broker/). */
 export interface CredentialHelper {
-  /** Runs the credential plugin of the user that the kubeconfig names. @throws AppError CREDENTIALS_FAILED */
+  /** Runs the kubeconfig's credential plugin. @throws AppError CREDENTIALS_FAILED */
   runExecPlugin(signal: AbortSignal): Promise<ExecCredential>;
-  /** Reads a file again that is renewed. @throws as Deno.readTextFileSync */
+  /** Rereads a file that rotates. @throws as Deno.readTextFileSync */
   readFile(path: string): string;
 }
 
-/** How long a token file's content is taken for granted, in milliseconds (client-go: 50 s). */
+/** How long to trust a token file's content, in milliseconds (client-go: 50 s). */
 const TOKEN_FILE_MAX_AGE = 10_000;
-/** A credential that is over as it comes is used this long: asking again at once would get the same. */
+/** How long to use a credential that is already expired when it arrives: another one would be expired, too. */
 const MIN_LIFE = 1000;
 
-/** A run of a credential plugin, and what came of it. */
+/** A run of a credential plugin and its result. */
 interface Run {
   readonly credentials: Promise<Credentials & { expires: number }>;
   /** How many requests wait for it. */
@@ -42,7 +42,7 @@ interface Run {
   readonly abort: AbortController;
 }
 
-/** Gives a connection's credentials. */
+/** Returns a connection's current credentials. */
 export class CredentialSource {
   #connection: Connection;
   #fixed: Credentials | undefined;
@@ -50,7 +50,7 @@ export class CredentialSource {
   #tokenFile: { token: string; read: number; credentials: Credentials } | undefined;
   #files: RotatingFiles;
 
-  /** @param now milliseconds of the time of day, as `Date.now()`: credentials say when they are over */
+  /** @param now milliseconds of the wall clock, as `Date.now()`: credentials carry their expiry */
   constructor(
     connection: Connection,
     files = new RotatingFiles(connection),
@@ -61,13 +61,13 @@ export class CredentialSource {
     this.#files = files;
   }
 
-  /** Whether another try may have other credentials after the server refused these. */
+  /** Whether a retry could use other credentials after the server refused these. */
   get renewable(): boolean {
     const { exec, tokenFile, certificateFiles } = this.#connection;
     return exec !== undefined || tokenFile !== undefined || certificateFiles !== undefined;
   }
 
-  /** Forgets what the server refused, unless another request has seen to it. */
+  /** Forgets credentials that the server refused, unless another request has already renewed them. */
   async renew(refused: Credentials): Promise<void> {
     if (this.#tokenFile?.credentials === refused) this.#tokenFile.read = -Infinity;
     this.#files.expire();
@@ -77,7 +77,7 @@ export class CredentialSource {
   }
 
   /**
-   * The same value as long as nothing of it changes.
+   * Returns the same object as long as nothing changes.
    *
    * @param signal ends a credential plugin that hangs
    * @throws AppError CREDENTIALS_FAILED
@@ -112,7 +112,7 @@ export class CredentialSource {
           if (this.#run === run) this.#run = undefined;
           throw error;
         }
-        // Nobody waits for it any more: the program ends.
+        // The last caller gave up: the plugin is ended.
         if (run.waiting === 1 && this.#run === run) {
           this.#run = undefined;
           run.abort.abort();
@@ -157,7 +157,7 @@ export class CredentialSource {
     } catch (error) {
       why = printable(messageOf(error));
     }
-    // Caught in the middle of a rotation, or gone: what was known goes on, then the kubeconfig's own token.
+    // The file is missing or half rotated: keep the previous token, then the kubeconfig's own.
     token ??= known?.token ?? this.#connection.token;
     if (token === undefined) {
       throw new AppError("CREDENTIALS_FAILED", `Cannot read the token file "${printable(path)}": ${why}`);
@@ -170,7 +170,7 @@ export class CredentialSource {
   }
 }
 
-/** @throws AppError CREDENTIALS_FAILED for a token that no header can hold, without it */
+/** @throws AppError CREDENTIALS_FAILED if no header can hold the token; the message does not contain it */
 function bearer(token: string): string {
   const bytes = headerBytes(token);
   if (bytes === undefined) {

@@ -1,6 +1,6 @@
 /**
- * From a chosen context to what a transport needs, as client-go's clientcmd and rest packages do it: flags applied,
- * contradictions found, files read, data decoded.
+ * Turns a chosen context into what a transport needs, as client-go's clientcmd and rest packages do: applies flags,
+ * finds contradictions, reads files and decodes data.
  */
 
 import { AppError, messageOf } from "../../base/errors.ts";
@@ -18,47 +18,47 @@ export interface ClientCertificate {
   readonly key: string;
 }
 
-/** A credential plugin to run. */
+/** An exec credential plugin. */
 export interface ExecPlugin {
   readonly entry: ExecEntry;
   /** `FILE: users[2].exec`, for errors. */
   readonly where: string;
-  /** Of the kubeconfig: a command with a slash is below it. */
+  /** The kubeconfig's directory: a command with a slash is relative to it. */
   readonly directory: string;
-  /** What the cluster's extension `client.authentication.k8s.io/exec` has for it. */
+  /** The value of the cluster's extension `client.authentication.k8s.io/exec`. */
   readonly config: unknown;
-  /** What is started for a command, where kubectl may start it. @throws AppError CREDENTIALS_FAILED */
+  /** Returns the program to start if kuberc allows the command. @throws AppError CREDENTIALS_FAILED */
   readonly allowed?: (command: string) => string;
 }
 
-/** Where and as whom to connect. Holds secrets: it never leaves the host's side. */
+/** Where and as whom to connect. Contains secrets: it never leaves the host's side. */
 export interface Connection {
   readonly context: string;
   readonly namespace: string;
   /** Without a trailing slash, and without credentials. */
   readonly server: string;
-  /** PEM; the only roots where it is given, the system's where not. */
+  /** PEM. If set, these are the only roots; otherwise the system's roots count. */
   readonly ca: string | undefined;
-  /** Where it comes from a file: absolute. */
+  /** Absolute path, if it comes from a file. */
   readonly caFile?: string | undefined;
   readonly tlsServerName: string | undefined;
   readonly insecureSkipTlsVerify: boolean;
-  /** The cluster's own, http, https or socks5; may hold a user name and a password. */
+  /** The cluster's own proxy: http, https or socks5. It may contain a user name and a password. */
   readonly proxyUrl: string | undefined;
   readonly disableCompression: boolean;
   readonly certificate: ClientCertificate | undefined;
-  /** Where both come from files, which rotate: absolute. */
+  /** Absolute paths, if both come from files, which may rotate. */
   readonly certificateFiles?: ClientCertificate | undefined;
   readonly token: string | undefined;
-  /** Goes before the token, where it can be read. */
+  /** Wins over the token if it can be read. */
   readonly tokenFile: string | undefined;
   readonly basic: { readonly username: string; readonly password: string } | undefined;
-  /** Only where there is nothing else of the user. */
+  /** Set only if the user has no other credentials. */
   readonly exec: ExecPlugin | undefined;
   readonly impersonate: readonly (readonly [header: string, value: string])[];
   /** Milliseconds for a whole request; undefined for no limit. */
   readonly requestTimeout: number | undefined;
-  /** What stands before a field's name in errors: `FILE: clusters[0].`, or `--` of a flag. */
+  /** The prefix of a field's name in errors: `FILE: clusters[0].`, or `--` of a flag. */
   readonly where?: { readonly cluster: string; readonly user: string };
 }
 
@@ -108,7 +108,7 @@ export function connectionOf(
     server,
     ca,
     caFile,
-    // --server leaves the server's name behind, too.
+    // --server replaces the server's name, too.
     tlsServerName: flags.tlsServerName ?? (flags.server === undefined ? entry.tlsServerName : undefined),
     insecureSkipTlsVerify: insecure,
     proxyUrl,
@@ -124,8 +124,8 @@ export function connectionOf(
 }
 
 /**
- * Without TLS client-go sends no credentials: anybody on the way could read them. Those in the server's URL are net/http's
- * own: they go before any other, and with any scheme.
+ * Without TLS client-go sends no credentials, because anybody on the way could read them. Credentials in the server's
+ * URL are different: net/http sends them first, and with any scheme.
  */
 function usedCredentials(
   server: string,
@@ -141,21 +141,21 @@ function invalid(where: string, what: string): never {
   throw new AppError("KUBECONFIG_INVALID", `${where} ${what}`);
 }
 
-/** What is read for a connection, and where the flags' paths begin. */
+/** Reads a connection's files. Relative paths of flags start at `cwd`. */
 interface Reader {
   readonly flags: ConnectionFlags;
   readonly cwd: string;
   readonly readFile: (path: string) => string;
 }
 
-/** A PEM text, and the file it is from. */
+/** A PEM text and its file. */
 interface Pem {
   readonly text: string;
   /** Absolute. */
   readonly path: string | undefined;
 }
 
-/** PEM out of a flag's file, a field's data or a field's file. Data and file at once contradict each other, in client-go too. */
+/** PEM from a flag's file, a field's data or a field's file. Data and file together are an error, as in client-go. */
 function pemOf(
   { cwd, readFile }: Reader,
   source: Sourced<unknown> | undefined,
@@ -192,7 +192,10 @@ function pemOf(
   return invalid(where, text.includes("-----BEGIN ") ? "holds no certificate" : "holds no PEM");
 }
 
-/** Whose certificates a server's may be signed by. `--insecure-…` sets the kubeconfig's CA aside, `--certificate-authority` its skip. */
+/**
+ * The authorities that may sign the server's certificate. `--insecure-…` overrides the kubeconfig's CA;
+ * `--certificate-authority` overrides its skip.
+ */
 function rootsOf(
   files: Reader,
   cluster: Sourced<ClusterEntry>,
@@ -223,7 +226,7 @@ function hasUserFlags(flags: ConnectionFlags): boolean {
     .some((flag) => flag !== undefined);
 }
 
-/** Who the user is, one way only. */
+/** The user's credentials, of one kind only. */
 function credentialsOf(
   files: Reader,
   user: Sourced<UserEntry> | undefined,
@@ -241,7 +244,7 @@ function credentialsOf(
     person?.clientCertificateData,
     person?.clientCertificate,
   );
-  // A key alone says nothing, to client-go neither.
+  // A key alone is ignored, as in client-go.
   const key = cert === undefined
     ? undefined
     : pemOf(files, user, "client-key", flags.clientKey, person?.clientKeyData, person?.clientKey);
@@ -282,7 +285,7 @@ function credentialsOf(
   };
 }
 
-/** What took the place of each of client-go's built-in providers (Kubernetes 1.26 removed the last vendors' ones). */
+/** Replacements for client-go's built-in providers (Kubernetes 1.26 removed the last vendors' ones). */
 const REPLACEMENTS: Readonly<Record<string, string>> = {
   gcp:
     "gke-gcloud-auth-plugin replaced it: gcloud container clusters get-credentials writes a user with exec",
@@ -308,7 +311,7 @@ function authProviderGone(where: string, name: string): AppError {
 const EXEC_VERSIONS = ["client.authentication.k8s.io/v1", "client.authentication.k8s.io/v1beta1"];
 const INTERACTIVE_MODES = ["Never", "IfAvailable", "Always"];
 
-/** @throws AppError KUBECONFIG_INVALID naming the field that is missing or wrong */
+/** @throws AppError KUBECONFIG_INVALID with the field that is missing or wrong */
 function checkedExec(entry: ExecEntry, where: string): ExecEntry {
   if (entry.command === "") invalid(`${where}.command`, "is missing");
   if (entry.apiVersion === "") invalid(`${where}.apiVersion`, "is missing");
@@ -334,7 +337,7 @@ function checkedExec(entry: ExecEntry, where: string): ExecEntry {
   return entry;
 }
 
-/** The headers that make the API server take the user for another. */
+/** The impersonation headers. */
 function impersonationOf(
   flags: ConnectionFlags,
   user: Sourced<UserEntry> | undefined,
@@ -369,12 +372,12 @@ function impersonationOf(
   ];
 }
 
-/** A text as the value of a header, as it is sent; undefined for what no header holds. */
+/** A text as a header value, one character for each byte; undefined if no header can hold it. */
 export function headerBytes(text: string): string | undefined {
   return /[\u0000-\u0008\u000a-\u001f\u007f]/.test(text) ? undefined : toBytes(text);
 }
 
-/** What no header's name may hold, and `%` itself, percent-encoded: the API server decodes it. */
+/** Percent-encodes `%` and characters that a header's name can't contain. The API server decodes it. */
 function escapeHeaderName(name: string): string {
   return Array.from(new TextEncoder().encode(name), (byte) => {
     const character = String.fromCharCode(byte);
@@ -393,7 +396,7 @@ function parseExtra(flags: readonly string[]): Record<string, string[]> {
   return extra;
 }
 
-/** Milliseconds of Go's units. */
+/** Go's units in milliseconds. */
 const UNITS: Readonly<Record<string, number>> = {
   h: 3_600_000,
   m: 60_000,
@@ -406,7 +409,8 @@ const UNITS: Readonly<Record<string, number>> = {
 };
 
 /**
- * `--request-timeout` in milliseconds: seconds, or Go's durations (`1m30s`, `500ms`); 0 and less for none, undefined.
+ * `--request-timeout` in milliseconds: seconds, or a Go duration (`1m30s`, `500ms`). Returns undefined for 0 and
+ * less: no limit.
  *
  * @throws AppError USAGE
  */
@@ -426,14 +430,14 @@ export function parseTimeout(text: string | undefined): number | undefined {
   for (const [, count, unit] of text.matchAll(new RegExp(amount, "g"))) {
     total += Number(count) * UNITS[unit!]!;
   }
-  // Go counts in nanoseconds, of which 64 bits hold 292 years.
+  // Go counts nanoseconds in 64 bits: at most 292 years.
   if (total >= 2 ** 63 / 1e6) {
     throw new AppError("USAGE", `--request-timeout="${printable(text, 50)}" is more than 292 years`);
   }
   return text.startsWith("-") ? undefined : total || undefined;
 }
 
-/** As Go's: strict but for line breaks. */
+/** Strict as Go's decoder, which ignores only line breaks. */
 function decodeBase64(text: string): string | undefined {
   const base64 = text.replace(/[\r\n]/g, "");
   if (base64.length % 4 !== 0 || /\s/.test(base64)) return undefined;
