@@ -1,4 +1,4 @@
-/** The cluster of one run, opened when the plugin first asks for it, or for the kubeconfig. */
+/** Opens the cluster of one run when the plugin first uses it or reads the kubeconfig. */
 
 import { AppError, messageOf } from "../base/errors.ts";
 import { printable } from "../base/text.ts";
@@ -24,43 +24,43 @@ import { connectCluster, type Transport } from "./http/cluster_transport.ts";
 /** What {@linkcode openCluster} needs to know of the run. */
 export interface ClusterContext {
   readonly env: Readonly<Record<string, string>>;
-  /** The plugin's arguments, its name left out. */
+  /** The plugin's arguments without its name. */
   readonly args: readonly string[];
   readonly home: string;
   readonly cwd: string;
   readonly trace: (line: string) => void;
-  /** Reads a file as text, from memory where it was read ahead. */
+  /** Reads a text file, from memory if it was preloaded. */
   readonly readFile?: (path: string) => string;
-  /** What stands for tokens and passwords in what the plugin sees, where that is seen elsewhere, too; the same at each call. */
+  /** The placeholder for tokens and passwords that the plugin sees. It returns the same value at each call. */
   readonly placeholderToken?: () => string;
-  /** Does what the kernel refuses to this process. */
+  /** Does what the kernel no longer lets this process do. */
   readonly helper?: CredentialHelper | undefined;
-  /** Told what kubectl would warn of. */
+  /** Gets the warnings that kubectl would print. */
   readonly warn?: (line: string) => void;
-  /** Finds programs, where they were looked for ahead. */
+  /** Finds programs that were looked for ahead. */
   readonly findProgram?: (command: string) => string | undefined;
-  /** Told, before the first request, what the user chose, and the proxy that leads there. */
+  /** Gets the user's choice and the proxy for it, before the first request. */
   readonly chosen?: (connection: Connection, proxy: URL | undefined) => void;
   /** Directory of a Pod's service account. */
   readonly serviceAccount?: string;
 }
 
-/** The cluster and what shows of it. */
+/** The cluster, and its redacted kubeconfig. */
 export interface ClusterAccess {
-  /** Where and as whom, by kubeconfig and flags. Nothing is connected. @throws AppError */
+  /** The connection that kubeconfig and flags select. Does not connect. @throws AppError */
   connection(): Promise<Connection>;
-  /** The same one ever after. @throws AppError */
+  /** The same cluster at each call. @throws AppError */
   cluster(): Promise<Cluster>;
-  /** The kubeconfig's stand-in. @throws AppError KUBECONFIG_INVALID, KUBECONFIG_UNREADABLE */
+  /** The redacted kubeconfig. @throws AppError KUBECONFIG_INVALID, KUBECONFIG_UNREADABLE */
   redacted(): Promise<Uint8Array>;
-  /** Traces what is still under way; the process ends after it. */
+  /** Traces requests that are still open. The process ends afterwards. */
   close(): void;
 }
 
-/** Where a Pod finds its service account (client-go's rest.InClusterConfig). */
+/** The path of a Pod's service account (client-go's rest.InClusterConfig). */
 const SERVICE_ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount";
 
-/** Opens nothing yet: files are read at the first call of either function. */
+/** Opens nothing yet: the first call of a function reads the files. */
 export function openCluster(context: ClusterContext): ClusterAccess {
   const { env, home, cwd, serviceAccount = SERVICE_ACCOUNT } = context;
   const flags = parseConnectionFlags(context.args);
@@ -92,7 +92,7 @@ export function openCluster(context: ClusterContext): ClusterAccess {
         readFile,
       );
     }
-    if (config) chooseContext(config, flags); // says what is missing
+    if (config) chooseContext(config, flags); // throws an error that names the missing part
     throw new AppError(
       "NO_CLUSTER",
       paths.length === 0
@@ -103,7 +103,7 @@ export function openCluster(context: ClusterContext): ClusterAccess {
       },
     );
   };
-  /** Adds kuberc's policy for the user's credential plugin. */
+  /** Adds kuberc's policy to the user's credential plugin. */
   const withPolicy = async (connection: Connection): Promise<Connection> => {
     if (!connection.exec) return connection;
     const [{ allowedProgram, readPluginPolicy }, { kubercFile }] = await Promise.all([
@@ -151,7 +151,7 @@ export function openCluster(context: ClusterContext): ClusterAccess {
   };
 }
 
-/** The proxy that leads there; one that can't be used is told of by the first request. */
+/** The proxy for the server. The first request reports an unusable one. */
 function proxyOf({ server, proxyUrl }: Connection, env: Readonly<Record<string, string>>): URL | undefined {
   try {
     return proxyFor(new URL(server), proxyUrl, env);
@@ -160,7 +160,10 @@ function proxyOf({ server, proxyUrl }: Connection, env: Readonly<Record<string, 
   }
 }
 
-/** The files there are, merged; undefined for none. @throws AppError KUBECONFIG_INVALID, KUBECONFIG_UNREADABLE */
+/**
+ * The existing kubeconfig files, merged; undefined if there are none. @throws AppError KUBECONFIG_INVALID,
+ * KUBECONFIG_UNREADABLE
+ */
 async function readKubeconfig(
   paths: readonly string[],
   home: string,
@@ -173,7 +176,7 @@ async function readKubeconfig(
     try {
       text = readFile(path);
     } catch (error) {
-      // Of a list, kubectl skips what is not there; a file named by a flag must be.
+      // kubectl skips missing files of a list; a file that a flag names must exist.
       if (error instanceof Deno.errors.NotFound && !needed) continue;
       throw new AppError(
         "KUBECONFIG_UNREADABLE",
@@ -185,7 +188,7 @@ async function readKubeconfig(
   return files.length === 0 ? undefined : mergeKubeconfigs(files);
 }
 
-/** The cluster a Pod runs in, by client-go's rules (rest.InClusterConfig); undefined outside of one. */
+/** The cluster of the Pod that this process is in (client-go's rest.InClusterConfig); undefined outside of a Pod. */
 function inCluster(env: Readonly<Record<string, string>>, serviceAccount: string): Chosen | undefined {
   const [host, port] = [env.KUBERNETES_SERVICE_HOST, env.KUBERNETES_SERVICE_PORT];
   if (!host || !port || !isFile(`${serviceAccount}/token`)) return undefined;
@@ -197,7 +200,7 @@ function inCluster(env: Readonly<Record<string, string>>, serviceAccount: string
   const user = { tokenFile: `${serviceAccount}/token` };
   const cluster = {
     server: `https://${host.includes(":") ? `[${host}]` : host}:${port}`,
-    // As client-go: a file without a certificate is no reason to give up, the system's roots may know the server.
+    // As client-go: ignore a file without a certificate, because the system's roots may know the server.
     ...(holdsCertificate(ca) ? { "certificate-authority": ca } : {}),
   };
   return {

@@ -1,6 +1,6 @@
-/** Why an operation of the system failed, in the words of wasi:filesystem, and preview1's numbers for them. */
+/** Errors of system operations: the names of wasi:filesystem and preview1's numbers for them. */
 
-/** preview1's `errno` by name; the names of `wasi:filesystem/types.error-code`, and those it lacks. */
+/** preview1's `errno` by name. The names are those of `wasi:filesystem/types.error-code`, and preview1's for the rest. */
 export const ERRNO = {
   "access": 2,
   "would-block": 6,
@@ -49,7 +49,7 @@ export const ERRNO = {
 /** The name of an error. */
 export type ErrnoName = keyof typeof ERRNO;
 
-/** An operation failed as an operating system lets it fail. The plugin sees the number or the name. */
+/** A failure that an operating system could report. The plugin sees the number or the name. */
 export class WasiError extends Error {
   override readonly name = "WasiError";
 
@@ -58,7 +58,7 @@ export class WasiError extends Error {
   }
 }
 
-// Names of errno(3), as Deno puts them in `error.code`.
+// errno(3) names, as Deno puts them in `error.code`.
 const BY_CODE: Readonly<Record<string, ErrnoName>> = {
   EACCES: "access",
   EAGAIN: "would-block",
@@ -99,17 +99,20 @@ const BY_CODE: Readonly<Record<string, ErrnoName>> = {
   EXDEV: "cross-device",
 };
 
-/** They say that nothing is at a path, or nothing that this user gets to by it, and so no plugin of theirs. */
+/**
+ * Errors that mean: nothing is at the path, or nothing that this user can reach by it, so the plugin can't reach it
+ * either.
+ */
 const ABSENCES: ReadonlySet<ErrnoName> = new Set(
   ["no-entry", "not-directory", "access", "not-permitted", "loop", "name-too-long", "illegal-byte-sequence"],
 );
 
-/** Numbers of Windows for names that can't be, and for drives and servers that are not there (winerror.h). */
+/** Windows error numbers for impossible names, and for missing drives and servers (winerror.h). */
 const ABSENT_ON_WINDOWS = /\(os error (?:21|51|53|64|65|67|123|161|1005|1231)\)/;
 
 /**
- * Whether an error says that nothing is to be found at a path. Any other, such as too many open files or no memory, leaves
- * unknown what is there: a check that meets one refuses.
+ * Whether an error means that nothing is at a path. After any other error, such as too many open files or no memory,
+ * the host does not know what is there, and a check must refuse.
  */
 export function isAbsence(error: unknown): boolean {
   let errno: ErrnoName;
@@ -122,7 +125,7 @@ export function isAbsence(error: unknown): boolean {
     Deno.build.os === "windows" && error instanceof Error && ABSENT_ON_WINDOWS.test(error.message);
 }
 
-/** The name for an error of Deno's; what is none of the operating system's is thrown on. */
+/** The name for an error of Deno's. Throws an error that does not come from the operating system again. */
 export function errnoOf(error: unknown): ErrnoName {
   if (error instanceof WasiError) return error.errno;
   if (error instanceof Error) {
@@ -140,7 +143,7 @@ export function errnoOf(error: unknown): ErrnoName {
     if (error instanceof Deno.errors.BrokenPipe) return "pipe";
     if (error instanceof Deno.errors.WouldBlock) return "would-block";
     if (error instanceof Deno.errors.InvalidData) return "invalid";
-    // Deno names not every error; it is the operating system's all the same, and no defect of the host.
+    // Deno has no class for some errors. They still come from the operating system, not from a defect of the host.
     const number = /\(os error (\d+)\)/.exec(error.message)?.[1];
     if (number === "6" && Deno.build.os !== "windows") return "no-such-device"; // ENXIO
     if (number !== undefined) return "io";

@@ -1,21 +1,21 @@
 /**
- * What the host keeps of what a plugin handed over: headers, and requests that have not left. It lies outside of the plugin's
- * own memory, which is limited for itself.
+ * Limits the host memory that a plugin's data takes: headers, and requests that have not been sent. It is outside of
+ * the plugin's own memory, which has its own limit.
  */
 
-/** The most that is kept, in bytes, beside one thing that is larger by itself. */
+/** The maximum in bytes, apart from a single larger item. */
 export const MAX_KEPT = 64 << 20;
 
-/** What is kept of one door of one run. */
+/** The memory for one interface of one run. */
 export class HostMemory {
   #kept = 0;
 
-  /** Whether so much more may be kept. */
+  /** Whether so many more bytes fit. */
   fits(bytes: number): boolean {
     return bytes <= 0 || this.#kept === 0 || this.#kept + bytes <= MAX_KEPT;
   }
 
-  /** Room for things that end together. */
+  /** Memory for items that are released together. */
   open(): Kept {
     let own = 0;
     let open = true;
@@ -39,10 +39,10 @@ export class HostMemory {
   }
 }
 
-/** What is kept for one thing. */
+/** Memory for one item. */
 export interface Kept {
-  /** More of it, or less. @throws WebAssembly.RuntimeError where it is too much */
+  /** Adds or releases bytes. @throws WebAssembly.RuntimeError if it is too much */
   grow(bytes: number): void;
-  /** It is gone. More than once is fine. */
+  /** Releases all. Idempotent. */
   end(): void;
 }

@@ -1,20 +1,23 @@
 /**
- * How large a plugin's memories may grow. Compiled modules count their growth themselves (registry/compile/count_memory_growth.ts), against a
- * global that is set here for each instance.
+ * Limits the size of a plugin's memories. Compiled modules count their own growth
+ * (registry/compile/count_memory_growth.ts) against a global that this file sets for each instance.
  */
 
 import { AppError } from "../base/errors.ts";
 import { printable } from "../base/text.ts";
 
-/** The name under which a compiled module exports its limit, in pages; -1 once it was met. */
+/** The export of a compiled module with its limit in pages; -1 after the limit was reached. */
 export const LIMIT_EXPORT = "krew-wasm:memory-limit";
-/** The custom section of a compiled module that defines objects, which the engine keeps beside its memories. */
+/**
+ * The custom section of a compiled module that defines objects. The engine keeps those outside of the module's
+ * memories.
+ */
 export const OBJECTS_SECTION = "krew-wasm:objects";
-/** As large as a memory of 32 bits can be. */
+/** The maximum size of a 32-bit memory. */
 export const PAGES_OF_WASM32 = 65536;
 const PAGE = 65536;
 
-/** What ends a plugin whose memory would have grown past its limit. */
+/** Ends a plugin whose memory would have grown past its limit. */
 export class MemoryExceeded extends Error {
   override readonly name = "MemoryExceeded";
 
@@ -37,7 +40,7 @@ export class MemoryLimit {
   }
 
   /**
-   * Refuses a module whose memory is too large from the start. @throws AppError PLUGIN_UNSUPPORTED
+   * Refuses a module whose initial memory is too large. @throws AppError PLUGIN_UNSUPPORTED
    *
    * @param bytes the module's
    */
@@ -53,7 +56,7 @@ export class MemoryLimit {
   }
 
   /**
-   * Refuses a module with objects of its own (structures and arrays), which are held to the engine's limit alone.
+   * Refuses a module that defines objects (structures and arrays), because only the engine limits them.
    * @throws AppError PLUGIN_UNSUPPORTED
    */
   checkObjects(module: WebAssembly.Module): void {
@@ -74,14 +77,14 @@ export class MemoryLimit {
     this.#counters.push(counter);
   }
 
-  /** What the plugin ended with: that its memory was to grow past the limit, where that is why it trapped. */
+  /** The plugin's error: if it trapped at its limit, an error that says so. */
   explain(error: unknown): unknown {
     const met = error instanceof WebAssembly.RuntimeError && this.#counters.some(({ value }) => value === -1);
     return met ? new MemoryExceeded(this.#bytes, { cause: error }) : error;
   }
 }
 
-/** The size that a module's largest own memory has from the start, in pages. */
+/** The initial size of a module's largest own memory, in pages. */
 function initialPages(bytes: Uint8Array): number {
   const MEMORY_SECTION = 5;
   let at = 8;

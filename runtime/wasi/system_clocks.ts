@@ -2,7 +2,7 @@
 
 import { sleepSync } from "./streams/stdio.ts";
 
-/** Nanoseconds since 1970-01-01T00:00:00Z, to the microsecond where the engine has it. */
+/** Nanoseconds since 1970-01-01T00:00:00Z, to the microsecond if the engine supports that. */
 export function wallClockNow(): bigint {
   return BigInt(Math.round((performance.timeOrigin + performance.now()) * 1000)) * 1000n;
 }
@@ -12,18 +12,18 @@ export function monotonicNow(): bigint {
   return BigInt(monotonicNanoseconds());
 }
 
-/** {@linkcode monotonicNow} as a whole number, which takes half the time to store; exact for the first 104 days. */
+/** {@linkcode monotonicNow} as a number, which takes half the time to store; exact for the first 104 days. */
 export function monotonicNanoseconds(): number {
   return Math.round(performance.now() * 1e6);
 }
 
-/** What one tick of either clock is, in nanoseconds. */
+/** One tick of either clock, in nanoseconds. */
 export const CLOCK_RESOLUTION = 1000n;
 
-// The longest setTimeout and Atomics.wait take: 2^31 - 1 ms, about 24 days.
+// The longest time that setTimeout and Atomics.wait accept: 2^31 - 1 ms, about 24 days.
 const LONGEST = 0x7fffffff;
 
-/** Milliseconds from now to a time of the monotonic clock; 0 when it is past. */
+/** Milliseconds until a time of the monotonic clock; 0 if it has passed. */
 function millisecondsUntil(deadline: bigint): number {
   const left = deadline - monotonicNow();
   return left <= 0n ? 0 : Math.min(Number(left) / 1e6, LONGEST);
@@ -34,7 +34,7 @@ export function sleepUntilSync(deadline: bigint): void {
   for (let left = millisecondsUntil(deadline); left > 0; left = millisecondsUntil(deadline)) sleepSync(left);
 }
 
-/** Resolves when the monotonic clock shows `deadline`; `signal` takes the timer back. */
+/** Resolves when the monotonic clock shows `deadline`; `signal` cancels the timer. */
 export async function sleepUntil(deadline: bigint, signal?: AbortSignal): Promise<void> {
   for (
     let left = millisecondsUntil(deadline);

@@ -44,8 +44,8 @@ export class RotatingFiles {
   }
 
   /**
-   * What they hold; the same value until that changes. A certificate whose key is another's, which is one caught in the middle
-   * of a rotation, and what can't be read do not count: what was known goes on.
+   * The content of the files; the same object until the content changes. If a file can't be read, or the key does not
+   * match the certificate (a rotation in progress), the previous content stays.
    */
   async current(): Promise<TlsFiles> {
     // Callers that arrive during a read wait for its result: their old content may have been refused.

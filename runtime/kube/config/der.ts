@@ -1,4 +1,4 @@
-/** DER (X.690), as little as an X.509 certificate needs (RFC 5280 4.1). */
+/** The part of DER (X.690) that an X.509 certificate needs (RFC 5280 4.1). */
 
 /** Tags. */
 export const SEQUENCE = 0x30;
@@ -27,7 +27,7 @@ export const ECDSA_SHA256: readonly number[] = [
 const COMMON_NAME = [0x06, 0x03, 0x55, 0x04, 0x03];
 const ORGANIZATION = [0x06, 0x03, 0x55, 0x04, 0x0a];
 
-/** A value: tag, length, and the parts one after the other. Up to 65535 bytes. */
+/** A DER value: tag, length, and the concatenated parts. Up to 65535 bytes. */
 export function der(tag: number, ...parts: (Uint8Array | readonly number[])[]): Uint8Array<ArrayBuffer> {
   const content = parts.flatMap((part) => [...part]);
   const { length } = content;
@@ -50,7 +50,7 @@ export function nameOf(commonName: string, organizations: readonly string[] = []
   );
 }
 
-/** A certificate: what is signed, and the signature of an ECDSA P-256 key with SHA-256. */
+/** A certificate: the signed body, and its signature by an ECDSA P-256 key with SHA-256. */
 export async function signDer(key: CryptoKey, body: Uint8Array<ArrayBuffer>): Promise<Uint8Array> {
   const raw = new Uint8Array(await crypto.subtle.sign({ name: "ECDSA", hash: "SHA-256" }, key, body));
   const signature = der(SEQUENCE, unsigned(raw.subarray(0, 32)), unsigned(raw.subarray(32)));

@@ -1,15 +1,15 @@
 /**
- * YAML as kubectl and the API server read it (sigs.k8s.io/yaml over go-yaml 2): YAML 1.1 but for its numbers with colons, the
- * first of several documents. Pure, but that the parser is loaded when it is needed.
+ * YAML as kubectl and the API server read it (sigs.k8s.io/yaml over go-yaml 2): YAML 1.1 without its sexagesimal
+ * numbers, and only the first of several documents. Pure, but loads the parser when it is needed.
  */
 
 import type { ScalarTag } from "yaml";
 
-/** How {@linkcode parseGoYaml} takes what readers disagree on. */
+/** How {@linkcode parseGoYaml} handles cases on which parsers disagree. */
 export interface YamlRules {
-  /** Whether a mapping with the same key twice is an error; otherwise the last counts, as for kubectl. */
+  /** Whether a duplicate key is an error. Otherwise the last value counts, as for kubectl. */
   readonly uniqueKeys: boolean;
-  /** About how many times aliases may multiply what they stand for. */
+  /** About how many times aliases may multiply the nodes they refer to. */
   readonly maxAliases: number;
 }
 
@@ -65,7 +65,7 @@ const TAGS: readonly ScalarTag[] = [
   },
 ];
 
-/** Exact: a number as far as one can hold it, a bigint up to 64 bits, then what a float makes of it. */
+/** An exact integer: a number if it is safe, a bigint up to 64 bits, otherwise the nearest float. */
 function integer(text: string): number | bigint {
   const plain = text.replaceAll("_", "").toLowerCase();
   const negative = plain.startsWith("-");
@@ -76,9 +76,9 @@ function integer(text: string): number | bigint {
 }
 
 /**
- * The first document; null for none.
+ * The first document; null if there is none.
  *
- * @throws what the parser has against it, with the line in its message
+ * @throws the parser's error, with the line in its message
  */
 export async function parseGoYaml(text: string, { uniqueKeys, maxAliases }: YamlRules): Promise<unknown> {
   const { parseAllDocuments } = await import("yaml");
@@ -96,8 +96,8 @@ export async function parseGoYaml(text: string, { uniqueKeys, maxAliases }: Yaml
 }
 
 /**
- * The text with the line ends that the parser knows. After a document that is written as JSON another may stand without `---`
- * between them: go-yaml does not look at it.
+ * The first document with line ends that the parser knows. After a JSON document another may follow without `---`;
+ * go-yaml does not look at it.
  */
 function firstDocument(text: string): string {
   const lines = text.replace(/\r\n?/g, "\n");

@@ -1,6 +1,6 @@
 /**
- * kubeconfig files (client-go's `clientcmdapi/v1.Config`): parsing, merging, and the choice of a context. Pure, but
- * that YAML's parser is loaded for a file that is neither JSON nor plain.
+ * kubeconfig files (client-go's `clientcmdapi/v1.Config`): parses and merges them, and chooses a context. Pure, but
+ * loads the YAML parser for a file that is neither JSON nor plain YAML.
  */
 
 import { AppError, messageOf } from "../../base/errors.ts";
@@ -18,11 +18,11 @@ export interface ClusterEntry {
   readonly certificateAuthorityData: string | undefined;
   readonly proxyUrl: string | undefined;
   readonly disableCompression: boolean;
-  /** The extension `client.authentication.k8s.io/exec`: what a credential plugin may need to know of the cluster. */
+  /** The extension `client.authentication.k8s.io/exec`: data about the cluster for a credential plugin. */
   readonly execConfig: unknown;
 }
 
-/** `users[].user.exec`; a string that is missing is empty, and found when the user is chosen. */
+/** `users[].user.exec`. A missing string is empty; choosing the user finds that. */
 export interface ExecEntry {
   readonly apiVersion: string;
   readonly command: string;
@@ -58,12 +58,12 @@ export interface ContextEntry {
   readonly namespace: string | undefined;
 }
 
-/** An entry and where it stands: relative paths in it are below that file's directory. */
+/** An entry with its source: relative paths in it start at that file's directory. */
 export interface Sourced<T> {
   readonly entry: T;
   /** `FILE: users[2]`, for errors. */
   readonly where: string;
-  /** Of the file. */
+  /** The directory of the file. */
   readonly directory: string;
 }
 
@@ -77,7 +77,7 @@ export interface Kubeconfig {
 
 type Json = Record<string, unknown>;
 
-/** Reads fields and says where one is wrong. */
+/** Reads fields and names the one that is wrong. */
 class Fields {
   constructor(readonly json: Json, readonly where: string) {}
 
@@ -89,7 +89,7 @@ class Fields {
   string(field: string): string | undefined {
     const value = this.json[field];
     if (value === undefined || value === null || value === "") return undefined;
-    // YAML reads an unquoted name of digits as a number.
+    // YAML parses an unquoted name of digits as a number.
     if (typeof value === "bigint" || Number.isSafeInteger(value)) return String(value);
     return typeof value === "string" ? value : this.#wrong(field, "is not a string");
   }
@@ -137,10 +137,10 @@ class Fields {
 }
 
 /**
- * One file. `path` is what relative names in it are taken from, and `shown` its name in errors. What is missing from an
- * entry is no error here: nobody may ever choose it.
+ * Parses one file. `path` is the base of relative names in it, and `shown` its name in errors. Missing fields are no
+ * error here, because nobody may ever choose the entry.
  *
- * @throws AppError KUBECONFIG_INVALID, its message holds file and field
+ * @throws AppError KUBECONFIG_INVALID with the file and the field in its message
  */
 export async function parseKubeconfig(text: string, path: string, shown = path): Promise<Kubeconfig> {
   const file = printable(shown);
@@ -185,7 +185,7 @@ async function parseDocument(text: string, file: string): Promise<Json> {
   try {
     value = await parseText(text);
   } catch (error) {
-    // The parser quotes the line it stumbled over, which may hold a credential.
+    // The parser's message quotes the failing line, which may contain a credential.
     const line = /at line (\d+)/.exec(messageOf(error))?.[1];
     throw new AppError("KUBECONFIG_INVALID", `${file} is not YAML${line ? `, see line ${line}` : ""}`);
   }
@@ -196,7 +196,7 @@ async function parseDocument(text: string, file: string): Promise<Json> {
   return value as Json;
 }
 
-/** A document in JSON or YAML. @throws what the parser has against it */
+/** Parses JSON or YAML. @throws the parser's error */
 export async function parseText(text: string): Promise<unknown> {
   return (text.trimStart().startsWith("{") ? tryJson(text) : undefined) ?? parsePlainYaml(text) ??
     await parseGoYaml(text, { uniqueKeys: false, maxAliases: 1_000_000 });
@@ -259,7 +259,7 @@ function readUser(fields: Fields): UserEntry {
   };
 }
 
-/** Several files as one: of each name the first wins, of current-context the first that is set. */
+/** Merges files: for each name the first file wins; the first current-context that is set wins. */
 export function mergeKubeconfigs(files: readonly Kubeconfig[]): Kubeconfig {
   const merge = <T>(pick: (file: Kubeconfig) => ReadonlyMap<string, T>) =>
     new Map([...files].reverse().flatMap((file) => [...pick(file)]));
@@ -271,7 +271,7 @@ export function mergeKubeconfigs(files: readonly Kubeconfig[]): Kubeconfig {
   };
 }
 
-/** What a context stands for. */
+/** A context with its cluster, user and namespace. */
 export interface Chosen {
   readonly context: string;
   readonly namespace: string;
@@ -279,20 +279,20 @@ export interface Chosen {
   readonly user: Sourced<UserEntry> | undefined;
 }
 
-/** An entry that no file holds. */
+/** A cluster entry that comes from no file. */
 export function clusterEntry(cluster: Record<string, string>): ClusterEntry {
   return readCluster(new Fields(cluster, ""));
 }
 
-/** An entry that no file holds. */
+/** A user entry that comes from no file. */
 export function userEntry(user: Record<string, string>): UserEntry {
   return readUser(new Fields(user, ""));
 }
 
 /**
- * The context that flags or `current-context` name, with the flags' own cluster, user and namespace.
+ * The context that flags or `current-context` name. The flags' own cluster, user and namespace replace the context's.
  *
- * @param fallbackNamespace where nobody names one
+ * @param fallbackNamespace if neither names a namespace
  * @throws AppError CONTEXT_NOT_FOUND, NO_CLUSTER, KUBECONFIG_INVALID
  */
 export function chooseContext(
@@ -318,7 +318,7 @@ export function chooseContext(
   const clusterName = flags.cluster ?? context?.entry.cluster;
   let cluster = clusterName === undefined ? undefined : config.clusters.get(clusterName);
   if (!cluster) {
-    // --server stands for a cluster, but not for one that was asked for by name.
+    // --server replaces the cluster, unless the user named a cluster.
     if (flags.server === undefined || flags.cluster !== undefined) {
       if (clusterName !== undefined) gone("--cluster", "cluster", clusterName);
       if (context) throw new AppError("KUBECONFIG_INVALID", `${context.where}.cluster is missing`);

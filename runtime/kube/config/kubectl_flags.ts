@@ -1,6 +1,6 @@
 /**
- * kubectl's connection flags among a plugin's arguments, and where the kubeconfig lies. The user chooses the cluster
- * by them; the arguments themselves reach the plugin unchanged. Pure but for one question: which files are there.
+ * Finds kubectl's connection flags among a plugin's arguments, and the kubeconfig's path. The user chooses the
+ * cluster with them. Pure, but looks which files exist.
  */
 
 import { hostPath, isRoot, pathBelow } from "../../base/host_path.ts";
@@ -8,7 +8,7 @@ import { DENO_PATHS, walkPath } from "../../base/path_walk.ts";
 import { printable } from "../../base/text.ts";
 import { isStdin } from "./text_file.ts";
 
-/** What the flags say; every field is as written. */
+/** The values of the flags, as written. */
 export interface ConnectionFlags {
   readonly kubeconfig?: string;
   readonly context?: string;
@@ -31,12 +31,12 @@ export interface ConnectionFlags {
   readonly asUid?: string;
   readonly asGroup?: readonly string[];
   readonly asUserExtra?: readonly string[];
-  /** What is wrong with one of them; it counts when the cluster is used, not for the plugin's `--help`. */
+  /** What is wrong with a flag. It matters when the cluster is used, not for the plugin's `--help`. */
   readonly problem?: string;
 }
 
-// genericclioptions.ConfigFlags of k8s.io/cli-runtime. `-s` for --server is left to the plugins: many give it a
-// meaning of their own, and a wrong guess would send them to another server.
+// genericclioptions.ConfigFlags of k8s.io/cli-runtime. `-s` for --server is not among them: many plugins give it
+// another meaning, and a wrong guess would send them to another server.
 const VALUES: Readonly<Record<string, keyof ConnectionFlags>> = {
   "kubeconfig": "kubeconfig",
   "context": "context",
@@ -69,9 +69,9 @@ const SWITCHES: Readonly<Record<string, "insecureSkipTlsVerify" | "disableCompre
 interface FoundFlag {
   /** Without its dashes; `namespace` for `-n`. */
   readonly name: string;
-  /** undefined for a switch that stands alone. */
+  /** undefined for a switch without a value. */
   readonly value: string | undefined;
-  /** Which argument holds the value, and what stands before it there. */
+  /** The index of the argument with the value, and the text before the value in it. */
   readonly index: number;
   readonly prefix: string;
 }
@@ -90,7 +90,7 @@ export function findFlags(args: readonly string[]): FoundFlag[] {
       if (equals >= 0) {
         found.push({ name, value: arg.slice(equals + 1), index, prefix: arg.slice(0, equals + 1) });
       } else if (isSwitch) found.push({ name, value: undefined, index, prefix: arg });
-      // Without a value the plugin's own parser will complain.
+      // A flag without a value: the plugin's own parser will complain.
       else if (++index < args.length) found.push({ name, value: args[index]!, index, prefix: "" });
     } else if (arg === "-n") {
       if (++index < args.length) found.push({ name: "namespace", value: args[index]!, index, prefix: "" });
@@ -102,7 +102,7 @@ export function findFlags(args: readonly string[]): FoundFlag[] {
   return found;
 }
 
-/** Reads the flags: of one that is there twice the last counts. */
+/** Parses the flags. The last of repeated flags counts. */
 export function parseConnectionFlags(args: readonly string[]): ConnectionFlags {
   const flags: Record<string, unknown> = {};
   const lists: Record<string, string[]> = {};
@@ -114,29 +114,29 @@ export function parseConnectionFlags(args: readonly string[]): ConnectionFlags {
     } else if (Object.hasOwn(LISTS, name)) (lists[LISTS[name]!] ??= []).push(value!);
     else flags[VALUES[name]!] = value;
   }
-  // What is empty says nothing, as in clientcmd.
+  // An empty value counts as unset, as in clientcmd.
   return Object.fromEntries(Object.entries({ ...flags, ...lists }).filter(([, value]) => value !== ""));
 }
 
-/** Go's strconv.ParseBool; undefined for what is neither. */
+/** Go's strconv.ParseBool; undefined for another text. */
 function booleanOf(text: string): boolean | undefined {
   if (/^(1|t|T|true|TRUE|True)$/.test(text)) return true;
   return /^(0|f|F|false|FALSE|False)$/.test(text) ? false : undefined;
 }
 
-/** Where kubeconfig files may be, first wins, and which of them a plugin's stand-in takes the place of. */
+/** Paths where kubeconfig files may be, the first wins, and which of them a plugin reads redacted. */
 export interface KubeconfigPaths {
-  /** Absolute, without `..`; none needs to be there. */
+  /** Absolute, without `..`. The files need not exist. */
   readonly paths: readonly string[];
-  /** Those with a `..` behind a name as they are written: a link before it has a say in which file it is. */
+  /** Paths with a `..` after a name, as written: if that name is a link, the link decides which file is meant. */
   readonly written: readonly string[];
-  /** Whether the user named them (flag or variable), so that a missing one is worth an error. */
+  /** Whether the user named them (flag or variable), so that a missing file is an error. */
   readonly named: boolean;
-  /** The first that is there. */
+  /** The first that exists. */
   readonly redactedPath: string | undefined;
 }
 
-/** By kubectl's rules: `--kubeconfig`, else the list in `KUBECONFIG`, else `~/.kube/config`. Reads no file. */
+/** kubectl's rules: `--kubeconfig`, else the list in `KUBECONFIG`, else `~/.kube/config`. Reads no file. */
 export function kubeconfigPaths(
   env: Readonly<Record<string, string>>,
   args: readonly string[],
@@ -146,7 +146,7 @@ export function kubeconfigPaths(
 ): KubeconfigPaths {
   const flag = parseConnectionFlags(args).kubeconfig;
   const separator = Deno.build.os === "windows" ? ";" : ":";
-  // A list of nothing, `:`, is a list: kubectl does not look into the home directory then either.
+  // An empty list, `:`, is a list, too: kubectl then does not look into the home directory either.
   const listed = flag ? [flag] : env.KUBECONFIG?.split(separator).filter((path) => path !== "");
   const named = listed !== undefined && (listed.length > 0 || env.KUBECONFIG !== "");
   const texts = named ? listed : [`${home}/.kube/config`];
@@ -156,8 +156,8 @@ export function kubeconfigPaths(
 }
 
 /**
- * The path of what the system opens: on POSIX `..` is above the directory that a link before it leads to, which kubectl, as
- * any program, leaves to the system.
+ * The path that the system opens. On POSIX `..` after a link means the parent of the link's target; kubectl leaves
+ * that to the system, as any program does.
  */
 function opened(path: string, cwd: string): string {
   const full = whole(path, cwd);
@@ -170,7 +170,7 @@ function leavesLinks(path: string): boolean {
   return Deno.build.os !== "windows" && /\/\.\.(?:\/|$)/.test(path);
 }
 
-/** A path from the root, as it is written. */
+/** An absolute path, otherwise as written. */
 function whole(path: string, cwd: string): string {
   const named = hostPath(path);
   return /^(?:\/|[A-Za-z]:\/)/.test(named) ? named : `${hostPath(cwd)}/${named}`;
@@ -179,7 +179,7 @@ function whole(path: string, cwd: string): string {
 /** An absolute path without `.`, `..` and doubled slashes; on Windows with slashes. */
 export function absolute(path: string, cwd: string): string {
   const full = whole(path, cwd);
-  // A share's two slashes, on Windows, are no doubled ones.
+  // A Windows share's two slashes stay.
   const [root = ""] = /^(?:[A-Za-z]:\/|\/\/(?=[^/])|\/)/.exec(full) ?? [];
   const names: string[] = [];
   for (const name of full.slice(root.length).split("/")) {
@@ -189,13 +189,13 @@ export function absolute(path: string, cwd: string): string {
   return `${root === "//" && Deno.build.os !== "windows" ? "/" : root}${names.join("/")}`;
 }
 
-/** A path below the home directory with `~` for it, as people write it. */
+/** Abbreviates the home directory with `~`. */
 export function tilde(path: string, home: string): string {
   const below = isRoot(home) ? undefined : pathBelow(path, home);
   return below === undefined ? path : `~/${below}`;
 }
 
-/** Whether something is there that is no directory. */
+/** Whether a file exists there that is no directory. */
 export function isFile(path: string): boolean {
   if (isStdin(path)) return true;
   try {

@@ -1,7 +1,6 @@
 /**
- * kubectl's kuberc, of which one thing concerns us: which credential plugins may be started (kubectl.config.k8s.io/v1beta1,
- * `credentialPluginPolicy`). Decided as by kubectl (pkg/kuberc) and client-go (plugin/pkg/client/auth/exec). Pure, but for what it
- * is handed.
+ * Reads from kubectl's kuberc which credential plugins may be started (kubectl.config.k8s.io/v1beta1,
+ * `credentialPluginPolicy`), as kubectl (pkg/kuberc) and client-go (plugin/pkg/client/auth/exec) decide it. Pure.
  */
 
 import { AppError, messageOf } from "../../base/errors.ts";
@@ -13,16 +12,16 @@ import type { KubercFile } from "./kuberc_file.ts";
 /** Which credential plugins may be started. */
 export interface PluginPolicy {
   readonly policy: "AllowAll" | "DenyAll" | "Allowlist";
-  /** Commands: names that are looked for on PATH, or paths. */
+  /** Commands: names to find on PATH, or paths. */
   readonly allowed: readonly string[];
-  /** The file, as it is shown. */
+  /** The file's name in messages. */
   readonly where: string;
 }
 
 /**
- * The policy in a kuberc: of several documents, the first that is a Preference counts.
+ * Parses the policy of a kuberc. Of several documents, the first Preference counts.
  *
- * @param warn told, in words, what kubectl only warns of
+ * @param warn gets the warnings that kubectl prints
  * @throws AppError KUBECONFIG_INVALID
  */
 export async function parseKuberc(
@@ -47,7 +46,7 @@ export async function parseKuberc(
   return undefined;
 }
 
-/** The documents, as apimachinery's YAMLReader parts them; undefined for a separator that it refuses. */
+/** The documents as apimachinery's YAMLReader splits them; undefined for a separator that it refuses. */
 function* documentsOf(text: string): Generator<string | undefined> {
   let start = 0;
   for (const { 0: line, index } of text.matchAll(/^---[^\n]*(?:\n|$)/gm)) {
@@ -76,13 +75,13 @@ async function preferenceOf(document: string): Promise<Preference | undefined> {
   return version === "kubectl.config.k8s.io/v1beta1" ? fields : undefined;
 }
 
-/** Go's encoding/json, which kubectl asks for kind and version, takes a key in any case. The exact key wins. */
+/** Go's encoding/json, with which kubectl reads kind and version, accepts a key in any case. The exact key wins. */
 function inAnyCase(fields: Preference, key: string): unknown {
   if (Object.hasOwn(fields, key)) return fields[key];
   return Object.entries(fields).findLast(([name]) => name.toLowerCase() === key.toLowerCase())?.[1];
 }
 
-/** As client-go's ValidatePluginPolicy: a mistake in it is no policy that lets everything run. */
+/** As client-go's ValidatePluginPolicy. A malformed policy is an error; it must not allow everything. */
 function policyOf(preference: Preference, where: string): PluginPolicy {
   const invalid = (what: string): never => {
     throw new AppError("KUBECONFIG_INVALID", `${where}: ${what}`);
@@ -119,17 +118,17 @@ function policyOf(preference: Preference, where: string): PluginPolicy {
   return { policy, allowed, where };
 }
 
-/** Whether Go's filepath.Clean leaves a path as it is. */
+/** Whether Go's filepath.Clean leaves a path unchanged. */
 function isClean(path: string): boolean {
   const below = path.replace(/^(?:\/|(?:\.\.\/)+)/, "");
   return path === "/" || below.split("/").every((name) => !["", ".", ".."].includes(name));
 }
 
-/** Finds the program that a command stands for: an absolute path, or undefined. */
+/** Finds the program for a command. Returns an absolute path, or undefined. */
 export type FindProgram = (command: string) => string | undefined;
 
 /**
- * What is started for a command that the policy lets start: the command, or the program that it was found to be.
+ * The program to start for an allowed command: the command itself, or the program that was found for it.
  *
  * @param command of the kubeconfig; one with a slash is absolute
  * @throws AppError CREDENTIALS_FAILED
@@ -154,7 +153,7 @@ export function allowedProgram(
 }
 
 /**
- * Reads kuberc's policy; undefined where there is none.
+ * Reads kuberc's policy; undefined if there is none.
  *
  * @throws AppError KUBECONFIG_INVALID, KUBECONFIG_UNREADABLE, USAGE
  */

@@ -1,4 +1,4 @@
-/** Where kubectl's kuberc is. Pure. */
+/** Finds kubectl's kuberc. Pure. */
 
 import { AppError } from "../../base/errors.ts";
 import { printable } from "../../base/text.ts";
@@ -8,14 +8,14 @@ import { absolute, tilde } from "./kubectl_flags.ts";
 export interface KubercFile {
   /** Absolute. */
   readonly path: string;
-  /** As it is shown. */
+  /** The path in messages. */
   readonly shown: string;
-  /** Whether the user named it: then it has to be there, and to be right. */
+  /** Whether the user named it. Then it must exist and be valid. */
   readonly explicit: boolean;
 }
 
 /**
- * By kubectl's rules: `--kuberc`, else `KUBERC`, else `~/.kube/kuberc`; undefined for `KUBERC=off` and
+ * kubectl's rules: `--kuberc`, else `KUBERC`, else `~/.kube/kuberc`. Returns undefined for `KUBERC=off` and
  * `KUBECTL_KUBERC=false`.
  *
  * @throws AppError USAGE
@@ -37,7 +37,7 @@ export function kubercFile(
   return { path, shown: printable(tilde(path, home)), explicit: named !== undefined };
 }
 
-/** Every file that kubectl may read as kuberc, by this run's environment and arguments, or by those of the next without them. */
+/** Every path at which kubectl may read a kuberc, with this run's environment and arguments or without them. */
 export function kubercPaths(
   env: Readonly<Record<string, string>>,
   args: readonly string[],

@@ -1,11 +1,11 @@
 /**
- * Where a run may connect to, before anything is parsed: the API servers and proxies that the kubeconfig, the flags and the
- * environment name. Which of them it will be is told when the cluster is first used (access.ts).
+ * Lists where a run may connect to, before anything is parsed: the API servers and proxies in the kubeconfig, the
+ * flags and the environment. `open_cluster.ts` chooses among them when the plugin first uses the cluster.
  */
 
 import type { ConnectionFlags } from "./kubectl_flags.ts";
 
-/** A host, an address without brackets or a name, and its port. */
+/** A host (a name, or an address without brackets) and its port. */
 export interface Place {
   readonly hostname: string;
   readonly port: number;
@@ -13,9 +13,9 @@ export interface Place {
 
 /** Keys of a kubeconfig that name a place. */
 const PLACE_KEY = /(?:^|[\s"'{,])(?:server|proxy-url)["']?\s*:/g;
-/** The same in JSON, with no escapes in the value. */
+/** The same in JSON, without escapes in the value. */
 const PLACE_IN_JSON = /"(?:server|proxy-url)"\s*:\s*"([^"\\\n]+)"/g;
-/** The same, on a line of its own with a plain or quoted value: how kubectl, minikube, kind and clouds write it. */
+/** The same on its own line with a plain or quoted value, as kubectl, minikube, kind and clouds write it. */
 const PLACE_LINE =
   /^[ \t]*(?:- )?["']?(?:server|proxy-url)["']?[ \t]*:[ \t]+(?:"([^"\\\n]+)"|'([^'\n]+)'|([A-Za-z0-9[][^\s"'{},]*))[ \t\r]*(?:[ \t]#.*)?$/gm;
 
@@ -26,12 +26,12 @@ const PORTS: Readonly<Record<string, number>> = {
   "socks5h:": 1080,
 };
 
-/** Host and port of a URL. `standard` is the port of one that has none. Pure. */
+/** Host and port of a URL. `standard` is the port of a URL without one. Pure. */
 export function placeOf({ hostname, port }: URL, standard: number): Place {
   return { hostname: hostname.replace(/^\[(.*)\]$/, "$1"), port: port === "" ? standard : Number(port) };
 }
 
-/** The place of a URL as kubectl takes it; undefined for what is none. Pure. */
+/** The place of a URL as kubectl parses it; undefined for another text. Pure. */
 export function placeOfText(text: string): Place | undefined {
   const url = URL.parse(/^[a-z][a-z0-9+.-]*:\/\//i.test(text) ? text : `http://${text}`);
   if (!url || url.hostname === "") return undefined;
@@ -39,12 +39,12 @@ export function placeOfText(text: string): Place | undefined {
   return url.port === "" && standard === undefined ? undefined : placeOf(url, standard!);
 }
 
-/** Whether a host is an address, which nobody has to be asked for. Pure. */
+/** Whether a host is an address, which needs no name resolution. Pure. */
 export function isAddress(hostname: string): boolean {
   return /^\d+(?:\.\d+){3}$/.test(hostname) || hostname.includes(":");
 }
 
-/** URLs that a kubeconfig names. Falls back on parsing for an unusual text. */
+/** The URLs that a kubeconfig names. Parses it only if its text is unusual. */
 async function urlsNamed(text: string, path: string): Promise<string[]> {
   const keys = text.match(PLACE_KEY)?.length ?? 0;
   const found = [...text.matchAll(text.trimStart().startsWith("{") ? PLACE_IN_JSON : PLACE_LINE)];
@@ -57,11 +57,11 @@ async function urlsNamed(text: string, path: string): Promise<string[]> {
       [entry.server, entry.proxyUrl].filter((url) => url !== undefined)
     );
   } catch {
-    return []; // it is told of when the cluster is used
+    return []; // the cluster's first use reports it
   }
 }
 
-/** What is set by variables: proxies, and the cluster that a Pod is in. */
+/** The proxies in variables, and the cluster of the Pod that this process is in. */
 function urlsOfEnvironment(env: Readonly<Record<string, string>>): string[] {
   const proxies = ["HTTPS_PROXY", "HTTP_PROXY"].flatMap((name) => [env[name], env[name.toLowerCase()]]);
   const { KUBERNETES_SERVICE_HOST: host, KUBERNETES_SERVICE_PORT: port } = env;
@@ -93,7 +93,7 @@ export async function placesNamed(
   return [...places.values()];
 }
 
-/** Whether a proxy may lead there: from the kubeconfigs, the flags or the environment. */
+/** Whether the connection may go through a proxy, by kubeconfigs, flags or environment. */
 export function mayUseProxy(
   kubeconfigs: ReadonlyMap<string, string>,
   flags: ConnectionFlags,

@@ -1,6 +1,7 @@
 /**
- * The plain block style in which kubectl and most clouds' tools write a kubeconfig, read without loading YAML's parser, which
- * takes a third of the time to a plugin's first answer. Whatever is not surely of that style is left to the parser. Pure.
+ * Parses the plain block style in which kubectl and most clouds' tools write a kubeconfig. Loading the YAML parser
+ * would take a third of the time to a plugin's first answer. Anything that is not surely plain goes to the YAML
+ * parser. Pure.
  */
 
 interface Line {
@@ -8,17 +9,17 @@ interface Line {
   readonly text: string;
 }
 
-/** Thrown for what is not surely plain. */
+/** Thrown for a text that is not surely plain. */
 class NotPlain extends Error {}
 
 const KEY = /^([A-Za-z][A-Za-z0-9_.\/-]*):(?: +(.*))?$/;
-/** No indicator in front, no comment or quotation inside. */
+/** Starts with no indicator, contains no comment or quotation. */
 const PLAIN = /^(?:--?[A-Za-z]|[A-Za-z0-9\/])[A-Za-z0-9 _.\/:@+=,~()[\]-]*$/;
-/** What YAML takes for something else than a text, in any of its versions. */
+/** Words that some YAML version does not read as a string. */
 const TYPED =
   /^(?:true|false|null|yes|no|on|off|y|n|[-+]?(?:\.?[0-9][0-9_,]*(?:\.[0-9_]*)?(?:e[-+]?[0-9]+)?|0[xob][0-9a-f_]+|[0-9][0-9_]*(?::[0-5]?[0-9])+(?:\.[0-9_]*)?)|[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}.*)$/i;
 
-/** The document, as YAML's parser would read it; undefined where it has to. */
+/** The document as the YAML parser would return it; undefined if only that parser can read it. */
 export function parsePlainYaml(text: string): unknown {
   try {
     const lines = linesOf(text);
@@ -59,7 +60,7 @@ class Reader {
     for (let line = this.lines[this.#at]; line?.indent === indent; line = this.lines[this.#at]) {
       const [, key, value] = KEY.exec(line.text) ?? [];
       if (key === undefined || Object.hasOwn(mapping, key) || key === "__proto__") {
-        if (isItem(line)) break; // of the sequence that this mapping is in
+        if (isItem(line)) break; // the item belongs to the sequence around this mapping
         throw new NotPlain();
       }
       if (TYPED.test(key)) throw new NotPlain();
@@ -70,7 +71,7 @@ class Reader {
     return mapping;
   }
 
-  /** What stands below a key without a value. */
+  /** The value below a key without one on its line. */
   #below(indent: number): unknown {
     const next = this.lines[this.#at];
     if (next === undefined) return null;
@@ -87,7 +88,7 @@ class Reader {
     ) {
       const rest = line.text.slice(2);
       if (KEY.test(rest)) {
-        // Its first key stands behind the dash; the others below it.
+        // The mapping's first key follows the dash; its other keys are below it.
         this.lines[this.#at] = { indent: indent + 2, text: rest };
         items.push(this.mapping(indent + 2));
       } else {
@@ -99,7 +100,7 @@ class Reader {
     return items;
   }
 
-  /** A line further in goes on with a value, or is an error. */
+  /** A deeper line would continue a value, or be an error. */
   #noDeeper(indent: number): void {
     const next = this.lines[this.#at];
     if (next !== undefined && next.indent > indent) throw new NotPlain();

@@ -1,35 +1,38 @@
 /**
- * The kubeconfig read into memory before a plugin starts, not parsed: from then on the process need not be able to read
- * it, nor the certificates and keys that it names. Parsing waits until somebody asks (access.ts).
+ * Reads the kubeconfig into memory before a plugin starts. Afterwards the process need not be able to read it, nor
+ * the certificates and keys that it names. Parsing waits until the cluster is used (open_cluster.ts).
  */
 
 import { absolute, parseConnectionFlags } from "./kubectl_flags.ts";
 import { kubercFile } from "./kuberc_file.ts";
 import { readText } from "./text_file.ts";
 
-/** What was read, and what can't be read before it is needed. */
+/** The files that were read ahead, and the files that cannot be. */
 export interface Preloaded {
-  /** All that was read, by path. */
+  /** The texts by path. */
   readonly texts: ReadonlyMap<string, string>;
-  /** The kubeconfigs that there are, texts by path. */
+  /** The existing kubeconfigs, texts by path. */
   readonly kubeconfigs: ReadonlyMap<string, string>;
   /** A file from memory, else from the disk. @throws as Deno.readTextFileSync */
   readonly readFile: (path: string) => string;
-  /** Files that change while a plugin runs: tokens, certificates and keys that are renewed. */
+  /** Files that rotate during a run: tokens, certificates and keys. */
   readonly keep: readonly string[];
-  /** Whether a user of the kubeconfig may have a credential plugin. */
+  /** Whether a user in the kubeconfig may have a credential plugin. */
   readonly exec: boolean;
-  /** Finds a program, as it was then: where kuberc has an allowlist, all that it and the kubeconfig name were looked for. */
+  /**
+   * Finds a program as of that time. If kuberc has an allowlist, it has looked for all commands in it and in the
+   * kubeconfig.
+   */
   readonly findProgram: (command: string) => string | undefined;
 }
 
-/** Keys of a kubeconfig that name a file, each with the word that says it is one. */
+/** A kubeconfig's keys that name a file, each with the word that identifies it. */
 const FILE_KEY = /(?:^|[\s"'{,])(certificate-authority|client-certificate|client-key|tokenFile)["']?\s*:/g;
-/** The same, on a line of its own with a plain or quoted value: how kubectl, minikube, kind and clouds write it. */
+/** The same on its own line with a plain or quoted value, as kubectl, minikube, kind and clouds write it. */
 const FILE_LINE =
   /^[ \t]*(?:- )?["']?(certificate-authority|client-certificate|client-key|tokenFile)["']?[ \t]*:[ \t]+(?:"([^"\\\n]+)"|'([^'\n]+)'|([\w.\/~+@](?:[\w.\/~+@ ()-]*[\w.\/~+@()-])?))[ \t\r]*(?:[ \t]#.*)?$/gm;
 
-/** The files that a kubeconfig names, as written, by what they are for. Falls back on parsing for an unusual text. */
+/** The files that a kubeconfig names, as written, by purpose. Parses it only if its text is unusual. */
 export async function filesNamed(text: string, path: string): Promise<{ key: string; path: string }[]> {
   const keys = text.match(FILE_KEY)?.length ?? 0;
   if (keys === 0) return [];
@@ -51,20 +54,20 @@ export async function filesNamed(text: string, path: string): Promise<{ key: str
       ]),
     ].flatMap(([key, path]) => key === undefined || path === undefined ? [] : [{ key, path }]);
   } catch {
-    return []; // it is told of when the cluster is used
+    return []; // the cluster's first use reports it
   }
 }
 
 /** What {@linkcode preloadKubeconfig} needs to know of the run. */
 export interface PreloadContext {
   readonly env: Readonly<Record<string, string>>;
-  /** The plugin's arguments, its name left out. */
+  /** The plugin's arguments without its name. */
   readonly args: readonly string[];
   readonly home: string;
   readonly cwd: string;
 }
 
-/** Reads what there is; what is not, or can't be read, is told of by whoever asks for it. */
+/** Reads the files that exist. The later use of a missing or unreadable file reports it. */
 export async function preloadKubeconfig(
   paths: readonly string[],
   { env, args, home, cwd }: PreloadContext,
@@ -89,7 +92,7 @@ export async function preloadKubeconfig(
     const text = read(path);
     if (text === undefined) continue;
     kubeconfigs.set(path, text);
-    // The word alone: a false alarm costs nothing, the next to be known is whether the user has one.
+    // Looks for the word only. A false positive costs nothing: the next check asks whether the user has a plugin.
     exec ||= text.includes("exec") || /\\[xu]|!!/.test(text);
     const directory = path.slice(0, Math.max(path.lastIndexOf("/"), path.lastIndexOf("\\"))) || "/";
     for (const { key, path: named } of await filesNamed(text, path)) {
@@ -120,7 +123,7 @@ export async function preloadKubeconfig(
   };
 }
 
-/** Where kuberc is, were it only to be read; what is wrong with how it is named is told later. */
+/** The path of kuberc. Its first use reports a wrong name. */
 function kubercPath(
   env: Readonly<Record<string, string>>,
   args: readonly string[],
@@ -134,7 +137,7 @@ function kubercPath(
   }
 }
 
-/** Looks for all programs that an allowlist and the users of kubeconfigs name. */
+/** Finds all programs that an allowlist and the kubeconfigs' users name. */
 async function findPrograms(
   kubeconfigs: readonly (readonly [path: string, text: string | undefined])[],
   kuberc: string,
@@ -147,7 +150,7 @@ async function findPrograms(
     import("../auth/credential_plugin.ts"),
   ]);
   const file = { path: "", shown: "", explicit: false };
-  // What is wrong with any of them is told of when it is used.
+  // The first use of the policy reports its errors.
   const policy = await parseKuberc(kuberc, file, () => {}).catch(() => undefined);
   const commands = [...policy?.allowed ?? []];
   for (const [path, text] of kubeconfigs) {

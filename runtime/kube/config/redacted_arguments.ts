@@ -1,4 +1,4 @@
-/** The arguments that a plugin is given: without what a user writes there for kubectl's connection flags, and it may not have. Pure. */
+/** Removes from a plugin's arguments the secrets in kubectl's connection flags. Pure. */
 
 import { findFlags } from "./kubectl_flags.ts";
 import { serverOf } from "./server_url.ts";
@@ -7,10 +7,10 @@ import { serverOf } from "./server_url.ts";
 const SECRET = new Set(["token", "password"]);
 
 /**
- * The arguments with a stand-in for each secret, up to `--`: the values of `--token` and `--password`, and what of `--server` and
- * `--proxy-url` is not where they are.
+ * The arguments, up to `--`, with a placeholder for the values of `--token` and `--password`, and with only the
+ * location of `--server` and `--proxy-url`.
  *
- * @param redacted a value that opens nothing, asked for where one is needed
+ * @param redacted returns a worthless value; called only if one is needed
  */
 export function withoutSecrets(args: readonly string[], redacted: () => string): readonly string[] {
   const shown = [...args];
@@ -23,7 +23,7 @@ export function withoutSecrets(args: readonly string[], redacted: () => string):
   return shown;
 }
 
-/** The arguments with another file for kubectl's `--kubeconfig`, up to `--`. */
+/** Replaces the value of kubectl's `--kubeconfig`, up to `--`. */
 export function withKubeconfig(args: readonly string[], path: string): readonly string[] {
   const shown = [...args];
   for (const { name, value, index, prefix } of findFlags(args)) {
@@ -32,7 +32,7 @@ export function withKubeconfig(args: readonly string[], path: string): readonly 
   return shown;
 }
 
-/** A server as it is written, unless that holds more than where it is. */
+/** A server as written, if it contains nothing but its location. */
 function shownServer(text: string): string {
   if (!/[@?#]/.test(text)) return text;
   try {
@@ -44,12 +44,12 @@ function shownServer(text: string): string {
   }
 }
 
-/** A URL, or what was meant for one, without user name, password, query and fragment. */
+/** A URL, or a malformed one, without user name, password, query and fragment. */
 function withoutUserinfo(text: string): string {
   return text.replace(/[?#].*$/s, "").replace(/^((?:[a-z][a-z0-9+.-]*:)?\/*)[^/]*@/i, "$1");
 }
 
-/** A random word that opens nothing, in the place of a token or a password. */
+/** A random worthless word that takes the place of a token or a password. */
 export function makePlaceholderToken(): string {
   const random = crypto.getRandomValues(new Uint8Array(24));
   return `krew-wasm-stand-in-${Array.from(random, (byte) => byte.toString(16).padStart(2, "0")).join("")}`;

@@ -1,6 +1,6 @@
 /**
- * The kubeconfig that a plugin reads: the user's own clusters, contexts and namespaces, and users whose credentials are
- * worth nothing. It is built from what may be shown, field by field, so that no secret can be left in it.
+ * The kubeconfig that a plugin reads: the user's own clusters, contexts and namespaces, and users with worthless
+ * credentials. It is built field by field from harmless values, so it cannot contain a secret.
  */
 
 import { encodeBase64 } from "../auth/credential_plugin.ts";
@@ -8,7 +8,7 @@ import { CONTEXT_0, der, ECDSA_SHA256, INTEGER, nameOf, pem, SEQUENCE, signDer, 
 import type { Kubeconfig } from "./kubeconfig.ts";
 import { serverOf } from "./server_url.ts";
 
-/** What a stand-in user is given. */
+/** The credentials of every user in the redacted kubeconfig. */
 export interface PlaceholderCredentials {
   readonly token: string;
   /** PEM. */
@@ -18,11 +18,11 @@ export interface PlaceholderCredentials {
 }
 
 /**
- * The stand-in's text, JSON, which is YAML. Every user has a certificate, a key and a token, since plugins of 2022
- * refuse a user without a key.
+ * The redacted kubeconfig as JSON, which is also YAML. Every user has a certificate, a key and a token, because
+ * plugins of 2022 refuse a user without a key.
  *
- * @param currentContext what the host has chosen, so that flags and file agree
- * @param caOf PEM of a cluster's CA, so that the file needs no other
+ * @param currentContext the host's choice, so that flags and file agree
+ * @param caOf PEM of a cluster's CA, so that the file refers to no other
  */
 export function formatRedactedKubeconfig(
   config: Kubeconfig,
@@ -63,7 +63,7 @@ export function formatRedactedKubeconfig(
   return `${JSON.stringify(redacted, null, 2)}\n`;
 }
 
-/** Where requests go, without user name, password, query and fragment; undefined for what is no URL. */
+/** The server without user name, password, query and fragment; undefined if it is no URL. */
 function shownServer(text: string): string | undefined {
   try {
     return serverOf(text, (what) => {
@@ -74,13 +74,13 @@ function shownServer(text: string): string | undefined {
   }
 }
 
-/** The certificates of a PEM text, in base64: a file may hold a key beside them. undefined for none. */
+/** The certificates of a PEM text in base64, because a file may also contain a key; undefined if there are none. */
 function certificatesOf(pem: string): string | undefined {
   const certificates = pem.match(/-----BEGIN CERTIFICATE-----[A-Za-z0-9+/=\s]*-----END CERTIFICATE-----/g);
   return certificates ? encodeBase64(`${certificates.join("\n")}\n`) : undefined;
 }
 
-/** New credentials that open nothing: the token that is given, a self-signed certificate nobody trusts, its key. */
+/** New worthless credentials: the given token, a self-signed certificate and its key. */
 export async function makePlaceholderCredentials(token: string): Promise<PlaceholderCredentials> {
   const { privateKey, publicKey } = await crypto.subtle.generateKey(
     { name: "ECDSA", namedCurve: "P-256" },

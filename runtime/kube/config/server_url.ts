@@ -1,18 +1,18 @@
-/** A cluster's `server`: where it is, apart from what may be secret in how it is written. Pure. */
+/** Splits a cluster's `server` into its location and its secrets. Pure. */
 
 import { toBytes } from "../http/header_text.ts";
 import { bytesOf } from "../http/http_head.ts";
 import { shownUrl } from "./shown_url.ts";
 
-/** Basic credentials that stand in a URL. */
+/** Basic credentials in a URL. */
 export interface Userinfo {
   readonly username: string;
   readonly password: string;
 }
 
 /**
- * The server's URL by client-go's rules (rest.DefaultServerURL): what names no scheme is a host, spoken to in plain HTTP.
- * A user name and a password in it are Basic credentials, as in net/http.
+ * The server's URL by client-go's rules (rest.DefaultServerURL): a text without a scheme is a host that speaks plain
+ * HTTP. A user name and a password in it are Basic credentials, as in net/http.
  */
 export function serverOf(
   text: string,
@@ -27,7 +27,7 @@ export function serverOf(
   if (!whole && url.pathname !== "/") return invalid("has a path but no scheme, http:// or https://");
   const userinfo = userinfoOf(url);
   if (userinfo === "broken") return invalid("has a user name or a password with a broken escape");
-  // URL takes 127.1 and 0x7f000001 for an address; Go, and so kubectl, for a name that nobody has.
+  // URL parses 127.1 and 0x7f000001 as an address; Go, and so kubectl, takes them for a host name.
   if (/^\d+(\.\d+){3}$/.test(url.hostname) && !text.includes(url.hostname)) {
     return invalid(`writes the address ${url.hostname} in another way`);
   }
@@ -41,8 +41,8 @@ export function hasZone(text: string): boolean {
 }
 
 /**
- * The path of a URL as client-go sends it: decoded, joined by Go's path.Join, and encoded again by net/url. Empty for the root;
- * undefined for a broken escape.
+ * A URL's path as client-go sends it: decoded, joined by Go's path.Join, and encoded again by net/url. Empty for the
+ * root; undefined for a broken escape.
  */
 function joinedPath(text: string): string | undefined {
   const [, path = ""] = /^(?:[a-z][a-z0-9+.-]*:\/\/)?[^/?#]*([^?#]*)/is.exec(text) ?? [];
@@ -62,7 +62,7 @@ function joinedPath(text: string): string | undefined {
   return names.join("");
 }
 
-/** The user name and password of a URL, decoded; undefined for none. */
+/** The decoded user name and password of a URL; undefined if it has neither. */
 export function userinfoOf({ username, password }: URL): Userinfo | "broken" | undefined {
   if (username === "" && password === "") return undefined;
   try {

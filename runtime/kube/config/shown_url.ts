@@ -3,8 +3,8 @@
 import { printable } from "../../base/text.ts";
 
 /**
- * A URL, or what was meant for one, without what may be a secret in it: user name and password, with a scheme before them or
- * without, query and fragment. A password may hold what ends it for a URL's parser: `http://me:a#b@proxy`.
+ * A URL, or a malformed one, without its possible secrets: user name and password (with or without a scheme before
+ * them), query and fragment. A password may contain characters that end it for a URL parser: `http://me:a#b@proxy`.
  */
 export function shownUrl(text: string): string {
   const [, scheme = "", rest = ""] = /^((?:[a-z][a-z0-9+.-]*:)?\/+|)(.*)$/is.exec(text) ?? [];

@@ -1,6 +1,6 @@
-/** Files of text as kubectl reads them. */
+/** Reads text files as kubectl does. */
 
-/** A file's text. @throws as Deno.readFileSync; in words for devices, which Deno does not open */
+/** A file's text. @throws as Deno.readFileSync; an error in words for devices, which Deno does not open */
 export function readText(path: string): string {
   const file = followed(path);
   if (STDIN.test(file)) return decodeText(readStdin());
@@ -12,12 +12,12 @@ export function readText(path: string): string {
   }
 }
 
-/** Names of standard input, which Deno opens by none of them. */
+/** Names of standard input. Deno opens none of them. */
 const STDIN = Deno.build.os === "windows" ? /^(?!)/ : /^\/dev\/(?:stdin|fd\/0)$|^\/proc\/self\/fd\/0$/;
-/** Where the system names open files and devices. */
+/** Directories in which the system names open files and devices. */
 const OPEN_FILES = /^\/(?:dev|proc)\//;
 
-/** Where links lead; an open file by its own name, if it has one. */
+/** Follows links. Returns an open file's own path, if it has one. */
 function followed(path: string): string {
   for (let links = 0; links < 40 && !STDIN.test(path); links++) {
     let target: string;
@@ -38,7 +38,10 @@ export function isStdin(path: string): boolean {
   return STDIN.test(followed(path));
 }
 
-/** Whether a plugin can't be shown a file in its place: a pipe or standard input, or an open file of this process alone. */
+/**
+ * Whether a plugin can't be shown a file in its place: a pipe, standard input, or a file that only this process has
+ * open.
+ */
 export function isReadOnce(path: string): boolean {
   if (OPEN_FILES.test(path) || isStdin(path)) return true;
   try {
@@ -63,7 +66,7 @@ function readStdin(): Uint8Array {
   return all;
 }
 
-/** UTF-8, or UTF-16 where it begins with that byte order mark, as PowerShell's `>` writes it. */
+/** Decodes UTF-8, or UTF-16 with a byte order mark, which PowerShell's `>` writes. */
 export function decodeText(bytes: Uint8Array): string {
   const encoding = bytes[0] === 0xff && bytes[1] === 0xfe
     ? "utf-16le"

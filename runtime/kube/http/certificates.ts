@@ -1,11 +1,11 @@
-/** The certificates of a connection where TLS does not take them: whose fault that is. */
+/** Explains why TLS refuses a connection's certificates, and names the file or field at fault. */
 
 import { AppError, messageOf } from "../../base/errors.ts";
 import { printable } from "../../base/text.ts";
 import type { ClientCertificate, Connection } from "../config/connection.ts";
 import { withOwnRules } from "./tls_rules.ts";
 
-/** Why TLS can't be set up with what the connection has; undefined where it can. Nothing is connected. */
+/** Why TLS can't be set up for the connection; undefined if it can. Does not connect. */
 export function certificateFault(
   connection: Connection,
   certificate: ClientCertificate | undefined,
@@ -31,7 +31,7 @@ export function certificateFault(
   );
 }
 
-/** A client certificate, the kubeconfig's or a credential plugin's, that TLS does not take. */
+/** The error for a client certificate of the kubeconfig or of a credential plugin that TLS refuses. */
 function certificateUnusable({ exec, where }: Connection, why: string): AppError {
   if (exec === undefined) {
     return new AppError("KUBECONFIG_INVALID", `${where?.user ?? ""}client-certificate can't be used: ${why}`);
@@ -44,8 +44,8 @@ function certificateUnusable({ exec, where }: Connection, why: string): AppError
 }
 
 /**
- * Checks a client certificate, with the authorities that it is used with, before anything is connected: on Deno 2.6 what TLS does
- * not take ends the process instead of failing. Whose roots count in this process is settled by it, too.
+ * Checks a client certificate with its authorities before anything connects: on Deno 2.6 a bad certificate ends the
+ * process. It also settles which roots this process trusts.
  *
  * @throws AppError KUBECONFIG_INVALID, CREDENTIALS_FAILED
  */
@@ -61,6 +61,6 @@ export async function checkCertificate(
   if (Deno.version.deno.startsWith("2.6.")) await refuse();
   const fault = certificateFault(connection, certificate);
   if (!fault) return;
-  await refuse(); // in better words, where there are any
+  await refuse(); // with a clearer message, if there is one
   throw fault;
 }

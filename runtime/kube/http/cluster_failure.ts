@@ -1,4 +1,4 @@
-/** Words for what went wrong between here and the API server, free of secrets. Pure. */
+/** Turns connection errors into messages without secrets. Pure. */
 
 import { type CertificateFault, certificateFaultOf } from "../../base/certificate_fault.ts";
 import { AppError } from "../../base/errors.ts";
@@ -10,10 +10,10 @@ import { ProxyError } from "./proxy_error.ts";
 
 // Of node:tls.
 const UNKNOWN_ISSUER = /unable to (?:get|verify)|self.signed|UNABLE_TO_|SELF_SIGNED|DEPTH_ZERO/i;
-// Deno 2.6 has "write UNKNOWN" for every handshake of node:tls that fails.
+// Deno 2.6 reports "write UNKNOWN" for every failed handshake of node:tls.
 const TLS = /certificate|tls|handshake|InvalidContentType|corrupt message|write UNKNOWN|\balert\b/i;
 
-/** What was thrown by a request to a connection's server, as an error that people and plugins may read. */
+/** Turns an error of a request to the server into one that people and plugins may read. */
 export function failureOf(error: unknown, connection: Connection): AppError {
   if (error instanceof AppError) return error;
   const proxy = error instanceof ProxyError;
@@ -48,7 +48,7 @@ export function failureOf(error: unknown, connection: Connection): AppError {
   return unreachable(last);
 }
 
-/** kubectl, too, checks a proxy of https by the cluster's authority. */
+/** kubectl, too, checks an https proxy against the cluster's authority. */
 const PROXY_HINTS: Readonly<Partial<Record<CertificateFault["kind"], string>>> = {
   issuer: "add the proxy's authority to certificate-authority-data of the cluster in your kubeconfig",
   names: "name the proxy in proxy-url as its certificate does",
@@ -57,13 +57,13 @@ const PROXY_HINTS: Readonly<Partial<Record<CertificateFault["kind"], string>>> =
 
 const UNTRUSTED: CertificateFault = { kind: "issuer", why: "is not trusted" };
 
-/** What is wrong with the server's certificate, and how the kubeconfig can be right. */
+/** Says what is wrong with the server's certificate, and how to correct the kubeconfig. */
 function certificateWords(
   { kind, why }: CertificateFault,
   { server, tlsServerName }: Connection,
 ): { why: string; hint?: string } {
   switch (kind) {
-    // net/http takes it where it is the kubeconfig's own authority; rustls, as RFC 5280 4.2.1.9 has it, does not.
+    // net/http accepts it if it is the kubeconfig's own authority; rustls refuses it (RFC 5280 4.2.1.9).
     case "authority":
       return { why, hint: "give the server a certificate of its own, signed by that authority" };
     case "issuer":
@@ -96,7 +96,10 @@ function hostnameOf(server: string): string {
   return URL.parse(server)?.hostname ?? server;
 }
 
-/** Whether the server hung up before it answered: of a connection that was idle it may not have heard the request at all. */
+/**
+ * Whether the server hung up before it answered. A server that closed an idle connection may not have seen the
+ * request.
+ */
 export function isHangUp(error: unknown): boolean {
   const { ConnectionReset, ConnectionAborted, BrokenPipe, UnexpectedEof } = Deno.errors;
   const own = error instanceof ProxyError ? error.cause : error;
@@ -104,10 +107,10 @@ export function isHangUp(error: unknown): boolean {
     .some((kind) => own instanceof kind) || HANG_UP.test(textsOf(error).join());
 }
 
-// node:tls and rustls have no class for these.
+// node:tls and rustls have no error class for these.
 const HANG_UP = /\b(?:ECONNRESET|ECONNABORTED|EPIPE)\b|close_notify/;
 
-/** Words for a connection that ended; undefined where the error's own say it. */
+/** A message for a connection that ended; undefined if the error's own message says it. */
 function hangUpOf(error: unknown): string | undefined {
   const text = textsOf(error).join();
   if (/reset|ECONNABORTED|connection abort/i.test(text)) return "the server reset the connection";
@@ -117,14 +120,14 @@ function hangUpOf(error: unknown): string | undefined {
   return error instanceof NoAnswer ? undefined : "the server closed the connection without an answer";
 }
 
-/** What broke off a response's body. */
+/** The error for a response body that broke off. */
 export function bodyFailureOf(error: unknown, connection: Connection): AppError {
   if (error instanceof AppError) return error;
   const at = `The answer of the API server ${connection.server} broke off`;
   if (isTimeout(error)) {
     return new AppError("CLUSTER_UNREACHABLE", `${at}: --request-timeout is over`, { cause: error });
   }
-  // Without close_notify nobody knows whether that was all (RFC 8446 6.1).
+  // Without close_notify the body may be incomplete (RFC 8446 6.1).
   const text = textsOf(error).join();
   const why = error instanceof Deno.errors.UnexpectedEof || /close_notify/.test(text)
     ? "the server closed the connection in the middle of it"
@@ -134,7 +137,7 @@ export function bodyFailureOf(error: unknown, connection: Connection): AppError 
   return new AppError("CLUSTER_UNREACHABLE", `${at}: ${why}`, { cause: error });
 }
 
-/** The innermost words, without what Deno puts around them. */
+/** The innermost message, without Deno's prefixes. */
 function lastOf(error: unknown, connection: Connection): string {
   const last = textsOf(error).at(-1) ?? "unknown";
   return printable(
@@ -143,7 +146,7 @@ function lastOf(error: unknown, connection: Connection): string {
   );
 }
 
-/** The messages, and codes where there are some, of an error and what caused it. */
+/** The messages and codes of an error and its causes. */
 function textsOf(error: unknown): string[] {
   const texts: string[] = [];
   for (
@@ -161,7 +164,7 @@ function textsOf(error: unknown): string[] {
   return texts;
 }
 
-/** A library's message may quote what it was given. */
+/** Removes secrets: a library's message may quote its input. */
 function withoutSecrets(text: string, connection: Connection): string {
   let shown = text.replace(/(\b[a-z][a-z0-9+.-]*:\/\/)[^/\s]*@/gi, "$1…@");
   for (const secret of secretsOf(connection)) {

@@ -1,38 +1,38 @@
 /**
- * Which proxy leads to a server, by the rules of Go's net/http (golang.org/x/net/http/httpproxy), which are kubectl's:
- * the cluster's own `proxy-url`, whatever else is said; otherwise `HTTPS_PROXY` or `HTTP_PROXY`, but for what `NO_PROXY`
- * names and for this machine. Pure.
+ * Chooses the proxy for a server by the rules of Go's net/http (golang.org/x/net/http/httpproxy), which kubectl
+ * follows: the cluster's own `proxy-url` first; otherwise `HTTPS_PROXY` or `HTTP_PROXY`, except for hosts in
+ * `NO_PROXY` and this machine. Pure.
  */
 
 import { AppError } from "../../base/errors.ts";
 import { type Userinfo, userinfoOf } from "../config/server_url.ts";
 import { shownUrl } from "../config/shown_url.ts";
 
-/** Ports of schemes that name none. */
+/** Default ports of the schemes. */
 const PORTS: Readonly<Record<string, string>> = { "http:": "80", "https:": "443", "socks5:": "1080" };
 
-/** What `proxy-url` may be (clientcmd's parseProxyURL), and beyond that what net/http takes from the environment. */
+/** Schemes of `proxy-url` (clientcmd's parseProxyURL); net/http accepts more from the environment. */
 const KUBECONFIG_SCHEMES = ["http:", "https:", "socks5:"];
 const SCHEMES = [...KUBECONFIG_SCHEMES, "socks5h:"];
 
-/** Whether a cluster's `proxy-url` is one. */
+/** Whether a text is valid as `proxy-url`. */
 export function isProxyUrl(text: string): boolean {
   const url = URL.parse(text);
   return url !== null && KUBECONFIG_SCHEMES.includes(url.protocol) && url.hostname !== "" &&
     userinfoOf(url) !== "broken";
 }
 
-/** The user name and the password of a proxy, empty where there is none. */
+/** The user name and password of a proxy; empty if it has none. */
 export function userinfoOfProxy(proxy: URL): Userinfo {
   const userinfo = userinfoOf(proxy);
   return userinfo === undefined || userinfo === "broken" ? { username: "", password: "" } : userinfo;
 }
 
 /**
- * The proxy for a server, undefined for none. It may hold a user name and a password.
+ * The proxy for a server, or undefined. It may contain a user name and a password.
  *
  * @param proxyUrl the cluster's own
- * @throws AppError CLUSTER_UNSUPPORTED for a variable that names none
+ * @throws AppError CLUSTER_UNSUPPORTED for a variable that is no proxy
  */
 export function proxyFor(
   server: URL,
@@ -43,7 +43,8 @@ export function proxyFor(
   const names = server.protocol === "https:" ? ["HTTPS_PROXY", "https_proxy"] : ["HTTP_PROXY", "http_proxy"];
   const name = names.find((name) => env[name]);
   if (name === undefined) return undefined;
-  // A web server hands a request's `Proxy` header to a CGI program by this name (httpoxy): Go refuses it there.
+  // A web server passes a request's `Proxy` header to a CGI program in this variable (httpoxy), so Go ignores it
+  // there.
   if (name === "HTTP_PROXY" && env.REQUEST_METHOD) return undefined;
   if (!usesProxy(server, env.NO_PROXY || env.no_proxy || "")) return undefined;
   const proxy = parseProxy(env[name]!);
@@ -54,18 +55,18 @@ export function proxyFor(
   );
 }
 
-/** Whether a URL is of a kind of proxy that the environment may name. */
+/** Whether the environment may name a proxy of this scheme. */
 export function isProxyScheme({ protocol }: URL): boolean {
   return SCHEMES.includes(protocol);
 }
 
-/** A URL, or `host:port` for one of http. */
+/** A URL, or `host:port` for an HTTP proxy. */
 function parseProxy(text: string): URL | null {
   const url = /^[a-z][a-z0-9+.-]*:\/\//i.test(text) ? URL.parse(text) : null;
   return url ?? URL.parse(`http://${text}`);
 }
 
-/** Whether `NO_PROXY` and the rule for this machine leave a server to the proxy. */
+/** Whether `NO_PROXY` and the rule for this machine send a server through the proxy. */
 export function usesProxy(server: URL, noProxy: string): boolean {
   const host = server.hostname.replace(/^\[|\]$/g, "").toLowerCase();
   const port = server.port || PORTS[server.protocol]!;
@@ -99,7 +100,7 @@ function splitPort(entry: string): { name: string; port: string | undefined } {
   return { name, port: port || undefined };
 }
 
-/** Bytes: 4 for IPv4, and for IPv6 that stands for it, otherwise 16. */
+/** 4 bytes for IPv4 and for an IPv6 address that embeds it, otherwise 16. */
 type Address = readonly number[];
 
 function parseAddress(text: string): Address | undefined {
@@ -108,7 +109,7 @@ function parseAddress(text: string): Address | undefined {
     return bytes.every((byte) => byte < 256) ? bytes : undefined;
   }
   if (!text.includes(":")) return undefined;
-  const url = URL.parse(`http://[${text}]/`); // spells it in one way: no embedded IPv4, zeros compressed
+  const url = URL.parse(`http://[${text}]/`); // canonical form: no embedded IPv4, zeros compressed
   if (!url) return undefined;
   const [head = "", tail] = url.hostname.slice(1, -1).split("::");
   const groups = (part: string) => part === "" ? [] : part.split(":").map((group) => parseInt(group, 16));

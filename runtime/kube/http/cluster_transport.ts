@@ -1,6 +1,6 @@
 /**
- * The one way from a plugin to the network: requests to the API server of one connection. The host owns origin, TLS
- * and credentials; a plugin owns method, path, its own headers and the body.
+ * Sends a plugin's requests to the API server of one connection. The host controls origin, TLS and credentials; the
+ * plugin controls method, path, its own headers and the body.
  */
 
 import { AppError } from "../../base/errors.ts";
@@ -22,24 +22,24 @@ import { RotatingFiles } from "../auth/credential_rotation.ts";
 export interface TransportContext {
   /** The user's environment, for proxies. */
   readonly env: Readonly<Record<string, string>>;
-  /** One line for each request, free of secrets. */
+  /** Gets one line for each request, without secrets. */
   readonly trace: (line: string) => void;
-  /** Does what the kernel refuses to this process. */
+  /** Does what the kernel no longer lets this process do. */
   readonly helper?: CredentialHelper | undefined;
-  /** How long connecting may take, in milliseconds: {@linkcode CONNECT_PATIENCE}. */
+  /** The time limit for connecting, in milliseconds: {@linkcode CONNECT_PATIENCE}. */
   readonly connectPatience?: number;
 }
 
-/** As of net/http. Once it is connected, only --request-timeout limits a request. */
+/** net/http's limit. After connecting, only --request-timeout limits a request. */
 const CONNECT_PATIENCE = 30_000;
 
-/** A cluster, and its end. */
+/** A cluster that can be closed. */
 export interface Transport extends Cluster {
-  /** Traces what is still under way; the process ends after it. */
+  /** Traces requests that are still open. The process ends afterwards. */
   close(): void;
 }
 
-/** Opens the way to a connection's API server. Nothing is sent before the first request. */
+/** Opens a transport to a connection's API server. Sends nothing before the first request. */
 export function connectCluster(connection: Connection, transportContext: TransportContext): Transport {
   const { env, trace, helper, connectPatience = CONNECT_PATIENCE } = transportContext;
   const { context, server, namespace, requestTimeout } = connection;
@@ -51,12 +51,12 @@ export function connectCluster(connection: Connection, transportContext: Transpo
     | { client: Promise<ServerClient>; ca: string | undefined; certificate: string | undefined }
     | undefined;
 
-  /** The connection with the authorities that its file holds now. */
+  /** The connection with its authority file's current content. */
   const fresh = async (): Promise<Connection> => {
     const { ca } = await files.current();
     return ca === connection.ca ? connection : { ...connection, ca };
   };
-  /** Files, and an exec plugin's certificate, may change from one request to the next. What is open goes on as it is. */
+  /** Files, and an exec plugin's certificate, may change between requests. Open requests keep their client. */
   const clientFor = async ({ certificate }: Credentials): Promise<ServerClient> => {
     const connection = await fresh();
     if (current && current.certificate === certificate?.cert && current.ca === connection.ca) {
@@ -79,7 +79,7 @@ export function connectCluster(connection: Connection, transportContext: Transpo
     const headers: [string, string][] = [
       ["host", url.host],
       ...own.map(([name, value]): [string, string] => {
-        // A watch is read as it comes: an event that is packed waits for the next.
+        // A watch is read event by event: compression would hold an event back until the next one.
         return name === "accept-encoding" && isWatch(url) ? [name, "identity"] : [name, value];
       }),
     ];
@@ -91,7 +91,7 @@ export function connectCluster(connection: Connection, transportContext: Transpo
     try {
       response = await client.send(sent, (used) => reused = used);
     } catch (error) {
-      // As net/http: what changes nothing is asked again, where the server may have closed the connection meanwhile.
+      // As net/http: retries a safe request on a new connection, because the server may have closed the idle one.
       if (!reused || !/^(GET|HEAD|OPTIONS)$/.test(method) || !isHangUp(error) || signal?.aborted) throw error;
       client.drain();
       response = await client.send(sent);
@@ -181,14 +181,17 @@ function bodyOf(
 }
 
 /**
- * How long a response may be open before its line is traced, in milliseconds: a watch may never end. Others have their line,
- * with all of their bytes, when they do, unless that takes long.
+ * After how long an open response is traced, in milliseconds: a watch may never end. Other responses are traced at
+ * their end, with their byte count, unless that takes too long.
  */
 const TRACE_AFTER = { watch: 1000, other: 5000 } as const;
 
-/** A request and its response, from the plugin's call to the last byte: its time limit, its place, its line in the trace. */
+/**
+ * One request with its response, from the plugin's call to the last byte: its time limit, its place in the pool, its
+ * trace line.
+ */
 class Exchange {
-  /** Ends it: the plugin gave it up, or its time is over. */
+  /** Aborts it: the plugin gave up, or the time limit passed. */
   readonly signal: AbortSignal | undefined;
   place: Place | undefined;
   onEnd: (() => void) | undefined;
@@ -226,14 +229,14 @@ class Exchange {
     this.#unlink = () => given.removeEventListener("abort", giveUp);
   }
 
-  /** The response's head is there. */
+  /** Called when the response's head arrives. */
   answered(status: number): void {
     this.#status = status;
     this.#milliseconds = Math.round(performance.now() - this.#started);
     this.place?.answered();
   }
 
-  /** The body as it comes, one chunk at a time, up to its end. */
+  /** The body, one chunk at a time, up to its end. */
   follow(
     body: ReadableStream<Uint8Array<ArrayBuffer>>,
     failureOf: (error: unknown) => AppError,
@@ -267,7 +270,7 @@ class Exchange {
     }, { highWaterMark: 0 });
   }
 
-  /** It is over; `why` where that is not the end of its body. Nothing more of it is traced. */
+  /** Ends the exchange and traces it; `why` says why the body is incomplete. */
   end(why?: string): null {
     if (this.#ended) return null;
     this.#ended = true;
@@ -280,7 +283,7 @@ class Exchange {
     return null;
   }
 
-  /** As `kubectl -v=6`: one line, the time is that of the head. */
+  /** As `kubectl -v=6`: one line, with the time to the head. */
   #line(note?: string): void {
     if (this.#traced) return;
     this.#traced = true;

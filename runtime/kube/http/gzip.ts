@@ -1,11 +1,12 @@
 /**
- * gzip unpacked as it comes, all of its members (RFC 1952 2.2): kube-apiserver 1.37 packs the list that a watch may begin with as
- * one of its own. Deno's DecompressionStream takes one member only; node:zlib is loaded where something is packed.
+ * Decompresses a gzip stream with all of its members (RFC 1952 2.2): kube-apiserver 1.37 compresses a watch's initial
+ * list as its own member. Deno's DecompressionStream handles one member only, so this loads node:zlib for compressed
+ * bodies.
  */
 
 import { HttpError } from "./http_head.ts";
 
-/** The same bytes unpacked; nothing of nothing, as net/http has it. An end or an error of one is the other's. */
+/** The decompressed stream; empty for an empty one, as in net/http. An end or error of one stream ends the other. */
 export async function unpacked(
   packed: ReadableStream<Uint8Array<ArrayBuffer>>,
 ): Promise<ReadableStream<Uint8Array<ArrayBuffer>>> {
@@ -15,7 +16,7 @@ export async function unpacked(
   let empty = true;
   let ended = false;
   let failure: Error | undefined;
-  /** Told when there may be something to read. */
+  /** Called when there may be data to read. */
   let wake = () => {};
   gunzip.on("readable", () => wake());
   gunzip.on("end", () => {
@@ -26,7 +27,7 @@ export async function unpacked(
     failure = new HttpError(`its gzip is damaged: ${error.message}`);
     wake();
   });
-  /** Whether the last piece has been taken. */
+  /** Whether the reader took the last piece. */
   let taken = true;
   const feed = async () => {
     taken = false;

@@ -1,17 +1,17 @@
 /**
- * Headers as texts and as what is sent. The host's side holds a value as bytes, a character for each; doors that have texts
- * read and write UTF-8, as net/http and client-go do. Pure.
+ * Converts header values between text and bytes. The host keeps a value as bytes, one character each; interfaces with
+ * text values use UTF-8, as net/http and client-go do. Pure.
  */
 
 type Headers = readonly (readonly [name: string, value: string])[];
 
-/** A text as the value of a header: its UTF-8, a character for each byte. */
+/** A text as a header value: its UTF-8, one character for each byte. */
 export function toBytes(text: string): string {
   if (isAscii(text)) return text;
   return Array.from(new TextEncoder().encode(text), (byte) => String.fromCharCode(byte)).join("");
 }
 
-/** The text of a header's value: UTF-8, or where it is none, a character for each byte (ISO 8859-1). */
+/** A header value as text: decoded as UTF-8, or as ISO 8859-1 if it is invalid. */
 export function toText(value: string): string {
   if (isAscii(value)) return value;
   try {
@@ -22,12 +22,12 @@ export function toText(value: string): string {
   }
 }
 
-/** A door's texts, to be sent. */
+/** An interface's headers as they are sent. */
 export function headersFromText(headers: Headers): [name: string, value: string][] {
   return headers.map(([name, value]) => [name, toBytes(value)]);
 }
 
-/** What was received, for a door that has texts. */
+/** Received headers for an interface with text values. */
 export function headersToText(headers: Headers): [name: string, value: string][] {
   return headers.map(([name, value]) => [name, toText(value)]);
 }

@@ -1,4 +1,4 @@
-/** The headers of requests and responses: what is the plugin's, what is the host's, what belongs to the connection. Pure. */
+/** Decides which headers of requests and responses pass: the plugin's, the host's, the connection's. Pure. */
 
 import { AppError } from "../../base/errors.ts";
 import { printable } from "../../base/text.ts";
@@ -9,7 +9,7 @@ import type { Connection } from "../config/connection.ts";
 const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 const VALUE = /^[\t\x20-\x7e\x80-\xff]*$/;
 
-// RFC 9110 7.6.1, and what the client itself decides.
+// RFC 9110 7.6.1, and headers that the client sets itself.
 const HOP_BY_HOP: ReadonlySet<string> = new Set([
   "connection",
   "keep-alive",
@@ -20,9 +20,9 @@ const HOP_BY_HOP: ReadonlySet<string> = new Set([
   "upgrade",
 ]);
 /**
- * What a plugin's request may say: what the clients of Kubernetes send (kubectl, client-go and its discovery cache,
- * kubernetes-client/javascript, kube-rs, the Python client) and what HTTP has for a part of a body, a cache and a trace.
- * Whatever else there is may mean something to a proxy or an authentication in front of the API server, in any spelling.
+ * Headers that a plugin may send: those of Kubernetes clients (kubectl, client-go and its discovery cache,
+ * kubernetes-client/javascript, kube-rs, the Python client), and HTTP's own for ranges, caches and traces. Any other
+ * header could mean something to a proxy or an authenticator in front of the API server.
  */
 const OF_THE_PLUGIN: ReadonlySet<string> = new Set([
   "accept",
@@ -41,7 +41,7 @@ const OF_THE_PLUGIN: ReadonlySet<string> = new Set([
   "x-stream-protocol-version",
 ]);
 
-/** An upper-case method. CONNECT and TRACE would ask proxies for what is not this server's. @throws AppError REQUEST_INVALID */
+/** An upper-case method. Proxies would act on CONNECT and TRACE themselves. @throws AppError REQUEST_INVALID */
 export function methodOf(text: string): string {
   const method = text.toUpperCase();
   if (!TOKEN.test(method) || ["CONNECT", "TRACE", "TRACK"].includes(method)) {
@@ -51,7 +51,7 @@ export function methodOf(text: string): string {
 }
 
 /**
- * The headers of the plugin that may leave, and the host's. Others are left out. In values each character is a byte.
+ * The plugin's allowed headers and the host's own. In values each character is one byte.
  *
  * @throws AppError REQUEST_INVALID
  */
@@ -75,14 +75,14 @@ export function requestHeaders(
     }
     const lower = name.toLowerCase();
     if (!OF_THE_PLUGIN.has(lower)) continue;
-    // Which of them counts is not the same everywhere.
+    // Servers disagree on which of two counts.
     if (lower === "content-type" && has(lower)) {
       throw new AppError("REQUEST_INVALID", "The header content-type is there twice");
     }
     headers.push([lower, value]);
   }
   if (!has("user-agent")) headers.push(["user-agent", USER_AGENT]);
-  // As net/http asks for it, and unpacks it on the way: not for what has no body, nor for a part of one.
+  // net/http asks for gzip and decompresses it, but not for HEAD or a range.
   const packed = !connection.disableCompression && method !== "HEAD" && !has("range");
   headers.push(["accept-encoding", packed ? "gzip" : "identity"]);
   if (authorization !== undefined) headers.push(["authorization", authorization]);
@@ -91,23 +91,24 @@ export function requestHeaders(
 }
 
 /**
- * Whether a request watches. kube-apiserver 1.37 packs the list that a watch may begin with as a gzip member of its own, at
- * whose end fetch takes the response for over: a watch is asked for as it is.
+ * Whether a request is a watch. kube-apiserver 1.37 compresses a watch's initial list as its own gzip member, and
+ * fetch takes the member's end for the response's end. So watches ask for no compression.
  */
 export function isWatch({ pathname, searchParams }: URL): boolean {
   return ["1", "true", "t", "T", "TRUE", "True", ""].includes(searchParams.get("watch") ?? "0") ||
     /\/watch\//.test(pathname);
 }
 
-/** Whether an answer is packed as it was asked for, so that it is unpacked on the way: as net/http tells it. */
+/** Whether a response is compressed because the host asked for it. The host then decompresses it, by net/http's rule. */
 export function isPacked(headers: readonly (readonly [name: string, value: string])[]): boolean {
   return headers.find(([name]) => name === "content-encoding")?.[1].toLowerCase() === "gzip";
 }
 
 /**
- * A response's headers for the plugin: what belongs to the connection left out, and what was true of a packed body.
+ * A response's headers for the plugin, without the connection's own. If the host decompressed the body, the headers
+ * about compression go, too.
  *
- * @param unpacked whether the body is not what was sent
+ * @param unpacked whether the host decompressed the body
  */
 export function responseHeaders(
   headers: readonly (readonly [name: string, value: string])[],

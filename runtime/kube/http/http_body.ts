@@ -1,19 +1,19 @@
-/** HTTP/1.1 below `fetch`: where an answer's body ends (RFC 9112 6), and a request's body as it is sent. */
+/** HTTP/1.1 message bodies: finds the end of a response's body (RFC 9112 6), and sends a request's body. */
 
 import type { Duplex } from "../../wasi/streams/connection_streams.ts";
 import { bytesOf, type Head, HttpError } from "./http_head.ts";
 import type { Input } from "./http_input.ts";
 
-/** How a body ends: there is none, after so many bytes, by its chunks, or with the connection. */
+/** How a body ends: it is empty, has a length, is chunked, or ends with the connection. */
 export type Framing = "none" | number | "chunked" | "connection";
 
-/** The most in one piece that is handed on, in bytes. */
+/** The largest piece that is passed on, in bytes. */
 const PIECE = 65536;
-/** The longest line of a chunk's size, and the most of trailers, in bytes. */
+/** The longest chunk-size line, and the most trailers, in bytes. */
 const LONGEST_LINE = 4096;
 const LARGEST_TRAILERS = 65536;
 
-/** How an answer's body ends. @throws HttpError */
+/** How a response's body ends. @throws HttpError */
 export function framingOf(method: string, { status, headers }: Head): Framing {
   if (method === "HEAD" || status < 200 || status === 204 || status === 304) return "none";
   const values = (wanted: string) =>
@@ -34,7 +34,7 @@ export function framingOf(method: string, { status, headers }: Head): Framing {
   return length === "0" ? "none" : Number(length);
 }
 
-/** Whether the connection can be used again after an answer that ends before the connection does. */
+/** Whether the connection can serve another request after this response. */
 export function keepsAlive({ minor, headers }: Head): boolean {
   const tokens = headers.filter(([name]) => name === "connection")
     .flatMap(([, value]) => value.toLowerCase().split(",")).map((part) => part.trim());
@@ -42,15 +42,15 @@ export function keepsAlive({ minor, headers }: Head): boolean {
 }
 
 /**
- * The pieces of a body as they come; undefined at its end.
+ * Returns a function that reads the next piece of a body; undefined at its end.
  *
- * @throws HttpError, and what the operating system or TLS has against it, where it breaks off
+ * @throws HttpError, and the error of the operating system or TLS if the body breaks off
  */
 export function bodyReader(
   input: Input,
   framing: Framing,
 ): () => Promise<Uint8Array<ArrayBuffer> | undefined> {
-  /** Of the body, or of the chunk that is being read. */
+  /** Bytes left of the body, or of the current chunk. */
   let left = typeof framing === "number" ? framing : 0;
   let first = true;
   const some = async (): Promise<Uint8Array<ArrayBuffer>> => {
@@ -82,7 +82,7 @@ const BROKEN_OFF = "the server closed the connection in the middle of it";
 
 async function readChunkSize(input: Input): Promise<number> {
   const line = await readLine(input);
-  // Some servers fill it up with zeros. Twelve digits are more than any body has.
+  // Some servers pad the size with zeros. No body needs more than twelve digits.
   const [, hex] = /^(?=[0-9a-f]{1,16}[ \t]*(?:;|$))0*([0-9a-f]{1,12})[ \t]*(?:;|$)/i.exec(line) ?? [];
   if (hex === undefined) throw new HttpError("the server sent a broken chunk");
   return parseInt(hex, 16);
@@ -107,12 +107,12 @@ async function readLine(input: Input): Promise<string> {
   }
 }
 
-/** Writes all of it. @throws what the operating system or TLS has against it */
+/** Writes all bytes. @throws the error of the operating system or TLS */
 export async function writeAll(connection: Duplex, bytes: Uint8Array): Promise<void> {
   while (bytes.length > 0) bytes = bytes.subarray(await connection.write(bytes));
 }
 
-/** Sends a body as it is made, in chunks. @throws what the stream or the connection fails with */
+/** Sends a stream as chunks while it arrives. @throws the error of the stream or the connection */
 export async function sendChunks(
   connection: Duplex,
   reader: Pick<ReadableStreamDefaultReader<Uint8Array<ArrayBuffer>>, "read">,

@@ -1,9 +1,9 @@
-/** Connections to one server that are kept for the next request, as net/http's Transport keeps them. */
+/** Keeps connections to one server for the next request, as net/http's Transport does. */
 
 import type { Duplex } from "../../wasi/streams/connection_streams.ts";
 import { type HttpAnswer, HttpConnection, type HttpRequest } from "./http_connection.ts";
 
-/** How long a connection may be idle, in milliseconds: net/http's own limit. */
+/** The longest time that a connection may be idle, in milliseconds: net/http's own limit. */
 const LONGEST_IDLE = 90_000;
 
 /** A client for one server, with one certificate. */
@@ -12,16 +12,16 @@ export class HttpClient {
   #idle: HttpConnection[] = [];
   #closed = false;
 
-  /** @param dial opens a connection on which HTTP/1.1 can be spoken, or throws the signal's reason */
+  /** @param dial opens a connection for HTTP/1.1, or throws the signal's reason */
   constructor(dial: (signal: AbortSignal | undefined) => Promise<Duplex>) {
     this.#dial = dial;
   }
 
   /**
-   * Sends a request, on an idle connection where there is one.
+   * Sends a request, on an idle connection if there is one.
    *
-   * @param told whether it went out on a connection that had been used before
-   * @throws as HttpConnection.exchange, and what can't be connected
+   * @param told gets whether the connection had been used before
+   * @throws as HttpConnection.exchange, and the error of a failed connect
    */
   async send(request: HttpRequest, told: (reused: boolean) => void = () => {}): Promise<HttpAnswer> {
     let connection: HttpConnection | undefined;
@@ -39,13 +39,13 @@ export class HttpClient {
     });
   }
 
-  /** Closes what is idle, and what is under way when it is over. */
+  /** Closes idle connections now, and the others after their request. */
   close(): void {
     this.#closed = true;
     this.drain();
   }
 
-  /** Closes what is idle: the next request has a connection of its own. */
+  /** Closes idle connections: the next request opens its own. */
   drain(): void {
     for (const connection of this.#idle.splice(0)) connection.close();
   }

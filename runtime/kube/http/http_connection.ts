@@ -1,4 +1,4 @@
-/** One connection on which HTTP/1.1 is spoken: a request and its answer, then perhaps another. */
+/** One HTTP/1.1 connection: one request and its response at a time. */
 
 import type { Duplex } from "../../wasi/streams/connection_streams.ts";
 import { bodyReader, framingOf, keepsAlive, sendChunks, writeAll } from "./http_body.ts";
@@ -8,22 +8,22 @@ import { Input } from "./http_input.ts";
 /** A request as it is sent. */
 export interface HttpRequest {
   readonly method: string;
-  /** A path with its query, or to a proxy a whole URL. */
+  /** A path with its query, or the whole URL for a proxy. */
   readonly target: string;
-  /** As they are sent; in values each character is a byte. What frames the body is added. */
+  /** Sent as they are, plus the headers that frame the body. In values each character is one byte. */
   readonly headers: Iterable<readonly [name: string, value: string]>;
-  /** A stream is sent in chunks, as it comes. */
+  /** A stream is sent in chunks, as it arrives. */
   readonly body?: Uint8Array<ArrayBuffer> | ReadableStream<Uint8Array<ArrayBuffer>> | undefined;
-  /** Ends the request, and the answer's body with it. */
+  /** Aborts the request and the response's body. */
   readonly signal?: AbortSignal | undefined;
 }
 
-/** An answer whose body streams. */
+/** A response whose body streams. */
 export interface HttpAnswer {
   readonly status: number;
-  /** Names in lower case; in values each character is a byte. */
+  /** Names in lower case. In values each character is one byte. */
   readonly headers: readonly [name: string, value: string][];
-  /** null where there is none. Cancelling it closes the connection. */
+  /** null without a body. Cancelling it closes the connection. */
   readonly body: ReadableStream<Uint8Array<ArrayBuffer>> | null;
 }
 
@@ -34,7 +34,7 @@ const TOGETHER = 65536;
 export class HttpConnection {
   #connection: Duplex;
   #input: Input;
-  /** What stands for the time in which nothing is asked. */
+  /** Identifies the current idle period; undefined while a request is open. */
   #idle: object | undefined;
   #since = 0;
   #closed = false;
@@ -47,9 +47,9 @@ export class HttpConnection {
   /**
    * Sends a request.
    *
-   * @param over called once, when the connection may take another; not at all where it has been closed
-   * @throws the signal's reason; what a body's stream fails with; NoAnswer where the server may not have seen it; HttpError, and
-   * what the operating system or TLS has against it
+   * @param over called once the connection is free again; never called if it closed
+   * @throws the signal's reason; the error of the body's stream; NoAnswer if the server may not have seen the
+   * request; HttpError; the error of the operating system or TLS
    */
   async exchange(request: HttpRequest, over: () => void): Promise<HttpAnswer> {
     const { method, signal } = request;
@@ -92,19 +92,22 @@ export class HttpConnection {
     }
   }
 
-  /** The head of the answer, which may come before all is sent. A server that takes no more may have answered. */
+  /**
+   * The response's head, which may arrive before the request is sent. A server that stops reading may still have
+   * answered.
+   */
   async #answer(upload: Upload): Promise<Head> {
     const unsent = upload.start();
     const head = readHead(this.#input);
-    head.catch(() => {}); // told below
+    head.catch(() => {}); // awaited below
     const failed = await Promise.race([unsent, head.then(() => undefined, () => undefined)]);
     if (failed?.byStream) throw failed.error;
-    // The server is not left to believe that what it was sent is whole.
+    // Close the connection so that the server does not take a truncated body for a whole one.
     unsent.then(({ byStream }) => byStream && this.close());
     try {
       return await head;
     } catch (error) {
-      // What was read of a server that closed the connection says less than why nothing could be written.
+      // If the server closed the connection, the write error says more than the missing response.
       if (error instanceof NoAnswer && failed) throw failed.error;
       throw error;
     }
@@ -137,7 +140,7 @@ export class HttpConnection {
     }, { highWaterMark: 0 });
   }
 
-  /** Nothing is asked: whatever comes now, the end too, makes the connection useless. */
+  /** No request is open: anything that arrives now, the end included, makes the connection useless. */
   #rest(): void {
     const idle = this.#idle = {};
     this.#since = performance.now();
@@ -147,12 +150,12 @@ export class HttpConnection {
     this.#input.more().then(over, over);
   }
 
-  /** Whether it is idle still, and since no more than `milliseconds`. */
+  /** Whether the connection is still idle, for at most `milliseconds`. */
   isFresh(milliseconds: number): boolean {
     return !this.#closed && performance.now() - this.#since < milliseconds;
   }
 
-  /** More than once is fine. */
+  /** Idempotent. */
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
@@ -162,20 +165,20 @@ export class HttpConnection {
   }
 }
 
-/** Why a request could not be sent whole. */
+/** Why a request could not be sent completely. */
 interface Unsent {
   readonly error: unknown;
-  /** It is the body's stream that failed. */
+  /** The body's stream failed, not the connection. */
   readonly byStream: boolean;
 }
 
-/** A request on its way out. */
+/** A request that is being sent. */
 class Upload {
   #connection: Duplex;
   #request: HttpRequest;
   #reader: ReadableStreamDefaultReader<Uint8Array<ArrayBuffer>> | undefined;
   #stopped = false;
-  /** Whether all of it has been sent. */
+  /** Whether the whole request has been sent. */
   done = false;
 
   constructor(connection: Duplex, request: HttpRequest) {
@@ -183,11 +186,11 @@ class Upload {
     this.#request = request;
   }
 
-  /** Sends it; resolves with what went wrong, and not at all where nothing does. */
+  /** Sends the request. Resolves only if sending fails. */
   start(): Promise<Unsent> {
     const { promise, resolve } = Promise.withResolvers<Unsent>();
     this.#send().then(() => this.done = true, (error) => {
-      this.#reader?.cancel().catch(() => {}); // who makes the body is not left to wait
+      this.#reader?.cancel().catch(() => {}); // the body's producer must not wait
       if (!this.#stopped) resolve({ error, byStream: error instanceof StreamFailed });
     });
     return promise.then((unsent) =>
@@ -201,7 +204,7 @@ class Upload {
     for (const [name, value] of headers) lines.push(`${name}: ${value}`);
     const bytes = body instanceof Uint8Array ? body : undefined;
     if (body instanceof ReadableStream) lines.push("transfer-encoding: chunked");
-    // A server may wait for a body where there might be one (RFC 9110 8.6).
+    // A server may wait for a body if the method allows one (RFC 9110 8.6).
     else if (bytes || method === "POST" || method === "PUT" || method === "PATCH") {
       lines.push(`content-length: ${bytes?.length ?? 0}`);
     }
@@ -224,7 +227,7 @@ class Upload {
     });
   }
 
-  /** Nobody waits for the rest of it. */
+  /** Stops sending the rest. */
   stop(): void {
     this.#stopped = true;
     if (!this.done) this.#reader?.cancel().catch(() => {});

@@ -1,36 +1,36 @@
 /**
- * HTTP/1.1 below `fetch` (RFC 9112): heads of answers. As net/http of Go, which kubectl is made with, and unlike hyper, which
- * Deno's fetch is made with, any number of headers is taken. Pure, but for reading what it is given.
+ * Parses the heads of HTTP/1.1 responses (RFC 9112). It accepts any number of headers, as Go's net/http does and
+ * hyper, which is below Deno's fetch, does not. Pure, apart from reading its input.
  */
 
 import { printable } from "../../base/text.ts";
 import { toText } from "./header_text.ts";
 import type { Input } from "./http_input.ts";
 
-/** The most that a head may hold, in bytes: net/http's own limit for a client. */
+/** The maximum size of a head, in bytes: net/http's own limit for clients. */
 export const LARGEST_HEAD = 10 << 20;
-/** The most informational answers before the answer. */
+/** The maximum number of informational responses. */
 const MOST_INFORMATIONAL = 64;
 
-/** A server that does not speak HTTP as it should. */
+/** A violation of HTTP by the server. */
 export class HttpError extends Error {}
 
 /** The server closed the connection before its answer began: it may never have seen the request. */
 export class NoAnswer extends HttpError {}
 
-/** The head of an answer. */
+/** The head of a response. */
 export interface Head {
   readonly status: number;
-  /** Of HTTP/1: 0 or 1. */
+  /** The minor version of HTTP/1: 0 or 1. */
   readonly minor: number;
-  /** Names in lower case; in values each character is a byte. */
+  /** Names in lower case. In values each character is one byte. */
   readonly headers: [name: string, value: string][];
 }
 
 /**
- * Reads the head of an answer, past informational ones. 101 is an answer.
+ * Reads the head of a response and skips informational ones. 101 counts as a response.
  *
- * @throws HttpError; what the operating system or TLS has against it
+ * @throws HttpError; the error of the operating system or TLS
  */
 export async function readHead(input: Input): Promise<Head> {
   for (let count = 0; count <= MOST_INFORMATIONAL; count++) {
@@ -57,7 +57,7 @@ async function readOneHead(input: Input): Promise<Head> {
   }
 }
 
-/** Where an empty line ends a head; a line may end without a carriage return (RFC 9112 2.2). */
+/** Finds the empty line that ends a head. A line may end without a carriage return (RFC 9112 2.2). */
 function endOfHead(bytes: Uint8Array, from: number): { text: number; whole: number } | undefined {
   for (let at = bytes.indexOf(10, from); at >= 0; at = bytes.indexOf(10, at + 1)) {
     const whole = bytes[at + 1] === 10 ? at + 2 : bytes[at + 1] === 13 && bytes[at + 2] === 10 ? at + 3 : 0;
@@ -77,7 +77,7 @@ export function parseHead(bytes: Uint8Array): Head {
   const headers: [string, string][] = [];
   for (const line of lines) {
     const last = headers.at(-1);
-    if (isBlank(line, 0) && last) last[1] = `${last[1]} ${withoutBlanks(line, 0)}`.trimStart(); // folded, obsolete
+    if (isBlank(line, 0) && last) last[1] = `${last[1]} ${withoutBlanks(line, 0)}`.trimStart(); // obsolete line folding
     else headers.push(parseLine(line));
   }
   return { status: Number(status), minor: Math.min(Number(minor), 1), headers };
@@ -98,7 +98,10 @@ function parseLine(line: string): [name: string, value: string] {
 /** RFC 9110 5.6.2 */
 const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 
-/** The text from `start` on without the blanks around it, or at its end. By hand: an expression for them takes the square of their number. */
+/**
+ * The text from `start` without the blanks around it, or at its end. A loop, because a regular expression would take
+ * quadratic time.
+ */
 export function withoutBlanks(text: string, start: number, where: "both" | "end" = "both"): string {
   let [from, to] = [start, text.length];
   while (where === "both" && from < to && isBlank(text, from)) from++;
@@ -111,7 +114,7 @@ function isBlank(text: string, at: number): boolean {
   return text[at] === " " || text[at] === "\t";
 }
 
-/** A character for each byte. */
+/** One character for each byte. */
 function byteString(bytes: Uint8Array): string {
   let text = "";
   for (let at = 0; at < bytes.length; at += 8192) {
@@ -120,7 +123,7 @@ function byteString(bytes: Uint8Array): string {
   return text;
 }
 
-/** A byte for each character. */
+/** One byte for each character. */
 export function bytesOf(text: string): Uint8Array<ArrayBuffer> {
   const bytes = new Uint8Array(text.length);
   for (let at = 0; at < text.length; at++) bytes[at] = text.charCodeAt(at);

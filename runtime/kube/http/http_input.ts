@@ -1,8 +1,8 @@
-/** What comes in on a connection, as far as it has been read and not taken. */
+/** Buffers a connection's input. */
 
 import type { Duplex } from "../../wasi/streams/connection_streams.ts";
 
-/** How much room there is at first, in bytes. */
+/** The initial size of the buffer, in bytes. */
 const ROOM = 65536;
 
 /** One reader of a connection. */
@@ -17,20 +17,20 @@ export class Input {
     this.#connection = connection;
   }
 
-  /** A view of what is there, until the next call of {@linkcode more}. */
+  /** A view of the buffered bytes, valid until the next call of {@linkcode more}. */
   get bytes(): Uint8Array<ArrayBuffer> {
     return this.#buffer.subarray(this.#from, this.#to);
   }
 
-  /** Whether it is being read. */
+  /** Whether a read is pending. */
   get waiting(): boolean {
     return this.#reading !== undefined;
   }
 
   /**
-   * Waits until there is more; false at the end. One that is called while another waits waits for the same.
+   * Waits for more bytes; false at the end. Concurrent calls share one read.
    *
-   * @throws what the operating system or TLS has against it
+   * @throws the error of the operating system or TLS
    */
   more(): Promise<boolean> {
     return this.#reading ??= this.#read().finally(() => this.#reading = undefined);
@@ -52,11 +52,11 @@ export class Input {
     return count !== null;
   }
 
-  /** Takes from the front; a copy. */
+  /** Removes bytes from the front and returns a copy. */
   take(count: number): Uint8Array<ArrayBuffer> {
     const taken = this.#buffer.slice(this.#from, Math.min(this.#to, this.#from + count));
     this.#from += taken.length;
-    // What a large head left behind is given back.
+    // Release the memory of a large head.
     if (this.#from === this.#to && this.#buffer.length > ROOM && !this.waiting) {
       this.#buffer = new Uint8Array(ROOM);
       this.#from = this.#to = 0;

@@ -1,20 +1,20 @@
 /**
- * How many requests of a plugin are under way at once. A request holds its place until its body has ended; a body that
- * stays open (a watch, a log) gives its place to those who wait, so that watches never keep a plugin's other requests out.
+ * Limits a plugin's concurrent requests. A request holds its place until its body ends. A body that stays open (a
+ * watch, a log) becomes a stream and gives its place to a waiting request, so watches never block other requests.
  */
 
-/** How many requests are answered at once; each has a connection of its own. */
+/** How many requests may be open at once. Each has its own connection. */
 export const MAX_REQUESTS = 64;
-/** How many open streams there may be beside them. */
+/** How many open streams there may be in addition. */
 export const MAX_STREAMS = 1024;
-/** How long a response's body may take before its place goes to one who waits, in milliseconds. */
+/** After how long an open body becomes a stream if another request waits, in milliseconds. */
 const PATIENCE = 250;
 
 /** A request's place. */
 export interface Place {
-  /** The response's head is there: from now on the body may turn out to be a stream. */
+  /** The response's head arrived: the body may now become a stream. */
   answered(): void;
-  /** The request is over. More than once is fine. */
+  /** The request is over. Idempotent. */
   leave(): void;
 }
 
@@ -37,12 +37,12 @@ export class Pool {
     private readonly patience: number = PATIENCE,
   ) {}
 
-  /** Requests under way and open streams. */
+  /** The number of open requests and streams. */
   get size(): number {
     return this.#seats.size;
   }
 
-  /** How many wait for a place. */
+  /** The number of requests that wait for a place. */
   get queued(): number {
     return this.#waiting.length;
   }
@@ -89,7 +89,10 @@ export class Pool {
     };
   }
 
-  /** Gives places to those who wait; where there is none, bodies that take long make room, now or when they do. */
+  /**
+   * Gives free places to waiting requests. If there are none, old bodies become streams, now or when they are old
+   * enough.
+   */
   #serve(): void {
     while (this.#waiting.length > 0 && (this.#hasRoom() || this.#makeRoom())) {
       this.#waiting.shift()!.enter(this.#seat());
@@ -98,7 +101,7 @@ export class Pool {
     this.#timer = undefined;
     if (this.#waiting.length === 0 || this.#streams >= this.maxStreams) return;
     const oldest = this.#oldest();
-    if (!oldest) return; // one that is answered calls again
+    if (!oldest) return; // the next answered request calls again
     this.#timer = setTimeout(
       () => this.#serve(),
       Math.max(1, oldest.since! + this.patience - performance.now()),

@@ -2,10 +2,10 @@
 
 import { AppError } from "../../base/errors.ts";
 
-/** What a proxy has done, or what went wrong on the way to it: then the error of that is the cause. */
+/** A failure of a proxy or on the way to it. Its cause is the original error, if there is one. */
 export class ProxyError extends Error {}
 
-/** The error of something done with a proxy; errors that say enough stay. */
+/** Wraps the error of a proxy operation. Errors that already say enough stay. */
 export function proxyErrorOf(error: unknown): Error {
   if (error instanceof AppError || error instanceof ProxyError) return error;
   return new ProxyError("the way to the proxy failed", { cause: error });

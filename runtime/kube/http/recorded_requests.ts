@@ -1,23 +1,23 @@
-/** A cluster whose refusals, and requests where they are asked for, are written down. */
+/** A cluster that records refusals and, if asked to, requests. */
 
 import { AppError } from "../../base/errors.ts";
 import type { RunRecord } from "../../sandbox/run_record.ts";
 import type { Cluster } from "../cluster.ts";
 
-/** Words for where a refused request was to go: never the whole URL, which may hold a password or a token. Pure. */
+/** The target of a refused request in words, never the whole URL, which may contain a password or a token. Pure. */
 export function addressOf(url: string): string {
   if (url.startsWith("/") && !url.startsWith("//")) return "a path that is none";
   const parsed = URL.parse(url);
   return parsed === null ? "an address that is none" : `${parsed.protocol}//${parsed.host}`;
 }
 
-/** A request's path for the record: without query, and without what is the proxied service's own. Pure. */
+/** A request's path for the record, without the query and without a proxied service's own path. Pure. */
 export function recordedPath(url: string): string {
   const path = (URL.parse(url, "https://api") ?? { pathname: "" }).pathname;
   return path.replace(/(\/proxy)\/.+/, "$1/…");
 }
 
-/** The cluster, with every refusal noted in the record. */
+/** Wraps the cluster so that every refusal is recorded. */
 export function recordCluster(cluster: Cluster, record: RunRecord): Cluster {
   const refused = (error: unknown, what: string): never => {
     if (error instanceof AppError && error.code === "DESTINATION_REFUSED") record.denied(what);
@@ -66,7 +66,7 @@ export function recordCluster(cluster: Cluster, record: RunRecord): Cluster {
         () => cluster.upgrade(request),
       ),
     async sockets() {
-      // A refusal as a whole is noted by who was asked (permission_requests.ts).
+      // `permission_requests.ts` records a refusal of sockets as a whole.
       const sockets = await cluster.sockets();
       return {
         resolve(name) {

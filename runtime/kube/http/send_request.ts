@@ -1,4 +1,4 @@
-/** The HTTP client of a connection's server: directly, or through its proxy. */
+/** The HTTP client for a connection's server, direct or through its proxy. */
 
 import { checkCertificate } from "./certificates.ts";
 import type { ClientCertificate, Connection } from "../config/connection.ts";
@@ -6,20 +6,20 @@ import { dialForward, dialWithin, type Patience } from "../sockets/dial.ts";
 import { HttpClient } from "./http_client.ts";
 import { proxyFor, userinfoOfProxy } from "./cluster_proxy.ts";
 
-/** A client, and what requests say on their way. */
+/** A client, and how requests address the server. */
 export interface ServerClient {
   readonly client: HttpClient;
-  /** What a request names in its first line: its path, or to a proxy that forwards requests all of its URL. */
+  /** The target in a request's first line: the path, or the whole URL for a forwarding proxy. */
   readonly targetOf: (url: URL) => string;
-  /** For such a proxy. */
+  /** Only for a forwarding proxy. */
   readonly proxyAuthorization: string | undefined;
 }
 
 /**
- * Opens a client. Nothing is sent yet.
+ * Opens a client. Sends nothing yet.
  *
  * @param env the user's environment, for proxies
- * @param patience how long connecting may take
+ * @param patience the time limit for connecting
  * @throws AppError KUBECONFIG_INVALID, CLUSTER_UNSUPPORTED
  */
 export async function openClient(
@@ -31,7 +31,7 @@ export async function openClient(
   const server = new URL(connection.server);
   const proxy = proxyFor(server, connection.proxyUrl, env);
   if (certificate) await checkCertificate(certificate, connection);
-  // As net/http: a proxy of HTTP forwards what needs no tunnel.
+  // As net/http: an HTTP proxy forwards plain requests without a tunnel.
   if (proxy && server.protocol === "http:" && /^https?:$/.test(proxy.protocol)) {
     const { username, password } = userinfoOfProxy(proxy);
     return {

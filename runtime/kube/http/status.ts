@@ -1,8 +1,8 @@
-/** Answers in the API server's place: the `Status` that it sends itself, so that client libraries show them well. */
+/** Answers for the API server: the `Status` that the server itself sends, so that client libraries show it well. */
 
 import type { ClusterResponse } from "../cluster.ts";
 
-/** A failure, in the terms of apimachinery's metav1.Status. */
+/** A failure in the terms of apimachinery's metav1.Status. */
 export interface Failure {
   readonly code: number;
   /** `Forbidden`, `UnsupportedMediaType`, … */
@@ -11,7 +11,7 @@ export interface Failure {
   readonly details?: Readonly<Record<string, string>>;
 }
 
-/** @param head whether HEAD was asked, so that there is no body */
+/** @param head whether the method is HEAD, whose response has no body */
 export function statusResponse(
   { code, reason, message, details = {} }: Failure,
   head = false,

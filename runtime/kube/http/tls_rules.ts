@@ -1,10 +1,10 @@
-/** Whose certificates count, and whose rules for proxies: kubectl's, not Deno's. */
+/** Makes Deno trust the roots and use the proxies that kubectl would. */
 
 const ROOTS = ["DENO_TLS_CA_STORE", "DENO_CERT", "NODE_EXTRA_CA_CERTS"];
 
 /**
- * Runs `make` with the roots that kubectl would trust: the cluster's CA alone, or the system's where it has none. Deno takes them
- * from the environment when the process first needs TLS.
+ * Runs `make` with the roots that kubectl would trust: only the cluster's CA, or the system's roots without one. Deno
+ * reads the choice from the environment when the process first uses TLS.
  */
 export function withOwnRules<T>(ca: string | undefined, make: () => T): T {
   const saved = ROOTS.map((name) => [name, Deno.env.get(name)] as const);
@@ -20,10 +20,7 @@ export function withOwnRules<T>(ca: string | undefined, make: () => T): T {
   }
 }
 
-/**
- * Settles for all of the process which roots count, for TLS that does not ask for them at once: node:tls. Deno takes them from the
- * environment once.
- */
+/** Settles the roots for the whole process, for node:tls, which needs them later. Deno reads the environment once. */
 export function settleRoots(ca: string | undefined): void {
   withOwnRules(ca, () => Deno.createHttpClient({})).close();
 }

@@ -1,28 +1,28 @@
 /**
- * The addresses of a name. Deno 2.6 connects to the first of them and to no other; here the next is tried where one fails, or
- * is slow to answer (RFC 8305, as net/http does).
+ * Connects to a name's addresses. Deno 2.6 connects only to the first; this tries the next one if an address fails or
+ * is slow (RFC 8305, as net/http does).
  */
 
-/** Finds the addresses of a name with the operating system's own rules, hosts file included, the most wanted first. */
+/** Resolves a name by the operating system's rules, hosts file included, in order of preference. */
 export type Lookup = (name: string) => Promise<readonly string[]>;
 
-/** How long an address is tried alone, in milliseconds: net's own delay. */
+/** How long to try one address before starting the next, in milliseconds: Go's own delay. */
 const ALONE = 300;
 
 /** {@linkcode Lookup} by getaddrinfo. */
 export const lookUp: Lookup = async (name) => {
   const { default: process } = await import("node:process");
-  // Deno 2.6 tells the user that its own node:dns uses punycode.
+  // Deno 2.6 would warn that its own node:dns uses punycode.
   (process as { noDeprecation?: boolean }).noDeprecation = true;
   const { lookup } = await import("node:dns/promises");
   return (await lookup(name, { all: true, verbatim: true })).map(({ address }) => address);
 };
 
 /**
- * Connects to a name, or to one of its addresses. Those that come late are closed.
+ * Connects to a name, or to one of its addresses. Late connections are closed.
  *
- * @param connect connects to a name, at its first address, or to an address
- * @throws what the first try has against it, where no other does better
+ * @param connect connects to an address, or to a name at its first address
+ * @throws the error of the first attempt if all fail
  */
 export async function connectToAny<T extends { close(): void }>(
   hostname: string,
@@ -48,7 +48,7 @@ export async function connectToAny<T extends { close(): void }>(
   }
 }
 
-/** Whether it is there within a time, has failed by then, or neither. */
+/** Whether a promise resolves or rejects within a time, or is still pending. */
 async function within(
   promise: Promise<unknown>,
   milliseconds: number,

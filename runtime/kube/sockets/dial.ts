@@ -1,4 +1,4 @@
-/** Connections below HTTP: the only place that opens one. Callers have checked where it goes. */
+/** Opens TCP and TLS connections. Only this file and its siblings do; callers have checked the destination. */
 
 import { AppError } from "../../base/errors.ts";
 import type { Duplex } from "../../wasi/streams/connection_streams.ts";
@@ -9,17 +9,17 @@ import { type Place, placeOf } from "../config/places.ts";
 import { proxyErrorOf } from "../http/proxy_error.ts";
 import { closeAll } from "./relay.ts";
 
-/** Connects to a literal address. */
+/** Connects to an IP address. */
 export async function dialAddress(hostname: string, port: number): Promise<Deno.TcpConn> {
   return await Deno.connect({ hostname, port });
 }
 
 /**
- * Connects to a connection's API server, with its TLS: certificate authorities, client certificate, server name, or none
- * of it checked. HTTP/1.1 can be spoken on what it returns.
+ * Connects to a connection's API server, with its TLS settings: authorities, client certificate, server name, or no
+ * verification. The result is ready for HTTP/1.1.
  *
- * @param proxy leads there, where there is one
- * @throws what the operating system, TLS or the proxy has against it
+ * @param proxy the proxy to connect through
+ * @throws the error of the operating system, TLS or the proxy
  */
 async function dialServer(
   connection: Connection,
@@ -37,19 +37,19 @@ async function dialServer(
   try {
     return secure ? await securedThrough(tunnel, name, connection, certificate) : tunnel;
   } catch (error) {
-    closeAll(tunnel); // TLS may have taken it over
+    closeAll(tunnel); // TLS may own the tunnel by now
     throw error;
   }
 }
 
-/** How long connecting may take, in milliseconds. */
+/** The time limit for connecting, in milliseconds. */
 export type Patience = number;
 
 /**
- * {@linkcode dialServer} within a time. A connection that is given up is closed when it is there.
+ * {@linkcode dialServer} with a time limit. A connection that arrives late is closed.
  *
- * @param signal gives it up
- * @throws AppError CLUSTER_UNREACHABLE after that time, the signal's reason, and as `dialServer`
+ * @param signal aborts the attempt
+ * @throws AppError CLUSTER_UNREACHABLE after the time limit, the signal's reason, and as `dialServer`
  */
 export async function dialWithin(
   patience: Patience,
@@ -61,7 +61,7 @@ export async function dialWithin(
   return await dialled(dialServer(connection, certificate, proxy), patience, connection, signal);
 }
 
-/** The same, to a proxy that forwards requests as they are. */
+/** The same for a proxy that forwards requests unchanged. */
 export async function dialForward(
   patience: Patience,
   connection: Connection,
@@ -93,7 +93,10 @@ async function dialled(
   }
 }
 
-/** A proxy's way to a place. The proxy itself has the connection's TLS, under its own name. @throws ProxyError */
+/**
+ * A tunnel through a proxy. The proxy's own TLS uses the connection's settings and the proxy's name. @throws
+ * ProxyError
+ */
 export async function dialProxy(connection: Connection, proxy: URL, place: Place): Promise<Duplex> {
   const { askProxy } = await import("./dial_proxy.ts");
   const way = await connectProxy(connection, proxy);
@@ -105,7 +108,7 @@ export async function dialProxy(connection: Connection, proxy: URL, place: Place
   }
 }
 
-/** Connects to a proxy itself. @throws ProxyError */
+/** Connects to the proxy itself. @throws ProxyError */
 async function connectProxy(connection: Connection, proxy: URL): Promise<Duplex> {
   const standard = proxy.protocol === "https:" ? 443 : proxy.protocol === "http:" ? 80 : 1080;
   const place = placeOf(proxy, standard);

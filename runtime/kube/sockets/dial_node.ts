@@ -1,4 +1,7 @@
-/** TLS by node:tls, for what Deno's own can't: a server that is not checked, a client certificate without a delay. */
+/**
+ * TLS with node:tls, for two things that Deno's own TLS can't do: skip verification, and send a client certificate
+ * without delay.
+ */
 
 import { Buffer } from "node:buffer";
 import { connect as connectTcp } from "node:net";
@@ -8,26 +11,26 @@ import { connectToAny } from "./addresses.ts";
 import type { ClientCertificate } from "../config/connection.ts";
 import type { Place } from "../config/places.ts";
 
-/** How a server is spoken to. */
+/** TLS settings for a server. */
 export interface NodeTls {
-  /** Whose certificate it has to have. */
+  /** The name that the server's certificate must have. */
   readonly name: string;
-  /** PEM; the system's roots without it. The process's own roots are set before (certificates.ts). */
+  /** PEM; without it the system's roots count. The process's own roots are set before (certificates.ts). */
   readonly ca: string | undefined;
   readonly certificate: ClientCertificate | undefined;
-  /** Whether it has to be who it should be. */
+  /** Whether to verify the server's identity. */
   readonly check: boolean;
-  /** Told our port before the handshake. */
+  /** Gets our port before the handshake. */
   readonly connected: ((ownPort: number) => void) | undefined;
 }
 
-/** Connects to a server. @throws what the operating system or TLS has against it */
+/** Connects to a server. @throws the error of the operating system or TLS */
 export async function dialNode({ hostname, port }: Place, tls: NodeTls): Promise<Duplex> {
   const { socket } = await connectToAny(hostname, (hostname) => secured(hostname, port, tls));
   let failure: Error | undefined;
-  socket.on("error", (error) => failure ??= error); // told by those who read and write
+  socket.on("error", (error) => failure ??= error); // reads and writes report it
   const chunks = socket[Symbol.asyncIterator]();
-  // Deno 2.6 tells of a handshake that failed by the first read, and of a write in no words.
+  // On Deno 2.6 only the first read reports a failed handshake clearly.
   let next: ReturnType<typeof chunks.next> | undefined = chunks.next();
   next.catch(() => {});
   for (let turn = 0; turn < 3 && failure === undefined; turn++) {
@@ -60,7 +63,7 @@ export async function dialNode({ hostname, port }: Place, tls: NodeTls): Promise
   };
 }
 
-/** TLS on a connection that sends what is written at once. */
+/** TLS on a connection without Nagle's delay. */
 async function secured(
   host: string,
   port: number,
@@ -69,11 +72,11 @@ async function secured(
   const tcp = connectTcp({ host, port });
   const { promise, resolve, reject } = Promise.withResolvers<{ socket: TLSSocket; close(): void }>();
   tcp.once("error", reject);
-  // In the same turn: Deno 2.6 else reads the server's first words itself.
+  // In the same turn: otherwise Deno 2.6 itself reads the server's first bytes.
   tcp.once("connect", () => {
     tcp.setNoDelay(true);
     connected?.(tcp.localPort ?? -1);
-    // An address is no server name (RFC 6066 3).
+    // An address is not allowed as a server name (RFC 6066 3).
     const isAddress = /^[\d.]+$|:/.test(name);
     const socket = connectTls({
       socket: tcp,

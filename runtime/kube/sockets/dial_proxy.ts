@@ -1,4 +1,4 @@
-/** What a proxy is asked for a way through: CONNECT (RFC 9110 9.3.6) and SOCKS5 (RFC 1928, 1929). */
+/** Asks a proxy for a tunnel: CONNECT (RFC 9110 9.3.6) and SOCKS5 (RFC 1928, 1929). */
 
 import type { Duplex } from "../../wasi/streams/connection_streams.ts";
 import type { Place } from "../config/places.ts";
@@ -9,9 +9,9 @@ import { userinfoOfProxy } from "../http/cluster_proxy.ts";
 import { ProxyError } from "../http/proxy_error.ts";
 
 /**
- * Asks for a way to a place on a connection to a proxy, which is then that way.
+ * Asks the proxy at the other end for a tunnel to a place. Afterwards the connection is the tunnel.
  *
- * @throws ProxyError; HttpError, and what the operating system or TLS has against it
+ * @throws ProxyError; HttpError; the error of the operating system or TLS
  */
 export async function askProxy(way: Duplex, proxy: URL, place: Place): Promise<Duplex> {
   const { username, password } = userinfoOfProxy(proxy);

@@ -1,4 +1,7 @@
-/** TLS below HTTP: the connection's authorities, its client certificate, its server's name, or none of it checked. */
+/**
+ * TLS with Deno's own functions: the connection's authorities, client certificate and server name, or no
+ * verification.
+ */
 
 import type { Duplex } from "../../wasi/streams/connection_streams.ts";
 import { connectToAny } from "./addresses.ts";
@@ -9,8 +12,8 @@ import { relayTo } from "./relay.ts";
 import { settleRoots, withOwnRules } from "../http/tls_rules.ts";
 
 /**
- * A connection that sends what is written at once, as Go's do. Otherwise the request waits for 40 ms, until the server's
- * system acknowledges the end of the handshake.
+ * Connects without Nagle's delay, as Go does. Otherwise the request waits 40 ms until the server's system
+ * acknowledges the end of the handshake.
  */
 export async function connectAtOnce(place: Place): Promise<Deno.TcpConn> {
   const { port } = place;
@@ -20,10 +23,10 @@ export async function connectAtOnce(place: Place): Promise<Deno.TcpConn> {
 }
 
 /**
- * TLS to a place, as whoever has the name. `connected` is told our port before the handshake.
+ * TLS to a place, under the connection's server name. `connected` gets our port before the handshake.
  *
  * @param certificate checked before (certificates.ts)
- * @throws AppError KUBECONFIG_INVALID for an authority that can't be used; what the operating system or TLS has against it
+ * @throws AppError KUBECONFIG_INVALID for an unusable authority; the error of the operating system or TLS
  */
 export async function secured(
   place: Place,
@@ -33,8 +36,8 @@ export async function secured(
   connected?: (ownPort: number) => void,
 ): Promise<Duplex> {
   const { insecureSkipTlsVerify, ca } = connection;
-  // Deno's own TLS sends what follows a client's certificate 40 ms late, as it can't be told to send at once; node:tls costs
-  // nothing on Deno 2.6, and more than that on later ones.
+  // With a client certificate, Deno's own TLS sends the next bytes 40 ms late, because Nagle's delay can't be
+  // switched off. node:tls costs nothing on Deno 2.6, but more than 40 ms on later versions.
   if (insecureSkipTlsVerify || certificate !== undefined && Deno.version.deno.startsWith("2.6.")) {
     const { dialNode } = await import("./dial_node.ts");
     if (!insecureSkipTlsVerify) settleRoots(ca);
@@ -54,7 +57,7 @@ export async function secured(
   }
 }
 
-/** TLS with a client certificate, which only connectTls() takes. */
+/** TLS with a client certificate, which only connectTls() supports. */
 async function connectTls(
   { hostname, port }: Place,
   name: string,
@@ -73,7 +76,7 @@ async function connectTls(
   });
 }
 
-/** TLS of a connection that there is already, without a client certificate. */
+/** TLS on an existing connection, without a client certificate. */
 async function startTls(tcp: Deno.TcpConn, hostname: string, connection: Connection): Promise<Deno.TlsConn> {
   return await withOwnRules(connection.ca, () => Deno.startTls(tcp, { ...rulesOf(connection), hostname }));
 }
@@ -92,7 +95,7 @@ async function shaken(opened: Deno.TlsConn): Promise<Deno.TlsConn> {
   return opened;
 }
 
-/** Whether nobody was reached at all. */
+/** Whether the error is of the network, before TLS began. */
 function isOfNetwork(error: unknown): boolean {
   const { ConnectionRefused, ConnectionReset, ConnectionAborted, TimedOut, NotFound, AddrNotAvailable } =
     Deno.errors;
@@ -100,7 +103,7 @@ function isOfNetwork(error: unknown): boolean {
     .some((kind) => error instanceof kind);
 }
 
-/** TLS through a proxy's way. Deno can't do that with a client certificate, nor with what is no connection of its own. */
+/** TLS through a tunnel. Deno supports neither a client certificate there nor a connection that is not its own. */
 export async function securedThrough(
   tunnel: Duplex,
   name: string,
@@ -119,7 +122,7 @@ export async function securedThrough(
   }
 }
 
-/** Whether it is a connection of Deno's own. */
+/** Whether it is Deno's own TCP connection. */
 function isTcp(connection: Duplex): connection is Deno.TcpConn {
   return "setNoDelay" in connection;
 }

@@ -1,4 +1,4 @@
-/** A plugin's raw sockets: to the API server, whose addresses are resolved once, by the host. */
+/** A plugin's raw sockets to the API server. The host resolves the server's addresses once. */
 
 import { AppError } from "../../base/errors.ts";
 import { printable } from "../../base/text.ts";
@@ -11,8 +11,7 @@ import { proxyFor } from "../http/cluster_proxy.ts";
 /**
  * The endpoint of a connection's server.
  *
- * @throws AppError CLUSTER_UNSUPPORTED where requests go through a proxy, CLUSTER_UNREACHABLE for a name that does
- * not resolve
+ * @throws AppError CLUSTER_UNSUPPORTED behind a proxy, CLUSTER_UNREACHABLE for a name that does not resolve
  */
 export async function resolveEndpoint(
   connection: Connection,
@@ -44,11 +43,11 @@ export async function resolveEndpoint(
   };
 }
 
-/** What a plugin's sockets can do. */
+/** The socket functions for a plugin. */
 export interface Sockets {
-  /** The addresses of a name: of the server's. @throws AppError DESTINATION_REFUSED */
+  /** The addresses of the server's name. @throws AppError DESTINATION_REFUSED for another name */
   resolve(name: string): readonly string[];
-  /** Connects to the server. @throws AppError DESTINATION_REFUSED; what the operating system has against it */
+  /** Connects to the server. @throws AppError DESTINATION_REFUSED; the error of the operating system */
   connect(address: string, port: number): Promise<Deno.TcpConn>;
 }
 
@@ -66,7 +65,7 @@ export function socketsTo(endpoint: Endpoint): Sockets {
     resolve: (name) => checkName(endpoint, name),
     async connect(address, port) {
       checkSocket(endpoint, address, port);
-      // The address that was checked, not a name that may resolve to another by now.
+      // Use the checked address: the name may resolve to another one by now.
       return await dialAddress(address, port);
     },
   };

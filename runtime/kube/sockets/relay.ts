@@ -1,24 +1,24 @@
 /**
- * Places on loopback behind which a connection goes on: TLS that only connects by itself is led through a proxy by them.
- * Nobody else gets in the way: who connects has to have the port that is expected.
+ * Listeners on loopback that forward to an existing connection. TLS functions that can only connect by themselves
+ * reach a tunnel through them. A relay accepts only the connection with the expected source port.
  */
 
 import type { Duplex } from "../../wasi/streams/connection_streams.ts";
 import type { Place } from "../config/places.ts";
 
-/** A place on loopback behind which a connection goes on. */
+/** A loopback address that forwards to a connection. */
 export interface Relay {
   readonly place: Place;
-  /** Whose port may come: the one it is for. */
+  /** Accepts the connection from this port. */
   expect(ownPort: number): void;
-  /** Nobody comes. */
+  /** Stops waiting for a connection. */
   close(): void;
 }
 
-/** How many may wait that nobody has claimed yet: others are other processes'. */
+/** How many unclaimed connections may wait. Other processes may have made them. */
 const MAX_WAITING = 64;
 
-/** Relays at one listener. */
+/** Relays that share one listener. */
 class Relays implements Disposable {
   readonly port: number;
   #listener: Deno.TcpListener;
@@ -26,12 +26,12 @@ class Relays implements Disposable {
   #waiting = new Map<number, Deno.TcpConn>();
   #open = 0;
 
-  /** @param onIdle called whenever nobody is expected any more */
+  /** @param onIdle called whenever no relay waits for a connection */
   constructor(private readonly onIdle: (relays: Relays) => void = () => {}) {
     this.#listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
     this.#listener.unref();
     this.port = this.#listener.addr.port;
-    this.#accept().catch(() => {}); // it is closed
+    this.#accept().catch(() => {}); // the listener is closed
   }
 
   to(tunnel: Duplex): Relay {
@@ -90,8 +90,8 @@ class Relays implements Disposable {
 let shared: Relays | undefined;
 
 /**
- * From now on all relays have one place, which is open already: the process is about to lose the right to open others
- * (runtime/kernel/).
+ * From now on all relays share one listener, opened here, because the process is about to lose the right to open
+ * others (runtime/sandbox/kernel/).
  */
 export function shareRelays(): { readonly port: number } & Disposable {
   const relays = shared ??= new Relays();
@@ -104,12 +104,12 @@ export function shareRelays(): { readonly port: number } & Disposable {
   };
 }
 
-/** A relay to where a connection leads, which is closed with its other end. */
+/** A relay to a tunnel. It closes the tunnel when its other end closes. */
 export function relayTo(tunnel: Duplex): Relay {
   return (shared ?? new Relays((relays) => relays[Symbol.dispose]())).to(tunnel);
 }
 
-/** Passes all that comes on; the end of one is the end of the other. */
+/** Copies everything from one connection to the other, the end included. */
 async function pass(from: Duplex, to: Duplex): Promise<void> {
   const buffer = new Uint8Array(65536);
   try {
@@ -122,7 +122,7 @@ async function pass(from: Duplex, to: Duplex): Promise<void> {
   }
 }
 
-/** Closes what is open of them. */
+/** Closes the connections that are still open. */
 export function closeAll(...connections: Duplex[]): void {
   for (const each of connections) {
     try {

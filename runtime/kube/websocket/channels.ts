@@ -1,9 +1,10 @@
 /**
- * A connection that the API server upgraded to a WebSocket, as a plugin uses it, in one of three ways: channels of a
- * `channel.k8s.io` protocol, each a stream of bytes (exec, attach, port-forward of kubelets before 1.30); one stream of
- * bytes (`SPDY/3.1+portforward.k8s.io`, VNC); or messages (what a Service behind the API server's proxy speaks).
+ * An upgraded connection as a plugin uses it, in one of three ways:
+ * - channels of a `channel.k8s.io` protocol, each a byte stream (exec, attach, port-forward of kubelets before 1.30);
+ * - one byte stream (`SPDY/3.1+portforward.k8s.io`, VNC);
+ * - messages (the protocol of a Service behind the API server's proxy).
  *
- * At most {@linkcode READ_AHEAD} bytes wait for the plugin; then nothing is read, and the server has to wait.
+ * At most {@linkcode READ_AHEAD} bytes wait for the plugin. Then the host stops reading, and the server has to wait.
  */
 
 import { AppError } from "../../base/errors.ts";
@@ -16,15 +17,15 @@ import {
 } from "../../wasi/streams/streams.ts";
 import { type Close, LARGEST_FRAME, type Piece, type WebSocketConnection, WebSocketError } from "./frames.ts";
 
-/** How much may wait for the plugin, in bytes, over all channels. */
+/** How many bytes may wait for the plugin, over all channels. */
 export const READ_AHEAD = 262_144;
-/** The largest message that is put together for a plugin, in bytes. */
+/** The largest message that is assembled for a plugin, in bytes. */
 const LARGEST_MESSAGE = 16 << 20;
-/** How often the server is pinged, in milliseconds: load balancers close what is silent for a minute. */
+/** How often to ping the server, in milliseconds: load balancers close a connection after a silent minute. */
 const PING_INTERVAL = 20_000;
-/** The channel on which v5.channel.k8s.io closes another. */
+/** The channel with which v5.channel.k8s.io closes another. */
 const CLOSE_CHANNEL = 255;
-/** Among the queues of channels, what is no channel: all bytes. */
+/** The queue of the single byte stream, beside those of channels. */
 const ALL_BYTES = 256;
 
 /** A message. */
@@ -35,13 +36,13 @@ export interface Message {
 
 type Mode = "channels" | "bytes" | "messages";
 
-/** Bytes in the order they came in, kept in blocks: a server may send them one by one. */
+/** A byte queue in blocks: a server may send bytes one by one. */
 class Backlog {
   static readonly #BLOCK = 4096;
   #blocks: Uint8Array[] = [];
-  /** What was taken of the first block. */
+  /** Offset of the first unread byte in the first block. */
   #start = 0;
-  /** What is filled of the last one. */
+  /** Offset of the first free byte in the last block. */
   #end = 0;
   size = 0;
 
@@ -60,7 +61,7 @@ class Backlog {
     }
   }
 
-  /** Fills the front of `into`; returns how many bytes. */
+  /** Moves bytes into `into`; returns how many. */
   take(into: Uint8Array): number {
     let taken = 0;
     while (taken < into.length && this.size > 0) {
@@ -78,7 +79,7 @@ class Backlog {
     return taken;
   }
 
-  /** All of them, which are gone then. */
+  /** Removes and returns all bytes. */
   takeAll(): Uint8Array<ArrayBuffer> {
     const all = new Uint8Array(this.size);
     this.take(all);
@@ -86,7 +87,7 @@ class Backlog {
   }
 }
 
-/** What has come and was not read. */
+/** Received bytes that the plugin has not read. */
 class Queue implements ByteSource {
   #owner: UpgradedConnection;
   #backlog = new Backlog();
@@ -98,7 +99,7 @@ class Queue implements ByteSource {
     this.#owner = owner;
   }
 
-  /** Returns how many bytes wait more. */
+  /** Returns how many more bytes wait now. */
   push(bytes: Uint8Array): number {
     if (this.#unwanted || this.#ended || bytes.length === 0) return 0;
     this.#backlog.push(bytes);
@@ -147,7 +148,7 @@ class Queue implements ByteSource {
   }
 }
 
-/** Where a plugin writes to a channel, or to all there is. */
+/** The plugin's output to a channel, or to the byte stream. */
 class ChannelSink implements ByteSink {
   #socket: WebSocketConnection;
   #channel: number | undefined;
@@ -188,13 +189,13 @@ export class UpgradedConnection implements Readiness {
   #mode: Mode | undefined;
   #queues = new Map<number, Queue>();
   #messages: Message[] = [];
-  /** Of a message whose end has not come. */
+  /** Parts of an incomplete message. */
   #parts = new Backlog();
-  /** What came before it was known how the connection is used. */
+  /** A piece that arrived before the plugin chose how to use the connection. */
   #held: Piece | undefined;
   #channel: number | undefined;
   #closing: number | undefined;
-  /** Channels that the server was told are closed. */
+  /** Channels whose end was sent to the server. */
   #closedChannels = new Set<number>();
   #waiting = 0;
   #pumping = false;
@@ -206,8 +207,8 @@ export class UpgradedConnection implements Readiness {
   #dropped = false;
 
   /**
-   * @param protocol the subprotocol that the server chose; empty where it chose none
-   * @param closed called once, with how it ended
+   * @param protocol the subprotocol that the server chose; empty for none
+   * @param closed called once, with how the connection ended
    */
   constructor(
     socket: WebSocketConnection,
@@ -218,18 +219,18 @@ export class UpgradedConnection implements Readiness {
     this.#socket = socket;
     this.#closed = closed;
     this.#pings = setInterval(() => this.#socket.ping(), PING_INTERVAL);
-    // A number of Deno 2.6, an object of later ones.
+    // A number on Deno 2.6, an object on later versions.
     const timer: unknown = this.#pings;
     if (typeof timer === "number") Deno.unrefTimer(timer);
     else (timer as { unref(): void }).unref();
   }
 
-  /** Bytes of payload so far. */
+  /** Payload bytes so far. */
   get traffic(): { received: number; sent: number } {
     return { received: this.#socket.received, sent: this.#socket.sent };
   }
 
-  /** How it ended, if it has. */
+  /** How the connection ended; undefined while it is open. */
   get closed(): Close | undefined {
     return this.#close;
   }
@@ -252,7 +253,7 @@ export class UpgradedConnection implements Readiness {
     return /^v([5-9]|\d\d+)\./.test(this.protocol);
   }
 
-  /** What comes on a channel. @throws AppError REQUEST_INVALID where it is used otherwise */
+  /** A channel's input. @throws AppError REQUEST_INVALID if the connection is used in another way */
   input(channel: number): ByteSource {
     this.#use("channels");
     return this.#queue(channel);
@@ -269,33 +270,33 @@ export class UpgradedConnection implements Readiness {
   }
 
   /**
-   * Where to write to a channel. Closing it closes the channel, which the protocol knows from v5 on.
+   * A channel's output. Closing it closes the channel, which only v5 and later can tell the server.
    *
-   * @throws AppError REQUEST_INVALID where it is used otherwise
+   * @throws AppError REQUEST_INVALID if the connection is used in another way
    */
   output(channel: number): ByteSink {
     this.#use("channels");
     return new ChannelSink(this.#socket, channel, () => {
       if (!this.#closesChannels || this.#close !== undefined || this.#closedChannels.has(channel)) return;
       this.#closedChannels.add(channel);
-      // Behind what was written, however much of that still waits: a program that reads its input waits for the end of it.
+      // Sent after all earlier bytes, even if the buffer is full: the program waits for the end of its input.
       this.#socket.sendNow(new Uint8Array([channel]), CLOSE_CHANNEL);
     });
   }
 
-  /** All that comes, whatever its messages. @throws AppError REQUEST_INVALID where it is used otherwise */
+  /** All received bytes, across messages. @throws AppError REQUEST_INVALID if the connection is used in another way */
   inputBytes(): ByteSource {
     this.#use("bytes");
     return this.#queue(ALL_BYTES);
   }
 
-  /** Closing it closes the connection. @throws AppError REQUEST_INVALID where it is used otherwise */
+  /** Closing it closes the connection. @throws AppError REQUEST_INVALID if the connection is used in another way */
   outputBytes(): ByteSink {
     this.#use("bytes");
     return new ChannelSink(this.#socket, undefined, () => this.#socket.close(1000, ""));
   }
 
-  /** The next message, which stays; undefined for none yet, "ended" after the last. @throws as receive */
+  /** The next message, without taking it; undefined if none has arrived, "ended" after the last. @throws as receive */
   peek(): Message | undefined | "ended" {
     this.#use("messages");
     const [message] = this.#messages;
@@ -306,7 +307,10 @@ export class UpgradedConnection implements Readiness {
     return undefined;
   }
 
-  /** The next message; undefined for none yet, "ended" after the last. @throws AppError REQUEST_INVALID; what broke it */
+  /**
+   * Takes the next message; undefined if none has arrived, "ended" after the last. @throws AppError REQUEST_INVALID;
+   * the error that broke the connection
+   */
   receive(): Message | undefined | "ended" {
     const message = this.peek();
     if (message === undefined || message === "ended") return message;
@@ -315,7 +319,10 @@ export class UpgradedConnection implements Readiness {
     return message;
   }
 
-  /** Sends a message; false where there is no room now. @throws AppError REQUEST_INVALID; what ended it */
+  /**
+   * Sends a message; false if the buffer is full. @throws AppError REQUEST_INVALID; the error that ended the
+   * connection
+   */
   send(message: Message): boolean {
     this.#use("messages");
     if (message.bytes.length > LARGEST_MESSAGE) {
@@ -329,12 +336,12 @@ export class UpgradedConnection implements Readiness {
     return true;
   }
 
-  /** Room to send. */
+  /** Ready when a message can be sent. */
   get writable(): Readiness {
     return this.#socket.sink;
   }
 
-  /** A message, or the end; something that came, where nobody has said yet how the connection is used. */
+  /** Whether a message or the end has arrived; any piece, if the plugin has not chosen how to use the connection. */
   ready(): boolean {
     return this.#messages.length > 0 || this.#close !== undefined || this.#held !== undefined;
   }
@@ -343,19 +350,19 @@ export class UpgradedConnection implements Readiness {
     return this.waitFor(this);
   }
 
-  /** Tells the server that it is over; what it still sends can be read. */
+  /** Sends a close frame. The server's remaining data can still be read. */
   close(code: number, reason: string): void {
     this.#socket.close(code, reason);
   }
 
-  /** Nobody uses it any more. */
+  /** Closes the connection without waiting. */
   drop(): void {
     if (this.#dropped) return;
     this.#dropped = true;
     this.#end({ code: 1000, reason: "" });
   }
 
-  /** Resolves once `who` is ready. */
+  /** Resolves when `who` is ready. */
   async waitFor(who: Readiness): Promise<void> {
     while (!who.ready()) {
       this.#read();
@@ -363,13 +370,13 @@ export class UpgradedConnection implements Readiness {
     }
   }
 
-  /** The plugin took bytes: there is room for more. */
+  /** Called when the plugin took bytes, so more can be read. */
   consumed(count: number): void {
     this.#waiting -= count;
     this.demand();
   }
 
-  /** Reads on while there is room, once it is known what for. */
+  /** Reads on while the buffer has space and the plugin has chosen how to use the connection. */
   demand(): void {
     if (this.#mode !== undefined) this.#read();
   }
@@ -437,7 +444,7 @@ export class UpgradedConnection implements Readiness {
     }
   }
 
-  /** The first byte of a message names the channel. */
+  /** Delivers bytes to a channel. The first byte of a message names the channel. */
   #toChannel(first: boolean, bytes: Uint8Array): void {
     if (first) {
       this.#channel = undefined;

@@ -1,32 +1,31 @@
 /**
- * A WebSocket client's side of RFC 6455 over a connection that has been upgraded, without extensions.
+ * The client's side of RFC 6455 on an upgraded connection, without extensions.
  *
- * Deno's WebSocket hands messages over as they come, wanted or not, and a plugin that reads slowly would fill the
- * host's memory; it hides the answer of a server that refuses. Here nothing is read before it is asked for, and a
- * frame of any size is handed over in pieces.
+ * Deno's WebSocket reads messages without back-pressure, so a plugin that reads slowly would fill the host's memory.
+ * It also hides a server's refusal. This one reads only on request and delivers frames of any size in pieces.
  */
 
 import { printable } from "../../base/text.ts";
 import { closeWhenSent, ConnectionSink, type Duplex } from "../../wasi/streams/connection_streams.ts";
 
-/** How a connection ended: a code of RFC 6455 7.4, and the server's words. 1006: without a word. */
+/** How a connection ended: a code of RFC 6455 7.4, and the server's reason. 1006: without a close frame. */
 export interface Close {
   readonly code: number;
   readonly reason: string;
 }
 
-/** Part of a message: all of a small one. */
+/** A part of a message, or the whole of a small one. */
 export interface Piece {
   readonly text: boolean;
   /** The message begins with it. */
   readonly first: boolean;
   /** The message ends with it. */
   readonly last: boolean;
-  /** Only valid until the next piece is asked for. */
+  /** Valid only until the next call of `next()`. */
   readonly bytes: Uint8Array;
 }
 
-/** A server that breaks the protocol, or a connection that broke. */
+/** A violation of the protocol by the server, or a broken connection. */
 export class WebSocketError extends Error {
   constructor(readonly code: number, message: string) {
     super(message);
@@ -42,10 +41,10 @@ const PONG = 10;
 
 /** The largest piece, in bytes. */
 const PIECE = 65536;
-/** The largest frame that is sent, in bytes: kubectl's own. */
+/** The largest frame to send, in bytes: kubectl's own. */
 export const LARGEST_FRAME = 32768;
 
-/** A frame of a client's: masked (RFC 6455 5.3). `prefix` goes in front of the payload. */
+/** A client's frame, masked (RFC 6455 5.3). `prefix` is sent before the payload. */
 export function frame(
   opcode: number,
   payload: Uint8Array,
@@ -71,16 +70,16 @@ export function frame(
 
 /** One connection. */
 export class WebSocketConnection {
-  /** What is to be sent, with back-pressure. */
+  /** Bytes to send, with back-pressure. */
   readonly sink: ConnectionSink;
-  /** Bytes of payload so far, of both directions. */
+  /** Payload bytes so far, in each direction. */
   received = 0;
   sent = 0;
   #connection: Duplex;
   #buffer = new Uint8Array(PIECE);
   #start = 0;
   #end = 0;
-  /** Of the frame whose payload is being handed over. */
+  /** Bytes left of the current frame's payload. */
   #left = 0;
   #frameEnds = true;
   #messageKind: number | undefined;
@@ -88,7 +87,7 @@ export class WebSocketConnection {
   #closing = false;
   #closed = false;
 
-  /** @param rest what was read behind the head of the answer */
+  /** @param rest bytes that were read after the response's head */
   constructor(connection: Duplex, rest: Uint8Array) {
     this.#connection = connection;
     this.sink = new ConnectionSink(connection);
@@ -98,9 +97,9 @@ export class WebSocketConnection {
   }
 
   /**
-   * The next piece of a message, or how it ended. Not to be called again before it is settled.
+   * The next piece of a message, or how the connection ended. Wait for one call before the next.
    *
-   * @throws WebSocketError; what the operating system has against reading
+   * @throws WebSocketError; the operating system's error
    */
   async next(): Promise<Piece | Close> {
     try {
@@ -132,7 +131,7 @@ export class WebSocketConnection {
     return piece;
   }
 
-  /** Reads the head of a frame, and the whole of a control frame. */
+  /** Reads the head of a frame, or a whole control frame. */
   async #frameHead(): Promise<Piece | Close | undefined> {
     await this.#fill(2);
     const [one = 0, two = 0] = this.#take(2);
@@ -175,14 +174,14 @@ export class WebSocketConnection {
     }
     this.#left = length;
     this.#frameEnds = final;
-    // An empty frame is handed over only where it ends a message.
+    // An empty frame matters only if it ends a message.
     return length === 0 && final ? this.#piece(new Uint8Array(), true) : undefined;
   }
 
   #control(opcode: number, payload: Uint8Array): Close | undefined {
     if (opcode === PONG) return undefined;
     if (opcode === PING) {
-      // A server that pings faster than it reads is not answered.
+      // Do not answer a server that pings faster than it reads.
       if (!this.#closing && this.sink.ready()) this.sink.enqueue(frame(PONG, payload));
       return undefined;
     }
@@ -201,11 +200,11 @@ export class WebSocketConnection {
     return { code, reason };
   }
 
-  /** Reads until there are so many bytes. @throws WebSocketError 1006 when there are no more */
+  /** Reads until the buffer has that many bytes. @throws WebSocketError 1006 at the end */
   async #fill(wanted: number): Promise<void> {
     if (this.#end - this.#start >= wanted) return;
     if (this.#start > 0) {
-      // What is read goes in front, so that a piece is as large as what came.
+      // Move the bytes to the front, so that a piece can be as large as the data that arrived.
       this.#buffer.copyWithin(0, this.#start, this.#end);
       this.#end -= this.#start;
       this.#start = 0;
@@ -223,20 +222,20 @@ export class WebSocketConnection {
     return bytes;
   }
 
-  /** Sends part of a stream of bytes as one message, as far as there is room; returns how many bytes were taken. */
+  /** Sends part of a byte stream as one message, up to the free buffer space; returns how many bytes were taken. */
   sendSome(bytes: Uint8Array, prefix?: number): number {
     const room = Math.min(this.sink.capacity(), LARGEST_FRAME, bytes.length);
     if (room > 0) this.#send(BINARY, bytes.subarray(0, room), prefix);
     return room;
   }
 
-  /** Sends a whole message, whatever the room. @throws what ended the connection */
+  /** Sends a whole message, even if the buffer is full. @throws the error that ended the connection */
   sendWhole(text: boolean, bytes: Uint8Array): void {
     this.sink.capacity();
     this.#send(text ? TEXT : BINARY, bytes);
   }
 
-  /** Sends a few bytes as one message, whatever the room; nothing where nothing can be sent any more. */
+  /** Sends a few bytes as one message, even if the buffer is full. Does nothing on a closed connection. */
   sendNow(bytes: Uint8Array, prefix: number): void {
     this.#send(BINARY, bytes, prefix);
   }
@@ -246,12 +245,12 @@ export class WebSocketConnection {
     this.sink.enqueue(frame(opcode, bytes, prefix));
   }
 
-  /** Keeps what lies between here and the server from taking silence for an end. */
+  /** Keeps load balancers and proxies from closing a silent connection. */
   ping(): void {
     if (!this.#closing && this.sink.ready()) this.sink.enqueue(frame(PING, new Uint8Array()));
   }
 
-  /** Nothing more is sent but the closing. Idempotent. */
+  /** Sends a close frame; nothing is sent after it. Idempotent. */
   close(code: number, reason: string): void {
     if (this.#closing) return;
     this.#closing = true;
@@ -265,7 +264,7 @@ export class WebSocketConnection {
     } catch { /* it is closed already */ }
   }
 
-  /** Closes the connection when what was sent has left. */
+  /** Closes the connection after sending the buffered bytes. */
   async destroy(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
@@ -274,7 +273,7 @@ export class WebSocketConnection {
   }
 }
 
-/** What a server answers to a key (RFC 6455 4.2.2). */
+/** The server's answer to a key (RFC 6455 4.2.2). */
 export async function acceptOf(key: string): Promise<string> {
   const bytes = new TextEncoder().encode(`${key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`);
   const digest = new Uint8Array(await crypto.subtle.digest("SHA-1", bytes));

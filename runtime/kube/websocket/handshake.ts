@@ -1,4 +1,4 @@
-/** The upgrade of a request to a WebSocket (RFC 6455 4): its head, and the answer of a server that will not. */
+/** Upgrades a request to a WebSocket (RFC 6455 4): sends the head, and reads a refusal. */
 
 import { printable } from "../../base/text.ts";
 import type { Duplex } from "../../wasi/streams/connection_streams.ts";
@@ -9,13 +9,13 @@ import { Input } from "../http/http_input.ts";
 import { UpgradedConnection } from "./channels.ts";
 import { acceptOf, type Close, WebSocketConnection } from "./frames.ts";
 
-/** The most of a refusal's body that is read, in bytes: a Status. */
+/** The largest body of a refusal to read, in bytes: a Status. */
 const LARGEST_REFUSAL = 1 << 20;
 
-/** What an upgrade sends. */
+/** The head of an upgrade request. */
 export interface UpgradeHead {
   readonly url: URL;
-  /** All but what belongs to the upgrade. */
+  /** All headers except those of the upgrade itself. */
   readonly headers: readonly (readonly [name: string, value: string])[];
   readonly protocols: readonly string[];
 }
@@ -23,9 +23,9 @@ export interface UpgradeHead {
 /**
  * Asks for the upgrade on a connection that was opened for it.
  *
- * @param closed called with how the upgraded connection ended
- * @returns the upgraded connection, or the answer of a server that refused
- * @throws HttpError; what the operating system or TLS has against it
+ * @param closed gets how the upgraded connection ended
+ * @returns the upgraded connection, or the server's refusal
+ * @throws HttpError; the error of the operating system or TLS
  */
 export async function upgrade(
   connection: Duplex,
@@ -89,7 +89,7 @@ const CONNECTION_HEADERS = new Set([
   "upgrade",
 ]);
 
-/** The body of an answer that is no upgrade, at most 1 MiB of it; what breaks it off ends it. @throws HttpError */
+/** Reads the body of a refusal, at most 1 MiB. An error ends the body. @throws HttpError */
 async function readRefusal(input: Input, head: Head): Promise<Uint8Array<ArrayBuffer>> {
   const read = bodyReader(input, framingOf("GET", head));
   const pieces: Uint8Array<ArrayBuffer>[] = [];

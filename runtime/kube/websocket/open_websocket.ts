@@ -1,4 +1,4 @@
-/** Upgrades of one connection: to the destination that was checked, with the user's credentials, each on a connection of its own. */
+/** Opens WebSockets: to the checked destination, with the user's credentials, each on its own connection. */
 
 import { AppError } from "../../base/errors.ts";
 import { printable } from "../../base/text.ts";
@@ -17,20 +17,20 @@ import { upgrade } from "./handshake.ts";
 import { UpgradedConnection } from "./channels.ts";
 import type { Close } from "./frames.ts";
 
-/** What an upgrade needs of its transport. */
+/** What an upgrade needs from its transport. */
 export interface UpgradeContext {
   readonly connection: Connection;
   readonly source: CredentialSource;
   /** The user's environment, for proxies. */
   readonly env: Readonly<Record<string, string>>;
   readonly trace: (line: string) => void;
-  /** How long connecting may take, in milliseconds. */
+  /** The time limit for connecting, in milliseconds. */
   readonly connectPatience: number;
-  /** Those that are open, and a token for each that is about to be. */
+  /** The open connections, and a token for each pending one. */
   readonly open: Set<{ drop(): void }>;
 }
 
-/** The most connections a plugin may have upgraded at once. */
+/** How many upgraded connections a plugin may have at once. */
 const MAX_UPGRADED = 256;
 
 /** As {@linkcode import("../cluster.ts").Cluster.upgrade}. */
@@ -49,7 +49,7 @@ export async function openUpgrade(
       `${open.size} upgraded connections are open, more than a plugin may have`,
     );
   }
-  // It counts from here on: many may be asked for before one of them is there.
+  // Count it now: many may be pending before one of them opens.
   const pending = { drop() {} };
   open.add(pending);
   const started = performance.now();
@@ -69,7 +69,7 @@ export async function openUpgrade(
       return { answer: await untilAborted(answering, signal), credentials };
     } catch (error) {
       opened.close();
-      // It may have been there already.
+      // The connection may already be open.
       answering.then((late) => late instanceof UpgradedConnection && late.drop(), () => {});
       throw error;
     }
@@ -107,7 +107,7 @@ export async function openUpgrade(
   }
 }
 
-/** `--request-timeout` is for the answer; the connection lasts as long as it is used. */
+/** `--request-timeout` limits the time to the answer, not the connection. */
 function limited(signal: AbortSignal | undefined, timeout: number | undefined): AbortSignal | undefined {
   if (timeout === undefined) return signal;
   const limit = AbortSignal.timeout(Math.min(timeout, 0x7fffffff));
@@ -115,17 +115,17 @@ function limited(signal: AbortSignal | undefined, timeout: number | undefined): 
 }
 
 /**
- * The subprotocols that Kubernetes has for a connection's streams, and KubeVirt for a console. Others may mean something to the
- * API server or to a proxy before it: `base64url.bearer.authorization.k8s.io.` followed by a token says who asks.
+ * Subprotocols of Kubernetes' streams and KubeVirt's consoles. Others may mean something to the API server or to a
+ * proxy before it: `base64url.bearer.authorization.k8s.io.` followed by a token authenticates the request.
  */
 const PROTOCOL =
   /^(?:(?:v[1-5]\.)?(?:base64\.)?channel\.k8s\.io|(?:base64\.)?binary\.k8s\.io|SPDY\/3\.1\+portforward\.k8s\.io|plain\.kubevirt\.io)$/;
 
-/** Subprotocols (RFC 6455 4.1), each once. @throws AppError REQUEST_INVALID */
+/** Subprotocols without duplicates (RFC 6455 4.1). @throws AppError REQUEST_INVALID */
 function protocolsOf(protocols: readonly string[]): readonly string[] {
   for (const protocol of protocols) {
     if (PROTOCOL.test(protocol)) continue;
-    // It may hold a token.
+    // The name may contain a token.
     const shown = printable(protocol.replace(/(bearer\.authorization\.k8s\.io\.).*/s, "$1…"), 80);
     throw new AppError("REQUEST_INVALID", `"${shown}" is not a subprotocol that a plugin may ask for`);
   }

@@ -1,6 +1,7 @@
 /** The host's side of `krew-wasm:kubernetes/cluster` (wit/kubernetes.wit). */
 
-// deno-lint-ignore-file no-throw-literal -- jco hands what is thrown, if it is no Error, to the guest as the error value
+// deno-lint-ignore-file no-throw-literal -- jco passes a thrown value that is no Error to the guest as the error
+// value
 
 import { AppError, type ErrorCode, messageOf } from "../../base/errors.ts";
 import type { Sandbox } from "../../sandbox/types.ts";
@@ -12,13 +13,13 @@ import type { ClusterResponse } from "../cluster.ts";
 import { headSize } from "../allow/request_size.ts";
 import { headersFromText, headersToText } from "../http/header_text.ts";
 
-/** A response, of this interface and of `upgrade`. */
+/** A response, for this interface and for `upgrade`. */
 export class Response {
   #response: ClusterResponse;
   #source: BodySource;
   #taken = false;
 
-  /** @param failed told why the body broke off */
+  /** @param failed gets the error that broke off the body */
   constructor(response: ClusterResponse, failed: (error: unknown) => void) {
     this.#response = response;
     this.#source = new BodySource(response.body, failed);
@@ -43,7 +44,7 @@ export class Response {
   }
 }
 
-/** A request whose body is written as it goes. */
+/** A request whose body the plugin writes while it is sent. */
 class Upload {
   #sink: BodySink;
   #length: bigint | undefined;
@@ -120,7 +121,7 @@ class Upload {
     this.#dropped = true;
     if (!this.#finished) this.#sink.fail();
     if (this.#answer !== undefined) this.#kept.end();
-    if (this.#taken.response) return; // its body is the plugin's
+    if (this.#taken.response) return; // the plugin owns its body
     if (this.#answer === undefined) this.#abort.abort(new DOMException("given up", "AbortError"));
     else if ("response" in this.#answer) this.#answer.response[Symbol.dispose]();
   }
@@ -134,7 +135,7 @@ const TAGS: Partial<Record<ErrorCode, Wit.Error["tag"]>> = {
   CLUSTER_TLS: "unreachable",
 };
 
-/** Why there is no response, in the interface's terms. `refused` is told of it, for the user. */
+/** The error in the interface's terms. `refused` gets it for the user. */
 export function witError(error: unknown, refused: (error: AppError) => void): Wit.Error {
   if (!(error instanceof AppError)) return { tag: "unreachable", val: messageOf(error) };
   refused(error);
@@ -142,7 +143,7 @@ export function witError(error: unknown, refused: (error: AppError) => void): Wi
   return { tag: TAGS[error.code] ?? "no-cluster", val };
 }
 
-/** The interface by name. `refused` is told of each failure, for the user. */
+/** The interface by name. `refused` gets each failure for the user. */
 export function clusterInterfaces(sandbox: Sandbox, refused: (error: AppError) => void) {
   const failed = (error: unknown): never => {
     throw witError(error, refused);

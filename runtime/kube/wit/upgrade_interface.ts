@@ -1,6 +1,7 @@
 /** The host's side of `krew-wasm:kubernetes/upgrade` (wit/kubernetes.wit). */
 
-// deno-lint-ignore-file no-throw-literal -- jco hands what is thrown, if it is no Error, to the guest as the error value
+// deno-lint-ignore-file no-throw-literal -- jco passes a thrown value that is no Error to the guest as the error
+// value
 
 import { AppError } from "../../base/errors.ts";
 import type { Sandbox } from "../../sandbox/types.ts";
@@ -13,7 +14,7 @@ import { WebSocketError } from "../websocket/frames.ts";
 import type { UpgradedConnection } from "../websocket/channels.ts";
 import type * as Wit from "../../../wit/generated/interfaces/krew-wasm-kubernetes-upgrade.d.ts";
 
-/** Of a result without an error value: what is asked of the connection it can't do. */
+/** For results without an error value: the connection can't do the operation. */
 function orNothing<T>(operation: () => T): T {
   try {
     return operation();
@@ -80,7 +81,7 @@ class Connection {
     this.#connection.drop();
   }
 
-  /** How it ended, where something could not be done because it has, or because it is used otherwise. */
+  /** Adds how the connection ended to an error that its end, or its other use, caused. */
   #ended<T>(operation: () => T): T {
     try {
       return operation();
@@ -98,7 +99,7 @@ class Connection {
   }
 }
 
-/** The interface by name. `refused` is told of each failure, for the user. */
+/** The interface by name. `refused` gets each failure for the user. */
 export function upgradeInterfaces(sandbox: Sandbox, refused: (error: AppError) => void) {
   const brokeOff = (error: unknown): void => {
     if (error instanceof AppError) refused(error);

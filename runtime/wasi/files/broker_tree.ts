@@ -1,7 +1,7 @@
 /**
- * The files of a plugin where the kernel holds the process to what it was started with (runtime/kernel/): what was granted
- * since, and what has to be made in a directory that is not granted, is opened by the broker outside of that wall, which
- * checks it as this process would (runtime/sandbox/broker/file_service.ts). All else goes its usual way.
+ * The files of a plugin in a process that the kernel restricts to its initial grants (runtime/sandbox/kernel/). The
+ * broker outside of the restriction opens what was granted later, and creates files in directories that are not
+ * granted. It makes the same checks (runtime/sandbox/broker/file_service.ts). Everything else runs in this process.
  */
 
 import type { Json } from "../../sandbox/broker/channel.ts";
@@ -34,7 +34,7 @@ import { keptListing, sizeOfEntry } from "./listing.ts";
 import { OverlayNode } from "./overlay.ts";
 import type { MaybePromise } from "../streams/streams.ts";
 
-/** A directory that is open elsewhere, by its number there. */
+/** A directory that the broker opened, by its number there. */
 class RemoteDirectory extends HostNode implements DirectoryNode {
   readonly kind = "directory";
   #close: () => void;
@@ -49,7 +49,7 @@ class RemoteDirectory extends HostNode implements DirectoryNode {
   }
 }
 
-/** A file that was opened elsewhere, and is open here, too. */
+/** A file that the broker opened and passed to this process. */
 class RemoteFile extends OpenFile {
   #close: () => void;
 
@@ -78,7 +78,7 @@ class RemoteFile extends OpenFile {
   }
 }
 
-/** A tree over that of this process. */
+/** Wraps this process's tree. */
 export class OutsideTree implements FileTree {
   readonly roots: FileTree["roots"];
   readonly maxOpen: number;
@@ -89,7 +89,7 @@ export class OutsideTree implements FileTree {
   #files: Files;
   #contents = new Map<string, MaybePromise<Uint8Array>>();
   #listings = new HostMemory();
-  /** Directories of single files that may be made, with their numbers elsewhere. */
+  /** Directories of single files that may be created, with their numbers in the broker. */
   #single = new Map<DirectoryNode, RemoteDirectory>();
 
   constructor(tree: FileTree, kernel: Kernel, files: Files) {
@@ -236,7 +236,10 @@ export class OutsideTree implements FileTree {
     this.#tree[Symbol.dispose]();
   }
 
-  /** Does it here, or where the directory is open; of a single file's directory what the kernel refuses here. */
+  /**
+   * Runs an operation in the process that has the directory open. For a single file's directory, the broker runs what
+   * the kernel refuses here.
+   */
   #at<T>(from: DirectoryNode, here: () => T, elsewhere: (calls: FileCalls, node: number) => T): T {
     if (from instanceof RemoteDirectory) return elsewhere(this.#calls(), from.number);
     const single = this.#files.outside?.calls ? this.#single.get(from) : undefined;
@@ -253,7 +256,7 @@ export class OutsideTree implements FileTree {
     this.#at(from, here, (calls, node) => void calls.call(name, { node, path: pathToText(path) }));
   }
 
-  /** What concerns two directories: where one is open here and the other elsewhere, they are two devices. */
+  /** Runs an operation on two directories. If they are open in different processes, it fails as for two devices. */
   #between(
     name: string,
     from: DirectoryNode,
@@ -285,7 +288,7 @@ export class OutsideTree implements FileTree {
     return new RemoteDirectory(number, writable, () => void calls.call("close", { node: number }));
   }
 
-  /** What shows in the place of a file of the host's. */
+  /** The overlay's content for a file of the host. */
   #contentOf(host: string): MaybePromise<Uint8Array> {
     const known = this.#contents.get(host);
     if (known !== undefined) return known;
@@ -300,7 +303,7 @@ function after<T, U>(value: MaybePromise<T>, then: (value: T) => U): MaybePromis
   return value instanceof Promise ? value.then(then) : then(value);
 }
 
-/** Landlock says EACCES, and EXDEV of what would leave a directory. */
+/** Landlock returns EACCES, and EXDEV for a move out of a directory. */
 function isRefusedByKernel(error: unknown): boolean {
   return error instanceof WasiError && (error.errno === "access" || error.errno === "cross-device");
 }

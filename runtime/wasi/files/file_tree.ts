@@ -1,11 +1,11 @@
 /**
- * The files a plugin sees: the mounts of its sandbox, with POSIX meaning, and nothing else of the host. Both faces
- * of WASI work on the interfaces of this file, of which there are two implementations:
+ * The files that a plugin sees: its sandbox's mounts, with POSIX semantics, and nothing else of the host. preview1
+ * and WASI 0.2 both use these interfaces. There are two implementations:
  *
- * - linux_tree.ts asks Linux itself, relative to open directories, and lets the kernel see to it that no path leaves
- *   a granted tree (openat2);
- * - named_tree.ts, wherever that is not there, resolves names link by link through Deno, which has no `openat`,
- *   and compares what was opened with what was meant.
+ * - linux_tree.ts asks Linux itself, relative to open directories. The kernel ensures that no path leaves a granted
+ * tree (openat2).
+ * - named_tree.ts is for other systems. It resolves names link by link through Deno, which has no `openat`, and
+ * checks that it opened the intended file.
  */
 
 import { AppError, messageOf } from "../../base/errors.ts";
@@ -14,7 +14,7 @@ import { printable } from "../../base/text.ts";
 import { WasiError } from "../errno.ts";
 import type { MaybePromise } from "../streams/streams.ts";
 
-/** What a file is. */
+/** The type of a file. */
 export type NodeType =
   | "unknown"
   | "block-device"
@@ -25,7 +25,7 @@ export type NodeType =
   | "regular-file"
   | "socket";
 
-/** What is known of a file. Times in nanoseconds since 1970. */
+/** A file's attributes. Times in nanoseconds since 1970. */
 export interface Stat {
   readonly type: NodeType;
   readonly dev: bigint;
@@ -39,7 +39,7 @@ export interface Stat {
 
 /** How a file is opened. */
 export interface OpenOptions {
-  /** Follow a link in the last place. */
+  /** Follow a link at the end of the path. */
   readonly follow: boolean;
   readonly create: boolean;
   readonly exclusive: boolean;
@@ -50,24 +50,24 @@ export interface OpenOptions {
   readonly write: boolean;
 }
 
-/** A time to set: nanoseconds since 1970, now, or as it is. */
+/** A time to set: nanoseconds since 1970, now, or unchanged. */
 export type NewTime = bigint | "now" | undefined;
 
-/** A path or name as the plugin gives it: text, or bytes that need not be UTF-8. */
+/** A path or name from the plugin: text, or bytes that need not be UTF-8. */
 export type GuestPath = string | Uint8Array;
 
 /** An entry of a directory. */
 export interface Entry {
-  /** As the operating system has it. */
+  /** The operating system's bytes. */
   readonly name: Uint8Array;
   readonly type: NodeType;
-  /** The number of its file; 0 where it would cost too much to find out. */
+  /** The inode number; 0 if it would cost too much to find out. */
   readonly ino: bigint;
 }
 
-/** A directory's entries, without `.` and `..`, as they were when they were first asked for. */
+/** A directory's entries at the first read, without `.` and `..`. */
 export interface Listing {
-  /** The entry at a place, from 0; undefined past the last. @throws WasiError */
+  /** The entry at a position, from 0; undefined after the last. @throws WasiError */
   at(index: number): Entry | undefined;
   close(): void;
 }
@@ -75,60 +75,60 @@ export interface Listing {
 /** An open directory. */
 export interface DirectoryNode {
   readonly kind: "directory";
-  /** Whether anything below it may be changed. */
+  /** Whether the plugin may change anything below it. */
   readonly writable: boolean;
   close(): void;
 }
 
-/** An open file. Reads and writes are at a place the caller names, so that two can share it. */
+/** An open file. The caller passes the position of reads and writes, so that two callers can share the file. */
 export interface AnyFile {
   readonly kind: "file";
   readonly type: NodeType;
   readonly readable: boolean;
   readonly writable: boolean;
-  /** Fills the front of `into` from `offset`; 0 at the end. @throws WasiError */
+  /** Fills the front of `into` from `offset`; returns 0 at the end. @throws WasiError */
   readAt(into: Uint8Array, offset: bigint): number;
-  /** Writes the front of `bytes` at `offset`; returns how many. @throws WasiError */
+  /** Writes the front of `bytes` at `offset`; returns how many bytes. @throws WasiError */
   writeAt(bytes: Uint8Array, offset: bigint): number;
-  /** Writes the front of `bytes` at the end, wherever that is by then; returns how many. @throws WasiError */
+  /** Appends the front of `bytes` at the current end; returns how many bytes. @throws WasiError */
   append(bytes: Uint8Array): number;
-  /** Bytes in the file now. */
+  /** The current size in bytes. */
   size(): bigint;
   stat(): Stat;
   /** @throws WasiError invalid, file-too-large, insufficient-space */
   setSize(size: bigint): void;
-  /** Makes room, and the file at least `offset + length` long. @throws WasiError */
+  /** Allocates space, and extends the file to at least `offset + length`. @throws WasiError */
   allocate(offset: bigint, length: bigint): void;
-  /** What will be done with a part of it: preview1's `advice`. */
+  /** Announces the access pattern of a range: preview1's `advice`. */
   advise(offset: bigint, length: bigint, advice: number): void;
   sync(dataOnly: boolean): void;
   close(): void;
 }
 
-/** What is at a path of the host's. */
+/** The result of a look at a host path. */
 export interface Probed {
   readonly type: NodeType;
-  /** Where the path leads, free of links. */
+  /** The path with all links resolved. */
   readonly real: string;
 }
 
-/** The tree of mounts. Every operation throws WasiError. */
+/** The tree of all mounts. Every operation throws WasiError. */
 export interface FileTree extends Disposable {
-  /** The roots, in the order of the mounts. Closing them does nothing: they stay as long as the tree. */
+  /** The roots in the order of the mounts. They stay open as long as the tree; closing one does nothing. */
   readonly roots: readonly { readonly guest: string; readonly node: DirectoryNode }[];
-  /** The most files and directories that a plugin may have open at once. */
+  /** How many files and directories a plugin may have open at once. */
   readonly maxOpen: number;
-  /** Open directories of the mounts, in their order, where the system knows files by such. */
+  /** Descriptors of the mounts' directories, in order, if the system has descriptors. */
   readonly descriptors: readonly number[] | undefined;
-  /** Looks at what is asked for later, before the process gives up looking (runtime/sandbox/kernel/restrict.ts). */
+  /** Reads ahead what later checks need, before the process gives up reading (runtime/sandbox/kernel/restrict.ts). */
   lookAhead(): void;
-  /** Permissions of Deno's that it needs when a plugin runs. */
+  /** Deno permissions that it needs while a plugin runs. */
   readonly needs: readonly ("read" | "write")[];
-  /** Opens one more tree. @throws AppError GRANT_INVALID */
+  /** Adds a mount. @throws AppError GRANT_INVALID */
   mount(mount: Mount): DirectoryNode;
-  /** What is at a path of the host's, links followed, for the host's own decisions; undefined for nothing. */
+  /** Looks at a host path for the host's own decisions and follows links; undefined if nothing is there. */
   probe(host: string): Probed | undefined;
-  /** Opens what `path` leads to. The promise is that of a file whose content the host has to make up first. */
+  /** Opens the file at `path`. Returns a promise if the host must first generate the content. */
   openAt(from: DirectoryNode, path: GuestPath, options: OpenOptions): MaybePromise<DirectoryNode | AnyFile>;
   stat(node: DirectoryNode | AnyFile): Stat;
   statAt(from: DirectoryNode, path: GuestPath, follow: boolean): MaybePromise<Stat>;
@@ -145,18 +145,18 @@ export interface FileTree extends Disposable {
   removeDirectoryAt(from: DirectoryNode, path: GuestPath): void;
   unlinkFileAt(from: DirectoryNode, path: GuestPath): void;
   renameAt(from: DirectoryNode, path: GuestPath, to: DirectoryNode, newPath: GuestPath): void;
-  /** Makes a hard link. Both ends must be writable: it would make one grant's file another's. */
+  /** Makes a hard link. Both ends must be writable, because the link adds a file of one grant to another. */
   linkAt(from: DirectoryNode, path: GuestPath, follow: boolean, to: DirectoryNode, newPath: GuestPath): void;
   symlinkAt(target: GuestPath, to: DirectoryNode, newPath: GuestPath): void;
-  /** @throws WasiError invalid where there is no link */
+  /** @throws WasiError invalid if it is no link */
   readLinkAt(from: DirectoryNode, path: GuestPath): Uint8Array;
 }
 
 /**
- * What is in the place of a file that was granted by itself stays a file of its own: anything else could lead a later run, or
- * another program, elsewhere.
+ * Refuses to replace a single granted file with a directory or link, which could lead a later run, or another
+ * program, elsewhere.
  *
- * @param made what would be there: the type of what is moved there, a link, or a further name of another file
+ * @param made the replacement: the type of the moved file, a link, or another name of a file
  * @throws WasiError not-permitted
  */
 export function refuseInPlaceOfFile(
@@ -167,7 +167,7 @@ export function refuseInPlaceOfFile(
   throw new WasiError("not-permitted");
 }
 
-/** Why a mount is not opened: somebody put a link on the way since it was looked at, or took it away. */
+/** The error for a mount whose path changed: somebody added or removed a link on the way. */
 export function notMounted({ host }: Mount, cause: unknown): AppError {
   const why = cause instanceof WasiError && (cause.errno === "loop" || cause.errno === "not-directory")
     ? "a link has taken the place of a directory on the way"

@@ -1,12 +1,12 @@
-/** What an open file or directory of every kind is, so that nothing else is taken for one. */
+/** The base class of open files and directories, which distinguishes them from look-alikes. */
 
 import { WasiError } from "../errno.ts";
 
-/** A node that the host opened. A plugin can hand in a record that looks like one, and not one that is one. */
+/** A node that the host opened. A plugin can pass a record that looks like a node, but no instance of this class. */
 export abstract class HostNode {
   #made = true;
 
-  /** @throws WasiError bad-descriptor for what no class of nodes made */
+  /** @throws WasiError bad-descriptor for any other object */
   static check(node: object): void {
     if (!(#made in node)) throw new WasiError("bad-descriptor");
   }

@@ -1,4 +1,4 @@
-/** Directories whose entries are all read at once. */
+/** Listings that read all entries at once. */
 
 import { WasiError } from "../errno.ts";
 import type { Entry, Listing } from "./file_tree.ts";
@@ -7,8 +7,8 @@ import type { HostMemory } from "../host_memory.ts";
 /**
  * A listing of entries that the host keeps until it is closed.
  *
- * @param bytes about what they take
- * @param memory of all listings of a plugin
+ * @param bytes the approximate size of the entries
+ * @param memory shared by all listings of a plugin
  * @throws WasiError insufficient-memory
  */
 export function keptListing(
@@ -22,7 +22,7 @@ export function keptListing(
   return { at, close: () => kept.end() };
 }
 
-/** About what an entry with such a name takes, in bytes. */
+/** The approximate memory of an entry with such a name, in bytes. */
 export function sizeOfEntry(nameLength: number): number {
   return 100 + 2 * nameLength;
 }

@@ -1,17 +1,17 @@
-/** `/proc/self/mountinfo` (proc_pid_mountinfo(5)). Pure. */
+/** Parses `/proc/self/mountinfo` (proc_pid_mountinfo(5)). Pure. */
 
 /** A mount. */
 export interface Mountpoint {
   readonly id: bigint;
   /** `major:minor` of the file system. */
   readonly device: string;
-  /** The directory of the file system that is mounted: `/` for all of it. */
+  /** The mounted directory of the file system: `/` for the whole. */
   readonly root: string;
-  /** Where it is mounted. */
+  /** The mount point. */
   readonly point: string;
 }
 
-/** The mounts of a text; lines that are none are passed over. */
+/** The mounts in a text; other lines are ignored. */
 export function parseMounts(text: string): Mountpoint[] {
   return text.split("\n").flatMap((line): Mountpoint[] => {
     const [, id, device, root, point] = /^(\d+) \d+ (\d+:\d+) (\S+) (\S+) /.exec(line) ?? [];
@@ -21,8 +21,8 @@ export function parseMounts(text: string): Mountpoint[] {
 }
 
 /**
- * Where the root of a mount may lie by other mounts of the same file system: what was mounted a second time (mount --bind) is
- * there, too. Something else may be mounted over it.
+ * Possible paths of a mount's root through other mounts of the same file system (mount --bind). Another mount may
+ * cover such a path.
  */
 export function otherPlaces(mount: Mountpoint, mounts: readonly Mountpoint[]): string[] {
   if (mount.root === "/") return [];
@@ -34,7 +34,7 @@ export function otherPlaces(mount: Mountpoint, mounts: readonly Mountpoint[]): s
   });
 }
 
-/** Blanks, line ends and backslashes are written as octal numbers, byte by byte. */
+/** Decodes octal escapes of blanks, line ends and backslashes, byte by byte. */
 function unescaped(text: string): string {
   if (!text.includes("\\")) return text;
   const bytes = new TextEncoder().encode(text);

@@ -1,4 +1,4 @@
-/** What the protection of a plugin's files (protection.ts) asks of a system whose files are found by name, through Deno. */
+/** Answers protection.ts's questions on systems without openat, through Deno. */
 
 import { isBelow, parentOf } from "../../base/host_path.ts";
 import { DENO_PATHS, type Found, foundOf } from "../../base/path_walk.ts";
@@ -6,21 +6,22 @@ import { errnoOf, isAbsence, WasiError } from "../errno.ts";
 import { type Mountpoint, otherPlaces, parseMounts } from "./mountinfo.ts";
 import type { ProtectionHost } from "./protection.ts";
 
-/** The most files of a directory that are looked at ahead. */
+/** How many files of a directory to look at ahead. */
 const MAX_AHEAD = 20_000;
 
-/** The host's files by their paths. */
+/** Looks at host paths through Deno. */
 export class NamedHost implements ProtectionHost {
   /**
-   * What stood at paths when they could be looked at. A process that has given up reading (runtime/sandbox/process_permissions.ts) still can look at
-   * what its plugin may reach; the rest, above that, the plugin can't change either.
+   * Files at paths, from the time when the process could look. A process that gave up reading
+   * (runtime/sandbox/process_permissions.ts) can still look at files that its plugin may reach. The plugin can't
+   * change the rest above those either.
    */
   #known = new Map<string, Found>();
-  /** Some file systems tell times in steps of two seconds. */
+  /** The clock of some file systems has steps of two seconds. */
   readonly tick = 3000;
-  /** The files with further names of directories that can't be listed later. */
+  /** Files with further names in directories that can't be listed later. */
   #linked = new Map<string, ReadonlySet<string> | "too many">();
-  /** Where else the root of a mount lies (mount --bind), by where it is mounted. Looked at once. */
+  /** Other paths of mount roots (mount --bind), by mount point. Read once. */
   #elsewhere: ReadonlyMap<string, string>;
   #mountpoints: readonly string[];
 
@@ -36,12 +37,12 @@ export class NamedHost implements ProtectionHost {
     }));
   }
 
-  /** Whether something is mounted at a path that lies elsewhere, too. */
+  /** Whether a path is a mount point whose root is also reachable elsewhere. */
   isElsewhere(path: string): boolean {
     return this.#elsewhere.has(path);
   }
 
-  /** Whether something is mounted below a directory. */
+  /** Whether there are mount points below a directory. */
   hasMountsBelow(directory: string): boolean {
     return this.#mountpoints.some((point) => isBelow(point, directory));
   }
@@ -65,7 +66,7 @@ export class NamedHost implements ProtectionHost {
     }
   }
 
-  /** Identities of a directory, by a path that is free of links, and of those above it. */
+  /** Identities of a directory and of those above it. The path must be free of links. */
   *above(directory: string): Generator<string> {
     for (let at = directory;; at = parentOf(at)) {
       const found = this.find(at);
@@ -88,7 +89,7 @@ export class NamedHost implements ProtectionHost {
     this.#linked.set(directory, files.length < MAX_AHEAD ? new Set(linked) : "too many");
   }
 
-  /** The files in a directory and below it, up to a number. */
+  /** The files in and below a directory, up to a maximum. */
   #filesOf(
     directory: string,
     exempt: ReadonlySet<string>,
@@ -119,7 +120,7 @@ function infoOf(path: string): Deno.FileInfo | undefined {
   }
 }
 
-/** The mounts of Linux; elsewhere, or where it does not tell, none. */
+/** Linux's mounts; none on other systems, or if Linux does not tell. */
 function mountsHere(): Mountpoint[] {
   if (Deno.build.os !== "linux") return [];
   try {
@@ -137,7 +138,7 @@ function entriesOf(directory: string): Deno.DirEntry[] {
   }
 }
 
-/** For what is gone, or what this user does not get to. @throws WasiError where it is not known what is there */
+/** Returns `nothing` for a missing or unreachable file. @throws WasiError if it is unknown whether a file exists */
 function unlessAbsent<T>(error: unknown, nothing: T): T {
   if (isAbsence(error)) return nothing;
   throw new WasiError(errnoOf(error));

@@ -1,8 +1,8 @@
 /**
- * The files of a plugin where the operating system can't be asked relative to an open directory: macOS, Windows, and
- * Linux where a sandbox around it refuses openat2. Deno has no `openat`, so a path is resolved here link by link
- * (paths.ts) and what was opened is then compared with what was meant: a link that somebody swaps in between is
- * noticed, and refused. Times are milliseconds, as Deno tells them, and names that are not Unicode can't be reached.
+ * The files of a plugin on systems where files can't be opened relative to an open directory: macOS, Windows, and
+ * Linux inside a sandbox that refuses openat2. Deno has no `openat`, so this file resolves paths link by link
+ * (resolve_by_name.ts) and then checks that it opened the intended file. It notices a link that somebody swaps in
+ * between, and refuses. Times have milliseconds, as in Deno, and names that are not Unicode can't be reached.
  */
 
 import type { Files, Mount, Overlay } from "../../sandbox/types.ts";
@@ -35,9 +35,9 @@ import { type Change, type Entry, type Protected, Protection } from "./protectio
 import { HARMLESS_DEVICES, refuseSpecial } from "./special_files.ts";
 import type { MaybePromise } from "../streams/streams.ts";
 
-/** The most descriptors a plugin may have open at once. */
+/** How many descriptors a plugin may have open at once. */
 const MAX_OPEN = 16384;
-/** Directories up to this size tell each entry's inode; in larger ones a program asks for what it wants to know. */
+/** Listings of directories up to this size include inodes. In larger ones a program asks for each file. */
 const MAX_INODES = 4096;
 
 /** An open directory. */
@@ -51,7 +51,7 @@ class NamedDirectory extends HostNode implements DirectoryNode {
     this.path = path;
   }
 
-  /** Whether anything below it may be changed. */
+  /** Whether the plugin may change anything below it. */
   get writable(): boolean {
     return this.mount.write;
   }
@@ -59,11 +59,14 @@ class NamedDirectory extends HostNode implements DirectoryNode {
   close(): void {}
 }
 
-/** An open file of the host. Reads and writes are at a place the caller names, so that two can share it. */
+/**
+ * An open file of the host. The caller passes the position of reads and writes, so that two callers can share the
+ * file.
+ */
 class NamedFile extends HostNode implements AnyFile {
   readonly kind = "file";
   #file: Deno.FsFile;
-  /** Where the operating system's own position is. */
+  /** The operating system's own position. */
   #position = 0n;
   #closed = false;
   #type: NodeType | undefined;
@@ -84,7 +87,7 @@ class NamedFile extends HostNode implements AnyFile {
     try {
       this.#file.seekSync(offset, Deno.SeekMode.Start);
     } catch (error) {
-      if (errnoOf(error) !== "invalid-seek") throw new WasiError(errnoOf(error)); // a pipe or terminal: no places
+      if (errnoOf(error) !== "invalid-seek") throw new WasiError(errnoOf(error)); // a pipe or terminal has no positions
     }
     this.#position = offset;
   }
@@ -93,7 +96,7 @@ class NamedFile extends HostNode implements AnyFile {
     return this.#type ??= this.stat().type;
   }
 
-  /** Fills the front of `into` from `offset`; 0 at the end. @throws WasiError */
+  /** Fills the front of `into` from `offset`; returns 0 at the end. @throws WasiError */
   readAt(into: Uint8Array, offset: bigint): number {
     if (!this.readable) throw new WasiError("bad-descriptor");
     return attempt(() => {
@@ -104,7 +107,7 @@ class NamedFile extends HostNode implements AnyFile {
     });
   }
 
-  /** Writes the front of `bytes` at `offset`; returns how many. @throws WasiError */
+  /** Writes the front of `bytes` at `offset`; returns how many bytes. @throws WasiError */
   writeAt(bytes: Uint8Array, offset: bigint): number {
     if (!this.writable) throw new WasiError("bad-descriptor");
     return attempt(() => {
@@ -119,7 +122,7 @@ class NamedFile extends HostNode implements AnyFile {
     return this.writeAt(bytes, this.size());
   }
 
-  /** Bytes in the file now. */
+  /** The current size in bytes. */
   size(): bigint {
     return attempt(() => BigInt(this.#file.statSync().size));
   }
@@ -135,7 +138,7 @@ class NamedFile extends HostNode implements AnyFile {
     attempt(() => this.#file.truncateSync(Number(size)));
   }
 
-  // No function of Deno's allocates; the file is as long as asked for, as POSIX wants.
+  // Deno has no function that allocates. The file still gets the length, as POSIX requires.
   allocate(offset: bigint, length: bigint): void {
     if (!this.writable) throw new WasiError("bad-descriptor");
     if (offset + length > this.size()) this.setSize(offset + length);
@@ -158,25 +161,25 @@ class NamedFile extends HostNode implements AnyFile {
   }
 }
 
-/** The tree of mounts. */
+/** The tree of all mounts. */
 export class NamedTree implements FileTree {
   readonly maxOpen = MAX_OPEN;
   readonly needs = ["read", "write"] as const;
   readonly descriptors = undefined;
-  /** The roots, in the order of the mounts. */
+  /** The roots in the order of the mounts. */
   readonly roots: readonly { readonly guest: string; readonly node: NamedDirectory }[];
   #files: Files;
   #host = new NamedHost();
   #protection: Protection;
   #contents = new Map<Overlay, MaybePromise<Uint8Array>>();
   #listings = new HostMemory();
-  /** Whether something protected is in a mount, or it is in something protected; asked before the first change. */
+  /** Whether a mount contains something protected, or is inside of it. Found out before the first change. */
   #entangled = new Map<string, boolean>();
 
   constructor(files: Files) {
     this.#files = files;
     this.#protection = new Protection(files, this.#host);
-    // While all of it may be looked at: later, what is above the mounts may not be.
+    // Look now: later the process may be unable to see above the mounts.
     this.#protection.now();
     this.roots = files.mounts.map((mount) => ({ guest: mount.guest, node: this.mount(mount) }));
   }
@@ -191,7 +194,7 @@ export class NamedTree implements FileTree {
   mount(mount: Mount): NamedDirectory {
     try {
       if (walkPath(mount.host, this.#host).links.length > 0) throw new WasiError("loop");
-      // As the system spells it: on Windows and macOS a path may be written in several ways.
+      // Use the system's spelling: on Windows and macOS a path can be written in several ways.
       const host = attempt(() => realPath(mount.host));
       for (const _ of this.#host.above(host)) { /* it is remembered */ }
       return new NamedDirectory({ ...mount, host }, []);
@@ -231,7 +234,7 @@ export class NamedTree implements FileTree {
       throw new WasiError("not-directory");
     }
     if (info && options.create && options.exclusive) throw new WasiError("exist");
-    if (info?.isSymlink) throw new WasiError(options.directory ? "not-directory" : "loop"); // it was not to be followed
+    if (info?.isSymlink) throw new WasiError(options.directory ? "not-directory" : "loop"); // the caller does not want to follow it
     if (info?.isDirectory) {
       if (options.write || options.truncate) throw new WasiError("is-directory");
       if (options.create && !options.directory) throw new WasiError("is-directory");
@@ -251,12 +254,13 @@ export class NamedTree implements FileTree {
     const file = attempt(() =>
       Deno.openSync(host, {
         read: options.read || !write,
-        // Deno makes and empties files that are opened for writing only; the node refuses what was not asked for.
+        // Deno creates and truncates only files that it opens for writing. The node refuses writes that were not
+        // asked for.
         write: changes,
         create: !info,
         createNew: !info && options.exclusive,
         truncate: options.truncate,
-        // A file that was there is never made anew, so that nothing is planted where a link appears meanwhile.
+        // Never create a file that existed a moment ago: a link may have appeared in its place.
         ...(info ? { create: false } : {}),
       })
     );
@@ -330,7 +334,7 @@ export class NamedTree implements FileTree {
     attempt(() => setTimes(info, accessed, modified, (a, m) => apply(host, a, m)));
   }
 
-  /** Times of what is open. @throws WasiError */
+  /** Sets the times of an open file or directory. @throws WasiError */
   setTimes(node: NamedDirectory | AnyFile, accessed: NewTime, modified: NewTime): void {
     HostNode.check(node);
     if (node.kind === "file") {
@@ -455,7 +459,10 @@ export class NamedTree implements FileTree {
     attempt(() => Deno.renameSync(host, newHost));
   }
 
-  /** Makes a hard link. Both ends must be writable: it would make one grant's file another's. @throws WasiError */
+  /**
+   * Makes a hard link. Both ends must be writable, because the link adds a file of one grant to another. @throws
+   * WasiError
+   */
   linkAt(
     from: NamedDirectory,
     path: GuestPath,
@@ -488,7 +495,7 @@ export class NamedTree implements FileTree {
     newPath = textOf(newPath);
     if (target === "") throw new WasiError("no-entry");
     if (target.includes("\0")) throw new WasiError("invalid");
-    // A link out of the tree would lead other programs of the user where the plugin may not go.
+    // A link out of the tree would lead the user's other programs to places where the plugin may not go.
     if (target.startsWith("/")) throw new WasiError("not-permitted");
     const { path: names, directory } = this.#resolveLast(to, newPath, true);
     const host = pathIn(to.mount, names);
@@ -499,7 +506,7 @@ export class NamedTree implements FileTree {
     attempt(() => makeSymlink(target, host));
   }
 
-  /** @throws WasiError invalid where there is no link */
+  /** @throws WasiError invalid if it is no link */
   readLinkAt(from: NamedDirectory, path: GuestPath): Uint8Array {
     path = textOf(path);
     const { host, info } = this.#existing(from, path, false);
@@ -517,14 +524,14 @@ export class NamedTree implements FileTree {
     return { host, info };
   }
 
-  /** Where a name is to be made, moved or removed: a link in the last place is not followed, whatever slashes follow. */
+  /** Resolves a name to create, move or remove. Does not follow a link at the end, even with slashes after it. */
   #resolveLast(from: NamedDirectory, path: string, makes = false): Resolved {
     const bare = path.replace(/\/+$/, "");
     const resolved = this.#resolve(from, bare === "" ? path : bare, false, makes);
     return { ...resolved, directory: resolved.directory || bare !== path };
   }
 
-  /** `makes`: what it names is to be made, or replaced. @throws WasiError no-entry, not-permitted for what is denied */
+  /** `makes`: the file is to be created or replaced. @throws WasiError no-entry, not-permitted for a denied path */
   #resolve(from: NamedDirectory, path: string, follow: boolean, makes = false): Resolved {
     HostNode.check(from);
     const { mount } = from;
@@ -547,7 +554,7 @@ export class NamedTree implements FileTree {
     };
     const resolved = resolvePath(tree, from.path, path, follow);
     visible(resolved.path);
-    // What was granted is a file: a directory that took its place is not.
+    // The grant is for a file. A directory in its place is not granted.
     if (
       mount.only && resolved.path.length > 0 && lstat(pathIn(mount, resolved.path.slice(0, 1)))?.isDirectory
     ) {
@@ -562,7 +569,7 @@ export class NamedTree implements FileTree {
     return resolved;
   }
 
-  /** What of a mount is denied. */
+  /** The denied paths of a mount. */
   #denials(mount: Mount): Pick<Tree, "denies"> {
     if (!this.#protection.denies) return {};
     const now = this.#protection.now();
@@ -580,13 +587,13 @@ export class NamedTree implements FileTree {
     };
   }
 
-  /** A file with a further name in what is denied. @throws WasiError no-entry */
+  /** Refuses a file with a further name below something denied. @throws WasiError no-entry */
   #refuseDeniedFile(host: string, info: Deno.FileInfo | undefined): void {
     if (!this.#protection.denies || !info || info.isDirectory) return;
     if (this.#protection.now().deniesLinkOf(entryOf(info, host))) throw new WasiError("no-entry");
   }
 
-  /** What is told of a directory does not tell how many of those in it are denied. */
+  /** A directory's attributes without its link count, which would reveal how many denied directories it has. */
   #shown(host: string, info: Deno.FileInfo): Stat {
     const stat = statOf(info);
     if (!info.isDirectory || !this.#protection.denies) return stat;
@@ -597,7 +604,7 @@ export class NamedTree implements FileTree {
 
   [Symbol.dispose](): void {}
 
-  /** What was opened is what the path names, with no link anywhere in it. @throws WasiError access */
+  /** Checks that the opened file is the one at the path, with no link on the way. @throws WasiError access */
   #verify(mount: Mount, host: string, file: Deno.FsFile): void {
     const opened = attempt(() => file.statSync());
     const meant = attempt(() => Deno.lstatSync(host));
@@ -610,7 +617,7 @@ export class NamedTree implements FileTree {
     refuseSpecial(typeOf(info), only !== undefined, () => isHarmlessDevice(info));
   }
 
-  /** Whether a directory of a mount is at the end of no link: somebody may have put one there since it was resolved. */
+  /** Whether no link leads to a mount's directory: somebody may have added one since it was resolved. */
   #isPlain(mount: Mount, directory: string): boolean {
     for (let at = directory; isWithin(at, mount.host); at = parentOf(at)) {
       if (this.#host.find(at)?.type !== "directory") return false;
@@ -620,14 +627,14 @@ export class NamedTree implements FileTree {
   }
 
   /**
-   * A change of a name in a directory.
+   * Checks a change of a name in a directory.
    *
-   * @returns what is protected just now; undefined where nothing of it could be concerned
+   * @returns the current protection; undefined if the change can't concern it
    * @throws WasiError read-only, not-permitted, access
    */
   #checkChange(mount: Mount, host: string, made?: "directory"): Protected | undefined {
     if (!mount.write) throw new WasiError("read-only");
-    // A mount's own root has no name that is the plugin's.
+    // The plugin can't change the name of a mount's root.
     const parent = host === mount.host ? host : parentOf(host);
     if (!this.#isPlain(mount, parent)) throw new WasiError("access");
     if (!this.#isEntangled(mount)) return undefined;
@@ -638,7 +645,7 @@ export class NamedTree implements FileTree {
     return now;
   }
 
-  /** A change of what is at a path, if anything is. @throws WasiError as {@linkcode #checkChange} */
+  /** Checks a change of the file at a path, if there is one. @throws WasiError as {@linkcode #checkChange} */
   #checkEntry(mount: Mount, host: string, info: Deno.FileInfo | undefined, change: Change): void {
     const now = this.#checkChange(mount, host);
     if (!info || !now && (info.isDirectory || (info.nlink ?? 1) < 2)) return;
@@ -655,7 +662,7 @@ export class NamedTree implements FileTree {
     return entangled;
   }
 
-  /** The overlay that shows at a path, or for the same file under another name. */
+  /** The overlay at a path, or for the same file under another name. */
   #overlayAt(
     mount: Mount,
     host: string,
@@ -663,7 +670,7 @@ export class NamedTree implements FileTree {
     { denied }: Pick<Resolved, "denied"> = { denied: undefined },
   ): Overlay | undefined {
     if (this.#files.overlays.length === 0 || info?.isDirectory) return undefined;
-    // A link shows as one; what is denied, a link that is the overlay's name, is not told to be one.
+    // A link shows as a link. But if the overlay's own name is a denied link, nothing reveals that.
     if (info?.isSymlink && !denied) return undefined;
     const now = this.#protection.now();
     const overlay = info && now.overlayOf(foundOf(info, host).identity);
@@ -682,12 +689,12 @@ export class NamedTree implements FileTree {
 
 const encoder = new TextEncoder();
 
-/** Whether the last name is `.` or `..`, which no file can be made, moved or removed by. */
+/** Whether the last name is `.` or `..`, which can't be created, moved or removed. */
 function endsInDots(path: string): boolean {
   return /(^|\/)\.\.?\/*$/.test(path);
 }
 
-/** A directory is not granted with single files of it. @throws WasiError not-permitted */
+/** Refuses operations on a directory of single granted files. @throws WasiError not-permitted */
 function refuseDirectoryOfFiles({ only, host: root }: Mount, host: string): void {
   if (only && host === root) throw new WasiError("not-permitted");
 }
@@ -696,7 +703,7 @@ function refuse(errno: ErrnoName): never {
   throw new WasiError(errno);
 }
 
-/** A path of the plugin's. @throws WasiError illegal-byte-sequence */
+/** The text of a plugin's path. @throws WasiError illegal-byte-sequence */
 function textOf(path: GuestPath): string {
   if (typeof path === "string") return path;
   try {
@@ -717,26 +724,26 @@ function entryOf(info: Deno.FileInfo, host: string): Entry {
   return { ...foundOf(info, host), type: typeOf(info), links: BigInt(info.nlink ?? 1) };
 }
 
-/** What is told of the file that an overlay shows for, which need not be there. */
+/** The attributes of an overlay's file, which need not exist. */
 function overlayStat(host: string, info: Deno.FileInfo | undefined): Stat {
   return statOf(info ?? attempt(() => Deno.lstatSync(parentOf(host))), "regular-file");
 }
 
-/** Whether a character device is a harmless one: systems number them differently. */
+/** Whether a character device is harmless. Systems number devices differently. */
 function isHarmlessDevice({ rdev }: Deno.FileInfo): boolean {
   return HARMLESS_DEVICES.some((name) => {
     try {
       const known = Deno.statSync(`/dev/${name}`);
       return known.isCharDevice && known.rdev === rdev;
     } catch {
-      return false; // not there, or not to be looked at: then it is not granted either
+      return false; // missing or unreadable, so it is not granted either
     }
   });
 }
 
 /**
- * Files of processes: their memory, environment and open files are the host's and others', not the plugin's. Those of the kernel
- * can be read, but for its memory and its log, and not be changed.
+ * Refuses files of processes: their memory, environment and open files belong to the host and to others. The kernel's
+ * other files can be read, except its memory and its log, and can't be changed.
  */
 function refuseProcess(host: string, changes: boolean): void {
   const refused = changes
@@ -763,7 +770,7 @@ function lstat(host: string): Deno.FileInfo | undefined {
   }
 }
 
-/** Runs an operation of Deno's; what the operating system refused is thrown as a WasiError. */
+/** Runs an operation of Deno's and turns the operating system's errors into WasiError. */
 function attempt<T>(operation: () => T): T {
   try {
     return operation();
@@ -772,7 +779,7 @@ function attempt<T>(operation: () => T): T {
   }
 }
 
-/** Windows renames no directory to the name of another: POSIX does, if that is empty. */
+/** Removes an empty directory in the way: POSIX rename replaces it, Windows does not. */
 function makeWay(host: string, newHost: string): void {
   const [from, to] = [`${host}/`.toLowerCase(), `${newHost}/`.toLowerCase()];
   if (from === to) return;
@@ -785,7 +792,7 @@ function makeWay(host: string, newHost: string): void {
 
 const MILLION = 1_000_000n;
 
-// Deno tells and sets times in milliseconds. What a plugin set is remembered whole, for as long as the file still
+// Deno reads and sets times in milliseconds. The host remembers the exact time that a plugin set, as long as the file
 // shows it, so that a program finds the nanoseconds it wrote.
 const exactTimes = new Map<string, { accessed?: bigint; modified?: bigint }>();
 
@@ -799,7 +806,7 @@ function floorMilliseconds(nanoseconds: bigint): bigint {
   return nanoseconds >= 0n ? nanoseconds / MILLION : (nanoseconds - MILLION + 1n) / MILLION;
 }
 
-/** Times of a link itself, for which Deno has no function but Node's; loaded by whoever needs it. */
+/** Sets the times of a link itself. Only Node's function can, so it is loaded on demand. */
 function setLinkTimes(host: string, accessed: Date, modified: Date): void {
   const { process } = globalThis as unknown as {
     process: {

@@ -1,10 +1,10 @@
-/** Files whose content the host makes up: the kubeconfig's stand-in. */
+/** Overlays: files with content from the host, such as the redacted kubeconfig. */
 
 import { WasiError } from "../errno.ts";
 import type { AnyFile, Stat } from "./file_tree.ts";
 import { HostNode } from "./host_node.ts";
 
-/** Such a file, open. It can be read, and looks otherwise like the file it stands for. */
+/** An open overlay. It can be read, and otherwise has the attributes of the file that it hides. */
 export class OverlayNode extends HostNode implements AnyFile {
   readonly kind = "file";
   readonly type = "regular-file";

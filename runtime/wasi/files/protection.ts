@@ -1,8 +1,8 @@
 /**
- * What a plugin must not change, and what it must not see, whatever it was granted: krew-wasm's own files, kubeconfigs, what
- * was denied. They are described once, by their paths. What is at the end of a path, the links and directories on the way to
- * it, and the place of what is not there yet are then told by identity, so that no other name, spelling, link or mount leads
- * around them. Both file trees ask here.
+ * Protects files that a plugin must not change or see, whatever was granted: krew-wasm's own files, kubeconfigs,
+ * denied files. They are described once, by path. Then the file at the end of each path, the links and directories on
+ * the way, and the places of missing files are recognised by identity. Another name, spelling, link or mount does not
+ * help. Both file trees use it.
  */
 
 import { parentOf } from "../../base/host_path.ts";
@@ -10,38 +10,38 @@ import { type Found, type PathHost, type PathWalk, type Spot, walkPath } from ".
 import type { Files, Overlay } from "../../sandbox/types.ts";
 import { WasiError } from "../errno.ts";
 
-/** What is described: absolute paths of the host, as people write them. */
+/** The protected files: absolute host paths, as people write them. */
 export type ProtectedFiles = Pick<
   Files,
   "overlays" | "protectedPaths" | "unprotectedPaths" | "deniedPaths" | "deniedWrites"
 >;
 
-/** A file system, with one question more. */
+/** A file system that can also look for further names. */
 export interface ProtectionHost extends PathHost {
-  /** Whether a file has a name in a directory, or below it, but not below what is `exempt`. */
+  /** Whether a file has a name in or below a directory, outside of the `exempt` ones. */
   holds(directory: string, identity: string, exempt: ReadonlySet<string>): boolean;
-  /** By how much a change's time may be too early, in milliseconds: clocks of file systems tick. */
+  /** How much too early a change's time may be, in milliseconds: file systems' clocks tick. */
   readonly tick: number;
-  /** Gets ready to answer that of a directory which can't be looked at later. */
+  /** Prepares `holds` for a directory that can't be read later. */
   lookAhead(directory: string, exempt: ReadonlySet<string>): void;
 }
 
-/** What is known of a file. */
+/** A file's attributes. */
 export interface Entry {
   readonly identity: string;
   readonly type: string;
   readonly links: bigint;
 }
 
-/** Identities of a directory and of those above it, itself first. */
+/** Identities of a directory and of those above it, from the bottom up. */
 export type Above = () => Iterable<string>;
 
-/** What is done to an entry: its content is changed, or its name goes, with all that is below it. */
+/** A change of an entry: of its content, or of its name, which moves or removes everything below it. */
 export type Change = "content" | "name";
 
 /** The protection of one run. */
 export class Protection {
-  /** Whether anything is denied to be read. */
+  /** Whether reading anything is denied. */
   readonly denies: boolean;
   #files: ProtectedFiles;
   #host: ProtectionHost;
@@ -53,21 +53,21 @@ export class Protection {
     this.denies = (files.deniedPaths?.length ?? 0) > 0;
   }
 
-  /** What holds at this moment: users, and other programs, move files while a plugin runs. */
+  /** The current protection: users and other programs move files during a run. */
   now(): Protected {
     if (!this.#last?.holds()) this.#last = new Protected(this.#files, this.#host);
     return this.#last;
   }
 }
 
-/** A name in a directory, for the sets. On case-insensitive file systems other spellings are the same name. */
+/** A name in a directory, as a key. On case-insensitive file systems different spellings have the same key. */
 function placeOf(directory: string, name: string): string {
   return `${directory} ${folded(name)}`;
 }
 
 /**
- * A name with all that file systems may take for no difference: case, Unicode's forms, characters that do not show (HFS+), dots
- * and blanks at the end (Windows). Where nothing is yet there is no identity to compare. Pure.
+ * A name without differences that some file system ignores: case, Unicode normalization, invisible characters (HFS+),
+ * dots and blanks at the end (Windows). A missing file has no identity to compare. Pure.
  */
 export function folded(name: string): string {
   return name.normalize("NFKD").replace(/\p{Default_Ignorable_Code_Point}/gu, "").toUpperCase().toLowerCase()
@@ -78,12 +78,12 @@ function deviceOf(identity: string): string {
   return identity.slice(0, identity.indexOf(":"));
 }
 
-/** The names that stand for what is at the end of a way: its own, and those of links to it. */
+/** The names that lead to the end of a path: its own, and those of links to it. */
 function namesOf({ spot, rest, links }: Pick<PathWalk, "spot" | "rest" | "links">): Spot[] {
   return [...(spot && rest.length === 0 ? [spot] : []), ...links.filter(({ last }) => last)];
 }
 
-/** What is protected at one moment. */
+/** The protection at one moment. */
 export class Protected {
   #host: ProtectionHost;
   /** Directories and files that can't be changed, with all below them; denied ones among them. */
@@ -95,16 +95,16 @@ export class Protected {
   #exempt: ReadonlySet<string>;
   #links = new Set<string>();
   #passed = new Set<string>();
-  /** Names of protected things, and of what is missing on the way to them. */
+  /** Names of protected files, and of missing directories on the way to them. */
   #names = new Map<string, "itself" | "on the way">();
   #deniedNames = new Set<string>();
-  /** Directories that such a name is in. */
+  /** Directories that contain such a name. */
   #hiding = new Set<string>();
   #overlays = new Map<string, Overlay>();
   #overlayNames = new Map<string, Overlay>();
-  /** The directories in which names were looked up, and what they were then. */
+  /** The directories that were searched, and their state then. */
   #looked = new Map<string, Found>();
-  /** Whether any later change in them shows by its time. */
+  /** Whether their times would show any later change. */
   #settled: boolean;
 
   constructor(files: ProtectedFiles, host: ProtectionHost) {
@@ -112,7 +112,7 @@ export class Protected {
     const started = Date.now();
     const known = new Map<string, Found | undefined>();
     const once: PathHost = {
-      // Ways have their beginnings in common.
+      // Paths share their beginnings.
       find(path) {
         if (!known.has(path)) known.set(path, host.find(path));
         return known.get(path);
@@ -137,7 +137,7 @@ export class Protected {
     this.#settled = settled;
   }
 
-  /** Whether all is as it was: no name has come or gone in any directory on the way. */
+  /** Whether nothing has changed: no name came or went in any directory on the way. */
   holds(): boolean {
     if (!this.#settled) return false;
     for (const [directory, { identity, changed }] of this.#looked) {
@@ -157,7 +157,7 @@ export class Protected {
     else if (!this.#names.has(place)) this.#names.set(place, "on the way");
   }
 
-  /** The file itself, its name, and the links that are its name. */
+  /** Adds the file itself, its name, and the links that lead to it. */
   #hide({ found, spot, rest, links }: PathWalk): void {
     if (found) this.#deniedEnds.add(found.identity);
     for (const { link, last } of links) if (last) this.#deniedEnds.add(link);
@@ -175,12 +175,12 @@ export class Protected {
     }
   }
 
-  // What must not be seen
+  // Files that the plugin must not see
 
-  /** Whether a name, or what it stands for, is denied itself. */
+  /** Whether a name, or the file with it, is denied itself. */
   deniesAt(directory: string, name: string, identity: string | undefined): boolean {
     const place = placeOf(directory, name);
-    // A kubeconfig that replaced another just now may have the number of a denied file that was.
+    // A kubeconfig that replaced another just now may have the inode number of a denied file that was removed.
     return this.#deniedNames.has(place) || this.deniesFile(identity) && !this.#overlayNames.has(place);
   }
 
@@ -189,53 +189,53 @@ export class Protected {
     return identity !== undefined && this.#deniedEnds.has(identity);
   }
 
-  /** Whether a file is exempt from denials, as the plugin's own directory is. */
+  /** Whether a file is exempt from denials, such as the plugin's own directory. */
   isExempt(identity: string | undefined): boolean {
     return identity !== undefined && this.#exempt.has(identity);
   }
 
-  /** Whether a directory is denied, by itself or by one above it. */
+  /** Whether a directory is denied, itself or through one above it. */
   deniesIn(above: Iterable<string>): boolean {
     return this.#isIn(above, this.#deniedEnds);
   }
 
-  /** Whether a file has a further name below what is denied. */
+  /** Whether a file has a further name below something denied. */
   deniesLinkOf(entry: Entry): boolean {
     return this.#isLinkedIn(this.#denied, entry);
   }
 
-  /** Whether a directory has a name in it that is denied, whether or not something is there. */
+  /** Whether a directory contains a denied name, whether or not the file exists. */
   hidesIn(directory: string): boolean {
     return this.#hiding.has(directory);
   }
 
-  /** The overlay that shows for a file, whatever name it was reached by. */
+  /** The overlay for a file, whatever name led to it. */
   overlayOf(identity: string): Overlay | undefined {
     return this.#overlays.get(identity);
   }
 
-  /** The overlay that has just this name, whether or not its file is there. */
+  /** The overlay with exactly this name, whether or not its file exists. */
   overlayNamed(directory: string, name: string): Overlay | undefined {
     return this.#overlayNames.get(placeOf(directory, name));
   }
 
-  // What must not be changed
+  // Files that the plugin must not change
 
-  /** Whether a change somewhere below a directory could be one of what is protected. */
+  /** Whether a change somewhere below a directory could concern a protected file. */
   concerns(above: readonly string[]): boolean {
     const [directory] = above;
     return directory !== undefined && (this.#passed.has(directory) || this.#isIn(above, this.#ends));
   }
 
-  /** @throws WasiError not-permitted: the directory, or one above it, can't be changed */
+  /** @throws WasiError not-permitted if the directory, or one above it, can't be changed */
   refuseIn(above: Iterable<string>): void {
     if (this.#isIn(above, this.#ends)) refuse();
   }
 
   /**
-   * Refuses a change of a name in a directory.
+   * Refuses a change of a protected name in a directory.
    *
-   * @param made a directory may be made on the way to what is not there yet
+   * @param made a directory may be created on the way to a missing file
    * @throws WasiError not-permitted
    */
   refuseName(directory: string, name: string, made?: "directory"): void {
@@ -244,8 +244,8 @@ export class Protected {
   }
 
   /**
-   * Refuses a change of what a name stands for: of what is protected, of a link on the way to it, of a directory above it, and
-   * of the content of a file that has a further name in it.
+   * Refuses a change of a protected file, of a link on the way to it, of a directory above it, and of the content of
+   * a file that has a further name below something protected.
    *
    * @throws WasiError not-permitted
    */
@@ -256,10 +256,10 @@ export class Protected {
   }
 
   /**
-   * Looks for files with further names below what is protected, while that may be looked at.
+   * Looks for files with further names below protected directories, while the process can still read them.
    *
-   * @param granted identities of directories that are granted: a further name is on the same device
-   * @param denied below what is denied, too
+   * @param granted identities of granted directories: a further name is on the same device
+   * @param denied look below denied directories, too
    */
   lookAhead(granted: readonly string[], denied: boolean): void {
     const devices = new Set(granted.map(deviceOf));

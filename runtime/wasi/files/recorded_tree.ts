@@ -1,6 +1,6 @@
 // deno-lint-ignore-file camelcase -- the functions have the names that the specification gives them
 
-/** Files whose refusals are written down: what a plugin tried to change, or to leave its grants by. */
+/** Records refusals of file operations: attempts to change protected files or to leave the grants. */
 
 import type { RunRecord } from "../../sandbox/run_record.ts";
 import { WasiError } from "../errno.ts";
@@ -11,10 +11,10 @@ const decoder = new TextDecoder();
 
 const shown = (path: GuestPath): string => typeof path === "string" ? path : decoder.decode(path);
 
-/** Errors that say no to a plugin. What is not granted is not there, and not heard of here. */
+/** Errors that mean a refusal. A file that is not granted does not exist for the plugin, and is not recorded here. */
 const REFUSALS: ReadonlySet<string> = new Set(["not-permitted", "access", "read-only"]);
 
-/** preview1's functions on paths: what each tries, and which argument is the path's address; its length follows. */
+/** preview1's functions on paths: what each tries, and the argument with the path's address; the length follows it. */
 const PATH_FUNCTIONS: Readonly<Record<string, readonly [what: string, path: number]>> = {
   path_create_directory: ["make", 1],
   path_filestat_get: ["look at", 2],
@@ -28,7 +28,7 @@ const PATH_FUNCTIONS: Readonly<Record<string, readonly [what: string, path: numb
   path_unlink_file: ["remove", 1],
 };
 
-/** Notes a failure of a preview1 function where it is a refusal. */
+/** Records a failure of a preview1 function if it is a refusal. */
 export function recordRefusal(
   record: RunRecord,
   memory: Memory,
@@ -42,19 +42,19 @@ export function recordRefusal(
   try {
     target = shown(memory.slice(Number(args[path]), Math.min(Number(args[path + 1]) >>> 0, 4096)));
   } catch {
-    return; // it names nothing: past the memory's end
+    return; // no path: the address is past the memory's end
   }
   record.denied(`${what} "${target}"`);
 }
 
-/** The tree, with every refusal noted in the record. */
+/** Wraps the tree so that every refusal is recorded. */
 export function recordTree(tree: FileTree, record: RunRecord): FileTree {
   const noting = <T>(what: string, path: GuestPath, run: () => T): T => {
     const { told } = record;
     try {
       return run();
     } catch (error) {
-      // Where a person might have been asked, it was written down there.
+      // A permission request records its own refusals.
       if (error instanceof WasiError && REFUSALS.has(error.errno) && record.told === told) {
         record.denied(`${what} "${shown(path)}"`);
       }

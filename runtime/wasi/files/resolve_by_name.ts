@@ -1,45 +1,46 @@
 /**
- * Resolution of a plugin's paths: component by component, every link followed here and never by the operating
- * system, so that no path leaves the tree it starts in. Pure over two questions to the file system.
+ * Resolves a plugin's paths name by name. It follows every link itself instead of the operating system, so no path
+ * leaves its tree. Pure: it asks the file system two questions.
  */
 
 import { WasiError } from "../errno.ts";
 
-/** The questions. Paths are lists of names below the tree's root. */
+/** The file system. Paths are lists of names below the tree's root. */
 export interface Tree {
-  /** The target of the link at `path`; undefined where there is no link, or nothing. */
+  /** The target of the link at `path`; undefined if it is no link or missing. */
   readLink(path: readonly string[]): string | undefined;
-  /** Whether a directory is at `path`. @throws WasiError no-entry where nothing is */
+  /** Whether a directory is at `path`. @throws WasiError no-entry if nothing is there */
   isDirectory(path: readonly string[]): boolean;
   /**
-   * Whether what is, or would be, at `path` is denied to the plugin, or exempt from what is denied above it. Asked of the
-   * directory that a path starts in, too. Without it nothing is denied.
+   * Whether `path`, existing or not, is denied to the plugin, or exempt from a denial above it. Also called for the
+   * starting directory. Without this function nothing is denied.
    */
   denies?(path: readonly string[]): "denied" | "exempt" | undefined;
 }
 
-/** Where a path leads. */
+/** The result of a resolution. */
 export interface Resolved {
-  /** Names below the root, no link among them; all but the last are directories. */
+  /** Names below the root, without links. All but the last are directories. */
   readonly path: readonly string[];
-  /** The path ended in a slash or a dot: what it names must be a directory. */
+  /** The path ended in a slash or a dot: it must name a directory. */
   readonly directory: boolean;
-  /** `here`: what it names is denied, whether or not it is there. `above`: something that it goes through is. */
+  /** `here`: the file is denied, whether or not it exists. `above`: the path goes through something denied. */
   readonly denied: "here" | "above" | undefined;
 }
 
-/** As Linux: a path with more links than this is a loop. */
+/** Linux's limit: a path with more links is a loop. */
 const MAX_LINKS = 40;
-/** As Linux's PATH_MAX and NAME_MAX, in UTF-8 bytes at most three times as many. */
+/** Linux's PATH_MAX and NAME_MAX, here in UTF-16 units, which have at most three UTF-8 bytes each. */
 const MAX_PATH = 4096;
 const MAX_NAME = 255;
 
 /**
- * Resolves `path` from the directory `base`, above which it never goes. Of a path that goes through what is denied, no error
- * tells whether that is there.
+ * Resolves `path` from the directory `base` and never goes above it. If the path goes through something denied, no
+ * error reveals whether that exists.
  *
- * @param follow whether a link in the last place is followed
- * @throws WasiError not-permitted (absolute, or leaving `base`), loop, not-directory, no-entry, invalid, name-too-long
+ * @param follow whether to follow a link at the end
+ * @throws WasiError not-permitted (absolute, or leaving `base`), loop, not-directory, no-entry, invalid,
+ * name-too-long
  */
 export function resolvePath(tree: Tree, base: readonly string[], path: string, follow: boolean): Resolved {
   if (path === "") throw new WasiError("no-entry");
@@ -94,11 +95,11 @@ function resolveNames(
     if (denies === "exempt") state.denied = undefined;
     else if (denies === "denied" && !state.denied) {
       state.denied = "here";
-      // What it is, a link perhaps, is not told.
+      // Do not reveal what it is; it may be a link.
       if (restIsSlashes) return { path: at, directory: pending.length > 0 };
     }
     const last = pending.length === 0;
-    // `link/` names what the link points to, as in POSIX.
+    // `link/` names the link's target, as in POSIX.
     if (last && !follow) break;
     const target = tree.readLink(at);
     if (target !== undefined) {

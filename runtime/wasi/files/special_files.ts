@@ -1,18 +1,18 @@
-/** What a plugin may open beside regular files and directories. Both file trees ask here, of what they have open. */
+/** Decides which special files a plugin may open. Both file trees use it on the opened file. */
 
 import { WasiError } from "../errno.ts";
 import type { NodeType } from "./file_tree.ts";
 
-/** Devices in `/dev` that hold nothing of anybody's. */
+/** Devices in `/dev` without anybody's data. */
 export const HARMLESS_DEVICES = ["null", "zero", "full", "random", "urandom", "tty"] as const;
 
-/** Whether opening a file could do something by itself: devices and pipes notice it. */
+/** Whether opening a file alone has an effect: devices and pipes notice it. */
 export function isSpecial(type: NodeType | undefined): boolean {
   return type !== undefined && type !== "regular-file" && type !== "directory" && type !== "symbolic-link";
 }
 
 /**
- * Refuses disks and memory by their devices, consoles, and whatever else is no file: what lies there is not held to any grant.
+ * Refuses disks, memory, consoles and other special files, because no grant would limit their content.
  *
  * @param named it was granted by itself, not as one of a directory's files
  * @param isHarmless whether a character device is one of {@linkcode HARMLESS_DEVICES}

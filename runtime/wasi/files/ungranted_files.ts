@@ -1,10 +1,11 @@
 /**
- * Files outside of all mounts. A program can name only what is below a directory it was given, so it is given the root, `/`,
- * in which nothing is but the way to its mounts. What it names there and is not granted, a person may grant; without one it
- * is noted, so that the missing grant can be told. What is granted is one more mount of the tree behind, with all of its rules.
+ * Handles paths outside of all mounts. A WASI program can name only paths below its preopens, so it gets the root,
+ * `/`, which contains only the way to its mounts. If a plugin names another path there, a person may grant it.
+ * Without a person the host records it, so that it can name the missing grant at exit. A granted path becomes one
+ * more mount of the wrapped tree, with all of its rules.
  *
- * wasi-libc looks relative and absolute paths up alike, below `.` or `/`, whichever it was given last, and cuts slashes and
- * dots off their front: a path here may be of either kind.
+ * wasi-libc resolves relative and absolute paths alike, below the last preopen of `.` and `/`, and removes slashes
+ * and dots at the front. So a path here may be relative or absolute.
  */
 
 import type { AskedFile, FileRequests, Files, Mount } from "../../sandbox/types.ts";
@@ -24,15 +25,15 @@ import type {
 } from "./file_tree.ts";
 import type { MaybePromise } from "../streams/streams.ts";
 
-/** A directory on the way to mounts, or a mount that can be read only, where a change may be asked for. */
+/** A directory on the way to mounts, or a read-only mount in which a change may be asked for. */
 class UngrantedDirectory extends HostNode implements DirectoryNode {
   readonly kind = "directory";
-  /** So that changes get as far as the question. */
+  /** Lets changes get as far as the permission request. */
   readonly writable = true;
 
   /**
-   * `path`: absolute, as the plugin sees it. `under`: what is there; for the directory the user stands in, which stands for
-   * the root as well, with `path` "/".
+   * `path`: absolute, as the plugin sees it. `under`: the directory's content. The current directory also stands for
+   * the root; its `path` is "/".
    */
   constructor(readonly path: string, readonly under?: DirectoryNode, readonly mount?: Seen) {
     super();
@@ -41,23 +42,23 @@ class UngrantedDirectory extends HostNode implements DirectoryNode {
   close(): void {}
 }
 
-/** Where an operation goes on. */
+/** The node and path with which an operation continues. */
 interface Route {
   readonly node: DirectoryNode;
   readonly path: GuestPath;
-  /** Called when a directory was made there that stays granted. */
+  /** Called after creating a directory that stays granted. */
   readonly made?: () => void;
 }
 
-/** What is to be made where nothing is. */
+/** What to create if nothing is there. */
 type Making = "file" | "directory";
 
-/** A mount by where the plugin sees it. */
+/** A mount with its absolute path for the plugin. */
 interface Seen extends Mount {
   readonly node: DirectoryNode;
 }
 
-/** A tree that asks for files that are not granted. */
+/** A tree that asks for paths without a grant. */
 export class AskingTree implements FileTree {
   readonly roots: readonly { readonly guest: string; readonly node: DirectoryNode }[];
   readonly maxOpen: number;
@@ -66,7 +67,7 @@ export class AskingTree implements FileTree {
   #tree: FileTree;
   #requests: FileRequests;
   #mounts: Seen[];
-  /** The root of all, where that is granted. */
+  /** The root mount, if everything is granted. */
   #root: Seen | undefined;
 
   constructor(tree: FileTree, files: Files, requests: FileRequests) {
@@ -85,15 +86,15 @@ export class AskingTree implements FileTree {
       new UngrantedDirectory("/", node)
     );
     const roots = [
-      // Single files are found from the root, so that what is beside them is asked for as well.
+      // Single files are reached from the root, so that the host can ask for files beside them, too.
       ...seen.filter(({ guest, only }) => guest !== "." && (root || !only)).map((mount) => ({
         guest: mount.guest,
         node: mount.write ? mount.node : new UngrantedDirectory(mount.guest, mount.node, mount),
       })),
       ...(root ? [] : [{ guest: "/", node: new UngrantedDirectory("/") }]),
     ];
-    // First: Zig and AssemblyScript take descriptor 3 for the directory the user stands in; where that is not granted, the
-    // root leads there. Last, under another name that wasi-libc reads as `.`: of these and the root it takes the last.
+    // First, because Zig and AssemblyScript take descriptor 3 for the current directory; if that is not granted, the
+    // root serves. Last again, under another name for `.`: wasi-libc uses the last of `.` and `/`.
     this.roots = current.length > 0
       ? [
         ...current.map((node) => ({ guest: ".", node })),
@@ -165,7 +166,7 @@ export class AskingTree implements FileTree {
   readDirectory(node: DirectoryNode): Listing {
     if (!(node instanceof UngrantedDirectory)) return this.#tree.readDirectory(node);
     if (node.under) return this.#tree.readDirectory(node.under);
-    throw new WasiError("access"); // what else is there is not for the plugin to know
+    throw new WasiError("access"); // the plugin must not know what else is there
   }
 
   removeDirectoryAt(from: DirectoryNode, path: GuestPath): void {
@@ -216,7 +217,7 @@ export class AskingTree implements FileTree {
     this.#tree[Symbol.dispose]();
   }
 
-  /** Where a path leads: into a mount, to a directory on the way to one, or, if it is granted now, into a new one. */
+  /** The route of a path: into a mount, to a directory on the way to one, or into a new mount that is granted now. */
   #route(
     from: DirectoryNode,
     path: GuestPath,
@@ -235,11 +236,11 @@ export class AskingTree implements FileTree {
       return kind === "read" ? { node: from.mount.node, path } : this.#changeIn(from.mount, text, making);
     }
     if (under && this.#isThere(under, text)) return { node: under, path };
-    // Where all is granted: what is not in the root either is meant to be made where the user stands.
+    // Everything is granted, and the path is not below the root: create it in the current directory.
     if (under && this.#root && !this.#isThere(this.#root.node, text)) return { node: under, path };
     const absolute = normalized(`${from.path}/${text}`);
     const directory = /(?:^|\/)\.?$/.test(text);
-    // A file that was granted by itself is found from the directory the user stands in, too.
+    // A single granted file is reached from the current directory, too.
     const found = this.#find(absolute) ??
       (from.path === "/" ? this.#find(normalized(`${this.#requests.cwd}/${text}`)) : undefined);
     if (found) {
@@ -253,22 +254,22 @@ export class AskingTree implements FileTree {
     const host = this.#meant(absolute, from, text, kind);
     const real = host === undefined ? "" : realIn(this.#tree, host);
     const decision = host === undefined ? "no" : this.#ask(kind, host, real, making);
-    // While a person thinks, another plugin could make it lead elsewhere.
+    // While a person decides, another plugin could change where the path leads.
     if (host === undefined || decision === "no" || realIn(this.#tree, host) !== real) {
-      // What is named below the user's own directory fails there as it would without questions.
+      // A path below the current directory fails as it would without permission requests.
       if (under) return { node: under, path };
-      throw new WasiError(kind === "write" ? "access" : "no-entry"); // the same, whatever is there
+      throw new WasiError(kind === "write" ? "access" : "no-entry"); // the same error, whether or not something is there
     }
     const asked = { host, real, guest: guestPath(host), write: kind === "write", making };
     return this.#open(asked, decision, directory);
   }
 
-  /** A change in what is granted to be read only. */
+  /** The route of a change in a read-only grant. */
   #changeIn(mount: Seen, path: string, making: Making): Route {
     const below = normalized(`/${path}`);
     const host = pathMeant(onHost(mount, below));
     const guest = below === "/" ? mount.guest : normalized(`${mount.guest}${below}`);
-    // As for any path that leaves its directory, or can't be: that is told there.
+    // A path that leaves its directory or is impossible fails there.
     if (/(?:^|\/)\.\.(?:\/|$)/.test(path) || this.#tree.probe(parentOf(host)) === undefined) {
       return { node: mount.node, path };
     }
@@ -276,7 +277,7 @@ export class AskingTree implements FileTree {
     if (granted) return { node: granted.node, path: restOf(guest, granted.guest) };
     const real = realIn(this.#tree, host);
     const decision = this.#ask("write", host, real, making);
-    // Read-only, it says.
+    // Fails there as read-only.
     if (decision === "no" || realIn(this.#tree, host) !== real) return { node: mount.node, path };
     return this.#open({ host, real, guest, write: true, making }, decision, /\/$/.test(path));
   }
@@ -286,7 +287,7 @@ export class AskingTree implements FileTree {
     return this.#requests.ask({ kind, path, real, directory });
   }
 
-  /** Whether the first name of a path is in a directory, as far as it shows. */
+  /** Whether the first name of a path is in a directory, as far as the plugin sees. */
   #isThere(under: DirectoryNode, path: string): boolean {
     const first = path.split("/").find((name) => name !== "" && name !== ".");
     if (first === undefined || first === "..") return true;
@@ -297,18 +298,18 @@ export class AskingTree implements FileTree {
       if (error instanceof WasiError && (error.errno === "no-entry" || error.errno === "not-directory")) {
         return false;
       }
-      if (error instanceof WasiError) return true; // there, and refused: it is told there
+      if (error instanceof WasiError) return true; // it exists but is refused: the operation itself reports it
       throw error;
     }
   }
 
-  /** The most specific mount that a path is in. */
+  /** The most specific mount for a path. */
   #find(absolute: string): (Seen & { readonly rest: string }) | undefined {
     let best: (Seen & { readonly rest: string }) | undefined;
     for (const seen of this.#mounts) {
       if (!isWithin(absolute, seen.guest)) continue;
       const rest = restOf(absolute, seen.guest);
-      // A directory of single files shows those, if nothing shows all of it.
+      // A directory of single files shows only those, unless another mount shows all of it.
       const shows = !seen.only || seen.only.includes(rest.split("/")[0]!);
       if (!shows && (rest !== "." || best?.guest === seen.guest)) continue;
       if (!best || seen.guest.length >= best.guest.length) best = { ...seen, rest };
@@ -316,7 +317,7 @@ export class AskingTree implements FileTree {
     return best;
   }
 
-  /** The host's path that is meant: as it stands, or below the directory the user stands in. undefined: nothing is there. */
+  /** The host path: absolute, or below the current directory; undefined if nothing is there. */
   #meant(
     absolute: string,
     from: UngrantedDirectory,
@@ -328,13 +329,16 @@ export class AskingTree implements FileTree {
     if (from.path === "/" && !from.under) candidates.push(pathMeant(normalized(`${cwd}/${text}`)));
     const there = candidates.find((path) => this.#tree.probe(path) !== undefined);
     if (there !== undefined || kind === "read") return there;
-    // To be made: in a directory that is there, the user's own before the root of all.
+    // To create: in an existing directory, the current one first, then the root.
     return candidates.filter((path) => !from.under || parentOf(path) !== "/").findLast((path) =>
       this.#tree.probe(parentOf(path))?.type === "directory"
     );
   }
 
-  /** A mount for what was granted: the directory, or the one file in its own. `real` is where it led when it was asked for. */
+  /**
+   * A mount for a granted path: the directory, or the single file in its directory. `real` is where the path led when
+   * the person was asked.
+   */
   #open(
     { host, real, guest, write, making }: Pick<Mount, "host" | "guest" | "write"> & {
       readonly real: string;
@@ -370,13 +374,13 @@ export class AskingTree implements FileTree {
   }
 }
 
-/** Where a path of the host's leads, free of links; of what is not there yet, the directory that it would be in. */
+/** The real path, free of links. For a missing file, based on its directory. */
 export function realIn(tree: FileTree, host: string): string {
   const parent = () => tree.probe(parentOf(host))?.real ?? parentOf(host);
   return tree.probe(host)?.real ?? joined(parent(), baseName(host));
 }
 
-/** What is told of a directory that is made up. */
+/** Attributes of a directory that exists only for the plugin. */
 function synthetic(path: string): Stat {
   let hash = 0xcbf29ce484222325n; // FNV-1a
   for (const byte of new TextEncoder().encode(path)) {
@@ -403,7 +407,7 @@ function textOf(path: GuestPath): string | undefined {
   }
 }
 
-/** Without empty names, dots, and what `..` takes back. */
+/** Removes empty names, dots, and names before `..`. */
 function normalized(path: string): string {
   const names: string[] = [];
   for (const name of path.split("/")) {
@@ -422,7 +426,7 @@ function joined(directory: string, name: string): string {
   return directory === "/" ? `/${name}` : `${directory}/${name}`;
 }
 
-/** What the host calls a path in a mount: of what was granted by a link, the link, which is what its user knows. */
+/** The host path in a mount. If a link was granted, the link's path, which the user knows. */
 function onHost(mount: Mount, below: string): string {
   if (!mount.only) {
     const host = mount.through?.[0] ?? mount.host;

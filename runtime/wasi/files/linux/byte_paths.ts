@@ -1,4 +1,4 @@
-/** Paths as bytes: names of Linux's need not be text. Pure. */
+/** Paths as bytes, because Linux names need not be text. Pure. */
 
 import { WasiError } from "../../errno.ts";
 import type { GuestPath } from "../file_tree.ts";
@@ -8,7 +8,7 @@ export const SLASH = 0x2f;
 const DOT = 0x2e;
 const encoder = new TextEncoder();
 
-/** A path's last name, and the path of the directory it is in, empty for the one where it starts. */
+/** A path's last name, and the path to its directory; empty if that is the starting directory. */
 export function nameOf(path: GuestPath): { parent: Uint8Array; name: Uint8Array; bare: Uint8Array } {
   const bytes = bytesOf(path);
   if (bytes.length === 0) throw new WasiError("no-entry");
@@ -30,14 +30,14 @@ export function bytesOf(path: GuestPath): Uint8Array {
   return typeof path === "string" ? encoder.encode(path) : path;
 }
 
-/** Whether a path is one name, of what is in the directory where it starts. */
+/** Whether a path is a single name in the starting directory. */
 export function isName(path: GuestPath): boolean {
   return typeof path === "string"
     ? path !== "" && path !== ".." && !path.includes("/")
     : path.length > 0 && !path.includes(SLASH) && !(path.length === 2 && isDots(path));
 }
 
-/** Bytes as text, one character each: for comparing. */
+/** Bytes as text, one character each, for comparisons. */
 export function latin1(bytes: Uint8Array): string {
   let text = "";
   for (const byte of bytes) text += String.fromCharCode(byte);

@@ -1,10 +1,10 @@
 /**
- * The system calls of Linux that the files of a plugin need, through Deno's FFI: on open directories, with names as
- * bytes, as Deno's own functions are not. One symbol of libc, `syscall`, serves all.
+ * Linux system calls for a plugin's files, through Deno's FFI. Unlike Deno's own functions they work relative to open
+ * directories and take names as bytes. One symbol of libc, `syscall`, serves them all.
  *
- * The library is opened once, before the plugin runs; what is called after that needs no permission, so that the
- * process may give up `ffi` in between. Pointers are of one buffer that lives as long as the kernel does; the
- * plugin's own memory is passed as a view, whose address the engine takes at each call, so that memory may grow.
+ * The library is opened once, before the plugin runs. Later calls need no permission, so the process can give up
+ * `ffi` in between. Pointers refer to one buffer that lives as long as the kernel object. The plugin's memory is
+ * passed as a view, whose address the engine takes at each call, so the memory may grow.
  */
 
 import { type ErrnoName, isAbsence, WasiError } from "../../errno.ts";
@@ -34,7 +34,7 @@ interface Numbers {
   readonly unlinkat: bigint;
   readonly utimensat: bigint;
   readonly write: bigint;
-  /** Flags of open that differ between architectures. */
+  /** open() flags that differ between architectures. */
   readonly O_DIRECTORY: number;
   readonly O_NOFOLLOW: number;
 }
@@ -97,7 +97,7 @@ const NUMBERS: Readonly<Record<typeof Deno.build.arch, Numbers>> = {
   },
 };
 
-/** The same number everywhere. */
+/** The same number on every architecture. */
 const OPENAT2 = 437n;
 
 /** Flags of {@linkcode Kernel.open}. */
@@ -112,7 +112,7 @@ export const O_PATH = 0o10000000;
 const O_CLOEXEC = 0o2000000;
 const O_APPEND = 0o2000n;
 
-/** Instead of a directory's descriptor: the process's current directory, for paths of the host's. */
+/** Stands for the current directory in place of a directory's descriptor, for host paths. */
 export const AT_FDCWD = -100;
 
 const HERE = BigInt(AT_FDCWD);
@@ -129,7 +129,7 @@ const F_SETFL = 4n;
 const RLIMIT_NOFILE = 7n;
 const UTIME_NOW = (1n << 30n) - 1n;
 const UTIME_OMIT = (1n << 30n) - 2n;
-/** File systems that are no files but the kernel's ear and mouth, by their numbers (include/uapi/linux/magic.h). */
+/** Pseudo file systems of the kernel, by magic number (include/uapi/linux/magic.h). */
 const KERNEL_FILES: ReadonlyMap<bigint, KernelFiles> = new Map([
   [0x9fa0n, "proc"],
   [0x62656572n, "state"], // sysfs
@@ -146,7 +146,7 @@ const KERNEL_FILES: ReadonlyMap<bigint, KernelFiles> = new Map([
   [0xcafe4a11n, "debug"], // bpf
   [0x6165676cn, "debug"], // pstore
 ]);
-/** null, zero, full, random, urandom and tty in /dev (Linux, Documentation/admin-guide/devices.txt). */
+/** Device numbers of null, zero, full, random, urandom and tty in /dev (Linux, Documentation/admin-guide/devices.txt). */
 const HARMLESS: ReadonlySet<string> = new Set(["1:3", "1:5", "1:7", "1:8", "1:9", "5:0"]);
 
 const PATH_MAX = 4096;
@@ -154,7 +154,7 @@ const BILLION = 1_000_000_000n;
 const EAGAIN = 11;
 const EINTR = 4;
 const EXDEV = 18;
-/** The most one call reads or writes; Linux's own limit is a page short of 2 GiB. */
+/** The maximum of bytes in one call. Linux's own limit is one page less than 2 GiB. */
 const MAX_TRANSFER = 1 << 30;
 
 // include/uapi/asm-generic/errno-base.h and errno.h, the same on both architectures.
@@ -195,11 +195,12 @@ const ERRNOS: Readonly<Record<number, ErrnoName>> = {
   75: "overflow",
   84: "illegal-byte-sequence",
   95: "unsupported",
-  116: "no-entry", // ESTALE: a network's file that is gone
+  116: "no-entry", // ESTALE: a deleted file on a network file system
   122: "quota",
 };
 
-// The buffer that pointers are of: two paths, the structures of statx, openat2 and utimensat, an empty path, paths that stay.
+// The scratch buffer that pointers refer to: two paths, the structures of statx, openat2 and utimensat, an empty
+// path, pinned paths.
 const FIRST_PATH = 0;
 const SECOND_PATH = 8192;
 const STATX = 16384;
@@ -213,8 +214,8 @@ const PINNED = 24576;
 const SCRATCH = 57344;
 
 /**
- * libc's `syscall`: a number and, of the six arguments it can take, the five that are needed here; -1 for a failure that
- * errno tells. All are bigints: with one number among them the engine leaves its fast path, which takes three times as long.
+ * libc's `syscall` with five of its six arguments; -1 for a failure, with the reason in errno. All are bigints: a
+ * single number among them makes the engine leave its fast path, and the call takes three times as long.
  */
 type Syscall = (
   number: bigint,
@@ -234,13 +235,13 @@ type BufferSyscall = (
 
 const encoder = new TextEncoder();
 
-/** Of processes, of the kernel's state, or what the kernel is debugged with. */
+/** proc: processes. state: the kernel's state. debug: its debugging interfaces. */
 export type KernelFiles = "proc" | "state" | "debug";
 
-/** What is known of a file at a glance: all that every open asks. */
+/** The attributes that every open needs. */
 export type Glance = Pick<Stat, "type" | "dev" | "ino" | "links">;
 
-/** The kernel. Descriptors are numbers; whoever opens one closes it. Every function throws WasiError. */
+/** System calls. Descriptors are numbers, and the caller closes what it opened. Every function throws WasiError. */
 export class Kernel {
   readonly O_DIRECTORY: number;
   readonly O_NOFOLLOW: number;
@@ -250,13 +251,13 @@ export class Kernel {
   #numbers: Numbers;
   #scratch = new Uint8Array(SCRATCH);
   #view = new DataView(this.#scratch.buffer);
-  /** Paths of the host's that are asked about again and again, by where they stand in the scratch buffer. */
+  /** Host paths that are used repeatedly, by their address in the scratch buffer. */
   #pinned = new Map<string, bigint>();
   #pinnedTo = PINNED;
   #base: bigint;
   #lastDevice = 0;
   #lastDeviceBig = 0n;
-  /** Where the parts of the scratch buffer are. */
+  /** Addresses of the scratch buffer's parts. */
   #first: bigint;
   #second: bigint;
   #statxAt: bigint;
@@ -281,13 +282,13 @@ export class Kernel {
     ({ O_DIRECTORY: this.O_DIRECTORY, O_NOFOLLOW: this.O_NOFOLLOW } = this.#numbers);
   }
 
-  /** The kernel, or undefined where it has no openat2 or the process may not call it. Takes the permission `ffi`. */
+  /** The system calls; undefined without openat2 or without the right to call it. Needs the permission `ffi`. */
   static load(): Kernel | undefined {
     if (Deno.build.os !== "linux" || !(Deno.build.arch in NUMBERS)) return undefined;
     try {
       const { symbols } = Deno.dlopen("libc.so.6", {
         syscall: { parameters: ["i64", "i64", "i64", "i64", "i64", "i64"], result: "i32" },
-        // A view in the third place: reads, writes and directory entries go straight to and from it.
+        // The third argument is a view: reads, writes and directory entries use that memory directly.
         transfer: {
           name: "syscall",
           parameters: ["i64", "i64", "buffer", "i64", "i64"],
@@ -295,7 +296,7 @@ export class Kernel {
         },
         __errno_location: { parameters: [], result: "pointer" },
       });
-      // errno is of this thread, on which all calls are made; as memory it can be read without a permission.
+      // errno of this thread, which makes all calls. Reading it as memory needs no permission.
       const errno = new Int32Array(Deno.UnsafePointerView.getArrayBuffer(symbols.__errno_location()!, 4));
       const kernel = new Kernel(
         symbols.syscall as Syscall,
@@ -309,12 +310,12 @@ export class Kernel {
     }
   }
 
-  /** Why the last call failed. */
+  /** The reason of the last failure. */
   #error(): WasiError {
     return new WasiError(ERRNOS[this.#errno[0]!] ?? "io");
   }
 
-  /** undefined where the last call failed since nothing is there; why it failed is thrown else. */
+  /** Returns undefined if the last call failed because nothing is there. Otherwise throws the failure. */
   #unlessAbsent(): undefined {
     const error = this.#error();
     if (!isAbsence(error)) throw error;
@@ -335,10 +336,10 @@ export class Kernel {
     return this.#second;
   }
 
-  /** Puts a path where it stays, as long as there is room. */
+  /** Stores a path permanently while the buffer has space. */
   #pin(path: string): bigint {
     const at = this.#pinnedTo;
-    // No character takes more than three bytes.
+    // No UTF-16 unit takes more than three bytes.
     if (at + path.length * 3 + 1 > SCRATCH) return this.#putFirst(path);
     this.#put(path, at);
     this.#pinnedTo = this.#scratch.indexOf(0, at) + 1;
@@ -368,16 +369,16 @@ export class Kernel {
   }
 
   /**
-   * Opens a path from a directory. `beneath`: never outside it, nor through the links of /proc (`RESOLVE_BENEATH`,
-   * `RESOLVE_NO_MAGICLINKS`, openat2(2)); what leads there is not permitted.
+   * Opens a path from a directory. `beneath`: the path may not leave the directory, nor use the magic links of /proc
+   * (`RESOLVE_BENEATH`, `RESOLVE_NO_MAGICLINKS`, openat2(2)); otherwise it fails with not-permitted.
    */
   open(directory: number, path: GuestPath, flags: number, beneath: boolean): number {
     return this.#open(directory, path, flags, beneath ? RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS : 0);
   }
 
   /**
-   * Opens a path in which no name is a link (`RESOLVE_NO_SYMLINKS`), beneath a directory, or one of the host's.
-   * @throws WasiError loop where one is
+   * Opens a path without links (`RESOLVE_NO_SYMLINKS`), beneath a directory or on the host.
+   * @throws WasiError loop for a link
    */
   openPlain(directory: number, path: GuestPath, flags: number): number {
     const beneath = directory === AT_FDCWD ? 0 : RESOLVE_BENEATH;
@@ -387,7 +388,7 @@ export class Kernel {
   #open(directory: number, path: GuestPath, flags: number, resolve: number): number {
     const pointer = this.#putFirst(path);
     const view = this.#view;
-    // Three numbers of 64 bits, of which the upper halves stay 0.
+    // Three 64-bit numbers, whose upper halves stay 0.
     view.setUint32(HOW, flags | O_CLOEXEC, true);
     view.setUint32(HOW + 8, (flags & O_CREAT) === 0 ? 0 : 0o666, true);
     view.setUint32(HOW + 16, resolve, true);
@@ -396,7 +397,7 @@ export class Kernel {
       const fd = this.#call(OPENAT2, from, pointer, this.#how, 24n, 0n);
       if (fd >= 0) return fd;
       const errno = this.#errno[0];
-      // Something was renamed while a `..` was resolved, and the kernel can't be sure: it asks to try again.
+      // Something was renamed during the resolution of a `..`; the kernel asks to try again.
       if ((errno === EAGAIN || errno === EINTR) && attempts < 1000) continue;
       throw errno === EXDEV && resolve !== 0 ? new WasiError("not-permitted") : this.#error();
     }
@@ -406,20 +407,20 @@ export class Kernel {
     this.#call(this.#numbers.close, big(fd), 0n, 0n, 0n, 0n);
   }
 
-  /** What is open. */
+  /** Attributes of an open file. */
   stat(fd: number): Stat {
     this.#statx(fd, this.#empty, AT_EMPTY_PATH);
     return this.#stat();
   }
 
-  /** Whether the device that is open, as a path perhaps, is one of HARMLESS_DEVICES (special_files.ts). */
+  /** Whether an open character device is one of HARMLESS_DEVICES (special_files.ts). It may be open as a path only. */
   isHarmlessDevice(fd: number): boolean {
     this.#statx(fd, this.#empty, AT_EMPTY_PATH);
     const view = this.#view;
     return HARMLESS.has(`${view.getUint32(STATX + 128, true)}:${view.getUint32(STATX + 132, true)}`);
   }
 
-  /** What is at a path just now; undefined where nothing is. The path may lead out of the directory. */
+  /** The type of the file at a path; undefined if nothing is there. The path may leave the directory. */
   typeAt(directory: number, path: GuestPath, follow: boolean): NodeType | undefined {
     const flags = follow ? 0n : AT_SYMLINK_NOFOLLOW;
     const pointer = this.#putFirst(path);
@@ -430,26 +431,26 @@ export class Kernel {
     return typeOfMode(this.#view.getUint16(STATX + 28, true));
   }
 
-  /** What is open, in a third of the time. */
+  /** A few attributes of an open file, in a third of the time. */
   glance(fd: number): Glance {
     this.#statx(fd, this.#empty, AT_EMPTY_PATH);
     return this.#glance();
   }
 
-  /** A directory at a glance, and whether a mount begins there (Linux 5.8). */
+  /** The same for a directory, and whether it is a mount point (Linux 5.8). */
   glanceDirectory(fd: number): Glance & { readonly isMountRoot: boolean } {
     this.#statx(fd, this.#empty, AT_EMPTY_PATH);
     const isMountRoot = (this.#view.getUint32(STATX + 8, true) & STATX_ATTR_MOUNT_ROOT) !== 0;
     return { ...this.#glance(), isMountRoot };
   }
 
-  /** Whether a mount begins at a name in a directory (Linux 5.8). */
+  /** Whether a name in a directory is a mount point (Linux 5.8). */
   isMountRootAt(directory: number, name: GuestPath): boolean {
     this.#statx(directory, this.#putFirst(name), AT_SYMLINK_NOFOLLOW);
     return (this.#view.getUint32(STATX + 8, true) & STATX_ATTR_MOUNT_ROOT) !== 0;
   }
 
-  /** The number of the mount that what is open belongs to, as in /proc/self/mountinfo. */
+  /** The mount ID of an open file, as in /proc/self/mountinfo. */
   mountId(fd: number): bigint {
     this.#check(
       this.#call(
@@ -464,13 +465,13 @@ export class Kernel {
     return this.#view.getBigUint64(STATX + 144, true);
   }
 
-  /** A name in a directory, the link itself where it is one. */
+  /** Attributes of a name in a directory. Does not follow a link. */
   statAt(directory: number, name: GuestPath): Stat {
     this.#statx(directory, this.#putFirst(name), AT_SYMLINK_NOFOLLOW);
     return this.#stat();
   }
 
-  /** A path of the host's, links followed, or the link in its last place; undefined where nothing is (`isAbsence`). */
+  /** Attributes of a host path; `follow`: of a link's target. Returns undefined if nothing is there (`isAbsence`). */
   glanceHost(path: string, follow = true): Glance | undefined {
     const pointer = this.#pinned.get(path) ?? this.#pin(path);
     const flags = follow ? 0n : AT_SYMLINK_NOFOLLOW;
@@ -478,7 +479,7 @@ export class Kernel {
     return result < 0 ? this.#unlessAbsent() : this.#glance();
   }
 
-  /** When what was looked at last was changed (ctime), in milliseconds since 1970, with fractions. */
+  /** The ctime of the file that was looked at last, in milliseconds since 1970, with fractions. */
   changed(): number {
     const view = this.#view;
     return Number(view.getBigInt64(STATX + 96, true)) * 1000 + view.getUint32(STATX + 104, true) / 1e6;
@@ -500,7 +501,7 @@ export class Kernel {
     };
   }
 
-  /** A device by its major and minor number: the same one for most files. */
+  /** A device number from major and minor. Keeps the last one, because most files share it. */
   #device(major: number, minor: number): bigint {
     const number = major * 2 ** 20 + minor; // 12 and 20 bits (include/linux/kdev_t.h)
     if (number !== this.#lastDevice) {
@@ -523,19 +524,19 @@ export class Kernel {
     };
   }
 
-  /** Which of the kernel's file systems what is open is of; undefined for files. */
+  /** The kernel's pseudo file system that an open file belongs to; undefined for a regular file system. */
   kernelFiles(fd: number): KernelFiles | undefined {
     this.#check(this.#call(this.#numbers.fstatfs, big(fd), this.#statfs, 0n, 0n, 0n));
     return KERNEL_FILES.get(BigInt.asUintN(32, this.#view.getBigInt64(STATFS, true)));
   }
 
-  /** Reads from `offset`; undefined: on from where the descriptor is. */
+  /** Reads from `offset`; undefined: from the descriptor's position. */
   read(fd: number, into: Uint8Array, offset: bigint | undefined): number {
     const { pread64, read } = this.#numbers;
     return this.#transfer(offset === undefined ? read : pread64, fd, into, offset);
   }
 
-  /** Writes at `offset`; undefined: on from where the descriptor is, or at the end if it appends. */
+  /** Writes at `offset`; undefined: at the descriptor's position, or at the end if it appends. */
   write(fd: number, bytes: Uint8Array, offset: bigint | undefined): number {
     const { pwrite64, write } = this.#numbers;
     return this.#transfer(offset === undefined ? write : pwrite64, fd, bytes, offset);
@@ -566,7 +567,7 @@ export class Kernel {
     this.#check(this.#call(this.#numbers.fallocate, big(fd), 0n, offset, length, 0n));
   }
 
-  /** `advice` as Linux numbers it. */
+  /** `advice` in Linux's numbering. */
   advise(fd: number, offset: bigint, length: bigint, advice: number): void {
     this.#call(this.#numbers.fadvise64, big(fd), offset, length, BigInt(advice), 0n);
   }
@@ -576,7 +577,7 @@ export class Kernel {
     this.#check(this.#call(dataOnly ? fdatasync : fsync, big(fd), 0n, 0n, 0n, 0n));
   }
 
-  /** Sets the times of what is open, which may be open as a path only. */
+  /** Sets the times of an open file, which may be open as a path only. */
   setTimes(fd: number, accessed: NewTime, modified: NewTime): void {
     [accessed, modified].forEach((time, index) => {
       const at = TIMES + index * 16;
@@ -599,7 +600,7 @@ export class Kernel {
     this.#check(this.#call(this.#numbers.mkdirat, big(directory), pointer, 0o777n, 0n, 0n));
   }
 
-  /** `tree`: a directory, which must be empty; else anything but a directory. */
+  /** `tree`: removes an empty directory; otherwise anything but a directory. */
   remove(directory: number, name: GuestPath, tree: boolean): void {
     const pointer = this.#putFirst(name);
     const flags = tree ? AT_REMOVEDIR : 0n;
@@ -611,7 +612,7 @@ export class Kernel {
     this.#check(this.#call(this.#numbers.renameat2, BigInt(from), old, BigInt(to), target, 0n));
   }
 
-  /** Makes a hard link, of a link itself where the name is one. */
+  /** Makes a hard link. Does not follow a link. */
   link(from: number, name: GuestPath, to: number, newName: GuestPath): void {
     const [old, target] = [this.#putFirst(name), this.#putSecond(newName)];
     this.#check(this.#call(this.#numbers.linkat, BigInt(from), old, BigInt(to), target, 0n));
@@ -622,7 +623,7 @@ export class Kernel {
     this.#check(this.#call(this.#numbers.symlinkat, text, big(directory), pointer, 0n, 0n));
   }
 
-  /** The target of a link in a directory, or of an open one if the name is empty. @throws WasiError invalid: no link */
+  /** The target of a link in a directory; with an empty name, of an open link. @throws WasiError invalid: no link */
   readLink(directory: number, name: GuestPath): Uint8Array {
     const pointer = this.#putFirst(name);
     const length = this.#check(
@@ -638,15 +639,15 @@ export class Kernel {
     return this.#scratch.slice(TARGET, TARGET + length);
   }
 
-  /** Fills a buffer with entries of an open directory; returns how many bytes, 0 at the end. */
+  /** Fills a buffer with entries of an open directory; returns the byte count, 0 at the end. */
   readEntries(fd: number, into: Uint8Array<ArrayBuffer>): number {
     const { getdents64 } = this.#numbers;
     return this.#check(this.#callWith(getdents64, big(fd), into, BigInt(into.length), 0n));
   }
 
   /**
-   * Raises the process's limit of open files to `wanted` where it may, and returns the limit. It holds for programs that
-   * it starts too (a credential helper), as if the user had called `ulimit -n`.
+   * Raises the process's limit of open files up to `wanted` and returns the new limit. Programs that it starts (a
+   * credential helper) inherit the limit, as after `ulimit -n`.
    */
   raiseFileLimit(wanted: number): number {
     const view = this.#view;
@@ -662,7 +663,7 @@ export class Kernel {
   }
 }
 
-/** Entries as {@linkcode Kernel.readEntries} gave them (struct linux_dirent64), each by where it starts. */
+/** Entries from {@linkcode Kernel.readEntries} (struct linux_dirent64), each by its offset. */
 export class RawEntries {
   #bytes: Uint8Array<ArrayBuffer>;
   #view: DataView<ArrayBuffer>;
@@ -676,7 +677,7 @@ export class RawEntries {
     return this.#view.getBigUint64(at, true);
   }
 
-  /** Where the next one starts. */
+  /** The offset of the next entry. */
   end(at: number): number {
     return at + this.#view.getUint16(at + 16, true);
   }
@@ -709,7 +710,7 @@ const ENTRY_TYPES: Readonly<Record<number, NodeType>> = {
   12: "socket",
 };
 
-/** The bigints of descriptors and other small numbers: making one takes as long as a check. */
+/** Bigints of small numbers such as descriptors. Making one takes as long as a check. */
 const SMALL = Array.from({ length: 64 }, (_, number) => BigInt(number));
 
 function big(number: number): bigint {

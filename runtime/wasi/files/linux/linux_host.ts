@@ -1,6 +1,6 @@
 /**
- * What the protection of a plugin's files (protection.ts) asks of Linux: what stands at a path, which directories are above one
- * that is open, and whether a file has a name below one.
+ * Answers protection.ts's questions on Linux: what is at a path, which directories are above an open one, and whether
+ * a file has a name below a directory.
  */
 
 import { parentOf } from "../../../base/host_path.ts";
@@ -13,24 +13,24 @@ import { DirectoryListing, identityOf } from "./linux_nodes.ts";
 import { type Mountpoint, otherPlaces, parseMounts } from "../mountinfo.ts";
 import type { ProtectionHost } from "../protection.ts";
 
-/** As Linux: no path has more names. */
+/** Linux allows no path with more names. */
 const MAX_DEPTH = 2048;
-/** The most bytes that are read of the list of mounts; a machine has some hundred bytes for each. */
+/** How many bytes of the mount list to read. A machine has a few hundred bytes for each mount. */
 const MAX_MOUNTS = 4 << 20;
 
-/** The most files of a directory that are looked at ahead. */
+/** How many files of a directory to look at ahead. */
 const MAX_AHEAD = 20_000;
 
-/** The host's files by their paths, through the kernel: no permission of Deno's is needed. */
+/** Looks at host paths with system calls, without Deno's permissions. */
 export class LinuxHost implements ProtectionHost {
   #kernel: Kernel;
   readonly tick = 50;
-  /** /proc/self/mountinfo, not parsed: few plugins change what is near to anything protected. */
+  /** /proc/self/mountinfo, not parsed: few plugins change files near protected ones. */
   #mountinfo: readonly Uint8Array[] | undefined;
   #mounts: readonly Mountpoint[] | undefined;
-  /** Where the roots of mounts lie by other mounts, by their numbers. */
+  /** Paths of the mounts' roots through other mounts, by mount ID. */
   #sources = new Map<bigint, string | undefined>();
-  /** Of directories that may not be listed any more, their files with further names; undefined for too many to know. */
+  /** For directories that can't be listed any more: their files with further names; undefined if there are too many. */
   #linked = new Map<string, ReadonlySet<string> | undefined>();
 
   constructor(kernel: Kernel) {
@@ -52,7 +52,7 @@ export class LinuxHost implements ProtectionHost {
     try {
       return this.#kernel.glanceHost(path, false);
     } catch (error) {
-      if (isErrno(error, "name-too-long", "invalid")) return undefined; // no path at all
+      if (isErrno(error, "name-too-long", "invalid")) return undefined; // no valid path
       throw error;
     }
   }
@@ -61,8 +61,8 @@ export class LinuxHost implements ProtectionHost {
     try {
       return new TextDecoder("utf-8", { fatal: true }).decode(this.#kernel.readLink(AT_FDCWD, path));
     } catch (error) {
-      if (isAbsence(error) || isErrno(error, "invalid")) return undefined; // no link is there any more
-      // Where it leads is not known: nothing can tell what must be left alone.
+      if (isAbsence(error) || isErrno(error, "invalid")) return undefined; // the link has gone
+      // The link's target is unknown, so nothing can tell which files are protected.
       throw error instanceof WasiError ? error : new WasiError("illegal-byte-sequence");
     }
   }
@@ -73,7 +73,8 @@ export class LinuxHost implements ProtectionHost {
       fd = this.#openListed(AT_FDCWD, directory, 0);
     } catch (error) {
       if (!isErrno(error, "access")) throw error;
-      // The kernel refuses it by now; what is of another device was not looked at, and can't have a further name.
+      // The kernel refuses to list it by now. Files of other devices were not looked at, and can't have further
+      // names.
       return this.#linked.has(directory) && this.#linked.get(directory)?.has(identity) !== false;
     }
     const ino = BigInt(identity.slice(identity.indexOf(":") + 1));
@@ -89,13 +90,13 @@ export class LinuxHost implements ProtectionHost {
       this.#linked.set(directory, left > 0 ? linked : undefined);
     } catch (error) {
       if (!isErrno(error, "access")) throw error;
-      this.#linked.set(directory, undefined); // it may hold any file
+      this.#linked.set(directory, undefined); // unknown: it may contain any file
     }
   }
 
   /**
-   * Opens a directory to list it; undefined where nothing is, or nothing that this user gets to, not even by its name.
-   * @throws WasiError access where names in it can be used but not listed
+   * Opens a directory to list it; undefined if nothing is there, or nothing that this user can reach.
+   * @throws WasiError access if its names can be used but not listed
    */
   #openListed(from: number, path: GuestPath, flags: number): number | undefined {
     const kernel = this.#kernel;
@@ -109,7 +110,10 @@ export class LinuxHost implements ProtectionHost {
     }
   }
 
-  /** Gathers the files of an open directory that have further names, and closes it; returns how many may still be looked at. */
+  /**
+   * Collects the files of an open directory that have further names, and closes it; returns how many files may still
+   * be looked at.
+   */
   #collect(fd: number, exempt: ReadonlySet<string>, into: Set<string>, left: number): number {
     const kernel = this.#kernel;
     const listing = new DirectoryListing(kernel, fd);
@@ -133,7 +137,7 @@ export class LinuxHost implements ProtectionHost {
     return left;
   }
 
-  /** Whether a file is somewhere in an open directory, which is closed. */
+  /** Whether a file is somewhere below an open directory. Closes the directory. */
   #holds(fd: number, identity: string, ino: bigint, exempt: ReadonlySet<string>): boolean {
     const kernel = this.#kernel;
     const listing = new DirectoryListing(kernel, fd);
@@ -154,8 +158,8 @@ export class LinuxHost implements ProtectionHost {
   }
 
   /**
-   * Identities of an open directory and of those above it, up to the root of all; of one that is mounted a second time
-   * (mount --bind), of those above its first place, too.
+   * Identities of an open directory and all directories above it, up to the root. For a directory that is mounted a
+   * second time (mount --bind), the directories above its first place, too.
    */
   *above(directory: number): Generator<string> {
     const kernel = this.#kernel;
@@ -181,7 +185,7 @@ export class LinuxHost implements ProtectionHost {
     throw new WasiError("not-permitted");
   }
 
-  /** The same of what is mounted at a name in a directory, be it a file; nothing of what is not. */
+  /** The same for a mount point in a directory, which may be a file; nothing if the name is no mount point. */
   *aboveMounted(directory: number, name: GuestPath): Generator<string> {
     const kernel = this.#kernel;
     if (!kernel.isMountRootAt(directory, name)) return;
@@ -213,7 +217,7 @@ export class LinuxHost implements ProtectionHost {
     }
   }
 
-  /** Where the root of a mount lies by another mount of the same file system; undefined where no other shows it. */
+  /** The path of a mount's root through another mount of the same file system; undefined if no other mount shows it. */
   #sourceOf(fd: number, identity: string): string | undefined {
     const id = this.#kernel.mountId(fd);
     if (!this.#sources.has(id)) this.#sources.set(id, this.#findSource(id, identity));
@@ -225,7 +229,7 @@ export class LinuxHost implements ProtectionHost {
     return mount && otherPlaces(mount, this.mounts).find((path) => this.find(path)?.identity === identity);
   }
 
-  /** All mounts that this process saw; none where the system does not tell. */
+  /** All mounts that this process saw; none if the system does not tell. */
   get mounts(): readonly Mountpoint[] {
     this.lookAtMounts();
     const decoder = new TextDecoder();
@@ -234,7 +238,7 @@ export class LinuxHost implements ProtectionHost {
     );
   }
 
-  /** Looks at the mounts while that may be done (runtime/sandbox/kernel/restrict.ts). */
+  /** Reads the mounts before the process loses the right to (runtime/sandbox/kernel/restrict.ts). */
   lookAtMounts(): void {
     this.#mountinfo ??= this.#readMounts();
   }
@@ -256,7 +260,7 @@ export class LinuxHost implements ProtectionHost {
         kernel.close(fd);
       }
     } catch (error) {
-      if (!isAbsence(error)) throw error; // else there is no /proc, or the kernel refuses it by now
+      if (!isAbsence(error)) throw error; // otherwise /proc is missing, or the kernel refuses it by now
     }
     return parts;
   }

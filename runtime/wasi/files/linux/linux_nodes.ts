@@ -1,4 +1,4 @@
-/** What is open of a plugin's files on Linux, and what a directory lists. What may be opened is linux_tree.ts' to tell. */
+/** Open files, directories and listings on Linux. linux_tree.ts decides what may be opened. */
 
 import type { Mount } from "../../../sandbox/types.ts";
 import { isAbsence, WasiError } from "../../errno.ts";
@@ -7,7 +7,7 @@ import { HostNode } from "../host_node.ts";
 import type { AnyFile, DirectoryNode, Entry, Listing, NodeType, Stat } from "../file_tree.ts";
 import { type Glance, type Kernel, RawEntries } from "./file_calls.ts";
 
-/** Bytes of directory entries that are asked for at once. */
+/** How many bytes of directory entries to read at once. */
 const ENTRIES = 65536;
 
 /** A granted tree. */
@@ -16,13 +16,16 @@ export interface Root {
   readonly fd: number;
   readonly identity: string;
   readonly only: readonly string[] | undefined;
-  /** Whether something protected is in it, or it is in something protected; found out before the first change. */
+  /** Whether it contains something protected, or is inside of it; found out before the first change. */
   entangled: boolean | undefined;
-  /** Whether something is mounted in it; found out with that. */
+  /** Whether it contains mount points; found out at the same time. */
   hasMounts: boolean;
 }
 
-/** An open directory: the root of a granted tree, which stays open with the tree, or one that the plugin opened. */
+/**
+ * An open directory: the root of a granted tree, which stays open with the tree, or a directory that the plugin
+ * opened.
+ */
 export class OpenDirectory extends HostNode implements DirectoryNode {
   readonly kind = "directory";
   #close: (() => void) | undefined;
@@ -42,12 +45,12 @@ export class OpenDirectory extends HostNode implements DirectoryNode {
   }
 }
 
-/** An open file. It was looked at when it was opened: here nothing is checked but how. */
+/** An open file. All checks of the file were made when it was opened. */
 export class OpenFile extends HostNode implements AnyFile {
   readonly kind = "file";
   #kernel: Kernel;
   #closed = false;
-  /** A pipe or terminal has no places: what is read is what comes next. */
+  /** False for a pipe or terminal, which has no positions: a read returns the next bytes. */
   #places = true;
   #appends = false;
 
@@ -96,7 +99,7 @@ export class OpenFile extends HostNode implements AnyFile {
     this.#appends = append;
   }
 
-  /** Whether a transfer failed because of the place it was to be at. There is none from then on. */
+  /** Whether a transfer failed because the file has no positions. Remembers that. */
   #hasNoPlaces(error: unknown): boolean {
     if (!(error instanceof WasiError && error.errno === "invalid-seek")) return false;
     this.#places = false;
@@ -122,14 +125,14 @@ export class OpenFile extends HostNode implements AnyFile {
     try {
       this.#kernel.allocate(this.fd, offset, length);
     } catch (error) {
-      // Not every file system can; the file is as long as asked for, as POSIX wants.
+      // Some file systems can't allocate. The file still gets the length, as POSIX requires.
       if (!(error instanceof WasiError && error.errno === "unsupported")) throw error;
       if (offset + length > this.size()) this.setSize(offset + length);
     }
   }
 
   advise(offset: bigint, length: bigint, advice: number): void {
-    // preview1 numbers `sequential` and `random` the other way round than POSIX_FADV_….
+    // preview1 swaps the numbers of `sequential` and `random` in POSIX_FADV_….
     this.#kernel.advise(this.fd, offset, length, [0, 2, 1, 3, 4, 5][advice] ?? 0);
   }
 
@@ -145,8 +148,8 @@ export class OpenFile extends HostNode implements AnyFile {
 }
 
 /**
- * Entries of an open directory, asked for as they are needed and kept as the kernel gave them. Where all of a plugin's listings
- * together take too much memory, the first entries of a long one are forgotten.
+ * Entries of an open directory, read on demand and kept in the kernel's format. If all of a plugin's listings
+ * together take too much memory, a long listing forgets its first entries.
  */
 export class DirectoryListing implements Listing {
   #kernel: Kernel;
@@ -156,18 +159,18 @@ export class DirectoryListing implements Listing {
   #kept: Kept;
   #open = true;
   #ended = false;
-  /** What was read, each with the number of its first entry. */
+  /** The entries read so far, each block with the number of its first entry. */
   #blocks: { readonly first: number; readonly entries: RawEntries }[] = [];
   #count = 0;
-  /** Where the entry after the last answer is. */
+  /** The position after the last answer. */
   #block = 0;
   #index = 0;
   #offset = 0;
   #last: { readonly index: number; readonly entry: Entry } | undefined;
 
   /**
-   * @param memory of all listings of a plugin
-   * @param hides files that are not there for the plugin
+   * @param memory shared by all listings of a plugin
+   * @param hides files that the plugin must not see
    */
   constructor(
     kernel: Kernel,
@@ -183,11 +186,11 @@ export class DirectoryListing implements Listing {
   }
 
   at(index: number): Entry | undefined {
-    if (this.#last?.index === index) return this.#last.entry; // one that did not fit is asked for again
+    if (this.#last?.index === index) return this.#last.entry; // asked again for an entry that did not fit
     while (index >= this.#count) if (!this.#more()) return undefined;
     if (index < this.#index || index >= this.#end(this.#block)) {
       const block = this.#blocks.findLastIndex(({ first }) => first <= index);
-      if (block < 0) throw new WasiError("invalid"); // it is forgotten
+      if (block < 0) throw new WasiError("invalid"); // already forgotten
       this.#block = block;
       this.#index = this.#blocks[this.#block]!.first;
       this.#offset = 0;
@@ -199,7 +202,7 @@ export class DirectoryListing implements Listing {
       type: entries.type(this.#offset),
       ino: entries.ino(this.#offset),
     };
-    // Not every file system tells.
+    // Some file systems do not tell the type.
     if (entry.type === "unknown" && this.#open) entry.type = this.#kernel.statAt(this.#fd, entry.name).type;
     this.#offset = entries.end(this.#offset);
     this.#index++;
@@ -220,7 +223,7 @@ export class DirectoryListing implements Listing {
       return false;
     }
     const read = new RawEntries(buffer);
-    // Without the two that every directory has, which each face makes for itself.
+    // Without `.` and `..`, which preview1 and WASI 0.2 each add themselves.
     const kept = new Uint8Array(length);
     let used = 0;
     let count = 0;
@@ -241,7 +244,7 @@ export class DirectoryListing implements Listing {
     return true;
   }
 
-  /** Makes room for so many bytes more. @throws WasiError insufficient-memory */
+  /** Reserves memory for more bytes. @throws WasiError insufficient-memory */
   #keep(bytes: number): void {
     if (!this.#memory.fits(bytes)) {
       this.#blocks = [];
@@ -258,7 +261,7 @@ export class DirectoryListing implements Listing {
     try {
       return this.#hides(name, identityOf(this.#kernel.statAt(this.#fd, name)));
     } catch (error) {
-      if (isAbsence(error)) return false; // gone meanwhile
+      if (isAbsence(error)) return false; // deleted meanwhile
       throw error;
     }
   }
@@ -274,7 +277,7 @@ export class DirectoryListing implements Listing {
 
 let buffer: Uint8Array<ArrayBuffer> | undefined;
 
-/** What a file is told by, under whatever name. */
+/** A file's identity, whatever its name. */
 export function identityOf({ dev, ino }: Glance): string {
   return `${dev}:${ino}`;
 }

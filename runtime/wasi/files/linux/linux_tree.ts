@@ -1,12 +1,13 @@
 /**
- * The files of a plugin on Linux: every mount is an open directory, and every operation is relative to one. The kernel
- * resolves paths (openat2) and lets none out of the directory it starts in, whatever is renamed or linked meanwhile;
- * names are bytes, times nanoseconds. What is decided here is what the kernel can't know: which files show as
- * something else (overlays), which can't be changed (the store), which of a directory show at all (a grant of one file).
+ * The files of a plugin on Linux. Every mount is an open directory, and every operation is relative to one. The
+ * kernel resolves paths (openat2) and never leaves the starting directory, even if something is renamed or linked
+ * meanwhile. Names are bytes, times are nanoseconds. This file decides what the kernel can't know: which files show
+ * as something else (overlays), which can't be changed (the store), and which names of a directory show (a grant of
+ * one file).
  *
- * These are recognised by device and inode of what was opened, so that no other name (a link, a hard link, a mount)
- * leads around them. A second process with the same grant can't move them either: whatever would move, replace or link
- * them, or a directory above them, is refused, in each process.
+ * It recognises these files by device and inode after opening, so another name (a link, a hard link, a mount) does
+ * not help. A second process with the same grant can't move them either: every process refuses to move, replace or
+ * link them or a directory above them.
  */
 
 import { isBelow } from "../../../base/host_path.ts";
@@ -53,28 +54,28 @@ import { type Change, type Protected, Protection } from "../protection.ts";
 import { isSpecial, refuseSpecial } from "../special_files.ts";
 import type { MaybePromise } from "../../streams/streams.ts";
 
-/** The most files a plugin may have open at once, where the system lets a process have as many. */
+/** How many files a plugin may have open at once, if the system's limit allows. */
 const MAX_OPEN = 16384;
-/** Descriptors the host keeps for itself: its connections, files and libraries. */
+/** Descriptors for the host itself: connections, files and libraries. */
 const RESERVED = 128;
-/** As Linux: a path with more links than this is a loop. */
+/** Linux's limit: a path with more links is a loop. */
 const MAX_LINKS = 40;
 const encoder = new TextEncoder();
 
-/** What was opened may be what was there before something that does not show was put in its place: it is opened again. */
+/** The file may have been replaced by one that the plugin must not see: open it again. */
 class Replaced extends Error {}
 
-/** Where a change is made: a name in an open directory. */
+/** The place of a change: a name in an open directory. */
 interface Place {
   readonly root: Root;
   readonly directory: number;
-  /** As given, slashes at its end included; they say that it has to be a directory. */
+  /** As given, with slashes at its end, which require a directory. */
   readonly name: Uint8Array;
-  /** Without those. */
+  /** Without those slashes. */
   readonly bare: Uint8Array;
 }
 
-/** The tree, or undefined where the kernel is not to be had. @throws AppError GRANT_INVALID */
+/** The tree; undefined if the system calls are not available. @throws AppError GRANT_INVALID */
 export function openLinuxTree(files: Files): FileTree | undefined {
   kernel ??= Kernel.load();
   if (!kernel) return undefined;
@@ -82,7 +83,7 @@ export function openLinuxTree(files: Files): FileTree | undefined {
   return files.outside ? new OutsideTree(tree, kernel, files) : tree;
 }
 
-/** The one of the process, which is loaded while there is a right to. */
+/** The process's system calls, loaded while it has the permission. */
 let kernel: Kernel | undefined;
 
 class LinuxTree implements FileTree {
@@ -95,14 +96,14 @@ class LinuxTree implements FileTree {
   #host: LinuxHost;
   #protection: Protection;
   #mounted: number[] = [];
-  /** What the directories that are being read take. */
+  /** Memory of the open listings. */
   #listings = new HostMemory();
   #contents = new Map<Overlay, MaybePromise<Uint8Array>>();
-  /** Whether a device's files are the kernel's. */
+  /** Devices that were looked at: the kernel's pseudo file system, or undefined. */
   #devices = new Map<bigint, KernelFiles | undefined>();
-  /** The last one that is not, as most files are of the same. */
+  /** The last regular device. Most files are on the same one. */
   #plain: bigint | undefined;
-  /** What was there for each overlay, and for each path that is denied, when it was last looked. */
+  /** The file at each overlay and at each denied path at the last look. */
   #seen: readonly (Glance | undefined)[] = [];
 
   constructor(kernel: Kernel, files: Files) {
@@ -110,7 +111,7 @@ class LinuxTree implements FileTree {
     this.#files = files;
     this.#host = new LinuxHost(kernel);
     this.#protection = new Protection(files, this.#host);
-    // A directory that is read takes two.
+    // A listing takes two descriptors.
     const limit = kernel.raiseFileLimit(2 * MAX_OPEN + RESERVED);
     this.maxOpen = Math.min(MAX_OPEN, Math.max(16, Math.floor((limit - RESERVED) / 2)));
     const nodes = files.mounts.map((mount) => this.mount(mount));
@@ -127,7 +128,7 @@ class LinuxTree implements FileTree {
     if (granted.length === 0) return;
     this.#host.lookAtMounts();
     if (!granted.some(({ node }) => node.writable)) return;
-    // What is denied may still be listed (runtime/sandbox/kernel/kept_access.ts).
+    // The process may still list denied directories (runtime/sandbox/kernel/kept_access.ts).
     this.#protection.now().lookAhead(granted.map(({ node }) => node.root.identity), false);
   }
 
@@ -165,11 +166,11 @@ class LinuxTree implements FileTree {
       const real = new TextDecoder("utf-8", { fatal: true }).decode(
         kernel.readLink(AT_FDCWD, `/proc/self/fd/${fd}`),
       );
-      // A pipe's name, or a socket's, is no path: nothing can be granted by it.
+      // A pipe or socket has a name that is no path, so it can't be granted.
       return real.startsWith("/") ? { type: kernel.stat(fd).type, real } : undefined;
     } catch (error) {
       if (error instanceof WasiError && !isAbsence(error)) throw error;
-      return undefined; // a name that is no text can't be granted
+      return undefined; // only names that are text can be granted
     } finally {
       kernel.close(fd);
     }
@@ -198,7 +199,7 @@ class LinuxTree implements FileTree {
   ): MaybePromise<DirectoryNode | AnyFile> {
     const { root } = from;
     const { write, truncate, directory } = options;
-    // What is no directory yet can't be made one by opening it.
+    // Opening can't create a directory.
     const create = options.create && !directory;
     if (options.create && options.exclusive) {
       const there = this.#existing(from, path, false);
@@ -209,7 +210,7 @@ class LinuxTree implements FileTree {
     }
     if (!create && !write && !truncate) return this.#openToRead(from, path, options);
     if (directory) {
-      // It is opened to be written: whether it is one or not, that can't be.
+      // A directory can't be opened for writing, whether it exists or not.
       const there = this.#existing(from, path, options.follow);
       if (there === undefined) throw new WasiError("no-entry");
       this.#kernel.close(there.fd);
@@ -217,14 +218,14 @@ class LinuxTree implements FileTree {
     }
     const reads = options.read || !write;
     if (!root.mount.write) {
-      // Nothing changes; why not is told as POSIX tells it.
+      // Refuse the change with the error that POSIX requires.
       const there = this.#existing(from, path, options.follow);
       if (there === undefined) throw new WasiError(create ? "read-only" : "no-entry");
       this.#kernel.close(there.fd);
       if (there.stat.type === "symbolic-link") throw new WasiError("loop");
       if (there.stat.type === "directory") throw new WasiError("is-directory");
       if (create && !write && !truncate && !this.#overlayOf(there.stat)) {
-        return this.#openToRead(from, path, options); // it is there: nothing is created
+        return this.#openToRead(from, path, options); // the file exists, so nothing is created
       }
       throw new WasiError("read-only");
     }
@@ -245,7 +246,8 @@ class LinuxTree implements FileTree {
         );
       } catch (error) {
         if (!(error instanceof WasiError)) throw error;
-        // What the user may not write, or is a program that runs, as krew-wasm itself is: the kernel is asked first.
+        // The user may not write it, or it is a running program, such as krew-wasm itself: the kernel's error comes
+        // first.
         if (["access", "not-permitted", "text-file-busy"].includes(error.errno)) {
           this.#refuseEntry(place, this.#kernel.statAt(parent, bare), "content", this.#checkChange(place));
         }
@@ -285,7 +287,7 @@ class LinuxTree implements FileTree {
       if (!(error instanceof WasiError)) throw error;
       const overlay = this.#missingOverlay(from, path, follow, error);
       if (overlay) return this.#overlayNode(overlay.overlay, overlay.stat);
-      // A directory that can be entered but not listed, and a kubeconfig that the user may not read.
+      // For example a directory that can be entered but not listed, or a kubeconfig that the user may not read.
       if (error.errno !== "access") throw error;
       const found = this.#existing(from, path, follow);
       if (found === undefined) throw error;
@@ -370,7 +372,7 @@ class LinuxTree implements FileTree {
       const fd = this.#kernel.open(place.directory, place.name, O_PATH | this.#kernel.O_NOFOLLOW, true);
       try {
         const stat = this.#kernel.stat(fd);
-        if (stat.type === "symbolic-link" && follow) throw new WasiError("loop"); // the next turn follows it
+        if (stat.type === "symbolic-link" && follow) throw new WasiError("loop"); // the next turn follows the link
         this.#refuseDenied(place, false);
         this.#refuseEntry(place, stat, "content", this.#checkChange(place));
         this.#refuseKernel(fd, stat, true);
@@ -388,7 +390,7 @@ class LinuxTree implements FileTree {
     if (node.kind === "directory") {
       refuseDirectoryOfFiles(node.root);
       this.#checkDirectory(node.root, node.fd);
-    } // POSIX lets the owner set times through any descriptor; one that was opened to be read was not looked at.
+    } // POSIX lets the owner set times through any descriptor; a file opened for reading was not checked for changes
     else if (!node.writable) {
       const stat = node.stat();
       if (this.#isEntangled(node.root) || stat.links > 1n) {
@@ -414,7 +416,7 @@ class LinuxTree implements FileTree {
   readDirectory(node: OpenDirectory): Listing {
     HostNode.check(node);
     const kernel = this.#kernel;
-    // Opened again, as `.`, it is the same directory.
+    // Opening `.` gives the same directory.
     if (node.root.only && identityOf(this.#kernel.stat(node.fd)) === node.root.identity) {
       return this.#listOnly(node);
     }
@@ -430,7 +432,7 @@ class LinuxTree implements FileTree {
     );
   }
 
-  /** What shows of the directory of a granted file. */
+  /** The listing of a granted file's directory: the granted names only. */
   #listOnly({ root }: OpenDirectory): Listing {
     const entries: Entry[] = [];
     for (const name of root.only!) {
@@ -483,7 +485,7 @@ class LinuxTree implements FileTree {
         refuseInPlaceOfFile(target.root.mount, stat.type);
         this.#kernel.rename(source.directory, source.name, target.directory, target.name);
         if (!target.root.only) return;
-        // The name may have been another's by then: what is no file does not stay.
+        // The name may have changed hands: keep only a file.
         const { type } = this.#kernel.statAt(target.directory, target.bare);
         if (type === "regular-file") return;
         this.#kernel.rename(target.directory, target.bare, source.directory, source.bare);
@@ -513,7 +515,7 @@ class LinuxTree implements FileTree {
         this.#checkChange(target);
         refuseInPlaceOfFile(target.root.mount, "hard-link");
         this.#kernel.link(source.directory, source.name, target.directory, target.name);
-        // The name may have been another's by then: what was linked is what was looked at, or goes again.
+        // The name may have changed hands: keep the link only if it is the checked file.
         const linked = this.#kernel.statAt(target.directory, target.bare);
         if (identityOf(linked) !== identityOf(stat)) {
           this.#kernel.remove(target.directory, target.bare, false);
@@ -525,7 +527,7 @@ class LinuxTree implements FileTree {
   symlinkAt(target: GuestPath, to: OpenDirectory, newPath: GuestPath): void {
     const text = bytesOf(target);
     if (text.length === 0) throw new WasiError("no-entry");
-    // A link out of the tree would lead other programs of the user where the plugin may not go.
+    // A link out of the tree would lead the user's other programs to places where the plugin may not go.
     if (text[0] === SLASH) throw new WasiError("not-permitted");
     this.#inParent(to, newPath, (place) => {
       this.#refuseDenied(place, true);
@@ -552,7 +554,7 @@ class LinuxTree implements FileTree {
 
   // Resolving
 
-  /** Opens what a path leads to, the kernel resolving it; of a directory that shows a few names, these alone. */
+  /** Opens a path; the kernel resolves it. A directory of single files has only the granted names. */
   #open(from: OpenDirectory, path: GuestPath, flags: number, follow: boolean): number {
     HostNode.check(from);
     const { root, fd } = from;
@@ -573,10 +575,10 @@ class LinuxTree implements FileTree {
   }
 
   /**
-   * Opens what a path leads to. The kernel resolves it, but where it could go through what is denied: then it is resolved here,
-   * so that no error tells what is there, and the kernel takes it name by name, following no link.
+   * Opens a path. The kernel resolves it, unless the path could go through something denied. Then this function
+   * resolves it name by name, without following links in the kernel, so that no error reveals what is there.
    *
-   * @param denied it may go through what is denied, for what shows there in spite of it
+   * @param denied the path may go through something denied, to reach an overlay or an exempt directory
    */
   #reach(from: OpenDirectory, path: GuestPath, flags: number, follow: boolean, denied = false): number {
     const kernel = this.#kernel;
@@ -605,12 +607,12 @@ class LinuxTree implements FileTree {
     });
   }
 
-  /** Opens something as a path, or to use it. */
+  /** Opens a file as a path, or for use. */
   #openAs(root: Root, type: NodeType | undefined, flags: number, open: (flags: number) => number): number {
     return (flags & O_PATH) === 0 ? this.#openToUse(root, type, flags, open) : open(flags);
   }
 
-  /** What is below an open directory, for resolving. Names are bytes, one character each. */
+  /** The files below an open directory, for resolving. Names are bytes, one character each. */
   #treeFrom({ root, fd }: OpenDirectory): Tree {
     const kernel = this.#kernel;
     const now = this.#protection.now();
@@ -644,7 +646,7 @@ class LinuxTree implements FileTree {
     };
   }
 
-  /** The one name that a path leads to in a directory that shows a few; undefined: the directory itself. */
+  /** The granted name that a path refers to in a directory of single files; undefined for the directory itself. */
   #onlyName({ root }: OpenDirectory, path: GuestPath): { name: Uint8Array; bare: Uint8Array } | undefined {
     const bytes = bytesOf(path);
     if (bytes.length === 0) throw new WasiError("no-entry");
@@ -670,7 +672,7 @@ class LinuxTree implements FileTree {
     return { name: slash ? Uint8Array.of(...bare, SLASH) : bare, bare };
   }
 
-  /** What a path leads to, open as a path, which the caller closes; undefined where nothing is. */
+  /** Opens a path without using the file; undefined if nothing is there. The caller closes it. */
   #existing(
     from: OpenDirectory,
     path: GuestPath,
@@ -685,7 +687,7 @@ class LinuxTree implements FileTree {
     }
   }
 
-  /** What was opened, unless it is denied. @throws WasiError no-entry, and it is closed */
+  /** Returns the descriptor unless the file is denied. @throws WasiError no-entry, after closing it */
   #granted(root: Root, fd: number): number {
     if (!this.#protection.denies) return fd;
     return this.#closing(fd, () => {
@@ -694,7 +696,7 @@ class LinuxTree implements FileTree {
     });
   }
 
-  /** Calls with the open directory in which a path's last name is; `denied`: with one that is denied too. */
+  /** Calls `use` with the open directory of a path's last name. `denied`: even with a denied directory. */
   #inParent<T>(from: OpenDirectory, path: GuestPath, use: (place: Place) => T, denied = false): T {
     HostNode.check(from);
     const { root } = from;
@@ -707,7 +709,7 @@ class LinuxTree implements FileTree {
     if (bare.length === 2 && isDots(bare)) this.#kernel.close(this.#open(from, path, O_PATH, false));
     const flags = O_PATH | this.#kernel.O_DIRECTORY;
     if (parent.length === 0) {
-      // Where it starts could be denied itself.
+      // The starting directory could be denied itself.
       if (this.#protection.denies && !denied) this.#kernel.close(this.#reach(from, ".", flags, true));
       return use({ root, directory: from.fd, name, bare });
     }
@@ -720,8 +722,8 @@ class LinuxTree implements FileTree {
   }
 
   /**
-   * Calls with the place where a path ends, links in the last place followed if they are to be: `use` throws `loop` where
-   * it finds one. The directory of each is open while it is used, so that what is checked of it holds.
+   * Calls `use` with the end of a path. `use` throws `loop` at a link, which is then followed if wanted. The
+   * directory stays open during the call, so that its checks stay valid.
    */
   #atEnd<T>(
     from: OpenDirectory,
@@ -774,12 +776,12 @@ class LinuxTree implements FileTree {
     }
   }
 
-  // What must not be changed, or not be seen
+  // Checks of changes and denials
 
   /**
-   * A change of a name in a directory.
+   * Checks a change of a name in a directory.
    *
-   * @returns what is protected just now; undefined where nothing of it could be concerned
+   * @returns the current protection; undefined if the change can't concern it
    * @throws WasiError read-only, not-permitted
    */
   #checkChange(place: Place, made?: "directory"): Protected | undefined {
@@ -788,7 +790,7 @@ class LinuxTree implements FileTree {
     return now;
   }
 
-  /** Looked at when it is open, so that what is protected is what is there by then. */
+  /** Checks an open directory, so that the check applies to this very directory. */
   #checkDirectory(root: Root, directory: number): Protected | undefined {
     if (!root.mount.write) throw new WasiError("read-only");
     if (!this.#isEntangled(root)) return undefined;
@@ -798,16 +800,16 @@ class LinuxTree implements FileTree {
     return now;
   }
 
-  /** A change of what a name stands for. @throws WasiError not-permitted */
+  /** Checks a change of the file with a name. @throws WasiError not-permitted */
   #refuseEntry(place: Place, stat: Glance, change: Change, now: Protected | undefined): void {
-    // Elsewhere a protected file could only be by a further name.
+    // Elsewhere only a further name could lead to a protected file.
     if (!now && (stat.type === "directory" || stat.links < 2n)) return;
     now ??= this.#protection.now();
     now.refuseEntry({ ...stat, identity: identityOf(stat) }, change);
     if (place.root.hasMounts) now.refuseIn(this.#host.aboveMounted(place.directory, place.bare));
   }
 
-  /** Whether something protected is in a tree, or it is in something protected; asked before the first change. */
+  /** Whether a tree contains something protected, or is inside of it. Found out before the first change. */
   #isEntangled(root: Root): boolean {
     if (root.entangled !== undefined) return root.entangled;
     root.hasMounts = this.#host.mounts.some(({ point }) => isBelow(point, root.mount.host));
@@ -815,20 +817,23 @@ class LinuxTree implements FileTree {
       this.#protection.now().concerns([...this.#host.above(root.fd)]);
   }
 
-  /** What is denied itself, whether it is there or not. `made`: it would be made. @throws WasiError */
+  /** Refuses a denied name, whether or not a file exists. `made`: it would be created. @throws WasiError */
   #refuseDenied({ root, directory, bare }: Place, made: boolean): void {
     if (!this.#protection.denies || !this.#isEntangled(root)) return;
     let identity: string | undefined;
     try {
       identity = identityOf(this.#kernel.statAt(directory, bare));
     } catch (error) {
-      if (!isAbsence(error)) throw error; // else nothing that could be known by its identity
+      if (!isAbsence(error)) throw error; // otherwise there is no file to identify
     }
     if (!this.#protection.now().deniesAt(this.#identity(directory), textOf(bare), identity)) return;
     throw new WasiError(!made ? "no-entry" : root.mount.write ? "not-permitted" : "read-only");
   }
 
-  /** A file that is denied, as a file, by the directory that was granted, or by a further name. @throws WasiError no-entry */
+  /**
+   * Refuses a file that is denied itself, through a directory above it, or through a further name. @throws WasiError
+   * no-entry
+   */
   #refuseDeniedFile(root: Root, stat: Glance): void {
     if (!this.#protection.denies) return;
     const now = this.#protection.now();
@@ -838,7 +843,7 @@ class LinuxTree implements FileTree {
     if (denied && !this.#overlayOf(stat)) throw new WasiError("no-entry");
   }
 
-  /** What is told of a directory does not tell how many of those in it are denied. */
+  /** A directory's attributes without its link count, which would reveal how many denied directories it has. */
   #shown(root: Root, stat: Stat): Stat {
     if (stat.type !== "directory" || !this.#protection.denies || !this.#isEntangled(root)) return stat;
     return this.#protection.now().hidesIn(identityOf(stat)) ? { ...stat, links: 1n, size: 0n } : stat;
@@ -848,7 +853,7 @@ class LinuxTree implements FileTree {
     return identityOf(this.#kernel.glance(fd));
   }
 
-  /** Identities of the directories above a file, by the name that the kernel knows it under. */
+  /** Identities of the directories above a file, under the name that the kernel knows. */
   *#aboveFile(fd: number): Generator<string> {
     const kernel = this.#kernel;
     const name = kernel.readLink(AT_FDCWD, `/proc/self/fd/${fd}`);
@@ -866,13 +871,12 @@ class LinuxTree implements FileTree {
   }
 
   /**
-   * Opens a file to use it. A device, or whoever is at a pipe's other end, does not notice before it is decided that it may be
-   * opened.
+   * Opens a file for use. A device, or the other end of a pipe, notices nothing until the opening is allowed.
    *
-   * @param type what was there a moment ago
+   * @param type the file's type a moment ago
    */
   #openToUse(root: Root, type: NodeType | undefined, flags: number, open: (flags: number) => number): number {
-    // What took the place of a file since then is opened without waiting, and refused when it is seen.
+    // If another file took its place, open it without blocking and refuse it after a look.
     if (!isSpecial(type)) return open(flags | O_NONBLOCK);
     const kernel = this.#kernel;
     const seen = open(O_PATH | flags & kernel.O_NOFOLLOW);
@@ -892,8 +896,8 @@ class LinuxTree implements FileTree {
   }
 
   /**
-   * Files of processes: their memory, environment and open files are the host's and others', not the plugin's. Those of the
-   * kernel can be read, but for its memory, its log and what it is debugged with, and not be changed.
+   * Refuses files of processes: their memory, environment and open files belong to the host and to others. The
+   * kernel's other files can be read, except its memory, its log and its debugging interfaces, and can't be changed.
    *
    * @throws WasiError access
    */
@@ -915,7 +919,7 @@ class LinuxTree implements FileTree {
 
   // Overlays
 
-  /** The overlay that shows for a file, whatever name it was reached by. */
+  /** The overlay for a file, whatever name led to it. */
   #overlayOf(stat: Glance): Overlay | undefined {
     const { overlays } = this.#files;
     if (overlays.length === 0 || stat.type === "directory" || stat.type === "symbolic-link") return undefined;
@@ -923,11 +927,11 @@ class LinuxTree implements FileTree {
   }
 
   /**
-   * What was opened, and the overlay that shows for it. Programs replace a kubeconfig by renaming a new one over it: what was
-   * opened just before is the old one, which by now is a file like any other, with credentials in it.
+   * The attributes of an opened file, and its overlay. Programs replace a kubeconfig by renaming a new one over it. A
+   * file that was opened just before is then the old kubeconfig, with credentials, and looks like any other file.
    *
-   * @param made it was not there before
-   * @throws Replaced where something of that kind changed since it was last looked, or what was opened has no name any more
+   * @param made the file is new
+   * @throws Replaced if such a file changed since the last look, or the opened file has lost its name
    */
   #look<T extends Glance>(
     fd: number,
@@ -940,19 +944,19 @@ class LinuxTree implements FileTree {
     const before = this.#seen;
     const now = [...overlays.map(({ host }) => host), ...denied].map((host) => this.#kernel.glanceHost(host));
     this.#seen = now;
-    // After that, so that what was replaced until then shows that it was.
+    // Look after that, so that a file that was replaced meanwhile shows it.
     const stat = look(fd);
     if (stat.type === "directory") return { stat, overlay: undefined };
     const overlay = overlays.find((_, index) => isSame(now[index], stat));
-    // Who writes into a pipe would find it closed if it was opened once more.
+    // The writer of a pipe would see it closed if it was opened again.
     if (overlay || made || stat.type !== "regular-file") return { stat, overlay };
-    // A number may be another file's by now: what is open keeps its own, and shows that it lost its name.
+    // An inode number may be reused. The opened file keeps its own number, and shows that it has no name.
     const named = stat.links > 0n || !this.#isDeleted(fd);
     if (!named || !now.every((glance, index) => isSame(glance, before[index]))) throw new Replaced();
     return { stat, overlay };
   }
 
-  /** Whether what is open has lost its name. Some file systems count no links, so that the count alone does not tell. */
+  /** Whether an open file has lost its name. Some file systems do not count links, so the count alone is not enough. */
   #isDeleted(fd: number): boolean {
     try {
       return latin1(this.#kernel.readLink(AT_FDCWD, `/proc/self/fd/${fd}`)).endsWith(" (deleted)");
@@ -961,13 +965,13 @@ class LinuxTree implements FileTree {
     }
   }
 
-  /** The overlay that has this very name, whether or not its file is there. */
+  /** The overlay with exactly this name, whether or not its file exists. */
   #overlayNamed({ root, directory, bare }: Place): Overlay | undefined {
     if (this.#files.overlays.length === 0 || !this.#isEntangled(root)) return undefined;
     return this.#protection.now().overlayNamed(this.#identity(directory), textOf(bare));
   }
 
-  /** The overlay that shows where no file is. */
+  /** The overlay for a path at which no file exists. */
   #missingOverlay(
     from: OpenDirectory,
     path: GuestPath,
@@ -1005,17 +1009,17 @@ class LinuxTree implements FileTree {
   }
 }
 
-/** A directory is not granted with single files of it. @throws WasiError not-permitted */
+/** Refuses operations on a directory of single granted files. @throws WasiError not-permitted */
 function refuseDirectoryOfFiles({ only }: Root): void {
   if (only) throw new WasiError("not-permitted");
 }
 
-/** A name as text, for comparing with names that people write. */
+/** A name as text, for comparisons with names that people write. */
 function textOf(name: Uint8Array): string {
   return new TextDecoder().decode(name);
 }
 
-/** Whether two are one file; nothing is the same as nothing. */
+/** Whether two are the same file, or both are missing. */
 function isSame(one: Glance | undefined, other: Glance | undefined): boolean {
   return one?.ino === other?.ino && one?.dev === other?.dev;
 }
