@@ -1,6 +1,6 @@
-/** Random bytes of the operating system's generator. */
+/** Random bytes from the operating system's generator. */
 
-// The most that crypto.getRandomValues gives at once (Web Cryptography API).
+// The maximum of one crypto.getRandomValues call (Web Cryptography API).
 const QUOTA = 65536;
 
 /** Fills `into`. */

@@ -213,7 +213,7 @@ export class NamedTree implements FileTree {
   }
 
   /**
-   * Opens what `path` leads to from `from`. The promise is that of a file whose content the host has to make up first.
+   * Opens the file at `path`, from `from`. Returns a promise if the host must first generate the content.
    *
    * @throws WasiError
    */

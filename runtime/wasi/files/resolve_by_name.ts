@@ -115,9 +115,9 @@ function resolveNames(
 }
 
 /**
- * Refuses names that Windows gives to something else than a file of the directory: drives and alternate streams
- * (`c:x`, `file:stream`), paths in disguise (backslashes), devices (`NUL`, `com1.txt`), names that another name is cut
- * to (a dot or blank at the end), and the characters no name has there (Naming Files, Win32).
+ * Refuses names with a special meaning on Windows: drives and alternate streams (`c:x`, `file:stream`), paths
+ * (backslashes), devices (`NUL`, `com1.txt`), names that Windows shortens (a dot or blank at the end), and characters
+ * that Windows forbids (Naming Files, Win32).
  *
  * @throws WasiError no-entry
  */

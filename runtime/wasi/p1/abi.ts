@@ -32,7 +32,7 @@ export const PATH_REMOVE_DIRECTORY = 1n << 25n;
 export const PATH_UNLINK_FILE = 1n << 26n;
 const POLL_FD_READWRITE = 1n << 27n;
 
-// As POSIX has it, the owner sets times through any descriptor, and syncs.
+// As in POSIX, the owner sets times and syncs through any descriptor.
 export const FILE_READ_RIGHTS = FD_READ | FD_SEEK | FD_TELL | FD_ADVISE | FD_FILESTAT_GET |
   POLL_FD_READWRITE | FD_FDSTAT_SET_FLAGS | FD_DATASYNC | FD_SYNC | FD_FILESTAT_SET_TIMES;
 export const FILE_WRITE_RIGHTS = FD_WRITE | FD_ALLOCATE | FD_FILESTAT_SET_SIZE;
@@ -45,7 +45,7 @@ export const DIRECTORY_WRITE_RIGHTS = PATH_CREATE_DIRECTORY | PATH_CREATE_FILE |
   PATH_RENAME_SOURCE | PATH_RENAME_TARGET | PATH_FILESTAT_SET_SIZE | PATH_FILESTAT_SET_TIMES | PATH_SYMLINK |
   PATH_REMOVE_DIRECTORY | PATH_UNLINK_FILE | FD_SYNC | FD_DATASYNC | FD_FILESTAT_SET_TIMES;
 export const DIRECTORY_RIGHTS = DIRECTORY_READ_RIGHTS | DIRECTORY_WRITE_RIGHTS;
-// A terminal or pipe has no positions; programs take a descriptor without them for a terminal (isatty in wasi-libc).
+// A terminal or pipe has no positions. Programs take a descriptor without them for a terminal (isatty in wasi-libc).
 export const STREAM_RIGHTS = FD_READ | FD_WRITE | FD_FDSTAT_SET_FLAGS | FD_FILESTAT_GET | POLL_FD_READWRITE;
 
 // fdflags
@@ -73,7 +73,7 @@ export const FILETYPE: Readonly<Record<NodeType, number>> = {
   "fifo": 0,
 };
 
-/** How the two versions of the interface differ. */
+/** The differences between the two versions of the interface. */
 export interface Version {
   readonly whence: readonly ["set" | "current" | "end", "set" | "current" | "end", "set" | "current" | "end"];
   readonly subscription: {

@@ -1,4 +1,4 @@
-/** The descriptors of a preview1 module: its standard streams, what the sandbox gives, and what it opened. */
+/** The descriptors of a preview1 module: standard streams, preopens, and files that it opened. */
 
 import type { Sandbox } from "../../sandbox/types.ts";
 import { WasiError } from "../errno.ts";
@@ -16,7 +16,7 @@ import {
   STREAM_RIGHTS,
 } from "./abi.ts";
 
-/** Descriptors that a plugin without files may have: its streams, and room to renumber them. */
+/** How many descriptors a plugin without files may have: its streams, and spare numbers for fd_renumber. */
 const MAX_STREAMS = 64;
 
 /** A descriptor. */
@@ -26,27 +26,27 @@ export interface Descriptor {
     | { readonly kind: "sink"; readonly sink: ByteSink; readonly terminal: boolean }
     | DirectoryNode
     | AnyFile;
-  /** What may be done with it: all that the host can, until fd_fdstat_set_rights takes some away. */
+  /** The rights of the descriptor: everything that the host can do, until fd_fdstat_set_rights removes some. */
   base: bigint;
-  /** The same, for what is opened below it. */
+  /** The rights of files that are opened below it. */
   inheriting: bigint;
   flags: number;
-  /** Of a file: where the next read or write is. */
+  /** Of a file: the position of the next read or write. */
   offset: bigint;
-  /** Of a directory the sandbox gives. */
+  /** The path of a preopened directory. */
   readonly preopen?: string;
-  /** Of a directory: what fd_readdir walks; made anew at its start. */
+  /** Of a directory: the listing for fd_readdir, renewed at its start. */
   listing?: Listing | undefined;
 }
 
-/** The table of them, by number. */
+/** The descriptors by number. */
 export class Descriptors {
   #table: (Descriptor | undefined)[] = [];
   #max: number;
-  /** No number below it is free. */
+  /** All numbers below it are used. */
   #free = 0;
 
-  /** `tree` is undefined for a module that has no use for files. */
+  /** `tree` is undefined for a module without file functions. */
   constructor({ stdin, stdout, stderr, terminals }: Sandbox, tree: FileTree | undefined) {
     const stream = (node: Descriptor["node"]): Descriptor => ({
       node,
@@ -73,12 +73,12 @@ export class Descriptors {
     }
   }
 
-  /** There may be so many of them at least. */
+  /** Raises the number of allowed descriptors to at least `count`. */
   allow(count: number): void {
     this.#max = Math.max(this.#max, count);
   }
 
-  /** What a number stands for, if anything. */
+  /** The descriptor with a number, if any. */
   find(fd: number): Descriptor | undefined {
     return this.#table[fd];
   }
@@ -99,7 +99,8 @@ export class Descriptors {
     }
     if (node.kind !== "file") throw new WasiError("invalid-seek");
     if ((base & right) === 0n) {
-      // Not opened for it, or given up. POSIX has EINVAL for the size of a file that is open for reading.
+      // The right was not requested, or was given up. POSIX returns EINVAL for resizing a file that is open for
+      // reading.
       const opened = (rightsOf(node) & right) !== 0n;
       throw new WasiError(
         opened ? "not-capable" : right === FD_FILESTAT_SET_SIZE ? "invalid" : "bad-descriptor",
@@ -125,12 +126,12 @@ export class Descriptors {
     return this.#free;
   }
 
-  /** For what does more than open something. @throws WasiError too-many-open */
+  /** Call it before an operation with side effects. @throws WasiError too-many-open */
   checkRoom(): void {
     if (this.#nextFree() >= this.#max) throw new WasiError("too-many-open");
   }
 
-  /** Gives a descriptor the least free number. @throws WasiError too-many-open, what it stands for being closed */
+  /** Adds a descriptor under the lowest free number. @throws WasiError too-many-open, after closing the node */
   insert(descriptor: Descriptor): number {
     const fd = this.#nextFree();
     if (fd >= this.#max) {
@@ -154,7 +155,7 @@ export class Descriptors {
     if (fd < this.#free) this.#free = fd;
   }
 
-  /** Makes `to`, which is closed, what `from` was. @throws WasiError bad-descriptor */
+  /** Moves the descriptor `from` to `to`, and closes the old one. @throws WasiError bad-descriptor */
   renumber(from: number, to: number): void {
     const descriptor = this.get(from);
     const replaced = this.get(to);
@@ -165,7 +166,7 @@ export class Descriptors {
   }
 }
 
-/** What the host can do with something: as it was opened, and granted. */
+/** The rights that the host supports for a node, as it was opened and granted. */
 export function rightsOf(node: DirectoryNode | AnyFile): bigint {
   if (node.kind === "directory") return node.writable ? DIRECTORY_RIGHTS : DIRECTORY_READ_RIGHTS;
   return (node.readable ? FILE_READ_RIGHTS : FILE_READ_RIGHTS & ~FD_READ) |

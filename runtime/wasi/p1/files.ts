@@ -1,4 +1,4 @@
-/** Functions of preview1 on an open descriptor: what it is, what may be done with it, where it stands. */
+/** preview1 functions on an open descriptor: attributes, rights, flags and position. */
 
 import { WasiError } from "../errno.ts";
 import type { AnyFile, Entry, NewTime, Stat } from "../files/file_tree.ts";
@@ -117,13 +117,13 @@ export function fileFunctions(context: Context, { whence, shortFilestat }: Versi
   };
 }
 
-/** Flags of a descriptor, all known. @throws WasiError invalid */
+/** Validated flags of a descriptor. @throws WasiError invalid */
 export function flagsOf(flags: number): number {
   if ((flags & ~(APPEND | DSYNC | NONBLOCK | RSYNC | SYNC)) !== 0) throw new WasiError("invalid");
   return flags;
 }
 
-/** A filestat; `short`: snapshot 0's. */
+/** Stores a filestat; `short`: in snapshot 0's layout. */
 export function storeStat(memory: Memory, stat: Stat, pointer: number, short: boolean): void {
   const view = memory.view();
   pointer >>>= 0;
@@ -151,16 +151,16 @@ function fileType(descriptor: Descriptor): number {
   const { node } = descriptor;
   if (node.kind === "directory") return FILETYPE.directory;
   if (node.kind === "file") return FILETYPE[node.type];
-  // wasi-libc's isatty: a character device that can neither seek nor tell.
+  // For wasi-libc's isatty: a character device without seek and tell.
   return node.terminal ? FILETYPE["character-device"] : FILETYPE.unknown;
 }
 
-/** Bytes of a `dirent` before its name. */
+/** The size of a `dirent` before its name. */
 const HEADER = 24;
 
 /**
- * Entries from a cookie on, which is the number of the one before. `.` and `..` are the first two; both with the
- * directory's own inode, as what is above a granted directory is nobody's business.
+ * Entries after a cookie, the number of the previous entry. `.` and `..` come first, both with the directory's own
+ * inode, because the plugin must not know what is above a granted directory.
  */
 function readDirectory(
   context: Context,
@@ -200,7 +200,7 @@ function readDirectory(
       used += HEADER + name.length;
       continue;
     }
-    // An entry that does not fit is cut: a full buffer tells the program to ask again with a larger one.
+    // The last entry is truncated: a full buffer tells the program to retry with a larger one.
     const whole = new Uint8Array(HEADER + name.length);
     storeEntry(new DataView(whole.buffer), 0, index, { name, type, ino });
     whole.set(name, HEADER);
@@ -239,12 +239,12 @@ function seek(
   return SUCCESS;
 }
 
-/** Refuses what has no places to be at. @throws WasiError invalid-seek */
+/** Refuses a file without positions. @throws WasiError invalid-seek */
 export function checkPlaces({ type }: AnyFile): void {
   if (type === "fifo" || type === "socket") throw new WasiError("invalid-seek");
 }
 
-/** The times that fstflags ask for. @throws WasiError invalid */
+/** The times that fstflags set. @throws WasiError invalid */
 export function newTimes(accessed: bigint, modified: bigint, flags: number): [NewTime, NewTime] {
   const choose = (set: number, now: number, time: bigint): NewTime => {
     if ((flags & set) !== 0 && (flags & now) !== 0) throw new WasiError("invalid");

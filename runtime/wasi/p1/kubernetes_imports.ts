@@ -1,7 +1,8 @@
 /**
- * `krew_wasm_kubernetes`: the cluster for preview1 modules, which have no components' interfaces. What it gives are
- * descriptors of preview1: fd_read, fd_write, poll_oneoff and fd_close do the rest, so that a program waits for the
- * network as it waits for its input. wit/krew_wasm_kubernetes.h is its contract. Over the sandbox's cluster, as every door.
+ * `krew_wasm_kubernetes`: the cluster for preview1 modules, which can't import WIT interfaces. Its functions return
+ * preview1 descriptors: fd_read, fd_write, poll_oneoff and fd_close work on them, so that a program waits for the
+ * network as for its input. wit/krew_wasm_kubernetes.h is the contract. Requests go through the sandbox's cluster, as
+ * with every interface.
  */
 
 import { AppError, type ErrorCode, messageOf } from "../../base/errors.ts";
@@ -28,15 +29,15 @@ import {
 /** The module's name. */
 const KUBERNETES_IMPORTS = "krew_wasm_kubernetes";
 
-/** How many descriptors a module that uses no files may have. */
+/** How many descriptors a module without files may have. */
 const DESCRIPTORS = 1024;
 /** Flags of `request`, `upgrade`, `upload` and `channel`. */
 const FLAG_NONBLOCK = 1;
 const FLAG_BODY = 2;
 const FLAG_WRITE = 4;
-/** In the place of a channel: all bytes. */
+/** In place of a channel number: the byte stream of the connection. */
 const ALL_BYTES = 256;
-/** The longest texts a module may hand over, in bytes. */
+/** The longest text from a module, in bytes. */
 const MAX_TEXT = 1 << 20;
 
 const encoder = new TextEncoder();
@@ -49,7 +50,7 @@ const ERRNOS: Partial<Record<ErrorCode, ErrnoName>> = {
   CLUSTER_TLS: "io",
 };
 
-/** A failure that a module asks for the words of. */
+/** The errno of a failure, and its message for a module that asks. */
 function failureOf(error: unknown): { errno: ErrnoName; text: string } {
   if (error instanceof AppError) {
     const text = error.hint === undefined ? error.message : `${error.message} (${error.hint})`;
@@ -58,22 +59,22 @@ function failureOf(error: unknown): { errno: ErrnoName; text: string } {
   return { errno: "io", text: messageOf(error) };
 }
 
-/** What a request or an upgrade came to. */
+/** The outcome of a request or an upgrade. */
 type Outcome =
   | { readonly kind: "answered"; readonly head: Uint8Array; readonly body: BodySource }
   | { readonly kind: "upgraded"; readonly head: Uint8Array; readonly connection: UpgradedConnection }
   | { readonly kind: "failed"; readonly errno: ErrnoName };
 
-/** A request and what comes of it, as a source: first its head is there, then its body. */
+/** A request and its response as a source: the head first, then the body. */
 class Exchange implements ByteSource {
   #abort: AbortController;
   #outcome: Outcome | undefined;
   #settled: Promise<void>;
   #headSeen = false;
   #closed = false;
-  /** Why it failed, for people. */
+  /** The failure's message, for people. */
   failure = "";
-  /** Takes the request's body. */
+  /** Receives the request's body. */
   readonly upload: BodySink | undefined;
 
   constructor(abort: AbortController, outcome: Promise<Outcome>, upload?: BodySink) {
@@ -90,7 +91,7 @@ class Exchange implements ByteSource {
     });
   }
 
-  /** The head, waited for. @throws WasiError */
+  /** The head. Waits for it. @throws WasiError */
   head(): MaybePromise<Uint8Array> {
     const outcome = this.#outcome;
     if (outcome === undefined) return this.#settled.then(() => this.head());
@@ -126,7 +127,7 @@ class Exchange implements ByteSource {
     if (!this.ready()) await this.#source()!.wait();
   }
 
-  /** Of an upgraded connection nothing can be read but by its channels. */
+  /** Undefined for an upgraded connection, which can be read only through its channels. */
   #body(): BodySource | undefined {
     if (this.#outcome === undefined) return undefined;
     if (this.#outcome.kind === "answered") return this.#outcome.body;
@@ -170,7 +171,7 @@ class Exchange implements ByteSource {
   }
 }
 
-/** A stream whose failures are errnos, and whose words its exchange tells. */
+/** Turns a stream's failure into an errno, and keeps the message in its exchange. */
 function translated(exchange: Exchange, error: unknown): never {
   if (error instanceof StreamClosed) throw new WasiError("pipe");
   exchange.failure = failureOf(error).text;
@@ -238,11 +239,11 @@ class Door {
   #descriptors: Descriptors;
   #channels = new WeakMap<ByteSource | ByteSink, Exchange>();
   #kept = new HostMemory();
-  /** How many requests the plugin has closed that the host still holds. */
+  /** How many closed requests the host still holds. */
   #givenUp = 0;
-  /** Resolved when the host lets go of a request. */
+  /** Resolves when the host releases a request. */
   #freed: PromiseWithResolvers<void> | undefined;
-  /** Why `current` failed. */
+  /** The message of the failure of `current`. */
   #failure = "";
 
   constructor(sandbox: Sandbox, guest: Guest, descriptors: Descriptors) {
@@ -304,7 +305,7 @@ class Door {
     }
   }
 
-  /** Stores bytes and how many they are; what does not fit is not stored. @throws WasiError overflow */
+  /** Stores bytes and their count, or only the count if they do not fit. @throws WasiError overflow */
   #store(bytes: Uint8Array, buffer: number, size: number, used: number): void {
     this.#memory.setUint32(used, bytes.length);
     if (bytes.length > size >>> 0) throw new WasiError("overflow");
@@ -312,7 +313,8 @@ class Door {
   }
 
   /**
-   * Before anything is opened: a stream that finds no number is closed, which ends a body, a channel or the whole connection.
+   * Call it before opening anything: a stream without a free number is closed, which ends a body, a channel or the
+   * whole connection.
    *
    * @throws WasiError fault, too-many-open
    */
@@ -341,7 +343,10 @@ class Door {
     return { exchange: node.source, nonblocking: (flags & NONBLOCK) !== 0 };
   }
 
-  /** Of an exchange, and of what was opened on it. @throws WasiError bad-descriptor, not-socket */
+  /**
+   * The failure of an exchange, or of the exchange to which the stream belongs. @throws WasiError bad-descriptor,
+   * not-socket
+   */
   #failureOf(fd: number): string {
     const { node } = this.#descriptors.get(fd);
     const stream = node.kind === "source" ? node.source : node.kind === "sink" ? node.sink : undefined;
@@ -381,7 +386,7 @@ class Door {
     this.#memory.setUint32(result, this.#insert({ kind: "source", source: exchange }, flags));
   }
 
-  /** Counts what the host holds of a request until it is answered, or has ended after the plugin closed it. */
+  /** Counts the memory that the host holds for a request, until its answer, or until its end if the plugin closed it. */
   async #holding(size: number, signal: AbortSignal, outcome: Promise<Outcome>): Promise<Outcome> {
     const kept = this.#kept.open();
     kept.grow(size);
@@ -493,7 +498,7 @@ class Door {
     const { exchange, nonblocking } = this.#exchange(fd);
     const connection = exchange.connection();
     const message = attempt(exchange, () => connection.peek());
-    if (message instanceof Promise) throw new WasiError("io"); // it never is
+    if (message instanceof Promise) throw new WasiError("io"); // send() never waits
     if (message === undefined) {
       if (nonblocking) throw new WasiError("would-block");
       return connection.wait().then(() => this.#receive(fd, buffer, size, used, text));

@@ -1,27 +1,27 @@
-/** The module's memory in the shapes that WASI preview1 passes through it. */
+/** Reads and writes preview1's data structures in the module's memory. */
 
 import { WasiError } from "../errno.ts";
 
-/** The module's memory and exports, for functions that are called before or after it is instantiated. */
+/** The module's memory and exports, for functions that may be called before it is instantiated. */
 export interface Guest {
-  /** The memory as it is now: growing it makes a new buffer. */
+  /** The current memory: growing replaces the buffer. */
   bytes(): Uint8Array<ArrayBuffer>;
   view(): DataView<ArrayBuffer>;
   readonly exports: WebAssembly.Exports;
 }
 
-/** A buffer of the guest's. */
+/** A buffer of the guest. */
 export interface Span {
   readonly pointer: number;
   readonly length: number;
 }
 
-/** The most a module can pass in one list of buffers or subscriptions (IOV_MAX of Linux; more is not a program). */
+/** The longest list of buffers or subscriptions (IOV_MAX of Linux; no real program sends more). */
 export const MAX_LIST = 65536;
 
 /**
- * The guest's memory. Reads and writes past its end throw a RangeError, or WasiError fault. The engine hands pointers over
- * as signed numbers, negative from 2 GiB on: who uses {@linkcode view} makes them unsigned.
+ * The guest's memory. Reads and writes past its end throw a RangeError, or WasiError fault. The engine passes
+ * pointers as signed numbers, negative from 2 GiB on; callers of {@linkcode view} make them unsigned.
  */
 export class Memory {
   #guest: Guest;
@@ -30,12 +30,12 @@ export class Memory {
     this.#guest = guest;
   }
 
-  /** The memory as it is now. */
+  /** A view of the current memory. */
   view(): DataView<ArrayBuffer> {
     return this.#guest.view();
   }
 
-  /** Bytes of the guest's. @throws WasiError fault */
+  /** Bytes of the guest. @throws WasiError fault */
   slice(pointer: number, length: number): Uint8Array<ArrayBuffer> {
     const bytes = this.#guest.bytes();
     pointer >>>= 0;
@@ -67,12 +67,12 @@ export class Memory {
     this.view().setBigUint64(pointer >>> 0, value, true);
   }
 
-  /** Sets 64 bits to a whole number from 0 to 2^53 - 1, without a bigint: for what is called a million times. */
+  /** Stores an integer from 0 to 2^53 - 1 as 64 bits without a bigint, for functions that are called a million times. */
   setWhole(pointer: number, value: number): void {
     const view = this.view();
     pointer >>>= 0;
     const high = Math.floor(value / 2 ** 32);
-    view.setUint32(pointer + 4, high, true); // first, as past the memory's end nothing is written
+    view.setUint32(pointer + 4, high, true); // first, so that past the memory's end nothing is written
     view.setUint32(pointer, value - high * 2 ** 32, true);
   }
 }

@@ -1,7 +1,8 @@
 /**
- * `wasi-outbound-http`: the network interface of the plugins of 2022, in the binary form that wit-bindgen of April 2022
- * made of it, before the canonical ABI settled. Over the sandbox's cluster, as every door: the destination is checked,
- * TLS is the host's, and the identity a plugin registers (of the kubeconfig's stand-in) is not looked at.
+ * `wasi-outbound-http`: the network interface of the plugins of 2022, in the binary form of wit-bindgen of April
+ * 2022, before the canonical ABI settled. Requests go through the sandbox's cluster, as with every interface: the
+ * host checks the destination and does TLS. It ignores the identity that a plugin registers, which comes from the
+ * redacted kubeconfig.
  */
 
 import { AppError } from "../../base/errors.ts";
@@ -25,14 +26,14 @@ const ERRORS = {
 } as const;
 type HttpError = keyof typeof ERRORS;
 
-/** The most that a guest can hold of anything: its addresses have 32 bits. */
+/** The maximum size of anything in the guest: its addresses have 32 bits. */
 const MAX_SIZE = 0xffff_ffff;
-/** The first piece that is allocated for a body of unknown length, in bytes. */
+/** The first allocation for a body of unknown length, in bytes. */
 const FIRST_PIECE = 65536;
-/** The most headers or parameters of a request, and UTF-8 bytes of one list: more than any server takes. */
+/** The maximum number of headers or parameters of a request, and the UTF-8 bytes of one list. No server accepts more. */
 const MAX_PAIRS = 10_000;
 const MAX_PAIR_BYTES = 8 << 20;
-/** The most configurations that are remembered, and UTF-16 units of their names together. */
+/** The maximum number of remembered configurations, and the UTF-16 units of their names together. */
 const MAX_CONFIGS = 10_000;
 const MAX_NAMES = 1 << 20;
 
@@ -40,23 +41,23 @@ type N = number;
 type RequestParameters = [N, N, N, N, N, N, N, N, N, N, N, N, N, N];
 type RegisterParameters = [N, N, N, N, N, N, N, N, N, N, N, N, N, N, N];
 
-/** A failure in the interface's own terms. */
+/** A failure in the interface's terms. */
 class Failed extends Error {
   constructor(readonly reason: HttpError) {
     super(reason);
   }
 }
 
-/** What the guest's own code threw, called by the host: a trap, which ends the plugin. */
+/** An error of the guest's own code that the host called: a trap, which ends the plugin. */
 class GuestFailure extends Error {
   constructor(override readonly cause: unknown) {
     super();
   }
 }
 
-/** The two functions. `failures` are told of to the user, as the guest gets a number only. */
+/** The two functions. The user sees `failures`, because the guest gets only a number. */
 export function outboundHttpImports(sandbox: Sandbox, failures: Failures): ExtraImports {
-  /** Writes what `run` gives into the result's slots, or the number of its error. */
+  /** Writes the result of `run` into the slots, or its error's number. */
   const answer = (guest: Guest, result: number, words: readonly number[]) => {
     const view = guest.view();
     if ((result >>> 0) + words.length * 8 > view.byteLength) {
@@ -101,7 +102,8 @@ export function outboundHttpImports(sandbox: Sandbox, failures: Failures): Extra
           answer(guest, result, words);
         },
         "register-request-config"(...args: number[]): void {
-          // deno-fmt-ignore -- the parameters, in their order; whether names and certificates are checked is not the guest's to say
+          // deno-fmt-ignore -- the parameters, in their order; the guest must not decide whether to check names and
+          // certificates
           const [
             _hostnames, _certificates, roots, rootCount, hasIdentity, key, keyLength, cert, certLength, ca, caLength,
             hasId, id, idLength, result,
@@ -142,7 +144,7 @@ async function sendTo(
   sandbox: Sandbox,
   request: Parameters<Awaited<ReturnType<Sandbox["cluster"]>>["send"]>[0],
 ): Promise<ClusterResponse> {
-  // It takes whole URLs only; a path would be sent below the server's.
+  // The interface takes whole URLs only. The cluster would take a path as relative to the server.
   if (!/^https?:\/\//i.test(request.url)) throw new Failed("invalid-url");
   return await (await sandbox.cluster()).send(request);
 }
@@ -153,7 +155,7 @@ function reasonOf(error: unknown): HttpError {
   return error.code === "DESTINATION_REFUSED" ? "destination-not-allowed" : "request-error";
 }
 
-/** The URL with the interface's `params` behind its own query, each percent-encoded. */
+/** Appends the interface's `params` to the URL's own query, percent-encoded. */
 function withParams(url: string, params: readonly (readonly [string, string])[]): string {
   if (params.length === 0) return url;
   const query = params.map(([name, value]) => `${encodeURIComponent(name)}=${encodeURIComponent(value)}`)
@@ -163,7 +165,7 @@ function withParams(url: string, params: readonly (readonly [string, string])[])
   return `${base}${joint}${query}`;
 }
 
-/** Bytes of the guest's. Its pointers and lengths are unsigned; a product of one may be larger. */
+/** Bytes of the guest. Pointers and lengths are unsigned; a product of them may be larger than 32 bits. */
 function slice(guest: Guest, pointer: number, length: number): Uint8Array<ArrayBuffer> {
   const bytes = guest.bytes();
   const start = pointer >>> 0;
@@ -176,7 +178,7 @@ function text(guest: Guest, pointer: number, length: number): string {
   return new TextDecoder().decode(slice(guest, pointer, length));
 }
 
-/** A `list<tuple<string, string>>`: 16 bytes each. */
+/** A `list<tuple<string, string>>`: 16 bytes for each item. */
 function pairs(guest: Guest, pointer: number, count: number): [string, string][] {
   const bytes = slice(guest, pointer, (count >>> 0) * 16);
   if (count >>> 0 > MAX_PAIRS) throw new Failed("request-error");
@@ -184,14 +186,14 @@ function pairs(guest: Guest, pointer: number, count: number): [string, string][]
   let total = 0;
   return Array.from({ length: count >>> 0 }, (_, index) => {
     const at = (field: number) => view.getUint32(index * 16 + field * 4, true);
-    // The same long text may be named again and again.
+    // The list may name the same long text again and again.
     total += at(1) + at(3);
     if (total > MAX_PAIR_BYTES) throw new Failed("request-error");
     return [text(guest, at(0), at(1)), text(guest, at(2), at(3))];
   });
 }
 
-/** A `list<certificate>`: 12 bytes each. They are not used: whom the server's certificate is of is the user's to say. */
+/** A `list<certificate>`: 12 bytes for each. They are not used: only the user chooses the server's authorities. */
 function checkCertificates(guest: Guest, pointer: number, count: number): void {
   const bytes = slice(guest, pointer, (count >>> 0) * 12);
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
@@ -201,7 +203,7 @@ function checkCertificates(guest: Guest, pointer: number, count: number): void {
   }
 }
 
-/** `canonical_abi_realloc`: memory of the guest's, for the guest. @throws Failed, GuestFailure */
+/** Calls `canonical_abi_realloc` for memory of the guest. @throws Failed, GuestFailure */
 function reallocate(guest: Guest, old: number, oldSize: number, align: number, size: number): number {
   const realloc = guest.exports.canonical_abi_realloc;
   if (typeof realloc !== "function" || size > MAX_SIZE) throw new Failed("runtime-error");
@@ -211,7 +213,7 @@ function reallocate(guest: Guest, old: number, oldSize: number, align: number, s
   } catch (error) {
     throw new GuestFailure(error);
   }
-  if (pointer === 0 && size > 0) throw new Failed("runtime-error"); // it has no more
+  if (pointer === 0 && size > 0) throw new Failed("runtime-error"); // the guest is out of memory
   slice(guest, pointer, size);
   return pointer;
 }
@@ -223,7 +225,7 @@ function storeString(guest: Guest, value: string): [pointer: number, length: num
   return [pointer, bytes.length];
 }
 
-/** The slots of a response, its headers and body in the guest's memory. */
+/** Stores a response's headers and body in the guest's memory, and returns the slots. */
 async function storeResponse(guest: Guest, { status, headers, body }: ClusterResponse): Promise<number[]> {
   try {
     const list = reallocate(guest, 0, 0, 4, headers.length * 16);
@@ -240,8 +242,8 @@ async function storeResponse(guest: Guest, { status, headers, body }: ClusterRes
 }
 
 /**
- * A body, written into the guest's memory as it comes: the host holds one chunk of it, and what there is room for is the
- * guest's to say.
+ * Writes a body into the guest's memory while it arrives. The host holds one chunk; the guest's allocator limits the
+ * whole.
  */
 async function storeBody(
   guest: Guest,
@@ -268,7 +270,7 @@ async function storeBody(
     }
   }
   if (room === 0) return [reallocate(guest, 0, 0, 1, 0), 0];
-  // A vector of the guest's has no spare room: it frees what it was told it holds.
+  // The guest's vector has no spare capacity: it frees exactly the size that it gets.
   if (size !== room) resize(Math.max(size, 1));
   return [pointer, size];
 }

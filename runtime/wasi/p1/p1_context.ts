@@ -1,4 +1,4 @@
-/** What the functions of preview1 work on, and how they are written. */
+/** The state and types that preview1's functions share. */
 
 import type { Sandbox } from "../../sandbox/types.ts";
 import { WasiError } from "../errno.ts";
@@ -7,20 +7,20 @@ import type { MaybePromise } from "../streams/streams.ts";
 import type { Descriptors } from "./descriptors.ts";
 import type { Memory } from "./memory.ts";
 
-/** One module's share of the host. */
+/** The host's state for one module. */
 export interface Context {
   readonly sandbox: Sandbox;
   readonly memory: Memory;
   readonly descriptors: Descriptors;
-  /** Undefined for a module that imports no function of files. */
+  /** undefined for a module that imports no file function. */
   readonly tree: FileTree | undefined;
-  /** The module can poll, and so may ask for reads that do not wait. */
+  /** The module can poll, so it may ask for nonblocking reads. */
   readonly waits: boolean;
-  /** It has descriptors that the network feeds, which takes turns of the host's event loop. */
+  /** Some descriptors receive data from the network, which needs turns of the host's event loop. */
   readonly network: boolean;
 }
 
-/** The files, of which only who has a descriptor of one asks. @throws WasiError bad-descriptor */
+/** The module's files. @throws WasiError bad-descriptor for a module without files, which has no descriptor of one */
 export function treeOf({ tree }: Context): FileTree {
   if (!tree) throw new WasiError("bad-descriptor");
   return tree;
@@ -31,6 +31,6 @@ export type Errno = number;
 
 export const SUCCESS = 0;
 
-/** Functions by their name in preview1. What they throw becomes their errno. */
+/** Functions by their name in preview1. Their errors become errnos. */
 // deno-lint-ignore no-explicit-any -- each function has its own parameters, all numbers and bigints
 export type Functions = Record<string, (...args: any[]) => MaybePromise<Errno | void>>;

@@ -1,4 +1,4 @@
-/** Functions of preview1 that take a path below a directory. */
+/** preview1 functions on a path below a directory. */
 
 import { WasiError } from "../errno.ts";
 import type { AnyFile, DirectoryNode } from "../files/file_tree.ts";
@@ -32,7 +32,7 @@ import { rightsOf } from "./descriptors.ts";
 import { flagsOf, newTimes, storeStat } from "./files.ts";
 import type { Memory } from "./memory.ts";
 
-/** As Linux: no path is longer. */
+/** Linux's limit for paths. */
 const MAX_PATH = 4096;
 
 /** The functions over one module's directories. */
@@ -161,16 +161,16 @@ export function pathFunctions(context: Context, { shortFilestat }: Version): Fun
   };
 }
 
-/** A path of the guest's, which need not be UTF-8. @throws WasiError name-too-long, fault */
+/** A path of the guest, which need not be UTF-8. @throws WasiError name-too-long, fault */
 function pathAt(memory: Memory, pointer: number, length: number): Uint8Array {
   if (length >>> 0 > MAX_PATH) throw new WasiError("name-too-long");
   return memory.slice(pointer, length);
 }
 
 /**
- * `base` says whether to open for reading, for writing, or both. The other rights that a program asks for mean nothing:
- * wasi-libc, Go and Zig each ask for other ones, and then use what they have not asked for. What is opened has the rights
- * that its directory passes on, which only fd_fdstat_set_rights makes less.
+ * `base` decides only whether to open for reading, writing or both. The other requested rights mean nothing:
+ * wasi-libc, Go and Zig each request different ones, and then use rights that they did not request. The new
+ * descriptor has the rights that its directory passes on; only fd_fdstat_set_rights reduces them.
  */
 function open(
   context: Context,

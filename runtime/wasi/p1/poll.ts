@@ -1,4 +1,4 @@
-/** poll_oneoff: waiting for streams and clocks together. */
+/** poll_oneoff: waits for streams and clocks together. */
 
 import { monotonicNow, sleepUntil, sleepUntilSync, wallClockNow } from "../system_clocks.ts";
 import { ERRNO, type ErrnoName, WasiError } from "../errno.ts";
@@ -16,7 +16,7 @@ export function pollFunctions(context: Context, version: Version): Functions {
   };
 }
 
-/** How long a module may poll what is ready before timers and the network get a turn, in milliseconds. */
+/** How long a module may poll ready descriptors before timers and the network get a turn, in milliseconds. */
 const TURN = 5;
 let lastTurn = 0;
 
@@ -89,7 +89,7 @@ function poll(
     return SUCCESS;
   };
   if (network && performance.now() - lastTurn >= TURN) {
-    // A module that finds something ready, or a time that is over, at every poll would never let the network in.
+    // A module whose every poll finds a ready descriptor or a past time would block the network forever.
     return new Promise((resolve) =>
       setTimeout(() => {
         lastTurn = performance.now();
@@ -101,7 +101,7 @@ function poll(
 
   function waitOrFinish(): MaybePromise<Errno> {
     if (events.length > 0 || sources.some(({ source }) => source.ready())) {
-      // Whoever is ready is told now; what else waits is asked again by the next poll.
+      // Report the ready ones now. The next poll asks the others again.
       return finish();
     }
     const first = timers.reduce<bigint | undefined>(
@@ -119,7 +119,7 @@ function poll(
       waits.push({ ready: () => monotonicNow() >= first, wait: () => sleepUntil(first, timer.signal) });
     }
     const wait = async (): Promise<Errno> => {
-      // What is told to be ready may have been taken by somebody else meanwhile: a poll never ends with nothing.
+      // Another reader may have taken the data meanwhile. A poll must not end without an event.
       do await whenAny(waits); while (!waits.some((each) => each.ready()));
       timer.abort();
       if (waited) lastTurn = performance.now();

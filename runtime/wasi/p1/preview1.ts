@@ -1,11 +1,11 @@
 // deno-lint-ignore-file camelcase -- the functions have the names that the specification gives them
 
 /**
- * The direct host of WASI preview1 core modules: the 46 functions of `wasi_snapshot_preview1`, and `wasi_unstable`
- * (snapshot 0) before it, over the nodes of files.ts and the streams of the sandbox. Bytes go straight between the
+ * The host of WASI preview1 core modules: the 46 functions of `wasi_snapshot_preview1`, and its predecessor
+ * `wasi_unstable` (snapshot 0), over the file tree and the sandbox's streams. Bytes pass directly between the
  * module's memory and the operating system.
  *
- * Follows WebAssembly/WASI, legacy/preview1/docs.md and witx, and wasi-libc where those are silent.
+ * Follows WebAssembly/WASI, legacy/preview1/docs.md and witx, and wasi-libc for cases that those leave open.
  */
 
 import { AppError } from "../../base/errors.ts";
@@ -29,34 +29,34 @@ import { MemoryLimit } from "../memory_limit.ts";
 import { ClosedPipe } from "../streams/stdio.ts";
 import type { MaybePromise } from "../streams/streams.ts";
 
-/** Imports beside WASI's, all of one module name. */
+/** Imports of one other module name, beside WASI. */
 export interface ExtraImports {
   readonly module: string;
-  /** Functions; those that return a promise suspend the module, and must be listed. */
+  /** The functions. Those that return a promise suspend the module, and must be listed. */
   readonly functions: (
     guest: Guest,
     descriptors: Descriptors,
   ) => Record<string, (...args: number[]) => MaybePromise<void | number>>;
   readonly suspending: readonly string[];
-  /** They give descriptors on which reads and writes wait for the network. */
+  /** They open descriptors that wait for the network. */
   readonly network?: boolean;
 }
 
-/** What proc_exit throws through the module's frames. */
+/** proc_exit throws it through the module's frames. */
 class Exit {
   constructor(readonly code: number) {}
 }
 
-/** What of a module decides how it is run. */
+/** The properties of a module that decide how it runs. */
 interface Plan {
   readonly versions: ReadonlySet<string>;
   readonly suspending: ReadonlySet<string>;
   readonly suspends: boolean;
-  /** The network feeds descriptors. */
+  /** Descriptors may receive data from the network. */
   readonly network: boolean;
-  /** A descriptor may be asked not to wait. */
+  /** A descriptor may be nonblocking. */
   readonly waits: boolean;
-  /** Whether it can open anything, or see what it was given. */
+  /** Whether it can open files or see its preopens. */
   readonly usesFiles: boolean;
 }
 
@@ -71,9 +71,9 @@ function lacking(kind: string, name: string, from: string): AppError {
 }
 
 /**
- * Looks at what a module imports and exports.
+ * Plans a run from a module's imports and exports.
  *
- * @throws AppError PLUGIN_UNSUPPORTED for an import nobody serves, or a module that is no command
+ * @throws AppError PLUGIN_UNSUPPORTED for an unknown import, or a module that is no command
  */
 function planOf(module: WebAssembly.Module, sandbox: Sandbox, extras: readonly ExtraImports[]): Plan {
   const imports = WebAssembly.Module.imports(module);
@@ -94,8 +94,8 @@ function planOf(module: WebAssembly.Module, sandbox: Sandbox, extras: readonly E
       hint: "build it as a command (for clang: without -mexec-model=reactor)",
     });
   }
-  // With poll a read may find a wait for the same stream under way; the kubeconfig's stand-in takes the host time to
-  // make. Everything else answers at once.
+  // With poll, a read may find a pending wait for the same stream. Generating the redacted kubeconfig takes time,
+  // too. All other functions return at once.
   const suspending = new Set<string>();
   if (names.has("poll_oneoff")) { for (const name of ["poll_oneoff", "fd_read"]) suspending.add(name); }
   const network = extras.some(({ network }) => network === true);
@@ -117,7 +117,7 @@ function planOf(module: WebAssembly.Module, sandbox: Sandbox, extras: readonly E
 /**
  * Runs a preview1 command to its end and returns its exit code, 0 to 255.
  *
- * @throws AppError PLUGIN_UNSUPPORTED; ClosedPipe; whatever the engine throws when the module traps
+ * @throws AppError PLUGIN_UNSUPPORTED; ClosedPipe; the engine's error when the module traps
  */
 export async function runPreview1(
   module: WebAssembly.Module,
@@ -140,7 +140,7 @@ export async function runPreview1(
   };
   const buffer = () => (exports().memory as WebAssembly.Memory).buffer as ArrayBuffer;
   const guest: Guest = {
-    // A grown memory leaves its old buffer detached, with length 0.
+    // When a memory grows, its old buffer is detached and has length 0.
     bytes: () => bytes !== undefined && bytes.length > 0 ? bytes : (bytes = new Uint8Array(buffer())),
     view: () =>
       view !== undefined && bytes !== undefined && bytes.length > 0 && view.buffer === bytes.buffer
@@ -152,7 +152,7 @@ export async function runPreview1(
   };
   const tree = plan.usesFiles ? await openFileTree(sandbox.files) : undefined;
   const host = new Preview1(sandbox, guest, tree, plan.waits, plan.network);
-  // A plugin chooses the names that are looked up.
+  // The plugin chooses the names that are looked up.
   const imports = Object.create(null) as WebAssembly.Imports;
   const suspending =
     (WebAssembly as unknown as { Suspending: new (f: unknown) => WebAssembly.ImportValue }).Suspending;
@@ -170,14 +170,14 @@ export async function runPreview1(
     imports[extra.module] = functions;
   }
   for (const { module: from, name, kind } of WebAssembly.Module.imports(module)) {
-    // The engine would take what every object inherits (`constructor`) for an import.
+    // The engine would take inherited properties such as `constructor` for imports.
     if (!Object.hasOwn(imports[from] ?? {}, name)) throw lacking(kind, name, from);
   }
   await sandbox.giveUp(usesOfModule(WebAssembly.Module.imports(module), tree?.needs.length !== 0), tree);
   try {
     instance = new WebAssembly.Instance(module, imports);
   } catch (error) {
-    // What waits can't do so there.
+    // A function that waits can't suspend there.
     if ((error as Error | undefined)?.name === "SuspendError") exports();
     throw error;
   }
@@ -198,23 +198,20 @@ export async function runPreview1(
     if (plan.suspends) await promising(start)();
     else start();
   } catch (error) {
-    // A module that catches everything may hide what ended it behind an exception of its own.
+    // A module that catches everything may hide the reason of its end behind its own exception.
     if (host.ended !== undefined) return host.end();
     if (error instanceof Exit) return error.code;
     throw memory.explain(error);
   }
   return host.ended === undefined ? 0 : host.end();
 }
-/** The functions over one sandbox. Public for tests, which call them on a memory of their own. */
+/** The functions for one sandbox. Exported for tests, which call them on their own memory. */
 export class Preview1 {
-  /** How the module ended by itself: the code of proc_exit, or a closed pipe. */
+  /** How the module ended itself: proc_exit's code, or a closed pipe. */
   ended: number | ClosedPipe | undefined;
   #context: Context;
 
-  /**
-   * `tree`: its files, if it imports any function of them; `waits`: it can poll, and so may ask for reads that do not
-   * wait.
-   */
+  /** `tree`: its files, if it imports a file function. `waits`: it can poll, so it may ask for nonblocking reads. */
   constructor(sandbox: Sandbox, guest: Guest, tree: FileTree | undefined, waits = false, network = false) {
     this.#context = {
       sandbox,
@@ -236,7 +233,7 @@ export class Preview1 {
     return this.ended ?? 0;
   }
 
-  /** The functions of one version. Each answers with an errno. */
+  /** The functions of one version. Each returns an errno. */
   imports(version: Version): Record<string, (...args: never[]) => MaybePromise<Errno>> {
     const context = this.#context;
     const functions: Functions = {
@@ -258,7 +255,7 @@ export class Preview1 {
   #guarded(name: string, run: Functions[string]): (...args: never[]) => MaybePromise<Errno> {
     const fail = (error: unknown): Errno => this.#errno(error);
     if (name.startsWith("path_")) return this.#recorded(name, run);
-    // Nothing here looks at the arguments, which the engine then passes on as they are: a million calls take half the time.
+    // Nothing here reads the arguments, so the engine passes them on unchanged: a million calls take half the time.
     return (...args) => {
       try {
         const result = run(...args);
@@ -270,13 +267,13 @@ export class Preview1 {
     };
   }
 
-  /** A function that names a file, which may be refused. */
+  /** A function on a path, whose refusal is recorded. */
   #recorded(name: string, run: Functions[string]): (...args: never[]) => MaybePromise<Errno> {
     const { memory, sandbox } = this.#context;
     return (...args: (number | bigint)[]) => {
       const { told } = sandbox.record;
       const fail = (error: unknown): Errno => {
-        // Where a person might have been asked, it was written down there.
+        // A permission request records its own refusals.
         if (error instanceof WasiError && sandbox.record.told === told) {
           recordRefusal(sandbox.record, memory, name, args, error);
         }
@@ -292,7 +289,7 @@ export class Preview1 {
     };
   }
 
-  /** The errno of what a function threw; what is the host's own failure, or the module's end, is thrown on. */
+  /** The errno of a function's error. Throws the host's own failures and the module's end again. */
   #errno(error: unknown): Errno {
     if (error instanceof ClosedPipe) {
       this.ended = error;

@@ -1,4 +1,4 @@
-/** Arguments, environment, clocks, random numbers and sockets of preview1. */
+/** preview1's arguments, environment, clocks, random numbers and sockets. */
 
 import { CLOCK_RESOLUTION, monotonicNanoseconds, wallClockNow } from "../system_clocks.ts";
 import { WasiError } from "../errno.ts";
@@ -8,7 +8,7 @@ import type { Memory } from "./memory.ts";
 
 const encoder = new TextEncoder();
 
-/** The functions over one module's sandbox. proc_exit, which ends it, is preview1.ts's. */
+/** The functions for one module. proc_exit is in preview1.ts. */
 export function processFunctions({ sandbox, memory, descriptors }: Context): Functions {
   let args: Uint8Array[] | undefined;
   let env: Uint8Array[] | undefined;
@@ -29,7 +29,7 @@ export function processFunctions({ sandbox, memory, descriptors }: Context): Fun
     },
     clock_time_get(id: number, _precision: bigint, result: number) {
       if (id < 0 || id > 3) throw new WasiError("invalid");
-      // The process has one thread: its time is the process's.
+      // The process has one thread, so both CPU clocks are the same.
       if (id === 0) memory.setUint64(result, wallClockNow());
       else memory.setWhole(result, monotonicNanoseconds());
     },

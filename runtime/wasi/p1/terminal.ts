@@ -1,10 +1,10 @@
 /**
- * `krew_wasm_terminal`: for preview1 modules what `krew-wasm:terminal` is for components.
+ * `krew_wasm_terminal`: `krew-wasm:terminal` for preview1 modules.
  *
  *     set_mode(mode: i32) -> i32          0 line, 1 hidden, 2 raw
  *     get_size(columns: i32, rows: i32) -> i32    two u16, stored at these addresses
  *
- * They answer with an errno of preview1: 0, `inval`, `notty`, `fault`.
+ * They return a preview1 errno: 0, `inval`, `notty`, `fault`.
  */
 
 import { ERRNO } from "../errno.ts";

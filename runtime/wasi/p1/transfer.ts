@@ -1,4 +1,4 @@
-/** fd_read, fd_write, fd_pread, fd_pwrite: bytes between the module's memory and streams or files, without a copy. */
+/** fd_read, fd_write, fd_pread, fd_pwrite: copies bytes directly between the module's memory and streams or files. */
 
 import { ERRNO, errnoOf, WasiError } from "../errno.ts";
 import type { ByteSink, ByteSource, MaybePromise } from "../streams/streams.ts";
@@ -26,7 +26,10 @@ export function transferFunctions(context: Context): Functions {
   };
 }
 
-/** Reads into buffers until one is not filled. `offset` undefined: from where the descriptor is, moving it. */
+/**
+ * Reads into buffers until one is not filled. With `offset` undefined it reads at the descriptor's position and moves
+ * it.
+ */
 function read(
   context: Context,
   fd: number,
@@ -59,7 +62,7 @@ function read(
   return SUCCESS;
 }
 
-/** Whether a stream is not to be waited for. @throws WasiError for a place in it, and without the right */
+/** Whether an operation on a stream must not wait. @throws WasiError for an offset, and without the right */
 function isNonblocking(
   { waits }: Context,
   { base, flags }: Descriptor,
@@ -79,7 +82,7 @@ function readSource(
   result: number,
   nonblocking: boolean,
 ): MaybePromise<Errno> {
-  // One read into the first buffer with room, as a pipe answers with what it has.
+  // One read into the first non-empty buffer: a pipe returns the bytes that it has.
   const target = memory.vector(list, count).find(({ length }) => length > 0);
   if (!target) {
     memory.setUint32(result, 0);
@@ -117,7 +120,7 @@ function write(
   if (node.kind === "source") throw new WasiError("bad-descriptor");
   const file = descriptors.file(fd, FD_WRITE);
   if (offset !== undefined) checkPlaces(file.node);
-  // A place that is named holds for what appends, too, as POSIX has pwrite(); Linux's own appends.
+  // POSIX's pwrite() uses the offset even on a file that appends; Linux's appends.
   const append = offset === undefined && (file.flags & APPEND) !== 0;
   let at = offset ?? file.offset;
   let total = 0;
@@ -135,7 +138,7 @@ function write(
   return SUCCESS;
 }
 
-/** Writes all of the buffers, or without waiting what there is room for. */
+/** Writes all buffers; without waiting, only as much as fits. */
 function writeSink(
   { memory }: Context,
   sink: ByteSink,

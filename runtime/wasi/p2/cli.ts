@@ -1,6 +1,6 @@
 /**
  * wasi:cli 0.2.12 (environment, exit, stdin, stdout, stderr, terminal-*) over the sandbox: arguments, environment,
- * standard streams, terminals. Nothing of preview2-shim is used: its streams are of text, and no terminal shows
+ * standard streams, terminals. It does not use preview2-shim, which treats streams as text and shows no terminal
  * (docs/maintainers/upstream.md, S7).
  */
 
@@ -9,7 +9,7 @@ import { expectSync } from "../streams/stdio.ts";
 import type { ByteSink, ByteSource } from "../streams/streams.ts";
 import { InputStream, OutputStream } from "./io.ts";
 
-/** What `exit` throws through the component's frames. */
+/** `exit` throws it through the component's frames. */
 class ComponentExit extends Error {
   constructor(readonly code: number) {
     super(`exit ${code}`);
@@ -19,7 +19,7 @@ class ComponentExit extends Error {
 class TerminalInput {}
 class TerminalOutput {}
 
-/** A stream handle that is dropped does not close the process's stream: the guest may get it again. */
+/** Keeps the process's stream open when the guest drops its handle: the guest may get it again. */
 function shared(sink: ByteSink): ByteSink {
   return {
     ready: () => sink.ready(),
@@ -31,9 +31,7 @@ function shared(sink: ByteSink): ByteSink {
   };
 }
 
-/**
- * stdin for a guest that has no poll to wait with: nothing would come while it asks, so that asking waits.
- */
+/** stdin for a guest that can't poll: it would never see new input, so its nonblocking reads wait. */
 function blocking(source: Sandbox["stdin"]): ByteSource {
   return {
     ready: () => source.ready(),
@@ -45,8 +43,8 @@ function blocking(source: Sandbox["stdin"]): ByteSource {
 }
 
 /**
- * The interfaces by name. `ended` is told of an exit before it is thrown, since a guest may catch it; `polls`
- * says whether the guest can poll.
+ * The interfaces by name. `ended` is called before an exit is thrown, because a guest may catch it. `polls` says
+ * whether the guest can poll.
  */
 export function cliInterfaces(sandbox: Sandbox, polls: boolean, ended: (code: number) => void) {
   const { stdout, stderr, terminals, args, env, cwd } = sandbox;
@@ -68,7 +66,8 @@ export function cliInterfaces(sandbox: Sandbox, polls: boolean, ended: (code: nu
       exit: (status: { tag: "ok" | "err" }) => exitWithCode(status.tag === "ok" ? 0 : 1),
       exitWithCode,
     },
-    // One of each: a program may ask for its output with each line, and drop nothing (registry/compile/resource_tables.ts).
+    // One handle each: a program may ask for its output with each line and drop nothing
+    // (registry/compile/resource_tables.ts).
     "wasi:cli/stdin": { getStdin: () => input },
     "wasi:cli/stdout": { getStdout: () => output },
     "wasi:cli/stderr": { getStderr: () => errors },

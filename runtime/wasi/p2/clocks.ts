@@ -1,6 +1,6 @@
 /**
- * wasi:clocks 0.2.12 (monotonic-clock, wall-clock) over ../clocks.ts. Nothing of preview2-shim is used, whose timers run on
- * after they are dropped (docs/maintainers/upstream.md, S6). The unstable `timezone` is not served.
+ * wasi:clocks 0.2.12 (monotonic-clock, wall-clock) over ../clocks.ts. It does not use preview2-shim, whose timers go
+ * on after the guest drops them (docs/maintainers/upstream.md, S6). The unstable `timezone` is not supported.
  */
 
 import { CLOCK_RESOLUTION, monotonicNow, sleepUntil, wallClockNow } from "../system_clocks.ts";
@@ -36,8 +36,8 @@ export function clockInterfaces() {
   };
 }
 
-/** A `datetime` of nanoseconds since 1970. */
+/** Nanoseconds since 1970 as a `datetime`. */
 export function datetimeOf(nanoseconds: bigint): { seconds: bigint; nanoseconds: number } {
-  if (nanoseconds < 0n) return { seconds: 0n, nanoseconds: 0 }; // seconds are unsigned: there is nothing before 1970
+  if (nanoseconds < 0n) return { seconds: 0n, nanoseconds: 0 }; // seconds are unsigned: earlier times can't be expressed
   return { seconds: nanoseconds / BILLION, nanoseconds: Number(nanoseconds % BILLION) };
 }

@@ -1,6 +1,6 @@
 /**
- * wasi:filesystem 0.2.12 (types, preopens) over ../files.ts. Nothing of preview2-shim is used, whose open-at can't wait for
- * a file that the host has to make up (docs/maintainers/upstream.md, S9).
+ * wasi:filesystem 0.2.12 (types, preopens) over ../files. It does not use preview2-shim, whose open-at can't wait
+ * until the host has generated a file (docs/maintainers/upstream.md, S9).
  */
 
 import { type ErrnoName, errnoOf, WasiError } from "../errno.ts";
@@ -40,13 +40,13 @@ interface OpenFlags {
   truncate?: boolean;
 }
 
-/** The error-code for what an operation threw; what is not the operating system's is thrown on. */
+/** The error-code of an operation's error. Throws an error that does not come from the operating system again. */
 function codeOf(error: unknown): string {
   const errno = errnoOf(error);
   return UNNAMED[errno] ?? errno;
 }
 
-// What preview1 has a name for and this version has none.
+// Errors that preview1 names and this version does not.
 const UNNAMED: Partial<Record<ErrnoName, string>> = {
   "fault": "invalid",
   "no-system-call": "unsupported",
@@ -85,7 +85,7 @@ function statRecord(stat: Stat) {
   };
 }
 
-/** A file from a place on. */
+/** A file from a position on. */
 function fileSource(file: AnyFile, offset: bigint): ByteSource {
   let at = offset;
   const read = (into: Uint8Array): number => {
@@ -129,7 +129,7 @@ class DirectoryEntryStream {
     this.#ended = ended;
   }
 
-  /** The next entry; `illegal-byte-sequence` for one whose name is no text, after which the others follow. */
+  /** The next entry. If its name is not text, `illegal-byte-sequence`; later calls return the following entries. */
   readDirectoryEntry(): { type: NodeType; name: string } | undefined {
     return attempt(() => {
       const entry = this.#listing.at(this.#next);
@@ -146,7 +146,7 @@ class DirectoryEntryStream {
   }
 }
 
-/** A name as a component can have it. @throws WasiError illegal-byte-sequence */
+/** A name as a string. @throws WasiError illegal-byte-sequence */
 function textOf(bytes: Uint8Array): string {
   try {
     return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
@@ -166,7 +166,7 @@ export function filesystemInterfaces(tree: FileTree) {
   class Descriptor {
     #node: DirectoryNode | AnyFile;
     #closed = false;
-    /** What the guest asked for when it opened a file. */
+    /** The flags with which the guest opened the file. */
     #flags: DescriptorFlags;
 
     constructor(node: DirectoryNode | AnyFile, flags: DescriptorFlags = {}) {
@@ -180,7 +180,7 @@ export function filesystemInterfaces(tree: FileTree) {
       this.#flags = flags;
     }
 
-    /** After each write: what was asked to be on the disk is. */
+    /** Called after each write: syncs if the flags require it. */
     #written = (): void => {
       const { fileIntegritySync, dataIntegritySync } = this.#flags;
       if (fileIntegritySync || dataIntegritySync) this.#file.sync(!fileIntegritySync);
@@ -260,8 +260,8 @@ export function filesystemInterfaces(tree: FileTree) {
       return attempt((): [Uint8Array, boolean] => {
         const buffer = new Uint8Array(length > 1n << 20n ? 1 << 20 : Number(length));
         const count = this.#file.readAt(buffer, offset);
-        // Of nothing asked for too, as wasmtime says it: the adapter that makes components takes nothing that is not the
-        // end for an interruption, and programs try again for ever.
+        // A read of zero bytes returns the end, too, as in wasmtime: the adapter in components takes any other result
+        // for an interruption, and programs retry forever.
         return [buffer.subarray(0, count), count === 0];
       });
     }
@@ -391,14 +391,14 @@ export function filesystemInterfaces(tree: FileTree) {
         try {
           return codeOf(cause);
         } catch {
-          return undefined; // not the operating system's
+          return undefined; // the error does not come from the operating system
         }
       },
     },
   };
 }
 
-/** The file's identity and what changes with its content. */
+/** Identifies the file and its content. */
 function hashOf(stat: Stat): { lower: bigint; upper: bigint } {
   const mask = (1n << 64n) - 1n;
   const mix = (a: bigint, b: bigint) => ((a ^ b) * 0x9e3779b97f4a7c15n ^ (b << 17n)) & mask;

@@ -1,11 +1,13 @@
 /**
- * wasi:http 0.2.12 (types, outgoing-handler) over the sandbox's cluster: requests to the API server, and to nothing else.
- * incoming-handler is not served: a plugin is a command.
+ * wasi:http 0.2.12 (types, outgoing-handler) over the sandbox's cluster: requests to the API server only.
+ * incoming-handler is not supported, because a plugin is a command.
  *
- * Nothing of preview2-shim is used, which calls the global fetch and holds bodies whole (docs/maintainers/upstream.md, S8).
+ * It does not use preview2-shim, which calls the global fetch and buffers whole bodies (docs/maintainers/upstream.md,
+ * S8).
  */
 
-// deno-lint-ignore-file no-throw-literal -- jco hands what is thrown, if it is no Error, to the guest as the error value
+// deno-lint-ignore-file no-throw-literal -- jco passes a thrown value that is no Error to the guest as the error
+// value
 
 import { AppError, messageOf } from "../../base/errors.ts";
 import { untilAborted } from "../../kube/http/abort.ts";
@@ -31,7 +33,7 @@ type Scheme = { tag: "HTTP" } | { tag: "HTTPS" } | { tag: "other"; val: string }
 type ErrorCode = { tag: string; val?: unknown };
 type Result<T> = { tag: "ok"; val: T } | { tag: "err"; val: ErrorCode };
 
-// What the host's own parts call of a resource has a symbol for its name: a component could reach a name of letters.
+// The host's own methods of a resource have symbols as names, because a component could call any string name.
 const RECEIVED = Symbol("received");
 const LOCK = Symbol("lock");
 const PARTS = Symbol("parts");
@@ -41,17 +43,15 @@ const VIEW = Symbol("view");
 const END = Symbol("end");
 const BYTES = Symbol("bytes");
 
-/** What is kept for the plugin: a process runs one. */
+/** Memory for the plugin's data. A process runs one plugin. */
 let memory = new HostMemory();
-/** What an object of the host's takes beside its bytes. */
+/** The approximate size of a host object without its bytes. */
 const OBJECT = 100;
 
 /** The longest method, in characters. */
 const MAX_NAME = 100;
 const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
-/**
- * Names that a guest may not set: they belong to the connection (wasi:http/types, header-error.forbidden).
- */
+/** Headers that a guest may not set, because they belong to the connection (wasi:http/types, header-error.forbidden). */
 const FORBIDDEN = new Set([
   "connection",
   "host",
@@ -88,10 +88,10 @@ class Fields {
     return fields;
   }
 
-  /** Not the guest's to change. */
+  /** Immutable fields. */
   static [RECEIVED](entries: readonly (readonly [string, string])[]): Fields {
     const fields = new Fields();
-    // fetch gives a header's bytes as Latin-1 characters.
+    // fetch returns a header's bytes as Latin-1 characters.
     fields.#entries = entries.map((
       [name, value],
     ) => [name, Uint8Array.from(value, (character) => character.charCodeAt(0))]);
@@ -100,7 +100,7 @@ class Fields {
     return fields;
   }
 
-  /** The same, as often as the guest asks for it: what it drops is one of these. */
+  /** A new handle of the same fields for each call, because the guest drops each. */
   static [VIEW](fields: Fields): Fields {
     const view = new Fields();
     view.#entries = fields.#entries;
@@ -171,7 +171,7 @@ class Fields {
     this[END]();
   }
 
-  /** They are nobody's any more. */
+  /** Releases the memory. */
   [END](): void {
     this.#kept.end();
   }
@@ -180,7 +180,7 @@ class Fields {
     return this.#entries.reduce((sum, [name, value]) => sum + sizeOf(name, value), 0);
   }
 
-  /** What they say of the body's length. */
+  /** The body's length according to these headers. */
   [LENGTH](): bigint | undefined {
     return contentLength(this.get("content-length").map((value) => ["content-length", latin1(value)]));
   }
@@ -311,17 +311,17 @@ class OutgoingRequest {
 
   [Symbol.dispose](): void {
     if (this.#sent) return;
-    this.#body?.[SINK].fail(); // nobody will take it
+    this.#body?.[SINK].fail(); // its reader has gone
     this[END]();
   }
 
-  /** Nothing of it is kept any more. */
+  /** Releases the memory. */
   [END](): void {
     this.#headers[END]();
     this.#kept.end();
   }
 
-  /** What it asks of the cluster. */
+  /** The parts of the request for the cluster. */
   static [PARTS](request: OutgoingRequest) {
     request.#sent = true;
     const scheme = request.#scheme;
@@ -366,7 +366,7 @@ class IncomingBody {
   }
 }
 
-/** wasi:http/types.future-trailers: fetch shows none. */
+/** wasi:http/types.future-trailers: always empty, because fetch does not return trailers. */
 class FutureTrailers {
   #taken = false;
 
@@ -387,7 +387,7 @@ class IncomingResponse {
   #source: BodySource;
   #consumed = false;
 
-  /** @param patience the longest to wait for the next bytes of the body, in milliseconds */
+  /** @param patience the longest wait for the next bytes of the body, in milliseconds */
   constructor(
     response: ClusterResponse,
     failed: (error: unknown) => void,
@@ -429,7 +429,7 @@ class FutureIncomingResponse {
     this.#settled = response.then(
       (response) => {
         this.#result = { tag: "ok", val: response };
-        if (this.#dropped) response[Symbol.dispose](); // it was on its way already
+        if (this.#dropped) response[Symbol.dispose](); // it arrived after the guest dropped the future
       },
       (error) => {
         this.#result = { tag: "err", val: errorCodeOf(error) };
@@ -450,13 +450,13 @@ class FutureIncomingResponse {
 
   [Symbol.dispose](): void {
     this.#dropped = true;
-    // Who drops it before the response has come does not want it.
+    // Dropping the future before the response arrives aborts the request.
     if (this.#result === undefined) this.#abort.abort();
     else if (!this.#taken && this.#result.tag === "ok") this.#result.val[Symbol.dispose]();
   }
 }
 
-/** The error-code for what the cluster threw. */
+/** The error-code of a cluster error. */
 function errorCodeOf(error: unknown): ErrorCode {
   if (isTimeout(error)) return { tag: "connection-timeout" };
   if (!(error instanceof AppError)) return { tag: "internal-error", val: messageOf(error) };
@@ -472,13 +472,13 @@ function errorCodeOf(error: unknown): ErrorCode {
   }
 }
 
-/** The error-code for what a body's stream failed with. */
+/** The error-code of a body stream's error. */
 function bodyErrorCodeOf(error: unknown): ErrorCode {
   if (isTimeout(error)) return { tag: "connection-read-timeout" };
   return error instanceof AppError ? errorCodeOf(error) : { tag: "connection-terminated" };
 }
 
-/** Whether a time limit is what ended it, the plugin's or the user's. */
+/** Whether a time limit ended it, the plugin's or the user's. */
 function isTimeout(error: unknown): boolean {
   for (let cause = error, depth = 0; cause instanceof Error && depth < 6; cause = cause.cause, depth++) {
     if (cause instanceof DOMException && cause.name === "TimeoutError") return true;
@@ -486,7 +486,7 @@ function isTimeout(error: unknown): boolean {
   return false;
 }
 
-/** wasi:http/types.outgoing-response: can be made, and sent to nobody, as a plugin is a command. */
+/** wasi:http/types.outgoing-response: can be made but not sent, because a plugin is a command. */
 class OutgoingResponse {
   static readonly [CONSTRUCTED] = true;
   #status = 200;
@@ -521,7 +521,7 @@ class OutgoingResponse {
   }
 }
 
-// What a component that is a command never gets, but imports by name with the rest of the interface.
+// A command never gets one, but imports the resource with the rest of the interface.
 class IncomingRequest {}
 class ResponseOutparam {
   static set(): never {
@@ -529,7 +529,7 @@ class ResponseOutparam {
   }
 }
 
-/** The interfaces by name. `sandbox.cluster` is asked for with the first request. */
+/** The interfaces by name. The first request calls `sandbox.cluster`. */
 export function httpInterfaces(sandbox: Sandbox, refused: (error: AppError) => void) {
   memory = new HostMemory();
   const failed = (error: unknown): void => {
@@ -540,8 +540,7 @@ export function httpInterfaces(sandbox: Sandbox, refused: (error: AppError) => v
     const { body, ...parts } = OutgoingRequest[PARTS](request);
     if (body) sandbox.stdin.share?.();
     const abort = new AbortController();
-    // fetch does not tell when it has connected: a limit for that alone can't be told from one for the
-    // answer.
+    // fetch does not report when it has connected, so the connect timeout can't be separate from the answer's.
     const firstByte = options?.firstByteTimeout();
     const limit = firstByte === undefined ? undefined : firstByte + (options!.connectTimeout() ?? 0n);
     const timer = limit === undefined ? undefined : setTimeout(
@@ -589,15 +588,15 @@ export function httpInterfaces(sandbox: Sandbox, refused: (error: AppError) => v
   };
 }
 
-/** Nanoseconds as setTimeout takes them, at most its 24 days. */
+/** Nanoseconds in milliseconds for setTimeout, at most its 24 days. */
 function milliseconds(nanoseconds: bigint): number {
   const whole = (nanoseconds + 999_999n) / 1_000_000n;
   return whole > 0x7fffffffn ? 0x7fffffff : Number(whole);
 }
 
 /**
- * A body for fetch. A GET's is waited for, as libraries open one and leave it empty; one that holds something is refused, and
- * not kept here, where no limit of the plugin's memory counts it.
+ * A body for fetch. A GET's body is read first, because libraries open one and leave it empty. A non-empty one is
+ * refused at once, because the plugin's memory limit does not count bytes that are kept here.
  *
  * @throws AppError REQUEST_INVALID; the signal's reason
  */

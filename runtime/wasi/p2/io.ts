@@ -1,6 +1,6 @@
 /**
- * wasi:io 0.2.12 (error, poll, streams): resources over the streams of ../streams.ts. Nothing of preview2-shim is used,
- * whose streams and polls docs/maintainers/upstream.md describes (S1 to S3).
+ * wasi:io 0.2.12 (error, poll, streams): resources over ../streams. It does not use preview2-shim, for the reasons in
+ * docs/maintainers/upstream.md (S1 to S3).
  */
 
 import { AppError, messageOf } from "../../base/errors.ts";
@@ -14,20 +14,20 @@ import {
 } from "../streams/streams.ts";
 import { whenAny } from "../streams/waits.ts";
 
-/** The most that one read hands over, in bytes: a guest may ask for 2^64 - 1. */
+/** The maximum of one read, in bytes: a guest may ask for 2^64 - 1. */
 const MAX_READ = 1 << 20;
-/** The most that `blocking-write-and-flush` takes (wasi:io/streams). */
+/** The maximum of `blocking-write-and-flush` (wasi:io/streams). */
 const MAX_BLOCKING_WRITE = 4096;
 
-// What the host's own parts call of a resource has a symbol for its name: a component could reach a name of letters.
-/** What an error stands for. */
+// The host's own methods of a resource have symbols as names, because a component could call any string name.
+/** The cause of an IoError. */
 export const CAUSE = Symbol("cause");
 const ATTEMPT = Symbol("attempt");
 const BROKEN = Symbol("broken");
 const CLOSE = Symbol("close");
 const READINESS = Symbol("readiness");
 
-/** wasi:io/error.error: what an operation failed with, for other interfaces to tell more of. */
+/** wasi:io/error.error: the failure of an operation, about which other interfaces can say more. */
 export class IoError {
   readonly [CAUSE]: unknown;
 
@@ -42,7 +42,7 @@ export class IoError {
 
 const CLOSED = { tag: "closed" } as const;
 
-/** The stream-error for what an operation threw; what ends the plugin is thrown on. */
+/** The stream-error of an operation's error. Throws an error that ends the plugin again. */
 function streamError(error: unknown): never {
   if (error instanceof ClosedPipe || error === CLOSED) throw error;
   if (error instanceof StreamClosed) throw CLOSED;
@@ -51,12 +51,12 @@ function streamError(error: unknown): never {
   throw { tag: "last-operation-failed", val: new IoError(error) };
 }
 
-/** What ends a guest that does what the specification has no answer to. */
+/** A trap that ends a guest whose call the specification does not allow. */
 function trap(what: string): WebAssembly.RuntimeError {
   return new WebAssembly.RuntimeError(what);
 }
 
-/** Lets nothing pass for a resource that is none. */
+/** Throws unless a value is a resource of a class. */
 export function checkOwn(value: object, of: abstract new (...args: never[]) => object): void {
   if (!(value instanceof of)) throw trap("it passed what is not the resource that it should be");
 }
@@ -66,7 +66,7 @@ export class Pollable {
   readonly [READINESS]: Readiness;
   #dropped: (() => void) | undefined;
 
-  /** @param dropped called when the guest drops it: a timer need not run on */
+  /** @param dropped called when the guest drops it, to stop a timer */
   constructor(readiness: Readiness, dropped?: () => void) {
     this[READINESS] = readiness;
     this.#dropped = dropped;
@@ -86,14 +86,14 @@ export class Pollable {
   }
 }
 
-/** What is always ready. */
+/** Always ready. */
 export const READY: Readiness = { ready: () => true, wait: () => Promise.resolve() };
 
 const pollables = new WeakMap<Readiness, Pollable>();
 
 /**
- * The pollable of something that can be waited for more than once: always the same one, as each is ready as often as the
- * other. A component that subscribes for each wait, and drops nothing, then holds one thing of the host's
+ * The pollable of a reusable readiness: always the same one, because all of them would be ready together. A component
+ * that subscribes for each wait and drops nothing then holds a single host object
  * (registry/compile/resource_tables.ts).
  */
 export function pollableOf(readiness: Readiness): Pollable {
@@ -102,11 +102,11 @@ export function pollableOf(readiness: Readiness): Pollable {
   return pollable;
 }
 
-/** How long a guest may poll what is ready before timers and sockets get a turn, in milliseconds. */
+/** How long a guest may poll ready pollables before timers and sockets get a turn, in milliseconds. */
 const TURN = 5;
 let lastTurn = 0;
 
-/** wasi:io/poll.poll: the indexes of what is ready, at least one. */
+/** wasi:io/poll.poll: the indexes of the ready pollables, at least one. */
 export function poll(list: Pollable[]): MaybePromise<Uint32Array> {
   if (list.length === 0) throw trap("a poll of nothing");
   for (const pollable of list) checkOwn(pollable, Pollable);
@@ -115,7 +115,7 @@ export function poll(list: Pollable[]): MaybePromise<Uint32Array> {
   const now = performance.now();
   if (ready.length > 0) {
     if (now - lastTurn < TURN) return ready;
-    // A guest that finds something ready at every poll would never let the host's events in.
+    // A guest whose every poll finds a ready pollable would block the host's events forever.
     return new Promise((resolve) =>
       setTimeout(() => {
         lastTurn = performance.now();
@@ -135,10 +135,10 @@ export function poll(list: Pollable[]): MaybePromise<Uint32Array> {
   }
 }
 
-// What a read hands over is taken into the guest's memory before the guest runs on: one buffer serves all reads.
+// One buffer serves all reads: the bytes are copied into the guest's memory before the guest continues.
 let scratch = new Uint8Array(65536);
 
-/** Room for a read of `length` bytes, until the next one. */
+/** A buffer for a read of `length` bytes, valid until the next one. */
 function roomFor(length: bigint): Uint8Array {
   const size = length > BigInt(MAX_READ) ? MAX_READ : Number(length);
   if (size > scratch.length) scratch = new Uint8Array(size);
@@ -146,14 +146,14 @@ function roomFor(length: bigint): Uint8Array {
 }
 
 /**
- * What both kinds of streams are: an operation's failure is told once, as a stream-error, and every later one finds the
- * stream closed (wasi:io/streams.stream-error).
+ * Common to both kinds of streams: an operation's failure is reported once, as a stream-error. Every later operation
+ * finds the stream closed (wasi:io/streams.stream-error).
  */
 abstract class Stream {
   #broken = false;
   #dropped = false;
 
-  /** Runs what may wait. */
+  /** Runs an operation that may wait. */
   [ATTEMPT]<T>(operation: () => MaybePromise<T>): MaybePromise<T> {
     if (this.#broken) throw CLOSED;
     try {
@@ -182,7 +182,7 @@ abstract class Stream {
   }
 }
 
-/** wasi:io/streams.input-stream. What is read is valid until the next read of any stream. */
+/** wasi:io/streams.input-stream. The result of a read is valid until the next read of any stream. */
 export class InputStream extends Stream {
   #source: ByteSource;
 
@@ -232,10 +232,10 @@ export class InputStream extends Stream {
 export class OutputStream extends Stream {
   #sink: ByteSink;
   #permit = 0n;
-  /** A flush that was asked for and is under way; nothing may be written meanwhile. */
+  /** A pending flush, during which nothing may be written. */
   #flushing: Promise<void> | undefined;
   #flushFailure: { error: unknown } | undefined;
-  /** One for all who ask, so that one wait serves them. */
+  /** Shared by all pollables, so that one wait serves them. */
   #readiness: Readiness = {
     ready: () => this[BROKEN] || !this.#flushing && (this.#flushFailure !== undefined || this.#sink.ready()),
     wait: async () => {
@@ -261,7 +261,7 @@ export class OutputStream extends Stream {
     return this.#permit;
   }
 
-  /** Takes no more than check-write allowed, and so does not wait. */
+  /** Never waits: it takes at most as many bytes as check-write allowed. */
   write(bytes: Uint8Array): void {
     if (BigInt(bytes.length) > this.#permit) throw trap("a write of more than check-write allowed");
     this.#permit -= BigInt(bytes.length);
@@ -332,7 +332,7 @@ export class OutputStream extends Stream {
     this.#sink.close();
   }
 
-  /** Does something once no flush is under way, failing as that did. */
+  /** Runs an operation after a pending flush. If the flush fails, the operation fails. */
   #settled<T>(operation: () => MaybePromise<T>): MaybePromise<T> {
     if (!this.#flushing && !this.#flushFailure) return operation();
     return (async () => {

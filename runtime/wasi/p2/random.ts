@@ -1,18 +1,18 @@
 /**
- * wasi:random 0.2.12 (random, insecure, insecure-seed) over ../random.ts. preview2-shim's does the same, and is a package:
- * a run loads none. The insecure interfaces are as secure as the other.
+ * wasi:random 0.2.12 (random, insecure, insecure-seed) over ../random.ts. preview2-shim's works the same, but it is a
+ * package, and a run loads none. The insecure interfaces are as secure as the others.
  */
 
 import { fillRandom } from "../random_bytes.ts";
 
-/** The most at once, in bytes: they are made beside the component's own memory, and copied there. */
+/** The maximum of one call, in bytes: they are made outside of the component's memory and copied. */
 const MAX_BYTES = 64 << 20;
 
 function u64(): bigint {
   return crypto.getRandomValues(new BigUint64Array(1))[0]!;
 }
 
-/** The interfaces by name. `maxMemory`: the most that the component's memory can be, in bytes. */
+/** The interfaces by name. `maxMemory`: the maximum size of the component's memory, in bytes. */
 export function randomInterfaces(maxMemory: number) {
   const seed: [bigint, bigint] = [u64(), u64()];
   const most = Math.min(MAX_BYTES, maxMemory);

@@ -1,24 +1,24 @@
 /**
- * What a component's JavaScript gets of the host. jco calls whatever stands under a name: nothing stands there but what WIT
- * names. The objects have no prototype; a resource's methods are those of its class, which inherits nothing of JavaScript's;
- * of the class itself there is no more than what makes a resource, where WIT has a constructor, its static functions, and
- * what tells a resource by `instanceof`.
+ * Restricts what a component's JavaScript can reach on the host's objects. jco calls any property by name, so the
+ * objects have only WIT's names. They have no prototype. A resource's methods are those of its class, which inherits
+ * nothing from JavaScript. The class itself has only the constructor if WIT has one, the static functions, and what
+ * `instanceof` needs.
  *
- * So the public names of a resource's class, and of an interface, are WIT's and no others; a test compares them.
+ * So the public names of interfaces and resource classes are exactly WIT's. A test compares them.
  */
 
-// deno-lint-ignore no-explicit-any -- each function has the parameters that WIT gives it
+// deno-lint-ignore no-explicit-any -- each function has WIT's parameters
 type Callable = (...args: any[]) => unknown;
 // deno-lint-ignore no-explicit-any
 type Class = abstract new (...args: any[]) => object;
 
-/** Interfaces by name: the functions and the resources' classes of each. */
+/** Interfaces by name, each with its functions and resource classes. */
 export type Interfaces = Readonly<Record<string, Readonly<Record<string, Callable | Class>>>>;
 
-/** A static property of a resource's class that a component may make one of: WIT has a constructor. */
+/** A static property of a resource class with a WIT constructor. */
 export const CONSTRUCTED = Symbol("constructed");
 
-/** The interfaces, as objects that hold their own names only. The classes inherit nothing from now on. */
+/** Seals the interfaces: objects with their own names only. The classes inherit nothing from now on. */
 export function sealed(interfaces: Interfaces): object {
   return bareObject(
     Object.entries(interfaces).map(([name, members]) => [
@@ -37,7 +37,7 @@ function isClass(value: Callable | Class): value is Class {
   return Object.getOwnPropertyDescriptor(value, "prototype")?.writable === false;
 }
 
-/** What stands for the resources of a class. */
+/** The restricted form of a resource class. */
 function resource(of: Class): Callable {
   inheritNothing(of.prototype);
   const make = CONSTRUCTED in of ? of as unknown as new (...args: unknown[]) => object : undefined;
@@ -55,7 +55,7 @@ function resource(of: Class): Callable {
   return bare(door);
 }
 
-/** Leaves a class's methods without what all objects have: `constructor`, `toString`, `isPrototypeOf`, … */
+/** Hides the properties that methods' objects inherit: `constructor`, `toString`, `isPrototypeOf`, … */
 function inheritNothing(prototype: object): void {
   for (let at = prototype; !Object.isFrozen(at);) {
     const next: object | null = Object.getPrototypeOf(at);
@@ -68,7 +68,7 @@ function inheritNothing(prototype: object): void {
   }
 }
 
-/** Leaves a function without what all functions have: `bind`, `call`, `constructor`, … */
+/** Hides the properties that functions inherit: `bind`, `call`, `constructor`, … */
 function bare(value: Callable): Callable {
   for (const name of ["name", "length"]) delete (value as unknown as Record<string, unknown>)[name];
   return Object.freeze(Object.setPrototypeOf(value, null));

@@ -1,13 +1,14 @@
 /**
- * wasi:sockets 0.2.12 (all its interfaces): TCP to the API server of the cluster, and to nothing else. Names resolve for that server only,
- * once, by the host; UDP and listening are denied. The connection carries nothing of the user's: a plugin does TLS and
- * credentials itself there, so that sockets need the cluster's grant `full`.
+ * wasi:sockets 0.2.12 (all interfaces): TCP to the cluster's API server only. The host resolves the server's name,
+ * once; other names, UDP and listening are denied. The connection carries no credentials: the plugin does TLS and
+ * authentication itself. That is why sockets need the grant `full`.
  *
- * Follows the TcpSocketOperationalSemantics of WebAssembly/wasi-sockets 0.2. Nothing of preview2-shim is used, whose build
- * for browsers knows sockets in memory only.
+ * Follows the TcpSocketOperationalSemantics of WebAssembly/wasi-sockets 0.2. It does not use preview2-shim, whose
+ * browser build has in-memory sockets only.
  */
 
-// deno-lint-ignore-file no-throw-literal -- jco hands what is thrown, if it is no Error, to the guest as the error value
+// deno-lint-ignore-file no-throw-literal -- jco passes a thrown value that is no Error to the guest as the error
+// value
 
 import { AppError } from "../../base/errors.ts";
 import type { Sockets } from "../../kube/sockets/raw_sockets.ts";
@@ -20,17 +21,17 @@ type Family = Wit.IpAddressFamily;
 type Code = Wit.ErrorCode;
 type SocketAddress = Wit.IpSocketAddress;
 
-/** The most connections a plugin may have at once; an operating system commonly gives a process 1024 descriptors. */
+/** How many connections a plugin may have at once. Operating systems commonly allow a process 1024 descriptors. */
 const MAX_SOCKETS = 256;
 
 class Network {}
 
-/** The text of an address. */
+/** An address as text. */
 export function formatAddress({ tag, val }: Wit.IpAddress): string {
   return tag === "ipv4" ? val.join(".") : val.map((part) => part.toString(16)).join(":");
 }
 
-/** An address of a text in the form that operating systems and URLs give it; undefined for what is none. */
+/** Parses an address in the form that operating systems and URLs give it; undefined for other text. */
 export function parseAddress(text: string): Wit.IpAddress | undefined {
   if (!text.includes(":")) {
     const parts = text.split(".").map(Number);
@@ -72,7 +73,7 @@ function socketAddress({ hostname, port }: { hostname: string; port: number }): 
     : { tag: "ipv6", val: { port, flowInfo: 0, address: address.val, scopeId: 0 } };
 }
 
-/** By the names of Deno's error classes, of which 2.6 does not know all. */
+/** By the names of Deno's error classes, because 2.6 lacks some of the classes. */
 const CODES: Readonly<Record<string, Code>> = {
   AddrInUse: "address-in-use",
   AddrNotAvailable: "address-not-bindable",
@@ -93,9 +94,9 @@ function codeOf(error: unknown): Code {
   return CODES[error.name] ?? "unknown";
 }
 
-/** What the resources of one run share. */
+/** State that the resources of one run share. */
 interface Host {
-  /** @throws AppError what keeps a plugin from sockets */
+  /** @throws AppError the reason why the plugin has no sockets */
   sockets(): Promise<Sockets>;
   refused(error: AppError): void;
   trace(line: string): void;
@@ -140,7 +141,7 @@ type State = "unbound" | "bind-started" | "bound" | "connecting" | "connected" |
 const KEEP_ALIVE_IDLE = 7_200_000_000_000n;
 const KEEP_ALIVE_INTERVAL = 75_000_000_000n;
 
-/** Takes a number that is not 0. */
+/** Throws unless a number is greater than 0. */
 function positive<T extends number | bigint>(value: T): T {
   if (BigInt(value) <= 0n) throw "invalid-argument";
   return value;
@@ -148,7 +149,7 @@ function positive<T extends number | bigint>(value: T): T {
 
 const HOPS = Symbol("hops");
 
-/** What sockets of both kinds are told, and tell again: Deno sets none of it on a socket, and hints may be kept. */
+/** Options of both kinds of sockets. Deno can't set them; the specification allows to keep hints only. */
 class SocketHints {
   readonly #family: Family;
   #hopLimit = 64;
@@ -212,7 +213,7 @@ class TcpSocket extends SocketHints {
     }
   }
 
-  /** A client may leave its own address to the host; another is a listener's, which is denied. */
+  /** A client may bind to an unspecified address only; any other address is a listener's, which is denied. */
   startBind(_network: Network, address: SocketAddress): void {
     if (this.#state === "bind-started" || this.#state === "connecting") throw "concurrency-conflict";
     if (this.#state !== "unbound") throw "invalid-state";
@@ -314,7 +315,7 @@ class TcpSocket extends SocketHints {
     this.#connection?.setKeepAlive(value);
   }
 
-  // Deno sets these no more than the others: hints.
+  // Deno can't set these either, so they are hints.
   keepAliveIdleTime(): bigint {
     return this.#keepAlive.idle;
   }
@@ -350,7 +351,7 @@ class TcpSocket extends SocketHints {
     if (type !== "receive") this.#sink!.end();
   }
 
-  /** Closes the connection when what was written has left, as POSIX's close does. */
+  /** Closes the connection after sending the buffered bytes, as POSIX's close does. */
   [Symbol.dispose](): void {
     if (this.#dropped) return;
     this.#dropped = true;
@@ -360,7 +361,7 @@ class TcpSocket extends SocketHints {
     const left = connection === undefined
       ? this.#connecting
       : closeWhenSent(connection, this.#sink ?? new ConnectionSink(connection));
-    // What still waits to be sent counts on.
+    // A connection with unsent bytes still counts.
     const closed = () => void this.#host.open--;
     if (left === undefined) closed();
     else left.then(closed, closed);
@@ -370,7 +371,7 @@ class TcpSocket extends SocketHints {
 class IncomingDatagramStream {}
 class OutgoingDatagramStream {}
 
-/** wasi:sockets/udp.udp-socket: can be made, as runtimes probe for it, and not be bound. */
+/** wasi:sockets/udp.udp-socket: can be made, because runtimes probe for it, but not bound. */
 class UdpSocket extends SocketHints {
   startBind(_network: Network, address: SocketAddress): void {
     if (address.tag !== this.addressFamily()) throw "invalid-argument";
@@ -382,7 +383,7 @@ class UdpSocket extends SocketHints {
   }
 
   stream(): never {
-    throw "invalid-state"; // it is not bound
+    throw "invalid-state"; // the socket is not bound
   }
 
   localAddress(): never {
@@ -404,10 +405,10 @@ class UdpSocket extends SocketHints {
   }
 }
 
-/** What a name to resolve may hold: letters, digits, hyphens, dots, and an IPv6 address' colons. */
+/** A name to resolve: letters, digits, hyphens, dots, and an IPv6 address' colons. */
 const NAME = /^(?=.{1,253}$)[a-z0-9:]([a-z0-9_.:-]*[a-z0-9:])?\.?$/i;
 
-/** The interfaces by name. `refused` is told of each refusal, for the user. */
+/** The interfaces by name. `refused` gets each refusal for the user. */
 export function socketInterfaces(sandbox: Sandbox, refused: (error: AppError) => void) {
   const network = new Network();
   const host: Host = {

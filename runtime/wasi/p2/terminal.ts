@@ -1,4 +1,4 @@
-/** The host's side of `krew-wasm:terminal/control` 0.1 (wit/deps/terminal.wit). Nothing of WASI's. */
+/** The host's side of `krew-wasm:terminal/control` 0.1 (wit/deps/terminal.wit). Not part of WASI. */
 
 import type * as Wit from "../../../wit/generated/interfaces/krew-wasm-terminal-control.d.ts";
 import { NotATerminal, type TerminalControl } from "../terminal/raw_terminal.ts";

@@ -1,17 +1,17 @@
-/** Bodies of HTTP messages as streams of a plugin: read as they come, written with back-pressure. */
+/** HTTP bodies as a plugin's streams: read as they arrive, written with back-pressure. */
 
 import { BufferedSource } from "./buffered_source.ts";
 import { type ByteSink, type MaybePromise, StreamClosed } from "./streams.ts";
 
-/** The body of a response. One chunk is held at a time; closing it closes the connection. */
+/** The body of a response. It holds one chunk at a time; closing it closes the connection. */
 export class BodySource extends BufferedSource {
   #reader: ReadableStreamDefaultReader<Uint8Array> | undefined;
   #patience: number | undefined;
   #failed: (error: unknown) => void;
 
   /**
-   * @param failed told why the body broke off
-   * @param patience the longest to wait for the next bytes, in milliseconds
+   * @param failed gets the error that broke off the body
+   * @param patience the longest wait for the next bytes, in milliseconds
    */
   constructor(
     body: ReadableStream<Uint8Array> | null,
@@ -31,7 +31,7 @@ export class BodySource extends BufferedSource {
       this.#reader!.cancel().catch(() => {});
     }, this.#patience);
     try {
-      // An empty chunk is nothing that came.
+      // Skip empty chunks.
       while (!this.ready()) {
         const { done, value } = await this.#reader!.read();
         if (done) this.end();
@@ -52,10 +52,10 @@ export class BodySource extends BufferedSource {
   }
 }
 
-/** How much of a request's body may wait for the network, in bytes. */
+/** How many bytes of a request's body may wait for the network. */
 export const HIGH_WATER = 65536;
 
-/** The body of a request: what is written to the sink comes out of the stream. */
+/** The body of a request: the stream returns the bytes that the plugin writes to the sink. */
 export class BodySink implements ByteSink {
   readonly stream: ReadableStream<Uint8Array<ArrayBuffer>>;
   #controller!: ReadableStreamDefaultController<Uint8Array<ArrayBuffer>>;
@@ -64,10 +64,10 @@ export class BodySink implements ByteSink {
   #closed = false;
   #drains: boolean;
   #drained: { promise: Promise<void>; resolve: () => void } | undefined;
-  /** Bytes so far. */
+  /** Bytes written so far. */
   written = 0n;
 
-  /** @param drains whether a flush waits for who takes the bytes: the request is under way */
+  /** @param drains whether a flush waits for the reader: true while the request is open */
   constructor(drains = false) {
     this.#drains = drains;
     this.stream = new ReadableStream<Uint8Array<ArrayBuffer>>({
@@ -111,22 +111,22 @@ export class BodySink implements ByteSink {
   write(bytes: Uint8Array): MaybePromise<number> {
     const room = this.capacity();
     if (room === 0) return this.wait().then(() => this.write(bytes));
-    const part = bytes.slice(0, room); // the plugin's memory goes on to change
+    const part = bytes.slice(0, room); // a copy, because the plugin's memory changes later
     this.#controller.enqueue(part);
     this.written += BigInt(part.length);
     return part.length;
   }
 
-  /** Resolves when the client has taken all that was written, which it does as the server does. */
+  /** Resolves when the HTTP client has taken all written bytes, at the server's pace. */
   flush(): MaybePromise<void> {
     if (!this.#drains || this.#isDrained()) return;
     return (this.#drained ??= Promise.withResolvers<void>()).promise;
   }
 
-  /** A stream handle is dropped; the body ends with {@linkcode finish} or {@linkcode fail}. */
+  /** Does nothing: dropping the stream handle is not the end of the body. {@linkcode finish} and {@linkcode fail} are. */
   close(): void {}
 
-  /** The body is whole. */
+  /** Ends the body. */
   finish(): void {
     if (this.#closed) return;
     this.#closed = true;
@@ -134,7 +134,7 @@ export class BodySink implements ByteSink {
     this.#wake();
   }
 
-  /** The body was given up: the request fails. */
+  /** Breaks off the body: the request fails. */
   fail(): void {
     if (this.#closed) return;
     this.#closed = true;
@@ -143,7 +143,7 @@ export class BodySink implements ByteSink {
   }
 }
 
-/** The length that headers give a body; undefined where they give none. */
+/** The Content-Length of headers; undefined without one. */
 export function contentLength(
   headers: readonly (readonly [name: string, value: string])[],
 ): bigint | undefined {

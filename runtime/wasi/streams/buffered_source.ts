@@ -1,12 +1,12 @@
-/** Bytes that come in chunks, of which one is held at a time. */
+/** A byte source that holds one chunk at a time. */
 
 import type { ByteSource, MaybePromise } from "./streams.ts";
 
 const NOTHING = new Uint8Array();
 
 /**
- * A source that is fed by {@linkcode next}: no more is asked for before the last chunk was read. Its error comes behind
- * what came before it, its end behind both.
+ * Reads chunks from {@linkcode next}, each only after the last one was consumed. Errors come after the bytes before
+ * them, and the end after both.
  */
 export abstract class BufferedSource implements ByteSource {
   #chunk: Uint8Array = NOTHING;
@@ -14,7 +14,7 @@ export abstract class BufferedSource implements ByteSource {
   #error: unknown;
   #pending: Promise<void> | undefined;
 
-  /** Waits for what comes, and hands it to `take`, `fail` or `end`. Never rejects. */
+  /** Waits for the next data, and calls `take`, `fail` or `end`. Never rejects. */
   protected abstract next(): Promise<void>;
   abstract close(): void;
 
@@ -22,17 +22,17 @@ export abstract class BufferedSource implements ByteSource {
     return this.#ended;
   }
 
-  /** What came. It is not to change before it was read. */
+  /** Adds a chunk, which must not change until it is consumed. */
   protected take(chunk: Uint8Array): void {
     if (!this.#ended) this.#chunk = chunk;
   }
 
-  /** Reads fail from now on. */
+  /** Makes later reads fail. */
   protected fail(error: unknown): void {
     if (!this.#ended) this.#error ??= error;
   }
 
-  /** What has come and what follows is not wanted, or there is no more: reads end. */
+  /** Drops buffered bytes and ends the source. */
   end(): void {
     this.#ended = true;
     this.#chunk = NOTHING;
@@ -43,11 +43,11 @@ export abstract class BufferedSource implements ByteSource {
   }
 
   wait(): Promise<void> {
-    // What came may be read by another before who waited for it goes on.
+    // Another reader may consume the data before this one continues.
     return this.ready() ? Promise.resolve() : this.#come().then(() => this.wait());
   }
 
-  /** Resolves after the next thing came, or the one that is being read at the moment. */
+  /** Resolves after the next data, or after the read that is pending. */
   #come(): Promise<void> {
     return this.#pending ??= this.next().then(() => {
       this.#pending = undefined;

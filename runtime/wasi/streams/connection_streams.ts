@@ -1,24 +1,27 @@
-/** The two directions of a connection as streams of a plugin: read ahead by one buffer, written with back-pressure. */
+/**
+ * The two directions of a connection as a plugin's streams: input with one buffer of read-ahead, output with
+ * back-pressure.
+ */
 
 import { BufferedSource } from "./buffered_source.ts";
 import { type ByteSink, type MaybePromise, StreamClosed } from "./streams.ts";
 
-/** What is needed of a connection; `Deno.Conn` is one. */
+/** The needed part of a connection; `Deno.Conn` has it. */
 export interface Duplex {
-  /** Fills the front of `into`; null is the end. */
+  /** Fills the front of `into`; null at the end. */
   read(into: Uint8Array): Promise<number | null>;
   write(bytes: Uint8Array): Promise<number>;
-  /** No more bytes follow (TCP's FIN). */
+  /** Sends the end of the output (TCP's FIN). */
   closeWrite(): Promise<void>;
   close(): void;
 }
 
-/** How much is read ahead of the plugin, in bytes. */
+/** How many bytes to read ahead of the plugin. */
 const READ_AHEAD = 65536;
-/** How much may wait for the network, in bytes. */
+/** How many bytes may wait for the network. */
 const HIGH_WATER = 65536;
 
-/** What comes in. */
+/** The input of a connection. */
 export class ConnectionSource extends BufferedSource {
   #connection: Duplex;
   #buffer: Uint8Array<ArrayBuffer> | undefined;
@@ -51,7 +54,7 @@ export class ConnectionSource extends BufferedSource {
   }
 }
 
-/** What goes out. A write is taken as far as there is room, and sent as the network takes it. */
+/** The output of a connection. A write takes as much as fits, and the bytes are sent at the network's pace. */
 export class ConnectionSink implements ByteSink {
   #connection: Duplex;
   #queue: Uint8Array<ArrayBuffer>[] = [];
@@ -86,12 +89,12 @@ export class ConnectionSink implements ByteSink {
   write(bytes: Uint8Array): MaybePromise<number> {
     const room = this.capacity();
     if (room === 0) return this.wait().then(() => this.write(bytes));
-    const part = bytes.slice(0, room); // the plugin's memory goes on to change
+    const part = bytes.slice(0, room); // a copy, because the plugin's memory changes later
     this.enqueue(part);
     return part.length;
   }
 
-  /** Takes all of it, whatever the room; it is not copied. For what is of one piece, such as a frame. */
+  /** Takes all bytes, even if the buffer is full, and does not copy them. For indivisible data such as a frame. */
   enqueue(part: Uint8Array<ArrayBuffer>): void {
     if (this.#ended || this.#error !== undefined || part.length === 0) return;
     this.#queue.push(part);
@@ -131,7 +134,7 @@ export class ConnectionSink implements ByteSink {
     });
   }
 
-  /** Nothing more is taken; what was taken is sent, then the end of the stream. Resolves when that is done. */
+  /** Takes no more bytes, sends the buffered ones and then the end. Resolves when that is done. */
   async end(): Promise<void> {
     if (this.#ended) return await this.#sending;
     this.#ended = true;
@@ -147,10 +150,13 @@ export class ConnectionSink implements ByteSink {
   }
 }
 
-/** How long what was written may take to leave once a connection was given up, in milliseconds. */
+/** How long to go on sending buffered bytes after a connection was given up, in milliseconds. */
 const LINGER = 5000;
 
-/** Closes a connection when what was written has left, as POSIX's close does; a server that reads nothing is not waited for. */
+/**
+ * Closes a connection after sending the buffered bytes, as POSIX's close does, but does not wait for a server that
+ * does not read.
+ */
 export async function closeWhenSent(connection: Duplex, sink: ConnectionSink): Promise<void> {
   const close = () => {
     try {

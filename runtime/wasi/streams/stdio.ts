@@ -1,7 +1,6 @@
 /**
- * The process's standard streams. They are read and written synchronously, straight from and into the plugin's
- * memory, for as long as nothing has to be waited for beside them; no signal is listened to, so that Ctrl-C ends
- * a plugin at once in whatever it does.
+ * The process's standard streams. Reads and writes are synchronous, directly between the streams and the plugin's
+ * memory, as long as nothing else needs the event loop. There is no signal listener, so Ctrl-C ends a plugin at once.
  */
 
 import { AppError } from "../../base/errors.ts";
@@ -9,28 +8,28 @@ import type { ByteSink, ByteSource, MaybePromise } from "./streams.ts";
 
 const READ_AHEAD = 65536;
 
-/** A plugin wrote where nobody reads any more: it ends as a program that SIGPIPE ends. */
+/** The plugin wrote to a closed pipe: it ends as a program ends by SIGPIPE. */
 export class ClosedPipe extends Error {
   override readonly name = "ClosedPipe";
 }
 
-/** A stream that can be read in both ways, as `Deno.stdin` can. */
+/** A stream with synchronous and asynchronous reads, such as `Deno.stdin`. */
 export interface Readable {
   readSync(into: Uint8Array): number | null;
   read(into: Uint8Array): Promise<number | null>;
 }
 
-/** What edits lines that are typed (line_editor.ts). */
+/** Edits typed lines (line_editor.ts). */
 export interface Editor {
   push(bytes: Uint8Array): void;
-  /** The next line; empty for the end of input; undefined while there is none. */
+  /** The next line; empty for the end of input; undefined if no line is complete. */
   next(): Uint8Array | undefined;
   rest(): Uint8Array;
 }
 
 /**
- * stdin. What is waited for is read ahead, one buffer at most, as Deno has no way to ask whether a read would
- * wait; what a plugin reads without waiting first is not buffered at all.
+ * stdin. Deno can't tell whether a read would wait, so a wait reads ahead one buffer at most. A read without a wait
+ * before it is not buffered.
  */
 export class StdinSource implements ByteSource {
   #stdin: Readable;
@@ -50,12 +49,12 @@ export class StdinSource implements ByteSource {
     return this.#shared;
   }
 
-  /** From now on a read leaves the thread to what goes on beside it: a body that goes up, a WebSocket. */
+  /** Makes later reads asynchronous, so that the thread can serve an upload or a WebSocket meanwhile. */
   share(): void {
     this.#shared = true;
   }
 
-  /** From now on keys are made into lines, or are taken as they come; what was typed and not read stays. */
+  /** Sets or removes the line editor. Typed bytes that were not read stay. */
   edit(editor: Editor | undefined): void {
     const rest = this.#editor?.rest();
     if (rest && rest.length > 0) this.#ahead = joined(this.#ahead, rest);
@@ -79,7 +78,7 @@ export class StdinSource implements ByteSource {
         const count = await this.#stdin.read(buffer);
         if (count === null || count === 0) this.#ended = true;
         else if (this.#editor) this.#editor.push(buffer.subarray(0, count));
-        // Behind what an editor gave back meanwhile.
+        // After bytes that an editor returned meanwhile.
         else this.#ahead = joined(this.#ahead, buffer.subarray(0, count));
         this.#takeLine();
       } while (!this.ready());
@@ -107,7 +106,7 @@ export class StdinSource implements ByteSource {
     return Math.max(this.#take(into), 0);
   }
 
-  /** A line that is whole becomes what can be read. */
+  /** Makes a complete line readable. */
   #takeLine(): void {
     if (this.#ahead.length > 0) return;
     const line = this.#editor?.next();
@@ -122,7 +121,7 @@ export class StdinSource implements ByteSource {
     return 0;
   }
 
-  /** Takes what was read ahead; -1 for the end, which a terminal may follow with more. */
+  /** Takes bytes that were read ahead; -1 for the end, after which a terminal may have more. */
   #take(into: Uint8Array): number {
     if (this.#error !== undefined) {
       const error = this.#error;
@@ -150,7 +149,7 @@ function joined(a: Uint8Array, b: Uint8Array): Uint8Array {
   return both;
 }
 
-/** stdout or stderr: writes wait for the reader, so that nothing piles up here. */
+/** stdout or stderr. A write waits for the reader, so nothing accumulates here. */
 export class StdoutSink implements ByteSink {
   #stream: { writeSync(bytes: Uint8Array): number };
 
@@ -173,7 +172,7 @@ export class StdoutSink implements ByteSink {
         return this.#stream.writeSync(bytes);
       } catch (error) {
         if (error instanceof Deno.errors.BrokenPipe) throw new ClosedPipe();
-        // Whoever shares the pipe has made it non-blocking.
+        // Another process that shares the pipe has made it non-blocking.
         if (!(error instanceof Deno.errors.WouldBlock)) throw error;
         sleepSync(1);
       }
@@ -194,10 +193,10 @@ export function stdinSource(): StdinSource {
   return new StdinSource(Deno.stdin);
 }
 
-/** Calls a write to the terminal when it may be written to. */
+/** Runs a write to the terminal at a moment when no other process uses it. */
 export type Quietly = <T>(write: () => T) => T;
 
-/** The process's stdout. `quietly`: where it is a terminal, at which others may be asking. */
+/** The process's stdout. `quietly`: set if it is a terminal at which another process may be asking a question. */
 export function stdoutSink(quietly?: Quietly): ByteSink {
   return new StdoutSink(withManners(Deno.stdout, quietly));
 }
@@ -217,13 +216,13 @@ function withManners(
 
 let sleeper: Int32Array | undefined;
 
-/** Blocks the thread, at no cost of CPU. Signals end the process as ever. */
+/** Blocks the thread without using CPU. Signals still end the process. */
 export function sleepSync(milliseconds: number): void {
   sleeper ??= new Int32Array(new SharedArrayBuffer(4));
   Atomics.wait(sleeper, 0, 0, milliseconds);
 }
 
-/** Throws what a face says when a source that must answer at once does not: a defect of krew-wasm. */
+/** Throws if a source that must answer at once returned a promise: a defect of krew-wasm. */
 export function expectSync<T>(value: MaybePromise<T>): T {
   if (value instanceof Promise) throw new AppError("INTERNAL", "A read had to wait where nothing can wait");
   return value;

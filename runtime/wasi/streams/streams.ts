@@ -1,52 +1,52 @@
 /**
- * What can be read, written and waited for, without the name of any WASI version in it. preview1 and WASI 0.2
- * are two faces of these interfaces.
+ * Byte streams that can be read, written and waited for, independent of the WASI version. preview1 and WASI 0.2 both
+ * use them.
  *
- * Calls that may have to wait return a value when there is one and a promise when there is none yet: a face
- * that runs on JSPI awaits it, a face that runs without only ever uses sources that answer at once.
+ * A call that may wait returns a value if there is one, otherwise a promise. A caller with JSPI awaits it. A caller
+ * without JSPI uses only sources that answer at once.
  */
 
 /** A value, or the promise of one. */
 export type MaybePromise<T> = T | Promise<T>;
 
-/** An operation on a stream whose other side is gone, or that is closed itself: there is no more to it than that. */
+/** An operation on a closed stream, or on one whose other side has closed. */
 export class StreamClosed extends Error {
   override readonly name = "StreamClosed";
 }
 
-/** Something to wait for. Level-triggered: `ready()` stays true until what made it so is consumed. */
+/** Something to wait for. Level-triggered: `ready()` stays true until its cause is consumed. */
 export interface Readiness {
   /** Whether the next operation would return without waiting (data, the end, or an error). */
   ready(): boolean;
-  /** Resolves once `ready()`; never rejects. Costs no CPU. */
+  /** Resolves when `ready()` is true; never rejects. Uses no CPU. */
   wait(): Promise<void>;
 }
 
-/** Where bytes come from: stdin, a pipe, an HTTP body, a socket. */
+/** A source of bytes: stdin, a pipe, an HTTP body, a socket. */
 export interface ByteSource extends Readiness {
   /**
    * Waits for at least one byte and fills the front of `into`.
    * Returns how many bytes; 0 is the end (for a non-empty `into`).
    */
   read(into: Uint8Array): MaybePromise<number>;
-  /** Never waits. Returns how many bytes were there, 0 for none yet, -1 for the end. */
+  /** Never waits. Returns how many bytes were available, 0 if none yet, -1 at the end. */
   readAvailable(into: Uint8Array): number;
-  /** Nobody reads any more: what feeds it is told (a connection is closed). Idempotent. */
+  /** Stops reading and closes the source (a connection is closed). Idempotent. */
   close(): void;
 }
 
-/** Where bytes go: stdout, a file, a request body, a socket. */
+/** A destination of bytes: stdout, a file, a request body, a socket. */
 export interface ByteSink extends Readiness {
   /**
-   * Writes the front of `bytes`, at least one byte, waiting where it must; returns how many. What {@linkcode capacity}
-   * told is taken without waiting. `bytes` is the plugin's memory, which changes once this has answered: what is kept
-   * longer is copied.
+   * Writes the front of `bytes`, at least one byte, and waits if necessary; returns how many. It takes up to
+   * {@linkcode capacity} bytes without waiting. `bytes` is the plugin's memory, which changes after the call: copy
+   * what is kept.
    */
   write(bytes: Uint8Array): MaybePromise<number>;
-  /** How many bytes a write would take now without waiting; 0 when it would wait. */
+  /** How many bytes a write would take now without waiting; 0 if it would wait. */
   capacity(): number;
-  /** Resolves when all that was written has left the host. */
+  /** Resolves when all written bytes have left the host. */
   flush(): MaybePromise<void>;
-  /** No more bytes follow. Idempotent. */
+  /** Ends the stream. Idempotent. */
   close(): void;
 }

@@ -1,13 +1,13 @@
-/** Waiting for one of several. */
+/** Waits for one of several streams. */
 
 import type { Readiness } from "./streams.ts";
 
-/** Who waits for what, as long as its wait is under way. */
+/** The callbacks of each pending wait. */
 const watchers = new WeakMap<Readiness, Set<() => void>>();
 
 /**
- * Resolves when one of the list may be ready. One wait of each serves all who wait for it: a watch that is polled with a
- * timer for days leaves nothing behind at the stream that stays silent.
+ * Resolves when one of the list may be ready. All callers share one wait of each stream, so a watch that is polled
+ * with a timer for days leaves nothing behind at a silent stream.
  */
 export function whenAny(list: readonly Readiness[]): Promise<void> {
   return new Promise((resolve) => {

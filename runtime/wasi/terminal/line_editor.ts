@@ -10,25 +10,25 @@ const ERASE_WORD = 0x17; // Ctrl-W
 const SPACE = 0x20;
 const DELETE = 0x7f;
 
-/** The longest line, as Linux has it, its end included; what is typed beyond is not taken. */
+/** The longest line, with its end: Linux's limit. Further characters are dropped. */
 const LONGEST = 4096;
 
-/** Lines, edited by Backspace, Ctrl-U and Ctrl-W, ended by Enter or Ctrl-D. */
+/** Collects lines; Backspace, Ctrl-U and Ctrl-W edit them, Enter or Ctrl-D ends them. */
 export class LineEditor {
   #line: number[] = [];
   #done: Uint8Array[] = [];
 
-  /** Takes what was typed. */
+  /** Adds typed bytes. */
   push(bytes: Uint8Array): void {
     for (const byte of bytes) this.#key(byte);
   }
 
-  /** The next line with its end; empty for the end of input; undefined while there is none. */
+  /** The next line with its end; empty for the end of input; undefined if no line is complete. */
   next(): Uint8Array | undefined {
     return this.#done.shift();
   }
 
-  /** What was typed and handed over by nobody. */
+  /** Typed bytes that nobody has taken. */
   rest(): Uint8Array {
     const parts = [...this.#done, Uint8Array.from(this.#line)];
     this.#done = [];
@@ -75,7 +75,7 @@ export class LineEditor {
   }
 }
 
-/** Takes a character away, which in UTF-8 may be of several bytes. */
+/** Removes a character, which may have several bytes in UTF-8. */
 function erase(line: number[]): void {
   while (line.length > 0 && (line.pop()! & 0xc0) === 0x80);
 }

@@ -1,45 +1,45 @@
 /**
- * The terminal that stdin is: line by line, line by line without echo, key by key; and its size. `krew-wasm:terminal`
- * (wit/deps/terminal.wit) and, for preview1 modules, `krew_wasm_terminal` are its faces.
+ * Controls the terminal on stdin: line mode, hidden mode (no echo), raw mode (single keys), and its size.
+ * `krew-wasm:terminal` (wit/deps/terminal.wit) and, for preview1 modules, `krew_wasm_terminal` are its interfaces.
  *
- * Whatever becomes of the plugin, the terminal is left as it was. Nobody listens to signals here, as a listener would keep
- * Ctrl-C from ending a plugin that computes, or that reads (docs/architecture.md): a guard, a shell of a few lines, waits
- * for this process's end and then puts back what it found.
+ * The terminal is restored however the plugin ends. There is no signal listener, because it would keep Ctrl-C from
+ * ending a plugin that computes or reads. Instead the restorer, a short shell script, waits for the end of this
+ * process and restores the terminal.
  */
 
 import { LineEditor } from "./line_editor.ts";
 import type { StdinSource } from "../streams/stdio.ts";
 import type { Readiness } from "../streams/streams.ts";
 
-/** What the terminal does with what is typed. */
+/** How the terminal handles typed keys. */
 export type TerminalMode = "line" | "hidden" | "raw";
 
-/** Characters that fit on the screen. */
+/** The screen's size in characters. */
 export interface TerminalSize {
   readonly columns: number;
   readonly rows: number;
 }
 
-/** A terminal, as Deno has it. */
+/** A terminal, with Deno's functions. */
 export interface TerminalDevice {
   setRaw(raw: boolean, options?: { cbreak: boolean }): void;
-  /** @throws where it has none */
+  /** @throws if it has no size */
   size(): TerminalSize;
-  /** Calls back whenever the size changes; returns what stops that. */
+  /** Calls `listener` when the size changes; returns a function that stops that. */
   onResize(listener: () => void): () => void;
-  /** Starts what restores the terminal should this process be killed; returns what ends it. */
+  /** Starts a process that restores the terminal if this process is killed. */
   guard(): Promise<TerminalRestorer | undefined>;
 }
 
-/** What waits for the end of this process. */
+/** The process that restores the terminal when this process ends. */
 export interface TerminalRestorer {
-  /** The terminal is about to be put into another mode than it was in, was put into one, or is as it was. */
+  /** Reports that the terminal's mode is about to change, has changed, or is restored. */
   tell(state: "changing" | "changed" | "restored"): void;
-  /** It is not needed any more. */
+  /** Ends the restorer. */
   close(): void;
 }
 
-/** stdin is no terminal, or is not to be one for the plugin. */
+/** stdin is no terminal, or is hidden from the plugin. */
 export class NotATerminal extends Error {
   override readonly name = "NotATerminal";
 }
@@ -53,7 +53,7 @@ export class TerminalControl {
   #resized = false;
   #wake = Promise.withResolvers<void>();
   #stopResize: (() => void) | undefined;
-  /** One for all who ask, so that one wait serves them. */
+  /** Shared by all waits, so that one listener serves them. */
   #resizes: Readiness = {
     ready: () => this.#resized,
     wait: () => this.#resized ? Promise.resolve() : this.#wake.promise,
@@ -69,7 +69,7 @@ export class TerminalControl {
     this.#guard = guard;
   }
 
-  /** @param device undefined where stdin is no terminal */
+  /** @param device undefined if stdin is no terminal */
   static async open(device: TerminalDevice | undefined, stdin: StdinSource): Promise<TerminalControl> {
     return new TerminalControl(device, stdin, await device?.guard());
   }
@@ -105,7 +105,7 @@ export class TerminalControl {
     }
   }
 
-  /** Ready when the size has changed since it was last asked for. */
+  /** Ready when the size has changed since the last call of size(). */
   get resized(): Readiness {
     const device = this.#device;
     this.#stopResize ??= device?.onResize(() => {
@@ -116,7 +116,7 @@ export class TerminalControl {
     return this.#resizes;
   }
 
-  /** Leaves the terminal as it was. */
+  /** Restores the terminal. */
   close(): void {
     this.#stopResize?.();
     try {
@@ -134,7 +134,7 @@ export const ownTerminal: TerminalDevice = {
   onResize(listener) {
     if (Deno.build.os === "windows") return () => {};
     Deno.addSignalListener("SIGWINCH", listener);
-    // A listener does not keep the process: a plugin that waits for nothing else would be taken for stalled.
+    // A listener does not keep the process alive: a plugin that waits only for it would seem stalled.
     const keep = setInterval(() => {}, 2 ** 31 - 1);
     return () => {
       clearInterval(keep);
@@ -145,12 +145,12 @@ export const ownTerminal: TerminalDevice = {
 };
 
 /**
- * The guard. It knows what the terminal was, is told by a line that it is about to be changed (`1`), was changed (`2`) or
- * put back (`0`), and when nobody is left to tell it more puts it back itself, unless somebody else has set it since: a
- * shell does for its prompt.
+ * The restorer. It saves the terminal's settings at the start. This process writes a line before a change (`1`),
+ * after a change (`2`) and after restoring them (`0`). When this process has ended, the script restores the settings,
+ * unless another program has set them since, as a shell does for its prompt.
  *
- * It is told over a named pipe, which this process can write to without waiting; by the time the plugin starts, the pipe
- * has no name any more. Signals for the terminal's foreground go to the guard as well, and are ignored.
+ * The lines go through a named pipe, to which this process can write without waiting. The pipe's name is removed
+ * before the plugin starts. The terminal's signals reach the script, too, which ignores them.
  */
 const GUARD = `trap '' INT TERM HUP QUIT TSTP TTOU TTIN PIPE
 was=$(stty -g </dev/tty) && (umask 077 && mkfifo "$1") || exit
@@ -164,11 +164,11 @@ while read -r line; do
 done
 [ "$mode" = 0 ] || [ -n "$is" ] && [ "$(stty -g </dev/tty)" != "$is" ] || stty "$was" </dev/tty`;
 
-/** How long the guard may take to start, in milliseconds; without it a kill leaves the terminal as it is. */
+/** How long the restorer may take to start, in milliseconds. Without it a killed plugin leaves the terminal changed. */
 const PATIENCE = 10_000;
 
 async function startRestorer(): Promise<TerminalRestorer | undefined> {
-  if (Deno.build.os === "windows") return undefined; // consoles keep no modes of a process that ended
+  if (Deno.build.os === "windows") return undefined; // a console keeps no modes of an ended process
   const path = `${Deno.makeTempDirSync({ prefix: "krew-wasm-terminal-" })}/guard`;
   const directory = path.slice(0, path.lastIndexOf("/"));
   try {
@@ -183,10 +183,10 @@ async function startRestorer(): Promise<TerminalRestorer | undefined> {
     const timer = setTimeout(() => reader.cancel(), PATIENCE);
     const { value } = await reader.read();
     if (value === undefined) return undefined;
-    // For reading too: opening does not wait then, and there is no moment without a writer.
+    // Open for reading, too: then opening does not wait, and the pipe always has a writer.
     const pipe = Deno.openSync(path, { read: true, write: true });
-    await reader.read(); // its end: the guard has opened the pipe
-    // Until here it is all that keeps the process: a child that does not count, nor do its streams.
+    await reader.read(); // at its end the restorer has opened the pipe
+    // Until here the timer alone keeps the process alive: neither an unreferenced child nor its streams do.
     clearTimeout(timer);
     const lines = { restored: "0\n", changing: "1\n", changed: "2\n" };
     return {
@@ -198,7 +198,7 @@ async function startRestorer(): Promise<TerminalRestorer | undefined> {
       close: () => pipe.close(),
     };
   } catch {
-    return undefined; // no shell, no /dev/tty: the terminal is still put back when the plugin ends by itself
+    return undefined; // no shell or no /dev/tty: the terminal is still restored when the plugin ends by itself
   } finally {
     Deno.removeSync(directory, { recursive: true });
   }

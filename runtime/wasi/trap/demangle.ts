@@ -1,18 +1,21 @@
 /**
- * Names of Rust's functions as their authors wrote them. rustc puts its mangled names into a module's name section, of
- * either scheme; C++'s are there unmangled already, as lld has them.
+ * Demangles Rust's function names. rustc writes mangled names of two schemes into a module's name section; lld writes
+ * C++'s names unmangled.
  *
- * What does not parse is no name of Rust's: undefined. A name comes from a plugin: neither its depth nor what its
- * references back unfold to is trusted.
+ * Returns undefined for other names. The plugin chooses the names, so their depth and the size of their back
+ * references are limited.
  */
 
-/** The most characters that are made of one name. */
+/** The maximum length of a demangled name. */
 const MAX_LENGTH = 1000;
 const MAX_DEPTH = 100;
 
-/** `_ZN4core9panicking9panic_fmt17h768731f43edd91bfE` as `core::panicking::panic_fmt`; undefined: no name of Rust's. Pure. */
+/**
+ * `_ZN4core9panicking9panic_fmt17h768731f43edd91bfE` as `core::panicking::panic_fmt`; undefined if it is no Rust
+ * name. Pure.
+ */
 export function rustName(name: string): string | undefined {
-  // A copy that LLVM made of a function.
+  // Remove the suffix of a copy that LLVM made of a function.
   const symbol = name.replace(/\.llvm\.\w+$/, "");
   if (symbol.startsWith("_ZN")) return legacyName(symbol);
   if (!/^_R[A-Z][\w]*$/.test(symbol)) return undefined;
@@ -34,7 +37,7 @@ const ESCAPES: Readonly<Record<string, string>> = {
   C: ",",
 };
 
-/** The scheme of up to 2025: `_ZN`, identifiers by length, the last of which is a hash, `E`. */
+/** The scheme until 2025: `_ZN`, identifiers with their lengths, the last one a hash, `E`. */
 function legacyName(symbol: string): string | undefined {
   const hash = /17h[0-9a-f]{16}E$/.exec(symbol);
   if (!hash) return undefined;
@@ -85,13 +88,13 @@ const BASIC: Readonly<Record<string, string>> = {
   z: "!",
 };
 
-/** The scheme since: https://doc.rust-lang.org/rustc/symbol-mangling/v0.html. Throws where a symbol does not parse. */
+/** The scheme since 2025: https://doc.rust-lang.org/rustc/symbol-mangling/v0.html. Throws for a malformed symbol. */
 class V0 {
   #text: string;
   #at = 0;
   #depth = 0;
   #out = "";
-  /** What is read over is not written. */
+  /** True while parsing parts that are not printed. */
   #silent = false;
 
   constructor(text: string) {
@@ -139,7 +142,7 @@ class V0 {
     return digits === "" ? 0 : value + 1;
   }
 
-  /** A number of its own after a letter, or 0. */
+  /** A number after a letter, or 0 without the letter. */
   #optional(letter: string): number {
     return this.#eat(letter) ? this.#base62() + 1 : 0;
   }
@@ -162,7 +165,7 @@ class V0 {
     this.#depth--;
   }
 
-  /** What stands earlier in the symbol, again. */
+  /** Parses an earlier part of the symbol again. */
   #back(parse: () => void): void {
     const start = this.#at - 1;
     const to = this.#base62();
@@ -179,7 +182,7 @@ class V0 {
       const kind = this.#next();
       if (kind === "C") this.#put(this.#identifier().text);
       else if (kind === "M" || kind === "X") {
-        // Where the implementation stands is not told.
+        // The path of the implementation is not printed.
         this.#optional("s");
         const silent = this.#silent;
         this.#silent = true;
@@ -232,7 +235,7 @@ class V0 {
     else this.#type();
   }
 
-  /** Those of `for<'a>` have no names here. */
+  /** Lifetimes of `for<'a>` have no names here. */
   #lifetime(): void {
     this.#base62();
     this.#put("'_");

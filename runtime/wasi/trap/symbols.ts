@@ -1,6 +1,6 @@
 /**
- * The functions of a core module by their place and name (WebAssembly core specification, 5.5 and appendix A.6). What is
- * read here was checked when it was compiled; what does not parse has no names. Pure.
+ * Finds the functions of a core module by code offset and name (WebAssembly core specification, 5.5 and appendix
+ * A.6). The module was validated when it was compiled; a malformed name section gives no names. Pure.
  */
 
 /** Names of functions by index. */
@@ -24,7 +24,7 @@ class Reader {
   }
 }
 
-/** The index of the function whose body holds a byte of the module; undefined where none does. */
+/** The index of the function whose body contains an offset of the module; undefined if none does. */
 export function functionAt(module: Uint8Array, offset: number): number | undefined {
   const reader = new Reader(module, 8);
   let imported = 0;
@@ -84,7 +84,7 @@ function countImportedFunctions(reader: Reader): number {
   return functions;
 }
 
-/** The names of functions in the content of a `name` section, as it was after the section's own name. */
+/** The function names in a `name` section, from after the section's own name. */
 export function readFunctionNames(content: Uint8Array): FunctionNames {
   const names = new Map<number, string>();
   const reader = new Reader(content, 0);

@@ -1,4 +1,4 @@
-/** What the engine throws when a plugin traps, in words for people, with the functions' names from what pull kept aside. */
+/** Explains a plugin's trap to people, with function names that pull stored separately. */
 
 import { AppError } from "../../base/errors.ts";
 import { printable } from "../../base/text.ts";
@@ -6,7 +6,7 @@ import { MemoryExceeded } from "../memory_limit.ts";
 import { rustName } from "./demangle.ts";
 import { functionAt, type FunctionNames, readFunctionNames } from "./symbols.ts";
 
-// V8's messages (src/common/message-template.h), by their beginnings.
+// Beginnings of V8's messages (src/common/message-template.h).
 const TRAPS: readonly (readonly [string, string])[] = [
   ["unreachable", "it executed an unreachable instruction (an abort or panic)"],
   ["memory access out of bounds", "it accessed memory out of bounds"],
@@ -25,35 +25,35 @@ const TRAPS: readonly (readonly [string, string])[] = [
   ["dereferencing a null pointer", "it dereferenced null"],
 ];
 
-/** How many frames are shown; all that the engine has kept with `-v`. */
+/** How many frames are shown; with `-v` all that the engine kept. */
 const SHOWN_FRAMES = 12;
 
-/** A frame of a trap's stack: a place in the code of a compiled module. */
+/** A stack frame of a trap: an offset in the code of a compiled module. */
 export interface Frame {
-  /** The file of the compiled form, where the module was given its name. */
+  /** The file of the compiled form, if the module has its name. */
   readonly module: string | undefined;
-  /** In the module's bytes. */
+  /** An offset in the module's bytes. */
   readonly offset: number;
 }
 
 /** A trap. */
 export interface Trap {
-  /** `it divided an integer by zero` */
+  /** For example `it divided an integer by zero`. */
   readonly what: string;
-  /** The innermost first. */
+  /** From the innermost frame out. */
   readonly frames: readonly Frame[];
   readonly hint?: string;
   readonly cause: Error;
 }
 
-/** What is wrong, for what the engine throws when a plugin traps; undefined for any other error. Pure. */
+/** Describes an error of the engine that ended a plugin; undefined for any other error. Pure. */
 export function describeTrap(error: unknown): Trap | undefined {
   if (error instanceof MemoryExceeded) {
-    // The innermost is the function that counts.
+    // The innermost frame is the function that counts memory growth.
     const frames = framesOf(error.cause as Error).slice(1);
     return { what: error.message, frames, hint: "--max-memory sets the limit", cause: error };
   }
-  // The engine finds no room for its own work either, such as to make a regular expression.
+  // The engine may also run out of stack in its own work, such as compiling a regular expression.
   const overflowed = error instanceof RangeError && /call stack/i.test(error.message) ||
     error instanceof SyntaxError && error.message.endsWith("Stack overflow");
   if (overflowed) {
@@ -69,8 +69,8 @@ export function describeTrap(error: unknown): Trap | undefined {
 }
 
 /**
- * The report of a trap: what happened, and the stack with the functions' names. `read` gives a file of the compiled
- * form; without one, or where it fails, functions are told by their place.
+ * Reports a trap: its reason, and the stack with function names. `read` returns a file of the compiled form; without
+ * it, or if it fails, functions are shown by offset.
  */
 export async function reportTrap(
   { what, frames, hint, cause }: Trap,
@@ -91,7 +91,7 @@ export async function reportTrap(
   for (const { module, offset } of frames) {
     const loaded = module !== undefined && read ? await load(module) : undefined;
     const index = loaded && functionAt(loaded.bytes, offset);
-    // A recursion is one line.
+    // Print a recursion once.
     const of = `${module} ${index ?? offset}`;
     const last = lines.at(-1);
     if (last?.of === of) {
@@ -118,8 +118,8 @@ export async function reportTrap(
 function framesOf(error: Error): Frame[] {
   const frames: Frame[] = [];
   for (const line of (error.stack ?? "").split("\n")) {
-    // `deno run` shows `wasm://wasm/<name>-<hash>:wasm-function[<index>]:0x<offset>`, with 0 for every index, a compiled
-    // binary `…<hash>:1:<offset + 1>`.
+    // `deno run` prints `wasm://wasm/<name>-<hash>:wasm-function[<index>]:0x<offset>` with 0 for every index; a
+    // compiled binary prints `…<hash>:1:<offset + 1>`.
     const match =
       /^\s*at (?:.*? \()?wasm:\/\/wasm\/(?:([\w.]+)-)?[0-9a-f]+:(?:wasm-function\[\d+\]:0x([0-9a-f]+)|1:(\d+))\)?$/
         .exec(line);
