@@ -8,6 +8,7 @@ import type { RunHost } from "../runtime/run/run.ts";
 import { mendSelf } from "../registry/store/links.ts";
 import { type Context, type Exit, processContext } from "./context.ts";
 import { linkTarget } from "./install/link_target.ts";
+import { buildCommand } from "./commands/build.ts";
 import { bundleCommand } from "./commands/bundle.ts";
 import { completeCommand, completionCommand } from "./commands/completion.ts";
 import { doctorCommand } from "./commands/doctor.ts";
@@ -69,7 +70,15 @@ function createProgram(context: Context, exit: Exit, host: RunHost) {
       rmCommand,
     ],
     ["What they may do:", grantsCommand, logCommand],
-    ["Finding and publishing:", searchCommand, indexCommand, inspectCommand, tagsCommand, pushCommand],
+    [
+      "Finding and publishing:",
+      searchCommand,
+      indexCommand,
+      inspectCommand,
+      tagsCommand,
+      buildCommand,
+      pushCommand,
+    ],
     ["Registries:", loginCommand, logoutCommand],
     ["Machines:", syncCommand, bundleCommand, doctorCommand, completionCommand, versionCommand],
   ] as const;

@@ -9,6 +9,7 @@
 
 import { parseArgs } from "node:util";
 import { fileURLToPath, pathToFileURL } from "node:url";
+import { OVERLAY_ASSET, readOverlay } from "../registry/build/overlay_files.ts";
 import { ASSET_MARK, TRAILER } from "../registry/compile/carried_assets.ts";
 import { asScripts, type Recording } from "./bundle/code_cache.ts";
 import { writeImportMap } from "./bundle/import_map.ts";
@@ -110,6 +111,9 @@ export async function componentWit(bytes) {
     ...["wasm-tools.core.wasm", "wasm-tools.core2.wasm"].map((name) => `${vendor}/${name}`),
     `${modules}/jco/lib/${ADAPTER}`,
   ];
+  const overlay = readOverlay(pathToFileURL(`${root}sdk/go/overlay/`));
+  await Deno.writeTextFile(`${directory}/${OVERLAY_ASSET}`, JSON.stringify(Object.fromEntries(overlay)));
+  assets.push(`${directory}/${OVERLAY_ASSET}`);
   return await Promise.all(assets.map(async (asset) => {
     const name = `${asset.split("/").at(-1)}.gz`;
     const { readable } = await Deno.open(asset);

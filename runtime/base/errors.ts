@@ -69,6 +69,9 @@ export type ErrorCode =
   // running
   | "FILE_UNREADABLE"
   | "OUTPUT_FAILED"
+  // building
+  | "BUILD_FAILED"
+  | "GO_UNUSABLE"
   | "PLUGIN_UNSUPPORTED"
   | "PLUGIN_TRAPPED"
   | "INTERNAL";

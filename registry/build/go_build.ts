@@ -1,0 +1,185 @@
+/** Building a plugin from a program in Go, with the user's own `go`. */
+
+import { AppError } from "../../runtime/base/errors.ts";
+import { packagesLackingNames } from "./go_errors.ts";
+import { goFlags } from "./go_flags.ts";
+import { type GoPackage, LIST_FIELDS, parsePackages } from "./go_packages.ts";
+import { type Obstacle, type Plan, planChanges, startsPrograms } from "./go_plan.ts";
+import { usesCgo } from "./go_rewrite.ts";
+import { GoWorkspace } from "./go_workspace.ts";
+import { overlayFiles } from "./overlay_files.ts";
+import { type Go, goEnvironment, goIn } from "./run_go.ts";
+
+/** The most times that packages are taken for Linux's after a build failed. */
+const MOST_TRIES = 6;
+const WASI = { GOOS: "wasip1", GOARCH: "wasm", CGO_ENABLED: "0" };
+/** A system with few files in assembly. */
+const LINUX = { GOOS: "linux", GOARCH: "riscv64", CGO_ENABLED: "0" };
+
+/** What to build. */
+export interface GoBuild {
+  /** Where `go` runs. */
+  readonly directory: string;
+  /** As `go build` takes it: `.`, `./cmd/x`, `example.com/x/cmd/y`. */
+  readonly target: string;
+  /** The user's own flags of `go build`. */
+  readonly flags: readonly string[];
+  /** Told as it goes on, a line each. */
+  readonly note: (line: string) => void;
+}
+
+/** What was built. */
+export interface BuiltProgram {
+  /** The last part of the package's path. */
+  readonly name: string;
+  /** Where it lies, until `use` returns. */
+  readonly path: string;
+}
+
+/**
+ * Builds a program and hands the file over; all that was made on the way is gone afterwards.
+ *
+ * @throws AppError USAGE, GO_UNUSABLE, BUILD_FAILED
+ */
+export async function buildGo(
+  { directory, target, flags, note }: GoBuild,
+  use: (built: BuiltProgram) => Promise<void>,
+): Promise<void> {
+  const go = goIn(directory);
+  const env = await goEnvironment(go);
+  const { build, list } = goFlags(flags, env.GOFLAGS);
+  const root = await Deno.realPath(await Deno.makeTempDir({ prefix: "krew-wasm-build-" }));
+  try {
+    const own = await overlayFiles();
+    const workspace = new GoWorkspace(root, go, env, own);
+    await workspace.overlayStd();
+    const { wasi, linux } = await listPackages(go, list, target);
+    const program = programOf(wasi, target);
+    for (const path of startsPrograms(wasi)) {
+      note(`note: ${path} imports os/exec: plugins can't start programs, and those calls will fail`);
+    }
+    const added = addedFiles(own);
+    const forced = new Set<string>();
+    const output = `${root}/plugin.wasm`;
+    for (let tries = 1;; tries++) {
+      const plan = planChanges({ wasi, linux }, forced, added);
+      checkObstacles(plan, target);
+      const { flags, env } = await workspace.apply(plan.changes);
+      const args = ["build", ...build, ...flags, "-o", output, target];
+      const { success, stderr } = await go(args, { ...WASI, ...env });
+      if (success) break;
+      const more = forcible(
+        packagesLackingNames(stderr),
+        { wasi, linux },
+        new Set([...forced, ...added.keys()]),
+      );
+      if (more.length === 0 || tries === MOST_TRIES) throw failed(program, stderr);
+      for (const path of more) {
+        forced.add(path);
+        note(`${path} does not build for WebAssembly as it is: trying its files for Linux`);
+      }
+    }
+    await use({ name: nameOf(program.ImportPath, target), path: output });
+  } finally {
+    await Deno.remove(root, { recursive: true });
+  }
+}
+
+async function listPackages(go: Go, flags: readonly string[], target: string) {
+  const ask = async (env: Readonly<Record<string, string>>) => {
+    const result = await go(["list", "-e", "-deps", LIST_FIELDS, ...flags, target], env);
+    if (!result.success) {
+      throw new AppError("BUILD_FAILED", `Cannot build "${target}": ${lastLines(result.stderr)}`);
+    }
+    return parsePackages(result.stdout);
+  };
+  return { wasi: await ask(WASI), linux: await ask(LINUX) };
+}
+
+/** The one package that was asked for. @throws AppError BUILD_FAILED, USAGE */
+function programOf(packages: readonly GoPackage[], target: string): GoPackage {
+  const asked = packages.filter(({ DepOnly }) => !DepOnly);
+  const [program] = asked;
+  if (asked.length !== 1 || program === undefined) {
+    throw new AppError("USAGE", `"${target}" names ${asked.length} packages: a plugin is one`);
+  }
+  if (program.Name !== undefined && program.Name !== "main") {
+    throw new AppError("BUILD_FAILED", `Cannot build "${target}": package ${program.Name} is no program`, {
+      hint: "name the directory whose files say package main, such as ./cmd/NAME",
+    });
+  }
+  return program;
+}
+
+/** Names of the overlay's files by the package they are added to. */
+function addedFiles(own: ReadonlyMap<string, string>): Map<string, string[]> {
+  const added = new Map<string, string[]>();
+  for (const path of own.keys()) {
+    const [, importPath, name] = /^modules\/(.*)\/([^/]*)$/.exec(path) ?? [];
+    if (importPath !== undefined) added.set(importPath, [...added.get(importPath) ?? [], name!]);
+  }
+  return added;
+}
+
+/** @throws AppError BUILD_FAILED for the first package that can't be built */
+function checkObstacles({ obstacles }: Plan, target: string): void {
+  const [first] = obstacles;
+  if (first === undefined) return;
+  const importer = first.importer === undefined ? "" : `, which ${first.importer} imports`;
+  if (hasCgo(first)) {
+    throw new AppError(
+      "BUILD_FAILED",
+      `Cannot build "${target}": ${first.importPath}${importer}, needs C (cgo)`,
+      {
+        hint: "plugins can't call C; look for a build tag that leaves it out, and pass it by -- -tags TAG",
+      },
+    );
+  }
+  if (first.why === "constraints") {
+    throw new AppError(
+      "BUILD_FAILED",
+      `Cannot build "${target}": ${first.importPath}${importer}, has no files for WebAssembly or Linux`,
+    );
+  }
+  throw new AppError("BUILD_FAILED", `Cannot build "${target}": ${lastLines(first.why.error)}`);
+}
+
+function hasCgo({ ignored, directory }: Obstacle): boolean {
+  return ignored.some((name) => {
+    try {
+      return usesCgo(Deno.readTextFileSync(`${directory}/${name}`));
+    } catch {
+      return false;
+    }
+  });
+}
+
+/** Of packages with missing names those that have other files for Linux, and were not tried with them. */
+function forcible(
+  paths: readonly string[],
+  { wasi, linux }: { readonly wasi: readonly GoPackage[]; readonly linux: readonly GoPackage[] },
+  forced: ReadonlySet<string>,
+): string[] {
+  const filesOf = (packages: readonly GoPackage[], path: string) =>
+    packages.find(({ ImportPath, Standard }) => ImportPath === path && !Standard)?.GoFiles?.join("\0");
+  return paths.filter((path) => {
+    const files = filesOf(linux, path);
+    return !forced.has(path) && files !== undefined && files !== filesOf(wasi, path);
+  });
+}
+
+function failed({ ImportPath }: GoPackage, stderr: string): AppError {
+  return new AppError("BUILD_FAILED", `Cannot build ${ImportPath}: go build failed`, {
+    cause: new Error(stderr),
+  });
+}
+
+function lastLines(text: string): string {
+  return text.trim().split("\n").map((line) => line.trim()).filter((line) => line !== "").join("; ");
+}
+
+/** As `go build` names a program. */
+function nameOf(importPath: string, target: string): string {
+  const path = importPath === "command-line-arguments" ? target.replace(/\.go$/, "") : importPath;
+  return path.replace(/\/v\d+$/, "").split("/").at(-1)!;
+}

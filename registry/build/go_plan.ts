@@ -1,0 +1,122 @@
+/** Which packages of a program change for a plugin, where, and what can't work. Pure. */
+
+import { type GoModule, type GoPackage, importerOf, moduleDirectory } from "./go_packages.ts";
+import { isKnownForLinux, planRewrite } from "./go_rewrite.ts";
+
+/** A package's directory with files that are added, made of others, or left out. */
+export interface PackageChange {
+  readonly importPath: string;
+  readonly directory: string;
+  readonly module: GoModule | undefined;
+  /** Names of the overlay's own files to add, below `modules/IMPORT PATH`. */
+  readonly add: readonly string[];
+  /** Files to make of others of the directory, by name. */
+  readonly write: ReadonlyMap<string, string>;
+  readonly drop: readonly string[];
+}
+
+/** A package that can't be built, by why. */
+export interface Obstacle {
+  readonly importPath: string;
+  readonly importer: string | undefined;
+  /** `constraints` for a package without files for any system; else what `go list` says. */
+  readonly why: "constraints" | { readonly error: string };
+  /** Files that were left out: they may use cgo. */
+  readonly ignored: readonly string[];
+  readonly directory: string | undefined;
+}
+
+/** See the file's comment. */
+export interface Plan {
+  readonly changes: readonly PackageChange[];
+  readonly obstacles: readonly Obstacle[];
+}
+
+/** A package as both systems have it. */
+export interface Listed {
+  /** With GOOS=wasip1. */
+  readonly wasi: readonly GoPackage[];
+  /** With GOOS=linux. */
+  readonly linux: readonly GoPackage[];
+}
+
+const CONSTRAINTS = /build constraints exclude all Go files/;
+
+/**
+ * @param forced packages to build from their files for Linux, beside those that are known to need it
+ * @param own names of the overlay's files by the package they are added to
+ */
+export function planChanges(
+  { wasi, linux }: Listed,
+  forced: ReadonlySet<string>,
+  own: ReadonlyMap<string, readonly string[]>,
+): Plan {
+  const onLinux = new Map(linux.map((each) => [each.ImportPath, each]));
+  const onWasi = new Map(wasi.map((each) => [each.ImportPath, each]));
+  const changes: PackageChange[] = [];
+  const obstacles: Obstacle[] = [];
+  // In a program only for Linux a package comes in by the files of another.
+  for (const path of new Set([...onWasi.keys(), ...onLinux.keys()])) {
+    const here = onWasi.get(path);
+    const there = onLinux.get(path);
+    const { Dir: directory, Module: module, Standard } = here ?? there!;
+    if (Standard || path === "unsafe" || path === "C") continue;
+    const added = own.get(path) ?? [];
+    if (added.length > 0 && directory !== undefined) {
+      changes.push({ importPath: path, directory, module, add: added, write: new Map(), drop: [] });
+      continue;
+    }
+    const excluded = CONSTRAINTS.test(here?.Error?.Err ?? "");
+    if (here?.Error && !excluded) {
+      obstacles.push(obstacle(here, { error: here.Error.Err }, wasi));
+      continue;
+    }
+    const needed = excluded || forced.has(path) || isKnownForLinux(path);
+    if (!needed || directory === undefined) continue;
+    const files = there?.GoFiles ?? [];
+    if (excluded && files.length === 0) obstacles.push(obstacle(here!, "constraints", wasi));
+    if (files.length === 0) continue;
+    const { write, drop } = planRewrite(files, here?.GoFiles ?? []);
+    if (write.size > 0 || drop.length > 0) {
+      changes.push({ importPath: path, directory, module, add: [], write, drop });
+    }
+  }
+  return { changes, obstacles };
+}
+
+function obstacle(
+  { ImportPath, IgnoredGoFiles, Dir }: GoPackage,
+  why: Obstacle["why"],
+  packages: readonly GoPackage[],
+): Obstacle {
+  return {
+    importPath: ImportPath,
+    importer: importerOf(ImportPath, packages),
+    why,
+    ignored: IgnoredGoFiles ?? [],
+    directory: Dir,
+  };
+}
+
+/** Changes by the module that has to be copied, since Go takes no overlay below its module cache; the others apart. */
+export function partByModule(
+  changes: readonly PackageChange[],
+  moduleCache: string,
+): { copied: ReadonlyMap<string, readonly PackageChange[]>; overlaid: readonly PackageChange[] } {
+  const cache = `${moduleCache.replace(/[\\/]$/, "")}/`.replaceAll("\\", "/");
+  const copied = new Map<string, PackageChange[]>();
+  const overlaid: PackageChange[] = [];
+  for (const change of changes) {
+    const within = change.directory.replaceAll("\\", "/").startsWith(cache);
+    const from = moduleDirectory(change.module);
+    if (within && from !== undefined) copied.set(from, [...copied.get(from) ?? [], change]);
+    else overlaid.push(change);
+  }
+  return { copied, overlaid };
+}
+
+/** Packages of the program's own modules that import os/exec, whose calls will fail. */
+export function startsPrograms(packages: readonly GoPackage[]): string[] {
+  return packages.filter(({ Module, Imports }) => Module?.Main && Imports?.includes("os/exec"))
+    .map(({ ImportPath }) => ImportPath);
+}

@@ -1,0 +1,71 @@
+/** Starting the user's own `go`. */
+
+import { AppError } from "../../runtime/base/errors.ts";
+import { startProgram } from "../../runtime/base/program_path.ts";
+
+/** The oldest Go whose standard library the overlay fits. */
+const OLDEST = 24;
+const DOWNLOAD = "install Go 1.24 or later: https://go.dev/dl";
+
+/** What a `go` came to. */
+export interface GoResult {
+  readonly success: boolean;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Runs `go` in a directory, with variables beside the process's own. */
+export type Go = (args: readonly string[], env?: Readonly<Record<string, string>>) => Promise<GoResult>;
+
+/** `go` in a directory. @throws AppError GO_UNUSABLE where there is none */
+export function goIn(cwd: string): Go {
+  return async (args, env = {}) => {
+    let child: Deno.ChildProcess;
+    try {
+      child = startProgram("go", {
+        args: [...args],
+        cwd,
+        env,
+        stdin: "null",
+        stdout: "piped",
+        stderr: "piped",
+      });
+    } catch (error) {
+      if (!(error instanceof Deno.errors.NotFound)) throw error;
+      throw new AppError("GO_UNUSABLE", "Cannot find go in PATH", { hint: DOWNLOAD, cause: error });
+    }
+    const { success, stdout, stderr } = await child.output();
+    const decoder = new TextDecoder();
+    return { success, stdout: decoder.decode(stdout), stderr: decoder.decode(stderr) };
+  };
+}
+
+/** Of `go env`. */
+export interface GoEnvironment {
+  readonly GOROOT: string;
+  readonly GOVERSION: string;
+  readonly GOMODCACHE: string;
+  readonly GOFLAGS: string;
+  /** The file, or empty. */
+  readonly GOMOD: string;
+  readonly GOWORK: string;
+}
+
+/** @throws AppError GO_UNUSABLE for a go that fails, or is too old */
+export async function goEnvironment(go: Go): Promise<GoEnvironment> {
+  const names = ["GOROOT", "GOVERSION", "GOMODCACHE", "GOFLAGS", "GOMOD", "GOWORK"];
+  const { success, stdout, stderr } = await go(["env", "-json", ...names]);
+  if (!success) throw new AppError("GO_UNUSABLE", `Cannot use go: ${stderr.trim().split("\n").at(-1)}`);
+  const env = JSON.parse(stdout) as GoEnvironment;
+  checkVersion(env.GOVERSION);
+  return env;
+}
+
+/** @param version as `go1.26.8` or `devel go1.28-abcdef` @throws AppError GO_UNUSABLE */
+export function checkVersion(version: string): void {
+  const [, major = "0", minor = "0"] = /go(\d+)\.(\d+)/.exec(version) ?? [];
+  if (Number(major) > 1 || Number(major) === 1 && Number(minor) >= OLDEST) return;
+  throw new AppError("GO_UNUSABLE", `Cannot build with ${version}: plugins need Go 1.24 or later`, {
+    hint: DOWNLOAD,
+  });
+}

@@ -1,0 +1,26 @@
+// Package net, for plugins of krew-wasm: why a connection that the program opens itself fails. HTTP has its own way to
+// the API server, in package net/http.
+
+package net
+
+import (
+	"errors"
+	"syscall"
+)
+
+// noConnections is why.
+type noConnections struct{}
+
+func (noConnections) Error() string {
+	return "krew-wasm: plugins reach the API server by HTTP requests, and open no connections of their own"
+}
+
+func (noConnections) Unwrap() error { return syscall.ENOTSUP }
+
+// krewConnect explains a connection that nobody within the program listens for.
+func krewConnect(err error) error {
+	if errors.Is(err, syscall.ECONNREFUSED) {
+		return noConnections{}
+	}
+	return err
+}

@@ -1,0 +1,172 @@
+/** `krew-wasm build`: a program as people write them does as a plugin what its native build does. */
+
+import assert from "node:assert/strict";
+import { fileURLToPath } from "node:url";
+import { canBuildGo } from "../../scripts/fixtures.ts";
+import { TestApiServer } from "../../scripts/servers/api_server.ts";
+import { makeArtifact, push } from "../../scripts/servers/artifacts.ts";
+import { Product } from "../support/product.ts";
+import { TestRegistry } from "../../scripts/servers/oci_registry.ts";
+import { testBinary } from "../support/test_binary.ts";
+
+const SOURCE = fileURLToPath(new URL("../fixtures/go-plugin", import.meta.url));
+const decoder = new TextDecoder();
+
+/** What `go` needs of this machine: its caches, where they are, and one compiler at a time. */
+async function goVariables(): Promise<Record<string, string>> {
+  const names = ["GOCACHE", "GOMODCACHE", "GOPROXY", "GOFLAGS", "GOTOOLCHAIN"];
+  const { stdout } = await new Deno.Command("go", { args: ["env", "-json", ...names] }).output();
+  const env = JSON.parse(decoder.decode(stdout)) as Record<string, string>;
+  return { ...env, GOFLAGS: `${env.GOFLAGS} -p=1`, PATH: Deno.env.get("PATH")! };
+}
+
+/** The files of a directory with what they hold. */
+function filesOf(directory: string): Record<string, string> {
+  return Object.fromEntries(
+    [...Deno.readDirSync(directory)].map(({ name }) => [name, Deno.readTextFileSync(`${directory}/${name}`)]),
+  );
+}
+
+/** A directory with files, below the product's home. */
+function program(product: Product, name: string, files: Readonly<Record<string, string>>): string {
+  const directory = `${product.home}/${name}`;
+  Deno.mkdirSync(directory);
+  const module = `module example.com/${name}\n\ngo 1.24\n`;
+  for (const [file, text] of Object.entries({ "go.mod": module, ...files })) {
+    Deno.writeTextFileSync(`${directory}/${file}`, text);
+  }
+  return directory;
+}
+
+testBinary("build: an unmodified client-go program does what its native build does", {
+  ignore: !canBuildGo(),
+}, async () => {
+  await using api = await TestApiServer.start();
+  api.add("pods", { apiVersion: "v1", kind: "Pod", metadata: { name: "web", namespace: "default" } });
+  api.hook = (request, url) =>
+    url.pathname.includes("/slow/")
+      ? new Promise((resolve) => request.signal.addEventListener("abort", () => resolve(new Response())))
+      : undefined;
+  using product = Product.make();
+  const env = await goVariables();
+  const before = filesOf(SOURCE);
+  const wasm = `${product.home}/plugin.wasm`;
+  const flags = ["-ldflags", "-X main.version=v7"];
+  const built = await product.exec(product.command, ["build", SOURCE, "-o", wasm, "--", ...flags], { env });
+  assert.equal(built.code, 0, built.stderr);
+  assert.match(built.stderr, /imports os\/exec/);
+  assert.deepEqual(filesOf(SOURCE), before);
+  const native = `${product.home}/native`;
+  const { success, stderr } = await new Deno.Command("go", {
+    args: ["build", ...flags, "-o", native, "."],
+    cwd: SOURCE,
+    env,
+  }).output();
+  assert.ok(success, decoder.decode(stderr));
+
+  Deno.mkdirSync(`${product.home}/.kube`);
+  Deno.writeTextFileSync(`${product.home}/.kube/config`, api.kubeconfig());
+  {
+    await using registry = TestRegistry.start();
+    await push(registry.origin, "plugins/plain", "v1", makeArtifact(await Deno.readFile(wasm)));
+    const pulled = await product.run("pull", `${registry.host}/plugins/plain:v1`);
+    assert.equal(pulled.code, 0, pulled.stderr);
+  }
+  const commands = [["version"], ["list"], ["get", "nosuch"], ["slow"], ["watch"]];
+  for (const command of commands) {
+    const plugin = await product.exec(`${product.store}/bin/kubectl-plain`, command);
+    const expected = await product.exec(native, command);
+    assert.deepEqual(plugin, expected, command.join(" "));
+    assert.notEqual(plugin.stdout, "", command.join(" "));
+  }
+  const around = await product.exec(`${product.store}/bin/kubectl-plain`, ["surroundings"]);
+  assert.deepEqual(around, { code: 0, stdout: "false false\ntrue\ntrue\ntrue\n", stderr: "true\n" });
+  const other = await product.exec(`${product.store}/bin/kubectl-plain`, ["fetch", "http://192.0.2.1/"]);
+  assert.equal(other.code, 1);
+  assert.match(
+    other.stderr,
+    /^error: Get "http:\/\/192\.0\.2\.1\/": dial tcp: .*plugins reach only the API server/,
+  );
+
+  // The port of a server that has gone refuses connections: programs know that by the errno, people by the words.
+  const gone = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const url = `http://127.0.0.1:${gone.addr.port}`;
+  gone.close();
+  Deno.writeTextFileSync(`${product.home}/.kube/config`, api.kubeconfig({ server: url }));
+  const refused = await product.exec(`${product.store}/bin/kubectl-plain`, ["fetch", `${url}/version`]);
+  assert.deepEqual(refused, await product.exec(native, ["fetch", `${url}/version`]));
+});
+
+testBinary("build: names what can't be built, and leaves the output as it was", {
+  ignore: !canBuildGo(),
+}, async () => {
+  using product = Product.make();
+  const env = await goVariables();
+  const output = `${product.home}/out.wasm`;
+  Deno.writeTextFileSync(output, "as it was");
+  const main = (imported: string) => `package main\n\nimport _ "${imported}"\n\nfunc main() {}\n`;
+  const cases: [name: string, files: Record<string, string>, expected: RegExp][] = [
+    [
+      "cgo",
+      { "main.go": 'package main\n\nimport "C"\n\nfunc main() {}\n' },
+      /example\.com\/cgo, needs C \(cgo\)/,
+    ],
+    ["library", { "x.go": "package library\n" }, /package library is no program/],
+    [
+      "missing",
+      { "main.go": main("example.org/none") },
+      /no required module provides package example\.org\/none/,
+    ],
+    ["broken", { "main.go": "package main\n\nfunc main() { none() }\n" }, /undefined: none/],
+    [
+      "windows",
+      { "main_windows.go": "package main\n\nfunc main() {}\n" },
+      /no files for WebAssembly or Linux/,
+    ],
+  ];
+  for (const [name, files, expected] of cases) {
+    const directory = program(product, name, files);
+    const { code, stdout, stderr } = await product.exec(product.command, ["build", directory, "-o", output], {
+      env,
+    });
+    assert.deepEqual({ code, stdout }, { code: 1, stdout: "" }, name);
+    assert.match(stderr, expected);
+    assert.equal(Deno.readTextFileSync(output), "as it was");
+  }
+});
+
+testBinary("build: takes a package's files for Linux where those for WebAssembly lack names", {
+  ignore: !canBuildGo(),
+}, async () => {
+  using product = Product.make();
+  const env = await goVariables();
+  const directory = program(product, "linux", {
+    "main.go": "package main\n\nfunc main() { println(size()) }\n",
+    "size_linux.go": 'package main\n\nimport "syscall"\n\nfunc size() int { return syscall.TIOCGWINSZ }\n',
+    "other.go": "//go:build !linux\n\npackage main\n\nfunc size() int { return none }\n",
+  });
+  const built = await product.exec(product.command, ["build", "-o", "l.wasm"], { env, cwd: directory });
+  assert.equal(built.code, 0, built.stderr);
+  assert.match(built.stderr, /^example\.com\/linux does not build for WebAssembly as it is/m);
+  assert.deepEqual(await product.exec(product.command, ["run", "./l.wasm"], { cwd: directory }), {
+    code: 0,
+    stdout: "",
+    stderr: `${0x5413}\n`,
+  });
+});
+
+testBinary("build: says which Go is missing or too old", async () => {
+  using product = Product.make();
+  const directory = program(product, "old", { "main.go": "package main\n\nfunc main() {}\n" });
+  const none = `${product.home}/none`;
+  Deno.mkdirSync(none);
+  const build = () => product.exec(product.command, ["build", directory], { env: { PATH: none } });
+  const missing = await build();
+  assert.equal(missing.code, 1);
+  assert.match(missing.stderr, /^error: Cannot find go in PATH\nhint: install Go 1\.24 or later/);
+  const env = { GOVERSION: "go1.21.0", GOROOT: "/x", GOFLAGS: "" };
+  Deno.writeTextFileSync(`${none}/go`, `#!/bin/sh\necho '${JSON.stringify(env)}'\n`, { mode: 0o755 });
+  const old = await build();
+  assert.equal(old.code, 1);
+  assert.match(old.stderr, /^error: Cannot build with go1\.21\.0: plugins need Go 1\.24 or later\n/);
+});
