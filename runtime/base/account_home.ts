@@ -1,4 +1,4 @@
-/** The home directory that the system's accounts know of this user, whatever the environment says. */
+/** The user's home directory from the system's accounts. The environment does not count. */
 
 import { hostPath } from "./host_path.ts";
 
@@ -14,7 +14,7 @@ export async function accountHome(): Promise<string | undefined> {
     }
   } catch { /* accounts may be kept elsewhere only */ }
   try {
-    // A directory service's accounts; loaded for them alone.
+    // Only accounts of a directory service need this import.
     const { homedir } = (await import("node:os")).userInfo();
     return homedir ? hostPath(homedir) : undefined;
   } catch {
@@ -22,7 +22,7 @@ export async function accountHome(): Promise<string | undefined> {
   }
 }
 
-/** The home directory of a user in passwd(5). Pure. */
+/** The home directory of a user in the text of passwd(5). Pure. */
 export function homeIn(passwd: string, user: number): string | undefined {
   for (const line of passwd.split("\n")) {
     const [, , uid, , , home] = line.split(":");
@@ -31,7 +31,7 @@ export function homeIn(passwd: string, user: number): string | undefined {
   return undefined;
 }
 
-/** Whether a directory is this user's own. */
+/** Whether this user owns a directory. */
 export function isOwn(directory: string): boolean {
   try {
     const { isDirectory, uid } = Deno.statSync(directory);

@@ -1,14 +1,14 @@
 /**
- * The one spelling of an absolute path of the host, so that what is shown of a path is what is stored and opened: no `//`,
- * `/./`, `/../` and slash at the end. Pure but for the platform.
+ * The canonical form of an absolute host path: no `//`, `/./` or `/../`, and no slash at the end. krew-wasm shows, stores
+ * and opens a path in this one form. Pure but for the platform.
  */
 
 const ROOT = /^(?:[A-Za-z]:)?\//;
 
 /**
- * An absolute path, normalized by its text: `..` takes back the part before it, whatever is there.
+ * Normalizes an absolute path as text: `..` removes the part before it, without a look at the file system.
  *
- * @returns undefined for what is not absolute, or can't be a path
+ * @returns undefined if the text is not absolute, or cannot be a path
  */
 export function canonicalPath(path: string, windows = Deno.build.os === "windows"): string | undefined {
   if (path.includes("\0")) return undefined;

@@ -1,8 +1,8 @@
-/** What TLS has against a server's certificate, out of the words of Deno's own TLS (rustls and webpki). Pure. */
+/** Finds out what is wrong with a server's certificate from the error texts of Deno's TLS (rustls and webpki). Pure. */
 
 import { printable } from "./text.ts";
 
-/** A fault, by its kind: callers add hints of their own. */
+/** A fault by its kind. Callers add their own hints. */
 export interface CertificateFault {
   readonly kind:
     | "authority"
@@ -15,14 +15,14 @@ export interface CertificateFault {
     | "usage"
     | "other"
     | "issuer";
-  /** To follow "its certificate": `is for localhost`. */
+  /** Follows "its certificate": `is for localhost`. */
   readonly why: string;
 }
 
-/** The most names of a certificate that are shown. */
+/** A message shows at most this many names of a certificate. */
 const MOST_NAMES = 5;
 
-/** The fault in an error's text; undefined where the text is not about a certificate. */
+/** The fault in an error's text; undefined if the text is not about a certificate. */
 export function certificateFaultOf(text: string): CertificateFault | undefined {
   if (/CaUsedAsEndEntity/.test(text)) {
     return {
@@ -77,7 +77,7 @@ function namesFault(text: string): CertificateFault {
   return { kind: "names", why: `is for ${shown.join(", ")}` };
 }
 
-/** A day, ` on 2026-11-28`, of seconds since 1970; nothing where there is none. */
+/** A day from seconds since 1970, for example ` on 2026-11-28`; empty if nothing was found. */
 function dayOf(found: RegExpExecArray | null, before = " on", behind = ""): string {
   const date = new Date(Number(found?.[1] ?? NaN) * 1000);
   if (Number.isNaN(date.getTime())) return "";

@@ -1,13 +1,13 @@
 /**
- * The errors that people see. The code is the contract: tests and scripts rely on it, the message is prose.
+ * The errors that users see. Tests and scripts rely on the code; the message is prose.
  *
- * A message is sentence case without a final period and holds the offending value:
- * `Cannot pull "ghcr.io/x/y:1": the registry answered 404`.
+ * A message is sentence case without a final period, and contains the value at fault: `Cannot pull "ghcr.io/x/y:1": the
+ * registry answered 404`.
  */
 
 /** Every code an {@linkcode AppError} can have. */
 export type ErrorCode =
-  // misuse of the command line
+  // wrong usage of the command line
   | "USAGE"
   | "REFERENCE_INVALID"
   | "NAME_INVALID"
@@ -83,10 +83,10 @@ const MISUSE: ReadonlySet<ErrorCode> = new Set([
   "GRANT_INVALID",
 ]);
 
-/** A failure with a code to rely on, a message to read and, where there is one, a way out. */
+/** A failure with a stable code, a message, and a hint if the user can fix it. */
 export class AppError extends Error {
   override readonly name = "AppError";
-  /** What to do about it, one line, without `hint:` in front. */
+  /** What the user can do, one line, without `hint:` in front. */
   readonly hint: string | undefined;
 
   constructor(readonly code: ErrorCode, message: string, options: { hint?: string; cause?: unknown } = {}) {
@@ -95,17 +95,17 @@ export class AppError extends Error {
   }
 }
 
-/** The process's exit code for a failed command: 2 for misuse of the command line, otherwise 1. */
+/** The process's exit code for a failed command: 2 for wrong usage, otherwise 1. */
 export function exitCodeOf(error: unknown): number {
   return error instanceof AppError && MISUSE.has(error.code) ? 2 : 1;
 }
 
-/** What a parser says in its first line, which introduces an excerpt of the text by a colon. */
+/** The first line of a parser's message, without the colon that introduces an excerpt. */
 export function firstLineOf(error: unknown): string {
   return messageOf(error).split("\n", 1)[0]!.replace(/:$/, "");
 }
 
-/** The text of anything thrown. */
+/** The text of any thrown value. */
 export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }

@@ -1,11 +1,11 @@
-/** Why the operating system would not hand out a file, in words for people. */
+/** Explains in plain words why the operating system refused a file. */
 
 import { messageOf } from "./errors.ts";
 import { printable } from "./text.ts";
 
 /**
- * The end of a sentence such as `Cannot read "x": there is no such file`: the system's own words without its number, the
- * call's name and the path, which the sentence has.
+ * The end of a sentence such as `Cannot read "x": there is no such file`. These are the system's own words without the
+ * error number, the call's name and the path, since the sentence already has the path.
  */
 export function whyNotRead(error: unknown): string {
   if (error instanceof Deno.errors.NotFound) return "there is no such file";
@@ -15,7 +15,7 @@ export function whyNotRead(error: unknown): string {
   return systemWords(error);
 }
 
-/** What a disk is short of, where that is it; undefined otherwise. */
+/** Which resource of the disk has run out; undefined for other errors. */
 export function diskWords(error: unknown): string | undefined {
   switch ((error as { code?: unknown } | null)?.code) {
     case "ENOSPC":
@@ -29,9 +29,9 @@ export function diskWords(error: unknown): string | undefined {
   }
 }
 
-/** The system's own words of a failure: `not a directory` of `Not a directory (os error 20): mkdir …`. */
+/** The system's own words for a failure: `not a directory` from `Not a directory (os error 20): mkdir …`. */
 export function systemWords(error: unknown): string {
-  // What Deno opens only for who may do all there is.
+  // Deno opens these files only for a process that has all permissions.
   if (error instanceof Deno.errors.NotCapable) return "krew-wasm opens nothing in /dev, /proc and /sys";
   const disk = diskWords(error);
   if (disk !== undefined) return disk;

@@ -1,11 +1,11 @@
-/** The names of plugins, and of the files through which kubectl finds them. Pure. */
+/** The names of plugins, and of the files that kubectl calls for them. Pure. */
 
 import { AppError } from "./errors.ts";
 import { printable } from "./text.ts";
 
 /**
- * kubectl's own commands (1.37), aliases included: a plugin of such a name would never be called.
- * Source: `kubectl --help` and the hidden commands of k8s.io/kubectl/pkg/cmd.
+ * kubectl's own commands (1.37), aliases included. kubectl would never call a plugin of such a name. Source: `kubectl
+ * --help` and the hidden commands of k8s.io/kubectl/pkg/cmd.
  */
 export const KUBECTL_COMMANDS: ReadonlySet<string> = new Set(
   ("alpha annotate api-resources api-versions apply attach auth autoscale certificate cluster-info completion " +
@@ -14,14 +14,14 @@ export const KUBECTL_COMMANDS: ReadonlySet<string> = new Set(
     "uncordon untaint version wait __complete __completeNoDesc").split(" "),
 );
 
-// File names that mean a device on Windows, whatever their extension.
+// Windows treats these file names as devices, with any extension.
 const WINDOWS_DEVICE = /^(con|prn|aux|nul|com[0-9]|lpt[0-9])$/;
 const NAME = /^[a-z0-9]+(-[a-z0-9]+)*$/;
 const LIMIT = 64;
 
 /**
- * A plugin's name from what a user wrote. Lower-case letters, digits and dashes, at most 64; an underscore is
- * taken for a dash, since kubectl finds both under the same file name (`kubectl foo-bar` runs `kubectl-foo_bar`).
+ * Parses a plugin's name: lower-case letters, digits and dashes, at most 64. An underscore becomes a dash, because kubectl
+ * looks for the same file in both cases (`kubectl foo-bar` runs `kubectl-foo_bar`).
  *
  * @throws AppError NAME_INVALID
  */
@@ -57,14 +57,13 @@ export function completionLinkName(name: string): string {
   return `kubectl_complete-${name.replaceAll("-", "_")}`;
 }
 
-/** The plugin's name for a file kubectl called, the reverse of {@linkcode linkName}. */
+/** The plugin's name for a file that kubectl called, the reverse of {@linkcode linkName}. */
 export function nameOfLink(link: string): string {
   return link.slice("kubectl-".length).replaceAll("_", "-");
 }
 
 /**
- * The name a plugin gets from where it came: the last segment of a repository or path, without `kubectl-` in
- * front and `.wasm` behind.
+ * A plugin's default name: the last segment of a repository or path, without `kubectl-` in front and `.wasm` behind.
  *
  * @throws AppError NAME_INVALID
  */

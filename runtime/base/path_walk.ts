@@ -1,28 +1,30 @@
 /**
- * Where a path of the host leads, name by name: the directories and links on the way, by identity, and what is at its end.
- * A path that is not there, or not there yet, has a way too. Pure over three questions to the file system.
+ * Follows a host path name by name: the directories and links on the way, by identity, and the file at the end. The path
+ * does not have to exist. Pure over three questions to the file system.
  */
 
 import { comparable, hostPath } from "./host_path.ts";
 import { isAbsence } from "../wasi/errno.ts";
 
-/** What stands at a name, the link itself where it is one. */
+/** The file at a name. For a link: the link itself. */
 export interface Found {
   /** Device and inode: the same for one file under all of its names. */
   readonly identity: string;
   readonly type: "directory" | "link" | "other";
-  /** When it was changed, in milliseconds since 1970: a directory, by names that came or went. NaN where that is not told. */
+  /**
+   * Last change in milliseconds since 1970. For a directory: when a name came or went. NaN if the file system does not say.
+   */
   readonly changed: number;
 }
 
 /**
- * The questions. Paths are absolute; all of their names but the last are free of links. Both throw where the answer is not to
- * be had: what may be there must not be taken for nothing.
+ * The questions to the file system. Paths are absolute; only their last name may be a link. Both functions throw if they
+ * cannot answer, so that an unreadable file never counts as absent.
  */
 export interface PathHost {
-  /** undefined where nothing is, or nothing that this user gets to. */
+  /** undefined if the file does not exist, or if this user cannot reach it. */
   find(path: string): Found | undefined;
-  /** The target of a link, with slashes; undefined where none is any more, or for one that is not to be followed. */
+  /** The target of a link, with slashes; undefined if it is no longer a link, or must not be followed. */
   readLink(path: string): string | undefined;
 }
 
@@ -35,31 +37,31 @@ export interface Spot {
   readonly name: string;
 }
 
-/** A link on a way. */
+/** A link on the way. */
 export interface FollowedLink extends Spot {
   /** The link's own identity. */
   readonly link: string;
-  /** It is the last name of the path, or stands for it. */
+  /** The link is the last name of the path, or the target of such a link. */
   readonly last: boolean;
 }
 
-/** A way. */
+/** The result of a walk. */
 export interface PathWalk {
-  /** Where it ends: absolute and free of links. The last names may not be there. */
+  /** Where the path ends: absolute and free of links. The last names may not exist. */
   readonly path: string;
-  /** What is there. */
+  /** The file there. */
   readonly found: Found | undefined;
-  /** Where it ends, or where the first name is missing; undefined for a root. */
+  /** Where the path ends, or where the first name is missing; undefined for a root. */
   readonly spot: Spot | undefined;
-  /** Names below a missing one, which are missing too. */
+  /** The names below a missing one. They are missing too. */
   readonly rest: readonly string[];
   /** The links that were followed. */
   readonly links: readonly FollowedLink[];
-  /** Identities of the directories that were passed: whoever moves one moves what is at the end. */
+  /** Identities of the directories on the way: a rename of one moves the file at the end. */
   readonly passed: ReadonlySet<string>;
 }
 
-/** As Linux: a path with more links than this is a loop. */
+/** Linux has the same limit: a path with more links is a loop. */
 const MAX_LINKS = 40;
 
 interface Level {
@@ -92,7 +94,7 @@ export function walkPath(path: string, host: PathHost): PathWalk {
     const isLast = pending.every((each) => each === "" || each === ".");
     if (found?.type === "link" && links.length < MAX_LINKS) {
       const target = host.readLink(at);
-      // Replaced meanwhile: it is taken for what ends the way.
+      // The link was replaced meanwhile. The walk treats it as the end.
       if (target !== undefined) {
         links.push({ ...spot, link: found.identity, last: isLast });
         last = undefined;
@@ -106,7 +108,7 @@ export function walkPath(path: string, host: PathHost): PathWalk {
       }
     }
     if (isLast) {
-      // Below a file nothing is, a slash or a dot neither.
+      // A file has nothing below it, not even `.` or a trailing slash.
       const there = found?.type === "other" && pending.length > 0 ? undefined : found;
       return { path: at, found: there, spot, rest: [], links, passed };
     }
@@ -116,7 +118,7 @@ export function walkPath(path: string, host: PathHost): PathWalk {
     }
     levels.push({ path: at, identity: found.identity, found });
   }
-  // It ended in a directory that was entered: the root, or by a link with dots at its end.
+  // The walk ended in a directory that it entered: the root, or the target of a link with dots at its end.
   const end = levels.at(-1)!;
   for (const level of levels.slice(0, -1)) passed.add(level.identity);
   const parent = levels.at(-2);
@@ -128,7 +130,7 @@ export function walkPath(path: string, host: PathHost): PathWalk {
   return { path: end.path, found: end.found, spot, rest: [], links, passed };
 }
 
-/** The root of a path and the names below it: `/`, on Windows a drive's `C:/` or a share's. */
+/** Splits a path into its root (`/`, on Windows a drive's `C:/` or a share) and the names below it. */
 function splitRoot(path: string): { root: string; names: string[] } {
   const [root = "/"] = /^(?:[A-Za-z]:\/?|\/\/[^/]+\/[^/]+\/?|\/)/.exec(path) ?? [];
   return { root: root.endsWith("/") ? root : `${root}/`, names: path.slice(root.length).split("/") };
@@ -139,11 +141,11 @@ function enter(root: string, host: PathHost): Level[] {
   return [{ path: root, identity: found?.identity ?? root, found }];
 }
 
-/** A link's target as an absolute path; undefined for one from where the link is. */
+/** A link's target as an absolute path; undefined for a relative target. */
 function absoluteTarget(target: string, root: string): string | undefined {
   if (/^[A-Za-z]:\//.test(target)) return target;
   if (!target.startsWith("/")) return undefined;
-  // On Windows a path from the root of the drive.
+  // On Windows this path begins at the root of the drive.
   return /^[A-Za-z]:/.test(root) && !target.startsWith("//") ? root + target.slice(1) : target;
 }
 
@@ -169,21 +171,21 @@ export const DENO_PATHS: PathHost = {
   },
 };
 
-/** undefined for an error which says that nothing is there, or no link; else it is thrown on. */
+/** Returns undefined if the error means that no file, or no link, exists. Throws every other error on. */
 function unlessAbsent(error: unknown, orElse?: "no link"): undefined {
   if (isAbsence(error) || orElse && isNoLink(error)) return undefined;
   throw error;
 }
 
-/** Whether readlink failed since no link is there: EINVAL, on Windows ERROR_NOT_A_REPARSE_POINT. */
+/** Whether readlink failed because the file is not a link: EINVAL, on Windows ERROR_NOT_A_REPARSE_POINT. */
 function isNoLink(error: unknown): boolean {
   return error instanceof Error &&
     ((error as { code?: string }).code === "EINVAL" || /\(os error (?:22|4390)\)/.test(error.message));
 }
 
 /**
- * What Deno tells of a file. `path`, free of links, stands for the identity where a file system has no numbers for its files,
- * as some of Windows'. Pure but for the platform.
+ * Converts Deno's file info. Some file systems of Windows number no files; there `path`, free of links, serves as the
+ * identity. Pure but for the platform.
  */
 export function foundOf(info: Deno.FileInfo, path: string): Found {
   return {

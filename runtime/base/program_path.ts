@@ -1,14 +1,14 @@
 /**
- * Programs that are named without a path: credential plugins of a kubeconfig, credential helpers of registries, kubectl itself.
- * Go, and so kubectl and docker, start none that lies in the current directory (os/exec, ErrDot). The operating system would,
- * where PATH has an empty or a relative entry.
+ * Finds programs that are named without a path: credential plugins of a kubeconfig, credential helpers of registries,
+ * kubectl. Like Go (os/exec, ErrDot), and so kubectl and docker, krew-wasm starts none in the current directory. The
+ * operating system would, if PATH has an empty or a relative entry.
  */
 
-/** What Windows tries where PATHEXT says nothing (os/exec). */
+/** Windows' default if PATHEXT is not set (os/exec). */
 const EXTENSIONS = ".com;.exe;.bat;.cmd";
 
 /**
- * The absolute paths at which a program may lie, in the order in which they are tried.
+ * The absolute paths to try for a program, in order.
  *
  * @param name without a slash, on Windows without a backslash or colon as well
  */
@@ -23,7 +23,7 @@ export function programPaths(
   }
   const given = (env("PATHEXT") || EXTENSIONS).toLowerCase().split(";").filter((each) => each !== "");
   const extensions = given.map((each) => each.startsWith(".") ? each : `.${each}`);
-  // A name that has an extension is tried as it is first.
+  // A name that already has an extension is tried first.
   const names = [...(/\.[^.]*$/.test(name) ? [name] : []), ...extensions.map((each) => name + each)];
   return (env("PATH") ?? "").split(";")
     .map((entry) => entry.replaceAll('"', ""))
@@ -31,23 +31,23 @@ export function programPaths(
     .flatMap((entry) => names.map((each) => `${entry.replace(/[\\/]+$/, "")}\\${each}`));
 }
 
-/** Where a program lies on PATH as a link to a file, or as that file. */
+/** Names on PATH that lead to a file: the file itself, or links to it. */
 export function namesOnPath(name: string, file: string, env: (name: string) => string | undefined): string[] {
   return programPaths(name, env).filter((path) => {
     try {
       return Deno.realPathSync(path) === file;
     } catch {
-      return false; // none is there
+      return false; // this name does not exist
     }
   });
 }
 
-/** Whether a command names no path, so that it is looked for on PATH. */
+/** Whether a command is a name without a path, which PATH resolves. */
 export function isName(command: string): boolean {
   return !(Deno.build.os === "windows" ? /[\\/:]/ : /\//).test(command);
 }
 
-/** The file that {@linkcode startProgram} would start; undefined for none. What can't be looked at is none. */
+/** The file that {@linkcode startProgram} would start; undefined if there is none, or if it cannot be read. */
 export function findProgram(command: string): string | undefined {
   const paths = isName(command) ? programPaths(command, (name) => Deno.env.get(name)) : [command];
   return paths.find((path) => {
@@ -61,10 +61,10 @@ export function findProgram(command: string): string | undefined {
 }
 
 /**
- * Starts a program, one named without a path from where {@linkcode programPaths} says it may be.
+ * Starts a program. {@linkcode programPaths} resolves a name without a path.
  *
- * @throws Deno.errors.NotFound where there is none, for such a name with words for a user; what else the operating system has
- * against it
+ * @throws Deno.errors.NotFound if no such program exists, with a message for users if the command is a name; other errors
+ * of the operating system
  */
 export function startProgram(command: string, options: Deno.CommandOptions): Deno.ChildProcess {
   const windows = Deno.build.os === "windows";
@@ -74,7 +74,7 @@ export function startProgram(command: string, options: Deno.CommandOptions): Den
     try {
       return new Deno.Command(path, options).spawn();
     } catch (error) {
-      // As for Go: a directory or a file that is no program is passed over.
+      // Like Go: skip directories and files that are not programs.
       const absent = error instanceof Deno.errors.NotFound || error instanceof Deno.errors.PermissionDenied;
       if (!absent) throw error;
     }

@@ -1,9 +1,9 @@
 /**
  * OCI references: `[HOST[:PORT]/]REPOSITORY[:TAG][@DIGEST]`, by the grammar of distribution/reference. Pure.
  *
- * A reference has one canonical form, made here: everything that compares references, repositories or hosts compares that.
- * The first segment is a host when it holds a dot or a colon or is `localhost`. Otherwise the registry is docker.io,
- * and a repository of one segment is below `library/`, as for docker. Without tag and digest the tag is `latest`.
+ * This file makes the canonical form. All comparisons of references, repositories or hosts use it. The first segment is a
+ * host if it contains a dot or a colon, or is `localhost`. Otherwise the registry is docker.io, and a repository of one
+ * segment is below `library/`, as in docker. Without tag and digest the tag is `latest`.
  */
 
 import { AppError } from "./errors.ts";
@@ -15,11 +15,11 @@ export interface Reference {
   readonly registry: string;
   readonly repository: string;
   readonly tag: string | undefined;
-  /** `sha256:<hex>`; it wins over the tag. */
+  /** `sha256:<hex>`; it takes precedence over the tag. */
   readonly digest: string | undefined;
 }
 
-/** A digest that krew-wasm takes. */
+/** The only form of digest that krew-wasm accepts. */
 export const DIGEST = /^sha256:[0-9a-f]{64}$/;
 
 const HOST =
@@ -31,7 +31,7 @@ const REPOSITORY = new RegExp(`^${COMPONENT}(?:/${COMPONENT})*$`);
 const TAG = /^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$/;
 const MAX_LENGTH = 255;
 
-/** The names under which Docker Hub's registry answers; docker.io is the one that references use. */
+/** The names of Docker Hub's registry. References use docker.io. */
 export const DOCKER_HUB_NAMES = [
   "docker.io",
   "index.docker.io",
@@ -40,11 +40,11 @@ export const DOCKER_HUB_NAMES = [
 ] as const;
 
 /**
- * The one spelling of a registry's host: lower-case, no trailing dot, addresses as URLs write them (IPv4 in IPv6 as IPv4), no
- * leading zeros in the port and no port that is the default (80 on this machine, 443 elsewhere). Docker Hub's
- * names become docker.io. A name without a dot keeps its port, since a reference tells a host by a dot or a colon.
+ * The canonical form of a registry's host: lower-case, without a trailing dot, addresses as URLs write them (IPv4 in IPv6
+ * as IPv4), no leading zeros in the port, no default port (80 on this machine, 443 elsewhere). Docker Hub's names become
+ * docker.io. A name without a dot keeps its port, because a reference recognizes a host by a dot or a colon.
  *
- * @returns undefined for what is no host
+ * @returns undefined if the text is not a host
  */
 export function canonicalHost(text: string): string | undefined {
   const [, spelled, digits] = HOST.exec(text) ?? [];
@@ -60,7 +60,7 @@ export function canonicalHost(text: string): string | undefined {
   return `${name}:${port}`;
 }
 
-/** The ways in which tools write a canonical host: its own first. */
+/** All spellings of a canonical host that tools write, its own first. */
 export function hostSpellings(host: string): string[] {
   const names = host === "docker.io" ? DOCKER_HUB_NAMES : [host];
   return names.flatMap((name) => {
@@ -69,9 +69,9 @@ export function hostSpellings(host: string): string[] {
   });
 }
 
-/** A host's name without its port, as a URL has it: what is connected to. */
+/** A host's name without its port, as a URL writes it. */
 function canonicalName(name: string): string | undefined {
-  // Most names say the same to every parser; addresses and internationalized names don't.
+  // All parsers agree on most names, but not on addresses and internationalized names.
   if (!/^\[|xn--|(?:^|\.)(?:\d+|0x[0-9a-f]*)$/.test(name)) return name;
   const host = URL.parse(`http://${name}/`)?.hostname;
   const mapped = host && /^\[::ffff:([0-9a-f]+):([0-9a-f]+)\]$/.exec(host);
@@ -131,12 +131,12 @@ export function parseReference(text: string): Reference {
   return { registry, repository, tag, digest };
 }
 
-/** Whether the first segment of a reference names a host, as docker tells. */
+/** Whether the first segment of a reference is a host, by docker's rule. */
 export function isHost(segment: string): boolean {
   return segment === "localhost" || /[.:\[]/.test(segment) || segment !== segment.toLowerCase();
 }
 
-/** A registry's host, with its port where it has one. @throws AppError REFERENCE_INVALID */
+/** Parses a registry's host, with or without a port. @throws AppError REFERENCE_INVALID */
 export function parseRegistry(text: string): string {
   const registry = canonicalHost(text);
   if (registry !== undefined) return registry;
@@ -157,14 +157,14 @@ export function parseRepository(text: string): Reference {
   return { registry, repository, tag: undefined, digest: undefined };
 }
 
-/** The whole reference as text; nothing is left to defaults. */
+/** The whole reference as text, without defaults. */
 export function formatReference({ registry, repository, tag, digest }: Reference): string {
   return `${registry}/${repository}${tag === undefined ? "" : `:${tag}`}${
     digest === undefined ? "" : `@${digest}`
   }`;
 }
 
-/** The repository that a reference names, registry included: what publishers are told apart by. */
+/** The repository of a reference, registry included. Two plugins of one repository have the same publisher. */
 export function repositoryName({ registry, repository }: Pick<Reference, "registry" | "repository">): string {
   return `${registry}/${repository}`;
 }

@@ -1,13 +1,13 @@
-/** Removes directories that plugins fill: they may be deeper than a process can have open, or a path can be long. */
+/** Removes directories that plugins fill. They can be deeper than the limits on open files and on a path's length. */
 
-/** Paths as long as that are dealt with from further up: Linux takes 4095 bytes, macOS 1023. */
+/** From this length on, a path is renamed further up: Linux takes 4095 bytes, macOS 1023. */
 const LONGEST = 700;
 
 /**
- * Removes a directory and all in it. Nobody else may be at work in it: a link that takes a directory's place meanwhile could
- * be followed, where it is too deep for the system's own way.
+ * Removes a directory and everything in it. No other process may change it meanwhile: if a directory is too deep for the
+ * system's own call, a link that replaces it could be followed.
  *
- * @throws Deno.errors.NotFound, and what else the operating system has against it
+ * @throws Deno.errors.NotFound, and other errors of the operating system
  */
 export function removeTree(path: string): void {
   try {
@@ -29,12 +29,12 @@ export function removeTree(path: string): void {
       }
       const nearer = `${path}/${crypto.randomUUID()}`;
       Deno.renameSync(directory, nearer);
-      pending.splice(1, 0, nearer); // before what it is in now
+      pending.splice(1, 0, nearer); // before the directory that now contains it
     }
   }
 }
 
-/** Removes what is in a directory but directories, which it returns. */
+/** Removes everything but directories, and returns the directories. */
 function emptied(path: string): string[] {
   const directories: string[] = [];
   for (const { name, isDirectory } of Deno.readDirSync(path)) {

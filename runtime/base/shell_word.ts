@@ -1,17 +1,17 @@
 /**
- * Commands that are shown to be typed or pasted. A word holds what a plugin, a publisher or a registry chose, and whoever
- * pastes it may use any shell: no word ends its quotes in any of them. Pure.
+ * Quotes commands that krew-wasm suggests to the user. A word may come from a plugin, a publisher or a registry, and the
+ * user may paste it into any shell. No shell must see an end of its quotes. Pure.
  */
 
 import { escapeInvisible, isVisible } from "./invisible.ts";
 
-/** No shell gives these a meaning, wherever in a word they stand. A `=` or `%` in front has one in zsh and fish. */
+/** No shell gives these characters a meaning, at any position. A leading `=` or `%` has a meaning in zsh and fish. */
 const HARMLESS = /^[\w@+:,./-][\w@%+=:,./-]*$/;
 
 /**
- * A command line for the user's shell, on one line, all of it visible.
+ * A command for the user's shell, on one line, without invisible characters.
  *
- * @returns undefined where a word can't be written so that every shell of the system takes it, and nothing else, from it
+ * @returns undefined if a word cannot be quoted the same way for all shells of the system
  */
 export function shellCommand(
   words: readonly string[],
@@ -22,10 +22,10 @@ export function shellCommand(
 }
 
 /**
- * A word as bash, zsh, dash, ksh and fish read it alike: quotes and backslashes stand outside of quotes, since fish takes a
- * backslash inside for an escape. What can't be seen takes `$'…'`, which bash, zsh and ksh know. There every quote is an
- * escape of digits, so that dash, which takes it for a `$` and a quoted word, and fish, which refuses it, find no end before
- * its end.
+ * Quotes a word so that bash, zsh, dash, ksh and fish read it alike. Quotes and backslashes stand outside of quotes, since
+ * fish reads a backslash inside as an escape. Invisible characters need `$'…'`, which bash, zsh and ksh know. Inside it
+ * every quote becomes an escape of digits. dash reads `$'…'` as a `$` and a quoted word, and fish refuses it, but neither
+ * sees an early end.
  */
 function posixWord(word: string): string | undefined {
   if (word.includes("\0") || !word.isWellFormed()) return undefined;
@@ -45,9 +45,9 @@ function octal(character: string): string {
 }
 
 /**
- * A word that cmd.exe and PowerShell read alike, and programs after them: in double quotes, where cmd.exe expands `%` and `!`,
- * PowerShell `$` and a backtick, both end at a quote (PowerShell at a curly one, too), and a program takes a backslash at the
- * end for an escape.
+ * Quotes a word so that cmd.exe, PowerShell and the programs after them read it alike. In double quotes cmd.exe expands `%`
+ * and `!`, and PowerShell `$` and a backtick. Both end at a quote (PowerShell at a curly one, too). A program reads a
+ * backslash at the end as an escape.
  */
 function windowsWord(word: string): string | undefined {
   if (/^(?:[\w.][\w\\/.:-]*|-[\w=-]*)$/.test(word)) return word;

@@ -1,11 +1,14 @@
 /**
- * Readers for JSON that decides something: each field has to be there and of its kind, and no other may be, so that what is
- * misspelt is never taken for what is left out. Pure.
+ * Strict readers for JSON: every field must be present and of its type, and unknown fields are errors. So a misspelt field
+ * never counts as a missing one. Pure.
  */
 
 import { printable } from "./text.ts";
 
-/** Reads a value that was parsed. `path` is where it stands: `grants.files[0].host`. @throws Error naming the path */
+/**
+ * Reads a parsed value. `path` is its position: `grants.files[0].host`. @throws Error naming the path #19-21 Reads an
+ * object with exactly these fields. The result omits an absent {@linkcode optional} field.
+ */
 export type Reader<T> = (value: unknown, path: string) => T;
 
 /** A reader whose field may be absent. */
@@ -42,12 +45,12 @@ export function object<T extends object>(
   };
 }
 
-/** A field that may be absent: of a format that leaves out what it has nothing to say of. */
+/** A field that may be absent, in formats that omit empty fields. */
 export function optional<T>(reader: Reader<T>): Optional<T> {
   return Object.assign((value: unknown, path: string) => reader(value, path), { optional: true } as const);
 }
 
-/** `null`, which says that there is none; read as undefined. */
+/** Reads `null` as undefined. */
 export function nullable<T>(reader: Reader<T>): Reader<T | undefined> {
   return (value, path) => value === null ? undefined : reader(value, path);
 }
@@ -55,7 +58,7 @@ export function nullable<T>(reader: Reader<T>): Reader<T | undefined> {
 export const boolean: Reader<boolean> = (value, path) =>
   typeof value === "boolean" ? value : malformed(path, "is neither true nor false");
 
-/** A whole number, `least` or more. */
+/** Reads a whole number of at least `least`. */
 export function integer(least: number): Reader<number> {
   return (value, path) =>
     Number.isSafeInteger(value) && (value as number) >= least
@@ -63,12 +66,12 @@ export function integer(least: number): Reader<number> {
       : malformed(path, `is not a whole number from ${least} on`);
 }
 
-/** A text that is not empty, or one of a form. */
+/** Reads a text that is not empty, or that matches a pattern. */
 export function text(pattern = /[^]/, what = "is not a text"): Reader<string> {
   return (value, path) => typeof value === "string" && pattern.test(value) ? value : malformed(path, what);
 }
 
-/** One of a few words. */
+/** Reads one of a few words. */
 export function word<T extends string>(...words: readonly T[]): Reader<T> {
   return (value, path) =>
     (words as readonly unknown[]).includes(value)
@@ -76,7 +79,7 @@ export function word<T extends string>(...words: readonly T[]): Reader<T> {
       : malformed(path, `is not ${words.map((one) => `"${one}"`).join(" or ")}`);
 }
 
-/** A list, and what is in it. */
+/** Reads a list. */
 export function list<T>(reader: Reader<T>): Reader<T[]> {
   return (value, path) =>
     Array.isArray(value)
@@ -84,7 +87,7 @@ export function list<T>(reader: Reader<T>): Reader<T[]> {
       : malformed(path, "is not a list");
 }
 
-/** Something that another function reads, which throws an Error without the path. */
+/** Reads a text with a parser. The parser throws an Error without the path. */
 export function parsed<T>(parse: (value: string) => T): Reader<T> {
   return (value, path) => {
     if (typeof value !== "string") return malformed(path, "is not a text");

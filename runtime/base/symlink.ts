@@ -1,13 +1,13 @@
 /**
- * Symbolic links where Deno makes none: `Deno.symlinkSync` asks for all of read and write, which a process that means
- * to give some of it up later (wall.ts) never had. The C library makes them in its place.
+ * Makes symbolic links when Deno refuses. `Deno.symlinkSync` needs full read and write permission, which a process never
+ * has if it gives some of it up later (process_permissions.ts). The C library makes the links instead.
  */
 
 type Symlink = (target: string, path: string) => boolean;
 
 let loaded: Symlink | undefined;
 
-/** Loads what makes links, while there is a right to: after `ffi` is given up it can't be. Nothing where it can't be had. */
+/** Loads the C library's function. Call this before the process gives up `ffi`. Does nothing if loading fails. */
 export function loadSymlink(): void {
   if (loaded || Deno.build.os === "windows") return;
   const library = Deno.build.os === "darwin" ? "/usr/lib/libSystem.B.dylib" : "libc.so.6";
@@ -22,9 +22,9 @@ export function loadSymlink(): void {
 }
 
 /**
- * Makes a symbolic link at `path`, where nothing may be, that says `target`.
+ * Makes a symbolic link to `target` at `path`, which must not exist.
  *
- * @throws Deno.errors.AlreadyExists, NotCapable when there is neither a right nor a way, and what else the system says
+ * @throws Deno.errors.AlreadyExists, NotCapable without permission and C library, and other errors of the system
  */
 export function makeSymlink(target: string, path: string): void {
   try {
@@ -35,7 +35,7 @@ export function makeSymlink(target: string, path: string): void {
     if (!loaded || target.includes("\0") || path.includes("\0")) throw error;
   }
   if (loaded(target, path)) return;
-  // errno is gone by the time it could be asked for; these are the two that callers tell apart.
+  // errno is lost by now. Callers distinguish only these two errors.
   Deno.lstatSync(path.slice(0, path.lastIndexOf("/")) || "/");
   const there = (() => {
     try {

@@ -1,26 +1,26 @@
-/** Text that came from elsewhere, made safe to print. */
+/** Makes text from elsewhere safe to print. */
 
 import { escapeInvisible } from "./invisible.ts";
 
 /**
- * What a registry, a plugin or a cluster sent, for a terminal: what can't be seen (invisible.ts) escaped as `\n`, `\x1b` or
- * `\u{202e}`, cut to `limit` UTF-16 units.
+ * Prepares text from a registry, a plugin or a cluster for a terminal: escapes invisible characters (invisible.ts) as `\n`,
+ * `\x1b` or `\u{202e}`, and cuts it to `limit` UTF-16 units.
  */
 export function printable(text: string, limit = 1000): string {
   return escapeInvisible(text.length > limit ? `${text.slice(0, limit)}…` : text, escapeCharacter);
 }
 
-/** As {@linkcode printable}, for a text of several lines, which stay. */
+/** Like {@linkcode printable}, but keeps line ends. */
 export function printableLines(text: string, limit = 1000): string {
   return text.split("\n").map((line) => printable(line, limit)).join("\n");
 }
 
-/** A message that goes on after a colon: its first letter small. */
+/** Lower-cases the first letter of a message, to continue after a colon. */
 export function lowerFirst(text: string): string {
   return text.charAt(0).toLowerCase() + text.slice(1);
 }
 
-/** A word of a command for /bin/sh, whatever it holds. */
+/** Quotes any text as one word for /bin/sh. */
 export function shellQuoted(word: string): string {
   return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
 }

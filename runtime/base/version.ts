@@ -1,5 +1,5 @@
-/** This program's version, as `krew-wasm version` and every User-Agent say it. */
+/** krew-wasm's version, in `krew-wasm version` and in every User-Agent. */
 export const VERSION = "0.1.0";
 
-/** How krew-wasm names itself to registries and API servers. */
+/** The User-Agent for registries and API servers. */
 export const USER_AGENT = `krew-wasm/${VERSION}`;

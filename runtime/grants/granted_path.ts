@@ -1,7 +1,7 @@
 /**
- * Where granted paths lead. A plugin may change what lies where it may write, and a link that it leaves there must not
- * decide where a later run's grants lead. So a grant remembers where its path led, and whether to a directory, when a
- * person gave it; a run compares.
+ * Where granted paths lead. A plugin may leave links in directories that it can write to. Such a link must not decide where
+ * a later run's grants lead. So a grant records where its path led when the user gave it, and whether it was a directory.
+ * Each run compares.
  */
 
 import { AppError } from "../base/errors.ts";
@@ -11,9 +11,9 @@ import { shellCommand } from "../base/shell_word.ts";
 import { printable } from "../base/text.ts";
 
 /**
- * A grant that remembers where it leads now. One that does already stays as it is.
+ * Records in a grant where it leads now. A grant that already has this record stays unchanged.
  *
- * @throws AppError GRANT_INVALID where a directory is granted (`PATH/`) and a file is there
+ * @throws AppError GRANT_INVALID if the grant is for a directory (`PATH/`) and the path is a file
  */
 export function resolveGrant(grant: FileGrant, host: PathHost = DENO_PATHS): FileGrant {
   if (grant.real !== undefined) return grant;
@@ -26,8 +26,8 @@ export function resolveGrant(grant: FileGrant, host: PathHost = DENO_PATHS): Fil
 }
 
 /**
- * Grants that remember where they lead. What stood before in the same words (`before`) goes on leading where it led: nobody
- * looked at it anew. One of before grants remembered leads where it says.
+ * Records in each grant where it leads. A grant that `before` has in the same words keeps its old target, because nobody
+ * has reviewed it again. An old grant without a record keeps its path as the target.
  *
  * @throws AppError GRANT_INVALID
  */
@@ -44,7 +44,7 @@ export function resolveGrants(grants: Grants, before?: Grants): Grants {
   };
 }
 
-/** The same for what flags ask for. @throws AppError GRANT_INVALID */
+/** Does the same for the grants from flags. @throws AppError GRANT_INVALID */
 export function resolveChange(change: GrantChange): GrantChange {
   return { ...change, files: change.files.map((grant) => resolveGrant(grant)) };
 }
@@ -54,10 +54,10 @@ function keyOf({ host, guest, write }: FileGrant): string {
 }
 
 /**
- * Where a granted path leads, which is where it led when it was granted.
+ * Follows a granted path and checks that it still leads where it led when it was granted.
  *
- * @param plugin the installed plugin's name, whose grant it is; undefined for a file that is tried out
- * @throws AppError GRANT_INVALID where it leads elsewhere, or to a directory in place of a file, or a file in place of a directory
+ * @param plugin the installed plugin's name; undefined for a file that is run without installing
+ * @throws AppError GRANT_INVALID if the path leads elsewhere, or if a file and a directory have changed places
  */
 export function walkGranted(
   grant: FileGrant,
@@ -69,7 +69,7 @@ export function walkGranted(
     const flag = `--allow-${grant.write ? "write" : "read"}=${grant.host}${
       grant.guest === grant.host ? "" : `::${grant.guest}`
     }`;
-    // What can't be typed is no command.
+    // Suggest no command that the user cannot type.
     const command = plugin === undefined ? undefined : shellCommand(["krew-wasm", "grants", plugin, flag]);
     throw new AppError(
       "GRANT_INVALID",
@@ -101,8 +101,8 @@ export function walkGranted(
 }
 
 /**
- * Whether no process of this user can change what is in a directory, nor the way to it: links there are the system's, or an
- * administrator's, who may have them lead elsewhere.
+ * Whether no process of this user can change a directory's content or the way to it. Only the system or an administrator
+ * can then have made links there.
  */
 export function isOutOfReach(directory: string): boolean {
   if (Deno.build.os === "windows") return false;
@@ -118,20 +118,20 @@ export function isOutOfReach(directory: string): boolean {
   }
 }
 
-/** Why a grant is not opened that goes through a directory which the plugin may change, and leaves it. */
+/** Why krew-wasm refuses a grant whose path leaves a directory that the plugin may change. */
 const LED_AWAY =
   "by a link that the plugin could have made it leads out of a directory that the plugin may change; " +
   "grant the path that it should lead to";
 
-/** A way that is granted, and the path that was named. */
+/** A granted path and where it leads. */
 export interface GrantedWay {
   readonly named: string;
   readonly walk: PathWalk;
 }
 
 /**
- * Refuses a way that goes through a directory which the plugin may change, and leaves it: an earlier run, or another process
- * of this one, could have put a link to anywhere in the place of what was meant.
+ * Refuses a path that leaves a directory which the plugin may change. An earlier run, or another process of this one, could
+ * have replaced the intended target by a link.
  *
  * @param writable directories that the plugin may change
  * @throws AppError GRANT_INVALID
@@ -139,7 +139,7 @@ export interface GrantedWay {
 export function refuseLedAway(ways: readonly GrantedWay[], writable: readonly PathWalk[]): void {
   for (const { named, walk } of ways) {
     for (const { above } of walk.links) {
-      // Each of them: what the path leads to may be one that the plugin was granted to change only because it leads there.
+      // Check every directory: the plugin may be granted the path's target only because the path leads there.
       for (const { found: root } of writable) {
         if (!root || !above.includes(root.identity) || isIn(walk, root.identity)) continue;
         throw new AppError(

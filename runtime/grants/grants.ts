@@ -1,6 +1,6 @@
 /**
- * What a plugin may do beyond the least: data, parsed once, from flags, a receipt or the administrator's file. What is not
- * granted here is not given anywhere; `openSandbox` in sandbox.ts is the one place that turns it into a sandbox.
+ * The rights of a plugin beyond the defaults, as data: parsed once, from flags, a receipt or the policy. A plugin gets
+ * nothing that is not granted here. Only `openSandbox` in sandbox.ts turns grants into a sandbox.
  */
 
 import { AppError } from "../base/errors.ts";
@@ -18,46 +18,46 @@ import { printable } from "../base/text.ts";
 export interface FileGrant {
   /** Absolute host path. */
   readonly host: string;
-  /** Where the plugin sees it: an absolute path, the host's own unless the grant maps it. */
+  /** The path in the plugin: absolute, and equal to the host's unless the grant maps it. */
   readonly guest: string;
   readonly write: boolean;
-  /** Whether it is a directory, with all below it; left out where nobody has looked yet. */
+  /** Whether it is a directory, with everything below it; absent until the path is resolved. */
   readonly directory?: boolean;
   /**
-   * Where `host` led when a person granted it: absolute, free of links (granted_path.ts). It leads there at every run, or
-   * the run is refused. Left out where nobody has looked yet.
+   * Where `host` led when the user granted it: absolute, free of links (granted_path.ts). krew-wasm refuses a run if it
+   * leads elsewhere. Absent until the path is resolved.
    */
   readonly real?: string;
 }
 
-/** Variables of the environment. `default`: all but what a name says is a credential; `all`; or these names only. */
+/** Environment variables. `default`: all whose name does not suggest a credential; `all`; or only these names. */
 export type EnvGrant = "default" | "all" | readonly string[];
 
-/** How much of the machine a run may take. */
+/** Resource limits of a run. */
 export interface Limits {
   /** Bytes of a plugin's linear memories. */
   readonly maxMemory: number;
-  /** Files, directories and sockets open at a time. */
+  /** Files, directories and sockets open at the same time. */
   readonly descriptors: number;
 }
 
-/** What a plugin may not do, whatever is granted beside it. */
+/** What a plugin may not do. Denials take precedence over grants. */
 export interface Denials {
-  /** Absolute host paths: nothing at or below them is seen, read or changed. */
+  /** Absolute host paths: the plugin cannot see, read or change anything at or below them. */
   readonly read: readonly string[];
-  /** Absolute host paths: nothing at or below them is changed. */
+  /** Absolute host paths: the plugin cannot change anything at or below them. */
   readonly write: readonly string[];
-  /** $HOME, as if it stood in `read`; the plugin's own directory and the kubeconfig's stand-in stay. */
+  /** $HOME, as if listed in `read`. The plugin's private directory and the redacted kubeconfig stay. */
   readonly home: boolean;
-  /** Variables that are held back. */
+  /** Environment variables. */
   readonly env: "all" | readonly string[];
   /** The real kubeconfig. */
   readonly kubeconfig: boolean;
-  /** All of the cluster, or what these rules cover. */
+  /** The whole cluster, or the requests that these rules cover. */
   readonly cluster: boolean | readonly ClusterRule[];
-  /** The plugin's streams are no terminals in its eyes. */
+  /** Hide the terminal from the plugin. */
   readonly terminal: boolean;
-  /** It is not asked for completions. */
+  /** kubectl does not ask the plugin for completions. */
   readonly completion: boolean;
 }
 
@@ -67,19 +67,19 @@ export interface Grants {
   /** All of $HOME, read and write. */
   readonly home: boolean;
   readonly env: EnvGrant;
-  /** The real kubeconfig in place of the stand-in. */
+  /** The real kubeconfig instead of the redacted one. */
   readonly kubeconfig: boolean;
   readonly cluster: ClusterGrant;
-  /** Its streams are terminals in its eyes where they are: it may read single keys and learn the size. */
+  /** isatty() is true for real terminals; the plugin may read single keys and learn the size. */
   readonly terminal: boolean;
-  /** It may complete its arguments, at a press of Tab, where its artifact says that it can. */
+  /** The plugin may complete its arguments on Tab, if its artifact declares that it can. */
   readonly completion: boolean;
   readonly limits: Limits;
-  /** Wins over all of the above. */
+  /** Takes precedence over all of the above. */
   readonly deny: Denials;
 }
 
-/** Nothing is denied. */
+/** Denies nothing. */
 export const NO_DENIALS: Denials = {
   read: [],
   write: [],
@@ -91,12 +91,12 @@ export const NO_DENIALS: Denials = {
   completion: false,
 };
 
-/** What wasm32 can address. */
+/** The most that wasm32 can address. */
 export const DEFAULT_MAX_MEMORY = 4 * 2 ** 30;
-/** As many as files.ts lets a plugin have open at most. */
+/** The most descriptors that a plugin can have. */
 export const DEFAULT_DESCRIPTORS = 16384;
 
-/** What every plugin has. */
+/** The grants of every plugin. */
 export const LEAST: Grants = {
   files: [],
   home: false,
@@ -109,14 +109,14 @@ export const LEAST: Grants = {
   deny: NO_DENIALS,
 };
 
-/** What flags ask to be otherwise: what is undefined stays as it is. */
+/** The changes that flags ask for. An undefined field changes nothing. */
 export interface GrantChange {
   readonly files: readonly FileGrant[];
   readonly home: boolean | undefined;
   readonly env: EnvGrant | undefined;
   readonly kubeconfig: boolean | undefined;
   readonly cluster: ClusterGrant | undefined;
-  /** Rules beside what holds of the cluster; where all of it was granted, only what they say. */
+  /** Rules to add to the cluster grant. If the plugin has full access, they replace it. */
   readonly rules: readonly ClusterRule[];
   readonly terminal: boolean | undefined;
   readonly completion: boolean | undefined;
@@ -124,7 +124,7 @@ export interface GrantChange {
   readonly deny: Denials;
 }
 
-/** The flags of `pull`, `run` and `grants`, as the command line's parser hands them over. */
+/** The grant flags of `pull`, `run` and `grants`, from the command line's parser. */
 export interface GrantFlags {
   readonly allowRead?: readonly string[] | undefined;
   readonly allowWrite?: readonly string[] | undefined;
@@ -147,7 +147,7 @@ export interface GrantFlags {
   readonly maxMemory?: string | undefined;
 }
 
-/** What {@linkcode parseGrantFlags} asks of its surroundings. */
+/** What {@linkcode parseGrantFlags} needs from its caller. */
 export interface FlagContext {
   /** Makes a path absolute against the current directory and expands a leading `~`. */
   readonly resolve: (path: string) => string;
@@ -156,11 +156,11 @@ export interface FlagContext {
 }
 
 /**
- * What flags ask for.
+ * Parses grant flags.
  *
- * `--allow-read=PATH` and `--allow-write=PATH` take `HOST::GUEST` too; `--allow-env` takes names parted by commas,
- * or `*`, and nothing for none; `--allow-cluster` takes `none`, `read-only`, `full`, a file with rules, or a rule in one word
- * (`parseRuleWord`), `--deny-cluster` `all`, such a file or word.
+ * `--allow-read=PATH` and `--allow-write=PATH` also accept `HOST::GUEST`. `--allow-env` accepts comma-separated names, `*`,
+ * or nothing for no variable. `--allow-cluster` accepts `none`, `read-only`, `full`, a file with rules, or a rule as one
+ * word (`parseRuleWord`). `--deny-cluster` accepts `all`, such a file or such a word.
  *
  * @throws AppError GRANT_INVALID
  */
@@ -227,7 +227,7 @@ export async function parseGrantFlags(flags: GrantFlags, context: FlagContext): 
   };
 }
 
-/** A value that is not one of the words is the path of a file, told by its look, so that a misspelt word is an error. */
+/** A value that is not a known word must look like a file's path, so that a misspelt word is an error. */
 function filePath(flag: string, value: string): string {
   if (/[\\/]|\.(ya?ml|json)$/i.test(value)) return value;
   const words = flag === "--allow-cluster" ? "none, read-only, full" : "all";
@@ -240,8 +240,8 @@ function filePath(flag: string, value: string): string {
 }
 
 /**
- * Both together, for one run: what either grants, less what either denies. What the change says of the cluster, the
- * environment and limits holds in place of what was.
+ * Merges grants for one run: everything that either grants, without anything that either denies. Cluster, environment and
+ * limits of the change replace those of the base.
  */
 export function mergeGrants(base: Grants, change: GrantChange): Grants {
   return {
@@ -258,8 +258,8 @@ export function mergeGrants(base: Grants, change: GrantChange): Grants {
 }
 
 /**
- * A change that stays, as `krew-wasm grants` makes it: as {@linkcode mergeGrants}, and what is allowed now takes back
- * the same denial of earlier, as what is denied now takes back the same grant.
+ * Merges a lasting change, for `krew-wasm grants`. Like {@linkcode mergeGrants}, but a grant removes an earlier denial of
+ * the same, and vice versa.
  */
 export function changeGrants(base: Grants, change: GrantChange): Grants {
   const { deny } = base;
@@ -304,7 +304,7 @@ export function changeGrants(base: Grants, change: GrantChange): Grants {
   };
 }
 
-/** What is left of grants once their own denials are taken off; of files, what is granted and denied as a whole. */
+/** Removes denied grants. File grants go only if a denial covers them whole. */
 export function effectiveGrants(grants: Grants): Grants {
   const { deny } = grants;
   return {
@@ -328,7 +328,7 @@ export function effectiveGrants(grants: Grants): Grants {
   };
 }
 
-/** The rules that are not among others, word for word. */
+/** The rules that the second list does not contain in the same words. */
 function without(
   rules: readonly ClusterRule[],
   others: readonly ClusterRule[],
@@ -343,7 +343,7 @@ function mergeFiles(base: readonly FileGrant[], more: readonly FileGrant[]): Fil
   for (const grant of [...base, ...more]) {
     const key = `${grant.host}\0${grant.guest}`;
     const before = merged.get(key);
-    // What leads elsewhere by now is another file: what was granted of the one before does not hold for it.
+    // A path that now leads elsewhere is a different file: the old grant does not apply to it.
     const same = before !== undefined &&
       (grant.real ?? before.real ?? before.host) === (before.real ?? before.host);
     merged.set(key, same ? { ...before, ...grant, write: grant.write || before.write } : grant);
@@ -386,7 +386,7 @@ function parseFileGrant(text: string, write: boolean, resolve: (path: string) =>
     throw new AppError("GRANT_INVALID", `${flag}="${printable(text, 200)}" is neither PATH nor HOST::GUEST`);
   }
   const absolute = resolve(host);
-  // A slash at its end says that it is a directory, which need not be there yet.
+  // A trailing slash marks a directory, which does not have to exist yet.
   const directory = /.[\\/]$/.test(host) ? { directory: true } : {};
   return { host: absolute, guest: guest ?? absolute, write, ...directory };
 }
@@ -425,9 +425,9 @@ const UNITS: Readonly<Record<string, number>> = {
 };
 
 /**
- * Bytes of `512Mi`, `1.5GiB`, `64M` or `1000000`, as Kubernetes and programs of GNU write sizes.
+ * Parses a size in bytes: `512Mi`, `1.5GiB`, `64M` or `1000000`, as Kubernetes and GNU programs write it.
  *
- * @throws AppError GRANT_INVALID for what is none, below one page of WebAssembly (64 KiB), or above 16 GiB
+ * @throws AppError GRANT_INVALID if the text is not a size, is below one WebAssembly page (64 KiB), or above 16 GiB
  */
 export function parseSize(text: string, flag: string): number {
   const match = /^(\d+(?:\.\d+)?)\s*([kmg]i?)?b?$/i.exec(text.trim());
@@ -442,9 +442,9 @@ export function parseSize(text: string, flag: string): number {
 }
 
 /**
- * What names of variables that hold credentials have in them, upper-cased, between an underscore at each end. A plugin sees
- * none of these unless --allow-env names it. docs/security.md lists them. No regular expression, as every run asks about
- * every variable, and to compile a large one takes longer than all of the answers.
+ * Parts of variable names that suggest a credential: upper-case, compared with the name between underscores. A plugin gets
+ * such a variable only if --allow-env names it. docs/security.md lists them. Every run checks every variable, and compiling
+ * one large regular expression would take longer than all of these comparisons.
  */
 const IN_CREDENTIALS = [
   ...["TOKEN", "SECRET", "PASSWORD", "PASSWD", "PASSPHRASE", "CREDENTIAL", "AUTHORIZATION", "COOKIE"],
@@ -456,15 +456,15 @@ const IN_CREDENTIALS = [
 const END_OF_CREDENTIALS = ["_PWD_", "_DSN_", "_PAT_", "_SESSION_"];
 /** OP_SESSION_account is 1Password's. */
 const START_OF_CREDENTIALS = ["AZURE_", "GPG", "GNUPG", "OP_SESSION_"];
-/** They end like a credential: the directory that a program is started in, and the kind of desktop. */
+/** These names end like a credential's, but hold the current directory and the kind of desktop. */
 const NO_CREDENTIALS: ReadonlySet<string> = new Set(["PWD", "DESKTOP_SESSION"]);
-/** Of a cloud: what its names begin with, and what follows in those that hold credentials. */
+/** A cloud's prefix, and the parts of names with this prefix that hold credentials. */
 const CLOUDS = [["_AWS_", "KEY", "ID"], ["_GOOGLE_", "KEY", "JSON"]] as const;
 const CREDENTIALS: ReadonlySet<string> = new Set(
   ["SSH_AUTH_SOCK", "SSH_AGENT_PID", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "FTP_PROXY", "NETRC"],
 );
 
-/** Whether a variable's name says that its value is a credential. A proxy's URL may hold a password. */
+/** Whether a variable's name suggests a credential. A proxy's URL may hold a password. */
 export function isCredentialVariable(name: string): boolean {
   const upper = name.toUpperCase();
   const text = `_${upper}_`;
@@ -478,7 +478,7 @@ export function isCredentialVariable(name: string): boolean {
   return CREDENTIALS.has(upper);
 }
 
-/** The environment a plugin gets, and the names that were held back. Pure. */
+/** Splits the environment into the variables that a plugin gets and the names that are withheld. Pure. */
 export function grantedEnvironment(
   env: Readonly<Record<string, string>>,
   grant: EnvGrant,

@@ -1,6 +1,6 @@
 /**
- * Grants as receipts, lock files, bundles and `-o json` hold them. Every field is there, and what is not known is refused:
- * a denial that is misspelt must not be read as none. Pure.
+ * Grants in the JSON of receipts, lock files, bundles and `-o json`. Every field is required, and unknown fields are
+ * errors, so that a misspelt denial never counts as no denial. Pure.
  */
 
 import { canonicalPath } from "../base/canonical_path.ts";
@@ -20,8 +20,8 @@ import {
 } from "../base/strict_json.ts";
 
 /**
- * `present`: what is written. `former`: as receipts of format 2, lock files and bundles of format 1 have them, which leave out
- * what a rule of the cluster does not say.
+ * `present`: the form that krew-wasm writes. `former`: receipts of format 2, and lock files and bundles of format 1, which
+ * omit the empty fields of a cluster rule.
  */
 export type GrantsForm = "present" | "former";
 
@@ -71,7 +71,9 @@ export function grantsFromJson(json: unknown, form: GrantsForm = "present", path
 
 const names = list(text());
 const variables = list(text(/^[^=,*\u0000-\u001f\u007f]+$/, "is not the name of a variable"));
-/** An absolute path of the host, as it is opened: in its one spelling. */
+/**
+ * An absolute host path in canonical form. #125-127 Adds the field `completion`. Older forms lack it and have the default.
+ */
 const hostPath: Reader<string> = (value, path) =>
   typeof value === "string" && canonicalPath(value) === value
     ? value

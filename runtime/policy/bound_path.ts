@@ -1,4 +1,4 @@
-/** Where the paths lead by which an administrator bounds grants. */
+/** Resolves the paths by which an administrator bounds grants. */
 
 import { isOutOfReach } from "../grants/granted_path.ts";
 import { isWithin } from "../base/host_path.ts";
@@ -7,11 +7,12 @@ import { DENO_PATHS, walkPath } from "../base/path_walk.ts";
 import { realOrNamed } from "./policy.ts";
 
 /**
- * Where a bound leads; undefined where a link is on the way that this user, or a plugin of the user's, could have made: with it,
- * the bound would be wherever they like. Of what is not there yet, where it will be.
+ * Where a bound's path leads. Returns undefined if the user, or a plugin of the user, could have made a link on the way:
+ * they could then move the bound. For a missing path: where it will be.
  *
  * @param path absolute, canonical
- * @param reach directories that a plugin of root's may change: for root, who may change everything, links count elsewhere
+ * @param reach directories that root's plugins may change. root may change everything, so for root only links in these
+ * count
  */
 export function boundPath(path: string, reach: readonly string[]): string | undefined {
   const { path: real, links, found } = walkPath(path, DENO_PATHS);
@@ -20,6 +21,6 @@ export function boundPath(path: string, reach: readonly string[]): string | unde
       ? whyChangeable(directory) === undefined && !reach.some((each) => isWithin(directory, each))
       : isOutOfReach(directory);
   if (found?.type === "link" || !links.every(isTrusted)) return undefined;
-  // Windows has several names for one directory, without any link.
+  // Windows has several names for one directory, even without links.
   return Deno.build.os === "windows" ? realOrNamed(real) : real;
 }

@@ -1,21 +1,22 @@
 /**
- * Files that bound what a user may do, or that such a bound relies upon. Where they are the administrator's, nobody else may be
- * able to change them: not by themselves, by their directory, nor by what is on the way to where they lead.
+ * Reads files that limit what a user may do, or that such a limit relies on. If the policy is the administrator's, nobody
+ * else may be able to change the file, its directory, or anything on the way to it.
  */
 
 import { isNowhere, parentOf } from "../base/host_path.ts";
 import { DENO_PATHS, walkPath } from "../base/path_walk.ts";
 import { POLICY_PATH } from "./policy_path.ts";
 
-/** No such file is larger. Bytes. */
+/** Size limit of such a file. Bytes. */
 const MAX_SIZE = 1 << 20;
 
 /**
- * Such a file's text; undefined where there is none. What only is out of reach for a while, by a link that leads nowhere, is no
- * less a bound; and of a place where others than root may take it away, nobody can say that there never was one.
+ * Reads such a file; undefined if it does not exist. A dangling link counts as an unreadable file, not as absence. If
+ * others than root can remove the file, its absence proves nothing, so that is an error too.
  *
- * @param policyPath of the policy that relies upon it, or that it is: whose files have to be the administrator's
- * @throws Error saying why it can't be used; Deno.errors
+ * @param policyPath the policy that relies on the file, or the file itself. It decides whether the file must be the
+ * administrator's
+ * @throws Error saying why the file cannot be used; Deno.errors
  */
 export function readOwned(path: string, policyPath: string): string | undefined {
   const nowhere = isNowhere(path);
@@ -38,8 +39,9 @@ function leadsNowhere(path: string): boolean {
 }
 
 /**
- * Who beside root can change what is at an absolute path, in words: the file itself, a directory on the way there, or on the
- * way to a link that is followed. undefined for nobody, and on Windows, where owners are not looked at.
+ * Who besides root can change the file at an absolute path, in words: through the file itself, a directory on the way, or a
+ * directory on the way to a followed link. undefined if only root can, and on Windows, where krew-wasm does not check
+ * owners.
  */
 export function whyChangeable(path: string): string | undefined {
   if (Deno.build.os === "windows") return undefined;
@@ -59,7 +61,7 @@ export function whyChangeable(path: string): string | undefined {
   return undefined;
 }
 
-/** @throws Error naming what others than root may change: the file, its directory, or what is on the way of links to it */
+/** @throws Error naming what others than root can change: the file, its directory, or something on the way to it */
 function refuseChangeable(path: string): void {
   const { path: real, found, links } = walkPath(path, DENO_PATHS);
   const directory = parentOf(path);
@@ -77,12 +79,12 @@ function refuseChangeable(path: string): void {
   }
 }
 
-/** Who files of users outside of a container belong to in it (user_namespaces(7), overflowuid). */
+/** In a container, files of users from outside belong to this user (user_namespaces(7), overflowuid). */
 const UNMAPPED = 65534;
 
 /**
- * Why a file can't bound what a user does: because the user, or another one, may change it. undefined where only root may.
- * In a container without rights of its own root's files are nobody's. Pure.
+ * Why a file cannot limit a user: the user or another one can change it. undefined if only root can. In a container without
+ * privileges, root's files belong to nobody. Pure.
  */
 export function ownerProblem(
   { uid, mode, isSymlink }: Pick<Deno.FileInfo, "uid" | "mode" | "isSymlink">,

@@ -1,6 +1,6 @@
 /**
- * The administrator's file: upper bounds for what plugins may do, by reference. A user goes below, never above. Reading it is
- * one question to the file system where there is none; a file that can't be read or understood lets nothing run.
+ * The administrator's policy: limits for plugins and grants, by reference. Users can only restrict further. Without a
+ * policy it costs one question to the file system. If the policy cannot be read or parsed, nothing runs.
  */
 
 import { AppError, firstLineOf, messageOf } from "../base/errors.ts";
@@ -28,14 +28,14 @@ import {
 } from "./reference_pattern.ts";
 import { printable } from "../base/text.ts";
 
-/** The most that a plugin may be granted; what is undefined has no bound. */
+/** The most that a plugin may be granted. undefined means no limit. */
 export interface Bounds {
-  /** Absolute host paths, at or below which files may be read. */
+  /** Absolute host paths: files at or below them may be read. */
   readonly read: readonly string[] | undefined;
-  /** …and changed. */
+  /** Absolute host paths: files at or below them may be changed. */
   readonly write: readonly string[] | undefined;
   readonly home: boolean;
-  /** What counts as the user's home directory beside the one that the environment names. */
+  /** The user's home directories besides the one in the environment. */
   readonly homes: readonly string[];
   readonly env: EnvGrant;
   readonly kubeconfig: boolean;
@@ -46,39 +46,41 @@ export interface Bounds {
   readonly completion: boolean;
 }
 
-/** What holds for references of one pattern. */
+/** A rule for the references that match a pattern. */
 export interface PolicyRule {
-  /** `ghcr.io/acme/**`, without tag or digest; `file://**` for files that are run uninstalled. As it was written. */
+  /**
+   * `ghcr.io/acme/**`, without tag or digest; `file://**` for files that run without installing. As written in the policy.
+   */
   readonly match: string;
   readonly pattern: Pattern;
-  /** Whether such a plugin may be installed and run at all. */
+  /** Whether users may install and run such a plugin. */
   readonly allow: boolean;
   readonly maximum: Bounds | undefined;
-  /** Who must have signed it, unread: verify_rule.ts reads it. */
+  /** The required signers, not parsed; verify_rule.ts parses them. */
   readonly verify: unknown;
 }
 
-/** Whose a policy is. */
+/** The owner of a policy. */
 export type PolicyOwner = "administrator" | "user";
 
-/** The file, read. */
+/** A parsed policy. */
 export interface Policy {
   readonly path: string;
   readonly owner: PolicyOwner;
-  /** Whether a person at the terminal may be asked for what is not granted. */
+  /** Whether krew-wasm may ask a person at the terminal for more grants. */
   readonly prompts: boolean;
-  /** `kernel`: nothing runs where the kernel does not hold it. */
+  /** `kernel`: krew-wasm runs no plugin unless the kernel restricts the process. */
   readonly walls: "kernel" | undefined;
-  /** What is written down of each run: what it was denied, or each request to the cluster as well. */
+  /** What krew-wasm records of each run: denials, or also each request to the cluster. */
   readonly record: "denials" | "requests";
-  /** Hosts that plugins come from, as {@linkcode hostInRules}; undefined for all. */
+  /** Registries that plugins may come from, as {@linkcode hostInRules}; undefined for all. */
   readonly registries: readonly string[] | undefined;
-  /** The first that matches holds. */
+  /** The first matching rule applies. */
   readonly rules: readonly PolicyRule[];
 }
 
 /**
- * The administrator's file; undefined where there is none.
+ * Reads the administrator's policy; undefined if there is none.
  *
  * @throws AppError POLICY_INVALID
  */
@@ -97,13 +99,13 @@ export async function readPolicy(
   }
   let value: unknown;
   try {
-    // The YAML parser takes longer to load than the rest of a run's start; JSON is YAML, too.
+    // Loading the YAML parser takes longer than the rest of a run's start, so JSON does without it.
     value = /^\s*\{/.test(text) ? JSON.parse(text) : (await import("yaml")).parse(text, { maxAliasCount: 0 });
   } catch (error) {
     throw invalid(path, owner, `it is not YAML: ${firstLineOf(error)}`);
   }
   const account = owner === "user" ? undefined : await accountHome();
-  // The environment is the user's: a directory of somebody else's is not made the user's home by it.
+  // The user controls the environment: it must not name another user's directory as the home.
   const own = account === undefined || isOwn(home) ? realOrNamed(home) : account;
   return parsePolicy(value, path, own, owner, account === undefined ? [] : [account]);
 }
@@ -118,10 +120,10 @@ function invalid(path: string, owner: PolicyOwner, what: string): AppError {
 }
 
 /**
- * A policy from parsed YAML. Pure.
+ * Checks a policy from parsed YAML. Pure.
  *
  * @param home the user's home directory, for paths that begin with `~/`
- * @param homes what is the user's home directory, too
+ * @param homes other paths of the user's home directory
  * @throws AppError POLICY_INVALID with the field's path
  */
 export function parsePolicy(
@@ -240,12 +242,12 @@ export function parsePolicy(
   };
 }
 
-/** The rule that holds for a subject; undefined for none. */
+/** The rule that applies to a subject; undefined if none does. */
 export function ruleFor(policy: Policy | undefined, subject: Subject): PolicyRule | undefined {
   return policy?.rules.find(({ pattern }) => pattern.matches(subject));
 }
 
-/** The error for what a policy does not let in. `way`: what may be done about it. */
+/** The error for a plugin that a policy refuses. `way`: what the user can do about it. */
 export function refusal(policy: Policy, subject: Subject, why: string, way?: string): AppError {
   return new AppError(
     "POLICY_REFUSED",
@@ -261,9 +263,9 @@ export function refusal(policy: Policy, subject: Subject, why: string, way?: str
 }
 
 /**
- * Refuses what the administrator does not let in, whoever signed it.
+ * Refuses a plugin that the administrator does not allow, whoever signed it.
  *
- * @param way what may be done about it
+ * @param way what the user can do about it
  * @throws AppError POLICY_REFUSED
  */
 export function checkAllowed(policy: Policy | undefined, subject: Subject, way?: string): void {
@@ -288,7 +290,7 @@ function registryInRules(subject: Exclude<Subject, { kind: "file" }>): string {
   return subject.kind === "bundle" ? ANY_BUNDLE : hostInRules(subject.reference.registry);
 }
 
-/** Why a plugin is asked about by another name than its reference. */
+/** Why the error names a plugin differently from its reference. */
 function whatItIs(subject: Subject): string {
   if (subject.kind === "bundle") {
     return ", and that it is of there is only what its bundle says: no signature that the policy asks for names it";
@@ -300,12 +302,12 @@ function whatItIs(subject: Subject): string {
 }
 
 /**
- * Grants without what is above the bounds. Of the cluster, rules stay as they are: the gate checks each request against the
- * bound as well.
+ * Removes the grants above the bounds. Cluster rules stay unchanged, because authorize_request.ts checks each request
+ * against the bound as well.
  *
  * @param home the user's home directory, absolute
- * @param real where a path really leads; what is named through a link is bounded by where that leads
- * @param bound where a path of the bounds leads; undefined for nowhere that is known ({@linkcode boundPath})
+ * @param real follows links: a bound applies to the target
+ * @param bound follows a bound's path; undefined if the target is not certain ({@linkcode boundPath})
  */
 export function limitGrants(
   grants: Grants,
@@ -345,13 +347,13 @@ export function limitGrants(
   };
 }
 
-/** The parts of a grant that are inside the bounds. */
+/** The parts of a grant inside the bounds. */
 function limitFile(
   grant: FileGrant,
   { read, write }: Pick<Bounds, "read" | "write">,
   real: (path: string) => string,
 ): FileGrant[] {
-  // Where it leads now: opening compares that with where it led when it was granted.
+  // Where it leads now. Opening the file compares this with where it led when it was granted.
   const host = real(grant.host);
   const inside = (path: string, roots: readonly string[] | undefined): string[] => {
     if (roots === undefined) return [path];
@@ -359,7 +361,7 @@ function limitFile(
   };
   const part = (path: string, write: boolean): FileGrant => {
     if (path === host) return { ...grant, write };
-    // What is left of it is a path of the administrator's.
+    // The rest is a path from the policy.
     const rest = path.slice(host === "/" ? 0 : host.length);
     return {
       host: path,
@@ -376,7 +378,7 @@ function limitFile(
   ];
 }
 
-/** Where a path leads; of what is not there yet, the nearest that is. */
+/** Where a path leads. For a missing path, its nearest existing directory decides. */
 export function realOrNamed(path: string): string {
   const at = path.lastIndexOf("/");
   try {
@@ -397,7 +399,7 @@ function limitEnv(env: EnvGrant, bound: EnvGrant): EnvGrant {
     : (env as readonly string[]).filter((name) => bound.includes(name));
 }
 
-/** Words in their order; rules are between. */
+/** The order of the words; rules rank between them. */
 function rank(grant: ClusterGrant): number {
   return grant === "none" ? 0 : grant === "full" ? 2 : 1;
 }

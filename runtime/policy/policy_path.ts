@@ -1,6 +1,6 @@
 /**
- * Where the administrator's file is. Not to be changed from the environment: that is the user's. On Windows the folder that
- * %ProgramData% names on nearly every machine, for the same reason.
+ * The path of the administrator's policy. The environment cannot change it, because the user controls the environment. On
+ * Windows it is therefore the usual value of %ProgramData%, not the variable.
  */
 export const POLICY_PATH = Deno.build.os === "windows"
   ? "C:/ProgramData/krew-wasm/policy.yaml"

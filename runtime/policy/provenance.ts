@@ -1,38 +1,40 @@
-/** Where an installed plugin came from, and who signed it: what its receipt keeps, for rules that are asked at every run. Pure. */
+/**
+ * Where an installed plugin came from and who signed it. The receipt keeps this for the rules that every run checks. Pure.
+ */
 
 import { DIGEST, parseReference, type Reference, repositoryName } from "../base/reference.ts";
 import { printable } from "../base/text.ts";
 import { malformed, nullable, object, parsed, type Reader, text, word } from "../base/strict_json.ts";
 
-/** How the manifest came here. */
+/** How krew-wasm got the manifest. */
 export type Source =
   /** From the reference's own registry, or a mirror that the administrator set up. */
   | { readonly kind: "registry" }
   /** From a mirror that the user set up. */
   | {
     readonly kind: "mirror";
-    /** Its registry and repository, canonical. */
+    /** The mirror's registry and repository, canonical. */
     readonly place: string;
   }
-  /** From a bundle: the reference is what the bundle says. */
+  /** From a bundle, which claims the reference. */
   | { readonly kind: "bundle" };
 
-/** Whose a trust root is. `unknown`: of what an older krew-wasm verified. */
+/** The owner of a trust root. `unknown`: an older krew-wasm verified the signature. */
 export type RootOwner = "carried" | "administrator" | "user" | "unknown";
 
-/** The trust root that an identity was checked by. */
+/** The trust root that verified an identity. */
 export interface RootUsed {
   readonly of: RootOwner;
-  /** `sha256:<hex>` of its text; undefined where it is not known. */
+  /** `sha256:<hex>` of its text; undefined if unknown. */
   readonly digest: string | undefined;
 }
 
-/** A signature that was verified when the plugin was installed. */
+/** A signature that krew-wasm verified at installation. */
 export type Signature =
   & {
     /** The repository that it was verified for, canonical. */
     readonly repository: string;
-    /** The repository that the signature itself names, canonical; undefined where it names none. */
+    /** The repository that the signature itself names, canonical; undefined if it names none. */
     readonly names: string | undefined;
   }
   & (
@@ -40,20 +42,20 @@ export type Signature =
       readonly kind: "key";
       /** `sha256:<hex>` of the public key. */
       readonly key: string;
-      /** That key: SubjectPublicKeyInfo, DER, base64. */
+      /** The key itself: SubjectPublicKeyInfo, DER, base64. */
       readonly publicKey: string;
     }
     | {
       readonly kind: "identity";
-      /** Whom the certificate names. */
+      /** The identity in the certificate. */
       readonly identity: string;
-      /** Who vouched for that. */
+      /** The issuer that vouched for the identity. */
       readonly issuer: string;
       readonly trustRoot: RootUsed;
     }
   );
 
-/** As much of a receipt as rules ask for. */
+/** The part of a receipt that policy rules need. */
 export interface Provenance {
   /** Canonical. */
   readonly reference: string;
@@ -62,10 +64,10 @@ export interface Provenance {
 }
 
 /**
- * Why a reference can't be that of a manifest: it names the digest of something else. undefined where it can. Whoever reads
- * `REPOSITORY@DIGEST` takes what is installed for what has that digest.
+ * Why a reference cannot belong to a manifest: its digest is another one. undefined if it can. Users who read
+ * `REPOSITORY@DIGEST` expect the installed plugin to have this digest.
  *
- * @param indexDigest the index that the manifest was chosen from
+ * @param indexDigest the index that lists the manifest
  */
 export function digestProblem(
   { digest }: Pick<Reference, "digest">,
@@ -79,7 +81,7 @@ export function digestProblem(
   return `its reference names ${digest}, which is not the manifest, ${manifestDigest}${index}`;
 }
 
-/** How a plugin came here, after its reference; empty for the plainest way. */
+/** How a plugin came here, to print after its reference; empty for the usual way. */
 export function sourceInWords(source: Source): string {
   return source.kind === "registry"
     ? ""
@@ -94,8 +96,8 @@ export function repositoryOf({ reference }: Pick<Provenance, "reference">): stri
 }
 
 /**
- * The repository that a plugin is known to be of; undefined where only a bundle says so. Signatures are in a receipt when
- * somebody asked for them: one that names the repository vouches for it.
+ * The repository that certainly published a plugin; undefined if only a bundle claims one. A receipt has signatures if
+ * somebody asked to verify them. A signature that names the repository proves it.
  */
 export function knownRepository(plugin: Provenance): string | undefined {
   const repository = repositoryOf(plugin);
@@ -105,8 +107,8 @@ export function knownRepository(plugin: Provenance): string | undefined {
 }
 
 /**
- * Whether two versions are of one publisher, so that what a person gave to the one may go to the other: both are known to be
- * of the repository, or they are the same bytes under the same name.
+ * Whether two versions have the same publisher, so that a grant to one may pass to the other. They do if both certainly
+ * come from the same repository, or if they are the same bytes under the same name.
  */
 export function isSamePublisher(
   a: Provenance & { readonly digest: string },
@@ -124,7 +126,7 @@ const repository = parsed((value) => {
   return value;
 });
 
-/** Fields that tell the kind of an object, and the reader of each kind. */
+/** Reads an object by its field `kind`, with one reader for each kind. */
 function kinds<T>(readers: Readonly<Record<string, Reader<T>>>): Reader<T> {
   return (value, path) => {
     const { kind } = (value ?? {}) as { kind?: unknown };
@@ -164,7 +166,7 @@ export const signatureFromJson: Reader<Signature> = kinds<Signature>({
   }),
 });
 
-/** The reverse of {@linkcode signatureFromJson}: what is undefined is null. */
+/** The reverse of {@linkcode signatureFromJson}: undefined becomes null. */
 export function signatureToJson(signature: Signature): Record<string, unknown> {
   const { repository, names = null } = signature;
   if (signature.kind === "key") {

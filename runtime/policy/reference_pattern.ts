@@ -1,7 +1,6 @@
 /**
- * Patterns of the policy's rules, and what they are matched against. A pattern is normalized as references are
- * (reference.ts), and one that no reference can match is refused: a rule that never holds would be a bound that nobody
- * has. Pure.
+ * The patterns of policy rules, and the subjects that they match. Patterns are normalized like references (reference.ts). A
+ * pattern that no reference can match is an error: a rule that never applies would be a limit that does not exist. Pure.
  */
 
 import {
@@ -14,37 +13,38 @@ import {
 } from "../base/reference.ts";
 import { printable } from "../base/text.ts";
 
-/** Where a plugin comes from, as rules see it. */
+/** Where a plugin comes from, for policy rules. */
 export type Subject =
   | {
     readonly kind: "registry";
     readonly reference: Reference;
-    /** Where it is a mirror that the user set up: what of. */
+    /** The reference that this mirror copies, if it is a mirror that the user set up. */
     readonly mirrorOf?: Reference;
   }
-  /** The reference that a bundle gives its plugin, which nobody vouches for. */
+  /** A plugin from a bundle, which claims the reference without proof. */
   | { readonly kind: "bundle"; readonly reference: Reference }
-  /** A file that is run uninstalled: its absolute path. */
+  /** A file that runs without installing: its absolute path. */
   | { readonly kind: "file"; readonly path: string };
 
-/** A pattern, read. */
+/** A parsed pattern. */
 export interface Pattern {
   matches(subject: Subject): boolean;
 }
 
-/** What rules say of a reference. */
+/** The subject for a reference. */
 export function subjectOf(reference: Reference): Subject & { kind: "registry" } {
   return { kind: "registry", reference };
 }
 
-/** A subject for messages. */
+/** A subject's name for messages. */
 export function subjectName(subject: Subject): string {
   if (subject.kind === "file") return `file://${subject.path}`;
   return `${subject.kind === "bundle" ? "bundle://" : ""}${formatReference(subject.reference)}`;
 }
 
 /**
- * A registry as rules name it: for them the ports 80 and 443 of a host are the host itself, as the one leads to the other.
+ * A registry as policy rules name it. Rules treat the ports 80 and 443 as the host itself, because one redirects to the
+ * other.
  *
  * @param host canonical
  */
@@ -53,7 +53,7 @@ export function hostInRules(host: string): string {
   return (DOCKER_HUB_NAMES as readonly string[]).includes(name) ? "docker.io" : name;
 }
 
-/** An entry of `registries` that lets in what only a bundle says to be of a registry. */
+/** An entry of `registries` that accepts plugins whose registry only a bundle claims. */
 export const ANY_BUNDLE = "bundle://";
 
 /** An entry of `registries`, as {@linkcode hostInRules}, or {@linkcode ANY_BUNDLE}. @throws Error */
@@ -70,7 +70,7 @@ export function parseRegistryName(text: string): string {
   throw new Error(`${shown} is not HOST[:PORT]`);
 }
 
-/** @throws Error telling why nothing can match it */
+/** @throws Error saying why no reference can match */
 export function parsePattern(text: string): Pattern {
   const expression = expressionOf(canonicalPattern(text));
   return {
@@ -78,7 +78,7 @@ export function parsePattern(text: string): Pattern {
   };
 }
 
-/** `*` is anything within a part, `**` anything. */
+/** `*` matches anything within one part, `**` anything. */
 function expressionOf(pattern: string): RegExp {
   const source = pattern.split(/(\*\*|\*)/).map((part) =>
     part === "**" ? ".*" : part === "*" ? "[^/]*" : part.replace(/[.*+?^${}()|[\]\\]/g, "\\$&")
@@ -86,7 +86,7 @@ function expressionOf(pattern: string): RegExp {
   return new RegExp(`^${source}$`, "s");
 }
 
-/** Every spelling of a subject that a pattern with a `*` in its host may mean. */
+/** All spellings of a subject that a pattern with a `*` in its host may match. */
 function spellingsOf(subject: Subject): string[] {
   if (subject.kind === "file") return [`file://${subject.path}`];
   const { kind, reference } = subject;
@@ -101,7 +101,7 @@ function dockerRepository(repository: string): string {
   return repository.includes("/") ? repository : `library/${repository}`;
 }
 
-/** A pattern as it is matched. @throws Error */
+/** A pattern in the form for matching. @throws Error */
 export function canonicalPattern(text: string): string {
   const scheme = /^([A-Za-z][A-Za-z0-9+.-]*):\/\//.exec(text)?.[1];
   if (scheme === undefined) return repositoryPattern(text, text);
@@ -118,7 +118,7 @@ export function canonicalPattern(text: string): string {
 }
 
 function repositoryPattern(text: string, whole: string): string {
-  if (text.startsWith("**")) { // it crosses the host
+  if (text.startsWith("**")) { // the pattern covers the host too
     checkPath(text.replace(/:(?:\d+|\*+)(?=\/)/g, "").replace(/[\[\]]/g, ""), whole);
     return text;
   }
@@ -145,7 +145,7 @@ function literalHost(text: string, path: string, whole: string): string {
   return hostInRules(canonical);
 }
 
-/** A host with a `*` in it: as canonical as it can be told. */
+/** A host with a `*` in it, as canonical as possible. */
 function hostPattern(text: string, whole: string): string {
   const host = text.toLowerCase().replace(/\.(?=:|$)/, "").replace(/:0+(?=\d)/, ":");
   if (!/^[a-z0-9.*-]+(?::[0-9*]+)?$|^\[[0-9a-f:.*]+\](?::[0-9*]+)?$/.test(host)) {
@@ -154,7 +154,7 @@ function hostPattern(text: string, whole: string): string {
   return host;
 }
 
-/** Only what a repository's name may hold, beside `*`. */
+/** Allows only the characters of a repository's name, and `*`. */
 function checkPath(path: string, whole: string): void {
   if (/[:@]/.test(path)) throw never(whole, "tag and digest don't count: leave them out");
   if (/[A-Z]/.test(path)) throw never(whole, "repositories are lower-case");
@@ -165,7 +165,7 @@ function checkPath(path: string, whole: string): void {
   }
 }
 
-/** An internationalized name as the network has it; what is ASCII, or no name, as it is. */
+/** Encodes an internationalized name for the network. ASCII, and text that is not a name, stays unchanged. */
 function asciiHost(text: string): string {
   if (/^[\x00-\x7f]*$/.test(text) || !/^[\p{L}\p{M}\p{N}.-]+(?::\d+)?$/u.test(text)) return text;
   return URL.parse(`https://${text}/`)?.host ?? text;

@@ -1,22 +1,22 @@
-/** Who may have signed a plugin: a key, or an identity that an issuer vouches for. Parsing is pure. */
+/** The signers that a user or policy accepts: a key, or an identity that an issuer vouches for. Parsing is pure. */
 
 import { AppError } from "../base/errors.ts";
 import { printable } from "../base/text.ts";
 
-/** Who may have signed. */
+/** An accepted signer. */
 export type Signer =
   | {
     readonly kind: "key";
-    /** Where it was read from, for messages. */
+    /** The key's file, for messages. */
     readonly path: string;
     /** SubjectPublicKeyInfo, DER, base64. */
     readonly publicKey: string;
   }
-  /** Both may hold `*`, which stands for any text. */
+  /** Both fields may contain `*`, which matches any text. */
   | { readonly kind: "identity"; readonly identity: string; readonly issuer: string };
 
 /**
- * The signer that a text names: `IDENTITY@ISSUER`, where the issuer is a URL, or a file with a public key.
+ * Parses a signer: `IDENTITY@ISSUER`, where the issuer is a URL, or a file with a public key.
  *
  * @throws AppError TRUST_INVALID, USAGE; what `readFile` throws
  */
@@ -31,7 +31,7 @@ export function parseSigner(text: string, readFile: (path: string) => string): S
   return keySigner(text, readFile(text));
 }
 
-/** The signer with a public key in PEM. @throws AppError TRUST_INVALID */
+/** The signer for a public key in PEM. @throws AppError TRUST_INVALID */
 export function keySigner(path: string, text: string): Signer {
   const fail = (what: string, hint?: string): never => {
     throw new AppError(
@@ -52,7 +52,7 @@ export function keySigner(path: string, text: string): Signer {
   }
 }
 
-/** Whether a text matches a pattern in which `*` stands for any text. */
+/** Whether a text matches a pattern, in which `*` matches any text. */
 export function matchesPattern(pattern: string, text: string): boolean {
   const parts = pattern.split("*");
   if (parts.length === 1) return pattern === text;
@@ -71,7 +71,7 @@ export function matchesPattern(pattern: string, text: string): boolean {
   return true;
 }
 
-/** Whether a signer is the one that signed. */
+/** Whether a signer made a signature. */
 export function isSigner(
   signer: Signer,
   signed: { readonly publicKey: string } | { readonly identity: string; readonly issuer: string },

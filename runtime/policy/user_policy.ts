@@ -1,10 +1,10 @@
-/** `policy.yaml` of the user's own: who has to have signed what, and nothing else. */
+/** The user's own `policy.yaml`. It can only require signers. */
 
 import { AppError } from "../base/errors.ts";
 import { type Policy, readPolicy } from "./policy.ts";
 import type { Layout } from "../store/layout.ts";
 
-/** The user's policy; undefined where there is none. @throws AppError POLICY_INVALID */
+/** Reads the user's policy; undefined if there is none. @throws AppError POLICY_INVALID */
 export async function readUserPolicy(
   { policy: path }: Pick<Layout, "policy">,
   home: string,

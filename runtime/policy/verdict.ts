@@ -1,6 +1,6 @@
 /**
- * What a policy says of one plugin, by what is known of where it came from. Asked when it is installed and at every run, so
- * that a policy of now holds for what was installed before.
+ * Decides whether a policy allows a plugin, from the plugin's provenance. krew-wasm asks at installation and at every run,
+ * so today's policy also applies to plugins that were installed before it.
  */
 
 import { boundPath } from "./bound_path.ts";
@@ -23,26 +23,26 @@ import { parseReference } from "../base/reference.ts";
 import { type Subject, subjectOf } from "./reference_pattern.ts";
 import { readVerifyRule, satisfying, whyUnsatisfied } from "./verify_rule.ts";
 
-/** What is judged: a plugin, or a file that is run uninstalled. */
+/** The subject of a verdict: a plugin, or a file that runs without installing. */
 export type Judged = Provenance | { readonly file: string };
 
-/** See the file's comment. */
+/** The decision of a policy. */
 export interface Verdict {
-  /** Why it may be neither installed nor run; undefined where it may. */
+  /** Why the plugin may not be installed or run; undefined if it may. */
   readonly refused: AppError | undefined;
-  /** It is let in by its reference, and refused for what is known of it: its registry may make good for that. */
+  /** The policy allows the plugin's reference but not its provenance. Asking its registry again may fix that. */
   readonly isCurable: boolean;
-  /** What it may do at most: all of them hold. */
+  /** The most that the plugin may do. All of these bounds apply. */
   readonly bounds: readonly Bounds[];
 }
 
-/** @throws AppError POLICY_INVALID where a rule that holds for it can't be read */
+/** @throws AppError POLICY_INVALID if a rule for the subject cannot be parsed */
 export async function judge(policy: Policy | undefined, judged: Judged): Promise<Verdict> {
   if (!policy) return { refused: undefined, isCurable: false, bounds: [] };
   const rules: (PolicyRule | undefined)[] = [];
   let refused: AppError | undefined;
   let denied = "file" in judged;
-  /** Whether a signature that is known to be of this repository satisfies the subject's rule. */
+  /** Whether a signature for this repository satisfies the subject's rule. */
   const ask = async (subject: Subject, plugin: Provenance | undefined): Promise<boolean> => {
     const rule = ruleFor(policy, subject);
     rules.push(rule);
@@ -55,7 +55,7 @@ export async function judge(policy: Policy | undefined, judged: Judged): Promise
     const own = policy.owner === "user";
     const verify = readVerifyRule(policy, rule, () => own ? undefined : administratorsRoot(policy.path));
     if (!verify) return false;
-    // By which root is the user's own business in the user's own policy.
+    // In their own policy, users may accept any trust root.
     const signatures = plugin ? await satisfying(verify, plugin, own) : [];
     if (signatures.length === 0) {
       refused ??= plugin
@@ -79,8 +79,8 @@ export async function judge(policy: Policy | undefined, judged: Judged): Promise
 }
 
 /**
- * What a plugin is where no signature vouches for its reference: what only a bundle, or a mirror of the user's, says to be of a
- * repository has to be let in as that, too. undefined for what came from the reference's own registry.
+ * A second subject for a plugin whose reference no signature proves. If only a bundle or the user's mirror claims the
+ * repository, the policy must allow that source too. undefined if the plugin came from the reference's own registry.
  */
 export function unvouchedSubject({ reference, source }: Provenance): Subject | undefined {
   const claimed = parseReference(reference);
@@ -89,10 +89,10 @@ export function unvouchedSubject({ reference, source }: Provenance): Subject | u
   return { ...subjectOf(parseReference(source.place)), mirrorOf: claimed };
 }
 
-/** What makes good for what is not known of an installed plugin, where there is a network. */
+/** How to complete an installed plugin's provenance, with a network. */
 const AGAIN = "krew-wasm doctor --fix has its registry vouch for it, and verifies it again";
 
-/** The trust root of the machine, beside its policy; undefined where there is none. @throws AppError TRUST_INVALID */
+/** The administrator's trust root, beside the policy; undefined if there is none. @throws AppError TRUST_INVALID */
 export function administratorsRoot(policyPath: string): string | undefined {
   const path = `${policyPath.slice(0, policyPath.lastIndexOf("/"))}/trusted_root.json`;
   try {
@@ -105,7 +105,7 @@ export function administratorsRoot(policyPath: string): string | undefined {
   }
 }
 
-/** The bounds of a verdict, for a run; undefined where there are none. */
+/** The bounds of a verdict, for a run; undefined if there are none. */
 export function administratorOf(
   { bounds }: Pick<Verdict, "bounds">,
   home: string,
@@ -122,7 +122,7 @@ export function administratorOf(
   };
 }
 
-/** Where bounds lead is looked at when they are first asked: before a plugin runs, which may move what they are named by. */
+/** Resolves each bound once, before a plugin runs: a plugin could move the path that names it. */
 function once(follow: typeof boundPath): typeof boundPath {
   const known = new Map<string, string | undefined>();
   return (path, reach) => {
@@ -131,7 +131,7 @@ function once(follow: typeof boundPath): typeof boundPath {
   };
 }
 
-/** What both allow; where one can't be told from the other, nothing. */
+/** The grant that both allow; `none` if neither includes the other. */
 function narrower(one: ClusterGrant, other: ClusterGrant): ClusterGrant {
   if (one === "full" || other === "none") return other;
   if (other === "full" || one === "none" || JSON.stringify(one) === JSON.stringify(other)) return one;

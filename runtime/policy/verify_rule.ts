@@ -1,4 +1,4 @@
-/** What a policy's rule says of signatures (`verify`), and whether those that a receipt keeps satisfy it. */
+/** A policy rule's `verify`, and whether the signatures in a receipt satisfy it. */
 
 import { AppError, messageOf } from "../base/errors.ts";
 import { whyNotRead } from "../base/file_error.ts";
@@ -8,22 +8,22 @@ import { type Provenance, repositoryOf, type Signature } from "./provenance.ts";
 import { isSigner, parseSigner, type Signer } from "./signers.ts";
 import { printable } from "../base/text.ts";
 
-/** A rule's `verify`, read. */
+/** A parsed `verify`. */
 export interface VerifyRule {
-  /** Any of them will do. */
+  /** One of them is enough. */
   readonly signers: readonly Signer[];
-  /** The text of the trusted root for identities; undefined: the one that krew-wasm carries. */
+  /** The text of the trusted root for identities; undefined for the root that krew-wasm carries. */
   readonly trustRoot: string | undefined;
-  /** Take signatures that name another repository, or none. */
+  /** Accept signatures that name another repository, or none. */
   readonly copies: boolean;
 }
 
 /**
- * What a rule asks for: `verify` is a signer as `--verify` takes it, a list of which any will do, or an object:
- * `{anyOf, trustRoot, copies}`; `false` asks for none. Keys and trust root are read now: they count as they are.
+ * Parses `verify`: a signer as in `--verify`, a list of alternatives, or an object `{anyOf, trustRoot, copies}`. `false`
+ * requires no signature. Reads keys and trust root now, because their present content counts.
  *
- * @param usualRoot the text of the trust root where the rule names none
- * @returns undefined where it asks for no signature
+ * @param usualRoot the text of the trust root for a rule without one
+ * @returns undefined if the rule requires no signature
  * @throws AppError POLICY_INVALID
  */
 export function readVerifyRule(
@@ -81,7 +81,7 @@ export function readVerifyRule(
   return made(anyOf, trustRoot, copies);
 }
 
-/** The signatures among a plugin's that satisfy a rule, as it is now. `byAnyRoot`: whoever's the trust root was. */
+/** The signatures of a plugin that satisfy a rule today. `byAnyRoot`: accept every trust root. */
 export async function satisfying(
   rule: VerifyRule,
   plugin: Provenance,
@@ -91,14 +91,14 @@ export async function satisfying(
   let digest: string | undefined;
   const isByRoot = async (signature: Signature & { kind: "identity" }): Promise<boolean> => {
     const { of, digest: used } = signature.trustRoot;
-    // The one that krew-wasm carries is renewed with krew-wasm.
+    // krew-wasm updates bring new versions of this root.
     if (rule.trustRoot === undefined) return of === "carried";
     digest ??= await digestOfText(rule.trustRoot);
     return used === digest;
   };
   const found: Signature[] = [];
   for (const signature of plugin.signatures) {
-    if (signature.repository !== repository) continue; // the receipt's reference was changed since
+    if (signature.repository !== repository) continue; // the receipt's reference has changed since
     if (signature.names !== undefined && signature.names !== repository && !rule.copies) continue;
     if (!rule.signers.some((signer) => isSigner(signer, signature))) continue;
     if (signature.kind === "key" || byAnyRoot || await isByRoot(signature)) found.push(signature);
@@ -106,7 +106,7 @@ export async function satisfying(
   return found;
 }
 
-/** Why no signature satisfies a rule, after "it has to be signed by whom the rule names". */
+/** Why no signature satisfies a rule. Follows "it has to be signed by whom the rule names". */
 export function whyUnsatisfied({ signatures }: Provenance): string {
   if (signatures.length === 0) {
     return "it has to be signed, and no signature was verified when it was installed";
@@ -121,7 +121,7 @@ export function whyUnsatisfied({ signatures }: Provenance): string {
   return `it has to be signed by whom the rule for it names now; what was verified is ${by.join(", and ")}`;
 }
 
-/** Trust roots in words, by whose they are. */
+/** Trust roots in words, by owner. */
 export const ROOTS = {
   carried: "the trust root that krew-wasm carries",
   administrator: "a trust root of the administrator's",

@@ -1,8 +1,8 @@
 /**
- * What a plugin's completion may put into the user's shell. The scripts of cobra, which kubectl and others print for the
- * shells, take what they are told for harmless: some hand words to `eval`, to `compgen -W`, which expands them, or to
- * arithmetic, and what is completed stands on the command line, a press of Enter away. So words of harmless characters get
- * through, descriptions in plain letters, and directives that change nothing else.
+ * Filters what a plugin's completion puts into the user's shell. The shell scripts of cobra, which kubectl and others
+ * print, trust these answers. Some pass words to `eval`, to `compgen -W`, which expands them, or to arithmetic. A completed
+ * word is also on the command line, one Enter away. So the filter lets through words of harmless characters, descriptions
+ * in plain letters, and directives without side effects.
  */
 
 import { escapeInvisible } from "../base/invisible.ts";
@@ -12,21 +12,21 @@ import type { Streams } from "../sandbox/types.ts";
 import { printableLines } from "../base/text.ts";
 import { ClosedPipe, StdinSource, StdoutSink, stdoutSink } from "../wasi/streams/stdio.ts";
 
-/** The most of an answer that is read. Bytes. */
+/** krew-wasm reads at most this much of an answer. Bytes. */
 const MAX_ANSWER = 1 << 20;
 const MAX_LINES = 5000;
 const MAX_WORD = 250;
 /** Characters. */
 const MAX_DESCRIPTION = 80;
 
-/** No shell gives these characters a meaning, nor cobra's scripts: those take a colon in front for a directive. */
+/** No shell gives these characters a meaning. cobra's scripts read a leading colon as a directive. */
 const WORD = /^[\w.+@/-][\w.:=+@,/-]*$/;
-/** What of a description is shown as a blank: all but letters, digits, marks and a few signs. */
+/** Characters that a description shows as a blank: all but letters, digits, marks and a few signs. */
 const NOT_SHOWN = /[^\p{L}\p{N}\p{M} .,:/+=@_-]+/gu;
-/** What a file's name may end in for it to be offered. */
+/** The allowed ends of file names to offer. */
 const EXTENSION = /^[A-Za-z0-9]{1,16}$/;
 
-/** What words begin with alike stands on the command line, too: this switch needs no value. */
+/** A common prefix of words also reaches the command line. This switch takes effect without a value. */
 const SWITCH = /^--insecure-skip-tls-verify/;
 
 /** cobra's ShellCompDirective. */
@@ -38,7 +38,7 @@ const FILTER_DIRECTORIES = 16;
 const KEEP_ORDER = 32;
 
 /**
- * Connection flags of kubectl's whose values a plugin may offer: names of the kubeconfig's, and times. The others lead
+ * kubectl's connection flags whose values a plugin may offer: names in the kubeconfig, and times. Other flags would lead
  * krew-wasm to other files, servers or users.
  */
 const OFFERED_FLAGS: ReadonlySet<string> = new Set([
@@ -50,11 +50,10 @@ const OFFERED_FLAGS: ReadonlySet<string> = new Set([
 ]);
 
 /**
- * The completions of an answer that a shell may see, in cobra's protocol: a word a line, a tab and its description, `:N`
- * last.
+ * The completions that a shell may see, in cobra's protocol: a word a line, a tab and its description, and `:N` at the end.
  *
- * @param answer what the plugin printed
- * @param words of the command line behind the plugin's name, the last of them begun only
+ * @param answer the plugin's output
+ * @param words the command line after the plugin's name; the last word is incomplete
  */
 export function filterCompletions(answer: string, words: readonly string[]): string {
   const lines = answer.split("\n").map((line) => line.replace(/\r$/, "")).filter((line) => line !== "");
@@ -66,7 +65,7 @@ export function filterCompletions(answer: string, words: readonly string[]): str
     return { word, about: about.join(" ") };
   });
   const kept = asked & (ERROR | NO_SPACE | NO_FILES | KEEP_ORDER);
-  // Words are then no completions but the ends of files' names, or a directory to look in.
+  // With this directive, words are ends of file names, or a directory to search.
   if (asked & FILTER_DIRECTORIES) return format([], kept | FILTER_DIRECTORIES);
   if (asked & FILTER_EXTENSIONS) {
     const extensions = entries.map(({ word }) => ({ word: word.replace(/^\*?\./, ""), about: "" }));
@@ -77,18 +76,18 @@ export function filterCompletions(answer: string, words: readonly string[]): str
   }
   const seen = new Set<string>();
   const harmless = entries.filter(({ word }) => {
-    // One word twice with one description would be their common beginning, which bash puts on the command line.
+    // If one word came twice with one description, bash would put their common beginning on the command line.
     return !seen.has(word) && isHarmlessWord(word) && !leadsElsewhere(word, words) && seen.add(word);
   });
   return format(harmless, kept);
 }
 
-/** Whether a shell takes a word for nothing but a word. */
+/** Whether every shell reads a word as plain text. */
 export function isHarmlessWord(word: string): boolean {
   return WORD.test(word) && word.length <= MAX_WORD;
 }
 
-/** A description in plain letters, without what a shell or a terminal would obey. */
+/** A description in plain letters, without characters that a shell or a terminal interprets. */
 export function plainDescription(text: string): string {
   const shown = escapeInvisible(text, () => " ").replace(NOT_SHOWN, " ").replace(/ +/g, " ").trim();
   return [...shown].slice(0, MAX_DESCRIPTION).join("").trim();
@@ -108,9 +107,9 @@ function format(entries: readonly Entry[], directive: number): string {
 }
 
 /**
- * Whether a word, put in the place of the begun one, is a connection flag's value that only the user may choose. Shells ask
- * for what is behind `--flag=` or for all of it, bash parts words at some characters and completes the last part, and fish
- * hands on the begun word as it is typed, with its quotes.
+ * Whether a completed word is the value of a connection flag that only the user may choose. Some shells complete the part
+ * after `--flag=`, others the whole word. bash splits words at some characters and completes the last part. fish passes the
+ * incomplete word with its quotes.
  */
 function leadsElsewhere(word: string, words: readonly string[]): boolean {
   return [words, whole(words)].some((line) => {
@@ -126,7 +125,7 @@ function leadsElsewhere(word: string, words: readonly string[]): boolean {
   });
 }
 
-/** Words that bash parted at the characters of COMP_WORDBREAKS, put together again: `--server=https`, `:`, `//`. */
+/** Joins the words that bash split at the characters of COMP_WORDBREAKS: `--server=https`, `:`, `//`. */
 function whole(words: readonly string[]): string[] {
   const joined: string[] = [];
   let parted = false;
@@ -139,18 +138,18 @@ function whole(words: readonly string[]): string[] {
   return joined;
 }
 
-/** What a plugin reads and writes while it completes, in the middle of what its user types. */
+/** The streams of a plugin that completes, while the user is typing. */
 export class CompletionRun {
   readonly streams: Streams;
   #words: readonly string[];
   #chunks: Uint8Array[] = [];
   #size = 0;
 
-  /** @param args of the plugin, its name left out; `verbose`: what it writes to stderr is shown, escaped */
+  /** @param args the plugin's arguments without its name; `verbose`: show its stderr, escaped */
   constructor(args: readonly string[], verbose: boolean) {
     this.#words = args.slice(1);
     this.streams = {
-      // Not what is typed: that is the shell's.
+      // The user's input belongs to the shell.
       stdin: new StdinSource({ readSync: () => null, read: () => Promise.resolve(null) }),
       stdout: new StdoutSink({ writeSync: (bytes) => this.#add(bytes) }),
       stderr: new StdoutSink({
@@ -162,7 +161,7 @@ export class CompletionRun {
     };
   }
 
-  /** @throws Deno.errors.BrokenPipe for more than anybody could choose from: the plugin ends */
+  /** @throws Deno.errors.BrokenPipe if the answer is too long for any user; the plugin then ends */
   #add(bytes: Uint8Array): number {
     this.#size += bytes.length;
     if (this.#size > MAX_ANSWER) throw new Deno.errors.BrokenPipe();
@@ -170,18 +169,18 @@ export class CompletionRun {
     return bytes.length;
   }
 
-  /** Tells the shell. */
+  /** Prints the answer for the shell. */
   async print(): Promise<void> {
     const bytes = new TextEncoder().encode(this.answer());
     const stdout = stdoutSink();
     try {
       for (let sent = 0; sent < bytes.length;) sent += await stdout.write(bytes.subarray(sent));
     } catch (error) {
-      if (!(error instanceof ClosedPipe)) throw error; // it reads no more
+      if (!(error instanceof ClosedPipe)) throw error; // the shell no longer reads
     }
   }
 
-  /** What the shell is told. */
+  /** The filtered answer. */
   answer(): string {
     const all = new Uint8Array(this.#size);
     let at = 0;

@@ -1,6 +1,6 @@
 /**
- * Runs a WASI 0.2 component: jco's JavaScript for it, instantiated with the interfaces it imports. What it
- * does not import is not loaded.
+ * Runs a WASI 0.2 component: instantiates jco's JavaScript with the interfaces that the component imports. Other interfaces
+ * are not loaded.
  */
 
 import { AppError, messageOf } from "../base/errors.ts";
@@ -19,17 +19,17 @@ import { InputStream, IoError, OutputStream, poll, Pollable } from "../wasi/p2/i
 import { randomInterfaces } from "../wasi/p2/random.ts";
 import { type Interfaces, sealed } from "../wasi/p2/resources.ts";
 
-/** The name of the JavaScript among a component's compiled files; the others are its core modules. */
+/** The file of a component's JavaScript. Its other compiled files are core modules. */
 export const COMPONENT_ENTRY = "plugin.js";
 
-/** The most memory of the host that what a component holds may take, where `--max-memory` says no less. Bytes. */
+/** Limit on host memory for a component's resources, unless `--max-memory` is lower. Bytes. */
 export const MAX_HELD = 256 << 20;
 
-/** What the JavaScript of a component returns (registry/compile/compile.ts). */
+/** The result of a component's JavaScript (registry/compile/compile.ts). */
 interface ComponentScript {
-  /** The export that holds the program. */
+  /** The export with the program. */
   readonly run: string;
-  /** The interfaces it imports, without versions. */
+  /** The imported interfaces, without versions. */
   readonly imports: readonly string[];
   instantiate(
     getCoreModule: (name: string) => WebAssembly.Module,
@@ -39,10 +39,10 @@ interface ComponentScript {
 }
 
 /**
- * Runs a component to its end and returns its exit code: of `exit` or `exit-with-code`, else 0 or 1 as `run`
- * says.
+ * Runs a component to its end. Returns the exit code of `exit` or `exit-with-code`, or else 0 or 1 from the result of
+ * `run`.
  *
- * @throws AppError STORE_CORRUPT, PLUGIN_UNSUPPORTED; ClosedPipe; whatever the engine throws when it traps
+ * @throws AppError STORE_CORRUPT, PLUGIN_UNSUPPORTED; ClosedPipe; whatever the engine throws at a trap
  */
 export async function runComponent(program: Program, sandbox: Sandbox): Promise<number> {
   const cores = new Map<string, WebAssembly.Module>();
@@ -57,8 +57,8 @@ export async function runComponent(program: Program, sandbox: Sandbox): Promise<
       cores.set(file, module);
     }),
   ]);
-  // From the bytes whose digest was checked, not from a file, which could be another by now. jco's messages
-  // for the developer of a host are not for the plugin's user.
+  // Evaluate the checked bytes, not a file, which could have changed since. jco's messages are for developers of a host, so
+  // the script gets its own console.
   const load = new Function("console", "maxHeld", new TextDecoder().decode(source)) as (
     console: Record<string, () => void>,
     maxHeld: number,
@@ -83,20 +83,20 @@ export async function runComponent(program: Program, sandbox: Sandbox): Promise<
     return code = ended ?? 0;
   } catch (error) {
     if (error instanceof ClosedPipe) throw error;
-    // A plugin that catches what `exit` threw has ended all the same.
+    // `exit` ends the plugin even if the plugin catches the exception.
     if (ended !== undefined) return code = ended;
-    if (error === undefined) return code = 1; // the error of `run`, which has no value
+    if (error === undefined) return code = 1; // `run` returned an error without a value
     throw memory.explain(trapOf(error));
   } finally {
     if (code !== 0) failures.tell();
   }
 }
 
-// What V8 says of a pointer or a length that the component got wrong; jco's code, of a value, traps (resource_tables.ts).
+// V8's messages for a wrong pointer or length. jco's code traps on a wrong value (resource_tables.ts).
 const OUT_OF_BOUNDS =
   /^(?:Offset is outside the bounds of the DataView|Invalid typed array length: \d+|Start offset -?\d+ is outside the bounds of the buffer|offset is out of bounds|start offset of \w+ should be a multiple of \d)$/;
 
-/** The canonical ABI has a component trap that hands over what is none; jco's code throws errors of JavaScript. */
+/** The canonical ABI traps on an invalid value, where jco's code throws a JavaScript error. */
 function trapOf(error: unknown): unknown {
   if (error instanceof RangeError && OUT_OF_BOUNDS.test(error.message)) {
     return new WebAssembly.RuntimeError("memory access out of bounds");
@@ -125,7 +125,7 @@ function instantiate(
       return instance;
     });
   } catch (error) {
-    // An interface that we have, of a version with more in it.
+    // We serve this interface, but the component needs a newer version of it.
     const [, name] = /unexpectedly undefined \w+ import '([^']*)'/.exec(messageOf(error)) ?? [];
     if (name === undefined) throw error;
     throw new AppError(
@@ -143,7 +143,7 @@ function missing(name: string): never {
   throw new AppError("STORE_CORRUPT", `The compiled form of the plugin lacks ${name}`);
 }
 
-/** The interfaces a component imports; what the few have need of is loaded for those. Public for tests. */
+/** The interfaces that a component imports. Loads only these. Public for tests. */
 export async function interfacesFor(
   imported: readonly string[],
   sandbox: Sandbox,

@@ -1,4 +1,4 @@
-/** How failures are shown: the one format for both lives. */
+/** Prints failures, in the same format for the manager and for plugins. */
 
 import { AppError, exitCodeOf, messageOf } from "../base/errors.ts";
 import type { Invocation } from "./invocation.ts";
@@ -7,7 +7,7 @@ import { printableLines } from "../base/text.ts";
 /** The exit code when krew-wasm itself could not run a plugin (docker's and env's convention). */
 export const EXIT_HOST_FAILED = 125;
 
-/** Writes all of `text` to stderr; what can't be written is lost, as there is nobody left to tell. */
+/** Writes all of `text` to stderr. A failure is ignored, because nothing is left to report it. */
 export function printError(text: string): void {
   const bytes = new TextEncoder().encode(text);
   try {
@@ -16,8 +16,8 @@ export function printError(text: string): void {
 }
 
 /**
- * `error: …`, and `hint: …` where there is a way out; with `verbose` the stack and causes too. What can't be seen is escaped,
- * whatever a message holds. Pure.
+ * Formats `error: …`, and `hint: …` if there is one. With `verbose` also the stack and the causes. Escapes invisible
+ * characters. Pure.
  */
 export function formatError(error: unknown, verbose: boolean): string {
   let text = `error: ${messageOf(error)}\n`;
@@ -32,7 +32,7 @@ export function formatError(error: unknown, verbose: boolean): string {
   return printableLines(text, Infinity);
 }
 
-/** Prints what ended the process and returns the exit code for it. */
+/** Prints the error that ended the process, and returns its exit code. */
 export function reportCrash(error: unknown, life: Invocation["life"], verbose = isVerbose()): number {
   printError(formatError(error, verbose));
   return life === "plugin" ? EXIT_HOST_FAILED : exitCodeOf(error);
@@ -44,7 +44,7 @@ export function isVerbose(env: (name: string) => string | undefined = environmen
   return value !== undefined && value !== "" && value !== "0";
 }
 
-/** Once a plugin runs, the process may no longer read its environment (wall.ts). */
+/** Once a plugin runs, the process may no longer read its environment (process_permissions.ts). */
 function environment(name: string): string | undefined {
   try {
     return Deno.env.get(name);

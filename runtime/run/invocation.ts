@@ -1,8 +1,8 @@
-/** Which of its lives a process leads. Pure: a function of argv. */
+/** Decides the role of a process from its argv. Pure. */
 
 import { nameOfLink } from "../base/names.ts";
 
-/** What argv asks for. */
+/** The role that argv asks for. */
 export type Invocation =
   | { readonly life: "manager"; readonly args: readonly string[] }
   | {
@@ -10,21 +10,21 @@ export type Invocation =
     readonly link: string;
     readonly name: string;
     readonly args: readonly string[];
-    /** Called by kubectl at a press of Tab: nobody is asked anything. */
+    /** kubectl called for completions, on Tab. krew-wasm then asks no questions. */
     readonly completing: boolean;
   }
-  /** Of another process of krew-wasm, which starts it (runtime/broker/); `args` are descriptors. */
+  /** A helper process, started by krew-wasm itself (runtime/sandbox/broker/); `args` are descriptors. */
   | { readonly life: "broker"; readonly args: readonly string[] };
 
-/** Whether a plugin's arguments, its name left out, ask for completions, in the protocol of cobra (kubectl's own). */
+/** Whether a plugin's arguments, without its name, ask for completions in cobra's protocol (kubectl's own). */
 export function isCompleting(args: readonly string[]): boolean {
   return args[0] === "__complete" || args[0] === "__completeNoDesc";
 }
 
 /**
- * A process called `kubectl-<name>`, by whatever path, is that plugin; any other is the manager. `kubectl_complete-<name>`
- * is the plugin too, asked for what may come next, by the protocol of cobra (kubectl's own): `__complete ARGS…`. Both slashes
- * part a path and `.exe` is dropped in any case, so that Windows needs no rule of its own.
+ * A process called `kubectl-<name>`, with any directory, runs that plugin. `kubectl_complete-<name>` asks the plugin for
+ * completions with `__complete ARGS…`, cobra's protocol (kubectl's own). Every other name is the manager. Both kinds of
+ * slashes separate directories, and `.exe` is ignored in any case, so Windows needs no rule of its own.
  */
 export function parseInvocation(argv0: string, args: readonly string[]): Invocation {
   const file = argv0.slice(Math.max(argv0.lastIndexOf("/"), argv0.lastIndexOf("\\")) + 1);

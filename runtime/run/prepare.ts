@@ -1,17 +1,17 @@
 /**
- * What of a run may be done while another thread still computes the digest of the plugin's bytes: compiling, which executes
- * nothing of them, and loading the parts of krew-wasm that the plugin will need.
+ * Work that can run while another thread still computes the digest of the plugin's bytes: compiling them, which executes
+ * nothing, and loading the parts of krew-wasm that the plugin needs.
  */
 
 import { preloadTree } from "../wasi/files/open_tree.ts";
 import type { PluginKind } from "../store/receipt.ts";
 
-/** Modules by the very bytes that they were compiled from, which are in memory and nobody changes. */
+/** Compiled modules by their bytes. The bytes are in memory and do not change. */
 const compiled = new WeakMap<Uint8Array, WebAssembly.Module>();
 
 /**
- * Compiles a plugin's modules, and starts to load what it needs. Nothing here fails: what is wrong with the bytes is told
- * when they are asked for, after their digest was found to be right.
+ * Compiles a plugin's modules and starts to load what it needs. Does not fail: errors in the bytes surface when the run
+ * uses them, after the check of their digest.
  */
 export function prepare(kind: PluginKind, files: ReadonlyMap<string, Uint8Array<ArrayBuffer>>): void {
   try {
@@ -34,7 +34,7 @@ export function prepare(kind: PluginKind, files: ReadonlyMap<string, Uint8Array<
   } catch { /* told when it is used */ }
 }
 
-/** A module of checked bytes, compiled unless it was. @throws WebAssembly.CompileError */
+/** The module for checked bytes, compiled on demand. @throws WebAssembly.CompileError */
 export function moduleOf(bytes: Uint8Array<ArrayBuffer>): WebAssembly.Module {
   return compiled.get(bytes) ?? new WebAssembly.Module(bytes);
 }

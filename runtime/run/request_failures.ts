@@ -1,13 +1,13 @@
-/** Why requests of a plugin had no answer, kept for its user: interfaces with codes and no words can't say. */
+/** Keeps the reasons of failed requests for the user, because some interfaces can only return codes. */
 
 import type { AppError, ErrorCode } from "../base/errors.ts";
 import type { Sandbox } from "../sandbox/types.ts";
 import { printable } from "../base/text.ts";
 import type { ByteSink } from "../wasi/streams/streams.ts";
 
-/** The most failures that are told of. */
+/** At most this many failures are printed. */
 const MAX_TOLD = 5;
-/** What the transport traces itself, in the request's own line. */
+/** The transport traces these itself, in the request's own line. */
 const TRACED: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   "CLUSTER_UNREACHABLE",
   "CLUSTER_TLS",
@@ -22,7 +22,7 @@ export class Failures {
 
   constructor(private readonly sandbox: Pick<Sandbox, "stderr" | "trace">) {}
 
-  /** The plugin's stderr, watched for whether it says anything. */
+  /** The plugin's stderr, watched for output. */
   watched(): ByteSink {
     const sink = this.sandbox.stderr;
     return {
@@ -38,24 +38,24 @@ export class Failures {
     };
   }
 
-  /** One line for `-v`, where the request has none of its own. */
+  /** Traces a failure with `-v`, unless its request has its own line. */
   trace(error: AppError): void {
     if (!TRACED.has(error.code)) this.sandbox.trace(error.message);
   }
 
-  /** Keeps it, each once. */
+  /** Keeps a failure, each text once. */
   add(error: AppError): void {
     this.trace(error);
     if (this.#failures.size < MAX_TOLD) this.#failures.set(error.message, error);
   }
 
-  /** Keeps one whose words the plugin was given: it is told where the plugin says nothing at all. */
+  /** Keeps a failure that the plugin knows in words. It is printed only if the plugin writes nothing at all. */
   explain(error: AppError): void {
     this.trace(error);
     if (this.#explained.size < MAX_TOLD) this.#explained.set(error.message, error);
   }
 
-  /** Writes them to stderr: the plugin has failed. */
+  /** Writes the failures to stderr, after the plugin has failed. */
   tell(): void {
     const told = this.#spoke ? this.#failures : new Map([...this.#failures, ...this.#explained]);
     const lines = [...told.values()].map(({ message, hint }) =>

@@ -1,6 +1,6 @@
 /**
- * From a plugin's name to its exit code: receipt, grants, sandbox, instance. The path from `kubectl foo` to the
- * plugin's first instruction; what a run may not need is imported when it does.
+ * Runs a plugin, from its name to its exit code: receipt, grants, sandbox, instance. This is the path from `kubectl foo` to
+ * the plugin's first instruction, so it imports dynamically what some runs do not need.
  */
 
 import type { Administrator, Ask } from "../sandbox/permission_request_types.ts";
@@ -30,37 +30,37 @@ import { MemoryLimit } from "../wasi/memory_limit.ts";
 import { ClosedPipe } from "../wasi/streams/stdio.ts";
 import { type ExtraImports, runPreview1 } from "../wasi/p1/preview1.ts";
 
-/** The exit code of a plugin that trapped: what a shell shows of a program that aborted (128 + SIGABRT). */
+/** The exit code of a plugin that trapped, as a shell shows a program that aborted (128 + SIGABRT). */
 const EXIT_TRAPPED = 134;
-/** What a shell shows of a program that wrote into a closed pipe (128 + SIGPIPE). */
+/** As a shell shows a program that wrote into a closed pipe (128 + SIGPIPE). */
 const EXIT_PIPE = 141;
 
-/** What a shell shows of a program that Ctrl-C ended (128 + SIGINT). */
+/** As a shell shows a program that Ctrl-C ended (128 + SIGINT). */
 const EXIT_INTERRUPTED = 130;
 
-/** How many frames the engine keeps of a trap; ten where nothing is said. */
+/** The engine keeps this many frames of a trap; its default is ten. */
 const KEPT_FRAMES = 64;
 
-/** A plugin's compiled form, its bytes checked or to be checked when they are asked for. */
+/** A plugin's compiled form. Its bytes are checked at the latest when they are read. */
 export interface Program {
   readonly kind: PluginKind;
   /** Names of the files. */
   readonly files: readonly string[];
-  /** The bytes of a file, as they were compiled. @throws AppError STORE_CORRUPT */
+  /** The checked bytes of a file. @throws AppError STORE_CORRUPT */
   read(file: string): Promise<Uint8Array<ArrayBuffer>>;
 }
 
-/** What a run takes from the rest of the program. */
+/** What a run needs from the rest of the program. */
 export interface RunHost {
-  /** Makes the compiled form of an installed plugin anew, with this version's compiler. */
+  /** Compiles an installed plugin again with this version's compiler. */
   recompile(layout: Layout, name: string): Promise<Receipt>;
-  /** Writes what was granted for good to the receipt. @throws AppError STORE_… */
+  /** Writes a lasting grant to the receipt. @throws AppError STORE_… */
   keep(layout: Layout, name: string, change: GrantChange): Promise<void>;
-  /** Ends the process, for who was interrupted in the middle of a plugin's call. */
+  /** Ends the process after an interrupt in the middle of a plugin's call. */
   end(code: number): never;
 }
 
-/** Runs the plugin that a link names. Never throws what a plugin did; returns the exit code. */
+/** Runs the plugin of a link and returns the exit code. Never throws a plugin's error. */
 export async function runAsPlugin(
   invocation: Extract<Invocation, { life: "plugin" }>,
   host: RunHost,
@@ -70,34 +70,34 @@ export async function runAsPlugin(
   return await runInstalled(layout, name, [link, ...args], { host, prompt: !completing });
 }
 
-/** How a run differs from the plainest. */
+/** Options of a run. */
 export interface RunOptions {
   readonly host: RunHost;
-  /** More than the receipt grants, for this run. */
+  /** Adds to the receipt's grants for this run. */
   readonly grants?: (granted: Grants) => Grants;
-  /** Trace to stderr. */
+  /** Write a trace to stderr. */
   readonly verbose?: boolean;
-  /** Whether a person at the terminal may be asked; so unless said otherwise. */
+  /** Whether krew-wasm may ask a person at the terminal; true by default. */
   readonly prompt?: boolean;
-  /** The administrator's file, where a test has another. */
+  /** The path of the policy; tests use another. */
   readonly policyPath?: string;
 }
 
-/** What the administrator says of a run. */
+/** The administrator's requirements for a run. */
 export interface Governed {
   readonly administrator: Administrator | undefined;
   readonly prompts: boolean;
-  /** Each request to the cluster is written down. */
+  /** Record each request to the cluster. */
   readonly requests: boolean;
-  /** By what the administrator is known, for another process of the run; undefined where there is none. */
+  /** The bounds in the form for the broker; undefined if there are none. */
   readonly bounds: BrokerContext["bounds"];
-  /** Who asks for walls that this system may not have; undefined for nobody. */
+  /** Who requires walls that this system may lack; undefined if nobody does. */
   readonly requiredBy: string | undefined;
 }
 
 /**
- * What the policies say of a plugin, by where it comes from and who signed it: the administrator's, and for an installed
- * plugin the user's own. Their reader is loaded only where there is a file.
+ * What the policies say about a plugin, by its provenance: the administrator's policy, and for an installed plugin also the
+ * user's. Their parser is loaded only if such a file exists.
  *
  * @throws AppError POLICY_INVALID, POLICY_REFUSED
  */
@@ -107,7 +107,7 @@ export async function governed(
   path: string = POLICY_PATH,
 ): Promise<Governed> {
   const requiredBy = wallsRequiredBy(Deno.env.get);
-  // What can't be looked at may hide a file that bounds this run: its reader tells.
+  // An unreadable file may bound this run. Its reader reports the error.
   const [bound, own] = [!isNowhere(path, "not a link"), !("file" in judged) && !isNowhere(layout.policy)];
   if (!bound && !own) {
     return { administrator: undefined, prompts: true, requests: false, bounds: undefined, requiredBy };
@@ -138,8 +138,7 @@ export async function governed(
 /**
  * Runs an installed plugin; `args` is its argv, its own name first.
  *
- * @returns the plugin's exit code; 134 when it trapped, 141 when it wrote into a closed pipe, 125 when it could
- * not be run
+ * @returns the plugin's exit code; 134 if it trapped, 141 if it wrote into a closed pipe, 125 if krew-wasm could not run it
  * @throws AppError NOT_INSTALLED, RECEIPT_INVALID, STORE_CORRUPT
  */
 export async function runInstalled(
@@ -177,10 +176,7 @@ export async function runInstalled(
   });
 }
 
-/**
- * Who is asked for what is not granted: a person at the terminal, if there may be one. `canStay`: what is granted can be
- * kept for later runs.
- */
+/** Asks a person at the terminal for missing grants, if possible. `canStay`: an answer can be saved for later runs. */
 export function askerFor(host: RunHost, prompt: boolean, canStay: boolean): Ask | undefined {
   if (!prompt || !mayPrompt(Deno.env.get)) return undefined;
   const system = kernelWall();
@@ -197,11 +193,12 @@ export function askerFor(host: RunHost, prompt: boolean, canStay: boolean): Ask 
   return Object.assign(asking, { quietly: ask.quietly, by: ask.by });
 }
 
-/** Runs a program in a sandbox of its own and returns its exit code, as {@linkcode runInstalled} does. */
+/** Runs a program in a new sandbox and returns its exit code, like {@linkcode runInstalled}. */
 export async function runProgram(program: Program, context: SandboxContext): Promise<number> {
   let sandbox: OpenSandbox | undefined;
   let code = EXIT_HOST_FAILED;
-  // What fails beside the plugin, such as a connection that it has dropped, does not end it, nor is it told to its user.
+  // A failure outside of the plugin's calls, such as of a connection that it dropped, neither ends it nor concerns its
+  // user.
   globalThis.addEventListener("unhandledrejection", (event) => {
     event.preventDefault();
     if (context.verbose) printError(`krew-wasm: ${printable(messageOf(event.reason), 4000)}\n`);
@@ -212,9 +209,9 @@ export async function runProgram(program: Program, context: SandboxContext): Pro
     if (isCompleting(args)) {
       completion = new (await import("./completion_filter.ts")).CompletionRun(args, context.verbose);
     }
-    // Nobody is asked in the middle of what they type.
+    // Ask no questions while the user is typing.
     sandbox = openSandbox(completion ? { ...context, ask: undefined, streams: completion.streams } : context);
-    if (completion && !sandbox.permissionRequests.grants.completion) return code = 0; // as one that has none
+    if (completion && !sandbox.permissionRequests.grants.completion) return code = 0; // like a plugin without completion
     return code = await instantiate(program, sandbox);
   } catch (error) {
     if (error instanceof ClosedPipe) return code = EXIT_PIPE;
@@ -230,7 +227,7 @@ export async function runProgram(program: Program, context: SandboxContext): Pro
   }
 }
 
-/** Says what was missing, and waits for what is to stay granted. */
+/** Prints missing grants, and waits until lasting grants are saved. */
 async function closeSandbox(
   sandbox: OpenSandbox,
   failed: boolean,
@@ -260,7 +257,7 @@ async function instantiate(program: Program, sandbox: Sandbox): Promise<number> 
   memory.checkObjects(module);
   const imported = new Set(WebAssembly.Module.imports(module).map(({ module }) => module));
   const extras: ExtraImports[] = [];
-  // The plugins of 2022 have a network interface of their own.
+  // The plugins of 2022 use their own network interface.
   let failures: Failures | undefined;
   if (imported.has("wasi-outbound-http")) {
     const [{ outboundHttpImports }, { Failures }] = await Promise.all([

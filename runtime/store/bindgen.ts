@@ -1,5 +1,5 @@
 /**
- * The version of the compiler that makes a plugin's compiled form: ours (the first number, raised when what
- * registry/compile/compile.ts makes changes), and jco's. A receipt of another version is compiled anew at its next run.
+ * The version of the compiler behind a compiled form: ours, then jco's. Raise our number when the output of
+ * registry/compile/compile.ts changes. A plugin with another version is compiled again at its next run.
  */
 export const BINDGEN = "9-jco0.15.0";

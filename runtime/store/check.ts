@@ -1,13 +1,13 @@
-/** Whether a store may be used at all. Asked by every command and every run, so it is two system calls and no more. */
+/** Checks whether a store is safe to use. Every command and run does this, so it takes only two system calls. */
 
 import { AppError, messageOf } from "../base/errors.ts";
 import { shellCommand } from "../base/shell_word.ts";
 import { type Layout, STORE_VERSION } from "./layout.ts";
 
 /**
- * Refuses a store that somebody else could have filled, and one of a newer format. A store that is not there yet passes.
+ * Refuses a store that another user could have filled, and a store of a newer format. A missing store passes.
  *
- * @returns the version of its format; 0 where there is no store
+ * @returns the version of the store's format; 0 without a store
  * @throws AppError STORE_UNSAFE, STORE_NEWER, STORE_CORRUPT, STORE_FAILED
  */
 export function checkStore(layout: Layout): number {
@@ -25,7 +25,7 @@ export function checkStore(layout: Layout): number {
   try {
     text = Deno.readTextFileSync(layout.version);
   } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return 1; // empty, or of before there was such a file
+    if (error instanceof Deno.errors.NotFound) return 1; // empty, or older than this file
     throw new AppError("STORE_FAILED", `Cannot read ${layout.version}: ${messageOf(error)}`, {
       cause: error,
     });
@@ -39,7 +39,7 @@ function noDirectory({ root }: Layout): AppError {
   });
 }
 
-/** What store.json says. Pure. @throws AppError STORE_NEWER, STORE_CORRUPT */
+/** Parses store.json. Pure. @throws AppError STORE_NEWER, STORE_CORRUPT */
 export function parseStoreVersion(text: string, root: string): number {
   let format: unknown;
   try {
@@ -60,9 +60,9 @@ export function parseStoreVersion(text: string, root: string): number {
   return format as number;
 }
 
-/** What runs from a store runs with the user's rights, so nobody else may have a say in it. */
+/** Code from a store has the user's rights, so no other user may be able to change it. */
 function refuseForeign(layout: Layout, info: Deno.FileInfo): void {
-  if (Deno.build.os === "windows") return; // a profile's own rights keep others out
+  if (Deno.build.os === "windows") return; // the rights of the profile's directory keep others out
   if (info.uid !== Deno.uid()) {
     throw new AppError(
       "STORE_UNSAFE",
@@ -71,7 +71,7 @@ function refuseForeign(layout: Layout, info: Deno.FileInfo): void {
     );
   }
   const wide = (mode: number | null) => ((mode ?? 0) & 0o022) !== 0;
-  // Looked at twice: another process may have narrowed, and then filled, an empty one in between.
+  // Check twice: another process may meanwhile have restricted an empty store and then filled it.
   if (wide(info.mode) && !isEmpty(layout.root) && wide(Deno.statSync(layout.root).mode)) {
     throw new AppError(
       "STORE_UNSAFE",

@@ -1,21 +1,21 @@
-/** What receipts of formats 1 and 2 say of where a plugin came from, in the present terms: no more than they knew. Pure. */
+/** Converts the provenance in receipts of formats 1 and 2. Adds nothing that they did not record. Pure. */
 
 import type { Provenance, Signature } from "../policy/provenance.ts";
 import { DIGEST, parseReference, repositoryName } from "../base/reference.ts";
 
 /**
- * Source and signatures of such a receipt. By which trust root an identity was checked was not kept, so it satisfies no rule
- * of the administrator's.
+ * Source and signatures of such a receipt. It did not record the trust root of an identity, so it satisfies no
+ * administrator's rule.
  *
  * @param reference canonical
- * @param verified who signed it, unread
+ * @param verified the signers, not parsed
  * @throws Error with the field's path
  */
 export function formerProvenance(reference: string, verified: unknown): Provenance {
   const parsed = parseReference(reference);
   return {
     reference,
-    // What it was loaded from was not kept, but for a bundle that named no reference.
+    // The source was not recorded, except for a bundle without a reference.
     source: { kind: parsed.registry === "bundle.invalid" ? "bundle" : "registry" },
     signatures: verified === undefined ? [] : [signatureOf(verified, repositoryName(parsed))],
   };

@@ -1,11 +1,11 @@
-/** The earlier versions of a plugin, which a rollback brings back. Reading only; no run needs it. */
+/** Reads the earlier versions of a plugin, for rollbacks. No run needs this. */
 
 import { AppError, messageOf } from "../base/errors.ts";
 import { integer, list, object } from "../base/strict_json.ts";
 import type { Layout } from "./layout.ts";
 import { type Receipt, receiptFromJson, receiptToJson } from "./receipt.ts";
 
-/** The format that is written. 1, which is read too, had no other fields; its receipts are of format 2 and older. */
+/** The format that krew-wasm writes. Format 1 is readable too: it has the same fields, with receipts of format 2 or older. */
 const FORMAT = 2;
 
 const HISTORY = object<{ format: number; versions: unknown[] }>({
@@ -13,12 +13,12 @@ const HISTORY = object<{ format: number; versions: unknown[] }>({
   versions: list((value) => value),
 });
 
-/** The history as it is stored. */
+/** Formats a history for the store. */
 export function formatHistory(versions: readonly Receipt[]): string {
   return `${JSON.stringify({ format: FORMAT, versions: versions.map(receiptToJson) }, null, 2)}\n`;
 }
 
-/** Receipts of a plugin's versions, newest first, from a history's text. Pure. @throws AppError RECEIPT_INVALID */
+/** Parses a history: receipts of a plugin's versions, newest first. Pure. @throws AppError RECEIPT_INVALID */
 export function parseHistory(text: string, name: string): Receipt[] {
   const invalid = (what: string): never => {
     throw new AppError("RECEIPT_INVALID", `The history of "${name}" is broken: ${what}`, {
@@ -47,7 +47,7 @@ export function parseHistory(text: string, name: string): Receipt[] {
   }
 }
 
-/** The history of one plugin; none where it has none. @throws AppError RECEIPT_INVALID */
+/** Reads the history of one plugin; empty if there is none. @throws AppError RECEIPT_INVALID */
 export function readHistory(layout: Layout, name: string): Receipt[] {
   let text: string;
   try {
@@ -61,7 +61,7 @@ export function readHistory(layout: Layout, name: string): Receipt[] {
   return parseHistory(text, name);
 }
 
-/** Every history, by the plugin's name, and those that can't be read. */
+/** All histories, by plugin name, and those that cannot be read. */
 export function readHistories(layout: Layout): {
   readonly versions: ReadonlyMap<string, readonly Receipt[]>;
   readonly broken: readonly { readonly name: string; readonly error: unknown }[];
@@ -86,14 +86,14 @@ export function readHistories(layout: Layout): {
   return { versions, broken };
 }
 
-/** Whether two receipts are of the same version of a plugin: the same artifact. */
+/** Whether two receipts are of the same artifact. */
 export function sameVersion(a: Receipt, b: Receipt): boolean {
   return a.manifestDigest === b.manifestDigest && a.digest === b.digest;
 }
 
 /**
- * The version that a rollback of `current` goes to: the one that was installed before it. After a rollback the current
- * one is itself in the history, and the next rollback goes further back. Pure.
+ * The target of a rollback from `current`: the version that was installed before it. After a rollback `current` is in the
+ * history itself, and the next rollback goes further back. Pure.
  */
 export function versionBefore(current: Receipt, history: readonly Receipt[]): Receipt | undefined {
   const position = history.findIndex((version) => sameVersion(version, current));

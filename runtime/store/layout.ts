@@ -23,15 +23,15 @@ import { completionLinkName, linkName } from "../base/names.ts";
 import { printable } from "../base/text.ts";
 
 /**
- * The version of the store's format. 1, without store.json, had no history, no indexes and receipts of format 1; 2 had
- * receipts of format 2. They are migrated by the first command that writes (registry/store/migrate.ts).
+ * The version of the store's format. Version 1, without store.json, had no history, no indexes, and receipts of format 1.
+ * Version 2 had receipts of format 2. The first command that writes migrates them (registry/store/migrate.ts).
  */
 export const STORE_VERSION = 3;
 
 /** The paths of one store. */
 export interface Layout {
   readonly root: string;
-  /** Says the version of the format. */
+  /** Holds the version of the format. */
   readonly version: string;
   readonly bin: string;
   readonly blobs: string;
@@ -51,7 +51,7 @@ export interface Layout {
   readonly trustRoot: string;
   /** `digest` as `sha256:<hex>`. */
   blob(digest: string): string;
-  /** Directory of what was compiled from a blob; `bindgen` is the compiler's own version. */
+  /** The directory of a blob's compiled form; `bindgen` is the compiler's version. */
   compiledDir(digest: string, bindgen: string): string;
   receipt(name: string): string;
   /** Receipts of a plugin's earlier versions. */
@@ -60,11 +60,11 @@ export interface Layout {
   index(name: string): string;
   /** The plugin's private directory. */
   dataDir(name: string): string;
-  /** The file kubectl finds. */
+  /** The file that kubectl runs. */
   link(name: string): string;
-  /** The file kubectl calls to complete a plugin's arguments, for plugins that can tell. */
+  /** The file that kubectl runs to complete a plugin's arguments. */
   completionLink(name: string): string;
-  /** The link all plugins' links point to; it points to the binary, so that a moved binary is one repair. */
+  /** All plugins' links point to this link, and it points to the binary. A moved binary needs only this one repaired. */
   self: string;
 }
 
@@ -99,7 +99,7 @@ export function layoutAt(root: string): Layout {
   };
 }
 
-/** The user's home directory, with slashes and none at its end. @throws AppError NO_HOME */
+/** The user's home directory, with slashes, and none at its end. @throws AppError NO_HOME */
 export function homeDirectory(env: (name: string) => string | undefined): string {
   const home = env("HOME") || env("USERPROFILE");
   if (!home) {
@@ -115,7 +115,7 @@ function isAbsolute(path: string): boolean {
   return /^(\/|[A-Za-z]:[\\/])/.test(path);
 }
 
-/** Where the store is: `$KREW_WASM_ROOT`, which must be absolute, or `~/.krew-wasm`. @throws AppError NO_HOME, USAGE */
+/** The store's root: `$KREW_WASM_ROOT`, which must be absolute, or `~/.krew-wasm`. @throws AppError NO_HOME, USAGE */
 export function storeRoot(env: (name: string) => string | undefined): string {
   const root = env("KREW_WASM_ROOT");
   if (!root) return `${homeDirectory(env)}/.krew-wasm`;

@@ -1,4 +1,4 @@
-/** What a run loads of an installed plugin: its receipt and its compiled form, read whole and checked. */
+/** Loads an installed plugin for a run: reads and checks its receipt and its whole compiled form. */
 
 import { AppError, messageOf } from "../base/errors.ts";
 import { BINDGEN } from "./bindgen.ts";
@@ -6,32 +6,32 @@ import type { Layout } from "./layout.ts";
 import { readReceipt } from "./read.ts";
 import type { CompiledFile, PluginKind, Receipt } from "./receipt.ts";
 
-/** An installed plugin, ready to run: nothing of the store is read after this, save what a crash is told with. */
+/** An installed plugin, ready to run. From here on a run reads from the store only the function names for a crash. */
 export interface LoadedPlugin {
   readonly receipt: Receipt;
   /** Where the compiled form is. */
   readonly directory: string;
-  /** The compiled form, by file name, without the names of functions. */
+  /** The compiled form by file name, without function names. */
   readonly files: ReadonlyMap<string, Uint8Array<ArrayBuffer>>;
-  /** Reads what {@linkcode files} leaves out. @throws AppError STORE_CORRUPT */
+  /** Reads a file that {@linkcode files} omits. @throws AppError STORE_CORRUPT */
   names(file: string): Promise<Uint8Array<ArrayBuffer>>;
 }
 
-/** The names of a module's functions, which are as many bytes as its code, and only looked at when it crashes. */
+/** Files of function names. They are as large as the code, and only a crash needs them. */
 const NAMES = /\.names$/;
 
-/** How often a plugin may be replaced while it is being read. */
+/** Limit on retries after a plugin was replaced while it was read. */
 const TRIES = 20;
-/** How often the same files may be amiss: removed with the plugin, and there again as it was pulled again. */
+/** Limit on retries with the same receipt: a plugin may have been removed and pulled again. */
 const TRIES_OF_SAME = 3;
 
 /**
- * Reads a plugin without a lock. One that is replaced meanwhile is read again, as it is then; one that is removed is not
+ * Reads a plugin without a lock. Reads it again if it is replaced meanwhile. A plugin that is removed meanwhile is not
  * installed.
  *
- * @param recompile makes the compiled form of another version of the compiler anew
- * @param meanwhile called while another thread computes digests, with bytes that may be wrong: for what has no effect, and
- * does not throw. Called again for a plugin that is read again
+ * @param recompile compiles again after a change of the compiler's version
+ * @param meanwhile called while another thread computes digests, with bytes that may be wrong. It must have no effect and
+ * must not throw. A retry calls it again
  * @throws AppError NOT_INSTALLED, RECEIPT_INVALID, STORE_CORRUPT
  */
 export async function loadPlugin(
@@ -73,7 +73,7 @@ export async function loadPlugin(
   }
 }
 
-/** Whether two receipts lead to the same bytes of the store. */
+/** Whether two receipts have the same compiled form. */
 function isSameForm(a: Receipt, b: Receipt): boolean {
   return a.digest === b.digest && a.bindgen === b.bindgen &&
     JSON.stringify(a.compiled) === JSON.stringify(b.compiled);
@@ -87,7 +87,7 @@ function corrupt({ name, reference, manifestDigest }: Receipt, what: string): Ap
   });
 }
 
-/** A file of the compiled form, as it is there. */
+/** Reads a file of the compiled form, without a check. */
 function readBytes(directory: string, { file }: CompiledFile, receipt: Receipt): Uint8Array<ArrayBuffer> {
   try {
     return Deno.readFileSync(`${directory}/${file}`);
@@ -96,7 +96,7 @@ function readBytes(directory: string, { file }: CompiledFile, receipt: Receipt):
   }
 }
 
-/** The digest must be the receipt's: what runs here has the user's rights. */
+/** Compares with the receipt's digest: this code has the user's rights. */
 async function checkDigest(
   bytes: Uint8Array<ArrayBuffer>,
   { file, digest: expected }: CompiledFile,

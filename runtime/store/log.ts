@@ -1,18 +1,18 @@
-/** Reading the record of runs (runtime/sandbox/run_record.ts writes it). Nothing in it is taken on trust. */
+/** Reads the record of runs, which runtime/sandbox/run_record.ts writes. It checks every line. */
 
 import { AppError, messageOf } from "../base/errors.ts";
 import { KEPT_RECORDS, numbered, type RecordedLine, RECORDS } from "../sandbox/run_record.ts";
 import type { Layout } from "./layout.ts";
 
-/** Which lines are wanted. */
+/** Selects lines. */
 export interface Wanted {
-  /** Of this plugin only. */
+  /** Only this plugin. */
   readonly plugin?: string | undefined;
-  /** Not before. */
+  /** Not before this time. */
   readonly since?: Date | undefined;
 }
 
-/** A line of the record; undefined for what is none: half a line of a process that was killed. Pure. */
+/** Parses a line. undefined if it is invalid, for example half a line of a killed process. Pure. */
 export function parseRecordLine(text: string): RecordedLine | undefined {
   let line: Record<string, unknown>;
   try {
@@ -38,8 +38,8 @@ export function parseRecordLine(text: string): RecordedLine | undefined {
 }
 
 /**
- * A record's files, oldest first. Opened the youngest first, as a full one is put aside meanwhile: it is then found twice,
- * and read once. The other way round its lines would be missed.
+ * A record's files, oldest first. Opens the youngest first: if rotation renames a file meanwhile, it is found twice and
+ * read once. In the opposite order its lines would be lost.
  */
 function textsOf(layout: Layout, file: string): string[] {
   const texts: string[] = [];
@@ -64,7 +64,7 @@ function textsOf(layout: Layout, file: string): string[] {
   return texts;
 }
 
-/** The lines that are wanted, oldest first. No record: none. @throws AppError STORE_FAILED */
+/** The selected lines, oldest first; empty without a record. @throws AppError STORE_FAILED */
 export function readRecord(layout: Layout, { plugin, since }: Wanted = {}): RecordedLine[] {
   const lines: RecordedLine[] = [];
   for (const file of Object.values(RECORDS)) {
@@ -76,6 +76,6 @@ export function readRecord(layout: Layout, { plugin, since }: Wanted = {}): Reco
       }
     }
   }
-  // Stable: lines of one file stay in their order.
+  // The sort is stable: lines of one file stay in their order.
   return lines.sort((a, b) => Date.parse(a.time) - Date.parse(b.time));
 }

@@ -1,14 +1,14 @@
-/** Reading the store. Readers take no lock: a receipt is there whole or not at all. */
+/** Reads receipts without a lock: renames make a receipt appear whole or not at all. */
 
 import { AppError, messageOf } from "../base/errors.ts";
 import { printable } from "../base/text.ts";
 import type { Layout } from "./layout.ts";
 import { parseReceipt, type Receipt } from "./receipt.ts";
 
-/** No receipt is larger. UTF-16 units. */
+/** Size limit of a receipt. UTF-16 units. */
 const MAX_RECEIPT = 1 << 20;
 
-/** The receipt of a plugin. @throws AppError NOT_INSTALLED, RECEIPT_INVALID */
+/** Reads the receipt of a plugin. @throws AppError NOT_INSTALLED, RECEIPT_INVALID */
 export function readReceipt(layout: Layout, name: string): Receipt {
   let text: string;
   try {
@@ -29,7 +29,7 @@ export function readReceipt(layout: Layout, name: string): Receipt {
   return parseReceipt(text, name);
 }
 
-/** Every receipt, by name, and those that can't be read. What is no receipt (a stray file) is passed over. */
+/** All receipts, by name, and those that cannot be read. Skips stray files. */
 export function readReceipts(layout: Layout): {
   readonly receipts: readonly Receipt[];
   readonly broken: readonly { readonly name: string; readonly error: unknown }[];
@@ -51,7 +51,7 @@ export function readReceipts(layout: Layout): {
     try {
       receipts.push(readReceipt(layout, name));
     } catch (error) {
-      if (error instanceof AppError && error.code === "NOT_INSTALLED") continue; // removed since
+      if (error instanceof AppError && error.code === "NOT_INSTALLED") continue; // removed meanwhile
       broken.push({ name, error });
     }
   }

@@ -1,4 +1,4 @@
-/** What is known of an installed plugin. Parsing is pure; nothing in the file is taken on trust. */
+/** The receipt of an installed plugin. Parsing is pure and checks every field. */
 
 import { AppError } from "../base/errors.ts";
 import type { Grants } from "../grants/grants.ts";
@@ -26,10 +26,10 @@ import {
 } from "../base/strict_json.ts";
 import { formerProvenance } from "./former_receipt.ts";
 
-/** How a plugin's bytes are run: a preview1 core module directly, a component through jco's JavaScript. */
+/** The form of a plugin: a preview1 core module runs directly, a component through jco's JavaScript. */
 export type PluginKind = "preview1" | "component";
 
-/** A file of the compiled form and the digest it must have when it is loaded. */
+/** A file of the compiled form, with the digest that loading requires. */
 export interface CompiledFile {
   readonly file: string;
   /** `sha256:<hex>`. */
@@ -41,44 +41,44 @@ export interface CompiledFile {
 /** One installed plugin. */
 export interface Receipt extends Provenance {
   readonly name: string;
-  /** As pulled, canonical (reference.ts): registry, repository and tag or digest. */
+  /** As pulled, canonical (reference.ts): registry, repository, and tag or digest. */
   readonly reference: string;
-  /** How the manifest came here. */
+  /** How krew-wasm got the manifest. */
   readonly source: Source;
-  /** Of the manifest. */
+  /** The manifest's digest. */
   readonly manifestDigest: string;
-  /** Of the index that the manifest was chosen from, where the reference names one: it may be what is signed. */
+  /** The digest of the index that lists the manifest, if the reference names an index. Signatures may cover the index. */
   readonly indexDigest?: string;
-  /** Of the artifact's config; left out where it is not stored. */
+  /** The digest of the artifact's config; absent if it is not stored. */
   readonly config?: string;
-  /** Of the WebAssembly blob. */
+  /** The digest of the WebAssembly blob. */
   readonly digest: string;
-  /** Bytes of the blob. */
+  /** Size of the blob in bytes. */
   readonly size: number;
   readonly kind: PluginKind;
-  /** Version of the compiler that made the compiled form. */
+  /** The version of the compiler that made the compiled form. */
   readonly bindgen: string;
   readonly compiled: readonly CompiledFile[];
   readonly grants: Grants;
-  /** The artifact's `org.opencontainers.image.version` and `.description`, where it has them. */
+  /** The artifact's `org.opencontainers.image.version` and `.description`, if present. */
   readonly version?: string;
   readonly description?: string;
-  /** Those that were asked for, each verified; the narrowest last. */
+  /** The required signatures, each verified, the most specific last. */
   readonly signatures: readonly Signature[];
-  /** How it completes its arguments, where its artifact says that it can. */
+  /** How the plugin completes its arguments, if its artifact declares it. */
   readonly completion?: "cobra";
   /** RFC 3339, UTC. */
   readonly installedAt: string;
 }
 
-/** The format that is written. Older ones are read as former_receipt.ts has them; a newer one is refused. */
+/** The format that krew-wasm writes. former_receipt.ts reads older formats. A newer one is an error. */
 const FORMAT = 3;
 export { DIGEST };
 const FILE = /^[A-Za-z0-9][A-Za-z0-9._-]*$/;
-/** What only some plugins have: `null` where one has none, so that a field that is missing is an error. */
+/** Optional fields. The JSON has `null` for an absent one, so that a missing field is an error. */
 const MAY_BE_NONE = ["indexDigest", "config", "version", "description", "completion"] as const;
 
-/** The receipt as JSON: `format` first, and every field. */
+/** The receipt as JSON, with `format` first and every field. */
 export function receiptToJson(receipt: Receipt): Record<string, unknown> {
   const none = Object.fromEntries(MAY_BE_NONE.map((field) => [field, receipt[field] ?? null]));
   const { name, reference, source, manifestDigest, digest, size, kind, bindgen, compiled } = receipt;
@@ -104,12 +104,12 @@ export function receiptToJson(receipt: Receipt): Record<string, unknown> {
   };
 }
 
-/** The receipt as it is stored: its JSON, indented. */
+/** The receipt as indented JSON, for the store. */
 export function formatReceipt(receipt: Receipt): string {
   return `${JSON.stringify(receiptToJson(receipt), null, 2)}\n`;
 }
 
-/** What is read in every format, given how grants are. */
+/** The fields that all formats share, with the reader for grants. */
 function commonFields(grants: Reader<Grants>) {
   const digest = text(DIGEST, "is not a digest");
   return {
@@ -148,7 +148,7 @@ const PRESENT = object<Receipt & { format: number }>({
 const FORMER = object<Omit<Receipt, "source" | "signatures"> & { format: number; verified?: unknown }>({
   format: integer(1),
   ...commonFields((value, path) => grantsFromJson(value, "former", path)),
-  // One that an older krew-wasm wrote may be spelt otherwise.
+  // An older krew-wasm may have written another spelling.
   reference: parsed((value) => formatReference(parseReference(value))),
   indexDigest: optional(text(DIGEST, "is not a digest")),
   config: optional(text(DIGEST, "is not a digest")),
@@ -159,9 +159,9 @@ const FORMER = object<Omit<Receipt, "source" | "signatures"> & { format: number;
 });
 
 /**
- * A receipt from its text. `name` is the one in the file's name, with which the content must agree.
+ * Parses a receipt. Its content must agree with `name`, from the file's name.
  *
- * @throws AppError RECEIPT_INVALID, its message holds the field's path
+ * @throws AppError RECEIPT_INVALID with the field's path in the message
  */
 export function parseReceipt(content: string, name: string): Receipt {
   let json: unknown;
@@ -205,7 +205,7 @@ function checkName(found: string, name: string): void {
   if (found !== name) throw new Error(`name is "${found}"`);
 }
 
-/** `value`: what was read, which may still tell where the plugin is to be had. */
+/** `value`: the parsed content. It may still say where to get the plugin. */
 function receiptInvalid(name: string, what: string, value: unknown): AppError {
   const { reference, manifestDigest } = (value ?? {}) as Record<string, unknown>;
   let place = "REF";

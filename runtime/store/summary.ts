@@ -1,7 +1,7 @@
 /**
- * What `list` shows, of all plugins in one file: to open a thousand receipts takes longer than all else. It is a copy that
- * only counts while the receipts' directory is as it was when it was made; without it, or with one that is wrong in
- * any way, the receipts are read.
+ * The data of `list` for all plugins in one file, because opening a thousand receipts takes longer than everything else.
+ * This copy counts only while the receipts' directory has not changed since. Without the copy, or if it is wrong in any
+ * way, krew-wasm reads the receipts.
  */
 
 import { sourceFromJson } from "../policy/provenance.ts";
@@ -10,17 +10,17 @@ import type { Layout } from "./layout.ts";
 import { readReceipts } from "./read.ts";
 import type { Receipt } from "./receipt.ts";
 
-/** What a table of plugins needs. */
+/** The fields that a table of plugins needs. */
 export type Summary = Pick<
   Receipt,
   "name" | "reference" | "source" | "manifestDigest" | "size" | "kind" | "version" | "installedAt"
 >;
 
-/** From this many plugins on there is such a copy. */
+/** krew-wasm writes the copy from this many plugins on. */
 export const SUMMARY_FROM = 100;
 const FORMAT = 3;
 
-/** The summary of receipts, for a directory of receipts that was changed last at `stamp`. Pure. */
+/** The summary of receipts, with the time of the last change of their directory (`stamp`). Pure. */
 export function formatSummaries(receipts: readonly Receipt[], stamp: number): string {
   const plugins = receipts.map((
     { name, reference, source, manifestDigest, size, kind, version, installedAt },
@@ -37,7 +37,7 @@ export function formatSummaries(receipts: readonly Receipt[], stamp: number): st
   return JSON.stringify({ format: FORMAT, stamp, plugins });
 }
 
-/** The summaries for a stamp; undefined where the text has none for it. Pure. */
+/** The summaries for a stamp; undefined if the text has another stamp. Pure. */
 export function parseSummaries(text: string, stamp: number): Summary[] | undefined {
   let json: { format?: unknown; stamp?: unknown; plugins?: unknown } | null;
   try {
@@ -62,7 +62,7 @@ function isSource(value: unknown): boolean {
   }
 }
 
-/** When the receipts' directory was changed last, in milliseconds; undefined where the system does not say. */
+/** When the receipts' directory last changed, in milliseconds; undefined if the system does not say. */
 export function receiptsStamp(layout: Layout): number | undefined {
   try {
     return Deno.statSync(layout.receipts).mtime?.getTime();
@@ -71,7 +71,7 @@ export function receiptsStamp(layout: Layout): number | undefined {
   }
 }
 
-/** What is installed, by name, and receipts that can't be read. @throws AppError STORE_… */
+/** All installed plugins, by name, and receipts that cannot be read. @throws AppError STORE_… */
 export function readSummaries(layout: Layout): {
   readonly summaries: readonly Summary[];
   readonly broken: readonly { readonly name: string; readonly error: unknown }[];
