@@ -1,6 +1,6 @@
 /**
- * krew-wasm: chooses the life this process leads. Called as `kubectl-<name>` it is that plugin, by any other name
- * it is the manager. Only the half that is needed is imported.
+ * The entry of krew-wasm. Called as `kubectl-<name>`, the process runs that plugin. Called by any other name, it is the
+ * manager. It imports only the half that it needs.
  */
 
 import { parseInvocation } from "./runtime/run/invocation.ts";
@@ -9,10 +9,10 @@ import type { RunHost } from "./runtime/run/run.ts";
 import type { Layout } from "./runtime/store/layout.ts";
 import type { Receipt } from "./runtime/store/receipt.ts";
 
-/** What the parent process gave as argv[0]: the link's name, where `Deno.execPath()` is what it resolves to. */
+/** argv[0] as the parent process set it. For a link it is the link's name; `Deno.execPath()` is its target. */
 async function argv0(): Promise<string> {
   if (!Deno.build.standalone) return ""; // `deno run main.ts`: argv[0] is deno's
-  // node:process knows it everywhere, but takes 15 ms to load on Deno 2.9. /proc can be read with --allow-all only.
+  // node:process would also know, but takes 15 ms to load on Deno 2.9. /proc needs --allow-all.
   if (Deno.build.os === "linux" && !Deno.version.deno.startsWith("2.6.")) {
     try {
       return argv0OfLibc();
@@ -28,7 +28,7 @@ function argv0OfLibc(): string {
   return Deno.UnsafePointerView.getCString(Deno.UnsafePointer.create(variable.getBigUint64())!);
 }
 
-/** After an upgrade of krew-wasm: a plugin is compiled again on its first use. */
+/** Compiles a plugin again on its first use after an upgrade of krew-wasm. */
 async function recompile(layout: Layout, name: string): Promise<Receipt> {
   const [{ recompilePlugin }, { compilePlugin }] = await Promise.all([
     import("./registry/install/install.ts"),
@@ -37,12 +37,12 @@ async function recompile(layout: Layout, name: string): Promise<Receipt> {
   return await recompilePlugin(layout, name, compilePlugin, tellWaiting);
 }
 
-/** For whom a run waits. */
+/** Tells the user what the run waits for, such as the store's lock. */
 function tellWaiting(line: string): void {
   import("./runtime/run/error_report.ts").then(({ printError }) => printError(`${line}\n`));
 }
 
-/** What a person granted for good while a plugin ran. */
+/** Stores what the user granted permanently ("always") during the run. */
 async function keep(layout: Layout, name: string, change: GrantChange): Promise<void> {
   const [{ updateReceipt }, { changeGrants }] = await Promise.all([
     import("./registry/store/commit.ts"),
@@ -59,7 +59,7 @@ async function keep(layout: Layout, name: string, change: GrantChange): Promise<
 const host: RunHost = { recompile, keep, end: (code) => Deno.exit(code) };
 const invocation = parseInvocation(await argv0(), Deno.args);
 let code: number;
-// Awaited here: the engine then waits for what does not keep a process by itself, too, such as a terminal's next key.
+// A top-level await keeps the process alive, also for work that does not, such as reading a key of the terminal.
 try {
   code = invocation.life === "plugin"
     ? await (await import("./runtime/run/run.ts")).runAsPlugin(invocation, host)

@@ -33,7 +33,7 @@ import { upgradeCommand } from "./commands/upgrade.ts";
 import { versionCommand, versionText } from "./commands/version.ts";
 import { unknownCommand, usageText } from "./terminal/usage.ts";
 
-/** Runs the manager with the process's arguments and returns the exit code: 0, 1 or 2, or a plugin's own. */
+/** Runs the manager with the process's arguments. Returns the exit code: 0, 1 or 2, or that of a plugin. */
 export async function runManager(
   args: readonly string[],
   host: RunHost,
@@ -46,12 +46,12 @@ export async function runManager(
     await program.parseAsync([...args], { from: "user" });
     return exit.code;
   } catch (error) {
-    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2; // it has printed its own message
+    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2; // commander has printed a message
     if (error instanceof Interrupted) return 130; // Ctrl-C at a question
-    if (error instanceof Deno.errors.BrokenPipe) return 141; // as a program that SIGPIPE ends
+    if (error instanceof Deno.errors.BrokenPipe) return 141; // like a program ended by SIGPIPE
     try {
       context.stderr(formatError(error, context.verbose));
-    } catch { /* nobody is left to tell */ }
+    } catch { /* stderr is closed, too */ }
     return exitCodeOf(error);
   }
 }
@@ -95,7 +95,7 @@ function createProgram(context: Context, exit: Exit, host: RunHost) {
       getOutHelpWidth: () => helpWidth(),
       getErrHelpWidth: () => helpWidth(),
     })
-    // A command's own help tells its arguments and options.
+    // The command's own help lists its arguments and options.
     .configureHelp({
       minWidthToWrap: 30,
       subcommandTerm: (command) => [command.name(), ...command.aliases()].join(", "),
@@ -130,7 +130,7 @@ Examples:
   return program;
 }
 
-/** `krew-wasm help COMMAND…`: commander's own knows one word, and takes a wrong one for none. */
+/** `krew-wasm help COMMAND…`. commander's own accepts one word only, and ignores an unknown one. */
 function helpCommand(program: CommandUnknownOpts) {
   return new Command("help")
     .description("tell how a command is used")
@@ -151,7 +151,7 @@ function helpCommand(program: CommandUnknownOpts) {
     });
 }
 
-/** Lets a command and those below it tell of misuse as every error is told. */
+/** Makes a command and its subcommands report wrong usage in the format of all errors. */
 function explainMisuse(command: Command): void {
   command.configureOutput({
     outputError: (text, write) =>
@@ -164,12 +164,12 @@ function namesOf(command: CommandUnknownOpts): string[] {
   return command.name().startsWith("__") ? [] : [command.name(), ...command.aliases()];
 }
 
-/** `krew-wasm index add` */
+/** The full name of a command, such as `krew-wasm index add`. */
 function pathOf(command: CommandUnknownOpts): string {
   return command.parent ? `${pathOf(command.parent)} ${command.name()}` : command.name();
 }
 
-/** A binary that was moved is found again by the plugins' links, whatever command is called. */
+/** Repairs the plugins' links after the binary was moved. Runs before every command. */
 function mendLinks(context: Context): void {
   if (!Deno.build.standalone) return;
   try {
@@ -177,7 +177,7 @@ function mendLinks(context: Context): void {
     if (mendSelf(layout, () => linkTarget(context.env, layout.bin)) && context.verbose) {
       context.stderr(`krew-wasm: mended ${layout.self}\n`);
     }
-  } catch { /* no home: the command says so if it needs one */ }
+  } catch { /* no HOME: the command reports it if it needs one */ }
 }
 
 function helpWidth(): number {

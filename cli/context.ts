@@ -1,4 +1,4 @@
-/** What a command gets from the outside, so that a test can hand in another. */
+/** The environment of a command. Tests replace it. */
 
 import { layoutAt, storeRoot } from "../runtime/store/layout.ts";
 import type { Layout } from "../runtime/store/layout.ts";
@@ -6,26 +6,26 @@ import { POLICY_PATH } from "../runtime/policy/policy_path.ts";
 import { isVerbose } from "../runtime/run/error_report.ts";
 import { type Output, processOutput } from "./terminal/output.ts";
 
-/** The surroundings of one command. */
+/** The environment of one command. */
 export interface Context extends Output {
   readonly env: (name: string) => string | undefined;
   readonly cwd: () => string;
-  /** The store; computed when asked for, since `--help` needs none. @throws AppError NO_HOME, USAGE */
+  /** The store's paths, computed on demand because `--help` needs none. @throws AppError NO_HOME, USAGE */
   readonly layout: () => Layout;
   readonly now: () => Date;
-  /** The administrator's file. */
+  /** Path of the administrator's policy. */
   readonly policyPath: string;
   readonly stderrIsTerminal: boolean;
-  /** A trace of what happens on stderr. */
+  /** Traces to stderr. */
   verbose: boolean;
 }
 
-/** The exit code of the manager. The command that ran sets it. */
+/** The manager's exit code, set by the command that ran. */
 export interface Exit {
   code: number;
 }
 
-/** The process's own surroundings. */
+/** The environment of this process. */
 export function processContext(): Context {
   return {
     ...processOutput(),

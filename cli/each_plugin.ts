@@ -1,4 +1,4 @@
-/** Commands that do a thing to several plugins: one that fails leaves the others done, and says so. */
+/** Applies an operation to several plugins. A failure is reported and does not stop the others. */
 
 import { InvalidArgumentError, Option } from "@commander-js/extra-typings";
 import { AppError } from "../runtime/base/errors.ts";
@@ -6,8 +6,8 @@ import { formatError } from "../runtime/run/error_report.ts";
 import type { Context } from "./context.ts";
 
 /**
- * Does each, one after another. A failure is told at once where there are others to come or behind; what is no failure of
- * the thing itself (an interruption, a defect) ends all.
+ * Handles the items one after another. With several items, it reports each failure at once. An error other than AppError,
+ * such as an interruption or a defect, ends the loop.
  */
 export async function eachOf<T>(
   items: readonly T[],
@@ -27,7 +27,7 @@ export async function eachOf<T>(
   return failures;
 }
 
-/** Does each, up to `limit` at a time; answers come in the order of the items. */
+/** Handles up to `limit` items at a time. Returns the results in the order of the items. */
 export async function allOf<T, R>(
   items: readonly T[],
   limit: number,

@@ -1,4 +1,4 @@
-/** The plugins that a command is about. */
+/** Selects the plugins that a command works on. */
 
 import { AppError, messageOf } from "../runtime/base/errors.ts";
 import { parsePluginName } from "../runtime/base/names.ts";
@@ -9,7 +9,7 @@ import type { Receipt } from "../runtime/store/receipt.ts";
 import { printable } from "../runtime/base/text.ts";
 import type { Context, Exit } from "./context.ts";
 
-/** Receipts of the plugins that were named, or of all. Those that can't be read are told, and make the exit code 1. */
+/** Receipts of the named plugins, or of all. Reports unreadable receipts and sets the exit code to 1 for them. */
 export function installedPlugins(
   context: Context,
   layout: Layout,

@@ -89,12 +89,12 @@ function saveCommand(context: Context, exit: Exit) {
         }, homeDirectory(context.env));
         return { bundle, warnings, of: JSON.stringify(receipts) };
       };
-      // A registry may take its time: others go on with the store meanwhile.
+      // Slow requests to registries run without the lock.
       const before = await gather(receipts).catch((error) => {
-        if (error instanceof AppError) return undefined; // it may be of what another process removed just now
+        if (error instanceof AppError) return undefined; // another process may have just removed a plugin
         throw error;
       });
-      // What is saved has to stay while it is.
+      // The lock keeps the plugins in place while they are saved.
       using _still = await openForReading(layout, (line) => context.stderr(`${line}\n`));
       const still = installedPlugins(context, layout, names, exit);
       if (exit.code !== 0) return;
@@ -128,7 +128,7 @@ function loadCommand(context: Context, exit: Exit) {
       "\nExamples:\n  krew-wasm bundle load plugins.tar\n  krew-wasm bundle load plugins.tar decoder --force",
     )
     .action(async (file, names, options) => {
-      // It is read here and there, which a pipe does not allow.
+      // Reading a bundle needs random access, which a pipe does not have.
       using staged = file === "-" ? await stageStdin() : undefined;
       const home = homeDirectory(context.env);
       using bundle = staged ? Bundle.open(staged.path, home, "stdin") : Bundle.open(file, home);
@@ -182,7 +182,7 @@ function loadCommand(context: Context, exit: Exit) {
     });
 }
 
-/** All of stdin in a file that is removed when it is disposed of. */
+/** Copies stdin to a temporary file, which disposal removes. */
 async function stageStdin(): Promise<{ readonly path: string } & Disposable> {
   const path = Deno.makeTempFileSync({ prefix: "krew-wasm-bundle-" });
   const staged = { path, [Symbol.dispose]: () => Deno.removeSync(path) };
@@ -195,7 +195,7 @@ async function stageStdin(): Promise<{ readonly path: string } & Disposable> {
   }
 }
 
-/** The grants of a bundle, shown as they will be stored. */
+/** The grants of a bundle. Shows them as they will be stored. */
 function bundledGrants(context: Context, bundled: Grants, quiet: boolean): DecideGrants {
   const home = homeDirectory(context.env);
   return async (plugin, replaced) => {
@@ -212,7 +212,7 @@ function bundledGrants(context: Context, bundled: Grants, quiet: boolean): Decid
   };
 }
 
-/** Writes a bundle into a file in one step; returns its size. What fails leaves nothing. */
+/** Writes a bundle atomically, so that a failure leaves no file. Returns its size. */
 async function writeFile(path: string, bundle: WriteBundle): Promise<number> {
   let size = 0;
   if (path === "-") {

@@ -1,4 +1,4 @@
-/** `krew-wasm completion`: scripts that let a shell complete its commands. */
+/** `krew-wasm completion`: completion scripts for shells. */
 
 import { Argument, Command, type CommandUnknownOpts } from "@commander-js/extra-typings";
 import { readIndexes } from "../../registry/fleet/index_file.ts";
@@ -36,7 +36,7 @@ Examples:
     .action((shell) => context.stdout(SCRIPTS[shell]));
 }
 
-/** The command that the scripts call; hidden. */
+/** The hidden command that the scripts call. */
 export function completeCommand(context: Context, program: CommandUnknownOpts) {
   return new Command("__complete")
     .argument("[words...]")
@@ -46,7 +46,7 @@ export function completeCommand(context: Context, program: CommandUnknownOpts) {
     .action((words) => context.stdout(formatCompletion(complete(program, words, knownNames(context)))));
 }
 
-/** What can't be read, or may not be, is not offered, nor what a shell could take for more than a word. */
+/** Names to complete. Skips unreadable ones, and names that a shell would not read as one word. */
 function knownNames(context: Context): KnownNames {
   const quietly = (read: () => Candidate[]): Candidate[] => {
     try {

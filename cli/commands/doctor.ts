@@ -1,4 +1,4 @@
-/** `krew-wasm doctor`: what is wrong, and the command that mends it. */
+/** `krew-wasm doctor`: finds problems, and shows the command that fixes each. */
 
 import { Command, Option } from "@commander-js/extra-typings";
 import {
@@ -88,8 +88,8 @@ Examples:
         ...examineAddressSpace(),
       ];
       if (!options.offline) {
-        // One after the other: a process has one set of TLS roots, the first to use it says which, and a cluster's
-        // would leave registries without any.
+        // Registries first: the first connection sets the process's TLS roots, and a cluster's roots do not cover
+        // registries.
         findings.push(
           ...await examineRegistries(installer.client, receipts),
           ...await examineCluster(context),
@@ -103,7 +103,7 @@ Examples:
     });
 }
 
-/** Looks at a store while nobody changes it. Where that can't be had, the looking tells why, or is done without. */
+/** Runs `look` under the store's lock. Without the lock it runs too, and may report the reason itself. */
 async function examineStill<T>(layout: Layout, look: () => T, notice: (line: string) => void): Promise<T> {
   let still: Disposable | undefined;
   try {
@@ -118,14 +118,14 @@ async function examineStill<T>(layout: Layout, look: () => T, notice: (line: str
   }
 }
 
-/** Plugins whose bytes were lost. */
+/** Plugins with missing or damaged bytes. */
 function lostOf(findings: readonly StoreFinding[]): Receipt[] {
   const lost = new Map<string, Receipt>();
   for (const { mend } of findings) if (mend?.kind === "pull") lost.set(mend.receipt.name, mend.receipt);
   return [...lost.values()];
 }
 
-/** What comes from the registry again, as it was, and is verified; grants stay as they are. */
+/** Pulls plugins again at their digest, and verifies them. Grants stay. */
 async function pullAnew(
   receipts: readonly Receipt[],
   install: ReturnType<typeof openInstaller>["install"],
@@ -151,7 +151,7 @@ async function pullAnew(
   return failures;
 }
 
-/** A line a finding, and below it the command that mends it. Pure. */
+/** One line for each finding, followed by the command that fixes it. Pure. */
 function formatFindings(findings: readonly Finding[]): string {
   const width = findings.reduce((widest, { check }) => Math.max(widest, check.length), 0);
   return findings.map(({ check, level, message, fix }) =>

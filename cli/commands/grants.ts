@@ -1,4 +1,4 @@
-/** `krew-wasm grants`: what installed plugins may do; and how that is changed. */
+/** `krew-wasm grants`: shows and changes what installed plugins may do. */
 
 import { Command, Option } from "@commander-js/extra-typings";
 import { updateReceipt } from "../../registry/store/commit.ts";
@@ -135,7 +135,7 @@ async function show(
   );
 }
 
-/** A row a grant: who, what kind, what, and why to think twice. Pure. */
+/** One row for each grant: plugin, kind, grant, risk. Pure. */
 export function formatGrants(receipts: readonly Pick<Receipt, "name" | "grants">[], home: string): string {
   return formatWholeTable(
     ["NAME", "GRANT", "MAY", "RISK"],

@@ -1,4 +1,4 @@
-/** `krew-wasm info`: all that is known of a plugin. */
+/** `krew-wasm info`: describes a plugin. */
 
 import { Command, Option } from "@commander-js/extra-typings";
 import { isCompiledIntact, readIntact } from "../../registry/store/blobs.ts";
@@ -24,16 +24,16 @@ import { describeSignature } from "../install/verify_option.ts";
 import { inspectCommand } from "./inspect.ts";
 import { pluginJson } from "./list.ts";
 
-/** What there is of an installed plugin. */
+/** The state of an installed plugin. */
 export interface PluginInfo {
   readonly receipt: Receipt;
   /** Earlier versions that are kept, newest first. */
   readonly earlier: readonly Receipt[];
   readonly link: string;
   readonly data: string;
-  /** Whether its bytes are as they were pulled. */
+  /** Whether its bytes match the digest. */
   readonly intact: boolean;
-  /** `ready`; `stale`: of another version of the compiler; or `broken`. */
+  /** `ready`, `stale` (from another version of the compiler), or `broken`. */
   readonly compiled: "ready" | "stale" | "broken";
 }
 
@@ -63,7 +63,7 @@ export function infoCommand(context: Context) {
         );
       }
       const added = isIndexName(text) ? addedIndexes(context, undefined) : [];
-      if (isIndexName(text) && added.length === 0) readReceipt(layout, text.replaceAll("_", "-")); // says so
+      if (isIndexName(text) && added.length === 0) readReceipt(layout, text.replaceAll("_", "-")); // throws the error
       const reference = added.length > 0 ? chooseOffer(context, added, text, true).plugin.reference : text;
       const inspect = inspectCommand(context);
       await inspect.parseAsync([
@@ -83,7 +83,7 @@ function installed(layout: Layout, name: string): Receipt | undefined {
   }
 }
 
-/** Looked at again where what is amiss may be another process at work: it was replaced meanwhile. */
+/** Examines a plugin. Tries again if another process replaced the plugin meanwhile. */
 function examine(layout: Layout, receipt: Receipt): PluginInfo {
   for (let tried = 1;; tried++) {
     const info = examineOnce(layout, receipt);
@@ -97,7 +97,7 @@ function examineOnce(layout: Layout, receipt: Receipt): PluginInfo {
   let earlier: Receipt[] = [];
   try {
     earlier = readHistory(layout, receipt.name).filter((version) => !sameVersion(version, receipt));
-  } catch { /* doctor tells of it */ }
+  } catch { /* doctor reports it */ }
   const directory = layout.compiledDir(receipt.digest, receipt.bindgen);
   return {
     receipt,
@@ -113,7 +113,7 @@ function examineOnce(layout: Layout, receipt: Receipt): PluginInfo {
   };
 }
 
-/** `-o json`: a stable shape, documented in docs/output.md. */
+/** The value of `-o json`: a stable format, documented in docs/output.md. */
 function infoJson(
   { receipt, earlier, link, data, intact, compiled }: PluginInfo,
 ): Record<string, unknown> {
@@ -138,7 +138,7 @@ function completionInWords({ completion }: Grants): string {
   return completion ? "asks it to complete its arguments" : "asks it nothing: that is denied";
 }
 
-/** For people. Pure. */
+/** The text for people. Pure. */
 function formatInfo(
   { receipt, earlier, link, data, intact, compiled }: PluginInfo,
   home: string,

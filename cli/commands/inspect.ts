@@ -1,4 +1,4 @@
-/** `krew-wasm inspect`: what a reference stands for, without installing it. */
+/** `krew-wasm inspect`: shows the artifact of a reference without installing it. */
 
 import { Command, Option } from "@commander-js/extra-typings";
 import {
@@ -26,7 +26,7 @@ import { grantRows } from "../grants/grant_words.ts";
 import { formatSize, formatValue } from "../terminal/output.ts";
 import { openProgress, openRegistry, plainHttpOption } from "../install/open_registry.ts";
 
-/** What was found out. */
+/** The result. */
 export interface Inspection {
   readonly reference: string;
   readonly manifestDigest: string;
@@ -34,7 +34,7 @@ export interface Inspection {
   readonly plugin: PluginManifest;
   readonly config: ConfigReport;
   readonly wasm: WasmReport;
-  /** Of a component. */
+  /** The WIT of a component. */
   readonly wit: string | undefined;
 }
 
@@ -101,7 +101,7 @@ Examples:
     });
 }
 
-/** `-o json`: a stable shape, documented in docs/output.md. */
+/** The value of `-o json`: a stable format, documented in docs/output.md. */
 export function inspectionJson(
   { reference, manifestDigest, indexDigest, plugin, config, wasm, wit }: Inspection,
 ): Record<string, unknown> {
@@ -126,7 +126,7 @@ export function inspectionJson(
   };
 }
 
-/** What the publisher wishes the plugin to be granted: JSON in an annotation, else its text. */
+/** The publisher's wish: the annotation's JSON, or its text if it is not JSON. */
 function wishOf({ annotations }: PluginManifest): unknown {
   const text = Object.hasOwn(annotations, WISH_ANNOTATION) ? annotations[WISH_ANNOTATION] : undefined;
   if (text === undefined) return undefined;
@@ -139,7 +139,7 @@ function wishOf({ annotations }: PluginManifest): unknown {
 
 const MANY = 12;
 
-/** A line a grant, as `krew-wasm grants` has it; JSON where it can't be understood. */
+/** One line for each grant, like `krew-wasm grants`. An invalid wish is shown as JSON. */
 function wishInWords(wish: unknown, home: string): string[] {
   const text = typeof wish === "string" ? wish : JSON.stringify(wish);
   try {
@@ -154,7 +154,7 @@ function wishInWords(wish: unknown, home: string): string[] {
   }
 }
 
-/** For people. `home` is the user's. Pure. */
+/** The text for people. `home` is the user's home directory. Pure. */
 export function formatInspection(inspection: Inspection, home: string): string {
   const { reference, manifestDigest, indexDigest, plugin, config, wasm, wit } = inspection;
   const created = plugin.annotations["org.opencontainers.image.created"] ?? config.created;
@@ -191,7 +191,7 @@ export function formatInspection(inspection: Inspection, home: string): string {
   return text;
 }
 
-/** Text of several lines, each made safe to print. */
+/** Makes each line of a text safe to print. */
 function safeLines(text: string): string {
   return printableLines(text, 2000).replace(/\n*$/, "\n");
 }

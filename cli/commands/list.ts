@@ -1,4 +1,4 @@
-/** `krew-wasm list`: what is installed. */
+/** `krew-wasm list`: the installed plugins. */
 
 import { Command, Option } from "@commander-js/extra-typings";
 import { grantsToJson } from "../../runtime/grants/grants_json.ts";
@@ -39,7 +39,7 @@ export function listCommand(context: Context, exit: Exit) {
         const { receipts, broken } = readReceipts(layout);
         warn(broken);
         if (output !== "lock") return context.stdout(await formatPlugins(receipts, output));
-        if (broken.length > 0) exit.code = 1; // what is not in the file is not on the other machines
+        if (broken.length > 0) exit.code = 1; // the lock file is incomplete
         const { formatLock } = await import("../../registry/fleet/lockfile.ts");
         return context.stdout(formatLock(receipts, homeDirectory(context.env)));
       }
@@ -52,7 +52,7 @@ export function listCommand(context: Context, exit: Exit) {
     });
 }
 
-/** The list for people, or a name a line. Pure. */
+/** The list as a table, or one name a line. Pure. */
 export function formatList(
   plugins: readonly Summary[],
   format: "wide" | "name" | undefined,
@@ -83,7 +83,7 @@ export async function formatPlugins(receipts: readonly Receipt[], format: "json"
   return await formatValue(value, format);
 }
 
-/** One plugin as `-o json` shows it: a stable shape. */
+/** One plugin for `-o json`: a stable format. */
 export function pluginJson(receipt: Receipt): Record<string, unknown> {
   return {
     name: receipt.name,
@@ -104,7 +104,7 @@ export function pluginJson(receipt: Receipt): Record<string, unknown> {
   };
 }
 
-/** The signature that was asked for last, in the shape of before there were several. */
+/** The last signature, in the older format for a single one. */
 function verifiedJson(signatures: readonly Signature[]): Record<string, unknown> {
   const last = signatures.at(-1);
   if (!last) return {};

@@ -1,4 +1,4 @@
-/** `krew-wasm log`: what plugins were denied, and what they requested where that was recorded. */
+/** `krew-wasm log`: the plugins' denials, and their requests if those were recorded. */
 
 import { Command, Option } from "@commander-js/extra-typings";
 import { AppError } from "../../runtime/base/errors.ts";
@@ -46,7 +46,7 @@ Examples:
     });
 }
 
-/** One JSON object a line, as it was recorded. */
+/** One JSON object a line, as recorded. */
 function formatLines(lines: readonly RecordedLine[]): string {
   return lines.map((line) => `${visibleJson(JSON.stringify(line))}\n`).join("");
 }
@@ -84,7 +84,7 @@ function grant(line: RecordedLine): string {
 
 const UNITS: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3600, d: 86400, w: 604800 };
 
-/** The moment that `--since` means. Pure. @throws AppError USAGE */
+/** The time that `--since` means. Pure. @throws AppError USAGE */
 export function parseSince(text: string, now: Date): Date {
   if (/^(?:\d+(?:\.\d+)?[smhdw])+$/.test(text)) {
     let seconds = 0;

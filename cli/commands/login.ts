@@ -1,4 +1,4 @@
-/** `krew-wasm login`: keeps credentials for a registry where docker and podman find them. */
+/** `krew-wasm login`: stores credentials for a registry where docker and podman find them. */
 
 import { Command } from "@commander-js/extra-typings";
 import { checkLogin, storeLogin } from "../../registry/oci/credentials/store_login.ts";
@@ -43,7 +43,7 @@ Examples:
         });
       }
       const username = options.username ?? ask(context, `User name for ${registry}: `).trim();
-      // RFC 7617: the first colon ends the name.
+      // RFC 7617: the name ends at the first colon.
       if (username === "" || /[:\u0000-\u001f]/.test(username)) {
         throw new AppError("USAGE", `"${printable(username, 100)}" is not a user name`);
       }

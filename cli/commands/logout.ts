@@ -1,4 +1,4 @@
-/** `krew-wasm logout`: forgets the credentials for a registry. */
+/** `krew-wasm logout`: deletes the credentials for a registry. */
 
 import { Command } from "@commander-js/extra-typings";
 import { removeLogin } from "../../registry/oci/credentials/store_login.ts";

@@ -1,4 +1,4 @@
-/** `krew-wasm outdated`: which plugins have a newer version. */
+/** `krew-wasm outdated`: lists plugins with a newer version. */
 
 import { Command, Option } from "@commander-js/extra-typings";
 import { checkUpdate, type Update } from "../../registry/install/find_updates.ts";
@@ -13,7 +13,7 @@ import { installedPlugins } from "../selected_plugins.ts";
 import { availableText, tellUnseen, versionText, wayOut, whyNot } from "../install/update_words.ts";
 import { AppError } from "../../runtime/base/errors.ts";
 
-/** How many plugins are asked about at a time. */
+/** How many plugins are checked at once. */
 export const CHECKS_AT_ONCE = 8;
 
 /** The command. */

@@ -1,4 +1,4 @@
-/** `krew-wasm index`: where plugins are found by name. */
+/** `krew-wasm index`: manages the indexes that map names to references. */
 
 import { Command, Option } from "@commander-js/extra-typings";
 import { parseManifest } from "../../registry/oci/manifest.ts";
@@ -180,7 +180,7 @@ Examples:
       const text = formatIndexDocument({
         plugins: [...before.filter(({ name }) => !names.has(name)), ...built],
       });
-      parseIndexDocument(text, "What was given"); // two of one name
+      parseIndexDocument(text, "What was given"); // check for duplicate names
       context.stdout(text);
     });
 }

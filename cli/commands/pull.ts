@@ -1,4 +1,4 @@
-/** `krew-wasm pull`: from a reference to an installed plugin. */
+/** `krew-wasm pull`: installs the plugin of a reference. */
 
 import { Command, Option } from "@commander-js/extra-typings";
 import type { RegistryClient } from "../../registry/oci/registry_client.ts";
@@ -62,7 +62,7 @@ Examples:
       }
       checkStore(context.layout());
       const installer = openInstaller(context, options);
-      // What is misspelt, not there, or offered by nobody, is told before anything is done, and before a registry is asked.
+      // Report wrong flags, files and names before any change and before any request to a registry.
       const flags = await grantsOf(options, context);
       await installer.check();
       const wanted = await resolveAll(texts, options, installer.client, context);
@@ -96,16 +96,16 @@ Examples:
     });
 }
 
-/** A plugin to install: what an argument of the command line means. */
+/** A plugin to install, from one argument of the command line. */
 interface Wanted {
   readonly reference: Reference;
-  /** The name that an index gives it. */
+  /** The plugin's name in an index. */
   readonly name: string | undefined;
-  /** A bare name that was taken for a repository of docker.io, as there is no index to look it up in. */
+  /** A bare name, read as a repository of docker.io because there is no index. */
   readonly bare?: string | undefined;
 }
 
-/** A name that no registry knows may have been meant for an index. */
+/** Adds a hint to an error about a bare name: perhaps the user meant a name of an index. */
 function withoutIndex(error: unknown, name: string): unknown {
   if (!(error instanceof AppError) || !error.code.startsWith("REGISTRY_")) return error;
   if (isFile(name)) return ofFile(error, name);
@@ -132,7 +132,7 @@ function isFile(path: string): boolean {
   }
 }
 
-/** A file is no reference; where there is one of that name, it was meant. */
+/** Adds a hint to an error about a reference: a file of that name exists. */
 function ofFile({ code, message, cause }: AppError, path: string): AppError {
   return new AppError(code, message, {
     hint: `"${printable(path, 100)}" is a file: krew-wasm run runs it, krew-wasm push publishes it`,
@@ -140,7 +140,7 @@ function ofFile({ code, message, cause }: AppError, path: string): AppError {
   });
 }
 
-/** References as they are; a bare name is looked up in the indexes, where any was added. */
+/** Parses references, and looks bare names up in the indexes, if there are any. */
 async function resolveAll(
   texts: readonly string[],
   options: {

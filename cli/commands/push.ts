@@ -1,4 +1,4 @@
-/** `krew-wasm push`: from a file to a reference. */
+/** `krew-wasm push`: publishes a file under a reference. */
 
 import { Command, Option } from "@commander-js/extra-typings";
 import {
@@ -29,7 +29,7 @@ import { readFile, readTextFile } from "../terminal/read_file.ts";
 
 const collect = (value: string, before: string[] | undefined): string[] => [...(before ?? []), value];
 
-/** The most a plugin.yaml, a wish or a key may have, in bytes. */
+/** Maximum size of a plugin.yaml, a wish or a key. Bytes. */
 const MAX_YAML = 1 << 20;
 
 /** The command. */
@@ -121,7 +121,7 @@ Examples:
       ];
       const layer = await pushBlob(client, reference, artifact.layer, { mountFrom, progress: progress.show })
         .finally(progress.end);
-      // The config is smaller than the request to mount it.
+      // Upload the config, because a request to mount it would be larger.
       await pushBlob(client, reference, artifact.config);
       let digest = "";
       for (const target of targets) {
@@ -185,7 +185,7 @@ function readWasm(path: string): Uint8Array<ArrayBuffer> {
   );
 }
 
-/** A wish as the annotation's text; one that nobody could read is not pushed. @throws AppError USAGE */
+/** The text of the annotation for a wish. Checks that krew-wasm can read it. @throws AppError USAGE */
 function checkWish(grants: unknown, file: string, context: Context): string {
   const object = typeof grants === "object" && grants !== null && !Array.isArray(grants);
   const text = JSON.stringify(object ? { version: WISH_VERSION, ...grants } : grants);
@@ -222,7 +222,7 @@ async function describeErrors<T>(path: string, work: () => Promise<T>): Promise<
   }
 }
 
-/** The `plugin.yaml` that is named, or lies beside the plugin. */
+/** Reads the named `plugin.yaml`, or the one beside the plugin. */
 async function readMetadata(
   path: string,
   named: string | undefined,
@@ -253,7 +253,7 @@ async function parseYamlFile(path: string): Promise<unknown> {
   }
 }
 
-/** `NAME=TEXT`, each. @throws AppError USAGE */
+/** Parses flags of the form `NAME=TEXT`. @throws AppError USAGE */
 function parseAnnotations(flags: readonly string[]): Record<string, string> {
   return Object.fromEntries(flags.map((flag) => {
     const at = flag.indexOf("=");
@@ -266,7 +266,7 @@ function parseAnnotations(flags: readonly string[]): Record<string, string> {
   }));
 }
 
-/** Now; or what `SOURCE_DATE_EPOCH` says (reproducible-builds.org), in seconds. @throws AppError USAGE */
+/** The current time, or `SOURCE_DATE_EPOCH` in seconds (reproducible-builds.org). @throws AppError USAGE */
 function createdAt({ env, now }: Context): Date {
   const epoch = env("SOURCE_DATE_EPOCH");
   if (epoch === undefined || epoch === "") return now();
@@ -276,7 +276,7 @@ function createdAt({ env, now }: Context): Date {
   return new Date(Number(epoch) * 1000);
 }
 
-/** The repositories of the registry from which the same WebAssembly is installed. */
+/** Repositories of the same registry that hold the same WebAssembly, according to receipts. */
 function repositoriesWith(
   context: Context,
   { layer }: Artifact,
@@ -289,6 +289,6 @@ function repositoriesWith(
       .filter((one) => one.registry === registry && one.repository !== repository)
       .map((one) => one.repository);
   } catch {
-    return []; // only a shortcut
+    return []; // mounting is only an optimization
   }
 }

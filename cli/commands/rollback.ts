@@ -1,4 +1,4 @@
-/** `krew-wasm rollback`: back to an earlier version. */
+/** `krew-wasm rollback`: returns to an earlier version. */
 
 import { Command } from "@commander-js/extra-typings";
 import { rollbackPlugin } from "../../registry/store/commit.ts";

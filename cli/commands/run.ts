@@ -1,4 +1,4 @@
-/** `krew-wasm run`: runs an installed plugin, or a file that is not. */
+/** `krew-wasm run`: runs an installed plugin, or a file that is not installed. */
 
 import { Command } from "@commander-js/extra-typings";
 import { AppError } from "../../runtime/base/errors.ts";
@@ -72,14 +72,14 @@ async function runName(
   });
 }
 
-/** A file's bytes, and what the policy says of it, which is asked before any of them is read. @throws AppError */
+/** Asks the policy about a file, then reads its bytes. @throws AppError */
 async function readGoverned(path: string, context: Context) {
   using file = ProgramFile.open(path);
   const rules = await governed({ file: file.path }, context.layout(), context.policyPath);
   return { bytes: file.read(), rules };
 }
 
-/** Compiles a file and runs it; nothing is kept. */
+/** Compiles a file and runs it. Stores nothing. */
 async function runFile(
   path: string,
   args: readonly string[],

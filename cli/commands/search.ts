@@ -1,4 +1,4 @@
-/** `krew-wasm search`: plugins that indexes offer. */
+/** `krew-wasm search`: finds plugins in the indexes. */
 
 import { Command, Option } from "@commander-js/extra-typings";
 import { type Offer, searchOffers } from "../../registry/fleet/index_file.ts";
@@ -39,12 +39,12 @@ export function searchCommand(context: Context, exit: Exit) {
       context.stdout(await formatOffers(offers, installed, options.output));
       if (offers.length === 0) {
         if (options.output === undefined) context.stderr("Nothing found\n");
-        exit.code = 1; // as grep does
+        exit.code = 1; // like grep
       }
     });
 }
 
-/** What was found, as text. JSON and YAML hold `{"plugins": [...]}`, documented in docs/output.md. */
+/** The result as text. JSON and YAML hold `{"plugins": [...]}`, documented in docs/output.md. */
 async function formatOffers(
   offers: readonly Offer[],
   installed: ReadonlySet<string>,

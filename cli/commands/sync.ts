@@ -1,4 +1,4 @@
-/** `krew-wasm sync`: makes this machine what a lock file says. */
+/** `krew-wasm sync`: makes this machine match a lock file. */
 
 import { Command } from "@commander-js/extra-typings";
 import { type LockedPlugin, MAX_LOCK, parseLock, planSync } from "../../registry/fleet/lockfile.ts";
@@ -106,7 +106,7 @@ Examples:
         if (step.kind === "extra") {
           const [removal] = await removePlugins(layout, [step.name], notice);
           const { error } = removal ?? {};
-          // Removed by another process since: it is gone, as was wanted.
+          // Another process removed it, which is the wanted result.
           if (error && !(error instanceof AppError && error.code === "NOT_INSTALLED")) throw error;
         } else if (step.kind === "change") {
           const { plugin, installed } = step;
@@ -140,7 +140,7 @@ Examples:
     });
 }
 
-/** Names of what the policies of now don't let run: it has to be verified again, whatever the lock file says. */
+/** Names of plugins that the current policies refuse. They must be verified again, even if the lock file matches. */
 async function refusedPlugins(context: Context, receipts: readonly Receipt[]): Promise<ReadonlySet<string>> {
   const refused = new Set<string>();
   for (const policy of await readPolicies(context)) {
@@ -150,15 +150,15 @@ async function refusedPlugins(context: Context, receipts: readonly Receipt[]): P
   return refused;
 }
 
-/** Whether a receipt is of something else than was planned with. */
+/** Whether a receipt differs from the planned one. */
 function isAnother(receipt: Receipt, planned: Receipt): boolean {
   return receipt.manifestDigest !== planned.manifestDigest || receipt.reference !== planned.reference ||
     receipt.source.kind !== planned.source.kind;
 }
 
 /**
- * Whether another process replaced a plugin, or removed it, since it was looked at: what is only to be changed then has to be
- * installed. `change` hands on a receipt that is another.
+ * Whether another process replaced or removed a plugin since it was planned. `sync` then installs it instead of changing
+ * it. `change` passes a different receipt to `other`.
  */
 async function overtaken(change: (other: (receipt: Receipt) => Receipt) => Promise<void>): Promise<boolean> {
   let replaced = false;
@@ -181,7 +181,7 @@ const DONE: Readonly<Record<string, string>> = {
   remove: "Removed",
 };
 
-/** A step as what follows "Would", a line with its end. Pure. */
+/** Describes a step as a line that follows "Would". Pure. */
 function describeStep({ step, changes }: GrantedStep): string {
   const words = changesInWords(changes);
   switch (step.kind) {

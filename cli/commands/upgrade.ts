@@ -1,4 +1,4 @@
-/** `krew-wasm upgrade`: newer versions of what is installed. */
+/** `krew-wasm upgrade`: installs newer versions. */
 
 import { Command } from "@commander-js/extra-typings";
 import { parseReference } from "../../registry/oci/mirrored_reference.ts";
@@ -118,7 +118,7 @@ Examples:
     });
 }
 
-/** Asks the registry, unless it is known already that what it has could not be verified. */
+/** Asks the registry for an update, unless a policy refuses the plugin already. */
 async function checkAllowedUpdate(installer: Installer, receipt: Receipt): Promise<Update> {
   try {
     await installer.checkFor({ reference: parseReference(receipt.reference), earlier: receipt.signatures });
@@ -129,7 +129,7 @@ async function checkAllowedUpdate(installer: Installer, receipt: Receipt): Promi
   return await checkUpdate(installer.client, receipt, false);
 }
 
-/** Going over to a tag takes what it stands for, whatever was known of it. */
+/** With `--to`, a moved tag counts as an available update. */
 function toTag(update: Update, to: string | undefined): Update {
   return to !== undefined && update.status === "moved" ? { ...update, status: "available" } : update;
 }

@@ -1,4 +1,4 @@
-/** `krew-wasm version`: what this is and what it is made of. */
+/** `krew-wasm version`: the versions of krew-wasm, Deno and V8. */
 
 import { Command, Option } from "@commander-js/extra-typings";
 import { VERSION } from "../../runtime/base/version.ts";
@@ -22,7 +22,7 @@ export function versionCommand(context: Context) {
     });
 }
 
-/** The version and what it is made of, in a line. */
+/** The versions in one line. */
 export function versionText(): string {
   const { deno, v8 } = Deno.version;
   return `krew-wasm ${VERSION} (${PLATFORM}, Deno ${deno}, V8 ${v8})`;

@@ -1,14 +1,14 @@
-/** How much address space the process may take (`ulimit -v`), of which V8 reserves more than most limits leave. */
+/** Checks the limit of address space (`ulimit -v`). V8 reserves more than most limits leave. */
 
 import type { Finding } from "../../registry/fleet/store_checks.ts";
 
 /**
- * With less, V8 may end the process before krew-wasm's first line: it reserves 32 GiB of addresses, which cost no memory,
- * where chance leads it. Measured with Deno 2.6: up to 33 GiB it always does, up to 45 GiB sometimes. Bytes.
+ * With less, V8 may end the process before krew-wasm's first line. V8 reserves 32 GiB of addresses (not memory) at a
+ * random place. Measured with Deno 2.6: it always fails up to 33 GiB, and sometimes up to 45 GiB. Bytes.
  */
 const ENOUGH = 64 * 2 ** 30;
 
-/** A warning where the limit is low; nothing otherwise. */
+/** Returns a warning if the limit is low. */
 export function examineAddressSpace(): Finding[] {
   const limit = readLimit();
   if (limit >= ENOUGH) return [];
@@ -22,7 +22,7 @@ export function examineAddressSpace(): Finding[] {
   }];
 }
 
-/** The limit of this process, which a child has too: Deno itself does not tell. Infinity where there is none. Bytes. */
+/** The limit of this process in bytes, or Infinity. Asks a child process, which inherits it, because Deno has no API. */
 function readLimit(): number {
   if (Deno.build.os === "windows") return Infinity;
   try {

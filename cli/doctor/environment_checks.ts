@@ -1,4 +1,4 @@
-/** What around the store has to be right: PATH, kubectl, registries, the cluster. */
+/** Checks outside of the store: PATH, kubectl, registries, the cluster. */
 
 import { type Finding, linkFileName } from "../../registry/fleet/store_checks.ts";
 import { parseReference } from "../../registry/oci/mirrored_reference.ts";
@@ -18,10 +18,10 @@ import { allOf } from "../each_plugin.ts";
 import { shadowOf } from "../install/on_path.ts";
 import { readPolicies } from "../install/verify_option.ts";
 
-/** Longest wait for a registry, a cluster, kubectl. Milliseconds. */
+/** Timeout for a registry, a cluster or kubectl. Milliseconds. */
 const PATIENCE = 10_000;
 
-/** Whether the administrator lets the plugins run, and the policies can be read at all; nothing where there are none. */
+/** Checks that the policies can be read and let the plugins run. Returns nothing without policies. */
 export async function examinePolicy(context: Context, receipts: readonly Receipt[]): Promise<Finding[]> {
   let policies: Awaited<ReturnType<typeof readPolicies>>;
   try {
@@ -51,17 +51,17 @@ async function examineOne(policy: Policy, receipts: readonly Receipt[]): Promise
   return [{ check: "policy", level: "ok", message: `${policy.path} lets all plugins run` }];
 }
 
-/** Why a policy does not let a plugin run; undefined where it does. */
+/** The reason why a policy refuses a plugin, or undefined. */
 export async function whyRefused(policy: Policy, receipt: Receipt): Promise<AppError | undefined> {
   try {
     return (await judge(policy, receipt)).refused;
   } catch (error) {
-    if (error instanceof AppError) return error; // a key that is not there any more
+    if (error instanceof AppError) return error; // such as a key file that was removed
     throw error;
   }
 }
 
-/** Plugins that a policy refuses for what is not known of them: pulled again they may run. */
+/** Plugins that a policy refuses because of missing information. They may run after another pull. */
 export async function curable(context: Context, receipts: readonly Receipt[]): Promise<Receipt[]> {
   const found = new Set<Receipt>();
   for (const policy of await readPolicies(context).catch(() => [])) {
@@ -74,7 +74,7 @@ export async function curable(context: Context, receipts: readonly Receipt[]): P
   return [...found];
 }
 
-/** Whether kubectl would find the plugins, and not others of their names. */
+/** Checks that kubectl finds the plugins, and no other file of the same name first. */
 export function examinePath(context: Context, layout: Layout, receipts: readonly Receipt[]): Finding[] {
   if (receipts.length === 0) return [];
   const hint = pathHint(layout.bin, context.env);
@@ -108,7 +108,7 @@ export function examinePath(context: Context, layout: Layout, receipts: readonly
     : [{ check: "PATH", level: "ok", message: `${layout.bin} is on PATH, and nothing shadows a plugin` }];
 }
 
-/** kubectl's version, and whether it lists the plugins. */
+/** Checks kubectl's version, and that kubectl lists the plugins. */
 export async function examineKubectl(layout: Layout, receipts: readonly Receipt[]): Promise<Finding[]> {
   const check = "kubectl";
   const silent: Finding = {
@@ -126,7 +126,7 @@ export async function examineKubectl(layout: Layout, receipts: readonly Receipt[
   try {
     const { clientVersion } = JSON.parse(version) as { clientVersion?: { gitVersion?: unknown } };
     if (typeof clientVersion?.gitVersion === "string") text = printable(clientVersion.gitVersion, 60);
-  } catch { /* said as it is */ }
+  } catch { /* not JSON: the version stays unknown */ }
   const [, major = "", minor = ""] = /^v(\d+)\.(\d+)/.exec(text) ?? [];
   if (Number(major) === 1 && Number(minor) < 12) {
     return [{
@@ -140,7 +140,7 @@ export async function examineKubectl(layout: Layout, receipts: readonly Receipt[
   if (list === TOO_SLOW) return [silent];
   const listed = new Set((list ?? "").split("\n").map((line) => hostPath(line.trim())));
   const lost = receipts.filter(({ name }) =>
-    !listed.has(`${layout.bin}/${linkFileName(name)}`) && exists(layout.receipt(name)) // not removed meanwhile
+    !listed.has(`${layout.bin}/${linkFileName(name)}`) && exists(layout.receipt(name)) // skip a plugin removed meanwhile
   );
   if (lost.length > 0) {
     return [{
@@ -161,7 +161,7 @@ export async function examineKubectl(layout: Layout, receipts: readonly Receipt[
 
 const TOO_SLOW = Symbol("too slow");
 
-/** What kubectl says; undefined where there is none. */
+/** kubectl's output, or undefined without kubectl. */
 async function run(args: string[]): Promise<string | typeof TOO_SLOW | undefined> {
   const signal = AbortSignal.timeout(PATIENCE);
   try {
@@ -178,7 +178,7 @@ async function run(args: string[]): Promise<string | typeof TOO_SLOW | undefined
   }
 }
 
-/** Whether the registries that plugins came from answer: one question each. */
+/** Checks with one request each that the plugins' registries answer. */
 export async function examineRegistries(
   client: RegistryClient,
   receipts: readonly Receipt[],
@@ -188,7 +188,7 @@ export async function examineRegistries(
     try {
       const { registry } = parseReference(receipt.reference);
       if (registry !== "bundle.invalid" && !byHost.has(registry)) byHost.set(registry, receipt);
-    } catch { /* a bundle's own */ }
+    } catch { /* a reference that only a bundle has */ }
   }
   return await allOf([...byHost], 8, async ([registry, receipt]): Promise<Finding> => {
     const check = "registry";
@@ -203,7 +203,7 @@ export async function examineRegistries(
   });
 }
 
-/** Whether the cluster of the current context answers, asked as a plugin would ask it. */
+/** Checks that the current context's cluster answers, on the same path as a plugin's request. */
 export async function examineCluster(context: Context): Promise<Finding[]> {
   const check = "cluster";
   const { openCluster } = await import("../../runtime/kube/open_cluster.ts");

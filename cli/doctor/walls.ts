@@ -1,4 +1,4 @@
-/** The walls around a plugin, as far as this system has them (docs/security.md). */
+/** Which of the walls of docs/security.md this system supports. */
 
 import type { Finding } from "../../registry/fleet/store_checks.ts";
 import { AppError } from "../../runtime/base/errors.ts";
@@ -8,24 +8,24 @@ import { kernelSupport } from "../../runtime/sandbox/kernel/support.ts";
 import type { Context } from "../context.ts";
 import { readPolicies } from "../install/verify_option.ts";
 
-/** How much of each wall stands. */
+/** How far each wall is available. */
 export interface Walls {
   readonly sandbox: Standing;
-  /** Deno's. */
+  /** Process permissions, by Deno. */
   readonly permissions: Standing;
-  /** Landlock and seccomp. */
+  /** Kernel restrictions, by Landlock and seccomp. */
   readonly kernel: Standing;
 }
 
-/** The walls of this system, and the version of its Landlock, 0 for none. */
+/** The walls of this system, and the version of Landlock (0 without Landlock). */
 export function wallsHere(): { readonly walls: Walls; readonly landlock: number } {
   const { standing, landlock } = kernelSupport();
-  // Deno gives files up by path only where they were allowed by path (scripts/compile.ts).
+  // Deno can revoke a path only if the build allowed that path (scripts/compile.ts).
   const permissions = Deno.build.standalone && Deno.build.os !== "windows" ? "full" : "partial";
   return { walls: { sandbox: "full", permissions, kernel: standing }, landlock };
 }
 
-/** Which walls hold plugins here, and whether that is what is asked for. */
+/** Reports which walls this system has, and whether the required ones are among them. */
 export async function examineWalls(context: Context): Promise<Finding[]> {
   const check = "walls";
   const { standing, landlock, why } = kernelSupport();
@@ -61,7 +61,7 @@ async function policyThatRequires(context: Context): Promise<string | undefined>
     const [administrator] = await readPolicies(context);
     return administrator?.walls === "kernel" ? administrator.path : undefined;
   } catch (error) {
-    if (error instanceof AppError) return undefined; // told by who looks at policies
+    if (error instanceof AppError) return undefined; // the check of the policies reports it
     throw error;
   }
 }

@@ -1,6 +1,6 @@
 /**
- * What a change of grants gives and takes: what a lock file, a bundle or a rollback would change is shown as this. Grants are
- * compared by what they say, not by how they are shown. Pure.
+ * The effect of a change of grants, for lock files, bundles and rollbacks. Compares the grants themselves, not their
+ * words. Pure.
  */
 
 import { DEFAULT_MAX_MEMORY, type Grants, isCredentialVariable, LEAST } from "../../runtime/grants/grants.ts";
@@ -10,28 +10,28 @@ import { printable } from "../../runtime/base/text.ts";
 import { cells, formatMemory, type GrantRow, grantRows } from "./grant_words.ts";
 import { formatWholeTable } from "../terminal/output.ts";
 
-/** See the file's comment. */
+/** The effect of a change of grants. */
 export interface GrantChanges {
-  /** What the plugin may do more, denials that are lifted among it: nothing of it is to happen without a person's word. */
+  /** New rights, including removed denials. They need the user's consent. */
   readonly given: readonly GrantRow[];
-  /** What holds from then on where more held before, new denials among it. */
+  /** Restrictions: grants narrower than before, and new denials. */
   readonly held: readonly GrantRow[];
-  /** What it may not do any more. */
+  /** Removed rights. */
   readonly taken: readonly GrantRow[];
 }
 
-/** One thing that grants say. */
+/** One statement of the grants. */
 interface Item {
-  /** The same for the same thing only. */
+  /** Identifies the statement. */
   readonly key: string;
   readonly row: GrantRow;
-  /** Whether it is more than grants that don't say it. */
+  /** Whether it is a right that `before`, which lacks it, does not cover. */
   readonly isMoreThan: (before: Grants) => boolean;
-  /** What is to be told when it is said no more. */
+  /** What its removal means: new rights, removed rights, or nothing. */
   readonly whenGone: (after: Grants) => "given" | "taken" | undefined;
 }
 
-/** What changes from one to the other. `before`: what every plugin has, for a new one. */
+/** Compares grants. For a new plugin, `before` is what every plugin has. */
 export function grantChanges(before: Grants, after: Grants, home: string): GrantChanges {
   const [old, now] = [itemsOf(before, home), itemsOf(after, home)];
   const changes = { given: [] as GrantRow[], held: [] as GrantRow[], taken: [] as GrantRow[] };
@@ -46,7 +46,7 @@ export function grantChanges(before: Grants, after: Grants, home: string): Grant
   return changes;
 }
 
-/** The same in words, to follow what is done: `, grant: …, hold to: …, take back: …`; empty where nothing changes. */
+/** The changes in words, to append to a sentence: `, grant: …, hold to: …, take back: …`. Empty without changes. */
 export function changesInWords({ given, held, taken }: GrantChanges): string {
   const words = (rows: readonly GrantRow[]) =>
     rows.map((row) => printable(cells(row)[1], Infinity)).join("; ");
@@ -54,7 +54,7 @@ export function changesInWords({ given, held, taken }: GrantChanges): string {
     .map(([verb, rows]) => rows.length > 0 ? `, ${verb}: ${words(rows)}` : "").join("");
 }
 
-/** A table of what is given, with what is risky marked. */
+/** A table of new rights, with risks marked. */
 export function givenTable(title: string, { given }: GrantChanges): string {
   return `${printable(title, 500)}\n${formatWholeTable(["GRANT", "MAY", "RISK"], given.map(cells))}`;
 }
@@ -69,7 +69,7 @@ const never = () => false;
 const taken = () => "taken" as const;
 const untold = () => undefined;
 
-/** The row of a kind that grants have which say one thing beside what every plugin has. */
+/** The row of the given kind for grants that differ from every plugin's in one field. */
 function rowOf(kind: string, part: Partial<Grants>, home: string): GrantRow {
   return grantRows({ ...LEAST, ...part }, home).find((row) => row.kind === kind)!;
 }
@@ -78,13 +78,13 @@ function ownRow(kind: string, what: string): GrantRow {
   return { kind, what, risk: "", flag: "" };
 }
 
-/** A rule in one spelling: the same fields in the same order. */
+/** A rule in canonical form: the same fields in the same order. */
 function ruleKey(rule: ClusterRule): string {
   const { verbs, apiGroups, resources, resourceNames, namespaces, nonResourceURLs } = rule;
   return JSON.stringify([verbs, apiGroups, resources, resourceNames, namespaces, nonResourceURLs]);
 }
 
-/** What each field of grants says: a field that is not here would be given without a word. */
+/** The statements of all fields. A field missing here would be granted silently. */
 const ITEMS: { readonly [Field in keyof Grants]: (grants: Grants, home: string) => Item[] } = {
   files: ({ files }, home) =>
     files.map((file) => {
@@ -92,7 +92,7 @@ const ITEMS: { readonly [Field in keyof Grants]: (grants: Grants, home: string) 
       return {
         key: `file ${JSON.stringify([host, guest, write, real])}`,
         row: rowOf("files", { files: [file] }, home),
-        // To read what it could change is less.
+        // Read access is less than the write access it had.
         isMoreThan: (before) =>
           !before.files.some((one) =>
             one.host === host && one.guest === guest && one.real === real && (one.write || !write)

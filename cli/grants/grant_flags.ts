@@ -13,15 +13,15 @@ import { readTextFile } from "../terminal/read_file.ts";
 
 const collect = (value: string, before: string[] | undefined): string[] => [...(before ?? []), value];
 
-/** No file of rules that a person wrote is larger. Bytes. */
+/** Maximum size of a file of rules. Bytes. */
 const MAX_RULES = 1 << 20;
 
-/** As a type of its own, since commander wants one that an index can reach. */
+/** A type alias, not an interface, because commander needs an index signature. */
 type Flags = { [Name in keyof GrantFlags]: GrantFlags[Name] } & { prompt?: boolean };
 
 type Option = readonly [flags: string, description: string, repeatable?: typeof collect];
 
-// deno-fmt-ignore -- one line each
+// deno-fmt-ignore -- one flag a line
 const OPTIONS: readonly Option[] = [
   ["--allow-read <path>", "let the plugin read a file or directory; HOST::GUEST maps it (repeatable)", collect],
   ["--allow-write <path>", "let the plugin read and change a file or directory (repeatable)", collect],
@@ -52,7 +52,7 @@ const OPTIONS: readonly Option[] = [
 export function withGrantFlags<A extends unknown[], O extends {}, G extends {}>(
   command: Command<A, O, G>,
 ): Command<A, O & Flags, G> {
-  // Not a chain of calls: the type that commander infers for one of this length takes the compiler minutes.
+  // A loop instead of a chain of calls: inferring the type of such a chain takes the compiler minutes.
   const plain = command as unknown as {
     option(flags: string, description: string, parse?: typeof collect): void;
   };
@@ -61,7 +61,7 @@ export function withGrantFlags<A extends unknown[], O extends {}, G extends {}>(
 }
 
 /**
- * What the flags as parsed ask for: paths made absolute, with where they lead now; rules read.
+ * Converts parsed flags to a change of grants. Makes paths absolute, resolves their links, and reads files of rules.
  *
  * @throws AppError GRANT_INVALID, FILE_UNREADABLE
  */
@@ -71,7 +71,7 @@ export async function grantsOf(flags: GrantFlags, context: Context): Promise<Gra
     readRules: (path) => readYaml(absolutePath(path, context)),
   });
   const resolved = resolveChange(change);
-  // A link may be another's than the person's who names it: what is granted is said.
+  // Someone else may have made the link, so show where it leads.
   for (const { host, real = host } of resolved.files) {
     if (real !== host) context.stderr(`${printable(host, 300)} leads to ${printable(real, 300)}\n`);
   }
@@ -82,7 +82,7 @@ export async function grantsOf(flags: GrantFlags, context: Context): Promise<Gra
   return resolved;
 }
 
-/** Whether any of the flags asks for something. */
+/** Whether any grant flag is set. */
 export function isChange(flags: GrantFlags): boolean {
   return Object.entries(flags).some(([name, value]) =>
     /^(allow|deny)[A-Z]|^maxMemory$/.test(name) && value !== undefined

@@ -1,4 +1,4 @@
-/** Grants in words: lines of a table, sentences, and the flags that would give them. Pure. */
+/** Grants in words: rows of a table, sentences, and flags. Pure. */
 
 import {
   DEFAULT_DESCRIPTORS,
@@ -12,21 +12,21 @@ import { isRoot, isWithin, pathBelow } from "../../runtime/base/host_path.ts";
 import { type ClusterGrant, type ClusterRule, parseRuleWord } from "../../runtime/kube/allow/rules.ts";
 import { isRightToLeft, shownValue } from "../../runtime/sandbox/question.ts";
 
-/** One thing that is granted beyond the least, or denied. */
+/** One grant beyond those of every plugin, or one denial. */
 export interface GrantRow {
   /** `files`, `environment`, `cluster`, … */
   readonly kind: string;
   /** `read /etc/hosts` */
   readonly what: string;
-  /** Why to think twice; empty where there is no reason. */
+  /** The risk in words; empty without one. */
   readonly risk: string;
-  /** The flag that gives it and nothing else, as typed; undefined where none does. */
+  /** The flag that grants exactly this, as typed; undefined if there is none. */
   readonly flag: string | undefined;
-  /** The rule of the cluster that it is, where it is one. */
+  /** The cluster rule, if it is one. */
   readonly rule?: ClusterRule;
 }
 
-/** Places below $HOME whose content is worth stealing, or runs later, in lower case. */
+/** Paths below $HOME with credentials, or with files that run later. Lower case. */
 const SENSITIVE = [
   ...[".ssh", ".aws", ".azure", ".gnupg", ".kube", ".docker", ".netrc", ".git-credentials", ".gitconfig"],
   ...[".npmrc", ".pypirc", ".cargo", ".m2", ".gem", ".terraform.d", ".vault-token", ".password-store"],
@@ -47,26 +47,26 @@ const SENSITIVE = [
     "appdata",
   ],
 ];
-/** Files that shells read when they start. Below $HOME. */
+/** Startup files of shells, below $HOME. */
 const SHELL_FILE = /^\.(?:bash|zsh|profile|login|xprofile|xsession)\w*(?:\/|$)/;
 const SYSTEM = /^\/(?:etc|root|boot|proc|sys|dev|usr|bin|sbin|lib|var|run|opt)?(?:\/|$)/;
-/** The same of Windows, on whatever drive. */
+/** The same for Windows, on any drive. */
 const WINDOWS_SYSTEM = /^[a-z]:\/(?:windows|program files(?: \(x86\))?|programdata|\$\w+)(?:\/|$)/i;
 
-/** Whether credentials are kept at a path, or below it. */
+/** Whether a path holds credentials, itself or deeper down. */
 function holdsCredentials(path: string, home: string): boolean {
   if (isRoot(path) || isWithin(home, path)) return true;
   return isSensitive(pathBelow(path, home) ?? "");
 }
 
-/** Whether a path below $HOME is a sensitive place, lies in one, or holds one. */
+/** Whether a path below $HOME is a sensitive place, is inside of one, or contains one. */
 function isSensitive(below: string): boolean {
   const path = below.toLowerCase();
   return SHELL_FILE.test(path) ||
     path !== "" && SENSITIVE.some((place) => isWithin(path, place) || isWithin(place, path));
 }
 
-/** Why access to a path is risky; empty for none. `home` is the user's, absolute. */
+/** The risk of access to a path; empty without one. `home` is the user's home directory, absolute. */
 export function pathRisk(
   path: string,
   write: boolean,
@@ -76,7 +76,7 @@ export function pathRisk(
   return placeRisk(path, write, home, windows) || (write ? "it can change and delete what is there" : "");
 }
 
-/** What makes a place worth a warning of its own; empty for any other. */
+/** The specific risk of a sensitive place; empty for other paths. */
 function placeRisk(
   path: string,
   write: boolean,
@@ -98,20 +98,20 @@ function placeRisk(
   return "";
 }
 
-/** Why a grant of files is risky, by its name or by where it leads; empty for none. */
+/** The risk of a grant of files, by its path or its target; empty without one. */
 function fileRisk({ host, write, real = host }: FileGrant, home: string): string {
   return placeRisk(host, write, home) || pathRisk(real, write, home);
 }
 
 const READING = new Set(["get", "list", "watch"]);
-/** Verbs by which a user gets rights that they do not have. */
+/** Verbs that escalate the user's own rights. */
 const MORE_RIGHTS = new Set(["impersonate", "escalate", "bind", "approve", "sign"]);
-/** Resources that say who may do what. */
+/** Resources that define access rights. */
 const RIGHTS = /^(?:cluster)?role(?:binding)?s$/;
-/** Subresources that lead into what runs, or out of Kubernetes' own rules. */
+/** Subresources that reach into running containers, or bypass Kubernetes' rules. */
 const INSIDE = /\/(?:exec|attach|portforward|proxy|token|ephemeralcontainers)$/;
 
-/** Why a rule is risky, all reasons; empty for none. */
+/** All risks of a rule; empty without one. */
 export function ruleRisk(rule: ClusterRule): string {
   const { verbs, resources = [] } = rule;
   const all = (list: readonly string[] | undefined) => list?.includes("*") ?? false;
@@ -130,18 +130,18 @@ export function ruleRisk(rule: ClusterRule): string {
   return reasons.join("; ");
 }
 
-/** Whether a rule changes one of those resources. */
+/** Whether a rule may change one of these resources. */
 function changes(verbs: readonly string[], resources: readonly string[], which: RegExp): boolean {
   return verbs.some((verb) => !READING.has(verb)) &&
     resources.some((name) => name === "*" || which.test(name));
 }
 
-/** Words, those in quotes that could be read as more than one. */
+/** Joins words, and quotes those that could be read as several. */
 function listed(words: readonly string[]): string {
   return words.map((word) => /^[\w.:*/@+-]+$/.test(word) ? word : quoted(word)).join(", ");
 }
 
-/** A path, in quotes where what stands beside it in a row could be taken for a part of it. */
+/** A path, in quotes if its row could be misread. */
 function quotedPath(path: string): string {
   return /[\s"]/.test(path) || isRightToLeft(path) ? quoted(path) : path;
 }
@@ -173,7 +173,7 @@ export function ruleInWords(rule: ClusterRule): string {
   return `${doing} ${things}${of}${named}${where}`;
 }
 
-/** The flag of a rule; undefined where none says just that. */
+/** The flag that grants exactly this rule; undefined if there is none. */
 function ruleFlag(rule: ClusterRule, flag: string): string | undefined {
   const word = ruleWords(rule);
   const read = parseRuleWord(word)?.flatMap(singleRules) ?? [];
@@ -183,7 +183,7 @@ function ruleFlag(rule: ClusterRule, flag: string): string | undefined {
     : undefined;
 }
 
-/** A rule as one of each of its resources and names, as text: what is written in another way may say the same. */
+/** Expands a rule to one text for each resource and name, so that two spellings of one rule compare equal. */
 function singleRules(rule: ClusterRule): string[] {
   const {
     verbs,
@@ -216,7 +216,7 @@ function ruleWords(rule: ClusterRule): string {
   return `${verbs.join(",")}:${words.join(",")}${namespaces ? `@${namespaces.join(",")}` : ""}`;
 }
 
-/** What is granted beyond the least, and what is denied, one row each. */
+/** One row for each grant beyond those of every plugin, and for each denial. */
 export function grantRows(grants: Grants, home: string): GrantRow[] {
   const rows: GrantRow[] = [];
   const { files, env, cluster, limits, deny } = grants;
@@ -311,7 +311,7 @@ export function grantRows(grants: Grants, home: string): GrantRow[] {
   return rows;
 }
 
-/** The rows of what a plugin may do in the end: without what is granted and denied. */
+/** The rows in effect: without grants that a denial cancels. */
 export function effectiveRows(grants: Grants, home: string): GrantRow[] {
   const { env, cluster } = grants.deny;
   return grantRows(effectiveGrants(grants), home).filter(({ kind }) =>
@@ -324,7 +324,7 @@ export function cells({ kind, what, risk }: GrantRow): [string, string, string] 
   return [kind, kind === "denied" ? `never ${what}` : what, risk === "" ? "-" : `! ${risk}`];
 }
 
-/** Bytes as memory is counted: `512 MiB`. */
+/** Bytes in binary units: `512 MiB`. */
 export function formatMemory(bytes: number): string {
   for (const [unit, size] of [["GiB", 2 ** 30], ["MiB", 2 ** 20], ["KiB", 2 ** 10]] as const) {
     if (bytes >= size) return `${Number((bytes / size).toFixed(1))} ${unit}`;
@@ -332,26 +332,26 @@ export function formatMemory(bytes: number): string {
   return `${bytes} B`;
 }
 
-/** Rows that the other grants don't have. */
+/** Rows of `grants` that the other grants lack. */
 export function moreRows(rows: readonly GrantRow[], than: readonly GrantRow[]): GrantRow[] {
-  // Whether it is a directory is no other grant.
+  // A grant of a file and of a directory at the same path count as one.
   const identity = ({ flag, rule, what }: GrantRow) =>
     flag?.replace(/\/(?=$|::)/, "") ?? JSON.stringify([what, rule]);
   const known = new Set(than.map(identity));
   return rows.filter((row) => !known.has(identity(row)));
 }
 
-/** What the administrator says of a plugin beside the bounds that its grants are within already. */
+/** The administrator's further rules for a plugin. Its grants are within the limits already. */
 export interface AdministratorView {
-  /** The file. */
+  /** Path of the policy. */
   readonly path: string;
-  /** What each request has to be within. */
+  /** The limit for each request. */
   readonly cluster: ClusterGrant;
-  /** Why it does not run at all. */
+  /** The reason why the plugin does not run at all. */
   readonly refused: string | undefined;
 }
 
-/** What a plugin can do, in sentences, a paragraph a subject: for who has a minute. */
+/** Explains in sentences what a plugin can do, one paragraph a subject. */
 export function explainGrants(
   granted: Grants,
   own: string,

@@ -1,4 +1,4 @@
-/** What a lock file grants, shown before it is given: the rest of `sync` sees grants only as a person agreed to them. */
+/** Shows the grants of a lock file and asks for consent. The rest of `sync` sees only agreed grants. */
 
 import type { SyncStep } from "../../registry/fleet/lockfile.ts";
 import { formatReference } from "../../registry/oci/mirrored_reference.ts";
@@ -13,7 +13,7 @@ import { administratorOf, judge } from "../../runtime/policy/verdict.ts";
 import type { Context } from "../context.ts";
 import { givenTable, type GrantChanges, grantChanges } from "./grant_changes.ts";
 
-/** A step of `sync`, with the grants that it ends with. */
+/** A step of `sync`, with the resulting grants. */
 export interface GrantedStep {
   readonly step: SyncStep;
   readonly grants: Grants;
@@ -22,7 +22,7 @@ export interface GrantedStep {
 
 const NO_CHANGES: GrantChanges = { given: [], held: [], taken: [] };
 
-/** The steps with what each grants, within the administrator's bounds. @throws AppError POLICY_INVALID */
+/** Adds to each step its grants, within the administrator's limits. @throws AppError POLICY_INVALID */
 export async function grantedSteps(context: Context, steps: readonly SyncStep[]): Promise<GrantedStep[]> {
   const home = homeDirectory(context.env);
   const policy = await readPolicy(context.policyPath, home);
@@ -36,7 +36,7 @@ export async function grantedSteps(context: Context, steps: readonly SyncStep[])
       digest: plugin.digest,
     };
     const installed = step.kind === "install" ? undefined : step.installed;
-    // What is let in at all is told when it comes to it.
+    // The installation reports plugins that the policy refuses.
     const administrator = administratorOf(await judge(policy, arriving), home);
     const before = installed && (step.kind === "change" || isSamePublisher(installed, arriving))
       ? installed.grants
@@ -47,18 +47,18 @@ export async function grantedSteps(context: Context, steps: readonly SyncStep[])
   }));
 }
 
-/** How a person is asked. */
+/** Options of the question. */
 export interface ConfirmOptions {
   /** The file's name, for messages. */
   readonly shown: string;
-  /** The command line said yes. */
+  /** The command line has `--yes`. */
   readonly agreed: boolean;
-  /** Nothing but failures is to be told: nobody is asked. */
+  /** Print failures only, and do not ask. */
   readonly quiet: boolean;
 }
 
 /**
- * Shows what is given, and asks. What nobody agrees to ends the command before anything is done.
+ * Shows new rights and asks. Without consent, the command ends before it changes anything.
  *
  * @throws AppError GRANTS_UNCONFIRMED; Interrupted
  */

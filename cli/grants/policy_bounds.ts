@@ -1,4 +1,4 @@
-/** What the administrator's policy leaves of the grants of a plugin that is installed or changed. */
+/** Limits the grants of a plugin to the administrator's policy, when it is installed or changed. */
 
 import type { Grants } from "../../runtime/grants/grants.ts";
 import { readPolicy } from "../../runtime/policy/policy.ts";
@@ -9,13 +9,13 @@ import { administratorOf, judge } from "../../runtime/policy/verdict.ts";
 import type { Context } from "../context.ts";
 import { grantRows, moreRows } from "./grant_words.ts";
 
-/** Takes from grants what is above the bounds, and says so. */
+/** Removes grants above the limits, and reports them. */
 export type Limit = (grants: Grants) => Grants;
 
 /**
- * The bounds of a plugin.
+ * The limits of a plugin.
  *
- * @param refusing whether one that the policy does not let in is an error
+ * @param refusing whether a plugin that the policy refuses is an error
  * @throws AppError POLICY_INVALID, POLICY_REFUSED
  */
 export async function limitFor(context: Context, plugin: Provenance, refusing = true): Promise<Limit> {

@@ -1,4 +1,4 @@
-/** What a publisher wishes for: shown as a table, asked about at a terminal, taken by nobody silently. */
+/** Handles a publisher's wish: shows it as a table and asks at the terminal. Nothing is granted silently. */
 
 import type { Arriving, DecideGrants } from "../../registry/install/install.ts";
 import {
@@ -32,24 +32,24 @@ import type { Context } from "../context.ts";
 import { cells, type GrantRow, grantRows, moreRows } from "./grant_words.ts";
 import { formatWholeTable } from "../terminal/output.ts";
 
-/** What becomes of a wish: granted, left out, or left out with everything else; without one a person is asked. */
+/** How to handle a wish: grant it, ignore it, or grant nothing at all. Without a mode, krew-wasm asks. */
 export type WishMode = "wished" | "default" | "none";
 
 /** The values of `--grants`. */
 export const WISH_MODES: readonly WishMode[] = ["wished", "default", "none"];
 
-/** How wishes are decided. */
+/** Options for deciding on wishes. */
 export interface WishOptions {
   readonly layout: Layout;
   readonly mode: WishMode | undefined;
-  /** What the command line says, which holds in any case. */
+  /** Flags of the command line, which always apply. */
   readonly flags: GrantChange;
   readonly prompt: boolean;
 }
 
 /**
- * Decides the grants of an installation. What was granted to an earlier version of the same publisher stays; what a
- * newer one wishes for beyond what its predecessor did is asked about.
+ * Decides the grants of an installation. Grants of an earlier version of the same publisher stay. If the new version
+ * wishes for more than the earlier one did, krew-wasm asks.
  */
 export function decideGrants(context: Context, options: WishOptions): DecideGrants {
   return async (plugin, replaced) => {
@@ -79,7 +79,7 @@ async function unbounded(
   );
   if (mode === "none") return changeGrants(NOTHING, flags);
   const same = replaced !== undefined && isSamePublisher(replaced, plugin);
-  // Of the same repository as far as a bundle says: what a person gave to the one is not the other's without a word.
+  // Only a bundle says that both versions are of one repository, so the new one inherits nothing silently.
   const claims = replaced !== undefined && !same && repositoryOf(replaced) === repositoryOf(plugin);
   const base = same
     ? replaced.grants
@@ -98,7 +98,7 @@ async function unbounded(
   return changeGrants(decided, flags);
 }
 
-/** What a person took from a plugin, and nothing that was given to it beyond what every plugin has. */
+/** Keeps the user's restrictions and drops grants beyond those of every plugin. */
 function restrictionsOf(grants: Grants, wish: Wish | undefined, home: string): Grants {
   const { cluster, limits } = startingGrants(wish);
   const least: Bounds = {
@@ -119,9 +119,9 @@ function restrictionsOf(grants: Grants, wish: Wish | undefined, home: string): G
 interface Case {
   readonly base: Grants;
   readonly wish: Wish | undefined;
-  /** What the version that is replaced may do, where it is not known to be of the same publisher. */
+  /** Grants of the replaced version, if its publisher may be another. */
   readonly kept: Grants | undefined;
-  /** What the version before wished for, and was answered. */
+  /** The wish of the earlier version, which the user has answered. */
   readonly earlier: Wish | undefined;
   readonly fresh: boolean;
   readonly reference: string;
@@ -135,13 +135,13 @@ async function decide(context: Context, { mode, prompt }: WishOptions, at: Case)
     context.stderr(formatWish(reference, wish, "is granted", grantRows(wished, home)));
     return wished;
   }
-  // Looked at before it is shown, so that what is agreed to is what was shown.
+  // Resolve paths before showing them, so that the user agrees to exactly what is shown.
   const before = kept ?? base;
   const wished = resolveGrants(wish ? wishedGrants(before, wish) : before, before);
   const missing = moreRows(grantRows(wished, home), grantRows(base, home));
   const answered = earlier === undefined ? [] : grantRows(wishedGrants(base, earlier), home);
   const asked = moreRows(missing, answered);
-  // At the first time the whole of it is shown, what it gets in any case too.
+  // The first time, show the whole wish, including grants that need no consent.
   const shown = fresh ? [...moreRows(grantRows(base, home), missing), ...missing] : asked;
   if (shown.length === 0 || mode === "default" && asked.length === 0) return base;
   const title = kept
@@ -167,7 +167,7 @@ async function decide(context: Context, { mode, prompt }: WishOptions, at: Case)
   }
 }
 
-/** The table of a wish, for people. What comes from the publisher is made safe to print. Pure. */
+/** The table of a wish. The publisher's text is made safe to print. Pure. */
 function formatWish(
   reference: string,
   wish: Wish | undefined,
@@ -180,7 +180,7 @@ function formatWish(
   }`;
 }
 
-/** Asks about all rows, or each; `last`: others were shown before them. Returns those that are granted. @throws Interrupted */
+/** Asks about all rows or each. `last`: other rows were shown before. Returns the granted rows. @throws Interrupted */
 function askAbout(terminal: Terminal, rows: readonly GrantRow[], last: boolean): GrantRow[] {
   using dialog = Dialog.open(terminal);
   if (!dialog) return [];
@@ -202,7 +202,7 @@ function askAbout(terminal: Terminal, rows: readonly GrantRow[], last: boolean):
   });
 }
 
-/** Grants with those rows more. */
+/** Adds the rows to the grants. */
 async function withRows(base: Grants, rows: readonly GrantRow[]): Promise<Grants> {
   const flags: Record<string, unknown> = {};
   for (const { flag, rule } of rows) {
@@ -235,12 +235,12 @@ function readWish(
   }
 }
 
-/** The wish of what is installed: its manifest is kept as it was pulled. */
+/** The wish of an installed plugin, from its stored manifest. */
 function earlierWish(layout: Layout, receipt: Receipt, home: string): Wish | undefined {
   try {
     const text = Deno.readTextFileSync(layout.blob(receipt.manifestDigest));
     return readWish(parseManifest(text, receipt.reference).annotations, home, () => {});
   } catch {
-    return undefined; // of before manifests were kept: all of the new one is asked about
+    return undefined; // an old store has no manifest: ask about the whole new wish
   }
 }

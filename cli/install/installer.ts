@@ -1,4 +1,4 @@
-/** What the commands that install share: pull, upgrade, sync, bundle load. */
+/** Shared by the commands that install: pull, upgrade, sync, bundle load. */
 
 import type { RegistryClient } from "../../registry/oci/registry_client.ts";
 import { type InstallOptions, installPlugin } from "../../registry/install/install.ts";
@@ -19,25 +19,25 @@ import {
   verification,
 } from "./verify_option.ts";
 
-/** What differs from one installation to the next. */
+/** Options of one installation. */
 export type InstallRequest =
   & Pick<InstallOptions, "reference" | "force" | "grants">
   & Partial<
     Pick<InstallOptions, "name" | "pin" | "pinnedIndex" | "pinnedBlob" | "keep" | "client" | "upgrades">
   >
-  /** Who signed the version that is replaced, where this one has to be by the same. */
+  /** Signatures of the replaced version, if the new version needs the same signer. */
   & {
     readonly earlier?: readonly Signature[] | undefined;
-    /** Where its signatures are, if not in the registry. */
+    /** The source of signatures, if it is not the registry. */
     readonly signatures?: SignatureSource;
   };
 
-/** Installs, one plugin after another, and shows how it goes. */
+/** Installs one plugin after another and shows the progress. */
 export interface Installer {
   readonly client: RegistryClient;
-  /** Reads policies, keys and trust root, before anything is asked of a registry. @throws AppError TRUST_INVALID, POLICY_INVALID, USAGE */
+  /** Reads policies, keys and trust root, before any request. @throws AppError TRUST_INVALID, POLICY_INVALID, USAGE */
   check(): Promise<void>;
-  /** The same, as far as it is about one plugin. @throws AppError */
+  /** The same for one plugin. @throws AppError */
   checkFor(request: Pick<InstallRequest, "reference" | "earlier">): Promise<void>;
   install(request: InstallRequest): Promise<Receipt>;
 }
@@ -90,7 +90,7 @@ export function openInstaller(
         verify: checkSignatures,
         ...request,
         grants: async (plugin, replaced) => {
-          // Loaded while the plugin is on its way.
+          // Load it while the plugin downloads.
           compiler().catch(() => {});
           before = replaced?.signatures.at(-1);
           return typeof grants === "function"

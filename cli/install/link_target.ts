@@ -1,11 +1,11 @@
-/** What `bin/krew-wasm` leads to. */
+/** Chooses the target of the link `bin/krew-wasm`. */
 
 import { delimiter } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { LinkTarget } from "../../registry/store/links.ts";
 import { hostPath, realPath } from "../../runtime/base/host_path.ts";
 
-/** What a link of this process's making starts. `bin` is the store's, whose own link is nothing to lead to. */
+/** The target for new links. Ignores the store's own link in `bin`. */
 export function linkTarget(env: (name: string) => string | undefined, bin: string): LinkTarget {
   if (Deno.build.standalone) {
     return { kind: "binary", path: stablePath(hostPath(Deno.execPath()), env("PATH") ?? "", bin) };
@@ -18,8 +18,8 @@ export function linkTarget(env: (name: string) => string | undefined, bin: strin
 }
 
 /**
- * The name by which a binary is found on PATH, where it is: a package manager keeps that one at each upgrade, whereas the
- * real path has a version in it.
+ * The binary's path on PATH, if it is there. A package manager keeps that path at each upgrade, but the real path may
+ * contain a version.
  */
 export function stablePath(binary: string, path: string, bin: string): string {
   const file = Deno.build.os === "windows" ? "krew-wasm.exe" : "krew-wasm";

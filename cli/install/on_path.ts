@@ -1,4 +1,4 @@
-/** Which file kubectl finds for a plugin: the first of its name on PATH. */
+/** Finds the file that kubectl runs for a plugin: the first of its name on PATH. */
 
 import { delimiter } from "node:path";
 import { linkFileName } from "../../registry/fleet/store_checks.ts";
@@ -6,7 +6,7 @@ import { hostPath, realPath } from "../../runtime/base/host_path.ts";
 import type { Layout } from "../../runtime/store/layout.ts";
 import type { Context } from "../context.ts";
 
-/** Another file than the plugin's link, which comes before it on PATH; undefined where there is none. */
+/** A file of the plugin's name that comes before the plugin's link on PATH, or undefined. */
 export function shadowOf({ env }: Pick<Context, "env">, { bin }: Layout, name: string): string | undefined {
   const file = linkFileName(name);
   const directory = (env("PATH") ?? "").split(delimiter)

@@ -1,4 +1,4 @@
-/** What the commands that talk to registries share. */
+/** Shared by the commands that use registries. */
 
 import { Option } from "@commander-js/extra-typings";
 import { type Hosts, RegistryClient } from "../../registry/oci/registry_client.ts";
@@ -13,7 +13,7 @@ export function plainHttpOption() {
   return new Option("--plain-http", "speak HTTP with a registry that is not on this machine");
 }
 
-/** A client that traces, and tells on stderr what the user waits for. */
+/** A registry client that traces, and reports waits on stderr. */
 export function openRegistry(
   context: Context,
   { plainHttp = false, quiet = false }: { plainHttp?: boolean | undefined; quiet?: boolean | undefined },
@@ -24,7 +24,7 @@ export function openRegistry(
   const hosts: Hosts = openHosts(layout.root, {
     ...outside,
     readFile(path) {
-      // Where another user's registries.yaml leads, credentials would go. It is read before all that it names.
+      // Another user's registries.yaml could redirect credentials, so check its owner before reading it.
       if (path === registriesFile(layout.root)) checkStore(layout);
       return outside.readFile(path);
     },
@@ -47,7 +47,7 @@ export function openRegistry(
   return client;
 }
 
-/** Shows transfers on stderr; nothing when quiet. */
+/** Shows transfers on stderr, unless quiet. */
 export function openProgress(context: Context, quiet: boolean, doing?: string): Progress {
   if (quiet) return { show: () => {}, end: () => {} };
   return makeProgress({

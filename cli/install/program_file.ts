@@ -1,15 +1,15 @@
-/** A file that is run uninstalled. The path that policies judge and the bytes that run are of one open file. */
+/** A file that runs without being installed. The path for policies and the bytes to run come from one open file. */
 
 import { realPath } from "../../runtime/base/host_path.ts";
 import { tooLarge, unreadable } from "../terminal/read_file.ts";
 
-/** The largest plugin there is, as for registries; a JavaScript engine reads no larger one. Bytes. */
+/** Maximum size of a plugin, as for registries: the limit of JavaScript engines. Bytes. */
 const MAX_FILE = 1 << 30;
 const PIECE = 1 << 20;
 
-/** See the file's comment. */
+/** An open file to run. */
 export class ProgramFile implements Disposable {
-  /** Where the file is, absolute and free of links. Of a pipe it is the name by which the process has it. */
+  /** The file's real path. For a pipe, the process's name for it, such as `/proc/42/fd/63`. */
   readonly path: string;
   #named: string;
   #file: Deno.FsFile;
@@ -20,7 +20,7 @@ export class ProgramFile implements Disposable {
     this.#file = file;
   }
 
-  /** Opens a file, or a pipe as a shell's `<(…)` hands it over. @throws AppError FILE_UNREADABLE */
+  /** Opens a file, or a pipe such as a shell's `<(…)`. @throws AppError FILE_UNREADABLE */
   static open(path: string): ProgramFile {
     let file: Deno.FsFile | undefined;
     try {
@@ -38,11 +38,11 @@ export class ProgramFile implements Disposable {
     }
   }
 
-  /** All of its bytes, once. @throws AppError FILE_UNREADABLE */
+  /** Reads all bytes. Can be called once. @throws AppError FILE_UNREADABLE */
   read(): Uint8Array<ArrayBuffer> {
     try {
       const { size } = this.#file.statSync();
-      // One byte more than there should be tells the end, too.
+      // Room for one byte more than expected shows the end of the file.
       let bytes = new Uint8Array(size + 1);
       let filled = 0;
       for (;;) {
@@ -66,7 +66,7 @@ export class ProgramFile implements Disposable {
   }
 }
 
-/** The real path of a file; of one that has none, what a shell's `<(…)` hands over, by its directory's. */
+/** The real path of a file. A pipe of a shell's `<(…)` has none, so resolve its directory only. */
 function whereIs(path: string): string {
   try {
     return realPath(path);
@@ -76,7 +76,7 @@ function whereIs(path: string): string {
   }
 }
 
-/** Whether an open file is the one at a path; where the system does not tell files apart, it is taken to be. */
+/** Whether an open file is the one at a path. True if the system gives files no identity. */
 function isAt(file: Deno.FsFile, path: string): boolean {
   const here = file.statSync();
   let there: Deno.FileInfo;

@@ -1,4 +1,4 @@
-/** The indexes as commands use them: looked at anew, with the cached copy where a registry is down. */
+/** Updates the indexes for a command. If a registry is down, the cached copy stays. */
 
 import type { RegistryClient } from "../../registry/oci/registry_client.ts";
 import {
@@ -18,7 +18,7 @@ import { printable } from "../../runtime/base/text.ts";
 import type { Context } from "../context.ts";
 import { allOf } from "../each_plugin.ts";
 
-/** The indexes that were added, or the one that is named. @throws AppError INDEX_UNKNOWN */
+/** All added indexes, or the named one. @throws AppError INDEX_UNKNOWN */
 export function addedIndexes(context: Context, only: string | undefined): StoredIndex[] {
   const layout = context.layout();
   checkStore(layout);
@@ -30,7 +30,7 @@ export function addedIndexes(context: Context, only: string | undefined): Stored
   return found;
 }
 
-/** Each index as its registry has it now; one that can't be had is as it was, and told. */
+/** Fetches each index. If that fails, it warns and keeps the cached copy. */
 export async function freshIndexes(
   context: Context,
   client: RegistryClient,
@@ -57,13 +57,13 @@ export async function freshIndexes(
   });
 }
 
-/** Whether a word can only be a plugin's name, where there are indexes to look it up in. */
+/** Whether a word has the form of a name to look up in the indexes. */
 export function isIndexName(text: string): boolean {
   return /^[a-z0-9]+([-_][a-z0-9]+)*$/.test(text) && text !== "localhost";
 }
 
 /**
- * What an index offers under a name. Two that offer different things: the user is asked, and without a terminal told.
+ * Looks a name up in the indexes. If two indexes differ, it asks the user. Without a terminal it is an error.
  *
  * @throws AppError INDEX_UNKNOWN, NAME_AMBIGUOUS
  */
@@ -98,7 +98,7 @@ export function chooseOffer(
   }
 }
 
-/** Asks until a number is given. @throws AppError NAME_AMBIGUOUS when there is no answer; Interrupted */
+/** Asks until the user enters a number. @throws AppError NAME_AMBIGUOUS without an answer; Interrupted */
 function askWhich(terminal: Terminal, name: string, offers: readonly Offer[]): Offer {
   using dialog = Dialog.open(terminal);
   dialog?.say([

@@ -1,4 +1,4 @@
-/** What an installation prints: the plugin, how to call it, and how to put bin/ on PATH. */
+/** Reports an installation: the plugin, how to call it, and how to put bin/ on PATH. */
 
 import { delimiter } from "node:path";
 import { effectiveGrants } from "../../runtime/grants/grants.ts";
@@ -14,10 +14,10 @@ import { shadowOf } from "./on_path.ts";
 import { formatSize } from "../terminal/output.ts";
 import { describeSignature } from "./verify_option.ts";
 
-/** Tells what was installed, and how it is called. */
+/** Prints the installed plugin and how to call it. */
 export function tellInstalled(context: Context, layout: Layout, receipt: Receipt): void {
   const call = nameOfLink(linkName(receipt.name));
-  // Without bin/ on PATH there is a hint that puts it before all others.
+  // Without bin/ on PATH, the other hint puts bin/ first.
   const other = pathHint(layout.bin, context.env) === undefined
     ? shadowOf(context, layout, receipt.name)
     : undefined;
@@ -36,7 +36,7 @@ export function tellInstalled(context: Context, layout: Layout, receipt: Receipt
   );
 }
 
-/** Tells that a plugin is run at Tab; nothing where it is not, or `before`, what it took the place of, was too. */
+/** A line that says that the plugin runs at Tab. Empty if it does not, or if the replaced plugin `before` did too. */
 export function completionLine(receipt: Receipt, before?: Receipt): string {
   const completes = (one: Receipt | undefined) =>
     one?.completion !== undefined && effectiveGrants(one.grants).completion;
@@ -45,7 +45,7 @@ export function completionLine(receipt: Receipt, before?: Receipt): string {
     : "";
 }
 
-/** How to put bin/ on PATH, where it is not: the exact line for the user's shell. Pure. */
+/** The exact line for the user's shell that puts bin/ on PATH, or undefined if it is there. Pure. */
 export function pathHint(bin: string, env: (name: string) => string | undefined): string | undefined {
   const entries = (env("PATH") ?? "").split(delimiter).map(hostPath);
   if (entries.some((entry) => entry.replace(/(?<=.)\/+$/, "") === hostPath(bin))) return undefined;

@@ -7,7 +7,7 @@ import { formatError } from "../../runtime/run/error_report.ts";
 import { lowerFirst, printable } from "../../runtime/base/text.ts";
 import type { Context } from "../context.ts";
 
-/** A version for people: its own name, or the begin of its digest. */
+/** A version for people: its name, or a digest prefix. */
 export function versionText(
   { version, manifestDigest }: Pick<Receipt, "version" | "manifestDigest">,
 ): string {
@@ -19,7 +19,7 @@ export function shortDigest(digest: string): string {
   return digest.slice(0, "sha256:".length + 12);
 }
 
-/** What there is, in one cell. */
+/** The update in one cell of a table. */
 export function availableText(update: Update): string {
   switch (update.status) {
     case "available":
@@ -35,7 +35,7 @@ export function availableText(update: Update): string {
   }
 }
 
-/** Why a plugin is not upgraded, as a sentence; undefined where there is nothing to say. */
+/** A sentence that says why a plugin is not upgraded, or undefined. */
 export function whyNot(
   { name, reference }: Pick<Receipt, "name" | "reference">,
   update: Update,
@@ -63,9 +63,9 @@ export function whyNot(
 }
 
 /**
- * Tells that there may be newer versions than could be seen.
+ * Warns that newer versions may exist that krew-wasm could not see.
  *
- * @returns whether that is a failure; of a registry that lists no tags at all it is how things are
+ * @returns whether that is a failure; false for a registry that never lists tags
  */
 export function tellUnseen(
   { stderr }: Pick<Context, "stderr">,
@@ -83,7 +83,7 @@ export function tellUnseen(
   return true;
 }
 
-/** The way out of {@linkcode whyNot}. */
+/** The hint for {@linkcode whyNot}. */
 export function wayOut(
   { name, reference }: Pick<Receipt, "name" | "reference">,
   update: Update,

@@ -1,4 +1,4 @@
-/** Whose signature an installation asks for: the command line, the administrator's and the user's policy. */
+/** The signatures that an installation requires: by `--verify`, the administrator's policy and the user's policy. */
 
 import type { FetchedManifest } from "../../registry/oci/registry_client.ts";
 import { formatReference, type Reference } from "../../registry/oci/mirrored_reference.ts";
@@ -39,16 +39,16 @@ export function trustRootOption() {
   );
 }
 
-/** How a trust root's file is read. */
+/** Options for reading a trust root's file. */
 const TRUST_ROOT: ReadOptions = { action: "read the trust root", code: "TRUST_INVALID" };
 
-/** What asks for signatures. */
+/** Options that require signatures. */
 export interface VerifyOptions {
-  /** Of the command line, {@linkcode signersOf}. */
+  /** `--verify`; see {@linkcode signersOf}. */
   readonly verify?: (() => readonly Signer[]) | undefined;
-  /** The user's trust root, of the command line: for what the user asks for. */
+  /** `--trust-root`, for the user's own requirements. */
   readonly trustRoot?: string | undefined;
-  /** Signatures of the version that is replaced: the last has to be by whom this one is, too. */
+  /** Signatures of the replaced version. The new version needs the signer of the last one. */
   readonly earlier?: readonly Signature[] | undefined;
 }
 
@@ -59,11 +59,11 @@ export function signersOf(verify: readonly string[] | undefined): VerifyOptions[
 }
 
 /**
- * What an installation calls with a manifest, before anything of it is downloaded: all that ask for a signature have to
- * be content, and so have the policies. Answers with the signatures. Policies, keys and trust roots are read here, before a
- * registry is asked for anything.
+ * Prepares the verification of an installation. Reads policies, keys and trust roots now, before any request to a registry.
+ * The installer calls the result with the manifest, before it downloads more. It returns the signatures once every
+ * requirement and both policies are satisfied.
  *
- * @throws AppError TRUST_INVALID, POLICY_INVALID, POLICY_REFUSED, USAGE; what is handed back SIGNATURE_…, REGISTRY_…
+ * @throws AppError TRUST_INVALID, POLICY_INVALID, POLICY_REFUSED, USAGE; the returned function SIGNATURE_…, REGISTRY_…
  */
 export async function verification(
   context: Context,
@@ -73,7 +73,7 @@ export async function verification(
 ): Promise<(reference: Reference, manifest: FetchedManifest) => Promise<readonly Signature[]>> {
   const surroundings = await readSurroundings(context, options);
   const { administrator, user } = surroundings;
-  // What is let in by nobody is not asked for.
+  // Refuse a forbidden reference before any request.
   checkAllowed(administrator, subjectOf(reference));
   const verify = verifierOf(source);
   const asked = await verify(requirementsIn(surroundings, subjectOf(reference), options));
@@ -87,7 +87,7 @@ export async function verification(
     };
     const refused = await refusal(plugin);
     if (refused === undefined) return plugin.signatures;
-    // What nobody vouches for may be let in as what it is, by a rule that asks for a signature of its own.
+    // A plugin without proven origin may match a rule for bundles or mirrors, which may require its own signature.
     const other = unvouchedSubject(plugin);
     const more = other ? await (await verify(policyRequirements(surroundings, other)))(pinned, manifest) : [];
     if (more.length === 0) throw refused;
@@ -98,7 +98,7 @@ export async function verification(
   };
 }
 
-/** Verifies by all of some requirements, whose keys and roots are read when it is made. */
+/** Makes a verifier for all requirements. Reads their keys and roots when it is made. */
 function verifierOf(source: SignatureSource) {
   return async (requirements: readonly Requirement[]) => {
     if (requirements.length === 0) return () => Promise.resolve([] as Signature[]);
@@ -108,7 +108,7 @@ function verifierOf(source: SignatureSource) {
       const found: Signature[] = [];
       for (const verifier of verifiers) {
         const signature = await verifier(source, reference, manifest);
-        // The narrowest is asked last, and is the last that the receipt keeps.
+        // The narrowest requirement comes last, so its signature is the receipt's last.
         const twin = found.findIndex((one) => JSON.stringify(one) === JSON.stringify(signature));
         if (twin >= 0) found.splice(twin, 1);
         found.push(signature);
@@ -118,13 +118,13 @@ function verifierOf(source: SignatureSource) {
   };
 }
 
-/** What requirements are made of. */
+/** The sources of requirements. */
 interface Surroundings {
   readonly administrator: Policy | undefined;
   readonly user: Policy | undefined;
-  /** The root for what the administrator asks for. */
+  /** The trust root for the administrator's requirements. */
   readonly administratorsRoot: TrustRoot | undefined;
-  /** The root for what the user asks for. */
+  /** The trust root for the user's requirements. */
   readonly usersRoot: TrustRoot | undefined;
 }
 
@@ -154,8 +154,7 @@ export async function readPolicies(
 }
 
 /**
- * Reads all that says who has to have signed, whatever it will be asked of: what is wrong with it is told before a
- * registry is asked for anything, and once for all plugins.
+ * Reads policies, keys and trust roots for all plugins. Reports their errors once, before any request to a registry.
  *
  * @throws AppError TRUST_INVALID, POLICY_INVALID, USAGE
  */
@@ -168,7 +167,7 @@ export async function checkVerification(context: Context, options: VerifyOptions
   });
 }
 
-/** All that has to hold for a reference. @throws AppError TRUST_INVALID, POLICY_INVALID, USAGE */
+/** All requirements for a reference. @throws AppError TRUST_INVALID, POLICY_INVALID, USAGE */
 export async function requirementsFor(
   context: Context,
   reference: Reference,
@@ -197,8 +196,8 @@ function requirementsIn(
 }
 
 /**
- * What the policies ask for: each by its own trust root. What the user's own files or options say of trust does not count for
- * the administrator's rules.
+ * The requirements of both policies, each with its own trust root. The user's files and options do not change trust in the
+ * administrator's rules.
  */
 function policyRequirements(
   { administrator, user, administratorsRoot, usersRoot }: Surroundings,
@@ -221,7 +220,7 @@ function policyRequirements(
   return requirements;
 }
 
-/** Who signed, for people. Pure. */
+/** The signer in words. Pure. */
 export function describeSignature(signature: Signature): string {
   return signature.kind === "key"
     ? `the key ${signature.key}`

@@ -4,7 +4,7 @@ import { AppError } from "../../runtime/base/errors.ts";
 import { Interrupted } from "../../runtime/sandbox/prompt.ts";
 import type { Output } from "./output.ts";
 
-/** All of stdin as text, without the line's end; at most 64 KiB. @throws AppError USAGE */
+/** Reads stdin as text of at most 64 KiB, without the final newline. @throws AppError USAGE */
 export async function readStdin(): Promise<string> {
   const decoder = new TextDecoder();
   let text = "";
@@ -15,9 +15,9 @@ export async function readStdin(): Promise<string> {
   return text.replace(/\r?\n$/, "");
 }
 
-/** Asks for a line; hidden ones are not shown while they are typed. @throws AppError USAGE where there is none; Interrupted */
+/** Asks for a line. `hidden` turns the echo off. @throws AppError USAGE without an answer; Interrupted */
 export function ask({ stderr }: Output, question: string, hidden = false): string {
-  // First: what is typed at once, or pasted, would be shown.
+  // Before the question, because the terminal would echo early input.
   if (hidden) Deno.stdin.setRaw(true);
   try {
     stderr(question);
@@ -48,7 +48,7 @@ function readLine(raw: boolean): string {
     else if (code === CTRL_D) throw broken();
     else if (code === CTRL_U) line.length = 0;
     else if (BACKSPACE.includes(code)) {
-      while (((line.pop() ?? 0) & 0xc0) === 0x80); // all bytes of one character
+      while (((line.pop() ?? 0) & 0xc0) === 0x80); // remove all bytes of one character
     } else line.push(code);
   }
   return new TextDecoder().decode(new Uint8Array(line));

@@ -1,31 +1,30 @@
 /**
- * What may come next on a command line. The shells' scripts (cli/commands/completion.ts) ask for it at each press of Tab,
- * so that there is one answer for all of them.
+ * Completes a command line. The scripts of all shells (cli/commands/completion.ts) call it at each press of Tab.
  */
 
 import type { CommandUnknownOpts, Option } from "@commander-js/extra-typings";
 
-/** A word that may come next. */
+/** A candidate for the next word. */
 export interface Candidate {
   readonly word: string;
   readonly about: string;
 }
 
-/** What may come next, and whether the shell's own completion of files may. */
+/** The candidates, and whether the shell should complete files, too. */
 export interface Completion {
   readonly candidates: readonly Candidate[];
   readonly files: boolean;
 }
 
-/** Names that are there by now. */
+/** Existing names to complete. */
 export interface KnownNames {
   readonly plugins: () => readonly Candidate[];
   readonly indexes: () => readonly Candidate[];
-  /** Plugins that indexes offer. */
+  /** Plugins in the indexes. */
   readonly offers: () => readonly Candidate[];
 }
 
-/** What a command's arguments are. */
+/** The kind of a command's arguments. */
 const ARGUMENTS: Readonly<Record<string, "plugins" | "indexes" | "offers" | "files" | "shells">> = {
   rm: "plugins",
   run: "plugins",
@@ -45,7 +44,7 @@ const ARGUMENTS: Readonly<Record<string, "plugins" | "indexes" | "offers" | "fil
   completion: "shells",
 };
 
-/** `words`: what stands behind `krew-wasm`, the last of them begun only, perhaps empty. Pure but for the names. */
+/** Completes the last of `words`, the arguments of `krew-wasm`. It may be empty. Pure, except for reading the names. */
 export function complete(
   program: CommandUnknownOpts,
   words: readonly string[],
@@ -124,8 +123,8 @@ export function complete(
 }
 
 /**
- * bash hands over `--output=js` as three words, and takes a completion for the last of them; other shells as one. `split`
- * says that the begun word was put together.
+ * Joins `--output=js`, which bash passes as three words. bash then expects a completion of the last one only; `split` says
+ * so. Other shells pass one word.
  */
 function joinEquals(words: readonly string[]): { before: string[]; begun: string; split: boolean } {
   const joined: string[] = [];
@@ -161,7 +160,7 @@ function optionOf(
   return [...command.options, ...program.options].find(({ short, long }) => short === flag || long === flag);
 }
 
-/** As the shells' scripts read it: a line a candidate, a tab and what it is; `:files` last where files may come. */
+/** Output for the shells' scripts: one candidate a line, a tab, its description. A last line `:files` asks for files. */
 export function formatCompletion({ candidates, files }: Completion): string {
   const line = (text: string) => text.replace(/[\t\r\n]+/g, " ");
   return candidates.map(({ word, about }) => `${line(word)}${about === "" ? "" : `\t${line(about)}`}\n`).join(

@@ -1,4 +1,4 @@
-/** What people and scripts read: tables, JSON, YAML, ages and sizes. Pure, but for the two writers. */
+/** Output for people and scripts: tables, JSON, YAML, ages and sizes. Pure, except for the two writers. */
 
 import { AppError } from "../../runtime/base/errors.ts";
 import { systemWords } from "../../runtime/base/file_error.ts";
@@ -12,8 +12,8 @@ export interface Output {
 }
 
 /**
- * The process's own streams, written synchronously and whole. What can't be written to stderr is lost: it changes no
- * command's result.
+ * Writes to the process's own streams, synchronously and completely. It ignores errors of stderr, because they must not
+ * change a command's result.
  *
  * @throws Deno.errors.BrokenPipe, AppError OUTPUT_FAILED
  */
@@ -50,22 +50,22 @@ interface Writer {
 /** The values of `-o`. */
 export const OUTPUT_FORMATS = ["wide", "json", "yaml", "name"] as const;
 
-/** The widest that a cell of {@linkcode formatWholeTable} gets, before its text goes on in the next line. Columns. */
+/** Maximum width of a cell of {@linkcode formatWholeTable}. Longer text wraps. Columns. */
 const WIDEST = 72;
-/** No other cell moves what stands behind others further than that. Columns. */
+/** Maximum width of a column of {@linkcode formatTable}. Longer cells overflow it. Columns. */
 const WIDEST_COLUMN = 200;
 
 /**
- * A table as kubectl prints it: columns parted by three spaces, each as wide as its widest cell, nothing behind
- * the last. Cells are made safe to print, and cut to 1,000 UTF-16 units. No rows: the header alone.
+ * A table in kubectl's format: three spaces between columns, no trailing spaces. Cells are made safe to print, and cut to
+ * 1,000 UTF-16 units. Without rows it is the header alone.
  */
 export function formatTable(header: readonly string[], rows: readonly (readonly string[])[]): string {
   return layOut(header, rows.map((row) => row.map((cell) => shownCell(cell, 1000))));
 }
 
 /**
- * A table of what somebody agrees to: as {@linkcode formatTable}, but every cell is shown whole. A long one goes on below
- * itself, so that what stands beside it stays in sight. The last column is not wrapped.
+ * A table that the user agrees to. Like {@linkcode formatTable}, but cells are complete. Long cells wrap, so that the next
+ * columns stay visible. The last column does not wrap.
  */
 export function formatWholeTable(header: readonly string[], rows: readonly (readonly string[])[]): string {
   const lines = rows.flatMap((row) => {
@@ -79,12 +79,12 @@ export function formatWholeTable(header: readonly string[], rows: readonly (read
   return layOut(header, lines);
 }
 
-/** Safe to print. Blanks in a row, which part columns, are one. */
+/** Makes text safe to print. Collapses blanks, which would look like the gap between two columns. */
 function shownCell(cell: string, limit: number): string {
   return printable(cell, limit).replace(/ {2,}/g, " ").trim() || "<none>";
 }
 
-/** Text in pieces of at most {@linkcode WIDEST} columns, between words where there are any. */
+/** Splits text into pieces of at most {@linkcode WIDEST} columns, between words if possible. */
 function wrapCell(text: string): string[] {
   const lines: string[] = [];
   let line = "";
@@ -127,7 +127,7 @@ function columns(text: string): number {
   return width;
 }
 
-/** How long ago, as kubectl prints it: `5s`, `2m30s`, `45m`, `3h20m`, `2d4h`, `40d`, `2y10d`. */
+/** An age in kubectl's format: `5s`, `2m30s`, `45m`, `3h20m`, `2d4h`, `40d`, `2y10d`. */
 export function formatAge(since: Date, now: Date): string {
   const seconds = Math.floor((now.getTime() - since.getTime()) / 1000);
   if (!Number.isFinite(seconds)) return "<unknown>";
@@ -160,17 +160,17 @@ export function formatSize(bytes: number): string {
   return `${value < 9.95 ? value.toFixed(1) : Math.round(value)} ${units[unit]}`;
 }
 
-/** Indented JSON and a final newline. What can't be seen is written as `\uXXXX`. */
+/** Indented JSON and a final newline. Invisible characters become `\uXXXX`. */
 export function formatJson(value: unknown): string {
   return `${visibleJson(JSON.stringify(value, null, 2))}\n`;
 }
 
-/** What `-o json` and `-o yaml` print of a value: all of it visible, and the same data when it is parsed. */
+/** Formats a value for `-o json` and `-o yaml`. Invisible characters are escaped; a parser reads the same data. */
 export async function formatValue(value: unknown, format: "json" | "yaml"): Promise<string> {
   return format === "json" ? formatJson(value) : await formatYaml(value);
 }
 
-/** YAML in which a text with something invisible stands between double quotes, where it has escapes. */
+/** YAML that puts text with invisible characters into double quotes, where YAML has escapes. */
 async function formatYaml(value: unknown): Promise<string> {
   const { Document, visit } = await import("yaml");
   const document = new Document(value);
@@ -178,7 +178,7 @@ async function formatYaml(value: unknown): Promise<string> {
     Scalar(_, node) {
       if (typeof node.value !== "string") return;
       const lines = node.value.split("\n");
-      // The library drops blanks of lines that hold nothing else.
+      // The library drops the blanks of blank lines.
       if (lines.every(isVisible) && (lines.length === 1 || !lines.some((line) => /^ +$/.test(line)))) return;
       node.type = "QUOTE_DOUBLE";
     },

@@ -1,37 +1,37 @@
-/** How far a download or an upload is: a bar on a terminal, a line now and then without one. */
+/** Progress of downloads and uploads: a bar on a terminal, otherwise a line now and then. */
 
 import type { Output } from "./output.ts";
 import { formatSize } from "./output.ts";
 
-/** What is known at one moment. */
+/** The state at one moment. */
 export interface ProgressState {
   /** Bytes. */
   readonly done: number;
   readonly total: number;
-  /** Bytes a second. */
+  /** Bytes per second. */
   readonly rate: number;
 }
 
-/** A transfer that is shown. */
+/** A transfer with visible progress. */
 export interface Progress {
   readonly show: (done: number, total: number) => void;
-  /** Takes the bar away; what is shown afterwards is another transfer. */
+  /** Removes the bar. The next update starts another transfer. */
   readonly end: () => void;
 }
 
-/** How a transfer is shown. */
+/** Options for showing a transfer. */
 export interface ProgressOptions {
   readonly stderr: Output["stderr"];
   readonly terminal: boolean;
-  /** Columns of the terminal. */
+  /** Width of the terminal in columns. */
   readonly columns: () => number;
-  /** Milliseconds, of any beginning. */
+  /** A clock in milliseconds. */
   readonly now: () => number;
   /** `Downloading`, `Uploading` */
   readonly doing?: string;
 }
 
-/** A transfer that is over within this many milliseconds is not shown at all. */
+/** Transfers shorter than this are not shown. Milliseconds. */
 const PATIENCE = 300;
 const REDRAW = 100;
 const LINE_EVERY = 5000;
@@ -54,7 +54,7 @@ export function makeProgress(options: ProgressOptions): Progress {
         return;
       }
       if (at - started < PATIENCE || at - drawn < (terminal ? REDRAW : LINE_EVERY)) return;
-      // What broke off and began anew counts from there. The newest second weighs most.
+      // A restarted transfer counts from its new start. The latest second weighs most.
       const passed = (at - last.at) / 1000;
       const recent = Math.max(0, done - last.done) / passed;
       const weight = rate === 0 ? 1 : 1 - Math.exp(-passed);
@@ -73,7 +73,7 @@ export function makeProgress(options: ProgressOptions): Progress {
   };
 }
 
-/** One line that fits into a terminal's width. Pure. */
+/** One line that fits the terminal's width. Pure. */
 export function formatBar(state: ProgressState, columns: number): string {
   const text = formatProgress(state);
   const room = Math.min(30, columns - text.length - 4);

@@ -1,26 +1,26 @@
-/** The file that a command is told of. */
+/** Reads a file that the user named on the command line. */
 
 import { AppError, type ErrorCode } from "../../runtime/base/errors.ts";
 import { whyNotRead } from "../../runtime/base/file_error.ts";
 import { printable } from "../../runtime/base/text.ts";
 
-/** How a file is read, and what is said where it can't be. */
+/** Options for reading a file, and for the error message. */
 export interface ReadOptions {
-  /** What was to be done with it, for the message: `Cannot <action> "<path>": …`; `read` without it. */
+  /** The verb of the message `Cannot <action> "<path>": …`. Default: `read`. */
   readonly action?: string;
-  /** The code of the error; FILE_UNREADABLE without it. */
+  /** The error's code. Default: FILE_UNREADABLE. */
   readonly code?: ErrorCode;
-  /** The most it may have, in bytes, whole MiB. */
+  /** Maximum size in bytes, a multiple of 1 MiB. */
   readonly limit?: number;
   readonly hint?: string;
 }
 
-/** Its bytes. @throws AppError FILE_UNREADABLE, or the code of `options` */
+/** Reads a file's bytes. @throws AppError FILE_UNREADABLE, or the code of `options` */
 export function readFile(path: string, options: ReadOptions = {}): Uint8Array<ArrayBuffer> {
   return read(path, options, Deno.readFileSync);
 }
 
-/** Its text. @throws AppError FILE_UNREADABLE, or the code of `options` */
+/** Reads a file's text. @throws AppError FILE_UNREADABLE, or the code of `options` */
 export function readTextFile(path: string, options: ReadOptions = {}): string {
   return read(path, options, Deno.readTextFileSync);
 }
@@ -36,12 +36,12 @@ function read<T>(path: string, options: ReadOptions, reader: (path: string) => T
   }
 }
 
-/** The words for a file of more than `limit` bytes, whole MiB. */
+/** The message for a file of more than `limit` bytes, a multiple of 1 MiB. */
 export function tooLarge(limit: number): string {
   return `it is larger than ${limit >> 20} MiB`;
 }
 
-/** The error for a file that can't be read. */
+/** The error for an unreadable file. */
 export function unreadable(
   path: string,
   error: unknown,

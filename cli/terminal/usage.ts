@@ -1,16 +1,16 @@
-/** What is wrong with a command line, and the way out, in krew-wasm's words instead of commander's. Pure. */
+/** Errors and hints for wrong usage, in krew-wasm's words instead of commander's. Pure. */
 
 import { printable } from "../../runtime/base/text.ts";
 
-/** Edits at most by which a word is taken for a misspelling. */
+/** Maximum number of edits between a misspelt word and a suggestion. */
 const MAX_EDITS = 3;
 
 /**
- * What commander says of a wrong command line, as every error of krew-wasm is shown: `error: …`, `hint: …`.
+ * Rewrites commander's message about a wrong command line in the format of krew-wasm's errors: `error: …`, `hint: …`.
  *
- * @param message commander's own, such as `error: unknown option '--nope'`
+ * @param message commander's message, such as `error: unknown option '--nope'`
  * @param path the command, such as `krew-wasm index add`
- * @param commands the names of its subcommands, aliases among them
+ * @param commands names and aliases of its subcommands
  */
 export function usageText(message: string, path: string, commands: readonly string[]): string {
   const [, text, meant] = /^error: ([^]*?)(?:\n\(Did you mean (?:one of )?([^]*)\?\))?\s*$/.exec(message) ??
@@ -45,7 +45,7 @@ export function usageText(message: string, path: string, commands: readonly stri
   return show(text!.replace(/^[a-z]/, (first) => first.toUpperCase()).replace(/\.$/, ""));
 }
 
-/** The message and the hint for a command that is none. */
+/** The message and the hint for an unknown command. */
 export function unknownCommand(
   word: string,
   path: string,
@@ -62,7 +62,7 @@ export function unknownCommand(
   ];
 }
 
-/** The words that `word` may be a misspelling of: those at the fewest edits, few enough for its length. */
+/** The words closest to `word`, if they are close enough for its length. */
 export function nearest(word: string, words: readonly string[]): string[] {
   const near = words.map((each) => ({ each, distance: edits(word, each) }))
     .filter(({ each, distance }) =>
@@ -72,7 +72,7 @@ export function nearest(word: string, words: readonly string[]): string[] {
   return near.filter(({ distance }) => distance === best).map(({ each }) => each);
 }
 
-/** Letters added, left out, changed, or swapped with their neighbour (optimal string alignment). */
+/** The edit distance with swaps of neighbours (optimal string alignment). */
 function edits(from: string, to: string): number {
   if (Math.abs(from.length - to.length) > MAX_EDITS) return Infinity;
   let before: number[] = [];
@@ -91,7 +91,7 @@ function edits(from: string, to: string): number {
   return last[to.length]!;
 }
 
-/** `--output` of `-o, --output <format>`. */
+/** The long flag: `--output` for `-o, --output <format>`. */
 function long(flags: string): string {
   return /--[\w-]+/.exec(flags)?.[0] ?? flags;
 }
