@@ -153,7 +153,7 @@ Deno.test("the least holds no credential", () => {
 
 /** What isCredentialVariable() says, as one expression. */
 const CREDENTIAL =
-  /TOKEN|SECRET|PASSW(?:OR)?D|PASSPHRASE|CREDENTIAL|API_?KEY|ACCESS_?KEY|PRIVATE_?KEY|AUTHORIZATION|COOKIE|SESSION_?(?:ID|KEY)|DATABASE_URL|CONNECTION_?STRING|(?:^|_)(?:PASS|AUTH|CREDS?)(?:_|$)|_PWD$|(?:^|_)DSN$|^AWS_.*(?:KEY|ID)|^AZURE_|^GOOGLE_.*(?:KEY|JSON)|^SSH_(?:AUTH_SOCK|AGENT_PID)$|^(?:GPG|GNUPG)|^(?:HTTPS?|ALL|FTP)_PROXY$|^NETRC$/;
+  /TOKEN|SECRET|PASSW(?:OR)?D|PASSPHRASE|CREDENTIAL|API_?KEY|ACCESS_?KEY|PRIVATE_?KEY|AUTHORIZATION|COOKIE|SESSION_?(?:ID|KEY)|DATABASE_URL|CONNECTION_?STRING|SSHPASS|(?:^|_)(?:PASS|AUTH|CREDS?|JWT)(?:_|$)|_PWD$|(?:^|_)(?:DSN|PAT)$|^(?!DESKTOP_SESSION$)(?:.*_)?SESSION$|^OP_SESSION_|^AWS_.*(?:KEY|ID)|^AZURE_|^GOOGLE_.*(?:KEY|JSON)|^SSH_(?:AUTH_SOCK|AGENT_PID)$|^(?:GPG|GNUPG)|^(?:HTTPS?|ALL|FTP)_PROXY$|^NETRC$/;
 
 Deno.test("isCredentialVariable() takes for a credential what the expression does, and nothing else", () => {
   const part = fc.constantFrom(
@@ -161,7 +161,9 @@ Deno.test("isCredentialVariable() takes for a credential what the expression doe
       .split(" "),
     ..."SESSION ID DATABASE URL CONNECTION STRING PASS AUTH CRED CREDS PWD DSN AWS AZURE GOOGLE JSON SSH"
       .split(" "),
-    ..."SOCK AGENT PID GPG GNUPG HTTP HTTPS ALL FTP NO PROXY NETRC X S _ __".split(" "),
+    ..."SOCK AGENT PID JWT PAT SSHPASS DESKTOP OP GPG GNUPG HTTP HTTPS ALL FTP NO PROXY NETRC X S _ __".split(
+      " ",
+    ),
   );
   const name = fc.tuple(fc.array(part, { maxLength: 5 }), fc.constantFrom("", "_"))
     .map(([parts, between]) => parts.join(between));
