@@ -1,4 +1,7 @@
-/** Registries that mean harm, beyond what registry_client_test.ts, manifest_test.ts, auth_challenge_test.ts and verify_test.ts hold. */
+/**
+ * Attacks by registries, in addition to registry_client_test.ts, manifest_test.ts, auth_challenge_test.ts and
+ * verify_artifact_test.ts.
+ */
 
 import assert from "node:assert/strict";
 import { AppError } from "../../runtime/base/errors.ts";
@@ -39,14 +42,14 @@ async function fetchBlob(registry: TestRegistry, bytes: Uint8Array, options = {}
   return new Uint8Array(await new Blob(chunks).arrayBuffer());
 }
 
-Deno.test("a blob that comes byte by byte comes, however long that takes", async () => {
+Deno.test("accepts a blob that arrives byte by byte within the limits", async () => {
   await using registry = TestRegistry.start();
   let at = 0;
   registry.hook = () =>
     new Response(
       new ReadableStream({
         async pull(controller) {
-          // Longer than the silence that is allowed in all, never in one piece.
+          // The whole takes longer than the idle timeout, but no single byte does.
           await new Promise((resolve) => setTimeout(resolve, 500));
           if (at < WASM.length) controller.enqueue(WASM.slice(at, ++at));
           else controller.close();
@@ -56,7 +59,7 @@ Deno.test("a blob that comes byte by byte comes, however long that takes", async
   assert.deepEqual(await fetchBlob(registry, WASM, { idleTimeout: 3500 }), WASM);
 });
 
-/** Answers with 200 and a byte at a time, for ever. */
+/** Answers 200 and then one byte at a time, forever. */
 function dripping(milliseconds: number): () => Response {
   return () =>
     new Response(
@@ -71,7 +74,7 @@ function dripping(milliseconds: number): () => Response {
     );
 }
 
-Deno.test("what comes a byte at a time for ever is not waited for, and not asked for again", async () => {
+Deno.test("gives up on an answer that drips forever, without a retry", async () => {
   await using registry = TestRegistry.start();
   let asked = 0;
   registry.hook = () => {
@@ -93,7 +96,7 @@ Deno.test("what comes a byte at a time for ever is not waited for, and not asked
   assert.equal(asked, 3);
 });
 
-Deno.test("a token server that sends a byte at a time is not waited for", async () => {
+Deno.test("gives up on a token server that sends single bytes", async () => {
   await using registry = TestRegistry.start();
   registry.hook = (request) =>
     new URL(request.url).pathname === "/token" ? dripping(20)() : new Response(null, {
@@ -104,7 +107,7 @@ Deno.test("a token server that sends a byte at a time is not waited for", async 
   await assert.rejects(client.fetchManifest(reference), { message: /and not its end/ });
 });
 
-Deno.test("a tag that changes between manifest and blob changes nothing: the blob is asked for by digest", async () => {
+Deno.test("fetches the blob by digest when the tag moves in between", async () => {
   await using registry = TestRegistry.start();
   await push(registry.origin, "a/b", "v1", makeArtifact(WASM));
   const { client, reference } = clientOf(registry);
@@ -124,7 +127,7 @@ const entry = (text: string, change: Record<string, unknown> = {}) => ({
   ...change,
 });
 
-Deno.test("an index leads to its entry for WebAssembly, and to nothing else than that", async () => {
+Deno.test("an index leads only to its WebAssembly entry", async () => {
   await using registry = TestRegistry.start();
   const { manifest } = makeArtifact(WASM);
   registry.putManifest("a/b", "x", manifest);
@@ -138,7 +141,7 @@ Deno.test("an index leads to its entry for WebAssembly, and to nothing else than
   await assert.rejects(client.fetchManifest(reference), { code: "DIGEST_MISMATCH" });
 });
 
-Deno.test("indexes in indexes, and entries of another size than they say, are refused", async () => {
+Deno.test("refuses nested indexes and entries of a wrong size", async () => {
   await using registry = TestRegistry.start();
   const { client, reference } = clientOf(registry);
   const { manifest } = makeArtifact(WASM);
@@ -153,7 +156,7 @@ Deno.test("indexes in indexes, and entries of another size than they say, are re
   await assert.rejects(client.fetchManifest(reference), { code: "MANIFEST_INVALID" });
 });
 
-Deno.test("a registry elsewhere can't redirect to this machine, metadata addresses or other schemes", () => {
+Deno.test("refuses redirects to this machine, metadata services and other schemes", () => {
   const task = { failed: 'Cannot pull "r.example/a:v1"', registry: "r.example" };
   const from = new URL("https://r.example/v2/a/blobs/x");
   const target = (location: string | null) => redirectTarget(task, from, location).href;
@@ -195,7 +198,7 @@ Deno.test("a registry elsewhere can't redirect to this machine, metadata address
   }
 });
 
-Deno.test("the user's credentials don't follow where a token endpoint redirects to", async () => {
+Deno.test("a token endpoint's redirect does not get the user's credentials", async () => {
   await using registry = TestRegistry.start();
   await using other = TestRegistry.start();
   other.hook = () => Response.json({ token: "x" });
@@ -210,7 +213,7 @@ Deno.test("the user's credentials don't follow where a token endpoint redirects 
   assert.deepEqual(new Set(other.authorizations), new Set([""]));
 });
 
-Deno.test("errors of 10 MB, and of control characters, become one short line", async () => {
+Deno.test("shortens an error of 10 MB or of control characters to one line", async () => {
   await using registry = TestRegistry.start();
   const { client, reference } = clientOf(registry);
   const evil = "\x1b[2J\x07\u202egnp.exe\u2066\r\n\x9b31m";
@@ -241,25 +244,25 @@ Deno.test("errors of 10 MB, and of control characters, become one short line", a
   }
 });
 
-Deno.test("a header of many challenges takes no time to read", async () => {
+Deno.test("reads a header with many challenges in linear time", async () => {
   await using registry = TestRegistry.start();
   registry.hook = () => failure(401, "X", "x", { "www-authenticate": `Bearer ${'a="\\\\",'.repeat(3000)}` });
   const { client, reference } = clientOf(registry);
   await assert.rejects(client.fetchManifest(reference), { code: "REGISTRY_PROTOCOL" });
 });
 
-/** Zeros, packed: a thousandth of their size. */
+/** Compressed zeros: a thousandth of their size. */
 async function packedZeros(size: number): Promise<Uint8Array<ArrayBuffer>> {
   const zeros = new Blob([new Uint8Array(size)]).stream().pipeThrough(new CompressionStream("gzip"));
   return new Uint8Array(await new Response(zeros).arrayBuffer());
 }
 
-Deno.test("an answer that unpacks to more than it may is stopped at its limit", async () => {
+Deno.test("stops an answer that unpacks to more than its limit", async () => {
   await using registry = TestRegistry.start();
   const packed = await packedZeros(64 << 20);
   registry.hook = () => new Response(packed, { headers: { "content-encoding": "gzip" } });
   const { client, reference } = clientOf(registry);
-  // Deno 2.6 unpacks it unasked, Deno 2.9 leaves it as it is.
+  // Deno 2.6 unpacks the body by itself; Deno 2.9 does not.
   await assert.rejects(
     client.fetchManifest(reference),
     ({ code }: { code: string }) => code === "TOO_LARGE" || code === "MANIFEST_INVALID",
@@ -281,7 +284,7 @@ function section(id: number, content: readonly number[]): number[] {
   return [id, ...leb(content.length), ...content];
 }
 
-/** A module of `count` functions, each with 50,000 locals: ten bytes each to send, 400 KB each to hold. */
+/** A module with `count` functions of 50,000 locals: each takes ten bytes in the file and 400 KB in memory. */
 function localsBomb(count: number): Uint8Array<ArrayBuffer> {
   const body = [1, ...leb(50_000), 0x7e, 0x0b];
   const one = [...leb(body.length), ...body];
@@ -295,7 +298,7 @@ function localsBomb(count: number): Uint8Array<ArrayBuffer> {
   ]);
 }
 
-Deno.test("sections and imports without end are refused, in a component too", async () => {
+Deno.test("refuses too many sections or imports, also in a component", async () => {
   const empty = (count: number) => new Uint8Array(3 * count).map((_, index) => index % 3 === 1 ? 1 : 0);
   const joined = (...parts: (Uint8Array | number[])[]) => new Uint8Array(parts.flatMap((part) => [...part]));
   const MODULE = [0, 0x61, 0x73, 0x6d, 1, 0, 0, 0];
@@ -310,7 +313,7 @@ Deno.test("sections and imports without end are refused, in a component too", as
       joined(COMPONENT, nested, nested),
     ]
   ) await assert.rejects(compilePlugin(bytes), { code: "TOO_LARGE" });
-  await assert.rejects(compilePlugin(joined(MODULE, empty(100_000))), { code: "PLUGIN_UNSUPPORTED" }); // no program
+  await assert.rejects(compilePlugin(joined(MODULE, empty(100_000))), { code: "PLUGIN_UNSUPPORTED" }); // not a program
   const imports = '(import "wasi_snapshot_preview1" "sched_yield" (func (result i32)))'.repeat(200_001);
   await assert.rejects(
     compilePlugin(await wat(`(module ${imports} (memory (export "memory") 1) (func (export "_start")))`)),
@@ -318,16 +321,16 @@ Deno.test("sections and imports without end are refused, in a component too", as
   );
 });
 
-Deno.test("a small module that unfolds into endless locals is refused, in a component too", async () => {
+Deno.test("refuses a small module with too many locals, also in a component", async () => {
   const bomb = localsBomb(10_000);
   assert.ok(bomb.length < 100_000);
   await assert.rejects(compilePlugin(bomb), { code: "TOO_LARGE" });
   const component = new Uint8Array([0, 0x61, 0x73, 0x6d, 0x0d, 0, 1, 0, ...section(1, [...bomb])]);
   await assert.rejects(compilePlugin(component), { code: "TOO_LARGE" });
-  await assert.rejects(compilePlugin(localsBomb(5)), { code: "PLUGIN_UNSUPPORTED" }); // it is no program
+  await assert.rejects(compilePlugin(localsBomb(5)), { code: "PLUGIN_UNSUPPORTED" }); // not a program
 });
 
-/** What a pull of `HOST/a/b:v1` fails with, and how many requests it took. */
+/** The error of a pull of `HOST/a/b:v1`, and the number of its requests. */
 async function failureOf(host: string) {
   const client = new RegistryClient({
     credentials: () => Promise.resolve({ kind: "basic", username: "me", password: "secret" }),
@@ -341,7 +344,7 @@ async function failureOf(host: string) {
   throw new Error("it did not fail");
 }
 
-Deno.test("what is no HTTP is told in few words, and not asked for again", async () => {
+Deno.test("reports an answer that is not HTTP, without a retry", async () => {
   const answers: [what: string, answer: string][] = [
     ["an SSH server", "SSH-2.0-OpenSSH_9.2\r\n"],
     ["garbage", "\x00\x01\x02\x03".repeat(100)],
@@ -365,7 +368,7 @@ Deno.test("what is no HTTP is told in few words, and not asked for again", async
   }
 });
 
-Deno.test("a web page where a manifest should be is told as one", async () => {
+Deno.test("reports a web page in place of a manifest", async () => {
   await using registry = TestRegistry.start();
   registry.hook = () =>
     new Response("<!doctype html>", { headers: { "content-type": "text/html; charset=utf-8" } });
@@ -374,7 +377,7 @@ Deno.test("a web page where a manifest should be is told as one", async () => {
   assert.match(message, /sent a web page, not a manifest/);
 });
 
-Deno.test("a manifest of brackets is refused before it is parsed", async () => {
+Deno.test("refuses a deeply nested manifest before parsing it", async () => {
   await using registry = TestRegistry.start();
   for (
     const text of [`{"a":${"[".repeat(65)}${"]".repeat(65)}}`, "[".repeat(4_000_000), `{"a":`.repeat(100)]
@@ -389,7 +392,7 @@ Deno.test("a manifest of brackets is refused before it is parsed", async () => {
   assert.equal(isDeep('"'), false);
 });
 
-Deno.test("who can't be reached is named: a token endpoint or a storage that a registry leads to", async () => {
+Deno.test("names an unreachable token endpoint or storage", async () => {
   using gone = RawServer.start(({ reset }) => Promise.resolve(reset()));
   const other = `127.0.0.1:${gone.port}`;
   await using registry = TestRegistry.start();
@@ -403,7 +406,7 @@ Deno.test("who can't be reached is named: a token endpoint or a storage that a r
   assert.ok(storage.message.includes(`the connection to ${other} broke`), storage.message);
 });
 
-Deno.test("a registry that asks for a year, or for ever, is not waited for", async () => {
+Deno.test("does not wait for a registry that asks for a year or forever", async () => {
   await using registry = TestRegistry.start();
   for (
     const [after, words] of [["31536000", "for 365 days"], ["9".repeat(400), "for ever"], [
@@ -422,7 +425,7 @@ Deno.test("a registry that asks for a year, or for ever, is not waited for", asy
   }
 });
 
-Deno.test("credentials are asked for once, however often a registry says 401", async () => {
+Deno.test("asks for credentials once, even if a registry keeps answering 401", async () => {
   await using registry = TestRegistry.start();
   for (const challenge of ['Basic realm="x"', `Bearer realm="${registry.origin}/token"`]) {
     registry.requests.length = 0;
@@ -435,7 +438,7 @@ Deno.test("credentials are asked for once, however often a registry says 401", a
   }
 });
 
-Deno.test("a list of referrers goes over pages, not without end, and not to another host", async () => {
+Deno.test("reads a limited number of referrer pages from the same host", async () => {
   await using registry = TestRegistry.start();
   const { client, reference } = clientOf(registry);
   const subject = `sha256:${"0".repeat(64)}`;
@@ -464,7 +467,7 @@ Deno.test("a list of referrers goes over pages, not without end, and not to anot
   await assert.rejects(list(), { code: "REGISTRY_PROTOCOL" });
 });
 
-Deno.test("a token that is no header's value, or endless, is none", async () => {
+Deno.test("refuses a token that is endless or not a valid header value", async () => {
   await using registry = TestRegistry.start();
   const { answer, sent } = endless();
   let token = answer;
@@ -482,7 +485,7 @@ Deno.test("a token that is no header's value, or endless, is none", async () => 
   }
 });
 
-Deno.test("an error without end is let go of", async () => {
+Deno.test("discards an endless error", async () => {
   await using registry = TestRegistry.start();
   const { answer, sent } = endless(403);
   registry.hook = answer;
@@ -490,7 +493,7 @@ Deno.test("an error without end is let go of", async () => {
   assert.ok(sent() < 64 << 20, "it was let go");
 });
 
-Deno.test("what is pushed is not sent on where a status does not say so", async () => {
+Deno.test("a push follows only redirects with status 307 or 308", async () => {
   await using other = TestRegistry.start();
   await using registry = TestRegistry.start();
   const { client, reference } = clientOf(registry);

@@ -3,7 +3,7 @@ import { AppError } from "../../../runtime/base/errors.ts";
 import { compilePlugin, suspendingImports } from "../../../registry/compile/compile.ts";
 import { buildC, dummy, lacksClang, runBytes, testSandbox, wat } from "../../support/components.ts";
 
-// jco loads itself when it is first imported, and leaves timers of 10 ms behind in what it makes.
+// jco starts timers when it is first imported, and its output leaves timers of 10 ms behind.
 const jcoLeaves = { sanitizeOps: false, sanitizeResources: false };
 
 const WASI_IMPORT = `(import "wasi_snapshot_preview1" "proc_exit" (func (param i32)))`;
@@ -15,7 +15,7 @@ async function rejectsWith(code: string, bytes: Uint8Array<ArrayBuffer>, message
   );
 }
 
-Deno.test("compilePlugin() keeps a preview1 module, without what it does not need", jcoLeaves, async () => {
+Deno.test("compilePlugin() keeps a preview1 module and strips it", jcoLeaves, async () => {
   const module = await wat(
     `(module ${WASI_IMPORT} (memory (export "memory") 1) (func (export "_start")) (@custom "debug" "a lot"))`,
   );
@@ -26,18 +26,18 @@ Deno.test("compilePlugin() keeps a preview1 module, without what it does not nee
   assert.deepEqual(WebAssembly.Module.customSections(new WebAssembly.Module(files[0]!.bytes), "debug"), []);
 });
 
-Deno.test("compilePlugin() refuses what is not WebAssembly, cut short or invalid", jcoLeaves, async () => {
+Deno.test("compilePlugin() refuses invalid, truncated and other files", jcoLeaves, async () => {
   await rejectsWith("WASM_INVALID", new Uint8Array());
   await rejectsWith("WASM_INVALID", new TextEncoder().encode("#!/bin/sh\nexit 0\n"));
   await rejectsWith("WASM_INVALID", new Uint8Array([0, 0x61, 0x73, 0x6d, 2, 0, 0, 0]));
   const module = await wat(`(module (memory (export "memory") 1) (func (export "_start") nop nop nop))`);
   await rejectsWith("WASM_INVALID", module.slice(0, -3));
   const broken = module.slice();
-  broken[broken.length - 1] = 0xff; // where the function ends
+  broken[broken.length - 1] = 0xff; // the end of the function
   await rejectsWith("WASM_INVALID", broken);
 });
 
-Deno.test("compilePlugin() names the import that krew-wasm does not have", jcoLeaves, async () => {
+Deno.test("compilePlugin() names an import that krew-wasm does not provide", jcoLeaves, async () => {
   const start = `(memory (export "memory") 1) (func (export "_start"))`;
   await rejectsWith(
     "PLUGIN_UNSUPPORTED",
@@ -70,7 +70,7 @@ Deno.test("compilePlugin() refuses a library", jcoLeaves, async () => {
   );
 });
 
-/** A component whose core modules are joined by names: of an instance, of what it gives, of what is run. */
+/** A component that links its core modules by these names: of an instance, an export, an import and the program. */
 function joinedBy(instance: string, memory: string, give: string, run: string) {
   const text = (name: string) =>
     `"${
@@ -90,10 +90,10 @@ function joinedBy(instance: string, memory: string, give: string, run: string) {
     (export "wasi:cli/run@0.2.0" (instance $command)))`);
 }
 
-Deno.test("compilePlugin() lets no name of a component become code", jcoLeaves, async () => {
+Deno.test("compilePlugin() refuses names that would become code", jcoLeaves, async () => {
   const call = "globalThis.nameBecameCode=1";
   const evil = [
-    `a'+(${call})+'`, // runs with jco 1.35, which writes exports['a'+(…)+'']
+    `a'+(${call})+'`, // code in jco 1.35's output, which writes exports['a'+(…)+'']
     `a', x: ${call}, b: 'c`,
     `'];${call};//`,
     `"];${call};//`,
@@ -123,11 +123,15 @@ Deno.test("compilePlugin() lets no name of a component become code", jcoLeaves, 
   }
 });
 
-Deno.test("compilePlugin() refuses a component of which jco makes no JavaScript", jcoLeaves, async () => {
-  await rejectsWith("COMPILE_FAILED", await joinedBy("", "m", ".f", "")); // two variables of one name
-});
+Deno.test(
+  "compilePlugin() refuses a component for which jco makes invalid JavaScript",
+  jcoLeaves,
+  async () => {
+    await rejectsWith("COMPILE_FAILED", await joinedBy("", "m", ".f", "")); // two variables with the same name
+  },
+);
 
-Deno.test("compilePlugin() refuses names that the component model does not have", jcoLeaves, async () => {
+Deno.test("compilePlugin() refuses names that the component model does not allow", jcoLeaves, async () => {
   const label = "abcdefgh";
   const interfaces = [
     `record r { ${label}: u32 } f: func(p: r);`,
@@ -154,7 +158,7 @@ Deno.test("compilePlugin() refuses names that the component model does not have"
   }
 });
 
-Deno.test("compilePlugin() takes the names that toolchains give", jcoLeaves, async () => {
+Deno.test("compilePlugin() accepts the names that toolchains use", jcoLeaves, async () => {
   for (
     const name of [
       "$imports",
@@ -171,7 +175,7 @@ Deno.test("compilePlugin() takes the names that toolchains give", jcoLeaves, asy
   }
 });
 
-Deno.test("suspendingImports() lists what may wait and no more", () => {
+Deno.test("suspendingImports() lists the imports that may wait", () => {
   const streams = "wasi:io/streams@0.2.6";
   assert.deepEqual(suspendingImports([streams, "wasi:cli/stdin@0.2.6"]), []);
   const polling = suspendingImports([streams, "wasi:io/poll@0.2.6"]);

@@ -1,14 +1,15 @@
 import assert from "node:assert/strict";
 import { runBytes, testSandbox, wat } from "../../support/components.ts";
 
-/** Components of components, that hand resources to each other: what jco makes of that is rewritten too (rewrite_jco_output.ts). */
+/** Compositions whose components pass resources to each other; rewrite_jco_output.ts changes jco's code for that. */
 
 const options = { sanitizeOps: false, sanitizeResources: false };
 
 /**
- * A command of two components: one holds a pollable of the host's, and lends it and gives it to the other. `body` may call
- * `$subscribe` (gives a handle), `$ready`, `$use` (lends it), `$take` (gives it away) and `$drop`; `other` is what the other
- * does with a handle that it is lent, and may call `$ready`.
+ * A command of two components. One holds a pollable of the host, lends it and passes it on to the other.
+ *
+ * @param body may call `$subscribe` (returns a handle), `$ready`, `$use` (lends it), `$take` (passes it on) and `$drop`
+ * @param other the other component's use of a borrowed handle; may call `$ready`
  */
 function lending(body: string, other = "(call $ready (local.get 0))") {
   return wat(`(component
@@ -65,7 +66,7 @@ function lending(body: string, other = "(call $ready (local.get 0))") {
     (export "wasi:cli/run@0.2.0" (instance $command)))`);
 }
 
-Deno.test("a component lends and gives another what it has of the host", options, async () => {
+Deno.test("a component lends and passes host resources to another one", options, async () => {
   const bytes = await lending(`
     (local.set $p (call $subscribe (i64.const 0)))
     (loop $again
@@ -83,14 +84,15 @@ const traps = async (body: string, other?: string) =>
     body,
   );
 
-Deno.test("what was given away, was lent only, or is another's traps", options, async () => {
+Deno.test("a resource that was passed on, only lent, or another component's traps", options, async () => {
   const subscribe = "(local.set $p (call $subscribe (i64.const 0)))";
   await traps(`${subscribe} (call $take (local.get $p)) (drop (call $use (local.get $p))) (i32.const 0)`);
   await traps(`${subscribe} (call $take (local.get $p)) (call $take (local.get $p)) (i32.const 0)`);
   await traps(`${subscribe} (call $take (i32.or (local.get $p) (i32.const 0x40000000))) (i32.const 0)`);
   await traps(`(call $take (i32.const 7)) (i32.const 0)`);
   await traps(`(drop (call $use (i32.const -1))) (i32.const 0)`);
-  // The other drops what it is lent, and can't use it afterwards; what it is not lent is not its own.
+  // The other component drops its borrowed handle and cannot use it afterwards. It cannot use a handle that it did not
+  // get.
   await traps(
     `${subscribe} (drop (call $use (local.get $p))) (i32.const 0)`,
     "(call $drop (local.get 0)) (call $ready (local.get 0))",
@@ -101,7 +103,7 @@ Deno.test("what was given away, was lent only, or is another's traps", options, 
   );
 });
 
-Deno.test("a component calls the methods of what another defines", options, async () => {
+Deno.test("a component calls methods of another component's resource", options, async () => {
   const bytes = await wat(`(component
     (component $defines
       (type $r' (resource (rep i32)))

@@ -6,7 +6,7 @@ import { compilePlugin } from "../../../registry/compile/compile.ts";
 import { countGrowth } from "../../../registry/compile/count_memory_growth.ts";
 import { runBytes, testSandbox, wat } from "../../support/components.ts";
 
-// jco loads itself when it is first imported, and leaves timers of 10 ms behind in what it makes.
+// jco starts timers when it is first imported, and its output leaves timers of 10 ms behind.
 const jcoLeaves = { sanitizeOps: false, sanitizeResources: false };
 
 const PAGE = 65536;
@@ -26,12 +26,12 @@ async function counted(text: string, pages?: number) {
   return instance.exports as Record<string, (...args: unknown[]) => number>;
 }
 
-Deno.test("a module that does not grow its memory stays as it is", jcoLeaves, async () => {
+Deno.test("leaves a module unchanged that does not grow its memory", jcoLeaves, async () => {
   const bytes = await wat(`(module (memory 1) (func (result i32) memory.size i32.const 64))`);
   assert.equal(countGrowth(bytes), bytes);
 });
 
-Deno.test("memory grows to its limit, and traps beyond", jcoLeaves, async () => {
+Deno.test("memory grows up to its limit and traps beyond it", jcoLeaves, async () => {
   for (const pages of [1, 65536, -1]) {
     const exports = await counted(
       `(module (memory 1)
@@ -50,7 +50,7 @@ Deno.test("memory grows to its limit, and traps beyond", jcoLeaves, async () => 
   }
 });
 
-Deno.test("below its limit a memory's own maximum answers as it does", jcoLeaves, async () => {
+Deno.test("a memory's own maximum below the limit returns -1", jcoLeaves, async () => {
   const { grow } = await counted(
     `(module (memory 1 3) (func (export "grow") (param i32) (result i32) (memory.grow (local.get 0))))`,
     10,
@@ -59,7 +59,7 @@ Deno.test("below its limit a memory's own maximum answers as it does", jcoLeaves
   assert.equal(grow!(2), 1);
 });
 
-Deno.test("growth is found among every kind of instruction and section", jcoLeaves, async () => {
+Deno.test("finds memory.grow among every kind of instruction and section", jcoLeaves, async () => {
   const { test } = await counted(
     `(module
       (rec (type $s (struct (field (mut i32)) (field i8))) (type $a (array (mut i64))))
@@ -104,7 +104,7 @@ Deno.test("growth is found among every kind of instruction and section", jcoLeav
   assert.equal(test!(), 302);
 });
 
-Deno.test("a module that exports the limit's name itself is refused", jcoLeaves, async () => {
+Deno.test("refuses a module that exports the limit's name itself", jcoLeaves, async () => {
   const bytes = await wat(`(module (memory (export "memory") 1) (func (export "_start"))
     (global (export "${LIMIT_EXPORT}") (mut i32) (i32.const 0)))`);
   await assert.rejects(
@@ -113,7 +113,7 @@ Deno.test("a module that exports the limit's name itself is refused", jcoLeaves,
   );
 });
 
-/** Grows by `pages`, one at a time. */
+/** Grows by `pages`, one page at a time. */
 const growing = (pages: number, exports: string) =>
   `(memory (export "memory") 1)
    (func ${exports}
@@ -122,14 +122,14 @@ const growing = (pages: number, exports: string) =>
        (drop (memory.grow (i32.const 1)))
        (br_if $again (i32.lt_u (local.tee $i (i32.add (local.get $i) (i32.const 1))) (i32.const ${pages}))))`;
 
-Deno.test("a preview1 plugin ends where its memory would grow past --max-memory", jcoLeaves, async () => {
+Deno.test("a preview1 plugin traps when its memory would exceed --max-memory", jcoLeaves, async () => {
   const bytes = await wat(`(module ${growing(100, '(export "_start")')}))`);
   assert.equal(await runBytes(bytes, withLimit(101 * PAGE)), 0);
   assert.equal(await runBytes(bytes, testSandbox()), 0);
   await assert.rejects(runBytes(bytes, withLimit(100 * PAGE)), MemoryExceeded);
 });
 
-Deno.test("so does a component", jcoLeaves, async () => {
+Deno.test("a component traps when its memory would exceed --max-memory", jcoLeaves, async () => {
   const bytes = await wat(`(component
     (core module $m ${growing(100, '(export "run") (result i32)')} i32.const 0))
     (core instance $i (instantiate $m))
@@ -140,7 +140,7 @@ Deno.test("so does a component", jcoLeaves, async () => {
   await assert.rejects(runBytes(bytes, withLimit(100 * PAGE)), MemoryExceeded);
 });
 
-Deno.test("a component whose memory is too large from the start is not run", jcoLeaves, async () => {
+Deno.test("refuses to run a component with too large an initial memory", jcoLeaves, async () => {
   const bytes = await wat(`(component
     (core module $m (memory 101) (func (export "run") (result i32) i32.const 0))
     (core instance $i (instantiate $m))

@@ -1,4 +1,4 @@
-/** Modules for other hosts are refused when they are pulled, with how they are built for this one. */
+/** `pull` refuses modules for other hosts and explains how to build them for WASI. */
 
 import assert from "node:assert/strict";
 import { AppError } from "../../../runtime/base/errors.ts";
@@ -8,13 +8,13 @@ import { VERSIONS } from "../../../runtime/wasi/p1/abi.ts";
 import { Preview1 } from "../../../runtime/wasi/p1/preview1.ts";
 import { runBytes, testSandbox, wat } from "../../support/components.ts";
 
-// jco loads itself when it is first imported, and leaves timers of 10 ms behind in what it makes.
+// jco starts timers when it is first imported, and its output leaves timers of 10 ms behind.
 const jcoLeaves = { sanitizeOps: false, sanitizeResources: false };
 
 const MEMORY = `(memory (export "memory") 1)`;
 const START = `(func (export "_start"))`;
 
-Deno.test("a module for another host is refused with how it is built for this one", jcoLeaves, async () => {
+Deno.test("refuses a module for another host and explains how to build it for WASI", jcoLeaves, async () => {
   const cases: [text: string, message: RegExp, hint: RegExp][] = [
     [`(import "wbg" "__wbg_log" (func)) ${MEMORY} ${START}`, /"__wbg_log" of "wbg"/, /wasm-bindgen.*wasip1/],
     [`(import "./x_bg.js" "f" (func)) ${MEMORY} ${START}`, /"\.\/x_bg\.js"/, /wasm-bindgen/],
@@ -63,7 +63,7 @@ Deno.test("a module for another host is refused with how it is built for this on
   }
 });
 
-Deno.test("what the engine does not know is said to be its lack, perhaps", jcoLeaves, async () => {
+Deno.test("says that the engine may lack a feature it does not know", jcoLeaves, async () => {
   for (
     const text of [
       `${MEMORY} (type $f (func)) (type $c (cont $f)) (func $g) (elem declare func $g)
@@ -80,7 +80,7 @@ Deno.test("what the engine does not know is said to be its lack, perhaps", jcoLe
   }
 });
 
-Deno.test("what of WebAssembly's later parts the engine has, a plugin has", jcoLeaves, async () => {
+Deno.test("accepts the newer WebAssembly features that the engine has", jcoLeaves, async () => {
   const cases: Record<string, string> = {
     simd: `(func (export "_start") (drop (i32x4.add (v128.const i32x4 1 2 3 4) (v128.const i32x4 1 2 3 4))))`,
     "relaxed simd": `(func (export "_start") (drop (f32x4.relaxed_madd
@@ -100,7 +100,7 @@ Deno.test("what of WebAssembly's later parts the engine has, a plugin has", jcoL
   }
 });
 
-Deno.test("the functions that pull knows of preview1 are those that a run has", () => {
+Deno.test("pull knows exactly the preview1 functions that a run provides", () => {
   const sandbox = testSandbox();
   const guest = { bytes: () => new Uint8Array(), view: () => new DataView(new ArrayBuffer(0)), exports: {} };
   const host = new Preview1(sandbox, guest, undefined);

@@ -26,7 +26,7 @@ Deno.test(
   },
 );
 
-Deno.test("checkFunctionTypes() refuses other types, and names the function", jcoLeaves, async () => {
+Deno.test("checkFunctionTypes() refuses wrong types and names the function", jcoLeaves, async () => {
   for (
     const [name, type, module] of [
       ["fd_write", "(param i32 i32 i32) (result i32)"],
@@ -53,7 +53,7 @@ Deno.test("checkFunctionTypes() refuses other types, and names the function", jc
   assert.throws(() => checkFunctionTypes(start), { code: "PLUGIN_UNSUPPORTED", message: /_start/ });
 });
 
-Deno.test("checkFunctionTypes() reads types of the GC proposal, in groups too", jcoLeaves, async () => {
+Deno.test("checkFunctionTypes() reads types of the GC proposal, also in groups", jcoLeaves, async () => {
   const types = `(type $a (array (mut i8)))
     (rec (type $s (sub (struct (field i64) (field (mut (ref null $a)))))) (type $t (sub final $s (struct (field i64) (field (mut (ref null $a)))))))
     (type $f (func (param i32 i64 i32 i32) (result i32)))`;
@@ -68,7 +68,7 @@ Deno.test("checkFunctionTypes() reads types of the GC proposal, in groups too", 
   assert.throws(() => checkFunctionTypes(other), { code: "PLUGIN_UNSUPPORTED" });
 });
 
-Deno.test("checkFunctionTypes() passes a program that imports all of preview1", {
+Deno.test("checkFunctionTypes() accepts a program that imports all of preview1", {
   ...jcoLeaves,
   ignore: clangMissing(),
 }, async () => {

@@ -1,14 +1,14 @@
-/** Large plugins: what is read of them must not be spread into a call, nor walked by recursion. */
+/** Large plugins: their parts must not be spread into a call's arguments, nor walked by recursion. */
 
 import assert from "node:assert/strict";
 import { readComponentNames, readModuleNames } from "../../../registry/compile/wasm_reader.ts";
 import { latin1 } from "../../../runtime/wasi/files/linux/byte_paths.ts";
 import { runBytes, testSandbox, wat } from "../../support/components.ts";
 
-// jco loads itself when it is first imported, and leaves timers of 10 ms behind in what it makes.
+// jco starts timers when it is first imported, and its output leaves timers of 10 ms behind.
 const jcoLeaves = { sanitizeOps: false, sanitizeResources: false };
 
-/** More than the arguments that fit into a call, and four times the functions of a plugin with client-go. */
+/** More than the arguments of a call, and four times the functions of a plugin with client-go. */
 const MANY = 200_000;
 
 const growing = `(memory (export "memory") 1)\n${"(func (drop (memory.grow (i32.const 0))))\n".repeat(MANY)}`;
@@ -28,7 +28,7 @@ Deno.test("a component of 200,000 functions runs", jcoLeaves, async () => {
   assert.equal(await runBytes(bytes, testSandbox()), 0);
 });
 
-Deno.test("a module of 200,000 types in one group, imports and exports runs", jcoLeaves, async () => {
+Deno.test("a module with 200,000 grouped types, imports and exports runs", jcoLeaves, async () => {
   const bytes = await wat(`(module (rec ${"(type (func))".repeat(MANY)})
     ${'(import "wasi_snapshot_preview1" "sched_yield" (func (result i32)))'.repeat(MANY)}
     (memory (export "memory") 1)
@@ -39,7 +39,7 @@ Deno.test("a module of 200,000 types in one group, imports and exports runs", jc
   assert.deepEqual([imports.length, exports.length], [MANY, MANY + 2]);
 });
 
-Deno.test("readComponentNames() reads 200,000 imports of one section", () => {
+Deno.test("readComponentNames() reads 200,000 imports in one section", () => {
   const name = new TextEncoder().encode("wasi:cli/stdin@0.2.0");
   const one = [0, name.length, ...name, 5, 0];
   const count = [MANY & 127 | 128, MANY >> 7 & 127 | 128, MANY >> 14];
@@ -54,6 +54,6 @@ Deno.test("readComponentNames() reads 200,000 imports of one section", () => {
   assert.equal(readComponentNames(bytes).imports.length, MANY);
 });
 
-Deno.test("latin1() takes a path of any length", () => {
+Deno.test("latin1() accepts a path of any length", () => {
   assert.equal(latin1(new Uint8Array(1_000_000).fill(0xe4)), "ä".repeat(1_000_000));
 });

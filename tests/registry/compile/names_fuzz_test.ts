@@ -1,6 +1,6 @@
 /**
- * Names and strings of a plugin, at every place of a component where jco writes them into its JavaScript: whatever they are,
- * the plugin is refused, or they stay what they are, text between quotes.
+ * Puts names and strings at every place of a component where jco writes them into its JavaScript. krew-wasm must refuse
+ * the plugin, or the name must stay text between quotes.
  */
 
 import assert from "node:assert/strict";
@@ -9,10 +9,12 @@ import { compilePlugin } from "../../../registry/compile/compile.ts";
 import { AppError } from "../../../runtime/base/errors.ts";
 import { dummy, wat } from "../../support/components.ts";
 
-/** What a component that imports wasi:cli/exit declares of it. */
+/** A component's declaration of wasi:cli/exit. */
 const EXIT = `(export "exit-with-code" (func (param "status-code" u8)))`;
 
-/** Where names stand. Each is one of eight characters, so that another of as many bytes can take its place in the binary. */
+/**
+ * The places of names. Each name has eight characters, so that another of the same length can replace it in the binary.
+ */
 const PLACES: Readonly<Record<string, string>> = {
   "a core module's import": `(component
     (core module $a (func (export "f") (result i32) i32.const 0)) (core instance $a (instantiate $a))
@@ -63,7 +65,7 @@ const PLACES: Readonly<Record<string, string>> = {
   "a version": importing(EXIT, "wasi:cli/exit@0.2.0-namename"),
 };
 
-/** Where names stand in what a component exports, as WIT. */
+/** The places of names in a component's exports, as WIT. */
 const EXPORTED: Readonly<Record<string, string>> = {
   "a record's field": "record r { namename: u32 } f: func(p: r);",
   "a variant's case": "variant r { namename, other(string) } f: func(p: r) -> r;",
@@ -98,7 +100,7 @@ function exporting(wit: string, name: string): Promise<Uint8Array<ArrayBuffer>> 
   );
 }
 
-/** What ends or begins something in JavaScript, and what surrounds it in a name. */
+/** Characters that begin or end something in JavaScript, and their neighbors in a name. */
 const FRAGMENTS = [
   ...[
     "'",
@@ -154,13 +156,13 @@ const NAME = fc.oneof(
   fc.string({ unit: "binary", minLength: 1, maxLength: 8 }),
 );
 
-/** The name's UTF-8, of exactly eight bytes: cut, or filled up. */
+/** The name's UTF-8, truncated or padded to eight bytes. */
 function eightBytes(name: string): Uint8Array {
   const bytes = new TextEncoder().encode(name).subarray(0, 8);
   return Uint8Array.from({ length: 8 }, (_, index) => bytes[index] ?? 0x78);
 }
 
-/** The binary with another name in the same places. */
+/** The binary with another name in these places. */
 function renamed(bytes: Uint8Array, to: Uint8Array): Uint8Array<ArrayBuffer> {
   const copy = bytes.slice();
   for (let at = 0; at + 8 <= copy.length; at++) {
@@ -171,15 +173,15 @@ function renamed(bytes: Uint8Array, to: Uint8Array): Uint8Array<ArrayBuffer> {
 
 const CODES = new Set(["WASM_INVALID", "PLUGIN_UNSUPPORTED", "COMPILE_FAILED", "TOO_LARGE"]);
 
-/** Whether a place in a script is inside of quotes or a comment, where the line has no other quotes in it. */
+/** Whether a place in a script is inside of quotes or a comment. The rest of the line must have no quotes. */
 function isText(script: string, at: number): boolean {
   const line = script.slice(script.lastIndexOf("\n", at) + 1, at);
   if (/^\s*(?:\/\/|\*|\/\*)/.test(line) || line.includes("// ")) return true;
   return ["'", '"', "`"].some((quote) => line.split(quote).length % 2 === 0);
 }
 
-// compile.ts begins to read jco when it is imported.
-Deno.test("no name of a component becomes code, whatever it is and wherever it stands", {
+// compile.ts starts to load jco when it is imported.
+Deno.test("no name of a component becomes code, in any place", {
   sanitizeOps: false,
   sanitizeResources: false,
 }, async () => {
@@ -187,7 +189,7 @@ Deno.test("no name of a component becomes code, whatever it is and wherever it s
   for (const [place, text] of Object.entries(PLACES)) made.set(place, await wat(text));
   for (const [place, wit] of Object.entries(EXPORTED)) made.set(place, await exporting(wit, "i"));
   made.set("an interface that is exported", await exporting("f: func(p: string);", "namename"));
-  // What the places are is right: most compile as they are.
+  // The places are valid: most components compile unchanged.
   let compiled = 0;
   for (const bytes of made.values()) {
     await compilePlugin(bytes.slice() as Uint8Array<ArrayBuffer>).then(() => compiled++, () => {});
@@ -208,7 +210,7 @@ Deno.test("no name of a component becomes code, whatever it is and wherever it s
       accepted++;
       const text = new TextDecoder().decode(bytes);
       assert.doesNotMatch(text, /['"`\\\n\r\u2028\u2029]|\$\{|\*\//, `${place}: "${text}" was let through`);
-      // What makes an identifier can stand in code as one (a local variable); nothing else can.
+      // Only an identifier's characters may stand in code (as a local variable).
       if (/^[\w$-]+$/.test(text)) return;
       for (let at = script.indexOf(text); at >= 0; at = script.indexOf(text, at + 1)) {
         assert.ok(isText(script, at), `${place}: ${script.slice(at - 80, at + 80)}`);
@@ -219,11 +221,11 @@ Deno.test("no name of a component becomes code, whatever it is and wherever it s
   assert.ok(accepted > 10, `${accepted} names were let through: what is fuzzed is too wild`);
 });
 
-Deno.test("what a component's JavaScript is called with is all that it reaches", {
+Deno.test("a component's JavaScript reaches only its arguments", {
   sanitizeOps: false,
   sanitizeResources: false,
 }, async () => {
-  // Every free name of the generated code is known: none of them comes from a plugin.
+  // Every free name of the generated code is known: none comes from a plugin.
   const { files } = await compilePlugin(
     await wat(PLACES["a core module's import"]!.replaceAll("NAMENAME", "constructor")) as Uint8Array<
       ArrayBuffer

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { compilePlugin } from "../../../registry/compile/compile.ts";
 import { leb } from "../../../registry/compile/count_memory_growth.ts";
 
-/** A module of one function. */
+/** A module with one function. */
 function moduleOf(code: Uint8Array): Uint8Array<ArrayBuffer> {
   const body = Uint8Array.from([0, ...code, 0x0b]);
   const name = (text: string) => [text.length, ...new TextEncoder().encode(text)];
@@ -25,16 +25,16 @@ const nested = (depth: number, times = 1) => {
   return Uint8Array.from(Array(times).fill(once).flat());
 };
 
-Deno.test("a function that nests more blocks than any program's is refused, in a component as well", async () => {
+Deno.test("refuses a function with too deeply nested blocks, also in a component", async () => {
   const deep = moduleOf(nested(100_001));
   await assert.rejects(compilePlugin(deep), { code: "TOO_LARGE", message: /nests more than 100000 blocks/ });
   const component = Uint8Array.from([0, 0x61, 0x73, 0x6d, 0x0d, 0, 1, 0, 1, ...leb(deep.length), ...deep]);
   await assert.rejects(compilePlugin(component), { code: "TOO_LARGE", message: /nests/ });
-  // As many, one after the other.
+  // The same number of blocks, one after the other.
   assert.equal((await compilePlugin(moduleOf(nested(1000, 150)))).kind, "preview1");
 });
 
-Deno.test("what is no code is left to the engine, at once", async () => {
+Deno.test("leaves invalid code to the engine at once", async () => {
   const types = [0x1c, 0xff, 0xff, 0xff, 0xff, 0x0f]; // a select of 4 billion types
   for (const start of [types, [0xff], [0x0e, 0xff, 0xff, 0xff, 0xff, 0x0f]]) {
     await assert.rejects(compilePlugin(moduleOf(Uint8Array.from([...start, ...new Uint8Array(400_000)]))), {

@@ -1,16 +1,16 @@
-/** What a component may hold of the host: by memory, and streams' pollables as good as for nothing. */
+/** Limits of a component's host resources. Repeated pollables of a stream cost almost nothing. */
 
 import assert from "node:assert/strict";
 import { LEAST } from "../../../runtime/grants/grants.ts";
 import { RESOURCE_SIZE } from "../../../registry/compile/resource_tables.ts";
 import { runBytes, testSandbox, wat } from "../../support/components.ts";
 
-// jco loads itself when it is first imported, and leaves timers of 10 ms behind in what it makes.
+// jco starts timers when it is first imported, and its output leaves timers of 10 ms behind.
 const jcoLeaves = { sanitizeOps: false, sanitizeResources: false };
 
 /**
- * A command: `body` may call `$subscribe`, for a pollable of stdin, `$stdin`, `$ready`, `$drop` and `$close`. Its locals are
- * `$i`, `$handle`, and the stream `$in`.
+ * A command. `body` may call `$subscribe` (a pollable of stdin), `$stdin`, `$ready`, `$drop` and `$close`. Its locals
+ * are `$i`, `$handle`, and the stream `$in`.
  */
 function listening(body: string) {
   return wat(`(component
@@ -73,11 +73,11 @@ Deno.test(
   },
 );
 
-Deno.test("standard input is asked for again and again", jcoLeaves, async () => {
+Deno.test("a component asks for standard input again and again", jcoLeaves, async () => {
   await run(times(100_000, "(drop (call $stdin))"));
 });
 
-Deno.test("each of a stream's pollables is dropped once, in any order", jcoLeaves, async () => {
+Deno.test("a component drops each of a stream's pollables once, in any order", jcoLeaves, async () => {
   const hundred = times(100, `(i32.store (i32.shl (local.get $i) (i32.const 2)) ${subscribed})`);
   const handle = "(i32.load (i32.shl (local.get $i) (i32.const 2)))";
   const forwards = times(100, `(call $drop ${handle})`);
@@ -86,9 +86,9 @@ Deno.test("each of a stream's pollables is dropped once, in any order", jcoLeave
     `(call $drop (i32.load (i32.sub (i32.const 396) (i32.shl (local.get $i) (i32.const 2)))))`,
   );
   const used = times(99, `(if (i32.eqz (call $ready ${handle})) (then unreachable))`);
-  // What was dropped is free for the next round.
+  // The next round reuses the dropped handles.
   await run(`${hundred} ${used} ${forwards} ${hundred} ${used} ${backwards} ${hundred}`, 2 << 20);
-  // The first is gone, the others stay.
+  // The first is dropped, the others stay.
   await run(`${hundred} (call $drop (i32.load (i32.const 0)))
     (if (i32.eqz (call $ready (i32.load (i32.const 4)))) (then unreachable))
     (if (i32.eqz (call $ready ${subscribed})) (then unreachable))`);
@@ -104,13 +104,13 @@ Deno.test("each of a stream's pollables is dropped once, in any order", jcoLeave
   }
 });
 
-Deno.test("a stream's pollables outlive it, and are ready", jcoLeaves, async () => {
+Deno.test("a stream's pollables outlive it and are ready", jcoLeaves, async () => {
   await run(`(local.set $handle ${subscribed}) (drop ${subscribed}) (call $close (local.get $in))
     (if (i32.eqz (call $ready (local.get $handle))) (then unreachable))`);
 });
 
-Deno.test("what a component holds is limited by --max-memory", jcoLeaves, async () => {
-  // Pollables cost little, but not nothing: a million take half a megabyte.
+Deno.test("--max-memory limits the resources that a component holds", jcoLeaves, async () => {
+  // Pollables cost little: a million take half a megabyte.
   await traps(times(10_000_000, `(drop ${subscribed})`), /resources .*never dropped/, 2 << 20);
   const others = `(component
     (import "wasi:io/poll@0.2.0" (instance $poll (export "pollable" (type $pollable (sub resource)))))

@@ -3,10 +3,10 @@ import { compilePlugin } from "../../../registry/compile/compile.ts";
 import { componentScript } from "../../../registry/compile/rewrite_jco_output.ts";
 import { runBytes, testSandbox, wat } from "../../support/components.ts";
 
-// jco loads itself when it is first imported, and leaves timers of 10 ms behind in what it makes.
+// jco starts timers when it is first imported, and its output leaves timers of 10 ms behind.
 const jcoLeaves = { sanitizeOps: false, sanitizeResources: false };
 
-Deno.test("compilePlugin() leaves nothing of jco's debugging, nor of modules", jcoLeaves, async () => {
+Deno.test("compilePlugin() removes jco's debugging code and module syntax", jcoLeaves, async () => {
   const { files } = await compilePlugin(
     await wat(`(component
       (import "wasi:cli/exit@0.2.0" (instance $e (export "exit-with-code" (func (param "status-code" u8)))))
@@ -25,7 +25,7 @@ Deno.test("compilePlugin() leaves nothing of jco's debugging, nor of modules", j
   );
 });
 
-Deno.test("componentScript() refuses output of a form it does not know", () => {
+Deno.test("componentScript() refuses output with an unknown form", () => {
   const known = `"use components";\nexport function instantiate(a) {\n  const _debugLog = (...args) => {\n` +
     `    if (!globalThis?.process?.env?.JCO_DEBUG) { return; }\n    console.debug(...args);\n  };\n` +
     `    if (message !== undefined) { err.message = message; }\nconst module0 = getCoreModule('plugin.core.wasm');\n}\n` +
@@ -50,7 +50,7 @@ Deno.test("componentScript() refuses output of a form it does not know", () => {
   }
 });
 
-/** A command that holds pollables: `body` may call `$subscribe` (gives a handle) and `$drop`. */
+/** A command that holds pollables. `body` may call `$subscribe` (returns a handle) and `$drop`. */
 function holding(body: string) {
   return wat(`(component
     (import "wasi:io/poll@0.2.0" (instance $poll
@@ -77,7 +77,7 @@ function holding(body: string) {
 
 const MANY = 100_000;
 
-Deno.test("a component that drops what it takes may take as much as it likes", jcoLeaves, async () => {
+Deno.test("a component that drops its resources may take any number of them", jcoLeaves, async () => {
   const bytes = await holding(`(loop $again
     (call $drop (call $subscribe (i64.const 1000000000000)))
     (br_if $again (i32.lt_u (local.tee $i (i32.add (local.get $i) (i32.const 1))) (i32.const ${MANY}))))`);
@@ -98,11 +98,11 @@ Deno.test(
         ...[0, 1, 2, 7, 1_000_000, 2 ** 29, 2 ** 30, 2 ** 31 - 1, -1, -(2 ** 31)].flatMap((handle) =>
           uses(`(i32.const ${handle})`)
         ),
-        // another number of which the table's index is the same
+        // another number with the same table index
         ...[0x40000000, 0x80000000, 0xc0000000].flatMap((bit) =>
           uses(`(i32.or (local.get $handle) (i32.const ${bit}))`).map((use) => subscribe + use)
         ),
-        // after it was dropped, and its number was given to none
+        // after the drop, when no resource has the number
         ...uses("(local.get $handle)").map((use) => `${subscribe} (call $drop (local.get $handle)) ${use}`),
         // the second of three, dropped twice in another order
         `(drop (call $subscribe (i64.const 0))) ${subscribe} (drop (call $subscribe (i64.const 0)))
@@ -118,7 +118,7 @@ Deno.test(
   },
 );
 
-Deno.test("numbers of what was dropped are given again, each to one", jcoLeaves, async () => {
+Deno.test("reuses the numbers of dropped handles, each once", jcoLeaves, async () => {
   const bytes = await holding(`(local.set $handle (call $subscribe (i64.const 0)))
     (if (i32.ne (call $subscribe (i64.const 0)) (i32.const 2)) (then unreachable))
     (call $drop (local.get $handle))
@@ -130,7 +130,7 @@ Deno.test("numbers of what was dropped are given again, each to one", jcoLeaves,
   assert.equal(await runBytes(bytes, testSandbox()), 0);
 });
 
-Deno.test("an empty string is put where the component has it, as any other", jcoLeaves, async () => {
+Deno.test("stores an empty string where the component allocates it", jcoLeaves, async () => {
   const bytes = await wat(`(component
     (import "wasi:cli/environment@0.2.0" (instance $e (export "get-arguments" (func (result (list string))))))
     (core module $memory

@@ -1,6 +1,6 @@
 /**
- * Worlds around every interface that is served: one is compiled as wit/ has it, and never with anything else than that,
- * whatever it is and whatever JavaScript might have under its name.
+ * Worlds around every interface that krew-wasm provides. A world compiles if it declares what wit/ declares, and never
+ * with anything else, even if JavaScript has a property of that name.
  */
 
 import assert from "node:assert/strict";
@@ -12,12 +12,12 @@ import { readSections } from "../../../registry/compile/wasm_reader.ts";
 import { AppError } from "../../../runtime/base/errors.ts";
 import { dummy } from "../../support/components.ts";
 
-/** The packages of wit/ by their file, without comments, as one package after the other is written in one file. */
+/** The packages of wit/ by file, without comments, in the form of several packages in one file. */
 const PACKAGES: readonly string[] = ["kubernetes.wit", ...names("deps").map((name) => `deps/${name}`)]
   .map((path) => {
     const text = Deno.readTextFileSync(new URL(`../../../wit/${path}`, import.meta.url))
       .replace(/\/\/.*/g, "").replace(/@(?:since|deprecated)\([^)]*\)/g, "").replace(/\s+/g, " ");
-    // What is not stable is left out, worlds too.
+    // Leaves out unstable parts, worlds too.
     const stable = text.replace(
       /@unstable\([^)]*\) (?:interface [^{]+\{(?:[^{}]|\{[^{}]*\})*\}|[^;{]*(?:\{[^}]*\})?;?)/g,
       "",
@@ -32,7 +32,7 @@ function names(directory: string): string[] {
     .sort();
 }
 
-/** A component that imports all of some interfaces, from packages that may be other than ours. */
+/** A component that imports all of some interfaces, possibly from changed packages. */
 function importing(
   interfaces: readonly string[],
   packages: readonly string[],
@@ -48,12 +48,12 @@ function full(names: readonly string[]): string[] {
   return names.map((name) => `${name}@${SERVED.get(name)!.version}`);
 }
 
-/** What a component declares, a line each with the blocks that it is in, as another reader has it. */
+/** A component's declarations by another reader: one line each, with the enclosing blocks. */
 async function declared(bytes: Uint8Array): Promise<Set<string>> {
   const lines = new Set<string>();
   const path: string[] = [];
   for (const written of (await componentWit(bytes)).split("\n")) {
-    // Which patch of a version it is, and how parameters are called, is nobody's concern.
+    // Patch versions and parameter names do not matter.
     const line = written.trim().replace(/,$/, "").replace(/@0\.(\d+)\.\d+/g, "@0.$1")
       .replace(/\(.*\)/, (list) => list.replaceAll(/(?<=[(,] ?)[\w%-]+(?=:)/g, "_"));
     if (line === "}") path.pop();
@@ -63,7 +63,7 @@ async function declared(bytes: Uint8Array): Promise<Set<string>> {
   return lines;
 }
 
-/** What JavaScript has under a name, and what comes near to what there is. */
+/** Names that JavaScript objects have, and names close to real ones. */
 const NAMES = [
   ...[
     "constructor",
@@ -157,12 +157,12 @@ const TYPES = [
   ],
 ] as const;
 
-/** A function as it stands in WIT. */
+/** A function in WIT. */
 const FUNCTION = /([\w%-]+): (static )?func\(([^)]*)\)(?: -> ([^;]+))?;/g;
 const RESOURCE = /resource ([\w-]+)(?: \{([^}]*)\}|;)/g;
 const LABELLED = /(record|variant|enum|flags) ([\w-]+) \{([^}]*)\}/g;
 
-/** Ways to change the text of a package: each gives another text, or the same where it can't. */
+/** Changes to a package's text. Each returns another text, or the same if it does not apply. */
 const CHANGES: readonly ((text: string, pick: (below: number) => number) => string)[] = [
   (text, pick) => atOne(text, FUNCTION, pick, (all) => `${all} ${some(NAMES, pick)}: func();`),
   (text, pick) =>
@@ -243,7 +243,7 @@ const CHANGES: readonly ((text: string, pick: (below: number) => number) => stri
     atOne(text, /interface [\w-]+ \{/g, pick, (all) => `${all} ${some(NAMES, pick)}: async func(a: string);`),
 ];
 
-/** A text without other names for a type. */
+/** A text without aliases of types. */
 function meaning(text: string): string {
   const aliases = [...text.matchAll(/type ([\w-]+) = ([^;]+);/g)].toReversed();
   let plain = text.replace(/type [\w-]+ = [^;]+;/g, (all) => /<|u8>/.test(all) ? all : "");
@@ -259,7 +259,7 @@ function some<T>(of: readonly T[], pick: (below: number) => number): T {
   return of[pick(of.length)]!;
 }
 
-/** Replaces one of what matches. */
+/** Replaces one of the matches. */
 function atOne(
   text: string,
   pattern: RegExp,
@@ -274,7 +274,7 @@ function atOne(
 
 const options = { sanitizeOps: false, sanitizeResources: false };
 
-Deno.test("every interface is served as wit/ has it", options, async () => {
+Deno.test("provides every interface as wit/ declares it", options, async () => {
   const all = full([...SERVED.keys()]);
   for (const interfaces of [all, ...all.map((name) => [name])]) {
     const bytes = await importing(interfaces, PACKAGES);
@@ -282,7 +282,7 @@ Deno.test("every interface is served as wit/ has it", options, async () => {
   }
 });
 
-Deno.test("nothing is served that wit/ does not have, whatever JavaScript has of it", options, async () => {
+Deno.test("provides nothing that wit/ lacks, even if JavaScript has the name", options, async () => {
   const whole = await declared(await importing(full([...SERVED.keys()]), PACKAGES));
   let refused = 0;
   await fc.assert(
@@ -297,14 +297,14 @@ Deno.test("nothing is served that wit/ does not have, whatever JavaScript has of
         const [before] = new RegExp(`interface ${own} \\{(?:[^{}]|\\{[^{}]*\\})*\\}`).exec(text)!;
         const changed = change(before, (below) => numbers.next().value! % below);
         if (meaning(changed) === meaning(before)) return;
-        // Of the package, all is imported that is served, so that what was changed is.
+        // Imports all interfaces of the package, including the changed one.
         const interfaces = [...SERVED.keys()].filter((each) => each.startsWith(`${pack}/`));
         let bytes;
         try {
           const packages = PACKAGES.with(of, text.replace(before, () => changed));
           bytes = await importing(full(interfaces), packages);
         } catch {
-          return; // no WIT
+          return; // invalid WIT
         }
         try {
           await compilePlugin(bytes);
@@ -313,7 +313,7 @@ Deno.test("nothing is served that wit/ does not have, whatever JavaScript has of
           refused++;
           return;
         }
-        // What nothing uses is not imported: then the component has no more than there is.
+        // An unused part is not imported. Then the component declares no more than wit/ has.
         for (const line of await declared(bytes)) assert.ok(whole.has(line), `${line}: ${changed}`);
       },
     ),
@@ -322,10 +322,10 @@ Deno.test("nothing is served that wit/ does not have, whatever JavaScript has of
   assert.ok(refused > 200, `${refused} worlds were refused`);
 });
 
-Deno.test("bytes that are read in two ways get nothing that wit/ does not have", options, async () => {
+Deno.test("ambiguous bytes get nothing that wit/ lacks", options, async () => {
   const whole = await declared(await importing(full([...SERVED.keys()]), PACKAGES));
   const bytes = await importing(full(["wasi:cli/stdout", "wasi:filesystem/types", "wasi:io/poll"]), PACKAGES);
-  // What comes before the first core module: types and imports.
+  // The bytes before the first core module: types and imports.
   const end = readSections(bytes).find(({ id }) => id === 1)!.start;
   let compiled = 0;
   await fuzz(

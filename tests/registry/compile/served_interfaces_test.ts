@@ -7,7 +7,7 @@ import { wat } from "../../support/components.ts";
 
 const options = { sanitizeOps: false, sanitizeResources: false };
 
-/** What is said of a component of these imports; undefined where they are as wit/ has them. */
+/** The refusal of a component with these imports; undefined if they match wit/. */
 async function refusal(imports: string): Promise<string | undefined> {
   const bytes = await wat(`(component ${imports})`);
   const types = new ServedTypes();
@@ -29,7 +29,7 @@ const get = (result: string, more = "") =>
     (export "input-stream" (type $stream (eq $i)))
     (export "get-stdin" (func (result ${result})))))`;
 
-Deno.test("servedBy() takes every patch of the version there is, and no other", () => {
+Deno.test("servedBy() accepts every patch of the supported version, and no other version", () => {
   assert.ok(SERVED.size > 30);
   for (const name of ["wasi:io/poll@0.2.0", "wasi:io/poll@0.2.99", "krew-wasm:kubernetes/cluster@0.1.0"]) {
     assert.ok(servedBy(name), name);
@@ -54,10 +54,10 @@ Deno.test("servedBy() takes every patch of the version there is, and no other", 
   ) assert.equal(servedBy(name), undefined, name);
 });
 
-Deno.test("a resource is that of the interface which has it, however it gets there", options, async () => {
+Deno.test("identifies a resource by its interface, however the component gets it", options, async () => {
   assert.equal(await refusal(STREAMS + get("(own $stream)")), undefined);
   assert.equal(await refusal(STREAMS + get("(own $i)")), undefined);
-  // Another one, one of its own, none at all, only lent, one more of the same name.
+  // Another resource, one of its own, none, a borrowed one, a second one of the same name.
   assert.match(
     await refusal(STREAMS + get("(own $o)")) ?? "",
     /"get-stdin" of "wasi:cli\/stdin@0.2.3" with other/,
@@ -74,7 +74,7 @@ Deno.test("a resource is that of the interface which has it, however it gets the
       "",
     /the type "input-stream"/,
   );
-  // By way of an interface that uses it, and of another patch of its version.
+  // Through another interface that uses it, and from another patch version.
   const files = `(import "wasi:filesystem/types@0.2.0" (instance $files
     (alias outer 1 $in (type $i)) (export "input-stream" (type (eq $i)))))
     (alias export $files "input-stream" (type $again))`;
@@ -82,12 +82,12 @@ Deno.test("a resource is that of the interface which has it, however it gets the
   const twice = STREAMS.replaceAll("$streams", "$s2").replaceAll("$in", "$in2").replaceAll("$out", "$out2")
     .replace("0.2.3", "0.2.0");
   assert.equal(await refusal(STREAMS + twice + get("(own $stream)").replace("$in ", "$in2 ")), undefined);
-  // A type of the component's own.
+  // A type that the component defines.
   const local = `(type $in (resource (rep i32))) (type $out (resource (rep i32)))`;
   await assert.rejects(compilePlugin(await wat(`(component ${local})`)), { code: "PLUGIN_UNSUPPORTED" });
 });
 
-Deno.test("an interface is an instance of what it has, and nothing else", options, async () => {
+Deno.test("accepts an interface only as an instance with its own functions", options, async () => {
   const name = "wasi:random/random@0.2.0";
   const random = (inner: string) => `(import "${name}" ${inner})`;
   assert.equal(await refusal(random(`(instance (export "get-random-u64" (func (result u64))))`)), undefined);
@@ -113,7 +113,7 @@ Deno.test("an interface is an instance of what it has, and nothing else", option
   ) assert.match(await refusal(random(other)) ?? "", /random|inner|"t"|constructor/, other);
 });
 
-Deno.test("labels are compared in their order, and what they stand for", options, async () => {
+Deno.test("compares labels in order, with their types", options, async () => {
   const clock = (record: string) =>
     `(import "wasi:clocks/wall-clock@0.2.0" (instance (type $r ${record}) (export "datetime" (type $d (eq $r)))
       (export "now" (func (result $d)))))`;

@@ -13,7 +13,7 @@ async function tables(text: string): Promise<WebAssembly.Table[]> {
   return Object.values(exports) as WebAssembly.Table[];
 }
 
-Deno.test("tables are as large as they were, and grow so far", options, async () => {
+Deno.test("tables keep their initial size and grow up to the limit", options, async () => {
   const [a, b, c, d] = await tables(`(table (export "a") 3 funcref) (table (export "b") 5 7 externref)
     (table (export "c") 30000 funcref) (func $f) (table (export "d") 2 (ref func) (ref.func $f)) (elem declare func $f)`);
   assert.deepEqual([a!.length, b!.length, c!.length, d!.length], [3, 5, 30_000, 2]);
@@ -21,11 +21,11 @@ Deno.test("tables are as large as they were, and grow so far", options, async ()
   assert.throws(() => a!.grow(1), RangeError);
   b!.grow(2);
   assert.throws(() => b!.grow(1), RangeError);
-  assert.throws(() => c!.grow(1), RangeError); // as large as that already
+  assert.throws(() => c!.grow(1), RangeError); // it has that size already
   assert.deepEqual(await tables(`(func)`), []);
 });
 
-Deno.test("tables of millions are refused", options, async () => {
+Deno.test("refuses tables with millions of entries", options, async () => {
   const start = `(memory (export "memory") 1) (func (export "_start"))`;
   for (
     const table of [
@@ -52,7 +52,7 @@ Deno.test("tables of millions are refused", options, async () => {
   await assert.rejects(compilePlugin(await wat(component)), { code: "TOO_LARGE" });
 });
 
-Deno.test("a module that grows its tables runs, and finds no more room", options, async () => {
+Deno.test("a module that grows its tables runs until the limit", options, async () => {
   const bytes = await wat(`(module (memory (export "memory") 1) (table $t 1 funcref)
     (func (export "_start")
       (if (i32.ne (table.grow $t (ref.null func) (i32.const 1000)) (i32.const 1)) (then unreachable))
@@ -60,7 +60,7 @@ Deno.test("a module that grows its tables runs, and finds no more room", options
   assert.equal(await runBytes(bytes, testSandbox()), 0);
 });
 
-Deno.test("objects of WebAssembly are not run with a limit that can't be kept", options, async () => {
+Deno.test("refuses GC objects with a memory limit below the default", options, async () => {
   const text = `(module (memory (export "memory") 1) (type $a (array (mut i64)))
     (func (export "_start") (drop (array.new_default $a (i32.const 10)))))`;
   assert.equal(await runBytes(await wat(text), testSandbox()), 0);
@@ -70,7 +70,7 @@ Deno.test("objects of WebAssembly are not run with a limit that can't be kept", 
   new MemoryLimit(testSandbox().limits.maxMemory).checkObjects(module);
 });
 
-Deno.test("exceptions that could keep others, or much, count as objects", async () => {
+Deno.test("exceptions that hold references or many values count as objects", async () => {
   const has = async (text: string) => definesObjects(await wat(`(module ${text})`));
   assert.equal(await has("(tag (param exnref))"), true);
   assert.equal(await has("(tag (param i32 (ref null exn)))"), true);

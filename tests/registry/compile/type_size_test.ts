@@ -4,12 +4,12 @@ import { compilePlugin } from "../../../registry/compile/compile.ts";
 import { readWit } from "../../../registry/oci/inspect_artifact.ts";
 import { readComponent } from "../../../registry/compile/component_reader.ts";
 
-// Loaded here: the worker that they start outlives a test.
+// Loaded here, because its worker outlives a test.
 const { parse } = await import("@bytecodealliance/jco-transpile/wasm-tools");
 const countTypeParts = (bytes: Uint8Array) => readComponent(bytes).unfolded.parts;
 const wat = async (text: string) => new Uint8Array(await parse(text));
 
-/** Types, each two of the one before, in the instance that a component imports and lowers a function of. */
+/** Nested types, each with two of the previous one, in an instance whose function a component imports and lowers. */
 const bomb = (depth: number) =>
   wat(`(component
     (type $it (instance
@@ -26,14 +26,14 @@ const bomb = (depth: number) =>
     (alias core export $libc "realloc" (core func $realloc))
     (core func $low (canon lower (func $lowered) (memory $mem) (realloc $realloc))))`);
 
-Deno.test("countTypeParts() counts what a lowered function's types are written out", async () => {
-  // A pair has 3 parts, a pair of pairs 7; a list of parameters, one for none as a result, and the function around it.
+Deno.test("countTypeParts() counts the expanded types of a lowered function", async () => {
+  // A pair has 3 parts, a pair of pairs 7. Add one each for the parameter list, the empty result, and the function.
   assert.equal(countTypeParts(await bomb(0)), 3 + 1 + 1 + 1);
   assert.equal(countTypeParts(await bomb(1)), 7 + 1 + 1 + 1);
   assert.equal(countTypeParts(await wat(`(component (type (record (field "a" u8))))`)), 0);
 });
 
-Deno.test("a component of a few hundred bytes that unfolds into gigabytes is refused at once", async () => {
+Deno.test("refuses a small component that expands to gigabytes at once", async () => {
   for (const depth of [17, 30, 90]) {
     const bytes = await bomb(depth);
     assert.ok(bytes.length < 1500);
@@ -42,7 +42,7 @@ Deno.test("a component of a few hundred bytes that unfolds into gigabytes is ref
   }
 });
 
-Deno.test("every kind of type is read, named from where it may be named", async () => {
+Deno.test("reads every kind of type from every place that may name it", async () => {
   const bytes = await wat(`(component
     (import "a:b/c" (instance $i
       (export "r" (type $r (sub resource)))
@@ -68,10 +68,10 @@ Deno.test("every kind of type is read, named from where it may be named", async 
     (alias export $made "f" (func $again))
     (type $resource (resource (rep i32)))
     (core func $drop (canon resource.drop $resource)))`);
-  assert.equal(countTypeParts(bytes), 8); // of the one function that is lifted, and lowered in the inner component
+  assert.equal(countTypeParts(bytes), 8); // of the one function that is lifted, and is lowered in the inner component
 });
 
-Deno.test("countTypeParts() ends with a number or an error, whatever it reads", async () => {
+Deno.test("countTypeParts() returns a number or an error for any input", async () => {
   const bytes = await bomb(3);
   fc.assert(fc.property(fc.nat(bytes.length - 1), fc.nat(255), (at, value) => {
     for (const changed of [bytes.with(at, value), bytes.subarray(0, at)]) {

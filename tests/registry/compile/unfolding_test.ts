@@ -3,7 +3,7 @@ import { compilePlugin } from "../../../registry/compile/compile.ts";
 import { readComponent } from "../../../registry/compile/component_reader.ts";
 import { wat } from "../../support/components.ts";
 
-/** What is small and would be written out into much: each way that a component can say something once and mean it often. */
+/** Small components that expand to large code: each way to define something once and use it often. */
 
 const options = { sanitizeOps: false, sanitizeResources: false };
 
@@ -17,7 +17,7 @@ const MAIN = `(core module $main
 const repeat = (count: number, text: (index: number) => string) =>
   Array.from({ length: count }, (_, index) => text(index)).join("\n");
 
-/** Each of two of the one before: 2^depth of the first. */
+/** Each level has two of the level before: 2^depth of the first. */
 const doubled = (depth: number, first: string, ways = 2) =>
   `(component $root ${MAIN} (component $c0 ${first})
     ${
@@ -30,7 +30,7 @@ const doubled = (depth: number, first: string, ways = 2) =>
 
 const long = "x".repeat(90_000);
 
-/** Components by what they repeat: how often it is fine, and how often it is too much. */
+/** Components by what they repeat: an accepted count, and a refused one. */
 const KINDS: Readonly<
   Record<string, readonly [text: (count: number) => string, fine: number, tooMuch: readonly number[]]>
 > = {
@@ -121,8 +121,8 @@ const KINDS: Readonly<
 };
 
 for (const [kind, [text, fine, tooMuch]] of Object.entries(KINDS)) {
-  Deno.test(`a component is refused that repeats ${kind} without end`, options, async () => {
-    // Some can't be made by jco even once.
+  Deno.test(`refuses a component that repeats ${kind} too often`, options, async () => {
+    // jco cannot compile some of them even once.
     if (fine > 0) assert.equal((await compilePlugin(await wat(text(fine)))).kind, "component");
     for (const count of tooMuch) {
       await assert.rejects(compilePlugin(await wat(text(count))), { code: "TOO_LARGE" }, String(count));
@@ -130,7 +130,7 @@ for (const [kind, [text, fine, tooMuch]] of Object.entries(KINDS)) {
   });
 }
 
-Deno.test("what is handed in is not instantiated, as nobody can tell how much it is", options, async () => {
+Deno.test("refuses to instantiate an imported component of unknown size", options, async () => {
   const bytes = await wat(`(component ${MAIN}
     (component $a (import "c" (component $c)) (instance (instantiate $c)))
     (component $b)
@@ -138,7 +138,7 @@ Deno.test("what is handed in is not instantiated, as nobody can tell how much it
   await assert.rejects(compilePlugin(bytes), { code: "WASM_INVALID" });
 });
 
-Deno.test("functions of WASI 0.3's component model are told as such", options, async () => {
+Deno.test("names functions of WASI 0.3's component model in the error", options, async () => {
   for (
     const text of [
       `(component ${MAIN} (core func (canon waitable-set.new)))`,
@@ -154,7 +154,7 @@ Deno.test("functions of WASI 0.3's component model are told as such", options, a
   }
 });
 
-Deno.test("the parts of a composition are counted", options, async () => {
+Deno.test("counts the parts of a composition", options, async () => {
   const { unfolded } = readComponent(
     await wat(doubled(4, `(core module $m (memory 1)) (core instance (instantiate $m))`)),
   );

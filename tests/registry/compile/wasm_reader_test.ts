@@ -21,7 +21,7 @@ Deno.test("wasmKind() tells modules from components by version and layer", () =>
   }
 });
 
-Deno.test("readSections() finds sections and the names of custom ones", () => {
+Deno.test("readSections() finds sections and the names of custom sections", () => {
   const bytes = new Uint8Array([...HEADER, 1, 1, 0, 0, 4, 2, 0x68, 0x69, 9]);
   assert.deepEqual(readSections(bytes).map(({ id, name, start, end }) => ({ id, name, start, end })), [
     { id: 1, name: undefined, start: 8, end: 11 },
@@ -29,7 +29,7 @@ Deno.test("readSections() finds sections and the names of custom ones", () => {
   ]);
 });
 
-Deno.test("readSections() refuses lengths that leave the file, and numbers of more than 32 bits", () => {
+Deno.test("readSections() refuses lengths beyond the file and numbers over 32 bits", () => {
   for (
     const tail of [
       [1],
@@ -102,7 +102,7 @@ Deno.test("readLinkNames() reads names at every depth", jcoLeaves, async () => {
   }
 });
 
-Deno.test("readLinkNames() refuses components without end", () => {
+Deno.test("readLinkNames() refuses endlessly nested components", () => {
   let bytes = new Uint8Array(COMPONENT);
   const leb = (value: number) => {
     const out = [];

@@ -1,4 +1,4 @@
-/** Bundles that contradict themselves, or say more than once what they say. */
+/** Bundles that contradict themselves or repeat themselves. */
 
 import assert from "node:assert/strict";
 import { Bundle } from "../../../registry/fleet/bundle_file.ts";
@@ -63,7 +63,7 @@ const index = encoder.encode(JSON.stringify({
   manifests: [{ mediaType: MANIFEST, digest: digestOf(good), size: good.length }],
 }));
 
-Deno.test("a bundle's reference names the digest of what is in it, or of its index", () => {
+Deno.test("refuses a reference with another digest than the content's or its index's", () => {
   const refuses = (entry: Entry, blobs: readonly Uint8Array[] = []) =>
     assert.throws(() => open([entry], blobs), { code: "BUNDLE_INVALID", message: /contradicts itself/ });
   const named = (bytes: Uint8Array) => `ghcr.io/acme/foo:v1@${digestOf(bytes)}`;
@@ -77,11 +77,11 @@ Deno.test("a bundle's reference names the digest of what is in it, or of its ind
   assert.equal(whole.plugins[0]!.manifestDigest, digestOf(good));
   refuses({ bytes: evil, reference: named(good), name: "foo" });
   refuses({ bytes: evil, reference: named(good) });
-  // An index that the bundle does not have vouches for nothing.
+  // An index that the bundle lacks proves nothing.
   refuses({ bytes: good, reference: named(index), name: "foo", index: digestOf(index) });
 });
 
-Deno.test("a bundle names each plugin once", () => {
+Deno.test("refuses a bundle that names a plugin twice", () => {
   assert.throws(
     () => open([{ bytes: good, name: "foo" }, { bytes: evil, name: "foo" }]),
     { code: "BUNDLE_INVALID", message: /manifests\[0\] and manifests\[1\] are both named "foo"/ },
@@ -90,7 +90,7 @@ Deno.test("a bundle names each plugin once", () => {
   assert.equal(other.plugins.length, 2);
 });
 
-Deno.test("a bundle's manifest is its bytes: what is not UTF-8, or begins with a mark, is not taken for another", async () => {
+Deno.test("refuses a manifest that is not UTF-8 or begins with a byte order mark", async () => {
   const reference = (bytes: Uint8Array) => ({
     registry: "ghcr.io",
     repository: "acme/foo",
@@ -109,7 +109,7 @@ Deno.test("a bundle's manifest is its bytes: what is not UTF-8, or begins with a
   await assert.rejects(nested.fetchManifest(reference(deep)), { code: "BUNDLE_INVALID", message: /deep/ });
 });
 
-Deno.test("of a bundle's signatures no more are looked at than of a registry's", async () => {
+Deno.test("checks no more signatures of a bundle than of a registry", async () => {
   const list = (count: number) =>
     encoder.encode(JSON.stringify(Array(count).fill({ kind: "bundle", json: "{}" })));
   const read = async (count: number, plugins: number) => {

@@ -21,13 +21,13 @@ const index = (name: string, ...plugins: IndexedPlugin[]): StoredIndex => ({
   document: { plugins },
 });
 
-Deno.test("parseIndexDocument() reads what formatIndexDocument() wrote, sorted", () => {
+Deno.test("parseIndexDocument() reads the sorted output of formatIndexDocument()", () => {
   const plugins = [plugin("b", { version: "1.0", description: "ü", homepage: "https://x" }), plugin("a")];
   const text = formatIndexDocument({ plugins });
   assert.deepEqual(parseIndexDocument(text, "x").plugins, [plugins[1], plugins[0]]);
 });
 
-Deno.test("parseIndexDocument() refuses what is none, with the field's path", () => {
+Deno.test("parseIndexDocument() refuses an invalid document with the field's path", () => {
   const good = { krewWasmIndex: 1, plugins: [plugin("a")] };
   const cases: [value: unknown, message: RegExp][] = [
     [null, /krewWasmIndex/],
@@ -48,7 +48,7 @@ Deno.test("parseIndexDocument() refuses what is none, with the field's path", ()
   assert.throws(() => parseIndexDocument("{", "x"), { code: "INDEX_INVALID" });
 });
 
-Deno.test("offersOf() takes the same reference in two indexes for one offer, another for another", () => {
+Deno.test("offersOf() counts equal references of two indexes as one offer", () => {
   const one = index("one", plugin("a"), plugin("b"));
   const two = index("two", plugin("a"), plugin("b", { reference: "ghcr.io/evil/b:v1" }));
   assert.deepEqual(offersOf([one, two], "a").map(({ index }) => index), ["one"]);
@@ -56,7 +56,7 @@ Deno.test("offersOf() takes the same reference in two indexes for one offer, ano
   assert.deepEqual(offersOf([one, two], "c"), []);
 });
 
-Deno.test("searchOffers() finds by parts of names and descriptions, and with a letter amiss", async () => {
+Deno.test("searchOffers() matches parts of names and descriptions, and one wrong letter", async () => {
   const all = [index(
     "acme",
     plugin("decoder", { description: "Decodes Secrets and certificates" }),

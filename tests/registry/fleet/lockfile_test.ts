@@ -23,14 +23,14 @@ const receipt = (name: string, change: Partial<Receipt> = {}): Receipt => ({
 const home = "/home/me";
 const parse = (text: string, at = home) => parseLock(text, at, "plugins.lock");
 
-Deno.test("parseLock() reads what formatLock() wrote, sorted by name", () => {
+Deno.test("parseLock() reads the output of formatLock(), sorted by name", () => {
   const text = formatLock([receipt("foo"), receipt("bar", { version: "1.2" })], home);
   assert.deepEqual(parse(text).map(({ name }) => name), ["bar", "foo"]);
   assert.equal(text, formatLock([receipt("bar", { version: "1.2" }), receipt("foo")], home));
   assert.equal(JSON.parse(text).plugins[0].version, "1.2");
 });
 
-Deno.test("paths in the user's home are those of the other machine's", () => {
+Deno.test("paths in the user's home resolve to the home on each machine", () => {
   const files = [
     { host: "/home/me/manifests", guest: "/home/me/manifests", write: false },
     { host: "/home/men", guest: "/home/men", write: false },
@@ -44,7 +44,7 @@ Deno.test("paths in the user's home are those of the other machine's", () => {
   ]);
 });
 
-Deno.test("parseLock() refuses what is none, with the field's path", () => {
+Deno.test("parseLock() refuses an invalid lock file with the field's path", () => {
   const good = JSON.parse(formatLock([receipt("foo")], home));
   const plugin = good.plugins[0];
   const cases: [value: unknown, words: RegExp][] = [
@@ -108,7 +108,7 @@ Deno.test("parseLock() refuses what is none, with the field's path", () => {
   assert.throws(() => parse("{"), { code: "LOCK_INVALID" });
 });
 
-/** As an older krew-wasm wrote it. */
+/** A lock file of an older krew-wasm. */
 function former(): { krewWasmLock: number; plugins: Record<string, unknown>[] } {
   return {
     krewWasmLock: 1,
@@ -122,7 +122,7 @@ function former(): { krewWasmLock: number; plugins: Record<string, unknown>[] } 
   };
 }
 
-Deno.test("parseLock() reads what an older krew-wasm wrote, as strictly", () => {
+Deno.test("parseLock() reads an older krew-wasm's lock file as strictly", () => {
   const [plugin] = parse(JSON.stringify(former()));
   assert.deepEqual(plugin!.grants.files, [{ host: "/home/me/x", guest: "/home/me/x", write: false }]);
   assert.equal(plugin!.reference.registry, "ghcr.io");
@@ -140,14 +140,14 @@ Deno.test("parseLock() reads what an older krew-wasm wrote, as strictly", () => 
   }
 });
 
-Deno.test("a name that is there twice, of which readers see the first and parsers the last, is refused", () => {
+Deno.test("refuses a duplicate key", () => {
   const text = formatLock([receipt("foo", { grants: { ...LEAST, cluster: "none" } })], home);
   const forged = text.replace('"cluster": "none"', '"cluster": "none", "cluster": "full"');
   assert.notEqual(text, forged);
   assert.throws(() => parse(forged), { code: "LOCK_INVALID", message: /"cluster" twice/ });
 });
 
-Deno.test("paths of a lock file are read in their one spelling", () => {
+Deno.test("parseLock() reads paths in canonical form", () => {
   const of = (path: string) => {
     const lock = JSON.parse(formatLock([receipt("foo")], home));
     lock.plugins[0].grants.files = [{ host: path, guest: path, write: true, directory: null, real: null }];
@@ -173,7 +173,7 @@ Deno.test("paths of a lock file are read in their one spelling", () => {
   }
 });
 
-Deno.test("planSync() tells what is to be done", () => {
+Deno.test("planSync() lists the steps", () => {
   const locked = parse(formatLock(
     ["kept", "new", "other", "broken", "granted", "followed"].map((name) => receipt(name)),
     home,
@@ -197,7 +197,7 @@ Deno.test("planSync() tells what is to be done", () => {
   ]);
 });
 
-Deno.test("planSync() installs anew what is to go by another repository's name, or is refused as it is", () => {
+Deno.test("planSync() reinstalls a plugin of another repository or a refused one", () => {
   const locked = parse(formatLock(["moved", "refused", "kept"].map((name) => receipt(name)), home));
   const steps = planSync(
     locked,
@@ -212,7 +212,7 @@ Deno.test("planSync() installs anew what is to go by another repository's name, 
   ]);
 });
 
-Deno.test("planSync() has the registry say which index a plugin is of, before it goes by its digest", () => {
+Deno.test("planSync() verifies a plugin's index before it uses the digest", () => {
   const step = (change: Partial<Receipt>) => {
     const installed = receipt("foo", change);
     const locked = {

@@ -14,14 +14,14 @@ const contents = (bytes: Uint8Array) =>
     new TextDecoder().decode(bytes.subarray(offset, offset + size)),
   ]);
 
-Deno.test("listTar() finds what tarHeader() wrote", () => {
+Deno.test("listTar() reads the headers of tarHeader()", () => {
   const archive = concat(file("a", "x".repeat(513)), file("b/c", ""), file("d", "y".repeat(512)), tarEnd());
   assert.deepEqual(contents(archive), [["a", "x".repeat(513)], ["b/c", ""], ["d", "y".repeat(512)]]);
 });
 
 const tarMissing = missing("tar", findProgram("tar") !== undefined, "any Unix has it");
 
-Deno.test("archives of GNU tar and of pax are read, long names too; links are passed over", {
+Deno.test("reads GNU tar and pax archives with long names, and skips links", {
   ignore: tarMissing,
 }, () => {
   const directory = temporaryDirectory();
@@ -44,7 +44,7 @@ Deno.test("archives of GNU tar and of pax are read, long names too; links are pa
   Deno.removeSync(directory, { recursive: true });
 });
 
-Deno.test("GNU tar reads what tarHeader() wrote", { ignore: tarMissing }, async () => {
+Deno.test("GNU tar reads the headers of tarHeader()", { ignore: tarMissing }, async () => {
   const directory = temporaryDirectory();
   Deno.writeFileSync(`${directory}/a.tar`, concat(file("blobs/x", "hello"), tarEnd()));
   const { stdout } = await new Deno.Command("tar", { args: ["-xOf", `${directory}/a.tar`, "blobs/x"] })
@@ -53,7 +53,7 @@ Deno.test("GNU tar reads what tarHeader() wrote", { ignore: tarMissing }, async 
   Deno.removeSync(directory, { recursive: true });
 });
 
-Deno.test("what is no tar archive, or a damaged or compressed one, is refused", () => {
+Deno.test("refuses a damaged or compressed archive, and other files", () => {
   const good = concat(file("a", "hello"), tarEnd());
   const damaged = good.slice();
   damaged[0] = 0x7a;
@@ -71,7 +71,7 @@ Deno.test("what is no tar archive, or a damaged or compressed one, is refused", 
   for (const [bytes, message] of cases) assert.throws(() => list(bytes), { code: "BUNDLE_INVALID", message });
 });
 
-/** A header of another type than a file's. */
+/** The header of an entry that is not a file. */
 function headerOf(type: string, size: number): Uint8Array {
   const header = tarHeader("x", size);
   header[156] = type.charCodeAt(0);
@@ -80,7 +80,7 @@ function headerOf(type: string, size: number): Uint8Array {
   return header;
 }
 
-Deno.test("entries without end, huge names and sizes that are none are refused before they are read", () => {
+Deno.test("refuses too many entries, huge names and invalid sizes before reading", () => {
   const [empty, end] = [tarHeader("x", 0), 100_002 * 512];
   assert.throws(() => listTar((offset) => offset < end ? empty : new Uint8Array()), {
     code: "BUNDLE_INVALID",
@@ -109,7 +109,7 @@ Deno.test("entries without end, huge names and sizes that are none are refused b
   }
 });
 
-Deno.test("tarHeader() refuses what does not fit", () => {
+Deno.test("tarHeader() refuses names and sizes that do not fit", () => {
   assert.throws(() => tarHeader("x".repeat(101), 0));
   assert.throws(() => tarHeader("x", 8 ** 11));
 });

@@ -4,7 +4,7 @@ import { checkUpdate } from "../../../registry/install/find_updates.ts";
 import type { Receipt } from "../../../runtime/store/receipt.ts";
 import { type Oddities, oddRegistry } from "../../support/odd_registry.ts";
 
-/** What is told of a plugin that was installed by a tag, at a registry with an oddity. */
+/** The update of a plugin that was installed by a tag, at a registry with an oddity. */
 async function updateOf(odd: Oddities, tag: string, published = ["v1", "v1.2.3"], beyond = true) {
   await using registry = oddRegistry(odd);
   registry.pageSize = 1;
@@ -33,7 +33,7 @@ const UNREADABLE: [Oddities, status: string, code: string][] = [
   [{ pages: "circle" }, "refused", "REGISTRY_PROTOCOL"],
 ];
 
-Deno.test("a track whose tags can't be read is not current", async () => {
+Deno.test("does not report a track as current if its tags are unreadable", async () => {
   for (const [odd, status, code] of UNREADABLE) {
     const { update } = await updateOf(odd, "v1");
     assert.ok("error" in update, JSON.stringify(odd));
@@ -41,7 +41,7 @@ Deno.test("a track whose tags can't be read is not current", async () => {
   }
 });
 
-Deno.test("a version whose tags can't be read is current, and newer ones are not seen", async () => {
+Deno.test("reports a version as current if its tags are unreadable", async () => {
   for (const [odd, , code] of UNREADABLE) {
     const { update } = await updateOf(odd, "v1.2.3");
     assert.deepEqual([update.status, update.unlisted?.code], ["current", code], JSON.stringify(odd));
@@ -50,7 +50,7 @@ Deno.test("a version whose tags can't be read is current, and newer ones are not
   }
 });
 
-Deno.test("a tag stands for itself where a registry lists no tags", async () => {
+Deno.test("a tag stands for itself if the registry lists no tags", async () => {
   for (
     const [tagsStatus, code] of [[404, "NOT_FOUND"], [405, "UNSUPPORTED"], [501, "UNSUPPORTED"]] as const
   ) {
@@ -59,7 +59,7 @@ Deno.test("a tag stands for itself where a registry lists no tags", async () => 
   }
 });
 
-Deno.test("a tag that is gone says whether others could be seen", async () => {
+Deno.test("a missing tag reports whether the other tags are known", async () => {
   const refused = (await updateOf({ tagsStatus: 403 }, "v2")).update;
   assert.deepEqual([refused.status, refused.unlisted?.code], ["gone", "REGISTRY_FORBIDDEN"]);
   const { update } = await updateOf({}, "v2");

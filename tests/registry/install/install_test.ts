@@ -66,7 +66,7 @@ async function setUp() {
 
 const names = (path: string) => [...Deno.readDirSync(path)].map(({ name }) => name).sort();
 
-Deno.test("installPlugin() leaves a blob, a compiled form, links and a receipt, for the user alone", async () => {
+Deno.test("installPlugin() writes blob, compiled form, links and receipt for the user alone", async () => {
   await using store = await setUp();
   const receipt = await store.install();
   const { layout } = store;
@@ -84,7 +84,7 @@ Deno.test("installPlugin() leaves a blob, a compiled form, links and a receipt, 
   assert.deepEqual(names(layout.stage), []);
 });
 
-Deno.test("installPlugin() refuses an installed name before it asks the registry, and --force replaces it", async () => {
+Deno.test("installPlugin() refuses an installed name before any request; --force replaces it", async () => {
   await using store = await setUp();
   await store.install();
   store.registry.requests.length = 0;
@@ -95,7 +95,7 @@ Deno.test("installPlugin() refuses an installed name before it asks the registry
   assert.ok(names(store.layout.blobs).includes(replaced.digest.slice(7)));
 });
 
-Deno.test("a failed replacement leaves the old plugin as it was", async () => {
+Deno.test("a failed replacement leaves the old plugin unchanged", async () => {
   await using store = await setUp();
   const before = await store.install();
   const failing = store.install("acme/foo:v2", {
@@ -109,7 +109,7 @@ Deno.test("a failed replacement leaves the old plugin as it was", async () => {
   assert.deepEqual(readReceipt(store.layout, "foo"), before);
 });
 
-Deno.test("installPlugin() downloads no blob it has, under whatever name", async () => {
+Deno.test("installPlugin() downloads no blob that the store has", async () => {
   await using store = await setUp();
   await store.install();
   store.registry.requests.length = 0;
@@ -120,7 +120,7 @@ Deno.test("installPlugin() downloads no blob it has, under whatever name", async
   assert.equal(store.compilations(), 1);
 });
 
-Deno.test("installPlugin() mends a blob that was changed", async () => {
+Deno.test("installPlugin() repairs a changed blob", async () => {
   await using store = await setUp();
   const { digest } = await store.install();
   Deno.writeFileSync(store.layout.blob(digest), OTHER);
@@ -128,7 +128,7 @@ Deno.test("installPlugin() mends a blob that was changed", async () => {
   assert.deepEqual(Deno.readFileSync(store.layout.blob(digest)), WASM);
 });
 
-Deno.test("names of kubectl's own commands, and ones that leave bin/, are refused", async () => {
+Deno.test("refuses names of kubectl's commands and names that leave bin/", async () => {
   await using store = await setUp();
   await assert.rejects(store.install("acme/get:v1"), { code: "NAME_INVALID" });
   for (const name of ["..", "a/b", "get", "\x1b[2J", ""]) {
@@ -137,7 +137,7 @@ Deno.test("names of kubectl's own commands, and ones that leave bin/, are refuse
   assert.equal((await store.install("acme/get:v1", { name: "got" })).name, "got");
 });
 
-Deno.test("a file of somebody else's in bin/ is not overwritten", async () => {
+Deno.test("does not overwrite a file of somebody else in bin/", async () => {
   await using store = await setUp();
   Deno.mkdirSync(store.layout.bin, { recursive: true });
   Deno.writeTextFileSync(store.layout.link("foo"), "mine");
@@ -145,7 +145,7 @@ Deno.test("a file of somebody else's in bin/ is not overwritten", async () => {
   assert.equal(Deno.readTextFileSync(store.layout.link("foo")), "mine");
 });
 
-Deno.test("from source, bin/krew-wasm is a launcher that runs the plugin whose link called it", async () => {
+Deno.test("bin/krew-wasm of a source checkout runs the plugin whose link called it", async () => {
   await using store = await setUp();
   const target: LinkTarget = { kind: "launcher", command: ["/bin/echo", "it's"] };
   await store.install("acme/foo:v1", { name: "foo-bar", target });
@@ -159,7 +159,7 @@ Deno.test("from source, bin/krew-wasm is a launcher that runs the plugin whose l
   assert.equal(Deno.readLinkSync(store.layout.self), "/opt/krew-wasm");
 });
 
-Deno.test("removePlugins() removes each that is there and says which is not", async () => {
+Deno.test("removePlugins() removes the installed plugins and reports the others", async () => {
   await using store = await setUp();
   const { layout } = store;
   await store.install();
@@ -178,14 +178,14 @@ Deno.test("removePlugins() removes each that is there and says which is not", as
   assert.deepEqual(names(layout.bin), ["krew-wasm"]);
 });
 
-Deno.test("removePlugins() in a store that was never made says so and makes none", async () => {
+Deno.test("removePlugins() reports a missing store and does not create it", async () => {
   const root = temporaryDirectory();
   const [removal] = await removePlugins(layoutAt(`${root}/none`), ["foo"]);
   assert.equal((removal?.error as { code: string }).code, "NOT_INSTALLED");
   assert.deepEqual(names(root), []);
 });
 
-Deno.test("a stray file and a broken receipt do not hide the others, and can be replaced or removed", async () => {
+Deno.test("a broken receipt hides no other plugin and can be replaced or removed", async () => {
   await using store = await setUp();
   const { layout } = store;
   await store.install();
@@ -208,7 +208,7 @@ Deno.test("a stray file and a broken receipt do not hide the others, and can be 
   assert.equal(removal?.error, undefined);
 });
 
-Deno.test("recompilePlugin() makes the compiled form of another version anew", async () => {
+Deno.test("recompilePlugin() compiles the form of another version again", async () => {
   await using store = await setUp();
   const { layout } = store;
   const receipt = await store.install();
@@ -246,7 +246,7 @@ Deno.test("two writers take turns", async () => {
   assert.deepEqual(readReceipts(store.layout).receipts.map(({ name }) => name), ["bar", "foo"]);
 });
 
-Deno.test("installPlugin() downloads nothing that is not verified, and keeps who signed", async () => {
+Deno.test("installPlugin() verifies before the download and records the signers", async () => {
   const { layout, registry, install } = await setUp();
   await using _ = registry;
   registry.requests.length = 0;
@@ -266,7 +266,7 @@ Deno.test("installPlugin() downloads nothing that is not verified, and keeps who
   assert.deepEqual(readReceipt(layout, "foo").signatures, [signature]);
 });
 
-Deno.test("what is pinned has to be what its reference names by digest, itself or through an index", async () => {
+Deno.test("refuses a pinned digest that the reference does not name", async () => {
   await using store = TestStore.make();
   await store.push("acme/good:v1");
   await store.push("acme/good:evil");

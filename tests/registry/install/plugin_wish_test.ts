@@ -27,7 +27,7 @@ Deno.test("parseWish() reads each field of the schema", () => {
   assert.equal(change.limits.maxMemory, 512 * 2 ** 20);
 });
 
-Deno.test("parseWish() refuses what is none, naming the field", () => {
+Deno.test("parseWish() refuses an invalid wish and names the field", () => {
   for (
     const [value, words] of [
       [[], /no object/],
@@ -54,7 +54,7 @@ Deno.test("parseWish() refuses what is none, naming the field", () => {
   assert.throws(() => parseWish(`"${"x".repeat(70_000)}"`, HOME), /longer than/);
 });
 
-Deno.test("a publisher who needs less of the cluster, or less memory, is taken at its word, for nothing else", () => {
+Deno.test("startingGrants() applies a wish for less cluster access or less memory", () => {
   assert.deepEqual(startingGrants(undefined), LEAST);
   const start = startingGrants(
     wish({ cluster: "read-only", maxMemory: "1Gi", home: true, read: ["/a"], env: "all", kubeconfig: true }),
@@ -67,7 +67,7 @@ Deno.test("a publisher who needs less of the cluster, or less memory, is taken a
   assert.equal(startingGrants(wish({ maxMemory: "8Gi" })).limits.maxMemory, LEAST.limits.maxMemory);
 });
 
-Deno.test("wishedGrants() is both, and takes nothing away", () => {
+Deno.test("wishedGrants() adds the wish and removes nothing", () => {
   const base = { ...LEAST, cluster: "read-only", env: ["A"], home: true } as const;
   assert.deepEqual(wishedGrants(base, wish({})), base);
   const pods = { verbs: ["delete"], apiGroups: [""], resources: ["pods"] };

@@ -6,7 +6,7 @@ import {
   trackKind,
 } from "../../../registry/install/tag_versions.ts";
 
-Deno.test("trackKind() tells a track, a version and a moving tag apart", () => {
+Deno.test("trackKind() distinguishes a track, a version and a moving tag", () => {
   for (const tag of ["v1", "1", "v1.2", "0.3"]) assert.equal(trackKind(tag), "track", tag);
   for (const tag of ["v1.2.3", "1.2.3", "v1.2.3-rc.1"]) assert.equal(trackKind(tag), "version", tag);
   for (const tag of ["latest", "main", "v1.2.3.4", "v1-alpine", "1.x", "v", ""]) {
@@ -14,7 +14,7 @@ Deno.test("trackKind() tells a track, a version and a moving tag apart", () => {
   }
 });
 
-Deno.test("newestOnTrack() stays on the track and takes no pre-release", () => {
+Deno.test("newestOnTrack() stays on the track and ignores pre-releases", () => {
   const tags = [
     "latest",
     "v1",
@@ -34,7 +34,7 @@ Deno.test("newestOnTrack() stays on the track and takes no pre-release", () => {
   assert.equal(newestVersion([]), undefined);
 });
 
-Deno.test("compareVersions() orders as SemVer 2.0.0 does", () => {
+Deno.test("compareVersions() orders like SemVer 2.0.0", () => {
   const ordered = [
     "1.0.0-alpha",
     "1.0.0-alpha.1",

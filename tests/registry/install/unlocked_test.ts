@@ -1,4 +1,4 @@
-/** An installation downloads and asks without the store's lock, and looks again at what it decided once it has that. */
+/** An installation downloads and asks without the store's lock. Under the lock it checks its decisions again. */
 
 import assert from "node:assert/strict";
 import { RegistryClient } from "../../../registry/oci/registry_client.ts";
@@ -13,7 +13,7 @@ import { readReceipt, readReceipts } from "../../../runtime/store/read.ts";
 import type { Receipt } from "../../../runtime/store/receipt.ts";
 import { compileNothing, makeWasm, namesIn, TestStore } from "../../support/store.ts";
 
-/** A store whose registry lets the blobs of `acme/slow` wait until it is told to go on. */
+/** A store whose registry delays the blobs of `acme/slow` until it is released. */
 async function setUp() {
   const store = TestStore.make();
   for (const name of ["foo", "bar", "slow"]) await store.push(`acme/${name}:v1`);
@@ -28,7 +28,7 @@ async function setUp() {
   return { store, layout: store.layout, reached: reached.promise, release: release.resolve };
 }
 
-/** Nothing is left over, and all that is installed is whole. */
+/** Nothing is left over, and every installed plugin is complete. */
 function assertSound({ layout }: TestStore): void {
   assert.deepEqual([namesIn(layout.stage), findOrphans(layout)], [[], []]);
   for (const receipt of readReceipts(layout).receipts) {
@@ -36,7 +36,7 @@ function assertSound({ layout }: TestStore): void {
   }
 }
 
-Deno.test("others change the store while a download stalls, and it is installed all the same", async () => {
+Deno.test("installs a plugin although others change the store during the download", async () => {
   const { store, layout, reached, release } = await setUp();
   await using _ = store;
   await store.install("acme/foo:v1");
@@ -52,7 +52,7 @@ Deno.test("others change the store while a download stalls, and it is installed 
   assertSound(store);
 });
 
-Deno.test("a name that another process took meanwhile is refused, and nothing is left of what was downloaded", async () => {
+Deno.test("refuses a name taken during the download and leaves no files", async () => {
   const { store, layout, reached, release } = await setUp();
   await using _ = store;
   const slow = store.install("acme/slow:v1", { name: "foo", force: false });
@@ -64,7 +64,7 @@ Deno.test("a name that another process took meanwhile is refused, and nothing is
   assertSound(store);
 });
 
-Deno.test("what was granted, removed or replaced meanwhile is decided upon anew", async () => {
+Deno.test("decides grants again after a change during the download", async () => {
   const home = { ...LEAST, home: true } as typeof LEAST;
   const changes: [what: string, change: (store: TestStore) => Promise<unknown>][] = [
     ["nothing", () => Promise.resolve()],
@@ -95,7 +95,7 @@ Deno.test("what was granted, removed or replaced meanwhile is decided upon anew"
   }
 });
 
-Deno.test("a receipt that changes time and again is decided upon under the lock in the end", async () => {
+Deno.test("decides grants under the lock if the receipt keeps changing", async () => {
   const { store, layout, release } = await setUp();
   await using _ = store;
   release();
@@ -104,7 +104,7 @@ Deno.test("a receipt that changes time and again is decided upon under the lock 
   const grants: DecideGrants = async (_plugin, replaced) => {
     asked++;
     assert.equal(replaced?.description, asked === 1 ? undefined : "x".repeat(asked - 1));
-    // The last time is under the lock, where nobody else can.
+    // The last decision happens under the lock, where no other process can change the receipt.
     if (asked < 4) {
       await updateReceipt(layout, "foo", (receipt) => ({ ...receipt, description: "x".repeat(asked) }));
     }
@@ -118,7 +118,7 @@ Deno.test("a receipt that changes time and again is decided upon under the lock 
   assertSound(store);
 });
 
-Deno.test("a plugin that was removed while its upgrade was on its way is not brought back", async () => {
+Deno.test("an upgrade does not bring back a plugin that was removed meanwhile", async () => {
   const { store, layout, reached, release } = await setUp();
   await using _ = store;
   await store.install("acme/foo:v1");
@@ -131,7 +131,7 @@ Deno.test("a plugin that was removed while its upgrade was on its way is not bro
   assertSound(store);
 });
 
-Deno.test("what was there when it was looked for, and is removed by the time of the lock, is fetched again", async () => {
+Deno.test("fetches a blob again that was removed before the lock", async () => {
   const { store, layout, release } = await setUp();
   await using _ = store;
   release();
@@ -153,7 +153,7 @@ Deno.test("what was there when it was looked for, and is removed by the time of 
   }
 });
 
-Deno.test("many pulls of one digest at once, beside removals, end with a store in which everything is right", async () => {
+Deno.test("parallel pulls and removals of one digest leave a valid store", async () => {
   const { store, layout, release } = await setUp();
   await using _ = store;
   release();
@@ -170,7 +170,7 @@ Deno.test("many pulls of one digest at once, beside removals, end with a store i
   assertSound(store);
 });
 
-Deno.test("what turns out not to be a plugin, or can't be downloaded, never was in the store", async () => {
+Deno.test("a failed download or compilation leaves nothing in the store", async () => {
   const { store, layout, release } = await setUp();
   await using _ = store;
   release();
@@ -193,7 +193,7 @@ Deno.test("what turns out not to be a plugin, or can't be downloaded, never was 
   await assert.rejects(store.install("acme/slow:v1", { client, compile: compileNothing }), {
     code: "DIGEST_MISMATCH",
   });
-  // Nobody else was waited for: it was told while another had the lock.
+  // It did not wait for the lock, which another process had.
   assert.deepEqual([namesIn(layout.blobs), namesIn(layout.receipts), namesIn(layout.stage)], [[], [], []]);
   waits[Symbol.dispose]();
 });

@@ -30,7 +30,7 @@ const challenge = (realm: string, scope?: string) => ({
   parameters: { realm, service: "s", ...(scope ? { scope } : {}) },
 });
 
-Deno.test("tokenUrl() asks for pulling this repository", () => {
+Deno.test("tokenUrl() asks for the scope to pull this repository", () => {
   const url = tokenUrl(challenge("https://auth.example/token?x=1"), "r.example", [
     "repository:a/b:pull",
     "repository:c:pull",
@@ -49,14 +49,14 @@ Deno.test("tokenUrl() asks for pulling this repository", () => {
   );
 });
 
-Deno.test("tokenUrl() takes a registry's own realm on HTTP for one on HTTPS", () => {
+Deno.test("tokenUrl() changes a registry's own HTTP realm to HTTPS", () => {
   const url = (realm: string, registry: string) => tokenUrl(challenge(realm), registry, [], false).href;
   assert.equal(url("http://r.example/token", "r.example"), "https://r.example/token?service=s");
   assert.equal(url("http://r.example:5000/token", "r.example"), "https://r.example/token?service=s");
   assert.equal(url("http://r.example/token", "r.example:8443"), "https://r.example:8443/token?service=s");
 });
 
-Deno.test("namedScopes() are what a challenge names beyond what is asked for, and no more rights than that", () => {
+Deno.test("namedScopes() returns other scopes of a challenge without extra actions", () => {
   const named = (scope: string, ...scopes: string[]) =>
     namedScopes({ scheme: "bearer", parameters: { scope } }, scopes);
   const own = "repository:a/b:pull";
@@ -72,7 +72,7 @@ Deno.test("namedScopes() are what a challenge names beyond what is asked for, an
   assert.equal(named("x ".repeat(100_000), own)?.length, 10);
 });
 
-Deno.test("tokenUrl() sends credentials nowhere in plain HTTP but to this machine's own registry", () => {
+Deno.test("tokenUrl() accepts plain HTTP only for a registry on this machine", () => {
   assert.equal(
     tokenUrl(challenge("http://127.0.0.1:1/t"), "127.0.0.1:5000", ["a"], false).host,
     "127.0.0.1:1",
@@ -115,7 +115,7 @@ function host(
 
 const CONFIG = "/h/.docker/config.json";
 
-Deno.test("findCredentials() reads docker's auths, passwords with colons too", async () => {
+Deno.test("findCredentials() reads docker's auths, also passwords with colons", async () => {
   const files = {
     [CONFIG]: {
       auths: {
@@ -138,7 +138,7 @@ Deno.test("findCredentials() reads docker's auths, passwords with colons too", a
   assert.equal(await findCredentials("constructor", "a", host(files)), undefined);
 });
 
-Deno.test("findCredentials() takes the longest of podman's names, and an identity token", async () => {
+Deno.test("findCredentials() prefers podman's longest key and reads identity tokens", async () => {
   const files = {
     "/run/containers/auth.json": {
       auths: { "r.example": { auth: btoa("a:1") }, "r.example/team": { identitytoken: "t" } },
@@ -156,7 +156,7 @@ Deno.test("findCredentials() takes the longest of podman's names, and an identit
   });
 });
 
-Deno.test("credentialFiles() are docker's, then podman's, or the one that the environment names", () => {
+Deno.test("credentialFiles() lists docker's and podman's files, or the environment's file", () => {
   const files = (env: Record<string, string>, uid?: number) =>
     credentialFiles({ env: (name) => env[name], uid });
   const config = "/h/.config/containers/auth.json";
@@ -176,7 +176,7 @@ Deno.test("credentialFiles() are docker's, then podman's, or the one that the en
   assert.deepEqual(files({}), []);
 });
 
-Deno.test("findCredentials() reads podman's files where there is no XDG_RUNTIME_DIR", async () => {
+Deno.test("findCredentials() reads podman's files without XDG_RUNTIME_DIR", async () => {
   for (const path of ["/run/containers/7/auth.json", "/h/.config/containers/auth.json"]) {
     const files = { [path]: { auths: { "r.example": { auth: btoa("me:x") } } } };
     const found = await findCredentials("r.example", "a", { ...host(files), uid: 7 });
@@ -184,7 +184,7 @@ Deno.test("findCredentials() reads podman's files where there is no XDG_RUNTIME_
   }
 });
 
-Deno.test("findCredentials() finds a registry however its key is spelt", async () => {
+Deno.test("findCredentials() finds a registry in every spelling of its key", async () => {
   const found = async (key: string, registry: string, repository = "acme/foo") => {
     const auths = { [key]: { auth: btoa("me:x") } };
     return await findCredentials(registry, repository, host({ [CONFIG]: { auths } })) !== undefined;
@@ -221,7 +221,7 @@ Deno.test("findCredentials() finds a registry however its key is spelt", async (
   assert.equal(await found("https://r.example:5000/v2/", "r.example:5000"), true);
 });
 
-Deno.test("findCredentials() prefers a repository's entry, and the plain name of a registry", async () => {
+Deno.test("findCredentials() prefers a repository's entry and a registry's plain name", async () => {
   const auth = (name: string) => ({ auth: btoa(`${name}:x`) });
   const auths = {
     "https://r.example/v1/": auth("url"),
@@ -240,7 +240,7 @@ Deno.test("findCredentials() prefers a repository's entry, and the plain name of
   ]);
 });
 
-Deno.test("findCredentials() reads name and password in fields of their own, and tokens", async () => {
+Deno.test("findCredentials() reads separate user name and password fields, and tokens", async () => {
   const found = (entry: unknown) =>
     findCredentials("r.example", "a", host({ [CONFIG]: { auths: { "r.example": entry } } }));
   const me = { kind: "basic", username: "me", password: "pa:ss" };
@@ -254,7 +254,7 @@ Deno.test("findCredentials() reads name and password in fields of their own, and
   }
 });
 
-Deno.test("findCredentials() asks helpers by docker's protocol", async () => {
+Deno.test("findCredentials() runs helpers by docker's protocol", async () => {
   const asked: string[] = [];
   const answer = (stdout: string, success = true) => (program: string, verb: string, input: string) => {
     asked.push(`${program} ${verb} ${input}`);
@@ -281,7 +281,7 @@ Deno.test("findCredentials() asks helpers by docker's protocol", async () => {
   assert.equal(await findCredentials("r.example", "a", host(store, undefined, none)), undefined);
 });
 
-Deno.test("findCredentials() tells of a broken file or helper, without what it holds, and goes on without it", async () => {
+Deno.test("findCredentials() warns of a broken file or helper without showing its content", async () => {
   const warned = async (files: Record<string, unknown>, helper?: CredentialHost["runHelper"]) => {
     const problems: AppError[] = [];
     const auths = { "r.example": { auth: btoa("me:x") } };
@@ -316,7 +316,7 @@ Deno.test("findCredentials() tells of a broken file or helper, without what it h
   }
 });
 
-Deno.test("findCredentials() falls back to a file's own entries when its helper fails", async () => {
+Deno.test("findCredentials() falls back to a file's entries if its helper fails", async () => {
   const config = { credsStore: "gone", auths: { "r.example": { auth: btoa("me:x") } } };
   const found = await findCredentials("r.example", "a", host({ [CONFIG]: config }));
   assert.deepEqual(found, { kind: "basic", username: "me", password: "x" });

@@ -8,7 +8,7 @@ async function gzip(bytes: Uint8Array<ArrayBuffer>): Promise<Uint8Array<ArrayBuf
   return new Uint8Array(await new Response(packed).arrayBuffer());
 }
 
-/** What comes of a body in pieces of so many bytes, and whether its source was let go. */
+/** The unpacked body from chunks of this size, and whether its source was closed. */
 async function read(body: Uint8Array<ArrayBuffer>, encoding: string | null, piece: number) {
   let ended = false;
   const source = async function* () {
@@ -24,7 +24,7 @@ async function read(body: Uint8Array<ArrayBuffer>, encoding: string | null, piec
   return new Uint8Array(await new Blob(chunks).arrayBuffer());
 }
 
-Deno.test("unpacked() unpacks gzip under both of its names, in any pieces", async () => {
+Deno.test("unpacked() unpacks gzip and x-gzip in any chunks", async () => {
   const packed = await gzip(BYTES);
   for (const encoding of ["gzip", "x-gzip", "GZIP", " gzip "]) {
     for (const piece of [1, 1000, packed.length]) {
@@ -33,7 +33,7 @@ Deno.test("unpacked() unpacks gzip under both of its names, in any pieces", asyn
   }
 });
 
-Deno.test("unpacked() leaves what does not begin as gzip does, or is not called so", async () => {
+Deno.test("unpacked() keeps a body without gzip header or gzip magic number", async () => {
   for (const encoding of [null, "", "identity", "br", "gzip, gzip", "gzip", "x-gzip"]) {
     assert.deepEqual(await read(BYTES.with(0, 0), encoding, 1000), BYTES.with(0, 0), String(encoding));
   }
@@ -44,7 +44,7 @@ Deno.test("unpacked() leaves what does not begin as gzip does, or is not called 
   }
 });
 
-Deno.test("unpacked() fails for gzip that is cut or broken", async () => {
+Deno.test("unpacked() fails for truncated or broken gzip", async () => {
   const packed = await gzip(BYTES);
   await assert.rejects(read(packed.slice(0, 500), "gzip", 100));
   await assert.rejects(read(packed.with(packed.length - 6, packed.at(-6)! ^ 1), "gzip", 100));

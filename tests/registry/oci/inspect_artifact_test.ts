@@ -9,11 +9,11 @@ import { readModuleNames } from "../../../registry/compile/wasm_reader.ts";
 import { makeArtifact } from "../../../scripts/servers/artifacts.ts";
 import { TestRegistry } from "../../../scripts/servers/oci_registry.ts";
 
-// Loaded here: the worker that they start outlives a test.
+// Loaded here, because its worker outlives a test.
 const { parse: wat } = await import("@bytecodealliance/jco-transpile/wasm-tools");
 await wat("(module)");
 
-Deno.test("readModuleNames() reads imports and exports of every kind, as the engine does", async () => {
+Deno.test("readModuleNames() reads the same imports and exports as the engine", async () => {
   const bytes = new Uint8Array(
     await wat(`(module
       (import "wasi_snapshot_preview1" "fd_write" (func (param i32 i32 i32 i32) (result i32)))
@@ -42,7 +42,7 @@ Deno.test("readModuleNames() reads imports and exports of every kind, as the eng
   }));
 });
 
-Deno.test("describeImports() says what imports are good for", () => {
+Deno.test("describeImports() describes the abilities that imports give", () => {
   assert.deepEqual(
     describeImports([
       "wasi_snapshot_preview1.fd_write",
@@ -55,7 +55,7 @@ Deno.test("describeImports() says what imports are good for", () => {
     "talks to the cluster",
     "asks for the time",
   ]);
-  // Whatever a module of preview1 can reach the cluster by.
+  // Every import that gives a preview1 module access to the cluster.
   for (const name of ["krew_wasm_kubernetes.request", "krew_wasm_kubernetes.upgrade"]) {
     assert.deepEqual(describeImports([name]), ["talks to the cluster"]);
   }
@@ -65,7 +65,7 @@ Deno.test("describeImports() says what imports are good for", () => {
   ]);
 });
 
-Deno.test("a component's WIT is read, and one that is broken is told", async () => {
+Deno.test("readWit() reads a component's WIT and refuses a broken component", async () => {
   const bytes = new Uint8Array(
     await wat(`(component (import "wasi:cli/environment@0.2.0" (instance)) (core module))`),
   );
@@ -79,7 +79,7 @@ Deno.test("a component's WIT is read, and one that is broken is told", async () 
 
 const WASM = new Uint8Array([0, 0x61, 0x73, 0x6d, 1, 0, 0, 0]);
 
-Deno.test("what is shown of an artifact has no control characters, whatever its publisher wrote", () => {
+Deno.test("shows no control characters of an artifact", () => {
   const evil = "a\x1b[2J\u202eb\n" + "x".repeat(10_000_000);
   const { manifest } = makeArtifact(WASM, "cncf", {
     "org.opencontainers.image.description": evil,
@@ -105,7 +105,7 @@ Deno.test("what is shown of an artifact has no control characters, whatever its 
   assert.ok(JSON.stringify(inspectionJson(inspection)).length > 0);
 });
 
-Deno.test("inspect tells wished grants in words, and as they are where they can't be understood", () => {
+Deno.test("inspect shows a wish in words, or unchanged if it is invalid", () => {
   const shown = (wish: string) => {
     const { manifest } = makeArtifact(WASM, "cncf", { "krew-wasm.dev/grants": wish, "example.com/a": "b" });
     return formatInspection({
@@ -125,7 +125,7 @@ Deno.test("inspect tells wished grants in words, and as they are where they can'
   assert.match(shown('{"version":99}'), /wishes it to be granted:\n {2}\{"version":99\}\n/);
 });
 
-Deno.test("a config that is none says nothing", async () => {
+Deno.test("ignores an invalid config", async () => {
   await using registry = TestRegistry.start();
   const client = new RegistryClient({ credentials: () => Promise.resolve(undefined) });
   const reference = parseReference(`${registry.host}/a:v1`);

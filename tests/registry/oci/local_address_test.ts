@@ -1,11 +1,11 @@
-/** A registry elsewhere can't send us to this machine, by no name either. */
+/** A remote registry cannot redirect to this machine, under any name. */
 
 import assert from "node:assert/strict";
 import { isLocalAddress, isLocalIp } from "../../../registry/oci/mirrored_reference.ts";
 import { Transport } from "../../../registry/oci/registry_transport.ts";
 import { TestRegistry } from "../../../scripts/servers/oci_registry.ts";
 
-Deno.test("isLocalIp() knows this machine, link-local and metadata addresses, in IPv6 as well", () => {
+Deno.test("isLocalIp() knows local, link-local and metadata addresses, also in IPv6", () => {
   for (
     const address of [
       ...["127.0.0.1", "127.9.9.9", "0.0.0.0", "169.254.169.254", "100.100.100.200", "168.63.129.16"],
@@ -27,7 +27,7 @@ Deno.test("isLocalIp() knows this machine, link-local and metadata addresses, in
   }
 });
 
-/** Sends a request for a registry to another host, whose name leads to `addresses`. */
+/** Sends a request for a registry to another host, whose name resolves to `addresses`. */
 async function send(registry: string, to: string, names: Record<string, readonly string[]>) {
   const asked: string[] = [];
   const transport = new Transport({
@@ -45,7 +45,7 @@ async function send(registry: string, to: string, names: Record<string, readonly
   }
 }
 
-Deno.test("a registry elsewhere can't send us to a name that leads to this machine or a metadata service", async () => {
+Deno.test("refuses a remote registry's redirect to a name of this machine", async () => {
   await using other = TestRegistry.start();
   const { port } = new URL(other.origin);
   for (
@@ -67,7 +67,7 @@ Deno.test("a registry elsewhere can't send us to a name that leads to this machi
   await assert.rejects(send("https://r.example", "http://169.254.169.254", {}), {
     code: "REGISTRY_PROTOCOL",
   });
-  // From this machine to this machine, and within one host, by whatever ports.
+  // Allowed: from this machine to this machine, and within one host on any port.
   const names = { localhost: ["127.0.0.1", "::1"], "r.example": ["127.0.0.1"] };
   for (const registry of ["http://127.0.0.1:1", "https://r.example"]) {
     assert.ok((await send(registry, `http://localhost:${port}`, names)).sent, registry);

@@ -20,7 +20,7 @@ Deno.test("parseManifest() reads both layouts", () => {
   }
 });
 
-Deno.test("parseManifest() tells what is no plugin from what is broken", () => {
+Deno.test("parseManifest() distinguishes other artifacts from invalid manifests", () => {
   const layer = good().layers[0];
   const cases: [change: object | string, code: string][] = [
     ["", "MANIFEST_INVALID"],
@@ -63,7 +63,7 @@ Deno.test("parseManifest() tells what is no plugin from what is broken", () => {
   }
 });
 
-Deno.test("parseManifest() tells an index of plugins from a container image", () => {
+Deno.test("parseManifest() distinguishes an index of plugins from a container image", () => {
   const of = (mediaType: string) =>
     JSON.stringify({ ...good(), layers: [{ ...good().layers[0], mediaType }] });
   assert.throws(() => parseManifest(of(INDEX_OF_PLUGINS), "x"), { hint: /krew-wasm index add/ });
@@ -72,7 +72,7 @@ Deno.test("parseManifest() tells an index of plugins from a container image", ()
   });
 });
 
-Deno.test("parseManifest() cuts annotations and takes strings only", () => {
+Deno.test("parseManifest() truncates annotations and accepts only strings", () => {
   const annotate = (annotations: unknown) => parseManifest(JSON.stringify({ ...good(), annotations }), "x");
   assert.equal(
     annotate({ "org.opencontainers.image.description": "x".repeat(10_000_000) }).description?.length,
@@ -82,12 +82,12 @@ Deno.test("parseManifest() cuts annotations and takes strings only", () => {
   assert.equal(annotate(null).version, undefined);
 });
 
-Deno.test("a layer's foreign URLs are passed over", () => {
+Deno.test("parseManifest() ignores a layer's foreign URLs", () => {
   const layer = { ...good().layers[0], urls: ["http://169.254.169.254/"] };
   assert.equal(parseManifest(JSON.stringify({ ...good(), layers: [layer] }), "x").digest, layer.digest);
 });
 
-Deno.test("duplicateName() finds a name that one object holds twice, in any spelling", () => {
+Deno.test("duplicateName() finds a duplicate key of an object in any spelling", () => {
   assert.equal(duplicateName('{"a":1,"b":{"a":[{"a":"b"}]},"c":"a"}'), undefined);
   assert.equal(duplicateName('{"a":{"x":1,"y":2,"X":3}}'), "X");
   assert.equal(duplicateName('{"a\\"b":1,"\\u0061\\"b":2}'), 'a"b');
@@ -103,7 +103,7 @@ const entry = (os: string, architecture = "wasm", fill = os.length) => ({
 const index = (...manifests: unknown[]) =>
   JSON.stringify({ schemaVersion: 2, mediaType: "application/vnd.oci.image.index.v1+json", manifests });
 
-Deno.test("chooseManifest() takes the entry for WebAssembly, or the only one", () => {
+Deno.test("chooseManifest() chooses the WebAssembly entry or the only entry", () => {
   const linux = entry("linux", "amd64", 1);
   const attestation = {
     ...entry("unknown", "unknown", 2),
@@ -122,11 +122,11 @@ Deno.test("chooseManifest() takes the entry for WebAssembly, or the only one", (
       [[linux, js], js],
       [[linux, attestation], linux],
       [[plain], plain],
-      // One entry twice.
+      // The same entry twice.
       [[p2, p2], p2],
       [[plain, plain], plain],
       [[{ ...p2, platform: linux.platform }, p2], p2],
-      // What differs by the artifact's type alone.
+      // Entries that differ only in the artifact type.
       [[{ ...plain, artifactType: "application/spdx+json" }, typed(7), linux], typed(7)],
       [[{ ...p2, artifactType: "application/spdx+json" }, { ...typed(8), platform: p2.platform }], typed(8)],
       [[{ ...plain, artifactType: "application/vnd.krew-wasm.index.v1+json" }, linux], linux],
@@ -141,7 +141,7 @@ Deno.test("chooseManifest() takes the entry for WebAssembly, or the only one", (
   }
 });
 
-Deno.test("chooseManifest() refuses what leaves the choice open, and what is no index", () => {
+Deno.test("chooseManifest() refuses an ambiguous index and other documents", () => {
   const one = entry("linux", "amd64", 1);
   for (
     const [text, code] of [

@@ -8,7 +8,7 @@ import {
 
 const DIGEST = `sha256:${"a".repeat(64)}`;
 
-Deno.test("parseReference() reads tag, digest and both, and fills in the defaults", () => {
+Deno.test("parseReference() reads tag and digest and fills in defaults", () => {
   const cases: [text: string, whole: string][] = [
     ["ghcr.io/acme/plugins/decoder:v1", "ghcr.io/acme/plugins/decoder:v1"],
     ["ghcr.io/acme/decoder", "ghcr.io/acme/decoder:latest"],
@@ -28,7 +28,7 @@ Deno.test("parseReference() reads tag, digest and both, and fills in the default
   for (const [text, whole] of cases) assert.equal(formatReference(parseReference(text)), whole, text);
 });
 
-Deno.test("parseReference() refuses what is none", () => {
+Deno.test("parseReference() refuses an invalid reference", () => {
   for (
     const text of [
       "",
@@ -66,7 +66,7 @@ Deno.test("parseReference() refuses what is none", () => {
   ) assert.throws(() => parseReference(text), { code: "REFERENCE_INVALID" }, JSON.stringify(text));
 });
 
-Deno.test("registryOrigin() speaks plain HTTP with this machine alone, unless told", () => {
+Deno.test("registryOrigin() uses plain HTTP only on this machine or when asked to", () => {
   for (const host of ["localhost", "localhost:5000", "127.0.0.1:1", "127.9.9.9", "[::1]:5000"]) {
     assert.ok(isLoopback(host), host);
     assert.equal(registryOrigin(host, false), `http://${host}`);

@@ -1,4 +1,4 @@
-/** What other people's registries answer beside the specification, asked through the code that pulls and pushes. */
+/** Real registries' deviations from the specification, tested through the code that pulls and pushes. */
 
 import assert from "node:assert/strict";
 import { RegistryClient } from "../../../registry/oci/registry_client.ts";
@@ -13,7 +13,7 @@ import { type Oddities, oddRegistry } from "../../support/odd_registry.ts";
 import { failure, type TestRegistry } from "../../../scripts/servers/oci_registry.ts";
 
 const SMALL = crypto.getRandomValues(new Uint8Array(100));
-/** Sent as a stream. */
+/** Large enough for a stream. */
 const LARGE = new Uint8Array(5 << 20).fill(7);
 const USER = { username: "me", password: "pa:ss" };
 const ME = () => Promise.resolve({ kind: "basic" as const, ...USER });
@@ -43,7 +43,7 @@ async function fetched(client: RegistryClient, registry: TestRegistry, digest: s
   return digestOf(new Uint8Array(await new Blob(chunks).arrayBuffer()));
 }
 
-Deno.test("push takes any success for a part of an upload", async () => {
+Deno.test("push accepts any success status during an upload", async () => {
   const oddities: Oddities[] = [
     { startStatus: 200 },
     { startStatus: 201 },
@@ -73,7 +73,7 @@ Deno.test("push takes any success for a part of an upload", async () => {
   }
 });
 
-Deno.test("push says that a registry names no place to upload to", async () => {
+Deno.test("push reports a registry that names no upload location", async () => {
   await using registry = oddRegistry({});
   registry.alter = (_request, _url, answer) => new Response(answer.body, { status: answer.status });
   const { client, reference } = clientOf(registry);
@@ -88,7 +88,7 @@ Deno.test("push says that a registry names no place to upload to", async () => {
   await refused();
 });
 
-Deno.test("push sends a blob when a registry refuses HEAD", async () => {
+Deno.test("push sends a blob if the registry refuses HEAD", async () => {
   for (
     const odd of [202, 204, 304, 400, 403, 405, 410, 500, 501].map((headStatus): Oddities => ({ headStatus }))
   ) {
@@ -101,7 +101,7 @@ Deno.test("push sends a blob when a registry refuses HEAD", async () => {
   assert.equal(await pushBlob(client, reference, blobOf(SMALL)), "sent");
 });
 
-Deno.test("push sends a blob that can't be mounted, and asks for a mount once", async () => {
+Deno.test("push tries a mount once and then sends the blob", async () => {
   const oddities: Oddities[] = [
     ...[400, 401, 403, 404, 405, 429, 500, 503, 200].map((mountStatus) => ({ mountStatus })),
     ...[400, 401, 403, 404, 429, 500].map((scopesStatus) => ({ tokens: { scopesStatus } })),
@@ -125,7 +125,7 @@ Deno.test("push sends a blob that can't be mounted, and asks for a mount once", 
   }
 });
 
-Deno.test("listTags() reads odd pages to the last one", async () => {
+Deno.test("listTags() reads odd pages up to the last one", async () => {
   const oddities: Oddities[] = [
     { pages: "empty" },
     { pages: "repeated" },
@@ -143,7 +143,7 @@ Deno.test("listTags() reads odd pages to the last one", async () => {
   }
 });
 
-Deno.test("a list of tags that can't be read to its end is an error", async () => {
+Deno.test("listTags() fails if it cannot read the whole list", async () => {
   const cases: [Oddities, string][] = [
     [{ tagsStatus: 403 }, "REGISTRY_FORBIDDEN"],
     [{ tagsStatus: 401 }, "REGISTRY_UNAUTHORIZED"],
@@ -166,7 +166,7 @@ Deno.test("a list of tags that can't be read to its end is an error", async () =
   }
 });
 
-Deno.test("parseLinks() reads links with parameters that are quoted, bare, or left out", () => {
+Deno.test("parseLinks() reads links with quoted, bare and missing parameters", () => {
   assert.deepEqual(
     parseLinks('</a,b?x=<1>; rel="next up"; title="a, <b>; \\"c\\""; Hidden , <c>;rel=prev;rel=next,,<d>'),
     {
@@ -186,11 +186,11 @@ Deno.test("parseLinks() reads links with parameters that are quoted, bare, or le
     links: [{ target: "a", parameters: { rel: "prev" } }],
     rest: "oops",
   });
-  // Bounded, and no longer than its text takes.
+  // Bounded in number and in time.
   assert.equal(parseLinks("<a>;".repeat(1 << 20)).links.length < 20_000, true);
 });
 
-Deno.test("listTags() takes a list for none only where it is one", async () => {
+Deno.test("listTags() returns no tags only for a valid empty list", async () => {
   await using registry = oddRegistry({});
   const { client, reference } = clientOf(registry);
   let body = "";
@@ -217,7 +217,7 @@ Deno.test("listTags() takes a list for none only where it is one", async () => {
   }
 });
 
-Deno.test("a token server's redirects are followed, without the user's credentials elsewhere", async () => {
+Deno.test("follows a token server's redirects without sending credentials elsewhere", async () => {
   await using other = oddRegistry({});
   const seen: (string | null)[] = [];
   other.hook = (request) => {
@@ -249,7 +249,7 @@ Deno.test("a token server's redirects are followed, without the user's credentia
   assert.deepEqual(seen, [null, basic, basic, null, null, null]);
 });
 
-Deno.test("a token server's redirect is refused where the user's token would go elsewhere, or it has no end", async () => {
+Deno.test("refuses a token server's redirect that leaks the user's token or loops", async () => {
   await using registry = oddRegistry({});
   let location = "https://elsewhere.invalid/token";
   registry.hook = (_, { pathname }) =>
@@ -271,7 +271,7 @@ Deno.test("a token server's redirect is refused where the user's token would go 
   assert.ok(registry.requests.length < 30);
 });
 
-Deno.test("a token is taken from either field of a token server's answer", async () => {
+Deno.test("reads a token from either field of a token server's answer", async () => {
   const forms: ((token: string) => unknown)[] = [
     (token) => ({ token }),
     (token) => ({ access_token: token }),
@@ -287,7 +287,7 @@ Deno.test("a token is taken from either field of a token server's answer", async
   }
 });
 
-Deno.test("takes a token for the name that a gateway gives a repository", async () => {
+Deno.test("uses a token for a gateway's name of the repository", async () => {
   for (const refusedBy of ["token server", "registry"] as const) {
     await using registry = oddRegistry({
       tokens: { user: USER, renamed: { prefix: "docker-local/", refusedBy } },
@@ -298,14 +298,14 @@ Deno.test("takes a token for the name that a gateway gives a repository", async 
     const blob = blobOf(SMALL);
     assert.equal(await pushBlob(client, reference, blob), "sent");
     assert.equal(await fetched(client, registry, blob.digest, blob.size), blob.digest);
-    // The token that was found to work is kept.
+    // Keeps the token that worked.
     const asked = registry.requests.filter((line) => line.endsWith("/token")).length;
     await listTags(client, reference);
     assert.equal(registry.requests.filter((line) => line.endsWith("/token")).length, asked);
   }
 });
 
-Deno.test("a token that runs out is replaced, whatever challenge says so", async () => {
+Deno.test("replaces an expired token after any challenge", async () => {
   for (const expired of [undefined, 'Basic realm="r"', "", "Negotiate"]) {
     for (const credentials of [undefined, ME]) {
       await using registry = oddRegistry({
@@ -325,7 +325,7 @@ Deno.test("a token that runs out is replaced, whatever challenge says so", async
   }
 });
 
-Deno.test("a registry that accepts no token ends in words, without asking for ever", async () => {
+Deno.test("reports a registry that accepts no token, without endless requests", async () => {
   for (const credentials of [undefined, ME]) {
     await using registry = oddRegistry({ tokens: { uses: 0 } });
     registry.putManifest("acme/foo", "v1", "{}");
@@ -338,7 +338,7 @@ Deno.test("a registry that accepts no token ends in words, without asking for ev
   }
 });
 
-Deno.test("what a token server answers is told as its own", async () => {
+Deno.test("attributes a token server's errors to the token server", async () => {
   const cases: [status: number, code: string, words: RegExp][] = [
     [401, "REGISTRY_UNAUTHORIZED", /the token server 127\.0\.0\.1:\d+ wants credentials for it \(401\)$/],
     [
@@ -363,7 +363,7 @@ Deno.test("what a token server answers is told as its own", async () => {
   }
 });
 
-Deno.test("a 403 for want of scope is tried with the scope that it names, and told as a 403", async () => {
+Deno.test("retries a 403 for lack of scope with the named scope and reports the 403", async () => {
   await using registry = oddRegistry({});
   registry.putManifest("acme/foo", "v1", "{}");
   registry.hook = (request, url) => {
@@ -387,7 +387,7 @@ Deno.test("a 403 for want of scope is tried with the scope that it names, and to
   await assert.rejects(clientOf(registry).client.fetchAnyManifest(reference), { code: "REGISTRY_FORBIDDEN" });
 });
 
-Deno.test("what a registry behind a TLS gateway names with HTTP is asked for with HTTPS", async () => {
+Deno.test("uses HTTPS for HTTP locations of a registry behind a TLS gateway", async () => {
   const authority = await Authority.make("ca");
   const pair = await authority.issue({ commonName: "r", hosts: ["127.0.0.1"] });
   await using registry = oddRegistry({ httpLocation: true, link: "http" }, pair);
@@ -406,7 +406,7 @@ Deno.test("what a registry behind a TLS gateway names with HTTP is asked for wit
   await client.transport.close();
 });
 
-Deno.test("a registry token of the user's is sent to the registry itself", async () => {
+Deno.test("sends the user's registry token to the registry itself", async () => {
   await using registry = oddRegistry({});
   registry.putManifest("acme/foo", "v1", "{}");
   registry.hook = (request) =>

@@ -4,7 +4,7 @@ import { registryProxy } from "../../../registry/oci/proxies.ts";
 const proxyOf = (server: string, env: Record<string, string>) =>
   registryProxy(new URL(server), (name) => env[name])?.url.href;
 
-Deno.test("registryProxy() takes the variable of the scheme, else ALL_PROXY", () => {
+Deno.test("registryProxy() reads the scheme's variable, else ALL_PROXY", () => {
   const all = { HTTPS_PROXY: "http://a:1", HTTP_PROXY: "http://b:2", ALL_PROXY: "socks5://c:3" };
   assert.equal(proxyOf("https://r.example", all), "http://a:1/");
   assert.equal(proxyOf("http://r.example", all), "http://b:2/");
@@ -16,7 +16,7 @@ Deno.test("registryProxy() takes the variable of the scheme, else ALL_PROXY", ()
   assert.equal(proxyOf("https://r.example", { HTTPS_PROXY: "" }), undefined);
 });
 
-Deno.test("registryProxy() leaves out what NO_PROXY names, in any of its spellings", () => {
+Deno.test("registryProxy() honors NO_PROXY in all its spellings", () => {
   const direct = (noProxy: string, server: string) =>
     proxyOf(server, { HTTPS_PROXY: "http://a:1", NO_PROXY: noProxy }) === undefined;
   for (
@@ -55,7 +55,7 @@ Deno.test("registryProxy() leaves out what NO_PROXY names, in any of its spellin
   ) assert.equal(direct(noProxy, server), false, `${noProxy} ${server}`);
 });
 
-Deno.test("registryProxy() refuses what is no proxy, without its password", () => {
+Deno.test("registryProxy() refuses an invalid proxy without showing its password", () => {
   for (
     const text of [
       "http://[bad",

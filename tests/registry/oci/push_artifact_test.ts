@@ -26,7 +26,7 @@ function clientOf(registry: TestRegistry, options: ConstructorParameters<typeof 
   };
 }
 
-Deno.test("makeArtifact() writes both layouts, and the same bytes for the same input", () => {
+Deno.test("makeArtifact() writes both layouts reproducibly", () => {
   const cncf = makeArtifact(WASM, METADATA);
   assert.deepEqual(makeArtifact(WASM, METADATA), cncf);
   const plugin = parseManifest(cncf.manifest, "x");
@@ -50,7 +50,7 @@ Deno.test("makeArtifact() writes both layouts, and the same bytes for the same i
   assert.throws(() => makeArtifact(new Uint8Array([1, 2]), METADATA), { code: "WASM_INVALID" });
 });
 
-Deno.test("readPluginYaml() takes OCI's annotations by their short names and tells what it does not know", () => {
+Deno.test("readPluginYaml() maps short names to OCI annotations and reports unknown ones", () => {
   const { annotations, author, grants } = readPluginYaml({
     version: "1.10",
     authors: "Ada",
@@ -73,7 +73,7 @@ Deno.test("readPluginYaml() takes OCI's annotations by their short names and tel
   }
 });
 
-Deno.test("what is pushed is there byte for byte, and is not sent twice", async () => {
+Deno.test("push stores the exact bytes and sends nothing twice", async () => {
   await using registry = TestRegistry.start();
   const { client, reference } = clientOf(registry);
   const artifact = makeArtifact(WASM, METADATA);
@@ -88,7 +88,7 @@ Deno.test("what is pushed is there byte for byte, and is not sent twice", async 
   assert.deepEqual(new Uint8Array(await new Blob(chunks).arrayBuffer()), WASM);
 });
 
-Deno.test("a large blob is streamed, with progress, and sent again when that breaks", async () => {
+Deno.test("push streams a large blob with progress and retries it", async () => {
   await using registry = TestRegistry.start();
   const { client, reference } = clientOf(registry);
   const bytes = new Uint8Array(5 << 20).fill(7);
@@ -105,7 +105,7 @@ Deno.test("a large blob is streamed, with progress, and sent again when that bre
   assert.ok(registry.requests.filter((line) => line.startsWith("PATCH")).length === 2);
 });
 
-Deno.test("a blob of another repository is mounted, or sent where it can't be", async () => {
+Deno.test("push mounts another repository's blob, or sends it", async () => {
   await using registry = TestRegistry.start();
   const { client, reference } = clientOf(registry);
   const { layer, config } = makeArtifact(WASM, METADATA);
@@ -115,7 +115,7 @@ Deno.test("a blob of another repository is mounted, or sent where it can't be", 
   assert.equal(await pushBlob(client, reference, config, { mountFrom: ["acme/bar"] }), "sent");
 });
 
-Deno.test("pushing asks for the right to push, and mounting for the right to pull elsewhere", async () => {
+Deno.test("push asks for the push scope, and for the pull scope of a mount", async () => {
   await using registry = TestRegistry.start({ kind: "bearer", username: "me", password: "x" });
   const { client, reference } = clientOf(registry, {
     credentials: () => Promise.resolve({ kind: "basic", username: "me", password: "x" }),
@@ -137,7 +137,7 @@ Deno.test("pushing asks for the right to push, and mounting for the right to pul
   ]);
 });
 
-Deno.test("a registry can't send an upload elsewhere with the user's credentials", async () => {
+Deno.test("refuses to send an upload with credentials to another host", async () => {
   await using registry = TestRegistry.start({ kind: "basic", username: "me", password: "x" });
   await using other = TestRegistry.start();
   const { client, reference } = clientOf(registry, {
@@ -159,7 +159,7 @@ Deno.test("a registry can't send an upload elsewhere with the user's credentials
   }
 });
 
-Deno.test("a registry that makes another digest of a manifest is told", async () => {
+Deno.test("reports a registry that answers a push with another digest", async () => {
   await using registry = TestRegistry.start();
   const { client, reference } = clientOf(registry);
   registry.hook = () =>
@@ -167,7 +167,7 @@ Deno.test("a registry that makes another digest of a manifest is told", async ()
   await assert.rejects(pushManifest(client, reference, "{}", "a/b"), { code: "DIGEST_MISMATCH" });
 });
 
-Deno.test("listTags() reads all pages, in natural order, and drops what is no tag", async () => {
+Deno.test("listTags() reads all pages in natural order and drops invalid tags", async () => {
   await using registry = TestRegistry.start();
   for (const tag of ["v10", "v2", "latest", "v1"]) registry.putManifest("acme/foo", tag, "{}");
   registry.pageSize = 1;
@@ -183,7 +183,7 @@ Deno.test("listTags() reads all pages, in natural order, and drops what is no ta
   assert.deepEqual(await listTags(client, repository), []);
 });
 
-Deno.test("listTags() does not follow a list without end, nor to another host", async () => {
+Deno.test("listTags() stops at an endless list or another host", async () => {
   await using registry = TestRegistry.start();
   const { client } = clientOf(registry);
   const repository = parseRepository(`${registry.host}/acme/foo`);
@@ -200,7 +200,7 @@ Deno.test("listTags() does not follow a list without end, nor to another host", 
   await assert.rejects(listTags(client, repository), { code: "REGISTRY_PROTOCOL" });
 });
 
-Deno.test("parseRepository() takes no tag and no digest", () => {
+Deno.test("parseRepository() refuses a tag or digest", () => {
   assert.equal(parseRepository("ghcr.io/a/b").repository, "a/b");
   for (const text of ["ghcr.io/a/b:v1", "ghcr.io/a/b:latest", `ghcr.io/a/b@${digestOf(WASM)}`, "A/B"]) {
     assert.throws(() => parseRepository(text), { code: "REFERENCE_INVALID" }, text);

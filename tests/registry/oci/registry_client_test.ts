@@ -30,7 +30,7 @@ async function fetchBlob(registry: TestRegistry, blob = { digest: DIGEST, size: 
   return new Uint8Array(await new Blob(chunks as Uint8Array<ArrayBuffer>[]).arrayBuffer());
 }
 
-Deno.test("a manifest and its blob are fetched and verified", async () => {
+Deno.test("fetches and verifies a manifest and its blob", async () => {
   await using registry = TestRegistry.start();
   await push(registry.origin, "a/b", "v1", makeArtifact(BLOB));
   const { client: made, reference } = client(registry);
@@ -41,7 +41,7 @@ Deno.test("a manifest and its blob are fetched and verified", async () => {
   assert.equal((await made.fetchManifest(pinned)).digest, digest);
 });
 
-Deno.test("a registry that wants Basic or Bearer gets the user's credentials", async () => {
+Deno.test("sends the user's credentials as Basic or Bearer", async () => {
   for (const kind of ["basic", "bearer"] as const) {
     await using registry = TestRegistry.start({ kind, username: "me", password: "pa:ss" });
     const headers = { authorization: `Basic ${btoa("me:pa:ss")}` };
@@ -57,7 +57,7 @@ Deno.test("a registry that wants Basic or Bearer gets the user's credentials", a
   }
 });
 
-Deno.test("an anonymous Bearer token is fetched once for manifest and blob", async () => {
+Deno.test("fetches an anonymous Bearer token once for manifest and blob", async () => {
   await using registry = TestRegistry.start({ kind: "bearer" });
   await push(registry.origin, "a/b", "v1", makeArtifact(BLOB));
   const { client: made, reference } = client(registry);
@@ -66,7 +66,7 @@ Deno.test("an anonymous Bearer token is fetched once for manifest and blob", asy
   assert.equal(registry.requests.filter((request) => request === "GET /token").length, 1);
 });
 
-Deno.test("an identity token is exchanged in a form's body, and never sent to the registry itself", async () => {
+Deno.test("sends an identity token only in the body of the token request", async () => {
   await using registry = TestRegistry.start();
   await push(registry.origin, "a/b", "v1", makeArtifact(BLOB));
   const forms: Record<string, string>[] = [];
@@ -93,7 +93,7 @@ Deno.test("an identity token is exchanged in a form's body, and never sent to th
   assert.ok(!registry.authorizations.some((text) => text.includes("refresh")));
 });
 
-Deno.test("a token that expires between two requests is fetched anew", async () => {
+Deno.test("replaces a token that expires between two requests", async () => {
   await using registry = TestRegistry.start();
   await push(registry.origin, "a/b", "v1", makeArtifact(BLOB));
   let issued = 0;
@@ -112,7 +112,7 @@ Deno.test("a token that expires between two requests is fetched anew", async () 
   assert.equal(issued, 2);
 });
 
-Deno.test("credentials stay with the registry when a blob is redirected", async () => {
+Deno.test("sends no credentials after a blob's redirect", async () => {
   await using registry = TestRegistry.start({ kind: "bearer" });
   await using storage = TestRegistry.start();
   storage.hook = () => new Response(BLOB);
@@ -125,7 +125,7 @@ Deno.test("credentials stay with the registry when a blob is redirected", async 
   assert.deepEqual(storage.authorizations, [""]);
 });
 
-Deno.test("a storage that a registry redirects to gets no credentials, nor a token, by asking for them", async () => {
+Deno.test("sends no credentials to a storage that asks for them", async () => {
   await using storage = TestRegistry.start();
   await using registry = TestRegistry.start();
   const credentials = () => Promise.resolve({ kind: "basic" as const, username: "me", password: "secret" });
@@ -142,7 +142,7 @@ Deno.test("a storage that a registry redirects to gets no credentials, nor a tok
   }
 });
 
-Deno.test("redirects to other schemes, with credentials, or without end are refused", async () => {
+Deno.test("refuses redirects to other schemes, with credentials, or in a loop", async () => {
   await using registry = TestRegistry.start();
   for (
     const location of [
@@ -165,7 +165,7 @@ Deno.test("redirects to other schemes, with credentials, or without end are refu
   await assert.rejects(made.fetchManifest(reference), { code: "REGISTRY_PROTOCOL" });
 });
 
-Deno.test("each answer of a registry has its code, its words made safe", async () => {
+Deno.test("maps each registry error to its code and makes its text safe", async () => {
   await using registry = TestRegistry.start();
   const cases: [status: number, code: string, tries: number][] = [
     [403, "REGISTRY_FORBIDDEN", 1],
@@ -190,7 +190,7 @@ Deno.test("each answer of a registry has its code, its words made safe", async (
   }
 });
 
-Deno.test("Retry-After is kept to, and told when it is too long to wait for", async () => {
+Deno.test("waits for Retry-After, or reports one that is too long", async () => {
   await using registry = TestRegistry.start();
   await push(registry.origin, "a/b", "v1", makeArtifact(BLOB));
   let left = 2;
@@ -208,7 +208,7 @@ Deno.test("Retry-After is kept to, and told when it is too long to wait for", as
   assert.deepEqual(told.slept, []);
 });
 
-Deno.test("a blob that is cut, padded, swapped or of another digest is refused", async () => {
+Deno.test("refuses a truncated, padded or wrong blob", async () => {
   await using registry = TestRegistry.start();
   const blob = { digest: DIGEST, size: BLOB.length };
   for (
@@ -224,12 +224,12 @@ Deno.test("a blob that is cut, padded, swapped or of another digest is refused",
   }
 });
 
-/** A response of which some bytes come before the connection breaks. */
+/** A response that sends some bytes before the connection breaks. */
 function broken(bytes: Uint8Array, from = 0, until = from + 1000): Response {
   let sent = false;
   const body = new ReadableStream({
     async pull(controller) {
-      // Deno 2.6's server sends what it has when it has to wait for more, and nothing of what fails at once.
+      // Deno 2.6's server sends bytes only when it has to wait for more, and none of a body that fails at once.
       if (sent) await new Promise((resolve) => setTimeout(resolve, 5));
       if (sent) return controller.error(new Deno.errors.ConnectionReset("broken by the test"));
       sent = true;
@@ -240,7 +240,7 @@ function broken(bytes: Uint8Array, from = 0, until = from + 1000): Response {
   return new Response(body, from > 0 ? { status: 206, headers } : {});
 }
 
-Deno.test("a download that breaks goes on where it stopped, and is verified whole", async () => {
+Deno.test("resumes a broken download and verifies the whole blob", async () => {
   await using registry = TestRegistry.start();
   registry.putBlob(BLOB, DIGEST);
   const ranges: (string | null)[] = [];
@@ -261,7 +261,7 @@ Deno.test("a download that breaks goes on where it stopped, and is verified whol
   assert.equal(slept.length, 2);
 });
 
-Deno.test("a registry that is restarted during a download is waited for, and one that never answered is not", async () => {
+Deno.test("waits for a restarting registry, but not for one that never answered", async () => {
   let registry = TestRegistry.start();
   registry.putBlob(BLOB, DIGEST);
   registry.hook = () => broken(BLOB);
@@ -272,7 +272,7 @@ Deno.test("a registry that is restarted during a download is waited for, and one
     sleep: async () => {
       pauses++;
       if (pauses === 1) await registry[Symbol.asyncDispose]();
-      if (pauses < 3) return; // nobody listens
+      if (pauses < 3) return; // the server is down
       registry = TestRegistry.start(undefined, undefined, Number(host.split(":")[1]));
       registry.putBlob(BLOB, DIGEST);
     },
@@ -293,7 +293,7 @@ Deno.test("a registry that is restarted during a download is waited for, and one
   assert.deepEqual(other.slept, []);
 });
 
-Deno.test("a registry that can't go on, or goes on elsewhere, is asked for the whole again", async () => {
+Deno.test("downloads the whole blob again if the registry cannot resume", async () => {
   for (
     const second of [
       () => failure(416, "RANGE", "no"),
@@ -310,7 +310,7 @@ Deno.test("a registry that can't go on, or goes on elsewhere, is asked for the w
   }
 });
 
-Deno.test("a download that resumes with other bytes begins anew once, and is refused when they stay", async () => {
+Deno.test("restarts a resumed download with a wrong digest once, then refuses it", async () => {
   await using registry = TestRegistry.start();
   registry.putBlob(BLOB, DIGEST);
   const other = BLOB.map((byte) => byte ^ 1);
@@ -333,7 +333,7 @@ Deno.test("a download that resumes with other bytes begins anew once, and is ref
   assert.equal(asked, 3);
 });
 
-Deno.test("a hint says what helps where something is not there, or a storage refuses", async () => {
+Deno.test("gives a hint if something is missing or a storage refuses", async () => {
   await using registry = TestRegistry.start();
   const { client: made, reference } = client(registry);
   const task = { failed: 'Cannot push "x"', registry: registry.host };
@@ -365,7 +365,7 @@ Deno.test("a hint says what helps where something is not there, or a storage ref
   }
 });
 
-Deno.test("a web page in the middle of a download does not end it", async () => {
+Deno.test("continues a download after a web page as answer", async () => {
   await using registry = TestRegistry.start();
   registry.putBlob(BLOB, DIGEST);
   const answers = [() => broken(BLOB), () => new Response("<html>"), undefined, undefined];
@@ -373,7 +373,7 @@ Deno.test("a web page in the middle of a download does not end it", async () => 
   assert.deepEqual(await fetchBlob(registry), BLOB);
 });
 
-Deno.test("tries are counted anew when a download gets on, and not when it hardly does", async () => {
+Deno.test("counts attempts again after enough progress of a download", async () => {
   await using registry = TestRegistry.start();
   const large = crypto.getRandomValues(new Uint8Array(65536)).toBase64().repeat(120);
   const bytes = new TextEncoder().encode(large);
@@ -392,7 +392,7 @@ Deno.test("tries are counted anew when a download gets on, and not when it hardl
   assert.ok(registry.requests.length < 10, "a registry that can't resume is given up");
 });
 
-Deno.test("an endless blob and a huge manifest end at their limits", async () => {
+Deno.test("stops an endless blob and a huge manifest at their limits", async () => {
   await using registry = TestRegistry.start();
   const { answer, sent } = endless();
   registry.hook = answer;
@@ -402,7 +402,7 @@ Deno.test("an endless blob and a huge manifest end at their limits", async () =>
   assert.ok(sent() < 64 << 20, `${sent()} bytes were taken`);
 });
 
-Deno.test("a registry that falls silent is given up", async () => {
+Deno.test("gives up on a silent registry", async () => {
   await using registry = TestRegistry.start();
   const release = Promise.withResolvers<Response>();
   registry.hook = () => release.promise;
@@ -414,7 +414,7 @@ Deno.test("a registry that falls silent is given up", async () => {
   release.resolve(new Response(null, { status: 500 }));
 });
 
-Deno.test("a manifest under another digest than it has is refused", async () => {
+Deno.test("refuses a manifest with a wrong digest", async () => {
   await using registry = TestRegistry.start();
   const { manifest } = makeArtifact(BLOB);
   registry.hook = () => new Response(manifest, { headers: { "docker-content-digest": DIGEST } });
@@ -424,7 +424,7 @@ Deno.test("a manifest under another digest than it has is refused", async () => 
   await assert.rejects(made.fetchManifest({ ...reference, digest: DIGEST }), { code: "DIGEST_MISMATCH" });
 });
 
-Deno.test("a token endpoint that sends no token, or is somewhere unsafe, is told", async () => {
+Deno.test("reports a token endpoint that sends no token or is unsafe", async () => {
   await using registry = TestRegistry.start();
   for (
     const [realm, code] of [["http://evil.example/token", "REGISTRY_PROTOCOL"], [
@@ -441,7 +441,7 @@ Deno.test("a token endpoint that sends no token, or is somewhere unsafe, is told
   }
 });
 
-Deno.test("nobody listening is told with the registry's name", async () => {
+Deno.test("names a registry that refuses connections", async () => {
   const made = new RegistryClient({
     credentials: () => Promise.resolve(undefined),
     sleep: () => Promise.resolve(),

@@ -4,7 +4,7 @@ import { connectionFailure } from "../../../registry/oci/registry_failure.ts";
 
 const TASK = { failed: 'Cannot pull "ghcr.io/acme/foo:v1"', registry: "ghcr.io" };
 
-Deno.test("why a registry can't be reached is told in words, with the way out where there is one", () => {
+Deno.test("explains why a registry is unreachable and how to fix it", () => {
   const cases: [thrown: string, why: RegExp, hint: RegExp | undefined][] = [
     ["tcp connect error: Connection refused (os error 111)", /ghcr\.io refused the connection$/, undefined],
     ["dns error: failed to lookup address", /the name ghcr\.io can't be resolved$/, /bundle load/],
@@ -37,7 +37,7 @@ const invalid = (what: string) =>
     `error sending request for url (https://ghcr.io/): client error (Connect): invalid peer ${what}`,
   );
 
-Deno.test("what is wrong with a certificate is told apart", () => {
+Deno.test("distinguishes the problems of certificates", () => {
   const cases: [text: string, why: RegExp, hint: RegExp | undefined][] = [
     ["certificate: UnknownIssuer", /the certificate of ghcr\.io is not trusted$/, /registries\.HOST\.ca$/],
     [
@@ -109,7 +109,7 @@ Deno.test("what is wrong with a certificate is told apart", () => {
   );
 });
 
-Deno.test("a proxy that fails is told as the proxy, without its password", () => {
+Deno.test("names a failing proxy without its password", () => {
   const proxy = (url: string) => ({ url: new URL(url), variable: "HTTPS_PROXY" });
   const told = (text: string, url = "http://me:s3cret@proxy.example:3128") => {
     const error = new TypeError(

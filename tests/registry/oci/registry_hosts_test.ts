@@ -25,7 +25,7 @@ function places(registries: unknown, reference: string): string[] {
     .map(({ registry, repository, insecure }) => `${registry}/${repository}${insecure ? " insecure" : ""}`);
 }
 
-Deno.test("mirrors come before the registry, in their order", () => {
+Deno.test("tries mirrors in order before the registry", () => {
   const registries = {
     "ghcr.io": { mirrors: ["m1.example/ghcr", { location: "m2.example:5000", plainHttp: true }] },
     "docker.io": { mirrors: ["m1.example/hub"] },
@@ -39,7 +39,7 @@ Deno.test("mirrors come before the registry, in their order", () => {
   assert.deepEqual(places(registries, "quay.io/acme/foo"), ["quay.io/acme/foo"]);
 });
 
-Deno.test("the longest prefix holds, whole parts of it", () => {
+Deno.test("uses the longest matching prefix, by whole path segments", () => {
   const registries = {
     "*.example": { mirrors: ["wild.test"] },
     "r.example": { mirrors: ["host.test"] },
@@ -55,7 +55,7 @@ Deno.test("the longest prefix holds, whole parts of it", () => {
   assert.deepEqual(places(registries, "r.example/moved/foo:v1"), ["new.example/there/foo"]);
 });
 
-Deno.test("prefixes, mirrors and certificates are one in all spellings of a host", () => {
+Deno.test("matches prefixes, mirrors and certificates in all spellings of a host", () => {
   const { rules, tls } = parseRegistriesYaml(
     {
       registries: {
@@ -84,7 +84,7 @@ Deno.test("prefixes, mirrors and certificates are one in all spellings of a host
   );
 });
 
-Deno.test("a mirror may be for digests or tags only, and a registry blocked", () => {
+Deno.test("supports mirrors for digests or tags only, and blocked registries", () => {
   const registries = {
     "a.example": { mirrors: [{ location: "d.test", only: "digest" }, { location: "t.test", only: "tag" }] },
     "b.example": { blocked: true },
@@ -95,7 +95,7 @@ Deno.test("a mirror may be for digests or tags only, and a registry blocked", ()
   assert.throws(() => places(registries, "b.example/foo"), { code: "REGISTRY_FORBIDDEN" });
 });
 
-Deno.test("registries.yaml tells what it does not understand, by its path", () => {
+Deno.test("parseRegistriesYaml() reports an unknown field with its path", () => {
   for (
     const bad of [
       [],
@@ -121,7 +121,7 @@ Deno.test("registries.yaml tells what it does not understand, by its path", () =
   });
 });
 
-Deno.test("containers' registries.conf is read as far as it says where registries are", () => {
+Deno.test("parseRegistriesConf() reads the locations of registries", () => {
   const rules = parseRegistriesConf({
     "unqualified-search-registries": ["docker.io"],
     registry: [
@@ -152,7 +152,7 @@ Deno.test("containers' registries.conf is read as far as it says where registrie
   }
 });
 
-/** A host of files in memory. */
+/** A host with files in memory. */
 function hostOf(files: Record<string, string>, env: Record<string, string> = { HOME: "/h" }): HostsHost {
   return {
     env: (name) => env[name],
@@ -167,7 +167,7 @@ function hostOf(files: Record<string, string>, env: Record<string, string> = { H
   };
 }
 
-Deno.test("a registries.conf is the user's by where it is looked for, however its path is spelled", async () => {
+Deno.test("a registries.conf belongs to the user if the user's environment names it", async () => {
   const text = '[[registry]]\nlocation = "a.example"\n[[registry.mirror]]\nlocation = "m.test"';
   const around = "/etc/containers/registries.conf.d/../../../home/me";
   const reference = parseReference("a.example/foo");
@@ -198,7 +198,7 @@ Deno.test("a registries.conf is the user's by where it is looked for, however it
   }
 });
 
-Deno.test("what registries.yaml says of a prefix holds before containers' files, drop-ins before the main one", async () => {
+Deno.test("registries.yaml overrides container tools' files, drop-ins the main file", async () => {
   const hosts = openHosts(
     "/s",
     hostOf({
@@ -237,7 +237,7 @@ location = "dropped.test"`,
   }
 });
 
-Deno.test("certificates come from registries.yaml, else from certs.d", async () => {
+Deno.test("reads certificates from registries.yaml, else from certs.d", async () => {
   const hosts = openHosts(
     "/s",
     hostOf({
@@ -263,7 +263,7 @@ Deno.test("certificates come from registries.yaml, else from certs.d", async () 
   await assert.rejects(missing.tls("a.example"), { code: "REGISTRIES_INVALID" });
 });
 
-Deno.test("an authority's file without a certificate in PEM is an error, unless others beside it have one", async () => {
+Deno.test("refuses a CA file without certificates unless other CA files have some", async () => {
   const none = { code: "REGISTRIES_INVALID", message: /holds no certificate in PEM$/ };
   for (
     const text of ["", "0\x82\x03", "-----BEGIN PRIVATE KEY-----", "-----BEGIN TRUSTED CERTIFICATE-----"]
@@ -307,7 +307,7 @@ async function setUp(settings: Record<string, unknown> = {}) {
   return { registry, mirror, client, pull, notices };
 }
 
-Deno.test("a mirror that has it is all that is asked", async () => {
+Deno.test("asks no other server if a mirror has the content", async () => {
   const { registry, mirror, pull } = await setUp();
   await using _ = registry;
   await using __ = mirror;
@@ -316,7 +316,7 @@ Deno.test("a mirror that has it is all that is asked", async () => {
   assert.deepEqual(registry.requests, []);
 });
 
-Deno.test("a mirror that has it not, fails, lies or is not there is left for the registry", async () => {
+Deno.test("asks the registry if a mirror fails, lies or lacks the content", async () => {
   for (
     const hook of [
       () => failure(404, "MANIFEST_UNKNOWN", "no"),
@@ -343,7 +343,7 @@ Deno.test("a mirror that has it not, fails, lies or is not there is left for the
   assert.deepEqual(await pull(), WASM);
 });
 
-Deno.test("without fallback a registry is never asked", async () => {
+Deno.test("never asks the registry without fallback", async () => {
   const { registry, mirror, pull } = await setUp({ fallback: false });
   await using _ = registry;
   await using __ = mirror;
@@ -354,7 +354,7 @@ Deno.test("without fallback a registry is never asked", async () => {
   assert.deepEqual(registry.requests, []);
 });
 
-Deno.test("a registries.conf that may name a registry is parsed, one of comments and short names is not", () => {
+Deno.test("parses a registries.conf only if it may name a registry", () => {
   for (
     const text of [
       '[[registry]]\nlocation = "a"',
@@ -378,7 +378,7 @@ Deno.test("a registries.conf that may name a registry is parsed, one of comments
   ) assert.equal(mayNameRegistries(text), false, text);
 });
 
-Deno.test("a registries.conf of version 1 is read, and not mixed with version 2", () => {
+Deno.test("reads version 1 of registries.conf and refuses a mix with version 2", () => {
   const lists = {
     insecure: { registries: ["A.example", "b.example/team"] },
     block: { registries: ["a.example"] },

@@ -1,4 +1,4 @@
-/** The trust root of the public sigstore that krew-wasm carries, and what is said where it does not know somebody. */
+/** The trust root of the public sigstore that krew-wasm carries, and the errors about unknown signers. */
 
 import assert from "node:assert/strict";
 import { describeCarried, readCarriedRoot } from "../../../registry/signing/carried_root.ts";
@@ -15,7 +15,7 @@ const { digest } = signable(TEXT);
 const sigstore = await TestSigstore.make();
 const foreign = await TestSigstore.make();
 
-/** What is said of a signature that is not good. */
+/** The refusal of an invalid signature. */
 async function refusal(signing: Signing, root: { trustRoot?: string }): Promise<AppError> {
   const json = JSON.stringify(await sigstore.bundle(digest, signing));
   const source = {
@@ -38,7 +38,7 @@ async function refusal(signing: Signing, root: { trustRoot?: string }): Promise<
   );
 }
 
-/** A trust root of this sigstore's, with some parts of another's. */
+/** This sigstore's trust root, with some parts of another one. */
 const rootWith = (...parts: string[]) => {
   const other = JSON.parse(foreign.trustRoot);
   return {
@@ -49,7 +49,7 @@ const rootWith = (...parts: string[]) => {
   };
 };
 
-Deno.test("the root that krew-wasm carries is a trusted root, of a version and with an end", async () => {
+Deno.test("the carried root is a trusted root with a version and an expiry date", async () => {
   const { text, version, expires } = await readCarriedRoot();
   const { certificateAuthorities, tlogs } = JSON.parse(text);
   assert.ok(certificateAuthorities.length > 0 && tlogs.length > 0);
@@ -57,7 +57,7 @@ Deno.test("the root that krew-wasm carries is a trusted root, of a version and w
   assert.ok(Date.parse(expires) > Date.parse("2026-01-01"));
 });
 
-Deno.test("describeCarried() says until when a root is good, or since when it is not", () => {
+Deno.test("describeCarried() says until when a root is valid, or when it expired", () => {
   const root = { version: 16, expires: "2027-04-22T19:27:31Z" };
   assert.match(
     describeCarried(root, new Date("2027-04-22T19:00:00Z")),
@@ -69,20 +69,20 @@ Deno.test("describeCarried() says until when a root is good, or since when it is
   );
 });
 
-Deno.test("an authority that the carried root does not know may be newer, which is told with how old that is", async () => {
+Deno.test("an error about an unknown authority states the age of the carried root", async () => {
   const error = await refusal({}, {});
   assert.equal(error.code, "SIGNATURE_UNTRUSTED");
   assert.match(
     error.hint ?? "",
     /^asked for is .*; the trust root is the public sigstore's .*\(version \d+, /,
   );
-  // Who brought a root knows how old it is.
+  // A user's own root gets no hint about its age.
   const brought = await refusal({}, rootWith("certificateAuthorities"));
   assert.equal(brought.code, "SIGNATURE_UNTRUSTED");
   assert.doesNotMatch(brought.hint ?? "", /carries/);
 });
 
-Deno.test("a log that the trust root does not know is told from an entry that does not match", async () => {
+Deno.test("distinguishes an unknown log from an entry that does not match", async () => {
   for (const log of ["rekor", "rekor2"] as const) {
     const unknown = await refusal({ log, stamps: [{}] }, rootWith("tlogs"));
     assert.equal(unknown.code, "SIGNATURE_INVALID");

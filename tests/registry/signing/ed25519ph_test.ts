@@ -1,4 +1,4 @@
-/** Ed25519ph (RFC 8032 5.1), which cosign 3 writes into bundles with a key of Ed25519. */
+/** Ed25519ph (RFC 8032 5.1), which cosign 3 uses in bundles with an Ed25519 key. */
 
 import assert from "node:assert/strict";
 import { createHash, createPrivateKey, sign } from "node:crypto";
@@ -35,7 +35,7 @@ const VECTOR = {
   ),
 };
 
-Deno.test("the signature of RFC 8032 7.3 holds, and nothing near it does", async () => {
+Deno.test("accepts the signature of RFC 8032 7.3 and refuses changed ones", async () => {
   const { spki, message, signature } = VECTOR;
   assert.equal(await verifyPrehashed(spki, message, signature), true);
   for (const at of [0, 31, 32, 63]) {
@@ -51,15 +51,15 @@ Deno.test("the signature of RFC 8032 7.3 holds, and nothing near it does", async
   assert.equal(await verifyPrehashed(spki, message, new Uint8Array()), false);
 });
 
-Deno.test("a signature whose number is not reduced, or of a key of small order, does not hold", async () => {
+Deno.test("refuses an unreduced signature and a key of small order", async () => {
   const { spki, message, signature } = VECTOR;
-  // S and the order of the group: the same number to who reduces it, another signature to who compares.
+  // S plus the group order: the same number after reduction, but another signature by comparison.
   const order = 2n ** 252n + 27742317777372353535851937790883648493n;
   let value = BigInt(`0x${signature.slice(32).reverse().toHex()}`) + order;
   const unreduced = signature.slice();
   for (let at = 32; at < 64; at++, value >>= 8n) unreduced[at] = Number(value & 0xffn);
   assert.equal(await verifyPrehashed(spki, message, unreduced), false);
-  // The neutral element as key and as R, with S = 0: holds for every message where it is not refused.
+  // The neutral element as key and as R, with S = 0: valid for every message unless refused.
   const neutral = new Uint8Array(32).with(0, 1);
   const small = new Uint8Array([...spki.slice(0, 12), ...neutral]);
   assert.equal(isEd25519(small), true);
@@ -78,7 +78,7 @@ const { hint } = await readSigningKey("k", privateKey, () => "");
 const pkcs8 = createPrivateKey(privateKey).export({ type: "pkcs8", format: "der" });
 const KEY: Requirement = { signers: [keySigner("cosign.pub", publicKey)] };
 
-/** What verification makes of these signatures. */
+/** The verdict on these signatures. */
 function judge(json: readonly Record<string, unknown>[], requirement: Requirement) {
   const source = {
     signatures: async function* (): AsyncGenerator<FoundSignature> {
@@ -128,7 +128,7 @@ function message(algorithm: string, by: Sign = byKey, mediaType: string = MEDIA_
 }
 
 for (const mediaType of MEDIA_TYPES) {
-  Deno.test(`a bundle of the type ${mediaType} with Ed25519ph is verified, a statement and a bare signature`, async () => {
+  Deno.test(`verifies Ed25519ph in a bundle of type ${mediaType}`, async () => {
     const by = await judge([statement(byKey, mediaType)], KEY);
     assert.ok("key" in by);
     for (const algorithm of ["SHA2_512", "SHA2_256", "SHA2_384"]) {
@@ -137,13 +137,13 @@ for (const mediaType of MEDIA_TYPES) {
   });
 }
 
-Deno.test("a plain signature of the same key still holds in both", async () => {
+Deno.test("accepts a plain Ed25519 signature of the same key in both forms", async () => {
   const plain: Sign = (bytes) => sign(null, bytes, createPrivateKey(privateKey));
   assert.ok(await judge([statement(plain)], KEY));
   assert.ok(await judge([message("SHA2_512", plain)], KEY));
 });
 
-Deno.test("a wrong signature, a wrong hash, another key and none are told apart", async () => {
+Deno.test("distinguishes wrong signature, wrong hash, wrong key and no signature", async () => {
   const flipped: Sign = (bytes) => byKey(bytes).map((byte, at) => at === 40 ? byte ^ 1 : byte);
   const otherwise: [what: string, by: Sign][] = [
     ["a bit of it changed", flipped],
@@ -182,11 +182,11 @@ Deno.test("a wrong signature, a wrong hash, another key and none are told apart"
     code: "SIGNATURE_UNTRUSTED",
   });
   await assert.rejects(judge([], KEY), { code: "SIGNATURE_MISSING" });
-  // The right one among wrong ones is found.
+  // Finds the valid one among invalid ones.
   assert.ok(await judge([statement(flipped), statement()], KEY));
 });
 
-Deno.test("a certificate of an Ed25519ph key is verified, with a log that keeps the hash that was signed", async () => {
+Deno.test("verifies a certificate of an Ed25519ph key with a log of the signed hash", async () => {
   const sigstore = await TestSigstore.make();
   const keyless: Requirement = {
     signers: [{ kind: "identity", identity: IDENTITY, issuer: ISSUED_BY }],

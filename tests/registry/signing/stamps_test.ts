@@ -1,4 +1,4 @@
-/** When a signature was made: time stamps of RFC 3161, and the entries of Rekor's second form, which say no time. */
+/** The time of a signature: RFC 3161 timestamps, and Rekor v2's entries, which state no time. */
 
 import assert from "node:assert/strict";
 import { parseReference } from "../../../registry/oci/mirrored_reference.ts";
@@ -16,7 +16,7 @@ const sigstore = await TestSigstore.make();
 const foreign = await TestSigstore.make();
 const seconds = () => Math.floor(Date.now() / 1000);
 
-/** What verification makes of one signature. */
+/** The verdict on one signature. */
 function judge(signature: FoundSignature, trustRoot = sigstore.trustRoot) {
   const requirement: Requirement = {
     signers: [{ kind: "identity", identity: IDENTITY, issuer: ISSUED_BY }],
@@ -31,7 +31,7 @@ function judge(signature: FoundSignature, trustRoot = sigstore.trustRoot) {
   return verifyArtifact(source, REFERENCE, { text: TEXT, digest }, requirement).then(signerIn);
 }
 
-// deno-lint-ignore no-explicit-any -- a bundle that is changed in one place
+// deno-lint-ignore no-explicit-any -- the test changes one field of a bundle
 type Change = (bundle: any) => void;
 
 async function judgeBundle(signing: Signing, change: Change = () => {}, by = sigstore, root = by.trustRoot) {
@@ -40,16 +40,16 @@ async function judgeBundle(signing: Signing, change: Change = () => {}, by = sig
   return await judge({ kind: "bundle", json: JSON.stringify(bundle) }, root);
 }
 
-/** A trust root in which some part is another. */
+/** A trust root with some parts replaced. */
 const rootWith = (parts: Record<string, unknown>, by = sigstore): string =>
   JSON.stringify({ ...JSON.parse(by.trustRoot), ...parts });
 
-Deno.test("a time stamp beside a log that says its own time is good", async () => {
+Deno.test("accepts a timestamp beside a log with its own time", async () => {
   assert.deepEqual(await judgeBundle({ stamps: [{}] }), GOOD);
 });
 
 for (const logKey of ["ECDSA", "Ed25519"] as const) {
-  Deno.test(`what Rekor's second form logged by a key of ${logKey} is good, with a time stamp only`, async () => {
+  Deno.test(`accepts a Rekor v2 entry of a ${logKey} key only with a timestamp`, async () => {
     const by = await TestSigstore.make({ logKey });
     for (const log of ["rekor2", "rekor2-hashed"] as const) {
       assert.deepEqual(await judgeBundle({ log, stamps: [{}] }, undefined, by), GOOD);
@@ -57,7 +57,7 @@ for (const logKey of ["ECDSA", "Ed25519"] as const) {
         code: "SIGNATURE_INVALID",
         message: /says when it was made/,
       });
-      // A time that nobody signed is no time.
+      // An unsigned time does not count.
       await assert.rejects(
         judgeBundle(
           { log },
@@ -70,18 +70,18 @@ for (const logKey of ["ECDSA", "Ed25519"] as const) {
   });
 }
 
-Deno.test("a private sigstore without a log does with time stamps", async () => {
+Deno.test("accepts timestamps of a private sigstore without a log", async () => {
   const root = rootWith({ tlogs: [] });
   const stamped = { log: "none", stamps: [{}] } as const;
   assert.deepEqual(await judgeBundle(stamped, undefined, sigstore, root), GOOD);
   await assert.rejects(judgeBundle({ log: "none" }, undefined, sigstore, root), {
     code: "SIGNATURE_INVALID",
   });
-  // Where the root has a log, nothing stands in for its entry.
+  // If the root has a log, a timestamp does not replace its entry.
   await assert.rejects(judgeBundle(stamped), { code: "SIGNATURE_INVALID" });
 });
 
-Deno.test("a certificate counts at the time of the stamp, whatever the time is now", async () => {
+Deno.test("checks a certificate at the time of the timestamp", async () => {
   const valid = [-7200, -3600] as const;
   for (const log of ["rekor2", "rekor2-hashed"] as const) {
     assert.deepEqual(await judgeBundle({ log, valid, stamps: [{ at: seconds() - 5000 }] }), GOOD);
@@ -89,14 +89,14 @@ Deno.test("a certificate counts at the time of the stamp, whatever the time is n
       await assert.rejects(judgeBundle({ log, valid, stamps: [{ at }] }), { code: "SIGNATURE_EXPIRED" });
     }
   }
-  // Each time that is stated has to fit, not just one.
+  // Every stated time must match, not just one.
   await assert.rejects(
     judgeBundle({ valid, loggedAt: seconds() - 5000, stamps: [{ at: seconds() }] }),
     { code: "SIGNATURE_EXPIRED" },
   );
 });
 
-Deno.test("a stamp by another authority, of something else, changed, or no stamp at all does not hold", async () => {
+Deno.test("refuses a missing, changed or foreign timestamp", async () => {
   const flip = (from: number) => (stamp: Uint8Array) => stamp[stamp.length + from]! ^= 1;
   const cases: [what: string, signing: Signing, change?: Change][] = [
     ["another authority", { stamps: [{ by: foreign }] }],
@@ -106,7 +106,7 @@ Deno.test("a stamp by another authority, of something else, changed, or no stamp
     ["its time changed", {
       stamps: [{
         change: (stamp) => {
-          // The first digit of the seconds, in the text YYYYMMDDhhmmssZ.
+          // The first digit of the seconds in the text YYYYMMDDhhmmssZ.
           const at = new TextDecoder("latin1").decode(stamp).search(/\d{14}Z/) + 12;
           stamp[at] = stamp[at] === 0x30 ? 0x31 : 0x30;
         },
@@ -134,7 +134,7 @@ Deno.test("a stamp by another authority, of something else, changed, or no stamp
   }
 });
 
-Deno.test("an authority that the trust root no longer trusts stamps nothing", async () => {
+Deno.test("refuses a timestamp of an authority that is no longer trusted", async () => {
   const ended = await TestSigstore.make({ tsaUntil: "2021-01-01T00:00:00Z" });
   await assert.rejects(judgeBundle({ log: "rekor2", stamps: [{}] }, undefined, ended), {
     code: "SIGNATURE_INVALID",
@@ -146,7 +146,7 @@ Deno.test("an authority that the trust root no longer trusts stamps nothing", as
   });
 });
 
-Deno.test("an entry of Rekor's second form has to match, and to be in a log that is trusted", async () => {
+Deno.test("refuses a Rekor v2 entry that does not match or is in an unknown log", async () => {
   const entry = (change: Change): Change => (bundle) => change(bundle.verificationMaterial.tlogEntries[0]);
   const text = (base64: string) => new TextDecoder().decode(Uint8Array.fromBase64(base64));
   const changes: [what: string, change: Change][] = [
@@ -197,7 +197,7 @@ Deno.test("an entry of Rekor's second form has to match, and to be in a log that
   }
 });
 
-Deno.test("a stamp of cosign's older layout is judged too", async () => {
+Deno.test("checks timestamps in cosign's older layout", async () => {
   const simple = async (signing: Signing) =>
     await judge({ kind: "simple", ...await sigstore.simple(digest, "registry.test/acme/foo", signing) });
   assert.deepEqual(await simple({ stamps: [{}] }), GOOD);
@@ -207,13 +207,13 @@ Deno.test("a stamp of cosign's older layout is judged too", async () => {
   });
 });
 
-Deno.test("a certificate without the promise of a certificate log that is trusted is nobody's", async () => {
+Deno.test("refuses a certificate without an SCT of a trusted log", async () => {
   for (const log of ["rekor", "rekor2"] as const) {
     for (const promise of ["none", foreign] as const) {
       await assert.rejects(judgeBundle({ log, promise, stamps: [{}] }), { code: "SIGNATURE_UNTRUSTED" });
     }
   }
-  // A private sigstore may do without.
+  // A private sigstore may have no such log.
   assert.deepEqual(
     await judgeBundle({ promise: "none" }, undefined, sigstore, rootWith({ ctlogs: [] })),
     GOOD,

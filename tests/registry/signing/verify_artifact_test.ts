@@ -43,7 +43,7 @@ const others = await makeKeyPair();
 
 const MANIFEST = "application/vnd.oci.image.manifest.v1+json";
 
-/** A registry with an artifact, and ways to sign it. */
+/** A registry with an artifact, and functions that sign it. */
 async function setUp(version = "1") {
   const registry = TestRegistry.start();
   const client = new RegistryClient({
@@ -98,7 +98,7 @@ const GOOD = { identity: IDENTITY, issuer: ISSUED_BY };
 
 for (const referrers of [true, false]) {
   const how = referrers ? "OCI referrers" : "the referrers tag";
-  Deno.test(`a keyless signature in a bundle is found by ${how} and verified`, async () => {
+  Deno.test(`finds a keyless signature in a bundle by ${how} and verifies it`, async () => {
     const { registry, verify, signBundle } = await setUp();
     await using _ = registry;
     registry.referrers = referrers;
@@ -109,7 +109,7 @@ for (const referrers of [true, false]) {
     assert.deepEqual(await verify({ ...KEYLESS, signers: [wildcard] }), GOOD);
   });
 
-  Deno.test(`a signature by a key is found by ${how}, in both layouts, and verified`, async () => {
+  Deno.test(`finds a key's signature by ${how} in both layouts and verifies it`, async () => {
     for (const format of ["bundle", "simple"] as const) {
       const { registry, verify, signKey } = await setUp();
       await using _ = registry;
@@ -121,7 +121,7 @@ for (const referrers of [true, false]) {
   });
 }
 
-Deno.test("keys of Ed25519 and RSA sign and verify in both layouts, and no other key of the kind does", async () => {
+Deno.test("signs and verifies with Ed25519 and RSA keys in both layouts", async () => {
   const rsa = () => {
     const { privateKey, publicKey } = generateKeyPairSync("rsa", { modulusLength: 2048 });
     return {
@@ -149,14 +149,14 @@ Deno.test("keys of Ed25519 and RSA sign and verify in both layouts, and no other
   await assert.rejects(verify({ signers: [unfit] }), { code: "TRUST_INVALID", message: /x25519/ });
 });
 
-Deno.test("a keyless signature in cosign's older layout is verified", async () => {
+Deno.test("verifies a keyless signature in cosign's older layout", async () => {
   const { registry, verify, signSimple } = await setUp();
   await using _ = registry;
   await signSimple();
   assert.deepEqual(await verify(KEYLESS), GOOD);
 });
 
-Deno.test("a registry that knows no referrers may say so in many ways", async () => {
+Deno.test("accepts all answers of registries without the referrers API", async () => {
   for (const status of [400, 404, 405, 406, 501]) {
     const { registry, verify, signBundle } = await setUp();
     await using _ = registry;
@@ -168,7 +168,7 @@ Deno.test("a registry that knows no referrers may say so in many ways", async ()
   }
 });
 
-Deno.test("a list of referrers that misstates what they are, as cosign's does, is no hindrance", async () => {
+Deno.test("finds signatures despite wrong artifact types in the list of referrers", async () => {
   const { registry, manifest, verify, signBundle } = await setUp();
   await using _ = registry;
   registry.referrers = false;
@@ -182,14 +182,14 @@ Deno.test("a list of referrers that misstates what they are, as cosign's does, i
   }
 });
 
-Deno.test("what is not signed is told as such", async () => {
+Deno.test("reports an unsigned artifact", async () => {
   const { registry, verify } = await setUp();
   await using _ = registry;
   await assert.rejects(verify(KEYLESS), { code: "SIGNATURE_MISSING" });
   await assert.rejects(verify(KEY), { code: "SIGNATURE_MISSING" });
 });
 
-Deno.test("a statement of something else is no signature", async () => {
+Deno.test("does not count a statement of another kind as a signature", async () => {
   const { registry, manifest, verify, signBundle } = await setUp();
   await using _ = registry;
   const scan = {
@@ -209,7 +209,7 @@ Deno.test("a statement of something else is no signature", async () => {
   assert.deepEqual(await verify(KEYLESS), GOOD);
 });
 
-Deno.test("a signature by somebody else names them", async () => {
+Deno.test("names the signer of a foreign signature", async () => {
   for (const signing of [{ identity: "eve@evil.example" }, { issuer: "https://evil.example" }]) {
     const { registry, verify, signBundle, signSimple } = await setUp();
     await using _ = registry;
@@ -229,7 +229,7 @@ Deno.test("a signature by somebody else names them", async () => {
   }
 });
 
-Deno.test("a certificate of an authority that the trust root does not hold is somebody else's", async () => {
+Deno.test("reports a certificate of an unknown authority as untrusted", async () => {
   const { registry, verify, signBundle } = await setUp();
   await using _ = registry;
   await signBundle();
@@ -238,7 +238,7 @@ Deno.test("a certificate of an authority that the trust root does not hold is so
   await assert.rejects(verify({ signers: KEYLESS.signers }), { code: "SIGNATURE_UNTRUSTED" });
 });
 
-Deno.test("a certificate that was not valid when the log was told has expired", async () => {
+Deno.test("reports a certificate as expired if it was invalid at the log's time", async () => {
   const { registry, verify, signBundle, signSimple } = await setUp();
   await using _ = registry;
   await signBundle({ valid: [-7200, -3600] });
@@ -247,7 +247,7 @@ Deno.test("a certificate that was not valid when the log was told has expired", 
   await assert.rejects(verify(KEYLESS), { code: "SIGNATURE_EXPIRED" });
 });
 
-Deno.test("a certificate that is no longer valid, but was when the log was told, is good", async () => {
+Deno.test("accepts an expired certificate that was valid at the log's time", async () => {
   const { registry, verify, signBundle } = await setUp();
   await using _ = registry;
   await signBundle({ valid: [-7200, -3600], loggedAt: Math.floor(Date.now() / 1000) - 5000 });
@@ -259,7 +259,7 @@ type Material = {
   tlogEntries: { integratedTime: string; inclusionPromise: { signedEntryTimestamp: string } }[];
 };
 
-Deno.test("what was changed after it was signed does not hold", async () => {
+Deno.test("refuses an artifact that changed after signing", async () => {
   const other = digestOf(new Uint8Array([1]));
   const changes: [what: string, signing: Signing, change: (bundle: Record<string, unknown>) => void][] = [
     ["a statement of this image under another's signature", {}, (bundle) => {
@@ -308,7 +308,7 @@ Deno.test("what was changed after it was signed does not hold", async () => {
   await assert.rejects(verify(KEYLESS), { code: "SIGNATURE_INVALID", message: /another image/ });
 });
 
-Deno.test("a signature that was made for another repository does not hold, unless copies are taken", async () => {
+Deno.test("refuses another repository's signature unless copies are accepted", async () => {
   const { registry, manifest, verify, signBundle, signSimple } = await setUp();
   await using _ = registry;
   await signSimple({}, manifest.digest, "ghcr.io/acme/foo");
@@ -323,7 +323,7 @@ Deno.test("a signature that was made for another repository does not hold, unles
   await assert.rejects(verify(KEYLESS), { code: "SIGNATURE_INVALID" });
 });
 
-Deno.test("every name that a statement gives its subject counts, by docker's rules", async () => {
+Deno.test("compares all subject names of a statement, by docker's rules", async () => {
   const { registry, manifest, reference } = await setUp();
   await using _ = registry;
   const own = `${registry.host}/acme/foo`;
@@ -346,7 +346,7 @@ Deno.test("every name that a statement gives its subject counts, by docker's rul
     const digest = { sha256: manifest.digest.slice(7) };
     const statement = JSON.stringify({
       _type: "https://in-toto.io/Statement/v1",
-      // What another digest is called counts for nothing.
+      // The name of another digest does not count.
       subject: [{ name: own, digest: { sha256: "0" } }, ...names.map((name) => ({ name, digest }))],
       predicateType: "https://sigstore.dev/cosign/sign/v1",
     });
@@ -372,7 +372,7 @@ Deno.test("every name that a statement gives its subject counts, by docker's rul
   }
 });
 
-Deno.test("a registry is asked for each signature once, and for no more than the limits", async () => {
+Deno.test("fetches each signature once and within the limits", async () => {
   const { registry, client, reference, manifest } = await setUp();
   await using _ = registry;
   const json = (text: string, size: number) => new TextEncoder().encode(text.padEnd(size));
@@ -407,7 +407,7 @@ Deno.test("a registry is asked for each signature once, and for no more than the
   assert.equal(blobs(), 8);
 });
 
-Deno.test("a statement under a key's name that the key did not sign does not hold", async () => {
+Deno.test("refuses a statement with a key's hint that the key did not sign", async () => {
   const { registry, client, manifest, verify, signKey } = await setUp();
   await using _ = registry;
   await signKey(keys.privateKey, "bundle");
@@ -430,14 +430,14 @@ Deno.test("a statement under a key's name that the key did not sign does not hol
   await assert.rejects(second.verify(KEY), { code: "SIGNATURE_INVALID", message: /changed/ });
 });
 
-Deno.test("a log entry beside a key's signature has to match, where the log is known", async () => {
+Deno.test("refuses a key's signature with a wrong entry of a known log", async () => {
   const { registry, client, manifest, verify, reference } = await setUp();
   await using _ = registry;
   const { key, hint } = await readSigningKey("k", keys.privateKey, () => "");
   const payload = signedStatement(manifest.digest);
   const type = "application/vnd.in-toto+json";
   const sig = sign("sha256", preAuthEncoding(type, payload), key).toString("base64");
-  // Of another signature than the key's.
+  // An entry for another signature than the key's.
   const { tlogEntries } = (await sigstore.bundle(manifest.digest)).verificationMaterial as Material;
   const bundle = JSON.stringify({
     mediaType: "application/vnd.dev.sigstore.bundle.v0.3+json",
@@ -454,7 +454,7 @@ Deno.test("a log entry beside a key's signature has to match, where the log is k
   );
 });
 
-Deno.test("what a registry serves as a signature may be anything", async () => {
+Deno.test("refuses any other content in place of a signature", async () => {
   const { registry, client, reference, manifest, verify } = await setUp();
   await using _ = registry;
   const described = { digest: manifest.digest, size: manifest.text.length };
@@ -478,7 +478,7 @@ Deno.test("what a registry serves as a signature may be anything", async () => {
   });
 });
 
-Deno.test("of many signatures only so many are looked at, and the right one among them is found", async () => {
+Deno.test("finds the right one of many signatures within the limit", async () => {
   const { registry, verify, signSimple } = await setUp();
   await using _ = registry;
   for (let count = 0; count < 5; count++) await signSimple({ identity: `eve${count}@evil.example` });
@@ -498,7 +498,7 @@ Deno.test("of many signatures only so many are looked at, and the right one amon
   assert.ok(registry.requests.length < 60, `${registry.requests.length} requests`);
 });
 
-Deno.test("parseSigner() tells identities from keys", () => {
+Deno.test("parseSigner() distinguishes identities from keys", () => {
   const none = () => {
     throw new Error("no file is read");
   };
@@ -515,7 +515,7 @@ Deno.test("parseSigner() tells identities from keys", () => {
   assert.throws(() => parseSigner("k", () => "hello"), { code: "TRUST_INVALID" });
 });
 
-Deno.test("signerOf() is who signed the version before", async () => {
+Deno.test("signerOf() returns the signer of the previous version", async () => {
   const common = { repository: "ghcr.io/acme/foo", names: undefined };
   const trustRoot = { of: "carried", digest: undefined } as const;
   assert.deepEqual(signerOf({ kind: "identity", ...GOOD, trustRoot, ...common }), KEYLESS.signers[0]);
@@ -531,7 +531,7 @@ Deno.test("signerOf() is who signed the version before", async () => {
   });
 });
 
-Deno.test("matchesPattern() matches whole texts", () => {
+Deno.test("matchesPattern() matches the whole text", () => {
   for (
     const [pattern, text, matches] of [
       ["a", "a", true],
@@ -553,7 +553,7 @@ Deno.test("matchesPattern() matches whole texts", () => {
   }
 });
 
-Deno.test("a trust root or a key that can't be read is told before anything is asked of the registry", async () => {
+Deno.test("reports a broken trust root or key before any request", async () => {
   const { registry, verify } = await setUp();
   await using _ = registry;
   registry.requests.length = 0;

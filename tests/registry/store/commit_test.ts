@@ -19,7 +19,7 @@ async function setUp(versions = 5) {
 
 const versionsKept = (store: TestStore) => readHistory(store.layout, "foo").map(({ version }) => version);
 
-Deno.test("the last three versions stay, the installed one among them, with their bytes", async () => {
+Deno.test("keeps the last three versions with their bytes", async () => {
   await using store = await setUp();
   for (const tag of ["v1", "v2", "v3", "v4"]) await store.install(`acme/foo:${tag}`);
   assert.deepEqual(versionsKept(store), ["3.0", "2.0"]);
@@ -27,7 +27,7 @@ Deno.test("the last three versions stay, the installed one among them, with thei
   assert.equal(namesIn(store.layout.compiled).length, 3);
 });
 
-Deno.test("--keep says how many stay: 1 keeps nothing to go back to", async () => {
+Deno.test("keeps the number of versions that --keep names", async () => {
   await using store = await setUp();
   for (const tag of ["v1", "v2", "v3", "v4"]) await store.install(`acme/foo:${tag}`, { keep: 10 });
   assert.deepEqual(versionsKept(store), ["3.0", "2.0", "1.0"]);
@@ -37,14 +37,14 @@ Deno.test("--keep says how many stay: 1 keeps nothing to go back to", async () =
   await assert.rejects(rollbackPlugin(store.layout, "foo", {}), { code: "VERSION_UNKNOWN" });
 });
 
-Deno.test("installing the same version again makes no history", async () => {
+Deno.test("adds nothing to the history for the same version", async () => {
   await using store = await setUp();
   await store.install("acme/foo:v1");
   await store.install("acme/foo:v1");
   assert.deepEqual(namesIn(store.layout.history), []);
 });
 
-Deno.test("a rollback goes to the version before, the next one further back, an upgrade forward again", async () => {
+Deno.test("rollbacks go back step by step and an upgrade goes forward again", async () => {
   await using store = await setUp();
   const { layout } = store;
   for (const tag of ["v1", "v2", "v3"]) await store.install(`acme/foo:${tag}`);
@@ -55,11 +55,11 @@ Deno.test("a rollback goes to the version before, the next one further back, an 
   assert.equal(readReceipt(layout, "foo").version, "1.0");
   await assert.rejects(rollbackPlugin(layout, "foo", {}), { code: "VERSION_UNKNOWN" });
   await store.install("acme/foo:v4");
-  // Back from 4 is where the user was before it, not what was rolled back from.
+  // The version before 4 is the one that the user had before 4, not the one that was rolled back.
   assert.equal((await rollbackPlugin(layout, "foo", {})).to.version, "1.0");
 });
 
-Deno.test("a rollback finds a version by its name, its tag or the begin of a digest", async () => {
+Deno.test("a rollback finds a version by name, tag or digest prefix", async () => {
   await using store = await setUp();
   const { layout } = store;
   const receipts = [];
@@ -77,7 +77,7 @@ Deno.test("a rollback finds a version by its name, its tag or the begin of a dig
   await assert.rejects(rollbackPlugin(layout, "none", {}), { code: "NOT_INSTALLED" });
 });
 
-Deno.test("a rollback keeps what the user grants now, but not to another repository's plugin", async () => {
+Deno.test("a rollback keeps current grants within the same repository only", async () => {
   await using store = await setUp();
   await store.push("other/foo:v1");
   const { layout } = store;
@@ -91,7 +91,7 @@ Deno.test("a rollback keeps what the user grants now, but not to another reposit
   assert.equal(readReceipt(layout, "foo").reference, `${store.registry.host}/other/foo:v1`);
 });
 
-Deno.test("a rollback to bytes that are missing changes nothing", async () => {
+Deno.test("a rollback to missing bytes changes nothing", async () => {
   await using store = await setUp();
   const { digest } = await store.install("acme/foo:v1");
   const current = await store.install("acme/foo:v2");
@@ -100,7 +100,7 @@ Deno.test("a rollback to bytes that are missing changes nothing", async () => {
   assert.deepEqual(readReceipt(store.layout, "foo"), current);
 });
 
-Deno.test("a broken history stands in nobody's way and costs no bytes", async () => {
+Deno.test("a broken history blocks nothing and loses no bytes", async () => {
   await using store = await setUp();
   const { layout } = store;
   await store.install("acme/foo:v1");
@@ -116,7 +116,7 @@ Deno.test("a broken history stands in nobody's way and costs no bytes", async ()
   assert.deepEqual(namesIn(layout.history), []);
 });
 
-Deno.test("parseHistory() refuses what is none", () => {
+Deno.test("parseHistory() refuses an invalid history", () => {
   for (
     const text of [
       "",
@@ -135,7 +135,7 @@ Deno.test("parseHistory() refuses what is none", () => {
   assert.deepEqual(parseHistory('{"format":2,"versions":[]}', "foo"), []);
 });
 
-Deno.test("two names of one digest share bytes and compiled form; the last one gone takes them along", async () => {
+Deno.test("two plugins of one digest share bytes until the last one is removed", async () => {
   await using store = await setUp();
   const { layout } = store;
   await store.install("acme/foo:v1");
@@ -150,7 +150,7 @@ Deno.test("two names of one digest share bytes and compiled form; the last one g
   assert.deepEqual([namesIn(layout.blobs), namesIn(layout.compiled)], [[], []]);
 });
 
-Deno.test("a plugin of another repository does not get the private directory of the one it replaces", async () => {
+Deno.test("a plugin of another repository gets an empty private directory", async () => {
   await using store = await setUp(2);
   await store.push("evil/foo:v1");
   const { layout } = store;
@@ -165,14 +165,14 @@ Deno.test("a plugin of another repository does not get the private directory of 
   Deno.mkdirSync(layout.dataDir("foo"));
   await rollbackPlugin(layout, "foo", {});
   assert.throws(() => Deno.statSync(layout.dataDir("foo")), Deno.errors.NotFound);
-  // Nobody knows whose it was.
+  // The owner is unknown.
   Deno.mkdirSync(layout.dataDir("foo"));
   Deno.writeTextFileSync(layout.receipt("foo"), "{");
   await store.install("evil/foo:v1");
   assert.throws(() => Deno.statSync(layout.dataDir("foo")), Deno.errors.NotFound);
 });
 
-Deno.test("a private directory that was put aside for a replacement that was not to be is put back", async () => {
+Deno.test("puts a private directory back after a failed replacement", async () => {
   await using store = await setUp(1);
   const { layout } = store;
   const receipt = await store.install("acme/foo:v1");
@@ -181,7 +181,7 @@ Deno.test("a private directory that was put aside for a replacement that was not
     Deno.mkdirSync(layout.dataDir("foo"), { recursive: true });
     Deno.writeTextFileSync(token, "secret");
     Deno.renameSync(layout.dataDir("foo"), dataAside(layout, next));
-    Deno.mkdirSync(layout.dataDir("foo")); // by a run since
+    Deno.mkdirSync(layout.dataDir("foo")); // made by a run in between
   };
   putAside({ ...receipt, manifestDigest: `sha256:${"0".repeat(64)}` });
   await removePlugins(layout, ["none"]);
@@ -191,11 +191,11 @@ Deno.test("a private directory that was put aside for a replacement that was not
   assert.deepEqual([namesIn(layout.dataDir("foo")), namesIn(layout.stage)], [[], []]);
 });
 
-Deno.test("a receipt that goes while all are read is not told of as broken", async () => {
+Deno.test("does not report a receipt as broken that was just removed", async () => {
   await using store = await setUp(1);
   const { layout } = store;
   await store.install("acme/foo:v1");
-  Deno.symlinkSync("gone.json", `${layout.receipts}/bar.json`); // as good as removed since the directory was read
+  Deno.symlinkSync("gone.json", `${layout.receipts}/bar.json`); // looks like a receipt that was removed after the directory was read
   assert.deepEqual(readReceipts(layout).broken, []);
   const read = Deno.readTextFileSync;
   try {

@@ -12,7 +12,7 @@ import { temporaryDirectory } from "../../support/temporary.ts";
 
 const windows = Deno.build.os === "windows";
 
-Deno.test("a binary that was moved is one repair, for all plugins", { ignore: windows }, async () => {
+Deno.test("one repair fixes all plugins after the binary moved", { ignore: windows }, async () => {
   await using store = TestStore.make();
   const { layout, directory } = store;
   for (const name of ["foo", "bar-baz"]) {
@@ -43,7 +43,7 @@ Deno.test(
   },
 );
 
-Deno.test("stablePath() is the name on PATH, which an upgrade keeps", { ignore: windows }, () => {
+Deno.test("stablePath() returns the name on PATH, which survives upgrades", { ignore: windows }, () => {
   const root = temporaryDirectory();
   Deno.mkdirSync(`${root}/Cellar/1.2`, { recursive: true });
   Deno.mkdirSync(`${root}/bin`);
@@ -61,7 +61,7 @@ Deno.test("stablePath() is the name on PATH, which an upgrade keeps", { ignore: 
   Deno.removeSync(root, { recursive: true });
 });
 
-Deno.test("links and launchers of before there was the one in between are ours, other files are not", {
+Deno.test("recognizes older links and launchers as ours, but not other files", {
   ignore: windows,
 }, async () => {
   await using store = TestStore.make();
@@ -92,7 +92,7 @@ Deno.test("links and launchers of before there was the one in between are ours, 
   assert.equal(ownerOfLink(layout, `${layout.bin}/none`), "nobody");
 });
 
-Deno.test("on Windows one .cmd knows the binary, the others that one", () => {
+Deno.test("on Windows only one .cmd file names the binary", () => {
   const begin = "@rem made by krew-wasm\r\n@setlocal DisableDelayedExpansion\r\n";
   assert.equal(
     windowsSelf(["C:\\Program Files\\100%\\krew-wasm.exe"]),
@@ -113,7 +113,7 @@ Deno.test("on Windows one .cmd knows the binary, the others that one", () => {
   );
 });
 
-Deno.test("the launcher from source hands over every argument as it is", { ignore: windows }, () => {
+Deno.test("the launcher from source passes every argument unchanged", { ignore: windows }, () => {
   const directory = temporaryDirectory();
   const script = `${directory}/kubectl-foo_bar`;
   Deno.writeTextFileSync(script, shellSelf(["printf", "[%s]"]), { mode: 0o700 });

@@ -16,14 +16,14 @@ import { temporaryDirectory } from "../../support/temporary.ts";
 const windows = Deno.build.os === "windows";
 const mode = (path: string) => Deno.statSync(path).mode! & 0o777;
 
-/** Every directory and file of a store but bin/, which is on PATH. */
+/** Every directory and file of a store except bin/, which is on PATH. */
 function* walk(path: string): Generator<string> {
   yield path;
   if (!Deno.lstatSync(path).isDirectory) return;
   for (const name of namesIn(path)) yield* walk(`${path}/${name}`);
 }
 
-Deno.test("a store is its user's alone: directories 0700, files 0600", { ignore: windows }, async () => {
+Deno.test("creates a store with modes 0700 and 0600", { ignore: windows }, async () => {
   await using store = TestStore.make();
   await store.push("acme/foo:v1");
   await store.push("acme/foo:v2");
@@ -39,16 +39,16 @@ Deno.test("a store is its user's alone: directories 0700, files 0600", { ignore:
   assert.ok(seen > 15, String(seen));
 });
 
-Deno.test("a root that was there with other modes is narrowed", { ignore: windows }, async () => {
+Deno.test("narrows the mode of an existing root", { ignore: windows }, async () => {
   await using store = TestStore.make();
   Deno.mkdirSync(store.layout.root);
-  Deno.chmodSync(store.layout.root, 0o775); // as mkdir makes it under a umask of 002
+  Deno.chmodSync(store.layout.root, 0o775); // the mode that mkdir gives with umask 002
   (await openForWriting(store.layout, { task: "test" }))[Symbol.dispose]();
   assert.equal(mode(store.layout.root), 0o700);
   assert.equal(checkStore(store.layout), STORE_VERSION);
 });
 
-Deno.test("a directory of something else does not become a store, nor is its mode changed", async () => {
+Deno.test("refuses another directory as a store and keeps its mode", async () => {
   await using store = TestStore.make();
   const { root } = store.layout;
   Deno.mkdirSync(root);
@@ -63,13 +63,13 @@ Deno.test("a directory of something else does not become a store, nor is its mod
   assert.deepEqual(namesIn(root).sort(), ["bin", "passwd"]);
 });
 
-Deno.test("a store that another first command makes just now is no directory of something else", async () => {
+Deno.test("accepts a store that another first command is creating", async () => {
   await using store = TestStore.make();
   (await openForWriting(store.layout, { task: "the other" }))[Symbol.dispose]();
   assert.ok(namesIn(store.layout.root).includes("store.json"));
   for (let late = 1; late <= 4; late++) {
     let looks = 0;
-    // It is there from the look on that comes so late.
+    // The store appears at this check.
     const seen = (path: string) => ++looks < late ? `${path}-not-yet` : path;
     const busy = {
       ...store.layout,
@@ -84,7 +84,7 @@ Deno.test("a store that another first command makes just now is no directory of 
   }
 });
 
-Deno.test("a directory with what its user, the system or a killed command left becomes a store", async () => {
+Deno.test("accepts a directory with leftovers of the user, system or a killed command", async () => {
   for (const names of [["registries.yaml", "acme-ca.pem"], ["lost+found", ".snapshot"], ["bin", "lock"]]) {
     await using store = TestStore.make();
     Deno.mkdirSync(store.layout.root);
@@ -95,7 +95,7 @@ Deno.test("a directory with what its user, the system or a killed command left b
   }
 });
 
-Deno.test("a store that is a file, or below one, is told as such", async () => {
+Deno.test("reports a store path that is a file or below one", async () => {
   await using store = TestStore.make();
   Deno.writeTextFileSync(store.layout.root, "");
   for (const root of [store.layout.root, `${store.layout.root}/store`]) {
@@ -128,7 +128,7 @@ Deno.test(
     try {
       Deno.chownSync(store.layout.root, 65534, 65534);
     } catch (error) {
-      // deno-lint-ignore no-console -- whoever runs the tests should know
+      // deno-lint-ignore no-console -- the reader of the test output should know
       return console.warn(`no file can be given to another user here: ${error}`); // a user namespace of one user
     }
     assert.throws(() => checkStore(store.layout), { code: "STORE_UNSAFE", message: /uid 65534/ });
@@ -137,7 +137,7 @@ Deno.test(
   },
 );
 
-Deno.test("a newer store is refused with the way out, and left as it is", async () => {
+Deno.test("refuses a newer store with a hint and leaves it unchanged", async () => {
   await using store = TestStore.make();
   await store.push("acme/foo:v1");
   await store.install("acme/foo:v1");
@@ -150,28 +150,28 @@ Deno.test("a newer store is refused with the way out, and left as it is", async 
   assert.deepEqual([...walk(store.layout.root)], before);
 });
 
-Deno.test("parseStoreVersion() takes no other text for a version", () => {
+Deno.test("parseStoreVersion() refuses other text", () => {
   assert.equal(parseStoreVersion('{"format":2}', "/r"), 2);
   for (const text of ["", "2", "null", "[]", "{}", '{"format":"2"}', '{"format":1}', '{"format":2.5}']) {
     assert.throws(() => parseStoreVersion(text, "/r"), { code: "STORE_CORRUPT" }, text);
   }
 });
 
-Deno.test("no store at all has version 0 and is not made by asking", () => {
+Deno.test("a missing store has version 0 and is not created by reading it", () => {
   const root = temporaryDirectory();
   assert.equal(checkStore(layoutAt(`${root}/none`)), 0);
   assert.deepEqual(namesIn(root), []);
   Deno.removeSync(root);
 });
 
-Deno.test("a store of version 1 is read as it is, and migrated by the first command that writes", async () => {
+Deno.test("reads a version 1 store, and migrates it at the first write", async () => {
   await using store = TestStore.make();
   const { layout } = store;
   await store.push("acme/foo:v1");
   await store.push("acme/bar:v1");
   await store.install("acme/foo:v1");
   await store.install("acme/bar:v1");
-  // As the first krew-wasm left it: no version, no history; receipts of format 1 without config; wider modes.
+  // A store of the first krew-wasm: no version, no history, receipts of format 1 without config, wider modes.
   Deno.removeSync(layout.version);
   for (const directory of [layout.history, layout.indexes, layout.log]) Deno.removeSync(directory);
   for (const name of ["foo", "bar"]) {
@@ -194,7 +194,7 @@ Deno.test("a store of version 1 is read as it is, and migrated by the first comm
   assert.deepEqual(namesIn(layout.stage), []);
 });
 
-Deno.test("a store of version 2 is migrated, its history too; what is broken stays what it is", async () => {
+Deno.test("migrates a version 2 store with its history and keeps broken files", async () => {
   await using store = TestStore.make();
   const { layout } = store;
   for (const tag of ["v1", "v2"]) {
@@ -250,7 +250,7 @@ Deno.test("updateReceipt() changes one receipt, or nothing", async () => {
   assert.equal(readReceipt(layout, "foo").description, "xxxxx");
 });
 
-Deno.test("what is on its way into the store is its process's, whoever empties stage/ meanwhile", async () => {
+Deno.test("keeps a download alive while another process empties stage/", async () => {
   await using store = TestStore.make();
   const { layout } = store;
   prepareStore(layout);
@@ -268,7 +268,7 @@ Deno.test("what is on its way into the store is its process's, whoever empties s
   }
 });
 
-Deno.test("a download begins in a store that is removed just then", async () => {
+Deno.test("starts a download in a store that is removed meanwhile", async () => {
   await using store = TestStore.make();
   const { layout } = store;
   prepareStore(layout);
@@ -287,7 +287,7 @@ Deno.test("a download begins in a store that is removed just then", async () => 
   }
 });
 
-Deno.test("emptying stage/ is not disturbed by what loses its name just then", async () => {
+Deno.test("empties stage/ although a file in it loses its name meanwhile", async () => {
   await using store = TestStore.make();
   const { layout } = store;
   prepareStore(layout);
@@ -297,7 +297,7 @@ Deno.test("emptying stage/ is not disturbed by what loses its name just then", a
   try {
     Deno.removeSync = (path, options) => {
       if (String(path).startsWith(`${layout.stage}/`)) remove(path, options);
-      remove(path, options); // there no more
+      remove(path, options); // the file is already gone
     };
     (await openForWriting(layout, { task: "test" }))[Symbol.dispose]();
   } finally {
@@ -306,7 +306,7 @@ Deno.test("emptying stage/ is not disturbed by what loses its name just then", a
   assert.deepEqual(namesIn(layout.stage), []);
 });
 
-Deno.test("a file that the file system named itself, as NFS names an open one that was removed, stays", async () => {
+Deno.test("keeps placeholders of the file system for removed open files", async () => {
   await using store = TestStore.make();
   const { layout } = store;
   prepareStore(layout);
@@ -320,7 +320,7 @@ Deno.test("a file that the file system named itself, as NFS names an open one th
   assert.deepEqual(namesIn(layout.stage).sort(), names.sort());
 });
 
-Deno.test("what a command leaves in stage/ goes with it, but for a plugin's data, which is the next one's to put back", async () => {
+Deno.test("clears stage/ after a failed command except a plugin's private directory", async () => {
   await using store = TestStore.make();
   const { layout } = store;
   {
@@ -335,7 +335,7 @@ Deno.test("what a command leaves in stage/ goes with it, but for a plugin's data
   assert.deepEqual(namesIn(layout.stage), []);
 });
 
-Deno.test("a stage/ that is a link or a file is put right, and what it leads to is let be", {
+Deno.test("replaces a stage/ that is a link or file and keeps the link's target", {
   ignore: windows,
 }, async () => {
   await using store = TestStore.make();
@@ -350,12 +350,12 @@ Deno.test("a stage/ that is a link or a file is put right, and what it leads to 
   assert.equal(Deno.lstatSync(layout.stage).isDirectory, true);
   Deno.removeSync(layout.stage);
   Deno.writeTextFileSync(layout.stage, "a file");
-  // Where a directory is to be made there is a file.
+  // A file stands where a directory belongs.
   (await openForWriting(layout, { task: "test" }))[Symbol.dispose]();
   assert.equal(Deno.lstatSync(layout.stage).isDirectory, true);
 });
 
-Deno.test("what a replaced plugin that still runs puts into stage/ while it is swept is in nobody's way", {
+Deno.test("sweeps stage/ although a running plugin adds files to it", {
   ignore: windows,
 }, async () => {
   await using store = TestStore.make();
@@ -368,7 +368,7 @@ Deno.test("what a replaced plugin that still runs puts into stage/ while it is s
   try {
     Deno.removeSync = (path, options) => {
       if (path === data && filled++ < 3) {
-        // What the system says of a directory that somebody filled after it was emptied.
+        // The system's error for a directory that was filled after it was emptied.
         Deno.writeTextFileSync(`${data}/late`, "");
         remove(data);
       }
@@ -382,7 +382,7 @@ Deno.test("what a replaced plugin that still runs puts into stage/ while it is s
   assert.deepEqual(namesIn(layout.stage), []);
 });
 
-Deno.test("a waiting process goes on where the one before it was killed while it swept stage/", async () => {
+Deno.test("a waiting process continues after one killed while sweeping stage/", async () => {
   await using store = TestStore.make();
   const { layout } = store;
   (await openForWriting(layout, { task: "test" }))[Symbol.dispose]();
@@ -394,7 +394,7 @@ Deno.test("a waiting process goes on where the one before it was killed while it
   assert.deepEqual(namesIn(layout.stage), []);
 });
 
-Deno.test("a lock whose file was removed with the store is no lock: who waited makes the store anew", {
+Deno.test("a waiting process creates the store again if it was removed", {
   ignore: windows,
 }, async () => {
   await using store = TestStore.make();
@@ -409,7 +409,7 @@ Deno.test("a lock whose file was removed with the store is no lock: who waited m
   assert.equal(checkStore(layout), STORE_VERSION);
 });
 
-Deno.test("a reader that needs the store still waits for a writer, and two of them for none", async () => {
+Deno.test("readers wait for a writer, but not for each other", async () => {
   await using store = TestStore.make();
   const { layout } = store;
   (await openForReading(layout, () => {}))[Symbol.dispose]();
@@ -428,7 +428,7 @@ Deno.test("a reader that needs the store still waits for a writer, and two of th
   using _two = await openForReading(layout, () => {});
 });
 
-Deno.test("a directory that comes and goes while it is made is made", () => {
+Deno.test("creates a directory that others create and remove meanwhile", () => {
   const root = temporaryDirectory();
   const mkdir = Deno.mkdirSync;
   const failures = [new Deno.errors.AlreadyExists(), new Deno.errors.NotFound()];
@@ -443,6 +443,6 @@ Deno.test("a directory that comes and goes while it is made is made", () => {
     Deno.mkdirSync = mkdir;
   }
   assert.deepEqual(namesIn(`${root}/a`), ["b"]);
-  narrow(`${root}/none`, 2); // removed since it was listed
+  narrow(`${root}/none`, 2); // removed after it was listed
   Deno.removeSync(root, { recursive: true });
 });

@@ -27,7 +27,7 @@ async function strippedOf(bytes: readonly number[]): Promise<Uint8Array> {
 
 const TYPES = [1, 4, 1, 0x60, 0, 0];
 
-Deno.test("readStripped() leaves out what is stripped anyway, and nothing else", async () => {
+Deno.test("readStripped() leaves out only what the compiler strips", async () => {
   const whole = [
     ...MODULE,
     ...custom(".debug_info", 5000),
@@ -47,7 +47,7 @@ Deno.test("readStripped() leaves out what is stripped anyway, and nothing else",
   assert.deepEqual(stripModule(stripped, "x"), stripModule(new Uint8Array(whole), "x"));
 });
 
-Deno.test("readStripped() reads whole what is no module, or broken, so that the compiler can tell", async () => {
+Deno.test("readStripped() reads a broken module or another file as a whole", async () => {
   for (
     const bytes of [
       [],
@@ -76,7 +76,7 @@ Deno.test("readStripped() reads whole what is no module, or broken, so that the 
   );
 });
 
-Deno.test("isIntact() tells a whole file from one that is cut, changed or not there", async () => {
+Deno.test("isIntact() detects a truncated, changed or missing file", async () => {
   const path = `${directory}/blob`;
   const bytes = crypto.getRandomValues(new Uint8Array(60_000));
   const blob = { digest: digestOf(bytes), size: bytes.length };

@@ -8,13 +8,13 @@ const bytes = (text: string) => new TextEncoder().encode(text);
 const writes = (text: string) => (write: (bytes: Uint8Array) => void) => write(bytes(text));
 const LEFT = ".krew-wasm-01234567-89ab-4cde-8fab-0123456789ab";
 
-/** A directory of its own. */
+/** Creates a directory for one test. */
 function makeDirectory() {
   const path = temporaryDirectory();
   return { path, [Symbol.dispose]: () => Deno.removeSync(path, { recursive: true }) };
 }
 
-Deno.test("replaceFileAt() writes all of a file or nothing", async () => {
+Deno.test("replaceFileAt() writes the whole file or nothing", async () => {
   using at = makeDirectory();
   const path = `${at.path}/file`;
   await replaceFileAt(path, { mode: 0o600 }, (write) => {
@@ -40,7 +40,7 @@ Deno.test("replaceFileAt() writes all of a file or nothing", async () => {
   );
 });
 
-Deno.test("replaceFileAt() takes names without a directory for ones of the present one", async () => {
+Deno.test("replaceFileAt() resolves names in the current directory", async () => {
   using at = makeDirectory();
   const before = Deno.cwd();
   Deno.chdir(at.path);
@@ -54,7 +54,7 @@ Deno.test("replaceFileAt() takes names without a directory for ones of the prese
   assert.deepEqual(namesIn(at.path).filter((name) => !name.includes("\\")), ["file", "other"]);
 });
 
-Deno.test("replaceFileAt() keeps a link, and leaves what is no file alone", { ignore: windows }, async () => {
+Deno.test("replaceFileAt() keeps a link and refuses special files", { ignore: windows }, async () => {
   using at = makeDirectory();
   Deno.mkdirSync(`${at.path}/deep`);
   Deno.writeTextFileSync(`${at.path}/deep/file`, "before");
@@ -75,7 +75,7 @@ Deno.test("replaceFileAt() keeps a link, and leaves what is no file alone", { ig
   assert.deepEqual(namesIn(at.path), ["deep", "link", "null", "pipe"]);
 });
 
-Deno.test("what a process that was killed left half written goes, and nothing else does", {
+Deno.test("replaceFileAt() removes only leftovers of killed processes", {
   ignore: windows,
 }, async () => {
   using at = makeDirectory();
@@ -88,7 +88,7 @@ Deno.test("what a process that was killed left half written goes, and nothing el
   assert.deepEqual(namesIn(at.path), [`directory${LEFT}`, "file", ...others].sort());
 });
 
-Deno.test("two that replace files of a directory take turns", { ignore: windows }, async () => {
+Deno.test("two writers in a directory take turns", { ignore: windows }, async () => {
   using at = makeDirectory();
   const other = Deno.openSync(at.path, { read: true });
   await other.lock(true);

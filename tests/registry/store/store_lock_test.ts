@@ -25,7 +25,7 @@ async function locked(child: Deno.ChildProcess): Promise<void> {
   await reader.cancel();
 }
 
-Deno.test("whoever waits is told for whom: the process, and what it does", async () => {
+Deno.test("a waiting process names the process that has the lock and its task", async () => {
   const directory = temporaryDirectory();
   const path = `${directory}/lock`;
   const child = holder(path, "pull ghcr.io/acme/foo:v1");
@@ -42,7 +42,7 @@ Deno.test("whoever waits is told for whom: the process, and what it does", async
   Deno.removeSync(directory, { recursive: true });
 });
 
-Deno.test("the lock of a process that was killed is free, whatever the file says", async () => {
+Deno.test("the lock of a killed process is free, whatever the file says", async () => {
   const directory = temporaryDirectory();
   const path = `${directory}/lock`;
   const child = holder(path, "pull x");
@@ -51,19 +51,19 @@ Deno.test("the lock of a process that was killed is free, whatever the file says
   await child.status;
   await child.stdin.close().catch(() => {});
   assert.match(Deno.readTextFileSync(path), new RegExp(`^${child.pid} pull x\n$`));
-  using _lock = await lockStore(path, "rm x", () => {}); // it would wait for ever
+  using _lock = await lockStore(path, "rm x", () => {}); // a stale lock would make it wait forever
   assert.equal(Deno.readTextFileSync(path), `${Deno.pid} rm x\n`);
   Deno.removeSync(directory, { recursive: true });
 });
 
-Deno.test("a process id that another process has by now, as after a reboot, stands in nobody's way", async () => {
+Deno.test("a reused process id in the lock file blocks nothing", async () => {
   const directory = temporaryDirectory();
   const path = `${directory}/lock`;
   for (
     const text of [`${Deno.pid} pull x\n`, "1 pull x\n", "999999999", "", "\x1b[2J", "x".repeat(1 << 20)]
   ) {
     Deno.writeTextFileSync(path, text);
-    using _lock = await lockStore(path, "test", () => {}); // where it was taken for a lock, it would wait for ever
+    using _lock = await lockStore(path, "test", () => {}); // a wrongly detected lock would make it wait forever
     assert.equal(Deno.readTextFileSync(path), `${Deno.pid} test\n`);
   }
   Deno.removeSync(directory, { recursive: true });
@@ -78,11 +78,11 @@ Deno.test("waitingFor() makes what it reads safe to print", () => {
   assert.doesNotMatch(waitingFor("1 \x1b[2J\n"), /\x1b/);
 });
 
-Deno.test("a lock that came while the thread stood still is not waited for", async () => {
+Deno.test("takes a lock that came while the thread stood still", async () => {
   const directory = Deno.makeTempDirSync();
   for (let count = 0; count < 4; count++) {
     const coming = lockStore(`${directory}/lock`, "test", (line) => assert.fail(line));
-    // The lock is there long before it can be told, and so is the time after which others are told of.
+    // The lock arrives long before this thread can notice, and the waiting message's timeout passes, too.
     for (const until = performance.now() + 250; performance.now() < until;);
     (await coming)[Symbol.dispose]();
   }

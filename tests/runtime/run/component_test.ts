@@ -17,7 +17,7 @@ import {
 } from "../../support/components.ts";
 import { temporaryDirectory } from "../../support/temporary.ts";
 
-// jco loads itself when it is first imported, and leaves timers of 10 ms behind in what it makes.
+// jco starts timers when it is first imported, and its output leaves timers of 10 ms behind.
 const jcoLeaves = { sanitizeOps: false, sanitizeResources: false };
 
 /** A command of `body` and imports, its `run` returning what `body` leaves: 0 for ok, 1 for its error. */

@@ -15,7 +15,7 @@ import { temporaryDirectory } from "../../../support/temporary.ts";
 const LOGIN = { username: "me", password: "pa:ss" };
 const CONFIG = "/h/.docker/config.json";
 
-/** A host of files in memory, and helpers by name: `store` keeps what it is given. */
+/** A host with files in memory, and helpers by name. The helper `store` keeps its input. */
 function host(files: Record<string, string>, env: Record<string, string> = { HOME: "/h" }) {
   const kept = new Map<string, string>();
   const calls: string[] = [];
@@ -47,7 +47,7 @@ function host(files: Record<string, string>, env: Record<string, string> = { HOM
   return { made, files, calls, kept };
 }
 
-Deno.test("storeLogin() writes docker's file, keeps the rest of it, and removeLogin() takes it out again", async () => {
+Deno.test("storeLogin() adds an entry to docker's file and removeLogin() removes it", async () => {
   const rest = { HttpHeaders: { a: "b" }, auths: { "other.example": { auth: "eDp5" } } };
   const { made, files } = host({
     [CONFIG]: JSON.stringify({
@@ -63,14 +63,14 @@ Deno.test("storeLogin() writes docker's file, keeps the rest of it, and removeLo
   assert.deepEqual((await removeLogin("r.example", made)).removed, []);
 });
 
-Deno.test("docker.io is kept under docker's own name for it", async () => {
+Deno.test("storeLogin() stores docker.io under docker's own name", async () => {
   const { made, files } = host({});
   await storeLogin("docker.io", LOGIN, made);
   assert.deepEqual(Object.keys(JSON.parse(files[CONFIG]!).auths), ["https://index.docker.io/v1/"]);
   assert.deepEqual(await findCredentials("docker.io", "library/a", made), { kind: "basic", ...LOGIN });
 });
 
-Deno.test("the file that the environment names is the one that is written", async () => {
+Deno.test("storeLogin() writes the file that the environment names", async () => {
   const { made, files } = host({}, { HOME: "/h", REGISTRY_AUTH_FILE: "/run/auth.json" });
   await storeLogin("r.example", LOGIN, made);
   assert.deepEqual(Object.keys(files), ["/run/auth.json"]);
@@ -79,7 +79,7 @@ Deno.test("the file that the environment names is the one that is written", asyn
   assert.deepEqual(Object.keys(docker.files), ["/d/config.json"]);
 });
 
-Deno.test("a helper is preferred, and nothing of the password is in the file", async () => {
+Deno.test("storeLogin() prefers a helper and keeps the password out of the file", async () => {
   for (
     const config of [{ credsStore: "test" }, { credHelpers: { "r.example": "test" }, credsStore: "other" }]
   ) {
@@ -99,7 +99,7 @@ Deno.test("a helper is preferred, and nothing of the password is in the file", a
   }
 });
 
-Deno.test("removeLogin() forgets every spelling of a registry in every file, and leaves repositories of podman's", async () => {
+Deno.test("removeLogin() removes every spelling of a registry, not podman's repositories", async () => {
   const auth = { auth: "eDp5" };
   const podman = "/h/.config/containers/auth.json";
   const { made, files } = host({
@@ -121,7 +121,7 @@ Deno.test("removeLogin() forgets every spelling of a registry in every file, and
   assert.deepEqual(Object.keys(JSON.parse(files[podman]!).auths), ["r.example/team", "other.example"]);
 });
 
-Deno.test("removeLogin() tells of what DOCKER_AUTH_CONFIG holds, which stays", async () => {
+Deno.test("removeLogin() reports credentials that stay in DOCKER_AUTH_CONFIG", async () => {
   for (const key of ["r.example", "https://R.example/v1/", "r.example/team"]) {
     const { made } = host({});
     const held = JSON.stringify({ auths: { [key]: { auth: "eDp5" } } });
@@ -134,7 +134,7 @@ Deno.test("removeLogin() tells of what DOCKER_AUTH_CONFIG holds, which stays", a
   }
 });
 
-Deno.test("removeLogin() goes on after a helper or a file that fails, and tells of it", async () => {
+Deno.test("removeLogin() continues after a failing helper or file and reports it", async () => {
   const auths = { "r.example": { auth: "eDp5" } };
   const podman = "/h/.config/containers/auth.json";
   for (const text of [JSON.stringify({ credsStore: "gone", auths }), "{broken"]) {
@@ -146,19 +146,19 @@ Deno.test("removeLogin() goes on after a helper or a file that fails, and tells 
   }
 });
 
-Deno.test("a helper that is not there is an error, not a password in a file", async () => {
+Deno.test("storeLogin() fails if the helper is missing and writes no password", async () => {
   const { made, files } = host({ [CONFIG]: '{"credsStore":"gone"}' });
   await assert.rejects(storeLogin("r.example", LOGIN, made), { code: "REGISTRY_CREDENTIALS" });
   assert.equal(files[CONFIG], '{"credsStore":"gone"}');
 });
 
-Deno.test("a file that can't be read is not overwritten", async () => {
+Deno.test("storeLogin() does not overwrite a broken file", async () => {
   const { made, files } = host({ [CONFIG]: "{broken" });
   await assert.rejects(storeLogin("r.example", LOGIN, made), { code: "REGISTRY_CREDENTIALS" });
   assert.equal(files[CONFIG], "{broken");
 });
 
-Deno.test("checkLogin() takes no web page for a registry's consent", async () => {
+Deno.test("checkLogin() does not accept a web page as an answer", async () => {
   await using registry = TestRegistry.start();
   const client = new RegistryClient({ sleep: () => Promise.resolve() });
   const page = () => new Response("<html>", { headers: { "content-type": "text/html; charset=utf-8" } });
@@ -176,7 +176,7 @@ Deno.test("checkLogin() takes no web page for a registry's consent", async () =>
   await checkLogin(client, registry.host, LOGIN);
 });
 
-Deno.test("checkLogin() tells whether a registry takes the credentials, Basic or Bearer", async () => {
+Deno.test("checkLogin() reports whether a registry accepts Basic or Bearer credentials", async () => {
   for (const kind of ["basic", "bearer"] as const) {
     await using registry = TestRegistry.start({ kind, ...LOGIN });
     const client = new RegistryClient({ sleep: () => Promise.resolve() });
@@ -206,12 +206,12 @@ Deno.test(
   },
 );
 
-/** The host of this process, with a directory of its own for credentials. */
+/** The host of this process, with its own directory for credentials. */
 function hostAt(directory: string): LoginHost {
   return { ...processLoginHost(), env: (name) => name === "DOCKER_CONFIG" ? directory : undefined };
 }
 
-Deno.test("two logins at a time are both kept: the second reads what the first wrote", {
+Deno.test("two parallel logins are both kept", {
   ignore: windows,
 }, async () => {
   const directory = temporaryDirectory();
@@ -227,7 +227,7 @@ Deno.test("two logins at a time are both kept: the second reads what the first w
   await Deno.remove(directory, { recursive: true });
 });
 
-Deno.test("what a login that was killed left holds a password, and goes with the next login or logout", {
+Deno.test("the next login or logout removes a killed login's file with the password", {
   ignore: windows,
 }, async () => {
   const directory = temporaryDirectory();
@@ -245,14 +245,14 @@ Deno.test("what a login that was killed left holds a password, and goes with the
   await Deno.remove(directory, { recursive: true });
 });
 
-/** A program with these lines. */
+/** A script with these lines. */
 async function script(lines: string): Promise<string> {
   const path = `${temporaryDirectory()}/helper`;
   await Deno.writeTextFile(path, `#!/bin/sh\n${lines}\n`, { mode: 0o755 });
   return path;
 }
 
-Deno.test("runHelper() hands over stdin and gives back stdout and success", { ignore: windows }, async () => {
+Deno.test("runHelper() passes stdin and returns stdout and success", { ignore: windows }, async () => {
   assert.deepEqual(await runHelper(await script('echo "$1 $(cat)"'), "get", "r.example"), {
     success: true,
     stdout: "get r.example\n",
@@ -264,7 +264,7 @@ Deno.test("runHelper() hands over stdin and gives back stdout and success", { ig
   assert.equal(await runHelper("docker-credential-that-nobody-has", "get", "x"), undefined);
 });
 
-Deno.test("runHelper() ends a helper that hangs, what it started included, and one that prints without end", {
+Deno.test("runHelper() kills a helper that hangs or prints endlessly, and its children", {
   ignore: windows,
 }, async () => {
   await assert.rejects(runHelper(await script("sleep 30 & sleep 30"), "get", "x", 100), {

@@ -7,7 +7,7 @@ import { runPreview1 } from "../../../../runtime/wasi/p1/preview1.ts";
 import { programOf, sourceOf, testSandbox, wat } from "../../../support/components.ts";
 import { temporaryDirectory } from "../../../support/temporary.ts";
 
-// jco loads itself when it is first imported, and leaves timers of 10 ms behind in what it makes.
+// jco starts timers when it is first imported, and its output leaves timers of 10 ms behind.
 const jcoLeaves = { sanitizeOps: false, sanitizeResources: false };
 
 const PREVIEW1 = "wasi_snapshot_preview1";

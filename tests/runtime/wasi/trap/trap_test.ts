@@ -5,7 +5,7 @@ import { runPreview1 } from "../../../../runtime/wasi/p1/preview1.ts";
 import { describeTrap, reportTrap } from "../../../../runtime/wasi/trap/trap.ts";
 import { componentOf, programOf, testSandbox, wat } from "../../../support/components.ts";
 
-// jco loads itself when it is first imported, and leaves timers of 10 ms behind in what it makes.
+// jco starts timers when it is first imported, and its output leaves timers of 10 ms behind.
 const jcoLeaves = { sanitizeOps: false, sanitizeResources: false };
 
 // As run.ts sets it before a plugin runs.
