@@ -1,4 +1,4 @@
-/** From grants to what a plugin sees of the host's files: each granted path is looked at once, and opened as it was found. */
+/** Turns grants into the directories that a plugin sees. Follows each granted path once, and opens exactly what it found. */
 
 import { type GrantedWay, refuseLedAway, walkGranted } from "../grants/granted_path.ts";
 import { messageOf } from "../base/errors.ts";
@@ -7,26 +7,26 @@ import { baseName, guestPath, isWithin, parentOf } from "../base/host_path.ts";
 import { DENO_PATHS, type PathWalk, walkPath } from "../base/path_walk.ts";
 import type { Mount } from "./types.ts";
 
-/** What {@linkcode mountsFor} needs to know beside the grants. */
+/** What {@linkcode mountsFor} needs besides the grants. */
 export interface MountContext {
-  /** The installed plugin's name; undefined for a file that is tried out. */
+  /** The installed plugin's name; undefined for a file that is run without installing. */
   readonly plugin: string | undefined;
   readonly cwd: string;
   readonly home: string;
-  /** The private directory, free of links; undefined where the plugin is not told of it. */
+  /** The private directory, free of links; undefined if the plugin does not get its path. */
   readonly own: string | undefined;
-  /** The kubeconfig's stand-in; undefined where there is none, or the plugin is not told of it. */
+  /** The redacted kubeconfig; undefined if there is none, or the plugin does not get its path. */
   readonly redacted: string | undefined;
   readonly trace: (line: string) => void;
 }
 
-/** A directory that is granted. */
+/** A granted directory. */
 interface Tree extends GrantedWay {
   readonly guest: string;
   readonly write: boolean;
 }
 
-/** Files of one directory that are granted by themselves. */
+/** Single files of one directory, each granted by itself. */
 interface SingleFiles extends Mount {
   readonly only: string[];
   readonly names: Map<string, string>;
@@ -34,10 +34,10 @@ interface SingleFiles extends Mount {
 }
 
 /**
- * The trees a plugin sees, most specific last: what is granted, its private directory, the kubeconfig's stand-in,
- * and the user's directory as `.` where a grant covers it, since programs in C and Rust find relative paths there.
+ * The directories that a plugin sees, most specific last: granted ones, its private directory, the redacted kubeconfig, and
+ * the current directory as `.` if a grant covers it. Programs in C and Rust resolve relative paths by `.`.
  *
- * @throws AppError GRANT_INVALID where a grant does not lead where it led when it was given
+ * @throws AppError GRANT_INVALID if a granted path leads elsewhere than when it was granted
  */
 export function mountsFor(grants: Grants, context: MountContext): Mount[] {
   const { cwd, own, redacted } = context;
@@ -63,7 +63,7 @@ export function mountsFor(grants: Grants, context: MountContext): Mount[] {
   return [...mounts, ...single.values()].map((mount) => ({ ...mount, guest: guestPath(mount.guest) }));
 }
 
-/** What is granted and there, or may be made: directories, and files by themselves. */
+/** The granted directories and single files that exist or that the plugin may create. */
 function granted(grants: Grants, { plugin, home, trace }: MountContext): { trees: Tree[]; files: Tree[] } {
   const trees: Tree[] = [];
   const files: Tree[] = [];
@@ -75,13 +75,13 @@ function granted(grants: Grants, { plugin, home, trace }: MountContext): { trees
     const way: Tree = { named: host, guest, write, walk: madeWhereMissing(grant, plugin, trace) };
     const { found, rest } = way.walk;
     if (found?.type === "directory") trees.push(way);
-    else if (found || write && !grant.directory && rest.length === 0) files.push(way); // it may be made
+    else if (found || write && !grant.directory && rest.length === 0) files.push(way); // the plugin may create it
     else trace(`granted "${host}" is not there`);
   }
   return { trees, files };
 }
 
-/** A directory that was granted to be changed, and is not there, is made: the plugin itself could make it no directory. */
+/** Creates a missing directory that is granted for writing, because the plugin could create only a file there. */
 function madeWhereMissing(
   grant: FileGrant,
   plugin: string | undefined,
@@ -115,7 +115,7 @@ function addFile(
   single.set(key, mount);
 }
 
-/** Whether a plugin finds a file below a granted directory, by its own path and no link. */
+/** Whether a plugin finds a file below a granted directory by its own path, without links. */
 function isCovered(path: string, trees: readonly Tree[]): boolean {
   return trees.some(({ named, guest }) => named === guest && isWithin(path, named)) &&
     walkPath(path, DENO_PATHS).links.length === 0;

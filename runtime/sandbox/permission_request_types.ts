@@ -1,47 +1,47 @@
-/** A question about something that is not granted, and its answer. */
+/** A question about a missing grant, and its answer. */
 
 import type { Grants } from "../grants/grants.ts";
 import type { DeniedRequest } from "../kube/allow/authorize_request.ts";
 import type { ClusterGrant } from "../kube/allow/rules.ts";
 import type { AskedFile } from "./types.ts";
 
-/** What a person answers. */
+/** A person's answer. */
 export type Answer = "once" | "run" | "always" | "no";
 
-/** One question. Its texts come from the plugin and are escaped by whoever shows them. */
+/** One question. Its texts come from the plugin; callers escape them before they show them. */
 export interface Question {
   readonly plugin: string;
   /** The plugin's arguments. */
   readonly args: readonly string[];
-  /** What is granted by an answer, whole, and what was granted so far: each stands on a line of its own. */
+  /** Everything that an answer grants, and everything that is granted so far, each on its own line. */
   readonly parts: readonly (readonly [label: string, value: string])[];
-  /** More than it asks for, in words and as a rule; granted only where a person chooses that. */
+  /** An offer of a wider grant, in words and as a rule. Granted only if the person chooses it. */
   readonly wider?: { readonly words: string; readonly word: string } | undefined;
 }
 
-/** What a person answers a question. */
+/** A person's reply to a question. */
 export interface Reply {
   readonly answer: Answer;
-  /** The wider choice was made. */
+  /** The person chose the wider grant. */
   readonly wider: boolean;
 }
 
-/** What a question is about: who asks it in another process makes its words up there. */
+/** The subject of a question. The broker makes the question's words from this. */
 export type About = { readonly file: AskedFile } | { readonly cluster: DeniedRequest };
 
-/** Asks at the terminal, and returns when there is an answer; undefined where there is nobody to ask. */
+/** Asks at the terminal and waits for the answer; undefined if nobody can be asked. */
 export interface Ask {
   (question: Question, about: About): Reply | undefined;
-  /** Writes to the terminal when no other plugin asks there. */
+  /** Writes to the terminal while no other plugin asks there. */
   readonly quietly?: <T>(write: () => T) => T;
-  /** Another process asks, which is told here once it was started. */
+  /** Hands over the broker, which then asks in this process's place. */
   readonly by?: (broker: { ask(about: About): Reply | undefined }) => void;
 }
 
-/** What the administrator of this machine says of a plugin. */
+/** The administrator's limits for a plugin. */
 export interface Administrator {
-  /** Grants without what is above the bounds. */
+  /** Removes the grants above the bounds. */
   limit(grants: Grants): Grants;
-  /** What every request has to be inside of, whatever is granted. */
+  /** The limit of every request, whatever is granted. */
   readonly cluster: ClusterGrant;
 }

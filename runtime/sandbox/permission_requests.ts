@@ -1,6 +1,6 @@
 /**
- * Where a run's doors ask for what is not granted: a person at the terminal may grant it, for once, for this run or for good;
- * what was refused is said at exit, with the command that grants it.
+ * Asks a person at the terminal for missing grants: for once, for this run, or always. At exit it prints what was refused,
+ * with the command that grants it.
  */
 
 import { effectiveGrants, type GrantChange, type Grants, mergeGrants, NO_DENIALS } from "../grants/grants.ts";
@@ -13,35 +13,35 @@ import type { RunRecord } from "./run_record.ts";
 import { shellCommand } from "../base/shell_word.ts";
 import { printable } from "../base/text.ts";
 
-/** What {@linkcode PermissionRequests} is opened with. */
+/** What {@linkcode PermissionRequests} needs. */
 export interface PermissionRequestsContext {
   readonly plugin: string;
   readonly grants: Grants;
   /** The user's home directory, absolute. */
   readonly home: string;
-  /** The plugin's arguments, its name left out. */
+  /** The plugin's arguments, without its name. */
   readonly args: readonly string[];
-  /** Where it is not installed, how it was started: `run ./x.wasm`. */
+  /** How a plugin was started that is not installed: `run ./x.wasm`. */
   readonly started: string | undefined;
   readonly ask: Ask | undefined;
   readonly administrator: Administrator | undefined;
   readonly record: RunRecord;
-  /** Writes a change to the receipt. */
+  /** Writes a lasting grant to the receipt. */
   readonly keep: ((change: GrantChange) => Promise<void>) | undefined;
 }
 
-/** After as many times no, a person is asked nothing more in this run: who goes on asking hopes for a slip. */
+/** After this many refusals a run asks nothing more: a plugin that goes on asking hopes for a slip. */
 const MAX_NO = 5;
 
-/** The most that is kept of what was refused: a plugin may ask without end. */
+/** Limit on the kept refusals, since a plugin may ask without end. */
 const MAX_REFUSED = 100;
 
-/** A flag that is longer is not shown to be typed. UTF-16 units. */
+/** A longer flag is not suggested to the user. UTF-16 units. */
 const MAX_SHOWN_FLAG = 500;
 
 const SYSTEM_FILES = /^\/(?:etc|usr|lib\w*|proc|sys|dev|run|opt|nix|var\/lib)(?:\/|$)/;
 
-/** A change of nothing. */
+/** Changes nothing. */
 const NO_CHANGE: GrantChange = {
   files: [],
   home: undefined,
@@ -55,37 +55,37 @@ const NO_CHANGE: GrantChange = {
   deny: NO_DENIALS,
 };
 
-/** What a door asks for. */
+/** A missing grant. */
 interface Wanted extends Offer {
   readonly about: About;
   /** In words, for the record and the hint at exit. */
   readonly what: string;
   readonly parts: Question["parts"];
   readonly wider?: (Offer & { readonly words: string; readonly word: string }) | undefined;
-  /** Refused, it is told of only if the run fails. */
+  /** Print a refusal only if the run fails. */
   readonly probe?: boolean;
 }
 
-/** What an answer grants. */
+/** The grant that an answer gives. */
 interface Offer {
-  /** The flag that grants the same. */
+  /** The flag for the same grant. */
   readonly flag: string;
   readonly change: GrantChange;
 }
 
-/** What was refused. */
+/** A refusal. */
 interface Refused {
   readonly what: string;
-  /** Without the flag that grants it; by a denial; or as no grant names it. */
+  /** The flag that would have granted it; or a denial; or no grant can name it. */
   readonly why: { readonly flag: string } | "denied" | "nameless";
 }
 
-/** The grants of one run, as they are now. */
+/** The grants of one run, with those that a person added. */
 export class PermissionRequests {
   #context: PermissionRequestsContext;
   #grants: Grants;
   #refused = new Map<string, Refused>();
-  /** Files that were looked for, as programs do with some that they can do without. */
+  /** Files that the plugin looked for and may not need. */
   #probed = new Map<string, string>();
   #declined = new Set<string>();
   #more = 0;
@@ -101,18 +101,18 @@ export class PermissionRequests {
     return this.#context.administrator?.limit(effective) ?? effective;
   }
 
-  /** What holds now. */
+  /** The present grants. */
   get grants(): Grants {
     return this.#grants;
   }
 
-  /** For the cluster's guard. */
+  /** The limits that authorize_request.ts applies. */
   cluster(): ClusterLimits {
     const { cluster: grant, deny } = this.#grants;
     return { grant, deny: deny.cluster, bound: this.#context.administrator?.cluster };
   }
 
-  /** Whether a request that the grants don't cover may pass. */
+  /** Asks whether a request may pass that the grants do not cover. */
   askCluster(request: DeniedRequest): boolean {
     const { what, rule, info, denied } = request;
     const about = { cluster: request };
@@ -125,7 +125,7 @@ export class PermissionRequests {
     const { cluster } = this.#grants;
     const soFar = ["so far", typeof cluster === "string" ? cluster : "other rules"] as const;
     const flagOf = (word: string) => `--allow-cluster=${word}`;
-    // A socket: nobody can look into what goes through it.
+    // A raw socket: krew-wasm cannot check the traffic.
     if (asked === undefined) {
       return this.#ask({
         about,
@@ -154,7 +154,7 @@ export class PermissionRequests {
     });
   }
 
-  /** Whether a file that no grant covers may be reached. */
+  /** Asks whether a file may be reached that no grant covers. */
   askFile(asked: AskedFile): "no" | "once" | "stay" {
     const { kind, path, real, directory } = asked;
     const what = `${kind === "read" ? "read" : "change"} ${path}`;
@@ -171,14 +171,14 @@ export class PermissionRequests {
       ...NO_CHANGE,
       files: [{ host, guest: host, write: kind === "write", directory, real }],
     });
-    // The administrator's bound is on where a path leads.
+    // The administrator's bound applies to the target of a path.
     const after = this.#limited(mergeGrants(this.#grants, changeTo(real)));
     if (!after.files.some((file) => file.host === real && (file.write || kind === "read"))) {
       this.#context.record.denied(what);
       this.#note(what, "denied");
       return "no";
     }
-    // Libraries look for settings of the system that they can do without: told if the run fails, not asked.
+    // Libraries look for optional system settings. Do not ask about these; print them only if the run fails.
     if (kind === "read" && SYSTEM_FILES.test(path) && !this.#context.args.some((arg) => arg.includes(path))) {
       this.#context.record.denied(what, flag);
       if (this.#probed.size < MAX_REFUSED) this.#probed.set(flag, what);
@@ -207,7 +207,7 @@ export class PermissionRequests {
 
   #ask({ about, what, parts, flag, change, wider, probe = false }: Wanted): boolean {
     const { plugin, args, ask, keep } = this.#context;
-    // Who said no to one of them is not asked for the next.
+    // A refusal also covers the next request of the same kind.
     const kin = wider?.flag ?? flag;
     const silent = ask === undefined || this.#declined.has(kin) || this.#declined.size >= MAX_NO;
     const reply = silent ? undefined : ask({
@@ -228,7 +228,7 @@ export class PermissionRequests {
     if (answer !== "once") this.#grants = this.#limited(mergeGrants(this.#grants, granted.change));
     if (answer === "always" && keep) {
       const kept = keep(granted.change);
-      kept.catch(() => {}); // told by settle()
+      kept.catch(() => {}); // settle() reports it
       this.#kept.push(kept);
     }
     return true;
@@ -241,15 +241,15 @@ export class PermissionRequests {
     else this.#more++;
   }
 
-  /** Waits until what is to stay is written. @throws AppError STORE_FAILED */
+  /** Waits until lasting grants are saved. @throws AppError STORE_FAILED */
   async settle(): Promise<void> {
     await Promise.all(this.#kept);
   }
 
   /**
-   * One line on what was missing and the command that grants it; undefined where nothing was.
+   * One line with the missing grants and the command that adds them; undefined if none was missing.
    *
-   * @param failed whether the run failed, which a file that was looked for in vain may be the reason of
+   * @param failed whether the run failed. Files that the plugin looked for may be the reason
    */
   hint(failed = false): string | undefined {
     if (failed) { for (const [flag, what] of this.#probed) this.#note(what, { flag }); }
@@ -272,11 +272,11 @@ export class PermissionRequests {
         ? `; to allow it: ${command}`
         : refused.every(({ why }) => why === "denied")
         ? ": its grants, or the administrator of this machine, deny that"
-        : ""); // what it names is nothing to be typed
+        : ""); // no flag can name it
   }
 }
 
-/** Whether a flag can be shown to be typed, and means what was refused: two colons in a path would part it in two. */
+/** Whether a flag can be typed and means what was refused. Two colons in a path would split it. */
 function isToBeTyped(flag: string): boolean {
   return flag.length <= MAX_SHOWN_FLAG && !/^--allow-(?:read|write)=.*::/s.test(flag) &&
     shellCommand([flag]) !== undefined;

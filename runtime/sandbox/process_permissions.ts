@@ -1,48 +1,47 @@
 /**
- * The second wall. The sandbox decides what a plugin reaches; should it be wrong, or the engine's own walls break, then
- * what the process itself may no longer do still can't be done. Before a plugin's first instruction it gives up, for the
- * rest of its life and through Deno's own permissions, whatever the run has no need of.
+ * The second wall. Before a plugin's first instruction, the process gives up the rights that the run does not need, for the
+ * rest of its life, through Deno's permissions. This limits the damage if the sandbox or the engine has a defect.
  *
- * What this can't do is in docs/security.md: Deno can't narrow `net` to one host, and follows links inside a directory that
- * is allowed. `import()` asks for no permission: what it reads is settled when the binary is made (scripts/bundle/import_map.ts).
+ * docs/security.md lists the limits: Deno cannot restrict `net` to one host, and follows links inside an allowed directory.
+ * `import()` needs no permission, so the build decides what it can read (scripts/bundle/import_map.ts).
  */
 
 import { loadSymlink } from "../base/symlink.ts";
 
-/** What a program may ask of the host, told by what it imports. */
+/** What a program needs from the host, by its imports. */
 export interface Uses {
-  /** Files by name, the kubeconfig's stand-in among them. */
+  /** Files by name, the redacted kubeconfig included. */
   readonly files: boolean;
-  /** Whether Deno is asked for them, whose permissions that takes; else they are open already (linux_tree.ts). */
+  /** Whether files are opened through Deno, which needs permissions. Otherwise they are already open (linux_tree.ts). */
   readonly throughDeno: boolean;
   /** Anything that leads to the network. */
   readonly network: boolean;
-  /** It makes symbolic links. */
+  /** The program makes symbolic links. */
   readonly symlinks: boolean;
 }
 
-/** What a run keeps. Everything else is given up. */
+/** The permissions that a run keeps. It gives up all others. */
 export interface Keep {
-  /** Absolute host paths that are read, with all below them. */
+  /** Absolute host paths to read, with everything below them. */
   readonly read: readonly string[];
-  /** Absolute host paths that are changed, with all below them. */
+  /** Absolute host paths to change, with everything below them. */
   readonly write: readonly string[];
   readonly network: boolean;
   /** Starting programs: credential plugins of the kubeconfig's user. */
   readonly run: boolean;
-  /** Making symbolic links, where files are kept. */
+  /** Making symbolic links below the kept paths. */
   readonly symlinks: boolean;
-  /** What may be asked of the system: whose process this is, for who writes to the store. */
+  /** System information: the user of this process, for writing to the store. */
   readonly sys: boolean;
 }
 
-/** The WASI preview1 functions by which a module names files. */
+/** The preview1 functions that name files. */
 const NAMES_FILES = /^path_/;
-/** Functions of WASI preview1 that need an open socket, which a module without others never has. */
+/** preview1's functions on open sockets. A module without other network functions never has an open socket. */
 const PREVIEW1 = /^(wasi_(snapshot_preview1|unstable)|krew_wasm_terminal)$/;
 const SOCKETS = /^sock_(?!accept$|recv$|send$|shutdown$)/;
 
-/** What a core module uses. What is not known for harmless is taken for the network. */
+/** What a core module uses. An unknown import counts as the network. */
 export function usesOfModule(
   imports: readonly { readonly module: string; readonly name: string }[],
   throughDeno: boolean,
@@ -55,7 +54,7 @@ export function usesOfModule(
   };
 }
 
-/** What a component uses, by the interfaces it imports. */
+/** What a component uses, by its imported interfaces. */
 export function usesOfComponent(interfaces: readonly string[], throughDeno: boolean): Uses {
   const files = interfaces.some((name) => name.startsWith("wasi:filesystem/"));
   return {
@@ -69,8 +68,8 @@ export function usesOfComponent(interfaces: readonly string[], throughDeno: bool
 }
 
 /**
- * Gives up all but what is kept. Not to be undone in this process. Under `deno run --allow-all` reading and writing
- * stay as they are: Deno narrows only what was allowed by path.
+ * Gives up all permissions that are not kept, irrevocably for this process. Under `deno run --allow-all` reading and
+ * writing stay, since Deno can only narrow permissions that were granted by path.
  */
 export function giveUp(keep: Keep): void {
   if (keep.symlinks) loadSymlink();
@@ -85,7 +84,7 @@ export function giveUp(keep: Keep): void {
   else if (!keep.run) scrubEnvironment();
 }
 
-/** Gives up starting programs, once it is known that the user needs no credential plugin. */
+/** Gives up starting programs, once the user is known to need no credential plugin. */
 export function giveUpRunning(): void {
   Deno.permissions.revokeSync({ name: "run" });
   if (Deno.permissions.querySync({ name: "env" }).state === "granted") scrubEnvironment();
@@ -93,17 +92,17 @@ export function giveUpRunning(): void {
 
 function narrow(name: "read" | "write", paths: readonly string[]): void {
   const { permissions } = Deno;
-  // All of the file system is kept (--allow-all), or is not held by path and so can't be kept in part.
+  // The whole file system is kept (--allow-all), or it was not granted by path and cannot be narrowed.
   if (paths.includes("/") || permissions.querySync({ name }).state === "granted") return;
   for (const path of new Set(paths)) permissions.requestSync({ name, path });
   permissions.revokeSync({ name, path: "/" });
 }
 
-// What Deno itself asks the environment for when it makes connections, and children for to be found and to start.
+// Variables that Deno reads for connections, and that child processes need to be found and to start.
 const NEEDED =
   /^(?:(?:HTTPS?|ALL|NO)_PROXY|SSL_CERT_(?:FILE|DIR)|DENO_TLS_CA_STORE|HOME|PATH|TMPDIR|SYSTEMROOT)$/i;
 
-/** The transport sets variables and so keeps `env`: nothing worth reading is left there. The sandbox has its own copy. */
+/** Deletes all other variables. The transport sets some, so the process keeps `env`. The sandbox has its own copy. */
 function scrubEnvironment(): void {
   for (const name of Object.keys(Deno.env.toObject())) if (!NEEDED.test(name)) Deno.env.delete(name);
 }

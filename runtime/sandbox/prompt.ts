@@ -1,6 +1,6 @@
 /**
- * Questions at the terminal itself, /dev/tty, whatever the plugin's streams are. Everything here is synchronous: a plugin
- * stands still, and writes nothing, from the first character of the question to the last of the answer.
+ * Asks questions at the terminal itself, /dev/tty, independent of the plugin's streams. Everything here is synchronous: the
+ * plugin is stopped and writes nothing until the answer is complete.
  */
 
 import type { Ask, Question, Reply } from "./permission_request_types.ts";
@@ -8,48 +8,48 @@ import { KeyReader, ODD } from "./terminal_keys.ts";
 import { againLine, answersLine, type Choices, linesThatFit, parseAnswer, type Size } from "./question.ts";
 import { AFTER_QUESTION, FRESH_LINES, inColours, PASTE_MARKS, type Screen, screenOf } from "./screen.ts";
 
-/** Ctrl-C at a question: the run ends as by the signal. */
+/** Ctrl-C at a question. The run ends as by the signal. */
 export class Interrupted extends Error {}
 
-/** A terminal of one's own. */
+/** The controlling terminal. */
 export interface Terminal {
-  /** Key by key, without echo; and back to what it was, without what was typed and not read. */
+  /** Reads key by key, without echo. `false` restores the terminal and discards unread input. */
   setRaw(raw: boolean): void;
   write(text: string): void;
-  /** Waits for input, at most so many milliseconds where a number is given: nothing came then. undefined at its end. */
+  /** Waits for input, at most `patience` milliseconds; empty if none came. undefined at the end of the input. */
   read(patience?: number): Uint8Array | undefined;
-  /** undefined where it has none. */
+  /** undefined if unknown. */
   size(): Size | undefined;
-  /** undefined where it knows no escape sequences. */
+  /** undefined if the terminal knows no escape sequences. */
   readonly screen: Screen | undefined;
   /**
-   * Waits for its turn: plugins that are piped into one another ask one after the other, and don't write to the terminal
-   * meanwhile. False where the process is in the background, and nobody is asked.
+   * Waits for its turn. Plugins that are piped into one another ask one after the other, and do not write to the terminal
+   * meanwhile. False if the process is in the background: then nobody is asked.
    */
   claim(): boolean;
   release(): void;
-  /** As Ctrl-Z does: stops the processes of this job, and returns when they go on, with a turn of its own again. */
+  /** Stops the processes of this job, as Ctrl-Z does. Returns after they continue, again with the turn. */
   suspend(): void;
-  /** Writes of the plugin's to the same terminal wait for the end of what others ask there. */
+  /** Writes for the plugin, after other processes have finished their questions. */
   quietly<T>(write: () => T): T;
   close(): void;
 }
 
-/** How long nothing has to come from a terminal before it has answered all that a plugin wrote. Milliseconds. */
+/** After this much silence, the terminal has answered everything that a plugin wrote. Milliseconds. */
 const QUIET = 100;
-/** How long nobody has to type before keys count: who does when a question appears has not read it. Milliseconds. */
+/** Keys count after this much silence: a person who types when the question appears has not read it. Milliseconds. */
 const SHOWN = 500;
-/** A terminal that never falls silent is waited for no longer than for so many inputs. */
+/** Limit on waiting for silence. Inputs. */
 const MOST_INPUTS = 300;
-/** How often who waits for keys looks whether anybody still waits for the answer. Milliseconds. */
+/** While waiting for keys, how often to check whether the answer is still needed. Milliseconds. */
 const GLANCE = 500;
-/** How often a person who gives no answer is asked. */
+/** A question is repeated this often without a valid answer. */
 const TRIES = 5;
 
-/** A line that was typed; `odd` where something else than plain keys came in it, `end` where nobody types any more. */
+/** A typed line; `odd` if it contained other input than plain keys, `end` at the end of the input. */
 export type Line = { readonly text: string } | "odd" | "end";
 
-/** A conversation at a terminal that was set right, in lines that a person sees. To be closed. */
+/** A dialog with a person, in visible lines, on a terminal that was reset. Must be closed. */
 export class Dialog implements Disposable {
   #terminal: Terminal;
   #keys = new KeyReader();
@@ -61,22 +61,22 @@ export class Dialog implements Disposable {
     this.#begin();
   }
 
-  /** undefined where nobody can be asked, in the background. */
+  /** undefined if nobody can be asked: in the background. */
   static open(terminal: Terminal): Dialog | undefined {
     return terminal.claim() ? new Dialog(terminal) : undefined;
   }
 
-  /** Shows lines. They are shown again after a stop (Ctrl-Z). */
+  /** Shows lines, and shows them again after a stop (Ctrl-Z). */
   say(lines: readonly string[]): void {
     this.#said.push(...lines);
     this.#draw(lines);
   }
 
   /**
-   * Asks for a line, edited by backspace. What was typed before the question was there to be read does not count, nor what a
-   * terminal itself answers to a plugin's escape sequences.
+   * Asks for a line, with backspace for editing. Ignores what was typed before the question was visible, and the terminal's
+   * own answers to a plugin's escape sequences.
    *
-   * @param settled the question stands there already
+   * @param settled the question is already visible
    * @throws Interrupted
    */
   ask(prompt: string, settled = false): Line {
@@ -133,7 +133,7 @@ export class Dialog implements Disposable {
     this.#settle(QUIET);
   }
 
-  /** Takes what comes, and forgets it, until nothing does; escape sequences that have begun are followed to their end. */
+  /** Discards input until there is silence. Waits for the end of an incomplete escape sequence. */
   #settle(silence: number): void {
     let silent = 0;
     for (let inputs = 0; silent < silence && inputs < MOST_INPUTS; inputs++) {
@@ -176,10 +176,10 @@ export class Dialog implements Disposable {
 }
 
 /**
- * Asks until there is an answer.
+ * Asks until there is a valid answer.
  *
- * @param stays whether "always" is offered
- * @returns undefined where nobody can be asked: in the background, or as the question has no room to be shown whole
+ * @param stays whether to offer "always"
+ * @returns undefined if nobody can be asked: in the background, or if the whole question does not fit
  * @throws Interrupted
  */
 export function askAt(terminal: Terminal, question: Question, stays: boolean): Reply | undefined {
@@ -217,8 +217,8 @@ type Env = (name: string) => string | undefined;
 const TERMINAL = "/dev/tty";
 
 /**
- * Numbers of the two C libraries: <fcntl.h>, <termios.h>. `outputFlags` is where c_oflag begins in a `struct termios`, in bytes,
- * `lineEnds` are OPOST and ONLCR, in its first byte on both.
+ * Constants of the two C libraries: <fcntl.h>, <termios.h>. `outputFlags` is the offset of c_oflag in a `struct termios`,
+ * in bytes. `lineEnds` are OPOST and ONLCR, in its first byte on both.
  */
 const SYSTEMS = {
   linux: {
@@ -247,12 +247,12 @@ const LOCK_UN = 8;
 const O_RDWR = 2;
 const TCSADRAIN = 1;
 const TCSAFLUSH = 2;
-/** No system's `struct termios` is larger. Bytes. */
+/** The largest `struct termios` of these systems. Bytes. */
 const TERMIOS = 256;
 
 /**
- * The process's controlling terminal; undefined where it has none. Through the C library, since Deno opens devices only for
- * who may do everything, which a run may not; to be called before the permission `ffi` is given up.
+ * Opens the process's controlling terminal; undefined if there is none. Uses the C library, because Deno opens devices only
+ * with all permissions. Call this before the process gives up `ffi`.
  */
 export function openTerminal(env: Env): Terminal | undefined {
   const system = SYSTEMS[Deno.build.os as keyof typeof SYSTEMS];
@@ -271,10 +271,10 @@ export function openTerminal(env: Env): Terminal | undefined {
   const turns = openByName(libc, O_RDWR | system.cloexec | system.noctty);
   const inForeground = () => {
     const group = libc.tcgetpgrp(fd);
-    return group <= 0 || group === libc.getpgrp(); // 0: of processes that are not to be seen from this container
+    return group <= 0 || group === libc.getpgrp(); // 0: the foreground processes are outside of this container
   };
   const claim = () => {
-    // As a read from the background would be: stopped, until it is brought to the front.
+    // Stop like a read from the background: until the job comes to the foreground.
     if (!inForeground()) libc.kill(0, system.ttin);
     if (!inForeground()) return false;
     libc.flock(turns, LOCK_EX);
@@ -305,13 +305,13 @@ export function openTerminal(env: Env): Terminal | undefined {
       libc.tcgetattr(fd, before);
       const changed = before.slice();
       libc.cfmakeraw(changed);
-      // What others write meanwhile, as the end of a pipe may, keeps its line ends, and the question begins where lines begin.
+      // Other processes may write meanwhile: keep their line ends, so that the question begins at the start of a line.
       changed[system.outputFlags]! |= system.lineEnds;
-      // What was typed before is read and forgotten: thrown away here, the beginning of a sequence would leave its end.
+      // Read and ignore earlier input. Discarding it here could cut an escape sequence in half.
       libc.tcsetattr(fd, TCSADRAIN, changed);
     },
     write(text) {
-      const bytes = new TextEncoder().encode(text.replaceAll("\r\n", "\n")); // the terminal makes the one of the other
+      const bytes = new TextEncoder().encode(text.replaceAll("\r\n", "\n")); // the terminal adds the carriage return
       for (let sent = 0; sent < bytes.length;) {
         const count = Number(libc.write(fd, bytes.subarray(sent), BigInt(bytes.length - sent)));
         if (count <= 0) return;
@@ -319,7 +319,7 @@ export function openTerminal(env: Env): Terminal | undefined {
       }
     },
     read(patience) {
-      // -1, by a signal, is no input either.
+      // -1, an interrupt by a signal, is no input either.
       if (patience !== undefined && libc.select(fd + 1, onlyOf(fd), null, null, timeval(patience)) <= 0) {
         return new Uint8Array();
       }
@@ -330,7 +330,7 @@ export function openTerminal(env: Env): Terminal | undefined {
       try {
         return Deno.consoleSize();
       } catch {
-        return undefined; // none of the standard streams is one
+        return undefined; // no standard stream is a terminal
       }
     },
     screen: screenOf(env),
@@ -348,7 +348,7 @@ function onlyOf(fd: number): Uint8Array<ArrayBuffer> {
   return set;
 }
 
-/** A `struct timeval`: seconds, and microseconds behind 8 bytes, in the order of the machine's bytes (all are little-endian). */
+/** A `struct timeval`: seconds, then microseconds at byte 8, little-endian as all supported machines. */
 function timeval(milliseconds: number): Uint8Array<ArrayBuffer> {
   const bytes = new DataView(new ArrayBuffer(16));
   bytes.setUint32(0, Math.floor(milliseconds / 1000), true);
@@ -357,8 +357,8 @@ function timeval(milliseconds: number): Uint8Array<ArrayBuffer> {
 }
 
 /**
- * The terminal under the name that it has for nobody else: /dev/tty is one file for all, on which anybody could hold a lock.
- * -1 where it has none.
+ * Opens the terminal by its own name. /dev/tty is one file for all terminals, so a lock on it would affect others. -1 if
+ * the process has no terminal.
  */
 function openByName(libc: ReturnType<typeof loadLibrary>, flags: number): number {
   const name = new Uint8Array(256);
@@ -390,10 +390,10 @@ function loadLibrary(name: string) {
 }
 
 /**
- * Asks at the process's terminal; undefined where it has none. Opened now, used when there is something to ask.
+ * Asks at the process's terminal; undefined if it has none. Opens the terminal now, for later questions.
  *
- * @param canStay whether "always" is offered
- * @param isOver tells that nobody waits for the answer any more; a question ends then, within a second
+ * @param canStay whether to offer "always"
+ * @param isOver whether nobody waits for the answer any more. A question then ends within a second
  */
 export function terminalAsk(canStay: boolean, env: Env, isOver?: () => boolean): Ask | undefined {
   const terminal = openTerminal(env);
@@ -403,7 +403,7 @@ export function terminalAsk(canStay: boolean, env: Env, isOver?: () => boolean):
   return Object.assign(ask, { quietly: terminal.quietly });
 }
 
-/** A terminal whose input ends when something is over. */
+/** A terminal whose input ends when `isOver` says so. */
 function endingWith(terminal: Terminal, isOver: () => boolean): Terminal {
   return {
     ...terminal,
@@ -418,7 +418,7 @@ function endingWith(terminal: Terminal, isOver: () => boolean): Terminal {
   };
 }
 
-/** Whether questions are welcome: somebody is at a terminal, and has not said otherwise. */
+/** Whether krew-wasm may ask: a person is at a terminal and has not disabled questions. */
 export function mayPrompt(env: Env): boolean {
   const no = env("KREW_WASM_NO_PROMPT");
   if (no !== undefined && no !== "" && no !== "0") return false;

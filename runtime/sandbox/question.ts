@@ -1,14 +1,11 @@
-/** Questions and answers as text. What comes from a plugin is escaped, and stands on lines of its own. Pure. */
+/** The text of questions and answers. Text from a plugin is escaped and has its own lines. Pure. */
 
 import type { Answer, Question } from "./permission_request_types.ts";
 import { printable } from "../base/text.ts";
 
-/**
- * What a plugin names has to be shown whole, since it is what is granted: nobody is asked about a longer one. UTF-16 units,
- * escaped.
- */
+/** A question must show the whole grant. A longer one is refused without a question. UTF-16 units, escaped. */
 const LONGEST = 600;
-/** Of the arguments, which nothing is granted by. */
+/** Limit on the plugin's arguments, which do not affect the grant. */
 const LONGEST_ARGUMENTS = 200;
 
 /** The size of a terminal in characters. */
@@ -17,19 +14,19 @@ export interface Size {
   readonly rows: number;
 }
 
-/** What of a question is shown. */
+/** The visible part of a question. */
 export interface Shown {
   readonly lines: readonly string[];
-  /** The lines that follow where the wider choice is made; undefined where it is not offered. */
+  /** The lines after the person chooses the wider grant; undefined if it is not offered. */
   readonly wider: readonly string[] | undefined;
 }
 
 /**
- * The lines of a question, as many as a terminal has room for: the arguments and the wider choice are left out before it is
- * not asked at all. What is granted is shown whole.
+ * Fits a question into a terminal. First it omits the arguments and the wider grant. The requested grant is always shown
+ * whole.
  *
- * @param size of the terminal, where it has one
- * @returns undefined where there is no room
+ * @param size of the terminal, if known
+ * @returns undefined if the question does not fit
  */
 export function linesThatFit(question: Question, size: Size | undefined): Shown | undefined {
   const { args, wider } = question;
@@ -50,7 +47,7 @@ export function linesThatFit(question: Question, size: Size | undefined): Shown 
   return undefined;
 }
 
-/** The lines of a question, without that of the answers; undefined where a part is too long. */
+/** The lines of a question, without the line of answers; undefined if a part is too long. */
 function questionLines({ plugin, args, parts, wider }: Question, columns: number): string[] | undefined {
   const fields: (readonly [label: string, value: string])[] = [["plugin", plugin], ...parts];
   if (wider) fields.push(["wider", wider.words]);
@@ -64,12 +61,12 @@ function questionLines({ plugin, args, parts, wider }: Question, columns: number
   ];
 }
 
-/** Where values begin: behind the longest label, with two spaces on each side. */
+/** The column of values: after the longest label, with two spaces on each side. */
 const INDENT = 13;
-/** Where there are fewer columns, the lines of a long value are indented less. */
+/** On a terminal with fewer columns, continuation lines of a value are indented less. */
 const NARROW = 40;
 
-/** A label and its value. No line that the value goes on in begins where labels do. */
+/** A label and its value. No continuation line begins in the column of labels. */
 function fieldLines(label: string, value: string, columns: number): string[] {
   const first = `  ${label.padEnd(INDENT - 4)}  `;
   const indent = " ".repeat(columns < NARROW ? 1 : INDENT);
@@ -81,13 +78,13 @@ function fieldLines(label: string, value: string, columns: number): string[] {
       lines.push(line);
       line = indent;
     }
-    // Where the indent is short, a blank behind it would make it that of labels.
+    // With the short indent, a leading blank would look like the indent of labels.
     line += full && character === " " && columns < NARROW ? "\\x20" : character;
   }
   return [...lines, line];
 }
 
-/** How many columns a text takes at most: characters beyond ASCII may be two wide. */
+/** The most columns that a text takes: characters beyond ASCII may be two columns wide. */
 function widthOf(text: string): number {
   let width = 0;
   for (const character of text) width += character > "~" ? 2 : 1;
@@ -104,15 +101,15 @@ export function answersLine({ stays, wider }: Choices): string {
   return `${choices.join(", ")}, or [N]ot? `;
 }
 
-/** What may be answered: whether "always"; whether more than is asked for is offered, or was chosen. */
+/** The possible answers: whether "always" is offered, and whether the wider grant is offered or chosen. */
 export interface Choices {
   readonly stays: boolean;
   readonly wider: "none" | "offered" | "chosen";
 }
 
 /**
- * What a line means; undefined for what is no answer. In small letters, save for no: the last letters of what a terminal
- * reports are capitals.
+ * Parses an answer; undefined if it is invalid. Only "no" may be in capitals, because a terminal's reports end in capital
+ * letters.
  */
 export function parseAnswer(line: string, { stays, wider }: Choices): Answer | "wider" | undefined {
   const word = line.trim();
@@ -123,7 +120,7 @@ export function parseAnswer(line: string, { stays, wider }: Choices): Answer | "
   return stays && (word === "a" || word === "always") ? "always" : undefined;
 }
 
-/** The letters that {@linkcode parseAnswer} takes, for who typed others. */
+/** Lists the letters that {@linkcode parseAnswer} accepts, after an invalid answer. */
 export function againLine({ stays, wider }: Choices): string {
   const letters = [
     ...(wider === "chosen" ? [] : ["o"]),
@@ -134,17 +131,17 @@ export function againLine({ stays, wider }: Choices): string {
   return `Please answer ${letters.join(", ")} or n: `;
 }
 
-/** Scripts that are written from right to left: a terminal may show what stands around them in another order. */
+/** Right-to-left scripts: a terminal may reorder the text around them. */
 const RIGHT_TO_LEFT = /[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc\u{10800}-\u{10fff}\u{1e800}-\u{1efff}]/gu;
 
-/** Whether a terminal may show a text, or what stands around it, in another order than it has. */
+/** Whether a terminal may reorder a text or its surroundings. */
 export function isRightToLeft(text: string): boolean {
   return text.search(RIGHT_TO_LEFT) >= 0;
 }
 
 /**
- * A value as it is, unless something in it could be read as something else: then that is escaped. Blanks at its ends or in a
- * row could carry what follows to where a line begins.
+ * Shows a value unchanged, or escaped if it could be misread. Blanks at its ends or in a row could push the next text to
+ * the start of a line.
  */
 export function shownValue(text: string): string {
   return printable(text.replaceAll("\\", "\\\\"), Infinity)

@@ -1,41 +1,41 @@
 /**
- * What a run was denied, and, for who asks for it, what it requested of the cluster: one JSON object a line in the store's
- * log/. Opened when there is something to write, so that a run that stays within its grants costs nothing.
+ * Records the denials of a run, and on request its cluster requests: one JSON object a line in the store's log/. Opens the
+ * file at the first line, so that a run within its grants costs nothing.
  *
- * Many processes write at once: each line is one write to a file that is open for appending, which the system keeps whole.
- * Nothing secret gets in: no headers, no bodies, no queries.
+ * Many processes write at once. Each line is one write to a file in append mode, which the system keeps whole. The record
+ * never contains secrets: no headers, no bodies, no queries.
  */
 
 import { printable } from "../base/text.ts";
 
-/** The two files. A plugin that sends many requests can't push out what others were denied. */
+/** The two files. A plugin's many requests cannot push out the denials of others. */
 export const RECORDS = { denied: "denied.jsonl", requests: "requests.jsonl" } as const;
 
-/** How many full files are kept beside the one that is written: `denied.1.jsonl` is the youngest. */
+/** Number of rotated files: `denied.1.jsonl` is the newest. */
 export const KEPT_RECORDS = 3;
 
 const MAX_SIZE = { denied: 1 << 20, requests: 8 << 20 } as const;
-/** The most that one run writes of what it was denied: a plugin may try without end. */
+/** Limit on the denials that one run writes, since a plugin may try without end. */
 const MAX_DENIED = 100;
-/** UTF-16 units of a text that comes from a plugin. */
+/** Limit on a text from a plugin. UTF-16 units. */
 const LONGEST = 500;
 
-/** What a line tells. */
+/** The event of a line. */
 export type RecordedEvent =
   | {
-    /** Refused. */
+    /** krew-wasm refused something. */
     readonly event: "denied";
     /** `delete pods in the namespace "default"`. */
     readonly what: string;
-    /** The flag that grants it; left out where none does. */
+    /** The flag that grants it; absent if there is none. */
     readonly grant?: string;
   }
   | {
-    /** A person was asked and allowed it. */
+    /** A person allowed something. */
     readonly event: "allowed";
     readonly what: string;
     readonly grant: string;
-    /** How long: `once`, `run`, `always`. */
+    /** The duration: `once`, `run`, `always`. */
     readonly answer: string;
   }
   | {
@@ -43,15 +43,15 @@ export type RecordedEvent =
     readonly method: string;
     /** Without the query. */
     readonly path: string;
-    /** HTTP status; left out where there was no answer. */
+    /** HTTP status; absent without a response. */
     readonly status?: number;
-    /** To the head of the answer. */
+    /** Time until the response's head. */
     readonly ms: number;
-    /** The code of the error, where there was no answer. */
+    /** The error's code, without a response. */
     readonly error?: string;
   }
   | {
-    /** Denials of the same run that are not written one by one: repeated, or too many. */
+    /** Denials of this run that have no line of their own: repeated, or too many. */
     readonly event: "more";
     readonly count: number;
   };
@@ -65,36 +65,36 @@ export type RecordedLine = RecordedEvent & {
   readonly pid: number;
 };
 
-/** The record of one run. Nothing here throws: what can't be written is lost, and the run goes on. */
+/** The record of one run. It never throws: if a write fails, the line is lost and the run continues. */
 export class RunRecord {
   #directory: string;
   #plugin: string;
   #seen = new Set<string>();
   #more = 0;
   #told = 0;
-  /** What could not be written yet, as a plugin may have all descriptors; few, as each is told once. */
+  /** Lines to retry, for example because the plugin used all descriptors. Few, since each denial is written once. */
   #unwritten: [kind: keyof typeof RECORDS, line: string][] = [];
 
   /**
    * @param directory the store's log/
-   * @param requests whether requests are written too
+   * @param requests whether to write requests too
    */
   constructor(directory: string, plugin: string, readonly requests: boolean) {
     this.#directory = directory;
     this.#plugin = plugin;
   }
 
-  /** A record of nothing, for who asks on behalf of a run that keeps its own. */
+  /** Writes nothing, for a broker whose run keeps the record. */
   static silent(): RunRecord {
     return new RunRecord("", "", false);
   }
 
-  /** How often something was refused, written or not: who stands above can tell that it was told of below. */
+  /** The number of refusals. Callers compare it before and after to see whether an inner layer recorded the refusal. */
   get told(): number {
     return this.#told;
   }
 
-  /** What was refused; the same once a run. */
+  /** Records a refusal, each once a run. */
   denied(what: string, grant?: string): void {
     this.#told++;
     const key = `${what}\0${grant}`;
@@ -110,7 +110,7 @@ export class RunRecord {
     });
   }
 
-  /** What a person allowed. */
+  /** Records a permission that a person gave. */
   allowed(what: string, grant: string, answer: string): void {
     this.#write("denied", {
       event: "allowed",
@@ -120,7 +120,7 @@ export class RunRecord {
     });
   }
 
-  /** A request and what became of it. */
+  /** Records a request and its outcome. */
   request(method: string, path: string, ms: number, outcome: { status?: number; error?: string }): void {
     if (!this.requests) return;
     this.#write("requests", {
@@ -132,7 +132,7 @@ export class RunRecord {
     });
   }
 
-  /** The run is over. */
+  /** Ends the record with the run. */
   close(): void {
     const unwritten = this.#unwritten.splice(0);
     for (const [kind, line] of unwritten) this.#append(kind, line);
@@ -156,13 +156,13 @@ export class RunRecord {
     try {
       append(this.#directory, kind, line);
     } catch {
-      // No store, a full disk: the record is not worth the run. It is tried once more at its end.
+      // No store, or a full disk: the run continues without. close() tries again.
       if (kind === "denied" && this.#unwritten.length < MAX_DENIED) this.#unwritten.push([kind, line]);
     }
   }
 }
 
-/** Appends a line in one write; a file that is full is put aside first. Exported for tests. */
+/** Appends a line in one write, after rotating a full file. Exported for tests. */
 export function append(
   directory: string,
   kind: keyof typeof RECORDS,
@@ -174,12 +174,12 @@ export function append(
   for (let attempt = 0; attempt < 2; attempt++) {
     let file: Deno.FsFile;
     try {
-      // Links are not followed: rotation renames, and nobody else writes here.
+      // No protection from links is necessary: rotation renames, and no other user writes here.
       file = Deno.openSync(path, { append: true, create: true, mode: 0o600 });
     } catch (error) {
       if (!(error instanceof Deno.errors.NotFound) || attempt > 0) throw error;
       try {
-        Deno.mkdirSync(directory, { mode: 0o700 }); // the store of a version without log/
+        Deno.mkdirSync(directory, { mode: 0o700 }); // the store's version is older than log/
       } catch (error) {
         if (!(error instanceof Deno.errors.AlreadyExists)) throw error; // another process made it
       }
@@ -201,20 +201,20 @@ export function append(
   }
 }
 
-/** Puts a full file aside, and the oldest away. One process does it; who comes second finds it done. */
+/** Rotates a full file and removes the oldest. One process does it; others then find it done. */
 function rotate(directory: string, kind: keyof typeof RECORDS, fullAbove: number): void {
   const path = (index: number) => `${directory}/${numbered(RECORDS[kind], index)}`;
   const lock = Deno.openSync(`${directory}/rotate.lock`, { write: true, create: true, mode: 0o600 });
   try {
     lock.lockSync(true);
-    // Another process may have put it aside just now, with no line in the new one yet.
+    // Another process may have rotated just now, and the new file may not exist yet.
     const full = unlessMissing(() => Deno.statSync(path(0)).size) ?? 0;
     if (full <= fullAbove) return;
     for (let index = KEPT_RECORDS - 1; index >= 0; index--) {
       unlessMissing(() => Deno.renameSync(path(index), path(index + 1)));
     }
   } finally {
-    lock.close(); // and so unlocks
+    lock.close(); // closing releases the lock
   }
 }
 

@@ -1,4 +1,4 @@
-/** Everything a plugin has: one value, made from its grants, from which every face of WASI is served. */
+/** Builds the sandbox of a run from its grants. All WASI interfaces use this one value. */
 
 import { AppError, messageOf } from "../base/errors.ts";
 import { PermissionRequests } from "./permission_requests.ts";
@@ -33,7 +33,7 @@ import { kernelWall, type RestrictedRun, restrictRun } from "./kernel/restrict_r
 import { VERSION } from "../base/version.ts";
 import type { Files, Overlay, Sandbox, Streams } from "./types.ts";
 
-/** What {@linkcode openSandbox} makes a sandbox from. */
+/** What {@linkcode openSandbox} needs. */
 export interface SandboxContext {
   /** The plugin's name. */
   readonly name: string;
@@ -41,36 +41,36 @@ export interface SandboxContext {
   readonly args: readonly string[];
   readonly grants: Grants;
   readonly layout: Layout;
-  /** Whether the plugin is installed and so has a private directory that stays. */
+  /** Whether the plugin is installed and so has a lasting private directory. */
   readonly installed: boolean;
-  /** The directory of its compiled form, which stays readable: a crash is told with the names of functions. */
+  /** The directory of its compiled form. It stays readable, because a crash report reads the names of functions. */
   readonly code?: string;
   readonly verbose: boolean;
-  /** Asks for what is not granted; without it, it is refused. */
+  /** Asks for missing grants; without it, they are refused. */
   readonly ask?: Ask | undefined;
-  /** In place of the process's own, none of them a terminal. */
+  /** Replaces the process's own streams; none of these is a terminal. */
   readonly streams?: Streams | undefined;
   readonly administrator?: Administrator | undefined;
-  /** By what the administrator is known, for another process of the run. */
+  /** The administrator's bounds in the form for the broker. */
   readonly bounds?: BrokerContext["bounds"];
-  /** Who asks for walls that this system may not have. */
+  /** Who requires walls that this system may lack. */
   readonly requiredBy?: string | undefined;
-  /** Each request to the cluster is written down, whatever the environment says. */
+  /** Record each request to the cluster, whatever the environment says. */
   readonly recordRequests?: boolean;
-  /** Writes what was granted for good to the receipt. */
+  /** Writes a lasting grant to the receipt. */
   readonly keep?: ((change: GrantChange) => Promise<void>) | undefined;
 }
 
-/** A sandbox and its end. */
+/** A sandbox that can be closed. */
 export interface OpenSandbox extends Sandbox, Disposable {
   readonly permissionRequests: PermissionRequests;
-  /** Waits until what is to stay granted is written. @throws AppError STORE_… */
+  /** Waits until lasting grants are saved. @throws AppError STORE_… */
   settle(): Promise<void>;
 }
 
 /**
- * The one place where grants become a sandbox: files, environment and cluster of one run. Nothing of the cluster
- * or the kubeconfig is read before the plugin asks.
+ * Turns grants into a sandbox: files, environment and cluster of one run. No other function does. Reads nothing of the
+ * cluster or the kubeconfig before the plugin asks.
  *
  * @throws AppError GRANT_INVALID, STORE_FAILED
  */
@@ -91,7 +91,7 @@ export function openSandbox(context: SandboxContext): OpenSandbox {
     args: args.slice(1),
     started: context.installed ? undefined : args[0],
     ask: context.ask,
-    // Where another process asks, it keeps what is answered, too.
+    // If a broker asks, it saves the answers too.
     keep: context.ask?.by ? undefined : context.keep,
     administrator: context.administrator,
   });
@@ -102,14 +102,14 @@ export function openSandbox(context: SandboxContext): OpenSandbox {
   const cwd = hostPath(Deno.cwd());
   const own = openPrivateDirectory(context);
   const kubeconfig = kubeconfigPaths(variables, args.slice(1), home, cwd);
-  // Others are not the plugin's to read or to make either, where the user has chosen one by a flag for now.
+  // The plugin can neither read nor create the other kubeconfigs, even if a flag chose one for this run.
   const variable = (name: string) => variables[name];
   const kubeconfigs = new Set([kubeconfig, kubeconfigPaths(variables, [], home, cwd)].flatMap((each) => [
     ...each.paths,
     ...each.written,
   ]));
   for (const path of usualKubeconfigs(variable, home)) kubeconfigs.add(path);
-  // In the place of one that is gone when it is read, the plugin has a file.
+  // If this file can be read only once, the plugin gets a regular file instead.
   const readOnce = kubeconfig.redactedPath !== undefined && isReadOnce(kubeconfig.redactedPath)
     ? { path: kubeconfig.redactedPath, shown: `${own.path}/kubeconfig` }
     : undefined;
@@ -118,7 +118,7 @@ export function openSandbox(context: SandboxContext): OpenSandbox {
   const { given, withheld } = grantedEnvironment(variables, grants.env, grants.deny.env);
   if (withheld.length > 0) trace(`held back from the plugin's environment: ${withheld.join(", ")}`);
   const env = new Map(given);
-  // A plugin that is told of exact variables only sees what they lead to.
+  // With an exact list of variables, a plugin gets only the files behind those variables.
   const tells = (name: string) =>
     (typeof grants.env === "string" || grants.env.includes(name)) &&
     (grants.deny.env !== "all" && !grants.deny.env.includes(name));
@@ -130,7 +130,7 @@ export function openSandbox(context: SandboxContext): OpenSandbox {
   if (!grants.home) {
     for (const [name, directory] of PRIVATE_DIRECTORIES) provide(name, `${guestPath(own.path)}/${directory}`);
   }
-  // Programs for WASI ask for no USERPROFILE.
+  // WASI programs do not read USERPROFILE.
   if (Deno.build.os === "windows") provide("HOME", guestPath(home));
   if (redactedPath !== undefined) provide("KUBECONFIG", guestPath(redactedPath));
 
@@ -186,7 +186,7 @@ export function openSandbox(context: SandboxContext): OpenSandbox {
       record,
     );
   };
-  // One file stands for all of a KUBECONFIG list; the others show empty, which client-go takes for no file.
+  // One redacted file replaces the whole KUBECONFIG list. The others show empty, which client-go treats as missing.
   const overlays: Overlay[] = grants.kubeconfig ? [] : [...kubeconfigs].map((host) => ({
     host,
     content: () => host === kubeconfig.redactedPath ? redacted() : new Uint8Array(),
@@ -240,7 +240,7 @@ export function openSandbox(context: SandboxContext): OpenSandbox {
             : [],
           kuberc: kubercPaths(variables, args.slice(1), home, cwd),
         }),
-        // The real one can be read then; to be changed, it has to be granted by name.
+        // The plugin may read the real file. To change it, it needs a grant for exactly this file.
         ...(grants.kubeconfig ? [...kubeconfigs].filter((path) => !isGrantedToWrite(grants, path)) : []),
       ],
       unprotectedPaths: [own.path],
@@ -258,7 +258,7 @@ export function openSandbox(context: SandboxContext): OpenSandbox {
     cluster: () => cluster ??= connect(),
     trace,
     async giveUp(uses, tree) {
-      // What a person may still grant has to be possible then: the cluster, and writing it down in the store.
+      // Keep the rights for what a person may still grant: the cluster, and saving the grant in the store.
       const asks = context.ask !== undefined;
       const network = uses.network && (grants.cluster !== "none" || asks && grants.deny.cluster !== true);
       const flags = parseConnectionFlags(args.slice(1));
@@ -279,13 +279,13 @@ export function openSandbox(context: SandboxContext): OpenSandbox {
       const renewed = network
         ? [...preloaded?.keep ?? [], ...(variables.KUBERNETES_SERVICE_HOST ? [SERVICE_ACCOUNT] : [])]
         : [];
-      // The kernel lets nothing be made in the store later.
+      // Later the kernel allows no new files in the store.
       if (exists(layout.root)) tryMaking(layout.log);
       const system = kernelWall();
       const makesFiles = usesFiles && !named && mounts.some(isMadeOutside);
       if (system) {
-        // What the kernel could not leave to this process alone: what a person grants while the plugin runs, files to be
-        // made, a credential plugin, and files that are replaced.
+        // The broker does what the kernel cannot allow to this process alone: opening granted files later, creating files,
+        // starting a credential plugin, and reading renewed files.
         const asksFor = asks && (usesFiles || uses.network);
         if (asksFor || mayRun || makesFiles || network && preloaded?.keep.length !== 0) {
           broker = Broker.start(system, {
@@ -315,10 +315,11 @@ export function openSandbox(context: SandboxContext): OpenSandbox {
         outside.calls = broker?.files;
         if (broker) context.ask?.by?.(broker);
       }
-      // Where no process can be started to help, who needs its help is better off without this wall.
+      // If no broker can be started but the run needs one, the run does without this wall.
       const walled = system !== undefined && (broker !== undefined || !mayRun && !makesFiles);
       if (walled || named) tree?.lookAhead();
-      // By name nobody can open files for this process: any that a person grants while the plugin runs, and those to be made.
+      // Without openat2 the broker cannot open files for this process. The kernel then allows all files that a person may
+      // grant.
       const anyFile = named && asks ? ["/"] : [];
       const made = named ? mounts.filter(isMadeOutside).map(({ host }) => host) : [];
       restricted = walled
@@ -339,9 +340,9 @@ export function openSandbox(context: SandboxContext): OpenSandbox {
         anyFile.length > 0 && standing === "full" ? "partial" : standing,
       );
       if (broker) mayRun = false;
-      // What is asked and kept by this process itself.
+      // This process itself asks and saves.
       const keeps = asks && system === undefined;
-      // One that does not stay is removed at the end.
+      // A private directory for this run alone is removed at the end.
       const ownKept = named || own.ofThisRun ? [own.path] : [];
       giveUp({
         network,
@@ -366,7 +367,7 @@ export function openSandbox(context: SandboxContext): OpenSandbox {
           ...anyFile,
           ...ownKept,
           layout.log,
-          // Of the store, where grants are written down; not what runs.
+          // The parts of the store for saving grants, but no code that runs.
           ...(keeps ? [layout.lock, layout.stage, layout.receipts, layout.history] : []),
           ...(named ? mounts.filter(({ write }) => write).map(({ host }) => host) : []),
         ],
@@ -377,20 +378,20 @@ export function openSandbox(context: SandboxContext): OpenSandbox {
       await permissionRequests.settle();
     },
     [Symbol.dispose]: () => {
-      terminal?.close(); // before anything is told on it
+      terminal?.close(); // restore the terminal before printing
       record.close();
       opened?.close();
-      // What a plugin made unremovable there does not count as its failure.
+      // A plugin can make files that cannot be removed. That does not fail the run.
       if (own.ofThisRun) tryRemoving(own.path, trace);
     },
   };
   return sandbox;
 }
 
-/** Where a Pod finds its service account (client-go's rest.InClusterConfig). Its token is renewed while a plugin runs. */
+/** Where a Pod finds its service account (client-go's rest.InClusterConfig). Its token is renewed during a run. */
 const SERVICE_ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount";
 
-// XDG base directory specification; programs fall back to $HOME, which a plugin does not see.
+// XDG base directory specification. Without these variables programs use $HOME, which a plugin does not see.
 const PRIVATE_DIRECTORIES = [
   ["XDG_CACHE_HOME", "cache"],
   ["XDG_CONFIG_HOME", "config"],
@@ -398,7 +399,7 @@ const PRIVATE_DIRECTORIES = [
   ["XDG_STATE_HOME", "state"],
 ] as const;
 
-/** The plugin's private directory: of its own in the store, or of this run for a file that is only tried out. */
+/** The plugin's private directory: in the store, or for a file that is not installed a temporary one. */
 function openPrivateDirectory(context: SandboxContext): { path: string; ofThisRun: boolean } {
   const make = (path: string) => {
     for (const name of ["tmp", ...PRIVATE_DIRECTORIES.map(([, directory]) => directory)]) {
@@ -415,13 +416,13 @@ function openPrivateDirectory(context: SandboxContext): { path: string; ofThisRu
     const path = context.layout.dataDir(context.name);
     for (let tried = 1;; tried++) {
       try {
-        if (!exists(`${path}/${PRIVATE_DIRECTORIES.at(-1)![1]}`)) make(path); // the last that is made
+        if (!exists(`${path}/${PRIVATE_DIRECTORIES.at(-1)![1]}`)) make(path); // this one is created last
         return { path: realPath(path), ofThisRun: false };
       } catch (error) {
-        // Removed, with the plugin, by another process: this run goes on.
+        // Another process removed the plugin and this directory. The run continues.
         const moved = error instanceof Deno.errors.NotFound || error instanceof Deno.errors.AlreadyExists;
         if (moved && tried < 10) continue;
-        // A store on a read-only or a full disk: its plugins run all the same.
+        // The store is on a read-only or full disk. Its plugins run all the same.
         if (!["EROFS", "ENOSPC", "EDQUOT"].includes((error as { code?: string }).code ?? "")) throw error;
         return ofThisRun();
       }
@@ -437,7 +438,7 @@ function openPrivateDirectory(context: SandboxContext): { path: string; ofThisRu
   }
 }
 
-/** Without it, what the run is denied is not written down, as on a store that is read-only. */
+/** Tries to create log/. Without it, for example on a read-only store, the run is not recorded. */
 function tryMaking(path: string): void {
   try {
     Deno.mkdirSync(path, { mode: 0o700 });
@@ -452,7 +453,7 @@ function tryRemoving(path: string, trace: (line: string) => void): void {
   }
 }
 
-/** Whether a file was granted by itself to be changed. */
+/** Whether a single file is granted for writing. */
 function isGrantedToWrite({ files }: Grants, path: string): boolean {
   return files.some(({ host, write }) => write && host === path);
 }

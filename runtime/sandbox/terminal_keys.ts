@@ -1,21 +1,21 @@
 /**
- * Keys as a terminal sends them: what was typed, told from what the terminal itself sends. An escape sequence counts as one
- * thing, in however many pieces and however late it comes.
+ * Separates the keys that a person typed from sequences that the terminal sends. An escape sequence counts as one input,
+ * however many pieces it comes in, and however late.
  */
 
 /** A plain key: a printable character of ASCII or a control; `ODD` for everything else. */
 export type Key = string;
 
-/** Something came that is no plain key: a sequence, such as an arrow key or a terminal's report; a paste; another character. */
+/** Input that is not a plain key: a sequence, such as an arrow key or a terminal's report; a paste; another character. */
 export const ODD: Key = "";
 
 const CTRL_C = "\x03";
 const PASTE_END = "\x1b[201~";
 
-/** Where in a sequence a terminal is (ECMA-48, 5.4 and 5.6). */
+/** The state inside a sequence (ECMA-48, 5.4 and 5.6). */
 type State = "ground" | "escape" | "csi" | "ss3" | "mouse" | "string" | "string escape" | "paste";
 
-/** Reads keys from bytes. Its state lives as long as the terminal is read. */
+/** Reads keys from bytes. Keeps its state as long as the terminal is read. */
 export class KeyReader {
   #decoder = new TextDecoder();
   #state: State = "ground";
@@ -30,7 +30,7 @@ export class KeyReader {
 
   #next(character: string): Key[] {
     if (character === CTRL_C) return this.#end(CTRL_C);
-    // Enter ends what will never be whole, so that no key is dead: the line it ends is none.
+    // Enter ends an incomplete sequence, so that no key is dead. The line does not count.
     if ((character === "\r" || character === "\n") && this.#state !== "ground" && this.#state !== "paste") {
       return this.#end(ODD, character);
     }
@@ -80,7 +80,7 @@ export class KeyReader {
     }
     if (character === "~" && this.#text === "200") return this.#to("paste");
     if (character === "M" && this.#text === "") {
-      this.#left = 3; // a button and where, as xterm's first mouse mode reports it: any characters
+      this.#left = 3; // a button and a position, three characters in xterm's first mouse mode
       return this.#to("mouse");
     }
     return this.#end(ODD);

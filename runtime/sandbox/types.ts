@@ -1,4 +1,4 @@
-/** What a run of a plugin may reach, as the rest of the runtime sees it. `sandbox.ts` makes it from the grants. */
+/** What a run of a plugin may reach, for the rest of the runtime. `sandbox.ts` makes it from the grants. */
 
 import type { Limits } from "../grants/grants.ts";
 import type { Cluster } from "../kube/cluster.ts";
@@ -10,31 +10,31 @@ import type { Fields } from "./broker/fields.ts";
 import type { Uses } from "./process_permissions.ts";
 import type { RunRecord } from "./run_record.ts";
 
-/** A file whose content the host makes up: it shows wherever the plugin reaches `host`, by any name. */
+/** A file with content from the host. It shows wherever the plugin reaches `host`, by any name. */
 export interface Overlay {
-  /** Absolute host path of the file it stands for; there may be none. */
+  /** Absolute host path of the replaced file, which may not exist. */
   readonly host: string;
-  /** The bytes the plugin sees. Read at most once a run. Throws AppError. */
+  /** The bytes that the plugin sees. Read at most once a run. Throws AppError. */
   content(): MaybePromise<Uint8Array>;
 }
 
-/** A tree or a single file that the plugin sees. */
+/** A directory or a single file that the plugin sees. */
 export interface Mount {
-  /** Where the plugin sees it: an absolute path, or `.` for the directory the user stands in. */
+  /** The path in the plugin: absolute, or `.` for the user's current directory. */
   readonly guest: string;
   /** Absolute host path of the directory, free of links. */
   readonly host: string;
   readonly write: boolean;
   /**
-   * When given, nothing of `host` (a directory) shows but these names, regular files among them
-   * (a grant of one file) and overlays. New names can't be made.
+   * If present, only these names of `host` (a directory) show, which are regular files (a grant of one file), and overlays.
+   * The plugin cannot create other names.
    */
   readonly only?: readonly string[];
-  /** A directory may be made of such a name: a person has granted just that. */
+  /** The plugin may create a directory of such a name, because a person granted exactly that. */
   readonly makesDirectory?: boolean;
-  /** What such a name is on the host, where it is another: a granted link's file, or that of `HOST::GUEST`. */
+  /** The host's name for such a name, if it differs: the target of a granted link, or the file of `HOST::GUEST`. */
   readonly names?: ReadonlyMap<string, string>;
-  /** The paths that were granted, absolute, which lead to `host`, or to files in it, by links. */
+  /** The granted paths, absolute, that lead by links to `host`, or to files in it. */
   readonly through?: readonly string[];
 }
 
@@ -43,29 +43,29 @@ export interface Files {
   readonly mounts: readonly Mount[];
   readonly overlays: readonly Overlay[];
   /**
-   * Absolute host paths, as people write them: no operation changes what is at or below them, nor the way to it, whatever is
-   * mounted (wasi/protection.ts)…
+   * Absolute host paths, as people write them. No operation changes anything at or below them, nor the way to them,
+   * whatever is mounted (wasi/files/protection.ts). {@linkcode unprotectedPaths} are exceptions.
    */
   readonly protectedPaths: readonly string[];
-  /** …save at or below these (the plugin's private directory), which no denial touches either. */
+  /** Exceptions to `protectedPaths` (the plugin's private directory). No denial affects them either. */
   readonly unprotectedPaths: readonly string[];
-  /** What is at or below these host paths is not there for the plugin, overlays excepted. */
+  /** The plugin sees nothing at or below these host paths, except overlays. */
   readonly deniedPaths?: readonly string[];
-  /** What is at or below these host paths can't be changed. */
+  /** The plugin cannot change anything at or below these host paths. */
   readonly deniedWrites?: readonly string[];
-  /** Who opens what the kernel refuses to this process, once it does (wasi/files_outside.ts). */
+  /** The broker's file calls, for files that the kernel refuses to this process (wasi/files/broker_tree.ts). */
   readonly outside?: { calls: FileCalls | undefined };
-  /** Who is asked for files outside of all mounts; without it, they are not there. */
+  /** Asks for files outside of all mounts. Without it, these files do not exist for the plugin. */
   readonly requests?: FileRequests | undefined;
 }
 
-/** Decides about files that are not granted. */
+/** Decides about ungranted files. */
 export interface FileRequests {
-  /** The directory the user stands in, absolute, on the host. */
+  /** The user's current directory, absolute, on the host. */
   readonly cwd: string;
   /** The most files and directories open at a time. */
   readonly descriptors: number;
-  /** Whether a path of the host, which is there or could be made, may be reached after all. */
+  /** Asks whether the plugin may reach a host path, which exists or could be created. */
   ask(asked: AskedFile): "no" | "once" | "stay";
 }
 
@@ -74,9 +74,9 @@ export interface AskedFile {
   readonly kind: "read" | "write";
   /** Absolute, on the host. */
   readonly path: string;
-  /** Where that leads, free of links. */
+  /** The target of that path, free of links. */
   readonly real: string;
-  /** Whether a directory is there. */
+  /** Whether the target is a directory. */
   readonly directory: boolean;
 }
 
@@ -92,9 +92,12 @@ export interface Sandbox {
   /** argv, the program's name first. */
   readonly args: readonly string[];
   readonly env: readonly (readonly [name: string, value: string])[];
-  /** Absolute path of the directory the user stands in, in the plugin's eyes. */
+  /** Absolute path of the user's current directory, in the plugin. */
   readonly cwd: string;
-  /** `share`: from now on reads leave the thread to what goes on beside them. */
+  /**
+   * `share`: from now on reads let other work of this thread continue. #102-104 The terminal behind stdin. An interface
+   * that imports this opens it before {@linkcode giveUp}.
+   */
   readonly stdin: ByteSource & { readonly shared?: boolean; share?(): void };
   readonly stdout: ByteSink;
   readonly stderr: ByteSink;
@@ -105,20 +108,21 @@ export interface Sandbox {
   terminal(): Promise<TerminalControl>;
   readonly files: Files;
   readonly limits: Limits;
-  /** Where refusals are written down. */
+  /** Records refusals. */
   readonly record: RunRecord;
   /**
-   * The cluster, connected on first use, the same one ever after.
+   * The cluster. Connects on first use and returns the same one afterwards.
+   *
    * @throws AppError NO_CLUSTER, KUBECONFIG_…, CONTEXT_NOT_FOUND, CREDENTIALS_FAILED
    */
   cluster(): Promise<Cluster>;
   /** One line for `-v`, already free of secrets. */
   trace(line: string): void;
   /**
-   * Gives up, for the rest of the process, what a program with these uses has no need of (wall.ts, kernel/). Called once,
-   * when all it needs is loaded and open, before its first instruction.
+   * Gives up, for the rest of the process, the rights that a program with these uses does not need (process_permissions.ts,
+   * kernel/). Called once, before the first instruction, when everything is loaded and open.
    *
-   * @param tree its open files
+   * @param tree the plugin's open files
    */
   giveUp(uses: Uses, tree: OpenFiles | undefined): Promise<void>;
 }
@@ -130,21 +134,21 @@ export interface Streams {
   readonly stderr: ByteSink;
 }
 
-/** Who opens what this process can't. */
+/** Opens files that this process cannot open. */
 export interface FileCalls {
-  /** Opens a tree that a person granted; returns its number. @throws AppError GRANT_INVALID */
+  /** Opens a directory that a person granted; returns its number. @throws AppError GRANT_INVALID */
   mount(mount: Mount): number;
-  /** An operation on what is open there. @throws WasiError */
+  /** Performs an operation on an open directory or file. @throws WasiError */
   call(name: string, message: Readonly<Record<string, Json>>): {
     readonly fields: Fields;
     readonly files: readonly number[];
   };
 }
 
-/** What {@linkcode Sandbox.giveUp} has to know of the plugin's files, which are open by then. */
+/** The plugin's open files, for {@linkcode Sandbox.giveUp}. */
 export interface OpenFiles {
-  /** Open directories of the mounts, in their order, where the system knows files by such. */
+  /** The open directories of the mounts, in order, if the system uses such. */
   readonly descriptors: readonly number[] | undefined;
-  /** Looks at what is asked for later, before the process gives up looking. */
+  /** Reads what is needed later, before the process gives up the right to read. */
   lookAhead(): void;
 }

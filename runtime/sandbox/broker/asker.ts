@@ -1,4 +1,4 @@
-/** Questions where another process asks them: this one has the terminal only to wait for its turn. */
+/** Asks questions through the broker. This process uses the terminal only to wait for its turn. */
 
 import type { Ask } from "../permission_request_types.ts";
 import type { Syscalls } from "../kernel/kernel_calls.ts";
@@ -10,7 +10,7 @@ const O_NOCTTY = 0o400;
 const LOCK_SH = 1;
 const LOCK_UN = 8;
 
-/** Asks by the run's broker, once there is one; undefined where the process has no terminal. */
+/** Asks through the run's broker, once it exists; undefined if the process has no terminal. */
 export function brokeredAsk(system: Syscalls): Ask | undefined {
   const terminal = system.open("/dev/tty", O_RDWR | O_NOCTTY);
   if (terminal < 0) return undefined;
@@ -31,7 +31,7 @@ export function brokeredAsk(system: Syscalls): Ask | undefined {
   });
 }
 
-/** The terminal under the name that it has for nobody else (prompt.ts). -1 where it has none. */
+/** Opens the terminal by its own name (prompt.ts). -1 if there is none. */
 function openByName(system: Syscalls): number {
   for (const [stream, fd] of [[Deno.stdin, 0], [Deno.stdout, 1], [Deno.stderr, 2]] as const) {
     if (!stream.isTerminal()) continue;

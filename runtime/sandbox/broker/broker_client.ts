@@ -1,4 +1,4 @@
-/** A run's side of its broker: what the kernel refuses to the run is asked for here, as messages (main.ts answers). */
+/** The run's side of its broker: sends messages for what the kernel refuses to the run. broker_main.ts answers. */
 
 import type { About, Reply } from "../permission_request_types.ts";
 import { AppError } from "../../base/errors.ts";
@@ -13,7 +13,7 @@ import { Fields } from "./fields.ts";
 import { fileCalls, throwFailure } from "./remote_file_calls.ts";
 import { startBroker, type Started } from "./spawn_broker.ts";
 
-/** A broker that waits, or works. */
+/** A broker that waits or works. */
 export class Broker {
   readonly files: FileCalls;
   readonly credentials: CredentialHelper;
@@ -31,17 +31,17 @@ export class Broker {
   }
 
   /**
-   * Starts one, before the process restricts itself.
+   * Starts a broker before the process restricts itself.
    *
-   * @param credentials it may have to run a credential plugin
-   * @returns undefined where no process can be started
+   * @param credentials whether it may have to start a credential plugin
+   * @returns undefined if no process can be started
    */
   static start(system: Syscalls, context: BrokerContext, credentials: boolean): Broker | undefined {
     const started = startBroker(system, formatContext(context), credentials);
     return started && new Broker(started);
   }
 
-  /** Asks the person at the terminal; undefined where nobody was asked. @throws Interrupted */
+  /** Asks the person at the terminal; undefined if nobody was asked. @throws Interrupted */
   ask(about: About): Reply | undefined {
     const fields = new Fields(this.#request({ ask: "person", ...aboutToJson(about) }).message);
     throwFailure(fields);
@@ -50,17 +50,17 @@ export class Broker {
     return reply && { answer: reply.text("answer") as Reply["answer"], wider: reply.flag("wider") };
   }
 
-  /** Waits until what is to stay granted is written. @throws AppError STORE_… */
+  /** Waits until lasting grants are saved. @throws AppError STORE_… */
   settle(): void {
     if (this.#started.isAwake()) throwFailure(new Fields(this.#request({ ask: "settle" }).message));
   }
 
-  /** A file as it is now, by this process where the kernel lets it. */
+  /** Reads a file as it is now, in this process if the kernel allows it. */
   #readFile(path: string): string {
     try {
       return Deno.readTextFileSync(path);
     } catch (error) {
-      // It was replaced: the kernel knows the file that there was.
+      // The file was replaced: the kernel's rule is about the old one.
       if (!(error instanceof Deno.errors.PermissionDenied)) throw error;
       const fields = new Fields(this.#request({ ask: "read", path }).message);
       throwFailure(fields);
@@ -87,7 +87,7 @@ export class Broker {
     };
   }
 
-  /** Hands answers over as long as any is waited for. */
+  /** Delivers answers as long as calls wait for any. */
   async #receive(): Promise<void> {
     while (this.#pending.size > 0) {
       const packet = await this.#started.later!.receiveLater();

@@ -1,4 +1,4 @@
-/** What a broker is told when it is started, before the plugin: nothing of it can be changed any more. */
+/** What a broker learns at its start, before the plugin's. It cannot change afterwards. */
 
 import { AppError } from "../../base/errors.ts";
 import type { Grants } from "../../grants/grants.ts";
@@ -7,11 +7,11 @@ import type { Mount } from "../types.ts";
 import { VERSION } from "../../base/version.ts";
 import type { RenewedFile } from "./renewed.ts";
 
-/** The facts. Plain data. */
+/** What a broker knows. Plain data. */
 export interface BrokerContext {
-  /** Of krew-wasm: another one would not be understood. */
+  /** krew-wasm's version. Run and broker must have the same. */
   readonly version: string;
-  /** The run's process. */
+  /** The process of the run. */
   readonly pid: number;
   readonly plugin: string;
   /** argv, the program's name first. */
@@ -20,22 +20,22 @@ export interface BrokerContext {
   readonly grants: Grants;
   readonly home: string;
   readonly cwd: string;
-  /** Of the store. */
+  /** The root of the store. */
   readonly root: string;
-  /** Whose bounds hold; undefined where there are none. */
+  /** The bounds for this plugin; undefined if there are none. */
   readonly bounds: { readonly judged: Judged; readonly policy: string } | undefined;
-  /** A person may be asked. */
+  /** Whether the broker may ask a person. */
   readonly asks: boolean;
   readonly files: FileFacts;
-  /** The kubeconfigs and what they name, texts by path. */
+  /** The kubeconfigs and the files that they name, texts by path. */
   readonly texts: readonly (readonly [path: string, text: string])[];
-  /** Files that may be read again. */
+  /** Files that the broker may read again. */
   readonly renewed: readonly RenewedFile[];
 }
 
-/** What of the run's files a broker has to know. */
+/** What a broker needs to know about the run's files. */
 export interface FileFacts {
-  /** What the plugin sees from the beginning. */
+  /** The directories that the plugin sees at its start. */
   readonly mounts: readonly Mount[];
   readonly overlaid: readonly string[];
   readonly protectedPaths: readonly string[];
@@ -44,12 +44,12 @@ export interface FileFacts {
   readonly deniedWrites: readonly string[];
 }
 
-/** As a text. */
+/** The context as text. */
 export function formatContext(context: BrokerContext): string {
   return JSON.stringify(context, (_, value) => value instanceof Map ? { map: [...value] } : value);
 }
 
-/** The other way round. @throws AppError INTERNAL for that of another version */
+/** The reverse of {@linkcode formatContext}. @throws AppError INTERNAL for another version's context */
 export function parseContext(text: string): BrokerContext {
   const context = JSON.parse(
     text,

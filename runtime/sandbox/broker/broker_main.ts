@@ -1,10 +1,10 @@
 /**
- * krew-wasm as the broker of a run (runtime/sandbox/broker/spawn_broker.ts starts it): outside of the kernel's wall, it does for the run what
- * that may not do any more, and nothing but what was agreed before the plugin began or a person grants at the terminal. What
- * asks may be a plugin that broke out of its sandbox.
+ * krew-wasm as the broker of a run, which spawn_broker.ts starts. It runs outside of the kernel's wall. For the run it does
+ * what the run may no longer do, within what was agreed before the plugin began or what a person grants at the terminal.
+ * Its client may be a plugin that broke out of its sandbox.
  *
- * - It asks the person, opens what they grant, and writes down what is to stay.
- * - It runs the credential plugin that the kubeconfig named, and reads again the files of tokens and certificates that it named.
+ * - It asks the person, opens what they grant, and saves lasting grants.
+ * - It starts the kubeconfig's credential plugin, and reads the kubeconfig's token and certificate files again.
  */
 
 import { AppError } from "../../base/errors.ts";
@@ -27,7 +27,7 @@ const F_DUPFD_CLOEXEC = 1030;
 /**
  * Serves a run until it ends. `args` are descriptors (spawn_broker.ts).
  *
- * @returns the exit code, which nobody looks at
+ * @returns the exit code, which nothing uses
  */
 export async function runBroker(args: readonly string[], host: RunHost): Promise<number> {
   const [contextFile = NaN, later = NaN, stdout = NaN] = args.map(Number);
@@ -47,7 +47,7 @@ export async function runBroker(args: readonly string[], host: RunHost): Promise
   return 0;
 }
 
-/** It is in the place of stdout until then, which is the run's from then on where that is a terminal, and stderr elsewhere. */
+/** Takes the channel from the place of stdout. stdout then becomes the run's if that is a terminal, or else stderr. */
 function takeChannel(system: Syscalls, stdout: number): number {
   const { fcntl, dup3 } = system.numbers;
   const channel = Number(system.call(fcntl, CHANNEL, F_DUPFD_CLOEXEC, 3));
@@ -56,14 +56,14 @@ function takeChannel(system: Syscalls, stdout: number): number {
   return channel;
 }
 
-/** A descriptor in the place of this one, which no program that is started gets. */
+/** Moves a descriptor to another number, which started programs do not inherit. */
 function ownOf(system: Syscalls, fd: number): number {
   const own = Number(system.call(system.numbers.fcntl, fd, F_DUPFD_CLOEXEC, 3));
   system.close(fd);
   return own;
 }
 
-/** The next message, without the files that may have come with it; undefined at the end, and for what is no message. */
+/** The next message, without its files; undefined at the end, or for an invalid message. */
 async function next(system: Syscalls, channel: Channel): Promise<Json | undefined> {
   try {
     const packet = await channel.receiveLater();
@@ -75,7 +75,7 @@ async function next(system: Syscalls, channel: Channel): Promise<Json | undefine
   }
 }
 
-/** What goes on beside other things: credential plugins. */
+/** Serves calls that run beside others: credential plugins. */
 async function serveLater(system: Syscalls, channel: Channel, service: Service): Promise<void> {
   for (
     let message = await next(system, channel);
@@ -84,7 +84,7 @@ async function serveLater(system: Syscalls, channel: Channel, service: Service):
   ) service.answerLater(message, (answer) => channel.send(answer));
 }
 
-/** Answers. What a message needs is loaded when the first of its kind comes. */
+/** Answers messages. Loads what a kind of message needs when the first one comes. */
 class Service {
   #text: string;
   #host: RunHost;
@@ -100,7 +100,7 @@ class Service {
     this.#system = system;
   }
 
-  /** Never throws what a message is to blame for. */
+  /** Never throws an error that the message caused. */
   async answer(message: Json): Promise<Answer> {
     try {
       const fields = new Fields(message);
@@ -124,7 +124,7 @@ class Service {
     }
   }
 
-  /** Answers when there is one, or never, where what is asked for was called off. */
+  /** Answers later, or never if the call was cancelled. */
   async answerLater(message: Json, send: (message: Json) => void): Promise<void> {
     let id = -1;
     try {
@@ -138,7 +138,7 @@ class Service {
     }
   }
 
-  /** The run has ended: what is to stay is written, what still runs for it ends. */
+  /** Ends with the run: saves lasting grants and ends running programs. */
   async end(): Promise<void> {
     try {
       (await this.#credentials)?.end();

@@ -1,28 +1,28 @@
 /**
- * Messages between two processes, each with open files beside it, over a socket of the kernel's that keeps them apart
- * (unix(7), SOCK_SEQPACKET and SCM_RIGHTS). Memory and functions are there before permissions are given up.
+ * Messages with open files between two processes, over a socket that keeps messages apart (unix(7), SOCK_SEQPACKET and
+ * SCM_RIGHTS). Load its memory and functions before the process gives up permissions.
  */
 
 import type { Syscalls } from "../kernel/kernel_calls.ts";
 
-/** What can be told. */
+/** The content of a message. */
 export type Json = null | boolean | number | string | readonly Json[] | { readonly [name: string]: Json };
 
-/** A message, and the descriptors that came with it, which are the receiver's to close. */
+/** A message, and the descriptors that came with it. The receiver must close them. */
 export interface Packet {
   readonly message: Json;
   readonly files: readonly number[];
 }
 
-/** The same call on another thread, which this one does not wait for. */
+/** The same system call on another thread, without blocking this one. */
 export type LaterCall = (number: bigint, fd: bigint, message: bigint, flags: bigint) => Promise<bigint>;
 
-// struct msghdr, struct iovec and struct cmsghdr of 64-bit systems, in a channel's memory.
+// Offsets in a channel's memory of struct msghdr, struct iovec and struct cmsghdr (64-bit).
 const HEADER_AT = 0;
 const VECTOR_AT = 64;
 const CONTROL_AT = 128;
 const DATA_AT = 512;
-/** The largest packet; what is larger goes beside one. Bytes. */
+/** The largest packet. A larger message goes as a file. Bytes. */
 const MAX_PACKET = 32 << 10;
 const MAX_FILES = 4;
 /** The largest message: the kubeconfig's texts, or the names in a directory. Bytes. */
@@ -33,15 +33,15 @@ const SOL_SOCKET = 1;
 const SCM_RIGHTS = 1;
 const MSG_NOSIGNAL = 0x4000;
 const MSG_CMSG_CLOEXEC = 0x40000000;
-/** A signal's handler may have interrupted a call as often as that. */
+/** Retries after an interrupt by a signal's handler. */
 const TRIES = 100;
 
-/** Marks a message that lies in a file of its own, as it is too large. */
+/** Marks a message that is too large for a packet and comes as a file. */
 const IN_FILE = "\0";
-/** What is no message: it wakes who has only begun to listen (spawn_broker.ts). */
+/** Not a message: wakes the shell that waits to become the broker (spawn_broker.ts). */
 export const WAKE = "\n";
 
-/** One end. Not for two calls at once, save that one may send while the other waits for what it is sent. */
+/** One end of a channel. One call at a time, except that one may send while another waits to receive. */
 export class Channel {
   #system: Syscalls;
   #fd: number;
@@ -59,7 +59,7 @@ export class Channel {
     this.#receivedAt = addressOf(this.#received);
   }
 
-  /** Sends a message. False where nobody is there to take it. */
+  /** Sends a message. False if nobody receives. */
   send(message: Json, files: readonly number[] = []): boolean {
     const bytes = new TextEncoder().encode(JSON.stringify(message));
     if (bytes.length <= MAX_PACKET) return this.#sendBytes(bytes, files);
@@ -89,7 +89,7 @@ export class Channel {
     return false;
   }
 
-  /** Waits for a message; undefined where the other end is closed. @throws SyntaxError, RangeError for what is none */
+  /** Waits for a message; undefined if the other end is closed. @throws SyntaxError, RangeError for an invalid message */
   receive(): Packet | undefined {
     this.#await();
     for (let tried = 0; tried < TRIES; tried++) {
@@ -100,7 +100,7 @@ export class Channel {
     return undefined;
   }
 
-  /** As {@linkcode receive}, beside what else goes on. */
+  /** Like {@linkcode receive}, without blocking the thread. */
   async receiveLater(): Promise<Packet | undefined> {
     const call = BigInt(this.#system.numbers.recvmsg);
     for (let tried = 0; tried < TRIES; tried++) {
@@ -140,7 +140,7 @@ export class Channel {
   }
 }
 
-/** Writes the header of a message, with room for so many bytes and so much beside it. */
+/** Writes a message's header, for `length` bytes of content and `control` bytes of descriptors. */
 function describe(
   memory: Uint8Array<ArrayBuffer>,
   address: bigint,

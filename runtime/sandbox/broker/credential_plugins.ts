@@ -1,4 +1,4 @@
-/** Who the user is, outside of the wall: the credential plugin that the kubeconfig named, and files that are renewed. */
+/** The user's credentials outside of the wall: runs the kubeconfig's credential plugin, and reads renewed files. */
 
 import { AppError } from "../../base/errors.ts";
 import { type ClusterAccess, openCluster } from "../../kube/open_cluster.ts";
@@ -9,7 +9,7 @@ import type { BrokerContext } from "./broker_context.ts";
 import { BadMessage } from "./fields.ts";
 import { readRenewed } from "./renewed.ts";
 
-/** A run waits for one, and may have called off others that have not ended yet. */
+/** Limit on running plugins: the one that a run waits for, and cancelled ones that have not ended. */
 const MOST_AT_ONCE = 8;
 
 /** The credentials of one run. */
@@ -30,7 +30,7 @@ export class Credentials {
       home,
       cwd,
       trace: () => {},
-      // As it was read before the plugin began: by now it may be another.
+      // As it was before the plugin began: the file may have changed since.
       readFile(path) {
         const text = known.get(path);
         if (text === undefined) throw new Deno.errors.NotFound(`No such file: ${path}`);
@@ -40,11 +40,12 @@ export class Credentials {
   }
 
   /**
-   * Runs the credential plugin of the user whom kubeconfig and flags chose, with nothing of the plugin's choosing.
+   * Runs the credential plugin of the user that kubeconfig and flags chose. The WebAssembly plugin chooses nothing about
+   * it.
    *
    * @param id for {@linkcode cancel}
    * @throws AppError CREDENTIALS_FAILED
-   * @throws BadMessage where too many run
+   * @throws BadMessage if too many run
    */
   async run(id: number): Promise<Readonly<Record<string, Json>>> {
     if (this.#running.size >= MOST_AT_ONCE || this.#running.has(id)) throw new BadMessage("it runs already");
@@ -66,17 +67,17 @@ export class Credentials {
     }
   }
 
-  /** Ends one that nobody waits for any more. */
+  /** Ends a credential plugin whose result is not needed any more. */
   cancel(id: number): void {
     this.#running.get(id)?.abort();
   }
 
-  /** Ends all. */
+  /** Ends all of them. */
   end(): void {
     for (const abort of this.#running.values()) abort.abort();
   }
 
-  /** A file that is renewed. @throws AppError CREDENTIALS_FAILED for any other */
+  /** Reads a renewed file. @throws AppError CREDENTIALS_FAILED for any other file */
   readFile(path: string): string {
     const file = this.#context.renewed.find((each) => each.path === path);
     if (file) return readRenewed(file, this.#system);

@@ -1,11 +1,11 @@
-/** Fields of a message, of which nothing is taken on trust: who sends it may be out of its mind. Pure. */
+/** Reads the fields of a message and checks each: the sender may be hostile. Pure. */
 
 import type { Json } from "./channel.ts";
 
-/** A message that is none. */
+/** An invalid message. */
 export class BadMessage extends Error {}
 
-/** A message's fields, read by the kind that each has to have. @throws BadMessage */
+/** The fields of a message, each read by its type. @throws BadMessage */
 export class Fields {
   #fields: Readonly<Record<string, Json>>;
 
@@ -25,7 +25,7 @@ export class Fields {
     return typeof value === "string" ? value : this.#wrong(name);
   }
 
-  /** A text, or undefined for null and for none. */
+  /** A text, or undefined if it is null or missing. */
   textOrNone(name: string): string | undefined {
     const value = this.#field(name) ?? undefined;
     return value === undefined || typeof value === "string" ? value : this.#wrong(name);
@@ -40,7 +40,7 @@ export class Fields {
     return this.#field(name) === undefined ? undefined : this.flag(name);
   }
 
-  /** A whole number from 0. */
+  /** A whole number, 0 or more. */
   number(name: string): number {
     const value = this.#field(name);
     return Number.isSafeInteger(value) && value as number >= 0 ? value as number : this.#wrong(name);

@@ -1,4 +1,4 @@
-/** How files are told of between a run and its broker: what JSON has no form for. Pure. */
+/** Encodes file data for messages between a run and its broker, where JSON has no form. Pure. */
 
 import { bytesOf, latin1 } from "../../wasi/files/linux/byte_paths.ts";
 import type { Entry, GuestPath, NewTime, NodeType, Stat } from "../../wasi/files/file_tree.ts";
@@ -10,40 +10,40 @@ export function pathToText(path: GuestPath): string {
   return latin1(bytesOf(path));
 }
 
-/** The other way round. */
+/** The reverse of {@linkcode pathToText}. */
 export function pathOfText(text: string): Uint8Array<ArrayBuffer> {
   return Uint8Array.from(text, (character) => character.charCodeAt(0));
 }
 
-/** Times as texts: a number in nanoseconds, `now`, or null. */
+/** Times as texts: nanoseconds, `now`, or null. */
 export function timeToJson(time: NewTime): Json {
   return time === undefined ? null : time === "now" ? time : String(time);
 }
 
-/** The other way round. */
+/** The reverse of {@linkcode timeToJson}. */
 export function timeOfText(text: string | undefined): NewTime {
   return text === undefined || text === "now" ? text : BigInt(text);
 }
 
 const NUMBERS = ["dev", "ino", "links", "size", "accessed", "modified", "changed"] as const;
 
-/** What is known of a file. */
+/** A file's metadata. */
 export function statToJson(stat: Stat): Json {
   return { type: stat.type, ...Object.fromEntries(NUMBERS.map((name) => [name, String(stat[name])])) };
 }
 
-/** The other way round. */
+/** The reverse of {@linkcode statToJson}. */
 export function statOfFields(fields: Fields): Stat {
   const numbers = Object.fromEntries(NUMBERS.map((name) => [name, BigInt(fields.text(name))]));
   return { type: fields.text("type") as NodeType, ...numbers as Omit<Stat, "type"> };
 }
 
-/** Entries of a directory, each as one text: number, type and name. */
+/** A directory's entry as one text: number, type and name. */
 export function entryToText({ ino, type, name }: Entry): string {
   return `${ino} ${type} ${latin1(name)}`;
 }
 
-/** The other way round. */
+/** The reverse of {@linkcode entryToText}. */
 export function entryOfText(text: string): Entry {
   const [ino = "0", type = "unknown"] = text.split(" ", 2);
   return {

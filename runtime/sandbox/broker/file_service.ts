@@ -1,7 +1,7 @@
 /**
- * Files that a run can't open itself any more, opened outside of the wall: what a person granted while the plugin ran, and
- * single files that are made. Everything is checked here as in a run without a wall, by the same tree (wasi/files_linux.ts);
- * what is open is handed over.
+ * Opens files outside of the wall that the run can no longer open: those that a person granted during the run, and single
+ * files that are created. The same tree as in a run without a wall checks everything (wasi/files/linux/linux_tree.ts). The
+ * run gets the open descriptors.
  */
 
 import type { Mount, Overlay } from "../types.ts";
@@ -14,7 +14,7 @@ import type { Json } from "./channel.ts";
 import { BadMessage, type Fields } from "./fields.ts";
 import { entryToText, pathOfText, pathToText, statToJson, timeOfText } from "./file_messages.ts";
 
-/** An answer, and the files that go with it, which stay open here. */
+/** An answer with files, which stay open here. */
 export interface Answer {
   readonly message: Json;
   readonly files?: readonly number[];
@@ -33,25 +33,25 @@ const TO_READ: OpenOptions = {
 };
 
 /**
- * Overlays for the tree of a {@linkcode FileService}: what shows there is the run's to make up. Their content is the path of
- * the file that they stand for, by which the run finds its own.
+ * Overlays for the tree of a {@linkcode FileService}. Only the run knows their real content. Here their content is the path
+ * of the replaced file, by which the run finds its own overlay.
  */
 export function namedOverlays(hosts: readonly string[]): Overlay[] {
   return hosts.map((host) => ({ host, content: () => new TextEncoder().encode(host) }));
 }
 
-/** Operations on the trees of a run. */
+/** Performs operations on the run's files. */
 export class FileService {
   #tree: FileTree;
-  /** Sizes by which an overlay may be known. */
+  /** The possible sizes of an overlay. */
   #overlaid: ReadonlySet<bigint>;
-  /** By number; the roots that there were at the beginning come first. */
+  /** Nodes by number; the roots at the start come first. */
   #nodes = new Map<number, Node>();
   #next = 0;
 
   /**
-   * @param tree of the run, with {@linkcode namedOverlays}
-   * @param overlaid those
+   * @param tree the run's, with {@linkcode namedOverlays}
+   * @param overlaid the paths of these overlays
    */
   constructor(tree: FileTree, overlaid: readonly string[]) {
     this.#tree = tree;
@@ -59,12 +59,12 @@ export class FileService {
     for (const { node } of tree.roots) this.#add(node);
   }
 
-  /** Opens a tree that was granted; returns its number. @throws AppError GRANT_INVALID */
+  /** Opens a granted tree; returns its number. @throws AppError GRANT_INVALID */
   mount(mount: Mount): number {
     return this.#add(this.#tree.mount(mount));
   }
 
-  /** Does what is asked for. What the operating system has against it is an answer, too. @throws BadMessage */
+  /** Performs an operation. An error of the operating system is an answer too. @throws BadMessage */
   call(name: string, fields: Fields): Answer {
     const operation = Object.hasOwn(this.#operations, name) ? this.#operations[name] : undefined;
     if (!operation) throw new BadMessage(`there is no "${name}"`);
@@ -153,20 +153,20 @@ export class FileService {
     },
     close: (fields) => {
       const number = fields.number("node");
-      // Roots stay as long as the tree.
+      // Roots stay open as long as the tree.
       if (number < this.#tree.roots.length) return;
       this.#nodes.get(number)?.close();
       this.#nodes.delete(number);
     },
   };
 
-  /** What an overlay stands for; undefined where there is none. */
+  /** The path that an overlay replaces; undefined if there is no overlay. */
   #overlayAt(from: DirectoryNode, path: Uint8Array, follow: boolean): string | undefined {
     let opened: Node;
     try {
       opened = now(this.#tree.openAt(from, path, { ...TO_READ, follow }));
     } catch (error) {
-      if (isAbsence(error)) return undefined; // a file that can't be read shows as itself
+      if (isAbsence(error)) return undefined; // an unreadable file shows as itself
       throw error;
     }
     opened.close();
@@ -189,14 +189,14 @@ export class FileService {
   }
 }
 
-/** What an overlay stands for. */
+/** The path that an overlay replaces. */
 function hostOf(overlay: OverlayNode): string {
   const bytes = new Uint8Array(Number(overlay.size()));
   overlay.readAt(bytes, 0n);
   return new TextDecoder().decode(bytes);
 }
 
-/** {@linkcode namedOverlays} are there at once. */
+/** A value that must not be a promise. Those of {@linkcode namedOverlays} never are. */
 function now<T>(value: MaybePromise<T>): T {
   if (value instanceof Promise) throw new BadMessage("it takes its time");
   return value;

@@ -1,6 +1,6 @@
 /**
- * Questions outside of the wall: what a person sees, and what an answer grants, is made from what is asked for, never from
- * words of the process that asks. What is to stay is written from here.
+ * Asks questions outside of the wall. The question, and the grant of an answer, come from the request itself, never from
+ * words of the other process. Lasting grants are saved here.
  */
 
 import { PermissionRequests } from "../permission_requests.ts";
@@ -23,7 +23,7 @@ interface Approved {
   readonly real: string;
   readonly directory: boolean;
   readonly write: boolean;
-  /** For one time: what is opened takes it away. */
+  /** The grant is for once: opening the file uses it up. */
   readonly once: boolean;
 }
 
@@ -31,7 +31,7 @@ interface Approved {
 export class Questions {
   #tree: FileTree;
   #permissionRequests: PermissionRequests;
-  /** The answer to the question that was asked last. */
+  /** The reply to the last question. */
   #reply: Reply | undefined;
   #approved: Approved[] = [];
 
@@ -50,7 +50,7 @@ export class Questions {
     const administrator = bounds
       ? (await governed(bounds.judged, layout, bounds.policy)).administrator
       : undefined;
-    // Who was killed meanwhile waits for no answer.
+    // If the run was killed meanwhile, nobody needs the answer.
     const isOver = () => Deno.ppid !== context.pid;
     const ask = context.asks ? terminalAsk(installed, Deno.env.get, isOver) : undefined;
     return new Questions(tree, (replied) =>
@@ -71,7 +71,7 @@ export class Questions {
       }));
   }
 
-  /** Asks a person. The answer is null where nobody was asked. @throws BadMessage */
+  /** Asks a person. The answer is null if nobody was asked. @throws BadMessage */
   ask(fields: Fields): Json {
     this.#reply = undefined;
     try {
@@ -97,18 +97,18 @@ export class Questions {
     if (!path.startsWith("/") || path.split("/").some((name) => name === ".." || name === ".")) {
       throw new BadMessage("path is not absolute");
     }
-    // Nothing has such a name, and a grant of it would mean something else where it is written down.
+    // No file has such a name, and the receipt would store it as a different one.
     if (path.includes("\0") || !path.isWellFormed()) throw new BadMessage("path is no text");
     const real = realIn(this.#tree, path);
     const there = this.#tree.probe(real);
     const directory = there ? there.type === "directory" : fields.flag("directory");
     const decision = this.#permissionRequests.askFile({ kind, path, real, directory });
-    // While a person thinks, another process could make it lead elsewhere.
+    // During the question another process could have changed where the path leads.
     if (decision === "no" || realIn(this.#tree, path) !== real) return;
     this.#approved.push({ real, directory, write: kind === "write", once: decision === "once" });
   }
 
-  /** Whether a person granted what is to be opened. Once, where it was for once. */
+  /** Whether a person granted exactly this mount. A grant for once counts once. */
   permits({ host, write, only, names, makesDirectory }: Mount): boolean {
     const [name] = only ?? [];
     if (only && (name === undefined || only.length > 1)) return false;
@@ -124,7 +124,7 @@ export class Questions {
     return approved !== undefined;
   }
 
-  /** Waits until what is to stay is written. @throws AppError STORE_… */
+  /** Waits until lasting grants are saved. @throws AppError STORE_… */
   async settle(): Promise<void> {
     await this.#permissionRequests.settle();
   }

@@ -1,4 +1,4 @@
-/** A run's side of files that its broker opens: what is asked for as messages, answers as values and errors. */
+/** The run's side of files that its broker opens: sends calls as messages, and returns values or throws errors. */
 
 import { AppError, type ErrorCode, messageOf } from "../../base/errors.ts";
 import type { Mount } from "../types.ts";
@@ -10,7 +10,7 @@ import { Fields } from "./fields.ts";
 /** Sends a message and waits for its answer. */
 export type Request = (message: Readonly<Record<string, Json>>) => Packet;
 
-/** Files over messages. */
+/** File calls as messages. */
 export function fileCalls(request: Request): FileCalls {
   return {
     mount(mount) {
@@ -29,7 +29,7 @@ export function fileCalls(request: Request): FileCalls {
   };
 }
 
-/** Throws the error that an answer is. */
+/** Throws the error in an answer. */
 export function throwFailure(fields: Fields): void {
   const failure = fields.fieldsOrNone("failure");
   if (!failure) return;
@@ -54,7 +54,7 @@ function mountToJson({ names, ...mount }: Mount): Json {
   return { ...JSON.parse(JSON.stringify(mount)), names: [...names ?? []].flat() };
 }
 
-/** The other way round. @throws BadMessage */
+/** The reverse of {@linkcode mountToJson}. @throws BadMessage */
 export function mountOf(fields: Fields): Mount {
   const [only, through, pairs] = [
     fields.textsOrNone("only"),

@@ -1,6 +1,6 @@
 /**
- * Files that are renewed while a plugin runs, read outside of the wall: tokens, certificates and keys that the kubeconfig
- * names. A plugin may write where one of them lies; a link that it leaves there must not have another file read.
+ * Reads files outside of the wall that are renewed during a run: tokens, certificates and keys that the kubeconfig names. A
+ * plugin may write to their directory, but a link that it makes there must not lead to another file.
  */
 
 import { AppError } from "../../base/errors.ts";
@@ -14,12 +14,12 @@ export interface RenewedFile {
 }
 
 const O_NOCTTY = 0o400;
-/** A pipe that somebody put there is not waited for. */
+/** Does not wait for a pipe in the file's place. */
 const O_NONBLOCK = 0o4000;
-/** No token, certificate or bundle of them is larger. Bytes. */
+/** Size limit of tokens, certificates and bundles of them. Bytes. */
 const MAX_SIZE = 16 << 20;
 
-/** Looks at the way to a file. The file itself may not be there yet. */
+/** Records the way to a file, which may not exist yet. */
 export function renewedFile(path: string): RenewedFile {
   const links: Record<string, string> = {};
   walkPath(path, {
@@ -34,8 +34,8 @@ export function renewedFile(path: string): RenewedFile {
 }
 
 /**
- * Reads it as it is now. Links on the way are those of before: one may lead elsewhere below its own directory, as in
- * volumes of Kubernetes (`..data` leads to another directory at each rotation), and no new ones are followed.
+ * Reads the file as it is now, through the recorded links. A link may lead elsewhere below its own directory, as in
+ * Kubernetes' volumes (`..data` changes at each rotation). New links are not followed.
  *
  * @throws AppError CREDENTIALS_FAILED
  */
@@ -45,7 +45,7 @@ export function readRenewed({ path, links }: RenewedFile, system: Syscalls): str
     readLink(at) {
       const target = DENO_PATHS.readLink(at);
       const known = Object.hasOwn(links, at) ? links[at] : undefined;
-      // It is not followed then, and ends the way.
+      // An unknown link is not followed. The walk ends there.
       if (target === undefined || known === undefined) return undefined;
       return target === known || staysBelow(target) ? target : undefined;
     },

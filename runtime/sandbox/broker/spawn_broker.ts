@@ -1,20 +1,20 @@
 /**
  * Starts the broker before the process restricts itself: a shell that waits, and becomes krew-wasm when it is first needed.
- * It takes a millisecond to start, where krew-wasm takes fifty, and most runs need none.
+ * The shell starts in a millisecond, krew-wasm in fifty, and most runs need no broker.
  */
 
 import type { Syscalls } from "../kernel/kernel_calls.ts";
 import { Channel, type LaterCall, WAKE } from "./channel.ts";
 
 /**
- * How krew-wasm knows that it is to be a broker. Descriptors follow, or `-`: of its context, of the second channel, and of stdout
- * where that is a terminal.
+ * The first argument of a broker. Descriptors follow, or `-`: its context, the second channel, and stdout if that is a
+ * terminal.
  */
 export const BROKER_ARGUMENT = "--broker";
 
 /**
- * The same process all along: what it starts has stdin and the terminal, as if this process had started it. The channel is in
- * the place of stdout, which nobody there has need of.
+ * The shell becomes krew-wasm in the same process, so programs that the broker starts get stdin and the terminal as from
+ * this process. The channel takes the place of stdout, which they do not need.
  */
 const SHELL = "/bin/sh";
 const WAITING = 'read -r _ <&1 && exec "$0" "$@"';
@@ -25,26 +25,26 @@ const SOCK_SEQPACKET = 5;
 const SOCK_CLOEXEC = 0o2000000;
 const F_DUPFD = 0;
 const F_DUPFD_CLOEXEC = 1030;
-/** Shells keep lower ones for themselves. */
+/** Shells use lower descriptors themselves. */
 const LOWEST = 16;
 
-/** A broker that was started. */
+/** A started broker. */
 export interface Started {
-  /** For what is waited for. */
+  /** For calls that block. */
   readonly asked: Channel;
-  /** For what goes on beside other things, where that was wanted. */
+  /** For calls that run beside others, if requested. */
   readonly later: Channel | undefined;
-  /** Has it come to life. Once. */
+  /** Turns the shell into krew-wasm. Call it once. */
   wake(): void;
   isAwake(): boolean;
 }
 
 /**
- * Starts it.
+ * Starts the broker.
  *
- * @param context what it is told, which nobody can change any more
- * @param both with a second channel
- * @returns undefined where no process can be started
+ * @param context what the broker learns, sealed against changes
+ * @param both whether to open a second channel
+ * @returns undefined if no process can be started
  */
 export function startBroker(system: Syscalls, context: string, both: boolean): Started | undefined {
   const spawn = loadSpawn();
@@ -60,11 +60,11 @@ export function startBroker(system: Syscalls, context: string, both: boolean): S
     later && inherited(later[1]),
     Deno.stdout.isTerminal() ? inherited(CHANNEL) : undefined,
   ];
-  // For the moment in which it is started: nobody writes to stdout.
+  // stdout is replaced only for the moment of the start. Nothing writes to it then.
   system.call(dup3, asked[1], CHANNEL, 0);
   const self = Deno.execPath();
   const words = [BROKER_ARGUMENT, ...theirs.map((fd) => String(fd ?? "-"))];
-  // Without a shell it starts at once.
+  // Without a shell, krew-wasm starts at once.
   const started = spawn(SHELL, "-c", WAITING, self, ...words) || spawn(self, ...words);
   if (stdout < 0) system.close(CHANNEL);
   else system.call(dup3, stdout, CHANNEL, 0);
@@ -83,14 +83,14 @@ export function startBroker(system: Syscalls, context: string, both: boolean): S
   };
 }
 
-/** The two ends of a channel. */
+/** Makes the two ends of a channel. */
 function socketPair(system: Syscalls): readonly [number, number] | undefined {
   const { address, view, numbers } = system;
   const made = system.call(numbers.socketpair, AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, address) === 0n;
   return made ? [view.getInt32(0, true), view.getInt32(4, true)] : undefined;
 }
 
-/** What starts a program, with the environment that this process was given, byte for byte. */
+/** Returns a function that starts a program, with exactly the environment of this process. */
 function loadSpawn(): (program: string, ...args: string[]) => boolean {
   const { symbols } = Deno.dlopen(
     "libc.so.6",
@@ -111,7 +111,7 @@ function loadSpawn(): (program: string, ...args: string[]) => boolean {
   };
 }
 
-/** System calls on another thread. */
+/** Makes system calls on another thread. */
 export function loadLater(): LaterCall {
   const { symbols } = Deno.dlopen("libc.so.6", {
     syscall: { parameters: ["i64", "i64", "i64", "i64"], result: "i64", nonblocking: true },

@@ -1,59 +1,59 @@
-/** What a run keeps of the file system and the network when the kernel restricts it (restrict.ts), from what it is for. */
+/** Decides which files and network rights a run keeps when the kernel restricts it (restrict.ts). */
 
 import { isAddress, type Place } from "../../kube/config/places.ts";
 import type { Mount } from "../types.ts";
 import type { Access } from "./landlock.ts";
 import type { KeptPath, Restriction } from "./restrict.ts";
 
-/** The facts of a run. */
+/** What is known about a run. */
 export interface RunFacts {
-  /** Files and directories of krew-wasm's own that are read: its program, the plugin's compiled form. */
+  /** Files and directories of krew-wasm to read: its program, the plugin's compiled form. */
   readonly read: readonly string[];
-  /** Directories that are changed: the plugin's own. */
+  /** Directories to change: the plugin's own. */
   readonly write: readonly string[];
-  /** The record of what was denied. */
+  /** The directory of the record. */
   readonly log: string;
-  /** Directories from which one that is of this run goes at its end. */
+  /** Directories in which a private directory of this run is removed at the end. */
   readonly remove: readonly string[];
-  /** What the plugin sees; empty where it names no files. */
+  /** The directories that the plugin sees; empty if it names no files. */
   readonly mounts: readonly Mount[];
-  /** Open directories of the mounts, in their order. */
+  /** Open directories of the mounts, in order. */
   readonly descriptors: readonly number[] | undefined;
-  /** What a plugin must not see: whether a file has a further name there is looked up. */
+  /** Directories that a plugin must not see. krew-wasm lists them to find other names of a file. */
   readonly listed: readonly string[];
-  /** Files that show as something else: nothing reads them. */
+  /** Files that show other content. Nothing reads them. */
   readonly overlaid: readonly string[];
-  /** undefined: the run has no network. */
+  /** undefined if the run has no network. */
   readonly network: NetworkFacts | undefined;
 }
 
-/** The facts of a run with a network. */
+/** What is known about a run with a network. */
 export interface NetworkFacts {
   readonly places: readonly Place[];
-  /** Ports on this machine that it connects to itself by. */
+  /** Ports on this machine for connections of this process to itself. */
   readonly ownPorts: readonly number[];
-  /** Files that are renewed, and directories in which they are. */
+  /** Files that are renewed, and their directories. */
   readonly renewed: readonly string[];
-  /** The user's environment, for other certificates than the system's. */
+  /** The user's environment, which may name other certificates than the system's. */
   readonly env: Readonly<Record<string, string>>;
-  /** /etc/nsswitch.conf; undefined where there is none. */
+  /** The text of /etc/nsswitch.conf; undefined if there is none. */
   readonly services: string | undefined;
 }
 
-/** What the engine may read at any time: the time zone, random numbers. */
+/** Files that the engine may read at any time: the time zone, random numbers. */
 const ENGINE = ["/etc/localtime", "/usr/share/zoneinfo", "/dev/urandom", "/dev/null"];
 
-/** What the C library reads to find the address of a name (nsswitch.conf(5), resolv.conf(5), gai.conf(5)). */
+/** Files that the C library reads to resolve a name (nsswitch.conf(5), resolv.conf(5), gai.conf(5)). */
 const NAMES = [
   ...["/etc/nsswitch.conf", "/etc/resolv.conf", "/etc/hosts", "/etc/host.conf", "/etc/gai.conf"],
   "/etc/mdns.allow",
-  // Where what /etc/resolv.conf leads to is replaced as networks come and go.
+  // The targets of /etc/resolv.conf, which change with the network.
   ...["/run/systemd/resolve", "/run/NetworkManager", "/run/resolvconf", "/run/connman"],
-  // Libraries that services are in.
+  // Libraries of name services.
   ...["/etc/ld.so.cache", "/lib", "/lib64", "/usr/lib", "/usr/lib64"],
 ];
 
-/** Where distributions keep the certificates of authorities. No private keys are there. */
+/** Where distributions keep the certificates of authorities, without private keys. */
 const CERTIFICATES = [
   ...["/etc/ssl/certs", "/etc/ssl/cert.pem", "/etc/ssl/ca-bundle.pem", "/etc/ssl/certs/ca-certificates.crt"],
   ...["/etc/ssl/certs/ca-bundle.crt", "/etc/pki/tls/certs", "/etc/pki/tls/cert.pem"],
@@ -62,12 +62,12 @@ const CERTIFICATES = [
   ...["/usr/share/pki", "/usr/local/etc/openssl/cert.pem", "/opt/etc/ssl/certs"],
 ];
 
-/** Services of /etc/nsswitch.conf that find a host's name without a socket of the file system, or need not be asked. */
+/** Services of /etc/nsswitch.conf that need no socket in the file system to resolve a name, or that are not needed. */
 const WITHOUT_SOCKETS = /^(?:files|dns|myhostname|mymachines|resolve)$/;
 
 /**
- * Whether a name may be found over a socket of the file system only: by multicast DNS, whose service answers over one, or by
- * a directory of the organization's.
+ * Whether a name may be resolvable only over a socket in the file system: by multicast DNS, or by an organization's
+ * directory service.
  */
 export function asksOverSockets(services: string | undefined, hostnames: readonly string[]): boolean {
   const [, line = "files dns"] = /^[ \t]*hosts:([^\n#]*)/m.exec(services ?? "") ?? [];
@@ -81,7 +81,7 @@ export function asksOverSockets(services: string | undefined, hostnames: readonl
   );
 }
 
-/** What the kernel leaves to the run. */
+/** The restriction for a run. */
 export function restrictionOf(facts: RunFacts): Restriction {
   const kept = (access: Access, paths: readonly string[]) =>
     paths.map((path): KeptPath => ({ path, access }));
@@ -113,12 +113,12 @@ export function restrictionOf(facts: RunFacts): Restriction {
   };
 }
 
-/** Whether files of a mount are made where the process may not make any: the kernel would let it make others beside them. */
+/** Whether the broker must create a mount's files, because the kernel would allow others in the same directory too. */
 export function isMadeOutside({ only, write }: Mount): boolean {
   return only !== undefined && write;
 }
 
-/** A mount by its open directory, as a name could lead elsewhere by now. */
+/** The paths of a mount, by its open directory: its name could lead elsewhere by now. */
 function pathsOfMount(
   { host, write, only, names }: Mount,
   from: number | undefined,

@@ -1,6 +1,6 @@
 /**
- * System calls of Linux by which a process restricts itself, through one symbol of the C library. It is loaded before the
- * permission `ffi` is given up; what is called later needs none.
+ * The Linux system calls by which a process restricts itself, through one symbol of the C library. Load it before the
+ * process gives up `ffi`; later calls need no permission.
  */
 
 interface Numbers {
@@ -77,7 +77,7 @@ const NUMBERS: Readonly<Record<typeof Deno.build.arch, Numbers>> = {
   },
 };
 
-/** The same numbers everywhere. */
+/** These numbers are the same on all architectures. */
 const EVERYWHERE = {
   openat2: 437,
   landlockCreateRuleset: 444,
@@ -90,28 +90,28 @@ const SEEK_SET = 0;
 // <sys/mman.h>, <fcntl.h>
 const MFD_CLOEXEC = 1;
 const MFD_ALLOW_SEALING = 2;
-/** From Linux 6.3 on; some systems make no others (vm.memfd_noexec). */
+/** Since Linux 6.3; some systems accept only such files (vm.memfd_noexec). */
 const MFD_NOEXEC_SEAL = 8;
 const F_ADD_SEALS = 1033;
-/** No more seals, nothing shorter, longer or other. */
+/** Forbids more seals, shrinking, growing and writing. */
 const SEALS = 1 | 2 | 4 | 8;
-/** `krew-wasm`, as /proc shows it. */
+/** The file's name in /proc. */
 const NAME = new TextEncoder().encode("krew-wasm\0");
 const O_CLOEXEC = 0o2000000;
 /** <linux/openat2.h> */
 const RESOLVE_NO_SYMLINKS = 4n;
-/** A path alone, which leads to a rule's file or directory. */
+/** Opens a path for use in a rule, without access. */
 export const O_PATH = 0o10000000;
-/** Not what a link leads to. */
+/** Does not follow a link. */
 export const O_NOFOLLOW = Deno.build.arch === "aarch64" ? 0o100000 : 0o400000;
-/** Bytes of {@linkcode Syscalls.scratch}. */
+/** Size of {@linkcode Syscalls.scratch} in bytes. */
 const SCRATCH = 16384;
-/** Where a path is put, and the structure of openat2. */
+/** Offset of a path and of openat2's structure. */
 const PATH_AT = 8192;
 const PATH_MAX = 4096;
 const HOW_AT = PATH_AT + PATH_MAX + 8;
 
-/** An argument. */
+/** An argument of a call. */
 type Word = number | bigint;
 
 type Syscall = (
@@ -126,10 +126,10 @@ type Syscall = (
 
 const encoder = new TextEncoder();
 
-/** The calls. They answer as the C library does: a negative number is a failure. */
+/** Makes system calls. Returns what the C library returns: a negative number means failure. */
 export class Syscalls {
   readonly numbers: Numbers & typeof EVERYWHERE;
-  /** Memory that stays where it is; the first half is the caller's. */
+  /** Memory with a fixed address. The first half is for the caller. */
   readonly scratch = new Uint8Array(SCRATCH);
   readonly view = new DataView(this.scratch.buffer);
   /** Its address. */
@@ -142,7 +142,7 @@ export class Syscalls {
     this.address = BigInt(Deno.UnsafePointer.value(Deno.UnsafePointer.of(this.scratch)));
   }
 
-  /** undefined elsewhere than on Linux, with another C library, and without the permission `ffi`. */
+  /** undefined on other systems, with another C library, or without the permission `ffi`. */
   static load(): Syscalls | undefined {
     if (Deno.build.os !== "linux" || !(Deno.build.arch in NUMBERS)) return undefined;
     try {
@@ -155,7 +155,7 @@ export class Syscalls {
     }
   }
 
-  /** Any call, of up to six arguments. */
+  /** Makes any call with up to six arguments. */
   call(
     number: number,
     a: Word = 0n,
@@ -168,24 +168,24 @@ export class Syscalls {
     return this.#syscall(BigInt(number), BigInt(a), BigInt(b), BigInt(c), BigInt(d), BigInt(e), BigInt(f));
   }
 
-  /** Puts bytes where an argument can lead to, and returns their address; the next ones take their place. */
+  /** Copies bytes to memory and returns their address. The next call overwrites them. */
   put(bytes: Uint8Array): bigint {
     this.scratch.set(bytes);
     return this.address;
   }
 
   /**
-   * Opens a path, links followed; a negative number where that can't be.
+   * Opens a path and follows links. Returns a negative number on failure.
    *
-   * @param from an open directory that a relative path begins in
+   * @param from the open directory where a relative path begins
    */
   open(path: string, flags: number, from = AT_FDCWD): number {
     const at = this.#putPath(path);
-    // Not openat2: sandboxes that refuse it are where this wall is needed as much.
+    // Not openat2: containers that refuse it need this wall just as much.
     return at === undefined ? -1 : Number(this.call(this.numbers.openat, from, at, flags | O_CLOEXEC, 0));
   }
 
-  /** Opens a path that has to be free of links; a negative number where it is not, or can't be opened. */
+  /** Opens a path without links. Returns a negative number if there is a link, or on failure. */
   openPlain(path: string, flags: number): number {
     const at = this.#putPath(path);
     if (at === undefined) return -1;
@@ -196,7 +196,7 @@ export class Syscalls {
     return fd >= 0 ? fd : this.#openAndCompare(path, flags);
   }
 
-  /** The same where a sandbox refuses openat2: what was opened has to have just this path. */
+  /** The same without openat2: the opened file must have exactly this path. */
   #openAndCompare(path: string, flags: number): number {
     const fd = this.open(path, flags);
     if (fd < 0) return fd;
@@ -207,7 +207,7 @@ export class Syscalls {
     return -1;
   }
 
-  /** The address of a path in memory; undefined for none. */
+  /** Copies a path to memory and returns its address; undefined if it does not fit. */
   #putPath(path: string): bigint | undefined {
     const { read, written } = encoder.encodeInto(path, this.scratch.subarray(PATH_AT, PATH_AT + PATH_MAX));
     if (read < path.length || path.includes("\0")) return undefined;
@@ -219,10 +219,7 @@ export class Syscalls {
     this.call(this.numbers.close, fd);
   }
 
-  /**
-   * A file in memory that has no name, with this content, which nobody can change any more; undefined where there is none to
-   * be had.
-   */
+  /** Makes an unnamed file in memory with this content, sealed against changes; undefined on failure. */
   temporaryFile(content: Uint8Array): number | undefined {
     this.scratch.set(NAME);
     const make = (flags: number) => Number(this.call(this.numbers.memfdCreate, this.address, flags));
@@ -242,7 +239,7 @@ export class Syscalls {
     return fd;
   }
 
-  /** All of an open file. @throws RangeError where it is larger than so many bytes */
+  /** Reads a whole open file. @throws RangeError if it is larger than `most` bytes */
   readAll(fd: number, most: number): Uint8Array {
     const chunks: Uint8Array<ArrayBuffer>[] = [];
     for (let at = 0;;) {
@@ -261,7 +258,7 @@ export class Syscalls {
     return all;
   }
 
-  /** Names in an open directory; undefined where that can't be told. */
+  /** The names in an open directory; undefined if it cannot be read. */
   names(directory: number): string[] | undefined {
     const names: string[] = [];
     const { scratch, view, address } = this;

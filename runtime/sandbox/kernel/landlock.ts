@@ -1,11 +1,11 @@
 /**
- * Landlock's data: what a ruleset handles at each version of the kernel's interface, which rights a rule gives, and the
- * structures that the system calls take. Pure. What is handled and not allowed by a rule is refused.
+ * Landlock's data: the rights that each version of the kernel's interface handles, the rights of a rule, and the structures
+ * of the system calls. Pure. Landlock refuses a handled right that no rule allows.
  *
  * Follows Linux, Documentation/userspace-api/landlock.rst and include/uapi/linux/landlock.h.
  */
 
-/** LANDLOCK_ACCESS_FS_…, with the version that brought each. */
+/** LANDLOCK_ACCESS_FS_…, with the first version that has it. */
 const FILE_RIGHTS = {
   execute: { bit: 0n, abi: 1 },
   writeFile: { bit: 1n, abi: 1 },
@@ -31,7 +31,7 @@ const FILE_RIGHTS = {
 /** A right to files. */
 export type FileRight = keyof typeof FILE_RIGHTS;
 
-/** Those that mean something on a file; all others are of directories, and the kernel refuses them elsewhere. */
+/** The rights that apply to files. The others apply to directories, and the kernel refuses them on a file. */
 const OF_FILES: ReadonlySet<FileRight> = new Set<FileRight>([
   "execute",
   "writeFile",
@@ -41,7 +41,7 @@ const OF_FILES: ReadonlySet<FileRight> = new Set<FileRight>([
   "connectSocket",
 ]);
 
-/** LANDLOCK_ACCESS_NET_…, with the version that brought each. */
+/** LANDLOCK_ACCESS_NET_…, with the first version that has it. */
 const NETWORK_RIGHTS = {
   bindTcp: { bit: 0n, abi: 4 },
   connectTcp: { bit: 1n, abi: 4 },
@@ -55,7 +55,7 @@ export type NetworkRight = keyof typeof NETWORK_RIGHTS;
 /** LANDLOCK_SCOPE_ABSTRACT_UNIX_SOCKET, LANDLOCK_SCOPE_SIGNAL. */
 const SCOPES = { abstractSockets: 1n, signals: 2n } as const;
 
-/** The oldest version that is used: before it no file could be renamed into another directory. */
+/** The oldest supported version: before it, no file could be moved to another directory. */
 export const OLDEST_ABI = 2;
 /** The oldest version that restricts all that the wall promises: files, programs, truncation and TCP ports. */
 export const FULL_ABI = 4;
@@ -69,25 +69,25 @@ export const ASK_ERRATA = 2;
 /** LANDLOCK_RULE_PATH_BENEATH, LANDLOCK_RULE_NET_PORT */
 export const RULE_PATH = 1;
 export const RULE_PORT = 2;
-/** Erratum 2, mended: threads of one process may signal each other, whatever restricts each. */
+/** Erratum 2, fixed: threads of one process may signal each other, even with different restrictions. */
 const SIGNALS_MENDED = 1 << 1;
 
-/** What may be done with files at and below a path. */
+/** What a process may do with files at and below a path. */
 export type Access = "read" | "write" | "log" | "remove" | "list" | "refer";
 
 const RIGHTS: Readonly<Record<Access, readonly FileRight[]>> = {
   read: ["readFile", "readDirectory"],
-  /** What WASI has: no devices, pipes or sockets are made, and nothing is executed. */
+  /** The operations of WASI: no devices, pipes or sockets, and no programs. */
   write: [
     ...["readFile", "readDirectory", "writeFile", "truncate", "refer"] as const,
     ...["removeDirectory", "removeFile", "makeDirectory", "makeFile", "makeLink"] as const,
   ],
-  /** Files that are appended to, and put aside by renaming. */
+  /** Appending to files, and renaming them for rotation. */
   log: ["readFile", "readDirectory", "writeFile", "makeFile", "removeFile"],
-  /** Empty directories are removed, and nothing else. */
+  /** Removing empty directories. */
   remove: ["removeDirectory"],
   refer: ["refer"],
-  /** The names of files, and nothing of what is in them. */
+  /** Listing files without reading them. */
   list: ["readDirectory"],
 };
 
@@ -99,30 +99,30 @@ function mask<Name extends string>(
   return names.reduce((bits, name) => table[name].abi <= abi ? bits | 1n << table[name].bit : bits, 0n);
 }
 
-/** The rights of a rule, as a mask. 0 where the version knows none of them for what is there. */
+/** The rights of a rule as a mask; 0 if the version has none for this kind of file. */
 export function rightsOf(access: Access, isDirectory: boolean, abi: number): bigint {
   return mask(FILE_RIGHTS, RIGHTS[access].filter((name) => isDirectory || OF_FILES.has(name)), abi);
 }
 
-/** The right to ports, as a mask. 0 where the version knows none. */
+/** The right to ports as a mask; 0 if the version has none. */
 export function portRight(right: NetworkRight, abi: number): bigint {
   return mask(NETWORK_RIGHTS, [right], abi);
 }
 
-/** What is handled beside files, of which all rights are. */
+/** What a ruleset handles besides files. It handles all rights to files. */
 export interface Handled {
-  /** Sockets by their paths; they stay as they are where a service that finds names is asked over one. */
+  /** Sockets by their paths. Not handled if a name service needs one. */
   readonly sockets: boolean;
-  /** The kernel's mended faults, as it tells them; 0 where it tells none. */
+  /** The bit mask of fixed kernel bugs; 0 if the kernel reports none. */
   readonly errata: number;
 }
 
-/** A `struct landlock_ruleset_attr` that handles all that the version can. */
+/** A `struct landlock_ruleset_attr` that handles everything that the version can. */
 export function rulesetAttribute(abi: number, { sockets, errata }: Handled): Uint8Array<ArrayBuffer> {
   const files = (Object.keys(FILE_RIGHTS) as FileRight[]).filter((name) =>
     sockets || name !== "connectSocket"
   );
-  // Where that fault is not mended, the engine's own threads could not signal each other.
+  // Without the fix, the engine's own threads could not signal each other.
   const signals = (errata & SIGNALS_MENDED) === 0 ? 0n : SCOPES.signals;
   const fields = [
     mask(FILE_RIGHTS, files, abi),
@@ -132,13 +132,16 @@ export function rulesetAttribute(abi: number, { sockets, errata }: Handled): Uin
   return new Uint8Array(BigUint64Array.from(fields).buffer);
 }
 
-/** The same for TCP's ports alone. Moving between directories is refused by any ruleset that does not allow it, so it is handled. */
+/**
+ * The same for TCP ports alone. Every ruleset refuses moves between directories unless a rule allows them, so it handles
+ * those.
+ */
 export function portRulesetAttribute(abi: number): Uint8Array<ArrayBuffer> {
   const fields = [mask(FILE_RIGHTS, ["refer"], abi), mask(NETWORK_RIGHTS, ["connectTcp"], abi)];
   return new Uint8Array(BigUint64Array.from(fields).buffer);
 }
 
-/** A `struct landlock_path_beneath_attr`, which is packed. */
+/** A `struct landlock_path_beneath_attr` (packed). */
 export function pathRule(rights: bigint, fd: number): Uint8Array<ArrayBuffer> {
   const rule = new Uint8Array(12);
   const view = new DataView(rule.buffer);

@@ -1,4 +1,4 @@
-/** Whether a run has to have the kernel's wall, and what is told where there is none. */
+/** Checks whether a run requires the kernel's wall, and refuses the run if the wall is missing. */
 
 import { AppError } from "../../base/errors.ts";
 import { printable } from "../../base/text.ts";
@@ -7,9 +7,9 @@ import type { Standing } from "./restrict.ts";
 const VARIABLE = "KREW_WASM_REQUIRE_WALLS";
 
 /**
- * The variable that asks for the kernel's wall, where it does. The administrator's file may ask, too.
+ * The variable that requires the kernel's wall, if it is set. The administrator's policy may require it too.
  *
- * @throws AppError USAGE for a wall that there is not
+ * @throws AppError USAGE for an unknown wall
  */
 export function wallsRequiredBy(env: (name: string) => string | undefined): string | undefined {
   const value = env(VARIABLE) ?? "";
@@ -17,7 +17,7 @@ export function wallsRequiredBy(env: (name: string) => string | undefined): stri
   throw new AppError("USAGE", `${VARIABLE} is "${printable(value, 100)}", and must be "kernel"`);
 }
 
-/** Refuses a run whose wall does not stand in full. @throws AppError WALL_MISSING */
+/** Refuses a run without the full wall. @throws AppError WALL_MISSING */
 export async function checkStanding(requiredBy: string | undefined, standing: Standing): Promise<void> {
   if (requiredBy === undefined || standing === "full") return;
   const { kernelSupport } = await import("./support.ts");

@@ -1,6 +1,6 @@
 /**
- * The third wall: the process restricts itself, for the rest of its life, by the kernel's own means (Landlock, seccomp).
- * What is refused is refused whatever code of the process asks, on whichever of its threads.
+ * The third wall: the process restricts itself with the kernel's own mechanisms (Landlock, seccomp), for the rest of its
+ * life. The restriction applies to all code of the process, on all its threads.
  */
 
 import {
@@ -25,55 +25,55 @@ import { seccompFilter } from "./seccomp.ts";
 import { O_NOFOLLOW, O_PATH, type Syscalls } from "./kernel_calls.ts";
 import { OtherThreads } from "./threads.ts";
 
-/** A path with all below it, and what may be done there. What is not there is passed over. */
+/** A path with everything below it, and the allowed access. A missing path is skipped. */
 export interface KeptPath {
-  /** Absolute, links followed; with `from` a name in that directory, no link in its place followed, or `.` for itself. */
+  /** Absolute, links are followed. With `from`: a name in that directory, not a link, or `.` for the directory itself. */
   readonly path: string;
   readonly access: Access;
   /** An open directory. */
   readonly from?: number | undefined;
 }
 
-/** What stays possible. */
+/** What the process may still do. */
 export interface Restriction {
   readonly paths: readonly KeptPath[];
-  /** Ports that TCP connects to. */
+  /** TCP ports to connect to. */
   readonly ports: readonly number[];
-  /** Names are looked up: the C library asks servers over UDP and, for long answers, TCP. */
+  /** Resolve names: the C library asks servers over UDP and, for long answers, TCP. */
   readonly names: boolean;
-  /** Sockets of the file system, where a service that finds names is asked over one. */
+  /** Use sockets in the file system, for a name service that needs one. */
   readonly unix: boolean;
 }
 
 /**
- * How much of it holds: `full`; `partial` where this kernel can't restrict all of it (docs/security.md), or refused to;
- * `none`, and nothing has changed.
+ * How much of the restriction stands: `full`; `partial` if this kernel cannot restrict everything (docs/security.md), or
+ * refused a part; `none` if nothing changed.
  */
 export type Standing = "full" | "partial" | "none";
 
-/** Port of name servers. */
+/** The port of name servers. */
 const DOMAIN = 53;
 
 // <sys/prctl.h>, include/uapi/linux/seccomp.h
 export const PR_SET_NO_NEW_PRIVS = 38;
 const SECCOMP_SET_MODE_FILTER = 1;
 const SECCOMP_FILTER_FLAG_TSYNC = 1;
-/** Without the brakes for untrusted code that older kernels put on with a filter: JavaScript engines have their own. */
+/** Without the mitigations that older kernels add for untrusted code with a filter: JavaScript engines have their own. */
 const SECCOMP_FILTER_FLAG_SPEC_ALLOW = 4;
 
-/** The version of Landlock's interface; 0 where there is none, or it is switched off or refused. */
+/** The version of Landlock's interface; 0 if it is missing, switched off or refused. */
 export function landlockVersion(system: Syscalls): number {
   return Math.max(0, Number(system.call(system.numbers.landlockCreateRuleset, 0, 0, ASK_VERSION)));
 }
 
-/** A process that restricted itself. */
+/** The result of a restriction. */
 export interface Restricted {
   readonly standing: Standing;
-  /** Leaves TCP no ports but these, of those that were left to it; for names, where they are looked up, that of servers too. */
+  /** Reduces the TCP ports to these, and to the name servers' port if names are resolved. */
   narrow(ports: readonly number[]): void;
 }
 
-/** Restricts the process. Not to be undone. Takes the permission `ffi`; what it returns does not. */
+/** Restricts the process irrevocably. Needs the permission `ffi`; the result does not. */
 export function restrictProcess(system: Syscalls, restriction: Restriction): Restricted {
   const none: Restricted = { standing: "none", narrow() {} };
   const abi = landlockVersion(system);
@@ -99,8 +99,8 @@ export function restrictProcess(system: Syscalls, restriction: Restriction): Res
 }
 
 /**
- * Restricts all threads by a ruleset. What is returned waits for the others, and tells whether it holds for them, too; undefined
- * where it could not be done at all.
+ * Restricts all threads by a ruleset. The result waits for the other threads, and says whether the ruleset applies to them
+ * too; undefined if nothing could be restricted.
  */
 function enforce(
   system: Syscalls,
@@ -114,7 +114,7 @@ function enforce(
   return restrict(0) ? others : undefined;
 }
 
-/** The descriptor of a ruleset. */
+/** Makes a ruleset and returns its descriptor. */
 function makeRuleset(
   system: Syscalls,
   { paths, ports, names, unix }: Restriction,
@@ -130,14 +130,14 @@ function makeRuleset(
   for (const port of new Set(names ? [...ports, DOMAIN] : ports)) addPort("connectTcp", port);
   if (names) {
     addPort("sendUdp", DOMAIN);
-    // The C library connects to what it has found, with no port, to learn which address it would be reached from.
+    // To learn its own address, the C library connects to the resolved one, without a port.
     addPort("sendUdp", 0);
     addPort("bindUdp", 0);
   }
   return ruleset;
 }
 
-/** The descriptor of a ruleset that is about ports alone. */
+/** Makes a ruleset for ports alone and returns its descriptor. */
 function makePortRuleset(system: Syscalls, ports: readonly number[], abi: number): number | undefined {
   const attribute = portRulesetAttribute(abi);
   const { landlockCreateRuleset } = system.numbers;
@@ -156,7 +156,7 @@ function addPath(system: Syscalls, ruleset: number, { path, access, from }: Kept
     const rule = system.put(pathRule(rights, fd));
     return rights === 0n || system.call(system.numbers.landlockAddRule, ruleset, RULE_PATH, rule, 0) === 0n;
   };
-  if (!add(true)) add(false); // the kernel refuses a file what only directories have
+  if (!add(true)) add(false); // on a file, the kernel refuses the rights of directories
   system.close(fd);
 }
 
@@ -175,7 +175,7 @@ function addPortRule(
 function filterCalls(system: Syscalls, { ports, names, unix }: Restriction): boolean {
   const filter = seccompFilter(Deno.build.arch, Deno.pid, { tcp: ports.length > 0, names, unix });
   const { scratch, view, address } = system;
-  // struct sock_fprog, and behind it the program
+  // struct sock_fprog, followed by the program
   view.setBigUint64(0, BigInt(filter.length / 8), true);
   view.setBigUint64(8, address + 16n, true);
   scratch.set(filter, 16);

@@ -1,4 +1,4 @@
-/** The third wall of a run: what it is for, gathered, and the process restricted to it. */
+/** The third wall of a run: collects what the run needs, and restricts the process to that. */
 
 import type { ConnectionFlags } from "../../kube/config/kubectl_flags.ts";
 import type { Preloaded } from "../../kube/config/preload.ts";
@@ -8,36 +8,36 @@ import { OLDEST_ABI } from "./landlock.ts";
 import { landlockVersion, restrictProcess, type Standing } from "./restrict.ts";
 import { Syscalls } from "./kernel_calls.ts";
 
-/** What a run with a network knows of its cluster before it is asked for. */
+/** What a run with a network knows about its cluster before the first request. */
 export interface ClusterFacts {
   readonly preloaded: Pick<Preloaded, "kubeconfigs">;
   readonly flags: ConnectionFlags;
   /** The user's environment. */
   readonly env: Readonly<Record<string, string>>;
-  /** Files that are renewed, and directories in which they are. */
+  /** Files that are renewed, and their directories. */
   readonly renewed: readonly string[];
 }
 
 let kernel: Syscalls | undefined | null;
 
-/** The kernel, where it can restrict a process, and the process can be restricted. The same one ever after. */
+/** The kernel's calls, if this process can be restricted. Always returns the same object. */
 export function kernelWall(): Syscalls | undefined {
   if (kernel === undefined) {
-    // From source, the engine reads modules whenever they are needed, from wherever they are.
+    // From source, the engine reads modules when they are needed, from any place.
     const system = Deno.build.standalone ? Syscalls.load() : undefined;
     kernel = system && landlockVersion(system) >= OLDEST_ABI ? system : null;
   }
   return kernel ?? undefined;
 }
 
-/** A run that was restricted. */
+/** A restricted run. */
 export interface RestrictedRun {
   readonly standing: Standing;
-  /** Leaves it one server to connect to, by its port. */
+  /** Reduces the servers to one, by its port. */
   narrowTo(port: number): void;
 }
 
-/** Restricts the process to what a run needs. Not to be undone. */
+/** Restricts the process to what a run needs, irrevocably. */
 export async function restrictRun(
   system: Syscalls,
   facts: Omit<RunFacts, "network">,

@@ -1,13 +1,12 @@
 /**
- * The system calls that a process gives up, as a filter of the kernel's (seccomp): what Landlock has no rights for. Programs
- * and processes are not started, other processes not touched, files not changed but through what is open, and sockets are
- * those that lead to the cluster. Pure.
+ * The filter of system calls (seccomp), for what Landlock cannot restrict. The process can start no programs or processes,
+ * touch no other process, change files only through open descriptors, and make only sockets that lead to the cluster. Pure.
  *
- * Follows Linux, Documentation/userspace-api/seccomp_filter.rst and include/uapi/linux/{filter,seccomp}.h; numbers of
+ * Follows Linux, Documentation/userspace-api/seccomp_filter.rst and include/uapi/linux/{filter,seccomp}.h; numbers from
  * arch/x86/entry/syscalls/syscall_64.tbl and include/uapi/asm-generic/unistd.h.
  */
 
-/** An architecture's numbers. A call that it has not is left out. */
+/** The numbers of an architecture. A missing call is undefined. */
 interface Architecture {
   /** AUDIT_ARCH_… of include/uapi/linux/audit.h. */
   readonly audit: number;
@@ -25,16 +24,16 @@ interface Architecture {
   readonly tgkill: number;
 }
 
-/** The same number everywhere. */
+/** Calls with the same number on all architectures. */
 const DENIED_EVERYWHERE: readonly number[] = [
   ...[424, 434, 438, 440, 448], // pidfd_send_signal, pidfd_open, pidfd_getfd, process_madvise, process_mrelease
-  ...[425, 426, 427], // io_uring_setup, io_uring_enter, io_uring_register: calls that no filter sees
+  ...[425, 426, 427], // io_uring_setup, io_uring_enter, io_uring_register: no filter sees their operations
   ...[428, 429, 430, 431, 432, 433], // open_tree, move_mount, fsopen, fsconfig, fsmount, fspick
   ...[442, 443, 467], // mount_setattr, quotactl_fd, open_tree_attr
   ...[452, 463, 466, 469], // fchmodat2, setxattrat, removexattrat, file_setattr
 ];
 const CLONE3 = 435;
-/** The last call of Linux 6.18, file_setattr: what is newer is not known here, and answered as by an older kernel. */
+/** The last call of Linux 6.18, file_setattr. Newer calls fail as on an older kernel. */
 const NEWEST = 469;
 
 const ARCHITECTURES: Readonly<Record<typeof Deno.build.arch, Architecture>> = {
@@ -104,16 +103,16 @@ const ARCHITECTURES: Readonly<Record<typeof Deno.build.arch, Architecture>> = {
   },
 };
 
-/** CLONE_THREAD: what is made is a thread, not a process. */
+/** CLONE_THREAD makes a thread, not a process. */
 const CLONE_THREAD = 0x10000;
 /**
- * TIOCSTI and TIOCLINUX type into the terminal, TIOCCONS takes the console over, TIOCSETD loads modules; FIOSETOWN and
- * SIOCSPGRP have the kernel signal other processes. The kernel looks at 32 bits.
+ * TIOCSTI and TIOCLINUX type into the terminal, TIOCCONS takes over the console, TIOCSETD loads modules. FIOSETOWN and
+ * SIOCSPGRP make the kernel signal other processes. The kernel looks at 32 bits.
  */
 const DENIED_IOCTLS = [0x5412, 0x541c, 0x541d, 0x5423, 0x8901, 0x8902];
-/** F_SETOWN, F_SETSIG, F_SETOWN_EX: the kernel signals other processes. */
+/** F_SETOWN, F_SETSIG, F_SETOWN_EX: make the kernel signal other processes. */
 const DENIED_FCNTLS = [8, 10, 15];
-/** MSG_FASTOPEN connects past what connect(2) is held to. */
+/** MSG_FASTOPEN connects without connect(2), whose ports are restricted. */
 const MSG_FASTOPEN = 0x20000000;
 
 const AF_UNIX = 1;
@@ -131,12 +130,12 @@ const EPERM = 1;
 const EACCES = 13;
 const ENOSYS = 38;
 
-/** Which sockets can be made. */
+/** The sockets that a process may make. */
 export interface SocketsKept {
   readonly tcp: boolean;
-  /** What the C library needs to find the address of a name: UDP, and the kernel's tables of addresses. */
+  /** For resolving names: UDP, and the kernel's tables of addresses. */
   readonly names: boolean;
-  /** Sockets of the file system: services that find names are asked over them on some systems. */
+  /** Sockets in the file system, for name services that need one. */
   readonly unix: boolean;
 }
 
@@ -148,7 +147,7 @@ const IF_EQUAL = 0x15;
 const IF_GREATER = 0x25;
 const IF_ANY_SET = 0x45;
 
-// struct seccomp_data; of 64-bit arguments the lower half.
+// struct seccomp_data; the lower half of 64-bit arguments.
 const NUMBER_AT = 0;
 const ARCHITECTURE_AT = 4;
 const argumentAt = (index: number) => 16 + 8 * index;
@@ -159,7 +158,7 @@ const refuse = (errno: number) => 0x00050000 | errno; // SECCOMP_RET_ERRNO
 /**
  * The filter of a process: an array of `struct sock_filter`.
  *
- * @param pid its own, whose threads may go on to signal each other
+ * @param pid the process itself, whose threads may signal each other
  */
 export function seccompFilter(
   arch: typeof Deno.build.arch,
@@ -171,8 +170,8 @@ export function seccompFilter(
   program.add(LOAD, ARCHITECTURE_AT);
   program.add(IF_EQUAL, numbers.audit, undefined, "denied"); // 32-bit calls
   program.add(LOAD, NUMBER_AT);
-  program.add(IF_GREATER, NEWEST, "unknown"); // and x32's, whose numbers are larger
-  program.add(IF_EQUAL, CLONE3, "unknown"); // its flags are out of sight; the C library falls back on clone
+  program.add(IF_GREATER, NEWEST, "unknown"); // x32's numbers are larger, too
+  program.add(IF_EQUAL, CLONE3, "unknown"); // a filter cannot see its flags; the C library falls back to clone
   for (const number of [...DENIED_EVERYWHERE, ...numbers.denied]) {
     program.add(IF_EQUAL, number, "denied");
   }
@@ -222,7 +221,7 @@ export function seccompFilter(
     if (sockets.names) program.add(IF_EQUAL, SOCK_DGRAM, "udp");
     program.add(RETURN, refuse(EACCES));
   }
-  // Protocols of their own (MPTCP, SCTP) are not held to Landlock's ports.
+  // Landlock's ports do not apply to other protocols (MPTCP, SCTP).
   const withProtocol = (label: string, protocols: readonly number[]) => {
     program.label(label).add(LOAD, argumentAt(2));
     for (const protocol of protocols) program.add(IF_EQUAL, protocol, "allow");
@@ -238,9 +237,9 @@ export function seccompFilter(
   return program.assemble();
 }
 
-/** A program whose jumps are named. They lead forwards, over 255 instructions at most. */
+/** A program with named jump targets. Jumps go forwards, over at most 255 instructions. */
 class Program {
-  /** Of each instruction code, operand, and where it goes on if its condition holds and if not: undefined for the next. */
+  /** For each instruction: code, operand, and the targets if its condition holds and if not. undefined is the next one. */
   #parts: (number | string | undefined)[] = [];
   #labels = new Map<string, number>();
 
@@ -267,7 +266,7 @@ class Program {
     return new Uint8Array(words.buffer);
   }
 
-  /** How many instructions are jumped over. */
+  /** The number of instructions to jump over. */
   #over(index: number, label: number | string | undefined): number {
     if (label === undefined) return 0;
     const over = (this.#labels.get(label as string) ?? -1) - index - 1;

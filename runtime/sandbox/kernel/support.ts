@@ -1,16 +1,16 @@
-/** Which walls this system has, for who asks: nothing is raised. */
+/** Finds out which walls this system supports, without a restriction. */
 
 import { ASK_VERSION, FULL_ABI, OLDEST_ABI, THREADS_ABI } from "./landlock.ts";
 import { landlockVersion, PR_SET_NO_NEW_PRIVS, type Standing } from "./restrict.ts";
 import { Syscalls } from "./kernel_calls.ts";
 
-/** What the kernel can do for a run. */
+/** What the kernel supports. */
 export interface KernelSupport {
   readonly standing: Standing;
-  /** The version of Landlock's interface; 0 for none. */
+  /** The version of Landlock's interface; 0 if it has none. */
   readonly landlock: number;
   readonly seccomp: boolean;
-  /** What is missing, or would be, where it is not `full`. */
+  /** What is missing, if it is not `full`. */
   readonly why: string;
 }
 
@@ -33,9 +33,9 @@ export function kernelSupport(): KernelSupport {
   if (landlock < OLDEST_ABI) {
     return { ...told, standing: "none", why: "its Landlock is too old (before Linux 5.19)" };
   }
-  // From source, modules are read whenever they are needed, from wherever they are.
+  // From source, the engine reads modules when they are needed, from any place.
   if (!Deno.build.standalone) return { ...told, standing: "none", why: "krew-wasm runs from source" };
-  // Its other argument is wrong, so that nothing changes; who refuses the call says something else.
+  // The other argument is wrong, so nothing changes. A container that refuses the call returns another error.
   if (errnoOf(system.numbers.prctl, PR_SET_NO_NEW_PRIVS, 0) !== EINVAL) {
     return {
       ...told,
@@ -76,7 +76,7 @@ function whyNoLandlock({ numbers }: Syscalls): string {
     : "this container does not let Landlock be asked for";
 }
 
-/** What a call says against it; 0 for nothing. */
+/** The error number of a call; 0 for success. */
 function errnoOf(number: number, a: number, b: number, c = 0): number {
   const { symbols } = Deno.dlopen("libc.so.6", {
     syscall: { parameters: ["i64", "i64", "i64", "i64"], result: "i64" },

@@ -1,10 +1,11 @@
 /**
- * Landlock for all threads of the process. Before Linux 7.0 a thread restricts itself alone, and those that it makes later.
- * Deno's process has others by then: the engine's, and those on which files are read and names are found. They are sent a
- * signal, whose handler restricts the thread that it runs on, as glibc does for setuid and libpsx for capabilities.
+ * Applies Landlock to all threads of the process. Before Linux 7.0 a thread restricts only itself and the threads that it
+ * makes later. Deno's process already has others: the engine's, and those that read files and resolve names. krew-wasm
+ * sends them a signal, whose handler restricts the thread that it runs on. glibc does this for setuid, and libpsx for
+ * capabilities.
  *
- * The handler is machine code, as no thread but one runs JavaScript. It finds what it needs in memory whose address comes
- * with the signal, and leaves its answer there.
+ * The handler is machine code, because only one thread runs JavaScript. The signal carries the address of its data. The
+ * handler writes its answer there.
  */
 
 import type { Syscalls } from "./kernel_calls.ts";
@@ -46,13 +47,13 @@ export const HANDLERS: Readonly<Record<typeof Deno.build.arch, readonly number[]
     ...[0xc0, 0x03, 0x5f, 0xd6], //             ret                      to the kernel's own rt_sigreturn
   ],
 };
-/** Where rt_sigreturn begins, where the kernel leaves that to the handler's owner. */
+/** The offset of rt_sigreturn on architectures where the program provides it. */
 const RETURN_AT: Readonly<Record<typeof Deno.build.arch, number | undefined>> = {
   "x86_64": 46,
   aarch64: undefined,
 };
 
-const PAGE = 65536; // the largest that arm64 has
+const PAGE = 65536; // The largest page size of arm64
 // <sys/mman.h>, <signal.h>
 const PROT_READ_WRITE = 3;
 const PROT_READ_EXECUTE = 5;
@@ -66,30 +67,29 @@ const SIGRTMAX = 64;
 const SIGRTMIN = 34;
 const SIGSET = 8;
 
-/** Where the structures are in the scratch memory. */
+/** Offsets of the structures in the scratch memory. */
 const ACTION_AT = 0;
 const OLD_ACTION_AT = 64;
 const SIGINFO_AT = 128;
-/** No system's `siginfo_t` is larger. Bytes. */
+/** The largest `siginfo_t`. Bytes. */
 const SIGINFO = 128;
 
-/** A slot: the ruleset's descriptor, and the answer, which is this until there is one. Two numbers of 32 bits. */
+/** A slot has two 32-bit numbers: the ruleset's descriptor, and the answer, which is PENDING at first. */
 const PENDING = 1;
 const MAX_THREADS = 1024;
 
-/** How long a thread may take, in milliseconds: one that hangs in the kernel (a dead network disk) takes no signal. */
+/** Timeout for a thread, in milliseconds: a thread that hangs in the kernel (a dead network disk) takes no signal. */
 const PATIENCE = 2000;
 
-/** What became of the threads that were signalled. */
+/** The state of the signalled threads. */
 type State = "started" | "done" | "none left" | "late" | "refused";
 
 /**
- * The other threads of the process. What it takes is there from the beginning, as long as the process lives: a thread that is
- * late may answer at any time.
+ * The other threads of the process. Its memory lives as long as the process, because a late thread may answer at any time.
  */
 export class OtherThreads {
   #system: Syscalls;
-  /** The process's threads, opened while they can be. */
+  /** The process's list of threads, opened before this is forbidden. */
   #tasks: number;
   /** The address of the handler. */
   #handler: bigint;
@@ -103,7 +103,7 @@ export class OtherThreads {
     this.#handler = handler;
   }
 
-  /** undefined where threads can't be seen, or no handler can be made. Takes the permission `ffi`. */
+  /** undefined if threads are not visible, or if there is no memory for the handler. Needs the permission `ffi`. */
   static prepare(system: Syscalls): OtherThreads | undefined {
     const tasks = system.open("/proc/self/task", 0);
     const handler = tasks < 0 ? undefined : mapHandler(system);
@@ -111,8 +111,8 @@ export class OtherThreads {
   }
 
   /**
-   * Restricts them by a ruleset. They begin at once; what is returned waits for them, and tells whether all are restricted: if
-   * not, nothing is to be relied on.
+   * Starts to restrict the threads by a ruleset. The result waits for them and says whether all are restricted. If not, do
+   * not rely on the ruleset.
    */
   restrict(ruleset: number): () => boolean {
     const signal = this.#late ? undefined : freeSignal(this.#system);
@@ -121,12 +121,12 @@ export class OtherThreads {
     let state = this.#start(signal, ruleset, signalled);
     const deadline = performance.now() + PATIENCE;
     return () => {
-      // Until there are no new ones, as one that was not restricted yet could make another.
+      // Repeat until there are no new threads: one without the restriction could have made another.
       while (state === "started") {
         state = this.#wait(signalled, deadline);
         if (state === "done") state = this.#start(signal, ruleset, signalled);
       }
-      // The handler of one that is late has to be there when it comes.
+      // A late thread still needs the handler.
       this.#late = state === "late";
       if (!this.#late) this.#handle(signal, 0n); // SIG_DFL
       return state === "none left";
@@ -140,11 +140,11 @@ export class OtherThreads {
     view.setBigUint64(ACTION_AT, handler, true);
     view.setBigUint64(ACTION_AT + 8, BigInt(flags), true);
     view.setBigUint64(ACTION_AT + 16, back === undefined ? 0n : this.#handler + BigInt(back), true);
-    view.setBigUint64(ACTION_AT + 24, 0xffffffffffffffffn, true); // no other signal meanwhile
+    view.setBigUint64(ACTION_AT + 24, 0xffffffffffffffffn, true); // block other signals meanwhile
     return this.#system.call(numbers.rtSigaction, signal, address + BigInt(ACTION_AT), 0, SIGSET) === 0n;
   }
 
-  /** Signals the threads that were not before; `signalled` has where the slot of each is. */
+  /** Signals the threads that were not signalled before; `signalled` holds the slot of each. */
   #start(signal: number, ruleset: number, signalled: Map<number, number>): State {
     const threads = this.#system.names(this.#tasks)?.map(Number);
     const fresh = threads?.filter((id) => id > 0 && id !== Deno.pid && !signalled.has(id));
@@ -155,13 +155,13 @@ export class OtherThreads {
       this.#slots[slot] = ruleset;
       this.#slots[slot + 1] = PENDING;
       if (send(this.#system, thread, signal, this.#slotsAt + BigInt(slot * 4))) continue;
-      if (isAlive(this.#system, thread)) return "refused"; // no more signals can be queued
+      if (isAlive(this.#system, thread)) return "refused"; // the queue of signals is full
       this.#slots[slot + 1] = 0;
     }
     return fresh.length === 0 ? "none left" : "started";
   }
 
-  /** Waits for their answers. */
+  /** Waits for the threads' answers. */
   #wait(signalled: ReadonlyMap<number, number>, deadline: number): State {
     for (const [thread, slot] of signalled) {
       for (let waits = 1; Atomics.load(this.#slots, slot + 1) === PENDING; waits++) {
@@ -175,7 +175,7 @@ export class OtherThreads {
   }
 }
 
-/** A signal that nobody uses. */
+/** A signal number that nothing else uses. */
 function freeSignal(system: Syscalls): number | undefined {
   const old = system.address + BigInt(OLD_ACTION_AT);
   for (let signal = SIGRTMAX; signal >= SIGRTMIN; signal--) {
@@ -185,18 +185,18 @@ function freeSignal(system: Syscalls): number | undefined {
   return undefined;
 }
 
-/** The handler in memory of its own, which is written first and executable then, never both. */
+/** Maps memory for the handler: first writable, then executable, never both. */
 function mapHandler(system: Syscalls): bigint | undefined {
   const { mmap, mprotect } = system.numbers;
   const page = system.call(mmap, 0, PAGE, PROT_READ_WRITE, MAP_PRIVATE_ANONYMOUS, -1, 0);
   if (page < 0n) return undefined;
   const memory = Deno.UnsafePointerView.getArrayBuffer(Deno.UnsafePointer.create(page)!, PAGE);
   new Uint8Array(memory).set(HANDLERS[Deno.build.arch]);
-  // The kernel brings the instruction cache up to date when the page becomes executable.
+  // The kernel updates the instruction cache when the page becomes executable.
   return system.call(mprotect, page, PAGE, PROT_READ_EXECUTE) === 0n ? page : undefined;
 }
 
-/** Sends a thread of this process a signal with a value. False where there is none of that number, and none can be queued. */
+/** Sends a signal with a value to a thread of this process. False if the thread does not exist or the queue is full. */
 function send(system: Syscalls, thread: number, signal: number, value: bigint): boolean {
   const { address, scratch, view, numbers } = system;
   scratch.fill(0, SIGINFO_AT, SIGINFO_AT + SIGINFO);
@@ -208,7 +208,7 @@ function send(system: Syscalls, thread: number, signal: number, value: bigint): 
   return system.call(numbers.rtTgsigqueueinfo, Deno.pid, thread, signal, info) === 0n;
 }
 
-/** Whether there is a thread of this number: signal 0 is sent to nobody. */
+/** Whether a thread exists: signal 0 is not delivered. */
 function isAlive(system: Syscalls, thread: number): boolean {
   return send(system, thread, 0, 0n);
 }
