@@ -8,7 +8,7 @@ import { type Obstacle, type Plan, planChanges, startsPrograms } from "./go_plan
 import { usesCgo } from "./go_rewrite.ts";
 import { GoWorkspace } from "./go_workspace.ts";
 import { overlayFiles } from "./overlay_files.ts";
-import { type Go, goEnvironment, goIn } from "./run_go.ts";
+import { type Go, goEnvironment, goIn, overlayable } from "./run_go.ts";
 
 /** The most times that packages are taken for Linux's after a build failed. */
 const MOST_TRIES = 6;
@@ -45,11 +45,12 @@ export async function buildGo(
   { directory, target, flags, note }: GoBuild,
   use: (built: BuiltProgram) => Promise<void>,
 ): Promise<void> {
-  const go = goIn(directory);
-  const env = await goEnvironment(go);
-  const { build, list } = goFlags(flags, env.GOFLAGS);
+  const found = goIn(directory);
+  const environment = await goEnvironment(found);
+  const { build, list } = goFlags(flags, environment.GOFLAGS);
   const root = await Deno.realPath(await Deno.makeTempDir({ prefix: "krew-wasm-build-" }));
   try {
+    const { go, env } = overlayable(found, environment, directory, root);
     const own = await overlayFiles();
     const workspace = new GoWorkspace(root, go, env, own);
     await workspace.overlayStd();

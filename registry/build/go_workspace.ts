@@ -124,10 +124,10 @@ export class GoWorkspace {
       Replace?: { Old: { Path: string; Version?: string }; New: { Path: string; Version?: string } }[] | null;
     };
     const args = (Use ?? []).filter(({ DiskPath }) => !isAbsolute(DiskPath))
-      .flatMap(({ DiskPath }) => [`-dropuse=${DiskPath}`, `-use=${base}/${DiskPath}`]);
+      .flatMap(({ DiskPath }) => [`-dropuse=${DiskPath}`, `-use=${below(base, DiskPath)}`]);
     for (const { Old, New } of Replace ?? []) {
       if (New.Version || isAbsolute(New.Path)) continue;
-      args.push(`-replace=${Old.Path}${Old.Version ? `@${Old.Version}` : ""}=${base}/${New.Path}`);
+      args.push(`-replace=${Old.Path}${Old.Version ? `@${Old.Version}` : ""}=${below(base, New.Path)}`);
     }
     if (args.length > 0) await this.#run(["work", "edit", ...args, file]);
     await this.#edit("work", replaces, file);
@@ -143,6 +143,16 @@ export class GoWorkspace {
     if (!success) throw new AppError("BUILD_FAILED", `go ${args[0]} ${args[1]} failed: ${stderr.trim()}`);
     return stdout;
   }
+}
+
+/** A path relative to a directory, cleaned: `go` compares the directories of a workspace by their text. */
+function below(base: string, path: string): string {
+  const parts = base.split(/[\\/]/);
+  for (const part of path.split(/[\\/]/)) {
+    if (part === "..") parts.pop();
+    else if (part !== "." && part !== "") parts.push(part);
+  }
+  return parts.join("/");
 }
 
 function isAbsolute(path: string): boolean {

@@ -17,15 +17,21 @@ export interface GoResult {
 /** Runs `go` in a directory, with variables beside the process's own. */
 export type Go = (args: readonly string[], env?: Readonly<Record<string, string>>) => Promise<GoResult>;
 
-/** `go` in a directory. @throws AppError GO_UNUSABLE where there is none */
-export function goIn(cwd: string): Go {
+/**
+ * `go` in a directory.
+ *
+ * @param program a path, or a name to look for in PATH
+ * @param always variables for each run
+ * @throws AppError GO_UNUSABLE where there is none
+ */
+export function goIn(cwd: string, program = "go", always: Readonly<Record<string, string>> = {}): Go {
   return async (args, env = {}) => {
     let child: Deno.ChildProcess;
     try {
-      child = startProgram("go", {
+      child = startProgram(program, {
         args: [...args],
         cwd,
-        env,
+        env: { ...always, ...env },
         stdin: "null",
         stdout: "piped",
         stderr: "piped",
@@ -59,6 +65,27 @@ export async function goEnvironment(go: Go): Promise<GoEnvironment> {
   const env = JSON.parse(stdout) as GoEnvironment;
   checkVersion(env.GOVERSION);
   return env;
+}
+
+/**
+ * A Go that overlays its own standard library. A toolchain that `go` has downloaded lies in the module cache, below
+ * which it takes no overlay; by a link from elsewhere it does.
+ *
+ * @param root a directory of the build's own
+ */
+export function overlayable(
+  go: Go,
+  env: GoEnvironment,
+  directory: string,
+  root: string,
+): { readonly go: Go; readonly env: GoEnvironment } {
+  const cache = `${env.GOMODCACHE.replace(/[\\/]$/, "")}/`.replaceAll("\\", "/");
+  if (!env.GOROOT.replaceAll("\\", "/").startsWith(cache)) return { go, env };
+  const link = `${root}/goroot`;
+  Deno.symlinkSync(env.GOROOT, link, { type: "junction" });
+  const program = `${env.GOROOT}/bin/go${Deno.build.os === "windows" ? ".exe" : ""}`;
+  const always = { GOROOT: link, GOTOOLCHAIN: "local" };
+  return { go: goIn(directory, program, always), env: { ...env, GOROOT: link } };
 }
 
 /** @param version as `go1.26.8` or `devel go1.28-abcdef` @throws AppError GO_UNUSABLE */

@@ -155,6 +155,69 @@ testBinary("build: takes a package's files for Linux where those for WebAssembly
   });
 });
 
+const TERM = `require golang.org/x/term v0.45.0
+
+require golang.org/x/sys v0.47.0 // indirect
+`;
+
+/** A program that needs a copy of a module, and prints a word of another. */
+function asksTheTerminal(imported: string): string {
+  return `package main
+
+import (
+	"fmt"
+
+	"${imported}"
+	"golang.org/x/term"
+)
+
+func main() { fmt.Println(other.Word, term.IsTerminal(1)) }
+`;
+}
+
+testBinary("build: keeps to a workspace, its modules and replacements, and to vendored packages", {
+  ignore: !canBuildGo(),
+}, async () => {
+  using product = Product.make();
+  const env = await goVariables();
+  const sums = Deno.readTextFileSync(`${SOURCE}/go.sum`);
+  program(product, "other", { "other.go": 'package other\n\nconst Word = "workspace"\n' });
+  program(product, "replaced", { "other.go": 'package other\n\nconst Word = "replaced"\n' });
+  const app = program(product, "app", { "main.go": asksTheTerminal("example.com/other"), "go.sum": sums });
+  Deno.writeTextFileSync(`${app}/go.mod`, `module example.com/app\n\ngo 1.26.0\n\n${TERM}`);
+  const workspace = `${product.home}/go.work`;
+  const vendor = `${app}/vendor`;
+  const output = `${product.home}/app.wasm`;
+  const build = async (expected: string, variables: Record<string, string> = {}) => {
+    const built = await product.exec(product.command, ["build", app, "-o", output], {
+      env: { ...env, ...variables },
+    });
+    assert.equal(built.code, 0, built.stderr);
+    const { stdout, stderr } = await product.run("run", output);
+    assert.equal(stdout, `${expected} false\n`, stderr);
+  };
+
+  Deno.writeTextFileSync(workspace, "go 1.26.0\n\nuse (\n\t./app\n\t./other\n)\n");
+  await build("workspace");
+
+  Deno.writeTextFileSync(workspace, "go 1.26.0\n\nuse ./app\n\nreplace example.com/other => ./replaced\n");
+  const required = `require example.com/other v1.0.0\n\n${TERM}`;
+  Deno.writeTextFileSync(`${app}/go.mod`, `module example.com/app\n\ngo 1.26.0\n\n${required}`);
+  await build("replaced");
+
+  const replaced = `${required}\nreplace example.com/other => ../replaced\n`;
+  Deno.writeTextFileSync(`${app}/go.mod`, `module example.com/app\n\ngo 1.26.0\n\n${replaced}`);
+  await build("replaced", { GOWORK: "off" });
+
+  const vendored = await product.exec("go", ["mod", "vendor"], { env: { ...env, GOWORK: "off" }, cwd: app });
+  assert.equal(vendored.code, 0, vendored.stderr);
+  Deno.writeTextFileSync(
+    `${vendor}/example.com/other/other.go`,
+    'package other\n\nconst Word = "vendored"\n',
+  );
+  await build("vendored", { GOWORK: "off" });
+});
+
 testBinary("build: says which Go is missing or too old", async () => {
   using product = Product.make();
   const directory = program(product, "old", { "main.go": "package main\n\nfunc main() {}\n" });
