@@ -1,10 +1,10 @@
 // deno-lint-ignore-file no-console -- a script talks to who runs it
 
 /**
- * `deno task compile [--target TRIPLE] [--output FILE]`: bundles main.ts into a minified entry with a chunk for
- * each half and each part that a run may not need, and embeds it into the runtime-only Deno.
+ * `deno task compile [--target TRIPLE] [--output FILE]`: bundles main.ts into a minified entry, with chunks for parts that
+ * a run may not need, and embeds the bundle into the runtime-only Deno.
  *
- * The Deno that runs this script does the work; DENORT_BIN is honoured by Deno itself.
+ * The Deno that runs this script also compiles. Deno itself reads DENORT_BIN.
  */
 
 import { parseArgs } from "node:util";
@@ -21,9 +21,9 @@ const modules = `${root}node_modules/@bytecodealliance`;
 const ADAPTER = "wasi_snapshot_preview1.command.wasm";
 
 /**
- * What the binary may do: all that the manager needs. A plugin's run gives up what it does not need (runtime/sandbox/process_permissions.ts),
- * which Deno does by path only for what is allowed by path. Windows has many roots, shares of the network among them,
- * so that there it is all or nothing.
+ * The binary's permissions: all that the manager needs. A plugin's run gives up the rest
+ * (runtime/sandbox/process_permissions.ts). Deno can revoke a path only if the build allowed paths. Windows has many
+ * roots, including network shares, so there the permission is all or nothing.
  */
 function permissions(windows: boolean): string[] {
   return [
@@ -48,10 +48,10 @@ async function deno(args: readonly string[], quiet: boolean): Promise<void> {
 }
 
 /**
- * jco's transpiler is itself a component, whose JavaScript imports preview2-shim: under Deno the build for Node, with a
- * worker thread and a native addon. In the binary it gets the browser build, and its wasm lies beside the bundle.
+ * Prepares jco's transpiler. It is a component whose JavaScript imports preview2-shim: under Deno the build for Node, with
+ * a worker thread and a native addon. The binary uses the browser build, with the wasm beside the bundle.
  *
- * @returns names of the files that the binary carries, all in `directory`
+ * @returns names of the files to embed, all in `directory`
  */
 async function prepareTranspiler(
   directory: string,
@@ -91,7 +91,7 @@ export async function componentWit(bytes) {
 }\n`;
   await Deno.writeTextFile(`${directory}/vendor-tools.js`, tools);
   staged["@bytecodealliance/jco-transpile/wasm-tools"] = toFileUrl(`${directory}/vendor-tools.js`);
-  // yaml's build for Node asks `require` for modules that a bundle does not have.
+  // yaml's build for Node calls `require` for modules that a bundle lacks.
   staged["yaml"] = toFileUrl(`${root}node_modules/yaml/browser/index.js`);
   const { imports } = JSON.parse(await Deno.readTextFile(`${root}deno.json`)) as {
     imports: Record<string, string>;
@@ -122,7 +122,7 @@ export async function componentWit(bytes) {
   }));
 }
 
-/** Reads a module of the transpiler's from where the binary has it. */
+/** Reads a module of the transpiler from the binary. */
 const GUNZIP_COMPILE = `
 import { readAsset } from ${JSON.stringify(toFileUrl(`${root}registry/compile/carried_assets.ts`))};
 async function gunzipCompile(name) {
@@ -135,8 +135,8 @@ function toFileUrl(path: string): string {
 }
 
 /**
- * Puts the assets into an executable file of Linux, before what Deno has embedded (registry/compile/carried_assets.ts). False, and the
- * file as it was, where Deno writes it in another form than is known.
+ * Puts the assets into an executable file of Linux, before Deno's embedded data (registry/compile/carried_assets.ts).
+ * Returns false and changes nothing if the file has an unknown form.
  */
 async function insertAssets(output: string, directory: string, assets: readonly string[]): Promise<boolean> {
   const binary = await Deno.readFile(output);
@@ -164,12 +164,12 @@ async function insertAssets(output: string, directory: string, assets: readonly 
   return true;
 }
 
-/** What is put beside the bundle for the bundler to find. */
+/** Files that the build adds for the bundler. */
 const STAGED = /^vendor-(?:tools|wasm-tools|js-component-bindgen-component)\.js$/;
 
 /**
- * What of the bundle is loaded together: by every plugin, by plugins that use files, by components, by plugins that use the
- * cluster; by the manager, and to install a plugin.
+ * The parts of the bundle that are loaded together: for every plugin, for files, for components, for the cluster, for the
+ * manager, and for installing.
  */
 const PARTS: readonly Part[] = [
   { file: "run.js", entries: ["run-"] },
@@ -187,10 +187,10 @@ const PARTS: readonly Part[] = [
   { file: "compile.js", entries: ["compile-"] },
 ];
 
-/** The files that have a code cache. */
+/** The files with a code cache. */
 const SCRIPTS: readonly string[] = [BASE, ...PARTS.map(({ file }) => file).slice(1)];
 
-/** The JavaScript of a bundle by name. */
+/** The JavaScript files of a bundle by name. */
 async function readBundle(directory: string): Promise<Map<string, string>> {
   const files = new Map<string, string>();
   for await (const { name } of Deno.readDir(directory)) {
@@ -200,7 +200,7 @@ async function readBundle(directory: string): Promise<Map<string, string>> {
   return files;
 }
 
-/** Joins the chunks of a bundle that are loaded together, for the start of a plugin's run. */
+/** Joins the chunks that are loaded together, so that plugins start faster. */
 async function joinBundle(directory: string): Promise<void> {
   const files = await readBundle(directory);
   const joined = joinChunks(files, "main.js", PARTS);
@@ -209,8 +209,8 @@ async function joinBundle(directory: string): Promise<void> {
 }
 
 /**
- * Deno 2.9's bundler gives CommonJS a `require` made at once, which loads node:module at every start; 2.6's looks for a
- * global one when it is called, as those who load sigstore provide it. This makes the first the second.
+ * Makes CommonJS code use a global `require` when it calls it. Deno 2.6's bundler does that already, and krew-wasm defines
+ * `require` before it loads sigstore. Deno 2.9's bundler makes a `require` at the start, which always loads node:module.
  */
 async function provideRequireLate(directory: string): Promise<void> {
   const made =
@@ -227,9 +227,10 @@ async function provideRequireLate(directory: string): Promise<void> {
 }
 
 /**
- * Gives a bundle the code cache of what users start most (scripts/bundle/code_cache.ts), which a copy of the binary tells.
+ * Adds a code cache for the most frequent commands to a bundle (scripts/bundle/code_cache.ts). A copy of the binary records
+ * it.
  *
- * @param build writes a binary of the bundle as it is
+ * @param build writes a binary of the current bundle
  */
 async function cacheCode(
   directory: string,
@@ -252,7 +253,7 @@ async function cacheCode(
     await build(binary);
     await write(await recordCodeCaches(binary, caches, home, adapter));
   } catch (error) {
-    // It saves time, and no more: a machine that can't run what it makes can make it all the same.
+    // The cache only saves time, so a build for another platform does without.
     console.error(`No code cache, each start will take longer: ${(error as Error).message}`);
     for (const [name, text] of files) await Deno.writeTextFile(`${directory}/${name}`, text);
   } finally {
@@ -261,9 +262,9 @@ async function cacheCode(
 }
 
 /**
- * Starts both halves of krew-wasm once: what another Deno makes of them is found out here, not by a user.
+ * Starts the manager and a plugin run once, so that the build finds problems with another Deno.
  *
- * @param program a binary; or a Deno, with the words that have it run the bundle
+ * @param program a binary, or Deno with the arguments that run the bundle
  */
 async function tryStart(program: string, words: readonly string[] = []): Promise<void> {
   const store = await Deno.makeTempDir({ prefix: "krew-wasm-try-" });
@@ -287,24 +288,24 @@ async function tryStart(program: string, words: readonly string[] = []): Promise
   }
 }
 
-/** How a build differs from the plainest. */
+/** Options of a build. */
 export interface CompileOptions {
   readonly target?: string;
   readonly output?: string;
   readonly quiet?: boolean;
-  /** Without its code cache, as those of other platforms than this are. */
+  /** Without a code cache, like builds for other platforms. */
   readonly uncached?: boolean;
-  /** For tests of what else stops it: `import()` reads every file. */
+  /** For tests: no import map, so that `import()` reads every file. */
   readonly importsAll?: boolean;
-  /** For tests of what a broken part could do: modules by those that take their place, both from the repository's root. */
+  /** For tests: replaces modules by broken ones. Paths from the repository's root. */
   readonly replace?: Readonly<Record<string, string>>;
 }
 
 /**
  * Writes the bundle, `main.js` and its chunks, into a directory.
  *
- * @returns the names of the assets there, which the binary carries beside it
- * @throws Error when the bundler fails, or writes what does not start, or a package is not what is recorded of it
+ * @returns the names of the assets to embed beside the bundle
+ * @throws Error when the bundler fails, the bundle does not start, or a package differs from its record
  */
 export async function bundle(
   directory: string,
@@ -321,7 +322,7 @@ export async function bundle(
   await checkEsbuild();
   await provideRequireLate(directory);
   await joinBundle(directory);
-  // A part that is broken on purpose may not start without what its test brings.
+  // A deliberately broken module may not start without its test.
   if (Object.keys(replace).length === 0) {
     const alone = ["--no-config", "--no-lock", "--no-code-cache"];
     const run = ["run", "--quiet", "--allow-all", "--no-prompt", ...alone];
@@ -330,7 +331,7 @@ export async function bundle(
   return assets;
 }
 
-/** Builds the binary; returns its path. @throws Error when the runtime can't be had or the bundle is broken */
+/** Builds the binary and returns its path. @throws Error when the runtime is unavailable or the bundle is broken */
 export async function compile(
   options: CompileOptions = {},
 ): Promise<string> {
@@ -341,12 +342,12 @@ export async function compile(
     const assets = await bundle(directory, options);
     const [major = 0, minor = 0] = Deno.version.deno.split(".").map(Number);
     const flags = [
-      // A run calls most of its regular expressions a few times: compiling them takes longer than interpreting them.
+      // A run uses most regular expressions only a few times. Interpreting them is then faster than compiling.
       "--regexp-tier-up-ticks=64",
-      // Functions are validated when they are first called; pull has validated the whole module. 2.9 refuses the flag.
+      // Validate functions at their first call: pull has validated the whole module. Deno 2.9 refuses the flag.
       ...(major === 2 && minor < 9 ? ["--wasm-lazy-validation"] : []),
-      // Three times V8's own, for parsers that recurse, as Go's of ASN.1 does. Windows gives a program 4 MiB in all, Linux and
-      // macOS 8. The stacks of what may wait (JSPI) are as large as the smaller of both says.
+      // Three times V8's default, for parsers that recurse, such as Go's for ASN.1. Windows gives a program 4 MiB of stack,
+      // Linux and macOS 8 MiB. JSPI's stacks get the smaller of both flags.
       "--stack-size=3072",
       "--wasm-stack-switching-stack-size=3072",
     ];
@@ -360,7 +361,7 @@ export async function compile(
         "--no-check",
         "--no-config",
         "--no-lock",
-        // Deno's code cache lies in $TMPDIR under a guessable name and is read whoever owns it.
+        // Deno's code cache is in $TMPDIR under a guessable name, and Deno does not check its owner.
         "--no-code-cache",
         ...permissions(windows),
         `--v8-flags=${flags.join(",")}`,
@@ -376,7 +377,7 @@ export async function compile(
       if (linux) await embed(output);
       if (!linux || !await insertAssets(output, directory, assets)) await embed(output, assets);
     };
-    // Elsewhere, and with Deno 2.9, whose node:vm takes longer to load than all of this saves, V8 compiles as it starts.
+    // Deno 2.9 takes longer to load node:vm than the cache saves. There, and on other systems, V8 compiles at the start.
     const native = (options.target ?? Deno.build.target) === Deno.build.target;
     if (native && linux && major === 2 && minor < 9 && !options.uncached) {
       await cacheCode(directory, `${modules}/jco/lib/${ADAPTER}`, write);

@@ -1,8 +1,8 @@
 /**
- * `componentize.ts SOURCE OUT`: makes a component of a TypeScript plugin, with jco; one process a plugin.
+ * `componentize.ts SOURCE OUT`: makes a component from a TypeScript plugin, with jco. One process for each plugin.
  *
- * By StarlingMonkey, which has `fetch`. QuickJS would make components of a tenth of the size, but componentize-qjs
- * 0.4 can't link an interface of ours that uses a resource of wasi:io ("mismatched resource types").
+ * It uses StarlingMonkey, which has `fetch`. With QuickJS, components would have a tenth of the size, but componentize-qjs
+ * 0.4 can't link our interfaces that use a resource of wasi:io ("mismatched resource types").
  */
 
 import { fileURLToPath } from "node:url";
@@ -12,7 +12,7 @@ const root = fileURLToPath(new URL("..", import.meta.url));
 const [source = "", out = ""] = Deno.args.slice(0, 2).map((path) =>
   `${path.startsWith("/") ? "" : `${Deno.cwd()}/`}${path}`
 );
-// preview2-shim 0.26 gives jco no directory unless told to, and jco then says "failed to get path metadata".
+// preview2-shim 0.26 gives jco no directory by default, and jco then fails with "failed to get path metadata".
 // deno-lint-ignore no-explicit-any -- the types are of the browser build
 _setPreopens({ "/": "/" as any });
 const { componentize } = await import("../node_modules/@bytecodealliance/jco/dist/cmd/componentize.js");
@@ -22,4 +22,4 @@ await componentize(source, {
   out,
   backend: "starlingmonkey",
 });
-Deno.exit(0); // preview2-shim's worker thread would keep the process
+Deno.exit(0); // preview2-shim's worker thread keeps the process alive

@@ -1,8 +1,8 @@
 // deno-lint-ignore-file no-console -- a script talks to who runs it
 
 /**
- * `deno task hostile [--check]`: writes the table of hostile plugins into docs/security.md, from the cases that
- * tests/hostile holds the binary to; with --check it fails when the table is not of these cases.
+ * `deno task hostile [--check]`: writes the table of hostile plugins into docs/security.md, from the cases in
+ * tests/hostile. With --check it fails if the table is stale.
  */
 
 import { fileURLToPath } from "node:url";
@@ -13,7 +13,7 @@ const page = fileURLToPath(new URL("../docs/security.md", import.meta.url));
 const BEGIN = "<!-- Made by `deno task hostile` -->";
 const END = "<!-- End of what is made by `deno task hostile` -->";
 
-/** The page with the table as it should be. @throws Error when the page has no place for it */
+/** The page with a new table. @throws Error when the page has no place for the table */
 export async function renewed(text: string): Promise<string> {
   const begin = text.indexOf(BEGIN);
   const end = text.indexOf(END);
@@ -43,7 +43,7 @@ function seen({ sees, shown }: Case): string {
   return shown ?? sees;
 }
 
-/** As `deno fmt` leaves it. */
+/** Formats text with `deno fmt`. */
 async function formatted(text: string): Promise<string> {
   const child = new Deno.Command(Deno.execPath(), {
     args: ["fmt", "--ext", "md", "-"],

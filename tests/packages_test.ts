@@ -2,15 +2,15 @@ import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
 import { wrongPackages } from "../scripts/packages.ts";
 
-/** What the binary is made of. */
+/** The packages in the binary. */
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 
-Deno.test("the packages that go into the binary are what the lock says (else: deno task packages)", async () => {
+Deno.test("the binary's packages match the lock (else: deno task packages)", async () => {
   assert.deepEqual(await wrongPackages(), []);
 });
 
-Deno.test("every package that krew-wasm imports is among them", async () => {
+Deno.test("the record has every package that krew-wasm imports", async () => {
   const { stdout } = await new Deno.Command(Deno.execPath(), {
     args: ["info", "--json", "main.ts"],
     cwd: root,
@@ -30,7 +30,7 @@ Deno.test("every package that krew-wasm imports is among them", async () => {
   for (const id of imported) assert.ok(Object.hasOwn(packages, id), id);
 });
 
-Deno.test("a package that was changed in node_modules, or is another than the lock's, is told", async () => {
+Deno.test("the check reports a package that was changed or is not the lock's", async () => {
   const copy = await Deno.makeTempDir();
   try {
     const record = JSON.parse(Deno.readTextFileSync(`${root}scripts/packages.json`)) as {
@@ -67,7 +67,7 @@ Deno.test("a package that was changed in node_modules, or is another than the lo
   }
 });
 
-Deno.test("another esbuild than the lock's is not started", async () => {
+Deno.test("the build refuses an esbuild that is not the lock's", async () => {
   const dir = await Deno.makeTempDir();
   const place = () =>
     new Deno.Command(Deno.execPath(), {
@@ -92,7 +92,7 @@ Deno.test("another esbuild than the lock's is not started", async () => {
   }
 });
 
-Deno.test("the Deno that builds releases is the one that everything else says", () => {
+Deno.test("all files name the same Deno for releases", () => {
   const read = (path: string) => Deno.readTextFileSync(`${root}${path}`);
   const { dependencies: { deno } } = JSON.parse(read(".ci/deno/package.json")) as {
     dependencies: { deno: string };

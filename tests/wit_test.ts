@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
 
-Deno.test("the host's types in wit/generated are those of wit/ (else: deno task wit)", async () => {
-  // In a process of its own: jco's preview2-shim keeps a worker thread.
+Deno.test("the types in wit/generated match wit/ (else: deno task wit)", async () => {
+  // A separate process, because jco's preview2-shim keeps a worker thread.
   const { success, stderr } = await new Deno.Command(Deno.execPath(), {
     args: ["run", "--quiet", "--allow-all", "--no-check", "scripts/wit.ts", "--check"],
     cwd: fileURLToPath(new URL("..", import.meta.url)),
@@ -10,7 +10,7 @@ Deno.test("the host's types in wit/generated are those of wit/ (else: deno task 
   assert.ok(success, new TextDecoder().decode(stderr));
 });
 
-Deno.test("the versions of our interfaces in README, docs and examples are those of wit/", () => {
+Deno.test("README, docs and examples name the interface versions of wit/", () => {
   const root = new URL("..", import.meta.url);
   const read = (path: string) => Deno.readTextFileSync(new URL(path, root));
   const versions = new Map(["wit/kubernetes.wit", "wit/deps/terminal.wit"].map((path) => {

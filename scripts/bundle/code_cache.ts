@@ -1,41 +1,40 @@
 /**
- * The code cache that the binary carries: what V8 compiles of the bundle at each start, compiled once, when the binary is
- * built. Deno's own code cache lies in $TMPDIR under a guessable name, whoever owns it; this one is part of the executable
- * file, as the code is that it stands for. V8 takes it only where its version, its flags and the text are those that it was
- * made with, and compiles as ever where they are not.
+ * The code cache in the binary: V8's compiled code of the bundle, made once by the build. Deno's own code cache is in
+ * $TMPDIR under a guessable name, and Deno does not check its owner. This cache is part of the executable file, like the
+ * code itself. V8 uses it only with the same version, flags and text, and otherwise compiles as usual.
  *
- * V8 has it for scripts, through node:vm, not for modules that a program loads. So a file of joined chunks
- * (scripts/bundle/join_chunks.ts) becomes a script in a module that imports and exports what the file did:
+ * V8 supports caches for scripts (through node:vm), but not for modules of a program. So a file of joined chunks
+ * (scripts/bundle/join_chunks.ts) becomes a script, inside of a module with the same imports and exports:
  *
  *     import{$script,$base0}from"./base.js";
  *     const{$part1_0}=$script(import.meta.url,"…","…")(imports,$base0);
  *     export{$part1_0};
  *
- * A function that the cache lacks is compiled when it is called. Which ones it has is found out by starting what users
- * start: after a run V8 hands over all that it has compiled by then.
+ * V8 compiles a function that the cache lacks when it is called. The build runs frequent commands, and V8 then returns all
+ * functions that it compiled.
  */
 
 const IMPORT = /import(?:\{([^}]*)\}|\*as ([$\w]+) )from"[^"]+";/y;
 const DYNAMIC = /\bimport\("([^"]+)"\)/g;
 const URL_OF = /\bimport\.meta\.url\b/g;
 const EXPORT = /export\{([^}]*)\};\s*$/;
-/** Where a recorded program tells of a file's code cache: its name and base64, one line. */
+/** Prefix of the lines with a recorded code cache: the file's name and base64. */
 const RECORD = "krew-wasm code cache";
 
-/** What the parts of a program that is being recorded do more than others. */
+/** How to record a program. */
 export interface Recording {
-  /** The directory where caches of earlier runs are, by the name of the file. */
+  /** The directory with caches of earlier runs, by file name. */
   readonly caches: string;
 }
 
 /**
- * A bundle whose files of joined chunks are scripts.
+ * Turns a bundle's files of joined chunks into scripts.
  *
  * @param files the bundle's JavaScript by name
  * @param base the file that all others import
- * @param entry the file that is loaded first; it ends the process with `Deno.exit(…)`
- * @param names the files that become scripts, `base` among them
- * @param how the caches by file, base64; or how they are recorded
+ * @param entry the entry file, which ends the process with `Deno.exit(…)`
+ * @param names the files that become scripts, including `base`
+ * @param how the caches by file, base64, or how to record them
  * @throws Error for a file of another form
  */
 export function asScripts(
@@ -67,7 +66,7 @@ export function asScripts(
 const SCRIPT =
   `const $script=(url,text,cache)=>new $vm.Script(text,cache===""?{filename:url}:{filename:url,cachedData:Uint8Array.fromBase64(cache)}).runInThisContext();`;
 
-/** Takes caches out of a directory, all at once, as a run may not read later, and tells at the end what there is by then. */
+/** Reads all caches at the start, because a run may not read later. Prints the new caches at the end. */
 function recordingScript({ caches }: Recording): string {
   return `const $scripts=[];const $caches=new Map([...Deno.readDirSync(${
     JSON.stringify(caches)
@@ -80,15 +79,15 @@ const line=new TextEncoder().encode(\`\\n${RECORD} \${name} \${taken} \${script.
 for(let at=0;at<line.length;)at+=Deno.stderr.writeSync(line.subarray(at))}};`;
 }
 
-/** What a recorded program told. */
+/** The output of a recorded program. */
 export interface Recorded {
   readonly file: string;
-  /** Whether V8 took the cache of before; undefined where there was none. */
+  /** Whether V8 accepted the earlier cache; undefined without one. */
   readonly taken: boolean | undefined;
   readonly cache: Uint8Array<ArrayBuffer>;
 }
 
-/** The code caches in what a recorded program wrote to stderr. */
+/** Finds the code caches in a recorded program's stderr. */
 export function recordedIn(stderr: string): Recorded[] {
   const lines = stderr.split("\n").filter((line) => line.startsWith(`${RECORD} `));
   return lines.map((line) => {
@@ -101,7 +100,7 @@ export function recordedIn(stderr: string): Recorded[] {
   });
 }
 
-/** One file: its imports become parameters of a function, and its exports what that returns. */
+/** Converts one file: imports become a function's parameters, exports its result. */
 function asScript(name: string, text: string, base: string, cache: string): string {
   const imports: string[] = [];
   const locals: string[] = [];
@@ -118,7 +117,7 @@ function asScript(name: string, text: string, base: string, cache: string): stri
   if (!exported || names.some((local) => !/^[$\w]+$/.test(local))) {
     throw new Error(`${name} imports or exports in a way that is not known`);
   }
-  // A script can't load modules, nor does it know where it is.
+  // A script has no import() and no import.meta.
   if (/\bimport\s*\(|\bimport\.meta\b/.test(body.replaceAll(DYNAMIC, "").replaceAll(URL_OF, ""))) {
     throw new Error(`${name} uses what only a module has`);
   }

@@ -1,16 +1,16 @@
 /**
- * What a binary may load as code. Deno has a compiled program's `import()` read any file of the machine, whatever the
- * program's permissions, as JavaScript, WebAssembly or JSON; an import map decides first, and has no way round it.
+ * Restricts what the binary may load as code. In a compiled program, `import()` reads any file of the machine as
+ * JavaScript, WebAssembly or JSON, regardless of permissions. An import map comes first and cannot be bypassed.
  */
 
 import { basename } from "node:path";
 
-/** The scheme that stands for what may not be loaded. No loader knows it. */
+/** The target of forbidden imports: a scheme without a loader. */
 const NOTHING = "blocked:///";
 
 /**
- * Writes an import map beside a bundle, which leaves nothing of the file system but the files of the bundle: not even
- * another in the directory that Deno shows it in, which lies in one that everybody writes to.
+ * Writes an import map beside a bundle that allows the bundle's files and nothing else. It also forbids other files in the
+ * bundle's own directory, whose parent is writable for everybody.
  *
  * @param files names of the JavaScript files
  * @returns the map's path

@@ -1,29 +1,33 @@
 /**
- * Fewer, larger modules: a bundler that splits at dynamic imports makes a chunk for every set of entries that share some
- * code, dozens of a few hundred bytes, and each costs its load, an `import()` more than a millisecond. The chunks that are
- * loaded together become one file. Pure.
+ * Joins the chunks that are loaded together into one file. A bundler that splits at dynamic imports makes dozens of chunks
+ * of a few hundred bytes. Loading each costs time, and an `import()` costs more than a millisecond. Pure.
  *
- * A chunk becomes a function that returns what the chunk exports, so that names need not be changed. That fits what the
- * bundler (esbuild, minified) writes of this project: imports first, but for those of Node's modules; one `export` last, and
- * nothing exported is assigned to later (`export let` is not used). What is of another form is refused.
+ * A chunk becomes a function that returns the chunk's exports, so that its names stay. This relies on the form of this
+ * project's bundle (esbuild, minified):
+ *
+ * - Imports come first, except those of Node's modules.
+ * - One `export` comes last.
+ * - No export is assigned again (`export let` is not used).
+ *
+ * Other forms are an error.
  */
 
 interface Import {
   readonly statement: string;
-  /** What stands between `import` and `from`. */
+  /** The text between `import` and `from`. */
   readonly clause: string | undefined;
   readonly names: readonly (readonly [exported: string, local: string])[];
   readonly from: string;
 }
 
-/** A chunk, taken apart. */
+/** A parsed chunk. */
 interface Chunk {
   readonly imports: readonly Import[];
-  /** What follows the imports. */
+  /** The code after the imports. */
   readonly rest: string;
 }
 
-/** A chunk's code, and what it exports. */
+/** Separates a chunk's code from its exports. */
 function splitExports(name: string, { rest }: Chunk): {
   readonly code: string;
   readonly exports: readonly (readonly [local: string, exported: string])[];
@@ -61,7 +65,7 @@ function parse(name: string, text: string): Chunk {
     imports.push({ statement, clause, names: names === undefined ? [] : pairs(names), from });
     end = IMPORT.lastIndex;
   }
-  // Those of modules that are none of the bundle's stand where their package's code begins.
+  // Imports of Node's modules are in the middle, where their package's code begins.
   const rest = text.slice(end).replaceAll(INLINE, (statement, clause, from) => {
     imports.push({ statement, clause, names: [], from });
     return "";
@@ -69,7 +73,7 @@ function parse(name: string, text: string): Chunk {
   return { imports, rest };
 }
 
-/** What an import of a module that is none of the bundle's declares, by statements of who has all of it as `module`. */
+/** Statements that declare an import's names, for an outside module whose namespace is in the variable `module`. */
 function declare(clause: string | undefined, module: string): string {
   if (clause === undefined) return "";
   const [, only, named, all] = /^([\w$]+)?,?\s*(?:\{([^}]*)\}|\*\s*as ([\w$]+))?\s*$/.exec(clause) ?? [];
@@ -84,7 +88,7 @@ function declare(clause: string | undefined, module: string): string {
   ].join("");
 }
 
-/** The chunks that loading `name` loads, itself last. */
+/** The chunks that `name` loads, itself last. */
 function closureOf(chunks: ReadonlyMap<string, Chunk>, name: string, seen = new Set<string>()): Set<string> {
   if (seen.has(name)) return seen;
   for (const { from } of chunks.get(name)?.imports ?? []) {
@@ -94,41 +98,41 @@ function closureOf(chunks: ReadonlyMap<string, Chunk>, name: string, seen = new 
   return seen;
 }
 
-/** What is loaded dynamically and often: the chunks of some entries, with all that these need. */
+/** Some dynamic entries with all chunks that they need, joined into one file. */
 export interface Part {
-  /** The name of the file that they become. */
+  /** The name of the joined file. */
   readonly file: string;
-  /** Each the beginning of the name of a chunk, or of several. */
+  /** Prefixes of the entries' chunk names. */
   readonly entries: readonly string[];
 }
 
-/** Where the chunks that are loaded at every start become one. */
+/** The file with the chunks of every start. */
 export const BASE = "base.js";
 
-/** Where a chunk has gone. */
+/** The new place of a chunk. */
 interface Place {
   /** The file. */
   readonly file: string;
-  /** What that file exports for it. */
+  /** The name that the file exports for the chunk. */
   readonly exported: string;
-  /** What the chunk exports, as an expression for who imports {@linkcode exported}. */
+  /** An expression for the chunk's exports, in files that import {@linkcode exported}. */
   readonly value: string;
-  /** The same within its part. */
+  /** An expression for the chunk's exports within its part. */
   readonly own: string;
-  /** Number of its part; -1 for what is loaded first. */
+  /** Index of the chunk's part; -1 for the chunks of every start. */
   readonly part: number;
 }
 
 /**
- * The files of a bundle with fewer chunks.
+ * Joins the chunks of a bundle.
  *
- * The first part, the one that is loaded most often, becomes a function in the file that is loaded first: that saves a
- * load, and costs those who don't call it the parsing of it.
+ * The first part should be the most frequent one. It becomes a function in the file of every start. That saves a load; runs
+ * that don't need it pay only for parsing it.
  *
  * @param files the bundle's JavaScript by file name
- * @param entry the name of what is loaded first
- * @param parts what is loaded dynamically; a chunk that several need is in the first of them
- * @throws Error for a bundle of another form, and a part that is not there
+ * @param entry the name of the entry file
+ * @param parts the dynamic parts; a chunk that several need goes into the first of them
+ * @throws Error for a bundle of another form, and for a part without chunks
  */
 export function joinChunks(
   files: ReadonlyMap<string, string>,
@@ -162,7 +166,7 @@ export function joinChunks(
     return own;
   });
 
-  /** What has moved, for a file (within: of a part) that imports it: what to import of which file, and the names as constants. */
+  /** Replaces imports of moved chunks: which names to import from which file, and constants for the original names. */
   const header = (
     chunk: Chunk,
     within?: { readonly file: string; readonly part: number },
@@ -183,7 +187,7 @@ export function joinChunks(
           kept += statement;
           continue;
         }
-        // What every start loads has to be the bundle's own.
+        // The code of every start may import nothing from outside of the bundle.
         if (from.startsWith("./") || within.part <= 0) {
           throw new Error(`A chunk that is joined imports ${from}`);
         }
@@ -196,7 +200,7 @@ export function joinChunks(
         outside.set(place.file, (outside.get(place.file) ?? new Set()).add(place.exported));
       }
       const value = place.part === within?.part ? place.own : place.value;
-      // What is imported for its effects alone is run by whoever imports its file, or has been.
+      // An import without names needs no constant: loading the file runs the chunk.
       if (names.length > 0) statements += `const{${names.map(([a, b]) => `${a}:${b}`).join(",")}}=${value};`;
     }
     return { outside, foreign, statements, kept };
@@ -205,7 +209,7 @@ export function joinChunks(
     [...outside].map(([file, names]) => `import{${[...names].join(",")}}from"./${file}";`).join("");
   const exportsOf = (name: string) => splitExports(name, chunks.get(name)!).exports;
 
-  /** `import()` of what has moved: from the file where it is now, or without one for what is there from the start. */
+  /** Redirects each `import()` of a moved chunk to its new file. Chunks of every start need no import. */
   const redirected = (code: string, outside: Map<string, Set<string>>, file?: string): string =>
     code.replace(/import\("\.\/([^"]+)"\)/g, (text, name) => {
       const place = found.get(name);
@@ -218,7 +222,7 @@ export function joinChunks(
       return `Promise.resolve().then(()=>${place.value})`;
     });
 
-  /** The chunks of a part as statements, and what they import of other files. */
+  /** The chunks of a part as statements, and their imports from other files. */
   const bodyOf = (names: readonly string[], within: { readonly file: string; readonly part: number }) => {
     const outside = new Map<string, Set<string>>();
     const foreign = new Map<string, string>();
@@ -233,7 +237,7 @@ export function joinChunks(
       const { code, exports } = splitExports(name, chunk);
       const moved = redirected(code, outside, within.file);
       const result = exports.map(([local, exported]) => `${exported}:${local}`).join(",");
-      // In parentheses: V8 compiles it at once, where it would read it through and do so again when it is called.
+      // V8 compiles a function in parentheses at once, instead of parsing it twice.
       body += `const ${found.get(name)!.own}=(()=>{${own.statements}${moved}\nreturn{${result}}})();\n`;
     }
     return { outside, foreign, body };
@@ -264,7 +268,7 @@ export function joinChunks(
     const rest = redirected(chunk.rest, outside);
     joined.set(name, `${importsOf(outside)}${kept}${statements}${rest}`);
   }
-  // Imports behind a directive ("use …") are not rewritten: what they name stays, and hands over what has moved.
+  // Imports after a directive ("use …") are not rewritten. Their file stays and re-exports the moved chunk.
   const texts = [...joined.values()];
   for (const [name, { file, exported, value }] of found) {
     if (!texts.some((text) => text.includes(`"./${name}"`))) continue;

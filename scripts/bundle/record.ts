@@ -1,6 +1,6 @@
 /**
- * What the binary does while it is recorded for its code cache (scripts/bundle/code_cache.ts): what users start most. It is a copy
- * of the binary that tells what V8 has compiled, in a HOME of its own, with a registry and an API server on loopback.
+ * Records the code cache (scripts/bundle/code_cache.ts). Runs the most frequent commands with a copy of the binary that
+ * prints what V8 has compiled, in its own HOME, with a registry and an API server on loopback.
  */
 
 import { makeArtifact, push } from "../servers/artifacts.ts";
@@ -9,8 +9,8 @@ import { TestRegistry } from "../servers/oci_registry.ts";
 import { recordedIn } from "./code_cache.ts";
 
 /**
- * A plugin that asks for most of what plugins ask for: arguments, environment, clocks, random numbers, files; and with
- * `cluster` for one answer of the API server.
+ * A plugin that uses what most plugins use: arguments, environment, clocks, random numbers and files. With `cluster` it
+ * also sends one request to the API server.
  */
 function plugin(cluster: boolean): string {
   const preview1 = (name: string, params: string) =>
@@ -86,7 +86,7 @@ function plugin(cluster: boolean): string {
     (drop (call $fd_write (i32.const 1) (i32.const 32) (i32.const 1) (i32.const 64)))))`;
 }
 
-/** What a plugin is granted that is bounded. */
+/** Grants of a plugin with restrictions. */
 const RULES: readonly string[] = [
   "--allow-cluster=get,list,watch:pods,deployments.apps@default",
   "--allow-cluster=get:/version",
@@ -96,7 +96,7 @@ const RULES: readonly string[] = [
   "--deny-env=EDITOR",
 ];
 
-/** How long a command may take, in milliseconds: on a machine where it hangs, the binary is made without a code cache. */
+/** Timeout for a command in milliseconds. If a command hangs, the binary is built without a code cache. */
 const PATIENCE = 120_000;
 
 /** The plugins, by name. */
@@ -111,14 +111,14 @@ async function plugins(adapter: string): Promise<Map<string, Uint8Array>> {
 }
 
 /**
- * Records a program.
+ * Records the code cache.
  *
  * @param binary the recording copy
- * @param caches its directory of caches, empty
+ * @param caches its directory for caches, empty
  * @param work an empty directory
  * @param adapter the file of the preview1 adapter
  * @returns the code caches, base64, by file
- * @throws Error when a command fails, and when V8 does not take a cache that it has made
+ * @throws Error when a command fails, or when V8 rejects its own cache
  */
 export async function recordCodeCaches(
   binary: string,
@@ -168,7 +168,7 @@ export async function recordCodeCaches(
   await record(`${work}/.krew-wasm/bin/kubectl-ruled`);
   await record(`${work}/.krew-wasm/bin/kubectl-cluster`, "--user=certified");
   await record(binary, "list");
-  // Once more, with the caches of all.
+  // Run everything again with all caches.
   for (const name of ["files", "cluster", "component"]) {
     await record(`${work}/.krew-wasm/bin/kubectl-${name}`);
   }

@@ -1,4 +1,4 @@
-/** Other people's programs, and what they are asked to do. */
+/** The programs and their calls. */
 
 import { crate, goCommand, npmPackage, type Program, pypiPackage, zigProgram } from "./sources.ts";
 
@@ -11,13 +11,13 @@ export interface Case {
 /** A program. */
 export interface Entry {
   readonly name: string;
-  /** Gets it into an empty directory. @throws Unavailable */
+  /** Gets the program into an empty directory. @throws Unavailable */
   readonly get: (directory: string) => Promise<Program>;
-  /** What lies in the directory that it is called in. */
+  /** The files of its working directory. */
   readonly files?: Readonly<Record<string, string>>;
-  /** Its lines come in another order at each run. */
+  /** Whether the order of its lines varies. */
   readonly unordered?: boolean;
-  /** In this order, in one directory: what one writes the next may read. */
+  /** Calls in this order in one directory. A call may read what an earlier one wrote. */
   readonly cases: readonly Case[];
 }
 

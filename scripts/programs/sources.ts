@@ -1,21 +1,21 @@
-/** Programs of package registries, by their ordinary clients: the module, and what tells how it has to behave. */
+/** Gets programs from package registries with their usual clients: the module, and a native program to compare with. */
 
 import { findProgram } from "../../tests/support/programs.ts";
 
-/** What a program can't be had for; it is left out then. */
+/** The reason why a program is unavailable and left out. */
 export class Unavailable extends Error {}
 
-/** A program that is there. */
+/** An available program. */
 export interface Program {
-  /** The path of its module, for preview1. */
+  /** The path of its preview1 module. */
   readonly wasm: string;
-  /** The same program for this machine; without one wasmtime says how it has to behave. */
+  /** The native program to compare with. Default: wasmtime. */
   readonly native?: string;
-  /** Directories that it reads, by where it looks for them. */
+  /** Directories that it reads, by guest path. */
   readonly shares?: readonly (readonly [host: string, guest: string])[];
 }
 
-/** Runs a program that gets or builds something. @throws Unavailable with its last words */
+/** Runs a program that downloads or builds. @throws Unavailable with the last lines of its output */
 async function run(
   program: string,
   args: readonly string[],
@@ -32,14 +32,14 @@ async function run(
 
 /** A command in Go, as `PATH@VERSION`, built for wasip1 and for this machine. */
 export async function goCommand(command: string, directory: string): Promise<Program> {
-  // Which of the path's parts is the command's name: the last, but for a major version.
+  // The command's name is the last part of the path, except for a major version.
   const name = command.replace(/@.*$/, "").replace(/\/v\d+$/, "").split("/").at(-1)!;
   const cache = new TextDecoder().decode(
     new Deno.Command("go", { args: ["env", "GOMODCACHE"] }).outputSync().stdout,
   ).trim();
   const env = { GOFLAGS: "-mod=mod", GOMODCACHE: cache };
   await run("go", ["install", command], { ...env, GOBIN: directory });
-  // Go puts what it builds for another system where it wants.
+  // Go chooses the directory when it builds for another system.
   await run("go", ["install", "-ldflags=-s", command], {
     ...env,
     ...{ GOPATH: `${directory}/go`, GOBIN: "", GOOS: "wasip1", GOARCH: "wasm" },
@@ -47,7 +47,7 @@ export async function goCommand(command: string, directory: string): Promise<Pro
   return { wasm: `${directory}/go/bin/wasip1_wasm/${name}`, native: `${directory}/${name}` };
 }
 
-/** The files of a package of PyPI, as `NAME==VERSION`, unpacked; returns where. */
+/** Unpacks a PyPI package `NAME==VERSION`. Returns the directory. */
 export async function pypiPackage(name: string, directory: string): Promise<string> {
   await run("pip", ["download", "--quiet", "--no-deps", "-d", directory, name]);
   for (const entry of Deno.readDirSync(directory)) {
@@ -58,7 +58,7 @@ export async function pypiPackage(name: string, directory: string): Promise<stri
   return directory;
 }
 
-/** The files of a package of npm, as `NAME@VERSION`, unpacked; returns where. */
+/** Unpacks an npm package `NAME@VERSION`. Returns the directory. */
 export async function npmPackage(name: string, directory: string): Promise<string> {
   await run("npm", ["pack", "--silent", "--pack-destination", directory, name]);
   const [archive] = [...Deno.readDirSync(directory)].filter(({ name }) => name.endsWith(".tgz"));
@@ -67,8 +67,8 @@ export async function npmPackage(name: string, directory: string): Promise<strin
 }
 
 /**
- * A program in Rust, as `NAME@VERSION`, by a rustc that has the standard library for wasm32-wasip1: the one on PATH, or RUSTC
- * with what cargo is to be told in the file WASIP1_CARGO_CONFIG (`build-std`, a linker).
+ * A Rust program `NAME@VERSION`, built with a rustc that has the standard library for wasm32-wasip1: the one on PATH, or
+ * RUSTC with cargo's configuration in the file WASIP1_CARGO_CONFIG (`build-std`, a linker).
  */
 export async function crate(name: string, directory: string): Promise<Program> {
   const config = Deno.env.get("WASIP1_CARGO_CONFIG");
@@ -98,7 +98,7 @@ function hasWasip1(): boolean {
   }
 }
 
-/** A program in Zig, built for WASI and for this machine. `zig`: its compiler. */
+/** A Zig program, built for WASI and for this machine. `zig` is the compiler. */
 export async function zigProgram(zig: string, source: string, directory: string): Promise<Program> {
   Deno.chmodSync(zig, 0o755);
   Deno.writeTextFileSync(`${directory}/program.zig`, source);

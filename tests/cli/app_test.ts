@@ -1,4 +1,4 @@
-/** Wrong command lines, and streams that can't be written. */
+/** Wrong usage, and streams that can't be written. */
 
 import assert from "node:assert/strict";
 import { runManager } from "../../cli/app.ts";
@@ -10,11 +10,11 @@ import { layoutAt } from "../../runtime/store/layout.ts";
 import { unusedHost } from "../support/unused_host.ts";
 import { temporaryDirectory } from "../support/temporary.ts";
 
-/** What a command line does where nothing is installed. */
+/** Runs a command line with an empty store. */
 async function run(...args: string[]): Promise<{ code: number; stdout: string; stderr: string }> {
   const root = temporaryDirectory();
   Deno.mkdirSync(`${root}/.krew-wasm`, { mode: 0o700 });
-  // No test asks docker.io.
+  // Keep tests away from docker.io.
   Deno.writeTextFileSync(
     `${root}/.krew-wasm/registries.yaml`,
     "registries: { docker.io: { blocked: true } }\n",
@@ -38,7 +38,7 @@ async function run(...args: string[]): Promise<{ code: number; stdout: string; s
   }
 }
 
-Deno.test("a wrong command line is told with its value and the way out, and exit code 2", async () => {
+Deno.test("a wrong command line exits with 2, and shows the value and a hint", async () => {
   const cases: [args: string[], stderr: string][] = [
     [["pul"], 'error: Unknown command "pul"\nhint: did you mean pull?\n'],
     [["isntall", "x"], 'error: Unknown command "isntall"\nhint: did you mean install?\n'],
@@ -94,13 +94,13 @@ Deno.test("a wrong command line is told with its value and the way out, and exit
   for (const [args, stderr] of cases) assert.deepEqual(await run(...args), { code: 2, stdout: "", stderr });
 });
 
-Deno.test("every command's help fits into 80 columns", async () => {
+Deno.test("the help of every command fits into 80 columns", async () => {
   const { stdout } = await run("__complete", "--", "help", "");
   const commands = stdout.split("\n").map((line) => line.split("\t")[0]!).filter((name) => name !== "");
   assert.ok(commands.length > 20, stdout);
   let columns = 80;
   try {
-    columns = Math.max(columns, Math.min(Deno.consoleSize().columns, 120)); // the tester's own terminal
+    columns = Math.max(columns, Math.min(Deno.consoleSize().columns, 120)); // help adapts to a real terminal
   } catch { /* none */ }
   const subcommands = ["bundle save", "bundle load", "index add", "index list", "index build", "index push"];
   for (const command of ["", ...commands, ...subcommands]) {
@@ -110,7 +110,7 @@ Deno.test("every command's help fits into 80 columns", async () => {
   }
 });
 
-Deno.test("a file that is a directory, or is not there, is told in plain words", async () => {
+Deno.test("reports a missing file, and a directory in the place of a file", async () => {
   const directory = temporaryDirectory();
   const none = `${directory}/none`;
   try {
@@ -146,7 +146,7 @@ Deno.test("a file that is a directory, or is not there, is told in plain words",
   }
 });
 
-Deno.test("--version and help tell what they are asked", async () => {
+Deno.test("--version and help print the version and the help", async () => {
   const { code, stdout } = await run("--version");
   assert.equal(code, 0);
   assert.equal((await run("version")).stdout, stdout);
@@ -156,13 +156,13 @@ Deno.test("--version and help tell what they are asked", async () => {
   assert.equal((await run("help")).stdout, (await run("--help")).stdout);
 });
 
-Deno.test("names that are not installed are not told to be current", async () => {
+Deno.test("outdated does not call plugins current that are not installed", async () => {
   const { code, stderr } = await run("outdated", "nope");
   assert.equal(code, 1);
   assert.doesNotMatch(stderr, /current/);
 });
 
-Deno.test("a bare name that can't be had says that there is no index to look it up in", async () => {
+Deno.test("a bare name without an index is an error with a hint", async () => {
   const { code, stderr } = await run("pull", "no-such-plugin");
   assert.equal(code, 1);
   assert.match(stderr, /^error: .*no-such-plugin.*\nhint: no index was added to look "no-such-plugin" up in/);
@@ -172,7 +172,7 @@ Deno.test("a bare name that can't be had says that there is no index to look it 
   );
 });
 
-Deno.test("a stdout that can't be written is an error, a stderr is not, and a closed pipe stays one", () => {
+Deno.test("only a failing stdout is an error, and a closed pipe stays a closed pipe", () => {
   const failing = (error: Error) => ({
     writeSync(): number {
       throw error;
@@ -194,7 +194,7 @@ Deno.test("a stdout that can't be written is an error, a stderr is not, and a cl
   assert.throws(() => other.stderr("x"), Deno.errors.BrokenPipe);
 });
 
-Deno.test("nearest() finds misspellings, and nothing for what is none", () => {
+Deno.test("nearest() finds misspellings, and nothing for unrelated words", () => {
   const words = ["list", "ls", "pull", "push", "uninstall", "install"];
   assert.deepEqual(nearest("lsit", words), ["list"]);
   assert.deepEqual(nearest("puhs", words), ["push"]);

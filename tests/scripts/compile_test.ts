@@ -1,10 +1,10 @@
-/** The bundle that becomes the binary, as the bundler of the Deno at hand writes it: releases are built with another. */
+/** The bundle of the binary, made by this Deno's bundler. Releases use another Deno. */
 
 import assert from "node:assert/strict";
 import { bundle } from "../../scripts/compile.ts";
 import { temporaryDirectory } from "../support/temporary.ts";
 
-/** The modules that are loaded with `name`, and what they ask for that is none of the bundle's. */
+/** The modules that `name` loads, and their imports from outside of the bundle. */
 function loadedWith(
   directory: string,
   name: string,
@@ -21,13 +21,13 @@ function loadedWith(
   return seen;
 }
 
-Deno.test("the bundle starts, and a run loads few modules and none of Node's", async () => {
+Deno.test("the bundle starts, and a run loads few modules and none of Node", async () => {
   const directory = temporaryDirectory();
   try {
     const assets = await bundle(directory);
     assert.ok(assets.length > 0);
     for (const asset of assets) assert.ok((await Deno.stat(`${directory}/${asset}`)).size > 1000, asset);
-    // What every run needs stands in the first file, as a function.
+    // The first file has the code of every run, as a function.
     assert.deepEqual([...Deno.readDirSync(directory)].filter(({ name }) => /^run\b/.test(name)), []);
     const loaded = loadedWith(directory, "main.js");
     assert.deepEqual([...loaded.keys()].sort(), ["base.js", "main.js"]);

@@ -1,4 +1,4 @@
-/** What a change of grants gives is told, whatever else changes with it. */
+/** grantChanges() reports every new right. */
 
 import assert from "node:assert/strict";
 import { changesInWords, grantChanges } from "../../../cli/grants/grant_changes.ts";
@@ -13,14 +13,14 @@ const words = (before: Partial<Grants>, after: Partial<Grants>) => changesInWord
 const file = (host: string, write = false, guest = host) => ({ host, guest, write });
 const deny = (more: Partial<Grants["deny"]>) => ({ deny: { ...LEAST.deny, ...more } });
 
-Deno.test("nothing changes where the same is said, in whatever order", () => {
+Deno.test("reports no change for the same grants in another order", () => {
   fc.assert(fc.property(grants, (value) => {
     const again = { ...value, files: [...value.files].reverse() };
     assert.deepEqual(grantChanges(value, again, HOME), { given: [], held: [], taken: [] });
   }));
 });
 
-Deno.test("what is given, held to and taken back is told apart", () => {
+Deno.test("distinguishes new rights, restrictions and removed rights", () => {
   for (
     const [before, after, text] of [
       [{}, { home: true }, ", grant: read and change all of your home directory"],
@@ -78,7 +78,7 @@ Deno.test("what is given, held to and taken back is told apart", () => {
   ) assert.equal(words(before, after), text, JSON.stringify([before, after]));
 });
 
-Deno.test("rules are told apart by what they say, not by how they are shown", () => {
+Deno.test("compares the content of rules, not their words", () => {
   const rule = (more: Partial<ClusterRule>): ClusterRule => ({
     verbs: ["get"],
     apiGroups: [""],
@@ -102,7 +102,7 @@ Deno.test("rules are told apart by what they say, not by how they are shown", ()
   }
 });
 
-/** Whether a plugin may do something with one that it may not with the other, as far as is told from outside. */
+/** Whether `after` allows something that `before` does not, computed independently. */
 function mayMore(before: Grants, after: Grants): boolean {
   const env = (each: Grants) =>
     grantedEnvironment({ A: "", B: "", GH_TOKEN: "", LANG: "" }, each.env, each.deny.env).given.map((
@@ -132,7 +132,7 @@ function mayMore(before: Grants, after: Grants): boolean {
     after.limits.maxMemory > before.limits.maxMemory;
 }
 
-Deno.test("whoever may more than before is told of", () =>
+Deno.test("reports new rights for every pair of grants with more rights", () =>
   fuzz(
     "grant changes",
     fc.property(grants, grants, (before, after) => {

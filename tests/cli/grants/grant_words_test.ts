@@ -30,7 +30,7 @@ const grantsOf = async (flags: GrantFlags): Promise<Grants> =>
     }),
   );
 
-Deno.test("a row a grant, with the flag that gives it, which gives the same again", async () => {
+Deno.test("each grant has a row with a flag that grants exactly the same", async () => {
   const flags: GrantFlags = {
     allowRead: ["/data", "/etc/ssl::/ssl"],
     allowWrite: ["/out"],
@@ -67,7 +67,7 @@ Deno.test("a row a grant, with the flag that gives it, which gives the same agai
   assert.equal(moreRows(rows, grantRows(LEAST, HOME)).length, rows.length);
 });
 
-Deno.test("a rule that no word says has no flag, and its names stand in quotes", () => {
+Deno.test("a rule without a short form has no flag, and its names are quoted", () => {
   const rowsOf = (rule: Partial<ClusterRule>) =>
     grantRows({
       ...LEAST,
@@ -102,7 +102,7 @@ Deno.test("a rule that no word says has no flag, and its names stand in quotes",
   assert.equal(moreRows(two.slice(1), two.slice(0, 1)).length, 1, "they are not taken for each other");
 });
 
-Deno.test("a path with blanks stands in quotes, so that nothing beside it seems to follow", () => {
+Deno.test("quotes a path with blanks", () => {
   const what = (host: string) =>
     grantRows({ ...LEAST, files: [{ host, guest: host, write: false }] }, HOME)[0]!.what;
   assert.equal(what("/srv/a"), "read /srv/a");
@@ -130,7 +130,7 @@ Deno.test("a path with blanks stands in quotes, so that nothing beside it seems 
   assert.equal(env!.risk, '"MY TOKEN" looks like a credential');
 });
 
-Deno.test("what is risky is marked", () => {
+Deno.test("marks risky grants", () => {
   for (
     const path of [
       "/",
@@ -173,7 +173,7 @@ Deno.test("what is risky is marked", () => {
   }
 });
 
-Deno.test("what is risky on Windows is so in whatever letters, on whatever drive", () => {
+Deno.test("marks risky Windows paths in any case and on any drive", () => {
   const home = "C:/Users/me";
   for (
     const path of [
@@ -195,7 +195,7 @@ Deno.test("what is risky on Windows is so in whatever letters, on whatever drive
   }
 });
 
-Deno.test("rules read as sentences", () => {
+Deno.test("describes rules in words", () => {
   const words = (word: string) => ruleInWords(parseRuleWord(word)![0]!);
   assert.equal(words("get,list:pods@demo"), "get, list pods in the namespace demo");
   assert.equal(words("*:*"), "do anything with every resource of any group");
@@ -206,13 +206,13 @@ Deno.test("rules read as sentences", () => {
   assert.equal(words("get:/metrics"), "get the path /metrics");
 });
 
-Deno.test("a rule's words name the core group where it stands beside another", () => {
+Deno.test("names the core group beside other groups", () => {
   const rule = { verbs: ["delete"], apiGroups: ["widgets.example.com", ""], resources: ["pods"] };
   assert.equal(ruleInWords(rule), "delete pods of the core group and widgets.example.com");
   assert.equal(ruleInWords({ ...rule, apiGroups: [""] }), "delete pods");
 });
 
-Deno.test("a rule's risk names every reason", () => {
+Deno.test("names every risk of a rule", () => {
   const resources = ["widgets", "pods/exec", "clusterrolebindings", "secrets"];
   assert.equal(
     ruleRisk({ verbs: ["get", "create"], apiGroups: [""], resources }),
@@ -220,7 +220,7 @@ Deno.test("a rule's risk names every reason", () => {
   );
 });
 
-Deno.test("formatGrants() is a table, a plugin without more has its cluster", async () => {
+Deno.test("formatGrants() shows a plugin without further grants", async () => {
   const table = formatGrants([
     { name: "a", grants: LEAST },
     { name: "b", grants: await grantsOf({ allowRead: ["/data"], allowCluster: ["none"], denyHome: true }) },
@@ -235,7 +235,7 @@ Deno.test("formatGrants() is a table, a plugin without more has its cluster", as
   );
 });
 
-Deno.test("formatExplanation() says in sentences what a plugin can do", async () => {
+Deno.test("formatExplanation() explains grants in sentences", async () => {
   const text = (grants: Grants) =>
     formatExplanation({ name: "foo", reference: "example.com/foo:v1", grants }, "/s/data/foo", HOME, 78);
   const least = text(LEAST);
@@ -256,7 +256,7 @@ Deno.test("formatExplanation() says in sentences what a plugin can do", async ()
   assert.equal(explainGrants(LEAST, "/s", HOME).length, 7);
 });
 
-Deno.test("where a plugin may read credentials, it is not said to hold none", async () => {
+Deno.test("does not claim safety for a plugin that may read credentials", async () => {
   const text = async (flags: GrantFlags) =>
     Object.fromEntries(explainGrants(await grantsOf(flags), "/s", HOME)).Credentials;
   for (const allowRead of [`${HOME}/src`, "/srv", `${HOME}/.sshx`]) {
@@ -273,7 +273,7 @@ Deno.test("where a plugin may read credentials, it is not said to hold none", as
   assert.match((await text({ allowHome: true, denyHome: true }))!, /^It never holds/);
 });
 
-Deno.test("what is granted and denied is not shown as granted", async () => {
+Deno.test("does not show denied grants as granted", async () => {
   const grants = await grantsOf({ allowAll: true, denyAll: true });
   const rows = effectiveRows({ ...grants, env: "all", cluster: "full", home: true, kubeconfig: true }, HOME);
   assert.deepEqual([...new Set(rows.map(({ kind }) => kind))], ["denied"]);

@@ -1,4 +1,4 @@
-/** The administrator's file, as the manager's commands obey it. */
+/** The administrator's policy in the manager's commands. */
 
 import assert from "node:assert/strict";
 import { runManager } from "../../../cli/app.ts";
@@ -9,7 +9,7 @@ import { TestRegistry } from "../../../scripts/servers/oci_registry.ts";
 import { wat } from "../../support/components.ts";
 import { temporaryDirectory } from "../../support/temporary.ts";
 
-Deno.test("pull, run and grants obey the administrator", async () => {
+Deno.test("pull, run and grants obey the administrator's policy", async () => {
   const home = temporaryDirectory();
   await using registry = TestRegistry.start();
   const wasm = await wat('(module (memory (export "memory") 1) (func (export "_start")))');
@@ -68,7 +68,7 @@ Deno.test("pull, run and grants obey the administrator", async () => {
     assert.deepEqual(readReceipt(layout, "foo").grants.files.map(({ host }) => host), ["/srv/x", "/srv"]);
     assert.equal(readReceipt(layout, "foo").grants.cluster, "read-only");
 
-    // What is shown is what holds, whatever was granted before there was the bound.
+    // The limit applies to earlier grants, and the output shows that.
     await policy({});
     assert.equal(await run("grants", "foo", "--reset", "--allow-home", "--allow-cluster=delete:pods"), 0);
     assert.match(out, /all of your home directory/);

@@ -9,7 +9,7 @@ function text(path: string): string {
   return new TextDecoder().decode(file.read());
 }
 
-Deno.test("a program's file is read whole, and known by where it really is", { ignore }, () => {
+Deno.test("reads the whole file and reports its real path", { ignore }, () => {
   const directory = temporaryDirectory();
   const long = "x".repeat(3 << 20);
   Deno.writeTextFileSync(`${directory}/a.wasm`, long);
@@ -23,7 +23,7 @@ Deno.test("a program's file is read whole, and known by where it really is", { i
 });
 
 Deno.test(
-  "a program's bytes are of the file that was judged, whatever comes into its place",
+  "reads the opened file, even if another file replaces it",
   { ignore },
   () => {
     const directory = temporaryDirectory();
@@ -38,7 +38,7 @@ Deno.test(
   },
 );
 
-Deno.test("a pipe that gives way to another file while it is opened is not run", { ignore }, async () => {
+Deno.test("does not read a file that replaces a pipe", { ignore }, async () => {
   const directory = temporaryDirectory();
   const pipe = `${directory}/pipe`;
   Deno.writeTextFileSync(`${directory}/approved`, "approved");
@@ -55,10 +55,10 @@ catch (error) { console.log(error.code); }`;
     cwd: directory,
     stdout: "piped",
   }).spawn();
-  const writer = await Deno.open(pipe, { write: true }); // waits for who reads
+  const writer = await Deno.open(pipe, { write: true }); // waits for the reader
   Deno.symlinkSync("approved", `${directory}/new`);
   Deno.renameSync(`${directory}/new`, pipe);
-  await writer.write(new TextEncoder().encode("own")).catch(() => {}); // it may have turned away by now
+  await writer.write(new TextEncoder().encode("own")).catch(() => {}); // the reader may have closed it
   writer.close();
   const { stdout } = await reader.output();
   assert.match(new TextDecoder().decode(stdout), /^(FILE_UNREADABLE|.*\/pipe own)\n$/);

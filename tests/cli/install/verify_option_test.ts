@@ -9,7 +9,7 @@ import { layoutAt } from "../../../runtime/store/layout.ts";
 import { IDENTITY, ISSUED_BY, makeKeyPair, TestSigstore } from "../../support/sigstore.ts";
 import { temporaryDirectory } from "../../support/temporary.ts";
 
-/** A machine with an administrator's file, a user's one, and a key. */
+/** A context with an administrator's policy, a user's policy and a key. */
 async function setUp(files: { administrator?: string; user?: string; trustRoot?: string }) {
   const root = temporaryDirectory();
   await Deno.mkdir(`${root}/store`);
@@ -30,7 +30,7 @@ async function setUp(files: { administrator?: string; user?: string; trustRoot?:
   return { root, context, ask };
 }
 
-Deno.test("without a policy and without --verify nothing asks for a signature", async () => {
+Deno.test("requires no signature without a policy and without --verify", async () => {
   const { context, ask } = await setUp({});
   assert.deepEqual(await ask("ghcr.io/acme/foo"), []);
   const reference = parseReference("ghcr.io/acme/foo");
@@ -41,7 +41,7 @@ Deno.test("without a policy and without --verify nothing asks for a signature", 
   );
 });
 
-Deno.test("the administrator's rule, the user's rule and --verify all have to hold", async () => {
+Deno.test("requires the administrator's rule, the user's rule and --verify", async () => {
   const { root, ask } = await setUp({
     administrator: `rules:
   - match: ghcr.io/free/**
@@ -77,7 +77,7 @@ Deno.test("the administrator's rule, the user's rule and --verify all have to ho
   assert.deepEqual(await kinds("quay.io/acme/foo", { earlier }), ["key|identity", "identity"]);
 });
 
-Deno.test("each asks by its own trust root: the user's says nothing of the administrator's rules", async () => {
+Deno.test("checks the administrator's rules with the administrator's trust root only", async () => {
   const { trustRoot } = await TestSigstore.make();
   const { root, context, ask } = await setUp({
     trustRoot,
@@ -102,7 +102,7 @@ Deno.test("each asks by its own trust root: the user's says nothing of the admin
   assert.deepEqual(await roots("b.example/foo", flag), [undefined, "user: flag", "user: flag"]);
   assert.deepEqual(await roots("u.example/foo", flag), [undefined, "user: own", "user: flag"]);
   await assert.rejects(ask("b.example/foo", { trustRoot: `${root}/none.json` }), { code: "TRUST_INVALID" });
-  // What stands beside the administrator's policy is everybody's, unless the user has another.
+  // The trust root beside the administrator's policy is the default for users.
   await Deno.writeTextFile(`${root}/trusted_root.json`, "machine");
   assert.deepEqual(await roots("b.example/foo"), ["administrator: machine", users]);
   await Deno.remove(context.layout().trustRoot);
@@ -116,7 +116,7 @@ Deno.test("each asks by its own trust root: the user's says nothing of the admin
   );
 });
 
-Deno.test("an upgrade is asked to be by the signer of before, by the root that was theirs", async () => {
+Deno.test("an upgrade requires the earlier signer and trust root", async () => {
   const { root, ask } = await setUp({});
   await Deno.writeTextFile(`${root}/trusted_root.json`, "machine");
   await Deno.writeTextFile(`${root}/store/trusted_root.json`, "own");
@@ -135,7 +135,7 @@ Deno.test("an upgrade is asked to be by the signer of before, by the root that w
   }
 });
 
-Deno.test("a policy that can't be understood lets nothing be installed", async () => {
+Deno.test("installs nothing if a policy is invalid", async () => {
   for (
     const verify of [
       "true",

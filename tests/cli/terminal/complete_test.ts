@@ -26,7 +26,7 @@ function words(...typed: string[]): string {
   return [...candidates.map(({ word }) => word), ...(files ? [":files"] : [])].join(" ");
 }
 
-Deno.test("a value behind = is completed, as one word and as bash's three", () => {
+Deno.test("completes a value after =, as one word and as bash's three", () => {
   assert.equal(words("list", "--output=j"), "--output=json");
   assert.equal(words("list", "--output="), "--output=json --output=wide");
   assert.equal(words("list", "--output", "=", "j"), "json");
@@ -37,14 +37,14 @@ Deno.test("a value behind = is completed, as one word and as bash's three", () =
   assert.equal(words("grants", "--allow-cluster=r"), "--allow-cluster=read-only :files");
 });
 
-Deno.test("what stands before with its value behind = is no argument", () => {
+Deno.test("does not count an earlier --flag=value as an argument", () => {
   assert.equal(words("rm", "--x=y", ""), "foo");
   assert.equal(words("list", "--output", "=", "json", "--al"), "--all");
   assert.equal(words("grants", "--allow-cluster", "=", "none", "f"), "foo");
   assert.equal(words("rm", "=", "f"), "foo");
 });
 
-Deno.test("help is completed with commands and nothing else", () => {
+Deno.test("completes help with commands only", () => {
   assert.equal(words("help", "in"), "index");
   assert.equal(words("help", "index", ""), "add remove");
   assert.equal(words("help", "rm", ""), "");

@@ -4,7 +4,7 @@ import { formatList, formatPlugins } from "../../../cli/commands/list.ts";
 import { LEAST } from "../../../runtime/grants/grants.ts";
 import type { Receipt } from "../../../runtime/store/receipt.ts";
 
-Deno.test("formatTable() lays out columns as kubectl does", () => {
+Deno.test("formatTable() aligns columns like kubectl", () => {
   assert.equal(
     formatTable(["NAME", "KIND", "REFERENCE"], [["a", "component", "x"], ["longer", "", "日本"]]),
     "NAME     KIND        REFERENCE\na        component   x\nlonger   <none>      日本\n",
@@ -16,7 +16,7 @@ Deno.test("formatTable() counts wide and combining characters and escapes contro
   assert.equal(formatTable(["A"], [["\x1b[31m"]]), "A\n\\x1b[31m\n");
 });
 
-Deno.test("formatWholeTable() cuts nothing, and keeps what stands beside a long cell in sight", () => {
+Deno.test("formatWholeTable() cuts nothing, and wraps long cells", () => {
   const long = "x".repeat(3000);
   assert.equal(formatTable(["A"], [[long]]), `A\n${"x".repeat(1000)}…\n`);
   assert.equal(formatWholeTable(["A"], [[long]]), `A\n${long}\n`);
@@ -32,7 +32,7 @@ Deno.test("formatWholeTable() cuts nothing, and keeps what stands beside a long 
   assert.ok(shown.includes("x".repeat(72)) && shown.includes("x".repeat(28)) && shown.includes("widget39"));
 });
 
-Deno.test("formatTable() has no cell that looks like several, nor one that carries others off the screen", () => {
+Deno.test("formatTable() prevents fake columns and overlong columns", () => {
   assert.equal(
     formatTable(["A", "B"], [["a   -", " b "], ["   ", "x"]]),
     "A        B\na -      b\n<none>   x\n",
@@ -44,7 +44,7 @@ Deno.test("formatTable() has no cell that looks like several, nor one that carri
   assert.equal(header!.length, 204);
 });
 
-Deno.test("formatWholeTable() wraps between characters, by how wide they are", () => {
+Deno.test("formatWholeTable() wraps by the width of characters", () => {
   const lines = formatWholeTable(["A", "B"], [["\u{20000}".repeat(40) + "e\u0301".repeat(80), "x"]]).split(
     "\n",
   );
@@ -57,7 +57,7 @@ Deno.test("formatWholeTable() wraps between characters, by how wide they are", (
   assert.equal(formatWholeTable(["A", "B"], [["a   -", "b"]]), "A     B\na -   b\n");
 });
 
-Deno.test("formatAge() speaks as kubectl's AGE column", () => {
+Deno.test("formatAge() matches kubectl's AGE column", () => {
   const age = (seconds: number) => formatAge(new Date(0), new Date(seconds * 1000));
   assert.deepEqual(
     [0, 119, 120, 150, 599, 600, 3600 * 3, 3600 * 3 + 1200, 3600 * 47, 86400 * 3, 86400 * 40, 86400 * 800]
@@ -80,7 +80,7 @@ Deno.test("formatAge() speaks as kubectl's AGE column", () => {
   assert.equal(formatAge(new Date("nonsense"), new Date()), "<unknown>");
 });
 
-Deno.test("formatSize() rounds to people's units", () => {
+Deno.test("formatSize() rounds to decimal units", () => {
   assert.deepEqual([0, 999, 1000, 138_000, 8_300_000, 999_600, 1_500_000_000].map(formatSize), [
     "0 B",
     "999 B",

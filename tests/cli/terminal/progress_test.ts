@@ -17,7 +17,7 @@ function setUp(terminal: boolean) {
   return { progress, written, at };
 }
 
-Deno.test("on a terminal one line is drawn over, and taken away at the end", () => {
+Deno.test("on a terminal, updates one line and removes it at the end", () => {
   const { progress, written, at } = setUp(true);
   at(0, 0);
   at(500, 1_000_000);
@@ -30,7 +30,7 @@ Deno.test("on a terminal one line is drawn over, and taken away at the end", () 
   assert.equal(written[2], "\r\x1b[K");
 });
 
-Deno.test("without a terminal a plain line comes every five seconds", () => {
+Deno.test("without a terminal, prints a line every five seconds", () => {
   const { progress, written, at } = setUp(false);
   for (let second = 0; second <= 11; second++) at(second * 1000, second * 500_000);
   progress.end();
@@ -40,7 +40,7 @@ Deno.test("without a terminal a plain line comes every five seconds", () => {
   ]);
 });
 
-Deno.test("what is over at once is not shown", () => {
+Deno.test("does not show short transfers", () => {
   const { progress, written, at } = setUp(true);
   at(0, 0);
   at(200, 10_000_000);
@@ -48,14 +48,14 @@ Deno.test("what is over at once is not shown", () => {
   assert.deepEqual(written, []);
 });
 
-Deno.test("formatBar() keeps to the terminal's width", () => {
+Deno.test("formatBar() fits the terminal's width", () => {
   for (const columns of [10, 20, 40, 60, 80, 200]) {
     const line = formatBar({ done: 123_456_789, total: 987_654_321, rate: 12_345 }, columns);
     assert.ok(line.length < columns, `${columns}: ${line}`);
   }
 });
 
-Deno.test("formatProgress() leaves out what it can't know", () => {
+Deno.test("formatProgress() omits unknown values", () => {
   assert.equal(formatProgress({ done: 0, total: 100, rate: 0 }), "0%, 0 B of 100 B");
   assert.equal(formatProgress({ done: 0, total: 0, rate: 0 }), "100%, 0 B of 0 B");
   assert.equal(

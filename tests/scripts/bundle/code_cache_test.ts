@@ -31,7 +31,7 @@ async function run(files: ReadonlyMap<string, string>): Promise<{ stdout: string
 
 const EXPECTED = `1,2,true,\u2028\n",true,3,b\n`;
 
-Deno.test("asScripts() leaves a program what it was, with a code cache, without, and with that of another text", async () => {
+Deno.test("asScripts() keeps behavior with, without and with a foreign code cache", async () => {
   const caches = await Deno.makeTempDir();
   try {
     assert.equal((await run(BUNDLE)).stdout, EXPECTED);
@@ -62,7 +62,7 @@ Deno.test("asScripts() leaves a program what it was, with a code cache, without,
   }
 });
 
-Deno.test("asScripts() refuses what a script can't be", () => {
+Deno.test("asScripts() refuses code that cannot be a script", () => {
   const refuse = (more: string, expected: RegExp, base = BUNDLE.get("base.js")!) =>
     assert.throws(
       () =>

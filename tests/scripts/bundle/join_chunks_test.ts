@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { joinChunks, type Part } from "../../../scripts/bundle/join_chunks.ts";
 import { temporaryDirectory } from "../../support/temporary.ts";
 
-/** Writes a bundle's files, runs its entry and returns what `result` holds then. */
+/** Writes a bundle's files, runs its entry and returns `result`. */
 async function run(files: ReadonlyMap<string, string>): Promise<unknown> {
   const directory = temporaryDirectory();
   try {
@@ -35,12 +35,12 @@ const PARTS: readonly Part[] = [
   { file: "many.js", entries: ["many-"] },
 ];
 
-Deno.test("joinChunks() joins what is always loaded together, and the program stays what it was", async () => {
+Deno.test("joinChunks() joins modules that load together and keeps behavior", async () => {
   const joined = joinChunks(BUNDLE, "main.js", PARTS);
   const expected = [1, 1, true, true, true, true, [true, "r"]];
   assert.deepEqual(await run(BUNDLE), expected);
   assert.deepEqual(await run(joined), expected);
-  // rare-2 has its imports behind a directive, for which chunk-B hands over what has moved.
+  // rare-2 has its imports after a directive, so chunk-B re-exports its moved content.
   assert.deepEqual([...joined.keys()].sort(), [
     "base.js",
     "chunk-B.js",
@@ -51,7 +51,7 @@ Deno.test("joinChunks() joins what is always loaded together, and the program st
   ]);
 });
 
-Deno.test("joinChunks() runs a part when it is first asked for, and no more than once", async () => {
+Deno.test("joinChunks() runs a part once, when it is first imported", async () => {
   const bundle = new Map(Object.entries({
     "main.js":
       `globalThis.$ran=0;var r=[$ran,(await import("./run-1.js")).run(),(await import("./run-1.js")).run(),$ran];export{r as result};`,
@@ -60,7 +60,7 @@ Deno.test("joinChunks() runs a part when it is first asked for, and no more than
   assert.deepEqual(await run(joinChunks(bundle, "main.js", PARTS.slice(0, 1))), [0, 1, 1, 1]);
 });
 
-Deno.test("joinChunks() joins chunks that use Node's modules, where no run needs them", async () => {
+Deno.test("joinChunks() joins chunks with Node's modules outside of runs", async () => {
   const more =
     `import{d as n}from"./chunk-D.js";import*as w from"node:util";import"./chunk-B.js";import"node:events";var o=t=>t===n;` +
     `import p from"node:path";import{basename as b,sep}from"node:path";import f,{EOL as e}from"node:os";` +
@@ -75,7 +75,7 @@ Deno.test("joinChunks() joins chunks that use Node's modules, where no run needs
   assert.deepEqual(await run(joined), [1, 1, true, true, true, true, [true, "r"]]);
 });
 
-Deno.test("joinChunks() refuses what it does not know", () => {
+Deno.test("joinChunks() refuses unknown forms", () => {
   const refuses = (change: Record<string, string>) =>
     assert.throws(() => joinChunks(new Map([...BUNDLE, ...Object.entries(change)]), "main.js", PARTS));
   refuses({ "run-1.js": `import*as n from"./chunk-B.js";export{n as run};` });
