@@ -1,9 +1,9 @@
-// deno-lint-ignore-file no-console -- a script talks to who runs it
+// deno-lint-ignore-file no-console -- a script prints to its user
 
 /**
- * `deno task bench [--runs N] [--only TOPIC,…]`: start-up, size and throughput of the compiled binary, each beside a baseline
- * measured in the same run; prints the table of docs/benchmarks.md. Times are the median of interleaved runs; quote the
- * ratios. Topics: start, fleet, streams, cluster, doors, grants, registry, wall, files.
+ * `deno task bench [--runs N] [--only TOPIC,…]`: measures start-up, size and throughput of the compiled binary, each beside
+ * a baseline of the same run. Prints the table of docs/benchmarks.md. Times are medians of interleaved runs. Quote the
+ * ratios, not the times. Topics: start, fleet, streams, cluster, doors, grants, registry, wall, files.
  */
 
 import { parseArgs } from "node:util";
@@ -55,7 +55,7 @@ function median(numbers: readonly number[]): number {
   return [...numbers].sort((a, b) => a - b)[Math.floor(numbers.length / 2)]!;
 }
 
-/** Medians in milliseconds, by name. The cases take turns, so that what else the machine does hits all alike. */
+/** Medians in milliseconds, by name. The cases take turns, so that other load affects all of them equally. */
 async function measure(cases: readonly Case[], count = runs): Promise<Map<string, number>> {
   const times = new Map(cases.map(({ name }) => [name, [] as number[]]));
   for (const one of cases) await time(one);
@@ -70,7 +70,7 @@ function row(what: string, ours: number, baseline: number, of: string, goal: str
 }
 
 let failed = false;
-/** One topic's rows. What fails in one is told, and the others go on. */
+/** Adds one topic's rows. Reports an error and continues with the next topic. */
 async function topic(name: string, measureRows: () => Promise<void>): Promise<void> {
   if (only && !only.has(name)) return;
   const started = performance.now();
@@ -217,7 +217,7 @@ async function bench(): Promise<void> {
   for (const cells of rows) console.log(`| ${cells.join(" | ")} |`);
 }
 
-/** A preview1 program as a WASI 0.2 component, by the preview1 adapter. */
+/** Makes a WASI 0.2 component from a preview1 program with the preview1 adapter. */
 async function makeComponent(name: string): Promise<Uint8Array> {
   await buildFixture(name);
   const { componentNew } = await import("@bytecodealliance/jco-transpile/wasm-tools");

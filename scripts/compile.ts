@@ -1,4 +1,4 @@
-// deno-lint-ignore-file no-console -- a script talks to who runs it
+// deno-lint-ignore-file no-console -- a script prints to its user
 
 /**
  * `deno task compile [--target TRIPLE] [--output FILE]`: bundles main.ts into a minified entry, with chunks for parts that

@@ -1,9 +1,9 @@
-// deno-lint-ignore-file no-console -- a script talks to who runs it
+// deno-lint-ignore-file no-console -- a script prints to its user
 
 /**
- * `deno task demo [--real]`: the whole product in a minute. Builds a plugin written in TypeScript, pushes it to a small
- * registry, pulls it, and runs it through kubectl against a small API server, in a HOME of its own that is removed. With
- * --real and KUBECONFIG it uses that cluster, read-only.
+ * `deno task demo [--real]`: shows the whole product in a minute. Builds a TypeScript plugin, pushes it to a local registry,
+ * pulls it, and runs it through kubectl with a local API server, in a temporary HOME. With --real and KUBECONFIG it uses
+ * that cluster, read-only.
  */
 
 import { fileURLToPath } from "node:url";
@@ -25,7 +25,7 @@ if (real && !realConfig) {
 const bold = (text: string) => Deno.stdout.isTerminal() && !Deno.noColor ? `\x1b[1m${text}\x1b[0m` : text;
 const say = (text: string) => console.log(text);
 
-/** A step for people: what happens, and what it took. */
+/** Prints a step and its time. */
 async function step<T>(what: string, work: () => Promise<T>): Promise<T> {
   const started = performance.now();
   const result = await work();
@@ -37,7 +37,7 @@ const home = await Deno.realPath(await Deno.makeTempDir({ prefix: "krew-wasm-dem
 const cleanUp = () => {
   try {
     Deno.removeSync(home, { recursive: true });
-  } catch { /* it is gone */ }
+  } catch { /* removed already */ }
 };
 for (const signal of ["SIGINT", "SIGTERM"] as const) {
   Deno.addSignalListener(signal, () => {
@@ -51,7 +51,7 @@ try {
 } finally {
   cleanUp();
 }
-Deno.exit(0); // servers may have connections that idle
+Deno.exit(0); // servers may have idle connections
 
 async function demo(): Promise<void> {
   const bin = `${home}/bin`;
@@ -91,7 +91,7 @@ async function demo(): Promise<void> {
     HOME: home,
     KUBECONFIG: kubeconfig,
     PATH: `${home}/.krew-wasm/bin:${bin}:${Deno.env.get("PATH") ?? ""}`,
-    // What this process found of its own packages is not to be fetched again for another home.
+    // Reuse this process's cache of packages for the other HOME.
     ...(Deno.env.get("DENO_DIR") ? {} : { DENO_DIR: denoDirectory() }),
   };
   if (!kubectl) {
@@ -109,7 +109,7 @@ async function demo(): Promise<void> {
   else {
     let added = false;
     await shell(`${words(...plugin("watch-events"))} --max 3`, (output) => {
-      // Once the first lines are out the watch is open: the third event happens while it runs.
+      // After the first lines the watch is open, so the third event happens while it runs.
       if (!added && output.includes("started container")) {
         added = true;
         addEvent(api, "c", "Killing", "stopping container web");
@@ -120,7 +120,7 @@ async function demo(): Promise<void> {
   await shell(`${krewWasm} rm whoami watch-events`);
 }
 
-/** The binary where this Deno can make one; else a launcher that runs the sources. Returns how it is called. */
+/** Builds the binary, or a launcher of the sources if this Deno can't compile. Returns the command. */
 async function installManager(bin: string): Promise<string> {
   const launcher = `${bin}/krew-wasm`;
   try {
@@ -142,7 +142,7 @@ async function installManager(bin: string): Promise<string> {
   return "krew-wasm";
 }
 
-/** In one line; of what could not be downloaded, where from. */
+/** The error in one line, with the URL of a failed download. */
 function reason(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   const url = /error sending request for url \((\S+)\)/.exec(String(error.cause))?.[1];
@@ -158,7 +158,7 @@ function words(...command: string[]): string {
   return command.map(shellQuoted).join(" ");
 }
 
-/** Prints a command as a user types it, and what it prints. */
+/** Prints a command as a user types it, and its output. */
 async function run(
   command: string,
   env: Record<string, string>,

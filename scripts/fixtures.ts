@@ -1,8 +1,8 @@
-// deno-lint-ignore-file no-console -- a script talks to who runs it
+// deno-lint-ignore-file no-console -- a script prints to its user
 
 /**
- * `deno task fixtures [NAME...]`: builds the examples and the tests' programs into build/fixtures/*.wasm. What has not
- * changed since is not built again.
+ * `deno task fixtures [NAME...]`: builds the examples and the tests' programs into build/fixtures/*.wasm. It skips
+ * unchanged ones.
  */
 
 import { createHash } from "node:crypto";
@@ -16,17 +16,17 @@ interface Fixture {
   readonly name: string;
   readonly language: "c" | "go" | "rust" | "typescript" | "npm";
   readonly source: string;
-  /** Further files or directories it is made from. */
+  /** Further source files or directories. */
   readonly inputs?: readonly string[];
-  /** For the C compiler. */
+  /** Flags of the C compiler. */
   readonly flags?: readonly string[];
-  /** The world of wit/ whose types a module in C carries. */
+  /** The world of wit/ to embed into a C module. */
   readonly world?: string;
 }
 
 const TYPESCRIPT_INPUTS = ["examples/lib", "wit", "scripts/componentize.ts", "deno.lock"];
 
-/** Everything that is built. */
+/** All programs. */
 export const FIXTURES: readonly Fixture[] = [
   { name: "hello", language: "c", source: "examples/hello/hello.c" },
   ...[
@@ -103,7 +103,7 @@ export const FIXTURES: readonly Fixture[] = [
   },
 ];
 
-/** How to get what builds the C programs. */
+/** How to install the tools for the C programs. */
 export const CLANG_HINT = "Debian: apt-get install clang lld wasi-libc libclang-rt-14-dev-wasm32";
 
 /** Whether the C programs can be built here. */
@@ -111,7 +111,7 @@ export function canBuildC(): boolean {
   return findProgram("clang") !== undefined && findProgram("wasm-ld", clangDirectories()) !== undefined;
 }
 
-/** Whether the programs in Go can be built here: with the version that their go.mod asks for, or a later one. */
+/** Whether the Go programs can be built here, with the Go version of their go.mod or a later one. */
 export function canBuildGo(): boolean {
   if (findProgram("go") === undefined) return false;
   const { stdout } = new Deno.Command("go", { args: ["env", "GOVERSION"] }).outputSync();
@@ -119,7 +119,7 @@ export function canBuildGo(): boolean {
   return Number(minor) >= 26;
 }
 
-/** A compiler of Rust, and its name for WASI preview1. */
+/** A Rust compiler, and its name for WASI preview1. */
 interface Rust {
   readonly rustc: string;
   readonly target: string;
@@ -127,7 +127,7 @@ interface Rust {
 
 let rust: Rust | false | undefined;
 
-/** The compiler of Rust that has the standard library for WASI: not all on PATH need to, Debian's may stand behind rustup's. */
+/** The Rust compiler with a standard library for WASI. There may be several on PATH: rustup's may hide Debian's. */
 function findRust(): Rust | undefined {
   rust ??= [...(Deno.env.get("PATH") ?? "").split(":"), "/usr/bin"]
     .flatMap((directory) => ["wasm32-wasip1", "wasm32-wasi"].map((target) => ({ directory, target })))
@@ -146,16 +146,16 @@ function hasLibrary(rustc: string, target: string): boolean {
   }
 }
 
-/** How to get what builds the programs in Rust. */
+/** How to install the tools for the Rust programs. */
 export const RUST_HINT =
   "Debian: apt-get install rustc libstd-rust-dev-wasm32 lld; or rustup target add wasm32-wasip1";
 
-/** Whether the programs in Rust can be built here. */
+/** Whether the Rust programs can be built here. */
 export function canBuildRust(): boolean {
   return findRust() !== undefined;
 }
 
-/** Whether the example with packages of npm's can be built here. */
+/** Whether the example with npm packages can be built here. */
 export function canBuildNpm(): boolean {
   return findProgram("npm") !== undefined && findProgram("node") !== undefined;
 }
@@ -164,7 +164,7 @@ function clangDirectories(): string[] {
   return [14, 15, 16, 17, 18, 19, 20].map((version) => `/usr/lib/llvm-${version}/bin`);
 }
 
-/** The path of a fixture's wasm. */
+/** The path of a fixture's WebAssembly. */
 export function fixturePath(name: string): string {
   return `${directory}/${name}.wasm`;
 }
@@ -184,7 +184,7 @@ async function hashOf(paths: readonly string[]): Promise<string> {
   return hash.digest("hex");
 }
 
-/** Builds a fixture unless it is as new as its sources; returns its path. @throws Error with the builder's output */
+/** Builds a fixture unless it is up to date. Returns its path. @throws Error with the compiler's output */
 export async function buildFixture(name: string): Promise<string> {
   const fixture = FIXTURES.find((one) => one.name === name);
   if (!fixture) throw new Error(`There is no fixture "${name}"`);
@@ -205,14 +205,14 @@ export async function buildFixture(name: string): Promise<string> {
     : language === "go"
     ? [
       "go",
-      // A module of its own. Without debugging information half of the size.
+      // Stripping debug information halves the size.
       ["build", "-C", source, "-trimpath", "-ldflags=-s -w", "-o", staged, "."],
       { GOOS: "wasip1", GOARCH: "wasm" },
     ]
     : language === "rust"
     ? [
       findRust()?.rustc ?? "rustc",
-      // Without the standard library's debugging information 30 times smaller; the functions' names stay.
+      // Stripping debug information makes it 30 times smaller. The functions' names stay.
       ["--edition=2021", "-O", "-Cstrip=debuginfo", `--target=${findRust()?.target}`, "-o", staged, source],
       {},
     ]
@@ -229,7 +229,7 @@ export async function buildFixture(name: string): Promise<string> {
       ],
       {},
     ];
-  // `deno task` puts node_modules/.bin on PATH, where clang would find a wasm-opt and strip the functions' names.
+  // `deno task` puts node_modules/.bin on PATH. clang would run the wasm-opt there, which strips the functions' names.
   const path = (Deno.env.get("PATH") ?? "").split(":").filter((entry) => !entry.endsWith("node_modules/.bin"))
     .join(":");
   await run(program, args, root, { ...env, PATH: path });
@@ -250,7 +250,7 @@ async function bundleNpm(name: string, source: string): Promise<string> {
   return bundle;
 }
 
-/** What go and npm say of a network that fails. */
+/** Messages of go and npm about a failing network. */
 const NETWORK =
   /dial tcp|i\/o timeout|TLS handshake|connection reset|unexpected EOF|5\d\d (Bad Gateway|Service|Gateway|Internal)|ECONNRESET|ETIMEDOUT|EAI_AGAIN|socket hang up/;
 
@@ -264,7 +264,7 @@ async function run(
     const { success, stdout, stderr } = await new Deno.Command(program, { args, env, cwd }).output();
     if (success) return;
     const output = new TextDecoder().decode(stdout) + new TextDecoder().decode(stderr);
-    // go and npm download what they build with: the network, unlike a compiler, may do better another time.
+    // go and npm download dependencies. A failing network, unlike a compiler error, is worth a retry.
     if (tries === 3 || !NETWORK.test(output)) throw new Error(`${program} ${args.join(" ")}:\n${output}`);
   }
 }

@@ -1,17 +1,17 @@
-// deno-lint-ignore-file no-console -- a script talks to who runs it
+// deno-lint-ignore-file no-console -- a script prints to its user
 
 /**
- * `deno task go-std [--krew-wasm=PATH] [PACKAGE...]`: the tests of Go's standard library, built for wasip1 by the Go on PATH
- * and run by krew-wasm: of all packages that have tests there, or of those that are named. A line a package, and a last one
+ * `deno task go-std [--krew-wasm=PATH] [PACKAGE...]`: runs the tests of Go's standard library with krew-wasm, built for
+ * wasip1 by the Go on PATH. By default it takes all packages with tests. It prints a line for each package, and a last line
  * such as `245 packages: 21000 tests passed, 0 failed`. Takes half an hour.
  *
- * The tests may read all files, as Go's own CI lets them, and write to their private directory and /dev/null.
+ * The tests may read all files, like in Go's own CI, and write to their private directory and /dev/null.
  */
 
 import { parseArgs } from "node:util";
 import { fileURLToPath } from "node:url";
 
-/** Tests that can't pass, by package. They are run, and have to fail. */
+/** Tests that can't pass, by package. They run and must fail. */
 const IMPOSSIBLE: Readonly<Record<string, { readonly tests: RegExp; readonly why: string }>> = {
   "runtime/pprof": {
     tests: /^TestConvert(CPU|Mem)Profile/,
@@ -23,7 +23,7 @@ interface Outcome {
   readonly passed: number;
   readonly skipped: number;
   readonly impossible: readonly string[];
-  /** Names of tests, or what else went wrong. */
+  /** Names of failed tests, or other errors. */
   readonly failed: readonly string[];
 }
 
@@ -36,7 +36,7 @@ async function go(...args: string[]): Promise<string> {
   return new TextDecoder().decode(stdout).trim();
 }
 
-/** Builds and runs the tests of one package, in the package's directory, where they find their data. */
+/** Builds and runs a package's tests in the package's directory, which has their data. */
 async function testPackage(name: string, binary: string, goroot: string, home: string): Promise<Outcome> {
   const wasm = `${home}/${name.replaceAll("/", "_")}.test`;
   try {

@@ -1,4 +1,4 @@
-// deno-lint-ignore-file no-console -- a script talks to who runs it
+// deno-lint-ignore-file no-console -- a script prints to its user
 
 /**
  * `deno task hostile [--check]`: writes the table of hostile plugins into docs/security.md, from the cases in

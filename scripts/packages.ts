@@ -1,4 +1,4 @@
-// deno-lint-ignore-file no-console -- a script talks to who runs it
+// deno-lint-ignore-file no-console -- a script prints to its user
 
 /**
  * `deno task packages [--check]`: records the digests of the binary's packages and of esbuild, the bundler, in
@@ -130,7 +130,7 @@ async function esbuildPlaces(): Promise<{ readonly directory: string; readonly p
   return { directory: `${denoDir}/dl`, platform };
 }
 
-/** Copies esbuild from node_modules to where `deno bundle` starts it, because Deno ignores deno.lock for it. */
+/** Copies esbuild from node_modules to where `deno bundle` starts it, and checks it again afterwards. Deno ignores deno.lock. */
 export async function placeEsbuild(): Promise<() => Promise<void>> {
   const { esbuild: { version, platforms } } = await readRecord(ROOT);
   const { directory, platform } = await esbuildPlaces();

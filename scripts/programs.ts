@@ -1,4 +1,4 @@
-// deno-lint-ignore-file no-console -- a script talks to who runs it
+// deno-lint-ignore-file no-console -- a script prints to its user
 
 /**
  * `deno task programs [NAME...] [--krew-wasm=PATH] [--cache=DIR]`: runs programs of package registries with krew-wasm, and

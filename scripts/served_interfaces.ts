@@ -1,4 +1,4 @@
-/** The table of every interface that a plugin may import, from wit/: what registry/compile/served_interfaces.ts compares with. */
+/** Makes the table of all interfaces that a plugin may import, from wit/, for registry/compile/served_interfaces.ts. */
 
 import { fileURLToPath } from "node:url";
 import { componentEmbed } from "@bytecodealliance/jco-transpile/wasm-tools";
@@ -6,12 +6,12 @@ import type { Item, Type } from "../registry/compile/component_items.ts";
 import { readComponent } from "../registry/compile/component_reader.ts";
 import { readSections } from "../registry/compile/wasm_reader.ts";
 
-/** What of wit/ is not stable yet, and served all the same. */
+/** Unstable features of wit/ that krew-wasm serves. */
 const FEATURES = ["network-error-code"];
 const FUNCTION = 0x01;
 const TYPE = 0x03;
 
-/** The table as the text of a module. preview2-shim must have been given the file system. */
+/** The table as the text of a module. The caller must give preview2-shim the file system. */
 export async function servedInterfaces(): Promise<string> {
   const imports = await readWorld();
   const types: Type[] = [];
@@ -39,13 +39,13 @@ export async function servedInterfaces(): Promise<string> {
     const parts = types.map(({ number }) => places.get(number));
     return `  /* ${place} */ ${JSON.stringify(labels.length > 0 ? [of, parts, labels] : [of, parts])},\n`;
   });
-  return `/** What wit/ says of each interface that a plugin may import. Made by \`deno task wit\`. */
+  return `/** The types of all interfaces that a plugin may import, from wit/. Made by \`deno task wit\`. */
 
-/** Types by number: what each is made of, which others, and its labels. */
+/** Types by number: the kind, the types that it consists of, and its labels. */
 export const TYPES: readonly (readonly [of: string, types: readonly number[], labels?: readonly string[]])[] = [
 ${made.join("")}];
 
-/** Interfaces with the version that is served: their types and functions, by the number of their type. */
+/** Interfaces with their version: types and functions, each with the number of its type. */
 export const INTERFACES: Readonly<
   Record<string, { readonly types: Readonly<Record<string, number>>; readonly functions: Readonly<Record<string, number>> }>
 > = {
@@ -53,7 +53,7 @@ ${interfaces.join("")}};
 `;
 }
 
-/** What the world `plugin` imports. */
+/** The imports of the world `plugin`. */
 async function readWorld(): Promise<readonly (readonly [name: string, item: Item])[]> {
   const module = await componentEmbed({
     dummy: true,
@@ -61,7 +61,7 @@ async function readWorld(): Promise<readonly (readonly [name: string, item: Item
     world: "plugin",
     features: { tag: "list", val: FEATURES },
   });
-  // A component that exports the type of one that exports the world, which is the type of a component too.
+  // The WIT package is a component type in a component type in a component.
   const section = readSections(module).find(({ name }) => name?.startsWith("component-type"))!;
   const report = readComponent(module.subarray(section.data, section.end));
   const [packaged] = report.exports.map.values();

@@ -1,10 +1,10 @@
-// deno-lint-ignore-file no-console -- a script talks to who runs it
+// deno-lint-ignore-file no-console -- a script prints to its user
 
 /**
- * `deno task soak [PATTERN...] [--events=N] [--rate=N] [--out=DIR] [--krew-wasm=PATH]`: each way in which the examples watch,
- * for ten million events, against a server that sends each event by itself. A line tells how fast, how late and in how much
- * memory the plugin printed them; `--out` gets a drawing (SVG) of memory and lag for each. Fails where memory grows in the
- * second half of a run. Takes hours; `--rate` holds the server to so many events a second.
+ * `deno task soak [PATTERN...] [--events=N] [--rate=N] [--out=DIR] [--krew-wasm=PATH]`: runs each watch of the examples for
+ * ten million events. The server sends each event by itself. Prints speed, lag and memory of each watch; `--out` gets a
+ * drawing of them (SVG). Fails if memory grows in the second half of a run. Takes hours. `--rate` limits the events per
+ * second.
  */
 
 import { parseArgs } from "node:util";
@@ -31,12 +31,12 @@ const PATTERNS: readonly Pattern[] = [
   },
 ];
 
-/** Of how many events one is timed. */
+/** One of this many events is timed. */
 const EVERY = 500;
-/** How much more memory a run may take at its end than at its middle: a collector's garbage, not a leak. */
+/** How much memory may grow in the second half: garbage, not a leak. */
 const GROWTH = 1.15;
 
-/** Runs one pattern to its end. @throws Error where the plugin fails */
+/** Runs one pattern. @throws Error when the plugin fails */
 async function soak(
   binary: string,
   { fixture, args }: Pattern,
@@ -78,7 +78,7 @@ async function soak(
   }
 }
 
-/** The numbers of the events that are printed. */
+/** Reads the numbers of printed events. */
 async function* numbersOf(stdout: ReadableStream<Uint8Array<ArrayBuffer>>): AsyncGenerator<number> {
   let rest = "";
   for await (const text of stdout.pipeThrough(new TextDecoderStream())) {
@@ -91,7 +91,7 @@ async function* numbersOf(stdout: ReadableStream<Uint8Array<ArrayBuffer>>): Asyn
   }
 }
 
-/** The memory a process has in RAM, in MiB. Linux. */
+/** A process's resident memory in MiB. Linux only. */
 function memoryOf(pid: number): number | undefined {
   try {
     const [, kibibytes] = /^VmRSS:\s+(\d+)/m.exec(Deno.readTextFileSync(`/proc/${pid}/status`)) ?? [];
@@ -106,7 +106,7 @@ function quantile(values: readonly number[], share: number): number {
   return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? NaN;
 }
 
-/** The most memory within a part of a run. */
+/** The peak memory in a part of a run. */
 function peak(samples: readonly Sample[], from: number, to: number): number {
   const part = samples.slice(Math.floor(samples.length * from), Math.ceil(samples.length * to));
   return part.reduce((most, { memory }) => Math.max(most, memory), 0);
@@ -132,7 +132,7 @@ for (const pattern of PATTERNS) {
   const samples = await soak(binary, pattern, events, rate);
   const last = samples.at(-1)!;
   const lags = samples.map(({ lag }) => lag);
-  // The start, where programs take what they go on with, is no part of the first half.
+  // Skip the start, where programs allocate their base memory.
   const [first, second] = [peak(samples, 0.1, 0.5), peak(samples, 0.5, 1)];
   const cells = [
     pattern.name,

@@ -1,10 +1,10 @@
-// deno-lint-ignore-file no-console camelcase -- a script talks to who runs it
+// deno-lint-ignore-file no-console camelcase -- a script prints to its user
 
 /**
  * `deno task wasi-testsuite DIR [--as-components] [--krew-wasm=PATH] [--filter=TEXT]`: runs the preview1 programs of a
- * checkout of WebAssembly/wasi-testsuite (branch prod/testsuite-all), each with `krew-wasm run`, and ends with a line
- * `72 passed, 0 failed`. With `--as-components` each program is first made into a WASI 0.2 component by the Bytecode
- * Alliance's preview1 adapter; what the adapter itself makes impossible is named, line by line, and counted apart.
+ * checkout of WebAssembly/wasi-testsuite (branch prod/testsuite-all) with `krew-wasm run`. The last line is such as
+ * `72 passed, 0 failed`. With `--as-components` it first makes each program a WASI 0.2 component with the Bytecode
+ * Alliance's preview1 adapter. It names and counts separately the programs that the adapter makes impossible.
  */
 
 import { parseArgs } from "node:util";
@@ -20,9 +20,9 @@ interface Case {
 }
 
 /**
- * What the adapter makes impossible for a component, whatever runs it: by program, with the line of
- * crates/wasi-preview1-component-adapter/src/lib.rs (bytecodealliance/wasmtime, 2026-06-04, ff639ef6) that does it. Each is
- * still run, and has to fail in this very way.
+ * Programs that the adapter makes impossible in every runtime, with the responsible line of
+ * crates/wasi-preview1-component-adapter/src/lib.rs (bytecodealliance/wasmtime, 2026-06-04, ff639ef6). They run and must
+ * fail in exactly this way.
  */
 const ADAPTER_LIMITS: Readonly<Record<string, { readonly fails: RegExp; readonly why: string }>> = {
   "assemblyscript/testsuite/wasm32-wasip1/args_get-multiple-arguments": {
@@ -55,7 +55,7 @@ async function* programs(directory: string): AsyncGenerator<string> {
 
 let adapter: Uint8Array | undefined;
 
-/** A preview1 command as a component. */
+/** Makes a component from a preview1 command. */
 async function componentOf(bytes: Uint8Array): Promise<Uint8Array> {
   const { componentNew } = await import("@bytecodealliance/jco-transpile/wasm-tools");
   adapter ??= await Deno.readFile(
@@ -67,7 +67,7 @@ async function componentOf(bytes: Uint8Array): Promise<Uint8Array> {
   return await componentNew(bytes, [["wasi_snapshot_preview1", adapter]]);
 }
 
-/** Runs one program in a copy of its directories; returns what is wrong, or undefined. */
+/** Runs one program in a copy of its directories. Returns the problem, or undefined. */
 async function runCase(
   command: readonly string[],
   wasm: string,

@@ -1,8 +1,8 @@
-// deno-lint-ignore-file no-console -- a script talks to who runs it
+// deno-lint-ignore-file no-console -- a script prints to its user
 
 /**
- * `deno task wit [--check]`: generates the host's TypeScript types in wit/generated/ from wit/, with jco, and the table of
- * what plugins may import; with --check it fails when what is there is not what would be generated.
+ * `deno task wit [--check]`: generates the host's TypeScript types with jco, and the table of the interfaces that plugins
+ * may import, from wit/ into wit/generated/. With --check it fails if the files are stale.
  */
 
 import { fileURLToPath } from "node:url";
@@ -13,9 +13,9 @@ import { servedInterfaces } from "./served_interfaces.ts";
 const root = fileURLToPath(new URL("..", import.meta.url));
 const directory = `${root}wit/generated`;
 
-/** The generated files by name, relative to wit/generated. */
+/** Generates the files. Returns them by path relative to wit/generated. */
 export async function generate(): Promise<Map<string, string>> {
-  // preview2-shim 0.26 gives jco no directory unless told to, and jco then says "failed to get path metadata".
+  // preview2-shim 0.26 gives jco no directory by default, and jco then fails with "failed to get path metadata".
   // deno-lint-ignore no-explicit-any -- the types are of the browser build
   _setPreopens({ "/": "/" as any });
   await $init;
@@ -24,7 +24,7 @@ export async function generate(): Promise<Map<string, string>> {
     world: "plugin",
     instantiation: { tag: "async" },
   });
-  // jco writes declaration files that name each other by the JavaScript they stand for, of which there is none.
+  // jco's declaration files import each other as .js, but no JavaScript exists.
   const text = (bytes: Uint8Array) =>
     new TextDecoder().decode(bytes).replaceAll(/'(\.[^']*)\.js'/g, "'$1.d.ts'");
   return new Map([
@@ -33,7 +33,7 @@ export async function generate(): Promise<Map<string, string>> {
   ]);
 }
 
-/** Names of the generated files that differ from what is there. */
+/** Names of the stale files. */
 export async function staleFiles(): Promise<string[]> {
   const stale: string[] = [];
   for (const [name, text] of await generate()) {
@@ -53,5 +53,5 @@ if (import.meta.main) {
     await Deno.mkdir(`${directory}/${name}`.replace(/\/[^/]*$/, ""), { recursive: true });
     await Deno.writeTextFile(`${directory}/${name}`, text);
   }
-  Deno.exit(0); // preview2-shim's worker thread would keep the process
+  Deno.exit(0); // preview2-shim's worker thread keeps the process alive
 }

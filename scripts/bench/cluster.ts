@@ -1,6 +1,6 @@
 /**
- * The cluster's rows of `deno task bench`: a plugin's requests beside kubectl's and curl's, against one server of ours in a
- * process of its own.
+ * The cluster's rows of `deno task bench`: a plugin's requests beside those of kubectl and curl, with a local server in its
+ * own process.
  */
 
 import { fileURLToPath } from "node:url";
@@ -16,11 +16,11 @@ export interface ClusterRow {
   readonly goal: string;
 }
 
-/** What is there to measure with. */
+/** What a topic gets from the benchmark. */
 export interface ClusterBench {
-  /** The link of the plugin `raw`, of tests/fixtures. */
+  /** The link of the plugin `raw` from tests/fixtures. */
   readonly raw: string;
-  /** The link of the plugin `outbound`, of tests/fixtures. */
+  /** The link of the plugin `outbound` from tests/fixtures. */
   readonly outbound: string;
   /** HOME and PATH. */
   readonly env: Readonly<Record<string, string>>;
@@ -30,7 +30,7 @@ export interface ClusterBench {
 interface Server extends AsyncDisposable {
   readonly url: string;
   readonly token: string;
-  /** Path of its CA's certificate. */
+  /** Path of the server's CA certificate. */
   readonly ca: string;
 }
 
@@ -61,7 +61,7 @@ async function startServer(home: string): Promise<Server> {
   };
 }
 
-/** One run of a program: milliseconds to its first byte and to its end, and its peak memory in bytes, where /proc tells. */
+/** Runs a program: milliseconds to its first byte and to its end, and its peak memory in bytes if there is /proc. */
 async function run(command: readonly string[], env: Readonly<Record<string, string>>) {
   const [program = "", ...args] = command;
   const started = performance.now();
@@ -72,7 +72,7 @@ async function run(command: readonly string[], env: Readonly<Record<string, stri
     try {
       const status = Deno.readTextFileSync(`/proc/${child.pid}/status`);
       peak = Math.max(peak, Number(/VmHWM:\s+(\d+)/.exec(status)?.[1] ?? 0) * 1024);
-    } catch { /* it has ended, or this is no Linux */ }
+    } catch { /* the process has ended, or this is not Linux */ }
   };
   let first: number | undefined;
   let bytes = 0;
@@ -89,7 +89,7 @@ async function run(command: readonly string[], env: Readonly<Record<string, stri
 
 type Figures = Awaited<ReturnType<typeof run>>;
 
-/** Medians of each command, the commands taking turns. */
+/** Medians of the commands, which take turns. */
 async function measure(
   commands: Readonly<Record<string, readonly string[]>>,
   env: Readonly<Record<string, string>>,
@@ -116,7 +116,7 @@ function percentile(numbers: readonly number[], part: number): number {
 const ms = (value: number) => `${value.toFixed(value < 10 ? 2 : 1)} ms`;
 const mb = (value: number) => `${(value / 1e6).toFixed(0)} MB`;
 
-/** All rows; those whose baseline is not there are left out. */
+/** All rows, except those without a baseline on this machine. */
 export async function clusterRows(bench: ClusterBench): Promise<ClusterRow[]> {
   const { raw, outbound, runs } = bench;
   await using server = await startServer(bench.env.HOME!);
@@ -235,7 +235,7 @@ export async function clusterRows(bench: ClusterBench): Promise<ClusterRow[]> {
   return rows;
 }
 
-/** Milliseconds that each line of a watch takes from the server, which writes the time into it, to a program's stdout. */
+/** Milliseconds from the server to a program's stdout, for each line of a watch. The server writes the time into it. */
 async function latencies(
   command: readonly string[],
   env: Readonly<Record<string, string>>,
@@ -252,5 +252,5 @@ async function latencies(
     for (const line of lines) found.push(now - JSON.parse(line).sent);
   }
   await child.status;
-  return found.slice(10); // connecting is none of it
+  return found.slice(10); // without the time to connect
 }

@@ -1,4 +1,4 @@
-/** The doors to the cluster, beside kubectl at the same server: a request, a command's output, client-go. */
+/** Measures the interfaces to the cluster, beside kubectl: a request, a command's output, client-go. */
 
 import type { TestApiServer } from "../servers/api_server.ts";
 import { ExecServer } from "../../tests/support/exec_server.ts";
@@ -10,10 +10,10 @@ interface Case {
   readonly command: readonly string[];
 }
 
-/** What the bench gives its topics. */
+/** What a topic gets from the benchmark. */
 export interface Bench {
   readonly api: TestApiServer;
-  /** Pulls a fixture, with flags, and returns the path of its link. */
+  /** Pulls a fixture with flags. Returns the path of its link. */
   install(fixture: string, ...flags: string[]): Promise<string>;
   /** Medians in milliseconds, by name. */
   measure(cases: readonly Case[], count?: number): Promise<Map<string, number>>;
@@ -23,7 +23,7 @@ export interface Bench {
 const EXEC = "/api/v1/namespaces/default/pods/web/exec";
 const FLOOD = 100 << 20;
 
-/** Adds this topic's rows. `kubectl` is on PATH. */
+/** Adds the rows. Needs `kubectl` on PATH. */
 export async function benchDoors({ api, install, measure, row }: Bench): Promise<void> {
   const server = new ExecServer();
   api.hook = server.hook;

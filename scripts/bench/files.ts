@@ -1,4 +1,4 @@
-/** What files cost: small reads, large directories; beside the same program native, and with wasmtime where it is. */
+/** Measures small reads and large directories, beside the native program, and wasmtime if installed. */
 
 import { fileURLToPath } from "node:url";
 import { findProgram } from "../../tests/support/programs.ts";
@@ -6,13 +6,13 @@ import { buildFixture } from "../fixtures.ts";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
 
-/** A row of docs/benchmarks.md: what, krew-wasm's figure, the baseline's, their ratio, the goal. */
+/** A row of docs/benchmarks.md: topic, krew-wasm's figure, the baseline's, their ratio, the goal. */
 export type Row = [what: string, ours: string, baseline: string, ratio: string, goal: string];
 
-/** How often each is run: the median counts. What takes long is run once. */
+/** Number of runs for the median. Slow commands run once. */
 const RUNS = 5;
 const LONG = 5_000;
-/** What takes longer is ended: wasmtime's preview1 reads a directory anew for every buffer. */
+/** Timeout. wasmtime's preview1 needs it, because it reads a directory again for every buffer. */
 const TIMEOUT = 60_000;
 const READS = 100_000;
 const ENTRIES = 100_000;
@@ -23,8 +23,7 @@ interface Measured {
 }
 
 /**
- * Runs a command to its end: how long it took, and the most memory it had (VmHWM, as often as it can be asked). What had
- * to be ended took for ever.
+ * Runs a command. Returns its time and peak memory (VmHWM, polled). A command that times out has an infinite time.
  */
 async function run(command: readonly string[], env: Record<string, string>): Promise<Measured> {
   const [program = "", ...args] = command;
@@ -37,7 +36,7 @@ async function run(command: readonly string[], env: Record<string, string>): Pro
       const [, kilobytes] = /VmHWM:\s+(\d+) kB/.exec(Deno.readTextFileSync(`/proc/${child.pid}/status`)) ??
         [];
       peak = Math.max(peak, Number(kilobytes ?? 0));
-    } catch { /* it has ended, or this is no Linux */ }
+    } catch { /* the process has ended, or this is not Linux */ }
   }, 5);
   let ended = false;
   const timeout = setTimeout(() => {
@@ -62,7 +61,7 @@ function median(measured: readonly Measured[]): Measured {
   };
 }
 
-/** The same program natively, where a C compiler is. */
+/** Builds the native program, if there is a C compiler. */
 async function buildNative(work: string): Promise<string | undefined> {
   const compiler = findProgram("cc") ?? findProgram("clang");
   if (!compiler) return undefined;
@@ -73,8 +72,8 @@ async function buildNative(work: string): Promise<string | undefined> {
 }
 
 /**
- * The rows of files. `binary` is krew-wasm compiled, `component` makes a component of a module's bytes, `work` is an empty
- * directory.
+ * Adds the rows. `binary` is the compiled krew-wasm, `component` makes a component from a module's bytes, and `work` is an
+ * empty directory.
  */
 export async function measureFiles(
   binary: string,

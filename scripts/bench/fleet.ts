@@ -1,4 +1,4 @@
-/** What many plugins cost: `list`, a run, `sync`. */
+/** Measures many plugins: `list`, a run, `sync`. */
 
 import { RegistryClient } from "../../registry/oci/registry_client.ts";
 import { installPlugin } from "../../registry/install/install.ts";
@@ -18,7 +18,7 @@ export type Row = [what: string, ours: string, baseline: string, ratio: string, 
 const MANY = 1000;
 const SYNCED = 50;
 
-/** Measures with the binary, in directories of its own below `work`; each figure is a median of interleaved runs. */
+/** Measures the binary, in directories below `work`. Each figure is a median of interleaved runs. */
 export async function benchFleet(
   { binary, registry, work, runs }: {
     readonly binary: string;
@@ -73,7 +73,7 @@ async function published(registry: TestRegistry, name: string): Promise<string> 
   return `${registry.host}/fleet/${name}:v1`;
 }
 
-/** A home with a store of these plugins; the first is also there under `copies` names more. */
+/** Makes a home with a store of these plugins. The first one also gets `copies` further names. */
 async function storeWith(
   home: string,
   binary: string,
@@ -123,7 +123,7 @@ async function interleaved<K extends string>(
   const names = Object.keys(cases) as K[];
   const times = Object.fromEntries(names.map((name) => [name, [] as number[]])) as Record<K, number[]>;
   for (let run = -1; run < runs; run++) {
-    // Now one way round, now the other: what runs just before has a say.
+    // Alternate the order, because the preceding command has an influence.
     for (const name of run % 2 === 0 ? names : names.toReversed()) {
       const started = performance.now();
       await cases[name]();

@@ -1,4 +1,4 @@
-/** What grants cost: the check of a request, and a plugin's start. */
+/** Measures the cost of grants: the check of a request, and a plugin's start. */
 
 import { authorizeCluster, type ClusterLimits } from "../../runtime/kube/allow/authorize_request.ts";
 import type { Cluster } from "../../runtime/kube/cluster.ts";
@@ -10,19 +10,19 @@ const SERVER = "https://127.0.0.1:6443";
 const REQUESTS = 20_000;
 const ROUNDS = 9;
 
-/** Rules of which the last one covers what is asked. */
+/** Rules of which only the last one covers the request. */
 const RULES = [
   ...Array.from({ length: 19 }, (_, index) => `get,list,watch:things${index}.example.com/status@demo`),
   "get,list:pods@demo",
 ].flatMap((word) => parseRuleWord(word)!);
 
-/** Microseconds that a request takes on its way through the gate, beyond what it takes without. */
+/** Microseconds that the check adds to a request. */
 async function checkOf(limits: ClusterLimits): Promise<number> {
   const behind: Cluster = {
     context: "",
     server: SERVER,
     namespace: "",
-    // What the transport does with each request first, so that the ratio says something.
+    // The transport's work for each request, as a baseline for the ratio.
     send: ({ url }) =>
       Promise.resolve({ status: destinationOf(SERVER, url) ? 200 : 0, headers: [], body: null }),
     upgrade: () => Promise.reject(new Error("upgrade")),
@@ -48,15 +48,15 @@ async function checkOf(limits: ClusterLimits): Promise<number> {
   return median(added);
 }
 
-/** Runs `command` with its arguments and answers with milliseconds. */
+/** Runs `command` with its arguments. Returns the milliseconds. */
 export interface GrantBench {
   readonly measure: (
     cases: readonly { readonly name: string; readonly command: readonly string[] }[],
   ) => Promise<Map<string, number>>;
-  /** Starts a plugin that does nothing but start: as it is without more, and with rules and denials. */
+  /** Starts a plugin that only starts: with default grants, and with rules and denials. */
   readonly plain: string;
   readonly ruled: string;
-  /** A plugin that sends one request to `url`: with all of the cluster, and with rules. */
+  /** A plugin that sends one request to `url`: with full access, and with rules. */
   readonly asks: string;
   readonly asksRuled: string;
   readonly url: string;

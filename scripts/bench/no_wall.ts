@@ -1,14 +1,14 @@
-/** In place of runtime/sandbox/process_permissions.ts in a build that is made to be measured: nothing is given up, and nothing read ahead for it. */
+/** Replaces runtime/sandbox/process_permissions.ts in a build for measurements. Gives nothing up and prepares nothing. */
 
 import type { Uses } from "../../runtime/sandbox/process_permissions.ts";
 
 const NOTHING: Uses = { files: false, network: false, symlinks: false, throughDeno: false };
 
-/** Nothing is used, so that nothing is made ready. */
+/** Prepares nothing. */
 export const usesOfModule = (): Uses => NOTHING;
-/** The same of a component. */
+/** Prepares nothing for a component. */
 export const usesOfComponent = (): Uses => NOTHING;
-/** Nothing is given up. */
+/** Gives nothing up. */
 export const giveUp = (): void => {};
-/** Nor is this. */
+/** Gives nothing up, either. */
 export const giveUpRunning = (): void => {};

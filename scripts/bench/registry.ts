@@ -1,6 +1,6 @@
 /**
- * Pulling beside `skopeo copy`, from a docker-registry on loopback: time and peak memory for plugins of 5, 50 and 500 MB; and
- * what verifying a keyless signature adds to a pull.
+ * Measures `pull` beside `skopeo copy`, from a docker-registry on loopback: time and peak memory for plugins of 5, 50 and
+ * 500 MB, and the cost of verifying a keyless signature.
  */
 
 import { makeArtifact } from "../../registry/oci/artifact.ts";
@@ -14,11 +14,11 @@ import { IDENTITY, ISSUED_BY, TestSigstore } from "../../tests/support/sigstore.
 /** A row of docs/benchmarks.md. */
 export type Row = [what: string, ours: string, baseline: string, ratio: string, goal: string];
 
-// A program that does nothing; what makes it large is a custom section, as debug information is.
+// A program that does nothing, with a large custom section like debug information.
 const PROGRAM = Uint8Array.fromBase64("AGFzbQEAAAABBAFgAAADAgEABQMBAAEHEwIGbWVtb3J5AgAGX3N0YXJ0AAAKBAECAAs=");
 const SIZES = [5, 50, 500];
 
-/** Measures, with the binary at `binary`, in the empty directory `work`. */
+/** Measures the binary at `binary`, in the empty directory `work`. */
 export async function benchRegistry(binary: string, work: string, runs: number): Promise<Row[]> {
   if (registryMissing || skopeoMissing) return [];
   const rows: Row[] = [];
@@ -62,7 +62,7 @@ export async function benchRegistry(binary: string, work: string, runs: number):
   return rows;
 }
 
-/** What a keyless signature adds to a pull of a small plugin. */
+/** The cost of a keyless signature for the pull of a small plugin. */
 async function benchVerification(
   binary: string,
   client: RegistryClient,
@@ -98,7 +98,7 @@ async function benchVerification(
 
 async function push(client: RegistryClient, host: string, name: string, size: number): Promise<string> {
   const content = new Uint8Array(Math.max(2, size - PROGRAM.length - 6));
-  content[0] = 1; // the section's name is one letter
+  content[0] = 1; // length of the section's name
   content[1] = 0x78;
   for (let at = 2; at < content.length; at += 65536) {
     crypto.getRandomValues(content.subarray(at, Math.min(at + 65536, content.length)));
@@ -121,11 +121,11 @@ async function push(client: RegistryClient, host: string, name: string, size: nu
 
 interface Cost {
   readonly ms: number;
-  /** Peak of resident memory. */
+  /** Peak resident memory. */
   readonly mb: number;
 }
 
-/** Runs a command to its end. Its peak is the kernel's own, looked at until it is gone. */
+/** Runs a command. Polls the kernel for its peak memory. */
 async function cost(command: readonly string[], env: Record<string, string>): Promise<Cost> {
   const [program = "", ...args] = command;
   const started = performance.now();
@@ -136,7 +136,7 @@ async function cost(command: readonly string[], env: Record<string, string>): Pr
     try {
       const status = Deno.readTextFileSync(`/proc/${child.pid}/status`);
       peak = Math.max(peak, Number(/VmHWM:\s+(\d+)/.exec(status)?.[1] ?? 0));
-    } catch { /* it has ended, or this is not Linux */ }
+    } catch { /* the process has ended, or this is not Linux */ }
   }, 10);
   const { success, stderr } = await child.output();
   const ms = performance.now() - started;

@@ -1,8 +1,8 @@
-// deno-lint-ignore-file no-console -- it tells who started it where it is
+// deno-lint-ignore-file no-console -- prints its address for the parent process
 
 /**
- * The server of the cluster's benchmarks, until its stdin ends: /version, a /list of 100 MB, and a /watch of 1,000 lines that
- * hold the time they were sent. Prints where it is, in JSON.
+ * The server of the cluster's benchmarks: /version, a /list of 100 MB, and a /watch of 1,000 lines with the time of
+ * sending. Prints its address as JSON, and ends when its stdin ends.
  */
 
 import { TestApiServer } from "../servers/api_server.ts";
@@ -10,7 +10,7 @@ import { TestApiServer } from "../servers/api_server.ts";
 const PIECE = new TextEncoder().encode(`${JSON.stringify({ kind: "Pod", spec: "x".repeat(65_000) })}\n`);
 const PIECES = Math.ceil(100e6 / PIECE.length);
 const LINES = 1000;
-/** Between two lines, in milliseconds. */
+/** Interval between two lines. Milliseconds. */
 const PAUSE = 2;
 
 await using api = await TestApiServer.start();

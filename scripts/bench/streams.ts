@@ -1,6 +1,6 @@
 /**
- * What a plugin of WASI does most: copying stdin to stdout, asking for the time, printing its help; and the memory that
- * takes. Beside native programs, and beside wasmtime with the same file where it is on PATH, its cache off.
+ * Measures what WASI plugins do most: copy stdin to stdout, ask for the time, print help; and the memory for that. The
+ * baselines are native programs, and wasmtime without its cache if it is on PATH.
  */
 
 import { fileURLToPath } from "node:url";
@@ -15,24 +15,24 @@ interface Case {
   readonly command: readonly string[];
 }
 
-/** What the bench gives its topics. */
+/** What a topic gets from the benchmark. */
 export interface Bench {
-  /** Pulls a module or component, and returns the path of its link. */
+  /** Pulls a module or component. Returns the path of its link. */
   installBytes(name: string, wasm: Uint8Array): Promise<string>;
   /** Medians in milliseconds, by name. */
   measure(cases: readonly Case[], count?: number): Promise<Map<string, number>>;
   row(what: string, ours: number, baseline: number, of: string, goal: string): void;
-  /** A row that is no time. */
+  /** Adds a row with another unit than time. */
   textRow(what: string, ours: string, baseline: string, ratio: string, goal: string): void;
   readonly runs: number;
-  /** The environment of what is run. */
+  /** The environment of the commands. */
   readonly env: Record<string, string>;
 }
 
 const COPY = 1 << 30;
 const CLOCK_CALLS = 1_000_000;
 
-/** A preview1 program as a WASI 0.2 component, by the preview1 adapter; the path of its file. */
+/** Makes a WASI 0.2 component from a preview1 program with the preview1 adapter. Returns the file's path. */
 async function componentOf(name: string): Promise<string> {
   const path = fixturePath(`${name}-component`);
   const { componentNew } = await import("@bytecodealliance/jco-transpile/wasm-tools");
@@ -51,7 +51,7 @@ source.stdout.close()
 source.wait()
 print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)`;
 
-/** The most memory that a program took, in MiB, with so many bytes on stdin; undefined without python3. */
+/** A program's peak memory in MiB, with the given number of bytes on stdin; undefined without python3. */
 async function peakOf(
   command: readonly string[],
   bytes: number,
@@ -66,7 +66,7 @@ async function peakOf(
   return Number(new TextDecoder().decode(stdout)) / 1024;
 }
 
-/** Adds this topic's rows. `empty` is the path of an empty Deno program, `hello` that of the smallest plugin. */
+/** Adds the rows. `empty` is the path of an empty Deno program, `hello` the path of the smallest plugin. */
 export async function benchStreams(bench: Bench, empty: string, hello: string): Promise<void> {
   const { installBytes, measure, row, textRow, runs, env } = bench;
   const wasmtime = findProgram("wasmtime") !== undefined;
@@ -80,7 +80,7 @@ export async function benchStreams(bench: Bench, empty: string, hello: string): 
       })),
     );
   };
-  /** Times a command of every kind beside a baseline and, where it is there, wasmtime. */
+  /** Times each kind of command beside a baseline and wasmtime, if installed. */
   const compare = async (
     what: string,
     programs: readonly { kind: string; file: string; link: string }[],

@@ -1,12 +1,12 @@
-/** What the second wall costs a start: the same plugins with a build that gives nothing up. */
+/** Measures the cost of giving up process permissions at a start, beside a build that gives nothing up. */
 
 import { compile } from "../compile.ts";
 import { buildFixture } from "../fixtures.ts";
 import type { Row } from "./files.ts";
 
-/** What {@linkcode benchWall} takes from the bench. */
+/** What {@linkcode benchWall} gets from the benchmark. */
 export interface WallBench {
-  /** The binary as it is. */
+  /** The normal binary. */
   readonly binary: string;
   readonly work: string;
   /** Medians in milliseconds, by name. */
@@ -15,7 +15,7 @@ export interface WallBench {
   ) => Promise<Map<string, number>>;
 }
 
-/** Its rows of docs/benchmarks.md: what a start takes longer, of a plugin with files and of one with a cluster. */
+/** The rows of docs/benchmarks.md: the added time at a start, for a plugin with files and one with a cluster. */
 export async function benchWall({ binary, work, measure }: WallBench): Promise<Row[]> {
   const open = await compile({
     output: `${work}/no-wall`,

@@ -1,23 +1,23 @@
 /**
  * A small API server for the demo and the tests: TLS, a bearer token, a few resources, lists and watches. It answers in
- * several pieces, as real ones do: a plugin that takes the first piece for the whole body fails at once.
+ * several pieces, like real servers, so that a plugin that reads only the first piece fails.
  */
 
 import { Authority, type Pair } from "./certificates.ts";
 
-/** Whether this machine has IPv6 on its loopback; where not, as in many containers, that is told, and is no error. */
+/** Whether this machine has IPv6 on loopback. Many containers lack it; the test then prints that and skips. */
 export function hasIpv6(): boolean {
   try {
     Deno.listen({ hostname: "::1", port: 0 }).close();
     return true;
   } catch {
-    // deno-lint-ignore no-console -- what is left out is told
+    // deno-lint-ignore no-console -- reports what the test skips
     console.warn("this machine has no ::1: what is tried over IPv6 is left out");
     return false;
   }
 }
 
-/** A request as the server saw it. */
+/** A request as the server received it. */
 export interface SeenRequest {
   readonly method: string;
   /** Path and query. */
@@ -35,17 +35,17 @@ interface Resource {
   readonly [field: string]: unknown;
 }
 
-/** How an API server is not like most. */
+/** Options of an API server. */
 export interface ApiServerOptions {
   /** The address it listens on. */
   readonly host?: string;
   /** The names and addresses of its certificate. */
   readonly hosts?: readonly string[];
-  /** Days from now that its certificate begins and ends. */
+  /** Validity of its certificate, in days from now. */
   readonly days?: readonly [from: number, to: number];
   /** Without TLS. */
   readonly plain?: boolean;
-  /** Who signs its certificate. */
+  /** The authority that signs its certificate. */
   readonly authority?: Authority;
 }
 
@@ -55,7 +55,7 @@ export class TestApiServer implements AsyncDisposable {
   readonly plain: boolean;
   readonly token = `secret-token-${crypto.randomUUID()}`;
   hook: ApiHook | undefined;
-  /** Open watches, of all kinds. */
+  /** All open watches. */
   watches = new Set<ReadableStreamDefaultController<Uint8Array>>();
   #resources = new Map<string, Resource[]>();
   #version = 1;
@@ -112,7 +112,7 @@ export class TestApiServer implements AsyncDisposable {
     });
   }
 
-  /** Adds a resource, and tells those who watch. */
+  /** Adds a resource and notifies watches. */
   add(plural: string, resource: Resource): void {
     const list = this.#resources.get(plural) ?? [];
     resource.metadata.resourceVersion = String(++this.#version);
@@ -132,7 +132,7 @@ export class TestApiServer implements AsyncDisposable {
     this.seen.push({
       method: request.method,
       path: `${url.pathname}${url.search}`,
-      headers: new Headers(request.headers), // the request's own end with it
+      headers: new Headers(request.headers), // a copy, because the request's headers end with the request
     });
     const hooked = await this.hook?.(request, url);
     if (hooked) return hooked;
@@ -185,7 +185,7 @@ export class TestApiServer implements AsyncDisposable {
             opened.enqueue(line({ type: "ADDED", object }));
           }
         }
-        // A watch that begins with a list says where the list ends (KEP-3157).
+        // A watch with an initial list marks the end of the list (KEP-3157).
         if (url.searchParams.get("sendInitialEvents") === "true") {
           const metadata = {
             resourceVersion: String(this.#version),
@@ -209,8 +209,8 @@ function line(value: unknown): Uint8Array<ArrayBuffer> {
 }
 
 /**
- * Cuts what passes in three, so that neither a line nor a document comes whole. Each piece gets a turn of the event loop to
- * itself, as what is written in one turn leaves as one.
+ * Cuts each chunk in three, so that no line or document arrives in one piece. Each piece gets its own turn of the event
+ * loop, because Deno sends the writes of one turn together.
  */
 function inPieces(): TransformStream<Uint8Array<ArrayBuffer>, Uint8Array<ArrayBuffer>> {
   return new TransformStream({
@@ -224,7 +224,7 @@ function inPieces(): TransformStream<Uint8Array<ArrayBuffer>, Uint8Array<ArrayBu
   });
 }
 
-/** An answer in JSON. */
+/** A JSON response. */
 export function jsonResponse(value: unknown, code = 200): Response {
   const bytes = new TextEncoder().encode(JSON.stringify(value));
   return new Response(ReadableStream.from([bytes]).pipeThrough(inPieces()), {

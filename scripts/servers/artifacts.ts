@@ -1,8 +1,8 @@
-/** Artifacts as clients make them, and a push by the distribution API to any registry. */
+/** Makes artifacts like other clients do, and pushes them to any registry by the distribution API. */
 
 import { digestOf } from "../../registry/oci/digest.ts";
 
-/** The layouts plugins come in. */
+/** The layouts of plugins. */
 export type ArtifactLayout = "cncf" | "legacy";
 
 /** A manifest with its blobs. */
@@ -14,7 +14,7 @@ export interface Artifact {
 
 const encoder = new TextEncoder();
 
-/** An artifact of one wasm layer, as wkg (cncf) or wasm-to-oci (legacy) makes it. */
+/** An artifact with one wasm layer, like those of wkg (cncf) or wasm-to-oci (legacy). */
 export function makeArtifact(
   wasm: Uint8Array,
   layout: ArtifactLayout = "cncf",

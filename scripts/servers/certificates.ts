@@ -1,4 +1,4 @@
-/** A certificate authority for tests, of WebCrypto alone. */
+/** A certificate authority for tests, by WebCrypto only. */
 
 import {
   CONTEXT_0,
@@ -17,17 +17,17 @@ export interface Pair {
   readonly key: string;
 }
 
-/** What a certificate is for. */
+/** The subject of a certificate. */
 export interface Subject {
   readonly commonName: string;
   readonly organizations?: readonly string[];
   /** DNS names and addresses of a server. */
   readonly hosts?: readonly string[];
-  /** Days from now that it begins and ends. */
+  /** Validity in days from now. */
   readonly days?: readonly [from: number, to: number];
-  /** Of X.509 version 1: without extensions. */
+  /** X.509 version 1, without extensions. */
   readonly version1?: boolean;
-  /** It has a critical extension that nobody knows: 1.2.3.4. */
+  /** Adds an unknown critical extension: 1.2.3.4. */
   readonly unknownExtension?: boolean;
 }
 
@@ -46,7 +46,7 @@ export class Authority {
     readonly signingKey: CryptoKey,
   ) {}
 
-  /** @param hosts names and addresses, for one that is a server, too */
+  /** @param hosts names and addresses, if the authority's certificate is also a server's */
   static async make(name = "test-ca", hosts: readonly string[] = []): Promise<Authority> {
     const keys = await generateKeys();
     const extensions = [
@@ -135,7 +135,7 @@ async function certificate(
   return pem("CERTIFICATE", await signDer(signingKey, body));
 }
 
-/** An EC key in SEC1 (RFC 5915), as openssl writes it, out of PKCS#8. Deno 2.6's node:crypto leaves the curve out. */
+/** Converts an EC key from PKCS#8 to SEC1 (RFC 5915), like openssl. Deno 2.6's node:crypto omits the curve. */
 export async function sec1Of(pkcs8: string): Promise<string> {
   const bytes = (base64: string) =>
     Uint8Array.from(

@@ -1,30 +1,30 @@
-/** A small OCI registry for the demo and the tests: what is pushed can be pulled, and a test can answer instead. */
+/** A small OCI registry for the demo and the tests. Tests can replace its answers. */
 
 import { digestOf } from "../../registry/oci/digest.ts";
 import type { Pair } from "./certificates.ts";
 
-/** Who may come in. */
+/** The authentication that the registry requires. */
 export type RegistryAuth =
   | { readonly kind: "basic"; readonly username: string; readonly password: string }
   | { readonly kind: "bearer"; readonly username?: string; readonly password?: string };
 
-/** What a test sees of a request, and may answer itself. */
+/** A hook that sees a request and may answer it. */
 export type Hook = (request: Request, url: URL) => Response | undefined | Promise<Response | undefined>;
 
-/** A registry on 127.0.0.1, in memory. */
+/** An in-memory registry on 127.0.0.1. */
 export class TestRegistry implements AsyncDisposable {
   /** `METHOD /path` of every request. */
   readonly requests: string[] = [];
   /** `authorization` of every request, "" for none. */
   readonly authorizations: string[] = [];
-  /** Asked first. */
+  /** Called before the registry answers. */
   hook: Hook | undefined;
-  /** Changes what the registry would answer. */
+  /** Changes the registry's answer. */
   alter: ((request: Request, url: URL, answer: Response) => Response | Promise<Response>) | undefined;
   #auth: RegistryAuth | undefined;
-  /** Whether it has the referrers API, or leaves that to a tag. */
+  /** Whether it has the referrers API. Otherwise clients use a tag. */
   referrers = true;
-  /** How many tags it tells at once. */
+  /** Tags per page. */
   pageSize = 1000;
   #uploads = new Map<string, Uint8Array<ArrayBuffer>>();
   #blobs = new Map<string, Uint8Array<ArrayBuffer>>();
@@ -40,8 +40,8 @@ export class TestRegistry implements AsyncDisposable {
   }
 
   /**
-   * @param tls its certificate and key; plain HTTP without them
-   * @param port one that is free; any without it
+   * @param tls its certificate and key; default: plain HTTP
+   * @param port a free port; default: any
    */
   static start(auth?: RegistryAuth, tls?: Pair, port = 0): TestRegistry {
     return new TestRegistry(auth, tls, port);
@@ -60,7 +60,7 @@ export class TestRegistry implements AsyncDisposable {
     await this.#server.shutdown();
   }
 
-  /** Puts a manifest where no push would: any bytes under any tag. */
+  /** Stores any bytes as the manifest of any tag, without checks. */
   putManifest(
     repository: string,
     tag: string,
@@ -72,7 +72,7 @@ export class TestRegistry implements AsyncDisposable {
     this.#manifests.set(`${repository}/${digestOf(bytes)}`, { type, body: bytes });
   }
 
-  /** Puts a blob under any digest. */
+  /** Stores a blob under any digest, without checks. */
   putBlob(bytes: Uint8Array, digest = digestOf(bytes)): void {
     this.#blobs.set(digest, new Uint8Array(bytes));
   }
@@ -182,13 +182,13 @@ export class TestRegistry implements AsyncDisposable {
     return failure(404, "NAME_UNKNOWN", "no such page");
   }
 
-  /** The tags and digests under which a repository has manifests. */
+  /** The tags and digests of a repository's manifests. */
   names(repository: string): string[] {
     return [...this.#manifests.keys()].filter((key) => key.startsWith(`${repository}/`))
       .map((key) => key.slice(repository.length + 1));
   }
 
-  /** A manifest as it was put. */
+  /** A manifest's bytes as stored. */
   manifest(repository: string, reference: string): string {
     return new TextDecoder().decode(this.#manifests.get(`${repository}/${reference}`)!.body);
   }
@@ -226,7 +226,7 @@ export class TestRegistry implements AsyncDisposable {
   }
 }
 
-/** An error as the distribution specification has it. */
+/** An error in the distribution specification's format. */
 export function failure(
   status: number,
   code: string,
@@ -236,7 +236,7 @@ export function failure(
   return Response.json({ errors: [{ code, message }] }, { status, headers });
 }
 
-/** Answers without end, and how many bytes of them were taken. They end where only a reader without limits comes to. */
+/** Endless answers, and a count of the bytes read. They end only for readers without limits. */
 export function endless(status = 200): { readonly answer: () => Response; readonly sent: () => number } {
   let sent = 0;
   const answer = () =>

@@ -1,22 +1,22 @@
-/** A run's memory and lag, drawn. Pure. */
+/** Draws a run's memory and lag. Pure. */
 
-/** One event that was timed. */
+/** One timed event. */
 export interface Sample {
   /** Its number. */
   readonly events: number;
-  /** Since the start. */
+  /** Time since the start. */
   readonly seconds: number;
-  /** From when it was sent to when it was printed, in milliseconds. */
+  /** Time from sending to printing, in milliseconds. */
   readonly lag: number;
-  /** Of the plugin's process, in MiB. */
+  /** Memory of the plugin's process, in MiB. */
   readonly memory: number;
 }
 
 const [WIDTH, HEIGHT, LEFT, GAP] = [800, 200, 60, 40];
 
-/** An SVG with both, one above the other, over the number of events. */
+/** An SVG of both over the number of events. */
 export function drawing(title: string, samples: readonly Sample[]): string {
-  // As many points as can be told apart: of each group the largest, so that no peak is lost.
+  // Draw the largest point of each group, so that no peak is lost.
   const size = Math.max(1, Math.ceil(samples.length / WIDTH));
   const groups = Array.from(
     { length: Math.ceil(samples.length / size) },

@@ -1,9 +1,9 @@
-/** An API server that has a list and a watch of as many events as are wanted, each sent by itself. */
+/** An API server with a list and a watch of any number of events, each sent by itself. */
 
-/** How many events may be on their way before the next waits. */
+/** Maximum number of unread events. */
 const AHEAD = 64;
 
-/** A server of events. Each is a Pod and an Event in one, with its number where a plugin prints it. */
+/** A server of events. Each is a Pod and an Event in one, with its number in a field that plugins print. */
 export class EventServer implements AsyncDisposable {
   #server: Deno.HttpServer<Deno.NetAddr>;
   #sent = new Map<number, number>();
@@ -22,7 +22,7 @@ export class EventServer implements AsyncDisposable {
     });
   }
 
-  /** `every`: of so many events one is timed. `rate`: events a second; as fast as they are read where it is left out. */
+  /** One of `every` events is timed. `rate`: events per second; by default as fast as the plugin reads. */
   static start(events: number, every: number, rate?: number): EventServer {
     return new EventServer(events, every, rate);
   }
@@ -38,14 +38,14 @@ export class EventServer implements AsyncDisposable {
     });
   }
 
-  /** When a timed event was sent. */
+  /** The time when an event was sent. */
   sentAt(number: number): number | undefined {
     const at = this.#sent.get(number);
     this.#sent.delete(number);
     return at;
   }
 
-  /** Ends the watches that are open. */
+  /** Ends the open watches. */
   end(): void {
     this.#ended = true;
     for (const watch of this.#watches) {
@@ -78,7 +78,7 @@ export class EventServer implements AsyncDisposable {
         opened.enqueue(encoder.encode(`${mark}\n`));
       },
       pull: async (opened) => {
-        // A turn for each, so that each leaves by itself.
+        // One turn of the event loop for each event, so that each is sent by itself.
         const due = this.rate === undefined ? 0 : started + this.#next / this.rate * 1000 - performance.now();
         await new Promise((resolve) => due > 1 ? setTimeout(resolve, due) : setImmediate(resolve));
         if (this.#ended) return;
@@ -94,7 +94,7 @@ export class EventServer implements AsyncDisposable {
   }
 }
 
-/** The list that a watch may begin with has ended (KEP-3157). */
+/** The bookmark at the end of a watch's initial list (KEP-3157). */
 function bookmark(): unknown {
   const metadata = { resourceVersion: "1", annotations: { "k8s.io/initial-events-end": "true" } };
   return { apiVersion: "v1", kind: "Bookmark", metadata };
@@ -115,7 +115,7 @@ function eventLine(number: number): string {
   return `${JSON.stringify({ type: number === 1 ? "ADDED" : "MODIFIED", object })}\n`;
 }
 
-/** Node's: a turn of the event loop without a timer's millisecond. */
+/** Node's setImmediate: a turn of the event loop without a timer's delay. */
 function setImmediate(run: (value: unknown) => void): void {
   const { port1, port2 } = new MessageChannel();
   port1.onmessage = () => {

@@ -1,6 +1,6 @@
-/** What wit/ says of each interface that a plugin may import. Made by `deno task wit`. */
+/** The types of all interfaces that a plugin may import, from wit/. Made by `deno task wit`. */
 
-/** Types by number: what each is made of, which others, and its labels. */
+/** Types by number: the kind, the types that it consists of, and its labels. */
 export const TYPES: readonly (readonly [of: string, types: readonly number[], labels?: readonly string[]])[] = [
   /* 0 */ ["resource wasi:io/poll#pollable",[]],
   /* 1 */ ["borrow",[0]],
@@ -469,7 +469,7 @@ export const TYPES: readonly (readonly [of: string, types: readonly number[], la
   /* 464 */ ["func",[13,463]],
 ];
 
-/** Interfaces with the version that is served: their types and functions, by the number of their type. */
+/** Interfaces with their version: types and functions, each with the number of its type. */
 export const INTERFACES: Readonly<
   Record<string, { readonly types: Readonly<Record<string, number>>; readonly functions: Readonly<Record<string, number>> }>
 > = {
