@@ -1,4 +1,4 @@
-/** kubectl decoder: a Secret's values decoded; of certificates who they are for, by whom, and when they end. */
+/** kubectl decoder: decodes a Secret's values, and shows the subject, issuer and expiry of certificates. */
 
 import { getArguments } from "wasi:cli/environment@0.2.12";
 import { current, send } from "krew-wasm:kubernetes/cluster@0.1.2";
@@ -27,7 +27,7 @@ function bytesOf(base64: string): Uint8Array {
   return Uint8Array.from(atob(base64), (character) => character.charCodeAt(0));
 }
 
-/** Text, or undefined for bytes that are none. */
+/** Decodes UTF-8; undefined for other bytes. */
 function textOf(bytes: Uint8Array): string | undefined {
   try {
     const text = new TextDecoder("utf-8", { fatal: true }).decode(bytes);

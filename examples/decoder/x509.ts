@@ -1,6 +1,6 @@
-/** What a certificate says of itself (RFC 5280), read from DER. Nothing is verified. */
+/** Reads a certificate's fields (RFC 5280) from DER. Verifies nothing. */
 
-/** The fields people ask for. */
+/** The most useful fields. */
 export interface Certificate {
   readonly subject: string;
   readonly issuer: string;
@@ -25,7 +25,7 @@ const ATTRIBUTES: Record<string, string> = {
   "2.5.4.11": "OU",
 };
 
-/** The certificates of a PEM text; what can't be read is left out. */
+/** The certificates of a PEM text. Skips unreadable ones. */
 export function readCertificates(pem: string): Certificate[] {
   const blocks = pem.matchAll(/-----BEGIN CERTIFICATE-----([A-Za-z0-9+/=\s]+)-----END CERTIFICATE-----/g);
   return [...blocks].flatMap(([, base64 = ""]) => {
@@ -82,7 +82,7 @@ function nameOf(bytes: Uint8Array): string {
 
 function timeOf({ tag, content }: Value): Date {
   const text = new TextDecoder().decode(content);
-  // UTCTime has two digits for the year: 50 and above are of the last century.
+  // UTCTime has a two-digit year. 50 and above mean 19xx.
   const full = tag === 0x17 ? `${Number(text.slice(0, 2)) >= 50 ? "19" : "20"}${text}` : text;
   const [, y, mo, d, h, mi, s] = /^(\d{4})(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)/.exec(full)!;
   return new Date(`${y}-${mo}-${d}T${h}:${mi}:${s}Z`);

@@ -1,4 +1,4 @@
-/** kubectl each: one command in all Pods that a selector names (exec, through krew-wasm:kubernetes/upgrade). */
+/** kubectl each: runs one command in all Pods of a selector (exec, through krew-wasm:kubernetes/upgrade). */
 
 import { getArguments } from "wasi:cli/environment@0.2.12";
 import { current, send } from "krew-wasm:kubernetes/cluster@0.1.2";
@@ -24,7 +24,7 @@ interface Pod {
   status?: { phase?: string };
 }
 
-/** Prints whole lines, each behind the Pod's name. */
+/** Prints whole lines with the Pod's name as a prefix. */
 function prefixed(name: string, write: (text: string) => void) {
   const decoder = new TextDecoder();
   let rest = "";

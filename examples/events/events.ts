@@ -1,4 +1,4 @@
-/** kubectl watch-events: events as they happen, by `fetch` (wasi:http): a list, then a watch that is taken up again. */
+/** kubectl watch-events: prints events as they happen, by `fetch` (wasi:http): a list, then a watch that resumes. */
 
 import { getArguments } from "wasi:cli/environment@0.2.12";
 import { current } from "krew-wasm:kubernetes/cluster@0.1.2";
@@ -97,7 +97,7 @@ async function events(args: string[]): Promise<void> {
   };
   for (let first = true;; first = false) {
     const list = await (await ask(base)).json() as { metadata: { resourceVersion: string }; items: Event[] };
-    // After a lost watch what was printed before is not printed again.
+    // After a lost watch, skip events that were printed before.
     if (first) { for (const event of list.items) if (show(event)) return; }
     if (switches.has("once")) return printed === 0 ? print("No events.\n") : undefined;
     let version = list.metadata.resourceVersion;
@@ -107,7 +107,7 @@ async function events(args: string[]): Promise<void> {
       );
       for await (const { type, object } of changes(watch)) {
         if (type === "ERROR") {
-          // 410: what was seen last is forgotten, so list again.
+          // 410: the server no longer has the last resource version, so list again.
           if (object.code !== 410) fail(`the watch failed: ${printable(object.message ?? "")}`);
           expired = true;
           break;

@@ -1,4 +1,4 @@
-/* kubectl hello: greets, shows what a plugin gets, and ends as it is told. WASI preview1, C. */
+/* kubectl hello: greets, prints its environment, or exits with a given code. WASI preview1, C. */
 
 #include <stdio.h>
 #include <stdlib.h>

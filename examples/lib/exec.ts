@@ -1,27 +1,27 @@
-/** Commands in containers, over krew-wasm:kubernetes/upgrade. */
+/** Runs commands in containers, over krew-wasm:kubernetes/upgrade. */
 
 import type { InputStream } from "wasi:io/streams@0.2.12";
 import { poll, type Pollable } from "wasi:io/poll@0.2.12";
 import { open } from "krew-wasm:kubernetes/upgrade@0.1.2";
 import { fail, readAll } from "./plugin.ts";
 
-/** What to run, and who hears of it. */
+/** The command to run, and callbacks for its output. */
 export interface Exec {
   readonly namespace: string;
   readonly pod: string;
-  /** The Pod's first where it is left out. */
+  /** Default: the Pod's first container. */
   readonly container?: string;
   readonly command: readonly string[];
-  /** What the command reads. */
+  /** The command's stdin. */
   readonly stdin?: Uint8Array;
   onStdout(bytes: Uint8Array): void;
   onStderr(bytes: Uint8Array): void;
 }
 
-/** A channel's stream until its end. */
+/** A channel's open stream. */
 interface Output {
   readonly stream: InputStream;
-  /** Ready as often as something came: one serves the whole run. */
+  /** Ready whenever data has arrived. One pollable serves the whole run. */
   readonly pollable: Pollable;
   readonly take: (bytes: Uint8Array) => void;
 }
@@ -30,7 +30,7 @@ function outputOf(stream: InputStream, take: Output["take"]): Output {
   return { stream, pollable: stream.subscribe(), take };
 }
 
-/** Runs a command to its end and returns its exit code. Fails with the server's own words where it is refused. */
+/** Runs a command and returns its exit code. Fails with the server's message if the server refuses. */
 export function exec(what: Exec): number {
   const { namespace, pod, container, command, stdin, onStdout, onStderr } = what;
   const query = [
@@ -90,7 +90,7 @@ function connect(path: string) {
   }
 }
 
-/** From the Status on the error channel. */
+/** Reads the exit code from the Status on the error channel. */
 function exitCodeOf(text: string, pod: string): number {
   const status = JSON.parse(text || "{}") as {
     status?: string;

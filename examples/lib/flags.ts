@@ -1,8 +1,8 @@
-/** The arguments of the TypeScript examples: their own flags, and kubectl's connection flags, which the host has read. */
+/** Parses the arguments of the TypeScript examples. Skips kubectl's connection flags, which the host has read. */
 
 import { fail } from "./plugin.ts";
 
-/** kubectl's flags that take a value; which cluster they choose is the host's business. */
+/** kubectl's connection flags with a value. */
 const CONNECTION = new Set([
   ...[
     "--context",
@@ -32,14 +32,14 @@ const CONNECTION = new Set([
 
 const CONNECTION_SWITCHES = new Set(["--insecure-skip-tls-verify", "--disable-compression"]);
 
-/** What was given. */
+/** The parsed arguments. */
 export interface Flags {
   readonly operands: string[];
   readonly values: Record<string, string>;
   readonly switches: Set<string>;
 }
 
-/** Parses arguments: `known` maps each flag to its long name, those ending in `=` take a value. Fails with exit code 2. */
+/** Parses arguments. `known` maps each flag to its long name; names ending in `=` take a value. Fails with exit code 2. */
 export function parseFlags(args: string[], known: Record<string, string>, usage: string): Flags {
   const flags: Flags = { operands: [], values: {}, switches: new Set() };
   for (let i = 0; i < args.length; i++) {

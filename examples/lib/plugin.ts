@@ -1,4 +1,4 @@
-/** What the TypeScript examples share: printing, failing, reading a response. */
+/** Shared by the TypeScript examples: printing, failing, reading a response. */
 
 import { exitWithCode } from "wasi:cli/exit@0.2.12";
 import { getStderr } from "wasi:cli/stderr@0.2.12";
@@ -14,21 +14,21 @@ class Failure extends Error {
 }
 
 /**
- * Writes whole lines by console.log or console.error, and only the rest by a stream: jco's components never free what
- * they pass to a function of the host before `run` returns, so that a plugin that prints for days would run out of memory.
- * Both write at once, so that the order stays.
+ * Writes whole lines by console.log or console.error, and only the rest by a stream. jco's components free the arguments of
+ * host functions only when `run` returns, so a plugin that prints to a stream for days would run out of memory. Both ways
+ * write at once, so the order stays.
  */
 function write(text: string, log: (line: string) => void, open: () => OutputStream): void {
   const end = text.lastIndexOf("\n") + 1;
   const lines = text.slice(0, end);
-  if (lines.includes("\0")) return writeStream(open(), text); // console.log ends a line there
+  if (lines.includes("\0")) return writeStream(open(), text); // console.log stops at a NUL
   if (lines !== "") log(lines.slice(0, -1));
   if (end < text.length) writeStream(open(), text.slice(end));
 }
 
 function writeStream(stream: OutputStream, text: string): void {
   const bytes = new TextEncoder().encode(text);
-  // The most that one blocking write takes (wasi:io/streams).
+  // The limit of one blocking write (wasi:io/streams).
   for (let at = 0; at < bytes.length; at += 4096) stream.blockingWriteAndFlush(bytes.subarray(at, at + 4096));
   stream[Symbol.dispose]();
 }
@@ -48,10 +48,10 @@ export function fail(message: string, code = 1): never {
   throw new Failure(message, code);
 }
 
-/** Tells what was thrown and exits: our own failures, the interface's errors, defects. */
+/** Prints an error and exits. Handles failures of the plugin, errors of the interface, and defects. */
 export function exit(error: unknown): never {
   const { payload } = error as { payload?: { val?: string | { toDebugString(): string } } };
-  const told = payload?.val; // A stream's error is a resource.
+  const told = payload?.val; // a stream's error is a resource
   const message = error instanceof Failure
     ? error.message
     : typeof told === "object"
@@ -62,7 +62,7 @@ export function exit(error: unknown): never {
   throw error;
 }
 
-/** A response's body as JSON; fails with the server's own words when it is an error. */
+/** Reads a response's body as JSON. Fails with the server's message if it is an error. */
 export function readAll(response: Response): unknown {
   const stream = response.body();
   const decoder = new TextDecoder();
@@ -78,7 +78,7 @@ export function readAll(response: Response): unknown {
   return parseAnswer(response.status(), text);
 }
 
-/** The JSON of an answer. @throws a failure with the message of the server's Status */
+/** Parses a response's JSON. @throws a failure with the message of the server's Status */
 export function parseAnswer(status: number, text: string): unknown {
   let json: unknown;
   try {
@@ -94,7 +94,7 @@ export function parseAnswer(status: number, text: string): unknown {
   return json;
 }
 
-/** Text of the cluster's for a terminal: control characters but newline and tab escaped. */
+/** Makes text from the cluster safe to print: escapes control characters except newline and tab. */
 export function printable(text: string): string {
   return text.replace(
     /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u200e\u200f\u202a-\u202e\u2066-\u2069]/g,

@@ -25,14 +25,14 @@ func listWatch(pods dynamic.ResourceInterface) *cache.ListWatch {
 	}
 }
 
-// connectionFlags are kubectl's that take a value: the host has read them.
+// connectionFlags are kubectl's connection flags with a value. The host has read them.
 var connectionFlags = []string{
 	"--context", "--kubeconfig", "--cluster", "--user", "--namespace", "-n", "--as", "--as-group", "--as-uid",
 	"--as-user-extra", "--request-timeout", "--server", "--token", "--certificate-authority", "--client-certificate",
 	"--client-key", "--tls-server-name", "--proxy-url", "--username", "--password",
 }
 
-// withoutConnectionFlags leaves a plugin its own arguments.
+// withoutConnectionFlags returns the plugin's own arguments.
 func withoutConnectionFlags(args []string) []string {
 	var own []string
 	for i := 0; i < len(args); i++ {

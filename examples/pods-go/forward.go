@@ -13,7 +13,7 @@ import (
 	"example.com/krew-wasm/pods-go/krewwasm"
 )
 
-// forward sends input to a port of a Pod and what comes back to output: kubectl port-forward and nc in one.
+// forward connects input and output to a port of a Pod, like kubectl port-forward with nc.
 func forward(ctx context.Context, namespace, pod, port string, input io.Reader, output io.Writer) error {
 	path := fmt.Sprintf("/api/v1/namespaces/%s/pods/%s/portforward", url.PathEscape(namespace), url.PathEscape(pod))
 	upgraded, err := krewwasm.Upgrade(ctx, path, "SPDY/3.1+portforward.k8s.io")
@@ -29,13 +29,13 @@ func forward(ctx context.Context, namespace, pod, port string, input io.Reader, 
 		return err
 	}
 	defer connection.Close()
-	// For each connection to a port two streams: its errors, in text, and its bytes.
+	// Each connection to a port has two streams: errors as text, and data.
 	headers := http.Header{"Streamtype": {"error"}, "Port": {port}, "Requestid": {"0"}}
 	failures, err := connection.CreateStream(headers)
 	if err != nil {
 		return err
 	}
-	failures.Close() // nothing is sent on it
+	failures.Close() // the client sends nothing on it
 	headers.Set("Streamtype", "data")
 	data, err := connection.CreateStream(headers)
 	if err != nil {

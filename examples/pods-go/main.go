@@ -1,4 +1,4 @@
-// kubectl pods-go: Pods as they come and go, by an informer of client-go.
+// kubectl pods-go: watches Pods with an informer of client-go.
 package main
 
 import (
@@ -86,14 +86,14 @@ func run(args []string) (int, error) {
 	return 0, follow(ctx, namespace, *limit)
 }
 
-// follow prints changes, until there were limit of them.
+// follow prints changes until it has printed limit of them.
 func follow(ctx context.Context, namespace string, limit int) error {
 	client, err := dynamic.NewForConfig(&rest.Config{Host: "http://cluster", Transport: krewwasm.Transport{}})
 	if err != nil {
 		return err
 	}
 	pods := client.Resource(schema.GroupVersionResource{Version: "v1", Resource: "pods"}).Namespace(namespace)
-	// An informer tries for ever; what is wrong from the start is told.
+	// An informer retries forever, so report an error of the first request.
 	if _, err := pods.List(ctx, listOne); err != nil {
 		return err
 	}
@@ -123,7 +123,7 @@ func follow(ctx context.Context, namespace string, limit int) error {
 		return err
 	}
 	go informer.RunWithContext(ctx)
-	// That other goroutines run while the informer waits is what this line shows.
+	// This line shows that other goroutines run while the informer waits.
 	heartbeat := time.NewTicker(time.Minute)
 	defer heartbeat.Stop()
 	for count := 0; limit == 0 || count < limit; {
@@ -138,7 +138,7 @@ func follow(ctx context.Context, namespace string, limit int) error {
 	return nil
 }
 
-// printable escapes what a terminal would act on.
+// printable escapes control characters.
 func printable(text string) string {
 	return strings.Map(func(r rune) rune {
 		if r < 0x20 || r >= 0x7f && r < 0xa0 {

@@ -1,4 +1,4 @@
-/** Bundles pods.ts with what a plugin needs of @kubernetes/client-node, and stand-ins for Node's modules. */
+/** Bundles pods.ts with the parts of @kubernetes/client-node that a plugin needs, and replacements for Node's modules. */
 
 import { build } from "esbuild";
 
@@ -15,7 +15,7 @@ await build({
   external: ["wasi:*", "krew-wasm:*"],
   logLevel: "error",
   alias: {
-    // The package's main module also loads its kubeconfig, exec and port-forward, which need all of Node.
+    // The package's main module also loads kubeconfig, exec and port-forward, which need Node.
     "client-node/api": `${client}/gen/index.js`,
     "client-node/informer": `${client}/cache.js`,
     ...Object.fromEntries(

@@ -1,4 +1,4 @@
-/** What the generated API and the informer of @kubernetes/client-node take from Node and undici, by what WASI has. */
+/** Implements the parts of Node and undici that the API and the informer of @kubernetes/client-node use, with WASI. */
 
 export const fetch = (...args) => globalThis.fetch(...args);
 export const { URL, URLSearchParams } = globalThis;
@@ -7,7 +7,7 @@ export const { URL, URLSearchParams } = globalThis;
 export const setTimeout = (milliseconds) =>
   new Promise((resolve) => globalThis.setTimeout(resolve, milliseconds));
 
-// Of the package's own Watch, which is replaced: only their names are needed.
+// Imports of the replaced Watch: only the names are needed.
 export const STATUS_CODES = {};
 export class Readable {}
 export class Agent {}

@@ -1,4 +1,4 @@
-/** kubectl pods-ts: Pods as they come and go, by an informer of @kubernetes/client-node. */
+/** kubectl pods-ts: watches Pods with an informer of @kubernetes/client-node. */
 
 import { getArguments } from "wasi:cli/environment@0.2.12";
 import { current } from "krew-wasm:kubernetes/cluster@0.1.2";

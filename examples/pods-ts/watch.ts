@@ -2,11 +2,11 @@
 
 type Callback = (phase: string, object: unknown, watched?: unknown) => void;
 
-/** In the place of the package's own, which reads by node:readline. */
+/** Replaces the package's Watch, which needs node:readline. */
 export class FetchWatch {
   constructor(private readonly server: string) {}
 
-  /** Watches until it ends, or is aborted; `done` is told. */
+  /** Watches until the end or an abort, then calls `done`. */
   watch(
     path: string,
     query: Record<string, string | number | boolean | undefined>,

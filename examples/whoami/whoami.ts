@@ -1,4 +1,4 @@
-/** kubectl whoami: who the API server takes you for (a SelfSubjectReview, through krew-wasm:kubernetes). */
+/** kubectl whoami: the user as the API server sees it (a SelfSubjectReview, through krew-wasm:kubernetes). */
 
 import { getArguments } from "wasi:cli/environment@0.2.12";
 import { send } from "krew-wasm:kubernetes/cluster@0.1.2";

@@ -1,10 +1,10 @@
 //go:build wasip1
 
-// Package krewwasm reaches the Kubernetes cluster of whoever runs the plugin, through krew-wasm's host, which adds the
-// user's credentials. Copy it into your plugin; it needs nothing but Go's own packages.
+// Package krewwasm connects to the user's Kubernetes cluster through krew-wasm, which adds the user's credentials. Copy
+// it into your plugin. It needs only Go's standard library.
 //
-// What the host hands out are file descriptors that are read, written and waited for like any other: a call that waits
-// for the network parks its goroutine, the others go on.
+// The host returns file descriptors, and Go's poller waits for them. So a call that waits for the network blocks only its
+// goroutine.
 package krewwasm
 
 import (
@@ -16,7 +16,7 @@ import (
 	"unsafe"
 )
 
-// The contract of these functions is wit/krew_wasm_kubernetes.h. Each returns an errno of WASI.
+// wit/krew_wasm_kubernetes.h documents these functions. Each returns an errno of WASI.
 
 //go:wasmimport krew_wasm_kubernetes current
 //go:noescape
@@ -54,7 +54,7 @@ const (
 	overflow = syscall.Errno(61)
 )
 
-// filled calls a function of the host's that fills a buffer, until the buffer is large enough.
+// filled calls a host function that fills a buffer, with larger buffers until the result fits.
 func filled(call func(buffer unsafe.Pointer, size uint32, used *uint32) uint32) ([]byte, syscall.Errno) {
 	for size := 4096; ; {
 		buffer := make([]byte, size)
@@ -67,7 +67,7 @@ func filled(call func(buffer unsafe.Pointer, size uint32, used *uint32) uint32) 
 	}
 }
 
-// Error is why there is no answer: a sentence for people, and the errno behind it.
+// Error is the reason why there is no response: a message for people, and the errno.
 type Error struct {
 	Message string
 	Errno   syscall.Errno
@@ -76,7 +76,7 @@ type Error struct {
 func (e *Error) Error() string { return e.Message }
 func (e *Error) Unwrap() error { return e.Errno }
 
-// failed asks the host why.
+// failed asks the host for the reason.
 func failed(fd int32, errno syscall.Errno) error {
 	text, _ := filled(func(buffer unsafe.Pointer, size uint32, used *uint32) uint32 {
 		return hostFailure(fd, buffer, size, used)
@@ -87,17 +87,17 @@ func failed(fd int32, errno syscall.Errno) error {
 	return &Error{Message: string(text), Errno: errno}
 }
 
-// Cluster is which cluster requests go to.
+// Cluster is the cluster that receives the requests.
 type Cluster struct {
 	// Context of the kubeconfig; empty inside a Pod.
 	Context string
 	// Server is the API server's URL.
 	Server string
-	// Namespace to use where the user named none otherwise: -n, else the context's, else default.
+	// Namespace is the default namespace: -n, else the context's, else default.
 	Namespace string
 }
 
-// Current tells which cluster the user has chosen. No request is made.
+// Current returns the user's cluster. It sends no request.
 func Current() (Cluster, error) {
 	text, errno := filled(hostCurrent)
 	if errno != 0 {
@@ -110,14 +110,14 @@ func Current() (Cluster, error) {
 	return Cluster{Context: parts[0], Server: parts[1], Namespace: parts[2]}, nil
 }
 
-// exchange is a request and what comes of it: its head, then its body.
+// exchange is a request and its response: first the head, then the body.
 type exchange struct{ file *os.File }
 
 func opened(fd int32, name string) *os.File {
 	return os.NewFile(uintptr(fd), name)
 }
 
-// head waits for the answer: its status, and its headers a line each.
+// head waits for the response's head: the status, and the headers one a line.
 func (e exchange) head() (status int, lines []string, err error) {
 	raw, err := e.file.SyscallConn()
 	if err != nil {
@@ -131,7 +131,7 @@ func (e exchange) head() (status int, lines []string, err error) {
 			return hostHead(int32(fd), buffer, size, used)
 		})
 		if errno == syscall.EAGAIN {
-			return false // the poller waits, and calls again
+			return false // the poller waits and calls again
 		}
 		if errno != 0 {
 			answer = failed(int32(fd), errno)
@@ -148,7 +148,7 @@ func (e exchange) head() (status int, lines []string, err error) {
 	return status, lines[1:], nil
 }
 
-// derived opens a descriptor on that of the exchange, which can't be closed and reused meanwhile.
+// derived opens another descriptor of the exchange. The exchange's descriptor can't be closed and reused meanwhile.
 func (e exchange) derived(name string, call func(fd int32, opened *int32) uint32) (*os.File, error) {
 	raw, err := e.file.SyscallConn()
 	if err != nil {
@@ -165,7 +165,7 @@ func (e exchange) derived(name string, call func(fd int32, opened *int32) uint32
 	return opened(fd, name), nil
 }
 
-// upload opens where the request's body is written to.
+// upload opens a descriptor for the request's body.
 func (e exchange) upload(name string) (*os.File, error) {
 	return e.derived(name, func(fd int32, opened *int32) uint32 { return hostUpload(fd, nonblock, opened) })
 }

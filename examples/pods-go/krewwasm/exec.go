@@ -17,11 +17,11 @@ import (
 	"time"
 )
 
-// Connection is one that the API server upgraded to a WebSocket. Closing it closes its channels.
+// Connection is a connection that the API server upgraded to a WebSocket. Closing it closes its channels.
 type Connection struct{ exchange }
 
-// Upgrade asks for exec, attach, port-forward or what a Service speaks behind the API server's proxy; path has the
-// query. A server that refuses is an *Error with its words.
+// Upgrade asks for exec, attach, port-forward, or a WebSocket of a Service behind the API server's proxy. path includes
+// the query. If the server refuses, the *Error has its message.
 func Upgrade(ctx context.Context, path, protocols string) (*Connection, error) {
 	var fd int32
 	if errno := syscall.Errno(hostUpgrade(path, "", protocols, nonblock, &fd)); errno != 0 {
@@ -49,15 +49,15 @@ func Upgrade(ctx context.Context, path, protocols string) (*Connection, error) {
 // Close ends the connection.
 func (c *Connection) Close() error { return c.file.Close() }
 
-// Reader reads a channel, to its end.
+// Reader reads a channel to its end.
 func (c *Connection) Reader(channel int) (io.ReadCloser, error) { return c.channel(channel, nonblock) }
 
-// Writer writes to a channel; closing it ends the channel.
+// Writer writes to a channel. Closing it ends the channel.
 func (c *Connection) Writer(channel int) (io.WriteCloser, error) {
 	return c.channel(channel, nonblock|forWrite)
 }
 
-// allBytes stands for a channel where a protocol has none.
+// allBytes is the pseudo-channel of a protocol without channels.
 const allBytes = 256
 
 func (c *Connection) channel(channel int, flags uint32) (*os.File, error) {
@@ -66,7 +66,7 @@ func (c *Connection) channel(channel int, flags uint32) (*os.File, error) {
 	})
 }
 
-// Conn is all of the connection as one stream of bytes, such as port-forward's SPDY tunnel
+// Conn is the whole connection as one stream of bytes, such as port-forward's SPDY tunnel
 // (SPDY/3.1+portforward.k8s.io), for k8s.io/apimachinery/pkg/util/httpstream/spdy.
 func (c *Connection) Conn() (net.Conn, error) {
 	in, err := c.channel(allBytes, nonblock)
@@ -103,15 +103,15 @@ type address struct{}
 func (address) Network() string { return "krew-wasm" }
 func (address) String() string  { return "cluster" }
 
-// Command is what to run in a container.
+// Command is a command to run in a container.
 type Command struct {
 	Namespace, Pod, Container string
 	Words                     []string
-	Stdin                     io.Reader // none where it is nil
+	Stdin                     io.Reader // nil for none
 	Stdout, Stderr            io.Writer
 }
 
-// Exec runs a command to its end and returns its exit code.
+// Exec runs a command and returns its exit code.
 func Exec(ctx context.Context, command Command) (int, error) {
 	query := url.Values{"command": command.Words, "stdout": {"true"}, "stderr": {"true"}}
 	if command.Container != "" {
@@ -156,7 +156,7 @@ func Exec(ctx context.Context, command Command) (int, error) {
 	return status.exitCode()
 }
 
-// statusText is the Status on the error channel.
+// statusText collects the Status on the error channel.
 type statusText []byte
 
 func (s *statusText) Write(b []byte) (int, error) {

@@ -15,15 +15,15 @@ import (
 	"unsafe"
 )
 
-// Transport is an http.RoundTripper to the cluster's API server, whatever the host in a request's URL. For client-go:
+// Transport is an http.RoundTripper to the cluster's API server. It ignores the host of the URL. For client-go:
 //
 //	config := &rest.Config{Host: "http://cluster", Transport: krewwasm.Transport{}}
 type Transport struct{}
 
-// maxWhole is how large a body may be to be sent in one piece.
+// maxWhole is the maximum size of a body that is sent in one piece.
 const maxWhole = 1 << 20
 
-// RoundTrip sends a request and waits for the head of its answer. The body streams; closing it, or cancelling the
+// RoundTrip sends a request and waits for the response's head. The body is a stream. Closing it, or canceling the
 // request's context, closes the connection.
 func (Transport) RoundTrip(request *http.Request) (*http.Response, error) {
 	path, headers := request.URL.RequestURI(), headerLines(request.Header)
@@ -60,7 +60,7 @@ func (Transport) RoundTrip(request *http.Request) (*http.Response, error) {
 		go func() {
 			defer stream.Close()
 			if _, err := io.Copy(sink, stream); err != nil {
-				e.file.Close() // a body that is cut short must not look whole
+				e.file.Close() // an incomplete body must not look complete
 			}
 			sink.Close()
 		}()
@@ -90,7 +90,7 @@ func (Transport) RoundTrip(request *http.Request) (*http.Response, error) {
 	return response, nil
 }
 
-// bodyOf reads a small body; a large one, or one of unknown size, is sent as it comes.
+// bodyOf reads a small body. A body that is large or of unknown size is streamed.
 func bodyOf(request *http.Request) ([]byte, io.ReadCloser, error) {
 	if request.Body == nil || request.Body == http.NoBody {
 		return nil, nil, nil
@@ -118,7 +118,7 @@ func pointer(b []byte) unsafe.Pointer {
 	return unsafe.Pointer(unsafe.SliceData(b))
 }
 
-// body is what an answer brings, as it comes.
+// body is the response's body, streamed.
 type body struct {
 	file *os.File
 	stop func() bool

@@ -1,7 +1,7 @@
 //go:build !wasip1
 
-// A kubelet's side of port-forward, for tests: SPDY/3.1 on each TCP connection, as it comes out of the API server's
-// tunnel. What is sent to a port comes back in capitals behind the port's number.
+// The kubelet's side of port-forward, for tests: SPDY/3.1 on each TCP connection from the API server's tunnel. It echoes
+// data in capitals, after the port's number.
 package main
 
 import (
@@ -31,7 +31,7 @@ func main() {
 			log.Print(err)
 			continue
 		}
-		// The handler is called where frames are read: it must not wait for one.
+		// The handler runs in the goroutine that reads frames, so it must not wait for one.
 		go connection.Serve(func(stream *spdystream.Stream) { go serve(stream) })
 	}
 }
@@ -42,7 +42,7 @@ func serve(stream *spdystream.Stream) {
 	}
 	headers := stream.Headers()
 	if headers.Get("streamType") != "data" {
-		stream.Close() // the error stream: there is none
+		stream.Close() // the error stream: there is no error
 		return
 	}
 	text, _ := io.ReadAll(stream)
