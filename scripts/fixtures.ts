@@ -36,6 +36,7 @@ export const FIXTURES: readonly Fixture[] = [
     "filebench",
     "files",
     "grow",
+    "http_client",
     "outbound",
     "posix",
     "terminal",

@@ -77,6 +77,36 @@ const NARROW: Readonly<Record<string, number>> = {
   sock_shutdown: 2,
 };
 
+/**
+ * The 32-bit parameters of WasmEdge's socket functions (runtime/wasi/p1/sockets.ts). Some exist in two versions. The second
+ * version also has names of its own.
+ */
+const SOCKETS: Readonly<Record<string, readonly number[]>> = {
+  sock_accept: [3, 2],
+  sock_accept_v2: [3],
+  sock_bind: [3],
+  sock_bind_v2: [3],
+  sock_connect: [3],
+  sock_connect_v2: [3],
+  sock_getaddrinfo: [8],
+  sock_getlocaladdr: [3, 4],
+  sock_getlocaladdr_v2: [3],
+  sock_getpeeraddr: [3, 4],
+  sock_getpeeraddr_v2: [3],
+  sock_getsockopt: [5],
+  sock_listen: [2],
+  sock_listen_v2: [2],
+  sock_open: [3],
+  sock_open_v2: [3],
+  sock_recv_from: [8, 7],
+  sock_recv_from_v2: [8],
+  sock_recv_v2: [6],
+  sock_send_to: [7],
+  sock_send_to_v2: [7],
+  sock_send_v2: [5],
+  sock_setsockopt: [5],
+};
+
 /** Functions of the interfaces beside WASI. */
 const BESIDE: Readonly<Record<string, Readonly<Record<string, Signature>>>> = {
   krew_wasm_kubernetes: {
@@ -97,21 +127,24 @@ const BESIDE: Readonly<Record<string, Readonly<Record<string, Signature>>>> = {
 
 /** Whether a module of the host has a function of this name. */
 export function isHostFunction(module: string, name: string): boolean {
-  return wanted(module, name) !== undefined;
+  return wanted(module, name).length > 0;
 }
 
-/** The type that a host function must be declared with; undefined if the host has no such function. */
-function wanted(module: string, name: string): Signature | undefined {
+/** The types that a host function may be declared with; empty if the host has no such function. */
+function wanted(module: string, name: string): readonly Signature[] {
   if (Object.hasOwn(BESIDE, module)) {
-    return Object.hasOwn(BESIDE[module]!, name) ? BESIDE[module]![name] : undefined;
+    return Object.hasOwn(BESIDE[module]!, name) ? [BESIDE[module]![name]!] : [];
   }
-  if (!PREVIEW1.test(module)) return undefined;
+  if (module === "wasi_snapshot_preview1" && Object.hasOwn(SOCKETS, name)) {
+    return SOCKETS[name]!.map((count): Signature => `${"i".repeat(count)}>i`);
+  }
+  if (!PREVIEW1.test(module)) return [];
   const parameters = Object.hasOwn(WIDE, name)
     ? WIDE[name]
     : Object.hasOwn(NARROW, name)
     ? "i".repeat(NARROW[name]!)
     : undefined;
-  return parameters === undefined ? undefined : `${parameters}>${name === "proc_exit" ? "" : "i"}`;
+  return parameters === undefined ? [] : [`${parameters}>${name === "proc_exit" ? "" : "i"}`];
 }
 
 /**
@@ -139,8 +172,8 @@ export function checkFunctionTypes(bytes: Uint8Array): void {
         }
         const type = reader.number();
         functions.push(type);
-        const signature = wanted(module, name);
-        if (signature !== undefined && signature !== (types[type] ?? "?")) {
+        const signatures = wanted(module, name);
+        if (signatures.length > 0 && !signatures.includes(types[type] ?? "?")) {
           throw unsupported(
             `It declares "${printable(name, 100)}" of "${
               printable(module, 100)

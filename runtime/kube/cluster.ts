@@ -1,6 +1,7 @@
 /** The cluster as the plugin's interfaces see it. All of them reach the network through this interface. */
 
 import type { Sockets } from "./sockets/raw_sockets.ts";
+import type { Duplex } from "../wasi/streams/connection_streams.ts";
 import type { UpgradedConnection } from "./websocket/channels.ts";
 
 /** A plugin's request. Nothing in it is trusted. */
@@ -34,6 +35,29 @@ export interface UpgradeRequest {
 /** The API server's answer to an upgrade request. */
 export type UpgradeAnswer = { readonly upgraded: UpgradedConnection } | { readonly refused: ClusterResponse };
 
+/** A plugin's request to upgrade a connection for a client of its own. The host trusts none of it. */
+export interface TunnelRequest {
+  readonly method: string;
+  /** As of {@linkcode ClusterRequest}. */
+  readonly url: string;
+  /** With the client's side of a WebSocket's handshake. Names in lower case. */
+  readonly headers: readonly (readonly [name: string, value: string])[];
+  readonly protocol: "websocket" | "spdy/3.1";
+  /** Ends the request; not the connection once it is there. */
+  readonly signal?: AbortSignal;
+}
+
+/** A connection after its 101. Closing it is closing it at the server. */
+export interface Tunnelled extends Duplex {
+  /** As the server named it. */
+  readonly protocol: string;
+  /** Of the 101, without those of the connection. */
+  readonly headers: readonly (readonly [name: string, value: string])[];
+}
+
+/** What the API server answered to that. */
+export type TunnelAnswer = { readonly tunnelled: Tunnelled } | { readonly refused: ClusterResponse };
+
 /** The API server's response. */
 export interface ClusterResponse {
   readonly status: number;
@@ -62,8 +86,13 @@ export interface Cluster {
    */
   upgrade(request: UpgradeRequest): Promise<UpgradeAnswer>;
   /**
-   * Raw sockets to this server only. They carry no credentials.
-   * @throws AppError CLUSTER_UNSUPPORTED, CLUSTER_UNREACHABLE
+   * Asks this server only to upgrade the request's connection. The host does not read the bytes that follow.
+   * @throws AppError as send
+   */
+  tunnel(request: TunnelRequest): Promise<TunnelAnswer>;
+  /**
+   * Sockets to this server only.
+   * @throws AppError CLUSTER_UNREACHABLE
    */
   sockets(): Promise<Sockets>;
 }

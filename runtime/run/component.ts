@@ -168,7 +168,7 @@ export async function interfacesFor(
     ...randomInterfaces(sandbox.limits.maxMemory),
     ...(tree ? (await import("../wasi/p2/filesystem.ts")).filesystemInterfaces(tree) : {}),
     ...(uses("wasi:sockets/")
-      ? (await import("../wasi/p2/sockets.ts")).socketInterfaces(sandbox, failed)
+      ? (await import("../wasi/p2/sockets.ts")).socketInterfaces(sandbox, failed, explained)
       : {}),
     ...(uses("wasi:http/") ? (await import("../wasi/p2/http.ts")).httpInterfaces(sandbox, failed) : {}),
     ...(uses("krew-wasm:terminal/")

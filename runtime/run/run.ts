@@ -26,6 +26,7 @@ import { loadPlugin } from "../store/load.ts";
 import type { PluginKind, Receipt } from "../store/receipt.ts";
 import { printable } from "../base/text.ts";
 import type { Judged } from "../policy/verdict.ts";
+import { isOfSockets } from "../sandbox/process_permissions.ts";
 import { MemoryLimit } from "../wasi/memory_limit.ts";
 import { ClosedPipe } from "../wasi/streams/stdio.ts";
 import { type ExtraImports, runPreview1 } from "../wasi/p1/preview1.ts";
@@ -255,17 +256,20 @@ async function instantiate(program: Program, sandbox: Sandbox): Promise<number> 
   memory.check(bytes);
   const module = moduleOf(bytes);
   memory.checkObjects(module);
-  const imported = new Set(WebAssembly.Module.imports(module).map(({ module }) => module));
+  const imports = WebAssembly.Module.imports(module);
+  const imported = new Set(imports.map(({ module }) => module));
   const extras: ExtraImports[] = [];
-  // The plugins of 2022 use their own network interface.
   let failures: Failures | undefined;
-  if (imported.has("wasi-outbound-http")) {
-    const [{ outboundHttpImports }, { Failures }] = await Promise.all([
-      import("../wasi/p1/outbound_http.ts"),
-      import("./request_failures.ts"),
-    ]);
-    failures = new Failures(sandbox);
-    extras.push(outboundHttpImports(sandbox, failures));
+  const sockets = imports.some(({ name }) => isOfSockets(name));
+  if (sockets || imported.has("wasi-outbound-http")) {
+    failures = new (await import("./request_failures.ts")).Failures(sandbox);
+  }
+  // The plugins of 2022 use their own network interface.
+  if (failures && imported.has("wasi-outbound-http")) {
+    extras.push((await import("../wasi/p1/outbound_http.ts")).outboundHttpImports(sandbox, failures));
+  }
+  if (failures && sockets) {
+    extras.push((await import("../wasi/p1/sockets.ts")).socketImports(sandbox, failures));
   }
   if (imported.has("krew_wasm_kubernetes")) {
     extras.push((await import("../wasi/p1/kubernetes_imports.ts")).kubernetesImports(sandbox));

@@ -41,6 +41,11 @@ const NAMES_FILES = /^path_/;
 const PREVIEW1 = /^(wasi_(snapshot_preview1|unstable)|krew_wasm_terminal)$/;
 const SOCKETS = /^sock_(?!accept$|recv$|send$|shutdown$)/;
 
+/** Whether a WASI preview1 function belongs to sockets that a module opens itself. */
+export function isOfSockets(name: string): boolean {
+  return SOCKETS.test(name);
+}
+
 /** What a core module uses. An unknown import counts as the network. */
 export function usesOfModule(
   imports: readonly { readonly module: string; readonly name: string }[],
@@ -49,7 +54,7 @@ export function usesOfModule(
   return {
     files: imports.some(({ module, name }) => !PREVIEW1.test(module) || NAMES_FILES.test(name)),
     throughDeno,
-    network: imports.some(({ module, name }) => !PREVIEW1.test(module) || SOCKETS.test(name)),
+    network: imports.some(({ module, name }) => !PREVIEW1.test(module) || isOfSockets(name)),
     symlinks: imports.some(({ name }) => name === "path_symlink"),
   };
 }

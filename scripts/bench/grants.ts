@@ -26,6 +26,7 @@ async function checkOf(limits: ClusterLimits): Promise<number> {
     send: ({ url }) =>
       Promise.resolve({ status: destinationOf(SERVER, url) ? 200 : 0, headers: [], body: null }),
     upgrade: () => Promise.reject(new Error("upgrade")),
+    tunnel: () => Promise.reject(new Error("tunnel")),
     sockets: () => Promise.reject(new Error("sockets")),
   };
   const guarded = authorizeCluster(behind, "bench", () => limits, () => false);

@@ -65,6 +65,7 @@ Deno.test("verb, group, resource, name and namespace are those of the API server
         namespace: "",
         send: () => Promise.reject(new Error("sent")),
         upgrade: () => Promise.reject(new Error("sent")),
+        tunnel: () => Promise.reject(new Error("sent")),
         sockets: () => Promise.reject(new Error("sent")),
       },
       "foo",

@@ -2,7 +2,13 @@
 
 import { LEAST } from "../../runtime/grants/grants.ts";
 import { fileURLToPath } from "node:url";
-import type { Cluster, ClusterRequest, ClusterResponse, UpgradeAnswer } from "../../runtime/kube/cluster.ts";
+import type {
+  Cluster,
+  ClusterRequest,
+  ClusterResponse,
+  TunnelAnswer,
+  UpgradeAnswer,
+} from "../../runtime/kube/cluster.ts";
 import type { Endpoint } from "../../runtime/kube/allow/destination.ts";
 import { type Sockets, socketsTo } from "../../runtime/kube/sockets/raw_sockets.ts";
 import { runComponent } from "../../runtime/run/component.ts";
@@ -153,19 +159,20 @@ export class FakeCluster implements Cluster {
   readonly requests: ClusterRequest[] = [];
   /** Where sockets may go. */
   endpoint: Endpoint | undefined;
-  #answer: (request: ClusterRequest) => Promise<ClusterResponse> | ClusterResponse;
 
-  constructor(answer: (request: ClusterRequest) => Promise<ClusterResponse> | ClusterResponse) {
-    this.#answer = answer;
-  }
+  constructor(public answer: (request: ClusterRequest) => Promise<ClusterResponse> | ClusterResponse) {}
 
   async send(request: ClusterRequest): Promise<ClusterResponse> {
     this.requests.push(request);
-    return await this.#answer(request);
+    return await this.answer(request);
   }
 
   upgrade(): Promise<UpgradeAnswer> {
     return Promise.reject(new Error("no upgrades in this test"));
+  }
+
+  tunnel(): Promise<TunnelAnswer> {
+    return Promise.reject(new Error("no tunnels in this test"));
   }
 
   sockets(): Promise<Sockets> {

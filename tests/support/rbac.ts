@@ -115,6 +115,7 @@ export async function guardAnswers(rules: readonly ClusterRule[], asked: Asked):
         return Promise.resolve({ status: 200, headers: [], body: null });
       },
       upgrade: () => Promise.reject(new Error("upgrade")),
+      tunnel: () => Promise.reject(new Error("tunnel")),
       sockets: () => Promise.reject(new Error("sockets")),
     },
     "foo",

@@ -124,7 +124,7 @@ export function authorizeCluster(
     try {
       // The server lets the options in a DELETE's body override its query, so dry run depends on the body.
       if (deletes(info) && passed.body !== undefined) await readBody();
-      const dryRun = isDryRun(info, query, deletes(info) ? body : undefined);
+      const dryRun = !upgrade && isDryRun(info, query, deletes(info) ? body : undefined);
       const refused = refusalOf(info, { upgrade, dryRun });
       if (refused) return forbidden(plugin, refused, head);
       if (needsBody(info)) await readBody();
@@ -153,17 +153,27 @@ export function authorizeCluster(
       if ("status" in passed) return { refused: passed };
       return await cluster.upgrade(request);
     },
+    async tunnel(request) {
+      const { method, url, headers } = request;
+      const passed = await pass({ method, url, headers }, true);
+      if ("status" in passed) return { refused: passed };
+      return await cluster.tunnel(request);
+    },
     async sockets() {
-      // The host cannot read TLS on a raw socket, so a socket needs the full grant.
-      const limits = current();
-      if (isUnlimited(limits) || ask(socketRequest(limits))) return await cluster.sockets();
-      throw new AppError(
-        "DESTINATION_REFUSED",
-        `krew-wasm does not let the plugin "${plugin}" open a socket to the API server: that takes a grant of all of the cluster`,
-        {
-          hint: `krew-wasm grants ${plugin} --allow-cluster=full`,
+      const sockets = await cluster.sockets();
+      return {
+        ...sockets,
+        async connect(address, port) {
+          // The host cannot read TLS on a raw socket, so a raw socket needs the full grant.
+          const limits = current();
+          if (isUnlimited(limits) || ask(socketRequest(limits))) return await sockets.connect(address, port);
+          throw new AppError(
+            "DESTINATION_REFUSED",
+            `krew-wasm does not let the plugin "${plugin}" open a socket to the API server: that takes a grant of all of the cluster`,
+            { hint: `krew-wasm grants ${plugin} --allow-cluster=full` },
+          );
         },
-      );
+      };
     },
   };
 }

@@ -145,6 +145,9 @@ export function connectCluster(connection: Connection, transportContext: Transpo
 
   let sockets: Promise<Sockets> | undefined;
   const upgraded = new Set<{ drop(): void }>();
+  const upgradeContext = async () => ({
+    ...{ connection: await fresh(), source, env, trace, connectPatience, open: upgraded },
+  });
   return {
     context,
     server,
@@ -153,17 +156,9 @@ export function connectCluster(connection: Connection, transportContext: Transpo
       sockets ??= import("../sockets/raw_sockets.ts").then(({ openSockets }) => openSockets(connection, env)),
     send,
     upgrade: async (request) =>
-      await (await import("../websocket/open_websocket.ts")).openUpgrade(
-        {
-          connection: await fresh(),
-          source,
-          env,
-          trace,
-          connectPatience,
-          open: upgraded,
-        },
-        request,
-      ),
+      await (await import("../websocket/open_websocket.ts")).openUpgrade(await upgradeContext(), request),
+    tunnel: async (request) =>
+      await (await import("../door/tunnel.ts")).openTunnel(await upgradeContext(), request),
     close: () => {
       for (const exchange of open) exchange.end("still open");
       for (const connection of upgraded) connection.drop();

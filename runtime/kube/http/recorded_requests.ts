@@ -65,10 +65,17 @@ export function recordCluster(cluster: Cluster, record: RunRecord): Cluster {
         (answer) => "refused" in answer ? answer.refused.status : 101,
         () => cluster.upgrade(request),
       ),
+    tunnel: (request) =>
+      timed(
+        request.method.toUpperCase(),
+        request.url,
+        (answer) => "refused" in answer ? answer.refused.status : 101,
+        () => cluster.tunnel(request),
+      ),
     async sockets() {
-      // `permission_requests.ts` records a refusal of sockets as a whole.
       const sockets = await cluster.sockets();
       return {
+        addresses: sockets.addresses,
         resolve(name) {
           try {
             return sockets.resolve(name);
@@ -76,10 +83,18 @@ export function recordCluster(cluster: Cluster, record: RunRecord): Cluster {
             return refused(error, `look up the name ${name}`);
           }
         },
-        connect: (address, port) =>
-          sockets.connect(address, port).catch((error) =>
-            refused(error, `open a connection to ${address.includes(":") ? `[${address}]` : address}:${port}`)
-          ),
+        check(address, port) {
+          try {
+            sockets.check(address, port);
+          } catch (error) {
+            refused(
+              error,
+              `open a connection to ${address.includes(":") ? `[${address}]` : address}:${port}`,
+            );
+          }
+        },
+        // A refusal is noted by who was asked (desk.ts).
+        connect: (address, port) => sockets.connect(address, port),
       };
     },
   };

@@ -47,7 +47,7 @@ class Relays implements Disposable {
     };
     const lead = (inner: Duplex) => {
       end();
-      Promise.all([pass(inner, tunnel), pass(tunnel, inner)]).then(() => closeAll(inner, tunnel));
+      passBothWays(inner, tunnel);
     };
     return {
       place: { hostname: "127.0.0.1", port: this.port },
@@ -107,6 +107,18 @@ export function shareRelays(): { readonly port: number } & Disposable {
 /** A relay to a tunnel. It closes the tunnel when its other end closes. */
 export function relayTo(tunnel: Duplex): Relay {
   return (shared ?? new Relays((relays) => relays[Symbol.dispose]())).to(tunnel);
+}
+
+/**
+ * Copies in both directions until both have ended, then closes both. Never rejects.
+ *
+ * @param gone resolves when the peer of `one` has closed it. The other is then closed once it has received everything.
+ */
+export async function passBothWays(one: Duplex, other: Duplex, gone?: Promise<void>): Promise<void> {
+  const there = pass(one, other);
+  gone?.then(() => there).then(() => closeAll(one, other));
+  await Promise.all([there, pass(other, one)]);
+  closeAll(one, other);
 }
 
 /** Copies everything from one connection to the other, the end included. */

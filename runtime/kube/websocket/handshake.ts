@@ -90,7 +90,7 @@ const CONNECTION_HEADERS = new Set([
 ]);
 
 /** Reads the body of a refusal, at most 1 MiB. An error ends the body. @throws HttpError */
-async function readRefusal(input: Input, head: Head): Promise<Uint8Array<ArrayBuffer>> {
+export async function readRefusal(input: Input, head: Head): Promise<Uint8Array<ArrayBuffer>> {
   const read = bodyReader(input, framingOf("GET", head));
   const pieces: Uint8Array<ArrayBuffer>[] = [];
   try {

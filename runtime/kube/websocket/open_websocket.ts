@@ -4,18 +4,18 @@ import { AppError } from "../../base/errors.ts";
 import { printable } from "../../base/text.ts";
 import { untilAborted } from "../http/abort.ts";
 import { checkCertificate } from "../http/certificates.ts";
-import type { UpgradeAnswer, UpgradeRequest } from "../cluster.ts";
+import type { Duplex } from "../../wasi/streams/connection_streams.ts";
+import type { ClusterResponse, UpgradeAnswer, UpgradeRequest } from "../cluster.ts";
 import type { Connection } from "../config/connection.ts";
 import type { CredentialSource } from "../auth/user_credentials.ts";
 import { destinationOf } from "../allow/destination.ts";
 import { dialWithin } from "../sockets/dial.ts";
 import { failureOf } from "../http/cluster_failure.ts";
-import { requestHeaders } from "../http/headers.ts";
+import { methodOf, requestHeaders } from "../http/headers.ts";
 import { proxyFor } from "../http/cluster_proxy.ts";
 import { checkHeadSize } from "../allow/request_size.ts";
 import { upgrade } from "./handshake.ts";
-import { UpgradedConnection } from "./channels.ts";
-import type { Close } from "./frames.ts";
+import type { UpgradedConnection } from "./channels.ts";
 
 /** What an upgrade needs from its transport. */
 export interface UpgradeContext {
@@ -34,15 +34,57 @@ export interface UpgradeContext {
 const MAX_UPGRADED = 256;
 
 /** As {@linkcode import("../cluster.ts").Cluster.upgrade}. */
-export async function openUpgrade(
+export async function openUpgrade(context: UpgradeContext, request: UpgradeRequest): Promise<UpgradeAnswer> {
+  const protocols = protocolsOf(request.protocols);
+  const headers = request.headers.filter(([name]) => !/^sec-websocket-/i.test(name));
+  return await askForUpgrade<UpgradedConnection>(context, { ...request, method: "GET", headers }, {
+    ask: (opened, url, headers, closed) =>
+      upgrade(
+        opened,
+        { url, headers, protocols },
+        ({ code }, connection) => closed(connection, `closed with code ${code}`),
+      ),
+  });
+}
+
+/** A connection that a server has upgraded. */
+interface Upgraded {
+  /** Empty for none. */
+  readonly protocol: string;
+  /** How many bytes came and went. */
+  readonly traffic: { readonly received: number; readonly sent: number };
+  drop(): void;
+}
+
+/** How an upgrade is asked for on a connection that was opened for it. */
+interface Handshake<T extends Upgraded> {
+  /**
+   * @param headers all but what belongs to the upgrade
+   * @param closed called with how the upgraded connection ended
+   * @returns the upgraded connection, or the answer of a server that refused
+   */
+  ask(
+    opened: Duplex,
+    url: URL,
+    headers: [name: string, value: string][],
+    closed: (connection: T, how: string) => void,
+  ): Promise<T | ClusterResponse>;
+}
+
+/**
+ * Asks the server for an upgrade, with the user's credentials.
+ *
+ * @throws AppError as {@linkcode import("../cluster.ts").Cluster.send}
+ */
+export async function askForUpgrade<T extends Upgraded>(
   { connection, source, env, trace, connectPatience, open }: UpgradeContext,
-  request: UpgradeRequest,
-): Promise<UpgradeAnswer> {
+  request: Omit<UpgradeRequest, "protocols"> & { readonly method: string },
+  handshake: Handshake<T>,
+): Promise<{ readonly upgraded: T } | { readonly refused: ClusterResponse }> {
   checkHeadSize(request.url, request.headers);
   const url = destinationOf(connection.server, request.url);
-  const protocols = protocolsOf(request.protocols);
-  const guest = request.headers.filter(([name]) => !/^sec-websocket-/i.test(name));
-  requestHeaders("GET", guest, connection, undefined);
+  const method = methodOf(request.method);
+  requestHeaders(method, request.headers, connection, undefined);
   if (open.size >= MAX_UPGRADED) {
     throw new AppError(
       "REQUEST_INVALID",
@@ -54,35 +96,35 @@ export async function openUpgrade(
   open.add(pending);
   const started = performance.now();
   const elapsed = () => `${Math.round(performance.now() - started)} ms`;
-  const shown = `GET ${printable(`${url.pathname}${url.search}`, 500)}`;
+  const shown = `${method} ${printable(`${url.pathname}${url.search}`, 500)}`;
   const signal = limited(request.signal, connection.requestTimeout);
 
   const attempt = async () => {
     const credentials = await source.get(signal);
     if (credentials.certificate) await checkCertificate(credentials.certificate, connection);
-    const headers = requestHeaders("GET", guest, connection, credentials.authorization)
+    const headers = requestHeaders(method, request.headers, connection, credentials.authorization)
       .filter(([name]) => name !== "accept-encoding");
     const proxy = proxyFor(new URL(connection.server), connection.proxyUrl, env);
     const opened = await dialWithin(connectPatience, connection, credentials.certificate, proxy, signal);
-    const answering = upgrade(opened, { url, headers, protocols }, closed);
+    const answering = handshake.ask(opened, url, headers, closed);
     try {
       return { answer: await untilAborted(answering, signal), credentials };
     } catch (error) {
       opened.close();
       // The connection may already be open.
-      answering.then((late) => late instanceof UpgradedConnection && late.drop(), () => {});
+      answering.then((late) => "drop" in late && late.drop(), () => {});
       throw error;
     }
   };
-  const closed = ({ code }: Close, connection: UpgradedConnection) => {
+  const closed = (connection: T, how: string) => {
     open.delete(connection);
     const { received, sent } = connection.traffic;
-    trace(`${shown} closed with code ${code} after ${elapsed()}, ${received} bytes received, ${sent} sent`);
+    trace(`${shown} ${how} after ${elapsed()}, ${received} bytes received, ${sent} sent`);
   };
 
   try {
     let { answer, credentials } = await attempt();
-    if (!(answer instanceof UpgradedConnection) && answer.status === 401 && source.renewable) {
+    if (!("drop" in answer) && answer.status === 401 && source.renewable) {
       const refused = credentials;
       await source.renew(refused);
       if (await source.get(signal) !== refused) {
@@ -90,7 +132,7 @@ export async function openUpgrade(
         ({ answer, credentials } = await attempt());
       }
     }
-    if (answer instanceof UpgradedConnection) {
+    if ("drop" in answer) {
       open.add(answer);
       trace(`${shown} 101 in ${elapsed()}, ${printable(answer.protocol, 100) || "no protocol"}`);
       return { upgraded: answer };
@@ -122,7 +164,7 @@ const PROTOCOL =
   /^(?:(?:v[1-5]\.)?(?:base64\.)?channel\.k8s\.io|(?:base64\.)?binary\.k8s\.io|SPDY\/3\.1\+portforward\.k8s\.io|plain\.kubevirt\.io)$/;
 
 /** Subprotocols without duplicates (RFC 6455 4.1). @throws AppError REQUEST_INVALID */
-function protocolsOf(protocols: readonly string[]): readonly string[] {
+export function protocolsOf(protocols: readonly string[]): readonly string[] {
   for (const protocol of protocols) {
     if (PROTOCOL.test(protocol)) continue;
     // The name may contain a token.

@@ -19,11 +19,23 @@ import {
 /** How many descriptors a plugin without files may have: its streams, and spare numbers for fd_renumber. */
 const MAX_STREAMS = 64;
 
+/** A socket, which is read and written. */
+export interface SocketNode {
+  readonly kind: "socket";
+  readonly source: ByteSource;
+  readonly sink: ByteSink;
+  readonly terminal: false;
+  /** Why it failed, or the API server did not answer: words for people. */
+  readonly failure: string;
+  close(): void;
+}
+
 /** A descriptor. */
 export interface Descriptor {
   readonly node:
     | { readonly kind: "source"; readonly source: ByteSource; readonly terminal: boolean }
     | { readonly kind: "sink"; readonly sink: ByteSink; readonly terminal: boolean }
+    | SocketNode
     | DirectoryNode
     | AnyFile;
   /** The rights of the descriptor: everything that the host can do, until fd_fdstat_set_rights removes some. */

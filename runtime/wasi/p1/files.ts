@@ -143,7 +143,7 @@ export function storeStat(memory: Memory, stat: Stat, pointer: number, short: bo
 function statOf(context: Context, descriptor: Descriptor): Stat {
   const { node } = descriptor;
   if (node.kind === "directory" || node.kind === "file") return treeOf(context).stat(node);
-  const type = node.terminal ? "character-device" : "unknown";
+  const type = node.kind === "socket" ? "socket" : node.terminal ? "character-device" : "unknown";
   return { type, dev: 0n, ino: 0n, links: 1n, size: 0n, accessed: 0n, modified: 0n, changed: 0n };
 }
 
@@ -151,6 +151,7 @@ function fileType(descriptor: Descriptor): number {
   const { node } = descriptor;
   if (node.kind === "directory") return FILETYPE.directory;
   if (node.kind === "file") return FILETYPE[node.type];
+  if (node.kind === "socket") return FILETYPE.socket;
   // For wasi-libc's isatty: a character device without seek and tell.
   return node.terminal ? FILETYPE["character-device"] : FILETYPE.unknown;
 }
@@ -255,7 +256,9 @@ export function newTimes(accessed: bigint, modified: bigint, flags: number): [Ne
 
 function sync({ descriptors }: Context, fd: number, right: bigint): void {
   const { node, base } = descriptors.get(fd);
-  if (node.kind === "source" || node.kind === "sink") throw new WasiError("invalid");
+  if (node.kind === "source" || node.kind === "sink" || node.kind === "socket") {
+    throw new WasiError("invalid");
+  }
   if (node.kind === "directory") return;
   if ((base & right) === 0n) throw new WasiError("not-capable");
   node.sync(right === FD_DATASYNC);

@@ -349,6 +349,7 @@ class Door {
    */
   #failureOf(fd: number): string {
     const { node } = this.#descriptors.get(fd);
+    if (node.kind === "socket") return node.failure;
     const stream = node.kind === "source" ? node.source : node.kind === "sink" ? node.sink : undefined;
     const exchange = stream instanceof Exchange ? stream : stream && this.#channels.get(stream);
     if (!exchange) throw new WasiError("not-socket");

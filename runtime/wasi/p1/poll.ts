@@ -55,7 +55,9 @@ function poll(
       const descriptor = descriptors.find(view.getUint32(at + 16, true));
       const ready = (errno?: ErrnoName, bytes = 0n) => events.push({ userdata, type, errno, bytes });
       if (!descriptor) ready("bad-descriptor");
-      else if (descriptor.node.kind === "source" && type === 1) {
+      else if (descriptor.node.kind === "socket") {
+        sources.push({ userdata, type, source: type === 1 ? descriptor.node.source : descriptor.node.sink });
+      } else if (descriptor.node.kind === "source" && type === 1) {
         sources.push({ userdata, type, source: descriptor.node.source });
       } else if (descriptor.node.kind === "sink" && type === 2 && !descriptor.node.sink.ready()) {
         sources.push({ userdata, type, source: descriptor.node.sink });

@@ -32,6 +32,8 @@ import type { MaybePromise } from "../streams/streams.ts";
 /** Imports of one other module name, beside WASI. */
 export interface ExtraImports {
   readonly module: string;
+  /** Adds them to the functions of WASI's own module of that name. */
+  readonly beside?: boolean;
   /** The functions. Those that return a promise suspend the module, and must be listed. */
   readonly functions: (
     guest: Guest,
@@ -80,7 +82,7 @@ function planOf(module: WebAssembly.Module, sandbox: Sandbox, extras: readonly E
   const versions = new Set<string>();
   const names = new Set<string>();
   for (const { module: from, name, kind } of imports) {
-    if (extras.some(({ module }) => module === from)) continue;
+    if (extras.some(({ module, beside }) => module === from && !beside)) continue;
     if (!Object.hasOwn(VERSIONS, from) || kind !== "function") throw lacking(kind, name, from);
     versions.add(from);
     names.add(name);
@@ -167,7 +169,7 @@ export async function runPreview1(
       WebAssembly.ImportValue
     >;
     for (const each of extra.suspending) functions[each] = new suspending(functions[each]);
-    imports[extra.module] = functions;
+    imports[extra.module] = { ...imports[extra.module], ...functions };
   }
   for (const { module: from, name, kind } of WebAssembly.Module.imports(module)) {
     // The engine would take inherited properties such as `constructor` for imports.

@@ -41,7 +41,7 @@ function read(
   const { memory, descriptors } = context;
   const descriptor = descriptors.get(fd);
   const { node } = descriptor;
-  if (node.kind === "source") {
+  if (node.kind === "source" || node.kind === "socket") {
     const nonblocking = isNonblocking(context, descriptor, FD_READ, offset);
     return readSource(context, node.source, list, count, result, nonblocking);
   }
@@ -113,7 +113,7 @@ function write(
   const { memory, descriptors } = context;
   const descriptor = descriptors.get(fd);
   const { node } = descriptor;
-  if (node.kind === "sink") {
+  if (node.kind === "sink" || node.kind === "socket") {
     const nonblocking = isNonblocking(context, descriptor, FD_WRITE, offset);
     return writeSink(context, node.sink, memory.vector(list, count), result, nonblocking);
   }

@@ -1,7 +1,7 @@
 /**
- * wasi:sockets 0.2.12 (all interfaces): TCP to the cluster's API server only. The host resolves the server's name,
- * once; other names, UDP and listening are denied. The connection carries no credentials: the plugin does TLS and
- * authentication itself. That is why sockets need the grant `full`.
+ * wasi:sockets 0.2.12 (all interfaces): TCP to the cluster's API server only. The host resolves the server's name, once; other
+ * names, UDP and listening are denied. The first byte decides what a connection is (kube/door/socket.ts). It is HTTP/1.1 that
+ * the host serves, with its TLS and the user's credentials, or the plugin's own TLS, which needs the grant `full`.
  *
  * Follows the TcpSocketOperationalSemantics of WebAssembly/wasi-sockets 0.2. It does not use preview2-shim, whose
  * browser build has in-memory sockets only.
@@ -11,9 +11,16 @@
 // value
 
 import { AppError } from "../../base/errors.ts";
-import type { Sockets } from "../../kube/sockets/raw_sockets.ts";
+import type { Cluster } from "../../kube/cluster.ts";
+import { openSocket } from "../../kube/door/socket.ts";
 import type { Sandbox } from "../../sandbox/types.ts";
-import { closeWhenSent, ConnectionSink, ConnectionSource } from "../streams/connection_streams.ts";
+import {
+  closeWhenSent,
+  ConnectionSink,
+  ConnectionSource,
+  type Duplex,
+} from "../streams/connection_streams.ts";
+import { HostMemory } from "../host_memory.ts";
 import { CAUSE, InputStream, type IoError, OutputStream, type Pollable, pollableOf, READY } from "./io.ts";
 import type * as Wit from "../../../wit/generated/interfaces/wasi-sockets-network.d.ts";
 
@@ -96,10 +103,15 @@ function codeOf(error: unknown): Code {
 
 /** State that the resources of one run share. */
 interface Host {
-  /** @throws AppError the reason why the plugin has no sockets */
-  sockets(): Promise<Sockets>;
+  /** @throws AppError the reason why the plugin has no cluster */
+  cluster(): Promise<Cluster>;
+  /** Counts the request heads that are incomplete. */
+  readonly memory: HostMemory;
+  explained(error: AppError): void;
   refused(error: AppError): void;
   trace(line: string): void;
+  /** From now on reads of stdin leave the thread to what goes on beside them. */
+  share(): void;
   open: number;
 }
 
@@ -114,7 +126,7 @@ class ResolveAddressStream {
   };
 
   constructor(host: Host, name: string) {
-    this.#resolved = host.sockets().then((sockets) => {
+    this.#resolved = host.cluster().then((cluster) => cluster.sockets()).then((sockets) => {
       this.#addresses = sockets.resolve(name).map(parseAddress).filter((address) => address !== undefined);
       if (this.#addresses.length === 0) this.#failure = "name-unresolvable";
     }).catch((error) => {
@@ -194,7 +206,8 @@ class TcpSocket extends SocketHints {
       this.#state !== "connecting" || this.#connection !== undefined || this.#failure !== undefined,
     wait: () => this.#connecting ?? Promise.resolve(),
   };
-  #connection: Deno.TcpConn | undefined;
+  #connection: Duplex | undefined;
+  #remote: { hostname: string; port: number } | undefined;
   #failure: Code | undefined;
   #source: ConnectionSource | undefined;
   #sink: ConnectionSink | undefined;
@@ -241,23 +254,16 @@ class TcpSocket extends SocketHints {
   }
 
   async #connect(hostname: string, port: number): Promise<void> {
-    const started = performance.now();
-    const sockets = await this.#host.sockets();
+    const { memory, explained, refused, trace, share } = this.#host;
+    const cluster = await this.#host.cluster();
+    const { check, addresses } = await cluster.sockets();
+    check(hostname, port);
     if (this.#dropped) return;
-    const shown = `socket to ${hostname.includes(":") ? `[${hostname}]` : hostname}:${port}`;
-    const elapsed = () => `in ${Math.round(performance.now() - started)} ms`;
-    let connection: Deno.TcpConn;
-    try {
-      connection = await sockets.connect(hostname, port);
-    } catch (error) {
-      if (!(error instanceof AppError)) this.#host.trace(`${shown} failed ${elapsed()}: ${codeOf(error)}`);
-      throw error;
-    }
-    this.#host.trace(`${shown} open ${elapsed()}`);
-    if (this.#dropped) return connection.close();
-    connection.setNoDelay(true);
-    connection.setKeepAlive(this.#keepAlive.on);
-    this.#connection = connection;
+    share();
+    this.#remote = { hostname, port };
+    this.#connection = openSocket({
+      ...{ cluster, address: hostname, port, addresses, memory, explained, refused, trace },
+    });
   }
 
   finishConnect(): [InputStream, OutputStream] {
@@ -288,14 +294,18 @@ class TcpSocket extends SocketHints {
   }
 
   localAddress(): SocketAddress {
-    if (this.#state === "connected") return socketAddress(this.#connection!.localAddr);
+    const ipv4 = this.addressFamily() === "ipv4";
+    // The host's own end, which is none of the plugin's business.
+    if (this.#state === "connected") {
+      return socketAddress({ hostname: ipv4 ? "127.0.0.1" : "::1", port: 49152 });
+    }
     if (this.#state !== "bound") throw "invalid-state";
-    return socketAddress({ hostname: this.addressFamily() === "ipv4" ? "0.0.0.0" : "::", port: 0 });
+    return socketAddress({ hostname: ipv4 ? "0.0.0.0" : "::", port: 0 });
   }
 
   remoteAddress(): SocketAddress {
     if (this.#state !== "connected") throw "invalid-state";
-    return socketAddress(this.#connection!.remoteAddr);
+    return socketAddress(this.#remote!);
   }
 
   isListening(): boolean {
@@ -312,10 +322,9 @@ class TcpSocket extends SocketHints {
   }
   setKeepAliveEnabled(value: boolean): void {
     this.#keepAlive.on = value;
-    this.#connection?.setKeepAlive(value);
   }
 
-  // Deno can't set these either, so they are hints.
+  // Hints, all of them.
   keepAliveIdleTime(): bigint {
     return this.#keepAlive.idle;
   }
@@ -408,13 +417,20 @@ class UdpSocket extends SocketHints {
 /** A name to resolve: letters, digits, hyphens, dots, and an IPv6 address' colons. */
 const NAME = /^(?=.{1,253}$)[a-z0-9:]([a-z0-9_.:-]*[a-z0-9:])?\.?$/i;
 
-/** The interfaces by name. `refused` gets each refusal for the user. */
-export function socketInterfaces(sandbox: Sandbox, refused: (error: AppError) => void) {
+/** The interfaces by name. `refused` gets each refusal for the user, `explained` each error that a response explains. */
+export function socketInterfaces(
+  sandbox: Sandbox,
+  refused: (error: AppError) => void,
+  explained: (error: AppError) => void = () => {},
+) {
   const network = new Network();
   const host: Host = {
-    sockets: async () => await (await sandbox.cluster()).sockets(),
+    cluster: () => sandbox.cluster(),
+    memory: new HostMemory(),
+    explained,
     refused,
     trace: (line) => sandbox.trace(line),
+    share: () => sandbox.stdin.share?.(),
     open: 0,
   };
   return {

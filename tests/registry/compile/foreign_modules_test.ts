@@ -25,8 +25,8 @@ Deno.test("refuses a module for another host and explains how to build it for WA
     [`(import "env" "curl_easy_init" (func)) ${MEMORY} ${START}`, /curl_easy_init/, /unresolved symbols/],
     [`(import "env" "memory" (memory 1)) (export "memory" (memory 0)) ${START}`, /"memory"/, /import-memory/],
     [
-      `(import "wasi_snapshot_preview1" "sock_open" (func)) ${MEMORY} ${START}`,
-      /sock_open/,
+      `(import "wasi_snapshot_preview1" "sock_teleport" (func)) ${MEMORY} ${START}`,
+      /sock_teleport/,
       /no such function/,
     ],
     [`(import "wasi_ephemeral_nn" "load" (func)) ${MEMORY} ${START}`, /wasi_ephemeral_nn/, /command/],

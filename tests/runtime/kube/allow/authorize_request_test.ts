@@ -13,6 +13,7 @@ import {
 } from "../../../../runtime/kube/allow/rules.ts";
 import { askedRequest } from "../../../../runtime/kube/allow/asked_request.ts";
 import { parseRequest } from "../../../../runtime/kube/allow/request_info.ts";
+import { socketsTo } from "../../../../runtime/kube/sockets/raw_sockets.ts";
 
 /** A cluster that notes what reaches it, behind a guard. */
 function guarded(grant: ClusterGrant, deny: ClusterLimits["deny"] = false, server = "https://api:6443") {
@@ -26,7 +27,12 @@ function guarded(grant: ClusterGrant, deny: ClusterLimits["deny"] = false, serve
       sent.push(request);
       return Promise.resolve({ status: 200, headers: [], body: null });
     },
-    sockets: () => Promise.reject(new Error("sockets")),
+    sockets: () =>
+      Promise.resolve({
+        ...socketsTo({ host: "api.test", port: 443, addresses: ["10.0.0.1"] }),
+        connect: () => Promise.reject(new Error("sockets")),
+      }),
+    tunnel: ({ method, url }) => Promise.reject(new Error(["tunnel", method, url].join(" "))),
     upgrade: ({ url, headers }) =>
       Promise.reject(new Error(["upgrade", url, ...headers.map(([name]) => name)].join(" "))),
   };
@@ -341,19 +347,31 @@ Deno.test("what is granted meanwhile holds from the next request on", async () =
 });
 
 Deno.test("sockets take a grant of everything", async () => {
-  await assert.rejects(guarded("full").cluster.sockets(), { message: "sockets" });
+  await assert.rejects(
+    guarded("full").cluster.sockets().then((sockets) => sockets.connect("10.0.0.1", 443)),
+    { message: "sockets" },
+  );
   for (const grant of ["none", "read-only", { rules: rule("*:*") }] as const) {
-    await assert.rejects(guarded(grant).cluster.sockets(), { code: "DESTINATION_REFUSED" });
+    await assert.rejects(
+      guarded(grant).cluster.sockets().then((sockets) => sockets.connect("10.0.0.1", 443)),
+      { code: "DESTINATION_REFUSED" },
+    );
   }
   const none = guarded("none");
-  await assert.rejects(none.cluster.sockets());
+  await assert.rejects(none.cluster.sockets().then((sockets) => sockets.connect("10.0.0.1", 443)));
   assert.deepEqual(none.asked.map(({ rule, denied }) => [rule, denied]), [["full", false]]);
   none.state.answer = true;
-  await assert.rejects(none.cluster.sockets(), { message: "sockets" });
+  await assert.rejects(none.cluster.sockets().then((sockets) => sockets.connect("10.0.0.1", 443)), {
+    message: "sockets",
+  });
   const denied = guarded("full", rule("get:secrets"));
-  await assert.rejects(denied.cluster.sockets(), { code: "DESTINATION_REFUSED" });
+  await assert.rejects(denied.cluster.sockets().then((sockets) => sockets.connect("10.0.0.1", 443)), {
+    code: "DESTINATION_REFUSED",
+  });
   denied.state.limits = { grant: "full", deny: false, bound: "read-only" };
-  await assert.rejects(denied.cluster.sockets(), { code: "DESTINATION_REFUSED" });
+  await assert.rejects(denied.cluster.sockets().then((sockets) => sockets.connect("10.0.0.1", 443)), {
+    code: "DESTINATION_REFUSED",
+  });
   // Nobody can grant what a denial, or the administrator's bound, stands against.
   assert.deepEqual(denied.asked.map(({ rule, denied }) => [rule, denied]), [[undefined, true], [
     undefined,
@@ -451,5 +469,7 @@ Deno.test("the administrator's bound holds whatever is granted, and nobody is as
   assert.ok(it.asked.every(({ denied, policy }) => denied && policy));
   it.state.limits = { grant: "none", deny: false, bound: "read-only" };
   await check(it, [], ["GET /api/v1/namespaces/a/pods"]);
-  await assert.rejects(it.cluster.sockets(), { code: "DESTINATION_REFUSED" });
+  await assert.rejects(it.cluster.sockets().then((sockets) => sockets.connect("10.0.0.1", 443)), {
+    code: "DESTINATION_REFUSED",
+  });
 });

@@ -6,7 +6,7 @@ import {
   checkSocket,
   endpointOf,
 } from "../../../../runtime/kube/allow/destination.ts";
-import { resolveEndpoint } from "../../../../runtime/kube/sockets/raw_sockets.ts";
+import { openSockets, resolveEndpoint } from "../../../../runtime/kube/sockets/raw_sockets.ts";
 
 const connection = (server: string, proxyUrl?: string) => ({ server, proxyUrl }) as Connection;
 
@@ -37,15 +37,24 @@ Deno.test("resolveEndpoint() finds localhost with the operating system's resolve
   assert.ok(addresses.includes("127.0.0.1") || addresses.includes("::1"), addresses.join());
 });
 
-Deno.test("behind a proxy there are no sockets", async () => {
-  await assert.rejects(
-    resolveEndpoint(connection("https://api.test", "http://proxy.test:3128"), {}),
-    { code: "CLUSTER_UNSUPPORTED" },
-  );
-  await assert.rejects(
-    resolveEndpoint(connection("https://api.test"), { HTTPS_PROXY: "proxy.test:3128" }),
-    { code: "CLUSTER_UNSUPPORTED" },
-  );
+Deno.test("behind a proxy a name has an address of nobody's, and TLS of the plugin's own leads nowhere", async () => {
+  for (
+    const [server, env] of [
+      [connection("https://api.test", "http://proxy.test:3128"), {}],
+      [connection("https://api.test"), { HTTPS_PROXY: "proxy.test:3128" }],
+    ] as const
+  ) {
+    const sockets = await openSockets(server, env);
+    assert.deepEqual(sockets.resolve("api.test"), ["192.0.2.1"]);
+    sockets.check("192.0.2.1", 443);
+    await assert.rejects(sockets.connect("192.0.2.1", 443), { code: "CLUSTER_UNSUPPORTED" });
+  }
+});
+
+Deno.test("where nothing may leave, a name has an address of nobody's", async () => {
+  const denied = () => Promise.reject(new Deno.errors.NotCapable("net"));
+  const { addresses } = await resolveEndpoint(connection("https://api.test"), {}, denied);
+  assert.deepEqual(addresses, ["192.0.2.1"]);
 });
 
 Deno.test("checkSocket() and checkName() take the server in one spelling and nothing else", () => {

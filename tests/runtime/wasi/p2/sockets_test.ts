@@ -16,6 +16,7 @@ function open(endpoint?: Endpoint) {
   const sandbox = testSandbox({ cluster, trace: (line) => traced.push(line) });
   const api = socketInterfaces(sandbox, (error) => void refused.push(error));
   return {
+    cluster,
     refused,
     traced,
     network: api["wasi:sockets/instance-network"].instanceNetwork(),
@@ -84,50 +85,54 @@ async function connect({ createTcpSocket, network }: Open, address: Address) {
 const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
 const bytes = (text: string) => new TextEncoder().encode(text);
 
-Deno.test("a socket connects to the API server, and both sides talk and hang up one after the other", {
-  // What the test's modules began to read may end in it.
-  sanitizeOps: false,
-}, async () => {
-  await using server = listen(async (connection) => {
-    const buffer = new Uint8Array(100);
-    let heard = "";
-    for (let count; (count = await connection.read(buffer)) !== null;) {
-      heard += text(buffer.subarray(0, count));
-    }
-    await connection.write(bytes(`heard ${heard}`));
-    connection.close();
-  });
-  const it = open(server.endpoint);
-  const socket = it.createTcpSocket("ipv4");
-  assert.throws(() => socket.finishConnect(), (error) => error === "not-in-progress");
-  assert.throws(() => socket.remoteAddress(), (error) => error === "invalid-state");
-  socket.startConnect(it.network, v4("127.0.0.1", server.port));
-  assert.throws(() => socket.finishConnect(), (error) => error === "would-block");
-  assert.throws(
-    () => socket.startConnect(it.network, v4("127.0.0.1", server.port)),
-    (error) => error === "concurrency-conflict",
-  );
-  await socket.subscribe().block();
-  const [input, output] = socket.finishConnect();
-  assert.deepEqual(socket.remoteAddress(), v4("127.0.0.1", server.port));
-  assert.equal(socket.localAddress().tag, "ipv4");
-  assert.notEqual(socket.localAddress().val.port, 0);
-  assert.equal(text(input.read(10n)), "");
-  await output.blockingWriteAndFlush(bytes("hello"));
-  socket.shutdown("send");
-  socket.shutdown("send");
-  assert.throws(() => output.checkWrite(), { tag: "closed" });
-  assert.equal(text(await input.blockingRead(100n)), "heard hello");
-  await assert.rejects(async () => await input.blockingRead(1n), { tag: "closed" });
-  assert.throws(
-    () => socket.startConnect(it.network, v4("127.0.0.1", server.port)),
-    (error) => error === "invalid-state",
-  );
-  input[Symbol.dispose]();
-  output[Symbol.dispose]();
-  socket[Symbol.dispose]();
-  assert.match(it.traced.join("\n"), /^socket to 127\.0\.0\.1:\d+ open in \d+ ms$/);
-});
+Deno.test(
+  "a socket whose first byte is TLS's is one to the API server: both sides talk and hang up in turn",
+  {
+    // What the test's modules began to read may end in it.
+    sanitizeOps: false,
+  },
+  async () => {
+    await using server = listen(async (connection) => {
+      const buffer = new Uint8Array(100);
+      let heard = "";
+      for (let count; (count = await connection.read(buffer)) !== null;) {
+        heard += text(buffer.subarray(0, count));
+      }
+      await connection.write(bytes(`heard ${heard}`));
+      connection.close();
+    });
+    const it = open(server.endpoint);
+    const socket = it.createTcpSocket("ipv4");
+    assert.throws(() => socket.finishConnect(), (error) => error === "not-in-progress");
+    assert.throws(() => socket.remoteAddress(), (error) => error === "invalid-state");
+    socket.startConnect(it.network, v4("127.0.0.1", server.port));
+    assert.throws(() => socket.finishConnect(), (error) => error === "would-block");
+    assert.throws(
+      () => socket.startConnect(it.network, v4("127.0.0.1", server.port)),
+      (error) => error === "concurrency-conflict",
+    );
+    await socket.subscribe().block();
+    const [input, output] = socket.finishConnect();
+    assert.deepEqual(socket.remoteAddress(), v4("127.0.0.1", server.port));
+    assert.equal(socket.localAddress().tag, "ipv4");
+    assert.notEqual(socket.localAddress().val.port, 0);
+    assert.equal(text(input.read(10n)), "");
+    await output.blockingWriteAndFlush(bytes("\x16hello"));
+    socket.shutdown("send");
+    socket.shutdown("send");
+    assert.throws(() => output.checkWrite(), { tag: "closed" });
+    assert.equal(text(await input.blockingRead(100n)), "heard \x16hello");
+    await assert.rejects(async () => await input.blockingRead(1n), { tag: "closed" });
+    assert.throws(
+      () => socket.startConnect(it.network, v4("127.0.0.1", server.port)),
+      (error) => error === "invalid-state",
+    );
+    input[Symbol.dispose]();
+    output[Symbol.dispose]();
+    socket[Symbol.dispose]();
+    assert.match(it.traced.join("\n"), /^socket to 127\.0\.0\.1:\d+ open in \d+ ms$/);
+  },
+);
 
 Deno.test("what was written before a socket is dropped still arrives, and then the end", async () => {
   const heard = Promise.withResolvers<number>();
@@ -142,7 +147,7 @@ Deno.test("what was written before a socket is dropped still arrives, and then t
   const { socket, finish } = await connect(it, v4("127.0.0.1", server.port));
   const [, output] = finish();
   const room = output.checkWrite();
-  output.write(new Uint8Array(Number(room)));
+  output.write(new Uint8Array(Number(room)).fill(0x16));
   assert.equal(output.checkWrite() < room, true);
   socket[Symbol.dispose]();
   assert.equal(await heard.promise, Number(room));
@@ -166,7 +171,7 @@ Deno.test("a server that reads nothing stops the writer, not the host's memory",
       if (output.checkWrite() === 0n) break;
       continue;
     }
-    output.write(new Uint8Array(room));
+    output.write(new Uint8Array(room).fill(0x16));
     sent += room;
   }
   assert.equal(output.checkWrite(), 0n);
@@ -265,11 +270,36 @@ Deno.test("what keeps a plugin from sockets is told, and the socket is denied", 
   assert.equal(refused[0]?.message, "a proxy stands between");
 });
 
-Deno.test("nobody listens: connection-refused", async () => {
+Deno.test("nobody listens: TLS of the plugin's own fails with connection-refused", async () => {
   const port = 1;
   const it = open({ host: "127.0.0.1", port, addresses: ["127.0.0.1"] });
   const { finish } = await connect(it, v4("127.0.0.1", port));
-  assert.throws(finish, (error) => error === "connection-refused");
+  const [input, output] = finish();
+  await output.blockingWriteAndFlush(bytes("\x16"));
+  await assert.rejects(
+    async () => await input.blockingRead(1n),
+    (error: { tag: string; val: IoError }) => it.networkErrorCode(error.val) === "connection-refused",
+  );
+});
+
+Deno.test("a socket whose first byte is another speaks HTTP with the host", async () => {
+  const it = open({ host: "cluster.test", port: 6443, addresses: ["10.0.0.1"] });
+  it.cluster.answer = () => ({
+    status: 200,
+    headers: [["content-length", "2"]],
+    body: new Blob(["{}"]).stream(),
+  });
+  const { finish } = await connect(it, v4("10.0.0.1", 6443));
+  const [input, output] = finish();
+  await output.blockingWriteAndFlush(
+    bytes("GET /api HTTP/1.1\r\nHost: cluster.test:6443\r\nConnection: close\r\n\r\n"),
+  );
+  let heard = "";
+  await assert.rejects(async () => {
+    for (;;) heard += text(await input.blockingRead(100n));
+  }, { tag: "closed" });
+  assert.equal(heard, "HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close\r\n\r\n{}");
+  assert.equal(it.cluster.requests[0]!.url, "https://cluster.test:6443/api");
 });
 
 Deno.test("UDP and listening are denied, a client's own wildcard bind is not", () => {

@@ -1,0 +1,279 @@
+/** A socket of a preview1 module: where it stands, and its two directions as streams. */
+
+import { AppError } from "../../base/errors.ts";
+import type { Cluster } from "../../kube/cluster.ts";
+import { openSocket, type SocketContext } from "../../kube/door/socket.ts";
+import {
+  closeWhenSent,
+  ConnectionSink,
+  ConnectionSource,
+  type Duplex,
+} from "../streams/connection_streams.ts";
+import { type ErrnoName, errnoOf, WasiError } from "../errno.ts";
+import { type ByteSink, type ByteSource, type MaybePromise, StreamClosed } from "../streams/streams.ts";
+import type { SocketNode } from "./descriptors.ts";
+
+/** What of a connection is the same for all of a run. */
+export interface SocketHost extends Pick<SocketContext, "memory" | "refused" | "explained" | "trace"> {
+  /** @throws AppError what keeps a plugin from the cluster */
+  cluster(): Promise<Cluster>;
+}
+
+/** By the names of Deno's error classes, of which 2.6 does not know all. */
+const ERRNOS: Readonly<Record<string, ErrnoName>> = {
+  AddrInUse: "address-in-use",
+  AddrNotAvailable: "address-not-available",
+  ConnectionAborted: "connection-aborted",
+  ConnectionRefused: "connection-refused",
+  ConnectionReset: "connection-reset",
+  HostUnreachable: "host-unreachable",
+  NetworkUnreachable: "network-unreachable",
+  NotCapable: "access",
+  PermissionDenied: "access",
+  TimedOut: "timed-out",
+};
+
+function errnoOfSocket(error: unknown): ErrnoName {
+  if (error instanceof AppError) {
+    if (error.code === "DESTINATION_REFUSED") return "access";
+    return error.code === "CLUSTER_UNREACHABLE" ? "host-unreachable" : "network-unreachable";
+  }
+  if (error instanceof StreamClosed) return "pipe";
+  return ERRNOS[(error as Error | undefined)?.name ?? ""] ?? errnoOf(error);
+}
+
+/** Does something with a stream; what it fails with becomes an errno. */
+function translated<T>(operation: () => MaybePromise<T>): MaybePromise<T> {
+  const fail = (error: unknown): never => {
+    throw new WasiError(errnoOfSocket(error));
+  };
+  try {
+    const value = operation();
+    return value instanceof Promise ? value.catch(fail) : value;
+  } catch (error) {
+    return fail(error);
+  }
+}
+
+/** A socket's descriptor. */
+export class Socket implements SocketNode {
+  readonly kind = "socket";
+  readonly terminal = false;
+  readonly source = new SocketSource(this);
+  readonly sink: ByteSink;
+  state: "new" | "connecting" | "connected" | "failed" | "closed" = "new";
+  /** Why it failed, or why the API server did not answer a request: words for people. */
+  failure = "";
+  #family: "ipv4" | "ipv6";
+  #closed: () => void;
+  #remote = { address: "", port: 0 };
+  #error: ErrnoName | undefined;
+  #settled: Promise<void> = Promise.resolve();
+  #connection: Duplex | undefined;
+  #incoming: ConnectionSource | undefined;
+  #outgoing: ConnectionSink | undefined;
+
+  /** @param closed called when all of it is gone */
+  constructor(family: "ipv4" | "ipv6", closed: () => void) {
+    this.#family = family;
+    this.#closed = closed;
+    this.sink = new SocketSink(this);
+  }
+
+  /** Resolves when it is connected or is not. @throws WasiError */
+  connect(address: string, port: number, host: SocketHost): Promise<void> {
+    if (this.state === "connecting") throw new WasiError("already");
+    if (this.state !== "new") throw new WasiError("is-connected");
+    if (address.includes(":") !== (this.#family === "ipv6")) {
+      throw new WasiError("address-family-not-supported");
+    }
+    this.state = "connecting";
+    this.#remote = { address, port };
+    return this.#settled = this.#open(host).catch((error) => {
+      if (error instanceof AppError) {
+        this.#explain(error);
+        host.refused(error);
+      }
+      this.#error = errnoOfSocket(error);
+      if (this.state === "connecting") this.state = "failed";
+    });
+  }
+
+  async #open(host: SocketHost): Promise<void> {
+    const { address, port } = this.#remote;
+    const { memory, refused, explained, trace } = host;
+    const cluster = await host.cluster();
+    const { check, addresses } = await cluster.sockets();
+    check(address, port);
+    if (this.state !== "connecting") return;
+    const tell = (told: (error: AppError) => void) => (error: AppError) => {
+      this.#explain(error);
+      told(error);
+    };
+    this.#connection = openSocket({
+      ...{ cluster, address, port, addresses, memory, trace },
+      refused: tell(refused),
+      explained: tell(explained),
+    });
+    this.#incoming = new ConnectionSource(this.#connection);
+    this.#outgoing = new ConnectionSink(this.#connection);
+    this.state = "connected";
+  }
+
+  #explain({ message, hint }: AppError): void {
+    this.failure = hint === undefined ? message : `${message} (${hint})`;
+  }
+
+  /** What connecting failed with, once. */
+  takeError(): ErrnoName | undefined {
+    const error = this.#error;
+    this.#error = undefined;
+    return error;
+  }
+
+  /** The host's own end is none of the plugin's business. @throws WasiError not-connected */
+  local(): { address: string; port: number } {
+    const connected = this.state === "connected";
+    const address = this.#family === "ipv4"
+      ? (connected ? "127.0.0.1" : "0.0.0.0")
+      : (connected ? "::1" : "::");
+    return { address, port: connected ? 49152 : 0 };
+  }
+
+  /** @throws WasiError not-connected */
+  remote(): { address: string; port: number } {
+    if (this.state !== "connected") throw new WasiError("not-connected");
+    return this.#remote;
+  }
+
+  /** @throws WasiError not-connected */
+  shutdown(reading: boolean, writing: boolean): void {
+    if (this.state !== "connected") throw new WasiError("not-connected");
+    if (reading) this.#incoming!.end();
+    if (writing) this.#outgoing!.end();
+  }
+
+  /** Closes the connection when what was written has left, as POSIX's close does. */
+  close(): void {
+    if (this.state === "closed") return;
+    this.state = "closed";
+    this.#incoming?.end();
+    if (this.#connection) closeWhenSent(this.#connection, this.#outgoing!).finally(this.#closed);
+    else this.#settled.finally(this.#closed);
+  }
+
+  /** Resolves when it does not connect any more. */
+  get settled(): Promise<void> {
+    return this.#settled;
+  }
+
+  /** @throws WasiError not-connected */
+  get incoming(): ConnectionSource {
+    if (!this.#incoming) throw new WasiError("not-connected");
+    return this.#incoming;
+  }
+
+  /** @throws WasiError not-connected */
+  get outgoing(): ConnectionSink {
+    if (!this.#outgoing) throw new WasiError("not-connected");
+    return this.#outgoing;
+  }
+}
+
+/** What comes in, which can be looked at before it is taken. */
+class SocketSource implements ByteSource {
+  #socket: Socket;
+  #ahead: Uint8Array = new Uint8Array();
+
+  constructor(socket: Socket) {
+    this.#socket = socket;
+  }
+
+  ready(): boolean {
+    if (this.#socket.state === "connecting") return false;
+    return this.#ahead.length > 0 || this.#socket.state !== "connected" || this.#socket.incoming.ready();
+  }
+
+  wait(): Promise<void> {
+    if (this.ready()) return Promise.resolve();
+    if (this.#socket.state === "connecting") return this.#socket.settled.then(() => this.wait());
+    return this.#socket.incoming.wait();
+  }
+
+  read(into: Uint8Array): MaybePromise<number> {
+    if (this.#ahead.length > 0) return this.#take(into);
+    return translated(() => this.#socket.incoming.read(into));
+  }
+
+  readAvailable(into: Uint8Array): number {
+    if (this.#ahead.length > 0) return this.#take(into);
+    return translated(() => this.#socket.incoming.readAvailable(into)) as number;
+  }
+
+  #take(into: Uint8Array): number {
+    const count = Math.min(into.length, this.#ahead.length);
+    into.set(this.#ahead.subarray(0, count));
+    this.#ahead = this.#ahead.subarray(count);
+    return count;
+  }
+
+  /** As {@linkcode read}, but what was read is read again. */
+  async peek(into: Uint8Array): Promise<number> {
+    const count = await this.read(into);
+    return this.#putBack(into, count);
+  }
+
+  /** As {@linkcode readAvailable}, but what was read is read again. */
+  peekAvailable(into: Uint8Array): number {
+    return this.#putBack(into, this.readAvailable(into));
+  }
+
+  #putBack(into: Uint8Array, count: number): number {
+    if (count <= 0) return count;
+    const ahead = new Uint8Array(count + this.#ahead.length);
+    ahead.set(into.subarray(0, count));
+    ahead.set(this.#ahead, count);
+    this.#ahead = ahead;
+    return count;
+  }
+
+  close(): void {
+    this.#socket.close();
+  }
+}
+
+/** What goes out. */
+class SocketSink implements ByteSink {
+  #socket: Socket;
+
+  constructor(socket: Socket) {
+    this.#socket = socket;
+  }
+
+  ready(): boolean {
+    if (this.#socket.state === "connecting") return false;
+    return this.#socket.state !== "connected" || this.#socket.outgoing.ready();
+  }
+
+  wait(): Promise<void> {
+    if (this.ready()) return Promise.resolve();
+    if (this.#socket.state === "connecting") return this.#socket.settled.then(() => this.wait());
+    return this.#socket.outgoing.wait();
+  }
+
+  write(bytes: Uint8Array): MaybePromise<number> {
+    return translated(() => this.#socket.outgoing.write(bytes));
+  }
+
+  capacity(): number {
+    return translated(() => this.#socket.outgoing.capacity()) as number;
+  }
+
+  flush(): MaybePromise<void> {
+    return translated(() => this.#socket.outgoing.flush());
+  }
+
+  close(): void {
+    this.#socket.close();
+  }
+}

@@ -1,0 +1,53 @@
+/** A plugin's socket to the API server, for tests: what is said on it and what is heard. */
+
+import type { AppError } from "../../runtime/base/errors.ts";
+import type { Cluster } from "../../runtime/kube/cluster.ts";
+import { openSocket } from "../../runtime/kube/door/socket.ts";
+import { bytesOf } from "../../runtime/kube/http/http_head.ts";
+import { HostMemory } from "../../runtime/wasi/host_memory.ts";
+
+/** Opens one. */
+export function openDoor(cluster: Cluster, memory = new HostMemory()) {
+  const told: AppError[] = [];
+  const { hostname, port } = new URL(cluster.server);
+  const socket = openSocket({
+    cluster,
+    address: hostname === "127.0.0.1" ? hostname : "10.0.0.1",
+    port: Number(port),
+    addresses: ["10.0.0.1", "127.0.0.1"],
+    memory,
+    explained: (error) => told.push(error),
+    refused: (error) => told.push(error),
+    trace: () => {},
+  });
+  const buffer = new Uint8Array(65536);
+  let heard = "";
+  const more = async () => {
+    const count = await socket.read(buffer);
+    if (count !== null) heard += String.fromCharCode(...buffer.subarray(0, count));
+    return count !== null;
+  };
+  return {
+    socket,
+    told,
+    /** Sends a text, a byte for each character. */
+    async say(text: string) {
+      for (let rest = bytesOf(text); rest.length > 0;) rest = rest.subarray(await socket.write(rest));
+    },
+    /** All that comes until the other side ends it. */
+    async hearAll() {
+      while (await more());
+      return heard.slice(0);
+    },
+    /** What comes up to a text, which is then behind. @throws where the connection ends before */
+    async hear(text: string) {
+      while (!heard.includes(text)) {
+        if (!await more()) throw new Error(`the connection ended after ${JSON.stringify(heard)}`);
+      }
+      const end = heard.indexOf(text) + text.length;
+      const taken = heard.slice(0, end);
+      heard = heard.slice(end);
+      return taken;
+    },
+  };
+}
