@@ -53,6 +53,7 @@ const RUNTIME: Readonly<Record<string, readonly [authorities: string, why: strin
   "kube/auth/certificate_pair.ts": ["node", "checks that a certificate and a key match"],
   "kube/sockets/dial.ts": ["net", "connections to the API server"],
   "kube/sockets/dial_tls.ts": ["net", "TLS connections to the API server"],
+  "kube/sockets/raw_sockets.ts": ["permissions", "whether the run still has a network"],
   "kube/sockets/relay.ts": ["net", "a loopback port that forwards to the API server"],
   "kube/sockets/dial_node.ts": ["node", "TLS connections with features that Deno lacks"],
   "kube/http/gzip.ts": ["node", "compressed responses"],
