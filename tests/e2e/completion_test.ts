@@ -1,4 +1,4 @@
-/** Completion: what of a plugin's words gets to the user's shell, and what the shells make of it. */
+/** Completion: which words of a plugin reach the user's shell, and how shells treat them. */
 
 import assert from "node:assert/strict";
 import { buildFixture } from "../../scripts/fixtures.ts";
@@ -10,7 +10,7 @@ import { TestRegistry } from "../../scripts/servers/oci_registry.ts";
 import { COBRAS, CompletingShell, kubectlOf, SHELLS, shellsMissing } from "../support/shells.ts";
 import { testBinary } from "../support/test_binary.ts";
 
-/** The plugin `tool`, and what it is to answer. */
+/** The plugin `tool`, and its answer. */
 async function setUp(form: "preview1" | "component" = "preview1", ...flags: string[]) {
   const product = Product.make();
   await using registry = TestRegistry.start();
@@ -24,7 +24,7 @@ async function setUp(form: "preview1" | "component" = "preview1", ...flags: stri
   );
   const pulled = await product.run("pull", `${registry.host}/plugins/tool:v1`, ...flags);
   assert.equal(pulled.code, 0, pulled.stderr);
-  await product.shell("kubectl-tool"); // which makes its directory
+  await product.shell("kubectl-tool"); // creates its directory
   const data = `${product.store}/data/tool/share`;
   Deno.writeFileSync(`${product.home}/tool.wasm`, wasm);
   return {
@@ -62,14 +62,14 @@ for (const form of ["preview1", "component"] as const) {
       }, line);
     }
     assert.match(it.seen(), /^terminals 000, stdin 0\n/);
-    // Neither the keys nor the terminal are the plugin's, though kubectl hands on its own stdin.
+    // The plugin reads neither keys nor the terminal, although kubectl passes its own stdin.
     const { text } = await atTerminal(["kubectl_complete-tool", "demo", "al"], [{ expect: ":4" }], {
       env: product.env(),
       cwd: product.home,
     });
     assert.equal(text, HARMLESS.replaceAll("\n", "\r\n"));
     assert.equal(it.seen(), "terminals 000, stdin 0\n[__complete][demo][al]");
-    // What it complains of is shown to who asks, escaped.
+    // The user sees the plugin's error messages, escaped.
     const traced = await product.shell("krew-wasm run --verbose tool -- __complete al");
     assert.match(traced.stderr, /\\x1b\[2Jpress Enter\n/);
     assert.equal((await product.shell("kubectl-tool")).stdout, "ran\n", "else it writes as it likes");
@@ -163,7 +163,7 @@ testBinary(
   },
 );
 
-/** What a plugin answers that means harm: nothing of it may run, at Tab, at a second one, or at Enter. */
+/** Hostile answers of a plugin: nothing of them may run at the first Tab, the second Tab, or Enter. */
 const ATTACKS = [
   "$(touch PWNED)\n:4\n",
   "$(touch PWNED)\n:8\n",
@@ -177,7 +177,7 @@ const ATTACKS = [
   "c\t`touch PWNED`\td\n'\n\"$(touch PWNED)\n{c,$(touch PWNED)}\n:999\n",
 ];
 
-/** Begun words whose rest is the address of a server, as their shells take them. */
+/** Unfinished words that contain a server's address, as their shells split them. */
 const BEGUN = ["--server=https://", "--server=https:", "'--server='", "--server ", "--kubeconfig=a="];
 
 testBinary("no shell runs anything of what a plugin completes, with cobra's scripts of any version", {
@@ -188,7 +188,7 @@ testBinary("no shell runs anything of what a plugin completes, with cobra's scri
   for (const version of ["kubectl", ...COBRAS] as const) {
     const kubectl = kubectlOf(version);
     for (const shell of SHELLS) {
-      if (version === "kubectl" && shell === "bash-v1") continue; // which prints no such script
+      if (version === "kubectl" && shell === "bash-v1") continue; // it prints no such script
       await t.step({
         name: `${shell}, ${version === "kubectl" ? "kubectl itself" : `cobra ${version}`}`,
         ignore: kubectl === undefined,

@@ -1,4 +1,4 @@
-/** Any number of krew-wasm processes at once. KREW_WASM_SOAK=60 lets the last test go on for a minute. */
+/** Many krew-wasm processes at once. With KREW_WASM_SOAK=60 the last test runs for a minute. */
 
 import assert from "node:assert/strict";
 import { lockStore } from "../../registry/store/store_lock.ts";
@@ -15,7 +15,7 @@ import { TestRegistry } from "../../scripts/servers/oci_registry.ts";
 import { makeExiting, namesIn } from "../support/store.ts";
 import { buildFixture } from "../../scripts/fixtures.ts";
 
-Deno.test("nobody waits for a registry that answers another process slowly, or not at all", async () => {
+Deno.test("does not wait for another process's slow or silent registry", async () => {
   await using registry = TestRegistry.start();
   using product = Product.make();
   const layout = layoutAt(product.store);
@@ -30,7 +30,7 @@ Deno.test("nobody waits for a registry that answers another process slowly, or n
     return stdout;
   };
   for (const name of ["foo", "bar", "slow", "kept"]) await done("pull", `${registry.host}/acme/${name}:v1`);
-  // As an older krew-wasm left it.
+  // The leftovers of an older krew-wasm.
   Deno.removeSync(layout.blob(readReceipt(layout, "kept").manifestDigest));
   await done("bundle", "save", "plugins.tar", "foo");
   await push(registry.origin, "acme/slow", "v1", makeArtifact(makeExiting(6)));
@@ -41,7 +41,7 @@ Deno.test("nobody waits for a registry that answers another process slowly, or n
     save: Promise.withResolvers<void>(),
   };
   registry.hook = async (request, url) => {
-    // Each waits for something else of what it needs.
+    // Each process waits for a different part.
     const which = url.pathname.includes("/acme/later/manifests/")
       ? "pull"
       : url.pathname.includes("/acme/slow/blobs/") && request.method === "GET"
@@ -76,12 +76,12 @@ Deno.test("nobody waits for a registry that answers another process slowly, or n
   assert.equal((await product.shell("kubectl-later")).code, 4);
   await done("rm", "kept");
   assert.equal(await done("bundle", "load", "-q", "kept.tar"), "kept\n");
-  // What was granted while it was on its way holds for it.
+  // A grant made during the download applies.
   assert.equal(readReceipt(layout, "slow").grants.cluster, "none");
   await assertSound(product);
 });
 
-Deno.test("a second writer waits, says for whom, and then does its work; readers do not wait", async () => {
+Deno.test("a second writer waits and names the first; readers do not wait", async () => {
   await using registry = TestRegistry.start();
   using product = Product.make();
   await push(registry.origin, "acme/foo", "v1", makeArtifact(makeExiting(1)));
@@ -108,7 +108,7 @@ Deno.test("a second writer waits, says for whom, and then does its work; readers
   assert.equal((await product.run("list", "-o", "name")).stdout, "");
 });
 
-Deno.test("a run that has to compile its plugin anew waits for a writer, and says for whom", async () => {
+Deno.test("a run that compiles its plugin again waits for a writer and names it", async () => {
   await using registry = TestRegistry.start();
   using product = Product.make();
   await push(registry.origin, "acme/foo", "v1", makeArtifact(makeExiting(7)));
@@ -130,7 +130,7 @@ Deno.test("a run that has to compile its plugin anew waits for a writer, and say
   assert.deepEqual(readReceipt(layout, "foo"), receipt);
 });
 
-Deno.test("a running plugin goes on while it is upgraded, and while it is removed", {
+Deno.test("a running plugin continues during an upgrade and a removal", {
   ignore: clangMissing(),
 }, async () => {
   await using registry = TestRegistry.start();
@@ -161,7 +161,7 @@ Deno.test("a running plugin goes on while it is upgraded, and while it is remove
   await reader.cancel();
 });
 
-/** What is asked of one command in the middle of all others: it did its work, or says what another one did before. */
+/** The expected result of one of many parallel commands: it succeeds, or reports what another one did before. */
 function assertDone({ code, stderr }: Outcome, overtaken?: RegExp): void {
   assert.doesNotMatch(stderr, /defect of krew-wasm|os error|No such file/);
   assert.ok(code === 0 || (code === 1 && overtaken?.test(stderr)), `${code}: ${stderr}`);
@@ -169,7 +169,7 @@ function assertDone({ code, stderr }: Outcome, overtaken?: RegExp): void {
 
 const REMOVED = /No plugin "|is installed to change/;
 
-/** Every command, as one of many does it at a time. `name` is any of a few that all of them are about. */
+/** Every command, as one of many in parallel. `name` is one of a few names that they share. */
 function commandsOf(product: Product, host: string) {
   let number = 0;
   const repository = `${host}/acme/foo`;
@@ -238,10 +238,12 @@ function commandsOf(product: Product, host: string) {
 }
 
 const VERSIONS = 5;
-/** A finding of doctor's. kubectl is asked after the store, and runs leave private directories of what was removed. */
+/**
+ * A finding of doctor. It checks kubectl after the store, so runs may have left private directories of removed plugins.
+ */
 const WRONG = /^(warning|error) +(?!kubectl|leftovers)\S/m;
 
-/** A registry with a few versions of a plugin and an index, and the files of `sync` and `bundle load`. */
+/** A registry with some versions of a plugin and an index, and the files for `sync` and `bundle load`. */
 async function manyVersions(product: Product): Promise<TestRegistry> {
   const registry = TestRegistry.start();
   for (let version = 1; version <= VERSIONS; version++) {
@@ -263,7 +265,7 @@ async function manyVersions(product: Product): Promise<TestRegistry> {
   return registry;
 }
 
-/** The store is whole, nothing is left over but what runs made meanwhile, and doctor says so. */
+/** The store is valid, only runs left something in it, and doctor agrees. */
 async function assertSound(product: Product): Promise<void> {
   const layout = layoutAt(product.store);
   const { receipts, broken } = readReceipts(layout);
@@ -282,8 +284,8 @@ async function assertSound(product: Product): Promise<void> {
   assert.doesNotMatch(stdout, WRONG);
 }
 
-Deno.test("50 commands at a time, of every kind, end with a store in which everything is right", {
-  ignore: !binaryUnderTest(), // 50 processes of the sources are a test of the machine
+Deno.test("50 parallel commands of every kind leave a valid store", {
+  ignore: !binaryUnderTest(), // 50 processes run from source would only test the machine
 }, async () => {
   using product = Product.make();
   await using registry = await manyVersions(product);
@@ -292,7 +294,7 @@ Deno.test("50 commands at a time, of every kind, end with a store in which every
   const pick = <T>(items: readonly T[]) => items[Math.floor(Math.random() * items.length)]!;
   let deadline = performance.now() + Number(Deno.env.get("KREW_WASM_SOAK") ?? 5) * 1000;
   const worker = async (index: number) => {
-    // However slow the machine is, each command has its turn.
+    // Each command gets its turn, however slow the machine is.
     let [name, command] = commands[index % commands.length]!;
     do {
       try {
@@ -306,7 +308,7 @@ Deno.test("50 commands at a time, of every kind, end with a store in which every
   const ends = await Promise.allSettled(
     Array.from({ length: 50 }, (_, index) =>
       worker(index).catch((error) => {
-        deadline = 0; // the others end before the store goes
+        deadline = 0; // lets the others end before the store is removed
         throw error;
       })),
   );
@@ -315,7 +317,7 @@ Deno.test("50 commands at a time, of every kind, end with a store in which every
   assert.deepEqual(namesIn(`${product.home}/.docker`).filter((name) => name !== "config.json"), []);
 });
 
-Deno.test("eight first commands at once make one store, or bring an old one up to date once", {
+Deno.test("eight parallel first commands create or migrate a store once", {
   ignore: !binaryUnderTest(),
 }, async () => {
   using product = Product.make();
@@ -340,7 +342,7 @@ Deno.test("eight first commands at once make one store, or bring an old one up t
     await atOnce();
     await assertSound(product);
     Deno.removeSync(layout.root, { recursive: true });
-    Deno.mkdirSync(layout.root); // by its user, with the rights of any directory
+    Deno.mkdirSync(layout.root); // made by its user, with a directory's usual mode
     await atOnce();
     await assertSound(product);
   } finally {

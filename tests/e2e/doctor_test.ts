@@ -1,4 +1,4 @@
-/** Everything that `doctor` looks for, broken on purpose; each finding with what mends it, and `--fix`. */
+/** Breaks everything that `doctor` checks. Each finding must name its fix, and `--fix` must work. */
 
 import assert from "node:assert/strict";
 import { type Layout, layoutAt } from "../../runtime/store/layout.ts";
@@ -49,7 +49,7 @@ async function setUp() {
   };
 }
 
-testBinary("a store behind a link is sound, and --fix narrows the directory that the link leads to", {
+testBinary("doctor accepts a store behind a link, and --fix narrows its target", {
   ignore: Deno.build.os === "windows",
 }, async () => {
   await using it = await setUp();
@@ -65,7 +65,7 @@ testBinary("a store behind a link is sound, and --fix narrows the directory that
   assert.equal(Deno.statSync(`${home}/kept`).mode! & 0o777, 0o700);
 });
 
-testBinary("doctor finds a sound store sound", async () => {
+testBinary("doctor finds no problems in a valid store", async () => {
   await using it = await setUp();
   const { code, bad, findings } = await it.doctor();
   assert.deepEqual([code, bad], [0, []]);
@@ -91,7 +91,7 @@ testBinary("doctor finds a sound store sound", async () => {
   assert.throws(() => Deno.statSync(fresh.store), Deno.errors.NotFound);
 });
 
-/** What is broken, what is found, and whether `--fix` mends it without a registry. */
+/** The problem, the finding, and whether `--fix` repairs it without a registry. */
 const CASES: Record<string, {
   readonly breaks: (layout: Layout) => void;
   readonly check: string;
@@ -232,7 +232,7 @@ const CASES: Record<string, {
   },
 };
 
-testBinary("doctor finds each of these, with what mends it", async (test) => {
+testBinary("doctor finds each problem and names its fix", async (test) => {
   await using it = await setUp();
   const { layout, product } = it;
   const kept = `${product.home}/kept`;
@@ -260,7 +260,7 @@ testBinary("doctor finds each of these, with what mends it", async (test) => {
   }
 });
 
-testBinary("doctor tells of PATH: not on it, and a name that is shadowed", async () => {
+testBinary("doctor reports bin/ missing from PATH and a shadowed name", async () => {
   await using it = await setUp();
   const { product, layout } = it;
   const off = await product.exec(product.command, ["doctor", "--offline", "-o", "json"], {
@@ -289,7 +289,7 @@ testBinary("doctor warns of a low limit on address space", {
   assert.doesNotMatch((await product.shell("krew-wasm doctor --offline")).stdout, /address space/);
 });
 
-testBinary("doctor tells whether kubectl finds the plugins, registries and the cluster answer", {
+testBinary("doctor reports whether kubectl, registries and the cluster work", {
   ignore: kubectlMissing(),
 }, async () => {
   await using it = await setUp();
@@ -314,7 +314,7 @@ testBinary("doctor tells whether kubectl finds the plugins, registries and the c
 });
 
 testBinary(
-  "a binary that was moved is found again by the next command",
+  "the next command repairs the link to a moved binary",
   { ignore: !binaryUnderTest() },
   async () => {
     await using it = await setUp();
@@ -331,7 +331,7 @@ testBinary(
 );
 
 testBinary(
-  "a store of a newer format, or one that others may write to, is refused at every door, and left as it is",
+  "every command refuses a newer or writable store and leaves it unchanged",
   {
     ignore: Deno.build.os === "windows",
   },

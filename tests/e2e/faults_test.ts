@@ -1,7 +1,7 @@
 /**
- * No crash, full disk or read-only one breaks the store: each command that changes it is made to fail at every one of its
- * calls that do, and what is left has to be wholly as before or wholly as after. KREW_WASM_FAULTS=all tries every command
- * on disks that fail, too.
+ * No crash and no full or read-only disk breaks the store. Each command that changes the store fails at each of its
+ * changes in turn. The store must then be completely old or completely new. With KREW_WASM_FAULTS=all every command is
+ * also tried on failing disks.
  */
 
 import assert from "node:assert/strict";
@@ -22,16 +22,16 @@ import { testBinary } from "../support/test_binary.ts";
 import { TestRegistry } from "../../scripts/servers/oci_registry.ts";
 import { makeExiting, namesIn } from "../support/store.ts";
 
-/** A command, and the exit codes of the plugins before and after it; undefined for one that is not there. */
+/** A command, with the plugins' exit codes before and after it; undefined for a missing plugin. */
 interface Scenario {
   readonly command: (host: string) => string[];
   readonly before: Record<string, number | undefined>;
   readonly after: Record<string, number | undefined>;
-  /** Made of the store beforehand. */
+  /** Prepared from the store. */
   readonly prepare?: (layout: Layout) => void;
-  /** What else has to hold, after a fault and again after the next command. */
+  /** Must also be true after a fault, and again after the next command. */
   readonly holds?: (layout: Layout, next: boolean) => void;
-  /** It changes several plugins, each for itself. */
+  /** It changes several plugins independently. */
   readonly several?: boolean;
 }
 
@@ -62,7 +62,7 @@ const SCENARIOS: Record<string, Scenario> = {
       Deno.mkdirSync(`${layout.dataDir("foo")}/share`, { recursive: true });
       Deno.writeTextFileSync(`${layout.dataDir("foo")}/share/token`, "secret");
     },
-    // The one publisher's plugin keeps what it has, the other's never sees it.
+    // The first publisher's plugin keeps its data; the other one's never sees it.
     holds(layout, next) {
       const others = readReceipt(layout, "foo").reference.includes("/other/");
       const there = exists(`${layout.dataDir("foo")}/share/token`);
@@ -134,13 +134,13 @@ const SCENARIOS: Record<string, Scenario> = {
   },
 };
 
-/** A store of its own, where a command can fail while others do elsewhere. */
+/** A store in which a command can fail without affecting other stores. */
 interface Lane {
   readonly layout: Layout;
   readonly env: Record<string, string>;
 }
 
-/** A product with foo and bar, foo with two versions behind it, and what its commands need. */
+/** A product with foo (with two earlier versions) and bar, and the files for its commands. */
 async function setUp() {
   const registry = TestRegistry.start();
   for (const version of [1, 2, 3, 4]) {
@@ -176,7 +176,7 @@ async function setUp() {
   return {
     registry,
     product,
-    /** A copy of the store as it is made here. */
+    /** A copy of the store, made here. */
     base,
     library: await buildFaults(product.home),
     laneAt,
@@ -196,7 +196,7 @@ async function copy(from: string, to: string): Promise<void> {
   assert.ok(success);
 }
 
-/** What a store holds, without times: each thing's text by its name, and the earlier versions of each plugin. */
+/** The content of a store without times: text by name, and each plugin's earlier versions. */
 interface Content {
   readonly things: ReadonlyMap<string, string>;
   readonly earlier: ReadonlyMap<string, readonly string[]>;
@@ -226,7 +226,7 @@ function contentOf(layout: Layout): Content {
 
 const NOTHING_THERE: Content = { things: new Map(), earlier: new Map() };
 
-/** That a store is wholly as before or as after; of several plugins, each for itself. */
+/** Asserts that a store is completely old or completely new; with several plugins, each of them. */
 function assertDoneOrNot(
   now: Content,
   [before, after]: readonly [Content, Content],
@@ -241,18 +241,18 @@ function assertDoneOrNot(
   for (const name of names) {
     const as = all[0] ?? states.find((state) => isAs(state, name));
     assert.ok(as, `${where}: ${name} is ${now.things.get(name)}`);
-    // What a killed command did not come to forget is forgotten another time.
+    // A later command removes what the killed command did not.
     const versions = as.earlier.get(name) ?? [];
     assert.deepEqual((now.earlier.get(name) ?? []).slice(0, versions.length), versions, where);
   }
 }
 
-/** The plugins' exit codes, each found through its link. */
+/** The plugins' exit codes, each called through its link. */
 async function exitCodes({ product }: Setting, { layout, env }: Lane, names: readonly string[]) {
   const listed = (await product.exec(product.command, ["list", "-o", "name"], { env })).stdout;
   const entries = await Promise.all(names.map(async (name) => {
     const { code, stderr } = await product.exec("/bin/sh", ["-c", `kubectl-${name}`], { env });
-    // 127: there is no link; 125: there is one, of a plugin that is not installed.
+    // 127: there is no link. 125: there is a link, but the plugin is not installed.
     const gone = code === 127 || (code === 125 && stderr.includes("No plugin"));
     assert.equal(
       listed.includes(`${name}\n`),
@@ -265,7 +265,7 @@ async function exitCodes({ product }: Setting, { layout, env }: Lane, names: rea
   return Object.fromEntries(entries);
 }
 
-/** That the next command sweeps what a fault left. */
+/** Asserts that the next command removes what a fault left. */
 async function assertSwept({ layout }: Lane, where: string): Promise<void> {
   await removePlugins(layout, ["none"]);
   if (!exists(layout.receipts)) return;
@@ -280,8 +280,8 @@ async function assertSwept({ layout }: Lane, where: string): Promise<void> {
 }
 
 /**
- * Everything in a store, in a text: two of the same text are judged alike. Without times, the process that has the lock, and
- * the content of what is staged, which goes whatever it is.
+ * The content of a store as text; equal texts need only one check. Leaves out times, the process with the lock, and the
+ * content of staged files, which are always removed.
  */
 function stateOf(layout: Layout): string {
   const lines: string[] = [];
@@ -307,7 +307,7 @@ function stateOf(layout: Layout): string {
   return lines.join("\n");
 }
 
-/** How many commands fail at a time, each in a store of its own. */
+/** How many commands fail in parallel, each in its own store. */
 const LANES = 3;
 
 async function testEveryPoint(
@@ -360,7 +360,7 @@ async function testEveryPoint(
     const now = await Deno.stat(layout.receipts).then(() => contentOf(layout), () => NOTHING_THERE);
     assertDoneOrNot(now, code === 0 ? [after, after] : [before, after], scenario.several ?? false, where);
     if (isNew && mode === "kill") {
-      // What no point should touch is run at some of them.
+      // Tests some of the points that should not change anything.
       const run = judged.size % 4 === 1 ? names : changing;
       const codes = await exitCodes(setting, lane, run);
       const isAs = (each: Scenario["before"], name: string) => codes[name] === each[name];
@@ -379,7 +379,7 @@ async function testEveryPoint(
   const isSync = (point: string | undefined) => /^f(data)?sync /.test(point ?? "");
   const due = modes.flatMap((mode) =>
     points.flatMap((point, index) => {
-      // A process that is killed before a sync leaves what one leaves that is killed before what comes after it.
+      // A kill before a sync leaves the same as a kill before the next change.
       const next = points[index + 1];
       const same = mode === "kill" && isSync(point) && next !== undefined && !next.startsWith("write ");
       return same ? [] : [[mode, index + 1] as const];
@@ -392,7 +392,7 @@ async function testEveryPoint(
       try {
         await failAt(lane, ...next);
       } catch (error) {
-        failed = true; // the others end before what they use goes
+        failed = true; // lets the others end before their files are removed
         throw error;
       }
     }
@@ -400,10 +400,10 @@ async function testEveryPoint(
   for (const end of ends) if (end.status === "rejected") throw end.reason;
 }
 
-// In CI those that go other ways.
+// In CI only the commands with different code paths.
 const everything = Deno.env.get("KREW_WASM_FAULTS") === "all";
 
-testBinary("a command that is killed at any of its changes of the store is done or is not", {
+testBinary("a command killed at any change of the store is done completely or not at all", {
   ignore: faultsMissing(),
 }, async (test) => {
   await using setting = await setUp();
@@ -413,7 +413,7 @@ testBinary("a command that is killed at any of its changes of the store is done 
 });
 
 testBinary(
-  "a command whose disk is full or read-only from any change on, or fails there, is done or is not",
+  "a command on a failing disk is done completely or not at all",
   {
     ignore: faultsMissing(),
   },
@@ -429,7 +429,7 @@ testBinary(
   },
 );
 
-testBinary("login and logout, killed at every change, leave docker's file as before or as after", {
+testBinary("login and logout, killed at any change, leave docker's file old or new", {
   ignore: faultsMissing(),
 }, async () => {
   await using registry = TestRegistry.start({ kind: "basic", username: "me", password: "pass" });
@@ -467,14 +467,14 @@ testBinary("login and logout, killed at every change, leave docker's file as bef
       assert.equal((await run(args, { at: index + 1, mode: "kill" })).code, 137, where);
       const now = JSON.stringify(read());
       assert.ok([before, after].some((each) => JSON.stringify(each) === now), `${where}: ${now}`);
-      await run(login); // what is half written holds a password
+      await run(login); // the unfinished file contains a password
       assert.deepEqual(namesIn(directory), ["config.json"], where);
       assert.deepEqual(read(), both, where);
     }
   }
 });
 
-testBinary("bundle save, killed at every change, leaves the bundle of before or the new one", {
+testBinary("bundle save, killed at any change, leaves the old or the new bundle", {
   ignore: faultsMissing(),
 }, async () => {
   await using setting = await setUp();
@@ -497,7 +497,7 @@ testBinary("bundle save, killed at every change, leaves the bundle of before or 
     Deno.writeTextFileSync(file, "before");
     assert.equal((await save({ at: index + 1, mode: "kill" })).code, 137, point);
     assert.ok([before, after].includes(digestOf(Deno.readFileSync(file))), point);
-    // What was half written goes with the next one, whatever that is called.
+    // The next save removes an unfinished file, under any name.
     const next = index % 2 === 0 ? file : `${directory}/next.tar`;
     const saved = await product.exec(product.command, ["bundle", "save", next, "foo"], { env });
     assert.equal(saved.code, 0, saved.stderr);
@@ -506,7 +506,7 @@ testBinary("bundle save, killed at every change, leaves the bundle of before or 
   }
 });
 
-/** Runs `test` on a small disk of its own; false where none can be made. */
+/** Runs `test` on a small disk of its own. Returns false if the machine cannot make one. */
 async function onDisk(directory: string, options: string, test: () => Promise<void>): Promise<boolean> {
   await Deno.mkdir(directory, { recursive: true });
   const mount = (...args: string[]) => new Deno.Command("mount", { args, stderr: "null" }).output();
@@ -514,13 +514,13 @@ async function onDisk(directory: string, options: string, test: () => Promise<vo
   try {
     await test();
   } finally {
-    // Lazily: what is on it may be closed a moment after its process is gone.
+    // Lazily: a process may close its files a moment after its end.
     await new Deno.Command("umount", { args: ["-l", directory] }).output();
   }
   return true;
 }
 
-testBinary("on a disk that is really full, or read-only, plugins stay and run, and errors say why", {
+testBinary("on a full or read-only disk plugins still run and errors say why", {
   ignore: Deno.build.os !== "linux" || Deno.uid() !== 0,
 }, async () => {
   await using setting = await setUp();
@@ -530,7 +530,7 @@ testBinary("on a disk that is really full, or read-only, plugins stay and run, a
   const run = (...args: string[]) => product.exec(product.command, args, { env });
   const big = new Uint8Array(3 << 20);
   big.set(makeExiting(15));
-  big.set([0, 0xf5, 0xff, 0xbf, 0x01, 1, 0x78], 96); // a custom section over the rest
+  big.set([0, 0xf5, 0xff, 0xbf, 0x01, 1, 0x78], 96); // a custom section that fills the rest
   await push(registry.origin, "acme/big", "v1", makeArtifact(big));
   const there = await onDisk(disk, "size=2m", async () => {
     assert.equal((await run("pull", `${registry.host}/acme/foo:v1`)).code, 0);
@@ -552,7 +552,7 @@ testBinary("on a disk that is really full, or read-only, plugins stay and run, a
     }
     assert.equal((await run("list", "-o", "name")).stdout, "foo\nnew\n");
     assert.equal((await product.exec(`${disk}/store/bin/kubectl-foo`, [], { env })).code, 12);
-    // One that never ran has no directory of its own yet: it gets one for this run, which goes with it.
+    // A plugin that never ran has no directory yet: it gets one for this run, which is removed afterwards.
     await Deno.mkdir(`${product.home}/tmp`);
     const first = await product.exec(`${disk}/store/bin/kubectl-new`, [], {
       env: { ...env, TMPDIR: `${product.home}/tmp` },
@@ -561,7 +561,7 @@ testBinary("on a disk that is really full, or read-only, plugins stay and run, a
     assert.deepEqual([...Deno.readDirSync(`${product.home}/tmp`)], []);
   });
   if (!there) {
-    // deno-lint-ignore no-console -- whoever runs the tests should know
+    // deno-lint-ignore no-console -- the reader of the test output should know
     console.warn("no file system can be mounted here: a full disk is shown by injected faults only");
   }
 });

@@ -1,4 +1,4 @@
-/** Many plugins, many versions: pull of several, outdated, upgrade, rollback. */
+/** Many plugins and versions: pull of several plugins, outdated, upgrade, rollback. */
 
 import assert from "node:assert/strict";
 import { makeArtifact, push } from "../../scripts/servers/artifacts.ts";
@@ -7,7 +7,7 @@ import { testBinary } from "../support/test_binary.ts";
 import { failure, TestRegistry } from "../../scripts/servers/oci_registry.ts";
 import { makeExiting } from "../support/store.ts";
 
-/** A product, and a registry where `acme/foo` has versions whose exit codes are told by their numbers. */
+/** A product, and a registry where `acme/foo` has versions that exit with codes made from their numbers. */
 async function setUp() {
   const registry = TestRegistry.start();
   const tags: Record<string, string[]> = {};
@@ -40,7 +40,7 @@ async function setUp() {
   };
 }
 
-testBinary("pull of several: one failing leaves the others done, and says so", async () => {
+testBinary("pull of several plugins reports one failure and installs the others", async () => {
   await using it = await setUp();
   const { product, registry } = it;
   await it.publish("acme/foo", "v1.0.0", 1);
@@ -57,13 +57,13 @@ testBinary("pull of several: one failing leaves the others done, and says so", a
   assert.deepEqual([await it.plugin("foo"), await it.plugin("bar")], [1, 2]);
   const named = await product.run("pull", "a.example/x", "a.example/y", "--name", "z");
   assert.equal(named.code, 2);
-  // What is misspelt is told before anything is done.
+  // A misspelt name is reported before any change.
   registry.requests.length = 0;
   assert.equal((await product.run("pull", `${registry.host}/acme/foo:v1.0.0`, "a//b")).code, 2);
   assert.deepEqual(registry.requests, []);
 });
 
-testBinary("upgrade stays on a tag's track; rollback goes back and upgrade forward again", async () => {
+testBinary("upgrade stays on the track; rollback goes back and upgrade forward again", async () => {
   await using it = await setUp();
   const { product, registry } = it;
   await it.publish("acme/foo", "v1", 10, "v1.0.0");
@@ -111,7 +111,7 @@ testBinary("upgrade stays on a tag's track; rollback goes back and upgrade forwa
 });
 
 testBinary(
-  "a tag that moved, one that is gone and a registry that is down are told apart; the others are upgraded",
+  "upgrade distinguishes moved and missing tags and a registry that is down",
   async () => {
     await using it = await setUp();
     const { product, registry } = it;
@@ -176,7 +176,7 @@ testBinary(
   },
 );
 
-testBinary("an upgrade keeps what was granted, and a plugin that is not installed is said so", async () => {
+testBinary("upgrade keeps grants and reports a plugin that is not installed", async () => {
   await using it = await setUp();
   const { product, registry } = it;
   await it.publish("acme/foo", "latest", 1);

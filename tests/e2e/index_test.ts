@@ -1,4 +1,4 @@
-/** Plugins found by name: an index is built, pushed, added, searched, pulled from. */
+/** Plugins by name: build, push, add and search an index, and pull from it. */
 
 import assert from "node:assert/strict";
 import { makeArtifact, push } from "../../scripts/servers/artifacts.ts";
@@ -44,7 +44,7 @@ async function setUp() {
   };
 }
 
-testBinary("an index is built, pushed, added, searched and pulled from", async () => {
+testBinary("builds, pushes, adds and searches an index and pulls from it", async () => {
   await using it = await setUp();
   const { product, registry } = it;
   assert.match(
@@ -94,7 +94,7 @@ testBinary("an index is built, pushed, added, searched and pulled from", async (
 });
 
 testBinary(
-  "search looks at an index anew by its digest, and uses the kept copy when its registry is down",
+  "search refreshes an index by its digest and falls back to the stored copy",
   async () => {
     await using it = await setUp();
     const { product, registry } = it;
@@ -115,7 +115,7 @@ testBinary(
   },
 );
 
-testBinary("two indexes that offer one name: never guessed", async () => {
+testBinary("does not guess between two indexes with the same name", async () => {
   await using it = await setUp();
   const { product, registry } = it;
   await it.build("acme", `${registry.host}/acme/decoder:v1`, `${registry.host}/acme/watcher:v1`);
@@ -134,7 +134,7 @@ testBinary("two indexes that offer one name: never guessed", async () => {
   assert.equal((await product.run("pull", "decoder", "--index", "none")).code, 1);
 });
 
-testBinary("at a terminal the user is asked which", {
+testBinary("asks at a terminal which index to use", {
   ignore: missing("python3", findProgram("python3") !== undefined, "Debian: apt-get install python3"),
 }, async () => {
   await using it = await setUp();
@@ -142,7 +142,7 @@ testBinary("at a terminal the user is asked which", {
   await it.build("acme", `${registry.host}/acme/decoder:v1`);
   await it.build("other", `${registry.host}/other/decoder:v1`);
   for (const name of ["acme", "other"]) await product.run("index", "add", `${registry.host}/${name}/index`);
-  // Python's pty gives the command a terminal of its own.
+  // Python's pty gives the command its own terminal.
   const script = `
 import os, pty, sys, re
 pid, fd = pty.fork()
@@ -166,7 +166,7 @@ sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))`;
   assert.equal((await product.exec(`${product.store}/bin/kubectl-decoder`, [])).code, 3);
 });
 
-testBinary("what is no index is refused, and nothing is kept", async () => {
+testBinary("refuses an invalid index and stores nothing", async () => {
   await using it = await setUp();
   const { product, registry } = it;
   const cases: [args: string[], words: RegExp, code: number][] = [

@@ -1,4 +1,4 @@
-/** What is known of a plugin, and completion of commands in shells. */
+/** `info` about a plugin, and completion of commands in shells. */
 
 import assert from "node:assert/strict";
 import { makeArtifact, push } from "../../scripts/servers/artifacts.ts";
@@ -133,7 +133,7 @@ testBinary("kubectl completes the arguments of a plugin that says it can", {
   Deno.writeTextFileSync(`${data}/answer`, "alpha\tthe first\nbeta\n:4\n");
   const completed = await product.shell('kubectl __complete hello-you get ""');
   assert.match(completed.stdout, /^alpha\tthe first\nbeta\n:4\n/, completed.stderr);
-  // Another version that can't: the link goes.
+  // The new version cannot complete, so its link is removed.
   await push(registry.origin, "acme/hello-you", "v1", makeArtifact(hello));
   await product.run("pull", "--force", `${registry.host}/acme/hello-you:v1`);
   assert.deepEqual(namesIn(bin), ["krew-wasm", "kubectl-foo", "kubectl-hello_you"]);

@@ -1,4 +1,4 @@
-/** The manager's commands, and every wrong input to them. */
+/** The manager's commands, with every wrong input. */
 
 import assert from "node:assert/strict";
 import { Product } from "../support/product.ts";
@@ -25,7 +25,7 @@ async function setUp(auth?: Parameters<typeof TestRegistry.start>[0]) {
   };
 }
 
-Deno.test("pull, list, run and rm tell what they did", async () => {
+Deno.test("pull, list, run and rm report what they did", async () => {
   await using it = await setUp();
   const { product, reference } = it;
   const empty = await product.run("list");
@@ -50,7 +50,7 @@ Deno.test("pull, list, run and rm tell what they did", async () => {
   assert.equal((await product.shell("kubectl-foo")).code, 127);
 });
 
-Deno.test("pull says how to put bin on PATH where it is not, in the words of the user's shell", async () => {
+Deno.test("pull explains in the user's shell's syntax how to add bin to PATH", async () => {
   await using it = await setUp();
   const path = { PATH: "/usr/bin:/bin" };
   const { stderr } = await it.product.exec(it.product.command, ["pull", it.reference], {
@@ -59,7 +59,7 @@ Deno.test("pull says how to put bin on PATH where it is not, in the words of the
   assert.ok(stderr.includes('~/.zshrc:\n  export PATH="$HOME/.krew-wasm/bin:$PATH"\n'), stderr);
 });
 
-Deno.test("an installed plugin is kept, replaced with --force, or joined under another name", async () => {
+Deno.test("keeps an installed plugin, replaces it with --force, or adds another name", async () => {
   await using it = await setUp();
   const { product, reference } = it;
   await product.run("pull", reference);
@@ -75,7 +75,7 @@ Deno.test("an installed plugin is kept, replaced with --force, or joined under a
   assert.equal((await product.run("uninstall", "foo_bar", "foo")).stdout, "Removed foo-bar\nRemoved foo\n");
 });
 
-Deno.test("what can't be pulled is told with its code, and leaves nothing", async () => {
+Deno.test("a failed pull reports its code and leaves nothing", async () => {
   await using it = await setUp();
   const { product, registry } = it;
   const layer = makeArtifact(new TextEncoder().encode("this is not wasm"));
@@ -131,7 +131,7 @@ Deno.test("what can't be pulled is told with its code, and leaves nothing", asyn
   assert.deepEqual(left, []);
 });
 
-Deno.test("a registry's 401, 403, 429 and 500 are told apart", async () => {
+Deno.test("distinguishes a registry's 401, 403, 429 and 500", async () => {
   await using it = await setUp();
   for (
     const [status, words] of [[401, /credentials/], [403, /forbids/], [429, /fewer requests/], [
@@ -147,7 +147,7 @@ Deno.test("a registry's 401, 403, 429 and 500 are told apart", async () => {
   }
 });
 
-Deno.test("docker's config gives the credentials", async () => {
+Deno.test("reads credentials from docker's config", async () => {
   await using it = await setUp({ kind: "bearer", username: "me", password: "pa:ss" });
   const { product, registry } = it;
   assert.match((await product.run("pull", it.reference)).stderr, /krew-wasm login/);
@@ -162,7 +162,7 @@ Deno.test("docker's config gives the credentials", async () => {
   assert.ok(!stderr.includes("pa:ss") && !stderr.includes(btoa("me:pa:ss")) && !stderr.includes("token-"));
 });
 
-Deno.test("list shows the rest where a receipt is broken, and passes over a stray file", async () => {
+Deno.test("list shows other plugins beside a broken receipt and ignores stray files", async () => {
   await using it = await setUp();
   const { product } = it;
   await product.run("pull", it.reference);
@@ -176,7 +176,7 @@ Deno.test("list shows the rest where a receipt is broken, and passes over a stra
   assert.equal((await product.run("rm", "broken")).code, 0);
 });
 
-Deno.test("rm of an unknown name says so and removes the others", async () => {
+Deno.test("rm reports an unknown name and removes the others", async () => {
   await using it = await setUp();
   await it.product.run("pull", it.reference);
   const { code, stdout, stderr } = await it.product.run("rm", "nope", "foo", "../x");
@@ -184,14 +184,14 @@ Deno.test("rm of an unknown name says so and removes the others", async () => {
   assert.match(stderr, /^error: No plugin "nope" is installed\n/);
 });
 
-Deno.test("a pull that is killed leaves nothing, and the next command works and sweeps", async () => {
+Deno.test("a killed pull leaves nothing, and the next command cleans up", async () => {
   await using it = await setUp();
   const { product, registry } = it;
   const reached = Promise.withResolvers<void>();
   const release = Promise.withResolvers<void>();
   registry.hook = async (_request, url) => {
     if (!url.pathname.includes("/blobs/")) return undefined;
-    // Half of the blob, and then nothing.
+    // Half of the blob, then nothing.
     const body = new ReadableStream({
       async start(controller) {
         controller.enqueue(NOTHING.slice(0, 20));
@@ -212,7 +212,7 @@ Deno.test("a pull that is killed leaves nothing, and the next command works and 
   await reached.promise;
   child.kill("SIGKILL");
   await child.status;
-  // What had come of it went with its process.
+  // The download's file disappeared with its process.
   assert.deepEqual([...Deno.readDirSync(`${product.store}/stage`)], []);
   release.resolve();
   registry.hook = undefined;
@@ -222,7 +222,7 @@ Deno.test("a pull that is killed leaves nothing, and the next command works and 
   assert.deepEqual([...Deno.readDirSync(`${product.store}/stage`)], []);
 });
 
-Deno.test("help is everywhere, with examples, on stdout; misuse is on stderr with exit code 2", async () => {
+Deno.test("help goes to stdout with examples; wrong usage to stderr with exit code 2", async () => {
   using product = Product.make();
   for (
     const args of [["--help"], ["help"], ["pull", "--help"], ["list", "-h"], ["rm", "--help"], [
@@ -245,7 +245,7 @@ Deno.test("help is everywhere, with examples, on stdout; misuse is on stderr wit
   assert.match(JSON.parse((await product.run("version", "-o", "json")).stdout).deno, /^2\./);
 });
 
-Deno.test("without a home there is a clear error", async () => {
+Deno.test("reports a missing home directory", async () => {
   using product = Product.make();
   const { code, stderr } = await product.shell("env -u HOME krew-wasm list");
   assert.equal(code, 1);
@@ -256,7 +256,7 @@ Deno.test("without a home there is a clear error", async () => {
   assert.deepEqual([relative.code, relative.stderr], [1, 'error: HOME is not an absolute path: "here"\n']);
 });
 
-Deno.test("streams that are closed, full or read no further end no command badly", async () => {
+Deno.test("commands survive closed, full and unread streams", async () => {
   using product = Product.make();
   const full = await product.shell("krew-wasm version >/dev/full");
   assert.equal(full.code, 1);
@@ -264,7 +264,7 @@ Deno.test("streams that are closed, full or read no further end no command badly
   assert.equal((await product.shell("krew-wasm nope 2>/dev/full")).code, 2);
   assert.equal((await product.shell("krew-wasm list <&- >&- 2>&-")).code, 0);
   const [line, code] = (await product.shell(
-    // More than a pipe holds, to a reader that is gone.
+    // More bytes than a pipe holds, to a reader that has ended.
     'mkfifo gone; (exec 3<gone) & krew-wasm --help >gone; echo "code $?"',
   )).stdout.trim().split(" ");
   assert.equal(line, "code");

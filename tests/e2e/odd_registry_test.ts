@@ -1,4 +1,4 @@
-/** Other people's registries, with all that differs from the specification, as the binary's user meets them. */
+/** Real registries with their deviations from the specification, from the view of the binary's user. */
 
 import assert from "node:assert/strict";
 import { makeArtifact, push } from "../../scripts/servers/artifacts.ts";
@@ -17,7 +17,7 @@ const UTF16 = (text: string) => {
   return bytes;
 };
 
-/** A module of five MiB, which is pushed as a stream: a custom section fills it. */
+/** A module of five MiB, filled by a custom section and pushed as a stream. */
 function makeLarge(): Uint8Array<ArrayBuffer> {
   const size = 5 << 20;
   const leb = [0, 7, 14, 21].map((shift, index) => (size >> shift & 0x7f) | (index < 3 ? 0x80 : 0));
@@ -28,7 +28,7 @@ function makeLarge(): Uint8Array<ArrayBuffer> {
   return large;
 }
 
-/** A product that has `small.wasm` and `large.wasm`, with a registry. */
+/** A product with `small.wasm` and `large.wasm`, and a registry. */
 function setUp(odd: Oddities) {
   const product = Product.make();
   const registry = oddRegistry(odd);
@@ -68,7 +68,7 @@ testBinary(
       };
       await done("push", "large.wasm", `${registry.host}/acme/foo:v1`);
       await done("pull", `${registry.host}/acme/foo:v1`);
-      // The store has the same bytes of acme/foo: a mount is tried.
+      // The store has the bytes of acme/foo, so push tries a mount.
       const other = await done("push", "large.wasm", `${registry.host}/acme/bar:v1`);
       const mounts = odd.headStatus !== undefined && odd.mountStatus === undefined;
       assert.equal(/mounted/.test(other), mounts, `${JSON.stringify(odd)}: ${other}`);

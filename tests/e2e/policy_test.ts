@@ -1,4 +1,4 @@
-/** The administrator's file where it really is, /etc/krew-wasm/policy.yaml, in a mount namespace of each command's own. */
+/** The administrator's file in its real place, /etc/krew-wasm/policy.yaml. Each command has its own mount namespace. */
 
 import assert from "node:assert/strict";
 import { shellQuoted } from "../../runtime/base/text.ts";
@@ -13,13 +13,13 @@ import { testBinary } from "../support/test_binary.ts";
 
 const PATH = "/etc/krew-wasm/policy.yaml";
 
-/** Makes the file as an administrator would; `more` is done to it afterwards. */
+/** Creates the file like an administrator, then runs `more`. */
 function policy(value: unknown, more = ":"): string {
   const text = typeof value === "string" ? value : JSON.stringify(value);
   return `umask 022; mkdir /etc/krew-wasm; printf %s ${shellQuoted(text)} >${PATH}; ${more}`;
 }
 
-testBinary("the administrator's file bounds whatever a user says", {
+testBinary("the administrator's file limits the user", {
   ignore: clangMissing() || namespaceMissing(),
 }, async (t) => {
   await using api = await TestApiServer.start();
@@ -38,15 +38,15 @@ testBinary("the administrator's file bounds whatever a user says", {
   const there = () => [...Deno.readDirSync("/etc")].some(({ name }) => name === "krew-wasm");
   const before = there();
 
-  /** A line, under a policy. */
+  /** Runs a line under a policy. */
   const under = (prepare: string, line: string) => product.exec("unshare", namespaceArgs(prepare, line));
   const read = `kubectl-tool read ${home}/work/file`;
   const remove = `kubectl-tool request delete ${api.server}/api/v1/namespaces/demo/pods/web ''`;
 
-  await t.step("without one all is as it was", async () => {
+  await t.step("changes nothing without a file", async () => {
     assert.deepEqual(await under(":", read), { code: 0, stdout: "granted\n", stderr: "" });
   });
-  await t.step("upper bounds hold at every run, whatever the receipt says", async () => {
+  await t.step("applies upper bounds at every run, whatever the receipt says", async () => {
     const bounds = policy({
       rules: [{ match: "**", maximum: { read: ["/srv"], cluster: "read-only", env: ["HOME"] } }],
     });
@@ -64,15 +64,15 @@ testBinary("the administrator's file bounds whatever a user says", {
     const narrower = policy({ rules: [{ match: "**", maximum: { read: ["~/work"], write: [] } }] });
     const kept = await under(narrower, `${read}; kubectl-tool append ${home}/work/file x`);
     assert.match(kept.stdout, /^granted\nEROFS\n$/);
-    // What a user adds is held to it at once.
+    // The bounds apply to a user's additional grants at once.
     const more = await under(bounds, `krew-wasm run --no-prompt --allow-all tool -- read ${home}/work/file`);
     assert.equal(more.stdout, "ENOENT\n");
     const granted = await under(bounds, "krew-wasm grants tool --allow-cluster=full");
     assert.match(granted.stderr, /does not allow/);
-    // What was above the bounds is left out of the receipt by then.
+    // The receipt no longer has the grants above the bounds.
     assert.equal((await product.run("grants", "tool", `--allow-write=${home}/work`)).code, 0);
   });
-  await t.step("plugins come from the registries it names", async () => {
+  await t.step("allows plugins only from the named registries", async () => {
     const elsewhere = policy({ registries: ["ghcr.io"] });
     const asked = registry.requests.length;
     const pull = await under(elsewhere, `krew-wasm pull --force ${reference}`);
@@ -82,7 +82,7 @@ testBinary("the administrator's file bounds whatever a user says", {
     assert.deepEqual([run.code, run.stdout], [125, ""]);
     assert.equal((await under(policy({ registries: [registry.host] }), read)).stdout, "granted\n");
   });
-  await t.step("what has to be signed and is not does not run, nor is it pulled", async () => {
+  await t.step("refuses to run or pull an unsigned plugin that must be signed", async () => {
     const signed = policy({
       rules: [{
         match: "**",
@@ -96,7 +96,7 @@ testBinary("the administrator's file bounds whatever a user says", {
     assert.equal(pull.code, 1, pull.stderr);
     assert.match(pull.stderr, /sign/);
   });
-  await t.step("files can be kept from being run uninstalled", async () => {
+  await t.step("can forbid running files that are not installed", async () => {
     Deno.writeFileSync(`${home}/x.wasm`, network);
     const line = `krew-wasm run ${home}/x.wasm print ran`;
     const files = policy({ rules: [{ match: "file://**", allow: false }] });
@@ -105,7 +105,7 @@ testBinary("the administrator's file bounds whatever a user says", {
     assert.deepEqual([code, stdout], [125, ""]);
   });
   await t.step({
-    name: "prompts can be off",
+    name: "can turn off prompts",
     ignore: terminalMissing(),
     async fn() {
       const bounds = (prompts: boolean) => policy({ prompts, rules: [] });
@@ -117,7 +117,7 @@ testBinary("the administrator's file bounds whatever a user says", {
       assert.match(silent.text, /403/);
     },
   });
-  await t.step("each request can be recorded, whatever the environment says", async () => {
+  await t.step("can record each request, whatever the environment says", async () => {
     const get = `kubectl-tool request get ${api.server}/version '' >/dev/null`;
     await under(policy({ rules: [] }), get);
     assert.doesNotMatch((await product.run("log", "-o", "json")).stdout, /"request"/);
@@ -125,7 +125,7 @@ testBinary("the administrator's file bounds whatever a user says", {
     assert.match((await product.run("log", "-o", "json")).stdout, /"path": ?"\/version"/);
   });
   await t.step(
-    "a file that can't be read, understood or trusted lets nothing run and nothing be pulled",
+    "an unreadable, invalid or untrusted file prevents runs and pulls",
     async () => {
       const fine = { rules: [] };
       const cases: Record<string, [prepare: string, words: RegExp]> = {
@@ -181,7 +181,7 @@ testBinary("the administrator's file bounds whatever a user says", {
       assert.deepEqual([pull.code, registry.requests.length], [1, asked], pull.stderr);
     },
   );
-  await t.step("a link of root's to a file of root's is the file", async () => {
+  await t.step("follows a link of root's to a file of root's", async () => {
     const linked = policy({ registries: [] }, `mv ${PATH} /etc/real; ln -s /etc/real ${PATH}`);
     assert.equal((await under(linked, read)).code, 125);
     assert.equal(
@@ -190,7 +190,7 @@ testBinary("the administrator's file bounds whatever a user says", {
     );
   });
   await t.step(
-    "a directory that a link of root's leads to is the directory, with a file in it or not",
+    "follows a link of root's to a directory, with or without a file",
     async () => {
       const linked = "mkdir /etc/real; ln -s real /etc/krew-wasm";
       assert.equal((await under(linked, read)).code, 0);
@@ -201,12 +201,12 @@ testBinary("the administrator's file bounds whatever a user says", {
       assert.equal((await under(policy({ rules: [] }, moved), read)).code, 0);
     },
   );
-  await t.step("nothing of it stays on the machine", () => {
+  await t.step("leaves nothing on the machine", () => {
     assert.equal(there(), before);
   });
 });
 
-testBinary("no path, pipe or link of the user's makes more of the administrator's file", {
+testBinary("the user's paths, pipes and links do not extend the administrator's file", {
   ignore: clangMissing() || namespaceMissing(),
 }, async (t) => {
   await using registry = TestRegistry.start();
@@ -216,7 +216,7 @@ testBinary("no path, pipe or link of the user's makes more of the administrator'
   await push(registry.origin, "acme/tool", "v1", makeArtifact(tool));
   const under = (prepare: string, line: string) => product.exec("unshare", namespaceArgs(prepare, line));
 
-  await t.step("a registries.conf is the user's, however the way to it is spelled", async () => {
+  await t.step("treats a registries.conf as the user's in any spelling of its path", async () => {
     const conf = '[[registry]]\nprefix = "good.example"\nlocation = "' + registry.host + '"\n';
     const rules = [{ match: "good.example/**" }, { match: "**", allow: false }];
     const around = `/etc/containers/registries.conf.d/../../..${home}`;
@@ -230,7 +230,7 @@ testBinary("no path, pipe or link of the user's makes more of the administrator'
       Deno.mkdirSync(`${home}/${directory}/containers`, { recursive: true });
       Deno.writeTextFileSync(`${home}/${directory}/containers/registries.conf`, conf);
     }
-    // Links of the machine's own are taken out of the way of what a test makes.
+    // Moves links of the machine away from the test's paths.
     const prepare = (each: string) => each.replace("mkdir -p", "rm -rf /etc/containers; mkdir -p");
     for (
       const line of [
@@ -252,7 +252,7 @@ testBinary("no path, pipe or link of the user's makes more of the administrator'
     assert.match(open.stderr, /a mirror that the user's own files set up/);
   });
 
-  await t.step("a pipe that gives way to an approved file is not run as that", async () => {
+  await t.step("does not run a pipe as the approved file that replaces it", async () => {
     Deno.mkdirSync(`${home}/approved`);
     Deno.writeFileSync(`${home}/approved/ok.wasm`, tool);
     Deno.writeFileSync(`${home}/other.wasm`, tool);
@@ -260,7 +260,7 @@ testBinary("no path, pipe or link of the user's makes more of the administrator'
     const run = (path: string) => `krew-wasm run --no-prompt ${path} print ran`;
     assert.equal((await under(policy({ rules }), run(`${home}/approved/ok.wasm`))).stdout, "ran\n");
     assert.equal((await under(policy({ rules }), run(`${home}/other.wasm`))).code, 125);
-    // Opening the pipe lets the shell on its other side go on, which puts the link into its place before it writes.
+    // Opening the pipe lets the shell at its other end continue. It replaces the pipe by the link before it writes.
     const swap = [
       `cd ${home}`,
       "mkfifo pipe",
@@ -273,7 +273,7 @@ testBinary("no path, pipe or link of the user's makes more of the administrator'
     assert.deepEqual([code, stdout], [125, ""]);
   });
 
-  await t.step("a bound does not lead where the user has a link lead", async () => {
+  await t.step("a bound does not follow the user's link", async () => {
     const rules = [{ match: "**", maximum: { read: ["~/src"] } }];
     Deno.writeTextFileSync(`${home}/secret`, "secret");
     const read = (path: string) =>

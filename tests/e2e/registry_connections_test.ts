@@ -1,4 +1,7 @@
-/** The way to a registry: TLS and its certificates, proxies, a restart on the way; as the binary's user meets them. */
+/**
+ * Connections to registries: TLS and certificates, proxies, a restart during a pull; from the view of the binary's
+ * user.
+ */
 
 import assert from "node:assert/strict";
 import { generateKeyPairSync } from "node:crypto";
@@ -15,7 +18,7 @@ import { testBinary } from "../support/test_binary.ts";
 
 const WASM = makeExiting(7);
 
-/** A product with `foo.wasm`, and a registry with TLS. */
+/** A product with `foo.wasm`, and a TLS registry. */
 function setUp(pair?: Pair) {
   const product = Product.make();
   const registry = TestRegistry.start(undefined, pair);
@@ -39,7 +42,7 @@ function put(product: Product, path: string, text: string): void {
 }
 
 testBinary(
-  "asks a local TLS registry by TLS alone, and names its certificate",
+  "uses only TLS with a local TLS registry and names its certificate",
   async () => {
     const authority = await Authority.make("test-ca");
     const hosts = ["127.0.0.1"];
@@ -72,7 +75,7 @@ testBinary(
 );
 
 testBinary(
-  "tells expired, misnamed and CA certificates apart",
+  "distinguishes expired, misnamed and CA certificates",
   async () => {
     const authority = await Authority.make("test-ca");
     const own = await Authority.make("r.example", ["127.0.0.1"]);
@@ -146,7 +149,7 @@ testBinary(
 );
 
 testBinary(
-  "refuses client certificates that TLS does not take, at registries and clusters",
+  "refuses unsupported client certificates at registries and clusters",
   async () => {
     const authority = await Authority.make("test-ca");
     const server = await authority.issue({ commonName: "r", hosts: ["127.0.0.1"] });
@@ -199,7 +202,7 @@ testBinary(
   },
 );
 
-testBinary("certificates of a host are found by its name with the default port, too", async () => {
+testBinary("finds a host's certificates also by its name with the default port", async () => {
   const authority = await Authority.make("test-ca");
   await using it = setUp(
     await authority.issue({ commonName: "r", hosts: ["registry.test", "registry-1.docker.io"] }),
@@ -289,7 +292,7 @@ testBinary(
   },
 );
 
-testBinary("names a proxy that forwards plain HTTP where it fails", async () => {
+testBinary("names a failing proxy that forwards plain HTTP", async () => {
   const product = Product.make();
   using _ = product;
   const pull = ["pull", "--plain-http", "registry.invalid/a/b:v1"];
@@ -318,13 +321,13 @@ testBinary("names a proxy that forwards plain HTTP where it fails", async () => 
   }
 });
 
-testBinary("a pull goes on when the registry is restarted on the way", async () => {
+testBinary("a pull resumes when the registry restarts during it", async () => {
   const product = Product.make();
   using _ = product;
   const { manifest, mediaType, blobs } = makeArtifact(WASM);
   const layer = `/blobs/${digestOf(WASM)}`;
   let served = 0;
-  // Manifest and config are whole; of the layer half comes, and then the server goes.
+  // Manifest and config arrive completely. The server ends after half of the layer.
   const first = RawServer.start(async ({ head, send, reset }) => {
     const whole = (type: string, body: Uint8Array | string) => {
       const bytes = typeof body === "string" ? new TextEncoder().encode(body) : body;

@@ -1,6 +1,6 @@
 /**
- * Public bug reports of tools with the same job, as their users would meet them here: registries, credentials, proxies.
- * docs/maintainers/public-reports.md lists them by their links.
+ * Public bug reports of similar tools about registries, credentials and proxies, tried as a user.
+ * docs/maintainers/public-reports.md links them.
  */
 
 import assert from "node:assert/strict";
@@ -18,7 +18,7 @@ const WASM = makeExiting(7);
 const ARTIFACT = makeArtifact(WASM);
 const USER = { username: "me", password: "pa:ss" };
 
-/** A product, and a registry that has `acme/foo:v1`. */
+/** A product, and a registry with `acme/foo:v1`. */
 async function setUp(odd: Oddities = {}, registry = oddRegistry(odd)) {
   const product = Product.make();
   Deno.writeFileSync(`${product.home}/foo.wasm`, WASM);
@@ -31,9 +31,9 @@ async function setUp(odd: Oddities = {}, registry = oddRegistry(odd)) {
     product,
     registry,
     reference,
-    /** Runs a command that has to succeed. */
+    /** Runs a command that must succeed. */
     done: (args: readonly string[], env: Record<string, string> = {}) => run(product, args, env, 0),
-    /** Runs one that has to fail, and says why. */
+    /** Runs a command that must fail, and returns its error. */
     fails: async (args: readonly string[], env: Record<string, string> = {}) =>
       (await run(product, args, env, 1)).stderr,
     /** Writes a file below the user's home. */

@@ -1,4 +1,4 @@
-/** Registries as users meet them: push, look, sign, verify, pull; the binary, or the sources. */
+/** Registries from the user's view: push, inspect, sign, verify, pull. Runs the binary or the sources. */
 
 import assert from "node:assert/strict";
 import { RegistryClient } from "../../registry/oci/registry_client.ts";
@@ -12,7 +12,7 @@ import { IDENTITY, ISSUED_BY, makeKeyPair, type Signing, TestSigstore } from "..
 // A program that does nothing.
 const WASM = Uint8Array.fromBase64("AGFzbQEAAAABBAFgAAADAgEABQMBAAEHEwIGbWVtb3J5AgAGX3N0YXJ0AAAKBAECAAs=");
 
-// Loaded here: the worker that it starts outlives a test.
+// Loaded here, because its worker outlives a test.
 const { parse } = await import("@bytecodealliance/jco-transpile/wasm-tools");
 const COMPONENT = await parse('(component (import "wasi:cli/environment@0.2.0" (instance)))');
 
@@ -28,7 +28,7 @@ async function setUp(auth?: Parameters<typeof TestRegistry.start>[0]) {
   return { product, registry, reference: `${registry.host}/acme/foo:v1` };
 }
 
-Deno.test("a plugin is pushed, listed, looked at and installed", async () => {
+Deno.test("pushes, lists, inspects and installs a plugin", async () => {
   const { product, registry, reference } = await setUp();
   using _ = product;
   await using __ = registry;
@@ -78,7 +78,7 @@ Deno.test("a plugin is pushed, listed, looked at and installed", async () => {
   );
 });
 
-Deno.test("what is signed by the key is installed, and nothing else is", async () => {
+Deno.test("installs only a plugin that the key signed", async () => {
   const { product, registry, reference } = await setUp();
   using _ = product;
   await using __ = registry;
@@ -100,7 +100,7 @@ Deno.test("what is signed by the key is installed, and nothing else is", async (
   const unasked = await product.run("pull", "--force", reference);
   assert.equal(unasked.code, 0);
   assert.match(unasked.stderr, /warning: what foo replaces was signed by the key sha256:/);
-  // As bash's <(…) has it: what can be read once.
+  // Like bash's <(…): a file that can be read only once.
   const piped = await product.shell(
     `cat acme.pub | krew-wasm pull --force --verify=/dev/fd/3 ${reference} 3<&0`,
   );
@@ -108,7 +108,7 @@ Deno.test("what is signed by the key is installed, and nothing else is", async (
   assert.ok(signed.stdout.endsWith(`@${/digest {2}(.*)/.exec(piped.stdout)?.[1]}\n`), piped.stdout);
 });
 
-Deno.test("a keyless signature is verified against a trust root that was brought along", async () => {
+Deno.test("verifies a keyless signature against a given trust root", async () => {
   const { product, registry, reference } = await setUp();
   using _ = product;
   await using __ = registry;
@@ -144,7 +144,7 @@ Deno.test("a keyless signature is verified against a trust root that was brought
   assert.match(refused.stderr, /it is by https:\/\/github\.com\/acme/);
 });
 
-Deno.test("a key, trust root, policy or grants file that is wrong is told before a registry is asked", async () => {
+Deno.test("reports an invalid key, trust root, policy or grants file before any request", async () => {
   const { product, registry, reference } = await setUp();
   using _ = product;
   await using __ = registry;
@@ -187,10 +187,10 @@ Deno.test("a key, trust root, policy or grants file that is wrong is told before
   await refused([[["upgrade"], /none\.pub/]]);
 });
 
-/** What looks like a key, and is none. */
+/** Looks like a key, but is invalid. */
 const PUBLIC_KEY_OF_NOTHING = "-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n";
 
-Deno.test("a registry that can't be reached is served by the mirror that registries.yaml names", async () => {
+Deno.test("pulls from the mirror in registries.yaml if the registry is unreachable", async () => {
   const { product, registry, reference } = await setUp();
   using _ = product;
   await using __ = registry;
@@ -211,7 +211,7 @@ Deno.test("a registry that can't be reached is served by the mirror that registr
   assert.match(misspelt.stderr, /registries\["registry\.invalid"\]\.mirors is not known/);
 });
 
-Deno.test("login keeps a password that the registry takes, and logout forgets it", async () => {
+Deno.test("login stores an accepted password and logout removes it", async () => {
   const { product, registry, reference } = await setUp({ kind: "basic", username: "me", password: "pa:ss" });
   using _ = product;
   await using __ = registry;
@@ -231,7 +231,7 @@ Deno.test("login keeps a password that the registry takes, and logout forgets it
   assert.match(prompt.stderr, /--password-stdin/);
 });
 
-Deno.test("at a terminal login asks for name and password, and Ctrl-C ends it with nothing kept", {
+Deno.test("login asks at a terminal, and Ctrl-C stores nothing", {
   ignore: terminalMissing(),
 }, async () => {
   const { product, registry } = await setUp({ kind: "basic", username: "me", password: "pa:ss" });
@@ -250,7 +250,7 @@ Deno.test("at a terminal login asks for name and password, and Ctrl-C ends it wi
   assert.match(done.text, /Logged in to \S+ as me/);
 });
 
-Deno.test("pull and bundle load say so when kubectl would run another file of the plugin's name", async () => {
+Deno.test("pull and bundle load warn if kubectl would run another file of that name", async () => {
   const { product, registry, reference } = await setUp();
   using _ = product;
   await using __ = registry;

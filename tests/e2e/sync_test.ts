@@ -1,4 +1,4 @@
-/** Two machines made the same: by a lock file, and without network by a bundle. */
+/** Copies one machine's plugins to another: with a lock file, and without network with a bundle. */
 
 import assert from "node:assert/strict";
 import { RegistryClient } from "../../registry/oci/registry_client.ts";
@@ -20,7 +20,7 @@ const skopeoMissing = missing(
   "Debian: apt-get install skopeo",
 );
 
-/** Two machines, and a registry with plugins of several exit codes; the first has foo and bar. */
+/** Two machines, and a registry with plugins that exit with different codes. The first machine has foo and bar. */
 async function setUp() {
   const registry = TestRegistry.start();
   const publish = (name: string, tag: string, code: number) =>
@@ -56,7 +56,7 @@ async function setUp() {
   };
 }
 
-testBinary("sync makes another machine the same, by digests, and then asks no registry", async () => {
+testBinary("sync copies a machine's plugins by digest and then asks no registry", async () => {
   await using it = await setUp();
   const { other, registry } = it;
   await it.publish("foo", "v1", 9); // the tag moves; the lock file's digest does not
@@ -92,7 +92,7 @@ testBinary("sync makes another machine the same, by digests, and then asks no re
 });
 
 testBinary(
-  "what sync only means to change is installed where another process removes it meanwhile",
+  "sync installs a plugin that another process removes meanwhile",
   async () => {
     await using it = await setUp();
     const { other } = it;
@@ -122,7 +122,7 @@ testBinary(
 );
 
 testBinary(
-  "sync changes grants and versions back, says so, and asks no registry for grants alone",
+  "sync restores grants and versions, and asks no registry for grants alone",
   async () => {
     await using it = await setUp();
     const { other, registry } = it;
@@ -142,7 +142,7 @@ testBinary(
   },
 );
 
-testBinary("sync of what can't be had does the rest, and a lock file that lies is found out", async () => {
+testBinary("sync continues after a missing plugin and detects a false lock file", async () => {
   await using it = await setUp();
   const { other } = it;
   const lock = JSON.parse(it.lock);
@@ -171,7 +171,7 @@ testBinary("sync of what can't be had does the rest, and a lock file that lies i
   );
 });
 
-testBinary("a bundle carries plugins to a machine without network", async () => {
+testBinary("transfers plugins in a bundle to a machine without network", async () => {
   await using it = await setUp();
   const { one, other, registry } = it;
   const saved = await one.run("bundle", "save", "plugins.tar");
@@ -210,7 +210,7 @@ testBinary("a bundle carries plugins to a machine without network", async () => 
   assert.match(piped.stdout, /^oci-layout\nindex\.json\nblobs\/sha256\//);
 });
 
-testBinary("a bundle that was changed is refused, and leaves nothing", async () => {
+testBinary("refuses a changed bundle and leaves nothing", async () => {
   await using it = await setUp();
   const { one, other } = it;
   await one.run("bundle", "save", "plugins.tar", "foo");
@@ -234,7 +234,7 @@ testBinary("a bundle that was changed is refused, and leaves nothing", async () 
   assert.equal((await other.run("list", "-o", "name")).stdout, "");
 });
 
-testBinary("a bundle carries signatures, which are verified without network", async () => {
+testBinary("verifies a bundle's signatures without network", async () => {
   await using it = await setUp();
   const { one, other, registry } = it;
   const keys = await makeKeyPair();
@@ -264,7 +264,7 @@ testBinary("a bundle carries signatures, which are verified without network", as
   assert.deepEqual(registry.requests, []);
 });
 
-/** Publishes a plugin in an index, of which the index alone is signed; returns the index's digest. */
+/** Publishes a plugin in an index, and signs only the index. Returns the index's digest. */
 async function publishIndex(
   registry: TestRegistry,
   tag: string,
@@ -301,7 +301,7 @@ async function publishIndex(
   return signable(index).digest;
 }
 
-testBinary("what is signed as an index is verified in a bundle, by sync and by upgrade", async () => {
+testBinary("verifies an index's signature in a bundle, by sync and by upgrade", async () => {
   await using it = await setUp();
   const { one, other, registry } = it;
   const ok = async (outcome: Promise<{ code: number; stdout: string; stderr: string }>) => {
@@ -319,7 +319,7 @@ testBinary("what is signed as an index is verified in a bundle, by sync and by u
   assert.deepEqual([saved.code, saved.stderr], [0, ""]);
   const lock = await ok(one.run("list", "-o", "lock"));
 
-  // Without network: the index travels with the plugin, and with its signature.
+  // Without network: the bundle contains the index and its signature.
   registry.requests.length = 0;
   Deno.copyFileSync(`${one.home}/plugins.tar`, `${other.home}/plugins.tar`);
   const stranger = await other.run("bundle", "load", "plugins.tar", "many", "--verify=other.pub");
@@ -332,7 +332,7 @@ testBinary("what is signed as an index is verified in a bundle, by sync and by u
   assert.equal(await it.plugin(other, "many"), 5);
   assert.deepEqual(registry.requests, []);
 
-  // A plugin that the index does not hold is not signed by it.
+  // The index's signature does not cover a plugin outside of the index.
   const unpacked = await one.shell("mkdir tar && tar -xf plugins.tar -C tar && cat tar/index.json");
   const layout = JSON.parse(unpacked.stdout);
   const [foo, many] = ["foo", "many"].map((name) =>
@@ -352,7 +352,7 @@ testBinary("what is signed as an index is verified in a bundle, by sync and by u
   assert.match(forged.stderr, /signed|signature/);
   assert.equal((await one.run("list", "-o", "name")).stdout, "bar-baz\nfoo\nmany\n");
 
-  // By a lock file, where a policy asks for the signature.
+  // With a lock file, if a policy requires the signature.
   await ok(other.run("rm", "many"));
   Deno.writeTextFileSync(
     `${other.store}/policy.yaml`,
@@ -362,7 +362,7 @@ testBinary("what is signed as an index is verified in a bundle, by sync and by u
   await ok(other.run("sync", "plugins.lock", "--yes"));
   assert.equal((await other.run("list", "-o", "lock")).stdout, lock);
 
-  // By an upgrade, which is to be signed by the same.
+  // With an upgrade, which requires the same signer.
   await publishIndex(registry, "v1.1.0", 6, keys.privateKey);
   assert.match(await ok(one.run("upgrade", "many")), /^Upgraded many 5\.0 -> 6\.0/);
   await publishIndex(registry, "v1.2.0", 7, (await makeKeyPair()).privateKey);
@@ -373,7 +373,7 @@ testBinary("what is signed as an index is verified in a bundle, by sync and by u
 });
 
 testBinary(
-  "skopeo reads a bundle, and a bundle that skopeo wrote is loaded",
+  "skopeo reads a bundle, and krew-wasm loads skopeo's",
   { ignore: skopeoMissing },
   async () => {
     await using it = await setUp();
@@ -392,8 +392,8 @@ testBinary(
       })).headers.get("docker-content-digest");
     assert.equal(await digestOfTag("copy/foo"), await digestOfTag("acme/foo"), "byte for byte");
 
-    // An index is saved beside the plugin that was chosen from it, which skopeo reads all the same; and an index that
-    // skopeo copied whole is loaded.
+    // skopeo reads a bundle that also contains a plugin's index. krew-wasm loads an index that skopeo copied as a
+    // whole.
     const keys = await makeKeyPair();
     Deno.writeTextFileSync(`${one.home}/acme.pub`, keys.publicKey);
     await publishIndex(registry, "v1", 5, keys.privateKey);

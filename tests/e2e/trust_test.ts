@@ -1,4 +1,4 @@
-/** What decides whom to trust: policies, signatures, references, lock files and bundles, where each says more than it may. */
+/** Inputs that decide whom to trust (policies, signatures, references, lock files, bundles), each claiming too much. */
 
 import assert from "node:assert/strict";
 import os from "node:os";
@@ -19,7 +19,7 @@ import { makeExiting } from "../support/store.ts";
 
 const DIRECTORY = "/etc/krew-wasm";
 
-/** Lines of /bin/sh that make the administrator's files, policy.yaml among them. */
+/** Lines for /bin/sh that create the administrator's files, including policy.yaml. */
 function administrator(policy: unknown, files: Readonly<Record<string, string>> = {}): string {
   const all = { "policy.yaml": JSON.stringify(policy), ...files };
   return [
@@ -28,7 +28,7 @@ function administrator(policy: unknown, files: Readonly<Record<string, string>> 
   ].join("; ");
 }
 
-/** A machine, and a registry with plugins that exit with a code of their own. */
+/** A machine, and a registry with plugins that each exit with their own code. */
 async function setUp() {
   const registry = TestRegistry.start();
   const product = Product.make();
@@ -41,7 +41,7 @@ async function setUp() {
     publish,
     /** `127.0.0.1:PORT/acme/tool:v1` */
     tool: `${registry.host}/acme/tool:v1`,
-    /** A line, where the administrator has said something. */
+    /** Runs a line under the administrator's policy. */
     under: (prepare: string, line: string) => product.exec("unshare", namespaceArgs(prepare, line)),
     async [Symbol.asyncDispose]() {
       product[Symbol.dispose]();
@@ -51,7 +51,7 @@ async function setUp() {
 }
 
 testBinary(
-  "a policy's rules hold for every spelling of a reference",
+  "applies a policy's rules to every spelling of a reference",
   { ignore: namespaceMissing() },
   async () => {
     await using it = await setUp();
@@ -95,7 +95,7 @@ testBinary(
   },
 );
 
-testBinary("a rule that can never match is an error, and one in another spelling holds", {
+testBinary("refuses a rule that can never match and applies one in another spelling", {
   ignore: namespaceMissing(),
 }, async () => {
   await using it = await setUp();
@@ -126,7 +126,7 @@ testBinary("a rule that can never match is an error, and one in another spelling
 });
 
 testBinary(
-  "one repository in two spellings is one publisher: its grants stay, its credentials are found",
+  "treats two spellings of a repository as one publisher",
   async () => {
     await using it = await setUp();
     const { product, registry } = it;
@@ -153,7 +153,7 @@ testBinary(
   },
 );
 
-testBinary("mirrors, certificates and blocks hold for every spelling of their host", async () => {
+testBinary("applies mirrors, certificates and blocks to every spelling of a host", async () => {
   await using it = await setUp();
   const { product, registry } = it;
   Deno.mkdirSync(product.store, { mode: 0o700 });
@@ -173,7 +173,7 @@ testBinary("mirrors, certificates and blocks hold for every spelling of their ho
   assert.match((await product.run("pull", "ghcr.io/team/x")).stderr, /is the same as "ghcr\.io"/);
 });
 
-/** A key pair for a machine: its public key beside the policy, its private one in the user's home. */
+/** A key pair for a machine: the public key beside the policy, the private key in the user's home. */
 async function signerOf(home: string, name: string): Promise<{ readonly pub: string }> {
   const { privateKey, publicKey } = await makeKeyPair();
   Deno.writeTextFileSync(`${home}/${name}.key`, privateKey);
@@ -187,125 +187,136 @@ async function ok(outcome: Promise<Outcome>): Promise<Outcome> {
   return done;
 }
 
-testBinary("a run asks the policy of now who may have signed", { ignore: namespaceMissing() }, async (t) => {
-  await using it = await setUp();
-  const { under, product, registry } = it;
-  const { home } = product;
-  const [acme, evil] = [await signerOf(home, "acme"), await signerOf(home, "evil")];
-  Deno.writeFileSync(`${home}/a.wasm`, makeExiting(21));
-  Deno.writeFileSync(`${home}/b.wasm`, makeExiting(22));
-  const [good, bad] = [`${registry.host}/acme/good:v1`, `${registry.host}/evil/bad:v1`];
-  await ok(product.run("push", "-q", "--sign=acme.key", "a.wasm", good));
-  await ok(product.run("push", "-q", "--sign=evil.key", "b.wasm", bad));
-  const rules = (key: string) => ({
-    rules: [{ match: `${registry.host}/acme/**`, verify: `${DIRECTORY}/${key}.pub` }, { match: "**" }],
-  });
-  const keys = { "acme.pub": acme.pub, "evil.pub": evil.pub };
-  const byAcme = administrator(rules("acme"), keys);
-  const byEvil = administrator(rules("evil"), keys);
-  await ok(under(byAcme, `krew-wasm pull ${good}`));
-  await ok(product.run("pull", "--verify=evil.pub", bad));
+testBinary(
+  "a run checks the signers against the current policy",
+  { ignore: namespaceMissing() },
+  async (t) => {
+    await using it = await setUp();
+    const { under, product, registry } = it;
+    const { home } = product;
+    const [acme, evil] = [await signerOf(home, "acme"), await signerOf(home, "evil")];
+    Deno.writeFileSync(`${home}/a.wasm`, makeExiting(21));
+    Deno.writeFileSync(`${home}/b.wasm`, makeExiting(22));
+    const [good, bad] = [`${registry.host}/acme/good:v1`, `${registry.host}/evil/bad:v1`];
+    await ok(product.run("push", "-q", "--sign=acme.key", "a.wasm", good));
+    await ok(product.run("push", "-q", "--sign=evil.key", "b.wasm", bad));
+    const rules = (key: string) => ({
+      rules: [{ match: `${registry.host}/acme/**`, verify: `${DIRECTORY}/${key}.pub` }, { match: "**" }],
+    });
+    const keys = { "acme.pub": acme.pub, "evil.pub": evil.pub };
+    const byAcme = administrator(rules("acme"), keys);
+    const byEvil = administrator(rules("evil"), keys);
+    await ok(under(byAcme, `krew-wasm pull ${good}`));
+    await ok(product.run("pull", "--verify=evil.pub", bad));
 
-  await t.step(
-    "the signer that the rule names runs, another does not, nor a key that was taken out",
-    async () => {
-      assert.equal((await under(byAcme, "kubectl-good")).code, 21);
-      const refused = await under(byEvil, "kubectl-good");
-      assert.equal(refused.code, 125);
-      assert.match(
-        refused.stderr,
-        /has to be signed by whom the rule for it names now; what was verified is the key/,
+    await t.step(
+      "runs only a plugin with a signer that the rule names now",
+      async () => {
+        assert.equal((await under(byAcme, "kubectl-good")).code, 21);
+        const refused = await under(byEvil, "kubectl-good");
+        assert.equal(refused.code, 125);
+        assert.match(
+          refused.stderr,
+          /has to be signed by whom the rule for it names now; what was verified is the key/,
+        );
+        const gone = await under(administrator(rules("acme"), { "evil.pub": evil.pub }), "kubectl-good");
+        assert.equal(gone.code, 125);
+        assert.match(gone.stderr, /cannot read \/etc\/krew-wasm\/acme\.pub/);
+      },
+    );
+    await t.step("does not accept a signer that only --verify named", async () => {
+      const { code, stderr } = await under(
+        byAcme,
+        `krew-wasm pull --force --verify=evil.pub ${bad} --name other`,
       );
-      const gone = await under(administrator(rules("acme"), { "evil.pub": evil.pub }), "kubectl-good");
-      assert.equal(gone.code, 125);
-      assert.match(gone.stderr, /cannot read \/etc\/krew-wasm\/acme\.pub/);
-    },
-  );
-  await t.step("any signer's signature does not do: --verify=evil.pub was the user's to say", async () => {
-    const { code, stderr } = await under(
-      byAcme,
-      `krew-wasm pull --force --verify=evil.pub ${bad} --name other`,
+      assert.equal(code, 0, stderr);
+      const receipt = `${product.store}/receipts/other.json`;
+      const json = JSON.parse(Deno.readTextFileSync(receipt));
+      assert.deepEqual(json.signatures.map(({ kind, names }: Record<string, unknown>) => [kind, names]), [
+        ["key", `${registry.host}/evil/bad`],
+      ]);
+      // An older sync did this: another reference, without verification.
+      const forged = { ...json, reference: good };
+      Deno.writeTextFileSync(receipt, JSON.stringify(forged));
+      assert.equal((await under(byAcme, "kubectl-other")).code, 125);
+      await ok(product.run("rm", "other"));
+    });
+    await t.step("sync verifies and reinstalls after a change of the reference only", async () => {
+      const lock = JSON.parse((await ok(product.run("list", "-o", "lock"))).stdout);
+      const plugins = lock.plugins.map((plugin: { name: string }) =>
+        plugin.name === "bad" ? { ...plugin, reference: good } : plugin
+      );
+      Deno.writeTextFileSync(`${home}/forged.lock`, JSON.stringify({ ...lock, plugins }));
+      const dry = await under(byAcme, "krew-wasm sync forged.lock --dry-run");
+      assert.match(dry.stdout, /^Would replace bad .* -> .*\/acme\/good:v1 /);
+      for (const policy of [":", byAcme]) {
+        const synced = await under(policy, "krew-wasm sync forged.lock --yes");
+        assert.equal(synced.code, 1, synced.stdout);
+      }
+      const json = JSON.parse((await ok(product.run("list", "-o", "json"))).stdout);
+      assert.deepEqual(json.plugins.map(({ reference }: { reference: string }) => reference), [bad, good]);
+      assert.equal(
+        (await product.exec(`${product.store}/bin/kubectl-bad`, [])).code,
+        22,
+        "it is what it was",
+      );
+    });
+    await t.step(
+      "an older receipt runs by its recorded key; without one doctor verifies again",
+      async () => {
+        const path = `${product.store}/receipts/good.json`;
+        const before = Deno.readTextFileSync(path);
+        const { signatures: [signature] } = JSON.parse(before);
+        const former = formerReceipt(parseReceipt(before, "good"));
+        const verified = { key: signature.key, publicKey: signature.publicKey };
+        Deno.writeTextFileSync(path, JSON.stringify({ ...former, verified }));
+        assert.equal((await under(byAcme, "kubectl-good")).code, 21);
+        Deno.writeTextFileSync(path, JSON.stringify(former));
+        const refused = await under(byAcme, "kubectl-good");
+        assert.equal(refused.code, 125);
+        assert.match(refused.stderr, /no signature was verified when it was installed/);
+        assert.match(refused.stderr, /hint: krew-wasm doctor --fix/);
+        const examined = await under(byAcme, "krew-wasm doctor --offline");
+        assert.match(examined.stdout, /error +policy +"good" does not run: /);
+        const check = await under(
+          byAcme,
+          "krew-wasm list -o lock > now.lock; krew-wasm sync now.lock --check",
+        );
+        assert.match(check.stdout, /^Would replace good /, "sync sees to it, too");
+        await under(byAcme, "krew-wasm doctor --fix");
+        assert.equal((await under(byAcme, "kubectl-good")).code, 21);
+        assert.deepEqual(JSON.parse(Deno.readTextFileSync(path)).signatures, [signature]);
+      },
     );
-    assert.equal(code, 0, stderr);
-    const receipt = `${product.store}/receipts/other.json`;
-    const json = JSON.parse(Deno.readTextFileSync(receipt));
-    assert.deepEqual(json.signatures.map(({ kind, names }: Record<string, unknown>) => [kind, names]), [
-      ["key", `${registry.host}/evil/bad`],
-    ]);
-    // As the sync of before did it: another reference, and nothing verified.
-    const forged = { ...json, reference: good };
-    Deno.writeTextFileSync(receipt, JSON.stringify(forged));
-    assert.equal((await under(byAcme, "kubectl-other")).code, 125);
-    await ok(product.run("rm", "other"));
-  });
-  await t.step("sync that only changes a reference verifies, and installs from there", async () => {
-    const lock = JSON.parse((await ok(product.run("list", "-o", "lock"))).stdout);
-    const plugins = lock.plugins.map((plugin: { name: string }) =>
-      plugin.name === "bad" ? { ...plugin, reference: good } : plugin
-    );
-    Deno.writeTextFileSync(`${home}/forged.lock`, JSON.stringify({ ...lock, plugins }));
-    const dry = await under(byAcme, "krew-wasm sync forged.lock --dry-run");
-    assert.match(dry.stdout, /^Would replace bad .* -> .*\/acme\/good:v1 /);
-    for (const policy of [":", byAcme]) {
-      const synced = await under(policy, "krew-wasm sync forged.lock --yes");
-      assert.equal(synced.code, 1, synced.stdout);
-    }
-    const json = JSON.parse((await ok(product.run("list", "-o", "json"))).stdout);
-    assert.deepEqual(json.plugins.map(({ reference }: { reference: string }) => reference), [bad, good]);
-    assert.equal((await product.exec(`${product.store}/bin/kubectl-bad`, [])).code, 22, "it is what it was");
-  });
-  await t.step(
-    "a receipt of an older krew-wasm runs by the key it kept; without one it is healed",
-    async () => {
-      const path = `${product.store}/receipts/good.json`;
-      const before = Deno.readTextFileSync(path);
-      const { signatures: [signature] } = JSON.parse(before);
-      const former = formerReceipt(parseReceipt(before, "good"));
-      const verified = { key: signature.key, publicKey: signature.publicKey };
-      Deno.writeTextFileSync(path, JSON.stringify({ ...former, verified }));
-      assert.equal((await under(byAcme, "kubectl-good")).code, 21);
-      Deno.writeTextFileSync(path, JSON.stringify(former));
-      const refused = await under(byAcme, "kubectl-good");
+    await t.step("applies the user's own policy at a run, too", async () => {
+      const own = `${product.store}/policy.yaml`;
+      Deno.writeTextFileSync(own, JSON.stringify({ rules: [{ match: "**", verify: `${home}/acme.pub` }] }));
+      assert.equal((await product.exec(`${product.store}/bin/kubectl-good`, [])).code, 21);
+      const refused = await product.exec(`${product.store}/bin/kubectl-bad`, []);
       assert.equal(refused.code, 125);
-      assert.match(refused.stderr, /no signature was verified when it was installed/);
-      assert.match(refused.stderr, /hint: krew-wasm doctor --fix/);
-      const examined = await under(byAcme, "krew-wasm doctor --offline");
-      assert.match(examined.stdout, /error +policy +"good" does not run: /);
-      const check = await under(byAcme, "krew-wasm list -o lock > now.lock; krew-wasm sync now.lock --check");
-      assert.match(check.stdout, /^Would replace good /, "sync sees to it, too");
-      await under(byAcme, "krew-wasm doctor --fix");
-      assert.equal((await under(byAcme, "kubectl-good")).code, 21);
-      assert.deepEqual(JSON.parse(Deno.readTextFileSync(path)).signatures, [signature]);
-    },
-  );
-  await t.step("the user's own policy holds at a run, too", async () => {
-    const own = `${product.store}/policy.yaml`;
-    Deno.writeTextFileSync(own, JSON.stringify({ rules: [{ match: "**", verify: `${home}/acme.pub` }] }));
-    assert.equal((await product.exec(`${product.store}/bin/kubectl-good`, [])).code, 21);
-    const refused = await product.exec(`${product.store}/bin/kubectl-bad`, []);
-    assert.equal(refused.code, 125);
-    assert.match(refused.stderr, /has to be signed by whom the rule for it names now/);
-    Deno.removeSync(own);
-  });
-  await t.step("keys that others than root may change are no administrator's", async () => {
-    for (
-      const [change, words] of [
-        [`chmod 666 ${DIRECTORY}/acme.pub`, /acme\.pub may be changed by others than root/],
-        [`chown 1000 ${DIRECTORY}/acme.pub`, /acme\.pub belongs to the user 1000/],
-        [
-          `mv ${DIRECTORY}/acme.pub /etc/x.pub; chmod 666 /etc/x.pub; ln -s /etc/x.pub ${DIRECTORY}/acme.pub`,
-          /by others/,
-        ],
-      ] as const
-    ) {
-      const { code, stderr } = await under(`${byAcme}; ${change}`, "kubectl-good");
-      assert.equal(code, 125, change);
-      assert.match(stderr, words);
-    }
-  });
-});
+      assert.match(refused.stderr, /has to be signed by whom the rule for it names now/);
+      Deno.removeSync(own);
+    });
+    await t.step("refuses an administrator's key that others than root may change", async () => {
+      for (
+        const [change, words] of [
+          [`chmod 666 ${DIRECTORY}/acme.pub`, /acme\.pub may be changed by others than root/],
+          [`chown 1000 ${DIRECTORY}/acme.pub`, /acme\.pub belongs to the user 1000/],
+          [
+            `mv ${DIRECTORY}/acme.pub /etc/x.pub; chmod 666 /etc/x.pub; ln -s /etc/x.pub ${DIRECTORY}/acme.pub`,
+            /by others/,
+          ],
+        ] as const
+      ) {
+        const { code, stderr } = await under(`${byAcme}; ${change}`, "kubectl-good");
+        assert.equal(code, 125, change);
+        assert.match(stderr, words);
+      }
+    });
+  },
+);
 
-testBinary("the user's trust root decides nothing of the administrator's rules", {
+testBinary("the user's trust root does not affect the administrator's rules", {
   ignore: namespaceMissing(),
 }, async () => {
   await using it = await setUp();
@@ -314,7 +325,7 @@ testBinary("the user's trust root decides nothing of the administrator's rules",
   Deno.writeTextFileSync(`${product.home}/own.json`, own.trustRoot);
   const who = `${IDENTITY}@${ISSUED_BY}`;
   const policy = { rules: [{ match: "**", verify: who }] };
-  // Signed by an authority of the user's making, that says it was github.com/acme.
+  // Signed by the user's own CA, with an identity that claims to be github.com/acme.
   const client = new RegistryClient({ credentials: () => Promise.resolve(undefined) });
   const sign = async (by: TestSigstore) => {
     const described = signable(registry.manifest("acme/tool", "v1"));
@@ -335,7 +346,7 @@ testBinary("the user's trust root decides nothing of the administrator's rules",
       assert.match(stderr, /signed by somebody else|its certificate is of nobody the trust root knows/);
     }
   }
-  // Without a policy it is the user's to say, and what was verified so satisfies no rule later.
+  // Without a policy the user decides, but such a verification satisfies no later rule.
   await ok(product.run(...`pull --verify=${who} ${it.tool}`.split(" ")));
   assert.equal((await product.exec(`${product.store}/bin/kubectl-tool`, [])).code, 11);
   for (const prepare of [carried, named]) {
@@ -343,7 +354,7 @@ testBinary("the user's trust root decides nothing of the administrator's rules",
     assert.equal(code, 125);
     assert.match(stderr, /by a trust root of the user's own/);
   }
-  // Each by its own root: both have to be content.
+  // Each policy uses its own root, and both must be satisfied.
   await sign(machine);
   const both = await under(named, `${pull} --verify='${who}'`);
   assert.equal(both.code, 0, both.stderr);
@@ -360,7 +371,7 @@ testBinary("the user's trust root decides nothing of the administrator's rules",
   assert.match(writable.stderr, /may be changed by others than root/);
 });
 
-/** A lock file of what is installed, changed by a function. */
+/** A lock file of the installed plugins, changed by a function. */
 async function lockOf(
   product: Product,
   change: (
@@ -372,7 +383,7 @@ async function lockOf(
   return JSON.stringify(lock);
 }
 
-testBinary("sync shows what a lock file grants, and gives nothing that nobody agreed to", async (t) => {
+testBinary("sync shows a lock file's grants and gives only accepted ones", async (t) => {
   await using it = await setUp();
   const { product } = it;
   using other = Product.make();
@@ -397,7 +408,7 @@ testBinary("sync shows what a lock file grants, and gives nothing that nobody ag
   const receipt = () => JSON.parse(Deno.readTextFileSync(`${other.store}/receipts/tool.json`));
 
   await t.step(
-    "without a terminal: a dry run shows it, --yes or --with-grants gives it, nothing else does",
+    "without a terminal only --yes or --with-grants gives the grants",
     async () => {
       write(wide);
       for (const flag of ["--dry-run", "--check"]) {
@@ -432,7 +443,7 @@ testBinary("sync shows what a lock file grants, and gives nothing that nobody ag
     },
   );
   await t.step(
-    "what is taken back needs nobody's word; a denial that is lifted, or a bound that is wider, does",
+    "asks before lifting a denial or widening a bound, not before taking rights away",
     async () => {
       const narrow = await lockOf(product, ({ grants }) => {
         grants.cluster = "read-only";
@@ -474,7 +485,7 @@ testBinary("sync shows what a lock file grants, and gives nothing that nobody ag
     },
   );
   await t.step({
-    name: "at a terminal it asks",
+    name: "asks at a terminal",
     ignore: terminalMissing(),
     async fn() {
       await ok(other.run("rm", "tool"));
@@ -490,7 +501,7 @@ testBinary("sync shows what a lock file grants, and gives nothing that nobody ag
       assert.equal(receipt().grants.home, true);
     },
   });
-  await t.step("a lock file that lacks a field, misspells one, or has one twice is refused", async () => {
+  await t.step("refuses a lock file with a missing, misspelt or duplicate field", async () => {
     const good = await lockOf(product, () => {});
     for (
       const [text, words] of [
@@ -520,7 +531,7 @@ const RULE = {
 };
 
 testBinary(
-  "a receipt that lacks a field, misspells one, or is of a later format lets nothing run",
+  "does not run a plugin with an invalid or newer receipt",
   async () => {
     await using it = await setUp();
     const { product } = it;
@@ -563,7 +574,7 @@ testBinary(
       assert.match(examined.stdout, way);
       assert.match((await product.run("list")).stderr, words);
     }
-    // Pulled again, it starts from what every plugin has, and that is said.
+    // Pulled again, it gets the default grants, and krew-wasm says so.
     Deno.writeTextFileSync(path, of(({ grants }) => delete grants.deny));
     const again = await ok(product.run("pull", "--force", it.tool));
     assert.match(
@@ -574,7 +585,7 @@ testBinary(
   },
 );
 
-/** Writes a bundle anew, with its index.json changed. */
+/** Rewrites a bundle with a changed index.json. */
 async function forge(
   product: Product,
   from: string,
@@ -591,7 +602,7 @@ async function forge(
 
 const REF = "org.opencontainers.image.ref.name";
 
-testBinary("a reference that a bundle gives is a claim", { ignore: namespaceMissing() }, async (t) => {
+testBinary("treats a bundle's reference as a claim", { ignore: namespaceMissing() }, async (t) => {
   await using it = await setUp();
   const { under, product, registry, publish } = it;
   using attacker = Product.make();
@@ -603,7 +614,7 @@ testBinary("a reference that a bundle gives is a claim", { ignore: namespaceMiss
   });
   const host = registry.host;
 
-  await t.step("no rule is satisfied by it", async () => {
+  await t.step("the claim satisfies no rule", async () => {
     for (
       const policy of [
         { registries: [host] },
@@ -621,7 +632,7 @@ testBinary("a reference that a bundle gives is a claim", { ignore: namespaceMiss
       1,
       "it can harm itself",
     );
-    // Loaded before there was the policy.
+    // Loaded before the policy existed.
     await ok(product.run("bundle", "load", "forged.tar"));
     for (const command of ["info tool", "list"]) {
       const { stdout } = await product.run(...command.split(" "));
@@ -641,7 +652,7 @@ testBinary("a reference that a bundle gives is a claim", { ignore: namespaceMiss
     assert.equal(after.code, 125, "the registry has no such thing under that name");
     await ok(product.run("rm", "tool"));
   });
-  await t.step("other bytes inherit nothing by it: neither grants nor the private directory", async () => {
+  await t.step("other bytes inherit no grants and no private directory by the claim", async () => {
     await ok(
       product.run(
         "pull",
@@ -661,13 +672,13 @@ testBinary("a reference that a bundle gives is a claim", { ignore: namespaceMiss
     assert.deepEqual([grants.home, grants.env, grants.cluster], [false, [], "read-only"]);
     assert.deepEqual(grants.deny.read, [`${product.home}/x`], "what was taken from it stays taken");
     assert.throws(() => Deno.statSync(`${product.store}/data/tool/secret`), Deno.errors.NotFound);
-    // Nor does what a bundle's plugin was given go to what the registry has by that name.
+    // The registry's plugin of that name does not get the grants of the bundle's plugin.
     await ok(product.run("grants", "tool", "--allow-home"));
     await publish("acme/tool", "v1", 12);
     const upgraded = await ok(product.run("upgrade", "tool"));
     assert.match(upgraded.stderr, /not known to be by the publisher/);
     assert.equal(JSON.parse(Deno.readTextFileSync(`${product.store}/receipts/tool.json`)).grants.home, false);
-    // Back by a rollback: what it was given is what it gets, and that is said.
+    // After a rollback it gets its own earlier grants, and krew-wasm says so.
     const back = await ok(product.run("rollback", "tool"));
     assert.match(back.stderr, /of another publisher, with its own grants of then, grant: .*home directory/);
     await ok(product.run("rm", "tool"));
@@ -679,7 +690,7 @@ testBinary("a reference that a bundle gives is a claim", { ignore: namespaceMiss
     assert.equal(JSON.parse(Deno.readTextFileSync(`${product.store}/receipts/tool.json`)).grants.home, true);
     await ok(product.run("rm", "tool"));
   });
-  await t.step("a signature that the policy asks for, and that names it, vouches for it", async () => {
+  await t.step("a required signature that names the repository confirms the claim", async () => {
     const acme = await signerOf(attacker.home, "acme");
     Deno.writeFileSync(`${attacker.home}/good.wasm`, makeExiting(33));
     const good = `${host}/acme/good:v1`;
@@ -697,7 +708,7 @@ testBinary("a reference that a bundle gives is a claim", { ignore: namespaceMiss
     assert.equal((await under(policy, "kubectl-good")).code, 33);
     assert.deepEqual(registry.requests, []);
     await ok(product.run("rm", "good"));
-    // Under the name of another plugin of the same publisher's it is not taken.
+    // Refused under the name of another plugin of the same publisher.
     await forge(
       attacker,
       "good.tar",
@@ -707,12 +718,12 @@ testBinary("a reference that a bundle gives is a claim", { ignore: namespaceMiss
     const renamed = await under(policy, "krew-wasm bundle load renamed.tar --name tool");
     assert.equal(renamed.code, 1);
     assert.match(renamed.stderr, /made for another repository/);
-    // Nor what is signed by somebody else, or by nobody.
+    // Refused if signed by somebody else, or not signed.
     assert.equal((await under(policy, "krew-wasm bundle load forged.tar")).code, 1);
   });
 });
 
-testBinary("a bundle that lacks a field, misspells one, or has one of another kind is refused", async () => {
+testBinary("refuses a bundle with a missing, misspelt or mistyped field", async () => {
   await using it = await setUp();
   const { product } = it;
   await ok(product.run("pull", it.tool, "--allow-cluster=none", "--allow-read=~/in"));
@@ -750,7 +761,7 @@ testBinary("a bundle that lacks a field, misspells one, or has one of another ki
     }
   }
   assert.equal((await other.run("list", "-o", "name")).stdout, "");
-  // Paths are those of this machine, in their one spelling, and are shown as they are stored.
+  // Paths are canonical for this machine, and shown as stored.
   await forge(product, "good.tar", `${other.home}/paths.tar`, ({ annotations }) => {
     granted((grants) => (grants.files as { host: string; guest: string }[])[0]!.host = "~/a/../..//tmp/./")(
       annotations,
@@ -765,7 +776,7 @@ testBinary("a bundle that lacks a field, misspells one, or has one of another ki
   assert.equal(grants.cluster, "none");
 });
 
-testBinary("what the environment calls home moves no bound", { ignore: namespaceMissing() }, async () => {
+testBinary("the environment's home does not move a bound", { ignore: namespaceMissing() }, async () => {
   await using it = await setUp();
   const { under, product } = it;
   const others = Deno.makeTempDirSync({ prefix: "krew-wasm-others-" });
@@ -794,7 +805,7 @@ testBinary("what the environment calls home moves no bound", { ignore: namespace
 });
 
 testBinary(
-  "a mirror of the user's own is let in by its own name, one of the administrator's by the reference",
+  "checks a user's mirror by its own name, an administrator's by the reference",
   {
     ignore: namespaceMissing(),
   },
@@ -825,13 +836,13 @@ testBinary(
     assert.equal((await under(only("ghcr.io"), "kubectl-tool")).code, 125, "nor when it was pulled before");
     const denied = { rules: [{ match: "ghcr.io/**" }, { match: "**", allow: false }] };
     assert.equal((await under(administrator(denied), "kubectl-tool")).code, 125);
-    // By the environment, too.
+    // Also when the environment names it.
     Deno.removeSync(own);
     const conf = `[[registry]]\nprefix = "ghcr.io"\nlocation = "${registry.host}"\n`;
     Deno.writeTextFileSync(`${product.home}/own.conf`, conf);
     const named = `CONTAINERS_REGISTRIES_CONF=$HOME/own.conf ${pull}`;
     assert.equal((await under(only("ghcr.io"), named)).code, 1);
-    // The administrator's is where the reference is had.
+    // The administrator's mirror counts as the reference's registry.
     const system =
       `rm -f /etc/containers; mkdir /etc/containers; cp $HOME/own.conf /etc/containers/registries.conf`;
     const pulled = await under(`${only("ghcr.io")}; ${system}`, `${pull} && kubectl-tool`);

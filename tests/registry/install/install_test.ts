@@ -84,7 +84,7 @@ Deno.test("installPlugin() writes blob, compiled form, links and receipt for the
   assert.deepEqual(names(layout.stage), []);
 });
 
-Deno.test("installPlugin() refuses an installed name before any request; --force replaces it", async () => {
+Deno.test("installPlugin() refuses an installed name before any request without --force", async () => {
   await using store = await setUp();
   await store.install();
   store.registry.requests.length = 0;
