@@ -1,6 +1,6 @@
 /**
- * The hostile plugins of files once more where files are found by name: as on macOS and Windows, and on Linux where a sandbox
- * refuses openat2. Here a filter refuses it (tests/support/without_openat2.py).
+ * Runs the hostile file plugins without openat2, as on macOS, on Windows, and in a container that refuses the call. Here a
+ * filter refuses it (tests/support/without_openat2.py).
  */
 
 import { fileURLToPath } from "node:url";

@@ -1,60 +1,62 @@
-/** What a hostile plugin tries, and what it must get. Data, from which the tests and the table of docs/security.md are made. */
+/** One attack of a hostile plugin, and the required outcome. The tests and the table of docs/security.md use this data. */
 
 import type { Stage } from "./stage.ts";
 
-/** How a plugin is run. */
+/** The form of a plugin. */
 export type Form = "preview1" | "component";
 
-/** One thing that is tried. */
+/** One attack. */
 export interface Case {
-  /** What the plugin tries, as the end of a sentence. */
+  /** The attempt, as the end of a sentence. */
   readonly tries: string;
-  /** What it was granted: flags of `krew-wasm run`; without them it runs as kubectl starts it. */
+  /** The grant flags of `krew-wasm run`. Without them the plugin runs as kubectl starts it. */
   readonly granted?: string;
   /**
-   * What it must see: its output, lines parted by `; `. A line that is `refused` stands for any
-   * errno that says no; `refused` alone for one such line or more; one that ends in `…` for what begins so.
-   * Where a component sees something else, `component` says what; false: it can't be tried there.
+   * The required output, with lines separated by `; `. A line `refused` stands for any refusing errno; `refused` alone for
+   * one such line or more; a line that ends in `…` for its beginning. `component` has the output of a component if that
+   * differs; false if a component cannot try it.
    */
   readonly sees: string;
   readonly component?: string | false;
-  /** Instead of {@linkcode sees} in the table, where that says little to a reader. */
+  /** Replaces {@linkcode sees} in the table if that says little to a reader. */
   readonly shown?: string;
-  /** Operations of tests/fixtures/attack.c, a list of words; `$NAME`s of the stage are replaced. */
+  /** Operations of tests/fixtures/attack.c, a list of words. `$NAME` is replaced by a value of the stage. */
   readonly attack?: readonly string[];
-  /** The fixture with the network interface of 2022; a component tries the same by wasi:http and krew-wasm:kubernetes. */
+  /**
+   * Uses the fixture with the network interface of 2022. A component tries the same by wasi:http and krew-wasm:kubernetes.
+   */
   readonly network?: boolean;
-  /** Makes the scene: files of the host as an attacker might find or wish them. */
+  /** Prepares files of the host as an attacker might find them. */
   readonly prepare?: (stage: Stage) => void;
-  /** Puts right what {@linkcode prepare} changed beside the directory that is made anew for each case. */
+  /** Restores what {@linkcode prepare} changed outside of the directory that is new for each case. */
   readonly cleanUp?: (stage: Stage) => void;
-  /** Checks more of the host afterwards. */
+  /** Further checks of the host after the attack. */
   readonly check?: (stage: Stage, form: Form) => void | Promise<void>;
-  /** Paths with `$NAME`s that may be other afterwards. All else of the stage's files must be as before. */
+  /** Paths, with `$NAME`s, that may change. All other files of the stage must stay the same. */
   readonly changes?: readonly string[];
   /** `METHOD /path` of each request that reaches the API server. */
   readonly requests?: readonly string[];
-  /** Further ones that a door may make of it which puts URLs right by itself, to no harm. */
+  /** Requests that may also arrive, from an interface that corrects the URL without harm. */
   readonly putRight?: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
   readonly cwd?: string;
-  /** The exit code where it is neither 0 nor 1. */
+  /** The exit code if it is neither 0 nor 1. */
   readonly code?: number;
-  /** It holds only where the kernel resolves paths beneath a directory (docs/files.md). */
+  /** The case applies only if the kernel resolves paths below a directory (docs/files.md). */
   readonly kernelOnly?: boolean;
-  /** In place of `attack`: acts on the host's side or in another way, and returns what was seen. */
+  /** Runs instead of `attack`: acts on the host, or in another way, and returns the output. */
   readonly run?: (stage: Stage, form: Form) => Promise<string>;
-  /** Needs a program or right that is not everywhere; says why it is left out. */
+  /** Says why the case is skipped, if a program or right is missing. */
   readonly skip?: () => string | undefined;
 }
 
-/** A group of cases under a heading of the table. */
+/** A group of cases below a heading of the table. */
 export interface Group {
   readonly title: string;
   readonly cases: readonly Case[];
 }
 
-/** Errors that say no. Which one is a matter of what lies at a path, and no leak: all say the same of what is not granted. */
+/** Errors that count as a refusal. Which one depends on the path and leaks nothing: all ungranted files answer the same. */
 export const REFUSALS: ReadonlySet<string> = new Set([
   ...[
     "EPERM",

@@ -1,6 +1,6 @@
 /**
- * Hostile plugins where the user's home is on a file system that takes names in whatever letters, as on Windows and macOS:
- * the plugin spells what is protected in other letters. By both ways to the host's files.
+ * Hostile plugins in a home directory on a case-insensitive file system, as on Windows and macOS. They spell protected
+ * files in other letters. Runs with both file trees.
  */
 
 import { fileURLToPath } from "node:url";
@@ -25,7 +25,7 @@ for (const [way, under] of Object.entries(WAYS)) {
     ignore: !binaryUnderTest() || clangMissing() || caseInsensitiveMissing() || under === undefined,
     async fn(t) {
       using mounted = mountCaseInsensitive();
-      if (!mounted) return; // a container without loops
+      if (!mounted) return; // a container without loop devices
       await using stage = await Stage.make({ under: under!, within: mounted.path });
       for (const one of [...SPELLINGS.cases, ...PROTECTED.cases]) {
         if (one.skip?.() !== undefined) continue;

@@ -14,7 +14,7 @@ import { SPELLINGS } from "./cases/spellings.ts";
 import { STORE } from "./cases/store.ts";
 import { TERMINAL } from "./cases/terminal.ts";
 
-/** The groups that are tried in any home. */
+/** The groups for every home directory. */
 export const GROUPS: readonly Group[] = [
   FILES,
   GRANT_PATHS,
@@ -29,7 +29,7 @@ export const GROUPS: readonly Group[] = [
   HOST,
 ];
 
-/** All groups, with those that take a file system of another kind (case_insensitive_test.ts). */
+/** All groups, including those for other file systems (case_insensitive_test.ts). */
 export const ALL_GROUPS: readonly Group[] = GROUPS.flatMap((group) =>
   group === PROTECTED ? [group, SPELLINGS] : [group]
 );

@@ -1,6 +1,6 @@
 /**
- * The third wall alone: a build whose inner wall carries out a plugin's orders (broken/open_doors.ts), and in which Deno's
- * permissions are not given up (broken/wall.ts). What the orders get is what the kernel lets through.
+ * Tests the third wall alone. In this build the sandbox carries out a plugin's orders (broken/open_doors.ts), and the
+ * process keeps Deno's permissions (broken/wall.ts). Only the kernel stops the orders.
  */
 
 import assert from "node:assert/strict";
@@ -19,15 +19,15 @@ const OPEN = {
   "runtime/sandbox/process_permissions.ts": "tests/hostile/broken/wall.ts",
 };
 
-/** The build takes a Deno that can compile: where the binary under test was made, there is one. */
+/** The build needs a Deno that can compile, which exists where the binary under test was made. */
 const without = () => Deno.build.os !== "linux" || !binaryUnderTest() || clangMissing() || landlockMissing();
 
-/** Orders and what each must get. */
+/** Orders and their required outcomes. */
 type Orders = Readonly<Record<string, string>>;
 
 const REFUSED = "PermissionDenied";
 
-/** What no run may do, whatever was granted. */
+/** Forbidden in every run, whatever was granted. */
 const NEVER: Orders = {
   "read|$HOME/.ssh/id_ed25519": REFUSED,
   "read|$HOME/.kube/config": REFUSED,
@@ -55,7 +55,7 @@ const NEVER: Orders = {
   "run|/bin/true": REFUSED,
   "call|59/221|/bin/true|0|0": "EPERM", // execve
   "call|322/281|-100|/bin/true|0|0|0": "EPERM", // execveat
-  "call|56/220|17|0|0|0|0": "EPERM", // clone: a process
+  "call|56/220|17|0|0|0|0": "EPERM", // clone: a new process
   "call|101/117|16|$PID|0|0": "EPERM", // ptrace: PTRACE_ATTACH
   "call|310/270|$PID|$|0|$|0|0": "EPERM", // process_vm_readv
   "call|438|0|0|0": "EPERM", // pidfd_getfd
@@ -67,24 +67,24 @@ const NEVER: Orders = {
   "kill|$PID": REFUSED,
 };
 
-/** A request as a run tells of it. */
+/** A request in a run's message. */
 const DELETE_POD = {
   ...{ isResource: true, path: "/api/v1/namespaces/demo/pods/web", verb: "delete" },
   ...{ apiGroup: "", apiVersion: "v1", namespace: "demo", resource: "pods", subresource: "", name: "web" },
 };
 
-/** What a run without a network may not do besides. */
+/** Also forbidden in a run without a network. */
 const NO_NETWORK: Orders = {
   "listen": REFUSED,
   "call|41/198|2|1|0": "EACCES", // socket: TCP
   "call|41/198|2|2|0": "EACCES", // UDP
-  "call|41/198|1|1|0": "EACCES", // of the file system
-  "call|41/198|16|3|0": "EACCES", // the kernel's tables
+  "call|41/198|1|1|0": "EACCES", // a socket in the file system
+  "call|41/198|16|3|0": "EACCES", // netlink
 };
 
 Deno.test("with the kernel's wall alone", {
   ignore: without(),
-  sanitizeOps: false, // jco begins to load when it is imported
+  sanitizeOps: false, // importing jco starts to load files
   sanitizeResources: false,
 }, async (t) => {
   const directory = temporaryDirectory();
@@ -115,7 +115,7 @@ Deno.test("with the kernel's wall alone", {
     assert.doesNotMatch(stdout + stderr, /s3cr3t-/);
     return { before, after: stage.snapshot() };
   };
-  /** Orders that take their time, each with a request that lets it pass. */
+  /** Orders that finish later. A request for each lets time pass. */
   const checkLater = async (orders: Orders) => {
     stage.reset();
     const wait = ["request", "get", "$SERVER/version", "", ","];
@@ -132,12 +132,12 @@ Deno.test("with the kernel's wall alone", {
     assert.deepEqual(Object.fromEntries(names.map((name, index) => [name, got[index]])), orders);
   };
   try {
-    await t.step("a plugin without a cluster has its own files, and nothing else", async () => {
+    await t.step("a plugin without a cluster reaches its own files only", async () => {
       const { before, after } = await check({ ...NEVER, ...NO_NETWORK });
       assert.deepEqual(after, before);
       assert.equal(stage.decoyHits(), 0);
     });
-    await t.step("its private directory is its own", async () => {
+    await t.step("a plugin may use its private directory", async () => {
       await check({
         "write|$STORE/data/attack/tmp/x": "ok",
         "read|$STORE/data/attack/tmp/x": "ok",
@@ -147,7 +147,7 @@ Deno.test("with the kernel's wall alone", {
         "remove|$STORE/log/x": "ok",
       });
     });
-    await t.step("a directory that is granted to be read", async () => {
+    await t.step("a directory granted for reading cannot be changed", async () => {
       const { before, after } = await check({
         ...NEVER,
         "read|$WORK/bait": "ok",
@@ -158,7 +158,7 @@ Deno.test("with the kernel's wall alone", {
       }, { granted: "--allow-read=$WORK" });
       assert.deepEqual(after, before);
     });
-    await t.step("a directory that is granted to be changed, and no link leads out of it", async () => {
+    await t.step("no link leads out of a directory granted for writing", async () => {
       await check({
         ...NEVER,
         "call|266/36|../.ssh/id_ed25519|-100|$WORK/link": "ok", // symlinkat
@@ -168,10 +168,10 @@ Deno.test("with the kernel's wall alone", {
         "rename|$HOME/.bashrc|$WORK/bashrc": REFUSED,
         "rename|$WORK/bait|$HOME/bait": REFUSED,
         "rename|$WORK/bait|$WORK/sub/moved": "ok",
-        "call|133/33|$WORK/device|8630|259": "EPERM", // mknod: /dev/null's like
+        "call|133/33|$WORK/device|8630|259": "EPERM", // mknod, as for /dev/null
       }, { granted: "--allow-write=$WORK" });
     });
-    await t.step("a file that is granted to be read, and none beside it", async () => {
+    await t.step("a grant of one file for reading allows no file beside it", async () => {
       await check({
         "read|$WORK/bait": "ok",
         "read|$WORK/sub/bait": REFUSED,
@@ -179,18 +179,18 @@ Deno.test("with the kernel's wall alone", {
         "append|$WORK/bait": REFUSED,
       }, { granted: "--allow-read=$WORK/bait" });
     });
-    await t.step("a plugin with a cluster reaches its port, and no program, file or other port", async () => {
+    await t.step("a plugin with a cluster reaches that port only, no program and no file", async () => {
       const { before, after } = await check({
         ...NEVER,
         "listen": REFUSED,
         "call|41/198|2|1|262": "EACCES", // MPTCP
-        "call|41/198|2|2|0": "EACCES", // UDP: its API server is an address
+        "call|41/198|2|2|0": "EACCES", // UDP: the API server is an address
         "call|41/198|1|1|0": "EACCES",
       }, { network: true });
       assert.deepEqual(after, before);
     });
     await t.step(
-      "what takes its time is no way around: other threads, modules, workers, connections",
+      "threads, modules, workers and connections do not avoid the wall",
       async () => {
         await checkLater({
           "readLater|$HOME/.ssh/id_ed25519": REFUSED,
@@ -203,7 +203,7 @@ Deno.test("with the kernel's wall alone", {
         assert.equal(stage.decoyHits(), 0);
       },
     );
-    await t.step("of the servers that a kubeconfig names, only the one that is used is reached", async () => {
+    await t.step("a plugin reaches only the used one of a kubeconfig's servers", async () => {
       const config = JSON.parse(stage.api.kubeconfig());
       config.clusters.push({
         name: "other",
@@ -219,7 +219,7 @@ Deno.test("with the kernel's wall alone", {
       assert.equal(stage.decoyHits(), 0);
     });
     await t.step(
-      "a file that is granted to be made: who waits outside makes that one, and no other",
+      "the broker creates a file that is granted, and no other",
       async () => {
         const open = (node: number, path: string, more = {}) =>
           `broker|${
@@ -236,7 +236,7 @@ Deno.test("with the kernel's wall alone", {
           "write|$WORK/new": REFUSED,
           "write|$WORK/other": REFUSED,
           [open(1, "new")]: "ok",
-          "append|$WORK/new": REFUSED, // made since, and open there
+          "append|$WORK/new": REFUSED, // created later and open outside
           [open(1, "other")]: "no-entry",
           [open(1, "../.ssh/id_ed25519")]: "not-permitted",
           [open(1, "$HOME/.ssh/id_ed25519")]: "not-permitted",
@@ -253,7 +253,7 @@ Deno.test("with the kernel's wall alone", {
         }, { granted: "--allow-write=$WORK/new" });
       },
     );
-    await t.step("a credential plugin is started by who waits outside, and by nobody else", async () => {
+    await t.step("only the broker starts the credential plugin", async () => {
       stage.reset();
       const config = JSON.parse(stage.api.kubeconfig());
       const apiVersion = "client.authentication.k8s.io/v1";
@@ -271,7 +271,7 @@ Deno.test("with the kernel's wall alone", {
         ...NEVER,
         "read|$HOME/credential": REFUSED,
         "run|$HOME/credential": REFUSED,
-        // What the kubeconfig says by now is of no account.
+        // The kubeconfig's present content does not count.
         'broker|{"ask":"read","path":"$HOME/.kube/config"}': "the kubeconfig does not name it",
       };
       const names = Object.keys(orders);
@@ -286,7 +286,7 @@ Deno.test("with the kernel's wall alone", {
       Deno.removeSync(`${stage.home}/credential`);
       Deno.writeTextFileSync(`${stage.home}/.kube/config`, stage.api.kubeconfig());
     });
-    await t.step("a token's file is read again, and no other that a link leads to in its place", async () => {
+    await t.step("the broker reads a token file again, but follows no new link", async () => {
       const config = JSON.parse(stage.api.kubeconfig());
       config.users[0].user = { tokenFile: stage.expand("$WORK/token") };
       Deno.writeTextFileSync(`${stage.home}/.kube/config`, JSON.stringify(config));
@@ -303,7 +303,7 @@ Deno.test("with the kernel's wall alone", {
       Deno.writeTextFileSync(`${stage.home}/.kube/config`, stage.api.kubeconfig());
     });
     await t.step({
-      name: "at a terminal a person is asked for what is opened, and nothing else is",
+      name: "the broker opens only what it showed to the person",
       ignore: terminalMissing(),
       async fn() {
         stage.reset();
@@ -332,7 +332,7 @@ Deno.test("with the kernel's wall alone", {
           [mount("$WORK", false)]: none("$WORK"),
           [mount("$WORK", false, "sub")]: none("$WORK"),
           [mount("$WORK", false, "bait")]: "ok",
-          [mount("$WORK", false, "bait") + " "]: none("$WORK"), // it was for once
+          [mount("$WORK", false, "bait") + " "]: none("$WORK"), // the grant was for once
           [ask("$STORE/receipts/attack.json", true)]: "ok",
           [mount("$STORE/receipts", true, "attack.json")]: none("$STORE/receipts"),
           [ask("../x", true)]: "path is not absolute",
@@ -364,14 +364,14 @@ Deno.test("with the kernel's wall alone", {
       },
     });
     await t.step({
-      name: "what is denied is not asked for, whatever that process makes of it",
+      name: "the broker asks nothing about a denied file",
       ignore: terminalMissing(),
       async fn() {
         const ask = (info: unknown) => `broker|${JSON.stringify({ ask: "person", about: "cluster", info })}`;
         const orders = [
           ask(DELETE_POD),
           ask({ ...DELETE_POD, name: "" }),
-          ask(null), // a socket
+          ask(null), // a raw socket
           ask({ ...DELETE_POD, verb: "get" }),
         ];
         const words = orders.map((order) => `door ${shellQuoted(order)} ,`).join(" ");
@@ -384,7 +384,7 @@ Deno.test("with the kernel's wall alone", {
         assert.match(text, / {2}verb {7}get\r\n/);
       },
     });
-    await t.step("the same of a file that is only tried out", async () => {
+    await t.step("the broker serves a file that runs without installing", async () => {
       stage.reset();
       const before = stage.snapshot();
       const orders = ["read|$HOME/.ssh/id_ed25519", "run|/bin/true", "write|$HOME/.bashrc"];

@@ -1,11 +1,11 @@
-/** What krew-wasm log tells of hostile plugins, as a user meets it. */
+/** The output of `krew-wasm log` after hostile plugins. */
 
 import assert from "node:assert/strict";
 import { clangMissing } from "../support/product.ts";
 import { testBinary } from "../support/test_binary.ts";
 import { Stage } from "./stage.ts";
 
-testBinary("krew-wasm log tells what was denied, of each plugin, since when, and holds no secret", {
+testBinary("krew-wasm log shows each plugin's denials and times, and no secret", {
   ignore: clangMissing(),
 }, async () => {
   await using stage = await Stage.make();

@@ -1,6 +1,6 @@
 /**
- * Hostile plugins: each tries one thing. What it saw, what the disk holds afterwards, and what the API server and the
- * rest of the network saw, must be as the case says. The cases are in cases/, their table in docs/security.md.
+ * Runs each hostile plugin, one attack at a time. Compares what it saw, the files afterwards, and what the API server and
+ * the rest of the network saw, with the case. The cases are in cases/, their table in docs/security.md.
  */
 
 import assert from "node:assert/strict";
@@ -12,8 +12,8 @@ import { Stage } from "./stage.ts";
 import { MARK, runCase } from "./try_case.ts";
 
 /**
- * The same requests by the doors of components, in one run. Their words for a failure are their own, and a URL may be put
- * right, or a header refused, on the plugin's side already: then nothing is sent.
+ * Sends the same requests by all interfaces of components, in one run. Each interface has its own errors, and may correct a
+ * URL or refuse a header on the plugin's side, so that nothing is sent.
  */
 async function runByDoors(stage: Stage, one: Case): Promise<void> {
   stage.reset();
@@ -55,7 +55,7 @@ for (const { title, cases } of GROUPS) {
       for (const form of ["preview1", "component"] as const) {
         if (
           form === "component" &&
-          // Without a binary the sources are started each time, which takes longer: one form then.
+          // Without a binary each start from source takes long, so run only one form.
           (!binaryUnderTest() || one.component === false || one.network ||
             one.run && one.component === undefined)
         ) {

@@ -1,4 +1,4 @@
-/** Where hostile plugins are let loose: a home with secrets in it, an API server, a decoy on the network. */
+/** The environment of hostile plugins: a home directory with secrets, an API server, and another server as a decoy. */
 
 import assert from "node:assert/strict";
 import { buildFixture } from "../../scripts/fixtures.ts";
@@ -9,7 +9,7 @@ import { type Outcome, Product } from "../support/product.ts";
 import { TestRegistry } from "../../scripts/servers/oci_registry.ts";
 import type { Form } from "./case.ts";
 
-/** Secrets of the user's files, each with a mark that no output may hold. */
+/** Secrets in the user's files. Each contains a mark that no output may contain. */
 const SECRETS: Readonly<Record<string, string>> = {
   ".ssh/id_ed25519": "-----BEGIN OPENSSH PRIVATE KEY----- s3cr3t-ssh",
   ".aws/credentials": "[default]\naws_secret_access_key = s3cr3t-aws\n",
@@ -21,7 +21,7 @@ const SECRETS: Readonly<Record<string, string>> = {
   ".bashrc": "# the user's own, s3cr3t-rc\n",
 };
 
-/** Variables of the user's shell. */
+/** The user's environment variables. */
 const ENVIRONMENT: Readonly<Record<string, string>> = {
   AWS_SECRET_ACCESS_KEY: "s3cr3t-env-aws",
   GITHUB_TOKEN: "s3cr3t-env-github",
@@ -30,15 +30,15 @@ const ENVIRONMENT: Readonly<Record<string, string>> = {
   SSH_AUTH_SOCK: "/tmp/s3cr3t-env-agent",
 };
 
-/** The stage. `$NAME`s of cases are its getters. */
+/** The stage. Its getters are the `$NAME`s of cases. */
 export class Stage implements AsyncDisposable {
-  /** What `METHOD /path` reached the API server since the last case. */
+  /** The number of requests before the present case. */
   #seen = 0;
   #decoyHits = 0;
   #decoy: Deno.HttpServer<Deno.NetAddr>;
   readonly outside: string;
 
-  /** What starts the plugins: words before the program's. */
+  /** The command that starts the plugins, before the program itself. */
   readonly #under: readonly string[];
 
   private constructor(
@@ -61,8 +61,8 @@ export class Stage implements AsyncDisposable {
   }
 
   /**
-   * `doors`: with the plugin that uses the doors of components. `under`: a program and its words that plugins are started by.
-   * `within`: the directory that the home is made in.
+   * `doors`: also compile the plugin that uses all interfaces of components. `under`: a command that starts the plugins.
+   * `within`: the directory for the home directory.
    */
   static async make(
     { binary, doors = false, under = [], within }: {
@@ -98,7 +98,7 @@ export class Stage implements AsyncDisposable {
     return stage;
   }
 
-  /** What a word of a case stands for. */
+  /** Replaces the `$NAME`s in a word of a case. */
   expand(word: string): string {
     const names: Record<string, string> = {
       HOME: this.home,
@@ -118,29 +118,29 @@ export class Stage implements AsyncDisposable {
     return this.product.home;
   }
 
-  /** A directory of the user's that may be granted: made anew for each case. */
+  /** A directory of the user's to grant. New for each case. */
   get work(): string {
     return `${this.home}/work`;
   }
 
-  /** The plugin's name in a form. */
+  /** The name of the plugin in a form. */
   plugin(form: Form, network = false): string {
     return network ? "attack-network" : form === "component" ? "attack-component" : "attack";
   }
 
-  /** Its private directory. */
+  /** The plugin's private directory. */
   own(form: Form, network = false): string {
     return `${this.product.store}/data/${this.plugin(form, network)}`;
   }
 
-  /** Starts the plugin. */
+  /** Runs the plugin. */
   async attack(
     form: Form,
     words: readonly string[],
     options: {
       granted?: string | undefined;
       network?: boolean | undefined;
-      /** Another plugin than the form's. */
+      /** Runs another plugin instead. */
       plugin?: string;
       env?: Readonly<Record<string, string>> | undefined;
       cwd?: string | undefined;
@@ -166,7 +166,7 @@ export class Stage implements AsyncDisposable {
     return await start(this.product.command, "run", ...flags, plugin, "--", ...args);
   }
 
-  /** Makes the scene anew. */
+  /** Restores the stage for the next case. */
   reset(): void {
     try {
       Deno.removeSync(this.work, { recursive: true });
@@ -185,7 +185,7 @@ export class Stage implements AsyncDisposable {
     this.#decoyHits = 0;
   }
 
-  /** `METHOD /path` of the requests since the scene was made. */
+  /** `METHOD /path` of the requests since {@linkcode reset}. */
   requests(): string[] {
     return this.api.seen.slice(this.#seen).map(({ method, path }) => `${method} ${path}`);
   }
@@ -195,14 +195,14 @@ export class Stage implements AsyncDisposable {
     return this.api.seen.at(-1)!.headers;
   }
 
-  /** How often anybody but the API server was reached. */
+  /** The number of connections to any server but the API server. */
   decoyHits(): number {
     return this.#decoyHits;
   }
 
   /**
-   * The state of every file of the stage: kind, mode, size, time, identity, target. What plugins may change is left out:
-   * their private directories, and the host's own record.
+   * The state of every file of the stage: kind, mode, size, time, identity, target. Omits what plugins may change: their
+   * private directories, and the host's own record.
    */
   snapshot(): Map<string, string> {
     const files = new Map<string, string>();

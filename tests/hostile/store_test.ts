@@ -1,4 +1,4 @@
-/** Whose the store is: modes whatever the umask, other users, and what a run finds when either is wrong. */
+/** The store's modes under any umask, its owner, and how a run treats a store with wrong ones. */
 
 import assert from "node:assert/strict";
 import { buildFixture } from "../../scripts/fixtures.ts";
@@ -6,12 +6,12 @@ import { makeArtifact, push } from "../../scripts/servers/artifacts.ts";
 import { clangMissing, Product } from "../support/product.ts";
 import { TestRegistry } from "../../scripts/servers/oci_registry.ts";
 
-/** Everything of a store that others could read, write or enter, by path. */
+/** The paths in a store that other users could read, write or enter. */
 function openToOthers(root: string): string[] {
   const found: string[] = [];
   const visit = (path: string) => {
     const info = Deno.lstatSync(path);
-    // A link has no mode; a launcher has to be executable, and lies in a directory that is closed.
+    // A link has no mode. A launcher must be executable, and its directory is closed to others.
     if (!info.isSymlink && (info.mode! & 0o077) !== 0 && !path.startsWith(`${root}/bin/`)) {
       found.push(`${path.slice(root.length)} ${(info.mode! & 0o777).toString(8)}`);
     }
@@ -35,7 +35,7 @@ async function withPlugin(use: (product: Product, pull: string) => Promise<void>
 
 const options = { ignore: clangMissing() || Deno.build.os === "windows" };
 
-Deno.test("whatever the umask, all of the store is its user's alone", options, async () => {
+Deno.test("only its owner can read the store, whatever the umask", options, async () => {
   for (const umask of ["000", "022", "077"]) {
     await withPlugin(async (product, pull) => {
       const { code, stderr } = await product.shell(
@@ -48,7 +48,7 @@ Deno.test("whatever the umask, all of the store is its user's alone", options, a
   }
 });
 
-Deno.test("a store that others can write is not run from", options, async () => {
+Deno.test("refuses to run from a store that others can write to", options, async () => {
   await withPlugin(async (product, pull) => {
     assert.equal((await product.shell(pull)).code, 0);
     const refused = async (what: string) => {
@@ -60,7 +60,7 @@ Deno.test("a store that others can write is not run from", options, async () => 
     await refused("open root");
     Deno.chmodSync(product.store, 0o700);
     assert.equal((await product.shell("kubectl-attack print ran")).stdout, "ran\n");
-    if (Deno.uid() !== 0) return; // only root can give a file away
+    if (Deno.uid() !== 0) return; // only root can change a file's owner
     Deno.chownSync(product.store, 65534, 65534);
     await refused("another user's");
   });

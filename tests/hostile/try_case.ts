@@ -1,10 +1,10 @@
-/** Tries one hostile case, and holds it to what it says. */
+/** Runs one hostile case and checks its outcome. */
 
 import assert from "node:assert/strict";
 import { type Case, type Form, REFUSALS } from "./case.ts";
 import type { Stage } from "./stage.ts";
 
-/** No word of the user's secrets gets out, by any way. */
+/** The mark of the user's secrets. No output may contain it. */
 export const MARK = /s3cr3t-/;
 
 export async function runCase(stage: Stage, one: Case, form: Form): Promise<void> {

@@ -1,6 +1,6 @@
 /**
- * The second wall alone, with the first one broken and the third not there: a build whose random numbers carry out a plugin's orders with all that the
- * process may do (broken/random.ts). What the orders get is what the process kept.
+ * Tests the second wall alone, without the third. In this build the random number function carries out a plugin's orders
+ * with all rights of the process (broken/random.ts). Only Deno's permissions stop the orders.
  */
 
 import assert from "node:assert/strict";
@@ -15,12 +15,12 @@ const BROKEN = {
   "runtime/sandbox/kernel/restrict_run.ts": "tests/hostile/broken/no_kernel.ts",
 };
 
-/** Orders and what each must get. */
+/** Orders and their required outcomes. */
 type Orders = Readonly<Record<string, string>>;
 
 const REFUSED = "NotCapable";
 
-/** What no run may do, whatever was granted, where nobody can be asked. */
+/** Forbidden in every run without questions, whatever was granted. */
 const NEVER: Orders = {
   "read|$HOME/.ssh/id_ed25519": REFUSED,
   "read|$HOME/.kube/config": REFUSED,
@@ -55,9 +55,9 @@ const NO_NETWORK: Orders = {
 };
 
 Deno.test("with the inner wall broken", {
-  // The build takes a Deno that can compile: where the binary under test was made, there is one.
+  // The build needs a Deno that can compile, which exists where the binary under test was made.
   ignore: clangMissing() || !binaryUnderTest() || Deno.build.os !== "linux",
-  sanitizeOps: false, // jco begins to load when it is imported
+  sanitizeOps: false, // importing jco starts to load files
   sanitizeResources: false,
 }, async (t) => {
   const directory = temporaryDirectory();
@@ -84,12 +84,12 @@ Deno.test("with the inner wall broken", {
     return { before, after: stage.snapshot() };
   };
   try {
-    await t.step("a plugin without a cluster has the files it was given and nothing else", async () => {
+    await t.step("a plugin without a cluster reaches its granted files only", async () => {
       const { before, after } = await check({ ...NEVER, ...NO_NETWORK });
       assert.deepEqual(after, before);
       assert.equal(stage.decoyHits(), 0);
     });
-    await t.step("what is granted is open by then: Deno's own functions have no part in it", async () => {
+    await t.step("Deno's functions reach no file, since granted directories are open", async () => {
       const { before, after } = await check({
         ...NEVER,
         ...NO_NETWORK,
@@ -116,7 +116,7 @@ Deno.test("with the inner wall broken", {
       );
       assert.deepEqual(stdout.trimEnd().split("\n"), ["ok", "ok", ...Array(6).fill("not-permitted")]);
     });
-    await t.step("a plugin with a cluster has the network, and nothing to take there", async () => {
+    await t.step("a plugin with a cluster keeps the network, but no secret to send", async () => {
       const { before, after } = await check({
         ...NEVER,
         "run|id": REFUSED,
@@ -129,7 +129,7 @@ Deno.test("with the inner wall broken", {
       assert.deepEqual(after, before);
     });
     await t.step("import() and workers load nothing but krew-wasm's own files", async () => {
-      // Deno shows the binary's files in a directory of this name among the temporary ones, which is not there.
+      // Deno shows the binary's files in a directory of this name below the temporary one. It does not exist on disk.
       const shown = `${stage.home}/shared/deno-compile-krew-wasm`;
       Deno.mkdirSync(shown, { recursive: true });
       const found = [`${stage.home}/cloud.json`, `${shown}/cloud.json`];
@@ -156,7 +156,7 @@ Deno.test("with the inner wall broken", {
       };
       const names = Object.keys(refused);
       const wait = ["request", "get", "$SERVER/version", "", ","];
-      // Each takes its time, which requests let pass: as many as it turns out to take.
+      // Each order finishes later, while requests let time pass: as many as it takes.
       const results = async (passing: number): Promise<string[]> => {
         const { code, stdout, stderr } = await stage.attack(
           "preview1",
@@ -174,11 +174,11 @@ Deno.test("with the inner wall broken", {
       assert.equal(own, "ok");
       assert.deepEqual(Object.fromEntries(names.map((name, index) => [name, got[index]])), refused);
     });
-    await t.step("a plugin that could have a cluster, and is granted none, has no network", async () => {
+    await t.step("a plugin whose cluster grant is none has no network", async () => {
       await check({ ...NEVER, ...NO_NETWORK }, { network: true, granted: "--allow-cluster=none" });
       assert.equal(stage.decoyHits(), 0);
     });
-    await t.step("a credential plugin may be started until the user turns out to need none", async () => {
+    await t.step("the right to start programs ends when the user needs no credential plugin", async () => {
       const config = JSON.parse(stage.api.kubeconfig());
       const exec = {
         apiVersion: "client.authentication.k8s.io/v1",
@@ -207,7 +207,7 @@ Deno.test("with the inner wall broken", {
       assert.deepEqual([before, answer!.slice(0, 3), after, secret], ["granted", "200", "prompt", "unset"]);
     });
     await t.step({
-      name: "at a terminal, where an answer may have to be kept, what runs stays out of reach",
+      name: "at a terminal a plugin can change receipts, but no code that runs",
       ignore: terminalMissing(),
       async fn() {
         Deno.writeTextFileSync(`${stage.home}/.kube/config`, stage.api.kubeconfig());

@@ -1,4 +1,4 @@
-/** Grants and bounds of every kind, small enough to meet each other. */
+/** Random grants and bounds of every kind, from few values so that they overlap. */
 
 import type { EnvGrant, Grants } from "../../runtime/grants/grants.ts";
 import type { ClusterGrant } from "../../runtime/kube/allow/rules.ts";

@@ -1,6 +1,6 @@
 /**
- * What somebody tries who runs code in the process, JavaScript or the machine's, with all of Deno's permissions: files,
- * programs, processes and places, on each kind of its threads.
+ * Attempts of an attacker who runs JavaScript or machine code in the process with all of Deno's permissions: files,
+ * programs, processes and sockets, on each kind of thread.
  */
 
 import { Channel, type Json, WAKE } from "../../runtime/sandbox/broker/channel.ts";
@@ -16,7 +16,7 @@ const errno = new Int32Array(Deno.UnsafePointerView.getArrayBuffer(libc.symbols.
 const scratch = new Uint8Array(4096);
 const address = BigInt(Deno.UnsafePointer.value(Deno.UnsafePointer.of(scratch)));
 
-/** A call of the kernel's; "$" stands for an address of zeros, another text for that of itself. */
+/** Makes a system call. "$" stands for the address of zeros, another text for the address of that text. */
 function call(number: number, ...args: (number | string)[]): string {
   scratch.fill(0);
   let at = 1024;
@@ -43,11 +43,11 @@ const ERRNOS: Readonly<Record<number, string>> = {
   38: "ENOSYS",
 };
 
-/** The channel to the broker: the first socket of its kind that the process has. */
+/** The channel to the broker: the first socket of its type in the process. */
 function brokerChannel(system: Syscalls) {
   for (let fd = 3; fd < 100; fd++) {
     scratch.fill(0);
-    scratch[8] = 4; // the length of an int
+    scratch[8] = 4; // the size of an int
     const [SOL_SOCKET, SO_TYPE, SEQPACKET] = [1n, 3n, 5];
     const asked = libc.symbols.syscall(
       BigInt(x86 ? 55 : 209), // getsockopt
@@ -75,7 +75,10 @@ let woken = false;
 
 const x86 = Deno.build.arch === "x86_64";
 
-/** Attempts by name, with words; they throw what refuses them. Made while `ffi` is permitted and threads are to be seen. */
+/**
+ * The attempts by name. Each takes words, and throws if it is refused. Create them while `ffi` is permitted and threads are
+ * visible.
+ */
 export function attempts(system: Syscalls): Readonly<Record<string, (...words: string[]) => unknown>> {
   const threads = otherThreads();
   return {
@@ -96,7 +99,7 @@ export function attempts(system: Syscalls): Readonly<Record<string, (...words: s
       const fd = await libc.symbols.openElsewhere(new TextEncoder().encode(`${path}\0`), 0);
       if (fd < 0) throw new Deno.errors.PermissionDenied();
     },
-    /** On every thread that there was before. */
+    /** Reads on every thread that existed before. */
     readEverywhere: (path = "") => {
       const results = threads.map((thread) => callOnThread(system, thread, path));
       if (results.length === 0 || results.some((result) => result >= 0)) return;
@@ -119,7 +122,7 @@ export function attempts(system: Syscalls): Readonly<Record<string, (...words: s
       (await Deno.connect({ hostname: host, port: Number(port) })).close(),
     connectUnix: async (path = "") => (await Deno.connect({ transport: "unix", path })).close(),
     listen: () => Deno.listen({ hostname: "127.0.0.1", port: 0 }).close(),
-    /** A message to the process that waits outside of the wall; what it answers is thrown where it is a failure. */
+    /** Sends a message to the broker. Throws if the answer is a failure. */
     broker: (...words) => {
       const { message } = brokerChannel(system)?.ask(JSON.parse(words.join("|"))) ?? { message: null };
       const { failure, errno } = (message ?? {}) as { failure?: { message: string }; errno?: string };
@@ -132,7 +135,7 @@ export function attempts(system: Syscalls): Readonly<Record<string, (...words: s
       await new Promise((resolve) => setTimeout(resolve, 1));
       await crypto.subtle.digest("SHA-256", new Uint8Array(1 << 20));
     },
-    /** A call by its numbers on the two architectures. */
+    /** Makes a system call by its numbers on the two architectures. */
     call: (numbers = "", ...args) => {
       const [amd, arm] = numbers.split("/").map(Number);
       const result = call(

@@ -1,4 +1,7 @@
-/** Run by protection_test.ts where parts of a home are mounted a second time, with a tree's name and a directory: prints what it gets. */
+/**
+ * Prints what a tree sees of a home whose parts are mounted twice. protection_test.ts runs it with a tree's name and a
+ * directory.
+ */
 
 import type { AnyFile } from "../../runtime/wasi/files/file_tree.ts";
 import { errnoOf, IMPLEMENTATIONS, READ, read, WRITE } from "./file_trees.ts";

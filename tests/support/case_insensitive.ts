@@ -1,19 +1,19 @@
 /**
- * A directory in which names are the same in whatever letters, as on Windows and macOS: NTFS in a file, mounted by lowntfs-3g.
- * Only root may mount it; elsewhere its tests are left out.
+ * A directory with case-insensitive names, as on Windows and macOS: NTFS in a file, mounted by lowntfs-3g. Only root may
+ * mount it; other users skip its tests.
  */
 
 import { findProgram, missing } from "./programs.ts";
 import { temporaryDirectory } from "./temporary.ts";
 
-/** Where Debian has mkntfs. */
+/** Where Debian installs mkntfs. */
 const DIRECTORIES = ["/usr/sbin", "/sbin", "/usr/bin", "/bin"];
 
-/** Whether tests of such directories are left out. */
+/** Whether to skip tests of such directories. */
 export function caseInsensitiveMissing(): boolean {
   const programs = ["mkntfs", "lowntfs-3g"].every((name) => findProgram(name, DIRECTORIES) !== undefined);
   const mayMount = Deno.build.os === "linux" && Deno.uid() === 0 && isThere("/dev/fuse");
-  // Where nobody may mount, nothing is missing that could be had.
+  // A user who may not mount misses no installable part.
   return !mayMount || missing("lowntfs-3g", programs, "Debian: apt-get install ntfs-3g");
 }
 
@@ -26,7 +26,7 @@ function isThere(path: string): boolean {
   }
 }
 
-/** Mounts one; undefined where the system refuses. Dispose it to unmount it. */
+/** Mounts one; undefined if the system refuses. Disposing unmounts it. */
 export function mountCaseInsensitive(): { readonly path: string } & Disposable | undefined {
   const base = temporaryDirectory();
   const [image, path] = [`${base}/image`, `${base}/mnt`];

@@ -1,4 +1,4 @@
-/** Components made for tests: of text, of C, of TypeScript. And a sandbox to run them in. */
+/** Builds components for tests, from text, C and TypeScript, and a sandbox to run them in. */
 
 import { LEAST } from "../../runtime/grants/grants.ts";
 import { fileURLToPath } from "node:url";
@@ -23,29 +23,29 @@ import { compilePlugin } from "../../registry/compile/compile.ts";
 import { componentEmbed, componentNew, parse } from "@bytecodealliance/jco-transpile/wasm-tools";
 import { findProgram, missing } from "./programs.ts";
 
-// jco begins to read its own files when it is imported: a test that runs meanwhile would be told of a leak.
+// Importing jco starts to read its files. Without this line, Deno would blame a running test for a leak.
 await parse("(module)");
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
 
-/** WebAssembly of its text format, a module or a component. */
+/** Assembles a module or component from its text format. */
 export async function wat(text: string): Promise<Uint8Array<ArrayBuffer>> {
   return (await parse(text)).slice();
 }
 
-/** Whether a test that needs clang and wasi-libc has to be left out. */
+/** Whether to skip a test that needs clang and wasi-libc. */
 export function lacksClang(): boolean {
   const how = "apt install clang lld wasi-libc libclang-rt-dev-wasm32";
   return missing("clang", findProgram("clang") !== undefined, how);
 }
 
-/** A component of a world, given as WIT, whose functions do nothing but trap. */
+/** A component for a world in WIT. All its functions trap. */
 export async function dummy(wit: string, world = "w"): Promise<Uint8Array<ArrayBuffer>> {
   const module = await componentEmbed({ dummy: true, witSource: wit, world });
   return (await componentNew(module, [])).slice();
 }
 
-/** A preview1 module of a C program, which is named from the repository's root. */
+/** Compiles a C program, named from the repository's root, to a preview1 module. */
 export async function buildC(source: string): Promise<Uint8Array<ArrayBuffer>> {
   const out = await Deno.makeTempFile({ suffix: ".wasm" });
   try {
@@ -59,7 +59,7 @@ export async function buildC(source: string): Promise<Uint8Array<ArrayBuffer>> {
   }
 }
 
-/** A component of a preview1 module, with the Bytecode Alliance's adapter for commands. */
+/** Makes a component from a preview1 module with the Bytecode Alliance's adapter for commands. */
 export async function componentOf(module: Uint8Array): Promise<Uint8Array<ArrayBuffer>> {
   const adapter = await Deno.readFile(
     `${root}node_modules/@bytecodealliance/jco/lib/wasi_snapshot_preview1.command.wasm`,
@@ -67,7 +67,7 @@ export async function componentOf(module: Uint8Array): Promise<Uint8Array<ArrayB
   return (await componentNew(module, [["wasi_snapshot_preview1", adapter]])).slice();
 }
 
-/** A component of a TypeScript plugin. Takes seconds. */
+/** Makes a component from a TypeScript plugin. Takes seconds. */
 export async function buildTypeScript(source: string): Promise<Uint8Array<ArrayBuffer>> {
   const directory = await Deno.makeTempDir();
   try {
@@ -89,7 +89,7 @@ export async function buildTypeScript(source: string): Promise<Uint8Array<ArrayB
   }
 }
 
-/** What was written to it, and who waits for it. */
+/** Collects what is written. */
 export class Collected implements ByteSink {
   #chunks: Uint8Array[] = [];
   #waiting: { text: string; resolve: () => void }[] = [];
@@ -126,14 +126,14 @@ export class Collected implements ByteSink {
     return new TextDecoder().decode(this.bytes());
   }
 
-  /** Resolves once it holds a text. */
+  /** Resolves when the output contains a text. */
   includes(text: string): Promise<void> {
     if (this.text().includes(text)) return Promise.resolve();
     return new Promise((resolve) => this.#waiting.push({ text, resolve }));
   }
 }
 
-/** A source that has its bytes at hand. */
+/** A source of these bytes. */
 export function sourceOf(bytes: Uint8Array): ByteSource {
   let rest = bytes;
   const read = (into: Uint8Array): number => {
@@ -151,13 +151,13 @@ export function sourceOf(bytes: Uint8Array): ByteSource {
   };
 }
 
-/** A cluster that answers what `answer` says, and the requests it saw. */
+/** A cluster that answers by `answer` and keeps its requests. */
 export class FakeCluster implements Cluster {
   readonly context = "test";
   readonly server = "https://cluster.test:6443";
   readonly namespace = "default";
   readonly requests: ClusterRequest[] = [];
-  /** Where sockets may go. */
+  /** The allowed destination of sockets. */
   endpoint: Endpoint | undefined;
 
   constructor(public answer: (request: ClusterRequest) => Promise<ClusterResponse> | ClusterResponse) {}
@@ -181,13 +181,13 @@ export class FakeCluster implements Cluster {
   }
 }
 
-/** A sandbox that collects what is written. */
+/** A sandbox that collects output. */
 export interface TestSandbox extends Sandbox {
   readonly stdout: Collected;
   readonly stderr: Collected;
 }
 
-/** A sandbox of nothing but what is given. */
+/** A sandbox with only the given parts. */
 export function testSandbox(given: Partial<Omit<Sandbox, "files" | "cluster" | "stdout" | "stderr">> & {
   files?: Partial<Files>;
   cluster?: Cluster;
@@ -212,18 +212,18 @@ export function testSandbox(given: Partial<Omit<Sandbox, "files" | "cluster" | "
   };
 }
 
-/** Compiles a module or component and runs it to its end. */
+/** Compiles and runs a module or component. */
 export async function runBytes(bytes: Uint8Array<ArrayBuffer>, sandbox: Sandbox): Promise<number> {
   return await runProgram(await programOf(bytes), sandbox);
 }
 
-/** Runs what is compiled to its end. */
+/** Runs a compiled program. */
 export async function runProgram(program: Program, sandbox: Sandbox): Promise<number> {
   if (program.kind === "component") return await runComponent(program, sandbox);
   return await runPreview1(new WebAssembly.Module(await program.read("plugin.wasm")), sandbox);
 }
 
-/** A plugin compiled, as `krew-wasm run` has it of a file. */
+/** Compiles a plugin, as `krew-wasm run FILE` does. */
 export async function programOf(bytes: Uint8Array<ArrayBuffer>): Promise<Program> {
   const { kind, files } = await compilePlugin(bytes);
   return {

@@ -1,4 +1,4 @@
-/** What tests of connections share. */
+/** Helpers for tests of connections. */
 
 import { openCluster } from "../../runtime/kube/open_cluster.ts";
 import { temporaryDirectory } from "./temporary.ts";
@@ -18,7 +18,7 @@ export async function open(config: string, args: string[] = []) {
   return { access, traced, cluster: () => access.cluster() };
 }
 
-/** Reads a body line by line, however it comes. */
+/** Reads a body line by line, for any size of pieces. */
 export function lineReader(body: ReadableStream<Uint8Array<ArrayBuffer>>) {
   const reader = body.pipeThrough(new TextDecoderStream()).getReader();
   let rest = "";
@@ -41,7 +41,7 @@ export function lineReader(body: ReadableStream<Uint8Array<ArrayBuffer>>) {
   };
 }
 
-/** A test of connections, which a run keeps until its process ends. */
+/** A test with connections that stay open until the process ends. */
 export function connectionTest(name: string, fn: () => Promise<void>): void {
   Deno.test({ name, fn, sanitizeResources: false, sanitizeOps: false });
 }

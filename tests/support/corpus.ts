@@ -1,28 +1,28 @@
 /**
- * The corpus of requests and what the API server reads in each: `tests/fixtures/requests.txt`, one line for what a path means,
- * `TARGET<tab>METHOD=verb …<tab>URL`, as the audit log of a kube-apiserver has it. Recorded by
- * `RECORD=1 deno test -A tests/integration/audit_test.ts`.
+ * The corpus of requests, `tests/fixtures/requests.txt`: what the API server reads in each, from the audit log of a
+ * kube-apiserver. A line is `TARGET<tab>METHOD=verb …<tab>URL`. To record it, run `RECORD=1 deno test -A
+ * tests/integration/audit_test.ts`.
  */
 
 import { fileURLToPath } from "node:url";
 import type { RequestInfo } from "../../runtime/kube/allow/request_info.ts";
 
-/** The file. */
+/** The corpus's file. */
 export const CORPUS = fileURLToPath(new URL("../fixtures/requests.txt", import.meta.url));
 
-/** The methods each path is asked with. */
+/** The methods for each path. */
 export const METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"] as const;
 
-/** One request and what it means. */
+/** One request and its meaning. */
 export interface Entry {
   readonly method: string;
   readonly url: string;
-  /** As {@linkcode target} writes it. */
+  /** In the form of {@linkcode target}. */
   readonly target: string;
   readonly verb: string;
 }
 
-/** All that a request is about, in one word: `version group resource/subresource[name]@namespace`; `-` for no resource. */
+/** A request's target in one word: `version group resource/subresource[name]@namespace`; `-` without a resource. */
 export function target(
   info: Pick<
     RequestInfo,
@@ -67,7 +67,7 @@ const VALUES: Readonly<Record<string, string>> = {
   logpath: "kube.log",
 };
 
-/** URLs of an OpenAPI v2 document, their parameters filled in, and spellings by hand that clients and attackers use. */
+/** The URLs of an OpenAPI v2 document with values for parameters, and further spellings of clients and attackers. */
 export function corpusUrls(openapi: { readonly paths: Readonly<Record<string, unknown>> }): string[] {
   const served = Object.keys(openapi.paths).map((path) =>
     path.replace(/\{(\w+)\}/g, (_, name: string) => VALUES[name] ?? `a-${name}`)

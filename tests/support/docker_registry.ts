@@ -1,27 +1,27 @@
-/** Debian's docker-registry and skopeo, where they are. */
+/** Debian's docker-registry and skopeo, if installed. */
 
 import { findProgram, missing } from "./programs.ts";
 
-/** Whether tests that need docker-registry are left out. */
+/** Whether to skip tests that need docker-registry. */
 export const registryMissing = missing(
   "docker-registry",
   findProgram("docker-registry") !== undefined,
   "Debian: apt-get install docker-registry",
 );
-/** Whether tests that need skopeo are left out. */
+/** Whether to skip tests that need skopeo. */
 export const skopeoMissing = missing(
   "skopeo",
   findProgram("skopeo") !== undefined,
   "Debian: apt-get install skopeo",
 );
-/** Whether tests that need htpasswd are left out. */
+/** Whether to skip tests that need htpasswd. */
 export const htpasswdMissing = missing(
   "htpasswd",
   findProgram("htpasswd") !== undefined,
   "Debian: apt-get install apache2-utils",
 );
 
-/** docker-registry on a port of its own. */
+/** A docker-registry on its own port. */
 export class DockerRegistry implements AsyncDisposable {
   private constructor(
     readonly host: string,
@@ -31,7 +31,7 @@ export class DockerRegistry implements AsyncDisposable {
 
   /**
    * @param htpasswd users and their hashes
-   * @param tls its certificate and key, and the authority of its clients' certificates, PEM
+   * @param tls its certificate and key, and the authority for its clients' certificates, PEM
    */
   static async start(
     htpasswd?: string,
@@ -60,7 +60,7 @@ export class DockerRegistry implements AsyncDisposable {
       args: ["-c", 'exec docker-registry serve "$0/config.yml" >"$0/log" 2>&1', directory],
       stdin: "null",
     }).spawn();
-    // The system chooses the port, and the registry's log says which: nobody else can have taken it.
+    // The system chooses a free port, and the registry's log names it.
     const ended = child.status.then(() => true);
     for (;;) {
       const text = await Deno.readTextFile(log).catch(() => "");
@@ -78,7 +78,7 @@ export class DockerRegistry implements AsyncDisposable {
   }
 }
 
-/** Runs skopeo without asking for certificates or signatures. @throws Error with what it says */
+/** Runs skopeo without checks of certificates or signatures. @throws Error with its output */
 export async function skopeo(...args: readonly string[]): Promise<string> {
   const [verb = "", ...rest] = args;
   const tls = verb === "copy"
@@ -87,7 +87,7 @@ export async function skopeo(...args: readonly string[]): Promise<string> {
   return await program("skopeo", [verb, "--insecure-policy", ...tls, ...rest]);
 }
 
-/** Runs a program and returns its stdout. @throws Error with what it says */
+/** Runs a program and returns its stdout. @throws Error with its output */
 export async function program(name: string, args: readonly string[], cwd?: string): Promise<string> {
   const { success, stdout, stderr } = await new Deno.Command(name, {
     args: [...args],

@@ -1,18 +1,18 @@
-/** A real control plane: etcd and kube-apiserver, one for a test process. */
+/** A real control plane, etcd and kube-apiserver, for one test process. */
 
 import { fileURLToPath } from "node:url";
 import { der, INTEGER, pem, SEQUENCE } from "../../runtime/kube/config/der.ts";
 import { Authority, type Pair } from "../../scripts/servers/certificates.ts";
 import { findProgram, missing } from "./programs.ts";
 
-/** Where the binaries are. */
+/** The paths of the binaries. */
 interface Assets {
   readonly etcd: string;
   readonly apiserver: string;
   readonly kubectl: string;
 }
 
-/** Beside the repository, else $KUBEBUILDER_ASSETS, else PATH. */
+/** Finds the binaries beside the repository, in $KUBEBUILDER_ASSETS, or on PATH. */
 export function findAssets(): Assets | undefined {
   const script = fileURLToPath(new URL("../../../shared/envtest/assets", import.meta.url));
   let unpacked: string | undefined;
@@ -28,7 +28,7 @@ export function findAssets(): Assets | undefined {
   return etcd && apiserver && kubectl ? { etcd, apiserver, kubectl } : undefined;
 }
 
-/** Whether tests that need the control plane are left out. */
+/** Whether to skip tests that need the control plane. */
 export function controlPlaneMissing(): boolean {
   return missing(
     "kube-apiserver",
@@ -51,8 +51,8 @@ export class ControlPlane implements AsyncDisposable {
   ) {}
 
   /**
-   * @param options.audit every request is written to `audit.log` in its directory, as it arrives, one JSON object a line
-   * @param options.flags more of kube-apiserver's
+   * @param options.audit write every request to `audit.log` in its directory as it arrives, one JSON object a line
+   * @param options.flags more flags of kube-apiserver
    */
   static async start({ audit = false, flags = [] as readonly string[] } = {}): Promise<ControlPlane> {
     const assets = findAssets();
@@ -61,7 +61,7 @@ export class ControlPlane implements AsyncDisposable {
       try {
         return await ControlPlane.#startAt(freePort(), assets, audit, flags);
       } catch (error) {
-        // The port is free when it is chosen; another program may have it when the server comes to it.
+        // Another program may take the free port before the server does.
         if (tries === 5 || !/address already in use/.test((error as Error).message)) throw error;
       }
     }
@@ -73,7 +73,7 @@ export class ControlPlane implements AsyncDisposable {
     audit: boolean,
     flags: readonly string[],
   ): Promise<ControlPlane> {
-    const directory = await Deno.makeTempDir({ prefix: "kw-" }); // the socket's path has 107 bytes at most
+    const directory = await Deno.makeTempDir({ prefix: "kw-" }); // a socket's path has at most 107 bytes
     const write = (name: string, text: string) =>
       Deno.writeTextFile(`${directory}/${name}`, text, { mode: 0o600 });
     const authority = await Authority.make("envtest-ca");
@@ -95,7 +95,7 @@ export class ControlPlane implements AsyncDisposable {
     const children: Deno.ChildProcess[] = [];
     const spawn = (program: string, args: string[], env: Record<string, string> = {}) => {
       const log = `${directory}/${program.split("/").at(-1)}.log`;
-      // The shell's exec keeps one process, its log goes where it can be read.
+      // The shell redirects the log to a file, and exec keeps one process.
       const child = new Deno.Command("/bin/sh", {
         args: ["-c", 'exec "$0" "$@" >"$LOG" 2>&1', program, ...args],
         env: { ...env, LOG: log },
@@ -114,7 +114,7 @@ export class ControlPlane implements AsyncDisposable {
       `--listen-client-urls=unix://${directory}/etcd.sock`,
       `--advertise-client-urls=unix://${directory}/etcd.sock`,
     ]);
-    // What it finds nobody at, the API server tries again after a second only.
+    // If etcd is not up yet, the API server waits a second before it retries.
     let ended = false;
     etcd.status.then(() => ended = true);
     while (!ended && !(await Deno.lstat(`${directory}/etcd.sock`).catch(() => undefined))) {
@@ -187,11 +187,11 @@ export class ControlPlane implements AsyncDisposable {
     try {
       let ended = false;
       for (const child of this.processes) child.status.then(() => ended = true);
-      // It says that it is ready before it has made the namespace that everybody uses.
+      // The server reports that it is ready before it has created the default namespace.
       for (const path of ["/readyz", "/api/v1/namespaces/default"]) {
         let status: number | undefined;
         while (status !== 200) {
-          // Another program may be at the port, which says nothing.
+          // Another program at this port may never answer.
           const signal = AbortSignal.timeout(10_000);
           const answer = await fetch(this.server + path, { client, signal } as RequestInit).catch(() =>
             undefined
@@ -212,7 +212,7 @@ export class ControlPlane implements AsyncDisposable {
     }
   }
 
-  /** Runs kubectl as the admin; fails when it fails. */
+  /** Runs kubectl as the admin. Throws if it fails. */
   async run(...args: string[]): Promise<string> {
     const { success, stdout, stderr } = await new Deno.Command(this.kubectl, {
       args: [`--kubeconfig=${this.kubeconfig}`, ...args],
@@ -222,7 +222,7 @@ export class ControlPlane implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    // Nothing is kept, so nothing has to be stopped gently.
+    // No data is kept, so a graceful stop is not necessary.
     for (const child of this.processes) {
       try {
         child.kill("SIGKILL");
@@ -234,8 +234,8 @@ export class ControlPlane implements AsyncDisposable {
 }
 
 /**
- * A port for a server that has to be told one. It is below those that the system gives away (from 32768 on), so that no
- * connection of this machine takes it before the server is there.
+ * A port for a server that needs it as a flag. The system assigns ports from 32768 on, so no connection of this machine
+ * takes a lower one meanwhile.
  */
 function freePort(): number {
   for (;;) {
@@ -249,7 +249,7 @@ function freePort(): number {
   }
 }
 
-/** An EC key in SEC1 (RFC 5915), the one form kube-apiserver takes for service accounts' EC keys. */
+/** An EC key in SEC1 (RFC 5915), the only form that kube-apiserver accepts for service accounts' EC keys. */
 async function serviceAccountKey(): Promise<string> {
   const { privateKey } = await crypto.subtle.generateKey({ name: "ECDSA", namedCurve: "P-256" }, true, [
     "sign",

@@ -2,16 +2,16 @@
 
 import { type ApiHook, jsonResponse, status } from "../../scripts/servers/api_server.ts";
 
-/** What a WebSocket of the server saw. */
+/** The messages of one WebSocket. */
 export interface SeenSocket {
   readonly path: string;
   readonly headers: Headers;
   readonly protocol: string;
-  /** Code of the closing; undefined while it is open. */
+  /** The close code; undefined while the socket is open. */
   closed: number | undefined;
 }
 
-/** What kubectl asks for first. */
+/** The first requests of kubectl. */
 const DISCOVERY: Readonly<Record<string, unknown>> = {
   "/api": { kind: "APIVersions", versions: ["v1"] },
   "/apis": { kind: "APIGroupList", apiVersion: "v1", groups: [] },
@@ -28,15 +28,15 @@ const DISCOVERY: Readonly<Record<string, unknown>> = {
   },
 };
 
-/** The server's side. */
+/** The server's side of exec, attach and port-forward. */
 export class ExecServer {
   readonly sockets: SeenSocket[] = [];
-  /** Port of what speaks SPDY behind the port-forward tunnel; without it what comes goes back. */
+  /** The port of a SPDY server behind the port-forward tunnel. Without it the tunnel echoes. */
   kubelet: number | undefined;
   /** Resolves when a socket has closed. */
   #closed = Promise.withResolvers<void>();
 
-  /** Pods that there are: `web`; `secret` may not be entered. */
+  /** The pods: `web`, and `secret`, which refuses exec. */
   readonly hook: ApiHook = (request, url) => {
     const discovery = DISCOVERY[url.pathname];
     if (discovery) return jsonResponse(discovery);
@@ -73,7 +73,7 @@ export class ExecServer {
       : ["v5.channel.k8s.io", "v4.channel.k8s.io"];
     const protocol = offered.find((one) => spoken.includes(one));
     if (protocol === undefined) return status(400, "BadRequest", "no protocol in common");
-    const headers = new Headers(request.headers); // not to be read once it is upgraded
+    const headers = new Headers(request.headers); // the upgrade makes them unreadable
     const { socket, response } = Deno.upgradeWebSocket(request, { protocol, idleTimeout: 0 });
     socket.binaryType = "arraybuffer";
     const seen: SeenSocket = {
@@ -114,14 +114,14 @@ function send(socket: WebSocket, channel: number, bytes: Uint8Array | string): v
   if (socket.readyState === WebSocket.OPEN) socket.send(message);
 }
 
-/** What came comes back, message by message. */
+/** Echoes each message. */
 function echo(socket: WebSocket): void {
   socket.onmessage = ({ data }) => socket.send(data);
 }
 
-/** All messages as one stream of bytes, to a port of this machine and back. */
+/** Joins all messages to one stream to a local port, and back. */
 async function tunnel(socket: WebSocket, port: number): Promise<void> {
-  // The first message may come before there is a connection.
+  // The first message may arrive before the connection is up.
   const connected = Deno.connect({ hostname: "127.0.0.1", port });
   const writer = connected.then(({ writable }) => writable.getWriter());
   socket.onmessage = async ({ data }) => {
@@ -136,7 +136,7 @@ async function tunnel(socket: WebSocket, port: number): Promise<void> {
   } catch { /* the test is over */ }
 }
 
-/** The older port-forward: two channels for each port, both of which tell the port first. */
+/** The older port-forward: two channels for each port. Each begins with the port. */
 function forward(socket: WebSocket, url: URL): void {
   const ports = url.searchParams.getAll("ports").map(Number);
   socket.onopen = () =>
@@ -203,7 +203,7 @@ function serve(socket: WebSocket, query: URLSearchParams, closes: boolean): void
         const piece = new Uint8Array(65536).fill(120);
         for (let sent = 0; sent < total && socket.readyState === WebSocket.OPEN; sent += piece.length) {
           send(socket, 1, piece.subarray(0, Math.min(piece.length, total - sent)));
-          // The server's own memory is bounded as well.
+          // The server limits its own memory, too.
           while (socket.bufferedAmount > 1 << 20) await new Promise((resolve) => setTimeout(resolve, 1));
         }
         return end(0);

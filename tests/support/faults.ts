@@ -1,14 +1,14 @@
-/** Commands that are made to fail at each of their changes to the store, found by tracing (tests/fixtures/faults.c). */
+/** Makes commands fail at each of their changes to the store, which tracing finds (tests/fixtures/faults.c). */
 
 import { fileURLToPath } from "node:url";
 import { findProgram, missing } from "./programs.ts";
 
 const source = fileURLToPath(new URL("../fixtures/faults.c", import.meta.url));
 
-/** What happens at a fault point; see faults.c. */
+/** The kind of failure; see faults.c. */
 export type FaultMode = "kill" | "full" | "ro" | "eio";
 
-/** Whether faults can't be injected here. */
+/** Whether to skip tests with faults. */
 export function faultsMissing(): boolean {
   if (Deno.build.os !== "linux") return true;
   return missing("clang", findProgram("clang") !== undefined, "Debian: apt-get install clang");
@@ -24,7 +24,7 @@ export async function buildFaults(directory: string): Promise<string> {
   return library;
 }
 
-/** The environment that lets a command fail, or just log its changes. */
+/** The environment that makes a command fail, or only log its changes. */
 export function faultEnv(
   library: string,
   root: string,

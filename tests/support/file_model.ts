@@ -1,9 +1,9 @@
 /**
- * A file system as POSIX describes it, in memory and small enough to be seen to be right: what the real file trees
- * are compared with. Errors are the names of WASI.
+ * A POSIX file system in memory, simple enough to check by reading. Tests compare the real file trees with it. Errors have
+ * WASI's names.
  */
 
-/** What is in a model. */
+/** An entry of the model. */
 export type Item = ModelFile | ModelDirectory | ModelLink;
 export interface ModelFile {
   readonly kind: "file";
@@ -36,19 +36,19 @@ export function emptyDirectory(): ModelDirectory {
 }
 
 interface Found {
-  /** The directory the last name is in, with those above it down from where the path starts. */
+  /** The directory of the last name, and the directories above it, from where the path starts. */
   readonly parents: ModelDirectory[];
-  /** The last name; `.` or `..` as given. */
+  /** The last name; `.` or `..` unchanged. */
   readonly name: string;
   readonly item: Item | undefined;
-  /** It ended in a slash. */
+  /** The path ended in a slash. */
   readonly slash: boolean;
 }
 
-/** As Linux. */
+/** Linux's limit. */
 const MAX_LINKS = 40;
 
-/** Where a path leads from a directory, above which it never goes. */
+/** Follows a path from a directory, and never leaves that directory. */
 function resolve(base: ModelDirectory, path: string, follow: boolean): Found {
   if (path === "") fail("no-entry");
   if (path.includes("\0")) fail("invalid");
@@ -88,7 +88,7 @@ function resolve(base: ModelDirectory, path: string, follow: boolean): Found {
   }
 }
 
-/** The directory in which a path's last name is, which is not followed. */
+/** The directory of a path's last name. The last name is not followed. */
 function parentOf(base: ModelDirectory, path: string): Found {
   if (path === "") fail("no-entry");
   if (path.includes("\0")) fail("invalid");
@@ -111,7 +111,7 @@ export interface ModelOpen {
   readonly write: boolean;
 }
 
-/** Opens; returns what is there. Changes nothing in the file but its length. */
+/** Opens a file or directory. Changes at most a file's length. */
 export function open(base: ModelDirectory, path: string, options: ModelOpen): ModelFile | ModelDirectory {
   const { write, truncate, directory } = options;
   const create = options.create && !directory;
@@ -138,7 +138,7 @@ export function open(base: ModelDirectory, path: string, options: ModelOpen): Mo
   return item;
 }
 
-/** What a path leads to. */
+/** The item at a path. */
 export function stat(base: ModelDirectory, path: string, follow: boolean): Item {
   return resolve(base, path, follow).item ?? fail("no-entry");
 }
@@ -182,7 +182,7 @@ function holds(directory: ModelDirectory, wanted: ModelDirectory): boolean {
     [...directory.entries.values()].some((item) => item.kind === "directory" && holds(item, wanted));
 }
 
-/** Moves, over what may be there. */
+/** Renames, also over an existing item. */
 export function rename(from: ModelDirectory, path: string, to: ModelDirectory, newPath: string): void {
   const source = parentOf(from, path);
   const target = parentOf(to, newPath);
@@ -217,7 +217,7 @@ export function link(from: ModelDirectory, path: string, to: ModelDirectory, new
   target.parents.at(-1)!.entries.set(target.name, item);
 }
 
-/** Makes a link. */
+/** Makes a symbolic link. */
 export function symlink(target: string, to: ModelDirectory, newPath: string): void {
   if (target === "") fail("no-entry");
   if (target.startsWith("/")) fail("not-permitted");
@@ -227,7 +227,7 @@ export function symlink(target: string, to: ModelDirectory, newPath: string): vo
   parents.at(-1)!.entries.set(name, { kind: "link", target });
 }
 
-/** A directory with all below it, as plain data. */
+/** A directory with everything below it, as plain data. */
 export function contents(directory: ModelDirectory): Record<string, unknown> {
   return Object.fromEntries(
     [...directory.entries].sort(([a], [b]) => a < b ? -1 : 1).map(([name, item]) => [

@@ -1,4 +1,4 @@
-/** Operations on a file tree, as fuzz tests make them, and what each of them answers. */
+/** Random operations on a file tree for fuzz tests, and their results. */
 
 import type {
   AnyFile,
@@ -10,7 +10,10 @@ import type {
 import { fc } from "./fuzz.ts";
 import { READ } from "./file_trees.ts";
 
-/** One thing that a plugin may do. */
+/**
+ * One operation of a plugin. #36-38 Operations on paths, each in one of four directories. `targets`: possible targets of
+ * links.
+ */
 export type Operation =
   | { readonly do: "open"; readonly path: string; readonly options: OpenOptions; readonly text: string }
   | { readonly do: "stat"; readonly path: string; readonly follow: boolean }
@@ -67,7 +70,7 @@ export function operations(
   ).map(([operation, handle]) => ({ ...operation, handle }));
 }
 
-/** Does it, and tells what came of it in words. @throws WasiError */
+/** Performs an operation and describes its result in words. @throws WasiError */
 export function perform(
   tree: FileTree,
   operation: Operation,

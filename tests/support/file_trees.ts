@@ -1,4 +1,4 @@
-/** The file trees of the product, and what tests do with each. */
+/** The product's file trees, and helpers to test each of them. */
 
 import assert from "node:assert/strict";
 import type { Json } from "../../runtime/sandbox/broker/channel.ts";
@@ -14,7 +14,7 @@ import { openLinuxTree } from "../../runtime/wasi/files/linux/linux_tree.ts";
 import "./linux_library.ts";
 import { temporaryDirectory } from "./temporary.ts";
 
-/** How a file that is there is opened to be read. */
+/** Options to open an existing file for reading. */
 export const READ: OpenOptions = {
   follow: true,
   create: false,
@@ -24,16 +24,13 @@ export const READ: OpenOptions = {
   read: true,
   write: false,
 };
-/** How a file is opened to be read and written, made if it is not there. */
+/** Options to open a file for reading and writing, and create it if missing. */
 export const WRITE: OpenOptions = { ...READ, write: true, create: true };
 
-/** Opens a tree; what is not said is nothing. */
+/** Opens a tree. Missing fields mean none. */
 export type OpenTree = (files: Partial<Files>) => FileTree;
 
-/**
- * The implementations: through Linux's system calls, by name, which is there everywhere, and over messages to who opens what
- * this process can't.
- */
+/** The implementations: by Linux's system calls; by name, which works everywhere; and by messages to a broker. */
 export const IMPLEMENTATIONS: Readonly<Record<string, OpenTree>> = {
   "by name": (files) => new NamedTree({ ...NO_FILES, ...files }),
   ...(Deno.build.os === "linux"
@@ -46,7 +43,7 @@ export const IMPLEMENTATIONS: Readonly<Record<string, OpenTree>> = {
 
 const NO_FILES: Files = { mounts: [], overlays: [], protectedPaths: [], unprotectedPaths: [] };
 
-/** A tree all of whose mounts are open elsewhere: here, too, in this case. */
+/** A tree whose mounts are all open in a broker. Here the broker is in this process. */
 function openOutside(given: Partial<Files>): FileTree {
   const files = { ...NO_FILES, ...given };
   const hosts = files.overlays.map(({ host }) => host);
@@ -79,7 +76,7 @@ function openOutside(given: Partial<Files>): FileTree {
   });
 }
 
-/** A test of each. */
+/** Tests each implementation. */
 export function testTrees(
   name: string,
   run: (open: OpenTree, implementation: string) => void | Promise<void>,
@@ -89,13 +86,13 @@ export function testTrees(
   }
 }
 
-/** A test of what only the kernel can do. */
+/** Tests behaviour that needs the kernel. */
 export function testLinuxTree(name: string, run: (open: OpenTree) => void | Promise<void>): void {
   const open = IMPLEMENTATIONS["by descriptor"];
   Deno.test({ name, ignore: !open, fn: () => run(open!) });
 }
 
-/** The error of an operation, `ok` for none. */
+/** The error of an operation; `ok` without one. */
 export function errnoOf(operation: () => unknown): string {
   try {
     operation();
@@ -106,7 +103,7 @@ export function errnoOf(operation: () => unknown): string {
   }
 }
 
-/** Uses what was opened, and closes it. */
+/** Uses an open file and closes it. */
 export function withFile(node: unknown, use: (file: AnyFile) => void): void {
   const file = node as AnyFile;
   try {
@@ -116,7 +113,7 @@ export function withFile(node: unknown, use: (file: AnyFile) => void): void {
   }
 }
 
-/** The text of an open file, up to 100 bytes, which is closed. */
+/** Reads up to 100 bytes of text from an open file and closes it. */
 export function read(node: unknown): string {
   let text = "";
   withFile(node, (file) => {
@@ -126,7 +123,7 @@ export function read(node: unknown): string {
   return text;
 }
 
-/** A directory with a granted tree beside what is not granted. */
+/** A granted directory beside ungranted files. */
 export function setUp(open: OpenTree, mount: Partial<Mount> = {}, files: Partial<Files> = {}) {
   const root = temporaryDirectory();
   Deno.mkdirSync(`${root}/in/sub`, { recursive: true });
@@ -148,7 +145,7 @@ export function setUp(open: OpenTree, mount: Partial<Mount> = {}, files: Partial
   };
 }
 
-/** What a directory holds. */
+/** The entries of a directory. */
 export function entriesOf(tree: FileTree, node: DirectoryNode) {
   const listing = tree.readDirectory(node);
   const entries = [];

@@ -1,10 +1,10 @@
-/** Receipts, lock files and grants as the krew-wasm before this one wrote them. */
+/** Receipts, lock files and grants in the form of the previous krew-wasm. */
 
 import type { Grants } from "../../runtime/grants/grants.ts";
 import type { ClusterRule } from "../../runtime/kube/allow/rules.ts";
 import type { Receipt } from "../../runtime/store/receipt.ts";
 
-/** Grants: what a rule of the cluster does not say, what is not known of a path, and completion, are left out. */
+/** Grants without the empty fields of a cluster rule, the record of paths, and completion. */
 export function formerGrants(grants: Grants): Record<string, unknown> {
   const { files, home, env, kubeconfig, cluster, terminal, limits } = grants;
   const { completion: _, ...deny } = grants.deny;
@@ -21,7 +21,7 @@ export function formerGrants(grants: Grants): Record<string, unknown> {
   };
 }
 
-/** A receipt of format 2 (or 1, which was the same without a history). */
+/** A receipt of format 2. Format 1 was the same, without a history. */
 export function formerReceipt(receipt: Receipt, format = 2): Record<string, unknown> {
   const { source: _, signatures: __, grants, ...rest } = receipt;
   return { format, ...rest, grants: formerGrants(grants) };

@@ -1,24 +1,24 @@
 /**
- * Property tests, that look for what nobody thought of. Without more said they try the same inputs on every machine, so
- * that a change is judged by what it changed; `deno task fuzz` goes where none has been.
+ * Property tests. By default they try the same inputs on every machine, so that a result depends only on the code. `deno
+ * task fuzz` tries new inputs.
  */
 
 import fc from "fast-check";
 
 const said = Deno.env.get("FUZZ_SEED") ?? "20221122";
-/** What decides the inputs, printed by {@linkcode fuzz}: `FUZZ_SEED`, which may be `random`. */
+/** The seed of the inputs, which {@linkcode fuzz} prints: `FUZZ_SEED`, which may be `random`. */
 const SEED = said === "random" ? crypto.getRandomValues(new Int32Array(1))[0]! : Number(said);
 if (!Number.isSafeInteger(SEED)) throw new Error(`FUZZ_SEED=${said} is neither a whole number nor "random"`);
 
-/** Milliseconds a property may take: all together stay below a minute in CI. */
+/** Milliseconds for one property: all together take less than a minute in CI. */
 const BUDGET = Number(Deno.env.get("FUZZ_SECONDS") ?? (Deno.env.get("CI") === "true" ? 4.5 : 1.5)) * 1000;
 
 fc.configureGlobal({ seed: SEED });
 
-/** fast-check, with the seed above. A failed `fc.assert` prints it. */
+/** fast-check with the seed above. A failed `fc.assert` prints it. */
 export { fc };
 
-/** Checks a property with as many inputs as time allows. `FUZZ_SECONDS` says how long. */
+/** Checks a property with as many inputs as time allows. `FUZZ_SECONDS` sets the time. */
 export async function fuzz<T>(name: string, property: fc.IAsyncProperty<T> | fc.IProperty<T>): Promise<void> {
   const details = await fc.check(property as fc.IAsyncProperty<T>, {
     numRuns: 1_000_000,

@@ -1,4 +1,4 @@
-/** Fixtures as installed plugins: compiled once, where a file is compiled at each run. */
+/** Installs fixtures. An installed plugin is compiled once, a file at each run. */
 
 import assert from "node:assert/strict";
 import { buildFixture } from "../../scripts/fixtures.ts";
@@ -6,7 +6,7 @@ import { makeArtifact, push } from "../../scripts/servers/artifacts.ts";
 import type { Product } from "./product.ts";
 import { TestRegistry } from "../../scripts/servers/oci_registry.ts";
 
-/** Pulls a fixture from a registry of its own; it is then known by its own name. */
+/** Pulls a fixture from a registry of its own, under the fixture's name. */
 export async function installFixture(product: Product, fixture: string, ...flags: string[]): Promise<void> {
   await using registry = TestRegistry.start();
   const artifact = makeArtifact(await Deno.readFile(await buildFixture(fixture)));

@@ -1,4 +1,4 @@
-/** What speaks SPDY behind the API server's port-forward tunnel: a small program in Go, with the kubelet's own library. */
+/** A SPDY server behind the API server's port-forward tunnel: a small Go program with the kubelet's own library. */
 
 import { fileURLToPath } from "node:url";
 

@@ -1,6 +1,6 @@
 /**
- * Imported for its effect: opens the library of Linux's system calls, which stays open as long as the process. Deno 2.6
- * would count it against the first test that needs it.
+ * Import for the effect: loads the library of Linux's system calls, which stays open until the process ends. Deno 2.6 would
+ * report it as a leak of the first test that needs it.
  */
 
 import { openLinuxTree } from "../../runtime/wasi/files/linux/linux_tree.ts";

@@ -1,11 +1,11 @@
 // deno-lint-ignore-file no-console -- a test says why it is left out
 
-/** A mount namespace of a command's own, in which `/etc` holds what a test puts there and the machine's is as it was. */
+/** Runs commands in their own mount namespace, with test files in `/etc`. The machine's own `/etc` does not change. */
 
 import { shellQuoted } from "../../runtime/base/text.ts";
 import { findProgram } from "./programs.ts";
 
-/** /etc made anew: all of the machine's behind links, beside which files can be put. */
+/** Builds a new /etc: links to all of the machine's files, and room for more. */
 const OWN_ETC = [
   "set -e",
   'etc="$(mktemp -d)"',
@@ -15,7 +15,7 @@ const OWN_ETC = [
   "rm -f /etc/krew-wasm",
 ].join("\n");
 
-/** Whether tests that need one are left out: it takes root, and not every container has the right. Said once. */
+/** Whether to skip tests that need one: it takes root, and some containers forbid it. Prints the reason once. */
 export function namespaceMissing(): boolean {
   if (Deno.build.os !== "linux" || findProgram("unshare") === undefined) return true;
   const { success } = new Deno.Command("unshare", {
@@ -30,8 +30,8 @@ export function namespaceMissing(): boolean {
 }
 
 /**
- * Arguments of `unshare` for a line of /bin/sh where /etc was prepared by another. What is mounted ends with the command;
- * the empty directory that the machine's /etc was seen at goes, too.
+ * Arguments of `unshare` for a line of /bin/sh, after `prepare` has changed /etc. The mounts end with the command, and the
+ * empty directory for the machine's /etc is removed.
  */
 export function namespaceArgs(prepare: string, line: string): string[] {
   const script =

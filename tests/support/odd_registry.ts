@@ -1,62 +1,62 @@
-/** One fake registry that differs from the specification as other people's registries do: each way is one option. */
+/** A fake registry with deviations from the specification, as real registries have them. Each deviation is one option. */
 
 import type { Pair } from "../../scripts/servers/certificates.ts";
 import { failure, TestRegistry } from "../../scripts/servers/oci_registry.ts";
 
-/** How it differs. Without an option it does as the specification says. */
+/** The deviations. Without options the registry follows the specification. */
 export interface Oddities {
-  /** What it answers to the POST that begins an upload, a PATCH, the last PUT, and the PUT of a manifest. */
+  /** Status codes for the POST that begins an upload, a PATCH, the last PUT, and the PUT of a manifest. */
   readonly startStatus?: number;
   readonly patchStatus?: number;
   readonly putStatus?: number;
   readonly manifestStatus?: number;
-  /** A PATCH is answered without a place to go on at. */
+  /** A PATCH response has no location for the next request. */
   readonly patchWithoutLocation?: boolean;
-  /** A place to upload to has a query that counts as it is spelt. */
+  /** An upload URL has a query whose exact spelling counts. */
   readonly signedUploads?: boolean;
-  /** What it answers to a HEAD of a blob. */
+  /** Status code for a HEAD of a blob. */
   readonly headStatus?: number;
-  /** A HEAD of a blob is sent on to a storage that knows signed GETs only. */
+  /** A HEAD of a blob is redirected to a storage that accepts only signed GETs. */
   readonly headAtStorage?: boolean;
-  /** What it answers to a request to mount a blob. */
+  /** Status code for a request to mount a blob. */
   readonly mountStatus?: number;
-  /** An upload in the place of a mount, and where it begins. */
+  /** The registry starts an upload instead of a mount, at this location. */
   readonly mountLocation?: string;
-  /** What the list of tags is answered with. */
+  /** Status code for the list of tags. */
   readonly tagsStatus?: number;
-  /** What the second page of it is answered with. */
+  /** Status code for its second page. */
   readonly secondPageStatus?: number;
   /** A first page without tags; a page that comes twice; pages in a circle. */
   readonly pages?: "empty" | "repeated" | "circle";
-  /** How the next page is named: with a comma in a parameter, with HTTP of the same host, on another host, and so on. */
+  /** The link to the next page: with a comma in a parameter, with HTTP of the same host, on another host, and so on. */
   readonly link?: "comma" | "http" | "elsewhere" | "without rel" | "long" | "unreadable";
   /** `Location` has HTTP of the same host. */
   readonly httpLocation?: boolean;
   /** `Docker-Content-Digest` comes twice. */
   readonly digestTwice?: boolean;
-  /** It wants a token, for itself or for a user. */
+  /** The registry requires a token, for everybody or for a user. */
   readonly tokens?: Tokens;
 }
 
-/** Of a registry that wants tokens. */
+/** The token server. */
 export interface Tokens {
-  /** Who gets one; everybody without it. */
+  /** The user who gets a token; without this, everybody does. */
   readonly user?: { readonly username: string; readonly password: string };
-  /** What the token server answers, in the place of a token. */
+  /** An error status instead of a token. */
   readonly status?: number;
-  /** What it answers to a request for more than one scope. */
+  /** Status code for a request with more than one scope. */
   readonly scopesStatus?: number;
-  /** What its answer holds. */
+  /** The body of its answer. */
   readonly form?: (token: string) => unknown;
-  /** Repositories have another name behind a gateway: only a token for that one counts. */
+  /** Repositories have another name behind a gateway. Only a token for that name is valid. */
   readonly renamed?: { readonly prefix: string; readonly refusedBy: "token server" | "registry" };
-  /** For how many requests a token is good. */
+  /** A token is valid for this many requests. */
   readonly uses?: number;
-  /** The challenge of a request with a token that is not good any more; the usual one without it. */
+  /** The challenge after a token has expired; by default the usual one. */
   readonly expired?: string;
 }
 
-/** Starts one. @param tls its certificate and key; plain HTTP without them */
+/** Starts the registry. @param tls its certificate and key; plain HTTP without them */
 export function oddRegistry(odd: Oddities, tls?: Pair): TestRegistry {
   const registry = TestRegistry.start(undefined, tls);
   const tokens = odd.tokens && tokenAuth(registry, odd.tokens);
@@ -70,10 +70,10 @@ const isManifest = (url: URL) => /\/manifests\//.test(url.pathname);
 const isUpload = (url: URL) => /\/blobs\/uploads\//.test(url.pathname);
 const isTags = (url: URL) => /\/tags\/list$/.test(url.pathname);
 
-/** How a state is spelt that a query's own serializer spells otherwise. */
+/** A state that the query's own serializer would spell differently. */
 const SIGNED = "sig=a~b%20c%2fd";
 
-/** What it answers in the place of a proper registry's answer. */
+/** The response that replaces a proper registry's. */
 function answerOf(registry: TestRegistry, odd: Oddities, request: Request, url: URL): Response | undefined {
   const { method } = request;
   if (url.pathname.startsWith("/storage/")) {
@@ -119,7 +119,7 @@ function tagsOf({ tagsStatus, secondPageStatus, pages }: Oddities, url: URL): Re
   return undefined;
 }
 
-/** What it makes of a proper registry's answer. */
+/** Changes a proper registry's response. */
 function altered(
   registry: TestRegistry,
   odd: Oddities,
@@ -170,7 +170,7 @@ function linkAs(registry: TestRegistry, form: NonNullable<Oddities["link"]>, lin
   }
 }
 
-/** Lets in requests that have a token, and gives out tokens. */
+/** Accepts requests with a token, and issues tokens. */
 function tokenAuth(
   registry: TestRegistry,
   options: Tokens,

@@ -1,14 +1,14 @@
-/** The most memory that a program takes, told by Python's resource module. */
+/** Measures a program's peak memory with Python's resource module. */
 
 import { findProgram, missing } from "./programs.ts";
 
-/** Whether tests that measure memory are left out. */
+/** Whether to skip tests that measure memory. */
 export function peakMissing(): boolean {
   const present = Deno.build.os !== "windows" && findProgram("python3") !== undefined;
   return missing("python3, for what memory a program takes", present, "apt install python3");
 }
 
-// stdin is so many zeros; stdout goes to a reader that takes its time before it begins.
+// stdin has a number of zero bytes. The reader of stdout waits before it begins.
 const SCRIPT = `import resource, subprocess, sys
 source = subprocess.Popen(["head", "-c", sys.argv[1], "/dev/zero"], stdout=subprocess.PIPE)
 sink = subprocess.Popen(["sh", "-c", "sleep 1; cat > /dev/null"], stdin=subprocess.PIPE)
@@ -19,7 +19,7 @@ sink.wait()
 source.wait()
 print(code, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)`;
 
-/** Runs a program with so many bytes on stdin; its exit code and peak memory in MiB. */
+/** Runs a program with `bytes` of stdin. Returns its exit code and peak memory in MiB. */
 export async function peakOf(
   command: readonly string[],
   options: { bytes?: number; env: Record<string, string>; cwd: string },

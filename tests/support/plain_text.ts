@@ -1,4 +1,4 @@
-/** What a program wrote to a terminal, without what a terminal obeys: escape sequences and strings (ECMA-48). */
+/** Removes escape sequences and control strings (ECMA-48) from a program's terminal output. */
 export function plainText(text: string): string {
   const sequences =
     // deno-lint-ignore no-control-regex -- they are what is looked for

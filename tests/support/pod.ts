@@ -1,8 +1,8 @@
 // deno-lint-ignore-file no-console -- who runs the tests is told what is left out
 
 /**
- * A Pod's service account where a Pod has it, for one process and its children: in a mount namespace of their own, so that
- * nothing of it shows on this machine or stays there.
+ * Runs one process and its children with a Pod's service account in its usual place. A mount namespace of their own keeps
+ * this away from the machine.
  */
 
 /** Where client-go looks for it (rest.InClusterConfig). */
@@ -14,14 +14,14 @@ mkdir -p ${PLACE}
 mount --bind "$0" ${PLACE}
 exec "$@"`;
 
-/** The words that run a program with a directory of this machine as the service account's. */
+/** A command prefix that uses a local directory as the service account's. */
 export function inPod(directory: string): string[] {
   return ["unshare", "--mount", "/bin/sh", "-c", SCRIPT, directory];
 }
 
 let told = false;
 
-/** Whether mount namespaces can't be made here; says so, once. It takes root, and a machine that lets it. */
+/** Whether to skip tests that need a mount namespace; prints the reason once. It takes root and the machine's permission. */
 export function podMissing(): boolean {
   let why: string;
   try {
@@ -32,7 +32,7 @@ export function podMissing(): boolean {
   } catch (error) {
     why = (error as Error).message;
   }
-  // Not an error in CI either: there it is the machine that does not allow it, not a part that somebody forgot to install.
+  // Not an error in CI either: the machine forbids it, no part is missing.
   if (!told) console.warn(`a mount namespace can't be made, tests inside of a Pod are skipped: ${why}`);
   told = true;
   return true;
@@ -47,7 +47,7 @@ export class ServiceAccountFiles implements Disposable {
     this.write(files);
   }
 
-  /** Replaces all of the files at once. */
+  /** Replaces all files at once. */
   write(files: Readonly<Record<string, string>>): void {
     const version = `..version_${this.#version++}`;
     Deno.mkdirSync(`${this.directory}/${version}`);

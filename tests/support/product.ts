@@ -1,6 +1,6 @@
 /**
- * krew-wasm as its users have it: a binary (KREW_WASM_BINARY) or, without one, the sources behind a launcher; in a HOME of
- * its own, with nothing of the tester's environment.
+ * krew-wasm as a user has it: a binary (KREW_WASM_BINARY), or else the sources behind a launcher. It runs in its own HOME,
+ * without the tester's environment.
  */
 
 import { fileURLToPath } from "node:url";
@@ -11,21 +11,21 @@ import { findProgram, missing } from "./programs.ts";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
 
-/** The compiled binary the tests are to use, absolute. */
+/** The absolute path of the compiled binary under test. */
 export function binaryUnderTest(): string | undefined {
   const path = Deno.env.get("KREW_WASM_BINARY");
   if (!path) return undefined;
   return Deno.realPathSync(path.startsWith("/") ? path : `${root}${path}`);
 }
 
-/** What a command did. */
+/** The result of a command. */
 export interface Outcome {
   readonly code: number;
   readonly stdout: string;
   readonly stderr: string;
 }
 
-/** How a command is run. */
+/** Options for a command. */
 export interface RunOptions {
   readonly stdin?: string | Uint8Array;
   readonly env?: Record<string, string>;
@@ -34,9 +34,9 @@ export interface RunOptions {
 
 let denoDir: string | undefined;
 
-/** An installation. */
+/** An installation of krew-wasm. */
 export class Product implements Disposable {
-  /** What is called `krew-wasm` on PATH. */
+  /** The path of `krew-wasm` on PATH. */
   readonly command: string;
   readonly home: string;
 
@@ -45,7 +45,7 @@ export class Product implements Disposable {
     this.command = command;
   }
 
-  /** `binary`: another than the one under test. `within`: a directory of a file system of another kind. */
+  /** `binary`: replaces the one under test. `within`: a directory on another file system. */
   static make(binary = binaryUnderTest(), within?: string): Product {
     const place = within === undefined ? {} : { dir: within };
     const home = Deno.realPathSync(Deno.makeTempDirSync({ prefix: "krew-wasm-e2e-", ...place }));
@@ -93,7 +93,7 @@ export class Product implements Disposable {
     };
   }
 
-  /** Starts any program, for a test that talks to it: its stdin and stdout are pipes, its stderr is the test's. */
+  /** Starts a program for a test that talks to it: its stdin and stdout are pipes, its stderr is the test's. */
   start(
     program: string,
     args: readonly string[],
@@ -112,7 +112,7 @@ export class Product implements Disposable {
     }).spawn();
   }
 
-  /** Runs any program. */
+  /** Runs any program to its end. */
   async exec(program: string, args: readonly string[], options: RunOptions = {}): Promise<Outcome> {
     const child = this.start(program, args, { ...options, stderr: "piped" });
     const input = typeof options.stdin === "string"
@@ -135,7 +135,7 @@ export class Product implements Disposable {
     return this.exec(this.command, args);
   }
 
-  /** A line for /bin/sh, where `krew-wasm` and the plugins are on PATH. */
+  /** Runs a line of /bin/sh, with `krew-wasm` and the plugins on PATH. */
   shell(line: string, options: RunOptions = {}): Promise<Outcome> {
     return this.exec("/bin/sh", ["-c", line], options);
   }
@@ -145,23 +145,23 @@ export class Product implements Disposable {
   }
 }
 
-/** Whether tests that need programs in C are left out. */
+/** Whether to skip tests that need C programs. */
 export function clangMissing(): boolean {
   return missing("clang for WebAssembly", canBuildC(), CLANG_HINT);
 }
 
-/** Whether tests that need programs in Rust are left out. */
+/** Whether to skip tests that need Rust programs. */
 export function rustMissing(): boolean {
   return missing("Rust for WebAssembly", canBuildRust(), RUST_HINT);
 }
 
-/** Whether tests that need kubectl are left out. */
+/** Whether to skip tests that need kubectl. */
 export function kubectlMissing(): boolean {
   const present = findProgram("kubectl") !== undefined || findAssets() !== undefined;
   return missing("kubectl", present, "https://kubernetes.io/docs/tasks/tools");
 }
 
-/** The control plane's own kubectl, behind the user's. */
+/** The directory of the control plane's own kubectl, after the user's PATH. */
 function kubectlDirectory(): string {
   const kubectl = findProgram("kubectl") === undefined ? findAssets()?.kubectl : undefined;
   return kubectl === undefined ? "" : `:${kubectl.slice(0, kubectl.lastIndexOf("/"))}`;

@@ -1,6 +1,6 @@
 // deno-lint-ignore-file no-console -- a script talks to who runs it
 
-/** The real parts that tests use where they are: found, or skipped with a line that says how to get them. */
+/** Finds real programs for tests. If one is missing, prints how to get it and skips the tests. */
 
 /** A program's path, or undefined. */
 export function findProgram(
@@ -21,8 +21,8 @@ export function findProgram(
 const told = new Set<string>();
 
 /**
- * Whether a test has to be left out since a part is missing: says so once, with how to get it. Under `CI=true` nothing is
- * left out: a missing part is an error.
+ * Whether to skip a test because a part is missing. Prints once how to get the part. With `CI=true` a missing part is an
+ * error.
  */
 export function missing(part: string, present: boolean, how: string): boolean {
   if (present) return false;
@@ -34,9 +34,8 @@ export function missing(part: string, present: boolean, how: string): boolean {
 }
 
 /**
- * Other people's registry clients: where `.ci/clients` built them, where `go install` and `cargo install` put them, or on
- * PATH. undefined where one is not there, which is told and is no error, under CI neither: they are built from sources
- * that a machine may not get.
+ * Finds other registry clients: built by `.ci/clients`, installed by `go install` or `cargo install`, or on PATH. Returns
+ * undefined and prints a line if one is missing. That is no error, even in CI, because the machine may not get the sources.
  */
 export function registryClient(name: string, how: string): string | undefined {
   const home = Deno.env.get("HOME");

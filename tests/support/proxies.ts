@@ -1,13 +1,13 @@
-/** Proxies for tests: CONNECT over HTTP, and SOCKS5. With a user name and a password. */
+/** Proxies for tests: CONNECT over HTTP, and SOCKS5, with user name and password. */
 
 /** A proxy on loopback. */
 export interface TestProxy extends AsyncDisposable {
   readonly url: string;
-  /** `host:port` of each way that was asked for. */
+  /** `host:port` of each request. */
   readonly asked: string[];
 }
 
-/** Starts a proxy that lets in `jane` with the password `s3cret`. */
+/** Starts a proxy that accepts `jane` with the password `s3cret`. */
 export function startProxy(kind: "http" | "socks5"): TestProxy {
   const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const asked: string[] = [];

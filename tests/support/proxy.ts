@@ -1,8 +1,8 @@
-/** A proxy for tests: CONNECT and plain requests over HTTP or HTTPS, or SOCKS5; it notes who came and what for. */
+/** A proxy for tests: CONNECT and plain requests over HTTP or HTTPS, or SOCKS5. It records each request. */
 
 import type { Pair } from "../../scripts/servers/certificates.ts";
 
-/** What a proxy was asked. */
+/** A request to the proxy. */
 export interface SeenTunnel {
   /** `host:port`, or the absolute URL of a plain request. */
   readonly target: string;
@@ -22,7 +22,7 @@ export class TestProxy implements Disposable {
     this.#accept();
   }
 
-  /** @param leadsTo a port of this machine, where it leads whatever it is asked for */
+  /** @param leadsTo a local port that replaces every requested destination */
   static start(scheme: "http" | "socks5", leadsTo?: number): TestProxy {
     return new TestProxy(scheme, undefined, leadsTo);
   }

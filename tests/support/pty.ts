@@ -1,19 +1,19 @@
-/** Programs at a terminal of their own, driven by Python's pty module. */
+/** Runs programs at a terminal of their own, by Python's pty module. */
 
 import { fileURLToPath } from "node:url";
 import { plainText } from "./plain_text.ts";
 import { findProgram, missing } from "./programs.ts";
 
-/** Whether tests that need a terminal are left out. */
+/** Whether to skip tests that need a terminal. */
 export function ptyMissing(): boolean {
   const present = Deno.build.os !== "windows" && findProgram("python3") !== undefined;
   return missing("python3, for a terminal", present, "apt install python3");
 }
 
-/** A flag of a terminal's mode that is on. */
+/** A flag that is set in a terminal's mode. */
 export type TerminalFlag = "echo" | "icanon" | "icrnl" | "isig";
 
-/** What is done at the terminal, one after the other. */
+/** A step at the terminal. Steps run in order. */
 export type Step =
   | { readonly expect: string }
   | { readonly send: string }
@@ -21,21 +21,21 @@ export type Step =
   /** Waits until the program is stopped. */
   | { readonly stopped: true }
   | { readonly resize: readonly [columns: number, rows: number] }
-  /** Waits until these flags, and no others, are on. */
+  /** Waits until exactly these flags are set. */
   | { readonly mode: readonly TerminalFlag[] };
 
-/** What a program did there. */
+/** The result of a program at a terminal. */
 export interface TerminalOutcome {
   readonly output: string;
-  /** The same without what a terminal obeys. */
+  /** The output without escape sequences. */
   readonly text: string;
-  /** Its exit code, where it ended by itself. */
+  /** Its exit code, if it ended by itself. */
   readonly code: number | null;
   readonly signal: string | null;
-  /** The terminal's flags before it ran, and after. */
+  /** The terminal's flags before and after the run. */
   readonly before: readonly TerminalFlag[];
   readonly after: readonly TerminalFlag[];
-  /** The step that did not come about. */
+  /** The step that did not happen. */
   readonly failed: unknown;
 }
 

@@ -1,18 +1,18 @@
-/** A server that answers byte by byte as a test wants it: what a proper HTTP server would never send. */
+/** A server that sends exactly the bytes of a test, even those that a proper HTTP server would never send. */
 
 /** One request's connection. */
 export interface RawExchange {
   /** The request's head. */
   readonly head: string;
-  /** Which connection it is, from 1. */
+  /** The number of the connection, from 1. */
   readonly connection: number;
-  /** Sends bytes, or the bytes of a text. @throws when the client has gone */
+  /** Sends bytes, or a text as bytes. @throws if the client has gone */
   send(data: string | Uint8Array): Promise<void>;
-  /** What the client sends beyond its head; null for its end. */
+  /** Reads what the client sends after its head; null at the end. */
   read(): Promise<Uint8Array | null>;
-  /** Closes the connection at once, whatever has not been sent. */
+  /** Closes the connection at once and discards unsent data. */
   reset(): void;
-  /** Settles when the client has closed the connection. */
+  /** Resolves when the client has closed the connection. */
   readonly closed: Promise<void>;
 }
 
@@ -20,7 +20,7 @@ export interface RawExchange {
 export class RawServer implements Disposable {
   /** Connections so far. */
   connections = 0;
-  /** Connections that are open now. */
+  /** Open connections. */
   open = new Set<Deno.Conn>();
   #listener: Deno.Listener;
 
@@ -44,7 +44,7 @@ export class RawServer implements Disposable {
     return (this.#listener.addr as Deno.NetAddr).port;
   }
 
-  /** A kubeconfig for it. */
+  /** A kubeconfig for this server. */
   kubeconfig(cluster: object = {}, user: object = {}): string {
     return JSON.stringify({
       "current-context": "x",
@@ -72,7 +72,7 @@ export class RawServer implements Disposable {
     } catch { /* it is closed */ }
   }
 
-  /** Requests of one connection, one after the other, until the answer closes it. */
+  /** Serves the requests of one connection in order, until an answer closes it. */
   async #serve(connection: Deno.Conn, number: number): Promise<void> {
     let rest = new Uint8Array();
     for (;;) {
@@ -96,7 +96,7 @@ export class RawServer implements Disposable {
           closed.resolve();
           return null;
         });
-      // Reading is how one hears of an end; a request's body is read by the answer before.
+      // Only reading reveals the end of a connection. The answer reads the request's body before.
       const watching = () => void next().then((bytes) => bytes && (rest = join(rest, bytes)));
       const exchange: RawExchange = {
         head,
@@ -121,7 +121,7 @@ export class RawServer implements Disposable {
       };
       await this.answer(exchange);
       if (reading !== undefined) {
-        // Somebody waits for the client: the next request's head comes there.
+        // Another reader waits for the client, and gets the head of the next request.
         const bytes = await reading;
         if (bytes === null) return;
       }

@@ -1,4 +1,4 @@
-/** Users of a control plane who have exactly the rules that a plugin was granted, and the guard with the same rules. */
+/** Users of a control plane with exactly the rules of a plugin's grant, and krew-wasm's own decision by the same rules. */
 
 import { authorizeCluster } from "../../runtime/kube/allow/authorize_request.ts";
 import type { ClusterRule } from "../../runtime/kube/allow/rules.ts";
@@ -8,22 +8,22 @@ import type { ControlPlane } from "./envtest.ts";
 export interface Asked {
   readonly method: string;
   readonly path: string;
-  /** JSON, unless it is a text. */
+  /** JSON, or a text. */
   readonly body?: unknown;
   readonly type?: string;
 }
 
-/** What the API server answered. */
+/** The API server's answer. */
 export interface Answered {
   readonly status: number;
-  /** Of a Status, or the beginning of the body. */
+  /** The message of a Status, or the beginning of the body. */
   readonly message: string;
 }
 
 const RBAC = "rbac.authorization.k8s.io";
 const RBAC_API = `/apis/${RBAC}/v1`;
 
-/** Requests to a control plane as its admin, and as others, whom the admin impersonates. */
+/** Sends requests to a control plane as its admin, and as other users, whom the admin impersonates. */
 export class RbacPlane implements Disposable {
   #client: Deno.HttpClient;
   #users = 0;
@@ -53,13 +53,13 @@ export class RbacPlane implements Disposable {
     return { status, message: message ?? text.slice(0, 200) };
   }
 
-  /** As the admin; fails unless the server does it. */
+  /** Creates an object as the admin. Throws if the server refuses. */
   async make(path: string, body: unknown): Promise<void> {
     const { status, message } = await this.ask({ method: "POST", path, body });
     if (status >= 300 && status !== 409) throw new Error(`POST ${path}: ${status} ${message}`);
   }
 
-  /** A new user with these rules, and no others than everybody has. They count after {@linkcode settle}. */
+  /** Creates a user with only these rules and everybody's. They take effect after {@linkcode settle}. */
   async user(rules: readonly ClusterRule[]): Promise<string> {
     const name = `user-${++this.#users}`;
     const subjects = [{ kind: "User", apiGroup: RBAC, name }];
@@ -85,7 +85,7 @@ export class RbacPlane implements Disposable {
     return name;
   }
 
-  /** Waits until the authorizer has seen all that was made before, in each of the four kinds that it watches. */
+  /** Waits until the authorizer has seen all earlier objects, in each of the four kinds that it watches. */
   async settle(): Promise<void> {
     const rule = { verbs: ["get"], apiGroups: [""], resources: ["configmaps"] };
     const user = await this.user([rule, { ...rule, namespaces: ["default"], resources: ["pods"] }]);
@@ -102,7 +102,7 @@ export class RbacPlane implements Disposable {
   }
 }
 
-/** What the guard says of a request under rules: the status it answers with, or 0 where it lets the request through. */
+/** krew-wasm's decision on a request under rules: the status of its answer, or 0 if it allows the request. */
 export async function guardAnswers(rules: readonly ClusterRule[], asked: Asked): Promise<Answered> {
   let passed = false;
   const guarded = authorizeCluster(

@@ -1,28 +1,28 @@
 /**
- * A process that restricts itself by the kernel's means and then tries what it is told to. Started by
- * tests/runtime/sandbox/kernel/restrict_test.ts; its argument is JSON, as is what it prints.
+ * A process that restricts itself by the kernel and then carries out attempts.
+ * tests/runtime/sandbox/kernel/restrict_test.ts starts it. Its argument and its output are JSON.
  */
 
 import { type Restriction, restrictProcess, type Standing } from "../../runtime/sandbox/kernel/restrict.ts";
 import { Syscalls } from "../../runtime/sandbox/kernel/kernel_calls.ts";
 import { attempts } from "./attempts.ts";
 
-/** What is tried: a name of attempts.ts, and words for it. */
+/** An attempt: a name in attempts.ts, and its words. */
 export interface Order {
   readonly restriction: Restriction;
-  /** Ports that are left after that. */
+  /** The ports that remain after this attempt. */
   readonly ports?: readonly number[];
   readonly attempts: readonly (readonly [name: string, ...words: string[]])[];
 }
 
-/** What came of it: "ok", or the error's name. */
+/** The outcome: "ok", or the error's name. */
 export interface Report {
   readonly standing: Standing;
   readonly results: readonly string[];
 }
 
 const order = JSON.parse(Deno.args[0]!) as Order;
-await Deno.readTextFile("/proc/self/status"); // a thread of the pool is there
+await Deno.readTextFile("/proc/self/status"); // starts a thread of the pool
 const system = Syscalls.load()!;
 const known = attempts(system);
 const { standing, narrow } = restrictProcess(system, order.restriction);

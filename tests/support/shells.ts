@@ -1,4 +1,4 @@
-/** Interactive shells at a terminal, with the completion of kubectl, of several versions of cobra. */
+/** Interactive shells at a terminal, with kubectl's completion for several versions of cobra. */
 
 import { fileURLToPath } from "node:url";
 import { findAssets } from "./envtest.ts";
@@ -6,11 +6,11 @@ import type { Product } from "./product.ts";
 import { findProgram, missing } from "./programs.ts";
 import { Tmux, tmuxMissing } from "./tmux.ts";
 
-/** The shells that cobra has scripts for, `bash-v1` with those that it had first. */
+/** The shells that cobra has scripts for. `bash-v1` uses cobra's first script for bash. */
 export const SHELLS = ["bash", "bash-v1", "zsh", "fish"] as const;
 export type Shell = typeof SHELLS[number];
 
-/** Whether tests with shells are left out. */
+/** Whether to skip tests with shells. */
 export function shellsMissing(): boolean {
   const completion = Deno.build.os === "linux" && exists(BASH_COMPLETION);
   return tmuxMissing() ||
@@ -33,14 +33,14 @@ function exists(path: string): boolean {
   }
 }
 
-/** Versions of cobra that tests/fixtures/cobra is built with. */
+/** The versions of cobra for tests/fixtures/cobra. */
 export const COBRAS = ["1.6", "1.7", "1.8", "1.9", "1.10"] as const;
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
 
 /**
- * A directory with a program `kubectl`: of a version of cobra, or kubectl itself; undefined, with a word why, where it can't
- * be had.
+ * A directory with a program `kubectl`: of a version of cobra, or the real kubectl. Returns undefined and prints why if it
+ * cannot be built.
  */
 export function kubectlOf(version: typeof COBRAS[number] | "kubectl"): string | undefined {
   if (version === "kubectl") {
@@ -74,14 +74,14 @@ export function kubectlOf(version: typeof COBRAS[number] | "kubectl"): string | 
   return success ? directory : undefined;
 }
 
-/** A shell at a prompt, in which kubectl is completed. */
+/** A shell at its prompt, which completes kubectl. */
 export class CompletingShell implements Disposable {
   readonly tmux: Tmux;
   #asked = 0;
 
   /**
    * @param kubectl the directory of the program whose script is used
-   * @param cwd where the shell stands
+   * @param cwd the shell's current directory
    */
   constructor(readonly shell: Shell, kubectl: string, product: Product, cwd: string) {
     const env = product.env();
@@ -108,7 +108,7 @@ export class CompletingShell implements Disposable {
     await this.tmux.see("ready>");
   }
 
-  /** Types keys, which the shell takes one after the other; returns when it has done with all of them, the line emptied. */
+  /** Types keys one after the other. Returns when the shell has processed them and its line is empty. */
   async type(keys: string): Promise<void> {
     this.tmux.type(keys);
     this.tmux.type("\x15\x0b");

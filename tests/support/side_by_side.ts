@@ -1,6 +1,6 @@
 /**
- * kubectl and a plugin, one after the other, in the same home with the same kubeconfig, environment and flags, against the
- * same server of ours: what either of them got, and what the server saw of either.
+ * Runs kubectl and a plugin, one after the other, with the same home, kubeconfig, environment and flags, against the same
+ * server. Compares their results, and what the server saw of each.
  */
 
 import { buildFixture } from "../../scripts/fixtures.ts";
@@ -10,7 +10,7 @@ import { makeArtifact, push } from "../../scripts/servers/artifacts.ts";
 import { Product } from "./product.ts";
 import { TestRegistry } from "../../scripts/servers/oci_registry.ts";
 
-/** What came of it, told from the exit code and the words of an error. */
+/** A client's result, from its exit code and error text. */
 export type Result =
   | "reached"
   | "tls"
@@ -21,26 +21,26 @@ export type Result =
   | `http ${number}`
   | `? ${string}`;
 
-/** What a client got, and what the server saw of it. */
+/** A client's result, and what the server saw. */
 export interface Outcome {
   readonly result: Result;
-  /** Method, path and the headers that say who asks, and how. */
+  /** Method, path, and the headers about the user and the client. */
   readonly seen: readonly string[];
 }
 
 /** A situation. */
 export interface Situation {
-  /** `~/.kube/config`: its text or bytes, or what is written as JSON; none for undefined. */
+  /** `~/.kube/config`: a text, bytes, or an object for JSON; undefined for no file. */
   readonly config?: unknown;
-  /** Further files, by path below the home directory. Those with `#!` in front are programs. */
+  /** Further files, by path below the home directory. Files that begin with `#!` are programs. */
   readonly files?: Readonly<Record<string, string | Uint8Array>>;
   readonly args?: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
-  /** Where the plugin sends its request; the server's own URL where it is not given. */
+  /** The URL for the plugin's request; by default the server's own. */
   readonly server?: string;
-  /** What is asked for; `/version` where it is not given. */
+  /** The requested path; by default `/version`. */
   readonly path?: string;
-  /** A program and its first arguments that both are run by. */
+  /** A command prefix for both clients. */
   readonly by?: readonly string[];
 }
 
@@ -62,7 +62,7 @@ export class SideBySide implements Disposable {
     this.product[Symbol.dispose]();
   }
 
-  /** Sets the stage, lets both ask, and clears it. */
+  /** Prepares the situation, runs both clients, and cleans up. */
   async compare(situation: Situation): Promise<{ kubectl: Outcome; plugin: Outcome; said: string }> {
     const { config, files = {}, args = [], env = {}, server = this.api.server, path = "/version", by = [] } =
       situation;
@@ -112,7 +112,7 @@ function textOf(config: unknown): string | Uint8Array {
 
 function described({ method, path, headers }: SeenRequest): string {
   const told = [...headers].filter(([name]) => /^(authorization|impersonate-.*|accept-encoding)$/.test(name))
-    // A client that wants no compression says so, or says nothing.
+    // A client without compression says so, or omits the header.
     .filter(([name, value]) => name !== "accept-encoding" || value !== "identity")
     .map(([name, value]) => `${name}: ${value}`).sort();
   return [`${method} ${path.replace(/[?&]timeout=[^&]*/, "")}`, ...told].join("\n");
@@ -124,7 +124,7 @@ interface Run {
   readonly stderr: string;
 }
 
-// In the order they are tried: an error of one kind may quote words of another.
+// Tried in this order: an error of one kind may quote another.
 const KUBECTL: readonly (readonly [words: RegExp, result: Result])[] = [
   [/invalid apiVersion|auth plugin has been removed|applying preferences|!!binary/, "kubeconfig"],
   [/getting credentials|exec plugin|exec: |read empty token/, "credentials"],

@@ -1,6 +1,6 @@
 /**
- * A sigstore of one's own: certificate authority, certificate log, transparency log (Rekor's first form and its second)
- * and time-stamping authority, of WebCrypto alone.
+ * A sigstore for tests, built with WebCrypto alone: certificate authority, certificate log, transparency log (Rekor's first
+ * and second form) and time-stamping authority.
  */
 
 import { ed25519ph } from "@noble/curves/ed25519.js";
@@ -37,38 +37,38 @@ const STATEMENT = "application/vnd.in-toto+json";
 const LOG_URL = "https://log.test";
 const encoder = new TextEncoder();
 
-/** Who signs, and when; what a test gets wrong on purpose. */
+/** The signer, the time, and deliberate errors of a test. */
 export interface Signing {
-  /** An address, or a URI. */
+  /** An e-mail address, or a URI. */
   readonly identity?: string;
   readonly issuer?: string;
-  /** The certificate's key, and how it signs. */
+  /** The type of the certificate's key. */
   readonly key?: keyof typeof KEY_DETAILS;
-  /** Seconds since 1970 at which the log says it was told. */
+  /** The time at which the log claims the entry arrived, in seconds since 1970. */
   readonly loggedAt?: number;
-  /** Seconds for which the certificate is valid, from now. */
+  /** The certificate's validity in seconds from now. */
   readonly valid?: readonly [from: number, to: number];
-  /** What is signed instead of cosign's statement. */
+  /** Replaces cosign's statement. */
   readonly statement?: Uint8Array<ArrayBuffer>;
   /** Changes the entry's body after it was signed, or before the log signs it. */
   readonly body?: (body: Record<string, unknown>) => Record<string, unknown>;
-  /** How a log is told: as Rekor's first form has it, as its second has it, of an envelope or its hash, or not. */
+  /** The form of the log's entry: Rekor's first form, its second form for an envelope or its hash, or none. */
   readonly log?: "rekor" | "rekor2" | "rekor2-hashed" | "none";
-  /** The certificate's promise of a certificate log: its own, another's, or none. */
+  /** The timestamp of a certificate log: its own, another's, or none. */
   readonly promise?: TestSigstore | "none";
-  /** Time stamps by an authority, this sigstore's own or another's. */
+  /** Time stamps of this sigstore's authority or another's. */
   readonly stamps?: readonly Stamping[];
 }
 
-/** A time stamp, as RFC 3161 has it. */
+/** A time stamp, by RFC 3161. */
 export interface Stamping {
-  /** Seconds since 1970; now without it. */
+  /** Seconds since 1970; by default now. */
   readonly at?: number;
-  /** Another authority than the sigstore's own. */
+  /** Replaces the sigstore's own authority. */
   readonly by?: TestSigstore;
-  /** What it is of, instead of the signature. */
+  /** Stamps these bytes instead of the signature. */
   readonly of?: Uint8Array<ArrayBuffer>;
-  /** Changes the stamp, which is signed by then. */
+  /** Changes the signed stamp. */
   readonly change?: (stamp: Uint8Array<ArrayBuffer>) => void;
 }
 
@@ -90,7 +90,9 @@ export class TestSigstore {
     private readonly tsaUntil: string | undefined,
   ) {}
 
-  /** `logKey`: of the transparency log; `tsaUntil`: when the trust root stops trusting its time-stamping authority. */
+  /**
+   * `logKey`: the transparency log's key type; `tsaUntil`: when the trust root stops trusting its time-stamping authority.
+   */
   static async make(
     { logKey = "ECDSA", tsaUntil }: { logKey?: "ECDSA" | "Ed25519"; tsaUntil?: string } = {},
   ): Promise<TestSigstore> {
@@ -154,7 +156,7 @@ export class TestSigstore {
     });
   }
 
-  /** A certificate with a signed certificate timestamp, and its key. */
+  /** Issues a certificate with a signed certificate timestamp. Returns it with its key. */
   async #issue(
     { identity = IDENTITY, issuer = ISSUED_BY, key, valid = [-60, 540], promise = this }: Signing,
   ) {
@@ -165,7 +167,7 @@ export class TestSigstore {
       extension(SAN, der(SEQUENCE, name), true),
       extension(ISSUER, der(UTF8, encoder.encode(issuer))),
     ];
-    const now = Date.now(); // the same second in both: the log signs the one, the authority the other
+    const now = Date.now(); // one time for both: the log signs one copy, the authority the other
     const make = (more: Uint8Array[]) =>
       tbs(keys.spki, nameOf("test-sigstore"), der(SEQUENCE), valid, [...extensions, ...more], now);
     const precertificate = make([]);
@@ -190,7 +192,7 @@ export class TestSigstore {
     return { keys, certificate: new Uint8Array(await signDer(this.ca.pair.privateKey, body)) };
   }
 
-  /** An entry of the log, with its promise and the proof of a log of one entry. */
+  /** An entry of the log, with a signed timestamp and the inclusion proof of a log of one entry. */
   async #entry(body: Record<string, unknown>, { loggedAt = Math.floor(Date.now() / 1000) }: Signing) {
     const canonical = encoder.encode(JSON.stringify(body));
     const promise = await signBytes(
@@ -210,7 +212,7 @@ export class TestSigstore {
         logIndex: "7",
         logId: { keyId: this.log.id.toBase64() },
         kindVersion: { kind: body.kind, version: body.apiVersion },
-        // Rekor's second form promises nothing and says no time: what is logged is in the log, and stamped by others.
+        // Rekor's second form has no promise and no time: other authorities stamp the entry.
         ...(body.apiVersion === "0.0.2" ? { integratedTime: "0" } : {
           integratedTime: String(loggedAt),
           inclusionPromise: { signedEntryTimestamp: promise.toBase64() },
@@ -227,7 +229,7 @@ export class TestSigstore {
     };
   }
 
-  /** A time stamp of some bytes: RFC 3161's response, with RFC 5652's signed data in it. */
+  /** Stamps bytes: an RFC 3161 response with RFC 5652 signed data. */
   async #stamp(signature: Uint8Array<ArrayBuffer>, { at, by = this, of = signature, change }: Stamping) {
     const { keys } = by.tsa;
     const time = new Date(at === undefined ? Date.now() : at * 1000).toISOString();
@@ -268,7 +270,7 @@ export class TestSigstore {
     return { signedTimestamp: stamp.toBase64() };
   }
 
-  /** What Rekor's second form logs of an envelope: itself, or the hash of what was signed. */
+  /** The entry of Rekor's second form for an envelope: the envelope itself, or the hash of its content. */
   async #logged2(
     log: "rekor2" | "rekor2-hashed",
     payload: Uint8Array<ArrayBuffer>,
@@ -312,7 +314,7 @@ export class TestSigstore {
       };
   }
 
-  /** A sigstore bundle v0.3 that says an image is signed. */
+  /** A sigstore bundle v0.3 that signs an image. */
   async bundle(digest: string, signing: Signing = {}): Promise<Record<string, unknown>> {
     const { keys, certificate } = await this.#issue(signing);
     const payload = signing.statement ?? signedStatement(digest);
@@ -350,7 +352,7 @@ export class TestSigstore {
     };
   }
 
-  /** cosign's older signature: what is signed, and the annotations of its layer. */
+  /** cosign's older signature: the signed payload, and the annotations of its layer. */
   async simple(digest: string, repository: string, signing: Signing = {}) {
     const { keys, certificate } = await this.#issue(signing);
     const payload = signing.statement ?? simplePayload(digest, repository);
@@ -393,12 +395,12 @@ export class TestSigstore {
   }
 }
 
-/** Who signs where a test does not say. */
+/** The default signer. */
 export const IDENTITY = "https://github.com/acme/decoder/.github/workflows/release.yml@refs/tags/v1";
-/** Who vouches for them. */
+/** The default issuer. */
 export const ISSUED_BY = "https://token.actions.githubusercontent.com";
 
-/** A key pair in PEM. */
+/** Makes a key pair in PEM. */
 export async function makeKeyPair(
   kind?: Keys["kind"],
 ): Promise<{ privateKey: string; publicKey: string }> {
@@ -421,7 +423,7 @@ async function makeKeys(kind: Keys["kind"] = "ECDSA"): Promise<Keys> {
   return { kind, pair, spki, id: await sha256(spki) };
 }
 
-/** A signature as cosign 3 makes it with a key of Ed25519. `pkcs8`: the key in DER; `context`: of RFC 8032. */
+/** A signature by an Ed25519 key, as cosign 3 makes it. `pkcs8`: the key in DER; `context`: the context of RFC 8032. */
 export function signPrehashed(
   pkcs8: Uint8Array,
   message: Uint8Array,
@@ -431,7 +433,7 @@ export function signPrehashed(
   return new Uint8Array(ed25519ph.sign(message, new Uint8Array(pkcs8.subarray(-32)), options));
 }
 
-/** A signature: of ECDSA in DER, what is inside a certificate's bit string. */
+/** Signs bytes. ECDSA signatures are DER, as in a certificate's bit string. */
 async function signBytes(
   { pair, kind }: Keys,
   message: Uint8Array<ArrayBuffer>,
@@ -496,12 +498,12 @@ function uint(value: number, length: number): number[] {
   return Array.from({ length }, (_, index) => value >> 8 * (length - 1 - index) & 0xff);
 }
 
-/** A trust root as the user brings it. */
+/** A trust root as the user provides it. */
 export function rootOf(text: string, of: TrustRoot["of"] = "user"): TrustRoot {
   return { of, text };
 }
 
-/** Who signed, without what else is kept of a signature. */
+/** The signer of a signature, without the other fields. */
 export function signerIn(
   signature: Signature,
 ): { key: string; publicKey: string } | { identity: string; issuer: string } {

@@ -1,8 +1,8 @@
-/** Hosts of registries, each with another spelling of it. */
+/** Random registry hosts, each with another spelling. */
 
 import { fc } from "./fuzz.ts";
 
-/** A host, and another way to write it: case, a trailing dot, ports that are the default or begin with zeros, addresses. */
+/** A host and another spelling of it: case, a trailing dot, default ports, leading zeros, addresses. */
 export function hostAndSpelling(): fc.Arbitrary<{ host: string; spelling: string }> {
   const names = fc.constantFrom<readonly [name: string, standard: number, ...others: string[]]>(
     ["ghcr.io", 443],
@@ -34,12 +34,12 @@ export function hostAndSpelling(): fc.Arbitrary<{ host: string; spelling: string
     upper: fc.boolean(),
     spelt: fc.boolean(),
   }).map(({ names: [name, standard, ...others], other, port, zeros, dot, upper, spelt }) => {
-    // Docker Hub's names are one registry where they are asked as one.
+    // Docker Hub's names are one registry only with the default port.
     const same = name !== "docker.io" || port === undefined || port === standard ? [name, ...others] : [name];
     let spelling = same[other % same.length]!;
     if (dot && !spelling.startsWith("[") && !/^\d+$/.test(spelling)) spelling += ".";
     if (upper) spelling = spelling.toUpperCase();
-    // A host is told by a dot, a colon or a capital.
+    // A reference recognizes a host by a dot, a colon or a capital letter.
     const needsPort = !/[.:[A-Z]/.test(spelling) && spelling !== "localhost";
     const shown = port ?? (spelt || needsPort ? standard : undefined);
     if (shown !== undefined) spelling += `:${"0".repeat(zeros)}${shown}`;

@@ -1,4 +1,4 @@
-/** A store in a directory of its own, and a registry with a few plugins to install into it. */
+/** A store in its own directory, and a registry with a few plugins to install. */
 
 import { RegistryClient } from "../../registry/oci/registry_client.ts";
 import type { Compiled } from "../../registry/compile/compile.ts";
@@ -16,17 +16,17 @@ export const NOTHING = Uint8Array.fromBase64(
   "AGFzbQEAAAABBAFgAAADAgEABQMBAAEHEwIGbWVtb3J5AgAGX3N0YXJ0AAAKBAECAAs=",
 );
 
-/** A module that does nothing, of other bytes for each `text`: it stands in a custom section. */
+/** A module that does nothing, with `text` in a custom section so that its bytes differ. */
 export function makeWasm(text: string): Uint8Array<ArrayBuffer> {
   const name = new TextEncoder().encode(text);
   if (name.length > 100) throw new Error("too long for a section of one size byte");
   return new Uint8Array([...NOTHING, 0, name.length + 1, name.length, ...name]);
 }
 
-/** What a {@linkcode TestStore} installs with, unless a test says otherwise. */
+/** Changes to the defaults of {@linkcode TestStore}'s installations. */
 export type InstallChange = Partial<Parameters<typeof installPlugin>[0]>;
 
-/** See the file's comment. */
+/** A store with a registry. */
 export class TestStore implements AsyncDisposable {
   readonly layout: Layout;
   #clock = Date.parse("2026-01-01T00:00:00Z");
@@ -49,7 +49,7 @@ export class TestStore implements AsyncDisposable {
     await push(this.registry.origin, repository, tag, makeArtifact(wasm, "cncf", annotations));
   }
 
-  /** Installs `acme/foo:v1`; the clock goes on by a second. The compiled form is the module itself. */
+  /** Installs `acme/foo:v1` and advances the clock by a second. The compiled form is the module itself. */
   install(reference: string, change: InstallChange = {}): Promise<Receipt> {
     return installPlugin({
       layout: this.layout,
@@ -70,10 +70,10 @@ export class TestStore implements AsyncDisposable {
   }
 }
 
-/** Where the links of a test lead. */
+/** The target of a test's links. */
 export const BINARY: LinkTarget = { kind: "binary", path: "/opt/krew-wasm" };
 
-/** The module itself, unchecked. */
+/** Returns the module itself, unchecked. */
 export function compileNothing(bytes: Uint8Array<ArrayBuffer>): Promise<Compiled> {
   return Promise.resolve({ kind: "preview1", files: [{ name: "plugin.wasm", bytes }] });
 }
@@ -83,7 +83,7 @@ export function namesIn(path: string): string[] {
   return [...Deno.readDirSync(path)].map(({ name }) => name).sort();
 }
 
-/** A module whose exit code is `code`, below 64: a version that can be told from outside. */
+/** A module that exits with `code` (below 64), so that a test recognizes its version. */
 export function makeExiting(code: number): Uint8Array<ArrayBuffer> {
   const text = (value: string) => [value.length, ...new TextEncoder().encode(value)];
   const section = (id: number, content: number[]) => [id, content.length, ...content];

@@ -1,10 +1,10 @@
-/** Directories for tests. */
+/** Temporary directories for tests. */
 
 const made: string[] = [];
 
 /**
- * A new directory, under the path that the system knows it by. It is removed, with all that is in it, when the tests of the
- * file are over, whether they passed or not; a test may remove it before.
+ * Makes a directory and returns its real path. It is removed with its content after the tests of the file, whether they
+ * passed or not. A test may remove it before.
  */
 export function temporaryDirectory(): string {
   if (made.length === 0) addEventListener("unload", removeAll);

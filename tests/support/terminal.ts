@@ -1,25 +1,25 @@
-/** A command at a terminal, with somebody who types: `script` of util-linux makes the terminal. */
+/** Runs a command at a terminal, made by util-linux's `script`, and types answers. */
 
 import type { Product } from "./product.ts";
 import { plainText } from "./plain_text.ts";
 import { findProgram, missing } from "./programs.ts";
 
-/** Whether tests that need a terminal are left out. */
+/** Whether to skip tests that need a terminal. */
 export function terminalMissing(): boolean {
   return missing("script", findProgram("script") !== undefined, "apt-get install bsdutils");
 }
 
-/** What was seen at a terminal, and how the command ended. */
+/** The output at a terminal, and the command's exit. */
 export interface Seen {
   readonly code: number;
   readonly text: string;
-  /** With what the terminal obeys. */
+  /** With escape sequences. */
   readonly raw: string;
 }
 
 /**
- * Runs a line of /bin/sh at a terminal of its own. When what is shown holds the next of `cues`, the answer beside it is
- * typed, or what is to happen does.
+ * Runs a line of /bin/sh at its own terminal. When the output contains the next of `cues`, types its answer or runs its
+ * action.
  */
 export async function atTerminal(
   product: Product,

@@ -1,7 +1,4 @@
-/**
- * What somebody could do who runs machine code in the process: has another thread open a file, by a signal whose handler
- * does it. On x86-64.
- */
+/** Attacks as machine code in the process: makes another thread open a file, by a signal and its handler. On x86-64. */
 
 import type { Syscalls } from "../../runtime/sandbox/kernel/kernel_calls.ts";
 
@@ -15,14 +12,14 @@ const RETURN_AT = 26;
 const SIGNAL = 50;
 const PENDING = -9999;
 
-/** The process's threads but this one. */
+/** The process's other threads. */
 export function otherThreads(): number[] {
   return [...Deno.readDirSync("/proc/self/task")].map(({ name }) => Number(name)).filter((id) =>
     id !== Deno.pid
   );
 }
 
-/** Has a thread open a path to read; returns the descriptor or a negative errno. */
+/** Makes a thread open a path for reading. Returns the descriptor or a negative errno. */
 export function callOnThread(system: Syscalls, thread: number, path: string): number {
   const { numbers, view, address, scratch } = system;
   const page = system.call(numbers.mmap, 0, 4096, 3, 0x22, -1, 0);

@@ -1,43 +1,43 @@
-/** Programs in a terminal emulator, tmux, whose screen is read as a person sees it. */
+/** Runs programs in tmux and reads its screen as a person sees it. */
 
 import { findProgram, missing } from "./programs.ts";
 
-/** Whether tests that need a terminal emulator are left out. */
+/** Whether to skip tests that need a terminal emulator. */
 export function tmuxMissing(): boolean {
   return missing("tmux", findProgram("tmux") !== undefined, "apt-get install tmux");
 }
 
-/** How long something is waited for on a screen. Milliseconds. */
+/** Timeout for text on a screen. Milliseconds. */
 const PATIENCE = 60_000;
 
-/** A terminal of 80 columns and 24 rows, with a server of its own. */
+/** A terminal of 80 columns and 24 rows, with its own server. */
 export class Tmux implements Disposable {
   #env: Record<string, string>;
   #directory = Deno.makeTempDirSync({ prefix: "krew-wasm-tmux-" });
 
-  /** Runs a line of /bin/sh there; the terminal stays when it has ended. */
+  /** Runs a line of /bin/sh. The terminal stays after it has ended. */
   constructor(line: string, env: Record<string, string>, cwd: string) {
     this.#env = { ...env, TERM: "xterm-256color", LC_ALL: "C.UTF-8" };
     const command = `${line}\nsleep 600`;
     this.#run("new-session", "-d", "-x", "80", "-y", "24", "-c", cwd, "/bin/sh", "-c", command);
   }
 
-  /** The lines of the screen, `attributes`: with the sequences that colour them. */
+  /** The lines of the screen; with `attributes`, also the sequences of their colours. */
   screen(attributes = false): string {
     return this.#run("capture-pane", "-p", ...(attributes ? ["-e"] : []));
   }
 
-  /** What tmux knows of the terminal: `#{alternate_on}` and others of its formats. */
+  /** A value of tmux's formats: `#{alternate_on}` and others. */
   state(format: string): string {
     return this.#run("display-message", "-p", format).trim();
   }
 
-  /** Types text, as it is. */
+  /** Types text unchanged. */
   type(text: string): void {
     this.#run("send-keys", "-l", "--", text);
   }
 
-  /** Waits until the screen shows a text, `last`: as the last that stands there. @throws Error with what it shows */
+  /** Waits until the screen shows a text; with `last`, as its last text. @throws Error with the screen */
   async see(text: string, last = false): Promise<string> {
     for (const end = Date.now() + PATIENCE; Date.now() < end;) {
       const screen = this.screen();

@@ -1,4 +1,4 @@
-/** What a command needs of the process in order to run a plugin, for commands that run none. */
+/** A RunHost for commands that run no plugin. */
 
 import type { RunHost } from "../../runtime/run/run.ts";
 
@@ -6,5 +6,5 @@ function none(): never {
   throw new Error("no plugin is run here");
 }
 
-/** Fails wherever it is called. */
+/** Throws on every call. */
 export const unusedHost: RunHost = { recompile: none, keep: none, end: none };

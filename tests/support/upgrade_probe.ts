@@ -1,6 +1,6 @@
 // deno-lint-ignore-file no-console -- a script talks to who runs it
 
-/** `upgrade_probe.ts KUBECONFIG PATH`: prints what comes on channel 1 of an upgrade, in a process of its own. */
+/** `upgrade_probe.ts KUBECONFIG PATH`: prints channel 1 of an upgraded connection, in its own process. */
 
 import { open } from "./connection.ts";
 

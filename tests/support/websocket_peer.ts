@@ -1,8 +1,8 @@
-/** The other side of a WebSocket, below it: what it sends and takes is the test's to say. */
+/** The other side of a WebSocket's connection. A test decides what it sends and accepts. */
 
 import type { Duplex } from "../../runtime/wasi/streams/connection_streams.ts";
 
-/** A server's frame: not masked. */
+/** A server's frame, without a mask. */
 export function serverFrame(opcode: number, payload: Uint8Array | string, final = true): Uint8Array {
   const bytes = typeof payload === "string" ? new TextEncoder().encode(payload) : payload;
   const head = bytes.length < 126
@@ -16,7 +16,7 @@ export function serverFrame(opcode: number, payload: Uint8Array | string, final 
   return whole;
 }
 
-/** The connection under a WebSocket. */
+/** The connection of a WebSocket. */
 export class FakePeer implements Duplex {
   #coming: Uint8Array[] = [];
   #came = Promise.withResolvers<void>();
@@ -33,13 +33,13 @@ export class FakePeer implements Duplex {
     this.#came.resolve();
   }
 
-  /** No more follows. */
+  /** Ends the stream. */
   hangUp(): void {
     this.#hungUp = true;
     this.#came.resolve();
   }
 
-  /** Resolves when all that was sent has been read, and seen to, as far as there was room for it. */
+  /** Resolves when everything sent has been read and processed, as far as there is room. */
   async read(): Promise<void>;
   async read(into: Uint8Array): Promise<number | null>;
   async read(into?: Uint8Array): Promise<number | null | void> {
@@ -63,14 +63,14 @@ export class FakePeer implements Duplex {
     return count;
   }
 
-  /** Whether what is written leaves. */
+  /** Whether written bytes leave. */
   set takes(takes: boolean) {
     if (takes) this.#room.resolve();
     else if (this.#takes) this.#room = Promise.withResolvers();
     this.#takes = takes;
   }
 
-  /** From now on writes fail. */
+  /** Makes all further writes fail. */
   breakWrites(error: Error): void {
     this.#broken = error;
     this.#room.resolve();
@@ -84,7 +84,7 @@ export class FakePeer implements Duplex {
     return bytes.length;
   }
 
-  /** Resolves when nothing more is written. */
+  /** Resolves when no more is written. */
   async taken(): Promise<void> {
     for (let before = -1; before !== this.#sent.length;) {
       before = this.#sent.length;
@@ -92,7 +92,7 @@ export class FakePeer implements Duplex {
     }
   }
 
-  /** The messages that were sent here, unmasked. */
+  /** The messages that arrived here, unmasked. */
   messages(): { readonly opcode: number; readonly payload: Uint8Array }[] {
     const bytes = new Uint8Array(this.#sent.reduce((sum, { length }) => sum + length, 0));
     let end = 0;
@@ -126,7 +126,7 @@ export class FakePeer implements Duplex {
   }
 }
 
-/** Lets all go on that can. */
+/** Lets pending work run. */
 function turn(): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, 0));
 }

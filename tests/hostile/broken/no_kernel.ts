@@ -1,6 +1,6 @@
-/** In place of runtime/sandbox/kernel/restrict_run.ts in a build that is made for tests: a kernel that restricts nobody. */
+/** Replaces runtime/sandbox/kernel/restrict_run.ts in a test build: the kernel restricts nothing. */
 
-/** There is none. */
+/** There is no wall. */
 export function kernelWall(): undefined {}
 
 /** Restricts nothing. */

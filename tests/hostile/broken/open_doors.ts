@@ -1,7 +1,7 @@
 /**
- * In place of runtime/wasi/random_bytes.ts in a build that is made for tests: a broken inner wall, as broken/random.ts, with wider
- * doors: a plugin's orders are carried out by whatever Deno and machine code can do. With broken/wall.ts in the place of
- * runtime/sandbox/process_permissions.ts, too, all that is left to stop them is the kernel.
+ * Replaces runtime/wasi/random_bytes.ts in a test build: a broken sandbox like broken/random.ts, with more power. It
+ * carries out a plugin's orders by everything that Deno and machine code can do. If broken/wall.ts also replaces
+ * runtime/sandbox/process_permissions.ts, only the kernel can stop them.
  */
 
 import { Syscalls } from "../../../runtime/sandbox/kernel/kernel_calls.ts";
@@ -9,10 +9,10 @@ import { attempts } from "../../support/attempts.ts";
 
 const known = attempts(Syscalls.load()!);
 
-/** What came of the last order that takes its time. */
+/** The outcome of the last order that finishes later. */
 let outcome = "nothing";
 
-/** Does as it is told. */
+/** Carries out the order. */
 export function fillRandom(into: Uint8Array<ArrayBuffer>): void {
   const text = new TextDecoder().decode(into.subarray(0, Math.max(0, into.indexOf(0))));
   if (!text.startsWith("door:")) {

@@ -1,19 +1,19 @@
 /**
- * In place of runtime/wasi/random_bytes.ts in a build that is made for tests: a broken inner wall. A plugin that asks for random
- * bytes where an order stands has the order carried out, with all that the process may do, and gets what came of it. What is
- * left to stop it is the second wall: Deno's permissions, and the kernel.
+ * Replaces runtime/wasi/random_bytes.ts in a test build: a broken sandbox. A plugin that asks for random bytes, with an
+ * order in the buffer, has it carried out with all rights of the process, and gets the outcome. Only the second wall can
+ * stop it: Deno's permissions.
  */
 
 import { AT_FDCWD, Kernel, O_PATH, O_RDONLY } from "../../../runtime/wasi/files/linux/file_calls.ts";
 
-// Opened as the plugin's files are: before its first instruction.
+// Opened like the plugin's files: before its first instruction.
 const kernel = Kernel.load();
 const beneath = kernel?.open(AT_FDCWD, `${Deno.env.get("HOME")}/work`, O_PATH, false);
 
-/** What came of the last order that takes its time. */
+/** The outcome of the last order that finishes later. */
 let outcome = "nothing";
 
-/** Does as it is told. */
+/** Carries out the order. */
 export function fillRandom(into: Uint8Array<ArrayBuffer>): void {
   const text = new TextDecoder().decode(into.subarray(0, Math.max(0, into.indexOf(0))));
   if (!text.startsWith("door:")) {
@@ -55,14 +55,14 @@ const ORDERS: Readonly<Record<string, Order>> = {
   hostname: () => Deno.hostname(),
   ffi: () => Deno.dlopen("libc.so.6", {}).close(),
   listen: () => Deno.listen({ hostname: "127.0.0.1", port: 0 }).close(),
-  // It can't be waited for here; whether it gets there is seen at the other end.
+  // The order cannot wait for the connection. The other end shows whether it arrives.
   connect: (host = "", port = "") => {
     Deno.connect({ hostname: host, port: Number(port) }).then((connection) => connection.close(), () => {});
   },
   outcome: () => outcome,
   import: (specifier = "") =>
     later(import(specifier, specifier.endsWith(".js") ? {} : { with: { type: "json" } })),
-  /** The same of code that says it is of another place. */
+  /** Imports as code that claims another origin. */
   importAs: (specifier = "", url = "") =>
     later(
       (0, eval)(
@@ -80,7 +80,7 @@ const ORDERS: Readonly<Record<string, Order>> = {
         };
       }),
     ),
-  // As linux_tree.ts does, with every check of its own left out: below an open directory, by the kernel alone.
+  // Like linux_tree.ts, but without its checks: only the kernel keeps the path below an open directory.
   beneath: (path = "") => {
     const fd = kernel!.open(beneath!, path, O_RDONLY, true);
     kernel!.close(fd);

@@ -1,4 +1,4 @@
-/** In place of runtime/sandbox/process_permissions.ts in a build that is made for tests: Deno's permissions are not given up. */
+/** Replaces runtime/sandbox/process_permissions.ts in a test build: the process keeps Deno's permissions. */
 
 export { usesOfComponent, usesOfModule } from "../../../runtime/sandbox/process_permissions.ts?as-it-is";
 

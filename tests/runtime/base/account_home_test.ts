@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { accountHome, homeIn, isOwn } from "../../../runtime/base/account_home.ts";
 
-Deno.test("homeIn() finds a user by number, not by what another field says", () => {
+Deno.test("homeIn() finds a user by number, not by another field", () => {
   const passwd = [
     "root:x:0:0:root:/root:/bin/bash",
     "# 1000:x:1000",
@@ -15,7 +15,7 @@ Deno.test("homeIn() finds a user by number, not by what another field says", () 
 });
 
 Deno.test(
-  "accountHome() says the same whatever HOME is",
+  "accountHome() ignores HOME",
   { ignore: Deno.build.os === "windows" },
   async () => {
     const before = Deno.env.get("HOME");
@@ -30,7 +30,7 @@ Deno.test(
   },
 );
 
-Deno.test("isOwn() is of directories that are there", () => {
+Deno.test("isOwn() accepts only existing directories of the user", () => {
   assert.ok(isOwn(Deno.makeTempDirSync()));
   assert.ok(!isOwn("/nowhere"));
   assert.ok(!isOwn(new URL(import.meta.url).pathname));

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { certificateFaultOf } from "../../../runtime/base/certificate_fault.ts";
 
-Deno.test("certificateFaultOf() tells what is wrong with a certificate from the words of rustls", () => {
+Deno.test("certificateFaultOf() recognizes each fault in rustls' messages", () => {
   const peer = "invalid peer certificate: ";
   for (
     const [text, kind, why] of [

@@ -11,7 +11,7 @@ import {
   withoutSlash,
 } from "../../../runtime/base/host_path.ts";
 
-Deno.test("a plugin has absolute paths as POSIX has them, on Windows too", () => {
+Deno.test("guestPath() makes POSIX paths, on Windows too", () => {
   for (
     const [host, guest] of [
       ["C:/Users/me", "/C:/Users/me"],
@@ -29,7 +29,7 @@ Deno.test("a plugin has absolute paths as POSIX has them, on Windows too", () =>
   }
 });
 
-Deno.test("what is within a directory is told by whole names", () => {
+Deno.test("isWithin() compares whole names", () => {
   for (
     const [path, root] of [["/srv/a", "/srv"], ["/srv/a/b", "/srv/a"], ["/srv", "/"], ["/srv/a", "/srv/"]]
   ) {
@@ -45,7 +45,7 @@ Deno.test("what is within a directory is told by whole names", () => {
   ]);
 });
 
-Deno.test("on Windows a path is the same in whatever letters and slashes", () => {
+Deno.test("on Windows paths compare without case, with both slashes", () => {
   for (
     const [one, other] of [
       ["C:/Users/me", "c:/users/ME"],
@@ -70,7 +70,7 @@ Deno.test("on Windows a path is the same in whatever letters and slashes", () =>
   assert.equal(pathBelow("C:/x", "C:/x", true), undefined);
 });
 
-Deno.test("the roots of files are told from other directories", () => {
+Deno.test("isRoot() recognizes roots, drives and shares", () => {
   for (const root of ["/", "C:/", "c:", "//server/share", "//server/share/"]) assert.ok(isRoot(root), root);
   for (const path of ["/a", "C:/a", "C:x", "//server", "", "~", "//server/share/x"]) {
     assert.ok(!isRoot(path), path);

@@ -46,7 +46,7 @@ const INVISIBLE: readonly (readonly [what: string, from: number, to?: number])[]
   ["the last noncharacter", 0x10ffff],
 ];
 
-Deno.test("what can't be seen is escaped wherever it stands, in messages, tables, JSON and YAML", async () => {
+Deno.test("messages, tables, JSON and YAML escape invisible characters", async () => {
   for (const [what, from, to = from] of INVISIBLE) {
     for (let code = from; code <= to; code++) {
       const character = String.fromCodePoint(code);
@@ -71,7 +71,7 @@ Deno.test("what can't be seen is escaped wherever it stands, in messages, tables
   }
 });
 
-Deno.test("piles of marks, and marks on nothing, are escaped; those of scripts are not", () => {
+Deno.test("escapes piles of marks and marks without a base, but no script's marks", () => {
   for (
     const text of [
       "e\u0301",
@@ -93,7 +93,7 @@ Deno.test("piles of marks, and marks on nothing, are escaped; those of scripts a
   assert.equal(printable("a\u200b\u0301"), "a\\u{200b}\\u{301}", "nor on what was escaped");
 });
 
-Deno.test("JSON and YAML of anything are visible, and the same data again", async () => {
+Deno.test("JSON and YAML of any data are visible and parse to the same data", async () => {
   const units = fc.constantFrom(..."a \n\t\"\\':#-|\u0301\u202e\u2800\x85\u{e0041}日🦀");
   const text = fc.oneof(fc.string({ unit: "grapheme" }), fc.array(units).map((all) => all.join("")));
   await fuzz(
@@ -109,7 +109,7 @@ Deno.test("JSON and YAML of anything are visible, and the same data again", asyn
   );
 });
 
-Deno.test("visibleJson() leaves line ends between values, and writes both halves of a character", () => {
+Deno.test("visibleJson() keeps line ends between values and escapes surrogate pairs", () => {
   assert.equal(
     visibleJson('{\n  "a": "\u{e0041}\x9b\x7f"\n}'),
     '{\n  "a": "\\udb40\\udc41\\u009b\\u007f"\n}',

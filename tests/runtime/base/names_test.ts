@@ -9,12 +9,12 @@ Deno.test("parsePluginName() accepts lower-case letters, digits and dashes", () 
   }
 });
 
-Deno.test("parsePluginName() takes an underscore for a dash, as both are one file name to kubectl", () => {
+Deno.test("parsePluginName() turns an underscore into a dash", () => {
   assert.equal(parsePluginName("foo_bar"), "foo-bar");
   assert.equal(linkName(parsePluginName("foo_bar")), linkName(parsePluginName("foo-bar")));
 });
 
-Deno.test("parsePluginName() refuses what is no name or leaves the bin directory", () => {
+Deno.test("parsePluginName() refuses other characters and paths", () => {
   for (
     const text of [
       "",
@@ -46,7 +46,7 @@ Deno.test("parsePluginName() refuses kubectl's own commands and Windows' devices
   }
 });
 
-Deno.test("linkName() replaces dashes as kubectl's plugin handler does, nameOfLink() reverses it", () => {
+Deno.test("linkName() replaces dashes as kubectl does, nameOfLink() reverses it", () => {
   assert.equal(linkName("foo-bar"), "kubectl-foo_bar");
   assert.equal(nameOfLink("kubectl-foo_bar"), "foo-bar");
   assert.equal(nameOfLink("kubectl-foo"), "foo");

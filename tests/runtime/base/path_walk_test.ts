@@ -8,7 +8,7 @@ import { temporaryDirectory } from "../../support/temporary.ts";
 
 const identity = (path: string) => foundOf(Deno.lstatSync(path), path).identity;
 
-Deno.test("walkPath() tells the links and directories on the way, by identity", () => {
+Deno.test("walkPath() returns the links and directories on the way, by identity", () => {
   const base = temporaryDirectory();
   Deno.mkdirSync(`${base}/home/dots/kube`, { recursive: true });
   Deno.writeTextFileSync(`${base}/home/dots/kube/real`, "");
@@ -31,7 +31,7 @@ Deno.test("walkPath() tells the links and directories on the way, by identity", 
   }
 });
 
-Deno.test("walkPath() goes on by name where nothing is yet, and through a link that leads there", () => {
+Deno.test("walkPath() follows missing names, and links to them", () => {
   const base = temporaryDirectory();
   Deno.mkdirSync(`${base}/dots`);
   Deno.symlinkSync("dots/later/file", `${base}/link`);
@@ -85,7 +85,7 @@ const entries = fc.array(
   { maxLength: 12 },
 );
 
-Deno.test("walkPath() ends where the operating system does, whatever the links", () =>
+Deno.test("walkPath() ends where the operating system's resolution ends", () =>
   fuzz(
     "ways",
     fc.property(entries, fc.array(names, { minLength: 1, maxLength: 5 }), (entries, path) => {

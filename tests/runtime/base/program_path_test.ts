@@ -24,7 +24,7 @@ Deno.test("programPaths() adds Windows' extensions and leaves out the current di
 });
 
 Deno.test({
-  name: "namesOnPath() finds a file and the links to it, and no others of the name",
+  name: "namesOnPath() finds a file and its links, and no other file of the name",
   ignore: Deno.build.os === "windows",
   fn() {
     const base = temporaryDirectory();

@@ -12,7 +12,7 @@ import {
 import { fc, fuzz } from "../../support/fuzz.ts";
 import { hostAndSpelling } from "../../support/spellings.ts";
 
-Deno.test("parseReference() gives each spelling of a reference one form", () => {
+Deno.test("parseReference() gives all spellings of a reference one form", () => {
   for (
     const [canonical, ...spellings] of [
       [
@@ -68,7 +68,7 @@ Deno.test("parseReference() refuses hosts that only look like one", () => {
   }
 });
 
-Deno.test("a canonical reference is its own spelling, however its host was written", () =>
+Deno.test("formatting and parsing a reference again changes nothing", () =>
   fuzz(
     "references",
     fc.property(hostAndSpelling(), ({ host, spelling }) => {
@@ -78,7 +78,7 @@ Deno.test("a canonical reference is its own spelling, however its host was writt
     }),
   ));
 
-Deno.test("hostSpellings() are what canonicalHost() takes for the host, its own first", () => {
+Deno.test("hostSpellings() lists the spellings of a canonical host, its own first", () => {
   for (
     const host of [
       "ghcr.io",

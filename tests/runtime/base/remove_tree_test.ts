@@ -17,7 +17,7 @@ function withoutRecursion(act: () => void): void {
   }
 }
 
-Deno.test("removeTree() removes what is deeper than a path can say, and follows no link", () => {
+Deno.test("removeTree() removes directories deeper than a path, and follows no link", () => {
   const base = temporaryDirectory();
   Deno.mkdirSync(`${base}/keep`);
   Deno.writeTextFileSync(`${base}/keep/file`, "");
@@ -38,7 +38,7 @@ Deno.test("removeTree() removes what is deeper than a path can say, and follows 
   assert.equal(exists(`${base}/keep/file`), true);
 });
 
-Deno.test("removeTree() removes a plain tree, and tells what is not there", () => {
+Deno.test("removeTree() removes a plain tree, and throws for a missing one", () => {
   const base = temporaryDirectory();
   Deno.mkdirSync(`${base}/a/b`, { recursive: true });
   removeTree(`${base}/a`);

@@ -111,14 +111,14 @@ function checkWords(texts: readonly string[]): void {
 }
 
 Deno.test(
-  "a word of a shown command is one word to every shell, and the one that was meant",
+  "every shell reads each word of a suggested command unchanged",
   { ignore },
   () => {
     for (const text of WORDS) checkWords([text]);
   },
 );
 
-Deno.test("no text leaves its quotes in any shell", { ignore }, async () => {
+Deno.test("no text ends its quotes in any shell", { ignore }, async () => {
   const parts = fc.constantFrom(
     "'",
     "\\",
@@ -157,7 +157,7 @@ Deno.test("no text leaves its quotes in any shell", { ignore }, async () => {
   await fuzz("shell words", fc.property(fc.array(text, { minLength: 20, maxLength: 60 }), checkWords));
 });
 
-Deno.test("a word for Windows is the same to cmd.exe and PowerShell, or there is none", () => {
+Deno.test("cmd.exe and PowerShell read a word alike, or there is no command", () => {
   const word = (text: string) => shellCommand([text], true);
   assert.equal(word("--allow-home"), "--allow-home");
   assert.equal(word("C:\\Users\\me"), "C:\\Users\\me");
@@ -181,7 +181,7 @@ Deno.test("a word for Windows is the same to cmd.exe and PowerShell, or there is
   assert.equal(shellCommand(["krew-wasm", 'a"b'], true), undefined, "nor a command with it");
 });
 
-Deno.test("a command is its words, and none where a word can't be written", () => {
+Deno.test("shellCommand() joins words, and returns none if one cannot be quoted", () => {
   assert.equal(
     shellCommand(["krew-wasm", "grants", "foo", "--allow-read=/a b"], false),
     "krew-wasm grants foo '--allow-read=/a b'",

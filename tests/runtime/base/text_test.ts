@@ -29,11 +29,11 @@ Deno.test("shellQuoted() makes one word of anything", () => {
   }
 });
 
-Deno.test("lowerFirst() lets a message go on after a colon", () => {
+Deno.test("lowerFirst() lower-cases a message's first letter", () => {
   assert.equal(lowerFirst("Cannot read it"), "cannot read it");
   assert.equal(lowerFirst(""), "");
 });
 
-Deno.test("printableLines() keeps lines and escapes what is in them", () => {
+Deno.test("printableLines() keeps line ends and escapes other characters", () => {
   assert.equal(printableLines("a\x1b[2J\r\nb\u2800\n"), "a\\x1b[2J\\r\nb\\u{2800}\n");
 });

@@ -29,7 +29,7 @@ Deno.test("grants survive their JSON", () => {
   }));
 });
 
-Deno.test("nothing that is denied is left", () => {
+Deno.test("effectiveGrants() leaves nothing that is denied", () => {
   fc.assert(fc.property(grants, (value) => {
     const left = effectiveGrants(value);
     const { deny } = value;
@@ -61,7 +61,7 @@ Deno.test("a run's flags never lift a denial", () => {
   }));
 });
 
-Deno.test("a user can only go below the administrator's bounds, and gets no more than was granted", () => {
+Deno.test("limitGrants() exceeds neither the bounds nor the grants", () => {
   fc.assert(fc.property(grants, bounds, (value, most) => {
     const left = limitGrants(value, most, HOME);
     for (const { host, write } of left.files) {
@@ -80,7 +80,7 @@ Deno.test("a user can only go below the administrator's bounds, and gets no more
   }));
 });
 
-Deno.test("how a path's characters are encoded changes nothing of what it means", () => {
+Deno.test("percent-encoding does not change the meaning of a path", () => {
   const segment = fc.constantFrom(
     "api",
     "apis",
@@ -121,7 +121,7 @@ Deno.test("how a path's characters are encoded changes nothing of what it means"
   ));
 });
 
-Deno.test("a rule that denies covers all that the same rule would allow", () => {
+Deno.test("a denial covers every request that the same rule would allow", () => {
   const asked = fc.record({
     isResource: fc.constant(true),
     path: fc.constant(""),
@@ -147,7 +147,7 @@ Deno.test("a rule that denies covers all that the same rule would allow", () => 
   }));
 });
 
-Deno.test("the least holds no credential", () => {
+Deno.test("the default environment has no credential", () => {
   assert.deepEqual(given(LEAST.env).filter(isCredentialVariable), []);
 });
 
@@ -155,7 +155,7 @@ Deno.test("the least holds no credential", () => {
 const CREDENTIAL =
   /TOKEN|SECRET|PASSW(?:OR)?D|PASSPHRASE|CREDENTIAL|API_?KEY|ACCESS_?KEY|PRIVATE_?KEY|AUTHORIZATION|COOKIE|SESSION_?(?:ID|KEY)|DATABASE_URL|CONNECTION_?STRING|SSHPASS|(?:^|_)(?:PASS|AUTH|CREDS?|JWT)(?:_|$)|_PWD$|(?:^|_)(?:DSN|PAT)$|^(?!DESKTOP_SESSION$)(?:.*_)?SESSION$|^OP_SESSION_|^AWS_.*(?:KEY|ID)|^AZURE_|^GOOGLE_.*(?:KEY|JSON)|^SSH_(?:AUTH_SOCK|AGENT_PID)$|^(?:GPG|GNUPG)|^(?:HTTPS?|ALL|FTP)_PROXY$|^NETRC$/;
 
-Deno.test("isCredentialVariable() takes for a credential what the expression does, and nothing else", () => {
+Deno.test("isCredentialVariable() agrees with the regular expression", () => {
   const part = fc.constantFrom(
     ..."TOKEN SECRET PASSW PASSWORD PASSWD PASSPHRASE CREDENTIAL API ACCESS PRIVATE KEY AUTHORIZATION COOKIE"
       .split(" "),

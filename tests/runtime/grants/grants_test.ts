@@ -26,7 +26,7 @@ const parse = (flags: GrantFlags): Promise<GrantChange> =>
 
 const grantsOf = async (flags: GrantFlags): Promise<Grants> => mergeGrants(LEAST, await parse(flags));
 
-Deno.test("no flag leaves the least", async () => {
+Deno.test("without flags a plugin has the defaults", async () => {
   assert.deepEqual(await grantsOf({}), LEAST);
 });
 
@@ -72,7 +72,7 @@ Deno.test("parseGrantFlags() reads --allow-cluster as a word or a file of rules"
   assert.equal((await parse({ denyCluster: ["get:secrets", "all"] })).deny.cluster, true);
 });
 
-Deno.test("a rule in one word adds to what was granted, and narrows what was all", async () => {
+Deno.test("a rule adds to earlier rules, and replaces full access", async () => {
   const rule = { verbs: ["delete"], apiGroups: [""], resources: ["pods"], namespaces: ["default"] };
   const word = { allowCluster: ["delete:pods@default"] };
   assert.deepEqual((await grantsOf(word)).cluster, { rules: [rule] });
@@ -88,7 +88,7 @@ Deno.test("a rule in one word adds to what was granted, and narrows what was all
   );
 });
 
-Deno.test("--allow-all grants everything, --deny-all wins over it", async () => {
+Deno.test("--allow-all grants everything, --deny-all takes precedence", async () => {
   const all = await grantsOf({ allowAll: true, allowCluster: ["read-only"] });
   assert.deepEqual(
     { files: all.files, home: all.home, env: all.env, kubeconfig: all.kubeconfig, cluster: all.cluster },
@@ -108,7 +108,7 @@ Deno.test("--allow-all grants everything, --deny-all wins over it", async () => 
   assert.deepEqual([left.terminal, left.completion], [false, false]);
 });
 
-Deno.test("each --deny-… wins over its --allow-…", async () => {
+Deno.test("each --deny-… takes precedence over its --allow-…", async () => {
   const effective = async (flags: GrantFlags) => effectiveGrants(await grantsOf(flags));
   assert.deepEqual(
     (await effective({ allowRead: ["/a/b", "/c"], denyRead: ["/a"] })).files.map(({ host }) => host),
@@ -206,7 +206,7 @@ Deno.test("isCredentialVariable() knows credentials by their names", () => {
   ) assert.ok(!isCredentialVariable(name), name);
 });
 
-Deno.test("grantedEnvironment() holds credentials back by default and says which", () => {
+Deno.test("grantedEnvironment() withholds credentials by default and lists them", () => {
   const env = { HOME: "/h", API_TOKEN: "x", LANG: "C" };
   assert.deepEqual(grantedEnvironment(env, "default"), {
     given: [["HOME", "/h"], ["LANG", "C"]],
@@ -217,7 +217,7 @@ Deno.test("grantedEnvironment() holds credentials back by default and says which
   assert.deepEqual(grantedEnvironment(env, []).given, []);
 });
 
-Deno.test("mergeGrants() gives what either gives, and keeps what either denies", async () => {
+Deno.test("mergeGrants() joins the grants and the denials of both", async () => {
   const home = { ...LEAST, home: true };
   const listed = { ...LEAST, env: ["A"] };
   assert.deepEqual(mergeGrants(home, await parse({ allowEnv: ["A"] })), { ...LEAST, home: true, env: ["A"] });
@@ -239,7 +239,7 @@ Deno.test("mergeGrants() gives what either gives, and keeps what either denies",
   assert.equal(mergeGrants(LEAST, await parse({ maxMemory: "1Mi" })).limits.maxMemory, 2 ** 20);
 });
 
-Deno.test("changeGrants() takes back the opposite of earlier", async () => {
+Deno.test("changeGrants() removes earlier opposite grants and denials", async () => {
   const denied = await grantsOf({
     denyHome: true,
     denyRead: ["/a", "/b"],
@@ -315,7 +315,7 @@ Deno.test("grantsFromJson() reads what grantsToJson() wrote and refuses the rest
   assert.throws(() => grantsFromJson(null));
 });
 
-Deno.test("grantsFromJson() reads the former form, which leaves out what a rule does not say, and nothing else", () => {
+Deno.test("grantsFromJson() reads the former form without empty rule fields", () => {
   const rule = { verbs: ["get"], apiGroups: [""], resources: ["pods"] };
   const plain = { ...LEAST, files: [{ host: "/a", guest: "/a", write: false }], cluster: { rules: [rule] } };
   const former = formerGrants(plain);

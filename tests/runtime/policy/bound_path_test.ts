@@ -20,7 +20,7 @@ function within(home: string, maximum: Record<string, unknown>, files: readonly 
   );
 }
 
-Deno.test("a bound does not lead where the user has a link lead", { ignore }, () => {
+Deno.test("a user's link does not move a bound", { ignore }, () => {
   const home = temporaryDirectory();
   Deno.mkdirSync(`${home}/data/inner`, { recursive: true });
   Deno.mkdirSync(`${home}/work`);
@@ -40,7 +40,7 @@ Deno.test("a bound does not lead where the user has a link lead", { ignore }, ()
 });
 
 Deno.test(
-  "a grant is bounded by where it leads now, whatever it led to when it was granted",
+  "a bound applies to the present target of a grant",
   { ignore },
   () => {
     const home = temporaryDirectory();
@@ -51,7 +51,7 @@ Deno.test(
   },
 );
 
-Deno.test("a bound leads where the system's own links do", { ignore }, () => {
+Deno.test("a bound follows the system's own links", { ignore }, () => {
   const found = [...Deno.readDirSync("/")].find(({ isSymlink }) => isSymlink);
   if (!found) return; // bin and lib are links on most systems
   const path = `/${found.name}`;

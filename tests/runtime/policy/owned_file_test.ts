@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { ownerProblem, whyChangeable } from "../../../runtime/policy/owned_file.ts";
 
-Deno.test("ownerProblem() takes what only root may change", () => {
+Deno.test("ownerProblem() accepts files that only root may change", () => {
   const of = (uid: number, mode: number, isSymlink = false) => ownerProblem({ uid, mode, isSymlink }, 1000);
   assert.equal(of(0, 0o644), undefined);
   assert.equal(of(0, 0o755), undefined);
@@ -14,7 +14,7 @@ Deno.test("ownerProblem() takes what only root may change", () => {
   assert.match(ownerProblem({ uid: 65534, mode: 0o644, isSymlink: false }, 65534)!, /65534/);
 });
 
-Deno.test("a file of the system's is the administrator's alone, one in a temporary directory is not", {
+Deno.test("whyChangeable() accepts a system file, and refuses a temporary one", {
   ignore: Deno.build.os === "windows",
 }, () => {
   assert.equal(whyChangeable("/etc/passwd"), undefined);

@@ -36,7 +36,7 @@ const limit = (grants: Partial<Grants>, maximum: Record<string, unknown>, real?:
   limitGrants({ ...LEAST, ...grants }, bounds(maximum), HOME, real);
 const file = (host: string, write = false, guest = host) => ({ host, guest, write });
 
-Deno.test("registries and rules say what may be installed and run; the first rule that matches holds", () => {
+Deno.test("registries and the first matching rule decide about a plugin", () => {
   const policy = parse({
     registries: ["ghcr.io"],
     rules: [{ match: "ghcr.io/acme/good" }, { match: "ghcr.io/acme/**", allow: false }, {
@@ -63,7 +63,7 @@ Deno.test("registries and rules say what may be installed and run; the first rul
   }
 });
 
-Deno.test("limitGrants() leaves what is inside the bounds, and no bound leaves all", () => {
+Deno.test("limitGrants() keeps grants inside the bounds", () => {
   const all: Partial<Grants> = {
     files: [file("/", true)],
     home: true,
@@ -93,7 +93,7 @@ Deno.test("limitGrants() leaves what is inside the bounds, and no bound leaves a
   });
 });
 
-Deno.test("files are narrowed to the paths that are allowed, also below a grant of more", () => {
+Deno.test("limitGrants() reduces file grants to the allowed paths", () => {
   const paths = (
     grants: Partial<Grants>,
     maximum: Record<string, unknown>,
@@ -135,7 +135,7 @@ Deno.test("files are narrowed to the paths that are allowed, also below a grant 
   );
 });
 
-Deno.test("variables are bounded by default, or by name", () => {
+Deno.test("limitGrants() limits variables to the defaults, or to names", () => {
   const env = (grant: Grants["env"], bound: unknown) => limit({ env: grant }, { env: bound }).env;
   assert.equal(env("all", "default"), "default");
   assert.deepEqual(env(["A", "GH_TOKEN"], "default"), ["A"]);
@@ -145,7 +145,7 @@ Deno.test("variables are bounded by default, or by name", () => {
   assert.equal(env("default", "default"), "default");
 });
 
-Deno.test("what a person grants while a plugin runs stays below the bound", () => {
+Deno.test("a person cannot grant more than the bound during a run", () => {
   const policy = parse({ rules: [{ match: "**", maximum: { cluster: "read-only", home: false } }] });
   const permissionRequests = new PermissionRequests({
     record: new RunRecord("/dev/null/none", "x", false),
@@ -166,7 +166,7 @@ Deno.test("what a person grants while a plugin runs stays below the bound", () =
   assert.equal(permissionRequests.cluster().bound, "read-only", "the gate asks it of every request");
 });
 
-Deno.test("parsePolicy() names the field that is wrong", () => {
+Deno.test("parsePolicy() names the wrong field", () => {
   for (
     const [value, words] of [
       [[], /it is no object/],
@@ -195,7 +195,7 @@ Deno.test("parsePolicy() names the field that is wrong", () => {
   }
 });
 
-Deno.test("a file that can't be understood lets nothing run; none bounds nothing", async () => {
+Deno.test("an invalid policy refuses every run, a missing one limits nothing", async () => {
   const directory = temporaryDirectory();
   const path = `${directory}/policy.yaml`;
   try {
@@ -255,7 +255,7 @@ Deno.test("a file that can't be understood lets nothing run; none bounds nothing
   }
 });
 
-Deno.test("a user's own policy has rules of who signed, and refuses what is the administrator's to say", async () => {
+Deno.test("a user's policy may require signers, and nothing else", async () => {
   const policy = `${temporaryDirectory()}/policy.yaml`;
   const read = (text: string) => {
     Deno.writeTextFileSync(policy, text);

@@ -20,7 +20,7 @@ const at = (text: string): Subject => {
 const matches = (pattern: string, text: string) => parsePattern(pattern).matches(at(text));
 const sha = `@sha256:${"0".repeat(64)}`;
 
-Deno.test("a pattern matches repositories, whatever the tag or digest", () => {
+Deno.test("a pattern matches repositories with any tag or digest", () => {
   for (
     const [pattern, ...references] of [
       ["ghcr.io/acme/**", "ghcr.io/acme/plugins/decoder:v1", "ghcr.io/acme/x"],
@@ -51,7 +51,7 @@ Deno.test("a pattern matches repositories, whatever the tag or digest", () => {
   ) for (const each of references) assert.ok(!matches(pattern!, each), `${pattern} ${each}`);
 });
 
-Deno.test("a pattern and a reference are one in all spellings of a host", () => {
+Deno.test("a pattern matches every spelling of its host", () => {
   for (
     const [pattern, ...references] of [
       ["localhost/**", "localhost:80/a", "localhost:080/a", "LOCALHOST/a", "localhost./a", "localhost:443/a"],
@@ -84,7 +84,7 @@ Deno.test("a pattern and a reference are one in all spellings of a host", () => 
   ) for (const each of references) assert.ok(matches(pattern!, each), `${pattern} ${each}`);
 });
 
-Deno.test("whatever the spelling of pattern and reference, the decision is the same", () =>
+Deno.test("the decision does not depend on the spelling", () =>
   fuzz(
     "patterns",
     fc.property(hostAndSpelling(), hostAndSpelling(), (one, other) => {
@@ -101,7 +101,7 @@ Deno.test("whatever the spelling of pattern and reference, the decision is the s
     }),
   ));
 
-Deno.test("a pattern that nothing can match is refused, with the reason", () => {
+Deno.test("parsePattern() refuses a pattern that cannot match, with the reason", () => {
   for (
     const [pattern, why] of [
       ["*", /names no repository/],
@@ -146,7 +146,7 @@ Deno.test("a pattern that nothing can match is refused, with the reason", () => 
   }
 });
 
-Deno.test("what canonicalPattern() gives is canonical", () =>
+Deno.test("canonicalPattern() returns a canonical pattern", () =>
   fuzz(
     "canonical patterns",
     fc.property(

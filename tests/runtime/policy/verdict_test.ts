@@ -72,7 +72,7 @@ const plugin = (signatures: readonly Signature[] = [], more: Partial<Provenance>
 });
 const why = async (policy: Policy, judged: Provenance) => (await judge(policy, judged)).refused?.message;
 
-Deno.test("a key that a rule names now has to have signed, not any key", async () => {
+Deno.test("a signature must be from a key that the rule names now", async () => {
   using it = setUp();
   const policy = it.policy({ rules: [{ match: "ghcr.io/acme/**", verify: "ROOT/acme.pub" }] });
   assert.equal(await why(policy, plugin([keySignature(acme.publicKey)])), undefined);
@@ -95,7 +95,7 @@ Deno.test("a key that a rule names now has to have signed, not any key", async (
   await assert.rejects(judge(policy, plugin([keySignature(acme.publicKey)])), { code: "POLICY_INVALID" });
 });
 
-Deno.test("what was signed for one repository does not run by the name of another", async () => {
+Deno.test("a signature for one repository does not count for another", async () => {
   using it = setUp();
   const rules = [{ match: "ghcr.io/acme/**", verify: "ROOT/acme.pub" }];
   const other = "ghcr.io/acme/other";
@@ -113,7 +113,7 @@ Deno.test("what was signed for one repository does not run by the name of anothe
   assert.match((await why(it.policy({ rules }), copied))!, /has to be signed by/);
 });
 
-Deno.test("an identity counts by the trust root that the rule has now, never by the user's", async () => {
+Deno.test("an identity counts only with the rule's present trust root", async () => {
   using it = setUp();
   const named = it.policy({ rules: [{ match: "**", verify: { anyOf: WHO, trustRoot: "ROOT/root.json" } }] });
   const carried = it.policy({ rules: [{ match: "**", verify: WHO }] });
@@ -153,7 +153,7 @@ Deno.test("an identity counts by the trust root that the rule has now, never by 
   assert.match((await why(own, plugin()))!, /has to be signed/);
 });
 
-Deno.test("a reference that only a bundle gives satisfies no rule", async () => {
+Deno.test("a reference that only a bundle claims satisfies no rule", async () => {
   using it = setUp();
   const bundled = plugin([], { source: { kind: "bundle" } });
   for (
@@ -197,7 +197,7 @@ Deno.test("a reference that only a bundle gives satisfies no rule", async () => 
   assert.equal(await why(it.policy({}), bundled), undefined);
 });
 
-Deno.test("a bundle's reference is what a signature that the policy asks for names", async () => {
+Deno.test("a required signature can prove a bundle's reference", async () => {
   using it = setUp();
   const asks = (more = {}) =>
     it.policy({
@@ -232,7 +232,7 @@ Deno.test("a bundle's reference is what a signature that the policy asks for nam
   assert.equal(await why(own, both), undefined);
 });
 
-Deno.test("a mirror that the user set up counts as where a plugin is from, unless a signature says otherwise", async () => {
+Deno.test("a user's mirror counts as the source unless a signature names the repository", async () => {
   using it = setUp();
   const mirrored = (signatures: readonly Signature[] = []) =>
     plugin(signatures, { source: { kind: "mirror", place: "mirror.example/ghcr/acme/tool" } });
@@ -248,7 +248,7 @@ Deno.test("a mirror that the user set up counts as where a plugin is from, unles
   assert.equal(await why(signed, mirrored([keySignature(acme.publicKey, { names: REPOSITORY })])), undefined);
 });
 
-Deno.test("what belongs to one publisher goes to versions that are known to be theirs, or are the same bytes", () => {
+Deno.test("isSamePublisher() needs a proven repository or the same bytes", () => {
   const digest = digestOf(new Uint8Array(1));
   const of = (more: Partial<Provenance> & { digest?: string } = {}) => ({ digest, ...plugin(), ...more });
   const other = { digest: digestOf(new Uint8Array(2)) };
@@ -266,7 +266,7 @@ Deno.test("what belongs to one publisher goes to versions that are known to be t
   assert.equal(knownRepository(of({ ...bundle, signatures: [keySignature(acme.publicKey)] })), undefined);
 });
 
-Deno.test("a file that is run uninstalled is signed by nobody", async () => {
+Deno.test("a file that runs without installing has no signatures", async () => {
   using it = setUp();
   const file = { file: "/home/me/x.wasm" };
   const refused = async (value: unknown) => (await judge(it.policy(value), file)).refused?.message;

@@ -13,7 +13,7 @@ import { fc, fuzz } from "../../support/fuzz.ts";
 const filtered = (answer: string, ...words: string[]) =>
   filterCompletions(answer, words.length === 0 ? [""] : words);
 
-Deno.test("words, descriptions and the directive of a plugin that means well get through", () => {
+Deno.test("lets through harmless words, descriptions and directives", () => {
   assert.equal(
     filtered(
       "alpha\tthe first\nbeta\tder zweite, für später\n--all-namespaces\tall of them\n-n\ndemo/web:8080\na=b,c\n:4\n",
@@ -26,7 +26,7 @@ Deno.test("words, descriptions and the directive of a plugin that means well get
   assert.equal(filtered(":2\n\n"), ":2\n");
 });
 
-Deno.test("a word with a character that any shell gives a meaning is left out", () => {
+Deno.test("leaves out words with characters that a shell interprets", () => {
   for (
     const word of [
       ...[
@@ -86,11 +86,11 @@ Deno.test("a word with a character that any shell gives a meaning is left out", 
   }
 });
 
-Deno.test("a word twice is there once: bash would put what two of them share on the command line", () => {
+Deno.test("leaves out repeated words, whose prefix bash would insert", () => {
   assert.equal(filtered("x\t$(touch P)\nx\t$(touch P)\n:4\n"), "x\ttouch P\n:4\n");
 });
 
-Deno.test("descriptions have letters, digits and a few signs", () => {
+Deno.test("descriptions keep letters, digits and a few signs", () => {
   assert.equal(
     plainDescription("it's $(touch P); `x` <b> \x1b[2J\u202e %F{red} 100% (of 2) “q”"),
     "it s touch P x b 2J F red 100 of 2 q",
@@ -102,7 +102,7 @@ Deno.test("descriptions have letters, digits and a few signs", () => {
   assert.equal(filtered("a\tone\ttwo\n:4\n"), "a\tone two\n:4\n");
 });
 
-Deno.test("directives are what is known of them: none that is text, of files' names the ends of names", () => {
+Deno.test("lets through known directives, and plain file extensions", () => {
   for (const line of [":a[$(touch P)]", ":-1", ":4.", ":0x4", ": 4", ":99999", ":4 ", "::4", ":"]) {
     assert.equal(filtered(`alpha\n${line}\n`), "alpha\n:0\n", line);
   }
@@ -117,7 +117,7 @@ Deno.test("directives are what is known of them: none that is text, of files' na
   assert.equal(filtered("sub\n:16\n"), ":16\n");
 });
 
-Deno.test("a plugin offers no value of a flag that leads krew-wasm elsewhere", () => {
+Deno.test("leaves out values of flags that lead krew-wasm elsewhere", () => {
   const answer = "k\nhttps://evil\n/tmp/k\n:4\n";
   for (
     const flag of [
@@ -172,7 +172,7 @@ Deno.test("a plugin offers no value of a flag that leads krew-wasm elsewhere", (
   );
 });
 
-Deno.test("whatever a plugin prints, a shell is told harmless words, plain descriptions and a number", async () => {
+Deno.test("any output becomes harmless words, plain descriptions and a number", async () => {
   const part = fc.constantFrom(
     ..."ab$`();|&<>{}[]*?~!#^%'\"\\ \t\n\r:=,@+-_/.0\x1b\x07\u202e\u2800\u3164é日",
     "\n:4\n",
@@ -198,7 +198,7 @@ Deno.test("whatever a plugin prints, a shell is told harmless words, plain descr
   );
 });
 
-Deno.test("lines, words and all of an answer have their limits; who prints more ends", () => {
+Deno.test("limits lines, words and the answer, and ends a plugin that exceeds them", () => {
   const many = filtered(Array.from({ length: 20_000 }, (_, index) => `w${index}\n`).join("") + ":4\n");
   assert.equal(many.split("\n").length, 5002);
   assert.ok(many.endsWith("\n:4\n"));
@@ -208,7 +208,7 @@ Deno.test("lines, words and all of an answer have their limits; who prints more 
   assert.throws(() => run.streams.stdout.write(bytes), ClosedPipe);
 });
 
-Deno.test("a completing plugin reads nothing of what is typed, and what it complains of is not shown", () => {
+Deno.test("a completing plugin reads no input, and its stderr is hidden", () => {
   const run = new CompletionRun(["__complete", "al"], false);
   assert.equal(run.streams.stdin.read(new Uint8Array(8)), 0);
   assert.equal(run.streams.stderr.write(new TextEncoder().encode("\x1b[2J")), 4);
@@ -217,7 +217,7 @@ Deno.test("a completing plugin reads nothing of what is typed, and what it compl
   assert.equal(run.answer(), "alpha\n:4\n");
 });
 
-Deno.test("isCompleting() knows what kubectl and cobra's scripts ask with", () => {
+Deno.test("isCompleting() recognizes the calls of kubectl and cobra's scripts", () => {
   const { args } = parseInvocation("/bin/kubectl_complete-foo", ["a", ""]);
   assert.ok(isCompleting(args));
   assert.ok(isCompleting(["__completeNoDesc", ""]));

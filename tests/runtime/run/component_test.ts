@@ -56,7 +56,7 @@ Deno.test("runComponent() returns the exact code of exit and of exit-with-code",
 });
 
 Deno.test(
-  "runComponent() ends with the code of exit though the plugin catches what it throws",
+  "runComponent() ends at exit even if the plugin catches the exception",
   jcoLeaves,
   async () => {
     const bytes = await command(
@@ -75,14 +75,14 @@ Deno.test("runComponent() serves every version of WASI 0.2", jcoLeaves, async ()
   }
 });
 
-Deno.test("runComponent() lets a trap through as the engine throws it", jcoLeaves, async () => {
+Deno.test("runComponent() throws a trap unchanged", jcoLeaves, async () => {
   await assert.rejects(
     async () => await runBytes(await command("unreachable"), testSandbox()),
     (error) => error instanceof WebAssembly.RuntimeError && error.message === "unreachable",
   );
 });
 
-Deno.test("runComponent() says which file is missing", jcoLeaves, async () => {
+Deno.test("runComponent() names a missing file", jcoLeaves, async () => {
   const { compilePlugin } = await import("../../../registry/compile/compile.ts");
   const { runComponent } = await import("../../../runtime/run/component.ts");
   const { kind, files } = await compilePlugin(await command("i32.const 0"));
@@ -94,7 +94,7 @@ Deno.test("runComponent() says which file is missing", jcoLeaves, async () => {
   await assert.rejects(runComponent(program, testSandbox()), { code: "STORE_CORRUPT" });
 });
 
-Deno.test("runComponent() names the function that it does not have", jcoLeaves, async () => {
+Deno.test("runComponent() names a missing function", jcoLeaves, async () => {
   const bytes = await wat(`(component
     (import "wasi:random/random@0.2.0" (instance $e (export "get-random-u64" (func (result u64)))))
     (core func $f (canon lower (func $e "get-random-u64")))
@@ -123,7 +123,7 @@ Deno.test("runComponent() names the function that it does not have", jcoLeaves, 
 
 Deno.test({
   ...jcoLeaves,
-  name: "runComponent() gives arguments and environment, and takes stdout and the exit code",
+  name: "runComponent() passes arguments, environment, stdout and the exit code",
   ignore: lacksClang(),
   async fn() {
     const hello = await componentOf(await buildC("examples/hello/hello.c"));
@@ -153,7 +153,7 @@ Deno.test({
 
 Deno.test({
   ...jcoLeaves,
-  name: "runComponent() ends as a pipe closes",
+  name: "runComponent() ends when a pipe closes",
   ignore: lacksClang(),
   async fn() {
     const cat = await componentOf(await buildC("tests/fixtures/cat.c"));
@@ -167,7 +167,7 @@ Deno.test({
 
 Deno.test({
   ...jcoLeaves,
-  name: "runComponent() opens files of a mount and nothing beside it",
+  name: "runComponent() opens files of a mount and no others",
   ignore: lacksClang(),
   async fn() {
     const files = await componentOf(await buildC("tests/fixtures/files.c"));
@@ -203,7 +203,7 @@ Deno.test({
 
 Deno.test({
   ...jcoLeaves,
-  name: "runComponent() waits for a file that the host makes up when it is opened",
+  name: "runComponent() waits for an overlay's content at open",
   ignore: lacksClang(),
   async fn() {
     const files = await componentOf(await buildC("tests/fixtures/files.c"));
@@ -264,7 +264,7 @@ Deno.test(
   async (t) => {
     const plugin = await buildTypeScript(FETCH);
 
-    await t.step("a line of a watch is seen when it is sent", async () => {
+    await t.step("a line of a watch arrives at once", async () => {
       let send!: (line: string) => void;
       let end!: () => void;
       const body = new ReadableStream<Uint8Array<ArrayBuffer>>({
@@ -287,7 +287,7 @@ Deno.test(
       assert.equal(cluster.requests[0]!.method.toUpperCase(), "GET");
     });
 
-    await t.step("a request's body is sent", async () => {
+    await t.step("fetch sends a request's body", async () => {
       let seen = "";
       const cluster = new FakeCluster(async ({ body }) => {
         seen = await new Response(body ?? null).text();
@@ -300,7 +300,7 @@ Deno.test(
       assert.equal(seen, args[3]);
     });
 
-    await t.step("a refusal is an error of fetch", async () => {
+    await t.step("a refused request is an error of fetch", async () => {
       const cluster = new FakeCluster(() => {
         throw new AppError("DESTINATION_REFUSED", "not the cluster");
       });
@@ -360,7 +360,7 @@ function failing(words: string): string {
 }
 
 Deno.test(
-  "why a plugin without a word has failed is told for it, and once only where it tells itself",
+  "prints why a silent plugin failed, and nothing twice",
   jcoLeaves,
   async () => {
     for (

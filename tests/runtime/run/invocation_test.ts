@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { parseInvocation } from "../../../runtime/run/invocation.ts";
 
-Deno.test("parseInvocation() takes a link's name for the plugin, by whatever path it was called", () => {
+Deno.test("parseInvocation() finds the plugin in a link's name, with any path", () => {
   for (
     const argv0 of [
       "kubectl-foo_bar",
@@ -20,7 +20,7 @@ Deno.test("parseInvocation() takes a link's name for the plugin, by whatever pat
   }
 });
 
-Deno.test("parseInvocation() takes kubectl_complete-NAME for the plugin that is asked what may come next", () => {
+Deno.test("parseInvocation() recognizes kubectl_complete-NAME", () => {
   assert.deepEqual(parseInvocation("/b/kubectl_complete-foo_bar", ["get", ""]), {
     life: "plugin",
     link: "kubectl-foo_bar",
@@ -31,7 +31,7 @@ Deno.test("parseInvocation() takes kubectl_complete-NAME for the plugin that is 
   assert.equal(parseInvocation("kubectl_complete-", []).life, "manager");
 });
 
-Deno.test("parseInvocation() takes every other name for the manager, its own absolute path too", () => {
+Deno.test("parseInvocation() treats every other name as the manager", () => {
   for (
     const argv0 of [
       "krew-wasm",

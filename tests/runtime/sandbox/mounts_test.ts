@@ -47,7 +47,7 @@ function replace(path: string, make: (path: string) => void): void {
   make(path);
 }
 
-Deno.test("a link in the place of a granted file or directory is refused, with the command that grants it anew", () => {
+Deno.test("refuses a link in a granted path's place, and suggests a command", () => {
   const { base, grant, refused } = setUp();
   const [file, directory] = [grant("work/file", true), grant("work/sub")];
   replace(file.host, (path) => Deno.symlinkSync("../out/secret", path));
@@ -64,7 +64,7 @@ Deno.test("a link in the place of a granted file or directory is refused, with t
   });
 });
 
-Deno.test("a link to nothing, a directory for a file and a file for a directory are refused", () => {
+Deno.test("refuses dangling links, and files and directories that changed places", () => {
   const { grant, refused } = setUp();
   const [file, directory] = [grant("work/file", true), grant("work/sub")];
   replace(file.host, (path) => Deno.symlinkSync("nowhere", path));
@@ -76,7 +76,7 @@ Deno.test("a link to nothing, a directory for a file and a file for a directory 
   refused(/it was a directory when it was granted, and is none now/, directory);
 });
 
-Deno.test("a file that was not there yet is still a file that may be made, and nothing else", () => {
+Deno.test("a missing file can be created, and only as a file", () => {
   const { base, grant, mounts, refused, traces } = setUp();
   const file = grant("work/new", true);
   assert.deepEqual([file.real, file.directory], [`${base}/work/new`, false]);
@@ -90,7 +90,7 @@ Deno.test("a file that was not there yet is still a file that may be made, and n
   assert.match(traces[0]!, /is not there/);
 });
 
-Deno.test("a file that an editor replaced, and one that a link leads to as before, are opened", () => {
+Deno.test("opens a file that an editor replaced, and an unchanged link", () => {
   const { base, grant, mounts } = setUp();
   Deno.symlinkSync("../out/secret", `${base}/work/rc`);
   const [file, link] = [grant("work/file"), grant("work/rc")];
@@ -103,7 +103,7 @@ Deno.test("a file that an editor replaced, and one that a link leads to as befor
   ]);
 });
 
-Deno.test("a link that its user moved is granted anew by a person, not by itself", async () => {
+Deno.test("a moved link needs a new grant by the user", async () => {
   const { base, grant, mounts, refused } = setUp();
   Deno.symlinkSync("../out", `${base}/work/dots`);
   const granted = { ...LEAST, files: [grant("work/dots", true)] };
@@ -126,7 +126,7 @@ Deno.test("a link that its user moved is granted anew by a person, not by itself
   ]]);
 });
 
-Deno.test("a receipt of before remembers nothing: its grants lead where they say, through no link", () => {
+Deno.test("an old receipt's grants lead to their own path, through no link", () => {
   const { base, mounts, refused } = setUp();
   Deno.symlinkSync("../out", `${base}/work/dots`);
   const digest = `sha256:${"ab".repeat(32)}`;
@@ -148,7 +148,7 @@ Deno.test("a receipt of before remembers nothing: its grants lead where they say
   refused(/it led to ".*\/work\/dots"/, link);
 });
 
-Deno.test("a directory that is to be there is made where it is missing, and nothing else in its place", () => {
+Deno.test("creates a missing granted directory, and replaces nothing", () => {
   const { base, grant, mounts, refused, traces } = setUp();
   const cache = grant("work/cache/deep", true, { directory: true });
   const found = mounts(cache);
@@ -166,7 +166,7 @@ Deno.test("a directory that is to be there is made where it is missing, and noth
   assert.throws(() => grant("work/file", true, { directory: true }), { code: "GRANT_INVALID" });
 });
 
-Deno.test("what is granted by a link in a directory that the plugin may change does not lead out of it", () => {
+Deno.test("refuses a path that leaves a directory which the plugin may change", () => {
   const { base, grant, mounts, refused } = setUp();
   Deno.symlinkSync(base, `${base}/work/up`);
   Deno.symlinkSync("sub", `${base}/work/inner`);
@@ -184,7 +184,7 @@ Deno.test("what is granted by a link in a directory that the plugin may change d
   refused(away, grant("alias", true), grant("work/up", true));
 });
 
-Deno.test("the directory the user stands in is one the plugin finds, where a grant leads to it", () => {
+Deno.test("the plugin finds the current directory if a grant covers it", () => {
   const { base, grant } = setUp();
   Deno.symlinkSync("work", `${base}/alias`);
   const mounts = mountsFor({ ...LEAST, files: [grant("alias", true)] }, {

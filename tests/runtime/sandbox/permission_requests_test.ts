@@ -74,7 +74,7 @@ function requestsOf(
   };
 }
 
-Deno.test("an answer grants once, for the run or for good", async () => {
+Deno.test("an answer grants once, for the run or always", async () => {
   const once = requestsOf("once");
   assert.equal(once.read("/srv/a"), "once");
   assert.deepEqual(once.permissionRequests.grants.files, []);
@@ -90,7 +90,7 @@ Deno.test("an answer grants once, for the run or for good", async () => {
   assert.deepEqual(always.kept, ["/srv/a"]);
 });
 
-Deno.test("who said no is not asked again, nor told at exit; where nobody could be asked, exit tells how to allow it", () => {
+Deno.test("asks once after a refusal, and prints a hint if nobody could be asked", () => {
   const it = requestsOf("no");
   assert.deepEqual([it.read("/srv/a"), it.read("/srv/a"), it.write("/srv/b")], ["no", "no", "no"]);
   assert.deepEqual(it.asked, ["/srv/a", "/srv/b"]);
@@ -103,7 +103,7 @@ Deno.test("who said no is not asked again, nor told at exit; where nobody could 
   );
 });
 
-Deno.test("what is denied is never asked, by its own path or where it leads", () => {
+Deno.test("never asks about a denied path or a path that leads to it", () => {
   const deny = { ...NO_DENIALS, read: ["/srv/hidden"], write: ["/srv/kept"], home: true };
   const it = requestsOf("always", { grants: { ...LEAST, deny } });
   for (const path of ["/srv/hidden", "/srv/hidden/a", HOME, `${HOME}/.ssh/id`]) {
@@ -122,7 +122,7 @@ Deno.test("what is denied is never asked, by its own path or where it leads", ()
   assert.deepEqual([it.read("/srv/kept/a"), it.read("/srv/hidden2")], ["stay", "stay"]);
 });
 
-Deno.test("what is above the administrator's bound is never asked, wherever its path seems to lie", () => {
+Deno.test("never asks about anything above the administrator's bound", () => {
   const policy = parsePolicy({ rules: [{ match: "**", maximum: { read: ["/srv"], write: [] } }] }, "p", HOME);
   const it = requestsOf("always", {
     administrator: administratorOf({
@@ -138,7 +138,7 @@ Deno.test("what is above the administrator's bound is never asked, wherever its 
   assert.deepEqual([it.read("/srv/a"), it.read("/data/link", "/srv/b")], ["stay", "stay"]);
 });
 
-Deno.test("settings of the system are looked for in vain: told if the run fails, not asked", () => {
+Deno.test("does not ask about system settings, and prints them if the run fails", () => {
   const it = requestsOf("always");
   assert.equal(it.read("/etc/resolv.conf"), "no");
   assert.deepEqual(it.asked, []);
@@ -149,7 +149,7 @@ Deno.test("settings of the system are looked for in vain: told if the run fails,
   assert.equal(requestsOf("once").write("/etc/motd"), "once", "a change is asked for");
 });
 
-Deno.test("an answer adds the rule that was shown, its name included, and none with a wildcard", async () => {
+Deno.test("an answer adds the shown rule with its name, and no wildcard", async () => {
   const it = requestsOf("always", { grants: { ...LEAST, cluster: "read-only" } });
   assert.ok(it.request("DELETE /api/v1/namespaces/a/pods/web"));
   const rule = {
@@ -195,7 +195,7 @@ Deno.test("an answer adds the rule that was shown, its name included, and none w
   );
 });
 
-Deno.test("the wider choice grants the rule that was shown for it", async () => {
+Deno.test("the wider choice grants the rule that it showed", async () => {
   const it = requestsOf("always", { grants: { ...LEAST, cluster: "none" } }, true);
   assert.ok(it.request("GET /api/v1/namespaces/demo/secrets/db"));
   const rules = [{ verbs: ["get"], apiGroups: [""], resources: ["secrets"], namespaces: ["demo"] }];
@@ -212,7 +212,7 @@ Deno.test("the wider choice grants the rule that was shown for it", async () => 
   assert.deepEqual(list.permissionRequests.grants.cluster, { rules: [{ ...rules[0], verbs: ["list"] }] });
 });
 
-Deno.test("a socket is asked for as what it is; once and for this run, nothing is kept", async () => {
+Deno.test("asks about a raw socket as such, and saves no answer for once or the run", async () => {
   for (const answer of ["once", "run", "always"] as const) {
     const it = requestsOf(answer, { grants: { ...LEAST, cluster: "read-only" } });
     const what = "open a socket to the API server";
@@ -229,7 +229,7 @@ Deno.test("a socket is asked for as what it is; once and for this run, nothing i
   }
 });
 
-Deno.test("a denial, and what no rule can say, is not asked about", () => {
+Deno.test("does not ask about denials and about requests that no rule can name", () => {
   const it = requestsOf("run", { grants: { ...LEAST, cluster: "read-only" } });
   const info = parseRequest("DELETE", "/api/v1/namespaces/a/pods/web", "");
   const what = requestInWords(info);
@@ -238,7 +238,7 @@ Deno.test("a denial, and what no rule can say, is not asked about", () => {
   assert.deepEqual(it.asked, []);
 });
 
-Deno.test("who says no is not asked for the next of the same kind, and after five times for nothing more", () => {
+Deno.test("a refusal covers its kind, and five refusals end the questions", () => {
   const it = requestsOf("no", { grants: { ...LEAST, cluster: "none" } });
   for (const name of ["a", "b", "c"]) assert.ok(!it.request(`GET /api/v1/namespaces/demo/secrets/${name}`));
   assert.deepEqual(it.asked, ["get:secrets[a]@demo"]);
@@ -247,7 +247,7 @@ Deno.test("who says no is not asked for the next of the same kind, and after fiv
   assert.match(it.permissionRequests.hint()!, /change \/srv\/4; /);
 });
 
-Deno.test("a file is asked about with its path and where it leads, a directory with all in it", () => {
+Deno.test("a question shows a file's path and target, and a directory's content", () => {
   const it = requestsOf("once");
   it.read("/srv/link", "/data/a");
   it.permissionRequests.askFile({ kind: "write", path: "/srv/d", real: "/srv/d", directory: true });
@@ -257,7 +257,7 @@ Deno.test("a file is asked about with its path and where it leads, a directory w
   ]);
 });
 
-Deno.test("what can't be typed so that every shell reads it is no command of the hint", () => {
+Deno.test("the hint suggests no command that shells would read differently", () => {
   const it = requestsOf(undefined);
   it.write("/srv/m\\'; touch P; #\u200b");
   assert.match(
@@ -272,7 +272,7 @@ Deno.test("what can't be typed so that every shell reads it is no command of the
   assert.doesNotMatch(long.permissionRequests.hint()!, /to allow it/);
 });
 
-Deno.test("what a plugin asks without end is counted, not kept", () => {
+Deno.test("counts endless requests without keeping them", () => {
   const it = requestsOf(undefined);
   for (let index = 0; index < 1000; index++) it.write(`/srv/${index}`);
   const hint = it.permissionRequests.hint()!;

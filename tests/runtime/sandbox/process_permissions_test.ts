@@ -14,7 +14,7 @@ const module = (...imports: string[]) =>
     true,
   );
 
-Deno.test("a module uses what it imports, and what is not known is taken for the network", () => {
+Deno.test("a module uses what it imports; an unknown import counts as the network", () => {
   const p1 = (name: string) => `wasi_snapshot_preview1 ${name}`;
   assert.deepEqual(module(p1("fd_write"), p1("proc_exit")), {
     files: false,
@@ -40,7 +40,7 @@ Deno.test("a module uses what it imports, and what is not known is taken for the
   assert.deepEqual(module("anything path_open").network, true);
 });
 
-Deno.test("a component uses what it imports, and what is not known is taken for the network", () => {
+Deno.test("a component's unknown import counts as the network", () => {
   assert.deepEqual(usesOfComponent(["wasi:cli/stdout", "wasi:io/streams"], true), {
     files: false,
     throughDeno: true,
@@ -143,12 +143,12 @@ const NOTHING = {
 const keep = { read: [], write: [], network: false, run: false, symlinks: false };
 const unix = { ignore: Deno.build.os === "windows" };
 
-Deno.test("a process that keeps nothing can do nothing", unix, async () => {
+Deno.test("a process without permissions can do nothing", unix, async () => {
   assert.deepEqual(await canAfter(keep), NOTHING);
 });
 
 Deno.test(
-  "a process that keeps a directory reads and changes that, and nothing beside it",
+  "a process that keeps a directory reads and changes nothing else",
   unix,
   async () => {
     assert.deepEqual(await canAfter({ ...keep, read: ["DIR/in"] }), { ...NOTHING, readInside: true });
@@ -162,7 +162,7 @@ Deno.test(
 );
 
 Deno.test(
-  "a process that keeps the network has an environment with nothing in it to take",
+  "a process that keeps the network deletes its environment",
   unix,
   async () => {
     assert.deepEqual(await canAfter({ ...keep, network: true }), { ...NOTHING, env: true, net: true });
@@ -170,7 +170,7 @@ Deno.test(
 );
 
 Deno.test(
-  "a process that may need a credential plugin keeps run until it is known that it does not",
+  "a process keeps run until the user needs no credential plugin",
   unix,
   async () => {
     const before = await canAfter({ ...keep, network: true, run: true });
@@ -181,7 +181,7 @@ Deno.test(
 );
 
 Deno.test(
-  "what is not allowed by path, or kept as a whole, is not narrowed, and all else is given up",
+  "permissions without paths stay, all others are given up",
   unix,
   async () => {
     const files = {

@@ -49,7 +49,7 @@ function terminal(
 
 const no = { answer: "no", wider: false };
 
-Deno.test("a question is shown whole, then keys are waited for", () => {
+Deno.test("shows the whole question before it reads keys", () => {
   const { it, log, text } = terminal(["n", "\r"]);
   assert.deepEqual(askAt(it, QUESTION, true), no);
   assert.deepEqual(log, ["claim", "raw", "key", "key", "cooked", "release"]);
@@ -62,7 +62,7 @@ Deno.test("a question is shown whole, then keys are waited for", () => {
   );
 });
 
-Deno.test("what was typed before the question is no answer to it, nor what a report of before ends with", () => {
+Deno.test("ignores earlier input and the end of an earlier report", () => {
   assert.deepEqual(askAt(terminal(["n", "\r"], { ahead: ["a", "\r", "a\r"] }).it, QUESTION, true), no);
   for (const begun of ["\x1b[24;80", "\x1b", "\x1b]l", "\x1b[M"]) {
     const { it, text } = terminal(["r", "\r", "\r"], { ahead: ["", "", begun] });
@@ -77,13 +77,13 @@ Deno.test("Ctrl-C before the question can be answered ends the run too", () => {
   assert.throws(() => askAt(terminal([], { ahead: ["\x03"] }).it, QUESTION, true), Interrupted);
 });
 
-Deno.test("a line is edited, shown, and taken when it is ended", () => {
+Deno.test("edits and shows a line, and accepts it at Enter", () => {
   const { it, text } = terminal(["x", "\x7f", "o", "\r"]);
   assert.deepEqual(askAt(it, QUESTION, true), { answer: "once", wider: false });
   assert.ok(text().endsWith("ot? x\b \bo\r\n"));
 });
 
-Deno.test("a line in which anything but plain keys came is no answer", () => {
+Deno.test("a line with other input than plain keys is no answer", () => {
   for (
     const line of [
       ["a", "\x1b[24;80R", "\r"],
@@ -103,7 +103,7 @@ Deno.test("a line in which anything but plain keys came is no answer", () => {
   }
 });
 
-Deno.test("nonsense is asked again, and no after five times; the end of input is no", () => {
+Deno.test("repeats the question five times; then, or at the input's end, refuses", () => {
   const asked = terminal(["y\r", "why\r", "r\r"]);
   assert.deepEqual(askAt(asked.it, QUESTION, true), { answer: "run", wider: false });
   assert.equal(asked.text().split("Please answer o, r, a or n").length, 3);
@@ -112,12 +112,12 @@ Deno.test("nonsense is asked again, and no after five times; the end of input is
   assert.deepEqual(askAt(terminal(["a", "\x04"]).it, QUESTION, true), no);
 });
 
-Deno.test("keys that came with an answer are none to the next question", () => {
+Deno.test("keys after an answer do not count for the next question", () => {
   const { it } = terminal(["w\rr\r", "n\r"]);
   assert.deepEqual(askAt(it, WIDER, true), no);
 });
 
-Deno.test("the wider choice is a question of its own, with its rule", () => {
+Deno.test("the wider choice asks again and shows its rule", () => {
   const { it, text } = terminal(["w\r", "a\r"]);
   assert.deepEqual(askAt(it, WIDER, true), { answer: "always", wider: true });
   assert.match(
@@ -150,7 +150,7 @@ Deno.test("Ctrl-Z stops the job with the terminal as it was, and the question is
   assert.equal(text().split("asks for").length, 3);
 });
 
-Deno.test("in the background nobody is asked, nor where the question has no room", () => {
+Deno.test("asks nobody in the background, or if the question does not fit", () => {
   const { it, log, text } = terminal(["o\r"], { background: true });
   assert.equal(askAt(it, QUESTION, true), undefined);
   assert.deepEqual([log, text()], [["claim"], ""]);
@@ -160,7 +160,7 @@ Deno.test("in the background nobody is asked, nor where the question has no room
   assert.deepEqual(small.log, ["claim", "raw", "cooked", "release"]);
 });
 
-Deno.test("whatever a plugin left the terminal in is ended before the question, which has colours of its own", () => {
+Deno.test("resets the plugin's terminal modes before a question in its own colours", () => {
   const { it, raw } = terminal(["\r"]);
   askAt(it, QUESTION, true);
   assert.ok(raw().startsWith("\x18\x1b\\"));
@@ -202,13 +202,13 @@ Deno.test("whatever a plugin left the terminal in is ended before the question, 
   assert.ok(raw().endsWith("\x1b[0m\r\n\x1b[0m\x1b[?2004l"));
 });
 
-Deno.test("a terminal that knows no sequences is sent none", () => {
+Deno.test("sends no sequences to a terminal that knows none", () => {
   const { it, raw } = terminal(["o", "\r"], { plain: true });
   assert.deepEqual(askAt(it, QUESTION, true), { answer: "once", wider: false });
   assert.doesNotMatch(raw(), /\x1b/);
 });
 
-Deno.test("a dialog shows again after a stop what was said before", () => {
+Deno.test("a dialog shows its lines again after a stop", () => {
   const { it, text } = terminal(["\x1a", "y\r"]);
   using dialog = Dialog.open(it)!;
   dialog.say(["one", "two"]);

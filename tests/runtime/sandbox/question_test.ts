@@ -24,7 +24,7 @@ const QUESTION: Question = {
   wider: { words: 'get secrets of any name in the namespace "demo"', word: "get:secrets@demo" },
 };
 
-Deno.test("a question stands in lines: who asks, for what part by part, the rule, and what is wider", () => {
+Deno.test("a question has lines for the plugin, each part, the rule and the wider rule", () => {
   const shown = linesThatFit(QUESTION, undefined)!;
   assert.deepEqual(shown.lines, [
     "krew-wasm: a plugin asks for what it was not granted",
@@ -46,7 +46,7 @@ Deno.test("a question stands in lines: who asks, for what part by part, the rule
   assert.equal(linesThatFit(none, undefined)!.lines.length, 8);
 });
 
-Deno.test("a value stays on its line, and shows as what it is", () => {
+Deno.test("a value stays on its line and cannot be misread", () => {
   const values: readonly (readonly [string, string])[] = [
     ["/srv/a\r\n  name       web", "/srv/a\\r\\n \\x20name \\x20\\x20\\x20\\x20\\x20\\x20web"],
     ["\x1b[2J\x1b[1;1H", "\\x1b[2J\\x1b[1;1H"],
@@ -68,7 +68,7 @@ Deno.test("a value stays on its line, and shows as what it is", () => {
   }
 });
 
-Deno.test("what can't be shown whole is not asked about; arguments, which grant nothing, are cut", () => {
+Deno.test("refuses a part that is too long, and cuts the arguments", () => {
   assert.equal(linesThatFit({ ...QUESTION, parts: [["path", `/${"x".repeat(600)}`]] }, undefined), undefined);
   assert.equal(
     linesThatFit({ ...QUESTION, parts: [["path", `/${"\u200b".repeat(100)}`]] }, undefined),
@@ -78,7 +78,7 @@ Deno.test("what can't be shown whole is not asked about; arguments, which grant 
   assert.ok(long[2]!.length < 250 && long[2]!.endsWith("x…"));
 });
 
-Deno.test("a small terminal shows all that is granted, or nobody is asked", () => {
+Deno.test("a small terminal shows the whole grant, or asks nobody", () => {
   const fits = (columns: number, rows: number) => linesThatFit(QUESTION, { columns, rows });
   assert.equal(fits(80, 24)!.lines.length, 10);
   assert.ok(fits(80, 24)!.wider);
@@ -104,7 +104,7 @@ Deno.test("a small terminal shows all that is granted, or nobody is asked", () =
   }
 });
 
-Deno.test("a long value goes on where no label can stand", () => {
+Deno.test("a long value continues where no label can begin", () => {
   const path = `/srv/${"x".repeat(62)}  name       harmless${"y".repeat(100)}`;
   const question = { plugin: "p", args: [], parts: [["path", path]] } as const;
   const { lines } = linesThatFit(question, { columns: 80, rows: 24 })!;
@@ -124,7 +124,7 @@ Deno.test("a long value goes on where no label can stand", () => {
   }
 });
 
-Deno.test("answers are words or their first letters, and no is what is left", () => {
+Deno.test("parseAnswer() accepts words and first letters", () => {
   const all: Choices = { stays: true, wider: "offered" };
   assert.deepEqual(
     ["o", "once", "r", "run", " a ", "always", "w", "wider", "n", "N", "no", "not", ""].map((line) =>
@@ -141,7 +141,7 @@ Deno.test("answers are words or their first letters, and no is what is left", ()
   assert.equal(parseAnswer("o", { stays: true, wider: "chosen" }), undefined, "once is what was asked for");
 });
 
-Deno.test("the line of the answers offers what there is", () => {
+Deno.test("answersLine() offers the possible answers", () => {
   assert.equal(
     answersLine({ stays: true, wider: "none" }),
     "Allow it [o]nce, for this [r]un, [a]lways, or [N]ot? ",

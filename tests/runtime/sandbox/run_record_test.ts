@@ -26,7 +26,7 @@ async function inStore<T>(use: (layout: ReturnType<typeof layoutAt>) => Promise<
 // compile.ts begins to read jco when it is imported.
 const LOADING = { sanitizeOps: false };
 
-Deno.test("a run without denials writes nothing, and makes no file", LOADING, () =>
+Deno.test("a run without denials creates no file", LOADING, () =>
   inStore((layout) => {
     const record = new RunRecord(layout.log, "x", false);
     record.request("GET", "/api", 1, { status: 200 });
@@ -35,7 +35,7 @@ Deno.test("a run without denials writes nothing, and makes no file", LOADING, ()
     assert.deepEqual(readRecord(layout), []);
   }));
 
-Deno.test("a denial that can't be written for lack of descriptors is written at the end", () =>
+Deno.test("writes a denial at the end if descriptors were missing", () =>
   inStore((layout) => {
     const record = new RunRecord(layout.log, "x", false);
     const real = Deno.openSync;
@@ -53,7 +53,7 @@ Deno.test("a denial that can't be written for lack of descriptors is written at 
     assert.deepEqual(readRecord(layout).map((line) => "what" in line && line.what), ["read /a"]);
   }));
 
-Deno.test("a denial is written once a run, at once, for its owner alone; the rest are counted", () =>
+Deno.test("writes each denial once, at once, and counts the rest", () =>
   inStore((layout) => {
     const record = new RunRecord(layout.log, "decoder", false);
     for (let i = 0; i < 3; i++) record.denied("delete pods", "--allow-cluster=delete:pods");
@@ -84,7 +84,7 @@ Deno.test("a denial is written once a run, at once, for its owner alone; the res
     });
   }));
 
-Deno.test("what a plugin chose is escaped and cut", () =>
+Deno.test("escapes and cuts a plugin's text", () =>
   inStore((layout) => {
     const record = new RunRecord(layout.log, "x", false);
     record.denied(`write "\n{"event":"allowed"}\x1b[2J${"a".repeat(10_000)}"`);
@@ -94,14 +94,14 @@ Deno.test("what a plugin chose is escaped and cut", () =>
     assert.ok(!text.includes("\x1b"));
   }));
 
-Deno.test("a store that can't be written costs a run nothing but its record", () => {
+Deno.test("a run continues without its record if the store is read-only", () => {
   const record = new RunRecord("/proc/none/log", "x", true);
   record.denied("read");
   record.request("GET", "/", 1, { status: 200 });
   record.close();
 });
 
-Deno.test("full files are put aside, the oldest away", () =>
+Deno.test("rotates full files and removes the oldest", () =>
   inStore((layout) => {
     Deno.mkdirSync(layout.log);
     for (let i = 0; i < 100; i++) {
@@ -118,7 +118,7 @@ Deno.test("full files are put aside, the oldest away", () =>
     assert.deepEqual(whats, whats.map((_, index) => whats[0]! + index), "none is missing in between");
   }));
 
-Deno.test("a file that is put aside while the record is read is read once, and not missed", () =>
+Deno.test("reads a file once that is rotated during reading", () =>
   inStore((layout) => {
     Deno.mkdirSync(layout.log);
     const write = (what: string) => {
@@ -141,7 +141,7 @@ Deno.test("a file that is put aside while the record is read is read once, and n
     }
   }));
 
-Deno.test("many processes write at once, and every line is whole", () =>
+Deno.test("keeps every line whole when many processes write", () =>
   inStore(async (layout) => {
     Deno.mkdirSync(layout.log);
     const script = `import { append } from ${
@@ -164,7 +164,7 @@ Deno.test("many processes write at once, and every line is whole", () =>
     for (const line of lines) assert.ok(parseRecordLine(line), line);
   }));
 
-Deno.test("addresses and paths are written without what may be secret", () => {
+Deno.test("writes addresses and paths without secrets", () => {
   assert.equal(addressOf("https://user:pass@evil.test:8443/token/abc?key=1"), "https://evil.test:8443");
   assert.equal(addressOf("nonsense"), "an address that is none");
   assert.equal(recordedPath("https://api/api/v1/pods?watch=1&token=x"), "/api/v1/pods");
@@ -174,7 +174,7 @@ Deno.test("addresses and paths are written without what may be secret", () => {
   );
 });
 
-Deno.test("a cluster's refusals are recorded, its requests where that is asked for", () =>
+Deno.test("records a cluster's refusals, and its requests on demand", () =>
   inStore(async (layout) => {
     const answers = new FakeCluster(({ url }) => {
       if (url.includes("evil")) throw new AppError("DESTINATION_REFUSED", "no");
@@ -207,7 +207,7 @@ Deno.test("a cluster's refusals are recorded, its requests where that is asked f
     }
   }));
 
-Deno.test("files that say no are recorded, what is not there is not", () =>
+Deno.test("records refused files, but not missing ones", () =>
   inStore((layout) => {
     const tree = {
       openAt: (_: unknown, path: string) => {
@@ -226,7 +226,7 @@ Deno.test("files that say no are recorded, what is not there is not", () =>
 
 const NOW = new Date("2026-05-01T12:00:00Z");
 
-Deno.test("--since takes durations and dates, and nothing else", () => {
+Deno.test("--since accepts durations and dates only", () => {
   const since = (text: string) => parseSince(text, NOW).toISOString().replace(".000", "");
   assert.equal(since("90s"), "2026-05-01T11:58:30Z");
   assert.equal(since("2h30m"), "2026-05-01T09:30:00Z");
@@ -238,7 +238,7 @@ Deno.test("--since takes durations and dates, and nothing else", () => {
   }
 });
 
-Deno.test("the log is a table, or nothing", () => {
+Deno.test("prints the log as a table, or nothing", () => {
   const base = { time: "2026-05-01T11:59:00.000Z", plugin: "decoder", pid: 1 };
   const lines: RecordedLine[] = [
     { ...base, event: "denied", what: "delete pods", grant: "--allow-cluster=delete:pods" },
@@ -260,7 +260,7 @@ Deno.test("the log is a table, or nothing", () => {
   );
 });
 
-Deno.test("what is no line of the record is passed over", () => {
+Deno.test("skips invalid lines of the record", () => {
   for (
     const text of [
       "",

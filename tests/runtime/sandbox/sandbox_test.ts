@@ -4,7 +4,7 @@ import { openSandbox } from "../../../runtime/sandbox/sandbox.ts";
 import { layoutAt } from "../../../runtime/store/layout.ts";
 
 Deno.test({
-  name: "a terminal that the plugin has changed is put back before anything is told on it",
+  name: "restores the terminal before printing to it",
   // The guard, which has no terminal here, may take a moment to end.
   sanitizeOps: false,
   sanitizeResources: false,

@@ -33,7 +33,7 @@ const ignore = Deno.build.os === "windows" || tmuxMissing() ||
   );
 
 for (const [shell, start] of SHELLS) {
-  Deno.test(`a shown command that is pasted at a prompt runs nothing else, ${shell}`, {
+  Deno.test(`a suggested command runs nothing else when pasted, ${shell}`, {
     ignore: ignore || findProgram(shell) === undefined,
   }, async () => {
     const cwd = Deno.makeTempDirSync({ prefix: "krew-wasm-prompt-" });

@@ -42,13 +42,13 @@ const REPORTS = [
   "\x1b[200~always\ra\r\x1b[201~", // a paste
 ];
 
-Deno.test("what a terminal reports is one odd key, whatever is in it", () => {
+Deno.test("a terminal's report is one odd key", () => {
   for (const report of REPORTS) {
     assert.deepEqual(keysOf(`${report}n`), [ODD, "n"], JSON.stringify(report));
   }
 });
 
-Deno.test("a report that comes in pieces, at any place and with any delay, holds no key", () => {
+Deno.test("a report in pieces contains no key", () => {
   for (const report of REPORTS) {
     const all = bytes(report);
     for (let one = 1; one < all.length; one++) {
@@ -61,31 +61,31 @@ Deno.test("a report that comes in pieces, at any place and with any delay, holds
   }
 });
 
-Deno.test("no key is dead: Enter ends a sequence that is not whole, and its line is odd", () => {
+Deno.test("Enter ends an incomplete sequence, and its line is odd", () => {
   for (const begun of ["\x1b", "\x1b[", "\x1b[24;80", "\x1bO", "\x1b]", "\x1b]l", "\x1bP", "\x1b[M"]) {
     assert.deepEqual(keysOf(begun, "\r", "n", "\r"), [ODD, "\r", "n", "\r"], JSON.stringify(begun));
   }
   assert.deepEqual(keysOf("\x1bo"), [ODD], "with Alt, or after Escape");
 });
 
-Deno.test("an Enter among a mouse's bytes, as of a very wide window, ends a line that is odd", () => {
+Deno.test("an Enter among a mouse's bytes ends an odd line", () => {
   assert.deepEqual(keysOf("\x1b[Ma", "\ra", "\r"), [ODD, "\r", "a", "\r"]);
 });
 
-Deno.test("Ctrl-C is itself wherever it comes", () => {
+Deno.test("Ctrl-C counts at any position", () => {
   for (const begun of ["", "\x1b", "\x1b[24", "\x1b]l", "\x1b[M", "\x1b[200~pasted", "\x1bP"]) {
     assert.equal(keysOf(begun, "\x03").at(-1), "\x03", JSON.stringify(begun));
   }
 });
 
-Deno.test("other characters are odd, broken ones too", () => {
+Deno.test("other and invalid characters are odd", () => {
   assert.deepEqual(keysOf("é", "日"), [ODD, ODD]);
   const split = bytes("é");
   assert.deepEqual(keysOf(split.slice(0, 1), split.slice(1), "n"), [ODD, "n"]);
   assert.equal(keysOf(Uint8Array.of(0x9b, 0x52))[0], ODD);
 });
 
-Deno.test("how input is cut into pieces changes no key", async () => {
+Deno.test("the pieces of the input do not change its keys", async () => {
   const part = fc.constantFrom(...REPORTS, "o", "\r", "a", "é", "\x1b", "[", "~", "\x07", "\\");
   await fuzz(
     "keys",

@@ -14,7 +14,7 @@ function goneFor(looks: number, layout: Layout): Layout {
   };
 }
 
-Deno.test("a plugin that is removed and pulled again while it is read is read again", async () => {
+Deno.test("reads a plugin again that is pulled again meanwhile", async () => {
   await using store = TestStore.make();
   await store.push("acme/foo:v1");
   const receipt = await store.install("acme/foo:v1");
@@ -23,7 +23,7 @@ Deno.test("a plugin that is removed and pulled again while it is read is read ag
   assert.deepEqual([...loaded.files.keys()], ["plugin.wasm"]);
 });
 
-Deno.test("a compiled form that stays broken is an error, and one of a removed plugin says so", async () => {
+Deno.test("a broken compiled form is an error; a removed plugin is not installed", async () => {
   await using store = TestStore.make();
   const { layout } = store;
   await store.push("acme/foo:v1");
@@ -45,7 +45,7 @@ Deno.test("a compiled form that stays broken is an error, and one of a removed p
   );
 });
 
-Deno.test("what is done while digests are computed gets the bytes, and those of a broken plugin are refused all the same", async () => {
+Deno.test("meanwhile() gets the bytes, and a wrong digest is refused all the same", async () => {
   await using store = TestStore.make();
   const { layout } = store;
   await store.push("acme/foo:v1");

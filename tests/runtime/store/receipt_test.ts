@@ -71,7 +71,7 @@ function fieldsOf(value: unknown, path: string[] = []): string[][] {
   ]);
 }
 
-Deno.test("a receipt that lacks any of its fields, or has one more anywhere, is refused with the field's path", () => {
+Deno.test("parseReceipt() refuses missing and unknown fields, with their path", () => {
   const paths = fieldsOf(stored());
   assert.ok(paths.length > 60, String(paths.length));
   for (const path of paths) {
@@ -91,7 +91,7 @@ Deno.test("a receipt that lacks any of its fields, or has one more anywhere, is 
   }
 });
 
-Deno.test("parseReceipt() reads what an older krew-wasm wrote, and gives it no more than it says", () => {
+Deno.test("parseReceipt() reads an older receipt and adds nothing", () => {
   const read = parseReceipt(JSON.stringify(former()), "foo");
   assert.deepEqual(read.signatures, []);
   assert.deepEqual(read.source, { kind: "registry" });
@@ -120,7 +120,7 @@ Deno.test("parseReceipt() reads what an older krew-wasm wrote, and gives it no m
   }]);
 });
 
-Deno.test("a receipt of an older format is read as strictly: nothing that is missing is granted", () => {
+Deno.test("parseReceipt() reads older formats strictly, and grants nothing missing", () => {
   for (const field of ["files", "home", "env", "kubeconfig", "cluster", "terminal", "limits", "deny"]) {
     const grants = { ...former().grants as Record<string, unknown> };
     delete grants[field];
@@ -145,7 +145,7 @@ Deno.test("a receipt of an older format is read as strictly: nothing that is mis
   ) refuses({ ...former(), ...change }, undefined, JSON.stringify(change));
 });
 
-Deno.test("a receipt of a later format is refused with what to do", () => {
+Deno.test("parseReceipt() refuses a newer format with a hint", () => {
   assert.throws(() => parseReceipt(JSON.stringify({ ...stored(), format: 4, more: 1 }), "foo"), {
     code: "RECEIPT_INVALID",
     message: /has the format 4, this krew-wasm reads 3 and older/,
@@ -153,7 +153,7 @@ Deno.test("a receipt of a later format is refused with what to do", () => {
   });
 });
 
-Deno.test("parseReceipt() refuses each field that is malformed, and says how the plugin is had again", () => {
+Deno.test("parseReceipt() refuses malformed fields and suggests a pull", () => {
   const { grants, signatures } = stored();
   const file = grants.files[0];
   const changes: [change: Record<string, unknown>, words: RegExp][] = [

@@ -46,7 +46,7 @@ function assertTrue({ layout }: TestStore): void {
   assert.deepEqual(copy, JSON.parse(JSON.stringify(summaries)));
 }
 
-Deno.test("the copy of what list shows follows every change", async () => {
+Deno.test("the summary follows every change", async () => {
   await using store = await setUp();
   const { layout } = store;
   assertTrue(store);
@@ -62,7 +62,7 @@ Deno.test("the copy of what list shows follows every change", async () => {
   assert.equal(readSummaries(layout).summaries.length, SUMMARY_FROM - 1);
 });
 
-Deno.test("two changes in one tick of the clock are told apart by who makes them", async () => {
+Deno.test("the summary sees two changes in one tick of the clock", async () => {
   await using store = await setUp();
   const { layout } = store;
   const stamp = new Date(receiptsStamp(layout)!);
@@ -75,7 +75,7 @@ Deno.test("two changes in one tick of the clock are told apart by who makes them
   assert.equal(readSummaries(layout).summaries.find(({ name }) => name === "p1")?.version, "new");
 });
 
-Deno.test("a copy of before, as a killed process leaves it, is not used, nor is a broken one", async () => {
+Deno.test("ignores an old summary of a killed process, and a broken one", async () => {
   await using store = await setUp();
   const { layout } = store;
   const stamp = receiptsStamp(layout)!;
@@ -101,7 +101,7 @@ Deno.test("a copy of before, as a killed process leaves it, is not used, nor is 
   }
 });
 
-Deno.test("a broken receipt is told of, however many there are", async () => {
+Deno.test("reports every broken receipt", async () => {
   await using store = await setUp();
   Deno.writeTextFileSync(`${store.layout.receipts}/broken.json`, "{");
   assert.deepEqual(readSummaries(store.layout).broken.map(({ name }) => name), ["broken"]);

@@ -26,7 +26,7 @@ function channels(): { system: Syscalls; one: Channel; other: Channel; [Symbol.d
   };
 }
 
-Deno.test("messages arrive whole, one by one, in their order", linux, () => {
+Deno.test("messages arrive whole and in order", linux, () => {
   using ends = channels();
   const messages: Json[] = [null, "", "ü\0\n", [1, [true]], { a: { b: "c" } }, 1.5];
   for (const message of messages) assert.ok(ends.one.send(message));
@@ -41,7 +41,7 @@ Deno.test("a message of any size arrives", linux, () => {
   }
 });
 
-Deno.test("open files come with a message, and are the receiver's", linux, () => {
+Deno.test("open files come with a message and belong to the receiver", linux, () => {
   using ends = channels();
   const directory = temporaryDirectory();
   const files = ["a", "b"].map((name) => {
@@ -61,7 +61,7 @@ Deno.test("open files come with a message, and are the receiver's", linux, () =>
   for (const fd of files) ends.system.close(fd);
 });
 
-Deno.test("the end of one is the end of the other", linux, () => {
+Deno.test("closing one end ends the other", linux, () => {
   using ends = channels();
   ends.one.send("last");
   ends.one.close();
@@ -70,7 +70,7 @@ Deno.test("the end of one is the end of the other", linux, () => {
   assert.equal(ends.other.send("more"), false);
 });
 
-Deno.test("a message is waited for beside what else goes on", linux, async () => {
+Deno.test("receiveLater() does not block other work", linux, async () => {
   using ends = channels();
   const received = ends.other.receiveLater();
   await new Promise((resolve) => setTimeout(resolve, 1));
@@ -81,7 +81,7 @@ Deno.test("a message is waited for beside what else goes on", linux, async () =>
   assert.equal(await ended, undefined);
 });
 
-Deno.test("a file in memory is as it was made, for good", linux, () => {
+Deno.test("a file in memory cannot be changed", linux, () => {
   const system = Syscalls.load()!;
   const content = new Uint8Array(50_000).map((_, index) => index);
   const fd = system.temporaryFile(content)!;

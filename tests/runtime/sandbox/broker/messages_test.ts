@@ -24,7 +24,7 @@ import type { Stat } from "../../../../runtime/wasi/files/file_tree.ts";
 import { VERSION } from "../../../../runtime/base/version.ts";
 import { fc } from "../../../support/fuzz.ts";
 
-Deno.test("a field is of its kind, or the message is none", () => {
+Deno.test("Fields refuses a field of the wrong type", () => {
   const fields = new Fields({
     text: "x",
     flag: true,
@@ -55,7 +55,7 @@ Deno.test("a field is of its kind, or the message is none", () => {
   for (const message of [null, [], "x", 1, undefined]) assert.throws(() => new Fields(message), BadMessage);
 });
 
-Deno.test("paths, times and entries of any kind arrive as they were", () => {
+Deno.test("paths, times and entries arrive unchanged", () => {
   const bytes = fc.uint8Array({ maxLength: 300 }).map((bytes) => new Uint8Array(bytes));
   fc.assert(fc.property(bytes, (path) => {
     assert.deepEqual(pathOfText(JSON.parse(JSON.stringify(pathToText(path)))), path);
@@ -73,7 +73,7 @@ Deno.test("paths, times and entries of any kind arrive as they were", () => {
   assert.deepEqual(statOfFields(new Fields(JSON.parse(JSON.stringify(statToJson(stat))))), stat);
 });
 
-Deno.test("a mount is what is said of it, and nothing else", () => {
+Deno.test("mountOf() reads exactly the fields of a mount", () => {
   const mount = {
     guest: "/g",
     host: "/h",
@@ -102,7 +102,7 @@ Deno.test("an error arrives with its code, message and hint", () => {
   throwFailure(new Fields({}));
 });
 
-Deno.test("a context arrives as it was, at the same version only", () => {
+Deno.test("a context arrives unchanged, in the same version only", () => {
   const context: Parameters<typeof formatContext>[0] = {
     version: VERSION,
     ...{ plugin: "x", args: ["x"], installed: true, grants: LEAST, home: "/h", cwd: "/", root: "/r" },

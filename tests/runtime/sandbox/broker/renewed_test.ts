@@ -29,7 +29,7 @@ function relink(target: string, path: string): void {
   Deno.symlinkSync(target, path);
 }
 
-Deno.test("a file is read as it is now, by the links that led to it", linux, () => {
+Deno.test("readRenewed() reads the present file through the recorded links", linux, () => {
   assert.equal(reading("plain", (at) => Deno.writeTextFileSync(`${at}/plain`, "new")), "new");
   assert.equal(
     reading("plain", (at) => {
@@ -50,7 +50,7 @@ Deno.test("a file is read as it is now, by the links that led to it", linux, () 
   );
 });
 
-Deno.test("no link is followed that was none before, nor one out of its directory", linux, () => {
+Deno.test("readRenewed() follows no new link, and none out of its directory", linux, () => {
   const elsewhere = { code: "CREDENTIALS_FAILED" };
   const refused = (path: string, change: (directory: string) => void) =>
     assert.throws(() => reading(path, change), elsewhere, path);
@@ -68,7 +68,7 @@ Deno.test("no link is followed that was none before, nor one out of its director
   refused("plain", (at) => Deno.removeSync(`${at}/plain`));
 });
 
-Deno.test("nobody waits for a pipe, and a file without end is none", linux, () => {
+Deno.test("readRenewed() refuses pipes and endless files", linux, () => {
   const pipe = (at: string) => {
     Deno.removeSync(at);
     assert.ok(new Deno.Command("mkfifo", { args: [at] }).outputSync().success);

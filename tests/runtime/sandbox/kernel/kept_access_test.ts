@@ -26,7 +26,7 @@ const paths = (facts: Partial<RunFacts>, access: string) =>
     path
   );
 
-Deno.test("a run without a network keeps its own files, and what the engine needs", () => {
+Deno.test("a run without a network keeps its own files and the engine's", () => {
   const { ports, names, unix } = restrictionOf(FACTS);
   assert.deepEqual({ ports, names, unix }, { ports: [], names: false, unix: false });
   assert.deepEqual(paths({}, "write"), ["/store/data/x"]);
@@ -36,7 +36,7 @@ Deno.test("a run without a network keeps its own files, and what the engine need
   ]);
 });
 
-Deno.test("what is mounted is read, or changed; of a directory of single files these alone", () => {
+Deno.test("mounts can be read or changed, single files without their directory", () => {
   const mounts = [
     { guest: "/src", host: "/home/me/src", write: false },
     { guest: "/out", host: "/home/me/out", write: true },
@@ -55,7 +55,7 @@ Deno.test("what is mounted is read, or changed; of a directory of single files t
   ]);
 });
 
-Deno.test("what is mounted is told by what is open; what shows as something else is not read", () => {
+Deno.test("rules name mounts by descriptor, and leave out replaced files", () => {
   const mounts = [
     { guest: "/src", host: "/home/me/src", write: false },
     { guest: "/kube", host: "/home/me/.kube", write: false, only: ["config", "other"] },
@@ -68,7 +68,7 @@ Deno.test("what is mounted is told by what is open; what shows as something else
   ]);
 });
 
-Deno.test("a run with a network connects to the ports of its places, and finds names where there are any", () => {
+Deno.test("a run with a network keeps its ports, and DNS if it needs names", () => {
   const of = (places: { hostname: string; port: number }[], more = {}) =>
     restrictionOf({ ...FACTS, network: { ...NETWORK, places, ...more } });
   const address = of([{ hostname: "10.0.0.1", port: 6443 }, { hostname: "::1", port: 6443 }]);
@@ -82,7 +82,7 @@ Deno.test("a run with a network connects to the ports of its places, and finds n
   assert.deepEqual([...name.paths, ...address.paths].filter(({ access }) => access === "write").length, 2);
 });
 
-Deno.test("files that are renewed, and certificates of the user's own, are read", () => {
+Deno.test("a run keeps renewed files and the user's own certificates", () => {
   const { paths } = restrictionOf({
     ...FACTS,
     network: {
@@ -96,7 +96,7 @@ Deno.test("files that are renewed, and certificates of the user's own, are read"
   assert.ok(!read.includes(""));
 });
 
-Deno.test("names are asked for over sockets only where nsswitch.conf has a service that answers over one", () => {
+Deno.test("keeps sockets only if nsswitch.conf has a service that needs one", () => {
   const asks = (hosts: string, ...names: string[]) =>
     asksOverSockets(`passwd: files ldap\nhosts: ${hosts} # x\n`, names);
   assert.equal(asksOverSockets(undefined, ["a.example"]), false);

@@ -14,7 +14,7 @@ const fields = (bytes: Uint8Array<ArrayBuffer>) => [...new BigUint64Array(bytes.
 const bits = (...numbers: number[]) => numbers.reduce((mask, bit) => mask | 1n << BigInt(bit), 0n);
 const upTo = (last: number) => (1n << BigInt(last + 1)) - 1n;
 
-Deno.test("a ruleset handles every right that its version knows, and none that it does not", () => {
+Deno.test("a ruleset handles exactly the rights of its version", () => {
   const handled = (abi: number) => fields(rulesetAttribute(abi, { sockets: true, errata: MENDED }));
   assert.deepEqual(handled(2), [upTo(13)]);
   assert.deepEqual(handled(3), [upTo(14)]);
@@ -27,18 +27,18 @@ Deno.test("a ruleset handles every right that its version knows, and none that i
   assert.deepEqual(handled(99), handled(10));
 });
 
-Deno.test("sockets of the file system stay where names are found over one", () => {
+Deno.test("a ruleset leaves sockets in the file system if names need one", () => {
   assert.equal(fields(rulesetAttribute(9, { sockets: false, errata: MENDED }))[0], upTo(15));
 });
 
-Deno.test("signals are scoped only where the kernel tells threads from processes", () => {
+Deno.test("a ruleset restricts signals only on a kernel with the fix", () => {
   const scoped = (errata: number) => fields(rulesetAttribute(7, { sockets: true, errata }))[2];
   assert.equal(scoped(0b010), 0b11n);
   assert.equal(scoped(0b101), 0b01n);
   assert.equal(scoped(0), 0b01n);
 });
 
-Deno.test("a path that is read can't be changed, and nothing is executed", () => {
+Deno.test("read access includes neither changes nor execution", () => {
   assert.equal(rightsOf("read", true, 10), bits(2, 3));
   assert.equal(rightsOf("read", false, 10), bits(2));
   for (const access of ["read", "write", "log", "remove"] as const) {
@@ -49,7 +49,7 @@ Deno.test("a path that is read can't be changed, and nothing is executed", () =>
   }
 });
 
-Deno.test("a path that is changed has what WASI can do there, as far as the version knows it", () => {
+Deno.test("write access includes WASI's operations, as the version allows", () => {
   assert.equal(rightsOf("write", true, 10), bits(1, 2, 3, 4, 5, 7, 8, 12, 13, 14));
   assert.equal(rightsOf("write", true, 2), bits(1, 2, 3, 4, 5, 7, 8, 12, 13));
   assert.equal(rightsOf("write", false, 10), bits(1, 2, 14));
@@ -57,7 +57,7 @@ Deno.test("a path that is changed has what WASI can do there, as far as the vers
   assert.equal(rightsOf("remove", false, 10), 0n);
 });
 
-Deno.test("a right to ports is nothing before its version", () => {
+Deno.test("rights to ports are empty before their version", () => {
   assert.equal(portRight("connectTcp", 3), 0n);
   assert.equal(portRight("connectTcp", 4), 2n);
   assert.equal(portRight("sendUdp", 9), 0n);

@@ -6,7 +6,7 @@ import { checkStanding, wallsRequiredBy } from "../../../../runtime/sandbox/kern
 const required = (value: string | undefined) =>
   wallsRequiredBy((name) => name === "KREW_WASM_REQUIRE_WALLS" ? value : undefined);
 
-Deno.test("a variable asks for the kernel's wall, and for no other", () => {
+Deno.test("the variable accepts the kernel's wall and no other", () => {
   assert.equal(required(undefined), undefined);
   assert.equal(required(""), undefined);
   assert.equal(required("kernel"), "KREW_WASM_REQUIRE_WALLS");
@@ -15,7 +15,7 @@ Deno.test("a variable asks for the kernel's wall, and for no other", () => {
   }
 });
 
-Deno.test("a wall that is asked for has to stand in full", async () => {
+Deno.test("a required wall must stand in full", async () => {
   for (const standing of ["full", "partial", "none"] as const) await checkStanding(undefined, standing);
   await checkStanding("the test", "full");
   for (const standing of ["partial", "none"] as const) {

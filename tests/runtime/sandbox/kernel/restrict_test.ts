@@ -40,7 +40,7 @@ Deno.test("a process that keeps nothing", { ignore: landlockMissing() }, async (
   using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   using _socket = Deno.listen({ transport: "unix", path: `${directory}/socket` });
   await using child = startSleep();
-  await t.step("reads no file, on none of its threads, and in no worker", async () => {
+  await t.step("reads no file on any thread or worker", async () => {
     const { standing } = await tryIn(NOTHING, {
       [`read ${directory}/secret.json`]: DENIED,
       [`readLater ${directory}/secret.json`]: DENIED,
@@ -81,7 +81,7 @@ Deno.test("a process that keeps nothing", { ignore: landlockMissing() }, async (
       "call 16/29 0 21522 x": "EPERM", // ioctl: TIOCSTI
     });
   });
-  await t.step("reaches no place, by no kind of socket", async () => {
+  await t.step("reaches nothing by any kind of socket", async () => {
     await tryIn(NOTHING, {
       [`connect 127.0.0.1 ${listener.addr.port}`]: DENIED,
       [`connectUnix ${directory}/socket`]: DENIED,
@@ -89,12 +89,12 @@ Deno.test("a process that keeps nothing", { ignore: landlockMissing() }, async (
       "call 41/198 2 2 0": "EACCES", // socket: UDP
     });
   });
-  await t.step("computes, and looks at what there is, as before", async () => {
+  await t.step("still computes, and reads metadata of files", async () => {
     await tryIn(NOTHING, { "compute": "ok", [`stat ${directory}/secret.json`]: "ok" });
   });
 });
 
-Deno.test("a process keeps what it says", { ignore: landlockMissing() }, async (t) => {
+Deno.test("a process keeps the listed access", { ignore: landlockMissing() }, async (t) => {
   const directory = temporaryDirectory();
   for (const name of ["read", "write", "other"]) {
     Deno.mkdirSync(`${directory}/${name}/sub`, { recursive: true });
@@ -102,7 +102,7 @@ Deno.test("a process keeps what it says", { ignore: landlockMissing() }, async (
   }
   using allowed = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   using other = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  await t.step("directories that are read, and those that are changed", async () => {
+  await t.step("directories for reading and for writing", async () => {
     await tryIn({
       ...NOTHING,
       paths: [{ path: `${directory}/read`, access: "read" }, { path: `${directory}/write`, access: "write" }],
@@ -124,7 +124,7 @@ Deno.test("a process keeps what it says", { ignore: landlockMissing() }, async (
       [`read ${directory}/other/file`]: DENIED,
     });
   });
-  await t.step("single files, and no others beside them", async () => {
+  await t.step("single files and no others", async () => {
     await tryIn({
       ...NOTHING,
       paths: [{ path: `${directory}/read/file`, access: "read" }, {
@@ -141,20 +141,20 @@ Deno.test("a process keeps what it says", { ignore: landlockMissing() }, async (
       [`list ${directory}/other`]: DENIED,
     });
   });
-  await t.step("a directory of the record's: files are added and put aside", async () => {
+  await t.step("the record's directory: files are added and rotated", async () => {
     await tryIn({ ...NOTHING, paths: [{ path: `${directory}/other`, access: "log" }] }, {
       [`write ${directory}/other/log`]: "ok",
       [`rename ${directory}/other/log ${directory}/other/log.1`]: "ok",
       [`make ${directory}/other/directory`]: DENIED,
     });
   });
-  await t.step("a directory from which empty ones are removed", async () => {
+  await t.step("a directory to remove empty directories from", async () => {
     await tryIn({ ...NOTHING, paths: [{ path: directory, access: "remove" }] }, {
       [`remove ${directory}/read/sub`]: "ok",
       [`remove ${directory}/read/file`]: DENIED,
     });
   });
-  await t.step("a path that is not there is no error", async () => {
+  await t.step("a missing path is no error", async () => {
     const { standing } = await tryIn({
       ...NOTHING,
       paths: [{ path: `${directory}/nothing`, access: "read" }],
@@ -172,7 +172,7 @@ Deno.test("a process keeps what it says", { ignore: landlockMissing() }, async (
       "call 41/198 2 3 1": "EACCES", // socket: raw
     });
   });
-  await t.step("of its ports one, once that is known; moving files goes on", async () => {
+  await t.step("one remaining port; files can still be moved", async () => {
     const ports = [allowed.addr.port, other.addr.port];
     Deno.writeTextFileSync(`${directory}/write/file`, "x");
     await tryIn({ ...NOTHING, ports, paths: [{ path: `${directory}/write`, access: "write" }] }, {

@@ -81,7 +81,7 @@ for (
   const asked = (name: keyof typeof calls, args: readonly (number | bigint)[] = [], kept = ALL) =>
     run(seccompFilter(arch, PID, kept), { audit, number: calls[name], args });
 
-  Deno.test(`${arch}: what the engine and files need is let through`, () => {
+  Deno.test(`${arch}: allows the calls of the engine and of files`, () => {
     for (
       const name of [
         ...["read", "write", "openat", "openat2", "mmap", "mprotect", "futex", "exit_group", "connect"],
@@ -91,7 +91,7 @@ for (
     ) assert.equal(asked(name), "allow", name);
   });
 
-  Deno.test(`${arch}: programs, processes, other processes and the system are out of reach`, () => {
+  Deno.test(`${arch}: refuses calls for programs, processes and the system`, () => {
     for (
       const name of [
         ...["execve", "execveat", "ptrace", "truncate", "fchmodat", "mknodat", "listen", "unshare", "bpf"],
@@ -104,7 +104,7 @@ for (
     }
   });
 
-  Deno.test(`${arch}: calls of other architectures, and those that are newer than the filter, are refused`, () => {
+  Deno.test(`${arch}: refuses other architectures' calls and newer calls`, () => {
     const filter = seccompFilter(arch, PID, ALL);
     assert.equal(run(filter, { audit: other, number: calls.read }), EPERM);
     assert.equal(run(filter, { audit: 0x40000003, number: 3 }), EPERM); // i386
@@ -113,13 +113,13 @@ for (
     assert.equal(run(filter, { audit, number: 0xffffffff }), ENOSYS);
   });
 
-  Deno.test(`${arch}: threads are made, processes are not`, () => {
+  Deno.test(`${arch}: allows new threads, refuses new processes`, () => {
     assert.equal(asked("clone", [0x3d0f00]), "allow"); // as pthread_create
     assert.equal(asked("clone", [0x1200011]), EPERM); // as fork
     assert.equal(run(seccompFilter(arch, PID, ALL), { audit, number: 435 }), ENOSYS); // clone3
   });
 
-  Deno.test(`${arch}: signals reach the process itself, limits are its own`, () => {
+  Deno.test(`${arch}: allows signals and limits for the process itself only`, () => {
     for (const name of ["kill", "tgkill", "rt_tgsigqueueinfo"] as const) {
       assert.equal(asked(name, [PID, 9]), "allow");
       for (const target of [1, 0, -1, -PID, PID + 1]) assert.equal(asked(name, [target, 9]), EPERM);
@@ -129,7 +129,7 @@ for (
     assert.equal(asked("prlimit64", [PID + 1]), EPERM);
   });
 
-  Deno.test(`${arch}: nothing is typed into the terminal, nor are signals arranged`, () => {
+  Deno.test(`${arch}: refuses typing into the terminal and signals to owners`, () => {
     for (const request of [0x5401, 0x5402, 0x5413, 0x5421]) {
       assert.equal(asked("ioctl", [0, request]), "allow");
     }
@@ -141,7 +141,7 @@ for (
     for (const command of [8, 10, 15]) assert.equal(asked("fcntl", [0, command]), EPERM);
   });
 
-  Deno.test(`${arch}: nothing connects while it sends`, () => {
+  Deno.test(`${arch}: refuses to connect while sending`, () => {
     assert.equal(asked("sendto", [3, 0, 0, 0x4000]), "allow"); // MSG_NOSIGNAL
     assert.equal(asked("sendto", [3, 0, 0, 0x20004000]), EPERM);
     assert.equal(asked("sendmmsg", [3, 0, 0, 0x20000000]), EPERM);
@@ -149,7 +149,7 @@ for (
     assert.equal(asked("sendmsg", [3, 0, 0x20000000]), EPERM);
   });
 
-  Deno.test(`${arch}: sockets are those that the run needs`, () => {
+  Deno.test(`${arch}: allows only the sockets that the run needs`, () => {
     const socket = (kept: SocketsKept, ...args: number[]) => asked("socket", args, kept);
     const flags = 0x80800; // SOCK_CLOEXEC | SOCK_NONBLOCK
     const kinds = {

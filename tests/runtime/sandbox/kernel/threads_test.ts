@@ -35,7 +35,7 @@ function codeOf(file: Uint8Array<ArrayBuffer>): Uint8Array {
 }
 
 for (const arch of ["x86_64", "aarch64"] as const) {
-  Deno.test(`${arch}: the handler's bytes are its assembly`, {
+  Deno.test(`${arch}: the handler's bytes match its assembly`, {
     ignore: clangMissing(),
   }, async () => {
     const source = await Deno.readTextFile(
