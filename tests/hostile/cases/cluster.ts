@@ -3,7 +3,7 @@ import type { Case, Group } from "../case.ts";
 
 type Request = readonly [method: string, path: string, body?: string, type?: string];
 
-/** Requests that the grant does not cover: each is answered by krew-wasm, and none is sent. */
+/** Requests that the grant does not cover. krew-wasm refuses each and sends none. */
 function held(tries: string, granted: string, requests: readonly Request[], more: Partial<Case> = {}): Case {
   return {
     tries,
@@ -28,7 +28,7 @@ const MERGE = "application/merge-patch+json";
 const JSON_PATCH = "application/json-patch+json";
 const ALL = '[{"verbs":["*"],"apiGroups":["*"],"resources":["*"]}]';
 
-/** More on the cluster than was granted. */
+/** More access to the cluster than granted. */
 export const CLUSTER: Group = {
   title: "more of the cluster than was granted",
   cases: [
@@ -37,7 +37,7 @@ export const CLUSTER: Group = {
       ["get", "/api"],
       ["get", POD],
     ]),
-    held("change what it may only look at", "--allow-cluster=read-only", [
+    held("change objects that it may only read", "--allow-cluster=read-only", [
       ["post", "/api/v1/namespaces/default/pods", "{}"],
       ["put", POD, "{}"],
       ["patch", POD, "{}"],
@@ -54,7 +54,7 @@ export const CLUSTER: Group = {
       ["get", "/api/v1/proxy/nodes/n1/run"],
       ["get", "/api/v1/namespaces/default/services/web/proxy/"],
     ]),
-    held("pass a write off as a dry run", "--allow-cluster=read-only", [
+    held("disguise a write as a dry run", "--allow-cluster=read-only", [
       ["post", "/api/v1/namespaces/default/pods?dryrun=All", "{}"],
       ["post", "/api/v1/namespaces/default/pods?dryRun=", "{}"],
       ["post", "/api/v1/namespaces/default/pods?dryRun=None&dryRun=All", "{}"],
@@ -101,7 +101,7 @@ export const CLUSTER: Group = {
       ["get", "/api/v1/namespaces/default/pods?watch=1&resourceVersion=0"],
       ["get", "/api/v1/watch/namespaces/default/pods"],
     ]),
-    held("watch where it may list, said in another way", "--allow-cluster=list:pods@default", [
+    held("watch where it may list, in another notation", "--allow-cluster=list:pods@default", [
       ["get", "/api/v1/namespaces/default/pods?watch=1&watch=0"],
       ["get", "/api/v1/namespaces/default/pods?watch=TRUE"],
       ["get", "/api/v1/namespaces/default/pods?watch"],
@@ -110,7 +110,7 @@ export const CLUSTER: Group = {
       ["get", "/api/v1/watch/namespaces/default/pods?watch=false"],
     ]),
     held(
-      "list more than the one object that it may, by a selector",
+      "list more than the one allowed object, by a selector",
       "--allow-cluster=list:secrets[db]@default",
       [
         ["get", "/api/v1/namespaces/default/secrets?fieldSelector=metadata.name!=db"],
@@ -124,12 +124,12 @@ export const CLUSTER: Group = {
         ["get", "/api/v1/namespaces/default/secrets?fieldselector=metadata.name=db"],
       ],
     ),
-    held("learn by a HEAD what it may not get", "--allow-cluster=list:pods@default", [
+    held("learn by HEAD about an object that it may not get", "--allow-cluster=list:pods@default", [
       ["head", POD],
       ["head", "/api/v1/namespaces/default/secrets/db"],
     ], { sees: "403…; 403…" }),
     held(
-      "pass a write off as a dry run where that is not known, or is said otherwise",
+      "disguise a write as a dry run, by an unknown or contradicting parameter",
       "--allow-cluster=read-only",
       [
         ["post", "/apis/aggregated.k8s.io/v1/namespaces/default/things?dryRun=All", "{}"],
@@ -142,7 +142,7 @@ export const CLUSTER: Group = {
       ],
       {
         sees: "403 {…; 403 {…; 403 {…; 403 {…; 403 {…; 400 {…; 403 {…",
-        shown: "403, or 400 for what is said twice, by krew-wasm; nothing is sent",
+        shown: "403, or 400 for repeated parameters, by krew-wasm; nothing is sent",
       },
     ),
     held("delete all where it may delete one", "--allow-cluster=delete:pods[web]@default", [
@@ -151,7 +151,7 @@ export const CLUSTER: Group = {
       ["delete", "/api/v1/namespaces/default/pods?labelSelector=a"],
     ]),
     held(
-      "use a subresource that was not granted with its resource",
+      "use a subresource without a grant for it",
       "--allow-cluster=get,create:pods@default",
       [
         ["get", `${POD}/log`],
@@ -168,13 +168,13 @@ export const CLUSTER: Group = {
       ["put", "/apis/coordination.k8s.io/v1/namespaces/default/leases/x", "{}"],
       ["put", "/api/v1/namespaces/default/services/x/status", "{}"],
     ]),
-    held("create what it was denied, by a patch", "--allow-cluster=full --deny-cluster=create:pods", [
+    held("create a denied object by a patch", "--allow-cluster=full --deny-cluster=create:pods", [
       ["patch", POD, '{"spec":{}}', APPLY],
       ["patch", POD, "{}", `${APPLY}; charset=utf-8`],
       ["patch", POD, "{}", "Application/Apply-Patch+YAML"],
     ]),
     held(
-      "have an object deleted, by an owner it gives it",
+      "delete an object by giving it an owner",
       "--allow-cluster=patch,update:configmaps@default",
       [
         ["patch", CONFIGMAP, '{"metadata":{"ownerReferences":[{"uid":"1"}]}}', MERGE],
@@ -214,18 +214,23 @@ export const CLUSTER: Group = {
         ["patch", "/apis/certificates.k8s.io/v1/certificatesigningrequests/x/status", "{}", MERGE],
       ],
     ),
-    held("write an object that readers understand in two ways", "--allow-cluster=patch:configmaps@default", [
-      ["patch", CONFIGMAP, '{"metadata":{"ownerReferences":[]},"metadata":{}}', MERGE],
-      ["patch", CONFIGMAP, '{"a":1', MERGE],
-      ["patch", CONFIGMAP, "k8s", "application/vnd.kubernetes.protobuf"],
-      ["patch", CONFIGMAP, "k8s", "application/apply-patch+cbor"],
-    ], { sees: "400 {…; 400 {…; 415 {…; 415 {…", shown: "400 or 415 by krew-wasm; nothing is sent" }),
+    held(
+      "write an object that two readers understand differently",
+      "--allow-cluster=patch:configmaps@default",
+      [
+        ["patch", CONFIGMAP, '{"metadata":{"ownerReferences":[]},"metadata":{}}', MERGE],
+        ["patch", CONFIGMAP, '{"a":1', MERGE],
+        ["patch", CONFIGMAP, "k8s", "application/vnd.kubernetes.protobuf"],
+        ["patch", CONFIGMAP, "k8s", "application/apply-patch+cbor"],
+      ],
+      { sees: "400 {…; 400 {…; 415 {…; 415 {…", shown: "400 or 415 by krew-wasm; nothing is sent" },
+    ),
     held("use a resource of the same name in another group", "--allow-cluster=*:deployments.apps", [
       ["get", "/apis/evil.example/v1/namespaces/default/deployments"],
       ["get", "/api/v1/namespaces/default/deployments"],
     ]),
     held(
-      "use what was denied inside what was granted",
+      "use a denied resource inside a granted rule",
       "--allow-cluster=full --deny-cluster=$WORK/rules.yaml",
       [
         ["get", "/api/v1/namespaces/default/secrets/db"],
@@ -241,7 +246,7 @@ export const CLUSTER: Group = {
       },
     ),
     {
-      tries: "have a proxy take a GET for a DELETE",
+      tries: "send a GET that a proxy reads as a DELETE",
       granted: "--allow-cluster=read-only",
       network: true,
       attack: [
@@ -257,7 +262,7 @@ export const CLUSTER: Group = {
         for (const name of api.seen.at(-1)!.headers.keys()) assert.doesNotMatch(name, /method/);
       },
       sees: "200 {…",
-      shown: "its request is answered, the headers are gone",
+      shown: "an answer to a request without these headers",
     },
   ],
 };

@@ -7,7 +7,7 @@ async function sha256(bytes: Uint8Array<ArrayBuffer>): Promise<string> {
   return [...digest].map((byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
-/** Runs a file of WebAssembly; says its exit code and how its message begins. */
+/** Runs a WebAssembly file. Returns its exit code and the beginning of its message. */
 export async function runFile(
   stage: Stage,
   bytes: Uint8Array,
@@ -23,9 +23,9 @@ export async function runFile(
   }
 }
 
-/** What must not happen: the marker is what hostile code would print. */
+/** Hostile code would print this mark. */
 const MARK = "hostile-code-ran";
-/** It prints the mark, and does not hold it: the name itself is shown in an error. */
+/** Prints the mark but does not contain it, because errors show the name itself. */
 const PRINT = 'console.log(["hostile","code","ran"].join("-"))';
 const CODE_TEXT = `'+(()=>{${PRINT};Deno.exit(66)})()+'`;
 
@@ -62,7 +62,7 @@ function named(tries: string, names: Parameters<typeof component>[0]): Case {
 
 const WRONG = /which this krew-wasm does not have|with other types than that has/;
 
-/** What jco would call of the host's JavaScript, by the name under which a component imports it. */
+/** Makes jco's code call a JavaScript function of the host, by the name of a component's import. */
 function reaches(tries: string, declarations: string, functions: string, name = "wasi:io/poll@0.2.0"): Case {
   return {
     tries,
@@ -89,8 +89,8 @@ const OUTPUT = `(export "output-stream" (type $o (sub resource)))`;
 const STREAMS = "wasi:io/streams@0.2.0";
 
 /**
- * A component that makes a descriptor of a record of its own, as of the current directory, opens the SSH key below it and
- * writes what it reads: 12 flat parameters, which jco hands on as the object that the host's own class takes.
+ * A component that passes its own record as the descriptor of the current directory, opens the SSH key below it, and prints
+ * it. jco turns the 12 flat parameters into the object that the host's class expects.
  */
 const FORGE = `(component
   (import "wasi:io/streams@0.2.0" (instance $streams (export "output-stream" (type $o (sub resource)))
@@ -147,25 +147,24 @@ const FORGE = `(component
   (instance $cli (export "run" (func $run)))
   (export "wasi:cli/run@0.2.0" (instance $cli)))`;
 
-/** Becoming code of the host's. */
+/** Becoming code of the host. */
 export const CODE: Group = {
   title: "running outside of WebAssembly",
   cases: [
     {
-      tries: "nothing: the component that the next ones are made from",
+      tries: "nothing: the component that the next cases modify",
       run: async (stage) => (await runFile(stage, await wat(component({})))).saw,
       sees: "0",
       shown: "exit code 0",
     },
-    named("be code by the name of a core module's import", { module: CODE_TEXT }),
-    named("be code by the name of a field", { field: CODE_TEXT }),
-    named("be code by the name of an export", { exported: CODE_TEXT }),
-    named("be code by a name with a line break", { field: `x\n;${PRINT};//` }),
-    named("be code by a name that ends a comment", { module: `*/${PRINT};/*` }),
-    named("be code by a name in a template", { exported: `\${${PRINT}}` }),
+    named("become code by the name of a core module's import", { module: CODE_TEXT }),
+    named("become code by the name of a field", { field: CODE_TEXT }),
+    named("become code by the name of an export", { exported: CODE_TEXT }),
+    named("become code by a name with a line break", { field: `x\n;${PRINT};//` }),
+    named("become code by a name that ends a comment", { module: `*/${PRINT};/*` }),
+    named("become code by a name in a template", { exported: `\${${PRINT}}` }),
     {
-      tries:
-        "make a descriptor of the current directory by a constructor that WIT does not have, and read the SSH key",
+      tries: "forge a descriptor by a constructor that WIT does not have, and read the SSH key",
       async run(stage) {
         const { saw, text } = await runFile(stage, await wat(FORGE));
         if (text.includes("OPENSSH")) return "it read the SSH key";
@@ -175,7 +174,7 @@ export const CODE: Group = {
       shown: "refused, exit code 125",
     },
     {
-      tries: "the same with the form that an earlier krew-wasm compiled of it",
+      tries: "the same with the compiled form of an earlier krew-wasm",
       async run(stage) {
         const { store } = stage.product;
         const receipt = JSON.parse(Deno.readTextFileSync(`${store}/receipts/attack-component.json`));
@@ -198,53 +197,53 @@ export const CODE: Group = {
         return `${code}, ${WRONG.test(stderr) ? "no such function, or of other types" : stderr}`;
       },
       sees: "125, no such function, or of other types",
-      shown: "compiled anew, and refused: exit code 125",
+      shown: "compiled again and refused, exit code 125",
     },
     reaches(
-      "make a function of text, by what JavaScript's classes are made by",
+      "make a function from text, by the constructor of JavaScript's classes",
       POLLABLE,
       `(export "[static]pollable.constructor" (func (param "text" string) (result (own $p))))`,
     ),
     reaches(
-      "call what all functions of JavaScript have: bind",
+      "call a method of all JavaScript functions: bind",
       POLLABLE,
       `(export "[static]pollable.bind" (func (param "to" string) (result (own $p))))`,
     ),
     reaches(
-      "call what all functions of JavaScript have: apply",
+      "call a method of all JavaScript functions: apply",
       POLLABLE,
       `(export "[static]pollable.apply" (func (param "to" string) (param "all" (list string))))`,
     ),
     reaches(
-      "call what all objects of JavaScript have: toString",
+      "call a method of all JavaScript objects: toString",
       POLLABLE,
       `(export "[method]pollable.to-string" (func (param "self" (borrow $p)) (result string)))`,
     ),
     reaches(
-      "call what all objects of JavaScript have: isPrototypeOf",
+      "call a method of all JavaScript objects: isPrototypeOf",
       POLLABLE,
       `(export "[method]pollable.is-prototype-of" (func (param "self" (borrow $p)) (param "of" string) (result bool)))`,
     ),
     reaches(
-      "make a pollable of a record of its own",
+      "pass its own record as a pollable",
       POLLABLE,
       `(type $r (record (field "ready" string))) (export "r" (type $t (eq $r)))
        (export "[constructor]pollable" (func (param "readiness" $t) (result (own $p))))`,
     ),
     reaches(
-      "call what is the host's own of a stream",
+      "call a host-internal method of a stream",
       OUTPUT,
       `(export "[method]output-stream.attempt" (func (param "self" (borrow $o)) (param "run" string)))`,
       STREAMS,
     ),
     reaches(
-      "hand over text where bytes are due",
+      "pass text instead of bytes",
       OUTPUT,
       `(export "[method]output-stream.write" (func (param "self" (borrow $o)) (param "contents" string)))`,
       STREAMS,
     ),
     reaches(
-      "hand over its own resource for the host's",
+      "pass its own resource as the host's",
       OUTPUT,
       `(export "mine" (type $m (sub resource)))
        (export "[method]output-stream.subscribe" (func (param "self" (borrow $m)) (result (own $o))))`,
@@ -256,12 +255,12 @@ export const CODE: Group = {
       `(export "ready" (func (param "self" (borrow $p)) (result bool)))`,
     ),
     reaches(
-      "have a function that is there called with what waits",
+      "import a function with another type, so that the host awaits it",
       POLLABLE,
       `(export "[method]pollable.block" (func async (param "self" (borrow $p))))`,
     ),
     {
-      tries: "have JavaScript run that was changed after it was made",
+      tries: "run JavaScript that was changed after compiling",
       async run(stage) {
         const { store } = stage.product;
         const script = [...Deno.readDirSync(`${store}/compiled`)].map(({ name }) =>

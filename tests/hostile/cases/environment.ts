@@ -2,20 +2,20 @@ import assert from "node:assert/strict";
 import type { Form, Group } from "../case.ts";
 import type { Stage } from "../stage.ts";
 
-/** Reads the kubeconfig by a path; says whose it is. */
+/** Reads the kubeconfig by a path and says which one it is. */
 async function kubeconfigAt(stage: Stage, form: Form, path: string, granted?: string): Promise<string> {
   const { stdout } = await stage.attack(form, ["read", path], { granted });
   if (stdout.includes(stage.api.token)) return "the user's token";
   try {
     const { users, clusters } = JSON.parse(stdout);
     assert.equal(clusters[0].cluster.server, stage.api.server);
-    return users[0].user.token ? "a stand-in" : stdout;
+    return users[0].user.token ? "the redacted kubeconfig" : stdout;
   } catch {
     return stdout.trim();
   }
 }
 
-/** Credentials outside of files: the environment, the kubeconfig, the host's own memory. */
+/** Credentials outside of files: the environment, the kubeconfig, the host's memory. */
 export const ENVIRONMENT: Group = {
   title: "credentials",
   cases: [
@@ -43,7 +43,7 @@ export const ENVIRONMENT: Group = {
       sees: "LANG=C.UTF-8",
     },
     {
-      tries: "read what was denied of an environment that was granted",
+      tries: "read a denied variable of a granted environment",
       granted: "--allow-env=* --deny-env=GITHUB_TOKEN,AWS_SECRET_ACCESS_KEY,DB_PASSWORD",
       attack: [
         "getenv",
@@ -113,8 +113,8 @@ export const ENVIRONMENT: Group = {
     {
       tries: "find the user's token in the kubeconfig",
       run: (stage, form) => kubeconfigAt(stage, form, "$HOME/.kube/config"),
-      component: "a stand-in",
-      sees: "a stand-in",
+      component: "the redacted kubeconfig",
+      sees: "the redacted kubeconfig",
     },
     {
       tries: "read the kubeconfig under another name: a hard link",
@@ -122,8 +122,8 @@ export const ENVIRONMENT: Group = {
       prepare: ({ home, work }) => Deno.linkSync(`${home}/.kube/config`, `${work}/copy`),
       run: (stage, form) => kubeconfigAt(stage, form, "$WORK/copy", "--allow-home"),
       changes: ["$WORK"],
-      component: "a stand-in",
-      sees: "a stand-in",
+      component: "the redacted kubeconfig",
+      sees: "the redacted kubeconfig",
     },
     {
       tries: "read the kubeconfig under another name: a link, a directory's link, ..",
@@ -139,12 +139,12 @@ export const ENVIRONMENT: Group = {
           ),
         )).join("; "),
       changes: ["$WORK"],
-      component: "a stand-in; a stand-in; a stand-in",
-      sees: "a stand-in; a stand-in; a stand-in",
-      shown: "a stand-in",
+      component: "the redacted kubeconfig; the redacted kubeconfig; the redacted kubeconfig",
+      sees: "the redacted kubeconfig; the redacted kubeconfig; the redacted kubeconfig",
+      shown: "the redacted kubeconfig",
     },
     {
-      tries: "make the kubeconfig another file: a hard link or a new name of its own",
+      tries: "give the kubeconfig another name: a hard link or a rename",
       granted: "--allow-home",
       attack: [
         "link",
@@ -203,7 +203,7 @@ export const ENVIRONMENT: Group = {
       sees: "refused",
     },
     {
-      tries: "read the kubeconfig that is not in use now",
+      tries: "read a kubeconfig that is not in use",
       granted: "--allow-home",
       env: { KUBECONFIG: "/none/of/it" },
       attack: ["read", "$HOME/.kube/config", ",", "write", "$HOME/.kube/config", "{}"],
@@ -211,12 +211,12 @@ export const ENVIRONMENT: Group = {
       shown: "an empty file, and refused",
     },
     {
-      tries: "see the real kubeconfig where that is granted and denied",
+      tries: "see the real kubeconfig when it is both granted and denied",
       granted: "--allow-kubeconfig --deny-kubeconfig",
       run: (stage, form) =>
         kubeconfigAt(stage, form, "$HOME/.kube/config", "--allow-kubeconfig --deny-kubeconfig"),
-      component: "a stand-in",
-      sees: "a stand-in",
+      component: "the redacted kubeconfig",
+      sees: "the redacted kubeconfig",
     },
   ],
 };

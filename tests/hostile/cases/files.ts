@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import type { Case, Group } from "../case.ts";
 
-/** Reading and changing what was not granted, and getting out of what was. */
+/** Reading and changing ungranted files, and leaving granted directories. */
 export const FILES: Group = {
   title: "the user's files",
   cases: [
@@ -67,7 +67,7 @@ export const FILES: Group = {
       sees: "refused",
     },
     {
-      tries: "learn whether a file is there",
+      tries: "learn whether a file exists",
       attack: [
         "stat",
         "$HOME/.ssh/id_ed25519",
@@ -158,7 +158,7 @@ export const FILES: Group = {
       sees: "refused",
     },
     {
-      tries: "ask a descriptor by its number for what lies above it",
+      tries: "leave by .. from a descriptor's number",
       granted: "--allow-read=$WORK",
       attack: [3, 4, 5, 6, 7, 8].flatMap((fd) => ["preopen", `${fd}`, "read", "../.ssh/id_ed25519", ","]),
       sees: "refused",
@@ -355,13 +355,13 @@ export const FILES: Group = {
       sees: "refused",
     },
     {
-      tries: "carry a file from where it may read to where it may write, as the same file",
+      tries: "link or move a file from a readable directory to a writable one",
       granted: "--allow-read=$WORK/sub --allow-write=$OWN/tmp/",
       attack: ["link", "$WORK/sub/bait", "$OWN/tmp/l", ",", "rename", "$WORK/sub/bait", "$OWN/tmp/l"],
       sees: "refused",
     },
     {
-      tries: "see the neighbours of the one file it was granted",
+      tries: "see the neighbours of a single granted file",
       granted: "--allow-read=$WORK/bait",
       attack: [
         "read",
@@ -380,7 +380,7 @@ export const FILES: Group = {
       sees: "refused",
     },
     {
-      tries: "put another file in the place of the one it was granted",
+      tries: "replace a single granted file",
       granted: "--allow-write=$WORK/bait",
       attack: [
         "symlink",
@@ -418,7 +418,7 @@ export const FILES: Group = {
       sees: "refused",
     },
     {
-      tries: "see what was denied inside what was granted",
+      tries: "see a denied path inside a granted directory",
       granted: "--allow-read=$HOME --deny-read=$HOME/.ssh",
       prepare: ({ work }) => Deno.symlinkSync("../.ssh", `${work}/alias`),
       attack: [
@@ -440,7 +440,7 @@ export const FILES: Group = {
       sees: "refused",
     },
     {
-      tries: "move what was denied to where it is not",
+      tries: "move a denied path out of the denial",
       granted: "--allow-home --deny-read=$HOME/.ssh",
       attack: [
         "rename",
@@ -458,7 +458,7 @@ export const FILES: Group = {
       sees: "refused",
     },
     {
-      tries: "change what it was denied to change",
+      tries: "change a path that is denied for writing",
       granted: "--allow-write=$WORK --deny-write=$WORK/sub",
       prepare: ({ work }) => Deno.symlinkSync("sub", `${work}/alias`),
       attack: [
@@ -492,13 +492,13 @@ export const FILES: Group = {
       sees: "refused",
     },
     {
-      tries: "see the home directory it was granted and denied",
+      tries: "see the home directory when it is both granted and denied",
       granted: "--allow-home --deny-home",
       attack: ["read", "$HOME/.bashrc", ",", "list", "$HOME", ",", "write", "$HOME/x", "x"],
       sees: "refused",
     },
     {
-      tries: "use anything at all where all is denied",
+      tries: "use anything when everything is denied",
       granted: "--allow-all --deny-all",
       attack: [
         "read",
@@ -518,7 +518,7 @@ export const FILES: Group = {
       shown: "refused",
     },
     {
-      tries: "read by a link that a second process of it swaps in after the check",
+      tries: "read through a link that a second process swaps in after the check",
       granted: "--allow-write=$WORK",
       changes: ["$WORK"],
       component: false,
@@ -541,7 +541,7 @@ export const FILES: Group = {
       sees: "only bait",
     },
     {
-      tries: "write by a link that a second process of it swaps in after the check",
+      tries: "write through a link that a second process swaps in after the check",
       granted: "--allow-write=$WORK",
       changes: ["$WORK"],
       component: false,
@@ -569,19 +569,19 @@ export const FILES: Group = {
       shown: "its own directory, nothing beside it",
     },
     ledAway(
-      "have the next run follow a link that it puts in the place of what it was granted",
+      "replace a granted directory by a link for the next run",
       "--allow-write=$WORK --allow-read=$WORK/sub",
       ["rename", "$WORK/sub", "$WORK/gone", ",", "symlink", "../.ssh", "$WORK/sub"],
       ["read", "$WORK/sub/id_ed25519"],
     ),
     ledAway(
-      "the same by a directory above the one file it was granted",
+      "the same with a directory above a single granted file",
       "--allow-write=$WORK --allow-read=$WORK/cloud/credentials",
       ["rename", "$WORK/cloud", "$WORK/gone", ",", "symlink", "../.aws", "$WORK/cloud"],
       ["read", "$WORK/cloud/credentials"],
     ),
     ledAway(
-      "the same by the one file itself",
+      "the same with the single granted file itself",
       "--allow-write=$WORK --allow-read=$WORK/cloud/credentials",
       [
         "rename",
@@ -595,13 +595,13 @@ export const FILES: Group = {
       ["read", "$WORK/cloud/credentials"],
     ),
     ledAway(
-      "the same by a directory that is mapped, to write there",
+      "the same with a mapped directory, to write there",
       "--allow-write=$WORK --allow-write=$WORK/sub::/out",
       ["rename", "$WORK/sub", "$WORK/gone", ",", "symlink", "..", "$WORK/sub"],
       ["write", "/out/.bashrc", "evil"],
     ),
     {
-      tries: "read and write a disk past its files",
+      tries: "read and write a disk device",
       granted: "--allow-all",
       skip: () => blockDevice() === undefined ? "there is no block device in /dev" : undefined,
       async run(stage) {
@@ -617,7 +617,7 @@ export const FILES: Group = {
       shown: "refused",
     },
     {
-      tries: "make a file in the root of all by a path of the user's directory",
+      tries: "create a file in the root directory by a path of the user's directory",
       granted: "--allow-read=/ --allow-write=$WORK",
       cwd: "$WORK",
       attack: ["write", "made-here", "x", ",", "read", "bait", ",", "write", "/made-there", "x"],
@@ -629,7 +629,7 @@ export const FILES: Group = {
   ],
 };
 
-/** A disk, or what looks like one. */
+/** A block device, real or fake. */
 function blockDevice(): string | undefined {
   if (Deno.build.os !== "linux") return undefined;
   for (const { name } of Deno.readDirSync("/dev")) {
@@ -640,7 +640,7 @@ function blockDevice(): string | undefined {
   return undefined;
 }
 
-/** Two runs with the same grants: what the first one leaves must not lead the second one elsewhere. */
+/** Two runs with the same grants: the first must not change where the second one's grants lead. */
 function ledAway(
   tries: string,
   granted: string,

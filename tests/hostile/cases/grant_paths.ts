@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import type { Case, Form, Group } from "../case.ts";
 import type { Stage } from "../stage.ts";
 
-/** What a plugin is granted for good (`krew-wasm grants`), while `use` runs. */
+/** Runs `use` while a plugin has lasting grants (`krew-wasm grants`). */
 async function withStored(
   stage: Stage,
   form: Form,
@@ -20,7 +20,7 @@ async function withStored(
   }
 }
 
-/** The lines of a run, and its exit code where krew-wasm did not run it. */
+/** The lines of a run's output, and its exit code if krew-wasm refused the run. */
 async function lines(
   stage: Stage,
   form: Form,
@@ -36,7 +36,7 @@ async function lines(
   return "125";
 }
 
-/** Two runs with what was granted for good; `meanwhile`: what happens between them. */
+/** Two runs with lasting grants; `meanwhile` runs between them. */
 function stored(
   one: Pick<Case, "tries" | "sees" | "shown" | "changes" | "prepare"> & {
     readonly flags: readonly string[];
@@ -60,7 +60,7 @@ function stored(
   };
 }
 
-/** What a plugin may try to have in the place of the one file it was granted. */
+/** Attempts to replace a single granted file. */
 const PLACES = [
   ...["unlink", "$WORK/bait", ",", "symlink", "../.bashrc", "$WORK/bait", ","],
   ...["symlink", "../../../..", "$WORK/bait", ",", "mkdir", "$WORK/bait", ","],
@@ -73,23 +73,23 @@ export const GRANT_PATHS: Group = {
   title: "where granted paths lead",
   cases: [
     {
-      tries: "put a link or a directory in the place of the one file that it may change",
+      tries: "replace a single writable file by a link or a directory",
       granted: "--allow-write=$WORK/bait",
       prepare: laidOut,
       changes: ["$WORK"],
       attack: [...PLACES, ",", "write", "$WORK/bait", "new"],
       sees: "ok; refused; refused; refused; refused; refused; refused; ok",
-      shown: "refused; the file may go, and be made again",
+      shown: "refused; the file can be removed and created again",
     },
     {
-      tries: "the same where the file was not there yet",
+      tries: "the same when the file does not exist yet",
       granted: "--allow-write=$WORK/missing",
       prepare: laidOut,
       attack: PLACES.slice(3).map((word) => word === "$WORK/bait" ? "$WORK/missing" : word),
       sees: "refused",
     },
     {
-      tries: "have the next run write all of the disk by the one file that it may change",
+      tries: "let the next run write anywhere through a single writable file",
       granted: "--allow-write=$WORK/out",
       async run(stage, form) {
         const granted = "--allow-write=$WORK/out";
@@ -106,7 +106,7 @@ export const GRANT_PATHS: Group = {
       shown: "refused",
     },
     stored({
-      tries: "leave a link for the next run in the place of a directory inside one that it may change",
+      tries: "replace a granted directory inside a writable one by a link for the next run",
       flags: ["--allow-write=$WORK", "--allow-read=$WORK/sub"],
       first: ["rename", "$WORK/sub", "$WORK/gone", ",", "symlink", "../.ssh", "$WORK/sub"],
       second: ["read", "$WORK/sub/id_ed25519"],
@@ -114,7 +114,7 @@ export const GRANT_PATHS: Group = {
       shown: "not run, exit code 125: the grant leads elsewhere now",
     }),
     stored({
-      tries: "the same in the place of a file inside a directory that it may change",
+      tries: "the same with a file inside a writable directory",
       flags: ["--allow-write=$WORK", "--allow-write=$WORK/bait"],
       first: ["unlink", "$WORK/bait", ",", "symlink", "../.bashrc", "$WORK/bait"],
       second: ["append", "$WORK/bait", "evil"],
@@ -122,7 +122,7 @@ export const GRANT_PATHS: Group = {
       shown: "not run, exit code 125: the grant leads elsewhere now",
     }),
     stored({
-      tries: "the same by a directory on the way, and mapped",
+      tries: "the same with a directory on the way, and mapped",
       flags: ["--allow-write=$WORK", "--allow-write=$WORK/sub/bait::/out/bait"],
       first: ["rename", "$WORK/sub", "$WORK/gone", ",", "symlink", "..", "$WORK/sub"],
       second: ["write", "/out/bait", "evil"],
@@ -130,7 +130,7 @@ export const GRANT_PATHS: Group = {
       shown: "not run, exit code 125: the grant leads elsewhere now",
     }),
     stored({
-      tries: "have a run with more granted lead what is granted for good elsewhere",
+      tries: "let a run with more grants move the target of a lasting grant",
       flags: ["--allow-read=$WORK/sub"],
       first: ["read", "$WORK/sub/bait"],
       meanwhile: async (stage, form) => {
@@ -142,12 +142,12 @@ export const GRANT_PATHS: Group = {
       shown: "not run, exit code 125: the grant leads elsewhere now",
     }),
     stored({
-      tries: "turn the file that it was granted into a directory, by another grant",
+      tries: "turn a granted file into a directory, by another grant",
       flags: ["--allow-write=$WORK", "--allow-write=$WORK/bait"],
       first: ["unlink", "$WORK/bait", ",", "rename", "$WORK/sub", "$WORK/bait"],
       second: ["list", "$WORK/bait"],
       sees: "ok; ok; 125",
-      shown: "not run, exit code 125: what was a file is a directory now",
+      shown: "not run, exit code 125: the file is a directory now",
     }),
     stored({
       tries: "nothing: an editor saves the granted file by a rename, between two runs",
@@ -164,7 +164,7 @@ export const GRANT_PATHS: Group = {
   ],
 };
 
-/** Files of the plugin's own that it could put elsewhere. */
+/** Creates files of the plugin that it could move elsewhere. */
 function laidOut(stage: Stage): void {
   for (const form of ["preview1", "component"] as const) {
     const tmp = `${stage.own(form)}/tmp`;

@@ -3,7 +3,7 @@ import { wat } from "../../support/components.ts";
 import type { Case, Group } from "../case.ts";
 import { runFile } from "./code.ts";
 
-/** A module that the host must tell of, and survive. */
+/** A module whose failure the host must report and survive. */
 function module(tries: string, text: string, code: string, shown: string): Case {
   return {
     tries,
@@ -23,7 +23,7 @@ const MEMORY = '(memory (export "memory") 1)';
 const POLL =
   '(import "wasi_snapshot_preview1" "poll_oneoff" (func $poll (param i32 i32 i32 i32) (result i32)))';
 
-/** A component that has the terminal's pollable, for handles of it. */
+/** A component with handles of the terminal's pollable. */
 function handles(body: string): string {
   return `(component
     (import "wasi:io/poll@0.2.0" (instance $poll
@@ -50,7 +50,7 @@ function handles(body: string): string {
     (export "wasi:cli/run@0.2.0" (instance $cli)))`;
 }
 
-/** A component that has a memory of 2 MiB, and calls what it imports. */
+/** A component with 2 MiB of memory that calls its imports. */
 function calling(imports: string, lowered: string, core: string, given: string, body: string): string {
   return `(component ${imports}
     (core module $libc (memory (export "memory") 32) (data (i32.const 8) "a")
@@ -97,7 +97,7 @@ const headers = (body: string) =>
     body,
   );
 
-/** Taking all there is, and bringing the host down. */
+/** Exhausting resources, and crashing the host. */
 export const HOST: Group = {
   title: "the host itself",
   cases: [
@@ -108,14 +108,14 @@ export const HOST: Group = {
       sees: "all calls returned; alive",
     },
     {
-      tries: "the same with a directory of the user's at hand",
+      tries: "the same with a granted directory",
       granted: "--allow-read=$WORK",
       attack: ["odd", "", ",", "print", "alive"],
       component: false,
       sees: "all calls returned; alive",
     },
     {
-      tries: "read where no memory is",
+      tries: "read outside of its memory",
       attack: [
         "odd",
         "fd_write",
@@ -157,17 +157,17 @@ export const HOST: Group = {
     {
       tries: "fill the disk",
       async run(stage) {
-        // A limit of the shell's on the size of files stands for a disk that is full.
+        // The shell's limit on file sizes stands for a full disk.
         const { stdout } = await stage.product.shell(
           `ulimit -f 256; trap '' XFSZ; kubectl-attack fill ${stage.own("preview1")}/tmp/f , print alive`,
         );
         return stdout.trim().replaceAll("\n", "; ");
       },
       sees: "EFBIG; alive",
-      shown: "an error, and runs on",
+      shown: "an error, and continues",
     },
     {
-      tries: "write where no file reaches, and make one of exabytes",
+      tries: "write beyond any file size, and create a file of exabytes",
       attack: [
         "far",
         "$OWN/tmp/f",
@@ -181,10 +181,10 @@ export const HOST: Group = {
       ],
       sees: "EFBIG; EFBIG; alive",
       component: "EFBIG; EFBIG; alive",
-      shown: "an error, and runs on",
+      shown: "an error, and continues",
     },
     {
-      tries: "hand over paths without end",
+      tries: "pass endless paths",
       attack: [
         "read",
         `$OWN/${"a/".repeat(3000)}x`,
@@ -199,7 +199,7 @@ export const HOST: Group = {
       shown: "an error",
     },
     {
-      tries: "hide a crash's words behind escape sequences",
+      tries: "hide a crash report behind escape sequences",
       async run(stage) {
         const { saw, text } = await runFile(
           stage,
@@ -212,16 +212,16 @@ export const HOST: Group = {
         return saw;
       },
       sees: "134",
-      shown: "told, exit code 134, its name escaped",
+      shown: "a report, exit code 134, its name escaped",
     },
     module(
-      "ask for more memory at its start than there may be",
+      "declare more memory than allowed",
       `(module (memory (export "memory") 65536) (func (export "_start") (drop (i32.load8_u (i32.const -1))) (drop (memory.grow (i32.const 65536))) unreachable))`,
       "134",
       "what wasm32 can address, then it crashes by itself: 134",
     ),
     {
-      tries: "take what --max-memory does not count: objects of WebAssembly's, which the engine keeps",
+      tries: "use memory that --max-memory does not count: WebAssembly objects",
       granted: "--max-memory=16Mi",
       async run(stage) {
         const objects = `(module ${MEMORY} (type $a (array (mut i64)))
@@ -233,10 +233,10 @@ export const HOST: Group = {
         return saw;
       },
       sees: "125",
-      shown: "refused with a limit, exit code 125",
+      shown: "refused with that flag, exit code 125",
     },
     {
-      tries: "take what --max-memory does not count: exceptions that hold each other",
+      tries: "use memory that --max-memory does not count: linked exceptions",
       granted: "--max-memory=16Mi",
       async run(stage) {
         const exceptions =
@@ -248,16 +248,16 @@ export const HOST: Group = {
         return saw;
       },
       sees: "125",
-      shown: "refused with a limit, exit code 125",
+      shown: "refused with that flag, exit code 125",
     },
     module(
-      "take what --max-memory does not count: tables of millions",
+      "use memory that --max-memory does not count: tables of millions",
       `(module ${"(table 10000000 funcref)".repeat(20)} ${MEMORY} (func (export "_start")))`,
       "125",
       "refused, exit code 125",
     ),
     {
-      tries: "the same by growing them",
+      tries: "the same with table.grow",
       granted: "--max-memory=16Mi",
       async run(stage) {
         const grows =
@@ -267,10 +267,10 @@ export const HOST: Group = {
         return (await runFile(stage, await wat(grows), ["--max-memory=16Mi"])).saw;
       },
       sees: "7",
-      shown: "-1: there is no more room",
+      shown: "-1: no more room",
     },
     module(
-      "be gigabytes when it is compiled: instances of instances, 2^30 in 2 KB",
+      "unfold into gigabytes when compiled: nested instances, 2^30 in 2 KB",
       `(component $root (component $c0 (core module $m (func (export "f"))) (core instance (instantiate $m)))
         ${
         Array.from(
@@ -290,7 +290,7 @@ export const HOST: Group = {
       "refused, exit code 125",
     ),
     {
-      tries: "take minutes to be read: twenty million sections without anything in them",
+      tries: "take minutes to parse: twenty million empty sections",
       async run(stage) {
         const bytes = new Uint8Array(60_000_008).map((_, index) => (index - 8) % 3 === 1 ? 1 : 0);
         bytes.set([0, 0x61, 0x73, 0x6d, 1, 0, 0, 0]);
@@ -302,19 +302,19 @@ export const HOST: Group = {
       shown: "refused, exit code 125",
     },
     module(
-      "begin before its beginning: a start function that never ends",
+      "run before its main function: a start function that never ends",
       `(module ${MEMORY} (func $f call $f) (start $f) (func (export "_start")))`,
       "134",
       "ended, exit code 134",
     ),
     module(
-      "import what a host's code knows and no plugin should",
+      "import an internal name of the host",
       `(module (import "Deno" "exit" (func (param i32))) ${MEMORY} (func (export "_start")))`,
       "125",
       "refused, exit code 125",
     ),
     module(
-      "import what every JavaScript object has",
+      "import a property of every JavaScript object",
       `(module (import "wasi_snapshot_preview1" "constructor" (func)) (import "wasi_snapshot_preview1" "__proto__" (func)) ${MEMORY} (func (export "_start") call 0))`,
       "125",
       "refused, exit code 125",
@@ -332,13 +332,13 @@ export const HOST: Group = {
       "refused, exit code 125",
     ),
     module(
-      "declare the host's functions with other types than they have",
+      "declare the host's functions with wrong types",
       `(module (import "wasi_snapshot_preview1" "fd_write" (func (param externref i64 f64) (result i64))) ${MEMORY} (func (export "_start")))`,
       "125",
       "refused, exit code 125",
     ),
     module(
-      "begin with parameters that nobody gives",
+      "declare parameters of its main function",
       `(module ${MEMORY} (func (export "_start") (param i64 externref)))`,
       "125",
       "refused, exit code 125",
@@ -350,13 +350,13 @@ export const HOST: Group = {
       "refused, exit code 125",
     ),
     module(
-      "wait before its beginning, in a start function",
+      "wait in a start function, before its main function",
       `(module ${POLL} ${MEMORY} (func $s (drop (call $poll (i32.const 0) (i32.const 64) (i32.const 1) (i32.const 128)))) (start $s) (func (export "_start")))`,
       "125",
       "ended, exit code 125",
     ),
     {
-      tries: "have the host write to its memory before it has one, in a start function",
+      tries: "make the host write to its memory before it exists, in a start function",
       run: async (stage) =>
         (await runFile(
           stage,
@@ -372,7 +372,7 @@ export const HOST: Group = {
       shown: "EIO",
     },
     {
-      tries: "live on after its end, by catching what ends it",
+      tries: "run on after exit, by catching the exception",
       async run(stage) {
         const { saw, text } = await runFile(
           stage,
@@ -382,7 +382,7 @@ export const HOST: Group = {
         return saw + text;
       },
       sees: "3",
-      shown: "its exit code, as it was when it ended",
+      shown: "the exit code of its exit",
     },
     module(
       "use a resource by a handle that it was never given",
@@ -399,7 +399,7 @@ export const HOST: Group = {
       "ended, exit code 134",
     ),
     module(
-      "drop what lies beyond all of its resources, to take more than it may",
+      "drop a handle beyond all of its resources, to get more than the limit",
       handles(
         `(local $i i32) (loop $again
           (call $drop (i32.add (i32.const 1000000) (local.get $i))) (drop (call $subscribe))
@@ -409,7 +409,7 @@ export const HOST: Group = {
       "ended, exit code 134",
     ),
     module(
-      "drop a resource by a number that only ends as its own",
+      "drop a resource by a larger number with the same lower bits",
       handles("(call $drop (i32.or (call $subscribe) (i32.const 0x40000000)))"),
       "134",
       "ended, exit code 134",
@@ -427,14 +427,14 @@ export const HOST: Group = {
       "ended, exit code 134, the number named",
     ),
     module(
-      "have the host make a gigabyte of random bytes",
+      "request a gigabyte of random bytes",
       randomBytes("0x3fffffff"),
       "134",
       "ended, exit code 134",
     ),
-    module("have the host make 2^64 - 1 random bytes", randomBytes("-1"), "134", "ended, exit code 134"),
+    module("request 2^64 - 1 random bytes", randomBytes("-1"), "134", "ended, exit code 134"),
     module(
-      "hand over the same megabyte 60,000 times in one list",
+      "pass the same megabyte 60,000 times in one list",
       headers(
         `(loop $again
           (i32.store (i32.add (i32.const 65536) (i32.shl (local.get $i) (i32.const 4))) (i32.const 8))

@@ -3,7 +3,7 @@ import type { Case, Group } from "../case.ts";
 
 const ok = '200 {"major":"1","minor":"37","gitVersion":"v1.37.0-demo"}';
 
-/** Requests that must go nowhere. */
+/** Requests that no server may receive. */
 function nowhere(tries: string, urls: readonly string[], more: Partial<Case> = {}): Case {
   return {
     tries,
@@ -15,7 +15,7 @@ function nowhere(tries: string, urls: readonly string[], more: Partial<Case> = {
   };
 }
 
-/** A request whose headers are looked at where they arrive. */
+/** A request whose received headers are checked. */
 function header(
   tries: string,
   headers: readonly string[],
@@ -27,12 +27,12 @@ function header(
     attack: ["request", "get", "$SERVER/version", "", ...headers],
     requests: ["GET /version"],
     sees: ok,
-    shown: "its request is answered, the header is gone",
+    shown: "an answer to a request without this header",
     check: ({ api }) => check(api.seen.at(-1)!.headers, api.token),
   };
 }
 
-/** Reaching other hosts, and being somebody else on the cluster. */
+/** Reaching other hosts, and impersonating other users of the cluster. */
 export const NETWORK: Group = {
   title: "the network",
   cases: [
@@ -146,7 +146,7 @@ export const NETWORK: Group = {
     ], (headers) => {
       for (const [name, value] of headers) assert.doesNotMatch(value, /admin|masters|10\.0\.0\.1/, name);
     }),
-    header("have a proxy take its path for another", [
+    header("send a path that a proxy reads differently", [
       ...[
         "X-Original-URL",
         "/api/v1/secrets",

@@ -5,7 +5,7 @@ import type { Stage } from "../stage.ts";
 
 const HOME = "--allow-home";
 
-/** Lets `~/.kube` be a link to a directory kept elsewhere, as stow and others have it; a chain of them. */
+/** Makes `~/.kube` a link to a directory elsewhere, over several links, as stow does. */
 const DOTFILES: Pick<Case, "prepare" | "cleanUp"> = {
   prepare({ home }) {
     Deno.mkdirSync(`${home}/dots/real`, { recursive: true });
@@ -20,7 +20,7 @@ const DOTFILES: Pick<Case, "prepare" | "cleanUp"> = {
   },
 };
 
-/** Lets something of the home not be there. */
+/** Removes a path of the home directory. */
 function without(path: string): Pick<Case, "prepare" | "cleanUp"> {
   return {
     prepare: ({ home, outside }) => Deno.renameSync(`${home}/${path}`, `${outside}/aside`),
@@ -33,10 +33,10 @@ function without(path: string): Pick<Case, "prepare" | "cleanUp"> {
   };
 }
 
-/** A file of the plugin's own, to be put in other places. */
+/** A file of the plugin, to put in other places. */
 const MINE = "$WORK/bait";
 
-/** Whatever would put something where a path leads. */
+/** All operations that create something at a path. */
 function planted(...paths: readonly string[]): string[] {
   return paths.flatMap((path) => [
     ...["write", path, "evil", ",", "create", path, "evil", ",", "rename", MINE, path, ","],
@@ -44,7 +44,7 @@ function planted(...paths: readonly string[]): string[] {
   ]).slice(0, -1);
 }
 
-/** Answers to attempts at a denied path, where something is there and where nothing is. */
+/** The answers to operations on denied paths, for existing and missing files. */
 async function sameAnswers(stage: Stage): Promise<string> {
   const granted = `${HOME} --deny-read=$HOME/.ssh --deny-read=$HOME/.netrc --deny-read=$HOME/none`;
   const attempts = (path: string) =>
@@ -70,12 +70,12 @@ async function sameAnswers(stage: Stage): Promise<string> {
   return new Set(answers).size === 1 ? "the same answers" : answers.join(" / ");
 }
 
-/** What krew-wasm and kubectl read and obey, and what was denied: by every way that leads there. */
+/** Files that krew-wasm and kubectl obey, and denied files, by every path. */
 export const PROTECTED: Group = {
-  title: "what krew-wasm and kubectl obey, and what was denied, by other ways",
+  title: "files that krew-wasm and kubectl obey, and denied files, by other paths",
   cases: [
     {
-      tries: "move a link on the way to the kubeconfig, to read what it led to",
+      tries: "move a link on the way to the kubeconfig, to read its target",
       granted: HOME,
       ...DOTFILES,
       attack: [
@@ -107,12 +107,12 @@ export const PROTECTED: Group = {
       sees: "refused",
     },
     {
-      tries: "read the kubeconfig where its links lead",
+      tries: "read the kubeconfig at the target of its links",
       granted: HOME,
       ...DOTFILES,
       attack: ["stat", "$HOME/dots/real/kube/config", ",", "append", "$HOME/dots/kube/config", "x"],
       sees: "ok; refused",
-      shown: "its stand-in",
+      shown: "the redacted kubeconfig",
       async check(stage) {
         const { stdout } = await stage.attack("preview1", ["read", "$HOME/dots/real/kube/config"], {
           granted: HOME,
@@ -121,7 +121,7 @@ export const PROTECTED: Group = {
       },
     },
     {
-      tries: "lead a kubeconfig elsewhere that KUBECONFIG names through a link",
+      tries: "change the target of a link to a kubeconfig that KUBECONFIG names",
       granted: "--allow-write=$WORK",
       env: { KUBECONFIG: "/dev/null" },
       async run(stage) {
@@ -163,7 +163,7 @@ export const PROTECTED: Group = {
       sees: "refused",
     },
     {
-      tries: "read what was denied through a link, in a second run",
+      tries: "read a denied path through a link, in a second run",
       granted: `${HOME} --deny-read=$HOME/.ssh`,
       prepare({ home }) {
         Deno.mkdirSync(`${home}/dots`);
@@ -198,7 +198,7 @@ export const PROTECTED: Group = {
       sees: "refused",
     },
     {
-      tries: "move the link that the store is behind, and make a store of its own",
+      tries: "move the link to the store, and create its own store",
       granted: HOME,
       prepare({ home }) {
         Deno.mkdirSync(`${home}/opt`);
@@ -230,7 +230,7 @@ export const PROTECTED: Group = {
       sees: "refused",
     },
     {
-      tries: "plant a kubeconfig for the next kubectl where there is none",
+      tries: "create a kubeconfig for the next kubectl when there is none",
       granted: HOME,
       ...without(".kube"),
       attack: [
@@ -257,7 +257,7 @@ export const PROTECTED: Group = {
       shown: "an empty directory, and no file in it",
     },
     {
-      tries: "plant a kubeconfig in the place of one that KUBECONFIG names and that is not there",
+      tries: "create a missing kubeconfig that KUBECONFIG names",
       granted: "--allow-write=$WORK",
       async run(stage) {
         const { home, work } = stage;
@@ -302,7 +302,7 @@ export const PROTECTED: Group = {
       sees: "refused",
     },
     {
-      tries: "change the credentials of registries, to have a helper of its choice started",
+      tries: "change registry credentials, so that a helper of its choice starts",
       granted: HOME,
       attack: [
         ...planted("$HOME/.docker/config.json", "$HOME/.config/containers/auth.json"),
@@ -334,7 +334,7 @@ export const PROTECTED: Group = {
       sees: "refused",
     },
     {
-      tries: "change a receipt by a further name that it has in the directory which it may change",
+      tries: "change a receipt by a second name in a writable directory",
       granted: "--allow-write=$WORK",
       prepare: ({ work, product }) =>
         Deno.linkSync(`${product.store}/receipts/attack.json`, `${work}/receipt`),
@@ -358,7 +358,7 @@ export const PROTECTED: Group = {
       sees: "refused",
     },
     {
-      tries: "read what was denied by a further name that it has elsewhere",
+      tries: "read a denied file by a second name elsewhere",
       granted: "--allow-read=$WORK --deny-read=$HOME/.ssh",
       prepare: ({ work, home }) => Deno.linkSync(`${home}/.ssh/id_ed25519`, `${work}/copy`),
       cleanUp: ({ work }) => Deno.removeSync(`${work}/copy`),
@@ -366,7 +366,7 @@ export const PROTECTED: Group = {
       sees: "refused",
     },
     {
-      tries: "learn whether a denied path is there, by any operation",
+      tries: "learn whether a denied path exists, by any operation",
       granted: `${HOME} --deny-read=$HOME/.ssh`,
       run: sameAnswers,
       component: false,

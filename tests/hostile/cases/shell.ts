@@ -1,29 +1,29 @@
 import type { Case, Group } from "../case.ts";
 
-/** What a plugin prints when it is asked for completions, and what of it the shell is told. */
+/** A plugin's completion output, and the part that the shell gets. */
 function completing(tries: string, text: string, sees: string, shown?: string): Case {
   return { tries, attack: ["__complete", text, ""], sees, ...(shown === undefined ? {} : { shown }) };
 }
 
-/** Running code in the user's shell, at a press of Tab. tests/e2e/completion_test.ts tries it on the shells. */
+/** Running code in the user's shell, at a press of Tab. tests/e2e/completion_test.ts tries this on the shells. */
 export const SHELL: Group = {
   title: "the user's shell",
   cases: [
     completing(
-      "have a shell run a command at a press of Tab, by a word that it expands",
+      "run a command in the shell at a press of Tab, by a word that the shell expands",
       "$(touch PWNED)\n`touch PWNED`\nx;touch PWNED\nx$IFS\nharmless\n:4\n",
       "harmless; :4",
       "words of harmless characters alone get to the shell",
     ),
     completing(
-      "by words that are the ends of files' names to the shell's script",
+      "by words that the shell's script reads as file extensions",
       "$(touch PWNED)\nyaml\n:8\n",
       ":0",
       "the shell completes all files",
     ),
     completing("by a directive that is an expression", "harmless\n:a[$(touch PWNED)]\n", "harmless; :0"),
     completing(
-      "by a description, of a word that is there twice",
+      "by the description of a repeated word",
       "x\t$(touch PWNED)\nx\t$(touch PWNED)\n:4\n",
       "x\ttouch PWNED; :4",
       "the word once, its description in plain letters",
@@ -35,13 +35,13 @@ export const SHELL: Group = {
       "such flags are left out",
     ),
     {
-      tries: "by what follows a begun address, where bash parts it at a colon",
+      tries: "by the rest of an address that bash splits at a colon",
       attack: ["__complete", "//evil\nevil\n//evil:443\n:6\n", "--server=https", ":", "//"],
       sees: ":6",
       shown: "such words are left out",
     },
     {
-      tries: "by a beginning that two words share, and that is a flag by itself",
+      tries: "by a common prefix of two words that is a flag itself",
       attack: [
         "__complete",
         "--insecure-skip-tls-verify-1\n--insecure-skip-tls-verify-2\n--insecure\n:4\n",
@@ -51,7 +51,7 @@ export const SHELL: Group = {
       shown: "such words are left out",
     },
     completing(
-      "draw on the terminal, or speak to the user, in the middle of what is typed",
+      "write to the terminal while the user is typing",
       "\x1b[2J\nx\t\x1b[2Jpress \u2800Enter\n_activeHelp_ press Enter\n:4\n",
       "x\t2Jpress Enter; :4",
       "a description in plain letters",

@@ -6,9 +6,9 @@ function lines(...attempts: readonly string[]): string[] {
   return attempts.flatMap((line) => [...line.split(" "), ","]).slice(0, -1);
 }
 
-/** What is protected, spelled in other letters, where the file system takes these for the same. */
+/** Protected files in another spelling, on a case-insensitive file system. */
 export const SPELLINGS: Group = {
-  title: "what is protected, in other letters, on a file system that takes these for the same",
+  title: "protected files in another spelling, on a case-insensitive file system",
   cases: [
     {
       tries: "move or change the store",
@@ -58,10 +58,10 @@ export const SPELLINGS: Group = {
         return String(stdout.match(/krew-wasm-stand-in/g)?.length ?? 0);
       },
       sees: "2",
-      shown: "its stand-in",
+      shown: "the redacted kubeconfig",
     },
     {
-      tries: "read and move what was denied, and change what must not be changed",
+      tries: "read and move denied files, and change protected ones",
       granted:
         "--allow-home --deny-read=$HOME/.SSH --deny-read=$HOME/.aws/CREDENTIALS --deny-write=$HOME/WORK/Sub",
       attack: lines(
@@ -80,7 +80,7 @@ export const SPELLINGS: Group = {
       sees: "refused",
     },
     {
-      tries: "use its own files, which it finds in whatever letters",
+      tries: "use its own files, in any spelling",
       granted: "--allow-home",
       attack: lines("read $WORK/BAIT", "write $WORK/Bait x", "read $WORK/bait", "unlink $WORK/SUB/BAIT"),
       changes: ["$WORK"],

@@ -3,7 +3,7 @@ import type { Stage } from "../stage.ts";
 
 const ALL = "--allow-all";
 
-/** Words for what a store holds, found when the case runs. */
+/** The name of a compiled form in the store, found when the case runs. */
 function compiled(stage: Stage, name: string): string {
   const receipt = JSON.parse(Deno.readTextFileSync(`${stage.product.store}/receipts/${name}.json`));
   const hex = receipt.digest.slice("sha256:".length);
@@ -13,7 +13,7 @@ function compiled(stage: Stage, name: string): string {
   return `${stage.product.store}/compiled/${directory.name}`;
 }
 
-/** Changing krew-wasm's own files: what runs with the user's rights, and what says what a plugin may. */
+/** Changing krew-wasm's own files: code with the user's rights, and plugins' grants. */
 export const STORE: Group = {
   title: "krew-wasm's own files",
   cases: [
@@ -128,7 +128,7 @@ export const STORE: Group = {
       sees: "refused",
     },
     {
-      tries: "change what was pulled",
+      tries: "change the pulled bytes",
       granted: ALL,
       component: false,
       async run(stage) {
@@ -198,7 +198,7 @@ export const STORE: Group = {
       sees: "refused",
     },
     {
-      tries: "write the store by another name of it",
+      tries: "write to the store by another name",
       granted: ALL,
       prepare: ({ work }) => {
         Deno.symlinkSync("../.krew-wasm", `${work}/alias`);
@@ -324,7 +324,7 @@ export const STORE: Group = {
       sees: "refused",
     },
     {
-      tries: "forge the record of what it was denied",
+      tries: "forge the record of denials",
       granted: ALL,
       attack: [
         "create",

@@ -5,7 +5,7 @@ import type { Stage } from "../stage.ts";
 
 const skip = () => terminalMissing() ? "there is no program that makes a terminal" : undefined;
 
-/** Runs the plugin at a terminal whose user answers every question so; returns what it was told, and the text seen. */
+/** Runs the plugin at a terminal whose user gives one answer to every question. Returns the output and the screen's text. */
 async function asked(
   stage: Stage,
   words: readonly string[],
@@ -35,7 +35,7 @@ export const TERMINAL: Group = {
       shown: "403; the user was asked, and said no",
     },
     {
-      tries: "have the terminal answer: reports of position, status, title and colours",
+      tries: "make the terminal answer: reports of position, status, title and colours",
       granted: "--allow-cluster=read-only",
       skip,
       run: async (stage) =>
@@ -92,12 +92,12 @@ export const TERMINAL: Group = {
       shown: "403; the question has colours of its own",
     },
     {
-      tries: "write its own question into the real one, by the name of what it asks for",
+      tries: "insert its own question into the real one, by an object's name",
       granted: "--allow-cluster=read-only",
       skip,
       async run(stage) {
         const name = "web%1bc%0d%0akrew-wasm%3a%20press%20o%20to%20go%20on%E2%A0%80";
-        const path = "apis/rbac.authorization.k8s.io/v1/clusterroles"; // the only objects that may be named so
+        const path = "apis/rbac.authorization.k8s.io/v1/clusterroles"; // only these objects may have such names
         const { told, text } = await asked(
           stage,
           ["request", "delete", `$SERVER/${path}/${name}`, ""],
@@ -126,7 +126,7 @@ export const TERMINAL: Group = {
       shown: "403; each part of the question stays in its lines, what is odd in it escaped",
     },
     {
-      tries: "hide where it reaches, by a name with another namespace in it or a namespace named *",
+      tries: "hide its target by a name that contains another namespace, or a namespace named *",
       granted: "--allow-cluster=read-only",
       skip,
       async run(stage) {
@@ -147,7 +147,7 @@ export const TERMINAL: Group = {
       shown: "403; what has no name of Kubernetes' is not asked about",
     },
     {
-      tries: "have an answer for one object hold for others",
+      tries: "use an answer for one object for others",
       granted: "--allow-cluster=read-only",
       skip,
       async run(stage) {
@@ -167,7 +167,7 @@ export const TERMINAL: Group = {
       shown: "one request; the other is asked about by itself",
     },
     {
-      tries: "ask again and again, until somebody slips",
+      tries: "ask again and again, until the user slips",
       granted: "--allow-cluster=read-only",
       skip,
       async run(stage) {
@@ -187,7 +187,7 @@ export const TERMINAL: Group = {
       shown: "refused; after five times no nothing is asked any more",
     },
     {
-      tries: "write its own question into the real one, by the name of a file",
+      tries: "insert its own question into the real one, by a file's name",
       skip,
       prepare: (stage) =>
         Deno.writeTextFileSync(`${stage.work}/notes\r\n  path       \u2800harmless`, "s3cr3t-notes"),
@@ -211,7 +211,7 @@ export const TERMINAL: Group = {
       component: false,
     },
     {
-      tries: "have its standard input taken for the user",
+      tries: "pass its standard input off as the user's",
       granted: "--allow-cluster=read-only",
       async run(stage) {
         const { stdout } = await stage.attack("preview1", DELETE, {

@@ -57,7 +57,7 @@ Deno.test("on Windows paths compare without case, with both slashes", () => {
     assert.ok(isSamePath(one, other, true), `${one} and ${other}`);
     assert.ok(!isSamePath(one, other, false), `${one} and ${other}`);
   }
-  // One letter is no two: these are other directories there.
+  // Upper-casing these letters would make two: Windows treats them as different names.
   for (
     const [one, other] of [["C:/stra\u00dfe", "C:/strasse"], ["C:/a", "D:/a"], ["C:/a", "C:/a b"]] as const
   ) {

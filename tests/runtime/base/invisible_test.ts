@@ -5,7 +5,7 @@ import { printable } from "../../../runtime/base/text.ts";
 import { formatJson, formatTable, formatValue } from "../../../cli/terminal/output.ts";
 import { fc, fuzz } from "../../support/fuzz.ts";
 
-/** Each shows as nothing, or as a blank, in a terminal, or moves what stands around it. */
+/** Each shows nothing or a blank in a terminal, or moves the text around it. */
 const INVISIBLE: readonly (readonly [what: string, from: number, to?: number])[] = [
   ["C1 controls", 0x7f, 0x9f],
   ["no-break space", 0xa0],

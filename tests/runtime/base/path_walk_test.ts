@@ -1,4 +1,4 @@
-/** Ways through a file system, beside what the operating system says of them. */
+/** Compares walks with the operating system's own resolution. */
 
 import assert from "node:assert/strict";
 import { isWithin, parentOf, realPath } from "../../../runtime/base/host_path.ts";
@@ -94,7 +94,7 @@ Deno.test("walkPath() ends where the operating system's resolution ends", () =>
         for (const { path, kind, target } of entries) {
           const at = `${base}/${path.join("/")}`;
           try {
-            // No link leads what is made out of here.
+            // Create nothing outside of the test's directory.
             if (!isWithin(realPath(parentOf(at)), base)) continue;
             if (kind === "directory") Deno.mkdirSync(at);
             else if (kind === "file") Deno.writeTextFileSync(at, "", { createNew: true });

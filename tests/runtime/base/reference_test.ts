@@ -1,4 +1,4 @@
-/** One reference, one spelling: whatever a user, a lock file or a registry writes. */
+/** All spellings of a reference from users, lock files and registries have one form. */
 
 import assert from "node:assert/strict";
 import {
@@ -42,7 +42,7 @@ Deno.test("parseReference() gives all spellings of a reference one form", () => 
       ["[::1]:5000/a:v1", "[0:0:0:0:0:0:0:1]:5000/a:v1", "[0::0001]:05000/a:v1"],
       ["[2001:db8::a]/a:v1", "[2001:DB8:0::A]:443/a:v1"],
       ["xn--bcher-kva.example/a:v1", "XN--BCHER-KVA.example:443/a:v1"],
-      // A name without a dot is told from a repository by its port.
+      // Only its port separates a name without a dot from a repository.
       ["registry:443/a:v1", "Registry/a:v1", "registry./a:v1", "REGISTRY:0443/a:v1"],
       ["registry:80/a:v1", "REGISTRY:080/a:v1", "registry.:80/a:v1"],
     ] as const

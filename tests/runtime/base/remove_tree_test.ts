@@ -3,7 +3,7 @@ import { exists } from "../../../runtime/base/host_path.ts";
 import { removeTree } from "../../../runtime/base/remove_tree.ts";
 import { temporaryDirectory } from "../../support/temporary.ts";
 
-/** Has the system's own way fail, as with few descriptors. */
+/** Makes the system's own call fail, as with few descriptors. */
 function withoutRecursion(act: () => void): void {
   const real = Deno.removeSync;
   Deno.removeSync = (path, options) => {
@@ -22,7 +22,7 @@ Deno.test("removeTree() removes directories deeper than a path, and follows no l
   Deno.mkdirSync(`${base}/keep`);
   Deno.writeTextFileSync(`${base}/keep/file`, "");
   Deno.mkdirSync(`${base}/top`);
-  // From the innermost out: no path is too long on the way.
+  // From the innermost directory out, so that no path gets too long.
   const name = "d".repeat(100);
   for (let depth = 0; depth < 100; depth++) {
     Deno.mkdirSync(`${base}/next`);

@@ -1,4 +1,4 @@
-/** Words of commands that are shown to be pasted, read back by the shells themselves. */
+/** The shells themselves read back the words of suggested commands. */
 
 import assert from "node:assert/strict";
 import { isVisible } from "../../../runtime/base/invisible.ts";
@@ -6,7 +6,7 @@ import { shellCommand } from "../../../runtime/base/shell_word.ts";
 import { fc, fuzz } from "../../support/fuzz.ts";
 import { findProgram, missing } from "../../support/programs.ts";
 
-/** Those that are there. All take a script by `-c`. `escapes`: whether they know `$'…'`. */
+/** The installed shells. All take a script by `-c`. `escapes`: whether they know `$'…'`. */
 const SHELLS = ([
   ["bash", [], true],
   ["zsh", ["-f"], true],
@@ -22,7 +22,7 @@ const ignore = Deno.build.os === "windows" || missing(
   "apt-get install zsh fish",
 );
 
-/** What no word of a plugin's may do: end its quotes, run a program, or end the line. */
+/** Hostile words: they try to end their quotes, run a program, or end the line. */
 const WORDS = [
   "",
   "a b",
@@ -58,7 +58,7 @@ const WORDS = [
   "--flag=a b",
 ];
 
-/** What a shell makes of words. `left`: files that were made meanwhile. */
+/** Runs a shell on words. `left`: files that were created. */
 function readBack(
   name: string,
   flags: readonly string[],
@@ -102,7 +102,7 @@ function checkWords(texts: readonly string[]): void {
     const known = plain.filter(({ text }) => escapes || isVisible(text));
     const { told, shown } = check(name, flags, known);
     assert.equal(told, `${known.map(({ text }) => `<${text}>`).join("")}<end>`, shown);
-    // Without $'…' a shell takes another word from it, or nothing of the line: it is one word all the same.
+    // Without $'…' a shell reads another word, or refuses the line, but it never reads two words.
     for (const each of plain.filter((each) => !known.includes(each)).slice(0, 3)) {
       const { told, shown } = check(name, flags, [each]);
       assert.ok(told === "" || told === `<${each.word.replace(/'/g, "")}><end>`, shown);

@@ -1,4 +1,4 @@
-/** What holds of grants, bounds and requests whatever they are. */
+/** Properties of all grants, bounds and requests. */
 
 import assert from "node:assert/strict";
 import { bounds, grants, HOME, rule } from "../../support/arbitrary_grants.ts";
@@ -151,7 +151,7 @@ Deno.test("the default environment has no credential", () => {
   assert.deepEqual(given(LEAST.env).filter(isCredentialVariable), []);
 });
 
-/** What isCredentialVariable() says, as one expression. */
+/** isCredentialVariable() as a regular expression. */
 const CREDENTIAL =
   /TOKEN|SECRET|PASSW(?:OR)?D|PASSPHRASE|CREDENTIAL|API_?KEY|ACCESS_?KEY|PRIVATE_?KEY|AUTHORIZATION|COOKIE|SESSION_?(?:ID|KEY)|DATABASE_URL|CONNECTION_?STRING|SSHPASS|(?:^|_)(?:PASS|AUTH|CREDS?|JWT)(?:_|$)|_PWD$|(?:^|_)(?:DSN|PAT)$|^(?!DESKTOP_SESSION$)(?:.*_)?SESSION$|^OP_SESSION_|^AWS_.*(?:KEY|ID)|^AZURE_|^GOOGLE_.*(?:KEY|JSON)|^SSH_(?:AUTH_SOCK|AGENT_PID)$|^(?:GPG|GNUPG)|^(?:HTTPS?|ALL|FTP)_PROXY$|^NETRC$/;
 

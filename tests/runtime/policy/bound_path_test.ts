@@ -7,7 +7,7 @@ import { temporaryDirectory } from "../../support/temporary.ts";
 
 const ignore = Deno.build.os === "windows";
 
-/** Where grants of these paths lead within bounds, as `r PATH` and `rw PATH`. */
+/** The file grants that remain within bounds, as `r PATH` and `rw PATH`. */
 function within(home: string, maximum: Record<string, unknown>, files: readonly string[], real?: string) {
   const policy = parsePolicy({ rules: [{ match: "**", maximum }] }, "/policy.yaml", home);
   const bounds = policy.rules.flatMap(({ maximum }) => maximum ?? []);
@@ -30,10 +30,10 @@ Deno.test("a user's link does not move a bound", { ignore }, () => {
     assert.deepEqual(within(home, maximum, ["/", "/etc", home, `${home}/data`, `${home}/src`]), [], target);
     Deno.removeSync(`${home}/src`);
   }
-  // By a link on the way there, too.
+  // A link on the way does not move the bound either.
   Deno.symlinkSync("/", `${home}/link`);
   assert.deepEqual(within(home, { read: ["~/link/etc"] }, ["/etc"]), []);
-  // A directory is what it is, there or not yet.
+  // A bound's directory counts, whether it exists or not.
   assert.deepEqual(within(home, maximum, ["/"]), [`rw ${home}/src`]);
   Deno.mkdirSync(`${home}/src/a`, { recursive: true });
   assert.deepEqual(within(home, maximum, [`${home}/src/a`, home]), [`rw ${home}/src/a`, `rw ${home}/src`]);
@@ -53,7 +53,7 @@ Deno.test(
 
 Deno.test("a bound follows the system's own links", { ignore }, () => {
   const found = [...Deno.readDirSync("/")].find(({ isSymlink }) => isSymlink);
-  if (!found) return; // bin and lib are links on most systems
+  if (!found) return; // on most systems bin and lib are links
   const path = `/${found.name}`;
   assert.equal(boundPath(path, []), Deno.realPathSync(path));
   if (Deno.uid() === 0) assert.equal(boundPath(path, ["/"]), undefined);

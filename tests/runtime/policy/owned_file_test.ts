@@ -22,7 +22,7 @@ Deno.test("whyChangeable() accepts a system file, and refuses a temporary one", 
   try {
     Deno.writeTextFileSync(`${directory}/file`, "");
     assert.notEqual(whyChangeable(`${directory}/file`), undefined);
-    // A link to what nobody can change can be made to lead elsewhere.
+    // The user can change this link, although not its target.
     Deno.symlinkSync("/etc/passwd", `${directory}/link`);
     assert.notEqual(whyChangeable(`${directory}/link`), undefined);
     assert.notEqual(whyChangeable(`/etc/../${directory}/link`), undefined);

@@ -22,7 +22,7 @@ const at = (reference: string): Subject =>
   reference.startsWith("file://")
     ? { kind: "file", path: reference.slice("file://".length) }
     : subjectOf(parseReference(reference));
-/** An installed plugin that nobody signed, and a store without a policy of the user's. */
+/** An unsigned installed plugin, and a store without a user's policy. */
 const plugin = (reference: string) => ({
   reference: formatReference(parseReference(reference)),
   source: { kind: "registry" } as const,

@@ -1,4 +1,4 @@
-/** Rules of a policy against what plugins come from, in every spelling. */
+/** Policy rules and sources in every spelling. */
 
 import assert from "node:assert/strict";
 import { parseReference } from "../../../runtime/base/reference.ts";
@@ -45,7 +45,7 @@ Deno.test("a pattern matches repositories with any tag or digest", () => {
       ["ghcr.io/acme/x", "ghcrxio.io/acme/x", "ghcr.io:5000/acme/x"],
       ["*.acme.example/**", "acme.example/x", "r.acme.example.evil.io/x", "acme.example.io/r.acme.example/x"],
       ["file://**", "ghcr.io/x", "bundle://ghcr.io/x"],
-      // A registry may be called so.
+      // A registry may have this name.
       ["file://**", "file:5000/x"],
     ] as const
   ) for (const each of references) assert.ok(!matches(pattern!, each), `${pattern} ${each}`);
@@ -90,7 +90,7 @@ Deno.test("the decision does not depend on the spelling", () =>
     fc.property(hostAndSpelling(), hostAndSpelling(), (one, other) => {
       const decision = matches(`${one.host}/**`, `${other.host}/acme/x`);
       for (const pattern of [one.host, one.spelling]) {
-        // In a rule the first part is a host; one without a dot needs its port there.
+        // The first part of a rule is a host. Without a dot it needs a port.
         if (!/[.:[]|^localhost$/i.test(pattern)) continue;
         for (const reference of [other.host, other.spelling]) {
           assert.equal(matches(`${pattern}/**`, `${reference}/acme/x`), decision, `${pattern} ${reference}`);

@@ -1,4 +1,4 @@
-/** What a policy of now says of what was installed: by whom, from where, and as whose it is shown. */
+/** Decisions of today's policy about plugins that were installed before: signers, sources, names. */
 
 import assert from "node:assert/strict";
 import { parsePolicy, type Policy } from "../../../runtime/policy/policy.ts";
@@ -19,7 +19,7 @@ const evil = await makeKeyPair();
 const WHO = `${IDENTITY}@${ISSUED_BY}`;
 const REPOSITORY = "ghcr.io/acme/tool";
 
-/** A directory as an administrator's: acme.pub, evil.pub, root.json. */
+/** An administrator's directory with acme.pub, evil.pub and root.json. */
 function setUp():
   & { readonly root: string; policy(value: unknown, owner?: Policy["owner"]): Policy }
   & Disposable {
@@ -86,7 +86,7 @@ Deno.test("a signature must be from a key that the rule names now", async () => 
     await why(policy, plugin([keySignature(evil.publicKey), keySignature(acme.publicKey)])),
     undefined,
   );
-  // The key was taken out of the rule, or replaced in its file.
+  // The key was removed from the rule, or replaced in its file.
   const removed = it.policy({ rules: [{ match: "**", verify: ["ROOT/evil.pub"] }] });
   assert.match((await why(removed, plugin([keySignature(acme.publicKey)])))!, /has to be signed by/);
   Deno.writeTextFileSync(`${it.root}/acme.pub`, evil.publicKey);
@@ -106,7 +106,7 @@ Deno.test("a signature for one repository does not count for another", async () 
       keySignature(acme.publicKey, { names: other }),
     ]
   ) assert.match((await why(it.policy({ rules }), plugin([signature])))!, /has to be signed by/);
-  // A rule that takes copies takes what names another repository, and no longer when it does not.
+  // A rule that accepts copies accepts signatures for another repository. Without `copies` it no longer does.
   const copies = [{ match: "ghcr.io/acme/**", verify: { anyOf: "ROOT/acme.pub", copies: true } }];
   const copied = plugin([keySignature(acme.publicKey, { names: other })]);
   assert.equal(await why(it.policy({ rules: copies }), copied), undefined);
@@ -119,7 +119,7 @@ Deno.test("an identity counts only with the rule's present trust root", async ()
   const carried = it.policy({ rules: [{ match: "**", verify: WHO }] });
   const cases: [Policy, Signature, boolean][] = [
     [named, identitySignature({ of: "administrator", text: "root" }), true],
-    // Whoever brought it: it is the same root.
+    // The owner does not matter: it is the same root.
     [named, identitySignature({ of: "user", text: "root" }), true],
     [named, identitySignature({ of: "user", text: "own" }), false],
     [named, identitySignature({ of: "administrator", text: "the root of before" }), false],
@@ -137,7 +137,7 @@ Deno.test("an identity counts only with the rule's present trust root", async ()
     assert.equal(refused === undefined, good, JSON.stringify(signature));
     if (!good) assert.match(refused!, /by (the|a) trust root (that|of)/);
   }
-  // A root beside the policy is the machine's.
+  // A root beside the policy replaces the carried one.
   Deno.writeTextFileSync(`${it.root}/trusted_root.json`, "machine");
   assert.match(
     (await why(carried, plugin([identitySignature({ of: "carried", text: "c" })])))!,
@@ -147,7 +147,7 @@ Deno.test("an identity counts only with the rule's present trust root", async ()
     await why(carried, plugin([identitySignature({ of: "administrator", text: "machine" })])),
     undefined,
   );
-  // In the user's own policy the root is the user's own business.
+  // In their own policy, users may accept any root.
   const own = it.policy({ rules: [{ match: "**", verify: WHO }] }, "user");
   assert.equal(await why(own, plugin([identitySignature({ of: "user", text: "x" })])), undefined);
   assert.match((await why(own, plugin()))!, /has to be signed/);
@@ -167,7 +167,7 @@ Deno.test("a reference that only a bundle claims satisfies no rule", async () =>
     const told = await why(it.policy(policy), bundled);
     assert.ok(told !== undefined, JSON.stringify(policy));
   }
-  // What denies, or bounds, the reference holds for it all the same.
+  // Refusals and bounds for the reference still apply.
   assert.match(
     (await why(it.policy({ rules: [{ match: "ghcr.io/**", allow: false }] }), bundled))!,
     /denies it/,
@@ -185,7 +185,7 @@ Deno.test("a reference that only a bundle claims satisfies no rule", async () =>
   });
   assert.deepEqual([limited.home, limited.cluster], [false, "none"]);
   assert.equal(administratorOf({ bounds }, "/home/me")!.cluster, "none");
-  // It is let in as what it is, or by no rule at all.
+  // A rule must allow the bundle itself.
   assert.equal(await why(it.policy({ registries: ["ghcr.io", "bundle://"] }), bundled), undefined);
   assert.equal(
     await why(
@@ -212,13 +212,13 @@ Deno.test("a required signature can prove a bundle's reference", async () => {
     /has to be signed/,
   );
   assert.equal(await why(asks({ copies: true }), bundled(keySignature(acme.publicKey))), undefined);
-  // Whoever the user asked for vouches for nothing that the administrator did not ask for.
+  // A signature that only the user required proves nothing to the administrator.
   const open = it.policy({ registries: ["ghcr.io"] });
   assert.match(
     (await why(open, bundled(keySignature(evil.publicKey, { names: REPOSITORY }))))!,
     /its bundle says/,
   );
-  // A rule for bundles may ask for a signature of its own.
+  // A rule for bundles may require its own signature.
   const own = it.policy({
     rules: [{ match: "bundle://**", verify: "ROOT/evil.pub" }, {
       match: "ghcr.io/**",

@@ -1,4 +1,4 @@
-/** What of a plugin's completions gets to a shell. */
+/** Filters a plugin's completions for a shell. */
 
 import assert from "node:assert/strict";
 import {
@@ -149,7 +149,7 @@ Deno.test("leaves out values of flags that lead krew-wasm elsewhere", () => {
     "--context=prod\n--namespace=demo\n-ndemo\n:4\n",
   );
   assert.equal(filtered("prod\n:4\n", "--context", ""), "prod\n:4\n");
-  // Begun words as shells hand them on: with a value that has "=" or ":" itself, parted by bash, quoted by fish.
+  // Incomplete words as shells pass them: with "=" or ":" in the value, split by bash, quoted by fish.
   const url = "//evil\n:4\n";
   for (
     const words of [
@@ -192,7 +192,7 @@ Deno.test("any output becomes harmless words, plain descriptions and a number", 
       for (const each of lines) assert.match(each, line);
       const completed = lines.map((each) => each.split("\t")[0]!);
       assert.equal(new Set(completed).size, completed.length);
-      if (words.slice(0, -1).includes("--")) return; // what is behind it is the plugin's own
+      if (words.slice(0, -1).includes("--")) return; // words after it are the plugin's own
       assert.ok(completed.every((word) => !word.startsWith("--kubeconfig=") || word === "--kubeconfig="));
     }),
   );

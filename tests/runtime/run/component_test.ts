@@ -20,7 +20,7 @@ import { temporaryDirectory } from "../../support/temporary.ts";
 // jco starts timers when it is first imported, and its output leaves timers of 10 ms behind.
 const jcoLeaves = { sanitizeOps: false, sanitizeResources: false };
 
-/** A command of `body` and imports, its `run` returning what `body` leaves: 0 for ok, 1 for its error. */
+/** A command with `body` and its imports. `run` returns the result of `body`: 0 for ok, 1 for an error. */
 function command(body: string, version = "0.2.0"): Promise<Uint8Array<ArrayBuffer>> {
   return wat(`(component
     (import "wasi:cli/exit@${version}" (instance $exit
@@ -103,7 +103,7 @@ Deno.test("runComponent() names a missing function", jcoLeaves, async () => {
     (func $run (result (result)) (canon lift (core func $i "run")))
     (instance $command (export "run" (func $run)))
     (export "wasi:cli/run@0.2.0" (instance $command)))`);
-  // As a later krew-wasm, with more functions, might have compiled it.
+  // A later krew-wasm with more functions could have compiled this.
   const program = await programOf(bytes);
   const later = {
     ...program,
@@ -130,7 +130,7 @@ Deno.test({
     const sandbox = testSandbox({ args: ["kubectl-hello", "--env"], env: [["A", "1"], ["B", "x=y"]] });
     assert.equal(await runBytes(hello, sandbox), 0);
     assert.equal(sandbox.stdout.text(), "A=1\nB=x=y\n");
-    // The adapter knows success and failure only.
+    // The adapter knows only success and failure.
     assert.equal(await runBytes(hello, testSandbox({ args: ["kubectl-hello", "--exit", "33"] })), 1);
     const wrong = testSandbox({ args: ["kubectl-hello", "--nonsense"] });
     assert.equal(await runBytes(hello, wrong), 1);
@@ -279,7 +279,7 @@ Deno.test(
       await sandbox.stdout.includes("status 200\n");
       for (const line of ["one", "two"]) {
         send(line);
-        await sandbox.stdout.includes(`chunk ${line}\n`); // before anything else is sent
+        await sandbox.stdout.includes(`chunk ${line}\n`); // before the server sends more
       }
       end();
       assert.equal(await ended, 0);
@@ -307,13 +307,13 @@ Deno.test(
       const sandbox = testSandbox({ args: ["p", "https://elsewhere.test/"], cluster });
       assert.equal(await runBytes(plugin, sandbox), 7);
       assert.match(sandbox.stdout.text(), /^failed /);
-      // The plugin can't know why, wasi:http has no words for it.
+      // wasi:http cannot express the reason to the plugin.
       assert.equal(sandbox.stderr.text(), "krew-wasm: not the cluster\n");
     });
   },
 );
 
-/** Asks for the cluster and fails, after it has said `words` itself. */
+/** Requests the cluster and fails, after it has printed `words`. */
 function failing(words: string): string {
   return `(component
     (import "krew-wasm:kubernetes/cluster@0.1.1" (instance $cluster

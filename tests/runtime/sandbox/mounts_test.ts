@@ -1,4 +1,4 @@
-/** Where grants lead at a run: where they led when a person gave them, whatever was put there since. */
+/** A run's grants lead where they led when a person gave them, whatever has changed since. */
 
 import assert from "node:assert/strict";
 import { AppError } from "../../../runtime/base/errors.ts";
@@ -41,7 +41,7 @@ function setUp() {
   return { base, grant, mounts, refused, traces };
 }
 
-/** Puts something else in a place. */
+/** Replaces the file at a path. */
 function replace(path: string, make: (path: string) => void): void {
   Deno.renameSync(path, `${path}.gone`);
   make(path);
@@ -109,10 +109,10 @@ Deno.test("a moved link needs a new grant by the user", async () => {
   const granted = { ...LEAST, files: [grant("work/dots", true)] };
   replace(`${base}/work/dots`, (path) => Deno.symlinkSync("sub", path));
   refused(/leads to/, ...granted.files);
-  // An upgrade, a sync or a bundle that names it in the same words looks at nothing anew.
+  // An upgrade, a sync or a bundle with the same words does not resolve the path again.
   const again = { ...LEAST, files: [{ host: `${base}/work/dots`, guest: `${base}/work/dots`, write: true }] };
   assert.equal(resolveGrants(again, granted).files[0]!.real, `${base}/out`);
-  // A person does; and what was granted of where it led does not hold for where it leads.
+  // A person does. The grant of the old target does not apply to the new one.
   const change = await parseGrantFlags({ allowRead: [`${base}/work/dots`] }, {
     resolve: (path) => path,
     readRules: () => Promise.reject(),

@@ -1,4 +1,4 @@
-/** Where a run's doors ask: what is never asked, what an answer grants, and what is said at exit. */
+/** Permission requests: which ones are never asked, the grant of an answer, and the hint at exit. */
 
 import assert from "node:assert/strict";
 import {
@@ -17,7 +17,7 @@ import { RunRecord } from "../../../runtime/sandbox/run_record.ts";
 
 const HOME = "/home/jane";
 
-/** Permission requests that a person answers so; `asked`: what they were asked. */
+/** Permission requests of a person who gives these answers; `asked`: the questions. */
 function requestsOf(
   answer: Answer | undefined,
   change: Partial<PermissionRequestsContext> = {},

@@ -1,4 +1,4 @@
-/** What a process can no longer do after the second wall, each in a process of its own. */
+/** Operations that the second wall refuses, each in its own process. */
 
 import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";

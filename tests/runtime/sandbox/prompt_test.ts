@@ -11,7 +11,7 @@ const QUESTION: Question = {
 };
 const WIDER: Question = { ...QUESTION, wider: { words: "read all", word: "get:all" } };
 
-/** A terminal at which `keys` are typed, piece by piece, after `ahead`, which came before the question. */
+/** A terminal where a person types `keys`, piece by piece. `ahead` came before the question. */
 function terminal(
   keys: readonly string[],
   { ahead = [], background = false, plain = false, size }: {

@@ -92,7 +92,7 @@ Deno.test("a small terminal shows the whole grant, or asks nobody", () => {
     for (const columns of [10, 20, 40, 80]) {
       const lines = fits(columns, rows)?.lines;
       if (!lines) continue;
-      // Put together again, no part is missing.
+      // The lines together contain every part.
       const joined = lines.join("").replaceAll(" ", "");
       for (const [label, value] of QUESTION.parts) {
         assert.ok(joined.includes(`${label}${value}`.replaceAll(" ", "")), `${label} at ${columns}x${rows}`);
@@ -115,7 +115,7 @@ Deno.test("a long value continues where no label can begin", () => {
   assert.ok(lines.every((line) => line.length <= 80));
   const narrow = linesThatFit(question, { columns: 20, rows: 60 })!.lines;
   assert.ok(narrow.slice(3).every((line) => line.length <= 20 && line.startsWith(" ")), narrow.join("\n"));
-  // Indented by one blank there, a line that went on with another would begin as one with a label.
+  // With an indent of one blank, a continuation line could look like a line with a label.
   for (let before = 0; before < 40; before++) {
     const value = `/${"x".repeat(before)} name y`;
     const lines = linesThatFit({ ...question, parts: [["path", value]] }, { columns: 20, rows: 60 })!.lines;

@@ -1,4 +1,4 @@
-/** The record of what runs were denied: what it holds, what it must not, and many who write it. */
+/** The record of denials: its content, its secrets, and many writers. */
 
 import assert from "node:assert/strict";
 import { formatLog, parseSince } from "../../../cli/commands/log.ts";
@@ -23,7 +23,7 @@ async function inStore<T>(use: (layout: ReturnType<typeof layoutAt>) => Promise<
   }
 }
 
-// compile.ts begins to read jco when it is imported.
+// Importing compile.ts starts to read jco.
 const LOADING = { sanitizeOps: false };
 
 Deno.test("a run without denials creates no file", LOADING, () =>
@@ -123,7 +123,7 @@ Deno.test("reads a file once that is rotated during reading", () =>
     Deno.mkdirSync(layout.log);
     const write = (what: string) => {
       const line = { time: new Date(0).toISOString(), plugin: "x", pid: 1, event: "denied", what };
-      append(layout.log, "denied", `${JSON.stringify(line)}\n`, 50); // each line is a file's worth
+      append(layout.log, "denied", `${JSON.stringify(line)}\n`, 50); // each line fills a file
     };
     for (let moment = 1; moment <= 8; moment++) {
       write("a");

@@ -5,7 +5,7 @@ import { layoutAt } from "../../../runtime/store/layout.ts";
 
 Deno.test({
   name: "restores the terminal before printing to it",
-  // The guard, which has no terminal here, may take a moment to end.
+  // The process that restores the terminal has none here, and may take a moment to end.
   sanitizeOps: false,
   sanitizeResources: false,
   async fn() {

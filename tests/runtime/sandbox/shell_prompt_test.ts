@@ -1,4 +1,4 @@
-/** Commands that are shown, pasted at the prompt of an interactive shell, where more has a meaning: history, for one. */
+/** Pastes suggested commands at the prompt of an interactive shell, where more has a meaning, for example history. */
 
 import assert from "node:assert/strict";
 import { shellCommand } from "../../../runtime/base/shell_word.ts";
@@ -44,12 +44,12 @@ for (const [shell, start] of SHELLS) {
         cwd,
       );
       await tmux.see("ready>");
-      tmux.type("touch touched\r"); // what history may be expanded to
+      tmux.type("touch touched\r"); // history expansion could repeat this
       for (const [index, word] of WORDS.entries()) {
         const command = shellCommand(["true", word], false);
         assert.ok(command !== undefined, word);
         tmux.type(`${command}\r`);
-        // fish leaves a line that it refuses to be edited.
+        // fish keeps a refused line for editing.
         tmux.type(`\x15echo all-${index}-done | tr a-z A-Z\r`);
         await tmux.see(`ALL-${index}-DONE`);
         const made = [...Deno.readDirSync(cwd)].map(({ name }) => name).filter((name) =>

@@ -4,7 +4,7 @@ import { fc, fuzz } from "../../support/fuzz.ts";
 
 const bytes = (text: string) => new TextEncoder().encode(text);
 
-/** What keys are read from a text that comes in these pieces. */
+/** The keys in a text that arrives in these pieces. */
 function keysOf(...pieces: (string | Uint8Array)[]): string[] {
   const reader = new KeyReader();
   return pieces.flatMap((piece) => reader.read(typeof piece === "string" ? bytes(piece) : piece));
@@ -14,9 +14,9 @@ Deno.test("plain keys are themselves, controls too", () => {
   assert.deepEqual(keysOf("o\rR\x7f\x04"), ["o", "\r", "R", "\x7f", "\x04"]);
 });
 
-/** What terminals send without anybody typing it. */
+/** Sequences that terminals send without a person. */
 const REPORTS = [
-  "\x1b[24;80R", // where the cursor is
+  "\x1b[24;80R", // the cursor's position
   "\x1b[?1;2c",
   "\x1b[0n",
   "\x1b[?2026;2$y",
@@ -31,7 +31,7 @@ const REPORTS = [
   "\x1b[1;5A",
   "\x1bOA",
   "\x1bOM",
-  "\x1b]l" + "always" + "\x1b\\", // a title, as the plugin wrote it
+  "\x1b]l" + "always" + "\x1b\\", // a title that the plugin set
   "\x1b]11;rgb:0000/0000/0000\x07",
   "\x1b]52;c;YQ==\x1b\\",
   "\x1bP1$r0m\x1b\\",

@@ -5,7 +5,7 @@ import { TestStore } from "../../support/store.ts";
 
 const never = () => Promise.reject(new Error("nothing is stale"));
 
-/** The store as a run finds it whose first looks at the compiled form come while it is gone. */
+/** A store whose compiled form is missing at the first `looks` reads. */
 function goneFor(looks: number, layout: Layout): Layout {
   return {
     ...layout,

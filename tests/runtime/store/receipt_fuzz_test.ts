@@ -1,4 +1,4 @@
-/** Receipts that somebody changed: whatever was changed, they are refused, or they are receipts. */
+/** Changed receipts are refused, or they are valid receipts. */
 
 import assert from "node:assert/strict";
 import { LEAST } from "../../../runtime/grants/grants.ts";
@@ -30,9 +30,9 @@ const RECEIPT: Receipt = {
   installedAt: "2026-01-02T03:04:05Z",
 };
 
-/** A change at a place: of what is there, or of what is not. */
+/** A change of an existing value, or an added one. */
 interface Change {
-  /** Which of the values, in the order they are come upon. */
+  /** The index of the value, in order of traversal. */
   readonly at: number;
   readonly how: "replace" | "remove" | "add";
   readonly name: string;
@@ -106,7 +106,7 @@ function apply(root: unknown, { at, how, name, value }: Change): unknown {
   return root;
 }
 
-/** What the rest of krew-wasm relies on. */
+/** Checks everything that the rest of krew-wasm relies on. */
 function check(text: string): void {
   let receipt: Receipt;
   try {
@@ -127,7 +127,7 @@ function check(text: string): void {
     assert.deepEqual([typeof host, typeof guest, typeof write], ["string", "string", "boolean"]);
   }
   assert.deepEqual(Object.keys(Object.prototype), []);
-  // What was read can be written and read again: nothing is lost, nothing is added.
+  // Writing and reading the receipt again changes nothing.
   assert.deepEqual(parseReceipt(formatReceipt(receipt), "foo"), receipt);
 }
 

@@ -50,7 +50,7 @@ const refuses = (value: unknown, words: RegExp | undefined, label?: string) =>
     label,
   );
 
-/** What an older krew-wasm wrote of the same plugin. */
+/** The same plugin's receipt by an older krew-wasm. */
 const former = () => formerReceipt(receipt);
 
 Deno.test("parseReceipt() reads what formatReceipt() wrote", () => {
@@ -62,7 +62,7 @@ Deno.test("parseReceipt() reads what formatReceipt() wrote", () => {
   }
 });
 
-/** Every path of an object's fields, `grants.deny.read` among them. */
+/** All paths of an object's fields, for example `grants.deny.read`. */
 function fieldsOf(value: unknown, path: string[] = []): string[][] {
   if (typeof value !== "object" || value === null) return [];
   return Object.entries(value).flatMap(([field, each]) => [
@@ -98,7 +98,7 @@ Deno.test("parseReceipt() reads an older receipt and adds nothing", () => {
   assert.deepEqual(read.grants.deny.read, ["/home/me/.ssh"]);
   assert.deepEqual(parseReceipt(JSON.stringify({ ...former(), format: 1 }), "foo"), read);
   assert.deepEqual(parseReceipt(formatReceipt(read), "foo"), read);
-  // Spelt as it was typed then.
+  // In the spelling that the user typed then.
   const spelt = parseReceipt(
     JSON.stringify({ ...former(), reference: "docker.io:443/Foo".toLowerCase() }),
     "foo",

@@ -30,7 +30,7 @@ async function setUp(count = SUMMARY_FROM) {
   return store;
 }
 
-/** What list shows is what the receipts say, and comes from the copy. */
+/** `list` shows what the receipts say, and reads it from the summary. */
 function assertTrue({ layout }: TestStore): void {
   const { summaries, broken } = readSummaries(layout);
   assert.deepEqual(broken, []);
@@ -84,7 +84,7 @@ Deno.test("ignores an old summary of a killed process, and a broken one", async 
     formatReceipt({ ...readReceipt(layout, "p1"), version: "new" }),
   );
   Deno.renameSync(`${layout.receipts}/staged`, layout.receipt("p1"));
-  Deno.utimeSync(layout.receipts, new Date(), new Date(stamp + 1)); // within a millisecond it would be the same
+  Deno.utimeSync(layout.receipts, new Date(), new Date(stamp + 1)); // within one millisecond the stamp would be equal
   assert.equal(readSummaries(layout).summaries.find(({ name }) => name === "p1")?.version, "new");
   for (
     const text of [

@@ -1,4 +1,4 @@
-/** Messages between processes, with open files beside them. */
+/** Messages with open files between processes. */
 
 import assert from "node:assert/strict";
 import { Channel, type Json } from "../../../../runtime/sandbox/broker/channel.ts";

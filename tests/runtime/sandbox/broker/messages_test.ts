@@ -1,4 +1,4 @@
-/** Messages of which nothing is taken on trust, and what JSON has no form for. */
+/** Hostile messages, and data that JSON has no form for. */
 
 import assert from "node:assert/strict";
 import { formatContext, parseContext } from "../../../../runtime/sandbox/broker/broker_context.ts";

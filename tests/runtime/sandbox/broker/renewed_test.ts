@@ -1,4 +1,4 @@
-/** Files that are renewed are read where they were; no link leads elsewhere that somebody put there since. */
+/** Renewed files are read at their place, and new links are not followed. */
 
 import assert from "node:assert/strict";
 import { readRenewed, renewedFile } from "../../../../runtime/sandbox/broker/renewed.ts";
@@ -7,7 +7,7 @@ import { temporaryDirectory } from "../../../support/temporary.ts";
 
 const linux = { ignore: Deno.build.os !== "linux" };
 
-/** A directory with a token and something else, and what is read of a path that was looked at before `change`. */
+/** Makes a directory with a token and another file. Records the path, runs `change`, and reads the path again. */
 function reading(path: string, change: (directory: string) => void): string {
   const system = Syscalls.load()!;
   const directory = Deno.realPathSync(temporaryDirectory());

@@ -1,4 +1,4 @@
-/** What a run keeps, from what it is for. */
+/** The access that a run keeps. */
 
 import assert from "node:assert/strict";
 import {
@@ -20,7 +20,7 @@ const FACTS: RunFacts = {
 };
 const NETWORK = { places: [], ownPorts: [], renewed: [], env: {}, services: undefined };
 
-/** What is kept with an access. */
+/** The paths with an access. */
 const paths = (facts: Partial<RunFacts>, access: string) =>
   restrictionOf({ ...FACTS, ...facts }).paths.filter((kept) => kept.access === access).map(({ path }) =>
     path

@@ -1,4 +1,4 @@
-/** The ruleset builder as a function of the interface's version. */
+/** The rulesets for each version of the interface. */
 
 import assert from "node:assert/strict";
 import {

@@ -1,4 +1,4 @@
-/** Whether the kernel's wall is asked for. */
+/** Requires the kernel's wall. */
 
 import assert from "node:assert/strict";
 import { checkStanding, wallsRequiredBy } from "../../../../runtime/sandbox/kernel/required.ts";

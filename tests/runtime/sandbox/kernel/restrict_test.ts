@@ -1,4 +1,4 @@
-/** What a process can no longer do once the kernel restricts it, on whichever of its threads. */
+/** Operations that the kernel refuses to a restricted process, on each of its threads. */
 
 import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
@@ -9,7 +9,7 @@ import { temporaryDirectory } from "../../../support/temporary.ts";
 
 const NOTHING: Restriction = { paths: [], ports: [], names: false, unix: false };
 
-/** Starts a process that restricts itself and tries things. */
+/** Starts a process that restricts itself and then tries operations. */
 async function tryIn(
   restriction: Restriction,
   attempts: Readonly<Record<string, string>>,
@@ -195,7 +195,7 @@ Deno.test("a process keeps the listed access", { ignore: landlockMissing() }, as
   });
 });
 
-/** A process of another program, to be left alone. */
+/** A process of another program, as a target for signals. */
 function startSleep(): AsyncDisposable & { readonly pid: number } {
   const child = new Deno.Command("sleep", { args: ["60"], stdin: "null" }).spawn();
   return {

@@ -1,4 +1,4 @@
-/** The filter, run as the kernel runs it. */
+/** Interprets the filter as the kernel does. */
 
 import assert from "node:assert/strict";
 import { seccompFilter, type SocketsKept } from "../../../../runtime/sandbox/kernel/seccomp.ts";
@@ -9,7 +9,7 @@ const NONE: SocketsKept = { tcp: false, names: false, unix: false };
 const X86_64 = 0xc000003e;
 const AARCH64 = 0xc00000b7;
 
-/** What becomes of a call: "allow", or the errno. Classic BPF as seccomp has it (Linux, kernel/seccomp.c). */
+/** The result of a call: "allow", or the errno. Classic BPF as seccomp defines it (Linux, kernel/seccomp.c). */
 function run(
   filter: Uint8Array<ArrayBuffer>,
   call: { audit: number; number: number; args?: readonly (number | bigint)[] },
@@ -50,7 +50,7 @@ const EPERM = 1;
 const EACCES = 13;
 const ENOSYS = 38;
 
-/** Numbers of both architectures. */
+/** Call numbers of both architectures. */
 const CALLS = {
   "x86_64": {
     ...{ read: 0, write: 1, openat: 257, openat2: 437, mmap: 9, mprotect: 10, futex: 202, exit_group: 231 },
@@ -135,7 +135,7 @@ for (
     }
     for (const request of [0x5412, 0x541c]) {
       assert.equal(asked("ioctl", [0, request]), EPERM);
-      assert.equal(asked("ioctl", [0, 0xffffffff00000000n | BigInt(request)]), EPERM); // its upper half is not looked at
+      assert.equal(asked("ioctl", [0, 0xffffffff00000000n | BigInt(request)]), EPERM); // the kernel ignores the upper half
     }
     assert.equal(asked("fcntl", [0, 4]), "allow"); // F_SETFL
     for (const command of [8, 10, 15]) assert.equal(asked("fcntl", [0, command]), EPERM);

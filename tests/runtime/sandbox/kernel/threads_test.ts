@@ -1,11 +1,11 @@
-/** The handler is what its comments say. */
+/** Compares the handler's bytes with the assembly in its comments. */
 
 import assert from "node:assert/strict";
 import { HANDLERS } from "../../../../runtime/sandbox/kernel/threads.ts";
 import { clangMissing } from "../../../support/product.ts";
 import { temporaryDirectory } from "../../../support/temporary.ts";
 
-/** The assembly in the comments behind each architecture's bytes. */
+/** The assembly in the comments, by architecture. */
 function commentsOf(source: string, arch: string): string[] {
   const table = source.slice(source.indexOf("HANDLERS"), source.indexOf("RETURN_AT"));
   const start = table.search(new RegExp(`^ {2}"?${arch}"?: \\[$`, "m"));
@@ -14,7 +14,7 @@ function commentsOf(source: string, arch: string): string[] {
   );
 }
 
-/** The bytes of the one section of code in an ELF file of 64 bits. */
+/** The bytes of the only code section in a 64-bit ELF file. */
 function codeOf(file: Uint8Array<ArrayBuffer>): Uint8Array {
   const view = new DataView(file.buffer);
   const [sections, size, count] = [
