@@ -3,7 +3,7 @@
 /**
  * `deno task bench [--runs N] [--only TOPIC,…]`: measures start-up, size and throughput of the compiled binary, each beside
  * a baseline of the same run. Prints the table of docs/benchmarks.md. Times are medians of interleaved runs. Quote the
- * ratios, not the times. Topics: start, fleet, streams, cluster, doors, grants, registry, wall, files.
+ * ratios, not the times. Topics: start, fleet, streams, cluster, interfaces, grants, registry, permissions, files.
  */
 
 import { parseArgs } from "node:util";
@@ -13,11 +13,11 @@ import { findProgram } from "../tests/support/programs.ts";
 import { TestApiServer } from "./servers/api_server.ts";
 import { TestRegistry } from "./servers/oci_registry.ts";
 import { clusterRows } from "./bench/cluster.ts";
-import { benchDoors } from "./bench/doors.ts";
+import { benchInterfaces } from "./bench/interfaces.ts";
 import { benchFleet } from "./bench/fleet.ts";
 import { measureFiles } from "./bench/files.ts";
 import { benchStreams } from "./bench/streams.ts";
-import { benchWall } from "./bench/wall.ts";
+import { benchProcessPermissions } from "./bench/process_permissions.ts";
 import { benchGrants, RULED } from "./bench/grants.ts";
 import { compile } from "./compile.ts";
 import { benchRegistry } from "./bench/registry.ts";
@@ -173,8 +173,8 @@ async function bench(): Promise<void> {
       rows.push([what, ours, baseline, ratio, goal]);
     }
   });
-  await topic("doors", async () => {
-    if (findProgram("kubectl")) await benchDoors({ api, install, measure, row });
+  await topic("interfaces", async () => {
+    if (findProgram("kubectl")) await benchInterfaces({ api, install, measure, row });
   });
   await topic("grants", async () => {
     for (const name of ["hello", "outbound"]) {
@@ -196,7 +196,10 @@ async function bench(): Promise<void> {
     "registry",
     async () => void rows.push(...await benchRegistry(binary, work, Math.min(runs, 9))),
   );
-  await topic("wall", async () => void rows.push(...await benchWall({ binary, work, measure })));
+  await topic(
+    "permissions",
+    async () => void rows.push(...await benchProcessPermissions({ binary, work, measure })),
+  );
   await topic("files", async () => {
     await Deno.mkdir(`${work}/files`);
     rows.push(...await measureFiles(binary, makeComponent, `${work}/files`, env));

@@ -1,4 +1,4 @@
-/** `embed_world.ts MODULE WORLD`: embeds a world of wit/ into a core module, like wit-bindgen. One process for each module. */
+/** `embed_world.ts MODULE WORLD`: embeds a world of wit/ into a core module, like wit-bindgen. One process per module. */
 
 import { fileURLToPath } from "node:url";
 import { componentEmbed } from "@bytecodealliance/jco-transpile/wasm-tools";

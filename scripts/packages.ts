@@ -130,7 +130,7 @@ async function esbuildPlaces(): Promise<{ readonly directory: string; readonly p
   return { directory: `${denoDir}/dl`, platform };
 }
 
-/** Copies esbuild from node_modules to where `deno bundle` starts it, and checks it again afterwards. Deno ignores deno.lock. */
+/** Copies esbuild from node_modules to where `deno bundle` starts it, because Deno ignores deno.lock. Checks it afterwards. */
 export async function placeEsbuild(): Promise<() => Promise<void>> {
   const { esbuild: { version, platforms } } = await readRecord(ROOT);
   const { directory, platform } = await esbuildPlaces();

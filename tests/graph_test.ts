@@ -39,7 +39,7 @@ function staticClosure(modules: Map<string, Module>, entry: string): Set<string>
   return seen;
 }
 
-const room = (specifier: string) =>
+const folder = (specifier: string) =>
   specifier.startsWith(root) ? specifier.slice(root.length).split("/")[0]! : specifier;
 
 Deno.test("imports go from cli to registry to runtime, never back", async () => {
@@ -51,13 +51,13 @@ Deno.test("imports go from cli to registry to runtime, never back", async () => 
   const modules = await graphOf("main.ts");
   let edges = 0;
   for (const { specifier, dependencies } of modules.values()) {
-    const from = allowed[room(specifier)];
+    const from = allowed[folder(specifier)];
     if (!from) continue;
     for (const { specifier: text, code } of dependencies ?? []) {
       const target = code?.specifier;
       if (!target?.startsWith(root) || target.includes("/node_modules/")) continue;
       edges++;
-      assert.ok(from.includes(room(target)), `${specifier.slice(root.length)} must not import ${text}`);
+      assert.ok(from.includes(folder(target)), `${specifier.slice(root.length)} must not import ${text}`);
     }
   }
   assert.ok(edges > 50, `the graph has ${edges} edges: is main.ts its entry?`);

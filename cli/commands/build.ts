@@ -1,4 +1,4 @@
-/** `krew-wasm build`: a plugin from a program in Go. */
+/** `krew-wasm build`: builds a plugin from a Go program. */
 
 import { Command } from "@commander-js/extra-typings";
 import { AppError, messageOf } from "../../runtime/base/errors.ts";
@@ -27,7 +27,7 @@ Examples:
   krew-wasm build . -- -tags netgo -ldflags "-X main.version=v1"`,
     )
     .action(async (target, flags, options) => {
-      // No package begins with a dash: what does comes after --.
+      // A package does not begin with a dash, so this is a flag after --.
       if (target.startsWith("-")) await build(context, ".", [target, ...flags], options);
       else await build(context, target, flags, options);
     });
@@ -68,7 +68,7 @@ async function build(
       note(`built ${output} (${formatSize(bytes.length)})`);
     });
   } catch (error) {
-    // What the compiler says is for people, whole.
+    // Show the compiler's whole output.
     if (error instanceof AppError && error.code === "BUILD_FAILED" && error.cause instanceof Error) {
       context.stderr(error.cause.message.split("\n").map((line) => printable(line, 1000)).join("\n"));
     }

@@ -95,15 +95,15 @@ function saveCommand(context: Context, exit: Exit) {
         throw error;
       });
       // The lock keeps the plugins in place while they are saved.
-      using _still = await openForReading(layout, (line) => context.stderr(`${line}\n`));
-      const still = installedPlugins(context, layout, names, exit);
+      using _lock = await openForReading(layout, (line) => context.stderr(`${line}\n`));
+      const saved = installedPlugins(context, layout, names, exit);
       if (exit.code !== 0) return;
-      const { bundle, warnings } = before?.of === JSON.stringify(still) ? before : await gather(still);
+      const { bundle, warnings } = before?.of === JSON.stringify(saved) ? before : await gather(saved);
       for (const warning of warnings) context.stderr(warning);
       const size = await writeFile(file, bundle);
       if (file !== "-") {
         context.stdout(
-          `Saved ${still.length} ${still.length === 1 ? "plugin" : "plugins"} to ${printable(file, 300)} (${
+          `Saved ${saved.length} ${saved.length === 1 ? "plugin" : "plugins"} to ${printable(file, 300)} (${
             formatSize(size)
           })\n`,
         );

@@ -52,7 +52,7 @@ Examples:
       const layout = context.layout();
       const target = linkTarget(context.env, layout.bin);
       const notice = (line: string) => context.stderr(`${line}\n`);
-      const examine = () => examineStill(layout, () => examineStore(layout, target), notice);
+      const examine = () => examineLocked(layout, () => examineStore(layout, target), notice);
       let store = await examine();
       const installer = openInstaller(context, options);
       if (options.fix && store.some(({ mend }) => mend)) {
@@ -104,17 +104,17 @@ Examples:
 }
 
 /** Runs `look` under the store's lock. Without the lock it runs too, and may report the reason itself. */
-async function examineStill<T>(layout: Layout, look: () => T, notice: (line: string) => void): Promise<T> {
-  let still: Disposable | undefined;
+async function examineLocked<T>(layout: Layout, look: () => T, notice: (line: string) => void): Promise<T> {
+  let lock: Disposable | undefined;
   try {
-    still = await openForReading(layout, notice);
+    lock = await openForReading(layout, notice);
   } catch (error) {
     if (!(error instanceof AppError)) throw error;
   }
   try {
     return look();
   } finally {
-    still?.[Symbol.dispose]();
+    lock?.[Symbol.dispose]();
   }
 }
 

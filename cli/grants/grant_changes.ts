@@ -67,7 +67,7 @@ function itemsOf(grants: Grants, home: string): Map<string, Item> {
 const always = () => true;
 const never = () => false;
 const taken = () => "taken" as const;
-const untold = () => undefined;
+const unreported = () => undefined;
 
 /** The row of the given kind for grants that differ from every plugin's in one field. */
 function rowOf(kind: string, part: Partial<Grants>, home: string): GrantRow {
@@ -110,7 +110,7 @@ const ITEMS: { readonly [Field in keyof Grants]: (grants: Grants, home: string) 
       ? ownRow("environment", "see all variables but those whose name says credential")
       : rowOf("environment", { env }, home),
     isMoreThan: (before) => seesMore(before.env, env),
-    whenGone: untold,
+    whenGone: unreported,
   }],
   kubeconfig: ({ kubeconfig }, home) =>
     kubeconfig
@@ -131,7 +131,7 @@ const ITEMS: { readonly [Field in keyof Grants]: (grants: Grants, home: string) 
         key: `cluster ${word}`,
         row: rowOf("cluster", { cluster: word === "rules" ? { rules: [] } : word }, home),
         isMoreThan: word === "none" ? never : isMoreThan,
-        whenGone: word === "none" || word === "rules" ? untold : whenGone,
+        whenGone: word === "none" || word === "rules" ? unreported : whenGone,
       }]),
       ...rules.map((rule): Item => ({
         key: `rule ${ruleKey(rule)}`,
@@ -145,13 +145,13 @@ const ITEMS: { readonly [Field in keyof Grants]: (grants: Grants, home: string) 
     key: `terminal ${terminal}`,
     row: ownRow("terminal", terminal ? "use the terminal as such" : "not use the terminal as such"),
     isMoreThan: () => terminal,
-    whenGone: untold,
+    whenGone: unreported,
   }],
   completion: ({ completion }) => [{
     key: `completion ${completion}`,
     row: ownRow("completion", completion ? "complete its arguments" : "not complete its arguments"),
     isMoreThan: () => completion,
-    whenGone: untold,
+    whenGone: unreported,
   }],
   limits: ({ limits: { maxMemory, descriptors } }, home) => [
     {
@@ -160,13 +160,13 @@ const ITEMS: { readonly [Field in keyof Grants]: (grants: Grants, home: string) 
         ? ownRow("memory", `use up to ${formatMemory(maxMemory)}`)
         : rowOf("memory", { limits: { maxMemory, descriptors } }, home),
       isMoreThan: ({ limits }) => maxMemory > limits.maxMemory,
-      whenGone: untold,
+      whenGone: unreported,
     },
     {
       key: `descriptors ${descriptors}`,
       row: ownRow("descriptors", `have up to ${descriptors} files open`),
       isMoreThan: ({ limits }) => descriptors > limits.descriptors,
-      whenGone: untold,
+      whenGone: unreported,
     },
   ],
   deny: ({ deny }, home) => {

@@ -135,7 +135,7 @@ async function decide(context: Context, { mode, prompt }: WishOptions, at: Case)
     context.stderr(formatWish(reference, wish, "is granted", grantRows(wished, home)));
     return wished;
   }
-  // Resolve paths before showing them, so that the user agrees to exactly what is shown.
+  // Resolve paths before showing them, so that the user sees exactly the grants they agree to.
   const before = kept ?? base;
   const wished = resolveGrants(wish ? wishedGrants(before, wish) : before, before);
   const missing = moreRows(grantRows(wished, home), grantRows(base, home));

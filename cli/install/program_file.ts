@@ -42,7 +42,7 @@ export class ProgramFile implements Disposable {
   read(): Uint8Array<ArrayBuffer> {
     try {
       const { size } = this.#file.statSync();
-      // Room for one byte more than expected shows the end of the file.
+      // One byte more than expected, to see the end of the file.
       let bytes = new Uint8Array(size + 1);
       let filled = 0;
       for (;;) {

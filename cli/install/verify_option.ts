@@ -71,12 +71,12 @@ export async function verification(
   reference: Reference,
   options: VerifyOptions,
 ): Promise<(reference: Reference, manifest: FetchedManifest) => Promise<readonly Signature[]>> {
-  const surroundings = await readSurroundings(context, options);
-  const { administrator, user } = surroundings;
+  const sources = await readRequirementSources(context, options);
+  const { administrator, user } = sources;
   // Refuse a forbidden reference before any request.
   checkAllowed(administrator, subjectOf(reference));
   const verify = verifierOf(source);
-  const asked = await verify(requirementsIn(surroundings, subjectOf(reference), options));
+  const asked = await verify(requirementsIn(sources, subjectOf(reference), options));
   const refusal = async (plugin: Provenance) =>
     (await judge(administrator, plugin)).refused ?? (await judge(user, plugin)).refused;
   return async (pinned, manifest) => {
@@ -89,7 +89,7 @@ export async function verification(
     if (refused === undefined) return plugin.signatures;
     // A plugin without proven origin may match a rule for bundles or mirrors, which may require its own signature.
     const other = unvouchedSubject(plugin);
-    const more = other ? await (await verify(policyRequirements(surroundings, other)))(pinned, manifest) : [];
+    const more = other ? await (await verify(policyRequirements(sources, other)))(pinned, manifest) : [];
     if (more.length === 0) throw refused;
     const signatures = [...plugin.signatures, ...more];
     const left = await refusal({ ...plugin, signatures });
@@ -119,7 +119,7 @@ function verifierOf(source: SignatureSource) {
 }
 
 /** The sources of requirements. */
-interface Surroundings {
+interface RequirementSources {
   readonly administrator: Policy | undefined;
   readonly user: Policy | undefined;
   /** The trust root for the administrator's requirements. */
@@ -129,7 +129,10 @@ interface Surroundings {
 }
 
 /** @throws AppError TRUST_INVALID, POLICY_INVALID */
-async function readSurroundings(context: Context, { trustRoot }: VerifyOptions): Promise<Surroundings> {
+async function readRequirementSources(
+  context: Context,
+  { trustRoot }: VerifyOptions,
+): Promise<RequirementSources> {
   const layout = context.layout();
   const [administrator, user] = await readPolicies(context);
   const text = administratorsRoot(context.policyPath);
@@ -159,7 +162,7 @@ export async function readPolicies(
  * @throws AppError TRUST_INVALID, POLICY_INVALID, USAGE
  */
 export async function checkVerification(context: Context, options: VerifyOptions): Promise<void> {
-  const { usersRoot } = await readSurroundings(context, options);
+  const { usersRoot } = await readRequirementSources(context, options);
   if (!options.verify) return;
   await (await import("../../registry/signing/verify_artifact.ts")).makeVerifier({
     signers: options.verify(),
@@ -173,16 +176,16 @@ export async function requirementsFor(
   reference: Reference,
   options: VerifyOptions,
 ): Promise<Requirement[]> {
-  return requirementsIn(await readSurroundings(context, options), subjectOf(reference), options);
+  return requirementsIn(await readRequirementSources(context, options), subjectOf(reference), options);
 }
 
 function requirementsIn(
-  surroundings: Surroundings,
+  sources: RequirementSources,
   subject: Subject,
   { verify, earlier }: VerifyOptions,
 ): Requirement[] {
-  const { usersRoot, administratorsRoot } = surroundings;
-  const requirements = policyRequirements(surroundings, subject);
+  const { usersRoot, administratorsRoot } = sources;
+  const requirements = policyRequirements(sources, subject);
   const before = earlier?.at(-1);
   if (before) {
     const byAdministrators = before.kind === "identity" && before.trustRoot.of === "administrator";
@@ -200,7 +203,7 @@ function requirementsIn(
  * administrator's rules.
  */
 function policyRequirements(
-  { administrator, user, administratorsRoot, usersRoot }: Surroundings,
+  { administrator, user, administratorsRoot, usersRoot }: RequirementSources,
   subject: Subject,
 ): Requirement[] {
   const requirements: Requirement[] = [];

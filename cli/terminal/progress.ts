@@ -76,10 +76,10 @@ export function makeProgress(options: ProgressOptions): Progress {
 /** One line that fits the terminal's width. Pure. */
 export function formatBar(state: ProgressState, columns: number): string {
   const text = formatProgress(state);
-  const room = Math.min(30, columns - text.length - 4);
-  if (room < 8) return text.slice(0, Math.max(0, columns - 1));
-  const filled = Math.round(room * Math.min(1, state.total === 0 ? 1 : state.done / state.total));
-  return `[${"#".repeat(filled)}${"-".repeat(room - filled)}] ${text}`;
+  const width = Math.min(30, columns - text.length - 4);
+  if (width < 8) return text.slice(0, Math.max(0, columns - 1));
+  const filled = Math.round(width * Math.min(1, state.total === 0 ? 1 : state.done / state.total));
+  return `[${"#".repeat(filled)}${"-".repeat(width - filled)}] ${text}`;
 }
 
 /** `45%, 12 MB of 27 MB, 8.2 MB/s, 2s left`. Pure. */

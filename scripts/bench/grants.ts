@@ -98,9 +98,9 @@ export async function benchGrants(
     "+1 ms",
   ];
   return [
-    ["check of a request, all granted", us(none), "no gate", "", "50 µs"],
-    ["check of a request, read-only", us(readOnly), "no gate", "", "50 µs"],
-    [`check of a request, ${RULES.length} rules and a denial`, us(rules), "no gate", "", "50 µs"],
+    ["check of a request, all granted", us(none), "no check", "", "50 µs"],
+    ["check of a request, read-only", us(readOnly), "no check", "", "50 µs"],
+    [`check of a request, ${RULES.length} rules and a denial`, us(rules), "no check", "", "50 µs"],
     added("start with 20 rules, files and denials", times.get("ruled")!, times.get("plain")!),
     added("start and one request with 20 rules", times.get("asksRuled")!, times.get("asks")!),
   ];

@@ -209,7 +209,7 @@ function line(value: unknown): Uint8Array<ArrayBuffer> {
 }
 
 /**
- * Cuts each chunk in three, so that no line or document arrives in one piece. Each piece gets its own turn of the event
+ * Cuts each chunk into three pieces, which split lines and documents. Each piece gets its own turn of the event
  * loop, because Deno sends the writes of one turn together.
  */
 function inPieces(): TransformStream<Uint8Array<ArrayBuffer>, Uint8Array<ArrayBuffer>> {

@@ -105,7 +105,7 @@ export class Connection {
   */
   send(message: Message): boolean;
   /**
-  * Ready when `send` has room.
+  * Ready when `send` accepts a message.
   */
   subscribeSend(): Pollable;
   /**

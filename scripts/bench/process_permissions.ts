@@ -4,8 +4,8 @@ import { compile } from "../compile.ts";
 import { buildFixture } from "../fixtures.ts";
 import type { Row } from "./files.ts";
 
-/** What {@linkcode benchWall} gets from the benchmark. */
-export interface WallBench {
+/** What {@linkcode benchProcessPermissions} gets from the benchmark. */
+export interface Bench {
   /** The normal binary. */
   readonly binary: string;
   readonly work: string;
@@ -16,10 +16,10 @@ export interface WallBench {
 }
 
 /** The rows of docs/benchmarks.md: the added time at a start, for a plugin with files and one with a cluster. */
-export async function benchWall({ binary, work, measure }: WallBench): Promise<Row[]> {
+export async function benchProcessPermissions({ binary, work, measure }: Bench): Promise<Row[]> {
   const open = await compile({
-    output: `${work}/no-wall`,
-    replace: { "runtime/sandbox/process_permissions.ts": "scripts/bench/no_wall.ts" },
+    output: `${work}/nothing-given-up`,
+    replace: { "runtime/sandbox/process_permissions.ts": "scripts/bench/no_process_permissions.ts" },
   });
   const plugins = [["files", await buildFixture("attack")], [
     "a cluster",
@@ -27,8 +27,8 @@ export async function benchWall({ binary, work, measure }: WallBench): Promise<R
   ]];
   const times = await measure(
     plugins.flatMap(([name, wasm]) =>
-      [["with", binary], ["without", open]].map(([wall, program]) => ({
-        name: `${name} ${wall}`,
+      [["with", binary], ["without", open]].map(([build, program]) => ({
+        name: `${name} ${build}`,
         command: [program!, "run", wasm!, "print", "x"],
       }))
     ),

@@ -24,26 +24,32 @@ const EXEC = "/api/v1/namespaces/default/pods/web/exec";
 const FLOOD = 100 << 20;
 
 /** Adds the rows. Needs `kubectl` on PATH. */
-export async function benchDoors({ api, install, measure, row }: Bench): Promise<void> {
+export async function benchInterfaces({ api, install, measure, row }: Bench): Promise<void> {
   const server = new ExecServer();
   api.hook = server.hook;
-  const door = await install("kubernetes", "--allow-cluster=full");
+  const plugin = await install("kubernetes", "--allow-cluster=full");
   const requests = await measure([
-    { name: "door", command: [door, "get", "/version"] },
+    { name: "plugin", command: [plugin, "get", "/version"] },
     { name: "kubectl", command: ["kubectl", "get", "--raw", "/version"] },
   ]);
   row(
     "GET /version by a C plugin (krew_wasm_kubernetes)",
-    requests.get("door")!,
+    requests.get("plugin")!,
     requests.get("kubectl")!,
     "kubectl get --raw",
     "1",
   );
   const floods = await measure([
-    { name: "door", command: [door, "exec", `${EXEC}?command=flood&command=${FLOOD}&stdout=true`, ""] },
+    { name: "plugin", command: [plugin, "exec", `${EXEC}?command=flood&command=${FLOOD}&stdout=true`, ""] },
     { name: "kubectl", command: ["kubectl", "exec", "web", "--", "flood", String(FLOOD)] },
   ], 5);
-  row("100 MiB out of exec by a C plugin", floods.get("door")!, floods.get("kubectl")!, "kubectl exec", "2");
+  row(
+    "100 MiB out of exec by a C plugin",
+    floods.get("plugin")!,
+    floods.get("kubectl")!,
+    "kubectl exec",
+    "2",
+  );
   if (!canBuildGo()) return;
   const pods = await install("pods-go", "--allow-cluster=full");
   const execs = await measure([
