@@ -80,7 +80,7 @@ testBinary("build: an unmodified client-go program does what its native build do
     assert.notEqual(plugin.stdout, "", command.join(" "));
   }
   const around = await product.exec(`${product.store}/bin/kubectl-plain`, ["surroundings"]);
-  assert.deepEqual(around, { code: 0, stdout: "false false\ntrue\ntrue\ntrue\n", stderr: "true\n" });
+  assert.deepEqual(around, { code: 0, stdout: "false false\ntrue\ntrue\ntrue\ntrue\n", stderr: "true\n" });
   const other = await product.exec(`${product.store}/bin/kubectl-plain`, ["fetch", "http://192.0.2.1/"]);
   assert.equal(other.code, 1);
   assert.match(

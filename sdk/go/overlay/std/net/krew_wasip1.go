@@ -19,7 +19,10 @@ func (noConnections) Unwrap() error { return syscall.ENOTSUP }
 
 // krewConnect explains a connection that nobody within the program listens for.
 func krewConnect(err error) error {
-	if errors.Is(err, syscall.ECONNREFUSED) {
+	const refused = "connection refused"
+	address, ok := err.(*AddrError)
+	worded := ok && len(address.Err) >= len(refused) && address.Err[len(address.Err)-len(refused):] == refused
+	if worded || errors.Is(err, syscall.ECONNREFUSED) {
 		return noConnections{}
 	}
 	return err
