@@ -1,4 +1,4 @@
-/** Building a plugin from a program in Go, with the user's own `go`. */
+/** Builds a plugin from a Go program with the user's own `go`. */
 
 import { AppError } from "../../runtime/base/errors.ts";
 import { packagesLackingNames } from "./go_errors.ts";
@@ -10,34 +10,34 @@ import { GoWorkspace } from "./go_workspace.ts";
 import { overlayFiles } from "./overlay_files.ts";
 import { type Go, goEnvironment, goIn, overlayable } from "./run_go.ts";
 
-/** The most times that packages are taken for Linux's after a build failed. */
+/** How often to rebuild with more packages from their files for Linux after a build failed. */
 const MOST_TRIES = 6;
 const WASI = { GOOS: "wasip1", GOARCH: "wasm", CGO_ENABLED: "0" };
-/** A system with few files in assembly. */
+/** An architecture for which packages have few assembly files. */
 const LINUX = { GOOS: "linux", GOARCH: "riscv64", CGO_ENABLED: "0" };
 
 /** What to build. */
 export interface GoBuild {
-  /** Where `go` runs. */
+  /** The directory in which `go` runs. */
   readonly directory: string;
-  /** As `go build` takes it: `.`, `./cmd/x`, `example.com/x/cmd/y`. */
+  /** The package as `go build` accepts it: `.`, `./cmd/x`, `example.com/x/cmd/y`. */
   readonly target: string;
-  /** The user's own flags of `go build`. */
+  /** The user's own flags for `go build`. */
   readonly flags: readonly string[];
-  /** Told as it goes on, a line each. */
+  /** Called with each line of progress. */
   readonly note: (line: string) => void;
 }
 
-/** What was built. */
+/** The built plugin. */
 export interface BuiltProgram {
-  /** The last part of the package's path. */
+  /** Its name: the last part of the package's path. */
   readonly name: string;
-  /** Where it lies, until `use` returns. */
+  /** Its file, which exists until `use` returns. */
   readonly path: string;
 }
 
 /**
- * Builds a program and hands the file over; all that was made on the way is gone afterwards.
+ * Builds a program and passes the file to `use`. Then removes all temporary files.
  *
  * @throws AppError USAGE, GO_UNUSABLE, BUILD_FAILED
  */
@@ -97,7 +97,7 @@ async function listPackages(go: Go, flags: readonly string[], target: string) {
   return { wasi: await ask(WASI), linux: await ask(LINUX) };
 }
 
-/** The one package that was asked for. @throws AppError BUILD_FAILED, USAGE */
+/** The requested package, which must be one. @throws AppError BUILD_FAILED, USAGE */
 function programOf(packages: readonly GoPackage[], target: string): GoPackage {
   const asked = packages.filter(({ DepOnly }) => !DepOnly);
   const [program] = asked;
@@ -112,7 +112,7 @@ function programOf(packages: readonly GoPackage[], target: string): GoPackage {
   return program;
 }
 
-/** Names of the overlay's files by the package they are added to. */
+/** Names of the overlay's files by the package that gets them. */
 function addedFiles(own: ReadonlyMap<string, string>): Map<string, string[]> {
   const added = new Map<string, string[]>();
   for (const path of own.keys()) {
@@ -122,7 +122,7 @@ function addedFiles(own: ReadonlyMap<string, string>): Map<string, string[]> {
   return added;
 }
 
-/** @throws AppError BUILD_FAILED for the first package that can't be built */
+/** @throws AppError BUILD_FAILED for the first package that cannot be built */
 function checkObstacles({ obstacles }: Plan, target: string): void {
   const [first] = obstacles;
   if (first === undefined) return;
@@ -155,7 +155,7 @@ function hasCgo({ ignored, directory }: Obstacle): boolean {
   });
 }
 
-/** Of packages with missing names those that have other files for Linux, and were not tried with them. */
+/** The packages with undefined names that have other files for Linux and were not built with them yet. */
 function forcible(
   paths: readonly string[],
   { wasi, linux }: { readonly wasi: readonly GoPackage[]; readonly linux: readonly GoPackage[] },
@@ -179,7 +179,7 @@ function lastLines(text: string): string {
   return text.trim().split("\n").map((line) => line.trim()).filter((line) => line !== "").join("; ");
 }
 
-/** As `go build` names a program. */
+/** The program's name, as `go build` chooses it. */
 function nameOf(importPath: string, target: string): string {
   const path = importPath === "command-line-arguments" ? target.replace(/\.go$/, "") : importPath;
   return path.replace(/\/v\d+$/, "").split("/").at(-1)!;

@@ -1,6 +1,6 @@
-/** What the Go compiler has against a package, out of what `go build` prints. Pure. */
+/** Reads the Go compiler's errors about packages from the output of `go build`. Pure. */
 
-/** Packages with names that their system does not have: built from their files for Linux, they may have them. */
+/** The packages with undefined names. Their files for Linux may define them. */
 export function packagesLackingNames(output: string): string[] {
   const lacking = new Set<string>();
   let current: string | undefined;

@@ -1,26 +1,26 @@
-/** Flags of `go build`: the user's own with those that a plugin needs. Pure. */
+/** Combines the user's flags for `go build` with those that a plugin needs. Pure. */
 
 import { AppError } from "../../runtime/base/errors.ts";
 
-/** Flags that name files of the build's own. */
+/** Flags that name the build's own files. */
 const TAKEN = /^--?(o|overlay|modfile|buildmode|C)(=|$)/;
-/** Of flags with a value, those that `go list` has to know. */
+/** Flags with a value that `go list` needs, too. */
 const LISTED = /^--?(tags|mod|modcacherw|race|buildvcs|installsuffix|compiler|gccgoflags|pgo)(=|$)/;
 const WITH_VALUE =
   /^--?(tags|mod|ldflags|gcflags|asmflags|p|pkgdir|toolexec|installsuffix|compiler|gccgoflags|pgo|asan)$/;
 
-/** Flags for the two commands. */
+/** The flags of both commands. */
 export interface GoFlags {
   readonly build: readonly string[];
   readonly list: readonly string[];
 }
 
 /**
- * What to give `go build` and `go list`.
+ * The flags for `go build` and `go list`.
  *
  * @param user the flags after `--`
- * @param goflags the variable GOFLAGS, whose -ldflags one on the command line would replace
- * @throws AppError USAGE for flags that krew-wasm itself gives
+ * @param goflags the variable GOFLAGS; its -ldflags would be replaced by one on the command line
+ * @throws AppError USAGE for flags that krew-wasm sets itself
  */
 export function goFlags(user: readonly string[], goflags = ""): GoFlags {
   const build: string[] = [];
@@ -54,7 +54,7 @@ export function goFlags(user: readonly string[], goflags = ""): GoFlags {
   return { build: ["-trimpath", `-ldflags=${linked}`, ...build], list };
 }
 
-/** Words parted by blanks, some in quotes, as GOFLAGS has them. */
+/** Splits words at blanks, with quotes, as in GOFLAGS. */
 function splitQuoted(text: string): string[] {
   return [...text.matchAll(/'([^']*)'|"([^"]*)"|(\S+)/g)].map(([, single, double, plain]) =>
     single ?? double ?? plain!

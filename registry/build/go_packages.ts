@@ -1,4 +1,4 @@
-/** What `go list -json` says of packages. Pure. */
+/** Reads the output of `go list -json`. Pure. */
 
 /** The fields of `go list -json` that a build needs. */
 export interface GoPackage {
@@ -24,22 +24,22 @@ export interface GoModule {
   readonly Replace?: GoModule;
 }
 
-/** The fields to ask for. */
+/** The fields to request. */
 export const LIST_FIELDS =
   "-json=ImportPath,Name,Dir,Standard,DepOnly,Module,GoFiles,IgnoredGoFiles,Imports,Error";
 
-/** Objects that follow one another, as `go list -json` prints them. @throws SyntaxError */
+/** Parses consecutive objects, as `go list -json` prints them. @throws SyntaxError */
 export function parsePackages(text: string): GoPackage[] {
-  // Each begins and ends with a brace in the first column.
+  // Each object begins and ends with a brace in the first column.
   return text.split(/^(?=\{)/m).filter((each) => each.trim() !== "").map((each) => JSON.parse(each));
 }
 
-/** The first importer of a package among those listed, for messages; undefined for one that nobody imports. */
+/** The first listed importer of a package, for messages; undefined if nothing imports it. */
 export function importerOf(path: string, packages: readonly GoPackage[]): string | undefined {
   return packages.find(({ Imports }) => Imports?.includes(path))?.ImportPath;
 }
 
-/** Where a module's files are. */
+/** The directory of a module. */
 export function moduleDirectory(module: GoModule | undefined): string | undefined {
   return module?.Replace?.Dir ?? module?.Dir;
 }

@@ -1,7 +1,7 @@
 /**
- * Changes to files of Go's standard library for plugins of krew-wasm. They are made to the user's own copy of Go while
- * a plugin is built, in a temporary directory. Each must apply exactly once, so that a Go that differs from those that
- * are known fails the build instead of building something else. Pure.
+ * Patches for files of Go's standard library. A build applies them in a temporary directory, to copies of the user's
+ * Go. Each patch must apply exactly once, so that an unknown Go fails the build instead of producing something else.
+ * Pure.
  */
 
 import { AppError } from "../../runtime/base/errors.ts";
@@ -13,17 +13,17 @@ export interface StdPatch {
   readonly replace: string;
 }
 
-/** All of them. Files that are added lie in `sdk/go/overlay/std`. */
+/** All patches. Added files are in `sdk/go/overlay/std`. */
 export const STD_PATCHES: readonly StdPatch[] = [
-  // Transport.RoundTrip is added for wasip1.
+  // The overlay adds Transport.RoundTrip for wasip1.
   { file: "net/http/roundtrip.go", find: "//go:build !js\n", replace: "//go:build !js && !wasip1\n" },
-  // The goroutine that waits for signals spins, and starves the network poller.
+  // The goroutine that waits for signals spins and starves the network poller.
   {
     file: "os/signal/signal_unix.go",
     find: "process(syscall.Signal(signal_recv()))",
     replace: "krewWait()",
   },
-  // Stop waits for that goroutine, for ever.
+  // Stop would wait for that goroutine forever.
   { file: "os/signal/signal.go", find: "\n\tsignalWaitUntilIdle()\n", replace: "\n" },
   {
     file: "net/net_fake.go",
@@ -63,10 +63,10 @@ export const STD_PATCHES: readonly StdPatch[] = [
 ];
 
 /**
- * A file with its patches.
+ * Applies a file's patches.
  *
- * @param goVersion as `go env GOVERSION` has it, for the error
- * @throws AppError BUILD_FAILED where a patch does not apply exactly once
+ * @param goVersion from `go env GOVERSION`, for the error
+ * @throws AppError BUILD_FAILED if a patch does not apply exactly once
  */
 export function patchStdFile(
   file: string,

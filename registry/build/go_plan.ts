@@ -1,38 +1,38 @@
-/** Which packages of a program change for a plugin, where, and what can't work. Pure. */
+/** Plans which packages of a program to change for a plugin, and finds packages that cannot work. Pure. */
 
 import { type GoModule, type GoPackage, importerOf, moduleDirectory } from "./go_packages.ts";
 import { isKnownForLinux, planRewrite } from "./go_rewrite.ts";
 
-/** A package's directory with files that are added, made of others, or left out. */
+/** Changes to a package's directory: files to add, to generate from others, or to leave out. */
 export interface PackageChange {
   readonly importPath: string;
   readonly directory: string;
   readonly module: GoModule | undefined;
-  /** Names of the overlay's own files to add, below `modules/IMPORT PATH`. */
+  /** Names of the overlay's files to add, below `modules/IMPORT PATH`. */
   readonly add: readonly string[];
-  /** Files to make of others of the directory, by name. */
+  /** Files to generate from others of the directory, by name. */
   readonly write: ReadonlyMap<string, string>;
   readonly drop: readonly string[];
 }
 
-/** A package that can't be built, by why. */
+/** A package that cannot be built, with the reason. */
 export interface Obstacle {
   readonly importPath: string;
   readonly importer: string | undefined;
-  /** `constraints` for a package without files for any system; else what `go list` says. */
+  /** `constraints` for a package without files for any system; otherwise the message of `go list`. */
   readonly why: "constraints" | { readonly error: string };
-  /** Files that were left out: they may use cgo. */
+  /** Files that were left out, perhaps because they use cgo. */
   readonly ignored: readonly string[];
   readonly directory: string | undefined;
 }
 
-/** See the file's comment. */
+/** The planned changes. */
 export interface Plan {
   readonly changes: readonly PackageChange[];
   readonly obstacles: readonly Obstacle[];
 }
 
-/** A package as both systems have it. */
+/** A package as listed for both systems. */
 export interface Listed {
   /** With GOOS=wasip1. */
   readonly wasi: readonly GoPackage[];
@@ -43,8 +43,10 @@ export interface Listed {
 const CONSTRAINTS = /build constraints exclude all Go files/;
 
 /**
- * @param forced packages to build from their files for Linux, beside those that are known to need it
- * @param own names of the overlay's files by the package they are added to
+ * Plans the changes.
+ *
+ * @param forced more packages to build from their files for Linux, in addition to the known ones
+ * @param own names of the overlay's files by the package that gets them
  */
 export function planChanges(
   { wasi, linux }: Listed,
@@ -55,7 +57,7 @@ export function planChanges(
   const onWasi = new Map(wasi.map((each) => [each.ImportPath, each]));
   const changes: PackageChange[] = [];
   const obstacles: Obstacle[] = [];
-  // In a program only for Linux a package comes in by the files of another.
+  // A package may be imported only by files for Linux.
   for (const path of new Set([...onWasi.keys(), ...onLinux.keys()])) {
     const here = onWasi.get(path);
     const there = onLinux.get(path);
@@ -98,7 +100,10 @@ function obstacle(
   };
 }
 
-/** Changes by the module that has to be copied, since Go takes no overlay below its module cache; the others apart. */
+/**
+ * Groups changes by the module to copy, because Go accepts no overlay below its module cache. Other changes are
+ * separate.
+ */
 export function partByModule(
   changes: readonly PackageChange[],
   moduleCache: string,
@@ -115,7 +120,7 @@ export function partByModule(
   return { copied, overlaid };
 }
 
-/** Packages of the program's own modules that import os/exec, whose calls will fail. */
+/** Packages of the program's own modules that import os/exec. Its calls will fail. */
 export function startsPrograms(packages: readonly GoPackage[]): string[] {
   return packages.filter(({ Module, Imports }) => Module?.Main && Imports?.includes("os/exec"))
     .map(({ ImportPath }) => ImportPath);

@@ -1,6 +1,6 @@
 /**
- * The temporary directory of a build: files that take the place of Go's own and of packages', and copies of modules.
- * Nothing is written into the program's tree, and nothing into the module cache.
+ * The temporary directory of a build: replacements for files of Go and of packages, and copies of modules. A build
+ * writes nothing into the program's directories or the module cache.
  */
 
 import { AppError } from "../../runtime/base/errors.ts";
@@ -9,9 +9,9 @@ import { type PackageChange, partByModule } from "./go_plan.ts";
 import { withoutConstraints } from "./go_rewrite.ts";
 import type { Go, GoEnvironment } from "./run_go.ts";
 
-/** See the file's comment. */
+/** The files of a build. */
 export class GoWorkspace {
-  /** `-overlay`'s: a file by the one that is read instead; an empty one is left out. */
+  /** The content of `-overlay`: the replacement of each file. Empty removes the file. */
   readonly #overlay = new Map<string, string>();
   #copies = new Map<string, string>();
   #written = 0;
@@ -23,7 +23,7 @@ export class GoWorkspace {
     private readonly own: ReadonlyMap<string, string>,
   ) {}
 
-  /** Adds the overlay's files to the standard library and patches its own. @throws AppError BUILD_FAILED */
+  /** Adds the overlay's files to the standard library and patches its files. @throws AppError BUILD_FAILED */
   async overlayStd(): Promise<void> {
     const { GOROOT, GOVERSION } = this.env;
     for (const [path, text] of this.own) {
@@ -43,7 +43,7 @@ export class GoWorkspace {
   }
 
   /**
-   * Makes changes to packages; those that an earlier call made stay.
+   * Applies changes to packages, in addition to earlier ones.
    *
    * @returns flags and variables for `go`
    */
@@ -69,7 +69,7 @@ export class GoWorkspace {
     return { flags: [`-overlay=${overlay}`, ...placed.flags], env: placed.env };
   }
 
-  /** Where a module is copied to. */
+  /** The directory of a module's copy. */
   async #copyOf(from: string): Promise<string> {
     const there = this.#copies.get(from);
     if (there !== undefined) return there;
@@ -86,7 +86,7 @@ export class GoWorkspace {
     this.#overlay.set(path, file);
   }
 
-  /** @param overlay whether files are overlaid, not written */
+  /** @param overlay whether to overlay files instead of writing them */
   async #change(change: PackageChange, directory: string, overlay: boolean): Promise<void> {
     const put = (name: string, text: string) => {
       if (overlay) this.#replace(`${directory}/${name}`, text);
@@ -112,7 +112,7 @@ export class GoWorkspace {
     return { flags: [`-modfile=${file}`], env: {} };
   }
 
-  /** The program's go.work with replacements, and its modules by their whole paths. */
+  /** The program's go.work with replacements and absolute module paths. */
   async #workFile(replaces: readonly string[]): Promise<{ flags: string[]; env: Record<string, string> }> {
     const file = `${this.root}/go.work`;
     const { GOWORK } = this.env;
@@ -145,7 +145,7 @@ export class GoWorkspace {
   }
 }
 
-/** A path relative to a directory, cleaned: `go` compares the directories of a workspace by their text. */
+/** A clean relative path: `go` compares the directories of a workspace as text. */
 function below(base: string, path: string): string {
   const parts = base.split(/[\\/]/);
   for (const part of path.split(/[\\/]/)) {
@@ -175,7 +175,7 @@ function removeIfThere(path: string): void {
   }
 }
 
-/** A module's files but for its tests; those of the module cache can't be written to, their copies can. */
+/** A module's files without its tests. The module cache is read-only, the copies are not. */
 async function copyModule(from: string, to: string): Promise<void> {
   await Deno.mkdir(to, { recursive: true });
   for await (const { name, isDirectory, isFile } of Deno.readDir(from)) {

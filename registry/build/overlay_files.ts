@@ -1,8 +1,8 @@
-/** The files of sdk/go/overlay: in the binary an asset, in a checkout the directory itself. */
+/** The files of sdk/go/overlay: an asset in the binary, the directory itself in a checkout. */
 
 import { readAsset } from "../compile/carried_assets.ts";
 
-/** The asset's name in the binary, JSON: texts by path. */
+/** Name of the asset in the binary. It is JSON: texts by path. */
 export const OVERLAY_ASSET = "go-overlay.json";
 
 /** Texts by path below the overlay: `std/net/http/x.go`, `modules/golang.org/x/sys/unix/x.go`. */
@@ -16,7 +16,7 @@ export async function overlayFiles(): Promise<ReadonlyMap<string, string>> {
   }
 }
 
-/** The Go files of the overlay's directory, in order. @throws what the file system says */
+/** The Go files of the overlay's directory, in order. @throws errors of the file system */
 export function readOverlay(root: URL): Map<string, string> {
   const files = new Map<string, string>();
   const visit = (path: string) => {

@@ -1,28 +1,28 @@
-/** Starting the user's own `go`. */
+/** Runs the user's own `go`. */
 
 import { AppError } from "../../runtime/base/errors.ts";
 import { startProgram } from "../../runtime/base/program_path.ts";
 
-/** The oldest Go whose standard library the overlay fits. */
+/** The oldest Go with a standard library that the overlay fits. */
 const OLDEST = 24;
 const DOWNLOAD = "install Go 1.24 or later: https://go.dev/dl";
 
-/** What a `go` came to. */
+/** The result of running `go`. */
 export interface GoResult {
   readonly success: boolean;
   readonly stdout: string;
   readonly stderr: string;
 }
 
-/** Runs `go` in a directory, with variables beside the process's own. */
+/** Runs `go` in a directory, with additional variables. */
 export type Go = (args: readonly string[], env?: Readonly<Record<string, string>>) => Promise<GoResult>;
 
 /**
- * `go` in a directory.
+ * Makes a function that runs `go`.
  *
- * @param program a path, or a name to look for in PATH
+ * @param program a path, or a name to find in PATH
  * @param always variables for each run
- * @throws AppError GO_UNUSABLE where there is none
+ * @throws AppError GO_UNUSABLE if `go` is not found
  */
 export function goIn(cwd: string, program = "go", always: Readonly<Record<string, string>> = {}): Go {
   return async (args, env = {}) => {
@@ -46,7 +46,7 @@ export function goIn(cwd: string, program = "go", always: Readonly<Record<string
   };
 }
 
-/** Of `go env`. */
+/** Values from `go env`. */
 export interface GoEnvironment {
   readonly GOROOT: string;
   readonly GOVERSION: string;
@@ -57,7 +57,7 @@ export interface GoEnvironment {
   readonly GOWORK: string;
 }
 
-/** @throws AppError GO_UNUSABLE for a go that fails, or is too old */
+/** @throws AppError GO_UNUSABLE if `go` fails or is too old */
 export async function goEnvironment(go: Go): Promise<GoEnvironment> {
   const names = ["GOROOT", "GOVERSION", "GOMODCACHE", "GOFLAGS", "GOMOD", "GOWORK"];
   const { success, stdout, stderr } = await go(["env", "-json", ...names]);
@@ -68,8 +68,8 @@ export async function goEnvironment(go: Go): Promise<GoEnvironment> {
 }
 
 /**
- * A Go that overlays its own standard library. A toolchain that `go` has downloaded lies in the module cache, below
- * which it takes no overlay; by a link from elsewhere it does.
+ * A Go whose standard library accepts an overlay. Go accepts no overlay below the module cache, where a downloaded
+ * toolchain is, but it does through a link from elsewhere.
  *
  * @param root a directory of the build's own
  */
@@ -88,7 +88,7 @@ export function overlayable(
   return { go: goIn(directory, program, always), env: { ...env, GOROOT: link } };
 }
 
-/** @param version as `go1.26.8` or `devel go1.28-abcdef` @throws AppError GO_UNUSABLE */
+/** @param version like `go1.26.8` or `devel go1.28-abcdef` @throws AppError GO_UNUSABLE */
 export function checkVersion(version: string): void {
   const [, major = "0", minor = "0"] = /go(\d+)\.(\d+)/.exec(version) ?? [];
   if (Number(major) > 1 || Number(major) === 1 && Number(minor) >= OLDEST) return;

@@ -18,7 +18,6 @@ import {
   each,
   FUNCTION_SORT,
   INSTANCE_SORT,
-  MAX_DEPTH,
   type ModuleReport,
   Reading,
   Scope,
@@ -26,7 +25,7 @@ import {
   unknown,
 } from "./component_scope.ts";
 import { readAlias, readDescription, readImport, readType } from "./component_types.ts";
-import { Reader, readExternName, readModuleNames, readSections, wasmKind } from "./wasm_reader.ts";
+import { MAX_DEPTH, Reader, readExternName, readModuleNames, readSections, wasmKind } from "./wasm_reader.ts";
 
 /** A component, read. */
 export interface ComponentReport {

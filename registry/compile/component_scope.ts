@@ -12,8 +12,6 @@ import {
 } from "./component_items.ts";
 import type { Reader } from "./wasm_reader.ts";
 
-/** Real compositions nest components two or three deep. */
-export const MAX_DEPTH = 100;
 /** The most definitions, declarations and arguments in one binary. The largest real components have some thousands. */
 const MAX_ITEMS = 1_000_000;
 

@@ -14,12 +14,11 @@ import {
   each,
   FUNCTION_SORT,
   INSTANCE_SORT,
-  MAX_DEPTH,
   Scope,
   TYPE_SORT,
   unknown,
 } from "./component_scope.ts";
-import { type Reader, readExternName } from "./wasm_reader.ts";
+import { MAX_DEPTH, type Reader, readExternName } from "./wasm_reader.ts";
 
 /** Primitive types by their byte. 0x64 is WASI 0.3's error context. */
 const PRIMITIVES: ReadonlyMap<number, string> = new Map([

@@ -199,7 +199,7 @@ export function withTables(body: string): string {
     .replaceAll(TRAP, "throw trap('it called another of its parts with what can not be passed');");
 }
 
-/** Code in which further handles of a resource share what its first one holds. */
+/** Lets further handles of a resource share what its first handle holds. */
 function withRepeats(body: string): string {
   return body
     .replace(
@@ -214,12 +214,12 @@ function withRepeats(body: string): string {
 const TEXT = /TEXT_DECODER_UTF8\.decode\(new Uint8Array\((memory\d+)\.buffer, (ptr\d+), (len\d+)\)\)/g;
 const BYTES = /new Uint8Array\((memory\d+)\.buffer\.slice\((ptr\d+), \2 \+ (len\d+) \* 1\)\)/g;
 const LIST = /^var result\d+ = \[\];\nfor \(let i = 0; i < (len\d+); i\+\+\) \{$/gm;
-/** What ends a component that passes what is none. */
+/** jco's error for an invalid argument, which ends the component. */
 const WRONG = /throw new TypeError\(/g;
 
 /**
- * The code by which one call takes what it is passed. What it takes is no more than the memory has, however often the
- * component names the same bytes.
+ * Limits the arguments that one call copies to the size of the memory, even if the component names the same bytes
+ * repeatedly.
  */
 export function withTakes(lift: string): string {
   const limited = lift

@@ -299,7 +299,7 @@ export function readLinkNames(bytes: Uint8Array, depth = 0): Set<string> {
 }
 
 /** Real compositions nest components two or three deep. */
-const MAX_DEPTH = 100;
+export const MAX_DEPTH = 100;
 
 /** The items of a section. They must fill it exactly. */
 function readList<T>(reader: Reader, item: (reader: Reader) => T): T[] {

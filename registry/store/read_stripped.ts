@@ -4,10 +4,9 @@
  */
 
 import { Digester } from "../oci/digest.ts";
-import { isKeptCustomSection, MAX_SECTIONS } from "../compile/wasm_reader.ts";
+import { isKeptCustomSection, MAX_SECTIONS, PREAMBLE } from "../compile/wasm_reader.ts";
 
 const PIECE = 1 << 20;
-const PREAMBLE = 8;
 const MODULE = [0x00, 0x61, 0x73, 0x6d, 1, 0, 0, 0];
 /** Bytes to read of a section: its id, its size, and the start of a custom section's name. */
 const HEAD = 128;

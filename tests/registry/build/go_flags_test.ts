@@ -18,19 +18,19 @@ Deno.test("goFlags() joins the user's -ldflags with its own, from the command li
   assert.equal(linked(["-ldflags=-X a.b=1"], "-ldflags=-X"), "-ldflags=-s -w -X a.b=1");
 });
 
-Deno.test("goFlags() gives go list what decides which files and modules count", () => {
+Deno.test("goFlags() passes the flags that choose files and modules to go list", () => {
   const { build, list } = goFlags(["-tags", "netgo,x", "-v", "-mod=vendor"]);
   assert.deepEqual(build.slice(2), ["-tags", "netgo,x", "-v", "-mod=vendor"]);
   assert.deepEqual(list, ["-tags", "netgo,x", "-mod=vendor"]);
 });
 
-Deno.test("goFlags() refuses krew-wasm's own flags, and what is no flag", () => {
+Deno.test("goFlags() refuses krew-wasm's own flags and other arguments", () => {
   for (const flags of [["-o", "x"], ["-overlay=x"], ["--modfile", "x"], ["-buildmode=pie"], ["./cmd"]]) {
     assert.throws(() => goFlags(flags), code("USAGE"), flags.join(" "));
   }
 });
 
-Deno.test("checkVersion() takes Go 1.24 and later, also of development", () => {
+Deno.test("checkVersion() accepts Go 1.24 and later, also development versions", () => {
   for (const version of ["go1.24", "go1.26.8", "go1.27rc1", "devel go1.28-abcdef", "go2.0"]) {
     checkVersion(version);
   }

@@ -13,7 +13,7 @@ Deno.test("patchStdFile() applies the file's patches", () => {
   assert.equal(patchStdFile("b.go", "an old\none", [PATCH], "go1.26"), "an old\none");
 });
 
-Deno.test("patchStdFile() refuses a file in which a patch applies never or twice", () => {
+Deno.test("patchStdFile() refuses a patch that applies never or twice", () => {
   for (const text of ["", "old\nold\n"]) {
     assert.throws(
       () => patchStdFile("a.go", text, [PATCH], "go1.99"),
@@ -25,7 +25,7 @@ Deno.test("patchStdFile() refuses a file in which a patch applies never or twice
 
 for (const toolchain of ["local", "go1.24.13", "go1.26.8", "go1.27.3"]) {
   Deno.test(
-    `every patch applies to the sources of ${toolchain}, and no file of the overlay is there already`,
+    `every patch applies to ${toolchain}, and no overlay file exists there`,
     {
       ignore: !canBuildGo(),
     },

@@ -22,13 +22,13 @@ function cached(path: string, files: readonly string[], more: Partial<GoPackage>
 
 const EXCLUDED = { Error: { Err: "build constraints exclude all Go files in /go/x" } };
 
-Deno.test("parsePackages() reads objects that follow one another", () => {
+Deno.test("parsePackages() reads consecutive objects", () => {
   const text = '{\n\t"ImportPath": "a",\n\t"Imports": [\n\t\t"b"\n\t]\n}\n{\n\t"ImportPath": "b"\n}\n';
   assert.deepEqual(parsePackages(text), [{ ImportPath: "a", Imports: ["b"] }, { ImportPath: "b" }]);
   assert.deepEqual(parsePackages(""), []);
 });
 
-Deno.test("planChanges() adds the overlay's files to x/sys/unix, also where only Linux imports it", () => {
+Deno.test("planChanges() adds overlay files to x/sys/unix, also if only Linux imports it", () => {
   const unix = cached("golang.org/x/sys/unix", ["a_linux.go"]);
   for (const listed of [{ wasi: [unix], linux: [unix] }, { wasi: [], linux: [unix] }]) {
     const { changes, obstacles } = planChanges(listed, NONE, OWN);
@@ -39,7 +39,7 @@ Deno.test("planChanges() adds the overlay's files to x/sys/unix, also where only
   }
 });
 
-Deno.test("planChanges() gives a package without files for wasip1 those for Linux", () => {
+Deno.test("planChanges() gives a package without wasip1 files its files for Linux", () => {
   const { changes, obstacles } = planChanges(
     {
       wasi: [cached("x.org/tty", [], EXCLUDED)],
@@ -52,7 +52,7 @@ Deno.test("planChanges() gives a package without files for wasip1 those for Linu
   assert.deepEqual([...changes[0]!.write], [["tty.go", "tty.go"], ["tty_linux_krew.go", "tty_linux.go"]]);
 });
 
-Deno.test("planChanges() leaves packages alone that build, unless they are known or forced", () => {
+Deno.test("planChanges() keeps packages that build, unless they are known or forced", () => {
   const listed = {
     wasi: [cached("x.org/ok", ["a.go", "a_other.go"]), cached("golang.org/x/term", ["term_unsupported.go"])],
     linux: [cached("x.org/ok", ["a.go", "a_linux.go"]), cached("golang.org/x/term", ["term_unix.go"])],
@@ -64,7 +64,7 @@ Deno.test("planChanges() leaves packages alone that build, unless they are known
   assert.deepEqual(planChanges(listed, NONE, OWN).changes[0]!.drop, ["term_unsupported.go"]);
 });
 
-Deno.test("planChanges() names what has no files at all, with its importer, and what go list refuses", () => {
+Deno.test("planChanges() names packages without files, with importers, and refused ones", () => {
   const { obstacles } = planChanges(
     {
       wasi: [
@@ -91,7 +91,7 @@ Deno.test("planChanges() names what has no files at all, with its importer, and 
   );
 });
 
-Deno.test("partByModule() copies modules of the cache, and overlays vendored packages and the program's own", () => {
+Deno.test("partByModule() copies cached modules and overlays vendored and own packages", () => {
   const { changes } = planChanges(
     {
       wasi: [],
@@ -108,7 +108,7 @@ Deno.test("partByModule() copies modules of the cache, and overlays vendored pac
   assert.deepEqual(overlaid.map(({ importPath }) => importPath), ["golang.org/x/term"]);
 });
 
-Deno.test("startsPrograms() names packages of the program's own that import os/exec", () => {
+Deno.test("startsPrograms() names the program's own packages that import os/exec", () => {
   const own = { Path: "x.org/a", Main: true };
   assert.deepEqual(
     startsPrograms([
@@ -119,7 +119,7 @@ Deno.test("startsPrograms() names packages of the program's own that import os/e
   );
 });
 
-Deno.test("nameForAll() takes a system and a processor out of a file's name, and nothing else", () => {
+Deno.test("nameForAll() removes only the system and processor from a file name", () => {
   const names = {
     "term_linux.go": "term_linux_krew.go",
     "term_linux_amd64.go": "term_linux_krew.go",
@@ -132,25 +132,25 @@ Deno.test("nameForAll() takes a system and a processor out of a file's name, and
   for (const [name, expected] of Object.entries(names)) assert.equal(nameForAll(name), expected);
 });
 
-Deno.test("withoutConstraints() leaves out constraints before the package clause alone", () => {
+Deno.test("withoutConstraints() removes constraints before the package clause only", () => {
   const text =
     "// Copyright\n\n//go:build linux\n// +build linux\n\npackage x\n\nconst a = `\n//go:build y\n`\n";
   assert.equal(withoutConstraints(text), "// Copyright\n\n\n\n\npackage x\n\nconst a = `\n//go:build y\n`\n");
 });
 
-Deno.test("planRewrite() writes what is missing and drops what Linux has not", () => {
+Deno.test("planRewrite() writes missing files and drops files that Linux lacks", () => {
   const { write, drop } = planRewrite(["a.go", "b_linux.go"], ["a.go", "b_other.go"]);
   assert.deepEqual([...write], [["b_linux_krew.go", "b_linux.go"]]);
   assert.deepEqual(drop, ["b_other.go"]);
 });
 
-Deno.test("usesCgo() finds the import of C, alone and among others", () => {
+Deno.test("usesCgo() finds the import of C, alone or among others", () => {
   assert.ok(usesCgo('package x\n\nimport "C"\n'));
   assert.ok(usesCgo('package x\n\nimport (\n\t"C"\n\t"os"\n)\n'));
   assert.ok(!usesCgo('package x\n\nimport "os"\n\nvar c = f("C")\n'));
 });
 
-Deno.test("isKnownForLinux() sees through a major version", () => {
+Deno.test("isKnownForLinux() ignores a major version", () => {
   assert.ok(isKnownForLinux("github.com/mattn/go-isatty"));
   assert.ok(isKnownForLinux("github.com/mattn/go-isatty/v2"));
   assert.ok(!isKnownForLinux("github.com/mattn/go-isatty/internal"));

@@ -3,7 +3,7 @@ import { type GoEnvironment, goIn, overlayable } from "../../../registry/build/r
 
 const env = { GOVERSION: "go1.27.3", GOFLAGS: "", GOMOD: "", GOWORK: "", GOMODCACHE: "/go/pkg/mod" };
 
-Deno.test("overlayable() leads to a toolchain of the module cache by a link from outside", async () => {
+Deno.test("overlayable() links to a toolchain in the module cache from outside", async () => {
   const root = await Deno.makeTempDir();
   try {
     const go = goIn(root);
