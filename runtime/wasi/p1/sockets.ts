@@ -21,6 +21,7 @@ import type { Descriptors } from "./descriptors.ts";
 import { type Guest, Memory } from "./memory.ts";
 import { AddressBuffer, storeAddressInfo } from "./socket_addresses.ts";
 import { Socket } from "./socket.ts";
+import { afterTurn } from "./socket_turn.ts";
 
 /** The module's name. */
 const MODULE = "wasi_snapshot_preview1";
@@ -50,6 +51,9 @@ const HINTS: ReadonlyMap<number, number> = new Map([[0, 0], [3, 0], [4, 0], [5, 
 ]]);
 const SOL_SOCKET = 0;
 const IPPROTO_TCP = 6;
+
+/** Functions that may suspend the module because they transfer bytes. */
+const WAITS = /^sock_(?:recv|send)(?:_v2)?$/;
 
 /** The functions. */
 export function socketImports(sandbox: Sandbox, failures: Failures): ExtraImports {
@@ -132,7 +136,10 @@ class SocketFunctions {
       functions[`${name}_v2`] = functions[name]!;
     }
     return Object.fromEntries(
-      Object.entries(functions).map(([name, run]) => [name, (...args: number[]) => this.#guarded(run, args)]),
+      Object.entries(functions).map(([name, run]) => [name, (...args: number[]) => {
+        const errno = this.#guarded(run, args);
+        return WAITS.test(name) ? afterTurn(errno) : errno;
+      }]),
     );
   }
 

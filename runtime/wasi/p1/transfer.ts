@@ -7,6 +7,7 @@ import { type Context, type Errno, type Functions, SUCCESS } from "./p1_context.
 import type { Descriptor } from "./descriptors.ts";
 import { checkPlaces } from "./files.ts";
 import type { Span } from "./memory.ts";
+import { afterTurn } from "./socket_turn.ts";
 
 /** The functions over one module's descriptors. */
 export function transferFunctions(context: Context): Functions {
@@ -43,7 +44,8 @@ function read(
   const { node } = descriptor;
   if (node.kind === "source" || node.kind === "socket") {
     const nonblocking = isNonblocking(context, descriptor, FD_READ, offset);
-    return readSource(context, node.source, list, count, result, nonblocking);
+    const errno = readSource(context, node.source, list, count, result, nonblocking);
+    return node.kind === "socket" ? afterTurn(errno) : errno;
   }
   if (node.kind === "sink") throw new WasiError("bad-descriptor");
   const file = descriptors.file(fd, FD_READ);
@@ -115,7 +117,8 @@ function write(
   const { node } = descriptor;
   if (node.kind === "sink" || node.kind === "socket") {
     const nonblocking = isNonblocking(context, descriptor, FD_WRITE, offset);
-    return writeSink(context, node.sink, memory.vector(list, count), result, nonblocking);
+    const errno = writeSink(context, node.sink, memory.vector(list, count), result, nonblocking);
+    return node.kind === "socket" ? afterTurn(errno) : errno;
   }
   if (node.kind === "source") throw new WasiError("bad-descriptor");
   const file = descriptors.file(fd, FD_WRITE);
