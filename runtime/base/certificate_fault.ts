@@ -1,4 +1,4 @@
-/** Finds out what is wrong with a server's certificate from the error texts of Deno's TLS (rustls and webpki). Pure. */
+/** Recognizes faults of a server's certificate in the error texts of Deno's TLS (rustls and webpki). Pure. */
 
 import { printable } from "./text.ts";
 

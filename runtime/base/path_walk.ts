@@ -24,7 +24,7 @@ export interface Found {
 export interface PathHost {
   /** undefined if the file does not exist, or if this user cannot reach it. */
   find(path: string): Found | undefined;
-  /** The target of a link, with slashes; undefined if it is no longer a link, or must not be followed. */
+  /** The target of a link, with slashes; undefined if the link is gone or must not be followed. */
   readLink(path: string): string | undefined;
 }
 

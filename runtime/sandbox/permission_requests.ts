@@ -1,5 +1,5 @@
 /**
- * Asks a person at the terminal for missing grants: for once, for this run, or always. At exit it prints what was refused,
+ * Asks a person at the terminal for missing grants: for once, for this run, or always. At exit it prints the refusals,
  * with the command that grants it.
  */
 
@@ -276,7 +276,7 @@ export class PermissionRequests {
   }
 }
 
-/** Whether a flag can be typed and means what was refused. Two colons in a path would split it. */
+/** Whether a user can type a flag for exactly the refused access. Two colons in a path would split it. */
 function isToBeTyped(flag: string): boolean {
   return flag.length <= MAX_SHOWN_FLAG && !/^--allow-(?:read|write)=.*::/s.test(flag) &&
     shellCommand([flag]) !== undefined;

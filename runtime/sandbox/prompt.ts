@@ -73,7 +73,7 @@ export class Dialog implements Disposable {
   }
 
   /**
-   * Asks for a line, with backspace for editing. Ignores what was typed before the question was visible, and the terminal's
+   * Asks for a line, with backspace for editing. Ignores earlier input, and the terminal's
    * own answers to a plugin's escape sequences.
    *
    * @param settled the question is already visible

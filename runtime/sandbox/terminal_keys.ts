@@ -30,7 +30,7 @@ export class KeyReader {
 
   #next(character: string): Key[] {
     if (character === CTRL_C) return this.#end(CTRL_C);
-    // Enter ends an incomplete sequence, so that no key is dead. The line does not count.
+    // Enter ends an incomplete sequence, so that the keyboard never hangs. The line does not count.
     if ((character === "\r" || character === "\n") && this.#state !== "ground" && this.#state !== "paste") {
       return this.#end(ODD, character);
     }

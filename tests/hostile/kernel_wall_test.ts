@@ -1,5 +1,5 @@
 /**
- * Tests the third wall alone. In this build the sandbox carries out a plugin's orders (broken/open_doors.ts), and the
+ * Tests the third wall alone. In this build the sandbox carries out a plugin's orders (broken/any_order.ts), and the
  * process keeps Deno's permissions (broken/wall.ts). Only the kernel stops the orders.
  */
 
@@ -15,7 +15,7 @@ import { temporaryDirectory } from "../support/temporary.ts";
 import { Stage } from "./stage.ts";
 
 const OPEN = {
-  "runtime/wasi/random_bytes.ts": "tests/hostile/broken/open_doors.ts",
+  "runtime/wasi/random_bytes.ts": "tests/hostile/broken/any_order.ts",
   "runtime/sandbox/process_permissions.ts": "tests/hostile/broken/wall.ts",
 };
 

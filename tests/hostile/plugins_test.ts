@@ -15,7 +15,7 @@ import { MARK, runCase } from "./try_case.ts";
  * Sends the same requests by all interfaces of components, in one run. Each interface has its own errors, and may correct a
  * URL or refuse a header on the plugin's side, so that nothing is sent.
  */
-async function runByDoors(stage: Stage, one: Case): Promise<void> {
+async function runByInterfaces(stage: Stage, one: Case): Promise<void> {
   stage.reset();
   one.prepare?.(stage);
   const before = stage.snapshot();
@@ -48,8 +48,9 @@ async function runByDoors(stage: Stage, one: Case): Promise<void> {
 
 for (const { title, cases } of GROUPS) {
   testBinary(`hostile plugins: ${title}`, { ignore: clangMissing() }, async (t) => {
-    const doors = binaryUnderTest() !== undefined && cases.some(({ network, attack }) => network && attack);
-    await using stage = await Stage.make({ doors });
+    const interfaces = binaryUnderTest() !== undefined &&
+      cases.some(({ network, attack }) => network && attack);
+    await using stage = await Stage.make({ interfaces });
     for (const one of cases) {
       const why = one.skip?.();
       for (const form of ["preview1", "component"] as const) {
@@ -66,11 +67,11 @@ for (const { title, cases } of GROUPS) {
         if (why !== undefined) console.warn(`left out: ${name}: ${why}`);
         await t.step({ name, ignore: why !== undefined, fn: () => runCase(stage, one, form) });
       }
-      if (doors && one.network && one.attack) {
+      if (interfaces && one.network && one.attack) {
         const name = `${one.tries}${
           one.granted === undefined ? "" : ` (${one.granted})`
-        }, by a component's doors`;
-        await t.step(name, () => runByDoors(stage, one));
+        }, by a component's interfaces`;
+        await t.step(name, () => runByInterfaces(stage, one));
       }
     }
   });

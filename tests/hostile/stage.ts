@@ -61,13 +61,13 @@ export class Stage implements AsyncDisposable {
   }
 
   /**
-   * `doors`: also compile the plugin that uses all interfaces of components. `under`: a command that starts the plugins.
+   * `interfaces`: also compile the plugin that uses all interfaces of components. `under`: a command that starts the plugins.
    * `within`: the directory for the home directory.
    */
   static async make(
-    { binary, doors = false, under = [], within }: {
+    { binary, interfaces = false, under = [], within }: {
       readonly binary?: string;
-      readonly doors?: boolean;
+      readonly interfaces?: boolean;
       readonly under?: readonly string[];
       readonly within?: string;
     } = {},
@@ -81,7 +81,7 @@ export class Stage implements AsyncDisposable {
       attack: module,
       "attack-component": await componentOf(module),
       "attack-network": await Deno.readFile(await buildFixture("attack-network")),
-      ...(doors ? { "attack-doors": await Deno.readFile(await buildFixture("attack-doors")) } : {}),
+      ...(interfaces ? { "attack-doors": await Deno.readFile(await buildFixture("attack-doors")) } : {}),
     };
     for (const [name, bytes] of Object.entries(plugins)) {
       await push(registry.origin, `plugins/${name}`, "v1", makeArtifact(bytes));

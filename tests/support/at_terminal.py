@@ -1,10 +1,10 @@
-"""at_terminal.py SCENARIO: runs a program at a terminal of its own, as an interactive shell would, and reports what it saw.
+"""at_terminal.py SCENARIO: runs a program at its own terminal, as an interactive shell does, and reports the output.
 
 SCENARIO is JSON: {"command": [...], "env": {...}, "cwd": "...", "columns": n, "rows": n, "steps": [...]}; a step is one of
 {"expect": text}, {"send": text}, {"signal": name}, {"resize": [columns, rows]}, {"mode": ["echo", "icanon"]}: waits until
 exactly these flags of the terminal are on (of echo, icanon, isig, icrnl); {"stopped": true}: until the program is (Linux).
 Prints JSON: {"output", "status", "signal",
-"modes": the flags before and after, "failed": a step that did not come about}.
+"modes": the flags before and after, "failed": the step that did not happen}.
 """
 
 import fcntl, json, os, pty, select, signal, struct, sys, termios, time
@@ -21,9 +21,9 @@ def flags():
     return sorted(name for name, (index, bit) in FLAGS.items() if attributes[index] & bit)
 
 
-before = flags()  # as nobody has changed them yet
+before = flags()  # before any change
 
-# The leader of the session, which stands for the shell: it lives until all is looked at.
+# The session's leader, in the place of a shell. It lives until the end of all checks.
 told, tell = os.pipe()
 go_on, end = os.pipe()
 leader = os.fork()
@@ -119,14 +119,14 @@ while status is None:
         failed = failed or {"expect": "its end"}
         os.kill(program, signal.SIGKILL)
         deadline += PATIENCE
-# What is shown takes its way through queues of the kernel: all that was written before this has come when this has.
+# Output passes through queues of the kernel. When this mark arrives, everything before it has arrived.
 END = b"\0the end of the output\0"
 os.write(slave, END)
 deadline = time.monotonic() + PATIENCE
 while END not in output and time.monotonic() < deadline:
     pump(0.1)
 output = output.partition(END)[0]
-# What puts the terminal back after a kill does so a moment after.
+# After a kill, another process restores the terminal a moment later.
 deadline = time.monotonic() + PATIENCE
 while flags() != before and time.monotonic() < deadline:
     pump(0.02)

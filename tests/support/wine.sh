@@ -1,12 +1,12 @@
 #!/bin/sh
 # wine.sh DIRECTORY PROGRAM.exe ARGS...: runs a program for Windows under Debian 12's wine64 (apt-get install wine64 lld clang).
 #
-# Deno's runtime asks Windows for two things that Wine 8 lacks, or has otherwise:
-# - ProcessPrng of bcryptprimitives.dll: a library beside the program hands it on to advapi32's random numbers;
-# - VirtualAlloc2, with placeholders: where kernelbase.dll has no such name, V8 does without. It is mounted over Wine's own in
-#   a mount namespace of this process alone, which takes root, or a system where users may have namespaces.
+# Deno's runtime needs two functions of Windows that Wine 8 lacks or implements differently:
+# - ProcessPrng of bcryptprimitives.dll: a library beside the program calls advapi32's random numbers;
+# - VirtualAlloc2, with placeholders: without that name in kernelbase.dll, V8 does without. The changed library is mounted over Wine's in
+#   a mount namespace of this process, which takes root, or a system that allows users namespaces.
 #
-# DIRECTORY keeps the prefix, made at the first time, and the libraries. The program's directory must be writable.
+# DIRECTORY keeps the prefix, which the first call makes, and the libraries. The program's directory must be writable.
 set -eu
 here=$1
 program=$2
@@ -19,7 +19,7 @@ if [ ! -e "$here/kernelbase.dll" ]; then
   printf '' | clang --target=x86_64-pc-windows-msvc -c -x c - -o "$here/empty.obj"
   lld-link /dll /noentry /machine:x64 /nodefaultlib "/out:$here/bcryptprimitives.dll" \
     /export:ProcessPrng=advapi32.SystemFunction036 "$here/empty.obj"
-  # The names stay sorted, as the loader wants them.
+  # The loader needs sorted names.
   LC_ALL=C sed 's/VirtualAlloc2\x00/VirtualAlloc1\x00/g' "$builtin" >"$here/kernelbase.new"
   mv "$here/kernelbase.new" "$here/kernelbase.dll"
 fi

@@ -1,4 +1,4 @@
-"""without_calls.py NAME ERRNO COMMAND...: runs a command for which the kernel has no such system calls: each answers ERRNO."""
+"""without_calls.py NAME ERRNO COMMAND...: runs a command without these system calls: each fails with ERRNO."""
 
 import ctypes, errno, os, platform, struct, sys
 

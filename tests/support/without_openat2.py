@@ -1,4 +1,4 @@
-"""without_openat2.py PROGRAM ARGS...: runs a program as a sandbox does that refuses openat2(2), which files then are opened without.
+"""without_openat2.py PROGRAM ARGS...: runs a program in a sandbox that refuses openat2(2), so that it opens files without it.
 
 A filter (seccomp(2)) answers ENOSYS for this one call.
 """

@@ -123,7 +123,7 @@ export const TERMINAL: Group = {
         return told;
       },
       sees: "403",
-      shown: "403; each part of the question stays in its lines, what is odd in it escaped",
+      shown: "403; each part of the question stays on its lines, with odd characters escaped",
     },
     {
       tries: "hide its target by a name that contains another namespace, or a namespace named *",
