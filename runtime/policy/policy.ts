@@ -263,7 +263,7 @@ export function refusal(policy: Policy, subject: Subject, why: string, way?: str
 }
 
 /**
- * Refuses a plugin that the administrator does not allow, whoever signed it.
+ * Refuses a plugin that the administrator does not allow, even if it is signed.
  *
  * @param way what the user can do about it
  * @throws AppError POLICY_REFUSED

@@ -149,6 +149,6 @@ export interface FileCalls {
 export interface OpenFiles {
   /** The open directories of the mounts, in order, if the system uses such. */
   readonly descriptors: readonly number[] | undefined;
-  /** Reads what is needed later, before the process gives up the right to read. */
+  /** Reads files for later use, before the process gives up the right to read. */
   lookAhead(): void;
 }

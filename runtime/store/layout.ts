@@ -1,18 +1,18 @@
 /**
- * Where everything of the store lies. No other file joins a path of the store.
+ * The paths of the store. No other file joins them.
  *
  *     store.json                the version of the format
  *     bin/                      on PATH: krew-wasm, and a link to it for each plugin
- *     blobs/sha256/<hex>        what was pulled, byte for byte: manifests, configs, WebAssembly
- *     compiled/<hex>-<bindgen>/ what a run loads, made from the blob by this version of the compiler
- *     receipts/<name>.json      what is installed; written last, by rename
- *     list.json                 a copy of what `list` shows, where there are many
+ *     blobs/sha256/<hex>        pulled bytes: manifests, configs, WebAssembly
+ *     compiled/<hex>-<bindgen>/ the compiled form that a run loads, by the version of the compiler
+ *     receipts/<name>.json      the installed plugins; written last, by rename
+ *     list.json                 a copy of the data for `list`, if there are many plugins
  *     history/<name>.json       the receipts of earlier versions, newest first
- *     data/<name>/              the plugin's private directory, all of the store that a plugin may write
+ *     data/<name>/              the plugin's private directory, its only writable part of the store
  *     indexes/<name>.json       an index of plugins, and its cached copy
- *     log/                      what runs were denied
+ *     log/                      the record of denials
  *     stage/                    work in progress; swept by the next command that writes
- *     lock                      held by the one process that writes
+ *     lock                      held by the process that writes
  *
  * docs/store.md describes the format.
  */

@@ -21,7 +21,7 @@ const WAYS: Readonly<Record<string, readonly string[] | undefined>> = {
 
 for (const [way, under] of Object.entries(WAYS)) {
   Deno.test({
-    name: `hostile plugins, names in whatever letters (${way})`,
+    name: `hostile plugins, case-insensitive names (${way})`,
     ignore: !binaryUnderTest() || clangMissing() || caseInsensitiveMissing() || under === undefined,
     async fn(t) {
       using mounted = mountCaseInsensitive();

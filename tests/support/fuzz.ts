@@ -25,7 +25,7 @@ export async function fuzz<T>(name: string, property: fc.IAsyncProperty<T> | fc.
     interruptAfterTimeLimit: BUDGET,
     markInterruptAsFailure: false,
   });
-  // deno-lint-ignore no-console -- whoever reads the log of a failed run needs the seed
+  // deno-lint-ignore no-console -- the log of a failed run needs the seed
   console.log(`fuzz ${name}: ${details.numRuns} inputs, FUZZ_SEED=${SEED}`);
   if (details.failed) {
     throw new Error(fc.defaultReportMessage(details) ?? "failed", { cause: details.errorInstance });

@@ -1,4 +1,4 @@
-// deno-lint-ignore-file no-console -- who runs the tests is told what is left out
+// deno-lint-ignore-file no-console -- prints skipped tests
 
 /**
  * Runs one process and its children with a Pod's service account in its usual place. A mount namespace of their own keeps

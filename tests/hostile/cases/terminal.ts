@@ -144,7 +144,7 @@ export const TERMINAL: Group = {
         return [...text.matchAll(/(\d{3}) [{]/g)].map(([, status]) => status).join("; ");
       },
       sees: "403; 403; 403",
-      shown: "403; what has no name of Kubernetes' is not asked about",
+      shown: "403; krew-wasm does not ask about names that Kubernetes does not allow",
     },
     {
       tries: "use an answer for one object for others",

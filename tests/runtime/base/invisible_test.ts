@@ -90,7 +90,7 @@ Deno.test("escapes piles of marks and marks without a base, but no script's mark
   assert.equal(printable('"\u0301'), '"\\u{301}');
   assert.equal(printable(" \u0301\u0302"), " \\u{301}\\u{302}");
   assert.equal(printable(`a${"\u0301".repeat(5)}b`), "a\u0301\u0301\u0301\\u{301}\\u{301}b");
-  assert.equal(printable("a\u200b\u0301"), "a\\u{200b}\\u{301}", "nor on what was escaped");
+  assert.equal(printable("a\u200b\u0301"), "a\\u{200b}\\u{301}", "an escape is no base for a mark");
 });
 
 Deno.test("JSON and YAML of any data are visible and parse to the same data", async () => {

@@ -131,7 +131,7 @@ Deno.test("limitGrants() reduces file grants to the allowed paths", () => {
   assert.deepEqual(
     paths({ files: [file("/srv/link/x")] }, read, real),
     [],
-    "a link leads out of what is allowed",
+    "a link leads out of the allowed paths",
   );
 });
 

@@ -106,7 +106,7 @@ Deno.test("lets through known directives, and plain file extensions", () => {
   for (const line of [":a[$(touch P)]", ":-1", ":4.", ":0x4", ": 4", ":99999", ":4 ", "::4", ":"]) {
     assert.equal(filtered(`alpha\n${line}\n`), "alpha\n:0\n", line);
   }
-  assert.equal(filtered("alpha\n:4095\n"), ":55\n", "what is not known is dropped");
+  assert.equal(filtered("alpha\n:4095\n"), ":55\n", "unknown bits are dropped");
   assert.equal(filtered("alpha\n:64\n"), "alpha\n:0\n");
   assert.equal(filtered("yaml\n.json\n*.yml\n:8\n"), "yaml\njson\nyml\n:8\n");
   for (const word of ["$(touch P)", "a'b", "y*", "[a-z]", "a|b", "x".repeat(20), "a b", "e:x"]) {

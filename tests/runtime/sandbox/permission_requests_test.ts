@@ -187,7 +187,7 @@ Deno.test("an answer adds the shown rule with its name, and no wildcard", async 
   ) {
     assert.ok(!it.request(line), line);
   }
-  assert.deepEqual(it.asked, ["delete:pods[web]@a"], "nor is it asked about");
+  assert.deepEqual(it.asked, ["delete:pods[web]@a"], "no question");
   assert.match(
     it.permissionRequests.hint()!,
     /^krew-wasm: foo was not allowed to delete pods "web" in the namespace "\*"; [^:]*; and 8 more$/,

@@ -138,7 +138,7 @@ Deno.test("parseAnswer() accepts words and first letters", () => {
   assert.equal(parseAnswer("a", { stays: false, wider: "none" }), undefined, "always is not offered");
   assert.equal(parseAnswer("w", { stays: true, wider: "none" }), undefined, "nor wider");
   assert.equal(parseAnswer("w", { stays: true, wider: "chosen" }), undefined);
-  assert.equal(parseAnswer("o", { stays: true, wider: "chosen" }), undefined, "once is what was asked for");
+  assert.equal(parseAnswer("o", { stays: true, wider: "chosen" }), undefined, "once is not offered");
 });
 
 Deno.test("answersLine() offers the possible answers", () => {
