@@ -1,4 +1,4 @@
-/** What the binary carries for compiling: it is found wherever the binary is, through links too. */
+/** The binary finds its assets for compiling wherever it is, also through links. */
 
 import assert from "node:assert/strict";
 import { componentEmbed } from "@bytecodealliance/jco-transpile/wasm-tools";
@@ -9,7 +9,7 @@ import { testBinary } from "../support/test_binary.ts";
 
 testBinary("components, and modules that become components, are compiled by the binary itself", {
   ignore: clangMissing(),
-  // jco leaves timers of 10 ms behind in what it makes.
+  // jco leaves timers of 10 ms behind.
   sanitizeOps: false,
   sanitizeResources: false,
 }, async () => {

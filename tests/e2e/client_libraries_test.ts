@@ -1,4 +1,7 @@
-/** Client libraries in plugins, unchanged: @kubernetes/client-node with its informer. client-go's is in preview1_cluster_test.ts. */
+/**
+ * Unchanged client libraries in plugins: @kubernetes/client-node with its informer. preview1_cluster_test.ts has
+ * client-go's.
+ */
 
 import assert from "node:assert/strict";
 import { buildFixture, canBuildNpm } from "../../scripts/fixtures.ts";

@@ -1,7 +1,6 @@
 /**
- * krew-wasm beside other people's clients, at Debian's docker-registry: what they push is pulled and runs, what is pushed
- * they pull, byte for byte. `.ci/clients` builds oras, crane and wasm-to-oci; wkg is
- * tried where it is.
+ * krew-wasm beside other clients, at Debian's docker-registry: each pulls the plugins that the other pushed, byte for
+ * byte. `.ci/clients` builds oras, crane and wasm-to-oci; wkg is tested if it is installed.
  */
 
 import assert from "node:assert/strict";
@@ -13,7 +12,7 @@ import { makeKeyPair } from "../support/sigstore.ts";
 
 // A program that does nothing.
 const WASM = Uint8Array.fromBase64("AGFzbQEAAAABBAFgAAADAgEABQMBAAEHEwIGbWVtb3J5AgAGX3N0YXJ0AAAKBAECAAs=");
-// Loaded here: the worker that it starts outlives a test.
+// Loaded here, because the worker that it starts outlives a test.
 const { parse } = await import("@bytecodealliance/jco-transpile/wasm-tools");
 const COMPONENT = new Uint8Array(
   await parse(`(component
@@ -30,7 +29,7 @@ const crane = registryClient("crane", "go install github.com/google/go-container
 const wasmToOci = registryClient("wasm-to-oci", ".ci/clients build/clients");
 const wkg = registryClient("wkg", "cargo install wkg");
 
-/** A registry, krew-wasm, and a plugin; what a client does has a HOME of its own. */
+/** A registry, krew-wasm, and a plugin. Other clients have their own HOME. */
 async function setUp(htpasswd?: string) {
   const product = Product.make();
   const registry = await DockerRegistry.start(htpasswd);
@@ -43,7 +42,7 @@ async function setUp(htpasswd?: string) {
   };
   const krewWasm = (...args: string[]) => ok(product.run(...args));
   const run = (client: string, ...args: string[]) => ok(product.exec(client, args));
-  /** Pulls, looks at what is in the store, and runs it. */
+  /** Pulls a plugin, checks the store, and runs it. */
   const pullAndRun = async (reference: string, wasm = WASM, ...options: string[]) => {
     const name = (await krewWasm("pull", "--force", "--quiet", ...options, reference)).trim();
     const stored = await Deno.readFile(`${product.store}/blobs/sha256/${digestOf(wasm).slice(7)}`);
@@ -53,7 +52,7 @@ async function setUp(htpasswd?: string) {
   return { product, registry, host: registry.host, krewWasm, run, pullAndRun };
 }
 
-Deno.test("what oras pushes is pulled, and what is pushed oras pulls", {
+Deno.test("krew-wasm pulls a plugin that oras pushed, and vice versa", {
   ignore: registryMissing || oras === undefined,
 }, async () => {
   const { product, registry, host, krewWasm, run, pullAndRun } = await setUp();
@@ -63,7 +62,7 @@ Deno.test("what oras pushes is pulled, and what is pushed oras pulls", {
   const config = "--config=config.json:application/vnd.wasm.config.v0+json";
   await run(oras!, "push", "--plain-http", config, `${host}/acme/oras:v1`, "foo.wasm:application/wasm");
   await pullAndRun(`${host}/acme/oras:v1`);
-  // Without a config of its own, and an artifact type instead.
+  // With an artifact type instead of its own config.
   const type = "--artifact-type=application/vnd.acme.plugin";
   await run(oras!, "push", "--plain-http", type, `${host}/acme/typed:v1`, "component.wasm:application/wasm");
   await pullAndRun(`${host}/acme/typed:v1`, COMPONENT);
@@ -83,7 +82,7 @@ Deno.test("what oras pushes is pulled, and what is pushed oras pulls", {
   }
 });
 
-Deno.test("a signature is seen by oras, and what oras copies with it is verified", {
+Deno.test("oras lists a signature, and krew-wasm verifies a plugin that oras copied", {
   ignore: registryMissing || oras === undefined,
 }, async () => {
   const { product, registry, host, krewWasm, run, pullAndRun } = await setUp();
@@ -103,7 +102,7 @@ Deno.test("a signature is seen by oras, and what oras copies with it is verified
   );
   const flags = ["--recursive", "--from-plain-http", "--to-plain-http"];
   await run(oras!, "copy", ...flags, `${host}/acme/foo:v1`, `${other.host}/copies/foo:v1`);
-  // The signature names the repository that it was made for. A policy says where copies count.
+  // The signature names the original repository. A policy says which copies are valid.
   const copy = `${other.host}/copies/foo:v1`;
   const refused = await product.run("pull", "--verify=acme.pub", copy);
   assert.equal(refused.code, 1);
@@ -143,7 +142,7 @@ Deno.test("krew-wasm, oras and crane use each other's logins", {
   }
 });
 
-Deno.test("what crane copies and indexes is pulled, and what is pushed crane reads", {
+Deno.test("krew-wasm pulls copies and indexes of crane, and crane reads its pushes", {
   ignore: registryMissing || crane === undefined,
 }, async () => {
   const { product, registry, host, krewWasm, run, pullAndRun } = await setUp();
@@ -167,7 +166,7 @@ Deno.test("what crane copies and indexes is pulled, and what is pushed crane rea
   assert.equal((await run(crane!, "ls", "--insecure", `${host}/acme/cncf`)).trim(), "v1\nv2");
 });
 
-Deno.test("what wasm-to-oci of 2022 pushes is pulled, and what is pushed for it it pulls", {
+Deno.test("krew-wasm pulls a plugin that wasm-to-oci of 2022 pushed, and vice versa", {
   ignore: registryMissing || wasmToOci === undefined,
 }, async () => {
   const { product, registry, host, krewWasm, run, pullAndRun } = await setUp();
@@ -180,7 +179,7 @@ Deno.test("what wasm-to-oci of 2022 pushes is pulled, and what is pushed for it 
   assert.deepEqual(await Deno.readFile(`${product.home}/out.wasm`), WASM);
 });
 
-Deno.test("what wkg pushes is pulled, and what is pushed wkg pulls", {
+Deno.test("krew-wasm pulls a plugin that wkg pushed, and vice versa", {
   ignore: registryMissing || wkg === undefined,
 }, async () => {
   const { product, registry, host, krewWasm, run, pullAndRun } = await setUp();

@@ -1,4 +1,7 @@
-/** Public reports of other clients of Kubernetes, tried on the binary and on kubectl: docs/maintainers/public-reports.md. */
+/**
+ * Public bug reports of other Kubernetes clients, tried with the binary and kubectl:
+ * docs/maintainers/public-reports.md.
+ */
 
 import assert from "node:assert/strict";
 import { TestApiServer } from "../../scripts/servers/api_server.ts";

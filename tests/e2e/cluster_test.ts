@@ -1,4 +1,4 @@
-/** Plugins and their cluster: through kubectl, against a small API server and a real one. */
+/** Plugins and their cluster: through kubectl, with a small API server and a real one. */
 
 import assert from "node:assert/strict";
 import { buildFixture } from "../../scripts/fixtures.ts";
@@ -51,7 +51,7 @@ const event = (name: string, message: string) => ({
   involvedObject: { kind: "Pod", name: "web" },
 });
 
-Deno.test("a plugin in TypeScript talks to the cluster as the user, by our own interface", async () => {
+Deno.test("a TypeScript plugin reaches the cluster as the user through our interface", async () => {
   await using it = await setUp(["whoami"]);
   const { product, api } = it;
   assert.deepEqual(await product.shell("kubectl-whoami"), {
@@ -70,7 +70,7 @@ Deno.test("a plugin in TypeScript talks to the cluster as the user, by our own i
   );
 });
 
-testBinary("what is wrong with a kubeconfig or a server is told, and --help needs neither", async () => {
+testBinary("krew-wasm reports a bad kubeconfig or server, and --help needs neither", async () => {
   await using it = await setUp(["whoami"]);
   const { product, api } = it;
   const other = await Authority.make("other");
@@ -107,7 +107,7 @@ testBinary("what is wrong with a kubeconfig or a server is told, and --help need
   }
 });
 
-Deno.test("kubectl's flags choose the context, in a YAML file as well, and reach the plugin unchanged", async () => {
+Deno.test("kubectl's flags choose the context and reach the plugin unchanged", async () => {
   await using it = await setUp(["whoami"]);
   const { product, api } = it;
   const { clusters } = JSON.parse(api.kubeconfig());
@@ -132,7 +132,7 @@ contexts:
   assert.equal((await product.shell("kubectl-whoami --context nope")).code, 1);
 });
 
-Deno.test("a watch by fetch is seen line by line, over wasi:http", async () => {
+Deno.test("fetch over wasi:http returns a watch line by line", async () => {
   await using it = await setUp(["events"]);
   const { product, api } = it;
   api.add("events", event("a", "first"));
@@ -148,7 +148,7 @@ Deno.test("a watch by fetch is seen line by line, over wasi:http", async () => {
   let added = 1;
   for await (const chunk of child.stdout.pipeThrough(new TextDecoderStream())) {
     output += chunk;
-    // Each is sent when the one before has been seen.
+    // Send each event after the plugin has printed the one before.
     if (output.trimEnd().split("\n").length === added + 1 && added < 3) {
       api.add("events", event("b", ["", "second", "third"][added++]!));
     }
@@ -157,11 +157,11 @@ Deno.test("a watch by fetch is seen line by line, over wasi:http", async () => {
   assert.match(output, /^TIME .*\n.*first\n.*second\n.*third\n$/);
 });
 
-Deno.test("other hosts are refused on every door, and nothing is sent", async () => {
+Deno.test("every interface refuses other hosts and sends nothing", async () => {
   await using it = await setUp(["events"]);
   const { product, api } = it;
   await using elsewhere = TestRegistry.start();
-  // The API server's answer is where a client library may be led: the host does not follow.
+  // A redirect by the API server could lead a client library elsewhere. The host does not follow it.
   api.hook = () => new Response(null, { status: 302, headers: { location: `${elsewhere.origin}/stolen` } });
   const { code, stderr } = await product.shell("kubectl-watch_events --once");
   assert.equal(code, 1);
@@ -169,61 +169,65 @@ Deno.test("other hosts are refused on every door, and nothing is sent", async ()
   assert.deepEqual(elsewhere.requests, []);
 });
 
-Deno.test("a plugin of 2022 runs unmodified and gets nowhere else", { ignore: clangMissing() }, async () => {
-  await using it = await setUp(["outbound", "files"]);
-  const { product, api } = it;
-  const { code, stdout } = await product.shell(`kubectl-outbound ${api.server}/version?x=1 get '' params`);
-  assert.equal(code, 0);
-  const [head = "", body = ""] = stdout.split("\n\n");
-  assert.match(head, /^200\n[^]*content-type: application\/json/);
-  assert.equal(JSON.parse(body).major, "1");
-  const seen = api.seen.at(-1)!;
-  assert.equal(seen.path, "/version?x=1&limit=2&label=a%20b%26c%3D%C3%A9");
-  assert.equal(seen.headers.get("authorization"), `Bearer ${api.token}`);
-  assert.equal(seen.headers.get("accept"), "application/json");
-  for (
-    const url of [
-      "https://evil.example/",
-      api.server.replace("https", "http"),
-      "/version",
-      "https://127.0.0.1:1/",
-    ]
-  ) {
-    const refused = await product.shell(`kubectl-outbound ${url}`);
-    assert.equal(refused.code, 1, url);
-    assert.match(refused.stderr, /destination-not-allowed|invalid-url/);
-  }
-  assert.equal(api.seen.length, 1);
-  // The numbers it has for what goes wrong come with words for the user.
-  const closed = api.kubeconfig({ server: "https://127.0.0.1:9" });
-  Deno.writeTextFileSync(`${product.home}/closed`, closed);
-  const failed = await product.shell("kubectl-outbound https://127.0.0.1:9/ --kubeconfig=closed");
-  assert.match(failed.stderr, /^request: request-error\nkrew-wasm: Cannot reach .*: connection refused\n$/);
-  for (
-    const [flags, words] of [
-      ["--id=other", "request: invalid-cfg"],
-      ["--method=7", "request: request-error"],
-      ["--far", "request: runtime-error"],
-    ] as const
-  ) {
-    const { code, stderr } = await product.shell(`kubectl-outbound ${api.server}/ ${flags}`);
-    assert.deepEqual([code, stderr.split("\n")[0]], [1, words], flags);
-  }
-  for (const flags of ["--no-id", "--no-identity", "--plain", "--register=mine --id=mine --twice"]) {
-    const { code, stderr } = await product.shell(`kubectl-outbound ${api.server}/version ${flags}`);
-    assert.equal(code, 0, `${flags}: ${stderr}`);
-  }
-  assert.match(
-    (await product.shell(`kubectl-outbound ${api.server}/version --register=mine --show-id`)).stdout,
-    /^mine\n200\n/,
-  );
-  const posted = await product.shell(
-    `kubectl-outbound ${api.server}/apis/authentication.k8s.io/v1/selfsubjectreviews post '{"kind":"SelfSubjectReview"}'`,
-  );
-  assert.match(posted.stdout, /^201\n/);
-});
+Deno.test(
+  "a plugin of 2022 runs unmodified and reaches no other host",
+  { ignore: clangMissing() },
+  async () => {
+    await using it = await setUp(["outbound", "files"]);
+    const { product, api } = it;
+    const { code, stdout } = await product.shell(`kubectl-outbound ${api.server}/version?x=1 get '' params`);
+    assert.equal(code, 0);
+    const [head = "", body = ""] = stdout.split("\n\n");
+    assert.match(head, /^200\n[^]*content-type: application\/json/);
+    assert.equal(JSON.parse(body).major, "1");
+    const seen = api.seen.at(-1)!;
+    assert.equal(seen.path, "/version?x=1&limit=2&label=a%20b%26c%3D%C3%A9");
+    assert.equal(seen.headers.get("authorization"), `Bearer ${api.token}`);
+    assert.equal(seen.headers.get("accept"), "application/json");
+    for (
+      const url of [
+        "https://evil.example/",
+        api.server.replace("https", "http"),
+        "/version",
+        "https://127.0.0.1:1/",
+      ]
+    ) {
+      const refused = await product.shell(`kubectl-outbound ${url}`);
+      assert.equal(refused.code, 1, url);
+      assert.match(refused.stderr, /destination-not-allowed|invalid-url/);
+    }
+    assert.equal(api.seen.length, 1);
+    // The plugin gets an error number; the user gets words.
+    const closed = api.kubeconfig({ server: "https://127.0.0.1:9" });
+    Deno.writeTextFileSync(`${product.home}/closed`, closed);
+    const failed = await product.shell("kubectl-outbound https://127.0.0.1:9/ --kubeconfig=closed");
+    assert.match(failed.stderr, /^request: request-error\nkrew-wasm: Cannot reach .*: connection refused\n$/);
+    for (
+      const [flags, words] of [
+        ["--id=other", "request: invalid-cfg"],
+        ["--method=7", "request: request-error"],
+        ["--far", "request: runtime-error"],
+      ] as const
+    ) {
+      const { code, stderr } = await product.shell(`kubectl-outbound ${api.server}/ ${flags}`);
+      assert.deepEqual([code, stderr.split("\n")[0]], [1, words], flags);
+    }
+    for (const flags of ["--no-id", "--no-identity", "--plain", "--register=mine --id=mine --twice"]) {
+      const { code, stderr } = await product.shell(`kubectl-outbound ${api.server}/version ${flags}`);
+      assert.equal(code, 0, `${flags}: ${stderr}`);
+    }
+    assert.match(
+      (await product.shell(`kubectl-outbound ${api.server}/version --register=mine --show-id`)).stdout,
+      /^mine\n200\n/,
+    );
+    const posted = await product.shell(
+      `kubectl-outbound ${api.server}/apis/authentication.k8s.io/v1/selfsubjectreviews post '{"kind":"SelfSubjectReview"}'`,
+    );
+    assert.match(posted.stdout, /^201\n/);
+  },
+);
 
-Deno.test("the kubeconfig a plugin reads is a stand-in without the user's secrets, under every path", {
+Deno.test("a plugin reads a redacted kubeconfig at every path", {
   ignore: clangMissing(),
 }, async () => {
   await using it = await setUp(["files"]);
@@ -288,7 +292,7 @@ testBinary("against a real API server, with a client certificate and with a toke
     /answered 403: secrets "db" is forbidden: User "reader" cannot get resource/,
   );
   assert.match((await shell("kubectl-decoder gone")).stderr, /answered 404/);
-  // A namespace of its own: the API server itself may have something to say in the default one.
+  // A separate namespace, because the API server creates events in the default one.
   await plane.run("create", "namespace", "quiet");
   assert.equal((await shell("kubectl-watch_events --once -n quiet")).stdout, "No events.\n");
 });

@@ -1,4 +1,4 @@
-/** exec through a plugin beside `kubectl exec`, against the same server. */
+/** exec through a plugin and `kubectl exec`, with the same server. */
 
 import assert from "node:assert/strict";
 import { TestApiServer } from "../../scripts/servers/api_server.ts";

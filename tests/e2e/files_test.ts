@@ -1,4 +1,4 @@
-/** Files of plugins as their users meet them: a plugin pulled, called through its link, in the user's directory. */
+/** Files of plugins for their users: a pulled plugin, called through its link, in the user's directory. */
 
 import assert from "node:assert/strict";
 import { buildFixture } from "../../scripts/fixtures.ts";
@@ -8,7 +8,7 @@ import { clangMissing, Product, rustMissing } from "../support/product.ts";
 import { testBinary } from "../support/test_binary.ts";
 import { TestRegistry } from "../../scripts/servers/oci_registry.ts";
 
-/** An installation with plugins pulled, and an empty directory to stand in. */
+/** An installation with pulled plugins, and an empty current directory. */
 async function setUp(plugins: Record<string, Uint8Array>) {
   const registry = TestRegistry.start();
   const product = Product.make();
@@ -29,7 +29,7 @@ async function setUp(plugins: Record<string, Uint8Array>) {
   };
 }
 
-// jco leaves timers of 10 ms behind in what it makes.
+// jco leaves timers of 10 ms behind.
 const options = { ignore: clangMissing(), sanitizeOps: false, sanitizeResources: false };
 
 testBinary("relative paths mean the user's directory, and files are as POSIX has them", options, async () => {
@@ -43,7 +43,7 @@ testBinary("relative paths mean the user's directory, and files are as POSIX has
       `kubectl-${name!.replace("-", "_")} ${args.join(" ")}`,
       { cwd: it.cwd },
     );
-    // What fails inside may be told of as a missing grant; each check that does not hold is a line of its own.
+    // A failed check may look like a missing grant, so each prints its own line.
     assert.equal(code, 0, stderr);
     assert.doesNotMatch(stderr, /^line \d+/m);
     assert.match(stdout, /^\d{3} checks held, 0 did not\n$/);
@@ -51,7 +51,7 @@ testBinary("relative paths mean the user's directory, and files are as POSIX has
   }
 });
 
-testBinary("a plugin in Rust finds files as Rust has them, and its panic is told with names", {
+testBinary("a Rust plugin sees files as Rust expects, and its panic shows function names", {
   ...options,
   ignore: rustMissing(),
 }, async () => {
@@ -88,7 +88,7 @@ testBinary("a plugin in TypeScript finds files, streams and clocks as WASI 0.2 s
   assert.deepEqual([...Deno.readDirSync(it.cwd)], []);
 });
 
-/** Opens the same file without end, and exits with the errno that ends it. */
+/** Opens the same file until that fails, and exits with the errno. */
 const LEAK = `(module
   (import "wasi_snapshot_preview1" "path_open" (func $open (param i32 i32 i32 i32 i32 i64 i64 i32 i32) (result i32)))
   (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
@@ -111,7 +111,7 @@ testBinary("a plugin that leaks descriptors is told so, whatever the system's li
     const { code, stdout, stderr } = await it.product.shell(
       `${limit === "unlimited" ? "" : `ulimit -n ${limit};`} kubectl-leak`,
     );
-    // EMFILE of preview1.
+    // preview1's EMFILE.
     assert.deepEqual([code, stdout, stderr], [33, "", ""], limit);
   }
 });

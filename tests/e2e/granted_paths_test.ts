@@ -1,6 +1,6 @@
 /**
- * Where granted paths lead, whoever granted them: a flag, a publisher's wish, a lock file, a bundle, within an administrator's
- * bounds. What is in the place of a granted path later is not what was granted.
+ * Where granted paths lead, whether a flag, a publisher's wish, a lock file or a bundle granted them, within an
+ * administrator's bounds. A file that later takes a granted path's place is not granted.
  */
 
 import assert from "node:assert/strict";
@@ -13,7 +13,7 @@ import { testBinary } from "../support/test_binary.ts";
 
 const ignore = clangMissing();
 
-/** A plugin that works on files, and its publisher's wish. */
+/** A plugin that works on files, with its publisher's wish. */
 async function setUp(wish: unknown = {}) {
   const registry = TestRegistry.start();
   const product = Product.make();
@@ -44,7 +44,7 @@ async function ok(outcome: ReturnType<Product["run"]>): Promise<string> {
   return stdout;
 }
 
-/** It is told in one line with the command that grants it anew, and nothing runs. */
+/** Checks that nothing runs, and that one line names the command that renews the grant. */
 async function refused(outcome: ReturnType<Product["run"]>): Promise<void> {
   const { code, stdout, stderr } = await outcome;
   assert.deepEqual([code, stdout], [125, ""], stderr);
@@ -70,7 +70,7 @@ testBinary(
     Deno.renameSync(cache, `${cache}.gone`);
     Deno.symlinkSync("../.ssh", cache);
     await refused(tool("read", `${cache}/id`));
-    // A person who wants just that says so, once.
+    // A person who wants exactly that says so, once.
     await ok(product.run("grants", "tool", `--allow-write=${cache}`));
     assert.equal(await ok(tool("read", `${cache}/id`)), "s3cr3t");
   },
@@ -91,7 +91,7 @@ testBinary("what a flag grants through a link is said, shown, and remembered", {
   Deno.removeSync(`${home}/w/keys`);
   Deno.symlinkSync("../.kube", `${home}/w/keys`);
   await refused(tool("read", `${home}/w/keys/id`));
-  // An upgrade that says nothing of it looks at nothing anew.
+  // An upgrade that does not mention the path does not check it again.
   await ok(product.run("pull", "--force", it.reference));
   await refused(tool("read", `${home}/w/keys/id`));
 });
@@ -110,7 +110,7 @@ testBinary(
       { host: "~/w/keys", guest: "~/w/keys", write: false, directory: true, real: null },
     ]);
     await ok(product.run("bundle", "save", `${other.home}/b.tar`, "tool"));
-    // Who wrote the lock file says where it should lead: nobody asks.
+    // The author of the lock file chose where it leads, so krew-wasm asks nobody.
     const file = lock.plugins[0].grants.files[0];
     file.real = "/etc";
     Deno.writeTextFileSync(`${other.home}/hostile.lock`, JSON.stringify(lock));
@@ -123,7 +123,7 @@ testBinary(
     const expected = { host: there, guest: there, write: false, directory: true, real: there };
     assert.deepEqual(it.files(other), [expected]);
     assert.match(await ok(other.run("sync", "plugins.lock")), /Everything is as the lock file says/);
-    // The same words again: nobody looked at it anew.
+    // The same words do not check the path again.
     await ok(other.run("bundle", "load", "b.tar", "--force", "--with-grants"));
     assert.deepEqual(it.files(other), [expected]);
   },

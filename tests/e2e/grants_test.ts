@@ -1,4 +1,4 @@
-/** Grants as their users meet them: refused and told, asked for at a terminal, given and taken back. */
+/** Grants for their users: refused and reported, asked for at a terminal, given and removed. */
 
 import assert from "node:assert/strict";
 import { buildFixture } from "../../scripts/fixtures.ts";
@@ -26,7 +26,7 @@ async function setUp(...flags: string[]) {
   return {
     api,
     product,
-    /** `kubectl-ask` sending DELETE to a Pod. */
+    /** `kubectl-ask` sends DELETE to a Pod. */
     remove: `kubectl-ask ${api.server}/api/v1/namespaces/demo/pods/web delete`,
     receipt: () => JSON.parse(Deno.readTextFileSync(`${product.store}/receipts/ask.json`)),
     async [Symbol.asyncDispose]() {
@@ -58,7 +58,7 @@ Deno.test(
   },
 );
 
-Deno.test("at a terminal a missing grant is asked for, and no is no", {
+Deno.test("krew-wasm asks for a missing grant at a terminal and respects a no", {
   ignore: clangMissing() || terminalMissing(),
 }, async () => {
   await using it = await setUp("--allow-cluster=read-only");
@@ -74,7 +74,7 @@ Deno.test("at a terminal a missing grant is asked for, and no is no", {
   assert.equal(it.receipt().grants.cluster, "read-only", "once is not for good");
 });
 
-Deno.test("what is typed before the question, or by the plugin, is no answer", {
+Deno.test("keys typed before the question, or by the plugin, are no answer", {
   ignore: clangMissing() || terminalMissing(),
 }, async () => {
   await using it = await setUp("--allow-cluster=none");
@@ -82,7 +82,7 @@ Deno.test("what is typed before the question, or by the plugin, is no answer", {
   const before = api.seen.length;
   const ahead = await atTerminal(product, `sleep 0.3; ${it.remove}`, [["ot? ", "\r"]]);
   assert.ok(ahead.text.includes(asks), ahead.text);
-  // Typed before there is a question: the plugin starts when all of it is there to be read.
+  // Typed before the question: the plugin starts when all keys can be read.
   const pending = "import fcntl, struct, termios, time\n" +
     "while struct.unpack('i', fcntl.ioctl(0, termios.FIONREAD, bytes(4)))[0] < 4: time.sleep(0.01)";
   const typed = await atTerminal(product, `echo go; python3 -c "${pending}"; ${it.remove}`, [
@@ -92,13 +92,13 @@ Deno.test("what is typed before the question, or by the plugin, is no answer", {
   assert.ok(typed.text.includes(asks), typed.text);
   assert.equal(api.seen.length, before);
   assert.equal(it.receipt().grants.cluster, "none");
-  // The plugin's stdin is not where the answer comes from, its stdout not where the question goes.
+  // The answer does not come from the plugin's stdin, and the question does not go to its stdout.
   const piped = await atTerminal(product, `echo a | ${it.remove} >out`, [["ot? ", "n\r"]]);
   assert.ok(piped.text.includes(asks), piped.text);
   assert.doesNotMatch(Deno.readTextFileSync(`${product.home}/out`), /a plugin asks/);
 });
 
-Deno.test("always is written down, and not asked again", {
+Deno.test("always stores the grant, and krew-wasm does not ask again", {
   ignore: clangMissing() || terminalMissing(),
 }, async () => {
   await using it = await setUp("--allow-cluster=read-only");
@@ -124,7 +124,7 @@ Deno.test("always is written down, and not asked again", {
   assert.equal(api.seen.length, before + 3);
 });
 
-Deno.test("Ctrl-C at a question ends the run as Ctrl-C does; who wants no questions has none", {
+Deno.test("Ctrl-C at a question ends the run; --no-prompt asks no question", {
   ignore: clangMissing() || terminalMissing(),
 }, async () => {
   await using it = await setUp("--allow-cluster=none");
@@ -192,7 +192,7 @@ Deno.test("krew-wasm grants shows, changes, resets and explains", { ignore: clan
   }
 });
 
-Deno.test("a publisher's wish is shown, asked about, and taken by nobody silently", {
+Deno.test("pull shows a publisher's wish and asks about it", {
   ignore: clangMissing() || terminalMissing(),
 }, async () => {
   using product = Product.make();
@@ -215,7 +215,7 @@ Deno.test("a publisher's wish is shown, asked about, and taken by nobody silentl
     cluster: "read-only",
     env: ["HOME", "GH_TOKEN"],
   });
-  // Nobody to ask: told, not taken; less of the cluster is no more.
+  // Without a terminal the wish is shown but not granted. A smaller cluster wish counts as no extension.
   const quiet = await product.run("pull", reference("v1"));
   assert.equal(quiet.code, 0, quiet.stderr);
   assert.match(quiet.stderr, /wishes to be granted:\n"Reads\\x1b\[2J manifests"\nGRANT +MAY +RISK\n/);
@@ -244,7 +244,7 @@ Deno.test("a publisher's wish is shown, asked about, and taken by nobody silentl
   ]]);
   assert.match(each.text, /Installed hello/);
   assert.deepEqual([grants().files.length, grants().env], [1, "default"]);
-  // An upgrade shows and asks for what is new, and keeps what was granted.
+  // An upgrade shows and asks for new wishes only, and keeps the grants.
   await publish("v2", {
     read: ["~/manifests"],
     write: ["~/out"],
@@ -258,12 +258,12 @@ Deno.test("a publisher's wish is shown, asked about, and taken by nobody silentl
   assert.deepEqual([grants().files.length, grants().env], [2, "default"]);
   const same = await product.run("pull", "--force", reference("v2"));
   assert.doesNotMatch(same.stderr, /wish/);
-  // A wish that can't be read is no reason not to install.
+  // An unreadable wish does not prevent the installation.
   await publish("v3", '{"everything": true}');
   const broken = await product.run("pull", "--force", reference("v3"));
   assert.equal(broken.code, 0);
   assert.match(broken.stderr, /left out: everything is not a field of a wish/);
-  // Of several rules each is granted as it was shown, whatever its names look like.
+  // Each of several rules is granted as it was shown, even with odd names.
   const odd = { verbs: ["get"], apiGroups: [""], resources: ["configmaps"], resourceNames: ["a],secrets[b"] };
   await publish("v4", {
     read: ["~/manifests"],
@@ -279,7 +279,7 @@ Deno.test("a publisher's wish is shown, asked about, and taken by nobody silentl
     rules: [{ ...odd, namespaces: null, nonResourceURLs: null }],
     readOnly: true,
   });
-  // Flags speak last.
+  // Flags win over the wish.
   await product.run("pull", "--force", "--grants=wished", "--deny-home", reference("v2"));
   assert.equal(grants().deny.home, true);
 });
@@ -301,7 +301,7 @@ async function setUpFiles(...flags: string[]) {
   return product;
 }
 
-Deno.test("a file that is not granted is asked for, as it is named, and kept if it is to stay", {
+Deno.test("krew-wasm asks for a file by its name and can store the grant", {
   ignore: clangMissing() || terminalMissing(),
 }, async () => {
   using product = await setUpFiles();
@@ -346,7 +346,7 @@ Deno.test(
   },
 );
 
-Deno.test("a component's requests go through the same gate, and its client library shows the refusal", async () => {
+Deno.test("a component's client library shows a refused request", async () => {
   await using api = await TestApiServer.start();
   using product = Product.make();
   await using registry = TestRegistry.start();
@@ -371,7 +371,7 @@ Deno.test("a component's requests go through the same gate, and its client libra
   assert.equal(api.seen.length, 1);
 });
 
-Deno.test("no answer gets around a denial, or into the store", {
+Deno.test("no answer overrides a denial or opens the store", {
   ignore: clangMissing() || terminalMissing(),
 }, async () => {
   using product = await setUpFiles("--deny-read=~/src");

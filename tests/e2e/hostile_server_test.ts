@@ -1,6 +1,6 @@
 /**
- * Servers that misbehave, at each door of the binary, beside kubectl: the plugin is told of an error or of an answer, in words
- * without what the server has made up, it goes on to the next request, and nobody else is reached.
+ * Misbehaving servers, through each interface of the binary and through kubectl. The plugin gets an error or an
+ * answer, without words that the server made up. It can send the next request, and no other host is reached.
  */
 
 import assert from "node:assert/strict";
@@ -11,7 +11,7 @@ import { clangMissing, Product } from "../support/product.ts";
 import { type RawExchange, RawServer } from "../support/raw_server.ts";
 import { testBinary } from "../support/test_binary.ts";
 
-/** What a plugin sees: an answer with its status, or an error. */
+/** The plugin's result: the status of an answer, or an error. */
 type Sees = number | "error";
 
 interface Behaviour {
@@ -36,7 +36,7 @@ async function readBody({ head, read }: RawExchange): Promise<void> {
 const redirect = (status: string, location: string) =>
   `HTTP/1.1 ${status}\r\nlocation: ${location}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n`;
 
-/** By the last part of the path that is asked for. */
+/** By the last part of the requested path. */
 const BEHAVIOURS: Readonly<Record<string, Behaviour>> = {
   "a-redirect": {
     sees: 302,
@@ -154,7 +154,7 @@ const BEHAVIOURS: Readonly<Record<string, Behaviour>> = {
     kubectl: "fails",
     async answer({ send }) {
       await send(HEAD);
-      // More than any client keeps; it hangs up before the end.
+      // More than any client keeps. The client hangs up before the end.
       for (let at = 0; at < 4000; at++) await send(`x-${at}: ${"y".repeat(8000)}\r\n`);
     },
   },
@@ -194,7 +194,7 @@ testBinary("servers that misbehave, by every door and kubectl", {
   }
   const bin = `${product.store}/bin`;
   const names = Object.keys(BEHAVIOURS);
-  /** A line for each name, and one for the request that is as it should be. */
+  /** One line for each name, and one for a normal request. */
   const doors: Record<string, () => Promise<{ lines: string[]; said: string }>> = {};
   const component = (door: string, url: string) => async () => {
     const words = [...names, "fine"].flatMap((
@@ -237,7 +237,7 @@ testBinary("servers that misbehave, by every door and kubectl", {
       for (const [index, name] of names.entries()) {
         const { sees } = BEHAVIOURS[name]!;
         const line = lines[index]!;
-        // Who reads no body is told of the head alone.
+        // A plugin that reads no body sees only the head.
         const headOnly = door.endsWith("send") && line === "200";
         if (sees === "error") assert.ok(/error/.test(line) || headOnly, `${name}: ${line}`);
         else assert.match(line, new RegExp(`^${sees}\\b`), `${name}: ${line}`);
@@ -248,7 +248,7 @@ testBinary("servers that misbehave, by every door and kubectl", {
       assert.equal(elsewhere, 0, "somebody else was reached");
     });
   }
-  await t.step("the user is told why a body broke off", async () => {
+  await t.step("the user sees why a body broke off", async () => {
     for (const [door, method, url] of [["fetch", "get", `${origin}/`], ["upload", "post", "/"]] as const) {
       const { code, stderr } = await product.exec(`${bin}/kubectl-attack_doors`, [
         ...[door, method, `${url}an-end-in-the-body`, method === "post" ? "body" : "", ",", "fail"],
@@ -271,7 +271,7 @@ testBinary("servers that misbehave, by every door and kubectl", {
   await decoy.shutdown();
 });
 
-testBinary("what a plugin says of itself is not what the server is told, by every door", {
+testBinary("no interface lets a plugin name another user to the server", {
   ignore: clangMissing(),
 }, async (t) => {
   const authority = await Authority.make();
@@ -314,7 +314,7 @@ testBinary("what a plugin says of itself is not what the server is told, by ever
     ["Expect", "guest"],
     ["Kubectl-Command", "yes"],
   ];
-  // wasi:http and fetch refuse these on the plugin's side, or drop them.
+  // wasi:http and fetch refuse these in the plugin, or drop them.
   const forbidden: [string, string][] = [
     ["Host", "guest"],
     ["Connection", "guest"],
@@ -404,7 +404,7 @@ testBinary("a credential plugin that hangs ends with the request's time, as does
   assert.doesNotMatch(stderr, /S3CR3T/);
   const runs = () => {
     try {
-      // Ended before it could write it, on a machine with much to do, it is gone as well.
+      // On a busy machine it may have ended before it could write the file.
       const pid = Deno.readTextFileSync(`${product.home}/pid`).trim();
       return Deno.readTextFileSync(`/proc/${pid}/cmdline`) !== "";
     } catch {

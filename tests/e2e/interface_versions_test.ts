@@ -1,4 +1,4 @@
-/** Plugins that were built on another 0.1 of krew-wasm:kubernetes go on working. */
+/** Plugins that were built for another 0.1 version of krew-wasm:kubernetes still work. */
 
 import assert from "node:assert/strict";
 import { buildFixture } from "../../scripts/fixtures.ts";
@@ -8,7 +8,7 @@ import { testBinary } from "../support/test_binary.ts";
 
 const BUILT = "krew-wasm:kubernetes/cluster@0.1.2";
 
-/** The same component with the interface's version as another: names of one length. */
+/** The same component with another interface version. Both names must have the same length. */
 function rename(wasm: Uint8Array<ArrayBuffer>, version: string): number {
   const [from, to] = [BUILT, BUILT.replace("0.1.2", version)].map((name) => new TextEncoder().encode(name));
   let count = 0;

@@ -1,6 +1,6 @@
 /**
- * The kernel's wall takes nothing from a user, tells where it is missing, and can be demanded. What it stops is shown by
- * tests/hostile/kernel_wall_test.ts.
+ * The kernel restrictions take nothing from a user. krew-wasm says where they are missing, and can require them.
+ * tests/hostile/kernel_wall_test.ts shows what they stop.
  */
 
 import assert from "node:assert/strict";
@@ -25,9 +25,9 @@ interface Setting extends AsyncDisposable {
   readonly api: TestApiServer;
   readonly product: Product;
   readonly home: string;
-  /** Has the plugin try operations of tests/fixtures/attack.c, in a shell's line; returns a line for each. */
+  /** Runs operations of tests/fixtures/attack.c in a shell command; returns one line for each. */
   try(operations: string, options?: Parameters<Product["shell"]>[1]): Promise<Outcome & { lines: string[] }>;
-  /** Writes a kubeconfig whose user is this. */
+  /** Writes a kubeconfig with this user. */
   become(user: unknown): void;
 }
 
@@ -66,7 +66,7 @@ async function setUp(): Promise<Setting> {
 
 const API_VERSION = "client.authentication.k8s.io/v1";
 
-/** A credential plugin: a shell script that does this and then prints what `$token` is. */
+/** A credential plugin: a shell script that runs `script` and prints `$token`. */
 function credentialPlugin(home: string, script: string): { exec: Record<string, unknown> } {
   const status = `{"apiVersion":"${API_VERSION}","kind":"ExecCredential","status":{"token":"'"$token"'"}}`;
   Deno.writeTextFileSync(`${home}/credential`, `#!/bin/sh\n${script}\necho '${status}'\n`, { mode: 0o755 });
@@ -75,7 +75,7 @@ function credentialPlugin(home: string, script: string): { exec: Record<string, 
   };
 }
 
-Deno.test("files: what is granted is read, made, changed, moved and removed as without the wall", {
+Deno.test("kernel restrictions allow every operation on granted files", {
   ignore,
 }, async (t) => {
   await using it = await setUp();
@@ -122,7 +122,7 @@ Deno.test("files: what is granted is read, made, changed, moved and removed as w
     assert.equal(Deno.readTextFileSync(`${home}/work/file`), "other");
     assert.ok(!lines.at(-1)!.startsWith("ok"), lines.at(-1));
   });
-  await t.step("the directory of a file that is only tried out is gone afterwards", async () => {
+  await t.step("removes the directory of a file that was only tried", async () => {
     const temporary = `${home}/tmp`;
     Deno.mkdirSync(temporary);
     const module = await buildFixture("attack-network");
@@ -135,7 +135,7 @@ Deno.test("files: what is granted is read, made, changed, moved and removed as w
     assert.ok(lines.at(-1)!.startsWith(`${temporary}/krew-wasm-`), lines.at(-1));
     assert.deepEqual([...Deno.readDirSync(temporary)], []);
   });
-  await t.step("what is denied is written down", async () => {
+  await t.step("records denials", async () => {
     Deno.writeTextFileSync(`${home}/.bashrc`, "");
     await it.try(`tool -- read ${home}/.bashrc`);
     const { stdout } = await it.product.run("log");
@@ -143,7 +143,7 @@ Deno.test("files: what is granted is read, made, changed, moved and removed as w
   });
 });
 
-Deno.test("what a person grants while the plugin runs is there at once", {
+Deno.test("a grant during the run takes effect at once", {
   ignore: ignore || terminalMissing(),
 }, async (t) => {
   await using it = await setUp();
@@ -151,7 +151,7 @@ Deno.test("what a person grants while the plugin runs is there at once", {
   Deno.mkdirSync(`${home}/work/sub`, { recursive: true });
   Deno.writeTextFileSync(`${home}/work/file`, "content\n");
   const receipt = () => JSON.parse(Deno.readTextFileSync(`${product.store}/receipts/tool.json`)).grants;
-  await t.step("a directory, with all that can be done in it, for this run", async () => {
+  await t.step("a directory with all operations, for this run", async () => {
     const operations = [
       `list ${home}/work`,
       `write ${home}/work/new text`,
@@ -172,7 +172,7 @@ Deno.test("what a person grants while the plugin runs is there at once", {
     assert.equal(Deno.readTextFileSync(`${home}/work/sub/moved`), "text");
     assert.deepEqual(receipt().files, []);
   });
-  await t.step("a file, for good", async () => {
+  await t.step("a file, always", async () => {
     const { text } = await atTerminal(product, `kubectl-tool read ${home}/work/file`, [["ot? ", "a\r"]]);
     assert.match(text, /content/);
     assert.equal(receipt().files[0].host, `${home}/work/file`);
@@ -180,7 +180,7 @@ Deno.test("what a person grants while the plugin runs is there at once", {
   });
 });
 
-Deno.test("a question ends with the run that it is for, and the terminal is what it was", {
+Deno.test("a question ends with its run and restores the terminal", {
   ignore: ignore || terminalMissing(),
 }, async () => {
   await using it = await setUp();
@@ -205,7 +205,7 @@ Deno.test("a question ends with the run that it is for, and the terminal is what
   assert.doesNotMatch(seen.text, /content/);
 });
 
-Deno.test("credential plugins are run outside of the wall, with the user's terminal and environment", {
+Deno.test("credential plugins run unrestricted with the user's terminal and environment", {
   ignore: ignore || terminalMissing(),
 }, async (t) => {
   await using it = await setUp();
@@ -223,14 +223,14 @@ Deno.test("credential plugins are run outside of the wall, with the user's termi
     assert.doesNotMatch(text, /sesame/);
     assert.equal(code, 0);
   });
-  await t.step("Ctrl-C at its question ends all", async () => {
+  await t.step("Ctrl-C at its question ends the run", async () => {
     const pid = `${home}/pid`;
     it.become(credentialPlugin(home, `echo $$ >${pid}; printf "Password: " >&2; read -r word; token=none`));
     const { code } = await atTerminal(product, `kubectl-tool ${get}`, [["Password: ", "\x03"]]);
     assert.equal(code, 130);
     await gone(Number(Deno.readTextFileSync(pid)));
   });
-  await t.step("one whose credential runs out is run again", async () => {
+  await t.step("runs again when its credential expires", async () => {
     const count = `${home}/count`;
     Deno.writeTextFileSync(count, "");
     it.become(credentialPlugin(home, `echo x >>${count}; token=${api.token}`));
@@ -243,13 +243,13 @@ Deno.test("credential plugins are run outside of the wall, with the user's termi
     assert.match(stdout, /^200/, stderr);
     assert.equal(Deno.readTextFileSync(count), "x\nx\n");
   });
-  await t.step("one that fails, or is not there, is told as ever", async () => {
+  await t.step("reports a plugin that fails or is missing", async () => {
     it.become(credentialPlugin(home, "exit 7"));
     assert.match((await product.shell(`kubectl-tool ${get}`)).stderr, /credential" failed with exit code 7/);
     it.become({ exec: { apiVersion: API_VERSION, command: `${home}/none`, interactiveMode: "Never" } });
     assert.match((await product.shell(`kubectl-tool ${get}`)).stderr, /none" was not found/);
   });
-  await t.step("nothing is left of a run that is killed", async () => {
+  await t.step("a killed run leaves nothing behind", async () => {
     const [pid, parent] = [`${home}/pid`, `${home}/parent`];
     it.become(credentialPlugin(home, `echo $PPID >${parent}; echo $$ >${pid}; sleep 600`));
     const child = product.start(`${product.store}/bin/kubectl-tool`, [
@@ -277,12 +277,12 @@ Deno.test("credential plugins are run outside of the wall, with the user's termi
   });
 });
 
-Deno.test("a token that is replaced while the plugin runs is read again, wherever its file is", {
+Deno.test("krew-wasm rereads a token that changes during the run", {
   ignore,
 }, async () => {
   await using it = await setUp();
   const { api, home } = it;
-  // As projected volumes of Kubernetes are: a link to a directory that is another at each rotation.
+  // As Kubernetes' projected volumes: a link to a directory that changes at each rotation.
   const volume = `${home}/volume`;
   const rotate = (name: string, token: string) => {
     Deno.mkdirSync(`${volume}/${name}`, { recursive: true });
@@ -307,7 +307,7 @@ Deno.test("a token that is replaced while the plugin runs is read again, whereve
   assert.equal(asked, 2);
 });
 
-Deno.test("the walls of a system are told", { ignore }, async () => {
+Deno.test("krew-wasm lists the restrictions of a system", { ignore }, async () => {
   using product = Product.make();
   const version = JSON.parse((await product.run("version", "-o", "json")).stdout);
   assert.deepEqual(version.walls, { sandbox: "full", permissions: "full", kernel: "full" });
@@ -316,7 +316,7 @@ Deno.test("the walls of a system are told", { ignore }, async () => {
   assert.match(stdout, /ok +walls +Plugins are held by .*, and by the kernel \(Landlock \d+, seccomp\)/);
 });
 
-Deno.test("where the kernel has no Landlock there are two walls, unless three are asked for", {
+Deno.test("without Landlock a plugin runs, unless kernel restrictions are required", {
   ignore: ignore || withoutLandlockMissing() || terminalMissing(),
 }, async (t) => {
   await using it = await setUp();
@@ -328,7 +328,7 @@ Deno.test("where the kernel has no Landlock there are two walls, unless three ar
     errno?: Parameters<typeof withoutLandlock>[0],
   ) => product.shell(`${withoutLandlock(errno).map(shellQuoted).join(" ")} ${line}`, { env });
   const asked = { KREW_WASM_REQUIRE_WALLS: "kernel" };
-  await t.step("a plugin runs, and a credential plugin, and questions are asked", async () => {
+  await t.step("plugins, credential plugins and questions work", async () => {
     it.become(credentialPlugin(home, `token=${api.token}`));
     const { code, stdout, stderr } = await under(`kubectl-tool request get ${api.server}/version ''`);
     assert.equal(code, 0, stderr);
@@ -339,7 +339,7 @@ Deno.test("where the kernel has no Landlock there are two walls, unless three ar
     const { files } = JSON.parse(Deno.readTextFileSync(`${product.store}/receipts/tool.json`)).grants;
     assert.equal(files[0].host, `${home}/file`);
   });
-  await t.step("it is told which walls there are", async () => {
+  await t.step("lists the available restrictions", async () => {
     const { stdout } = await under("krew-wasm version -o json");
     assert.equal(JSON.parse(stdout).walls.kernel, "none");
     assert.match(
@@ -350,7 +350,7 @@ Deno.test("where the kernel has no Landlock there are two walls, unless three ar
     assert.equal(doctor.code, 1);
     assert.match(doctor.stdout, /error +walls +KREW_WASM_REQUIRE_WALLS asks for the kernel's wall/);
   });
-  await t.step("where three are asked for, nothing runs", async () => {
+  await t.step("runs nothing if kernel restrictions are required", async () => {
     const whys = {
       ENOSYS: "the kernel has no Landlock",
       EOPNOTSUPP: "Landlock is switched off",
@@ -367,7 +367,7 @@ Deno.test("where the kernel has no Landlock there are two walls, unless three ar
   });
 });
 
-Deno.test("a container that refuses calls has as much of the wall as it lets be raised, and that is told", {
+Deno.test("a container gets the restrictions that it permits, and a report of them", {
   ignore: ignore || withoutLandlockMissing() || terminalMissing(),
 }, async (t) => {
   await using it = await setUp();
@@ -402,11 +402,11 @@ Deno.test("a container that refuses calls has as much of the wall as it lets be 
   }
 });
 
-Deno.test("the kernel's wall can be demanded", { ignore: ignore || terminalMissing() }, async (t) => {
+Deno.test("the user can require kernel restrictions", { ignore: ignore || terminalMissing() }, async (t) => {
   await using it = await setUp();
   const { api, home, product } = it;
   const env = { KREW_WASM_REQUIRE_WALLS: "kernel" };
-  await t.step("by a variable, and stands in every kind of run", async () => {
+  await t.step("a variable requires them for every kind of run", async () => {
     it.become(credentialPlugin(home, `token=${api.token}`));
     Deno.writeTextFileSync(`${home}/file`, "content\n");
     assert.equal((await product.shell("kubectl-hello", { env })).stdout, "Hello, world!\n");
@@ -419,7 +419,7 @@ Deno.test("the kernel's wall can be demanded", { ignore: ignore || terminalMissi
     const read = await atTerminal(product, `kubectl-tool read ${home}/file`, [["ot? ", "o\r"]], env);
     assert.match(read.text, /content/);
   });
-  await t.step("a wall that there is not is no wish", async () => {
+  await t.step("refuses an unknown restriction", async () => {
     const { code, stderr } = await product.shell("kubectl-hello", {
       env: { KREW_WASM_REQUIRE_WALLS: "four" },
     });
@@ -440,7 +440,7 @@ Deno.test("the kernel's wall can be demanded", { ignore: ignore || terminalMissi
   });
 });
 
-/** Waits until there is no such process. */
+/** Waits until the process has ended. */
 async function gone(pid: number): Promise<void> {
   for (;;) {
     try {

@@ -1,4 +1,4 @@
-/** How kubeconfigs and flags may be written: what kubectl takes and refuses, a plugin takes and refuses. */
+/** Notations of kubeconfigs and flags: a plugin accepts and refuses what kubectl accepts and refuses. */
 
 import assert from "node:assert/strict";
 import { hasIpv6, TestApiServer } from "../../scripts/servers/api_server.ts";
@@ -82,13 +82,13 @@ testBinary("what kubectl reads in a kubeconfig and in flags, in every notation",
     });
     return { ...situation, files: { ...situation.files, [at]: text(kuberc) } };
   };
-  /** With a credential plugin that is found on PATH. */
+  /** With a credential plugin on PATH. */
   const named = (situation: Situation): Situation => ({
     ...situation,
     config: config({ exec: { apiVersion: EXEC, command: "login", interactiveMode: "Never" } }),
     env: { PATH: "~/.kube:/usr/bin:/bin" },
   });
-  // Of a length that has padding.
+  // Of a length that needs base64 padding.
   const padded = "\n".repeat((4 - api.authority.cert.length % 3) % 3) + api.authority.cert;
   const unpadded = btoa(padded).replace(/==$/, "");
   const json = JSON.stringify;
@@ -195,7 +195,7 @@ testBinary("what kubectl reads in a kubeconfig and in flags, in every notation",
     ["--as-user-extra takes a comma for itself", "reached", flags("--as=e", "--as-user-extra=a=b,c")],
     ["--as-uid alone", "kubeconfig", flags("--as-uid=7")],
     ["--as-user-extra alone", "kubeconfig", flags("--as-user-extra=a=b")],
-    // Each flag with its value as a word of its own.
+    // Each flag with its value as a separate word.
     ["--context VALUE", "reached", flags("--context", "y")],
     ["--cluster VALUE", "reached", flags("--cluster", "c")],
     ["--user VALUE", "reached", flags("--user", "v")],
@@ -305,7 +305,7 @@ testBinary("what kubectl reads in a kubeconfig and in flags, in every notation",
     }],
     ["exec that is killed", "credentials", exec("kill -9 $$")],
     ["exec is not asked beside --token", "reached", { ...exec("exit 1"), args: ["--token=x"] }],
-    // What other tools and shells make of a kubeconfig.
+    // Kubeconfigs that other tools and shells write.
     ...[200, 20_000].map((count): Case => [`${count} aliases`, "reached", {
       config: yaml(`x-one: &one {a: b}\nx-many:\n${"- *one\n".repeat(count)}`),
     }]),
@@ -367,7 +367,7 @@ testBinary("what kubectl reads in a kubeconfig and in flags, in every notation",
       env: { KUBECONFIG: "/dev/stdin" },
       by: ["sh", "-c", `cat ~/.kube/config | "$@"`, "sh"],
     }],
-    // Proxies that want a name, and no password.
+    // Proxies that require a user name but no password.
     [
       "an HTTP proxy with a user without password",
       "reached",
@@ -387,7 +387,7 @@ testBinary("what kubectl reads in a kubeconfig and in flags, in every notation",
       "reached",
       at(api.server, { "proxy-url": http.url("j%40ne:p%3Aw%C3%A9") }),
     ],
-    // kubectl's own settings say which credential plugins may run.
+    // kubectl's own settings restrict credential plugins.
     ["kuberc denies", "credentials", { ...kuberc("DenyAll") }],
     [
       "kuberc denies in the second document",
@@ -467,7 +467,7 @@ testBinary("what kubectl reads in a kubeconfig and in flags, in every notation",
   }
 });
 
-/** Aliases that each stand for nine of the one before. */
+/** Aliases, each for nine of the one before. */
 function nested(depth: number): string {
   return Array.from(
     { length: depth },

@@ -1,4 +1,7 @@
-/** A plugin reaches what kubectl reaches, as the same user; where kubectl fails, it fails for the same reason. */
+/**
+ * A plugin reaches the servers that kubectl reaches, as the same user. If kubectl fails, the plugin fails for the
+ * same reason.
+ */
 
 import assert from "node:assert/strict";
 import { hasIpv6, status, TestApiServer } from "../../scripts/servers/api_server.ts";
@@ -13,9 +16,9 @@ const ignore = clangMissing() || controlPlaneMissing();
 
 interface Case extends Situation {
   readonly name: string;
-  /** What both get. */
+  /** The result of both. */
   readonly result: Result;
-  /** What the plugin gets instead, and why that is right. */
+  /** The plugin's different result, and why it is right. */
   readonly differs?: readonly [result: Result, why: string];
 }
 
@@ -25,13 +28,13 @@ const EXEC = "client.authentication.k8s.io/v1";
 interface Stage {
   readonly api: TestApiServer;
   readonly it: SideBySide;
-  /** A kubeconfig whose one cluster and user have these fields beside the usual or instead. */
+  /** A kubeconfig with one cluster and user; the given fields replace or extend the usual ones. */
   readonly config: (user?: object, cluster?: object, context?: object) => Record<string, unknown>;
 }
 
 async function stage(options: Parameters<typeof TestApiServer.start>[0] = {}) {
   const api = await TestApiServer.start(options);
-  // Whoever asks is let in: what is compared is who they say they are.
+  // The server accepts everybody; the test compares the users that requests name.
   api.hook = () => Response.json({ major: "1" });
   const it = await SideBySide.start(api);
   const ca = { "certificate-authority-data": b64(api.authority.cert) };
@@ -481,7 +484,7 @@ testBinary("clusters: server, roots, TLS and proxies", { ignore }, async (t) => 
       result: "reached",
     },
   ], t);
-  // Each proxy was told the same by both, so every line is there an even number of times.
+  // Both sent the same to each proxy, so every line is there an even number of times.
   for (const { seen } of [http, socks]) {
     const counts = new Map<string, number>();
     for (const { target, credentials } of seen) {
@@ -496,7 +499,7 @@ testBinary("clusters: server, roots, TLS and proxies", { ignore }, async (t) => 
 testBinary("proxies of the environment, by Go's rules", { ignore }, async (t) => {
   await using it = await stage({ hosts: ["kubernetes.example", "192.0.2.1"] });
   const { api, config } = it;
-  // The proxies lead to the server, whose names lead nowhere: who is not led there does not reach it.
+  // Only the proxies reach the server: its names resolve nowhere.
   using proxy = TestProxy.start("http", api.port);
   using socks = TestProxy.start("socks5", api.port);
   const server = "https://kubernetes.example:6443";
@@ -510,7 +513,7 @@ testBinary("proxies of the environment, by Go's rules", { ignore }, async (t) =>
   });
   const left = (name: string, NO_PROXY: string, at = server): Case => ({
     ...led(`NO_PROXY=${NO_PROXY}: ${name}`, { HTTPS_PROXY: proxy.url(), NO_PROXY }, at),
-    // An address that nobody has is waited for, where a name is not.
+    // An unused address makes a client wait; an unknown name does not.
     args: ["--request-timeout=2s"],
     result: "unreachable",
   });

@@ -1,4 +1,4 @@
-/** Crashes and limits of the compiled binary, of modules and of components: what a user sees, and the exit code. */
+/** Crashes and limits of modules and components in the compiled binary: messages and exit codes. */
 
 import assert from "node:assert/strict";
 import { buildFixture } from "../../scripts/fixtures.ts";
@@ -8,7 +8,7 @@ import { clangMissing, Product } from "../support/product.ts";
 import { testBinary } from "../support/test_binary.ts";
 import { TestRegistry } from "../../scripts/servers/oci_registry.ts";
 
-/** An installation with plugins pulled. */
+/** An installation with pulled plugins. */
 async function setUp(plugins: Record<string, Uint8Array>, ...flags: string[]) {
   const registry = TestRegistry.start();
   const product = Product.make();
@@ -26,7 +26,7 @@ async function setUp(plugins: Record<string, Uint8Array>, ...flags: string[]) {
   };
 }
 
-// jco leaves timers of 10 ms behind in what it makes.
+// jco leaves timers of 10 ms behind.
 const options = { ignore: clangMissing(), sanitizeOps: false, sanitizeResources: false };
 
 testBinary(

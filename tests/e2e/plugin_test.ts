@@ -1,4 +1,4 @@
-/** Plugins as their users meet them: pulled, found by kubectl, run with pipes, exit codes and grants. */
+/** Plugins for their users: pulled, found by kubectl, run with pipes, exit codes and grants. */
 
 import assert from "node:assert/strict";
 import { buildFixture } from "../../scripts/fixtures.ts";
@@ -37,7 +37,7 @@ async function setUp(names: readonly string[]) {
   };
 }
 
-Deno.test("arguments, environment, stdin, stdout, stderr and exit codes pass exactly", {
+Deno.test("arguments, environment, streams and exit codes pass unchanged", {
   ignore: clangMissing(),
 }, async () => {
   await using it = await setUp(["hello"]);
@@ -63,7 +63,7 @@ Deno.test("arguments, environment, stdin, stdout, stderr and exit codes pass exa
   assert.equal((await hello(["--", "-h"])).code, 2);
 });
 
-Deno.test("kubectl finds a plugin, one with a dash in its name too", {
+Deno.test("kubectl finds plugins, also with a dash in the name", {
   ignore: clangMissing() || kubectlMissing(),
 }, async () => {
   await using it = await setUp(["hello", "files"]);
@@ -80,7 +80,7 @@ Deno.test("kubectl finds a plugin, one with a dash in its name too", {
   );
 });
 
-Deno.test("bytes pass unchanged, in any amount", { ignore: clangMissing() }, async () => {
+Deno.test("any amount of bytes passes unchanged", { ignore: clangMissing() }, async () => {
   await using it = await setUp(["cat"]);
   const { stdout } = await it.product.shell(
     "head -c 20000000 /dev/urandom > in; kubectl-cat < in > out; cmp in out && cat in | kubectl-cat | cmp - in && echo same",
@@ -88,7 +88,7 @@ Deno.test("bytes pass unchanged, in any amount", { ignore: clangMissing() }, asy
   assert.equal(stdout, "same\n");
 });
 
-Deno.test("a reader that goes away ends the plugin quietly", { ignore: clangMissing() }, async () => {
+Deno.test("a plugin ends quietly when its reader closes the pipe", { ignore: clangMissing() }, async () => {
   await using it = await setUp(["cat"]);
   const { stdout, stderr } = await it.product.shell(
     "{ yes | head -c 100000000 | kubectl-cat; echo $? >&2; } | head -1",
@@ -97,7 +97,7 @@ Deno.test("a reader that goes away ends the plugin quietly", { ignore: clangMiss
   assert.equal(stderr, "141\n");
 });
 
-Deno.test("Ctrl-C ends a plugin that waits for stdin at once", {
+Deno.test("Ctrl-C ends a plugin at once while it waits for stdin", {
   ignore: clangMissing() || !binaryUnderTest(),
 }, async () => {
   await using it = await setUp(["cat"]);
@@ -138,45 +138,51 @@ Deno.test(
   },
 );
 
-Deno.test("a plugin sees nothing of the home directory but its own", { ignore: clangMissing() }, async () => {
-  await using it = await setUp(["files", "hello"]);
-  const { product } = it;
-  Deno.mkdirSync(`${product.home}/.ssh`);
-  Deno.writeTextFileSync(`${product.home}/.ssh/id_rsa`, "private");
-  Deno.writeTextFileSync(`${product.home}/notes`, "mine");
-  for (
-    const path of [
-      ".ssh/id_rsa",
-      "notes",
-      "/etc/passwd",
-      "/etc/hostname",
-      "../../etc/passwd",
-      "/proc/self/environ",
-      ".",
-      "/",
-    ]
-  ) {
-    for (const op of ["read", "list"]) {
-      const { code, stdout } = await product.shell(`kubectl-file_tool ${op} ${path}`);
-      // The way to what it has is there, with nothing in it: that can be opened, as directories can.
-      const opens = op === "read" && [".", "/"].includes(path);
-      assert.deepEqual([code, stdout], [opens ? 0 : 1, ""], `${op} ${path}`);
+Deno.test(
+  "a plugin sees only its private directory of the home directory",
+  { ignore: clangMissing() },
+  async () => {
+    await using it = await setUp(["files", "hello"]);
+    const { product } = it;
+    Deno.mkdirSync(`${product.home}/.ssh`);
+    Deno.writeTextFileSync(`${product.home}/.ssh/id_rsa`, "private");
+    Deno.writeTextFileSync(`${product.home}/notes`, "mine");
+    for (
+      const path of [
+        ".ssh/id_rsa",
+        "notes",
+        "/etc/passwd",
+        "/etc/hostname",
+        "../../etc/passwd",
+        "/proc/self/environ",
+        ".",
+        "/",
+      ]
+    ) {
+      for (const op of ["read", "list"]) {
+        const { code, stdout } = await product.shell(`kubectl-file_tool ${op} ${path}`);
+        // The directories above its mounts exist but are empty. They can be opened as directories.
+        const opens = op === "read" && [".", "/"].includes(path);
+        assert.deepEqual([code, stdout], [opens ? 0 : 1, ""], `${op} ${path}`);
+      }
     }
-  }
-  const own = `${product.store}/data/file-tool`;
-  assert.equal(
-    (await product.shell(
-      `kubectl-file_tool write "${own}/cache/x" hello && kubectl-file_tool read "${own}/cache/x"`,
-    )).stdout,
-    "hello",
-  );
-  const { stdout } = await product.shell("kubectl-hello --env", { env: { API_TOKEN: "s3cret", LANG: "C" } });
-  const env = Object.fromEntries(stdout.trim().split("\n").map((line) => line.split(/=(.*)/s)));
-  assert.equal(env.LANG, "C");
-  assert.equal(env.HOME, product.home);
-  assert.equal(env.TMPDIR, `${product.store}/data/hello/tmp`);
-  assert.ok(!stdout.includes("s3cret"));
-});
+    const own = `${product.store}/data/file-tool`;
+    assert.equal(
+      (await product.shell(
+        `kubectl-file_tool write "${own}/cache/x" hello && kubectl-file_tool read "${own}/cache/x"`,
+      )).stdout,
+      "hello",
+    );
+    const { stdout } = await product.shell("kubectl-hello --env", {
+      env: { API_TOKEN: "s3cret", LANG: "C" },
+    });
+    const env = Object.fromEntries(stdout.trim().split("\n").map((line) => line.split(/=(.*)/s)));
+    assert.equal(env.LANG, "C");
+    assert.equal(env.HOME, product.home);
+    assert.equal(env.TMPDIR, `${product.store}/data/hello/tmp`);
+    assert.ok(!stdout.includes("s3cret"));
+  },
+);
 
 Deno.test(
   "--allow-read, --allow-write, --allow-home and --allow-env open what they name, at pull and at run",
@@ -203,7 +209,7 @@ Deno.test(
     assert.equal((await run(`--allow-home ${wasm} read ${product.home}/work/b`)).stdout, "B");
     assert.equal((await run(`--allow-read=a::/x/b ${wasm} read /x/b`)).stdout, "A");
     assert.equal((await run(`--allow-read=a::/x/b ${wasm} read a`)).code, 1);
-    // A granted link is the file it leads to, under its own name, and nothing beside that.
+    // A granted link is the file that it leads to, under the link's name, and nothing beside it.
     Deno.mkdirSync(`${product.home}/dotfiles`);
     Deno.writeTextFileSync(`${product.home}/dotfiles/rc`, "RC");
     Deno.symlinkSync("../dotfiles/rc", `${cwd}/.rc`);
@@ -227,7 +233,7 @@ Deno.test(
   },
 );
 
-Deno.test("not even --allow-home lets a plugin change the store, a link in it, or krew-wasm", {
+Deno.test("even with --allow-home a plugin can't change the store or krew-wasm", {
   ignore: clangMissing(),
 }, async () => {
   await using it = await setUp(["files"]);
@@ -259,7 +265,7 @@ Deno.test("not even --allow-home lets a plugin change the store, a link in it, o
   );
 });
 
-Deno.test("a compiled form that was changed is not run", { ignore: clangMissing() }, async () => {
+Deno.test("krew-wasm does not run a modified compiled form", { ignore: clangMissing() }, async () => {
   await using it = await setUp(["hello"]);
   const { store } = it.product;
   const [directory] = [...Deno.readDirSync(`${store}/compiled`)];
@@ -288,7 +294,7 @@ Deno.test(
   },
 );
 
-Deno.test("a plugin that is not installed, or no plugin at all, is told with exit code 125", async () => {
+Deno.test("a plugin that is not installed exits 125", async () => {
   using product = Product.make();
   const run = async (...args: string[]) => await product.run("run", ...args);
   Deno.writeTextFileSync(`${product.home}/text.wasm`, "no wasm");

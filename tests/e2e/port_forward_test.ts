@@ -1,4 +1,4 @@
-/** port-forward through a Go plugin beside `kubectl port-forward`, against the same server and the kubelet's own library. */
+/** port-forward through a Go plugin and `kubectl port-forward`, with the same server and the kubelet's own library. */
 
 import assert from "node:assert/strict";
 import { canBuildGo } from "../../scripts/fixtures.ts";

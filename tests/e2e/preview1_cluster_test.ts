@@ -24,7 +24,7 @@ async function setUp(fixture: string) {
     api,
     server,
     product,
-    /** Runs it with arguments. */
+    /** Runs the plugin with arguments. */
     run: (args: string, options = "--allow-cluster=full") =>
       product.shell(`krew-wasm run ${options} ${fixture} -- ${args}`),
     async [Symbol.asyncDispose]() {
@@ -62,7 +62,7 @@ testBinary(
       );
     }
     assert.match((await run("get /nowhere")).stdout, /^404\n/);
-    // Headers are UTF-8, in both directions.
+    // Headers are UTF-8 in both directions.
     api.hook = (request) => {
       const agent = Uint8Array.from(request.headers.get("user-agent")!, (letter) => letter.charCodeAt(0));
       return new Response(null, {
@@ -70,7 +70,7 @@ testBinary(
       });
     };
     assert.match((await run("head /version 'user-agent: größe ✓\n'")).stdout, /^x-agent: größe ✓$/m);
-    // What is no blank of HTTP belongs to the value.
+    // HTTP's blanks are only space and tab; anything else belongs to the value.
     assert.match(
       (await run("head /version 'user-agent: \u00a0x\u00a0 \r\n'")).stdout,
       /^x-agent: \u00a0x\u00a0$/m,
@@ -205,7 +205,7 @@ testBinary("a real API server's refusal of exec is kubectl's", {
 }, async () => {
   await using it = await setUp("kubernetes");
   await using plane = await ControlPlane.start();
-  // No scheduler runs: the Pod is on no node, and nobody can enter it.
+  // No scheduler runs, so the Pod has no node and exec fails.
   await plane.run("create", "namespace", "quiet");
   await plane.run("create", "serviceaccount", "default", "-n", "quiet");
   await plane.run("run", "one", "--image=none.test/none", "-n", "quiet");
@@ -247,7 +247,7 @@ testBinary("client-go's informer against a real API server", {
   let step = 0;
   for await (const chunk of child.stdout.pipeThrough(new TextDecoderStream())) {
     output += chunk;
-    // Each change is made when the one before has been seen.
+    // Make each change after the plugin has printed the one before.
     if (step === 0 && output.includes("ADDED")) {
       step++;
       await plane.run("label", "pod", "one", "seen=yes", "-n", "quiet");
@@ -261,6 +261,6 @@ testBinary("client-go's informer against a real API server", {
     output,
     /^ADDED +quiet\/one +Pending\nCHANGED +quiet\/one +Pending\n(CHANGED|DELETED) +quiet\/one/,
   );
-  // Such as of a watch that ended too soon.
+  // Such as a watch that ended too soon.
   assert.equal(await warnings, "");
 });

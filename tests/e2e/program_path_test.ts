@@ -1,4 +1,4 @@
-/** Programs that are named without a path, where PATH has an empty or a relative entry: none is taken from the current directory. */
+/** Finds programs without a path even if PATH has an empty or relative entry, but never in the current directory. */
 
 import assert from "node:assert/strict";
 import { findAssets } from "../support/envtest.ts";
@@ -6,7 +6,7 @@ import { installFixture } from "../support/install.ts";
 import { clangMissing, Product } from "../support/product.ts";
 import { testBinary } from "../support/test_binary.ts";
 
-/** Says that it ran, and prints what stdin or a kubeconfig's user is satisfied with. */
+/** Records that it ran, and prints a credential that stdin or a kubeconfig's user accepts. */
 const PLANTED = `#!/bin/sh
 touch "$MARK"
 echo '{"apiVersion":"client.authentication.k8s.io/v1","kind":"ExecCredential","status":{"token":"t"}}'
@@ -66,7 +66,7 @@ testBinary("a credential plugin named without a path is not taken from the curre
     await product.exec(kubectl, ["get", "--raw", "/version"], { env, cwd });
     assert.throws(() => Deno.statSync(MARK), Deno.errors.NotFound, `kubectl with ${PATH}`);
   }
-  // In an absolute entry it is found, also behind others that hold a directory or a file of its name.
+  // Finds it in an absolute entry, also after entries with a directory or a plain file of its name.
   Deno.mkdirSync(`${product.home}/one/planted-login`, { recursive: true });
   Deno.mkdirSync(`${product.home}/two`);
   Deno.writeTextFileSync(`${product.home}/two/planted-login`, "no program", { mode: 0o644 });

@@ -1,4 +1,4 @@
-/** Questions at a terminal as people meet them: job control, pipes, narrow windows. */
+/** Questions at a terminal for people: job control, pipes, narrow windows. */
 
 import assert from "node:assert/strict";
 import { buildFixture } from "../../scripts/fixtures.ts";
@@ -12,12 +12,12 @@ import { testBinary } from "../support/test_binary.ts";
 const READY: Step = { expect: "[N]ot? " };
 const RESUMED: Step = { signal: "CONT" };
 
-/** Every question of a text, whole, its parts in their lines, with the answer as it was typed. */
+/** Every complete question in a text, with its lines and the typed answer. */
 function questions(text: string): string[] {
   const whole =
     /krew-wasm: a plugin asks for what it was not granted\r\n((?: .*\r\n)*)Allow it \[o\]nce, for this \[r\]un, \[a\]lways,(?: something \[w\]ider,)? or \[N\]ot\? (\w*(?:\^.)?)\r\n/g;
   return [...text.matchAll(whole)].map(([, lines = "", answer]) => {
-    // A long value goes on in lines that begin further in.
+    // A long value continues on indented lines.
     const joined = lines.replace(/\r\n(?: {13}| (?! ))/g, "");
     const part = (label: string) => new RegExp(`^ {2}${label} +(.*?)\\r?$`, "m").exec(joined)?.[1];
     const what = part("path") ?? `${part("verb")} ${part("resource")} ${part("name")} ${part("namespace")}`;
@@ -54,7 +54,7 @@ testBinary("a question at a terminal stands by itself, whatever stops, pipes or 
     return outcome;
   };
 
-  await t.step("Ctrl-Z stops the job and gives the terminal back; the question is asked again", async () => {
+  await t.step("Ctrl-Z stops the job and restores the terminal; fg asks again", async () => {
     const { text, before } = await at(`exec ${remove("web")}`, [
       READY,
       { send: "o\x1a" },
@@ -68,7 +68,7 @@ testBinary("a question at a terminal stands by itself, whatever stops, pipes or 
     assert.deepEqual(questions(text), [`${asked("web")}: o^Z`, `${asked("web")}: o`]);
     assert.match(text, /\r\n404 /); // the server's own answer
   });
-  await t.step("two plugins in a pipe ask one after the other, each with its own answer", async () => {
+  await t.step("two plugins in a pipe ask one after the other", async () => {
     const seen = api.seen.length;
     const { text } = await at(`${remove("left")} | ${remove("right")}`, [
       READY,
@@ -79,12 +79,12 @@ testBinary("a question at a terminal stands by itself, whatever stops, pipes or 
     assert.deepEqual(questions(text).sort(), [`${asked("left")}: n`, `${asked("right")}: n`]);
     assert.equal(api.seen.length, seen);
   });
-  await t.step("what another plugin of the pipe writes to the terminal waits for the answer", async () => {
+  await t.step("another plugin's output waits for the answer", async () => {
     const flood = Array(200).fill("print 'forged'").join(" , ");
     const { text } = await at(`${remove("web")} | kubectl-tool ${flood}`, [READY, { send: "n\r" }]);
     assert.deepEqual(questions(text), [`${asked("web")}: n`]);
   });
-  await t.step("who reads only the beginning is asked all the same", async () => {
+  await t.step("asks although the reader stops early", async () => {
     const { text, code } = await at(
       `${remove("web").replace("request", "print first , request")} | head -n 1 >first; cat first`,
       [
@@ -96,7 +96,7 @@ testBinary("a question at a terminal stands by itself, whatever stops, pipes or 
     assert.match(text, /first\r\n/);
     assert.equal(code, 0);
   });
-  await t.step("what another program writes while a question stands keeps its line ends", async () => {
+  await t.step("another program's output during a question keeps its line ends", async () => {
     const raw = "stty -a </dev/tty | grep -q -e -icanon";
     const { text } = await at(
       `${remove("web")} | { until ${raw}; do :; done; while ${raw}; do echo here; sleep 0.05; done; cat; }`,
@@ -106,7 +106,7 @@ testBinary("a question at a terminal stands by itself, whatever stops, pipes or 
     assert.doesNotMatch(text, /here\n/);
     assert.match(text, /403 /);
   });
-  await t.step("Ctrl-D is no, Ctrl-C is the end", async () => {
+  await t.step("Ctrl-D answers no, Ctrl-C ends the run", async () => {
     const no = await at(`exec ${remove("web")}`, [READY, { send: "o\x04" }]);
     assert.match(no.text, /403 /);
     const end = await at(`exec ${remove("web")}`, [READY, { send: "o\x03" }]);
@@ -117,7 +117,7 @@ testBinary("a question at a terminal stands by itself, whatever stops, pipes or 
     const { text } = await at(`exec ${remove("web")}`, [READY, { send: "o\r" }], 20);
     assert.deepEqual(questions(text), [`${asked("web")}: o`]);
   });
-  await t.step("a file is asked for with where it leads; for this run, and not again", async () => {
+  await t.step("the question about a file names its target; the answer lasts for the run", async () => {
     Deno.symlinkSync("docs", `${product.home}/link`);
     const path = `${product.home}/link/notes`;
     const { text } = await at(`exec kubectl-tool read ${path} , read ${path}`, [READY, {

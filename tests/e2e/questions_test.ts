@@ -10,7 +10,7 @@ import { TestRegistry } from "../../scripts/servers/oci_registry.ts";
 import { testBinary } from "../support/test_binary.ts";
 import { Tmux, tmuxMissing } from "../support/tmux.ts";
 
-/** What a plugin may write before it asks, to hide the question or to change how it looks. */
+/** Output before the question that tries to hide it or to change its look. */
 const HIDING: readonly (readonly [what: string, text: string])[] = [
   ["nothing", ""],
   ["black on black, by OSC 10 and 11", "\x1b]10;#000000\x1b\\\x1b]11;#000000\x1b\\"],
@@ -67,7 +67,7 @@ async function setUp() {
     api,
     cluster: () => JSON.parse(Deno.readTextFileSync(`${product.store}/receipts/tool.json`)).grants.cluster,
     reset: () => product.run("grants", "tool", "--reset", "--allow-cluster=read-only"),
-    /** Operations of the plugin, one after the other; what is printed stands in a file, so that its bytes are exact. */
+    /** Runs the plugin's operations in order. The output text is in a file, so that its bytes are exact. */
     tmux: (words: readonly string[], before = "") => {
       Deno.writeTextFileSync(`${product.home}/before`, before);
       return new Tmux(
@@ -100,13 +100,13 @@ testBinary(
         const lines = screen.trimEnd().split("\n");
         const from = lines.indexOf(QUESTION[0]!);
         assert.ok(from >= 0, screen);
-        // The arguments hold what was printed, in lines that begin further in.
+        // The arguments contain the printed text, on indented lines.
         const shown = lines.slice(from).filter((line) => !/^ {2}arguments|^ {13}/.test(line));
         assert.deepEqual(shown, QUESTION, screen);
         const coloured = tmux.screen(true);
         const at = coloured.indexOf(QUESTION[0]!);
         assert.ok(coloured.slice(0, at).endsWith(COLOURS), JSON.stringify(coloured));
-        // deno-lint-ignore no-control-regex -- attributes are what is looked for
+        // deno-lint-ignore no-control-regex -- looks for attributes
         assert.doesNotMatch(coloured.slice(at).trimEnd(), /\x1b\[(?!0?m|39m|49m)/, "nothing else colours it");
         assert.deepEqual(
           tmux.state(
@@ -166,7 +166,7 @@ testBinary("an answer grants what was shown and nothing else", {
     nonResourceURLs: null,
     ...more,
   });
-  await t.step("for this run, one name is one name", async () => {
+  await t.step("this run grants exactly one name", async () => {
     const seen = it.api.seen.length;
     using tmux = it.tmux([
       ...it.request("delete", POD),
@@ -188,7 +188,7 @@ testBinary("an answer grants what was shown and nothing else", {
     ]);
     assert.equal(it.cluster(), "read-only");
   });
-  await t.step("always, the rule that was shown is kept", async () => {
+  await t.step("always stores the shown rule", async () => {
     using tmux = it.tmux(it.request("delete", POD));
     await tmux.see("[N]ot?", true);
     tmux.type("a\r");
@@ -199,7 +199,7 @@ testBinary("an answer grants what was shown and nothing else", {
     });
     await it.reset();
   });
-  await t.step("something wider is asked about by itself", async () => {
+  await t.step("a wider rule needs a second question", async () => {
     using tmux = it.tmux(it.request("delete", POD));
     await tmux.see("[N]ot?", true);
     tmux.type("w\r");
@@ -229,7 +229,7 @@ testBinary("an answer grants what was shown and nothing else", {
       assert.equal(it.cluster(), "read-only");
     },
   );
-  await t.step("who said no five times is asked no more", async () => {
+  await t.step("stops asking after five refusals", async () => {
     const words = Array.from(
       { length: 8 },
       (_, index) => it.request("delete", `/api/v1/namespaces/ns-${index}/pods/web`),

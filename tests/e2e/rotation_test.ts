@@ -1,4 +1,4 @@
-/** A client certificate in files is renewed while a plugin runs: its next request is the new one's, as a new kubectl's is. */
+/** A client certificate in files is renewed during a run. The next request uses the new one, as a new kubectl does. */
 
 import assert from "node:assert/strict";
 import { ControlPlane, controlPlaneMissing } from "../support/envtest.ts";
@@ -25,7 +25,7 @@ testBinary("a client certificate that rotates, at a real API server", {
       contexts: [{ name: "x", context: { cluster: "c", user: "u" } }],
     }),
   );
-  // As programs that renew them do: each file is replaced at once, the key before its certificate.
+  // As renewing programs do: replace each file at once, the key before its certificate.
   const install = (cert: string | undefined, key: string | undefined) => {
     for (const [name, text] of [["c.key", key], ["c.crt", cert]] as const) {
       if (text === undefined) continue;
@@ -43,7 +43,7 @@ testBinary("a client certificate that rotates, at a real API server", {
   const stdin = child.stdin.getWriter();
   const lines = child.stdout.pipeThrough(new TextDecoderStream()).getReader();
   let output = "";
-  /** Who the answer to the next request says that the plugin is. */
+  /** Returns the plugin's identity according to the next answer. */
   const next = async (): Promise<string> => {
     for (;;) {
       const [whole, who = ""] = /^[^]*?User \\"([^"\\]*)\\"[^\n]*"code":403\}\n/.exec(output) ?? [];
@@ -61,7 +61,7 @@ testBinary("a client certificate that rotates, at a real API server", {
     return await next();
   };
   assert.equal(await next(), "jane");
-  // In the middle of it kubectl fails; who runs already goes on as who they were, however often they ask.
+  // In between, kubectl fails. A running plugin keeps its identity, however often it asks.
   install(undefined, pairs[1]!.key);
   assert.equal(await whoKubectlIs(), undefined);
   const started = performance.now();

@@ -1,6 +1,6 @@
 /**
- * No secret of the user's reaches a plugin, nor the terminal: each is seeded so that it can be recognised, wherever a
- * kubeconfig may hold one, and looked for in all that a plugin can read and print.
+ * No secret of the user reaches a plugin or the terminal. Recognisable secrets are placed wherever a kubeconfig may
+ * contain one, and searched for in everything that a plugin can read and print.
  */
 
 import assert from "node:assert/strict";
@@ -15,7 +15,7 @@ import { TestRegistry } from "../../scripts/servers/oci_registry.ts";
 
 const EXEC = "client.authentication.k8s.io/v1";
 
-/** Secrets by what they are for, and a search for all of them in every spelling. */
+/** Secrets by purpose, and a search for all of them in every spelling. */
 class Secrets {
   readonly seeded = new Map<string, string>();
 
@@ -25,7 +25,7 @@ class Secrets {
     return secret;
   }
 
-  /** What is made elsewhere: a key's own bytes. */
+  /** Adds a secret that was made elsewhere, such as a key's bytes. */
   add(use: string, secret: string): string {
     this.seeded.set(use, secret);
     return secret;
@@ -39,7 +39,7 @@ class Secrets {
   }
 }
 
-/** As it is, and in base64 whatever stands before it. */
+/** The secret itself, and its base64 at every offset. */
 function spellings(secret: string): string[] {
   const inBase64 = [0, 1, 2].map((before) => {
     const encoded = btoa("x".repeat(before) + secret);
@@ -48,7 +48,7 @@ function spellings(secret: string): string[] {
   return [secret, encodeURIComponent(secret), ...inBase64.map((text) => text.slice(2, -2))];
 }
 
-/** The middle of a key, which is the key's alone. */
+/** The middle of a key, which no other key shares. */
 const middleOf = (key: string) => key.split("\n").slice(1, -2).join("").slice(40, 100);
 
 async function setUp() {
@@ -185,7 +185,7 @@ async function setUp() {
   };
 }
 
-/** Environment that must not get through, by its names. */
+/** Environment variables that the plugin must not get. */
 const withheld = (secrets: Secrets) => ({
   API_TOKEN: secrets.make("envtoken"),
   AWS_SECRET_ACCESS_KEY: secrets.make("envaws"),
@@ -197,7 +197,7 @@ testBinary("no secret is in a plugin's files, environment or memory, nor in the 
 }, async (t) => {
   await using it = await setUp();
   const { api, product, secrets } = it;
-  // The search finds what it looks for, as it is and in base64 behind anything.
+  // The search finds a secret, plain and in base64 at any offset.
   const kubeconfig = Deno.readTextFileSync(`${product.home}/.kube/config`);
   assert.ok(secrets.find(kubeconfig).length >= 23, secrets.find(kubeconfig).join());
   for (const before of ["", "a", "bc"]) {
@@ -237,7 +237,7 @@ testBinary("no secret is in a plugin's files, environment or memory, nor in the 
       );
       assert.equal(code, 0, stderr);
       assert.equal(api.seen.length, 2);
-      // The other side of the line: the server was told who asks, and the plugin has its answer and a kubeconfig.
+      // For comparison: the server gets the user's identity, and the plugin gets its answer and a kubeconfig.
       const told = [...api.seen[0]!.headers].map(([name, value]) => `${name}: ${value}`).join("\n");
       if (!user.startsWith("key")) assert.match(told, /^authorization: (Bearer|Basic) /m);
       assert.ok(

@@ -1,4 +1,4 @@
-/** Inside of a Pod a plugin is who kubectl is: the service account, by client-go's rules. */
+/** Inside of a Pod a plugin acts as kubectl does: as the service account, by client-go's rules. */
 
 import assert from "node:assert/strict";
 import { status, TestApiServer } from "../../scripts/servers/api_server.ts";
@@ -14,7 +14,7 @@ const ignore = clangMissing() || controlPlaneMissing() || podMissing();
 
 interface Case extends Situation {
   readonly name: string;
-  /** What the service account's directory holds instead of the usual. */
+  /** Replaces files of the service account's directory. */
   readonly account?: Readonly<Record<string, string>>;
   readonly result: Result;
   readonly differs?: readonly [result: Result, why: string];
@@ -125,12 +125,12 @@ testBinary(
     for await (const chunk of child.stdout.pipeThrough(new TextDecoderStream())) {
       output += chunk;
       if (output === `"first"`) {
-        // Renewed, and the old one is worth nothing any more: the server's word for that is waited for, not the clock.
+        // The token was renewed and the old one revoked. The test waits for the server's refusal, not for time.
         valid = "second";
         account.write({ token: "second", "ca.crt": api.authority.cert, namespace: "shop" });
         await next();
       } else if (output === `"first""second"`) {
-        // Caught between two versions the last one goes on.
+        // During a rotation the last token stays in use.
         account.write({ namespace: "shop" });
         await next();
         await stdin.close();

@@ -1,11 +1,11 @@
-/** wasi:sockets of a component, through the whole of krew-wasm. */
+/** wasi:sockets of a component through all of krew-wasm. */
 
 import assert from "node:assert/strict";
 import { installFixture } from "../support/install.ts";
 import { clangMissing, Product } from "../support/product.ts";
 import { testBinary } from "../support/test_binary.ts";
 
-/** A server that speaks neither TLS nor HTTP: it tells what it heard, when the other side has hung up. */
+/** A server without TLS and HTTP. It returns what it received after the client hung up. */
 function startEcho() {
   const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   let accepted = 0;

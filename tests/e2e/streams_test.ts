@@ -1,4 +1,4 @@
-/** What passes through a plugin, and what that costs: no byte too many is read, and memory stays as it is. */
+/** A plugin's streams and their cost: it reads no byte too many, and memory stays constant. */
 
 import assert from "node:assert/strict";
 import { buildFixture } from "../../scripts/fixtures.ts";
@@ -6,7 +6,7 @@ import { componentOf, wat } from "../support/components.ts";
 import { peakMissing, peakOf } from "../support/peak.ts";
 import { binaryUnderTest, clangMissing, Product } from "../support/product.ts";
 
-// jco leaves timers of 10 ms behind in what it makes.
+// jco leaves timers of 10 ms behind.
 const options = { ignore: clangMissing(), sanitizeOps: false, sanitizeResources: false };
 const measured = { ...options, ignore: options.ignore || peakMissing() || !binaryUnderTest() };
 
@@ -18,7 +18,7 @@ async function both(product: Product, name: string): Promise<string[]> {
   return [module, component];
 }
 
-Deno.test("a plugin that reads a byte leaves the next to whoever reads after it", options, async () => {
+Deno.test("a plugin that reads one byte leaves the next to other readers", options, async () => {
   using product = Product.make();
   for (const path of await both(product, "waiting")) {
     const { stdout } = await product.shell(
@@ -28,7 +28,7 @@ Deno.test("a plugin that reads a byte leaves the next to whoever reads after it"
   }
 });
 
-Deno.test("nothing piles up where the reader is slower than the plugin", measured, async () => {
+Deno.test("output does not accumulate when the reader is slow", measured, async () => {
   using product = Product.make();
   const where = { env: product.env(), cwd: product.home };
   for (const path of await both(product, "cat")) {
@@ -36,8 +36,8 @@ Deno.test("nothing piles up where the reader is slower than the plugin", measure
     const little = await peakOf(command, { ...where, bytes: 1 });
     const much = await peakOf(command, { ...where, bytes: 400 << 20 });
     assert.deepEqual([little.code, much.code], [0, 0]);
-    // Far from the 400 MB that would pile up. How much garbage the engine keeps depends on the machine's load, and on what it
-    // had to make of the component before: more than 150 MB have been seen, however much passed through.
+    // Far below the 400 MB that would accumulate. The engine's garbage depends on the machine's load and on the
+    // component's compilation: more than 150 MB have been seen, whatever the amount of output.
     assert.ok(much.peak - little.peak < 300, `${path}: ${little.peak} MiB, then ${much.peak} MiB`);
   }
 });
@@ -57,13 +57,13 @@ Deno.test(
       assert.ok(many.peak - few.peak < 80, `${path}: ${few.peak} MiB, then ${many.peak} MiB`);
       const { code, stderr } = await product.exec(product.command, run("leak", "f", "100000").slice(1));
       assert.equal(code, 1);
-      // The adapter has a table of its own, which is full before ours.
+      // The adapter's own table is full before ours.
       assert.match(stderr, /^f: (No file descriptors available|Too many open files|Out of memory)$/m);
     }
   },
 );
 
-Deno.test("so do 100,000 pollables of a component", measured, async () => {
+Deno.test("100,000 pollables of a component leave memory constant", measured, async () => {
   using product = Product.make();
   const where = { env: product.env(), cwd: product.home };
   const peakWith = async (count: number) => {

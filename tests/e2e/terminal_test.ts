@@ -1,4 +1,4 @@
-/** Plugins at a terminal: what a native program does there, and that the terminal is as it was afterwards. */
+/** Plugins at a terminal behave as native programs, and leave the terminal restored. */
 
 import assert from "node:assert/strict";
 import { buildFixture } from "../../scripts/fixtures.ts";
@@ -6,7 +6,7 @@ import { wat } from "../support/components.ts";
 import { binaryUnderTest, clangMissing, Product } from "../support/product.ts";
 import { atTerminal, ptyMissing, type Step, type TerminalFlag } from "../support/pty.ts";
 
-// jco leaves timers of 10 ms behind in what it makes.
+// jco leaves timers of 10 ms behind.
 const options = { ignore: clangMissing() || ptyMissing(), sanitizeOps: false, sanitizeResources: false };
 const COOKED: TerminalFlag[] = ["echo", "icanon", "icrnl", "isig"];
 
@@ -26,7 +26,7 @@ async function setUp() {
   };
 }
 
-Deno.test("a terminal is one for the plugin, and a pipe is none", options, async () => {
+Deno.test("isatty() is true for a terminal and false for a pipe", options, async () => {
   using it = await setUp();
   assert.match((await it.run(["isatty"], [])).output, /^1 1 1\r\n$/);
   assert.match((await it.run(["isatty"], [], ["--deny-terminal"])).output, /^0 0 0\r\n$/);
@@ -38,7 +38,7 @@ Deno.test("a terminal is one for the plugin, and a pipe is none", options, async
   assert.equal((await it.product.run("run", wasm, "wrong")).code, 0);
 });
 
-Deno.test("a plugin asks, and reads a line as it is typed and edited", options, async () => {
+Deno.test("a plugin reads a typed and edited line", options, async () => {
   using it = await setUp();
   const { output, code, after } = await it.run(["prompt"], [{ expect: "name? " }, { send: "Adx\x7fa\r" }]);
   assert.match(output, /hello Ada\r\n$/);
@@ -46,7 +46,7 @@ Deno.test("a plugin asks, and reads a line as it is typed and edited", options, 
   assert.deepEqual(after, COOKED);
 });
 
-Deno.test("a password is not shown, can be edited, and the terminal is as it was", options, async () => {
+Deno.test("a password is hidden and editable, and the terminal is restored", options, async () => {
   using it = await setUp();
   const typed: [string, string][] = [
     ["secret\r", "6 characters: <secret>"],
@@ -91,7 +91,7 @@ Deno.test(
   },
 );
 
-Deno.test("a crash in raw mode is told on a terminal that is as it was", options, async () => {
+Deno.test("a crash in raw mode restores the terminal before the report", options, async () => {
   using it = await setUp();
   const { output, code, after } = await it.run(["keys"], [{ expect: "raw" }, { send: "!" }]);
   assert.equal(code, 134);
@@ -99,7 +99,7 @@ Deno.test("a crash in raw mode is told on a terminal that is as it was", options
   assert.deepEqual(after, COOKED);
 });
 
-Deno.test("however a plugin in raw mode is killed, the terminal is as it was", {
+Deno.test("a killed plugin in raw mode leaves the terminal restored", {
   ...options,
   ignore: options.ignore || !binaryUnderTest(),
 }, async () => {
@@ -113,7 +113,7 @@ Deno.test("however a plugin in raw mode is killed, the terminal is as it was", {
   }
 });
 
-Deno.test("Ctrl-C ends a plugin that waits for a password, or computes, at once", {
+Deno.test("Ctrl-C ends a plugin at once while it computes or reads a password", {
   ...options,
   ignore: options.ignore || !binaryUnderTest(),
 }, async () => {
@@ -127,7 +127,7 @@ Deno.test("Ctrl-C ends a plugin that waits for a password, or computes, at once"
   assert.deepEqual(after, COOKED);
 });
 
-/** A component that reads a password: sets the mode, reads a line, sets it back, and writes the line. */
+/** A component that reads a password: sets the mode, reads a line, resets the mode, and prints the line. */
 const COMPONENT = `(component
   (import "wasi:io/error@0.2.0" (instance $error (export "error" (type (sub resource)))))
   (alias export $error "error" (type $error))
@@ -190,7 +190,7 @@ const COMPONENT = `(component
   (instance $command (export "run" (func $run)))
   (export "wasi:cli/run@0.2.0" (instance $command)))`;
 
-Deno.test("a component has the terminal too", options, async () => {
+Deno.test("a component controls the terminal", options, async () => {
   using product = Product.make();
   const path = `${product.home}/password.wasm`;
   await Deno.writeFile(path, await wat(COMPONENT));
@@ -207,7 +207,7 @@ Deno.test("a component has the terminal too", options, async () => {
   assert.equal((await product.run("run", path)).code, 1);
 });
 
-/** A component that waits for the terminal's size to change, and for nothing else: fails unless it is 100 columns then. */
+/** A component that waits only for a change of the terminal's size; fails unless it then is 100 columns. */
 const RESIZED = `(component
   (import "wasi:io/error@0.2.0" (instance $error (export "error" (type (sub resource)))))
   (alias export $error "error" (type $error))

@@ -1,4 +1,4 @@
-/** The code in README and docs, taken from there, built and run. */
+/** Builds and runs the code in README and docs. */
 
 import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
@@ -9,13 +9,13 @@ import { testBinary } from "../support/test_binary.ts";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
 
-/** The blocks of code in a page, without their fences. */
+/** The code blocks of a page, without their fences. */
 function codeBlocks(page: string): string[] {
   const text = Deno.readTextFileSync(`${root}${page}`);
   return [...text.matchAll(/^```\w+\n([^]*?)^```$/gm)].map(([, code]) => code!);
 }
 
-/** The block that begins with this line. */
+/** The code block that begins with this line. */
 function blockOf(page: string, first: string): string {
   const block = codeBlocks(page).find((code) => code.startsWith(`${first}\n`));
   assert.ok(block, `${page} has no code that begins with "${first}"`);

@@ -1,4 +1,4 @@
-/** A component's request body goes up as its user makes it, as `kubectl create --raw -f -` sends it. */
+/** A component's request body is sent while its user types it, as `kubectl create --raw -f -` sends it. */
 
 import assert from "node:assert/strict";
 import { TestApiServer } from "../../scripts/servers/api_server.ts";
@@ -6,7 +6,7 @@ import { installFixture } from "../support/install.ts";
 import { clangMissing, Product } from "../support/product.ts";
 import { testBinary } from "../support/test_binary.ts";
 
-testBinary("what is typed goes up line by line, and a given up upload ends its request", async () => {
+testBinary("an upload sends each typed line, and giving up ends the request", async () => {
   await using api = await TestApiServer.start();
   using product = Product.make();
   Deno.mkdirSync(`${product.home}/.kube`);
@@ -40,7 +40,7 @@ testBinary("what is typed goes up line by line, and a given up upload ends its r
     const stdin = typed.stdin.getWriter();
     for (const line of ["first\n", "second\n"]) {
       await stdin.write(new TextEncoder().encode(line));
-      await until(line); // before anything else is written
+      await until(line); // before the next line is written
     }
     await stdin.write(new Uint8Array(1_000_000).fill(120));
     await stdin.close();
@@ -48,7 +48,7 @@ testBinary("what is typed goes up line by line, and a given up upload ends its r
     assert.deepEqual([code, new TextDecoder().decode(stdout)], [0, answer], program);
   }
 
-  // The server hears of an end that is none; the plugin runs on meanwhile.
+  // The server sees a truncated body; the plugin goes on.
   const begun = Promise.withResolvers<void>();
   const ended = Promise.withResolvers<unknown>();
   api.hook = async (request) => {
@@ -68,7 +68,7 @@ testBinary("what is typed goes up line by line, and a given up upload ends its r
   await input.close();
   assert.equal(new TextDecoder().decode((await dropped.output()).stdout), "dropped\n");
 
-  // Of another length than was said, and what is not granted.
+  // With another length than announced, and without a grant.
   for (
     const [args, words] of [
       [["upload", "POST", "/upload", "four", "content-length", "5"], /^error invalid: The body has 4 bytes/],

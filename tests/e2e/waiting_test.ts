@@ -1,4 +1,4 @@
-/** Plugins that wait or compute: Ctrl-C ends them at once, sleeping costs nothing, a poll wakes on what comes first. */
+/** Waiting and computing plugins: Ctrl-C ends them at once, sleeping uses no CPU, a poll wakes for the first event. */
 
 import assert from "node:assert/strict";
 import { buildFixture } from "../../scripts/fixtures.ts";
@@ -8,7 +8,7 @@ import { binaryUnderTest, clangMissing, kubectlMissing, Product } from "../suppo
 import { atTerminal, ptyMissing } from "../support/pty.ts";
 import { TestRegistry } from "../../scripts/servers/oci_registry.ts";
 
-// jco leaves timers of 10 ms behind in what it makes.
+// jco leaves timers of 10 ms behind.
 const options = { ignore: clangMissing(), sanitizeOps: false, sanitizeResources: false };
 const withTerminal = { ...options, ignore: options.ignore || ptyMissing() || !binaryUnderTest() };
 
@@ -36,7 +36,7 @@ async function setUp() {
 const PLUGINS = ["kubectl-waiting", "kubectl-waiting_component"];
 const WAYS = ["loop", "read", "sleep 1000000", "poll 1000000"];
 
-Deno.test("Ctrl-C ends a plugin in whatever it does, 130 in a shell's eyes", withTerminal, async () => {
+Deno.test("Ctrl-C ends a plugin whatever it does, with exit code 130", withTerminal, async () => {
   await using it = await setUp();
   const { product } = it;
   for (const plugin of PLUGINS) {
@@ -52,7 +52,7 @@ Deno.test("Ctrl-C ends a plugin in whatever it does, 130 in a shell's eyes", wit
   }
 });
 
-Deno.test("through kubectl Ctrl-C does the same", {
+Deno.test("Ctrl-C ends a plugin that kubectl started", {
   ...withTerminal,
   ignore: withTerminal.ignore || kubectlMissing(),
 }, async () => {
@@ -66,9 +66,9 @@ Deno.test("through kubectl Ctrl-C does the same", {
   assert.match(output, /code 130\r\n$/);
 });
 
-Deno.test("sleeping costs no CPU", { ...options, ignore: options.ignore || !binaryUnderTest() }, async () => {
+Deno.test("sleeping uses no CPU", { ...options, ignore: options.ignore || !binaryUnderTest() }, async () => {
   await using it = await setUp();
-  /** Seconds of CPU that a command of /bin/sh took. */
+  /** The CPU seconds that a command of /bin/sh used. */
   const cost = async (line: string): Promise<number> => {
     const { stdout } = await it.product.shell(`${line} >/dev/null; times`);
     const times = [...stdout.trim().split("\n").at(-1)!.matchAll(/(\d+)m([\d.]+)s/g)];
@@ -84,7 +84,7 @@ Deno.test("sleeping costs no CPU", { ...options, ignore: options.ignore || !bina
   }
 });
 
-Deno.test("a poll for stdin and a clock wakes on whichever comes first", options, async () => {
+Deno.test("a poll for stdin and a clock wakes for the first", options, async () => {
   await using it = await setUp();
   const { product } = it;
   for (const plugin of PLUGINS) {

@@ -1,4 +1,4 @@
-/** What a process gives up before a plugin starts takes nothing from a user: every form of a kubeconfig works as before. */
+/** The process permissions that a run gives up take nothing from a user: every form of a kubeconfig still works. */
 
 import assert from "node:assert/strict";
 import { buildFixture } from "../../scripts/fixtures.ts";
@@ -71,7 +71,7 @@ testBinary(
         assert.equal(stderr, form.startsWith("a credential plugin") ? "SECRET_OF_MINE=kept\n" : "");
       });
     }
-    await t.step("a kubeconfig of a pipe", async () => {
+    await t.step("a kubeconfig from a pipe", async () => {
       const line = `krew-wasm run ${plugin} ${api.server}/version --kubeconfig /dev/fd/3`;
       const { code, stderr } = await run(`cat ${home}/.kube/config | { exec 3<&0 </dev/null; ${line}; }`);
       assert.equal(code, 0, stderr);

@@ -1,6 +1,7 @@
 /**
- * The binary for Windows, under Wine (tests/support/wine.sh): its files, where names are the same in whatever letters.
- * `KREW_WASM_WINDOWS_BINARY` names it: `deno task compile --target x86_64-pc-windows-msvc --output dist/krew-wasm.exe`.
+ * The Windows binary under Wine (tests/support/wine.sh): its files, whose names ignore case.
+ * `KREW_WASM_WINDOWS_BINARY` names it: `deno task compile --target x86_64-pc-windows-msvc --output
+ * dist/krew-wasm.exe`.
  */
 
 import assert from "node:assert/strict";
@@ -15,7 +16,7 @@ import { windowsBinary, WINE } from "../support/wine.ts";
 const root = fileURLToPath(new URL("../..", import.meta.url));
 const binary = windowsBinary();
 
-/** A machine of its own. */
+/** A separate machine. */
 class Machine {
   readonly #directory = temporaryDirectory();
   readonly #program = `${this.#directory}/krew-wasm.exe`;
@@ -28,7 +29,7 @@ class Machine {
     return this.#run(this.#program, ...args);
   }
 
-  /** Names' short forms, of eight letters and three, as old programs see them. */
+  /** The 8.3 names, as old programs see them. */
   async shortNames(windows: string, names: readonly string[]): Promise<string[]> {
     const { stdout } = await this.#run("cmd", "/c", `dir /a /x ${windows.replaceAll("/", "\\")}`);
     return names.map((name) => {
@@ -47,7 +48,7 @@ class Machine {
     return { code, stdout: text(stdout), stderr: text(stderr) };
   }
 
-  /** The user's home, as this system and as Windows call it. */
+  /** The user's home, in this system's spelling and in Windows'. */
   home(): { readonly path: string; readonly windows: string } {
     const users = `${this.#directory}/prefix/drive_c/users`;
     const [user] = [...Deno.readDirSync(users)].filter(({ name }) => name !== "Public");
@@ -56,7 +57,7 @@ class Machine {
 }
 
 Deno.test({
-  name: "on Windows no spelling of a name leads around what is protected, and risks are told",
+  name: "on Windows protected files stay protected in every spelling",
   ignore: binary === undefined || clangMissing(),
   async fn(t) {
     const machine = new Machine(binary!);
@@ -100,7 +101,7 @@ Deno.test({
         assert.match(answer, /^E(?:PERM|ROFS|NOENT|ACCES|EXIST)$/, `${lines[at]}: ${answers}`)
       );
     };
-    await t.step("the store, in whatever letters", () =>
+    await t.step("the store, in any case", () =>
       refused(["--allow-home"], [
         "rename ~/.KREW-WASM ~/kw2",
         "rename ~/.krew-wasm/BIN ~/kw2",
@@ -113,7 +114,7 @@ Deno.test({
         "rename ~/work/bait ~/.KREW-WASM/Bin/kubectl-attack.cmd",
         "link ~/.Krew-Wasm/bin/kubectl-attack.cmd ~/work/l",
       ]));
-    await t.step("the kubeconfig, and what else kubectl obeys", () =>
+    await t.step("the kubeconfig and kubectl's other settings", () =>
       refused(["--allow-home"], [
         "rename ~/.KUBE ~/k2",
         "append ~/.KUBE/CONFIG x",
@@ -156,7 +157,7 @@ Deno.test({
           ],
         ),
     );
-    await t.step("its own files it finds in whatever letters", async () => {
+    await t.step("its own files, in any case", async () => {
       assert.deepEqual(
         await attack(["--allow-home"], [
           "read ~/WORK/Bait",
@@ -167,7 +168,7 @@ Deno.test({
         ["bait", "ok", "x", "ok"],
       );
     });
-    await t.step("what was granted is not led elsewhere", async () => {
+    await t.step("a granted path is not redirected", async () => {
       const flags = [`--allow-write=${windows}/work/bait`];
       await refused(flags, ["mkdir ~/work/bait", "symlink ../.ssh ~/work/bait"]);
       assert.deepEqual(

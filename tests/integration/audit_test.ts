@@ -1,4 +1,4 @@
-/** What we read in a request is what a real API server reads in it. */
+/** Our parsing of requests agrees with a real API server. */
 
 import assert from "node:assert/strict";
 import { authorizeCluster } from "../../runtime/kube/allow/authorize_request.ts";
@@ -27,13 +27,13 @@ interface AuditEvent {
   };
 }
 
-Deno.test("verb, group, resource, name and namespace are those of the API server's audit log", {
+Deno.test("parseRequest() agrees with the API server's audit log", {
   ignore: controlPlaneMissing(),
   sanitizeResources: false,
 }, async () => {
   await using plane = await ControlPlane.start({ audit: true });
   const client = Deno.createHttpClient({ caCerts: [plane.authority.cert], http2: false });
-  // The reader may do nothing, so each request is audited, refused and without effect.
+  // The reader has no rights, so each request is audited, refused and without effect.
   const ask = (method: string, url: string, id: string) =>
     fetch(plane.server + url, {
       method,
@@ -46,7 +46,7 @@ Deno.test("verb, group, resource, name and namespace are those of the API server
   await Promise.all(Array.from({ length: 8 }, async () => {
     for (let next = waiting.pop(); next; next = waiting.pop()) await ask(next.method, next.url, next.id);
   }));
-  // What we answer in the server's place is what it answers itself, but for whose word it is.
+  // Our Status for a refusal equals the server's own, except for the words that name krew-wasm.
   for (
     const [method, path] of [["DELETE", "/apis/apps/v1/namespaces/demo/deployments/web"], [
       "GET",
@@ -86,14 +86,14 @@ Deno.test("verb, group, resource, name and namespace are those of the API server
   client.close();
   const audited = new Map<string, AuditEvent>();
   const log = await Deno.readTextFile(`${plane.directory}/audit.log`);
-  // The server has requests of its own, whose line may be on its way.
+  // The server logs its own requests, too, and a line may be incomplete.
   for (const line of log.slice(0, log.lastIndexOf("\n")).split("\n")) {
     const event = JSON.parse(line) as AuditEvent;
     audited.set(event.auditID, event);
   }
   const entries = requests.flatMap(({ method, url }, index): Entry[] => {
     const event = audited.get(`corpus-${index}`);
-    if (!event) return []; // refused before it meant anything
+    if (!event) return []; // refused before it was parsed
     const ref = event.objectRef;
     const info = {
       isResource: ref !== undefined,

@@ -1,6 +1,7 @@
 /**
- * Random rules and random requests: the API server, asked by a user of RBAC with these rules, and the guard with the same
- * rules. Where the server refuses, the guard does; what is asked first is decided alike in both directions.
+ * Random rules and random requests: compares the API server, asked by an RBAC user with these rules, with
+ * authorizeCluster() and the same rules. It refuses whatever the server refuses. For the first check of a request,
+ * both always agree.
  */
 
 import assert from "node:assert/strict";
@@ -10,14 +11,14 @@ import { ControlPlane, controlPlaneMissing } from "../support/envtest.ts";
 import { fc } from "../support/fuzz.ts";
 import { type Answered, type Asked, guardAnswers, RbacPlane } from "../support/rbac.ts";
 
-/** How many sets of rules are tried; each is a user. */
+/** How many sets of rules to try, each for its own user. */
 const USERS = Number(Deno.env.get("FUZZ_SECONDS") ?? 3) * 30;
 
 const NAMESPACES = ["a", "b"];
 const NAMES = ["x", "y"];
 const RBAC = "rbac.authorization.k8s.io";
 
-/** What is served: group/version, resource, its subresources; whether it lies in namespaces. */
+/** Served resources: group/version, resource, its subresources; whether it is namespaced. */
 const SERVED:
   readonly (readonly [prefix: string, resource: string, subresources: string[], inNamespace: boolean])[] = [
     ["/api/v1", "configmaps", [], true],
@@ -78,7 +79,7 @@ const oneOf = <T>(...values: readonly T[]) => fc.constantFrom(...values);
 const some = <T>(values: readonly T[]) =>
   fc.uniqueArray(fc.constantFrom(...values), { minLength: 1, maxLength: 3 });
 
-/** Owners, and everything else that has the server ask again. */
+/** Owners, and other metadata for which the server makes further checks. */
 const metadata = (name: string) =>
   fc.record({
     name: fc.constant(name),
@@ -154,7 +155,7 @@ const resourceRequest: fc.Arbitrary<Asked> = fc.record({
   const subresource = withSubresource && name !== undefined
     ? subresources[sub % subresources.length]
     : undefined;
-  // The server never ends a watch that HEAD asks for, and the connection is of no use after it.
+  // The server never ends a watch that HEAD asks for, and the connection is useless after it.
   const ends = method === "HEAD" && (special === "watch/" || query === "watch=1");
   const path = [
     `${prefix}/${writes || ends ? "" : special}`.replace(/\/$/, ""),
@@ -163,7 +164,7 @@ const resourceRequest: fc.Arbitrary<Asked> = fc.record({
     ...(name === undefined ? [] : [name]),
     ...(subresource === undefined ? [] : [subresource]),
   ].join("/");
-  // Nothing may change: the rules of others lie on the server, too.
+  // A dry run: other users' rules are on the server, too.
   const url = `${path}?${
     writes
       ? `dryRun=All${type === "apply" && method === "PATCH" ? "&fieldManager=m" : ""}`
@@ -262,7 +263,7 @@ function infoOf({ method, path }: Asked): RequestInfo {
   return parseRequest(method, url, query);
 }
 
-/** A rule that allows what is asked first, more or less narrowly. */
+/** A rule that allows the first check of a request, more or less narrowly. */
 function ruleFor(info: RequestInfo, narrow: boolean): ClusterRule {
   if (!info.isResource) return { verbs: [info.verb || "*"], nonResourceURLs: [info.path] };
   const { verb, apiGroup, resource, subresource, name, namespace } = info;
@@ -292,12 +293,12 @@ const round = fc.record({
   ],
 }));
 
-/** Of the authorization itself: what is asked first. */
+/** A refusal of the first check. */
 const FIRST = /cannot \S* ?(?:resource|path)|is forbidden: User/;
 /** What RBAC gives every user, whatever their rules. */
 const EVERYBODYS = /^\/(?:(?:api|apis|openapi)(?:\/.*)?|version\/?|healthz|livez|readyz)$/;
 
-Deno.test("random rules and requests: the guard refuses whatever RBAC refuses", {
+Deno.test("authorizeCluster() refuses whatever RBAC refuses, for random rules and requests", {
   ignore: controlPlaneMissing(),
   sanitizeResources: false,
 }, async () => {
@@ -340,16 +341,16 @@ Deno.test("random rules and requests: the guard refuses whatever RBAC refuses", 
       }
     },
   );
-  // deno-lint-ignore no-console -- how much of it says something
+  // deno-lint-ignore no-console -- how many cases are meaningful
   console.log(JSON.stringify(seen));
   assert.ok(Math.min(seen.forbidden, seen.allowed, seen.first) > USERS / 10, JSON.stringify(seen));
 });
 
-/** What docs/cluster.md says of where the guard asks for more than the server would. */
+/** Cases in docs/cluster.md for which krew-wasm is stricter than the server. */
 function mayBeStricter(info: RequestInfo, { body, type = "" }: Asked): boolean {
   const text = JSON.stringify(body ?? null);
   return /ownerReferences|"\/metadata"/.test(text) || type.includes("apply") ||
-    info.verb === "update" || // creates, perhaps
+    info.verb === "update" || // may create
     /roles$|bindings$|^certificatesigningrequests$/.test(info.resource) ||
     text.includes("ignoreStoreReadError") ||
     info.resource === "pods" && ["exec", "attach", "portforward"].includes(info.subresource);
@@ -368,7 +369,7 @@ async function answerOf(rules: readonly ClusterRule[], asked: Asked): Promise<An
   }
 }
 
-/** Eight at a time, results in order. */
+/** Runs eight at a time, results in order. */
 async function each<T, R>(all: readonly T[], work: (one: T) => Promise<R>): Promise<R[]> {
   const results: R[] = [];
   let next = 0;
@@ -378,7 +379,7 @@ async function each<T, R>(all: readonly T[], work: (one: T) => Promise<R>): Prom
   return results;
 }
 
-/** Objects to ask for: one `x` of each kind, so that there is something to update. */
+/** Creates one object `x` of each kind, so that updates find something. */
 async function furnish(rbac: RbacPlane): Promise<void> {
   await rbac.make("/apis/apiextensions.k8s.io/v1/customresourcedefinitions", {
     metadata: { name: "widgets.example.com" },

@@ -1,4 +1,4 @@
-/** A real registry: Debian's docker-registry, filled by skopeo and by the API, with and without a password. */
+/** A real registry: Debian's docker-registry, filled by skopeo and by its API, with and without a password. */
 
 import assert from "node:assert/strict";
 import { RegistryClient } from "../../registry/oci/registry_client.ts";
@@ -58,7 +58,7 @@ Deno.test(
   },
 );
 
-Deno.test("what skopeo copies from one registry to another is pulled", {
+Deno.test("pulls a plugin that skopeo copied between registries", {
   ignore: registryMissing || skopeoMissing,
 }, async () => {
   await using from = await DockerRegistry.start();
@@ -68,7 +68,7 @@ Deno.test("what skopeo copies from one registry to another is pulled", {
   assert.deepEqual((await pull(`${to.host}/other/bar:v2`)).bytes, WASM);
 });
 
-Deno.test("a registry with a password takes docker's credentials", {
+Deno.test("uses docker's credentials for a registry with a password", {
   ignore: registryMissing || htpasswdMissing,
 }, async () => {
   const { stdout } = await new Deno.Command("htpasswd", { args: ["-Bbn", "me", "secret"] }).output();
@@ -114,7 +114,7 @@ const METADATA = {
   created: new Date("2026-01-02T03:04:05Z"),
 };
 
-/** Pushes a plugin as `krew-wasm push` does, a large one too. */
+/** Pushes a plugin as `krew-wasm push` does, also a large one. */
 async function pushOwn(host: string, format: "cncf" | "legacy", wasm = WASM) {
   const client = new RegistryClient({ credentials: () => Promise.resolve(undefined) });
   const artifact = makeOwnArtifact(wasm, METADATA, format);
@@ -125,7 +125,7 @@ async function pushOwn(host: string, format: "cncf" | "legacy", wasm = WASM) {
   return { client, artifact, digest, reference };
 }
 
-Deno.test("what is pushed is copied by skopeo byte for byte, in both layouts, and its tags are listed", {
+Deno.test("skopeo copies a push byte for byte, in both layouts", {
   ignore: registryMissing || skopeoMissing,
 }, async () => {
   await using registry = await DockerRegistry.start();
@@ -143,7 +143,7 @@ Deno.test("what is pushed is copied by skopeo byte for byte, in both layouts, an
   }
 });
 
-Deno.test("a large blob is streamed to a registry, mounted from one repository into another, and resumed", {
+Deno.test("streams, mounts and resumes a large blob", {
   ignore: registryMissing,
 }, async () => {
   await using registry = await DockerRegistry.start();
@@ -185,10 +185,10 @@ function leb(value: number): number[] {
 
 const cosign = registryClient("cosign", "go install github.com/sigstore/cosign/v3/cmd/cosign@v3.1.3");
 
-/** How cosign 3 is told to sign as it did before. */
+/** Makes cosign 3 sign in the older format. */
 const OLD = ["--new-bundle-format=false", "--use-signing-config=false", "--tlog-upload=false"];
 
-Deno.test("what cosign signs is verified, and what is signed cosign verifies, in both layouts", {
+Deno.test("krew-wasm verifies cosign's signatures, and vice versa, in both layouts", {
   ignore: registryMissing || cosign === undefined,
 }, async () => {
   await using registry = await DockerRegistry.start();
@@ -196,7 +196,7 @@ Deno.test("what cosign signs is verified, and what is signed cosign verifies, in
   const run = (...args: string[]) =>
     program("env", [`HOME=${home}`, "COSIGN_PASSWORD=pw", cosign!, ...args], home);
   await run("generate-key-pair");
-  // Which services cosign tells of a signature: none.
+  // An empty list of services to which cosign reports a signature.
   await run("signing-config", "create", "--out=services.json");
   await Deno.writeTextFile(`${home}/root.json`, (await TestSigstore.make()).trustRoot);
   const signer = parseSigner(`${home}/cosign.pub`);
@@ -268,7 +268,7 @@ async function secureRegistry(clients: boolean) {
   return { registry, open, pushTo };
 }
 
-Deno.test("a private authority and a client certificate open a registry with TLS", {
+Deno.test("reaches a TLS registry with a private authority and a client certificate", {
   ignore: registryMissing,
 }, async () => {
   const { registry, open, pushTo } = await secureRegistry(true);
@@ -284,7 +284,7 @@ Deno.test("a private authority and a client certificate open a registry with TLS
   for (const one of [client, anonymous, mismatched]) await one.transport.close();
 });
 
-Deno.test("a registry on this machine that speaks TLS is not asked by plain HTTP, unless the user says so", {
+Deno.test("uses TLS for a registry on this machine, unless the user wants plain HTTP", {
   ignore: registryMissing,
 }, async () => {
   const { registry, open } = await secureRegistry(false);
@@ -304,7 +304,7 @@ Deno.test("a registry on this machine that speaks TLS is not asked by plain HTTP
   for (const one of [client, plain]) await one.transport.close();
 });
 
-Deno.test("HTTPS_PROXY leads to a registry elsewhere, NO_PROXY and this machine are left out", {
+Deno.test("uses HTTPS_PROXY, except for NO_PROXY and this machine", {
   ignore: registryMissing,
 }, async () => {
   const { registry, open, pushTo } = await secureRegistry(false);
@@ -335,7 +335,7 @@ Deno.test("HTTPS_PROXY leads to a registry elsewhere, NO_PROXY and this machine 
   }
 });
 
-/** An HTTP proxy that knows CONNECT alone, and leads to a port of this machine. */
+/** An HTTP proxy that supports only CONNECT, and leads to a port of this machine. */
 function connectProxy(route: (target: string) => number) {
   const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const serve = async (from: Deno.TcpConn) => {

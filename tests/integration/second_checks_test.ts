@@ -1,6 +1,6 @@
 /**
- * What the API server asks its authorizer beside the request itself: a user of RBAC with the plugin's own rules, and the guard
- * with those rules, one after the other. docs/cluster.md lists the checks.
+ * The API server's second checks: an RBAC user with the plugin's rules, and authorizeCluster() with the same rules,
+ * one after the other. docs/cluster.md lists the checks.
  */
 
 import assert from "node:assert/strict";
@@ -31,15 +31,15 @@ function rule(text: string, namespaces?: string[]): ClusterRule {
 interface Case {
   readonly name: string;
   readonly asked: Asked;
-  /** With these the request itself is allowed, and nothing more. */
+  /** Rules that allow only the request itself. */
   readonly lacking: readonly string[];
-  /** With these besides, all that is asked for. */
+  /** Additional rules for all checks. */
   readonly needed: readonly string[];
-  /** Made by the admin before. */
+  /** Objects that the admin creates before. */
   readonly before?: readonly (readonly [path: string, body: unknown])[];
-  /** RBAC allows it without what is needed: the guard can't know what the server knows. */
+  /** RBAC allows it without `needed`, but krew-wasm lacks the server's knowledge. */
   readonly stricter?: boolean;
-  /** As in `stricter`, and more: nothing short of this is enough for the guard where RBAC takes `needed`. */
+  /** As `stricter`, and krew-wasm needs these rules where RBAC needs only `needed`. */
   readonly guardNeeds?: readonly string[];
 }
 
@@ -475,7 +475,7 @@ function policy(name: string, spec: object) {
   };
 }
 
-Deno.test("whatever RBAC refuses to a user with a plugin's rules, the guard refuses the plugin", {
+Deno.test("authorizeCluster() refuses whatever RBAC refuses, for each second check", {
   ignore: controlPlaneMissing(),
   sanitizeResources: false,
 }, async (t) => {
@@ -512,12 +512,12 @@ Deno.test("whatever RBAC refuses to a user with a plugin's rules, the guard refu
   }
 });
 
-/** Of RBAC or of a check of its kind: some come as a field's error, or as an answer of 422. */
+/** Whether RBAC or a similar check refused. Some refusals are a field's error, or have status 422. */
 function isForbidden({ status, message }: { status: number; message: string }): boolean {
   return status === 403 || status === 422 && /Forbidden|permission/.test(message);
 }
 
-/** A certificate request in PEM, in base64: the server parses it. */
+/** A certificate request in PEM, in base64; the server parses it. */
 async function certificateRequest(): Promise<string> {
   const directory = await Deno.makeTempDir();
   const { success, stdout, stderr } = await new Deno.Command("openssl", {
