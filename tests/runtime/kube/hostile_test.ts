@@ -1,4 +1,4 @@
-/** Servers that misbehave, and what a plugin sees of it. Each beside one that behaves. */
+/** Misbehaving servers and what a plugin sees, each beside a correct server. */
 
 import assert from "node:assert/strict";
 import type { ClusterResponse } from "../../../runtime/kube/cluster.ts";
@@ -18,7 +18,7 @@ const bytesOfText = (text: string) => new TextEncoder().encode(text);
 const textOf = async (response: Pick<ClusterResponse, "body">) =>
   new TextDecoder().decode(await bytesOf(response));
 
-/** What the transport makes of an answer. */
+/** Tests the transport's result for an answer. */
 function answerTest(
   name: string,
   answer: (exchange: RawExchange) => Promise<void>,
@@ -160,7 +160,7 @@ answerTest(
   async ({ send }) => {
     await send("HTTP/1.1 200 OK\r\n");
     const line = `X-Header: ${"x".repeat(8000)}\r\n`;
-    for (let i = 0; i < 4000; i++) await send(line); // 32 MB, if anybody took them
+    for (let i = 0; i < 4000; i++) await send(line); // 32 MB, if the client read them
   },
   async (send) => {
     await assert.rejects(send());
@@ -247,7 +247,7 @@ for (const [name, header, body, seen] of GZIP_KINDS) {
             continue;
           }
           assert.equal(new TextDecoder().decode(text), seen);
-          // What has no body is not unpacked, nor said to be: there is nothing that could be taken in two ways.
+          // An empty body is neither decompressed nor marked as compressed, so its length is unambiguous.
           if (text.length > 0) assert.deepEqual([encoding, length], [undefined, undefined]);
         }
       },
@@ -314,7 +314,7 @@ answerTest(
     await read(64 << 20);
     const before = Deno.memoryUsage().rss;
     await read(256 << 20);
-    // Nobody reads: nothing is taken from the server beyond what buffers hold.
+    // Without a reader, the client takes only as much from the server as buffers hold.
     await new Promise((resolve) => setTimeout(resolve, 100));
     const grown = Deno.memoryUsage().rss - before;
     await reader.cancel();
@@ -323,7 +323,7 @@ answerTest(
 );
 
 connectionTest(
-  "headers of a packed answer are those of what is unpacked, and of another as they are",
+  "headers of a decompressed answer describe the decompressed body",
   async () => {
     const body = await packed("hello");
     using server = RawServer.start(async ({ send, head }) => {
@@ -454,7 +454,7 @@ connectionTest(
   },
 );
 
-connectionTest("a server that hangs up in the middle, under TLS, is told of in words", async () => {
+connectionTest("the error says that a server hung up in the middle, under TLS", async () => {
   const authority = await Authority.make();
   const pair = await authority.issue({ commonName: "server", hosts: ["127.0.0.1"] });
   for (const framing of ["Content-Length: 10\r\n\r\n", "Transfer-Encoding: chunked\r\n\r\n9\r\n"]) {
@@ -488,7 +488,7 @@ connectionTest("an idle connection that the server has closed costs no answer", 
 connectionTest(
   "a server that never finishes connecting is an error, one that is slow to answer is not",
   async () => {
-    // It takes the connection, and says nothing in the handshake.
+    // It accepts the connection but never answers the handshake.
     const silent = Deno.listen({ hostname: "127.0.0.1", port: 0 });
     const taken: Deno.Conn[] = [];
     const accepting = (async () => {
@@ -585,7 +585,7 @@ connectionTest(
     hangUps = 1;
     assert.equal(await send("GET"), "ok");
     assert.deepEqual(asked.splice(1), ["GET", "GET"]);
-    // Not for ever (Deno 2.9 asks again by itself, too), and not what may have been done already.
+    // Not forever (Deno 2.9 retries itself, too), and not for requests that may have had an effect.
     hangUps = 1000;
     await assert.rejects(send("GET"), { code: "CLUSTER_UNREACHABLE" });
     assert.ok(asked.splice(1).length <= 4);
@@ -613,7 +613,7 @@ connectionTest(
       Promise.all(Array.from({ length: count }, () => cluster.send(GET).then(textOf)));
     assert.deepEqual(new Set(await get(idle)), new Set(["ok"]));
     hangsUp = true;
-    // Deno 2.9 asks again by itself, on another one that is idle: there are more of them than that takes.
+    // Deno 2.9 retries on other idle connections; there are more of them than it tries.
     assert.deepEqual(new Set(await get(8)), new Set(["ok"]));
   },
 );

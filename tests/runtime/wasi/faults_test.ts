@@ -1,6 +1,6 @@
 /**
- * A check that can't be made refuses. A plugin can use up descriptors and memory, so whatever the host asks the system in the
- * middle of an operation fails here, one question after the other, and what is protected stays what it is.
+ * A check that can't be made refuses. A plugin can use up descriptors and memory, so each system call during an
+ * operation is made to fail here, one at a time. Protected files must stay unchanged.
  */
 
 import assert from "node:assert/strict";
@@ -13,7 +13,7 @@ import { temporaryDirectory } from "../../support/temporary.ts";
 
 type Functions = Record<string, (...args: unknown[]) => unknown>;
 
-/** What both ways to the host's files ask the system by; not what closes or changes something. */
+/** The functions with which both trees ask the system; none that closes or changes something. */
 const QUESTIONS: readonly (readonly [object: object, names: readonly string[]])[] = [
   [Kernel.prototype, [
     ...["open", "openPlain", "stat", "statAt", "typeAt", "glance", "glanceDirectory", "glanceHost"],
@@ -28,7 +28,7 @@ const FAULTS: Readonly<Record<string, () => [WasiError, Error]>> = Object.fromEn
   ) => [code, () => [new WasiError(errno), Object.assign(new Error(code), { code })]]),
 );
 
-/** Has one of the questions fail, by number, while `act` runs; tells whether there were as many. */
+/** Makes the nth question fail while `act` runs; returns whether there were so many. */
 function withFault(number: number, fault: () => [WasiError, Error], act: () => void): boolean {
   let asked = 0;
   const restore: (() => void)[] = [];
@@ -51,7 +51,7 @@ function withFault(number: number, fault: () => [WasiError, Error], act: () => v
   return asked > number;
 }
 
-/** A home in which things are protected in all ways. */
+/** A home with files that are protected in every way. */
 function makeHome(home: string): Partial<Files> {
   Deno.mkdirSync(`${home}/real/kube`, { recursive: true });
   Deno.mkdirSync(`${home}/store/receipts`, { recursive: true });
@@ -71,7 +71,7 @@ function makeHome(home: string): Partial<Files> {
   };
 }
 
-/** What must not be done; returns what was read, which must be no secret. */
+/** Forbidden operations. Each returns the text that it read, which must not be a secret. */
 const ATTEMPTS: Readonly<Record<string, (tree: FileTree, at: DirectoryNode) => unknown>> = {
   "move the link": (tree, at) => tree.renameAt(at, ".kube", at, "mine/k"),
   "remove the link": (tree, at) => tree.unlinkFileAt(at, ".kube"),
@@ -89,7 +89,7 @@ const ATTEMPTS: Readonly<Record<string, (tree: FileTree, at: DirectoryNode) => u
   "read what is denied by a further name": (tree, at) => read(tree.openAt(at, "mine/key", READ)),
 };
 
-/** Operations that succeed, and what they may show. */
+/** Allowed operations with their possible results. */
 const SHOWN: Readonly<Record<string, (tree: FileTree, at: DirectoryNode) => string>> = {
   "stand-in": (tree, at) => read(tree.openAt(at, "real/kube/config", READ)),
   "8": (tree, at) => String((tree.statAt(at, "real/kube/config", true) as { size: bigint }).size),
@@ -107,7 +107,7 @@ const SHOWN: Readonly<Record<string, (tree: FileTree, at: DirectoryNode) => stri
   },
 };
 
-/** Tries one thing with a fault at each question of it. `shown`: what it may give; undefined for what is always refused. */
+/** Runs one operation with a fault at each question. `shown`: its possible result; undefined if it is always refused. */
 function sweep(
   open: OpenTree,
   what: string,
@@ -143,7 +143,7 @@ function sweep(
 
 for (const [what, attempt] of Object.entries(ATTEMPTS)) {
   testTrees(`refuses to ${what} when a check fails`, (open, implementation) => {
-    // What the broker asks is asked by the same tree.
+    // The broker uses the same tree.
     if (implementation === "by a broker") return;
     sweep(open, what, attempt);
   });

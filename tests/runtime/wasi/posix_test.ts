@@ -1,4 +1,4 @@
-/** tests/fixtures/posix.c, which checks from inside what POSIX says of files: as a module and as a component. */
+/** tests/fixtures/posix.c checks POSIX's rules for files from inside, as a module and as a component. */
 
 import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
@@ -26,7 +26,7 @@ function setUp(args: readonly string[] = []) {
   const host = temporaryDirectory();
   const sandbox = testSandbox({
     args: ["posix", ".", ...args],
-    // Go takes paths from PWD on, C and Rust from the preopen that is called so.
+    // Go resolves paths from PWD, C and Rust from the preopen of that name.
     env: [["PWD", host]],
     files: { mounts: [{ guest: host, host, write: true }, { guest: ".", host, write: true }] },
   });
@@ -36,7 +36,7 @@ function setUp(args: readonly string[] = []) {
 let built: Promise<Uint8Array<ArrayBuffer>> | undefined;
 const posix = () => built ??= buildC("tests/fixtures/posix.c");
 
-Deno.test("a module finds files as POSIX has them", { ignore: lacksClang() }, async () => {
+Deno.test("a module sees files as POSIX requires", { ignore: lacksClang() }, async () => {
   using at = setUp();
   const code = await runBytes(await posix(), at.sandbox);
   assert.equal(at.sandbox.stderr.text(), "");
@@ -44,7 +44,7 @@ Deno.test("a module finds files as POSIX has them", { ignore: lacksClang() }, as
   assert.equal(code, 0);
 });
 
-Deno.test("a component finds files as POSIX has them", {
+Deno.test("a component sees files as POSIX requires", {
   ignore: lacksClang(),
   // jco's generated code leaves a timer (tests/runtime/run/component_test.ts).
   sanitizeOps: false,
@@ -57,17 +57,17 @@ Deno.test("a component finds files as POSIX has them", {
   assert.equal(code, 0);
 });
 
-/** Whether Go is there. It is not asked for: what it would show, the program in C shows too. */
+/** Whether Go is missing. It is optional, because the C program covers the same cases. */
 function lacksGo(): boolean {
   if (findProgram("go")) return false;
-  // deno-lint-ignore no-console -- as tests/support/programs.ts tells of what is missing
+  // deno-lint-ignore no-console -- as tests/support/programs.ts reports a missing tool
   console.warn("go is missing, the test of files in Go is skipped");
   return true;
 }
 
 let inGo: Promise<Program[]> | undefined;
 
-/** The program in Go as a module and as a component, by the adapter that is made for C and Rust. */
+/** The Go program as a module and, with the adapter for C and Rust, as a component. */
 function goPrograms(): Promise<Program[]> {
   return inGo ??= (async () => {
     const output = Deno.makeTempFileSync({ suffix: ".wasm" });
@@ -85,7 +85,7 @@ function goPrograms(): Promise<Program[]> {
   })();
 }
 
-Deno.test("a program in Go finds files as Go has them, as a module and as a component", {
+Deno.test("a Go program sees files as Go expects, as a module and as a component", {
   ignore: lacksGo(),
   sanitizeOps: false,
   sanitizeResources: false,
@@ -99,7 +99,7 @@ Deno.test("a program in Go finds files as Go has them, as a module and as a comp
   }
 });
 
-Deno.test("a program in Go reads while it sleeps, as a module and as a component", {
+Deno.test("a Go program reads while it sleeps, as a module and as a component", {
   ignore: lacksGo(),
   sanitizeOps: false,
   sanitizeResources: false,
@@ -116,9 +116,9 @@ Deno.test("a program in Go reads while it sleeps, as a module and as a component
   }
 });
 
-/** Runs a module over a file tree of the test's choice; `exit` throws the code. */
+/** Runs a module with a given file tree; `exit` throws the code. */
 function runOver(module: WebAssembly.Module, at: ReturnType<typeof setUp>): number {
-  // deno-lint-ignore prefer-const -- the imports, which use it, are made before it
+  // deno-lint-ignore prefer-const -- the imports use it and are made first
   let instance: WebAssembly.Instance | undefined;
   const buffer = () => (instance!.exports.memory as WebAssembly.Memory).buffer as ArrayBuffer;
   const guest = {
@@ -139,9 +139,9 @@ function runOver(module: WebAssembly.Module, at: ReturnType<typeof setUp>): numb
   return host.ended === undefined ? 0 : host.end();
 }
 
-Deno.test("a module finds files as POSIX has them where the kernel does not help", {
+Deno.test("a module sees files as POSIX requires without the kernel's help", {
   ignore: lacksClang(),
-  sanitizeResources: false, // it ends as a plugin does, with files open
+  sanitizeResources: false, // ends as a plugin does, with open files
 }, async () => {
   using at = setUp();
   const code = runOver(new WebAssembly.Module(await posix()), at);
@@ -149,7 +149,7 @@ Deno.test("a module finds files as POSIX has them where the kernel does not help
   assert.equal(code, 0);
 });
 
-/** A module in the text format: opens a file, moves its descriptor onto stdout, gives up the right to seek, writes. */
+/** A module in the text format: opens a file, moves its descriptor to stdout, gives up the right to seek, writes. */
 const RENUMBER = (version: string) =>
   `(module
   (import "${version}" "path_open" (func $open (param i32 i32 i32 i32 i32 i64 i64 i32 i32) (result i32)))
@@ -198,7 +198,7 @@ const RENUMBER = (version: string) =>
       (call $rights (i32.const 1) (i64.const 0x44) (i64.const 0)) (i32.const 76))))`;
 
 for (const version of ["wasi_snapshot_preview1", "wasi_unstable"]) {
-  Deno.test(`descriptors are moved and lose rights for a module of ${version}`, async () => {
+  Deno.test(`a module of ${version} moves descriptors and gives up rights`, async () => {
     using at = setUp();
     const code = await runBytes(await wat(RENUMBER(version)), at.sandbox);
     assert.equal(code, 0, `step ${code}`);

@@ -1,4 +1,4 @@
-/** Bug reports of other runtimes (docs/maintainers/public-reports.md), tried by tests/fixtures/reports.c. */
+/** Bug reports about other runtimes (docs/maintainers/public-reports.md), tried with tests/fixtures/reports.c. */
 
 import assert from "node:assert/strict";
 import { buildC, lacksClang, runBytes, testSandbox } from "../../support/components.ts";
@@ -7,7 +7,7 @@ import { temporaryDirectory } from "../../support/temporary.ts";
 
 const options = { ignore: lacksClang() };
 
-/** `only`: these files of the directory are granted, by themselves. */
+/** `only`: grants just these files of the directory. */
 async function run(host: string, args: string[] = [], only?: string[]) {
   const sandbox = testSandbox({
     args: ["reports", ...args],
@@ -17,7 +17,7 @@ async function run(host: string, args: string[] = [], only?: string[]) {
   assert.match(sandbox.stdout.text(), /^\d+ checks held, 0 did not\n$/);
 }
 
-Deno.test("what failed in other runtimes holds: files, directories, polls", options, async () => {
+Deno.test("files, directories and polls that failed in other runtimes work", options, async () => {
   const host = temporaryDirectory();
   await run(host);
   Deno.removeSync(host, { recursive: true });

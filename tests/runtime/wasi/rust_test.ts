@@ -1,4 +1,4 @@
-/** tests/fixtures/rust.rs, a program of Rust's standard library alone: as a module and as a component. */
+/** tests/fixtures/rust.rs, a program with only Rust's standard library, as a module and as a component. */
 
 import assert from "node:assert/strict";
 import { buildFixture } from "../../../scripts/fixtures.ts";
@@ -10,14 +10,14 @@ import { temporaryDirectory } from "../../support/temporary.ts";
 
 const options = {
   ignore: rustMissing(),
-  // jco leaves timers of 10 ms behind in what it makes.
+  // jco leaves timers of 10 ms behind.
   sanitizeOps: false,
   sanitizeResources: false,
 };
 
 let programs: Promise<Record<string, Program>> | undefined;
 
-/** The program in both of its forms. */
+/** The program in both forms. */
 function forms(): Promise<Record<string, Program>> {
   return programs ??= (async () => {
     const module = await Deno.readFile(await buildFixture("rust"));
@@ -25,7 +25,7 @@ function forms(): Promise<Record<string, Program>> {
   })();
 }
 
-/** Runs it in both forms; what it wrote, and its exit code, have to be the same. */
+/** Runs both forms; output and exit code must be the same. */
 async function run(
   args: readonly string[],
   given: Parameters<typeof testSandbox>[0] = {},
@@ -41,7 +41,7 @@ async function run(
   return first!;
 }
 
-Deno.test("a program in Rust finds files as Rust has them", options, async () => {
+Deno.test("a Rust program sees files as Rust expects", options, async () => {
   const host = temporaryDirectory();
   try {
     const files = { mounts: [{ guest: ".", host, write: true }] };
@@ -55,7 +55,7 @@ Deno.test("a program in Rust finds files as Rust has them", options, async () =>
   }
 });
 
-Deno.test("a program in Rust gets its arguments and variables, empty ones too", options, async () => {
+Deno.test("a Rust program gets its arguments and variables, also empty ones", options, async () => {
   const env: [string, string][] = [["WORD_A", ""], ["WORD_B", "a=b c"], ["OTHER", "x"], ["WORD_C", "ü"]];
   const { stdout } = await run(["words", "a", "", "é x"], { env });
   assert.equal(
@@ -64,10 +64,10 @@ Deno.test("a program in Rust gets its arguments and variables, empty ones too", 
   );
 });
 
-Deno.test("a program in Rust reads stdin by lines and by bytes", options, async () => {
+Deno.test("a Rust program reads stdin by lines and by bytes", options, async () => {
   const text = "one\n\ntwo ü\nlast";
   for (const [mode, wanted] of [["lines", "eno\n\nü owt\ntsal\n4 lines\n"], ["bytes", text]] as const) {
-    // A source is read up: one for each form.
+    // A source can be read once, so each form has its own.
     for (const [form, program] of Object.entries(await forms())) {
       const sandbox = testSandbox({
         args: ["rust", mode],
@@ -79,19 +79,19 @@ Deno.test("a program in Rust reads stdin by lines and by bytes", options, async 
   }
 });
 
-Deno.test("a program in Rust sleeps, and finds clocks that agree", options, async () => {
+Deno.test("a Rust program sleeps, and its clocks agree", options, async () => {
   assert.equal((await run(["times"])).stdout, "slept true, passed true, this century true\n");
 });
 
-Deno.test("a program in Rust ends with its exit code", options, async () => {
+Deno.test("a Rust program ends with its exit code", options, async () => {
   const { module, component } = await forms();
   const args = ["rust", "exit", "77"];
   assert.equal(await runProgram(module!, testSandbox({ args })), 77);
-  // The adapter knows success and failure only.
+  // The adapter supports only success and failure.
   assert.equal(await runProgram(component!, testSandbox({ args })), 1);
 });
 
-Deno.test("a panic in Rust is told with the functions' names, its own words before it", options, async () => {
+Deno.test("a Rust panic is reported with its message and function names", options, async () => {
   const cases = [
     ["message", /^thread 'main' panicked at .*This was to be expected/s, /abort or panic/],
     ["index", /index out of bounds: the len is 3 but the index is 5/, /abort or panic/],

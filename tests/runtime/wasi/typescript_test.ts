@@ -1,4 +1,4 @@
-/** Programs in TypeScript: what they find of WASI 0.2, and what they take of their memory. */
+/** TypeScript programs: WASI 0.2 as they see it, and their memory use. */
 
 import assert from "node:assert/strict";
 import { LEAST } from "../../../runtime/grants/grants.ts";
@@ -6,11 +6,11 @@ import { buildFixture } from "../../../scripts/fixtures.ts";
 import { runBytes, sourceOf, testSandbox } from "../../support/components.ts";
 import { temporaryDirectory } from "../../support/temporary.ts";
 
-// jco leaves timers of 10 ms behind in what it makes.
+// jco leaves timers of 10 ms behind.
 const jcoLeaves = { sanitizeOps: false, sanitizeResources: false };
 
-// tests/fixtures/wasi.ts calls WASI 0.2 by its own names: one component that does all.
-Deno.test("a program in TypeScript finds WASI 0.2 as its interfaces say", jcoLeaves, async () => {
+// tests/fixtures/wasi.ts calls WASI 0.2 by its own names, in one component.
+Deno.test("a TypeScript program sees WASI 0.2 as its interfaces say", jcoLeaves, async () => {
   const component = await Deno.readFile(await buildFixture("wasi-ts"));
   const host = temporaryDirectory();
   try {
@@ -35,7 +35,7 @@ Deno.test("a program in TypeScript finds WASI 0.2 as its interfaces say", jcoLea
   }
 });
 
-Deno.test("a program in TypeScript prints 30 MB in 20 MiB of memory, in order", jcoLeaves, async () => {
+Deno.test("a TypeScript program prints 30 MB in order within 20 MiB of memory", jcoLeaves, async () => {
   const component = await Deno.readFile(await buildFixture("prints"));
   const limits = { ...LEAST.limits, maxMemory: 20 << 20 };
   const sandbox = testSandbox({ args: ["prints", "30000"], limits });

@@ -1,4 +1,4 @@
-/** What a person is asked about a request, and that the rule of an answer allows it and nothing else. */
+/** Permission requests for cluster requests. The rule of an answer allows exactly the request. */
 
 import assert from "node:assert/strict";
 import { askedRequest, requestInWords } from "../../../../runtime/kube/allow/asked_request.ts";
@@ -18,7 +18,7 @@ function infoOf(line: string): RequestInfo {
   return parseRequest(method, path, query);
 }
 
-Deno.test("a request is asked about in parts, the namespace first", () => {
+Deno.test("askedRequest() lists a request's parts, the namespace first", () => {
   const parts = (line: string) =>
     askedRequest(infoOf(line))?.parts.map(([label, value]) => `${label} ${value}`);
   assert.deepEqual(parts("GET /api/v1/namespaces/kube-system/secrets/db"), [
@@ -42,7 +42,7 @@ Deno.test("a request is asked about in parts, the namespace first", () => {
   assert.deepEqual(parts("GET /metrics"), ["verb get", "path /metrics"]);
 });
 
-Deno.test("names that the API server has are asked about", () => {
+Deno.test("askedRequest() accepts every name that the API server accepts", () => {
   for (
     const line of [
       "GET /api/v1/namespaces/demo/pods/web-0.a",
@@ -62,7 +62,7 @@ Deno.test("names that the API server has are asked about", () => {
   }
 });
 
-Deno.test("what the API server has no name for is not asked about", () => {
+Deno.test("askedRequest() refuses names that the API server can't have", () => {
   const names = [
     "*",
     "ui-settings%22%20in%20the%20namespace%20%22demo%22",
@@ -99,7 +99,7 @@ Deno.test("what the API server has no name for is not asked about", () => {
   );
 });
 
-/** Whether two requests differ in their names alone, the namespace too where the first is for all. */
+/** Whether two requests differ only in their names, and in the namespace if the first covers all. */
 function areKin(one: RequestInfo, other: RequestInfo): boolean {
   if (one.isResource !== other.isResource || one.verb !== other.verb) return false;
   if (!one.isResource) return one.path === other.path;
@@ -108,7 +108,7 @@ function areKin(one: RequestInfo, other: RequestInfo): boolean {
     (one.namespace === "" || one.namespace === other.namespace);
 }
 
-Deno.test("the rule of an answer allows the request and no other, the wider one those of other names", async () => {
+Deno.test("the offered rule allows exactly the request, the wider one also other names", async () => {
   const word = fc.constantFrom(
     "demo",
     "*",
@@ -162,7 +162,7 @@ Deno.test("the rule of an answer allows the request and no other, the wider one 
         const another: RequestInfo | undefined = read(other);
         if (!another) continue;
         const kin = areKin(info, another);
-        // A request without a name, a list of one by its name too, is one for any.
+        // A request without a name, such as a list filtered by name, counts as one for any name.
         const named: boolean = kin && (info.name === "" || info.name === another.name);
         assert.equal(ruleCovers(asked.rule, another), named, `${asked.word} for ${other}`);
         if (asked.wider) {
@@ -173,7 +173,7 @@ Deno.test("the rule of an answer allows the request and no other, the wider one 
   );
 });
 
-Deno.test("a request in words is visible, its parts in quotes that they can't leave, each cut by itself", () => {
+Deno.test("requestInWords() quotes, escapes and cuts each part by itself", () => {
   const words = (line: string) => requestInWords(infoOf(line));
   assert.equal(words("DELETE /api/v1/namespaces/demo/pods/web"), 'delete pods "web" in the namespace "demo"');
   assert.equal(words("GET /api/v1/nodes"), "list nodes in all of the cluster");

@@ -15,7 +15,7 @@ import { askedRequest } from "../../../../runtime/kube/allow/asked_request.ts";
 import { parseRequest } from "../../../../runtime/kube/allow/request_info.ts";
 import { socketsTo } from "../../../../runtime/kube/sockets/raw_sockets.ts";
 
-/** A cluster that notes what reaches it, behind a guard. */
+/** A cluster that records the requests that pass authorizeCluster(). */
 function guarded(grant: ClusterGrant, deny: ClusterLimits["deny"] = false, server = "https://api:6443") {
   const sent: ClusterRequest[] = [];
   const asked: DeniedRequest[] = [];
@@ -64,7 +64,7 @@ async function check(
 
 const rule = (word: string): ClusterRule[] => parseRuleWord(word) ?? assert.fail(word);
 
-Deno.test("none lets nothing through, full everything", async () => {
+Deno.test("none allows nothing, full allows everything", async () => {
   const lines = [
     "GET /version",
     "GET /api/v1/pods",
@@ -75,7 +75,7 @@ Deno.test("none lets nothing through, full everything", async () => {
   await check(guarded("full"), lines, []);
 });
 
-Deno.test("read-only lets look, and ask about one's own rights", async () => {
+Deno.test("read-only allows reads and reviews of one's own rights", async () => {
   await check(guarded("read-only"), [
     "GET /version",
     "GET /metrics",
@@ -96,7 +96,7 @@ Deno.test("read-only lets look, and ask about one's own rights", async () => {
     "DELETE /api/v1/namespaces/a/pods",
     "OPTIONS /api/v1/pods",
     "POST /healthz",
-    // what looks like looking
+    // requests that only look like reads
     "GET /api/v1/namespaces/a/pods/b/exec?command=sh",
     "GET /api/v1/namespaces/a/pods/b/attach",
     "GET /api/v1/namespaces/a/pods/b/portforward",
@@ -112,7 +112,7 @@ Deno.test("read-only lets look, and ask about one's own rights", async () => {
   ]);
 });
 
-Deno.test("a dry run is no write", async () => {
+Deno.test("a dry run does not count as a write", async () => {
   const it = guarded("read-only");
   await check(it, [
     "POST /api/v1/namespaces/a/pods?dryRun=All",
@@ -134,7 +134,7 @@ Deno.test("a dry run is no write", async () => {
   await check(guarded({ rules: [] }), [], ["POST /api/v1/namespaces/a/pods?dryRun=All"]);
 });
 
-Deno.test("the options in the body of a DELETE win over its query, as in the server", async () => {
+Deno.test("a DELETE's body overrides its query, as in the server", async () => {
   const it = guarded("read-only");
   const bytes = (text: string) => new TextEncoder().encode(text);
   const stream = (text: string) => new Blob([text]).stream() as ReadableStream<Uint8Array<ArrayBuffer>>;
@@ -169,7 +169,7 @@ Deno.test("the options in the body of a DELETE win over its query, as in the ser
   }
 });
 
-Deno.test("the body of a refused request is taken to its end: who writes it does not wait for ever", async () => {
+Deno.test("a refused request's body is read to its end", async () => {
   let chunks = 0;
   const { promise: ended, resolve } = Promise.withResolvers<void>();
   const body = new ReadableStream<Uint8Array<ArrayBuffer>>({
@@ -184,7 +184,7 @@ Deno.test("the body of a refused request is taken to its end: who writes it does
   await ended;
 });
 
-Deno.test("rules cover what RBAC says they cover, and discovery", async () => {
+Deno.test("rules cover the requests that RBAC covers, and discovery", async () => {
   const rules = parseRules({
     rules: [
       { verbs: ["get", "list"], apiGroups: [""], resources: ["pods", "pods/log"], namespaces: ["a"] },
@@ -224,7 +224,7 @@ Deno.test("rules cover what RBAC says they cover, and discovery", async () => {
     "POST /metrics",
     "PATCH /api/v1/nodes/n",
     "POST /api",
-    // RBAC gives these to nobody: system:discovery has GET, and no part of a health check.
+    // RBAC gives these to nobody: system:discovery allows only GET, and no part of a health check.
     "HEAD /version",
     "GET /healthz/etcd",
     "GET /livez/ping",
@@ -232,7 +232,7 @@ Deno.test("rules cover what RBAC says they cover, and discovery", async () => {
   ]);
 });
 
-Deno.test("a rule of namespaces, all of them too, covers nothing that is in none", async () => {
+Deno.test("a rule with namespaces covers no cluster-wide request", async () => {
   await check(guarded({ rules: rule("get,list:*@*") }), ["GET /api/v1/namespaces/a/pods"], [
     "GET /api/v1/nodes/n",
     "GET /api/v1/pods",
@@ -240,7 +240,7 @@ Deno.test("a rule of namespaces, all of them too, covers nothing that is in none
   ]);
 });
 
-Deno.test("exec takes create, and get as well where GET opens it", async () => {
+Deno.test("exec requires create, and get as well for a GET", async () => {
   const exec = [
     "GET /api/v1/namespaces/a/pods/b/exec?command=sh",
     "POST /api/v1/namespaces/a/pods/b/exec?command=sh",
@@ -251,7 +251,7 @@ Deno.test("exec takes create, and get as well where GET opens it", async () => {
   await check(guarded({ rules: rule("get:*") }), ["GET /api/v1/namespaces/a/pods/b"], exec);
 });
 
-Deno.test("a denial wins, also over a request for everything that would give it away", async () => {
+Deno.test("a denial wins, also over a broader request that would reveal its objects", async () => {
   await check(guarded("full", rule("get,list,watch:secrets@kube-system")), [
     "GET /api/v1/namespaces/a/secrets",
   ], [
@@ -297,13 +297,14 @@ Deno.test("no spelling of a path gets around the rules", async () => {
     await assert.rejects(it.ask("GET", path), { code: "REQUEST_INVALID" }, path);
   }
   await assert.rejects(it.ask("DELETE", "/api/v1/watch/namespaces/a/pods/b"), { code: "REQUEST_INVALID" });
-  // The server has one verb for this path, whatever the method: a rule for looking through the proxy is none for posting.
+  // The server has one verb for this path, whatever the method. A rule for reading through the proxy does not allow
+  // POST.
   const proxy = guarded({ rules: rule("proxy:pods") });
   assert.ok(await proxy.passes("GET /api/v1/proxy/namespaces/a/pods/b"));
   await assert.rejects(proxy.ask("POST", "/api/v1/proxy/namespaces/a/pods/b"), { code: "REQUEST_INVALID" });
 });
 
-Deno.test("a server's own path is no part of what is asked", async () => {
+Deno.test("rules do not see the server's own path", async () => {
   const it = guarded({ rules: rule("list:pods@a") }, false, "https://rancher/k8s/clusters/c1");
   await check(it, [
     "GET /api/v1/namespaces/a/pods",
@@ -313,7 +314,7 @@ Deno.test("a server's own path is no part of what is asked", async () => {
   ]);
 });
 
-Deno.test("a refused request is answered with the Status of the API server, in krew-wasm's name", async () => {
+Deno.test("a refused request gets the API server's Status in krew-wasm's name", async () => {
   const it = guarded("read-only");
   const { status, headers, body } = await it.ask("DELETE", "/apis/apps/v1/namespaces/a/deployments/web");
   assert.equal(status, 403);
@@ -336,7 +337,7 @@ Deno.test("a refused request is answered with the Status of the API server, in k
   assert.match(JSON.parse(text).message, /\\x1b\[2J/);
 });
 
-Deno.test("what is granted meanwhile holds from the next request on", async () => {
+Deno.test("a new grant applies from the next request on", async () => {
   const it = guarded("none");
   assert.ok(!await it.passes("GET /api/v1/pods"));
   it.state.answer = true;
@@ -346,7 +347,7 @@ Deno.test("what is granted meanwhile holds from the next request on", async () =
   assert.ok(await it.passes("GET /api/v1/pods"));
 });
 
-Deno.test("sockets take a grant of everything", async () => {
+Deno.test("sockets require the full grant", async () => {
   await assert.rejects(
     guarded("full").cluster.sockets().then((sockets) => sockets.connect("10.0.0.1", 443)),
     { message: "sockets" },
@@ -372,14 +373,14 @@ Deno.test("sockets take a grant of everything", async () => {
   await assert.rejects(denied.cluster.sockets().then((sockets) => sockets.connect("10.0.0.1", 443)), {
     code: "DESTINATION_REFUSED",
   });
-  // Nobody can grant what a denial, or the administrator's bound, stands against.
+  // Nobody can grant what a denial or the administrator's bound forbids.
   assert.deepEqual(denied.asked.map(({ rule, denied }) => [rule, denied]), [[undefined, true], [
     undefined,
     true,
   ]]);
 });
 
-Deno.test("askedRequest() writes what parseRuleWord() reads as the missing rule", async () => {
+Deno.test("parseRuleWord() parses askedRequest()'s text as the missing rule", async () => {
   for (
     const line of [
       "DELETE /api/v1/namespaces/a/pods/b",
@@ -411,7 +412,7 @@ Deno.test("askedRequest() writes what parseRuleWord() reads as the missing rule"
   }
 });
 
-Deno.test("parseRules() names the field that is wrong", () => {
+Deno.test("parseRules() names the invalid field", () => {
   for (
     const [rules, message] of [
       [undefined, "rules is missing"],
@@ -439,7 +440,7 @@ Deno.test("parseRules() names the field that is wrong", () => {
   }
 });
 
-Deno.test("an upgrade into a container is creating, whoever may look", async () => {
+Deno.test("an upgrade into a container requires create", async () => {
   const url = "/api/v1/namespaces/default/pods/web/exec?command=sh";
   const request = { url, headers: [], protocols: ["v5.channel.k8s.io"] };
   await assert.rejects(guarded("full").cluster.upgrade(request), { message: `upgrade ${url}` });
@@ -451,7 +452,7 @@ Deno.test("an upgrade into a container is creating, whoever may look", async () 
   assert.equal("refused" in denied && denied.refused.status, 403);
 });
 
-Deno.test("no upgrade is looking: it takes a rule", async () => {
+Deno.test("read-only allows no upgrade", async () => {
   const request = { url: "/api/v1/namespaces/a/pods/b/log", headers: [], protocols: [] };
   const looking = await guarded("read-only").cluster.upgrade(request);
   assert.equal("refused" in looking && looking.refused.status, 403);
@@ -459,7 +460,7 @@ Deno.test("no upgrade is looking: it takes a rule", async () => {
   await assert.rejects(it.cluster.upgrade(request), { message: `upgrade ${request.url}` });
 });
 
-Deno.test("the administrator's bound holds whatever is granted, and nobody is asked", async () => {
+Deno.test("the administrator's bound wins over grants, without a question", async () => {
   const it = guarded("full");
   it.state.limits = { grant: "full", deny: false, bound: { rules: rule("get,list:pods@a") } };
   it.state.answer = true;

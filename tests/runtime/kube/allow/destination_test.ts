@@ -5,7 +5,7 @@ import { destinationOf } from "../../../../runtime/kube/allow/destination.ts";
 const SERVER = "https://api.example:6443";
 const PREFIXED = "https://rancher.example/k8s/clusters/c-1";
 
-Deno.test("destinationOf() takes paths below the server's own", () => {
+Deno.test("destinationOf() resolves paths below the server's own", () => {
   assert.equal(
     destinationOf(SERVER, "/api/v1/pods?watch=1").href,
     "https://api.example:6443/api/v1/pods?watch=1",
@@ -20,7 +20,7 @@ Deno.test("destinationOf() takes paths below the server's own", () => {
   assert.equal(destinationOf(SERVER, "/version#fragment").href, "https://api.example:6443/version");
 });
 
-Deno.test("destinationOf() takes absolute URLs of exactly the server", () => {
+Deno.test("destinationOf() accepts absolute URLs of exactly the server", () => {
   for (const url of [`${SERVER}/api`, "https://API.example:6443/api", "HTTPS://api.example:6443/api"]) {
     assert.equal(destinationOf(SERVER, url).href, `${SERVER}/api`);
   }
@@ -33,7 +33,7 @@ Deno.test("destinationOf() takes absolute URLs of exactly the server", () => {
   assert.equal(destinationOf(SERVER, SERVER).href, `${SERVER}/`);
 });
 
-Deno.test("destinationOf() refuses every other place, and names it", () => {
+Deno.test("destinationOf() refuses every other place and names it", () => {
   const refused: [server: string, asked: string][] = [
     ...[
       "https://evil.example/api",
@@ -104,7 +104,7 @@ Deno.test("destinationOf() refuses every other place, and names it", () => {
   }
 });
 
-Deno.test("destinationOf() takes the kubeconfig's own path as it is, and checks what is below it", () => {
+Deno.test("destinationOf() keeps the kubeconfig's path and checks the rest", () => {
   assert.equal(destinationOf("https://h/a%5Cb", "/x").pathname, "/a%5Cb/x");
   assert.equal(destinationOf("https://h/a%5Cb", "https://h/a%5Cb/x").pathname, "/a%5Cb/x");
   for (const asked of ["/x%5Cy", "https://h/a%5Cb/x%2Fy", "https://h/a%5C", "https://h/a/b/x"]) {
@@ -112,7 +112,7 @@ Deno.test("destinationOf() takes the kubeconfig's own path as it is, and checks 
   }
 });
 
-Deno.test("destinationOf() never leaves the server's origin and prefix, whatever is asked", () => {
+Deno.test("destinationOf() never leaves the server's origin and prefix", () => {
   const piece = fc.constantFrom(
     ..."/ // .. . %2e %2E%2e %2f %5c \\ @ : ? # https:// http:// api.example:6443 evil.example rancher.example k8s clusters c-1 \t \n \0 a"
       .split(" "),

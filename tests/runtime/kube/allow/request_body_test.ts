@@ -9,7 +9,7 @@ import {
 const parse = async (text: string | Uint8Array<ArrayBuffer>, type = "application/json") =>
   await parseBody(type, typeof text === "string" ? new TextEncoder().encode(text) : text);
 
-Deno.test("JSON is read, and sent as it is written", async () => {
+Deno.test("JSON is parsed and sent unchanged", async () => {
   const text =
     '{ "a": 12345678901234567890, "b": {"a": [{"b": "\\"c\\": 1"}]}, "__proto__": {"x": 1}, "toString": 2 }';
   const { value, bytes } = await parse(text);
@@ -21,7 +21,7 @@ Deno.test("JSON is read, and sent as it is written", async () => {
   }
 });
 
-Deno.test("an object with the same key twice is refused: readers disagree on what it holds", async () => {
+Deno.test("a duplicate key is refused, because parsers disagree on it", async () => {
   for (
     const text of [
       '{"a":1,"a":1}',
@@ -37,7 +37,7 @@ Deno.test("an object with the same key twice is refused: readers disagree on wha
   await assert.rejects(parse("a: 1\na: 2\n", "application/yaml"), { status: 400 });
 });
 
-Deno.test("YAML is read as the API server reads it, and sent as JSON", async () => {
+Deno.test("YAML is parsed as the API server parses it, and sent as JSON", async () => {
   const { value, bytes } = await parse(
     "a: yes\nb: 012\nc: 12345678901234567890\nd: 2024-01-02\ne: &x {f: ~}\ng: *x\nh: !!binary aGk=\n",
     "application/yaml",
@@ -55,7 +55,7 @@ Deno.test("YAML is read as the API server reads it, and sent as JSON", async () 
   assert.equal((value as { a: unknown }).a, true);
 });
 
-Deno.test("what can't be read is refused with the server's status", async () => {
+Deno.test("an unreadable body is refused with the server's status", async () => {
   await assert.rejects(parse("k8s\0", "application/vnd.kubernetes.protobuf"), { status: 415 });
   await assert.rejects(parse("\xa1", "application/cbor"), { status: 415 });
   await assert.rejects(parse("x", "text/plain"), { status: 415 });
@@ -64,13 +64,13 @@ Deno.test("what can't be read is refused with the server's status", async () => 
   await assert.rejects(parse(new Uint8Array([0x22, 0xff, 0x22])), { status: 400 });
 });
 
-Deno.test("a body nested a million deep is read or refused, and ends nothing", async () => {
+Deno.test("a body with a million levels does not crash the parser", async () => {
   const deep = "[".repeat(1_000_000);
   await parse(deep + "]".repeat(1_000_000)).catch(({ status }) => assert.equal(status, 400));
   await assert.rejects(parse(deep), { status: 400 });
 });
 
-Deno.test("a body is read up to the server's limit; what is left of one that is larger stays", async () => {
+Deno.test("readBytes() stops at the server's limit and leaves the rest", async () => {
   const stream = (size: number) =>
     new Blob([new Uint8Array(size)]).stream() as ReadableStream<Uint8Array<ArrayBuffer>>;
   assert.equal((await readBytes(stream(MAX_OBJECT_BYTES))).length, MAX_OBJECT_BYTES);
@@ -81,7 +81,7 @@ Deno.test("a body is read up to the server's limit; what is left of one that is 
   await assert.rejects(readBytes(new Uint8Array(MAX_OBJECT_BYTES + 1)), { status: 413 });
 });
 
-Deno.test("mediaTypeOf() reads the first type, without its parameters", () => {
+Deno.test("mediaTypeOf() returns the first type without parameters", () => {
   assert.equal(
     mediaTypeOf([["CONTENT-TYPE", "Application/JSON; charset=utf-8"], ["content-type", "x/y"]]),
     "application/json",

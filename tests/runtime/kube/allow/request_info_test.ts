@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { MeaninglessRequest, parseQuery, parseRequest } from "../../../../runtime/kube/allow/request_info.ts";
 import { CORPUS, parseCorpus, target } from "../../../support/corpus.ts";
 
-/** `verb resource.group/subresource[name]@namespace`, or the verb and path of what is no resource. */
+/** `verb resource.group/subresource[name]@namespace`, or verb and path of a non-resource URL. */
 function read(method: string, url: string): string {
   const [path = "", query = ""] = url.split(/\?(.*)/s);
   const info = parseRequest(method, path, query);
@@ -14,7 +14,7 @@ function read(method: string, url: string): string {
     `${namespace && `@${namespace}`}`;
 }
 
-Deno.test("parseRequest() tells verbs by method, name and query", () => {
+Deno.test("parseRequest() derives the verb from method, name and query", () => {
   const pods = "/api/v1/namespaces/demo/pods";
   assert.equal(read("GET", pods), "list pods@demo");
   assert.equal(read("GET", `${pods}/web`), "get pods[web]@demo");
@@ -37,7 +37,7 @@ Deno.test("parseRequest() tells verbs by method, name and query", () => {
   );
 });
 
-Deno.test("parseRequest() knows namespaces as objects and as places", () => {
+Deno.test("parseRequest() distinguishes a namespace object from objects in a namespace", () => {
   assert.equal(read("GET", "/api/v1/namespaces"), "list namespaces");
   assert.equal(read("GET", "/api/v1/namespaces/demo"), "get namespaces[demo]@demo");
   assert.equal(read("PUT", "/api/v1/namespaces/demo/finalize"), "update namespaces/finalize[demo]@demo");
@@ -46,14 +46,14 @@ Deno.test("parseRequest() knows namespaces as objects and as places", () => {
   assert.equal(read("DELETE", "/api/v1/nodes"), "deletecollection nodes");
 });
 
-Deno.test("parseRequest() knows the verbs of old paths", () => {
+Deno.test("parseRequest() supports the deprecated verbs in paths", () => {
   assert.equal(read("GET", "/api/v1/watch/namespaces/demo/pods/web"), "watch pods[web]@demo");
   assert.equal(read("GET", "/apis/apps/v1/watch/deployments"), "watch deployments.apps");
   assert.equal(read("GET", "/api/v1/proxy/namespaces/demo/pods/web/x"), "proxy pods[web]@demo");
   assert.throws(() => read("GET", "/api/v1/watch"), MeaninglessRequest);
 });
 
-Deno.test("parseRequest() takes every spelling of a path for what it is", () => {
+Deno.test("parseRequest() decodes every spelling of a path", () => {
   for (
     const path of ["/api/v1/pods/", "/api/v1/%70ods", "/%61pi/v1/pods", "/api/v1/pods///"]
   ) assert.equal(read("GET", path), "list pods", path);
@@ -72,7 +72,7 @@ Deno.test("parseRequest() takes every spelling of a path for what it is", () => 
   }
 });
 
-Deno.test("parseRequest() reads watch as Go reads parameters", () => {
+Deno.test("parseRequest() parses watch as Go does", () => {
   const watches = (query: string) => read("GET", `/api/v1/pods?${query}`) === "watch pods";
   for (
     const query of [
@@ -105,7 +105,7 @@ Deno.test("parseRequest() reads watch as Go reads parameters", () => {
   assert.throws(() => parseQuery("a&".repeat(2000)), MeaninglessRequest);
 });
 
-Deno.test("parseRequest() finds the one name that a field selector asks for", () => {
+Deno.test("parseRequest() finds the name in a field selector", () => {
   const name = (selector: string) =>
     parseRequest("GET", "/api/v1/pods", `fieldSelector=${encodeURIComponent(selector)}`).name;
   for (
@@ -132,7 +132,7 @@ Deno.test("parseRequest() finds the one name that a field selector asks for", ()
   assert.equal(name("metadata.name=a\\,b"), "a,b");
 });
 
-Deno.test("parseRequest() agrees with the audit log of a kube-apiserver for each request of the corpus", async () => {
+Deno.test("parseRequest() agrees with a kube-apiserver's audit log on the corpus", async () => {
   const entries = parseCorpus(await Deno.readTextFile(CORPUS));
   assert.ok(entries.length > 3000, `${entries.length} requests`);
   for (const { method, url, target: expected, verb } of entries) {

@@ -20,7 +20,7 @@ function shown(
 const APPLY = "application/apply-patch+yaml";
 const MERGE = "application/merge-patch+json";
 
-Deno.test("what may create asks for create: apply, and PUT where an update does", () => {
+Deno.test("apply and creating updates require create", () => {
   const patch = "PATCH /api/v1/namespaces/a/configmaps/x";
   assert.deepEqual(checks(patch, {}, APPLY), [["create /configmaps/[x]@a"]]);
   assert.deepEqual(checks(patch, { metadata: { uid: "1" } }, APPLY), [], "it was there before");
@@ -37,7 +37,7 @@ Deno.test("what may create asks for create: apply, and PUT where an update does"
   assert.deepEqual(checks("POST /api/v1/namespaces/a/endpoints", {}), []);
 });
 
-Deno.test("an owner asks for deleting the object, and for the owner's finalizers where its deletion is blocked", () => {
+Deno.test("an owner reference requires delete, and the owner's finalizers if it blocks", () => {
   const owners = (more: object = {}) => ({
     metadata: {
       ownerReferences: [{ apiVersion: "apps/v1", kind: "Deployment", name: "d", uid: "1", ...more }],
@@ -80,7 +80,7 @@ Deno.test("an owner asks for deleting the object, and for the owner's finalizers
     checks(`PATCH ${path}/x`, [{ op: "add", path: "/metadata/labels/a", value: "b" }]),
     [],
   );
-  // Where the owner lies is not known of other servers' kinds.
+  // The resource of another server's owner kind is unknown.
   assert.deepEqual(
     checks(
       `POST ${path}`,
@@ -95,7 +95,7 @@ Deno.test("an owner asks for deleting the object, and for the owner's finalizers
   );
 });
 
-Deno.test("roles and bindings ask for escalate and bind", () => {
+Deno.test("roles and bindings require escalate and bind", () => {
   const roles = "/apis/rbac.authorization.k8s.io/v1/namespaces/a/roles";
   const group = "rbac.authorization.k8s.io";
   const rules = [{ verbs: ["get"], apiGroups: [""], resources: ["pods/log"], resourceNames: ["x"] }];
@@ -119,7 +119,7 @@ Deno.test("roles and bindings ask for escalate and bind", () => {
   ]);
 });
 
-Deno.test("the body counts where an object is written, not where a stream is opened", () => {
+Deno.test("needsBody() is true for objects and false for streams", () => {
   const needs = (line: string) => {
     const [method = "", path = ""] = line.split(" ");
     return needsBody(parseRequest(method, path, ""));

@@ -6,11 +6,11 @@ import { Authority, sec1Of } from "../../../../scripts/servers/certificates.ts";
 const authority = await Authority.make("ca");
 const pair = await authority.issue({ commonName: "me" });
 
-/** A key of RSA, PKCS#8. */
+/** An RSA key, PKCS#8. */
 const rsa = (modulusLength: number) =>
   generateKeyPairSync("rsa", { modulusLength }).privateKey.export({ type: "pkcs8", format: "pem" }) as string;
 
-Deno.test("pairProblem() finds nothing wrong with what TLS takes", async () => {
+Deno.test("pairProblem() accepts pairs that TLS accepts", async () => {
   const { cert, key } = pair;
   const sec1 = await sec1Of(key);
   const parameters = "-----BEGIN EC PARAMETERS-----\nBggqhkjOPQMBBw==\n-----END EC PARAMETERS-----\n";
@@ -22,7 +22,7 @@ Deno.test("pairProblem() finds nothing wrong with what TLS takes", async () => {
   ) assert.equal(await pairProblem(good), undefined);
 });
 
-Deno.test("pairProblem() says why TLS does not take a certificate or its key", async () => {
+Deno.test("pairProblem() says why TLS refuses a certificate or its key", async () => {
   const other = await authority.issue({ commonName: "other" });
   assert.equal(await pairProblem({ cert: pair.cert, key: other.key }), "its key is another's");
   assert.equal(await pairProblem({ cert: pair.cert, key: rsa(2048) }), "its key is another's");

@@ -1,4 +1,4 @@
-/** Certificates and authorities in files are read again as they rotate, as client-go does. */
+/** Certificates and authorities in files are reread as they rotate, as in client-go. */
 
 import assert from "node:assert/strict";
 import type { Connection } from "../../../../runtime/kube/config/connection.ts";
@@ -28,7 +28,7 @@ function rotating(pair: Pair, ca: string) {
   return { directory, write, clock, connection, files: new RotatingFiles(connection, () => clock.now) };
 }
 
-Deno.test("RotatingFiles reads a new pair and new authorities, a second after the last look at the earliest", async () => {
+Deno.test("RotatingFiles rereads pairs and authorities at most once a second", async () => {
   const authority = await Authority.make();
   const [one, two] = await Promise.all(["one", "two"].map((commonName) => authority.issue({ commonName })));
   const { write, clock, files } = rotating(one!, authority.cert);
@@ -47,7 +47,7 @@ Deno.test("RotatingFiles reads a new pair and new authorities, a second after th
   assert.equal(await files.current(), last); // nothing has changed
 });
 
-Deno.test("all who were refused at once are given what the files hold now", async () => {
+Deno.test("concurrent refused requests all get the new files", async () => {
   const authority = await Authority.make();
   const [one, two] = await Promise.all(["one", "two"].map((commonName) => authority.issue({ commonName })));
   const { write, connection, files } = rotating(one!, authority.cert);
@@ -61,7 +61,7 @@ Deno.test("all who were refused at once are given what the files hold now", asyn
   assert.deepEqual(renewed, [two, two, two]);
 });
 
-Deno.test("RotatingFiles keeps what it knows in the middle of a rotation", async () => {
+Deno.test("RotatingFiles keeps the old content during a rotation", async () => {
   const authority = await Authority.make();
   const [one, two] = await Promise.all(["one", "two"].map((commonName) => authority.issue({ commonName })));
   const { directory, write, files } = rotating(one!, authority.cert);
@@ -69,7 +69,7 @@ Deno.test("RotatingFiles keeps what it knows in the middle of a rotation", async
     files.expire();
     return (await files.current()).certificate;
   };
-  write({ cert: two!.cert }); // its key is still the old one
+  write({ cert: two!.cert }); // the key file is still the old one
   assert.deepEqual(await looks(), one);
   write({ key: "" });
   assert.deepEqual(await looks(), one);
@@ -83,7 +83,7 @@ Deno.test("RotatingFiles keeps what it knows in the middle of a rotation", async
   assert.deepEqual(await looks(), two);
 });
 
-Deno.test("credentials of a rotated certificate are new ones, and the same until then", async () => {
+Deno.test("credentials stay the same object until the certificate rotates", async () => {
   const authority = await Authority.make();
   const [one, two] = await Promise.all(["one", "two"].map((commonName) => authority.issue({ commonName })));
   const { directory, write, connection, files } = rotating(one!, authority.cert);
@@ -110,7 +110,7 @@ connectionTest("a server's new authority is taken from its file, while what is o
   await using after = await TestApiServer.start();
   const directory = temporaryDirectory();
   Deno.writeTextFileSync(`${directory}/ca`, before.authority.cert);
-  // One address, whose server comes back with a certificate of another authority.
+  // One address, whose server restarts with a certificate of another authority.
   let port = before.port;
   const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const relay = async () => {
@@ -130,7 +130,7 @@ connectionTest("a server's new authority is taken from its file, while what is o
     const watch = await send("/api/v1/namespaces/default/events?watch=1");
     const lines = lineReader(watch.body!);
     port = after.port;
-    // Its file still has the old one.
+    // The file still contains the old authority.
     await assert.rejects(send("/version"), { code: "CLUSTER_TLS" });
     Deno.writeTextFileSync(`${directory}/ca`, after.authority.cert);
     let status = 0;
@@ -139,11 +139,11 @@ connectionTest("a server's new authority is taken from its file, while what is o
         await response.body?.cancel();
         return response.status;
       }, (error) => {
-        assert.equal(error.code, "CLUSTER_TLS"); // not looked at again yet
+        assert.equal(error.code, "CLUSTER_TLS"); // not reread yet
         return new Promise((resolve) => setTimeout(() => resolve(0), 100));
       });
     }
-    assert.equal(status, 401); // it knows another token
+    assert.equal(status, 401); // the server expects another token
     before.add("events", {
       apiVersion: "v1",
       kind: "Event",

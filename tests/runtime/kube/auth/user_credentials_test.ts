@@ -9,7 +9,7 @@ import { temporaryDirectory } from "../../../support/temporary.ts";
 
 const V1 = "client.authentication.k8s.io/v1";
 
-/** A connection with a credential plugin that is a script. */
+/** A connection with a shell script as credential plugin. */
 function execConnection(script: string, fields: object = {}) {
   const directory = temporaryDirectory();
   Deno.writeTextFileSync(`${directory}/login`, `#!/bin/sh\ncd "${directory}"\n${script}\n`, { mode: 0o755 });
@@ -32,7 +32,7 @@ const prints = (status: object) =>
 const calls = (directory: string) => Deno.readTextFileSync(`${directory}/calls`).length / 2;
 
 connectionTest(
-  "a credential plugin runs once for all who ask at once, and as long as its credential lives",
+  "a credential plugin runs once for concurrent callers until expiry",
   async () => {
     const { connection, directory } = execConnection(`echo x >> calls; sleep 0.1; ${prints({ token: "t" })}`);
     const source = new CredentialSource(connection);
@@ -68,7 +68,7 @@ connectionTest(
     const expired = sourceOf(at(-60_000));
     const living = sourceOf(at(2000));
     const start = clock.now;
-    // What is over as it comes is used for a second.
+    // An already expired credential is used for one second.
     for (const [{ source, directory }, life] of [[expired, 1000], [living, 2000]] as const) {
       for (const [age, runs] of [[0, 1], [life - 1, 1], [life, 2]] as const) {
         clock.now = start + age;
@@ -82,7 +82,7 @@ connectionTest(
 connectionTest(
   "a credential plugin that hangs is ended when nobody waits any more, with all it started left behind",
   async () => {
-    // A child of its own keeps the output open.
+    // A child process keeps the output open.
     const { connection, directory } = execConnection("echo $$ > pid; sleep 30 & wait");
     const source = new CredentialSource(connection);
     const [first, second] = [new AbortController(), new AbortController()];
@@ -145,7 +145,7 @@ connectionTest(
   },
 );
 
-Deno.test("parseExecCredential() takes token, certificate and expiry", () => {
+Deno.test("parseExecCredential() returns token, certificate and expiry", () => {
   const failed = (what: string) => new Error(what);
   const parse = (status: unknown, kind = "ExecCredential", apiVersion = V1) =>
     parseExecCredential(JSON.stringify({ kind, apiVersion, status }), V1, failed);
@@ -190,7 +190,7 @@ connectionTest(
       });
     };
     const fine = await print("fine", one!.cert, one!.key);
-    assert.equal(fine.status, 401); // the server knows tokens only
+    assert.equal(fine.status, 401); // the server accepts tokens only
     await fine.body?.cancel();
     await assert.rejects(print("mismatch", one!.cert, other!.key), { code: "CREDENTIALS_FAILED" });
     await assert.rejects(
@@ -241,7 +241,7 @@ connectionTest(
         trace: () => {},
         serviceAccount,
       });
-    await assert.rejects(access().cluster(), { code: "NO_CLUSTER" }); // there is no token
+    await assert.rejects(access().cluster(), { code: "NO_CLUSTER" }); // the token is missing
     await Deno.writeTextFile(`${serviceAccount}/token`, `${api.token}\n`);
     await Deno.writeTextFile(`${serviceAccount}/ca.crt`, api.authority.cert);
     await Deno.writeTextFile(`${serviceAccount}/namespace`, "shop\n");
@@ -259,7 +259,7 @@ connectionTest(
       (await access([], { KUBERNETES_SERVICE_HOST: "::1" }).cluster()).server,
       `https://[::1]:${port}`,
     );
-    // A kubeconfig goes before it, and lends it its namespace only; one that says nothing does not count.
+    // A kubeconfig wins over the Pod's cluster and uses its namespace only. An empty one does not count.
     const home = temporaryDirectory();
     await Deno.mkdir(`${home}/.kube`);
     const config = JSON.parse(api.kubeconfig());

@@ -37,7 +37,7 @@ const choose = async (text: string, flags = {}) =>
 const connect = async (text: string, flags = {}) =>
   connectionOf(await choose(text, flags), flags, "/w", () => PEM);
 
-Deno.test("chooseContext() takes current-context, or what the flags say", async () => {
+Deno.test("chooseContext() uses current-context unless a flag names another", async () => {
   assert.equal((await choose(CONFIG)).namespace, "shop");
   const dev = await choose(CONFIG, { context: "dev", namespace: "x", user: "jane" });
   assert.deepEqual([dev.namespace, dev.user?.entry.token], ["x", "s3cret"]);
@@ -47,7 +47,7 @@ Deno.test("chooseContext() takes current-context, or what the flags say", async 
   assert.equal(connectionOf(none, flags, "/").server, "https://elsewhere");
 });
 
-Deno.test("chooseContext() names what is not there", async () => {
+Deno.test("chooseContext() names the missing entry", async () => {
   await assert.rejects(choose(CONFIG, { context: "nope" }), { code: "CONTEXT_NOT_FOUND" });
   await assert.rejects(choose(CONFIG.replace("current-context: prod", "")), { code: "NO_CLUSTER" });
   await assert.rejects(choose(CONFIG, { user: "nope" }), { code: "KUBECONFIG_INVALID" });
@@ -57,7 +57,7 @@ Deno.test("chooseContext() names what is not there", async () => {
   });
 });
 
-Deno.test("parseKubeconfig() says which field of which file is wrong", async () => {
+Deno.test("parseKubeconfig() names the file and the invalid field", async () => {
   const wrong: [text: string, where: string][] = [
     ["clusters: 5", "/k/config: clusters"],
     ["clusters: [5]", "/k/config: clusters[0]"],
@@ -79,7 +79,7 @@ Deno.test("parseKubeconfig() says which field of which file is wrong", async () 
   assert.equal((await parseKubeconfig("", "/k/config")).clusters.size, 0);
 });
 
-Deno.test("parseKubeconfig() quotes nothing of a file that is not YAML, as it may be a secret", async () => {
+Deno.test("parseKubeconfig() quotes nothing of invalid YAML, which may contain secrets", async () => {
   await assert.rejects(
     parseKubeconfig("users: [{name: a, user: {token: s3cret", "/k"),
     (error: Error) => !error.message.includes("s3cret"),
@@ -98,7 +98,7 @@ Deno.test("mergeKubeconfigs() lets the first file win for each name", async () =
   assert.equal(merged.users.get("b")?.directory, "/2");
 });
 
-Deno.test("connectionOf() reads files beside the kubeconfig", async () => {
+Deno.test("connectionOf() resolves files relative to the kubeconfig", async () => {
   const read: string[] = [];
   const chosen = await choose(CONFIG);
   const connection = connectionOf(chosen, {}, "/w", (path) => (read.push(path), PEM));
@@ -111,7 +111,7 @@ Deno.test("connectionOf() reads files beside the kubeconfig", async () => {
   }]);
 });
 
-Deno.test("connectionOf() gives a server without TLS no credentials, and takes one without a scheme for such", async () => {
+Deno.test("connectionOf() sends no credentials without TLS or without a scheme", async () => {
   for (const server of ["dev.example", "dev.example:8080", "http://dev.example"]) {
     for (const user of ["jane", "cert"]) {
       const connection = await connect(CONFIG, { server, user });
@@ -123,7 +123,7 @@ Deno.test("connectionOf() gives a server without TLS no credentials, and takes o
   assert.deepEqual([server, basic], ["https://d.example/x", { username: "a@b", password: "c" }]);
 });
 
-Deno.test("connectionOf() names the field that a credential plugin lacks", async () => {
+Deno.test("connectionOf() names a credential plugin's missing field", async () => {
   const exec = (fields: string) => connect(CONFIG.replace("{token: s3cret}", `{exec: {${fields}}}`));
   const v1 = "apiVersion: client.authentication.k8s.io/v1";
   for (
@@ -146,13 +146,13 @@ Deno.test("connectionOf() names the field that a credential plugin lacks", async
     });
   }
   assert.equal((await exec(`${v1}beta1, command: x`)).exec?.entry.interactiveMode, "IfAvailable");
-  // Whoever is not chosen may be as they are.
+  // Mistakes in users that are not chosen do not matter.
   const [one, other] = ["{token: s3cret}", "{client-certificate: /c.crt, client-key: /c.key}"];
   assert.equal((await connect(CONFIG.replace(other, "{exec: {}}"))).token, "s3cret");
   assert.notEqual(one, other);
 });
 
-Deno.test("connectionOf() says what took the place of an auth-provider", async () => {
+Deno.test("connectionOf() names the replacement of an auth-provider", async () => {
   for (
     const [name, hint] of [
       ["gcp", /gke-gcloud-auth-plugin/],
@@ -169,7 +169,7 @@ Deno.test("connectionOf() says what took the place of an auth-provider", async (
   }
 });
 
-Deno.test("connectionOf() impersonates whom flags and kubeconfig name", async () => {
+Deno.test("connectionOf() impersonates the user of flags and kubeconfig", async () => {
   const config = CONFIG.replace(
     "{token: s3cret}",
     "{token: x, as: joe, as-groups: [a], as-user-extra: {k: [v]}}",
@@ -196,7 +196,7 @@ Deno.test("connectionOf() impersonates whom flags and kubeconfig name", async ()
   ]);
 });
 
-Deno.test("connectionOf() refuses what contradicts itself", async () => {
+Deno.test("connectionOf() refuses contradictory fields", async () => {
   const user = (fields: string) => CONFIG.replace("{token: s3cret}", fields);
   for (
     const [text, code] of [
@@ -226,7 +226,7 @@ Deno.test("connectionOf() refuses what contradicts itself", async () => {
     }), { code: "KUBECONFIG_UNREADABLE" });
 });
 
-Deno.test("formatRedactedKubeconfig() keeps clusters and contexts and no secret of any field", async () => {
+Deno.test("formatRedactedKubeconfig() keeps clusters and contexts but no secret", async () => {
   const secret = "S3CR3T";
   const text = `
 current-context: a
@@ -262,7 +262,7 @@ extensions: [{name: ${secret}}]
   assert.ok(user.token && user.clientCertificateData && user.clientKeyData);
 });
 
-Deno.test("formatRedactedKubeconfig() shows of a server where it is, and nothing else of how it is written", async () => {
+Deno.test("formatRedactedKubeconfig() shows only a server's location", async () => {
   const secret = "S3CR3T";
   for (
     const [written, shown] of [
@@ -295,7 +295,7 @@ Deno.test("formatRedactedKubeconfig() shows of a server where it is, and nothing
   }
 });
 
-Deno.test("formatRedactedKubeconfig() shows the certificates of an authority's file, and no key that stands beside them", async () => {
+Deno.test("formatRedactedKubeconfig() shows an authority's certificates but no key", async () => {
   const { cert, key } = await makePlaceholderCredentials("stand-in");
   const config = await parseKubeconfig("clusters: [{name: a, cluster: {server: https://a}}]", "/k");
   const shown = async (ca: string) => {
@@ -313,7 +313,7 @@ Deno.test("formatRedactedKubeconfig() shows the certificates of an authority's f
   assert.equal(await shown("S3CR3T"), undefined);
 });
 
-Deno.test("makePlaceholderCredentials() makes a key that belongs to its certificate, another each time", async () => {
+Deno.test("makePlaceholderCredentials() makes a new matching pair each time", async () => {
   const { X509Certificate, createPrivateKey } = await import("node:crypto");
   const [one, two] = [
     await makePlaceholderCredentials("stand-in"),

@@ -7,7 +7,7 @@ import {
 } from "../../../../runtime/kube/config/kubectl_flags.ts";
 import { parseTimeout } from "../../../../runtime/kube/config/connection.ts";
 
-Deno.test("parseConnectionFlags() reads kubectl's flags in every spelling", () => {
+Deno.test("parseConnectionFlags() parses kubectl's flags in every spelling", () => {
   assert.deepEqual(parseConnectionFlags(["--context", "a", "x", "--namespace=b"]), {
     context: "a",
     namespace: "b",
@@ -25,7 +25,7 @@ Deno.test("parseConnectionFlags() reads kubectl's flags in every spelling", () =
   });
 });
 
-Deno.test("parseConnectionFlags() takes the last of a flag, stops at --, and leaves the plugin's own flags alone", () => {
+Deno.test("parseConnectionFlags() uses the last value, stops at -- and ignores other flags", () => {
   assert.deepEqual(parseConnectionFlags(["--context=a", "--context=b"]), { context: "b" });
   assert.deepEqual(parseConnectionFlags(["--", "--context=a"]), {});
   assert.deepEqual(
@@ -34,7 +34,7 @@ Deno.test("parseConnectionFlags() takes the last of a flag, stops at --, and lea
   );
 });
 
-Deno.test("parseConnectionFlags() takes an empty flag for none and keeps what is wrong for later", () => {
+Deno.test("parseConnectionFlags() ignores empty flags and reports mistakes later", () => {
   assert.deepEqual(parseConnectionFlags(["--context=a", "--context=", "--token", ""]), {});
   assert.match(
     parseConnectionFlags(["--disable-compression=maybe"]).problem!,
@@ -42,7 +42,7 @@ Deno.test("parseConnectionFlags() takes an empty flag for none and keeps what is
   );
 });
 
-Deno.test("kubeconfigPaths() follows kubectl's rules and reads no file", () => {
+Deno.test("kubeconfigPaths() follows kubectl's rules", () => {
   const there = (...names: string[]) => (path: string) => names.includes(path);
   assert.deepEqual(kubeconfigPaths({}, [], "/h", "/w", there("/h/.kube/config")), {
     paths: ["/h/.kube/config"],
@@ -91,7 +91,7 @@ Deno.test("absolute() resolves dots against the directory", () => {
   assert.equal(absolute("/a/../../b", "/x"), "/b");
 });
 
-Deno.test("parseTimeout() reads seconds and Go's durations", () => {
+Deno.test("parseTimeout() parses seconds and Go's durations", () => {
   assert.deepEqual(["0", "30", "1m30s", "500ms", "1.5s", "-1s", undefined].map(parseTimeout), [
     undefined,
     30000,

@@ -1,4 +1,4 @@
-/** kubectl's kuberc: which credential plugins may be started. */
+/** kubectl's kuberc: which credential plugins may start. */
 
 import assert from "node:assert/strict";
 import {
@@ -18,7 +18,7 @@ async function parsed(text: string, explicit = false) {
   return { policy: policy && { policy: policy.policy, allowed: policy.allowed }, warnings };
 }
 
-Deno.test("parseKuberc() reads the policy", async () => {
+Deno.test("parseKuberc() returns the policy", async () => {
   const all = { policy: "AllowAll", allowed: [] };
   for (
     const [text, policy] of [
@@ -44,17 +44,17 @@ Deno.test("parseKuberc() reads the policy", async () => {
           allowed: [],
         },
       ],
-      // Of several documents the first Preference counts; what is none is passed over.
+      // Of several documents the first Preference counts; others are ignored.
       [`---\nkind: Other\n---\nnot: [yaml\n---\n${HEAD}credentialPluginPolicy: DenyAll\n---\n${HEAD}`, {
         policy: "DenyAll",
         allowed: [],
       }],
-      // An earlier version knows no policy.
+      // Earlier versions have no policy.
       [
         `apiVersion: kubectl.config.k8s.io/v1alpha1\nkind: Preference\ncredentialPluginPolicy: DenyAll\n`,
         all,
       ],
-      // kubectl takes these two keys in any case.
+      // kubectl accepts these two keys in any case.
       [
         HEAD.replace("kind", "Kind").replace("apiVersion", "APIVERSION") +
         "credentialPluginPolicy: DenyAll\n",
@@ -74,7 +74,7 @@ Deno.test("parseKuberc() reads the policy", async () => {
   }
 });
 
-Deno.test("parseKuberc() takes no policy with a mistake for one that lets everything run", async () => {
+Deno.test("parseKuberc() refuses a malformed policy", async () => {
   for (
     const text of [
       "credentialPluginPolicy: Denyall\n",
@@ -97,7 +97,7 @@ Deno.test("parseKuberc() takes no policy with a mistake for one that lets everyt
   }
 });
 
-Deno.test("parseKuberc() warns of a file that holds no Preference, and refuses one that the user named", async () => {
+Deno.test("parseKuberc() warns about a file without Preference, or refuses a named one", async () => {
   for (const text of ["not: [yaml\n", "kind: Preference\napiVersion: other/v1\n", "[]\n", "kind: Config\n"]) {
     const { policy, warnings } = await parsed(text);
     assert.equal(policy, undefined);
@@ -106,7 +106,7 @@ Deno.test("parseKuberc() warns of a file that holds no Preference, and refuses o
   }
 });
 
-Deno.test("parseKuberc() stops at a separator with text behind it", async () => {
+Deno.test("parseKuberc() stops at a separator with text after it", async () => {
   const text = `a: b\n---x\n${HEAD}credentialPluginPolicy: DenyAll\n`;
   const { policy, warnings } = await parsed(text);
   assert.equal(policy, undefined);
@@ -114,7 +114,7 @@ Deno.test("parseKuberc() stops at a separator with text behind it", async () => 
   await assert.rejects(parsed(text, true), { code: "KUBECONFIG_INVALID" });
 });
 
-Deno.test("readPluginPolicy(): none, one that is missing, one that can't be read", async () => {
+Deno.test("readPluginPolicy() handles no file, a missing one and an unreadable one", async () => {
   const never = (line: string) => assert.fail(line);
   assert.equal(await readPluginPolicy(undefined, () => assert.fail(), never), undefined);
   const missing = () => {
@@ -132,7 +132,7 @@ Deno.test("readPluginPolicy(): none, one that is missing, one that can't be read
   assert.deepEqual(warnings, [`Cannot read the kuberc "~/.kube/kuberc": Is a directory`]);
 });
 
-Deno.test("allowedProgram() decides by what is written and by the file that it stands for", () => {
+Deno.test("allowedProgram() decides by the command's text and by its file", () => {
   const where = KUBERC.shown;
   const found: Record<string, string> = {
     aws: "/usr/bin/aws",
@@ -146,7 +146,7 @@ Deno.test("allowedProgram() decides by what is written and by the file that it s
     code: "CREDENTIALS_FAILED",
     message: /DenyAll in ~\/\.kube\/kuberc/,
   });
-  // As written, were it not there: starting it says so.
+  // As written, if the file is missing: starting it reports that.
   assert.equal(decide("gone", "Allowlist", "gone"), "gone");
   assert.equal(decide("aws", "Allowlist", "x", "aws"), "aws");
   assert.equal(decide("aws", "Allowlist", "/usr/bin/aws"), "/usr/bin/aws");
@@ -161,7 +161,7 @@ Deno.test("allowedProgram() decides by what is written and by the file that it s
   }
 });
 
-Deno.test("kubercFile(): the flag, the variable, the default", () => {
+Deno.test("kubercFile() prefers the flag, then the variable, then the default", () => {
   const file = (env: Record<string, string>, ...args: string[]) => kubercFile(env, args, "/home/me", "/work");
   assert.deepEqual(file({}), KUBERC);
   assert.deepEqual(file({ KUBERC: "" }), KUBERC);

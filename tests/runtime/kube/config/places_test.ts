@@ -1,4 +1,4 @@
-/** Where a run may connect to, without parsing the kubeconfig. */
+/** Lists where a run may connect to, without parsing the kubeconfig. */
 
 import assert from "node:assert/strict";
 import { mayUseProxy, placeOfText, placesNamed } from "../../../../runtime/kube/config/places.ts";
@@ -10,7 +10,7 @@ const named = async (text: string, env: Record<string, string> = {}, server?: st
 const plain = (...urls: string[]) =>
   `clusters:\n${urls.map((url) => `- cluster:\n    server: ${url}\n  name: x\n`).join("")}`;
 
-Deno.test("a URL leads to a host and a port, as kubectl takes it", () => {
+Deno.test("placeOfText() returns host and port as kubectl parses them", () => {
   const place = (text: string) => {
     const found = placeOfText(text);
     return found && `${found.hostname} ${found.port}`;
@@ -25,7 +25,7 @@ Deno.test("a URL leads to a host and a port, as kubectl takes it", () => {
   assert.equal(place("://"), undefined);
 });
 
-Deno.test("placesNamed() finds servers and proxies as kubectl and people write them", async () => {
+Deno.test("placesNamed() finds servers and proxies in usual notations", async () => {
   assert.deepEqual(await named(""), []);
   assert.deepEqual(
     await named(plain("https://a:6443", `"https://b"`, `'https://c:1' # mine`, "https://a:6443")),
@@ -43,7 +43,7 @@ Deno.test("placesNamed() finds servers and proxies as kubectl and people write t
   );
 });
 
-Deno.test("placesNamed() parses what is written in another way", async () => {
+Deno.test("placesNamed() parses unusual notations", async () => {
   const cluster = { server: "https://x:1", "proxy-url": "http://p:2" };
   const expected = ["x 1", "p 2"];
   assert.deepEqual(await named(JSON.stringify({ clusters: [{ name: "c", cluster }] })), expected);
@@ -60,7 +60,7 @@ Deno.test("placesNamed() parses what is written in another way", async () => {
   assert.deepEqual(await named("server: [broken"), []);
 });
 
-Deno.test("placesNamed() takes flags, proxies of the environment, and the cluster that a Pod is in", async () => {
+Deno.test("placesNamed() includes flags, environment proxies and the Pod's cluster", async () => {
   assert.deepEqual(await named(plain("https://a"), {}, "https://b:8443"), ["a 443", "b 8443"]);
   assert.deepEqual(
     await named("", { HTTPS_PROXY: "proxy:3128", http_proxy: "http://other", HTTP_PROXY: "" }),
@@ -75,7 +75,7 @@ Deno.test("placesNamed() takes flags, proxies of the environment, and the cluste
   assert.deepEqual(await named("", pod), ["fd00::1 443"]);
 });
 
-Deno.test("mayUseProxy() tells whether one is named", () => {
+Deno.test("mayUseProxy() is true if anything names a proxy", () => {
   const texts = (text: string) => new Map([["/k", text]]);
   assert.equal(mayUseProxy(texts(plain("https://a")), {}, {}), false);
   assert.equal(mayUseProxy(texts("    proxy-url: http://p"), {}, {}), true);

@@ -3,14 +3,14 @@ import { fc } from "../../../support/fuzz.ts";
 import { parseAllDocuments, stringify } from "yaml";
 import { parsePlainYaml } from "../../../../runtime/kube/config/plain_yaml.ts";
 
-/** As YAML's own parser reads it; undefined for what it refuses. */
+/** The YAML parser's result; undefined for an error. */
 function read(text: string): unknown {
   const documents = parseAllDocuments(text, { merge: true, uniqueKeys: false });
   const document = "empty" in documents ? undefined : documents[0];
   return !document || documents.length > 1 || document.errors.length > 0 ? undefined : document.toJS();
 }
 
-/** What is read without the parser is what the parser reads. */
+/** Checks that a result without the parser equals the parser's. */
 function agrees(text: string): void {
   const plain = parsePlainYaml(text);
   if (plain !== undefined) assert.deepEqual(plain, read(text), text);
@@ -60,12 +60,12 @@ users:
     token: 'abc.def-ghi_jkl'
 `;
 
-Deno.test("parsePlainYaml() reads what kubectl writes, as YAML's parser does", () => {
+Deno.test("parsePlainYaml() parses kubectl's output as the YAML parser does", () => {
   assert.notEqual(parsePlainYaml(KUBECTL), undefined);
   assert.deepEqual(parsePlainYaml(KUBECTL), read(KUBECTL));
 });
 
-Deno.test("parsePlainYaml() leaves everything unusual to the parser", () => {
+Deno.test("parsePlainYaml() leaves unusual YAML to the parser", () => {
   for (
     const text of [
       "",
@@ -111,7 +111,7 @@ Deno.test("parsePlainYaml() leaves everything unusual to the parser", () => {
   }
 });
 
-Deno.test("parsePlainYaml() agrees with YAML's parser on whatever is written", () => {
+Deno.test("parsePlainYaml() agrees with the YAML parser on random documents", () => {
   const text = fc.oneof(
     fc.string({ maxLength: 12 }),
     fc.constantFrom(
@@ -157,7 +157,7 @@ Deno.test("parsePlainYaml() agrees with YAML's parser on whatever is written", (
   assert.ok(plain > 100, `${plain} of them were plain`);
 });
 
-Deno.test("parsePlainYaml() agrees with YAML's parser on what is broken", () => {
+Deno.test("parsePlainYaml() agrees with the YAML parser on broken documents", () => {
   const lines = KUBECTL.split("\n");
   const edit = fc.record({
     at: fc.nat(lines.length - 1),

@@ -1,4 +1,4 @@
-/** What of a kubeconfig is read before a plugin starts, without parsing it. */
+/** Reads the kubeconfig's files before a plugin starts, without parsing it. */
 
 import assert from "node:assert/strict";
 import { fc } from "../../../support/fuzz.ts";
@@ -9,7 +9,7 @@ import { temporaryDirectory } from "../../../support/temporary.ts";
 const named = async (text: string) =>
   (await filesNamed(text, "/k/config")).map(({ key, path }) => `${key} ${path}`);
 
-Deno.test("filesNamed() finds the files as kubectl, minikube and people write them", async () => {
+Deno.test("filesNamed() finds files in usual notations", async () => {
   assert.deepEqual(await named(""), []);
   assert.deepEqual(
     await named(
@@ -32,7 +32,7 @@ users:\n- name: minikube\n  user:\n    client-certificate: ../a b.crt # mine\n  
   );
 });
 
-Deno.test("filesNamed() parses what is written in another way", async () => {
+Deno.test("filesNamed() parses unusual notations", async () => {
   const user = { name: "u", user: { "client-certificate": "/c", "client-key": "/k" } };
   const expected = ["client-certificate /c", "client-key /k"];
   assert.deepEqual(await named(JSON.stringify({ users: [user] })), expected);
@@ -56,7 +56,7 @@ Deno.test("filesNamed() parses what is written in another way", async () => {
   assert.deepEqual(await named("client-key: [broken"), []);
 });
 
-Deno.test("filesNamed() finds in any spelling of a kubeconfig what parsing it finds", async () => {
+Deno.test("filesNamed() agrees with parsing for any spelling of a kubeconfig", async () => {
   const path = fc.oneof(
     fc.constantFrom(
       "/a",
@@ -88,12 +88,12 @@ Deno.test("filesNamed() finds in any spelling of a kubeconfig what parsing it fi
         users: [{ name: "u", user: { "client-certificate": cert, tokenFile: token } }],
       };
       const text = stringify(config, {
-        version: "1.1", // kubectl's: `n` alone is no text
+        version: "1.1", // as kubectl: a bare `n` is not a string
         defaultStringType,
         defaultKeyType: "PLAIN",
         ...(flow ? { collectionStyle: "flow" as const } : {}),
       });
-      // yaml does not write every string in every style so that it reads it again (a block of one space).
+      // yaml can't parse every string in every style that it writes (a block of one space).
       const { clusters: [cluster], users: [user] } = parse(text, { version: "1.1" }) as typeof config;
       const found = (await filesNamed(text, "/k/config")).map(({ path }) => path);
       assert.deepEqual(
@@ -106,7 +106,7 @@ Deno.test("filesNamed() finds in any spelling of a kubeconfig what parsing it fi
   ));
 });
 
-Deno.test("preloadKubeconfig() holds in memory what was read, errors too", async () => {
+Deno.test("preloadKubeconfig() keeps files and errors in memory", async () => {
   const directory = temporaryDirectory();
   try {
     await Deno.writeTextFile(`${directory}/ca.crt`, "CA");
@@ -127,7 +127,7 @@ Deno.test("preloadKubeconfig() holds in memory what was read, errors too", async
     assert.match(readFile(config), /^clusters/);
     assert.equal(readFile(`${directory}/ca.crt`), "CA");
     assert.throws(() => readFile(`${directory}/none`), Deno.errors.NotFound);
-    // What rotates stays readable, and so a token that has yet to come.
+    // Rotating files stay readable, and a token that does not exist yet.
     assert.deepEqual(keep, [`${directory}/ca.crt`, `${directory}/t`]);
     assert.equal(exec, false);
   } finally {
@@ -135,7 +135,7 @@ Deno.test("preloadKubeconfig() holds in memory what was read, errors too", async
   }
 });
 
-Deno.test("preloadKubeconfig() looks for the programs that kuberc's allowlist and the kubeconfig name", async () => {
+Deno.test("preloadKubeconfig() finds the programs of kuberc's allowlist and kubeconfig", async () => {
   const directory = temporaryDirectory();
   try {
     await Deno.mkdir(`${directory}/.kube`);
@@ -161,7 +161,7 @@ Deno.test("preloadKubeconfig() looks for the programs that kuberc's allowlist an
     assert.equal(findProgram(plugin), plugin);
     assert.equal(findProgram(`${directory}/other`), `${directory}/other`);
     assert.equal(findProgram(`${directory}/none`), undefined);
-    // Off, it is not looked at.
+    // If it is off, it is not read.
     const off = await preloadKubeconfig([config], { ...context, env: { KUBERC: "off" } });
     assert.equal(off.findProgram(plugin), undefined);
   } finally {

@@ -9,7 +9,7 @@ import { fc } from "../../../support/fuzz.ts";
 
 const shown = (...args: string[]) => withoutSecrets(["kubectl-foo", ...args], () => "stand-in").slice(1);
 
-Deno.test("withoutSecrets() puts the stand-in in the place of tokens and passwords, in both notations", () => {
+Deno.test("withoutSecrets() replaces tokens and passwords in both notations", () => {
   assert.deepEqual(
     shown("get", "--token=S3CR3T", "--password", "S3CR3T", "--token", "S3CR3T", "--username=jane", "-n", "a"),
     [
@@ -34,7 +34,7 @@ Deno.test("withoutSecrets() puts the stand-in in the place of tokens and passwor
   ]);
 });
 
-Deno.test("withoutSecrets() leaves what follows -- to the plugin", () => {
+Deno.test("withoutSecrets() keeps arguments after --", () => {
   assert.deepEqual(shown("--token=a", "--", "--token=b", "--password", "c"), [
     "--token=stand-in",
     "--",
@@ -44,7 +44,7 @@ Deno.test("withoutSecrets() leaves what follows -- to the plugin", () => {
   ]);
 });
 
-Deno.test("withoutSecrets() shows of --proxy-url where it is", () => {
+Deno.test("withoutSecrets() shows only the location of --proxy-url", () => {
   assert.deepEqual(
     shown("--proxy-url=socks5://u:S3CR3T@h:1080?S3CR3T", "--proxy-url", "S3CR3T@h", "--proxy-url=http://h:1"),
     [
@@ -56,7 +56,7 @@ Deno.test("withoutSecrets() shows of --proxy-url where it is", () => {
   );
 });
 
-Deno.test("withoutSecrets() shows of --server where it is", () => {
+Deno.test("withoutSecrets() shows only the location of --server", () => {
   assert.deepEqual(shown("--server=https://u:S3CR3T@h:1/x?token=S3CR3T", "--server", "u:S3CR3T@h"), [
     "--server=https://h:1/x",
     "--server",
@@ -65,7 +65,7 @@ Deno.test("withoutSecrets() shows of --server where it is", () => {
   assert.deepEqual(shown("--server=h:8080", "--server=https://u@[S3CR3T"), ["--server=h:8080", "--server="]);
 });
 
-Deno.test("what is read as a token or a password is in no argument that the plugin sees", () => {
+Deno.test("a plugin's arguments contain no token or password that the host parsed", () => {
   const word = fc.constantFrom(
     "--token",
     "--password",
@@ -85,11 +85,11 @@ Deno.test("what is read as a token or a password is in no argument that the plug
   }));
 });
 
-Deno.test("makePlaceholderToken() makes another each time", () => {
+Deno.test("makePlaceholderToken() returns a new token each time", () => {
   assert.notEqual(makePlaceholderToken(), makePlaceholderToken());
 });
 
-Deno.test("withKubeconfig() names another file, up to --", () => {
+Deno.test("withKubeconfig() replaces the file, up to --", () => {
   assert.deepEqual(
     withKubeconfig(
       ["p", "--kubeconfig=a", "--kubeconfig", "b", "--kubeconfig=", "--", "--kubeconfig=c"],

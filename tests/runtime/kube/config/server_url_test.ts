@@ -6,7 +6,7 @@ const of = (text: string) =>
     throw new Error(what);
   }).server;
 
-Deno.test("serverOf() writes a path as client-go sends it", () => {
+Deno.test("serverOf() encodes a path as client-go does", () => {
   for (
     const [text, path] of [
       ["", ""],
@@ -35,7 +35,7 @@ Deno.test("serverOf() writes a path as client-go sends it", () => {
   }
 });
 
-Deno.test("serverOf() tells of an IPv6 zone", () => {
+Deno.test("serverOf() reports an IPv6 zone", () => {
   for (const text of ["https://[fe80::1%25eth0]:1", "http://u:p@[fe80::1%eth0]/a", "[fe80::1%25lo]:1"]) {
     assert.ok(hasZone(text), text);
     assert.throws(() => of(text), /has an IPv6 zone/);

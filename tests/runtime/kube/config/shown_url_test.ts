@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { shownUrl } from "../../../../runtime/kube/config/shown_url.ts";
 
-Deno.test("shownUrl() leaves out user, password, query and fragment, wherever a password ends for a parser", () => {
+Deno.test("shownUrl() removes user, password, query and fragment from any URL", () => {
   const cases: [text: string, shown: string][] = [
     ["https://proxy.example:3128/x", "https://proxy.example:3128/x"],
     ["http://me:s3cret@proxy.example", "http://…@proxy.example"],

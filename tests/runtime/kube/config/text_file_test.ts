@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { decodeText, isReadOnce, isStdin, readText } from "../../../../runtime/kube/config/text_file.ts";
 import { temporaryDirectory } from "../../../support/temporary.ts";
 
-Deno.test("decodeText() reads UTF-8 and, by its mark, UTF-16", () => {
+Deno.test("decodeText() decodes UTF-8, and UTF-16 with a byte order mark", () => {
   const utf16 = (text: string, little: boolean) =>
     [...text].flatMap((character) => {
       const unit = character.charCodeAt(0);

@@ -77,7 +77,7 @@ connectionTest("a watch's line arrives when it is sent, and a dropped body reach
   const reader = lineReader(response.body!);
   for (const name of ["a", "b"]) {
     api.add("events", { apiVersion: "v1", kind: "Event", metadata: { name, namespace: "default" } });
-    // The server sends nothing more until this has come.
+    // The server sends the next part only after this one arrived.
     assert.match(await reader.read(), new RegExp(`"name":"${name}"`));
   }
   assert.equal(api.watches.size, 1);
@@ -176,7 +176,7 @@ connectionTest("a wrong tls-server-name is told with the names that the certific
 });
 
 connectionTest(
-  "a server that hangs up before its answer is told of as such, with TLS or without",
+  "the error says that a server hung up before its answer",
   async () => {
     const authority = await Authority.make();
     const pair = await authority.issue({ commonName: "server", hosts: ["127.0.0.1"] });
@@ -293,7 +293,7 @@ connectionTest(
     await using api = await TestApiServer.start();
     const directory = temporaryDirectory();
     const script = `${directory}/login`;
-    // The second call gives the token that works.
+    // The second call returns the valid token.
     await Deno.writeTextFile(
       script,
       `#!/bin/sh\necho x >> "${directory}/calls"\nif [ "$(wc -l < "${directory}/calls")" -gt 1 ]; then token=${api.token}; else token=stale; fi\n` +

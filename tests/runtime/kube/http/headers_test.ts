@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { isPacked, isWatch, requestHeaders, responseHeaders } from "../../../../runtime/kube/http/headers.ts";
 import { toBytes, toText } from "../../../../runtime/kube/http/header_text.ts";
 
-Deno.test("isWatch() knows a watch by its query, as Go reads booleans, and by its path", () => {
+Deno.test("isWatch() recognises a watch by its query or its path", () => {
   const of = (path: string) => isWatch(new URL(`https://api.test${path}`));
   for (
     const path of [
@@ -21,7 +21,7 @@ Deno.test("isWatch() knows a watch by its query, as Go reads booleans, and by it
   }
 });
 
-/** What clients of Kubernetes send. */
+/** Headers of Kubernetes clients. */
 const CLIENTS: readonly (readonly [string, string])[] = [
   ["Accept", "application/json;as=Table"],
   ["Content-Type", "application/apply-patch+yaml"],
@@ -34,7 +34,7 @@ const CLIENTS: readonly (readonly [string, string])[] = [
   ["traceparent", "00-1-2-01"],
 ];
 
-Deno.test("requestHeaders() lets out what clients of Kubernetes send, and adds what is the host's", () => {
+Deno.test("requestHeaders() passes Kubernetes clients' headers and adds the host's", () => {
   const sent = requestHeaders(
     "PATCH",
     [...CLIENTS, ["accept", "application/json"]],
@@ -43,12 +43,12 @@ Deno.test("requestHeaders() lets out what clients of Kubernetes send, and adds w
   );
   const expected = CLIENTS.map(([name, value]) => [name.toLowerCase(), value]);
   expected.push(["accept", "application/json"]);
-  expected.push(["accept-encoding", "identity"]); // of a part
+  expected.push(["accept-encoding", "identity"]); // a range
   expected.push(["authorization", "Bearer user"], ["impersonate-user", "jane"]);
   assert.deepEqual(sent, expected);
 });
 
-Deno.test("requestHeaders() lets nothing else out, in any spelling", () => {
+Deno.test("requestHeaders() drops every other header, in any spelling", () => {
   const foreign = [
     ...[
       "Authorization",
@@ -98,7 +98,7 @@ Deno.test("requestHeaders() lets nothing else out, in any spelling", () => {
   for (const [, value] of sent) assert.notEqual(value, "guest");
 });
 
-Deno.test("requestHeaders() refuses a content-type that is there twice: readers disagree on which counts", () => {
+Deno.test("requestHeaders() refuses two content-types, on which servers disagree", () => {
   const twice = [["Content-Type", "application/json"], [
     "content-type",
     "application/apply-patch+yaml",
@@ -111,7 +111,7 @@ Deno.test("requestHeaders() refuses a content-type that is there twice: readers 
   );
 });
 
-Deno.test("responseHeaders() leaves out what belongs to the connection, and what was true of a packed body", () => {
+Deno.test("responseHeaders() drops the connection's headers and those about compression", () => {
   const headers = [
     ["connection", "close, X-Hop"],
     ["x-hop", "1"],
@@ -129,7 +129,7 @@ Deno.test("responseHeaders() leaves out what belongs to the connection, and what
   ], "a plugin that packs by itself unpacks by itself");
 });
 
-Deno.test("isPacked() knows gzip alone, in any case, as net/http does", () => {
+Deno.test("isPacked() recognises only gzip, in any case, as net/http does", () => {
   for (const value of ["gzip", "GZIP", "gZip"]) assert.ok(isPacked([["content-encoding", value]]), value);
   for (const value of ["gzip, gzip", "gzip,identity", "x-gzip", "identity", "br", ""]) {
     assert.ok(!isPacked([["content-encoding", value]]), value);
@@ -137,7 +137,7 @@ Deno.test("isPacked() knows gzip alone, in any case, as net/http does", () => {
   assert.ok(!isPacked([]));
 });
 
-Deno.test("a header's text goes and comes as UTF-8; what is none comes as ISO 8859-1", () => {
+Deno.test("header texts are UTF-8; invalid UTF-8 becomes ISO 8859-1", () => {
   for (const text of ["plain", "größe ✓", "日本語", "\u{1f600}", ""]) {
     assert.equal(toText(toBytes(text)), text);
     assert.match(toBytes(text), /^[\0-\xff]*$/);

@@ -1,4 +1,4 @@
-/** HTTP/1.1 as we speak it: heads, bodies, connections. */
+/** Our HTTP/1.1: heads, bodies, connections. */
 
 import assert from "node:assert/strict";
 import { bodyReader, framingOf, keepsAlive } from "../../../../runtime/kube/http/http_body.ts";
@@ -8,7 +8,7 @@ import { Input } from "../../../../runtime/kube/http/http_input.ts";
 import type { Duplex } from "../../../../runtime/wasi/streams/connection_streams.ts";
 import { fc, fuzz } from "../../../support/fuzz.ts";
 
-/** A connection that says what it is given, in the pieces that it is given it in. */
+/** A connection that returns the given pieces. */
 function saying(pieces: readonly string[], written: string[] = []): Duplex & { closed: boolean } {
   const waiting = pieces.map(bytesOf);
   return {
@@ -36,7 +36,7 @@ function saying(pieces: readonly string[], written: string[] = []): Duplex & { c
 const head = (text: string) => parseHead(bytesOf(text));
 const inputOf = (...pieces: string[]) => new Input(saying(pieces));
 
-Deno.test("parseHead() takes HTTP/1 and nothing else", () => {
+Deno.test("parseHead() accepts only HTTP/1", () => {
   assert.deepEqual(head("HTTP/1.1 403 Forbidden\r\nContent-Type:  text/plain \r\nX:"), {
     status: 403,
     minor: 1,
@@ -80,20 +80,20 @@ Deno.test("parseHead() takes HTTP/1 and nothing else", () => {
   }
 });
 
-Deno.test("parseHead() takes a head of blanks as it takes any", () => {
+Deno.test("parseHead() parses a head full of blanks in linear time", () => {
   const blanks = " \t".repeat(30_000);
   const { headers } = head(`HTTP/1.1 101 x\r\nA: b${blanks}c${blanks}\r\nB: ${blanks}`);
   assert.deepEqual(headers, [["a", `b${blanks}c`], ["b", ""]]);
 });
 
-Deno.test("readHead() takes any number of headers, up to what net/http takes", async () => {
+Deno.test("readHead() accepts as many headers as net/http", async () => {
   const many = Array.from({ length: 20_000 }, (_, index) => `Warning: 299 - "${index}"\r\n`).join("");
   assert.equal((await readHead(inputOf(`HTTP/1.1 200 OK\r\n${many}\r\n`))).headers.length, 20_000);
   const large = `HTTP/1.1 200 OK\r\nA: ${"x".repeat(LARGEST_HEAD)}`;
   await assert.rejects(readHead(inputOf(large)), /headers without end/);
 });
 
-Deno.test("readHead() passes over informational answers, but for 101, and not for ever", async () => {
+Deno.test("readHead() skips a limited number of informational answers, but not 101", async () => {
   const answer = "HTTP/1.1 200 OK\r\n\r\n";
   const interim = "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n";
   assert.equal((await readHead(inputOf(interim + answer))).status, 200);
@@ -104,7 +104,7 @@ Deno.test("readHead() passes over informational answers, but for 101, and not fo
   await assert.rejects(readHead(inputOf("HTTP/1.1 200 OK\r\nA: b")), /in the middle/);
 });
 
-Deno.test("framingOf() tells where a body ends", () => {
+Deno.test("framingOf() finds the end of a body", () => {
   const of = (lines: string, method = "GET", status = 200) =>
     framingOf(method, head(`HTTP/1.1 ${status} x${lines}`));
   assert.equal(of("\r\nContent-Length: 5"), 5);
@@ -138,7 +138,7 @@ async function bodyOf(framing: Parameters<typeof bodyReader>[1], ...pieces: stri
   return text;
 }
 
-Deno.test("chunks are joined in whatever pieces they come, and broken ones are errors", async () => {
+Deno.test("chunks are joined from any pieces, and malformed ones are errors", async () => {
   const whole = "3\r\nabc\r\n0A ;x=y\r\n0123456789\r\n0\r\nA: b\r\n\r\n";
   assert.equal(await bodyOf("chunked", whole), "abc0123456789");
   assert.equal(await bodyOf("chunked", ...whole), "abc0123456789");
@@ -178,7 +178,7 @@ Deno.test("chunks are joined in whatever pieces they come, and broken ones are e
   assert.equal(await bodyOf("connection", "ab", "c"), "abc");
 });
 
-Deno.test("a body in chunks is what was put into it, however it is cut", async () => {
+Deno.test("a chunked body arrives unchanged, however it is split", async () => {
   const input = fc.record({
     chunks: fc.array(fc.string({ unit: "binary-ascii", minLength: 1, maxLength: 300 }), { maxLength: 10 }),
     cuts: fc.array(fc.nat(4000), { maxLength: 20 }),
@@ -201,7 +201,7 @@ Deno.test("a body in chunks is what was put into it, however it is cut", async (
 const GET = { method: "GET", target: "/x", headers: [["host", "h"]] } as const;
 const text = async (body: ReadableStream<Uint8Array<ArrayBuffer>> | null) => await new Response(body).text();
 
-Deno.test("a connection is used again after an answer that ends before it does, and after no other", async () => {
+Deno.test("a connection is reused only after an answer with its own end", async () => {
   const answers: [answer: string, again: boolean][] = [
     ["HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", true],
     ["HTTP/1.1 204 OK\r\n\r\n", true],
@@ -215,7 +215,7 @@ Deno.test("a connection is used again after an answer that ends before it does, 
   for (const [answer, again] of answers) {
     const duplex = saying([answer]);
     const { read } = duplex;
-    // Where nothing ends the body but the connection, that ends; else it stays open.
+    // The connection ends only if nothing else ends the body.
     const ends = !again && !/length|101/i.test(answer);
     duplex.read = async (into) => await read(into) ?? (ends ? null : await new Promise<never>(() => {}));
     const connection = new HttpConnection(duplex);
@@ -230,7 +230,7 @@ Deno.test("a connection is used again after an answer that ends before it does, 
   }
 });
 
-Deno.test("an idle connection that says something, or ends, is closed", async () => {
+Deno.test("an idle connection closes when data or its end arrives", async () => {
   const next = Promise.withResolvers<number | null>();
   const first = saying(["HTTP/1.1 204 OK\r\n\r\n"]);
   const { read } = first;
@@ -247,7 +247,7 @@ Deno.test("an idle connection that says something, or ends, is closed", async ()
   assert.ok(!connection.isFresh(1000) && first.closed);
 });
 
-Deno.test("a request is written as it is, and framed", async () => {
+Deno.test("a request is sent unchanged, with framing headers", async () => {
   const send = async (
     method: string,
     body?: Uint8Array<ArrayBuffer> | ReadableStream<Uint8Array<ArrayBuffer>>,
@@ -276,7 +276,7 @@ Deno.test("a request is written as it is, and framed", async () => {
   );
 });
 
-Deno.test("an answer before a body's end ends the body; a body that fails ends the request", async () => {
+Deno.test("an early answer ends the upload; a failing upload ends the request", async () => {
   let cancelled = false;
   const endless = new ReadableStream<Uint8Array<ArrayBuffer>>({
     async pull(controller) {

@@ -7,7 +7,7 @@ import { connectionTest, lineReader, open } from "../../../support/connection.ts
 
 const turn = () => new Promise<void>((resolve) => setTimeout(resolve, 0));
 
-Deno.test("Pool lets so many in at once, and the others in their order", async () => {
+Deno.test("Pool admits up to its limit, the others in order", async () => {
   const pool = new Pool(2, 0);
   const order: string[] = [];
   const enter = async (name: string) => {
@@ -29,7 +29,7 @@ Deno.test("Pool lets so many in at once, and the others in their order", async (
   assert.deepEqual([order.at(-1), pool.size, pool.queued], ["four", 0, 0]);
 });
 
-Deno.test("Pool lets those who wait give up", async () => {
+Deno.test("Pool lets a waiting request give up", async () => {
   const pool = new Pool(1, 0);
   const place = await pool.enter();
   const abort = new AbortController();
@@ -44,7 +44,7 @@ Deno.test("Pool lets those who wait give up", async () => {
   assert.deepEqual([pool.size, pool.queued], [0, 0]);
 });
 
-Deno.test("Pool gives the place of a body that stays open to those who wait, up to a limit of such", async () => {
+Deno.test("Pool turns old bodies into streams, up to a limit", async () => {
   const pool = new Pool(1, 2, 0);
   const places = [];
   for (let i = 0; i < 3; i++) {
@@ -55,14 +55,14 @@ Deno.test("Pool gives the place of a body that stays open to those who wait, up 
   assert.equal(pool.size, 3);
   const fourth = pool.enter();
   await turn();
-  assert.equal(pool.queued, 1); // two streams, and one more that may not become one
+  assert.equal(pool.queued, 1); // two streams, and one request that may not become a third
   places[0]!.leave();
   (await fourth).leave();
   for (const place of places) place.leave();
   assert.equal(pool.size, 0);
 });
 
-Deno.test("Pool waits with those who are not answered yet: they are no streams", async () => {
+Deno.test("Pool turns no unanswered request into a stream", async () => {
   const pool = new Pool(1, 10, 0);
   const place = await pool.enter();
   const next = pool.enter();
@@ -80,7 +80,7 @@ connectionTest("ten watches and a thousand gets at once, over so many connection
   api.hook = async (_, url) => {
     if (url.searchParams.has("watch")) return undefined;
     most = Math.max(most, ++now);
-    if (most > 1) together.resolve(); // the first is answered when another is there
+    if (most > 1) together.resolve(); // the first is answered after another has arrived
     await together.promise;
     await turn();
     now--;
@@ -102,7 +102,7 @@ connectionTest("ten watches and a thousand gets at once, over so many connection
   }));
   assert.deepEqual(answers, Array.from({ length: 1000 }, (_, index) => `/n/${index}`));
   assert.ok(most > 1 && most <= MAX_REQUESTS, `${most} at once`);
-  // The watches have lived through it.
+  // The watches are still open.
   api.add("events", { apiVersion: "v1", kind: "Event", metadata: { name: "b", namespace: "default" } });
   for (const reader of readers) {
     assert.match(await reader.read(), /"name":"b"/);
@@ -132,7 +132,7 @@ connectionTest("a plugin that opens ten thousand requests and drops them leaves 
   while (arrived < MAX_REQUESTS) await turn();
   assert.equal(futures[0]!.get(), undefined);
   for (const future of futures) future[Symbol.dispose]();
-  // There is room again.
+  // A place is free again.
   const response = await cluster.send({ method: "GET", url: "/version", headers: [] });
   assert.equal(response.status, 200);
   await response.body?.cancel();

@@ -1,6 +1,6 @@
 /**
- * Servers under another name, or unchecked. Each in a process of its own, as a run is: Deno reads the roots once, and 2.9 does not leave a server
- * unchecked any more once it has been told to trust nobody.
+ * Servers under another name, or without verification. Each runs in its own process, as a real run does: Deno reads
+ * the roots once, and 2.9 can't skip verification after it was told to trust no root.
  */
 
 import assert from "node:assert/strict";
@@ -25,21 +25,21 @@ async function probeWith(env: Record<string, string>, config: string, ...args: s
   return new TextDecoder().decode(stdout).trim() || new TextDecoder().decode(stderr);
 }
 
-Deno.test("--insecure-skip-tls-verify reaches a server whose certificate nobody signed", async () => {
+Deno.test("--insecure-skip-tls-verify reaches a server with a self-signed certificate", async () => {
   await using api = await TestApiServer.start();
   const other = await Authority.make("other-ca");
   assert.equal(await probe(api.kubeconfig({ ca: other.cert }), "--insecure-skip-tls-verify"), "200 1");
   assert.equal(await probe(api.kubeconfig({ ca: other.cert })), "CLUSTER_TLS");
 });
 
-Deno.test("--tls-server-name checks the certificate for that name", async () => {
+Deno.test("--tls-server-name verifies the certificate for that name", async () => {
   await using api = await TestApiServer.start();
   const mapped = api.kubeconfig({ server: api.server.replace("127.0.0.1", "[::ffff:127.0.0.1]") });
   assert.equal(await probe(mapped, "--tls-server-name=localhost"), "200 1");
   assert.equal(await probe(api.kubeconfig(), "--tls-server-name=other.example"), "CLUSTER_TLS");
 });
 
-Deno.test("no authority counts but the cluster's own, with any kind of user, by any door", async () => {
+Deno.test("only the cluster's authority counts, for any user and interface", async () => {
   const foreign = await Authority.make("foreign");
   await using api = await TestApiServer.start({ authority: foreign });
   const own = await Authority.make("own");

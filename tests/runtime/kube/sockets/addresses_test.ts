@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { connectToAny } from "../../../../runtime/kube/sockets/addresses.ts";
 
-/** Connections by what is connected to: there, refused, or silent. */
+/** A network whose addresses accept, refuse, or stay silent. */
 function network(places: Readonly<Record<string, "there" | "refused" | "silent">>) {
   const asked: string[] = [];
   const closed: string[] = [];
@@ -22,7 +22,7 @@ function network(places: Readonly<Record<string, "there" | "refused" | "silent">
 
 const lookup = (...addresses: string[]) => () => Promise.resolve(addresses);
 
-Deno.test("connectToAny() asks for no addresses where the first answers, nor of an address", async () => {
+Deno.test("connectToAny() resolves nothing if the first address answers", async () => {
   const it = network({ name: "there", "127.0.0.1": "refused", "::1": "refused" });
   assert.equal((await connectToAny("name", it.connect, () => assert.fail())).hostname, "name");
   for (const address of ["127.0.0.1", "::1"]) {
@@ -32,7 +32,7 @@ Deno.test("connectToAny() asks for no addresses where the first answers, nor of 
   }
 });
 
-Deno.test("connectToAny() tries the next address where one is refused or silent, and closes what comes late", async () => {
+Deno.test("connectToAny() tries the next address and closes late connections", async () => {
   const it = network({ name: "silent", "::1": "silent", "::2": "refused", "127.0.0.1": "there" });
   const connection = await connectToAny("name", it.connect, lookup("::1", "::2", "127.0.0.1"));
   assert.equal(connection.hostname, "127.0.0.1");
@@ -42,7 +42,7 @@ Deno.test("connectToAny() tries the next address where one is refused or silent,
   assert.deepEqual(it.closed, ["name"]);
 });
 
-Deno.test("connectToAny() tells of the first failure where none does better", async () => {
+Deno.test("connectToAny() throws the first failure if all fail", async () => {
   const it = network({ name: "refused", "127.0.0.1": "refused" });
   await assert.rejects(connectToAny("name", it.connect, lookup("::1", "127.0.0.1")), {
     message: "name refused",

@@ -10,13 +10,13 @@ import { openSockets, resolveEndpoint } from "../../../../runtime/kube/sockets/r
 
 const connection = (server: string, proxyUrl?: string) => ({ server, proxyUrl }) as Connection;
 
-Deno.test("endpointOf() knows the ports of the schemes", () => {
+Deno.test("endpointOf() uses the schemes' default ports", () => {
   assert.deepEqual(endpointOf("https://api.test/prefix"), { host: "api.test", port: 443 });
   assert.deepEqual(endpointOf("http://api.test"), { host: "api.test", port: 80 });
   assert.deepEqual(endpointOf("https://[::1]:6443"), { host: "::1", port: 6443 });
 });
 
-Deno.test("resolveEndpoint() asks the resolver for a name, and not for an address", async () => {
+Deno.test("resolveEndpoint() resolves names but not addresses", async () => {
   const lookup = (name: string) => Promise.resolve([`10.0.0.${name.length}`, "2001:DB8:0::1"]);
   assert.deepEqual(await resolveEndpoint(connection("https://api.test:6443"), {}, lookup), {
     host: "api.test",
@@ -32,11 +32,12 @@ Deno.test("resolveEndpoint() asks the resolver for a name, and not for an addres
   });
 });
 
-Deno.test("resolveEndpoint() finds localhost with the operating system's resolver", async () => {
+Deno.test("resolveEndpoint() resolves localhost with the operating system", async () => {
   const { addresses } = await resolveEndpoint(connection("https://localhost:6443"), {});
   assert.ok(addresses.includes("127.0.0.1") || addresses.includes("::1"), addresses.join());
 });
 
+<<<<<<< HEAD
 Deno.test("behind a proxy a name has an address of nobody's, and TLS of the plugin's own leads nowhere", async () => {
   for (
     const [server, env] of [
@@ -55,9 +56,20 @@ Deno.test("where nothing may leave, a name has an address of nobody's", async ()
   const denied = () => Promise.reject(new Deno.errors.NotCapable("net"));
   const { addresses } = await resolveEndpoint(connection("https://api.test"), {}, denied);
   assert.deepEqual(addresses, ["192.0.2.1"]);
+=======
+Deno.test("sockets are unsupported behind a proxy", async () => {
+  await assert.rejects(
+    resolveEndpoint(connection("https://api.test", "http://proxy.test:3128"), {}),
+    { code: "CLUSTER_UNSUPPORTED" },
+  );
+  await assert.rejects(
+    resolveEndpoint(connection("https://api.test"), { HTTPS_PROXY: "proxy.test:3128" }),
+    { code: "CLUSTER_UNSUPPORTED" },
+  );
+>>>>>>> c3e45ca (Unit tests of clusters and WASI: names and comments in plain words)
 });
 
-Deno.test("checkSocket() and checkName() take the server in one spelling and nothing else", () => {
+Deno.test("checkSocket() and checkName() accept only the server, in one spelling", () => {
   const endpoint = { host: "api.test", port: 6443, addresses: ["10.0.0.1", "2001:db8::1"] };
   checkSocket(endpoint, "10.0.0.1", 6443);
   checkSocket(endpoint, "2001:db8:0:0:0:0:0:1", 6443);
@@ -80,7 +92,7 @@ Deno.test("checkSocket() and checkName() take the server in one spelling and not
   }
 });
 
-Deno.test("canonicalAddress() has one spelling for each address", () => {
+Deno.test("canonicalAddress() returns one spelling for each address", () => {
   assert.equal(canonicalAddress("2001:DB8:0:0::1"), "2001:db8::1");
   assert.equal(canonicalAddress("1.2.3.4"), "1.2.3.4");
   for (

@@ -1,12 +1,12 @@
 import assert from "node:assert/strict";
 import { relayTo, shareRelays } from "../../../../runtime/kube/sockets/relay.ts";
 
-Deno.test("a relay closes what it relayed to when both sides have ended", async () => {
+Deno.test("a relay closes its tunnel when both sides have ended", async () => {
   const sent: number[] = [];
   const ended = Promise.withResolvers<void>();
   const closed = Promise.withResolvers<void>();
   const relay = relayTo({
-    // It ends once the other side has.
+    // Ends after the other side.
     read: () => ended.promise.then(() => null),
     write(bytes) {
       sent.push(...bytes);
@@ -27,7 +27,7 @@ Deno.test("a relay closes what it relayed to when both sides have ended", async 
   assert.deepEqual(sent, [1, 2, 3]);
 });
 
-/** Keeps what is written to it. */
+/** A tunnel that records the bytes written to it. */
 function keeping(): { readonly sent: number[]; readonly tunnel: Parameters<typeof relayTo>[0] } {
   const sent: number[] = [];
   const closed = Promise.withResolvers<null>();
@@ -45,7 +45,7 @@ function keeping(): { readonly sent: number[]; readonly tunnel: Parameters<typeo
   };
 }
 
-Deno.test("relays at one place lead each connection to its own end, whoever comes first", async () => {
+Deno.test("relays with one listener connect each client to its own tunnel", async () => {
   using shared = shareRelays();
   const ends = [keeping(), keeping()];
   const relays = ends.map(({ tunnel }) => relayTo(tunnel));
@@ -62,12 +62,12 @@ Deno.test("relays at one place lead each connection to its own end, whoever come
     connection.close();
   }
   assert.deepEqual(ends.map(({ sent }) => sent), [[0], [1]]);
-  // Nobody waits for it.
+  // No relay expects it.
   assert.equal(await stranger.read(new Uint8Array(1)).catch(() => null), null);
   stranger.close();
 });
 
-Deno.test("a relay to which nobody comes is closed", async () => {
+Deno.test("a relay without a client can be closed", async () => {
   const relay = relayTo(keeping().tunnel);
   relay.close();
   relay.close();

@@ -1,4 +1,4 @@
-/** An upgraded connection against a model of a few lines: whatever comes and is asked in whatever order, no byte is lost. */
+/** An upgraded connection against a small model: in any order of events, no byte is lost. */
 
 import assert from "node:assert/strict";
 import { UpgradedConnection } from "../../../../runtime/kube/websocket/channels.ts";
@@ -11,7 +11,7 @@ const CHANNELS = [0, 1, 2, 3];
 const channel = fc.constantFrom(...CHANNELS);
 const size = fc.oneof(fc.integer({ min: 0, max: 20 }), fc.constantFrom(4095, 4096, 4097, 70_000, 300_000));
 
-/** What happens, on either side. */
+/** Events on either side. */
 const events = fc.array(
   fc.oneof(
     fc.record({
@@ -34,7 +34,7 @@ const events = fc.array(
 
 const turn = () => new Promise<void>((resolve) => setTimeout(resolve, 0));
 
-/** Sends a message in frames, cut after these many bytes. */
+/** Sends a message in frames of these sizes. */
 function sendMessage(peer: FakePeer, bytes: Uint8Array, cuts: readonly number[]): void {
   const parts: Uint8Array[] = [];
   let rest = bytes;
@@ -48,10 +48,10 @@ function sendMessage(peer: FakePeer, bytes: Uint8Array, cuts: readonly number[])
   );
 }
 
-/** Bytes of one direction of a channel: the nth is known by its number. */
+/** The nth byte of one direction of a channel. */
 const byteAt = (channel: number, index: number) => (index * 7 + channel * 31 + (index >> 8)) & 0xff;
 
-Deno.test("channels: every byte once and in its order, whatever else goes on", async () => {
+Deno.test("channels deliver every byte once and in order", async () => {
   await fuzz(
     "channels",
     fc.asyncProperty(events, async (events) => {
@@ -108,7 +108,7 @@ Deno.test("channels: every byte once and in its order, whatever else goes on", a
         } else if (what === "read") take(channel, new Uint8Array(Math.max(1, size)));
         else if (what === "wait") {
           const input = its.input ??= connection.input(channel);
-          // It may come to nothing, or to what another read takes first.
+          // Another read may consume its data first.
           input.wait();
         } else if (what === "drop" && its.input) {
           its.dropped = true;
@@ -127,7 +127,7 @@ Deno.test("channels: every byte once and in its order, whatever else goes on", a
       }
       peer.takes = true;
       peer.send(serverFrame(8, new Uint8Array([3, 232])));
-      // Whatever was done, the rest comes.
+      // Afterwards the rest arrives.
       for (let turns = 0; connection.closed === undefined; turns++) {
         assert.ok(turns < 1000, "the end does not come");
         for (const channel of CHANNELS) while (take(channel, new Uint8Array(65_536)) > 0);
@@ -163,7 +163,7 @@ Deno.test("channels: every byte once and in its order, whatever else goes on", a
   );
 });
 
-Deno.test("messages: each once and whole, whenever they are asked for", async () => {
+Deno.test("messages arrive once and complete, whenever the plugin asks", async () => {
   await fuzz(
     "messages",
     fc.asyncProperty(

@@ -1,4 +1,4 @@
-/** Upgraded connections in orders that no program of ours happens to use. */
+/** Upgraded connections in orders of calls that no program of ours uses. */
 
 import assert from "node:assert/strict";
 import { UpgradedConnection } from "../../../../runtime/kube/websocket/channels.ts";
@@ -8,7 +8,7 @@ import { FakePeer, serverFrame } from "../../../support/websocket_peer.ts";
 
 const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
 
-/** Ends it: its timers go. */
+/** Ends the connection and its timers. */
 async function drop(connection: UpgradedConnection, peer: FakePeer): Promise<void> {
   peer.takes = true;
   connection.drop();
@@ -19,7 +19,7 @@ function connect(peer: FakePeer, protocol: string): UpgradedConnection {
   return new UpgradedConnection(new WebSocketConnection(peer, new Uint8Array()), protocol, [], () => {});
 }
 
-Deno.test("bytes that come before the plugin asks for its input wait for it", async () => {
+Deno.test("bytes wait until the plugin asks for its input", async () => {
   const peer = new FakePeer();
   const connection = connect(peer, "SPDY/3.1+portforward.k8s.io");
   const output = new OutputStream(connection.outputBytes());
@@ -36,7 +36,7 @@ Deno.test("bytes that come before the plugin asks for its input wait for it", as
   assert.equal(got, "hello there");
 });
 
-Deno.test("input that is asked for after the end is at its end", async () => {
+Deno.test("input that is opened after the end is at its end", async () => {
   const peer = new FakePeer();
   const connection = connect(peer, "SPDY/3.1+portforward.k8s.io");
   connection.outputBytes();
@@ -46,7 +46,7 @@ Deno.test("input that is asked for after the end is at its end", async () => {
   assert.equal(await connection.inputBytes().read(new Uint8Array(1)), 0);
 });
 
-Deno.test("a channel's end is sent behind what was written to it, though there is no room", async () => {
+Deno.test("a channel's end is sent after its bytes, even if the buffer is full", async () => {
   const peer = new FakePeer();
   peer.takes = false;
   const connection = connect(peer, "v5.channel.k8s.io");
@@ -54,7 +54,7 @@ Deno.test("a channel's end is sent behind what was written to it, though there i
   let written = 0;
   while (sink.capacity() > 0) written += sink.write(new Uint8Array(32768)) as number;
   new OutputStream(sink)[Symbol.dispose]();
-  // Whoever opens and closes without end piles nothing up.
+  // Opening and closing repeatedly accumulates nothing.
   for (let times = 0; times < 100; times++) connection.output(0).close();
   peer.takes = true;
   await peer.taken();
@@ -67,7 +67,7 @@ Deno.test("a channel's end is sent behind what was written to it, though there i
   await drop(connection, peer);
 });
 
-Deno.test("a stream of a connection that broke can be dropped", async () => {
+Deno.test("a stream of a broken connection can be dropped", async () => {
   const peer = new FakePeer();
   const connection = connect(peer, "v5.channel.k8s.io");
   const output = new OutputStream(connection.output(0));
@@ -80,7 +80,7 @@ Deno.test("a stream of a connection that broke can be dropped", async () => {
   await drop(connection, peer);
 });
 
-Deno.test("who waits for a message before the first receive() is told of it", async () => {
+Deno.test("a wait before the first receive() sees the message", async () => {
   for (const parts of [["one"], ["o", "", "n", "e"]]) {
     const peer = new FakePeer();
     const connection = connect(peer, "x");
@@ -101,7 +101,7 @@ Deno.test("who waits for a message before the first receive() is told of it", as
   }
 });
 
-Deno.test("waiting says nothing of how the connection is used, and nothing is lost by it", async () => {
+Deno.test("waiting does not fix how the connection is used, and loses nothing", async () => {
   const peer = new FakePeer();
   const connection = connect(peer, "v5.channel.k8s.io");
   peer.send(serverFrame(2, new Uint8Array([1, 65, 66])));
@@ -115,7 +115,7 @@ Deno.test("waiting says nothing of how the connection is used, and nothing is lo
   await drop(connection, peer);
 });
 
-Deno.test("a message or a stream in parts of one byte takes the memory of its bytes", async () => {
+Deno.test("parts of one byte take no more memory than their bytes", async () => {
   const parts = 300_000;
   const frames = new Uint8Array(3 * parts);
   for (let at = 0; at < frames.length; at += 3) frames.set([at === 0 ? 2 : 0, 1, 7], at);
@@ -135,7 +135,7 @@ Deno.test("a message or a stream in parts of one byte takes the memory of its by
   await drop(connection, peer);
 });
 
-/** Counts the copies that are made of single bytes. */
+/** Counts copies of single bytes. */
 function countCopies(): () => number {
   const { slice } = Uint8Array.prototype;
   let count = 0;

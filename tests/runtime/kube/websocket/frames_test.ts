@@ -9,7 +9,7 @@ import {
 } from "../../../../runtime/kube/websocket/frames.ts";
 import type { Duplex } from "../../../../runtime/wasi/streams/connection_streams.ts";
 
-/** A server that sends these bytes, in steps of `step`, and hangs up; what it is sent is kept. */
+/** A server that sends these bytes in steps of `step` and hangs up; records what it receives. */
 function serverOf(bytes: Uint8Array, step = Infinity): Duplex & { sent: number[]; closed: boolean } {
   return {
     sent: [],
@@ -32,7 +32,7 @@ function serverOf(bytes: Uint8Array, step = Infinity): Duplex & { sent: number[]
   };
 }
 
-/** A server's frame: not masked. */
+/** A server's frame, which is not masked. */
 function serverFrame(opcode: number, payload: Uint8Array | string, final = true): Uint8Array {
   const bytes = typeof payload === "string" ? new TextEncoder().encode(payload) : payload;
   const head = bytes.length < 126
@@ -74,7 +74,7 @@ async function messagesOf(bytes: Uint8Array, step?: number) {
   }
 }
 
-/** A client's frame, taken apart. */
+/** Parses a client's frame. */
 function parse(bytes: readonly number[]): { opcode: number; payload: number[] } {
   const length = bytes[1]! & 127;
   assert.ok((bytes[1]! & 0x80) !== 0 && length < 126);
@@ -85,7 +85,7 @@ function parse(bytes: readonly number[]): { opcode: number; payload: number[] } 
   };
 }
 
-Deno.test("messages arrive whole, in any cut, with control frames between their parts", async () => {
+Deno.test("messages arrive complete, however they are split", async () => {
   const large = "x".repeat(70_000);
   const bytes = join(
     serverFrame(2, "one"),
@@ -103,13 +103,13 @@ Deno.test("messages arrive whole, in any cut, with control frames between their 
     const { messages, close, sent } = await messagesOf(bytes, step);
     assert.deepEqual(messages, ["one", "two", "", "y".repeat(300), large]);
     assert.deepEqual(close, { code: 1000, reason: "bye" });
-    // The ping was answered, and the closing.
+    // The ping and the close were answered.
     assert.deepEqual(parse(sent), { opcode: 10, payload: [...new TextEncoder().encode("ping")] });
     assert.deepEqual(parse(sent.slice(10)), { opcode: 8, payload: [3, 232] });
   }
 });
 
-Deno.test("a server that breaks the protocol is told so, and the connection fails", async () => {
+Deno.test("a protocol violation fails the connection with a close frame", async () => {
   const cases: [string, Uint8Array, number][] = [
     ["an extension", new Uint8Array([0xc2, 0]), 1002],
     ["a masked frame", new Uint8Array([0x82, 0x81, 1, 2, 3, 4, 5]), 1002],
@@ -141,7 +141,7 @@ Deno.test("a server that breaks the protocol is told so, and the connection fail
   }
 });
 
-Deno.test("a message larger than a plugin may get ends the connection, not the host's memory", async () => {
+Deno.test("a message above the limit ends the connection", async () => {
   // 17 MiB in parts of 1 MiB.
   const part = serverFrame(0, new Uint8Array(1 << 20), false);
   let left = 17;
@@ -170,7 +170,7 @@ Deno.test("a message larger than a plugin may get ends the connection, not the h
   assert.throws(() => connection.receive(), { code: 1009 });
 });
 
-Deno.test("a flood of empty messages is read as the plugin reads it", async () => {
+Deno.test("a flood of empty messages is read at the plugin's pace", async () => {
   const bytes = new Uint8Array(2 * 100_000);
   for (let at = 0; at < bytes.length; at += 2) bytes[at] = 0x82;
   const connection = new UpgradedConnection(
@@ -196,7 +196,7 @@ Deno.test("a flood of empty messages is read as the plugin reads it", async () =
   assert.equal(count, 100_000);
 });
 
-Deno.test("frame() masks, and counts as the RFC says", () => {
+Deno.test("frame() masks and encodes lengths as the RFC requires", () => {
   const mask = new Uint8Array([0x37, 0xfa, 0x21, 0x3d]);
   // RFC 6455 5.7.
   assert.deepEqual(
@@ -218,11 +218,11 @@ Deno.test("frame() masks, and counts as the RFC says", () => {
   ]);
 });
 
-Deno.test("acceptOf() answers the key of the RFC", async () => {
+Deno.test("acceptOf() returns the RFC's example answer", async () => {
   assert.equal(await acceptOf("dGhlIHNhbXBsZSBub25jZQ=="), "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
 });
 
-/** A server that answers an upgrade with a head made of what has to be accepted. */
+/** A server that answers an upgrade with a head for the expected accept value. */
 function upgrading(answer: (accept: string) => string): Duplex {
   let asked = "";
   let head: Promise<Uint8Array> | undefined;
@@ -245,7 +245,7 @@ function upgrading(answer: (accept: string) => string): Duplex {
   };
 }
 
-Deno.test("upgrade() takes the answer to its own key, without what it did not offer", async () => {
+Deno.test("upgrade() accepts only its own key and offered subprotocols", async () => {
   const request = {
     url: new URL("https://api.test/exec"),
     headers: [],

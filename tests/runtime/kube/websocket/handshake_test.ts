@@ -1,4 +1,4 @@
-/** Upgrades against a server that serves exec as a kubelet does, and against one that breaks the protocol. */
+/** Upgrades with a server that serves exec as a kubelet does, and with one that breaks the protocol. */
 
 import assert from "node:assert/strict";
 import type { AppError } from "../../../../runtime/base/errors.ts";
@@ -293,7 +293,7 @@ connectionTest("what is not read is not taken from the server: memory stays flat
   );
   const stdout = connection.input(1);
   await stdout.wait();
-  // All that the host takes without being asked; the rest stays with the server.
+  // Everything that the host reads ahead; the rest stays in the server.
   for (let turn = 0; turn < 50; turn++) await new Promise((resolve) => setTimeout(resolve, 1));
   const { received } = connection.traffic;
   assert.ok(received <= 262_144 + 65_536, `${received} bytes were taken`);
@@ -315,7 +315,7 @@ connectionTest("a dropped connection is closed at the server", async () => {
   assert.equal((await it.server.closing()).closed, 1000);
 });
 
-/** Asks in a process of its own: Deno reads the roots once. */
+/** Runs in its own process, because Deno reads the roots once. */
 async function probe(config: string): Promise<string> {
   const path = await Deno.makeTempFile();
   await Deno.writeTextFile(path, config);

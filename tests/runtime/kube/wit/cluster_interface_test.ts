@@ -13,7 +13,7 @@ function open(answer: (request: ClusterRequest) => Promise<ClusterResponse> | Cl
 
 const get = { method: "GET", path: "/api", headers: [] as [string, string][] };
 
-Deno.test("current() tells context, server and namespace, and sends nothing", async () => {
+Deno.test("current() returns context, server and namespace, and sends nothing", async () => {
   const { current, cluster } = open(() => assert.fail());
   assert.deepEqual(await current(), {
     context: "test",
@@ -57,7 +57,7 @@ Deno.test("headers are UTF-8 in both directions", async () => {
   }
 });
 
-Deno.test("send() refuses a path that is none: a plugin names no host", async () => {
+Deno.test("send() refuses anything but a path", async () => {
   const { send, cluster } = open(() => assert.fail());
   for (const path of ["", "api", "https://elsewhere.test/", "\\\\elsewhere"]) {
     await assert.rejects(send({ ...get, path }), { tag: "invalid" }, path);
@@ -65,7 +65,7 @@ Deno.test("send() refuses a path that is none: a plugin names no host", async ()
   assert.equal(cluster.requests.length, 0);
 });
 
-Deno.test("send() tells why a request has no response", async () => {
+Deno.test("send() says why a request has no response", async () => {
   const cases: [ErrorCode, string][] = [
     ["DESTINATION_REFUSED", "denied"],
     ["REQUEST_INVALID", "invalid"],
@@ -84,7 +84,7 @@ Deno.test("send() tells why a request has no response", async () => {
   }
 });
 
-Deno.test("a response that is dropped without its body closes the connection", async () => {
+Deno.test("dropping a response without its body closes the connection", async () => {
   let cancelled = 0;
   const { send } = open(() => ({
     status: 200,

@@ -42,7 +42,7 @@ connectionTest("channels are streams of wasi:io, to wait for and to drop", async
   await stdout.subscribe().block();
   assert.equal(text(stdout.read(10n)), "hello");
   assert.equal(connection.closed(), undefined);
-  // A write of all that check-write allows does not wait.
+  // A write within check-write's limit does not wait.
   const room = stdin.checkWrite();
   assert.ok(room > 0n && room <= 32768n);
   stdin.write(new Uint8Array(Number(room)));
@@ -95,7 +95,7 @@ connectionTest("refused with the response, failed with the reason", async () => 
 connectionTest("a plugin has at most 256 connections at once", async () => {
   await using it = await setUp();
   const one = () => it.open({ path: `${POD}/proxy`, headers: [], protocols: ["plain.kubevirt.io"] });
-  const asked = await Promise.allSettled(Array.from({ length: 260 }, one)); // those on their way count too
+  const asked = await Promise.allSettled(Array.from({ length: 260 }, one)); // pending ones count, too
   const connections = asked.flatMap((each) => each.status === "fulfilled" ? [each.value] : []);
   assert.equal(connections.length, 256);
   for (const each of asked) if (each.status === "rejected") assert.equal(each.reason.val.tag, "invalid");
@@ -104,7 +104,7 @@ connectionTest("a plugin has at most 256 connections at once", async () => {
   (await one())[Symbol.dispose]();
 });
 
-Deno.test("without a cluster the upgrade fails as a request does", async () => {
+Deno.test("without a cluster an upgrade fails as a request does", async () => {
   const cluster = new FakeCluster(() => assert.fail());
   cluster.upgrade = () => Promise.reject(new AppError("CREDENTIALS_FAILED", "no token", { hint: "log in" }));
   const api = upgradeInterfaces(testSandbox({ cluster }), () => {});

@@ -1,4 +1,4 @@
-/** Requests whose body goes up as it is written: `start` of krew-wasm:kubernetes/cluster 0.1.2. */
+/** Requests whose body is sent while it is written: `start` of krew-wasm:kubernetes/cluster 0.1.2. */
 
 import assert from "node:assert/strict";
 import { AppError } from "../../../../runtime/base/errors.ts";
@@ -20,7 +20,7 @@ function door(cluster: Cluster) {
 
 const answering = (server: RawServer) => open(server.kubeconfig()).then(({ cluster }) => cluster());
 
-/** What a server reads until a text is there. */
+/** Reads until a text has arrived. */
 async function until(read: () => Promise<Uint8Array | null>, text: string): Promise<string> {
   let seen = "";
   while (!seen.includes(text)) {
@@ -60,7 +60,7 @@ connectionTest(
     await body.blockingWriteAndFlush(bytes("second"));
     body[Symbol.dispose]();
     upload.finish();
-    upload[Symbol.dispose](); // the response is the plugin's, and goes on
+    upload[Symbol.dispose](); // the plugin owns the response, which goes on
     assert.equal(new TextDecoder().decode(await stream.blockingRead(100n)), "late");
   },
 );
@@ -89,7 +89,7 @@ connectionTest("what is written waits for the server: memory stays flat", async 
     body.write(some);
     written += some.length;
   };
-  // Up to what the kernel's own buffers hold.
+  // Up to the size of the kernel's buffers.
   for (let silent = 0; silent < 20;) {
     const room = body.checkWrite();
     if (room > 0n) {
@@ -115,7 +115,7 @@ connectionTest("what is written waits for the server: memory stays flat", async 
 });
 
 connectionTest(
-  "a flush waits until the client has taken what was written, and no longer than the request lives",
+  "a flush waits until the client has taken the bytes, or the request ends",
   async () => {
     const stream = Promise.withResolvers<ReadableStream<Uint8Array>>();
     const { start } = door(
@@ -165,7 +165,7 @@ connectionTest("an upload that is dropped, or whose body is not finished, ends t
     assert.throws(() => body.checkWrite(), { tag: "closed" }, when);
   }
   while (server.open.size > 0) await new Promise((resolve) => setTimeout(resolve, 5));
-  assert.match(ends[0]!, / END$/); // never told that it was whole
+  assert.match(ends[0]!, / END$/); // never ended as if complete
 });
 
 connectionTest("a body of another length than its content-length fails the request", async () => {
@@ -217,13 +217,13 @@ connectionTest("a server that answers without the body, and hangs up, ends the w
   })();
   const answered = upload.response();
   await assert.rejects(written, { tag: "closed" });
-  // A reset may overtake the answer; either is told.
+  // A reset may overtake the answer; either result is right.
   await answered.then((response) => assert.equal(response.status(), 413), (error) => {
     assert.equal(error.tag, "unreachable");
   });
 });
 
-Deno.test("start() refuses what has no body and what is no path, and tells why there is no answer", async () => {
+Deno.test("start() refuses bodiless methods and bad paths, and says why", async () => {
   const { start, refused } = door(
     new FakeCluster(() => {
       throw new AppError("DESTINATION_REFUSED", "because");
@@ -240,7 +240,7 @@ Deno.test("start() refuses what has no body and what is no path, and tells why t
   assert.equal(refused.at(-1)?.code, "DESTINATION_REFUSED");
 });
 
-Deno.test("what the grants refuse is answered, and its body thrown away: who writes one does not wait for ever", async () => {
+Deno.test("a refused upload gets an answer, and its body is discarded", async () => {
   const cluster = authorizeCluster(
     new FakeCluster(() => assert.fail("it was sent")),
     "p",
@@ -252,7 +252,7 @@ Deno.test("what the grants refuse is answered, and its body thrown away: who wri
   const response = await upload.response();
   assert.equal(response.status(), 403);
   const body = upload.body();
-  // More than there is room for at once.
+  // More than the buffer holds.
   for (let written = 0; written < 1 << 20; written += 4096) {
     await body.blockingWriteAndFlush(new Uint8Array(4096));
   }

@@ -1,6 +1,6 @@
 /**
- * Where a file has its name in whatever letters, as on Windows and macOS, what is protected or denied is so by all of them. By
- * both ways to the host's files.
+ * On case-insensitive file systems, as on Windows and macOS, files stay protected or denied in every spelling. With
+ * both file trees.
  */
 
 import assert from "node:assert/strict";
@@ -14,7 +14,7 @@ for (const [implementation, open] of Object.entries(IMPLEMENTATIONS)) {
     ignore: caseInsensitiveMissing(),
     fn() {
       using mounted = mountCaseInsensitive();
-      if (!mounted) return; // a container without loops
+      if (!mounted) return; // a container without loop devices
       const home = `${mounted.path}/home`;
       for (const name of [".krew-wasm/bin", ".krew-wasm/data/mine", ".kube", ".ssh", "docs", "mine/empty"]) {
         Deno.mkdirSync(`${home}/${name}`, { recursive: true });
@@ -27,7 +27,7 @@ for (const [implementation, open] of Object.entries(IMPLEMENTATIONS)) {
       using tree = open({
         mounts: [{ guest: "/h", host: home, write: true }],
         overlays: [{ host: `${home}/.kube/config`, content: () => new TextEncoder().encode("stand-in") }],
-        // As somebody typed them.
+        // In unusual case, as a user may type them.
         protectedPaths: [`${home}/.Krew-Wasm`, `${home}/.Docker/config.json`],
         unprotectedPaths: [`${home}/.krew-wasm/data/mine`],
         deniedPaths: [`${home}/.SSH`],
@@ -82,7 +82,7 @@ for (const [implementation, open] of Object.entries(IMPLEMENTATIONS)) {
         [".docker", ".krew-wasm", ".kube", "docs", "mine"],
       );
       assert.equal(Deno.readTextFileSync(`${home}/.krew-wasm/bin/kubectl-x.cmd`), "trusted");
-      // Its own files it finds in whatever letters, as any program does there.
+      // The plugin finds its own files in any case, as any program does there.
       assert.equal(read(tree.openAt(at, "MINE/File", READ)), "mine");
       tree.renameAt(at, "Mine/FILE", at, "mine/Other");
       assert.equal(read(tree.openAt(at, "mine/OTHER", READ)), "mine");

@@ -1,6 +1,6 @@
 /**
- * What is denied, in two worlds: in one it is there, in the other it is not. Whatever a plugin does, in whatever order, it gets
- * the same answers in both, and never one that is made of what is denied.
+ * Denied files in two worlds: they exist in one only. Random operations must get the same answers in both, and never
+ * an answer that reveals the denied files.
  */
 
 import assert from "node:assert/strict";
@@ -10,7 +10,7 @@ import { type Operation, operations, perform } from "../../../support/file_opera
 import { IMPLEMENTATIONS, type OpenTree, READ } from "../../../support/file_trees.ts";
 import { fc, fuzz } from "../../../support/fuzz.ts";
 
-/** Names of the plugin's own beside the denied ones, `d` and in `a` `e`; `out` leads elsewhere. */
+/** The plugin's own names, the denied ones (`d`, and `e` in `a`), and `out`, a link that leads elsewhere. */
 const names = fc.constantFrom("a", "b", "c", "d", "d", "e", "D");
 const parts = fc.array(
   fc.oneof({ weight: 6, arbitrary: names }, fc.constantFrom("..", ".", "", "id", "up")),
@@ -25,7 +25,7 @@ const paths = fc.oneof(
 );
 const targets = fc.oneof(paths, fc.constantFrom("d", "d/id", "../d", "a/e", "..", "/", "../out"));
 
-/** What is at the denied paths, in the world where something is. */
+/** The file at the denied paths, in the world where it exists. */
 const kinds = ["directory", "empty", "file", "link", "dangling", "loop"] as const;
 type Kind = typeof kinds[number];
 
@@ -80,7 +80,7 @@ class World {
     }
   }
 
-  /** All that is there but for what is denied. */
+  /** Everything except the denied files. */
   left(): unknown {
     const visit = (path: string): unknown =>
       Object.fromEntries(
@@ -104,7 +104,7 @@ class World {
   }
 }
 
-/** The denied files as they were, by their kinds and sizes. */
+/** The denied files by type and size. */
 function deniedIn({ root }: World): unknown {
   return ["in/d", "in/a/e"].map((path) => {
     const { isDirectory, isSymlink, size } = Deno.lstatSync(`${root}/${path}`);
@@ -119,7 +119,7 @@ function deniedIn({ root }: World): unknown {
 
 for (const [implementation, open] of Object.entries(IMPLEMENTATIONS)) {
   Deno.test({
-    name: `no answer tells whether what is denied is there, in any order of operations (${implementation})`,
+    name: `no answer reveals whether a denied file exists (${implementation})`,
     ignore: Deno.build.os === "windows",
     fn: () =>
       fuzz(

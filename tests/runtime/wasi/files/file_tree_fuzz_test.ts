@@ -1,4 +1,4 @@
-/** The file trees, compared with a file system in memory: whatever is done in whatever order, both answer the same. */
+/** Compares the file trees with a file system in memory: random operations must get the same answers. */
 
 import assert from "node:assert/strict";
 import { WasiError } from "../../../../runtime/wasi/errno.ts";
@@ -40,7 +40,7 @@ const targets = fc.oneof(
   ),
 );
 
-/** One world, twice: on the disk and in memory, with directories that were entered in both. */
+/** One world twice: on disk and in memory, with directories open in both. */
 class Worlds {
   readonly root = Deno.makeTempDirSync({ prefix: "fuzz-" });
   readonly tree: FileTree;
@@ -66,13 +66,13 @@ class Worlds {
     return this.#handles[index % this.#handles.length]!;
   }
 
-  /** Does the same in both and compares the answers. */
+  /** Runs an operation in both and compares the answers. */
   step(operation: Operation & { readonly handle: number }): void {
     const at = this.#handle(operation.handle);
     const to = "handles" in operation ? this.#handle(operation.handles) : at;
     const expected = outcome(() => this.#inModel(operation, at.model, to.model));
     const found = outcome(() => perform(this.tree, operation, at.real, to.real));
-    // Opening makes no directory: that "link/" can't be made is told by either error, of which POSIX prefers none.
+    // Opening creates no directory. "link/" can fail with either of two errors; POSIX does not choose.
     const loose = operation.do === "open" && operation.options.create && operation.path.endsWith("/");
     const same = (text: string) => loose ? text.replace("no-entry", "is-directory") : text;
     assert.equal(same(found), same(expected), JSON.stringify(operation));
@@ -122,7 +122,7 @@ class Worlds {
     }
   }
 
-  /** All that is there in the end is the same, and what is outside is as it was. */
+  /** Compares the final content, and checks that nothing outside has changed. */
   finish(): void {
     assert.deepEqual(onDisk(`${this.root}/in`), model.contents(this.model));
     assert.deepEqual(onDisk(`${this.root}/out`), { secret: "= outside" });

@@ -1,4 +1,4 @@
-/** Files as POSIX has them, by both ways to the host's; files_walls_test.ts tries what must not be reached. */
+/** POSIX semantics of files with both file trees; files_walls_test.ts tests what must stay out of reach. */
 
 import assert from "node:assert/strict";
 import type { AnyFile, DirectoryNode, OpenOptions, Stat } from "../../../../runtime/wasi/files/file_tree.ts";
@@ -192,7 +192,7 @@ testLinuxTree("times are the operating system's own, of links too, before 1970 t
     tree.setTimes(file, undefined, "now");
     assert.ok(file.stat().modified > before.modified);
   });
-  // A second tree, as a second run of the plugin has: the nanoseconds are on the disk.
+  // A second tree, as a second run has: the nanoseconds are on disk.
   const again = open({
     mounts: [{ guest: "/g", host: `${root}/in`, write: false }],
   });
@@ -232,21 +232,21 @@ testTrees("what the comparison with a file system in memory found stays found", 
   Deno.symlinkSync("..", `${root}/in/up`);
   const opened = (path: string, options: Partial<OpenOptions>) =>
     errnoOf(() => (tree.openAt(at.at, path, { ...READ, ...options }) as AnyFile).close());
-  // Slashes after a link that is to be made, moved or removed do not follow it.
+  // Slashes after a link to create, move or remove do not make the host follow it.
   assert.equal(errnoOf(() => tree.renameAt(at.at, "none", at.at, "circle//")), "no-entry");
   assert.equal(errnoOf(() => tree.renameAt(at.at, "file", at.at, "up/")), "not-directory");
   assert.equal(errnoOf(() => tree.removeDirectoryAt(at.at, "up/")), "not-directory");
-  // Making a file that must be new does not follow a link, wherever it leads.
+  // Creating a file exclusively does not follow a link.
   assert.equal(opened("up", { create: true, exclusive: true, write: true }), "exist");
   assert.equal(opened("dangling", { create: true, exclusive: true, write: true }), "exist");
-  // A link that is not followed is no directory.
+  // A link that is not followed is not a directory.
   assert.equal(opened("circle", { follow: false, directory: true }), "not-directory");
   assert.equal(opened("circle", { follow: false }), "loop");
-  // Asking for a directory makes no file.
+  // Opening with `directory` creates no file.
   assert.equal(opened("new/", { create: true, directory: true }), "no-entry");
   assert.equal(opened("new", { create: true, directory: true, write: true }), "no-entry");
   assert.equal(opened("sub", { create: true, exclusive: true, directory: true }), "exist");
-  // `.` and `..` name no place for a change, not even inside.
+  // `.` and `..` can't be changed, not even inside of the mount.
   assert.equal(errnoOf(() => tree.renameAt(at.at, "up", at.at, ".")), "busy");
   assert.equal(errnoOf(() => tree.renameAt(at.at, "sub/..", at.at, "x")), "busy");
   assert.equal(errnoOf(() => tree.removeDirectoryAt(at.at, "sub/..")), "not-empty");

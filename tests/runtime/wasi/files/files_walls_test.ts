@@ -1,4 +1,4 @@
-/** What a plugin can't reach, see or change by any name, whatever else it was granted; by both ways to the host's files. */
+/** Files that a plugin can't reach, see or change under any name, whatever was granted; with both file trees. */
 
 import assert from "node:assert/strict";
 import type { Overlay } from "../../../../runtime/sandbox/types.ts";
@@ -44,7 +44,7 @@ testTrees("no link, dot or hard link leads out of the grant", (open) => {
   assert.equal(errnoOf(() => tree.renameAt(at.at, "file", at.at, "../moved")), "not-permitted");
   assert.equal(errnoOf(() => tree.linkAt(at.at, "../secret", false, at.at, "mine")), "not-permitted");
   assert.equal(errnoOf(() => tree.symlinkAt("/etc/passwd", at.at, "mine")), "not-permitted");
-  // A relative link out may be made, as POSIX has it, and leads nowhere.
+  // A relative link out of the tree can be made, as in POSIX, but leads nowhere.
   assert.equal(errnoOf(() => tree.symlinkAt("../secret", at.at, "mine")), "ok");
   assert.equal(errnoOf(() => tree.openAt(at.at, "mine", READ)), "not-permitted");
   const sub = tree.openAt(at.at, "sub", { ...READ, directory: true }) as DirectoryNode;
@@ -52,13 +52,13 @@ testTrees("no link, dot or hard link leads out of the grant", (open) => {
   assert.equal(Deno.readTextFileSync(`${root}/secret`), "outside");
 });
 
-Deno.test("a link that is swapped in between check and use is noticed (by name)", () => {
+Deno.test("notices a link that appears between check and use (by name)", () => {
   using at = setUp(IMPLEMENTATIONS["by name"]!);
   const { root, tree } = at;
   Deno.mkdirSync(`${root}/out`);
   Deno.writeTextFileSync(`${root}/out/deep`, "outside");
   const openSync = Deno.openSync;
-  // Between the resolution of sub/deep and its opening, another process puts a link where sub was.
+  // Between resolving and opening sub/deep, another process replaces sub with a link.
   Deno.openSync = (...args) => {
     Deno.renameSync(`${root}/in/sub`, `${root}/in/old`);
     Deno.symlinkSync(`${root}/out`, `${root}/in/sub`);
@@ -71,7 +71,7 @@ Deno.test("a link that is swapped in between check and use is noticed (by name)"
   }
 });
 
-Deno.test("what took the place of an opened file in between, or of a directory before a change, is noticed (by name)", () => {
+Deno.test("notices a replaced file or directory before a change (by name)", () => {
   using at = setUp(IMPLEMENTATIONS["by name"]!);
   const { root, tree } = at;
   const { openSync, lstatSync } = Deno;
@@ -134,7 +134,7 @@ testTrees("a grant of one file shows that file alone", (open) => {
   assert.equal(errnoOf(() => tree.renameAt(at.at, "file", at.at, "new")), "no-entry");
 });
 
-testTrees("what is mounted is at the end of no link, whoever put it there since it was looked at", (open) => {
+testTrees("refuses a mount that became a link after the check", (open) => {
   using it = setUp(open);
   const { root } = it;
   Deno.symlinkSync("sub", `${root}/in/link`);
@@ -173,7 +173,7 @@ testTrees("a granted file's place is taken by a regular file, or by nothing", (o
         () => tree.renameAt(sub, "directory", node, name),
       ]
     ) assert.equal(errnoOf(change), "not-permitted", String(change));
-    // As editors save.
+    // As editors save files.
     Deno.writeTextFileSync(`${root}/in/sub/saved`, "saved");
     tree.renameAt(sub, "saved", node, name);
     assert.equal(read(tree.openAt(node, name, READ)), "saved");
@@ -360,7 +360,7 @@ testLinuxTree("a directory that is swapped for a link, over and over, leads out 
   Deno.mkdirSync(`${root}/out`);
   Deno.writeTextFileSync(`${root}/out/deep`, "outside");
   Deno.symlinkSync("../out", `${root}/in/evil`);
-  // What a second process of the same plugin would do, as fast as it can, until it is told to stop.
+  // Acts as a second process of the same plugin, as fast as it can, until it must stop.
   const stop = new Int32Array(new SharedArrayBuffer(4));
   const source = `self.onmessage = ({ data: [root, stop] }) => {
     const [real, evil, spare] = ["sub", "evil", "spare"].map((name) => root + "/in/" + name);
@@ -388,7 +388,7 @@ testLinuxTree("a directory that is swapped for a link, over and over, leads out 
       assert.ok(error instanceof WasiError, String(error));
       note(error.errno);
     }
-    // The same for a change: it is made inside, or not at all.
+    // The same for a change: the file is created inside, or not at all.
     note(`make ${errnoOf(() => (tree.openAt(at.at, `sub/new-${i % 50}`, WRITE) as AnyFile).close())}`);
     if (seen.has("outside") || performance.now() > patience) break;
   }
@@ -402,7 +402,7 @@ testLinuxTree("a directory that is swapped for a link, over and over, leads out 
 });
 
 testLinuxTree(
-  "a kubeconfig that is replaced over and over is shown not once, nor is a denied file",
+  "never shows a kubeconfig or denied file that is replaced repeatedly",
   async (open) => {
     using at = setUp(open);
     const { root } = at;
@@ -413,7 +413,7 @@ testLinuxTree(
       deniedPaths: [`${root}/in/denied`],
     });
     const node = tree.roots[0]!.node;
-    // What kubectl, a cloud's program or an editor does now and then.
+    // As kubectl, a cloud's program or an editor does now and then.
     const source = `self.onmessage = ({ data: root }) => {
     self.postMessage("started");
     for (let i = 0; i < 1500; i++) {
@@ -472,7 +472,7 @@ testTrees("a kubeconfig that is replaced while the plugin runs shows its stand-i
   assert.equal(read(tree.openAt(at, "config", READ)), "stand-in");
   Deno.removeSync(`${base}/config`);
   assert.equal(read(tree.openAt(at, "config", READ)), "stand-in");
-  // Nor can the plugin put a file of its own there for kubectl to find.
+  // The plugin can't put its own file there for kubectl either.
   assert.equal(errnoOf(() => tree.openAt(at, "config", WRITE)), "read-only");
   (tree.openAt(at, "mine", WRITE) as AnyFile).close();
   assert.equal(errnoOf(() => tree.renameAt(at, "mine", at, "config")), "not-permitted");
@@ -505,7 +505,7 @@ testTrees("a hard link to a file of the store is the store's file", (open) => {
   Deno.removeSync(base, { recursive: true });
 });
 
-testTrees("what is protected keeps its times and its names, by whatever directory it is reached", (open) => {
+testTrees("protected files keep times and names through every directory", (open) => {
   const base = temporaryDirectory();
   Deno.mkdirSync(`${base}/home/store/empty`, { recursive: true });
   Deno.writeTextFileSync(`${base}/mine`, "mine");
@@ -637,7 +637,7 @@ testTrees("a directory that takes the place of a granted file is not opened", (o
   assert.equal(opened, "no-entry");
 });
 
-/** Makes a special file; false where this process may not. */
+/** Makes a special file; returns false if this process may not. */
 function mknod(path: string, ...args: string[]): boolean {
   return new Deno.Command("mknod", { args: [path, ...args], stderr: "null" }).outputSync().success;
 }
@@ -646,8 +646,8 @@ testTrees("of devices the harmless ones can be opened, and no other learns that 
   if (Deno.build.os !== "linux") return;
   using it = setUp(open);
   const { root, tree, at } = it;
-  // Disks of three kinds; memory, ports, the kernel's log, consoles, flash memory, SCSI, a watchdog; and one that nobody has,
-  // whose opening would say so.
+  // Disks of three kinds; memory, ports, the kernel's log, consoles, flash memory, SCSI, a watchdog; and an unused
+  // one, which would show an attempt to open it.
   const devices = [
     "b 7 0",
     "b 8 0",
@@ -663,7 +663,7 @@ testTrees("of devices the harmless ones can be opened, and no other learns that 
   devices.push("c 10 130", "c 202 0", "c 162 0", "c 240 77", "c 5 1", "c 5 2");
   for (const device of devices) {
     const [kind = "", ...numbers] = device.split(" ");
-    // Only root may make them, and not in every container.
+    // Only root can make them, and not in every container.
     if (!mknod(`${root}/in/${device}`, kind, ...numbers)) return;
     for (const options of [READ, { ...READ, write: true }, WRITE, { ...READ, truncate: true }]) {
       assert.equal(errnoOf(() => (tree.openAt(at, device, options) as AnyFile).close()), "access", device);
@@ -674,7 +674,7 @@ testTrees("of devices the harmless ones can be opened, and no other learns that 
     mknod(`${root}/in/${name}`, "c", `${rdev! >> 8}`, `${rdev! & 0xff}`);
     for (const options of [READ, { ...READ, write: true }]) {
       const errno = errnoOf(() => (tree.openAt(at, name, options) as AnyFile).close());
-      // Where the directory's file system has no devices it is the system that says no.
+      // On a file system without devices the system refuses.
       assert.ok(errno === "ok" || errno === "access", `${name}: ${errno}`);
     }
   }
@@ -695,7 +695,7 @@ testTrees(
     assert.ok(new Deno.Command("mkfifo", { args: [`${root}/in/pipe`] }).outputSync().success);
     using listener = Deno.listen({ transport: "unix", path: `${root}/in/socket` });
     assert.ok(listener.addr);
-    // It would wait for somebody at the other end.
+    // It would wait for the other end.
     for (const options of [READ, { ...READ, write: true }, WRITE]) {
       assert.equal(errnoOf(() => tree.openAt(at, "pipe", options)), "access");
       assert.equal(errnoOf(() => tree.openAt(at, "socket", options)), "access");
@@ -709,7 +709,7 @@ testTrees(
       errnoOf(() => (named.openAt(node, "pipe", { ...READ, write: true }) as AnyFile).close()),
       "ok",
     );
-    // As of any program: a socket is not opened by its name.
+    // As for any program: a socket can't be opened by its name.
     assert.notEqual(errnoOf(() => named.openAt(node, "socket", READ)), "access");
   },
 );

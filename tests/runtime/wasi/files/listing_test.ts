@@ -1,4 +1,4 @@
-/** What a plugin has the host keep of directories: by every way to the host's files. */
+/** The memory that the host uses for a plugin's listings, with every file tree. */
 
 import assert from "node:assert/strict";
 import type { Listing } from "../../../../runtime/wasi/files/file_tree.ts";

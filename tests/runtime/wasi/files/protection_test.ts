@@ -1,6 +1,6 @@
 /**
- * What is protected is so by whatever way it is reached: by links, chains of them, directories on the way, other spellings, a
- * second mount; and where nothing is yet, by its name. By both ways to the host's files.
+ * Protected files stay protected through links, chains of links, directories on the way, other spellings and a second
+ * mount; missing ones by name. With both file trees.
  */
 
 import assert from "node:assert/strict";
@@ -22,7 +22,7 @@ import { temporaryDirectory } from "../../../support/temporary.ts";
 
 const redacted = (host: string): Overlay => ({ host, content: () => new TextEncoder().encode("stand-in") });
 
-/** A home with what is protected in it, all of it granted to be changed. */
+/** A home with protected files, granted for writing. */
 function homeWith(
   open: OpenTree,
   prepare: (home: string) => void,
@@ -44,7 +44,7 @@ function homeWith(
   };
 }
 
-/** All that would move what is at a path, or put something else there. */
+/** All operations that would move or replace the file at a path. */
 function movesOf(tree: FileTree, at: DirectoryNode, path: string): [string, () => unknown][] {
   return [
     ["move it", () => tree.renameAt(at, path, at, "mine/moved")],
@@ -56,7 +56,7 @@ function movesOf(tree: FileTree, at: DirectoryNode, path: string): [string, () =
   ];
 }
 
-/** All that would make something where nothing is. */
+/** All operations that would create a missing file. */
 function makesOf(tree: FileTree, at: DirectoryNode, path: string): [string, () => unknown][] {
   return [
     ["make a file", () => (tree.openAt(at, path, WRITE) as AnyFile).close()],
@@ -99,12 +99,12 @@ testTrees(
       assert.equal(errnoOf(() => tree.openAt(at, path, WRITE)), "read-only", path);
     }
     assert.equal(Deno.readTextFileSync(`${home}/.kube/config`), "s3cr3t");
-    // What is beside it is the user's own grant.
+    // Files beside it belong to the user's own grant.
     tree.renameAt(at, "mine/file", at, "dots/real/kube/cache");
   },
 );
 
-testTrees("what is denied through a link is denied where it leads, the link too, and stays so", (open) => {
+testTrees("a denial through a link covers link and target", (open) => {
   using it = homeWith(open, (home) => {
     Deno.mkdirSync(`${home}/dots/ssh`, { recursive: true });
     Deno.writeTextFileSync(`${home}/dots/ssh/id`, "s3cr3t");
@@ -122,7 +122,7 @@ testTrees("what is denied through a link is denied where it leads, the link too,
 });
 
 testTrees(
-  "what is denied to be changed through a link is not changed where it leads, nor is the way",
+  "a write denial through a link protects target and way",
   (open) => {
     using it = homeWith(open, (home) => {
       Deno.mkdirSync(`${home}/real/docs`, { recursive: true });
@@ -167,7 +167,7 @@ testTrees(
   },
 );
 
-testTrees("on the way to what is not there a directory may be made, and nothing else", (open) => {
+testTrees("on the way to a missing file only directories can be created", (open) => {
   using it = homeWith(open, (home) => {
     Deno.mkdirSync(`${home}/mine/kube`);
     Deno.writeTextFileSync(`${home}/mine/kube/config`, "evil");
@@ -185,7 +185,7 @@ testTrees("on the way to what is not there a directory may be made, and nothing 
     allRefused(makesOf(tree, at, path), path);
     assert.notEqual(errnoOf(() => tree.createDirectoryAt(at, path)), "ok", path);
   }
-  // What it keeps there of its own, as client libraries do, is no matter.
+  // Its own files there, such as client libraries' caches, are allowed.
   tree.createDirectoryAt(at, ".kube/cache");
   for (const path of [".kube", ".docker"]) allRefused(movesOf(tree, at, path), path);
   assert.equal(read(tree.openAt(at, ".kube/config", READ)), "stand-in");
@@ -214,7 +214,7 @@ testTrees("a name that a file system may take for a protected one can't be made 
   }
 });
 
-Deno.test("folded() takes names for the same that some file system does", () => {
+Deno.test("folded() ignores differences that some file system ignores", () => {
   for (
     const [one, other] of [
       [".KUBE", ".kube"],
@@ -251,7 +251,7 @@ testTrees("what was moved by its user meanwhile is protected where it is by then
   assert.equal(errnoOf(() => tree.openAt(at, "dots/ssh/id", READ)), "no-entry");
 });
 
-Deno.test("parseMounts() reads the mounts of Linux, whatever their names", () => {
+Deno.test("parseMounts() parses Linux's mounts, whatever their names", () => {
   assert.deepEqual(
     parseMounts(
       "36 35 98:0 /mnt1 /mnt2 rw,noatime master:1 - ext3 /dev/root rw\n" +
@@ -301,7 +301,7 @@ for (const implementation of Object.keys(IMPLEMENTATIONS)) {
         ],
       }).output();
       const text = new TextDecoder().decode(stderr);
-      if (/unshare|mount:/.test(text)) return; // not everywhere may a process have mounts of its own
+      if (/unshare|mount:/.test(text)) return; // not every process may have its own mounts
       assert.equal(code, 0, text);
       assert.deepEqual(JSON.parse(new TextDecoder().decode(stdout)), {
         "write m/s/kubectl-x": "not-permitted",

@@ -41,7 +41,7 @@ const resolve = (path: string, base: string[] = [], follow = true) => {
   }
 };
 
-Deno.test("resolvePath() walks names, dots and links", () => {
+Deno.test("resolvePath() resolves names, dots and links", () => {
   const cases: [path: string, result: string][] = [
     [".", ""],
     ["a", "a"],
@@ -60,7 +60,7 @@ Deno.test("resolvePath() walks names, dots and links", () => {
   for (const [path, result] of cases) assert.equal(resolve(path), result, path);
 });
 
-Deno.test("resolvePath() never leaves where it starts", () => {
+Deno.test("resolvePath() never leaves its start", () => {
   const cases: [path: string, base: string[], result: string][] = [
     ["..", [], "not-permitted"],
     ["a/../..", [], "not-permitted"],
@@ -83,14 +83,14 @@ Deno.test("resolvePath() never leaves where it starts", () => {
   for (const [path, base, result] of cases) assert.equal(resolve(path, base), result, path);
 });
 
-Deno.test("resolvePath() leaves a link in the last place alone when told to", () => {
+Deno.test("resolvePath() follows a link at the end only if told to", () => {
   assert.equal(resolve("link", [], false), "link");
   assert.equal(resolve("link/", [], false), "a/b");
   assert.equal(resolve("a/abs", [], false), "a/abs");
   assert.equal(resolve("link/file", [], false), "a/b/file");
 });
 
-Deno.test("resolvePath() leads where a file system in memory leads, and asks for nothing above its start", () => {
+Deno.test("resolvePath() agrees with a file system in memory", () => {
   const name = fc.constantFrom("a", "b", "c");
   const path = fc.tuple(
     fc.array(fc.constantFrom("a", "b", "c", "..", ".", ""), { maxLength: 8 }),
@@ -133,7 +133,7 @@ Deno.test("resolvePath() leads where a file system in memory leads, and asks for
   );
 });
 
-/** The same tree for the model. */
+/** The same tree as the model's type. */
 function modelOf(tree: Model): model.ModelDirectory {
   const directory = model.emptyDirectory();
   for (const [name, item] of Object.entries(tree)) {
@@ -158,7 +158,7 @@ function outcome<T>(run: () => T): T | string {
   }
 }
 
-Deno.test("checkWindowsName() refuses what Windows takes for something else than a file of the directory", () => {
+Deno.test("checkWindowsName() refuses names with a special meaning on Windows", () => {
   const names = [
     ..."C: C:\\x c:file file:stream a\\b a/b NUL nul nul.txt CON con. PRN AUX COM1 com9.tar.gz COM¹ lpt1 LPT³.x"
       .split(" "),

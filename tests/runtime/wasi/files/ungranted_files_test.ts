@@ -13,7 +13,7 @@ import { temporaryDirectory } from "../../../support/temporary.ts";
 
 const CREATE: OpenOptions = { ...READ, create: true, read: false, write: true };
 
-/** A tree on the disk, that asks; `answers` by host path below it. */
+/** A tree on disk that asks for ungranted paths; `answers` by host path below it. */
 async function gated(
   test: (it: {
     readonly base: string;
@@ -84,7 +84,7 @@ async function gated(
   }
 }
 
-Deno.test("what is granted is found from the root, what is not is not there, and is asked for if it is", () =>
+Deno.test("finds granted paths from the root and asks for other existing ones", () =>
   gated(({ base, root, asked, read, errno, tree }) => {
     assert.equal(read(root, `${base.slice(1)}/open/a`), "open");
     assert.equal(read(root, `.${base}/open/../open/./a`), "open");
@@ -106,7 +106,7 @@ Deno.test("what is granted is found from the root, what is not is not there, and
     assert.equal(errno(() => tree.openAt(root, "/etc/passwd", READ)), "not-permitted");
   }));
 
-Deno.test("what is granted for once is opened once, for the run ever after", () =>
+Deno.test("opens a path that was granted once only once", () =>
   gated(({ base, root, asked, read, errno, tree }) => {
     const at = (path: string) => `${base.slice(1)}/${path}`;
     assert.equal(read(root, at("shut/b")), "shut");
@@ -119,7 +119,7 @@ Deno.test("what is granted for once is opened once, for the run ever after", () 
     assert.equal(errno(() => tree.openAt(root, at("shut/deep/new"), CREATE)), "access", "read is not write");
   }, { "shut/b": "once", "shut/deep/c": "stay" }));
 
-Deno.test("a directory that is granted is a tree, a file only itself", () =>
+Deno.test("a directory grant covers its tree, a file grant one file", () =>
   gated(({ base, root, read, errno, tree }) => {
     const at = (path: string) => `${base.slice(1)}/${path}`;
     const directory = tree.openAt(root, at("shut/deep"), { ...READ, directory: true }) as DirectoryNode;
@@ -132,13 +132,13 @@ Deno.test("a directory that is granted is a tree, a file only itself", () =>
     assert.equal(errno(() => read(root, at("here/d"))), "no-entry");
   }, { "shut/deep": "stay", "here/made": "stay" }));
 
-Deno.test("a link out of a mount is not followed, and leads nowhere from the root", () =>
+Deno.test("does not follow a link out of a mount", () =>
   gated(({ base, root, read, errno, asked }) => {
     assert.equal(errno(() => read(root, `${base.slice(1)}/open/link`)), "not-permitted");
     assert.equal(asked.length, 0);
   }));
 
-Deno.test("where a path leads is told, for bounds on it", () =>
+Deno.test("passes on where a path leads, for bounds on it", () =>
   gated(async ({ base, root, asked, tree, errno }) => {
     await Deno.symlink(`${base}/shut`, `${base}/way`);
     assert.equal(errno(() => tree.openAt(root, `${base.slice(1)}/way/b`, READ)), "no-entry");
@@ -146,7 +146,7 @@ Deno.test("where a path leads is told, for bounds on it", () =>
     assert.deepEqual(asked[0], asks);
   }));
 
-Deno.test("a link that a person grants is the file it leads to, and is asked for by its own name", () =>
+Deno.test("asks for a link by its own name and opens its target", () =>
   gated(async ({ base, root, asked, read, tree }) => {
     await Deno.symlink(`../shut/b`, `${base}/here/rc`);
     assert.equal(read(root, `${base.slice(1)}/here/rc`), "shut");
@@ -157,7 +157,7 @@ Deno.test("a link that a person grants is the file it leads to, and is asked for
     assert.deepEqual(asked, [{ kind: "read", ...file }, { kind: "write", ...file }]);
   }, { "here/rc": "stay" }));
 
-Deno.test("a directory that a person lets be made is one, and stays granted; a link is not made in its place", () =>
+Deno.test("grants a directory that a person allows to be created", () =>
   gated(({ base, root, asked, read, errno, tree }) => {
     const at = (path: string) => `${base.slice(1)}/shut/${path}`;
     assert.equal(errno(() => tree.symlinkAt("b", root, at("link"))), "not-permitted");
@@ -171,13 +171,13 @@ Deno.test("a directory that a person lets be made is one, and stays granted; a l
     assert.equal(asked.length, 2, "what is in it is not asked for");
   }, { "shut/new": "stay", "shut/link": "stay" }));
 
-Deno.test("a relative path, which looks like one from the root, means the directory the user stands in", () =>
+Deno.test("resolves a relative path from the current directory", () =>
   gated(({ base, root, read, asked }) => {
     assert.equal(read(root, "d"), "here");
     assert.deepEqual(asked.map(({ path }) => path), [`${base}/here/d`]);
   }, { "here/d": "once" }));
 
-Deno.test("with the user's directory granted, paths from the root are told from those in it", () =>
+Deno.test("distinguishes root paths from paths in the current directory", () =>
   gated(
     ({ base, root, read, errno, asked, tree }) => {
       assert.equal(read(root, "d"), "here");
@@ -197,7 +197,7 @@ Deno.test("with the user's directory granted, paths from the root are told from 
     { cwd: true },
   ));
 
-Deno.test("the way to a mount is there and tells nothing else", () =>
+Deno.test("the way to a mount exists but reveals nothing else", () =>
   gated(({ base, root, errno, tree }) => {
     const way = tree.openAt(root, base.slice(1), { ...READ, directory: true }) as DirectoryNode;
     assert.equal(tree.stat(way).type, "directory");
@@ -208,7 +208,7 @@ Deno.test("the way to a mount is there and tells nothing else", () =>
     assert.equal(errno(() => tree.createDirectoryAt(root, base.slice(1))), "exist");
   }));
 
-Deno.test("descriptor 3 is the directory the user stands in, or leads there, and each name is there once", async () => {
+Deno.test("descriptor 3 is the current directory, and each name appears once", async () => {
   const guests = ({ tree, base }: { tree: FileTree; base: string }) =>
     tree.roots.map(({ guest }) => guest.replace(base, ""));
   await gated(
@@ -228,7 +228,7 @@ Deno.test("descriptor 3 is the directory the user stands in, or leads there, and
   }, { "here/d": "once" });
 });
 
-Deno.test("a change in what can only be read is asked for", () =>
+Deno.test("asks for a change in a read-only mount", () =>
   gated(
     ({ base, tree, asked, errno }) => {
       const root = tree.roots.find(({ guest }) => guest === `${base}/shut`)!.node;
@@ -249,7 +249,7 @@ Deno.test("a change in what can only be read is asked for", () =>
     { mounts: (base) => [{ guest: `${base}/shut`, host: `${base}/shut`, write: false }] },
   ));
 
-Deno.test("single files are found from the root, beside what is asked for", () =>
+Deno.test("finds single files from the root and asks for their neighbours", () =>
   gated(
     ({ base, tree, root, read, errno, asked }) => {
       assert.deepEqual(tree.roots.map(({ guest }) => guest), ["/"]);
@@ -264,13 +264,13 @@ Deno.test("single files are found from the root, beside what is asked for", () =
     { mounts: (base) => [{ guest: `${base}/shut`, host: `${base}/shut`, write: false, only: ["b"] }] },
   ));
 
-Deno.test("a granted file that is denied stays denied, and limits hold", () =>
+Deno.test("a granted but denied file stays denied", () =>
   gated(({ base, root, errno, read, tree }) => {
     assert.equal(errno(() => read(root, `${base.slice(1)}/open/a`)), "none");
     assert.ok(tree.maxOpen <= 100);
   }));
 
-Deno.test("where all of the disk may be read, an absolute path is one, and a new file is made where the user stands", () =>
+Deno.test("with all granted, new relative files go to the current directory", () =>
   gated(
     ({ base, root, tree, read, asked }) => {
       assert.equal(read(root, `${base.slice(1)}/shut/b`), "shut");
@@ -290,7 +290,7 @@ Deno.test("where all of the disk may be read, an absolute path is one, and a new
     },
   ));
 
-Deno.test("what leads elsewhere by the time a person has answered is not opened", async () => {
+Deno.test("does not open a path that changed during the question", async () => {
   let base = "";
   const swap = (name: string) => () => {
     Deno.removeSync(`${base}/${name}`);
@@ -317,7 +317,7 @@ Deno.test("what leads elsewhere by the time a person has answered is not opened"
   );
 });
 
-Deno.test("a change that leaves a directory that may be read only is refused there, and nobody is asked", () =>
+Deno.test("refuses a change that leaves a read-only directory, without a question", () =>
   gated(
     ({ base, tree, asked, errno }) => {
       const root = tree.roots.find(({ guest }) => guest === `${base}/shut`)!.node;

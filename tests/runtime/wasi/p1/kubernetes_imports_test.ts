@@ -1,4 +1,4 @@
-/** `krew_wasm_kubernetes` at its limits; what it is for is tested with programs (tests/e2e/preview1_cluster_test.ts). */
+/** `krew_wasm_kubernetes` at its limits. tests/e2e/preview1_cluster_test.ts tests its use with programs. */
 
 import assert from "node:assert/strict";
 import { kubernetesImports } from "../../../../runtime/wasi/p1/kubernetes_imports.ts";
@@ -11,7 +11,7 @@ const FLAG_NONBLOCK = 1;
 const FLAG_BODY = 2;
 const RESULT = 4096;
 
-/** Its functions, over a memory of their own. */
+/** The functions with their own memory. */
 function setUp(cluster: FakeCluster) {
   const bytes = new Uint8Array(8192);
   const view = new DataView(bytes.buffer);
@@ -29,7 +29,7 @@ function setUp(cluster: FakeCluster) {
   };
 }
 
-Deno.test("a body that finds no descriptor to be written to is not sent as if it were whole", async () => {
+Deno.test("a body without a free descriptor is not sent as a complete one", async () => {
   const cluster = new FakeCluster(() => new Promise(() => {}));
   const { descriptors, request, upload, result } = setUp(cluster);
   assert.equal(request(FLAG_NONBLOCK | FLAG_BODY), 0);
@@ -45,13 +45,13 @@ Deno.test("a body that finds no descriptor to be written to is not sent as if it
   const read = reader.read().finally(() => ended = true);
   await new Promise((resolve) => setTimeout(resolve, 0));
   assert.equal(ended, false);
-  // With room again it is opened, and ends where the program closes it.
+  // With a free descriptor it is opened, and ends when the program closes it.
   descriptors.close(fd + 1);
   assert.equal(upload(fd), 0);
   assert.equal(result(), fd + 1);
   descriptors.close(fd + 1);
   assert.deepEqual(await read, { done: true, value: undefined });
-  // A request that found no descriptor was not sent.
+  // A request without a free descriptor was not sent.
   assert.equal(sent, cluster.requests.length);
   assert.equal(sent, 1024 - 3);
 });

@@ -7,7 +7,7 @@ function memoryOf(size: number): { memory: Memory; view: DataView<ArrayBuffer> }
   return { memory: new Memory({ bytes: () => bytes, view: () => view, exports: {} }), view };
 }
 
-Deno.test("setWhole() writes what setUint64() does, up to 2^53 - 1", () => {
+Deno.test("setWhole() equals setUint64() up to 2^53 - 1", () => {
   for (
     const value of [0, 1, 2 ** 31, 2 ** 32 - 1, 2 ** 32, 2 ** 32 + 1, 1.5 * 2 ** 52, Number.MAX_SAFE_INTEGER]
   ) {
@@ -25,7 +25,7 @@ Deno.test("setWhole() past the end of the memory writes nothing", () => {
   assert.deepEqual(new Uint8Array(view.buffer), new Uint8Array(8));
 });
 
-Deno.test("what a module passes lies in its memory, whatever numbers it passes", () => {
+Deno.test("slice() and vector() stay in the memory for any numbers", () => {
   const { memory } = memoryOf(64);
   assert.equal(memory.slice(60, 4).length, 4);
   assert.equal(memory.slice(64, 0).length, 0);

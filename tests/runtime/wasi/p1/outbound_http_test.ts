@@ -8,7 +8,7 @@ import { FakeCluster, testSandbox } from "../../../support/components.ts";
 const RESULT = 64;
 type Answer = (request: ClusterRequest) => Promise<ClusterResponse> | ClusterResponse;
 
-/** A guest: a memory of which the upper half is handed out piece by piece. */
+/** A guest whose allocator hands out the upper half of its memory. */
 class FakeGuest {
   memory = new ArrayBuffer(8 << 20);
   #next = 4 << 20;
@@ -27,7 +27,7 @@ class FakeGuest {
   bytes = () => new Uint8Array(this.memory);
   view = () => new DataView(this.memory);
 
-  /** Puts bytes into the lower half. */
+  /** Stores bytes in the lower half. */
   put(value: string | Uint8Array): [pointer: number, length: number] {
     const bytes = typeof value === "string" ? new TextEncoder().encode(value) : value;
     const pointer = this.#low;
@@ -133,7 +133,7 @@ const respond = (
   body,
 });
 
-Deno.test("request() passes method, URL, params, headers and body, and stores status, headers and body", async () => {
+Deno.test("request() sends the whole request and stores the whole response", async () => {
   const { request, cluster } = open(() =>
     respond(streamOf("he", "llo"), [["a", "b"], ["c", "\xc3\xa9"]], 201)
   );
@@ -157,7 +157,7 @@ Deno.test("request() passes method, URL, params, headers and body, and stores st
   assert.equal(new TextDecoder().decode(body as Uint8Array), "{}");
 });
 
-Deno.test("register-request-config() takes every kind of configuration, and its names count", async () => {
+Deno.test("register-request-config() accepts every kind of configuration", async () => {
   const { register, request } = open(() => respond(null));
   const made = register();
   assert.match(String(made), /^[0-9a-f-]{36}$/);
@@ -171,13 +171,13 @@ Deno.test("register-request-config() takes every kind of configuration, and its 
   assert.equal(register({ roots: [[2, "neither"]] }), 2);
 });
 
-Deno.test("register-request-config() remembers so many names, and no more", () => {
+Deno.test("register-request-config() limits the number of names", () => {
   const { register } = open(() => respond(null));
   for (let count = 0; count < 10_000; count++) assert.equal(register({ id: `n${count}` }), `n${count}`);
   assert.equal(register({ id: "more" }), 2);
 });
 
-Deno.test("register-request-config() remembers no long names without end", () => {
+Deno.test("register-request-config() limits the total length of names", () => {
   const { register } = open(() => respond(null));
   const name = "n".repeat(60_000);
   for (let count = 10; count < 27; count++) {
@@ -203,7 +203,7 @@ Deno.test("request() has a number for every error", async () => {
   }
   assert.deepEqual(await request({ method: 7 }), { error: 4 });
   assert.deepEqual(await request({ method: -1 }), { error: 4 });
-  // A list that names one long text again and again would fill the host's memory.
+  // A list that repeats one long text could fill the host's memory.
   const { functions, guest, cluster: unasked } = open(() => respond(null));
   const [uri, name] = [guest.put("https://cluster.test:6443/x"), guest.put("x".repeat(30_000))];
   const [list] = guest.put(
@@ -221,7 +221,7 @@ Deno.test("request() has a number for every error", async () => {
   assert.deepEqual(await open(() => respond(broken)).request({}), { error: 4 });
 });
 
-Deno.test("pointers and lengths beyond the memory are errors, never another's bytes", async () => {
+Deno.test("pointers and lengths beyond the memory are errors", async () => {
   const { functions, guest, cluster } = open(() => respond(null));
   const [uri, length] = guest.put("https://cluster.test:6443/x");
   const far = -16;
@@ -243,10 +243,10 @@ Deno.test("pointers and lengths beyond the memory are errors, never another's by
     functions.request!(0, uri, length, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, far),
     WebAssembly.RuntimeError,
   );
-  assert.equal(cluster.requests.length, 1); // the last one was fine up to where its result was to go
+  assert.equal(cluster.requests.length, 1); // the last request was valid, apart from the address of its result
 });
 
-Deno.test("a body goes into the guest's memory piece by piece, and holds no more than was told", async () => {
+Deno.test("a body is stored piece by piece, without spare capacity", async () => {
   const piece = new Uint8Array(30_000).fill(97);
   const known = open(() => respond(streamOf(piece, piece), [["content-length", "60000"]]));
   assert.equal((await known.request({})).body?.length, 60_000);
@@ -260,7 +260,7 @@ Deno.test("a body goes into the guest's memory piece by piece, and holds no more
   ]);
 });
 
-Deno.test("a body for which the guest has no room ends the request, and the connection", async () => {
+Deno.test("a body that the guest can't allocate ends request and connection", async () => {
   for (
     const headers of [[["content-length", "10000000000"]], [["content-length", "1000000"]], []] as [
       string,
@@ -277,7 +277,7 @@ Deno.test("a body for which the guest has no room ends the request, and the conn
   }
 });
 
-Deno.test("a trap of the guest's own allocator is the plugin's, not an answer", async () => {
+Deno.test("a trap in the guest's allocator ends the plugin", async () => {
   const { request, guest } = open(() => respond(streamOf("x")));
   guest.exports.canonical_abi_realloc = () => {
     throw new WebAssembly.RuntimeError("unreachable");

@@ -9,7 +9,7 @@ const SUBSCRIPTIONS = 0;
 const EVENTS = 1024;
 const COUNT = 2048;
 
-/** poll_oneoff of stdin and, where a time is given, of a clock; returns how many events there were. */
+/** Polls stdin and, with a time, a clock; returns the number of events. */
 function pollerOf(stdin: ByteSource): (nanoseconds?: bigint) => Promise<number> {
   const bytes = new Uint8Array(4096);
   const view = new DataView(bytes.buffer);
@@ -28,7 +28,7 @@ function pollerOf(stdin: ByteSource): (nanoseconds?: bigint) => Promise<number> 
   };
 }
 
-/** A source that has something when the test says so. */
+/** A source with data when the test says so. */
 class SilentSource implements ByteSource {
   waits = 0;
   has = false;
@@ -39,7 +39,7 @@ class SilentSource implements ByteSource {
     this.waits++;
     return this.#came.promise;
   }
-  /** Whoever waits goes on. */
+  /** Resolves pending waits. */
   wake(): void {
     this.#came.resolve();
     this.#came = Promise.withResolvers();
@@ -49,7 +49,7 @@ class SilentSource implements ByteSource {
   close(): void {}
 }
 
-Deno.test("a poll with a timer, over and over, leaves nothing behind at a stream that stays silent", async () => {
+Deno.test("repeated polls with a timer leave nothing behind at a silent stream", async () => {
   const stdin = new SilentSource();
   const poll = pollerOf(stdin);
   for (let times = 0; times < 100; times++) assert.equal(await poll(1000n), 1);
@@ -61,7 +61,7 @@ Deno.test("a poll with a timer, over and over, leaves nothing behind at a stream
   assert.equal(stdin.waits, 1);
 });
 
-Deno.test("a poll does not end with nothing when what came was taken by another", async () => {
+Deno.test("a poll does not end without an event if another reader took the data", async () => {
   const stdin = new SilentSource();
   const poll = pollerOf(stdin);
   let ended = false;

@@ -1,4 +1,4 @@
-/** The functions of preview1 on files, called as a module calls them: with numbers, on a memory. */
+/** preview1's functions on files, called as a module calls them: with numbers and a memory. */
 
 import assert from "node:assert/strict";
 import type { Mount } from "../../../../runtime/sandbox/types.ts";
@@ -16,7 +16,7 @@ const READ = abi.FD_READ | abi.FD_SEEK | abi.FD_TELL | abi.FD_FILESTAT_GET | abi
   abi.FD_FDSTAT_SET_FLAGS;
 const WRITE = READ | abi.FD_WRITE | abi.FD_FILESTAT_SET_SIZE | abi.FD_ALLOCATE | abi.FD_FILESTAT_SET_TIMES;
 
-/** Where the module keeps what it passes. */
+/** Addresses for the module's data. */
 const RESULT = 0;
 const PATH = 64;
 const VECTOR = 8192;
@@ -24,7 +24,7 @@ const DATA = 16384;
 
 type Call = (...args: (number | bigint)[]) => number;
 
-/** A module's side of the interface, over a fresh directory as descriptor 3. */
+/** A module's side of the interface, with a fresh directory as descriptor 3. */
 async function setUp(mount: Partial<Mount> = {}, byName = false) {
   const root = temporaryDirectory();
   Deno.writeTextFileSync(`${root}/file`, "0123456789");
@@ -43,7 +43,7 @@ async function setUp(mount: Partial<Mount> = {}, byName = false) {
     const { written } = encoder.encodeInto(text, bytes().subarray(at));
     return [at, written];
   };
-  /** Calls and expects an errno. */
+  /** Calls a function and expects an errno. */
   const expect = (errno: ErrnoName | "ok", name: string, ...args: (number | bigint)[]) => {
     const found = functions[name]!(...args);
     const wanted = errno === "ok" ? 0 : ERRNO[errno];
@@ -82,7 +82,7 @@ async function setUp(mount: Partial<Mount> = {}, byName = false) {
   };
 }
 
-Deno.test("preopens are told of as granted, and what is none is not", async () => {
+Deno.test("fd_prestat_get returns the preopens and nothing else", async () => {
   using at = await setUp();
   at.expect("ok", "fd_prestat_get", 3, RESULT);
   assert.deepEqual([at.view().getUint32(RESULT, true), at.view().getUint32(RESULT + 4, true)], [0, 8]);
@@ -92,7 +92,7 @@ Deno.test("preopens are told of as granted, and what is none is not", async () =
   for (const fd of [0, 4, 99, -1, 0x7fffffff]) at.expect("bad-descriptor", "fd_prestat_get", fd, RESULT);
 });
 
-Deno.test("rights are all that the host can do, and fd_fdstat_set_rights takes them away", async () => {
+Deno.test("rights are everything the host supports, until fd_fdstat_set_rights", async () => {
   using at = await setUp();
   const rights = (fd: number) => {
     at.expect("ok", "fd_fdstat_get", fd, RESULT);
@@ -111,12 +111,12 @@ Deno.test("rights are all that the host can do, and fd_fdstat_set_rights takes t
   at.expect("not-capable", "fd_filestat_get", fd, RESULT);
   at.expect("ok", "fd_read", fd, ...at.vector(4), RESULT);
   assert.equal(at.data(4), "0123");
-  // Of streams, too: whoever gave up writing to stderr does not write there.
+  // The same for streams: without the right, stderr can't be written.
   at.expect("ok", "fd_fdstat_set_rights", 2, abi.FD_READ, 0n);
   at.expect("not-capable", "fd_write", 2, ...at.vector(1), RESULT);
   at.expect("ok", "fd_fdstat_set_rights", 0, abi.FD_WRITE, 0n);
   at.expect("not-capable", "fd_read", 0, ...at.vector(1), RESULT);
-  // A directory gives on no more than it inherits.
+  // A directory passes on only its inheriting rights.
   const dir = at.open("dir", 0n, abi.O_DIRECTORY);
   at.expect("ok", "fd_fdstat_set_rights", dir, abi.PATH_OPEN | abi.PATH_CREATE_FILE, abi.FD_READ);
   const inner = at.open("new", WRITE, abi.O_CREAT, 0, dir);
@@ -124,9 +124,9 @@ Deno.test("rights are all that the host can do, and fd_fdstat_set_rights takes t
   at.expect("not-capable", "path_unlink_file", dir, ...at.path("new"));
 });
 
-Deno.test("a directory opened with few rights is used as any other", async () => {
+Deno.test("a directory opened with few rights works as any other", async () => {
   using at = await setUp();
-  // As Go's os.Root asks for one: not for the rights to set sizes and times.
+  // As Go's os.Root opens one, without the rights to set sizes and times.
   const read = abi.PATH_OPEN | abi.FD_READDIR | abi.PATH_CREATE_FILE;
   for (const rights of [read, abi.FD_READDIR, 0n]) {
     at.expect("ok", "path_open", 3, 1, ...at.path("dir"), abi.O_DIRECTORY, rights, 0n, 0, RESULT);
@@ -147,7 +147,7 @@ Deno.test("a directory opened with few rights is used as any other", async () =>
   }
 });
 
-Deno.test("a directory that is granted to read changes nothing, whatever rights are asked for", async () => {
+Deno.test("a read-only directory refuses changes, whatever rights are requested", async () => {
   using at = await setUp({ write: false });
   at.expect("ok", "fd_fdstat_get", 3, RESULT);
   const base = at.view().getBigUint64(RESULT + 8, true);
@@ -162,7 +162,7 @@ Deno.test("a directory that is granted to read changes nothing, whatever rights 
   assert.equal(Deno.readTextFileSync(`${at.root}/file`), "0123456789");
 });
 
-Deno.test("renumbering moves a descriptor onto another, which is closed", async () => {
+Deno.test("fd_renumber moves a descriptor and closes the target", async () => {
   using at = await setUp();
   const one = at.open("file");
   Deno.writeTextFileSync(`${at.root}/other`, "other");
@@ -176,16 +176,16 @@ Deno.test("renumbering moves a descriptor onto another, which is closed", async 
   at.expect("ok", "fd_renumber", two, two);
   at.expect("ok", "fd_tell", two, RESULT);
   assert.equal(at.view().getBigUint64(RESULT, true), 4n);
-  // The number that became free is the next to be given.
+  // The free number is the next one used.
   assert.equal(at.open("file"), one);
-  // Of stdout too, as a shell does it.
+  // stdout, too, as a shell does it.
   at.expect("ok", "fd_renumber", at.open("written", WRITE, abi.O_CREAT), 1);
   at.put("to stdout");
   at.expect("ok", "fd_write", 1, ...at.vector(9), RESULT);
   assert.equal(Deno.readTextFileSync(`${at.root}/written`), "to stdout");
 });
 
-Deno.test("reads and writes are scattered and gathered, at a place or where the descriptor stands", async () => {
+Deno.test("reads and writes use all buffers, at an offset or the position", async () => {
   using at = await setUp();
   const fd = at.open("file", WRITE);
   at.expect("ok", "fd_pread", fd, ...at.vector(2, 0, 3), 4n, RESULT);
@@ -212,7 +212,7 @@ Deno.test("reads and writes are scattered and gathered, at a place or where the 
   }
 });
 
-Deno.test("appending goes to the end until it is turned off", async () => {
+Deno.test("writes append until the flag is cleared", async () => {
   using at = await setUp();
   const fd = at.open("file", WRITE, 0, abi.APPEND);
   at.put("XY");
@@ -230,11 +230,11 @@ Deno.test("appending goes to the end until it is turned off", async () => {
 });
 
 for (const byName of [false, true]) {
-  Deno.test(`entries are listed in buffers of any size, from any cookie${byName ? " (by name)" : ""}`, async () => {
+  Deno.test(`fd_readdir works with any buffer size and cookie${byName ? " (by name)" : ""}`, async () => {
     using at = await setUp({}, byName);
     for (let i = 0; i < 40; i++) Deno.writeTextFileSync(`${at.root}/dir/entry-${"x".repeat(i)}`, "");
     const dir = at.open("dir", READ, abi.O_DIRECTORY);
-    /** Everything, as wasi-libc reads it: what was cut is asked for again. */
+    /** Lists everything as wasi-libc does: asks again for truncated entries. */
     const list = (size: number, from = 0n): string[] => {
       const names: string[] = [];
       let cookie = from;
@@ -264,7 +264,7 @@ for (const byName of [false, true]) {
     at.expect("ok", "fd_readdir", dir, DATA, 0, 0n, RESULT);
     at.expect("ok", "fd_readdir", dir, DATA, 4096, 1n << 60n, RESULT);
     assert.equal(at.view().getUint32(RESULT, true), 0);
-    // From the start it is what is there now; from a cookie what was there then.
+    // At the start the listing is new; from a cookie it stays the old one.
     Deno.writeTextFileSync(`${at.root}/dir/later`, "");
     assert.deepEqual(list(4096, 2n), all.slice(2));
     assert.ok(list(4096).includes("later"));
@@ -274,7 +274,7 @@ for (const byName of [false, true]) {
   });
 }
 
-Deno.test("what is no socket is told so, and what no one knows is an error, not a crash", async () => {
+Deno.test("sockets and unknown arguments return errors, not crashes", async () => {
   using at = await setUp();
   const fd = at.open("file");
   for (const name of ["sock_recv", "sock_send", "sock_shutdown", "sock_accept"]) {
@@ -298,7 +298,7 @@ Deno.test("what is no socket is told so, and what no one knows is an error, not 
   at.expect("invalid", "fd_advise", fd, 0n, 0n, 6);
 });
 
-Deno.test("times are set, left and made now, each by itself", async () => {
+Deno.test("times can be set, kept or set to now independently", async () => {
   using at = await setUp();
   const times = () => {
     at.expect("ok", "path_filestat_get", 3, 1, ...at.path("file"), DATA);
@@ -317,7 +317,7 @@ Deno.test("times are set, left and made now, each by itself", async () => {
   assert.deepEqual(times(), [accessed, modified]);
 });
 
-Deno.test("a plugin that leaks descriptors meets a limit, and goes on where it closes some", async () => {
+Deno.test("a plugin that leaks descriptors meets a limit and can close some", async () => {
   using at = await setUp();
   const max = at.tree.maxOpen;
   const fds: number[] = [];
@@ -330,14 +330,14 @@ Deno.test("a plugin that leaks descriptors meets a limit, and goes on where it c
     fds.push(at.view().getUint32(RESULT, true));
   }
   assert.equal(fds.length + 4, max);
-  // The host itself can still open what it needs.
+  // The host itself can still open files.
   Deno.openSync(`${at.root}/file`).close();
   at.expect("ok", "fd_close", fds[100]!);
   assert.equal(at.open("file"), fds[100]);
   for (const fd of fds) at.expect("ok", "fd_close", fd);
 });
 
-Deno.test("100,000 opens and closes leave memory and descriptors as they were", async () => {
+Deno.test("100,000 opens and closes leave memory and descriptors unchanged", async () => {
   using at = await setUp();
   const { path_open, fd_close } = at.functions;
   const [pointer, length] = at.path("dir");
@@ -353,6 +353,6 @@ Deno.test("100,000 opens and closes leave memory and descriptors as they were", 
   run(100_000);
   assert.equal(opened(), before.opened);
   assert.equal(at.open("file"), 4);
-  // What is left until the next collection is of a few megabytes; a kilobyte leaked each would be a hundred.
+  // Until the next collection a few megabytes remain. A leak of a kilobyte each would be a hundred.
   assert.ok(Deno.memoryUsage().rss - before.memory < 64 << 20);
 });

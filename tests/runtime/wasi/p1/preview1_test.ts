@@ -1,19 +1,23 @@
-// deno-lint-ignore-file camelcase -- functions by the names that the specification gives them
+// deno-lint-ignore-file camelcase -- functions have the specification's names
 
-/** Every function of preview1 and of snapshot 0 before it, called by modules of our own. */
+/** Our own modules call every function of preview1 and of its predecessor, snapshot 0. */
 
 import assert from "node:assert/strict";
 import { runPreview1 } from "../../../../runtime/wasi/p1/preview1.ts";
 import { programOf, sourceOf, testSandbox, wat } from "../../../support/components.ts";
 import { temporaryDirectory } from "../../../support/temporary.ts";
 
+<<<<<<< HEAD
 // jco starts timers when it is first imported, and its output leaves timers of 10 ms behind.
+=======
+// jco loads itself at its first import, and leaves timers of 10 ms behind.
+>>>>>>> c3e45ca (Unit tests of clusters and WASI: names and comments in plain words)
 const jcoLeaves = { sanitizeOps: false, sanitizeResources: false };
 
 const PREVIEW1 = "wasi_snapshot_preview1";
 const UNSTABLE = "wasi_unstable";
 
-/** Their parameters: `i` of 32 bits, `I` of 64. All but proc_exit answer with an errno. */
+/** Their parameters: `i` of 32 bits, `I` of 64. All except proc_exit return an errno. */
 const FUNCTIONS: Readonly<Record<string, string>> = {
   args_get: "ii",
   args_sizes_get: "ii",
@@ -65,7 +69,7 @@ const FUNCTIONS: Readonly<Record<string, string>> = {
 
 const ERRNO = { success: 0, badf: 8, inval: 28, notsock: 57, notsup: 58, spipe: 70 };
 
-/** A module of one version that imports `names` and does `body`; what it writes is in memory from 0 on. */
+/** A module for one version that imports `names` and runs `body`; its output starts at address 0. */
 function module(version: string, names: readonly string[], body: string, data = ""): string {
   const imports = names.map((name) => {
     const params = [...FUNCTIONS[name]!].map((type) => type === "i" ? "i32" : "i64").join(" ");
@@ -76,7 +80,7 @@ function module(version: string, names: readonly string[], body: string, data = 
     (func (export "_start") ${body}))`;
 }
 
-/** Runs it and returns its memory's beginning, which it writes to stdout, as it says, through its last call. */
+/** Runs a module and returns its output: the beginning of its memory. */
 async function run(text: string, sandbox = testSandbox()) {
   const program = await programOf(await wat(text));
   const code = await runPreview1(new WebAssembly.Module(await program.read("plugin.wasm")), sandbox);
@@ -84,7 +88,7 @@ async function run(text: string, sandbox = testSandbox()) {
   return { code, bytes, view: new DataView(bytes.buffer) };
 }
 
-/** Calls of functions, each storing its errno as a u16, one after the other; then all of that is written to stdout. */
+/** Calls functions in order, stores each errno as a u16, and writes them all to stdout. */
 function errnosOf(calls: readonly (readonly [name: string, ...args: (number | bigint)[]])[]): string {
   const stores = calls.map(([name, ...args], index) => {
     const values = args.map((arg) => typeof arg === "bigint" ? `(i64.const ${arg})` : `(i32.const ${arg})`);
@@ -108,7 +112,7 @@ for (const version of [PREVIEW1, UNSTABLE]) {
       assert.equal(names.length, version === PREVIEW1 ? 46 : 45);
       const named = names.filter((name) => /^(fd|path|sock)_/.test(name));
       const calls = named.map((name) => {
-        // Every number the same, one that flags allow.
+        // The same number everywhere, valid as flags.
         const args = [...FUNCTIONS[name]!].map((type) => type === "i" ? 17 : 17n);
         return [name, ...args] as const;
       });
@@ -119,7 +123,7 @@ for (const version of [PREVIEW1, UNSTABLE]) {
     },
   );
 
-  Deno.test(`${version}: what is no socket and no file says so`, jcoLeaves, async () => {
+  Deno.test(`${version}: functions refuse descriptors that are no socket or file`, jcoLeaves, async () => {
     const calls = [
       ["sock_recv", 0, 0, 0, 0, 0, 0],
       ["sock_send", 1, 0, 0, 0, 0],
@@ -183,10 +187,10 @@ for (const version of [PREVIEW1, UNSTABLE]) {
     assert.equal(code, 33);
   });
 
-  Deno.test(`${version}: poll tells of each, in the version's own layout`, jcoLeaves, async () => {
+  Deno.test(`${version}: poll returns each event in the version's own layout`, jcoLeaves, async () => {
     const unstable = version === UNSTABLE;
     const [size, clock] = unstable ? [56, 24] : [48, 16];
-    // A relative clock of an hour, and stdout: the latter is ready at once. Then the clock alone, of 1 ms.
+    // First a relative clock of an hour, and stdout, which is ready at once. Then only the clock, of 1 ms.
     const subscription = (at: number, userdata: number, type: number) =>
       `(i64.store (i32.const ${at}) (i64.const ${userdata})) (i32.store8 (i32.const ${
         at + 8
@@ -254,7 +258,7 @@ for (const version of [PREVIEW1, UNSTABLE]) {
   });
 }
 
-Deno.test("pointers beyond 2 GiB are addresses, and those beyond the memory a fault", jcoLeaves, async () => {
+Deno.test("pointers beyond 2 GiB are valid, those beyond the memory a fault", jcoLeaves, async () => {
   const text = `(module
     (import "${PREVIEW1}" "args_sizes_get" (func $sizes (param i32 i32) (result i32)))
     (import "${PREVIEW1}" "fd_read" (func $read (param i32 i32 i32 i32) (result i32)))

@@ -28,7 +28,7 @@ function request({ Fields, OutgoingRequest }: Http, path = "/api", headers: [str
   return request;
 }
 
-// deno-lint-ignore no-explicit-any -- nested results, taken apart by each test
+// deno-lint-ignore no-explicit-any -- nested results, checked by each test
 async function answerOf(future: ReturnType<Http["handle"]>): Promise<any> {
   await poll([future.subscribe()]);
   return (future.get() as { val: unknown }).val;
@@ -47,7 +47,7 @@ Deno.test("Fields keep order and case, and find names in any case", () => {
   assert.ok(!fields.has("c"));
 });
 
-Deno.test("Fields refuse names and values that are none, and those of the connection", () => {
+Deno.test("Fields refuse invalid names and values, and the connection's headers", () => {
   const { Fields } = open(() => assert.fail());
   const fields = new Fields();
   for (const name of ["", "a b", "a:", "a\r\nb", "ä", "a\0"]) {
@@ -62,7 +62,7 @@ Deno.test("Fields refuse names and values that are none, and those of the connec
   }
 });
 
-Deno.test("a request's headers can't be changed once it has them, nor a response's", async () => {
+Deno.test("headers of a request or a response can't be changed", async () => {
   const http = open(() => ({ status: 200, headers: [["x", "é"]], body: null }));
   const sent = request(http, "/", [["a", "1"]]);
   assert.throws(() => sent.headers().append("b", bytes("2")), hasTag("immutable"));
@@ -72,7 +72,7 @@ Deno.test("a request's headers can't be changed once it has them, nor a response
   assert.throws(() => response.headers().set("x", []), hasTag("immutable"));
 });
 
-Deno.test("an outgoing request refuses a method, path, scheme and authority that are none", () => {
+Deno.test("an outgoing request refuses an invalid method, path, scheme or authority", () => {
   const http = open(() => assert.fail());
   const made = request(http);
   const refuses = (set: () => void) => assert.throws(set, (error) => error === undefined);
@@ -97,7 +97,7 @@ Deno.test("handle() sends the whole URL and the headers, and answers once", asyn
   assert.deepEqual(seen!.headers, [["X-Y", "z"]]);
 });
 
-Deno.test("handle() tells what failed by the codes of wasi:http", async () => {
+Deno.test("handle() reports failures with wasi:http's codes", async () => {
   const cases: [ErrorCode, string][] = [
     ["DESTINATION_REFUSED", "HTTP-request-denied"],
     ["CLUSTER_UNREACHABLE", "connection-refused"],
@@ -115,7 +115,7 @@ Deno.test("handle() tells what failed by the codes of wasi:http", async () => {
   }
 });
 
-Deno.test("a response's body is read as it comes, and its connection closed when it is dropped", async () => {
+Deno.test("a response's body streams, and dropping it closes the connection", async () => {
   let controller!: ReadableStreamDefaultController<Uint8Array<ArrayBuffer>>;
   let cancelled = 0;
   const body = new ReadableStream<Uint8Array<ArrayBuffer>>({
@@ -139,7 +139,7 @@ Deno.test("a response's body is read as it comes, and its connection closed when
   assert.equal(cancelled, 1);
 });
 
-Deno.test("a response that is never asked for, or never consumed, is let go", async () => {
+Deno.test("an unused response is released", async () => {
   let cancelled = 0;
   const answer = () => ({
     status: 200,
@@ -166,7 +166,7 @@ Deno.test("a response that is never asked for, or never consumed, is let go", as
   assert.ok(aborted);
 });
 
-Deno.test("a request's body flows to the cluster as it is written, as fast as it is read", async () => {
+Deno.test("a request's body is sent while it is written, at the server's pace", async () => {
   const { promise, resolve } = Promise.withResolvers<ReadableStream<Uint8Array>>();
   const done = Promise.withResolvers<ClusterResponse>();
   const http = open(({ body }) => {
@@ -196,7 +196,7 @@ Deno.test("a request's body flows to the cluster as it is written, as fast as it
   done.resolve({ status: 200, headers: [], body: null });
 });
 
-Deno.test("a body that is not as long as it was said, or dropped before its end, fails the request", async () => {
+Deno.test("a body with the wrong length, or a dropped one, fails the request", async () => {
   for (const end of ["finish", "drop"]) {
     const http = open(async ({ body }) => {
       await new Response(body as ReadableStream<Uint8Array<ArrayBuffer>>).text();
@@ -216,7 +216,7 @@ Deno.test("a body that is not as long as it was said, or dropped before its end,
   }
 });
 
-Deno.test("the time limits of a request are kept", async () => {
+Deno.test("a request's time limits apply", async () => {
   const http = open(({ signal }) =>
     new Promise((_, reject) => signal!.addEventListener("abort", () => reject(signal!.reason)))
   );
@@ -241,7 +241,7 @@ Deno.test("the time limits of a request are kept", async () => {
   });
 });
 
-Deno.test("the body of a GET is refused as soon as it holds something, and is waited for within the time that is set", async () => {
+Deno.test("a GET waits for its body within the limit and refuses a non-empty one", async () => {
   const http = open(() => assert.fail("it is not sent"));
   const refused = request(http);
   const body = refused.body();
@@ -253,7 +253,7 @@ Deno.test("the body of a GET is refused as soon as it holds something, and is wa
     tag: "err",
     val: { tag: "internal-error", val: "A GET request has no body" },
   });
-  // Nothing of it is kept: there is nobody to write it to.
+  // Nothing is kept, because nothing would read it.
   assert.throws(() => stream.checkWrite(), hasTag("closed"));
 
   const unfinished = request(http);
@@ -263,7 +263,7 @@ Deno.test("the body of a GET is refused as soon as it holds something, and is wa
   assert.deepEqual((await answerOf(http.handle(unfinished, options))).val, { tag: "connection-timeout" });
 });
 
-Deno.test("a response that was on its way when it was given up has its body closed", async () => {
+Deno.test("a late response to a dropped request has its body closed", async () => {
   let cancelled = false;
   const body = new ReadableStream<Uint8Array<ArrayBuffer>>({ cancel: () => void (cancelled = true) });
   const answer = Promise.withResolvers<ClusterResponse>();

@@ -18,7 +18,7 @@ const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
 const bytes = (text: string) => new TextEncoder().encode(text);
 const isClosed = (error: unknown) => (error as { tag?: string }).tag === "closed";
 
-/** Something that becomes ready when it is told to, and counts who waits. */
+/** A readiness that the test sets, and that counts its waits. */
 function signal() {
   const { promise, resolve } = Promise.withResolvers<void>();
   const state = { ready: false, waits: 0 };
@@ -36,12 +36,12 @@ function signal() {
   return { readiness, state, fire };
 }
 
-Deno.test("poll() answers at once with all that is ready", async () => {
+Deno.test("poll() returns all ready pollables at once", async () => {
   const never = new Pollable(signal().readiness);
   assert.deepEqual([...await poll([never, new Pollable(READY), never, new Pollable(READY)])], [1, 3]);
 });
 
-Deno.test("poll() waits for the first that gets ready", async () => {
+Deno.test("poll() waits for the first ready pollable", async () => {
   const [one, two] = [signal(), signal()];
   const answer = poll([new Pollable(one.readiness), new Pollable(two.readiness)]);
   assert.ok(answer instanceof Promise);
@@ -53,7 +53,7 @@ Deno.test("poll() traps on an empty list", () => {
   assert.throws(() => poll([]), WebAssembly.RuntimeError);
 });
 
-Deno.test("poll() waits once for a source that stays silent, however often it is asked", async () => {
+Deno.test("poll() waits once for a silent source, however often it is called", async () => {
   const silent = signal();
   const stream = new InputStream({ ...silent.readiness, read: () => 0, readAvailable: () => 0, close() {} });
   const sink = signal();
@@ -67,7 +67,7 @@ Deno.test("poll() waits once for a source that stays silent, however often it is
   const pollable = stream.subscribe();
   for (let i = 0; i < 100; i++) {
     const other = signal();
-    // Libraries subscribe anew for each poll, too.
+    // Libraries may subscribe again for each poll.
     const subscribed = i % 2 === 0 ? pollable : stream.subscribe();
     const answer = poll([subscribed, full.subscribe(), new Pollable(other.readiness)]);
     other.fire();
@@ -76,7 +76,7 @@ Deno.test("poll() waits once for a source that stays silent, however often it is
   assert.deepEqual([silent.state.waits, sink.state.waits], [1, 1]);
 });
 
-Deno.test("poll() lets the host's events in though something is ready each time", async () => {
+Deno.test("poll() lets the host's events run even if a pollable is always ready", async () => {
   let arrived = false;
   setTimeout(() => arrived = true, 0);
   const event = new Pollable({ ready: () => arrived, wait: () => new Promise(() => {}) });
@@ -86,7 +86,7 @@ Deno.test("poll() lets the host's events in though something is ready each time"
   }
 });
 
-Deno.test("subscribe-duration is ready when its time is over, and its timer goes when it is dropped", async () => {
+Deno.test("subscribe-duration is ready in time; dropping it stops the timer", async () => {
   const { "wasi:clocks/monotonic-clock": clock } = clockInterfaces();
   const soon = clock.subscribeDuration(1_000_000n);
   await poll([soon]);
@@ -98,7 +98,7 @@ Deno.test("subscribe-duration is ready when its time is over, and its timer goes
   assert.ok(!clock.subscribeDuration((1n << 64n) - 1n).ready());
 });
 
-Deno.test("InputStream reads what is there, then says that it is closed", () => {
+Deno.test("InputStream reads the data, then reports its end", () => {
   const stream = new InputStream(sourceOf(bytes("hello")));
   assert.equal(text(stream.read(2n)), "he");
   assert.equal(text(stream.read(0n)), "");
@@ -108,7 +108,7 @@ Deno.test("InputStream reads what is there, then says that it is closed", () => 
   assert.throws(() => stream.blockingRead(1n), isClosed);
 });
 
-Deno.test("InputStream gives nothing yet without waiting, and waits when it is asked to", async () => {
+Deno.test("InputStream waits only in blocking reads", async () => {
   let give!: (text: string) => void;
   const waiting = new Promise<string>((resolve) => give = resolve);
   const source: ByteSource = {
@@ -125,7 +125,7 @@ Deno.test("InputStream gives nothing yet without waiting, and waits when it is a
   assert.equal(text(await read), "now");
 });
 
-Deno.test("InputStream says what failed, and lets a closed pipe end the plugin", async () => {
+Deno.test("InputStream reports failures, and a closed pipe ends the plugin", async () => {
   const failing = (error: unknown): ByteSource => ({
     ...sourceOf(new Uint8Array()),
     readAvailable: () => {
@@ -145,7 +145,7 @@ Deno.test("InputStream says what failed, and lets a closed pipe end the plugin",
   assert.throws(() => new InputStream(failing(new ClosedPipe())).read(1n), ClosedPipe);
 });
 
-Deno.test("InputStream closes its source when it is dropped, once", () => {
+Deno.test("dropping an InputStream closes its source once", () => {
   let closed = 0;
   const stream = new InputStream({ ...sourceOf(bytes("x")), close: () => closed++ });
   stream[Symbol.dispose]();
@@ -153,7 +153,7 @@ Deno.test("InputStream closes its source when it is dropped, once", () => {
   assert.equal(closed, 1);
 });
 
-Deno.test("OutputStream takes no more than it permitted", () => {
+Deno.test("OutputStream takes no more than check-write allowed", () => {
   const sink = new Collected();
   const stream = new OutputStream(sink);
   assert.throws(() => stream.write(bytes("x")), WebAssembly.RuntimeError);
@@ -165,7 +165,7 @@ Deno.test("OutputStream takes no more than it permitted", () => {
   assert.throws(() => stream.blockingWriteZeroesAndFlush(1n << 40n), WebAssembly.RuntimeError);
 });
 
-Deno.test("OutputStream writes all of it to a sink that takes a part at a time and waits", async () => {
+Deno.test("OutputStream writes everything to a slow sink", async () => {
   const got: number[] = [];
   let flushed = 0;
   const sink: ByteSink = {

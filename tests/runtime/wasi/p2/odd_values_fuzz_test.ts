@@ -1,6 +1,6 @@
 /**
- * Every function that a component may import, with odd values of the types that it takes: each answers, with an error of its
- * own type, or ends the component. None fails as the host's own JavaScript would.
+ * Calls every function that a component can import with odd values of its parameter types. Each must return, fail
+ * with its own error type, or end the component. None may fail with an error of the host's JavaScript.
  */
 
 import assert from "node:assert/strict";
@@ -15,12 +15,12 @@ import { testSandbox } from "../../../support/components.ts";
 
 type Values = Iterator<number, unknown>;
 type Doors = Record<string, Record<string, (...args: unknown[]) => unknown>>;
-/** Of each resource those that were made. */
+/** The resources that were made, by type. */
 type Made = Map<string, object[]>;
 
 const camel = (name: string) => name.replace(/-(\w)/g, (_, letter: string) => letter.toUpperCase());
 
-/** A value of a type, as jco hands it over; undefined where it needs a resource of which there is none. */
+/** A value of a type in jco's form; undefined if it needs a resource and none was made. */
 function valueOf(type: number, numbers: Values, made: Made): { readonly value: unknown } | undefined {
   const [of, types, labels = []] = TYPES[type]!;
   const pick = (below: number) => numbers.next().value! as number % below;
@@ -117,7 +117,7 @@ function keep(type: number, value: unknown, made: Made): void {
   else if (of === "result") {
     const { tag, val } = value as { tag?: string; val?: unknown };
     if (tag === "ok" || tag === "err") keep(types[tag === "ok" ? 0 : 1]!, val, made);
-    else keep(types[0]!, value, made); // jco's functions return what is ok, and throw what is not
+    else keep(types[0]!, value, made); // jco's functions return the ok value, and throw the error
   } else if (of === "variant") {
     const { tag, val } = value as { tag: string; val?: unknown };
     const at = labels.indexOf(tag);
@@ -126,14 +126,14 @@ function keep(type: number, value: unknown, made: Made): void {
 }
 
 const FUNCTIONS = [...SERVED].flatMap(([name, { functions }]) =>
-  // What waits for a person, or for ever.
+  // Functions that wait for a person, or forever.
   Object.entries(functions).filter(([member]) =>
     !/pollable\.block|^poll$|^exit|set-mode|blocking-/.test(member)
   )
     .map(([member, type]) => ({ name, member, type }))
 );
 
-Deno.test("no function fails as JavaScript does, whatever it is called with", {
+Deno.test("no imported function fails with a JavaScript error", {
   sanitizeOps: false,
   sanitizeResources: false,
 }, async () => {
@@ -187,7 +187,7 @@ Deno.test("no function fails as JavaScript does, whatever it is called with", {
         },
       ),
     );
-    assert.ok(called > 0); // how many is a matter of the time there is
+    assert.ok(called > 0); // how many depends on the time
   } finally {
     await Deno.remove(directory, { recursive: true });
   }

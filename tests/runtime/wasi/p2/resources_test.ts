@@ -9,7 +9,7 @@ import { testSandbox } from "../../../support/components.ts";
 const camel = (name: string) => name.replace(/-(\w)/g, (_, letter: string) => letter.toUpperCase());
 const pascal = (name: string) => camel(`-${name}`);
 
-/** All that is served, with real files and everything. */
+/** All interfaces, with real files. */
 async function allInterfaces(): Promise<Interfaces> {
   const sandbox = testSandbox();
   const tree = await openFileTree(sandbox.files);
@@ -18,14 +18,14 @@ async function allInterfaces(): Promise<Interfaces> {
 
 type Sealed = Readonly<Record<string, Readonly<Record<string, { readonly prototype: object }>>>>;
 
-Deno.test("a component gets the names that WIT has of an interface, and no other", async () => {
+Deno.test("a component gets exactly WIT's names of an interface", async () => {
   const doors = sealed(await allInterfaces()) as Sealed;
   assert.deepEqual(Object.keys(doors).sort(), [...SERVED.keys()].sort());
   for (const [name, { functions, types }] of SERVED) {
     const door = doors[name]!;
     const expected = new Set<string>();
     const resources = new Map<string, { methods: string[]; statics: string[]; made: boolean }>();
-    // Of a resource that has no method, what it is used for says that it is one.
+    // A resource without methods is recognised by its use.
     for (const member of Object.keys(functions)) {
       const [, kind, resource, method] = /^\[(\w+)\]([\w-]+)(?:\.([\w-]+))?$/.exec(member) ?? [];
       if (kind === undefined) {

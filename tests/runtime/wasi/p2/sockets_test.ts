@@ -28,7 +28,7 @@ function open(endpoint?: Endpoint) {
   };
 }
 
-/** A server that hands each connection to `serve`. */
+/** A server that passes each connection to `serve`. */
 function listen(serve: (connection: Deno.TcpConn) => Promise<void>) {
   const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const served: Promise<void>[] = [];
@@ -85,6 +85,7 @@ async function connect({ createTcpSocket, network }: Open, address: Address) {
 const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
 const bytes = (text: string) => new TextEncoder().encode(text);
 
+<<<<<<< HEAD
 Deno.test(
   "a socket whose first byte is TLS's is one to the API server: both sides talk and hang up in turn",
   {
@@ -133,8 +134,54 @@ Deno.test(
     assert.match(it.traced.join("\n"), /^socket to 127\.0\.0\.1:\d+ open in \d+ ms$/);
   },
 );
+=======
+Deno.test("a socket talks to the API server, and each side can hang up", {
+  // Reads that other modules began may end during it.
+  sanitizeOps: false,
+}, async () => {
+  await using server = listen(async (connection) => {
+    const buffer = new Uint8Array(100);
+    let heard = "";
+    for (let count; (count = await connection.read(buffer)) !== null;) {
+      heard += text(buffer.subarray(0, count));
+    }
+    await connection.write(bytes(`heard ${heard}`));
+    connection.close();
+  });
+  const it = open(server.endpoint);
+  const socket = it.createTcpSocket("ipv4");
+  assert.throws(() => socket.finishConnect(), (error) => error === "not-in-progress");
+  assert.throws(() => socket.remoteAddress(), (error) => error === "invalid-state");
+  socket.startConnect(it.network, v4("127.0.0.1", server.port));
+  assert.throws(() => socket.finishConnect(), (error) => error === "would-block");
+  assert.throws(
+    () => socket.startConnect(it.network, v4("127.0.0.1", server.port)),
+    (error) => error === "concurrency-conflict",
+  );
+  await socket.subscribe().block();
+  const [input, output] = socket.finishConnect();
+  assert.deepEqual(socket.remoteAddress(), v4("127.0.0.1", server.port));
+  assert.equal(socket.localAddress().tag, "ipv4");
+  assert.notEqual(socket.localAddress().val.port, 0);
+  assert.equal(text(input.read(10n)), "");
+  await output.blockingWriteAndFlush(bytes("hello"));
+  socket.shutdown("send");
+  socket.shutdown("send");
+  assert.throws(() => output.checkWrite(), { tag: "closed" });
+  assert.equal(text(await input.blockingRead(100n)), "heard hello");
+  await assert.rejects(async () => await input.blockingRead(1n), { tag: "closed" });
+  assert.throws(
+    () => socket.startConnect(it.network, v4("127.0.0.1", server.port)),
+    (error) => error === "invalid-state",
+  );
+  input[Symbol.dispose]();
+  output[Symbol.dispose]();
+  socket[Symbol.dispose]();
+  assert.match(it.traced.join("\n"), /^socket to 127\.0\.0\.1:\d+ open in \d+ ms$/);
+});
+>>>>>>> c3e45ca (Unit tests of clusters and WASI: names and comments in plain words)
 
-Deno.test("what was written before a socket is dropped still arrives, and then the end", async () => {
+Deno.test("bytes written before a socket is dropped still arrive, and then the end", async () => {
   const heard = Promise.withResolvers<number>();
   await using server = listen(async (connection) => {
     let total = 0;
@@ -153,7 +200,7 @@ Deno.test("what was written before a socket is dropped still arrives, and then t
   assert.equal(await heard.promise, Number(room));
 });
 
-Deno.test("a server that reads nothing stops the writer, not the host's memory", async () => {
+Deno.test("a server that reads nothing blocks the writer", async () => {
   const done = Promise.withResolvers<void>();
   await using server = listen(async (connection) => {
     await done.promise;
@@ -163,7 +210,7 @@ Deno.test("a server that reads nothing stops the writer, not the host's memory",
   const { socket, finish } = await connect(it, v4("127.0.0.1", server.port));
   const [, output] = finish();
   let sent = 0;
-  // Bounded by the kernel's buffers and ours: far below what is tried.
+  // The kernel's buffers and ours are far smaller than this.
   for (let tries = 0; tries < 4096; tries++) {
     const room = Number(output.checkWrite());
     if (room === 0) {
@@ -180,13 +227,13 @@ Deno.test("a server that reads nothing stops the writer, not the host's memory",
   socket[Symbol.dispose]();
 });
 
-Deno.test("what a stream failed with has a network error code", () => {
+Deno.test("a stream's failure has a network error code", () => {
   const { networkErrorCode } = open();
   assert.equal(networkErrorCode(new IoError(new Deno.errors.ConnectionReset("reset"))), "connection-reset");
   assert.equal(networkErrorCode(new IoError(new Error("of another kind"))), undefined);
 });
 
-Deno.test("other hosts, ports and spellings are refused before anything is sent", async () => {
+Deno.test("other hosts, ports and spellings are refused", async () => {
   await using server = listen(async (connection) => connection.close());
   await using other = listen(async (connection) => connection.close());
   const it = open(server.endpoint);
@@ -225,7 +272,7 @@ Deno.test("other hosts, ports and spellings are refused before anything is sent"
   assert.equal(server.accepted() + other.accepted(), 0);
 });
 
-Deno.test("only the server's name resolves, to the addresses the host found once", async () => {
+Deno.test("only the server's name resolves, to the host's addresses", async () => {
   const it = open({ host: "api.test", port: 6443, addresses: ["10.1.2.3", "2001:db8::5"] });
   const resolve = async (name: string) => {
     const stream = it.resolveAddresses(it.network, name);
@@ -257,7 +304,7 @@ Deno.test("only the server's name resolves, to the addresses the host found once
   }
 });
 
-Deno.test("what keeps a plugin from sockets is told, and the socket is denied", async () => {
+Deno.test("a plugin without sockets gets access-denied and the user the reason", async () => {
   const cluster = new FakeCluster(() => assert.fail());
   cluster.sockets = () => Promise.reject(new AppError("CLUSTER_UNSUPPORTED", "a proxy stands between"));
   const refused: AppError[] = [];
@@ -270,7 +317,11 @@ Deno.test("what keeps a plugin from sockets is told, and the socket is denied", 
   assert.equal(refused[0]?.message, "a proxy stands between");
 });
 
+<<<<<<< HEAD
 Deno.test("nobody listens: TLS of the plugin's own fails with connection-refused", async () => {
+=======
+Deno.test("a closed port gives connection-refused", async () => {
+>>>>>>> c3e45ca (Unit tests of clusters and WASI: names and comments in plain words)
   const port = 1;
   const it = open({ host: "127.0.0.1", port, addresses: ["127.0.0.1"] });
   const { finish } = await connect(it, v4("127.0.0.1", port));
@@ -302,7 +353,7 @@ Deno.test("a socket whose first byte is another speaks HTTP with the host", asyn
   assert.equal(it.cluster.requests[0]!.url, "https://cluster.test:6443/api");
 });
 
-Deno.test("UDP and listening are denied, a client's own wildcard bind is not", () => {
+Deno.test("UDP and listening are denied, a wildcard bind is not", () => {
   const it = open();
   const udp = it.createUdpSocket("ipv4");
   assert.throws(() => udp.startBind(it.network, v4("0.0.0.0", 0)), (error) => error === "access-denied");
@@ -322,7 +373,7 @@ Deno.test("UDP and listening are denied, a client's own wildcard bind is not", (
   assert.equal(tcp.isListening(), false);
 });
 
-Deno.test("options keep what they are set to, and 0 is no value", () => {
+Deno.test("options keep their values and refuse 0", () => {
   const it = open();
   const socket = it.createTcpSocket("ipv6");
   assert.equal(socket.addressFamily(), "ipv6");
@@ -345,7 +396,7 @@ Deno.test("options keep what they are set to, and 0 is no value", () => {
   ) assert.throws(zero, (error) => error === "invalid-argument");
 });
 
-Deno.test("a plugin that opens 10,000 sockets gets 256, and more as it drops some", () => {
+Deno.test("a plugin gets at most 256 sockets at once", () => {
   const it = open();
   const sockets = [];
   let refusedAt = 0;
@@ -372,7 +423,7 @@ Deno.test("a plugin has no more sockets than descriptors", () => {
   assert.throws(() => createTcpSocket("ipv4"), (error) => error === "new-socket-limit");
 });
 
-Deno.test("addresses are read in every form that an operating system writes", () => {
+Deno.test("parseAddress() parses every form that an operating system writes", () => {
   for (
     const [text, expected] of [
       ["127.0.0.1", "127.0.0.1"],

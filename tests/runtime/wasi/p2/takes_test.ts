@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import { runBytes, testSandbox, wat } from "../../../support/components.ts";
 
-/** What a component makes the host take or make, of more than it has: it ends, as by any trap. */
+/** A component that makes the host allocate more than its limit ends with a trap. */
 
 const options = { sanitizeOps: false, sanitizeResources: false };
 
-/** A command with a memory of 2 MiB, zeroes but for "a" at 8, that may call what it imports. */
+/** A command with a memory of 2 MiB, zero except for "a" at 8, that calls its imports. */
 function command(
   imports: string,
   lowered: string,
@@ -52,7 +52,7 @@ const random = (length: string) =>
     `(call $get (i64.const ${length}) (i32.const 16))`,
   );
 
-Deno.test("random bytes are made for as much as a component may have, up to 64 MiB", options, async () => {
+Deno.test("random bytes are limited to the component's memory and 64 MiB", options, async () => {
   assert.equal(await runBytes(await random("1000000"), testSandbox()), 0);
   for (const length of ["67108865", "0x3fffffff", "-1"]) {
     await traps(await random(length), /random bytes at once, more than 67108864/);
@@ -62,7 +62,7 @@ Deno.test("random bytes are made for as much as a component may have, up to 64 M
     async () => await runBytes(await random("5000000"), testSandbox({ limits })),
     (error) => error instanceof WebAssembly.RuntimeError && /more than 4194304/.test(error.message),
   );
-  // What the host made finds no room where the component says.
+  // The component has no space for the host's bytes.
   await assert.rejects(async () => await runBytes(await random("2090000"), testSandbox()), {
     message: "memory access out of bounds",
   });
@@ -137,8 +137,8 @@ const http = (body: string) =>
     body,
   );
 
-Deno.test("the same bytes are not handed over thousands of times at once", options, async () => {
-  // A header of a name "a" and a value of `length` zeroes, which no value holds.
+Deno.test("the same bytes can't be passed thousands of times at once", options, async () => {
+  // Headers named "a" with values of `length` zeroes, which no value may contain.
   const entries = (count: number, length: number) =>
     loop(
       count,
@@ -158,7 +158,7 @@ Deno.test(
   async () => {
     const append =
       `(call $append (local.get $i) (i32.const 8) (i32.const 1) (i32.const 1048576) (i32.const 1000000) (i32.const 16))`;
-    // Bytes of a header's value are printable.
+    // A header's value must be printable.
     const printable = `(memory.fill (i32.const 1048576) (i32.const 97) (i32.const 1000000))`;
     await traps(
       await http(`${printable} ${loop(100, `(local.set $i (call $make)) ${append}`)}`),

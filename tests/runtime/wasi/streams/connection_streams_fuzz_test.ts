@@ -1,4 +1,4 @@
-/** Both directions of a connection against a model: what was written leaves once and in order, and the end after it. */
+/** Both directions of a connection against a model: bytes leave once and in order, then the end. */
 
 import assert from "node:assert/strict";
 import {
@@ -31,12 +31,12 @@ const events = fc.array(
   { maxLength: 40 },
 );
 
-Deno.test("a connection: no byte is lost or made up, nothing is sent behind the end, and it is closed at the end", async () => {
+Deno.test("a connection loses no byte, sends nothing after its end, and closes", async () => {
   await fuzz(
     "connection",
     fc.asyncProperty(
       events,
-      // Bytes of a write that are taken at once: enough for all to leave in time, however slow the machine.
+      // How many bytes of a write are taken at once: enough to finish in time on a slow machine.
       fc.integer({ min: 300, max: 70_000 }),
       fc.option(fc.integer({ min: 0, max: 300_000 }), { nil: undefined }),
       async (events, most, breaksAfter) => {

@@ -7,7 +7,7 @@ import {
   type Duplex,
 } from "../../../../runtime/wasi/streams/connection_streams.ts";
 
-/** A connection whose other side is the test. */
+/** A connection with the test as its other side. */
 function fake(): Duplex & {
   reads: PromiseWithResolvers<Uint8Array | null>[];
   written: number;
@@ -46,7 +46,7 @@ function fake(): Duplex & {
   };
 }
 
-Deno.test("a source reads one buffer ahead, hands it over in parts, and then its end", async () => {
+Deno.test("a source reads one buffer ahead, returns it in parts, then ends", async () => {
   const connection = fake();
   const source = new ConnectionSource(connection);
   const into = new Uint8Array(3);
@@ -64,7 +64,7 @@ Deno.test("a source reads one buffer ahead, hands it over in parts, and then its
   assert.equal(source.readAvailable(into), -1);
 });
 
-Deno.test("a source that fails says so at every read, a closed one is at its end", async () => {
+Deno.test("a failed source fails every read; a closed one is at its end", async () => {
   const connection = fake();
   const source = new ConnectionSource(connection);
   const read = source.read(new Uint8Array(1));
@@ -79,7 +79,7 @@ Deno.test("a source that fails says so at every read, a closed one is at its end
   assert.equal(other.readAvailable(new Uint8Array(1)), -1);
 });
 
-Deno.test("a sink takes what there is room for, and ends after what it took has left", async () => {
+Deno.test("a sink takes as much as fits, and ends after sending it", async () => {
   const connection = fake();
   const sink = new ConnectionSink(connection);
   const room = sink.capacity();
@@ -99,7 +99,7 @@ Deno.test("a sink takes what there is room for, and ends after what it took has 
   assert.equal(connection.ended, true);
 });
 
-Deno.test("a connection that was given up is closed when what was written has left, and not waited for without end", async () => {
+Deno.test("a dropped connection closes after sending, within a time limit", async () => {
   const { setTimeout } = globalThis;
   let over: () => void = () => assert.fail();
   globalThis.setTimeout = ((then: () => void) => {
@@ -110,7 +110,7 @@ Deno.test("a connection that was given up is closed when what was written has le
   let closed = 0;
   connection.close = () => {
     closed++;
-    connection.take(); // which ends the write that waits
+    connection.take(); // ends the pending write
   };
   const sink = new ConnectionSink(connection);
   sink.write(new Uint8Array(10));
@@ -122,7 +122,7 @@ Deno.test("a connection that was given up is closed when what was written has le
   assert.ok(closed > 0);
 });
 
-Deno.test("a sink that was given nothing sends what it is given next", async () => {
+Deno.test("a sink sends data after an empty write", async () => {
   const connection = fake();
   const sink = new ConnectionSink(connection);
   assert.equal(sink.write(new Uint8Array()), 0);

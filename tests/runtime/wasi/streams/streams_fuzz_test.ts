@@ -1,4 +1,4 @@
-/** The streams' state machines against models of a few lines: whatever is asked in whatever order, no byte is lost. */
+/** The streams' state machines against small models: in any order of calls, no byte is lost. */
 
 import assert from "node:assert/strict";
 import { BodySink, BodySource } from "../../../../runtime/wasi/streams/body.ts";
@@ -7,13 +7,13 @@ import { StdinSource, StdoutSink } from "../../../../runtime/wasi/streams/stdio.
 import type { ByteSink, ByteSource, MaybePromise } from "../../../../runtime/wasi/streams/streams.ts";
 import { fc, fuzz } from "../../../support/fuzz.ts";
 
-/** What comes in: pieces of bytes, numbered through so that every byte is known. */
+/** Input: pieces of numbered bytes, so that every byte is known. */
 const pieces = fc.array(fc.integer({ min: 1, max: 9 }), { maxLength: 12 }).map((sizes) => {
   let next = 0;
   return sizes.map((size) => Uint8Array.from({ length: size }, () => next++ & 0xff));
 });
 
-/** What a guest does with a source. */
+/** A guest's operations on a source. */
 const reads = fc.array(
   fc.oneof(
     fc.record({ do: fc.constant("read" as const), size: fc.integer({ min: 0, max: 12 }) }),
@@ -29,8 +29,8 @@ const turn = () => new Promise<void>((resolve) => setTimeout(resolve, 0));
 const flat = (pieces: readonly Uint8Array[]) => pieces.flatMap((piece) => [...piece]);
 
 /**
- * Does what a guest does, and checks it: the bytes come in their order and none is made up, nothing is told to be there
- * that is not, and the end comes after the last and stays.
+ * Runs a guest's operations and checks the results: bytes are in order, none is made up, readiness is true, and the
+ * end comes last and stays.
  */
 async function readAs(
   source: ByteSource,
@@ -69,7 +69,7 @@ async function readAs(
       else take(into, count, size);
     }
   }
-  // Whatever was done, the rest comes.
+  // Afterwards the rest arrives.
   for (const into = new Uint8Array(7); got.length < expected.length;) {
     const count = await source.read(into);
     assert.ok(count > 0, "the end before the last byte");
@@ -77,17 +77,17 @@ async function readAs(
   }
 }
 
-Deno.test("stdin: every byte once and in its order, and never more than one buffer ahead", async () => {
+Deno.test("stdin delivers every byte in order and reads at most one buffer ahead", async () => {
   await fuzz(
     "stdin",
     fc.asyncProperty(pieces, reads, fc.boolean(), async (pieces, operations, late) => {
       const left = [...pieces];
       let given = 0;
-      let under = 0; // reads under way
+      let under = 0; // pending reads
       const next = (into: Uint8Array) => {
         const piece = left.shift();
         if (!piece) return null;
-        // A buffer is as large as what is asked for at least.
+        // A buffer is at least as large as the read.
         const count = Math.min(piece.length, into.length);
         if (count < piece.length) left.unshift(piece.subarray(count));
         into.set(piece.subarray(0, count));
@@ -128,13 +128,13 @@ Deno.test("stdin: every byte once and in its order, and never more than one buff
           return count instanceof Promise ? count.then(done) : done(count);
         },
       };
-      // A terminal's end may be followed by more: it does not stay.
+      // A terminal's end does not stay: more input may follow.
       await readAs(watched, operations, flat(pieces), false);
     }),
   );
 });
 
-Deno.test("a body: every byte once and in its order, then its end or its error", async () => {
+Deno.test("a body delivers every byte in order, then its end or error", async () => {
   await fuzz(
     "body",
     fc.asyncProperty(pieces, reads, fc.boolean(), fc.boolean(), async (pieces, operations, late, breaks) => {
@@ -167,7 +167,7 @@ Deno.test("a body: every byte once and in its order, then its end or its error",
   );
 });
 
-/** What a guest does with an output stream. */
+/** A guest's operations on an output stream. */
 const writes = fc.array(
   fc.oneof(
     fc.record({
@@ -179,7 +179,7 @@ const writes = fc.array(
   { maxLength: 40 },
 );
 
-/** How a sink takes what it is given: how many bytes of each write, whether it waits, and when it fails. */
+/** A sink's behaviour: how many bytes of each write it takes, whether it waits, and when it fails. */
 const behaviour = fc.record({
   takes: fc.array(fc.integer({ min: 1, max: 6 }), { minLength: 1, maxLength: 6 }),
   waits: fc.boolean(),
@@ -187,7 +187,7 @@ const behaviour = fc.record({
   failsAfter: fc.option(fc.integer({ min: 0, max: 40 }), { nil: undefined }),
 });
 
-Deno.test("an output stream: what was written arrived once and in order, or the stream broke and stays closed", async () => {
+Deno.test("an output stream delivers bytes once and in order, or stays closed", async () => {
   await fuzz(
     "output stream",
     fc.asyncProperty(writes, behaviour, async (operations, { takes, waits, capacity, failsAfter }) => {
@@ -204,7 +204,7 @@ Deno.test("an output stream: what was written arrived once and in order, or the 
       const sink: ByteSink = {
         ready: () => true,
         wait: () => Promise.resolve(),
-        // What capacity told is taken at once.
+        // It takes `capacity` bytes at once.
         capacity: () => capacity,
         write: (bytes): MaybePromise<number> => {
           early ||= flushing > 0;
@@ -246,7 +246,7 @@ Deno.test("an output stream: what was written arrived once and in order, or the 
           const bytes = Uint8Array.from({ length: size }, () => next++ & 0xff);
           if (!broken) sent.push(...bytes);
           await attempt(() => stream.blockingWriteAndFlush(bytes));
-          bytes.fill(0xee); // the guest's memory goes on to change
+          bytes.fill(0xee); // the guest's memory changes
         } else {
           let permit = 0n;
           await attempt(() => {
@@ -267,7 +267,7 @@ Deno.test("an output stream: what was written arrived once and in order, or the 
   );
 });
 
-Deno.test("a request's body: what was written is what the server gets, at the pace it takes it", async () => {
+Deno.test("a request's body reaches the server unchanged, at its pace", async () => {
   await fuzz(
     "request body",
     fc.asyncProperty(
@@ -310,7 +310,7 @@ Deno.test("a request's body: what was written is what the server gets, at the pa
   );
 });
 
-Deno.test("an input stream over any source: lengths of 64 bits, skips and reads in any order", async () => {
+Deno.test("an input stream supports 64-bit lengths, skips and reads in any order", async () => {
   const operations = fc.array(
     fc.record({
       do: fc.constantFrom("read", "blockingRead", "skip", "blockingSkip"),
@@ -355,14 +355,14 @@ Deno.test("an input stream over any source: lengths of 64 bits, skips and reads 
   );
 });
 
-Deno.test("poll tells exactly what is ready, at least one, and waits for nothing else", async () => {
+Deno.test("poll returns exactly the ready ones, at least one", async () => {
   await fuzz(
     "poll",
     fc.asyncProperty(
       fc.array(fc.integer({ min: 0, max: 4 }), { minLength: 1, maxLength: 8 }),
       fc.array(fc.integer({ min: 0, max: 7 }), { maxLength: 20 }),
       async (delays, consumed) => {
-        // Each is ready so many turns after it was last consumed.
+        // Each is ready that many turns after it was consumed.
         const sources = delays.map((delay) => {
           const state = { ready: delay === 0, waiters: [] as (() => void)[] };
           const arm = async () => {
@@ -389,14 +389,14 @@ Deno.test("poll tells exactly what is ready, at least one, and waits for nothing
           assert.deepEqual(ready, sources.flatMap(({ state }, index) => state.ready ? [index] : []));
           sources[index % sources.length]!.consume();
         }
-        // Nothing is left to fire into the next test.
+        // No timer may fire during the next test.
         while (sources.some(({ state }) => !state.ready)) await turn();
       },
     ),
   );
 });
 
-Deno.test("stdout: all of it, however little each write takes, and a closed pipe ends it", async () => {
+Deno.test("stdout writes everything in small parts, and a closed pipe ends it", async () => {
   await fuzz(
     "stdout",
     fc.asyncProperty(

@@ -24,7 +24,7 @@ function pipe() {
   };
 }
 
-Deno.test("a body is read as it comes, in pieces of any size, to its end", async () => {
+Deno.test("a body can be read in pieces of any size to its end", async () => {
   const { stream, push, end } = pipe();
   const input = new InputStream(new BodySource(stream));
   assert.equal(input.read(10n).length, 0);
@@ -40,7 +40,7 @@ Deno.test("a body is read as it comes, in pieces of any size, to its end", async
   assert.throws(() => input.read(1n), { tag: "closed" });
 });
 
-Deno.test("a body that breaks is an error, and one that is dropped is cancelled", async () => {
+Deno.test("a broken body is an error; a dropped one is cancelled", async () => {
   const broken = pipe();
   const input = new InputStream(new BodySource(broken.stream));
   broken.fail();
@@ -51,7 +51,7 @@ Deno.test("a body that breaks is an error, and one that is dropped is cancelled"
   assert.ok(dropped.cancelled());
 });
 
-Deno.test("a wait holds, also when what came is read before another wait is told of it", async () => {
+Deno.test("a wait stays valid if another reader takes the data first", async () => {
   let between = 0;
   for (let steps = 0; steps < 16; steps++) {
     const pieces = [1, 2];
@@ -65,7 +65,7 @@ Deno.test("a wait holds, also when what came is read before another wait is told
       }),
     );
     const into = new Uint8Array(1);
-    assert.equal(source.readAvailable(into), 0); // the first piece is asked for
+    assert.equal(source.readAvailable(into), 0); // starts reading the first piece
     for (let step = 0; step < steps; step++) await Promise.resolve();
     if (source.readAvailable(into) === 1) between++;
     await source.wait();
@@ -97,7 +97,7 @@ Deno.test("a request's body has back-pressure", async () => {
   assert.throws(() => output.checkWrite(), { tag: "closed" });
 });
 
-Deno.test("poll tells all that is ready and waits for the first", async () => {
+Deno.test("poll returns all ready streams and waits for the first", async () => {
   const never = new Pollable({ ready: () => false, wait: () => new Promise(() => {}) });
   let done = false;
   const soon = Promise.withResolvers<void>();
@@ -110,7 +110,7 @@ Deno.test("poll tells all that is ready and waits for the first", async () => {
   assert.throws(() => poll([]));
 });
 
-Deno.test("stdin is read straight, or ahead by one buffer once it was waited for", async () => {
+Deno.test("stdin reads directly, or one buffer ahead after a wait", async () => {
   let asked = 0;
   const chunks = ["ab", "cd"];
   const next = (into: Uint8Array) => {
@@ -134,7 +134,7 @@ Deno.test("stdin is read straight, or ahead by one buffer once it was waited for
   assert.equal(asked, 3);
 });
 
-Deno.test("a closed stdout is told from every other failure", () => {
+Deno.test("a closed stdout differs from every other failure", () => {
   const fails = (error: Error) =>
     new StdoutSink({
       writeSync: () => {
@@ -145,7 +145,7 @@ Deno.test("a closed stdout is told from every other failure", () => {
   assert.throws(() => fails(new Error("disk full")).write(bytes("x")), /disk full/);
 });
 
-/** A side that bytes are given to, one read at a time, as from a process's stdin or a socket. */
+/** A connection end to which the test gives bytes, one read at a time, as for stdin or a socket. */
 function given() {
   const waiting: ((data: string) => void)[] = [];
   return {
@@ -158,7 +158,7 @@ function given() {
   };
 }
 
-Deno.test("one poll of stdin, a socket, a body and a clock wakes on whichever comes first, again and again", async () => {
+Deno.test("a poll of stdin, a socket, a body and a clock wakes for the first", async () => {
   const stdin = given();
   const socket = given();
   const body = pipe();
@@ -212,7 +212,7 @@ Deno.test("one poll of stdin, a socket, a body and a clock wakes on whichever co
   for (const stream of streams) stream[Symbol.dispose]();
 });
 
-Deno.test("StdinSource, once shared, waits beside what else goes on, and gives the same bytes", async () => {
+Deno.test("a shared StdinSource does not block other work, and loses nothing", async () => {
   const chunks = ["one", "two", ""].map((text) => new TextEncoder().encode(text));
   const next = (into: Uint8Array): number | null => {
     const chunk = chunks.shift()!;

@@ -11,7 +11,7 @@ import {
 const bytes = (text: string) => new TextEncoder().encode(text);
 const text = (data: Uint8Array) => new TextDecoder().decode(data);
 
-/** The lines that typing makes. */
+/** The lines that these keys produce. */
 function linesOf(...typed: string[]): string[] {
   const editor = new LineEditor();
   const lines: string[] = [];
@@ -33,16 +33,16 @@ Deno.test("LineEditor ends a line at Enter, and edits it as a terminal does", ()
   assert.deepEqual(linesOf("\r\r"), ["\n", "\n"]);
 });
 
-Deno.test("LineEditor hands over at Ctrl-D what there is, and the end where there is nothing", () => {
+Deno.test("LineEditor returns the line at Ctrl-D, or the end if it is empty", () => {
   assert.deepEqual(linesOf("abc\x04d\r"), ["abc", "d\n"]);
   assert.deepEqual(linesOf("\x04"), [""]);
 });
 
-Deno.test("LineEditor takes no more than a terminal's line", () => {
+Deno.test("LineEditor limits a line as a terminal does", () => {
   assert.deepEqual(linesOf("x".repeat(10_000) + "\r"), ["x".repeat(4095) + "\n"]);
 });
 
-Deno.test("LineEditor gives back what was typed and nobody took", () => {
+Deno.test("LineEditor returns typed bytes that nobody took", () => {
   const editor = new LineEditor();
   editor.push(bytes("one\rtwo\rthr"));
   assert.equal(text(editor.next()!), "one\n");
@@ -51,7 +51,7 @@ Deno.test("LineEditor gives back what was typed and nobody took", () => {
   assert.equal(editor.rest().length, 0);
 });
 
-Deno.test("what was typed without echo and taken by nobody comes before what is typed once keys are taken", async () => {
+Deno.test("keys from hidden mode come before keys from raw mode", async () => {
   const reads: PromiseWithResolvers<string>[] = [];
   const stdin = new StdinSource({
     readSync: () => assert.fail("it would wait"),
@@ -71,7 +71,7 @@ Deno.test("what was typed without echo and taken by nobody comes before what is 
   assert.equal(text(into.subarray(0, await stdin.read(into))), "abc");
 });
 
-Deno.test("LineEditor makes the same lines however typing is cut into reads", () => {
+Deno.test("LineEditor makes the same lines however reads split the keys", () => {
   const keys = fc.array(
     fc.constantFrom("a", "b", " ", "ü", "日", "\r", "\n", "\x7f", "\x08", "\x15", "\x17", "\x04"),
   );
@@ -89,7 +89,7 @@ Deno.test("LineEditor makes the same lines however typing is cut into reads", ()
   }));
 });
 
-/** A terminal that is typed into ahead, and what was asked of it. */
+/** A terminal with typed-ahead keys, and a record of calls to it. */
 function device(typed: string[], size = { columns: 80, rows: 24 }) {
   const log: string[] = [];
   let resized = () => {};
@@ -120,7 +120,7 @@ function readAll(stdin: StdinSource): string {
   return text(into.subarray(0, stdin.read(into) as number));
 }
 
-Deno.test("TerminalControl tells its guard before and after, and leaves the terminal as it was", async () => {
+Deno.test("TerminalControl reports changes to the restorer and restores the terminal", async () => {
   const { terminal, stdin, log } = device([]);
   const control = await TerminalControl.open(terminal, stdin);
   control.setMode("line");
@@ -135,7 +135,7 @@ Deno.test("TerminalControl tells its guard before and after, and leaves the term
   ]);
 });
 
-Deno.test("in hidden mode lines are read, and what was typed ahead is there in the next mode", async () => {
+Deno.test("hidden mode reads lines and leaves typed-ahead keys to the next mode", async () => {
   const { terminal, stdin } = device(["se", "\x7fecret\rnext", "!\r"]);
   const control = await TerminalControl.open(terminal, stdin);
   control.setMode("hidden");
@@ -146,7 +146,7 @@ Deno.test("in hidden mode lines are read, and what was typed ahead is there in t
   control.close();
 });
 
-Deno.test("in hidden mode a wait is over when a line is whole, or the input ends", async () => {
+Deno.test("a wait in hidden mode ends with a complete line or the input", async () => {
   const { terminal, stdin } = device(["a", "b", "c\r", "\x04"]);
   const control = await TerminalControl.open(terminal, stdin);
   control.setMode("hidden");
@@ -158,7 +158,7 @@ Deno.test("in hidden mode a wait is over when a line is whole, or the input ends
   control.close();
 });
 
-Deno.test("TerminalControl is ready for a new size until it is asked for it", async () => {
+Deno.test("TerminalControl reports a new size until size() is called", async () => {
   const { terminal, stdin, resize, log } = device([]);
   const control = await TerminalControl.open(terminal, stdin);
   const { resized } = control;
@@ -173,7 +173,7 @@ Deno.test("TerminalControl is ready for a new size until it is asked for it", as
   assert.deepEqual(log, ["no more resizes", "closed"]);
 });
 
-Deno.test("without a terminal there is no mode to set and no size", async () => {
+Deno.test("without a terminal, setMode() and size() throw", async () => {
   const control = await TerminalControl.open(undefined, device([]).stdin);
   assert.throws(() => control.setMode("raw"), NotATerminal);
   assert.throws(() => control.size(), NotATerminal);

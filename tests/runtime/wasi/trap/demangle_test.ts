@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { rustName } from "../../../../runtime/wasi/trap/demangle.ts";
 
-Deno.test("rustName() reads names of both of rustc's schemes", () => {
+Deno.test("rustName() demangles both of rustc's schemes", () => {
   for (
     const [symbol, name] of [
       ["_ZN4core9panicking9panic_fmt17h768731f43edd91bfE", "core::panicking::panic_fmt"],
@@ -23,7 +23,7 @@ Deno.test("rustName() reads names of both of rustc's schemes", () => {
         "_RINvCs4YYKAqpqZtm_2v05applyNCNvXB2_INtB2_5ThingReKj3_ENtB2_3Act3act0ThEBJ_RSxEB2_",
         "v0::apply<<v0::Thing<&str, 3> as v0::Act>::act::{closure#0}, (u8,), &str, &[i64]>",
       ],
-      // rustc's own examples, of its reference.
+      // Examples of rustc's own reference.
       ["_RNvNtCs1234_7mycrate3foo3bar", "mycrate::foo::bar"],
       ["_RINvNtC3std3mem8align_ofFUKCEuE", `std::mem::align_of<unsafe extern "C" fn()>`],
       ["_RINvC1a1fDNtC1b1Tp4ItemmEL_E", "a::f<dyn b::T<Item = u32>>"],
@@ -32,7 +32,7 @@ Deno.test("rustName() reads names of both of rustc's schemes", () => {
   ) assert.equal(rustName(symbol), name, symbol);
 });
 
-Deno.test("rustName() leaves other names alone, and those that are made to be long, deep or endless", () => {
+Deno.test("rustName() ignores other names, and names made long, deep or endless", () => {
   const deep = `_R${"Nv".repeat(5000)}C1a${"1b".repeat(5000)}`;
   assert.equal(rustName(bomb(3)), `a::f<(), ((), ()), (((), ()), ((), ())), ${triple}>`);
   for (
@@ -57,13 +57,13 @@ Deno.test("rustName() leaves other names alone, and those that are made to be lo
 
 const triple = "((((), ()), ((), ())), (((), ()), ((), ())))";
 
-/** Each argument is a pair of the one before it. */
+/** Each argument is a pair of the previous one. */
 function bomb(size: number): string {
   let symbol = "_RINvC1a1fu";
   let last = symbol.length - 1;
   for (let index = 0; index < size; index++) {
     const next = symbol.length;
-    // Places count from behind `_R`.
+    // Positions count from after `_R`.
     const back = `B${base62(last - 2)}`;
     symbol += `T${back}${back}E`;
     last = next;

@@ -5,13 +5,17 @@ import { runPreview1 } from "../../../../runtime/wasi/p1/preview1.ts";
 import { describeTrap, reportTrap } from "../../../../runtime/wasi/trap/trap.ts";
 import { componentOf, programOf, testSandbox, wat } from "../../../support/components.ts";
 
+<<<<<<< HEAD
 // jco starts timers when it is first imported, and its output leaves timers of 10 ms behind.
+=======
+// jco loads itself at its first import, and leaves timers of 10 ms behind.
+>>>>>>> c3e45ca (Unit tests of clusters and WASI: names and comments in plain words)
 const jcoLeaves = { sanitizeOps: false, sanitizeResources: false };
 
 // As run.ts sets it before a plugin runs.
 Error.stackTraceLimit = 64;
 
-/** The report of how a module traps, by itself or as a component. */
+/** The report of a module's trap, alone or in a component. */
 async function reportOf(text: string, asComponent = false, verbose = false): Promise<string> {
   const module = await wat(text);
   const program = await programOf(asComponent ? await componentOf(module) : module);
@@ -32,7 +36,7 @@ const module = (body: string, more = "") =>
     (func $"core::fn::<impl X for Y>::call" call $crash_here)
     (func $main (export "_start") call $"core::fn::<impl X for Y>::call"))`;
 
-Deno.test("describeTrap() has words for what the engine throws, and none for other errors", () => {
+Deno.test("describeTrap() describes the engine's errors and no others", () => {
   const of = (message: string) => describeTrap(new WebAssembly.RuntimeError(message))?.what;
   assert.match(of("unreachable")!, /abort or panic/);
   assert.equal(of("whatever \x1b[31mcomes"), "whatever \\x1b[31mcomes");
@@ -46,7 +50,7 @@ Deno.test("describeTrap() has words for what the engine throws, and none for oth
   assert.equal(describeTrap(new Error("unreachable")), undefined);
 });
 
-Deno.test("a trap is told with the functions' names, of modules and of components", jcoLeaves, async () => {
+Deno.test("a trap's report has function names, for modules and components", jcoLeaves, async () => {
   const cases = [
     ["unreachable", /abort or panic/],
     ["(drop (i32.load (i32.const -1)))", /out of bounds/],
@@ -67,18 +71,18 @@ Deno.test("a trap is told with the functions' names, of modules and of component
   }
 });
 
-Deno.test("a recursion that never ends is one line", jcoLeaves, async () => {
+Deno.test("an endless recursion is one line", jcoLeaves, async () => {
   for (const asComponent of [false, true]) {
     const report = await reportOf(module("call $crash_here"), asComponent);
     assert.match(report, /call stack overflowed\n {2}at crash_here \([^)]*\), \d+ times$/);
   }
 });
 
-Deno.test("an exception that nothing catches is told as such", jcoLeaves, async () => {
+Deno.test("an uncaught exception is reported as such", jcoLeaves, async () => {
   assert.match(await reportOf(module("(throw $t)", "(tag $t)")), /exception that nothing caught/);
 });
 
-Deno.test("of a deep stack the innermost frames are shown, and all with -v", jcoLeaves, async () => {
+Deno.test("a deep stack is cut to its innermost frames, unless -v is given", jcoLeaves, async () => {
   const depth = 40;
   const functions = Array.from(
     { length: depth },
@@ -91,13 +95,13 @@ Deno.test("of a deep stack the innermost frames are shown, and all with -v", jco
   assert.match(await reportOf(text, false, true), /at f39 .*\n {2}at main [^\n]*$/);
 });
 
-Deno.test("a module without names is told by the index of its functions", jcoLeaves, async () => {
+Deno.test("a module without names shows function indexes", jcoLeaves, async () => {
   const report = await reportOf(`(module (import "wasi_snapshot_preview1" "sched_yield" (func (result i32)))
     (memory (export "memory") 1) (func unreachable) (func (export "_start") call 1))`);
   assert.match(report, /at function 1 \(0x[0-9a-f]+\)\n {2}at function 2 \(/);
 });
 
-Deno.test("what can't be read of a module does not stand in the way of the report", jcoLeaves, async () => {
+Deno.test("an unreadable module does not prevent the report", jcoLeaves, async () => {
   const trap = describeTrap(new WebAssembly.RuntimeError("unreachable"))!;
   const report: AppError = await reportTrap(
     { ...trap, frames: [{ module: "plugin.wasm", offset: 3 }] },
