@@ -37,7 +37,6 @@ Deno.test("resolveEndpoint() resolves localhost with the operating system", asyn
   assert.ok(addresses.includes("127.0.0.1") || addresses.includes("::1"), addresses.join());
 });
 
-<<<<<<< HEAD
 Deno.test("behind a proxy a name has an address of nobody's, and TLS of the plugin's own leads nowhere", async () => {
   for (
     const [server, env] of [
@@ -56,17 +55,6 @@ Deno.test("where nothing may leave, a name has an address of nobody's", async ()
   const denied = () => Promise.reject(new Deno.errors.NotCapable("net"));
   const { addresses } = await resolveEndpoint(connection("https://api.test"), {}, denied);
   assert.deepEqual(addresses, ["192.0.2.1"]);
-=======
-Deno.test("sockets are unsupported behind a proxy", async () => {
-  await assert.rejects(
-    resolveEndpoint(connection("https://api.test", "http://proxy.test:3128"), {}),
-    { code: "CLUSTER_UNSUPPORTED" },
-  );
-  await assert.rejects(
-    resolveEndpoint(connection("https://api.test"), { HTTPS_PROXY: "proxy.test:3128" }),
-    { code: "CLUSTER_UNSUPPORTED" },
-  );
->>>>>>> c3e45ca (Unit tests of clusters and WASI: names and comments in plain words)
 });
 
 Deno.test("checkSocket() and checkName() accept only the server, in one spelling", () => {

@@ -7,11 +7,7 @@ import { runPreview1 } from "../../../../runtime/wasi/p1/preview1.ts";
 import { programOf, sourceOf, testSandbox, wat } from "../../../support/components.ts";
 import { temporaryDirectory } from "../../../support/temporary.ts";
 
-<<<<<<< HEAD
 // jco starts timers when it is first imported, and its output leaves timers of 10 ms behind.
-=======
-// jco loads itself at its first import, and leaves timers of 10 ms behind.
->>>>>>> c3e45ca (Unit tests of clusters and WASI: names and comments in plain words)
 const jcoLeaves = { sanitizeOps: false, sanitizeResources: false };
 
 const PREVIEW1 = "wasi_snapshot_preview1";

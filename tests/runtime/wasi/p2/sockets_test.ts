@@ -85,7 +85,6 @@ async function connect({ createTcpSocket, network }: Open, address: Address) {
 const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
 const bytes = (text: string) => new TextEncoder().encode(text);
 
-<<<<<<< HEAD
 Deno.test(
   "a socket whose first byte is TLS's is one to the API server: both sides talk and hang up in turn",
   {
@@ -134,52 +133,6 @@ Deno.test(
     assert.match(it.traced.join("\n"), /^socket to 127\.0\.0\.1:\d+ open in \d+ ms$/);
   },
 );
-=======
-Deno.test("a socket talks to the API server, and each side can hang up", {
-  // Reads that other modules began may end during it.
-  sanitizeOps: false,
-}, async () => {
-  await using server = listen(async (connection) => {
-    const buffer = new Uint8Array(100);
-    let heard = "";
-    for (let count; (count = await connection.read(buffer)) !== null;) {
-      heard += text(buffer.subarray(0, count));
-    }
-    await connection.write(bytes(`heard ${heard}`));
-    connection.close();
-  });
-  const it = open(server.endpoint);
-  const socket = it.createTcpSocket("ipv4");
-  assert.throws(() => socket.finishConnect(), (error) => error === "not-in-progress");
-  assert.throws(() => socket.remoteAddress(), (error) => error === "invalid-state");
-  socket.startConnect(it.network, v4("127.0.0.1", server.port));
-  assert.throws(() => socket.finishConnect(), (error) => error === "would-block");
-  assert.throws(
-    () => socket.startConnect(it.network, v4("127.0.0.1", server.port)),
-    (error) => error === "concurrency-conflict",
-  );
-  await socket.subscribe().block();
-  const [input, output] = socket.finishConnect();
-  assert.deepEqual(socket.remoteAddress(), v4("127.0.0.1", server.port));
-  assert.equal(socket.localAddress().tag, "ipv4");
-  assert.notEqual(socket.localAddress().val.port, 0);
-  assert.equal(text(input.read(10n)), "");
-  await output.blockingWriteAndFlush(bytes("hello"));
-  socket.shutdown("send");
-  socket.shutdown("send");
-  assert.throws(() => output.checkWrite(), { tag: "closed" });
-  assert.equal(text(await input.blockingRead(100n)), "heard hello");
-  await assert.rejects(async () => await input.blockingRead(1n), { tag: "closed" });
-  assert.throws(
-    () => socket.startConnect(it.network, v4("127.0.0.1", server.port)),
-    (error) => error === "invalid-state",
-  );
-  input[Symbol.dispose]();
-  output[Symbol.dispose]();
-  socket[Symbol.dispose]();
-  assert.match(it.traced.join("\n"), /^socket to 127\.0\.0\.1:\d+ open in \d+ ms$/);
-});
->>>>>>> c3e45ca (Unit tests of clusters and WASI: names and comments in plain words)
 
 Deno.test("bytes written before a socket is dropped still arrive, and then the end", async () => {
   const heard = Promise.withResolvers<number>();
@@ -317,11 +270,7 @@ Deno.test("a plugin without sockets gets access-denied and the user the reason",
   assert.equal(refused[0]?.message, "a proxy stands between");
 });
 
-<<<<<<< HEAD
 Deno.test("nobody listens: TLS of the plugin's own fails with connection-refused", async () => {
-=======
-Deno.test("a closed port gives connection-refused", async () => {
->>>>>>> c3e45ca (Unit tests of clusters and WASI: names and comments in plain words)
   const port = 1;
   const it = open({ host: "127.0.0.1", port, addresses: ["127.0.0.1"] });
   const { finish } = await connect(it, v4("127.0.0.1", port));
