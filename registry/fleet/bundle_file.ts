@@ -170,7 +170,7 @@ async function storedManifest(
   try {
     const bytes = Deno.readFileSync(layout.blob(manifestDigest));
     if (digestOf(bytes) === manifestDigest) return bytes;
-  } catch { /* pulled before manifests were kept */ }
+  } catch { /* an older krew-wasm stored no manifests */ }
   const { text } = await missing.fetchManifest({ ...reference, digest: manifestDigest });
   const bytes = new TextEncoder().encode(text);
   if (digestOf(bytes) !== manifestDigest) {
@@ -500,7 +500,7 @@ function referenceOf(name: string | undefined, path: string, digest: string): Re
   if (name !== undefined && name.includes("/")) {
     try {
       return parseReference(name);
-    } catch { /* no reference */ }
+    } catch { /* not a reference */ }
   }
   const file = (path.split(/[\\/]/).at(-1) ?? "").replace(/\.(tar|oci)$/i, "").toLowerCase()
     .replace(/[^a-z0-9]+/g, "-").replace(/^-|-$/g, "") || "plugin";

@@ -49,7 +49,7 @@ function parseTags(text: string, task: Task): string[] {
   let list: { name?: unknown; tags?: unknown } | null = null;
   try {
     list = JSON.parse(text);
-  } catch { /* told below */ }
+  } catch { /* reported below */ }
   const isList = typeof list === "object" && list !== null &&
     ("tags" in list || typeof list.name === "string");
   const tags = isList ? list!.tags ?? [] : undefined;

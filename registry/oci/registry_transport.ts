@@ -325,7 +325,7 @@ class RequestTimeout {
   #timer: ReturnType<typeof setTimeout> | undefined;
   #silent = 0;
   /** Ticks since the answer began; undefined before. */
-  #turns: number | undefined;
+  #ticks: number | undefined;
   #whole = false;
   #bytes = 0;
   /** Bytes at the start of the current slowness interval. */
@@ -352,14 +352,14 @@ class RequestTimeout {
 
   /** The error for a body that arrives too slowly; undefined if it is fast enough. */
   #slow(): Broken | undefined {
-    if (this.#turns === undefined) return undefined;
-    this.#turns++;
-    const seconds = (turns: number) => turns * this.idle / PARTS / 1000;
-    if (this.#whole && this.#turns >= WHOLE * PARTS) {
-      const came = `${this.#bytes} bytes of its answer came in ${seconds(this.#turns)} s, and not its end`;
+    if (this.#ticks === undefined) return undefined;
+    this.#ticks++;
+    const seconds = (ticks: number) => ticks * this.idle / PARTS / 1000;
+    if (this.#whole && this.#ticks >= WHOLE * PARTS) {
+      const came = `${this.#bytes} bytes of its answer came in ${seconds(this.#ticks)} s, and not its end`;
       return new Broken(came, "connection", false);
     }
-    if (this.#turns % (SLOW * PARTS) !== 0) return undefined;
+    if (this.#ticks % (SLOW * PARTS) !== 0) return undefined;
     const came = this.#bytes - this.#before;
     this.#before = this.#bytes;
     if (came >= SLOW_BYTES) return undefined;
@@ -369,7 +369,7 @@ class RequestTimeout {
   /** Call when the answer begins. */
   receive(): void {
     this.alive();
-    this.#turns = 0;
+    this.#ticks = 0;
   }
 
   /** Call when the answer is read as a whole. */

@@ -34,7 +34,7 @@ export async function fetchToken(
   let parsed: { token?: unknown; access_token?: unknown } | undefined;
   try {
     parsed = JSON.parse(new TextDecoder().decode(bytes));
-  } catch { /* told below; a token is not shown */ }
+  } catch { /* reported below; a token must not be shown */ }
   // Servers use either name; some send the other one empty.
   const token = [parsed?.token, parsed?.access_token].find((one) => typeof one === "string" && one !== "");
   if (typeof token !== "string" || !/^[\x21-\x7e]+$/.test(token)) {

@@ -273,7 +273,7 @@ async function entriesAt(client: RegistryClient, reference: Reference): Promise<
   try {
     const { manifests } = JSON.parse(index.text) as { manifests?: { digest?: unknown }[] };
     if (Array.isArray(manifests)) return manifests;
-  } catch { /* told below */ }
+  } catch { /* reported below */ }
   throw new AppError(
     "MANIFEST_INVALID",
     `${taskOf("push", reference).failed}: what is there is not a list of referrers`,

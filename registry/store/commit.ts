@@ -60,12 +60,12 @@ function writeReplacement(layout: Layout, replaced: Receipt | undefined, receipt
   } catch (error) {
     try {
       recoverData(layout);
-    } catch { /* a disk that has become read-only: the next process that writes does it */ }
+    } catch { /* the disk became read-only: the next writer puts it back */ }
     throw error;
   }
   try {
     Deno.removeSync(dataAside(layout, receipt), { recursive: true });
-  } catch { /* it is swept with all that is staged */ }
+  } catch { /* emptyStage() removes it */ }
 }
 
 /** Replaces a receipt in one step. @throws AppError STORE_FAILED */

@@ -42,7 +42,7 @@ export class Incoming implements Disposable {
         const file = Deno.openSync(path, { read: true, write: true, createNew: true, mode: 0o600 });
         try {
           Deno.removeSync(path);
-        } catch { /* by whoever emptied stage/; on Windows another time */ }
+        } catch { /* already removed with stage/, or on Windows removed later */ }
         return new Incoming(file);
       } catch (error) {
         // The user may have removed the whole store.

@@ -173,7 +173,7 @@ function placeLink(to: string, staged: string, path: string): void {
 function placeFile(layout: Layout, path: string, text: string): void {
   try {
     if (linkTargetOf(path) === undefined && Deno.readTextFileSync(path) === text) return;
-  } catch { /* not there, or not readable */ }
+  } catch { /* missing or unreadable */ }
   const staged = `${layout.stage}/${linkName("launcher")}`;
   writeSynced(staged, new TextEncoder().encode(text), 0o700);
   if (Deno.build.os !== "windows") Deno.chmodSync(staged, 0o700);

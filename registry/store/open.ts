@@ -101,9 +101,9 @@ function clearStage(layout: Layout): void {
       if (isAside(name) || isNamedByFileSystem(name)) continue;
       try {
         Deno.removeSync(`${layout.stage}/${name}`, { recursive: true });
-      } catch { /* a download's, which has lost its name by now */ }
+      } catch { /* a download that has no name any more */ }
     }
-  } catch { /* the next command that writes puts it right */ }
+  } catch { /* the next command that writes repairs it */ }
 }
 
 /** Updates the cached summaries of `list` after changes, if there are many plugins. The cache is optional. */

@@ -46,12 +46,12 @@ export async function replaceFileAt(
     } catch (error) {
       try {
         Deno.removeSync(staged);
-      } catch { /* it was not made */ }
+      } catch { /* it does not exist */ }
       throw error;
     }
     try {
       syncDirectory(within);
-    } catch { /* one that can't be read: the file is in place */ }
+    } catch { /* an unreadable directory: the file is already in place */ }
   } finally {
     lock?.close();
   }
@@ -105,6 +105,6 @@ function removeStaged(directory: string): void {
     if (!LEFT_OVER.test(name)) continue;
     try {
       Deno.removeSync(`${directory}${name}`);
-    } catch { /* somebody else's, in a directory of everybody's */ }
+    } catch { /* belongs to another user, in a shared directory */ }
   }
 }

@@ -34,7 +34,7 @@ export async function lockStore(
   prepare: () => void = () => {},
 ): Promise<Disposable> {
   let file: Deno.FsFile;
-  let told = false;
+  let reported = false;
   for (;;) {
     prepare();
     try {
@@ -43,8 +43,8 @@ export async function lockStore(
       throw storeFailed(`Cannot open ${path}`, error);
     }
     await acquire(file, path, true, (line) => {
-      if (!told) waiting(line);
-      told = true;
+      if (!reported) waiting(line);
+      reported = true;
     });
     // A lock on a file that was removed protects nothing.
     if (isAt(file, path)) break;
@@ -54,7 +54,7 @@ export async function lockStore(
     file.truncateSync(0);
     file.seekSync(0, Deno.SeekMode.Start);
     file.writeSync(new TextEncoder().encode(`${Deno.pid} ${printable(task, 1000)}\n`));
-  } catch { /* a full disk: whoever waits is told without a name */ }
+  } catch { /* a full disk: waiting processes show no name */ }
   return {
     [Symbol.dispose]() {
       try {

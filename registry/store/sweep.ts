@@ -73,7 +73,7 @@ export function sweep(layout: Layout): void {
   for (const { path } of findOrphans(layout)) {
     try {
       Deno.removeSync(path, { recursive: true });
-    } catch { /* another time */ }
+    } catch { /* a later sweep removes it */ }
   }
 }
 

@@ -68,7 +68,7 @@ function dripping(milliseconds: number): () => Response {
           await new Promise((resolve) => setTimeout(resolve, milliseconds));
           try {
             controller.enqueue(new Uint8Array([0x20]));
-          } catch { /* nobody reads any more */ }
+          } catch { /* the client has stopped reading */ }
         },
       }),
     );

@@ -36,7 +36,7 @@ export function parseAuthFile(text: string, path: string): AuthFile | undefined 
   let file: unknown;
   try {
     file = JSON.parse(bare);
-  } catch { /* told below, without what it holds */ }
+  } catch { /* reported below, without the content */ }
   if (!isObject(file)) {
     throw new AppError("REGISTRY_CREDENTIALS", `"${printable(path)}" is not a JSON object`, {
       hint: "mend it, or move it away: krew-wasm login writes it anew",

@@ -42,7 +42,7 @@ export async function askHelper(
   let answer: { Username?: unknown; Secret?: unknown } | undefined;
   try {
     answer = JSON.parse(result.stdout);
-  } catch { /* it may be a secret: it is not shown */ }
+  } catch { /* the output may be a secret, so it is not shown */ }
   if (typeof answer?.Username !== "string" || typeof answer.Secret !== "string") {
     throw failed(name, "did not answer with credentials");
   }
@@ -138,7 +138,7 @@ export async function runHelper(
   } catch (error) {
     try {
       child.kill("SIGKILL");
-    } catch { /* it has ended */ }
+    } catch { /* it ended already */ }
     await reader.cancel().catch(() => {});
     await child.status;
     throw error;

@@ -9,7 +9,7 @@ const imported = (name: string, type: string, module = "wasi_snapshot_preview1")
   wat(`(module (import "${module}" "${name}" (func ${type})) (func (export "_start")))`);
 
 Deno.test(
-  "checkFunctionTypes() passes WASI's functions as they are, and what it does not know",
+  "checkFunctionTypes() accepts WASI's real types and unknown functions",
   jcoLeaves,
   async () => {
     for (

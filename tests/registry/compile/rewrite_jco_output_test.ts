@@ -87,7 +87,7 @@ Deno.test("a component that drops its resources may take any number of them", jc
 });
 
 Deno.test(
-  "a handle that was dropped, never was, or is another's number traps, used or dropped",
+  "using or dropping an unknown, dropped or foreign handle traps",
   jcoLeaves,
   async () => {
     const subscribe = "(local.set $handle (call $subscribe (i64.const 0)))";

@@ -39,7 +39,7 @@ const KINDS: Readonly<
     5,
     [17, 18, 19, 22, 30, 99],
   ],
-  "instances of many": [
+  "instances with many arguments": [
     (ways) => doubled(3, `(core module $m (func (export "f"))) (core instance (instantiate $m))`, ways),
     3,
     [100],
@@ -57,7 +57,7 @@ const KINDS: Readonly<
     50,
     [12_000],
   ],
-  "functions that are lifted again with every instance": [
+  "functions lifted again for every instance": [
     (depth) =>
       doubled(
         depth,
@@ -74,7 +74,7 @@ const KINDS: Readonly<
     3,
     [14],
   ],
-  "exports of the same": [
+  "exports of the same function": [
     (count) =>
       `(component ${MAIN}
         ${repeat(50, (at) => `(func $f${at} (param "a" u32) (canon lift (core func $main "f")))`)}
@@ -83,7 +83,7 @@ const KINDS: Readonly<
     3,
     [300],
   ],
-  "instances that hold the same": [
+  "instances with the same functions": [
     (depth) =>
       `(component ${MAIN} (instance $i0 (export "f" (func $run)))
         ${
@@ -96,7 +96,7 @@ const KINDS: Readonly<
     0,
     [14, 30],
   ],
-  "long names of modules": [
+  "long names of module imports": [
     (count) =>
       `(component ${MAIN} (core module $m (func (export "${long}"))) (core instance $a (instantiate $m))
         (core module $k (import "a" "${long}" (func)))
@@ -104,7 +104,7 @@ const KINDS: Readonly<
     3,
     [200, 900],
   ],
-  "long names of what is given": [
+  "long names of arguments": [
     (count) =>
       `(component ${MAIN} (core module $m (func (export "${long}"))) (core instance $m (instantiate $m))
         (alias core export $m "${long}" (core func $long))

@@ -13,7 +13,7 @@ const jcoLeaves = { sanitizeOps: false, sanitizeResources: false };
 const HEADER = [0, 0x61, 0x73, 0x6d, 1, 0, 0, 0];
 const COMPONENT = [0, 0x61, 0x73, 0x6d, 0x0d, 0, 1, 0];
 
-Deno.test("wasmKind() tells modules from components by version and layer", () => {
+Deno.test("wasmKind() distinguishes modules and components by version and layer", () => {
   assert.equal(wasmKind(new Uint8Array(HEADER)), "module");
   assert.equal(wasmKind(new Uint8Array(COMPONENT)), "component");
   for (const bytes of [[], HEADER.slice(0, 7), [1, ...HEADER.slice(1)], [...HEADER.slice(0, 6), 1, 0]]) {
@@ -51,7 +51,7 @@ Deno.test("readSections() refuses lengths beyond the file and numbers over 32 bi
 });
 
 Deno.test(
-  "stripModule() keeps what a module does, and the names of its functions aside",
+  "stripModule() keeps a module's behavior and its functions' names",
   jcoLeaves,
   async () => {
     const bytes = await wat(
@@ -119,7 +119,7 @@ Deno.test("readLinkNames() refuses endlessly nested components", () => {
 });
 
 Deno.test(
-  "readComponentNames() never reads beyond a component that is cut or changed anywhere",
+  "readComponentNames() never reads beyond a truncated or changed component",
   jcoLeaves,
   async () => {
     const bytes = await wat(NESTED);

@@ -20,7 +20,7 @@ async function run(errors: readonly unknown[], progressed?: () => boolean) {
   return { result, tried, slept, noticed };
 }
 
-Deno.test("withRetries() tries again what may pass, and nothing else", async () => {
+Deno.test("withRetries() retries only temporary failures", async () => {
   const broken = new Broken("cut");
   assert.deepEqual((await run([broken, new TypeError("connection closed")])).result, "done");
   assert.equal((await run([broken, broken, broken, broken])).result, "REGISTRY_UNREACHABLE");
@@ -37,7 +37,7 @@ Deno.test("withRetries() tries again what may pass, and nothing else", async () 
   }
 });
 
-Deno.test("withRetries() says what it waits for, and keeps to what the registry asks for", async () => {
+Deno.test("withRetries() reports the pause and waits as long as the registry asks", async () => {
   const { slept, noticed } = await run([
     new RetryLater("REGISTRY_FAILED", "The registry failed (503)", 7000),
     new Broken("cut"),
@@ -47,7 +47,7 @@ Deno.test("withRetries() says what it waits for, and keeps to what the registry 
   assert.equal(slept.length, 2);
 });
 
-Deno.test("withRetries() counts anew after progress", async () => {
+Deno.test("withRetries() starts counting again after progress", async () => {
   const errors = Array.from({ length: 9 }, () => new Broken("cut"));
   assert.equal((await run(errors)).result, "REGISTRY_UNREACHABLE");
   assert.equal((await run(errors, () => true)).result, "done");

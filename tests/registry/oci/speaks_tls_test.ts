@@ -4,7 +4,7 @@ import { Authority } from "../../../scripts/servers/certificates.ts";
 import { RawServer } from "../../support/raw_server.ts";
 import { TestRegistry } from "../../../scripts/servers/oci_registry.ts";
 
-Deno.test("speaksTls() tells TLS from HTTP, and from nobody", async () => {
+Deno.test("speaksTls() distinguishes TLS from HTTP and from a closed port", async () => {
   const authority = await Authority.make("ca");
   await using secure = TestRegistry.start(
     undefined,
@@ -18,7 +18,7 @@ Deno.test("speaksTls() tells TLS from HTTP, and from nobody", async () => {
   assert.equal(await speaksTls("127.0.0.1:1"), false);
 });
 
-Deno.test("speaksTls() does not wait for a server of HTTP that reads a whole head first", async () => {
+Deno.test("speaksTls() does not wait for an HTTP server that reads a whole head first", async () => {
   using server = RawServer.start(async ({ send }) => await send("HTTP/1.1 400 Bad Request\r\n\r\n"));
   assert.equal(await speaksTls(`127.0.0.1:${server.port}`), false);
   using closing = RawServer.start(({ reset }) => Promise.resolve(reset()));

@@ -30,7 +30,7 @@ Deno.test("one repair fixes all plugins after the binary moved", { ignore: windo
 });
 
 Deno.test(
-  "mendSelf() does nothing where there is no store, or somebody else's file",
+  "mendSelf() does nothing without a store or beside somebody else's file",
   { ignore: windows },
   async () => {
     await using store = TestStore.make();

@@ -104,7 +104,7 @@ Deno.test("reports a store path that is a file or below one", async () => {
 });
 
 Deno.test(
-  "a store that others may write to is refused by readers and writers",
+  "readers and writers refuse a store that others may write to",
   { ignore: windows },
   async () => {
     await using store = TestStore.make();
@@ -119,7 +119,7 @@ Deno.test(
 );
 
 Deno.test(
-  "another user's store is refused, by root too",
+  "refuses another user's store, also for root",
   { ignore: windows || Deno.uid() !== 0 },
   async () => {
     await using store = TestStore.make();

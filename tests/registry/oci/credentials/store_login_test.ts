@@ -190,7 +190,7 @@ Deno.test("checkLogin() reports whether a registry accepts Basic or Bearer crede
 const windows = Deno.build.os === "windows";
 
 Deno.test(
-  "processLoginHost() writes for the user alone, and through a link",
+  "processLoginHost() writes with the user's permissions, also through a link",
   { ignore: windows },
   async () => {
     const directory = temporaryDirectory();
