@@ -1,6 +1,6 @@
 /** Removes directories that plugins fill. They can be deeper than the limits on open files and on a path's length. */
 
-/** From this length on, a path is renamed further up: Linux takes 4095 bytes, macOS 1023. */
+/** A directory with a longer path is moved to the top first. Linux accepts 4095 bytes, macOS 1023. */
 const LONGEST = 700;
 
 /**

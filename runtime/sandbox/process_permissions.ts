@@ -37,8 +37,9 @@ export interface Keep {
 
 /** The preview1 functions that name files. */
 const NAMES_FILES = /^path_/;
-/** preview1's functions on open sockets. A module without other network functions never has an open socket. */
+/** The modules of preview1 and of the terminal. Every other module counts as the network. */
 const PREVIEW1 = /^(wasi_(snapshot_preview1|unstable)|krew_wasm_terminal)$/;
+/** preview1's functions that open sockets. The other `sock_` functions need an open socket, so they lead nowhere alone. */
 const SOCKETS = /^sock_(?!accept$|recv$|send$|shutdown$)/;
 
 /** Whether a WASI preview1 function belongs to sockets that a module opens itself. */

@@ -1,4 +1,4 @@
-/** A plugin's socket to the API server, for tests: what is said on it and what is heard. */
+/** A plugin's socket to the API server, to send and receive text in tests. */
 
 import type { AppError } from "../../runtime/base/errors.ts";
 import type { Cluster } from "../../runtime/kube/cluster.ts";
@@ -6,7 +6,7 @@ import { openSocket } from "../../runtime/kube/door/socket.ts";
 import { bytesOf } from "../../runtime/kube/http/http_head.ts";
 import { HostMemory } from "../../runtime/wasi/host_memory.ts";
 
-/** Opens one. */
+/** Opens such a socket. */
 export function openDoor(cluster: Cluster, memory = new HostMemory()) {
   const told: AppError[] = [];
   const { hostname, port } = new URL(cluster.server);
@@ -30,16 +30,16 @@ export function openDoor(cluster: Cluster, memory = new HostMemory()) {
   return {
     socket,
     told,
-    /** Sends a text, a byte for each character. */
+    /** Sends a text, one byte a character. */
     async say(text: string) {
       for (let rest = bytesOf(text); rest.length > 0;) rest = rest.subarray(await socket.write(rest));
     },
-    /** All that comes until the other side ends it. */
+    /** Reads until the other side closes the connection. */
     async hearAll() {
       while (await more());
       return heard.slice(0);
     },
-    /** What comes up to a text, which is then behind. @throws where the connection ends before */
+    /** Reads up to a text, included. @throws Error if the connection ends before */
     async hear(text: string) {
       while (!heard.includes(text)) {
         if (!await more()) throw new Error(`the connection ended after ${JSON.stringify(heard)}`);

@@ -1,6 +1,6 @@
 /**
  * krew-wasm as the broker of a run, which spawn_broker.ts starts. It runs outside of the kernel's wall. For the run it does
- * what the run may no longer do, within what was agreed before the plugin began or what a person grants at the terminal.
+ * what the run may no longer do, within the grants from before the plugin began and those that a person adds at the terminal.
  * Its client may be a plugin that broke out of its sandbox.
  *
  * - It asks the person, opens what they grant, and saves lasting grants.

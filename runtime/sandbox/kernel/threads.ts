@@ -103,7 +103,7 @@ export class OtherThreads {
     this.#handler = handler;
   }
 
-  /** undefined if threads are not visible, or if there is no memory for the handler. Needs the permission `ffi`. */
+  /** undefined if threads are not visible, or if no memory can be mapped for the handler. Needs the permission `ffi`. */
   static prepare(system: Syscalls): OtherThreads | undefined {
     const tasks = system.open("/proc/self/task", 0);
     const handler = tasks < 0 ? undefined : mapHandler(system);
@@ -121,7 +121,7 @@ export class OtherThreads {
     let state = this.#start(signal, ruleset, signalled);
     const deadline = performance.now() + PATIENCE;
     return () => {
-      // Repeat until there are no new threads: one without the restriction could have made another.
+      // Repeat while new threads appear: one without the restriction could have made another.
       while (state === "started") {
         state = this.#wait(signalled, deadline);
         if (state === "done") state = this.#start(signal, ruleset, signalled);

@@ -163,7 +163,7 @@ Deno.test("a person cannot grant more than the bound during a run", () => {
   });
   assert.deepEqual([permissionRequests.grants.home, permissionRequests.grants.cluster], [false, "read-only"]);
   permissionRequests.askCluster({ what: "delete pods", rule: "delete:pods", info: undefined, denied: false });
-  assert.equal(permissionRequests.cluster().bound, "read-only", "the gate asks it of every request");
+  assert.equal(permissionRequests.cluster().bound, "read-only", "it applies to every request");
 });
 
 Deno.test("parsePolicy() names the wrong field", () => {
