@@ -6,8 +6,10 @@
 
 import { AppError, messageOf } from "../../runtime/base/errors.ts";
 import { printable } from "../../runtime/base/text.ts";
+import { checkExportNames } from "./export_names.ts";
 import { HELPERS, MAX_HELD, TABLE_FUNCTIONS, withTables, withTakes } from "./resource_tables.ts";
 import { scriptNames } from "./served_interfaces.ts";
+import { splitStatements } from "./statements.ts";
 
 const START = /^"use components";\nexport function instantiate\(/;
 const END = /\n\};?\s*\nexport const _util = \{\s*\};?\s*$/;
@@ -50,6 +52,7 @@ export function componentScript(module: string, run: string, imports: readonly s
   if (/^(?:export|import)\b|\bimport(?:\.meta\b|\s*\()/m.test(body)) {
     throw new AppError("INTERNAL", "jco's output imports or exports what krew-wasm does not know");
   }
+  checkExportNames(body);
   const result = `{ run: ${JSON.stringify(run)}, imports: ${JSON.stringify(imports)}, instantiate }`;
   const script = `${body.replace(SILENT, "")}\nreturn ${result};\n`;
   try {
@@ -279,30 +282,4 @@ function withoutUnused(body: string): string {
 
 function wordsOf(text: string): Set<string> {
   return new Set(text.match(/[A-Za-z_$][\w$]*/g) ?? []);
-}
-
-/** Splits JavaScript without regular expressions at line ends outside of all brackets. */
-function splitStatements(text: string): string[] {
-  const statements: string[] = [];
-  const token = /\/\/[^\n]*|\/\*[^]*?\*\/|'(?:[^'\\\n]|\\.)*'|"(?:[^"\\\n]|\\.)*"|[`{}()[\]\n]/g;
-  const open: string[] = [];
-  let start = 0;
-  for (let match = token.exec(text); match; match = token.exec(text)) {
-    const [mark] = match;
-    if (mark === "`" || mark === "}" && open.at(-1) === "${") {
-      // In a template, or back in one: skip to its end or to the next expression in it.
-      if (mark === "}") open.pop();
-      const part = /(?:[^`\\$]|\\[^]|\$(?!\{))*(`|\$\{)/y;
-      part.lastIndex = token.lastIndex;
-      if (part.exec(text)?.[1] === "${") open.push("${");
-      token.lastIndex = part.lastIndex || text.length;
-    } else if ("{([".includes(mark)) open.push(mark);
-    else if ("})]".includes(mark)) open.pop();
-    else if (mark === "\n" && open.length === 0) {
-      statements.push(text.slice(start, token.lastIndex));
-      start = token.lastIndex;
-    }
-  }
-  statements.push(text.slice(start));
-  return statements;
 }

@@ -59,7 +59,7 @@ export async function runComponent(program: Program, sandbox: Sandbox): Promise<
   ]);
   // Evaluate the checked bytes, not a file, which could have changed since. jco's messages are for developers of a host, so
   // the script gets its own console.
-  const load = new Function("console", "maxHeld", new TextDecoder().decode(source)) as (
+  const load = new Function("console", "$maxHeld", new TextDecoder().decode(source)) as (
     console: Record<string, () => void>,
     maxHeld: number,
   ) => ComponentScript;
