@@ -7,7 +7,7 @@ import { componentOf } from "../support/components.ts";
 import { clangMissing, Product } from "../support/product.ts";
 import { testBinary } from "../support/test_binary.ts";
 
-testBinary("components, and modules that become components, are compiled by the binary itself", {
+testBinary("the binary compiles components, and modules that become components", {
   ignore: clangMissing(),
   // jco leaves timers of 10 ms behind.
   sanitizeOps: false,

@@ -15,7 +15,7 @@ import { testBinary } from "../support/test_binary.ts";
 
 const EXEC = "client.authentication.k8s.io/v1";
 
-testBinary("what users of other clients reported", {
+testBinary("reports of other clients' users", {
   ignore: clangMissing() || controlPlaneMissing(),
 }, async (t) => {
   await using api = await TestApiServer.start();

@@ -41,7 +41,7 @@ const HOSTILE = "$(touch PWNED)\n--kubeconfig=/tmp/k\nalpha\tthe \x1b[2Jfirst\n`
 const HARMLESS = "alpha\tthe 2Jfirst\nbeta\n:4\n";
 
 for (const form of ["preview1", "component"] as const) {
-  testBinary(`what a plugin completes is filtered at every door, ${form}`, {
+  testBinary(`krew-wasm filters a plugin's completions on every path, ${form}`, {
     ignore: clangMissing() || ptyMissing(),
   }, async () => {
     using it = await setUp(form);
@@ -116,7 +116,7 @@ testBinary(
 );
 
 testBinary(
-  "a version that completes where the one before did not is told of by every command that installs it",
+  "each installing command says that a new version offers completion",
   { ignore: clangMissing() },
   async () => {
     using product = Product.make();
@@ -180,7 +180,7 @@ const ATTACKS = [
 /** Unfinished words that contain a server's address, as their shells split them. */
 const BEGUN = ["--server=https://", "--server=https:", "'--server='", "--server ", "--kubeconfig=a="];
 
-testBinary("no shell runs anything of what a plugin completes, with cobra's scripts of any version", {
+testBinary("no shell runs a plugin's completions, with any version of cobra's scripts", {
   ignore: clangMissing() || shellsMissing(),
 }, async (t) => {
   using it = await setUp();

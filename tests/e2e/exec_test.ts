@@ -63,7 +63,7 @@ testBinary(
   },
 );
 
-testBinary("exec: a refusal is told in the server's words, a broken connection as one", async () => {
+testBinary("exec reports refusals in the server's words, and broken connections", async () => {
   await using it = await setUp();
   it.api.hook = (request, url) => {
     if (!url.pathname.endsWith("/exec")) return undefined;
@@ -95,7 +95,7 @@ testBinary("exec takes a grant, and leaves its line in the trace", async () => {
 });
 
 testBinary(
-  "exec with every way to the server: its name, unchecked, through a proxy, a client certificate",
+  "exec works without verification, through proxies and with client certificates",
   async () => {
     await using it = await setUp();
     await using proxy = startProxy("http");

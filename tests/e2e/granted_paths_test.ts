@@ -52,7 +52,7 @@ async function refused(outcome: ReturnType<Product["run"]>): Promise<void> {
 }
 
 testBinary(
-  "a directory that a publisher wishes for is made, kept, and not followed elsewhere",
+  "krew-wasm creates a wished directory and does not follow a later link",
   { ignore },
   async () => {
     await using it = await setUp({ write: ["~/.cache/compare/", "~/.compare"] });
@@ -76,7 +76,7 @@ testBinary(
   },
 );
 
-testBinary("what a flag grants through a link is said, shown, and remembered", { ignore }, async () => {
+testBinary("a grant through a link shows and stores where it leads", { ignore }, async () => {
   await using it = await setUp();
   const { product, home, tool } = it;
   Deno.symlinkSync("../.ssh", `${home}/w/keys`);
@@ -97,7 +97,7 @@ testBinary("what a flag grants through a link is said, shown, and remembered", {
 });
 
 testBinary(
-  "a lock file and a bundle grant what leads where on the machine they are used on",
+  "lock files and bundles resolve grants on the machine that uses them",
   { ignore },
   async () => {
     await using it = await setUp();
@@ -129,7 +129,7 @@ testBinary(
   },
 );
 
-testBinary("what a person grants while the plugin runs leaves protected files as they are", {
+testBinary("a grant during the run leaves protected files unchanged", {
   ignore: ignore || ptyMissing() || Deno.build.os !== "linux",
 }, async (t) => {
   await using registry = TestRegistry.start();

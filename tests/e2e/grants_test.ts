@@ -39,7 +39,7 @@ async function setUp(...flags: string[]) {
 const asks = "  namespace  demo\r\n  verb       delete\r\n  resource   pods\r\n  name       web\r\n";
 
 Deno.test(
-  "without a terminal a missing grant is refused, and the line at exit is the command that gives it",
+  "without a terminal a request is refused, and a hint names the grant",
   {
     ignore: clangMissing(),
   },

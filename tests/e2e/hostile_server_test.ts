@@ -160,7 +160,7 @@ const BEHAVIOURS: Readonly<Record<string, Behaviour>> = {
   },
 };
 
-testBinary("servers that misbehave, by every door and kubectl", {
+testBinary("misbehaving servers, through every interface and kubectl", {
   ignore: clangMissing() || controlPlaneMissing(),
 }, async (t) => {
   const authority = await Authority.make();
@@ -195,30 +195,30 @@ testBinary("servers that misbehave, by every door and kubectl", {
   const bin = `${product.store}/bin`;
   const names = Object.keys(BEHAVIOURS);
   /** One line for each name, and one for a normal request. */
-  const doors: Record<string, () => Promise<{ lines: string[]; said: string }>> = {};
-  const component = (door: string, url: string) => async () => {
+  const interfaces: Record<string, () => Promise<{ lines: string[]; said: string }>> = {};
+  const component = (via: string, url: string) => async () => {
     const words = [...names, "fine"].flatMap((
       name,
     ) => [
-      door,
-      door === "upload" ? "post" : "get",
+      via,
+      via === "upload" ? "post" : "get",
       url + name,
-      ...(door === "upload" ? ["body"] : [""]),
+      ...(via === "upload" ? ["body"] : [""]),
       ",",
     ]);
     const { code, stdout, stderr } = await product.exec(`${bin}/kubectl-attack_doors`, words);
     assert.equal(code, 0, stderr);
     return { lines: stdout.trimEnd().split("\n"), said: stdout + stderr };
   };
-  doors["wasi:http"] = component("fetch", `${origin}/`);
-  doors["krew-wasm:kubernetes, send"] = component("send", "/");
-  doors["krew-wasm:kubernetes, upload"] = component("upload", "/");
-  doors["wasi-outbound-http"] = async () => {
+  interfaces["wasi:http"] = component("fetch", `${origin}/`);
+  interfaces["krew-wasm:kubernetes, send"] = component("send", "/");
+  interfaces["krew-wasm:kubernetes, upload"] = component("upload", "/");
+  interfaces["wasi-outbound-http"] = async () => {
     const words = [...names, "fine"].flatMap((name) => ["request", "get", `${origin}/${name}`, "", ","]);
     const { stdout, stderr } = await product.exec(`${bin}/kubectl-attack_network`, words);
     return { lines: stdout.trimEnd().split("\n"), said: stdout + stderr };
   };
-  doors["krew_wasm_kubernetes"] = async () => {
+  interfaces["krew_wasm_kubernetes"] = async () => {
     const lines: string[] = [];
     let said = "";
     for (const name of [...names, "fine"]) {
@@ -229,8 +229,8 @@ testBinary("servers that misbehave, by every door and kubectl", {
     }
     return { lines, said };
   };
-  for (const [door, run] of Object.entries(doors)) {
-    await t.step(door, async () => {
+  for (const [via, run] of Object.entries(interfaces)) {
+    await t.step(via, async () => {
       heads.length = 0;
       const { lines, said } = await run();
       assert.equal(lines.length, names.length + 1, said);
@@ -238,7 +238,7 @@ testBinary("servers that misbehave, by every door and kubectl", {
         const { sees } = BEHAVIOURS[name]!;
         const line = lines[index]!;
         // A plugin that reads no body sees only the head.
-        const headOnly = door.endsWith("send") && line === "200";
+        const headOnly = via.endsWith("send") && line === "200";
         if (sees === "error") assert.ok(/error/.test(line) || headOnly, `${name}: ${line}`);
         else assert.match(line, new RegExp(`^${sees}\\b`), `${name}: ${line}`);
       }
@@ -249,9 +249,9 @@ testBinary("servers that misbehave, by every door and kubectl", {
     });
   }
   await t.step("the user sees why a body broke off", async () => {
-    for (const [door, method, url] of [["fetch", "get", `${origin}/`], ["upload", "post", "/"]] as const) {
+    for (const [via, method, url] of [["fetch", "get", `${origin}/`], ["upload", "post", "/"]] as const) {
       const { code, stderr } = await product.exec(`${bin}/kubectl-attack_doors`, [
-        ...[door, method, `${url}an-end-in-the-body`, method === "post" ? "body" : "", ",", "fail"],
+        ...[via, method, `${url}an-end-in-the-body`, method === "post" ? "body" : "", ",", "fail"],
       ]);
       assert.equal(code, 1);
       assert.equal(
@@ -328,15 +328,15 @@ testBinary("no interface lets a plugin name another user to the server", {
   const bin = `${product.store}/bin`;
   const flat = [...headers, ...forbidden].flat();
   const lines = [...headers, ...forbidden].map(([name, value]) => `${name}: ${value}\n`).join("");
-  const runs: [door: string, program: string, args: string[]][] = [
+  const runs: [via: string, program: string, args: string[]][] = [
     ["wasi:http", "attack_doors", ["fetch", "get", `${origin}/x`, "", ...headers.flat()]],
     ["krew-wasm:kubernetes, send", "attack_doors", ["send", "get", "/x", "", ...flat]],
     ["krew-wasm:kubernetes, upload", "attack_doors", ["upload", "post", "/x", "body", ...flat]],
     ["wasi-outbound-http", "attack_network", ["request", "get", `${origin}/x`, "", ...flat]],
     ["krew_wasm_kubernetes", "kubernetes", ["get", "/x", lines]],
   ];
-  for (const [door, program, args] of runs) {
-    await t.step(door, async () => {
+  for (const [via, program, args] of runs) {
+    await t.step(via, async () => {
       heads.length = 0;
       const { code, stdout, stderr } = await product.exec(`${bin}/kubectl-${program}`, args);
       assert.equal(code, 0, stdout + stderr);
@@ -373,7 +373,7 @@ testBinary("no interface lets a plugin name another user to the server", {
   });
 });
 
-testBinary("a credential plugin that hangs ends with the request's time, as does all that waits for it", {
+testBinary("a hanging credential plugin ends with the request's timeout", {
   ignore: clangMissing(),
 }, async () => {
   using product = Product.make();

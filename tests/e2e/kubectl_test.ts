@@ -665,7 +665,7 @@ testBinary("client certificates, at a real API server", { ignore }, async (t) =>
   await check(it, cases.map((each) => ({ ...each, ...asked })), t);
 });
 
-testBinary("a credential plugin is told the same of the cluster", { ignore }, async () => {
+testBinary("a credential plugin gets the same cluster data as from kubectl", { ignore }, async () => {
   await using it = await stage();
   const exec = {
     apiVersion: EXEC,
@@ -691,15 +691,19 @@ testBinary("a credential plugin is told the same of the cluster", { ignore }, as
   assert.deepEqual(JSON.parse(second!), JSON.parse(first!));
 });
 
-testBinary("what the server answers: statuses, errors, redirects", { ignore }, async (t) => {
-  await using it = await stage();
-  const { api, config } = it;
-  const cases: [number, Result][] = [[401, "http 401"], [403, "http 403"]];
-  for (const [code, result] of cases) {
-    api.hook = () => status(code, code === 401 ? "Unauthorized" : "Forbidden", "no");
-    await check(it, [{ name: `${code}`, config: config(), result }], t);
-  }
-});
+testBinary(
+  "a plugin sees the server's statuses, errors and redirects as kubectl does",
+  { ignore },
+  async (t) => {
+    await using it = await stage();
+    const { api, config } = it;
+    const cases: [number, Result][] = [[401, "http 401"], [403, "http 403"]];
+    for (const [code, result] of cases) {
+      api.hook = () => status(code, code === 401 ? "Unauthorized" : "Forbidden", "no");
+      await check(it, [{ name: `${code}`, config: config(), result }], t);
+    }
+  },
+);
 
 testBinary("files: lists, paths, YAML, contexts", { ignore }, async (t) => {
   await using it = await stage();

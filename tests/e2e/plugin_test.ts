@@ -185,7 +185,7 @@ Deno.test(
 );
 
 Deno.test(
-  "--allow-read, --allow-write, --allow-home and --allow-env open what they name, at pull and at run",
+  "the --allow flags for files and variables work at pull and at run",
   { ignore: clangMissing() },
   async () => {
     await using it = await setUp(["hello"]);

@@ -9,7 +9,7 @@ import { startKubelet } from "../support/kubelet.ts";
 import { kubectlMissing, Product } from "../support/product.ts";
 import { testBinary } from "../support/test_binary.ts";
 
-testBinary("port-forward: what comes back is what kubectl port-forward brings", {
+testBinary("port-forward returns the same bytes as kubectl port-forward", {
   ignore: !canBuildGo() || kubectlMissing(),
 }, async () => {
   await using kubelet = await startKubelet();

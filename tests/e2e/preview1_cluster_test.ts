@@ -121,39 +121,43 @@ testBinary(
   },
 );
 
-testBinary("the door refuses what is not the plugin's, in words", { ignore: clangMissing() }, async () => {
-  await using it = await setUp("kubernetes");
-  const { api, server, run, product } = it;
-  const cases: [args: string, words: RegExp][] = [
-    ["get https://evil.test/", /Invalid argument: .*is not a path/],
-    ["get //evil.test/", /Permission denied: .*two slashes/],
-    ["get /api/%2e%2e/x", /Permission denied/],
-    [`get /version "x: a\rhost: evil"`, /Invalid argument: .*holds a character that no header has/],
-    ["exec https://evil.test/ x", /Invalid argument: .*is not a path/],
-    [`exec '/api/../x' x`, /Permission denied/],
-    [`get /version?access_token=t`, /Permission denied: .*its query carries credentials/],
-    ...["v5.channel.k8s.io,base64url.bearer.authorization.k8s.io.Z3Vlc3Q", "x"].map((
-      protocols,
-    ): [string, RegExp] => [
-      `upgrade '${POD}/exec?command=cat' ${protocols}`,
-      /Invalid argument: .*is not a subprotocol that a plugin may ask for/,
-    ]),
-  ];
-  for (const [args, words] of cases) {
-    const { code, stderr } = await run(args);
-    assert.equal(code, 1, args);
-    assert.match(stderr, words, args);
-  }
-  assert.equal(api.seen.length + server.sockets.length, 0);
-  const guarded = await run(`exec '${POD}/exec?command=cat' x`, "--allow-cluster=read-only");
-  assert.match(guarded.stderr, /^403: .*krew-wasm does not let/);
-  assert.equal((await run("wrong /version")).code, 0);
-  assert.match((await run("churn /version")).stdout, /^200\n/);
-  assert.deepEqual(await run("many /version"), { code: 0, stdout: "1021\n", stderr: "" });
-  Deno.removeSync(`${product.home}/.kube/config`);
-  const nowhere = await run("current");
-  assert.match(nowhere.stderr, /^current: No such device: There is no kubeconfig at /);
-});
+testBinary(
+  "krew_wasm_kubernetes refuses other hosts and headers with a message",
+  { ignore: clangMissing() },
+  async () => {
+    await using it = await setUp("kubernetes");
+    const { api, server, run, product } = it;
+    const cases: [args: string, words: RegExp][] = [
+      ["get https://evil.test/", /Invalid argument: .*is not a path/],
+      ["get //evil.test/", /Permission denied: .*two slashes/],
+      ["get /api/%2e%2e/x", /Permission denied/],
+      [`get /version "x: a\rhost: evil"`, /Invalid argument: .*holds a character that no header has/],
+      ["exec https://evil.test/ x", /Invalid argument: .*is not a path/],
+      [`exec '/api/../x' x`, /Permission denied/],
+      [`get /version?access_token=t`, /Permission denied: .*its query carries credentials/],
+      ...["v5.channel.k8s.io,base64url.bearer.authorization.k8s.io.Z3Vlc3Q", "x"].map((
+        protocols,
+      ): [string, RegExp] => [
+        `upgrade '${POD}/exec?command=cat' ${protocols}`,
+        /Invalid argument: .*is not a subprotocol that a plugin may ask for/,
+      ]),
+    ];
+    for (const [args, words] of cases) {
+      const { code, stderr } = await run(args);
+      assert.equal(code, 1, args);
+      assert.match(stderr, words, args);
+    }
+    assert.equal(api.seen.length + server.sockets.length, 0);
+    const guarded = await run(`exec '${POD}/exec?command=cat' x`, "--allow-cluster=read-only");
+    assert.match(guarded.stderr, /^403: .*krew-wasm does not let/);
+    assert.equal((await run("wrong /version")).code, 0);
+    assert.match((await run("churn /version")).stdout, /^200\n/);
+    assert.deepEqual(await run("many /version"), { code: 0, stdout: "1021\n", stderr: "" });
+    Deno.removeSync(`${product.home}/.kube/config`);
+    const nowhere = await run("current");
+    assert.match(nowhere.stderr, /^current: No such device: There is no kubeconfig at /);
+  },
+);
 
 testBinary(
   "client-go in Go: an informer sees a change, while a heartbeat goes on",

@@ -87,7 +87,7 @@ async function setUp() {
 const POD = "/api/v1/namespaces/demo/pods/web";
 
 testBinary(
-  "whatever a plugin does to the terminal, the question is there to be read, in colours of its own",
+  "a question stays readable, whatever a plugin does to the terminal",
   {
     ignore: clangMissing() || tmuxMissing(),
   },
@@ -154,7 +154,7 @@ testBinary("keys count that are typed after the question, and nothing that a ter
   }
 });
 
-testBinary("an answer grants what was shown and nothing else", {
+testBinary("an answer grants exactly the shown rule", {
   ignore: clangMissing() || tmuxMissing(),
 }, async (t) => {
   await using it = await setUp();
@@ -211,7 +211,7 @@ testBinary("an answer grants what was shown and nothing else", {
     await it.reset();
   });
   await t.step(
-    "what would be a wildcard, or has no name of Kubernetes', is refused without a question",
+    "refuses wildcards and impossible names without a question",
     async () => {
       const name = "ui-settings%22%20in%20the%20namespace%20%22demo%22%E2%A0%80";
       const words = [

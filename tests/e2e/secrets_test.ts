@@ -192,7 +192,7 @@ const withheld = (secrets: Secrets) => ({
   HTTPS_PROXY: `http://u:${secrets.make("envproxy")}@127.0.0.1:9`,
 });
 
-testBinary("no secret is in a plugin's files, environment or memory, nor in the trace", {
+testBinary("a plugin's files, environment, memory and trace contain no secret", {
   ignore: clangMissing(),
 }, async (t) => {
   await using it = await setUp();

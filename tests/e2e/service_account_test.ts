@@ -145,7 +145,7 @@ testBinary(
   },
 );
 
-testBinary("the namespace a plugin is told inside of a Pod is kubectl's", { ignore }, async () => {
+testBinary("a plugin in a Pod gets kubectl's namespace", { ignore }, async () => {
   await using api = await TestApiServer.start();
   using it = await SideBySide.start(api);
   const { product } = it;

@@ -90,7 +90,7 @@ testBinary(
   },
 );
 
-testBinary("a component resolves the API server's name, and may neither listen nor use UDP", {
+testBinary("a component resolves the server's name, but can't listen or use UDP", {
   ignore: clangMissing(),
 }, async () => {
   using it = await setUp(kubeconfig("https://localhost:6443"));

@@ -71,7 +71,7 @@ Deno.test("a password is hidden and editable, and the terminal is restored", opt
 });
 
 Deno.test(
-  "in raw mode each key comes as it is typed, Ctrl-C too; an exit leaves the terminal as it was",
+  "raw mode returns each key, Ctrl-C included; an exit restores the terminal",
   options,
   async () => {
     using it = await setUp();

@@ -13,7 +13,7 @@ interface Config {
 }
 
 testBinary(
-  "a plugin reaches its cluster whatever the kubeconfig names: files, programs, other names, no verification",
+  "a plugin reaches its cluster with every form of kubeconfig",
   {
     ignore: clangMissing() || Deno.build.os === "windows",
   },

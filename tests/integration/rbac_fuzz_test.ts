@@ -329,7 +329,7 @@ Deno.test("authorizeCluster() refuses whatever RBAC refuses, for random rules an
       const forbidden = isForbidden(theirs, asked);
       if (!first) {
         assert.ok(forbidden, `RBAC refuses what no rule covers: ${told()}`);
-        assert.notEqual(ours.status, 0, `and so does the guard: ${told()}`);
+        assert.notEqual(ours.status, 0, `and so does krew-wasm: ${told()}`);
         seen.first++;
       } else if (forbidden) {
         assert.notEqual(ours.status, 0, `the guard refuses what RBAC refuses: ${told()}`);

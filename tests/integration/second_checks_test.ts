@@ -40,7 +40,7 @@ interface Case {
   /** RBAC allows it without `needed`, but krew-wasm lacks the server's knowledge. */
   readonly stricter?: boolean;
   /** As `stricter`, and krew-wasm needs these rules where RBAC needs only `needed`. */
-  readonly guardNeeds?: readonly string[];
+  readonly pluginNeeds?: readonly string[];
 }
 
 const configmap = (name: string, more: object = {}) => ({
@@ -297,7 +297,7 @@ function cases(csr: string, ca: string): Case[] {
       },
       lacking: ["update certificates.k8s.io certificatesigningrequests/approval"],
       needed: ["approve certificates.k8s.io signers test.example/*"],
-      guardNeeds: ["approve certificates.k8s.io signers"],
+      pluginNeeds: ["approve certificates.k8s.io signers"],
     },
     {
       name: "signing a certificate request takes its signer",
@@ -310,7 +310,7 @@ function cases(csr: string, ca: string): Case[] {
       },
       lacking: ["patch certificates.k8s.io certificatesigningrequests/status"],
       needed: ["sign certificates.k8s.io signers test.example/signer"],
-      guardNeeds: ["sign certificates.k8s.io signers"],
+      pluginNeeds: ["sign certificates.k8s.io signers"],
     },
     {
       name: "a trust bundle of a signer takes its attestation",
@@ -372,7 +372,7 @@ function cases(csr: string, ca: string): Case[] {
       },
       lacking: ["create admissionregistration.k8s.io validatingadmissionpolicybindings"],
       needed: ["get core configmaps p"],
-      guardNeeds: ["get * *"],
+      pluginNeeds: ["get * *"],
     },
     {
       name: "a device claim's allocation takes the binding, its devices their drivers",
@@ -499,7 +499,7 @@ Deno.test("authorizeCluster() refuses whatever RBAC refuses, for each second che
     await t.step(each.name, async () => {
       const [without, having] = users.get(each)!;
       const lacking = each.lacking.map((text) => rule(text));
-      const needed = [...each.needed, ...each.guardNeeds ?? []].map((text) => rule(text));
+      const needed = [...each.needed, ...each.pluginNeeds ?? []].map((text) => rule(text));
       const refused = await rbac.ask(each.asked, without);
       if (!each.stricter) assert.ok(isForbidden(refused), `RBAC refuses: ${JSON.stringify(refused)}`);
       const ours = await guardAnswers(lacking, each.asked);

@@ -31,7 +31,7 @@ export interface ConnectionFlags {
   readonly asUid?: string;
   readonly asGroup?: readonly string[];
   readonly asUserExtra?: readonly string[];
-  /** What is wrong with a flag. It matters when the cluster is used, not for the plugin's `--help`. */
+  /** The mistake in a flag. It matters when the cluster is used, not for the plugin's `--help`. */
   readonly problem?: string;
 }
 

@@ -1,6 +1,6 @@
 /**
- * HTTP/1.1 as a plugin speaks it over a socket to the API server, with the host in the server's place: each request is
- * parsed, passes the same rules as on every other door, and leaves over the host's own client with the user's credentials.
+ * Serves HTTP/1.1 on a plugin's socket in the API server's place. It parses each request, applies the same rules as
+ * every other interface, and sends the request with the host's own client and the user's credentials.
  */
 
 import { AppError, messageOf } from "../../base/errors.ts";
@@ -16,19 +16,19 @@ import type { PipeEnd } from "./pipe.ts";
 import { RequestBody } from "./request_body.ts";
 import { BadRequest, parseRequestHead, type RequestHead, urlOf } from "./request_head.ts";
 
-/** The most that a request's head may hold, in bytes: Go's servers take as much. */
+/** The maximum size of a request's head, in bytes: the limit of Go's servers. */
 const LARGEST_HEAD = 1 << 20;
-/** Up to this many bytes, a head that has not come whole counts for nothing. */
+/** An incomplete head up to this size does not count towards the memory limit. */
 const SMALL_HEAD = 65536;
 
-/** What the server of a connection needs to know. */
+/** The state that the server of a connection needs. */
 export interface ServerContext {
   readonly cluster: Cluster;
-  /** The server's addresses, as the plugin's sockets know them: a client may name one as the host. */
+  /** The server's addresses as the plugin's sockets see them. A client may send one as the host. */
   readonly addresses: readonly string[];
-  /** What heads of all connections may hold together while they come in. */
+  /** Limits the incomplete heads of all connections together. */
   readonly memory: HostMemory;
-  /** Told why the API server did not answer a request; the plugin is told, too. */
+  /** Gets the reason why the API server did not answer a request. The plugin gets it, too. */
   failed(error: AppError): void;
 }
 
@@ -41,7 +41,7 @@ export async function serveHttp(connection: PipeEnd, input: Input, context: Serv
     while (await server.serveOne());
     connection.close();
   } catch {
-    // Where the answer ends can't be told any more.
+    // The client can't find the end of the answer any more.
     connection.fail(new Deno.errors.ConnectionReset("the answer broke off"));
   } finally {
     given.abort();
@@ -103,7 +103,7 @@ class Server {
       return "refused" in tunnel ? tunnel.refused : { status: 101, headers: [], body: null };
     });
     if (tunnel === undefined || "refused" in tunnel) {
-      // What follows may be meant for the upgraded connection: it is not read as requests.
+      // Bytes after it may be for the upgraded connection, so they are not parsed as requests.
       await writeAnswer(this.#connection, head, refused, false);
       return false;
     }
@@ -212,7 +212,7 @@ function badRequest({ status, message }: BadRequest): ClusterResponse {
   return statusResponse({ code: status, reason: BAD_REASONS[status], message });
 }
 
-/** What a client is told of a request that the API server did not answer. */
+/** The answer to a request that the API server did not answer. */
 function unanswered(error: unknown, head: boolean): ClusterResponse {
   const message = error instanceof AppError
     ? printable(error.hint === undefined ? error.message : `${error.message} (${error.hint})`, 1000)

@@ -1,8 +1,8 @@
-/** A connection inside of the process: what is written at one end is read at the other, with room for a little. */
+/** A connection inside of the process: bytes written at one end are read at the other, through a small buffer. */
 
 import type { Duplex } from "../../wasi/streams/connection_streams.ts";
 
-/** How much may wait to be read in one direction, in bytes. */
+/** The size of the buffer of one direction, in bytes. */
 const ROOM = 65536;
 
 /** One direction. Bytes that were written stay readable after the end. */
@@ -106,14 +106,14 @@ export class PipeEnd implements Duplex {
     return Promise.resolve();
   }
 
-  /** Closes it. What was written before can still be read at the other end. More than once is fine. */
+  /** Closes this end. The other end can still read earlier bytes. Idempotent. */
   close(): void {
     this.#outgoing.end();
     this.#incoming.abandon();
     this.#closed.resolve();
   }
 
-  /** Closes it with an error: the other end's reads and writes fail with that. */
+  /** Closes this end with an error: the other end's reads and writes fail with it. */
   fail(error: unknown): void {
     this.#outgoing.end(error);
     this.#incoming.end(error);

@@ -9,7 +9,7 @@ const IN_ONE_PIECE = 65536;
 /** The most of a body that is read past once its request is answered, in bytes, as net/http's server does. */
 const READ_PAST = 262_144;
 
-/** One request's body, read as it is wanted. */
+/** The body of one request, read on demand. */
 export class RequestBody {
   #next: () => Promise<Uint8Array<ArrayBuffer> | undefined>;
   #framing: RequestHead["framing"];
@@ -94,7 +94,7 @@ export class RequestBody {
     await this.#proceeding;
   }
 
-  /** Reads what is left of it, once its request is answered. False where another request can't follow it. */
+  /** Reads the rest after the answer. Returns false if no other request can follow. */
   async finish(): Promise<boolean> {
     if (this.withheld) return false;
     try {

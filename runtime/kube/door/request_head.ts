@@ -1,6 +1,6 @@
 /**
- * The head of a request that a plugin sends over a socket (RFC 9112). Nothing is guessed: what two parsers could read in
- * two ways is refused. Pure.
+ * Parses the head of a request on a plugin's socket (RFC 9112). It refuses a head that two parsers could read
+ * differently. Pure.
  */
 
 import { printable } from "../../base/text.ts";
@@ -21,7 +21,7 @@ export interface RequestHead {
   readonly target: string;
   /** Of HTTP/1: 0 or 1. */
   readonly minor: number;
-  /** What the connection alone is concerned with is left out. Names in lower case; in values each character is a byte. */
+  /** Without the connection's own headers. Names in lower case; in values each character is one byte. */
   readonly headers: readonly (readonly [name: string, value: string])[];
   /** Undefined for HTTP/1.0 without one. */
   readonly host: string | undefined;
@@ -122,7 +122,7 @@ function parseLine(line: string): [name: string, value: string] {
   return [name.toLowerCase(), value];
 }
 
-/** RFC 9110 5.6.3: spaces and tabs. By hand: an expression for them takes the square of their number. */
+/** RFC 9110 5.6.3: removes spaces and tabs. A loop, because a regular expression would take quadratic time. */
 function trimmed(text: string): string {
   let [from, to] = [0, text.length];
   const isBlank = (at: number) => text[at] === " " || text[at] === "\t";

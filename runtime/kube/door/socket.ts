@@ -1,6 +1,6 @@
 /**
- * A plugin's connection to the API server, as its sockets have it. What the plugin says first decides what it is: with
- * TLS's first byte it is a connection of its own, whose bytes nobody sees; otherwise HTTP/1.1, which the host serves.
+ * A plugin's connection to the API server. Its first byte decides its kind: the first byte of TLS makes it a direct
+ * connection whose bytes the host does not read; otherwise the host serves HTTP/1.1.
  */
 
 import { AppError } from "../../base/errors.ts";
@@ -24,9 +24,9 @@ export interface SocketContext {
   readonly port: number;
   readonly addresses: readonly string[];
   readonly memory: HostMemory;
-  /** Told why the API server did not answer a request. The plugin is told in the answer. */
+  /** Gets the reason why the API server did not answer a request. The plugin gets it in the answer. */
   explained(error: AppError): void;
-  /** Told why a connection of TLS is none. The plugin hears an error without words. */
+  /** Gets the reason why a TLS connection failed. The plugin gets only an error. */
   refused(error: AppError): void;
   /** One line for `-v`. */
   trace(line: string): void;

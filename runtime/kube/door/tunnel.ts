@@ -1,6 +1,6 @@
 /**
- * An upgrade whose bytes the host passes on unseen: the plugin's own client speaks WebSocket or SPDY with the API server.
- * The head is the host's; what follows the 101 is the plugin's and the server's.
+ * An upgrade with the plugin's own WebSocket or SPDY client. The host writes the head; after the 101 it passes bytes
+ * on without reading them.
  */
 
 import { AppError } from "../../base/errors.ts";
@@ -64,7 +64,7 @@ export class Tunnel implements Tunnelled {
     this.drop();
   }
 
-  /** Closes it. More than once is fine. */
+  /** Closes it. Idempotent. */
   drop(): void {
     if (this.#dropped) return;
     this.#dropped = true;

@@ -87,7 +87,7 @@ function namesOf({ spot, rest, links }: Pick<PathWalk, "spot" | "rest" | "links"
 export class Protected {
   #host: ProtectionHost;
   /** Directories and files that can't be changed, with all below them; denied ones among them. */
-  #guarded: readonly PathWalk[];
+  #protected: readonly PathWalk[];
   #locked: readonly PathWalk[];
   #denied: readonly PathWalk[];
   #ends = new Set<string>();
@@ -122,9 +122,9 @@ export class Protected {
     const walk = (path: string) => walkPath(path, once);
     this.#denied = (files.deniedPaths ?? []).map(walk);
     this.#locked = [...files.protectedPaths, ...(files.deniedWrites ?? [])].map(walk);
-    this.#guarded = [...this.#denied, ...this.#locked];
+    this.#protected = [...this.#denied, ...this.#locked];
     this.#exempt = new Set(files.unprotectedPaths.flatMap((path) => walk(path).found?.identity ?? []));
-    for (const each of this.#guarded) this.#guard(each);
+    for (const each of this.#protected) this.#protect(each);
     for (const each of this.#denied) this.#hide(each);
     for (const overlay of files.overlays) this.#lay(overlay, walk(overlay.host));
     let settled = true;
@@ -147,7 +147,7 @@ export class Protected {
     return true;
   }
 
-  #guard({ found, spot, rest, links, passed }: PathWalk): void {
+  #protect({ found, spot, rest, links, passed }: PathWalk): void {
     if (found) this.#ends.add(found.identity);
     for (const { link } of links) this.#links.add(link);
     for (const identity of passed) this.#passed.add(identity);
@@ -168,7 +168,7 @@ export class Protected {
   }
 
   #lay(overlay: Overlay, walk: PathWalk): void {
-    this.#guard(walk);
+    this.#protect(walk);
     if (walk.found) this.#overlays.set(walk.found.identity, overlay);
     for (const { above, name } of namesOf(walk)) {
       this.#overlayNames.set(placeOf(above.at(-1)!, name), overlay);
@@ -252,7 +252,7 @@ export class Protected {
   refuseEntry(entry: Entry, change: Change): void {
     const { identity } = entry;
     if (this.#ends.has(identity) || this.#links.has(identity)) refuse();
-    if (change === "name" ? this.#passed.has(identity) : this.#isLinkedIn(this.#guarded, entry)) refuse();
+    if (change === "name" ? this.#passed.has(identity) : this.#isLinkedIn(this.#protected, entry)) refuse();
   }
 
   /**
@@ -263,7 +263,7 @@ export class Protected {
    */
   lookAhead(granted: readonly string[], denied: boolean): void {
     const devices = new Set(granted.map(deviceOf));
-    for (const { path, found } of denied ? this.#guarded : this.#locked) {
+    for (const { path, found } of denied ? this.#protected : this.#locked) {
       if (found?.type === "directory" && devices.has(deviceOf(found.identity))) {
         this.#host.lookAhead(path, this.#exempt);
       }

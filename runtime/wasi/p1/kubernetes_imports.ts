@@ -136,16 +136,16 @@ class Exchange implements ByteSource {
 
   readAvailable(into: Uint8Array): number {
     const body = this.#body();
-    return body === undefined ? 0 : this.#guarded(() => body.readAvailable(into)) as number;
+    return body === undefined ? 0 : this.#keepingFailure(() => body.readAvailable(into)) as number;
   }
 
   read(into: Uint8Array): MaybePromise<number> {
     const body = this.#body();
     if (body === undefined) return this.#settled.then(() => this.read(into));
-    return this.#guarded(() => body.read(into));
+    return this.#keepingFailure(() => body.read(into));
   }
 
-  #guarded(read: () => MaybePromise<number>): MaybePromise<number> {
+  #keepingFailure(read: () => MaybePromise<number>): MaybePromise<number> {
     const fail = (error: unknown): never => {
       this.failure = failureOf(error).text;
       throw new WasiError("io");
@@ -229,11 +229,11 @@ export function kubernetesImports(sandbox: Sandbox): ExtraImports {
     module: KUBERNETES_IMPORTS,
     suspending: ["current", "head", "receive", "request", "send", "upgrade"],
     network: true,
-    functions: (guest, descriptors) => new Door(sandbox, guest, descriptors).functions(),
+    functions: (guest, descriptors) => new KubernetesFunctions(sandbox, guest, descriptors).functions(),
   };
 }
 
-class Door {
+class KubernetesFunctions {
   #sandbox: Sandbox;
   #memory: Memory;
   #descriptors: Descriptors;

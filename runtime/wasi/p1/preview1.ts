@@ -250,11 +250,11 @@ export class Preview1 {
       },
     };
     return Object.fromEntries(
-      Object.entries(functions).map(([name, run]) => [name, this.#guarded(name, run)]),
+      Object.entries(functions).map(([name, run]) => [name, this.#withErrno(name, run)]),
     );
   }
 
-  #guarded(name: string, run: Functions[string]): (...args: never[]) => MaybePromise<Errno> {
+  #withErrno(name: string, run: Functions[string]): (...args: never[]) => MaybePromise<Errno> {
     const fail = (error: unknown): Errno => this.#errno(error);
     if (name.startsWith("path_")) return this.#recorded(name, run);
     // Nothing here reads the arguments, so the engine passes them on unchanged: a million calls take half the time.

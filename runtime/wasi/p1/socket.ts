@@ -19,7 +19,7 @@ export interface SocketHost extends Pick<SocketContext, "memory" | "refused" | "
   cluster(): Promise<Cluster>;
 }
 
-/** By the names of Deno's error classes, of which 2.6 does not know all. */
+/** By the names of Deno's error classes, because 2.6 lacks some of the classes. */
 const ERRNOS: Readonly<Record<string, ErrnoName>> = {
   AddrInUse: "address-in-use",
   AddrNotAvailable: "address-not-available",
@@ -153,7 +153,7 @@ export class Socket implements SocketNode {
     if (writing) this.#outgoing!.end();
   }
 
-  /** Closes the connection when what was written has left, as POSIX's close does. */
+  /** Closes the connection after sending the buffered bytes, as POSIX's close does. */
   close(): void {
     if (this.state === "closed") return;
     this.state = "closed";

@@ -18,7 +18,7 @@ const MODES: readonly TerminalMode[] = ["line", "hidden", "raw"];
 
 /** The functions. */
 export function terminalImports(terminal: TerminalControl): ExtraImports {
-  const guarded = (operation: () => void): number => {
+  const errnoOf = (operation: () => void): number => {
     try {
       operation();
       return 0;
@@ -34,10 +34,10 @@ export function terminalImports(terminal: TerminalControl): ExtraImports {
     functions: (guest) => ({
       set_mode(mode: number) {
         const name = MODES[mode];
-        return name === undefined ? ERRNO.invalid : guarded(() => terminal.setMode(name));
+        return name === undefined ? ERRNO.invalid : errnoOf(() => terminal.setMode(name));
       },
       get_size: (columns: number, rows: number) =>
-        guarded(() => {
+        errnoOf(() => {
           const size = terminal.size();
           guest.view().setUint16(columns >>> 0, size.columns, true);
           guest.view().setUint16(rows >>> 0, size.rows, true);

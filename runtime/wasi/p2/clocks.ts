@@ -1,5 +1,5 @@
 /**
- * wasi:clocks 0.2.12 (monotonic-clock, wall-clock) over ../clocks.ts. It does not use preview2-shim, whose timers go
+ * wasi:clocks 0.2.12 (monotonic-clock, wall-clock) over ../system_clocks.ts. It does not use preview2-shim, whose timers go
  * on after the guest drops them (docs/maintainers/upstream.md, S6). The unstable `timezone` is not supported.
  */
 

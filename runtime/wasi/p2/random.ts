@@ -1,5 +1,5 @@
 /**
- * wasi:random 0.2.12 (random, insecure, insecure-seed) over ../random.ts. preview2-shim's works the same, but it is a
+ * wasi:random 0.2.12 (random, insecure, insecure-seed) over ../random_bytes.ts. preview2-shim's works the same, but it is a
  * package, and a run loads none. The insecure interfaces are as secure as the others.
  */
 

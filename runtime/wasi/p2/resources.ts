@@ -41,18 +41,18 @@ function isClass(value: Callable | Class): value is Class {
 function resource(of: Class): Callable {
   inheritNothing(of.prototype);
   const make = CONSTRUCTED in of ? of as unknown as new (...args: unknown[]) => object : undefined;
-  const door = function (...args: unknown[]): object {
+  const restricted = function (...args: unknown[]): object {
     if (!make) throw new WebAssembly.RuntimeError("it makes a resource that has no constructor");
     return new make(...args);
   };
-  door.prototype = of.prototype;
+  restricted.prototype = of.prototype;
   for (const name of Object.getOwnPropertyNames(of)) {
     const value = (of as unknown as Record<string, unknown>)[name];
     if (typeof value === "function") {
-      Object.assign(door, { [name]: bare((...args) => value.apply(of, args)) });
+      Object.assign(restricted, { [name]: bare((...args) => value.apply(of, args)) });
     }
   }
-  return bare(door);
+  return bare(restricted);
 }
 
 /** Hides the properties that methods' objects inherit: `constructor`, `toString`, `isPrototypeOf`, … */

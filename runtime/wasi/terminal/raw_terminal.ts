@@ -28,7 +28,7 @@ export interface TerminalDevice {
   /** Calls `listener` when the size changes; returns a function that stops that. */
   onResize(listener: () => void): () => void;
   /** Starts a process that restores the terminal if this process is killed. */
-  guard(): Promise<TerminalRestorer | undefined>;
+  startRestorer(): Promise<TerminalRestorer | undefined>;
 }
 
 /** The process that restores the terminal when this process ends. */
@@ -48,7 +48,7 @@ export class NotATerminal extends Error {
 export class TerminalControl {
   #device: TerminalDevice | undefined;
   #stdin: StdinSource;
-  #guard: TerminalRestorer | undefined;
+  #restorer: TerminalRestorer | undefined;
   #mode: TerminalMode = "line";
   #resized = false;
   #wake = Promise.withResolvers<void>();
@@ -62,16 +62,16 @@ export class TerminalControl {
   private constructor(
     device: TerminalDevice | undefined,
     stdin: StdinSource,
-    guard: TerminalRestorer | undefined,
+    restorer: TerminalRestorer | undefined,
   ) {
     this.#device = device;
     this.#stdin = stdin;
-    this.#guard = guard;
+    this.#restorer = restorer;
   }
 
   /** @param device undefined if stdin is no terminal */
   static async open(device: TerminalDevice | undefined, stdin: StdinSource): Promise<TerminalControl> {
-    return new TerminalControl(device, stdin, await device?.guard());
+    return new TerminalControl(device, stdin, await device?.startRestorer());
   }
 
   #terminal(): TerminalDevice {
@@ -83,7 +83,7 @@ export class TerminalControl {
   setMode(mode: TerminalMode): void {
     const device = this.#terminal();
     if (mode === this.#mode) return;
-    if (mode !== "line") this.#guard?.tell("changing");
+    if (mode !== "line") this.#restorer?.tell("changing");
     try {
       device.setRaw(mode !== "line", mode === "hidden" ? { cbreak: true } : undefined);
     } catch (error) {
@@ -91,7 +91,7 @@ export class TerminalControl {
     }
     this.#stdin.edit(mode === "hidden" ? new LineEditor() : undefined);
     this.#mode = mode;
-    this.#guard?.tell(mode === "line" ? "restored" : "changed");
+    this.#restorer?.tell(mode === "line" ? "restored" : "changed");
   }
 
   /** @throws NotATerminal */
@@ -122,8 +122,8 @@ export class TerminalControl {
     try {
       if (this.#mode !== "line") this.setMode("line");
     } catch { /* the terminal is gone */ }
-    this.#guard?.close();
-    this.#guard = undefined;
+    this.#restorer?.close();
+    this.#restorer = undefined;
   }
 }
 
@@ -141,7 +141,7 @@ export const ownTerminal: TerminalDevice = {
       Deno.removeSignalListener("SIGWINCH", listener);
     };
   },
-  guard: startRestorer,
+  startRestorer,
 };
 
 /**
@@ -152,7 +152,7 @@ export const ownTerminal: TerminalDevice = {
  * The lines go through a named pipe, to which this process can write without waiting. The pipe's name is removed
  * before the plugin starts. The terminal's signals reach the script, too, which ignores them.
  */
-const GUARD = `trap '' INT TERM HUP QUIT TSTP TTOU TTIN PIPE
+const RESTORER = `trap '' INT TERM HUP QUIT TSTP TTOU TTIN PIPE
 was=$(stty -g </dev/tty) && (umask 077 && mkfifo "$1") || exit
 echo
 exec <"$1" >/dev/null
@@ -169,11 +169,11 @@ const PATIENCE = 10_000;
 
 async function startRestorer(): Promise<TerminalRestorer | undefined> {
   if (Deno.build.os === "windows") return undefined; // a console keeps no modes of an ended process
-  const path = `${Deno.makeTempDirSync({ prefix: "krew-wasm-terminal-" })}/guard`;
+  const path = `${Deno.makeTempDirSync({ prefix: "krew-wasm-terminal-" })}/restorer`;
   const directory = path.slice(0, path.lastIndexOf("/"));
   try {
     const child = new Deno.Command("/bin/sh", {
-      args: ["-c", GUARD, "krew_wasm_terminal", path],
+      args: ["-c", RESTORER, "krew_wasm_terminal", path],
       stdin: "null",
       stdout: "piped",
       stderr: "null",

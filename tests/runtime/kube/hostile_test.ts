@@ -46,7 +46,7 @@ answerTest(
 );
 
 answerTest(
-  "an answer that nobody asked to continue, and one after it, are told apart",
+  "an unexpected 100 Continue does not disturb the next answer",
   async ({ send }) => {
     await send("HTTP/1.1 100 Continue\r\n\r\n");
     await send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
@@ -57,7 +57,7 @@ answerTest(
 );
 
 connectionTest(
-  "an answer with any number of headers, and long ones, arrives after the server has acted",
+  "an answer with many or long headers arrives",
   async () => {
     let acted = 0;
     using server = RawServer.start(async ({ send, head }) => {
@@ -168,7 +168,7 @@ answerTest(
 );
 
 answerTest(
-  "what is no HTTP is an error",
+  "an answer that is not HTTP is an error",
   async ({ send, reset }) => {
     await send("SSH-2.0-OpenSSH_9.6\r\n\r\n");
     reset();
@@ -382,7 +382,7 @@ connectionTest("a redirect to anywhere is handed back, and nobody follows it", a
 });
 
 connectionTest(
-  "a name that leads to this machine is another host; so is this machine where the name is the server's",
+  "a name for this machine and its address are different hosts",
   async () => {
     await using api = await TestApiServer.start();
     const { port } = new URL(api.server);
@@ -423,7 +423,7 @@ connectionTest("--request-timeout is for the body, too", async () => {
 });
 
 connectionTest(
-  "a server that takes the connection and says nothing waits for the plugin's own limit",
+  "a silent server ends with the plugin's own time limit",
   async () => {
     using server = RawServer.start(async ({ closed }) => await closed);
     const { cluster, traced } = await open(server.kubeconfig());
@@ -438,7 +438,7 @@ connectionTest(
 );
 
 connectionTest(
-  "a reset in the middle has words, and no address of this machine's but the server's",
+  "a reset has a message without addresses of this machine",
   async () => {
     using server = RawServer.start(async ({ send, reset }) => {
       await send("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nshort");
@@ -486,7 +486,7 @@ connectionTest("an idle connection that the server has closed costs no answer", 
 });
 
 connectionTest(
-  "a server that never finishes connecting is an error, one that is slow to answer is not",
+  "an endless handshake is an error, a slow answer is not",
   async () => {
     // It accepts the connection but never answers the handshake.
     const silent = Deno.listen({ hostname: "127.0.0.1", port: 0 });
@@ -570,7 +570,7 @@ connectionTest("an authority's own certificate as a server's is refused in words
 });
 
 connectionTest(
-  "a server that hangs up on a connection it has answered on is asked once more, if that changes nothing",
+  "a safe request is retried once if the server closed an idle connection",
   async () => {
     const asked: string[] = [];
     let hangUps = 0;
@@ -596,7 +596,7 @@ connectionTest(
 );
 
 connectionTest(
-  "a server that hangs up on many idle connections at once is asked once more on each",
+  "each request is retried once if the server closed many idle connections",
   async () => {
     const idle = 40;
     let waiting = 0;

@@ -65,7 +65,7 @@ function makeHome(home: string): Partial<Files> {
   Deno.writeTextFileSync(`${home}/secret/key`, "secret");
   Deno.linkSync(`${home}/secret/key`, `${home}/mine/key`);
   return {
-    overlays: [{ host: `${home}/.kube/config`, content: () => new TextEncoder().encode("stand-in") }],
+    overlays: [{ host: `${home}/.kube/config`, content: () => new TextEncoder().encode("redacted") }],
     protectedPaths: [`${home}/store`, `${home}/missing/file`],
     deniedPaths: [`${home}/secret`],
   };
@@ -91,7 +91,7 @@ const ATTEMPTS: Readonly<Record<string, (tree: FileTree, at: DirectoryNode) => u
 
 /** Allowed operations with their possible results. */
 const SHOWN: Readonly<Record<string, (tree: FileTree, at: DirectoryNode) => string>> = {
-  "stand-in": (tree, at) => read(tree.openAt(at, "real/kube/config", READ)),
+  "redacted": (tree, at) => read(tree.openAt(at, "real/kube/config", READ)),
   "8": (tree, at) => String((tree.statAt(at, "real/kube/config", true) as { size: bigint }).size),
   ".kube,mine,real,store": (tree, at) => {
     const listing = tree.readDirectory(at);

@@ -16,7 +16,7 @@ import { parseRequest } from "../../../../runtime/kube/allow/request_info.ts";
 import { socketsTo } from "../../../../runtime/kube/sockets/raw_sockets.ts";
 
 /** A cluster that records the requests that pass authorizeCluster(). */
-function guarded(grant: ClusterGrant, deny: ClusterLimits["deny"] = false, server = "https://api:6443") {
+function authorized(grant: ClusterGrant, deny: ClusterLimits["deny"] = false, server = "https://api:6443") {
   const sent: ClusterRequest[] = [];
   const asked: DeniedRequest[] = [];
   const behind: Cluster = {
@@ -71,12 +71,12 @@ Deno.test("none allows nothing, full allows everything", async () => {
     "POST /api/v1/namespaces/a/pods",
     "DELETE /api/v1/nodes",
   ];
-  await check(guarded("none"), [], lines);
-  await check(guarded("full"), lines, []);
+  await check(authorized("none"), [], lines);
+  await check(authorized("full"), lines, []);
 });
 
 Deno.test("read-only allows reads and reviews of one's own rights", async () => {
-  await check(guarded("read-only"), [
+  await check(authorized("read-only"), [
     "GET /version",
     "GET /metrics",
     "GET /api/v1/pods",
@@ -113,7 +113,7 @@ Deno.test("read-only allows reads and reviews of one's own rights", async () => 
 });
 
 Deno.test("a dry run does not count as a write", async () => {
-  const it = guarded("read-only");
+  const it = authorized("read-only");
   await check(it, [
     "POST /api/v1/namespaces/a/pods?dryRun=All",
     "PATCH /apis/apps/v1/namespaces/a/deployments/b?dryRun=All",
@@ -131,11 +131,11 @@ Deno.test("a dry run does not count as a write", async () => {
     "POST /api/v1/namespaces/a/pods/b/exec?dryRun=All",
     "POST /apis/aggregated.example.com/v1/things?dryRun=All",
   ]);
-  await check(guarded({ rules: [] }), [], ["POST /api/v1/namespaces/a/pods?dryRun=All"]);
+  await check(authorized({ rules: [] }), [], ["POST /api/v1/namespaces/a/pods?dryRun=All"]);
 });
 
 Deno.test("a DELETE's body overrides its query, as in the server", async () => {
-  const it = guarded("read-only");
+  const it = authorized("read-only");
   const bytes = (text: string) => new TextEncoder().encode(text);
   const stream = (text: string) => new Blob([text]).stream() as ReadableStream<Uint8Array<ArrayBuffer>>;
   const remove = async (
@@ -179,7 +179,7 @@ Deno.test("a refused request's body is read to its end", async () => {
       resolve();
     },
   });
-  const { status } = await guarded("read-only").ask("POST", "/api/v1/namespaces/a/pods", { body });
+  const { status } = await authorized("read-only").ask("POST", "/api/v1/namespaces/a/pods", { body });
   assert.equal(status, 403);
   await ended;
 });
@@ -194,7 +194,7 @@ Deno.test("rules cover the requests that RBAC covers, and discovery", async () =
       { verbs: ["patch"], apiGroups: ["*"], resources: ["*"], namespaces: ["b"] },
     ],
   });
-  await check(guarded({ rules }), [
+  await check(authorized({ rules }), [
     "GET /api",
     "GET /apis/apps/v1",
     "GET /openapi/v3",
@@ -233,7 +233,7 @@ Deno.test("rules cover the requests that RBAC covers, and discovery", async () =
 });
 
 Deno.test("a rule with namespaces covers no cluster-wide request", async () => {
-  await check(guarded({ rules: rule("get,list:*@*") }), ["GET /api/v1/namespaces/a/pods"], [
+  await check(authorized({ rules: rule("get,list:*@*") }), ["GET /api/v1/namespaces/a/pods"], [
     "GET /api/v1/nodes/n",
     "GET /api/v1/pods",
     "GET /apis/rbac.authorization.k8s.io/v1/clusterroles",
@@ -245,27 +245,27 @@ Deno.test("exec requires create, and get as well for a GET", async () => {
     "GET /api/v1/namespaces/a/pods/b/exec?command=sh",
     "POST /api/v1/namespaces/a/pods/b/exec?command=sh",
   ];
-  await check(guarded({ rules: rule("get,create:pods/exec") }), exec, []);
-  await check(guarded({ rules: rule("create:pods/exec") }), [exec[1]!], [exec[0]!]);
-  await check(guarded({ rules: rule("get:pods/exec") }), [], exec);
-  await check(guarded({ rules: rule("get:*") }), ["GET /api/v1/namespaces/a/pods/b"], exec);
+  await check(authorized({ rules: rule("get,create:pods/exec") }), exec, []);
+  await check(authorized({ rules: rule("create:pods/exec") }), [exec[1]!], [exec[0]!]);
+  await check(authorized({ rules: rule("get:pods/exec") }), [], exec);
+  await check(authorized({ rules: rule("get:*") }), ["GET /api/v1/namespaces/a/pods/b"], exec);
 });
 
 Deno.test("a denial wins, also over a broader request that would reveal its objects", async () => {
-  await check(guarded("full", rule("get,list,watch:secrets@kube-system")), [
+  await check(authorized("full", rule("get,list,watch:secrets@kube-system")), [
     "GET /api/v1/namespaces/a/secrets",
   ], [
     "GET /api/v1/namespaces/kube-system/secrets",
     "GET /api/v1/secrets",
     "GET /api/v1/secrets?watch=1",
   ]);
-  await check(guarded("full", rule("*:secrets[db]")), ["GET /api/v1/namespaces/a/secrets/other"], [
+  await check(authorized("full", rule("*:secrets[db]")), ["GET /api/v1/namespaces/a/secrets/other"], [
     "GET /api/v1/namespaces/a/secrets/db",
     "GET /api/v1/namespaces/a/secrets",
     "DELETE /api/v1/namespaces/a/secrets",
   ]);
-  await check(guarded("full", true), [], ["GET /version"]);
-  const it = guarded("full", rule("delete:*"));
+  await check(authorized("full", true), [], ["GET /version"]);
+  const it = authorized("full", rule("delete:*"));
   it.state.answer = true;
   assert.ok(await it.passes("GET /api/v1/nodes/n"));
   await it.passes("DELETE /api/v1/nodes/n");
@@ -273,7 +273,7 @@ Deno.test("a denial wins, also over a broader request that would reveal its obje
 });
 
 Deno.test("no spelling of a path gets around the rules", async () => {
-  const it = guarded({ rules: rule("get,list:pods@a") });
+  const it = authorized({ rules: rule("get,list:pods@a") });
   await check(it, ["GET /api/v1/namespaces/a/pods/", "GET /api/v1/namespaces/%61/pods"], [
     "GET /api/v1/namespaces/b/pods/",
     "GET /api/v1/namespaces/%62/pods",
@@ -299,13 +299,13 @@ Deno.test("no spelling of a path gets around the rules", async () => {
   await assert.rejects(it.ask("DELETE", "/api/v1/watch/namespaces/a/pods/b"), { code: "REQUEST_INVALID" });
   // The server has one verb for this path, whatever the method. A rule for reading through the proxy does not allow
   // POST.
-  const proxy = guarded({ rules: rule("proxy:pods") });
+  const proxy = authorized({ rules: rule("proxy:pods") });
   assert.ok(await proxy.passes("GET /api/v1/proxy/namespaces/a/pods/b"));
   await assert.rejects(proxy.ask("POST", "/api/v1/proxy/namespaces/a/pods/b"), { code: "REQUEST_INVALID" });
 });
 
 Deno.test("rules do not see the server's own path", async () => {
-  const it = guarded({ rules: rule("list:pods@a") }, false, "https://rancher/k8s/clusters/c1");
+  const it = authorized({ rules: rule("list:pods@a") }, false, "https://rancher/k8s/clusters/c1");
   await check(it, [
     "GET /api/v1/namespaces/a/pods",
     "GET https://rancher/k8s/clusters/c1/api/v1/namespaces/a/pods",
@@ -315,7 +315,7 @@ Deno.test("rules do not see the server's own path", async () => {
 });
 
 Deno.test("a refused request gets the API server's Status in krew-wasm's name", async () => {
-  const it = guarded("read-only");
+  const it = authorized("read-only");
   const { status, headers, body } = await it.ask("DELETE", "/apis/apps/v1/namespaces/a/deployments/web");
   assert.equal(status, 403);
   assert.equal(new Map(headers).get("content-type"), "application/json");
@@ -330,7 +330,7 @@ Deno.test("a refused request gets the API server's Status in krew-wasm's name", 
     details: { name: "web", group: "apps", kind: "deployments" },
     code: 403,
   });
-  const head = await guarded("none").ask("HEAD", "/api/v1/pods");
+  const head = await authorized("none").ask("HEAD", "/api/v1/pods");
   assert.deepEqual([head.status, head.body], [403, null]);
   const evil = await it.ask("DELETE", "/api/v1/namespaces/a/pods/%1b%5b2J%e2%80%ae");
   const text = await new Response(evil.body).text();
@@ -338,7 +338,7 @@ Deno.test("a refused request gets the API server's Status in krew-wasm's name", 
 });
 
 Deno.test("a new grant applies from the next request on", async () => {
-  const it = guarded("none");
+  const it = authorized("none");
   assert.ok(!await it.passes("GET /api/v1/pods"));
   it.state.answer = true;
   assert.ok(await it.passes("GET /api/v1/pods"), "once");
@@ -349,23 +349,23 @@ Deno.test("a new grant applies from the next request on", async () => {
 
 Deno.test("sockets require the full grant", async () => {
   await assert.rejects(
-    guarded("full").cluster.sockets().then((sockets) => sockets.connect("10.0.0.1", 443)),
+    authorized("full").cluster.sockets().then((sockets) => sockets.connect("10.0.0.1", 443)),
     { message: "sockets" },
   );
   for (const grant of ["none", "read-only", { rules: rule("*:*") }] as const) {
     await assert.rejects(
-      guarded(grant).cluster.sockets().then((sockets) => sockets.connect("10.0.0.1", 443)),
+      authorized(grant).cluster.sockets().then((sockets) => sockets.connect("10.0.0.1", 443)),
       { code: "DESTINATION_REFUSED" },
     );
   }
-  const none = guarded("none");
+  const none = authorized("none");
   await assert.rejects(none.cluster.sockets().then((sockets) => sockets.connect("10.0.0.1", 443)));
   assert.deepEqual(none.asked.map(({ rule, denied }) => [rule, denied]), [["full", false]]);
   none.state.answer = true;
   await assert.rejects(none.cluster.sockets().then((sockets) => sockets.connect("10.0.0.1", 443)), {
     message: "sockets",
   });
-  const denied = guarded("full", rule("get:secrets"));
+  const denied = authorized("full", rule("get:secrets"));
   await assert.rejects(denied.cluster.sockets().then((sockets) => sockets.connect("10.0.0.1", 443)), {
     code: "DESTINATION_REFUSED",
   });
@@ -392,7 +392,7 @@ Deno.test("parseRuleWord() parses askedRequest()'s text as the missing rule", as
   ) {
     const [method = "", path = ""] = line.split(" ");
     const word = askedRequest(parseRequest(method, path, ""))!.word;
-    const it = guarded({ rules: rule(word) });
+    const it = authorized({ rules: rule(word) });
     assert.ok(await it.passes(line), `${word} for ${line}`);
   }
   for (
@@ -443,25 +443,25 @@ Deno.test("parseRules() names the invalid field", () => {
 Deno.test("an upgrade into a container requires create", async () => {
   const url = "/api/v1/namespaces/default/pods/web/exec?command=sh";
   const request = { url, headers: [], protocols: ["v5.channel.k8s.io"] };
-  await assert.rejects(guarded("full").cluster.upgrade(request), { message: `upgrade ${url}` });
+  await assert.rejects(authorized("full").cluster.upgrade(request), { message: `upgrade ${url}` });
   for (const grant of ["none", "read-only"] as const) {
-    const answer = await guarded(grant).cluster.upgrade(request);
+    const answer = await authorized(grant).cluster.upgrade(request);
     assert.equal("refused" in answer && answer.refused.status, 403);
   }
-  const denied = await guarded("full", rule("create:pods/exec")).cluster.upgrade(request);
+  const denied = await authorized("full", rule("create:pods/exec")).cluster.upgrade(request);
   assert.equal("refused" in denied && denied.refused.status, 403);
 });
 
 Deno.test("read-only allows no upgrade", async () => {
   const request = { url: "/api/v1/namespaces/a/pods/b/log", headers: [], protocols: [] };
-  const looking = await guarded("read-only").cluster.upgrade(request);
+  const looking = await authorized("read-only").cluster.upgrade(request);
   assert.equal("refused" in looking && looking.refused.status, 403);
-  const it = guarded({ rules: rule("get:pods/log"), readOnly: true });
+  const it = authorized({ rules: rule("get:pods/log"), readOnly: true });
   await assert.rejects(it.cluster.upgrade(request), { message: `upgrade ${request.url}` });
 });
 
 Deno.test("the administrator's bound wins over grants, without a question", async () => {
-  const it = guarded("full");
+  const it = authorized("full");
   it.state.limits = { grant: "full", deny: false, bound: { rules: rule("get,list:pods@a") } };
   it.state.answer = true;
   await check(it, ["GET /version", "GET /api/v1/namespaces/a/pods"], []);

@@ -105,7 +105,7 @@ Deno.test("credentials stay the same object until the certificate rotates", asyn
   }
 });
 
-connectionTest("a server's new authority is taken from its file, while what is open goes on", async () => {
+connectionTest("new requests use the file's new authority; open ones go on", async () => {
   await using before = await TestApiServer.start();
   await using after = await TestApiServer.start();
   const directory = temporaryDirectory();

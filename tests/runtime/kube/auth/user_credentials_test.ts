@@ -43,7 +43,7 @@ connectionTest(
   },
 );
 
-connectionTest("what the server refuses is renewed once, however many were refused", async () => {
+connectionTest("refused credentials are renewed once for concurrent requests", async () => {
   const { connection, directory } = execConnection(`echo x >> calls; ${prints({ token: "t" })}`);
   const source = new CredentialSource(connection);
   const refused = await source.get();
@@ -55,7 +55,7 @@ connectionTest("what the server refuses is renewed once, however many were refus
 });
 
 connectionTest(
-  "an expired credential is got again, and one that comes expired does not run the plugin forever",
+  "an expired credential is renewed, and an already expired one used briefly",
   async () => {
     const clock = { now: Date.parse("2026-01-01T00:00:00Z") };
     const at = (milliseconds: number) => new Date(clock.now + milliseconds).toISOString();
@@ -80,7 +80,7 @@ connectionTest(
 );
 
 connectionTest(
-  "a credential plugin that hangs is ended when nobody waits any more, with all it started left behind",
+  "a hanging credential plugin is killed when its last caller gives up",
   async () => {
     // A child process keeps the output open.
     const { connection, directory } = execConnection("echo $$ > pid; sleep 30 & wait");
@@ -114,7 +114,7 @@ connectionTest(
 );
 
 connectionTest(
-  "a credential plugin without end, or without sense, is an error without its output",
+  "endless or invalid output of a credential plugin is an error without it",
   async () => {
     const failing: [script: string, words: RegExp, fields?: object][] = [
       ["yes S3CR3T", /printed more than 1048576 bytes/],
@@ -166,7 +166,7 @@ Deno.test("parseExecCredential() returns token, certificate and expiry", () => {
 });
 
 connectionTest(
-  "a credential plugin's certificate that does not match its key is an error, not a crash",
+  "a credential plugin's mismatched pair is an error, not a crash",
   async () => {
     await using api = await TestApiServer.start();
     const [one, other] = await Promise.all(
@@ -203,7 +203,7 @@ connectionTest(
 );
 
 connectionTest(
-  "a token file is read again as it rotates, and its last token goes on while it is gone",
+  "a token file is reread, and its last token used while it is missing",
   async () => {
     await using api = await TestApiServer.start();
     const path = await Deno.makeTempFile();

@@ -252,7 +252,7 @@ extensions: [{name: ${secret}}]
     await parseKubeconfig(text, "/k"),
     undefined,
     () => PEM,
-    await makePlaceholderCredentials("stand-in"),
+    await makePlaceholderCredentials("placeholder"),
   );
   assert.ok(!redacted.includes(secret) && !redacted.includes(btoa(secret)), redacted);
   const parsed = await parseKubeconfig(redacted, "/k");
@@ -283,7 +283,7 @@ Deno.test("formatRedactedKubeconfig() shows only a server's location", async () 
       await parseKubeconfig(text, "/k"),
       undefined,
       () => undefined,
-      await makePlaceholderCredentials("stand-in"),
+      await makePlaceholderCredentials("placeholder"),
     );
     assert.ok(!redacted.includes(secret), redacted);
     assert.equal((await parseKubeconfig(redacted, "/k")).clusters.get("a")!.entry.server, shown, written);
@@ -296,14 +296,14 @@ Deno.test("formatRedactedKubeconfig() shows only a server's location", async () 
 });
 
 Deno.test("formatRedactedKubeconfig() shows an authority's certificates but no key", async () => {
-  const { cert, key } = await makePlaceholderCredentials("stand-in");
+  const { cert, key } = await makePlaceholderCredentials("placeholder");
   const config = await parseKubeconfig("clusters: [{name: a, cluster: {server: https://a}}]", "/k");
   const shown = async (ca: string) => {
     const text = formatRedactedKubeconfig(
       config,
       undefined,
       () => ca,
-      await makePlaceholderCredentials("stand-in"),
+      await makePlaceholderCredentials("placeholder"),
     );
     const data = (await parseKubeconfig(text, "/k")).clusters.get("a")!.entry.certificateAuthorityData;
     return data === undefined ? undefined : atob(data);
@@ -316,8 +316,8 @@ Deno.test("formatRedactedKubeconfig() shows an authority's certificates but no k
 Deno.test("makePlaceholderCredentials() makes a new matching pair each time", async () => {
   const { X509Certificate, createPrivateKey } = await import("node:crypto");
   const [one, two] = [
-    await makePlaceholderCredentials("stand-in"),
-    await makePlaceholderCredentials("stand-in"),
+    await makePlaceholderCredentials("placeholder"),
+    await makePlaceholderCredentials("placeholder"),
   ];
   const spki = { type: "spki", format: "der" } as const;
   const { createPublicKey } = await import("node:crypto");

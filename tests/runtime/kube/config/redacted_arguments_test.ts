@@ -7,18 +7,18 @@ import {
 import { parseConnectionFlags } from "../../../../runtime/kube/config/kubectl_flags.ts";
 import { fc } from "../../../support/fuzz.ts";
 
-const shown = (...args: string[]) => withoutSecrets(["kubectl-foo", ...args], () => "stand-in").slice(1);
+const shown = (...args: string[]) => withoutSecrets(["kubectl-foo", ...args], () => "placeholder").slice(1);
 
 Deno.test("withoutSecrets() replaces tokens and passwords in both notations", () => {
   assert.deepEqual(
     shown("get", "--token=S3CR3T", "--password", "S3CR3T", "--token", "S3CR3T", "--username=jane", "-n", "a"),
     [
       "get",
-      "--token=stand-in",
+      "--token=placeholder",
       "--password",
-      "stand-in",
+      "placeholder",
       "--token",
-      "stand-in",
+      "placeholder",
       "--username=jane",
       "-n",
       "a",
@@ -26,7 +26,7 @@ Deno.test("withoutSecrets() replaces tokens and passwords in both notations", ()
   );
   assert.deepEqual(shown("--token="), ["--token="]);
   assert.deepEqual(shown("--token"), ["--token"]);
-  assert.deepEqual(shown("--token=a\nb"), ["--token=stand-in"]);
+  assert.deepEqual(shown("--token=a\nb"), ["--token=placeholder"]);
   assert.deepEqual(shown("--tokens=a", "--token-file=b", "-token=c"), [
     "--tokens=a",
     "--token-file=b",
@@ -36,7 +36,7 @@ Deno.test("withoutSecrets() replaces tokens and passwords in both notations", ()
 
 Deno.test("withoutSecrets() keeps arguments after --", () => {
   assert.deepEqual(shown("--token=a", "--", "--token=b", "--password", "c"), [
-    "--token=stand-in",
+    "--token=placeholder",
     "--",
     "--token=b",
     "--password",
@@ -80,7 +80,7 @@ Deno.test("a plugin's arguments contain no token or password that the host parse
   fc.assert(fc.property(fc.array(word, { maxLength: 6 }), (args) => {
     const [real, seen] = [parseConnectionFlags(args), parseConnectionFlags(shown(...args))];
     for (const field of ["token", "password"] as const) {
-      assert.equal(seen[field], real[field] === undefined ? undefined : "stand-in", args.join(" "));
+      assert.equal(seen[field], real[field] === undefined ? undefined : "placeholder", args.join(" "));
     }
   }));
 });

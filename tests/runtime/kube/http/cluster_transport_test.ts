@@ -136,7 +136,7 @@ connectionTest("errors of the connection have codes and words, and no secret", a
   await refused.body?.cancel();
 });
 
-connectionTest("a wrong tls-server-name is told with the names that the certificate has", async () => {
+connectionTest("the error for a wrong tls-server-name lists the certificate's names", async () => {
   const authority = await Authority.make();
   const client = await authority.issue({ commonName: "jane" });
   for (
@@ -210,7 +210,7 @@ connectionTest(
   },
 );
 
-connectionTest("a proxy's failures are told as the proxy's", async () => {
+connectionTest("a proxy's failures name the proxy", async () => {
   await using api = await TestApiServer.start();
   const other = await Authority.make("other");
   const pairs = {
@@ -288,7 +288,7 @@ connectionTest("no kubeconfig is an error when the cluster is asked for, not bef
 });
 
 connectionTest(
-  "an exec credential plugin is run by the host, once for parallel requests, again after a 401",
+  "an exec plugin runs once for parallel requests, and again after a 401",
   async () => {
     await using api = await TestApiServer.start();
     const directory = temporaryDirectory();
@@ -316,7 +316,7 @@ connectionTest(
   },
 );
 
-connectionTest("an exec credential plugin that fails is told apart", async () => {
+connectionTest("a failing exec credential plugin has its own error", async () => {
   await using api = await TestApiServer.start();
   const get = async (command: string, args: string[] = []) => {
     const config = JSON.parse(api.kubeconfig());

@@ -225,7 +225,7 @@ connectionTest("the user's credentials go along, the plugin's do not", async () 
 });
 
 connectionTest(
-  "other hosts and paths, headers and protocols that are none: refused before a byte is sent",
+  "upgrade() refuses other hosts and invalid headers before sending",
   async () => {
     await using it = await setUp();
     const ask = (url: string, headers: [string, string][] = [], protocols: string[] = []) =>
@@ -264,7 +264,7 @@ connectionTest(
 );
 
 connectionTest(
-  "a server that hangs up without a word, or with a code, fails the read with what it said",
+  "a read fails with the server's close code and reason",
   async () => {
     await using it = await setUp();
     const connection = upgraded(
@@ -286,7 +286,7 @@ connectionTest("messages without a channel, and for channels nobody reads, harm 
   assert.equal(await readAll(connection.input(1)), "still here\n");
 });
 
-connectionTest("what is not read is not taken from the server: memory stays flat", async () => {
+connectionTest("unread data stays at the server, and memory stays flat", async () => {
   await using it = await setUp();
   const connection = upgraded(
     await it.cluster.upgrade({ url: exec("flood", String(64 << 20)), headers: [], protocols: PROTOCOLS }),
@@ -328,7 +328,7 @@ async function probe(config: string): Promise<string> {
 }
 
 connectionTest(
-  "server names, unchecked servers, client certificates; a wrong authority is told",
+  "upgrades use the connection's TLS settings and report a wrong authority",
   async () => {
     await using it = await setUp();
     const authority = await Authority.make("other");
@@ -367,7 +367,7 @@ connectionTest(
 );
 
 connectionTest(
-  "a server that never answers the upgrade is given up with --request-timeout, or by the plugin",
+  "an unanswered upgrade ends with --request-timeout or the plugin's signal",
   async () => {
     await using it = await setUp();
     it.api.hook = () => new Promise<Response>((resolve) => pending.push(resolve));

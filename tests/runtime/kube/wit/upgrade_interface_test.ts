@@ -57,7 +57,7 @@ connectionTest("channels are streams of wasi:io, to wait for and to drop", async
   connection[Symbol.dispose]();
 });
 
-connectionTest("messages: none yet, one, and then how it ended", async () => {
+connectionTest("receive() returns nothing yet, a message, then the end", async () => {
   await using it = await setUp();
   const connection = await it.open({ path: `${POD}/proxy`, headers: [], protocols: ["plain.kubevirt.io"] });
   assert.equal(connection.receive(), undefined);

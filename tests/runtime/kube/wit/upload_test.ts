@@ -32,7 +32,7 @@ async function until(read: () => Promise<Uint8Array | null>, text: string): Prom
 }
 
 connectionTest(
-  "the server has the first part before the second is written, and may answer before the end",
+  "an upload sends each part at once, and the answer may come early",
   async () => {
     const first = Promise.withResolvers<void>();
     const answered = Promise.withResolvers<void>();
@@ -65,7 +65,7 @@ connectionTest(
   },
 );
 
-connectionTest("what is written waits for the server: memory stays flat", async () => {
+connectionTest("an upload waits for a slow server, and memory stays flat", async () => {
   const go = Promise.withResolvers<void>();
   let received = 0;
   using server = RawServer.start(async ({ read, send }) => {

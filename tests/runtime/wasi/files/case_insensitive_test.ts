@@ -10,7 +10,7 @@ import { entriesOf, errnoOf, IMPLEMENTATIONS, READ, read, WRITE } from "../../..
 
 for (const [implementation, open] of Object.entries(IMPLEMENTATIONS)) {
   Deno.test({
-    name: `no spelling of a name leads around what is protected (${implementation})`,
+    name: `protected files stay protected in every spelling (${implementation})`,
     ignore: caseInsensitiveMissing(),
     fn() {
       using mounted = mountCaseInsensitive();
@@ -26,7 +26,7 @@ for (const [implementation, open] of Object.entries(IMPLEMENTATIONS)) {
       Deno.writeTextFileSync(`${home}/mine/file`, "mine");
       using tree = open({
         mounts: [{ guest: "/h", host: home, write: true }],
-        overlays: [{ host: `${home}/.kube/config`, content: () => new TextEncoder().encode("stand-in") }],
+        overlays: [{ host: `${home}/.kube/config`, content: () => new TextEncoder().encode("redacted") }],
         // In unusual case, as a user may type them.
         protectedPaths: [`${home}/.Krew-Wasm`, `${home}/.Docker/config.json`],
         unprotectedPaths: [`${home}/.krew-wasm/data/mine`],
@@ -51,7 +51,7 @@ for (const [implementation, open] of Object.entries(IMPLEMENTATIONS)) {
         (tree.openAt(at, `${store}/DATA/Mine/file`, WRITE) as AnyFile).close();
       }
       for (const kube of [".kube", ".KUBE"]) {
-        assert.equal(read(tree.openAt(at, `${kube}/CONFIG`, READ)), "stand-in");
+        assert.equal(read(tree.openAt(at, `${kube}/CONFIG`, READ)), "redacted");
         assert.equal(errnoOf(() => tree.openAt(at, `${kube}/Config`, WRITE)), "read-only");
         for (const target of ["kube2", `${kube}/config`]) {
           assert.equal(errnoOf(() => tree.renameAt(at, kube, at, target)), "not-permitted");

@@ -173,7 +173,7 @@ function compare(
 const sequences = fc.array(operations(paths, targets), { minLength: 1, maxLength: 40 });
 
 Deno.test({
-  name: "files by descriptor do what a file system in memory does, in any order of operations",
+  name: "the Linux tree agrees with a file system in memory",
   ignore: Deno.build.os !== "linux",
   fn: () =>
     fuzz(
@@ -183,7 +183,7 @@ Deno.test({
 });
 
 Deno.test({
-  name: "files by name do what a file system in memory does, in any order of operations",
+  name: "the tree by name agrees with a file system in memory",
   ignore: Deno.build.os === "windows",
   fn: () =>
     fuzz(

@@ -39,7 +39,7 @@ testTrees("a granted file may have another name on the host", (open) => {
   assert.equal(Deno.statSync(`${at.root}/in/file`).size, 0);
 });
 
-testTrees("names, sizes and times are what was set, to the nanosecond", (open) => {
+testTrees("names, sizes and times are kept, to the nanosecond", (open) => {
   using at = setUp(open);
   const { tree } = at;
   const time = 1_700_000_000_123_456_789n;
@@ -76,7 +76,7 @@ const binary = (...values: (string | number)[]) =>
   Uint8Array.from(values.flatMap((value) => typeof value === "string" ? [...bytes(value)] : [value]));
 
 testTrees(
-  "trailing slashes, empty names and NUL mean what POSIX says, and links that turn in circles end",
+  "trailing slashes, empty names, NUL and link loops behave as in POSIX",
   (open) => {
     using at = setUp(open);
     const { root, tree } = at;
@@ -224,7 +224,7 @@ testLinuxTree("a directory of 100,000 entries is listed whole, from any place, w
   many.close();
 });
 
-testTrees("what the comparison with a file system in memory found stays found", (open) => {
+testTrees("former differences from a file system in memory stay fixed", (open) => {
   using at = setUp(open);
   const { root, tree } = at;
   Deno.symlinkSync("to", `${root}/in/dangling`);
@@ -252,7 +252,7 @@ testTrees("what the comparison with a file system in memory found stays found", 
   assert.equal(errnoOf(() => tree.removeDirectoryAt(at.at, "sub/..")), "not-empty");
 });
 
-testTrees("a pipe with a name is opened once, so that who writes into it finds a reader", async (open) => {
+testTrees("a named pipe is opened once, so that its writer keeps a reader", async (open) => {
   if (Deno.build.os === "windows") return;
   using it = setUp(open, { only: ["pipe"] }, {
     overlays: [{ host: "/etc/passwd", content: () => new Uint8Array() }],

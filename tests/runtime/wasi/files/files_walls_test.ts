@@ -183,11 +183,11 @@ testTrees("a granted file's place is taken by a regular file, or by nothing", (o
   tree[Symbol.dispose]();
 });
 
-function redacted(host: string, text = "stand-in"): Overlay {
+function redacted(host: string, text = "redacted"): Overlay {
   return { host, content: () => new TextEncoder().encode(text) };
 }
 
-testTrees("an overlay shows for its file under every name, and can't be changed or moved away", (open) => {
+testTrees("an overlay shows under every name and can't be changed or moved", (open) => {
   const base = temporaryDirectory();
   Deno.mkdirSync(`${base}/.kube`);
   Deno.writeTextFileSync(`${base}/.kube/config`, "real");
@@ -199,7 +199,7 @@ testTrees("an overlay shows for its file under every name, and can't be changed 
   });
   const at = tree.roots[0]!.node;
   for (const path of [".kube/config", "link", "hard", ".kube/../.kube//config"]) {
-    assert.equal(read(tree.openAt(at, path, READ)), "stand-in", path);
+    assert.equal(read(tree.openAt(at, path, READ)), "redacted", path);
     assert.equal((tree.statAt(at, path, true) as { size: bigint }).size, 8n, path);
     assert.equal(errnoOf(() => tree.openAt(at, path, WRITE)), "read-only", path);
     assert.equal(errnoOf(() => tree.openAt(at, path, { ...READ, truncate: true })), "read-only", path);
@@ -229,7 +229,7 @@ testTrees("an overlay is shown beside nothing else, and its content is made once
   Deno.removeSync(base, { recursive: true });
 });
 
-testTrees("what is protected can't be changed by any way in, its own exception can", (open) => {
+testTrees("protected files can't be changed on any path, the exempt directory can", (open) => {
   const base = temporaryDirectory();
   Deno.mkdirSync(`${base}/store/bin`, { recursive: true });
   Deno.mkdirSync(`${base}/store/data/foo`, { recursive: true });
@@ -262,7 +262,7 @@ testTrees("what is protected can't be changed by any way in, its own exception c
   Deno.removeSync(base, { recursive: true });
 });
 
-testTrees("what is denied is not there, by any name, and can't be made", (open) => {
+testTrees("denied files do not exist under any name and can't be created", (open) => {
   const base = temporaryDirectory();
   for (const name of [".ssh/keys", "docs", ".kube"]) Deno.mkdirSync(`${base}/${name}`, { recursive: true });
   Deno.writeTextFileSync(`${base}/.ssh/keys/id`, "key");
@@ -292,7 +292,7 @@ testTrees("what is denied is not there, by any name, and can't be made", (open) 
     assert.equal(errnoOf(() => tree.openAt(at, path, READ)), "no-entry", path);
     assert.equal(errnoOf(() => tree.statAt(at, path, true)), "no-entry", path);
   }
-  assert.equal(read(tree.openAt(at, ".kube/config", READ)), "stand-in");
+  assert.equal(read(tree.openAt(at, ".kube/config", READ)), "redacted");
   assert.deepEqual(entriesOf(tree, at).map(({ name }) => name).sort(), ["alias", "docs"]);
   const changes: [string, () => unknown][] = [
     ["no-entry", () => tree.openAt(at, ".ssh/keys/id", { ...READ, write: true })],
@@ -453,12 +453,12 @@ testLinuxTree(
       if (i % 100 === 0) await new Promise((resolve) => setTimeout(resolve));
     }
     worker.terminate();
-    const expected = ["config: read-only", "config: stand-in", "denied: no-entry"];
+    const expected = ["config: read-only", "config: redacted", "denied: no-entry"];
     assert.deepEqual([...seen.keys()].sort(), expected, JSON.stringify([...seen]));
   },
 );
 
-testTrees("a kubeconfig that is replaced while the plugin runs shows its stand-in still", (open) => {
+testTrees("a kubeconfig that is replaced during the run stays redacted", (open) => {
   const base = temporaryDirectory();
   Deno.writeTextFileSync(`${base}/config`, "real");
   const tree = open({
@@ -466,12 +466,12 @@ testTrees("a kubeconfig that is replaced while the plugin runs shows its stand-i
     overlays: [redacted(`${base}/config`)],
   });
   const at = tree.roots[0]!.node;
-  assert.equal(read(tree.openAt(at, "config", READ)), "stand-in");
+  assert.equal(read(tree.openAt(at, "config", READ)), "redacted");
   Deno.writeTextFileSync(`${base}/other`, "real too");
   Deno.renameSync(`${base}/other`, `${base}/config`);
-  assert.equal(read(tree.openAt(at, "config", READ)), "stand-in");
+  assert.equal(read(tree.openAt(at, "config", READ)), "redacted");
   Deno.removeSync(`${base}/config`);
-  assert.equal(read(tree.openAt(at, "config", READ)), "stand-in");
+  assert.equal(read(tree.openAt(at, "config", READ)), "redacted");
   // The plugin can't put its own file there for kubectl either.
   assert.equal(errnoOf(() => tree.openAt(at, "config", WRITE)), "read-only");
   (tree.openAt(at, "mine", WRITE) as AnyFile).close();
@@ -530,7 +530,7 @@ testTrees("protected files keep times and names through every directory", (open)
   assert.deepEqual([...Deno.readDirSync(`${base}/home/store`)].map(({ name }) => name), ["empty"]);
 });
 
-testTrees("an overlay keeps its times, and its directory its place, be its file there or not", (open) => {
+testTrees("an overlay's times and its directory can't be changed", (open) => {
   const base = temporaryDirectory();
   Deno.mkdirSync(`${base}/there`);
   Deno.mkdirSync(`${base}/empty`);
@@ -549,7 +549,7 @@ testTrees("an overlay keeps its times, and its directory its place, be its file 
   ];
   for (const change of changes) assert.equal(errnoOf(change), "not-permitted", String(change));
   assert.notEqual(Deno.statSync(`${base}/hard`).mtime?.getTime(), 0);
-  assert.equal(read(tree.openAt(at, "empty/config", READ)), "stand-in");
+  assert.equal(read(tree.openAt(at, "empty/config", READ)), "redacted");
 });
 
 testTrees("the way to an overlay that is not there yet can't be laid elsewhere", (open) => {
@@ -571,7 +571,7 @@ testTrees("the way to an overlay that is not there yet can't be laid elsewhere",
 });
 
 testTrees(
-  "a file that is denied by itself is not there, under its own name, and can't be made one that is",
+  "a denied file does not exist and can't be created",
   (open) => {
     using it = setUp(open);
     const { root } = it;
@@ -598,7 +598,7 @@ testTrees(
   },
 );
 
-testTrees("another hard link of what is denied or protected is what it is", (open) => {
+testTrees("hard links of denied or protected files are denied or protected", (open) => {
   const base = temporaryDirectory();
   Deno.mkdirSync(`${base}/.ssh`);
   Deno.mkdirSync(`${base}/bin`);
@@ -642,7 +642,7 @@ function mknod(path: string, ...args: string[]): boolean {
   return new Deno.Command("mknod", { args: [path, ...args], stderr: "null" }).outputSync().success;
 }
 
-testTrees("of devices the harmless ones can be opened, and no other learns that it was to be", (open) => {
+testTrees("only harmless devices can be opened, and no other notices an attempt", (open) => {
   if (Deno.build.os !== "linux") return;
   using it = setUp(open);
   const { root, tree, at } = it;
@@ -687,7 +687,7 @@ testTrees("of devices the harmless ones can be opened, and no other learns that 
 });
 
 testTrees(
-  "a pipe or socket is opened where it was granted by itself, and not as one of a directory's",
+  "a pipe or socket can be opened only if it was granted by itself",
   (open) => {
     if (Deno.build.os === "windows") return;
     using it = setUp(open);

@@ -20,7 +20,7 @@ import {
 } from "../../../support/file_trees.ts";
 import { temporaryDirectory } from "../../../support/temporary.ts";
 
-const redacted = (host: string): Overlay => ({ host, content: () => new TextEncoder().encode("stand-in") });
+const redacted = (host: string): Overlay => ({ host, content: () => new TextEncoder().encode("redacted") });
 
 /** A home with protected files, granted for writing. */
 function homeWith(
@@ -73,7 +73,7 @@ function allRefused(changes: [string, () => unknown][], path: string): void {
 }
 
 testTrees(
-  "a kubeconfig that links lead to shows its stand-in, and no link or directory on the way is moved",
+  "a kubeconfig behind links is redacted, and its path can't be moved",
   (open) => {
     using it = homeWith(open, (home) => {
       Deno.mkdirSync(`${home}/dots/real/kube`, { recursive: true });
@@ -95,7 +95,7 @@ testTrees(
     ];
     for (const path of [...ways, "dots/real/kube/secret"]) allRefused(movesOf(tree, at, path), path);
     for (const path of [".kube/config", "first/config", "dots/kube/secret", "dots/real/kube/secret"]) {
-      assert.equal(read(tree.openAt(at, path, READ)), "stand-in", path);
+      assert.equal(read(tree.openAt(at, path, READ)), "redacted", path);
       assert.equal(errnoOf(() => tree.openAt(at, path, WRITE)), "read-only", path);
     }
     assert.equal(Deno.readTextFileSync(`${home}/.kube/config`), "s3cr3t");
@@ -144,7 +144,7 @@ testTrees(
 );
 
 testTrees(
-  "a store that a link leads to is guarded with the link, and one that is not there is not made",
+  "a store behind a link is protected, and a missing one can't be created",
   (open) => {
     using it = homeWith(open, (home) => {
       Deno.mkdirSync(`${home}/opt/store/bin`, { recursive: true });
@@ -188,7 +188,7 @@ testTrees("on the way to a missing file only directories can be created", (open)
   // Its own files there, such as client libraries' caches, are allowed.
   tree.createDirectoryAt(at, ".kube/cache");
   for (const path of [".kube", ".docker"]) allRefused(movesOf(tree, at, path), path);
-  assert.equal(read(tree.openAt(at, ".kube/config", READ)), "stand-in");
+  assert.equal(read(tree.openAt(at, ".kube/config", READ)), "redacted");
 });
 
 testTrees("a name that a file system may take for a protected one can't be made either", (open) => {
@@ -231,17 +231,17 @@ Deno.test("folded() ignores differences that some file system ignores", () => {
   }
 });
 
-testTrees("what was moved by its user meanwhile is protected where it is by then", (open) => {
+testTrees("a protected file that its user moved stays protected", (open) => {
   using it = homeWith(open, (home) => {
     Deno.mkdirSync(`${home}/.kube`);
     Deno.writeTextFileSync(`${home}/.kube/config`, "real");
   }, (home) => ({ overlays: [redacted(`${home}/.kube/config`)], deniedPaths: [`${home}/.ssh`] }));
   const { home, tree, at } = it;
-  assert.equal(read(tree.openAt(at, ".kube/config", READ)), "stand-in");
+  assert.equal(read(tree.openAt(at, ".kube/config", READ)), "redacted");
   Deno.mkdirSync(`${home}/dots`);
   Deno.renameSync(`${home}/.kube`, `${home}/dots/kube`);
   Deno.symlinkSync("dots/kube", `${home}/.kube`);
-  assert.equal(read(tree.openAt(at, "dots/kube/config", READ)), "stand-in");
+  assert.equal(read(tree.openAt(at, "dots/kube/config", READ)), "redacted");
   for (const path of [".kube", "dots", "dots/kube", "dots/kube/config"]) {
     allRefused(movesOf(tree, at, path), path);
   }
@@ -266,7 +266,7 @@ Deno.test("parseMounts() parses Linux's mounts, whatever their names", () => {
 
 for (const implementation of Object.keys(IMPLEMENTATIONS)) {
   Deno.test({
-    name: `what is mounted a second time is protected there, too (${implementation})`,
+    name: `protected files are protected in a second mount, too (${implementation})`,
     ignore: Deno.build.os !== "linux",
     async fn() {
       const base = temporaryDirectory();
@@ -316,7 +316,7 @@ for (const implementation of Object.keys(IMPLEMENTATIONS)) {
         "stat m/g": "no-entry",
         "read m/k/id": "no-entry",
         "read m/h/.ssh/keys/id": "no-entry",
-        "read m/h/.kube/config": "stand-in",
+        "read m/h/.kube/config": "redacted",
         "make m/h/mine": "ok",
       });
       assert.equal(Deno.readTextFileSync(`${base}/home/.krew-wasm/bin/kubectl-x`), "trusted");

@@ -14,7 +14,7 @@ import { temporaryDirectory } from "../../../support/temporary.ts";
 const CREATE: OpenOptions = { ...READ, create: true, read: false, write: true };
 
 /** A tree on disk that asks for ungranted paths; `answers` by host path below it. */
-async function gated(
+async function withTree(
   test: (it: {
     readonly base: string;
     readonly tree: FileTree;
@@ -85,7 +85,7 @@ async function gated(
 }
 
 Deno.test("finds granted paths from the root and asks for other existing ones", () =>
-  gated(({ base, root, asked, read, errno, tree }) => {
+  withTree(({ base, root, asked, read, errno, tree }) => {
     assert.equal(read(root, `${base.slice(1)}/open/a`), "open");
     assert.equal(read(root, `.${base}/open/../open/./a`), "open");
     assert.equal(asked.length, 0);
@@ -107,7 +107,7 @@ Deno.test("finds granted paths from the root and asks for other existing ones", 
   }));
 
 Deno.test("opens a path that was granted once only once", () =>
-  gated(({ base, root, asked, read, errno, tree }) => {
+  withTree(({ base, root, asked, read, errno, tree }) => {
     const at = (path: string) => `${base.slice(1)}/${path}`;
     assert.equal(read(root, at("shut/b")), "shut");
     assert.equal(errno(() => read(root, at("here/x"))), "no-entry");
@@ -120,7 +120,7 @@ Deno.test("opens a path that was granted once only once", () =>
   }, { "shut/b": "once", "shut/deep/c": "stay" }));
 
 Deno.test("a directory grant covers its tree, a file grant one file", () =>
-  gated(({ base, root, read, errno, tree }) => {
+  withTree(({ base, root, read, errno, tree }) => {
     const at = (path: string) => `${base.slice(1)}/${path}`;
     const directory = tree.openAt(root, at("shut/deep"), { ...READ, directory: true }) as DirectoryNode;
     assert.equal(read(directory, "c"), "deep");
@@ -133,13 +133,13 @@ Deno.test("a directory grant covers its tree, a file grant one file", () =>
   }, { "shut/deep": "stay", "here/made": "stay" }));
 
 Deno.test("does not follow a link out of a mount", () =>
-  gated(({ base, root, read, errno, asked }) => {
+  withTree(({ base, root, read, errno, asked }) => {
     assert.equal(errno(() => read(root, `${base.slice(1)}/open/link`)), "not-permitted");
     assert.equal(asked.length, 0);
   }));
 
 Deno.test("passes on where a path leads, for bounds on it", () =>
-  gated(async ({ base, root, asked, tree, errno }) => {
+  withTree(async ({ base, root, asked, tree, errno }) => {
     await Deno.symlink(`${base}/shut`, `${base}/way`);
     assert.equal(errno(() => tree.openAt(root, `${base.slice(1)}/way/b`, READ)), "no-entry");
     const asks = { kind: "read", path: `${base}/way/b`, real: `${base}/shut/b`, directory: false };
@@ -147,7 +147,7 @@ Deno.test("passes on where a path leads, for bounds on it", () =>
   }));
 
 Deno.test("asks for a link by its own name and opens its target", () =>
-  gated(async ({ base, root, asked, read, tree }) => {
+  withTree(async ({ base, root, asked, read, tree }) => {
     await Deno.symlink(`../shut/b`, `${base}/here/rc`);
     assert.equal(read(root, `${base.slice(1)}/here/rc`), "shut");
     assert.equal(read(root, "rc"), "shut");
@@ -158,7 +158,7 @@ Deno.test("asks for a link by its own name and opens its target", () =>
   }, { "here/rc": "stay" }));
 
 Deno.test("grants a directory that a person allows to be created", () =>
-  gated(({ base, root, asked, read, errno, tree }) => {
+  withTree(({ base, root, asked, read, errno, tree }) => {
     const at = (path: string) => `${base.slice(1)}/shut/${path}`;
     assert.equal(errno(() => tree.symlinkAt("b", root, at("link"))), "not-permitted");
     tree.createDirectoryAt(root, at("new"));
@@ -172,13 +172,13 @@ Deno.test("grants a directory that a person allows to be created", () =>
   }, { "shut/new": "stay", "shut/link": "stay" }));
 
 Deno.test("resolves a relative path from the current directory", () =>
-  gated(({ base, root, read, asked }) => {
+  withTree(({ base, root, read, asked }) => {
     assert.equal(read(root, "d"), "here");
     assert.deepEqual(asked.map(({ path }) => path), [`${base}/here/d`]);
   }, { "here/d": "once" }));
 
 Deno.test("distinguishes root paths from paths in the current directory", () =>
-  gated(
+  withTree(
     ({ base, root, read, errno, asked, tree }) => {
       assert.equal(read(root, "d"), "here");
       assert.equal(read(root, `${base.slice(1)}/open/a`), "open");
@@ -198,7 +198,7 @@ Deno.test("distinguishes root paths from paths in the current directory", () =>
   ));
 
 Deno.test("the way to a mount exists but reveals nothing else", () =>
-  gated(({ base, root, errno, tree }) => {
+  withTree(({ base, root, errno, tree }) => {
     const way = tree.openAt(root, base.slice(1), { ...READ, directory: true }) as DirectoryNode;
     assert.equal(tree.stat(way).type, "directory");
     assert.equal(errno(() => tree.readDirectory(way)), "access");
@@ -211,7 +211,7 @@ Deno.test("the way to a mount exists but reveals nothing else", () =>
 Deno.test("descriptor 3 is the current directory, and each name appears once", async () => {
   const guests = ({ tree, base }: { tree: FileTree; base: string }) =>
     tree.roots.map(({ guest }) => guest.replace(base, ""));
-  await gated(
+  await withTree(
     (at) => {
       assert.deepEqual(guests(at), [".", "/open", "/", "./"]);
       for (const { guest, node } of at.tree.roots.filter(({ guest }) => guest.startsWith("."))) {
@@ -222,14 +222,14 @@ Deno.test("descriptor 3 is the current directory, and each name appears once", a
     {},
     { cwd: true },
   );
-  await gated((at) => {
+  await withTree((at) => {
     assert.deepEqual(guests(at), ["/", "/open"]);
     assert.equal(at.read(at.tree.roots[0]!.node, "d"), "here");
   }, { "here/d": "once" });
 });
 
 Deno.test("asks for a change in a read-only mount", () =>
-  gated(
+  withTree(
     ({ base, tree, asked, errno }) => {
       const root = tree.roots.find(({ guest }) => guest === `${base}/shut`)!.node;
       assert.equal(errno(() => tree.openAt(root, "new", CREATE)), "read-only");
@@ -250,7 +250,7 @@ Deno.test("asks for a change in a read-only mount", () =>
   ));
 
 Deno.test("finds single files from the root and asks for their neighbours", () =>
-  gated(
+  withTree(
     ({ base, tree, root, read, errno, asked }) => {
       assert.deepEqual(tree.roots.map(({ guest }) => guest), ["/"]);
       const at = (path: string) => `${base.slice(1)}/${path}`;
@@ -265,13 +265,13 @@ Deno.test("finds single files from the root and asks for their neighbours", () =
   ));
 
 Deno.test("a granted but denied file stays denied", () =>
-  gated(({ base, root, errno, read, tree }) => {
+  withTree(({ base, root, errno, read, tree }) => {
     assert.equal(errno(() => read(root, `${base.slice(1)}/open/a`)), "none");
     assert.ok(tree.maxOpen <= 100);
   }));
 
 Deno.test("with all granted, new relative files go to the current directory", () =>
-  gated(
+  withTree(
     ({ base, root, tree, read, asked }) => {
       assert.equal(read(root, `${base.slice(1)}/shut/b`), "shut");
       assert.equal(read(root, "d"), "here");
@@ -297,12 +297,12 @@ Deno.test("does not open a path that changed during the question", async () => {
     Deno.symlinkSync(`${base}/shut/deep/c`, `${base}/${name}`);
     return "stay" as const;
   };
-  await gated((it) => {
+  await withTree((it) => {
     base = it.base;
     assert.equal(it.errno(() => it.read(it.root, `${base.slice(1)}/shut/b`)), "no-entry");
     assert.equal(it.asked.length, 1);
   }, { "shut/b": swap("shut/b") });
-  await gated(
+  await withTree(
     (it) => {
       base = it.base;
       const root = it.tree.roots.find(({ guest }) => guest === `${base}/shut`)!.node;
@@ -318,7 +318,7 @@ Deno.test("does not open a path that changed during the question", async () => {
 });
 
 Deno.test("refuses a change that leaves a read-only directory, without a question", () =>
-  gated(
+  withTree(
     ({ base, tree, asked, errno }) => {
       const root = tree.roots.find(({ guest }) => guest === `${base}/shut`)!.node;
       assert.equal(errno(() => tree.openAt(root, "../open/a", CREATE)), "not-permitted");

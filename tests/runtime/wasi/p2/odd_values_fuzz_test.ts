@@ -14,7 +14,7 @@ import { TYPES } from "../../../../wit/generated/served.ts";
 import { testSandbox } from "../../../support/components.ts";
 
 type Values = Iterator<number, unknown>;
-type Doors = Record<string, Record<string, (...args: unknown[]) => unknown>>;
+type SealedInterfaces = Record<string, Record<string, (...args: unknown[]) => unknown>>;
 /** The resources that were made, by type. */
 type Made = Map<string, object[]>;
 
@@ -149,9 +149,9 @@ Deno.test("no imported function fails with a JavaScript error", {
         async (calls, numbers) => {
           const sandbox = testSandbox({ files: { mounts } });
           using tree = await openFileTree(sandbox.files);
-          const doors = sealed(
+          const sealedInterfaces = sealed(
             await interfacesFor([...SERVED.keys()], sandbox, tree, new Failures(sandbox), () => {}),
-          ) as Doors;
+          ) as SealedInterfaces;
           const made: Made = new Map();
           for (const { name, member, type } of calls) {
             const [, types] = TYPES[type]!;
@@ -166,14 +166,14 @@ Deno.test("no imported function fails with a JavaScript error", {
             })`;
             called++;
             try {
-              const door = doors[name]!;
+              const sealedInterface = sealedInterfaces[name]!;
               const answer = await (kind === "constructor"
-                ? Reflect.construct(door[of]!, values)
+                ? Reflect.construct(sealedInterface[of]!, values)
                 : kind === "static"
-                ? (door[of] as unknown as Doors[string])[camel(method!)]!(...values)
+                ? (sealedInterface[of] as unknown as SealedInterfaces[string])[camel(method!)]!(...values)
                 : kind === "method"
-                ? (values[0] as Doors[string])[camel(method!)]!(...values.slice(1))
-                : door[camel(member)]!(...values));
+                ? (values[0] as SealedInterfaces[string])[camel(method!)]!(...values.slice(1))
+                : sealedInterface[camel(member)]!(...values));
               keep(result, answer, made);
             } catch (error) {
               if (!(error instanceof Error)) {

@@ -19,10 +19,10 @@ async function allInterfaces(): Promise<Interfaces> {
 type Sealed = Readonly<Record<string, Readonly<Record<string, { readonly prototype: object }>>>>;
 
 Deno.test("a component gets exactly WIT's names of an interface", async () => {
-  const doors = sealed(await allInterfaces()) as Sealed;
-  assert.deepEqual(Object.keys(doors).sort(), [...SERVED.keys()].sort());
+  const interfaces = sealed(await allInterfaces()) as Sealed;
+  assert.deepEqual(Object.keys(interfaces).sort(), [...SERVED.keys()].sort());
   for (const [name, { functions, types }] of SERVED) {
-    const door = doors[name]!;
+    const served = interfaces[name]!;
     const expected = new Set<string>();
     const resources = new Map<string, { methods: string[]; statics: string[]; made: boolean }>();
     // A resource without methods is recognised by its use.
@@ -39,14 +39,14 @@ Deno.test("a component gets exactly WIT's names of an interface", async () => {
       else of.made = true;
     }
     for (const resource of resources.keys()) expected.add(pascal(resource));
-    const rest = Object.keys(door).filter((key) => !expected.has(key));
+    const rest = Object.keys(served).filter((key) => !expected.has(key));
     // Resources without functions: a network, a terminal.
     for (const key of rest) {
       assert.ok(Object.keys(types).some((type) => pascal(type) === key), `${name}.${key}`);
     }
-    for (const key of expected) assert.ok(Object.hasOwn(door, key), `${name}.${key} is missing`);
-    assert.equal(Object.getPrototypeOf(door), null);
-    for (const [key, value] of Object.entries(door)) {
+    for (const key of expected) assert.ok(Object.hasOwn(served, key), `${name}.${key} is missing`);
+    assert.equal(Object.getPrototypeOf(served), null);
+    for (const [key, value] of Object.entries(served)) {
       assert.equal(Object.getPrototypeOf(value), null, `${name}.${key}`);
       if (expected.has(key) && !/^[A-Z]/.test(key)) {
         assert.deepEqual(Reflect.ownKeys(value), [], `${name}.${key}`);

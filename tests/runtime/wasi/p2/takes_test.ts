@@ -153,7 +153,7 @@ Deno.test("the same bytes can't be passed thousands of times at once", options, 
 });
 
 Deno.test(
-  "what a component leaves with the host is limited, and what it drops is not left",
+  "a component's data in the host is limited and freed when dropped",
   options,
   async () => {
     const append =

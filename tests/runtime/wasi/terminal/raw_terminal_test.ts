@@ -100,7 +100,7 @@ function device(typed: string[], size = { columns: 80, rows: 24 }) {
       resized = listener;
       return () => log.push("no more resizes");
     },
-    guard: () =>
+    startRestorer: () =>
       Promise.resolve({
         tell: (state) => log.push(state),
         close: () => log.push("closed"),
