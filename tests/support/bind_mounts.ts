@@ -10,7 +10,7 @@ const [implementation = "", base = ""] = Deno.args;
 const home = `${base}/home`;
 const tree = IMPLEMENTATIONS[implementation]!({
   mounts: [{ guest: "/w", host: `${base}/work`, write: true }],
-  overlays: [{ host: `${home}/.kube/config`, content: () => new TextEncoder().encode("stand-in") }],
+  overlays: [{ host: `${home}/.kube/config`, content: () => new TextEncoder().encode("redacted") }],
   protectedPaths: [`${home}/.krew-wasm`],
   deniedPaths: [`${home}/.ssh`],
 });
