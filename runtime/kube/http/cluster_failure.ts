@@ -57,7 +57,7 @@ const PROXY_HINTS: Readonly<Partial<Record<CertificateFault["kind"], string>>> =
 
 const UNTRUSTED: CertificateFault = { kind: "issuer", why: "is not trusted" };
 
-/** Says what is wrong with the server's certificate, and how to correct the kubeconfig. */
+/** Explains the problem with the server's certificate, and how to correct the kubeconfig. */
 function certificateWords(
   { kind, why }: CertificateFault,
   { server, tlsServerName }: Connection,

@@ -166,7 +166,7 @@ class LinuxTree implements FileTree {
       const real = new TextDecoder("utf-8", { fatal: true }).decode(
         kernel.readLink(AT_FDCWD, `/proc/self/fd/${fd}`),
       );
-      // A pipe or socket has a name that is no path, so it can't be granted.
+      // A pipe or socket has no path, so it can't be granted.
       return real.startsWith("/") ? { type: kernel.stat(fd).type, real } : undefined;
     } catch (error) {
       if (error instanceof WasiError && !isAbsence(error)) throw error;

@@ -159,7 +159,7 @@ for (
   });
 }
 
-Deno.test("answers requests that come together one after the other, each with its own answer", async () => {
+Deno.test("answers pipelined requests in order", async () => {
   const gates = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
   const cluster = new FakeCluster(async ({ url }) => {
     await gates[url.endsWith("/1") ? 0 : 1]!.promise;
@@ -180,7 +180,7 @@ Deno.test("answers requests that come together one after the other, each with it
   assert.deepEqual(heard.match(/\r\n\r\n\d/g), ["\r\n\r\n1", "\r\n\r\n2"], "nothing after connection: close");
 });
 
-Deno.test("reads a body by its length, and what follows as the next request", async () => {
+Deno.test("reads a body by its length, then the next request", async () => {
   const { heard } = await exchange(
     `POST /1 HTTP/1.1\r\n${HEAD}Content-Length: 3\r\n\r\nabc` +
       `\r\nPUT /2 HTTP/1.1\r\n${CLOSE}Content-Length: 00002\r\n\r\nde`,
@@ -234,7 +234,7 @@ Deno.test("tells a client that expects it to send the body, once somebody reads 
   assert.match(await door.hearAll(), /^HTTP\/1\.1 200 OK\r\n[^]*\r\n\r\nabc$/);
 });
 
-Deno.test("a client that waits to send its body is refused without it, and the connection ends", async () => {
+Deno.test("refuses a request without reading the body that its client withholds", async () => {
   const { heard } = await exchange(
     `POST / HTTP/1.1\r\n${HEAD}Content-Length: 3\r\nExpect: 100-continue\r\n\r\n` +
       `GET /smuggled HTTP/1.1\r\n${HEAD}\r\n`,
@@ -243,7 +243,7 @@ Deno.test("a client that waits to send its body is refused without it, and the c
   assert.match(heard, /^HTTP\/1\.1 403 Forbidden\r\n[^]*connection: close\r\n\r\n\{\}$/);
 });
 
-Deno.test("what was not read of a body is read past, up to a size", async () => {
+Deno.test("skips the unread rest of a body, up to a limit", async () => {
   const cluster = new FakeCluster(() => ok());
   const door = openDoor(cluster);
   const body = "x".repeat(200_000);
@@ -319,7 +319,7 @@ Deno.test("a client of HTTP/1.0 has its answer to the end of the connection", as
   assert.equal(heard, "HTTP/1.1 200 OK\r\nconnection: close\r\n\r\nabc");
 });
 
-Deno.test("what belongs to the connection does not go on, nor what it names", async () => {
+Deno.test("drops the connection's headers and the headers that it names", async () => {
   const { sent } = await exchange(
     `GET / HTTP/1.1\r\n${HEAD}Connection: close, Accept, X\r\nAccept: a\r\nX: y\r\nTE: trailers\r\n` +
       "Keep-Alive: 5\r\nProxy-Connection: x\r\nUpgrade: h2c\r\nTrailer: x\r\nIf-Match: b\r\n\r\n",
@@ -434,7 +434,7 @@ Deno.test("a server that does not read stops the client, not the host's memory",
   await writing;
 });
 
-Deno.test("heads that don't come whole may hold so much together, and the next is told", async () => {
+Deno.test("limits the memory of incomplete heads, and answers the next with an error", async () => {
   const memory = new HostMemory();
   memory.open().grow(MAX_KEPT - 100_000);
   const door = openDoor(new FakeCluster(() => ok()), memory);

@@ -50,7 +50,7 @@ const accepts = async () =>
   )}\r\n`;
 
 connectionTest(
-  "a request leaves with the host's head, and the user's credentials, not the plugin's",
+  "a request is sent with the host's head and the user's credentials",
   async () => {
     using it = await doorTo((exchange) => exchange.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"));
     await it.say(
@@ -67,7 +67,7 @@ connectionTest(
 );
 
 connectionTest(
-  "an answer whose server says two framings is framed anew, and informational ones are the host's",
+  "an answer with two framings is framed again; the host drops 1xx answers",
   async () => {
     using it = await doorTo((exchange) =>
       exchange.send(
@@ -108,7 +108,7 @@ connectionTest("a body goes to the server as it comes, framed by the host", asyn
   assert.doesNotMatch(it.heads[0]!, /content-length/);
 });
 
-connectionTest("what the grants don't cover is answered with the Status of every door", async () => {
+connectionTest("a request without a grant gets the same Status as by every interface", async () => {
   using it = await doorTo(
     (exchange) => exchange.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"),
     "read-only",
