@@ -11,7 +11,7 @@ import { readReceipt } from "../../runtime/store/read.ts";
 import { formatReceipt, type Receipt } from "../../runtime/store/receipt.ts";
 import { printable } from "../../runtime/base/text.ts";
 import { readIntact } from "./blobs.ts";
-import { replaceFile, storeFailed, syncDirectory } from "./disk.ts";
+import { removeDirectory, replaceFile, storeFailed, syncDirectory } from "./disk.ts";
 import { linkFiles, writeLinks } from "./links.ts";
 import { dataAside, recoverData } from "./data.ts";
 import { openForWriting, type OpenOptions } from "./open.ts";
@@ -59,12 +59,12 @@ function writeReplacement(layout: Layout, replaced: Receipt | undefined, receipt
     writeReceipt(layout, receipt);
   } catch (error) {
     try {
-      recoverData(layout);
+      recoverData(layout, () => {}); // the next writer warns
     } catch { /* the disk became read-only: the next writer puts it back */ }
     throw error;
   }
   try {
-    Deno.removeSync(dataAside(layout, receipt), { recursive: true });
+    removeDirectory(layout, dataAside(layout, receipt));
   } catch { /* emptyStage() removes it */ }
 }
 
@@ -192,16 +192,29 @@ export async function removePlugins(
       return { name, error: storeFailed(`Cannot remove "${name}"`, error) };
     }
   });
-  sweep(layout);
+  const failures = sweep(layout);
   return removals.map(({ name, error }) => {
-    const left = error === undefined ? linkFiles(layout, name).filter(exists) : [];
-    if (left.length === 0) return { name, error };
-    return {
-      name,
-      error: new AppError("STORE_FAILED", `"${name}" is removed, its link ${left[0]} can't be`, {
-        hint: "remove it by hand",
-      }),
-    };
+    if (error !== undefined) return { name, error };
+    const [link] = linkFiles(layout, name).filter(exists);
+    if (link !== undefined) {
+      return {
+        name,
+        error: new AppError("STORE_FAILED", `"${name}" is removed, its link ${link} can't be`, {
+          hint: "remove it by hand",
+        }),
+      };
+    }
+    const data = failures.find(({ path }) => path === layout.dataDir(name));
+    return { name, error: data && dataStays(layout, name, data.error) };
+  });
+}
+
+function dataStays(layout: Layout, name: string, cause: unknown): AppError {
+  const data = layout.dataDir(name);
+  const { message } = storeFailed(`"${name}" is removed, its private directory ${data} can't be`, cause);
+  return new AppError("STORE_FAILED", message, {
+    cause,
+    hint: `remove ${exists(data) ? data : `what is left in ${layout.stage}`} by hand`,
   });
 }
 

@@ -1,9 +1,10 @@
 /** Puts a private directory aside while a plugin of another repository takes the name. Under the lock. */
 
+import { exists } from "../../runtime/base/host_path.ts";
 import type { Layout } from "../../runtime/store/layout.ts";
 import { readReceipt } from "../../runtime/store/read.ts";
 import type { Receipt } from "../../runtime/store/receipt.ts";
-import { removeDirectory } from "./disk.ts";
+import { removeDirectory, storeFailed } from "./disk.ts";
 import { namesIn } from "./sweep.ts";
 
 /** Where a private directory waits until the receipt is written. The receipt's manifest digest is part of the name. */
@@ -18,17 +19,28 @@ export function isAside(name: string): boolean {
   return ASIDE.test(name);
 }
 
-/** Puts directories back whose receipt was not written. emptyStage() removes the others. */
-export function recoverData(layout: Layout): void {
+/** Whether an entry of stage/ is a private directory whose receipt was not written, so that it is still needed. */
+export function isWaiting(layout: Layout, file: string): boolean {
+  const [, name, hex] = ASIDE.exec(file) ?? [];
+  return name !== undefined && installedAs(layout, name) !== `sha256:${hex}`;
+}
+
+/**
+ * Puts directories back whose receipt was not written. emptyStage() removes the others.
+ *
+ * @param warn gets a line for each directory that can't be put back. It stays for the next time
+ */
+export function recoverData(layout: Layout, warn: (line: string) => void): void {
   for (const file of namesIn(layout.stage)) {
-    const [, name, hex] = ASIDE.exec(file) ?? [];
-    if (name === undefined || installedAs(layout, name) === `sha256:${hex}`) continue;
+    const [, name] = ASIDE.exec(file) ?? [];
+    if (name === undefined || !isWaiting(layout, file)) continue;
+    const data = layout.dataDir(name);
     try {
-      removeDirectory(layout.dataDir(name)); // made by a run in between, without content
+      if (exists(data)) removeDirectory(layout, data); // made by a run in between
+      Deno.renameSync(`${layout.stage}/${file}`, data);
     } catch (error) {
-      if (!(error instanceof Deno.errors.NotFound)) throw error;
+      warn(`warning: ${storeFailed(`Cannot put ${data} back`, error).message}`);
     }
-    Deno.renameSync(`${layout.stage}/${file}`, layout.dataDir(name));
   }
 }
 

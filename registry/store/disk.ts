@@ -5,6 +5,7 @@
 
 import { AppError, messageOf } from "../../runtime/base/errors.ts";
 import { diskWords, systemWords } from "../../runtime/base/file_error.ts";
+import { removeTree } from "../../runtime/base/remove_tree.ts";
 import type { Layout } from "../../runtime/store/layout.ts";
 
 /** Writes a new file and syncs it. */
@@ -47,15 +48,14 @@ export function makeDirectory(path: string): void {
   }
 }
 
-/** Removes a directory with its content. A replaced plugin that still runs may add files meanwhile, so it retries. */
-export function removeDirectory(path: string): void {
-  for (let tried = 1;; tried++) {
-    try {
-      return Deno.removeSync(path, { recursive: true });
-    } catch (error) {
-      if ((error as { code?: string }).code !== "ENOTEMPTY" || tried === 100) throw error;
-    }
-  }
+/**
+ * Removes something of the store with its content. A plugin may have filled it, and may still run. Works in stage/, so
+ * what it can't remove may be there.
+ *
+ * @throws Deno.errors
+ */
+export function removeDirectory(layout: Layout, path: string): void {
+  removeTree(path, layout.stage);
 }
 
 /** Makes the names in a directory durable. */

@@ -12,7 +12,7 @@ import { readReceipts } from "../../runtime/store/read.ts";
 import { formatSummaries, receiptsStamp, SUMMARY_FROM } from "../../runtime/store/summary.ts";
 import { printable } from "../../runtime/base/text.ts";
 import { lockForReading, lockStore } from "./store_lock.ts";
-import { isAside, recoverData } from "./data.ts";
+import { isAside, isWaiting, recoverData } from "./data.ts";
 import { makeDirectory, removeDirectory, storeFailed } from "./disk.ts";
 import { isIncoming, isNamedByFileSystem } from "./incoming.ts";
 import { migrateStore } from "./migrate.ts";
@@ -38,8 +38,8 @@ export async function openForWriting(layout: Layout, { task, notice }: OpenOptio
     const version = checkStore(layout); // a newer krew-wasm may have had the lock before
     // Does not follow a link.
     if (exists(layout.stage) && !Deno.lstatSync(layout.stage).isDirectory) Deno.removeSync(layout.stage);
-    recoverData(layout);
-    emptyStage(layout);
+    recoverData(layout, (line) => notice?.(line));
+    emptyStage(layout, (line) => notice?.(line));
     if (version < STORE_VERSION) migrateStore(layout);
     sweep(layout);
   } catch (error) {
@@ -64,16 +64,21 @@ export function prepareStore(layout: Layout): void {
   makeDirectories(layout);
 }
 
-/** Empties stage/. Keeps the directory itself: other processes create files in it without the lock. */
-function emptyStage(layout: Layout): void {
+/**
+ * Empties stage/. Keeps the directory itself: other processes create files in it without the lock. What can't be removed
+ * stays, with a warning: it must not stop the commands that come after.
+ */
+function emptyStage(layout: Layout, warn: (line: string) => void): void {
   const { stage } = layout;
   for (const name of namesIn(stage)) {
-    if (isNamedByFileSystem(name)) continue;
+    if (isNamedByFileSystem(name) || isWaiting(layout, name)) continue;
+    const path = `${stage}/${name}`;
     try {
-      removeDirectory(`${stage}/${name}`);
+      removeDirectory(layout, path);
     } catch (error) {
       // It has no name any more, or Windows cannot remove it while it is open.
-      if (!isIncoming(name) && !(error instanceof Deno.errors.NotFound)) throw error;
+      if (isIncoming(name) || error instanceof Deno.errors.NotFound) continue;
+      warn(`warning: ${storeFailed(`Cannot remove ${printable(path, 300)}`, error).message}`);
     }
   }
   // The next process creates the directories before it waits, perhaps right now.
@@ -100,7 +105,7 @@ function clearStage(layout: Layout): void {
     for (const name of namesIn(layout.stage)) {
       if (isAside(name) || isNamedByFileSystem(name)) continue;
       try {
-        Deno.removeSync(`${layout.stage}/${name}`, { recursive: true });
+        removeDirectory(layout, `${layout.stage}/${name}`);
       } catch { /* a download that has no name any more */ }
     }
   } catch { /* the next command that writes repairs it */ }

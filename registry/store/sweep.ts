@@ -8,6 +8,7 @@ import { completionLinkName, linkName } from "../../runtime/base/names.ts";
 import { readHistories } from "../../runtime/store/history.ts";
 import { readReceipts } from "../../runtime/store/read.ts";
 import type { Receipt } from "../../runtime/store/receipt.ts";
+import { removeDirectory } from "./disk.ts";
 import { ownerOfLink } from "./links.ts";
 
 /** A part of a store that no receipt needs. */
@@ -68,13 +69,16 @@ export function findOrphans(layout: Layout): Orphan[] {
   return orphans;
 }
 
-/** Removes what no receipt needs. A failure is left for another sweep. */
-export function sweep(layout: Layout): void {
-  for (const { path } of findOrphans(layout)) {
+/** Removes what no receipt needs. Returns what can't be removed, with the errors. The next sweep tries again. */
+export function sweep(layout: Layout): (Orphan & { readonly error: unknown })[] {
+  return findOrphans(layout).flatMap((orphan) => {
     try {
-      Deno.removeSync(path, { recursive: true });
-    } catch { /* a later sweep removes it */ }
-  }
+      removeDirectory(layout, orphan.path);
+    } catch (error) {
+      return error instanceof Deno.errors.NotFound ? [] : [{ ...orphan, error }];
+    }
+    return [];
+  });
 }
 
 /** The names in a directory of the store; none if it does not exist. */

@@ -1,51 +1,77 @@
-/** Removes directories that plugins fill. They can be deeper than the limits on open files and on a path's length. */
+/**
+ * Removes directories that plugins fill. They can be deeper than the limits on open files, on the stack and on a path's
+ * length, and a plugin that still runs can replace a directory by a link.
+ */
 
-/** A directory with a longer path is moved to the top first. Linux accepts 4095 bytes, macOS 1023. */
-const LONGEST = 700;
+/** How often to empty a directory in which a running plugin makes new files. */
+const MAX_TRIES = 100;
 
 /**
- * Removes a directory and everything in it. No other process may change it meanwhile: if a directory is too deep for the
- * system's own call, a link that replaces it could be followed.
+ * Removes a file, a link, or a directory with everything in it. Each directory in it is moved up to `room` before it is
+ * listed. So no opened path has more than one name that a plugin could have replaced by a link, and that name is the last.
  *
- * @throws Deno.errors.NotFound, and other errors of the operating system
+ * @param room a directory of the same file system where no plugin can change names. The default is `path` itself, for a
+ * tree that no other process changes meanwhile
+ * @throws Deno.errors.NotFound, and other errors of the operating system. What is left is then in `path` or `room`
  */
-export function removeTree(path: string): void {
-  try {
-    return Deno.removeSync(path, { recursive: true });
-  } catch (error) {
-    if (!isTooDeep(error)) throw error;
-  }
-  const pending = [path];
-  for (let at = pending.at(-1); at !== undefined; at = pending.at(-1)) {
-    const directories = emptied(at);
-    if (directories.length === 0) {
+export function removeTree(path: string, room = path): void {
+  if (!Deno.lstatSync(path).isDirectory) return Deno.removeSync(path);
+  // Windows moves no directory that is open. Its own call follows no link, and needs no handle for each level.
+  if (Deno.build.os === "windows") return removeOnWindows(path);
+  const isInRoom = path === room || path.slice(0, path.lastIndexOf("/")) === room;
+  const pending = [{ at: isInRoom ? path : moved(path, room), tries: 0 }];
+  for (let last = pending.at(-1); last !== undefined; last = pending.at(-1)) {
+    const { at } = last;
+    if (last.tries++ === MAX_TRIES) throw new Error(`new files appear in ${at} all the time`);
+    const found = emptied(at, room);
+    for (const directory of found) pending.push({ at: directory, tries: 0 });
+    if (found.length > 0) continue;
+    try {
       Deno.removeSync(at);
       pending.pop();
-    }
-    for (const directory of directories) {
-      if (directory.length < path.length + LONGEST) {
-        pending.push(directory);
-        continue;
-      }
-      const nearer = `${path}/${crypto.randomUUID()}`;
-      Deno.renameSync(directory, nearer);
-      pending.splice(1, 0, nearer); // before the directory that now contains it
+    } catch (error) {
+      if (!isNotEmpty(error)) throw error; // otherwise a plugin has made a file since
     }
   }
 }
 
-/** Removes everything but directories, and returns the directories. */
-function emptied(path: string): string[] {
+/** Removes everything but full directories from a directory. Moves those to `room`, and returns their paths there. */
+function emptied(path: string, room: string): string[] {
   const directories: string[] = [];
-  for (const { name, isDirectory } of Deno.readDirSync(path)) {
+  for (const { name } of [...Deno.readDirSync(path)]) {
     const at = `${path}/${name}`;
-    if (isDirectory) directories.push(at);
-    else Deno.removeSync(at);
+    try {
+      Deno.removeSync(at); // not recursive: follows no link
+      continue;
+    } catch (error) {
+      if (error instanceof Deno.errors.NotFound) continue; // the plugin was faster
+      if (!isNotEmpty(error)) throw error;
+    }
+    const nearer = path === room ? at : moved(at, room);
+    // The plugin may have replaced the directory by a file or a link.
+    if (Deno.lstatSync(nearer).isDirectory) directories.push(nearer);
+    else Deno.removeSync(nearer);
   }
   return directories;
 }
 
-function isTooDeep(error: unknown): boolean {
+function moved(path: string, room: string): string {
+  const to = `${room}/left-${crypto.randomUUID()}`;
+  Deno.renameSync(path, to);
+  return to;
+}
+
+function removeOnWindows(path: string): void {
+  for (let tried = 1;; tried++) {
+    try {
+      return Deno.removeSync(path, { recursive: true });
+    } catch (error) {
+      if (!isNotEmpty(error) || tried === MAX_TRIES) throw error;
+    }
+  }
+}
+
+function isNotEmpty(error: unknown): boolean {
   const { code } = error as { code?: string };
-  return code === "EMFILE" || code === "ENFILE" || code === "ENAMETOOLONG";
+  return code === "ENOTEMPTY" || code === "EEXIST"; // POSIX allows both
 }

@@ -82,7 +82,7 @@ export function walkGranted(
     );
   };
   const real = grant.real ?? grant.host;
-  if (walk.path !== real && !walk.links.every(({ directory }) => isOutOfReach(directory))) {
+  if (walk.path !== real && !isMovedByRoot(walk)) {
     refuse(
       `it led to "${printable(real, 300)}" when it was granted, and leads to "${
         printable(walk.path, 300)
@@ -98,6 +98,16 @@ export function walkGranted(
     refuse("it was no directory when it was granted, and is one now");
   }
   return walk;
+}
+
+/**
+ * Whether only root can have changed where a path leads: by the link at its end, or because the user can change nothing on
+ * the whole way. It is not enough that every link is root's. A plugin may have removed its own link and put a directory
+ * in its place.
+ */
+function isMovedByRoot({ links, spot }: PathWalk): boolean {
+  if (!links.every(({ directory }) => isOutOfReach(directory))) return false;
+  return links.some(({ last }) => last) || (spot !== undefined && isOutOfReach(spot.directory));
 }
 
 /**

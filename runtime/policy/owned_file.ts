@@ -46,13 +46,19 @@ function leadsNowhere(path: string): boolean {
 export function whyChangeable(path: string): string | undefined {
   if (Deno.build.os === "windows") return undefined;
   const { path: real, links } = walkPath(path, DENO_PATHS);
+  const user = Deno.uid()!;
+  const isOurs = user === 0 && !isRoot();
   const places = new Set<string>([real]);
   for (let at of [parentOf(real), ...links.map(({ directory }) => directory)]) {
     for (; !places.has(at); at = parentOf(at)) places.add(at);
   }
   for (const at of places) {
     try {
-      const why = ownerProblem(Deno.lstatSync(at), Deno.uid()!);
+      const state = Deno.lstatSync(at);
+      if (isOurs && state.uid === 0) {
+        return `${at} belongs to this user, who is root in a user namespace only`;
+      }
+      const why = ownerProblem(state, user);
       if (why !== undefined) return `${at} ${why}`;
     } catch {
       return `${at} can't be looked at`;
@@ -76,6 +82,30 @@ function refuseChangeable(path: string): void {
       const why = ownerProblem(state, Deno.uid()!);
       if (why !== undefined) throw new Error(`${at} ${why}`);
     }
+  }
+}
+
+/**
+ * Whether this process is the system's root. In a user namespace (`unshare --map-root-user`), any user has the number 0.
+ *
+ * @param uidMap the mapping of user numbers, see user_namespaces(7). undefined on a system without user namespaces
+ */
+export function isRoot(uidMap: () => string | undefined = readUidMap): boolean {
+  if (Deno.uid() !== 0) return false;
+  try {
+    return /^\s*0\s+0\s+4294967295\s*$/.test(uidMap() ?? "0 0 4294967295");
+  } catch {
+    return false;
+  }
+}
+
+function readUidMap(): string | undefined {
+  if (Deno.build.os !== "linux") return undefined;
+  try {
+    return Deno.readTextFileSync("/proc/self/uid_map");
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    throw error;
   }
 }
 

@@ -1,6 +1,7 @@
 /** The manager's commands, with every wrong input. */
 
 import assert from "node:assert/strict";
+import { nestDirectories } from "../support/deep.ts";
 import { Product } from "../support/product.ts";
 import { makeArtifact, push } from "../../scripts/servers/artifacts.ts";
 import { failure, TestRegistry } from "../../scripts/servers/oci_registry.ts";
@@ -182,6 +183,21 @@ Deno.test("rm reports an unknown name and removes the others", async () => {
   const { code, stdout, stderr } = await it.product.run("rm", "nope", "foo", "../x");
   assert.deepEqual([code, stdout], [1, "Removed foo\n"]);
   assert.match(stderr, /^error: No plugin "nope" is installed\n/);
+});
+
+Deno.test("rm removes a private directory of thousands of levels", {
+  ignore: Deno.build.os === "windows",
+}, async () => {
+  await using it = await setUp();
+  const { product } = it;
+  await product.run("pull", it.reference);
+  Deno.mkdirSync(`${product.store}/data/foo`, { recursive: true });
+  nestDirectories(`${product.store}/data/foo`, 2500);
+  assert.deepEqual(await product.run("rm", "foo"), { code: 0, stdout: "Removed foo\n", stderr: "" });
+  for (const name of ["data", "stage"]) {
+    assert.deepEqual([...Deno.readDirSync(`${product.store}/${name}`)], []);
+  }
+  assert.equal((await product.run("pull", it.reference)).code, 0);
 });
 
 Deno.test("a killed pull leaves nothing, and the next command cleans up", async () => {

@@ -9,6 +9,9 @@ import type { ProtectionHost } from "./protection.ts";
 /** How many files of a directory to look at ahead. */
 const MAX_AHEAD = 20_000;
 
+/** How long the path of a directory that is looked at may be, below the protected one. macOS allows paths of 1023 bytes. */
+const MAX_BELOW = 600;
+
 /** Looks at host paths through Deno. */
 export class NamedHost implements ProtectionHost {
   /**
@@ -80,24 +83,28 @@ export class NamedHost implements ProtectionHost {
   holds(directory: string, identity: string, exempt: ReadonlySet<string>): boolean {
     const ahead = this.#linked.get(directory);
     if (ahead !== undefined) return ahead === "too many" || ahead.has(identity);
-    return this.#filesOf(directory, exempt, Infinity).some((found) => found.identity === identity);
+    return this.#filesOf(directory, exempt, Infinity)?.some((found) => found.identity === identity) ?? true;
   }
 
   lookAhead(directory: string, exempt: ReadonlySet<string>): void {
     const files = this.#filesOf(directory, exempt, MAX_AHEAD);
-    const linked = files.filter(({ links }) => links > 1).map(({ identity }) => identity);
-    this.#linked.set(directory, files.length < MAX_AHEAD ? new Set(linked) : "too many");
+    const linked = files?.filter(({ links }) => links > 1).map(({ identity }) => identity);
+    this.#linked.set(directory, linked && files!.length < MAX_AHEAD ? new Set(linked) : "too many");
   }
 
-  /** The files in and below a directory, up to a maximum. */
+  /**
+   * The files in and below a directory, up to a maximum. undefined if the tree is too deep, because then anything may be
+   * further down: a plugin can nest directories without limit.
+   */
   #filesOf(
     directory: string,
     exempt: ReadonlySet<string>,
     most: number,
-  ): { readonly identity: string; readonly links: number }[] {
+  ): { readonly identity: string; readonly links: number }[] | undefined {
     const files: { identity: string; links: number }[] = [];
     const pending = [directory];
     for (let at = pending.pop(); at !== undefined && files.length < most; at = pending.pop()) {
+      if (at.length > directory.length + MAX_BELOW) return undefined;
       for (const { name, isDirectory } of entriesOf(at)) {
         const path = `${at}/${name}`;
         const info = infoOf(path);

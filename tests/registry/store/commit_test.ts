@@ -5,6 +5,7 @@ import { parseHistory, readHistory } from "../../../runtime/store/history.ts";
 import { readReceipt, readReceipts } from "../../../runtime/store/read.ts";
 import type { Receipt } from "../../../runtime/store/receipt.ts";
 import { LEAST } from "../../../runtime/grants/grants.ts";
+import { nestDirectories } from "../../support/deep.ts";
 import { namesIn, TestStore } from "../../support/store.ts";
 
 async function setUp(versions = 5) {
@@ -18,6 +19,8 @@ async function setUp(versions = 5) {
 }
 
 const versionsKept = (store: TestStore) => readHistory(store.layout, "foo").map(({ version }) => version);
+
+const windows = Deno.build.os === "windows";
 
 Deno.test("keeps the last three versions with their bytes", async () => {
   await using store = await setUp();
@@ -207,4 +210,58 @@ Deno.test("does not report a receipt as broken that was just removed", async () 
   } finally {
     Deno.readTextFileSync = read;
   }
+});
+
+Deno.test(
+  "removes and replaces a private directory of thousands of levels",
+  { ignore: windows },
+  async () => {
+    await using store = await setUp(1);
+    await store.push("evil/foo:v1");
+    const { layout } = store;
+    const deepen = () => {
+      Deno.mkdirSync(layout.dataDir("foo"));
+      nestDirectories(layout.dataDir("foo"), 3000);
+    };
+    await store.install("acme/foo:v1");
+    deepen();
+    await store.install("evil/foo:v1");
+    assert.deepEqual([namesIn(layout.data), namesIn(layout.stage)], [[], []]);
+    deepen();
+    assert.deepEqual(await removePlugins(layout, ["foo"]), [{ name: "foo", error: undefined }]);
+    assert.deepEqual([namesIn(layout.data), namesIn(layout.stage)], [[], []]);
+  },
+);
+
+Deno.test("rm says what stays, and other commands go on", { ignore: windows }, async () => {
+  await using store = await setUp(1);
+  const { layout } = store;
+  await store.install("acme/foo:v1");
+  await store.install("acme/foo:v1", { name: "bar" });
+  Deno.mkdirSync(`${layout.dataDir("foo")}/config`, { recursive: true });
+  Deno.writeTextFileSync(`${layout.dataDir("foo")}/config/token`, "secret");
+  const { removeSync } = Deno;
+  Deno.removeSync = (path, options) => {
+    if (String(path).endsWith("/token")) {
+      throw Object.assign(new Error("Input/output error"), { code: "EIO" });
+    }
+    removeSync(path, options);
+  };
+  const warnings: string[] = [];
+  try {
+    const [removal] = await removePlugins(layout, ["foo"]);
+    assert.match(
+      (removal!.error as Error).message,
+      /"foo" is removed, its private directory .*foo can't be: /,
+    );
+    assert.equal(namesIn(layout.receipts).join(), "bar.json");
+    const [other] = await removePlugins(layout, ["bar"], (line) => warnings.push(line));
+    assert.equal(other!.error, undefined);
+  } finally {
+    Deno.removeSync = removeSync;
+  }
+  assert.match(warnings.join("\n"), /^warning: Cannot remove .*\/stage\/left-.*: /);
+  assert.notDeepEqual(namesIn(layout.stage), []);
+  await removePlugins(layout, ["none"]);
+  assert.deepEqual([namesIn(layout.stage), namesIn(layout.receipts)], [[], []]);
 });

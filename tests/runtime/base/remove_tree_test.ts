@@ -1,21 +1,8 @@
 import assert from "node:assert/strict";
 import { exists } from "../../../runtime/base/host_path.ts";
 import { removeTree } from "../../../runtime/base/remove_tree.ts";
+import { nestDirectories } from "../../support/deep.ts";
 import { temporaryDirectory } from "../../support/temporary.ts";
-
-/** Makes the system's own call fail, as with few descriptors. */
-function withoutRecursion(act: () => void): void {
-  const real = Deno.removeSync;
-  Deno.removeSync = (path, options) => {
-    if (options?.recursive) throw Object.assign(new Error("Too many open files"), { code: "EMFILE" });
-    real(path);
-  };
-  try {
-    act();
-  } finally {
-    Deno.removeSync = real;
-  }
-}
 
 Deno.test("removeTree() removes directories deeper than a path, and follows no link", () => {
   const base = temporaryDirectory();
@@ -33,7 +20,7 @@ Deno.test("removeTree() removes directories deeper than a path, and follows no l
     Deno.renameSync(`${base}/next`, `${base}/inner`);
   }
   Deno.renameSync(`${base}/inner`, `${base}/top/${name}`);
-  withoutRecursion(() => removeTree(`${base}/top`));
+  removeTree(`${base}/top`);
   assert.equal(exists(`${base}/top`), false);
   assert.equal(exists(`${base}/keep/file`), true);
 });
@@ -44,4 +31,55 @@ Deno.test("removeTree() removes a plain tree, and throws for a missing one", () 
   removeTree(`${base}/a`);
   assert.equal(exists(`${base}/a`), false);
   assert.throws(() => removeTree(`${base}/a`), Deno.errors.NotFound);
+});
+
+const ignore = Deno.build.os === "windows";
+
+Deno.test("removeTree() removes thousands of levels by way of another directory", { ignore }, () => {
+  const base = temporaryDirectory();
+  for (const name of ["room", "data", "data/deep"]) Deno.mkdirSync(`${base}/${name}`);
+  nestDirectories(`${base}/data/deep`, 4000);
+  removeTree(`${base}/data/deep`, `${base}/room`);
+  assert.deepEqual([[...Deno.readDirSync(`${base}/room`)], [...Deno.readDirSync(`${base}/data`)]], [[], []]);
+});
+
+Deno.test("removeTree() follows no link that replaces a directory meanwhile", { ignore }, () => {
+  const base = temporaryDirectory();
+  for (const name of ["room", "keep", "data"]) Deno.mkdirSync(`${base}/${name}`);
+  Deno.writeTextFileSync(`${base}/keep/file`, "");
+  Deno.mkdirSync(`${base}/data/top/inner`, { recursive: true });
+  Deno.writeTextFileSync(`${base}/data/top/inner/file`, "");
+  const { renameSync, readDirSync } = Deno;
+  let swapped = 0;
+  // The plugin swaps just before a directory is moved, and just after.
+  Deno.renameSync = (from, to) => {
+    if (String(from).endsWith("/inner")) {
+      renameSync(from, `${from}.gone`);
+      Deno.symlinkSync(`${base}/keep`, String(from));
+      swapped++;
+    }
+    renameSync(from, to);
+  };
+  const listed: string[] = [];
+  Deno.readDirSync = (path) => {
+    listed.push(String(path));
+    return readDirSync(path);
+  };
+  try {
+    removeTree(`${base}/data/top`, `${base}/room`);
+  } finally {
+    Object.assign(Deno, { renameSync, readDirSync });
+  }
+  assert.ok(swapped > 0);
+  assert.ok(exists(`${base}/keep/file`));
+  assert.deepEqual([[...Deno.readDirSync(`${base}/room`)], [...Deno.readDirSync(`${base}/data`)]], [[], []]);
+  for (const path of listed) assert.match(path, /\/room\/left-[^/]+$/, "no name of the plugin's is opened");
+});
+
+Deno.test("removeTree() removes a link, and not what it leads to", () => {
+  const base = temporaryDirectory();
+  Deno.mkdirSync(`${base}/keep`);
+  Deno.symlinkSync(`${base}/keep`, `${base}/link`, { type: "dir" });
+  removeTree(`${base}/link`, base);
+  assert.deepEqual([exists(`${base}/link`), exists(`${base}/keep`)], [false, true]);
 });

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { ownerProblem, whyChangeable } from "../../../runtime/policy/owned_file.ts";
+import { isRoot, ownerProblem, whyChangeable } from "../../../runtime/policy/owned_file.ts";
 
 Deno.test("ownerProblem() accepts files that only root may change", () => {
   const of = (uid: number, mode: number, isSymlink = false) => ownerProblem({ uid, mode, isSymlink }, 1000);
@@ -30,3 +30,27 @@ Deno.test("whyChangeable() accepts a system file, and refuses a temporary one", 
     Deno.removeSync(directory, { recursive: true });
   }
 });
+
+Deno.test(
+  "the root of a user namespace is not the system's root",
+  { ignore: Deno.build.os === "windows" },
+  () => {
+    const { uid, readTextFileSync } = Deno;
+    const read = (text: string) => () => text;
+    try {
+      Deno.uid = () => 0;
+      assert.equal(isRoot(read("         0          0 4294967295\n")), true);
+      assert.equal(isRoot(() => undefined), true, "a system without user namespaces");
+      assert.equal(isRoot(read("         0       1000          1\n")), false);
+      assert.equal(isRoot(read("0 0 65536\n")), false);
+      assert.equal(isRoot(read("0 1000 1\n1 100000 65536\n")), false);
+      assert.equal(isRoot(() => assert.fail("unreadable")), false);
+      Deno.readTextFileSync = read("0 1000 1\n");
+      if (Deno.build.os === "linux") assert.match(whyChangeable("/etc/passwd")!, /user namespace/);
+      Deno.uid = () => 1000;
+      assert.equal(isRoot(read("0 0 4294967295\n")), false);
+    } finally {
+      Object.assign(Deno, { uid, readTextFileSync });
+    }
+  },
+);

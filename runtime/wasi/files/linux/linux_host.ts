@@ -7,7 +7,7 @@ import { parentOf } from "../../../base/host_path.ts";
 import type { Found } from "../../../base/path_walk.ts";
 import { bytesOf } from "./byte_paths.ts";
 import { type ErrnoName, isAbsence, WasiError } from "../../errno.ts";
-import type { GuestPath } from "../file_tree.ts";
+import type { Entry, GuestPath } from "../file_tree.ts";
 import { AT_FDCWD, type Glance, type Kernel, O_PATH, O_RDONLY } from "./file_calls.ts";
 import { DirectoryListing, identityOf } from "./linux_nodes.ts";
 import { type Mountpoint, otherPlaces, parseMounts } from "../mountinfo.ts";
@@ -20,6 +20,9 @@ const MAX_MOUNTS = 4 << 20;
 
 /** How many files of a directory to look at ahead. */
 const MAX_AHEAD = 20_000;
+
+/** How many levels of directories to look at. Each takes a descriptor, of which some systems give 256. */
+const MAX_LEVELS = 64;
 
 /** Looks at host paths with system calls, without Deno's permissions. */
 export class LinuxHost implements ProtectionHost {
@@ -77,17 +80,14 @@ export class LinuxHost implements ProtectionHost {
       // names.
       return this.#linked.has(directory) && this.#linked.get(directory)?.has(identity) !== false;
     }
-    const ino = BigInt(identity.slice(identity.indexOf(":") + 1));
-    return fd !== undefined && this.#holds(fd, identity, ino, exempt);
+    return fd !== undefined && this.#holds(fd, identity, exempt);
   }
 
   lookAhead(directory: string, exempt: ReadonlySet<string>): void {
-    const linked = new Set<string>();
     try {
       const fd = this.#openListed(AT_FDCWD, directory, 0);
       if (fd === undefined) return;
-      const left = this.#collect(fd, exempt, linked, MAX_AHEAD);
-      this.#linked.set(directory, left > 0 ? linked : undefined);
+      this.#linked.set(directory, this.#collect(fd, exempt));
     } catch (error) {
       if (!isErrno(error, "access")) throw error;
       this.#linked.set(directory, undefined); // unknown: it may contain any file
@@ -110,50 +110,63 @@ export class LinuxHost implements ProtectionHost {
     }
   }
 
-  /**
-   * Collects the files of an open directory that have further names, and closes it; returns how many files may still
-   * be looked at.
-   */
-  #collect(fd: number, exempt: ReadonlySet<string>, into: Set<string>, left: number): number {
-    const kernel = this.#kernel;
-    const listing = new DirectoryListing(kernel, fd);
-    try {
-      for (let index = 0; left > 0; index++, left--) {
-        const entry = listing.at(index);
-        if (!entry) break;
-        if (entry.type === "directory") {
-          const below = this.#openListed(fd, entry.name, kernel.O_NOFOLLOW);
-          if (below === undefined) continue;
-          if (exempt.has(identityOf(kernel.glance(below)))) kernel.close(below);
-          else left = this.#collect(below, exempt, into, left);
-        } else {
-          const stat = kernel.statAt(fd, entry.name);
-          if (stat.links > 1n) into.add(identityOf(stat));
-        }
-      }
-    } finally {
-      listing.close();
-    }
-    return left;
+  /** Collects the files below an open directory that have further names, and closes it. undefined if there are too many. */
+  #collect(fd: number, exempt: ReadonlySet<string>): Set<string> | undefined {
+    const linked = new Set<string>();
+    let left = MAX_AHEAD;
+    const isTooMuch = this.#visit(fd, exempt, (at, entry) => {
+      if (left-- === 0) return true;
+      if (entry.type === "directory") return false;
+      const stat = this.#kernel.statAt(at, entry.name);
+      if (stat.links > 1n) linked.add(identityOf(stat));
+      return false;
+    });
+    return isTooMuch ? undefined : linked;
   }
 
-  /** Whether a file is somewhere below an open directory. Closes the directory. */
-  #holds(fd: number, identity: string, ino: bigint, exempt: ReadonlySet<string>): boolean {
+  /** Whether a file is, or may be, somewhere below an open directory. Closes the directory. */
+  #holds(fd: number, identity: string, exempt: ReadonlySet<string>): boolean {
+    const ino = BigInt(identity.slice(identity.indexOf(":") + 1));
+    return this.#visit(
+      fd,
+      exempt,
+      (at, entry) =>
+        entry.type !== "directory" && entry.ino === ino &&
+        identityOf(this.#kernel.statAt(at, entry.name)) === identity,
+    );
+  }
+
+  /**
+   * Visits the entries below an open directory and closes it, until a visit returns true. Also true if the tree is too
+   * deep, because then anything may be further down: a plugin can nest directories without limit, and each level takes a
+   * descriptor.
+   */
+  #visit(
+    fd: number,
+    exempt: ReadonlySet<string>,
+    visit: (directory: number, entry: Entry) => boolean,
+  ): boolean {
     const kernel = this.#kernel;
-    const listing = new DirectoryListing(kernel, fd);
+    const levels = [{ fd, listing: new DirectoryListing(kernel, fd), index: 0 }];
     try {
-      for (let index = 0;; index++) {
-        const entry = listing.at(index);
-        if (!entry) return false;
-        if (entry.type === "directory") {
-          const below = this.#openListed(fd, entry.name, kernel.O_NOFOLLOW);
-          if (below === undefined) continue;
-          if (exempt.has(identityOf(kernel.glance(below)))) kernel.close(below);
-          else if (this.#holds(below, identity, ino, exempt)) return true;
-        } else if (entry.ino === ino && identityOf(kernel.statAt(fd, entry.name)) === identity) return true;
+      for (let level = levels.at(-1); level !== undefined; level = levels.at(-1)) {
+        const entry = level.listing.at(level.index++);
+        if (!entry) {
+          levels.pop();
+          level.listing.close();
+          continue;
+        }
+        if (visit(level.fd, entry)) return true;
+        if (entry.type !== "directory") continue;
+        const below = this.#openListed(level.fd, entry.name, kernel.O_NOFOLLOW);
+        if (below === undefined) continue;
+        levels.push({ fd: below, listing: new DirectoryListing(kernel, below), index: 0 });
+        if (exempt.has(identityOf(kernel.glance(below)))) levels.pop()!.listing.close();
+        else if (levels.length > MAX_LEVELS) return true;
       }
+      return false;
     } finally {
-      listing.close();
+      for (const { listing } of levels) listing.close();
     }
   }
 

@@ -16,6 +16,8 @@ import {
   withFile,
   WRITE,
 } from "../../../support/file_trees.ts";
+import { removeTree } from "../../../../runtime/base/remove_tree.ts";
+import { nestDirectories } from "../../../support/deep.ts";
 import { temporaryDirectory } from "../../../support/temporary.ts";
 
 testTrees("no link, dot or hard link leads out of the grant", (open) => {
@@ -503,6 +505,32 @@ testTrees("a hard link to a file of the store is the store's file", (open) => {
   assert.equal(errnoOf(() => (tree.openAt(at, "own", { ...READ, write: true }) as AnyFile).close()), "ok");
   assert.equal(Deno.readTextFileSync(`${base}/store/receipt`), "trusted");
   Deno.removeSync(base, { recursive: true });
+});
+
+testTrees("a deep protected tree breaks no run", (open) => {
+  const base = temporaryDirectory();
+  for (const name of ["store", "work"]) Deno.mkdirSync(`${base}/${name}`);
+  nestDirectories(`${base}/store`, 2000);
+  Deno.writeTextFileSync(`${base}/work/linked`, "mine");
+  Deno.linkSync(`${base}/work/linked`, `${base}/work/further`);
+  try {
+    const tree = open({
+      mounts: [{ guest: "/w", host: `${base}/work`, write: true }],
+      protectedPaths: [`${base}/store`],
+    });
+    const [{ node: at }] = tree.roots as [{ node: DirectoryNode }];
+    for (let turn = 0; turn < 2; turn++) {
+      const made = { ...READ, write: true, create: true };
+      assert.equal(errnoOf(() => (tree.openAt(at, "file", made) as AnyFile).close()), "ok");
+      assert.equal(errnoOf(() => tree.renameAt(at, "file", at, "moved")), "ok");
+      // The tree may hold any file with a further name.
+      assert.equal(errnoOf(() => tree.openAt(at, "linked", { ...READ, write: true })), "not-permitted");
+      tree.lookAhead();
+    }
+    tree[Symbol.dispose]();
+  } finally {
+    removeTree(base);
+  }
 });
 
 testTrees("protected files keep times and names through every directory", (open) => {
