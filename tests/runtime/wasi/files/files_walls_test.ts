@@ -518,7 +518,7 @@ testTrees("a deep protected tree breaks no run", (open) => {
       mounts: [{ guest: "/w", host: `${base}/work`, write: true }],
       protectedPaths: [`${base}/store`],
     });
-    const [{ node: at }] = tree.roots as [{ node: DirectoryNode }];
+    const at = tree.roots[0]!.node;
     for (let turn = 0; turn < 2; turn++) {
       const made = { ...READ, write: true, create: true };
       assert.equal(errnoOf(() => (tree.openAt(at, "file", made) as AnyFile).close()), "ok");
