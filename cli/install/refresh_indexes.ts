@@ -108,8 +108,8 @@ function askWhich(terminal: Terminal, name: string, offers: readonly Offer[]): O
       return `  ${at + 1}) ${index}  ${printable(plugin.reference, 500)}${what}`;
     }),
   ]);
-  for (let settled = false; dialog; settled = true) {
-    const line = dialog.ask(`Which one? [1-${offers.length}] `, settled);
+  while (dialog) {
+    const line = dialog.ask(`Which one? [1-${offers.length}] `);
     if (line === "odd") continue;
     const text = line === "end" ? "" : line.text.trim();
     const chosen = /^\d+$/.test(text) ? offers[Number(text) - 1] : undefined;

@@ -76,11 +76,10 @@ export class Dialog implements Disposable {
    * Asks for a line, with backspace for editing. Ignores earlier input, and the terminal's
    * own answers to a plugin's escape sequences.
    *
-   * @param settled the question is already visible
    * @throws Interrupted
    */
-  ask(prompt: string, settled = false): Line {
-    if (!settled) this.#settle(SHOWN);
+  ask(prompt: string): Line {
+    this.#settle(SHOWN);
     this.#write(prompt);
     let text = "";
     let odd = false;
@@ -194,12 +193,11 @@ export function askAt(terminal: Terminal, question: Question, stays: boolean): R
   dialog.say(lines);
   let choices: Choices = { stays, wider: wider ? "offered" : "none" };
   let prompt = answersLine(choices);
-  let settled = false;
   for (let tries = 0; tries < TRIES; tries++) {
-    const line = dialog.ask(prompt, settled);
+    // After a line that is no answer, too: the rest of a paste or of a terminal's report may follow.
+    const line = dialog.ask(prompt);
     if (line === "end") break;
     const answer = line === "odd" ? undefined : parseAnswer(line.text, choices);
-    settled = answer === undefined;
     if (answer === undefined) prompt = againLine(choices);
     else if (answer !== "wider") return { answer, wider: answer !== "no" && choices.wider === "chosen" };
     else {

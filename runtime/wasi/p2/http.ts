@@ -249,6 +249,11 @@ class OutgoingBody {
   }
 }
 
+/** Ends a component that passes an object as text: it could read differently when it is checked and when it is sent. */
+function refuseNoText(value: unknown): void {
+  if (typeof value !== "string") throw new WebAssembly.RuntimeError("it passes an object as text");
+}
+
 /** wasi:http/types.outgoing-request */
 class OutgoingRequest {
   static readonly [CONSTRUCTED] = true;
@@ -276,6 +281,7 @@ class OutgoingRequest {
   }
   setMethod(method: Method): void {
     const { tag, val = "" } = method;
+    refuseNoText(val);
     if (tag === "other" && (!TOKEN.test(val) || val.length > MAX_NAME)) throw undefined;
     this.#method = method;
   }
@@ -284,6 +290,7 @@ class OutgoingRequest {
     return this.#path;
   }
   setPathWithQuery(path: string | undefined): void {
+    if (path !== undefined) refuseNoText(path);
     if (path !== undefined && /[\u0000-\u0020\u007f#]/.test(path)) throw undefined;
     this.#kept.grow((path?.length ?? 0) - (this.#path?.length ?? 0));
     this.#path = path;
@@ -293,6 +300,7 @@ class OutgoingRequest {
     return this.#scheme;
   }
   setScheme(scheme: Scheme | undefined): void {
+    if (scheme?.tag === "other") refuseNoText(scheme.val);
     if (scheme?.tag === "other" && !/^[a-z][a-z0-9+.-]{0,99}$/i.test(scheme.val)) throw undefined;
     this.#scheme = scheme;
   }
@@ -301,6 +309,7 @@ class OutgoingRequest {
     return this.#authority;
   }
   setAuthority(authority: string | undefined): void {
+    if (authority !== undefined) refuseNoText(authority);
     if (authority !== undefined && !/^[^\u0000-\u0020\u007f/?#\\]{0,1000}$/.test(authority)) throw undefined;
     this.#authority = authority;
   }

@@ -26,15 +26,19 @@ export function join(directory: Uint8Array, name: Uint8Array): Uint8Array {
   return path;
 }
 
+/** @throws WasiError invalid for a value that is neither text nor bytes, which a check of its bytes would not understand */
 export function bytesOf(path: GuestPath): Uint8Array {
-  return typeof path === "string" ? encoder.encode(path) : path;
+  if (typeof path === "string") return encoder.encode(path);
+  if (path instanceof Uint8Array) return path;
+  throw new WasiError("invalid");
 }
 
 /** Whether a path is a single name in the starting directory. */
 export function isName(path: GuestPath): boolean {
   return typeof path === "string"
     ? path !== "" && path !== ".." && !path.includes("/")
-    : path.length > 0 && !path.includes(SLASH) && !(path.length === 2 && isDots(path));
+    : path instanceof Uint8Array && path.length > 0 && !path.includes(SLASH) &&
+      !(path.length === 2 && isDots(path));
 }
 
 /** Bytes as text, one character each, for comparisons. */
