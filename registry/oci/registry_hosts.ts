@@ -7,6 +7,7 @@
 import { AppError, firstLineOf, messageOf } from "../../runtime/base/errors.ts";
 import { whyChangeable } from "../../runtime/policy/owned_file.ts";
 import { printable } from "../../runtime/base/text.ts";
+import { layoutAt } from "../../runtime/store/layout.ts";
 import type { Endpoint } from "./authorized_requests.ts";
 import type { Hosts } from "./registry_client.ts";
 import { readOptionalFile } from "./optional_file.ts";
@@ -388,7 +389,7 @@ export function openHosts(root: string, host: HostsHost): Hosts {
 
 /** The user's own file, in the store. */
 export function registriesFile(root: string): string {
-  return `${root}/registries.yaml`;
+  return layoutAt(root).registries;
 }
 
 async function readConfig(root: string, host: HostsHost): Promise<RegistriesConfig> {

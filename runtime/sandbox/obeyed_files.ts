@@ -41,6 +41,8 @@ export interface ObeyedContext {
   readonly env: Variable;
   /** The user's home directory, absolute. */
   readonly home: string;
+  /** The current directory, absolute: variables may name relative paths. */
+  readonly cwd: string;
   readonly uid: number | undefined;
   /** Root of the store in use. */
   readonly store: string;
@@ -51,7 +53,7 @@ export interface ObeyedContext {
 }
 
 /** Absolute paths of files and directories, which may not exist. */
-export function obeyedFiles({ env, home, uid, store, binaries, kuberc }: ObeyedContext): string[] {
+export function obeyedFiles({ env, home, cwd, uid, store, binaries, kuberc }: ObeyedContext): string[] {
   const config = configDirectory(env);
   const paths = [
     // The store of this run, and the usual one, which the next run may use.
@@ -65,9 +67,18 @@ export function obeyedFiles({ env, home, uid, store, binaries, kuberc }: ObeyedC
     // client-go copies this file to ~/.kube/config if that is missing (tools/clientcmd/loader.go).
     `${home}/.kube/.kubeconfig`,
   ];
-  const absolute = paths.flatMap((path) => path === undefined ? [] : [hostPath(path)])
-    .filter((path) => /^(?:\/|[A-Za-z]:\/)/.test(path));
-  return [...new Set(absolute)];
+  return absolutePaths(paths, cwd);
+}
+
+/** Paths of the user's, resolved; each once. */
+export function absolutePaths(paths: readonly (string | undefined)[], cwd: string): string[] {
+  return [
+    ...new Set(paths.flatMap((path) => {
+      if (!path) return [];
+      const host = hostPath(path);
+      return /^(?:\/|[A-Za-z]:\/)/.test(host) ? host : `${cwd.replace(/\/$/, "")}/${host}`;
+    })),
+  ];
 }
 
 /** The default paths of a kubeconfig. */

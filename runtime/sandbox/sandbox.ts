@@ -13,6 +13,7 @@ import { placeOfText } from "../kube/config/places.ts";
 import { type Preloaded, preloadKubeconfig } from "../kube/config/preload.ts";
 import { isReadOnce, readText } from "../kube/config/text_file.ts";
 import { mountsFor } from "./mounts.ts";
+import { obeyedContents } from "./obeyed_contents.ts";
 import { obeyedFiles, usualKubeconfigs } from "./obeyed_files.ts";
 import { DENO_PATHS, walkPath } from "../base/path_walk.ts";
 import { RunRecord } from "./run_record.ts";
@@ -201,6 +202,30 @@ export function openSandbox(context: SandboxContext): OpenSandbox {
     stdout: stdoutSink(context.ask?.quietly),
     stderr: stderrSink(context.ask?.quietly),
   };
+  const mounts = mountsFor(grants, {
+    plugin: context.installed ? context.name : undefined,
+    cwd,
+    home,
+    own: ["TMPDIR", ...PRIVATE_DIRECTORIES.map(([name]) => name)].some(tells) ? own.path : undefined,
+    redacted: tells("HOME") || tells("KUBECONFIG") ? redactedPath : undefined,
+    trace,
+  });
+  /** Whether the plugin may change files beyond its private directory, now or once a person grants it. */
+  const mayChange = context.ask !== undefined || mounts.some(({ host, write }) => write && host !== own.path);
+  const obeyed = { env: variable, home, cwd, store: layout.root };
+  const protectedPaths = [
+    ...obeyedFiles({
+      ...obeyed,
+      uid: Deno.uid() ?? undefined,
+      binaries: Deno.build.standalone
+        ? [Deno.execPath(), ...namesOnPath("krew-wasm", Deno.execPath(), variable)].map(hostPath)
+        : [],
+      kuberc: kubercPaths(variables, args.slice(1), home, cwd),
+    }),
+    // The plugin may read the real file. To change it, it needs a grant for exactly this file.
+    ...(grants.kubeconfig ? [...kubeconfigs].filter((path) => !isGrantedToWrite(grants, path)) : []),
+  ];
+  let contents: readonly string[] | undefined;
   const mayBeTerminals = grants.terminal && context.streams === undefined;
   let terminal: TerminalControl | undefined;
   const sandbox: OpenSandbox = {
@@ -222,27 +247,13 @@ export function openSandbox(context: SandboxContext): OpenSandbox {
       );
     },
     files: {
-      mounts: mountsFor(grants, {
-        plugin: context.installed ? context.name : undefined,
-        cwd,
-        home,
-        own: ["TMPDIR", ...PRIVATE_DIRECTORIES.map(([name]) => name)].some(tells) ? own.path : undefined,
-        redacted: tells("HOME") || tells("KUBECONFIG") ? redactedPath : undefined,
-        trace,
-      }),
+      mounts,
       overlays,
-      protectedPaths: [
-        ...obeyedFiles({
-          ...{ env: variable, home, store: layout.root },
-          uid: Deno.uid() ?? undefined,
-          binaries: Deno.build.standalone
-            ? [Deno.execPath(), ...namesOnPath("krew-wasm", Deno.execPath(), variable)].map(hostPath)
-            : [],
-          kuberc: kubercPaths(variables, args.slice(1), home, cwd),
-        }),
-        // The plugin may read the real file. To change it, it needs a grant for exactly this file.
-        ...(grants.kubeconfig ? [...kubeconfigs].filter((path) => !isGrantedToWrite(grants, path)) : []),
-      ],
+      get protectedPaths() {
+        // Few plugins may change files, and finding these takes time.
+        contents ??= mayChange ? obeyedContents(obeyed) : [];
+        return [...protectedPaths, ...contents];
+      },
       unprotectedPaths: [own.path],
       deniedPaths: [...grants.deny.read, ...(grants.deny.home ? [home] : [])],
       deniedWrites: grants.deny.write,
@@ -272,9 +283,10 @@ export function openSandbox(context: SandboxContext): OpenSandbox {
       }
       mayRun = network && (preloaded?.exec ?? false);
       const { files } = sandbox;
-      const { mounts, overlays } = files;
       const named = uses.files && uses.throughDeno;
       const usesFiles = tree !== undefined || uses.files;
+      // Later this process can't read what it obeys.
+      if (usesFiles && mayChange) contents ??= obeyedContents(obeyed);
       const code = context.code === undefined ? [] : [context.code];
       const renewed = network
         ? [...preloaded?.keep ?? [], ...(variables.KUBERNETES_SERVICE_HOST ? [SERVICE_ACCOUNT] : [])]

@@ -47,6 +47,8 @@ export interface Layout {
   readonly lock: string;
   /** The user's own policy. */
   readonly policy: string;
+  /** The user's own settings of registries. */
+  readonly registries: string;
   /** The user's own trust root. */
   readonly trustRoot: string;
   /** `digest` as `sha256:<hex>`. */
@@ -65,7 +67,7 @@ export interface Layout {
   /** The file that kubectl runs to complete a plugin's arguments. */
   completionLink(name: string): string;
   /** All plugins' links point to this link, and it points to the binary. A moved binary needs only this one repaired. */
-  self: string;
+  readonly self: string;
 }
 
 /** The layout below `root`, an absolute path. */
@@ -86,6 +88,7 @@ export function layoutAt(root: string): Layout {
     stage: `${root}/stage`,
     lock: `${root}/lock`,
     policy: `${root}/policy.yaml`,
+    registries: `${root}/registries.yaml`,
     trustRoot: `${root}/trusted_root.json`,
     blob: (digest) => `${root}/blobs/sha256/${hex(digest)}`,
     compiledDir: (digest, bindgen) => `${root}/compiled/${hex(digest)}-${bindgen}`,

@@ -5,7 +5,7 @@
  * help. Both file trees use it.
  */
 
-import { parentOf } from "../../base/host_path.ts";
+import { isBelow, parentOf } from "../../base/host_path.ts";
 import { type Found, type PathHost, type PathWalk, type Spot, walkPath } from "../../base/path_walk.ts";
 import type { Files, Overlay } from "../../sandbox/types.ts";
 import { WasiError } from "../errno.ts";
@@ -78,6 +78,20 @@ function deviceOf(identity: string): string {
   return identity.slice(0, identity.indexOf(":"));
 }
 
+/**
+ * The directories to search for further names of files: those without one above them that is searched anyway. One on
+ * another device may be a mount, which later can't be reached from above.
+ */
+function outermost(walks: readonly PathWalk[]): PathWalk[] {
+  const directories = walks.filter(({ found }) => found?.type === "directory");
+  return directories.filter(({ path, found }, index) =>
+    !directories.some((other, position) =>
+      deviceOf(other.found!.identity) === deviceOf(found!.identity) &&
+      (isBelow(path, other.path) || position < index && path === other.path)
+    )
+  );
+}
+
 /** The names that lead to the end of a path: its own, and those of links to it. */
 function namesOf({ spot, rest, links }: Pick<PathWalk, "spot" | "rest" | "links">): Spot[] {
   return [...(spot && rest.length === 0 ? [spot] : []), ...links.filter(({ last }) => last)];
@@ -86,8 +100,7 @@ function namesOf({ spot, rest, links }: Pick<PathWalk, "spot" | "rest" | "links"
 /** The protection at one moment. */
 export class Protected {
   #host: ProtectionHost;
-  /** Directories and files that can't be changed, with all below them; denied ones among them. */
-  #protected: readonly PathWalk[];
+  /** The directories that can't be changed, and the denied ones, without those below another. */
   #locked: readonly PathWalk[];
   #denied: readonly PathWalk[];
   #ends = new Set<string>();
@@ -120,12 +133,13 @@ export class Protected {
       readLink: (path) => host.readLink(path),
     };
     const walk = (path: string) => walkPath(path, once);
-    this.#denied = (files.deniedPaths ?? []).map(walk);
-    this.#locked = [...files.protectedPaths, ...(files.deniedWrites ?? [])].map(walk);
-    this.#protected = [...this.#denied, ...this.#locked];
+    const denied = (files.deniedPaths ?? []).map(walk);
+    const locked = [...files.protectedPaths, ...(files.deniedWrites ?? [])].map(walk);
+    this.#denied = outermost(denied);
+    this.#locked = outermost(locked);
     this.#exempt = new Set(files.unprotectedPaths.flatMap((path) => walk(path).found?.identity ?? []));
-    for (const each of this.#protected) this.#protect(each);
-    for (const each of this.#denied) this.#hide(each);
+    for (const each of [...denied, ...locked]) this.#protect(each);
+    for (const each of denied) this.#hide(each);
     for (const overlay of files.overlays) this.#lay(overlay, walk(overlay.host));
     let settled = true;
     for (const directory of new Set([...known.keys()].map(parentOf))) {
@@ -201,7 +215,7 @@ export class Protected {
 
   /** Whether a file has a further name below something denied. */
   deniesLinkOf(entry: Entry): boolean {
-    return this.#isLinkedIn(this.#denied, entry);
+    return this.#isLinkedIn(entry, this.#denied);
   }
 
   /** Whether a directory contains a denied name, whether or not the file exists. */
@@ -252,7 +266,9 @@ export class Protected {
   refuseEntry(entry: Entry, change: Change): void {
     const { identity } = entry;
     if (this.#ends.has(identity) || this.#links.has(identity)) refuse();
-    if (change === "name" ? this.#passed.has(identity) : this.#isLinkedIn(this.#protected, entry)) refuse();
+    if (
+      change === "name" ? this.#passed.has(identity) : this.#isLinkedIn(entry, this.#denied, this.#locked)
+    ) refuse();
   }
 
   /**
@@ -263,10 +279,8 @@ export class Protected {
    */
   lookAhead(granted: readonly string[], denied: boolean): void {
     const devices = new Set(granted.map(deviceOf));
-    for (const { path, found } of denied ? this.#protected : this.#locked) {
-      if (found?.type === "directory" && devices.has(deviceOf(found.identity))) {
-        this.#host.lookAhead(path, this.#exempt);
-      }
+    for (const { path, found } of denied ? [...this.#denied, ...this.#locked] : this.#locked) {
+      if (devices.has(deviceOf(found!.identity))) this.#host.lookAhead(path, this.#exempt);
     }
   }
 
@@ -278,10 +292,10 @@ export class Protected {
     return false;
   }
 
-  #isLinkedIn(walks: readonly PathWalk[], { identity, type, links }: Entry): boolean {
+  #isLinkedIn({ identity, type, links }: Entry, ...directories: readonly (readonly PathWalk[])[]): boolean {
     if (type === "directory" || links < 2n) return false;
-    return walks.some(({ path, found }) =>
-      found?.type === "directory" && this.#host.holds(path, identity, this.#exempt)
+    return directories.some((each) =>
+      each.some(({ path }) => this.#host.holds(path, identity, this.#exempt))
     );
   }
 }

@@ -70,6 +70,42 @@ async function sameAnswers(stage: Stage): Promise<string> {
   return new Set(answers).size === 1 ? "the same answers" : answers.join(" / ");
 }
 
+/** Keeps parts of the store elsewhere, with a link to each. */
+function keptElsewhere(...names: readonly string[]): Pick<Case, "prepare" | "cleanUp"> {
+  return {
+    prepare({ home, product }) {
+      Deno.mkdirSync(`${home}/big`);
+      for (const name of names) {
+        Deno.renameSync(`${product.store}/${name}`, `${home}/big/${name}`);
+        Deno.symlinkSync(`${home}/big/${name}`, `${product.store}/${name}`);
+      }
+    },
+    cleanUp({ home, product }) {
+      for (const name of names) {
+        Deno.removeSync(`${product.store}/${name}`);
+        Deno.renameSync(`${home}/big/${name}`, `${product.store}/${name}`);
+      }
+      Deno.removeSync(`${home}/big`, { recursive: true });
+    },
+  };
+}
+
+/** Files of the home, for one case. */
+function withFiles(files: Readonly<Record<string, string>>): Pick<Case, "prepare" | "cleanUp"> {
+  return {
+    prepare(stage) {
+      for (const [path, text] of Object.entries(files)) {
+        const full = stage.expand(path);
+        Deno.mkdirSync(full.slice(0, full.lastIndexOf("/")), { recursive: true });
+        Deno.writeTextFileSync(full, stage.expand(text));
+      }
+    },
+    cleanUp(stage) {
+      for (const path of Object.keys(files)) Deno.removeSync(stage.expand(path));
+    },
+  };
+}
+
 /** Files that krew-wasm and kubectl obey, and denied files, by every path. */
 export const PROTECTED: Group = {
   title: "files that krew-wasm and kubectl obey, and denied files, by other paths",
@@ -227,6 +263,131 @@ export const PROTECTED: Group = {
         ...["rename", "$HOME/opt/store", "$WORK/s", ",", "write", "$HOME/opt/store/bin/kubectl-x", "evil"],
       ],
       changes: ["$HOME/opt/store/data", "$HOME/opt/store/log", "$HOME/opt/store/lock"],
+      sees: "refused",
+    },
+    {
+      tries: "change receipts and what runs, where links in the store lead",
+      granted: HOME,
+      ...keptElsewhere("receipts", "compiled", "blobs", "data"),
+      attack: [
+        ...planted("$HOME/big/receipts/attack.json", "$HOME/big/receipts/new.json", "$HOME/big/compiled/new"),
+        ...[",", "append", "$HOME/big/receipts/attack.json", " ", ",", "unlink", "$STORE/receipts", ","],
+        ...["mkdir", "$HOME/big/data/other", ",", "mkdir", "$HOME/big/blobs/sha256/new", ","],
+        ...["rename", "$HOME/big/receipts", "$WORK/r", ",", "rename", "$HOME/big", "$WORK/b"],
+      ],
+      changes: ["$HOME/big/data"],
+      sees: "refused",
+    },
+    {
+      tries: "change its own grants where a link leads to its receipt",
+      granted: "--allow-write=$HOME/big",
+      prepare({ home, product: { store } }) {
+        Deno.mkdirSync(`${home}/big`);
+        for (const name of ["attack", "attack-component"]) {
+          Deno.renameSync(`${store}/receipts/${name}.json`, `${home}/big/${name}.json`);
+          Deno.symlinkSync(`${home}/big/${name}.json`, `${store}/receipts/${name}.json`);
+        }
+      },
+      cleanUp({ home, product: { store } }) {
+        for (const name of ["attack", "attack-component"]) {
+          Deno.removeSync(`${store}/receipts/${name}.json`);
+          Deno.renameSync(`${home}/big/${name}.json`, `${store}/receipts/${name}.json`);
+        }
+        Deno.removeSync(`${home}/big`, { recursive: true });
+      },
+      attack: [
+        ...["append", "$HOME/big/attack.json", " ", ",", "unlink", "$HOME/big/attack-component.json", ","],
+        ...["rename", "$HOME/big/attack.json", "$HOME/big/x", ",", "write", "$HOME/big/attack.json", "{}"],
+      ],
+      sees: "refused",
+    },
+    {
+      tries: "change the user's policy where its link leads, and plant what is not there",
+      granted: HOME,
+      prepare({ home, product }) {
+        Deno.mkdirSync(`${home}/pol`);
+        Deno.writeTextFileSync(`${home}/pol/policy.yaml`, "rules: []\n");
+        Deno.symlinkSync(`${home}/pol/policy.yaml`, `${product.store}/policy.yaml`);
+        Deno.symlinkSync(`${home}/pol/root.json`, `${product.store}/trusted_root.json`);
+        Deno.symlinkSync(`${home}/pol/registries.yaml`, `${product.store}/registries.yaml`);
+      },
+      cleanUp({ home, product }) {
+        for (const name of ["policy.yaml", "trusted_root.json", "registries.yaml"]) {
+          Deno.removeSync(`${product.store}/${name}`);
+        }
+        Deno.removeSync(`${home}/pol`, { recursive: true });
+      },
+      attack: [
+        ...planted("$HOME/pol/policy.yaml", "$HOME/pol/root.json", "$HOME/pol/registries.yaml"),
+        ...[",", "unlink", "$HOME/pol/policy.yaml", ",", "rename", "$HOME/pol", "$WORK/p"],
+      ],
+      sees: "refused",
+    },
+    {
+      tries: "change a key or a certificate that the user's settings name",
+      granted: HOME,
+      ...withFiles({
+        "$HOME/keys/acme.pub": "key",
+        "$HOME/keys/ca.pem": "certificate",
+        "$STORE/policy.yaml":
+          "rules:\n  - match: none.example/*\n    verify: [$HOME/keys/acme.pub] # theirs\n",
+        "$STORE/registries.yaml": "registries:\n  none.example: { ca: ../keys/ca.pem }\n",
+      }),
+      attack: [
+        ...planted("$HOME/keys/acme.pub", "$HOME/keys/ca.pem"),
+        ...[",", "unlink", "$HOME/keys/acme.pub", ",", "rename", "$HOME/keys", "$WORK/k"],
+      ],
+      sees: "refused",
+    },
+    {
+      tries: "change the settings of registries where their links lead",
+      granted: HOME,
+      prepare({ home }) {
+        Deno.mkdirSync(`${home}/dots/host`, { recursive: true });
+        Deno.mkdirSync(`${home}/.config/containers/registries.conf.d`, { recursive: true });
+        Deno.mkdirSync(`${home}/.config/containers/certs.d`, { recursive: true });
+        for (const name of ["main.conf", "drop.conf", "ca.crt"]) {
+          Deno.writeTextFileSync(`${home}/dots/${name}`, "");
+        }
+        Deno.symlinkSync(`${home}/dots/main.conf`, `${home}/.config/containers/registries.conf`);
+        Deno.symlinkSync(`${home}/dots/drop.conf`, `${home}/.config/containers/registries.conf.d/a.conf`);
+        Deno.symlinkSync(`${home}/dots/host`, `${home}/.config/containers/certs.d/none.example`);
+        Deno.symlinkSync(`${home}/dots/ca.crt`, `${home}/dots/host/ca.crt`);
+      },
+      cleanUp({ home }) {
+        Deno.removeSync(`${home}/.config/containers`, { recursive: true });
+        Deno.removeSync(`${home}/dots`, { recursive: true });
+      },
+      attack: [
+        ...planted(
+          "$HOME/dots/main.conf",
+          "$HOME/dots/drop.conf",
+          "$HOME/dots/ca.crt",
+          "$HOME/dots/host/x.crt",
+        ),
+        ...[",", "unlink", "$HOME/dots/main.conf", ",", "rename", "$HOME/dots/host", "$WORK/h"],
+      ],
+      sees: "refused",
+    },
+    {
+      tries: "replace a link that the store's link to krew-wasm leads through",
+      granted: HOME,
+      prepare({ home, product }) {
+        const self = `${product.store}/bin/krew-wasm`;
+        Deno.mkdirSync(`${home}/tools`);
+        Deno.symlinkSync(Deno.realPathSync(self), `${home}/tools/krew-wasm`);
+        Deno.renameSync(self, `${home}/tools/first`);
+        Deno.symlinkSync(`${home}/tools/krew-wasm`, self);
+      },
+      cleanUp({ home, product }) {
+        Deno.renameSync(`${home}/tools/first`, `${product.store}/bin/krew-wasm`);
+        Deno.removeSync(`${home}/tools`, { recursive: true });
+      },
+      attack: [
+        ...planted("$HOME/tools/krew-wasm"),
+        ...[",", "unlink", "$HOME/tools/krew-wasm", ",", "rename", "$HOME/tools/krew-wasm", "$WORK/k", ","],
+        ...["rename", "$HOME/tools", "$WORK/t"],
+      ],
       sees: "refused",
     },
     {
