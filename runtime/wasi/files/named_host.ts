@@ -20,6 +20,8 @@ export class NamedHost implements ProtectionHost {
    * change the rest above those either.
    */
   #known = new Map<string, Found>();
+  /** The targets of links, from the same time. */
+  #targets = new Map<string, string | undefined>();
   /** The clock of some file systems has steps of two seconds. */
   readonly tick = 3000;
   /** Files with further names in directories that can't be listed later. */
@@ -62,8 +64,14 @@ export class NamedHost implements ProtectionHost {
   }
 
   readLink(path: string): string | undefined {
+    // Where a link may no longer be read, the plugin can't change it.
+    if (Deno.permissions.querySync({ name: "read", path }).state !== "granted" && this.#targets.has(path)) {
+      return this.#targets.get(path);
+    }
     try {
-      return DENO_PATHS.readLink(path);
+      const target = DENO_PATHS.readLink(path);
+      this.#targets.set(path, target);
+      return target;
     } catch (error) {
       throw new WasiError(errnoOf(error));
     }
