@@ -265,7 +265,11 @@ testBinary("a plugin's files, environment, memory and trace contain no secret", 
       );
       assert.equal(code, 0, stderr);
       assert.match(api.seen[0]!.headers.get("authorization") ?? "none", /^Basic /);
-      assert.match(stdout, /^KUBECONFIG=.*\/kubeconfig$/m);
+      assert.match(
+        stdout,
+        /KUBECONFIG=\S*\/kubeconfig$/m,
+        `${stdout.match(/^.*KUBECONFIG.*$/gm)}`.slice(0, 2000),
+      );
       assert.ok(stdout.includes("client-key-data"), "it has a kubeconfig");
       assert.deepEqual(secrets.find(stdout + stderr), []);
     });
