@@ -40,7 +40,7 @@ const RUNTIME: Readonly<Record<string, readonly [authorities: string, why: strin
   // Interfaces of the plugin, which check its grants
   "sandbox/sandbox.ts": ["env files streams sys", "turns grants into a sandbox: private directory, environment, granted paths"],
   "wasi/files/named_tree.ts": ["files node", "a plugin's files below its mounts"],
-  "wasi/files/named_host.ts": ["files", "identities of protected paths"],
+  "wasi/files/named_host.ts": ["files permissions", "identities of protected paths; asks whether links can still be read"],
   "wasi/files/linux/file_calls.ts": ["ffi", "the kernel's file calls, for linux_tree.ts, which checks the mounts"],
   "wasi/streams/stdio.ts": ["streams", "a plugin's standard streams"],
   "wasi/terminal/raw_terminal.ts": ["files run streams", "the terminal's modes and size, and the process that restores them"],
@@ -90,6 +90,7 @@ const RUNTIME: Readonly<Record<string, readonly [authorities: string, why: strin
   "base/host_path.ts": ["files", "real paths of grants"],
   "base/path_walk.ts": ["files", "the links and directories on the way to a granted path"],
   "grants/granted_path.ts": ["files sys", "checks whether other users may change a path's target"],
+  "sandbox/obeyed_contents.ts": ["files", "finds links in the store and in settings, so that their targets are protected"],
   "sandbox/mounts.ts": ["files", "makes a granted directory"],
   "store/check.ts": ["files sys", "the owner of the store"],
   "store/read.ts": ["files", "receipts"],
