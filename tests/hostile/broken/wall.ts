@@ -1,6 +1,10 @@
 /** Replaces runtime/sandbox/process_permissions.ts in a test build: the process keeps Deno's permissions. */
 
-export { usesOfComponent, usesOfModule } from "../../../runtime/sandbox/process_permissions.ts?as-it-is";
+export {
+  isOfSockets,
+  usesOfComponent,
+  usesOfModule,
+} from "../../../runtime/sandbox/process_permissions.ts?as-it-is";
 
 /** Gives up nothing. */
 export function giveUp(): void {}
