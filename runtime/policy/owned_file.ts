@@ -85,24 +85,28 @@ function refuseChangeable(path: string): void {
   }
 }
 
+/** The inode of the system's own user namespace (PROC_USER_INIT_INO of Linux's include/linux/proc_ns.h). */
+const INITIAL_USER_NAMESPACE = 0xeffffffd;
+
 /**
  * Whether this process is the system's root. In a user namespace (`unshare --map-root-user`), any user has the number 0.
  *
- * @param uidMap the mapping of user numbers, see user_namespaces(7). undefined on a system without user namespaces
+ * @param namespace the inode of the process's user namespace; undefined on a system without user namespaces
  */
-export function isRoot(uidMap: () => string | undefined = readUidMap): boolean {
+export function isRoot(namespace: () => number | null | undefined = userNamespace): boolean {
   if (Deno.uid() !== 0) return false;
   try {
-    return /^\s*0\s+0\s+4294967295\s*$/.test(uidMap() ?? "0 0 4294967295");
+    return (namespace() ?? INITIAL_USER_NAMESPACE) === INITIAL_USER_NAMESPACE;
   } catch {
     return false;
   }
 }
 
-function readUidMap(): string | undefined {
+// Deno reads no file of /proc without all permissions, but it looks at one.
+function userNamespace(): number | null | undefined {
   if (Deno.build.os !== "linux") return undefined;
   try {
-    return Deno.readTextFileSync("/proc/self/uid_map");
+    return Deno.statSync("/proc/self/ns/user").ino;
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return undefined;
     throw error;
