@@ -4,6 +4,7 @@
  */
 
 import { printable } from "../../base/text.ts";
+import { HOP_BY_HOP } from "../http/headers.ts";
 import { toText } from "../http/header_text.ts";
 import type { Framing } from "../http/http_body.ts";
 
@@ -81,18 +82,7 @@ export function parseRequestHead(text: string): RequestHead {
   };
 }
 
-const OF_THE_CONNECTION: ReadonlySet<string> = new Set([
-  "connection",
-  "content-length",
-  "expect",
-  "host",
-  "keep-alive",
-  "proxy-connection",
-  "te",
-  "trailer",
-  "transfer-encoding",
-  "upgrade",
-]);
+const OF_THE_CONNECTION: ReadonlySet<string> = new Set([...HOP_BY_HOP, "content-length", "expect", "host"]);
 
 function bad(what: string): never {
   throw new BadRequest(400, `The request has ${what}`);

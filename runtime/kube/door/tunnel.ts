@@ -8,10 +8,9 @@ import { printable } from "../../base/text.ts";
 import type { Duplex } from "../../wasi/streams/connection_streams.ts";
 import type { ClusterResponse, TunnelAnswer, Tunnelled, TunnelRequest } from "../cluster.ts";
 import { responseHeaders } from "../http/headers.ts";
-import { writeAll } from "../http/http_body.ts";
-import { bytesOf, HttpError, readHead } from "../http/http_head.ts";
-import { Input } from "../http/http_input.ts";
-import { readRefusal } from "../websocket/handshake.ts";
+import { HttpError } from "../http/http_head.ts";
+import type { Input } from "../http/http_input.ts";
+import { askToUpgrade, refuseExtensions } from "../websocket/handshake.ts";
 import { askForUpgrade, protocolsOf, type UpgradeContext } from "../websocket/open_websocket.ts";
 import { acceptOf } from "../websocket/frames.ts";
 
@@ -130,30 +129,19 @@ async function shakeHands(
     ...headers.map(([name, value]) => `${name}: ${value}`),
     ...(method === "GET" ? [] : ["content-length: 0"]),
   ];
-  await writeAll(connection, bytesOf(`${lines.join("\r\n")}\r\n\r\n`));
-  const input = new Input(connection);
-  const head = await readHead(input);
-  if (head.status !== 101) {
-    const body = await readRefusal(input, head);
-    connection.close();
-    const shown = responseHeaders(head.headers, false).filter(([name]) => name !== "content-length");
-    return {
-      status: head.status,
-      headers: shown,
-      body: body.length === 0 ? null : new Response(body).body,
-    };
-  }
-  const value = (name: string) =>
-    head.headers.filter(([one]) => one === name).map(([, value]) => value).join(", ");
+  const answer = await askToUpgrade(
+    connection,
+    lines,
+    (headers) => responseHeaders(headers, false).filter(([name]) => name !== "content-length"),
+  );
+  if ("refused" in answer) return answer.refused;
+  const { value } = answer;
   const chosen = value("upgrade");
   const [, key = ""] = headers.find(([name]) => name === "sec-websocket-key") ?? [];
   const accepted = protocol === "spdy/3.1" || value("sec-websocket-accept") === await acceptOf(key);
   if (chosen.toLowerCase() !== protocol || !accepted) {
     throw new HttpError(`the server's upgrade is not to ${protocol}: "${printable(chosen, 80)}"`);
   }
-  if (value("sec-websocket-extensions") !== "") {
-    throw new HttpError("the server chose an extension that was not offered");
-  }
-  const shown = responseHeaders(head.headers, false).filter(([name]) => name !== "content-length");
-  return new Tunnel(connection, input, chosen, shown, closed);
+  refuseExtensions(answer);
+  return new Tunnel(connection, answer.input, chosen, answer.shown, closed);
 }

@@ -9,8 +9,8 @@ import type { Connection } from "../config/connection.ts";
 const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 const VALUE = /^[\t\x20-\x7e\x80-\xff]*$/;
 
-// RFC 9110 7.6.1, and headers that the client sets itself.
-const HOP_BY_HOP: ReadonlySet<string> = new Set([
+/** Headers of one connection (RFC 9110 7.6.1), and headers that the client sets itself. */
+export const HOP_BY_HOP: ReadonlySet<string> = new Set([
   "connection",
   "keep-alive",
   "proxy-connection",

@@ -43,29 +43,19 @@ export async function upgrade(
     ...(protocols.length === 0 ? [] : [`sec-websocket-protocol: ${protocols.join(", ")}`]),
     ...headers.map(([name, value]) => `${name}: ${value}`),
   ];
-  await writeAll(connection, bytesOf(`${lines.join("\r\n")}\r\n\r\n`));
-  const input = new Input(connection);
-  const head = await readHead(input);
-  const shown = head.headers.filter(([name]) => !CONNECTION_HEADERS.has(name));
-  if (head.status !== 101) {
-    const body = await readRefusal(input, head);
-    connection.close();
-    return {
-      status: head.status,
-      headers: shown,
-      body: body.length === 0 ? null : new Response(body).body,
-    };
-  }
-  const value = (name: string) =>
-    head.headers.filter(([one]) => one === name).map(([, value]) => value).join(", ");
+  const answer = await askToUpgrade(
+    connection,
+    lines,
+    (headers) => headers.filter(([name]) => !CONNECTION_HEADERS.has(name)),
+  );
+  if ("refused" in answer) return answer.refused;
+  const { value } = answer;
   if (
     value("upgrade").toLowerCase() !== "websocket" || value("sec-websocket-accept") !== await acceptOf(key)
   ) {
     throw new HttpError("the server's upgrade is not to a WebSocket");
   }
-  if (value("sec-websocket-extensions") !== "") {
-    throw new HttpError("the server chose an extension that was not offered");
-  }
+  refuseExtensions(answer);
   const protocol = value("sec-websocket-protocol");
   if (protocol !== "" && !protocols.includes(protocol)) {
     throw new HttpError(
@@ -73,9 +63,9 @@ export async function upgrade(
     );
   }
   return new UpgradedConnection(
-    new WebSocketConnection(connection, input.take(Infinity)),
+    new WebSocketConnection(connection, answer.input.take(Infinity)),
     protocol,
-    shown,
+    answer.shown,
     closed,
   );
 }
@@ -89,8 +79,57 @@ const CONNECTION_HEADERS = new Set([
   "upgrade",
 ]);
 
+/** The server's 101. */
+export interface Agreed {
+  /** The headers for the plugin. */
+  readonly shown: Head["headers"];
+  /** What follows the head. */
+  readonly input: Input;
+  /** A header's value, by its name in lower case; empty if it is missing. */
+  value(name: string): string;
+}
+
+/**
+ * Sends the head of an upgrade and reads the answer's head. After a refusal the connection is closed.
+ *
+ * @param lines of the head
+ * @param shownOf which of the answer's headers the plugin sees
+ * @throws HttpError; the error of the operating system or TLS
+ */
+export async function askToUpgrade(
+  connection: Duplex,
+  lines: readonly string[],
+  shownOf: (headers: Head["headers"]) => Head["headers"],
+): Promise<Agreed | { readonly refused: ClusterResponse }> {
+  await writeAll(connection, bytesOf(`${lines.join("\r\n")}\r\n\r\n`));
+  const input = new Input(connection);
+  const head = await readHead(input);
+  const shown = shownOf(head.headers);
+  if (head.status !== 101) {
+    const body = await readRefusal(input, head);
+    connection.close();
+    return {
+      refused: {
+        status: head.status,
+        headers: shown,
+        body: body.length === 0 ? null : new Response(body).body,
+      },
+    };
+  }
+  const value = (name: string) =>
+    head.headers.filter(([one]) => one === name).map(([, value]) => value).join(", ");
+  return { shown, input, value };
+}
+
+/** No extension was offered. @throws HttpError if the server chose one */
+export function refuseExtensions({ value }: Agreed): void {
+  if (value("sec-websocket-extensions") !== "") {
+    throw new HttpError("the server chose an extension that was not offered");
+  }
+}
+
 /** Reads the body of a refusal, at most 1 MiB. An error ends the body. @throws HttpError */
-export async function readRefusal(input: Input, head: Head): Promise<Uint8Array<ArrayBuffer>> {
+async function readRefusal(input: Input, head: Head): Promise<Uint8Array<ArrayBuffer>> {
   const read = bodyReader(input, framingOf("GET", head));
   const pieces: Uint8Array<ArrayBuffer>[] = [];
   try {
