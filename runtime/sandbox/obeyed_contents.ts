@@ -7,7 +7,8 @@
 import { hostPath, isRoot, parentOf } from "../base/host_path.ts";
 import { POLICY_PATH } from "../policy/policy_path.ts";
 import { layoutAt } from "../store/layout.ts";
-import { absolutePaths, configDirectory, type ObeyedContext } from "./obeyed_files.ts";
+import { configDirectory } from "../base/user_files.ts";
+import { absolutePaths, type ObeyedContext } from "./obeyed_files.ts";
 
 /** The questions to the file system. */
 export interface ContentsHost {
@@ -28,7 +29,7 @@ export function obeyedContents(
   const certificates = [...containers, ...docker].map((each) => `${each}/certs.d`);
   const dropIns = containers.map((each) => `${each}/registries.conf.d`);
   const paths = [
-    ...[store, `${home}/.krew-wasm`].flatMap((root) => storeContents(root, host)),
+    ...[...new Set([store, `${home}/.krew-wasm`])].flatMap((root) => storeContents(root, host)),
     ...[POLICY_PATH, `${parentOf(POLICY_PATH)}/trusted_root.json`],
     ...containers.map((each) => `${each}/registries.conf`),
     ...dropIns.flatMap((each) => [each, ...linksIn(absolutePaths([each], cwd)[0]!, 1, host)]),

@@ -4,6 +4,7 @@
  */
 
 import { AppError } from "../../../runtime/base/errors.ts";
+import { dockerAuthFile, registryAuthFiles } from "../../../runtime/base/user_files.ts";
 import { type AuthFile, authKeys, helperFor, nameOfKey, parseAuthFile, readEntry } from "./auth_file.ts";
 import { askHelper, type RunHelper, runHelper } from "./credential_helper.ts";
 import { readOptionalFile } from "../optional_file.ts";
@@ -21,32 +22,10 @@ export interface CredentialHost {
   readonly warn?: (problem: AppError) => void;
 }
 
-/** docker's config file; undefined if no home directory is known. */
-function dockerFile(env: CredentialHost["env"]): string | undefined {
-  const home = env("HOME") || env("USERPROFILE");
-  const directory = env("DOCKER_CONFIG") || (home ? `${home}/.docker` : undefined);
-  return directory && `${directory}/config.json`;
-}
-
-/** The files that may hold credentials, in search order. */
-export function credentialFiles({ env, uid }: Pick<CredentialHost, "env" | "uid">): string[] {
-  const docker = dockerFile(env);
-  // A file that the environment names is exclusive: podman then reads no other file of its own.
-  const named = env("REGISTRY_AUTH_FILE");
-  const home = env("HOME") || env("USERPROFILE");
-  const runtime = env("XDG_RUNTIME_DIR") || (uid === undefined ? undefined : `/run/containers/${uid}`);
-  const config = env("XDG_CONFIG_HOME") || (home ? `${home}/.config` : undefined);
-  const podman = [
-    runtime && (env("XDG_RUNTIME_DIR") ? `${runtime}/containers/auth.json` : `${runtime}/auth.json`),
-    config && `${config}/containers/auth.json`,
-  ];
-  return (named ? [named, docker] : [docker, ...podman]).filter((file) => file !== undefined);
-}
-
 /** The file that `login` writes: the one that the environment names, else docker's, which all tools read. */
 export function loginFile(env: CredentialHost["env"]): string | undefined {
   const runtime = env("XDG_RUNTIME_DIR");
-  return env("REGISTRY_AUTH_FILE") || dockerFile(env) || (runtime && `${runtime}/containers/auth.json`) ||
+  return env("REGISTRY_AUTH_FILE") || dockerAuthFile(env) || (runtime && `${runtime}/containers/auth.json`) ||
     undefined;
 }
 
@@ -84,7 +63,10 @@ export function isHeld(registry: string, { env }: Pick<CredentialHost, "env">): 
 function sourcesOf(
   host: CredentialHost,
 ): { readonly name: string; readonly read: () => AuthFile | undefined }[] {
-  const files = credentialFiles(host).map((path) => ({ name: path, read: () => readAuthFile(path, host) }));
+  const files = registryAuthFiles(host.env, host.uid).map((path) => ({
+    name: path,
+    read: () => readAuthFile(path, host),
+  }));
   const held = host.env(HELD);
   if (!held) return files;
   const name = `$${HELD}`;

@@ -6,17 +6,11 @@
 import { AppError } from "../../../runtime/base/errors.ts";
 import { systemWords } from "../../../runtime/base/file_error.ts";
 import { printable } from "../../../runtime/base/text.ts";
+import { registryAuthFiles } from "../../../runtime/base/user_files.ts";
 import { isSuccess, RegistryAccess } from "../authorized_requests.ts";
 import type { RegistryClient } from "../registry_client.ts";
 import { type AuthFile, helperFor, serverName, withoutRegistry } from "./auth_file.ts";
-import {
-  credentialFiles,
-  type CredentialHost,
-  isHeld,
-  loginFile,
-  processHost,
-  readAuthFile,
-} from "./find_credentials.ts";
+import { type CredentialHost, isHeld, loginFile, processHost, readAuthFile } from "./find_credentials.ts";
 import { eraseFromHelper, storeInHelper } from "./credential_helper.ts";
 import { replaceFileAt } from "../../store/replace_file.ts";
 
@@ -106,7 +100,7 @@ export async function removeLogin(
       failures.push(error);
     }
   };
-  for (const path of credentialFiles(host)) {
+  for (const path of registryAuthFiles(host.env, host.uid)) {
     let file: AuthFile | undefined;
     await attempt(async () => {
       file = readAuthFile(path, host);

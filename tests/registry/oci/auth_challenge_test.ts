@@ -1,11 +1,8 @@
 import assert from "node:assert/strict";
+import { registryAuthFiles } from "../../../runtime/base/user_files.ts";
 import { namedScopes, parseChallenges, tokenUrl } from "../../../registry/oci/auth_challenge.ts";
 import type { AppError } from "../../../runtime/base/errors.ts";
-import {
-  credentialFiles,
-  type CredentialHost,
-  findCredentials,
-} from "../../../registry/oci/credentials/find_credentials.ts";
+import { type CredentialHost, findCredentials } from "../../../registry/oci/credentials/find_credentials.ts";
 
 Deno.test("parseChallenges() reads schemes with quoted and bare parameters", () => {
   assert.deepEqual(
@@ -156,9 +153,8 @@ Deno.test("findCredentials() prefers podman's longest key and reads identity tok
   });
 });
 
-Deno.test("credentialFiles() lists docker's and podman's files, or the environment's file", () => {
-  const files = (env: Record<string, string>, uid?: number) =>
-    credentialFiles({ env: (name) => env[name], uid });
+Deno.test("registryAuthFiles() lists docker's and podman's files, or the environment's file", () => {
+  const files = (env: Record<string, string>, uid?: number) => registryAuthFiles((name) => env[name], uid);
   const config = "/h/.config/containers/auth.json";
   assert.deepEqual(files({ HOME: "/h", DOCKER_CONFIG: "/d" }), ["/d/config.json", config]);
   assert.deepEqual(files({ HOME: "/h", REGISTRY_AUTH_FILE: "/a", XDG_RUNTIME_DIR: "/r" }, 5), ["/a", CONFIG]);
