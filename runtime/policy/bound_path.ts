@@ -2,7 +2,7 @@
 
 import { isOutOfReach } from "../grants/granted_path.ts";
 import { isWithin } from "../base/host_path.ts";
-import { isRoot, whyChangeable } from "./owned_file.ts";
+import { isSystemRoot, whyChangeable } from "./owned_file.ts";
 import { DENO_PATHS, walkPath } from "../base/path_walk.ts";
 import { realOrNamed } from "./policy.ts";
 
@@ -17,7 +17,7 @@ import { realOrNamed } from "./policy.ts";
 export function boundPath(path: string, reach: readonly string[]): string | undefined {
   const { path: real, links, found } = walkPath(path, DENO_PATHS);
   const isTrusted = ({ directory }: { readonly directory: string }): boolean =>
-    Deno.build.os !== "windows" && isRoot()
+    Deno.build.os !== "windows" && isSystemRoot()
       ? whyChangeable(directory) === undefined && !reach.some((each) => isWithin(directory, each))
       : isOutOfReach(directory);
   if (found?.type === "link" || !links.every(isTrusted)) return undefined;

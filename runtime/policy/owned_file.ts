@@ -47,7 +47,7 @@ export function whyChangeable(path: string): string | undefined {
   if (Deno.build.os === "windows") return undefined;
   const { path: real, links } = walkPath(path, DENO_PATHS);
   const user = Deno.uid()!;
-  const isOurs = user === 0 && !isRoot();
+  const isOurs = user === 0 && !isSystemRoot();
   const places = new Set<string>([real]);
   for (let at of [parentOf(real), ...links.map(({ directory }) => directory)]) {
     for (; !places.has(at); at = parentOf(at)) places.add(at);
@@ -93,7 +93,7 @@ const INITIAL_USER_NAMESPACE = 0xeffffffd;
  *
  * @param namespace the inode of the process's user namespace; undefined on a system without user namespaces
  */
-export function isRoot(namespace: () => number | null | undefined = userNamespace): boolean {
+export function isSystemRoot(namespace: () => number | null | undefined = userNamespace): boolean {
   if (Deno.uid() !== 0) return false;
   try {
     return (namespace() ?? INITIAL_USER_NAMESPACE) === INITIAL_USER_NAMESPACE;

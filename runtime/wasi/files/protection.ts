@@ -33,9 +33,6 @@ export interface Entry {
   readonly links: bigint;
 }
 
-/** Identities of a directory and of those above it, from the bottom up. */
-export type Above = () => Iterable<string>;
-
 /** A change of an entry: of its content, or of its name, which moves or removes everything below it. */
 export type Change = "content" | "name";
 

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { isRoot, ownerProblem, whyChangeable } from "../../../runtime/policy/owned_file.ts";
+import { isSystemRoot, ownerProblem, whyChangeable } from "../../../runtime/policy/owned_file.ts";
 
 Deno.test("ownerProblem() accepts files that only root may change", () => {
   const of = (uid: number, mode: number, isSymlink = false) => ownerProblem({ uid, mode, isSymlink }, 1000);
@@ -38,12 +38,12 @@ Deno.test(
     const { uid } = Deno;
     try {
       Deno.uid = () => 0;
-      assert.equal(isRoot(() => 0xeffffffd), true);
-      assert.equal(isRoot(() => undefined), true, "a system without user namespaces");
-      assert.equal(isRoot(() => 4026532177), false);
-      assert.equal(isRoot(() => assert.fail("unreadable")), false);
+      assert.equal(isSystemRoot(() => 0xeffffffd), true);
+      assert.equal(isSystemRoot(() => undefined), true, "a system without user namespaces");
+      assert.equal(isSystemRoot(() => 4026532177), false);
+      assert.equal(isSystemRoot(() => assert.fail("unreadable")), false);
       Deno.uid = () => 1000;
-      assert.equal(isRoot(() => 0xeffffffd), false);
+      assert.equal(isSystemRoot(() => 0xeffffffd), false);
     } finally {
       Object.assign(Deno, { uid });
     }
