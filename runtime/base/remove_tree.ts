@@ -12,7 +12,7 @@ const MAX_TRIES = 100;
  *
  * @param room a directory of the same file system where no plugin can change names. The default is `path` itself, for a
  * tree that no other process changes meanwhile
- * @throws Deno.errors.NotFound, and other errors of the operating system. What is left is then in `path` or `room`
+ * @throws Deno.errors.NotFound, and other errors of the operating system. The rest of the tree is then in `path` or `room`
  */
 export function removeTree(path: string, room = path): void {
   if (!Deno.lstatSync(path).isDirectory) return Deno.removeSync(path);

@@ -186,7 +186,7 @@ export function askAt(terminal: Terminal, question: Question, stays: boolean): R
   if (!dialog) return undefined;
   const fitting = linesThatFit(question, dialog.size);
   if (!fitting) {
-    dialog.say(["krew-wasm: a plugin asks for what has no room on this terminal, and is refused"]);
+    dialog.say(["krew-wasm: a question does not fit on this terminal, so the plugin's request is refused"]);
     return undefined;
   }
   const { lines, wider } = fitting;
@@ -194,7 +194,7 @@ export function askAt(terminal: Terminal, question: Question, stays: boolean): R
   let choices: Choices = { stays, wider: wider ? "offered" : "none" };
   let prompt = answersLine(choices);
   for (let tries = 0; tries < TRIES; tries++) {
-    // After a line that is no answer, too: the rest of a paste or of a terminal's report may follow.
+    // Waits for silence before every try: the rest of a paste or of a terminal's report may follow an invalid line.
     const line = dialog.ask(prompt);
     if (line === "end") break;
     const answer = line === "odd" ? undefined : parseAnswer(line.text, choices);

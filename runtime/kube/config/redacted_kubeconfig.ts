@@ -63,7 +63,7 @@ export function formatRedactedKubeconfig(
   return `${JSON.stringify(redacted, null, 2)}\n`;
 }
 
-/** The server without user name, password, query and fragment; undefined if it is no URL. */
+/** The server without user name, password, query and fragment; undefined if the text is not a URL. */
 function shownServer(text: string): string | undefined {
   try {
     return serverOf(text, (what) => {

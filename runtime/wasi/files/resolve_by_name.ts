@@ -7,7 +7,7 @@ import { WasiError } from "../errno.ts";
 
 /** The file system. Paths are lists of names below the tree's root. */
 export interface Tree {
-  /** The target of the link at `path`; undefined if it is no link or missing. */
+  /** The target of the link at `path`; undefined for other files and if nothing is there. */
   readLink(path: readonly string[]): string | undefined;
   /** Whether a directory is at `path`. @throws WasiError no-entry if nothing is there */
   isDirectory(path: readonly string[]): boolean;

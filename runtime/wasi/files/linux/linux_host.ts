@@ -21,7 +21,7 @@ const MAX_MOUNTS = 4 << 20;
 /** How many files of a directory to look at ahead. */
 const MAX_AHEAD = 20_000;
 
-/** How many levels of directories to look at. Each takes a descriptor, of which some systems give 256. */
+/** How many levels of directories to search. Each level takes a descriptor, and some systems allow only 256. */
 const MAX_LEVELS = 64;
 
 /** Looks at host paths with system calls, without Deno's permissions. */
@@ -198,7 +198,7 @@ export class LinuxHost implements ProtectionHost {
     throw new WasiError("not-permitted");
   }
 
-  /** The same for a mount point in a directory, which may be a file; nothing if the name is no mount point. */
+  /** Like above(), but for a mount point in a directory. It may be a file. Yields nothing for any other name. */
   *aboveMounted(directory: number, name: GuestPath): Generator<string> {
     const kernel = this.#kernel;
     if (!kernel.isMountRootAt(directory, name)) return;

@@ -1,6 +1,6 @@
 /**
  * Servers under another name, or without verification. Each runs in its own process, as a real run does: Deno reads
- * the roots once, and 2.9 can't skip verification after it was told to trust no root.
+ * the roots once, and Deno 2.9 cannot skip verification after a list of roots was empty.
  */
 
 import assert from "node:assert/strict";
