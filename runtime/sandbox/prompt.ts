@@ -186,7 +186,7 @@ export function askAt(terminal: Terminal, question: Question, stays: boolean): R
   if (!dialog) return undefined;
   const fitting = linesThatFit(question, dialog.size);
   if (!fitting) {
-    dialog.say(["krew-wasm: a question does not fit on this terminal, so the plugin's request is refused"]);
+    dialog.say(["krew-wasm: a plugin asks for what has no room on this terminal, and is refused"]);
     return undefined;
   }
   const { lines, wider } = fitting;
