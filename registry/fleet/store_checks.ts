@@ -28,6 +28,7 @@ import {
   writeSelf,
 } from "../store/links.ts";
 import { narrow } from "../store/migrate.ts";
+import { isDownloadLock } from "../store/download_lock.ts";
 import { isIncoming } from "../store/incoming.ts";
 import { isNoDirectory, openForWriting, storeDirectories } from "../store/open.ts";
 import { findOrphans, namesIn, sweep } from "../store/sweep.ts";
@@ -144,10 +145,10 @@ export function examineStore(layout: Layout, target: LinkTarget): StoreFinding[]
   }
 
   const orphans = findOrphans(layout);
-  // A download has a name there for a moment, without the lock.
-  const staged = namesIn(layout.stage).filter((name) => !isIncoming(name)).map((name) =>
-    `${layout.stage}/${name}`
-  );
+  // Downloads have names there without the store's lock.
+  const staged = namesIn(layout.stage)
+    .filter((name) => !isIncoming(name) && !isDownloadLock(layout, name))
+    .map((name) => `${layout.stage}/${name}`);
   const paths = [...orphans.map(({ path }) => path), ...staged];
   if (paths.length > 0) {
     found(

@@ -12,6 +12,7 @@ import { configOf, type PluginManifest } from "../oci/manifest.ts";
 import { formatReference, type Reference } from "../oci/mirrored_reference.ts";
 import { findCompiled, readIntact } from "../store/blobs.ts";
 import { storeFailed } from "../store/disk.ts";
+import { lockDownload } from "../store/download_lock.ts";
 import { Incoming } from "../store/incoming.ts";
 import { isIntact, readStrippedFrom } from "../store/read_stripped.ts";
 
@@ -29,9 +30,11 @@ export interface FetchOptions {
   readonly compile: Compile;
   /** Called with the bytes of the download so far and in all. */
   readonly progress?: (bytes: number, total: number) => void;
+  /** Prints a line of status. */
+  readonly notice?: (line: string) => void;
 }
 
-/** The fetched parts. Dispose it to free their files. */
+/** The fetched parts. Until it is disposed, other processes wait for these bytes. Dispose it to free the files, too. */
 export interface Fetched extends Disposable {
   /** The WebAssembly; undefined if the store has it. */
   readonly blob: Incoming | undefined;
@@ -39,6 +42,8 @@ export interface Fetched extends Disposable {
   readonly compiled: Compiled | undefined;
   /** The artifact's config, for the store; undefined if there is none to keep. */
   readonly config: Uint8Array | undefined;
+  /** Lets other processes download the same bytes now. */
+  release(): void;
 }
 
 /** Fetches what the store does not have. @throws AppError REGISTRY_…, DIGEST_MISMATCH, WASM_INVALID, …, STORE_FAILED */
@@ -57,21 +62,47 @@ export async function fetchArtifact(
     }
     return fetching;
   };
-  if (isIntact(layout.blob(plugin.digest), plugin)) {
-    return { blob: undefined, compiled: undefined, config: await fetchConfig(), [Symbol.dispose]() {} };
-  }
-  const blob = Incoming.open(layout);
+  const isStored = () => isIntact(layout.blob(plugin.digest), plugin);
+  const stored = async (): Promise<Fetched> => {
+    const config = await fetchConfig();
+    return { blob: undefined, compiled: undefined, config, release() {}, [Symbol.dispose]() {} };
+  };
+  if (isStored()) return await stored();
+  const lock = await lockFor(options, manifest, plugin);
+  let blob: Incoming | undefined;
+  const close = () => {
+    blob?.[Symbol.dispose]();
+    lock?.[Symbol.dispose]();
+  };
   try {
+    if (isStored()) {
+      // Another process has just downloaded it.
+      lock?.[Symbol.dispose]();
+      return await stored();
+    }
+    blob = Incoming.open(layout);
     await download(options, plugin, blob, fetchConfig);
     const compiled = findCompiled(layout, plugin.digest)
       ? undefined
       : await compileFor(options, readStrippedFrom(blob.file));
-    return { blob, compiled, config: await fetchConfig(), [Symbol.dispose]: () => blob[Symbol.dispose]() };
+    const config = await fetchConfig();
+    return { blob, compiled, config, release: () => lock?.[Symbol.dispose](), [Symbol.dispose]: close };
   } catch (error) {
     await fetching?.catch(() => {});
-    blob[Symbol.dispose]();
+    close();
     throw error;
   }
+}
+
+/** Waits for another process that downloads the same. undefined for a bundle: its bytes are on this machine. */
+async function lockFor(
+  { layout, reference, notice }: FetchOptions,
+  manifest: FetchedManifest,
+  plugin: PluginManifest,
+): Promise<Disposable | undefined> {
+  if (manifest.source?.kind === "bundle") return undefined;
+  const source = `${reference.registry}/${reference.repository}@${plugin.digest}`;
+  return await lockDownload(layout, source, `pull ${formatReference(reference)}`, (line) => notice?.(line));
 }
 
 /** Downloads a plugin's WebAssembly. @throws AppError REGISTRY_…, DIGEST_MISMATCH, STORE_FAILED */

@@ -38,7 +38,7 @@ import { commitReceipt, DEFAULT_KEEP, writeReceipt } from "../store/commit.ts";
 import { publish, storeFailed } from "../store/disk.ts";
 import { checkLinkIsOurs, type LinkTarget, writeLinks, writeSelf } from "../store/links.ts";
 import { Incoming } from "../store/incoming.ts";
-import { openForWriting, prepareStore } from "../store/open.ts";
+import { createStore, openForWriting } from "../store/open.ts";
 import { sweep } from "../store/sweep.ts";
 
 /** The annotation of plugins that answer `__complete ARGS…` like cobra. */
@@ -85,8 +85,6 @@ export interface InstallOptions extends FetchOptions {
    * @throws AppError SIGNATURE_…, POLICY_REFUSED
    */
   readonly verify?: (reference: Reference, manifest: FetchedManifest) => Promise<readonly Signature[]>;
-  /** Prints a line of status. */
-  readonly notice?: (line: string) => void;
 }
 
 /**
@@ -103,7 +101,7 @@ export async function installPlugin(options: InstallOptions): Promise<Receipt> {
     : parsePluginName(options.name);
   checkLinkIsOurs(layout, name);
   if (!force) refuseInstalled(layout, name);
-  prepareStore(layout);
+  await createStore(layout, { task: `pull ${shown}`, notice: options.notice });
   const findReplaced = () => {
     const receipt = installed(layout, name);
     if (options.upgrades && !receipt) readReceipt(layout, name); // throws the reason why there is nothing to upgrade
@@ -134,6 +132,7 @@ export async function installPlugin(options: InstallOptions): Promise<Receipt> {
       if (!same && round === ROUNDS) granted = await decide();
       if (same || round === ROUNDS) return await commit(options, name, artifact, fetched, granted, replaced);
     }
+    fetched.release(); // nobody has to wait for a person's answer
     granted = await decide();
   }
 }

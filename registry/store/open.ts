@@ -14,6 +14,7 @@ import { printable } from "../../runtime/base/text.ts";
 import { lockForReading, lockStore } from "./store_lock.ts";
 import { isAside, isWaiting, recoverData } from "./data.ts";
 import { makeDirectory, removeDirectory, storeFailed } from "./disk.ts";
+import { isDownloadLock } from "./download_lock.ts";
 import { isIncoming, isNamedByFileSystem } from "./incoming.ts";
 import { migrateStore } from "./migrate.ts";
 import { namesIn, sweep } from "./sweep.ts";
@@ -58,6 +59,16 @@ export async function openForWriting(layout: Layout, { task, notice }: OpenOptio
   };
 }
 
+/**
+ * Makes a store for work without the lock. A command that fails after this leaves a complete, empty store.
+ *
+ * @throws AppError STORE_…
+ */
+export async function createStore(layout: Layout, options: OpenOptions): Promise<void> {
+  prepareStore(layout);
+  if (!exists(layout.version)) (await openForWriting(layout, options))[Symbol.dispose]();
+}
+
 /** Creates the store's missing directories, for work without the lock. @throws AppError STORE_… */
 export function prepareStore(layout: Layout): void {
   checkStore(layout);
@@ -71,7 +82,7 @@ export function prepareStore(layout: Layout): void {
 function emptyStage(layout: Layout, warn: (line: string) => void): void {
   const { stage } = layout;
   for (const name of namesIn(stage)) {
-    if (isNamedByFileSystem(name) || isWaiting(layout, name)) continue;
+    if (isNamedByFileSystem(name) || isWaiting(layout, name) || isDownloadLock(layout, name)) continue;
     const path = `${stage}/${name}`;
     try {
       removeDirectory(layout, path);
@@ -103,7 +114,7 @@ export async function openForReading(layout: Layout, notice: OpenOptions["notice
 function clearStage(layout: Layout): void {
   try {
     for (const name of namesIn(layout.stage)) {
-      if (isAside(name) || isNamedByFileSystem(name)) continue;
+      if (isAside(name) || isNamedByFileSystem(name) || isDownloadLock(layout, name)) continue;
       try {
         removeDirectory(layout, `${layout.stage}/${name}`);
       } catch { /* a download that has no name any more */ }

@@ -1,6 +1,7 @@
 /** Many krew-wasm processes at once. With KREW_WASM_SOAK=60 the last test runs for a minute. */
 
 import assert from "node:assert/strict";
+import { digestOf } from "../../registry/oci/digest.ts";
 import { lockStore } from "../../registry/store/store_lock.ts";
 import { findOrphans } from "../../registry/store/sweep.ts";
 import { readIndexes } from "../../registry/fleet/index_file.ts";
@@ -79,6 +80,55 @@ Deno.test("does not wait for another process's slow or silent registry", async (
   // A grant made during the download applies.
   assert.equal(readReceipt(layout, "slow").grants.cluster, "none");
   await assertSound(product);
+});
+
+Deno.test("a pull waits for the same download, and takes over if that process is killed", async () => {
+  await using registry = TestRegistry.start();
+  using product = Product.make();
+  const layout = layoutAt(product.store);
+  await push(registry.origin, "acme/foo", "v1", makeArtifact(makeExiting(3)));
+  const reached = Promise.withResolvers<void>();
+  const never = Promise.withResolvers<undefined>();
+  let downloads = 0;
+  registry.hook = async (_request, url) => {
+    if (!url.pathname.endsWith(`/blobs/${digestOf(makeExiting(3))}`)) return undefined;
+    downloads++;
+    if (downloads > 1) return undefined;
+    reached.resolve();
+    return await never.promise;
+  };
+  const pull = (name: string) =>
+    product.start(product.command, ["pull", `${registry.host}/acme/foo:v1`, "--name", name], {
+      stderr: "piped",
+    });
+  const first = pull("one");
+  await reached.promise;
+  const others = ["two", "three"].map((name) => pull(name));
+  // All of them say whom they wait for before the first one dies.
+  const ends = await Promise.all(others.map(async (child) => {
+    const lines = child.stderr.pipeThrough(new TextDecoderStream())[Symbol.asyncIterator]();
+    const said = (await lines.next()).value ?? "";
+    return { child, lines, said };
+  }));
+  for (const { said } of ends) {
+    assert.match(
+      said,
+      new RegExp(`^waiting for krew-wasm pull \\S+foo:v1 \\(process ${first.pid}\\) to finish`),
+    );
+  }
+  first.kill("SIGKILL");
+  await first.output();
+  for (const child of [first, ...others]) await child.stdin.close();
+  for (const { child, lines } of ends) {
+    for (let read = await lines.next(); !read.done; read = await lines.next());
+    await child.stdout.cancel();
+    assert.equal((await child.status).code, 0);
+  }
+  assert.equal(downloads, 2);
+  assert.equal(await product.run("list", "-o", "name").then(({ stdout }) => stdout), "three\ntwo\n");
+  never.resolve(undefined);
+  await assertSound(product);
+  assert.equal(readReceipt(layout, "two").digest, digestOf(makeExiting(3)));
 });
 
 Deno.test("a second writer waits and names the first; readers do not wait", async () => {

@@ -5,6 +5,7 @@ import { RegistryClient } from "../../../registry/oci/registry_client.ts";
 import type { DecideGrants } from "../../../registry/install/install.ts";
 import { lockStore } from "../../../registry/store/store_lock.ts";
 import { removePlugins, updateReceipt } from "../../../registry/store/commit.ts";
+import { createStore } from "../../../registry/store/open.ts";
 import { isIntact } from "../../../registry/store/read_stripped.ts";
 import { findOrphans } from "../../../registry/store/sweep.ts";
 import { AppError } from "../../../runtime/base/errors.ts";
@@ -174,12 +175,8 @@ Deno.test("a failed download or compilation leaves nothing in the store", async 
   const { store, layout, release } = await setUp();
   await using _ = store;
   release();
-  const waits = await lockStore(
-    layout.lock,
-    "test",
-    () => {},
-    () => Deno.mkdirSync(layout.root, { mode: 0o700 }),
-  );
+  await createStore(layout, { task: "test" });
+  const waits = await lockStore(layout.lock, "test", () => {});
   const refused = store.install("acme/slow:v1", {
     compile: () => Promise.reject(new AppError("WASM_INVALID", "It is no WebAssembly")),
   });
