@@ -13,6 +13,16 @@ export interface StdPatch {
   readonly replace: string;
 }
 
+/** A method of a TLS connection returns something else if TLS is the host's. */
+function hosted(signature: string, result: string): StdPatch {
+  const find = `func (c *Conn) ${signature} {\n`;
+  return {
+    file: "crypto/tls/conn.go",
+    find,
+    replace: `${find}\tif c.krewHosted {\n\t\treturn ${result}\n\t}\n`,
+  };
+}
+
 /** All patches. Added files are in `sdk/go/overlay/std`. */
 export const STD_PATCHES: readonly StdPatch[] = [
   // The overlay adds Transport.RoundTrip for wasip1.
@@ -25,11 +35,63 @@ export const STD_PATCHES: readonly StdPatch[] = [
   },
   // Stop would wait for that goroutine forever.
   { file: "os/signal/signal.go", find: "\n\tsignalWaitUntilIdle()\n", replace: "\n" },
+  // TCP goes through the host; other connections stay within the program.
+  {
+    file: "net/net_fake.go",
+    find: "\tfd.fakeNetFD = newFakeNetFD(fd)\n\n\tif raddr == nil {",
+    replace: '\tif len(net) >= 3 && net[:3] == "tcp" {\n\t\treturn fd.krewSocket(ctx, laddr, raddr)\n\t}\n' +
+      "\tfd.fakeNetFD = newFakeNetFD(fd)\n\n\tif raddr == nil {",
+  },
   {
     file: "net/net_fake.go",
     find: "fakeConnect(ctx, fd, laddr, raddr); err",
-    replace: "krewConnect(fakeConnect(ctx, fd, laddr, raddr)); err",
+    replace: "krewFaked(fd, raddr, fakeConnect(ctx, fd, laddr, raddr)); err",
   },
+  {
+    file: "net/fd_fake.go",
+    find: "\t\tnetfd.Close()\n\t\treturn nil, err\n\t}\n\treturn netfd, nil\n",
+    replace: "\t\tnetfd.Close()\n\t\treturn nil, err\n\t}\n\tnetfd.krewAccepted()\n\treturn netfd, nil\n",
+  },
+  {
+    file: "net/lookup_unix.go",
+    find: ") lookupHost(ctx context.Context, host string) (addrs []string, err error) {\n",
+    replace:
+      ") lookupHost(ctx context.Context, host string) (addrs []string, err error) {\n\treturn krewLookupHost(host)\n",
+  },
+  {
+    file: "net/lookup_unix.go",
+    find: ") lookupIP(ctx context.Context, network, host string) (addrs []IPAddr, err error) {\n",
+    replace:
+      ") lookupIP(ctx context.Context, network, host string) (addrs []IPAddr, err error) {\n\treturn krewLookup(network, host)\n",
+  },
+  // The host's connections have no such options. On other systems these calls succeed.
+  {
+    file: "net/tcpsockopt_stub.go",
+    find: "noDelay bool) error {\n\treturn syscall.ENOPROTOOPT\n",
+    replace: "noDelay bool) error {\n\treturn nil\n",
+  },
+  {
+    file: "net/sockopt_fake.go",
+    find: "keepalive bool) error {\n\treturn syscall.ENOPROTOOPT\n",
+    replace: "keepalive bool) error {\n\treturn nil\n",
+  },
+  // The host reaches the API server through the proxy, so the program must not.
+  {
+    file: "net/http/transport.go",
+    find: "\treturn envProxyFunc()(req.URL)\n",
+    replace: "\treturn nil, nil\n",
+  },
+  {
+    file: "crypto/tls/conn.go",
+    find: "type Conn struct {\n",
+    replace: "type Conn struct {\n\tkrewHosted bool\n",
+  },
+  { file: "crypto/tls/tls.go", find: "\tc.handshakeFn = c.clientHandshake\n", replace: "\tc.krewClient()\n" },
+  hosted("Read(b []byte) (int, error)", "c.conn.Read(b)"),
+  hosted("Write(b []byte) (int, error)", "c.conn.Write(b)"),
+  hosted("Close() error", "c.conn.Close()"),
+  hosted("closeNotify() error", "c.krewCloseWrite()"),
+  hosted("VerifyHostname(host string) error", "nil"),
   {
     file: "os/exec/exec.go",
     find: "\tlp := c.Path\n",

@@ -1,24 +1,13 @@
 /** `krew-wasm build`: a program as people write them does as a plugin what its native build does. */
 
 import assert from "node:assert/strict";
-import { fileURLToPath } from "node:url";
 import { canBuildGo } from "../../scripts/fixtures.ts";
 import { TestApiServer } from "../../scripts/servers/api_server.ts";
-import { makeArtifact, push } from "../../scripts/servers/artifacts.ts";
+import { buildGoPlugin, goPluginSource, goVariables } from "../support/go_plugin.ts";
 import { Product } from "../support/product.ts";
-import { TestRegistry } from "../../scripts/servers/oci_registry.ts";
 import { testBinary } from "../support/test_binary.ts";
 
-const SOURCE = fileURLToPath(new URL("../fixtures/go-plugin", import.meta.url));
-const decoder = new TextDecoder();
-
-/** What `go` needs of this machine: its caches, where they are, and one compiler at a time. */
-async function goVariables(): Promise<Record<string, string>> {
-  const names = ["GOCACHE", "GOMODCACHE", "GOPROXY", "GOFLAGS", "GOTOOLCHAIN"];
-  const { stdout } = await new Deno.Command("go", { args: ["env", "-json", ...names] }).output();
-  const env = JSON.parse(decoder.decode(stdout)) as Record<string, string>;
-  return { ...env, GOFLAGS: `${env.GOFLAGS} -p=1`, PATH: Deno.env.get("PATH")! };
-}
+const SOURCE = goPluginSource();
 
 /** The files of a directory with what they hold. */
 function filesOf(directory: string): Record<string, string> {
@@ -48,40 +37,21 @@ testBinary("build: an unmodified client-go program does what its native build do
       ? new Promise((resolve) => request.signal.addEventListener("abort", () => resolve(new Response())))
       : undefined;
   using product = Product.make();
-  const env = await goVariables();
   const before = filesOf(SOURCE);
-  const wasm = `${product.home}/plugin.wasm`;
-  const flags = ["-ldflags", "-X main.version=v7"];
-  const built = await product.exec(product.command, ["build", SOURCE, "-o", wasm, "--", ...flags], { env });
-  assert.equal(built.code, 0, built.stderr);
-  assert.match(built.stderr, /imports os\/exec/);
+  const { native, plugin, notes } = await buildGoPlugin(product, ["-ldflags", "-X main.version=v7"]);
+  assert.match(notes, /imports os\/exec/);
   assert.deepEqual(filesOf(SOURCE), before);
-  const native = `${product.home}/native`;
-  const { success, stderr } = await new Deno.Command("go", {
-    args: ["build", ...flags, "-o", native, "."],
-    cwd: SOURCE,
-    env,
-  }).output();
-  assert.ok(success, decoder.decode(stderr));
-
   Deno.mkdirSync(`${product.home}/.kube`);
   Deno.writeTextFileSync(`${product.home}/.kube/config`, api.kubeconfig());
-  {
-    await using registry = TestRegistry.start();
-    await push(registry.origin, "plugins/plain", "v1", makeArtifact(await Deno.readFile(wasm)));
-    const pulled = await product.run("pull", `${registry.host}/plugins/plain:v1`);
-    assert.equal(pulled.code, 0, pulled.stderr);
-  }
   const commands = [["version"], ["list"], ["get", "nosuch"], ["slow"], ["watch"]];
   for (const command of commands) {
-    const plugin = await product.exec(`${product.store}/bin/kubectl-plain`, command);
-    const expected = await product.exec(native, command);
-    assert.deepEqual(plugin, expected, command.join(" "));
-    assert.notEqual(plugin.stdout, "", command.join(" "));
+    const own = await product.exec(plugin, command);
+    assert.deepEqual(own, await product.exec(native, command), command.join(" "));
+    assert.notEqual(own.stdout, "", command.join(" "));
   }
-  const around = await product.exec(`${product.store}/bin/kubectl-plain`, ["surroundings"]);
+  const around = await product.exec(plugin, ["surroundings"]);
   assert.deepEqual(around, { code: 0, stdout: "false false\ntrue\ntrue\ntrue\ntrue\n", stderr: "true\n" });
-  const other = await product.exec(`${product.store}/bin/kubectl-plain`, ["fetch", "http://192.0.2.1/"]);
+  const other = await product.exec(plugin, ["fetch", "http://192.0.2.1/"]);
   assert.equal(other.code, 1);
   assert.match(
     other.stderr,
@@ -93,7 +63,7 @@ testBinary("build: an unmodified client-go program does what its native build do
   const url = `http://127.0.0.1:${gone.addr.port}`;
   gone.close();
   Deno.writeTextFileSync(`${product.home}/.kube/config`, api.kubeconfig({ server: url }));
-  const refused = await product.exec(`${product.store}/bin/kubectl-plain`, ["fetch", `${url}/version`]);
+  const refused = await product.exec(plugin, ["fetch", `${url}/version`]);
   assert.deepEqual(refused, await product.exec(native, ["fetch", `${url}/version`]));
 });
 

@@ -1,7 +1,7 @@
 //go:build !wasip1
 
-// The kubelet's side of port-forward, for tests: SPDY/3.1 on each TCP connection from the API server's tunnel. It echoes
-// data in capitals, after the port's number.
+// The kubelet's side of port-forward and exec, for tests: SPDY/3.1 on each TCP connection from the API server's tunnel.
+// It echoes data in capitals, after the port's number. A command in a container echoes its input in capitals.
 package main
 
 import (
@@ -32,7 +32,14 @@ func main() {
 			continue
 		}
 		// The handler runs in the goroutine that reads frames, so it must not wait for one.
-		go connection.Serve(func(stream *spdystream.Stream) { go serve(stream) })
+		streams := container{}
+		go connection.Serve(func(stream *spdystream.Stream) {
+			if stream.Headers().Get("port") != "" {
+				go serve(stream)
+			} else if streams.add(stream) {
+				go streams.run()
+			}
+		})
 	}
 }
 
@@ -48,4 +55,28 @@ func serve(stream *spdystream.Stream) {
 	text, _ := io.ReadAll(stream)
 	fmt.Fprintf(stream, "port %s: %s", headers.Get("port"), bytes.ToUpper(text))
 	stream.Close()
+}
+
+// container holds the streams of one command by their types. They come in this order: error, stdin, stdout, stderr.
+type container map[string]*spdystream.Stream
+
+// add keeps a stream. It reports whether the command can run.
+func (c container) add(stream *spdystream.Stream) bool {
+	stream.SendReply(http.Header{}, false)
+	kind := stream.Headers().Get("streamType")
+	c[kind] = stream
+	return kind == "stderr"
+}
+
+func (c container) run() {
+	text := []byte("no input\n")
+	if stdin := c["stdin"]; stdin != nil {
+		text, _ = io.ReadAll(stdin)
+	}
+	c["stdout"].Write(bytes.ToUpper(text))
+	c["stdout"].Close()
+	io.WriteString(c["stderr"], "to stderr\n")
+	c["stderr"].Close()
+	io.WriteString(c["error"], `{"metadata":{},"status":"Success"}`)
+	c["error"].Close()
 }
