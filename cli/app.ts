@@ -2,7 +2,7 @@
 
 import { Command, CommanderError, type CommandUnknownOpts } from "@commander-js/extra-typings";
 import { AppError, exitCodeOf } from "../runtime/base/errors.ts";
-import { Interrupted } from "../runtime/sandbox/prompt.ts";
+import { Interrupted } from "../runtime/sandbox/dialog.ts";
 import { formatError } from "../runtime/run/error_report.ts";
 import type { RunHost } from "../runtime/run/run.ts";
 import { mendSelf } from "../registry/store/links.ts";

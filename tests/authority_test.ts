@@ -38,7 +38,11 @@ const AUTHORITIES: readonly (readonly [authority: string, expression: RegExp])[]
 // deno-fmt-ignore -- one file a line
 const RUNTIME: Readonly<Record<string, readonly [authorities: string, why: string]>> = {
   // Interfaces of the plugin, which check its grants
-  "sandbox/sandbox.ts": ["env files streams sys", "turns grants into a sandbox: private directory, environment, granted paths"],
+  "sandbox/sandbox.ts": ["env sys", "the user's environment and current directory"],
+  "sandbox/private_directory.ts": ["files", "makes and removes a plugin's private directory"],
+  "sandbox/plugin_files.ts": ["sys", "protects the files of the user and the binary"],
+  "sandbox/plugin_terminal.ts": ["streams", "whether the standard streams are terminals"],
+  "sandbox/give_up_rights.ts": ["files sys", "makes the log directory before the kernel allows no new ones"],
   "wasi/files/named_tree.ts": ["files node", "a plugin's files below its mounts"],
   "wasi/files/named_host.ts": ["files permissions", "identities of protected paths; asks whether links can still be read"],
   "wasi/files/linux/file_calls.ts": ["ffi", "the kernel's file calls, for linux_tree.ts, which checks the mounts"],
@@ -71,7 +75,8 @@ const RUNTIME: Readonly<Record<string, readonly [authorities: string, why: strin
   "run/component.ts": ["code", "the component's JavaScript, after checking its digest"],
   "policy/owned_file.ts": ["files sys", "the administrator's files, their owners and modes, and the user namespace"],
   "base/account_home.ts": ["files node sys", "the home directory that a policy means"],
-  "sandbox/prompt.ts": ["ffi streams", "questions at the terminal"],
+  "sandbox/prompt.ts": ["streams", "whether a person is at the terminal"],
+  "sandbox/controlling_terminal.ts": ["ffi streams", "questions at the terminal"],
   "sandbox/run_record.ts": ["files", "the record of denials and requests"],
   "run/error_report.ts": ["env streams", "errors on stderr"],
   "sandbox/process_permissions.ts": ["env permissions", "gives up permissions that a run does not need"],

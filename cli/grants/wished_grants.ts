@@ -20,7 +20,9 @@ import {
 } from "../../runtime/grants/grants.ts";
 import { type Bounds, limitGrants } from "../../runtime/policy/policy.ts";
 import { isSamePublisher, repositoryOf } from "../../runtime/policy/provenance.ts";
-import { Dialog, mayPrompt, openTerminal, type Terminal } from "../../runtime/sandbox/prompt.ts";
+import { openTerminal, type Terminal } from "../../runtime/sandbox/controlling_terminal.ts";
+import { Dialog } from "../../runtime/sandbox/dialog.ts";
+import { mayPrompt } from "../../runtime/sandbox/prompt.ts";
 import { resolveGrants } from "../../runtime/grants/granted_path.ts";
 import type { Layout } from "../../runtime/store/layout.ts";
 import { homeDirectory } from "../../runtime/store/layout.ts";

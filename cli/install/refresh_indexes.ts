@@ -12,7 +12,9 @@ import {
 } from "../../registry/fleet/index_file.ts";
 import { parseReference } from "../../registry/oci/mirrored_reference.ts";
 import { AppError, messageOf } from "../../runtime/base/errors.ts";
-import { Dialog, mayPrompt, openTerminal, type Terminal } from "../../runtime/sandbox/prompt.ts";
+import { openTerminal, type Terminal } from "../../runtime/sandbox/controlling_terminal.ts";
+import { Dialog } from "../../runtime/sandbox/dialog.ts";
+import { mayPrompt } from "../../runtime/sandbox/prompt.ts";
 import { checkStore } from "../../runtime/store/check.ts";
 import { printable } from "../../runtime/base/text.ts";
 import type { Context } from "../context.ts";

@@ -1,7 +1,7 @@
 /** Questions at a terminal. The question goes to stderr, the answer comes from stdin. */
 
 import { AppError } from "../../runtime/base/errors.ts";
-import { Interrupted } from "../../runtime/sandbox/prompt.ts";
+import { Interrupted } from "../../runtime/sandbox/dialog.ts";
 import type { Output } from "./output.ts";
 
 /** Reads stdin as text of at most 64 KiB, without the final newline. @throws AppError USAGE */

@@ -5,7 +5,7 @@ import { AppError } from "../../base/errors.ts";
 import type { CredentialHelper } from "../../kube/auth/user_credentials.ts";
 import type { ExecCredential } from "../../kube/auth/credential_plugin.ts";
 import type { Syscalls } from "../kernel/kernel_calls.ts";
-import { Interrupted } from "../prompt.ts";
+import { Interrupted } from "../dialog.ts";
 import type { FileCalls } from "../types.ts";
 import type { Json, Packet } from "./channel.ts";
 import { type BrokerContext, formatContext } from "./broker_context.ts";

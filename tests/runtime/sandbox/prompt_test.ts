@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import type { Question } from "../../../runtime/sandbox/permission_request_types.ts";
-import { askAt, Dialog, Interrupted, type Terminal } from "../../../runtime/sandbox/prompt.ts";
+import type { Terminal } from "../../../runtime/sandbox/controlling_terminal.ts";
+import { Dialog, Interrupted } from "../../../runtime/sandbox/dialog.ts";
+import { askAt } from "../../../runtime/sandbox/prompt.ts";
 import { screenOf } from "../../../runtime/sandbox/screen.ts";
 import { plainText } from "../../support/plain_text.ts";
 

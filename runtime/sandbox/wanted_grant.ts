@@ -1,0 +1,143 @@
+/** The grant that a plugin's file or request needs, and the question about it. Pure. */
+
+import { type GrantChange, type Grants, mergeGrants, NO_DENIALS } from "../grants/grants.ts";
+import { isWithin } from "../base/host_path.ts";
+import type { DeniedRequest } from "../kube/allow/authorize_request.ts";
+import { askedRequest, type OfferedRule } from "../kube/allow/asked_request.ts";
+import type { About, Question } from "./permission_request_types.ts";
+import type { AskedFile } from "./types.ts";
+
+/** The grant that an answer gives. */
+export interface Offer {
+  /** The flag for the same grant. */
+  readonly flag: string;
+  readonly change: GrantChange;
+}
+
+/** A missing grant. */
+export interface WantedGrant extends Offer {
+  readonly about: About;
+  /** In words, for the record and the hint at exit. */
+  readonly what: string;
+  readonly parts: Question["parts"];
+  readonly wider?: (Offer & { readonly words: string; readonly word: string }) | undefined;
+  /** Whether the plugin may do without it. A refusal is then printed only if the run fails. */
+  readonly optional: boolean;
+  /** Whether to refuse it without a question. */
+  readonly unasked?: boolean;
+}
+
+/** A request that no answer can allow: it is denied, or no grant can name it. */
+export interface Unanswerable {
+  readonly what: string;
+  readonly why: "denied" | "nameless";
+}
+
+/** Libraries look for optional settings below these directories. */
+const SYSTEM_FILES = /^\/(?:etc|usr|lib\w*|proc|sys|dev|run|opt|nix|var\/lib)(?:\/|$)/;
+
+/** Changes nothing. */
+const NO_CHANGE: GrantChange = {
+  files: [],
+  home: undefined,
+  env: undefined,
+  kubeconfig: undefined,
+  cluster: undefined,
+  rules: [],
+  terminal: undefined,
+  completion: undefined,
+  limits: {},
+  deny: NO_DENIALS,
+};
+
+/** The grant for a request to the cluster. */
+export function grantForRequest(request: DeniedRequest, { cluster }: Grants): WantedGrant | Unanswerable {
+  const { what, rule, info, denied } = request;
+  const asked = info && askedRequest(info);
+  if (denied || rule === undefined || info !== undefined && asked === undefined) {
+    return { what, why: denied ? "denied" : "nameless" };
+  }
+  const common = { about: { cluster: request }, what, optional: false };
+  const soFar = ["so far", typeof cluster === "string" ? cluster : "other rules"] as const;
+  // A raw socket: krew-wasm cannot check the traffic.
+  if (asked === undefined) {
+    return {
+      ...common,
+      parts: [
+        ["to", what],
+        ["which is", "full access to the cluster, since nobody can check what goes through a socket"],
+        soFar,
+        ["rule", "full"],
+      ],
+      flag: clusterFlag("full"),
+      change: { ...NO_CHANGE, cluster: "full" },
+    };
+  }
+  const { wider } = asked;
+  return {
+    ...common,
+    parts: [...asked.parts, soFar, ["rule", asked.word]],
+    ...offerOf(asked),
+    wider: wider && { ...offerOf(wider), words: wider.words, word: wider.word },
+  };
+}
+
+function offerOf({ rule, word }: OfferedRule): Offer {
+  return { flag: clusterFlag(word), change: { ...NO_CHANGE, rules: [rule] } };
+}
+
+function clusterFlag(word: string): string {
+  return `--allow-cluster=${word}`;
+}
+
+/** What is known about the run that asks for a file. */
+export interface FileRequestContext {
+  readonly grants: Grants;
+  /** The user's home directory, absolute. */
+  readonly home: string;
+  /** The plugin's arguments, without its name. */
+  readonly args: readonly string[];
+  /** Removes the grants above the administrator's bounds. */
+  readonly limited: (grants: Grants) => Grants;
+}
+
+/** The grant for a file or a directory. */
+export function grantForFile(asked: AskedFile, context: FileRequestContext): WantedGrant | Unanswerable {
+  const { kind, path, real, directory } = asked;
+  const what = `${kind === "read" ? "read" : "change"} ${path}`;
+  if (isDenied(asked, context) || isAboveBound(asked, context)) return { what, why: "denied" };
+  return {
+    about: { file: asked },
+    what,
+    parts: [
+      [
+        "to",
+        `${kind === "read" ? "read" : "make, change or delete"} ${
+          directory ? "a directory and all in it" : "a file"
+        }`,
+      ],
+      ["path", path],
+      ...(real === path ? [] : [["leads to", real] as const]),
+    ],
+    flag: `--allow-${kind}=${path}`,
+    change: changeFor(asked, path),
+    optional: kind === "read",
+    // The user may name such a file.
+    unasked: kind === "read" && SYSTEM_FILES.test(path) && !context.args.some((arg) => arg.includes(path)),
+  };
+}
+
+function isDenied({ kind, path, real }: AskedFile, { grants: { deny }, home }: FileRequestContext): boolean {
+  const within = (root: string) => isWithin(path, root) || isWithin(real, root);
+  return deny.read.some(within) || deny.home && within(home) || kind === "write" && deny.write.some(within);
+}
+
+/** The administrator's bound applies to the target of a path. */
+function isAboveBound(asked: AskedFile, { grants, limited }: FileRequestContext): boolean {
+  const { files } = limited(mergeGrants(grants, changeFor(asked, asked.real)));
+  return !files.some((file) => file.host === asked.real && (file.write || asked.kind === "read"));
+}
+
+function changeFor({ kind, real, directory }: AskedFile, host: string): GrantChange {
+  return { ...NO_CHANGE, files: [{ host, guest: host, write: kind === "write", directory, real }] };
+}
