@@ -200,6 +200,22 @@ async function readBundle(directory: string): Promise<Map<string, string>> {
   return files;
 }
 
+/** Names the chunks of the added files without the bundler's hash, which covers the name of the temporary directory. */
+async function nameStaged(directory: string): Promise<void> {
+  for await (const { name } of Deno.readDir(directory)) {
+    const [, stem] = /^(vendor-(?:tools|wasm-tools|js-component-bindgen-component))-\w{8}\.js$/.exec(name) ??
+      [];
+    if (stem === undefined) continue;
+    await Deno.rename(`${directory}/${name}`, `${directory}/${stem}.chunk.js`);
+    for await (const { name: other } of Deno.readDir(directory)) {
+      if (!other.endsWith(".js")) continue;
+      const text = await Deno.readTextFile(`${directory}/${other}`);
+      if (!text.includes(name)) continue;
+      await Deno.writeTextFile(`${directory}/${other}`, text.replaceAll(name, `${stem}.chunk.js`));
+    }
+  }
+}
+
 /** Joins the chunks that are loaded together, so that plugins start faster. */
 async function joinBundle(directory: string): Promise<void> {
   const files = await readBundle(directory);
@@ -321,6 +337,7 @@ export async function bundle(
   ], quiet);
   await checkEsbuild();
   await provideRequireLate(directory);
+  await nameStaged(directory);
   await joinBundle(directory);
   // A deliberately broken module may not start without its test.
   if (Object.keys(replace).length === 0) {
@@ -329,6 +346,12 @@ export async function bundle(
     await tryStart(Deno.execPath(), [...run, `${directory}/main.js`]);
   }
   return assets;
+}
+
+/** Gives all files one time, as `deno compile` embeds times: so two builds of the same sources are equal. */
+async function setTimes(directory: string): Promise<void> {
+  for await (const { name } of Deno.readDir(directory)) await Deno.utime(`${directory}/${name}`, 0, 0);
+  await Deno.utime(directory, 0, 0);
 }
 
 /** Builds the binary and returns its path. @throws Error when the runtime is unavailable or the bundle is broken */
@@ -354,8 +377,9 @@ export async function compile(
     const imports = options.importsAll
       ? []
       : ["--import-map", await writeImportMap(directory, (await readBundle(directory)).keys())];
-    const embed = (output: string, included: readonly string[] = []) =>
-      deno([
+    const embed = async (output: string, included: readonly string[] = []) => {
+      await setTimes(directory);
+      await deno([
         "compile",
         "--quiet",
         "--no-check",
@@ -372,6 +396,7 @@ export async function compile(
         output,
         `${directory}/main.js`,
       ], options.quiet ?? true);
+    };
     const linux = options.target ? options.target.includes("linux") : Deno.build.os === "linux";
     const write = async (output: string) => {
       if (linux) await embed(output);
@@ -391,7 +416,13 @@ export async function compile(
 }
 
 if (import.meta.main) {
-  const { values } = parseArgs({ options: { target: { type: "string" }, output: { type: "string" } } });
+  const { values } = parseArgs({
+    options: {
+      target: { type: "string" },
+      output: { type: "string" },
+      uncached: { type: "boolean", default: false },
+    },
+  });
   const started = performance.now();
   const output = await compile(values);
   const { size } = await Deno.stat(output);

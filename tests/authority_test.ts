@@ -38,7 +38,7 @@ const AUTHORITIES: readonly (readonly [authority: string, expression: RegExp])[]
 // deno-fmt-ignore -- one file a line
 const RUNTIME: Readonly<Record<string, readonly [authorities: string, why: string]>> = {
   // Interfaces of the plugin, which check its grants
-  "sandbox/sandbox.ts": ["env sys", "the user's environment and current directory"],
+  "sandbox/sandbox.ts": ["sys", "the user's environment and current directory"],
   "sandbox/private_directory.ts": ["files", "makes and removes a plugin's private directory"],
   "sandbox/plugin_files.ts": ["sys", "protects the files of the user and the binary"],
   "sandbox/plugin_terminal.ts": ["streams", "whether the standard streams are terminals"],
@@ -48,6 +48,7 @@ const RUNTIME: Readonly<Record<string, readonly [authorities: string, why: strin
   "wasi/files/linux/file_calls.ts": ["ffi", "the kernel's file calls, for linux_tree.ts, which checks the mounts"],
   "wasi/streams/stdio.ts": ["streams", "a plugin's standard streams"],
   "wasi/terminal/raw_terminal.ts": ["files run streams", "the terminal's modes and size, and the process that restores them"],
+  "base/environment.ts": ["env", "all variables, for the sandbox and for credential plugins"],
   "base/symlink.ts": ["ffi files", "links that named_tree.ts has checked"],
   // Requests of cluster_transport.ts to the one server that destination.ts allows, and the user's kubeconfig and
   // credentials. The plugin does not influence these.
@@ -91,7 +92,6 @@ const RUNTIME: Readonly<Record<string, readonly [authorities: string, why: strin
   // In the broker, a separate process without the plugin
   "sandbox/broker/broker_main.ts": ["permissions", "gives up the network"],
   "sandbox/broker/questions.ts": ["env", "detects simple terminals"],
-  "sandbox/broker/credential_plugins.ts": ["env", "the environment of credential plugins"],
   "base/host_path.ts": ["files", "real paths of grants"],
   "base/path_walk.ts": ["files", "the links and directories on the way to a granted path"],
   "grants/granted_path.ts": ["files sys", "checks whether other users may change a path's target"],

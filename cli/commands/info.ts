@@ -1,5 +1,6 @@
 /** `krew-wasm info`: describes a plugin. */
 
+import { linkFiles } from "../../registry/store/links.ts";
 import { Command, Option } from "@commander-js/extra-typings";
 import { isCompiledIntact, readIntact } from "../../registry/store/blobs.ts";
 import { AppError } from "../../runtime/base/errors.ts";
@@ -102,7 +103,7 @@ function examineOnce(layout: Layout, receipt: Receipt): PluginInfo {
   return {
     receipt,
     earlier,
-    link: layout.link(receipt.name),
+    link: linkFiles(layout, receipt.name)[0]!,
     data: layout.dataDir(receipt.name),
     intact: readIntact(layout.blob(receipt.digest), receipt) !== undefined,
     compiled: receipt.bindgen !== BINDGEN

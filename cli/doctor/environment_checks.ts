@@ -1,5 +1,6 @@
 /** Checks outside of the store: PATH, kubectl, registries, the cluster. */
 
+import { environment } from "../../runtime/base/environment.ts";
 import { type Finding, linkFileName } from "../../registry/fleet/store_checks.ts";
 import { parseReference } from "../../registry/oci/mirrored_reference.ts";
 import type { RegistryClient } from "../../registry/oci/registry_client.ts";
@@ -208,7 +209,7 @@ export async function examineCluster(context: Context): Promise<Finding[]> {
   const check = "cluster";
   const { openCluster } = await import("../../runtime/kube/open_cluster.ts");
   const access = openCluster({
-    env: Deno.env.toObject(),
+    env: environment(),
     args: [],
     home: homeDirectory(context.env),
     cwd: context.cwd(),

@@ -6,14 +6,15 @@
 const ROOT = /^(?:[A-Za-z]:)?\//;
 
 /**
- * Normalizes an absolute path as text: `..` removes the part before it, without a look at the file system.
+ * Normalizes an absolute path as text: `..` removes the part before it, without a look at the file system. A drive's letter
+ * becomes a capital.
  *
  * @returns undefined if the text is not absolute, or cannot be a path
  */
 export function canonicalPath(path: string, windows = Deno.build.os === "windows"): string | undefined {
   if (path.includes("\0")) return undefined;
   const share = windows ? /^\/\/[^/]+\/[^/]+(?=\/|$)/.exec(path)?.[0] : undefined;
-  const root = share === undefined ? ROOT.exec(path)?.[0] : `${share}/`;
+  const root = share === undefined ? ROOT.exec(path)?.[0].toUpperCase() : `${share}/`;
   if (root === undefined || !windows && root !== "/") return undefined;
   const parts: string[] = [];
   for (const part of path.slice(root.length).split("/")) {

@@ -14,6 +14,9 @@ export const KUBECTL_COMMANDS: ReadonlySet<string> = new Set(
     "uncordon untaint version wait __complete __completeNoDesc").split(" "),
 );
 
+/** `kubectl wasm` is krew-wasm itself, so no plugin has this name. */
+export const MANAGER = "wasm";
+
 // Windows treats these file names as devices, with any extension.
 const WINDOWS_DEVICE = /^(con|prn|aux|nul|com[0-9]|lpt[0-9])$/;
 const NAME = /^[a-z0-9]+(-[a-z0-9]+)*$/;
@@ -43,6 +46,11 @@ export function parsePluginName(text: string): string {
         hint: "choose another with --name",
       },
     );
+  }
+  if (name === MANAGER) {
+    throw new AppError("NAME_INVALID", `${shown} is krew-wasm's own name for kubectl (kubectl wasm)`, {
+      hint: "choose another with --name",
+    });
   }
   return name;
 }

@@ -1,6 +1,6 @@
 /** Decides the role of a process from its argv. Pure. */
 
-import { nameOfLink } from "../base/names.ts";
+import { completionLinkName, linkName, MANAGER, nameOfLink } from "../base/names.ts";
 
 /** The role that argv asks for. */
 export type Invocation =
@@ -24,11 +24,15 @@ export function isCompleting(args: readonly string[]): boolean {
 /**
  * A process called `kubectl-<name>`, with any directory, runs that plugin. `kubectl_complete-<name>` asks the plugin for
  * completions with `__complete ARGS…`, cobra's protocol (kubectl's own). Every other name is the manager. Both kinds of
- * slashes separate directories, and `.exe` is ignored in any case, so Windows needs no rule of its own.
+ * slashes separate directories, and `.exe` is ignored in any case, so Windows needs no rule of its own. `kubectl-wasm` is the
+ * manager.
  */
 export function parseInvocation(argv0: string, args: readonly string[]): Invocation {
   const file = argv0.slice(Math.max(argv0.lastIndexOf("/"), argv0.lastIndexOf("\\")) + 1);
   const link = file.replace(/\.exe$/i, "");
+  // `kubectl wasm …` is the manager, however it was installed: by Krew, or by a link of the user's own.
+  if (link === linkName(MANAGER)) return { life: "manager", args };
+  if (link === completionLinkName(MANAGER)) return { life: "manager", args: ["__complete", "--", ...args] };
   if (link.startsWith("kubectl-") && link.length > "kubectl-".length) {
     return { life: "plugin", link, name: nameOfLink(link), args, completing: false };
   }

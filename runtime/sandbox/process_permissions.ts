@@ -6,6 +6,7 @@
  * `import()` needs no permission, so the build decides what it can read (scripts/bundle/import_map.ts).
  */
 
+import { environment } from "../base/environment.ts";
 import { loadSymlink } from "../base/symlink.ts";
 
 /** What a program needs from the host, by its imports. */
@@ -110,5 +111,5 @@ const NEEDED =
 
 /** Deletes all other variables. The transport sets some, so the process keeps `env`. The sandbox has its own copy. */
 function scrubEnvironment(): void {
-  for (const name of Object.keys(Deno.env.toObject())) if (!NEEDED.test(name)) Deno.env.delete(name);
+  for (const name of Object.keys(environment())) if (!NEEDED.test(name)) Deno.env.delete(name);
 }

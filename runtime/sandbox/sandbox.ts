@@ -1,5 +1,6 @@
 /** Builds the sandbox of a run from its grants. All WASI interfaces use this one value. */
 
+import { environment } from "../base/environment.ts";
 import { guestPath, hostPath } from "../base/host_path.ts";
 import { printable } from "../base/text.ts";
 import { withKubeconfig, withoutSecrets } from "../kube/config/redacted_arguments.ts";
@@ -86,7 +87,7 @@ export function openSandbox(context: SandboxContext): OpenSandbox {
 }
 
 function userOf({ args, verbose }: SandboxContext): RunUser {
-  const variables = Deno.env.toObject();
+  const variables = environment();
   return {
     variables,
     args: args.slice(1),

@@ -1,5 +1,6 @@
 /** The user's credentials outside of the wall: runs the kubeconfig's credential plugin, and reads renewed files. */
 
+import { environment } from "../../base/environment.ts";
 import { AppError } from "../../base/errors.ts";
 import { type ClusterAccess, openCluster } from "../../kube/open_cluster.ts";
 import { runExecPlugin } from "../../kube/auth/credential_plugin.ts";
@@ -25,7 +26,7 @@ export class Credentials {
     this.#context = context;
     this.#system = system;
     this.#access = openCluster({
-      env: Deno.env.toObject(),
+      env: environment(),
       args: args.slice(1),
       home,
       cwd,

@@ -58,3 +58,8 @@ Deno.test("defaultPluginName() takes the last segment without kubectl- and .wasm
   assert.equal(defaultPluginName("C:\\x\\kubectl-foo.wasm"), "foo");
   assert.throws(() => defaultPluginName("acme/plugins/events"), { code: "NAME_INVALID" });
 });
+
+Deno.test("parsePluginName() refuses krew-wasm's own name", () => {
+  assert.throws(() => parsePluginName("wasm"), { code: "NAME_INVALID" });
+  assert.equal(parsePluginName("wasm-tools"), "wasm-tools");
+});

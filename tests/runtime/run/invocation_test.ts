@@ -46,3 +46,14 @@ Deno.test("parseInvocation() treats every other name as the manager", () => {
     assert.deepEqual(parseInvocation(argv0, []), { life: "manager", args: [] });
   }
 });
+
+Deno.test("parseInvocation() takes kubectl-wasm for the manager", () => {
+  for (const argv0 of ["kubectl-wasm", "/home/me/.krew/bin/kubectl-wasm", "C:\\krew\\kubectl-wasm.exe"]) {
+    assert.deepEqual(parseInvocation(argv0, ["list"]), { life: "manager", args: ["list"] });
+  }
+  assert.deepEqual(parseInvocation("kubectl_complete-wasm", ["li"]), {
+    life: "manager",
+    args: ["__complete", "--", "li"],
+  });
+  assert.equal(parseInvocation("kubectl-wasm-tools", []).life, "plugin");
+});
