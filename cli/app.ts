@@ -6,6 +6,8 @@ import { Interrupted } from "../runtime/sandbox/dialog.ts";
 import { formatError } from "../runtime/run/error_report.ts";
 import type { RunHost } from "../runtime/run/run.ts";
 import { mendSelf } from "../registry/store/links.ts";
+import { checkStore } from "../runtime/store/check.ts";
+import { installedNames } from "../runtime/store/read.ts";
 import { type Context, type Exit, processContext } from "./context.ts";
 import { linkTarget } from "./install/link_target.ts";
 import { buildCommand } from "./commands/build.ts";
@@ -31,7 +33,11 @@ import { syncCommand } from "./commands/sync.ts";
 import { tagsCommand } from "./commands/tags.ts";
 import { upgradeCommand } from "./commands/upgrade.ts";
 import { versionCommand, versionText } from "./commands/version.ts";
+import { updateCommand } from "./commands/update.ts";
+import { findCommand, normalizeArguments } from "./terminal/arguments.ts";
 import { unknownCommand, usageText } from "./terminal/usage.ts";
+
+const VERBOSE = ["-v, --verbose", "trace to stderr (also KREW_WASM_VERBOSE=1)"] as const;
 
 /** Runs the manager with the process's arguments. Returns the exit code: 0, 1 or 2, or that of a plugin. */
 export async function runManager(
@@ -42,8 +48,9 @@ export async function runManager(
   const exit: Exit = { code: 0 };
   const program = createProgram(context, exit, host);
   try {
-    if (args.length === 0) program.help({ error: true });
-    await program.parseAsync([...args], { from: "user" });
+    const bare = bareGroup(program, args);
+    if (bare) bare.outputHelp();
+    else await program.parseAsync(normalizeArguments(program, args), { from: "user" });
     return exit.code;
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2; // commander has printed a message
@@ -56,7 +63,20 @@ export async function runManager(
   }
 }
 
-function createProgram(context: Context, exit: Exit, host: RunHost) {
+/** The program or the group of commands that the arguments name without one of its commands. */
+function bareGroup(program: CommandUnknownOpts, args: readonly string[]): CommandUnknownOpts | undefined {
+  let command: CommandUnknownOpts = program;
+  for (const word of args) {
+    if (word === "-v" || word === "--verbose") continue;
+    const sub = findCommand(command, word);
+    if (!sub) return undefined;
+    command = sub;
+  }
+  return command.commands.length > 0 ? command : undefined;
+}
+
+/** The command tree. `exit` gets the exit code of the command that ran. */
+export function createProgram(context: Context, exit: Exit, host: RunHost) {
   const groups = [
     [
       "Plugins:",
@@ -73,6 +93,7 @@ function createProgram(context: Context, exit: Exit, host: RunHost) {
     [
       "Finding and publishing:",
       searchCommand,
+      updateCommand,
       indexCommand,
       inspectCommand,
       tagsCommand,
@@ -85,7 +106,7 @@ function createProgram(context: Context, exit: Exit, host: RunHost) {
   const program = new Command("krew-wasm")
     .description("Installs kubectl plugins written in WebAssembly from OCI registries and runs them.")
     .usage("COMMAND [OPTIONS]")
-    .option("-v, --verbose", "trace to stderr what happens (also KREW_WASM_VERBOSE=1)")
+    .option(...VERBOSE)
     .version(versionText(), "-V, --version", "print the version")
     .enablePositionalOptions()
     .showSuggestionAfterError()
@@ -118,15 +139,17 @@ Examples:
     for (const make of makers) {
       const command = make(context, exit, host);
       command.helpGroup(heading);
-      command.copyInheritedSettings(program);
-      for (const sub of command.commands) (sub as Command).copyInheritedSettings(program);
+      for (const each of [command, ...command.commands] as unknown as Command[]) {
+        each.copyInheritedSettings(program);
+        if (!each.options.some(({ long }) => long === "--verbose")) each.option(...VERBOSE);
+      }
       program.addCommand(command as unknown as Command);
     }
   }
   program.helpCommand(false);
   program.addCommand(helpCommand(program).copyInheritedSettings(program) as unknown as Command);
   program.addCommand(completeCommand(context, program) as unknown as Command, { hidden: true });
-  explainMisuse(program as unknown as Command);
+  explainMisuse(program as unknown as Command, () => pluginNames(context));
   return program;
 }
 
@@ -135,12 +158,13 @@ function helpCommand(program: CommandUnknownOpts) {
   return new Command("help")
     .description("tell how a command is used")
     .argument("[command...]", "the command; all of them without it")
+    .option(...VERBOSE)
     .addHelpText("after", "\nExamples:\n  krew-wasm help pull\n  krew-wasm help index add")
     .helpGroup("Commands:")
     .action((words) => {
       let command = program;
       for (const word of words) {
-        const sub = command.commands.find((each) => namesOf(each).includes(word));
+        const sub = word.startsWith("__") ? undefined : findCommand(command, word);
         if (!sub) {
           const [message, hint] = unknownCommand(word, pathOf(command), command.commands.flatMap(namesOf));
           throw new AppError("USAGE", message, { hint });
@@ -152,12 +176,22 @@ function helpCommand(program: CommandUnknownOpts) {
 }
 
 /** Makes a command and its subcommands report wrong usage in the format of all errors. */
-function explainMisuse(command: Command): void {
+function explainMisuse(command: Command, plugins: () => readonly string[]): void {
   command.configureOutput({
     outputError: (text, write) =>
-      write(usageText(text, pathOf(command), (command.commands as Command[]).flatMap(namesOf))),
+      write(usageText(text, pathOf(command), (command.commands as Command[]).flatMap(namesOf), plugins)),
   });
-  for (const sub of command.commands as Command[]) explainMisuse(sub);
+  for (const sub of command.commands as Command[]) explainMisuse(sub, plugins);
+}
+
+/** Names of the installed plugins, for suggestions; none if the store cannot be used. */
+function pluginNames(context: Context): string[] {
+  try {
+    checkStore(context.layout());
+    return installedNames(context.layout());
+  } catch {
+    return [];
+  }
 }
 
 function namesOf(command: CommandUnknownOpts): string[] {

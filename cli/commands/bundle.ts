@@ -9,6 +9,7 @@ import type { DecideGrants } from "../../registry/install/install.ts";
 import { openForReading } from "../../registry/store/open.ts";
 import { AppError, exitCodeOf } from "../../runtime/base/errors.ts";
 import { systemWords } from "../../runtime/base/file_error.ts";
+import { defaultPluginName } from "../../runtime/base/names.ts";
 import { resolveGrants } from "../../runtime/grants/granted_path.ts";
 import { type Grants, LEAST } from "../../runtime/grants/grants.ts";
 import { isSamePublisher } from "../../runtime/policy/provenance.ts";
@@ -60,6 +61,11 @@ function saveCommand(context: Context, exit: Exit) {
       "\nExamples:\n  krew-wasm bundle save plugins.tar\n  krew-wasm bundle save decoder.tar decoder",
     )
     .action(async (file, names, options) => {
+      if (file === "-" && Deno.stdout.isTerminal()) {
+        throw new AppError("USAGE", "A bundle is not text: krew-wasm does not write it to a terminal", {
+          hint: "krew-wasm bundle save FILE",
+        });
+      }
       const layout = context.layout();
       checkStore(layout);
       const receipts = installedPlugins(context, layout, names, exit);
@@ -167,7 +173,13 @@ function loadCommand(context: Context, exit: Exit) {
           keep: options.keep,
           grants: options.withGrants && plugin.grants
             ? bundledGrants(context, plugin.grants, options.quiet ?? false)
-            : decideGrants(context, { layout, mode: undefined, flags: noChange, prompt: !options.quiet }),
+            : decideGrants(context, {
+              layout,
+              mode: undefined,
+              flags: noChange,
+              prompt: !options.quiet,
+              name: options.name ?? plugin.name ?? defaultPluginName(plugin.reference.repository),
+            }),
         });
         if (options.quiet) context.stdout(`${receipt.name}\n`);
         else tellInstalled(context, layout, receipt);

@@ -48,8 +48,8 @@ Examples:
       const changes = isChange(options) || options.reset === true;
       if (name === undefined) {
         if (changes) {
-          throw new AppError("USAGE", "No plugin is named whose grants are to be changed", {
-            hint: "krew-wasm grants NAME --allow-…",
+          throw new AppError("USAGE", "Name the plugin whose grants to change", {
+            hint: "krew-wasm grants NAME --help",
           });
         }
         return await showAll(context, options.output, options.explain ?? false);

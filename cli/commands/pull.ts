@@ -4,6 +4,7 @@ import { Command, Option } from "@commander-js/extra-typings";
 import type { RegistryClient } from "../../registry/oci/registry_client.ts";
 import { parseReference, type Reference } from "../../registry/oci/mirrored_reference.ts";
 import { AppError, exitCodeOf } from "../../runtime/base/errors.ts";
+import { defaultPluginName } from "../../runtime/base/names.ts";
 import { checkStore } from "../../runtime/store/check.ts";
 import { printable } from "../../runtime/base/text.ts";
 import type { Context, Exit } from "../context.ts";
@@ -78,6 +79,7 @@ Examples:
             mode: options.grants,
             flags,
             prompt: options.prompt !== false && !options.quiet,
+            name: options.name ?? name ?? defaultPluginName(reference.repository),
           }),
         }).catch((error) => {
           throw bare === undefined ? error : withoutIndex(error, bare);

@@ -6,6 +6,7 @@ import { checkUpdate, type Update } from "../../registry/install/find_updates.ts
 import { AppError } from "../../runtime/base/errors.ts";
 import { formatError } from "../../runtime/run/error_report.ts";
 import { checkStore } from "../../runtime/store/check.ts";
+import { printable } from "../../runtime/base/text.ts";
 import type { Receipt } from "../../runtime/store/receipt.ts";
 import type { Context, Exit } from "../context.ts";
 import { allOf, eachOf, keepOption } from "../each_plugin.ts";
@@ -21,7 +22,6 @@ import { CHECKS_AT_ONCE } from "./outdated.ts";
 /** The command. */
 export function upgradeCommand(context: Context, exit: Exit) {
   return new Command("upgrade")
-    .alias("update")
     .description("install newer versions of plugins, each on its tag's track")
     .argument("[names...]", "plugins; all of them without it")
     .option("--to <tag>", "go over to another tag, which the plugin follows from then on")
@@ -51,13 +51,13 @@ Examples:
       const installer = openInstaller(context, options);
       const noChange = await grantsOf({}, context);
       await installer.check();
-      const wanted = receipts.map((receipt) =>
-        options.to === undefined ? receipt : { ...receipt, reference: retagged(receipt, options.to) }
-      );
-      const checked = await allOf(wanted, CHECKS_AT_ONCE, async (receipt) => ({
-        receipt,
-        update: toTag(await checkAllowedUpdate(installer, receipt), options.to),
-      }));
+      const checked = await allOf(receipts, CHECKS_AT_ONCE, async (installed) => {
+        const receipt = options.to === undefined
+          ? installed
+          : { ...installed, reference: retagged(installed, options.to) };
+        const update = await checkAllowedUpdate(installer, receipt);
+        return { receipt, update: options.to === undefined ? update : toTag(update, installed, options.to) };
+      });
       const available: { receipt: Receipt; update: Extract<Update, { status: "available" }> }[] = [];
       let seen = true;
       for (const { receipt, update } of checked) {
@@ -80,8 +80,13 @@ Examples:
       const failures = await eachOf(available, async ({ receipt, update }) => {
         const { name } = receipt;
         const change = `${versionText(receipt)} -> ${update.tag} (${shortDigest(update.manifestDigest)})`;
+        const same = update.manifestDigest === receipt.manifestDigest;
+        const follows = `${printable(update.tag, 100)} (the same version, ${
+          shortDigest(update.manifestDigest)
+        })`;
         if (options.dryRun) {
-          return context.stdout(options.quiet ? `${name}\n` : `Would upgrade ${name} ${change}\n`);
+          const what = same ? `Would let ${name} follow ${follows}` : `Would upgrade ${name} ${change}`;
+          return context.stdout(options.quiet ? `${name}\n` : `${what}\n`);
         }
         const installed = await installer.install({
           reference: parseReference(receipt.reference),
@@ -97,11 +102,14 @@ Examples:
             mode: undefined,
             flags: noChange,
             prompt: options.prompt && !options.quiet,
+            name,
           }),
         });
         context.stdout(
           options.quiet
             ? `${name}\n`
+            : same
+            ? `${name} now follows ${follows}\n`
             : `Upgraded ${name} ${versionText(receipt)} -> ${versionText(installed)}${
               update.tag === installed.version ? "" : ` (${update.tag})`
             }\n${completionLine(installed, receipt)}`,
@@ -129,9 +137,12 @@ async function checkAllowedUpdate(installer: Installer, receipt: Receipt): Promi
   return await checkUpdate(installer.client, receipt, false);
 }
 
-/** With `--to`, a moved tag counts as an available update. */
-function toTag(update: Update, to: string | undefined): Update {
-  return to !== undefined && update.status === "moved" ? { ...update, status: "available" } : update;
+/** With `--to`, a moved tag counts as an available update, and so does another tag of the installed version. */
+function toTag(update: Update, installed: Receipt, to: string): Update {
+  if (update.status === "moved") return { ...update, status: "available" };
+  if (update.status !== "current" || retagged(installed, to) === installed.reference) return update;
+  const { manifestDigest, indexDigest } = installed;
+  return { status: "available", tag: to, manifestDigest, indexDigest };
 }
 
 function retagged(receipt: Receipt, tag: string): string {

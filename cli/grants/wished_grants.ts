@@ -47,6 +47,8 @@ export interface WishOptions {
   /** Flags of the command line, which always apply. */
   readonly flags: GrantChange;
   readonly prompt: boolean;
+  /** The plugin's name, for hints. */
+  readonly name: string;
 }
 
 /**
@@ -130,7 +132,7 @@ interface Case {
   readonly home: string;
 }
 
-async function decide(context: Context, { mode, prompt }: WishOptions, at: Case): Promise<Grants> {
+async function decide(context: Context, { mode, prompt, name }: WishOptions, at: Case): Promise<Grants> {
   const { base, wish, kept, earlier, fresh, reference, home } = at;
   if (mode === "wished") {
     const wished = resolveGrants(wish ? wishedGrants(base, wish) : base, base);
@@ -155,10 +157,13 @@ async function decide(context: Context, { mode, prompt }: WishOptions, at: Case)
   if (asked.length === 0 || mode === "default") return base;
   const terminal = prompt && mayPrompt(context.env) ? openTerminal(context.env) : undefined;
   if (!terminal) {
-    const words = asked.map(({ flag }) => flag && shellCommand([flag])).filter((word) => word !== undefined);
-    const flags = words.map((word) => `  ${word}\n`).join("");
-    const all = kept ? "some of it" : "--grants=wished grants all of it, or some";
-    context.stderr(`Not granted, as there is nobody to ask; ${all}:\n${flags}`);
+    const flags = asked.flatMap(({ flag }) => flag !== undefined && shellCommand([flag]) ? [flag] : []);
+    const command = shellCommand(["krew-wasm", "grants", name, ...flags]);
+    context.stderr(
+      flags.length === 0 || command === undefined
+        ? "Not granted: krew-wasm cannot ask without a terminal\n"
+        : `Not granted: krew-wasm cannot ask without a terminal. To grant it:\n  ${command}\n`,
+    );
     return base;
   }
   try {

@@ -15,6 +15,7 @@ import { AppError, messageOf } from "../../runtime/base/errors.ts";
 import { openTerminal, type Terminal } from "../../runtime/sandbox/controlling_terminal.ts";
 import { Dialog } from "../../runtime/sandbox/dialog.ts";
 import { mayPrompt } from "../../runtime/sandbox/prompt.ts";
+import { nearest } from "../../runtime/base/nearest.ts";
 import { checkStore } from "../../runtime/store/check.ts";
 import { printable } from "../../runtime/base/text.ts";
 import type { Context } from "../context.ts";
@@ -28,7 +29,7 @@ export function addedIndexes(context: Context, only: string | undefined): Stored
   for (const { error } of broken) context.stderr(`warning: ${printable(messageOf(error))}\n`);
   if (only === undefined) return indexes;
   const found = indexes.filter(({ name }) => name === only);
-  if (found.length === 0) throw indexUnknown(only);
+  if (found.length === 0) throw indexUnknown(only, indexes.map(({ name }) => name));
   return found;
 }
 
@@ -38,25 +39,33 @@ export async function freshIndexes(
   client: RegistryClient,
   indexes: readonly StoredIndex[],
 ): Promise<StoredIndex[]> {
-  const layout = context.layout();
   return await allOf(indexes, 8, async (index) => {
     try {
-      const fetched = await fetchIndex(client, parseReference(index.reference), index);
-      if (fetched.manifestDigest === index.manifestDigest) return index;
-      const fresh: StoredIndex = {
-        ...index,
-        manifestDigest: fetched.manifestDigest,
-        document: fetched.document,
-        fetchedAt: context.now().toISOString().replace(/\.\d+Z$/, "Z"),
-      };
-      await storeIndex(layout, fresh, true);
-      return fresh;
+      return await refreshIndex(context, client, index);
     } catch (error) {
       if (!(error instanceof AppError)) throw error;
       context.stderr(`warning: ${error.message}; using "${index.name}" as of ${index.fetchedAt}\n`);
       return index;
     }
   });
+}
+
+/** Fetches an index and stores it if it changed. @throws AppError REGISTRY_…, INDEX_INVALID, STORE_… */
+export async function refreshIndex(
+  context: Context,
+  client: RegistryClient,
+  index: StoredIndex,
+): Promise<StoredIndex> {
+  const fetched = await fetchIndex(client, parseReference(index.reference), index);
+  if (fetched.manifestDigest === index.manifestDigest) return index;
+  const fresh: StoredIndex = {
+    ...index,
+    manifestDigest: fetched.manifestDigest,
+    document: fetched.document,
+    fetchedAt: context.now().toISOString().replace(/\.\d+Z$/, "Z"),
+  };
+  await storeIndex(context.layout(), fresh, true);
+  return fresh;
 }
 
 /** Whether a word has the form of a name to look up in the indexes. */
@@ -79,8 +88,11 @@ export function chooseOffer(
   const offers = offersOf(indexes, name);
   if (offers.length === 1) return offers[0]!;
   if (offers.length === 0) {
+    const near = nearest(name, indexes.flatMap(({ document }) => document.plugins.map(({ name }) => name)));
     throw new AppError("INDEX_UNKNOWN", `No index offers a plugin "${printable(text, 100)}"`, {
-      hint: `krew-wasm search ${name}; an image of docker.io is docker.io/library/${name}`,
+      hint: near.length > 0
+        ? `did you mean ${[...new Set(near)].join(" or ")}?`
+        : `krew-wasm search ${name}; an image of docker.io is docker.io/library/${name}`,
     });
   }
   const terminal = prompt && mayPrompt(context.env) ? openTerminal(context.env) : undefined;

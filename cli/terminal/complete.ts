@@ -93,7 +93,7 @@ export function complete(
     return { candidates: candidates.map(({ word, about }) => ({ word: `${prefix}${word}`, about })), files };
   }
   if (begun.startsWith("-")) {
-    const options = [...new Set([...command.options, ...program.options])].filter(({ hidden }) => !hidden);
+    const options = command.options.filter(({ hidden }) => !hidden);
     return pick([
       ...options.flatMap((option) => option.long ? [{ word: option.long, about: option.description }] : []),
       { word: "--help", about: "display help" },

@@ -1,9 +1,49 @@
 /** Errors and hints for wrong usage, in krew-wasm's words instead of commander's. Pure. */
 
+import { nearest } from "../../runtime/base/nearest.ts";
 import { printable } from "../../runtime/base/text.ts";
 
-/** Maximum number of edits between a misspelt word and a suggestion. */
-const MAX_EDITS = 3;
+/** Commands of kubectl, Krew, docker, helm and brew, and the same thing here. */
+const FOREIGN: Readonly<Record<string, string>> = {
+  add: "pull",
+  allow: "grants",
+  apply: "sync",
+  auth: "login",
+  check: "doctor",
+  config: "grants",
+  create: "build",
+  delete: "rm",
+  deny: "grants",
+  describe: "info",
+  docs: "help",
+  download: "pull",
+  erase: "rm",
+  exec: "run",
+  export: "bundle save",
+  find: "search",
+  get: "list",
+  import: "bundle load",
+  lock: "list -o lock",
+  logs: "log",
+  man: "help",
+  permissions: "grants",
+  plugin: "list",
+  plugins: "list",
+  prune: "sync --prune",
+  publish: "push",
+  refresh: "update",
+  registry: "login",
+  repo: "index",
+  save: "bundle save",
+  show: "info",
+  source: "index",
+  status: "doctor",
+  tap: "index add",
+  undo: "rollback",
+  unlink: "rm",
+  verify: "pull --verify",
+  view: "info",
+};
 
 /**
  * Rewrites commander's message about a wrong command line in the format of krew-wasm's errors: `error: …`, `hint: …`.
@@ -11,8 +51,14 @@ const MAX_EDITS = 3;
  * @param message commander's message, such as `error: unknown option '--nope'`
  * @param path the command, such as `krew-wasm index add`
  * @param commands names and aliases of its subcommands
+ * @param plugins names of the installed plugins
  */
-export function usageText(message: string, path: string, commands: readonly string[]): string {
+export function usageText(
+  message: string,
+  path: string,
+  commands: readonly string[],
+  plugins: () => readonly string[] = () => [],
+): string {
   const [, text, meant] = /^error: ([^]*?)(?:\n\(Did you mean (?:one of )?([^]*)\?\))?\s*$/.exec(message) ??
     ["", message, undefined];
   const suggestion = meant === undefined ? undefined : `did you mean ${meant.replaceAll(", ", " or ")}?`;
@@ -21,7 +67,7 @@ export function usageText(message: string, path: string, commands: readonly stri
     `error: ${printable(what, 500)}\nhint: ${printable(hint, 500)}\n`;
   let match: RegExpExecArray | null;
   if ((match = /^unknown command '([^]*)'$/.exec(text!))) {
-    return show(...unknownCommand(match[1]!, path, commands));
+    return show(...unknownCommand(match[1]!, path, commands, plugins()));
   }
   if ((match = /^unknown option '([^]*)'$/.exec(text!))) return show(`Unknown option "${match[1]}"`);
   if ((match = /^missing required argument '(.*)'$/.exec(text!))) {
@@ -45,15 +91,22 @@ export function usageText(message: string, path: string, commands: readonly stri
   return show(text!.replace(/^[a-z]/, (first) => first.toUpperCase()).replace(/\.$/, ""));
 }
 
-/** The message and the hint for an unknown command. */
+/** The message and the hint for an unknown command. Knows other tools' names for ours, and the names of plugins. */
 export function unknownCommand(
   word: string,
   path: string,
   commands: readonly string[],
+  plugins: readonly string[] = [],
 ): [message: string, hint: string] {
-  const near = nearest(word, commands);
+  const isRoot = !path.includes(" ");
+  const message = `Unknown command "${word}"${isRoot ? "" : ` of ${path}`}`;
+  const plugin = word.replaceAll("_", "-");
+  if (isRoot && plugins.includes(plugin)) {
+    return [message, `"${plugin}" is a plugin: krew-wasm run ${plugin}`];
+  }
+  const near = isRoot && Object.hasOwn(FOREIGN, word) ? [FOREIGN[word]!] : nearest(word, commands);
   return [
-    `Unknown command "${word}"${path.includes(" ") ? ` of ${path}` : ""}`,
+    message,
     near.length > 0
       ? `did you mean ${near.join(" or ")}?`
       : commands.length > 0
@@ -62,40 +115,11 @@ export function unknownCommand(
   ];
 }
 
-/** The words closest to `word`, if they are close enough for its length. */
-export function nearest(word: string, words: readonly string[]): string[] {
-  const near = words.map((each) => ({ each, distance: edits(word, each) }))
-    .filter(({ each, distance }) =>
-      distance <= MAX_EDITS && distance < 0.6 * Math.max(word.length, each.length)
-    );
-  const best = Math.min(...near.map(({ distance }) => distance));
-  return near.filter(({ distance }) => distance === best).map(({ each }) => each);
-}
-
-/** The edit distance with swaps of neighbours (optimal string alignment). */
-function edits(from: string, to: string): number {
-  if (Math.abs(from.length - to.length) > MAX_EDITS) return Infinity;
-  let before: number[] = [];
-  let last = Array.from({ length: to.length + 1 }, (_, index) => index);
-  for (let i = 1; i <= from.length; i++) {
-    const row = [i];
-    for (let j = 1; j <= to.length; j++) {
-      const same = from[i - 1] === to[j - 1];
-      row[j] = Math.min(last[j]! + 1, row[j - 1]! + 1, last[j - 1]! + (same ? 0 : 1));
-      if (i > 1 && j > 1 && from[i - 1] === to[j - 2] && from[i - 2] === to[j - 1]) {
-        row[j] = Math.min(row[j]!, before[j - 2]! + 1);
-      }
-    }
-    [before, last] = [last, row];
-  }
-  return last[to.length]!;
-}
-
 /** The long flag: `--output` for `-o, --output <format>`. */
 function long(flags: string): string {
   return /--[\w-]+/.exec(flags)?.[0] ?? flags;
 }
 
 function reason(words: string): string {
-  return words.replace(/^Allowed choices are /, "is none of ");
+  return words.replace(/^Allowed choices are /, "must be one of ");
 }

@@ -6,6 +6,7 @@
 
 import { AppError, messageOf } from "../../runtime/base/errors.ts";
 import { DIGEST } from "../../runtime/store/receipt.ts";
+import { nearest } from "../../runtime/base/nearest.ts";
 import { parsePluginName } from "../../runtime/base/names.ts";
 import type { Layout } from "../../runtime/store/layout.ts";
 import { visibleJson } from "../../runtime/base/invisible.ts";
@@ -282,7 +283,8 @@ export async function removeIndex(
   notice?: (line: string) => void,
 ): Promise<void> {
   const { indexes, broken } = readIndexes(layout);
-  if (![...indexes, ...broken].some((index) => index.name === name)) throw indexUnknown(name);
+  const added = [...indexes, ...broken].map((index) => index.name);
+  if (!added.includes(name)) throw indexUnknown(name, added);
   using _lock = await openForWriting(layout, { task: `index remove ${name}`, notice });
   try {
     Deno.removeSync(layout.index(name));
@@ -293,10 +295,13 @@ export async function removeIndex(
   }
 }
 
-/** The error for an index name that does not exist. */
-export function indexUnknown(name: string): AppError {
+/** The error for an index name that does not exist. `added`: the names that do. */
+export function indexUnknown(name: string, added: readonly string[]): AppError {
+  const near = nearest(name, added);
   return new AppError("INDEX_UNKNOWN", `No index "${printable(name, 100)}" was added`, {
-    hint: "krew-wasm index list shows which are; krew-wasm index add REF adds one",
+    hint: near.length > 0
+      ? `did you mean ${near.join(" or ")}?`
+      : "krew-wasm index list shows the added indexes; krew-wasm index add REF adds one",
   });
 }
 

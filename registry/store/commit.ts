@@ -7,7 +7,7 @@ import { exists } from "../../runtime/base/host_path.ts";
 import { formatHistory, readHistory, sameVersion, versionBefore } from "../../runtime/store/history.ts";
 import type { Layout } from "../../runtime/store/layout.ts";
 import { isSamePublisher, repositoryOf } from "../../runtime/policy/provenance.ts";
-import { readReceipt } from "../../runtime/store/read.ts";
+import { notInstalled, readReceipt } from "../../runtime/store/read.ts";
 import { formatReceipt, type Receipt } from "../../runtime/store/receipt.ts";
 import { printable } from "../../runtime/base/text.ts";
 import { readIntact } from "./blobs.ts";
@@ -152,7 +152,7 @@ function findVersion(name: string, text: string, history: readonly Receipt[]): R
   );
   if (found[0] === undefined) {
     throw new AppError("VERSION_UNKNOWN", `No version "${printable(text, 100)}" of "${name}" is kept`, {
-      hint: `krew-wasm info ${name} shows which are`,
+      hint: `krew-wasm info ${name} shows the kept versions`,
     });
   }
   return found[0];
@@ -175,13 +175,13 @@ export async function removePlugins(
   names: readonly string[],
   notice?: (line: string) => void,
 ): Promise<Removal[]> {
-  if (!exists(layout.receipts)) return names.map((name) => ({ name, error: notInstalled(name) }));
+  if (!exists(layout.receipts)) return names.map((name) => ({ name, error: notInstalled(layout, name) }));
   using _lock = await openForWriting(layout, { task: `rm ${names.join(" ")}`, notice });
   const removals = names.map((text): Removal => {
     const name = text.replaceAll("_", "-");
     // A broken receipt can be removed, too. An invalid name must not become a path.
     if (!/^[a-z0-9]+(-[a-z0-9]+)*$/.test(name) || !exists(layout.receipt(name))) {
-      return { name: text, error: notInstalled(text) };
+      return { name: text, error: notInstalled(layout, text) };
     }
     try {
       // Without its receipt a plugin is not installed. This sweep, or the next command's, removes the rest.
@@ -215,12 +215,6 @@ function dataStays(layout: Layout, name: string, cause: unknown): AppError {
   return new AppError("STORE_FAILED", message, {
     cause,
     hint: `remove ${exists(data) ? data : `what is left in ${layout.stage}`} by hand`,
-  });
-}
-
-function notInstalled(name: string): AppError {
-  return new AppError("NOT_INSTALLED", `No plugin "${printable(name, 100)}" is installed`, {
-    hint: "krew-wasm list shows what is",
   });
 }
 

@@ -1,6 +1,7 @@
 /** Reads receipts without a lock: renames make a receipt appear whole or not at all. */
 
 import { AppError, messageOf } from "../base/errors.ts";
+import { nearest } from "../base/nearest.ts";
 import { printable } from "../base/text.ts";
 import type { Layout } from "./layout.ts";
 import { parseReceipt, type Receipt } from "./receipt.ts";
@@ -15,9 +16,7 @@ export function readReceipt(layout: Layout, name: string): Receipt {
     text = Deno.readTextFileSync(layout.receipt(name));
   } catch (error) {
     if (error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotADirectory) {
-      throw new AppError("NOT_INSTALLED", `No plugin "${printable(name, 100)}" is installed`, {
-        hint: "krew-wasm list shows what is",
-      });
+      throw notInstalled(layout, name);
     }
     throw new AppError("RECEIPT_INVALID", `Cannot read the receipt of "${name}": ${messageOf(error)}`, {
       cause: error,
@@ -27,6 +26,29 @@ export function readReceipt(layout: Layout, name: string): Receipt {
     throw new AppError("RECEIPT_INVALID", `The receipt of "${name}" is broken: it is too large`);
   }
   return parseReceipt(text, name);
+}
+
+/** The error for a plugin that is not installed. Its hint has the names that are close. */
+export function notInstalled(layout: Layout, name: string): AppError {
+  const near = nearest(name.replaceAll("_", "-"), installedNames(layout));
+  return new AppError("NOT_INSTALLED", `No plugin "${printable(name, 100)}" is installed`, {
+    hint: near.length > 0
+      ? `did you mean ${near.join(" or ")}?`
+      : "krew-wasm list shows the installed plugins",
+  });
+}
+
+/** Names of the installed plugins, in order. Receipts are not read. Empty if they cannot be listed. */
+export function installedNames(layout: Layout): string[] {
+  try {
+    return [...Deno.readDirSync(layout.receipts)].flatMap(({ name }) => nameOfReceipt(name) ?? []).sort();
+  } catch {
+    return [];
+  }
+}
+
+function nameOfReceipt(file: string): string | undefined {
+  return /^([a-z0-9]+(?:-[a-z0-9]+)*)\.json$/.exec(file)?.[1];
 }
 
 /** All receipts, by name, and those that cannot be read. Skips stray files. */
@@ -46,7 +68,7 @@ export function readReceipts(layout: Layout): {
     });
   }
   for (const { name: file, isFile } of entries) {
-    const name = /^([a-z0-9]+(?:-[a-z0-9]+)*)\.json$/.exec(file)?.[1];
+    const name = nameOfReceipt(file);
     if (!isFile || name === undefined) continue;
     try {
       receipts.push(readReceipt(layout, name));

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { runManager } from "../../cli/app.ts";
 import type { Context } from "../../cli/context.ts";
 import { processOutput } from "../../cli/terminal/output.ts";
-import { nearest } from "../../cli/terminal/usage.ts";
+import { nearest } from "../../runtime/base/nearest.ts";
 import type { AppError } from "../../runtime/base/errors.ts";
 import { layoutAt } from "../../runtime/store/layout.ts";
 import { unusedHost } from "../support/unused_host.ts";
@@ -70,7 +70,7 @@ Deno.test("a wrong command line exits with 2, and shows the value and a hint", a
     [["list", "-o"], "error: --output needs a value\nhint: krew-wasm list --help\n"],
     [
       ["list", "-o", "jsn"],
-      'error: --output="jsn" is none of wide, json, yaml, name, lock\nhint: krew-wasm list --help\n',
+      'error: --output="jsn" must be one of wide, json, yaml, name, lock\nhint: krew-wasm list --help\n',
     ],
     [
       ["pull", "--keep", "0", "x"],
@@ -78,16 +78,20 @@ Deno.test("a wrong command line exits with 2, and shows the value and a hint", a
     ],
     [
       ["completion", "tcsh"],
-      'error: "tcsh" is none of bash, zsh, fish, powershell\nhint: krew-wasm completion --help\n',
+      'error: "tcsh" must be one of bash, zsh, fish, powershell\nhint: krew-wasm completion --help\n',
     ],
     [
       ["grants", "--allow-home"],
-      "error: No plugin is named whose grants are to be changed\nhint: krew-wasm grants NAME --allow-…\n",
+      "error: Name the plugin whose grants to change\nhint: krew-wasm grants NAME --help\n",
     ],
+    [["delete", "x"], 'error: Unknown command "delete"\nhint: did you mean rm?\n'],
+    [["describe"], 'error: Unknown command "describe"\nhint: did you mean info?\n'],
+    [["repo", "add"], 'error: Unknown command "repo"\nhint: did you mean index?\n'],
+    [["prune"], 'error: Unknown command "prune"\nhint: did you mean sync --prune?\n'],
     [["\x1b[2Jx"], 'error: Unknown command "\\x1b[2Jx"\nhint: krew-wasm --help lists the commands\n'],
     [
       ["list", "-o", "\x1b[2J\n"],
-      'error: --output="\\x1b[2J\\n" is none of wide, json, yaml, name, lock\n' +
+      'error: --output="\\x1b[2J\\n" must be one of wide, json, yaml, name, lock\n' +
       "hint: krew-wasm list --help\n",
     ],
   ];
@@ -143,6 +147,37 @@ Deno.test("reports a missing file, and a directory in the place of a file", asyn
     }
   } finally {
     Deno.removeSync(directory, { recursive: true });
+  }
+});
+
+Deno.test("reads kubectl's spellings of options", async () => {
+  const cases = [["-o", "json"], ["-ojson"], ["-o=json"], ["--output=json"], ["--output", "json"]];
+  for (const words of cases) {
+    const { code, stdout, stderr } = await run("list", ...words);
+    assert.deepEqual([code, stderr, JSON.parse(stdout)], [0, "", { plugins: [] }], words.join(" "));
+  }
+  assert.match((await run("list", "-o=jsn")).stderr, /^error: --output="jsn" must be one of /);
+  assert.match((await run("list", "-o=")).stderr, /^error: --output="" must be one of /);
+  assert.match((await run("outdated", "-a=true", "-o=json")).stdout, /"plugins": \[\]/);
+  assert.equal((await run("outdated", "--all=false")).code, 0);
+});
+
+Deno.test("--verbose is accepted before and after every command", async () => {
+  for (
+    const words of [["-v", "list"], ["list", "-v"], ["list", "--verbose"], ["index", "list", "-v"], [
+      "index",
+      "-v",
+    ]]
+  ) {
+    assert.equal((await run(...words)).code, 0, words.join(" "));
+  }
+});
+
+Deno.test("a group without a command prints its help to stdout", async () => {
+  for (const words of [[], ["index"], ["bundle"], ["-v"]]) {
+    const { code, stdout, stderr } = await run(...words);
+    assert.deepEqual([code, stderr], [0, ""], words.join(" "));
+    assert.match(stdout, /^Usage: krew-wasm/);
   }
 });
 

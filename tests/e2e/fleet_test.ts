@@ -110,6 +110,23 @@ testBinary("upgrade stays on the track; rollback goes back and upgrade forward a
   assert.equal(await it.plugin("foo"), 10);
 });
 
+testBinary("upgrade --to follows another tag of the installed version", async () => {
+  await using it = await setUp();
+  const { product, registry } = it;
+  await it.publish("acme/foo", "v1", 1, "v1.0.0");
+  await it.publish("acme/foo", "stable", 1, "v1.0.0");
+  assert.equal((await product.run("pull", `${registry.host}/acme/foo:v1`)).code, 0);
+  const dry = await product.run("upgrade", "foo", "--to", "stable", "-n");
+  assert.match(dry.stdout, /^Would let foo follow stable \(the same version, sha256:[0-9a-f]{12}\)\n$/);
+  assert.match((await product.run("list")).stdout, /acme\/foo:v1\n/);
+  const to = await product.run("upgrade", "foo", "--to", "stable");
+  assert.equal(to.code, 0, to.stderr);
+  assert.match(to.stdout, /^foo now follows stable \(the same version, /);
+  assert.match((await product.run("list")).stdout, /acme\/foo:stable\n/);
+  assert.equal(await it.plugin("foo"), 1);
+  assert.equal((await product.run("upgrade", "foo", "--to", "stable")).stdout, "foo is current\n");
+});
+
 testBinary(
   "upgrade distinguishes moved and missing tags and a registry that is down",
   async () => {

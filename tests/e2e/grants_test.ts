@@ -225,7 +225,10 @@ Deno.test("pull shows a publisher's wish and asks about it", {
     /environment +see HOME, GH_TOKEN, and no other +! GH_TOKEN looks like a credential\n/,
   );
   assert.match(quiet.stderr, /cluster +look at everything +! Secrets/);
-  assert.match(quiet.stderr, /Not granted.*, or some:\n {2}--allow-read=.*\n {2}--allow-env=HOME,GH_TOKEN\n/);
+  assert.match(
+    quiet.stderr,
+    /Not granted: .*\n {2}krew-wasm grants \S+ --allow-read=.* --allow-env=HOME,GH_TOKEN\n/,
+  );
   assert.deepEqual([grants().files, grants().env, grants().cluster], [[], "default", "read-only"]);
   // For scripts.
   await product.run("rm", "hello");
