@@ -126,7 +126,7 @@ testBinary("update fetches indexes and leaves plugins alone", async () => {
     (await product.run("decoder")).stderr,
     /^error: Unknown command "decoder"\nhint: "decoder" is a plugin: krew-wasm run decoder\n/,
   );
-  registry.hook = () => failure(503, "UNAVAILABLE");
+  registry.hook = () => failure(503, "UNAVAILABLE", "down");
   assert.equal((await product.run("update")).code, 1);
 });
 
