@@ -5,7 +5,6 @@
 
 import { AppError, messageOf } from "../base/errors.ts";
 import { Failures } from "./request_failures.ts";
-import { moduleOf } from "./prepare.ts";
 import { printable } from "../base/text.ts";
 import type { Program } from "./run.ts";
 import type { Sandbox } from "../sandbox/types.ts";
@@ -52,7 +51,7 @@ export async function runComponent(program: Program, sandbox: Sandbox): Promise<
     ...program.files.filter((file) => file.endsWith(".wasm")).map(async (file) => {
       const bytes = await program.read(file);
       memory.check(bytes);
-      const module = moduleOf(bytes);
+      const module = program.modules?.get(file) ?? new WebAssembly.Module(bytes);
       memory.checkObjects(module);
       cores.set(file, module);
     }),

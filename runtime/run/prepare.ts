@@ -6,22 +6,20 @@
 import { preloadTree } from "../wasi/files/open_tree.ts";
 import type { PluginKind } from "../store/receipt.ts";
 
-/** Compiled modules by their bytes. The bytes are in memory and do not change. */
-const compiled = new WeakMap<Uint8Array, WebAssembly.Module>();
+/** Compiled modules by file name. */
+export type Modules = ReadonlyMap<string, WebAssembly.Module>;
 
 /**
- * Compiles a plugin's modules and starts to load what it needs. Does not fail: errors in the bytes surface when the run
- * uses them, after the check of their digest.
+ * Compiles a plugin's modules and starts to load what it needs. Does not fail: it leaves out a module with errors, and the
+ * run reports them after the check of the bytes' digest.
  */
-export function prepare(kind: PluginKind, files: ReadonlyMap<string, Uint8Array<ArrayBuffer>>): void {
+export function prepare(kind: PluginKind, files: ReadonlyMap<string, Uint8Array<ArrayBuffer>>): Modules {
+  const modules = new Map<string, WebAssembly.Module>();
   try {
     for (const [file, bytes] of files) {
-      if (file.endsWith(".wasm")) compiled.set(bytes, new WebAssembly.Module(bytes));
+      if (file.endsWith(".wasm")) modules.set(file, new WebAssembly.Module(bytes));
     }
-    const imports = [...files.values()].flatMap((bytes) => {
-      const module = compiled.get(bytes);
-      return module ? WebAssembly.Module.imports(module) : [];
-    });
+    const imports = [...modules.values()].flatMap((module) => WebAssembly.Module.imports(module));
     const loads: Promise<unknown>[] = [];
     if (kind === "component") loads.push(import("./component.ts"), preloadTree());
     else {
@@ -32,9 +30,5 @@ export function prepare(kind: PluginKind, files: ReadonlyMap<string, Uint8Array<
     }
     for (const load of loads) load.catch(() => {});
   } catch { /* told when it is used */ }
-}
-
-/** The module for checked bytes, compiled on demand. @throws WebAssembly.CompileError */
-export function moduleOf(bytes: Uint8Array<ArrayBuffer>): WebAssembly.Module {
-  return compiled.get(bytes) ?? new WebAssembly.Module(bytes);
+  return modules;
 }

@@ -15,7 +15,7 @@ import type { CompletionRun } from "./completion_filter.ts";
 import { messageOf } from "../base/errors.ts";
 import { isNowhere } from "../base/host_path.ts";
 import { POLICY_PATH } from "../policy/policy_path.ts";
-import { moduleOf, prepare } from "./prepare.ts";
+import { type Modules, prepare } from "./prepare.ts";
 import { Interrupted } from "../sandbox/dialog.ts";
 import { mayPrompt, terminalAsk } from "../sandbox/prompt.ts";
 import { EXIT_HOST_FAILED, formatError, isVerbose, printError } from "./error_report.ts";
@@ -44,6 +44,9 @@ const EXIT_INTERRUPTED = 130;
 /** The engine keeps this many frames of a trap; its default is ten. */
 const KEPT_FRAMES = 64;
 
+/** The file of a preview1 module. */
+const MODULE = "plugin.wasm";
+
 /** A plugin's compiled form. Its bytes are checked at the latest when they are read. */
 export interface Program {
   readonly kind: PluginKind;
@@ -51,6 +54,8 @@ export interface Program {
   readonly files: readonly string[];
   /** The checked bytes of a file. @throws AppError STORE_CORRUPT */
   read(file: string): Promise<Uint8Array<ArrayBuffer>>;
+  /** Modules that were compiled ahead, from the same bytes. */
+  readonly modules?: Modules;
 }
 
 /** What a run needs from the rest of the program. */
@@ -151,7 +156,7 @@ export async function runInstalled(
   options: RunOptions,
 ): Promise<number> {
   checkStore(layout);
-  const { receipt, directory, files, names } = await loadPlugin(
+  const { receipt, directory, files, names, prepared: modules } = await loadPlugin(
     layout,
     name,
     options.host.recompile,
@@ -161,6 +166,7 @@ export async function runInstalled(
     kind: receipt.kind,
     files: [...files.keys()],
     read: async (file) => files.get(file) ?? await names(file),
+    ...(modules ? { modules } : {}),
   };
   const { prompts, requests, ...governance } = await governed(receipt, layout, options.policyPath);
   const grants = options.grants ? options.grants(receipt.grants) : receipt.grants;
@@ -253,10 +259,10 @@ async function instantiate(program: Program, sandbox: Sandbox): Promise<number> 
     const { runComponent } = await import("./component.ts");
     return await runComponent(program, sandbox);
   }
-  const bytes = await program.read("plugin.wasm");
+  const bytes = await program.read(MODULE);
   const memory = new MemoryLimit(sandbox.limits.maxMemory);
   memory.check(bytes);
-  const module = moduleOf(bytes);
+  const module = program.modules?.get(MODULE) ?? new WebAssembly.Module(bytes);
   memory.checkObjects(module);
   const imports = WebAssembly.Module.imports(module);
   const imported = new Set(imports.map(({ module }) => module));

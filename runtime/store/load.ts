@@ -7,7 +7,7 @@ import { readReceipt } from "./read.ts";
 import type { CompiledFile, PluginKind, Receipt } from "./receipt.ts";
 
 /** An installed plugin, ready to run. From here on a run reads from the store only the function names for a crash. */
-export interface LoadedPlugin {
+export interface LoadedPlugin<T = void> {
   readonly receipt: Receipt;
   /** Where the compiled form is. */
   readonly directory: string;
@@ -15,6 +15,8 @@ export interface LoadedPlugin {
   readonly files: ReadonlyMap<string, Uint8Array<ArrayBuffer>>;
   /** Reads a file that {@linkcode files} omits. @throws AppError STORE_CORRUPT */
   names(file: string): Promise<Uint8Array<ArrayBuffer>>;
+  /** The result of `meanwhile` for these files. */
+  readonly prepared: T | undefined;
 }
 
 /** Files of function names. They are as large as the code, and only a crash needs them. */
@@ -31,15 +33,15 @@ const TRIES_OF_SAME = 3;
  *
  * @param recompile compiles again after a change of the compiler's version
  * @param meanwhile called while another thread computes digests, with bytes that may be wrong. It must have no effect and
- * must not throw. A retry calls it again
+ * must not throw. A retry calls it again. Its result counts only once the digests are right
  * @throws AppError NOT_INSTALLED, RECEIPT_INVALID, STORE_CORRUPT
  */
-export async function loadPlugin(
+export async function loadPlugin<T = void>(
   layout: Layout,
   name: string,
   recompile: (layout: Layout, name: string) => Promise<Receipt>,
-  meanwhile?: (kind: PluginKind, files: ReadonlyMap<string, Uint8Array<ArrayBuffer>>) => void,
-): Promise<LoadedPlugin> {
+  meanwhile?: (kind: PluginKind, files: ReadonlyMap<string, Uint8Array<ArrayBuffer>>) => T,
+): Promise<LoadedPlugin<T>> {
   let receipt = readReceipt(layout, name);
   for (let tried = 1, same = 1;; tried++) {
     if (receipt.bindgen !== BINDGEN) receipt = await recompile(layout, name);
@@ -50,12 +52,13 @@ export async function loadPlugin(
       const entries = read.compiled.filter(({ file }) => !NAMES.test(file));
       for (const entry of entries) files.set(entry.file, readBytes(directory, entry, read));
       const checked = Promise.all(entries.map((entry) => checkDigest(files.get(entry.file)!, entry, read)));
-      meanwhile?.(read.kind, files);
+      const prepared = meanwhile?.(read.kind, files);
       await checked;
       return {
         receipt,
         directory,
         files,
+        prepared,
         async names(file) {
           const entry = read.compiled.find((each) => each.file === file);
           if (!entry) throw new AppError("STORE_CORRUPT", `The compiled form of "${name}" lacks ${file}`);
