@@ -13,6 +13,7 @@ import { defaultPluginName } from "../../runtime/base/names.ts";
 import { resolveGrants } from "../../runtime/grants/granted_path.ts";
 import { type Grants, LEAST } from "../../runtime/grants/grants.ts";
 import { isSamePublisher } from "../../runtime/policy/provenance.ts";
+import type { Policy } from "../../runtime/policy/policy.ts";
 import { homeDirectory } from "../../runtime/store/layout.ts";
 import { checkStore } from "../../runtime/store/check.ts";
 import type { Receipt } from "../../runtime/store/receipt.ts";
@@ -23,6 +24,7 @@ import { eachOf, keepOption } from "../each_plugin.ts";
 import { changesInWords, givenTable, grantChanges } from "../grants/grant_changes.ts";
 import { grantsOf } from "../grants/grant_flags.ts";
 import { openInstaller } from "../install/installer.ts";
+import { readPolicies } from "../policies.ts";
 import { formatSize } from "../terminal/output.ts";
 import { openRegistry, plainHttpOption } from "../install/open_registry.ts";
 import { unreadable } from "../terminal/read_file.ts";
@@ -155,8 +157,9 @@ function loadCommand(context: Context, exit: Exit) {
       }
       const noChange = await grantsOf({}, context);
       const layout = context.layout();
-      const installer = openInstaller(context, options);
-      await installer.check();
+      const policies = await readPolicies(context);
+      const policy = policies.administrator;
+      const installer = await openInstaller(context, policies, options);
       const failures = await eachOf(found, async (plugin) => {
         if (options.withGrants && !plugin.grants) {
           const shown = printable(formatReference(plugin.reference), 400);
@@ -172,9 +175,10 @@ function loadCommand(context: Context, exit: Exit) {
           force: options.force ?? false,
           keep: options.keep,
           grants: options.withGrants && plugin.grants
-            ? bundledGrants(context, plugin.grants, options.quiet ?? false)
+            ? bundledGrants(context, policy, plugin.grants, options.quiet ?? false)
             : decideGrants(context, {
               layout,
+              policy,
               mode: undefined,
               flags: noChange,
               prompt: !options.quiet,
@@ -208,11 +212,16 @@ async function stageStdin(): Promise<{ readonly path: string } & Disposable> {
 }
 
 /** The grants of a bundle. Shows them as they will be stored. */
-function bundledGrants(context: Context, bundled: Grants, quiet: boolean): DecideGrants {
+function bundledGrants(
+  context: Context,
+  policy: Policy | undefined,
+  bundled: Grants,
+  quiet: boolean,
+): DecideGrants {
   const home = homeDirectory(context.env);
   return async (plugin, replaced) => {
     const before = replaced && isSamePublisher(replaced, plugin) ? replaced.grants : LEAST;
-    const grants = (await limitFor(context, plugin))(resolveGrants(bundled, before));
+    const grants = (await limitFor(context, policy, plugin))(resolveGrants(bundled, before));
     const changes = grantChanges(before, grants, home);
     const shown = formatReference(parseReference(plugin.reference));
     if (!quiet && changes.given.length > 0) {

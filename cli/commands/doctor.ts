@@ -16,10 +16,11 @@ import type { Receipt } from "../../runtime/store/receipt.ts";
 import { printable } from "../../runtime/base/text.ts";
 import { examineAddressSpace } from "../doctor/address_space.ts";
 import type { Context, Exit } from "../context.ts";
-import { openInstaller } from "../install/installer.ts";
+import { type Installer, type InstallerOptions, openInstaller } from "../install/installer.ts";
 import { linkTarget } from "../install/link_target.ts";
 import { formatValue } from "../terminal/output.ts";
-import { plainHttpOption } from "../install/open_registry.ts";
+import { openProgress, openRegistry, plainHttpOption } from "../install/open_registry.ts";
+import { readPolicies } from "../policies.ts";
 import { examineWalls } from "../doctor/walls.ts";
 import {
   curable,
@@ -54,7 +55,6 @@ Examples:
       const notice = (line: string) => context.stderr(`${line}\n`);
       const examine = () => examineLocked(layout, () => examineStore(layout, target), notice);
       let store = await examine();
-      const installer = openInstaller(context, options);
       if (options.fix && store.some(({ mend }) => mend)) {
         const failures = await mendStore(layout, store, {
           target,
@@ -62,7 +62,7 @@ Examples:
             await (await import("../../registry/compile/compile.ts")).compilePlugin(bytes),
           notice,
         });
-        if (!options.offline) failures.push(...await pullAnew(lostOf(store), installer.install));
+        if (!options.offline) failures.push(...await pullAnew(context, options, lostOf(store)));
         for (const failure of failures) context.stderr(`warning: ${printable(failure, 1000)}\n`);
         const before = store;
         store = await examine();
@@ -74,7 +74,7 @@ Examples:
       const refused = store.some(({ check, level }) => check === "store" && level === "error");
       if (options.fix && !options.offline && !refused) {
         const unknown = await curable(context, readReceipts(layout).receipts);
-        for (const failure of await pullAnew(unknown, installer.install)) {
+        for (const failure of await pullAnew(context, options, unknown)) {
           context.stderr(`warning: ${printable(failure, 1000)}\n`);
         }
       }
@@ -91,7 +91,7 @@ Examples:
         // Registries first: the first connection sets the process's TLS roots, and a cluster's roots do not cover
         // registries.
         findings.push(
-          ...await examineRegistries(installer.client, receipts),
+          ...await examineRegistries(openRegistry(context, options, openProgress(context, false)), receipts),
           ...await examineCluster(context),
         );
       }
@@ -127,13 +127,22 @@ function lostOf(findings: readonly StoreFinding[]): Receipt[] {
 
 /** Pulls plugins again at their digest, and verifies them. Grants stay. */
 async function pullAnew(
+  context: Context,
+  options: InstallerOptions,
   receipts: readonly Receipt[],
-  install: ReturnType<typeof openInstaller>["install"],
 ): Promise<string[]> {
+  if (receipts.length === 0) return [];
   const failures: string[] = [];
+  let installer: Installer;
+  try {
+    installer = await openInstaller(context, await readPolicies(context), options);
+  } catch (error) {
+    if (!(error instanceof AppError)) throw error;
+    return [error.message];
+  }
   for (const receipt of receipts) {
     try {
-      await install({
+      await installer.install({
         reference: parseReference(receipt.reference),
         pin: receipt.manifestDigest,
         pinnedIndex: receipt.indexDigest,

@@ -7,7 +7,7 @@ import { changeGrants, type GrantChange, type Grants, LEAST } from "../../runtim
 import { grantsToJson } from "../../runtime/grants/grants_json.ts";
 import { parsePluginName } from "../../runtime/base/names.ts";
 import { homeDirectory } from "../../runtime/store/layout.ts";
-import { readPolicy } from "../../runtime/policy/policy.ts";
+import type { Policy } from "../../runtime/policy/policy.ts";
 import { administratorOf, judge } from "../../runtime/policy/verdict.ts";
 import { checkStore } from "../../runtime/store/check.ts";
 import { readReceipt, readReceipts } from "../../runtime/store/read.ts";
@@ -15,6 +15,7 @@ import type { Receipt } from "../../runtime/store/receipt.ts";
 import { printable } from "../../runtime/base/text.ts";
 import { limitFor } from "../grants/policy_bounds.ts";
 import type { Context } from "../context.ts";
+import { readAdministratorsPolicy } from "../policies.ts";
 import { type AdministratorView, cells, effectiveRows, explainGrants } from "../grants/grant_words.ts";
 import { grantsOf, isChange, withGrantFlags } from "../grants/grant_flags.ts";
 import { formatValue, formatWholeTable } from "../terminal/output.ts";
@@ -58,13 +59,16 @@ Examples:
       checkStore(layout);
       const plugin = parsePluginName(name);
       const notice = (line: string) => context.stderr(`${line}\n`);
+      const policy = changes || options.output === undefined
+        ? await readAdministratorsPolicy(context)
+        : undefined;
       const receipt = changes
         ? await updateReceipt(layout, plugin, async (receipt) => {
-          const limit = await limitFor(context, receipt, false);
+          const limit = await limitFor(context, policy, receipt, false);
           return { ...receipt, grants: limit(changed(receipt.grants, options.reset ?? false, change)) };
         }, { notice })
         : readReceipt(layout, plugin);
-      await show(context, [receipt], options.output, options.explain ?? false, true);
+      await show(context, policy, [receipt], options.output, options.explain ?? false, true);
     });
 }
 
@@ -81,7 +85,8 @@ async function showAll(
   checkStore(layout);
   const { receipts, broken } = readReceipts(layout);
   for (const { error } of broken) context.stderr(`warning: ${printable(messageOf(error))}\n`);
-  await show(context, receipts, output, explain, false);
+  const policy = output === undefined ? await readAdministratorsPolicy(context) : undefined;
+  await show(context, policy, receipts, output, explain, false);
   if (receipts.length === 0 && output === undefined) {
     context.stderr("No plugins installed; krew-wasm pull REF installs one\n");
   }
@@ -89,6 +94,7 @@ async function showAll(
 
 async function show(
   context: Context,
+  policy: Policy | undefined,
   receipts: readonly Receipt[],
   output: "json" | "yaml" | undefined,
   explain: boolean,
@@ -101,7 +107,6 @@ async function show(
     context.stdout(await formatValue(value, output));
     return;
   }
-  const policy = await readPolicy(context.policyPath, home);
   const views = await Promise.all(receipts.map(async (receipt) => {
     const verdict = await judge(policy, receipt);
     return {

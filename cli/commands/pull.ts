@@ -10,6 +10,7 @@ import { printable } from "../../runtime/base/text.ts";
 import type { Context, Exit } from "../context.ts";
 import { eachOf, keepOption } from "../each_plugin.ts";
 import { grantsOf, withGrantFlags } from "../grants/grant_flags.ts";
+import { readPolicies } from "../policies.ts";
 import { trustRootOption, verifyOption } from "../install/verify_option.ts";
 import { decideGrants, WISH_MODES } from "../grants/wished_grants.ts";
 import { pathHint, tellInstalled } from "../install/report_installed.ts";
@@ -62,10 +63,10 @@ Examples:
         );
       }
       checkStore(context.layout());
-      const installer = openInstaller(context, options);
       // Report wrong flags, files and names before any change and before any request to a registry.
       const flags = await grantsOf(options, context);
-      await installer.check();
+      const policies = await readPolicies(context);
+      const installer = await openInstaller(context, policies, options);
       const wanted = await resolveAll(texts, options, installer.client, context);
       const layout = context.layout();
       const failures = await eachOf(wanted, async ({ reference, name, bare }) => {
@@ -76,6 +77,7 @@ Examples:
           keep: options.keep,
           grants: decideGrants(context, {
             layout,
+            policy: policies.administrator,
             mode: options.grants,
             flags,
             prompt: options.prompt !== false && !options.quiet,

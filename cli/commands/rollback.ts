@@ -9,7 +9,7 @@ import { changesInWords, grantChanges } from "../grants/grant_changes.ts";
 import { completionLine } from "../install/report_installed.ts";
 import { whyRefused } from "../doctor/environment_checks.ts";
 import { versionText } from "../install/update_words.ts";
-import { readPolicies } from "../install/verify_option.ts";
+import { readPolicies } from "../policies.ts";
 
 /** The command. */
 export function rollbackCommand(context: Context) {
@@ -41,8 +41,8 @@ Examples:
           `warning: this version is of another publisher, with its own grants of then${words}\n`,
         );
       }
-      for (const policy of await readPolicies(context)) {
-        const refused = policy && await whyRefused(policy, now);
+      for (const policy of (await readPolicies(context)).all) {
+        const refused = await whyRefused(policy, now);
         if (refused) context.stderr(`warning: "${name}" does not run: ${refused.message}\n`);
       }
       context.stdout(

@@ -12,6 +12,7 @@ import { readReceipts } from "../../runtime/store/read.ts";
 import { printable } from "../../runtime/base/text.ts";
 import type { Context, Exit } from "../context.ts";
 import { eachOf } from "../each_plugin.ts";
+import { type Policies, readPolicies } from "../policies.ts";
 import { changesInWords } from "../grants/grant_changes.ts";
 import { readTextFile, tooLarge, unreadable } from "../terminal/read_file.ts";
 import { openInstaller } from "../install/installer.ts";
@@ -19,7 +20,6 @@ import { plainHttpOption } from "../install/open_registry.ts";
 import { confirmGrants, type GrantedStep, grantedSteps } from "../grants/lockfile_grants.ts";
 import { whyRefused } from "../doctor/environment_checks.ts";
 import { shortDigest, versionText } from "../install/update_words.ts";
-import { readPolicies } from "../install/verify_option.ts";
 import { completionLine, pathHint } from "../install/report_installed.ts";
 
 /** The command. */
@@ -56,11 +56,13 @@ Examples:
       const shown = file === "-" ? "stdin" : file;
       const locked = parseLock(await readLock(file), home, shown);
       const { receipts, broken } = readReceipts(layout);
-      const refused = await refusedPlugins(context, receipts);
+      const policies = await readPolicies(context);
+      const refused = await refusedPlugins(policies, receipts);
       const planned = planSync(locked, receipts, broken.map(({ name }) => name), refused)
         .filter(({ kind }) => kind !== "keep");
       const due = await grantedSteps(
         context,
+        policies.administrator,
         planned.filter(({ kind }) => kind !== "extra" || options.prune),
       );
       const say = (line: string) => {
@@ -73,15 +75,17 @@ Examples:
           }
         }
       };
+      if (due.length === 0) {
+        tellExtra();
+        return say("Everything is as the lock file says\n");
+      }
       if (options.check || options.dryRun) {
         for (const step of due) say(`Would ${describeStep(step)}`);
         tellExtra();
-        if (due.length === 0) say("Everything is as the lock file says\n");
-        if (options.check && due.length > 0) exit.code = 1;
+        if (options.check) exit.code = 1;
         return;
       }
-      const installer = openInstaller(context, options);
-      if (due.length > 0) await installer.check();
+      const installer = await openInstaller(context, policies, options);
       confirmGrants(context, due, {
         shown,
         agreed: options.yes ?? options.withGrants ?? false,
@@ -136,15 +140,17 @@ Examples:
         if (due.length === 1) throw failures[0];
         context.stderr(`${due.length - failures.length} of ${due.length} done\n`);
         exit.code = 1;
-      } else if (due.length === 0) say("Everything is as the lock file says\n");
+      }
     });
 }
 
 /** Names of plugins that the current policies refuse. They must be verified again, even if the lock file matches. */
-async function refusedPlugins(context: Context, receipts: readonly Receipt[]): Promise<ReadonlySet<string>> {
+async function refusedPlugins(
+  policies: Policies,
+  receipts: readonly Receipt[],
+): Promise<ReadonlySet<string>> {
   const refused = new Set<string>();
-  for (const policy of await readPolicies(context)) {
-    if (!policy) continue;
+  for (const policy of policies.all) {
     for (const receipt of receipts) if (await whyRefused(policy, receipt)) refused.add(receipt.name);
   }
   return refused;

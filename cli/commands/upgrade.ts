@@ -14,6 +14,7 @@ import { grantsOf } from "../grants/grant_flags.ts";
 import { type Installer, openInstaller } from "../install/installer.ts";
 import { completionLine } from "../install/report_installed.ts";
 import { plainHttpOption } from "../install/open_registry.ts";
+import { readPolicies } from "../policies.ts";
 import { installedPlugins } from "../selected_plugins.ts";
 import { shortDigest, tellUnseen, versionText, wayOut, whyNot } from "../install/update_words.ts";
 import { decideGrants } from "../grants/wished_grants.ts";
@@ -48,9 +49,9 @@ Examples:
       const layout = context.layout();
       checkStore(layout);
       const receipts = installedPlugins(context, layout, names, exit);
-      const installer = openInstaller(context, options);
       const noChange = await grantsOf({}, context);
-      await installer.check();
+      const policies = await readPolicies(context);
+      const installer = await openInstaller(context, policies, options);
       const checked = await allOf(receipts, CHECKS_AT_ONCE, async (installed) => {
         const receipt = options.to === undefined
           ? installed
@@ -99,6 +100,7 @@ Examples:
           keep: options.keep,
           grants: decideGrants(context, {
             layout,
+            policy: policies.administrator,
             mode: undefined,
             flags: noChange,
             prompt: options.prompt && !options.quiet,
@@ -129,7 +131,7 @@ Examples:
 /** Asks the registry for an update, unless a policy refuses the plugin already. */
 async function checkAllowedUpdate(installer: Installer, receipt: Receipt): Promise<Update> {
   try {
-    await installer.checkFor({ reference: parseReference(receipt.reference), earlier: receipt.signatures });
+    installer.check(parseReference(receipt.reference), receipt.signatures);
   } catch (error) {
     if (!(error instanceof AppError)) throw error;
     return { status: "refused", error };

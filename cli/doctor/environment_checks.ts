@@ -17,23 +17,21 @@ import { judge } from "../../runtime/policy/verdict.ts";
 import type { Context } from "../context.ts";
 import { allOf } from "../each_plugin.ts";
 import { shadowOf } from "../install/on_path.ts";
-import { readPolicies } from "../install/verify_option.ts";
+import { type Policies, readPolicies } from "../policies.ts";
 
 /** Timeout for a registry, a cluster or kubectl. Milliseconds. */
 const PATIENCE = 10_000;
 
 /** Checks that the policies can be read and let the plugins run. Returns nothing without policies. */
 export async function examinePolicy(context: Context, receipts: readonly Receipt[]): Promise<Finding[]> {
-  let policies: Awaited<ReturnType<typeof readPolicies>>;
+  let policies: Policies;
   try {
     policies = await readPolicies(context);
   } catch (error) {
     if (!(error instanceof AppError)) throw error;
     return [{ check: "policy", level: "error", message: error.message, fix: error.hint }];
   }
-  return (await Promise.all(
-    policies.map((policy) => policy ? examineOne(policy, receipts) : []),
-  )).flat();
+  return (await Promise.all(policies.all.map((policy) => examineOne(policy, receipts)))).flat();
 }
 
 async function examineOne(policy: Policy, receipts: readonly Receipt[]): Promise<Finding[]> {
@@ -65,8 +63,8 @@ export async function whyRefused(policy: Policy, receipt: Receipt): Promise<AppE
 /** Plugins that a policy refuses because of missing information. They may run after another pull. */
 export async function curable(context: Context, receipts: readonly Receipt[]): Promise<Receipt[]> {
   const found = new Set<Receipt>();
-  for (const policy of await readPolicies(context).catch(() => [])) {
-    if (!policy) continue;
+  const policies = await readPolicies(context).catch(() => undefined);
+  for (const policy of policies?.all ?? []) {
     for (const receipt of receipts) {
       const verdict = await judge(policy, receipt).catch(() => undefined);
       if (verdict?.isCurable) found.add(receipt);

@@ -6,7 +6,7 @@ import { wallsRequiredBy } from "../../runtime/sandbox/kernel/required.ts";
 import type { Standing } from "../../runtime/sandbox/kernel/restrict.ts";
 import { kernelSupport } from "../../runtime/sandbox/kernel/support.ts";
 import type { Context } from "../context.ts";
-import { readPolicies } from "../install/verify_option.ts";
+import { readAdministratorsPolicy } from "../policies.ts";
 
 /** How far each wall is available. */
 export interface Walls {
@@ -58,7 +58,7 @@ export async function examineWalls(context: Context): Promise<Finding[]> {
 
 async function policyThatRequires(context: Context): Promise<string | undefined> {
   try {
-    const [administrator] = await readPolicies(context);
+    const administrator = await readAdministratorsPolicy(context);
     return administrator?.walls === "kernel" ? administrator.path : undefined;
   } catch (error) {
     if (error instanceof AppError) return undefined; // the check of the policies reports it

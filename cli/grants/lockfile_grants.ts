@@ -5,7 +5,7 @@ import { formatReference } from "../../registry/oci/mirrored_reference.ts";
 import { AppError } from "../../runtime/base/errors.ts";
 import { resolveGrants } from "../../runtime/grants/granted_path.ts";
 import { type Grants, LEAST } from "../../runtime/grants/grants.ts";
-import { readPolicy } from "../../runtime/policy/policy.ts";
+import type { Policy } from "../../runtime/policy/policy.ts";
 import { openTerminal } from "../../runtime/sandbox/controlling_terminal.ts";
 import { Dialog } from "../../runtime/sandbox/dialog.ts";
 import { mayPrompt } from "../../runtime/sandbox/prompt.ts";
@@ -25,9 +25,12 @@ export interface GrantedStep {
 const NO_CHANGES: GrantChanges = { given: [], held: [], taken: [] };
 
 /** Adds to each step its grants, within the administrator's limits. @throws AppError POLICY_INVALID */
-export async function grantedSteps(context: Context, steps: readonly SyncStep[]): Promise<GrantedStep[]> {
+export async function grantedSteps(
+  context: Context,
+  policy: Policy | undefined,
+  steps: readonly SyncStep[],
+): Promise<GrantedStep[]> {
   const home = homeDirectory(context.env);
-  const policy = await readPolicy(context.policyPath, home);
   return await Promise.all(steps.map(async (step): Promise<GrantedStep> => {
     if (step.kind === "extra" || step.kind === "keep") return { step, grants: LEAST, changes: NO_CHANGES };
     const { plugin } = step;

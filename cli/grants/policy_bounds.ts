@@ -1,7 +1,7 @@
 /** Limits the grants of a plugin to the administrator's policy, when it is installed or changed. */
 
 import type { Grants } from "../../runtime/grants/grants.ts";
-import { readPolicy } from "../../runtime/policy/policy.ts";
+import type { Policy } from "../../runtime/policy/policy.ts";
 import type { Provenance } from "../../runtime/policy/provenance.ts";
 import { homeDirectory } from "../../runtime/store/layout.ts";
 import { printable } from "../../runtime/base/text.ts";
@@ -15,12 +15,17 @@ export type Limit = (grants: Grants) => Grants;
 /**
  * The limits of a plugin.
  *
+ * @param policy the administrator's policy
  * @param refusing whether a plugin that the policy refuses is an error
  * @throws AppError POLICY_INVALID, POLICY_REFUSED
  */
-export async function limitFor(context: Context, plugin: Provenance, refusing = true): Promise<Limit> {
+export async function limitFor(
+  context: Pick<Context, "env" | "stderr">,
+  policy: Policy | undefined,
+  plugin: Provenance,
+  refusing = true,
+): Promise<Limit> {
   const home = homeDirectory(context.env);
-  const policy = await readPolicy(context.policyPath, home);
   const verdict = await judge(policy, plugin);
   if (refusing && verdict.refused) throw verdict.refused;
   const administrator = administratorOf(verdict, home);

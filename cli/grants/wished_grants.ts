@@ -18,7 +18,7 @@ import {
   type Grants,
   parseGrantFlags,
 } from "../../runtime/grants/grants.ts";
-import { type Bounds, limitGrants } from "../../runtime/policy/policy.ts";
+import { type Bounds, limitGrants, type Policy } from "../../runtime/policy/policy.ts";
 import { isSamePublisher, repositoryOf } from "../../runtime/policy/provenance.ts";
 import { openTerminal, type Terminal } from "../../runtime/sandbox/controlling_terminal.ts";
 import { Dialog } from "../../runtime/sandbox/dialog.ts";
@@ -42,6 +42,8 @@ export const WISH_MODES: readonly WishMode[] = ["wished", "default", "none"];
 
 /** Options for deciding on wishes. */
 export interface WishOptions {
+  /** The administrator's policy. */
+  readonly policy: Policy | undefined;
   readonly layout: Layout;
   readonly mode: WishMode | undefined;
   /** Flags of the command line, which always apply. */
@@ -57,7 +59,7 @@ export interface WishOptions {
  */
 export function decideGrants(context: Context, options: WishOptions): DecideGrants {
   return async (plugin, replaced) => {
-    const limit = await limitFor(context, plugin);
+    const limit = await limitFor(context, options.policy, plugin);
     return limit(await unbounded(context, options, plugin, replaced, homeDirectory(context.env)));
   };
 }

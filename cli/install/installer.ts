@@ -1,103 +1,96 @@
 /** Shared by the commands that install: pull, upgrade, sync, bundle load. */
 
+import {
+  type DecideGrants,
+  type InstallDecisions,
+  type InstallOptions,
+  type InstallPlan,
+  installPlugin,
+} from "../../registry/install/install.ts";
+import type { Reference } from "../../registry/oci/mirrored_reference.ts";
 import type { RegistryClient } from "../../registry/oci/registry_client.ts";
-import { type InstallOptions, installPlugin } from "../../registry/install/install.ts";
 import { registrySignatures, type SignatureSource } from "../../registry/signing/find_signatures.ts";
+import { resolveGrants } from "../../runtime/grants/granted_path.ts";
+import type { Grants } from "../../runtime/grants/grants.ts";
 import type { Signature } from "../../runtime/policy/provenance.ts";
 import type { Receipt } from "../../runtime/store/receipt.ts";
-import { limitFor } from "../grants/policy_bounds.ts";
-import { resolveGrants } from "../../runtime/grants/granted_path.ts";
 import type { Context } from "../context.ts";
+import { limitFor } from "../grants/policy_bounds.ts";
+import type { Policies } from "../policies.ts";
 import { linkTarget } from "./link_target.ts";
-import type { Progress } from "../terminal/progress.ts";
 import { openProgress, openRegistry } from "./open_registry.ts";
-import {
-  checkVerification,
-  describeSignature,
-  requirementsFor,
-  signersOf,
-  verification,
-} from "./verify_option.ts";
+import { readSignatureRules, requirementsFor, verification } from "./required_signatures.ts";
+import { describeSignature } from "./verify_option.ts";
 
-/** Options of one installation. */
-export type InstallRequest =
-  & Pick<InstallOptions, "reference" | "force" | "grants">
-  & Partial<
-    Pick<InstallOptions, "name" | "pin" | "pinnedIndex" | "pinnedBlob" | "keep" | "client" | "upgrades">
-  >
+/** One installation. */
+export interface InstallRequest extends InstallPlan {
+  /** Its grants, or who decides them. */
+  readonly grants: Grants | DecideGrants;
   /** Signatures of the replaced version, if the new version needs the same signer. */
-  & {
-    readonly earlier?: readonly Signature[] | undefined;
-    /** The source of signatures, if it is not the registry. */
-    readonly signatures?: SignatureSource;
-  };
+  readonly earlier?: readonly Signature[] | undefined;
+  /** The source of the artifact, if it is not the registry. */
+  readonly client?: InstallOptions["client"];
+  /** The source of signatures, if it is not the registry. */
+  readonly signatures?: SignatureSource;
+}
 
 /** Installs one plugin after another and shows the progress. */
 export interface Installer {
   readonly client: RegistryClient;
-  /** Reads policies, keys and trust root, before any request. @throws AppError TRUST_INVALID, POLICY_INVALID, USAGE */
-  check(): Promise<void>;
-  /** The same for one plugin. @throws AppError */
-  checkFor(request: Pick<InstallRequest, "reference" | "earlier">): Promise<void>;
+  /**
+   * Reads the keys that a reference requires, without a request. `earlier` as in {@linkcode InstallRequest}.
+   *
+   * @throws AppError POLICY_INVALID, TRUST_INVALID
+   */
+  check(reference: Reference, earlier: readonly Signature[]): void;
   install(request: InstallRequest): Promise<Receipt>;
 }
 
-/** An installer for one command. */
-export function openInstaller(
+/** Options of an installer, from the command line. */
+export interface InstallerOptions {
+  readonly plainHttp?: boolean | undefined;
+  readonly quiet?: boolean | undefined;
+  readonly verify?: readonly string[] | undefined;
+  readonly trustRoot?: string | undefined;
+}
+
+/** An installer for one command. Reads keys and trust roots, before any request. @throws AppError TRUST_INVALID, USAGE */
+export async function openInstaller(
   context: Context,
-  options: {
-    readonly plainHttp?: boolean | undefined;
-    readonly quiet?: boolean | undefined;
-    readonly verify?: readonly string[] | undefined;
-    readonly trustRoot?: string | undefined;
-  },
-): Installer {
-  const progress: Progress = openProgress(context, options.quiet ?? false);
+  policies: Policies,
+  options: InstallerOptions,
+): Promise<Installer> {
+  const progress = openProgress(context, options.quiet ?? false);
   const client = openRegistry(context, options, progress);
-  const { trustRoot } = options;
-  const verify = signersOf(options.verify);
+  const rules = await readSignatureRules(context, policies, options);
+  const layout = context.layout();
+  const host: InstallOptions = {
+    layout,
+    client,
+    target: linkTarget(context.env, layout.bin),
+    now: context.now,
+    progress,
+    notice: (line) => {
+      progress.end();
+      if (!options.quiet) context.stderr(`${line}\n`);
+    },
+  };
   return {
     client,
-    check: () => checkVerification(context, { verify, trustRoot }),
-    async checkFor({ reference, earlier }) {
-      await requirementsFor(context, reference, { verify, trustRoot, earlier });
-    },
-    async install({ earlier, signatures, ...request }) {
-      const layout = context.layout();
-      const { grants } = request;
-      const compiler = () => import("../../registry/compile/compile.ts");
+    check: (reference, earlier) => void requirementsFor(rules, reference, earlier),
+    async install({ grants, earlier, signatures = registrySignatures(client), client: source, ...plan }) {
       let before: Signature | undefined;
-      const checkSignatures = await verification(
-        context,
-        signatures ?? registrySignatures(client),
-        request.reference,
-        { verify, trustRoot, earlier },
-      );
-      const receipt = await installPlugin({
-        layout,
-        client,
-        target: linkTarget(context.env, layout.bin),
-        compile: async (bytes) => {
-          progress.end();
-          return await (await compiler()).compilePlugin(bytes);
-        },
-        now: context.now,
-        notice: (line) => {
-          progress.end();
-          if (!options.quiet) context.stderr(`${line}\n`);
-        },
-        progress: progress.show,
-        verify: checkSignatures,
-        ...request,
+      const decide: InstallDecisions = {
+        signatures: await verification(rules, signatures, plan.reference, earlier),
         grants: async (plugin, replaced) => {
-          // Load it while the plugin downloads.
-          compiler().catch(() => {});
           before = replaced?.signatures.at(-1);
-          return typeof grants === "function"
-            ? await grants(plugin, replaced)
-            : (await limitFor(context, plugin))(resolveGrants(grants, replaced?.grants));
+          if (typeof grants === "function") return await grants(plugin, replaced);
+          const limit = await limitFor(context, policies.administrator, plugin);
+          return limit(resolveGrants(grants, replaced?.grants));
         },
-      }).finally(() => progress.end());
+      };
+      const receipt = await installPlugin(plan, decide, source ? { ...host, client: source } : host)
+        .finally(() => progress.end());
       if (before && receipt.signatures.length === 0) {
         context.stderr(
           `warning: what ${receipt.name} replaces was signed by ${

@@ -16,20 +16,27 @@ import { lockDownload } from "../store/download_lock.ts";
 import { Incoming } from "../store/incoming.ts";
 import { isIntact, readStrippedFrom } from "../store/read_stripped.ts";
 
-/** Compiles a plugin. A parameter, because loading the compiler takes longer than most commands. */
+/** Compiles a plugin. */
 export type Compile = (bytes: Uint8Array<ArrayBuffer>) => Promise<Compiled>;
 
 /** A source of artifacts: a registry or a bundle. */
 export type ArtifactSource = Pick<RegistryClient, "fetchManifest" | "fetchBlob">;
+
+/** Shows the progress of downloads. */
+export interface DownloadProgress {
+  /** Called with the bytes of the download so far and in all. */
+  show(bytes: number, total: number): void;
+  end(): void;
+}
 
 /** Options for fetching. */
 export interface FetchOptions {
   readonly layout: Layout;
   readonly reference: Reference;
   readonly client: ArtifactSource;
-  readonly compile: Compile;
-  /** Called with the bytes of the download so far and in all. */
-  readonly progress?: (bytes: number, total: number) => void;
+  /** Replaces the compiler, for tests. */
+  readonly compile?: Compile;
+  readonly progress?: DownloadProgress;
   /** Prints a line of status. */
   readonly notice?: (line: string) => void;
 }
@@ -81,6 +88,7 @@ export async function fetchArtifact(
       return await stored();
     }
     blob = Incoming.open(layout);
+    if (!options.compile) loadCompiler().catch(() => {}); // while the plugin downloads
     await download(options, plugin, blob, fetchConfig);
     const compiled = findCompiled(layout, plugin.digest)
       ? undefined
@@ -125,15 +133,21 @@ export async function download(
     return (bytes) => onDisk(() => into.write(bytes));
   }, (bytes) => {
     started?.();
-    progress?.(bytes, plugin.size);
+    progress?.show(bytes, plugin.size);
   });
 }
 
+/** Loading the compiler takes longer than most commands. */
+const loadCompiler = () => import("../compile/compile.ts");
+
+const compilePlugin: Compile = async (bytes) => await (await loadCompiler()).compilePlugin(bytes);
+
 /** Compiles a plugin. Errors name its reference. @throws AppError WASM_INVALID, … */
 export async function compileFor(
-  { compile, reference }: FetchOptions,
+  { compile = compilePlugin, reference, progress }: FetchOptions,
   bytes: Uint8Array<ArrayBuffer>,
 ): Promise<Compiled> {
+  progress?.end();
   try {
     return await compile(bytes);
   } catch (error) {

@@ -33,7 +33,7 @@ import {
   type FetchOptions,
 } from "./download.ts";
 import { isIntact, readStripped } from "../store/read_stripped.ts";
-import { findCompiled, writeBlob, writeCompiled } from "../store/blobs.ts";
+import { type CompiledForm, findCompiled, writeBlob, writeCompiled } from "../store/blobs.ts";
 import { commitReceipt, DEFAULT_KEEP, writeReceipt } from "../store/commit.ts";
 import { publish, storeFailed } from "../store/disk.ts";
 import { checkLinkIsOurs, type LinkTarget, writeLinks, writeSelf } from "../store/links.ts";
@@ -58,8 +58,9 @@ export interface Arriving extends Provenance {
   readonly annotations: Readonly<Record<string, string>>;
 }
 
-/** Options of an installation. */
-export interface InstallOptions extends FetchOptions {
+/** What to install. */
+export interface InstallPlan {
+  readonly reference: Reference;
   /** The plugin's name. Default: the repository's last segment. */
   readonly name?: string | undefined;
   /** Digest of the manifest to install, even if the reference's tag has moved. */
@@ -72,19 +73,27 @@ export interface InstallOptions extends FetchOptions {
   readonly force: boolean;
   /** The plugin must be installed. A plugin that was removed meanwhile stays removed. */
   readonly upgrades?: boolean | undefined;
-  /** Its grants. A function is called when the artifact is known, before the download. */
-  readonly grants: Grants | DecideGrants;
-  readonly target: LinkTarget;
-  readonly now: () => Date;
   /** How many versions to keep, including this one. Default: 3. */
   readonly keep?: number | undefined;
+}
+
+/** The decisions about an artifact. Whoever answers knows the policies, and may ask the person. */
+export interface InstallDecisions {
   /**
    * Decides whether the artifact may be installed, before anything is downloaded. Returns the required signatures; none
    * if nothing requires one.
    *
    * @throws AppError SIGNATURE_…, POLICY_REFUSED
    */
-  readonly verify?: (reference: Reference, manifest: FetchedManifest) => Promise<readonly Signature[]>;
+  signatures(reference: Reference, manifest: FetchedManifest): Promise<readonly Signature[]>;
+  /** Decides the grants, before the download. Called again if the replaced receipt changes meanwhile. */
+  readonly grants: DecideGrants;
+}
+
+/** Where to install from and to, and whom to tell. */
+export interface InstallOptions extends Omit<FetchOptions, "reference"> {
+  readonly target: LinkTarget;
+  readonly now: () => Date;
 }
 
 /**
@@ -93,47 +102,52 @@ export interface InstallOptions extends FetchOptions {
  * @throws AppError NAME_INVALID, ALREADY_INSTALLED, REGISTRY_…, MANIFEST_INVALID, ARTIFACT_UNSUPPORTED, DIGEST_MISMATCH,
  * SIGNATURE_…, WASM_INVALID, PLUGIN_UNSUPPORTED, COMPILE_FAILED, STORE_…
  */
-export async function installPlugin(options: InstallOptions): Promise<Receipt> {
-  const { layout, reference, force, grants } = options;
-  const shown = formatReference(reference);
-  const name = options.name === undefined
-    ? defaultPluginName(reference.repository)
-    : parsePluginName(options.name);
+export async function installPlugin(
+  plan: InstallPlan,
+  decide: InstallDecisions,
+  options: InstallOptions,
+): Promise<Receipt> {
+  const { reference, force } = plan;
+  const { layout, notice } = options;
+  const fetching: FetchOptions = { ...options, reference };
+  const task = `pull ${formatReference(reference)}`;
+  const name = plan.name === undefined ? defaultPluginName(reference.repository) : parsePluginName(plan.name);
   checkLinkIsOurs(layout, name);
   if (!force) refuseInstalled(layout, name);
-  await createStore(layout, { task: `pull ${shown}`, notice: options.notice });
+  await createStore(layout, { task, notice });
   const findReplaced = () => {
     const receipt = installed(layout, name);
-    if (options.upgrades && !receipt) readReceipt(layout, name); // throws the reason why there is nothing to upgrade
+    if (plan.upgrades && !receipt) readReceipt(layout, name); // throws the reason why there is nothing to upgrade
     return receipt;
   };
   let replaced = findReplaced();
 
   // Requests and questions may take long, so they come before the lock.
-  const artifact = await resolveArtifact(options);
+  const artifact = await resolveArtifact(plan, decide, options.client);
   const { manifest, plugin, provenance } = artifact;
-  const { digest, annotations } = plugin;
-  const decide = async () =>
-    typeof grants === "function" ? await grants({ ...provenance, digest, annotations }, replaced) : grants;
-  if (typeof grants === "function" && !replaced && exists(layout.receipt(name))) {
-    options.notice?.(
+  const arriving: Arriving = { ...provenance, digest: plugin.digest, annotations: plugin.annotations };
+  if (!replaced && exists(layout.receipt(name))) {
+    notice?.(
       `warning: what "${name}" was granted, and denied, can't be read: it starts from what every plugin has`,
     );
   }
-  let granted = await decide();
-  using fetched = await fetchArtifact(options, manifest, plugin);
+  let granted = await decide.grants(arriving, replaced);
+  using fetched = await fetchArtifact(fetching, manifest, plugin);
   for (let round = 1;; round++) {
     {
-      using _lock = await openForWriting(layout, { task: `pull ${shown}`, notice: options.notice });
+      using _lock = await openForWriting(layout, { task, notice });
       if (!force) refuseInstalled(layout, name);
       const before = replaced;
       replaced = findReplaced();
       const same = isSame(before, replaced);
-      if (!same && round === ROUNDS) granted = await decide();
-      if (same || round === ROUNDS) return await commit(options, name, artifact, fetched, granted, replaced);
+      if (!same && round === ROUNDS) granted = await decide.grants(arriving, replaced);
+      if (same || round === ROUNDS) {
+        const form = await storeFetched(fetching, artifact, fetched);
+        return commit(plan, options, { ...artifact, name, granted, form, config: fetched.config }, replaced);
+      }
     }
     fetched.release(); // nobody has to wait for a person's answer
-    granted = await decide();
+    granted = await decide.grants(arriving, replaced);
   }
 }
 
@@ -156,35 +170,37 @@ interface Artifact {
   readonly provenance: Provenance;
 }
 
-async function resolveArtifact(options: InstallOptions): Promise<Artifact> {
-  const { client, reference } = options;
+/** Finds the artifact of a plan, and asks whether it may be installed. */
+async function resolveArtifact(
+  plan: InstallPlan,
+  decide: InstallDecisions,
+  client: ArtifactSource,
+): Promise<Artifact> {
+  const { reference, pin, pinnedBlob } = plan;
   const shown = printable(formatReference(reference), 400);
-  const pinned = options.pin === undefined ? reference : { ...reference, digest: options.pin };
-  const manifest = await fetchPinned(client, pinned, options);
+  const pinned = pin === undefined ? reference : { ...reference, digest: pin };
+  const manifest = await fetchPinned(client, pinned, plan);
   const problem = digestProblem(reference, { ...manifest, manifestDigest: manifest.digest });
   if (problem !== undefined) throw new AppError("DIGEST_MISMATCH", `Cannot install "${shown}": ${problem}`);
   const plugin = parseManifest(manifest.text, shown);
-  if (options.pinnedBlob !== undefined && plugin.digest !== options.pinnedBlob) {
+  if (pinnedBlob !== undefined && plugin.digest !== pinnedBlob) {
     throw new AppError(
       "DIGEST_MISMATCH",
-      `Cannot install "${shown}": its WebAssembly is to be ${options.pinnedBlob}, its manifest says ${plugin.digest}`,
+      `Cannot install "${shown}": its WebAssembly is to be ${pinnedBlob}, its manifest says ${plugin.digest}`,
     );
   }
-  const signatures = await options.verify?.(pinned, manifest) ?? [];
+  const signatures = await decide.signatures(pinned, manifest);
   const source = manifest.source ?? { kind: "registry" };
   return { manifest, plugin, provenance: { reference: formatReference(reference), source, signatures } };
 }
 
-/** Commits a fetched plugin to the store, the receipt last. Under the lock. */
-async function commit(
-  options: InstallOptions,
-  name: string,
-  { manifest, plugin, provenance }: Artifact,
+/** Puts the WebAssembly and its compiled form into the store. Under the lock. */
+async function storeFetched(
+  options: FetchOptions,
+  { plugin }: Artifact,
   fetched: Fetched,
-  granted: Grants,
-  replaced: Receipt | undefined,
-): Promise<Receipt> {
-  const { layout, target, now } = options;
+): Promise<CompiledForm> {
+  const { layout } = options;
   const blob = layout.blob(plugin.digest);
   if (fetched.blob) {
     // Another pull of the same plugin may have been faster.
@@ -195,24 +211,41 @@ async function commit(
     await download(options, plugin, again);
     publishBlob(layout, again, blob);
   }
-  let form = findCompiled(layout, plugin.digest);
-  if (!form) {
-    try {
-      const compiled = fetched.compiled ?? await compileFor(options, readStripped(blob));
-      form = writeCompiled(layout, plugin.digest, compiled);
-    } catch (error) {
-      sweep(layout); // the blob belongs to no plugin
-      throw error;
-    }
+  const form = findCompiled(layout, plugin.digest);
+  if (form) return form;
+  try {
+    const compiled = fetched.compiled ?? await compileFor(options, readStripped(blob));
+    return writeCompiled(layout, plugin.digest, compiled);
+  } catch (error) {
+    sweep(layout); // the blob belongs to no plugin
+    throw error;
   }
+}
+
+/** An artifact whose WebAssembly and compiled form are in the store. */
+interface Stored extends Artifact {
+  readonly name: string;
+  readonly granted: Grants;
+  readonly form: CompiledForm;
+  readonly config: Uint8Array | undefined;
+}
+
+/** Writes what makes a stored artifact an installed plugin, the receipt last. Under the lock. */
+function commit(
+  { pin, keep = DEFAULT_KEEP }: InstallPlan,
+  { layout, target, now }: InstallOptions,
+  stored: Stored,
+  replaced: Receipt | undefined,
+): Receipt {
+  const { name, manifest, plugin, provenance, granted, form } = stored;
   // The original bytes: `bundle save` writes them for machines without network.
   const bytesOfManifest = new TextEncoder().encode(manifest.text);
   if (digestOf(bytesOfManifest) === manifest.digest) writeBlob(layout, bytesOfManifest);
-  const config = fetched.config && writeBlob(layout, fetched.config);
+  const config = stored.config && writeBlob(layout, stored.config);
   const receipt: Receipt = {
     name,
     ...provenance,
-    signatures: options.pin === undefined
+    signatures: pin === undefined
       ? provenance.signatures
       : signaturesOf(provenance, manifest.digest, replaced),
     manifestDigest: manifest.digest,
@@ -233,7 +266,7 @@ async function commit(
   // find.
   writeSelf(layout, target);
   writeLinks(layout, receipt);
-  commitReceipt(layout, receipt, options.keep ?? DEFAULT_KEEP);
+  commitReceipt(layout, receipt, keep);
   sweep(layout);
   return receipt;
 }
@@ -285,7 +318,7 @@ export async function compileAnew(layout: Layout, receipt: Receipt, compile: Com
 async function fetchPinned(
   client: ArtifactSource,
   reference: Reference,
-  { pin, pinnedIndex, reference: { digest } }: Pick<InstallOptions, "pin" | "pinnedIndex" | "reference">,
+  { pin, pinnedIndex, reference: { digest } }: InstallPlan,
 ): Promise<FetchedManifest> {
   // If the reference's digest is not the manifest's, it names the index.
   const index = pinnedIndex ?? (digest === pin ? undefined : digest);

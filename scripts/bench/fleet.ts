@@ -85,11 +85,11 @@ async function storeWith(
   const client = new RegistryClient({ credentials: () => Promise.resolve(undefined) });
   let first: Receipt | undefined;
   for (const reference of references) {
-    const receipt = await installPlugin({
+    const receipt = await installPlugin({ reference: parseReference(reference), force: false }, {
+      signatures: () => Promise.resolve([]),
+      grants: () => LEAST,
+    }, {
       layout,
-      reference: parseReference(reference),
-      force: false,
-      grants: LEAST,
       target: { kind: "binary", path: binary },
       client,
       compile: compileNothing,

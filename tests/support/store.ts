@@ -2,10 +2,16 @@
 
 import { RegistryClient } from "../../registry/oci/registry_client.ts";
 import type { Compiled } from "../../registry/compile/compile.ts";
-import { installPlugin } from "../../registry/install/install.ts";
+import {
+  type DecideGrants,
+  type InstallDecisions,
+  type InstallOptions,
+  type InstallPlan,
+  installPlugin,
+} from "../../registry/install/install.ts";
 import { parseReference } from "../../registry/oci/mirrored_reference.ts";
 import type { LinkTarget } from "../../registry/store/links.ts";
-import { LEAST } from "../../runtime/grants/grants.ts";
+import { type Grants, LEAST } from "../../runtime/grants/grants.ts";
 import { type Layout, layoutAt } from "../../runtime/store/layout.ts";
 import type { Receipt } from "../../runtime/store/receipt.ts";
 import { makeArtifact, push } from "../../scripts/servers/artifacts.ts";
@@ -24,7 +30,9 @@ export function makeWasm(text: string): Uint8Array<ArrayBuffer> {
 }
 
 /** Changes to the defaults of {@linkcode TestStore}'s installations. */
-export type InstallChange = Partial<Parameters<typeof installPlugin>[0]>;
+export type InstallChange =
+  & Partial<InstallPlan & InstallOptions>
+  & { readonly grants?: Grants | DecideGrants; readonly verify?: InstallDecisions["signatures"] };
 
 /** A store with a registry. */
 export class TestStore implements AsyncDisposable {
@@ -51,11 +59,10 @@ export class TestStore implements AsyncDisposable {
 
   /** Installs `acme/foo:v1` and advances the clock by a second. The compiled form is the module itself. */
   install(reference: string, change: InstallChange = {}): Promise<Receipt> {
-    return installPlugin({
+    return install({
       layout: this.layout,
       reference: parseReference(`${this.registry.host}/${reference}`),
       force: true,
-      grants: LEAST,
       target: BINARY,
       client: new RegistryClient({ credentials: () => Promise.resolve(undefined) }),
       compile: compileNothing,
@@ -68,6 +75,17 @@ export class TestStore implements AsyncDisposable {
     await this.registry[Symbol.asyncDispose]();
     await Deno.remove(this.directory, { recursive: true });
   }
+}
+
+/** Installs with one object for plan, decisions and options. Grants the least, and asks for no signature. */
+export async function install(
+  { grants = LEAST, verify, ...options }: InstallPlan & InstallOptions & InstallChange,
+): Promise<Receipt> {
+  const decide: InstallDecisions = {
+    signatures: verify ?? (() => Promise.resolve([])),
+    grants: typeof grants === "function" ? grants : () => grants,
+  };
+  return await installPlugin(options, decide, options);
 }
 
 /** The target of a test's links. */

@@ -2,18 +2,17 @@ import assert from "node:assert/strict";
 import { RegistryClient } from "../../../registry/oci/registry_client.ts";
 import type { Compiled } from "../../../registry/compile/compile.ts";
 import { digestOf } from "../../../registry/oci/digest.ts";
-import { installPlugin, recompilePlugin } from "../../../registry/install/install.ts";
+import { recompilePlugin } from "../../../registry/install/install.ts";
 import { parseReference } from "../../../registry/oci/mirrored_reference.ts";
 import { removePlugins } from "../../../registry/store/commit.ts";
 import type { LinkTarget } from "../../../registry/store/links.ts";
 import { AppError } from "../../../runtime/base/errors.ts";
-import { LEAST } from "../../../runtime/grants/grants.ts";
 import { layoutAt } from "../../../runtime/store/layout.ts";
 import type { Signature } from "../../../runtime/policy/provenance.ts";
 import { readReceipt, readReceipts } from "../../../runtime/store/read.ts";
 import { makeArtifact, push } from "../../../scripts/servers/artifacts.ts";
 import { TestRegistry } from "../../../scripts/servers/oci_registry.ts";
-import { TestStore } from "../../support/store.ts";
+import { install as installWith, type InstallChange, TestStore } from "../../support/store.ts";
 import { temporaryDirectory } from "../../support/temporary.ts";
 
 const WASM = new Uint8Array([0, 0x61, 0x73, 0x6d, 1, 0, 0, 0]);
@@ -38,12 +37,11 @@ async function setUp() {
     compilations++;
     return Promise.resolve({ kind: "preview1", files: [{ name: "plugin.wasm", bytes }] });
   };
-  const install = (reference = "acme/foo:v1", change: Partial<Parameters<typeof installPlugin>[0]> = {}) =>
-    installPlugin({
+  const install = (reference = "acme/foo:v1", change: InstallChange = {}) =>
+    installWith({
       layout,
       reference: parseReference(`${registry.host}/${reference}`),
       force: false,
-      grants: LEAST,
       target: BINARY,
       client: new RegistryClient({ credentials: () => Promise.resolve(undefined) }),
       compile,

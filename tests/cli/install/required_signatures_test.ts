@@ -1,6 +1,11 @@
 import assert from "node:assert/strict";
 import { processContext } from "../../../cli/context.ts";
-import { requirementsFor, signersOf, verification } from "../../../cli/install/verify_option.ts";
+import {
+  readSignatureRules,
+  requirementsFor,
+  verification,
+} from "../../../cli/install/required_signatures.ts";
+import { readPolicies } from "../../../cli/policies.ts";
 import { RegistryClient } from "../../../registry/oci/registry_client.ts";
 import { parseReference } from "../../../registry/oci/mirrored_reference.ts";
 import { registrySignatures } from "../../../registry/signing/find_signatures.ts";
@@ -25,16 +30,24 @@ async function setUp(files: { administrator?: string; user?: string; trustRoot?:
     policyPath: `${root}/policy.yaml`,
     env: () => root,
   };
-  const ask = (reference: string, options = {}) =>
-    requirementsFor(context, parseReference(reference), options);
-  return { root, context, ask };
+  const rules = async (options = {}) =>
+    await readSignatureRules(context, await readPolicies(context), options);
+  const ask = async (
+    reference: string,
+    { earlier, ...options }: {
+      earlier?: readonly Signature[];
+      verify?: readonly string[];
+      trustRoot?: string;
+    } = {},
+  ) => requirementsFor(await rules(options), parseReference(reference), earlier);
+  return { root, context, rules, ask };
 }
 
 Deno.test("requires no signature without a policy and without --verify", async () => {
-  const { context, ask } = await setUp({});
+  const { rules, ask } = await setUp({});
   assert.deepEqual(await ask("ghcr.io/acme/foo"), []);
   const reference = parseReference("ghcr.io/acme/foo");
-  const verify = await verification(context, registrySignatures(new RegistryClient()), reference, {});
+  const verify = await verification(await rules(), registrySignatures(new RegistryClient()), reference);
   assert.deepEqual(
     await verify(reference, { text: "{}", digest: "sha256:0" }),
     [],
@@ -58,7 +71,7 @@ Deno.test("requires the administrator's rule, the user's rule and --verify", asy
   assert.deepEqual(await kinds("quay.io/acme/foo"), ["key|identity"]);
   assert.deepEqual(await kinds("ghcr.io/free/foo"), ["key"]);
   assert.deepEqual(
-    await kinds("ghcr.io/free/foo", { verify: signersOf([`${root}/acme.pub`, `a@https://b`]) }),
+    await kinds("ghcr.io/free/foo", { verify: [`${root}/acme.pub`, `a@https://b`] }),
     [
       "key",
       "key|identity",
@@ -87,10 +100,11 @@ Deno.test("checks the administrator's rules with the administrator's trust root 
     user: `rules: [{match: "u.example/**", verify: {anyOf: "a@https://b", trustRoot: ROOT/own.json}},
       {match: "**", verify: "a@https://b"}]`,
   });
-  for (const name of ["other", "own", "flag"]) await Deno.writeTextFile(`${root}/${name}.json`, name);
+  for (const name of ["other", "own"]) await Deno.writeTextFile(`${root}/${name}.json`, name);
+  await Deno.writeTextFile(`${root}/flag.json`, `${trustRoot}\n`);
   const roots = async (reference: string, options = {}) =>
     (await ask(reference, options)).map(({ trustRoot }) => trustRoot && `${trustRoot.of}: ${trustRoot.text}`);
-  const users = `user: ${trustRoot}`;
+  const [users, flags] = [`user: ${trustRoot}`, `user: ${trustRoot}\n`];
   assert.deepEqual(await roots("a.example/foo"), ["administrator: other", users]);
   assert.deepEqual(
     await roots("b.example/foo"),
@@ -98,9 +112,9 @@ Deno.test("checks the administrator's rules with the administrator's trust root 
     "the administrator's is the one carried",
   );
   assert.deepEqual(await roots("u.example/foo"), [undefined, "user: own"]);
-  const flag = { trustRoot: `${root}/flag.json`, verify: signersOf(["a@https://b"]) };
-  assert.deepEqual(await roots("b.example/foo", flag), [undefined, "user: flag", "user: flag"]);
-  assert.deepEqual(await roots("u.example/foo", flag), [undefined, "user: own", "user: flag"]);
+  const flag = { trustRoot: `${root}/flag.json`, verify: ["a@https://b"] };
+  assert.deepEqual(await roots("b.example/foo", flag), [undefined, flags, flags]);
+  assert.deepEqual(await roots("u.example/foo", flag), [undefined, "user: own", flags]);
   await assert.rejects(ask("b.example/foo", { trustRoot: `${root}/none.json` }), { code: "TRUST_INVALID" });
   // The trust root beside the administrator's policy is the default for users.
   await Deno.writeTextFile(`${root}/trusted_root.json`, "machine");
@@ -111,7 +125,7 @@ Deno.test("checks the administrator's rules with the administrator's trust root 
   await assert.rejects(ask("b.example/foo"), { code: "TRUST_INVALID" });
   const bare = await setUp({});
   assert.equal(
-    (await bare.ask("b.example/foo", { verify: signersOf(["a@https://b"]) }))[0]!.trustRoot,
+    (await bare.ask("b.example/foo", { verify: ["a@https://b"] }))[0]!.trustRoot,
     undefined,
   );
 });
