@@ -1,6 +1,7 @@
 /** The policies of this machine, for a command. A command reads them once and passes them on. */
 
-import { type Policy, readPolicy } from "../runtime/policy/policy.ts";
+import type { Policy } from "../runtime/policy/policy.ts";
+import { readPolicy } from "../runtime/policy/read_policy.ts";
 import { readUserPolicy } from "../runtime/policy/user_policy.ts";
 import { homeDirectory } from "../runtime/store/layout.ts";
 import type { Context } from "./context.ts";

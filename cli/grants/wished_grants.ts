@@ -18,7 +18,8 @@ import {
   type Grants,
   parseGrantFlags,
 } from "../../runtime/grants/grants.ts";
-import { type Bounds, limitGrants, type Policy } from "../../runtime/policy/policy.ts";
+import type { Bounds, Policy } from "../../runtime/policy/policy.ts";
+import { limitGrants } from "../../runtime/policy/limit_grants.ts";
 import { isSamePublisher, repositoryOf } from "../../runtime/policy/provenance.ts";
 import { openTerminal, type Terminal } from "../../runtime/sandbox/controlling_terminal.ts";
 import { Dialog } from "../../runtime/sandbox/dialog.ts";

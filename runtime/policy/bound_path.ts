@@ -1,10 +1,9 @@
 /** Resolves the paths by which an administrator bounds grants. */
 
 import { isOutOfReach } from "../grants/granted_path.ts";
-import { isWithin } from "../base/host_path.ts";
+import { isWithin, realPath } from "../base/host_path.ts";
 import { isSystemRoot, whyChangeable } from "./owned_file.ts";
 import { DENO_PATHS, walkPath } from "../base/path_walk.ts";
-import { realOrNamed } from "./policy.ts";
 
 /**
  * Where a bound's path leads. Returns undefined if the user, or a plugin of the user, could have made a link on the way:
@@ -23,4 +22,16 @@ export function boundPath(path: string, reach: readonly string[]): string | unde
   if (found?.type === "link" || !links.every(isTrusted)) return undefined;
   // Windows has several names for one directory, even without links.
   return Deno.build.os === "windows" ? realOrNamed(real) : real;
+}
+
+/** Where a path leads. For a missing path, its nearest existing directory decides. */
+export function realOrNamed(path: string): string {
+  const at = path.lastIndexOf("/");
+  try {
+    return realPath(path);
+  } catch {
+    if (at <= 0) return path;
+    const parent = realOrNamed(path.slice(0, at));
+    return `${parent === "/" ? "" : parent}${path.slice(at)}`;
+  }
 }

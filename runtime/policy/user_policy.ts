@@ -1,7 +1,8 @@
 /** The user's own `policy.yaml`. It can only require signers. */
 
 import { AppError } from "../base/errors.ts";
-import { type Policy, readPolicy } from "./policy.ts";
+import type { Policy } from "./policy.ts";
+import { readPolicy } from "./read_policy.ts";
 import type { Layout } from "../store/layout.ts";
 
 /** Reads the user's policy; undefined if there is none. @throws AppError POLICY_INVALID */

@@ -7,16 +7,9 @@ import { boundPath } from "./bound_path.ts";
 import type { Administrator } from "../sandbox/permission_request_types.ts";
 import { AppError } from "../base/errors.ts";
 import type { ClusterGrant } from "../kube/allow/rules.ts";
-import {
-  type Bounds,
-  checkAllowed,
-  limitGrants,
-  type Policy,
-  type PolicyRule,
-  realOrNamed,
-  refusal,
-  ruleFor,
-} from "./policy.ts";
+import { type Bounds, checkAllowed, type Policy, type PolicyRule, refusal, ruleFor } from "./policy.ts";
+import { limitGrants } from "./limit_grants.ts";
+import { realOrNamed } from "./bound_path.ts";
 import { readOwned } from "./owned_file.ts";
 import { type Provenance, repositoryOf } from "./provenance.ts";
 import { parseReference } from "../base/reference.ts";

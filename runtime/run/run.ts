@@ -121,7 +121,7 @@ export async function governed(
     return { administrator: undefined, prompts: true, requests: false, bounds: undefined, requiredBy };
   }
   const [{ readPolicy }, { administratorOf, judge }] = await Promise.all([
-    import("../policy/policy.ts"),
+    import("../policy/read_policy.ts"),
     import("../policy/verdict.ts"),
   ]);
   const home = homeDirectory(Deno.env.get);

@@ -104,7 +104,7 @@ Deno.test("pull, run and grants obey the administrator's policy", async () => {
     assert.equal(await run("pull", "--force", reference), 1);
     assert.equal(await run("grants", "foo", "--allow-home"), 1);
     assert.equal(out, "");
-    assert.match(String(await findings()), /^error,.* can't be used: rules is no list$/);
+    assert.match(String(await findings()), /^error,.* can't be used: rules is not a list$/);
   } finally {
     await Deno.remove(home, { recursive: true });
   }

@@ -15,7 +15,7 @@ import {
 import { grantsFromJson, grantsToJson } from "../../../runtime/grants/grants_json.ts";
 import { parseRequest } from "../../../runtime/kube/allow/request_info.ts";
 import { ruleCovers, ruleDenies } from "../../../runtime/kube/allow/rules.ts";
-import { limitGrants } from "../../../runtime/policy/policy.ts";
+import { limitGrants } from "../../../runtime/policy/limit_grants.ts";
 
 const within = (path: string, root: string) =>
   path === root || path.startsWith(root === "/" ? "/" : `${root}/`);

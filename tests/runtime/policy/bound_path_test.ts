@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { boundPath } from "../../../runtime/policy/bound_path.ts";
 import { LEAST } from "../../../runtime/grants/grants.ts";
-import { parsePolicy } from "../../../runtime/policy/policy.ts";
+import { parsePolicy } from "../../../runtime/policy/parse_policy.ts";
 import { administratorOf } from "../../../runtime/policy/verdict.ts";
 import { temporaryDirectory } from "../../support/temporary.ts";
 

@@ -2,14 +2,10 @@ import assert from "node:assert/strict";
 import { RunRecord } from "../../../runtime/sandbox/run_record.ts";
 import { PermissionRequests } from "../../../runtime/sandbox/permission_requests.ts";
 import { effectiveGrants, type Grants, LEAST } from "../../../runtime/grants/grants.ts";
-import {
-  checkAllowed,
-  limitGrants,
-  parsePolicy,
-  type Policy,
-  readPolicy,
-  ruleFor,
-} from "../../../runtime/policy/policy.ts";
+import { checkAllowed, type Policy, ruleFor } from "../../../runtime/policy/policy.ts";
+import { limitGrants } from "../../../runtime/policy/limit_grants.ts";
+import { parsePolicy } from "../../../runtime/policy/parse_policy.ts";
+import { readPolicy } from "../../../runtime/policy/read_policy.ts";
 import { formatReference, parseReference } from "../../../runtime/base/reference.ts";
 import { type Subject, subjectOf } from "../../../runtime/policy/reference_pattern.ts";
 import { administratorOf } from "../../../runtime/policy/verdict.ts";
@@ -169,15 +165,15 @@ Deno.test("a person cannot grant more than the bound during a run", () => {
 Deno.test("parsePolicy() names the wrong field", () => {
   for (
     const [value, words] of [
-      [[], /it is no object/],
-      [null, /it is no object/],
+      [[], /it is not an object/],
+      [null, /it is not an object/],
       [{ rule: [] }, /rule is not known/],
       [{ version: 2 }, /version is 2/],
       [{ prompts: "off" }, /prompts is neither/],
-      [{ registries: "ghcr.io" }, /registries is no list/],
+      [{ registries: "ghcr.io" }, /registries is not a list/],
       [{ registries: ["ghcr.io", "ghcr.io/acme"] }, /registries\[1\]: "ghcr.io\/acme" is not HOST/],
       [{ registries: ["https://ghcr.io"] }, /registries\[0\]/],
-      [{ rules: {} }, /rules is no list/],
+      [{ rules: {} }, /rules is not a list/],
       [{ rules: [{ match: "ghcr.io" }] }, /rules\[0\]\.match: "ghcr.io" can never match: .* ghcr.io\/\*\*/],
       [{ rules: [{}] }, /rules\[0\]\.match is missing/],
       [{ rules: [{ match: "**", maximum: { net: false } }] }, /rules\[0\]\.maximum\.net is not known/],

@@ -1,7 +1,8 @@
 /** Decisions of today's policy about plugins that were installed before: signers, sources, names. */
 
 import assert from "node:assert/strict";
-import { parsePolicy, type Policy } from "../../../runtime/policy/policy.ts";
+import { parsePolicy } from "../../../runtime/policy/parse_policy.ts";
+import type { Policy } from "../../../runtime/policy/policy.ts";
 import {
   isSamePublisher,
   knownRepository,

@@ -11,7 +11,8 @@ import { parseRequest } from "../../../runtime/kube/allow/request_info.ts";
 import { LEAST, NO_DENIALS } from "../../../runtime/grants/grants.ts";
 import { parseReference } from "../../../runtime/base/reference.ts";
 import { subjectOf } from "../../../runtime/policy/reference_pattern.ts";
-import { parsePolicy, ruleFor } from "../../../runtime/policy/policy.ts";
+import { parsePolicy } from "../../../runtime/policy/parse_policy.ts";
+import { ruleFor } from "../../../runtime/policy/policy.ts";
 import { administratorOf } from "../../../runtime/policy/verdict.ts";
 import { RunRecord } from "../../../runtime/sandbox/run_record.ts";
 
