@@ -10,6 +10,17 @@ import { nearest } from "../../runtime/base/nearest.ts";
 import { parsePluginName } from "../../runtime/base/names.ts";
 import type { Layout } from "../../runtime/store/layout.ts";
 import { visibleJson } from "../../runtime/base/invisible.ts";
+import {
+  anything,
+  list,
+  malformed,
+  object,
+  optional,
+  parsed,
+  parseJson,
+  type Reader,
+  text as textReader,
+} from "../../runtime/base/strict_json.ts";
 import { printable } from "../../runtime/base/text.ts";
 import type { Artifact, Blob } from "../oci/artifact.ts";
 import { blobOf, MANIFEST_TYPE, timestamp } from "../oci/artifact.ts";
@@ -49,52 +60,45 @@ export function parseIndexDocument(text: string, shown: string): IndexDocument {
   const invalid = (what: string): never => {
     throw new AppError("INDEX_INVALID", `${printable(shown, 400)} is no index of plugins: ${what}`);
   };
-  let json: { krewWasmIndex?: unknown; plugins?: unknown } | null;
+  let plugins: IndexedPlugin[];
   try {
-    json = JSON.parse(text);
-  } catch {
-    return invalid("it is not JSON");
+    ({ plugins } = DOCUMENT(parseJson(text), ""));
+  } catch (error) {
+    return invalid(messageOf(error));
   }
-  const version = json?.krewWasmIndex;
-  if (Number.isSafeInteger(version) && (version as number) > INDEX_VERSION) {
-    return invalid(`it has the version ${version}, this krew-wasm reads ${INDEX_VERSION}`);
-  }
-  if (version !== INDEX_VERSION) return invalid(`krewWasmIndex is missing or not ${INDEX_VERSION}`);
-  if (!Array.isArray(json?.plugins)) return invalid("plugins is missing or malformed");
-  if (json.plugins.length > MAX_PLUGINS) return invalid(`it has more than ${MAX_PLUGINS} plugins`);
   const names = new Set<string>();
-  const plugins = json.plugins.map((entry: unknown, index): IndexedPlugin => {
-    const at = `plugins[${index}]`;
-    const { name, reference, description, version, homepage } = (entry ?? {}) as Record<string, unknown>;
-    if (typeof name !== "string") return invalid(`${at}.name is missing or malformed`);
-    if (typeof reference !== "string") return invalid(`${at}.reference is missing or malformed`);
-    try {
-      if (parsePluginName(name) !== name) {
-        return invalid(`${at}.name: "${printable(name, 100)}" has an underscore`);
-      }
-      parseReference(reference);
-    } catch (error) {
-      if (error instanceof AppError && error.code === "INDEX_INVALID") throw error;
-      return invalid(`${at}: ${messageOf(error)}`);
-    }
-    if (names.has(name)) return invalid(`${at}.name: there are two of the name "${name}"`);
+  plugins.forEach(({ name }, index) => {
+    if (names.has(name)) invalid(`plugins[${index}].name: there are two of the name "${name}"`);
     names.add(name);
-    const optional = (field: string, value: unknown, limit: number) =>
-      value === undefined
-        ? {}
-        : typeof value === "string"
-        ? { [field]: value.slice(0, limit) }
-        : invalid(`${at}.${field} is not a string`);
-    return {
-      name,
-      reference: formatReference(parseReference(reference)),
-      ...optional("version", version, 100),
-      ...optional("description", description, 500),
-      ...optional("homepage", homepage, 500),
-    };
   });
   return { plugins };
 }
+
+/** Reads a text and keeps at most `limit` characters of it. */
+const shortened = (limit: number): Reader<string> => (value, path) =>
+  textReader(/^[^]*$/)(value, path).slice(0, limit);
+
+const DOCUMENT = object<{ krewWasmIndex: number; plugins: IndexedPlugin[] }>({
+  krewWasmIndex: (value, path) => {
+    if (Number.isSafeInteger(value) && (value as number) > INDEX_VERSION) {
+      throw new Error(`it has the version ${value}, this krew-wasm reads ${INDEX_VERSION}`);
+    }
+    return value === INDEX_VERSION ? INDEX_VERSION : malformed(path, `is not ${INDEX_VERSION}`);
+  },
+  plugins: list(
+    object<IndexedPlugin>({
+      name: parsed((name) => {
+        if (parsePluginName(name) !== name) throw new Error(`"${printable(name, 100)}" has an underscore`);
+        return name;
+      }),
+      reference: parsed((reference) => formatReference(parseReference(reference))),
+      version: optional(shortened(100)),
+      description: optional(shortened(500)),
+      homepage: optional(shortened(500)),
+    }, "ignored"),
+    MAX_PLUGINS,
+  ),
+}, "ignored");
 
 /** Formats a document for publishing, sorted by name. */
 export function formatIndexDocument({ plugins }: IndexDocument): string {
@@ -159,30 +163,32 @@ export function readIndexes(layout: Layout): {
   return { indexes: indexes.sort(byName), broken: broken.sort(byName) };
 }
 
-function parseStored(text: string, name: string): StoredIndex {
-  const invalid = (): never => {
-    throw new AppError("INDEX_INVALID", `What is kept of the index "${name}" is broken`, {
-      hint: `krew-wasm index remove ${name}, and add it again`,
-    });
-  };
-  let json: Record<string, unknown>;
+const ANY_TEXT = textReader(/^[^]*$/);
+
+const STORED_INDEX = object<Omit<StoredIndex, "name" | "document"> & { format: number; document: unknown }>({
+  format: (value, path) => value === STORED ? STORED : malformed(path, `is not ${STORED}`),
+  reference: ANY_TEXT,
+  manifestDigest: ANY_TEXT,
+  fetchedAt: ANY_TEXT,
+  document: anything,
+}, "ignored");
+
+function parseStored(content: string, name: string): StoredIndex {
+  let stored: ReturnType<typeof STORED_INDEX>;
   try {
-    json = JSON.parse(text);
-  } catch {
-    return invalid();
+    stored = STORED_INDEX(parseJson(content), "");
+  } catch (error) {
+    throw new AppError(
+      "INDEX_INVALID",
+      `What is kept of the index "${name}" is broken: ${messageOf(error)}`,
+      {
+        hint: `krew-wasm index remove ${name}, and add it again`,
+        cause: error,
+      },
+    );
   }
-  const { format, reference, manifestDigest, fetchedAt, document } = json ?? {};
-  if (
-    format !== STORED || typeof reference !== "string" || typeof manifestDigest !== "string" ||
-    typeof fetchedAt !== "string"
-  ) return invalid();
-  return {
-    name,
-    reference,
-    manifestDigest,
-    fetchedAt,
-    document: parseIndexDocument(JSON.stringify(document), name),
-  };
+  const { format: _, document, ...rest } = stored;
+  return { name, ...rest, document: parseIndexDocument(JSON.stringify(document), name) };
 }
 
 function formatStored({ reference, manifestDigest, fetchedAt, document }: StoredIndex): string {

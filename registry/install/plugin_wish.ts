@@ -14,8 +14,18 @@ import {
   parseSize,
 } from "../../runtime/grants/grants.ts";
 import { type ClusterGrant, parseClusterGrant, withRules } from "../../runtime/kube/allow/rules.ts";
-import { messageOf } from "../../runtime/base/errors.ts";
 import { hostPath, withoutSlash } from "../../runtime/base/host_path.ts";
+import {
+  boolean,
+  converted,
+  list,
+  malformed,
+  object,
+  optional,
+  parseJson,
+  type Reader,
+  text,
+} from "../../runtime/base/strict_json.ts";
 
 /** The annotation's name. */
 export const WISH_ANNOTATION = "krew-wasm.dev/grants";
@@ -34,17 +44,18 @@ export interface Wish {
   readonly change: GrantChange;
 }
 
-const FIELDS = new Set([
-  "version",
-  "why",
-  "read",
-  "write",
-  "home",
-  "env",
-  "kubeconfig",
-  "cluster",
-  "maxMemory",
-]);
+/** The fields of a wish, before paths are resolved. */
+interface Fields {
+  readonly version?: number;
+  readonly why?: string;
+  readonly read?: readonly FileGrant[];
+  readonly write?: readonly FileGrant[];
+  readonly home?: boolean;
+  readonly env?: EnvGrant;
+  readonly kubeconfig?: boolean;
+  readonly cluster?: ClusterGrant;
+  readonly maxMemory?: number;
+}
 
 /**
  * Parses a wish from the annotation.
@@ -52,102 +63,62 @@ const FIELDS = new Set([
  * @param home the user's home directory, absolute, for paths that begin with `~/`
  * @throws Error naming the invalid field
  */
-export function parseWish(text: string, home: string): Wish {
-  if (text.length > MAX_TEXT) throw new Error(`it is longer than ${MAX_TEXT} characters`);
-  let json: unknown;
-  try {
-    json = JSON.parse(text);
-  } catch {
-    throw new Error("it is not JSON");
-  }
-  if (typeof json !== "object" || json === null || Array.isArray(json)) throw new Error("it is no object");
-  const wish = json as Record<string, unknown>;
-  for (const field of Object.keys(wish)) {
-    if (!FIELDS.has(field)) throw new Error(`${field} is not a field of a wish`);
-  }
-  const { version, why, kubeconfig, cluster, maxMemory, env } = wish;
-  if (version !== undefined && version !== WISH_VERSION) {
-    throw new Error(`version is ${JSON.stringify(version)}, this krew-wasm reads ${WISH_VERSION}`);
-  }
-  if (why !== undefined && (typeof why !== "string" || why.length > 500)) {
-    throw new Error("why is no text of at most 500 characters");
-  }
+export function parseWish(content: string, home: string): Wish {
+  if (content.length > MAX_TEXT) throw new Error(`it is longer than ${MAX_TEXT} characters`);
+  const wish = wishReader(home)(parseJson(content), "");
   return {
-    why,
+    why: wish.why,
     change: {
-      files: [
-        ...paths(wish.read, "read", home).map((path) => fileGrant(path, false)),
-        ...paths(wish.write, "write", home).map((path) => fileGrant(path, true)),
-      ],
-      home: flag(wish.home, "home"),
-      env: envOf(env),
-      kubeconfig: flag(kubeconfig, "kubeconfig"),
-      cluster: cluster === undefined ? undefined : clusterOf(cluster),
+      files: [...wish.read ?? [], ...wish.write ?? []],
+      home: wish.home || undefined,
+      env: wish.env,
+      kubeconfig: wish.kubeconfig || undefined,
+      cluster: wish.cluster,
       rules: [],
       terminal: undefined,
       completion: undefined,
-      limits: maxMemory === undefined ? {} : { maxMemory: memoryOf(maxMemory) },
+      limits: wish.maxMemory === undefined ? {} : { maxMemory: wish.maxMemory },
       deny: NO_DENIALS,
     },
   };
 }
 
-function flag(value: unknown, field: string): true | undefined {
-  if (value !== undefined && typeof value !== "boolean") {
-    throw new Error(`${field} is neither true nor false`);
-  }
-  return value || undefined;
-}
-
-function words(value: unknown, field: string): readonly string[] {
-  if (value === undefined) return [];
-  if (!Array.isArray(value) || value.length > MAX_ITEMS || !value.every((item) => typeof item === "string")) {
-    throw new Error(`${field} is no list of at most ${MAX_ITEMS} texts`);
-  }
-  return value;
-}
-
-/** Reads absolute paths and paths that begin with `~/`: a publisher does not know the user's home. */
-function paths(value: unknown, field: string, home: string): string[] {
-  return words(value, field).map((path, index) => {
-    const named = hostPath(path);
-    const absolute = named === "~" ? home : named.startsWith("~/") ? home + named.slice(1) : named;
-    if (!/^(?:\/|[A-Za-z]:\/)/.test(absolute) || /\0|\/\/|\/\.{1,2}(?:\/|$)|::/.test(absolute)) {
-      throw new Error(`${field}[${index}] is neither an absolute path nor one that begins with ~/`);
-    }
-    return absolute;
+function wishReader(home: string): Reader<Fields> {
+  const env: Reader<EnvGrant> = (value, path) =>
+    value === "default" || value === "all" ? value : VARIABLES(value, path);
+  return object<Fields>({
+    version: optional((value, path) =>
+      value === WISH_VERSION
+        ? WISH_VERSION
+        : malformed(path, `is ${JSON.stringify(value)}, this krew-wasm reads ${WISH_VERSION}`)
+    ),
+    why: optional(text(/^[^]{0,500}$/, "is no text of at most 500 characters")),
+    read: optional(list(fileReader(home, false), MAX_ITEMS)),
+    write: optional(list(fileReader(home, true), MAX_ITEMS)),
+    home: optional(boolean),
+    env: optional(env),
+    kubeconfig: optional(boolean),
+    cluster: optional(converted(parseClusterGrant)),
+    maxMemory: optional(converted((value) => parseSize(String(value), "maxMemory"))),
   });
 }
 
-/** A trailing slash means a directory, which need not exist yet. */
-function fileGrant(path: string, write: boolean): FileGrant {
-  const host = withoutSlash(path);
-  return { host, guest: host, write, ...(host === path ? {} : { directory: true }) };
-}
+const VARIABLES = list(text(/^[A-Za-z_][A-Za-z0-9_]*$/, "is not the name of a variable"), MAX_ITEMS);
 
-function envOf(value: unknown): EnvGrant | undefined {
-  if (value === undefined || value === "default" || value === "all") return value;
-  const names = words(value, "env");
-  for (const name of names) {
-    if (!/^[A-Za-z_][A-Za-z0-9_]*$/.test(name)) throw new Error(`env holds "${name}"`);
-  }
-  return names;
-}
-
-function clusterOf(value: unknown): ClusterGrant {
-  try {
-    return parseClusterGrant(value);
-  } catch (error) {
-    throw new Error(`cluster: ${messageOf(error)}`);
-  }
-}
-
-function memoryOf(value: unknown): number {
-  try {
-    return parseSize(String(value), "maxMemory");
-  } catch (error) {
-    throw new Error(messageOf(error));
-  }
+/**
+ * Reads an absolute path, or one that begins with `~/`: a publisher does not know the user's home. A trailing slash means
+ * a directory, which need not exist yet.
+ */
+function fileReader(home: string, write: boolean): Reader<FileGrant> {
+  return (value, path) => {
+    const named = hostPath(text(undefined, "is no path")(value, path));
+    const absolute = named === "~" ? home : named.startsWith("~/") ? home + named.slice(1) : named;
+    if (!/^(?:\/|[A-Za-z]:\/)/.test(absolute) || /\0|\/\/|\/\.{1,2}(?:\/|$)|::/.test(absolute)) {
+      return malformed(path, "is neither an absolute path nor one that begins with ~/");
+    }
+    const host = withoutSlash(absolute);
+    return { host, guest: host, write, ...(host === absolute ? {} : { directory: true }) };
+  };
 }
 
 /**

@@ -2,6 +2,7 @@
 
 import { AppError, messageOf } from "../base/errors.ts";
 import { whyNotRead } from "../base/file_error.ts";
+import { anything, boolean, isObject, object, optional, text } from "../base/strict_json.ts";
 import { readOwned } from "./owned_file.ts";
 import type { Policy, PolicyRule } from "./policy.ts";
 import { type Provenance, repositoryOf, type Signature } from "./provenance.ts";
@@ -71,15 +72,28 @@ export function readVerifyRule(
   };
   const { verify } = rule;
   if (typeof verify === "string" || Array.isArray(verify)) return made(verify);
-  if (typeof verify !== "object" || verify === null) return fail("it is neither a signer nor a list of them");
-  for (const field of Object.keys(verify)) {
-    if (!["anyOf", "trustRoot", "copies"].includes(field)) fail(`${field} is not known`);
+  if (!isObject(verify)) return fail("it is neither a signer nor a list of them");
+  let fields: VerifyFields;
+  try {
+    fields = VERIFY(verify, "");
+  } catch (error) {
+    return fail(messageOf(error));
   }
-  const { anyOf, trustRoot, copies } = verify as Record<string, unknown>;
-  if (trustRoot !== undefined && typeof trustRoot !== "string") return fail("trustRoot is not a path");
-  if (copies !== undefined && typeof copies !== "boolean") return fail("copies is neither true nor false");
-  return made(anyOf, trustRoot, copies);
+  return made(fields.anyOf, fields.trustRoot, fields.copies);
 }
+
+/** The long form of `verify`. */
+interface VerifyFields {
+  readonly anyOf?: unknown;
+  readonly trustRoot?: string;
+  readonly copies?: boolean;
+}
+
+const VERIFY = object<VerifyFields>({
+  anyOf: optional(anything),
+  trustRoot: optional(text(/^[^]*$/, "is not a path")),
+  copies: optional(boolean),
+});
 
 /** The signatures of a plugin that satisfy a rule today. `byAnyRoot`: accept every trust root. */
 export async function satisfying(

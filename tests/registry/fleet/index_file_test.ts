@@ -30,10 +30,10 @@ Deno.test("parseIndexDocument() reads the sorted output of formatIndexDocument()
 Deno.test("parseIndexDocument() refuses an invalid document with the field's path", () => {
   const good = { krewWasmIndex: 1, plugins: [plugin("a")] };
   const cases: [value: unknown, message: RegExp][] = [
-    [null, /krewWasmIndex/],
+    [null, /it is not an object/],
     [{ ...good, krewWasmIndex: 2 }, /version 2, this krew-wasm reads 1/],
     [{ krewWasmIndex: 1 }, /plugins is missing/],
-    [{ ...good, plugins: [null] }, /plugins\[0\]\.name/],
+    [{ ...good, plugins: [null] }, /plugins\[0\] is not an object/],
     [{ ...good, plugins: [{ name: "a" }] }, /plugins\[0\]\.reference/],
     [{ ...good, plugins: [plugin("../a")] }, /plugins\[0\]/],
     [{ ...good, plugins: [plugin("get")] }, /plugins\[0\]/],
