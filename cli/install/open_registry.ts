@@ -2,7 +2,8 @@
 
 import { Option } from "@commander-js/extra-typings";
 import { type Hosts, RegistryClient } from "../../registry/oci/registry_client.ts";
-import { openHosts, processHosts, registriesFile } from "../../registry/oci/registry_hosts.ts";
+import { processHosts } from "../../registry/oci/hosts/settings_host.ts";
+import { openHosts, registriesFile } from "../../registry/oci/registry_hosts.ts";
 import { checkStore } from "../../runtime/store/check.ts";
 import { printable } from "../../runtime/base/text.ts";
 import type { Context } from "../context.ts";

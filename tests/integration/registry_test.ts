@@ -8,7 +8,8 @@ import { makeArtifact as makeOwnArtifact } from "../../registry/oci/artifact.ts"
 import { pushBlob, pushManifest } from "../../registry/oci/push_artifact.ts";
 import { findCredentials } from "../../registry/oci/credentials/find_credentials.ts";
 import { processLoginHost, removeLogin, storeLogin } from "../../registry/oci/credentials/store_login.ts";
-import { openHosts, processHosts } from "../../registry/oci/registry_hosts.ts";
+import { processHosts } from "../../registry/oci/hosts/settings_host.ts";
+import { openHosts } from "../../registry/oci/registry_hosts.ts";
 import { Authority } from "../../scripts/servers/certificates.ts";
 import { readSigningKey, signArtifact } from "../../registry/signing/sign_artifact.ts";
 import { registrySignatures } from "../../registry/signing/find_signatures.ts";

@@ -1,14 +1,10 @@
 import assert from "node:assert/strict";
 import { RegistryClient } from "../../../registry/oci/registry_client.ts";
-import {
-  type HostsHost,
-  mayNameRegistries,
-  openHosts,
-  parseRegistriesConf,
-  parseRegistriesYaml,
-  placesOf,
-  ruleOf,
-} from "../../../registry/oci/registry_hosts.ts";
+import { mayNameRegistries, parseRegistriesConf } from "../../../registry/oci/hosts/registries_conf.ts";
+import { parseRegistriesYaml } from "../../../registry/oci/hosts/registries_yaml.ts";
+import { placesOf, ruleOf } from "../../../registry/oci/hosts/registry_rules.ts";
+import type { HostsHost } from "../../../registry/oci/hosts/settings_host.ts";
+import { openHosts } from "../../../registry/oci/registry_hosts.ts";
 import { parseReference } from "../../../registry/oci/mirrored_reference.ts";
 import { makeArtifact, push } from "../../../scripts/servers/artifacts.ts";
 import { failure, TestRegistry } from "../../../scripts/servers/oci_registry.ts";
