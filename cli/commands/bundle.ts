@@ -159,7 +159,7 @@ function loadCommand(context: Context, exit: Exit) {
       const layout = context.layout();
       const policies = await readPolicies(context);
       const policy = policies.administrator;
-      const installer = await openInstaller(context, policies, options);
+      await using installer = await openInstaller(context, policies, options);
       const failures = await eachOf(found, async (plugin) => {
         if (options.withGrants && !plugin.grants) {
           const shown = printable(formatReference(plugin.reference), 400);

@@ -140,6 +140,7 @@ async function pullAnew(
     if (!(error instanceof AppError)) throw error;
     return [error.message];
   }
+  await using _swept = installer;
   for (const receipt of receipts) {
     try {
       await installer.install({

@@ -66,7 +66,7 @@ Examples:
       // Report wrong flags, files and names before any change and before any request to a registry.
       const flags = await grantsOf(options, context);
       const policies = await readPolicies(context);
-      const installer = await openInstaller(context, policies, options);
+      await using installer = await openInstaller(context, policies, options);
       const wanted = await resolveAll(texts, options, installer.client, context);
       const layout = context.layout();
       const failures = await eachOf(wanted, async ({ reference, name, bare }) => {

@@ -85,7 +85,7 @@ Examples:
         if (options.check) exit.code = 1;
         return;
       }
-      const installer = await openInstaller(context, policies, options);
+      await using installer = await openInstaller(context, policies, options);
       confirmGrants(context, due, {
         shown,
         agreed: options.yes ?? options.withGrants ?? false,
@@ -104,12 +104,15 @@ Examples:
           grants,
         });
       };
+      const extra = due.flatMap(({ step }) => step.kind === "extra" ? [step.name] : []);
+      const removals = extra.length === 0 ? [] : await removePlugins(layout, extra, notice);
+      const removed = new Map(removals.map(({ name, error }) => [name, error]));
+      const receiptsBefore = new Map(receipts.map((receipt) => [receipt.name, receipt]));
       const failures = await eachOf(due, async (granted) => {
         const { step } = granted;
         let now: Receipt | undefined;
         if (step.kind === "extra") {
-          const [removal] = await removePlugins(layout, [step.name], notice);
-          const { error } = removal ?? {};
+          const error = removed.get(step.name);
           // Another process removed it, which is the wanted result.
           if (error && !(error instanceof AppError && error.code === "NOT_INSTALLED")) throw error;
         } else if (step.kind === "change") {
@@ -123,14 +126,13 @@ Examples:
                 isAnother(receipt, installed)
                   ? other(receipt)
                   : { ...receipt, reference: formatReference(plugin.reference), grants },
-              { task: `sync ${file}`, notice },
+              { task: `sync ${file}`, notice, batch: installer.batch },
             );
           });
           if (isChanged) now = await install({ plugin, grants });
         } else if (step.kind !== "keep") now = await install({ plugin: step.plugin, grants: granted.grants });
         say(describeStep(granted).replace(/^\w+/, (verb) => DONE[verb] ?? verb));
-        const before = receipts.find(({ name }) => name === now?.name);
-        if (now) say(completionLine(now, before));
+        if (now) say(completionLine(now, receiptsBefore.get(now.name)));
       }, context);
       tellExtra();
       const hint = pathHint(layout.bin, context.env);

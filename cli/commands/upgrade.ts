@@ -51,7 +51,7 @@ Examples:
       const receipts = installedPlugins(context, layout, names, exit);
       const noChange = await grantsOf({}, context);
       const policies = await readPolicies(context);
-      const installer = await openInstaller(context, policies, options);
+      await using installer = await openInstaller(context, policies, options);
       const checked = await allOf(receipts, CHECKS_AT_ONCE, async (installed) => {
         const receipt = options.to === undefined
           ? installed

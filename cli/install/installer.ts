@@ -9,6 +9,7 @@ import {
 } from "../../registry/install/install.ts";
 import type { Reference } from "../../registry/oci/mirrored_reference.ts";
 import type { RegistryClient } from "../../registry/oci/registry_client.ts";
+import { StoreBatch } from "../../registry/store/batch.ts";
 import { registrySignatures, type SignatureSource } from "../../registry/signing/find_signatures.ts";
 import { resolveGrants } from "../../runtime/grants/granted_path.ts";
 import type { Grants } from "../../runtime/grants/grants.ts";
@@ -34,8 +35,10 @@ export interface InstallRequest extends InstallPlan {
   readonly signatures?: SignatureSource;
 }
 
-/** Installs one plugin after another and shows the progress. */
-export interface Installer {
+/** Installs one plugin after another and shows the progress. Dispose it after the last one: it sweeps the store. */
+export interface Installer extends AsyncDisposable {
+  /** For the command's other changes of the store. */
+  readonly batch: StoreBatch;
   readonly client: RegistryClient;
   /**
    * Reads the keys that a reference requires, without a request. `earlier` as in {@linkcode InstallRequest}.
@@ -64,19 +67,24 @@ export async function openInstaller(
   const client = openRegistry(context, options, progress);
   const rules = await readSignatureRules(context, policies, options);
   const layout = context.layout();
+  const notice = (line: string) => {
+    progress.end();
+    if (!options.quiet) context.stderr(`${line}\n`);
+  };
+  const batch = new StoreBatch(layout, { task: "clean up", notice });
   const host: InstallOptions = {
     layout,
+    batch,
     client,
     target: linkTarget(context.env, layout.bin),
     now: context.now,
     progress,
-    notice: (line) => {
-      progress.end();
-      if (!options.quiet) context.stderr(`${line}\n`);
-    },
+    notice,
   };
   return {
     client,
+    batch,
+    [Symbol.asyncDispose]: () => batch[Symbol.asyncDispose](),
     check: (reference, earlier) => void requirementsFor(rules, reference, earlier),
     async install({ grants, earlier, signatures = registrySignatures(client), client: source, ...plan }) {
       let before: Signature | undefined;

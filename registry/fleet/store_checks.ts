@@ -5,7 +5,7 @@ import { exists, realPath } from "../../runtime/base/host_path.ts";
 import { linkName } from "../../runtime/base/names.ts";
 import { BINDGEN } from "../../runtime/store/bindgen.ts";
 import { checkStore } from "../../runtime/store/check.ts";
-import { readHistories, readHistory, sameVersion } from "../../runtime/store/history.ts";
+import { readHistory, sameVersion } from "../../runtime/store/history.ts";
 import { type Layout, STORE_VERSION } from "../../runtime/store/layout.ts";
 import { readReceipts } from "../../runtime/store/read.ts";
 import type { Receipt } from "../../runtime/store/receipt.ts";
@@ -16,7 +16,7 @@ import type { Compile } from "../install/download.ts";
 import { compileAnew } from "../install/install.ts";
 import { lockStore } from "../store/store_lock.ts";
 import { readIndexes } from "./index_file.ts";
-import { isCompiledIntact } from "../store/blobs.ts";
+import { CompiledForms, isCompiledIntact } from "../store/blobs.ts";
 import { writeHistory } from "../store/commit.ts";
 import { storeFailed } from "../store/disk.ts";
 import {
@@ -31,7 +31,7 @@ import { narrow } from "../store/migrate.ts";
 import { isDownloadLock } from "../store/download_lock.ts";
 import { isIncoming } from "../store/incoming.ts";
 import { isNoDirectory, openForWriting, storeDirectories } from "../store/open.ts";
-import { findOrphans, namesIn, sweep } from "../store/sweep.ts";
+import { findOrphans, namesIn, readContents } from "../store/sweep.ts";
 
 /** Severity: an `error` breaks a plugin, a `warning` may. */
 export type Level = "ok" | "warning" | "error";
@@ -118,7 +118,8 @@ export function examineStore(layout: Layout, target: LinkTarget): StoreFinding[]
     );
   } else found("modes", "ok", "Only you may read the store");
 
-  const { receipts, broken } = readReceipts(layout);
+  const contents = readContents(layout);
+  const { receipts, broken, histories } = contents;
   for (const { name, error } of broken) {
     const { hint = `${AGAIN}krew-wasm pull --force REF --name ${name}` } = error as AppError;
     found("receipt", "error", messageOf(error), {
@@ -126,7 +127,6 @@ export function examineStore(layout: Layout, target: LinkTarget): StoreFinding[]
       fix: hint.startsWith(AGAIN) ? `krew-wasm rm ${name}, or ${hint.slice(AGAIN.length)}` : hint,
     });
   }
-  const histories = readHistories(layout);
   for (const { name, error } of histories.broken) {
     found("history", "warning", messageOf(error), { fix: FIX, mend: { kind: "history", name } });
   }
@@ -144,7 +144,7 @@ export function examineStore(layout: Layout, target: LinkTarget): StoreFinding[]
     found("index", "warning", messageOf(error), { fix: `krew-wasm index remove ${name}, and add it again` });
   }
 
-  const orphans = findOrphans(layout);
+  const orphans = findOrphans(layout, contents);
   // Downloads have names there without the store's lock.
   const staged = namesIn(layout.stage)
     .filter((name) => !isIncoming(name) && !isDownloadLock(layout, name))
@@ -357,7 +357,8 @@ export async function mendStore(
   }
   using _lock = await openForWriting(layout, { task, notice });
   const failures: string[] = [];
-  const { receipts } = readReceipts(layout);
+  const receipts = new Map(readReceipts(layout).receipts.map((receipt) => [receipt.name, receipt]));
+  const forms = new CompiledForms(layout);
   // The findings are from before the lock: check each again.
   for (const mend of due) {
     try {
@@ -369,18 +370,17 @@ export async function mendStore(
         forgetBrokenVersion(layout, mend.receipt);
       } else if (mend.kind === "link") {
         writeSelf(layout, target);
-        const receipt = receipts.find(({ name }) => name === mend.name);
+        const receipt = receipts.get(mend.name);
         if (receipt) writeLinks(layout, receipt);
       } else if (mend.kind === "compile") {
-        const receipt = receipts.find(({ name }) => name === mend.name);
-        if (receipt) await compileAnew(layout, receipt, compile);
+        const receipt = receipts.get(mend.name);
+        if (receipt) await compileAnew(layout, receipt, compile, forms);
       }
     } catch (error) {
       if (!(error instanceof AppError)) throw error;
       failures.push(error.message);
     }
   }
-  sweep(layout); // of removed versions
   return failures;
 }
 

@@ -10,7 +10,7 @@ import type { FetchedManifest, RegistryClient } from "../oci/registry_client.ts"
 import type { Compiled } from "../compile/compile.ts";
 import { configOf, type PluginManifest } from "../oci/manifest.ts";
 import { formatReference, type Reference } from "../oci/mirrored_reference.ts";
-import { findCompiled, readIntact } from "../store/blobs.ts";
+import { type CompiledForms, readIntact } from "../store/blobs.ts";
 import { storeFailed } from "../store/disk.ts";
 import { lockDownload } from "../store/download_lock.ts";
 import { Incoming } from "../store/incoming.ts";
@@ -32,6 +32,8 @@ export interface DownloadProgress {
 /** Options for fetching. */
 export interface FetchOptions {
   readonly layout: Layout;
+  /** The compiled forms that the store has. */
+  readonly forms: CompiledForms;
   readonly reference: Reference;
   readonly client: ArtifactSource;
   /** Replaces the compiler, for tests. */
@@ -90,7 +92,7 @@ export async function fetchArtifact(
     blob = Incoming.open(layout);
     if (!options.compile) loadCompiler().catch(() => {}); // while the plugin downloads
     await download(options, plugin, blob, fetchConfig);
-    const compiled = findCompiled(layout, plugin.digest)
+    const compiled = options.forms.find(plugin.digest)
       ? undefined
       : await compileFor(options, readStrippedFrom(blob.file));
     const config = await fetchConfig();

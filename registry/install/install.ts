@@ -33,13 +33,13 @@ import {
   type FetchOptions,
 } from "./download.ts";
 import { isIntact, readStripped } from "../store/read_stripped.ts";
-import { type CompiledForm, findCompiled, writeBlob, writeCompiled } from "../store/blobs.ts";
+import type { StoreBatch } from "../store/batch.ts";
+import { type CompiledForm, CompiledForms, writeBlob, writeCompiled } from "../store/blobs.ts";
 import { commitReceipt, DEFAULT_KEEP, writeReceipt } from "../store/commit.ts";
-import { publish, storeFailed } from "../store/disk.ts";
+import { storeFailed, syncDirectory } from "../store/disk.ts";
 import { checkLinkIsOurs, type LinkTarget, writeLinks, writeSelf } from "../store/links.ts";
 import { Incoming } from "../store/incoming.ts";
 import { createStore, openForWriting } from "../store/open.ts";
-import { sweep } from "../store/sweep.ts";
 
 /** The annotation of plugins that answer `__complete ARGS…` like cobra. */
 const COMPLETION = "krew-wasm.dev/completion";
@@ -91,9 +91,11 @@ export interface InstallDecisions {
 }
 
 /** Where to install from and to, and whom to tell. */
-export interface InstallOptions extends Omit<FetchOptions, "reference"> {
+export interface InstallOptions extends Omit<FetchOptions, "reference" | "forms"> {
   readonly target: LinkTarget;
   readonly now: () => Date;
+  /** The batch that sweeps the store after several installations. Default: each sweeps it. */
+  readonly batch?: StoreBatch | undefined;
 }
 
 /**
@@ -108,8 +110,9 @@ export async function installPlugin(
   options: InstallOptions,
 ): Promise<Receipt> {
   const { reference, force } = plan;
-  const { layout, notice } = options;
-  const fetching: FetchOptions = { ...options, reference };
+  const { layout, notice, batch } = options;
+  const forms = batch?.forms ?? new CompiledForms(layout);
+  const fetching: FetchOptions = { ...options, reference, forms };
   const task = `pull ${formatReference(reference)}`;
   const name = plan.name === undefined ? defaultPluginName(reference.repository) : parsePluginName(plan.name);
   checkLinkIsOurs(layout, name);
@@ -135,7 +138,7 @@ export async function installPlugin(
   using fetched = await fetchArtifact(fetching, manifest, plugin);
   for (let round = 1;; round++) {
     {
-      using _lock = await openForWriting(layout, { task, notice });
+      using _lock = await openForWriting(layout, { task, notice, batch });
       if (!force) refuseInstalled(layout, name);
       const before = replaced;
       replaced = findReplaced();
@@ -200,8 +203,9 @@ async function storeFetched(
   { plugin }: Artifact,
   fetched: Fetched,
 ): Promise<CompiledForm> {
-  const { layout } = options;
-  const blob = layout.blob(plugin.digest);
+  const { layout, forms } = options;
+  const { digest } = plugin;
+  const blob = layout.blob(digest);
   if (fetched.blob) {
     // Another pull of the same plugin may have been faster.
     if (!isIntact(blob, plugin)) publishBlob(layout, fetched.blob, blob);
@@ -211,15 +215,12 @@ async function storeFetched(
     await download(options, plugin, again);
     publishBlob(layout, again, blob);
   }
-  const form = findCompiled(layout, plugin.digest);
-  if (form) return form;
-  try {
-    const compiled = fetched.compiled ?? await compileFor(options, readStripped(blob));
-    return writeCompiled(layout, plugin.digest, compiled);
-  } catch (error) {
-    sweep(layout); // the blob belongs to no plugin
-    throw error;
-  }
+  const found = forms.find(digest);
+  if (found) return found;
+  const compiled = fetched.compiled ?? await compileFor(options, readStripped(blob));
+  const form = writeCompiled(layout, digest, compiled);
+  forms.add({ ...form, digest });
+  return form;
 }
 
 /** An artifact whose WebAssembly and compiled form are in the store. */
@@ -242,6 +243,11 @@ function commit(
   const bytesOfManifest = new TextEncoder().encode(manifest.text);
   if (digestOf(bytesOfManifest) === manifest.digest) writeBlob(layout, bytesOfManifest);
   const config = stored.config && writeBlob(layout, stored.config);
+  try {
+    syncDirectory(layout.blobs);
+  } catch (error) {
+    throw storeFailed(`Cannot write ${layout.blobs}`, error);
+  }
   const receipt: Receipt = {
     name,
     ...provenance,
@@ -267,7 +273,6 @@ function commit(
   writeSelf(layout, target);
   writeLinks(layout, receipt);
   commitReceipt(layout, receipt, keep);
-  sweep(layout);
   return receipt;
 }
 
@@ -294,21 +299,25 @@ export async function recompilePlugin(
   using _lock = await openForWriting(layout, { task: `recompile ${name}`, notice });
   const receipt = readReceipt(layout, name);
   if (receipt.bindgen === BINDGEN) return receipt; // another process was faster
-  const renewed = await compileAnew(layout, receipt, compile);
-  sweep(layout);
-  return renewed;
+  return await compileAnew(layout, receipt, compile, new CompiledForms(layout));
 }
 
 /** Compiles a receipt's plugin unless the store has the form, and writes the receipt. Under the lock. */
-export async function compileAnew(layout: Layout, receipt: Receipt, compile: Compile): Promise<Receipt> {
+export async function compileAnew(
+  layout: Layout,
+  receipt: Receipt,
+  compile: Compile,
+  forms: CompiledForms,
+): Promise<Receipt> {
   const blob = layout.blob(receipt.digest);
   if (!isIntact(blob, receipt)) {
     throw new AppError("STORE_CORRUPT", `The stored WebAssembly of "${receipt.name}" is missing or changed`, {
       hint: `krew-wasm pull --force ${receipt.reference} --name ${receipt.name}`,
     });
   }
-  const form = findCompiled(layout, receipt.digest) ??
-    writeCompiled(layout, receipt.digest, await compile(readStripped(blob)));
+  const { digest } = receipt;
+  const form = forms.find(digest) ?? writeCompiled(layout, digest, await compile(readStripped(blob)));
+  forms.add({ ...form, digest });
   const renewed: Receipt = { ...receipt, ...form, bindgen: BINDGEN };
   writeReceipt(layout, renewed);
   return renewed;
@@ -366,7 +375,7 @@ function publishBlob(layout: Layout, incoming: Incoming, path: string): void {
   const staged = `${layout.stage}/blob`;
   try {
     incoming.copyTo(staged);
-    publish(staged, path);
+    Deno.renameSync(staged, path); // commit() syncs the directory
   } catch (error) {
     try {
       Deno.removeSync(staged); // frees space on a full disk at once

@@ -15,7 +15,6 @@ import { removeDirectory, replaceFile, storeFailed, syncDirectory } from "./disk
 import { linkFiles, writeLinks } from "./links.ts";
 import { dataAside, recoverData } from "./data.ts";
 import { openForWriting, type OpenOptions } from "./open.ts";
-import { sweep } from "./sweep.ts";
 
 /** How many versions of a plugin to keep by default, including the installed one. */
 export const DEFAULT_KEEP = 3;
@@ -30,6 +29,7 @@ export const DEFAULT_KEEP = 3;
 export function commitReceipt(layout: Layout, receipt: Receipt, keep: number): void {
   const { name } = receipt;
   const replaced = installedOrBroken(layout, name);
+  if (!exists(layout.receipt(name))) forgetHistory(layout, name);
   let history = historyOrNone(layout, name);
   if (replaced !== undefined && !sameVersion(replaced, receipt)) {
     history = [replaced, ...history.filter((version) => !sameVersion(version, replaced))];
@@ -176,7 +176,7 @@ export async function removePlugins(
   notice?: (line: string) => void,
 ): Promise<Removal[]> {
   if (!exists(layout.receipts)) return names.map((name) => ({ name, error: notInstalled(layout, name) }));
-  using _lock = await openForWriting(layout, { task: `rm ${names.join(" ")}`, notice });
+  using store = await openForWriting(layout, { task: `rm ${names.join(" ")}`, notice });
   const removals = names.map((text): Removal => {
     const name = text.replaceAll("_", "-");
     // A broken receipt can be removed, too. An invalid name must not become a path.
@@ -186,13 +186,17 @@ export async function removePlugins(
     try {
       // Without its receipt a plugin is not installed. This sweep, or the next command's, removes the rest.
       Deno.removeSync(layout.receipt(name));
-      syncDirectory(layout.receipts);
       return { name, error: undefined };
     } catch (error) {
       return { name, error: storeFailed(`Cannot remove "${name}"`, error) };
     }
   });
-  const failures = sweep(layout);
+  try {
+    syncDirectory(layout.receipts);
+  } catch (error) {
+    throw storeFailed(`Cannot write ${layout.receipts}`, error);
+  }
+  const failures = new Map(store.sweep().map(({ path, error }) => [path, error]));
   return removals.map(({ name, error }) => {
     if (error !== undefined) return { name, error };
     const [link] = linkFiles(layout, name).filter(exists);
@@ -204,8 +208,8 @@ export async function removePlugins(
         }),
       };
     }
-    const data = failures.find(({ path }) => path === layout.dataDir(name));
-    return { name, error: data && dataStays(layout, name, data.error) };
+    const data = layout.dataDir(name);
+    return { name, error: failures.has(data) ? dataStays(layout, name, failures.get(data)) : undefined };
   });
 }
 
@@ -221,6 +225,16 @@ function dataStays(layout: Layout, name: string, cause: unknown): AppError {
 /** Writes a plugin's history in one step. Under the lock. @throws AppError STORE_FAILED */
 export function writeHistory(layout: Layout, name: string, versions: readonly Receipt[]): void {
   replaceFile(layout, "history", layout.historyOf(name), formatHistory(versions));
+}
+
+/** Removes the history of a removed plugin, if a killed process left it. @throws AppError STORE_FAILED */
+function forgetHistory(layout: Layout, name: string): void {
+  const path = layout.historyOf(name);
+  try {
+    if (exists(path)) Deno.removeSync(path);
+  } catch (error) {
+    throw storeFailed(`Cannot remove ${path}`, error);
+  }
 }
 
 function installedOrBroken(layout: Layout, name: string): Receipt | undefined {

@@ -8,7 +8,6 @@ import type { Layout } from "../../runtime/store/layout.ts";
 import { exists } from "../../runtime/base/host_path.ts";
 import { checkStore } from "../../runtime/store/check.ts";
 import { STORE_VERSION } from "../../runtime/store/layout.ts";
-import { readReceipts } from "../../runtime/store/read.ts";
 import { formatSummaries, receiptsStamp, SUMMARY_FROM } from "../../runtime/store/summary.ts";
 import { printable } from "../../runtime/base/text.ts";
 import { lockForReading, lockStore } from "./store_lock.ts";
@@ -17,7 +16,7 @@ import { makeDirectory, removeDirectory, storeFailed } from "./disk.ts";
 import { isDownloadLock } from "./download_lock.ts";
 import { isIncoming, isNamedByFileSystem } from "./incoming.ts";
 import { migrateStore } from "./migrate.ts";
-import { namesIn, sweep } from "./sweep.ts";
+import { namesIn, readContents, removeOrphans, type StoreContents } from "./sweep.ts";
 
 /** The caller of a store's lock, and how to tell the user. */
 export interface OpenOptions {
@@ -25,15 +24,31 @@ export interface OpenOptions {
   readonly task: string;
   /** Prints a line of status: the process that this one waits for. */
   readonly notice?: ((line: string) => void) | undefined;
+  /** The batch that sweeps the store later (batch.ts). Default: the store is swept when the lock is released. */
+  readonly batch?: PendingSweep | undefined;
+}
+
+/** Whether a batch has changed the store since its last sweep. */
+export interface PendingSweep {
+  due: boolean;
+}
+
+/** The lock of a store that was opened for writing. Disposal removes what no receipt needs and releases the lock. */
+export interface WritableStore extends Disposable {
+  /** Removes what no receipt needs, after the last change. Returns what can't be removed. @throws AppError STORE_FAILED */
+  sweep(): ReturnType<typeof removeOrphans>;
 }
 
 /**
- * Opens a store for writing: creates missing directories, takes the lock, migrates an older format, and removes what a
- * killed process left. Dispose it to release the lock.
+ * Opens a store for writing: creates missing directories, takes the lock, migrates an older format, and empties stage/.
+ * Dispose it to sweep the store and release the lock. The sweep reads every receipt, so it runs once.
  *
  * @throws AppError STORE_UNSAFE, STORE_NEWER, STORE_CORRUPT, STORE_FAILED
  */
-export async function openForWriting(layout: Layout, { task, notice }: OpenOptions): Promise<Disposable> {
+export async function openForWriting(
+  layout: Layout,
+  { task, notice, batch }: OpenOptions,
+): Promise<WritableStore> {
   const lock = await lockStore(layout.lock, task, (line) => notice?.(line), () => prepareStore(layout));
   try {
     const version = checkStore(layout); // a newer krew-wasm may have had the lock before
@@ -42,15 +57,32 @@ export async function openForWriting(layout: Layout, { task, notice }: OpenOptio
     recoverData(layout, (line) => notice?.(line));
     emptyStage(layout, (line) => notice?.(line));
     if (version < STORE_VERSION) migrateStore(layout);
-    sweep(layout);
+    // The batch writes it anew. Until then an equal stamp must not make it count.
+    if (batch && exists(layout.summaries)) Deno.removeSync(layout.summaries);
   } catch (error) {
     lock[Symbol.dispose]();
     throw storeFailed(`Cannot use ${layout.root}`, error);
   }
+  let swept: StoreContents | undefined;
+  const sweep = () => {
+    try {
+      swept = readContents(layout);
+      return removeOrphans(layout, swept);
+    } catch (error) {
+      throw storeFailed(`Cannot clean up ${layout.root}`, error);
+    }
+  };
   return {
+    sweep,
     [Symbol.dispose]() {
       try {
-        renewSummaries(layout);
+        if (batch) batch.due = true;
+        else {
+          try {
+            if (!swept) sweep();
+          } catch { /* the changes are made; the next command that writes tries again */ }
+          if (swept) renewSummaries(layout, swept);
+        }
         clearStage(layout);
       } finally {
         lock[Symbol.dispose]();
@@ -123,17 +155,14 @@ function clearStage(layout: Layout): void {
 }
 
 /** Updates the cached summaries of `list` after changes, if there are many plugins. The cache is optional. */
-function renewSummaries(layout: Layout): void {
+function renewSummaries(layout: Layout, { receipts, broken }: StoreContents): void {
   try {
     const stamp = receiptsStamp(layout);
     if (stamp === undefined) return;
-    let count = 0;
-    for (const _ of Deno.readDirSync(layout.receipts)) count++;
-    if (count < SUMMARY_FROM) {
+    if (receipts.length + broken.length < SUMMARY_FROM) {
       if (exists(layout.summaries)) Deno.removeSync(layout.summaries);
       return;
     }
-    const { receipts, broken } = readReceipts(layout);
     if (broken.length > 0) return; // list reports those
     // Two changes within one tick of the clock have the same stamp, so an equal stamp does not prove that nothing
     // changed.

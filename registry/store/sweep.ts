@@ -1,6 +1,6 @@
 /**
  * Removes what no receipt needs: bytes, compiled forms, history, links and private directories of removed versions or
- * killed processes. Runs under the lock, when a store is opened and after each change.
+ * killed processes. Runs under the lock, once at the end of each command.
  */
 
 import type { Layout } from "../../runtime/store/layout.ts";
@@ -17,13 +17,24 @@ export interface Orphan {
   readonly path: string;
 }
 
+/** All receipts and histories of a store. */
+export interface StoreContents extends ReturnType<typeof readReceipts> {
+  readonly histories: ReturnType<typeof readHistories>;
+}
+
+/** Reads every receipt and history once. @throws AppError STORE_FAILED, Deno.errors */
+export function readContents(layout: Layout): StoreContents {
+  return { ...readReceipts(layout), histories: readHistories(layout) };
+}
+
 /**
- * Lists what {@linkcode sweep} would remove. With a broken receipt or history, no bytes are listed, because they may be
+ * Lists what {@linkcode removeOrphans} would remove. With a broken receipt or history, no bytes are listed, because they may be
  * needed. Private directories of plugins with a broken receipt stay, too.
  */
-export function findOrphans(layout: Layout): Orphan[] {
-  const { receipts, broken } = readReceipts(layout);
-  const histories = readHistories(layout);
+export function findOrphans(
+  layout: Layout,
+  { receipts, broken, histories }: StoreContents = readContents(layout),
+): Orphan[] {
   const orphans: Orphan[] = [];
   const installed = new Set([...receipts, ...broken].map(({ name }) => name));
   const list = (directory: string, pattern: RegExp) =>
@@ -70,8 +81,11 @@ export function findOrphans(layout: Layout): Orphan[] {
 }
 
 /** Removes what no receipt needs. Returns what can't be removed, with the errors. The next sweep tries again. */
-export function sweep(layout: Layout): (Orphan & { readonly error: unknown })[] {
-  return findOrphans(layout).flatMap((orphan) => {
+export function removeOrphans(
+  layout: Layout,
+  contents: StoreContents,
+): (Orphan & { readonly error: unknown })[] {
+  return findOrphans(layout, contents).flatMap((orphan) => {
     try {
       removeDirectory(layout, orphan.path);
     } catch (error) {
