@@ -183,7 +183,7 @@ const PARTS: readonly Part[] = [
     ],
   },
   { file: "client_certificate.js", entries: ["certificate_pair-", "dial_node-"] },
-  { file: "manager.js", entries: ["app-"] },
+  { file: "manager.js", entries: ["app-"], alone: true },
   { file: "compile.js", entries: ["compile-"] },
 ];
 

@@ -111,6 +111,12 @@ Deno.test("a plugin run loads no package, no node: module, no CLI and no registr
   }
 });
 
+Deno.test("the build of a release imports nothing of the tests", async () => {
+  const modules = await graphOf("scripts/compile.ts");
+  assert.ok(modules.has(`${root}scripts/bundle/record.ts`));
+  assert.deepEqual([...modules.keys()].filter((specifier) => folder(specifier) === "tests"), []);
+});
+
 Deno.test("only the transport files open connections", async () => {
   const callers: string[] = [];
   for (const { specifier } of (await graphOf("main.ts")).values()) {

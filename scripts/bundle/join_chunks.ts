@@ -98,12 +98,25 @@ function closureOf(chunks: ReadonlyMap<string, Chunk>, name: string, seen = new 
   return seen;
 }
 
+/** The chunks that entries load, each after those that it needs. */
+function neededBy(chunks: ReadonlyMap<string, Chunk>, entries: readonly string[]): Set<string> {
+  const needed = new Set<string>();
+  for (const beginning of entries) {
+    const named = [...chunks.keys()].filter((name) => name.startsWith(beginning));
+    if (named.length === 0) throw new Error(`The bundle has no ${beginning}…`);
+    for (const name of named) for (const each of closureOf(chunks, name)) needed.add(each);
+  }
+  return needed;
+}
+
 /** Some dynamic entries with all chunks that they need, joined into one file. */
 export interface Part {
   /** The name of the joined file. */
   readonly file: string;
   /** Prefixes of the entries' chunk names. */
   readonly entries: readonly string[];
+  /** Loads no other part. The chunks that it shares with earlier parts go into the file of every start. */
+  readonly alone?: boolean;
 }
 
 /** The file with the chunks of every start. */
@@ -131,7 +144,7 @@ interface Place {
  *
  * @param files the bundle's JavaScript by file name
  * @param entry the name of the entry file
- * @param parts the dynamic parts; a chunk that several need goes into the first of them
+ * @param parts the dynamic parts; a chunk that several need goes into the first of them, if none of them loads alone
  * @throws Error for a bundle of another form, and for a part without chunks
  */
 export function joinChunks(
@@ -146,14 +159,14 @@ export function joinChunks(
     const own = `$base${index}`;
     found.set(name, { file: BASE, exported: own, value: own, own, part: -1 });
   });
-  const members = parts.map(({ file, entries }, part) => {
-    const needed = new Set<string>();
-    for (const beginning of entries) {
-      const named = [...chunks.keys()].filter((name) => name.startsWith(beginning));
-      if (named.length === 0) throw new Error(`The bundle has no ${beginning}…`);
-      for (const name of named) for (const each of closureOf(chunks, name)) needed.add(each);
-    }
-    const own = [...needed].filter((name) => name !== entry && !found.has(name));
+  const needed = parts.map(({ entries }) => neededBy(chunks, entries));
+  parts.forEach(({ alone }, part) => {
+    if (!alone) return;
+    const earlier = needed.slice(1, part);
+    for (const name of needed[part]!) if (earlier.some((names) => names.has(name))) needed[0]!.add(name);
+  });
+  const members = parts.map(({ file }, part) => {
+    const own = [...needed[part]!].filter((name) => name !== entry && !found.has(name));
     own.forEach((name, index) => {
       const local = `$part${part}_${index}`;
       found.set(

@@ -51,6 +51,16 @@ Deno.test("joinChunks() joins modules that load together and keeps behavior", as
   ]);
 });
 
+Deno.test("joinChunks() lets a part that loads alone import the base only", async () => {
+  const parts = PARTS.map((part) => part.file === "many.js" ? { ...part, alone: true } : part);
+  const importsOf = (joined: ReadonlyMap<string, string>) =>
+    [...joined.get("many.js")!.matchAll(/from"\.\/([^"]+)"/g)].map(([, from]) => from);
+  assert.deepEqual(importsOf(joinChunks(BUNDLE, "main.js", PARTS)), ["more.js"]);
+  const joined = joinChunks(BUNDLE, "main.js", parts);
+  assert.deepEqual(importsOf(joined), ["base.js"]);
+  assert.deepEqual(await run(joined), await run(BUNDLE));
+});
+
 Deno.test("joinChunks() runs a part once, when it is first imported", async () => {
   const bundle = new Map(Object.entries({
     "main.js":
