@@ -20,16 +20,10 @@ import { ServedTypes } from "./served_interfaces.ts";
 import { refuseNesting } from "./nesting.ts";
 import { limitTables, MAX_ENTRIES } from "./table_limits.ts";
 import { refuseLargeTypes, refuseUnfolding } from "./type_size.ts";
-import {
-  type ComponentNames,
-  readComponentNames,
-  readLinkNames,
-  readSections,
-  refuseBomb,
-  refuseImports,
-  stripModule,
-  wasmKind,
-} from "./wasm_reader.ts";
+import { refuseBomb, refuseImports } from "./binary_limits.ts";
+import { type ComponentNames, readComponentNames, readLinkNames } from "./import_names.ts";
+import { stripModule } from "./strip_module.ts";
+import { readSections, wasmKind } from "./wasm_reader.ts";
 
 /** A plugin's compiled form. */
 export interface Compiled {

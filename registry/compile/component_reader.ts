@@ -25,7 +25,8 @@ import {
   unknown,
 } from "./component_scope.ts";
 import { readAlias, readDescription, readImport, readType } from "./component_types.ts";
-import { MAX_DEPTH, Reader, readExternName, readModuleNames, readSections, wasmKind } from "./wasm_reader.ts";
+import { readModuleNames } from "./import_names.ts";
+import { MAX_DEPTH, Reader, readExternName, readSections, wasmKind } from "./wasm_reader.ts";
 
 /** A component, read. */
 export interface ComponentReport {

@@ -5,7 +5,7 @@
 
 import { AppError } from "../../runtime/base/errors.ts";
 import { printable } from "../../runtime/base/text.ts";
-import { readMemoryTypes } from "./count_memory_growth.ts";
+import { readMemoryTypes } from "./module_types.ts";
 
 const HOW =
   "build it for WASI: wasm32-wasip1 or wasm32-wasip2 (Rust), --target=wasm32-wasi (clang), GOOS=wasip1 (Go)";

@@ -3,7 +3,7 @@
  */
 
 import { AppError } from "../../runtime/base/errors.ts";
-import { Code } from "./count_memory_growth.ts";
+import { Code } from "./instructions.ts";
 
 /** The deepest nesting of blocks. Compilers nest a block for each entry of a branch table; V8 allows 65,520 entries. */
 const MAX_NESTING = 100_000;

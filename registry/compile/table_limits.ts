@@ -4,7 +4,8 @@
  */
 
 import { AppError } from "../../runtime/base/errors.ts";
-import { Code, leb } from "./count_memory_growth.ts";
+import { leb128 } from "../../runtime/base/leb128.ts";
+import { Code } from "./instructions.ts";
 import { readSections } from "./wasm_reader.ts";
 
 const TABLE = 4;
@@ -48,7 +49,7 @@ export function limitTables(bytes: Uint8Array<ArrayBuffer>): LimitedTables {
     const most = (flags & 1) === 0 ? Infinity : reader.number();
     entries += least;
     const grown = Math.min(most, Math.max(least, Math.floor(MAX_GROWN / tables)));
-    const limits = [flags | 1, ...leb(least), ...leb(grown)];
+    const limits = [flags | 1, ...leb128(least), ...leb128(grown)];
     parts.push(bytes.subarray(kept, start), Uint8Array.from(limits));
     kept = reader.at;
     if (initialized) reader.skipExpression();
@@ -63,7 +64,7 @@ export function limitTables(bytes: Uint8Array<ArrayBuffer>): LimitedTables {
   const content = parts.reduce((sum, { length }) => sum + length, 0);
   const all = [
     bytes.subarray(0, section.start),
-    Uint8Array.from([TABLE, ...leb(content)]),
+    Uint8Array.from([TABLE, ...leb128(content)]),
     ...parts,
     bytes.subarray(section.end),
   ];

@@ -7,7 +7,8 @@ import { AppError } from "../../runtime/base/errors.ts";
 import { printable } from "../../runtime/base/text.ts";
 import { digestOf } from "./digest.ts";
 import type { Descriptor } from "./manifest.ts";
-import { readComponentNames, wasmKind } from "../compile/wasm_reader.ts";
+import { readComponentNames } from "../compile/import_names.ts";
+import { wasmKind } from "../compile/wasm_reader.ts";
 
 /** The layouts that krew-wasm writes. */
 export const ARTIFACT_FORMATS = ["cncf", "legacy"] as const;

@@ -7,7 +7,8 @@ import { digestOf } from "./digest.ts";
 import type { PluginManifest } from "./manifest.ts";
 import type { Reference } from "./mirrored_reference.ts";
 import { refuseLargeTypes } from "../compile/type_size.ts";
-import { readComponentNames, readModuleNames, wasmKind } from "../compile/wasm_reader.ts";
+import { readComponentNames, readModuleNames } from "../compile/import_names.ts";
+import { wasmKind } from "../compile/wasm_reader.ts";
 
 /** The imports and exports of a plugin's WebAssembly. */
 export interface WasmReport {

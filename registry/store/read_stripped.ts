@@ -4,7 +4,10 @@
  */
 
 import { Digester } from "../oci/digest.ts";
-import { isKeptCustomSection, MAX_SECTIONS, PREAMBLE } from "../compile/wasm_reader.ts";
+import { readLeb128 } from "../../runtime/base/leb128.ts";
+import { PREAMBLE } from "../../runtime/base/wasm_sections.ts";
+import { isKeptCustomSection } from "../compile/strip_module.ts";
+import { MAX_SECTIONS } from "../compile/wasm_reader.ts";
 
 const PIECE = 1 << 20;
 const MODULE = [0x00, 0x61, 0x73, 0x6d, 1, 0, 0, 0];
@@ -64,7 +67,7 @@ function keptParts(file: Deno.FsFile): Part[] | undefined {
   let sections = 0;
   for (let at = PREAMBLE; at < size;) {
     const bytes = head.subarray(0, readAt(file, at, head));
-    const length = leb(bytes, 1);
+    const length = readLeb128(bytes, 1);
     // Each part is a read of its own. The compiler reports too many sections.
     if (!length || ++sections > MAX_SECTIONS) return undefined;
     const end = at + length.next + length.value;
@@ -77,22 +80,10 @@ function keptParts(file: Deno.FsFile): Part[] | undefined {
 
 /** Whether to keep a custom section. One with an unreadable name is kept. */
 function isKept(bytes: Uint8Array, content: number): boolean {
-  const length = leb(bytes, content);
+  const length = readLeb128(bytes, content);
   if (!length) return true;
   const known = bytes.subarray(length.next, length.next + length.value);
   return isKeptCustomSection(new TextDecoder().decode(known));
-}
-
-/** An unsigned LEB128 number of up to 32 bits. */
-function leb(bytes: Uint8Array, at: number): { readonly value: number; readonly next: number } | undefined {
-  let value = 0;
-  for (let shift = 0; shift < 35; shift += 7) {
-    const byte = bytes[at++];
-    if (byte === undefined) return undefined;
-    value += (byte & 0x7f) * 2 ** shift;
-    if (byte < 0x80) return value > 0xffffffff ? undefined : { value, next: at };
-  }
-  return undefined;
 }
 
 function readAt(file: Deno.FsFile, offset: number, into: Uint8Array): number {

@@ -4,7 +4,9 @@
  */
 
 import { AppError } from "../base/errors.ts";
+import { readLeb128 } from "../base/leb128.ts";
 import { printable } from "../base/text.ts";
+import { wasmSections } from "../base/wasm_sections.ts";
 
 /** The export of a compiled module with its limit in pages; -1 after the limit was reached. */
 export const LIMIT_EXPORT = "krew-wasm:memory-limit";
@@ -87,24 +89,14 @@ export class MemoryLimit {
 /** The initial size of a module's largest own memory, in pages. */
 function initialPages(bytes: Uint8Array): number {
   const MEMORY_SECTION = 5;
-  let at = 8;
-  const number = () => {
-    let value = 0;
-    for (let factor = 1; at < bytes.length; factor *= 128) {
-      const byte = bytes[at++]!;
-      value += (byte & 0x7f) * factor;
-      if (byte < 0x80) break;
-    }
-    return value;
-  };
-  while (at < bytes.length) {
-    const id = bytes[at++];
-    const size = number();
-    const end = at + size;
-    if (id !== MEMORY_SECTION) {
-      at = end;
-      continue;
-    }
+  for (const { id, content } of wasmSections(bytes)) {
+    if (id !== MEMORY_SECTION) continue;
+    let at = content;
+    const number = () => {
+      const read = readLeb128(bytes, at);
+      at = read?.next ?? bytes.length;
+      return read?.value ?? 0;
+    };
     let most = 0;
     for (let count = number(); count > 0; count--) {
       const flags = number();

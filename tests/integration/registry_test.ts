@@ -1,6 +1,7 @@
 /** A real registry: Debian's docker-registry, filled by skopeo and by its API, with and without a password. */
 
 import assert from "node:assert/strict";
+import { leb128 } from "../../runtime/base/leb128.ts";
 import { RegistryClient } from "../../registry/oci/registry_client.ts";
 import { parseManifest } from "../../registry/oci/manifest.ts";
 import { parseReference } from "../../registry/oci/mirrored_reference.ts";
@@ -151,7 +152,7 @@ Deno.test("streams, mounts and resumes a large blob", {
   const large = new Uint8Array(9 << 20);
   large.set(WASM);
   // A custom section fills the rest.
-  large.set([0, ...leb((9 << 20) - WASM.length - 5), 1, 0x78], WASM.length);
+  large.set([0, ...leb128((9 << 20) - WASM.length - 5), 1, 0x78], WASM.length);
   const { client, artifact } = await pushOwn(registry.host, "cncf", large);
   const other = parseReference(`${registry.host}/other/bar:v1`);
   assert.equal(
@@ -180,9 +181,6 @@ Deno.test("streams, mounts and resumes a large blob", {
 });
 
 /** An unsigned number in LEB128, four bytes long. */
-function leb(value: number): number[] {
-  return [0, 7, 14, 21].map((shift, index) => (value >> shift & 0x7f) | (index < 3 ? 0x80 : 0));
-}
 
 const cosign = registryClient("cosign", "go install github.com/sigstore/cosign/v3/cmd/cosign@v3.1.3");
 

@@ -4,6 +4,7 @@
  */
 
 import assert from "node:assert/strict";
+import { leb128 } from "../../runtime/base/leb128.ts";
 import { AppError } from "../../runtime/base/errors.ts";
 import { RegistryClient } from "../../registry/oci/registry_client.ts";
 import { compilePlugin } from "../../registry/compile/compile.ts";
@@ -271,30 +272,22 @@ Deno.test("stops an answer that unpacks to more than its limit", async () => {
 });
 
 /** An unsigned number in LEB128. */
-function leb(value: number): number[] {
-  const bytes: number[] = [];
-  do {
-    bytes.push((value & 0x7f) | (value > 0x7f ? 0x80 : 0));
-    value = Math.floor(value / 128);
-  } while (value > 0);
-  return bytes;
-}
 
 function section(id: number, content: readonly number[]): number[] {
-  return [id, ...leb(content.length), ...content];
+  return [id, ...leb128(content.length), ...content];
 }
 
 /** A module with `count` functions of 50,000 locals: each takes ten bytes in the file and 400 KB in memory. */
 function localsBomb(count: number): Uint8Array<ArrayBuffer> {
-  const body = [1, ...leb(50_000), 0x7e, 0x0b];
-  const one = [...leb(body.length), ...body];
+  const body = [1, ...leb128(50_000), 0x7e, 0x0b];
+  const one = [...leb128(body.length), ...body];
   return new Uint8Array([
     ...WASM,
     ...section(1, [1, 0x60, 0, 0]),
-    ...section(3, [...leb(count), ...new Array(count).fill(0)]),
+    ...section(3, [...leb128(count), ...new Array(count).fill(0)]),
     ...section(5, [1, 0, 1]),
     ...section(7, [1, 6, ...new TextEncoder().encode("memory"), 2, 0]),
-    ...section(10, [...leb(count), ...Array.from({ length: count }, () => one).flat()]),
+    ...section(10, [...leb128(count), ...Array.from({ length: count }, () => one).flat()]),
   ]);
 }
 
@@ -303,9 +296,8 @@ Deno.test("refuses too many sections or imports, also in a component", async () 
   const joined = (...parts: (Uint8Array | number[])[]) => new Uint8Array(parts.flatMap((part) => [...part]));
   const MODULE = [0, 0x61, 0x73, 0x6d, 1, 0, 0, 0];
   const COMPONENT = [0, 0x61, 0x73, 0x6d, 0x0d, 0, 1, 0];
-  const leb = (value: number): number[] => value < 128 ? [value] : [value & 127 | 128, ...leb(value >>> 7)];
   const inner = joined(COMPONENT, empty(60_000));
-  const nested = joined([4], leb(inner.length), inner);
+  const nested = joined([4], leb128(inner.length), inner);
   for (
     const bytes of [
       joined(MODULE, empty(100_001)),

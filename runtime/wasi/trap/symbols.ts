@@ -3,6 +3,9 @@
  * A.6). The module was validated when it was compiled; a malformed name section gives no names. Pure.
  */
 
+import { readLeb128 } from "../../base/leb128.ts";
+import { wasmSections } from "../../base/wasm_sections.ts";
+
 /** Names of functions by index. */
 export type FunctionNames = ReadonlyMap<number, string>;
 
@@ -14,36 +17,27 @@ class Reader {
   constructor(readonly bytes: Uint8Array, public at: number) {}
 
   number(): number {
-    let value = 0;
-    for (let factor = 1; this.at < this.bytes.length; factor *= 128) {
-      const byte = this.bytes[this.at++]!;
-      value += (byte & 0x7f) * factor;
-      if (byte < 0x80) break;
-    }
-    return value;
+    const read = readLeb128(this.bytes, this.at);
+    this.at = read?.next ?? this.bytes.length;
+    return read?.value ?? 0;
   }
 }
 
 /** The index of the function whose body contains an offset of the module; undefined if none does. */
 export function functionAt(module: Uint8Array, offset: number): number | undefined {
-  const reader = new Reader(module, 8);
   let imported = 0;
-  while (reader.at < module.length) {
-    const id = module[reader.at++];
-    const size = reader.number();
-    const end = reader.at + size;
+  for (const { id, content, end } of wasmSections(module)) {
+    const reader = new Reader(module, content);
     if (id === IMPORT_SECTION) imported = countImportedFunctions(reader);
-    if (id === CODE_SECTION) {
-      const count = reader.number();
-      for (let index = 0; index < count && reader.at < end; index++) {
-        const start = reader.at;
-        const length = reader.number();
-        if (offset >= start && offset < reader.at + length) return imported + index;
-        reader.at += length;
-      }
-      return undefined;
+    if (id !== CODE_SECTION) continue;
+    const count = reader.number();
+    for (let index = 0; index < count && reader.at < end; index++) {
+      const start = reader.at;
+      const length = reader.number();
+      if (offset >= start && offset < reader.at + length) return imported + index;
+      reader.at += length;
     }
-    reader.at = end;
+    return undefined;
   }
   return undefined;
 }
@@ -87,13 +81,11 @@ function countImportedFunctions(reader: Reader): number {
 /** The function names in a `name` section, from after the section's own name. */
 export function readFunctionNames(content: Uint8Array): FunctionNames {
   const names = new Map<number, string>();
-  const reader = new Reader(content, 0);
   const decoder = new TextDecoder();
-  while (reader.at < content.length) {
-    const id = content[reader.at++];
-    const size = reader.number();
-    const end = reader.at + size;
-    if (id === FUNCTION_NAMES) {
+  try {
+    for (const { id, content: start, end } of wasmSections(content, 0)) {
+      if (id !== FUNCTION_NAMES) continue;
+      const reader = new Reader(content, start);
       for (let count = reader.number(); count > 0 && reader.at < end; count--) {
         const index = reader.number();
         const length = reader.number();
@@ -101,7 +93,8 @@ export function readFunctionNames(content: Uint8Array): FunctionNames {
         reader.at += length;
       }
     }
-    reader.at = end;
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error; // the rest of the section is malformed
   }
   return names;
 }

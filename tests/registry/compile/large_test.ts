@@ -1,7 +1,7 @@
 /** Large plugins: their parts must not be spread into a call's arguments, nor walked by recursion. */
 
 import assert from "node:assert/strict";
-import { readComponentNames, readModuleNames } from "../../../registry/compile/wasm_reader.ts";
+import { readComponentNames, readModuleNames } from "../../../registry/compile/import_names.ts";
 import { latin1 } from "../../../runtime/wasi/files/linux/byte_paths.ts";
 import { runBytes, testSandbox, wat } from "../../support/components.ts";
 

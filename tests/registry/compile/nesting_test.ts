@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { compilePlugin } from "../../../registry/compile/compile.ts";
-import { leb } from "../../../registry/compile/count_memory_growth.ts";
+import { leb128 } from "../../../runtime/base/leb128.ts";
 
 /** A module with one function. */
 function moduleOf(code: Uint8Array): Uint8Array<ArrayBuffer> {
@@ -8,7 +8,7 @@ function moduleOf(code: Uint8Array): Uint8Array<ArrayBuffer> {
   const name = (text: string) => [text.length, ...new TextEncoder().encode(text)];
   const section = (id: number, content: Iterable<number>) => {
     const bytes = [...content];
-    return [id, ...leb(bytes.length), ...bytes];
+    return [id, ...leb128(bytes.length), ...bytes];
   };
   return Uint8Array.from([
     ...[0, 0x61, 0x73, 0x6d, 1, 0, 0, 0],
@@ -16,7 +16,7 @@ function moduleOf(code: Uint8Array): Uint8Array<ArrayBuffer> {
     ...section(3, [1, 0]),
     ...section(5, [1, 0, 1]),
     ...section(7, [2, ...name("_start"), 0, 0, ...name("memory"), 2, 0]),
-    ...section(10, [1, ...leb(body.length), ...body]),
+    ...section(10, [1, ...leb128(body.length), ...body]),
   ]);
 }
 
@@ -28,7 +28,7 @@ const nested = (depth: number, times = 1) => {
 Deno.test("refuses a function with too deeply nested blocks, also in a component", async () => {
   const deep = moduleOf(nested(100_001));
   await assert.rejects(compilePlugin(deep), { code: "TOO_LARGE", message: /nests more than 100000 blocks/ });
-  const component = Uint8Array.from([0, 0x61, 0x73, 0x6d, 0x0d, 0, 1, 0, 1, ...leb(deep.length), ...deep]);
+  const component = Uint8Array.from([0, 0x61, 0x73, 0x6d, 0x0d, 0, 1, 0, 1, ...leb128(deep.length), ...deep]);
   await assert.rejects(compilePlugin(component), { code: "TOO_LARGE", message: /nests/ });
   // The same number of blocks, one after the other.
   assert.equal((await compilePlugin(moduleOf(nested(1000, 150)))).kind, "preview1");

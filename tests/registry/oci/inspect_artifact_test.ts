@@ -5,7 +5,7 @@ import { describeImports, fetchConfig, readWit, reportWasm } from "../../../regi
 import { RegistryClient } from "../../../registry/oci/registry_client.ts";
 import { parseManifest } from "../../../registry/oci/manifest.ts";
 import { parseReference } from "../../../registry/oci/mirrored_reference.ts";
-import { readModuleNames } from "../../../registry/compile/wasm_reader.ts";
+import { readModuleNames } from "../../../registry/compile/import_names.ts";
 import { makeArtifact } from "../../../scripts/servers/artifacts.ts";
 import { TestRegistry } from "../../../scripts/servers/oci_registry.ts";
 

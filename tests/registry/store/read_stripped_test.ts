@@ -2,21 +2,19 @@ import assert from "node:assert/strict";
 import { fc } from "../../support/fuzz.ts";
 import { digestOf } from "../../../registry/oci/digest.ts";
 import { isIntact, readStripped } from "../../../registry/store/read_stripped.ts";
-import { readSections, stripModule } from "../../../registry/compile/wasm_reader.ts";
+import { stripModule } from "../../../registry/compile/strip_module.ts";
+import { readSections } from "../../../registry/compile/wasm_reader.ts";
+import { leb128 } from "../../../runtime/base/leb128.ts";
 import { temporaryDirectory } from "../../support/temporary.ts";
 
 const MODULE = [0x00, 0x61, 0x73, 0x6d, 1, 0, 0, 0];
 const encoder = new TextEncoder();
 const directory = temporaryDirectory();
 
-function leb(value: number): number[] {
-  return value < 128 ? [value] : [value & 0x7f | 0x80, ...leb(value >> 7)];
-}
-
 function custom(name: string, size: number): number[] {
   const text = [...encoder.encode(name)];
-  const content = [...leb(text.length), ...text, ...new Array(size).fill(7)];
-  return [0, ...leb(content.length), ...content];
+  const content = [...leb128(text.length), ...text, ...new Array(size).fill(7)];
+  return [0, ...leb128(content.length), ...content];
 }
 
 async function strippedOf(bytes: readonly number[]): Promise<Uint8Array> {
