@@ -44,14 +44,15 @@ function tellWaiting(line: string): void {
 
 /** Stores what the user granted permanently ("always") during the run. */
 async function keep(layout: Layout, name: string, change: GrantChange): Promise<void> {
-  const [{ updateReceipt }, { changeGrants }] = await Promise.all([
+  const [{ updateReceipt }, { changeGrants }, { withChangedGrants }] = await Promise.all([
     import("./registry/store/commit.ts"),
     import("./runtime/grants/grants.ts"),
+    import("./runtime/store/receipt.ts"),
   ]);
   await updateReceipt(
     layout,
     name,
-    (receipt) => ({ ...receipt, grants: changeGrants(receipt.grants, change) }),
+    (receipt) => withChangedGrants(receipt, changeGrants(receipt.grants, change)),
     { notice: tellWaiting },
   );
 }

@@ -9,7 +9,7 @@ import type { DecideGrants } from "../../registry/install/install.ts";
 import { openForReading } from "../../registry/store/open.ts";
 import { AppError, exitCodeOf } from "../../runtime/base/errors.ts";
 import { systemWords } from "../../runtime/base/file_error.ts";
-import { defaultPluginName } from "../../runtime/base/names.ts";
+import { defaultPluginName, parsePluginName } from "../../runtime/base/names.ts";
 import { resolveGrants } from "../../runtime/grants/granted_path.ts";
 import { type Grants, LEAST } from "../../runtime/grants/grants.ts";
 import { isSamePublisher } from "../../runtime/policy/provenance.ts";
@@ -31,7 +31,8 @@ import { unreadable } from "../terminal/read_file.ts";
 import { installedPlugins } from "../selected_plugins.ts";
 import { trustRootOption, verifyOption } from "../install/verify_option.ts";
 import { decideGrants } from "../grants/wished_grants.ts";
-import { pathHint, tellInstalled } from "../install/report_installed.ts";
+import { sameInstalled } from "../install/already_installed.ts";
+import { pathHint, tellAlreadyInstalled, tellInstalled } from "../install/report_installed.ts";
 
 /** The command. */
 export function bundleCommand(context: Context, exit: Exit) {
@@ -165,13 +166,15 @@ function loadCommand(context: Context, exit: Exit) {
           const shown = printable(formatReference(plugin.reference), 400);
           context.stderr(`The bundle does not say what ${shown} was granted: another tool made it\n`);
         }
+        const name = options.name ?? plugin.name ?? defaultPluginName(plugin.reference.repository);
+        let isThere = false;
         const receipt = await installer.install({
           client: bundle,
           signatures: bundle,
           reference: plugin.reference,
           pin: plugin.manifestDigest,
           pinnedIndex: plugin.indexDigest,
-          name: options.name ?? plugin.name,
+          name,
           force: options.force ?? false,
           keep: options.keep,
           grants: options.withGrants && plugin.grants
@@ -182,10 +185,21 @@ function loadCommand(context: Context, exit: Exit) {
               mode: undefined,
               flags: noChange,
               prompt: !options.quiet,
-              name: options.name ?? plugin.name ?? defaultPluginName(plugin.reference.repository),
+              name,
             }),
+        }).catch(async (error) => {
+          isThere = true;
+          return await sameInstalled(error, {
+            layout,
+            name: parsePluginName(name),
+            reference: plugin.reference,
+            client: bundle,
+            manifestDigest: plugin.manifestDigest,
+            ignored: options.verify || options.trustRoot || options.withGrants ? ["--verify"] : [],
+          });
         });
         if (options.quiet) context.stdout(`${receipt.name}\n`);
+        else if (isThere) tellAlreadyInstalled(context, receipt);
         else tellInstalled(context, layout, receipt);
       }, context);
       if (failures.length > 0) {

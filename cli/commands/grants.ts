@@ -3,7 +3,7 @@
 import { Command, Option } from "@commander-js/extra-typings";
 import { updateReceipt } from "../../registry/store/commit.ts";
 import { AppError, messageOf } from "../../runtime/base/errors.ts";
-import { changeGrants, type GrantChange, type Grants, LEAST } from "../../runtime/grants/grants.ts";
+import { changeGrants } from "../../runtime/grants/grants.ts";
 import { grantsToJson } from "../../runtime/grants/grants_json.ts";
 import { parsePluginName } from "../../runtime/base/names.ts";
 import { homeDirectory } from "../../runtime/store/layout.ts";
@@ -11,12 +11,14 @@ import type { Policy } from "../../runtime/policy/policy.ts";
 import { administratorOf, judge } from "../../runtime/policy/verdict.ts";
 import { checkStore } from "../../runtime/store/check.ts";
 import { readReceipt, readReceipts } from "../../runtime/store/read.ts";
-import type { Receipt } from "../../runtime/store/receipt.ts";
+import { type Receipt, withChangedGrants, withInstalledGrants } from "../../runtime/store/receipt.ts";
 import { printable } from "../../runtime/base/text.ts";
 import { limitFor } from "../grants/policy_bounds.ts";
 import type { Context } from "../context.ts";
 import { readAdministratorsPolicy } from "../policies.ts";
 import { type AdministratorView, cells, effectiveRows, explainGrants } from "../grants/grant_words.ts";
+import { givenTable, grantChanges } from "../grants/grant_changes.ts";
+import { confirm } from "../terminal/confirm.ts";
 import { grantsOf, isChange, withGrantFlags } from "../grants/grant_flags.ts";
 import { formatValue, formatWholeTable } from "../terminal/output.ts";
 
@@ -27,7 +29,8 @@ export function grantsCommand(context: Context) {
     .argument("[name]", "a plugin; all of them without it")
     .addOption(new Option("-o, --output <format>", "output format").choices(["json", "yaml"] as const))
     .option("--explain", "say in sentences what the plugin can do")
-    .option("--reset", "back to what every plugin has, before what other flags say");
+    .option("--reset", "go back to the grants of the installation, before other flags apply")
+    .option("-y, --yes", "do not ask if --reset grants more");
   return withGrantFlags(command)
     .addHelpText(
       "after",
@@ -62,18 +65,49 @@ Examples:
       const policy = changes || options.output === undefined
         ? await readAdministratorsPolicy(context)
         : undefined;
+      const before = options.reset ? readReceipt(layout, plugin) : undefined;
+      if (before) confirmReset(context, before, options.yes ?? false);
       const receipt = changes
         ? await updateReceipt(layout, plugin, async (receipt) => {
+          if (before && !hasSameGrants(before, receipt)) throw overtaken(plugin);
           const limit = await limitFor(context, policy, receipt, false);
-          return { ...receipt, grants: limit(changed(receipt.grants, options.reset ?? false, change)) };
+          const base = before
+            ? withInstalledGrants(receipt, receipt.installedGrants ?? receipt.grants)
+            : receipt;
+          const grants = limit(changeGrants(base.grants, change));
+          return isChange(options) ? withChangedGrants(base, grants) : { ...base, grants };
         }, { notice })
         : readReceipt(layout, plugin);
       await show(context, policy, [receipt], options.output, options.explain ?? false, true);
     });
 }
 
-function changed(grants: Grants, reset: boolean, change: GrantChange): Grants {
-  return changeGrants(reset ? LEAST : grants, change);
+/** Shows what a reset grants beyond the present grants, and asks. @throws AppError GRANTS_UNCONFIRMED; Interrupted */
+function confirmReset(context: Context, { name, grants, installedGrants }: Receipt, agreed: boolean): void {
+  const changes = grantChanges(grants, installedGrants ?? grants, homeDirectory(context.env));
+  if (changes.given.length === 0) return;
+  context.stderr(givenTable(`The grants of the installation let ${name} do more:`, changes));
+  if (agreed) return;
+  const answer = confirm(context, "Grant this again?");
+  if (answer) return;
+  throw new AppError(
+    "GRANTS_UNCONFIRMED",
+    answer === undefined
+      ? "krew-wasm cannot ask without a terminal: nothing was changed"
+      : "You did not agree: nothing was changed",
+    { hint: `krew-wasm grants ${name} --reset --yes` },
+  );
+}
+
+function hasSameGrants(one: Receipt, other: Receipt): boolean {
+  const text = ({ grants, installedGrants }: Receipt) => JSON.stringify([grants, installedGrants]);
+  return text(one) === text(other);
+}
+
+function overtaken(name: string): AppError {
+  return new AppError("GRANTS_UNCONFIRMED", `Another process changed the grants of "${name}" meanwhile`, {
+    hint: `krew-wasm grants ${name} --reset`,
+  });
 }
 
 async function showAll(

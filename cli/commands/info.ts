@@ -19,9 +19,9 @@ import { addedIndexes, chooseOffer, isIndexName } from "../install/refresh_index
 import { formatAge, formatSize, formatValue } from "../terminal/output.ts";
 import { plainHttpOption } from "../install/open_registry.ts";
 import { shortDigest, versionText } from "../install/update_words.ts";
-import { sourceInWords } from "../../runtime/policy/provenance.ts";
 import { ROOTS } from "../../runtime/policy/verify_rule.ts";
 import { describeSignature } from "../install/verify_option.ts";
+import { kindText, originText } from "../install/plugin_words.ts";
 import { inspectCommand } from "./inspect.ts";
 import { pluginJson } from "./list.ts";
 
@@ -157,8 +157,8 @@ function formatInfo(
     ["name", name],
     ["about", description],
     ["version", version],
-    ["from", `${reference}${sourceInWords(source)}`],
-    ["kind", `${kind}, ${formatSize(size)}`],
+    ["from", originText({ reference, source })],
+    ["kind", `${kindText(kind)}, ${formatSize(size)}`],
     ["digest", manifestDigest],
     ["wasm", `${digest}${intact ? "" : " (missing or changed: krew-wasm doctor --fix)"}`],
     ...signatures.map((signature, at): [string, string] => [

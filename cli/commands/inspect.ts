@@ -19,6 +19,10 @@ import {
 import { parseManifest, type PluginManifest } from "../../registry/oci/manifest.ts";
 import { formatReference, parseReference } from "../../registry/oci/mirrored_reference.ts";
 import { AppError, messageOf } from "../../runtime/base/errors.ts";
+import { repositoryOf } from "../../runtime/policy/provenance.ts";
+import { checkStore } from "../../runtime/store/check.ts";
+import { readReceipt } from "../../runtime/store/read.ts";
+import { addedIndexes, chooseOffer, isIndexName } from "../install/refresh_indexes.ts";
 import { homeDirectory } from "../../runtime/store/layout.ts";
 import { lowerFirst, printable, printableLines } from "../../runtime/base/text.ts";
 import type { Context } from "../context.ts";
@@ -42,7 +46,7 @@ export interface Inspection {
 export function inspectCommand(context: Context) {
   return new Command("inspect")
     .description("show what a reference stands for, without installing it")
-    .argument("<reference>", "[HOST/]REPOSITORY[:TAG][@DIGEST]")
+    .argument("<reference>", "[HOST/]REPOSITORY[:TAG][@DIGEST], or the name of a plugin")
     .addOption(new Option("-o, --output <format>", "output format").choices(["json", "yaml", "wit"]))
     .option("-q, --quiet", "show no progress")
     .addOption(plainHttpOption())
@@ -57,7 +61,7 @@ Examples:
   krew-wasm inspect ghcr.io/acme/decoder:v1 -o json | jq -r .manifestDigest`,
     )
     .action(async (text, options) => {
-      const reference = parseReference(text);
+      const reference = parseReference(isIndexName(text) ? referenceOfName(context, text) : text);
       const progress = openProgress(context, options.quiet ?? false);
       const client = openRegistry(context, options, progress);
       const shown = printable(formatReference(reference), 400);
@@ -99,6 +103,20 @@ Examples:
       }
       context.stdout(formatInspection(inspection, homeDirectory(context.env)));
     });
+}
+
+/** The reference of an installed plugin at its digest, or of a plugin in an index. Otherwise the name is a repository's. */
+function referenceOfName(context: Context, text: string): string {
+  const layout = context.layout();
+  checkStore(layout);
+  try {
+    const receipt = readReceipt(layout, text.replaceAll("_", "-"));
+    return `${repositoryOf(receipt)}@${receipt.indexDigest ?? receipt.manifestDigest}`;
+  } catch (error) {
+    if (!(error instanceof AppError) || error.code !== "NOT_INSTALLED") throw error;
+  }
+  const added = addedIndexes(context, undefined);
+  return added.length > 0 ? chooseOffer(context, added, text, true).plugin.reference : text;
 }
 
 /** The value of `-o json`: a stable format, documented in docs/output.md. */

@@ -2,7 +2,7 @@
 
 import { Command, Option } from "@commander-js/extra-typings";
 import { grantsToJson } from "../../runtime/grants/grants_json.ts";
-import { type Signature, signatureToJson, sourceInWords } from "../../runtime/policy/provenance.ts";
+import { type Signature, signatureToJson } from "../../runtime/policy/provenance.ts";
 import { checkStore } from "../../runtime/store/check.ts";
 import { homeDirectory } from "../../runtime/store/layout.ts";
 import type { Receipt } from "../../runtime/store/receipt.ts";
@@ -11,6 +11,7 @@ import { readSummaries, type Summary } from "../../runtime/store/summary.ts";
 import { messageOf } from "../../runtime/base/errors.ts";
 import { printable } from "../../runtime/base/text.ts";
 import type { Context, Exit } from "../context.ts";
+import { kindText, originText } from "../install/plugin_words.ts";
 import { formatAge, formatSize, formatTable, formatValue, OUTPUT_FORMATS } from "../terminal/output.ts";
 
 /** The command. */
@@ -67,11 +68,11 @@ export function formatList(
     header,
     plugins.map(({ name, kind, size, installedAt, version, manifestDigest, reference, source }) => [
       name,
-      kind,
+      kindText(kind),
       formatSize(size),
       formatAge(new Date(installedAt), now),
       ...(wide ? [version ?? "", manifestDigest] : []),
-      `${reference}${sourceInWords(source)}`,
+      originText({ reference, source }),
     ]),
   );
   return headers ? table : table.slice(table.indexOf("\n") + 1);

@@ -4,8 +4,9 @@ import { Command, Option } from "@commander-js/extra-typings";
 import type { RegistryClient } from "../../registry/oci/registry_client.ts";
 import { parseReference, type Reference } from "../../registry/oci/mirrored_reference.ts";
 import { AppError, exitCodeOf } from "../../runtime/base/errors.ts";
-import { defaultPluginName } from "../../runtime/base/names.ts";
+import { defaultPluginName, parsePluginName } from "../../runtime/base/names.ts";
 import { checkStore } from "../../runtime/store/check.ts";
+import { shellCommand } from "../../runtime/base/shell_word.ts";
 import { printable } from "../../runtime/base/text.ts";
 import type { Context, Exit } from "../context.ts";
 import { eachOf, keepOption } from "../each_plugin.ts";
@@ -13,7 +14,8 @@ import { grantsOf, withGrantFlags } from "../grants/grant_flags.ts";
 import { readPolicies } from "../policies.ts";
 import { trustRootOption, verifyOption } from "../install/verify_option.ts";
 import { decideGrants, WISH_MODES } from "../grants/wished_grants.ts";
-import { pathHint, tellInstalled } from "../install/report_installed.ts";
+import { sameInstalled } from "../install/already_installed.ts";
+import { pathHint, tellAlreadyInstalled, tellInstalled } from "../install/report_installed.ts";
 import { addedIndexes, chooseOffer, freshIndexes, isIndexName } from "../install/refresh_indexes.ts";
 import { openInstaller } from "../install/installer.ts";
 import { plainHttpOption } from "../install/open_registry.ts";
@@ -32,7 +34,10 @@ export function pullCommand(context: Context, exit: Exit) {
     .option("-f, --force", "replace an installed plugin of that name")
     .addOption(plainHttpOption())
     .addOption(
-      new Option("--grants <mode>", "what its publisher wishes for: all of it, none of it, or nothing at all")
+      new Option(
+        "--grants <mode>",
+        "wished: all that the publisher asks for; default: what every plugin gets; none: nothing",
+      )
         .choices(WISH_MODES),
     )
     .addOption(keepOption())
@@ -46,8 +51,8 @@ export function pullCommand(context: Context, exit: Exit) {
 A plugin reads a stand-in for your kubeconfig and a private directory of its
 own, and reaches the API server of your current context as you; --allow-… lets
 it do more. What is granted here holds for every run, and for later versions.
-What its publisher wishes for is shown and asked about: --grants=wished takes
-all of it, default none of it, and none leaves it nothing but its directory.
+krew-wasm shows what the publisher asks for, and asks you. --grants answers
+without a question.
 
 Examples:
   krew-wasm pull ghcr.io/acme/plugins/decoder:v1
@@ -70,9 +75,11 @@ Examples:
       const wanted = await resolveAll(texts, options, installer.client, context);
       const layout = context.layout();
       const failures = await eachOf(wanted, async ({ reference, name, bare }) => {
+        const plugin = options.name ?? name ?? defaultPluginName(reference.repository);
+        let isThere = false;
         const receipt = await installer.install({
           reference,
-          name: options.name ?? name,
+          name: plugin,
           force: options.force ?? false,
           keep: options.keep,
           grants: decideGrants(context, {
@@ -81,12 +88,22 @@ Examples:
             mode: options.grants,
             flags,
             prompt: options.prompt !== false && !options.quiet,
-            name: options.name ?? name ?? defaultPluginName(reference.repository),
+            name: plugin,
           }),
+        }).catch(async (error) => {
+          isThere = true;
+          return await sameInstalled(error, {
+            layout,
+            name: parsePluginName(plugin),
+            reference,
+            client: installer.client,
+            ignored: ignoredFlags(options),
+          });
         }).catch((error) => {
           throw bare === undefined ? error : withoutIndex(error, bare);
         });
         if (options.quiet) context.stdout(`${receipt.name}\n`);
+        else if (isThere) tellAlreadyInstalled(context, receipt);
         else tellInstalled(context, layout, receipt);
         if (context.verbose) context.stderr(`krew-wasm: the link is ${layout.link(receipt.name)}\n`);
       }, context);
@@ -98,6 +115,17 @@ Examples:
       const hint = pathHint(layout.bin, context.env);
       if (hint !== undefined && !options.quiet && failures.length < wanted.length) context.stderr(hint);
     });
+}
+
+/** Options that change nothing for a plugin that is installed already. Grant flags have their values. */
+function ignoredFlags(options: Readonly<Record<string, unknown>>): string[] {
+  return Object.entries(options).flatMap(([name, value]) => {
+    const flag = `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
+    if (["verify", "trustRoot", "grants"].includes(name) && value !== undefined) return [flag];
+    if (!/^(allow|deny)[A-Z]|^maxMemory$/.test(name) || value === undefined) return [];
+    if (typeof value === "boolean") return [flag];
+    return [value].flat().flatMap((one) => shellCommand([`${flag}=${one}`]) ?? []);
+  });
 }
 
 /** A plugin to install, from one argument of the command line. */

@@ -24,6 +24,7 @@ import { lowerFirst, printable } from "../../runtime/base/text.ts";
 import type { Context } from "../context.ts";
 import { formatJson, formatSize } from "../terminal/output.ts";
 import { ask } from "../terminal/ask_line.ts";
+import { kindText } from "../install/plugin_words.ts";
 import { openProgress, openRegistry, plainHttpOption } from "../install/open_registry.ts";
 import { readFile, readTextFile } from "../terminal/read_file.ts";
 
@@ -146,9 +147,9 @@ Examples:
       }
       if (options.quiet) return context.stdout(`${pinned}\n`);
       const how =
-        { sent: "", mounted: ", mounted from another repository", there: ", was there already" }[layer];
+        { sent: "", mounted: ", mounted from another repository", there: ", already in the registry" }[layer];
       context.stdout(
-        `Pushed ${formatReference(reference)} (${artifact.kind}, ${
+        `Pushed ${formatReference(reference)} (${kindText(artifact.kind)}, ${
           formatSize(artifact.layer.size)
         }${how})\n` +
           `  digest  ${digest}\n` +

@@ -7,7 +7,7 @@ import { removePlugins, updateReceipt } from "../../registry/store/commit.ts";
 import { AppError } from "../../runtime/base/errors.ts";
 import { checkStore } from "../../runtime/store/check.ts";
 import { homeDirectory } from "../../runtime/store/layout.ts";
-import type { Receipt } from "../../runtime/store/receipt.ts";
+import { type Receipt, withInstalledGrants } from "../../runtime/store/receipt.ts";
 import { readReceipts } from "../../runtime/store/read.ts";
 import { printable } from "../../runtime/base/text.ts";
 import type { Context, Exit } from "../context.ts";
@@ -125,7 +125,7 @@ Examples:
               (receipt) =>
                 isAnother(receipt, installed)
                   ? other(receipt)
-                  : { ...receipt, reference: formatReference(plugin.reference), grants },
+                  : { ...withInstalledGrants(receipt, grants), reference: formatReference(plugin.reference) },
               { task: `sync ${file}`, notice, batch: installer.batch },
             );
           });

@@ -6,13 +6,11 @@ import { AppError } from "../../runtime/base/errors.ts";
 import { resolveGrants } from "../../runtime/grants/granted_path.ts";
 import { type Grants, LEAST } from "../../runtime/grants/grants.ts";
 import type { Policy } from "../../runtime/policy/policy.ts";
-import { openTerminal } from "../../runtime/sandbox/controlling_terminal.ts";
-import { Dialog } from "../../runtime/sandbox/dialog.ts";
-import { mayPrompt } from "../../runtime/sandbox/prompt.ts";
 import { isSamePublisher, type Provenance } from "../../runtime/policy/provenance.ts";
 import { homeDirectory } from "../../runtime/store/layout.ts";
 import { administratorOf, judge } from "../../runtime/policy/verdict.ts";
 import type { Context } from "../context.ts";
+import { confirm } from "../terminal/confirm.ts";
 import { givenTable, type GrantChanges, grantChanges } from "./grant_changes.ts";
 
 /** A step of `sync`, with the resulting grants. */
@@ -81,21 +79,15 @@ export function confirmGrants(
   if (agreed && quiet) return;
   context.stderr(tables);
   if (agreed) return;
-  const terminal = !quiet && mayPrompt(context.env) ? openTerminal(context.env) : undefined;
   const refuse = (why: string): never => {
     throw new AppError("GRANTS_UNCONFIRMED", `${why}: nothing was changed`, {
       hint: "--yes grants what the file grants",
     });
   };
-  if (!terminal) return refuse("There is nobody to ask about what the lock file grants");
-  let word: string;
-  try {
-    using dialog = Dialog.open(terminal);
-    const count = giving.reduce((sum, { changes }) => sum + changes.given.length, 0);
-    const line = dialog?.ask(`Grant ${count === 1 ? "this" : `these ${count}`}? [y]es, [N]o: `);
-    word = typeof line === "object" ? line.text.trim() : "";
-  } finally {
-    terminal.close();
+  const count = giving.reduce((sum, { changes }) => sum + changes.given.length, 0);
+  const answer = quiet ? undefined : confirm(context, `Grant ${count === 1 ? "this" : `these ${count}`}?`);
+  if (answer === undefined) {
+    return refuse("krew-wasm cannot ask about the lock file's grants without a terminal");
   }
-  if (word !== "y" && word !== "yes") refuse("What the lock file grants was not agreed to");
+  if (!answer) refuse("You did not agree to the lock file's grants");
 }

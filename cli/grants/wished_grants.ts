@@ -33,6 +33,7 @@ import { printable } from "../../runtime/base/text.ts";
 import { limitFor } from "./policy_bounds.ts";
 import type { Context } from "../context.ts";
 import { cells, type GrantRow, grantRows, moreRows } from "./grant_words.ts";
+import { isYes, YES_NO } from "../terminal/confirm.ts";
 import { formatWholeTable } from "../terminal/output.ts";
 
 /** How to handle a wish: grant it, ignore it, or grant nothing at all. Without a mode, krew-wasm asks. */
@@ -169,8 +170,12 @@ async function decide(context: Context, { mode, prompt, name }: WishOptions, at:
     );
     return base;
   }
+  const others = shown.length - asked.length;
+  if (others > 0) {
+    context.stderr(`${others} of these ${shown.length} need no answer: they restrict the plugin\n`);
+  }
   try {
-    const granted = askAbout(terminal, asked, shown.length > asked.length);
+    const granted = askAbout(terminal, asked, others > 0);
     return granted.length === missing.length ? wished : resolveGrants(await withRows(base, granted), wished);
   } finally {
     terminal.close();
@@ -204,12 +209,11 @@ function askAbout(terminal: Terminal, rows: readonly GrantRow[], last: boolean):
       several ? `${last ? "the last" : "these"} ${rows.length}` : `"${printable(rows[0]!.what, Infinity)}"`
     }? [y]es, [N]o${several ? ", [e]ach" : ""}: `,
   );
-  if (word === "y" || word === "yes") return [...rows];
+  if (isYes(word)) return [...rows];
   if (!several || word !== "e" && word !== "each") return [];
-  return rows.filter(({ what, risk }) => {
-    const each = answer(`  ${printable(what, Infinity)}${risk === "" ? "" : ` (${risk})`}? [y]es, [N]o: `);
-    return each === "y" || each === "yes";
-  });
+  return rows.filter(({ what, risk }) =>
+    isYes(answer(`  ${printable(what, Infinity)}${risk === "" ? "" : ` (${risk})`}? ${YES_NO}`))
+  );
 }
 
 /** Adds the rows to the grants. */

@@ -4,12 +4,12 @@ import { delimiter } from "node:path";
 import { effectiveGrants } from "../../runtime/grants/grants.ts";
 import { hostPath } from "../../runtime/base/host_path.ts";
 import { linkName, nameOfLink } from "../../runtime/base/names.ts";
-import { sourceInWords } from "../../runtime/policy/provenance.ts";
 import { shellCommand } from "../../runtime/base/shell_word.ts";
 import type { Layout } from "../../runtime/store/layout.ts";
 import type { Receipt } from "../../runtime/store/receipt.ts";
 import { printable } from "../../runtime/base/text.ts";
 import type { Context } from "../context.ts";
+import { kindText, originText } from "./plugin_words.ts";
 import { shadowOf } from "./on_path.ts";
 import { formatSize } from "../terminal/output.ts";
 import { describeSignature } from "./verify_option.ts";
@@ -22,8 +22,8 @@ export function tellInstalled(context: Context, layout: Layout, receipt: Receipt
     ? shadowOf(context, layout, receipt.name)
     : undefined;
   context.stdout(
-    `Installed ${receipt.name} (${receipt.kind}, ${formatSize(receipt.size)})\n` +
-      `  from    ${printable(receipt.reference, 400)}${sourceInWords(receipt.source)}\n` +
+    `Installed ${receipt.name} (${kindText(receipt.kind)}, ${formatSize(receipt.size)})\n` +
+      `  from    ${originText(receipt)}\n` +
       `  digest  ${receipt.manifestDigest}\n` +
       receipt.signatures.map((signature) => `  signed  by ${describeSignature(signature)}\n`).join("") +
       completionLine(receipt) +
@@ -34,6 +34,12 @@ export function tellInstalled(context: Context, layout: Layout, receipt: Receipt
     `warning: kubectl ${call} runs ${printable(other, 300)}, which comes first on PATH\n` +
       `hint: put ${printable(layout.bin, 300)} first on PATH, or choose another name with --name\n`,
   );
+}
+
+/** Says that a plugin is installed already, as it was asked for. */
+export function tellAlreadyInstalled(context: Context, receipt: Receipt): void {
+  const version = receipt.version === undefined ? "" : ` ${printable(receipt.version, 40)}`;
+  context.stdout(`${receipt.name}${version} is already installed (${receipt.manifestDigest.slice(0, 19)})\n`);
 }
 
 /** A line that says that the plugin runs at Tab. Empty if it does not, or if the replaced plugin `before` did too. */

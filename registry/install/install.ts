@@ -13,6 +13,7 @@ import type { Layout } from "../../runtime/store/layout.ts";
 import { readReceipt } from "../../runtime/store/read.ts";
 import {
   digestProblem,
+  isSamePublisher,
   type Provenance,
   repositoryOf,
   type Signature,
@@ -233,7 +234,7 @@ interface Stored extends Artifact {
 
 /** Writes what makes a stored artifact an installed plugin, the receipt last. Under the lock. */
 function commit(
-  { pin, keep = DEFAULT_KEEP }: InstallPlan,
+  { pin, upgrades, keep = DEFAULT_KEEP }: InstallPlan,
   { layout, target, now }: InstallOptions,
   stored: Stored,
   replaced: Receipt | undefined,
@@ -263,6 +264,10 @@ function commit(
     bindgen: BINDGEN,
     compiled: form.compiled,
     grants: granted,
+    ...(upgrades && replaced?.installedGrants &&
+        isSamePublisher(replaced, { ...provenance, digest: plugin.digest })
+      ? { installedGrants: replaced.installedGrants }
+      : {}),
     ...(plugin.version === undefined ? {} : { version: plugin.version }),
     ...(plugin.description === undefined ? {} : { description: plugin.description }),
     ...(plugin.annotations[COMPLETION] === "cobra" ? { completion: "cobra" } : {}),

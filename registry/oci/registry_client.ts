@@ -328,7 +328,8 @@ export function claimedDigest(answer: Answer): string | undefined {
 
 /** The task of a command on a reference, for errors. */
 export function taskOf(verb: string, reference: Reference, registry = reference.registry): Task {
-  const task = { failed: failed(verb, reference), registry };
+  const repository = `${reference.registry}/${reference.repository}`;
+  const task = { failed: failed(verb, reference), registry, repository };
   return registry === reference.registry ? task : { ...task, who: printable(registry, 200) };
 }
 

@@ -13,6 +13,8 @@ export interface Task {
   readonly failed: string;
   /** The registry that was asked. */
   readonly registry: string;
+  /** The repository with its registry, for hints. */
+  readonly repository?: string;
   /** Name of the server, if it is not the reference's registry, such as a mirror. */
   readonly who?: string;
 }
@@ -87,9 +89,7 @@ export async function answerFailure(
       // A token server's 404 is not about the repository or the tag.
       return kind === "token server"
         ? new AppError("REGISTRY_FAILED", `${at} answered 404${why}`)
-        : new AppError("REGISTRY_NOT_FOUND", `${at} has no such thing (404)${why}`, {
-          hint: lacks(task),
-        });
+        : notFound(task, at, text, why);
     case 405:
     case 501:
       return new AppError("REGISTRY_UNSUPPORTED", `${at} does not offer this (${status})${why}`);
@@ -112,6 +112,20 @@ export async function answerFailure(
       retryAfter(answer.header("retry-after")),
     )
     : new AppError("REGISTRY_FAILED", `${at} answered ${status}${why}`);
+}
+
+/** The error for a 404. Registries name the missing thing by a code (OCI distribution specification, error codes). */
+function notFound(task: Task, at: string, text: string, why: string): AppError {
+  const { failed, repository } = task;
+  const [what, hint] = /"NAME_UNKNOWN"/.test(text)
+    ? ["has no such repository", undefined]
+    : /"MANIFEST_UNKNOWN"/.test(text) && !failed.startsWith("Cannot push")
+    ? [
+      "has no such tag or digest",
+      repository && `krew-wasm tags ${printable(repository, 300)} lists the repository's tags`,
+    ]
+    : ["has no such thing", undefined];
+  return new AppError("REGISTRY_NOT_FOUND", `${at} ${what} (404)${why}`, { hint: hint ?? lacks(task) });
 }
 
 /** The hint for something missing. */

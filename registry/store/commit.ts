@@ -8,7 +8,7 @@ import { formatHistory, readHistory, sameVersion, versionBefore } from "../../ru
 import type { Layout } from "../../runtime/store/layout.ts";
 import { isSamePublisher, repositoryOf } from "../../runtime/policy/provenance.ts";
 import { notInstalled, readReceipt } from "../../runtime/store/read.ts";
-import { formatReceipt, type Receipt } from "../../runtime/store/receipt.ts";
+import { formatReceipt, type Receipt, withInstalledGrants } from "../../runtime/store/receipt.ts";
 import { printable } from "../../runtime/base/text.ts";
 import { readIntact } from "./blobs.ts";
 import { removeDirectory, replaceFile, storeFailed, syncDirectory } from "./disk.ts";
@@ -132,15 +132,18 @@ export async function rollbackPlugin(
       },
     );
   }
-  const restored: Receipt = isSamePublisher(version, current)
-    ? { ...version, grants: current.grants }
-    : version;
+  const restored: Receipt = isSamePublisher(version, current) ? withGrantsOf(version, current) : version;
   if (!history.some((each) => sameVersion(each, current))) {
     writeHistory(layout, name, [current, ...history]);
   }
   writeLinks(layout, restored);
   writeReplacement(layout, current, restored);
   return { from: current, to: restored };
+}
+
+/** A version with the grants of another, and what is known of their change. */
+function withGrantsOf(version: Receipt, { grants, installedGrants }: Receipt): Receipt {
+  return { ...withInstalledGrants(version, grants), ...(installedGrants ? { installedGrants } : {}) };
 }
 
 function findVersion(name: string, text: string, history: readonly Receipt[]): Receipt | undefined {

@@ -6,7 +6,7 @@ import type { ClusterGrant } from "../kube/allow/rules.ts";
 import type { AskedFile } from "./types.ts";
 
 /** A person's answer. */
-export type Answer = "once" | "run" | "always" | "no";
+export type Answer = "once" | "run" | "always" | "no" | "never";
 
 /** One question. Its texts come from the plugin; callers escape them before they show them. */
 export interface Question {
@@ -15,6 +15,8 @@ export interface Question {
   readonly args: readonly string[];
   /** Everything that an answer grants, and everything that is granted so far, each on its own line. */
   readonly parts: readonly (readonly [label: string, value: string])[];
+  /** Whether "never" is offered: a denial can name exactly what is asked for. */
+  readonly deniable: boolean;
   /** An offer of a wider grant, in words and as a rule. Granted only if the person chooses it. */
   readonly wider?: { readonly words: string; readonly word: string } | undefined;
 }

@@ -1,12 +1,18 @@
 /** Asks a person at the terminal for missing grants: for once, for this run, or always. */
 
-import { effectiveGrants, type GrantChange, type Grants, mergeGrants } from "../grants/grants.ts";
+import { effectiveGrants, type GrantChange, type Grants, mergeGrants, NO_DENIALS } from "../grants/grants.ts";
 import type { ClusterLimits, DeniedRequest } from "../kube/allow/authorize_request.ts";
 import type { Administrator, Ask, Reply } from "./permission_request_types.ts";
 import { Refusals } from "./refusals.ts";
 import type { RunRecord } from "./run_record.ts";
 import type { AskedFile } from "./types.ts";
-import { grantForFile, grantForRequest, type Unanswerable, type WantedGrant } from "./wanted_grant.ts";
+import {
+  grantForFile,
+  grantForRequest,
+  NO_CHANGE,
+  type Unanswerable,
+  type WantedGrant,
+} from "./wanted_grant.ts";
 
 /** What {@linkcode PermissionRequests} needs. */
 export interface PermissionRequestsContext {
@@ -93,11 +99,12 @@ export class PermissionRequests {
       return "no";
     }
     const reply = this.#ask(wanted);
-    if (reply === undefined || reply.answer === "no") {
+    if (reply === undefined || reply.answer === "no" || reply.answer === "never") {
       this.#refuse(wanted, reply !== undefined);
+      if (reply?.answer === "never") this.#keep(denialOf(wanted.change));
       return "no";
     }
-    return this.#grant(wanted, reply);
+    return this.#grant(wanted, { answer: reply.answer, wider: reply.wider });
   }
 
   /** undefined if nobody was asked. */
@@ -107,7 +114,10 @@ export class PermissionRequests {
     if (ask === undefined || unasked || this.#isDeclined(wanted) || this.#declined.size >= MAX_NO) {
       return undefined;
     }
-    return ask({ plugin, args, parts, wider: wider && { words: wider.words, word: wider.word } }, about);
+    // No denial names a raw socket alone: it would deny the whole cluster.
+    const deniable = wanted.change.cluster === undefined;
+    const offer = wider && { words: wider.words, word: wider.word };
+    return ask({ plugin, args, parts, deniable, wider: offer }, about);
   }
 
   #refuse(wanted: WantedGrant, byPerson: boolean): void {
@@ -119,23 +129,42 @@ export class PermissionRequests {
     else this.#refusals.add(what, { flag });
   }
 
-  #grant(wanted: WantedGrant, { answer, wider }: Reply): "once" | "stay" {
-    const { record, keep } = this.#context;
+  #keep(change: GrantChange): void {
+    const kept = this.#context.keep?.(change);
+    if (!kept) return;
+    kept.catch(() => {}); // settle() reports it
+    this.#kept.push(kept);
+  }
+
+  #grant(
+    wanted: WantedGrant,
+    { answer, wider }: { readonly answer: "once" | "run" | "always"; readonly wider: boolean },
+  ): "once" | "stay" {
+    const { record } = this.#context;
     const granted = wider && wanted.wider ? wanted.wider : wanted;
     record.allowed(wanted.what, granted.flag, answer);
     const before = this.#grants;
     if (answer !== "once") this.#grants = this.#limited(mergeGrants(before, granted.change));
-    if (answer === "always" && keep) {
-      const kept = keep(granted.change);
-      kept.catch(() => {}); // settle() reports it
-      this.#kept.push(kept);
-    }
+    if (answer === "always") this.#keep(granted.change);
     return this.#grants === before ? "once" : "stay";
   }
 
   #isDeclined(wanted: WantedGrant): boolean {
     return this.#declined.has(kindOf(wanted));
   }
+}
+
+/** The lasting denial of exactly the files and rules that a change grants. */
+function denialOf({ files, rules }: GrantChange): GrantChange {
+  return {
+    ...NO_CHANGE,
+    deny: {
+      ...NO_DENIALS,
+      read: files.filter(({ write }) => !write).map(({ host }) => host),
+      write: files.filter(({ write }) => write).map(({ host }) => host),
+      cluster: rules.length > 0 ? rules : false,
+    },
+  };
 }
 
 /** A refusal also covers the next request of the same kind. */

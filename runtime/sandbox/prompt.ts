@@ -13,7 +13,7 @@ const TRIES = 5;
 /**
  * Asks until there is a valid answer.
  *
- * @param stays whether to offer "always"
+ * @param stays whether to offer "always" and "never"
  * @returns undefined if nobody can be asked: in the background, or if the whole question does not fit
  * @throws Interrupted
  */
@@ -27,7 +27,8 @@ export function askAt(terminal: Terminal, question: Question, stays: boolean): R
   }
   const { lines, wider } = fitting;
   dialog.say(lines);
-  let choices: Choices = { stays, wider: wider ? "offered" : "none" };
+  const never = stays && question.deniable;
+  let choices: Choices = { stays, never, wider: wider ? "offered" : "none" };
   let prompt = answersLine(choices);
   for (let tries = 0; tries < TRIES; tries++) {
     // Waits for silence before every try: the rest of a paste or of a terminal's report may follow an invalid line.
@@ -35,9 +36,9 @@ export function askAt(terminal: Terminal, question: Question, stays: boolean): R
     if (line === "end") break;
     const answer = line === "odd" ? undefined : parseAnswer(line.text, choices);
     if (answer === undefined) prompt = againLine(choices);
-    else if (answer !== "wider") return { answer, wider: answer !== "no" && choices.wider === "chosen" };
+    else if (answer !== "wider") return { answer, wider: choices.wider === "chosen" && answer !== "no" };
     else {
-      choices = { stays, wider: "chosen" };
+      choices = { stays, never: false, wider: "chosen" };
       prompt = answersLine(choices);
       dialog.say(wider!);
     }

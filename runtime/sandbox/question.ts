@@ -37,7 +37,7 @@ export function linesThatFit(question: Question, size: Size | undefined): Shown 
     const offered = withWider ? wider : undefined;
     const lines = questionLines({ ...question, args: withArguments ? args : [], wider: offered }, columns);
     if (lines === undefined) continue;
-    const answers = answersLine({ stays: true, wider: offered ? "offered" : "none" });
+    const answers = answersLine({ stays: true, never: true, wider: offered ? "offered" : "none" });
     const more = offered && [["wider", offered.words], ["rule", offered.word]]
       .flatMap(([label, value]) => fieldLines(label!, shownValue(value!), columns));
     const all = [...lines, answers, ...(more ? [...more, answers] : [])];
@@ -92,41 +92,47 @@ function widthOf(text: string): number {
 }
 
 /** The line of the answers. */
-export function answersLine({ stays, wider }: Choices): string {
+export function answersLine({ stays, never, wider }: Choices): string {
   const choices = [
-    wider === "chosen" ? "Allow all of that for this [r]un" : "Allow it [o]nce, for this [r]un",
+    ...(wider === "chosen" ? [] : ["[o]nce"]),
+    "this [r]un",
     ...(stays ? ["[a]lways"] : []),
     ...(wider === "offered" ? ["something [w]ider"] : []),
+    "[n]o",
+    ...(never ? ["ne[v]er"] : []),
   ];
-  return `${choices.join(", ")}, or [N]ot? `;
+  return `Allow ${wider === "chosen" ? "all of that" : "it"}? ${choices.join(", ")}: `;
 }
 
-/** The possible answers: whether "always" is offered, and whether the wider grant is offered or chosen. */
+/** The possible answers: whether "always" and "never" are offered, and whether the wider grant is offered or chosen. */
 export interface Choices {
   readonly stays: boolean;
+  readonly never: boolean;
   readonly wider: "none" | "offered" | "chosen";
 }
 
 /**
- * Parses an answer; undefined if it is invalid. Only "no" may be in capitals, because a terminal's reports end in capital
+ * Parses an answer; undefined if it is invalid. "yes" is the smallest grant, once. Only "no" may be in capitals, because a terminal's reports end in capital
  * letters.
  */
-export function parseAnswer(line: string, { stays, wider }: Choices): Answer | "wider" | undefined {
+export function parseAnswer(line: string, { stays, never, wider }: Choices): Answer | "wider" | undefined {
   const word = line.trim();
-  if (["", "n", "N", "no", "No", "not", "Not"].includes(word)) return "no";
-  if (wider !== "chosen" && (word === "o" || word === "once")) return "once";
+  if (["", "n", "N", "no", "No"].includes(word)) return "no";
+  if (wider !== "chosen" && ["o", "once", "y", "yes"].includes(word)) return "once";
+  if (never && (word === "v" || word === "never")) return "never";
   if (word === "r" || word === "run") return "run";
   if (wider === "offered" && (word === "w" || word === "wider")) return "wider";
   return stays && (word === "a" || word === "always") ? "always" : undefined;
 }
 
 /** Lists the letters that {@linkcode parseAnswer} accepts, after an invalid answer. */
-export function againLine({ stays, wider }: Choices): string {
+export function againLine({ stays, never, wider }: Choices): string {
   const letters = [
     ...(wider === "chosen" ? [] : ["o"]),
     "r",
     ...(stays ? ["a"] : []),
     ...(wider === "offered" ? ["w"] : []),
+    ...(never ? ["v"] : []),
   ];
   return `Please answer ${letters.join(", ")} or n: `;
 }

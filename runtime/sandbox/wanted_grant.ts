@@ -37,7 +37,7 @@ export interface Unanswerable {
 const SYSTEM_FILES = /^\/(?:etc|usr|lib\w*|proc|sys|dev|run|opt|nix|var\/lib)(?:\/|$)/;
 
 /** Changes nothing. */
-const NO_CHANGE: GrantChange = {
+export const NO_CHANGE: GrantChange = {
   files: [],
   home: undefined,
   env: undefined,

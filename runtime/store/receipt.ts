@@ -60,6 +60,8 @@ export interface Receipt extends Provenance {
   readonly bindgen: string;
   readonly compiled: readonly CompiledFile[];
   readonly grants: Grants;
+  /** The grants of the installation, if the user changed them since. */
+  readonly installedGrants?: Grants;
   /** The artifact's `org.opencontainers.image.version` and `.description`, if present. */
   readonly version?: string;
   readonly description?: string;
@@ -77,6 +79,16 @@ export { DIGEST };
 const FILE = /^[A-Za-z0-9][A-Za-z0-9._-]*$/;
 /** Optional fields. The JSON has `null` for an absent one, so that a missing field is an error. */
 const MAY_BE_NONE = ["indexDigest", "config", "version", "description", "completion"] as const;
+
+/** The receipt after the user changed its grants. It keeps those of the installation. */
+export function withChangedGrants(receipt: Receipt, grants: Grants): Receipt {
+  return { ...receipt, grants, installedGrants: receipt.installedGrants ?? receipt.grants };
+}
+
+/** The receipt with grants that count as those of the installation. */
+export function withInstalledGrants({ installedGrants: _, ...receipt }: Receipt, grants: Grants): Receipt {
+  return { ...receipt, grants };
+}
 
 /** The receipt as JSON, with `format` first and every field. */
 export function receiptToJson(receipt: Receipt): Record<string, unknown> {
@@ -96,6 +108,7 @@ export function receiptToJson(receipt: Receipt): Record<string, unknown> {
     bindgen,
     compiled,
     grants: grantsToJson(receipt.grants),
+    ...(receipt.installedGrants ? { installedGrants: grantsToJson(receipt.installedGrants) } : {}),
     version: none.version,
     description: none.description,
     signatures: receipt.signatures.map(signatureToJson),
@@ -131,6 +144,7 @@ const none = <T>(reader: Reader<T>) => nullable(reader) as None<T>;
 const PRESENT = object<Receipt & { format: number }>({
   format: integer(FORMAT),
   ...commonFields((value, path) => grantsFromJson(value, "present", path)),
+  installedGrants: optional((value, path) => grantsFromJson(value, "present", path)),
   reference: parsed((value) => {
     const canonical = formatReference(parseReference(value));
     if (canonical !== value) throw new Error(`it is not in its canonical form, ${canonical}`);
@@ -145,7 +159,9 @@ const PRESENT = object<Receipt & { format: number }>({
   completion: none(word("cobra")),
 });
 
-const FORMER = object<Omit<Receipt, "source" | "signatures"> & { format: number; verified?: unknown }>({
+const FORMER = object<
+  Omit<Receipt, "source" | "signatures" | "installedGrants"> & { format: number; verified?: unknown }
+>({
   format: integer(1),
   ...commonFields((value, path) => grantsFromJson(value, "former", path)),
   // An older krew-wasm may have written another spelling.
@@ -189,6 +205,7 @@ export function receiptFromJson(value: unknown, name: string): Receipt {
       checkName(receipt.name, name);
       const problem = digestProblem(parseReference(receipt.reference), receipt);
       if (problem !== undefined) throw new Error(problem);
+      if (receipt.installedGrants === undefined) delete receipt.installedGrants;
       for (const field of MAY_BE_NONE) if (receipt[field] === undefined) delete receipt[field];
       return receipt;
     }

@@ -161,7 +161,7 @@ testBinary("a grant during the run leaves protected files unchanged", {
       const [operation, path, ...words] = attempt.split(" ");
       const { failed, text } = await atTerminal(
         [`${store}/bin/kubectl-tool`, operation!, `${home}/${path}`, ...words],
-        [{ expect: "[N]ot? " }, { send: "r\r" }],
+        [{ expect: "[n]o" }, { send: "r\r" }],
         { env: product.env({ TERM: "xterm" }), cwd: home },
       );
       assert.equal(failed, null, text);

@@ -6,7 +6,9 @@ import { TestApiServer } from "../../scripts/servers/api_server.ts";
 import { makeArtifact, push } from "../../scripts/servers/artifacts.ts";
 import { clangMissing, Product } from "../support/product.ts";
 import { TestRegistry } from "../../scripts/servers/oci_registry.ts";
+import { makeExiting } from "../support/store.ts";
 import { atTerminal, terminalMissing } from "../support/terminal.ts";
+import { testBinary } from "../support/test_binary.ts";
 
 /** A plugin of 2022 that sends one request, installed with `flags`. */
 async function setUp(...flags: string[]) {
@@ -64,11 +66,11 @@ Deno.test("krew-wasm asks for a missing grant at a terminal and respects a no", 
   await using it = await setUp("--allow-cluster=read-only");
   const { product, api } = it;
   const before = api.seen.length;
-  const no = await atTerminal(product, it.remove, [["ot? ", "n\r"]]);
+  const no = await atTerminal(product, it.remove, [["[n]o", "n\r"]]);
   assert.ok(no.text.includes(asks), no.text);
   assert.match(no.text, /403/);
   assert.equal(api.seen.length, before);
-  const once = await atTerminal(product, it.remove, [["ot? ", "o\r"]]);
+  const once = await atTerminal(product, it.remove, [["[n]o", "o\r"]]);
   assert.ok(once.text.includes(asks));
   assert.equal(api.seen.length, before + 1);
   assert.equal(it.receipt().grants.cluster, "read-only", "once is not for good");
@@ -80,20 +82,20 @@ Deno.test("keys typed before the question, or by the plugin, are no answer", {
   await using it = await setUp("--allow-cluster=none");
   const { product, api } = it;
   const before = api.seen.length;
-  const ahead = await atTerminal(product, `sleep 0.3; ${it.remove}`, [["ot? ", "\r"]]);
+  const ahead = await atTerminal(product, `sleep 0.3; ${it.remove}`, [["[n]o", "\r"]]);
   assert.ok(ahead.text.includes(asks), ahead.text);
   // Typed before the question: the plugin starts when all keys can be read.
   const pending = "import fcntl, struct, termios, time\n" +
     "while struct.unpack('i', fcntl.ioctl(0, termios.FIONREAD, bytes(4)))[0] < 4: time.sleep(0.01)";
   const typed = await atTerminal(product, `echo go; python3 -c "${pending}"; ${it.remove}`, [
     ["go", "a\ro\r"],
-    ["ot? ", "\r"],
+    ["[n]o", "\r"],
   ]);
   assert.ok(typed.text.includes(asks), typed.text);
   assert.equal(api.seen.length, before);
   assert.equal(it.receipt().grants.cluster, "none");
   // The answer does not come from the plugin's stdin, and the question does not go to its stdout.
-  const piped = await atTerminal(product, `echo a | ${it.remove} >out`, [["ot? ", "n\r"]]);
+  const piped = await atTerminal(product, `echo a | ${it.remove} >out`, [["[n]o", "n\r"]]);
   assert.ok(piped.text.includes(asks), piped.text);
   assert.doesNotMatch(Deno.readTextFileSync(`${product.home}/out`), /a plugin asks/);
 });
@@ -104,7 +106,7 @@ Deno.test("always stores the grant, and krew-wasm does not ask again", {
   await using it = await setUp("--allow-cluster=read-only");
   const { product, api } = it;
   const before = api.seen.length;
-  const always = await atTerminal(product, it.remove, [["ot? ", "always\r"]]);
+  const always = await atTerminal(product, it.remove, [["[n]o", "always\r"]]);
   assert.ok(always.text.includes(asks), always.text);
   assert.doesNotMatch(always.text, /error:/);
   assert.deepEqual(it.receipt().grants.cluster, {
@@ -130,7 +132,7 @@ Deno.test("Ctrl-C at a question ends the run; --no-prompt asks no question", {
   await using it = await setUp("--allow-cluster=none");
   const { product } = it;
   assert.equal(
-    (await atTerminal(product, `${it.remove}; echo "code $?"`, [["ot? ", "\x03"]])).text.includes("code 130"),
+    (await atTerminal(product, `${it.remove}; echo "code $?"`, [["[n]o", "\x03"]])).text.includes("code 130"),
     true,
   );
   const quiet = await atTerminal(product, it.remove, [], { KREW_WASM_NO_PROMPT: "1" });
@@ -175,12 +177,12 @@ Deno.test("krew-wasm grants shows, changes, resets and explains", { ignore: clan
     }],
     readOnly: false,
   });
-  await product.run("grants", "ask", "--reset");
-  assert.equal(it.receipt().grants.cluster, "full");
+  await product.run("grants", "ask", "--reset", "--yes");
+  assert.equal(it.receipt().grants.cluster, "read-only");
   for (
     const [args, code, words] of [
       [["grants", "nope"], 1, /No plugin "nope" is installed/],
-      [["grants", "--allow-home"], 2, /No plugin is named/],
+      [["grants", "--allow-home"], 2, /Name the plugin whose grants to change/],
       [["grants", "ask", "--allow-cluster=readonly"], 2, /neither none, read-only, full/],
       [["grants", "ask", "--allow-cluster=/none.yaml"], 1, /there is no such file/],
       [["grants", "ask", "--max-memory=lots"], 2, /not a size/],
@@ -190,6 +192,46 @@ Deno.test("krew-wasm grants shows, changes, resets and explains", { ignore: clan
     assert.equal(outcome.code, code, outcome.stderr);
     assert.match(outcome.stderr, words);
   }
+});
+
+testBinary("grants --reset goes back to the installation, and asks before it grants more", {
+  ignore: terminalMissing(),
+}, async () => {
+  using product = Product.make();
+  await using registry = TestRegistry.start();
+  await push(registry.origin, "acme/foo", "v1", makeArtifact(makeExiting(1)));
+  Deno.mkdirSync(`${product.home}/data`);
+  assert.equal((await product.run("pull", `${registry.host}/acme/foo:v1`, "--allow-read=data")).code, 0);
+  const grants = async () => JSON.parse((await product.run("grants", "foo", "-o", "json")).stdout).grants;
+  const installed = await grants();
+  const none = await product.run("grants", "foo", "--reset");
+  assert.deepEqual([none.code, none.stderr], [0, ""]);
+  await product.run("grants", "foo", "--allow-home");
+  await product.run("grants", "foo", "--max-memory=8Mi");
+  // Going back narrows files, and gives the memory back.
+  const refused = await product.run("grants", "foo", "--reset");
+  assert.equal(refused.code, 1);
+  assert.match(
+    refused.stderr,
+    /^The grants of the installation let foo do more:\n[^]*memory +use up to 4 GiB/,
+  );
+  assert.match(refused.stderr, /nothing was changed\nhint: krew-wasm grants foo --reset --yes\n$/);
+  assert.equal((await grants()).home, true);
+  const no = await atTerminal(product, "krew-wasm grants foo --reset", [["[N]o: ", "\r"]]);
+  assert.equal(no.code, 1, no.text);
+  assert.equal((await grants()).home, true);
+  const yes = await atTerminal(product, "krew-wasm grants foo --reset", [["[N]o: ", "y\r"]]);
+  assert.equal(yes.code, 0, yes.text);
+  assert.deepEqual(await grants(), installed);
+  await product.run("grants", "foo", "--deny-all");
+  await product.run("upgrade", "foo");
+  assert.equal((await product.run("grants", "foo", "--reset", "--yes")).code, 0);
+  assert.deepEqual(await grants(), installed);
+  await product.run("grants", "foo", "--allow-home");
+  assert.equal((await product.run("grants", "foo", "--reset", "--allow-write=data")).code, 0);
+  assert.deepEqual([(await grants()).home, (await grants()).files.length], [false, 1]);
+  assert.equal((await product.run("grants", "foo", "--reset")).code, 0);
+  assert.deepEqual(await grants(), installed);
 });
 
 Deno.test("pull shows a publisher's wish and asks about it", {
@@ -319,19 +361,19 @@ Deno.test("krew-wasm asks for a file by its name and can store the grant", {
     ),
     refused.stderr,
   );
-  const once = await atTerminal(product, read, [["ot? ", "o\r"]]);
+  const once = await atTerminal(product, read, [["[n]o", "o\r"]]);
   assert.match(
     once.text,
     / {2}to {9}read a file\r\n {2}path {7}.*\/src\/a\r\nAllow it/,
   );
   assert.match(once.text, /contents of a/);
   assert.deepEqual(files(), []);
-  const relative = await atTerminal(product, "cd src && kubectl-tool read a", [["ot? ", "a\r"]]);
+  const relative = await atTerminal(product, "cd src && kubectl-tool read a", [["[n]o", "a\r"]]);
   assert.match(relative.text, /contents of a/);
   const at = `${home}/src/a`;
   assert.deepEqual(files(), [{ host: at, guest: at, write: false, directory: false, real: at }]);
   assert.equal((await product.shell(read)).stdout, "contents of a");
-  const write = await atTerminal(product, `kubectl-tool write ${home}/src/new text`, [["ot? ", "r\r"]]);
+  const write = await atTerminal(product, `kubectl-tool write ${home}/src/new text`, [["[n]o", "r\r"]]);
   assert.match(write.text, /to {9}make, change or delete a file\r\n {2}path {7}.*\/src\/new\r\n/);
   assert.equal(Deno.readTextFileSync(`${home}/src/new`), "text");
   assert.equal(files().length, 1);
@@ -383,6 +425,6 @@ Deno.test("no answer overrides a denial or opens the store", {
   assert.match(denied.text, /its grants, or the administrator of this machine, deny that/);
   const store = `${product.store}/receipts/tool.json`;
   const before = Deno.readTextFileSync(store);
-  await atTerminal(product, `kubectl-tool write ${store} {}`, [["ot? ", "r\r"]]);
+  await atTerminal(product, `kubectl-tool write ${store} {}`, [["[n]o", "r\r"]]);
   assert.equal(Deno.readTextFileSync(store), before);
 });

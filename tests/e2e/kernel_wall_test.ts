@@ -162,18 +162,18 @@ Deno.test("a grant during the run takes effect at once", {
       `unlink ${home}/work/link`,
     ];
     const { text } = await atTerminal(product, `kubectl-tool ${operations.join(" , ")}`, [
-      ["ot? ", "r\r"],
-      ["ot? ", "r\r"],
-      ["ot? ", "r\r"],
-      ["ot? ", "r\r"],
-      ["ot? ", "r\r"],
+      ["[n]o", "r\r"],
+      ["[n]o", "r\r"],
+      ["[n]o", "r\r"],
+      ["[n]o", "r\r"],
+      ["[n]o", "r\r"],
     ]);
     assert.match(text, /file|sub/);
     assert.equal(Deno.readTextFileSync(`${home}/work/sub/moved`), "text");
     assert.deepEqual(receipt().files, []);
   });
   await t.step("a file, always", async () => {
-    const { text } = await atTerminal(product, `kubectl-tool read ${home}/work/file`, [["ot? ", "a\r"]]);
+    const { text } = await atTerminal(product, `kubectl-tool read ${home}/work/file`, [["[n]o", "a\r"]]);
     assert.match(text, /content/);
     assert.equal(receipt().files[0].host, `${home}/work/file`);
     assert.deepEqual((await it.try(`tool -- read ${home}/work/file`)).lines, ["content"]);
@@ -200,7 +200,7 @@ Deno.test("a question ends with its run and restores the terminal", {
     await gone(children[0]!);
     Deno.writeTextFileSync(`${home}/gone`, "");
   };
-  const seen = await atTerminal(product, line, [["ot? ", kill]]);
+  const seen = await atTerminal(product, line, [["[n]o", kill]]);
   assert.match(seen.text, /as it was/);
   assert.doesNotMatch(seen.text, /content/);
 });
@@ -335,7 +335,7 @@ Deno.test("without Landlock a plugin runs, unless kernel restrictions are requir
     assert.match(stdout, /^200/);
     assert.equal(stderr, "");
     const line = `${withoutLandlock().map(shellQuoted).join(" ")} kubectl-tool read ${home}/file`;
-    assert.match((await atTerminal(product, line, [["ot? ", "a\r"]])).text, /content/);
+    assert.match((await atTerminal(product, line, [["[n]o", "a\r"]])).text, /content/);
     const { files } = JSON.parse(Deno.readTextFileSync(`${product.store}/receipts/tool.json`)).grants;
     assert.equal(files[0].host, `${home}/file`);
   });
@@ -389,7 +389,7 @@ Deno.test("a container gets the restrictions that it permits, and a report of th
         const request = await under(`kubectl-tool request get ${api.server}/version ''`);
         assert.match(request.stdout, /^200/, request.stderr);
         assert.equal(request.stderr, "");
-        const read = await atTerminal(product, `${words} kubectl-tool read ${home}/file`, [["ot? ", "o\r"]]);
+        const read = await atTerminal(product, `${words} kubectl-tool read ${home}/file`, [["[n]o", "o\r"]]);
         assert.match(read.text, /content/);
         const made = await under(`krew-wasm run --allow-write=${home}/made tool -- write ${home}/made x`);
         assert.equal(made.stdout, "ok\n", made.stderr);
@@ -416,7 +416,7 @@ Deno.test("the user can require kernel restrictions", { ignore: ignore || termin
     );
     const request = `kubectl-tool request get ${api.server}/version ''`;
     assert.match((await product.shell(request, { env })).stdout, /^200/);
-    const read = await atTerminal(product, `kubectl-tool read ${home}/file`, [["ot? ", "o\r"]], env);
+    const read = await atTerminal(product, `kubectl-tool read ${home}/file`, [["[n]o", "o\r"]], env);
     assert.match(read.text, /content/);
   });
   await t.step("refuses an unknown restriction", async () => {

@@ -35,13 +35,13 @@ Deno.test("pull, list, run and rm report what they did", async () => {
   assert.equal(pulled.code, 0, pulled.stderr);
   assert.match(
     pulled.stdout,
-    /^Installed foo \(preview1, \d+ B\)\n {2}from +127.*\n {2}digest +sha256:[0-9a-f]{64}\n {2}run +kubectl foo\n$/,
+    /^Installed foo \(module, \d+ B\)\n {2}from +127.*\n {2}digest +sha256:[0-9a-f]{64}\n {2}run +kubectl foo\n$/,
   );
   assert.equal(pulled.stderr, "");
   assert.equal((await product.shell("kubectl-foo")).code, 0);
   assert.match(
     (await product.run("list")).stdout,
-    /^NAME +KIND +SIZE +AGE +REFERENCE\nfoo +preview1 +\d+ B +\d+s +127.*\/acme\/foo:v1\n$/,
+    /^NAME +KIND +SIZE +AGE +REFERENCE\nfoo +module +\d+ B +\d+s +127.*\/acme\/foo:v1\n$/,
   );
   assert.equal((await product.run("list", "-o", "name")).stdout, "foo\n");
   assert.equal(JSON.parse((await product.run("list", "-o", "json")).stdout).plugins[0].name, "foo");
@@ -65,10 +65,47 @@ Deno.test("keeps an installed plugin, replaces it with --force, or adds another 
   const { product, reference } = it;
   await product.run("pull", reference);
   const again = await product.run("pull", reference);
-  assert.equal(again.code, 1);
+  assert.deepEqual([again.code, again.stderr], [0, ""]);
+  assert.match(again.stdout, /^foo is already installed \(sha256:[0-9a-f]{12}\)\n$/);
+  assert.equal((await product.run("pull", "-q", reference)).stdout, "foo\n");
+  // Nothing that was asked for is left out in silence.
+  const cases: [args: string[], hint: RegExp][] = [
+    [
+      [reference, "--allow-read=/tmp"],
+      /^hint: to change its grants: krew-wasm grants foo --allow-read=\/tmp$/m,
+    ],
+    [[reference, "--grants=none"], /^hint: --force installs it again$/m],
+    [[reference.replace(":v1", ":v2")], /^hint: krew-wasm upgrade foo --to v2; --name installs/m],
+    [[`${it.registry.host}/other/foo:v1`], /^hint: --force replaces it, --name installs/m],
+  ];
+  for (const [args, hint] of cases) {
+    const { code, stdout, stderr } = await product.run("pull", ...args);
+    assert.deepEqual([code, stdout], [1, ""], args.join(" "));
+    assert.match(stderr, /^error: A plugin "foo" is installed already, from 127/);
+    assert.match(stderr, hint);
+  }
+  await push(it.registry.origin, "acme/foo", "v1", makeArtifact(NOTHING, "cncf", { a: "b" }));
   assert.match(
-    again.stderr,
-    /^error: A plugin "foo" is installed already, from 127.*\nhint: --force replaces it/,
+    (await product.run("pull", reference)).stderr,
+    /^hint: krew-wasm upgrade foo installs the newer/m,
+  );
+  for (
+    const [repository, what] of [["acme/none", "no such repository"], ["acme/foo", "no such tag or digest"]]
+  ) {
+    it.registry.hook = (_, url) =>
+      url.pathname.includes("/manifests/")
+        ? failure(404, repository === "acme/none" ? "NAME_UNKNOWN" : "MANIFEST_UNKNOWN", "unknown")
+        : undefined;
+    const { stderr } = await product.run("pull", `${it.registry.host}/${repository}:v9`, "--name", "x");
+    assert.ok(stderr.includes(what!), stderr);
+    if (repository === "acme/foo") {
+      assert.ok(stderr.includes(`\nhint: krew-wasm tags ${it.registry.host}/acme/foo lists the`), stderr);
+    }
+  }
+  it.registry.hook = undefined;
+  assert.match(
+    (await product.run("inspect", "foo")).stdout,
+    /^reference +127.*\/acme\/foo@sha256:.*\n[^]*kind +module\n/,
   );
   assert.equal((await product.run("pull", "--force", reference)).code, 0);
   assert.equal((await product.run("install", reference, "--name", "foo_bar")).code, 0);
@@ -242,7 +279,7 @@ Deno.test("a killed pull leaves no bytes, and the next pull cleans up", async ()
 Deno.test("help goes to stdout with examples; wrong usage to stderr with exit code 2", async () => {
   using product = Product.make();
   for (
-    const args of [["--help"], ["help"], ["pull", "--help"], ["list", "-h"], ["rm", "--help"], [
+    const args of [[], ["--help"], ["help"], ["pull", "--help"], ["list", "-h"], ["rm", "--help"], [
       "run",
       "--help",
     ], ["version", "--help"]]
@@ -252,7 +289,7 @@ Deno.test("help goes to stdout with examples; wrong usage to stderr with exit co
     assert.match(stdout, /Examples:\n {2}krew-wasm /, args.join(" "));
     for (const line of stdout.split("\n")) assert.ok(line.length <= 120, line);
   }
-  for (const args of [[], ["nope"], ["list", "-o", "xml"], ["rm"], ["version", "--nope"], ["pul"]]) {
+  for (const args of [["nope"], ["list", "-o", "xml"], ["rm"], ["version", "--nope"], ["pul"]]) {
     const { code, stdout, stderr } = await product.run(...args);
     assert.deepEqual([code, stdout], [2, ""], args.join(" "));
     assert.notEqual(stderr, "");

@@ -225,7 +225,7 @@ testBinary("outdated and upgrade say that tags could not be read, and exit with 
     ],
     [{ tagsStatus: 401 }, /^error: Cannot list the tags of .*credentials/m],
     [{ secondPageStatus: 403 }, /^error: Cannot list the tags of .*forbids it/m],
-    [{ secondPageStatus: 404 }, /^error: Cannot list the tags of .*no such thing \(404\)/m],
+    [{ secondPageStatus: 404 }, /^error: Cannot list the tags of .*no such (?:thing|repository) \(404\)/m],
     [{ link: "unreadable" }, /^error: Cannot list the tags of .*a Link header that can't be read/m],
     [{ link: "elsewhere" }, /^error: Cannot list the tags of .*elsewhere\.invalid", another host/m],
     [{ pages: "circle" }, /^error: Cannot list the tags of .*in a circle/m],

@@ -110,7 +110,7 @@ testBinary("the administrator's file limits the user", {
     async fn() {
       const bounds = (prompts: boolean) => policy({ prompts, rules: [] });
       const line = `krew-wasm run --allow-cluster=none tool -- ${remove.replace("kubectl-tool ", "")}`;
-      const asked = await atTerminal(product, namespaceLine(bounds(true), line), [["[N]ot? ", "n\r"]]);
+      const asked = await atTerminal(product, namespaceLine(bounds(true), line), [["[n]o", "n\r"]]);
       assert.match(asked.text, /a plugin asks/);
       const silent = await atTerminal(product, namespaceLine(bounds(false), line), []);
       assert.doesNotMatch(silent.text, /a plugin asks/);

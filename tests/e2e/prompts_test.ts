@@ -9,13 +9,13 @@ import { atTerminal, ptyMissing, type Step } from "../support/pty.ts";
 import { TestRegistry } from "../../scripts/servers/oci_registry.ts";
 import { testBinary } from "../support/test_binary.ts";
 
-const READY: Step = { expect: "[N]ot? " };
+const READY: Step = { expect: "[n]o" };
 const RESUMED: Step = { signal: "CONT" };
 
 /** Every complete question in a text, with its lines and the typed answer. */
 function questions(text: string): string[] {
   const whole =
-    /krew-wasm: a plugin asks for what it was not granted\r\n((?: .*\r\n)*)Allow it \[o\]nce, for this \[r\]un, \[a\]lways,(?: something \[w\]ider,)? or \[N\]ot\? (\w*(?:\^.)?)\r\n/g;
+    /krew-wasm: a plugin asks for what it was not granted\r\n((?: .*\r\n)*)Allow it\? \[o\]nce, this \[r\]un, \[a\]lways,(?: something \[w\]ider,)? \[n\]o(?:, ne\[v\]er)?: (\w*(?:\^.)?)\r\n/g;
   return [...text.matchAll(whole)].map(([, lines = "", answer]) => {
     // A long value continues on indented lines.
     const joined = lines.replace(/\r\n(?: {13}| (?! ))/g, "");

@@ -422,7 +422,7 @@ testBinary("sync shows a lock file's grants and gives only accepted ones", async
         for (const words of told) assert.match(refused.stderr, words);
         assert.match(
           refused.stderr,
-          /error: There is nobody to ask about .*: nothing was changed\nhint: --yes /,
+          /error: krew-wasm cannot ask about .*: nothing was changed\nhint: --yes /,
         );
         assert.equal((await other.run("list", "-o", "name")).stdout, "");
       }

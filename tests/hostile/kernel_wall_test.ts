@@ -344,9 +344,9 @@ Deno.test("with the kernel's wall alone", {
         const names = Object.keys(orders);
         const words = names.map((order) => `door ${shellQuoted(stage.expand(expand(order)))} ,`).join(" ");
         const { text } = await atTerminal(stage.product, `kubectl-attack ${words}`, [
-          ["ot? ", "n\r"],
-          ["ot? ", "o\r"],
-          ["ot? ", "n\r"],
+          ["[n]o", "n\r"],
+          ["[n]o", "o\r"],
+          ["[n]o", "n\r"],
         ]);
         for (const path of ["$HOME/.bashrc", "$WORK/bait", "$STORE/receipts/attack.json"]) {
           assert.match(text, new RegExp(` {2}path {7}${stage.expand(path).replaceAll(".", "\\.")}\r\n`));
@@ -378,9 +378,9 @@ Deno.test("with the kernel's wall alone", {
         const { text } = await atTerminal(
           stage.product,
           `krew-wasm run --allow-cluster=none --deny-cluster=delete:pods attack-network -- ${words}`,
-          [["ot? ", "n\r"]],
+          [["[n]o", "n\r"]],
         );
-        assert.equal(text.split("ot? ").length, 2, text);
+        assert.equal(text.split("[n]o").length, 2, text);
         assert.match(text, / {2}verb {7}get\r\n/);
       },
     });

@@ -111,7 +111,7 @@ const now = new Date("2026-01-01T00:05:00Z");
 Deno.test("formatList() prints a table, wide, names, JSON and YAML", async () => {
   assert.equal(
     formatList([receipt], undefined, now),
-    "NAME      KIND       SIZE     AGE   REFERENCE\nfoo-bar   preview1   2.1 MB   5m    ghcr.io/acme/foo-bar:v1\n",
+    "NAME      KIND     SIZE     AGE   REFERENCE\nfoo-bar   module   2.1 MB   5m    ghcr.io/acme/foo-bar:v1\n",
   );
   assert.match(
     formatList([receipt], "wide", now),

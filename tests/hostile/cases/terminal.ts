@@ -15,7 +15,7 @@ async function asked(
   const { text, raw } = await atTerminal(
     stage.product,
     `krew-wasm run --allow-cluster=read-only attack-network -- ${line}`,
-    [["[N]ot? ", answer]],
+    [["[n]o", answer]],
   );
   return { told: /(\d{3}) [{]/.exec(text)?.[1] ?? text, text, raw };
 }
@@ -103,7 +103,7 @@ export const TERMINAL: Group = {
           ["request", "delete", `$SERVER/${path}/${name}`, ""],
           "n\r",
         );
-        const question = text.slice(text.indexOf("krew-wasm: a plugin asks"), text.indexOf("[N]ot?"));
+        const question = text.slice(text.indexOf("krew-wasm: a plugin asks"), text.indexOf("[n]o"));
         const lines = question.split("\r\n").filter((line) => /^ {2}\w/.test(line)).map((line) =>
           line.split(/ {2,}/)[1]
         );
@@ -158,7 +158,7 @@ export const TERMINAL: Group = {
         const { text } = await atTerminal(
           stage.product,
           `krew-wasm run --allow-cluster=read-only attack-network -- ${line}`,
-          [["[N]ot? ", "r\r"], ["[N]ot? ", "n\r"]],
+          [["[n]o", "r\r"], ["[n]o", "n\r"]],
         );
         return [...text.matchAll(/(\d{3}) [{]/g)].map(([, status]) => status).join("; ");
       },
@@ -178,7 +178,7 @@ export const TERMINAL: Group = {
         const { text } = await atTerminal(
           stage.product,
           `krew-wasm run --allow-cluster=read-only attack-network -- ${line}`,
-          Array(8).fill(["[N]ot? ", "n\r"]),
+          Array(8).fill(["[n]o", "n\r"]),
         );
         assert.equal(text.split("a plugin asks").length - 1, 5);
         return String(text.match(/403 [{]/g)?.length);
@@ -197,15 +197,15 @@ export const TERMINAL: Group = {
           `kubectl-${
             stage.plugin(form)
           } read "$(printf '${stage.work}/notes\\r\\n  path       \\342\\240\\200harmless')"`,
-          [["[N]ot? ", "n\r"]],
+          [["[n]o", "n\r"]],
         );
-        const question = text.slice(text.indexOf("krew-wasm: a plugin asks"), text.indexOf("[N]ot?")).replace(
+        const question = text.slice(text.indexOf("krew-wasm: a plugin asks"), text.indexOf("[n]o")).replace(
           /\r\n {13}/g,
           "",
         );
         assert.ok(question.includes("/notes\\r\\n \\x20path"), question);
         assert.equal(question.match(/^ {2}path /gm)?.length, 1, question);
-        return /\b(E[A-Z]+)\b/.exec(text.slice(text.indexOf("[N]ot?")))?.[1] ?? text;
+        return /\b(E[A-Z]+)\b/.exec(text.slice(text.indexOf("[n]o")))?.[1] ?? text;
       },
       sees: "refused",
       component: false,

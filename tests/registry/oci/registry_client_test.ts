@@ -346,9 +346,9 @@ Deno.test("gives a hint if something is missing or a storage refuses", async () 
       /has its manifest, but not sha256:[0-9a-f]{64}, which that names \(404\)$/,
       /^push it again$/,
     ],
-    [() => made.fetchManifest(reference), /no such thing \(404\)/, /the name and the tag$/],
-    [asked("Cannot list the tags of x"), /no such thing \(404\)/, /^check the repository's name$/],
-    [asked("Cannot push x"), /no such thing \(404\)/, /want the repository to be created first$/],
+    [() => made.fetchManifest(reference), /no such tag or digest \(404\)/, /^krew-wasm tags .*\/a\/b lists/],
+    [asked("Cannot list the tags of x"), /no such repository \(404\)/, /^check the repository's name$/],
+    [asked("Cannot push x"), /no such repository \(404\)/, /want the repository to be created first$/],
   ];
   for (const [operation, message, hint] of cases) {
     await assert.rejects(operation, { code: "REGISTRY_NOT_FOUND", message, hint });

@@ -8,7 +8,7 @@ import {
 import { type Answer, type Question } from "../../../runtime/sandbox/permission_request_types.ts";
 import { askedRequest, requestInWords } from "../../../runtime/kube/allow/asked_request.ts";
 import { parseRequest } from "../../../runtime/kube/allow/request_info.ts";
-import { LEAST, NO_DENIALS } from "../../../runtime/grants/grants.ts";
+import { changeGrants, type GrantChange, LEAST, NO_DENIALS } from "../../../runtime/grants/grants.ts";
 import { parseReference } from "../../../runtime/base/reference.ts";
 import { subjectOf } from "../../../runtime/policy/reference_pattern.ts";
 import { parsePolicy } from "../../../runtime/policy/parse_policy.ts";
@@ -89,6 +89,38 @@ Deno.test("an answer grants once, for the run or always", async () => {
   assert.equal(always.read("/srv/a"), "stay");
   await always.permissionRequests.settle();
   assert.deepEqual(always.kept, ["/srv/a"]);
+});
+
+Deno.test("never keeps a denial of exactly what was asked for", async () => {
+  const kept: GrantChange[] = [];
+  const it = requestsOf("never", { keep: (change) => Promise.resolve(void kept.push(change)) });
+  assert.deepEqual([it.read("/srv/a"), it.write("/srv/b")], ["no", "no"]);
+  await it.permissionRequests.settle();
+  const nothing = { ...LEAST, files: [] };
+  const grants = kept.reduce(changeGrants, nothing);
+  assert.deepEqual([grants.files, grants.cluster], [[], "full"]);
+  assert.deepEqual([grants.deny.read, grants.deny.write, grants.deny.cluster], [
+    ["/srv/a"],
+    ["/srv/b"],
+    false,
+  ]);
+  assert.deepEqual(it.questions.map(({ deniable }) => deniable), [true, true]);
+
+  const rules: GrantChange[] = [];
+  const cluster = requestsOf("never", {
+    grants: { ...LEAST, cluster: "read-only" },
+    keep: (change) => Promise.resolve(void rules.push(change)),
+  });
+  assert.equal(cluster.request("DELETE /api/v1/namespaces/demo/pods/web"), false);
+  await cluster.permissionRequests.settle();
+  const { deny } = rules.reduce(changeGrants, LEAST);
+  assert.deepEqual(deny.cluster, [
+    { verbs: ["delete"], apiGroups: [""], resources: ["pods"], resourceNames: ["web"], namespaces: ["demo"] },
+  ]);
+  // No denial names a socket alone.
+  const socket = requestsOf("no", { grants: { ...LEAST, cluster: "read-only" } });
+  socket.permissionRequests.askCluster({ what: "a socket", rule: "full", info: undefined, denied: false });
+  assert.deepEqual(socket.questions.map(({ deniable }) => deniable), [false]);
 });
 
 Deno.test("asks once after a refusal, and prints a hint if nobody could be asked", () => {

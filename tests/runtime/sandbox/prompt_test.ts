@@ -10,6 +10,7 @@ const QUESTION: Question = {
   plugin: "foo",
   args: [],
   parts: [["to", "read a file"], ["path", "/etc/hosts"]],
+  deniable: true,
 };
 const WIDER: Question = { ...QUESTION, wider: { words: "read all", word: "get:all" } };
 
@@ -58,7 +59,7 @@ Deno.test("shows the whole question before it reads keys", () => {
   assert.ok(
     text().endsWith(
       "\r\nkrew-wasm: a plugin asks for what it was not granted\r\n  plugin     foo\r\n  to         read a file\r\n" +
-        "  path       /etc/hosts\r\nAllow it [o]nce, for this [r]un, [a]lways, or [N]ot? n\r\n",
+        "  path       /etc/hosts\r\nAllow it? [o]nce, this [r]un, [a]lways, [n]o, ne[v]er: n\r\n",
     ),
     JSON.stringify(text()),
   );
@@ -82,7 +83,7 @@ Deno.test("Ctrl-C before the question can be answered ends the run too", () => {
 Deno.test("edits and shows a line, and accepts it at Enter", () => {
   const { it, text } = terminal(["x", "\x7f", "o", "\r"]);
   assert.deepEqual(askAt(it, QUESTION, true), { answer: "once", wider: false });
-  assert.ok(text().endsWith("ot? x\b \bo\r\n"));
+  assert.ok(text().endsWith("ne[v]er: x\b \bo\r\n"));
 });
 
 Deno.test("a line with other input than plain keys is no answer", () => {
@@ -101,15 +102,15 @@ Deno.test("a line with other input than plain keys is no answer", () => {
   ) {
     const { it, text } = terminal([...line, "\r"]);
     assert.deepEqual(askAt(it, QUESTION, true), no, JSON.stringify(line));
-    assert.match(text(), /Please answer o, r, a or n: /, JSON.stringify(line));
+    assert.match(text(), /Please answer o, r, a, v or n: /, JSON.stringify(line));
   }
 });
 
 Deno.test("repeats the question five times; then, or at the input's end, refuses", () => {
-  const asked = terminal(["y\r", "why\r", "r\r"]);
+  const asked = terminal(["x\r", "why\r", "r\r"]);
   assert.deepEqual(askAt(asked.it, QUESTION, true), { answer: "run", wider: false });
-  assert.equal(asked.text().split("Please answer o, r, a or n").length, 3);
-  assert.deepEqual(askAt(terminal(Array(9).fill("y\r")).it, QUESTION, true), no);
+  assert.equal(asked.text().split("Please answer o, r, a, v or n").length, 3);
+  assert.deepEqual(askAt(terminal(Array(9).fill("x\r")).it, QUESTION, true), no);
   assert.deepEqual(askAt(terminal([]).it, QUESTION, true), no);
   assert.deepEqual(askAt(terminal(["a", "\x04"]).it, QUESTION, true), no);
 });
@@ -124,9 +125,9 @@ Deno.test("the wider choice asks again and shows its rule", () => {
   assert.deepEqual(askAt(it, WIDER, true), { answer: "always", wider: true });
   assert.match(
     text(),
-    /something \[w\]ider, or \[N\]ot\? w\r\n {2}wider {6}read all\r\n {2}rule {7}get:all\r\n/,
+    /something \[w\]ider, \[n\]o, ne\[v\]er: w\r\n {2}wider {6}read all\r\n {2}rule {7}get:all\r\n/,
   );
-  assert.match(text(), /Allow all of that for this \[r\]un, \[a\]lways, or \[N\]ot\? a\r\n$/);
+  assert.match(text(), /Allow all of that\? this \[r\]un, \[a\]lways, \[n\]o: a\r\n$/);
   assert.deepEqual(askAt(terminal(["w\r", "\r"]).it, WIDER, true), no);
   assert.deepEqual(askAt(terminal(["w\r", "o\r", "r\r"]).it, WIDER, true), { answer: "run", wider: true });
 });

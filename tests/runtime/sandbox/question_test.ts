@@ -97,7 +97,7 @@ Deno.test("a small terminal shows the whole grant, or asks nobody", () => {
       for (const [label, value] of QUESTION.parts) {
         assert.ok(joined.includes(`${label}${value}`.replaceAll(" ", "")), `${label} at ${columns}x${rows}`);
       }
-      const all = [...lines, answersLine({ stays: true, wider: "none" })];
+      const all = [...lines, answersLine({ stays: true, never: false, wider: "none" })];
       const height = all.reduce((sum, line) => sum + Math.ceil(line.length / columns), 0);
       assert.ok(height < rows, `${columns}x${rows}`);
     }
@@ -125,36 +125,72 @@ Deno.test("a long value continues where no label can begin", () => {
 });
 
 Deno.test("parseAnswer() accepts words and first letters", () => {
-  const all: Choices = { stays: true, wider: "offered" };
+  const all: Choices = { stays: true, never: true, wider: "offered" };
   assert.deepEqual(
-    ["o", "once", "r", "run", " a ", "always", "w", "wider", "n", "N", "no", "not", ""].map((line) =>
-      parseAnswer(line, all)
-    ),
-    ["once", "once", "run", "run", "always", "always", "wider", "wider", "no", "no", "no", "no", "no"],
+    ["o", "once", "r", "run", " a ", "always", "w", "wider", "n", "N", "no", "", "y", "yes", "v", "never"]
+      .map((line) => parseAnswer(line, all)),
+    [
+      "once",
+      "once",
+      "run",
+      "run",
+      "always",
+      "always",
+      "wider",
+      "wider",
+      "no",
+      "no",
+      "no",
+      "no",
+      "once",
+      "once",
+      "never",
+      "never",
+    ],
   );
-  for (const line of ["y", "yes", "allow", "oo", "a\0", "R", "O", "A", "W", "Run", "r r"]) {
+  for (const line of ["not", "Y", "V", "allow", "oo", "a\0", "R", "O", "A", "W", "Run", "r r"]) {
     assert.equal(parseAnswer(line, all), undefined, line);
   }
-  assert.equal(parseAnswer("a", { stays: false, wider: "none" }), undefined, "always is not offered");
-  assert.equal(parseAnswer("w", { stays: true, wider: "none" }), undefined, "nor wider");
-  assert.equal(parseAnswer("w", { stays: true, wider: "chosen" }), undefined);
-  assert.equal(parseAnswer("o", { stays: true, wider: "chosen" }), undefined, "once is not offered");
+  assert.equal(
+    parseAnswer("a", { stays: false, never: false, wider: "none" }),
+    undefined,
+    "always is not offered",
+  );
+  assert.equal(parseAnswer("w", { stays: true, never: false, wider: "none" }), undefined, "nor wider");
+  assert.equal(parseAnswer("w", { stays: true, never: false, wider: "chosen" }), undefined);
+  assert.equal(
+    parseAnswer("o", { stays: true, never: false, wider: "chosen" }),
+    undefined,
+    "once is not offered",
+  );
 });
 
 Deno.test("answersLine() offers the possible answers", () => {
-  assert.equal(
-    answersLine({ stays: true, wider: "none" }),
-    "Allow it [o]nce, for this [r]un, [a]lways, or [N]ot? ",
-  );
-  assert.equal(answersLine({ stays: false, wider: "none" }), "Allow it [o]nce, for this [r]un, or [N]ot? ");
-  assert.equal(
-    answersLine({ stays: true, wider: "offered" }),
-    "Allow it [o]nce, for this [r]un, [a]lways, something [w]ider, or [N]ot? ",
-  );
-  assert.equal(
-    answersLine({ stays: true, wider: "chosen" }),
-    "Allow all of that for this [r]un, [a]lways, or [N]ot? ",
-  );
-  assert.equal(againLine({ stays: true, wider: "offered" }), "Please answer o, r, a, w or n: ");
-  assert.equal(againLine({ stays: false, wider: "chosen" }), "Please answer r or n: ");
+  const cases: [choices: Choices, line: string, again: string][] = [
+    [
+      { stays: true, never: true, wider: "none" },
+      "Allow it? [o]nce, this [r]un, [a]lways, [n]o, ne[v]er: ",
+      "Please answer o, r, a, v or n: ",
+    ],
+    [
+      { stays: false, never: false, wider: "none" },
+      "Allow it? [o]nce, this [r]un, [n]o: ",
+      "Please answer o, r or n: ",
+    ],
+    [
+      { stays: true, never: true, wider: "offered" },
+      "Allow it? [o]nce, this [r]un, [a]lways, something [w]ider, [n]o, ne[v]er: ",
+      "Please answer o, r, a, w, v or n: ",
+    ],
+    [
+      { stays: true, never: false, wider: "chosen" },
+      "Allow all of that? this [r]un, [a]lways, [n]o: ",
+      "Please answer r, a or n: ",
+    ],
+  ];
+  for (const [choices, line, again] of cases) {
+    assert.equal(answersLine(choices), line);
+    assert.equal(againLine(choices), again);
+    assert.ok(line.length < 80, line);
+  }
 });
