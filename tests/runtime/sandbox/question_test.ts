@@ -13,6 +13,7 @@ import {
 const QUESTION: Question = {
   plugin: "tool",
   args: ["-n", "demo", "a b"],
+  deniable: true,
   parts: [
     ["namespace", "demo"],
     ["verb", "get"],
@@ -62,7 +63,9 @@ Deno.test("a value stays on its line and cannot be misread", () => {
   for (const [value, shown] of values) {
     assert.equal(shownValue(value), shown);
     assert.ok(isVisible(shownValue(value)));
-    const lines = linesThatFit({ plugin: value, args: [value], parts: [["path", value]] }, undefined)!.lines;
+    const lines =
+      linesThatFit({ plugin: value, args: [value], deniable: true, parts: [["path", value]] }, undefined)!
+        .lines;
     assert.equal(lines.length, 4);
     assert.ok(lines.every((line) => isVisible(line)));
   }
@@ -106,7 +109,7 @@ Deno.test("a small terminal shows the whole grant, or asks nobody", () => {
 
 Deno.test("a long value continues where no label can begin", () => {
   const path = `/srv/${"x".repeat(62)}  name       harmless${"y".repeat(100)}`;
-  const question = { plugin: "p", args: [], parts: [["path", path]] } as const;
+  const question = { plugin: "p", args: [], deniable: true, parts: [["path", path]] } as const;
   const { lines } = linesThatFit(question, { columns: 80, rows: 24 })!;
   assert.ok(
     lines.length > 4 && lines.slice(3).every((line) => line.startsWith(" ".repeat(13))),
