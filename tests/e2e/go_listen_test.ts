@@ -115,7 +115,8 @@ testBinary("build: a Go program accepts connections from this machine where a gr
     );
     assert.equal(
       wide.stdout,
-      ["0.0.0.0", "[::]", "192.0.2.1", "127.0.0.2"].map((address) => elsewhere(`${address}:${port}`)).join(
+      // Go takes the IPv4 form of the unspecified address.
+      ["0.0.0.0", "0.0.0.0", "192.0.2.1", "127.0.0.2"].map((address) => elsewhere(`${address}:${port}`)).join(
         "",
       ),
     );
