@@ -48,8 +48,8 @@ Deno.test("parseWish() refuses an invalid wish and names the field", () => {
       [{ cluster: "some" }, /cluster: rules/],
       [{ cluster: { rules: [{}] } }, /cluster: rules\[0\]\.verbs/],
       [{ maxMemory: "lots" }, /maxMemory/],
-      [{ listen: "all" }, /listen is no list of ports/],
-      [{ listen: ["*"] }, /listen: "\*" is not a port/],
+      [{ listen: "all" }, /listen is not a list of ports/],
+      [{ listen: ["*"] }, /listen\[0\] is not a port/],
       [{ why: "x".repeat(501) }, /why/],
       [{ net: true }, /net is not known/],
     ] as const

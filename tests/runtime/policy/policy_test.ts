@@ -189,7 +189,7 @@ Deno.test("parsePolicy() names the wrong field", () => {
       [{ rules: [{ match: "**", maximum: { cluster: "some" } }] }, /maximum\.cluster: rules is missing/],
       [{ rules: [{ match: "**", maximum: { maxMemory: "lots" } }] }, /maxMemory/],
       [{ rules: [{ match: "**", maximum: { listen: "some" } }] }, /maximum\.listen is neither "all" nor/],
-      [{ rules: [{ match: "**", maximum: { listen: [70000] } }] }, /"70000" is not a port/],
+      [{ rules: [{ match: "**", maximum: { listen: [70000] } }] }, /maximum\.listen\[0\] is not a port/],
       [{ rules: [{ match: "**", allow: "no" }] }, /allow is neither/],
     ] as const
   ) {
