@@ -93,6 +93,11 @@ export async function componentWit(bytes) {
   staged["@bytecodealliance/jco-transpile/wasm-tools"] = toFileUrl(`${directory}/vendor-tools.js`);
   // yaml's build for Node calls `require` for modules that a bundle lacks.
   staged["yaml"] = toFileUrl(`${root}node_modules/yaml/browser/index.js`);
+  await Deno.writeTextFile(
+    `${directory}/vendor-commit.js`,
+    `export const COMMIT = ${JSON.stringify(await commitOfSources()) ?? "undefined"};\n`,
+  );
+  staged[toFileUrl(`${root}runtime/base/commit.ts`)] = toFileUrl(`${directory}/vendor-commit.js`);
   const { imports } = JSON.parse(await Deno.readTextFile(`${root}deno.json`)) as {
     imports: Record<string, string>;
   };
@@ -120,6 +125,22 @@ export async function componentWit(bytes) {
     await Deno.writeFile(`${directory}/${name}`, readable.pipeThrough(new CompressionStream("gzip")));
     return name;
   }));
+}
+
+/** The commit of the sources; undefined outside of a git repository. */
+async function commitOfSources(): Promise<string | undefined> {
+  const git = async (...args: string[]) => {
+    const { success, stdout } = await new Deno.Command("git", { args, cwd: root, stderr: "null" }).output();
+    return success ? new TextDecoder().decode(stdout).trim() : undefined;
+  };
+  try {
+    const commit = await git("rev-parse", "HEAD");
+    return commit && await git("status", "--porcelain", "--untracked-files=no") !== ""
+      ? `${commit}-dirty`
+      : commit;
+  } catch {
+    return undefined; // there is no git
+  }
 }
 
 /** Reads a module of the transpiler from the binary. */
@@ -165,7 +186,7 @@ async function insertAssets(output: string, directory: string, assets: readonly 
 }
 
 /** Files that the build adds for the bundler. */
-const STAGED = /^vendor-(?:tools|wasm-tools|js-component-bindgen-component)\.js$/;
+const STAGED = /^vendor-(?:commit|tools|wasm-tools|js-component-bindgen-component)\.js$/;
 
 /**
  * The parts of the bundle that are loaded together: for every plugin, for files, for components, for the cluster, for the

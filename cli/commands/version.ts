@@ -1,6 +1,7 @@
 /** `krew-wasm version`: the versions of krew-wasm, Deno and V8. */
 
 import { Command, Option } from "@commander-js/extra-typings";
+import { COMMIT } from "../../runtime/base/commit.ts";
 import { VERSION } from "../../runtime/base/version.ts";
 import type { Context } from "../context.ts";
 import { formatValue } from "../terminal/output.ts";
@@ -17,7 +18,14 @@ export function versionCommand(context: Context) {
     .action(async ({ output }) => {
       if (output === undefined) return context.stdout(`${versionText()}\n`);
       const { deno, v8 } = Deno.version;
-      const value = { version: VERSION, deno, v8, platform: PLATFORM, ...wallsHere() };
+      const value = {
+        version: VERSION,
+        commit: COMMIT ?? null,
+        deno,
+        v8,
+        platform: PLATFORM,
+        ...wallsHere(),
+      };
       context.stdout(await formatValue(value, output));
     });
 }
