@@ -4,6 +4,7 @@
  */
 
 import { DEFAULT_MAX_MEMORY, type Grants, isCredentialVariable, LEAST } from "../../runtime/grants/grants.ts";
+import { bothListen } from "../../runtime/grants/listen_grant.ts";
 import { isWithin } from "../../runtime/base/host_path.ts";
 import type { ClusterRule } from "../../runtime/kube/allow/rules.ts";
 import { printable } from "../../runtime/base/text.ts";
@@ -141,6 +142,13 @@ const ITEMS: { readonly [Field in keyof Grants]: (grants: Grants, home: string) 
       })),
     ];
   },
+  listen: ({ listen }, home) =>
+    (listen === "all" ? [listen] : listen.map((port) => [port])).map((some): Item => ({
+      key: `listen ${some}`,
+      row: rowOf("listen", { listen: some }, home),
+      isMoreThan: (before) => bothListen(before.listen, some).length < some.length,
+      whenGone: (after) => bothListen(after.listen, some).length < some.length ? "taken" : undefined,
+    })),
   terminal: ({ terminal }) => [{
     key: `terminal ${terminal}`,
     row: ownRow("terminal", terminal ? "use the terminal as such" : "not use the terminal as such"),
@@ -196,6 +204,7 @@ const ITEMS: { readonly [Field in keyof Grants]: (grants: Grants, home: string) 
         : (deny.cluster || []).map((rule) =>
           denied(`rule ${ruleKey(rule)}`, { cluster: [rule] }, ({ cluster }) => cluster === true)
         )),
+      ...(deny.listen ? [denied("listen", { listen: true }, never)] : []),
       ...(deny.terminal ? [denied("terminal", { terminal: true }, never)] : []),
       ...(deny.completion ? [denied("completion", { completion: true }, never)] : []),
     ];

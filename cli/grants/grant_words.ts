@@ -8,6 +8,7 @@ import {
   type Grants,
   isCredentialVariable,
 } from "../../runtime/grants/grants.ts";
+import type { ListenGrant } from "../../runtime/grants/listen_grant.ts";
 import { isRoot, isWithin, pathBelow } from "../../runtime/base/host_path.ts";
 import { type ClusterGrant, type ClusterRule, parseRuleWord } from "../../runtime/kube/allow/rules.ts";
 import { isRightToLeft, shownValue } from "../../runtime/sandbox/question.ts";
@@ -286,6 +287,14 @@ export function grantRows(grants: Grants, home: string): GrantRow[] {
     }
     if (cluster.rules.length === 0 && !cluster.readOnly) clusterRow("nothing but discovery", "", "none");
   }
+  if (grants.listen.length > 0) {
+    rows.push({
+      kind: "listen",
+      what: `accept connections from this machine at ${portsInWords(grants.listen)}`,
+      risk: "every program and user of this machine can connect",
+      flag: `--allow-listen=${grants.listen === "all" ? "*" : grants.listen.join(",")}`,
+    });
+  }
   if (limits.maxMemory !== DEFAULT_MAX_MEMORY) {
     rows.push({
       kind: "memory",
@@ -306,9 +315,21 @@ export function grantRows(grants: Grants, home: string): GrantRow[] {
   else if (deny.cluster !== false) {
     for (const rule of deny.cluster) denied(ruleInWords(rule), ruleFlag(rule, "--deny-cluster"));
   }
+  if (deny.listen) denied("accept connections", "--deny-listen");
   if (deny.terminal) denied("use the terminal as such", "--deny-terminal");
   if (deny.completion) denied("complete its arguments", "--deny-completion");
   return rows;
+}
+
+/** `port 8080`, `the ports 8080, 9090 and one that the system chooses`, `any port`. */
+function portsInWords(ports: ListenGrant): string {
+  if (ports === "all") return "any port";
+  const words = ports.map((port) => port === 0 ? "a port that the system chooses" : String(port));
+  const named = ports.filter((port) => port !== 0).length;
+  const [first = ""] = words;
+  if (words.length === 1) return named === 0 ? first : `port ${first}`;
+  const last = ports[0] === 0 ? words.shift() : words.pop();
+  return `port${named > 1 ? "s" : ""} ${words.join(", ")} and ${last}`;
 }
 
 /** The rows in effect: without grants that a denial cancels. */
@@ -430,9 +451,12 @@ export function explainGrants(
     ["Cluster", [...clusterText, ...denied].filter((text) => text !== "").join(" ")],
     [
       "Network",
-      cluster === "none"
+      (cluster === "none"
         ? "It reaches nothing on the network."
-        : "It reaches that API server, and nothing else on the network.",
+        : "It reaches that API server, and nothing else on the network.") +
+      (grants.listen.length === 0
+        ? " It accepts no connections."
+        : ` It accepts connections from this machine at ${portsInWords(grants.listen)}.`),
     ],
     ["Credentials", credentialsText(grants, home, list)],
     [

@@ -117,6 +117,7 @@ function restrictionsOf(grants: Grants, wish: Wish | undefined, home: string): G
     env: "default",
     kubeconfig: false,
     cluster,
+    listen: [],
     maxMemory: limits.maxMemory,
     terminal: true,
     completion: true,

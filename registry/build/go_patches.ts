@@ -53,6 +53,11 @@ export const STD_PATCHES: readonly StdPatch[] = [
     replace: "\t\tnetfd.Close()\n\t\treturn nil, err\n\t}\n\tnetfd.krewAccepted()\n\treturn netfd, nil\n",
   },
   {
+    file: "net/tcpsock_posix.go",
+    find: "laddr *TCPAddr, proto int) (*TCPListener, error) {\n",
+    replace: "laddr *TCPAddr, proto int) (*TCPListener, error) {\n\tkrewListen = (*netFD).krewListenTCP\n",
+  },
+  {
     file: "net/lookup_unix.go",
     find: ") lookupHost(ctx context.Context, host string) (addrs []string, err error) {\n",
     replace:

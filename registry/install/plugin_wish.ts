@@ -13,6 +13,7 @@ import {
   NO_DENIALS,
   parseSize,
 } from "../../runtime/grants/grants.ts";
+import { readPorts } from "../../runtime/grants/listen_grant.ts";
 import { type ClusterGrant, parseClusterGrant, withRules } from "../../runtime/kube/allow/rules.ts";
 import { hostPath, withoutSlash } from "../../runtime/base/host_path.ts";
 import {
@@ -54,6 +55,7 @@ interface Fields {
   readonly env?: EnvGrant;
   readonly kubeconfig?: boolean;
   readonly cluster?: ClusterGrant;
+  readonly listen?: readonly number[];
   readonly maxMemory?: number;
 }
 
@@ -75,6 +77,7 @@ export function parseWish(content: string, home: string): Wish {
       kubeconfig: wish.kubeconfig || undefined,
       cluster: wish.cluster,
       rules: [],
+      listen: wish.listen,
       terminal: undefined,
       completion: undefined,
       limits: wish.maxMemory === undefined ? {} : { maxMemory: wish.maxMemory },
@@ -99,6 +102,8 @@ function wishReader(home: string): Reader<Fields> {
     env: optional(env),
     kubeconfig: optional(boolean),
     cluster: optional(converted(parseClusterGrant)),
+    // A wish names its ports, so that people see what they agree to.
+    listen: optional(readPorts),
     maxMemory: optional(converted((value) => parseSize(String(value), "maxMemory"))),
   });
 }

@@ -13,6 +13,7 @@ import {
   withRules,
 } from "../kube/allow/rules.ts";
 import { printable } from "../base/text.ts";
+import { eitherListen, type ListenGrant, parsePorts } from "./listen_grant.ts";
 
 /** A file or directory of the host that a plugin may reach. */
 export interface FileGrant {
@@ -55,6 +56,8 @@ export interface Denials {
   readonly kubeconfig: boolean;
   /** The whole cluster, or the requests that these rules cover. */
   readonly cluster: boolean | readonly ClusterRule[];
+  /** Accepting connections. */
+  readonly listen: boolean;
   /** Hide the terminal from the plugin. */
   readonly terminal: boolean;
   /** kubectl does not ask the plugin for completions. */
@@ -70,6 +73,8 @@ export interface Grants {
   /** The real kubeconfig instead of the redacted one. */
   readonly kubeconfig: boolean;
   readonly cluster: ClusterGrant;
+  /** Accept connections from this machine. */
+  readonly listen: ListenGrant;
   /** isatty() is true for real terminals; the plugin may read single keys and learn the size. */
   readonly terminal: boolean;
   /** The plugin may complete its arguments on Tab, if its artifact declares that it can. */
@@ -87,6 +92,7 @@ export const NO_DENIALS: Denials = {
   env: [],
   kubeconfig: false,
   cluster: false,
+  listen: false,
   terminal: false,
   completion: false,
 };
@@ -103,6 +109,7 @@ export const LEAST: Grants = {
   env: "default",
   kubeconfig: false,
   cluster: "full",
+  listen: [],
   terminal: true,
   completion: true,
   limits: { maxMemory: DEFAULT_MAX_MEMORY, descriptors: DEFAULT_DESCRIPTORS },
@@ -118,6 +125,7 @@ export interface GrantChange {
   readonly cluster: ClusterGrant | undefined;
   /** Rules to add to the cluster grant. If the plugin has full access, they replace it. */
   readonly rules: readonly ClusterRule[];
+  readonly listen: ListenGrant | undefined;
   readonly terminal: boolean | undefined;
   readonly completion: boolean | undefined;
   readonly limits: Partial<Limits>;
@@ -132,6 +140,7 @@ export interface GrantFlags {
   readonly allowEnv?: readonly string[] | undefined;
   readonly allowKubeconfig?: boolean | undefined;
   readonly allowCluster?: readonly string[] | undefined;
+  readonly allowListen?: readonly string[] | undefined;
   readonly allowTerminal?: boolean | undefined;
   readonly allowCompletion?: boolean | undefined;
   readonly allowAll?: boolean | undefined;
@@ -141,6 +150,7 @@ export interface GrantFlags {
   readonly denyEnv?: readonly string[] | undefined;
   readonly denyKubeconfig?: boolean | undefined;
   readonly denyCluster?: readonly string[] | undefined;
+  readonly denyListen?: boolean | undefined;
   readonly denyTerminal?: boolean | undefined;
   readonly denyCompletion?: boolean | undefined;
   readonly denyAll?: boolean | undefined;
@@ -160,7 +170,7 @@ export interface FlagContext {
  *
  * `--allow-read=PATH` and `--allow-write=PATH` also accept `HOST::GUEST`. `--allow-env` accepts comma-separated names, `*`,
  * or nothing for no variable. `--allow-cluster` accepts `none`, `read-only`, `full`, a file with rules, or a rule as one
- * word (`parseRuleWord`). `--deny-cluster` accepts `all`, such a file or such a word.
+ * word (`parseRuleWord`). `--allow-listen` accepts comma-separated ports or `*`. `--deny-cluster` accepts `all`, such a file or such a word.
  *
  * @throws AppError GRANT_INVALID
  */
@@ -208,6 +218,9 @@ export async function parseGrantFlags(flags: GrantFlags, context: FlagContext): 
     kubeconfig: all || flags.allowKubeconfig || undefined,
     cluster,
     rules,
+    listen: flags.allowListen === undefined
+      ? all ? "all" : undefined
+      : parsePorts(flags.allowListen, "--allow-listen"),
     terminal: all || flags.allowTerminal || undefined,
     completion: all || flags.allowCompletion || undefined,
     limits: flags.maxMemory === undefined ? {} : { maxMemory: parseSize(flags.maxMemory, "--max-memory") },
@@ -221,6 +234,7 @@ export async function parseGrantFlags(flags: GrantFlags, context: FlagContext): 
       env: none ? "all" : flags.denyEnv === undefined ? [] : parseEnvGrant(flags.denyEnv, "--deny-env"),
       kubeconfig: none || (flags.denyKubeconfig ?? false),
       cluster: none || denyCluster,
+      listen: none || (flags.denyListen ?? false),
       terminal: none || (flags.denyTerminal ?? false),
       completion: none || (flags.denyCompletion ?? false),
     },
@@ -250,6 +264,7 @@ export function mergeGrants(base: Grants, change: GrantChange): Grants {
     env: change.env === undefined ? base.env : mergeEnv(base.env, change.env),
     kubeconfig: change.kubeconfig ?? base.kubeconfig,
     cluster: withRules(change.cluster ?? base.cluster, change.rules),
+    listen: change.listen === undefined ? base.listen : eitherListen(base.listen, change.listen),
     terminal: change.terminal ?? base.terminal,
     completion: change.completion ?? base.completion,
     limits: { ...base.limits, ...change.limits },
@@ -284,6 +299,7 @@ export function changeGrants(base: Grants, change: GrantChange): Grants {
         : Array.isArray(deny.cluster)
         ? without(deny.cluster, change.rules)
         : deny.cluster,
+      listen: change.listen !== undefined && change.listen.length > 0 ? false : deny.listen,
       terminal: change.terminal ? false : deny.terminal,
       completion: change.completion ? false : deny.completion,
     },
@@ -298,6 +314,7 @@ export function changeGrants(base: Grants, change: GrantChange): Grants {
     }),
     home: merged.home && !denied.home,
     kubeconfig: merged.kubeconfig && !denied.kubeconfig,
+    listen: denied.listen ? [] : merged.listen,
     env: typeof merged.env === "string" || denied.env === "all"
       ? merged.env
       : merged.env.filter((name) => !denied.env.includes(name)),
@@ -323,6 +340,7 @@ export function effectiveGrants(grants: Grants): Grants {
       : grants.env.filter((name) => !deny.env.includes(name)),
     kubeconfig: grants.kubeconfig && !deny.kubeconfig,
     cluster: deny.cluster === true ? "none" : grants.cluster,
+    listen: deny.listen ? [] : grants.listen,
     terminal: grants.terminal && !deny.terminal,
     completion: grants.completion && !deny.completion,
   };
@@ -373,6 +391,7 @@ function mergeDenials(base: Denials, more: Denials): Denials {
       : more.cluster === false
       ? base.cluster
       : [...base.cluster, ...more.cluster],
+    listen: base.listen || more.listen,
     terminal: base.terminal || more.terminal,
     completion: base.completion || more.completion,
   };

@@ -4,10 +4,12 @@
  */
 
 import { canonicalPath } from "../base/canonical_path.ts";
-import type { Denials, EnvGrant, FileGrant, Grants, Limits } from "./grants.ts";
+import { type Denials, type EnvGrant, type FileGrant, type Grants, LEAST, type Limits } from "./grants.ts";
+import { readListen } from "./listen_grant.ts";
 import { type ClusterGrant, type ClusterRule, parseRules } from "../kube/allow/rules.ts";
 import {
   boolean,
+  defaultTo,
   integer,
   list,
   malformed,
@@ -27,7 +29,7 @@ export type GrantsForm = "present" | "former";
 
 /** Grants as JSON. */
 export function grantsToJson(grants: Grants): Record<string, unknown> {
-  const { files, home, env, kubeconfig, cluster, terminal, completion, limits, deny } = grants;
+  const { files, home, env, kubeconfig, cluster, listen, terminal, completion, limits, deny } = grants;
   return {
     files: files.map(({ host, guest, write, directory = null, real = null }) => ({
       host,
@@ -42,6 +44,7 @@ export function grantsToJson(grants: Grants): Record<string, unknown> {
     cluster: typeof cluster === "string"
       ? cluster
       : { rules: cluster.rules.map(ruleToJson), readOnly: cluster.readOnly ?? false },
+    listen,
     terminal,
     completion,
     limits,
@@ -125,29 +128,37 @@ function cluster(form: GrantsForm): Reader<ClusterGrant> {
 }
 
 /**
- * With the field `completion`, which older ones don't have: they mean what every plugin has.
+ * Grants or denials. Those of older versions lack fields, which then have their value for every plugin: `completion` in
+ * former forms, `listen` in all.
  */
-function withCompletion<T extends { readonly completion: boolean }>(
+function withDefaults<T extends { readonly completion: boolean; readonly listen: unknown }>(
   form: GrantsForm,
-  fields: Parameters<typeof object<Omit<T, "completion">>>[0],
-  before: boolean,
+  fields: Parameters<typeof object<Omit<T, "completion" | "listen">>>[0],
+  listen: Reader<T["listen"]>,
+  defaults: Pick<T, "completion" | "listen">,
 ): Reader<T> {
-  if (form === "present") return object<T>({ ...fields, completion: boolean } as never);
-  const read = object<Omit<T, "completion">>(fields);
-  return (value, path) => ({ ...read(value, path), completion: before }) as T;
+  const read = form === "present"
+    ? object({ ...fields, completion: boolean, listen: defaultTo(listen, defaults.listen) } as never)
+    : object<Omit<T, "completion" | "listen">>(fields);
+  return (value, path) => ({ ...defaults, ...read(value, path) }) as T;
 }
 
 function denials(form: GrantsForm): Reader<Denials> {
   const ofRules = rules(form);
-  return withCompletion<Denials>(form, {
-    read: list(hostPath),
-    write: list(hostPath),
-    home: boolean,
-    env: (value, path) => value === "all" ? value : variables(value, path),
-    kubeconfig: boolean,
-    cluster: (value, path) => typeof value === "boolean" ? value : ofRules(value, path),
-    terminal: boolean,
-  }, false);
+  return withDefaults<Denials>(
+    form,
+    {
+      read: list(hostPath),
+      write: list(hostPath),
+      home: boolean,
+      env: (value, path) => value === "all" ? value : variables(value, path),
+      kubeconfig: boolean,
+      cluster: (value, path) => typeof value === "boolean" ? value : ofRules(value, path),
+      terminal: boolean,
+    },
+    boolean,
+    { completion: LEAST.deny.completion, listen: LEAST.deny.listen },
+  );
 }
 
 function files(form: GrantsForm): Reader<FileGrant[]> {
@@ -172,16 +183,21 @@ function files(form: GrantsForm): Reader<FileGrant[]> {
 }
 
 function grants(form: GrantsForm): Reader<Grants> {
-  return withCompletion<Grants>(form, {
-    files: files(form),
-    home: boolean,
-    env,
-    kubeconfig: boolean,
-    cluster: cluster(form),
-    terminal: boolean,
-    limits,
-    deny: denials(form),
-  }, true);
+  return withDefaults<Grants>(
+    form,
+    {
+      files: files(form),
+      home: boolean,
+      env,
+      kubeconfig: boolean,
+      cluster: cluster(form),
+      terminal: boolean,
+      limits,
+      deny: denials(form),
+    },
+    readListen,
+    { completion: LEAST.completion, listen: LEAST.listen },
+  );
 }
 
 const PRESENT = grants("present");

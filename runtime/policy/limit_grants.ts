@@ -2,6 +2,7 @@
 
 import { isWithin } from "../base/host_path.ts";
 import { type EnvGrant, type FileGrant, type Grants, isCredentialVariable } from "../grants/grants.ts";
+import { bothListen } from "../grants/listen_grant.ts";
 import type { ClusterGrant } from "../kube/allow/rules.ts";
 import type { Bounds } from "./policy.ts";
 
@@ -45,6 +46,7 @@ export function limitGrants(
     env: limitEnv(grants.env, bounds.env),
     kubeconfig: grants.kubeconfig && bounds.kubeconfig,
     cluster,
+    listen: bothListen(grants.listen, bounds.listen),
     terminal: grants.terminal && bounds.terminal,
     completion: grants.completion && bounds.completion,
     limits: { ...grants.limits, maxMemory: Math.min(grants.limits.maxMemory, bounds.maxMemory) },

@@ -20,6 +20,7 @@ import {
 } from "../base/strict_json.ts";
 import { printable } from "../base/text.ts";
 import { type EnvGrant, parseSize } from "../grants/grants.ts";
+import { readListen } from "../grants/listen_grant.ts";
 import { parseClusterGrant } from "../kube/allow/rules.ts";
 import type { Bounds, Policy, PolicyOwner, PolicyRule } from "./policy.ts";
 import { parsePattern, parseRegistryName } from "./reference_pattern.ts";
@@ -106,6 +107,7 @@ function boundsReader(home: string, homes: readonly string[]): Reader<Bounds> {
     env: defaultTo(env, "all"),
     kubeconfig: defaultTo(boolean, true),
     cluster: defaultTo(converted(parseClusterGrant), "full"),
+    listen: defaultTo(readListen, "all"),
     maxMemory: defaultTo(converted((value) => parseSize(String(value), "maxMemory")), Infinity),
     terminal: defaultTo(boolean, true),
     completion: defaultTo(boolean, true),

@@ -6,6 +6,7 @@
 import { AppError } from "../base/errors.ts";
 import { printable } from "../base/text.ts";
 import type { EnvGrant } from "../grants/grants.ts";
+import type { ListenGrant } from "../grants/listen_grant.ts";
 import type { ClusterGrant } from "../kube/allow/rules.ts";
 import { ANY_BUNDLE, hostInRules, type Pattern, type Subject, subjectName } from "./reference_pattern.ts";
 
@@ -21,6 +22,7 @@ export interface Bounds {
   readonly env: EnvGrant;
   readonly kubeconfig: boolean;
   readonly cluster: ClusterGrant;
+  readonly listen: ListenGrant;
   /** Bytes. */
   readonly maxMemory: number;
   readonly terminal: boolean;

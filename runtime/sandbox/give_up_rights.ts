@@ -57,9 +57,11 @@ export async function giveUpRights(
   uses: Uses,
   tree: OpenFiles | undefined,
 ): Promise<void> {
-  const { context: { layout, ask, requiredBy }, grants, user, kubeconfig, files, rights } = run;
+  const { context: { layout, ask, requiredBy, administrator }, grants, user, kubeconfig, files, rights } =
+    run;
   const needs = needsOf({
     grants,
+    listenBound: administrator?.limit({ ...grants, listen: "all" }).listen ?? "all",
     uses,
     asks: ask !== undefined,
     tree: tree !== undefined,

@@ -3,7 +3,7 @@
 import type { Grants } from "../grants/grants.ts";
 import type { DeniedRequest } from "../kube/allow/authorize_request.ts";
 import type { ClusterGrant } from "../kube/allow/rules.ts";
-import type { AskedFile } from "./types.ts";
+import type { AskedFile, AskedListener } from "./types.ts";
 
 /** A person's answer. */
 export type Answer = "once" | "run" | "always" | "no" | "never";
@@ -29,7 +29,10 @@ export interface Reply {
 }
 
 /** The subject of a question. The broker makes the question's words from this. */
-export type About = { readonly file: AskedFile } | { readonly cluster: DeniedRequest };
+export type About =
+  | { readonly file: AskedFile }
+  | { readonly listener: AskedListener }
+  | { readonly cluster: DeniedRequest };
 
 /** Asks at the terminal and waits for the answer; undefined if nobody can be asked. */
 export interface Ask {

@@ -5,9 +5,11 @@ import type { ClusterLimits, DeniedRequest } from "../kube/allow/authorize_reque
 import type { Administrator, Ask, Reply } from "./permission_request_types.ts";
 import { Refusals } from "./refusals.ts";
 import type { RunRecord } from "./run_record.ts";
-import type { AskedFile } from "./types.ts";
+import { coversPort } from "../grants/listen_grant.ts";
+import type { AskedFile, AskedListener } from "./types.ts";
 import {
   grantForFile,
+  grantForListener,
   grantForRequest,
   NO_CHANGE,
   type Unanswerable,
@@ -76,6 +78,12 @@ export class PermissionRequests {
     return this.#decide(
       grantForFile(asked, { grants, home, args, limited: (grants) => this.#limited(grants) }),
     );
+  }
+
+  /** Whether the plugin may accept connections at a port of loopback. Asks if no grant covers it. */
+  mayListen(asked: AskedListener): boolean {
+    if (coversPort(this.#grants.listen, asked.port)) return true;
+    return this.#decide(grantForListener(asked, this.#grants, (grants) => this.#limited(grants))) !== "no";
   }
 
   /** Waits until lasting grants are saved. @throws AppError STORE_FAILED */

@@ -17,6 +17,8 @@ export interface Uses {
   readonly throughDeno: boolean;
   /** Anything that leads to the network. */
   readonly network: boolean;
+  /** It can accept connections. */
+  readonly listens: boolean;
   /** The program makes symbolic links. */
   readonly symlinks: boolean;
 }
@@ -56,6 +58,7 @@ export function usesOfModule(
   return {
     files: imports.some(({ module, name }) => !PREVIEW1.test(module) || NAMES_FILES.test(name)),
     throughDeno,
+    listens: imports.some(({ module, name }) => PREVIEW1.test(module) && /^sock_listen/.test(name)),
     network: imports.some(({ module, name }) => !PREVIEW1.test(module) || isOfSockets(name)),
     symlinks: imports.some(({ name }) => name === "path_symlink"),
   };
@@ -67,6 +70,7 @@ export function usesOfComponent(interfaces: readonly string[], throughDeno: bool
   return {
     files,
     throughDeno,
+    listens: interfaces.some((name) => name.startsWith("wasi:sockets/tcp")),
     network: interfaces.some((name) =>
       !/^(?:wasi:(?:cli|clocks|filesystem|io|random)|krew-wasm:terminal)\//.test(name)
     ),

@@ -3,6 +3,7 @@
 import { parentOf } from "../base/host_path.ts";
 import { DENO_PATHS, walkPath } from "../base/path_walk.ts";
 import type { Grants } from "../grants/grants.ts";
+import { eitherListen, type ListenGrant } from "../grants/listen_grant.ts";
 import type { Layout } from "../store/layout.ts";
 import { isMadeOutside, type RunFacts } from "./kernel/kept_access.ts";
 import type { Standing } from "./kernel/restrict.ts";
@@ -17,6 +18,8 @@ export interface RunNeeds {
   /** A person may be asked, and the plugin can do something that needs a grant. */
   readonly hasQuestions: boolean;
   readonly network: boolean;
+  /** The ports to accept connections at, now or once a person grants them; none if undefined. */
+  readonly listen: ListenGrant | undefined;
   /** The plugin names files, or has a file tree. */
   readonly files: boolean;
   /** Files are opened by their names, with Deno's permissions. Otherwise they are already open. */
@@ -29,8 +32,10 @@ export interface RunNeeds {
 
 /** What a run needs, by the plugin's imports and grants. */
 export function needsOf(
-  { grants, uses, asks, tree, mounts }: {
+  { grants, listenBound, uses, asks, tree, mounts }: {
     readonly grants: Grants;
+    /** The ports that the administrator lets people grant. */
+    readonly listenBound: ListenGrant;
     readonly uses: Uses;
     readonly asks: boolean;
     /** Whether the plugin has a file tree. */
@@ -45,11 +50,18 @@ export function needsOf(
     hasQuestions: asks && (files || uses.network),
     // A person may grant the cluster later.
     network: uses.network && (grants.cluster !== "none" || asks && grants.deny.cluster !== true),
+    listen: uses.listens ? portsFor(grants, asks ? listenBound : []) : undefined,
     files,
     named,
     symlinks: uses.symlinks && named,
     makesFiles: files && !named && mounts.some(isMadeOutside),
   };
+}
+
+/** @param later the ports that a person may still grant */
+function portsFor({ listen, deny }: Grants, later: ListenGrant): ListenGrant | undefined {
+  const ports = deny.listen ? listen : eitherListen(listen, later);
+  return ports.length > 0 ? ports : undefined;
 }
 
 /**
@@ -120,6 +132,7 @@ export function kernelFacts(
     mounts: needs.files ? mounts : [],
     listed: needs.files ? denied : [],
     overlaid,
+    listen: needs.listen,
   };
 }
 
@@ -142,7 +155,7 @@ export function keptPermissions(
     layout.log,
   ];
   return {
-    network: needs.network,
+    network: needs.network || needs.listen !== undefined,
     run: mayRun,
     symlinks: needs.symlinks,
     sys: saves,

@@ -9,6 +9,7 @@ import { homeDirectory } from "../store/layout.ts";
 import { stderrSink, stdinSource, stdoutSink } from "../wasi/streams/stdio.ts";
 import { giveUpRights } from "./give_up_rights.ts";
 import { kernelWall } from "./kernel/restrict_run.ts";
+import { openListener } from "./open_listener.ts";
 import { PermissionRequests } from "./permission_requests.ts";
 import { pluginEnvironment } from "./plugin_environment.ts";
 import { pluginFiles } from "./plugin_files.ts";
@@ -70,6 +71,7 @@ export function openSandbox(context: SandboxContext): OpenSandbox {
     limits: grants.limits,
     record,
     cluster: () => cluster.cluster(),
+    listen: (address, port) => openListener(address, port, (asked) => permissionRequests.mayListen(asked)),
     trace: user.trace,
     giveUp: (uses, tree) =>
       giveUpRights({ context, user, own, kubeconfig, files, rights, grants }, uses, tree),

@@ -3,6 +3,7 @@
 import type { Limits } from "../grants/grants.ts";
 import type { Cluster } from "../kube/cluster.ts";
 import type { ByteSink, ByteSource, MaybePromise } from "../wasi/streams/streams.ts";
+import type { LoopbackListener } from "../wasi/loopback_listener.ts";
 import type { StdinSource } from "../wasi/streams/stdio.ts";
 import type { TerminalControl } from "../wasi/terminal/raw_terminal.ts";
 import type { Json } from "./broker/channel.ts";
@@ -80,6 +81,14 @@ export interface AskedFile {
   readonly directory: boolean;
 }
 
+/** A listener that a plugin asks for and that is not granted. */
+export interface AskedListener {
+  /** 127.0.0.1 or ::1 */
+  readonly address: string;
+  /** 0 for a port that the system chooses. */
+  readonly port: number;
+}
+
 /** Which of the standard streams are terminals. */
 export interface Terminals {
   readonly stdin: boolean;
@@ -116,6 +125,13 @@ export interface Sandbox {
    * @throws AppError NO_CLUSTER, KUBECONFIG_…, CONTEXT_NOT_FOUND, CREDENTIALS_FAILED
    */
   cluster(): Promise<Cluster>;
+  /**
+   * Opens a listener on loopback, if a grant covers its port or a person allows it. The kernel already accepts connections.
+   *
+   * @param address canonical
+   * @throws AppError LISTEN_REFUSED; the error of the operating system
+   */
+  listen(address: string, port: number): LoopbackListener;
   /** One line for `-v`, already free of secrets. */
   trace(line: string): void;
   /**

@@ -5,7 +5,8 @@ import { isWithin } from "../base/host_path.ts";
 import type { DeniedRequest } from "../kube/allow/authorize_request.ts";
 import { askedRequest, type OfferedRule } from "../kube/allow/asked_request.ts";
 import type { About, Question } from "./permission_request_types.ts";
-import type { AskedFile } from "./types.ts";
+import { coversPort } from "../grants/listen_grant.ts";
+import type { AskedFile, AskedListener } from "./types.ts";
 
 /** The grant that an answer gives. */
 export interface Offer {
@@ -44,6 +45,7 @@ export const NO_CHANGE: GrantChange = {
   kubeconfig: undefined,
   cluster: undefined,
   rules: [],
+  listen: undefined,
   terminal: undefined,
   completion: undefined,
   limits: {},
@@ -88,6 +90,38 @@ function offerOf({ rule, word }: OfferedRule): Offer {
 
 function clusterFlag(word: string): string {
   return `--allow-cluster=${word}`;
+}
+
+/** The grant for a listener on loopback. @param limited removes the grants above the administrator's bounds */
+export function grantForListener(
+  asked: AskedListener,
+  grants: Grants,
+  limited: (grants: Grants) => Grants,
+): WantedGrant | Unanswerable {
+  const { port } = asked;
+  const at = placeInWords(asked);
+  const what = `accept connections from this machine at ${at}`;
+  const change = { ...NO_CHANGE, listen: [port] };
+  if (grants.deny.listen || !coversPort(limited(mergeGrants(grants, change)).listen, port)) {
+    return { what, why: "denied" };
+  }
+  return {
+    about: { listener: asked },
+    what,
+    parts: [
+      ["to", "accept connections from this machine"],
+      ["at", at],
+      ["which is", "open to every program and user of this machine while the plugin runs"],
+    ],
+    flag: `--allow-listen=${port}`,
+    change,
+    optional: false,
+  };
+}
+
+function placeInWords({ address, port }: AskedListener): string {
+  const shown = address.includes(":") ? `[${address}]` : address;
+  return port === 0 ? `a port of ${shown} that the system chooses` : `${shown}:${port}`;
 }
 
 /** What is known about the run that asks for a file. */

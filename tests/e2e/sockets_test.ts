@@ -40,6 +40,15 @@ async function setUp(config: string) {
   return {
     run: (args: string, options = "--allow-cluster=full") =>
       product.shell(`krew-wasm run ${options} sockets -- ${args}`),
+    start: (args: string, options: string) =>
+      new Deno.Command("/bin/sh", {
+        args: ["-c", `exec krew-wasm run ${options} sockets -- ${args}`],
+        clearEnv: true,
+        env: product.env(),
+        stdin: "null",
+        stdout: "piped",
+        stderr: "inherit",
+      }).spawn(),
     [Symbol.dispose]: () => product[Symbol.dispose](),
   };
 }
@@ -89,6 +98,32 @@ testBinary(
     assert.match(traced.stderr, /krew-wasm: socket to 127\.0\.0\.1:\d+ open in \d+ ms\n/);
   },
 );
+
+testBinary("a component accepts connections from this machine at a granted port", {
+  ignore: clangMissing(),
+}, async () => {
+  using it = await setUp(kubeconfig("https://localhost:6443"));
+  for (
+    const [args, granted] of [["listen 127.0.0.1 8080", ""], ["listen 127.0.0.1 8080", "=8081"], [
+      "listen 0.0.0.0 8080",
+      "=8080",
+    ]]
+  ) {
+    const { code, stdout, stderr } = await it.run(args!, granted === "" ? "" : `--allow-listen${granted}`);
+    assert.deepEqual({ code, stdout }, { code: 1, stdout: "" });
+    assert.match(stderr, /^error: access-denied\n/, args);
+  }
+  const plugin = it.start("listen 127.0.0.1 0", "--allow-listen=0");
+  const reader = plugin.stdout.pipeThrough(new TextDecoderStream()).getReader();
+  let told = "";
+  while (!told.includes("\n")) told += (await reader.read()).value ?? assert.fail(told);
+  const client = await Deno.connect({ hostname: "127.0.0.1", port: Number(told) });
+  await client.write(new TextEncoder().encode("hello"));
+  await client.closeWrite();
+  assert.equal(await new Response(client.readable).text(), "hello");
+  await reader.cancel();
+  assert.equal((await plugin.status).code, 0);
+});
 
 testBinary("a component resolves the server's name, but can't listen or use UDP", {
   ignore: clangMissing(),

@@ -1,6 +1,7 @@
 /** Random grants and bounds of every kind, from few values so that they overlap. */
 
 import type { EnvGrant, Grants } from "../../runtime/grants/grants.ts";
+import type { ListenGrant } from "../../runtime/grants/listen_grant.ts";
 import type { ClusterGrant } from "../../runtime/kube/allow/rules.ts";
 import type { Bounds } from "../../runtime/policy/policy.ts";
 import { fc } from "./fuzz.ts";
@@ -28,6 +29,11 @@ export const cluster: fc.Arbitrary<ClusterGrant> = fc.oneof(
   fc.constant<ClusterGrant>("full"),
   fc.record({ rules: fc.array(rule, { maxLength: 3 }) }),
 );
+/** Ports are sorted and unique. */
+export const listen: fc.Arbitrary<ListenGrant> = fc.oneof(
+  fc.constant<ListenGrant>("all"),
+  fc.subarray([0, 80, 8080, 65535]),
+);
 export const grants: fc.Arbitrary<Grants> = fc.record({
   files: fc.array(path.chain((host) => fc.boolean().map((write) => ({ host, guest: host, write }))), {
     maxLength: 4,
@@ -36,6 +42,7 @@ export const grants: fc.Arbitrary<Grants> = fc.record({
   env,
   kubeconfig: fc.boolean(),
   cluster,
+  listen,
   terminal: fc.boolean(),
   completion: fc.boolean(),
   limits: fc.record({ maxMemory: fc.integer({ min: 65536, max: 2 ** 33 }), descriptors: fc.constant(100) }),
@@ -46,6 +53,7 @@ export const grants: fc.Arbitrary<Grants> = fc.record({
     env: fc.oneof(fc.constant<"all">("all"), fc.uniqueArray(names, { maxLength: 2 })),
     kubeconfig: fc.boolean(),
     cluster: fc.oneof(fc.boolean(), fc.array(rule, { minLength: 1, maxLength: 2 })),
+    listen: fc.boolean(),
     terminal: fc.boolean(),
     completion: fc.boolean(),
   }),
@@ -58,6 +66,7 @@ export const bounds: fc.Arbitrary<Bounds> = fc.record({
   env,
   kubeconfig: fc.boolean(),
   cluster,
+  listen,
   maxMemory: fc.integer({ min: 65536, max: 2 ** 33 }),
   terminal: fc.boolean(),
   completion: fc.boolean(),

@@ -121,7 +121,7 @@ export function attempts(system: Syscalls): Readonly<Record<string, (...words: s
     connect: async (host = "", port = "") =>
       (await Deno.connect({ hostname: host, port: Number(port) })).close(),
     connectUnix: async (path = "") => (await Deno.connect({ transport: "unix", path })).close(),
-    listen: () => Deno.listen({ hostname: "127.0.0.1", port: 0 }).close(),
+    listen: (port) => Deno.listen({ hostname: "127.0.0.1", port: Number(port ?? 0) }).close(),
     /** Sends a message to the broker. Throws if the answer is a failure. */
     broker: (...words) => {
       const { message } = brokerChannel(system)?.ask(JSON.parse(words.join("|"))) ?? { message: null };

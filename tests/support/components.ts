@@ -14,6 +14,7 @@ import { type Sockets, socketsTo } from "../../runtime/kube/sockets/raw_sockets.
 import { runComponent } from "../../runtime/run/component.ts";
 import type { Program } from "../../runtime/run/run.ts";
 import { runPreview1 } from "../../runtime/wasi/p1/preview1.ts";
+import { openListener } from "../../runtime/sandbox/open_listener.ts";
 import type { Files, Sandbox } from "../../runtime/sandbox/types.ts";
 import { stdinSource } from "../../runtime/wasi/streams/stdio.ts";
 import type { ByteSink, ByteSource } from "../../runtime/wasi/streams/streams.ts";
@@ -202,6 +203,7 @@ export function testSandbox(given: Partial<Omit<Sandbox, "files" | "cluster" | "
     limits: LEAST.limits,
     trace: () => {},
     giveUp: () => Promise.resolve(),
+    listen: (address, port) => openListener(address, port, () => false),
     terminal: () => TerminalControl.open(undefined, stdinSource()),
     record: new RunRecord("/dev/null/none", "plugin", false),
     ...rest,

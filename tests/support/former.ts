@@ -4,10 +4,10 @@ import type { Grants } from "../../runtime/grants/grants.ts";
 import type { ClusterRule } from "../../runtime/kube/allow/rules.ts";
 import type { Receipt } from "../../runtime/store/receipt.ts";
 
-/** Grants without the empty fields of a cluster rule, the record of paths, and completion. */
+/** Grants without the empty fields of a cluster rule, the record of paths, completion and listening. */
 export function formerGrants(grants: Grants): Record<string, unknown> {
   const { files, home, env, kubeconfig, cluster, terminal, limits } = grants;
-  const { completion: _, ...deny } = grants.deny;
+  const { completion: _, listen: __, ...deny } = grants.deny;
   const rule = (each: ClusterRule) => ({ ...each });
   return {
     files: files.map(({ host, guest, write }) => ({ host, guest, write })),

@@ -123,6 +123,7 @@ function aboutToJson(about: About): Readonly<Record<string, Json>> {
     const { info } = about.cluster;
     return { about: "cluster", info: info === undefined ? null : { ...info } };
   }
+  if ("listener" in about) return { about: "listener", ...about.listener };
   const { kind, path, directory } = about.file;
   return { about: "file", path, write: kind === "write", directory };
 }

@@ -12,6 +12,7 @@ import { Interrupted } from "../dialog.ts";
 import { terminalAsk } from "../prompt.ts";
 import { RunRecord } from "../run_record.ts";
 import type { Mount } from "../types.ts";
+import { LOOPBACK } from "../../grants/listen_grant.ts";
 import { layoutAt } from "../../store/layout.ts";
 import type { FileTree } from "../../wasi/files/file_tree.ts";
 import { realIn } from "../../wasi/files/ungranted_files.ts";
@@ -76,7 +77,9 @@ export class Questions {
   ask(fields: Fields): Json {
     this.#reply = undefined;
     try {
-      if (fields.text("about") === "file") this.#askFile(fields);
+      const about = fields.text("about");
+      if (about === "file") this.#askFile(fields);
+      else if (about === "listener") this.#askListener(fields);
       else {
         const info = fields.fieldsOrNone("info");
         const limits = this.#permissionRequests.cluster();
@@ -107,6 +110,15 @@ export class Questions {
     // During the question another process could have changed where the path leads.
     if (decision === "no" || realIn(this.#tree, path) !== real) return;
     this.#approved.push({ real, directory, write: kind === "write", once: decision === "once" });
+  }
+
+  #askListener(fields: Fields): void {
+    const address = fields.text("address");
+    const port = fields.number("port");
+    if (!LOOPBACK.includes(address) || !Number.isInteger(port) || port < 0 || port > 65535) {
+      throw new BadMessage("the listener is not on loopback");
+    }
+    this.#permissionRequests.mayListen({ address, port });
   }
 
   /** Whether a person granted exactly this mount. A grant for once counts once. */

@@ -1,6 +1,7 @@
 /** Decides which files and network rights a run keeps when the kernel restricts it (restrict.ts). */
 
 import { isAddress, type Place } from "../../kube/config/places.ts";
+import type { ListenGrant } from "../../grants/listen_grant.ts";
 import type { Mount } from "../types.ts";
 import type { Access } from "./landlock.ts";
 import type { KeptPath, Restriction } from "./restrict.ts";
@@ -23,6 +24,8 @@ export interface RunFacts {
   readonly listed: readonly string[];
   /** Files that show other content. Nothing reads them. */
   readonly overlaid: readonly string[];
+  /** The ports of loopback to accept connections at; undefined if there are none. */
+  readonly listen: ListenGrant | undefined;
   /** undefined if the run has no network. */
   readonly network: NetworkFacts | undefined;
 }
@@ -95,7 +98,8 @@ export function restrictionOf(facts: RunFacts): Restriction {
       pathsOfMount(mount, facts.descriptors?.[index], facts.overlaid)
     ),
   ];
-  if (!facts.network) return { paths, ports: [], names: false, unix: false };
+  const { listen } = facts;
+  if (!facts.network) return { paths, ports: [], listen, names: false, unix: false };
   const { places, ownPorts, renewed, env, services } = facts.network;
   const hostnames = places.map(({ hostname }) => hostname).filter((hostname) => !isAddress(hostname));
   const names = hostnames.length > 0;
@@ -107,6 +111,7 @@ export function restrictionOf(facts: RunFacts): Restriction {
   ];
   return {
     paths: [...paths, ...kept("read", [...certificates, ...(names ? NAMES : []), ...renewed])],
+    listen,
     ports: [...new Set([...places.map(({ port }) => port), ...ownPorts])],
     names,
     unix: names && asksOverSockets(services, hostnames),

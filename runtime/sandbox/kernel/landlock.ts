@@ -113,20 +113,28 @@ export function portRight(right: NetworkRight, abi: number): bigint {
 export interface Handled {
   /** Sockets by their paths. Not handled if a name service needs one. */
   readonly sockets: boolean;
+  /** The TCP ports to listen at. Not handled if all are allowed. */
+  readonly listening: boolean;
   /** The bit mask of fixed kernel bugs; 0 if the kernel reports none. */
   readonly errata: number;
 }
 
 /** A `struct landlock_ruleset_attr` that handles everything that the version can. */
-export function rulesetAttribute(abi: number, { sockets, errata }: Handled): Uint8Array<ArrayBuffer> {
+export function rulesetAttribute(
+  abi: number,
+  { sockets, listening, errata }: Handled,
+): Uint8Array<ArrayBuffer> {
   const files = (Object.keys(FILE_RIGHTS) as FileRight[]).filter((name) =>
     sockets || name !== "connectSocket"
+  );
+  const ports = (Object.keys(NETWORK_RIGHTS) as NetworkRight[]).filter((name) =>
+    listening || name !== "bindTcp"
   );
   // Without the fix, the engine's own threads could not signal each other.
   const signals = (errata & SIGNALS_MENDED) === 0 ? 0n : SCOPES.signals;
   const fields = [
     mask(FILE_RIGHTS, files, abi),
-    ...(abi >= 4 ? [mask(NETWORK_RIGHTS, Object.keys(NETWORK_RIGHTS) as NetworkRight[], abi)] : []),
+    ...(abi >= 4 ? [mask(NETWORK_RIGHTS, ports, abi)] : []),
     ...(abi >= 6 ? [SCOPES.abstractSockets | signals] : []),
   ];
   return new Uint8Array(BigUint64Array.from(fields).buffer);

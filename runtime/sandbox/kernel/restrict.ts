@@ -21,6 +21,7 @@ import {
   rulesetAttribute,
   THREADS_ABI,
 } from "./landlock.ts";
+import type { ListenGrant } from "../../grants/listen_grant.ts";
 import { seccompFilter } from "./seccomp.ts";
 import { O_NOFOLLOW, O_PATH, type Syscalls } from "./kernel_calls.ts";
 import { OtherThreads } from "./threads.ts";
@@ -39,6 +40,8 @@ export interface Restriction {
   readonly paths: readonly KeptPath[];
   /** TCP ports to connect to. */
   readonly ports: readonly number[];
+  /** TCP ports to accept connections at; undefined for none. */
+  readonly listen: ListenGrant | undefined;
   /** Resolve names: the C library asks servers over UDP and, for long answers, TCP. */
   readonly names: boolean;
   /** Use sockets in the file system, for a name service that needs one. */
@@ -117,17 +120,18 @@ function enforce(
 /** Makes a ruleset and returns its descriptor. */
 function makeRuleset(
   system: Syscalls,
-  { paths, ports, names, unix }: Restriction,
+  { paths, ports, listen, names, unix }: Restriction,
   abi: number,
 ): number | undefined {
   const { landlockCreateRuleset } = system.numbers;
   const errata = Math.max(0, Number(system.call(landlockCreateRuleset, 0, 0, ASK_ERRATA)));
-  const attribute = rulesetAttribute(abi, { sockets: !unix, errata });
+  const attribute = rulesetAttribute(abi, { sockets: !unix, listening: listen !== "all", errata });
   const ruleset = Number(system.call(landlockCreateRuleset, system.put(attribute), attribute.length, 0));
   if (ruleset < 0) return undefined;
   for (const path of paths) addPath(system, ruleset, path, abi);
   const addPort = (right: NetworkRight, port: number) => addPortRule(system, ruleset, right, port, abi);
   for (const port of new Set(names ? [...ports, DOMAIN] : ports)) addPort("connectTcp", port);
+  if (listen !== "all") { for (const port of listen ?? []) addPort("bindTcp", port); }
   if (names) {
     addPort("sendUdp", DOMAIN);
     // To learn its own address, the C library connects to the resolved one, without a port.
@@ -172,8 +176,13 @@ function addPortRule(
   if (rights !== 0n) system.call(system.numbers.landlockAddRule, ruleset, RULE_PORT, rule, 0);
 }
 
-function filterCalls(system: Syscalls, { ports, names, unix }: Restriction): boolean {
-  const filter = seccompFilter(Deno.build.arch, Deno.pid, { tcp: ports.length > 0, names, unix });
+function filterCalls(system: Syscalls, { ports, listen, names, unix }: Restriction): boolean {
+  const filter = seccompFilter(Deno.build.arch, Deno.pid, {
+    tcp: ports.length > 0 || listen !== undefined,
+    listens: listen !== undefined,
+    names,
+    unix,
+  });
   const { scratch, view, address } = system;
   // struct sock_fprog, followed by the program
   view.setBigUint64(0, BigInt(filter.length / 8), true);

@@ -15,6 +15,7 @@ interface Architecture {
   readonly fcntl: number;
   readonly ioctl: number;
   readonly kill: number;
+  readonly listen: number;
   readonly prlimit64: number;
   readonly rtTgsigqueueinfo: number;
   readonly sendmmsg: number;
@@ -54,13 +55,13 @@ const ARCHITECTURES: Readonly<Record<typeof Deno.build.arch, Architecture>> = {
       ...[90, 91, 268, 92, 93, 94, 260], // chmod, fchmod, fchmodat, chown, fchown, lchown, fchownat
       ...[188, 189, 190, 197, 198, 199], // extended attributes
       ...[76, 133, 259], // truncate, mknod, mknodat
-      50, // listen
       ...[29, 30, 31, 64, 65, 66, 220, 68, 69, 70, 71, 240, 241], // shared memory, semaphores and queues of System V and POSIX
     ],
     clone: 56,
     fcntl: 72,
     ioctl: 16,
     kill: 62,
+    listen: 50,
     prlimit64: 302,
     rtTgsigqueueinfo: 297,
     sendmmsg: 307,
@@ -86,13 +87,13 @@ const ARCHITECTURES: Readonly<Record<typeof Deno.build.arch, Architecture>> = {
       ...[52, 53, 54, 55], // fchmod, fchmodat, fchownat, fchown
       ...[5, 6, 7, 14, 15, 16], // extended attributes
       ...[45, 33], // truncate, mknodat
-      201, // listen
       ...[194, 195, 196, 190, 191, 192, 193, 186, 187, 188, 189, 180, 181], // shared memory, semaphores, queues
     ],
     clone: 220,
     fcntl: 25,
     ioctl: 29,
     kill: 129,
+    listen: 201,
     prlimit64: 261,
     rtTgsigqueueinfo: 240,
     sendmmsg: 269,
@@ -133,6 +134,8 @@ const ENOSYS = 38;
 /** The sockets that a process may make. */
 export interface SocketsKept {
   readonly tcp: boolean;
+  /** Accept connections. */
+  readonly listens: boolean;
   /** For resolving names: UDP, and the kernel's tables of addresses. */
   readonly names: boolean;
   /** Sockets in the file system, for name services that need one. */
@@ -172,7 +175,8 @@ export function seccompFilter(
   program.add(LOAD, NUMBER_AT);
   program.add(IF_GREATER, NEWEST, "unknown"); // x32's numbers are larger, too
   program.add(IF_EQUAL, CLONE3, "unknown"); // a filter cannot see its flags; the C library falls back to clone
-  for (const number of [...DENIED_EVERYWHERE, ...numbers.denied]) {
+  const listen = sockets.listens ? [] : [numbers.listen];
+  for (const number of [...DENIED_EVERYWHERE, ...numbers.denied, ...listen]) {
     program.add(IF_EQUAL, number, "denied");
   }
   const { clone, fcntl, ioctl, kill, prlimit64, rtTgsigqueueinfo, tgkill } = numbers;

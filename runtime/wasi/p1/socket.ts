@@ -11,6 +11,8 @@ import {
 } from "../streams/connection_streams.ts";
 import { type ErrnoName, errnoOf, WasiError } from "../errno.ts";
 import { type ByteSink, type ByteSource, type MaybePromise, StreamClosed } from "../streams/streams.ts";
+import type { Sandbox } from "../../sandbox/types.ts";
+import type { LoopbackListener } from "../loopback_listener.ts";
 import type { SocketNode } from "./descriptors.ts";
 
 /** What of a connection is the same for all of a run. */
@@ -18,6 +20,11 @@ export interface SocketHost extends Pick<SocketContext, "memory" | "refused" | "
   /** @throws AppError what keeps a plugin from the cluster */
   cluster(): Promise<Cluster>;
 }
+
+/** Opens listeners. */
+type ListenHost = Pick<Sandbox, "listen">;
+
+const UNSPECIFIED: readonly string[] = ["0.0.0.0", "::"];
 
 /** By the names of Deno's error classes, because 2.6 lacks some of the classes. */
 const ERRNOS: Readonly<Record<string, ErrnoName>> = {
@@ -36,6 +43,7 @@ const ERRNOS: Readonly<Record<string, ErrnoName>> = {
 function errnoOfSocket(error: unknown): ErrnoName {
   if (error instanceof AppError) {
     if (error.code === "DESTINATION_REFUSED") return "access";
+    if (error.code === "LISTEN_REFUSED") return "access";
     return error.code === "CLUSTER_UNREACHABLE" ? "host-unreachable" : "network-unreachable";
   }
   if (error instanceof StreamClosed) return "pipe";
@@ -61,12 +69,15 @@ export class Socket implements SocketNode {
   readonly terminal = false;
   readonly source = new SocketSource(this);
   readonly sink: ByteSink;
-  state: "new" | "connecting" | "connected" | "failed" | "closed" = "new";
+  state: "new" | "bound" | "listening" | "connecting" | "connected" | "failed" | "closed" = "new";
   /** Why it failed, or why the API server did not answer a request: words for people. */
   failure = "";
   #family: "ipv4" | "ipv6";
   #closed: () => void;
   #remote = { address: "", port: 0 };
+  /** Of a bound or an accepted socket. */
+  #local: { address: string; port: number } | undefined;
+  #listener: LoopbackListener | undefined;
   #error: ErrnoName | undefined;
   #settled: Promise<void> = Promise.resolve();
   #connection: Duplex | undefined;
@@ -80,14 +91,65 @@ export class Socket implements SocketNode {
     this.sink = new SocketSink(this);
   }
 
+  /** A connection that a listener accepted. @param closed called when all of it is gone */
+  static accepted(connection: Deno.TcpConn, closed: () => void): Socket {
+    const { localAddr, remoteAddr } = connection;
+    const socket = new Socket(localAddr.hostname.includes(":") ? "ipv6" : "ipv4", closed);
+    socket.#local = { address: localAddr.hostname, port: localAddr.port };
+    socket.#remote = { address: remoteAddr.hostname, port: remoteAddr.port };
+    socket.#use(connection);
+    return socket;
+  }
+
+  /**
+   * Binds it. Any address but the unspecified one is a listener's, which opens at once: its port is taken from now on.
+   *
+   * @throws WasiError
+   */
+  bind(address: string, port: number, host: ListenHost): void {
+    if (this.state !== "new") throw new WasiError("invalid");
+    this.#checkFamily(address);
+    const unspecified = UNSPECIFIED.includes(address);
+    if (!unspecified || port !== 0) this.#openListener(address, port, host);
+    this.#local = this.#listener ?? { address, port };
+    this.state = "bound";
+  }
+
+  /** @throws WasiError */
+  listen(host: ListenHost): void {
+    if (this.state === "listening") return;
+    if (this.state === "new") throw new WasiError("invalid");
+    if (this.state !== "bound") throw new WasiError("invalid");
+    if (!this.#listener) this.#openListener(this.#local!.address, this.#local!.port, host);
+    this.state = "listening";
+  }
+
+  #openListener(address: string, port: number, host: ListenHost): void {
+    try {
+      this.#listener = host.listen(address, port);
+    } catch (error) {
+      if (error instanceof AppError) {
+        if (error.code !== "LISTEN_REFUSED") throw error; // interrupted at the question
+        this.#explain(error);
+      }
+      throw new WasiError(errnoOfSocket(error));
+    }
+  }
+
+  /** The connections that wait. @throws WasiError invalid if it does not listen */
+  get listener(): LoopbackListener {
+    if (this.state !== "listening") throw new WasiError("invalid");
+    return this.#listener!;
+  }
+
   /** Resolves when it is connected or is not. @throws WasiError */
   connect(address: string, port: number, host: SocketHost): Promise<void> {
     if (this.state === "connecting") throw new WasiError("already");
-    if (this.state !== "new") throw new WasiError("is-connected");
-    if (address.includes(":") !== (this.#family === "ipv6")) {
-      throw new WasiError("address-family-not-supported");
-    }
+    if (this.#listener) throw new WasiError("invalid");
+    if (this.state !== "new" && this.state !== "bound") throw new WasiError("is-connected");
+    this.#checkFamily(address);
     this.state = "connecting";
+    this.#local = undefined;
     this.#remote = { address, port };
     return this.#settled = this.#open(host).catch((error) => {
       if (error instanceof AppError) {
@@ -97,6 +159,12 @@ export class Socket implements SocketNode {
       this.#error = errnoOfSocket(error);
       if (this.state === "connecting") this.state = "failed";
     });
+  }
+
+  #checkFamily(address: string): void {
+    if (address.includes(":") !== (this.#family === "ipv6")) {
+      throw new WasiError("address-family-not-supported");
+    }
   }
 
   async #open(host: SocketHost): Promise<void> {
@@ -110,13 +178,17 @@ export class Socket implements SocketNode {
       this.#explain(error);
       told(error);
     };
-    this.#connection = openSocket({
+    this.#use(openSocket({
       ...{ cluster, address, port, addresses, memory, trace },
       refused: tell(refused),
       explained: tell(explained),
-    });
-    this.#incoming = new ConnectionSource(this.#connection);
-    this.#outgoing = new ConnectionSink(this.#connection);
+    }));
+  }
+
+  #use(connection: Duplex): void {
+    this.#connection = connection;
+    this.#incoming = new ConnectionSource(connection);
+    this.#outgoing = new ConnectionSink(connection);
     this.state = "connected";
   }
 
@@ -131,8 +203,10 @@ export class Socket implements SocketNode {
     return error;
   }
 
-  /** The host's own end is none of the plugin's business. @throws WasiError not-connected */
+  /** Of a connection to the API server it is made up: the host's own end is none of the plugin's business. */
   local(): { address: string; port: number } {
+    if (this.#listener) return this.#listener;
+    if (this.#local && this.state === "connected") return this.#local;
     const connected = this.state === "connected";
     const address = this.#family === "ipv4"
       ? (connected ? "127.0.0.1" : "0.0.0.0")
@@ -157,6 +231,7 @@ export class Socket implements SocketNode {
   close(): void {
     if (this.state === "closed") return;
     this.state = "closed";
+    this.#listener?.close();
     this.#incoming?.end();
     if (this.#connection) closeWhenSent(this.#connection, this.#outgoing!).finally(this.#closed);
     else this.#settled.finally(this.#closed);
@@ -190,13 +265,16 @@ class SocketSource implements ByteSource {
   }
 
   ready(): boolean {
-    if (this.#socket.state === "connecting") return false;
+    const { state } = this.#socket;
+    if (state === "listening") return this.#socket.listener.ready();
+    if (state === "connecting") return false;
     return this.#ahead.length > 0 || this.#socket.state !== "connected" || this.#socket.incoming.ready();
   }
 
   wait(): Promise<void> {
     if (this.ready()) return Promise.resolve();
     if (this.#socket.state === "connecting") return this.#socket.settled.then(() => this.wait());
+    if (this.#socket.state === "listening") return this.#socket.listener.wait();
     return this.#socket.incoming.wait();
   }
 

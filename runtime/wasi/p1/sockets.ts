@@ -2,8 +2,8 @@
 
 /**
  * Sockets for preview1 modules: the functions that WasmEdge added to `wasi_snapshot_preview1`, which wasi-go, dispatchrun/net
- * and wasmedge_wasi_socket share. TCP to the API server of the cluster, and to nothing else (kube/door/socket.ts). A socket is
- * a descriptor as any: fd_read, fd_write, poll_oneoff, fd_close and fd_fdstat_set_flags do the rest.
+ * and wasmedge_wasi_socket share. TCP to the API server of the cluster, and to nothing else (kube/door/socket.ts). A grant
+ * allows to accept connections from this machine. A socket is a descriptor as any: fd_read, fd_write, poll_oneoff, fd_close and fd_fdstat_set_flags do the rest.
  *
  * There are two versions with the same names, told apart by the number of arguments: an address has 4 or 16 bytes in the first,
  * and up to 128 with its family before it in the second. https://github.com/WasmEdge/WasmEdge lib/host/wasi/wasifunc.cpp
@@ -53,14 +53,14 @@ const SOL_SOCKET = 0;
 const IPPROTO_TCP = 6;
 
 /** Functions that may suspend the module because they transfer bytes. */
-const WAITS = /^sock_(?:recv|send)(?:_v2)?$/;
+const WAITS = /^sock_(?:accept|recv|send)(?:_v2)?$/;
 
 /** The functions. */
 export function socketImports(sandbox: Sandbox, failures: Failures): ExtraImports {
   return {
     module: MODULE,
     beside: true,
-    suspending: ["sock_connect", "sock_getaddrinfo", "sock_recv", "sock_send"].flatMap((
+    suspending: ["sock_accept", "sock_connect", "sock_getaddrinfo", "sock_recv", "sock_send"].flatMap((
       name,
     ) => [name, `${name}_v2`])
       .filter((name) => name !== "sock_getaddrinfo_v2"),
@@ -86,24 +86,20 @@ class SocketFunctions {
   }
 
   all(): Record<string, (...args: number[]) => MaybePromise<number>> {
-    const denied = (fd = 0) => {
-      this.#socket(fd);
-      throw new WasiError("access");
-    };
     const functions: Record<string, (...args: number[]) => MaybePromise<void>> = {
       sock_open: (family = 0, type = 0, result = 0) => this.#openSocket(family, type, result),
       sock_bind: (fd = 0, address = 0, port = 0) => {
         const { socket } = this.#socket(fd);
         const wanted = AddressBuffer.at(this.#memory, address).read();
-        // A client may leave its own address to the host; another is a listener's.
-        if (port !== 0 || !/^[0:.]*$/.test(wanted)) throw new WasiError("access");
-        if (socket.state !== "new") throw new WasiError("invalid");
+        if (port >>> 0 > 65535) throw new WasiError("invalid");
+        socket.bind(wanted, port, this.#sandbox);
       },
-      sock_listen: denied,
-      sock_accept: (fd = 0) => {
-        this.#socket(fd);
-        throw new WasiError("invalid"); // it does not listen
+      sock_listen: (fd = 0) => {
+        this.#sandbox.stdin.share?.();
+        this.#socket(fd).socket.listen(this.#sandbox);
       },
+      // The first version has no flags.
+      sock_accept: (...args) => this.#accept(args[0] ?? 0, args.length > 2 ? args[1]! : 0, args.at(-1)!),
       sock_connect: (fd = 0, address = 0, port = 0) => this.#connect(fd, address, port),
       sock_recv: (fd = 0, list = 0, count = 0, flags = 0, result = 0, outFlags = 0) =>
         this.#receive(fd, list, count, flags, result, outFlags),
@@ -167,15 +163,39 @@ class SocketFunctions {
     const name = FAMILIES[family];
     if (name === undefined) throw new WasiError("address-family-not-supported");
     if (type !== STREAM && type !== 0) throw new WasiError("protocol-not-supported"); // UDP
+    this.#checkRoom(result);
+    this.#insert(new Socket(name === "ipv6" ? "ipv6" : "ipv4", this.#counting()), 0, result);
+  }
+
+  #checkRoom(result: number): void {
     this.#memory.slice(result, 4);
     this.#descriptors.checkRoom();
     if (this.#open >= Math.min(MAX_SOCKETS, this.#sandbox.limits.descriptors)) {
       throw new WasiError("too-many-open");
     }
+  }
+
+  /** Counts a socket until the returned function is called. */
+  #counting(): () => void {
     this.#open++;
-    const node = new Socket(name === "ipv6" ? "ipv6" : "ipv4", () => void this.#open--);
-    const fd = this.#descriptors.insert({ node, base: STREAM_RIGHTS, inheriting: 0n, flags: 0, offset: 0n });
+    return () => void this.#open--;
+  }
+
+  #insert(node: Socket, flags: number, result: number): void {
+    const fd = this.#descriptors.insert({ node, base: STREAM_RIGHTS, inheriting: 0n, flags, offset: 0n });
     this.#memory.setUint32(result, fd);
+  }
+
+  #accept(fd: number, flags: number, result: number): MaybePromise<void> {
+    const { socket, nonblocking } = this.#socket(fd);
+    const { listener } = socket;
+    this.#checkRoom(result);
+    const connection = listener.take();
+    if (connection) {
+      return this.#insert(Socket.accepted(connection, this.#counting()), flags & NONBLOCK, result);
+    }
+    if (nonblocking) throw new WasiError("would-block");
+    return listener.wait().then(() => this.#accept(fd, flags, result));
   }
 
   #connect(fd: number, pointer: number, port: number): MaybePromise<void> {
@@ -275,7 +295,7 @@ class SocketFunctions {
       if (size !== 4) this.#memory.setUint32(size, 4);
     };
     if (level === SOL_SOCKET && name === SO_TYPE) return store(STREAM);
-    if (level === SOL_SOCKET && name === SO_ACCEPTCONN) return store(0);
+    if (level === SOL_SOCKET && name === SO_ACCEPTCONN) return store(socket.state === "listening" ? 1 : 0);
     if (level === SOL_SOCKET && name === SO_ERROR) {
       this.#memory.slice(value, 4);
       const error = socket.takeError();

@@ -1,6 +1,6 @@
 /**
- * wasi:sockets 0.2.12 (all interfaces): TCP to the cluster's API server only. The host resolves the server's name, once; other
- * names, UDP and listening are denied. The first byte decides what a connection is (kube/door/socket.ts). It is HTTP/1.1 that
+ * wasi:sockets 0.2.12 (all interfaces): TCP to the cluster's API server only, and listeners on loopback where a grant covers
+ * the port. The host resolves the server's name, once; other names and UDP are denied. The first byte decides what a connection is (kube/door/socket.ts). It is HTTP/1.1 that
  * the host serves, with its TLS and the user's credentials, or the plugin's own TLS, which needs the grant `full`.
  *
  * Follows the TcpSocketOperationalSemantics of WebAssembly/wasi-sockets 0.2. It does not use preview2-shim, whose
@@ -12,6 +12,7 @@
 
 import { AppError } from "../../base/errors.ts";
 import type { Cluster } from "../../kube/cluster.ts";
+import { canonicalAddress } from "../../kube/allow/destination.ts";
 import { openSocket } from "../../kube/door/socket.ts";
 import type { Sandbox } from "../../sandbox/types.ts";
 import {
@@ -20,6 +21,7 @@ import {
   ConnectionSource,
   type Duplex,
 } from "../streams/connection_streams.ts";
+import type { LoopbackListener } from "../loopback_listener.ts";
 import { HostMemory } from "../host_memory.ts";
 import { CAUSE, InputStream, type IoError, OutputStream, type Pollable, pollableOf, READY } from "./io.ts";
 import type * as Wit from "../../../wit/generated/interfaces/wasi-sockets-network.d.ts";
@@ -110,8 +112,12 @@ interface Host {
   explained(error: AppError): void;
   refused(error: AppError): void;
   trace(line: string): void;
+  /** @throws AppError LISTEN_REFUSED; the error of the operating system */
+  listen(address: string, port: number): LoopbackListener;
   /** From now on reads of stdin leave the thread to what goes on beside them. */
   share(): void;
+  /** Whether the plugin has as many connections as it may. */
+  isFull(): boolean;
   open: number;
 }
 
@@ -148,7 +154,15 @@ class ResolveAddressStream {
   }
 }
 
-type State = "unbound" | "bind-started" | "bound" | "connecting" | "connected" | "closed";
+type State =
+  | "unbound"
+  | "bind-started"
+  | "bound"
+  | "listen-started"
+  | "listening"
+  | "connecting"
+  | "connected"
+  | "closed";
 
 const KEEP_ALIVE_IDLE = 7_200_000_000_000n;
 const KEEP_ALIVE_INTERVAL = 75_000_000_000n;
@@ -203,9 +217,14 @@ class TcpSocket extends SocketHints {
   #connecting: Promise<void> | undefined;
   #readiness = {
     ready: () =>
-      this.#state !== "connecting" || this.#connection !== undefined || this.#failure !== undefined,
-    wait: () => this.#connecting ?? Promise.resolve(),
+      this.#state === "listening"
+        ? this.#listener!.ready()
+        : this.#state !== "connecting" || this.#connection !== undefined || this.#failure !== undefined,
+    wait: () => this.#state === "listening" ? this.#listener!.wait() : this.#connecting ?? Promise.resolve(),
   };
+  #listener: LoopbackListener | undefined;
+  /** Of an accepted connection. */
+  #local: { hostname: string; port: number } | undefined;
   #connection: Duplex | undefined;
   #remote: { hostname: string; port: number } | undefined;
   #failure: Code | undefined;
@@ -226,12 +245,18 @@ class TcpSocket extends SocketHints {
     }
   }
 
-  /** A client may bind to an unspecified address only; any other address is a listener's, which is denied. */
+  /**
+   * Any address but the unspecified one, without a port, is a listener's, which opens at once: its port is taken from now
+   * on.
+   */
   startBind(_network: Network, address: SocketAddress): void {
     if (this.#state === "bind-started" || this.#state === "connecting") throw "concurrency-conflict";
     if (this.#state !== "unbound") throw "invalid-state";
     this.#checkAddress(address);
-    if (!isWildcard(address) || address.val.port !== 0) throw "access-denied";
+    if (!isWildcard(address) || address.val.port !== 0) {
+      const text = formatAddress({ tag: address.tag, val: address.val.address } as Wit.IpAddress);
+      this.#openListener(canonicalAddress(text) ?? text, address.val.port);
+    }
     this.#state = "bind-started";
   }
 
@@ -240,9 +265,19 @@ class TcpSocket extends SocketHints {
     this.#state = "bound";
   }
 
+  #openListener(address: string, port: number): void {
+    try {
+      this.#listener = this.#host.listen(address, port);
+    } catch (error) {
+      if (error instanceof AppError && error.code !== "LISTEN_REFUSED") throw error; // interrupted at the question
+      if (error instanceof AppError) this.#host.refused(error);
+      throw codeOf(error);
+    }
+  }
+
   startConnect(_network: Network, address: SocketAddress): void {
     if (this.#state === "bind-started" || this.#state === "connecting") throw "concurrency-conflict";
-    if (this.#state !== "unbound" && this.#state !== "bound") throw "invalid-state";
+    if (this.#state !== "unbound" && this.#state !== "bound" || this.#listener) throw "invalid-state";
     this.#checkAddress(address);
     if (isWildcard(address) || address.val.port === 0) throw "invalid-argument";
     this.#state = "connecting";
@@ -274,27 +309,47 @@ class TcpSocket extends SocketHints {
     }
     if (this.#connection === undefined) throw "would-block";
     this.#state = "connected";
-    this.#source = new ConnectionSource(this.#connection);
-    this.#sink = new ConnectionSink(this.#connection);
-    return [new InputStream(this.#source), new OutputStream(this.#sink)];
+    return this.#streams(this.#connection);
   }
 
   startListen(): void {
-    if (this.#state === "bind-started" || this.#state === "connecting") throw "concurrency-conflict";
+    if (["bind-started", "listen-started", "connecting"].includes(this.#state)) throw "concurrency-conflict";
     if (this.#state !== "bound") throw "invalid-state";
-    throw "access-denied";
+    if (!this.#listener) this.#openListener(this.addressFamily() === "ipv4" ? "0.0.0.0" : "::", 0);
+    this.#host.share();
+    this.#state = "listen-started";
   }
 
-  finishListen(): never {
-    throw "not-in-progress";
+  finishListen(): void {
+    if (this.#state !== "listen-started") throw "not-in-progress";
+    this.#state = "listening";
   }
 
-  accept(): never {
-    throw "invalid-state";
+  accept(): [TcpSocket, InputStream, OutputStream] {
+    if (this.#state !== "listening") throw "invalid-state";
+    if (this.#host.isFull()) throw "new-socket-limit";
+    const connection = this.#listener!.take();
+    if (!connection) throw "would-block";
+    const socket = new TcpSocket(this.#host, this.addressFamily());
+    socket.#local = connection.localAddr;
+    socket.#remote = connection.remoteAddr;
+    socket.#connection = connection;
+    socket.#state = "connected";
+    return [socket, ...socket.#streams(connection)];
+  }
+
+  #streams(connection: Duplex): [InputStream, OutputStream] {
+    this.#source = new ConnectionSource(connection);
+    this.#sink = new ConnectionSink(connection);
+    return [new InputStream(this.#source), new OutputStream(this.#sink)];
   }
 
   localAddress(): SocketAddress {
     const ipv4 = this.addressFamily() === "ipv4";
+    if (this.#local) return socketAddress(this.#local);
+    if (this.#listener && this.#state !== "closed" && this.#state !== "bind-started") {
+      return socketAddress({ hostname: this.#listener.address, port: this.#listener.port });
+    }
     // The host's own end, which is none of the plugin's business.
     if (this.#state === "connected") {
       return socketAddress({ hostname: ipv4 ? "127.0.0.1" : "::1", port: 49152 });
@@ -309,7 +364,7 @@ class TcpSocket extends SocketHints {
   }
 
   isListening(): boolean {
-    return false;
+    return this.#state === "listening";
   }
 
   setListenBacklogSize(size: bigint): void {
@@ -366,6 +421,7 @@ class TcpSocket extends SocketHints {
     this.#dropped = true;
     const connection = this.#connection;
     this.#state = "closed";
+    this.#listener?.close();
     this.#source?.end();
     const left = connection === undefined
       ? this.#connecting
@@ -430,7 +486,9 @@ export function socketInterfaces(
     explained,
     refused,
     trace: (line) => sandbox.trace(line),
+    listen: (address, port) => sandbox.listen(address, port),
     share: () => sandbox.stdin.share?.(),
+    isFull: () => host.open >= Math.min(MAX_SOCKETS, sandbox.limits.descriptors),
     open: 0,
   };
   return {
@@ -452,7 +510,7 @@ export function socketInterfaces(
     "wasi:sockets/tcp": { TcpSocket },
     "wasi:sockets/tcp-create-socket": {
       createTcpSocket(family: Family): TcpSocket {
-        if (host.open >= Math.min(MAX_SOCKETS, sandbox.limits.descriptors)) throw "new-socket-limit";
+        if (host.isFull()) throw "new-socket-limit";
         return new TcpSocket(host, family);
       },
     },

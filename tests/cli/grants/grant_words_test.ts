@@ -37,6 +37,7 @@ Deno.test("each grant has a row with a flag that grants exactly the same", async
     allowHome: true,
     allowEnv: ["A,GITHUB_TOKEN"],
     allowKubeconfig: true,
+    allowListen: ["8080,0"],
     allowCluster: [
       "read-only",
       "delete:pods@demo",
@@ -251,6 +252,20 @@ Deno.test("formatExplanation() explains grants in sentences", async () => {
   assert.match(narrow, /sees no environment variable/);
   assert.match(narrow, /never sees anything in \/home\/jane/);
   const none = text(await grantsOf({ denyAll: true, allowAll: true })).replace(/\s+/g, " ");
+  assert.match(least.replace(/\s+/g, " "), /It accepts no connections\./);
+  for (
+    const [ports, words] of [
+      ["8080", "port 8080"],
+      ["0", "a port that the system chooses"],
+      ["0,8080", "port 8080 and a port that the system chooses"],
+      ["80,0,90", "ports 80, 90 and a port that the system chooses"],
+      ["3,2,1", "ports 1, 2 and 3"],
+      ["*", "any port"],
+    ] as const
+  ) {
+    const listening = text(await grantsOf({ allowListen: [ports] })).replace(/\s+/g, " ");
+    assert.ok(listening.includes(`It accepts connections from this machine at ${words}.`), ports);
+  }
   assert.match(none, /can't reach the cluster.*reaches nothing on the network/);
   assert.doesNotMatch(none, /adds yours/);
   assert.equal(explainGrants(LEAST, "/s", HOME).length, 7);

@@ -15,6 +15,7 @@ Deno.test("parseWish() reads each field of the schema", () => {
     env: ["HOME", "GITHUB_TOKEN"],
     kubeconfig: true,
     cluster: { rules: [{ verbs: ["get"], apiGroups: [""], resources: ["pods"] }] },
+    listen: [9090, 8080],
     maxMemory: "512Mi",
   });
   assert.equal(why, "Compares manifests with the cluster");
@@ -25,6 +26,7 @@ Deno.test("parseWish() reads each field of the schema", () => {
   ]);
   assert.deepEqual([change.home, change.env, change.kubeconfig], [undefined, ["HOME", "GITHUB_TOKEN"], true]);
   assert.equal(change.limits.maxMemory, 512 * 2 ** 20);
+  assert.deepEqual(change.listen, [8080, 9090]);
 });
 
 Deno.test("parseWish() refuses an invalid wish and names the field", () => {
@@ -46,6 +48,8 @@ Deno.test("parseWish() refuses an invalid wish and names the field", () => {
       [{ cluster: "some" }, /cluster: rules/],
       [{ cluster: { rules: [{}] } }, /cluster: rules\[0\]\.verbs/],
       [{ maxMemory: "lots" }, /maxMemory/],
+      [{ listen: "all" }, /listen is not a list of ports/],
+      [{ listen: ["*"] }, /listen\[0\] is not a port/],
       [{ why: "x".repeat(501) }, /why/],
       [{ net: true }, /net is not known/],
     ] as const

@@ -51,9 +51,39 @@ Deno.test("parseGrantFlags() refuses malformed paths, names, words and sizes", a
   }
   for (const what of ["", "readonly", "FULL", "some", "bad.yaml"]) await refuses({ allowCluster: [what] });
   for (const what of ["", "none", "read-only", "bad.yaml"]) await refuses({ denyCluster: [what] });
+  for (const ports of ["", "http", "80-90", "65536", "-1", "1.5", "80,,90"]) {
+    await refuses({ allowListen: [ports] });
+  }
   for (const size of ["", "-1", "0", "12", "1Ti", "lots", "1e9", "17Gi", "NaN"]) {
     await refuses({ maxMemory: size });
   }
+});
+
+Deno.test("parseGrantFlags() reads --allow-listen as sorted ports, or all", async () => {
+  assert.deepEqual((await grantsOf({ allowListen: ["8080, 80", "0,80"] })).listen, [0, 80, 8080]);
+  assert.equal((await grantsOf({ allowListen: ["80", "*"] })).listen, "all");
+  assert.equal((await grantsOf({ allowAll: true })).listen, "all");
+  assert.deepEqual((await grantsOf({ allowAll: true, allowListen: ["80"] })).listen, [80]);
+  assert.deepEqual(effectiveGrants(await grantsOf({ allowListen: ["80"], denyListen: true })).listen, []);
+  assert.deepEqual(effectiveGrants(await grantsOf({ allowListen: ["80"], denyAll: true })).listen, []);
+});
+
+Deno.test("changeGrants() adds ports, and lets the later of a grant and a denial win", async () => {
+  const first = changeGrants(LEAST, await parse({ allowListen: ["80"] }));
+  assert.deepEqual(changeGrants(first, await parse({ allowListen: ["90"] })).listen, [80, 90]);
+  const denied = changeGrants(first, await parse({ denyListen: true }));
+  assert.deepEqual([denied.listen, denied.deny.listen], [[], true]);
+  const again = changeGrants(denied, await parse({ allowListen: ["90"] }));
+  assert.deepEqual([again.listen, again.deny.listen], [[90], false]);
+});
+
+Deno.test("grantsFromJson() reads grants of before there were listeners", () => {
+  const json = JSON.parse(JSON.stringify(grantsToJson({ ...LEAST, listen: [80] })));
+  assert.deepEqual(grantsFromJson(json).listen, [80]);
+  delete json.listen;
+  delete json.deny.listen;
+  assert.deepEqual(grantsFromJson(json), LEAST);
+  for (const listen of [null, "*", [70000], ["80"]]) assert.throws(() => grantsFromJson({ ...json, listen }));
 });
 
 Deno.test("parseGrantFlags() reads --allow-env as a list, all, or nothing", async () => {

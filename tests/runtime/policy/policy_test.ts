@@ -66,6 +66,7 @@ Deno.test("limitGrants() keeps grants inside the bounds", () => {
     env: "all",
     kubeconfig: true,
     cluster: "full",
+    listen: "all",
   };
   assert.deepEqual(limit(all, {}), { ...LEAST, ...all });
   assert.equal(limitGrants({ ...LEAST, ...all }, undefined, HOME).home, true);
@@ -75,6 +76,7 @@ Deno.test("limitGrants() keeps grants inside the bounds", () => {
     env: [],
     kubeconfig: false,
     cluster: "none",
+    listen: [],
     maxMemory: "64Mi",
     terminal: false,
     completion: false,
@@ -87,6 +89,12 @@ Deno.test("limitGrants() keeps grants inside the bounds", () => {
     completion: false,
     limits: { ...LEAST.limits, maxMemory: 64 * 2 ** 20 },
   });
+});
+
+Deno.test("limitGrants() limits listeners to ports", () => {
+  assert.deepEqual(limit({ listen: "all" }, { listen: [80, 8080] }).listen, [80, 8080]);
+  assert.deepEqual(limit({ listen: [80, 90] }, { listen: [80, 8080] }).listen, [80]);
+  assert.deepEqual(limit({ listen: [80, 90] }, { listen: "all" }).listen, [80, 90]);
 });
 
 Deno.test("limitGrants() reduces file grants to the allowed paths", () => {
@@ -180,6 +188,8 @@ Deno.test("parsePolicy() names the wrong field", () => {
       [{ rules: [{ match: "**", maximum: { read: ["srv"] } }] }, /"srv" is not absolute/],
       [{ rules: [{ match: "**", maximum: { cluster: "some" } }] }, /maximum\.cluster: rules is missing/],
       [{ rules: [{ match: "**", maximum: { maxMemory: "lots" } }] }, /maxMemory/],
+      [{ rules: [{ match: "**", maximum: { listen: "some" } }] }, /maximum\.listen is neither "all" nor/],
+      [{ rules: [{ match: "**", maximum: { listen: [70000] } }] }, /maximum\.listen\[0\] is not a port/],
       [{ rules: [{ match: "**", allow: "no" }] }, /allow is neither/],
     ] as const
   ) {

@@ -123,6 +123,37 @@ Deno.test("never keeps a denial of exactly what was asked for", async () => {
   assert.deepEqual(socket.questions.map(({ deniable }) => deniable), [false]);
 });
 
+Deno.test("asks about a listener with its address and port", () => {
+  const it = requestsOf("run");
+  const listen = (port: number, address = "127.0.0.1") => it.permissionRequests.mayListen({ address, port });
+  assert.deepEqual([listen(8080), listen(8080, "::1"), listen(0)], [true, true, true]);
+  assert.deepEqual(
+    it.questions.map(({ parts }) => parts.map(([, value]) => value).slice(0, 2)),
+    [
+      ["accept connections from this machine", "127.0.0.1:8080"],
+      ["accept connections from this machine", "a port of 127.0.0.1 that the system chooses"],
+    ],
+  );
+  assert.deepEqual(it.permissionRequests.grants.listen, [0, 8080]);
+  const nobody = requestsOf(undefined);
+  assert.equal(nobody.permissionRequests.mayListen({ address: "::1", port: 80 }), false);
+  assert.match(
+    nobody.permissionRequests.hint()!,
+    /not allowed to accept connections from this machine at \[::1\]:80; .* grants foo --allow-listen=80$/,
+  );
+});
+
+Deno.test("does not ask about a listener that is denied or above the administrator's bound", () => {
+  const denied = requestsOf("always", { grants: { ...LEAST, deny: { ...NO_DENIALS, listen: true } } });
+  assert.equal(denied.permissionRequests.mayListen({ address: "127.0.0.1", port: 80 }), false);
+  const policy = parsePolicy({ rules: [{ match: "**", maximum: { listen: [80] } }] }, "p", HOME);
+  const bounds = [ruleFor(policy, subjectOf(parseReference("a/b:c")))!.maximum!];
+  const bounded = requestsOf("always", { administrator: administratorOf({ bounds }, HOME) });
+  assert.equal(bounded.permissionRequests.mayListen({ address: "127.0.0.1", port: 90 }), false);
+  assert.equal(bounded.permissionRequests.mayListen({ address: "127.0.0.1", port: 80 }), true);
+  assert.deepEqual([denied.questions.length, bounded.questions.length], [0, 1]);
+});
+
 Deno.test("asks once after a refusal, and prints a hint if nobody could be asked", () => {
   const it = requestsOf("no");
   assert.deepEqual([it.read("/srv/a"), it.read("/srv/a"), it.write("/srv/b")], ["no", "no", "no"]);

@@ -20,22 +20,27 @@ Deno.test("a module uses what it imports; an unknown import counts as the networ
     files: false,
     throughDeno: true,
     network: false,
+    listens: false,
     symlinks: false,
   });
   assert.deepEqual(module(p1("path_open")), {
     files: true,
     throughDeno: true,
     network: false,
+    listens: false,
     symlinks: false,
   });
   assert.deepEqual(module("wasi_unstable path_symlink"), {
     files: true,
     throughDeno: true,
     network: false,
+    listens: false,
     symlinks: true,
   });
   assert.deepEqual(module(p1("sock_accept"), p1("sock_recv")).network, false);
   assert.deepEqual(module(p1("sock_open")).network, true);
+  assert.deepEqual(module(p1("sock_open")).listens, false);
+  for (const name of ["sock_listen", "sock_listen_v2"]) assert.deepEqual(module(p1(name)).listens, true);
   assert.deepEqual(module("wasi-outbound-http request").network, true);
   assert.deepEqual(module("anything path_open").network, true);
 });
@@ -45,9 +50,11 @@ Deno.test("a component's unknown import counts as the network", () => {
     files: false,
     throughDeno: true,
     network: false,
+    listens: false,
     symlinks: false,
   });
   assert.equal(usesOfComponent(["wasi:filesystem/preopens"], false).files, true);
+  assert.equal(usesOfComponent(["wasi:sockets/tcp"], false).listens, true);
   for (const name of ["wasi:http/types", "wasi:sockets/tcp", "krew-wasm:kubernetes/cluster", "other:x/y"]) {
     assert.equal(usesOfComponent([name], false).network, true, name);
   }

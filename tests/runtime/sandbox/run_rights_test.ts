@@ -16,6 +16,7 @@ const NOTHING: RunNeeds = {
   asks: false,
   hasQuestions: false,
   network: false,
+  listen: undefined,
   files: false,
   named: false,
   symlinks: false,
@@ -44,8 +45,16 @@ const PATHS: RunPaths = {
 };
 
 function needs(change: Partial<Parameters<typeof needsOf>[0]>): RunNeeds {
-  const uses = { files: false, throughDeno: false, network: false, symlinks: false };
-  return needsOf({ grants: LEAST, uses, asks: false, tree: false, mounts: [], ...change });
+  const uses = { files: false, throughDeno: false, network: false, listens: false, symlinks: false };
+  return needsOf({
+    grants: LEAST,
+    listenBound: "all",
+    uses,
+    asks: false,
+    tree: false,
+    mounts: [],
+    ...change,
+  });
 }
 
 Deno.test("a plugin that only prints needs nothing", () => {
@@ -53,7 +62,7 @@ Deno.test("a plugin that only prints needs nothing", () => {
 });
 
 Deno.test("the network needs a cluster grant, or a person who may give one", () => {
-  const uses = { files: false, throughDeno: false, network: true, symlinks: false };
+  const uses = { files: false, throughDeno: false, network: true, listens: false, symlinks: false };
   const none = { ...LEAST, cluster: "none" } as const;
   const denied = { ...none, deny: { ...NO_DENIALS, cluster: true } };
   assert.equal(needs({ uses }).network, true);
@@ -62,8 +71,21 @@ Deno.test("the network needs a cluster grant, or a person who may give one", () 
   assert.equal(needs({ uses, grants: denied, asks: true }).network, false);
 });
 
+Deno.test("the ports to listen at are the granted ones, and those that a person may grant", () => {
+  const uses = { files: false, throughDeno: false, network: true, listens: true, symlinks: false };
+  const granted = { ...LEAST, listen: [80] };
+  assert.equal(needs({ uses }).listen, undefined);
+  assert.deepEqual(needs({ uses, grants: granted }).listen, [80]);
+  assert.equal(needs({ uses, asks: true }).listen, "all");
+  assert.deepEqual(needs({ uses, grants: granted, asks: true, listenBound: [90] }).listen, [80, 90]);
+  assert.equal(needs({ uses, asks: true, listenBound: [] }).listen, undefined);
+  const denied = { ...LEAST, deny: { ...NO_DENIALS, listen: true } };
+  assert.equal(needs({ uses, asks: true, grants: denied }).listen, undefined);
+  assert.equal(needs({ uses: { ...uses, listens: false }, grants: granted }).listen, undefined);
+});
+
 Deno.test("questions need a person, and a plugin that may want something", () => {
-  const uses = { files: false, throughDeno: false, network: true, symlinks: false };
+  const uses = { files: false, throughDeno: false, network: true, listens: false, symlinks: false };
   assert.equal(needs({ asks: true }).hasQuestions, false);
   assert.equal(needs({ asks: true, tree: true }).hasQuestions, true);
   assert.equal(needs({ asks: true, uses }).hasQuestions, true);
@@ -71,7 +93,7 @@ Deno.test("questions need a person, and a plugin that may want something", () =>
 });
 
 Deno.test("single files to write are created by the broker, unless files are opened by name", () => {
-  const byName = { files: true, throughDeno: true, network: false, symlinks: true };
+  const byName = { files: true, throughDeno: true, network: false, listens: false, symlinks: true };
   assert.equal(needs({ tree: true, mounts: [SINGLE] }).makesFiles, true);
   assert.equal(needs({ tree: true, mounts: [WRITABLE] }).makesFiles, false);
   assert.deepEqual(needs({ tree: true, uses: byName, mounts: [SINGLE] }), {
@@ -112,6 +134,7 @@ Deno.test("the kernel allows the binary, the plugin's code and its own directory
     mounts: [],
     listed: [],
     overlaid: ["/nowhere/config"],
+    listen: undefined,
   });
 });
 

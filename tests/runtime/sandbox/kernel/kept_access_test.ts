@@ -16,6 +16,7 @@ const FACTS: RunFacts = {
   descriptors: undefined,
   listed: [],
   overlaid: [],
+  listen: undefined,
   network: undefined,
 };
 const NETWORK = { places: [], ownPorts: [], renewed: [], env: {}, services: undefined };

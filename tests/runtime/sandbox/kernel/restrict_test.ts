@@ -7,7 +7,13 @@ import { landlockMissing } from "../../../support/landlock.ts";
 import type { Order, Report } from "../../../support/restricted.ts";
 import { temporaryDirectory } from "../../../support/temporary.ts";
 
-const NOTHING: Restriction = { paths: [], ports: [], names: false, unix: false };
+const NOTHING: Restriction = { paths: [], ports: [], listen: undefined, names: false, unix: false };
+
+/** A port that was free a moment ago. */
+function freePort(): Deno.NetAddr {
+  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  return listener.addr;
+}
 
 /** Starts a process that restricts itself and then tries operations. */
 async function tryIn(
@@ -123,6 +129,20 @@ Deno.test("a process keeps the listed access", { ignore: landlockMissing() }, as
       [`call 133/33 ${directory}/write/pipe 4480 0`]: "EPERM", // mknod: a pipe
       [`read ${directory}/other/file`]: DENIED,
     });
+  });
+  await t.step("listening at the listed ports", async () => {
+    const { port } = freePort();
+    const elsewhere = port === 65535 ? 1024 : port + 1;
+    const attempts = (own: string, chosen: string, another: string) => ({
+      [`listen ${port}`]: own,
+      "listen 0": chosen,
+      [`listen ${elsewhere}`]: another,
+    });
+    await tryIn({ ...NOTHING, listen: [port] }, attempts("ok", DENIED, DENIED));
+    await tryIn({ ...NOTHING, listen: [0, port] }, attempts("ok", "ok", DENIED));
+    await tryIn({ ...NOTHING, listen: "all" }, { [`listen ${port}`]: "ok", "listen 0": "ok" });
+    const connected = `connect 127.0.0.1 ${allowed.addr.port}`;
+    await tryIn({ ...NOTHING, listen: [port] }, { [connected]: DENIED });
   });
   await t.step("single files and no others", async () => {
     await tryIn({

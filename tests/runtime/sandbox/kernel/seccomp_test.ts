@@ -4,8 +4,8 @@ import assert from "node:assert/strict";
 import { seccompFilter, type SocketsKept } from "../../../../runtime/sandbox/kernel/seccomp.ts";
 
 const PID = 4321;
-const ALL: SocketsKept = { tcp: true, names: true, unix: true };
-const NONE: SocketsKept = { tcp: false, names: false, unix: false };
+const ALL: SocketsKept = { tcp: true, listens: true, names: true, unix: true };
+const NONE: SocketsKept = { tcp: false, listens: false, names: false, unix: false };
 const X86_64 = 0xc000003e;
 const AARCH64 = 0xc00000b7;
 
@@ -94,7 +94,7 @@ for (
   Deno.test(`${arch}: refuses calls for programs, processes and the system`, () => {
     for (
       const name of [
-        ...["execve", "execveat", "ptrace", "truncate", "fchmodat", "mknodat", "listen", "unshare", "bpf"],
+        ...["execve", "execveat", "ptrace", "truncate", "fchmodat", "mknodat", "unshare", "bpf"],
         ...["keyctl", "process_vm_writev", "mount", "userfaultfd", "open_by_handle_at", "inotify", "shmat"],
         ...["setxattr", "tkill"],
       ] as (keyof typeof calls)[]
@@ -102,6 +102,11 @@ for (
     for (const number of [425, 426, 427]) { // io_uring
       assert.equal(run(seccompFilter(arch, PID, ALL), { audit, number }), EPERM);
     }
+  });
+
+  Deno.test(`${arch}: allows listening only to runs that accept connections`, () => {
+    assert.equal(asked("listen"), "allow");
+    assert.equal(asked("listen", [], { ...ALL, listens: false }), EPERM);
   });
 
   Deno.test(`${arch}: refuses other architectures' calls and newer calls`, () => {

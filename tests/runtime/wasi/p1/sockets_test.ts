@@ -8,17 +8,22 @@ import type { Guest } from "../../../../runtime/wasi/p1/memory.ts";
 import { Preview1 } from "../../../../runtime/wasi/p1/preview1.ts";
 import { socketImports } from "../../../../runtime/wasi/p1/sockets.ts";
 import { VERSIONS } from "../../../../runtime/wasi/p1/abi.ts";
+import { openListener } from "../../../../runtime/sandbox/open_listener.ts";
+import { connectionTest } from "../../../support/connection.ts";
 import { FakeCluster, testSandbox } from "../../../support/components.ts";
 
 /** A module's memory and the functions over it. */
-function open(addresses = ["10.0.0.1", "2001:db8::1"]) {
+function open(addresses = ["10.0.0.1", "2001:db8::1"], ports: readonly number[] = []) {
   const cluster = new FakeCluster(() => ({
     status: 200,
     headers: [["content-length", "2"]],
     body: new Blob(["{}"]).stream() as ReadableStream<Uint8Array<ArrayBuffer>>,
   }));
   cluster.endpoint = { host: "cluster.test", port: 6443, addresses };
-  const sandbox = testSandbox({ cluster });
+  const sandbox = testSandbox({
+    cluster,
+    listen: (address, port) => openListener(address, port, (asked) => ports.includes(asked.port)),
+  });
   const memory = new Uint8Array(4096);
   const view = new DataView(memory.buffer);
   const guest: Guest = { bytes: () => memory, view: () => view, exports: {} };
@@ -157,6 +162,90 @@ Deno.test("other addresses, names, protocols and listening are refused", async (
   assert.equal(await it.all.sock_listen!(1, 5), ERRNO["not-socket"]);
   assert.equal(await it.all.sock_listen!(77, 5), ERRNO["bad-descriptor"]);
   assert.deepEqual(it.cluster.requests, []);
+});
+
+/** Listens on loopback and returns the socket's number and its port. */
+async function listening(it: ReturnType<typeof open>): Promise<[fd: number, port: number]> {
+  const fd = await it.socket();
+  it.put(100, [127, 0, 0, 1]);
+  it.buffer(8, 100, 4);
+  assert.equal(await it.all.sock_bind!(fd, 8, 0), 0);
+  assert.equal(await it.all.sock_listen!(fd, 5), 0);
+  it.buffer(8, 1000, 128);
+  assert.equal(await it.all.sock_getlocaladdr!(fd, 8, 16), 0);
+  assert.deepEqual([...it.memory.subarray(1000, 1006)], [1, 0, 127, 0, 0, 1]);
+  return [fd, it.view.getUint32(16, true)];
+}
+
+connectionTest("a granted listener accepts, waits, and tells both ends", async () => {
+  const it = open([], [0]);
+  const [fd, port] = await listening(it);
+  assert.equal(await it.all.sock_connect!(fd, 8, 6443), ERRNO.invalid);
+  const accepting = it.all.sock_accept!(fd, 0, 16);
+  const client = await Deno.connect({ hostname: "127.0.0.1", port });
+  assert.equal(await accepting, 0);
+  const accepted = it.view.getUint32(16, true);
+  it.buffer(8, 1000, 128);
+  assert.equal(await it.all.sock_getpeeraddr!(accepted, 8, 16), 0);
+  assert.equal(it.view.getUint32(16, true), client.localAddr.port);
+  assert.equal(await it.all.sock_getlocaladdr!(accepted, 8, 16), 0);
+  assert.equal(it.view.getUint32(16, true), port);
+  await client.write(new TextEncoder().encode("hello"));
+  it.buffer(8, 1000, 100);
+  assert.equal(await it.all.fd_read!(accepted, 8, 1, 16), 0);
+  it.buffer(8, 1000, it.view.getUint32(16, true));
+  assert.equal(await it.all.fd_write!(accepted, 8, 1, 16), 0);
+  assert.equal(await it.all.fd_close!(accepted), 0);
+  assert.equal(await new Response(client.readable).text(), "hello");
+  assert.equal(await it.all.fd_close!(fd), 0);
+  await assert.rejects(Deno.connect({ hostname: "127.0.0.1", port }), {
+    name: /^Connection(?:Refused|Reset)$/,
+  });
+});
+
+connectionTest("a listener that does not wait says so, and is waited for", async () => {
+  const it = open([], [0]);
+  const [fd, port] = await listening(it);
+  assert.equal(await it.all.fd_fdstat_set_flags!(fd, 4), 0);
+  assert.equal(await it.all.sock_accept_v2!(fd, 4, 16), ERRNO["would-block"]);
+  it.memory.fill(0, 200, 300);
+  it.view.setUint8(208, 1); // wait until fd can be read
+  it.view.setUint32(216, fd, true);
+  const polling = it.all.poll_oneoff!(200, 400, 1, 16);
+  using client = await Deno.connect({ hostname: "127.0.0.1", port });
+  assert.equal(await polling, 0);
+  assert.equal(await it.all.sock_accept!(fd, 16), 0, "the first version has no flags");
+  const accepted = it.view.getUint32(16, true);
+  assert.equal(await it.all.fd_close!(accepted), 0);
+  assert.equal(await client.read(new Uint8Array(1)), null);
+  assert.equal(await it.all.fd_close!(fd), 0);
+});
+
+connectionTest("a listener's port must be granted, free, and on loopback", async () => {
+  using taken = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const { port } = taken.addr;
+  const it = open([], [0, port]);
+  for (
+    const [address, wanted, errno] of [
+      [[127, 0, 0, 1], 8080, "access"],
+      [[0, 0, 0, 0], port, "access"],
+      [[127, 0, 0, 2], port, "access"],
+      [[192, 0, 2, 1], port, "access"],
+      [[127, 0, 0, 1], 65536, "invalid"],
+      [[127, 0, 0, 1], port, "address-in-use"],
+    ] as const
+  ) {
+    it.put(100, address);
+    it.buffer(8, 100, 4);
+    const fd = await it.socket();
+    assert.equal(await it.all.sock_bind!(fd, 8, wanted), ERRNO[errno], `${address}:${wanted}`);
+    assert.equal(await it.all.sock_listen!(fd, 5), ERRNO.invalid);
+  }
+  const unspecified = await it.socket(2);
+  it.put(100, Array<number>(16).fill(0));
+  it.buffer(8, 100, 16);
+  assert.equal(await it.all.sock_bind!(unspecified, 8, 0), 0);
+  assert.equal(await it.all.sock_listen!(unspecified, 5), ERRNO.access);
 });
 
 Deno.test("a socket that does not wait tells that it connects, and is waited for", async () => {

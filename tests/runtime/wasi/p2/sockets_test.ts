@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { AppError } from "../../../../runtime/base/errors.ts";
 import type { Endpoint } from "../../../../runtime/kube/allow/destination.ts";
+import { openListener } from "../../../../runtime/sandbox/open_listener.ts";
 import { IoError } from "../../../../runtime/wasi/p2/io.ts";
 import { formatAddress, parseAddress, socketInterfaces } from "../../../../runtime/wasi/p2/sockets.ts";
 import { FakeCluster, testSandbox } from "../../../support/components.ts";
@@ -8,12 +9,16 @@ import { FakeCluster, testSandbox } from "../../../support/components.ts";
 type Open = ReturnType<typeof open>;
 type Address = Parameters<InstanceType<Open["TcpSocket"]>["startConnect"]>[1];
 
-function open(endpoint?: Endpoint) {
+function open(endpoint?: Endpoint, ports: readonly number[] = []) {
   const cluster = new FakeCluster(() => assert.fail());
   cluster.endpoint = endpoint;
   const refused: AppError[] = [];
   const traced: string[] = [];
-  const sandbox = testSandbox({ cluster, trace: (line) => traced.push(line) });
+  const sandbox = testSandbox({
+    cluster,
+    trace: (line) => traced.push(line),
+    listen: (address, port) => openListener(address, port, (asked) => ports.includes(asked.port)),
+  });
   const api = socketInterfaces(sandbox, (error) => void refused.push(error));
   return {
     cluster,
@@ -343,6 +348,63 @@ Deno.test("options keep their values and refuse 0", () => {
       () => socket.setListenBacklogSize(0n),
     ]
   ) assert.throws(zero, (error) => error === "invalid-argument");
+});
+
+Deno.test("a granted listener accepts connections from this machine", async () => {
+  const it = open(undefined, [0]);
+  const socket = it.createTcpSocket("ipv4");
+  socket.startBind(it.network, v4("127.0.0.1", 0));
+  assert.throws(() => socket.startListen(), (error) => error === "concurrency-conflict");
+  socket.finishBind();
+  assert.throws(() => socket.accept(), (error) => error === "invalid-state");
+  assert.throws(
+    () => socket.startConnect(it.network, v4("10.0.0.1", 80)),
+    (error) => error === "invalid-state",
+  );
+  socket.startListen();
+  socket.finishListen();
+  const { val: { address, port } } = socket.localAddress();
+  assert.deepEqual([address, socket.isListening()], [[127, 0, 0, 1], true]);
+  assert.throws(() => socket.accept(), (error) => error === "would-block");
+  const pollable = socket.subscribe();
+  assert.equal(pollable.ready(), false);
+  const client = await Deno.connect({ hostname: "127.0.0.1", port });
+  await pollable.block();
+  const [accepted, input, output] = socket.accept();
+  assert.equal(accepted.remoteAddress().val.port, client.localAddr.port);
+  assert.equal(accepted.localAddress().val.port, port);
+  await client.write(new TextEncoder().encode("hello"));
+  const heard = await input.blockingRead(10n);
+  await output.blockingWriteAndFlush(heard);
+  accepted[Symbol.dispose]();
+  assert.equal(await new Response(client.readable).text(), "hello");
+  socket[Symbol.dispose]();
+  await assert.rejects(Deno.connect({ hostname: "127.0.0.1", port }), {
+    name: /^Connection(?:Refused|Reset)$/,
+  });
+});
+
+Deno.test("a listener's port must be granted, free, and on loopback", () => {
+  using taken = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const { port } = taken.addr;
+  const it = open(undefined, [0, port]);
+  for (
+    const [address, expected] of [
+      [v4("127.0.0.1", 8080), "access-denied"],
+      [v4("0.0.0.0", port), "access-denied"],
+      [v4("127.0.0.2", port), "access-denied"],
+      [v4("192.0.2.1", port), "access-denied"],
+      [v4("127.0.0.1", port), "address-in-use"],
+    ] as const
+  ) {
+    const socket = it.createTcpSocket("ipv4");
+    assert.throws(() => socket.startBind(it.network, address), (error) => error === expected);
+  }
+  assert.match(it.refused[0]!.hint!, /--allow-listen=8080/);
+  const unspecified = it.createTcpSocket("ipv4");
+  unspecified.startBind(it.network, v4("0.0.0.0", 0));
+  unspecified.finishBind();
+  assert.throws(() => unspecified.startListen(), (error) => error === "access-denied");
 });
 
 Deno.test("a plugin gets at most 256 sockets at once", () => {

@@ -28,26 +28,28 @@ func KrewHosted(address Addr) bool {
 
 // krewSocket opens a TCP socket of the host: a listener if raddr is nil.
 func (fd *netFD) krewSocket(ctx context.Context, laddr, raddr sockaddr) (*netFD, error) {
-	family := int32(krewInet4)
-	if fd.family == syscall.AF_INET6 {
-		family = krewInet6
+	named := raddr
+	if raddr == nil {
+		named = laddr
+	}
+	address := fd.krewAddress(named)
+	family := int32(krewInet6)
+	if address.IP.To4() != nil {
+		family = krewInet4
 	}
 	var number int32
 	if errno := syscall.Errno(krewSockOpen(family, krewStream, &number)); errno != 0 {
 		return nil, wrapSyscallError("socket", errno)
 	}
 	fd.pfd = poll.FD{Sysfd: int(number), IsStream: true, ZeroReadIsEOF: true}
-	open := fd.krewConnect
-	if raddr == nil {
-		open = fd.krewListen
-		raddr = laddr
-	}
 	err := syscall.SetNonblock(int(number), true)
 	if err == nil {
 		err = fd.init()
 	}
-	if err == nil {
-		err = open(ctx, raddr)
+	if err == nil && raddr == nil {
+		err = krewListen(fd, address)
+	} else if err == nil {
+		err = fd.krewConnect(ctx, address)
 	}
 	if err != nil {
 		fd.pfd.Close()
@@ -56,11 +58,23 @@ func (fd *netFD) krewSocket(ctx context.Context, laddr, raddr sockaddr) (*netFD,
 	return fd, nil
 }
 
-func (fd *netFD) krewConnect(ctx context.Context, raddr sockaddr) error {
-	remote, ok := matchIPFamily(fd.family, raddr).(*TCPAddr)
-	if !ok {
-		return syscall.EAFNOSUPPORT
+// krewAddress is an address with an IP, which is the unspecified one if the program named none.
+func (fd *netFD) krewAddress(named sockaddr) *TCPAddr {
+	address, ok := named.(*TCPAddr)
+	if !ok || address == nil {
+		address = &TCPAddr{}
 	}
+	if len(address.IP) > 0 {
+		return address
+	}
+	unspecified := IPv4zero
+	if fd.family == syscall.AF_INET6 {
+		unspecified = IPv6unspecified
+	}
+	return &TCPAddr{IP: unspecified, Port: address.Port}
+}
+
+func (fd *netFD) krewConnect(ctx context.Context, remote *TCPAddr) error {
 	if ctx.Err() != nil {
 		return mapErr(ctx.Err())
 	}
@@ -75,7 +89,7 @@ func (fd *netFD) krewConnect(ctx context.Context, raddr sockaddr) error {
 		return krewRefused(fd.pfd.Sysfd, errno)
 	}
 	fd.isConnected = true
-	fd.setAddr(krewAddress(fd.pfd.Sysfd, krewSockLocal), remote)
+	fd.setAddr(krewEnd(fd.pfd.Sysfd, krewSockLocal), remote)
 	krewDialled.Store(remote.String(), true)
 	return nil
 }

@@ -84,8 +84,8 @@ func (buffer *krewBuffer) ip() IP {
 // krewPointer is an address in the memory of 32 bits that the host sees.
 func krewPointer(pointer unsafe.Pointer) uint32 { return uint32(uintptr(pointer)) }
 
-// krewAddress asks the host for one end of a connection.
-func krewAddress(fd int, ask func(int32, unsafe.Pointer, *uint32) uint32) *TCPAddr {
+// krewEnd asks the host for one end of a connection.
+func krewEnd(fd int, ask func(int32, unsafe.Pointer, *uint32) uint32) *TCPAddr {
 	buffer := newKrewBuffer(IPv4zero)
 	var port uint32
 	if ask(int32(fd), unsafe.Pointer(buffer), &port) != 0 {
