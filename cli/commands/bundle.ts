@@ -1,5 +1,6 @@
 /** `krew-wasm bundle`: plugins in a file, for machines without network. */
 
+import { writeAllSync } from "../../runtime/base/bytes.ts";
 import { Command } from "@commander-js/extra-typings";
 import { Bundle, gatherBundle, type WriteBundle } from "../../registry/fleet/bundle_file.ts";
 import { replaceFileAt } from "../../registry/store/replace_file.ts";
@@ -252,7 +253,7 @@ async function writeFile(path: string, bundle: WriteBundle): Promise<number> {
   let size = 0;
   if (path === "-") {
     bundle((bytes) => {
-      for (let sent = 0; sent < bytes.length;) sent += Deno.stdout.writeSync(bytes.subarray(sent));
+      writeAllSync(Deno.stdout, bytes);
       size += bytes.length;
     });
     return size;

@@ -1,5 +1,6 @@
 /** Output for people and scripts: tables, JSON, YAML, ages and sizes. Pure, except for the two writers. */
 
+import { writeAllSync } from "../../runtime/base/bytes.ts";
 import { AppError } from "../../runtime/base/errors.ts";
 import { systemWords } from "../../runtime/base/file_error.ts";
 import { escapeInvisible, isVisible, visibleJson } from "../../runtime/base/invisible.ts";
@@ -20,7 +21,7 @@ export interface Output {
 export function processOutput(streams: { readonly stdout: Writer; readonly stderr: Writer } = Deno): Output {
   const write = (stream: Writer, text: string) => {
     const bytes = new TextEncoder().encode(text);
-    for (let sent = 0; sent < bytes.length;) sent += stream.writeSync(bytes.subarray(sent));
+    writeAllSync(stream, bytes);
   };
   return {
     stdout(text) {

@@ -3,6 +3,7 @@
  * Reading resolves them on this machine; the resolved targets of the other machine are not written. Pure.
  */
 
+import { isObject } from "../../runtime/base/strict_json.ts";
 import { canonicalPath } from "../../runtime/base/canonical_path.ts";
 import type { Grants } from "../../runtime/grants/grants.ts";
 import { isSamePath, pathBelow } from "../../runtime/base/host_path.ts";
@@ -42,10 +43,6 @@ function mapPaths(json: unknown, map: (path: string) => string): unknown {
       : {}),
     ...(isObject(deny) ? { deny: { ...deny, ...pick(deny, ["read", "write"], each) } } : {}),
   };
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 function pick(

@@ -3,6 +3,7 @@
  * Pure. The binary's header tells a module from a component.
  */
 
+import { isObject } from "../../runtime/base/strict_json.ts";
 import { AppError } from "../../runtime/base/errors.ts";
 import { printable } from "../../runtime/base/text.ts";
 import { digestOf } from "./digest.ts";
@@ -120,12 +121,12 @@ export function readPluginYaml(value: unknown, path: string): PluginYaml {
     });
   };
   if (value === null || value === undefined) return { annotations: {}, author: undefined, grants: undefined };
-  if (typeof value !== "object" || Array.isArray(value)) return fail("it is not a mapping");
+  if (!isObject(value)) return fail("it is not a mapping");
   const annotations: Record<string, string> = {};
   for (const [field, content] of Object.entries(value)) {
     if (field === "grants") continue;
     if (field === "annotations") {
-      if (typeof content !== "object" || content === null || Array.isArray(content)) {
+      if (!isObject(content)) {
         return fail("annotations is not a mapping");
       }
       for (const [name, text] of Object.entries(content)) {

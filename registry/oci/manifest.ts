@@ -3,6 +3,7 @@
  * layout that plugins of 2022 have. Pure. The layer's bytes tell a module from a component.
  */
 
+import { isObject } from "../../runtime/base/strict_json.ts";
 import { AppError } from "../../runtime/base/errors.ts";
 import { DIGEST } from "../../runtime/store/receipt.ts";
 import { printable } from "../../runtime/base/text.ts";
@@ -169,12 +170,10 @@ function parseObject(text: string, fail: (what: string) => never): Record<string
   } catch {
     return fail("its manifest is not JSON");
   }
-  if (typeof value !== "object" || value === null || Array.isArray(value)) {
-    return fail("its manifest is not an object");
-  }
+  if (!isObject(value)) return fail("its manifest is not an object");
   const twice = duplicateName(text);
   if (twice !== undefined) return fail(`its manifest has "${printable(twice, 100)}" twice`);
-  return value as Record<string, unknown>;
+  return value;
 }
 
 /** A duplicate key in valid JSON text. Ignores case, as Go's parser does. */

@@ -3,6 +3,7 @@
  * directory. A killed process leaves the target unchanged.
  */
 
+import { writeAllSync } from "../../runtime/base/bytes.ts";
 import { AppError, messageOf } from "../../runtime/base/errors.ts";
 import { diskWords, systemWords } from "../../runtime/base/file_error.ts";
 import { removeTree } from "../../runtime/base/remove_tree.ts";
@@ -12,7 +13,7 @@ import type { Layout } from "../../runtime/store/layout.ts";
 export function writeSynced(path: string, bytes: Uint8Array, mode: number): void {
   const file = Deno.openSync(path, { write: true, create: true, truncate: true, mode });
   try {
-    for (let sent = 0; sent < bytes.length;) sent += file.writeSync(bytes.subarray(sent));
+    writeAllSync(file, bytes);
     file.syncSync();
   } finally {
     file.close();

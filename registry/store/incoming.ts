@@ -3,6 +3,7 @@
  * ends, so no other process has to find out whether it is still needed. A process that empties stage/ cannot remove it.
  */
 
+import { writeAllSync } from "../../runtime/base/bytes.ts";
 import type { Layout } from "../../runtime/store/layout.ts";
 import { makeDirectory, storeFailed } from "./disk.ts";
 
@@ -59,7 +60,7 @@ export class Incoming implements Disposable {
   }
 
   write(bytes: Uint8Array): void {
-    for (let sent = 0; sent < bytes.length;) sent += this.file.writeSync(bytes.subarray(sent));
+    writeAllSync(this.file, bytes);
   }
 
   /** Copies the bytes to a new file and syncs it. */
@@ -69,7 +70,7 @@ export class Incoming implements Disposable {
       this.file.seekSync(0, Deno.SeekMode.Start);
       const piece = new Uint8Array(PIECE);
       for (let read = this.file.readSync(piece); read !== null; read = this.file.readSync(piece)) {
-        for (let sent = 0; sent < read;) sent += copy.writeSync(piece.subarray(sent, read));
+        writeAllSync(copy, piece.subarray(0, read));
       }
       copy.syncSync();
     } finally {

@@ -3,6 +3,7 @@
  * safe to remove leftovers of killed processes.
  */
 
+import { writeAllSync } from "../../runtime/base/bytes.ts";
 import { syncDirectory } from "./disk.ts";
 
 /** Part of the names of staged files. */
@@ -65,7 +66,7 @@ function writeStaged(
   const file = Deno.openSync(path, { write: true, createNew: true, mode });
   try {
     const filled = fill((bytes) => {
-      for (let sent = 0; sent < bytes.length;) sent += file.writeSync(bytes.subarray(sent));
+      writeAllSync(file, bytes);
     });
     if (filled === false) return false;
     file.syncSync();

@@ -1,5 +1,8 @@
 /** Where the user's settings and registry credentials are, by the environment. Pure. */
 
+/** Where a Pod finds its service account (client-go's rest.InClusterConfig). Its token is renewed during a run. */
+export const SERVICE_ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount";
+
 /** Reads an environment variable. */
 export type Variable = (name: string) => string | undefined;
 

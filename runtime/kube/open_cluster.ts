@@ -1,12 +1,19 @@
 /** Opens the cluster of one run when the plugin first uses it or reads the kubeconfig. */
 
+import { SERVICE_ACCOUNT } from "../base/user_files.ts";
 import { AppError, messageOf } from "../base/errors.ts";
 import { printable } from "../base/text.ts";
 import { makePlaceholderToken } from "./config/redacted_arguments.ts";
 import type { Cluster } from "./cluster.ts";
 import { type Connection, connectionOf } from "./config/connection.ts";
 import type { CredentialHelper } from "./auth/user_credentials.ts";
-import { absolute, isFile, kubeconfigPaths, parseConnectionFlags, tilde } from "./config/kubectl_flags.ts";
+import {
+  absolute,
+  isReadable,
+  kubeconfigPaths,
+  parseConnectionFlags,
+  tilde,
+} from "./config/kubectl_flags.ts";
 import {
   chooseContext,
   type Chosen,
@@ -56,9 +63,6 @@ export interface ClusterAccess {
   /** Traces requests that are still open. The process ends afterwards. */
   close(): void;
 }
-
-/** The path of a Pod's service account (client-go's rest.InClusterConfig). */
-const SERVICE_ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount";
 
 /** Opens nothing yet: the first call of a function reads the files. */
 export function openCluster(context: ClusterContext): ClusterAccess {
@@ -191,7 +195,7 @@ async function readKubeconfig(
 /** The cluster of the Pod that this process is in (client-go's rest.InClusterConfig); undefined outside of a Pod. */
 function inCluster(env: Readonly<Record<string, string>>, serviceAccount: string): Chosen | undefined {
   const [host, port] = [env.KUBERNETES_SERVICE_HOST, env.KUBERNETES_SERVICE_PORT];
-  if (!host || !port || !isFile(`${serviceAccount}/token`)) return undefined;
+  if (!host || !port || !isReadable(`${serviceAccount}/token`)) return undefined;
   let namespace = env.POD_NAMESPACE;
   try {
     namespace ||= Deno.readTextFileSync(`${serviceAccount}/namespace`).trim();

@@ -1,5 +1,6 @@
 /** Prints failures, in the same format for the manager and for plugins. */
 
+import { writeAllSync } from "../base/bytes.ts";
 import { AppError, exitCodeOf, messageOf } from "../base/errors.ts";
 import type { Invocation } from "./invocation.ts";
 import { printableLines } from "../base/text.ts";
@@ -11,7 +12,7 @@ export const EXIT_HOST_FAILED = 125;
 export function printError(text: string): void {
   const bytes = new TextEncoder().encode(text);
   try {
-    for (let sent = 0; sent < bytes.length;) sent += Deno.stderr.writeSync(bytes.subarray(sent));
+    writeAllSync(Deno.stderr, bytes);
   } catch { /* stderr is closed */ }
 }
 

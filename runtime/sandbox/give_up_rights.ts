@@ -3,6 +3,7 @@
  * Linux also through the kernel. Starts the broker for what the kernel cannot allow to this process alone.
  */
 
+import { SERVICE_ACCOUNT } from "../base/user_files.ts";
 import { exists } from "../base/host_path.ts";
 import { VERSION } from "../base/version.ts";
 import type { Grants } from "../grants/grants.ts";
@@ -42,9 +43,6 @@ export interface ReadyRun {
   /** What is left is stored here. */
   readonly rights: RightsLeft;
 }
-
-/** Where a Pod finds its service account (client-go's rest.InClusterConfig). Its token is renewed during a run. */
-const SERVICE_ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount";
 
 /**
  * Gives the rights up, irrevocably for this process.

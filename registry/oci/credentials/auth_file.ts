@@ -1,5 +1,6 @@
 /** The credential files of docker and podman, config.json and auth.json. Their content is never shown. Pure. */
 
+import { isObject } from "../../../runtime/base/strict_json.ts";
 import { AppError } from "../../../runtime/base/errors.ts";
 import { canonicalHost } from "../../../runtime/base/reference.ts";
 import { printable } from "../../../runtime/base/text.ts";
@@ -48,10 +49,6 @@ export function parseAuthFile(text: string, path: string): AuthFile | undefined 
     }
   }
   return file;
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 /**

@@ -3,6 +3,8 @@
  * `authorize_request.ts` applies the rules. Pure.
  */
 
+import { isObject } from "../../base/strict_json.ts";
+
 /** Allows each of its verbs on each of its resources or URLs. `*` in a list means all. */
 export interface ClusterRule {
   /** `get`, `list`, `watch`, `create`, `update`, `patch`, `delete`, `deletecollection`, `proxy`, … or an HTTP method for URLs. */
@@ -45,7 +47,7 @@ export function parseRules(value: unknown): ClusterRule[] {
 }
 
 function parseRule(entry: unknown, where: string): ClusterRule {
-  if (typeof entry !== "object" || entry === null || Array.isArray(entry)) {
+  if (!isObject(entry)) {
     throw new Error(`${where} is no object`);
   }
   const rule: Partial<Record<typeof LISTS[number], readonly string[]>> = {};

@@ -5,6 +5,7 @@
  * the server knows, it is always made. Pure.
  */
 
+import { isObject } from "../../base/strict_json.ts";
 import { isBuiltIn } from "./built_in_groups.ts";
 import type { RequestInfo } from "./request_info.ts";
 import type { ClusterRule } from "./rules.ts";
@@ -361,10 +362,6 @@ function resourceOfKind(kind: string): string {
   if (singular === "endpoints") return singular;
   if (singular.endsWith("s")) return `${singular}es`;
   return singular.endsWith("y") ? `${singular.slice(0, -1)}ies` : `${singular}s`;
-}
-
-function isObject(value: unknown): value is Json {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 function objectAt(object: Json, field: string): Json {

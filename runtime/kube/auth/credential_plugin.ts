@@ -3,6 +3,8 @@
  * credentials.
  */
 
+import { encodeBase64 } from "../../base/bytes.ts";
+import { isObject } from "../../base/strict_json.ts";
 import { AppError, messageOf } from "../../base/errors.ts";
 import { isName, startProgram } from "../../base/program_path.ts";
 import { printable } from "../../base/text.ts";
@@ -178,13 +180,4 @@ export function parseExecCredential(
   const expires = expiration === undefined ? Infinity : TIME.test(expiration) ? Date.parse(expiration) : NaN;
   if (Number.isNaN(expires)) throw failed("printed a status.expirationTimestamp that is not a time");
   return { token, certificate: cert === undefined ? undefined : { cert, key: key! }, expires };
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
-}
-
-/** Base64 of a text's UTF-8. */
-export function encodeBase64(text: string): string {
-  return new TextEncoder().encode(text).toBase64();
 }

@@ -3,6 +3,7 @@
  * loads the YAML parser for a file that is neither JSON nor plain YAML.
  */
 
+import { isObject } from "../../base/strict_json.ts";
 import { AppError, messageOf } from "../../base/errors.ts";
 import { printable } from "../../base/text.ts";
 import type { ConnectionFlags } from "./kubectl_flags.ts";
@@ -113,7 +114,7 @@ class Fields {
   list(field: string): Fields[] {
     return this.items(field).map((item, index) => {
       const at = `${field}[${index}]`;
-      if (typeof item !== "object" || item === null || Array.isArray(item)) {
+      if (!isObject(item)) {
         return this.#wrong(at, "is not a mapping");
       }
       return new Fields(

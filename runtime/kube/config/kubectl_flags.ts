@@ -142,7 +142,7 @@ export function kubeconfigPaths(
   args: readonly string[],
   home: string,
   cwd: string,
-  isThere: (path: string) => boolean = isFile,
+  isThere: (path: string) => boolean = isReadable,
 ): KubeconfigPaths {
   const flag = parseConnectionFlags(args).kubeconfig;
   const separator = Deno.build.os === "windows" ? ";" : ":";
@@ -195,8 +195,8 @@ export function tilde(path: string, home: string): string {
   return below === undefined ? path : `~/${below}`;
 }
 
-/** Whether a file exists there that is no directory. */
-export function isFile(path: string): boolean {
+/** Whether kubectl can read a file there: stdin, or anything but a directory. */
+export function isReadable(path: string): boolean {
   if (isStdin(path)) return true;
   try {
     return !Deno.statSync(path).isDirectory;

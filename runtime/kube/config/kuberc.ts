@@ -3,6 +3,7 @@
  * `credentialPluginPolicy`), as kubectl (pkg/kuberc) and client-go (plugin/pkg/client/auth/exec) decide it. Pure.
  */
 
+import { isObject } from "../../base/strict_json.ts";
 import { AppError, messageOf } from "../../base/errors.ts";
 import { isName } from "../../base/program_path.ts";
 import { printable } from "../../base/text.ts";
@@ -67,7 +68,7 @@ async function preferenceOf(document: string): Promise<Preference | undefined> {
   } catch {
     return undefined;
   }
-  if (typeof value !== "object" || value === null || Array.isArray(value)) return undefined;
+  if (!isObject(value)) return undefined;
   const fields = value as Preference;
   if (inAnyCase(fields, "kind") !== "Preference") return undefined;
   const version = inAnyCase(fields, "apiVersion");

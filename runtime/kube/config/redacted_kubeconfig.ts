@@ -3,7 +3,7 @@
  * credentials. It is built field by field from harmless values, so it cannot contain a secret.
  */
 
-import { encodeBase64 } from "../auth/credential_plugin.ts";
+import { encodeBase64 } from "../../base/bytes.ts";
 import { CONTEXT_0, der, ECDSA_SHA256, INTEGER, nameOf, pem, SEQUENCE, signDer, UTC_TIME } from "./der.ts";
 import type { Kubeconfig } from "./kubeconfig.ts";
 import { serverOf } from "./server_url.ts";

@@ -3,6 +3,7 @@
  * differently. Pure.
  */
 
+import { isToken } from "../../base/http_token.ts";
 import { printable } from "../../base/text.ts";
 import { HOP_BY_HOP } from "../http/headers.ts";
 import { toText } from "../http/header_text.ts";
@@ -36,8 +37,6 @@ export interface RequestHead {
   readonly upgrade: "websocket" | "spdy/3.1" | undefined;
 }
 
-/** RFC 9110 5.6.2 */
-const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 /** RFC 9110 5.5, without blanks at either end. */
 const VALUE = /^[\t\x20-\x7e\x80-\xff]*$/;
 /** RFC 3986 without a fragment: nothing that needs an escape. */
@@ -90,7 +89,7 @@ function bad(what: string): never {
 
 function parseFirstLine(line: string): { method: string; target: string; minor: number } {
   const [, method = "", target = "", major, minor] = /^([^ ]+) ([^ ]+) HTTP\/(\d)\.(\d)$/.exec(line) ?? [];
-  if (major === undefined || !TOKEN.test(method) || !TARGET.test(target)) {
+  if (major === undefined || !isToken(method) || !TARGET.test(target)) {
     bad(`a first line that is none of HTTP/1.1: "${printable(toText(line), 80)}"`);
   }
   if (major !== "1") throw new BadRequest(505, "The API server's socket speaks HTTP/1.1 alone");
@@ -108,7 +107,7 @@ function parseLine(line: string): [name: string, value: string] {
   const name = line.slice(0, Math.max(colon, 0));
   const value = trimmed(line.slice(colon + 1));
   if (/^[ \t]/.test(line)) bad("a header that goes on in the next line");
-  if (!TOKEN.test(name) || !VALUE.test(value)) bad(`a malformed header: "${printable(toText(line), 80)}"`);
+  if (!isToken(name) || !VALUE.test(value)) bad(`a malformed header: "${printable(toText(line), 80)}"`);
   return [name.toLowerCase(), value];
 }
 

@@ -71,7 +71,7 @@ export function usesProxy(server: URL, noProxy: string): boolean {
   const host = server.hostname.replace(/^\[|\]$/g, "").toLowerCase();
   const port = server.port || PORTS[server.protocol]!;
   const address = parseAddress(host);
-  if (host === "localhost" || (address && isLoopback(address))) return false;
+  if (host === "localhost" || (address && isLoopbackAddress(address))) return false;
   for (const entry of noProxy.split(",").map((part) => part.trim().toLowerCase())) {
     if (entry === "") continue;
     if (entry === "*" || matches(entry, host, port, address)) return false;
@@ -122,7 +122,7 @@ function parseAddress(text: string): Address | undefined {
   return mapped ? bytes.slice(12) : bytes;
 }
 
-function isLoopback(address: Address): boolean {
+function isLoopbackAddress(address: Address): boolean {
   return address.length === 4
     ? address[0] === 127
     : address.slice(0, 15).every((byte) => byte === 0) && address[15] === 1;

@@ -8,6 +8,7 @@ import { printable } from "../../base/text.ts";
 import { openClient, type ServerClient } from "./send_request.ts";
 import type { Cluster, ClusterRequest, ClusterResponse } from "../cluster.ts";
 import type { Connection } from "../config/connection.ts";
+import { sendRenewing } from "../auth/send_renewing.ts";
 import { type CredentialHelper, type Credentials, CredentialSource } from "../auth/user_credentials.ts";
 import { destinationOf } from "../allow/destination.ts";
 import type { Sockets } from "../sockets/raw_sockets.ts";
@@ -109,20 +110,13 @@ export function connectCluster(connection: Connection, transportContext: Transpo
     exchange.onEnd = () => open.delete(exchange);
     try {
       exchange.place = await pool.enter(exchange.signal);
-      let credentials = await source.get(exchange.signal);
-      let { response, packed } = await attempt(exchange, request, credentials);
-      if (response.status === 401 && source.renewable && !(request.body instanceof ReadableStream)) {
-        await source.renew(credentials);
-        const renewed = await source.get(exchange.signal).catch(async (error) => {
-          await response.body?.cancel();
-          throw error;
-        });
-        if (renewed !== credentials) {
-          await response.body?.cancel();
-          credentials = renewed;
-          ({ response, packed } = await attempt(exchange, request, credentials));
-        }
-      }
+      const { response, packed } = await sendRenewing(
+        source,
+        exchange.signal,
+        (credentials) => attempt(exchange, request, credentials),
+        ({ response }) =>
+          response.status === 401 && !(request.body instanceof ReadableStream) ? response : undefined,
+      );
       exchange.answered(response.status);
       return {
         status: response.status,

@@ -1,12 +1,11 @@
 /** Decides which headers of requests and responses pass: the plugin's, the host's, the connection's. Pure. */
 
+import { isToken } from "../../base/http_token.ts";
 import { AppError } from "../../base/errors.ts";
 import { printable } from "../../base/text.ts";
 import { USER_AGENT } from "../../base/version.ts";
 import type { Connection } from "../config/connection.ts";
 
-/** RFC 9110 5.6.2 */
-const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 const VALUE = /^[\t\x20-\x7e\x80-\xff]*$/;
 
 /** Headers of one connection (RFC 9110 7.6.1), and headers that the client sets itself. */
@@ -44,7 +43,7 @@ const OF_THE_PLUGIN: ReadonlySet<string> = new Set([
 /** An upper-case method. Proxies would act on CONNECT and TRACE themselves. @throws AppError REQUEST_INVALID */
 export function methodOf(text: string): string {
   const method = text.toUpperCase();
-  if (!TOKEN.test(method) || ["CONNECT", "TRACE", "TRACK"].includes(method)) {
+  if (!isToken(method) || ["CONNECT", "TRACE", "TRACK"].includes(method)) {
     throw new AppError("REQUEST_INVALID", `"${printable(text, 50)}" is not a method that a plugin may use`);
   }
   return method;
@@ -64,7 +63,7 @@ export function requestHeaders(
   const headers: [string, string][] = [];
   const has = (wanted: string) => headers.some(([name]) => name === wanted);
   for (const [name, value] of guest) {
-    if (!TOKEN.test(name)) {
+    if (!isToken(name)) {
       throw new AppError("REQUEST_INVALID", `"${printable(name, 80)}" is not the name of a header`);
     }
     if (!VALUE.test(value)) {

@@ -3,6 +3,7 @@
  * hyper, which is below Deno's fetch, does not. Pure, apart from reading its input.
  */
 
+import { isToken } from "../../base/http_token.ts";
 import { printable } from "../../base/text.ts";
 import { toText } from "./header_text.ts";
 import type { Input } from "./http_input.ts";
@@ -89,14 +90,11 @@ function parseLine(line: string): [name: string, value: string] {
   const name = withoutBlanks(line.slice(0, Math.max(colon, 0)), 0, "end");
   const value = withoutBlanks(line, colon + 1);
   // deno-lint-ignore no-control-regex -- no header holds a control character, except tabs (RFC 9110 5.5)
-  if (!TOKEN.test(name) || /[\0-\x08\n-\x1f\x7f]/.test(value)) {
+  if (!isToken(name) || /[\0-\x08\n-\x1f\x7f]/.test(value)) {
     throw new HttpError(`the server sent a malformed header: "${printable(toText(line), 80)}"`);
   }
   return [name.toLowerCase(), value];
 }
-
-/** RFC 9110 5.6.2 */
-const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 
 /**
  * The text from `start` without the blanks around it, or at its end. A loop, because a regular expression would take

@@ -1,5 +1,6 @@
 /** Asks a proxy for a tunnel: CONNECT (RFC 9110 9.3.6) and SOCKS5 (RFC 1928, 1929). */
 
+import { encodeBase64 } from "../../base/bytes.ts";
 import type { Duplex } from "../../wasi/streams/connection_streams.ts";
 import type { Place } from "../config/places.ts";
 import { readHead } from "../http/http_head.ts";
@@ -101,8 +102,4 @@ function withRest(way: Duplex, rest: Uint8Array): Duplex {
     closeWrite: () => way.closeWrite(),
     close: () => way.close(),
   };
-}
-
-function encodeBase64(text: string): string {
-  return new TextEncoder().encode(text).toBase64();
 }

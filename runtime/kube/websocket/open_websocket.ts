@@ -7,7 +7,8 @@ import { checkCertificate } from "../http/certificates.ts";
 import type { Duplex } from "../../wasi/streams/connection_streams.ts";
 import type { ClusterResponse, UpgradeAnswer, UpgradeRequest } from "../cluster.ts";
 import type { Connection } from "../config/connection.ts";
-import type { CredentialSource } from "../auth/user_credentials.ts";
+import { sendRenewing } from "../auth/send_renewing.ts";
+import type { Credentials, CredentialSource } from "../auth/user_credentials.ts";
 import { destinationOf } from "../allow/destination.ts";
 import { dialWithin } from "../sockets/dial.ts";
 import { failureOf } from "../http/cluster_failure.ts";
@@ -99,8 +100,7 @@ export async function askForUpgrade<T extends Upgraded>(
   const shown = `${method} ${printable(`${url.pathname}${url.search}`, 500)}`;
   const signal = limited(request.signal, connection.requestTimeout);
 
-  const attempt = async () => {
-    const credentials = await source.get(signal);
+  const attempt = async (credentials: Credentials) => {
     if (credentials.certificate) await checkCertificate(credentials.certificate, connection);
     const headers = requestHeaders(method, request.headers, connection, credentials.authorization)
       .filter(([name]) => name !== "accept-encoding");
@@ -108,7 +108,7 @@ export async function askForUpgrade<T extends Upgraded>(
     const opened = await dialWithin(connectPatience, connection, credentials.certificate, proxy, signal);
     const answering = handshake.ask(opened, url, headers, closed);
     try {
-      return { answer: await untilAborted(answering, signal), credentials };
+      return await untilAborted(answering, signal);
     } catch (error) {
       opened.close();
       // The connection may already be open.
@@ -123,15 +123,12 @@ export async function askForUpgrade<T extends Upgraded>(
   };
 
   try {
-    let { answer, credentials } = await attempt();
-    if (!("drop" in answer) && answer.status === 401 && source.renewable) {
-      const refused = credentials;
-      await source.renew(refused);
-      if (await source.get(signal) !== refused) {
-        await answer.body?.cancel();
-        ({ answer, credentials } = await attempt());
-      }
-    }
+    const answer = await sendRenewing(
+      source,
+      signal,
+      attempt,
+      (answer) => !("drop" in answer) && answer.status === 401 ? answer : undefined,
+    );
     if ("drop" in answer) {
       open.add(answer);
       trace(`${shown} 101 in ${elapsed()}, ${printable(answer.protocol, 100) || "no protocol"}`);

@@ -1,5 +1,6 @@
 /** Reads the fields of a message and checks each: the sender may be hostile. Pure. */
 
+import { isObject } from "../../base/strict_json.ts";
 import type { Json } from "./channel.ts";
 
 /** An invalid message. */
@@ -10,7 +11,7 @@ export class Fields {
   #fields: Readonly<Record<string, Json>>;
 
   constructor(message: Json | undefined) {
-    if (typeof message !== "object" || message === null || Array.isArray(message)) {
+    if (!isObject(message)) {
       throw new BadMessage("it is no object");
     }
     this.#fields = message as Readonly<Record<string, Json>>;

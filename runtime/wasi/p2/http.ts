@@ -9,6 +9,8 @@
 // deno-lint-ignore-file no-throw-literal -- jco passes a thrown value that is no Error to the guest as the error
 // value
 
+import { isToken } from "../../base/http_token.ts";
+import { latin1 } from "../../base/bytes.ts";
 import { AppError, messageOf } from "../../base/errors.ts";
 import { untilAborted } from "../../kube/http/abort.ts";
 import type { ClusterResponse } from "../../kube/cluster.ts";
@@ -50,7 +52,6 @@ const OBJECT = 100;
 
 /** The longest method, in characters. */
 const MAX_NAME = 100;
-const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 /** Headers that a guest may not set, because they belong to the connection (wasi:http/types, header-error.forbidden). */
 const FORBIDDEN = new Set([
   "connection",
@@ -68,12 +69,6 @@ const FORBIDDEN = new Set([
 function fieldValueIsValid(value: Uint8Array): boolean {
   return value.every((byte) => byte === 9 || (byte >= 0x20 && byte !== 0x7f));
 }
-
-const latin1 = (bytes: Uint8Array): string => {
-  let text = "";
-  for (const byte of bytes) text += String.fromCharCode(byte);
-  return text;
-};
 
 /** wasi:http/types.fields */
 class Fields {
@@ -115,7 +110,7 @@ class Fields {
 
   #check(name: string, values: readonly Uint8Array[]): string {
     if (this.#immutable) throw { tag: "immutable" };
-    if (!TOKEN.test(name) || !values.every(fieldValueIsValid)) throw { tag: "invalid-syntax" };
+    if (!isToken(name) || !values.every(fieldValueIsValid)) throw { tag: "invalid-syntax" };
     const lower = name.toLowerCase();
     if (FORBIDDEN.has(lower)) throw { tag: "forbidden" };
     return lower;
@@ -282,7 +277,7 @@ class OutgoingRequest {
   setMethod(method: Method): void {
     const { tag, val = "" } = method;
     refuseNoText(val);
-    if (tag === "other" && (!TOKEN.test(val) || val.length > MAX_NAME)) throw undefined;
+    if (tag === "other" && (!isToken(val) || val.length > MAX_NAME)) throw undefined;
     this.#method = method;
   }
 

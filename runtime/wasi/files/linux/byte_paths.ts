@@ -1,5 +1,7 @@
 /** Paths as bytes, because Linux names need not be text. Pure. */
 
+export { fromLatin1, latin1 } from "../../../base/bytes.ts";
+
 import { WasiError } from "../../errno.ts";
 import type { GuestPath } from "../file_tree.ts";
 
@@ -39,18 +41,6 @@ export function isName(path: GuestPath): boolean {
     ? path !== "" && path !== ".." && !path.includes("/")
     : path instanceof Uint8Array && path.length > 0 && !path.includes(SLASH) &&
       !(path.length === 2 && isDots(path));
-}
-
-/** Bytes as text, one character each, for comparisons. */
-export function latin1(bytes: Uint8Array): string {
-  let text = "";
-  for (const byte of bytes) text += String.fromCharCode(byte);
-  return text;
-}
-
-/** The reverse of {@linkcode latin1}. */
-export function fromLatin1(text: string): Uint8Array {
-  return Uint8Array.from(text, (char) => char.charCodeAt(0));
 }
 
 /** `.` or `..`. */
