@@ -1,7 +1,7 @@
 /** The manager's command tree. */
 
 import { Command, CommanderError, type CommandUnknownOpts } from "@commander-js/extra-typings";
-import { AppError, exitCodeOf } from "../runtime/base/errors.ts";
+import { exitCodeOf } from "../runtime/base/errors.ts";
 import { Interrupted } from "../runtime/sandbox/dialog.ts";
 import { formatError } from "../runtime/run/error_report.ts";
 import type { RunHost } from "../runtime/run/run.ts";
@@ -15,6 +15,7 @@ import { bundleCommand } from "./commands/bundle.ts";
 import { completeCommand, completionCommand } from "./commands/completion.ts";
 import { doctorCommand } from "./commands/doctor.ts";
 import { grantsCommand } from "./commands/grants.ts";
+import { helpCommand } from "./commands/help.ts";
 import { indexCommand } from "./commands/plugin_index.ts";
 import { infoCommand } from "./commands/info.ts";
 import { inspectCommand } from "./commands/inspect.ts";
@@ -34,8 +35,36 @@ import { tagsCommand } from "./commands/tags.ts";
 import { upgradeCommand } from "./commands/upgrade.ts";
 import { versionCommand, versionText } from "./commands/version.ts";
 import { updateCommand } from "./commands/update.ts";
-import { findCommand, normalizeArguments } from "./terminal/arguments.ts";
-import { unknownCommand, usageText } from "./terminal/usage.ts";
+import { commandNames, commandPath, findCommand, normalizeArguments } from "./terminal/arguments.ts";
+import { helpText, rootHelp } from "./terminal/help_text.ts";
+import { usageText } from "./terminal/usage.ts";
+
+const COMMANDS = [
+  pullCommand,
+  searchCommand,
+  updateCommand,
+  indexCommand,
+  listCommand,
+  infoCommand,
+  outdatedCommand,
+  upgradeCommand,
+  rollbackCommand,
+  rmCommand,
+  runCommand,
+  grantsCommand,
+  logCommand,
+  buildCommand,
+  pushCommand,
+  inspectCommand,
+  tagsCommand,
+  loginCommand,
+  logoutCommand,
+  syncCommand,
+  bundleCommand,
+  doctorCommand,
+  completionCommand,
+  versionCommand,
+] as const;
 
 const VERBOSE = ["-v, --verbose", "trace to stderr (also KREW_WASM_VERBOSE=1)"] as const;
 
@@ -77,34 +106,8 @@ function bareGroup(program: CommandUnknownOpts, args: readonly string[]): Comman
 
 /** The command tree. `exit` gets the exit code of the command that ran. */
 export function createProgram(context: Context, exit: Exit, host: RunHost) {
-  const groups = [
-    [
-      "Plugins:",
-      pullCommand,
-      listCommand,
-      infoCommand,
-      runCommand,
-      outdatedCommand,
-      upgradeCommand,
-      rollbackCommand,
-      rmCommand,
-    ],
-    ["What they may do:", grantsCommand, logCommand],
-    [
-      "Finding and publishing:",
-      searchCommand,
-      updateCommand,
-      indexCommand,
-      inspectCommand,
-      tagsCommand,
-      buildCommand,
-      pushCommand,
-    ],
-    ["Registries:", loginCommand, logoutCommand],
-    ["Machines:", syncCommand, bundleCommand, doctorCommand, completionCommand, versionCommand],
-  ] as const;
   const program = new Command("krew-wasm")
-    .description("Installs kubectl plugins written in WebAssembly from OCI registries and runs them.")
+    .description("Installs kubectl plugins written in WebAssembly from registries, and runs them.")
     .usage("COMMAND [OPTIONS]")
     .option(...VERBOSE)
     .version(versionText(), "-V, --version", "print the version")
@@ -116,70 +119,40 @@ export function createProgram(context: Context, exit: Exit, host: RunHost) {
       getOutHelpWidth: () => helpWidth(),
       getErrHelpWidth: () => helpWidth(),
     })
-    // The command's own help lists its arguments and options.
     .configureHelp({
       minWidthToWrap: 30,
       subcommandTerm: (command) => [command.name(), ...command.aliases()].join(", "),
+      formatHelp: (command, help) => command.parent ? helpText(command, help) : rootHelp(command),
     })
-    .exitOverride()
-    .addHelpText(
-      "after",
-      `
-Examples:
-  krew-wasm pull ghcr.io/acme/plugins/decoder:v1    install a plugin
-  kubectl decoder secret foo                        use it
-  krew-wasm list                                    what is installed
-  krew-wasm rm decoder                              remove it`,
-    );
+    .exitOverride();
   program.hook("preAction", (_, command) => {
     if (program.opts().verbose || (command.opts() as { verbose?: boolean }).verbose) context.verbose = true;
     mendLinks(context);
   });
-  for (const [heading, ...makers] of groups) {
-    for (const make of makers) {
-      const command = make(context, exit, host);
-      command.helpGroup(heading);
-      for (const each of [command, ...command.commands] as unknown as Command[]) {
-        each.copyInheritedSettings(program);
-        if (!each.options.some(({ long }) => long === "--verbose")) each.option(...VERBOSE);
-      }
-      program.addCommand(command as unknown as Command);
+  for (const make of COMMANDS) {
+    const command = make(context, exit, host);
+    for (const each of [command, ...command.commands] as unknown as Command[]) {
+      each.copyInheritedSettings(program);
+      if (!each.options.some(({ long }) => long === "--verbose")) each.option(...VERBOSE);
     }
+    program.addCommand(command as unknown as Command);
   }
   program.helpCommand(false);
-  program.addCommand(helpCommand(program).copyInheritedSettings(program) as unknown as Command);
+  program.addCommand(
+    helpCommand(context, program).option(...VERBOSE).copyInheritedSettings(program) as unknown as Command,
+  );
   program.addCommand(completeCommand(context, program) as unknown as Command, { hidden: true });
   explainMisuse(program as unknown as Command, () => pluginNames(context));
   return program;
-}
-
-/** `krew-wasm help COMMAND…`. commander's own accepts one word only, and ignores an unknown one. */
-function helpCommand(program: CommandUnknownOpts) {
-  return new Command("help")
-    .description("tell how a command is used")
-    .argument("[command...]", "the command; all of them without it")
-    .option(...VERBOSE)
-    .addHelpText("after", "\nExamples:\n  krew-wasm help pull\n  krew-wasm help index add")
-    .helpGroup("Commands:")
-    .action((words) => {
-      let command = program;
-      for (const word of words) {
-        const sub = word.startsWith("__") ? undefined : findCommand(command, word);
-        if (!sub) {
-          const [message, hint] = unknownCommand(word, pathOf(command), command.commands.flatMap(namesOf));
-          throw new AppError("USAGE", message, { hint });
-        }
-        command = sub;
-      }
-      command.outputHelp();
-    });
 }
 
 /** Makes a command and its subcommands report wrong usage in the format of all errors. */
 function explainMisuse(command: Command, plugins: () => readonly string[]): void {
   command.configureOutput({
     outputError: (text, write) =>
-      write(usageText(text, pathOf(command), (command.commands as Command[]).flatMap(namesOf), plugins)),
+      write(
+        usageText(text, commandPath(command), (command.commands as Command[]).flatMap(commandNames), plugins),
+      ),
   });
   for (const sub of command.commands as Command[]) explainMisuse(sub, plugins);
 }
@@ -192,15 +165,6 @@ function pluginNames(context: Context): string[] {
   } catch {
     return [];
   }
-}
-
-function namesOf(command: CommandUnknownOpts): string[] {
-  return command.name().startsWith("__") ? [] : [command.name(), ...command.aliases()];
-}
-
-/** The full name of a command, such as `krew-wasm index add`. */
-function pathOf(command: CommandUnknownOpts): string {
-  return command.parent ? `${pathOf(command.parent)} ${command.name()}` : command.name();
 }
 
 /** Repairs the plugins' links after the binary was moved. Runs before every command. */

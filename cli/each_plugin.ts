@@ -48,7 +48,7 @@ export async function allOf<T, R>(
 export function keepOption() {
   return new Option(
     "--keep <n>",
-    "how many versions of a plugin stay for a rollback, the new one among them (3)",
+    "versions to keep, with the new one (default: 3)",
   )
     .argParser((text) => {
       if (!/^[1-9]\d{0,2}$/.test(text)) {

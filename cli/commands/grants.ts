@@ -26,25 +26,21 @@ import { formatValue, formatWholeTable } from "../terminal/output.ts";
 export function grantsCommand(context: Context) {
   const command = new Command("grants")
     .description("show what plugins may do, and change it")
-    .argument("[name]", "a plugin; all of them without it")
+    .argument("[name]", "a plugin (default: all)")
     .addOption(new Option("-o, --output <format>", "output format").choices(["json", "yaml"] as const))
-    .option("--explain", "say in sentences what the plugin can do")
-    .option("--reset", "go back to the grants of the installation, before other flags apply")
+    .option("--explain", "explain in sentences")
+    .option("--reset", "first go back to the grants of the installation")
     .option("-y, --yes", "do not ask if --reset grants more");
   return withGrantFlags(command)
     .addHelpText(
       "after",
       `
-Every plugin has a private directory, a stand-in for your kubeconfig, the
-environment without credentials, and the API server of your context as you.
-What is allowed takes back the same denial of earlier, and the other way round;
-otherwise a denial wins. Running plugins keep what they started with.
+--allow-X removes an earlier --deny-X, and vice versa. Otherwise a denial wins.
 
 Examples:
   krew-wasm grants
   krew-wasm grants decoder --allow-read=~/manifests --allow-cluster=read-only
   krew-wasm grants decoder --allow-cluster=list,watch:pods,deployments.apps@demo
-  krew-wasm grants decoder --deny-cluster=get,list,watch:secrets
   krew-wasm grants decoder --explain`,
     )
     .action(async (name, options) => {

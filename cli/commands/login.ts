@@ -58,7 +58,7 @@ Examples:
       if (stored.kind === "helper") return context.stderr(`${stored.program} keeps the password\n`);
       context.stderr(
         `warning: ${stored.path} holds the password, encoded but not encrypted\n` +
-          `hint: a credential helper keeps it better: docs/registries.md\n`,
+          `hint: a credential helper keeps it better: krew-wasm help registries\n`,
       );
     });
 }

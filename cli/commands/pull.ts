@@ -27,16 +27,16 @@ export function pullCommand(context: Context, exit: Exit) {
     .description("install plugins from an OCI registry")
     .argument(
       "<references...>",
-      "[HOST/]REPOSITORY[:TAG][@DIGEST]; without a host docker.io, without a tag latest; or a name of an index",
+      "[HOST/]REPOSITORY[:TAG][@DIGEST], or names in an index",
     )
-    .option("--name <name>", "name of the plugin; the repository's last segment without it")
-    .option("--index <name>", "the index to look names up in; all that were added without it")
-    .option("-f, --force", "replace an installed plugin of that name")
+    .option("--name <name>", "name of the plugin (default: end of the repository)")
+    .option("--index <name>", "index to look names up in (default: all)")
+    .option("-f, --force", "replace an installed plugin")
     .addOption(plainHttpOption())
     .addOption(
       new Option(
         "--grants <mode>",
-        "wished: all that the publisher asks for; default: what every plugin gets; none: nothing",
+        "the publisher's wish: wished grants it, default does not",
       )
         .choices(WISH_MODES),
     )
@@ -48,17 +48,9 @@ export function pullCommand(context: Context, exit: Exit) {
     .addHelpText(
       "after",
       `
-A plugin reads a stand-in for your kubeconfig and a private directory of its
-own, and reaches the API server of your current context as you; --allow-… lets
-it do more. What is granted here holds for every run, and for later versions.
-krew-wasm shows what the publisher asks for, and asks you. --grants answers
-without a question.
-
 Examples:
   krew-wasm pull ghcr.io/acme/plugins/decoder:v1
-  krew-wasm pull ghcr.io/acme/plugins/events:v2 --name watch-events
-  krew-wasm pull --verify=acme.pub ghcr.io/acme/plugins/decoder:v1
-  krew-wasm pull -f --allow-read=~/manifests ghcr.io/acme/lint@sha256:4f53…`,
+  krew-wasm pull --verify=acme.pub ghcr.io/acme/plugins/decoder:v1`,
     )
     .action(async (texts, options) => {
       if (options.name !== undefined && texts.length > 1) {

@@ -197,7 +197,7 @@ function checkWish(grants: unknown, file: string, context: Context): string {
       "USAGE",
       `The wished grants in "${printable(file, 200)}" can't be read: ${printable(messageOf(error), 300)}`,
       {
-        hint: "docs/grants.md has their schema",
+        hint: "krew-wasm help plugins shows an example",
       },
     );
   }

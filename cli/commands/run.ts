@@ -22,7 +22,7 @@ import { ProgramFile } from "../install/program_file.ts";
 /** The command. */
 export function runCommand(context: Context, exit: Exit, host: RunHost) {
   const command = new Command("run")
-    .description("run an installed plugin, or a .wasm file that is not installed")
+    .description("run a plugin: installed, in a file, or in a registry")
     .argument("<plugin>", "a name as krew-wasm list shows it, or a file (with a slash, or ending in .wasm)")
     .argument("[args...]", "the plugin's own arguments")
     .option("-v, --verbose", "trace to stderr what the plugin asks for")

@@ -23,32 +23,37 @@ type Option = readonly [flags: string, description: string, repeatable?: typeof 
 
 // deno-fmt-ignore -- one flag a line
 const OPTIONS: readonly Option[] = [
-  ["--allow-read <path>", "let the plugin read a file or directory; HOST::GUEST maps it (repeatable)", collect],
-  ["--allow-write <path>", "let the plugin read and change a file or directory (repeatable)", collect],
-  ["--allow-home", "let the plugin read and change all of your home directory"],
-  ["--allow-env <names>", "the only variables it sees, parted by commas; '*' for all (repeatable)", collect],
-  ["--allow-kubeconfig", "show it the real kubeconfig, credentials included"],
+  ["--allow-read <path>", "read a file or directory; HOST::GUEST shows it under another path (repeatable)", collect],
+  ["--allow-write <path>", "read and change a file or directory (repeatable)", collect],
+  ["--allow-home", "read and change all of your home directory"],
+  ["--allow-env <names>", "see these variables only, comma-separated; '*' for all (repeatable)", collect],
+  ["--allow-kubeconfig", "read the real kubeconfig, with credentials"],
   ["--allow-cluster <what>",
-    "none, read-only, full (the default), RBAC rules in a YAML file, or one such as list,watch:pods@default (repeatable)",
+    "none, read-only, full (the default), a YAML file of RBAC rules, or a rule such as list,watch:pods@default (repeatable)",
     collect],
   ["--allow-listen <ports>",
-    "accept connections from this machine at these ports, parted by commas; '*' for all (repeatable)", collect],
-  ["--allow-terminal", "let it use the terminal as such, as it may by default"],
-  ["--allow-completion", "let it complete its arguments when Tab is pressed, as it may by default"],
-  ["--allow-all", "all of the above; krew-wasm's own files stay out of reach"],
-  ["--deny-read <path>", "never let it see a file or directory (repeatable)", collect],
-  ["--deny-write <path>", "never let it change a file or directory (repeatable)", collect],
-  ["--deny-home", "never let it see your home directory"],
-  ["--deny-env <names>", "hold variables back; '*' for all (repeatable)", collect],
-  ["--deny-kubeconfig", "never show it the real kubeconfig"],
-  ["--deny-cluster <what>", "all, or rules as above that it may not use (repeatable)", collect],
-  ["--deny-listen", "never let it accept connections"],
-  ["--deny-terminal", "its streams are no terminals in its eyes"],
-  ["--deny-completion", "never ask it for completions when Tab is pressed"],
+    "accept connections from this machine at these ports, comma-separated; '*' for all (repeatable)", collect],
+  ["--allow-terminal", "use the terminal (allowed by default)"],
+  ["--allow-completion", "complete its arguments when you press Tab (allowed by default)"],
+  ["--allow-all", "all of the above; krew-wasm's own files stay protected"],
+  ["--deny-read <path>", "never see a file or directory (repeatable)", collect],
+  ["--deny-write <path>", "never change a file or directory (repeatable)", collect],
+  ["--deny-home", "never see your home directory"],
+  ["--deny-env <names>", "never see these variables; '*' for all (repeatable)", collect],
+  ["--deny-kubeconfig", "never read the real kubeconfig"],
+  ["--deny-cluster <what>", "all, or rules that it may never use (repeatable)", collect],
+  ["--deny-listen", "never accept connections"],
+  ["--deny-terminal", "hide the terminal from the plugin"],
+  ["--deny-completion", "never complete its arguments"],
   ["--deny-all", "nothing but its private directory; a denial wins over every grant"],
-  ["--no-prompt", "never ask at the terminal; what is not granted is refused (also KREW_WASM_NO_PROMPT=1)"],
-  ["--max-memory <size>", "how large its memory may grow, such as 512Mi; 4Gi without it"],
+  ["--no-prompt", "never ask at the terminal (also KREW_WASM_NO_PROMPT=1)"],
+  ["--max-memory <size>", "limit of its memory, such as 512Mi (default: 4Gi)"],
 ];
+
+/** Whether an option is one of these. */
+export function isGrantFlag({ long }: { readonly long?: string | undefined }): boolean {
+  return OPTIONS.some(([flags]) => flags.split(" ")[0] === long);
+}
 
 /** Adds `--allow-…`, `--deny-…` and `--max-memory` to a command. */
 // deno-lint-ignore ban-types -- commander's own empty type parameters

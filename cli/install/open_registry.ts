@@ -11,7 +11,7 @@ import { makeProgress, type Progress } from "../terminal/progress.ts";
 
 /** `--plain-http` */
 export function plainHttpOption() {
-  return new Option("--plain-http", "speak HTTP with a registry that is not on this machine");
+  return new Option("--plain-http", "use HTTP with a registry on another machine");
 }
 
 /** A registry client that traces, and reports waits on stderr. */

@@ -8,7 +8,7 @@ import { printable } from "../../runtime/base/text.ts";
 export function verifyOption() {
   return new Option(
     "--verify <signer>",
-    "install it only if signed by this: a public key's file, or IDENTITY@ISSUER (repeatable: any of them)",
+    "require a signature by KEYFILE or IDENTITY@ISSUER (repeatable)",
   ).argParser((value: string, before: string[] | undefined): string[] => [...(before ?? []), value]);
 }
 
@@ -16,7 +16,7 @@ export function verifyOption() {
 export function trustRootOption() {
   return new Option(
     "--trust-root <file>",
-    "sigstore's trusted_root.json to check identities by; that of the public sigstore without it",
+    "trusted_root.json for identities (default: public sigstore)",
   );
 }
 

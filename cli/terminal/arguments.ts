@@ -33,6 +33,16 @@ export function findCommand(parent: CommandUnknownOpts, word: string): CommandUn
   return parent.commands.find((each) => each.name() === word || each.aliases().includes(word));
 }
 
+/** The name and aliases of a command; none of an internal one. */
+export function commandNames(command: CommandUnknownOpts): string[] {
+  return command.name().startsWith("__") ? [] : [command.name(), ...command.aliases()];
+}
+
+/** The full name of a command, such as `krew-wasm index add`. */
+export function commandPath(command: CommandUnknownOpts): string {
+  return command.parent ? `${commandPath(command.parent)} ${command.name()}` : command.name();
+}
+
 /** Whether a word and all after it are a plugin's, as in `krew-wasm run PLUGIN ARGS…`. */
 function beginsPlugin(command: CommandUnknownOpts, word: string): boolean {
   return command.name() === "run" && !word.startsWith("-");

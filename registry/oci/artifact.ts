@@ -117,7 +117,7 @@ export interface PluginYaml {
 export function readPluginYaml(value: unknown, path: string): PluginYaml {
   const fail = (what: string): never => {
     throw new AppError("USAGE", `"${printable(path, 300)}": ${what}`, {
-      hint: "docs/registries.md shows one",
+      hint: "krew-wasm help plugins shows an example",
     });
   };
   if (value === null || value === undefined) return { annotations: {}, author: undefined, grants: undefined };

@@ -14,7 +14,7 @@ export function isTlsFailure(error: unknown): boolean {
   return /invalid peer certificate|fatal alert|peer is incompatible|peer misbehaved/i.test(textOf(error));
 }
 
-const ANEW = "make it anew as a server's: docs/registries.md says how";
+const ANEW = "make it anew as a server's: krew-wasm help registries says how";
 
 const HINTS: Readonly<Partial<Record<CertificateFault["kind"], string>>> = {
   authority: ANEW,

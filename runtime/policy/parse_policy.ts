@@ -28,7 +28,7 @@ import { parsePattern, parseRegistryName } from "./reference_pattern.ts";
 /** The error for a policy that cannot be read or parsed. */
 export function policyInvalid(path: string, owner: PolicyOwner, what: string): AppError {
   const [whose, who] = owner === "user"
-    ? ["Your policy", "docs/signatures.md shows one"]
+    ? ["Your policy", "krew-wasm help signatures shows an example"]
     : ["The administrator's policy", "ask who administers this machine"];
   return new AppError("POLICY_INVALID", `${whose} ${path} can't be used: ${printable(what, 300)}`, {
     hint: `no plugin is installed or run until it is mended; ${who}`,

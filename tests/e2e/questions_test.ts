@@ -96,7 +96,7 @@ testBinary(
     for (const [what, text] of HIDING) {
       await t.step(what, async () => {
         using tmux = it.tmux(it.request("delete", POD), text);
-        const screen = await tmux.see("[n]o", true);
+        const screen = await tmux.see("ne[v]er:", true);
         const lines = screen.trimEnd().split("\n");
         const from = lines.indexOf(QUESTION[0]!);
         assert.ok(from >= 0, screen);
@@ -139,7 +139,7 @@ testBinary("keys count that are typed after the question, and nothing that a ter
   ) {
     await t.step(what, async () => {
       using tmux = it.tmux(it.request("delete", POD));
-      await tmux.see("[n]o", true);
+      await tmux.see("ne[v]er:", true);
       for (const piece of pieces) {
         tmux.type(piece);
         await new Promise((resolve) => setTimeout(resolve, 300));
@@ -175,10 +175,10 @@ testBinary("an answer grants exactly the shown rule", {
       ",",
       ...it.request("delete", POD.replace("web", "db")),
     ]);
-    await tmux.see("[n]o", true);
+    await tmux.see("ne[v]er:", true);
     tmux.type("r\r");
     await tmux.see("  rule       delete:pods[db]@demo");
-    await tmux.see("[n]o", true);
+    await tmux.see("ne[v]er:", true);
     tmux.type("n\r");
     const screen = await tmux.see("code ");
     assert.match(screen, /^403 /m);
@@ -190,7 +190,7 @@ testBinary("an answer grants exactly the shown rule", {
   });
   await t.step("always stores the shown rule", async () => {
     using tmux = it.tmux(it.request("delete", POD));
-    await tmux.see("[n]o", true);
+    await tmux.see("ne[v]er:", true);
     tmux.type("a\r");
     await tmux.see("code ");
     assert.deepEqual(it.cluster(), {
@@ -201,7 +201,7 @@ testBinary("an answer grants exactly the shown rule", {
   });
   await t.step("a wider rule needs a second question", async () => {
     using tmux = it.tmux(it.request("delete", POD));
-    await tmux.see("[n]o", true);
+    await tmux.see("ne[v]er:", true);
     tmux.type("w\r");
     await tmux.see("  rule       delete:pods@demo");
     await tmux.see("Allow all of that? this [r]un, [a]lways, [n]o:", true);
@@ -238,7 +238,7 @@ testBinary("an answer grants exactly the shown rule", {
     using tmux = it.tmux(words);
     for (let index = 0; index < 5; index++) {
       await tmux.see(`  namespace  ns-${index}`);
-      await tmux.see("[n]o", true);
+      await tmux.see("ne[v]er:", true);
       tmux.type("n\r");
     }
     const screen = await tmux.see("code ");

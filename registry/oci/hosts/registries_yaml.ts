@@ -25,7 +25,7 @@ export interface RegistriesConfig {
   readonly tls: ReadonlyMap<string, HostFiles>;
 }
 
-const HINT = "docs/registries.md shows one";
+const HINT = "krew-wasm help registries shows an example";
 
 /**
  * Parses `registries.yaml`.
