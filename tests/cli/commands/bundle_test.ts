@@ -19,6 +19,8 @@ Deno.test("replaces installed plugins only with --force", async () => {
   await manager.install("acme/foo:v1");
   const file = `${manager.home}/plugins.tar`;
   await manager.succeed("bundle", "save", file, "foo");
+  await manager.succeed("rm", "foo");
+  await manager.install("other/foo:v1");
   await manager.fail(1, "bundle", "load", file);
   await manager.succeed("bundle", "load", "--force", file);
 });

@@ -9,10 +9,7 @@ Deno.test("prints the version of krew-wasm and of its engine", async () => {
 Deno.test("prints an object with the walls of this system", async () => {
   await using manager = new Manager();
   const printed = await manager.json("version") as Record<string, unknown>;
-  assert.deepEqual(
-    Object.keys(printed).filter((key) => key !== "landlock"),
-    ["version", "deno", "v8", "platform", "walls"],
-  );
+  for (const key of ["version", "deno", "v8", "platform", "walls"]) assert.ok(key in printed, key);
   assert.deepEqual(Object.keys(printed.walls as object), ["sandbox", "permissions", "kernel"]);
 });
 

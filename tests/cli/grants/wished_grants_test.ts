@@ -124,6 +124,7 @@ Deno.test("a plugin of another repository keeps none of them", async () => {
 Deno.test("a bundle's word for the publisher keeps restrictions only", async () => {
   const replaced: Partial<Receipt> = {
     source: { kind: "registry" },
+    digest: `sha256:${"1".repeat(64)}`,
     grants: { ...LEAST, home: true, terminal: false },
   };
   const arriving = { source: { kind: "bundle" } } as unknown as Partial<Arriving>;
