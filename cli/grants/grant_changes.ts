@@ -116,10 +116,10 @@ const ITEMS: { readonly [Field in keyof Grants]: (grants: Grants, home: string) 
   kubeconfig: ({ kubeconfig }, home) =>
     kubeconfig
       ? [{
-        key: "kubeconfig",
-        row: rowOf("kubeconfig", { kubeconfig: true }, home),
-        isMoreThan: always,
-        whenGone: taken,
+        key: kubeconfig === true ? "kubeconfig" : "kubeconfig contexts",
+        row: rowOf("kubeconfig", { kubeconfig }, home),
+        isMoreThan: (before) => before.kubeconfig !== true && before.kubeconfig !== kubeconfig,
+        whenGone: (after) => after.kubeconfig === true ? undefined : "taken",
       }]
       : [],
   cluster: ({ cluster }, home) => {

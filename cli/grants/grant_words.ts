@@ -260,7 +260,14 @@ export function grantRows(grants: Grants, home: string): GrantRow[] {
       flag: `--allow-env=${env.join(",")}`,
     });
   }
-  if (grants.kubeconfig) {
+  if (grants.kubeconfig === "switch") {
+    rows.push({
+      kind: "kubeconfig",
+      what: "change contexts, their namespaces and the current context",
+      risk: "kubectl then acts on another cluster or namespace",
+      flag: "--allow-kubeconfig=switch",
+    });
+  } else if (grants.kubeconfig) {
     rows.push({
       kind: "kubeconfig",
       what: "read the real kubeconfig",
@@ -310,7 +317,7 @@ export function grantRows(grants: Grants, home: string): GrantRow[] {
   if (deny.home) denied("see your home directory", "--deny-home");
   if (deny.env === "all") denied("see variables", "--deny-env=*");
   else if (deny.env.length > 0) denied(`see ${listed(deny.env)}`, `--deny-env=${deny.env.join(",")}`);
-  if (deny.kubeconfig) denied("read the real kubeconfig", "--deny-kubeconfig");
+  if (deny.kubeconfig) denied("read the real kubeconfig, or change contexts in it", "--deny-kubeconfig");
   if (deny.cluster === true) denied("reach the cluster", "--deny-cluster=all");
   else if (deny.cluster !== false) {
     for (const rule of deny.cluster) denied(ruleInWords(rule), ruleFlag(rule, "--deny-cluster"));
@@ -480,7 +487,7 @@ function credentialsText(
   home: string,
   list: (items: readonly string[]) => string,
 ): string {
-  if (kubeconfig) return "It reads your real kubeconfig, with the credentials in it.";
+  if (kubeconfig === true) return "It reads your real kubeconfig, with the credentials in it.";
   const added = cluster === "none" ? "" : ", and krew-wasm adds yours to its requests";
   const where = [
     ...(all ||

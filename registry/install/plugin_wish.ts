@@ -8,12 +8,14 @@ import {
   type FileGrant,
   type GrantChange,
   type Grants,
+  type KubeconfigGrant,
   LEAST,
   mergeGrants,
   NO_DENIALS,
   parseSize,
 } from "../../runtime/grants/grants.ts";
 import { readPorts } from "../../runtime/grants/listen_grant.ts";
+import { kubeconfigGrant } from "../../runtime/grants/grants_json.ts";
 import { type ClusterGrant, parseClusterGrant, withRules } from "../../runtime/kube/allow/rules.ts";
 import { hostPath, withoutSlash } from "../../runtime/base/host_path.ts";
 import {
@@ -53,7 +55,7 @@ interface Fields {
   readonly write?: readonly FileGrant[];
   readonly home?: boolean;
   readonly env?: EnvGrant;
-  readonly kubeconfig?: boolean;
+  readonly kubeconfig?: KubeconfigGrant;
   readonly cluster?: ClusterGrant;
   readonly listen?: readonly number[];
   readonly maxMemory?: number;
@@ -100,7 +102,7 @@ function wishReader(home: string): Reader<Fields> {
     write: optional(list(fileReader(home, true), MAX_ITEMS)),
     home: optional(boolean),
     env: optional(env),
-    kubeconfig: optional(boolean),
+    kubeconfig: optional(kubeconfigGrant),
     cluster: optional(converted(parseClusterGrant)),
     // A wish names its ports, so that people see what they agree to.
     listen: optional(readPorts),

@@ -34,6 +34,12 @@ export interface FileGrant {
 /** Environment variables. `default`: all whose name does not suggest a credential; `all`; or only these names. */
 export type EnvGrant = "default" | "all" | readonly string[];
 
+/**
+ * The kubeconfig: `true` is the real one in place of the redacted one. `switch`: what the plugin changes of contexts in the
+ * redacted one is changed in the user's files.
+ */
+export type KubeconfigGrant = boolean | "switch";
+
 /** Resource limits of a run. */
 export interface Limits {
   /** Bytes of a plugin's linear memories. */
@@ -52,7 +58,7 @@ export interface Denials {
   readonly home: boolean;
   /** Environment variables. */
   readonly env: "all" | readonly string[];
-  /** The real kubeconfig. */
+  /** The real kubeconfig, and changes of contexts in it. */
   readonly kubeconfig: boolean;
   /** The whole cluster, or the requests that these rules cover. */
   readonly cluster: boolean | readonly ClusterRule[];
@@ -70,8 +76,7 @@ export interface Grants {
   /** All of $HOME, read and write. */
   readonly home: boolean;
   readonly env: EnvGrant;
-  /** The real kubeconfig instead of the redacted one. */
-  readonly kubeconfig: boolean;
+  readonly kubeconfig: KubeconfigGrant;
   readonly cluster: ClusterGrant;
   /** Accept connections from this machine. */
   readonly listen: ListenGrant;
@@ -121,7 +126,7 @@ export interface GrantChange {
   readonly files: readonly FileGrant[];
   readonly home: boolean | undefined;
   readonly env: EnvGrant | undefined;
-  readonly kubeconfig: boolean | undefined;
+  readonly kubeconfig: KubeconfigGrant | undefined;
   readonly cluster: ClusterGrant | undefined;
   /** Rules to add to the cluster grant. If the plugin has full access, they replace it. */
   readonly rules: readonly ClusterRule[];
@@ -139,6 +144,7 @@ export interface GrantFlags {
   readonly allowHome?: boolean | undefined;
   readonly allowEnv?: readonly string[] | undefined;
   readonly allowKubeconfig?: boolean | undefined;
+  readonly "allowKubeconfig=switch"?: boolean | undefined;
   readonly allowCluster?: readonly string[] | undefined;
   readonly allowListen?: readonly string[] | undefined;
   readonly allowTerminal?: boolean | undefined;
@@ -215,7 +221,7 @@ export async function parseGrantFlags(flags: GrantFlags, context: FlagContext): 
     env: flags.allowEnv === undefined
       ? all ? "all" : undefined
       : parseEnvGrant(flags.allowEnv, "--allow-env"),
-    kubeconfig: all || flags.allowKubeconfig || undefined,
+    kubeconfig: all || flags.allowKubeconfig || (flags["allowKubeconfig=switch"] ? "switch" : undefined),
     cluster,
     rules,
     listen: flags.allowListen === undefined
@@ -313,7 +319,7 @@ export function changeGrants(base: Grants, change: GrantChange): Grants {
       return denied.write.includes(grant.host) ? [{ ...grant, write: false }] : [grant];
     }),
     home: merged.home && !denied.home,
-    kubeconfig: merged.kubeconfig && !denied.kubeconfig,
+    kubeconfig: denied.kubeconfig ? false : merged.kubeconfig,
     listen: denied.listen ? [] : merged.listen,
     env: typeof merged.env === "string" || denied.env === "all"
       ? merged.env
@@ -338,7 +344,7 @@ export function effectiveGrants(grants: Grants): Grants {
       : typeof grants.env === "string"
       ? grants.env
       : grants.env.filter((name) => !deny.env.includes(name)),
-    kubeconfig: grants.kubeconfig && !deny.kubeconfig,
+    kubeconfig: deny.kubeconfig ? false : grants.kubeconfig,
     cluster: deny.cluster === true ? "none" : grants.cluster,
     listen: deny.listen ? [] : grants.listen,
     terminal: grants.terminal && !deny.terminal,

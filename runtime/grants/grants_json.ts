@@ -4,7 +4,15 @@
  */
 
 import { canonicalPath } from "../base/canonical_path.ts";
-import { type Denials, type EnvGrant, type FileGrant, type Grants, LEAST, type Limits } from "./grants.ts";
+import {
+  type Denials,
+  type EnvGrant,
+  type FileGrant,
+  type Grants,
+  type KubeconfigGrant,
+  LEAST,
+  type Limits,
+} from "./grants.ts";
 import { readListen } from "./listen_grant.ts";
 import { type ClusterGrant, type ClusterRule, parseRules } from "../kube/allow/rules.ts";
 import {
@@ -89,6 +97,10 @@ const env: Reader<EnvGrant> = (value, path) =>
     : Array.isArray(value)
     ? variables(value, path)
     : malformed(path, 'is neither "default" nor "all" nor a list of names');
+
+/** Reads `true`, `false` or `"switch"`. */
+export const kubeconfigGrant: Reader<KubeconfigGrant> = (value, path) =>
+  value === "switch" ? value : boolean(value, path);
 
 const limits = object<Limits>({ maxMemory: integer(1), descriptors: integer(1) });
 
@@ -189,7 +201,7 @@ function grants(form: GrantsForm): Reader<Grants> {
       files: files(form),
       home: boolean,
       env,
-      kubeconfig: boolean,
+      kubeconfig: form === "present" ? kubeconfigGrant : boolean,
       cluster: cluster(form),
       terminal: boolean,
       limits,

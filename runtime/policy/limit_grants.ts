@@ -1,8 +1,14 @@
 /** Limits grants to the bounds of a policy. Pure. */
 
 import { isWithin } from "../base/host_path.ts";
-import { type EnvGrant, type FileGrant, type Grants, isCredentialVariable } from "../grants/grants.ts";
 import { bothListen } from "../grants/listen_grant.ts";
+import {
+  type EnvGrant,
+  type FileGrant,
+  type Grants,
+  isCredentialVariable,
+  type KubeconfigGrant,
+} from "../grants/grants.ts";
 import type { ClusterGrant } from "../kube/allow/rules.ts";
 import type { Bounds } from "./policy.ts";
 
@@ -44,7 +50,7 @@ export function limitGrants(
     files,
     home: grants.home && bounds.home && !byPath,
     env: limitEnv(grants.env, bounds.env),
-    kubeconfig: grants.kubeconfig && bounds.kubeconfig,
+    kubeconfig: lesserKubeconfig(grants.kubeconfig, bounds.kubeconfig),
     cluster,
     listen: bothListen(grants.listen, bounds.listen),
     terminal: grants.terminal && bounds.terminal,
@@ -96,4 +102,10 @@ function limitEnv(env: EnvGrant, bound: EnvGrant): EnvGrant {
 /** The order of the words; rules rank between them. */
 function rank(grant: ClusterGrant): number {
   return grant === "none" ? 0 : grant === "full" ? 2 : 1;
+}
+
+/** What both of two grants give. */
+function lesserKubeconfig(one: KubeconfigGrant, other: KubeconfigGrant): KubeconfigGrant {
+  const order: readonly KubeconfigGrant[] = [false, "switch", true];
+  return order[Math.min(order.indexOf(one), order.indexOf(other))]!;
 }

@@ -21,6 +21,7 @@ import {
 import { printable } from "../base/text.ts";
 import { type EnvGrant, parseSize } from "../grants/grants.ts";
 import { readListen } from "../grants/listen_grant.ts";
+import { kubeconfigGrant } from "../grants/grants_json.ts";
 import { parseClusterGrant } from "../kube/allow/rules.ts";
 import type { Bounds, Policy, PolicyOwner, PolicyRule } from "./policy.ts";
 import { parsePattern, parseRegistryName } from "./reference_pattern.ts";
@@ -105,7 +106,7 @@ function boundsReader(home: string, homes: readonly string[]): Reader<Bounds> {
     write: optional(list(absolute)),
     home: defaultTo(boolean, true),
     env: defaultTo(env, "all"),
-    kubeconfig: defaultTo(boolean, true),
+    kubeconfig: defaultTo(kubeconfigGrant, true),
     cluster: defaultTo(converted(parseClusterGrant), "full"),
     listen: defaultTo(readListen, "all"),
     maxMemory: defaultTo(converted((value) => parseSize(String(value), "maxMemory")), Infinity),

@@ -5,7 +5,7 @@
 
 import { AppError } from "../base/errors.ts";
 import { printable } from "../base/text.ts";
-import type { EnvGrant } from "../grants/grants.ts";
+import type { EnvGrant, KubeconfigGrant } from "../grants/grants.ts";
 import type { ListenGrant } from "../grants/listen_grant.ts";
 import type { ClusterGrant } from "../kube/allow/rules.ts";
 import { ANY_BUNDLE, hostInRules, type Pattern, type Subject, subjectName } from "./reference_pattern.ts";
@@ -20,7 +20,7 @@ export interface Bounds {
   /** The user's home directories besides the one in the environment. */
   readonly homes: readonly string[];
   readonly env: EnvGrant;
-  readonly kubeconfig: boolean;
+  readonly kubeconfig: KubeconfigGrant;
   readonly cluster: ClusterGrant;
   readonly listen: ListenGrant;
   /** Bytes. */

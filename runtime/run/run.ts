@@ -221,7 +221,9 @@ export async function runProgram(program: Program, context: SandboxContext): Pro
     // Ask no questions while the user is typing.
     sandbox = openSandbox(completion ? { ...context, ask: undefined, streams: completion.streams } : context);
     if (completion && !sandbox.permissionRequests.grants.completion) return code = 0; // like a plugin without completion
-    return code = await instantiate(program, sandbox);
+    code = await instantiate(program, sandbox);
+    // The plugin may have ignored that writing failed.
+    return code = sandbox.losesChanges() && code === 0 ? 1 : code;
   } catch (error) {
     if (error instanceof ClosedPipe) return code = EXIT_PIPE;
     const { describeTrap, reportTrap } = await import("../wasi/trap/trap.ts");

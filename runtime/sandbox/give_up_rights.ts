@@ -97,11 +97,12 @@ export async function giveUpRights(
   giveUp(keptPermissions(needs, paths, {
     saves: needs.asks && kernel === undefined,
     mayRun: rights.mayRun,
+    broker: rights.broker !== undefined,
   }));
 }
 
 function brokerContext(
-  { context, user: { home, cwd }, files, rights: { preloaded } }: ReadyRun,
+  { context, user: { home, cwd }, kubeconfig, files, rights: { preloaded } }: ReadyRun,
   needs: RunNeeds,
 ): BrokerContext {
   return {
@@ -124,13 +125,14 @@ function brokerContext(
       deniedPaths: files.deniedPaths ?? [],
       deniedWrites: files.deniedWrites ?? [],
     },
+    kubeconfigs: kubeconfig.paths,
     texts: [...preloaded?.texts ?? []],
     renewed: (preloaded?.keep ?? []).map(renewedFile),
   };
 }
 
 function pathsOf(
-  { context: { layout, code }, user, own, files, rights: { preloaded } }: ReadyRun,
+  { context: { layout, code }, user, own, kubeconfig, files, rights: { preloaded } }: ReadyRun,
   needs: RunNeeds,
 ): RunPaths {
   const inPod = user.variables.KUBERNETES_SERVICE_HOST ? [SERVICE_ACCOUNT] : [];
@@ -143,6 +145,7 @@ function pathsOf(
     mounts: files.mounts,
     overlaid: files.overlays.map(({ host }) => host),
     denied: files.deniedPaths ?? [],
+    kubeconfigs: kubeconfig.paths,
   };
 }
 

@@ -2,6 +2,7 @@
 
 import type { Grants } from "../grants/grants.ts";
 import type { DeniedRequest } from "../kube/allow/authorize_request.ts";
+import type { ContextChange } from "../kube/config/changes/context_changes.ts";
 import type { ClusterGrant } from "../kube/allow/rules.ts";
 import type { AskedFile, AskedListener } from "./types.ts";
 
@@ -32,7 +33,17 @@ export interface Reply {
 export type About =
   | { readonly file: AskedFile }
   | { readonly listener: AskedListener }
-  | { readonly cluster: DeniedRequest };
+  | { readonly cluster: DeniedRequest }
+  | { readonly kubeconfig: AskedChanges };
+
+/** Changes of contexts that a plugin wrote into its kubeconfig. */
+export interface AskedChanges {
+  readonly changes: readonly ContextChange[];
+  /** The same in words. */
+  readonly words: readonly string[];
+  /** The user's kubeconfig; with several, the first. */
+  readonly path: string;
+}
 
 /** Asks at the terminal and waits for the answer; undefined if nobody can be asked. */
 export interface Ask {

@@ -2,13 +2,14 @@
 
 import { effectiveGrants, type GrantChange, type Grants, mergeGrants, NO_DENIALS } from "../grants/grants.ts";
 import type { ClusterLimits, DeniedRequest } from "../kube/allow/authorize_request.ts";
-import type { Administrator, Ask, Reply } from "./permission_request_types.ts";
+import type { Administrator, Ask, AskedChanges, Reply } from "./permission_request_types.ts";
 import { Refusals } from "./refusals.ts";
 import type { RunRecord } from "./run_record.ts";
 import { coversPort } from "../grants/listen_grant.ts";
 import type { AskedFile, AskedListener } from "./types.ts";
 import {
   grantForFile,
+  grantForKubeconfig,
   grantForListener,
   grantForRequest,
   NO_CHANGE,
@@ -84,6 +85,18 @@ export class PermissionRequests {
   mayListen(asked: AskedListener): boolean {
     if (coversPort(this.#grants.listen, asked.port)) return true;
     return this.#decide(grantForListener(asked, this.#grants, (grants) => this.#limited(grants))) !== "no";
+  }
+
+  /** Asks whether contexts in the user's kubeconfig may change as the plugin wrote them. */
+  askKubeconfig(asked: AskedChanges): "no" | "once" | "stay" {
+    const grants = this.#grants;
+    if (grants.kubeconfig === "switch") return "stay";
+    return this.#decide(grantForKubeconfig(asked, { grants, limited: (grants) => this.#limited(grants) }));
+  }
+
+  /** Records that the plugin tried something that no grant allows. */
+  refuse(what: string): void {
+    this.#decide({ what, why: "nameless" });
   }
 
   /** Waits until lasting grants are saved. @throws AppError STORE_FAILED */

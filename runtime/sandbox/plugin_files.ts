@@ -1,6 +1,6 @@
 /** The files of a run: what the plugin sees, and what no grant lets it change. */
 
-import { hostPath } from "../base/host_path.ts";
+import { guestPath, hostPath, isWithin } from "../base/host_path.ts";
 import { namesOnPath } from "../base/program_path.ts";
 import type { Grants } from "../grants/grants.ts";
 import { kubercPaths } from "../kube/config/kuberc_file.ts";
@@ -10,7 +10,7 @@ import { obeyedFiles } from "./obeyed_files.ts";
 import { mayKnowKubeconfig, mayKnowPrivateDirectory } from "./plugin_environment.ts";
 import type { PluginKubeconfig } from "./plugin_kubeconfig.ts";
 import type { RunUser } from "./sandbox_context.ts";
-import type { Files, Mount, Overlay } from "./types.ts";
+import type { Files, KubeFiles, Mount, Overlay } from "./types.ts";
 
 /** What {@linkcode pluginFiles} needs. */
 export interface PluginFilesContext extends RunUser {
@@ -27,6 +27,8 @@ export interface PluginFilesContext extends RunUser {
   readonly asks: boolean;
   readonly outside: Files["outside"];
   readonly requests: Files["requests"];
+  /** Loads what a plugin needs to write its kubeconfig. */
+  readonly writable: KubeFiles["writable"];
 }
 
 /**
@@ -52,6 +54,23 @@ export function pluginFiles(context: PluginFilesContext): Files {
     deniedWrites: grants.deny.write,
     ...(outside ? { outside } : {}),
     requests,
+    kube: kubeFiles(context, mounts),
+  };
+}
+
+/** What the plugin finds where kubectl keeps its files. */
+function kubeFiles(context: PluginFilesContext, mounts: readonly Mount[]): KubeFiles {
+  const { grants, own, kubeconfig: { shown, readOnce }, cwd, home, writable } = context;
+  const kubeHome = guestPath(`${home}/.kube`);
+  const mayWrite = mounts.some(({ guest, write, only }) => write && !only && isWithin(kubeHome, guest));
+  return {
+    kubeconfig: shown === undefined || readOnce || grants.kubeconfig === true || !mayKnowKubeconfig(grants)
+      ? undefined
+      : guestPath(shown),
+    home: mayWrite ? undefined : kubeHome,
+    private: mayKnowPrivateDirectory(grants) ? guestPath(own) : undefined,
+    cwd: guestPath(cwd),
+    writable,
   };
 }
 
@@ -86,7 +105,7 @@ function protectedFiles({ grants, kubeconfig, store, ...user }: PluginFilesConte
     kuberc: kubercPaths(variables, args, home, cwd),
   });
   // The plugin may read the real file. To change it, it needs a grant for exactly this file.
-  const kubeconfigs = grants.kubeconfig
+  const kubeconfigs = grants.kubeconfig === true
     ? [...kubeconfig.all].filter((path) => !isGrantedToWrite(grants, path))
     : [];
   return [...obeyed, ...kubeconfigs];

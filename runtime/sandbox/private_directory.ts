@@ -16,7 +16,8 @@ export const PRIVATE_DIRECTORIES = [
   ["XDG_STATE_HOME", "state"],
 ] as const;
 
-const NAMES = ["tmp", ...PRIVATE_DIRECTORIES.map(([, directory]) => directory)];
+/** `kube/cache` serves for ~/.kube/cache (wasi/files/kubeconfig_tree.ts). */
+const NAMES = ["tmp", ...PRIVATE_DIRECTORIES.map(([, directory]) => directory), "kube/cache"];
 
 /** An open private directory. */
 export interface PrivateDirectory {

@@ -28,6 +28,8 @@ export interface RunNeeds {
   readonly symlinks: boolean;
   /** The broker must create some of the granted files. */
   readonly makesFiles: boolean;
+  /** The plugin may change contexts in the user's kubeconfig. */
+  readonly switches: boolean;
 }
 
 /** What a run needs, by the plugin's imports and grants. */
@@ -55,6 +57,7 @@ export function needsOf(
     named,
     symlinks: uses.symlinks && named,
     makesFiles: files && !named && mounts.some(isMadeOutside),
+    switches: files && grants.kubeconfig === "switch",
   };
 }
 
@@ -65,26 +68,26 @@ function portsFor({ listen, deny }: Grants, later: ListenGrant): ListenGrant | u
 }
 
 /**
- * Whether a run needs the broker: to ask and open granted files later, to start a credential plugin, to create files, or
- * to read renewed files.
+ * Whether a run needs the broker: to ask and open granted files later, to start a credential plugin, to create files, to
+ * change the kubeconfig, or to read renewed files.
  *
  * @param renewed how many files may be renewed during the run
  */
 export function needsBroker(
-  { hasQuestions, makesFiles, network }: RunNeeds,
+  { hasQuestions, makesFiles, network, switches }: RunNeeds,
   mayRun: boolean,
   renewed: number,
 ): boolean {
-  return hasQuestions || mayRun || makesFiles || network && renewed > 0;
+  return hasQuestions || mayRun || makesFiles || switches || network && renewed > 0;
 }
 
 /** Whether the kernel can restrict this process. If the run needs a broker and none could be started, it cannot. */
 export function canBeRestricted(
-  { makesFiles }: RunNeeds,
+  { makesFiles, switches }: RunNeeds,
   mayRun: boolean,
   { kernel, broker }: { readonly kernel: boolean; readonly broker: boolean },
 ): boolean {
-  return kernel && (broker || !mayRun && !makesFiles);
+  return kernel && (broker || !mayRun && !makesFiles && !switches);
 }
 
 /**
@@ -115,6 +118,8 @@ export interface RunPaths {
   readonly overlaid: readonly string[];
   /** Paths that the plugin must not see. */
   readonly denied: readonly string[];
+  /** The user's kubeconfig files. */
+  readonly kubeconfigs: readonly string[];
 }
 
 /** What the kernel still allows. */
@@ -141,11 +146,12 @@ export function kernelFacts(
  *
  * @param saves whether this process itself asks the person and saves grants, because there is no broker
  * @param mayRun whether it starts the credential plugin
+ * @param broker whether there is a broker
  */
 export function keptPermissions(
   needs: RunNeeds,
-  { own, layout, code, renewed, mounts, overlaid }: RunPaths,
-  { saves, mayRun }: { readonly saves: boolean; readonly mayRun: boolean },
+  { own, layout, code, renewed, mounts, overlaid, kubeconfigs }: RunPaths,
+  { saves, mayRun, broker }: { readonly saves: boolean; readonly mayRun: boolean; readonly broker: boolean },
 ): Keep {
   const { named } = needs;
   // A private directory for this run alone is removed at the end.
@@ -154,6 +160,10 @@ export function keptPermissions(
     ...(named || own.ofThisRun ? [own.path] : []),
     layout.log,
   ];
+  // Changes are made beside the files: lock, and rename.
+  const switched = needs.switches && !broker || saves && needs.hasQuestions && needs.files
+    ? kubeconfigs.flatMap((path) => [parentOf(path), parentOf(walkPath(path, DENO_PATHS).path)])
+    : [];
   return {
     network: needs.network || needs.listen !== undefined,
     run: mayRun,
@@ -167,12 +177,14 @@ export function keptPermissions(
         : []),
       ...code,
       ...renewed,
+      ...switched,
     ],
     write: [
       ...always,
       // The parts of the store for saving grants, but no code that runs.
       ...(saves ? [layout.lock, layout.stage, layout.receipts, layout.history] : []),
       ...(named ? mounts.filter(({ write }) => write).map(({ host }) => host) : []),
+      ...switched,
     ],
   };
 }

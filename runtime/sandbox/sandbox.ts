@@ -14,6 +14,7 @@ import { PermissionRequests } from "./permission_requests.ts";
 import { pluginEnvironment } from "./plugin_environment.ts";
 import { pluginFiles } from "./plugin_files.ts";
 import { PluginTerminal, terminalsOf } from "./plugin_terminal.ts";
+import { KubeconfigChanges } from "./kubeconfig_changes.ts";
 import { kubeconfigOverlays, type PluginKubeconfig, pluginKubeconfig } from "./plugin_kubeconfig.ts";
 import { closePrivateDirectory, openPrivateDirectory } from "./private_directory.ts";
 import { type RightsLeft, RunCluster } from "./run_cluster.ts";
@@ -24,6 +25,8 @@ import type { Files, Sandbox, Streams } from "./types.ts";
 /** A sandbox that can be closed. */
 export interface OpenSandbox extends Sandbox, Disposable {
   readonly permissionRequests: PermissionRequests;
+  /** Whether the plugin changed its kubeconfig in a way that was not made in the user's. Called once it has ended. */
+  losesChanges(): boolean;
   /** Waits until lasting grants are saved. @throws AppError STORE_… */
   settle(): Promise<void>;
 }
@@ -55,13 +58,14 @@ export function openSandbox(context: SandboxContext): OpenSandbox {
     restricted: undefined,
   };
   const cluster = new RunCluster({ ...user, plugin: context.name, record, permissionRequests, rights });
-  const files = filesOf(context, user, { permissionRequests, own: own.path, kubeconfig, cluster });
+  const changes = new KubeconfigChanges({ kubeconfig, cluster, permissionRequests, rights });
+  const files = filesOf(context, user, { permissionRequests, own: own.path, kubeconfig, cluster, changes });
   const streams = context.streams ?? standardStreams(context);
   const terminals = terminalsOf(grants.terminal && context.streams === undefined);
   const terminal = new PluginTerminal(terminals.stdin, streams);
   return {
     permissionRequests,
-    args: argumentsOf(context.args, grants.kubeconfig, kubeconfig, cluster),
+    args: argumentsOf(context.args, grants.kubeconfig === true, kubeconfig, cluster),
     env: [...env],
     cwd: guestPath(user.cwd),
     ...streams,
@@ -75,6 +79,7 @@ export function openSandbox(context: SandboxContext): OpenSandbox {
     trace: user.trace,
     giveUp: (uses, tree) =>
       giveUpRights({ context, user, own, kubeconfig, files, rights, grants }, uses, tree),
+    losesChanges: () => changes.finish(),
     async settle() {
       rights.broker?.settle();
       await permissionRequests.settle();
@@ -127,11 +132,12 @@ function requestsOf(context: SandboxContext, { args, home }: RunUser, record: Ru
 function filesOf(
   context: SandboxContext,
   user: RunUser,
-  { permissionRequests, own, kubeconfig, cluster }: {
+  { permissionRequests, own, kubeconfig, cluster, changes }: {
     readonly permissionRequests: PermissionRequests;
     readonly own: string;
     readonly kubeconfig: PluginKubeconfig;
     readonly cluster: RunCluster;
+    readonly changes: KubeconfigChanges;
   },
 ): Files {
   const { grants } = permissionRequests;
@@ -141,7 +147,7 @@ function filesOf(
     grants,
     own,
     kubeconfig,
-    overlays: kubeconfigOverlays(kubeconfig, grants.kubeconfig, {
+    overlays: kubeconfigOverlays(kubeconfig, grants.kubeconfig === true, {
       redacted: () => cluster.redacted(),
       real: (path) => cluster.readFile(path),
     }),
@@ -153,6 +159,7 @@ function filesOf(
       descriptors: grants.limits.descriptors,
       ask: (asked) => permissionRequests.askFile(asked),
     },
+    writable: () => changes.writable(),
   });
 }
 

@@ -56,8 +56,36 @@ export interface Files {
   readonly deniedWrites?: readonly string[];
   /** The broker's file calls, for files that the kernel refuses to this process (wasi/files/broker_tree.ts). */
   readonly outside?: { calls: FileCalls | undefined };
+  /** Files where kubectl keeps its own (wasi/files/kubeconfig_tree.ts). */
+  readonly kube?: KubeFiles | undefined;
   /** Asks for files outside of all mounts. Without it, these files do not exist for the plugin. */
   readonly requests?: FileRequests | undefined;
+}
+
+/** What a plugin finds where kubectl keeps its files. Paths are the plugin's, absolute. */
+export interface KubeFiles {
+  /** The redacted kubeconfig; undefined if there is none that may be written. */
+  readonly kubeconfig: string | undefined;
+  /** ~/.kube; undefined if the plugin may write the real one. */
+  readonly home: string | undefined;
+  /** The private directory, in which `kube` serves for parts of ~/.kube; undefined if the plugin does not get it. */
+  readonly private: string | undefined;
+  /** The user's current directory. */
+  readonly cwd: string;
+  /** Called once, before the plugin's first change. @throws AppError KUBECONFIG_INVALID, KUBECONFIG_UNREADABLE */
+  writable(): Promise<WritableKubeconfig>;
+}
+
+/** The kubeconfig of a plugin that writes it. */
+export interface WritableKubeconfig {
+  /** What the plugin read. */
+  readonly before: Uint8Array;
+  /** Makes the changes of a complete kubeconfig in the user's files. @throws WasiError if it is refused */
+  written(content: Uint8Array): void;
+  /** Records that the plugin tried something else, as in "was not allowed to …". */
+  refuse(what: string): void;
+  /** Called when the plugin has ended: it may have left the kubeconfig open. */
+  atEnd?: () => void;
 }
 
 /** Decides about ungranted files. */

@@ -4,7 +4,7 @@ import { type GrantChange, type Grants, mergeGrants, NO_DENIALS } from "../grant
 import { isWithin } from "../base/host_path.ts";
 import type { DeniedRequest } from "../kube/allow/authorize_request.ts";
 import { askedRequest, type OfferedRule } from "../kube/allow/asked_request.ts";
-import type { About, Question } from "./permission_request_types.ts";
+import type { About, AskedChanges, Question } from "./permission_request_types.ts";
 import { coversPort } from "../grants/listen_grant.ts";
 import type { AskedFile, AskedListener } from "./types.ts";
 
@@ -114,6 +114,28 @@ export function grantForListener(
       ["which is", "open to every program and user of this machine while the plugin runs"],
     ],
     flag: `--allow-listen=${port}`,
+    change,
+    optional: false,
+  };
+}
+
+/** The grant for changes of contexts in the user's kubeconfig. */
+export function grantForKubeconfig(
+  asked: AskedChanges,
+  { grants, limited }: Pick<FileRequestContext, "grants" | "limited">,
+): WantedGrant | Unanswerable {
+  const what = asked.words.join(", ");
+  const change: GrantChange = { ...NO_CHANGE, kubeconfig: "switch" };
+  if (limited(mergeGrants(grants, change)).kubeconfig !== "switch") return { what, why: "denied" };
+  return {
+    about: { kubeconfig: asked },
+    what,
+    parts: [
+      ...asked.words.map((words) => ["to", words] as const),
+      ["in", asked.path],
+      ["beyond once", "change contexts, their namespaces and the current context"],
+    ],
+    flag: "--allow-kubeconfig=switch",
     change,
     optional: false,
   };

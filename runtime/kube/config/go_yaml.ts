@@ -3,7 +3,7 @@
  * numbers, and only the first of several documents. Pure, but loads the parser when it is needed.
  */
 
-import type { ScalarTag } from "yaml";
+import type { DocumentOptions, ParseOptions, ScalarTag, SchemaOptions } from "yaml";
 
 /** How {@linkcode parseGoYaml} handles cases on which parsers disagree. */
 export interface YamlRules {
@@ -75,24 +75,36 @@ function integer(text: string): number | bigint {
   return value >= -(2n ** 63n) && value < 2n ** 64n ? value : Number(value);
 }
 
+/** A parser that is loaded: the first document; null if there is none. @throws the parser's error, with the line */
+export type GoYaml = (text: string, rules: YamlRules) => unknown;
+
+/** Loads the parser. */
+export async function loadGoYaml(): Promise<GoYaml> {
+  const { parseAllDocuments } = await import("yaml");
+  return (text, { uniqueKeys, maxAliases }) => {
+    const documents = parseAllDocuments(firstDocument(text), { ...goYamlOptions, uniqueKeys });
+    const document = "empty" in documents ? undefined : documents[0];
+    const [error] = document?.errors ?? [];
+    if (error) throw error;
+    return document?.toJS({ maxAliasCount: maxAliases }) ?? null;
+  };
+}
+
+/** The parser's options for YAML as kubectl reads it. */
+export const goYamlOptions: ParseOptions & DocumentOptions & SchemaOptions = {
+  schema: "failsafe",
+  customTags: (tags) => [...tags, ...TAGS, "merge"],
+  merge: true,
+  logLevel: "silent",
+};
+
 /**
  * The first document; null if there is none.
  *
  * @throws the parser's error, with the line in its message
  */
-export async function parseGoYaml(text: string, { uniqueKeys, maxAliases }: YamlRules): Promise<unknown> {
-  const { parseAllDocuments } = await import("yaml");
-  const documents = parseAllDocuments(firstDocument(text), {
-    schema: "failsafe",
-    customTags: (tags) => [...tags, ...TAGS, "merge"],
-    merge: true,
-    uniqueKeys,
-    logLevel: "silent",
-  });
-  const document = "empty" in documents ? undefined : documents[0];
-  const [error] = document?.errors ?? [];
-  if (error) throw error;
-  return document?.toJS({ maxAliasCount: maxAliases }) ?? null;
+export async function parseGoYaml(text: string, rules: YamlRules): Promise<unknown> {
+  return (await loadGoYaml())(text, rules);
 }
 
 /**

@@ -4,6 +4,7 @@ import type { About, Reply } from "../permission_request_types.ts";
 import { AppError } from "../../base/errors.ts";
 import type { CredentialHelper } from "../../kube/auth/user_credentials.ts";
 import type { ExecCredential } from "../../kube/auth/credential_plugin.ts";
+import type { ContextChange } from "../../kube/config/changes/context_changes.ts";
 import type { Syscalls } from "../kernel/kernel_calls.ts";
 import { Interrupted } from "../dialog.ts";
 import type { FileCalls } from "../types.ts";
@@ -48,6 +49,13 @@ export class Broker {
     if (fields.flagOrNone("interrupted")) throw new Interrupted("Interrupted at a question");
     const reply = fields.fieldsOrNone("reply");
     return reply && { answer: reply.text("answer") as Reply["answer"], wider: reply.flag("wider") };
+  }
+
+  /** Changes contexts in the user's kubeconfig, as just allowed. @throws AppError KUBECONFIG_UNCHANGED */
+  changeKubeconfig(changes: readonly ContextChange[]): void {
+    throwFailure(
+      new Fields(this.#request({ ask: "kubeconfig", changes: changes.map((each) => ({ ...each })) }).message),
+    );
   }
 
   /** Waits until lasting grants are saved. @throws AppError STORE_… */
@@ -124,6 +132,9 @@ function aboutToJson(about: About): Readonly<Record<string, Json>> {
     return { about: "cluster", info: info === undefined ? null : { ...info } };
   }
   if ("listener" in about) return { about: "listener", ...about.listener };
+  if ("kubeconfig" in about) {
+    return { about: "kubeconfig", changes: about.kubeconfig.changes.map((each) => ({ ...each })) };
+  }
   const { kind, path, directory } = about.file;
   return { about: "file", path, write: kind === "write", directory };
 }

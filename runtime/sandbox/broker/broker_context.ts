@@ -27,6 +27,8 @@ export interface BrokerContext {
   /** Whether the broker may ask a person. */
   readonly asks: boolean;
   readonly files: FileFacts;
+  /** The paths of the kubeconfigs in kubectl's order, whether or not they exist. */
+  readonly kubeconfigs: readonly string[];
   /** The kubeconfigs and the files that they name, texts by path. */
   readonly texts: readonly (readonly [path: string, text: string])[];
   /** Files that the broker may read again. */

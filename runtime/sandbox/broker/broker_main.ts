@@ -106,7 +106,10 @@ class Service {
       const fields = new Fields(message);
       switch (fields.text("ask")) {
         case "person":
-          return { message: (await this.#asking()).ask(fields) };
+          return { message: await (await this.#asking()).ask(fields) };
+        case "kubeconfig":
+          await (await this.#asking()).changeKubeconfig(fields);
+          return { message: {} };
         case "settle":
           await (await this.#questions)?.settle();
           return { message: {} };

@@ -62,6 +62,11 @@ export class Fields {
     return this.#field(name) === undefined || this.#field(name) === null ? undefined : this.texts(name);
   }
 
+  list(name: string): Fields[] {
+    const value = this.#field(name);
+    return Array.isArray(value) ? value.map((item) => new Fields(item)) : this.#wrong(name);
+  }
+
   fields(name: string): Fields {
     return new Fields(this.#field(name));
   }

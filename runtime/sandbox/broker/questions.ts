@@ -3,6 +3,7 @@
  * words of the other process. Lasting grants are saved here.
  */
 
+import { AppError } from "../../base/errors.ts";
 import { PermissionRequests } from "../permission_requests.ts";
 import type { Reply } from "../permission_request_types.ts";
 import { claimedRequest, socketRequest } from "../../kube/allow/authorize_request.ts";
@@ -18,6 +19,7 @@ import type { FileTree } from "../../wasi/files/file_tree.ts";
 import { realIn } from "../../wasi/files/ungranted_files.ts";
 import type { Json } from "./channel.ts";
 import type { BrokerContext } from "./broker_context.ts";
+import type { ChangedKubeconfig } from "./changed_kubeconfig.ts";
 import { BadMessage, type Fields } from "./fields.ts";
 
 /** A file or directory that a person granted. */
@@ -36,11 +38,17 @@ export class Questions {
   /** The reply to the last question. */
   #reply: Reply | undefined;
   #approved: Approved[] = [];
+  /** The changes of contexts that a person allowed once, as JSON. */
+  #allowedOnce: string | undefined;
+  #kubeconfig: Promise<ChangedKubeconfig> | undefined;
+  #context: BrokerContext;
 
   private constructor(
+    context: BrokerContext,
     tree: FileTree,
     permissionRequests: (reply: (reply: Reply | undefined) => void) => PermissionRequests,
   ) {
+    this.#context = context;
     this.#tree = tree;
     this.#permissionRequests = permissionRequests((reply) => this.#reply = reply);
   }
@@ -55,7 +63,7 @@ export class Questions {
     // If the run was killed meanwhile, nobody needs the answer.
     const isOver = () => Deno.ppid !== context.pid;
     const ask = context.asks ? terminalAsk(installed, Deno.env.get, isOver) : undefined;
-    return new Questions(tree, (replied) =>
+    return new Questions(context, tree, (replied) =>
       new PermissionRequests({
         record: RunRecord.silent(), // the run writes its own
         plugin,
@@ -74,12 +82,13 @@ export class Questions {
   }
 
   /** Asks a person. The answer is null if nobody was asked. @throws BadMessage */
-  ask(fields: Fields): Json {
+  async ask(fields: Fields): Promise<Json> {
     this.#reply = undefined;
     try {
       const about = fields.text("about");
       if (about === "file") this.#askFile(fields);
       else if (about === "listener") this.#askListener(fields);
+      else if (about === "kubeconfig") await this.#askKubeconfig(fields);
       else {
         const info = fields.fieldsOrNone("info");
         const limits = this.#permissionRequests.cluster();
@@ -119,6 +128,44 @@ export class Questions {
       throw new BadMessage("the listener is not on loopback");
     }
     this.#permissionRequests.mayListen({ address, port });
+  }
+
+  async #askKubeconfig(fields: Fields): Promise<void> {
+    const [{ changesOf }, { changeInWords }] = await Promise.all([
+      import("./changed_kubeconfig.ts"),
+      import("../../kube/config/changes/change_words.ts"),
+    ]);
+    const changes = changesOf(fields);
+    const { path } = await this.#changed();
+    const decision = this.#permissionRequests.askKubeconfig({
+      changes,
+      words: changes.map(changeInWords),
+      path,
+    });
+    this.#allowedOnce = decision === "once" ? JSON.stringify(changes) : undefined;
+  }
+
+  /**
+   * Changes contexts in the user's kubeconfig. A grant for once counts once, and for exactly these changes.
+   *
+   * @throws AppError GRANT_INVALID, KUBECONFIG_UNCHANGED
+   * @throws BadMessage
+   */
+  async changeKubeconfig(fields: Fields): Promise<void> {
+    const { changesOf } = await import("./changed_kubeconfig.ts");
+    const changes = changesOf(fields);
+    const once = this.#allowedOnce === JSON.stringify(changes);
+    this.#allowedOnce = undefined;
+    if (!once && this.#permissionRequests.grants.kubeconfig !== "switch") {
+      throw new AppError("GRANT_INVALID", "Nobody granted these changes of the kubeconfig");
+    }
+    await (await this.#changed()).change(changes);
+  }
+
+  #changed(): Promise<ChangedKubeconfig> {
+    return this.#kubeconfig ??= import("./changed_kubeconfig.ts").then(({ ChangedKubeconfig }) =>
+      new ChangedKubeconfig(this.#context)
+    );
   }
 
   /** Whether a person granted exactly this mount. A grant for once counts once. */

@@ -2,6 +2,7 @@
 
 import type { Files } from "../../sandbox/types.ts";
 import type { FileTree } from "./file_tree.ts";
+import { KubeconfigTree } from "./kubeconfig_tree.ts";
 import { AskingTree } from "./ungranted_files.ts";
 
 /**
@@ -13,7 +14,9 @@ import { AskingTree } from "./ungranted_files.ts";
 export async function openFileTree(files: Files): Promise<FileTree> {
   const tree = await openTree(files);
   // A plugin without granted directories gets no preopens (--allow-env with a list).
-  return files.requests && files.mounts.length > 0 ? new AskingTree(tree, files, files.requests) : tree;
+  if (files.mounts.length === 0) return tree;
+  const asking = files.requests ? new AskingTree(tree, files, files.requests) : tree;
+  return files.kube ? new KubeconfigTree(asking, files.kube) : asking;
 }
 
 /** Loads the code that {@linkcode openFileTree} will need. */

@@ -375,7 +375,12 @@ export function filesystemInterfaces(tree: FileTree) {
       if (this.#closed) return;
       this.#closed = true;
       open--;
-      this.#node.close();
+      try {
+        this.#node.close();
+      } catch (error) {
+        // Dropping a resource cannot fail. The host reports a refused kubeconfig at exit.
+        if (!(error instanceof WasiError)) throw error;
+      }
     }
   }
 

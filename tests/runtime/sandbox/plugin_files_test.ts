@@ -33,6 +33,7 @@ function setUp(grants: Partial<Grants> = {}, change: Partial<PluginFilesContext>
     asks: false,
     outside: undefined,
     requests: undefined,
+    writable: () => Promise.reject(new Error("nothing is written")),
     trace() {},
     ...change,
   });

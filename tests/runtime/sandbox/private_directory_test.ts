@@ -5,7 +5,7 @@ import { layoutAt } from "../../../runtime/store/layout.ts";
 import { temporaryDirectory } from "../../support/temporary.ts";
 
 const names = (path: string) => [...Deno.readDirSync(path)].map(({ name }) => name).sort();
-const NAMES = ["cache", "config", "share", "state", "tmp"];
+const NAMES = ["cache", "config", "kube", "share", "state", "tmp"];
 
 function setUp() {
   const layout = layoutAt(temporaryDirectory());

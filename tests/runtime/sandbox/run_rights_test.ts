@@ -21,6 +21,7 @@ const NOTHING: RunNeeds = {
   named: false,
   symlinks: false,
   makesFiles: false,
+  switches: false,
 };
 const DIRECTORY: Mount = { guest: "/srv/in", host: "/srv/in", write: false };
 const WRITABLE: Mount = { guest: "/srv/out", host: "/srv/out", write: true };
@@ -42,6 +43,7 @@ const PATHS: RunPaths = {
   mounts: [DIRECTORY, WRITABLE, SINGLE],
   overlaid: ["/nowhere/config"],
   denied: ["/srv/in/hidden"],
+  kubeconfigs: ["/home/jane/.kube/config"],
 };
 
 function needs(change: Partial<Parameters<typeof needsOf>[0]>): RunNeeds {
@@ -149,14 +151,18 @@ Deno.test("the kernel allows granted directories to plugins that use files", () 
 Deno.test("a private directory of one run can be removed at the end", () => {
   const own = { path: "/tmp/krew-wasm-1", ofThisRun: true };
   assert.deepEqual(kernelFacts(NOTHING, { ...PATHS, own }).remove, ["/tmp"]);
-  const { read, write } = keptPermissions(NOTHING, { ...PATHS, own }, { saves: false, mayRun: false });
+  const { read, write } = keptPermissions(NOTHING, { ...PATHS, own }, {
+    saves: false,
+    mayRun: false,
+    broker: false,
+  });
   assert.ok(read.includes(own.path) && write.includes(own.path));
 });
 
 Deno.test("questions about files by name keep all files, and say so", () => {
   const asking = { ...NOTHING, files: true, named: true, asks: true, hasQuestions: true };
   assert.ok(kernelFacts(asking, PATHS).write.includes("/"));
-  const { read, write } = keptPermissions(asking, PATHS, { saves: true, mayRun: false });
+  const { read, write } = keptPermissions(asking, PATHS, { saves: true, mayRun: false, broker: false });
   assert.ok(read.includes("/") && write.includes("/"));
   assert.deepEqual(
     [finalStanding(asking, "full"), finalStanding(asking, "none"), finalStanding(NOTHING, "full")],
@@ -165,7 +171,7 @@ Deno.test("questions about files by name keep all files, and say so", () => {
 });
 
 Deno.test("Deno keeps the log, the code and renewed files only", () => {
-  assert.deepEqual(keptPermissions(NOTHING, PATHS, { saves: false, mayRun: false }), {
+  assert.deepEqual(keptPermissions(NOTHING, PATHS, { saves: false, mayRun: false, broker: false }), {
     network: false,
     run: false,
     symlinks: false,
@@ -177,7 +183,7 @@ Deno.test("Deno keeps the log, the code and renewed files only", () => {
 
 Deno.test("Deno keeps what files by name need", () => {
   const named = { ...NOTHING, files: true, named: true, symlinks: true };
-  assert.deepEqual(keptPermissions(named, PATHS, { saves: false, mayRun: false }), {
+  assert.deepEqual(keptPermissions(named, PATHS, { saves: false, mayRun: false, broker: false }), {
     network: false,
     run: false,
     symlinks: true,
@@ -190,10 +196,23 @@ Deno.test("Deno keeps what files by name need", () => {
   });
 });
 
+Deno.test("a run that may change contexts needs the broker, or rights for the kubeconfig's directory", () => {
+  const switches = { ...NOTHING, files: true, switches: true };
+  assert.ok(needsBroker(switches, false, 0));
+  assert.ok(!canBeRestricted(switches, false, { kernel: true, broker: false }));
+  const rights = { saves: false, mayRun: false };
+  for (const which of ["read", "write"] as const) {
+    const directory = "/home/jane/.kube";
+    assert.ok(keptPermissions(switches, PATHS, { ...rights, broker: false })[which].includes(directory));
+    assert.ok(!keptPermissions(switches, PATHS, { ...rights, broker: true })[which].includes(directory));
+  }
+});
+
 Deno.test("a run without a broker keeps what saving a grant needs, but no plugin's code", () => {
   const kept = keptPermissions({ ...NOTHING, network: true, asks: true }, PATHS, {
     saves: true,
     mayRun: true,
+    broker: false,
   });
   assert.deepEqual([kept.network, kept.run, kept.sys], [true, true, true]);
   assert.ok(kept.read.includes("/kw"));

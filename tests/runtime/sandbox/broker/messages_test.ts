@@ -106,7 +106,7 @@ Deno.test("a context arrives unchanged, in the same version only", () => {
   const context: Parameters<typeof formatContext>[0] = {
     version: VERSION,
     ...{ plugin: "x", args: ["x"], installed: true, grants: LEAST, home: "/h", cwd: "/", root: "/r" },
-    ...{ bounds: undefined, asks: true, texts: [["/k", "text"]], pid: 1 },
+    ...{ bounds: undefined, asks: true, kubeconfigs: ["/k"], texts: [["/k", "text"]], pid: 1 },
     renewed: [{ path: "/t", links: { "/t": "..data/t" } }],
     files: {
       mounts: [{ guest: "/g", host: "/h", write: true, only: ["a"], names: new Map([["a", "b"]]) }],

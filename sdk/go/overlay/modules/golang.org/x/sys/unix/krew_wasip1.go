@@ -400,7 +400,7 @@ func Poll(fds []PollFd, timeout int) (int, error) { return -1, ENOSYS }
 
 func Select(count int, read, write, except *FdSet, timeout *Timeval) (int, error) { return -1, ENOSYS }
 
-func Ppoll(fds []PollFd, timeout *Timespec, mask any) (int, error) { return -1, ENOSYS }
+func Ppoll(fds []PollFd, timeout *Timespec, mask interface{}) (int, error) { return -1, ENOSYS }
 
 func Pipe2(fds []int, flags int) error                        { return ENOSYS }
 func Mlock(b []byte) error                                    { return ENOSYS }
