@@ -9,7 +9,7 @@ import { Syscalls } from "../../runtime/sandbox/kernel/kernel_calls.ts";
 import type { Files, Mount } from "../../runtime/sandbox/types.ts";
 import { WasiError } from "../../runtime/wasi/errno.ts";
 import type { AnyFile, DirectoryNode, FileTree, OpenOptions } from "../../runtime/wasi/files/file_tree.ts";
-import { NamedTree } from "../../runtime/wasi/files/named_tree.ts";
+import { NamedTree } from "../../runtime/wasi/files/named/named_tree.ts";
 import { openLinuxTree } from "../../runtime/wasi/files/linux/linux_tree.ts";
 import "./linux_library.ts";
 import { temporaryDirectory } from "./temporary.ts";

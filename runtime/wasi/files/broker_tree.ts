@@ -13,7 +13,7 @@ import {
   timeToJson,
 } from "../../sandbox/broker/file_messages.ts";
 import { isMadeOutside } from "../../sandbox/kernel/kept_access.ts";
-import type { FileCalls, Files, Mount } from "../../sandbox/types.ts";
+import type { FileCalls, Files, Mount, Overlay } from "../../sandbox/types.ts";
 import { WasiError } from "../errno.ts";
 import type {
   AnyFile,
@@ -31,7 +31,7 @@ import { HostNode } from "./host_node.ts";
 import type { Kernel } from "./linux/file_calls.ts";
 import { OpenFile } from "./linux/linux_nodes.ts";
 import { keptListing, sizeOfEntry } from "./listing.ts";
-import { OverlayNode } from "./overlay.ts";
+import { OverlayContents } from "./overlay.ts";
 import type { MaybePromise } from "../streams/streams.ts";
 
 /** A directory that the broker opened, by its number there. */
@@ -61,14 +61,9 @@ class RemoteFile extends OpenFile {
     close: () => void,
   ) {
     const mount: Mount = { guest: "", host: "", write: writable };
-    super(
-      kernel,
-      { mount, fd: -1, identity: "", only: undefined, entangled: false, hasMounts: false },
-      fd,
-      type,
-      readable,
-      writable,
-    );
+    // The broker checks changes.
+    const root = { mount, fd: -1, identity: "", above: () => [], hasMounts: () => false };
+    super(kernel, root, fd, type, readable, writable);
     this.#close = close;
   }
 
@@ -87,7 +82,7 @@ export class OutsideTree implements FileTree {
   #tree: FileTree;
   #kernel: Kernel;
   #files: Files;
-  #contents = new Map<string, MaybePromise<Uint8Array>>();
+  #contents = new OverlayContents();
   #listings = new HostMemory();
   /** Directories of single files that may be created, with their numbers in the broker. */
   #single = new Map<DirectoryNode, RemoteDirectory>();
@@ -130,7 +125,7 @@ export class OutsideTree implements FileTree {
       const overlaid = fields.textOrNone("overlaid");
       if (overlaid !== undefined) {
         const stat = statOfFields(fields.fields("stat"));
-        return after(this.#contentOf(overlaid), (bytes) => new OverlayNode(bytes, stat));
+        return this.#contents.open(this.#overlay(overlaid), stat);
       }
       const [fd] = files;
       if (fd === undefined) {
@@ -153,8 +148,7 @@ export class OutsideTree implements FileTree {
       const { fields } = calls.call("statAt", { node, path: pathToText(path), follow });
       const stat = statOfFields(fields.fields("stat"));
       const overlaid = fields.textOrNone("overlaid");
-      if (overlaid === undefined) return stat;
-      return after(this.#contentOf(overlaid), (bytes): Stat => ({ ...stat, size: BigInt(bytes.length) }));
+      return overlaid === undefined ? stat : this.#contents.statOf(this.#overlay(overlaid), stat);
     });
   }
 
@@ -288,19 +282,12 @@ export class OutsideTree implements FileTree {
     return new RemoteDirectory(number, writable, () => void calls.call("close", { node: number }));
   }
 
-  /** The overlay's content for a file of the host. */
-  #contentOf(host: string): MaybePromise<Uint8Array> {
-    const known = this.#contents.get(host);
-    if (known !== undefined) return known;
-    const content = this.#files.overlays.find((overlay) => overlay.host === host)?.content();
-    if (content === undefined) throw new WasiError("io");
-    this.#contents.set(host, content);
-    return content;
+  /** The overlay for a file of the host. */
+  #overlay(host: string): Overlay {
+    const overlay = this.#files.overlays.find((overlay) => overlay.host === host);
+    if (!overlay) throw new WasiError("io");
+    return overlay;
   }
-}
-
-function after<T, U>(value: MaybePromise<T>, then: (value: T) => U): MaybePromise<U> {
-  return value instanceof Promise ? value.then(then) : then(value);
 }
 
 /** Landlock returns EACCES, and EXDEV for a move out of a directory. */

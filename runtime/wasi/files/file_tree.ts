@@ -2,9 +2,9 @@
  * The files that a plugin sees: its sandbox's mounts, with POSIX semantics, and nothing else of the host. preview1
  * and WASI 0.2 both use these interfaces. There are two implementations:
  *
- * - linux_tree.ts asks Linux itself, relative to open directories. The kernel ensures that no path leaves a granted
+ * - linux/ asks Linux itself, relative to open directories. The kernel ensures that no path leaves a granted
  * tree (openat2).
- * - named_tree.ts is for other systems. It resolves names link by link through Deno, which has no `openat`, and
+ * - named/ is for other systems. It resolves names link by link through Deno, which has no `openat`, and
  * checks that it opened the intended file.
  */
 
@@ -150,21 +150,6 @@ export interface FileTree extends Disposable {
   symlinkAt(target: GuestPath, to: DirectoryNode, newPath: GuestPath): void;
   /** @throws WasiError invalid if it is no link */
   readLinkAt(from: DirectoryNode, path: GuestPath): Uint8Array;
-}
-
-/**
- * Refuses to replace a single granted file with a directory or link, which could lead a later run, or another
- * program, elsewhere.
- *
- * @param made the replacement: the type of the moved file, a link, or another name of a file
- * @throws WasiError not-permitted
- */
-export function refuseInPlaceOfFile(
-  { only, makesDirectory }: Mount,
-  made: NodeType | "hard-link",
-): void {
-  if (!only || made === "regular-file" || made === "directory" && makesDirectory) return;
-  throw new WasiError("not-permitted");
 }
 
 /** The error for a mount whose path changed: somebody added or removed a link on the way. */

@@ -31,6 +31,6 @@ export async function openTree(files: Files): Promise<FileTree> {
     const tree = openLinuxTree(files);
     if (tree) return tree;
   }
-  const { NamedTree } = await import("./named_tree.ts");
+  const { NamedTree } = await import("./named/named_tree.ts");
   return new NamedTree(files);
 }

@@ -9,6 +9,7 @@ import { isBelow, parentOf } from "../../base/host_path.ts";
 import { type Found, type PathHost, type PathWalk, type Spot, walkPath } from "../../base/path_walk.ts";
 import type { Files, Overlay } from "../../sandbox/types.ts";
 import { WasiError } from "../errno.ts";
+import type { NodeType } from "./file_tree.ts";
 
 /** The protected files: absolute host paths, as people write them. */
 export type ProtectedFiles = Pick<
@@ -29,7 +30,7 @@ export interface ProtectionHost extends PathHost {
 /** A file's attributes. */
 export interface Entry {
   readonly identity: string;
-  readonly type: string;
+  readonly type: NodeType;
   readonly links: bigint;
 }
 

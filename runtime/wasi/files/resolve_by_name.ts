@@ -29,7 +29,7 @@ export interface Resolved {
 }
 
 /** Linux's limit: a path with more links is a loop. */
-const MAX_LINKS = 40;
+export const MAX_LINKS = 40;
 /** Linux's PATH_MAX and NAME_MAX, here in UTF-16 units, which have at most three UTF-8 bytes each. */
 const MAX_PATH = 4096;
 const MAX_NAME = 255;

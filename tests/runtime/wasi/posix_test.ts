@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
-import { NamedTree } from "../../../runtime/wasi/files/named_tree.ts";
+import { NamedTree } from "../../../runtime/wasi/files/named/named_tree.ts";
 import { VERSIONS } from "../../../runtime/wasi/p1/abi.ts";
 import { Preview1 } from "../../../runtime/wasi/p1/preview1.ts";
 import { findProgram } from "../../support/programs.ts";

@@ -9,6 +9,7 @@
 
 import { type ErrnoName, isAbsence, WasiError } from "../../errno.ts";
 import type { GuestPath, NewTime, NodeType, Stat } from "../file_tree.ts";
+import type { KernelFiles } from "../special_files.ts";
 
 interface Numbers {
   readonly close: bigint;
@@ -234,9 +235,6 @@ type BufferSyscall = (
 ) => number;
 
 const encoder = new TextEncoder();
-
-/** proc: processes. state: the kernel's state. debug: its debugging interfaces. */
-export type KernelFiles = "proc" | "state" | "debug";
 
 /** The attributes that every open needs. */
 export type Glance = Pick<Stat, "type" | "dev" | "ino" | "links">;

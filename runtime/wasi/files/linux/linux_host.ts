@@ -9,7 +9,8 @@ import { bytesOf } from "./byte_paths.ts";
 import { type ErrnoName, isAbsence, WasiError } from "../../errno.ts";
 import type { Entry, GuestPath } from "../file_tree.ts";
 import { AT_FDCWD, type Glance, type Kernel, O_PATH, O_RDONLY } from "./file_calls.ts";
-import { DirectoryListing, identityOf } from "./linux_nodes.ts";
+import { DirectoryListing } from "./directory_listing.ts";
+import { identityOf } from "./linux_nodes.ts";
 import { type Mountpoint, otherPlaces, parseMounts } from "../mountinfo.ts";
 import type { ProtectionHost } from "../protection.ts";
 

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { WasiError } from "../../../../runtime/wasi/errno.ts";
 import type { DirectoryNode, FileTree } from "../../../../runtime/wasi/files/file_tree.ts";
-import { NamedTree } from "../../../../runtime/wasi/files/named_tree.ts";
+import { NamedTree } from "../../../../runtime/wasi/files/named/named_tree.ts";
 import { openLinuxTree } from "../../../../runtime/wasi/files/linux/linux_tree.ts";
 import type { Files } from "../../../../runtime/sandbox/types.ts";
 import * as model from "../../../support/file_model.ts";

@@ -5,7 +5,7 @@ import type { Mount } from "../../../../runtime/sandbox/types.ts";
 import { ERRNO, type ErrnoName } from "../../../../runtime/wasi/errno.ts";
 import { type FileTree } from "../../../../runtime/wasi/files/file_tree.ts";
 import { openFileTree } from "../../../../runtime/wasi/files/open_tree.ts";
-import { NamedTree } from "../../../../runtime/wasi/files/named_tree.ts";
+import { NamedTree } from "../../../../runtime/wasi/files/named/named_tree.ts";
 import * as abi from "../../../../runtime/wasi/p1/abi.ts";
 import { Preview1 } from "../../../../runtime/wasi/p1/preview1.ts";
 import { testSandbox } from "../../../support/components.ts";

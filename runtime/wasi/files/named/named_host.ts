@@ -1,10 +1,10 @@
 /** Answers protection.ts's questions on systems without openat, through Deno. */
 
-import { isBelow, parentOf } from "../../base/host_path.ts";
-import { DENO_PATHS, type Found, foundOf } from "../../base/path_walk.ts";
-import { errnoOf, isAbsence, WasiError } from "../errno.ts";
-import { type Mountpoint, otherPlaces, parseMounts } from "./mountinfo.ts";
-import type { ProtectionHost } from "./protection.ts";
+import { isBelow, parentOf } from "../../../base/host_path.ts";
+import { DENO_PATHS, type Found, foundOf } from "../../../base/path_walk.ts";
+import { errnoOf, isAbsence, WasiError } from "../../errno.ts";
+import { type Mountpoint, otherPlaces, parseMounts } from "../mountinfo.ts";
+import type { ProtectionHost } from "../protection.ts";
 
 /** How many files of a directory to look at ahead. */
 const MAX_AHEAD = 20_000;
