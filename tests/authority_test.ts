@@ -45,7 +45,7 @@ const RUNTIME: Readonly<Record<string, readonly [authorities: string, why: strin
   "sandbox/give_up_rights.ts": ["files sys", "makes the log directory before the kernel allows no new ones"],
   "wasi/files/named/deno_calls.ts": ["files node", "a plugin's files below its mounts, by paths that named_tree.ts has checked"],
   "wasi/files/named/named_host.ts": ["files permissions", "identities of protected paths; asks whether links can still be read"],
-  "wasi/files/linux/file_calls.ts": ["ffi", "the kernel's file calls, for linux_tree.ts, which checks the mounts"],
+  "wasi/files/linux/libc_calls.ts": ["ffi", "the kernel's file calls, for linux_tree.ts, which checks the mounts"],
   "wasi/streams/stdio.ts": ["streams", "a plugin's standard streams"],
   "wasi/loopback_listener.ts": ["net", "listens where open_listener.ts allows it: on loopback, at granted ports"],
   "wasi/terminal/raw_terminal.ts": ["files run streams", "the terminal's modes and size, and the process that restores them"],

@@ -4,7 +4,8 @@
  * stop it: Deno's permissions.
  */
 
-import { AT_FDCWD, Kernel, O_PATH, O_RDONLY } from "../../../runtime/wasi/files/linux/file_calls.ts";
+import { AT_FDCWD, O_PATH, O_RDONLY } from "../../../runtime/wasi/files/linux/call_numbers.ts";
+import { Kernel } from "../../../runtime/wasi/files/linux/file_calls.ts";
 
 // Opened like the plugin's files: before its first instruction.
 const kernel = Kernel.load();

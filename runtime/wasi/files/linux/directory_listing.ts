@@ -3,7 +3,8 @@
 import { isAbsence, WasiError } from "../../errno.ts";
 import { HostMemory, type Kept } from "../../host_memory.ts";
 import type { Entry, Listing } from "../file_tree.ts";
-import { type Kernel, RawEntries } from "./file_calls.ts";
+import type { Kernel } from "./file_calls.ts";
+import { RawEntries } from "./raw_entries.ts";
 import { identityOf } from "./linux_nodes.ts";
 
 /** How many bytes of directory entries to read at once. */

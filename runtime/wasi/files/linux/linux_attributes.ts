@@ -7,7 +7,7 @@ import { refuseDirectoryOfFiles } from "../file_decisions.ts";
 import type { AnyFile, GuestPath, NewTime, Stat } from "../file_tree.ts";
 import { HostNode } from "../host_node.ts";
 import { isDots, isName, nameOf, SLASH } from "./byte_paths.ts";
-import { AT_FDCWD, O_PATH } from "./file_calls.ts";
+import { AT_FDCWD, O_PATH } from "./call_numbers.ts";
 import { refuseKernel } from "./linux_checks.ts";
 import { identityOf, OpenDirectory, OpenFile, type Root } from "./linux_nodes.ts";
 import { overlayOf } from "./linux_overlays.ts";

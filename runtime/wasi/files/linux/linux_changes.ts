@@ -4,7 +4,7 @@ import { WasiError } from "../../errno.ts";
 import { checkLinkTarget } from "../file_decisions.ts";
 import type { GuestPath } from "../file_tree.ts";
 import { bytesOf, isDots } from "./byte_paths.ts";
-import { O_PATH } from "./file_calls.ts";
+import { O_PATH } from "./call_numbers.ts";
 import { identityOf, type OpenDirectory } from "./linux_nodes.ts";
 import { inParent, type LinuxPlace } from "./linux_places.ts";
 import { openPath } from "./linux_resolve.ts";

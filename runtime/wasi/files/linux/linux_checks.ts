@@ -3,7 +3,8 @@
 import { WasiError } from "../../errno.ts";
 import type { NodeType } from "../file_tree.ts";
 import { isSpecial, refuseKernelFile, refuseSpecial } from "../special_files.ts";
-import { AT_FDCWD, type Glance, O_NONBLOCK, O_PATH } from "./file_calls.ts";
+import type { Glance } from "./attribute_calls.ts";
+import { AT_FDCWD, O_NONBLOCK, O_PATH } from "./call_numbers.ts";
 import { identityOf, type Root } from "./linux_nodes.ts";
 import { overlayOf } from "./linux_overlays.ts";
 import { closeOnError, entryOf, linkToOpen, type LinuxState, textOf } from "./linux_state.ts";

@@ -4,7 +4,7 @@ import { WasiError } from "../../errno.ts";
 import type { Entry, Listing } from "../file_tree.ts";
 import { HostNode } from "../host_node.ts";
 import { DirectoryListing } from "./directory_listing.ts";
-import { O_RDONLY } from "./file_calls.ts";
+import { O_RDONLY } from "./call_numbers.ts";
 import { identityOf, type OpenDirectory } from "./linux_nodes.ts";
 import { LinuxPlace } from "./linux_places.ts";
 import { type LinuxState, textOf } from "./linux_state.ts";

@@ -4,7 +4,8 @@ import { WasiError } from "../../errno.ts";
 import type { Grant } from "../file_decisions.ts";
 import type { AnyFile, DirectoryNode, NodeType, Stat } from "../file_tree.ts";
 import { HostNode } from "../host_node.ts";
-import type { Glance, Kernel } from "./file_calls.ts";
+import type { Glance } from "./attribute_calls.ts";
+import type { Kernel } from "./file_calls.ts";
 
 /** A granted tree. */
 export interface Root extends Grant {

@@ -4,7 +4,7 @@ import { WasiError } from "../../errno.ts";
 import type { MaybePromise } from "../../streams/streams.ts";
 import type { AnyFile, DirectoryNode, GuestPath, OpenOptions } from "../file_tree.ts";
 import { isDots } from "./byte_paths.ts";
-import { O_CREAT, O_EXCL, O_NOCTTY, O_RDONLY, O_RDWR, O_WRONLY } from "./file_calls.ts";
+import { O_CREAT, O_EXCL, O_NOCTTY, O_RDONLY, O_RDWR, O_WRONLY } from "./call_numbers.ts";
 import { openToUse, refuseDeniedFile, refuseKernel, refuseSpecialFile } from "./linux_checks.ts";
 import { OpenDirectory, OpenFile } from "./linux_nodes.ts";
 import { lookAtOpened, overlayOf, Replaced } from "./linux_overlays.ts";

@@ -2,7 +2,9 @@
 
 import type { Overlay } from "../../../sandbox/types.ts";
 import { latin1 } from "./byte_paths.ts";
-import { AT_FDCWD, type Glance, type Kernel } from "./file_calls.ts";
+import type { Glance } from "./attribute_calls.ts";
+import { AT_FDCWD } from "./call_numbers.ts";
+import type { Kernel } from "./file_calls.ts";
 import { linkToOpen, type LinuxState } from "./linux_state.ts";
 
 /** The file may have been replaced by one that the plugin must not see: open it again. */

@@ -7,7 +7,7 @@ import type { GuestPath, Stat } from "../file_tree.ts";
 import { HostNode } from "../host_node.ts";
 import { MAX_LINKS } from "../resolve_by_name.ts";
 import { bytesOf, isDots, join, nameOf, SLASH } from "./byte_paths.ts";
-import { O_PATH } from "./file_calls.ts";
+import { O_PATH } from "./call_numbers.ts";
 import { refuseKernel } from "./linux_checks.ts";
 import { identityOf, type OpenDirectory, type Root } from "./linux_nodes.ts";
 import { onlyName, openPath, reach } from "./linux_resolve.ts";

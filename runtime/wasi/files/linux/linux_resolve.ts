@@ -8,7 +8,7 @@ import type { GuestPath, Stat } from "../file_tree.ts";
 import { HostNode } from "../host_node.ts";
 import { MAX_LINKS, resolvePath, type Tree } from "../resolve_by_name.ts";
 import { bytesOf, fromLatin1, latin1, SLASH } from "./byte_paths.ts";
-import { O_PATH } from "./file_calls.ts";
+import { O_PATH } from "./call_numbers.ts";
 import { openAs, unlessDenied } from "./linux_checks.ts";
 import { identityOf, type OpenDirectory } from "./linux_nodes.ts";
 import { overlayOf } from "./linux_overlays.ts";

@@ -6,7 +6,8 @@ import type { FileDecisions } from "../file_decisions.ts";
 import type { OverlayContents } from "../overlay.ts";
 import type { Entry } from "../protection.ts";
 import type { KernelFiles } from "../special_files.ts";
-import type { Glance, Kernel } from "./file_calls.ts";
+import type { Glance } from "./attribute_calls.ts";
+import type { Kernel } from "./file_calls.ts";
 import type { LinuxHost } from "./linux_host.ts";
 import { identityOf } from "./linux_nodes.ts";
 

@@ -30,7 +30,8 @@ import {
   type Stat,
 } from "../file_tree.ts";
 import { OverlayContents } from "../overlay.ts";
-import { AT_FDCWD, Kernel, O_PATH } from "./file_calls.ts";
+import { AT_FDCWD, O_PATH } from "./call_numbers.ts";
+import { Kernel } from "./file_calls.ts";
 import { setTimes, setTimesAt, statAt, statOf } from "./linux_attributes.ts";
 import {
   createDirectoryAt,
