@@ -102,6 +102,8 @@ const RUNTIME: Readonly<Record<string, readonly [authorities: string, why: strin
   "store/check.ts": ["files sys", "the owner of the store"],
   "store/read.ts": ["files", "receipts"],
   "store/load.ts": ["files", "the compiled form"],
+  "store/verified.ts": ["files", "which modules of the compiled form have had the right digest"],
+  "store/map_file.ts": ["ffi", "the compiled form, mapped instead of read"],
   "store/summary.ts": ["files", "summaries of receipts, for the manager"],
   "store/history.ts": ["files", "earlier receipts"],
   "store/log.ts": ["files", "the records for krew-wasm log"],

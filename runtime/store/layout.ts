@@ -5,6 +5,7 @@
  *     bin/                      on PATH: krew-wasm, and a link to it for each plugin
  *     blobs/sha256/<hex>        pulled bytes: manifests, configs, WebAssembly
  *     compiled/<hex>-<bindgen>/ the compiled form that a run loads, by the version of the compiler
+ *         verified.json         which of its files an earlier run has verified (verified.ts)
  *     receipts/<name>.json      the installed plugins; written last, by rename
  *     list.json                 a copy of the data for `list`, if there are many plugins
  *     history/<name>.json       the receipts of earlier versions, newest first

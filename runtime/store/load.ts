@@ -1,10 +1,15 @@
-/** Loads an installed plugin for a run: reads and checks its receipt and its whole compiled form. */
+/**
+ * Loads an installed plugin for a run: reads and checks its receipt and its whole compiled form. Of large modules it
+ * checks only whether they changed since an earlier run checked their digest.
+ */
 
 import { AppError, messageOf } from "../base/errors.ts";
 import { BINDGEN } from "./bindgen.ts";
 import type { Layout } from "./layout.ts";
+import { mapFile, type MappedFile } from "./map_file.ts";
 import { readReceipt } from "./read.ts";
 import type { CompiledFile, PluginKind, Receipt } from "./receipt.ts";
+import { isRemembered, isSettled, Verified } from "./verified.ts";
 
 /** An installed plugin, ready to run. From here on a run reads from the store only the function names for a crash. */
 export interface LoadedPlugin<T = void> {
@@ -32,7 +37,8 @@ const TRIES_OF_SAME = 3;
  * installed.
  *
  * @param recompile compiles again after a change of the compiler's version
- * @param meanwhile called while another thread computes digests, with bytes that may be wrong. It must have no effect and
+ * @param meanwhile called while another thread computes digests, with bytes that may be wrong, and that it must not
+ * change. It must have no effect and
  * must not throw. A retry calls it again. Its result counts only once the digests are right
  * @throws AppError NOT_INSTALLED, RECEIPT_INVALID, STORE_CORRUPT
  */
@@ -50,10 +56,20 @@ export async function loadPlugin<T = void>(
       const read = receipt;
       const files = new Map<string, Uint8Array<ArrayBuffer>>();
       const entries = read.compiled.filter(({ file }) => !NAMES.test(file));
-      for (const entry of entries) files.set(entry.file, readBytes(directory, entry, read));
-      const checked = Promise.all(entries.map((entry) => checkDigest(files.get(entry.file)!, entry, read)));
+      const large = entries.filter(isRemembered);
+      const verified = large.length > 0 ? new Verified(directory) : undefined;
+      const mapped = large.flatMap((entry) => readVerified(`${directory}/${entry.file}`, entry, verified!));
+      for (const { file, bytes } of mapped) files.set(file, bytes);
+      const unverified = entries.filter(({ file }) => !files.has(file));
+      const states = unverified.filter(isRemembered)
+        .map((entry) => ({ entry, before: stat(directory, entry, read) }))
+        .filter(({ before }) => isSettled(before));
+      for (const entry of unverified) files.set(entry.file, readBytes(directory, entry, read));
+      const checked = Promise.all(unverified.map((each) => checkDigest(files.get(each.file)!, each, read)));
       const prepared = meanwhile?.(read.kind, files);
+      for (const { release } of mapped) release();
       await checked;
+      if (states.length > 0) verified!.remember(states);
       return {
         receipt,
         directory,
@@ -88,6 +104,27 @@ function corrupt({ name, reference, manifestDigest }: Receipt, what: string): Ap
       reference.replace(/@.*$/, "")
     }@${manifestDigest}`,
   });
+}
+
+/** A file whose digest an earlier run verified, mapped if possible. None if it may have changed since. */
+function readVerified(path: string, entry: CompiledFile, verified: Verified): (MappedFile & CompiledFile)[] {
+  const isUnchanged = () => verified.has(entry, Deno.statSync(path));
+  try {
+    if (!isUnchanged()) return [];
+    const mapped = mapFile(path, entry.size) ?? { bytes: Deno.readFileSync(path), release() {} };
+    // Another file may have taken the path between the two.
+    return mapped.bytes.length === entry.size && isUnchanged() ? [{ ...entry, ...mapped }] : [];
+  } catch {
+    return []; // the next read reports it
+  }
+}
+
+function stat(directory: string, { file }: CompiledFile, receipt: Receipt): Deno.FileInfo {
+  try {
+    return Deno.statSync(`${directory}/${file}`);
+  } catch (error) {
+    throw corrupt(receipt, messageOf(error));
+  }
 }
 
 /** Reads a file of the compiled form, without a check. */
