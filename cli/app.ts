@@ -30,6 +30,7 @@ import { rmCommand } from "./commands/rm.ts";
 import { rollbackCommand } from "./commands/rollback.ts";
 import { runCommand } from "./commands/run.ts";
 import { searchCommand } from "./commands/search.ts";
+import { selfUpdateCommand } from "./commands/self_update.ts";
 import { syncCommand } from "./commands/sync.ts";
 import { tagsCommand } from "./commands/tags.ts";
 import { upgradeCommand } from "./commands/upgrade.ts";
@@ -64,6 +65,7 @@ const COMMANDS = [
   doctorCommand,
   completionCommand,
   versionCommand,
+  selfUpdateCommand,
 ] as const;
 
 const VERBOSE = ["-v, --verbose", "trace to stderr (also KREW_WASM_VERBOSE=1)"] as const;

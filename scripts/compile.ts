@@ -93,11 +93,13 @@ export async function componentWit(bytes) {
   staged["@bytecodealliance/jco-transpile/wasm-tools"] = toFileUrl(`${directory}/vendor-tools.js`);
   // yaml's build for Node calls `require` for modules that a bundle lacks.
   staged["yaml"] = toFileUrl(`${root}node_modules/yaml/browser/index.js`);
+  const text = (value: string | undefined) => JSON.stringify(value) ?? "undefined";
   await Deno.writeTextFile(
-    `${directory}/vendor-commit.js`,
-    `export const COMMIT = ${JSON.stringify(await commitOfSources()) ?? "undefined"};\n`,
+    `${directory}/vendor-build_info.js`,
+    `export const COMMIT = ${text(await commitOfSources())};
+export const REPOSITORY = ${text(Deno.env.get("GITHUB_REPOSITORY"))};\n`,
   );
-  staged[toFileUrl(`${root}runtime/base/commit.ts`)] = toFileUrl(`${directory}/vendor-commit.js`);
+  staged[toFileUrl(`${root}runtime/base/build_info.ts`)] = toFileUrl(`${directory}/vendor-build_info.js`);
   const { imports } = JSON.parse(await Deno.readTextFile(`${root}deno.json`)) as {
     imports: Record<string, string>;
   };
@@ -186,7 +188,7 @@ async function insertAssets(output: string, directory: string, assets: readonly 
 }
 
 /** Files that the build adds for the bundler. */
-const STAGED = /^vendor-(?:commit|tools|wasm-tools|js-component-bindgen-component)\.js$/;
+const STAGED = /^vendor-(?:build_info|tools|wasm-tools|js-component-bindgen-component)\.js$/;
 
 /**
  * The parts of the bundle that are loaded together: for every plugin, for files, for components, for the cluster, for the

@@ -17,7 +17,15 @@ const RECORD = "scripts/packages.json";
 const BUNDLED = [
   ...["@bytecodealliance/jco", "@bytecodealliance/jco-transpile", "@bytecodealliance/preview2-shim"],
   ...["@commander-js/extra-typings", "@noble/ciphers", "@noble/curves", "@sigstore/bundle", "@sigstore/core"],
-  ...["@sigstore/protobuf-specs", "@sigstore/tuf", "@sigstore/verify", "commander", "fuse.js", "smol-toml"],
+  ...[
+    "@sigstore/protobuf-specs",
+    "@sigstore/tuf",
+    "@sigstore/verify",
+    "commander",
+    "fflate",
+    "fuse.js",
+    "smol-toml",
+  ],
   "yaml",
 ];
 /** Packages of which the binary has single files, without dependencies. */

@@ -1,7 +1,7 @@
 /** `krew-wasm version`: the versions of krew-wasm, Deno and V8. */
 
 import { Command, Option } from "@commander-js/extra-typings";
-import { COMMIT } from "../../runtime/base/commit.ts";
+import { COMMIT } from "../../runtime/base/build_info.ts";
 import { VERSION } from "../../runtime/base/version.ts";
 import type { Context } from "../context.ts";
 import { formatValue } from "../terminal/output.ts";

@@ -13,7 +13,8 @@ const GROUPS: readonly (readonly [heading: string, commands: string, about: stri
   ["Publish", "build, push, inspect, tags", "to a registry"],
   ["", "login, logout", "credentials for registries"],
   ["Many machines", "sync, bundle", "lock files; without network"],
-  ["Help", "help, doctor, completion, version", "topics: krew-wasm help help"],
+  ["Help", "help, doctor, completion", "topics: krew-wasm help help"],
+  ["", "version, self-update", "of krew-wasm itself"],
 ];
 
 /** The help of krew-wasm itself, at most 24 lines. */

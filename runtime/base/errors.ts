@@ -72,6 +72,7 @@ export type ErrorCode =
   | "FILE_UNREADABLE"
   | "OUTPUT_FAILED"
   // building
+  | "SELF_UPDATE_FAILED"
   | "BUILD_FAILED"
   | "GO_UNUSABLE"
   | "PLUGIN_UNSUPPORTED"

@@ -1,0 +1,83 @@
+import assert from "node:assert/strict";
+import { isNewer, isVersion, newestVersion } from "../../../registry/release/find_release.ts";
+import { packageOwner } from "../../../registry/release/package_owner.ts";
+import { archiveName, programIn } from "../../../registry/release/platform_archive.ts";
+import { tarGz, zip } from "../../../scripts/release/archive.ts";
+import { archiveName as releasedName, TARGETS } from "../../../scripts/release/targets.ts";
+
+Deno.test("versions are ordered as SemVer orders them", () => {
+  const order = ["0.9.9", "0.10.0-rc.2", "0.10.0-rc.10", "0.10.0", "1.0.0"];
+  order.forEach((version, at) => {
+    for (const older of order.slice(0, at)) assert.ok(isNewer(version, older), `${version} ${older}`);
+    for (const newer of order.slice(at)) assert.ok(!isNewer(version, newer), `${version} ${newer}`);
+  });
+});
+
+Deno.test("only a plain version is a version", () => {
+  for (const text of ["1.2.3", "1.2.3-rc.1"]) assert.ok(isVersion(text), text);
+  for (const text of ["", "1.2", "v1.2.3", "1.2.3/../..", "1.2.3-*", "1.2.3 ", "1.2.3@x"]) {
+    assert.ok(!isVersion(text), text);
+  }
+});
+
+Deno.test("the newest release is what the page redirects to", async () => {
+  let location = "/releases/tag/v1.2.3";
+  await using server = Deno.serve(
+    { hostname: "127.0.0.1", port: 0, onListen() {} },
+    () => new Response(null, { status: 302, headers: { location } }),
+  );
+  const page = `http://127.0.0.1:${server.addr.port}`;
+  assert.equal(await newestVersion({ page }), "1.2.3");
+  for (location of ["/login", "/releases/tag/v1.2.3/evil", "/releases/tag/v../../x"]) {
+    await assert.rejects(newestVersion({ page }), { code: "SELF_UPDATE_FAILED" }, location);
+  }
+});
+
+Deno.test("the archive of each platform is the one that a release has", () => {
+  for (const target of TARGETS) {
+    const [arch = "", , system = ""] = target.triple.split("-");
+    assert.equal(archiveName("1.2.3", { os: system, arch }), releasedName(target, "1.2.3"));
+  }
+});
+
+Deno.test("the program is found in both kinds of archives", async () => {
+  const bytes = new TextEncoder().encode("program");
+  const entries = (program: string) => [
+    { path: `krew-wasm-1.2.3/${program}`, bytes, executable: true },
+    { path: "krew-wasm-1.2.3/man/krew-wasm", bytes: new Uint8Array(3) },
+  ];
+  const found = [
+    await programIn("a.tar.gz", (await tarGz(entries("krew-wasm"))).slice()),
+    await programIn("a.zip", zip(entries("krew-wasm.exe")).slice()),
+  ];
+  for (const program of found) assert.deepEqual(program, bytes);
+  await assert.rejects(programIn("a.tar.gz", (await tarGz(entries("other"))).slice()), {
+    code: "SELF_UPDATE_FAILED",
+  });
+});
+
+Deno.test("a package manager is known by the program's path", async () => {
+  const none = () => Promise.resolve(false);
+  for (
+    const [path, name] of [
+      ["/home/me/.krew/store/wasm/v1.2.3/krew-wasm", "Krew"],
+      ["/opt/homebrew/Cellar/krew-wasm/1.2.3/bin/krew-wasm", "Homebrew"],
+      ["/usr/lib/node_modules/krew-wasm-linux-x64/krew-wasm", "npm"],
+      ["C:\\Users\\me\\scoop\\apps\\krew-wasm\\1.2.3\\krew-wasm.exe", "Scoop"],
+      ["C:\\Users\\me\\AppData\\Local\\Microsoft\\WinGet\\Packages\\x\\krew-wasm.exe", "winget"],
+    ] as const
+  ) {
+    assert.equal((await packageOwner(path, none))?.name, name, path);
+  }
+  assert.equal(await packageOwner("/home/me/.local/bin/krew-wasm", none), undefined);
+});
+
+Deno.test("dpkg and rpm are asked for the program", async () => {
+  const asked: string[] = [];
+  const owner = await packageOwner("/usr/bin/krew-wasm", (program, args) => {
+    asked.push(`${program} ${args.join(" ")}`);
+    return Promise.resolve(program === "rpm");
+  });
+  assert.equal(owner?.name, "rpm");
+  assert.deepEqual(asked, ["dpkg-query -S /usr/bin/krew-wasm", "rpm -qf /usr/bin/krew-wasm"]);
+});
