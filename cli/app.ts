@@ -5,7 +5,7 @@ import { exitCodeOf } from "../runtime/base/errors.ts";
 import { Interrupted } from "../runtime/sandbox/dialog.ts";
 import { formatError } from "../runtime/run/error_report.ts";
 import type { RunHost } from "../runtime/run/run.ts";
-import { mendSelf } from "../registry/store/links.ts";
+import { repairSelf } from "../registry/store/links.ts";
 import { checkStore } from "../runtime/store/check.ts";
 import { installedNames } from "../runtime/store/read.ts";
 import { type Context, type Exit, processContext } from "./context.ts";
@@ -129,7 +129,7 @@ export function createProgram(context: Context, exit: Exit, host: RunHost) {
     .exitOverride();
   program.hook("preAction", (_, command) => {
     if (program.opts().verbose || (command.opts() as { verbose?: boolean }).verbose) context.verbose = true;
-    mendLinks(context);
+    repairLinks(context);
   });
   for (const make of COMMANDS) {
     const command = make(context, exit, host);
@@ -170,12 +170,12 @@ function pluginNames(context: Context): string[] {
 }
 
 /** Repairs the plugins' links after the binary was moved. Runs before every command. */
-function mendLinks(context: Context): void {
+function repairLinks(context: Context): void {
   if (!Deno.build.standalone) return;
   try {
     const layout = context.layout();
-    if (mendSelf(layout, () => linkTarget(context.env, layout.bin)) && context.verbose) {
-      context.stderr(`krew-wasm: mended ${layout.self}\n`);
+    if (repairSelf(layout, () => linkTarget(context.env, layout.bin)) && context.verbose) {
+      context.stderr(`krew-wasm: repaired ${layout.self}\n`);
     }
   } catch { /* no HOME: the command reports it if it needs one */ }
 }

@@ -63,10 +63,10 @@ export const FIXTURES: readonly Fixture[] = [
     world: "wasi:sockets/imports@0.2.12",
   },
   {
-    name: "attack-doors",
+    name: "attack-interfaces",
     language: "typescript",
-    source: "tests/fixtures/attack_doors.ts",
-    inputs: ["tests/fixtures/attack_doors.ts", ...TYPESCRIPT_INPUTS],
+    source: "tests/fixtures/attack_interfaces.ts",
+    inputs: ["tests/fixtures/attack_interfaces.ts", ...TYPESCRIPT_INPUTS],
   },
   {
     name: "wasi-ts",

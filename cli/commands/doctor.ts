@@ -4,7 +4,7 @@ import { Command, Option } from "@commander-js/extra-typings";
 import {
   examineStore,
   type Finding,
-  mendStore,
+  repairStore,
   type StoreFinding,
 } from "../../registry/fleet/store_checks.ts";
 import { parseReference } from "../../registry/oci/mirrored_reference.ts";
@@ -34,8 +34,8 @@ import {
 /** The command. */
 export function doctorCommand(context: Context, exit: Exit) {
   return new Command("doctor")
-    .description("look for what stands in the plugins' way, and say what mends it")
-    .option("--fix", "mend what can be mended")
+    .description("find problems of the store and the environment, and say how to fix them")
+    .option("--fix", "fix what can be fixed")
     .option("--offline", "ask no registry and no cluster")
     .addOption(plainHttpOption())
     .addOption(new Option("-o, --output <format>", "output format").choices(["json", "yaml"] as const))
@@ -55,8 +55,8 @@ Examples:
       const notice = (line: string) => context.stderr(`${line}\n`);
       const examine = () => examineLocked(layout, () => examineStore(layout, target), notice);
       let store = await examine();
-      if (options.fix && store.some(({ mend }) => mend)) {
-        const failures = await mendStore(layout, store, {
+      if (options.fix && store.some(({ repair }) => repair)) {
+        const failures = await repairStore(layout, store, {
           target,
           compile: async (bytes) =>
             await (await import("../../registry/compile/compile.ts")).compilePlugin(bytes),
@@ -68,7 +68,7 @@ Examples:
         store = await examine();
         const left = new Set(store.map(({ message }) => message));
         for (const { level, message } of before) {
-          if (level !== "ok" && !left.has(message)) context.stderr(`mended: ${message}\n`);
+          if (level !== "ok" && !left.has(message)) context.stderr(`fixed: ${message}\n`);
         }
       }
       const refused = store.some(({ check, level }) => check === "store" && level === "error");
@@ -121,7 +121,9 @@ async function examineLocked<T>(layout: Layout, look: () => T, notice: (line: st
 /** Plugins with missing or damaged bytes. */
 function lostOf(findings: readonly StoreFinding[]): Receipt[] {
   const lost = new Map<string, Receipt>();
-  for (const { mend } of findings) if (mend?.kind === "pull") lost.set(mend.receipt.name, mend.receipt);
+  for (const { repair } of findings) {
+    if (repair?.kind === "pull") lost.set(repair.receipt.name, repair.receipt);
+  }
   return [...lost.values()];
 }
 

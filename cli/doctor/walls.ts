@@ -48,7 +48,7 @@ export async function examineWalls(context: Context): Promise<Finding[]> {
     return [{
       check,
       level: "error",
-      message: `${requiredBy} asks for the kernel's wall, without which no plugin runs: ${why}`,
+      message: `${requiredBy} requires the kernel's restrictions, without which no plugin runs: ${why}`,
       fix: "run plugins on Linux 6.7 or later with Landlock and seccomp",
     }];
   }

@@ -497,8 +497,8 @@ function credentialsText(
     ...(env === "all" || env !== "default" && env.some(isCredentialVariable) ? ["its environment"] : []),
   ];
   return where.length === 0
-    ? `It never holds your credentials: its kubeconfig is a stand-in without them${added}.`
-    : `Its kubeconfig is a stand-in without your credentials${added}; but keys, tokens and passwords of yours may be in ${
+    ? `It never holds your credentials: it reads a kubeconfig without them${added}.`
+    : `It reads a kubeconfig without your credentials${added}; but keys, tokens and passwords of yours may be in ${
       list(where)
     }.`;
 }

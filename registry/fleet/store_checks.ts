@@ -48,7 +48,7 @@ export interface Finding {
 
 /** A finding of the store, with what `--fix` may do about it. */
 export interface StoreFinding extends Finding {
-  readonly mend?:
+  readonly repair?:
     | { readonly kind: "version" | "modes" | "sweep" }
     | { readonly kind: "history" | "link" | "compile"; readonly name: string }
     /** An earlier version that `rollback` cannot use. */
@@ -77,7 +77,7 @@ export function examineStore(layout: Layout, target: LinkTarget): StoreFinding[]
     const { code, hint } = error as AppError;
     found("store", "error", messageOf(error), {
       fix: code === "STORE_CORRUPT" ? FIX : hint,
-      ...(code === "STORE_CORRUPT" ? { mend: { kind: "version" } } : {}),
+      ...(code === "STORE_CORRUPT" ? { repair: { kind: "version" } } : {}),
     });
     if (code !== "STORE_CORRUPT") return findings; // nothing in it can be relied on
     version = STORE_VERSION;
@@ -89,7 +89,7 @@ export function examineStore(layout: Layout, target: LinkTarget): StoreFinding[]
   if (version < STORE_VERSION && exists(layout.receipts)) {
     found("store", "warning", `${layout.root} has the older format ${version}`, {
       fix: FIX,
-      mend: { kind: "sweep" },
+      repair: { kind: "sweep" },
     });
   } else if (findings.length === 0) found("store", "ok", `${layout.root}, format ${version}`);
   const [wrong, ...more] = storeDirectories(layout).filter(isNoDirectory);
@@ -100,7 +100,7 @@ export function examineStore(layout: Layout, target: LinkTarget): StoreFinding[]
       "error",
       `${wrong}${others} no directory`,
       wrong === layout.stage
-        ? { fix: FIX, mend: { kind: "sweep" } } // no owner
+        ? { fix: FIX, repair: { kind: "sweep" } } // no owner
         : { fix: moveCommand(wrong, `${wrong}.moved`) ?? `move ${wrong} away` },
     );
     return findings;
@@ -113,7 +113,7 @@ export function examineStore(layout: Layout, target: LinkTarget): StoreFinding[]
       `Other users may read ${wide[0]}${wide.length > 1 ? ` and ${wide.length - 1} more` : ""}`,
       {
         fix: FIX,
-        mend: { kind: "modes" },
+        repair: { kind: "modes" },
       },
     );
   } else found("modes", "ok", "Only you may read the store");
@@ -128,7 +128,7 @@ export function examineStore(layout: Layout, target: LinkTarget): StoreFinding[]
     });
   }
   for (const { name, error } of histories.broken) {
-    found("history", "warning", messageOf(error), { fix: FIX, mend: { kind: "history", name } });
+    found("history", "warning", messageOf(error), { fix: FIX, repair: { kind: "history", name } });
   }
   if (broken.length + histories.broken.length === 0) {
     found(
@@ -157,7 +157,7 @@ export function examineStore(layout: Layout, target: LinkTarget): StoreFinding[]
       `No plugin needs ${paths.slice(0, 3).join(", ")}${
         paths.length > 3 ? ` and ${paths.length - 3} more` : ""
       }`,
-      { fix: FIX, mend: { kind: "sweep" } },
+      { fix: FIX, repair: { kind: "sweep" } },
     );
   } else found("leftovers", "ok", "Nothing is left of what was removed or broken off");
   return findings;
@@ -187,7 +187,7 @@ function examineBytes(
       wrong++;
       found("digests", "error", `The stored WebAssembly of "${name}", ${digest}, is missing or changed`, {
         fix: FIX,
-        mend: { kind: "pull", receipt },
+        repair: { kind: "pull", receipt },
       });
     } else if (bindgen !== BINDGEN) {
       stale++;
@@ -197,7 +197,7 @@ function examineBytes(
         `"${name}" was compiled by another version; its next run compiles it anew`,
         {
           fix: FIX,
-          mend: { kind: "compile", name },
+          repair: { kind: "compile", name },
         },
       );
       continue;
@@ -206,7 +206,7 @@ function examineBytes(
       wrong++;
       found("compiled", "error", `The compiled form of "${name}" is missing or changed`, {
         fix: FIX,
-        ...(isWhole(digest, size) ? { mend: { kind: "compile", name } } : {}),
+        ...(isWhole(digest, size) ? { repair: { kind: "compile", name } } : {}),
       });
     }
     for (const [what, each] of [["manifest", manifestDigest], ["config", config]] as const) {
@@ -217,7 +217,7 @@ function examineBytes(
       wrong++;
       found("digests", "warning", `The stored ${what} of "${name}", ${each}, is missing or changed`, {
         fix: FIX,
-        mend: { kind: "pull", receipt },
+        repair: { kind: "pull", receipt },
       });
     }
   }
@@ -229,7 +229,7 @@ function examineBytes(
       "digests",
       "warning",
       `An earlier version of "${name}", ${digest}, is missing or changed: no rollback to it`,
-      { fix: FIX, mend: { kind: "earlier", receipt } },
+      { fix: FIX, repair: { kind: "earlier", receipt } },
     );
   }
   if (wrong === 0) found("digests", "ok", `${whole.size} stored digests are right`);
@@ -244,14 +244,14 @@ function examineLinks(layout: Layout, receipts: readonly Receipt[], target: Link
   if (!reaches(self)) {
     found("links", "error", `${self} leads nowhere: krew-wasm was moved`, {
       fix: FIX,
-      mend: { kind: "link", name: "krew-wasm" },
+      repair: { kind: "link", name: "krew-wasm" },
     });
   } else if (
     !windows && target.kind === "binary" && !isSameFile(self, target.path)
   ) {
     found("links", "warning", `${self} leads to another krew-wasm, ${linkTargetOf(self) ?? "a launcher"}`, {
       fix: FIX,
-      mend: { kind: "link", name: "krew-wasm" },
+      repair: { kind: "link", name: "krew-wasm" },
     });
   } else if (before.length === 0) found("links", "ok", "Each plugin has its link");
   for (const { name, path, foreign } of before) {
@@ -263,7 +263,7 @@ function examineLinks(layout: Layout, receipts: readonly Receipt[], target: Link
         : `The link of "${name}", ${path}, is missing`,
       foreign
         ? { fix: `${moveCommand(path, `${path}.old`) ?? `move ${path} away`}; ${FIX}` }
-        : { fix: FIX, mend: { kind: "link", name } },
+        : { fix: FIX, repair: { kind: "link", name } },
     );
   }
 }
@@ -330,8 +330,8 @@ function digestOfFile(path: string, size: number | undefined): string | undefine
   }
 }
 
-/** Options of {@linkcode mendStore}. */
-export interface MendOptions {
+/** Options of {@linkcode repairStore}. */
+export interface RepairOptions {
   readonly target: LinkTarget;
   readonly compile: Compile;
   readonly notice?: ((line: string) => void) | undefined;
@@ -343,12 +343,12 @@ export interface MendOptions {
  * @returns a line for each failure
  * @throws AppError STORE_…
  */
-export async function mendStore(
+export async function repairStore(
   layout: Layout,
   findings: readonly StoreFinding[],
-  { target, compile, notice }: MendOptions,
+  { target, compile, notice }: RepairOptions,
 ): Promise<string[]> {
-  const due = findings.flatMap(({ mend }) => mend && mend.kind !== "pull" ? [mend] : []);
+  const due = findings.flatMap(({ repair }) => repair && repair.kind !== "pull" ? [repair] : []);
   if (due.length === 0) return [];
   const task = "doctor --fix";
   if (due.some(({ kind }) => kind === "version")) {
@@ -360,20 +360,20 @@ export async function mendStore(
   const receipts = new Map(readReceipts(layout).receipts.map((receipt) => [receipt.name, receipt]));
   const forms = new CompiledForms(layout);
   // The findings are from before the lock: check each again.
-  for (const mend of due) {
+  for (const repair of due) {
     try {
-      if (mend.kind === "modes") {
+      if (repair.kind === "modes") {
         onDisk(layout, () => narrow(realPath(layout.root), 2));
-      } else if (mend.kind === "history") {
-        forgetBrokenHistory(layout, mend.name);
-      } else if (mend.kind === "earlier") {
-        forgetBrokenVersion(layout, mend.receipt);
-      } else if (mend.kind === "link") {
+      } else if (repair.kind === "history") {
+        forgetBrokenHistory(layout, repair.name);
+      } else if (repair.kind === "earlier") {
+        forgetBrokenVersion(layout, repair.receipt);
+      } else if (repair.kind === "link") {
         writeSelf(layout, target);
-        const receipt = receipts.get(mend.name);
+        const receipt = receipts.get(repair.name);
         if (receipt) writeLinks(layout, receipt);
-      } else if (mend.kind === "compile") {
-        const receipt = receipts.get(mend.name);
+      } else if (repair.kind === "compile") {
+        const receipt = receipts.get(repair.name);
         if (receipt) await compileAnew(layout, receipt, compile, forms);
       }
     } catch (error) {
@@ -415,7 +415,7 @@ function onDisk(layout: Layout, change: () => void): void {
   try {
     change();
   } catch (error) {
-    throw storeFailed(`Cannot mend ${layout.root}`, error);
+    throw storeFailed(`Cannot repair ${layout.root}`, error);
   }
 }
 

@@ -93,7 +93,7 @@ export function writeSelf(layout: Layout, target: LinkTarget): void {
  *
  * @returns whether it repaired the link
  */
-export function mendSelf(layout: Layout, findTarget: () => LinkTarget): boolean {
+export function repairSelf(layout: Layout, findTarget: () => LinkTarget): boolean {
   if (Deno.build.os === "windows" || reaches(layout.self) || linkTargetOf(layout.self) === undefined) {
     return false;
   }

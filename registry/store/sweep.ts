@@ -76,7 +76,7 @@ export function findOrphans(
   for (const { key, path } of list(layout.bin, /^(kubectl(?:_complete)?-[^.]+)(?:\.cmd)?$/)) {
     if (!links.has(key) && ownerOfLink(layout, path) === "us") orphans.push({ kind: "link", path });
   }
-  for (const { path } of list(layout.bin, /^\.krew-wasm-\d+$/)) orphans.push({ kind: "link", path }); // left by mendSelf()
+  for (const { path } of list(layout.bin, /^\.krew-wasm-\d+$/)) orphans.push({ kind: "link", path }); // left by repairSelf()
   return orphans;
 }
 

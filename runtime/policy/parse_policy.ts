@@ -32,7 +32,7 @@ export function policyInvalid(path: string, owner: PolicyOwner, what: string): A
     ? ["Your policy", "krew-wasm help signatures shows an example"]
     : ["The administrator's policy", "ask who administers this machine"];
   return new AppError("POLICY_INVALID", `${whose} ${path} can't be used: ${printable(what, 300)}`, {
-    hint: `no plugin is installed or run until it is mended; ${who}`,
+    hint: `no plugin is installed or run until it is fixed; ${who}`,
   });
 }
 

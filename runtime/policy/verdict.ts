@@ -92,7 +92,7 @@ export function administratorsRoot(policyPath: string): string | undefined {
     return readOwned(path, policyPath);
   } catch (error) {
     throw new AppError("TRUST_INVALID", `Cannot read the trust root "${path}": ${(error as Error).message}`, {
-      hint: "no identity is verified until it is mended; ask who administers this machine",
+      hint: "no identity is verified until it is fixed; ask who administers this machine",
       cause: error,
     });
   }

@@ -8,7 +8,7 @@ import { brokeredAsk } from "../sandbox/broker/asker.ts";
 import type { BrokerContext } from "../sandbox/broker/broker_context.ts";
 import type { Failures } from "./request_failures.ts";
 import { wallsRequiredBy } from "../sandbox/kernel/required.ts";
-import { kernelWall } from "../sandbox/kernel/restrict_run.ts";
+import { kernelCalls } from "../sandbox/kernel/restrict_run.ts";
 import type { GrantChange, Grants } from "../grants/grants.ts";
 import { type Invocation, isCompleting } from "./invocation.ts";
 import type { CompletionRun } from "./completion_filter.ts";
@@ -99,7 +99,7 @@ export interface Governed {
   readonly requests: boolean;
   /** The bounds in the form for the broker; undefined if there are none. */
   readonly bounds: BrokerContext["bounds"];
-  /** Who requires walls that this system may lack; undefined if nobody does. */
+  /** Who requires the kernel's restrictions, which this system may lack; undefined if nobody does. */
   readonly requiredBy: string | undefined;
 }
 
@@ -188,7 +188,7 @@ export async function runInstalled(
 /** Asks a person at the terminal for missing grants, if possible. `canStay`: an answer can be saved for later runs. */
 export function askerFor(host: RunHost, prompt: boolean, canStay: boolean): Ask | undefined {
   if (!prompt || !mayPrompt(Deno.env.get)) return undefined;
-  const system = kernelWall();
+  const system = kernelCalls();
   const ask = system ? brokeredAsk(system) : terminalAsk(canStay, Deno.env.get);
   if (!ask) return undefined;
   const asking: Ask = (question, about) => {

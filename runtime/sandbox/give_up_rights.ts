@@ -13,7 +13,7 @@ import { Broker } from "./broker/broker_client.ts";
 import type { BrokerContext } from "./broker/broker_context.ts";
 import { renewedFile } from "./broker/renewed.ts";
 import { checkStanding } from "./kernel/required.ts";
-import { kernelWall, restrictRun } from "./kernel/restrict_run.ts";
+import { kernelCalls, restrictRun } from "./kernel/restrict_run.ts";
 import type { PluginKubeconfig } from "./plugin_kubeconfig.ts";
 import type { PrivateDirectory } from "./private_directory.ts";
 import { giveUp, type Uses } from "./process_permissions.ts";
@@ -71,7 +71,7 @@ export async function giveUpRights(
   rights.mayRun = needs.network && (rights.preloaded?.exec ?? false);
   if (needs.files) void files.protectedPaths; // Later this process can't read what it obeys.
   if (exists(layout.root)) tryMaking(layout.log); // Later the kernel allows no new files in the store.
-  const kernel = kernelWall();
+  const kernel = kernelCalls();
   if (kernel) {
     if (needsBroker(needs, rights.mayRun, rights.preloaded?.keep.length ?? 0)) {
       rights.broker = Broker.start(kernel, brokerContext(run, needs), rights.mayRun);

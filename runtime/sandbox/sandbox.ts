@@ -8,7 +8,7 @@ import { printError } from "../run/error_report.ts";
 import { homeDirectory } from "../store/layout.ts";
 import { stderrSink, stdinSource, stdoutSink } from "../wasi/streams/stdio.ts";
 import { giveUpRights } from "./give_up_rights.ts";
-import { kernelWall } from "./kernel/restrict_run.ts";
+import { kernelCalls } from "./kernel/restrict_run.ts";
 import { openListener } from "./open_listener.ts";
 import { PermissionRequests } from "./permission_requests.ts";
 import { pluginEnvironment } from "./plugin_environment.ts";
@@ -153,7 +153,7 @@ function filesOf(
     }),
     store: context.layout.root,
     asks: context.ask !== undefined,
-    outside: kernelWall() ? { calls: undefined } : undefined,
+    outside: kernelCalls() ? { calls: undefined } : undefined,
     requests: {
       cwd: guestPath(user.cwd),
       descriptors: grants.limits.descriptors,

@@ -26,7 +26,7 @@ export interface SandboxContext {
   readonly administrator?: Administrator | undefined;
   /** The administrator's bounds in the form for the broker. */
   readonly bounds?: BrokerContext["bounds"];
-  /** Who requires walls that this system may lack. */
+  /** Who requires the kernel's restrictions, which this system may lack. */
   readonly requiredBy?: string | undefined;
   /** Record each request to the cluster, whatever the environment says. */
   readonly recordRequests?: boolean;

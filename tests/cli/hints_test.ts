@@ -18,7 +18,7 @@ const PROSE = new Set(
     .split(" "),
 );
 /** Endings of files and directories whose name begins like the program. */
-const NOT_COMMANDS = /^(?:bundle-|policy|stand-in)/;
+const NOT_COMMANDS = /^(?:bundle-|policy|placeholder)/;
 
 /** Hints with a command of another tool. */
 const OTHER_TOOLS = /kubectl |go build|curl /;

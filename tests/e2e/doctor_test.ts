@@ -97,7 +97,7 @@ const CASES: Record<string, {
   readonly check: string;
   readonly level: "warning" | "error";
   readonly fix: RegExp;
-  readonly mends: "offline" | "online" | "never";
+  readonly fixedBy: "offline" | "online" | "never";
 }> = {
   "a stored blob that was changed": {
     breaks: (layout) =>
@@ -105,7 +105,7 @@ const CASES: Record<string, {
     check: "digests",
     level: "error",
     fix: /doctor --fix/,
-    mends: "online",
+    fixedBy: "online",
   },
   "an earlier version that is gone": {
     breaks(layout) {
@@ -116,7 +116,7 @@ const CASES: Record<string, {
     check: "digests",
     level: "warning",
     fix: /doctor --fix/,
-    mends: "offline",
+    fixedBy: "offline",
   },
   "a compiled form that was changed": {
     breaks(layout) {
@@ -126,14 +126,14 @@ const CASES: Record<string, {
     check: "compiled",
     level: "error",
     fix: /doctor --fix/,
-    mends: "offline",
+    fixedBy: "offline",
   },
   "a compiled form that is gone": {
     breaks: (layout) => Deno.removeSync(layout.compiled, { recursive: true }),
     check: "compiled",
     level: "error",
     fix: /doctor --fix/,
-    mends: "offline",
+    fixedBy: "offline",
   },
   "a compiled form of another version": {
     breaks(layout) {
@@ -143,14 +143,14 @@ const CASES: Record<string, {
     check: "compiled",
     level: "warning",
     fix: /doctor --fix/,
-    mends: "offline",
+    fixedBy: "offline",
   },
   "a link that is gone": {
     breaks: (layout) => Deno.removeSync(layout.link("foo")),
     check: "links",
     level: "error",
     fix: /doctor --fix/,
-    mends: "offline",
+    fixedBy: "offline",
   },
   "somebody else's file for a link": {
     breaks(layout) {
@@ -160,7 +160,7 @@ const CASES: Record<string, {
     check: "links",
     level: "error",
     fix: /^mv /,
-    mends: "never",
+    fixedBy: "never",
   },
   ...Object.fromEntries(
     (["blobs", "compiled", "data", "indexes", "history", "stage"] as const).map((name) => [
@@ -173,7 +173,7 @@ const CASES: Record<string, {
         check: "directories",
         level: "error" as const,
         fix: name === "stage" ? /doctor --fix/ : /^mv /,
-        mends: name === "stage" ? "offline" as const : "never" as const,
+        fixedBy: name === "stage" ? "offline" as const : "never" as const,
       },
     ]),
   ),
@@ -186,49 +186,49 @@ const CASES: Record<string, {
     check: "leftovers",
     level: "warning",
     fix: /doctor --fix/,
-    mends: "offline",
+    fixedBy: "offline",
   },
   "a broken receipt": {
     breaks: (layout) => Deno.writeTextFileSync(`${layout.receipts}/bar.json`, "{"),
     check: "receipt",
     level: "error",
     fix: /^krew-wasm rm bar, or krew-wasm pull/,
-    mends: "never",
+    fixedBy: "never",
   },
   "a broken history": {
     breaks: (layout) => Deno.writeTextFileSync(layout.historyOf("foo"), "{"),
     check: "history",
     level: "warning",
     fix: /doctor --fix/,
-    mends: "offline",
+    fixedBy: "offline",
   },
   "a broken index": {
     breaks: (layout) => Deno.writeTextFileSync(layout.index("acme"), "{"),
     check: "index",
     level: "warning",
     fix: /^krew-wasm index remove acme/,
-    mends: "never",
+    fixedBy: "never",
   },
   "a broken store.json": {
     breaks: (layout) => Deno.writeTextFileSync(layout.version, "{}"),
     check: "store",
     level: "error",
     fix: /doctor --fix/,
-    mends: "offline",
+    fixedBy: "offline",
   },
   "a newer store": {
     breaks: (layout) => Deno.writeTextFileSync(layout.version, '{"format":99}'),
     check: "store",
     level: "error",
     fix: /KREW_WASM_ROOT/,
-    mends: "never",
+    fixedBy: "never",
   },
   "files that others may read": {
     breaks: (layout) => Deno.chmodSync(layout.receipt("foo"), 0o644),
     check: "modes",
     level: "warning",
     fix: /doctor --fix/,
-    mends: "offline",
+    fixedBy: "offline",
   },
 };
 
@@ -238,7 +238,7 @@ testBinary("doctor finds each problem and names its fix", async (test) => {
   const kept = `${product.home}/kept`;
   const copy = (from: string, to: string) => new Deno.Command("cp", { args: ["-a", from, to] }).output();
   await copy(layout.root, kept);
-  for (const [name, { breaks, check, level, fix, mends }] of Object.entries(CASES)) {
+  for (const [name, { breaks, check, level, fix, fixedBy }] of Object.entries(CASES)) {
     await test.step(name, async () => {
       Deno.removeSync(layout.root, { recursive: true });
       await copy(kept, layout.root);
@@ -250,10 +250,10 @@ testBinary("doctor finds each problem and names its fix", async (test) => {
       assert.match(finding.fix ?? "", fix);
       assert.equal(code, level === "error" ? 1 : 0);
       assert.deepEqual((await it.doctor("--offline")).bad, bad, "looking changes nothing");
-      const fixed = await it.doctor("--fix", ...(mends === "online" ? [] : ["--offline"]));
-      if (mends === "never") return assert.ok(fixed.bad.some((each) => each.check === check));
+      const fixed = await it.doctor("--fix", ...(fixedBy === "online" ? [] : ["--offline"]));
+      if (fixedBy === "never") return assert.ok(fixed.bad.some((each) => each.check === check));
       assert.deepEqual([fixed.code, fixed.bad], [0, []], fixed.stderr);
-      assert.match(fixed.stderr, /^mended: /m);
+      assert.match(fixed.stderr, /^fixed: /m);
       assert.equal((await product.exec(layout.link("foo"), [])).code, 2);
       assert.deepEqual(namesIn(layout.stage), []);
     });
@@ -338,7 +338,7 @@ testBinary(
   async () => {
     await using it = await setUp();
     const { product, layout, registry } = it;
-    const doors: [args: string[], code: number][] = [
+    const commands: [args: string[], code: number][] = [
       [["list"], 1],
       [["pull", "--force", `${registry.host}/acme/foo:v1`], 1],
       [["rm", "foo"], 1],
@@ -357,7 +357,7 @@ testBinary(
       [["run", "foo"], 125],
     ];
     const refused = async (words: RegExp) => {
-      for (const [args, code] of doors) {
+      for (const [args, code] of commands) {
         const outcome = await product.run(...args);
         assert.equal(outcome.code, code, `${args}: ${outcome.stderr}`);
         assert.match(outcome.stderr, words, args.join(" "));

@@ -189,7 +189,7 @@ testBinary("misbehaving servers, through every interface and kubectl", {
     `${product.home}/.kube/config`,
     server.kubeconfig({ server: origin, "certificate-authority-data": btoa(authority.cert) }, { token }),
   );
-  for (const fixture of ["attack-doors", "attack-network", "kubernetes"]) {
+  for (const fixture of ["attack-interfaces", "attack-network", "kubernetes"]) {
     await installFixture(product, fixture, "--allow-cluster=full");
   }
   const bin = `${product.store}/bin`;
@@ -206,7 +206,7 @@ testBinary("misbehaving servers, through every interface and kubectl", {
       ...(via === "upload" ? ["body"] : [""]),
       ",",
     ]);
-    const { code, stdout, stderr } = await product.exec(`${bin}/kubectl-attack_doors`, words);
+    const { code, stdout, stderr } = await product.exec(`${bin}/kubectl-attack_interfaces`, words);
     assert.equal(code, 0, stderr);
     return { lines: stdout.trimEnd().split("\n"), said: stdout + stderr };
   };
@@ -250,7 +250,7 @@ testBinary("misbehaving servers, through every interface and kubectl", {
   }
   await t.step("the user sees why a body broke off", async () => {
     for (const [via, method, url] of [["fetch", "get", `${origin}/`], ["upload", "post", "/"]] as const) {
-      const { code, stderr } = await product.exec(`${bin}/kubectl-attack_doors`, [
+      const { code, stderr } = await product.exec(`${bin}/kubectl-attack_interfaces`, [
         ...[via, method, `${url}an-end-in-the-body`, method === "post" ? "body" : "", ",", "fail"],
       ]);
       assert.equal(code, 1);
@@ -292,7 +292,7 @@ testBinary("no interface lets a plugin name another user to the server", {
       as: "the-users-own",
     }),
   );
-  for (const fixture of ["attack-doors", "attack-network", "kubernetes"]) {
+  for (const fixture of ["attack-interfaces", "attack-network", "kubernetes"]) {
     await installFixture(product, fixture, "--allow-cluster=full");
   }
   const headers: [string, string][] = [
@@ -329,9 +329,9 @@ testBinary("no interface lets a plugin name another user to the server", {
   const flat = [...headers, ...forbidden].flat();
   const lines = [...headers, ...forbidden].map(([name, value]) => `${name}: ${value}\n`).join("");
   const runs: [via: string, program: string, args: string[]][] = [
-    ["wasi:http", "attack_doors", ["fetch", "get", `${origin}/x`, "", ...headers.flat()]],
-    ["krew-wasm:kubernetes, send", "attack_doors", ["send", "get", "/x", "", ...flat]],
-    ["krew-wasm:kubernetes, upload", "attack_doors", ["upload", "post", "/x", "body", ...flat]],
+    ["wasi:http", "attack_interfaces", ["fetch", "get", `${origin}/x`, "", ...headers.flat()]],
+    ["krew-wasm:kubernetes, send", "attack_interfaces", ["send", "get", "/x", "", ...flat]],
+    ["krew-wasm:kubernetes, upload", "attack_interfaces", ["upload", "post", "/x", "body", ...flat]],
     ["wasi-outbound-http", "attack_network", ["request", "get", `${origin}/x`, "", ...flat]],
     ["krew_wasm_kubernetes", "kubernetes", ["get", "/x", lines]],
   ];
@@ -352,7 +352,7 @@ testBinary("no interface lets a plugin name another user to the server", {
   await t.step("line breaks", async () => {
     heads.length = 0;
     for (const broken of ["a\r\nx-injected: 1", "a\nx-injected: 1", "a\rx-injected: 1"]) {
-      await product.exec(`${bin}/kubectl-attack_doors`, [
+      await product.exec(`${bin}/kubectl-attack_interfaces`, [
         ...["send", "get", "/x", "", "kubectl-command", broken, ","],
         ...["send", "get", "/x", "", `x-${broken}`, "1", ","],
         ...["send", `GET /y HTTP/1.1\r\nx-injected: 1\r\n\r\nGET`, "/x", "", ","],

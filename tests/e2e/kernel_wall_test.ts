@@ -348,7 +348,7 @@ Deno.test("without Landlock a plugin runs, unless kernel restrictions are requir
     );
     const doctor = await under("krew-wasm doctor --offline", asked);
     assert.equal(doctor.code, 1);
-    assert.match(doctor.stdout, /error +walls +KREW_WASM_REQUIRE_WALLS asks for the kernel's wall/);
+    assert.match(doctor.stdout, /error +walls +KREW_WASM_REQUIRE_WALLS requires the kernel's restrictions/);
   });
   await t.step("runs nothing if kernel restrictions are required", async () => {
     const whys = {
@@ -435,7 +435,7 @@ Deno.test("the user can require kernel restrictions", { ignore: ignore || termin
       assert.deepEqual(await under("kubectl-hello"), { code: 0, stdout: "Hello, world!\n", stderr: "" });
       const { code, stderr } = await under(`${withoutLandlock().map(shellQuoted).join(" ")} kubectl-hello`);
       assert.equal(code, 125);
-      assert.match(stderr, /^error: \/etc\/krew-wasm\/policy\.yaml asks for the kernel's wall/);
+      assert.match(stderr, /^error: \/etc\/krew-wasm\/policy\.yaml requires the kernel's restrictions/);
     },
   });
 });

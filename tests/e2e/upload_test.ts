@@ -11,7 +11,7 @@ testBinary("an upload sends each typed line, and giving up ends the request", as
   using product = Product.make();
   Deno.mkdirSync(`${product.home}/.kube`);
   Deno.writeTextFileSync(`${product.home}/.kube/config`, api.kubeconfig());
-  await installFixture(product, "attack-doors", "--allow-cluster=full");
+  await installFixture(product, "attack-interfaces", "--allow-cluster=full");
   if (!clangMissing()) await installFixture(product, "kubernetes", "--allow-cluster=full");
   const start = (program: string, ...args: string[]) =>
     product.start(`${product.store}/bin/kubectl-${program}`, args);
@@ -31,7 +31,7 @@ testBinary("an upload sends each typed line, and giving up ends the request", as
   };
   type Run = [program: string, args: string[], answer: string];
   const runs: Run[] = [
-    ["attack_doors", ["upload", "POST", "/upload", "-"], "201 1000013 bytes\n"],
+    ["attack_interfaces", ["upload", "POST", "/upload", "-"], "201 1000013 bytes\n"],
     ...(clangMissing() ? [] : [["kubernetes", ["upload", "/upload", "-"], "201\n1000013 bytes"]] as Run[]),
   ];
   for (const [program, args, answer] of runs) {
@@ -60,7 +60,7 @@ testBinary("an upload sends each typed line, and giving up ends the request", as
     }
     return new Response();
   };
-  const dropped = start("attack_doors", "drop", "POST", "/upload", "part");
+  const dropped = start("attack_interfaces", "drop", "POST", "/upload", "part");
   const input = dropped.stdin.getWriter();
   await begun.promise;
   await input.write(new TextEncoder().encode("\n"));
@@ -77,11 +77,11 @@ testBinary("an upload sends each typed line, and giving up ends the request", as
       [["upload", "POST", "//evil.test/", "four"], /^error denied: .*two slashes/],
     ] as const
   ) {
-    const { stdout } = await product.exec(`${product.store}/bin/kubectl-attack_doors`, args);
+    const { stdout } = await product.exec(`${product.store}/bin/kubectl-attack_interfaces`, args);
     assert.match(stdout, words);
   }
   const refused = await product.shell(
-    `head -c 300000 /dev/zero | krew-wasm run --allow-cluster=read-only attack-doors -- upload POST /api/v1/namespaces/x/configmaps -`,
+    `head -c 300000 /dev/zero | krew-wasm run --allow-cluster=read-only attack-interfaces -- upload POST /api/v1/namespaces/x/configmaps -`,
   );
   assert.match(refused.stdout, /^403 .*krew-wasm does not let the plugin/);
 });

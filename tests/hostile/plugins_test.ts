@@ -26,7 +26,7 @@ async function runByInterfaces(stage: Stage, one: Case): Promise<void> {
     });
   const { code, stdout, stderr } = await stage.attack("component", [...by("fetch"), ",", ...by("send")], {
     granted: one.granted,
-    plugin: "attack-doors",
+    plugin: "attack-interfaces",
     env: one.env,
   });
   assert.equal(code, 0, stderr);

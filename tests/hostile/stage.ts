@@ -81,7 +81,9 @@ export class Stage implements AsyncDisposable {
       attack: module,
       "attack-component": await componentOf(module),
       "attack-network": await Deno.readFile(await buildFixture("attack-network")),
-      ...(interfaces ? { "attack-doors": await Deno.readFile(await buildFixture("attack-doors")) } : {}),
+      ...(interfaces
+        ? { "attack-interfaces": await Deno.readFile(await buildFixture("attack-interfaces")) }
+        : {}),
     };
     for (const [name, bytes] of Object.entries(plugins)) {
       await push(registry.origin, `plugins/${name}`, "v1", makeArtifact(bytes));

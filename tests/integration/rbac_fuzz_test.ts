@@ -9,7 +9,7 @@ import { parseRequest, type RequestInfo } from "../../runtime/kube/allow/request
 import { type ClusterRule, ruleCovers } from "../../runtime/kube/allow/rules.ts";
 import { ControlPlane, controlPlaneMissing } from "../support/envtest.ts";
 import { fc } from "../support/fuzz.ts";
-import { type Answered, type Asked, guardAnswers, RbacPlane } from "../support/rbac.ts";
+import { type Answered, answerUnderRules, type Asked, RbacPlane } from "../support/rbac.ts";
 
 /** How many sets of rules to try, each for its own user. */
 const USERS = Number(Deno.env.get("FUZZ_SECONDS") ?? 3) * 30;
@@ -363,7 +363,7 @@ function isForbidden({ status, message }: Answered, { method }: Asked): boolean 
 
 async function answerOf(rules: readonly ClusterRule[], asked: Asked): Promise<Answered> {
   try {
-    return await guardAnswers(rules, asked);
+    return await answerUnderRules(rules, asked);
   } catch (error) {
     return { status: -1, message: (error as Error).message };
   }

@@ -6,7 +6,7 @@
 import assert from "node:assert/strict";
 import { type ClusterRule, parseRules } from "../../runtime/kube/allow/rules.ts";
 import { ControlPlane, controlPlaneMissing } from "../support/envtest.ts";
-import { type Asked, guardAnswers, RbacPlane } from "../support/rbac.ts";
+import { answerUnderRules, type Asked, RbacPlane } from "../support/rbac.ts";
 
 const APPLY = "application/apply-patch+yaml";
 const MERGE = "application/merge-patch+json";
@@ -502,11 +502,11 @@ Deno.test("authorizeCluster() refuses whatever RBAC refuses, for each second che
       const needed = [...each.needed, ...each.pluginNeeds ?? []].map((text) => rule(text));
       const refused = await rbac.ask(each.asked, without);
       if (!each.stricter) assert.ok(isForbidden(refused), `RBAC refuses: ${JSON.stringify(refused)}`);
-      const ours = await guardAnswers(lacking, each.asked);
+      const ours = await answerUnderRules(lacking, each.asked);
       assert.equal(ours.status, 403, `the guard refuses: ${ours.message}`);
       const allowed = await rbac.ask(each.asked, having);
       assert.ok(!isForbidden(allowed), `RBAC allows: ${JSON.stringify(allowed)}`);
-      const passed = await guardAnswers([...lacking, ...needed], each.asked);
+      const passed = await answerUnderRules([...lacking, ...needed], each.asked);
       assert.equal(passed.status, 0, `the guard allows: ${passed.message}`);
     });
   }

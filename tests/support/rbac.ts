@@ -103,7 +103,7 @@ export class RbacPlane implements Disposable {
 }
 
 /** krew-wasm's decision on a request under rules: the status of its answer, or 0 if it allows the request. */
-export async function guardAnswers(rules: readonly ClusterRule[], asked: Asked): Promise<Answered> {
+export async function answerUnderRules(rules: readonly ClusterRule[], asked: Asked): Promise<Answered> {
   let passed = false;
   const guarded = authorizeCluster(
     {

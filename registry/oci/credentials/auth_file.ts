@@ -40,7 +40,7 @@ export function parseAuthFile(text: string, path: string): AuthFile | undefined 
   } catch { /* reported below, without the content */ }
   if (!isObject(file)) {
     throw new AppError("REGISTRY_CREDENTIALS", `"${printable(path)}" is not a JSON object`, {
-      hint: "mend it, or move it away: krew-wasm login writes it anew",
+      hint: "fix it, or move it away: krew-wasm login writes it anew",
     });
   }
   for (const field of ["auths", "credHelpers"]) {

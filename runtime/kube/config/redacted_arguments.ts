@@ -52,5 +52,5 @@ function withoutUserinfo(text: string): string {
 /** A random worthless word that takes the place of a token or a password. */
 export function makePlaceholderToken(): string {
   const random = crypto.getRandomValues(new Uint8Array(24));
-  return `krew-wasm-stand-in-${Array.from(random, (byte) => byte.toString(16).padStart(2, "0")).join("")}`;
+  return `krew-wasm-placeholder-${Array.from(random, (byte) => byte.toString(16).padStart(2, "0")).join("")}`;
 }

@@ -98,7 +98,7 @@ export async function makePlaceholderCredentials(token: string): Promise<Placeho
 
 async function selfSigned(key: CryptoKey, spki: Uint8Array): Promise<Uint8Array> {
   const text = (value: string) => new TextEncoder().encode(value);
-  const name = nameOf("krew-wasm stand-in");
+  const name = nameOf("krew-wasm placeholder");
   const serial = crypto.getRandomValues(new Uint8Array(8));
   serial[0] = (serial[0]! & 0x7f) | 0x40; // positive, and without leading zeros
   const validity = der(SEQUENCE, der(UTC_TIME, text("220101000000Z")), der(UTC_TIME, text("491231235959Z")));

@@ -152,7 +152,7 @@ export function connectCluster(connection: Connection, transportContext: Transpo
     upgrade: async (request) =>
       await (await import("../websocket/open_websocket.ts")).openUpgrade(await upgradeContext(), request),
     tunnel: async (request) =>
-      await (await import("../door/tunnel.ts")).openTunnel(await upgradeContext(), request),
+      await (await import("../socket_server/tunnel.ts")).openTunnel(await upgradeContext(), request),
     close: () => {
       for (const exchange of open) exchange.end("still open");
       for (const connection of upgraded) connection.drop();

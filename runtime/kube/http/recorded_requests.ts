@@ -93,7 +93,7 @@ export function recordCluster(cluster: Cluster, record: RunRecord): Cluster {
             );
           }
         },
-        // A refusal is noted by who was asked (desk.ts).
+        // The permission request has recorded a refusal (permission_requests.ts).
         connect: (address, port) => sockets.connect(address, port),
       };
     },

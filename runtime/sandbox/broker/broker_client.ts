@@ -122,7 +122,7 @@ export class Broker {
 function ended(): AppError {
   return new AppError(
     "INTERNAL",
-    "The process of krew-wasm that waits outside of the kernel's wall has ended",
+    "The process of krew-wasm that waits outside of the kernel's restriction has ended",
   );
 }
 

@@ -1,7 +1,7 @@
 /**
- * krew-wasm as the broker of a run, which spawn_broker.ts starts. It runs outside of the kernel's wall. For the run it does
- * what the run may no longer do, within the grants from before the plugin began and those that a person adds at the terminal.
- * Its client may be a plugin that broke out of its sandbox.
+ * krew-wasm as the broker of a run, which spawn_broker.ts starts. It runs outside of the kernel's restriction. For the run
+ * it does what the run may no longer do, within the grants from before the plugin began and those that a person adds at the
+ * terminal. Its client may be a plugin that broke out of its sandbox.
  *
  * - It asks the person, opens what they grant, and saves lasting grants.
  * - It starts the kubeconfig's credential plugin, and reads the kubeconfig's token and certificate files again.

@@ -1,4 +1,7 @@
-/** The user's credentials outside of the wall: runs the kubeconfig's credential plugin, and reads renewed files. */
+/**
+ * The user's credentials outside of the kernel's restriction: runs the kubeconfig's credential plugin, and reads renewed
+ * files.
+ */
 
 import { environment } from "../../base/environment.ts";
 import { AppError } from "../../base/errors.ts";

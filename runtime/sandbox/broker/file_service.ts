@@ -1,7 +1,7 @@
 /**
- * Opens files outside of the wall that the run can no longer open: those that a person granted during the run, and single
- * files that are created. The same tree as in a run without a wall checks everything (wasi/files/linux/linux_tree.ts). The
- * run gets the open descriptors.
+ * Opens files outside of the kernel's restriction that the run can no longer open: those that a person granted during the
+ * run, and single files that are created. The same tree as in an unrestricted run checks everything
+ * (wasi/files/linux/linux_tree.ts). The run gets the open descriptors.
  */
 
 import type { Mount, Overlay } from "../types.ts";

@@ -1,6 +1,6 @@
 /**
- * Asks questions outside of the wall. The question, and the grant of an answer, come from the request itself, never from
- * words of the other process. Lasting grants are saved here.
+ * Asks questions outside of the kernel's restriction. The question, and the grant of an answer, come from the request
+ * itself, never from words of the other process. Lasting grants are saved here.
  */
 
 import { AppError } from "../../base/errors.ts";

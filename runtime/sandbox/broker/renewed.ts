@@ -1,6 +1,6 @@
 /**
- * Reads files outside of the wall that are renewed during a run: tokens, certificates and keys that the kubeconfig names. A
- * plugin may write to their directory, but a link that it makes there must not lead to another file.
+ * Reads files outside of the kernel's restriction that are renewed during a run: tokens, certificates and keys that the
+ * kubeconfig names. A plugin may write to their directory, but a link that it makes there must not lead to another file.
  */
 
 import { AppError } from "../../base/errors.ts";

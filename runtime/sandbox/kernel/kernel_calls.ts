@@ -181,7 +181,7 @@ export class Syscalls {
    */
   open(path: string, flags: number, from = AT_FDCWD): number {
     const at = this.#putPath(path);
-    // Not openat2: containers that refuse it need this wall just as much.
+    // Not openat2: containers that refuse it need the restriction just as much.
     return at === undefined ? -1 : Number(this.call(this.numbers.openat, from, at, flags | O_CLOEXEC, 0));
   }
 

@@ -57,7 +57,7 @@ const SCOPES = { abstractSockets: 1n, signals: 2n } as const;
 
 /** The oldest supported version: before it, no file could be moved to another directory. */
 export const OLDEST_ABI = 2;
-/** The oldest version that restricts all that the wall promises: files, programs, truncation and TCP ports. */
+/** The oldest version that can restrict everything we need: files, programs, truncation and TCP ports. */
 export const FULL_ABI = 4;
 /** From here on the kernel restricts all threads of a process at once. */
 export const THREADS_ABI = 8;

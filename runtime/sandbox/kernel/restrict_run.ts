@@ -20,8 +20,8 @@ export interface ClusterFacts {
 
 let kernel: Syscalls | undefined | null;
 
-/** The kernel's calls, if this process can be restricted. Always returns the same object. */
-export function kernelWall(): Syscalls | undefined {
+/** The kernel's calls, if they can restrict this process. Always returns the same object. */
+export function kernelCalls(): Syscalls | undefined {
   if (kernel === undefined) {
     // From source, the engine reads modules when they are needed, from any place.
     const system = Deno.build.standalone ? Syscalls.load() : undefined;

@@ -1,4 +1,4 @@
-/** Finds out which walls this system supports, without a restriction. */
+/** Finds out which restrictions this system supports, without applying any. */
 
 import { ASK_VERSION, FULL_ABI, OLDEST_ABI, THREADS_ABI } from "./landlock.ts";
 import { landlockVersion, PR_SET_NO_NEW_PRIVS, type Standing } from "./restrict.ts";

@@ -2,7 +2,7 @@
 
 import { AppError } from "../../base/errors.ts";
 import type { Cluster } from "../../kube/cluster.ts";
-import { openSocket, type SocketContext } from "../../kube/door/socket.ts";
+import { openSocket, type SocketContext } from "../../kube/socket_server/socket.ts";
 import {
   closeWhenSent,
   ConnectionSink,

@@ -2,7 +2,7 @@
 
 /**
  * Sockets for preview1 modules: the functions that WasmEdge added to `wasi_snapshot_preview1`, which wasi-go, dispatchrun/net
- * and wasmedge_wasi_socket share. TCP to the API server of the cluster, and to nothing else (kube/door/socket.ts). A grant
+ * and wasmedge_wasi_socket share. TCP to the API server of the cluster, and to nothing else (kube/socket_server/socket.ts). A grant
  * allows to accept connections from this machine. A socket is a descriptor as any: fd_read, fd_write, poll_oneoff, fd_close and fd_fdstat_set_flags do the rest.
  *
  * There are two versions with the same names, told apart by the number of arguments: an address has 4 or 16 bytes in the first,

@@ -1,10 +1,11 @@
 /**
- * wasi:sockets 0.2.12 (all interfaces): TCP to the cluster's API server only, and listeners on loopback where a grant covers
- * the port. The host resolves the server's name, once; other names and UDP are denied. The first byte decides what a connection is (kube/door/socket.ts). It is HTTP/1.1 that
- * the host serves, with its TLS and the user's credentials, or the plugin's own TLS, which needs the grant `full`.
+ * wasi:sockets 0.2.12 (all interfaces): TCP to the cluster's API server only, and listeners on loopback where a grant
+ * covers the port. The host resolves the server's name, once; other names and UDP are denied. The first byte decides what a
+ * connection is (kube/socket_server/socket.ts). It is HTTP/1.1 that the host serves, with its TLS and the user's
+ * credentials, or the plugin's own TLS, which needs the grant `full`.
  *
- * Follows the TcpSocketOperationalSemantics of WebAssembly/wasi-sockets 0.2. It does not use preview2-shim, whose
- * browser build has in-memory sockets only.
+ * Follows the TcpSocketOperationalSemantics of WebAssembly/wasi-sockets 0.2. It does not use preview2-shim, whose browser
+ * build has in-memory sockets only.
  */
 
 // deno-lint-ignore-file no-throw-literal -- jco passes a thrown value that is no Error to the guest as the error
@@ -13,7 +14,7 @@
 import { AppError } from "../../base/errors.ts";
 import type { Cluster } from "../../kube/cluster.ts";
 import { canonicalAddress } from "../../kube/allow/destination.ts";
-import { openSocket } from "../../kube/door/socket.ts";
+import { openSocket } from "../../kube/socket_server/socket.ts";
 import type { Sandbox } from "../../sandbox/types.ts";
 import {
   closeWhenSent,

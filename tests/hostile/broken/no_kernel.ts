@@ -1,7 +1,7 @@
 /** Replaces runtime/sandbox/kernel/restrict_run.ts in a test build: the kernel restricts nothing. */
 
-/** There is no wall. */
-export function kernelWall(): undefined {}
+/** The kernel can restrict nothing. */
+export function kernelCalls(): undefined {}
 
 /** Restricts nothing. */
 export function restrictRun(): void {}

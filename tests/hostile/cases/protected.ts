@@ -153,7 +153,7 @@ export const PROTECTED: Group = {
         const { stdout } = await stage.attack("preview1", ["read", "$HOME/dots/real/kube/config"], {
           granted: HOME,
         });
-        assert.match(stdout, /krew-wasm-stand-in/);
+        assert.match(stdout, /krew-wasm-placeholder/);
       },
     },
     {

@@ -55,7 +55,7 @@ export const SPELLINGS: Group = {
           },
         );
         assert.ok(!stdout.includes(stage.api.token));
-        return String(stdout.match(/krew-wasm-stand-in/g)?.length ?? 0);
+        return String(stdout.match(/krew-wasm-placeholder/g)?.length ?? 0);
       },
       sees: "2",
       shown: "the redacted kubeconfig",

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { stablePath } from "../../../cli/install/link_target.ts";
 import {
-  mendSelf,
   ownerOfLink,
+  repairSelf,
   shellSelf,
   windowsLauncher,
   windowsSelf,
@@ -23,22 +23,22 @@ Deno.test("one repair fixes all plugins after the binary moved", { ignore: windo
   Deno.writeTextFileSync(moved.path, "");
   assert.deepEqual(namesIn(layout.bin), ["krew-wasm", "kubectl-bar_baz", "kubectl-foo"]);
   assert.throws(() => Deno.statSync(layout.link("foo")), Deno.errors.NotFound);
-  assert.equal(mendSelf(layout, () => moved), true);
+  assert.equal(repairSelf(layout, () => moved), true);
   for (const name of ["foo", "bar-baz"]) assert.equal(Deno.realPathSync(layout.link(name)), moved.path);
-  assert.equal(mendSelf(layout, () => assert.fail("there is nothing to mend")), false);
+  assert.equal(repairSelf(layout, () => assert.fail("there is nothing to repair")), false);
   assert.deepEqual(namesIn(layout.bin), ["krew-wasm", "kubectl-bar_baz", "kubectl-foo"]);
 });
 
 Deno.test(
-  "mendSelf() does nothing without a store or beside somebody else's file",
+  "repairSelf() does nothing without a store or beside somebody else's file",
   { ignore: windows },
   async () => {
     await using store = TestStore.make();
     const target = { kind: "binary", path: "/opt/krew-wasm" } as const;
-    assert.equal(mendSelf(store.layout, () => target), false);
+    assert.equal(repairSelf(store.layout, () => target), false);
     Deno.mkdirSync(store.layout.bin, { recursive: true });
     Deno.writeTextFileSync(store.layout.self, "mine");
-    assert.equal(mendSelf(store.layout, () => target), false);
+    assert.equal(repairSelf(store.layout, () => target), false);
     assert.equal(Deno.readTextFileSync(store.layout.self), "mine");
   },
 );

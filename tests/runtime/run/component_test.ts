@@ -218,13 +218,13 @@ Deno.test({
             host: `${directory}/config`,
             content: async () => {
               await new Promise((resolve) => setTimeout(resolve, 0));
-              return new TextEncoder().encode("stand-in\n");
+              return new TextEncoder().encode("redacted\n");
             },
           }],
         },
       });
       assert.equal(await runBytes(files, sandbox), 0);
-      assert.equal(sandbox.stdout.text(), "stand-in\n");
+      assert.equal(sandbox.stdout.text(), "redacted\n");
     } finally {
       await Deno.remove(directory, { recursive: true });
     }

@@ -12,7 +12,7 @@ import { RawServer } from "../../../support/raw_server.ts";
 const post = { method: "POST", path: "/upload", headers: [] as [string, string][] };
 const bytes = (text: string) => new TextEncoder().encode(text);
 
-function door(cluster: Cluster) {
+function interfaceTo(cluster: Cluster) {
   const refused: AppError[] = [];
   const api = clusterInterfaces(testSandbox({ cluster }), (error) => void refused.push(error));
   return { ...api["krew-wasm:kubernetes/cluster"], refused };
@@ -45,7 +45,7 @@ connectionTest(
       await until(read, "second");
       await send("4\r\nlate\r\n0\r\n\r\n");
     });
-    const { start } = door(await answering(server));
+    const { start } = interfaceTo(await answering(server));
     const upload = await start(post);
     const body = upload.body();
     assert.throws(() => upload.body(), (error) => error === undefined);
@@ -79,7 +79,7 @@ connectionTest("an upload waits for a slow server, and memory stays flat", async
     }
     await send("HTTP/1.1 201 Created\r\ncontent-length: 0\r\n\r\n");
   });
-  const { start } = door(await answering(server));
+  const { start } = interfaceTo(await answering(server));
   const upload = await start(post);
   const body = upload.body();
   const part = new Uint8Array(65536).fill(120);
@@ -118,7 +118,7 @@ connectionTest(
   "a flush waits until the client has taken the bytes, or the request ends",
   async () => {
     const stream = Promise.withResolvers<ReadableStream<Uint8Array>>();
-    const { start } = door(
+    const { start } = interfaceTo(
       new FakeCluster(({ body }) => {
         stream.resolve(body as ReadableStream<Uint8Array>);
         return new Promise(() => {});
@@ -152,7 +152,7 @@ connectionTest("an upload that is dropped, or whose body is not finished, ends t
     begun.shift()!();
     ends.push(await until(read, "0\r\n\r\n"));
   });
-  const { start } = door(await answering(server));
+  const { start } = interfaceTo(await answering(server));
   for (const when of ["while its body is written", "once it is whole, without the response"]) {
     const reached = new Promise<void>((resolve) => begun.push(resolve));
     const upload = await start(post);
@@ -179,7 +179,7 @@ connectionTest("a body of another length than its content-length fails the reque
     ends.push(seen);
     if (!seen.endsWith("END")) await send("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n");
   });
-  const { start } = door(await answering(server));
+  const { start } = interfaceTo(await answering(server));
   const begin = async (length: string) => {
     const reached = new Promise<void>((resolve) => begun.push(resolve));
     const upload = await start({ ...post, headers: [["Content-Length", length]] });
@@ -209,7 +209,7 @@ connectionTest("a server that answers without the body, and hangs up, ends the w
     await send("HTTP/1.1 413 Content Too Large\r\nconnection: close\r\ncontent-length: 3\r\n\r\nbig");
     reset();
   });
-  const { start } = door(await answering(server));
+  const { start } = interfaceTo(await answering(server));
   const upload = await start(post);
   const body = upload.body();
   const written = (async () => {
@@ -224,7 +224,7 @@ connectionTest("a server that answers without the body, and hangs up, ends the w
 });
 
 Deno.test("start() refuses bodiless methods and bad paths, and says why", async () => {
-  const { start, refused } = door(
+  const { start, refused } = interfaceTo(
     new FakeCluster(() => {
       throw new AppError("DESTINATION_REFUSED", "because");
     }),
@@ -247,7 +247,7 @@ Deno.test("a refused upload gets an answer, and its body is discarded", async ()
     () => ({ grant: "read-only", deny: false }),
     () => false,
   );
-  const { start } = door(cluster);
+  const { start } = interfaceTo(cluster);
   const upload = await start({ ...post, path: "/api/v1/namespaces/default/configmaps" });
   const response = await upload.response();
   assert.equal(response.status(), 403);

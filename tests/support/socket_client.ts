@@ -2,12 +2,12 @@
 
 import type { AppError } from "../../runtime/base/errors.ts";
 import type { Cluster } from "../../runtime/kube/cluster.ts";
-import { openSocket } from "../../runtime/kube/door/socket.ts";
+import { openSocket } from "../../runtime/kube/socket_server/socket.ts";
 import { bytesOf } from "../../runtime/kube/http/http_head.ts";
 import { HostMemory } from "../../runtime/wasi/host_memory.ts";
 
 /** Opens such a socket. */
-export function openDoor(cluster: Cluster, memory = new HostMemory()) {
+export function openClient(cluster: Cluster, memory = new HostMemory()) {
   const told: AppError[] = [];
   const { hostname, port } = new URL(cluster.server);
   const socket = openSocket({

@@ -5,7 +5,7 @@ import { AppError } from "../../../../runtime/base/errors.ts";
 import type { ClusterRequest, ClusterResponse } from "../../../../runtime/kube/cluster.ts";
 import { HostMemory, MAX_KEPT } from "../../../../runtime/wasi/host_memory.ts";
 import { FakeCluster } from "../../../support/components.ts";
-import { openDoor } from "../../../support/door.ts";
+import { openClient } from "../../../support/socket_client.ts";
 
 const ok = (
   text = "{}",
@@ -30,14 +30,14 @@ const CLOSE = `${HEAD}Connection: close\r\n`;
 /** Says all of a text, and hears all until the end. */
 async function exchange(text: string, answer: FakeCluster["answer"] = () => ok()) {
   const cluster = new FakeCluster(answer);
-  const door = openDoor(cluster);
-  await door.say(text);
-  const heard = await door.hearAll();
+  const client = openClient(cluster);
+  await client.say(text);
+  const heard = await client.hearAll();
   return {
     heard,
     status: Number(/^HTTP\/1\.1 (\d+)/.exec(heard)?.[1]),
     sent: cluster.requests,
-    told: door.told,
+    told: client.told,
   };
 }
 
@@ -113,13 +113,13 @@ for (
 ) {
   Deno.test(`refuses a request with ${name}, and ends the connection`, async () => {
     const cluster = new FakeCluster(() => ok());
-    const door = openDoor(cluster);
+    const client = openClient(cluster);
     // A second request would show whether the connection goes on.
-    const said = door.say(`${text}GET /smuggled HTTP/1.1\r\n${HEAD}\r\n`).then(
-      () => door.socket.closeWrite(),
+    const said = client.say(`${text}GET /smuggled HTTP/1.1\r\n${HEAD}\r\n`).then(
+      () => client.socket.closeWrite(),
       () => {},
     );
-    const heard = await door.hearAll();
+    const heard = await client.hearAll();
     await said;
     assert.match(heard, new RegExp(`^HTTP/1\\.1 ${status} .*\r\n`), heard);
     assert.match(heard, /\r\nconnection: close\r\n/);
@@ -160,23 +160,23 @@ for (
 }
 
 Deno.test("answers pipelined requests in order", async () => {
-  const gates = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+  const answers = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
   const cluster = new FakeCluster(async ({ url }) => {
-    await gates[url.endsWith("/1") ? 0 : 1]!.promise;
+    await answers[url.endsWith("/1") ? 0 : 1]!.promise;
     return ok(url.slice(-1));
   });
-  const door = openDoor(cluster);
+  const client = openClient(cluster);
   const requests = [
     `GET /1 HTTP/1.1\r\n${HEAD}`,
     `GET /2 HTTP/1.1\r\n${CLOSE}`,
     `GET /3 HTTP/1.1\r\n${HEAD}`,
   ];
-  await door.say(requests.map((each) => `${each}\r\n`).join(""));
-  gates[1]!.resolve();
+  await client.say(requests.map((each) => `${each}\r\n`).join(""));
+  answers[1]!.resolve();
   await new Promise((resolve) => setTimeout(resolve, 0));
   assert.equal(cluster.requests.length, 1, "the second waits for the first answer");
-  gates[0]!.resolve();
-  const heard = await door.hearAll();
+  answers[0]!.resolve();
+  const heard = await client.hearAll();
   assert.deepEqual(heard.match(/\r\n\r\n\d/g), ["\r\n\r\n1", "\r\n\r\n2"], "nothing after connection: close");
 });
 
@@ -215,11 +215,13 @@ for (
   ]
 ) {
   Deno.test(`answers broken chunks with 400 and nothing else: ${JSON.stringify(chunks.slice(0, 20))}`, async () => {
-    const door = openDoor(new FakeCluster(echo));
+    const client = openClient(new FakeCluster(echo));
     const smuggled = `GET / HTTP/1.1\r\n${HEAD}\r\n`;
-    const said = door.say(`POST / HTTP/1.1\r\n${HEAD}Transfer-Encoding: chunked\r\n\r\n${chunks}${smuggled}`)
-      .then(() => door.socket.closeWrite(), () => {});
-    const heard = await door.hearAll();
+    const said = client.say(
+      `POST / HTTP/1.1\r\n${HEAD}Transfer-Encoding: chunked\r\n\r\n${chunks}${smuggled}`,
+    )
+      .then(() => client.socket.closeWrite(), () => {});
+    const heard = await client.hearAll();
     await said;
     assert.match(heard, /^HTTP\/1\.1 400 /);
     assert.equal(heard.split(/^HTTP\/1\.1 \d/m).length, 2);
@@ -227,11 +229,11 @@ for (
 }
 
 Deno.test("tells a client that expects it to send the body, once somebody reads it", async () => {
-  const door = openDoor(new FakeCluster(echo));
-  await door.say(`POST / HTTP/1.1\r\n${CLOSE}Content-Length: 3\r\nExpect: 100-Continue\r\n\r\n`);
-  assert.equal(await door.hear("\r\n\r\n"), "HTTP/1.1 100 Continue\r\n\r\n");
-  await door.say("abc");
-  assert.match(await door.hearAll(), /^HTTP\/1\.1 200 OK\r\n[^]*\r\n\r\nabc$/);
+  const client = openClient(new FakeCluster(echo));
+  await client.say(`POST / HTTP/1.1\r\n${CLOSE}Content-Length: 3\r\nExpect: 100-Continue\r\n\r\n`);
+  assert.equal(await client.hear("\r\n\r\n"), "HTTP/1.1 100 Continue\r\n\r\n");
+  await client.say("abc");
+  assert.match(await client.hearAll(), /^HTTP\/1\.1 200 OK\r\n[^]*\r\n\r\nabc$/);
 });
 
 Deno.test("refuses a request without reading the body that its client withholds", async () => {
@@ -245,14 +247,14 @@ Deno.test("refuses a request without reading the body that its client withholds"
 
 Deno.test("skips the unread rest of a body, up to a limit", async () => {
   const cluster = new FakeCluster(() => ok());
-  const door = openDoor(cluster);
+  const client = openClient(cluster);
   const body = "x".repeat(200_000);
-  const said = door.say(
+  const said = client.say(
     `POST /1 HTTP/1.1\r\n${HEAD}Content-Length: ${body.length}\r\n\r\n${body}GET /2 HTTP/1.1\r\n${CLOSE}\r\n`,
   );
-  assert.equal((await door.hearAll()).split("HTTP/1.1 200 OK").length, 3);
+  assert.equal((await client.hearAll()).split("HTTP/1.1 200 OK").length, 3);
   await said;
-  const large = openDoor(cluster);
+  const large = openClient(cluster);
   const writing = large.say(
     `POST /1 HTTP/1.1\r\n${HEAD}Content-Length: 5000000\r\n\r\n${"x".repeat(5_000_000)}`,
   );
@@ -286,9 +288,9 @@ for (
   ] as [string, ClusterResponse, string, RegExp][]
 ) {
   Deno.test(`frames an answer with ${name} so that the next one is told apart`, async () => {
-    const door = openDoor(new FakeCluster(({ url }) => url.endsWith("/1") ? answer : ok()));
-    await door.say(`${method} /1 HTTP/1.1\r\n${HEAD}\r\nGET /2 HTTP/1.1\r\n${CLOSE}\r\n`);
-    const heard = await door.hearAll();
+    const client = openClient(new FakeCluster(({ url }) => url.endsWith("/1") ? answer : ok()));
+    await client.say(`${method} /1 HTTP/1.1\r\n${HEAD}\r\nGET /2 HTTP/1.1\r\n${CLOSE}\r\n`);
+    const heard = await client.hearAll();
     const next = heard.lastIndexOf("HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close");
     assert.match(heard.slice(0, next), expected);
   });
@@ -296,9 +298,9 @@ for (
 
 for (const [name, text, length] of [["longer", "abcdef", "3"], ["shorter", "ab", "3"]] as const) {
   Deno.test(`an answer that is ${name} than it says breaks the connection, and adds nothing to it`, async () => {
-    const door = openDoor(new FakeCluster(() => ok(text, [["content-length", length]])));
-    await door.say(`GET / HTTP/1.1\r\n${HEAD}\r\nGET / HTTP/1.1\r\n${HEAD}\r\n`);
-    await assert.rejects(door.hearAll(), Deno.errors.ConnectionReset);
+    const client = openClient(new FakeCluster(() => ok(text, [["content-length", length]])));
+    await client.say(`GET / HTTP/1.1\r\n${HEAD}\r\nGET / HTTP/1.1\r\n${HEAD}\r\n`);
+    await assert.rejects(client.hearAll(), Deno.errors.ConnectionReset);
   });
 }
 
@@ -308,9 +310,9 @@ for (const version of ["1.1", "1.0"]) {
       start: (controller) => controller.enqueue(new Uint8Array([65])),
       pull: (controller) => controller.error(new Error("broken")),
     });
-    const door = openDoor(new FakeCluster(() => ({ status: 200, headers: [], body })));
-    await door.say(`GET / HTTP/${version}\r\n${HEAD}\r\n`);
-    await assert.rejects(door.hearAll(), Deno.errors.ConnectionReset, version);
+    const client = openClient(new FakeCluster(() => ({ status: 200, headers: [], body })));
+    await client.say(`GET / HTTP/${version}\r\n${HEAD}\r\n`);
+    await assert.rejects(client.hearAll(), Deno.errors.ConnectionReset, version);
   });
 }
 
@@ -362,44 +364,44 @@ for (
 
 Deno.test("a client that ends its side has its answer nevertheless", async () => {
   const answer = Promise.withResolvers<ClusterResponse>();
-  const door = openDoor(new FakeCluster(() => answer.promise));
-  await door.say(`GET / HTTP/1.1\r\n${HEAD}\r\n`);
-  await door.socket.closeWrite();
+  const client = openClient(new FakeCluster(() => answer.promise));
+  await client.say(`GET / HTTP/1.1\r\n${HEAD}\r\n`);
+  await client.socket.closeWrite();
   answer.resolve(ok("late"));
-  assert.match(await door.hearAll(), /late$/);
+  assert.match(await client.hearAll(), /late$/);
 });
 
 Deno.test("a client that ends in the middle of a head or a body hears 400", async () => {
   const body = `POST / HTTP/1.1\r\n${HEAD}Content-Length: 9\r\n\r\nabc`;
   for (const text of ["G", `GET / HTTP/1.1\r\n${HEAD}`, body]) {
-    const door = openDoor(new FakeCluster(echo));
-    await door.say(text);
-    await door.socket.closeWrite();
-    assert.match(await door.hearAll(), /^HTTP\/1\.1 400 /, text);
+    const client = openClient(new FakeCluster(echo));
+    await client.say(text);
+    await client.socket.closeWrite();
+    assert.match(await client.hearAll(), /^HTTP\/1\.1 400 /, text);
   }
-  const silent = openDoor(new FakeCluster(echo));
+  const silent = openClient(new FakeCluster(echo));
   await silent.socket.closeWrite();
   assert.equal(await silent.hearAll(), "");
 });
 
 Deno.test("a client that closes its socket gives up its request, and its answer", async () => {
   const asked = Promise.withResolvers<AbortSignal>();
-  const door = openDoor(
+  const client = openClient(
     new FakeCluster(({ signal }) => {
       asked.resolve(signal!);
       return new Promise((_, reject) => signal!.addEventListener("abort", () => reject(signal!.reason)));
     }),
   );
-  await door.say(`GET / HTTP/1.1\r\n${HEAD}\r\n`);
+  await client.say(`GET / HTTP/1.1\r\n${HEAD}\r\n`);
   const signal = await asked.promise;
-  door.socket.close();
+  client.socket.close();
   await new Promise((resolve) => signal.aborted ? resolve(0) : signal.addEventListener("abort", resolve));
   const cancelled = Promise.withResolvers<void>();
   const body = new ReadableStream<Uint8Array<ArrayBuffer>>({
     pull: (controller) => controller.enqueue(new Uint8Array(1000)),
     cancel: () => cancelled.resolve(),
   });
-  const other = openDoor(new FakeCluster(() => ({ status: 200, headers: [], body })));
+  const other = openClient(new FakeCluster(() => ({ status: 200, headers: [], body })));
   await other.say(`GET / HTTP/1.1\r\n${HEAD}\r\n`);
   await other.hear("chunked");
   other.socket.close();
@@ -414,31 +416,31 @@ Deno.test("a client that does not read stops the server, not the host's memory",
       controller.enqueue(new Uint8Array(65536));
     },
   }, { highWaterMark: 0 });
-  const door = openDoor(new FakeCluster(() => ({ status: 200, headers: [], body })));
-  await door.say(`GET / HTTP/1.1\r\n${HEAD}\r\n`);
+  const client = openClient(new FakeCluster(() => ({ status: 200, headers: [], body })));
+  await client.say(`GET / HTTP/1.1\r\n${HEAD}\r\n`);
   for (let turn = 0; turn < 50; turn++) await new Promise((resolve) => setTimeout(resolve, 0));
   assert.ok(pulled <= 4 * 65536, `${pulled}`);
-  door.socket.close();
+  client.socket.close();
 });
 
 Deno.test("a server that does not read stops the client, not the host's memory", async () => {
-  const door = openDoor(new FakeCluster(() => new Promise(() => {})));
-  await door.say(`POST / HTTP/1.1\r\n${HEAD}Transfer-Encoding: chunked\r\n\r\n`);
+  const client = openClient(new FakeCluster(() => new Promise(() => {})));
+  await client.say(`POST / HTTP/1.1\r\n${HEAD}Transfer-Encoding: chunked\r\n\r\n`);
   let written = 0;
   const writing = (async () => {
-    for (;;) written += await door.socket.write(new Uint8Array(65536));
+    for (;;) written += await client.socket.write(new Uint8Array(65536));
   })().catch(() => {});
   for (let turn = 0; turn < 50; turn++) await new Promise((resolve) => setTimeout(resolve, 0));
   assert.ok(written <= 4 * 65536, `${written}`);
-  door.socket.close();
+  client.socket.close();
   await writing;
 });
 
 Deno.test("limits the memory of incomplete heads, and answers the next with an error", async () => {
   const memory = new HostMemory();
   memory.open().grow(MAX_KEPT - 100_000);
-  const door = openDoor(new FakeCluster(() => ok()), memory);
-  const said = door.say(`GET / HTTP/1.1\r\n${HEAD}A: ${"a".repeat(400_000)}`).catch(() => {});
-  assert.match(await door.hearAll(), /^HTTP\/1\.1 503 /);
+  const client = openClient(new FakeCluster(() => ok()), memory);
+  const said = client.say(`GET / HTTP/1.1\r\n${HEAD}A: ${"a".repeat(400_000)}`).catch(() => {});
+  assert.match(await client.hearAll(), /^HTTP\/1\.1 503 /);
   await said;
 });

@@ -6,10 +6,10 @@ import type { ClusterGrant } from "../../../../runtime/kube/allow/rules.ts";
 import { acceptOf } from "../../../../runtime/kube/websocket/frames.ts";
 import { Authority } from "../../../../scripts/servers/certificates.ts";
 import { connectionTest, open } from "../../../support/connection.ts";
-import { openDoor } from "../../../support/door.ts";
+import { openClient } from "../../../support/socket_client.ts";
 import { type RawExchange, RawServer } from "../../../support/raw_server.ts";
 
-async function doorTo(answer: (exchange: RawExchange) => Promise<void>, grant: ClusterGrant = "full") {
+async function clientTo(answer: (exchange: RawExchange) => Promise<void>, grant: ClusterGrant = "full") {
   const heads: string[] = [];
   const authority = await Authority.make();
   const server = RawServer.start(async (exchange) => {
@@ -23,8 +23,8 @@ async function doorTo(answer: (exchange: RawExchange) => Promise<void>, grant: C
   const it = await open(server.kubeconfig(entry, { token: "the-users-token" }));
   const cluster = authorizeCluster(await it.cluster(), "foo", () => ({ grant, deny: false }), () => false);
   return {
-    ...openDoor(cluster),
-    another: () => openDoor(cluster),
+    ...openClient(cluster),
+    another: () => openClient(cluster),
     host: `Host: 127.0.0.1:${server.port}\r\n`,
     heads,
     server,
@@ -52,7 +52,7 @@ const accepts = async () =>
 connectionTest(
   "a request is sent with the host's head and the user's credentials",
   async () => {
-    using it = await doorTo((exchange) => exchange.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"));
+    using it = await clientTo((exchange) => exchange.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"));
     await it.say(
       `GET /api?a=b HTTP/1.1\r\n${it.host}Authorization: Bearer mine\r\nImpersonate-User: root\r\n` +
         "X-Remote-User: root\r\nCookie: a\r\nAccept-Encoding: br\r\nAccept: x/y\r\nConnection: close\r\n\r\n",
@@ -69,7 +69,7 @@ connectionTest(
 connectionTest(
   "an answer with two framings is framed again; the host drops 1xx answers",
   async () => {
-    using it = await doorTo((exchange) =>
+    using it = await clientTo((exchange) =>
       exchange.send(
         "HTTP/1.1 103 Early\r\nLink: x\r\n\r\n" +
           "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\n3\r\nabc\r\n0\r\nTrailer: x\r\n\r\n",
@@ -80,7 +80,7 @@ connectionTest(
     assert.match(heard, /^HTTP\/1\.1 200 OK\r\n/);
     assert.equal(heard.split("abc").length, 2);
     // A length that does not hold what came by chunks breaks the connection.
-    using liar = await doorTo((exchange) =>
+    using liar = await clientTo((exchange) =>
       exchange.send(
         "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nContent-Length: 1\r\n\r\n3\r\nabc\r\n0\r\n\r\n",
       )
@@ -91,7 +91,7 @@ connectionTest(
 );
 
 connectionTest("a body goes to the server as it comes, framed by the host", async () => {
-  using it = await doorTo(async (exchange) => {
+  using it = await clientTo(async (exchange) => {
     let body = "";
     while (!body.endsWith("0\r\n\r\n")) {
       body += new TextDecoder().decode(await exchange.read() ?? new Uint8Array());
@@ -109,7 +109,7 @@ connectionTest("a body goes to the server as it comes, framed by the host", asyn
 });
 
 connectionTest("a request without a grant gets the same Status as by every interface", async () => {
-  using it = await doorTo(
+  using it = await clientTo(
     (exchange) => exchange.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"),
     "read-only",
   );
@@ -137,7 +137,7 @@ for (const protocol of ["websocket", "spdy"] as const) {
     `after an upgrade to ${protocol} all bytes pass, requests too, and neither side's end is lost`,
     async () => {
       const heard = Promise.withResolvers<string>();
-      using it = await doorTo(async (exchange) => {
+      using it = await clientTo(async (exchange) => {
         const head = protocol === "spdy"
           ? "HTTP/1.1 101 x\r\nConnection: Upgrade\r\nUpgrade: SPDY/3.1\r\n"
           : await accepts();
@@ -179,7 +179,7 @@ for (
   ] as const
 ) {
   connectionTest(`a 101 to ${name} opens nothing`, async () => {
-    using it = await doorTo(async (exchange) => {
+    using it = await clientTo(async (exchange) => {
       const head = answer === "EXTENSION"
         ? `${await accepts()}Sec-WebSocket-Extensions: permessage-deflate\r\n`
         : `HTTP/1.1 101 x\r\n${answer}`;
@@ -192,7 +192,7 @@ for (
 }
 
 connectionTest("a server that refuses an upgrade is heard, and the connection ends with that", async () => {
-  using it = await doorTo((exchange) =>
+  using it = await clientTo((exchange) =>
     exchange.send("HTTP/1.1 426 x\r\nContent-Length: 4\r\nConnection: keep-alive\r\n\r\nno.\n")
   );
   await it.say(`${websocket(it.host)}GET / HTTP/1.1\r\n${it.host}\r\n`);
@@ -212,7 +212,7 @@ for (
   ] as const
 ) {
   connectionTest(`refuses the handshake of a WebSocket with ${name}`, async () => {
-    using it = await doorTo(() => Promise.resolve());
+    using it = await clientTo(() => Promise.resolve());
     await it.say(websocket(it.host, more));
     const heard = await it.hearAll();
     assert.match(heard, /^HTTP\/1\.1 400 /);
@@ -223,7 +223,7 @@ for (
 
 connectionTest("a plugin that closes an upgraded connection closes it at the server", async () => {
   const closed = Promise.withResolvers<void>();
-  using it = await doorTo(async (exchange) => {
+  using it = await clientTo(async (exchange) => {
     await exchange.send(`${await accepts()}\r\n`);
     await exchange.closed;
     closed.resolve();
