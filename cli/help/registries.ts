@@ -10,7 +10,7 @@ that credHelpers or credsStore names keeps passwords out of files:
 
   { "credsStore": "secretservice" }      # runs docker-credential-secretservice
 
-The commands login and logout of krew-wasm write these files.
+Its commands login and logout write these files.
 
 Mirrors, private authorities and plain HTTP are set in registries.yaml in the
 store (~/.krew-wasm):
