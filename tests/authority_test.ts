@@ -67,7 +67,7 @@ const RUNTIME: Readonly<Record<string, readonly [authorities: string, why: strin
   "kube/config/text_file.ts": ["files streams", "the user's kubeconfig and kuberc, and what they name"],
   "kube/config/kubectl_flags.ts": ["files", "checks whether the kubeconfig exists"],
   "kube/config/changes/write_kubeconfigs.ts": ["files", "changes of contexts, as a person or a grant allowed"],
-  "kube/config/connection.ts": ["files", "files that the kubeconfig names"],
+  "kube/config/make_connection.ts": ["files", "files that the kubeconfig names"],
   "kube/auth/credential_rotation.ts": ["files", "files that the kubeconfig names, after their rotation"],
   "kube/auth/user_credentials.ts": ["files", "token files that the kubeconfig names"],
   "kube/auth/credential_plugin.ts": ["streams", "whether a credential plugin may ask at the terminal"],

@@ -2,7 +2,8 @@
 
 import { writeAllSync } from "../../runtime/base/bytes.ts";
 import { Command } from "@commander-js/extra-typings";
-import { Bundle, gatherBundle, type WriteBundle } from "../../registry/fleet/bundle_file.ts";
+import { Bundle } from "../../registry/fleet/bundle_file.ts";
+import { gatherBundle, type WriteBundle } from "../../registry/fleet/save_bundle.ts";
 import { replaceFileAt } from "../../registry/store/replace_file.ts";
 import { findSignatures } from "../../registry/signing/find_signatures.ts";
 import { formatReference, parseReference } from "../../registry/oci/mirrored_reference.ts";

@@ -4,31 +4,28 @@
  * so digests, and everything pinned to them, stay valid.
  */
 
-import { AppError, messageOf } from "../../runtime/base/errors.ts";
+import { AppError } from "../../runtime/base/errors.ts";
 import { whyNotRead } from "../../runtime/base/file_error.ts";
 import type { Grants } from "../../runtime/grants/grants.ts";
-import type { Layout } from "../../runtime/store/layout.ts";
-import { DIGEST, type Receipt } from "../../runtime/store/receipt.ts";
+import { DIGEST } from "../../runtime/store/receipt.ts";
 import { lowerFirst, printable } from "../../runtime/base/text.ts";
 import type { FetchedManifest } from "../oci/registry_client.ts";
 import { Digester, digestOf } from "../oci/digest.ts";
 import type { ArtifactSource } from "../install/download.ts";
-import { bundledAnnotations, readBundled } from "./bundle_annotations.ts";
+import { readBundled } from "./bundle_annotations.ts";
+import { parseSignatures } from "./bundle_signatures.ts";
 import {
   chooseManifest,
-  configOf,
   duplicateName,
   INDEX_TYPES,
   isDeep,
   isIndex,
-  MANIFEST_TYPES,
   manifestText,
 } from "../oci/manifest.ts";
 import { formatReference, parseReference, type Reference } from "../oci/mirrored_reference.ts";
 import { digestProblem } from "../../runtime/policy/provenance.ts";
 import { type FoundSignature, MAX_SIGNATURES, type SignatureSource } from "../signing/find_signatures.ts";
-import { readIntact } from "../store/blobs.ts";
-import { listTar, tarEnd, type TarEntry, tarHeader, tarPadding } from "./tar.ts";
+import { blobPath, listTar, type TarEntry } from "./tar.ts";
 
 const MAX_INDEX = 16 << 20;
 const MAX_MANIFEST = 4 << 20;
@@ -37,205 +34,6 @@ const MAX_SIGNATURES_SIZE = 64 << 20;
 /** The most plugins in a bundle. */
 const MAX_PLUGINS = 10_000;
 const CHUNK = 1 << 16;
-
-interface Descriptor {
-  readonly mediaType: string;
-  readonly digest: string;
-  readonly size: number;
-}
-
-/** Sources of what the store does not have. */
-export interface SaveSources {
-  /** For blobs that an older krew-wasm did not keep. */
-  readonly missing: ArtifactSource;
-  /** The signatures of a plugin that `pull` verified: those of its manifest, or of its index. */
-  readonly signatures: (
-    receipt: Receipt,
-    repository: Reference,
-    digest: string,
-  ) => Promise<readonly FoundSignature[]>;
-  /** The text of the index that the plugin was chosen from; undefined if it is unavailable. */
-  readonly index: (receipt: Receipt, reference: Reference) => Promise<string | undefined>;
-}
-
-/** Writes a bundle synchronously through a function. @throws AppError STORE_CORRUPT */
-export type WriteBundle = (write: (bytes: Uint8Array) => void) => void;
-
-/** Gathers what a bundle needs and the store does not have. @throws AppError REGISTRY_… */
-export async function gatherBundle(
-  layout: Layout,
-  receipts: readonly Receipt[],
-  { missing, signatures, index }: SaveSources,
-  home: string,
-): Promise<WriteBundle> {
-  const blobs = new Map<string, Uint8Array>();
-  const manifests: (Descriptor & { annotations: Record<string, string> })[] = [];
-  const layers: { digest: string; size: number }[] = [];
-  for (const receipt of receipts) {
-    const reference = parseReference(receipt.reference);
-    const manifest = await storedManifest(layout, receipt, reference, missing);
-    blobs.set(receipt.manifestDigest, manifest);
-    const text = new TextDecoder().decode(manifest);
-    const config = configOf(text);
-    if (config) blobs.set(config.digest, await storedBlob(layout, config, reference, missing));
-    if (!layers.some(({ digest }) => digest === receipt.digest)) layers.push(receipt);
-    const { mediaType } = JSON.parse(text) as { mediaType?: string };
-    const signed = { signatures: "", index: "", indexSignatures: "" };
-    const repository = { ...reference, tag: undefined, digest: undefined };
-    const keep = async (of: "signatures" | "indexSignatures", digest: string) => {
-      const found = await signatures(receipt, repository, digest);
-      if (of === "indexSignatures" && found.length === 0) return;
-      const bytes = formatSignatures(found);
-      signed[of] = digestOf(bytes);
-      blobs.set(signed[of], bytes);
-    };
-    if (receipt.signatures.length > 0) {
-      await keep("signatures", receipt.manifestDigest);
-      const { indexDigest } = receipt;
-      if (indexDigest !== undefined) await keep("indexSignatures", indexDigest);
-      const text = indexDigest !== undefined && signed.indexSignatures !== ""
-        ? await index(receipt, { ...repository, digest: indexDigest })
-        : undefined;
-      if (indexDigest !== undefined && text !== undefined) {
-        signed.index = indexDigest;
-        blobs.set(indexDigest, new TextEncoder().encode(text));
-      }
-    }
-    manifests.push({
-      mediaType: mediaType ?? MANIFEST_TYPES[0],
-      digest: receipt.manifestDigest,
-      size: manifest.length,
-      annotations: bundledAnnotations(
-        { ...receipt, reference: formatReference(referenceIn(reference, receipt, signed.index)) },
-        signed,
-        home,
-      ),
-    });
-  }
-  return (write) => writeTar(layout, manifests, blobs, layers, write);
-}
-
-/** The reference for a bundle. It names an index's digest only if the bundle has that index. */
-function referenceIn(reference: Reference, { manifestDigest }: Receipt, index: string): Reference {
-  const { digest } = reference;
-  return digest === undefined || digest === index ? reference : { ...reference, digest: manifestDigest };
-}
-
-function writeTar(
-  layout: Layout,
-  manifests: readonly unknown[],
-  blobs: ReadonlyMap<string, Uint8Array>,
-  layers: readonly { readonly digest: string; readonly size: number }[],
-  write: (bytes: Uint8Array) => void,
-): void {
-  const encoder = new TextEncoder();
-  const add = (name: string, bytes: Uint8Array) => {
-    write(tarHeader(name, bytes.length));
-    write(bytes);
-    write(tarPadding(bytes.length));
-  };
-  add("oci-layout", encoder.encode('{"imageLayoutVersion":"1.0.0"}'));
-  add(
-    "index.json",
-    encoder.encode(JSON.stringify({
-      schemaVersion: 2,
-      mediaType: "application/vnd.oci.image.index.v1+json",
-      manifests,
-    })),
-  );
-  for (const [digest, bytes] of blobs) add(blobPath(digest), bytes);
-  for (const layer of layers) {
-    if (blobs.has(layer.digest)) continue;
-    const bytes = readIntact(layout.blob(layer.digest), layer);
-    if (!bytes) {
-      throw new AppError("STORE_CORRUPT", `The stored bytes ${layer.digest} are missing or changed`, {
-        hint: "krew-wasm doctor says which plugin they are of",
-      });
-    }
-    add(blobPath(layer.digest), bytes);
-  }
-  write(tarEnd());
-}
-
-function blobPath(digest: string): string {
-  return `blobs/sha256/${digest.slice("sha256:".length)}`;
-}
-
-async function storedManifest(
-  layout: Layout,
-  { manifestDigest }: Receipt,
-  reference: Reference,
-  missing: ArtifactSource,
-): Promise<Uint8Array> {
-  try {
-    const bytes = Deno.readFileSync(layout.blob(manifestDigest));
-    if (digestOf(bytes) === manifestDigest) return bytes;
-  } catch { /* an older krew-wasm stored no manifests */ }
-  const { text } = await missing.fetchManifest({ ...reference, digest: manifestDigest });
-  const bytes = new TextEncoder().encode(text);
-  if (digestOf(bytes) !== manifestDigest) {
-    throw new AppError(
-      "DIGEST_MISMATCH",
-      `The manifest of ${printable(formatReference(reference), 400)} is not text`,
-    );
-  }
-  return bytes;
-}
-
-async function storedBlob(
-  layout: Layout,
-  blob: { readonly digest: string; readonly size: number },
-  reference: Reference,
-  missing: ArtifactSource,
-): Promise<Uint8Array> {
-  const stored = readIntact(layout.blob(blob.digest), blob);
-  if (stored) return stored;
-  let chunks: Uint8Array<ArrayBuffer>[] = [];
-  await missing.fetchBlob(reference, blob, () => {
-    chunks = [];
-    return (bytes) => chunks.push(bytes.slice());
-  });
-  return new Uint8Array(await new Blob(chunks).arrayBuffer());
-}
-
-/** Serializes signatures for a bundle. Pure. */
-function formatSignatures(signatures: readonly FoundSignature[]): Uint8Array<ArrayBuffer> {
-  return new TextEncoder().encode(
-    JSON.stringify(
-      signatures.map((signature) =>
-        signature.kind === "bundle" ? signature : { ...signature, payload: signature.payload.toBase64() }
-      ),
-    ),
-  );
-}
-
-/** Parses serialized signatures, without verifying them. Pure. @throws AppError BUNDLE_INVALID */
-function parseSignatures(text: string): FoundSignature[] {
-  try {
-    const json: unknown = JSON.parse(text);
-    if (!Array.isArray(json)) throw new Error("it is not a list");
-    if (json.length > MAX_SIGNATURES) throw new Error(`there are more than ${MAX_SIGNATURES}`);
-    return json.map((value: unknown): FoundSignature => {
-      const { kind, json, payload, annotations } = (value ?? {}) as Record<string, unknown>;
-      if (kind === "bundle" && typeof json === "string") return { kind, json };
-      if (
-        kind !== "simple" || typeof payload !== "string" || typeof annotations !== "object" || !annotations
-      ) {
-        throw new Error("it is of an unknown kind");
-      }
-      return {
-        kind,
-        payload: Uint8Array.fromBase64(payload),
-        annotations: annotations as Record<string, unknown>,
-      };
-    });
-  } catch (error) {
-    throw new AppError(
-      "BUNDLE_INVALID",
-      `The bundle's signatures can't be read: ${printable(messageOf(error), 200)}`,
-    );
-  }
-}
 
 /** A plugin in a bundle. */
 export interface BundledPlugin {

@@ -157,3 +157,8 @@ function text(bytes: Uint8Array): string {
 function invalid(what: string): AppError {
   return new AppError("BUNDLE_INVALID", `This is no bundle: ${what}`);
 }
+
+/** The path of a blob in an OCI image layout. `digest` as `sha256:<hex>`. */
+export function blobPath(digest: string): string {
+  return `blobs/sha256/${digest.slice("sha256:".length)}`;
+}

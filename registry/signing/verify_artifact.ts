@@ -7,7 +7,8 @@ import { failed, type FetchedManifest } from "../oci/registry_client.ts";
 import { digestOf } from "../oci/digest.ts";
 import type { Reference } from "../oci/mirrored_reference.ts";
 import type { SignatureSource } from "./find_signatures.ts";
-import { type Judge, type Judgement, makeJudge, type Subject } from "./sigstore.ts";
+import type { Judgement, Subject } from "./judgement.ts";
+import { type Judge, makeJudge } from "./sigstore.ts";
 import { describeSigner, type Requirement } from "./required_signers.ts";
 
 /**

@@ -5,7 +5,8 @@ import { AppError, messageOf } from "../base/errors.ts";
 import { printable } from "../base/text.ts";
 import { makePlaceholderToken } from "./config/redacted_arguments.ts";
 import type { Cluster } from "./cluster.ts";
-import { type Connection, connectionOf } from "./config/connection.ts";
+import type { Connection } from "./config/connection.ts";
+import { connectionOf } from "./config/make_connection.ts";
 import type { CredentialHelper } from "./auth/user_credentials.ts";
 import {
   absolute,

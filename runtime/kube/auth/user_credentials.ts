@@ -6,12 +6,8 @@
 import { AppError, messageOf } from "../../base/errors.ts";
 import { printable } from "../../base/text.ts";
 import { isTimeout, untilAborted } from "../http/abort.ts";
-import {
-  type ClientCertificate,
-  type Connection,
-  type ExecPlugin,
-  headerBytes,
-} from "../config/connection.ts";
+import type { ClientCertificate, Connection, ExecPlugin } from "../config/connection.ts";
+import { headerBytes } from "../config/impersonation.ts";
 import type { ExecCredential } from "./credential_plugin.ts";
 import { RotatingFiles } from "./credential_rotation.ts";
 

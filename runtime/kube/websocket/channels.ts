@@ -8,14 +8,10 @@
  */
 
 import { AppError } from "../../base/errors.ts";
-import {
-  type ByteSink,
-  type ByteSource,
-  type MaybePromise,
-  type Readiness,
-  StreamClosed,
-} from "../../wasi/streams/streams.ts";
-import { type Close, LARGEST_FRAME, type Piece, type WebSocketConnection, WebSocketError } from "./frames.ts";
+import type { ByteSink, ByteSource, Readiness } from "../../wasi/streams/streams.ts";
+import { Backlog } from "./backlog.ts";
+import { ChannelSink, Queue, type QueueOwner } from "./channel_streams.ts";
+import { type Close, type Piece, type WebSocketConnection, WebSocketError } from "./frames.ts";
 
 /** How many bytes may wait for the plugin, over all channels. */
 export const READ_AHEAD = 262_144;
@@ -36,155 +32,8 @@ export interface Message {
 
 type Mode = "channels" | "bytes" | "messages";
 
-/** A byte queue in blocks: a server may send bytes one by one. */
-class Backlog {
-  static readonly #BLOCK = 4096;
-  #blocks: Uint8Array[] = [];
-  /** Offset of the first unread byte in the first block. */
-  #start = 0;
-  /** Offset of the first free byte in the last block. */
-  #end = 0;
-  size = 0;
-
-  push(bytes: Uint8Array): void {
-    this.size += bytes.length;
-    while (bytes.length > 0) {
-      let block = this.#blocks.at(-1);
-      if (block === undefined || this.#end === block.length) {
-        this.#blocks.push(block = new Uint8Array(Math.max(Backlog.#BLOCK, bytes.length)));
-        this.#end = 0;
-      }
-      const part = bytes.subarray(0, block.length - this.#end);
-      block.set(part, this.#end);
-      this.#end += part.length;
-      bytes = bytes.subarray(part.length);
-    }
-  }
-
-  /** Moves bytes into `into`; returns how many. */
-  take(into: Uint8Array): number {
-    let taken = 0;
-    while (taken < into.length && this.size > 0) {
-      const block = this.#blocks[0]!;
-      const end = this.#blocks.length === 1 ? this.#end : block.length;
-      const part = block.subarray(this.#start, Math.min(end, this.#start + into.length - taken));
-      into.set(part, taken);
-      taken += part.length;
-      this.#start += part.length;
-      this.size -= part.length;
-      if (this.#start < end) continue;
-      this.#blocks.shift();
-      this.#start = 0;
-    }
-    return taken;
-  }
-
-  /** Removes and returns all bytes. */
-  takeAll(): Uint8Array<ArrayBuffer> {
-    const all = new Uint8Array(this.size);
-    this.take(all);
-    return all;
-  }
-}
-
-/** Received bytes that the plugin has not read. */
-class Queue implements ByteSource {
-  #owner: UpgradedConnection;
-  #backlog = new Backlog();
-  #ended = false;
-  #unwanted = false;
-  #failure: Error | undefined;
-
-  constructor(owner: UpgradedConnection) {
-    this.#owner = owner;
-  }
-
-  /** Returns how many more bytes wait now. */
-  push(bytes: Uint8Array): number {
-    if (this.#unwanted || this.#ended || bytes.length === 0) return 0;
-    this.#backlog.push(bytes);
-    return bytes.length;
-  }
-
-  end(failure?: Error): void {
-    if (this.#ended) return;
-    this.#ended = true;
-    this.#failure = failure;
-  }
-
-  ready(): boolean {
-    return this.#backlog.size > 0 || this.#ended || this.#unwanted;
-  }
-
-  wait(): Promise<void> {
-    return this.#owner.waitFor(this);
-  }
-
-  readAvailable(into: Uint8Array): number {
-    if (this.#backlog.size === 0) {
-      if (this.#unwanted) return -1;
-      if (this.#failure) throw this.#failure;
-      if (this.#ended) return -1;
-      this.#owner.demand();
-      return 0;
-    }
-    const count = this.#backlog.take(into);
-    this.#owner.consumed(count);
-    return count;
-  }
-
-  read(into: Uint8Array): MaybePromise<number> {
-    if (into.length === 0) return 0;
-    if (this.ready()) return Math.max(this.readAvailable(into), 0);
-    return this.wait().then(() => this.read(into));
-  }
-
-  close(): void {
-    if (this.#unwanted) return;
-    this.#unwanted = true;
-    const { size } = this.#backlog;
-    this.#backlog = new Backlog();
-    this.#owner.consumed(size);
-  }
-}
-
-/** The plugin's output to a channel, or to the byte stream. */
-class ChannelSink implements ByteSink {
-  #socket: WebSocketConnection;
-  #channel: number | undefined;
-  #ending: () => void;
-  #closed = false;
-
-  constructor(socket: WebSocketConnection, channel: number | undefined, ending: () => void) {
-    this.#socket = socket;
-    this.#channel = channel;
-    this.#ending = ending;
-  }
-
-  ready = () => this.#closed || this.#socket.sink.ready();
-  wait = () => this.#closed ? Promise.resolve() : this.#socket.sink.wait();
-
-  capacity(): number {
-    if (this.#closed) throw new StreamClosed("the channel is closed");
-    return Math.min(this.#socket.sink.capacity(), LARGEST_FRAME);
-  }
-
-  write(bytes: Uint8Array): MaybePromise<number> {
-    if (this.capacity() === 0) return this.wait().then(() => this.write(bytes));
-    return this.#socket.sendSome(bytes, this.#channel);
-  }
-
-  flush = () => this.#socket.sink.flush();
-
-  close(): void {
-    if (this.#closed) return;
-    this.#closed = true;
-    this.#ending();
-  }
-}
-
 /** The connection. */
-export class UpgradedConnection implements Readiness {
+export class UpgradedConnection implements Readiness, QueueOwner {
   #socket: WebSocketConnection;
   #mode: Mode | undefined;
   #queues = new Map<number, Queue>();

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import type { ClusterResponse } from "../../../runtime/kube/cluster.ts";
-import { connectionOf } from "../../../runtime/kube/config/connection.ts";
+import { connectionOf } from "../../../runtime/kube/config/make_connection.ts";
 import { headersToText } from "../../../runtime/kube/http/header_text.ts";
 import { chooseContext, parseKubeconfig } from "../../../runtime/kube/config/kubeconfig.ts";
 import { connectCluster } from "../../../runtime/kube/http/cluster_transport.ts";

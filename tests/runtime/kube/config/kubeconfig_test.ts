@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { connectionOf } from "../../../../runtime/kube/config/connection.ts";
+import { connectionOf } from "../../../../runtime/kube/config/make_connection.ts";
 import {
   chooseContext,
   mergeKubeconfigs,

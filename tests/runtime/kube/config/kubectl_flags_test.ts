@@ -5,7 +5,7 @@ import {
   kubeconfigPaths,
   parseConnectionFlags,
 } from "../../../../runtime/kube/config/kubectl_flags.ts";
-import { parseTimeout } from "../../../../runtime/kube/config/connection.ts";
+import { parseTimeout } from "../../../../runtime/kube/config/go_duration.ts";
 
 Deno.test("parseConnectionFlags() parses kubectl's flags in every spelling", () => {
   assert.deepEqual(parseConnectionFlags(["--context", "a", "x", "--namespace=b"]), {
