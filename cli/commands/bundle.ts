@@ -32,7 +32,7 @@ import { openRegistry, plainHttpOption } from "../install/open_registry.ts";
 import { unreadable } from "../terminal/read_file.ts";
 import { installedPlugins } from "../selected_plugins.ts";
 import { trustRootOption, verifyOption } from "../install/verify_option.ts";
-import { decideGrants } from "../grants/wished_grants.ts";
+import { decideGrants, grantsCommandOf } from "../grants/wished_grants.ts";
 import { sameInstalled } from "../install/already_installed.ts";
 import { pathHint, tellAlreadyInstalled, tellInstalled } from "../install/report_installed.ts";
 
@@ -187,7 +187,7 @@ function loadCommand(context: Context, exit: Exit) {
               mode: undefined,
               flags: noChange,
               prompt: !options.quiet,
-              name,
+              grantCommand: grantsCommandOf(name),
             }),
         }).catch(async (error) => {
           isThere = true;

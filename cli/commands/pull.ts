@@ -13,7 +13,7 @@ import { eachOf, keepOption } from "../each_plugin.ts";
 import { grantsOf, withGrantFlags } from "../grants/grant_flags.ts";
 import { readPolicies } from "../policies.ts";
 import { trustRootOption, verifyOption } from "../install/verify_option.ts";
-import { decideGrants, WISH_MODES } from "../grants/wished_grants.ts";
+import { decideGrants, grantsCommandOf, WISH_MODES } from "../grants/wished_grants.ts";
 import { sameInstalled } from "../install/already_installed.ts";
 import { pathHint, tellAlreadyInstalled, tellInstalled } from "../install/report_installed.ts";
 import { addedIndexes, chooseOffer, freshIndexes, isIndexName } from "../install/refresh_indexes.ts";
@@ -80,7 +80,7 @@ Examples:
             mode: options.grants,
             flags,
             prompt: options.prompt !== false && !options.quiet,
-            name: plugin,
+            grantCommand: grantsCommandOf(plugin),
           }),
         }).catch(async (error) => {
           isThere = true;

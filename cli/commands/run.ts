@@ -2,7 +2,7 @@
 
 import { Command } from "@commander-js/extra-typings";
 import { AppError } from "../../runtime/base/errors.ts";
-import { type GrantChange, LEAST, mergeGrants } from "../../runtime/grants/grants.ts";
+import { type GrantChange, type Grants, LEAST, mergeGrants } from "../../runtime/grants/grants.ts";
 import { parsePluginName } from "../../runtime/base/names.ts";
 import { EXIT_HOST_FAILED, formatError } from "../../runtime/run/error_report.ts";
 import {
@@ -17,34 +17,44 @@ import type { Layout } from "../../runtime/store/layout.ts";
 import { lowerFirst, printable } from "../../runtime/base/text.ts";
 import type { Context, Exit } from "../context.ts";
 import { grantsOf, withGrantFlags } from "../grants/grant_flags.ts";
-import { ProgramFile } from "../install/program_file.ts";
+import { ProgramFile, readStdin } from "../install/program_file.ts";
+import { plainHttpOption } from "../install/open_registry.ts";
+import { fetchProgram, type FetchProgramOptions, isRemote } from "../install/remote_program.ts";
+import { trustRootOption, verifyOption } from "../install/verify_option.ts";
+import { exists, realPath } from "../../runtime/base/host_path.ts";
 
 /** The command. */
 export function runCommand(context: Context, exit: Exit, host: RunHost) {
   const command = new Command("run")
     .description("run a plugin: installed, in a file, or in a registry")
-    .argument("<plugin>", "a name as krew-wasm list shows it, or a file (with a slash, or ending in .wasm)")
+    .argument("<plugin>", "a name, a .wasm file, - for stdin, a reference, or a directory to build")
     .argument("[args...]", "the plugin's own arguments")
+    .addOption(plainHttpOption())
+    .addOption(verifyOption())
+    .addOption(trustRootOption())
     .option("-v, --verbose", "trace to stderr what the plugin asks for")
     .passThroughOptions();
   return withGrantFlags(command)
     .addHelpText(
       "after",
       `
-Grants given here hold for this run, beside those given to pull. The exit code
-is the plugin's; 125 says that krew-wasm could not run it, 134 that it crashed.
+Grants hold for this run, in addition to those of the installation. The exit
+code is the plugin's (krew-wasm help exit-codes).
 
 Examples:
-  krew-wasm run ./decoder.wasm -- secret foo
   krew-wasm run --allow-read=. ./lint.wasm -- deployment.yaml
-  krew-wasm run -v decoder secret foo`,
+  krew-wasm run ghcr.io/acme/plugins/decoder:v1 -- secret foo
+  krew-wasm run ./cmd/kubectl-tree -- deployment web`,
     )
     .action(async (plugin, args, options) => {
       const grants = await grantsOf(options, context);
       const rest = args[0] === "--" ? args.slice(1) : args;
       try {
-        exit.code = /[\\/]|\.wasm$/.test(plugin)
-          ? await runFile(plugin, rest, grants, context, options.prompt, host)
+        const run: ProgramRun = { args: rest, grants, prompt: options.prompt ?? true, context, host };
+        exit.code = isRemote(plugin, exists)
+          ? await runReference(plugin, run, options)
+          : plugin === "-" || /[\\/]|\.wasm$|^\.\.?$/.test(plugin)
+          ? await runFile(plugin, run)
           : await runName(context.layout(), plugin, rest, grants, {
             host,
             verbose: context.verbose,
@@ -72,6 +82,49 @@ async function runName(
   });
 }
 
+/** A run of a program that is not installed. */
+interface ProgramRun {
+  /** The plugin's own arguments. */
+  readonly args: readonly string[];
+  readonly grants: GrantChange;
+  readonly prompt: boolean;
+  readonly context: Context;
+  readonly host: RunHost;
+}
+
+/** Runs a file, stdin, or what a directory is built to. */
+async function runFile(path: string, run: ProgramRun): Promise<number> {
+  const { context, grants } = run;
+  if (path === "-" && Deno.stdin.isTerminal()) {
+    throw new AppError("USAGE", "There is no plugin on stdin, which is a terminal", {
+      hint: "krew-wasm run FILE",
+    });
+  }
+  const { bytes, rules } = path === "-"
+    ? await readGovernedStdin(context)
+    : isDirectory(path)
+    ? await readBuilt(path, context)
+    : await readGoverned(path, context);
+  const name = path === "-" ? "stdin" : path.split(/[\\/]/).at(-1)!.replace(/\.wasm$/, "");
+  return await runBytes(bytes, { name, called: path, grants: mergeGrants(LEAST, grants), rules }, run);
+}
+
+/** Runs a plugin of a registry without installing it. */
+async function runReference(
+  text: string,
+  run: ProgramRun,
+  options: Omit<FetchProgramOptions, "flags" | "prompt">,
+): Promise<number> {
+  const { context, grants: flags, prompt } = run;
+  const { name, bytes, provenance, grants } = await fetchProgram(context, text, {
+    ...options,
+    flags,
+    prompt,
+  });
+  const rules = await governed(provenance, context.layout(), context.policyPath);
+  return await runBytes(bytes, { name, called: provenance.reference, grants, rules }, run);
+}
+
 /** Asks the policy about a file, then reads its bytes. @throws AppError */
 async function readGoverned(path: string, context: Context) {
   using file = ProgramFile.open(path);
@@ -79,16 +132,59 @@ async function readGoverned(path: string, context: Context) {
   return { bytes: file.read(), rules };
 }
 
-/** Compiles a file and runs it. Stores nothing. */
-async function runFile(
-  path: string,
-  args: readonly string[],
-  grants: GrantChange,
-  context: Context,
-  prompt: boolean | undefined,
-  host: RunHost,
+/** The same for stdin. Policies know it as `/dev/stdin`. @throws AppError */
+async function readGovernedStdin(context: Context) {
+  const rules = await governed({ file: "/dev/stdin" }, context.layout(), context.policyPath);
+  return { bytes: readStdin(), rules };
+}
+
+/** Builds a directory's program. The policy's rules for files apply to the directory. @throws AppError */
+async function readBuilt(path: string, context: Context) {
+  const directory = realPath(path);
+  const rules = await governed({ file: directory }, context.layout(), context.policyPath);
+  const { buildGo } = await import("../../registry/build/go_build.ts");
+  let bytes: Uint8Array<ArrayBuffer> | undefined;
+  await buildGo({
+    directory,
+    target: ".",
+    flags: [],
+    note: (line) => context.stderr(`${printable(line, 500)}\n`),
+  }, async ({ path }) => {
+    bytes = await Deno.readFile(path);
+  }).catch((error) => {
+    throw error instanceof AppError && error.hint === undefined
+      ? new AppError(error.code, error.message, {
+        hint: "krew-wasm builds Go programs; build others to a .wasm file and run that",
+        cause: error.cause,
+      })
+      : error;
+  });
+  return { bytes: bytes!, rules };
+}
+
+function isDirectory(path: string): boolean {
+  try {
+    return Deno.statSync(path).isDirectory;
+  } catch {
+    return false;
+  }
+}
+
+/** What {@linkcode runBytes} needs to know about a program. */
+interface Called {
+  readonly name: string;
+  /** Its argv[0]. */
+  readonly called: string;
+  readonly grants: Grants;
+  readonly rules: Awaited<ReturnType<typeof governed>>;
+}
+
+/** Compiles a program and runs it. Stores nothing. */
+async function runBytes(
+  bytes: Uint8Array<ArrayBuffer>,
+  { name, called, grants, rules }: Called,
+  { args, prompt, context, host }: ProgramRun,
 ): Promise<number> {
-  const { bytes, rules } = await readGoverned(path, context);
   const { prompts, requests, ...governance } = rules;
   const { compilePlugin } = await import("../../registry/compile/compile.ts");
   let compiled: Awaited<ReturnType<typeof compilePlugin>>;
@@ -98,7 +194,7 @@ async function runFile(
     if (!(error instanceof AppError)) throw error;
     throw new AppError(
       error.code,
-      `Cannot run "${printable(path)}": ${lowerFirst(error.message)}`,
+      `Cannot run "${printable(called)}": ${lowerFirst(error.message)}`,
       {
         ...(error.hint === undefined ? {} : { hint: error.hint }),
         cause: error,
@@ -111,15 +207,14 @@ async function runFile(
     files: [...files.keys()],
     read: (file: string) => Promise.resolve(files.get(file)!),
   };
-  const name = path.split(/[\\/]/).at(-1)!.replace(/\.wasm$/, "");
   return await runProgram(program, {
     name,
-    args: [path, ...args],
-    grants: mergeGrants(LEAST, grants),
+    args: [called, ...args],
+    grants,
     layout: context.layout(),
     installed: false,
     verbose: context.verbose,
-    ask: askerFor(host, (prompt ?? true) && prompts, false),
+    ask: askerFor(host, prompt && prompts, false),
     ...governance,
     recordRequests: requests,
   });

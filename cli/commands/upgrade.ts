@@ -17,7 +17,7 @@ import { plainHttpOption } from "../install/open_registry.ts";
 import { readPolicies } from "../policies.ts";
 import { installedPlugins } from "../selected_plugins.ts";
 import { shortDigest, tellUnseen, versionText, wayOut, whyNot } from "../install/update_words.ts";
-import { decideGrants } from "../grants/wished_grants.ts";
+import { decideGrants, grantsCommandOf } from "../grants/wished_grants.ts";
 import { CHECKS_AT_ONCE } from "./outdated.ts";
 
 /** The command. */
@@ -104,7 +104,7 @@ Examples:
             mode: undefined,
             flags: noChange,
             prompt: options.prompt && !options.quiet,
-            name,
+            grantCommand: grantsCommandOf(name),
           }),
         });
         context.stdout(

@@ -51,8 +51,13 @@ export interface WishOptions {
   /** Flags of the command line, which always apply. */
   readonly flags: GrantChange;
   readonly prompt: boolean;
-  /** The plugin's name, for hints. */
-  readonly name: string;
+  /** The words of the command that grants these flags, for hints. */
+  readonly grantCommand: (flags: readonly string[]) => string[];
+}
+
+/** The command that changes the grants of an installed plugin. */
+export function grantsCommandOf(name: string): WishOptions["grantCommand"] {
+  return (flags) => ["krew-wasm", "grants", name, ...flags];
 }
 
 /**
@@ -137,7 +142,11 @@ interface Case {
   readonly home: string;
 }
 
-async function decide(context: Context, { mode, prompt, name }: WishOptions, at: Case): Promise<Grants> {
+async function decide(
+  context: Context,
+  { mode, prompt, grantCommand }: WishOptions,
+  at: Case,
+): Promise<Grants> {
   const { base, wish, kept, earlier, fresh, reference, home } = at;
   if (mode === "wished") {
     const wished = resolveGrants(wish ? wishedGrants(base, wish) : base, base);
@@ -163,7 +172,7 @@ async function decide(context: Context, { mode, prompt, name }: WishOptions, at:
   const terminal = prompt && mayPrompt(context.env) ? openTerminal(context.env) : undefined;
   if (!terminal) {
     const flags = asked.flatMap(({ flag }) => flag !== undefined && shellCommand([flag]) ? [flag] : []);
-    const command = shellCommand(["krew-wasm", "grants", name, ...flags]);
+    const command = shellCommand(grantCommand(flags));
     context.stderr(
       flags.length === 0 || command === undefined
         ? "Not granted: krew-wasm cannot ask without a terminal\n"

@@ -8,8 +8,8 @@ for any text:
   krew-wasm pull --verify=acme.pub ghcr.io/acme/plugins/decoder:v1
   krew-wasm pull --verify='*@acme.example@https://accounts.google.com' REF
 
-krew-wasm verifies before it downloads the plugin. An upgrade needs the signer of
-the installed version. If --verify is repeated, one signer is enough.
+krew-wasm verifies before it downloads the plugin. An upgrade needs the signer
+of the installed version. If --verify is repeated, one signer is enough.
 
 To require signatures always, write policy.yaml in the store (~/.krew-wasm):
 

@@ -41,21 +41,8 @@ export class ProgramFile implements Disposable {
   /** Reads all bytes. Can be called once. @throws AppError FILE_UNREADABLE */
   read(): Uint8Array<ArrayBuffer> {
     try {
-      const { size } = this.#file.statSync();
       // One byte more than expected, to see the end of the file.
-      let bytes = new Uint8Array(size + 1);
-      let filled = 0;
-      for (;;) {
-        if (filled === bytes.length) {
-          const larger = new Uint8Array(Math.max(PIECE, 2 * bytes.length));
-          larger.set(bytes);
-          bytes = larger;
-        }
-        const read = this.#file.readSync(bytes.subarray(filled));
-        if (read === null) return bytes.subarray(0, filled);
-        filled += read;
-        if (filled > MAX_FILE) throw new Error(tooLarge(MAX_FILE));
-      }
+      return readAll(this.#file, this.#file.statSync().size + 1);
     } catch (error) {
       throw unreadable(this.#named, error, { action: "run" });
     }
@@ -63,6 +50,32 @@ export class ProgramFile implements Disposable {
 
   [Symbol.dispose](): void {
     this.#file.close();
+  }
+}
+
+/** Reads a program from stdin. @throws AppError FILE_UNREADABLE */
+export function readStdin(): Uint8Array<ArrayBuffer> {
+  try {
+    return readAll(Deno.stdin, PIECE);
+  } catch (error) {
+    throw unreadable("stdin", error, { action: "run" });
+  }
+}
+
+/** Reads to the end. `size`: room for the expected content. @throws Error for more than {@linkcode MAX_FILE} */
+function readAll(file: { readSync(into: Uint8Array): number | null }, size: number): Uint8Array<ArrayBuffer> {
+  let bytes = new Uint8Array(size);
+  let filled = 0;
+  for (;;) {
+    if (filled === bytes.length) {
+      const larger = new Uint8Array(Math.max(PIECE, 2 * bytes.length));
+      larger.set(bytes);
+      bytes = larger;
+    }
+    const read = file.readSync(bytes.subarray(filled));
+    if (read === null) return bytes.subarray(0, filled);
+    filled += read;
+    if (filled > MAX_FILE) throw new Error(tooLarge(MAX_FILE));
   }
 }
 

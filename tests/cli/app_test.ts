@@ -137,6 +137,7 @@ Deno.test("reports a missing file, and a directory in the place of a file", asyn
       for (
         const [path, why] of [[directory, "it is a directory"], [none, "there is no such file"]] as const
       ) {
+        if (path === directory && args[0] === "run") continue; // it is built
         const at = args.map((arg) => arg.replace("FILE", path));
         const { code: actual, stderr } = await run(...(at.join() === args.join() ? [...at, path] : at));
         assert.equal(actual, code, stderr);

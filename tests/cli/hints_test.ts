@@ -13,7 +13,7 @@ const root = fileURLToPath(new URL("../../", import.meta.url));
 /** Words that follow "krew-wasm" in sentences. */
 const PROSE = new Set(
   ("accepts and adds answers are asks can cannot carries checks cluster compares could did does finds for found " +
-    "from got grants can't stored has had installs is itself knows lists looks makes may needs of on opens or prints reads refuses " +
+    "builds from got grants can't stored has had installs is itself knows lists looks makes may needs of on opens or prints reads refuses " +
     "removes restricts runs says verifies shows stand starts stores that then to tries uses verified was what which write writes")
     .split(" "),
 );

@@ -1,7 +1,7 @@
 /** The grants of an installation, by the publisher's wish, the flags and the version before. Nobody can be asked here. */
 
 import assert from "node:assert/strict";
-import { decideGrants, type WishOptions } from "../../../cli/grants/wished_grants.ts";
+import { decideGrants, grantsCommandOf, type WishOptions } from "../../../cli/grants/wished_grants.ts";
 import type { Context } from "../../../cli/context.ts";
 import { WISH_ANNOTATION } from "../../../registry/install/plugin_wish.ts";
 import type { Arriving } from "../../../registry/install/install.ts";
@@ -57,7 +57,7 @@ async function decide(
     mode: undefined,
     flags: await flags(),
     prompt: true,
-    name: "foo",
+    grantCommand: grantsCommandOf("foo"),
     ...options,
   });
   return { grants: await decision(plugin, receipt), stderr };
