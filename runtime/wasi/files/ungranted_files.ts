@@ -69,6 +69,8 @@ export class AskingTree implements FileTree {
   #mounts: Seen[];
   /** The root mount, if everything is granted. */
   #root: Seen | undefined;
+  /** Whether the root serves relative paths too, because the current directory is no root of its own. */
+  readonly #servesRelative: boolean;
 
   constructor(tree: FileTree, files: Files, requests: FileRequests) {
     this.#tree = tree;
@@ -85,6 +87,7 @@ export class AskingTree implements FileTree {
     const current = seen.filter(({ guest }) => guest === ".").map(({ node }) =>
       new UngrantedDirectory("/", node)
     );
+    this.#servesRelative = current.length === 0;
     const roots = [
       // Single files are reached from the root, so that the host can ask for files beside them, too.
       ...seen.filter(({ guest, only }) => guest !== "." && (root || !only)).map((mount) => ({
@@ -240,16 +243,18 @@ export class AskingTree implements FileTree {
     if (under && this.#root && !this.#isThere(this.#root.node, text)) return { node: under, path };
     const absolute = normalized(`${from.path}/${text}`);
     const directory = /(?:^|\/)\.?$/.test(text);
-    // A single granted file is reached from the current directory, too.
+    const isWay = this.#mounts.some(({ guest }) => isBelow(guest, absolute));
+    // wasi-libc names paths from the root and from the current directory alike.
+    const relative = from.path === "/" && (under || this.#servesRelative) && !(isWay && kind === "read");
     const found = this.#find(absolute) ??
-      (from.path === "/" ? this.#find(normalized(`${this.#requests.cwd}/${text}`)) : undefined);
+      (relative ? this.#find(normalized(`${this.#requests.cwd}/${text}`)) : undefined);
     if (found) {
       const rest = found.rest + (directory && found.rest !== "." ? "/" : "");
       return kind === "read" || found.write
         ? { node: found.node, path: rest }
         : this.#changeIn(found, rest, making);
     }
-    if (this.#mounts.some(({ guest }) => isBelow(guest, absolute))) return new UngrantedDirectory(absolute);
+    if (isWay) return new UngrantedDirectory(absolute);
     if (absolute === "/") return from;
     const host = this.#meant(absolute, from, text, kind);
     const real = host === undefined ? "" : realIn(this.#tree, host);
@@ -326,7 +331,9 @@ export class AskingTree implements FileTree {
   ): string | undefined {
     const { cwd } = this.#requests;
     const candidates = [pathMeant(absolute)];
-    if (from.path === "/" && !from.under) candidates.push(pathMeant(normalized(`${cwd}/${text}`)));
+    if (from.path === "/" && !from.under && this.#servesRelative) {
+      candidates.push(pathMeant(normalized(`${cwd}/${text}`)));
+    }
     const there = candidates.find((path) => this.#tree.probe(path) !== undefined);
     if (there !== undefined || kind === "read") return there;
     // To create: in an existing directory, the current one first, then the root.

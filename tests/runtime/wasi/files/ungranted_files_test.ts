@@ -208,6 +208,27 @@ Deno.test("the way to a mount exists but reveals nothing else", () =>
     assert.equal(errno(() => tree.createDirectoryAt(root, base.slice(1))), "exist");
   }));
 
+Deno.test("the root is not the current directory if that is granted", () =>
+  withTree(
+    ({ base, tree, asked, read, errno }) => {
+      const at = (guest: string) => tree.roots.find((root) => root.guest === guest)!.node;
+      for (const node of [at("/"), at(".")]) {
+        const way = base.slice(1).split("/")[0]!;
+        assert.equal((tree.statAt(node, way, false) as { type: string }).type, "directory");
+        assert.equal(read(node, `${base.slice(1)}/here/d`), "here");
+      }
+      assert.equal(errno(() => tree.openAt(at("/"), "d", READ)), "no-entry");
+      assert.equal(errno(() => tree.openAt(at("/"), "new", CREATE)), "access");
+      assert.equal(read(at("."), "d"), "here");
+      assert.equal(errno(() => read(at("/"), `${base.slice(1)}/shut/b`)), "no-entry");
+      assert.deepEqual(asked.map(({ path }) => path), ["/new", `${base}/shut/b`]);
+    },
+    {},
+    {
+      mounts: (base) => [".", `${base}/here`].map((guest) => ({ guest, host: `${base}/here`, write: true })),
+    },
+  ));
+
 Deno.test("descriptor 3 is the current directory, and each name appears once", async () => {
   const guests = ({ tree, base }: { tree: FileTree; base: string }) =>
     tree.roots.map(({ guest }) => guest.replace(base, ""));
