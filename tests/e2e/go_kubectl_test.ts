@@ -31,6 +31,36 @@ testBinary("build: kubectl as a plugin answers like the native kubectl", {
   await Promise.all([compareTopics(), compareTopics()]);
   for (const [topic] of topics) await t.step(topic, () => assert.equal(differences.get(topic), ""));
 
+  await t.step("what a plugin can't do", async () => {
+    const { plugin } = await pair.scene("errors");
+    await plugin.prepare("kubectl create configmap app");
+    const cases: [line: string, code: number, words: RegExp][] = [
+      [
+        "kubectl diff -f app.yaml",
+        2,
+        /^error: failed to run "diff": .*krew-wasm: plugins can't start programs/,
+      ],
+      ["EDITOR=true kubectl edit configmap app", 1, /^error: unable to launch the editor "true"\n/],
+      ["EDITOR=true kubectl create -f app.yaml --edit", 1, /^error: unable to launch the editor "true"\n/m],
+      [
+        "kubectl create -f https://other.test/x.yaml",
+        1,
+        /^Unable to connect to the server: dial tcp: other\.test: krew-wasm: plugins reach only the API server/,
+      ],
+      ["kubectl proxy --port=0", 1, /^error: listen tcp 127\.0\.0\.1:0: .*--allow-listen/],
+      [
+        "kubectl create rolebinding r --role=r --user=jane",
+        1,
+        /^error: .*--user names "jane", which the kubeconfig does not have\n/,
+      ],
+    ];
+    for (const [line, code, words] of cases) {
+      const outcome = await plugin.run(line);
+      assert.deepEqual([outcome.code, outcome.stdout], [code, ""], line);
+      assert.match(outcome.stderr, words);
+    }
+  });
+
   await t.step("watch", async () => {
     const scene = await pair.scene("watch");
     await watch(scene, ["get", "configmap", "app", "-w"]);
