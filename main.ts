@@ -46,7 +46,7 @@ function tellWaiting(line: string): void {
 async function keep(layout: Layout, name: string, change: GrantChange): Promise<void> {
   const [{ updateReceipt }, { changeGrants }, { withChangedGrants }] = await Promise.all([
     import("./registry/store/commit.ts"),
-    import("./runtime/grants/grants.ts"),
+    import("./runtime/grants/merge_grants.ts"),
     import("./runtime/store/receipt.ts"),
   ]);
   await updateReceipt(

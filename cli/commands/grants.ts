@@ -3,7 +3,7 @@
 import { Command, Option } from "@commander-js/extra-typings";
 import { updateReceipt } from "../../registry/store/commit.ts";
 import { AppError, messageOf } from "../../runtime/base/errors.ts";
-import { changeGrants } from "../../runtime/grants/grants.ts";
+import { changeGrants } from "../../runtime/grants/merge_grants.ts";
 import { grantsToJson } from "../../runtime/grants/grants_json.ts";
 import { parsePluginName } from "../../runtime/base/names.ts";
 import { homeDirectory } from "../../runtime/store/layout.ts";

@@ -2,7 +2,8 @@
 
 import { Command } from "@commander-js/extra-typings";
 import { AppError } from "../../runtime/base/errors.ts";
-import { type GrantChange, type Grants, LEAST, mergeGrants } from "../../runtime/grants/grants.ts";
+import { type GrantChange, type Grants, LEAST } from "../../runtime/grants/grants.ts";
+import { mergeGrants } from "../../runtime/grants/merge_grants.ts";
 import { parsePluginName } from "../../runtime/base/names.ts";
 import { EXIT_HOST_FAILED, formatError } from "../../runtime/run/error_report.ts";
 import {

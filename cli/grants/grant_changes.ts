@@ -3,7 +3,8 @@
  * words. Pure.
  */
 
-import { DEFAULT_MAX_MEMORY, type Grants, isCredentialVariable, LEAST } from "../../runtime/grants/grants.ts";
+import { DEFAULT_MAX_MEMORY, type Grants, LEAST } from "../../runtime/grants/grants.ts";
+import { isCredentialVariable } from "../../runtime/grants/granted_environment.ts";
 import { bothListen } from "../../runtime/grants/listen_grant.ts";
 import { isWithin } from "../../runtime/base/host_path.ts";
 import type { ClusterRule } from "../../runtime/kube/allow/rules.ts";

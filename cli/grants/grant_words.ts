@@ -3,11 +3,11 @@
 import {
   DEFAULT_DESCRIPTORS,
   DEFAULT_MAX_MEMORY,
-  effectiveGrants,
   type FileGrant,
   type Grants,
-  isCredentialVariable,
 } from "../../runtime/grants/grants.ts";
+import { effectiveGrants } from "../../runtime/grants/merge_grants.ts";
+import { isCredentialVariable } from "../../runtime/grants/granted_environment.ts";
 import type { ListenGrant } from "../../runtime/grants/listen_grant.ts";
 import { isRoot, isWithin, pathBelow } from "../../runtime/base/host_path.ts";
 import { type ClusterGrant, type ClusterRule, parseRuleWord } from "../../runtime/kube/allow/rules.ts";

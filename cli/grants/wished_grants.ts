@@ -11,13 +11,9 @@ import {
 } from "../../registry/install/plugin_wish.ts";
 import { parseManifest } from "../../registry/oci/manifest.ts";
 import { messageOf } from "../../runtime/base/errors.ts";
-import {
-  changeGrants,
-  type GrantChange,
-  type GrantFlags,
-  type Grants,
-  parseGrantFlags,
-} from "../../runtime/grants/grants.ts";
+import { changeGrants } from "../../runtime/grants/merge_grants.ts";
+import type { GrantChange, Grants } from "../../runtime/grants/grants.ts";
+import { type GrantFlags, parseGrantFlags } from "../../runtime/grants/parse_grant_flags.ts";
 import type { Bounds, Policy } from "../../runtime/policy/policy.ts";
 import { limitGrants } from "../../runtime/policy/limit_grants.ts";
 import { isSamePublisher, repositoryOf } from "../../runtime/policy/provenance.ts";

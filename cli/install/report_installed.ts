@@ -1,7 +1,7 @@
 /** Reports an installation: the plugin, how to call it, and how to put bin/ on PATH. */
 
 import { delimiter } from "node:path";
-import { effectiveGrants } from "../../runtime/grants/grants.ts";
+import { effectiveGrants } from "../../runtime/grants/merge_grants.ts";
 import { hostPath } from "../../runtime/base/host_path.ts";
 import { linkName, nameOfLink } from "../../runtime/base/names.ts";
 import { shellCommand } from "../../runtime/base/shell_word.ts";

@@ -10,10 +10,10 @@ import {
   type Grants,
   type KubeconfigGrant,
   LEAST,
-  mergeGrants,
   NO_DENIALS,
-  parseSize,
 } from "../../runtime/grants/grants.ts";
+import { mergeGrants } from "../../runtime/grants/merge_grants.ts";
+import { parseSize } from "../../runtime/grants/size.ts";
 import { readPorts } from "../../runtime/grants/listen_grant.ts";
 import { kubeconfigGrant } from "../../runtime/grants/grants_json.ts";
 import { type ClusterGrant, parseClusterGrant, withRules } from "../../runtime/kube/allow/rules.ts";

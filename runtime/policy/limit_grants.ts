@@ -2,13 +2,8 @@
 
 import { isWithin } from "../base/host_path.ts";
 import { bothListen } from "../grants/listen_grant.ts";
-import {
-  type EnvGrant,
-  type FileGrant,
-  type Grants,
-  isCredentialVariable,
-  type KubeconfigGrant,
-} from "../grants/grants.ts";
+import type { EnvGrant, FileGrant, Grants, KubeconfigGrant } from "../grants/grants.ts";
+import { isCredentialVariable } from "../grants/granted_environment.ts";
 import type { ClusterGrant } from "../kube/allow/rules.ts";
 import type { Bounds } from "./policy.ts";
 

@@ -19,7 +19,8 @@ import {
   word,
 } from "../base/strict_json.ts";
 import { printable } from "../base/text.ts";
-import { type EnvGrant, parseSize } from "../grants/grants.ts";
+import type { EnvGrant } from "../grants/grants.ts";
+import { parseSize } from "../grants/size.ts";
 import { readListen } from "../grants/listen_grant.ts";
 import { kubeconfigGrant } from "../grants/grants_json.ts";
 import { parseClusterGrant } from "../kube/allow/rules.ts";

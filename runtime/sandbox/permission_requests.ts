@@ -1,6 +1,7 @@
 /** Asks a person at the terminal for missing grants: for once, for this run, or always. */
 
-import { effectiveGrants, type GrantChange, type Grants, mergeGrants, NO_DENIALS } from "../grants/grants.ts";
+import { effectiveGrants, mergeGrants } from "../grants/merge_grants.ts";
+import { type GrantChange, type Grants, NO_DENIALS } from "../grants/grants.ts";
 import type { ClusterLimits, DeniedRequest } from "../kube/allow/authorize_request.ts";
 import type { Administrator, Ask, AskedChanges, Reply } from "./permission_request_types.ts";
 import { Refusals } from "./refusals.ts";

@@ -1,7 +1,8 @@
 /** The environment variables of a plugin. Pure. */
 
 import { guestPath } from "../base/host_path.ts";
-import { grantedEnvironment, type Grants } from "../grants/grants.ts";
+import { grantedEnvironment } from "../grants/granted_environment.ts";
+import type { Grants } from "../grants/grants.ts";
 import { PRIVATE_DIRECTORIES } from "./private_directory.ts";
 
 /** What {@linkcode pluginEnvironment} needs. Paths are absolute, on the host. */

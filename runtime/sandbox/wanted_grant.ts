@@ -1,6 +1,7 @@
 /** The grant that a plugin's file or request needs, and the question about it. Pure. */
 
-import { type GrantChange, type Grants, mergeGrants, NO_DENIALS } from "../grants/grants.ts";
+import { type GrantChange, type Grants, NO_DENIALS } from "../grants/grants.ts";
+import { mergeGrants } from "../grants/merge_grants.ts";
 import { isWithin } from "../base/host_path.ts";
 import type { DeniedRequest } from "../kube/allow/authorize_request.ts";
 import { askedRequest, type OfferedRule } from "../kube/allow/asked_request.ts";

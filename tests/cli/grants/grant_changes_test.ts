@@ -2,7 +2,8 @@
 
 import assert from "node:assert/strict";
 import { changesInWords, grantChanges } from "../../../cli/grants/grant_changes.ts";
-import { grantedEnvironment, type Grants, LEAST } from "../../../runtime/grants/grants.ts";
+import { grantedEnvironment } from "../../../runtime/grants/granted_environment.ts";
+import { type Grants, LEAST } from "../../../runtime/grants/grants.ts";
 import type { ClusterRule } from "../../../runtime/kube/allow/rules.ts";
 import { grants, HOME } from "../../support/arbitrary_grants.ts";
 import { fc, fuzz } from "../../support/fuzz.ts";

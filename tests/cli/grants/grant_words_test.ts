@@ -10,13 +10,9 @@ import {
   ruleInWords,
   ruleRisk,
 } from "../../../cli/grants/grant_words.ts";
-import {
-  type GrantFlags,
-  type Grants,
-  LEAST,
-  mergeGrants,
-  parseGrantFlags,
-} from "../../../runtime/grants/grants.ts";
+import { type GrantFlags, parseGrantFlags } from "../../../runtime/grants/parse_grant_flags.ts";
+import { type Grants, LEAST } from "../../../runtime/grants/grants.ts";
+import { mergeGrants } from "../../../runtime/grants/merge_grants.ts";
 import { parseRuleWord } from "../../../runtime/kube/allow/rules.ts";
 
 const HOME = "/home/jane";

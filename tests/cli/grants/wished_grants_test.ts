@@ -5,7 +5,8 @@ import { decideGrants, grantsCommandOf, type WishOptions } from "../../../cli/gr
 import type { Context } from "../../../cli/context.ts";
 import { WISH_ANNOTATION } from "../../../registry/install/plugin_wish.ts";
 import type { Arriving } from "../../../registry/install/install.ts";
-import { type GrantFlags, type Grants, LEAST, parseGrantFlags } from "../../../runtime/grants/grants.ts";
+import { type GrantFlags, parseGrantFlags } from "../../../runtime/grants/parse_grant_flags.ts";
+import { type Grants, LEAST } from "../../../runtime/grants/grants.ts";
 import { parsePolicy } from "../../../runtime/policy/parse_policy.ts";
 import { layoutAt } from "../../../runtime/store/layout.ts";
 import type { Receipt } from "../../../runtime/store/receipt.ts";

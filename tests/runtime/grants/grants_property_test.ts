@@ -3,15 +3,9 @@
 import assert from "node:assert/strict";
 import { bounds, grants, HOME, rule } from "../../support/arbitrary_grants.ts";
 import { fc } from "../../support/fuzz.ts";
-import {
-  effectiveGrants,
-  type EnvGrant,
-  grantedEnvironment,
-  type Grants,
-  isCredentialVariable,
-  LEAST,
-  mergeGrants,
-} from "../../../runtime/grants/grants.ts";
+import { effectiveGrants, mergeGrants } from "../../../runtime/grants/merge_grants.ts";
+import { type EnvGrant, type Grants, LEAST } from "../../../runtime/grants/grants.ts";
+import { grantedEnvironment, isCredentialVariable } from "../../../runtime/grants/granted_environment.ts";
 import { grantsFromJson, grantsToJson } from "../../../runtime/grants/grants_json.ts";
 import { parseRequest } from "../../../runtime/kube/allow/request_info.ts";
 import { ruleCovers, ruleDenies } from "../../../runtime/kube/allow/rules.ts";

@@ -1,18 +1,9 @@
 import assert from "node:assert/strict";
-import {
-  changeGrants,
-  effectiveGrants,
-  type GrantChange,
-  grantedEnvironment,
-  type GrantFlags,
-  type Grants,
-  isCredentialVariable,
-  LEAST,
-  mergeGrants,
-  NO_DENIALS,
-  parseGrantFlags,
-  parseSize,
-} from "../../../runtime/grants/grants.ts";
+import { changeGrants, effectiveGrants, mergeGrants } from "../../../runtime/grants/merge_grants.ts";
+import { type GrantChange, type Grants, LEAST, NO_DENIALS } from "../../../runtime/grants/grants.ts";
+import { grantedEnvironment, isCredentialVariable } from "../../../runtime/grants/granted_environment.ts";
+import { type GrantFlags, parseGrantFlags } from "../../../runtime/grants/parse_grant_flags.ts";
+import { parseSize } from "../../../runtime/grants/size.ts";
 import { grantsFromJson, grantsToJson } from "../../../runtime/grants/grants_json.ts";
 import { formerGrants } from "../../support/former.ts";
 

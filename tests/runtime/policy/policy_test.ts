@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { RunRecord } from "../../../runtime/sandbox/run_record.ts";
 import { PermissionRequests } from "../../../runtime/sandbox/permission_requests.ts";
-import { effectiveGrants, type Grants, LEAST } from "../../../runtime/grants/grants.ts";
+import { effectiveGrants } from "../../../runtime/grants/merge_grants.ts";
+import { type Grants, LEAST } from "../../../runtime/grants/grants.ts";
 import { checkAllowed, type Policy, ruleFor } from "../../../runtime/policy/policy.ts";
 import { limitGrants } from "../../../runtime/policy/limit_grants.ts";
 import { parsePolicy } from "../../../runtime/policy/parse_policy.ts";

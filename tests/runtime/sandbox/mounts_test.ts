@@ -3,13 +3,9 @@
 import assert from "node:assert/strict";
 import { AppError } from "../../../runtime/base/errors.ts";
 import { resolveGrant, resolveGrants } from "../../../runtime/grants/granted_path.ts";
-import {
-  changeGrants,
-  type FileGrant,
-  LEAST,
-  mergeGrants,
-  parseGrantFlags,
-} from "../../../runtime/grants/grants.ts";
+import { changeGrants, mergeGrants } from "../../../runtime/grants/merge_grants.ts";
+import { type FileGrant, LEAST } from "../../../runtime/grants/grants.ts";
+import { parseGrantFlags } from "../../../runtime/grants/parse_grant_flags.ts";
 import { mountsFor } from "../../../runtime/sandbox/mounts.ts";
 import { parseReceipt } from "../../../runtime/store/receipt.ts";
 import { formerGrants } from "../../support/former.ts";

@@ -8,7 +8,8 @@ import {
 import { type Answer, type Question } from "../../../runtime/sandbox/permission_request_types.ts";
 import { askedRequest, requestInWords } from "../../../runtime/kube/allow/asked_request.ts";
 import { parseRequest } from "../../../runtime/kube/allow/request_info.ts";
-import { changeGrants, type GrantChange, LEAST, NO_DENIALS } from "../../../runtime/grants/grants.ts";
+import { changeGrants } from "../../../runtime/grants/merge_grants.ts";
+import { type GrantChange, LEAST, NO_DENIALS } from "../../../runtime/grants/grants.ts";
 import { parseReference } from "../../../runtime/base/reference.ts";
 import { subjectOf } from "../../../runtime/policy/reference_pattern.ts";
 import { parsePolicy } from "../../../runtime/policy/parse_policy.ts";
