@@ -15,7 +15,7 @@ import { readReceipt } from "../../runtime/store/read.ts";
 import type { Receipt } from "../../runtime/store/receipt.ts";
 import { printable } from "../../runtime/base/text.ts";
 import type { Context } from "../context.ts";
-import { cells, effectiveRows } from "../grants/grant_words.ts";
+import { cells, effectiveRows } from "../grants/grant_rows.ts";
 import { addedIndexes, chooseOffer, isIndexName } from "../install/refresh_indexes.ts";
 import { formatAge, formatSize, formatValue } from "../terminal/output.ts";
 import { plainHttpOption } from "../install/open_registry.ts";

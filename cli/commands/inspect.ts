@@ -26,7 +26,7 @@ import { addedIndexes, chooseOffer, isIndexName } from "../install/refresh_index
 import { homeDirectory } from "../../runtime/store/layout.ts";
 import { lowerFirst, printable, printableLines } from "../../runtime/base/text.ts";
 import type { Context } from "../context.ts";
-import { grantRows } from "../grants/grant_words.ts";
+import { grantRows } from "../grants/grant_rows.ts";
 import { formatSize, formatValue } from "../terminal/output.ts";
 import { openProgress, openRegistry, plainHttpOption } from "../install/open_registry.ts";
 

@@ -9,7 +9,8 @@ import { bothListen } from "../../runtime/grants/listen_grant.ts";
 import { isWithin } from "../../runtime/base/host_path.ts";
 import type { ClusterRule } from "../../runtime/kube/allow/rules.ts";
 import { printable } from "../../runtime/base/text.ts";
-import { cells, formatMemory, type GrantRow, grantRows } from "./grant_words.ts";
+import { cells, type GrantRow, grantRows } from "./grant_rows.ts";
+import { formatMemory } from "./shown_words.ts";
 import { formatWholeTable } from "../terminal/output.ts";
 
 /** The effect of a change of grants. */

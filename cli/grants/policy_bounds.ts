@@ -7,7 +7,7 @@ import { homeDirectory } from "../../runtime/store/layout.ts";
 import { printable } from "../../runtime/base/text.ts";
 import { administratorOf, judge } from "../../runtime/policy/verdict.ts";
 import type { Context } from "../context.ts";
-import { grantRows, moreRows } from "./grant_words.ts";
+import { grantRows, moreRows } from "./grant_rows.ts";
 
 /** Removes grants above the limits, and reports them. */
 export type Limit = (grants: Grants) => Grants;

@@ -28,7 +28,7 @@ import { shellCommand } from "../../runtime/base/shell_word.ts";
 import { printable } from "../../runtime/base/text.ts";
 import { limitFor } from "./policy_bounds.ts";
 import type { Context } from "../context.ts";
-import { cells, type GrantRow, grantRows, moreRows } from "./grant_words.ts";
+import { cells, type GrantRow, grantRows, moreRows } from "./grant_rows.ts";
 import { isYes, YES_NO } from "../terminal/confirm.ts";
 import { formatWholeTable } from "../terminal/output.ts";
 

@@ -1,15 +1,10 @@
 import type { ClusterRule } from "../../../runtime/kube/allow/rules.ts";
 import assert from "node:assert/strict";
 import { formatExplanation, formatGrants } from "../../../cli/commands/grants.ts";
-import {
-  effectiveRows,
-  explainGrants,
-  grantRows,
-  moreRows,
-  pathRisk,
-  ruleInWords,
-  ruleRisk,
-} from "../../../cli/grants/grant_words.ts";
+import { effectiveRows, grantRows, moreRows } from "../../../cli/grants/grant_rows.ts";
+import { explainGrants } from "../../../cli/grants/explain_grants.ts";
+import { pathRisk } from "../../../cli/grants/path_risk.ts";
+import { ruleInWords, ruleRisk } from "../../../cli/grants/rule_words.ts";
 import { type GrantFlags, parseGrantFlags } from "../../../runtime/grants/parse_grant_flags.ts";
 import { type Grants, LEAST } from "../../../runtime/grants/grants.ts";
 import { mergeGrants } from "../../../runtime/grants/merge_grants.ts";
