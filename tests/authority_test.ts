@@ -101,7 +101,7 @@ const RUNTIME: Readonly<Record<string, readonly [authorities: string, why: strin
   "sandbox/mounts.ts": ["files", "makes a granted directory"],
   "store/check.ts": ["files sys", "the owner of the store"],
   "store/read.ts": ["files", "receipts"],
-  "store/load.ts": ["files", "the compiled form"],
+  "store/load_form.ts": ["files", "the compiled form"],
   "store/verified.ts": ["files", "which modules of the compiled form have had the right digest"],
   "store/map_file.ts": ["ffi", "the compiled form, mapped instead of read"],
   "store/summary.ts": ["files", "summaries of receipts, for the manager"],

@@ -9,12 +9,16 @@ import { EXIT_HOST_FAILED, formatError } from "../../runtime/run/error_report.ts
 import {
   askerFor,
   governed,
+  type Program,
   type RunHost,
   runInstalled,
   type RunOptions,
   runProgram,
 } from "../../runtime/run/run.ts";
+import { type Modules, prepare } from "../../runtime/run/prepare.ts";
+import { type CachedForm, cacheForm, findCached } from "../../registry/store/form_cache.ts";
 import type { Layout } from "../../runtime/store/layout.ts";
+import { sha256 } from "../../runtime/store/load_form.ts";
 import { lowerFirst, printable } from "../../runtime/base/text.ts";
 import type { Context, Exit } from "../context.ts";
 import { grantsOf, withGrantFlags } from "../grants/grant_flags.ts";
@@ -180,43 +184,63 @@ interface Called {
   readonly rules: Awaited<ReturnType<typeof governed>>;
 }
 
-/** Compiles a program and runs it. Stores nothing. */
+/** Runs a program. Keeps its compiled form for later runs of the same bytes. */
 async function runBytes(
   bytes: Uint8Array<ArrayBuffer>,
   { name, called, grants, rules }: Called,
   { args, prompt, context, host }: ProgramRun,
 ): Promise<number> {
   const { prompts, requests, ...governance } = rules;
-  const { compilePlugin } = await import("../../registry/compile/compile.ts");
-  let compiled: Awaited<ReturnType<typeof compilePlugin>>;
-  try {
-    compiled = await compilePlugin(bytes);
-  } catch (error) {
-    if (!(error instanceof AppError)) throw error;
-    throw new AppError(
-      error.code,
-      `Cannot run "${printable(called)}": ${lowerFirst(error.message)}`,
-      {
-        ...(error.hint === undefined ? {} : { hint: error.hint }),
-        cause: error,
-      },
-    );
-  }
-  const files = new Map(compiled.files.map(({ name, bytes }) => [name, bytes]));
-  const program = {
-    kind: compiled.kind,
-    files: [...files.keys()],
-    read: (file: string) => Promise.resolve(files.get(file)!),
-  };
+  const layout = context.layout();
+  const digest = await sha256(bytes);
+  const cached = await findCached(layout, digest, prepare);
+  const program = cached ? cachedProgram(cached) : await compileProgram(called, bytes, digest, layout);
   return await runProgram(program, {
     name,
     args: [called, ...args],
     grants,
-    layout: context.layout(),
+    layout,
     installed: false,
+    ...(cached ? { code: cached.directory } : {}),
     verbose: context.verbose,
     ask: askerFor(host, prompt && prompts, false),
     ...governance,
     recordRequests: requests,
   });
+}
+
+/** A program from the cache. */
+function cachedProgram({ kind, files, names, prepared }: CachedForm<Modules>): Program {
+  return {
+    kind,
+    files: [...files.keys()],
+    read: async (file) => files.get(file) ?? await names(file),
+    ...(prepared ? { modules: prepared } : {}),
+  };
+}
+
+/** Compiles a program, and caches the result. @throws AppError WASM_INVALID, TOO_LARGE, PLUGIN_UNSUPPORTED, COMPILE_FAILED */
+async function compileProgram(
+  called: string,
+  bytes: Uint8Array<ArrayBuffer>,
+  digest: string,
+  layout: Layout,
+): Promise<Program> {
+  const { compilePlugin } = await import("../../registry/compile/compile.ts");
+  try {
+    const compiled = await compilePlugin(bytes);
+    cacheForm(layout, digest, compiled);
+    const files = new Map(compiled.files.map(({ name, bytes }) => [name, bytes]));
+    return {
+      kind: compiled.kind,
+      files: [...files.keys()],
+      read: (file) => Promise.resolve(files.get(file)!),
+    };
+  } catch (error) {
+    if (!(error instanceof AppError)) throw error;
+    throw new AppError(error.code, `Cannot run "${printable(called)}": ${lowerFirst(error.message)}`, {
+      ...(error.hint === undefined ? {} : { hint: error.hint }),
+      cause: error,
+    });
+  }
 }

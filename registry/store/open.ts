@@ -14,6 +14,7 @@ import { lockForReading, lockStore } from "./store_lock.ts";
 import { isAside, isWaiting, recoverData } from "./data.ts";
 import { makeDirectory, removeDirectory, storeFailed } from "./disk.ts";
 import { isDownloadLock } from "./download_lock.ts";
+import { sweepCache } from "./cached_forms.ts";
 import { isIncoming, isNamedByFileSystem } from "./incoming.ts";
 import { migrateStore } from "./migrate.ts";
 import { namesIn, readContents, removeOrphans, type StoreContents } from "./sweep.ts";
@@ -80,6 +81,7 @@ export async function openForWriting(
         else {
           try {
             if (!swept) sweep();
+            sweepCache(layout);
           } catch { /* the changes are made; the next command that writes tries again */ }
           if (swept) renewSummaries(layout, swept);
         }
@@ -244,6 +246,7 @@ export function storeDirectories(layout: Layout): string[] {
     layout.blobs.slice(0, layout.blobs.lastIndexOf("/")),
     layout.blobs,
     layout.compiled,
+    layout.cache,
     layout.receipts,
     layout.history,
     layout.data,

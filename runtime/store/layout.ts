@@ -6,6 +6,7 @@
  *     blobs/sha256/<hex>        pulled bytes: manifests, configs, WebAssembly
  *     compiled/<hex>-<bindgen>/ the compiled form that a run loads, by the version of the compiler
  *         verified.json         which of its files an earlier run has verified (verified.ts)
+ *     cache/<hex>-<bindgen>/    the compiled form of a file that was run without being installed
  *     receipts/<name>.json      the installed plugins; written last, by rename
  *     list.json                 a copy of the data for `list`, if there are many plugins
  *     history/<name>.json       the receipts of earlier versions, newest first
@@ -37,6 +38,8 @@ export interface Layout {
   readonly bin: string;
   readonly blobs: string;
   readonly compiled: string;
+  /** Compiled forms of files that are not installed. */
+  readonly cache: string;
   readonly receipts: string;
   /** What `list` shows, in one file (summary.ts). */
   readonly summaries: string;
@@ -56,6 +59,8 @@ export interface Layout {
   blob(digest: string): string;
   /** The directory of a blob's compiled form; `bindgen` is the compiler's version. */
   compiledDir(digest: string, bindgen: string): string;
+  /** The same for a file that is not installed. */
+  cachedDir(digest: string, bindgen: string): string;
   receipt(name: string): string;
   /** Receipts of a plugin's earlier versions. */
   historyOf(name: string): string;
@@ -80,6 +85,7 @@ export function layoutAt(root: string): Layout {
     bin: `${root}/bin`,
     blobs: `${root}/blobs/sha256`,
     compiled: `${root}/compiled`,
+    cache: `${root}/cache`,
     receipts: `${root}/receipts`,
     summaries: `${root}/list.json`,
     history: `${root}/history`,
@@ -93,6 +99,7 @@ export function layoutAt(root: string): Layout {
     trustRoot: `${root}/trusted_root.json`,
     blob: (digest) => `${root}/blobs/sha256/${hex(digest)}`,
     compiledDir: (digest, bindgen) => `${root}/compiled/${hex(digest)}-${bindgen}`,
+    cachedDir: (digest, bindgen) => `${root}/cache/${hex(digest)}-${bindgen}`,
     receipt: (name) => `${root}/receipts/${name}.json`,
     historyOf: (name) => `${root}/history/${name}.json`,
     index: (name) => `${root}/indexes/${name}.json`,

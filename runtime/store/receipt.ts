@@ -122,6 +122,15 @@ export function formatReceipt(receipt: Receipt): string {
   return `${JSON.stringify(receiptToJson(receipt), null, 2)}\n`;
 }
 
+/** Reads the files of a compiled form. Their names contain no separator. */
+export const compiledFiles: Reader<CompiledFile[]> = list(
+  object<CompiledFile>({
+    file: text(FILE, "is malformed"),
+    digest: text(DIGEST, "is not a digest"),
+    size: integer(0),
+  }),
+);
+
 /** The fields that all formats share, with the reader for grants. */
 function commonFields(grants: Reader<Grants>) {
   const digest = text(DIGEST, "is not a digest");
@@ -132,7 +141,7 @@ function commonFields(grants: Reader<Grants>) {
     size: integer(0),
     kind: word("preview1", "component"),
     bindgen: text(FILE, "is malformed"),
-    compiled: list(object<CompiledFile>({ file: text(FILE, "is malformed"), digest, size: integer(0) })),
+    compiled: compiledFiles,
     grants,
     installedAt: text(),
   } as const;

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
-import { makeExiting } from "../../support/store.ts";
+import { makeExiting, namesIn } from "../../support/store.ts";
 import { Manager } from "../../support/manager.ts";
 
 const main = fileURLToPath(new URL("../../../main.ts", import.meta.url));
@@ -20,6 +20,15 @@ Deno.test("the exit code is the plugin's, of a file and of an installed plugin",
     return code;
   };
   assert.deepEqual([await run(file), await run("foo")], [7, 9]);
+  // The second run uses the compiled form of the first, but no changed one.
+  const [cached = ""] = namesIn(manager.layout.cache);
+  assert.equal(await run(file), 7);
+  Deno.writeFileSync(`${manager.layout.cache}/${cached}/plugin.wasm`, makeExiting(8));
+  assert.deepEqual([await run(file), await run(file)], [7, 7]);
+  assert.deepEqual(namesIn(manager.layout.cache), [cached]);
+  // Other bytes under the same name are another plugin.
+  manager.write("x.wasm", makeExiting(11));
+  assert.deepEqual([await run(file), await run(file)], [11, 11]);
 });
 
 Deno.test("exits with 125 if it cannot run a plugin", async () => {
