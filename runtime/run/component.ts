@@ -14,7 +14,8 @@ import { MemoryLimit } from "../wasi/memory_limit.ts";
 import { ClosedPipe } from "../wasi/streams/stdio.ts";
 import { cliInterfaces } from "../wasi/p2/cli.ts";
 import { clockInterfaces } from "../wasi/p2/clocks.ts";
-import { InputStream, IoError, OutputStream, poll, Pollable } from "../wasi/p2/io.ts";
+import { InputStream, IoError, OutputStream } from "../wasi/p2/io.ts";
+import { poll, Pollable } from "../wasi/p2/pollables.ts";
 import { randomInterfaces } from "../wasi/p2/random.ts";
 import { type Interfaces, sealed } from "../wasi/p2/resources.ts";
 

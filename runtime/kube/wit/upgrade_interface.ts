@@ -5,7 +5,8 @@
 
 import { AppError } from "../../base/errors.ts";
 import type { Sandbox } from "../../sandbox/types.ts";
-import { InputStream, OutputStream, type Pollable, pollableOf } from "../../wasi/p2/io.ts";
+import { InputStream, OutputStream } from "../../wasi/p2/io.ts";
+import { type Pollable, pollableOf } from "../../wasi/p2/pollables.ts";
 import { StreamClosed } from "../../wasi/streams/streams.ts";
 import { headersFromText } from "../http/header_text.ts";
 import { Response, witError } from "./cluster_interface.ts";

@@ -16,7 +16,7 @@ import type { Mount } from "../types.ts";
 import { LOOPBACK } from "../../grants/listen_grant.ts";
 import { layoutAt } from "../../store/layout.ts";
 import type { FileTree } from "../../wasi/files/file_tree.ts";
-import { realIn } from "../../wasi/files/ungranted_files.ts";
+import { realIn } from "../../wasi/files/ungranted_paths.ts";
 import type { Json } from "./channel.ts";
 import type { BrokerContext } from "./broker_context.ts";
 import type { ChangedKubeconfig } from "./changed_kubeconfig.ts";

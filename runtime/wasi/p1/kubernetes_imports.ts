@@ -5,26 +5,26 @@
  * with every interface.
  */
 
-import { AppError, type ErrorCode, messageOf } from "../../base/errors.ts";
+import { AppError } from "../../base/errors.ts";
 import type { ClusterRequest } from "../../kube/cluster.ts";
-import { headersToText, toBytes } from "../../kube/http/header_text.ts";
-import { withoutBlanks } from "../../kube/http/http_head.ts";
-import type { UpgradedConnection } from "../../kube/websocket/channels.ts";
 import type { Sandbox } from "../../sandbox/types.ts";
+import { ERRNO, errnoOf, WasiError } from "../errno.ts";
 import { BodySink, BodySource, HIGH_WATER } from "../streams/body.ts";
-import { ERRNO, type ErrnoName, errnoOf, WasiError } from "../errno.ts";
-import { HostMemory } from "../host_memory.ts";
+import type { ByteSink, ByteSource, MaybePromise } from "../streams/streams.ts";
 import { NONBLOCK, STREAM_RIGHTS } from "./abi.ts";
 import type { Descriptors } from "./descriptors.ts";
+import { HeldRequests } from "./held_requests.ts";
+import {
+  attempt,
+  channelSink,
+  channelSource,
+  Exchange,
+  failureOf,
+  type Outcome,
+} from "./kubernetes_exchange.ts";
+import { checkPath, headOf, parseHeaders } from "./kubernetes_text.ts";
 import { type Guest, Memory } from "./memory.ts";
 import type { ExtraImports } from "./preview1.ts";
-import {
-  type ByteSink,
-  type ByteSource,
-  type MaybePromise,
-  type Readiness,
-  StreamClosed,
-} from "../streams/streams.ts";
 
 /** The module's name. */
 const KUBERNETES_IMPORTS = "krew_wasm_kubernetes";
@@ -42,187 +42,6 @@ const MAX_TEXT = 1 << 20;
 
 const encoder = new TextEncoder();
 
-const ERRNOS: Partial<Record<ErrorCode, ErrnoName>> = {
-  DESTINATION_REFUSED: "access",
-  REQUEST_INVALID: "invalid",
-  CREDENTIALS_FAILED: "not-permitted",
-  CLUSTER_UNREACHABLE: "io",
-  CLUSTER_TLS: "io",
-};
-
-/** The errno of a failure, and its message for a module that asks. */
-function failureOf(error: unknown): { errno: ErrnoName; text: string } {
-  if (error instanceof AppError) {
-    const text = error.hint === undefined ? error.message : `${error.message} (${error.hint})`;
-    return { errno: ERRNOS[error.code] ?? "no-device", text };
-  }
-  return { errno: "io", text: messageOf(error) };
-}
-
-/** The outcome of a request or an upgrade. */
-type Outcome =
-  | { readonly kind: "answered"; readonly head: Uint8Array; readonly body: BodySource }
-  | { readonly kind: "upgraded"; readonly head: Uint8Array; readonly connection: UpgradedConnection }
-  | { readonly kind: "failed"; readonly errno: ErrnoName };
-
-/** A request and its response as a source: the head first, then the body. */
-class Exchange implements ByteSource {
-  #abort: AbortController;
-  #outcome: Outcome | undefined;
-  #settled: Promise<void>;
-  #headSeen = false;
-  #closed = false;
-  /** The failure's message, for people. */
-  failure = "";
-  /** Receives the request's body. */
-  readonly upload: BodySink | undefined;
-
-  constructor(abort: AbortController, outcome: Promise<Outcome>, upload?: BodySink) {
-    this.#abort = abort;
-    this.upload = upload;
-    this.#settled = outcome.then((outcome) => {
-      this.#outcome = outcome;
-      if (this.#closed) this.#drop();
-    }, (error) => {
-      const { errno, text } = failureOf(error);
-      this.failure = text;
-      this.#outcome = { kind: "failed", errno };
-      this.upload?.fail();
-    });
-  }
-
-  /** The head. Waits for it. @throws WasiError */
-  head(): MaybePromise<Uint8Array> {
-    const outcome = this.#outcome;
-    if (outcome === undefined) return this.#settled.then(() => this.head());
-    if (outcome.kind === "failed") throw new WasiError(outcome.errno);
-    this.#headSeen = true;
-    return outcome.head;
-  }
-
-  get settled(): boolean {
-    return this.#outcome !== undefined;
-  }
-
-  /** @throws WasiError not-socket */
-  connection(): UpgradedConnection {
-    if (this.#outcome?.kind !== "upgraded") throw new WasiError("not-socket");
-    return this.#outcome.connection;
-  }
-
-  #source(): Readiness | undefined {
-    if (this.#outcome?.kind === "answered") return this.#outcome.body;
-    return this.#outcome?.kind === "upgraded" ? this.#outcome.connection : undefined;
-  }
-
-  ready(): boolean {
-    if (this.#closed) return true;
-    if (this.#outcome === undefined) return false;
-    return !this.#headSeen || (this.#source()?.ready() ?? true);
-  }
-
-  async wait(): Promise<void> {
-    if (this.ready()) return;
-    await this.#settled;
-    if (!this.ready()) await this.#source()!.wait();
-  }
-
-  /** Undefined for an upgraded connection, which can be read only through its channels. */
-  #body(): BodySource | undefined {
-    if (this.#outcome === undefined) return undefined;
-    if (this.#outcome.kind === "answered") return this.#outcome.body;
-    throw new WasiError(this.#outcome.kind === "failed" ? this.#outcome.errno : "invalid");
-  }
-
-  readAvailable(into: Uint8Array): number {
-    const body = this.#body();
-    return body === undefined ? 0 : this.#keepingFailure(() => body.readAvailable(into)) as number;
-  }
-
-  read(into: Uint8Array): MaybePromise<number> {
-    const body = this.#body();
-    if (body === undefined) return this.#settled.then(() => this.read(into));
-    return this.#keepingFailure(() => body.read(into));
-  }
-
-  #keepingFailure(read: () => MaybePromise<number>): MaybePromise<number> {
-    const fail = (error: unknown): never => {
-      this.failure = failureOf(error).text;
-      throw new WasiError("io");
-    };
-    try {
-      const count = read();
-      return count instanceof Promise ? count.catch(fail) : count;
-    } catch (error) {
-      return fail(error);
-    }
-  }
-
-  close(): void {
-    if (this.#closed) return;
-    this.#closed = true;
-    if (this.#outcome === undefined) this.#abort.abort(new DOMException("given up", "AbortError"));
-    else this.#drop();
-  }
-
-  #drop(): void {
-    if (this.#outcome?.kind === "answered") this.#outcome.body.close();
-    if (this.#outcome?.kind === "upgraded") this.#outcome.connection.drop();
-  }
-}
-
-/** Turns a stream's failure into an errno, and keeps the message in its exchange. */
-function translated(exchange: Exchange, error: unknown): never {
-  if (error instanceof StreamClosed) throw new WasiError("pipe");
-  exchange.failure = failureOf(error).text;
-  throw new WasiError("io");
-}
-
-function attempt<T>(exchange: Exchange, operation: () => MaybePromise<T>): MaybePromise<T> {
-  try {
-    const value = operation();
-    return value instanceof Promise ? value.catch((error) => translated(exchange, error)) : value;
-  } catch (error) {
-    return translated(exchange, error);
-  }
-}
-
-function channelSource(exchange: Exchange, source: ByteSource): ByteSource {
-  return {
-    ready: () => source.ready(),
-    wait: () => source.wait(),
-    read: (into) => attempt(exchange, () => source.read(into)),
-    readAvailable: (into) => attempt(exchange, () => source.readAvailable(into)) as number,
-    close: () => source.close(),
-  };
-}
-
-function channelSink(exchange: Exchange, sink: ByteSink, close: () => void): ByteSink {
-  return {
-    ready: () => sink.ready(),
-    wait: () => sink.wait(),
-    write: (bytes) => attempt(exchange, () => sink.write(bytes)),
-    capacity: () => attempt(exchange, () => sink.capacity()) as number,
-    flush: () => attempt(exchange, () => sink.flush()),
-    close,
-  };
-}
-
-/** `name: value` lines. @throws WasiError invalid */
-function parseHeaders(text: string): [string, string][] {
-  return text.split("\n").map((line) => line.replace(/\r$/, "")).filter((line) => line !== "").map((line) => {
-    const colon = line.indexOf(":");
-    if (colon < 1) throw new WasiError("invalid");
-    return [line.slice(0, colon), toBytes(withoutBlanks(line, colon + 1))];
-  });
-}
-
-function headOf(status: number, headers: readonly (readonly [string, string])[]): Uint8Array {
-  return encoder.encode(
-    `${status}\n${headersToText(headers).map(([name, value]) => `${name}: ${value}\n`).join("")}`,
-  );
-}
-
 /** The functions. */
 export function kubernetesImports(sandbox: Sandbox): ExtraImports {
   return {
@@ -238,11 +57,7 @@ class KubernetesFunctions {
   #memory: Memory;
   #descriptors: Descriptors;
   #channels = new WeakMap<ByteSource | ByteSink, Exchange>();
-  #kept = new HostMemory();
-  /** How many closed requests the host still holds. */
-  #givenUp = 0;
-  /** Resolves when the host releases a request. */
-  #freed: PromiseWithResolvers<void> | undefined;
+  #held = new HeldRequests();
   /** The message of the failure of `current`. */
   #failure = "";
 
@@ -375,33 +190,13 @@ class KubernetesFunctions {
     outcome: (abort: AbortController) => Promise<Outcome>,
     upload?: BodySink,
   ): MaybePromise<void> {
-    if (!this.#kept.fits(size)) {
-      if (this.#givenUp === 0) throw new WasiError("insufficient-memory");
-      this.#freed ??= Promise.withResolvers();
-      return this.#freed.promise.then(() => this.#start(flags, result, size, outcome, upload));
-    }
-    this.#checkRoom(result);
-    if (upload !== undefined) this.#sandbox.stdin.share?.();
-    const abort = new AbortController();
-    const exchange = new Exchange(abort, this.#holding(size, abort.signal, outcome(abort)), upload);
-    this.#memory.setUint32(result, this.#insert({ kind: "source", source: exchange }, flags));
-  }
-
-  /** Counts the memory that the host holds for a request, until its answer, or until its end if the plugin closed it. */
-  async #holding(size: number, signal: AbortSignal, outcome: Promise<Outcome>): Promise<Outcome> {
-    const kept = this.#kept.open();
-    kept.grow(size);
-    const giveUp = () => this.#givenUp++;
-    signal.addEventListener("abort", giveUp, { once: true });
-    try {
-      return await outcome;
-    } finally {
-      signal.removeEventListener("abort", giveUp);
-      if (signal.aborted) this.#givenUp--;
-      kept.end();
-      this.#freed?.resolve();
-      this.#freed = undefined;
-    }
+    return this.#held.whenItFits(size, () => {
+      this.#checkRoom(result);
+      if (upload !== undefined) this.#sandbox.stdin.share?.();
+      const abort = new AbortController();
+      const exchange = new Exchange(abort, this.#held.hold(size, abort.signal, outcome(abort)), upload);
+      this.#memory.setUint32(result, this.#insert({ kind: "source", source: exchange }, flags));
+    });
   }
 
   #request(args: readonly number[]): MaybePromise<void> {
@@ -518,10 +313,4 @@ class KubernetesFunctions {
     if (nonblocking) throw new WasiError("would-block");
     return connection.writable.wait().then(() => this.#send(fd, text, pointer, length));
   }
-}
-
-/** @throws AppError REQUEST_INVALID */
-function checkPath(path: string): void {
-  if (path.startsWith("/")) return;
-  throw new AppError("REQUEST_INVALID", `"${path}" is not a path: it begins with no slash`);
 }

@@ -4,7 +4,7 @@
  */
 
 import { CLOCK_RESOLUTION, monotonicNow, sleepUntil, wallClockNow } from "../system_clocks.ts";
-import { Pollable } from "./io.ts";
+import { Pollable } from "./pollables.ts";
 
 const BILLION = 1_000_000_000n;
 const MAX_U64 = (1n << 64n) - 1n;

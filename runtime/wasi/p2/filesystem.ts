@@ -3,157 +3,23 @@
  * until the host has generated a file (docs/maintainers/upstream.md, S9).
  */
 
-import { type ErrnoName, errnoOf, WasiError } from "../errno.ts";
-import type {
-  AnyFile,
-  DirectoryNode,
-  FileTree,
-  Listing,
-  NewTime,
-  NodeType,
-  Stat,
-} from "../files/file_tree.ts";
+import { WasiError } from "../errno.ts";
+import type { AnyFile, DirectoryNode, FileTree } from "../files/file_tree.ts";
 import { HostNode } from "../files/host_node.ts";
-import type { ByteSink, ByteSource, MaybePromise } from "../streams/streams.ts";
-import { datetimeOf } from "./clocks.ts";
+import { DirectoryEntryStream, fileSink, fileSource } from "./file_streams.ts";
+import {
+  attempt,
+  codeOf,
+  type DescriptorFlags,
+  hashOf,
+  newTime,
+  type OpenFlags,
+  type PathFlags,
+  statRecord,
+  textOf,
+  type Timestamp,
+} from "./filesystem_values.ts";
 import { CAUSE, InputStream, type IoError, OutputStream } from "./io.ts";
-
-type Timestamp =
-  | { tag: "no-change" }
-  | { tag: "now" }
-  | { tag: "timestamp"; val: { seconds: bigint; nanoseconds: number } };
-interface DescriptorFlags {
-  read?: boolean;
-  write?: boolean;
-  fileIntegritySync?: boolean;
-  dataIntegritySync?: boolean;
-  requestedWriteSync?: boolean;
-  mutateDirectory?: boolean;
-}
-interface PathFlags {
-  symlinkFollow?: boolean;
-}
-interface OpenFlags {
-  create?: boolean;
-  directory?: boolean;
-  exclusive?: boolean;
-  truncate?: boolean;
-}
-
-/** The error-code of an operation's error. Throws an error that does not come from the operating system again. */
-function codeOf(error: unknown): string {
-  const errno = errnoOf(error);
-  return UNNAMED[errno] ?? errno;
-}
-
-// Errors that preview1 names and this version does not.
-const UNNAMED: Partial<Record<ErrnoName, string>> = {
-  "fault": "invalid",
-  "no-system-call": "unsupported",
-  "not-capable": "not-permitted",
-  "not-socket": "invalid",
-  "too-many-open": "insufficient-memory",
-};
-
-function errorCode(error: unknown): never {
-  throw codeOf(error);
-}
-
-function attempt<T>(operation: () => MaybePromise<T>): MaybePromise<T> {
-  try {
-    const value = operation();
-    return value instanceof Promise ? value.catch(errorCode) : value;
-  } catch (error) {
-    return errorCode(error);
-  }
-}
-
-function newTime(time: Timestamp): NewTime {
-  if (time.tag === "no-change") return undefined;
-  if (time.tag === "now") return "now";
-  return time.val.seconds * 1_000_000_000n + BigInt(time.val.nanoseconds);
-}
-
-function statRecord(stat: Stat) {
-  return {
-    type: stat.type,
-    linkCount: stat.links,
-    size: stat.size,
-    dataAccessTimestamp: datetimeOf(stat.accessed),
-    dataModificationTimestamp: datetimeOf(stat.modified),
-    statusChangeTimestamp: datetimeOf(stat.changed),
-  };
-}
-
-/** A file from a position on. */
-function fileSource(file: AnyFile, offset: bigint): ByteSource {
-  let at = offset;
-  const read = (into: Uint8Array): number => {
-    const count = file.readAt(into, at);
-    at += BigInt(count);
-    return count;
-  };
-  return {
-    ready: () => true,
-    wait: () => Promise.resolve(),
-    read,
-    readAvailable: (into) => read(into) || -1,
-    close: () => {},
-  };
-}
-
-function fileSink(file: AnyFile, offset: bigint | undefined, written: () => void): ByteSink {
-  let at = offset;
-  return {
-    ready: () => true,
-    wait: () => Promise.resolve(),
-    capacity: () => 1 << 20,
-    write: (bytes) => {
-      const count = at === undefined ? file.append(bytes) : file.writeAt(bytes, at);
-      if (at !== undefined) at += BigInt(count);
-      written();
-      return count;
-    },
-    flush: () => {},
-    close: () => {},
-  };
-}
-
-class DirectoryEntryStream {
-  #listing: Listing;
-  #ended: () => void;
-  #next = 0;
-
-  constructor(listing: Listing, ended: () => void) {
-    this.#listing = listing;
-    this.#ended = ended;
-  }
-
-  /** The next entry. If its name is not text, `illegal-byte-sequence`; later calls return the following entries. */
-  readDirectoryEntry(): { type: NodeType; name: string } | undefined {
-    return attempt(() => {
-      const entry = this.#listing.at(this.#next);
-      if (!entry) return undefined;
-      this.#next++;
-      return { type: entry.type, name: textOf(entry.name) };
-    }) as { type: NodeType; name: string } | undefined;
-  }
-
-  [Symbol.dispose](): void {
-    this.#listing.close();
-    this.#ended();
-    this.#ended = () => {};
-  }
-}
-
-/** A name as a string. @throws WasiError illegal-byte-sequence */
-function textOf(bytes: Uint8Array): string {
-  try {
-    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
-  } catch {
-    throw new WasiError("illegal-byte-sequence");
-  }
-}
 
 // In the order of preview1's numbers.
 const ADVICE = ["normal", "sequential", "random", "will-need", "dont-need", "no-reuse"];
@@ -401,11 +267,4 @@ export function filesystemInterfaces(tree: FileTree) {
       },
     },
   };
-}
-
-/** Identifies the file and its content. */
-function hashOf(stat: Stat): { lower: bigint; upper: bigint } {
-  const mask = (1n << 64n) - 1n;
-  const mix = (a: bigint, b: bigint) => ((a ^ b) * 0x9e3779b97f4a7c15n ^ (b << 17n)) & mask;
-  return { lower: mix(stat.ino, stat.modified), upper: mix(stat.dev, stat.size) };
 }

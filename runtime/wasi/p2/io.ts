@@ -1,5 +1,5 @@
 /**
- * wasi:io 0.2.12 (error, poll, streams): resources over ../streams. It does not use preview2-shim, for the reasons in
+ * wasi:io 0.2.12 (error, streams): resources over ../streams. pollables.ts has wasi:io/poll. It does not use preview2-shim, for the reasons in
  * docs/maintainers/upstream.md (S1 to S3).
  */
 
@@ -12,7 +12,8 @@ import {
   type Readiness,
   StreamClosed,
 } from "../streams/streams.ts";
-import { whenAny } from "../streams/waits.ts";
+import { type Pollable, pollableOf, READY } from "./pollables.ts";
+import { checkOwn, trap } from "./traps.ts";
 
 /** The maximum of one read, in bytes: a guest may ask for 2^64 - 1. */
 const MAX_READ = 1 << 20;
@@ -25,7 +26,6 @@ export const CAUSE = Symbol("cause");
 const ATTEMPT = Symbol("attempt");
 const BROKEN = Symbol("broken");
 const CLOSE = Symbol("close");
-const READINESS = Symbol("readiness");
 
 /** wasi:io/error.error: the failure of an operation, about which other interfaces can say more. */
 export class IoError {
@@ -49,90 +49,6 @@ function streamError(error: unknown): never {
   if (error instanceof WebAssembly.RuntimeError || !(error instanceof Error)) throw error;
   if (error instanceof AppError && error.code === "INTERNAL") throw error;
   throw { tag: "last-operation-failed", val: new IoError(error) };
-}
-
-/** A trap that ends a guest whose call the specification does not allow. */
-function trap(what: string): WebAssembly.RuntimeError {
-  return new WebAssembly.RuntimeError(what);
-}
-
-/** Throws unless a value is a resource of a class. */
-export function checkOwn(value: object, of: abstract new (...args: never[]) => object): void {
-  if (!(value instanceof of)) throw trap("it passed what is not the resource that it should be");
-}
-
-/** wasi:io/poll.pollable */
-export class Pollable {
-  readonly [READINESS]: Readiness;
-  #dropped: (() => void) | undefined;
-
-  /** @param dropped called when the guest drops it, to stop a timer */
-  constructor(readiness: Readiness, dropped?: () => void) {
-    this[READINESS] = readiness;
-    this.#dropped = dropped;
-  }
-
-  ready(): boolean {
-    return this[READINESS].ready();
-  }
-
-  block(): MaybePromise<void> {
-    const ready = poll([this]);
-    return ready instanceof Promise ? ready.then(() => {}) : undefined;
-  }
-
-  [Symbol.dispose](): void {
-    this.#dropped?.();
-  }
-}
-
-/** Always ready. */
-export const READY: Readiness = { ready: () => true, wait: () => Promise.resolve() };
-
-const pollables = new WeakMap<Readiness, Pollable>();
-
-/**
- * The pollable of a reusable readiness: always the same one, because all of them would be ready together. A component
- * that subscribes for each wait and drops nothing then holds a single host object
- * (registry/compile/resource_tables.ts).
- */
-export function pollableOf(readiness: Readiness): Pollable {
-  let pollable = pollables.get(readiness);
-  if (!pollable) pollables.set(readiness, pollable = new Pollable(readiness));
-  return pollable;
-}
-
-/** How long a guest may poll ready pollables before timers and sockets get a turn, in milliseconds. */
-const TURN = 5;
-let lastTurn = 0;
-
-/** wasi:io/poll.poll: the indexes of the ready pollables, at least one. */
-export function poll(list: Pollable[]): MaybePromise<Uint32Array> {
-  if (list.length === 0) throw trap("a poll of nothing");
-  for (const pollable of list) checkOwn(pollable, Pollable);
-  const readyNow = () => Uint32Array.from(list.flatMap((pollable, index) => pollable.ready() ? [index] : []));
-  const ready = readyNow();
-  const now = performance.now();
-  if (ready.length > 0) {
-    if (now - lastTurn < TURN) return ready;
-    // A guest whose every poll finds a ready pollable would block the host's events forever.
-    return new Promise((resolve) =>
-      setTimeout(() => {
-        lastTurn = performance.now();
-        resolve(readyNow());
-      }, 0)
-    );
-  }
-  lastTurn = now;
-  return wait();
-
-  async function wait(): Promise<Uint32Array> {
-    for (;;) {
-      await whenAny(list.map((pollable) => pollable[READINESS]));
-      const ready = readyNow();
-      if (ready.length > 0) return ready;
-    }
-  }
 }
 
 // One buffer serves all reads: the bytes are copied into the guest's memory before the guest continues.

@@ -2,7 +2,7 @@
 
 import type * as Wit from "../../../wit/generated/interfaces/krew-wasm-terminal-control.d.ts";
 import { NotATerminal, type TerminalControl } from "../terminal/raw_terminal.ts";
-import { pollableOf } from "./io.ts";
+import { pollableOf } from "./pollables.ts";
 
 function told<T>(operation: () => T): T {
   try {

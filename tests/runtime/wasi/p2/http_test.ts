@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { AppError, type ErrorCode } from "../../../../runtime/base/errors.ts";
 import type { ClusterRequest, ClusterResponse } from "../../../../runtime/kube/cluster.ts";
 import { httpInterfaces } from "../../../../runtime/wasi/p2/http.ts";
-import { type IoError, poll } from "../../../../runtime/wasi/p2/io.ts";
+import { type IoError } from "../../../../runtime/wasi/p2/io.ts";
+import { poll } from "../../../../runtime/wasi/p2/pollables.ts";
 import { FakeCluster, testSandbox } from "../../../support/components.ts";
 
 const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);

@@ -1,13 +1,6 @@
 import assert from "node:assert/strict";
-import {
-  CAUSE,
-  InputStream,
-  IoError,
-  OutputStream,
-  poll,
-  Pollable,
-  READY,
-} from "../../../../runtime/wasi/p2/io.ts";
+import { CAUSE, InputStream, IoError, OutputStream } from "../../../../runtime/wasi/p2/io.ts";
+import { poll, Pollable, READY } from "../../../../runtime/wasi/p2/pollables.ts";
 import { clockInterfaces } from "../../../../runtime/wasi/p2/clocks.ts";
 import { WasiError } from "../../../../runtime/wasi/errno.ts";
 import { ClosedPipe } from "../../../../runtime/wasi/streams/stdio.ts";

@@ -3,7 +3,8 @@ import { AppError } from "../../../../runtime/base/errors.ts";
 import type { Endpoint } from "../../../../runtime/kube/allow/destination.ts";
 import { openListener } from "../../../../runtime/sandbox/open_listener.ts";
 import { IoError } from "../../../../runtime/wasi/p2/io.ts";
-import { formatAddress, parseAddress, socketInterfaces } from "../../../../runtime/wasi/p2/sockets.ts";
+import { formatAddress, parseAddress } from "../../../../runtime/wasi/p2/ip_addresses.ts";
+import { socketInterfaces } from "../../../../runtime/wasi/p2/sockets.ts";
 import { FakeCluster, testSandbox } from "../../../support/components.ts";
 
 type Open = ReturnType<typeof open>;

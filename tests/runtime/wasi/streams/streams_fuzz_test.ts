@@ -2,7 +2,8 @@
 
 import assert from "node:assert/strict";
 import { BodySink, BodySource } from "../../../../runtime/wasi/streams/body.ts";
-import { InputStream, OutputStream, poll, Pollable } from "../../../../runtime/wasi/p2/io.ts";
+import { InputStream, OutputStream } from "../../../../runtime/wasi/p2/io.ts";
+import { poll, Pollable } from "../../../../runtime/wasi/p2/pollables.ts";
 import { StdinSource, StdoutSink } from "../../../../runtime/wasi/streams/stdio.ts";
 import type { ByteSink, ByteSource, MaybePromise } from "../../../../runtime/wasi/streams/streams.ts";
 import { fc, fuzz } from "../../../support/fuzz.ts";

@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { BodySink, BodySource } from "../../../../runtime/wasi/streams/body.ts";
 import { ConnectionSource } from "../../../../runtime/wasi/streams/connection_streams.ts";
 import { clockInterfaces } from "../../../../runtime/wasi/p2/clocks.ts";
-import { InputStream, OutputStream, poll, Pollable } from "../../../../runtime/wasi/p2/io.ts";
+import { InputStream, OutputStream } from "../../../../runtime/wasi/p2/io.ts";
+import { poll, Pollable } from "../../../../runtime/wasi/p2/pollables.ts";
 import { ClosedPipe, StdinSource, StdoutSink } from "../../../../runtime/wasi/streams/stdio.ts";
 
 const bytes = (text: string) => new TextEncoder().encode(text);
