@@ -21,6 +21,7 @@ import type {
   Probed,
   Stat,
 } from "./file_tree.ts";
+import { normalized, textOf } from "./guest_paths.ts";
 import type { MemoryFiles } from "./memory_files.ts";
 import type { MaybePromise } from "../streams/streams.ts";
 import type { Mount } from "../../sandbox/types.ts";
@@ -248,24 +249,4 @@ function isCompanion(name: string, kubeconfig: string): boolean {
     /^(?:~|[._-]?(?:te?mp|new|sw[px])\b.*|[._-]?\d{4,}.*|\.[\w-]{6,})$/i.test(
       bare.slice(kubeconfig.length),
     );
-}
-
-function textOf(path: GuestPath): string | undefined {
-  if (typeof path === "string") return path;
-  try {
-    return new TextDecoder("utf-8", { fatal: true }).decode(path);
-  } catch {
-    return undefined;
-  }
-}
-
-/** Removes empty names, dots, and names before `..`. */
-function normalized(path: string): string {
-  const names: string[] = [];
-  for (const name of path.split("/")) {
-    if (name === "" || name === ".") continue;
-    if (name === "..") names.pop();
-    else names.push(name);
-  }
-  return `/${names.join("/")}`;
 }

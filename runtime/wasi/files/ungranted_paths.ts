@@ -1,8 +1,9 @@
-/** Paths of a plugin and of the host, for files outside of all mounts. Pure, but for {@linkcode realIn}. */
+/** Paths of the host, for files outside of all mounts. */
 
 import type { Mount } from "../../sandbox/types.ts";
 import { baseName, parentOf } from "../../base/host_path.ts";
-import type { FileTree, GuestPath, Stat } from "./file_tree.ts";
+import type { FileTree, Stat } from "./file_tree.ts";
+import { joined, normalized } from "./guest_paths.ts";
 
 /** The real path, free of links. For a missing file, based on its directory. */
 export function realIn(tree: FileTree, host: string): string {
@@ -26,37 +27,6 @@ export function synthetic(path: string): Stat {
     modified: 0n,
     changed: 0n,
   };
-}
-
-/** A path as text; undefined if its bytes are not text. */
-export function textOf(path: GuestPath): string | undefined {
-  if (typeof path === "string") return path;
-  try {
-    return new TextDecoder("utf-8", { fatal: true }).decode(path);
-  } catch {
-    return undefined;
-  }
-}
-
-/** Removes empty names, dots, and names before `..`. */
-export function normalized(path: string): string {
-  const names: string[] = [];
-  for (const name of path.split("/")) {
-    if (name === "" || name === ".") continue;
-    if (name === "..") names.pop();
-    else names.push(name);
-  }
-  return `/${names.join("/")}`;
-}
-
-/** The part of a path below a root, or `.`. */
-export function restOf(path: string, root: string): string {
-  return path === root ? "." : path.slice(root === "/" ? 1 : root.length + 1);
-}
-
-/** A name in a directory. */
-export function joined(directory: string, name: string): string {
-  return directory === "/" ? `/${name}` : `${directory}/${name}`;
 }
 
 /** The host path in a mount. If a link was granted, the link's path, which the user knows. */

@@ -5,7 +5,8 @@ import { baseName, guestPath, isBelow, isWithin, parentOf, pathMeant } from "../
 import { WasiError } from "../errno.ts";
 import type { DirectoryNode, FileTree, GuestPath } from "./file_tree.ts";
 import { HostNode } from "./host_node.ts";
-import { normalized, onHost, realIn, restOf, textOf } from "./ungranted_paths.ts";
+import { normalized, restOf, textOf } from "./guest_paths.ts";
+import { onHost, realIn } from "./ungranted_paths.ts";
 
 /** A directory on the way to mounts, or a read-only mount in which a change may be asked for. */
 export class UngrantedDirectory extends HostNode implements DirectoryNode {
