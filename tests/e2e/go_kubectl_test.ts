@@ -41,7 +41,7 @@ testBinary("build: kubectl as a plugin answers like the native kubectl", {
         /^error: failed to run "diff": .*krew-wasm: plugins can't start programs/,
       ],
       ["EDITOR=true kubectl edit configmap app", 1, /^error: unable to launch the editor "true"\n/],
-      ["EDITOR=true kubectl create -f app.yaml --edit", 1, /^error: unable to launch the editor "true"\n/m],
+      ["EDITOR=true kubectl create -f app.yaml --edit", 1, /^unable to launch the editor "true"\n/],
       [
         "kubectl create -f https://other.test/x.yaml",
         1,
