@@ -26,6 +26,8 @@ export interface PermissionRequestsContext {
   readonly home: string;
   /** The plugin's arguments, without its name. */
   readonly args: readonly string[];
+  /** The directories in which the user's shell looks for programs, as `PATH` has them. */
+  readonly programs?: readonly string[];
   /** How a plugin was started that is not installed: `run ./x.wasm`. */
   readonly started: string | undefined;
   readonly ask: Ask | undefined;
@@ -75,10 +77,10 @@ export class PermissionRequests {
 
   /** Asks whether a file may be reached that no grant covers. */
   askFile(asked: AskedFile): "no" | "once" | "stay" {
-    const { home, args } = this.#context;
+    const { home, args, programs = [] } = this.#context;
     const grants = this.#grants;
     return this.#decide(
-      grantForFile(asked, { grants, home, args, limited: (grants) => this.#limited(grants) }),
+      grantForFile(asked, { grants, home, args, programs, limited: (grants) => this.#limited(grants) }),
     );
   }
 
@@ -143,8 +145,9 @@ export class PermissionRequests {
   }
 
   #refuse(wanted: WantedGrant, byPerson: boolean): void {
-    const { what, flag, optional } = wanted;
+    const { what, flag, optional, unremarkable } = wanted;
     this.#context.record.denied(what, flag);
+    if (unremarkable) return;
     if (byPerson) this.#declined.add(kindOf(wanted));
     if (this.#isDeclined(wanted)) return;
     if (optional) this.#refusals.addOptional(what, flag);

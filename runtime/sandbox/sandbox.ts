@@ -114,19 +114,30 @@ function recordOf({ layout, name, recordRequests }: SandboxContext, { variables 
   );
 }
 
-function requestsOf(context: SandboxContext, { args, home }: RunUser, record: RunRecord): PermissionRequests {
+function requestsOf(
+  context: SandboxContext,
+  { args, home, variables }: RunUser,
+  record: RunRecord,
+): PermissionRequests {
   return new PermissionRequests({
     record,
     plugin: context.name,
     grants: context.grants,
     home,
     args,
+    programs: programDirectories(variables.PATH),
     started: context.installed ? undefined : context.args[0],
     ask: context.ask,
     // If a broker asks, it saves the answers too.
     keep: context.ask?.by ? undefined : context.keep,
     administrator: context.administrator,
   });
+}
+
+/** The directories of `PATH`, as they are compared with paths that a plugin names. */
+function programDirectories(path = ""): string[] {
+  return path.split(Deno.build.os === "windows" ? ";" : ":").filter((directory) => directory !== "")
+    .map((directory) => hostPath(directory).replace(/(?<=.)\/+$/, ""));
 }
 
 function filesOf(

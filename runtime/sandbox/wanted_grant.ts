@@ -2,7 +2,7 @@
 
 import { type GrantChange, type Grants, NO_DENIALS } from "../grants/grants.ts";
 import { mergeGrants } from "../grants/merge_grants.ts";
-import { isWithin } from "../base/host_path.ts";
+import { isWithin, parentOf } from "../base/host_path.ts";
 import type { DeniedRequest } from "../kube/allow/authorize_request.ts";
 import { askedRequest, type OfferedRule } from "../kube/allow/asked_request.ts";
 import type { About, AskedChanges, Question } from "./permission_request_types.ts";
@@ -27,6 +27,8 @@ export interface WantedGrant extends Offer {
   readonly optional: boolean;
   /** Whether to refuse it without a question. */
   readonly unasked?: boolean;
+  /** Whether only the record shows a refusal. */
+  readonly unremarkable?: boolean;
 }
 
 /** A request that no answer can allow: it is denied, or no grant can name it. */
@@ -154,6 +156,8 @@ export interface FileRequestContext {
   readonly home: string;
   /** The plugin's arguments, without its name. */
   readonly args: readonly string[];
+  /** The directories in which the user's shell looks for programs, as `PATH` has them. */
+  readonly programs: readonly string[];
   /** Removes the grants above the administrator's bounds. */
   readonly limited: (grants: Grants) => Grants;
 }
@@ -163,6 +167,10 @@ export function grantForFile(asked: AskedFile, context: FileRequestContext): Wan
   const { kind, path, real, directory } = asked;
   const what = `${kind === "read" ? "read" : "change"} ${path}`;
   if (isDenied(asked, context) || isAboveBound(asked, context)) return { what, why: "denied" };
+  // The user may name such a file.
+  const unnamed = kind === "read" && !context.args.some((arg) => arg.includes(path));
+  // A plugin can't start programs, so it misses nothing where it looks for some.
+  const searched = context.programs.some((program) => path === program || parentOf(path) === program);
   return {
     about: { file: asked },
     what,
@@ -179,8 +187,8 @@ export function grantForFile(asked: AskedFile, context: FileRequestContext): Wan
     flag: `--allow-${kind}=${path}`,
     change: changeFor(asked, path),
     optional: kind === "read",
-    // The user may name such a file.
-    unasked: kind === "read" && SYSTEM_FILES.test(path) && !context.args.some((arg) => arg.includes(path)),
+    unasked: unnamed && (searched || SYSTEM_FILES.test(path)),
+    unremarkable: unnamed && searched,
   };
 }
 

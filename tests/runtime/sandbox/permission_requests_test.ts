@@ -344,3 +344,17 @@ Deno.test("counts endless requests without keeping them", () => {
   assert.match(hint, /change \/srv\/2; and 997 more; to allow it/);
   assert.ok(hint.length < 1000);
 });
+
+Deno.test("a search along PATH asks nothing and leaves no hint, unless the user names the file", () => {
+  const programs = ["/opt/tools/bin", `${HOME}/bin`];
+  const it = requestsOf("once", { programs });
+  for (const path of ["/opt/tools/bin", "/opt/tools/bin/kubectl-foo", `${HOME}/bin/vi`]) {
+    assert.equal(it.read(path), "no");
+  }
+  assert.deepEqual(it.asked, []);
+  assert.equal(it.permissionRequests.hint(true), undefined);
+  assert.equal(it.read(`${HOME}/bin/deep/vi`), "once");
+  assert.equal(it.write(`${HOME}/bin/vi`), "once");
+  const named = requestsOf("once", { programs, args: [`${HOME}/bin/vi`] });
+  assert.equal(named.read(`${HOME}/bin/vi`), "once");
+});
