@@ -37,6 +37,7 @@ import { upgradeCommand } from "./commands/upgrade.ts";
 import { versionCommand, versionText } from "./commands/version.ts";
 import { updateCommand } from "./commands/update.ts";
 import { commandNames, commandPath, findCommand, normalizeArguments } from "./terminal/arguments.ts";
+import { colorOption } from "./terminal/color.ts";
 import { helpText, rootHelp } from "./terminal/help_text.ts";
 import { usageText } from "./terminal/usage.ts";
 
@@ -74,7 +75,7 @@ const VERBOSE = ["-v, --verbose", "trace to stderr (also KREW_WASM_VERBOSE=1)"] 
 export async function runManager(
   args: readonly string[],
   host: RunHost,
-  context: Context = processContext(),
+  context: Context = processContext(args),
 ): Promise<number> {
   const exit: Exit = { code: 0 };
   const program = createProgram(context, exit, host);
@@ -98,7 +99,7 @@ export async function runManager(
 function bareGroup(program: CommandUnknownOpts, args: readonly string[]): CommandUnknownOpts | undefined {
   let command: CommandUnknownOpts = program;
   for (const word of args) {
-    if (word === "-v" || word === "--verbose") continue;
+    if (/^(?:-v|--verbose|--color=(?:auto|always|never))$/.test(word)) continue;
     const sub = findCommand(command, word);
     if (!sub) return undefined;
     command = sub;
@@ -112,6 +113,7 @@ export function createProgram(context: Context, exit: Exit, host: RunHost) {
     .description("Installs kubectl plugins written in WebAssembly from registries, and runs them.")
     .usage("COMMAND [OPTIONS]")
     .option(...VERBOSE)
+    .addOption(colorOption())
     .version(versionText(), "-V, --version", "print the version")
     .enablePositionalOptions()
     .showSuggestionAfterError()
@@ -136,12 +138,15 @@ export function createProgram(context: Context, exit: Exit, host: RunHost) {
     for (const each of [command, ...command.commands] as unknown as Command[]) {
       each.copyInheritedSettings(program);
       if (!each.options.some(({ long }) => long === "--verbose")) each.option(...VERBOSE);
+      each.addOption(colorOption());
     }
     program.addCommand(command as unknown as Command);
   }
   program.helpCommand(false);
   program.addCommand(
-    helpCommand(context, program).option(...VERBOSE).copyInheritedSettings(program) as unknown as Command,
+    helpCommand(context, program).option(...VERBOSE).addOption(colorOption()).copyInheritedSettings(
+      program,
+    ) as unknown as Command,
   );
   program.addCommand(completeCommand(context, program) as unknown as Command, { hidden: true });
   explainMisuse(program as unknown as Command, () => pluginNames(context));

@@ -4,6 +4,7 @@ import { layoutAt, storeRoot } from "../runtime/store/layout.ts";
 import type { Layout } from "../runtime/store/layout.ts";
 import { POLICY_PATH } from "../runtime/policy/policy_path.ts";
 import { isVerbose } from "../runtime/run/error_report.ts";
+import { colored, colorModeIn, type Paint, paintLabels, plain, useColors } from "./terminal/color.ts";
 import { type Output, processOutput } from "./terminal/output.ts";
 
 /** The environment of one command. */
@@ -16,6 +17,8 @@ export interface Context extends Output {
   /** Path of the administrator's policy. */
   readonly policyPath: string;
   readonly stderrIsTerminal: boolean;
+  /** Paints text for stdout; without it there are no colours. */
+  readonly paint?: Paint;
   /** Traces to stderr. */
   verbose: boolean;
 }
@@ -25,11 +28,18 @@ export interface Exit {
   code: number;
 }
 
-/** The environment of this process. */
-export function processContext(): Context {
+/** The environment of this process. `args`: the command line, which may have `--color`. */
+export function processContext(args: readonly string[] = []): Context {
+  const env = (name: string) => Deno.env.get(name);
+  const mode = colorModeIn(args);
+  const paintFor = (isTerminal: boolean) => useColors(mode, env, isTerminal) ? colored : plain;
+  const output = processOutput();
+  const labels = paintFor(Deno.stderr.isTerminal());
   return {
-    ...processOutput(),
-    env: (name) => Deno.env.get(name),
+    ...output,
+    stderr: (text) => output.stderr(paintLabels(text, labels)),
+    paint: paintFor(Deno.stdout.isTerminal()),
+    env,
     cwd: () => Deno.cwd(),
     layout: () => layoutAt(storeRoot((name) => Deno.env.get(name))),
     now: () => new Date(),

@@ -18,6 +18,7 @@ import { examineAddressSpace } from "../doctor/address_space.ts";
 import type { Context, Exit } from "../context.ts";
 import { type Installer, type InstallerOptions, openInstaller } from "../install/installer.ts";
 import { linkTarget } from "../install/link_target.ts";
+import { type Paint, plain } from "../terminal/color.ts";
 import { formatValue } from "../terminal/output.ts";
 import { openProgress, openRegistry, plainHttpOption } from "../install/open_registry.ts";
 import { readPolicies } from "../policies.ts";
@@ -97,7 +98,9 @@ Examples:
       }
       const value = { findings };
       context.stdout(
-        options.output === undefined ? formatFindings(findings) : await formatValue(value, options.output),
+        options.output === undefined
+          ? formatFindings(findings, context.paint)
+          : await formatValue(value, options.output),
       );
       if (findings.some(({ level }) => level === "error")) exit.code = 1;
     });
@@ -163,11 +166,15 @@ async function pullAnew(
   return failures;
 }
 
+const LEVELS = { ok: "green", warning: "yellow", error: "red" } as const;
+
 /** One line for each finding, followed by the command that fixes it. Pure. */
-function formatFindings(findings: readonly Finding[]): string {
+function formatFindings(findings: readonly Finding[], paint: Paint = plain): string {
   const width = findings.reduce((widest, { check }) => Math.max(widest, check.length), 0);
   return findings.map(({ check, level, message, fix }) =>
-    `${level.padEnd(7)}  ${check.padEnd(width)}  ${printable(message, 2000)}\n` +
-    (fix === undefined ? "" : `${" ".repeat(11 + width)}fix: ${printable(fix, 500)}\n`)
+    `${paint(LEVELS[level], level)}${" ".repeat(9 - level.length)}${check.padEnd(width)}  ${
+      printable(message, 2000)
+    }\n` +
+    (fix === undefined ? "" : paint("dim", `${" ".repeat(11 + width)}fix: ${printable(fix, 500)}`) + "\n")
   ).join("");
 }

@@ -65,7 +65,8 @@ Examples:
       const progress = openProgress(context, options.quiet ?? false);
       const client = openRegistry(context, options, progress);
       const shown = printable(formatReference(reference), 400);
-      const manifest = await client.fetchManifest(reference, "inspect");
+      progress.wait(`Waiting for ${reference.registry}`);
+      const manifest = await client.fetchManifest(reference, "inspect").finally(progress.end);
       const plugin = parseManifest(manifest.text, shown, "inspect");
       const config = await fetchConfig(client, reference, plugin);
       const bytes = readStored(context.layout().blob(plugin.digest), plugin) ??

@@ -8,7 +8,7 @@ import { formatError } from "../../runtime/run/error_report.ts";
 import type { Context, Exit } from "../context.ts";
 import { allOf } from "../each_plugin.ts";
 import { formatTable, formatValue } from "../terminal/output.ts";
-import { openRegistry, plainHttpOption } from "../install/open_registry.ts";
+import { openProgress, openRegistry, plainHttpOption } from "../install/open_registry.ts";
 import { installedPlugins } from "../selected_plugins.ts";
 import { availableText, tellUnseen, versionText, wayOut, whyNot } from "../install/update_words.ts";
 import { AppError } from "../../runtime/base/errors.ts";
@@ -43,12 +43,14 @@ Examples:
       const layout = context.layout();
       checkStore(layout);
       const receipts = installedPlugins(context, layout, names, exit);
-      const client = openRegistry(context, options);
+      const progress = openProgress(context, false);
+      progress.wait("Waiting for registries");
+      const client = openRegistry(context, options, progress);
       const checked = await allOf(
         receipts,
         CHECKS_AT_ONCE,
         async (receipt) => ({ receipt, update: await checkUpdate(client, receipt) }),
-      );
+      ).finally(progress.end);
       const shown = checked.filter(({ update }) =>
         options.all || update.status === "available" || update.status === "moved" ||
         (options.output !== "name" && ["gone", "unreachable", "refused"].includes(update.status))

@@ -5,7 +5,7 @@ import { parseRepository } from "../../registry/oci/mirrored_reference.ts";
 import { listTags } from "../../registry/oci/list_tags.ts";
 import type { Context } from "../context.ts";
 import { formatValue } from "../terminal/output.ts";
-import { openRegistry, plainHttpOption } from "../install/open_registry.ts";
+import { openProgress, openRegistry, plainHttpOption } from "../install/open_registry.ts";
 
 /** The command. */
 export function tagsCommand(context: Context) {
@@ -21,7 +21,10 @@ export function tagsCommand(context: Context) {
     )
     .action(async (text, options) => {
       const repository = parseRepository(text);
-      const tags = await listTags(openRegistry(context, options), repository, options.all);
+      const progress = openProgress(context, false);
+      progress.wait(`Waiting for ${repository.registry}`);
+      const client = openRegistry(context, options, progress);
+      const tags = await listTags(client, repository, options.all).finally(progress.end);
       if (options.output === undefined) {
         if (tags.length === 0) return context.stderr("The repository has no tags\n");
         return context.stdout(tags.map((tag) => `${tag}\n`).join(""));

@@ -9,6 +9,7 @@ krew-wasm reads these variables:
   KREW_WASM_LOG=requests    record every request of a run (krew-wasm log)
   KREW_WASM_REQUIRE_WALLS=kernel
                             run nothing without the kernel's restrictions
+  NO_COLOR, CLICOLOR_FORCE  no colours; colours in pipes, too (also --color)
   KUBECONFIG                the kubeconfig, as for kubectl
   DOCKER_CONFIG, REGISTRY_AUTH_FILE, DOCKER_AUTH_CONFIG
                             credentials for registries

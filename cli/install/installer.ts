@@ -88,9 +88,15 @@ export async function openInstaller(
     check: (reference, earlier) => void requirementsFor(rules, reference, earlier),
     async install({ grants, earlier, signatures = registrySignatures(client), client: source, ...plan }) {
       let before: Signature | undefined;
+      const verify = await verification(rules, signatures, plan.reference, earlier);
+      progress.wait(`Waiting for ${plan.reference.registry}`);
       const decide: InstallDecisions = {
-        signatures: await verification(rules, signatures, plan.reference, earlier),
+        signatures: async (reference, manifest) => {
+          progress.step("Verifying");
+          return await verify(reference, manifest).finally(progress.end);
+        },
         grants: async (plugin, replaced) => {
+          progress.end();
           before = replaced?.signatures.at(-1);
           if (typeof grants === "function") return await grants(plugin, replaced);
           const limit = await limitFor(context, policies.administrator, plugin);

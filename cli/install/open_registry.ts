@@ -50,7 +50,7 @@ export function openRegistry(
 
 /** Shows transfers on stderr, unless quiet. */
 export function openProgress(context: Context, quiet: boolean, doing?: string): Progress {
-  if (quiet) return { show: () => {}, end: () => {} };
+  if (quiet) return { show: () => {}, step: () => {}, wait: () => {}, end: () => {} };
   return makeProgress({
     stderr: context.stderr,
     terminal: context.stderrIsTerminal,

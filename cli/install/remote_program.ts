@@ -59,7 +59,8 @@ export async function fetchProgram(
   const client = openRegistry(context, options, progress);
   const rules = await readSignatureRules(context, policies, options);
   const verify = await verification(rules, registrySignatures(client), reference, []);
-  const manifest = await client.fetchManifest(reference, "run");
+  progress.wait(`Waiting for ${reference.registry}`);
+  const manifest = await client.fetchManifest(reference, "run").finally(progress.end);
   const plugin = parseManifest(manifest.text, printable(shown, 400), "run");
   const signatures = await verify(reference, manifest);
   const provenance = {

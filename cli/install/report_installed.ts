@@ -11,6 +11,7 @@ import { printable } from "../../runtime/base/text.ts";
 import type { Context } from "../context.ts";
 import { kindText, originText } from "./plugin_words.ts";
 import { shadowOf } from "./on_path.ts";
+import { plain } from "../terminal/color.ts";
 import { formatSize } from "../terminal/output.ts";
 import { describeSignature } from "./verify_option.ts";
 
@@ -21,12 +22,18 @@ export function tellInstalled(context: Context, layout: Layout, receipt: Receipt
   const other = pathHint(layout.bin, context.env) === undefined
     ? shadowOf(context, layout, receipt.name)
     : undefined;
+  const paint = context.paint ?? plain;
+  const dim = (lines: string) => lines.replace(/^.+$/gm, (line) => paint("dim", line));
   context.stdout(
-    `Installed ${receipt.name} (${kindText(receipt.kind)}, ${formatSize(receipt.size)})\n` +
-      `  from    ${originText(receipt)}\n` +
-      `  digest  ${receipt.manifestDigest}\n` +
-      receipt.signatures.map((signature) => `  signed  by ${describeSignature(signature)}\n`).join("") +
-      completionLine(receipt) +
+    `${paint("green", "Installed")} ${receipt.name} (${kindText(receipt.kind)}, ${
+      formatSize(receipt.size)
+    })\n` +
+      dim(
+        `  from    ${originText(receipt)}\n` +
+          `  digest  ${receipt.manifestDigest}\n` +
+          receipt.signatures.map((signature) => `  signed  by ${describeSignature(signature)}\n`).join("") +
+          completionLine(receipt),
+      ) +
       `  run     ${other === undefined ? `kubectl ${call}` : `krew-wasm run ${receipt.name}`}\n`,
   );
   if (other === undefined) return;

@@ -29,7 +29,7 @@ ${root.description()}
 
 ${lines.join("\n")}
 
-Options: -h, --help; -v, --verbose; -V, --version
+Options: -h, --help; -v, --verbose; -V, --version; --color=auto|always|never
 Help of a command: krew-wasm COMMAND --help
 
 Examples:

@@ -12,9 +12,13 @@ export interface ProgressState {
   readonly rate: number;
 }
 
-/** A transfer with visible progress. */
+/** A transfer with visible progress, and the steps before and after it. */
 export interface Progress {
   readonly show: (done: number, total: number) => void;
+  /** Shows a step without measurable progress, until the next call. In a pipe only one of `size` bytes that takes long. */
+  readonly step: (doing: string, size?: number) => void;
+  /** Like `step`, but only after a second, and never in a pipe. */
+  readonly wait: (doing: string) => void;
   /** Removes the bar. The next update starts another transfer. */
   readonly end: () => void;
 }
@@ -33,6 +37,10 @@ export interface ProgressOptions {
 
 /** Transfers shorter than this are not shown. Milliseconds. */
 const PATIENCE = 300;
+/** Waiting becomes visible after this time. Milliseconds. */
+const WAITING = 1000;
+/** In a pipe, a step with more bytes than this prints a line. */
+const SLOW = 4 << 20;
 const REDRAW = 100;
 const LINE_EVERY = 5000;
 
@@ -44,10 +52,32 @@ export function makeProgress(options: ProgressOptions): Progress {
   let open = false;
   let last = { at: 0, done: 0 };
   let rate = 0;
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const clear = () => {
+    clearTimeout(timer);
+    if (open && terminal) stderr("\r\x1b[K");
+    open = false;
+  };
+  const draw = (text: string) => {
+    stderr(`\r\x1b[K${text.slice(0, Math.max(0, columns() - 1))}`);
+    open = true;
+  };
   return {
+    step(doing, size) {
+      clear();
+      started = undefined;
+      const text = size === undefined ? `${doing} …` : `${doing} ${formatSize(size)} …`;
+      if (terminal) draw(text);
+      else if (size !== undefined && size >= SLOW) stderr(`${text}\n`);
+    },
+    wait(doing) {
+      clear();
+      if (terminal) timer = setTimeout(() => draw(`${doing} …`), WAITING);
+    },
     show(done, total) {
       const at = now();
       if (started === undefined) {
+        clear();
         started = drawn = at;
         last = { at, done };
         rate = 0;
@@ -66,8 +96,7 @@ export function makeProgress(options: ProgressOptions): Progress {
       stderr(terminal ? `\r\x1b[K${formatBar(state, columns())}` : `${doing}: ${formatProgress(state)}\n`);
     },
     end() {
-      if (open && terminal) stderr("\r\x1b[K");
-      open = false;
+      clear();
       started = undefined;
     },
   };

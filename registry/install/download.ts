@@ -26,6 +26,8 @@ export type ArtifactSource = Pick<RegistryClient, "fetchManifest" | "fetchBlob">
 export interface DownloadProgress {
   /** Called with the bytes of the download so far and in all. */
   show(bytes: number, total: number): void;
+  /** Called before a step that may take long, such as compiling `size` bytes. */
+  step?(doing: string, size: number): void;
   end(): void;
 }
 
@@ -150,6 +152,7 @@ export async function compileFor(
   bytes: Uint8Array<ArrayBuffer>,
 ): Promise<Compiled> {
   progress?.end();
+  progress?.step?.("Compiling", bytes.length);
   try {
     return await compile(bytes);
   } catch (error) {
@@ -167,6 +170,8 @@ export async function compileFor(
       );
     }
     throw error;
+  } finally {
+    progress?.end();
   }
 }
 

@@ -63,3 +63,38 @@ Deno.test("formatProgress() omits unknown values", () => {
     "0%, 0 B of 1.0 GB, 100 KB/s, 2h46m left",
   );
 });
+
+Deno.test("a step is one line that the next output replaces, and only a long one in a pipe", () => {
+  const at = (terminal: boolean) => {
+    let text = "";
+    const stderr = (part: string) => void (text += part);
+    const progress = makeProgress({ stderr, terminal, columns: () => 20, now: () => 0 });
+    progress.step("Compiling", 18_000_000);
+    progress.step("Verifying");
+    progress.end();
+    progress.step("Compiling a plugin with a long name");
+    progress.show(0, 1);
+    progress.end();
+    return text;
+  };
+  assert.equal(
+    at(true),
+    "\r\x1b[KCompiling 18 MB …\r\x1b[K\r\x1b[KVerifying …\r\x1b[K\r\x1b[KCompiling a plugin \r\x1b[K",
+  );
+  assert.equal(at(false), "Compiling 18 MB …\n");
+});
+
+Deno.test("waiting is shown after a while, and not if it ends before", async () => {
+  let text = "";
+  const stderr = (part: string) => void (text += part);
+  const progress = makeProgress({ stderr, terminal: true, columns: () => 40, now: () => 0 });
+  progress.wait("Waiting for ghcr.io");
+  progress.end();
+  progress.wait("Waiting for a.example");
+  while (text === "") await new Promise((resolve) => setTimeout(resolve, 50));
+  progress.end();
+  assert.equal(text, "\r\x1b[KWaiting for a.example …\r\x1b[K");
+  const pipe = makeProgress({ stderr, terminal: false, columns: () => 40, now: () => 0 });
+  pipe.wait("Waiting");
+  pipe.end();
+});
