@@ -31,7 +31,7 @@ function argv0OfLibc(): string {
 /** Compiles a plugin again on its first use after an upgrade of krew-wasm. */
 async function recompile(layout: Layout, name: string): Promise<Receipt> {
   const [{ recompilePlugin }, { compilePlugin }] = await Promise.all([
-    import("./registry/install/install.ts"),
+    import("./registry/install/recompile.ts"),
     import("./registry/compile/compile.ts"),
   ]);
   return await recompilePlugin(layout, name, compilePlugin, tellWaiting);

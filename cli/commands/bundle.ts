@@ -7,7 +7,7 @@ import { gatherBundle, type WriteBundle } from "../../registry/fleet/save_bundle
 import { replaceFileAt } from "../../registry/store/replace_file.ts";
 import { findSignatures } from "../../registry/signing/find_signatures.ts";
 import { formatReference, parseReference } from "../../registry/oci/mirrored_reference.ts";
-import type { DecideGrants } from "../../registry/install/install.ts";
+import type { DecideGrants } from "../../registry/install/install_plan.ts";
 import { openForReading } from "../../registry/store/open.ts";
 import { AppError, exitCodeOf } from "../../runtime/base/errors.ts";
 import { systemWords } from "../../runtime/base/file_error.ts";

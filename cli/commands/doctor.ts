@@ -1,12 +1,9 @@
 /** `krew-wasm doctor`: finds problems, and shows the command that fixes each. */
 
 import { Command, Option } from "@commander-js/extra-typings";
-import {
-  examineStore,
-  type Finding,
-  repairStore,
-  type StoreFinding,
-} from "../../registry/fleet/store_checks.ts";
+import { examineStore } from "../../registry/fleet/store_checks.ts";
+import type { Finding, StoreFinding } from "../../registry/fleet/findings.ts";
+import { repairStore } from "../../registry/fleet/repair_store.ts";
 import { parseReference } from "../../registry/oci/mirrored_reference.ts";
 import { openForReading } from "../../registry/store/open.ts";
 import { AppError } from "../../runtime/base/errors.ts";

@@ -2,15 +2,13 @@
 
 import { Command, Option } from "@commander-js/extra-typings";
 import { parseManifest } from "../../registry/oci/manifest.ts";
+import { fetchIndex, removeIndex, storeIndex } from "../../registry/fleet/index_file.ts";
 import {
-  fetchIndex,
   formatIndexDocument,
   type IndexedPlugin,
   makeIndexArtifact,
   parseIndexDocument,
-  removeIndex,
-  storeIndex,
-} from "../../registry/fleet/index_file.ts";
+} from "../../registry/fleet/index_document.ts";
 import { pushBlob, pushManifest } from "../../registry/oci/push_artifact.ts";
 import { formatReference, parseReference } from "../../registry/oci/mirrored_reference.ts";
 import { AppError } from "../../runtime/base/errors.ts";

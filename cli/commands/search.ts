@@ -1,7 +1,7 @@
 /** `krew-wasm search`: finds plugins in the indexes. */
 
 import { Command, Option } from "@commander-js/extra-typings";
-import { type Offer, searchOffers } from "../../registry/fleet/index_file.ts";
+import { type Offer, searchOffers } from "../../registry/fleet/index_offers.ts";
 import { AppError } from "../../runtime/base/errors.ts";
 import { readReceipts } from "../../runtime/store/read.ts";
 import type { Context, Exit } from "../context.ts";

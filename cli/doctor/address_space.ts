@@ -1,6 +1,6 @@
 /** Checks the limit of address space (`ulimit -v`). V8 reserves more than most limits leave. */
 
-import type { Finding } from "../../registry/fleet/store_checks.ts";
+import type { Finding } from "../../registry/fleet/findings.ts";
 
 /**
  * With less, V8 may end the process before krew-wasm's first line. V8 reserves 32 GiB of addresses (not memory) at a

@@ -1,7 +1,8 @@
 /** Checks outside of the store: PATH, kubectl, registries, the cluster. */
 
 import { environment } from "../../runtime/base/environment.ts";
-import { type Finding, linkFileName } from "../../registry/fleet/store_checks.ts";
+import type { Finding } from "../../registry/fleet/findings.ts";
+import { linkFileName } from "../../registry/store/links.ts";
 import { parseReference } from "../../registry/oci/mirrored_reference.ts";
 import type { RegistryClient } from "../../registry/oci/registry_client.ts";
 import { AppError, messageOf } from "../../runtime/base/errors.ts";

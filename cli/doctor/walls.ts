@@ -1,6 +1,6 @@
 /** Which of the walls of docs/security.md this system supports. */
 
-import type { Finding } from "../../registry/fleet/store_checks.ts";
+import type { Finding } from "../../registry/fleet/findings.ts";
 import { AppError } from "../../runtime/base/errors.ts";
 import { wallsRequiredBy } from "../../runtime/sandbox/kernel/required.ts";
 import type { Standing } from "../../runtime/sandbox/kernel/restrict.ts";

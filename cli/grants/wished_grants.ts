@@ -1,6 +1,6 @@
 /** Handles a publisher's wish: shows it as a table and asks at the terminal. Nothing is granted silently. */
 
-import type { Arriving, DecideGrants } from "../../registry/install/install.ts";
+import type { Arriving, DecideGrants } from "../../registry/install/install_plan.ts";
 import {
   NOTHING,
   parseWish,

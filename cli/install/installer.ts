@@ -1,12 +1,7 @@
 /** Shared by the commands that install: pull, upgrade, sync, bundle load. */
 
-import {
-  type DecideGrants,
-  type InstallDecisions,
-  type InstallOptions,
-  type InstallPlan,
-  installPlugin,
-} from "../../registry/install/install.ts";
+import type { DecideGrants, InstallDecisions, InstallPlan } from "../../registry/install/install_plan.ts";
+import { type InstallOptions, installPlugin } from "../../registry/install/install.ts";
 import type { Reference } from "../../registry/oci/mirrored_reference.ts";
 import type { RegistryClient } from "../../registry/oci/registry_client.ts";
 import { StoreBatch } from "../../registry/store/batch.ts";

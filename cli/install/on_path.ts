@@ -1,7 +1,7 @@
 /** Finds the file that kubectl runs for a plugin: the first of its name on PATH. */
 
 import { delimiter } from "node:path";
-import { linkFileName } from "../../registry/fleet/store_checks.ts";
+import { linkFileName } from "../../registry/store/links.ts";
 import { hostPath, realPath } from "../../runtime/base/host_path.ts";
 import type { Layout } from "../../runtime/store/layout.ts";
 import type { Context } from "../context.ts";

@@ -4,12 +4,11 @@ import type { RegistryClient } from "../../registry/oci/registry_client.ts";
 import {
   fetchIndex,
   indexUnknown,
-  type Offer,
-  offersOf,
   readIndexes,
   type StoredIndex,
   storeIndex,
 } from "../../registry/fleet/index_file.ts";
+import { type Offer, offersOf } from "../../registry/fleet/index_offers.ts";
 import { parseReference } from "../../registry/oci/mirrored_reference.ts";
 import { AppError, messageOf } from "../../runtime/base/errors.ts";
 import { openTerminal, type Terminal } from "../../runtime/sandbox/controlling_terminal.ts";

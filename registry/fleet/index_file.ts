@@ -5,122 +5,26 @@
  */
 
 import { AppError, messageOf } from "../../runtime/base/errors.ts";
-import { DIGEST } from "../../runtime/store/receipt.ts";
 import { nearest } from "../../runtime/base/nearest.ts";
-import { parsePluginName } from "../../runtime/base/names.ts";
-import type { Layout } from "../../runtime/store/layout.ts";
-import { visibleJson } from "../../runtime/base/invisible.ts";
 import {
   anything,
-  list,
   malformed,
   object,
-  optional,
-  parsed,
   parseJson,
-  type Reader,
   text as textReader,
 } from "../../runtime/base/strict_json.ts";
 import { printable } from "../../runtime/base/text.ts";
-import type { Artifact, Blob } from "../oci/artifact.ts";
-import { blobOf, MANIFEST_TYPE, timestamp } from "../oci/artifact.ts";
-import type { RegistryClient } from "../oci/registry_client.ts";
+import type { Layout } from "../../runtime/store/layout.ts";
+import { DIGEST } from "../../runtime/store/receipt.ts";
 import { INDEX_OF_PLUGINS } from "../oci/manifest.ts";
-import { formatReference, parseReference, type Reference } from "../oci/mirrored_reference.ts";
+import { formatReference, type Reference } from "../oci/mirrored_reference.ts";
+import type { RegistryClient } from "../oci/registry_client.ts";
 import { replaceFile, storeFailed, syncDirectory } from "../store/disk.ts";
 import { openForWriting } from "../store/open.ts";
+import { INDEX_VERSION, type IndexDocument, parseIndexDocument } from "./index_document.ts";
 
-const EMPTY_CONFIG = "application/vnd.oci.empty.v1+json";
-/** The version of the document's format. */
-const INDEX_VERSION = 1;
 /** The largest document. Bytes. */
 const MAX_DOCUMENT = 8 << 20;
-const MAX_PLUGINS = 20_000;
-
-/** A plugin in an index. */
-export interface IndexedPlugin {
-  readonly name: string;
-  readonly reference: string;
-  readonly description?: string | undefined;
-  readonly version?: string | undefined;
-  readonly homepage?: string | undefined;
-}
-
-/** The content of an index. */
-export interface IndexDocument {
-  readonly plugins: readonly IndexedPlugin[];
-}
-
-/**
- * Parses a document. A malformed entry is an error, so that the publisher notices it.
- *
- * @throws AppError INDEX_INVALID with the field's path in its message
- */
-export function parseIndexDocument(text: string, shown: string): IndexDocument {
-  const invalid = (what: string): never => {
-    throw new AppError("INDEX_INVALID", `${printable(shown, 400)} is no index of plugins: ${what}`);
-  };
-  let plugins: IndexedPlugin[];
-  try {
-    ({ plugins } = DOCUMENT(parseJson(text), ""));
-  } catch (error) {
-    return invalid(messageOf(error));
-  }
-  const names = new Set<string>();
-  plugins.forEach(({ name }, index) => {
-    if (names.has(name)) invalid(`plugins[${index}].name: there are two of the name "${name}"`);
-    names.add(name);
-  });
-  return { plugins };
-}
-
-/** Reads a text and keeps at most `limit` characters of it. */
-const shortened = (limit: number): Reader<string> => (value, path) =>
-  textReader(/^[^]*$/)(value, path).slice(0, limit);
-
-const DOCUMENT = object<{ krewWasmIndex: number; plugins: IndexedPlugin[] }>({
-  krewWasmIndex: (value, path) => {
-    if (Number.isSafeInteger(value) && (value as number) > INDEX_VERSION) {
-      throw new Error(`it has the version ${value}, this krew-wasm reads ${INDEX_VERSION}`);
-    }
-    return value === INDEX_VERSION ? INDEX_VERSION : malformed(path, `is not ${INDEX_VERSION}`);
-  },
-  plugins: list(
-    object<IndexedPlugin>({
-      name: parsed((name) => {
-        if (parsePluginName(name) !== name) throw new Error(`"${printable(name, 100)}" has an underscore`);
-        return name;
-      }),
-      reference: parsed((reference) => formatReference(parseReference(reference))),
-      version: optional(shortened(100)),
-      description: optional(shortened(500)),
-      homepage: optional(shortened(500)),
-    }, "ignored"),
-    MAX_PLUGINS,
-  ),
-}, "ignored");
-
-/** Formats a document for publishing, sorted by name. */
-export function formatIndexDocument({ plugins }: IndexDocument): string {
-  const sorted = [...plugins].sort((a, b) => a.name < b.name ? -1 : 1);
-  return `${visibleJson(JSON.stringify({ krewWasmIndex: INDEX_VERSION, plugins: sorted }, null, 2))}\n`;
-}
-
-/** Makes the artifact of a document (image-spec, manifest.md, "Guidelines for Artifact Usage"). */
-export function makeIndexArtifact(text: string, created: Date): Omit<Artifact, "kind"> {
-  const config = blobOf(new TextEncoder().encode("{}"), EMPTY_CONFIG);
-  const layer = blobOf(new TextEncoder().encode(text), INDEX_OF_PLUGINS);
-  const descriptor = ({ mediaType, digest, size }: Blob) => ({ mediaType, digest, size });
-  const manifest = JSON.stringify({
-    schemaVersion: 2,
-    mediaType: MANIFEST_TYPE,
-    artifactType: INDEX_OF_PLUGINS,
-    config: descriptor(config),
-    layers: [{ ...descriptor(layer), annotations: { "org.opencontainers.image.title": "index.json" } }],
-    annotations: { "org.opencontainers.image.created": timestamp(created) },
-  });
-  return { manifest, mediaType: MANIFEST_TYPE, config, layer };
-}
 
 /** An index that the user added, with its last known document. */
 export interface StoredIndex {
@@ -309,47 +213,4 @@ export function indexUnknown(name: string, added: readonly string[]): AppError {
       ? `did you mean ${near.join(" or ")}?`
       : "krew-wasm index list shows the added indexes; krew-wasm index add REF adds one",
   });
-}
-
-/** A plugin with the index that offers it. */
-export interface Offer {
-  readonly index: string;
-  readonly plugin: IndexedPlugin;
-}
-
-/** The offers for a name. The same reference in two indexes is one offer. Pure. */
-export function offersOf(indexes: readonly StoredIndex[], name: string): Offer[] {
-  const offers = indexes.flatMap((index) =>
-    index.document.plugins.filter((plugin) => plugin.name === name).map((plugin) => ({
-      index: index.name,
-      plugin,
-    }))
-  );
-  return offers.filter((offer, at) =>
-    offers.findIndex(({ plugin }) => plugin.reference === offer.plugin.reference) === at
-  );
-}
-
-/**
- * Searches for a word, best match first: names before descriptions, one wrong letter allowed. Without a word, all
- * offers by name.
- */
-export async function searchOffers(
-  indexes: readonly StoredIndex[],
-  word: string | undefined,
-): Promise<Offer[]> {
-  const offers = indexes.flatMap((index) =>
-    index.document.plugins.map((plugin) => ({ index: index.name, plugin }))
-  );
-  if (word === undefined || word.trim() === "") {
-    return offers.sort((a, b) => a.plugin.name < b.plugin.name ? -1 : a.plugin.name > b.plugin.name ? 1 : 0);
-  }
-  const { default: Fuse } = await import("fuse.js");
-  const fuse = new Fuse(offers, {
-    keys: [{ name: "plugin.name", weight: 3 }, { name: "plugin.description", weight: 1 }],
-    threshold: 0.35,
-    ignoreLocation: true,
-    minMatchCharLength: 2,
-  });
-  return fuse.search(word.slice(0, 32)).map(({ item }) => item); // the library's own limit for fuzzy words
 }

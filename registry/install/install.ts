@@ -12,7 +12,6 @@ import { BINDGEN } from "../../runtime/store/bindgen.ts";
 import type { Layout } from "../../runtime/store/layout.ts";
 import { readReceipt } from "../../runtime/store/read.ts";
 import {
-  digestProblem,
   isSamePublisher,
   type Provenance,
   repositoryOf,
@@ -20,23 +19,16 @@ import {
 } from "../../runtime/policy/provenance.ts";
 import { formatReceipt, type Receipt } from "../../runtime/store/receipt.ts";
 import { printable } from "../../runtime/base/text.ts";
-import type { FetchedManifest } from "../oci/registry_client.ts";
 import { digestOf } from "../oci/digest.ts";
-import { parseManifest, type PluginManifest } from "../oci/manifest.ts";
-import { formatReference, type Reference } from "../oci/mirrored_reference.ts";
-import {
-  type ArtifactSource,
-  type Compile,
-  compileFor,
-  download,
-  fetchArtifact,
-  type Fetched,
-  type FetchOptions,
-} from "./download.ts";
+import type { PluginManifest } from "../oci/manifest.ts";
+import { formatReference } from "../oci/mirrored_reference.ts";
+import { compileFor, download, fetchArtifact, type Fetched, type FetchOptions } from "./download.ts";
+import type { Arriving, InstallDecisions, InstallPlan } from "./install_plan.ts";
+import { type Artifact, resolveArtifact } from "./resolve_artifact.ts";
 import { isIntact, readStripped } from "../store/read_stripped.ts";
 import type { StoreBatch } from "../store/batch.ts";
 import { type CompiledForm, CompiledForms, writeBlob, writeCompiled } from "../store/blobs.ts";
-import { commitReceipt, DEFAULT_KEEP, writeReceipt } from "../store/commit.ts";
+import { commitReceipt, DEFAULT_KEEP } from "../store/commit.ts";
 import { storeFailed, syncDirectory } from "../store/disk.ts";
 import { checkLinkIsOurs, type LinkTarget, writeLinks, writeSelf } from "../store/links.ts";
 import { Incoming } from "../store/incoming.ts";
@@ -44,52 +36,6 @@ import { createStore, openForWriting } from "../store/open.ts";
 
 /** The annotation of plugins that answer `__complete ARGS…` like cobra. */
 const COMPLETION = "krew-wasm.dev/completion";
-
-/**
- * Decides a plugin's grants from the receipt that it replaces, if any, and from its publisher's wish. May ask the user.
- *
- * @throws AppError POLICY_REFUSED
- */
-export type DecideGrants = (plugin: Arriving, replaced: Receipt | undefined) => Grants | Promise<Grants>;
-
-/** A plugin before its installation. */
-export interface Arriving extends Provenance {
-  /** Digest of its WebAssembly. */
-  readonly digest: string;
-  readonly annotations: Readonly<Record<string, string>>;
-}
-
-/** What to install. */
-export interface InstallPlan {
-  readonly reference: Reference;
-  /** The plugin's name. Default: the repository's last segment. */
-  readonly name?: string | undefined;
-  /** Digest of the manifest to install, even if the reference's tag has moved. */
-  readonly pin?: string | undefined;
-  /** Digest of the index that the manifest was chosen from. The signature may be the index's. */
-  readonly pinnedIndex?: string | undefined;
-  /** The digest that the manifest must have for the WebAssembly. */
-  readonly pinnedBlob?: string | undefined;
-  /** Replace an installed plugin of that name. */
-  readonly force: boolean;
-  /** The plugin must be installed. A plugin that was removed meanwhile stays removed. */
-  readonly upgrades?: boolean | undefined;
-  /** How many versions to keep, including this one. Default: 3. */
-  readonly keep?: number | undefined;
-}
-
-/** The decisions about an artifact. Whoever answers knows the policies, and may ask the person. */
-export interface InstallDecisions {
-  /**
-   * Decides whether the artifact may be installed, before anything is downloaded. Returns the required signatures; none
-   * if nothing requires one.
-   *
-   * @throws AppError SIGNATURE_…, POLICY_REFUSED
-   */
-  signatures(reference: Reference, manifest: FetchedManifest): Promise<readonly Signature[]>;
-  /** Decides the grants, before the download. Called again if the replaced receipt changes meanwhile. */
-  readonly grants: DecideGrants;
-}
 
 /** Where to install from and to, and whom to tell. */
 export interface InstallOptions extends Omit<FetchOptions, "reference" | "forms"> {
@@ -165,37 +111,6 @@ const ROUNDS = 3;
 function isSame(one: Receipt | undefined, other: Receipt | undefined): boolean {
   if (one === undefined || other === undefined) return one === other;
   return formatReceipt(one) === formatReceipt(other);
-}
-
-/** A resolved artifact. */
-interface Artifact {
-  readonly manifest: FetchedManifest;
-  readonly plugin: PluginManifest;
-  readonly provenance: Provenance;
-}
-
-/** Finds the artifact of a plan, and asks whether it may be installed. */
-async function resolveArtifact(
-  plan: InstallPlan,
-  decide: InstallDecisions,
-  client: ArtifactSource,
-): Promise<Artifact> {
-  const { reference, pin, pinnedBlob } = plan;
-  const shown = printable(formatReference(reference), 400);
-  const pinned = pin === undefined ? reference : { ...reference, digest: pin };
-  const manifest = await fetchPinned(client, pinned, plan);
-  const problem = digestProblem(reference, { ...manifest, manifestDigest: manifest.digest });
-  if (problem !== undefined) throw new AppError("DIGEST_MISMATCH", `Cannot install "${shown}": ${problem}`);
-  const plugin = parseManifest(manifest.text, shown);
-  if (pinnedBlob !== undefined && plugin.digest !== pinnedBlob) {
-    throw new AppError(
-      "DIGEST_MISMATCH",
-      `Cannot install "${shown}": its WebAssembly is to be ${pinnedBlob}, its manifest says ${plugin.digest}`,
-    );
-  }
-  const signatures = await decide.signatures(pinned, manifest);
-  const source = manifest.source ?? { kind: "registry" };
-  return { manifest, plugin, provenance: { reference: formatReference(reference), source, signatures } };
 }
 
 /** Puts the WebAssembly and its compiled form into the store. Under the lock. */
@@ -292,59 +207,6 @@ function signaturesOf(
   }
   const now = new Set(signatures.map((signature) => JSON.stringify(signature)));
   return [...replaced.signatures.filter((signature) => !now.has(JSON.stringify(signature))), ...signatures];
-}
-
-/** Compiles an installed plugin again from its stored WebAssembly. @throws AppError STORE_CORRUPT */
-export async function recompilePlugin(
-  layout: Layout,
-  name: string,
-  compile: Compile,
-  notice?: (line: string) => void,
-): Promise<Receipt> {
-  using _lock = await openForWriting(layout, { task: `recompile ${name}`, notice });
-  const receipt = readReceipt(layout, name);
-  if (receipt.bindgen === BINDGEN) return receipt; // another process was faster
-  return await compileAnew(layout, receipt, compile, new CompiledForms(layout));
-}
-
-/** Compiles a receipt's plugin unless the store has the form, and writes the receipt. Under the lock. */
-export async function compileAnew(
-  layout: Layout,
-  receipt: Receipt,
-  compile: Compile,
-  forms: CompiledForms,
-): Promise<Receipt> {
-  const blob = layout.blob(receipt.digest);
-  if (!isIntact(blob, receipt)) {
-    throw new AppError("STORE_CORRUPT", `The stored WebAssembly of "${receipt.name}" is missing or changed`, {
-      hint: `krew-wasm pull --force ${receipt.reference} --name ${receipt.name}`,
-    });
-  }
-  const { digest } = receipt;
-  const form = forms.find(digest) ?? writeCompiled(layout, digest, await compile(readStripped(blob)));
-  forms.add({ ...form, digest });
-  const renewed: Receipt = { ...receipt, ...form, bindgen: BINDGEN };
-  writeReceipt(layout, renewed);
-  return renewed;
-}
-
-/** The pinned manifest, through its index if the index still exists and contains it. */
-async function fetchPinned(
-  client: ArtifactSource,
-  reference: Reference,
-  { pin, pinnedIndex, reference: { digest } }: InstallPlan,
-): Promise<FetchedManifest> {
-  // If the reference's digest is not the manifest's, it names the index.
-  const index = pinnedIndex ?? (digest === pin ? undefined : digest);
-  if (pin !== undefined && index !== undefined) {
-    try {
-      const chosen = await client.fetchManifest({ ...reference, digest: index });
-      if (chosen.digest === pin) return chosen;
-    } catch (error) {
-      if (!(error instanceof AppError) || error.code !== "REGISTRY_NOT_FOUND") throw error;
-    }
-  }
-  return await client.fetchManifest(reference);
 }
 
 function installed(layout: Layout, name: string): Receipt | undefined {

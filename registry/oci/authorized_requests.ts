@@ -10,7 +10,8 @@ import { answerFailure, type Task } from "./registry_failure.ts";
 import { MAX_REDIRECTS, redirectTarget } from "./redirect.ts";
 import { RetryLater } from "./retry.ts";
 import { basic, fetchToken } from "./token.ts";
-import type { Answer, Transport, TransportRequest } from "./registry_transport.ts";
+import type { Answer } from "./answer.ts";
+import type { Transport, TransportRequest } from "./registry_transport.ts";
 
 /** A repository at its registry, or at a mirror. */
 export interface Endpoint {

@@ -8,7 +8,7 @@ import { printable } from "../../runtime/base/text.ts";
 import type { ApiRequest, Endpoint, RegistryAccess } from "./authorized_requests.ts";
 import { type Task, whoOf } from "./registry_failure.ts";
 import { shownOrigin } from "./redirect.ts";
-import type { Answer } from "./registry_transport.ts";
+import type { Answer } from "./answer.ts";
 
 /** One link of a `Link` header: where it leads, and its parameters by lower-case name. */
 export interface Link {

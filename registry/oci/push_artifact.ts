@@ -9,7 +9,7 @@ import { digestOf } from "./digest.ts";
 import type { Task } from "./registry_failure.ts";
 import { redirectTarget } from "./redirect.ts";
 import type { Reference } from "./mirrored_reference.ts";
-import type { Answer } from "./registry_transport.ts";
+import type { Answer } from "./answer.ts";
 
 /** Options for pushing a blob. */
 export interface PushOptions {

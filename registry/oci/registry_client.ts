@@ -12,7 +12,8 @@ import { connectionFailure, type Task, whoOf } from "./registry_failure.ts";
 import { chooseManifest, INDEX_TYPES, isDeep, isIndex, MANIFEST_TYPES, manifestText } from "./manifest.ts";
 import { formatReference, type Reference, registryOrigin } from "./mirrored_reference.ts";
 import { Broken, type RetryOptions, withRetries } from "./retry.ts";
-import { type Answer, type HostTls, Transport } from "./registry_transport.ts";
+import type { Answer } from "./answer.ts";
+import { type HostTls, Transport } from "./registry_transport.ts";
 
 /** The user's configuration of registries; registry_hosts.ts reads it from files. */
 export interface Hosts {

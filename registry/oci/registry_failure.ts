@@ -6,7 +6,7 @@ import { placeOf, textOf } from "./connection_error.ts";
 import type { EnvironmentProxy } from "./proxies.ts";
 import { Broken, MALFORMED, retryAfter, RetryLater } from "./retry.ts";
 import { tlsFailure } from "./tls_failure.ts";
-import type { Answer } from "./registry_transport.ts";
+import type { Answer } from "./answer.ts";
 
 /** The task that failed, for errors: `Cannot pull "ghcr.io/acme/foo:v1"`. */
 export interface Task {

@@ -4,15 +4,15 @@
  */
 
 import { AppError, messageOf } from "../../runtime/base/errors.ts";
-import { userinfoOfProxy } from "../../runtime/kube/http/cluster_proxy.ts";
 import { type Lookup, lookUp } from "../../runtime/kube/sockets/addresses.ts";
 import { printable } from "../../runtime/base/text.ts";
 import { USER_AGENT } from "../../runtime/base/version.ts";
-import { type ConnectionPlace, withPlace } from "./connection_error.ts";
-import { unpacked } from "./content_encoding.ts";
+import { withPlace } from "./connection_error.ts";
 import { type EnvironmentProxy, PROXY_VARIABLES, registryProxy } from "./proxies.ts";
 import { isLocalIp, isLoopback, isLoopbackIp } from "./mirrored_reference.ts";
-import { Broken } from "./retry.ts";
+import { Answer } from "./answer.ts";
+import { checkPair, proxyOption, withoutProxies, withUsualRoots } from "./deno_client.ts";
+import { RequestTimeout } from "./request_timeout.ts";
 import { speaksTls } from "./speaks_tls.ts";
 import { isTlsFailure } from "./tls_failure.ts";
 
@@ -187,216 +187,9 @@ export class Transport {
   }
 }
 
-/** A proxy in Deno's form. Deno cannot read a URL with a user but no password. */
-function proxyOption(url: URL): { url: string; basicAuth?: { username: string; password: string } } {
-  const basicAuth = userinfoOfProxy(url);
-  const bare = new URL(url);
-  bare.username = bare.password = "";
-  const named = basicAuth.username !== "" || basicAuth.password !== "";
-  return { url: bare.href.replace(/\/$/, ""), ...(named ? { basicAuth } : {}) };
-}
-
 /** The client for requests to an origin. */
 interface Client {
   /** Undefined for the process's default client. */
   readonly client: Deno.HttpClient | undefined;
   readonly proxy: EnvironmentProxy | undefined;
-}
-
-/**
- * Trusts the system's root certificates, as docker does, plus Deno's own, since a minimal system has none. Deno reads
- * the choice from the environment when it makes its first client. A value that the user set is kept.
- */
-function withUsualRoots<T>(make: () => T): T {
-  if (Deno.env.get("DENO_TLS_CA_STORE") !== undefined) return make();
-  Deno.env.set("DENO_TLS_CA_STORE", "mozilla,system");
-  try {
-    return make();
-  } finally {
-    Deno.env.delete("DENO_TLS_CA_STORE");
-  }
-}
-
-/**
- * Hides the environment's proxies while Deno makes a client: proxies.ts has chosen the proxy, and Deno's rules differ.
- */
-function withoutProxies<T>(make: () => T): T {
-  const kept = PROXY_VARIABLES.map((name) => [name, Deno.env.get(name)] as const);
-  for (const name of PROXY_VARIABLES) Deno.env.delete(name);
-  try {
-    return make();
-  } finally {
-    for (const [name, value] of kept) if (value !== undefined) Deno.env.set(name, value);
-  }
-}
-
-/** Checks a certificate and key. Deno 2.6 ends the process for an invalid pair. @throws AppError REGISTRIES_INVALID */
-async function checkPair(host: string, pair: { cert: string; key: string }): Promise<void> {
-  const { pairProblem } = await import("../../runtime/kube/auth/certificate_pair.ts");
-  const problem = await pairProblem(pair);
-  if (problem === undefined) return;
-  throw new AppError(
-    "REGISTRIES_INVALID",
-    `The client certificate for ${printable(host, 200)} can't be used: ${problem}`,
-  );
-}
-
-/** A response whose body fails after too long a silence. */
-export class Answer {
-  #response: Response;
-  #timeout: RequestTimeout;
-
-  constructor(response: Response, timeout: RequestTimeout, readonly place: ConnectionPlace) {
-    this.#response = response;
-    this.#timeout = timeout;
-  }
-
-  get status(): number {
-    return this.#response.status;
-  }
-
-  /** A header's value. A repeated equal value counts once. */
-  header(name: string): string | null {
-    const value = this.#response.headers.get(name);
-    const parts = value?.split(", ") ?? [];
-    return parts.length > 1 && parts.every((part) => part === parts[0]) ? parts[0]! : value;
-  }
-
-  /** The body's chunks. Leaving the loop ends the request. */
-  async *chunks(): AsyncGenerator<Uint8Array<ArrayBuffer>> {
-    try {
-      yield* unpacked(this.#received(), this.header("content-encoding"));
-    } catch (error) {
-      if (this.#timeout.signal.aborted) throw this.#timeout.signal.reason;
-      throw withPlace(error, this.place);
-    } finally {
-      this.#timeout.end();
-      if (!this.#timeout.signal.aborted) this.#timeout.abort();
-    }
-  }
-
-  async *#received(): AsyncGenerator<Uint8Array<ArrayBuffer>> {
-    for await (const chunk of this.#response.body ?? []) {
-      this.#timeout.alive(chunk.length);
-      yield chunk;
-    }
-  }
-
-  /** The whole body. @throws the error of `tooLarge` beyond `limit` bytes */
-  async bytes(limit: number, tooLarge: () => Error): Promise<Uint8Array<ArrayBuffer>> {
-    this.#timeout.hurry();
-    const chunks: Uint8Array[] = [];
-    let size = 0;
-    for await (const chunk of this.chunks()) {
-      size += chunk.length;
-      if (size > limit) throw tooLarge();
-      chunks.push(chunk);
-    }
-    const whole = new Uint8Array(size);
-    let offset = 0;
-    for (const chunk of chunks) {
-      whole.set(chunk, offset);
-      offset += chunk.length;
-    }
-    return whole;
-  }
-
-  /** Discards the body. */
-  async discard(): Promise<void> {
-    this.#timeout.end();
-    await this.#response.body?.cancel();
-  }
-}
-
-/** The timer ticks this often in one `idleTimeout`. */
-const PARTS = 10;
-/** Time limit for an answer that is read as a whole, in multiples of `idleTimeout`: 2 minutes. */
-const WHOLE = 4;
-/** A body must bring 64 KiB in this many multiples of `idleTimeout`: 5 minutes. */
-const SLOW = 10;
-const SLOW_BYTES = 65536;
-
-/**
- * Ends a request that is silent or too slow. It counts ticks of its own timer instead of reading a clock: if this
- * process stood still (a sleeping or busy machine), only one tick has passed.
- */
-class RequestTimeout {
-  #controller = new AbortController();
-  #timer: ReturnType<typeof setTimeout> | undefined;
-  #silent = 0;
-  /** Ticks since the answer began; undefined before. */
-  #ticks: number | undefined;
-  #whole = false;
-  #bytes = 0;
-  /** Bytes at the start of the current slowness interval. */
-  #before = 0;
-
-  /** @param from the server's name in messages */
-  constructor(readonly idle: number, readonly from: string) {
-    this.#wait();
-  }
-
-  get signal(): AbortSignal {
-    return this.#controller.signal;
-  }
-
-  #wait(): void {
-    this.#timer = setTimeout(() => {
-      const why = this.#silent++ < PARTS
-        ? this.#slow()
-        : new Broken(`nothing came from ${this.from} for ${this.idle / 1000} s`);
-      if (why) this.#controller.abort(why);
-      else this.#wait();
-    }, this.idle / PARTS);
-  }
-
-  /** The error for a body that arrives too slowly; undefined if it is fast enough. */
-  #slow(): Broken | undefined {
-    if (this.#ticks === undefined) return undefined;
-    this.#ticks++;
-    const seconds = (ticks: number) => ticks * this.idle / PARTS / 1000;
-    if (this.#whole && this.#ticks >= WHOLE * PARTS) {
-      const came = `${this.#bytes} bytes of its answer came in ${seconds(this.#ticks)} s, and not its end`;
-      return new Broken(came, "connection", false);
-    }
-    if (this.#ticks % (SLOW * PARTS) !== 0) return undefined;
-    const came = this.#bytes - this.#before;
-    this.#before = this.#bytes;
-    if (came >= SLOW_BYTES) return undefined;
-    return new Broken(`no more than ${came} bytes came in ${seconds(SLOW * PARTS)} s`, "connection", false);
-  }
-
-  /** Call when the answer begins. */
-  receive(): void {
-    this.alive();
-    this.#ticks = 0;
-  }
-
-  /** Call when the answer is read as a whole. */
-  hurry(): void {
-    this.#whole = true;
-  }
-
-  /** Call for every chunk. */
-  alive(bytes = 0): void {
-    this.#silent = 0;
-    this.#bytes += bytes;
-  }
-
-  end(): void {
-    clearTimeout(this.#timer);
-  }
-
-  abort(): void {
-    this.#controller.abort();
-  }
-
-  /** Counts each sent chunk as activity. */
-  async *watching(body: AsyncIterable<Uint8Array<ArrayBuffer>>): AsyncGenerator<Uint8Array<ArrayBuffer>> {
-    for await (const chunk of body) {
-      this.alive();
-      yield chunk;
-    }
-    this.alive();
-  }
 }

@@ -5,7 +5,8 @@ import { printable } from "../../runtime/base/text.ts";
 import type { RegistryCredentials } from "./credentials/registry_credentials.ts";
 import { answerFailure, type Task } from "./registry_failure.ts";
 import { MAX_REDIRECTS, redirectTarget, shownOrigin } from "./redirect.ts";
-import type { Answer, Transport, TransportRequest } from "./registry_transport.ts";
+import type { Answer } from "./answer.ts";
+import type { Transport, TransportRequest } from "./registry_transport.ts";
 
 const MAX_TOKEN = 1 << 20;
 

@@ -179,3 +179,8 @@ function placeFile(layout: Layout, path: string, text: string): void {
   if (Deno.build.os !== "windows") Deno.chmodSync(staged, 0o700);
   publish(staged, path);
 }
+
+/** The file name that kubectl looks for. */
+export function linkFileName(name: string): string {
+  return Deno.build.os === "windows" ? `${linkName(name)}.cmd` : linkName(name);
+}

@@ -2,13 +2,8 @@
 
 import { RegistryClient } from "../../registry/oci/registry_client.ts";
 import type { Compiled } from "../../registry/compile/compile.ts";
-import {
-  type DecideGrants,
-  type InstallDecisions,
-  type InstallOptions,
-  type InstallPlan,
-  installPlugin,
-} from "../../registry/install/install.ts";
+import type { DecideGrants, InstallDecisions, InstallPlan } from "../../registry/install/install_plan.ts";
+import { type InstallOptions, installPlugin } from "../../registry/install/install.ts";
 import { parseReference } from "../../registry/oci/mirrored_reference.ts";
 import type { LinkTarget } from "../../registry/store/links.ts";
 import { type Grants, LEAST } from "../../runtime/grants/grants.ts";

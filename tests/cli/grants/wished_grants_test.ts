@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { decideGrants, grantsCommandOf, type WishOptions } from "../../../cli/grants/wished_grants.ts";
 import type { Context } from "../../../cli/context.ts";
 import { WISH_ANNOTATION } from "../../../registry/install/plugin_wish.ts";
-import type { Arriving } from "../../../registry/install/install.ts";
+import type { Arriving } from "../../../registry/install/install_plan.ts";
 import { type GrantFlags, parseGrantFlags } from "../../../runtime/grants/parse_grant_flags.ts";
 import { type Grants, LEAST } from "../../../runtime/grants/grants.ts";
 import { parsePolicy } from "../../../runtime/policy/parse_policy.ts";

@@ -2,11 +2,10 @@ import assert from "node:assert/strict";
 import {
   formatIndexDocument,
   type IndexedPlugin,
-  offersOf,
   parseIndexDocument,
-  searchOffers,
-  type StoredIndex,
-} from "../../../registry/fleet/index_file.ts";
+} from "../../../registry/fleet/index_document.ts";
+import { offersOf, searchOffers } from "../../../registry/fleet/index_offers.ts";
+import type { StoredIndex } from "../../../registry/fleet/index_file.ts";
 
 const plugin = (name: string, change: Partial<IndexedPlugin> = {}): IndexedPlugin => ({
   name,

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { RegistryClient } from "../../../registry/oci/registry_client.ts";
 import type { Compiled } from "../../../registry/compile/compile.ts";
 import { digestOf } from "../../../registry/oci/digest.ts";
-import { recompilePlugin } from "../../../registry/install/install.ts";
+import { recompilePlugin } from "../../../registry/install/recompile.ts";
 import { parseReference } from "../../../registry/oci/mirrored_reference.ts";
 import { removePlugins } from "../../../registry/store/commit.ts";
 import type { LinkTarget } from "../../../registry/store/links.ts";

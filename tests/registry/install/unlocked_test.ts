@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { RegistryClient } from "../../../registry/oci/registry_client.ts";
-import type { DecideGrants } from "../../../registry/install/install.ts";
+import type { DecideGrants } from "../../../registry/install/install_plan.ts";
 import { lockStore } from "../../../registry/store/store_lock.ts";
 import { removePlugins, updateReceipt } from "../../../registry/store/commit.ts";
 import { createStore } from "../../../registry/store/open.ts";
