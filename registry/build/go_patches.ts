@@ -108,6 +108,16 @@ export const STD_PATCHES: readonly StdPatch[] = [
     find: "&Error{file, ErrNotFound}",
     replace: "&Error{file, errNoPrograms}",
   },
+  // The local time zone, the user and the machine's name, as programs expect them.
+  { file: "time/zoneinfo_wasip1.go", find: "= []string{}", replace: "= krewZones" },
+  { file: "time/zoneinfo_wasip1.go", find: '\tlocalLoc.name = "Local"\n', replace: "\tkrewLocal()\n" },
+  {
+    file: "os/user/lookup_stubs.go",
+    find: "func current() (*User, error) {\n",
+    replace:
+      'func current() (*User, error) {\n\tif runtime.GOOS == "wasip1" {\n\t\treturn krewCurrent()\n\t}\n',
+  },
+  { file: "syscall/syscall_wasip1.go", find: 'return "wasip1", nil', replace: "return krewHostname(), nil" },
   { file: "syscall/syscall_wasip1.go", find: "s := errorstr[e]", replace: "s := krewWords(e)" },
   {
     file: "syscall/syscall_wasip1.go",

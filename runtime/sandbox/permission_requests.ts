@@ -2,10 +2,13 @@
 
 import { effectiveGrants, mergeGrants } from "../grants/merge_grants.ts";
 import { type GrantChange, type Grants, NO_DENIALS } from "../grants/grants.ts";
+import { effectiveGrants, type GrantChange, type Grants, mergeGrants, NO_DENIALS } from "../grants/grants.ts";
+import { isWithin } from "../base/host_path.ts";
 import type { ClusterLimits, DeniedRequest } from "../kube/allow/authorize_request.ts";
 import type { Administrator, Ask, AskedChanges, Reply } from "./permission_request_types.ts";
 import { Refusals } from "./refusals.ts";
 import type { RunRecord } from "./run_record.ts";
+import { isTimeZone } from "../wasi/files/time_zone.ts";
 import { coversPort } from "../grants/listen_grant.ts";
 import type { AskedFile, AskedListener } from "./types.ts";
 import {
@@ -79,6 +82,7 @@ export class PermissionRequests {
   askFile(asked: AskedFile): "no" | "once" | "stay" {
     const { home, args, programs = [] } = this.#context;
     const grants = this.#grants;
+    if (isReadableByDefault(asked, grants)) return "stay";
     return this.#decide(
       grantForFile(asked, { grants, home, args, programs, limited: (grants) => this.#limited(grants) }),
     );
@@ -195,4 +199,10 @@ function denialOf({ files, rules }: GrantChange): GrantChange {
 /** A refusal also covers the next request of the same kind. */
 function kindOf({ wider, flag }: WantedGrant): string {
   return wider?.flag ?? flag;
+}
+
+/** Whether every plugin may read a file, unless it is denied. */
+function isReadableByDefault({ kind, path, real }: AskedFile, { deny }: Grants): boolean {
+  return kind === "read" && isTimeZone(real) &&
+    !deny.read.some((root) => isWithin(path, root) || isWithin(real, root));
 }

@@ -16,6 +16,8 @@ export interface EnvironmentContext {
   readonly own: string;
   /** Where the plugin reads its kubeconfig; undefined if there is none. */
   readonly kubeconfig: string | undefined;
+  /** This machine's name, if the user's environment lacks it. */
+  readonly hostname?: string | undefined;
 }
 
 /**
@@ -24,7 +26,7 @@ export interface EnvironmentContext {
  * @param windows whether WASI programs need HOME: they do not read USERPROFILE
  */
 export function pluginEnvironment(
-  { variables, grants, cwd, home, own, kubeconfig }: EnvironmentContext,
+  { variables, grants, cwd, home, own, kubeconfig, hostname }: EnvironmentContext,
   windows: boolean = Deno.build.os === "windows",
 ): { readonly env: ReadonlyMap<string, string>; readonly withheld: readonly string[] } {
   const { given, withheld } = grantedEnvironment(variables, grants.env, grants.deny.env);
@@ -36,6 +38,10 @@ export function pluginEnvironment(
   provide("TMPDIR", `${guestPath(own)}/tmp`);
   if (!grants.home) {
     for (const [name, directory] of PRIVATE_DIRECTORIES) provide(name, `${guestPath(own)}/${directory}`);
+  }
+  // WASI has no call for it.
+  if (!env.has("HOSTNAME") && hostname !== undefined && mayKnow(grants, "HOSTNAME")) {
+    env.set("HOSTNAME", hostname);
   }
   if (windows) provide("HOME", guestPath(home));
   if (kubeconfig !== undefined) provide("KUBECONFIG", guestPath(kubeconfig));

@@ -9,6 +9,7 @@ import { isMadeOutside, type RunFacts } from "./kernel/kept_access.ts";
 import type { Standing } from "./kernel/restrict.ts";
 import type { PrivateDirectory } from "./private_directory.ts";
 import type { Keep, Uses } from "./process_permissions.ts";
+import { TIME_ZONES } from "../wasi/files/time_zone.ts";
 import type { Mount } from "./types.ts";
 
 /** What a run may still do. */
@@ -173,7 +174,11 @@ export function keptPermissions(
       ...always,
       ...(saves ? [layout.root] : []),
       ...(named
-        ? [...mounts.map(({ host }) => host), ...overlaid.map((host) => walkPath(host, DENO_PATHS).path)]
+        ? [
+          ...TIME_ZONES,
+          ...mounts.map(({ host }) => host),
+          ...overlaid.map((host) => walkPath(host, DENO_PATHS).path),
+        ]
         : []),
       ...code,
       ...renewed,

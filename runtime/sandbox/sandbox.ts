@@ -49,6 +49,7 @@ export function openSandbox(context: SandboxContext): OpenSandbox {
     grants,
     own: own.path,
     kubeconfig: kubeconfig.shown,
+    hostname: user.variables.HOSTNAME === undefined ? hostname() : undefined,
   });
   if (withheld.length > 0) user.trace(`held back from the plugin's environment: ${withheld.join(", ")}`);
   const rights: RightsLeft = {
@@ -104,6 +105,15 @@ function userOf({ args, verbose }: SandboxContext): RunUser {
       if (verbose) printError(`krew-wasm: ${printable(line, 4000)}\n`);
     },
   };
+}
+
+/** This machine's name. Some containers do not permit to ask. */
+function hostname(): string | undefined {
+  try {
+    return Deno.hostname();
+  } catch {
+    return undefined;
+  }
 }
 
 function recordOf({ layout, name, recordRequests }: SandboxContext, { variables }: RunUser): RunRecord {

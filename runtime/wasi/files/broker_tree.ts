@@ -32,6 +32,7 @@ import type { Kernel } from "./linux/file_calls.ts";
 import { OpenFile } from "./linux/linux_nodes.ts";
 import { keptListing, sizeOfEntry } from "./listing.ts";
 import { OverlayContents } from "./overlay.ts";
+import { isTimeZone } from "./time_zone.ts";
 import type { MaybePromise } from "../streams/streams.ts";
 
 /** A directory that the broker opened, by its number there. */
@@ -73,6 +74,12 @@ class RemoteFile extends OpenFile {
   }
 }
 
+function isTimeZoneMount({ host, write, only, names }: Mount): boolean {
+  const name = only?.[0];
+  const real = name === undefined ? host : `${host}/${names?.get(name) ?? name}`;
+  return !write && (only === undefined || only.length === 1) && isTimeZone(real);
+}
+
 /** Wraps this process's tree. */
 export class OutsideTree implements FileTree {
   readonly roots: FileTree["roots"];
@@ -107,7 +114,8 @@ export class OutsideTree implements FileTree {
 
   mount(mount: Mount): DirectoryNode {
     const calls = this.#files.outside?.calls;
-    if (!calls) return this.#tree.mount(mount);
+    // This process may open time zones itself (kernel/kept_access.ts).
+    if (!calls || isTimeZoneMount(mount)) return this.#tree.mount(mount);
     return this.#directory(calls, calls.mount(mount), mount.write);
   }
 
