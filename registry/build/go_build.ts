@@ -5,10 +5,11 @@ import { packagesLackingNames } from "./go_errors.ts";
 import { goFlags } from "./go_flags.ts";
 import { type GoPackage, LIST_FIELDS, parsePackages } from "./go_packages.ts";
 import { type Obstacle, type Plan, planChanges, startsPrograms } from "./go_plan.ts";
+import { cleaningUp } from "./interrupts.ts";
 import { usesCgo } from "./go_rewrite.ts";
 import { GoWorkspace } from "./go_workspace.ts";
 import { overlayFiles } from "./overlay_files.ts";
-import { type Go, goEnvironment, goIn, overlayable } from "./run_go.ts";
+import { type Go, type GoEnvironment, goEnvironment, goIn, overlayable } from "./run_go.ts";
 
 /** How often to rebuild with more packages from their files for Linux after a build failed. */
 const MOST_TRIES = 6;
@@ -42,48 +43,69 @@ export interface BuiltProgram {
  * @throws AppError USAGE, GO_UNUSABLE, BUILD_FAILED
  */
 export async function buildGo(
+  build: GoBuild,
+  use: (built: BuiltProgram) => Promise<void>,
+): Promise<void> {
+  const children = new Set<Deno.ChildProcess>();
+  const found = goIn(build.directory, children);
+  const environment = await goEnvironment(found);
+  const root = await Deno.realPath(await Deno.makeTempDir({ prefix: "krew-wasm-build-" }));
+  const context = { found, environment, root, children };
+  await cleaningUp(() => buildIn(context, build, use), children, () => remove(root));
+}
+
+/** What a build works with. */
+interface BuildContext {
+  readonly found: Go;
+  readonly environment: GoEnvironment;
+  /** The build's temporary directory. */
+  readonly root: string;
+  readonly children: Set<Deno.ChildProcess>;
+}
+
+async function buildIn(
+  { found, environment, root, children }: BuildContext,
   { directory, target, flags, note }: GoBuild,
   use: (built: BuiltProgram) => Promise<void>,
 ): Promise<void> {
-  const found = goIn(directory);
-  const environment = await goEnvironment(found);
   const { build, list } = goFlags(flags, environment.GOFLAGS);
-  const root = await Deno.realPath(await Deno.makeTempDir({ prefix: "krew-wasm-build-" }));
-  try {
-    const { go, env } = overlayable(found, environment, directory, root);
-    const own = await overlayFiles();
-    const workspace = new GoWorkspace(root, go, env, own);
-    await workspace.overlayStd();
-    const { wasi, linux } = await listPackages(go, list, target);
-    const program = programOf(wasi, target);
-    for (const path of startsPrograms(wasi)) {
-      note(`note: ${path} imports os/exec: plugins can't start programs, and those calls will fail`);
-    }
-    const added = addedFiles(own);
-    const forced = new Set<string>();
-    const output = `${root}/plugin.wasm`;
-    for (let tries = 1;; tries++) {
-      const plan = planChanges({ wasi, linux }, forced, added);
-      checkObstacles(plan, target);
-      const { flags, env } = await workspace.apply(plan.changes);
-      const args = ["build", ...build, ...flags, "-o", output, target];
-      const { success, stderr } = await go(args, { ...WASI, ...env });
-      if (success) break;
-      const more = forcible(
-        packagesLackingNames(stderr),
-        { wasi, linux },
-        new Set([...forced, ...added.keys()]),
-      );
-      if (more.length === 0 || tries === MOST_TRIES) throw failed(program, stderr);
-      for (const path of more) {
-        forced.add(path);
-        note(`${path} does not build for WebAssembly as it is: trying its files for Linux`);
-      }
-    }
-    await use({ name: nameOf(program.ImportPath, target), path: output });
-  } finally {
-    await Deno.remove(root, { recursive: true });
+  const { go, env } = overlayable(found, environment, directory, root, children);
+  const own = await overlayFiles();
+  const workspace = new GoWorkspace(root, go, env, own);
+  await workspace.overlayStd();
+  const { wasi, linux } = await listPackages(go, list, target);
+  const program = programOf(wasi, target);
+  for (const path of startsPrograms(wasi)) {
+    note(`note: ${path} imports os/exec: plugins can't start programs, and those calls will fail`);
   }
+  const added = addedFiles(own);
+  const forced = new Set<string>();
+  const output = `${root}/plugin.wasm`;
+  for (let tries = 1;; tries++) {
+    const plan = planChanges({ wasi, linux }, forced, added);
+    checkObstacles(plan, target);
+    const { flags, env } = await workspace.apply(plan.changes);
+    const args = ["build", ...build, ...flags, "-o", output, target];
+    const { success, stderr } = await go(args, { ...WASI, ...env });
+    if (success) break;
+    const more = forcible(
+      packagesLackingNames(stderr),
+      { wasi, linux },
+      new Set([...forced, ...added.keys()]),
+    );
+    if (more.length === 0 || tries === MOST_TRIES) throw failed(program, stderr);
+    for (const path of more) {
+      forced.add(path);
+      note(`${path} does not build for WebAssembly as it is: trying its files for Linux`);
+    }
+  }
+  await use({ name: nameOf(program.ImportPath, target), path: output });
+}
+
+async function remove(directory: string): Promise<void> {
+  try {
+    await Deno.remove(directory, { recursive: true });
+  } catch { /* go is still ending; nothing can be done */ }
 }
 
 async function listPackages(go: Go, flags: readonly string[], target: string) {

@@ -1,6 +1,7 @@
 /** Runs the user's own `go`. */
 
 import { AppError } from "../../runtime/base/errors.ts";
+import { makeSymlink } from "../../runtime/base/symlink.ts";
 import { startProgram } from "../../runtime/base/program_path.ts";
 
 /** The oldest Go with a standard library that the overlay fits. */
@@ -21,10 +22,16 @@ export type Go = (args: readonly string[], env?: Readonly<Record<string, string>
  * Makes a function that runs `go`.
  *
  * @param program a path, or a name to find in PATH
+ * @param children gets the program as long as it runs
  * @param always variables for each run
  * @throws AppError GO_UNUSABLE if `go` is not found
  */
-export function goIn(cwd: string, program = "go", always: Readonly<Record<string, string>> = {}): Go {
+export function goIn(
+  cwd: string,
+  children: Set<Deno.ChildProcess> = new Set(),
+  program = "go",
+  always: Readonly<Record<string, string>> = {},
+): Go {
   return async (args, env = {}) => {
     let child: Deno.ChildProcess;
     try {
@@ -40,7 +47,9 @@ export function goIn(cwd: string, program = "go", always: Readonly<Record<string
       if (!(error instanceof Deno.errors.NotFound)) throw error;
       throw new AppError("GO_UNUSABLE", "Cannot find go in PATH", { hint: DOWNLOAD, cause: error });
     }
+    children.add(child);
     const { success, stdout, stderr } = await child.output();
+    children.delete(child);
     const decoder = new TextDecoder();
     return { success, stdout: decoder.decode(stdout), stderr: decoder.decode(stderr) };
   };
@@ -72,20 +81,23 @@ export async function goEnvironment(go: Go): Promise<GoEnvironment> {
  * toolchain is, but it does through a link from elsewhere.
  *
  * @param root a directory of the build's own
+ * @param children as for {@linkcode goIn}
  */
 export function overlayable(
   go: Go,
   env: GoEnvironment,
   directory: string,
   root: string,
+  children: Set<Deno.ChildProcess> = new Set(),
 ): { readonly go: Go; readonly env: GoEnvironment } {
   const cache = `${env.GOMODCACHE.replace(/[\\/]$/, "")}/`.replaceAll("\\", "/");
   if (!env.GOROOT.replaceAll("\\", "/").startsWith(cache)) return { go, env };
   const link = `${root}/goroot`;
-  Deno.symlinkSync(env.GOROOT, link, { type: "junction" });
+  if (Deno.build.os === "windows") Deno.symlinkSync(env.GOROOT, link, { type: "junction" });
+  else makeSymlink(env.GOROOT, link);
   const program = `${env.GOROOT}/bin/go${Deno.build.os === "windows" ? ".exe" : ""}`;
   const always = { GOROOT: link, GOTOOLCHAIN: "local" };
-  return { go: goIn(directory, program, always), env: { ...env, GOROOT: link } };
+  return { go: goIn(directory, children, program, always), env: { ...env, GOROOT: link } };
 }
 
 /** @param version like `go1.26.8` or `devel go1.28-abcdef` @throws AppError GO_UNUSABLE */
