@@ -46,12 +46,22 @@ export async function buildGo(
   build: GoBuild,
   use: (built: BuiltProgram) => Promise<void>,
 ): Promise<void> {
-  const children = new Set<Deno.ChildProcess>();
-  const found = goIn(build.directory, children);
+  const abort = new AbortController();
+  const { signal } = abort;
+  const found = goIn(build.directory, signal);
   const environment = await goEnvironment(found);
-  const root = await Deno.realPath(await Deno.makeTempDir({ prefix: "krew-wasm-build-" }));
-  const context = { found, environment, root, children };
-  await cleaningUp(() => buildIn(context, build, use), children, () => remove(root));
+  let root: string | undefined;
+  await cleaningUp(
+    () => {
+      // No signal arrives between these two.
+      root = Deno.makeTempDirSync({ prefix: "krew-wasm-build-" });
+      return buildIn({ found, environment, root: Deno.realPathSync(root), signal }, build, use);
+    },
+    abort,
+    async () => {
+      if (root !== undefined) await remove(root);
+    },
+  );
 }
 
 /** What a build works with. */
@@ -60,16 +70,16 @@ interface BuildContext {
   readonly environment: GoEnvironment;
   /** The build's temporary directory. */
   readonly root: string;
-  readonly children: Set<Deno.ChildProcess>;
+  readonly signal: AbortSignal;
 }
 
 async function buildIn(
-  { found, environment, root, children }: BuildContext,
+  { found, environment, root, signal }: BuildContext,
   { directory, target, flags, note }: GoBuild,
   use: (built: BuiltProgram) => Promise<void>,
 ): Promise<void> {
   const { build, list } = goFlags(flags, environment.GOFLAGS);
-  const { go, env } = overlayable(found, environment, directory, root, children);
+  const { go, env } = overlayable(found, environment, directory, root, signal);
   const own = await overlayFiles();
   const workspace = new GoWorkspace(root, go, env, own);
   await workspace.overlayStd();

@@ -5,53 +5,33 @@ const SIGNALS: readonly Deno.Signal[] = Deno.build.os === "windows"
   : ["SIGINT", "SIGTERM", "SIGHUP"];
 
 /**
- * Does the work. A signal that would end the process first ends the children and cleans up; then the process ends by
- * the same signal, as its caller expects.
+ * Does the work and cleans up. A signal that would end the process aborts the work instead. After the cleanup the
+ * process ends by this signal, as its caller expects.
  *
- * @param children running programs; a terminal's Ctrl-C reaches them without this
- * @param cleanUp may be called while a child is ending; it does not throw
+ * @param abort its signal ends the work soon
  */
 export async function cleaningUp<T>(
   work: () => Promise<T>,
-  children: ReadonlySet<Deno.ChildProcess>,
+  abort: AbortController,
   cleanUp: () => Promise<void>,
 ): Promise<T> {
-  let interrupted = false;
+  let ended: Deno.Signal | undefined;
   const handlers = SIGNALS.map((signal) => {
-    const handler = async () => {
-      if (interrupted) return;
-      interrupted = true;
-      const ended = [...children].map((child) => {
-        tryTo(() => child.kill("SIGTERM"));
-        return child.status;
-      });
-      await Promise.all(ended);
-      await cleanUp();
-      stop();
-      Deno.kill(Deno.pid, signal);
+    const handler = () => {
+      ended ??= signal;
+      abort.abort();
     };
     Deno.addSignalListener(signal, handler);
     return [signal, handler] as const;
   });
-  const stop = () => {
-    for (const [signal, handler] of handlers) Deno.removeSignalListener(signal, handler);
-  };
   try {
     return await work();
-  } catch (error) {
-    // The failure comes from the signal. The handler ends this process.
-    if (interrupted) await new Promise<never>(() => {});
-    throw error;
   } finally {
-    if (!interrupted) {
-      stop();
-      await cleanUp();
+    await cleanUp();
+    for (const [signal, handler] of handlers) Deno.removeSignalListener(signal, handler);
+    if (ended !== undefined) {
+      Deno.kill(Deno.pid, ended);
+      await new Promise<never>(() => {}); // until it arrives
     }
   }
-}
-
-function tryTo(run: () => void): void {
-  try {
-    run();
-  } catch { /* it has ended */ }
 }

@@ -22,17 +22,18 @@ export type Go = (args: readonly string[], env?: Readonly<Record<string, string>
  * Makes a function that runs `go`.
  *
  * @param program a path, or a name to find in PATH
- * @param children gets the program as long as it runs
+ * @param signal ends a running program, and starts no other
  * @param always variables for each run
  * @throws AppError GO_UNUSABLE if `go` is not found
  */
 export function goIn(
   cwd: string,
-  children: Set<Deno.ChildProcess> = new Set(),
+  signal?: AbortSignal,
   program = "go",
   always: Readonly<Record<string, string>> = {},
 ): Go {
   return async (args, env = {}) => {
+    signal?.throwIfAborted();
     let child: Deno.ChildProcess;
     try {
       child = startProgram(program, {
@@ -47,9 +48,16 @@ export function goIn(
       if (!(error instanceof Deno.errors.NotFound)) throw error;
       throw new AppError("GO_UNUSABLE", "Cannot find go in PATH", { hint: DOWNLOAD, cause: error });
     }
-    children.add(child);
+    // go removes its temporary files when it is interrupted.
+    const end = () => {
+      try {
+        child.kill("SIGINT");
+      } catch { /* it has ended */ }
+    };
+    signal?.addEventListener("abort", end);
     const { success, stdout, stderr } = await child.output();
-    children.delete(child);
+    signal?.removeEventListener("abort", end);
+    signal?.throwIfAborted();
     const decoder = new TextDecoder();
     return { success, stdout: decoder.decode(stdout), stderr: decoder.decode(stderr) };
   };
@@ -81,14 +89,14 @@ export async function goEnvironment(go: Go): Promise<GoEnvironment> {
  * toolchain is, but it does through a link from elsewhere.
  *
  * @param root a directory of the build's own
- * @param children as for {@linkcode goIn}
+ * @param signal as for {@linkcode goIn}
  */
 export function overlayable(
   go: Go,
   env: GoEnvironment,
   directory: string,
   root: string,
-  children: Set<Deno.ChildProcess> = new Set(),
+  signal?: AbortSignal,
 ): { readonly go: Go; readonly env: GoEnvironment } {
   const cache = `${env.GOMODCACHE.replace(/[\\/]$/, "")}/`.replaceAll("\\", "/");
   if (!env.GOROOT.replaceAll("\\", "/").startsWith(cache)) return { go, env };
@@ -97,7 +105,7 @@ export function overlayable(
   else makeSymlink(env.GOROOT, link);
   const program = `${env.GOROOT}/bin/go${Deno.build.os === "windows" ? ".exe" : ""}`;
   const always = { GOROOT: link, GOTOOLCHAIN: "local" };
-  return { go: goIn(directory, children, program, always), env: { ...env, GOROOT: link } };
+  return { go: goIn(directory, signal, program, always), env: { ...env, GOROOT: link } };
 }
 
 /** @param version like `go1.26.8` or `devel go1.28-abcdef` @throws AppError GO_UNUSABLE */

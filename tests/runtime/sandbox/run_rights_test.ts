@@ -10,6 +10,7 @@ import {
   type RunNeeds,
   type RunPaths,
 } from "../../../runtime/sandbox/run_rights.ts";
+import { TIME_ZONES } from "../../../runtime/wasi/files/time_zone.ts";
 import type { Mount } from "../../../runtime/sandbox/types.ts";
 
 const NOTHING: RunNeeds = {
@@ -189,7 +190,7 @@ Deno.test("Deno keeps what files by name need", () => {
     symlinks: true,
     sys: false,
     read: [
-      ...["/kw/data/foo", "/kw/log", "/srv/in", "/srv/out", "/srv/one"],
+      ...["/kw/data/foo", "/kw/log", ...TIME_ZONES, "/srv/in", "/srv/out", "/srv/one"],
       ...["/nowhere/config", "/kw/compiled/foo", "/srv/token"],
     ],
     write: ["/kw/data/foo", "/kw/log", "/srv/out", "/srv/one"],
