@@ -2,7 +2,6 @@
 
 import { effectiveGrants, mergeGrants } from "../grants/merge_grants.ts";
 import { type GrantChange, type Grants, NO_DENIALS } from "../grants/grants.ts";
-import { effectiveGrants, type GrantChange, type Grants, mergeGrants, NO_DENIALS } from "../grants/grants.ts";
 import { isWithin } from "../base/host_path.ts";
 import type { ClusterLimits, DeniedRequest } from "../kube/allow/authorize_request.ts";
 import type { Administrator, Ask, AskedChanges, Reply } from "./permission_request_types.ts";
