@@ -48,6 +48,7 @@ const RUNTIME: Readonly<Record<string, readonly [authorities: string, why: strin
   "wasi/files/linux/libc_calls.ts": ["ffi", "the kernel's file calls, for linux_tree.ts, which checks the mounts"],
   "wasi/streams/stdio.ts": ["streams", "a plugin's standard streams"],
   "wasi/loopback_listener.ts": ["net", "listens where open_listener.ts allows it: on loopback, at granted ports"],
+  "wasi/terminal/output_mode.ts": ["ffi", "switches off what a terminal changes in output"],
   "wasi/terminal/raw_terminal.ts": ["files run streams", "the terminal's modes and size, and the process that restores them"],
   "base/environment.ts": ["env", "all variables, for the sandbox and for credential plugins"],
   "base/symlink.ts": ["ffi files", "links that named_tree.ts has checked"],

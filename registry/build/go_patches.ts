@@ -31,7 +31,17 @@ export const STD_PATCHES: readonly StdPatch[] = [
   {
     file: "os/signal/signal_unix.go",
     find: "process(syscall.Signal(signal_recv()))",
-    replace: "krewWait()",
+    replace: "process(krewReceive())",
+  },
+  {
+    file: "os/signal/signal_unix.go",
+    find: "\tsignal_enable(uint32(sig))\n",
+    replace: "\tkrewSet(sig, true)\n\tsignal_enable(uint32(sig))\n",
+  },
+  {
+    file: "os/signal/signal_unix.go",
+    find: "\tsignal_disable(uint32(sig))\n",
+    replace: "\tkrewSet(sig, false)\n\tsignal_disable(uint32(sig))\n",
   },
   // Stop would wait for that goroutine forever.
   { file: "os/signal/signal.go", find: "\n\tsignalWaitUntilIdle()\n", replace: "\n" },

@@ -108,7 +108,10 @@ for step in scenario["steps"]:
             failed = dict(step, found=state)
             break
 if failed:
-    os.kill(program, signal.SIGKILL)
+    try:
+        os.kill(program, signal.SIGKILL)
+    except ProcessLookupError:
+        pass  # it ended before the step
 status = None
 deadline = time.monotonic() + PATIENCE
 while status is None:

@@ -1,7 +1,7 @@
 /**
  * `krew_wasm_terminal`: `krew-wasm:terminal` for preview1 modules.
  *
- *     set_mode(mode: i32) -> i32          0 line, 1 hidden, 2 raw
+ *     set_mode(mode: i32) -> i32          0 line, 1 hidden, 2 raw, 3 transparent
  *     get_size(columns: i32, rows: i32) -> i32    two u16, stored at these addresses
  *
  * They return a preview1 errno: 0, `inval`, `notty`, `fault`.
@@ -14,7 +14,7 @@ import { NotATerminal, type TerminalControl, type TerminalMode } from "../termin
 /** The module's name. */
 const TERMINAL_MODULE = "krew_wasm_terminal";
 
-const MODES: readonly TerminalMode[] = ["line", "hidden", "raw"];
+const MODES: readonly TerminalMode[] = ["line", "hidden", "raw", "transparent"];
 
 /** The functions. */
 export function terminalImports(terminal: TerminalControl): ExtraImports {

@@ -8,11 +8,12 @@
  */
 
 import { LineEditor } from "./line_editor.ts";
+import { loadOutputMode, type SetOutputMode } from "./output_mode.ts";
 import type { StdinSource } from "../streams/stdio.ts";
 import type { Readiness } from "../streams/streams.ts";
 
-/** How the terminal handles typed keys. */
-export type TerminalMode = "line" | "hidden" | "raw";
+/** How the terminal handles typed keys. `transparent` is raw mode in which the terminal changes no output either. */
+export type TerminalMode = "line" | "hidden" | "raw" | "transparent";
 
 /** The screen's size in characters. */
 export interface TerminalSize {
@@ -23,6 +24,8 @@ export interface TerminalSize {
 /** A terminal, with Deno's functions. */
 export interface TerminalDevice {
   setRaw(raw: boolean, options?: { cbreak: boolean }): void;
+  /** Whether the terminal adds a carriage return before each line feed. */
+  setOutputMode?(changed: boolean): void;
   /** @throws if it has no size */
   size(): TerminalSize;
   /** Calls `listener` when the size changes; returns a function that stops that. */
@@ -85,7 +88,9 @@ export class TerminalControl {
     if (mode === this.#mode) return;
     if (mode !== "line") this.#restorer?.tell("changing");
     try {
+      if (this.#mode === "transparent") device.setOutputMode?.(true);
       device.setRaw(mode !== "line", mode === "hidden" ? { cbreak: true } : undefined);
+      if (mode === "transparent") device.setOutputMode?.(false);
     } catch (error) {
       throw new NotATerminal(String(error));
     }
@@ -127,9 +132,12 @@ export class TerminalControl {
   }
 }
 
+let outputMode: SetOutputMode | undefined;
+
 /** The process's own terminal. */
 export const ownTerminal: TerminalDevice = {
   setRaw: (raw, options) => Deno.stdin.setRaw(raw, options),
+  setOutputMode: (changed) => outputMode?.(changed),
   size: () => Deno.consoleSize(),
   onResize(listener) {
     if (Deno.build.os === "windows") return () => {};
@@ -141,7 +149,10 @@ export const ownTerminal: TerminalDevice = {
       Deno.removeSignalListener("SIGWINCH", listener);
     };
   },
-  startRestorer,
+  startRestorer() {
+    outputMode ??= loadOutputMode(); // later the process has no right to load it
+    return startRestorer();
+  },
 };
 
 /**

@@ -62,8 +62,8 @@ const (
 	VMIN   = 6
 )
 
-// Termios has Linux's layout. Of its flags the host knows three states: a line edited by the terminal (ICANON and
-// ECHO), a line that is not shown (ICANON alone), and single keys (neither).
+// Termios has Linux's layout. Of its flags the host knows four states: a line edited by the terminal (ICANON and
+// ECHO), a line that is not shown (ICANON alone), and single keys (neither), with changed output (OPOST) or without.
 type Termios struct {
 	Iflag, Oflag, Cflag, Lflag uint32
 	Line                       uint8
@@ -112,9 +112,11 @@ func SetTermios(fd int, wanted *Termios) error {
 	if errno := isTerminal(fd); errno != 0 {
 		return errno
 	}
-	const line, hidden, raw = 0, 1, 2
+	const line, hidden, raw, transparent = 0, 1, 2, 3
 	mode := int32(line)
 	switch {
+	case wanted.Lflag&ICANON == 0 && wanted.Oflag&OPOST == 0:
+		mode = transparent
 	case wanted.Lflag&ICANON == 0:
 		mode = raw
 	case wanted.Lflag&ECHO == 0:
