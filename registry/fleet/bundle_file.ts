@@ -6,24 +6,14 @@
 
 import { AppError } from "../../runtime/base/errors.ts";
 import { whyNotRead } from "../../runtime/base/file_error.ts";
-import type { Grants } from "../../runtime/grants/grants.ts";
-import { DIGEST } from "../../runtime/store/receipt.ts";
 import { lowerFirst, printable } from "../../runtime/base/text.ts";
 import type { FetchedManifest } from "../oci/registry_client.ts";
 import { Digester, digestOf } from "../oci/digest.ts";
 import type { ArtifactSource } from "../install/download.ts";
-import { readBundled } from "./bundle_annotations.ts";
+import { type BundledPlugin, readBundleIndex } from "./bundle_index.ts";
 import { parseSignatures } from "./bundle_signatures.ts";
-import {
-  chooseManifest,
-  duplicateName,
-  INDEX_TYPES,
-  isDeep,
-  isIndex,
-  manifestText,
-} from "../oci/manifest.ts";
-import { formatReference, parseReference, type Reference } from "../oci/mirrored_reference.ts";
-import { digestProblem } from "../../runtime/policy/provenance.ts";
+import { chooseManifest, duplicateName, isDeep, isIndex, manifestText } from "../oci/manifest.ts";
+import { formatReference, type Reference } from "../oci/mirrored_reference.ts";
 import { type FoundSignature, MAX_SIGNATURES, type SignatureSource } from "../signing/find_signatures.ts";
 import { blobPath, listTar, type TarEntry } from "./tar.ts";
 
@@ -31,28 +21,7 @@ const MAX_INDEX = 16 << 20;
 const MAX_MANIFEST = 4 << 20;
 /** Limit for the signatures of one manifest. Bytes. */
 const MAX_SIGNATURES_SIZE = 64 << 20;
-/** The most plugins in a bundle. */
-const MAX_PLUGINS = 10_000;
 const CHUNK = 1 << 16;
-
-/** A plugin in a bundle. */
-export interface BundledPlugin {
-  /**
-   * The reference it was pulled by, with its manifest's digest. If the bundle names none, a reference made from the
-   * file.
-   */
-  readonly reference: Reference;
-  readonly manifestDigest: string;
-  /** The index that it was chosen from, if the bundle has that index. */
-  readonly indexDigest: string | undefined;
-  /** Its name on the machine that saved the bundle, not validated; undefined if another tool made the bundle. */
-  readonly name: string | undefined;
-  /** Its grants on that machine; undefined if another tool made the bundle. */
-  readonly grants: Grants | undefined;
-  /** The digests of the blobs with its signatures, and with its index's. */
-  readonly signatures: string | undefined;
-  readonly indexSignatures: string | undefined;
-}
 
 /** An open bundle, which is a source of artifacts like a registry. It checks everything against its digest. */
 export class Bundle implements ArtifactSource, SignatureSource, Disposable {
@@ -63,7 +32,15 @@ export class Bundle implements ArtifactSource, SignatureSource, Disposable {
   private constructor(file: Deno.FsFile, entries: Map<string, TarEntry>, path: string, home: string) {
     this.#file = file;
     this.#entries = entries;
-    this.plugins = this.#readIndex(path, home);
+    this.plugins = readBundleIndex(
+      {
+        has: (path) => this.#entries.has(path),
+        json: (path) => this.#json(path),
+        manifest: (digest) => this.#manifest(digest),
+      },
+      path,
+      home,
+    );
   }
 
   /**
@@ -217,92 +194,6 @@ export class Bundle implements ArtifactSource, SignatureSource, Disposable {
     }
     throw new AppError("BUNDLE_INVALID", `The bundle's ${path} is not a JSON object`);
   }
-
-  #readIndex(path: string, home: string): BundledPlugin[] {
-    const { imageLayoutVersion } = this.#json("oci-layout");
-    if (imageLayoutVersion !== "1.0.0") {
-      throw new AppError(
-        "BUNDLE_INVALID",
-        `The bundle is an OCI layout of the version "${
-          printable(String(imageLayoutVersion), 40)
-        }", not 1.0.0`,
-      );
-    }
-    const { manifests } = this.#json("index.json");
-    if (!Array.isArray(manifests)) {
-      throw new AppError("BUNDLE_INVALID", "The bundle's index.json has no manifests");
-    }
-    if (manifests.length > MAX_PLUGINS) {
-      throw new AppError("BUNDLE_INVALID", `The bundle's index.json has more than ${MAX_PLUGINS} manifests`);
-    }
-    const names = new Map<string, number>();
-    const chosen = new Map<string, string>();
-    const choose = (digest: string): string => {
-      let found = chosen.get(digest);
-      if (found === undefined) {
-        found = chooseManifest(this.#manifest(digest), `${printable(path, 300)}@${digest}`, "load").digest;
-        chosen.set(digest, found);
-      }
-      return found;
-    };
-    return manifests.map((value: unknown, index): BundledPlugin => {
-      const { digest, mediaType, annotations } = (value ?? {}) as Record<string, unknown>;
-      if (typeof digest !== "string" || !DIGEST.test(digest)) {
-        throw new AppError(
-          "BUNDLE_INVALID",
-          `The bundle's manifests[${index}].digest is missing or malformed`,
-        );
-      }
-      const notes = readBundled(annotations, home, `manifests[${index}].annotations`);
-      // If another tool copied a whole index, it represents the one plugin in it.
-      const whole = (INDEX_TYPES as readonly unknown[]).includes(mediaType);
-      const from = whole ? digest : notes.index;
-      const known = from !== undefined && this.#entries.has(blobPath(from));
-      const { name } = notes;
-      const twin = name === undefined ? undefined : names.get(name);
-      if (twin !== undefined) {
-        throw new AppError(
-          "BUNDLE_INVALID",
-          `The bundle's manifests[${twin}] and manifests[${index}] are both named "${printable(name!, 100)}"`,
-        );
-      }
-      if (name !== undefined) names.set(name, index);
-      const reference = referenceOf(notes.refName, path, digest);
-      const manifestDigest = whole ? choose(digest) : digest;
-      const indexDigest = known ? from : undefined;
-      const problem = digestProblem(reference, { manifestDigest, indexDigest });
-      if (problem !== undefined) {
-        throw new AppError(
-          "BUNDLE_INVALID",
-          `The bundle's manifests[${index}] contradicts itself: ${problem}`,
-        );
-      }
-      return {
-        reference,
-        manifestDigest,
-        indexDigest,
-        name,
-        grants: notes.grants,
-        signatures: notes.signatures,
-        indexSignatures: notes.indexSignatures,
-      };
-    });
-  }
-}
-
-/**
- * The reference of a plugin. Layouts of other tools name an image by its tag only, or not at all. Such a plugin is
- * named after the file, on a host that cannot exist, so that no upgrade asks a registry for it.
- */
-function referenceOf(name: string | undefined, path: string, digest: string): Reference {
-  if (name !== undefined && name.includes("/")) {
-    try {
-      return parseReference(name);
-    } catch { /* not a reference */ }
-  }
-  const file = (path.split(/[\\/]/).at(-1) ?? "").replace(/\.(tar|oci)$/i, "").toLowerCase()
-    .replace(/[^a-z0-9]+/g, "-").replace(/^-|-$/g, "") || "plugin";
-  return { registry: "bundle.invalid", repository: file, tag: undefined, digest };
 }
 
 function unreadable(path: string, error: unknown): AppError {

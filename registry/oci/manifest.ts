@@ -7,6 +7,7 @@ import { isObject } from "../../runtime/base/strict_json.ts";
 import { AppError } from "../../runtime/base/errors.ts";
 import { DIGEST } from "../../runtime/store/receipt.ts";
 import { printable } from "../../runtime/base/text.ts";
+import { duplicateName } from "./json_text.ts";
 
 /** Media types of manifests, in order of preference. */
 export const MANIFEST_TYPES = [
@@ -56,33 +57,6 @@ export interface PluginManifest {
   readonly config: Descriptor;
   /** All annotations with string values; not yet safe to print. */
   readonly annotations: Readonly<Record<string, string>>;
-}
-
-/** The deepest nesting of a manifest. */
-const MAX_DEPTH = 64;
-
-/** Whether JSON text is nested so deeply that parsing it would take a hundred times its size. */
-export function isDeep(text: string): boolean {
-  let depth = 0;
-  for (let at = 0; at < text.length; at++) {
-    const code = text.charCodeAt(at);
-    if (code === 0x7b || code === 0x5b) {
-      if (++depth > MAX_DEPTH) return true;
-    } else if (code === 0x7d || code === 0x5d) depth--;
-    else if (code === 0x22) {
-      for (at++; at < text.length && text.charCodeAt(at) !== 0x22; at++) {
-        if (text.charCodeAt(at) === 0x5c) at++;
-      }
-    }
-  }
-  return false;
-}
-
-const UTF8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
-
-/** The text of a manifest. Encoding it again gives the same bytes. @throws TypeError for invalid UTF-8 */
-export function manifestText(bytes: Uint8Array): string {
-  return UTF8.decode(bytes);
 }
 
 /** Whether a manifest is an index. False for text that cannot be parsed. */
@@ -174,34 +148,6 @@ function parseObject(text: string, fail: (what: string) => never): Record<string
   const twice = duplicateName(text);
   if (twice !== undefined) return fail(`its manifest has "${printable(twice, 100)}" twice`);
   return value;
-}
-
-/** A duplicate key in valid JSON text. Ignores case, as Go's parser does. */
-export function duplicateName(text: string): string | undefined {
-  const open: (Set<string> | undefined)[] = []; // undefined: an array
-  let isName = false;
-  for (let at = 0; at < text.length; at++) {
-    const token = text[at]!;
-    if (token === "{") {
-      open.push(new Set());
-      isName = true;
-    } else if (token === "[") {
-      open.push(undefined);
-      isName = false;
-    } else if (token === "}" || token === "]") open.pop();
-    else if (token === ",") isName = open.at(-1) !== undefined;
-    else if (token === ":") isName = false;
-    else if (token === '"') {
-      const start = at;
-      for (at++; text[at] !== '"'; at++) if (text[at] === "\\") at++;
-      if (!isName) continue;
-      const name = JSON.parse(text.slice(start, at + 1)) as string;
-      const names = open.at(-1)!;
-      if (names.has(name.toLowerCase())) return name;
-      names.add(name.toLowerCase());
-    }
-  }
-  return undefined;
 }
 
 function parseDescriptor(value: unknown): Descriptor | undefined {

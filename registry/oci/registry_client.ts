@@ -9,7 +9,8 @@ import { findCredentials, processHost } from "./credentials/find_credentials.ts"
 import type { RegistryCredentials } from "./credentials/registry_credentials.ts";
 import { Digester, digestOf } from "./digest.ts";
 import { connectionFailure, type Task, whoOf } from "./registry_failure.ts";
-import { chooseManifest, INDEX_TYPES, isDeep, isIndex, MANIFEST_TYPES, manifestText } from "./manifest.ts";
+import { chooseManifest, INDEX_TYPES, isIndex, MANIFEST_TYPES } from "./manifest.ts";
+import { isDeep, manifestText } from "./json_text.ts";
 import { formatReference, type Reference, registryOrigin } from "./mirrored_reference.ts";
 import { Broken, type RetryOptions, withRetries } from "./retry.ts";
 import type { Answer } from "./answer.ts";
