@@ -7,7 +7,7 @@ import { AppError, messageOf } from "../../runtime/base/errors.ts";
 import type { Grants } from "../../runtime/grants/grants.ts";
 import { DIGEST, type Receipt } from "../../runtime/store/receipt.ts";
 import { printable } from "../../runtime/base/text.ts";
-import { duplicateName } from "../oci/manifest.ts";
+import { duplicateName } from "../oci/json_text.ts";
 import { grantsFromPortable, portableGrants } from "./portable_grants.ts";
 
 /** image-spec, annotations.md: the name of an image in a layout. */

@@ -21,7 +21,7 @@ import {
   text,
 } from "../../runtime/base/strict_json.ts";
 import { printable } from "../../runtime/base/text.ts";
-import { duplicateName } from "../oci/manifest.ts";
+import { duplicateName } from "../oci/json_text.ts";
 import { grantsFromPortable, portableGrants } from "./portable_grants.ts";
 import { formatReference, parseReference, type Reference } from "../oci/mirrored_reference.ts";
 

@@ -34,7 +34,12 @@ export async function speaksTls(host: string): Promise<boolean> {
   } catch {
     return false; // the request itself reports the failure
   }
-  const timer = setTimeout(() => connection.close(), TIMEOUT);
+  const close = () => {
+    try {
+      connection.close();
+    } catch { /* closed: Deno 2.6 may call a cleared timer that was due in the same turn */ }
+  };
+  const timer = setTimeout(close, TIMEOUT);
   try {
     await connection.write(hello());
     const first = new Uint8Array(1);
@@ -43,8 +48,6 @@ export async function speaksTls(host: string): Promise<boolean> {
     return false;
   } finally {
     clearTimeout(timer);
-    try {
-      connection.close();
-    } catch { /* it took too long */ }
+    close();
   }
 }

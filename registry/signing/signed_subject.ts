@@ -2,7 +2,7 @@
 
 import type { Bundle } from "@sigstore/bundle";
 import { printable } from "../../runtime/base/text.ts";
-import { isDeep } from "../oci/manifest.ts";
+import { isDeep } from "../oci/json_text.ts";
 import { parseReference } from "../oci/mirrored_reference.ts";
 import type { FoundSignature } from "./find_signatures.ts";
 import { invalid, type Judgement, type Subject } from "./judgement.ts";

@@ -130,9 +130,9 @@ testBinary("the administrator's file limits the user", {
       const fine = { rules: [] };
       const cases: Record<string, [prepare: string, words: RegExp]> = {
         "no YAML": [policy("rules: ["), /it is not YAML/],
-        "nothing in it": [policy(""), /it is no object/],
+        "nothing in it": [policy(""), /it is not an object/],
         "an unknown field": [policy({ rulez: [] }), /rulez is not known/],
-        "an unknown word": [policy({ record: "all" }), /record is neither/],
+        "an unknown word": [policy({ record: "all" }), /record is not "denials" or "requests"/],
         "a directory": [`mkdir -p ${PATH}`, /it is a directory/],
         "too large": [
           policy(fine, `head -c 1100000 /dev/zero | tr '\\0' ' ' >>${PATH}`),

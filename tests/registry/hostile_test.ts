@@ -9,7 +9,7 @@ import { AppError } from "../../runtime/base/errors.ts";
 import { RegistryClient } from "../../registry/oci/registry_client.ts";
 import { compilePlugin } from "../../registry/compile/compile.ts";
 import { digestOf } from "../../registry/oci/digest.ts";
-import { isDeep } from "../../registry/oci/manifest.ts";
+import { isDeep } from "../../registry/oci/json_text.ts";
 import { parseReference } from "../../registry/oci/mirrored_reference.ts";
 import { redirectTarget } from "../../registry/oci/redirect.ts";
 import { pushManifest } from "../../registry/oci/push_artifact.ts";

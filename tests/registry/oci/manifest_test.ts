@@ -1,11 +1,6 @@
 import assert from "node:assert/strict";
-import {
-  chooseManifest,
-  duplicateName,
-  INDEX_OF_PLUGINS,
-  isIndex,
-  parseManifest,
-} from "../../../registry/oci/manifest.ts";
+import { chooseManifest, INDEX_OF_PLUGINS, isIndex, parseManifest } from "../../../registry/oci/manifest.ts";
+import { duplicateName } from "../../../registry/oci/json_text.ts";
 import { makeArtifact } from "../../../scripts/servers/artifacts.ts";
 
 const WASM = new Uint8Array([0, 0x61, 0x73, 0x6d, 1, 0, 0, 0]);
