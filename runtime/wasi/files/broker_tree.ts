@@ -27,58 +27,12 @@ import type {
   Stat,
 } from "./file_tree.ts";
 import { HostMemory } from "../host_memory.ts";
-import { HostNode } from "./host_node.ts";
+import { RemoteDirectory, RemoteFile } from "./broker_nodes.ts";
 import type { Kernel } from "./linux/file_calls.ts";
-import { OpenFile } from "./linux/linux_nodes.ts";
 import { keptListing, sizeOfEntry } from "./listing.ts";
 import { OverlayContents } from "./overlay.ts";
-import { isTimeZone } from "./time_zone.ts";
+import { isTimeZoneMount } from "./time_zone.ts";
 import type { MaybePromise } from "../streams/streams.ts";
-
-/** A directory that the broker opened, by its number there. */
-class RemoteDirectory extends HostNode implements DirectoryNode {
-  readonly kind = "directory";
-  #close: () => void;
-
-  constructor(readonly number: number, readonly writable: boolean, close: () => void) {
-    super();
-    this.#close = close;
-  }
-
-  close(): void {
-    this.#close();
-  }
-}
-
-/** A file that the broker opened and passed to this process. */
-class RemoteFile extends OpenFile {
-  #close: () => void;
-
-  constructor(
-    kernel: Kernel,
-    readonly number: number,
-    fd: number,
-    { type, readable, writable }: Pick<AnyFile, "type" | "readable" | "writable">,
-    close: () => void,
-  ) {
-    const mount: Mount = { guest: "", host: "", write: writable };
-    // The broker checks changes.
-    const root = { mount, fd: -1, identity: "", above: () => [], hasMounts: () => false };
-    super(kernel, root, fd, type, readable, writable);
-    this.#close = close;
-  }
-
-  override close(): void {
-    super.close();
-    this.#close();
-  }
-}
-
-function isTimeZoneMount({ host, write, only, names }: Mount): boolean {
-  const name = only?.[0];
-  const real = name === undefined ? host : `${host}/${names?.get(name) ?? name}`;
-  return !write && (only === undefined || only.length === 1) && isTimeZone(real);
-}
 
 /** Wraps this process's tree. */
 export class OutsideTree implements FileTree {

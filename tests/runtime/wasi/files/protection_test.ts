@@ -8,7 +8,7 @@ import { fileURLToPath } from "node:url";
 import type { Files, Overlay } from "../../../../runtime/sandbox/types.ts";
 import type { AnyFile, DirectoryNode, FileTree } from "../../../../runtime/wasi/files/file_tree.ts";
 import { parseMounts } from "../../../../runtime/wasi/files/mountinfo.ts";
-import { folded } from "../../../../runtime/wasi/files/protection.ts";
+import { folded } from "../../../../runtime/wasi/files/protected_places.ts";
 import {
   errnoOf,
   IMPLEMENTATIONS,
