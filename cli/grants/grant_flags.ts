@@ -10,6 +10,7 @@ import type { GrantChange } from "../../runtime/grants/grants.ts";
 import { type GrantFlags, parseGrantFlags } from "../../runtime/grants/parse_grant_flags.ts";
 import { printable } from "../../runtime/base/text.ts";
 import type { Context } from "../context.ts";
+import { spellingWarnings } from "./rule_spelling.ts";
 import { readTextFile } from "../terminal/read_file.ts";
 
 const collect = (value: string, before: string[] | undefined): string[] => [...(before ?? []), value];
@@ -88,6 +89,15 @@ export async function grantsOf(flags: GrantFlags, context: Context): Promise<Gra
   // A misspelt path would be granted in silence. A file that may be written may come later.
   for (const { host, write } of resolved.files) {
     if (!write && !exists(host)) context.stderr(`warning: ${printable(host, 300)} does not exist\n`);
+  }
+  for (const path of [...resolved.deny.read, ...resolved.deny.write]) {
+    if (!exists(path)) context.stderr(`warning: ${printable(path, 300)} does not exist\n`);
+  }
+  const denied = resolved.deny.cluster;
+  for (
+    const warning of spellingWarnings([...resolved.rules, ...(typeof denied === "boolean" ? [] : denied)])
+  ) {
+    context.stderr(`warning: ${warning}\n`);
   }
   return resolved;
 }

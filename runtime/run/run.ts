@@ -248,6 +248,8 @@ async function closeSandbox(
   sandbox[Symbol.dispose]();
   const hint = tells ? sandbox.permissionRequests.hint(failed) : undefined;
   if (hint !== undefined) printError(`${hint}\n`);
+  const withheld = tells && failed ? sandbox.withheldHint() : undefined;
+  if (withheld !== undefined) printError(`${withheld}\n`);
   try {
     await sandbox.settle();
   } catch (error) {

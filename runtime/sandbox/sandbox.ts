@@ -6,6 +6,7 @@ import { printable } from "../base/text.ts";
 import { withKubeconfig, withoutSecrets } from "../kube/config/redacted_arguments.ts";
 import { printError } from "../run/error_report.ts";
 import { homeDirectory } from "../store/layout.ts";
+import { WithheldVariables } from "./withheld_variables.ts";
 import { stderrSink, stdinSource, stdoutSink } from "../wasi/streams/stdio.ts";
 import { giveUpRights } from "./give_up_rights.ts";
 import { kernelCalls } from "./kernel/restrict_run.ts";
@@ -25,6 +26,8 @@ import type { Files, Sandbox, Streams } from "./types.ts";
 /** A sandbox that can be closed. */
 export interface OpenSandbox extends Sandbox, Disposable {
   readonly permissionRequests: PermissionRequests;
+  /** A line for a failed run that names held-back variables; undefined otherwise. */
+  withheldHint(): string | undefined;
   /** Whether the plugin changed its kubeconfig in a way that was not made in the user's. Called once it has ended. */
   losesChanges(): boolean;
   /** Waits until lasting grants are saved. @throws AppError STORE_… */
@@ -61,7 +64,8 @@ export function openSandbox(context: SandboxContext): OpenSandbox {
   const cluster = new RunCluster({ ...user, plugin: context.name, record, permissionRequests, rights });
   const changes = new KubeconfigChanges({ kubeconfig, cluster, permissionRequests, rights });
   const files = filesOf(context, user, { permissionRequests, own: own.path, kubeconfig, cluster, changes });
-  const streams = context.streams ?? standardStreams(context);
+  const variables = new WithheldVariables(withheld, [...env.keys()], typeof grants.env !== "string");
+  const streams = context.streams ?? standardStreams(context, variables);
   const terminals = terminalsOf(grants.terminal && context.streams === undefined);
   const terminal = new PluginTerminal(terminals.stdin, streams);
   return {
@@ -80,6 +84,7 @@ export function openSandbox(context: SandboxContext): OpenSandbox {
     trace: user.trace,
     giveUp: (uses, tree) =>
       giveUpRights({ context, user, own, kubeconfig, files, rights, grants }, uses, tree),
+    withheldHint: () => variables.hint(context.name, context.installed ? undefined : context.args[0]),
     losesChanges: () => changes.finish(),
     async settle() {
       rights.broker?.settle();
@@ -195,6 +200,10 @@ function argumentsOf(
   return realKubeconfig ? told : withoutSecrets(told, () => cluster.placeholderToken());
 }
 
-function standardStreams({ ask }: SandboxContext): Streams {
-  return { stdin: stdinSource(), stdout: stdoutSink(ask?.quietly), stderr: stderrSink(ask?.quietly) };
+function standardStreams({ ask }: SandboxContext, variables: WithheldVariables): Streams {
+  return {
+    stdin: stdinSource(),
+    stdout: stdoutSink(ask?.quietly),
+    stderr: variables.watch(stderrSink(ask?.quietly)),
+  };
 }

@@ -167,6 +167,19 @@ Deno.test("reads kubectl's spellings of options", async () => {
   assert.equal((await run("outdated", "--all=false")).code, 0);
 });
 
+Deno.test("warns of misspelt rules and of denied paths that do not exist", async () => {
+  const { stderr } = await run(
+    "pull",
+    "127.0.0.1:1/x",
+    "--allow-cluster=gte:pods",
+    "--deny-cluster=list:pod",
+    "--deny-read=/none/there",
+  );
+  assert.ok(stderr.includes('warning: "gte" is not a verb of Kubernetes; did you mean get?\n'), stderr);
+  assert.ok(stderr.includes('warning: "pod" is not the plural that rules use; did you mean pods?\n'), stderr);
+  assert.ok(stderr.includes("warning: /none/there does not exist\n"), stderr);
+});
+
 Deno.test("--verbose is accepted before and after every command", async () => {
   for (
     const words of [["-v", "list"], ["list", "-v"], ["list", "--verbose"], ["index", "list", "-v"], [
