@@ -22,6 +22,7 @@ const BUNDLED = [
     "@sigstore/tuf",
     "@sigstore/verify",
     "commander",
+    "diff",
     "fflate",
     "fuse.js",
     "smol-toml",

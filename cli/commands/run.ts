@@ -1,6 +1,6 @@
 /** `krew-wasm run`: runs an installed plugin, or a file that is not installed. */
 
-import { Command } from "@commander-js/extra-typings";
+import { Command, Option } from "@commander-js/extra-typings";
 import { AppError } from "../../runtime/base/errors.ts";
 import { type GrantChange, type Grants, LEAST } from "../../runtime/grants/grants.ts";
 import { mergeGrants } from "../../runtime/grants/merge_grants.ts";
@@ -13,7 +13,9 @@ import {
   type RunHost,
   runInstalled,
   type RunOptions,
-  runProgram,
+  runWhatIf,
+  type WhatIfFormat,
+  whatIfOfEnvironment,
 } from "../../runtime/run/run.ts";
 import { type Modules, prepare } from "../../runtime/run/prepare.ts";
 import { type CachedForm, cacheForm, findCached } from "../../registry/store/form_cache.ts";
@@ -38,6 +40,10 @@ export function runCommand(context: Context, exit: Exit, host: RunHost) {
     .addOption(verifyOption())
     .addOption(trustRootOption())
     .option("-v, --verbose", "trace to stderr what the plugin asks for")
+    .option("--what-if", "change nothing on the cluster; show what would change (krew-wasm help guard-rails)")
+    .addOption(
+      new Option("-o, --output <format>", "form of what would change").choices(["text", "json"] as const),
+    )
     .passThroughOptions();
   return withGrantFlags(command)
     .addHelpText(
@@ -52,10 +58,14 @@ Examples:
   krew-wasm run ./cmd/kubectl-tree -- deployment web`,
     )
     .action(async (plugin, args, options) => {
+      if (options.output !== undefined && !options.whatIf) {
+        throw new AppError("USAGE", "-o is the form of what would change, so it needs --what-if");
+      }
+      const whatIf = options.whatIf ? options.output ?? "text" : whatIfOfEnvironment(context.env);
       const grants = await grantsOf(options, context);
       const rest = args[0] === "--" ? args.slice(1) : args;
       try {
-        const run: ProgramRun = { args: rest, grants, prompt: options.prompt ?? true, context, host };
+        const run: ProgramRun = { args: rest, grants, prompt: options.prompt ?? true, context, host, whatIf };
         exit.code = isRemote(plugin, exists)
           ? await runReference(plugin, run, options)
           : plugin === "-" || /[\\/]|\.wasm$|^\.\.?$/.test(plugin)
@@ -65,6 +75,7 @@ Examples:
             verbose: context.verbose,
             prompt: options.prompt ?? true,
             policyPath: context.policyPath,
+            whatIf,
           });
       } catch (error) {
         context.stderr(formatError(error, context.verbose));
@@ -95,6 +106,7 @@ interface ProgramRun {
   readonly prompt: boolean;
   readonly context: Context;
   readonly host: RunHost;
+  readonly whatIf: WhatIfFormat | undefined;
 }
 
 /** Runs a file, stdin, or what a directory is built to. */
@@ -188,14 +200,14 @@ interface Called {
 async function runBytes(
   bytes: Uint8Array<ArrayBuffer>,
   { name, called, grants, rules }: Called,
-  { args, prompt, context, host }: ProgramRun,
+  { args, prompt, context, host, whatIf }: ProgramRun,
 ): Promise<number> {
   const { prompts, requests, ...governance } = rules;
   const layout = context.layout();
   const digest = await sha256(bytes);
   const cached = await findCached(layout, digest, prepare);
   const program = cached ? cachedProgram(cached) : await compileProgram(called, bytes, digest, layout);
-  return await runProgram(program, {
+  return await runWhatIf(program, whatIf, {
     name,
     args: [called, ...args],
     grants,

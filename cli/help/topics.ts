@@ -12,6 +12,10 @@ export const TOPICS: Readonly<Record<string, Topic>> = {
     about: "what a plugin may do, and the flags that change it",
     text: async () => (await import("./grants.ts")).GRANTS,
   },
+  "guard-rails": {
+    about: "see what a plugin would change on the cluster",
+    text: async () => (await import("./guard_rails.ts")).GUARD_RAILS,
+  },
   "policy": {
     about: "limits for all plugins, by the administrator or by you",
     text: async () => (await import("./policy.ts")).POLICY,

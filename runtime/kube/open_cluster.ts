@@ -43,6 +43,8 @@ export interface ClusterContext {
   readonly placeholderToken?: () => string;
   /** Does what the kernel no longer lets this process do. */
   readonly helper?: CredentialHelper | undefined;
+  /** The host's User-Agent. */
+  readonly agent?: string | undefined;
   /** Gets the warnings that kubectl would print. */
   readonly warn?: (line: string) => void;
   /** Finds programs that were looked for ahead. */
@@ -132,7 +134,12 @@ export function openCluster(context: ClusterContext): ClusterAccess {
     cluster: () =>
       cluster ??= connection().then((connection) => {
         context.chosen?.(connection, proxyOf(connection, env));
-        return transport = connectCluster(connection, { env, trace: context.trace, helper: context.helper });
+        return transport = connectCluster(connection, {
+          env,
+          trace: context.trace,
+          helper: context.helper,
+          agent: context.agent,
+        });
       }),
     async redacted() {
       const config = await read() ?? mergeKubeconfigs([]);

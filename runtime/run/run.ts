@@ -89,6 +89,20 @@ export interface RunOptions {
   readonly prompt?: boolean;
   /** The path of the policy; tests use another. */
   readonly policyPath?: string;
+  /** Change nothing on the cluster, and print what would change. By default, KREW_WASM_WHAT_IF says so. */
+  readonly whatIf?: WhatIfFormat | undefined;
+}
+
+/** The form of what would change. */
+export type WhatIfFormat = "text" | "json";
+
+/**
+ * What KREW_WASM_WHAT_IF asks for: `1` or `json`. Any other text but an empty one and `0` asks for it, too: nobody who sets
+ * the variable wants a change.
+ */
+export function whatIfOfEnvironment(env: (name: string) => string | undefined): WhatIfFormat | undefined {
+  const value = env("KREW_WASM_WHAT_IF") ?? "";
+  return value === "" || value === "0" ? undefined : value === "json" ? "json" : "text";
 }
 
 /** The administrator's requirements for a run. */
@@ -170,8 +184,10 @@ export async function runInstalled(
   };
   const { prompts, requests, ...governance } = await governed(receipt, layout, options.policyPath);
   const grants = options.grants ? options.grants(receipt.grants) : receipt.grants;
-  return await runProgram(program, {
+  const whatIf = options.whatIf ?? whatIfOfEnvironment(Deno.env.get);
+  return await runWhatIf(program, whatIf, {
     name,
+    version: receipt.version,
     args,
     grants,
     layout,
@@ -200,6 +216,23 @@ export function askerFor(host: RunHost, prompt: boolean, canStay: boolean): Ask 
     }
   };
   return Object.assign(asking, { quietly: ask.quietly, by: ask.by });
+}
+
+/** Like {@linkcode runProgram}; with a format, nothing changes on the cluster, and what would change is printed. */
+export async function runWhatIf(
+  program: Program,
+  format: WhatIfFormat | undefined,
+  context: SandboxContext,
+): Promise<number> {
+  if (format === undefined) return await runProgram(program, context);
+  const { whatIfJson, whatIfText } = await import("../kube/what_if/what_if_report.ts");
+  const whatIf = { tried: [], refused: [] };
+  const colour = Deno.stdout.isTerminal() && !Deno.env.get("NO_COLOR");
+  const code = await runProgram(program, { ...context, whatIf });
+  const text = format === "json" ? whatIfJson(whatIf) : await whatIfText(whatIf, colour);
+  const bytes = new TextEncoder().encode(text);
+  for (let at = 0; at < bytes.length;) at += Deno.stdout.writeSync(bytes.subarray(at));
+  return code;
 }
 
 /** Runs a program in a new sandbox and returns its exit code, like {@linkcode runInstalled}. */

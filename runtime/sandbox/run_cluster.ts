@@ -7,6 +7,7 @@ import type { Preloaded } from "../kube/config/preload.ts";
 import { readText } from "../kube/config/text_file.ts";
 import type { ClusterAccess } from "../kube/open_cluster.ts";
 import { printError } from "../run/error_report.ts";
+import type { WhatIfRecord } from "../kube/what_if/what_if_cluster.ts";
 import { printable } from "../base/text.ts";
 import type { Broker } from "./broker/broker_client.ts";
 import type { RestrictedRun } from "./kernel/restrict_run.ts";
@@ -31,6 +32,9 @@ export interface RunClusterContext extends RunUser {
   readonly record: RunRecord;
   readonly permissionRequests: PermissionRequests;
   readonly rights: Readonly<RightsLeft>;
+  readonly whatIf: WhatIfRecord | undefined;
+  /** The plugin's version, from its artifact. */
+  readonly version: string | undefined;
 }
 
 /** The cluster that a run's kubeconfig selects. */
@@ -81,7 +85,11 @@ export class RunCluster implements Disposable {
       this.#open(),
       import("../kube/http/recorded_requests.ts"),
     ]);
-    const cluster = await access.cluster();
+    const opened = await access.cluster();
+    const { whatIf } = this.#context;
+    const cluster = whatIf
+      ? (await import("../kube/what_if/what_if_cluster.ts")).whatIfCluster(opened, whatIf)
+      : opened;
     const { grant, deny, bound = "full" } = permissionRequests.cluster();
     if (grant === "full" && deny === false && bound === "full") return recordCluster(cluster, record);
     const { authorizeCluster } = await import("../kube/allow/authorize_request.ts");
@@ -97,8 +105,11 @@ export class RunCluster implements Disposable {
   }
 
   #open(): Promise<ClusterAccess> {
-    return this.#access ??= import("../kube/open_cluster.ts").then(({ openCluster }) => {
-      const { variables, args, home, cwd, trace, rights } = this.#context;
+    return this.#access ??= Promise.all([
+      import("../kube/open_cluster.ts"),
+      import("../kube/http/user_agent.ts"),
+    ]).then(([{ openCluster }, { pluginAgent }]) => {
+      const { variables, args, home, cwd, trace, rights, plugin, version } = this.#context;
       return this.#opened = openCluster({
         env: variables,
         args,
@@ -107,6 +118,7 @@ export class RunCluster implements Disposable {
         trace,
         placeholderToken: () => this.placeholderToken(),
         helper: rights.broker?.credentials,
+        agent: pluginAgent(plugin, version),
         warn: (line) => printError(`krew-wasm: warning: ${printable(line, 1000)}\n`),
         readFile: (path) => this.readFile(path),
         ...(rights.preloaded ? { findProgram: rights.preloaded.findProgram } : {}),

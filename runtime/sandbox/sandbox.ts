@@ -61,7 +61,15 @@ export function openSandbox(context: SandboxContext): OpenSandbox {
     broker: undefined,
     restricted: undefined,
   };
-  const cluster = new RunCluster({ ...user, plugin: context.name, record, permissionRequests, rights });
+  const cluster = new RunCluster({
+    ...user,
+    plugin: context.name,
+    record,
+    permissionRequests,
+    rights,
+    whatIf: context.whatIf,
+    version: context.version,
+  });
   const changes = new KubeconfigChanges({ kubeconfig, cluster, permissionRequests, rights });
   const files = filesOf(context, user, { permissionRequests, own: own.path, kubeconfig, cluster, changes });
   const variables = new WithheldVariables(withheld, [...env.keys()], typeof grants.env !== "string");

@@ -2,6 +2,7 @@
 
 import type { GrantChange, Grants } from "../grants/grants.ts";
 import type { Layout } from "../store/layout.ts";
+import type { WhatIfRecord } from "../kube/what_if/what_if_cluster.ts";
 import type { BrokerContext } from "./broker/broker_context.ts";
 import type { Administrator, Ask } from "./permission_request_types.ts";
 import type { Streams } from "./types.ts";
@@ -10,6 +11,8 @@ import type { Streams } from "./types.ts";
 export interface SandboxContext {
   /** The plugin's name. */
   readonly name: string;
+  /** Its version, from its artifact. */
+  readonly version?: string | undefined;
   /** argv, the program's name first. */
   readonly args: readonly string[];
   readonly grants: Grants;
@@ -30,6 +33,8 @@ export interface SandboxContext {
   readonly requiredBy?: string | undefined;
   /** Record each request to the cluster, whatever the environment says. */
   readonly recordRequests?: boolean;
+  /** Change nothing on the cluster, and collect what would change (runtime/kube/what_if/). */
+  readonly whatIf?: WhatIfRecord | undefined;
   /** Writes a lasting grant to the receipt. */
   readonly keep?: ((change: GrantChange) => Promise<void>) | undefined;
 }

@@ -69,11 +69,14 @@ testBinary(
         headers: { "x-agent": [...agent].map((byte) => String.fromCharCode(byte)).join("") },
       });
     };
-    assert.match((await run("head /version 'user-agent: größe ✓\n'")).stdout, /^x-agent: größe ✓$/m);
+    assert.match(
+      (await run("head /version 'user-agent: größe ✓\n'")).stdout,
+      /^x-agent: kubectl-\S+ krew-wasm\/\S+ größe ✓$/m,
+    );
     // HTTP's blanks are only space and tab; anything else belongs to the value.
     assert.match(
       (await run("head /version 'user-agent: \u00a0x\u00a0 \r\n'")).stdout,
-      /^x-agent: \u00a0x\u00a0$/m,
+      /^x-agent: kubectl-\S+ krew-wasm\/\S+ \u00a0x\u00a0$/m,
     );
   },
 );

@@ -27,6 +27,8 @@ export interface TransportContext {
   readonly trace: (line: string) => void;
   /** Does what the kernel no longer lets this process do. */
   readonly helper?: CredentialHelper | undefined;
+  /** The host's User-Agent. */
+  readonly agent?: string | undefined;
   /** The time limit for connecting, in milliseconds: {@linkcode CONNECT_PATIENCE}. */
   readonly connectPatience?: number;
 }
@@ -42,7 +44,7 @@ export interface Transport extends Cluster {
 
 /** Opens a transport to a connection's API server. Sends nothing before the first request. */
 export function connectCluster(connection: Connection, transportContext: TransportContext): Transport {
-  const { env, trace, helper, connectPatience = CONNECT_PATIENCE } = transportContext;
+  const { env, trace, helper, agent, connectPatience = CONNECT_PATIENCE } = transportContext;
   const { context, server, namespace, requestTimeout } = connection;
   const files = new RotatingFiles(connection, undefined, helper?.readFile);
   const source = new CredentialSource(connection, files, undefined, helper);
@@ -76,7 +78,7 @@ export function connectCluster(connection: Connection, transportContext: Transpo
   ): Promise<{ response: HttpAnswer; packed: boolean }> {
     const { method, url, signal } = exchange;
     const { client, targetOf, proxyAuthorization } = await clientFor(credentials);
-    const own = requestHeaders(method, request.headers, connection, credentials.authorization);
+    const own = requestHeaders(method, request.headers, connection, credentials.authorization, agent);
     const headers: [string, string][] = [
       ["host", url.host],
       ...own.map(([name, value]): [string, string] => {
@@ -140,7 +142,7 @@ export function connectCluster(connection: Connection, transportContext: Transpo
   let sockets: Promise<Sockets> | undefined;
   const upgraded = new Set<{ drop(): void }>();
   const upgradeContext = async () => ({
-    ...{ connection: await fresh(), source, env, trace, connectPatience, open: upgraded },
+    ...{ connection: await fresh(), source, env, trace, agent, connectPatience, open: upgraded },
   });
   return {
     context,

@@ -52,6 +52,7 @@ export function methodOf(text: string): string {
 /**
  * The plugin's allowed headers and the host's own. In values each character is one byte.
  *
+ * @param agent the host's User-Agent (user_agent.ts)
  * @throws AppError REQUEST_INVALID
  */
 export function requestHeaders(
@@ -59,6 +60,7 @@ export function requestHeaders(
   guest: readonly (readonly [name: string, value: string])[],
   connection: Pick<Connection, "disableCompression" | "impersonate">,
   authorization: string | undefined,
+  agent: string = USER_AGENT,
 ): [name: string, value: string][] {
   const headers: [string, string][] = [];
   const has = (wanted: string) => headers.some(([name]) => name === wanted);
@@ -80,7 +82,10 @@ export function requestHeaders(
     }
     headers.push([lower, value]);
   }
-  if (!has("user-agent")) headers.push(["user-agent", USER_AGENT]);
+  // The host's part comes first, so that audit logs tell plugins apart, whatever a plugin calls itself.
+  const own = headers.find(([name]) => name === "user-agent");
+  if (own) own[1] = own[1] === "" ? agent : `${agent} ${own[1]}`;
+  else headers.push(["user-agent", agent]);
   // net/http asks for gzip and decompresses it, but not for HEAD or a range.
   const packed = !connection.disableCompression && method !== "HEAD" && !has("range");
   headers.push(["accept-encoding", packed ? "gzip" : "identity"]);

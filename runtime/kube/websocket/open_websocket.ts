@@ -27,6 +27,8 @@ export interface UpgradeContext {
   readonly trace: (line: string) => void;
   /** The time limit for connecting, in milliseconds. */
   readonly connectPatience: number;
+  /** The host's User-Agent. */
+  readonly agent?: string | undefined;
   /** The open connections, and a token for each pending one. */
   readonly open: Set<{ drop(): void }>;
 }
@@ -78,7 +80,7 @@ interface Handshake<T extends Upgraded> {
  * @throws AppError as {@linkcode import("../cluster.ts").Cluster.send}
  */
 export async function askForUpgrade<T extends Upgraded>(
-  { connection, source, env, trace, connectPatience, open }: UpgradeContext,
+  { connection, source, env, trace, connectPatience, agent, open }: UpgradeContext,
   request: Omit<UpgradeRequest, "protocols"> & { readonly method: string },
   handshake: Handshake<T>,
 ): Promise<{ readonly upgraded: T } | { readonly refused: ClusterResponse }> {
@@ -102,7 +104,7 @@ export async function askForUpgrade<T extends Upgraded>(
 
   const attempt = async (credentials: Credentials) => {
     if (credentials.certificate) await checkCertificate(credentials.certificate, connection);
-    const headers = requestHeaders(method, request.headers, connection, credentials.authorization)
+    const headers = requestHeaders(method, request.headers, connection, credentials.authorization, agent)
       .filter(([name]) => name !== "accept-encoding");
     const proxy = proxyFor(new URL(connection.server), connection.proxyUrl, env);
     const opened = await dialWithin(connectPatience, connection, credentials.certificate, proxy, signal);

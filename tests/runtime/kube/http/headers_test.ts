@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { isPacked, isWatch, requestHeaders, responseHeaders } from "../../../../runtime/kube/http/headers.ts";
+import { USER_AGENT } from "../../../../runtime/base/version.ts";
 import { toBytes, toText } from "../../../../runtime/kube/http/header_text.ts";
 
 Deno.test("isWatch() recognises a watch by its query or its path", () => {
@@ -41,7 +42,9 @@ Deno.test("requestHeaders() passes Kubernetes clients' headers and adds the host
     { disableCompression: false, impersonate: [["impersonate-user", "jane"]] },
     "Bearer user",
   );
-  const expected = CLIENTS.map(([name, value]) => [name.toLowerCase(), value]);
+  const expected = CLIENTS.map(([name, value]) =>
+    name === "User-Agent" ? ["user-agent", `${USER_AGENT} ${value}`] : [name.toLowerCase(), value]
+  );
   expected.push(["accept", "application/json"]);
   expected.push(["accept-encoding", "identity"]); // a range
   expected.push(["authorization", "Bearer user"], ["impersonate-user", "jane"]);
