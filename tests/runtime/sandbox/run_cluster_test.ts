@@ -38,6 +38,8 @@ function setUp(grants: Partial<Grants> = {}, text: string | undefined = KUBECONF
     keep: undefined,
   });
   const cluster = new RunCluster({
+    whatIf: undefined,
+    version: undefined,
     ...{ plugin: "foo", variables: {}, args: [], home, cwd: home, trace() {}, record, permissionRequests },
     rights,
   });
