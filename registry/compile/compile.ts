@@ -70,13 +70,11 @@ function newer(): string {
 }
 
 function compileModule(bytes: Uint8Array<ArrayBuffer>): Compiled {
-  const { files } = compileCore(bytes, MODULE);
-  const module = validated(files[0]!.bytes);
-  const imports = WebAssembly.Module.imports(module);
+  const { files, imports, exports } = compileCore(bytes, MODULE);
   for (const each of imports) {
     if (each.kind !== "function" || !isHostFunction(each.module, each.name)) throw unknownImport(each);
   }
-  refuseLibrary(WebAssembly.Module.exports(module), imports);
+  refuseLibrary(exports, imports);
   checkFunctionTypes(files[0]!.bytes);
   return { kind: "preview1", files };
 }
@@ -91,18 +89,29 @@ interface CompiledCore {
   readonly files: Compiled["files"];
   /** Entries of its tables at the start. */
   readonly entries: number;
+  readonly imports: readonly WebAssembly.ModuleImportDescriptor[];
+  /** Without those that krew-wasm adds. */
+  readonly exports: readonly WebAssembly.ModuleExportDescriptor[];
 }
 
 /**
  * Prepares a core module for running: validates and strips it, counts its memory growth and limits its tables' growth.
- * Also returns the names of its functions, if it has them.
+ * Also returns the names of its functions, if it has them. A large module is validated twice at most, before and after
+ * these changes, because that takes most of the time.
  *
+ * @param check checks the names of imports and exports first
  * @throws AppError WASM_INVALID, PLUGIN_UNSUPPORTED
  */
-function compileCore(bytes: Uint8Array<ArrayBuffer>, name: string): CompiledCore {
+function compileCore(
+  bytes: Uint8Array<ArrayBuffer>,
+  name: string,
+  check: (names: Iterable<string>) => void = () => {},
+): CompiledCore {
   refuseImports(bytes);
-  const taken = WebAssembly.Module.exports(validated(bytes)).find(({ name }) => name === LIMIT_EXPORT);
-  if (taken) {
+  const module = validated(bytes);
+  const [imports, exports] = [WebAssembly.Module.imports(module), WebAssembly.Module.exports(module)];
+  check([...imports.flatMap(({ module, name }) => [module, name]), ...exports.map(({ name }) => name)]);
+  if (exports.some(({ name }) => name === LIMIT_EXPORT)) {
     throw new AppError("PLUGIN_UNSUPPORTED", `It exports "${LIMIT_EXPORT}", a name that krew-wasm needs`);
   }
   refuseMemories(bytes);
@@ -113,6 +122,8 @@ function compileCore(bytes: Uint8Array<ArrayBuffer>, name: string): CompiledCore
   }
   return {
     entries,
+    imports,
+    exports,
     files: [
       { name, bytes: limited },
       ...(stripped.names ? [{ name: `${name}.names`, bytes: stripped.names }] : []),
@@ -239,19 +250,6 @@ function checkHarmless(names: Iterable<string>): void {
   }
 }
 
-/**
- * The names of a core module's imports and exports. The engine must have validated the module. @throws AppError
- * WASM_INVALID
- */
-function* coreNames(bytes: Uint8Array): Generator<string> {
-  const module = validated(bytes.slice());
-  for (const { module: from, name } of WebAssembly.Module.imports(module)) {
-    yield from;
-    yield name;
-  }
-  for (const { name } of WebAssembly.Module.exports(module)) yield name;
-}
-
 async function compileComponent(bytes: Uint8Array): Promise<Compiled> {
   const names = readComponentNames(bytes);
   refuseLater(names);
@@ -288,14 +286,11 @@ async function compileComponent(bytes: Uint8Array): Promise<Compiled> {
       },
     );
   }
-  for (const [name, content] of generated.files) {
-    if (name.endsWith(".wasm")) checkHarmless(coreNames(content));
-  }
+  const cores = generated.files.filter(([name]) => name.endsWith(".wasm"))
+    .map(([name, content]) => compileCore(content.slice(), name, checkHarmless));
   const script = generated.files.find(([name]) => name === COMPONENT_ENTRY);
   if (!script) throw new AppError("INTERNAL", "jco made no JavaScript of it");
   const text = componentScript(new TextDecoder().decode(script[1]), run, generated.imports);
-  const cores = generated.files.filter(([name]) => name.endsWith(".wasm"))
-    .map(([name, content]) => compileCore(content.slice(), name));
   const entries = report.unfolded.instances * Math.max(0, ...cores.map(({ entries }) => entries));
   if (entries > MAX_ENTRIES_IN_ALL) {
     throw new AppError(

@@ -80,6 +80,9 @@ export function examineBytes(
   if (stale === 0 && wrong === 0) found("compiled", "ok", "All compiled forms are of this version");
 }
 
+/** For files that are read in pieces. */
+const PIECE = new Uint8Array(1 << 18);
+
 /** The digest of a file, read in pieces; undefined if it cannot be read or has another size. */
 export function digestOfFile(path: string, size: number | undefined): string | undefined {
   let file: Deno.FsFile | undefined;
@@ -87,9 +90,8 @@ export function digestOfFile(path: string, size: number | undefined): string | u
     file = Deno.openSync(path, { read: true });
     if (size !== undefined && file.statSync().size !== size) return undefined;
     const digester = new Digester();
-    const bytes = new Uint8Array(1 << 18);
-    for (let read = file.readSync(bytes); read !== null; read = file.readSync(bytes)) {
-      digester.update(bytes.subarray(0, read));
+    for (let read = file.readSync(PIECE); read !== null; read = file.readSync(PIECE)) {
+      digester.update(PIECE.subarray(0, read));
     }
     return digester.digest();
   } catch {
