@@ -157,6 +157,17 @@ async function bench(): Promise<void> {
     row("start of kubectl-hello, preview1", starts.get("hello")!, nothing, of, "1.25");
     row("start of kubectl-hello, WASI 0.2 component", starts.get("component")!, nothing, of, "1.5");
     row("start of a TypeScript plugin (17 MB)", starts.get("typescript")!, nothing, of, "");
+    const file = await measure([
+      { name: "file", command: [binary, "run", fixturePath("whoami"), "--", "--help"] },
+      { name: "installed", command: [binary, "run", "whoami", "--", "--help"] },
+    ]);
+    row(
+      "run FILE of a TypeScript plugin, again",
+      file.get("file")!,
+      file.get("installed")!,
+      "installed",
+      "+20 ms",
+    );
     row("krew-wasm version", starts.get("version")!, nothing, of, "");
     row("krew-wasm list", starts.get("list")!, nothing, of, "");
   });

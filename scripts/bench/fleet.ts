@@ -17,6 +17,8 @@ export type Row = [what: string, ours: string, baseline: string, ratio: string, 
 
 const MANY = 1000;
 const SYNCED = 50;
+/** First syncs of few and of many plugins show how the time grows. */
+const FIRST = [50, 200] as const;
 
 /** Measures the binary, in directories below `work`. Each figure is a median of interleaved runs. */
 export async function benchFleet(
@@ -38,6 +40,7 @@ export async function benchFleet(
   const { stdout } = await output(binary, ["list", "-o", "lock"], synced);
   await Deno.writeFile(lock, stdout);
 
+  const firsts = await benchFirstSync(binary, registry, work);
   const before = registry.requests.length;
   const link = (home: string) => `${home}/.krew-wasm/bin/kubectl-none`;
   const times = await interleaved(runs, {
@@ -48,6 +51,11 @@ export async function benchFleet(
     sync: () => output(binary, ["sync", lock], synced),
   });
   const requests = registry.requests.length - before;
+  const slower = await interleaved(Math.min(runs, 5), {
+    outdated: () => output(binary, ["outdated"], many),
+    // It reports what this bench's environment lacks, such as a PATH.
+    doctor: () => output(binary, ["doctor", "--offline"], many, [0, 1]),
+  });
   const row = (what: string, ours: number, baseline: number, of: string, goal: string): Row => [
     what,
     `${ours.toFixed(1)} ms`,
@@ -65,6 +73,42 @@ export async function benchFleet(
       (times.sync / 1000).toFixed(2),
       "1 s, no requests",
     ],
+    firsts,
+    row(
+      `krew-wasm doctor --offline with ${MANY} plugins`,
+      slower.doctor,
+      times.version,
+      "krew-wasm version",
+      "",
+    ),
+    row(`krew-wasm outdated with ${MANY} plugins`, slower.outdated, times.version, "krew-wasm version", ""),
+  ];
+}
+
+/** Measures how the time of a first `sync` grows with the number of plugins. */
+async function benchFirstSync(binary: string, registry: TestRegistry, work: string): Promise<Row> {
+  const [few, many] = FIRST;
+  const references: string[] = [];
+  for (let index = 0; index < many; index++) references.push(await published(registry, `first${index}`));
+  const source = await storeWith(`${work}/first`, binary, references);
+  const { stdout } = await output(binary, ["list", "-o", "lock"], source);
+  const { plugins, ...rest } = JSON.parse(new TextDecoder().decode(stdout));
+  const time = async (count: number) => {
+    const home = `${work}/first${count}`;
+    await Deno.mkdir(home);
+    const lock = `${home}/plugins.lock`;
+    await Deno.writeTextFile(lock, JSON.stringify({ ...rest, plugins: plugins.slice(0, count) }));
+    const started = performance.now();
+    await output(binary, ["sync", "-q", "--yes", lock], home);
+    return performance.now() - started;
+  };
+  const [short, long] = [await time(few), await time(many)];
+  return [
+    `first sync of ${many} plugins`,
+    `${long.toFixed(0)} ms`,
+    `${short.toFixed(0)} ms (of ${few})`,
+    (long / short).toFixed(2),
+    String(many / few),
   ];
 }
 
@@ -102,7 +146,12 @@ async function storeWith(
   return home;
 }
 
-async function output(program: string, args: readonly string[], home: string) {
+async function output(
+  program: string,
+  args: readonly string[],
+  home: string,
+  codes: readonly number[] = [0],
+) {
   const result = await new Deno.Command(program, {
     args: [...args],
     env: { HOME: home },
@@ -110,7 +159,7 @@ async function output(program: string, args: readonly string[], home: string) {
     stdout: "piped",
     stderr: "piped",
   }).output();
-  if (!result.success) {
+  if (!codes.includes(result.code)) {
     throw new Error(`${program} ${args.join(" ")}: ${new TextDecoder().decode(result.stderr)}`);
   }
   return result;
