@@ -48,7 +48,7 @@ export function explainGrants(
       "Terminal",
       (grants.terminal
         ? "It reads what you type while it runs, and may draw on the terminal."
-        : "Its streams are no terminals in its eyes.") +
+        : "The terminal is hidden from it.") +
       (grants.completion ? "" : " It is never asked to complete its arguments."),
     ],
     [
@@ -79,7 +79,7 @@ function filesText(grants: Grants, own: string, home: string): string {
   return [
     reads.length > 0 ? `It reads ${list(reads)}.` : "",
     writes.length > 0
-      ? `It reads, changes and deletes what is in ${list(writes)}, and in its private directory ${own}.`
+      ? `It reads, changes and deletes files in ${list(writes)}, and in its private directory ${own}.`
       : `It changes nothing but its private directory ${own}.`,
     "It sees no other file; krew-wasm's own files can't be changed by any plugin.",
     deny.read.length > 0 || deny.home

@@ -39,7 +39,7 @@ export interface InstallPlan {
   readonly keep?: number | undefined;
 }
 
-/** The decisions about an artifact. Whoever answers knows the policies, and may ask the person. */
+/** The decisions about an artifact, by a caller that knows the policies and may ask the person. */
 export interface InstallDecisions {
   /**
    * Decides whether the artifact may be installed, before anything is downloaded. Returns the required signatures; none

@@ -27,5 +27,5 @@ export type Judgement =
   /** Not a signature, but a statement of something else: a list of parts, a scan. */
   | { readonly verdict: "other"; readonly why: string };
 
-/** The verdict on what is no valid signature. `unknown`: the trust root does not know its issuer. */
+/** The verdict on an invalid signature. `unknown`: the trust root does not know its issuer. */
 export const invalid = (why: string, unknown = false): Judgement => ({ verdict: "invalid", why, unknown });

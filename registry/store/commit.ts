@@ -141,7 +141,7 @@ export async function rollbackPlugin(
   return { from: current, to: restored };
 }
 
-/** A version with the grants of another, and what is known of their change. */
+/** A version with the present and the original grants of another. */
 function withGrantsOf(version: Receipt, { grants, installedGrants }: Receipt): Receipt {
   return { ...withInstalledGrants(version, grants), ...(installedGrants ? { installedGrants } : {}) };
 }

@@ -110,8 +110,8 @@ export function prepareStore(layout: Layout): void {
 }
 
 /**
- * Empties stage/. Keeps the directory itself: other processes create files in it without the lock. What can't be removed
- * stays, with a warning: it must not stop the commands that come after.
+ * Empties stage/. Keeps the directory itself: other processes create files in it without the lock. Leaves
+ * files that cannot be removed, with a warning, so that later commands still work.
  */
 function emptyStage(layout: Layout, warn: (line: string) => void): void {
   const { stage } = layout;

@@ -1,6 +1,6 @@
 /**
  * One writer at a time: an exclusive lock of the operating system on the store's lock file. The system releases it when
- * the process ends in any way, so there are no stale locks. The file's text only tells waiting users which process has
+ * the process ends in any way, so stale locks cannot exist. The file's text only tells waiting users which process has
  * the lock; nothing checks whether that process lives.
  */
 

@@ -102,7 +102,7 @@ export function isSystemRoot(namespace: () => number | null | undefined = userNa
   }
 }
 
-// Deno reads no file of /proc without all permissions, but it looks at one.
+// Without all permissions, Deno does not read files of /proc, but stat works.
 function userNamespace(): number | null | undefined {
   if (Deno.build.os !== "linux") return undefined;
   try {

@@ -120,7 +120,7 @@ export async function satisfying(
   return found;
 }
 
-/** Why no signature satisfies a rule. Follows "it has to be signed by whom the rule names". */
+/** Why no signature satisfies a rule. */
 export function whyUnsatisfied({ signatures }: Provenance): string {
   if (signatures.length === 0) {
     return "it has to be signed, and no signature was verified when it was installed";
@@ -132,7 +132,7 @@ export function whyUnsatisfied({ signatures }: Provenance): string {
         ROOTS[signature.trustRoot.of]
       })`
   );
-  return `it has to be signed by whom the rule for it names now; what was verified is ${by.join(", and ")}`;
+  return `it has to be signed by a signer of its rule, but was signed by ${by.join(", and ")}`;
 }
 
 /** Trust roots in words, by owner. */

@@ -145,7 +145,7 @@ export function kernelFacts(
 /**
  * The permissions of Deno that remain.
  *
- * @param saves whether this process itself asks the person and saves grants, because there is no broker
+ * @param saves whether this process itself asks the person and saves grants, without a broker
  * @param mayRun whether it starts the credential plugin
  * @param broker whether there is a broker
  */

@@ -113,8 +113,7 @@ const BY_CODE: Readonly<Record<string, ErrnoName>> = {
 };
 
 /**
- * Errors that mean: nothing is at the path, or nothing that this user can reach by it, so the plugin can't reach it
- * either.
+ * Errors of a path that leads to no file, or to none that this user can reach. Then the plugin cannot reach one either.
  */
 const ABSENCES: ReadonlySet<ErrnoName> = new Set(
   ["no-entry", "not-directory", "access", "not-permitted", "loop", "name-too-long", "illegal-byte-sequence"],

@@ -1,6 +1,6 @@
 /**
- * The npm packages: `krew-wasm` starts the binary of one of its optional dependencies, of which npm installs only the one for
- * the machine.
+ * The npm packages. `krew-wasm` has an optional dependency for each platform, of which npm installs only the machine's. It
+ * starts the binary in there.
  */
 
 import type { Entry } from "./archive.ts";

@@ -145,7 +145,7 @@ func main() { fmt.Println(other.Word, term.IsTerminal(1)) }
 `;
 }
 
-testBinary("build: keeps to a workspace, its modules and replacements, and to vendored packages", {
+testBinary("build: follows workspaces, modules, replacements and vendored packages", {
   ignore: !canBuildGo(),
 }, async () => {
   using product = Product.make();

@@ -12,7 +12,7 @@ import { testBinary } from "../support/test_binary.ts";
 
 type Output = Awaited<ReturnType<Product["shell"]>>;
 
-testBinary("build: connections of a program's own lead to the API server, with the user's credentials", {
+testBinary("build: a Go program's connections reach the API server as the user", {
   ignore: !canBuildGo(),
 }, async (step) => {
   await using kubelet = await startKubelet();

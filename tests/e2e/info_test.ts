@@ -38,7 +38,7 @@ async function setUp() {
   };
 }
 
-testBinary("info shows all that is known of a plugin, or of a reference that is not installed", async () => {
+testBinary("info describes a plugin, or a reference that is not installed", async () => {
   await using it = await setUp();
   const { product, registry } = it;
   const { code, stdout } = await product.run("info", "foo");

@@ -360,7 +360,7 @@ Deno.test("without Landlock a plugin runs, unless kernel restrictions are requir
       for (const line of ["kubectl-hello", `krew-wasm run ${await buildFixture("hello")}`]) {
         const { code, stdout, stderr } = await under(line, asked, errno);
         assert.deepEqual([code, stdout], [125, ""]);
-        assert.match(stderr, new RegExp(`^error: KREW_WASM_REQUIRE_WALLS asks for .*: ${whys[errno]}`));
+        assert.match(stderr, new RegExp(`^error: KREW_WASM_REQUIRE_WALLS requires .*: ${whys[errno]}`));
         assert.match(stderr, /hint: krew-wasm doctor/);
       }
     }

@@ -297,7 +297,7 @@ testBinary(
 );
 
 testBinary(
-  "go-containerregistry#1759: drops PowerShell's mark before a password",
+  "go-containerregistry#1759: drops PowerShell's byte order mark from a password",
   async () => {
     await using it = await setUp({ tokens: { user: USER } });
     const args = ["login", it.registry.host, "-u", "me", "--password-stdin"];

@@ -35,7 +35,7 @@ export function missing(part: string, present: boolean, how: string): boolean {
 
 /**
  * Finds other registry clients: built by `.ci/clients`, installed by `go install` or `cargo install`, or on PATH. Returns
- * undefined and prints a line if one is missing. That is no error, even in CI, because the machine may not get the sources.
+ * undefined and prints a line if one is missing. Even in CI this does not fail, because the machine may be unable to get the sources.
  */
 export function registryClient(name: string, how: string): string | undefined {
   const home = Deno.env.get("HOME");

@@ -138,8 +138,8 @@ class Fields {
 }
 
 /**
- * Parses one file. `path` is the base of relative names in it, and `shown` its name in errors. Missing fields are no
- * error here, because nobody may ever choose the entry.
+ * Parses one file. `path` is the base of relative names in it, and `shown` its name in errors. Missing fields are
+ * allowed here, because the entry may never be chosen.
  *
  * @throws AppError KUBECONFIG_INVALID with the file and the field in its message
  */

@@ -1,6 +1,6 @@
 /** The host's side of `krew-wasm:kubernetes/upgrade` (wit/kubernetes.wit). */
 
-// deno-lint-ignore-file no-throw-literal -- jco passes a thrown value that is no Error to the guest as the error
+// deno-lint-ignore-file no-throw-literal -- jco passes a thrown value other than an Error to the guest as the error
 // value
 
 import { AppError } from "../../base/errors.ts";

@@ -1,6 +1,6 @@
 /**
  * The files of a plugin in a process that the kernel restricts to its initial grants (runtime/sandbox/kernel/). The
- * broker outside of the restriction opens what was granted later, and creates files in directories that are not
+ * broker outside of the restriction opens files that were granted later, and creates files in directories that are not
  * granted. It makes the same checks (runtime/sandbox/broker/file_service.ts). Everything else runs in this process.
  */
 

@@ -1,6 +1,6 @@
 /** What a component receives: wasi:http/types.incoming-response, incoming-body, and the futures of both. */
 
-// deno-lint-ignore-file no-throw-literal -- jco passes a thrown value that is no Error to the guest as the error
+// deno-lint-ignore-file no-throw-literal -- jco passes a thrown value other than an Error to the guest as the error
 // value
 
 import type { ClusterResponse } from "../../kube/cluster.ts";

@@ -1,6 +1,6 @@
 /** What a component sends: wasi:http/types.request-options, outgoing-body, outgoing-request and outgoing-response. */
 
-// deno-lint-ignore-file no-throw-literal -- jco passes a thrown value that is no Error to the guest as the error
+// deno-lint-ignore-file no-throw-literal -- jco passes a thrown value other than an Error to the guest as the error
 // value
 
 import { latin1 } from "../../base/bytes.ts";

@@ -1,6 +1,6 @@
 /** Options of sockets that the host only remembers. */
 
-// deno-lint-ignore-file no-throw-literal -- jco passes a thrown value that is no Error to the guest as the error
+// deno-lint-ignore-file no-throw-literal -- jco passes a thrown value other than an Error to the guest as the error
 // value
 
 import type * as Wit from "../../../wit/generated/interfaces/wasi-sockets-network.d.ts";

@@ -8,7 +8,7 @@
  * build has in-memory sockets only.
  */
 
-// deno-lint-ignore-file no-throw-literal -- jco passes a thrown value that is no Error to the guest as the error
+// deno-lint-ignore-file no-throw-literal -- jco passes a thrown value other than an Error to the guest as the error
 // value
 
 import type { AppError } from "../../base/errors.ts";

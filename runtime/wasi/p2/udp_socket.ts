@@ -1,6 +1,6 @@
 /** wasi:sockets/udp: sockets that reach nothing. */
 
-// deno-lint-ignore-file no-throw-literal -- jco passes a thrown value that is no Error to the guest as the error
+// deno-lint-ignore-file no-throw-literal -- jco passes a thrown value other than an Error to the guest as the error
 // value
 
 import { type Pollable, pollableOf, READY } from "./pollables.ts";

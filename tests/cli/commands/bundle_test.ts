@@ -38,7 +38,7 @@ Deno.test("loads grants only if asked to", async () => {
   assert.equal(await home(), true);
 });
 
-Deno.test("refuses what is no bundle, and plugins that are not there", async () => {
+Deno.test("refuses an invalid bundle, and plugins that are not installed", async () => {
   await using manager = new Manager();
   const file = `${manager.home}/plugins.tar`;
   await manager.fail(1, "bundle", "save", file, "nope");

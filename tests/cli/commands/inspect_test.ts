@@ -31,7 +31,7 @@ Deno.test("prints an artifact as an object", async () => {
   });
 });
 
-Deno.test("refuses what is not there, and what is no reference", async () => {
+Deno.test("refuses an unknown artifact and an invalid reference", async () => {
   await using manager = new Manager();
   await manager.fail(1, "inspect", `${manager.registry.host}/acme/none:v1`);
   await manager.fail(2, "inspect", "acme/UPPER:v1");

@@ -33,7 +33,7 @@ Deno.test("removes the credentials of one registry from docker's settings", asyn
   });
 });
 
-Deno.test("refuses what is no registry", async () => {
+Deno.test("refuses a URL in a registry's place", async () => {
   await withDockerConfig(async (manager) => {
     await manager.fail(2, "logout", "https://ghcr.io/acme");
     await manager.fail(2, "logout", "ghcr.io", "quay.io");

@@ -36,7 +36,7 @@ Deno.test("an index names its plugins, and --from keeps the others", async () =>
   );
 });
 
-Deno.test("refuses what is no index, a second plugin of a name, and a digest to push to", async () => {
+Deno.test("refuses an invalid index, duplicate names, and a digest to push to", async () => {
   await using manager = new Manager();
   const foo = await manager.push("acme/foo:v1");
   await manager.fail(1, "index", "add", foo);

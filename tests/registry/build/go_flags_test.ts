@@ -6,7 +6,7 @@ import { AppError, type ErrorCode } from "../../../runtime/base/errors.ts";
 const code = (expected: ErrorCode) => (error: unknown) =>
   error instanceof AppError && error.code === expected;
 
-Deno.test("goFlags() joins the user's -ldflags with its own, from the command line or GOFLAGS", () => {
+Deno.test("goFlags() adds its -ldflags to those of the command line or GOFLAGS", () => {
   const linked = (flags: readonly string[], variable?: string) => goFlags(flags, variable).build[1];
   assert.equal(linked([]), "-ldflags=-s -w");
   assert.equal(linked(["-ldflags", "-X main.version=v1"]), "-ldflags=-s -w -X main.version=v1");

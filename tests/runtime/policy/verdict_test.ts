@@ -81,7 +81,7 @@ Deno.test("a signature must be from a key that the rule names now", async () => 
   const others = (await why(policy, plugin([keySignature(evil.publicKey)])))!;
   assert.match(
     others,
-    /has to be signed by whom the rule for it names now; what was verified is the key sha256:/,
+    /has to be signed by a signer of its rule, but was signed by the key sha256:/,
   );
   assert.equal(
     await why(policy, plugin([keySignature(evil.publicKey), keySignature(acme.publicKey)])),

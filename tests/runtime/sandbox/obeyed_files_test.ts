@@ -128,7 +128,7 @@ for (
   });
 }
 
-Deno.test("what is no path in policy.yaml protects nothing", () => {
+Deno.test("text in policy.yaml that is not a path protects nothing", () => {
   const text =
     "# keys are in /home/me/keys\nmatch: ghcr.io/acme/*\nverify: me@a.example@https://github.com/login # /x\nor: '/'\n";
   assert.deepEqual(filesInPolicy(text).filter((path) => path !== "/'"), []);

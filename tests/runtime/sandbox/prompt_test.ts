@@ -138,7 +138,7 @@ Deno.test("Ctrl-C ends the run and leaves the terminal as it was", () => {
   assert.deepEqual(log.slice(-2), ["cooked", "release"]);
 });
 
-Deno.test("Ctrl-Z stops the job with the terminal as it was, and the question is shown again", () => {
+Deno.test("Ctrl-Z restores the terminal and stops the job; then the question shows again", () => {
   const { it, log, text } = terminal(["a", "\x1a", "o", "\r"]);
   assert.deepEqual(askAt(it, QUESTION, true), { answer: "once", wider: false });
   assert.deepEqual(log.filter((word) => word !== "key"), [

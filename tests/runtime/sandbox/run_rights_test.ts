@@ -197,7 +197,7 @@ Deno.test("Deno keeps what files by name need", () => {
   });
 });
 
-Deno.test("a run that may change contexts needs the broker, or rights for the kubeconfig's directory", () => {
+Deno.test("changing contexts needs the broker, or rights for the kubeconfig's directory", () => {
   const switches = { ...NOTHING, files: true, switches: true };
   assert.ok(needsBroker(switches, false, 0));
   assert.ok(!canBeRestricted(switches, false, { kernel: true, broker: false }));

@@ -1,5 +1,5 @@
 /**
- * Answers protection.ts's questions on Linux: what is at a path, which directories are above an open one, and whether
+ * Answers protection.ts's questions on Linux: which file is at a path, which directories are above an open one, and whether
  * a file has a name below a directory.
  */
 

@@ -214,7 +214,7 @@ for (
     ...["fffffffffffffffffff\r\n", `3;${"a".repeat(10_000)}`, `0\r\n${"a: b\r\n".repeat(20_000)}`],
   ]
 ) {
-  Deno.test(`answers broken chunks with 400 and nothing else: ${JSON.stringify(chunks.slice(0, 20))}`, async () => {
+  Deno.test(`answers broken chunks with 400 only: ${JSON.stringify(chunks.slice(0, 20))}`, async () => {
     const client = openClient(new FakeCluster(echo));
     const smuggled = `GET / HTTP/1.1\r\n${HEAD}\r\n`;
     const said = client.say(
@@ -297,7 +297,7 @@ for (
 }
 
 for (const [name, text, length] of [["longer", "abcdef", "3"], ["shorter", "ab", "3"]] as const) {
-  Deno.test(`an answer that is ${name} than it says breaks the connection, and adds nothing to it`, async () => {
+  Deno.test(`an answer that is ${name} than announced breaks the connection`, async () => {
     const client = openClient(new FakeCluster(() => ok(text, [["content-length", length]])));
     await client.say(`GET / HTTP/1.1\r\n${HEAD}\r\nGET / HTTP/1.1\r\n${HEAD}\r\n`);
     await assert.rejects(client.hearAll(), Deno.errors.ConnectionReset);

@@ -37,7 +37,7 @@ Deno.test("resolveEndpoint() resolves localhost with the operating system", asyn
   assert.ok(addresses.includes("127.0.0.1") || addresses.includes("::1"), addresses.join());
 });
 
-Deno.test("behind a proxy a name has an address of nobody's, and TLS of the plugin's own leads nowhere", async () => {
+Deno.test("behind a proxy a name has a made-up address, and a plugin's own TLS fails", async () => {
   for (
     const [server, env] of [
       [connection("https://api.test", "http://proxy.test:3128"), {}],
@@ -51,7 +51,7 @@ Deno.test("behind a proxy a name has an address of nobody's, and TLS of the plug
   }
 });
 
-Deno.test("where nothing may leave, a name has an address of nobody's", async () => {
+Deno.test("without the right to the network, a name has a made-up address", async () => {
   const denied = () => Promise.reject(new Deno.errors.NotCapable("net"));
   const { addresses } = await resolveEndpoint(connection("https://api.test"), {}, denied);
   assert.deepEqual(addresses, ["192.0.2.1"]);

@@ -1,4 +1,4 @@
-/** Requires the kernel's wall. */
+/** Requires the kernel's restrictions. */
 
 import assert from "node:assert/strict";
 import { checkStanding, wallsRequiredBy } from "../../../../runtime/sandbox/kernel/required.ts";
@@ -6,7 +6,7 @@ import { checkStanding, wallsRequiredBy } from "../../../../runtime/sandbox/kern
 const required = (value: string | undefined) =>
   wallsRequiredBy((name) => name === "KREW_WASM_REQUIRE_WALLS" ? value : undefined);
 
-Deno.test("the variable accepts the kernel's wall and no other", () => {
+Deno.test("the variable accepts kernel and nothing else", () => {
   assert.equal(required(undefined), undefined);
   assert.equal(required(""), undefined);
   assert.equal(required("kernel"), "KREW_WASM_REQUIRE_WALLS");

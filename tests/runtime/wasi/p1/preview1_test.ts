@@ -102,7 +102,7 @@ for (const version of [PREVIEW1, UNSTABLE]) {
   const names = Object.keys(FUNCTIONS).filter((name) => version === PREVIEW1 || name !== "sock_accept");
 
   Deno.test(
-    `${version} has all its ${names.length} functions, which refuse an unknown descriptor`,
+    `all ${names.length} functions of ${version} refuse an unknown descriptor`,
     jcoLeaves,
     async () => {
       assert.equal(names.length, version === PREVIEW1 ? 46 : 45);

@@ -253,7 +253,7 @@ connectionTest("a listener's port must be granted, free, and on loopback", async
   assert.equal(await it.all.sock_listen!(unspecified, 5), ERRNO.access);
 });
 
-Deno.test("a socket that does not wait tells that it connects, and is waited for", async () => {
+Deno.test("a non-blocking socket reports that it is connecting, and a poll waits for it", async () => {
   const it = open();
   const fd = await it.socket();
   assert.equal(await it.all.fd_fdstat_set_flags!(fd, 4), 0);
@@ -352,7 +352,7 @@ Deno.test("no function fails as JavaScript does, whatever it is called with", as
   }
 });
 
-Deno.test("a module that asks again and again, without a poll, hears the answer", async () => {
+Deno.test("a module that reads again and again, without a poll, gets the answer", async () => {
   const it = open();
   const fd = await it.connected();
   await it.all.fd_fdstat_set_flags!(fd, 4);

@@ -93,7 +93,7 @@ const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
 const bytes = (text: string) => new TextEncoder().encode(text);
 
 Deno.test(
-  "a socket whose first byte is TLS's is one to the API server: both sides talk and hang up in turn",
+  "a socket that begins with TLS carries both directions until each side ends",
   {
     // What the test's modules began to read may end in it.
     sanitizeOps: false,

@@ -70,7 +70,7 @@ Deno.test("writeKubeconfigs() refuses a file that came or went meanwhile", () =>
   assert.throws(() => write(path, [USE], TEXT), /changed while/);
 });
 
-Deno.test("writeKubeconfigs() refuses a file that another program has locked, and keeps the lock", () => {
+Deno.test("writeKubeconfigs() refuses a file that another program has locked", () => {
   const path = file();
   Deno.writeTextFileSync(`${path}.lock`, "");
   assert.match(refuses(path, () => write(path)).message, /another program/);
