@@ -27,7 +27,7 @@ interface Fixture {
 const TYPESCRIPT_INPUTS = ["examples/lib", "wit", "scripts/componentize.ts", "deno.lock"];
 
 /** All programs. */
-export const FIXTURES: readonly Fixture[] = [
+const FIXTURES: readonly Fixture[] = [
   { name: "hello", language: "c", source: "examples/hello/hello.c" },
   ...[
     "cat",

@@ -34,7 +34,7 @@ export async function generate(): Promise<Map<string, string>> {
 }
 
 /** Names of the stale files. */
-export async function staleFiles(): Promise<string[]> {
+async function staleFiles(): Promise<string[]> {
   const stale: string[] = [];
   for (const [name, text] of await generate()) {
     const there = await Deno.readTextFile(`${directory}/${name}`).catch(() => undefined);

@@ -3,7 +3,7 @@
 import { Option } from "@commander-js/extra-typings";
 
 /** The values of `--color`. */
-export const COLOR_MODES = ["auto", "always", "never"] as const;
+const COLOR_MODES = ["auto", "always", "never"] as const;
 export type ColorMode = typeof COLOR_MODES[number];
 
 /** `--color` */

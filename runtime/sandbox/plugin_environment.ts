@@ -52,7 +52,7 @@ export function pluginEnvironment(
  * Whether a plugin may know a variable that krew-wasm sets. With an exact list of variables, it gets only the files behind
  * those variables.
  */
-export function mayKnow({ env, deny }: Pick<Grants, "env" | "deny">, name: string): boolean {
+function mayKnow({ env, deny }: Pick<Grants, "env" | "deny">, name: string): boolean {
   return (typeof env === "string" || env.includes(name)) &&
     deny.env !== "all" && !deny.env.includes(name);
 }

@@ -15,7 +15,7 @@ import { askForUpgrade, protocolsOf, type UpgradeContext } from "../websocket/op
 import { acceptOf } from "../websocket/frames.ts";
 
 /** A connection after its 101. */
-export class Tunnel implements Tunnelled {
+class Tunnel implements Tunnelled {
   /** How many bytes came and went. */
   readonly traffic = { received: 0, sent: 0 };
   #connection: Duplex;

@@ -97,7 +97,7 @@ async function dialled(
  * A tunnel through a proxy. The proxy's own TLS uses the connection's settings and the proxy's name. @throws
  * ProxyError
  */
-export async function dialProxy(connection: Connection, proxy: URL, place: Place): Promise<Duplex> {
+async function dialProxy(connection: Connection, proxy: URL, place: Place): Promise<Duplex> {
   const { askProxy } = await import("./dial_proxy.ts");
   const way = await connectProxy(connection, proxy);
   try {

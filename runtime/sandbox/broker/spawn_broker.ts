@@ -10,7 +10,7 @@ import { Channel, type LaterCall, WAKE } from "./channel.ts";
  * The first argument of a broker. Descriptors follow, or `-`: its context, the second channel, and stdout if that is a
  * terminal.
  */
-export const BROKER_ARGUMENT = "--broker";
+const BROKER_ARGUMENT = "--broker";
 
 /**
  * The shell becomes krew-wasm in the same process, so programs that the broker starts get stdin and the terminal as from
