@@ -4,7 +4,7 @@ import { AppError } from "../../runtime/base/errors.ts";
 import { packagesLackingNames } from "./go_errors.ts";
 import { goFlags } from "./go_flags.ts";
 import { type GoPackage, LIST_FIELDS, parsePackages } from "./go_packages.ts";
-import { type Obstacle, type Plan, planChanges, startsPrograms } from "./go_plan.ts";
+import { type Failing, type Obstacle, type Plan, planChanges, startsPrograms } from "./go_plan.ts";
 import { cleaningUp } from "./interrupts.ts";
 import { usesCgo } from "./go_rewrite.ts";
 import { GoWorkspace } from "./go_workspace.ts";
@@ -85,9 +85,7 @@ async function buildIn(
   await workspace.overlayStd();
   const { wasi, linux } = await listPackages(go, list, target);
   const program = programOf(wasi, target);
-  for (const path of startsPrograms(wasi)) {
-    note(`note: ${path} imports os/exec: plugins can't start programs, and those calls will fail`);
-  }
+  for (const failing of startsPrograms(wasi)) note(noteOf(failing));
   const added = addedFiles(own);
   const forced = new Set<string>();
   const output = `${root}/plugin.wasm`;
@@ -110,6 +108,15 @@ async function buildIn(
     }
   }
   await use({ name: nameOf(program.ImportPath, target), path: output });
+}
+
+/** What the build says of a package whose calls will fail in part. */
+function noteOf({ path, importer, why }: Failing): string {
+  if (importer === undefined) {
+    return `note: ${path} imports os/exec: plugins can't start programs, and those calls will fail`;
+  }
+  const cannot = why === "opens a browser" ? "open a browser" : "start programs";
+  return `note: ${path}, which ${importer} imports, ${why}: plugins can't ${cannot}, and those calls will fail`;
 }
 
 async function remove(directory: string): Promise<void> {

@@ -120,8 +120,39 @@ export function partByModule(
   return { copied, overlaid };
 }
 
-/** Packages of the program's own modules that import os/exec. Its calls will fail. */
-export function startsPrograms(packages: readonly GoPackage[]): string[] {
-  return packages.filter(({ Module, Imports }) => Module?.Main && Imports?.includes("os/exec"))
-    .map(({ ImportPath }) => ImportPath);
+/** Packages that open a browser, which plugins cannot. */
+const BROWSERS: ReadonlySet<string> = new Set([
+  "github.com/cli/browser",
+  "github.com/int128/oauth2cli",
+  "github.com/pkg/browser",
+  "github.com/skratchdot/open-golang/open",
+  "github.com/toqueteos/webbrowser",
+]);
+
+/** client-go and kubectl start credential plugins and editors. The host does the first; kubectl says the second. */
+const EXPECTED = /^(?:k8s\.io|sigs\.k8s\.io)\//;
+
+/** A package whose calls will fail in part. */
+export interface Failing {
+  readonly path: string;
+  /** The package of the program that imports it; undefined for the program's own. */
+  readonly importer: string | undefined;
+  readonly why: "starts programs" | "opens a browser";
+}
+
+/**
+ * Packages that start programs or open a browser: the program's own, those that it imports itself, and known ones at
+ * any depth.
+ */
+export function startsPrograms(packages: readonly GoPackage[]): Failing[] {
+  const own = packages.filter(({ Module }) => Module?.Main);
+  return packages.flatMap(({ ImportPath: path, Module, Standard, Imports = [] }): Failing[] => {
+    if (BROWSERS.has(path)) {
+      return [{ path, importer: importerOf(path, packages), why: "opens a browser" }];
+    }
+    if (Standard || !Imports.includes("os/exec") || EXPECTED.test(path)) return [];
+    if (Module?.Main) return [{ path, importer: undefined, why: "starts programs" }];
+    const importer = importerOf(path, own);
+    return importer === undefined ? [] : [{ path, importer, why: "starts programs" }];
+  });
 }

@@ -108,14 +108,31 @@ Deno.test("partByModule() copies cached modules and overlays vendored and own pa
   assert.deepEqual(overlaid.map(({ importPath }) => importPath), ["golang.org/x/term"]);
 });
 
-Deno.test("startsPrograms() names the program's own packages that import os/exec", () => {
+Deno.test("startsPrograms() names packages that start programs or open a browser, and who imports them", () => {
   const own = { Path: "x.org/a", Main: true };
   assert.deepEqual(
     startsPrograms([
-      { ImportPath: "x.org/a", Module: own, Imports: ["os/exec"] },
+      { ImportPath: "os/exec", Standard: true, Imports: ["os/exec"] },
+      {
+        ImportPath: "x.org/a",
+        Module: own,
+        Imports: ["os/exec", "x.org/b", "x.org/d", "k8s.io/client-go/exec"],
+      },
       { ImportPath: "x.org/b", Module: { Path: "x.org/b" }, Imports: ["os/exec"] },
-    ]),
-    ["x.org/a"],
+      { ImportPath: "x.org/c", Module: { Path: "x.org/c" }, Imports: ["os/exec"] },
+      { ImportPath: "x.org/d", Module: { Path: "x.org/d" }, Imports: ["x.org/c", "github.com/pkg/browser"] },
+      { ImportPath: "k8s.io/client-go/exec", Module: { Path: "k8s.io/client-go" }, Imports: ["os/exec"] },
+      {
+        ImportPath: "github.com/pkg/browser",
+        Module: { Path: "github.com/pkg/browser" },
+        Imports: ["os/exec"],
+      },
+    ].map((each) => ({ Dir: "", ...each }))),
+    [
+      { path: "x.org/a", importer: undefined, why: "starts programs" },
+      { path: "x.org/b", importer: "x.org/a", why: "starts programs" },
+      { path: "github.com/pkg/browser", importer: "x.org/d", why: "opens a browser" },
+    ],
   );
 });
 
