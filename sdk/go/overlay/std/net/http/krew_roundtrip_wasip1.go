@@ -74,7 +74,7 @@ func (t *Transport) RoundTrip(req *Request) (*Response, error) {
 		return fail(err)
 	}
 	if req.Context().Err() != nil {
-		return fail(context.Cause(req.Context()))
+		return fail(krewCause(req.Context(), req))
 	}
 	path, err := krewPath(req.URL)
 	if err != nil {
@@ -167,7 +167,9 @@ func (t *Transport) krewSend(req *Request, path string) (*Response, error) {
 	}
 	fail := func(err error) (*Response, error) {
 		if ctx.Err() != nil {
-			err = context.Cause(ctx)
+			err = krewCause(ctx, req)
+		} else if err == context.DeadlineExceeded {
+			krewAwaitCancel(req) // the host keeps --request-timeout, as the Client does
 		}
 		end()
 		return nil, err
@@ -211,6 +213,24 @@ func (t *Transport) krewSend(req *Request, path string) (*Response, error) {
 		response.Body = NoBody
 	}
 	return response, nil
+}
+
+// krewCause is why a request was cancelled. A Client with a timeout cancels a wrapped Transport in two ways, and names
+// its timeout in the error only if the second, Request.Cancel, has come by then.
+func krewCause(ctx context.Context, req *Request) error {
+	if ctx.Err() == context.DeadlineExceeded {
+		krewAwaitCancel(req)
+	}
+	return context.Cause(ctx)
+}
+
+func krewAwaitCancel(req *Request) {
+	if req.Cancel != nil {
+		select {
+		case <-req.Cancel:
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
 }
 
 // krewBodyOf reads a small body; a large one, or one of unknown size, is sent as it comes.
@@ -336,7 +356,7 @@ func krewFailed(fd int32, errno syscall.Errno, host string) error {
 		if err != nil {
 			name = host
 		}
-		return dial(&net.DNSError{Err: "no such host", Name: name, IsNotFound: true})
+		return &net.OpError{Op: "dial", Net: "tcp", Err: &net.DNSError{Err: "no such host", Name: name, IsNotFound: true}}
 	case strings.HasSuffix(words, ": the server reset the connection"):
 		return &net.OpError{Op: "read", Net: "tcp", Addr: krewAddr(host),
 			Err: os.NewSyscallError("read", syscall.ECONNRESET)}
@@ -345,7 +365,36 @@ func krewFailed(fd int32, errno syscall.Errno, host string) error {
 	case strings.Contains(words, ": its certificate is signed by an authority that the kubeconfig does not name"):
 		return &tls.CertificateVerificationError{Err: x509.UnknownAuthorityError{}}
 	}
+	case strings.HasSuffix(words, ": no answer within --request-timeout"):
+		return context.DeadlineExceeded
+	case strings.HasSuffix(words, ": no way leads there from this network"):
+		return dial(os.NewSyscallError("connect", syscall.ENETUNREACH))
+	}
+	if _, why, found := strings.Cut(words, ": its certificate "); found {
+		return krewCertificateError(why)
+	}
 	return errors.New(words)
+}
+
+// krewCertificateError is what crypto/tls says of a certificate that the host did not accept.
+func krewCertificateError(why string) error {
+	why, _, _ = strings.Cut(why, " (") // a hint for people
+	var err error = errors.New("x509: certificate " + why)
+	if list, found := strings.CutPrefix(why, "is for "); found {
+		names, asked, _ := strings.Cut(list, ", not for ")
+		certificate := &x509.Certificate{}
+		for _, name := range strings.Split(names, ", ") {
+			if address := net.ParseIP(name); address != nil {
+				certificate.IPAddresses = append(certificate.IPAddresses, address)
+			} else {
+				certificate.DNSNames = append(certificate.DNSNames, name)
+			}
+		}
+		err = x509.HostnameError{Certificate: certificate, Host: asked}
+	} else if strings.HasPrefix(why, "expired") || strings.HasPrefix(why, "is not valid yet") {
+		err = x509.CertificateInvalidError{Reason: x509.Expired, Detail: "it " + why}
+	}
+	return &tls.CertificateVerificationError{Err: err}
 }
 
 type krewAddr string
