@@ -49,6 +49,17 @@ testBinary("build: an unmodified client-go program does what its native build do
     assert.deepEqual(own, await product.exec(native, command), command.join(" "));
     assert.notEqual(own.stdout, "", command.join(" "));
   }
+  // A client's own timeout is in the words. Which of its two timers comes first is chance, natively too.
+  const timeout = await product.exec(plugin, ["timeout"]);
+  assert.deepEqual([timeout.code, timeout.stdout], [1, "true\n"], timeout.stderr);
+  assert.match(timeout.stderr, /\/slow\/": .*\(Client\.Timeout exceeded while awaiting headers\)\n$/);
+  const config = JSON.parse(api.kubeconfig());
+  config.clusters[0].cluster["tls-server-name"] = "other.test";
+  Deno.writeTextFileSync(`${product.home}/.kube/config`, JSON.stringify(config));
+  const mismatch = await product.exec(plugin, ["list"]);
+  assert.match(mismatch.stderr, /x509: certificate is valid for .*, not other\.test\n/);
+  assert.deepEqual(mismatch, await product.exec(native, ["list"]));
+  Deno.writeTextFileSync(`${product.home}/.kube/config`, api.kubeconfig());
   const around = await product.exec(plugin, ["surroundings"]);
   assert.deepEqual(around, { code: 0, stdout: "false false\ntrue\ntrue\ntrue\ntrue\n", stderr: "true\n" });
   const other = await product.exec(plugin, ["fetch", "http://192.0.2.1/"]);

@@ -364,7 +364,6 @@ func krewFailed(fd int32, errno syscall.Errno, host string) error {
 		return io.EOF
 	case strings.Contains(words, ": its certificate is signed by an authority that the kubeconfig does not name"):
 		return &tls.CertificateVerificationError{Err: x509.UnknownAuthorityError{}}
-	}
 	case strings.HasSuffix(words, ": no answer within --request-timeout"):
 		return context.DeadlineExceeded
 	case strings.HasSuffix(words, ": no way leads there from this network"):
