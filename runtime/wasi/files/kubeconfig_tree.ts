@@ -160,8 +160,8 @@ export class KubeconfigTree implements FileTree {
     }
     if (target.name !== this.#name || "name" in source) throw new WasiError("cross-device");
     const content = this.#read(source.node, source.path);
+    this.#memory.replace(content); // the file stays if the host refuses its content
     this.#tree.unlinkFileAt(source.node, source.path);
-    this.#memory.replace(content);
   }
 
   linkAt(from: DirectoryNode, path: GuestPath, follow: boolean, to: DirectoryNode, newPath: GuestPath): void {

@@ -180,7 +180,9 @@ export const ENVIRONMENT: Group = {
         ],
         ...["truncate", "$HOME/.kube/config", "0", ",", "rename", "$WORK/bait", "$HOME/.kube/config"],
       ],
-      sees: "refused",
+      // Writes stay in the memory of the run (runtime/sandbox/kubeconfig_changes.ts).
+      sees: "ok; ok; ok; refused; refused",
+      shown: "changes a copy; the file stays the same",
     },
     {
       tries: "make a kubeconfig where the user has none yet",

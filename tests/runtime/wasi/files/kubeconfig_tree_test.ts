@@ -151,13 +151,16 @@ testTrees("the host gets a kubeconfig that is renamed into place", async (open) 
 testTrees(
   "the host gets a file of the private directory that is renamed over the kubeconfig",
   async (open) => {
-    const { tree, root, config, own, written } = setUp(open);
+    const { tree, root, config, own, written } = setUp(open, ["bad"]);
     const privateRoot = tree.roots.find(({ guest }) => guest === `/${own}`)!.node;
     (await tree.openAt(root, `${config}.lock`, WRITE)).close();
     await write(tree, privateRoot, "tmp/new", "moved");
     tree.renameAt(privateRoot, "tmp/new", root, config);
     assert.deepEqual(written, ["moved"]);
     assert.equal(errnoOf(() => tree.statAt(privateRoot, "tmp/new", true)), "no-entry");
+    await write(tree, privateRoot, "tmp/new", "bad");
+    assert.equal(errnoOf(() => tree.renameAt(privateRoot, "tmp/new", root, config)), "access");
+    assert.equal(read(await tree.openAt(privateRoot, "tmp/new", READ)), "bad", "a refused file stays");
   },
 );
 
