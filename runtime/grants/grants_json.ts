@@ -82,9 +82,7 @@ export function grantsFromJson(json: unknown, form: GrantsForm = "present", path
 
 const names = list(text());
 const variables = list(text(/^[^=,*\u0000-\u001f\u007f]+$/, "is not the name of a variable"));
-/**
- * An absolute host path in canonical form. #125-127 Adds the field `completion`. Older forms lack it and have the default.
- */
+/** An absolute host path in canonical form. */
 const hostPath: Reader<string> = (value, path) =>
   typeof value === "string" && canonicalPath(value) === value
     ? value

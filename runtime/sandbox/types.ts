@@ -131,10 +131,7 @@ export interface Sandbox {
   readonly env: readonly (readonly [name: string, value: string])[];
   /** Absolute path of the user's current directory, in the plugin. */
   readonly cwd: string;
-  /**
-   * `share`: from now on reads let other work of this thread continue. #102-104 The terminal behind stdin. An interface
-   * that imports this opens it before {@linkcode giveUp}.
-   */
+  /** `share`: from now on reads let other work of this thread continue. */
   readonly stdin: ByteSource & { readonly shared?: boolean; share?(): void };
   readonly stdout: ByteSink;
   readonly stderr: ByteSink;

@@ -493,7 +493,7 @@ testBinary("sync shows a lock file's grants and gives only accepted ones", async
       const no = await atTerminal(other, "krew-wasm sync plugins.lock", [["[N]o: ", "\r"]]);
       assert.match(no.text, /GRANT .*MAY .*RISK/);
       assert.match(no.text, /Grant these \d+\? \[y\]es, \[N\]o: /);
-      assert.match(no.text, /not agreed to: nothing was changed/);
+      assert.match(no.text, /You did not agree to the lock file's grants: nothing was changed/);
       assert.equal(no.code, 1);
       assert.equal((await other.run("list", "-o", "name")).stdout, "");
       const yes = await atTerminal(other, "krew-wasm sync plugins.lock", [["[N]o: ", "y\r"]]);

@@ -10,10 +10,7 @@ import type {
 import { fc } from "./fuzz.ts";
 import { READ } from "./file_trees.ts";
 
-/**
- * One operation of a plugin. #36-38 Operations on paths, each in one of four directories. `targets`: possible targets of
- * links.
- */
+/** One operation of a plugin. */
 export type Operation =
   | { readonly do: "open"; readonly path: string; readonly options: OpenOptions; readonly text: string }
   | { readonly do: "stat"; readonly path: string; readonly follow: boolean }
