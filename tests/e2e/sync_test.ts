@@ -206,7 +206,7 @@ testBinary("transfers plugins in a bundle to a machine without network", async (
   );
   assert.match((await other.run("bundle", "load", "plugins.tar", "none")).stderr, /has no plugin "none"/);
   assert.match((await other.run("bundle", "load", "none.tar")).stderr, /no such file/);
-  assert.equal((await other.run("bundle")).code, 2);
+  assert.match((await other.run("bundle")).stdout, /^Usage: krew-wasm bundle/);
   assert.equal((await one.run("bundle", "save", "none/x.tar")).code, 1);
   const piped = await one.exec("/bin/sh", ["-c", "krew-wasm bundle save - foo > foo.tar && tar -tf foo.tar"]);
   assert.match(piped.stdout, /^oci-layout\nindex\.json\nblobs\/sha256\//);
