@@ -5,6 +5,7 @@ import { readIndexes } from "../../registry/fleet/index_file.ts";
 import { checkStore } from "../../runtime/store/check.ts";
 import { readReceipts } from "../../runtime/store/read.ts";
 import { isHarmlessWord, plainDescription } from "../../runtime/run/completion_filter.ts";
+import { TOPICS } from "../help/topics.ts";
 import { type Candidate, complete, formatCompletion, type KnownNames } from "../terminal/complete.ts";
 import type { Context } from "../context.ts";
 
@@ -57,6 +58,7 @@ function knownNames(context: Context): KnownNames {
     }
   };
   return {
+    topics: () => Object.entries(TOPICS).map(([word, { about }]) => ({ word, about })),
     plugins: () =>
       quietly(() =>
         readReceipts(context.layout()).receipts.map(({ name, description, reference }) => ({

@@ -35,12 +35,13 @@ export function doctorCommand(context: Context, exit: Exit) {
     .description("find problems of the store and the environment, and say how to fix them")
     .option("--fix", "fix what can be fixed")
     .option("--offline", "ask no registry and no cluster")
+    .option("--context <name>", "check the cluster of this context (default: the current one)")
     .addOption(plainHttpOption())
     .addOption(new Option("-o, --output <format>", "output format").choices(["json", "yaml"] as const))
     .addHelpText(
       "after",
       `
-The exit code is 1 when there is an error; a warning is none.
+The exit code is 1 if there is an error. Warnings do not count.
 
 Examples:
   krew-wasm doctor
@@ -90,7 +91,7 @@ Examples:
         // registries.
         findings.push(
           ...await examineRegistries(openRegistry(context, options, openProgress(context, false)), receipts),
-          ...await examineCluster(context),
+          ...await examineCluster(context, options.context),
         );
       }
       const value = { findings };

@@ -203,13 +203,13 @@ export async function examineRegistries(
   });
 }
 
-/** Checks that the current context's cluster answers, on the same path as a plugin's request. */
-export async function examineCluster(context: Context): Promise<Finding[]> {
+/** Checks that a context's cluster answers, on the same path as a plugin's request. Default: the current context. */
+export async function examineCluster(context: Context, kubeContext?: string): Promise<Finding[]> {
   const check = "cluster";
   const { openCluster } = await import("../../runtime/kube/open_cluster.ts");
   const access = openCluster({
     env: environment(),
-    args: [],
+    args: kubeContext === undefined ? [] : [`--context=${kubeContext}`],
     home: homeDirectory(context.env),
     cwd: context.cwd(),
     trace: (line) => {

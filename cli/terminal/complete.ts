@@ -22,6 +22,8 @@ export interface KnownNames {
   readonly indexes: () => readonly Candidate[];
   /** Plugins in the indexes. */
   readonly offers: () => readonly Candidate[];
+  /** Topics of `krew-wasm help`. */
+  readonly topics: () => readonly Candidate[];
 }
 
 /** The kind of a command's arguments. */
@@ -40,6 +42,8 @@ const ARGUMENTS: Readonly<Record<string, "plugins" | "indexes" | "offers" | "fil
   "bundle save": "plugins",
   "bundle load": "files",
   "index remove": "indexes",
+  update: "indexes",
+  inspect: "plugins",
   "index push": "files",
   completion: "shells",
 };
@@ -100,10 +104,12 @@ export function complete(
     ]);
   }
   if (command.commands.length > 0) {
-    return pick(
-      command.commands.filter((each) => !(each as { _hidden?: boolean })._hidden)
+    const topics = helping && command === program ? names.topics() : [];
+    return pick([
+      ...command.commands.filter((each) => !(each as { _hidden?: boolean })._hidden)
         .map((each) => ({ word: each.name(), about: each.description() })),
-    );
+      ...topics.filter(({ word }) => !command.commands.some((each) => each.name() === word)),
+    ]);
   }
   if (helping) return { candidates: [], files: false };
   switch (ARGUMENTS[path]) {

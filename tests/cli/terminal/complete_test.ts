@@ -5,6 +5,7 @@ import { complete, type KnownNames } from "../../../cli/terminal/complete.ts";
 const NAMES: KnownNames = {
   plugins: () => [{ word: "foo", about: "" }],
   indexes: () => [{ word: "acme", about: "" }],
+  topics: () => [{ word: "grants", about: "" }, { word: "exit-codes", about: "" }],
   offers: () => [{ word: "decoder", about: "" }],
 };
 
@@ -46,6 +47,8 @@ Deno.test("does not count an earlier --flag=value as an argument", () => {
 
 Deno.test("completes help with commands only", () => {
   assert.equal(words("help", "in"), "index");
+  assert.equal(words("help", "e"), "exit-codes");
+  assert.equal(words("help", "gr"), "grants", "a command and a topic is one word");
   assert.equal(words("help", "index", ""), "add remove");
   assert.equal(words("help", "rm", ""), "");
 });
