@@ -17,6 +17,8 @@ export interface Context extends Output {
   /** Path of the administrator's policy. */
   readonly policyPath: string;
   readonly stderrIsTerminal: boolean;
+  /** The width of the terminal that stdout is; undefined for another stdout. */
+  readonly columns?: () => number | undefined;
   /** Paints text for stdout; without it there are no colours. */
   readonly paint?: Paint;
   /** Traces to stderr. */
@@ -39,6 +41,7 @@ export function processContext(args: readonly string[] = []): Context {
     ...output,
     stderr: (text) => output.stderr(paintLabels(text, labels)),
     paint: paintFor(Deno.stdout.isTerminal()),
+    columns: terminalColumns,
     env,
     cwd: () => Deno.cwd(),
     layout: () => layoutAt(storeRoot((name) => Deno.env.get(name))),
@@ -47,4 +50,12 @@ export function processContext(args: readonly string[] = []): Context {
     stderrIsTerminal: Deno.stderr.isTerminal(),
     verbose: isVerbose(),
   };
+}
+
+function terminalColumns(): number | undefined {
+  try {
+    return Deno.stdout.isTerminal() ? Deno.consoleSize().columns : undefined;
+  } catch {
+    return undefined;
+  }
 }

@@ -21,7 +21,7 @@ import { cells, effectiveRows } from "../grants/grant_rows.ts";
 import { givenTable, grantChanges } from "../grants/grant_changes.ts";
 import { confirm } from "../terminal/confirm.ts";
 import { grantsOf, isChange, withGrantFlags } from "../grants/grant_flags.ts";
-import { formatValue, formatWholeTable } from "../terminal/output.ts";
+import { formatValue, formatWholeTable, withoutHeader } from "../terminal/output.ts";
 
 /** The command. */
 export function grantsCommand(context: Context) {
@@ -29,6 +29,7 @@ export function grantsCommand(context: Context) {
     .description("show what plugins may do, and change it")
     .argument("[name]", "a plugin (default: all)")
     .addOption(new Option("-o, --output <format>", "output format").choices(["json", "yaml"] as const))
+    .option("--no-headers", "leave out the header line")
     .option("--explain", "explain in sentences")
     .option("--reset", "first go back to the grants of the installation")
     .option("-y, --yes", "do not ask if --reset grants more");
@@ -53,7 +54,7 @@ Examples:
             hint: "krew-wasm grants NAME --help",
           });
         }
-        return await showAll(context, options.output, options.explain ?? false);
+        return await showAll(context, options.output, options);
       }
       const layout = context.layout();
       checkStore(layout);
@@ -75,7 +76,7 @@ Examples:
           return isChange(options) ? withChangedGrants(base, grants) : { ...base, grants };
         }, { notice })
         : readReceipt(layout, plugin);
-      await show(context, policy, [receipt], options.output, options.explain ?? false, true);
+      await show(context, policy, [receipt], options.output, options, true);
     });
 }
 
@@ -107,17 +108,23 @@ function overtaken(name: string): AppError {
   });
 }
 
+/** How to show grants to people. */
+interface View {
+  readonly explain?: boolean | undefined;
+  readonly headers: boolean;
+}
+
 async function showAll(
   context: Context,
   output: "json" | "yaml" | undefined,
-  explain: boolean,
+  view: View,
 ): Promise<void> {
   const layout = context.layout();
   checkStore(layout);
   const { receipts, broken } = readReceipts(layout);
   for (const { error } of broken) context.stderr(`warning: ${printable(messageOf(error))}\n`);
   const policy = output === undefined ? await readAdministratorsPolicy(context) : undefined;
-  await show(context, policy, receipts, output, explain, false);
+  await show(context, policy, receipts, output, view, false);
   if (receipts.length === 0 && output === undefined) {
     context.stderr("No plugins installed; krew-wasm pull REF installs one\n");
   }
@@ -128,7 +135,7 @@ async function show(
   policy: Policy | undefined,
   receipts: readonly Receipt[],
   output: "json" | "yaml" | undefined,
-  explain: boolean,
+  { explain = false, headers }: View,
   single: boolean,
 ): Promise<void> {
   const home = homeDirectory(context.env);
@@ -160,15 +167,14 @@ async function show(
     return context.stdout(texts.join("\n"));
   }
   if (views.length === 0) return;
-  context.stdout(
-    formatGrants(
-      views.map(({ receipt: { name, grants }, administrator }) => ({
-        name,
-        grants: administrator?.limit(grants) ?? grants,
-      })),
-      home,
-    ),
+  const table = formatGrants(
+    views.map(({ receipt: { name, grants }, administrator }) => ({
+      name,
+      grants: administrator?.limit(grants) ?? grants,
+    })),
+    home,
   );
+  context.stdout(headers ? table : withoutHeader(table));
 }
 
 /** One row for each grant: plugin, kind, grant, risk. Pure. */

@@ -26,6 +26,7 @@ export function outdatedCommand(context: Context, exit: Exit) {
     )
     .option("-a, --all", "show plugins that are current or pinned too")
     .addOption(plainHttpOption())
+    .option("--no-headers", "leave out the header line")
     .addHelpText(
       "after",
       `
@@ -55,7 +56,7 @@ Examples:
         options.all || update.status === "available" || update.status === "moved" ||
         (options.output !== "name" && ["gone", "unreachable", "refused"].includes(update.status))
       );
-      context.stdout(await formatOutdated(shown, options.output));
+      context.stdout(await formatOutdated(shown, options.output, options.headers));
       const seen = checked.every(({ update }) => update.unlisted === undefined);
       if (
         shown.length === 0 && seen && options.output === undefined &&
@@ -80,6 +81,7 @@ Examples:
 async function formatOutdated(
   checked: readonly { readonly receipt: Receipt; readonly update: Update }[],
   format: "json" | "yaml" | "name" | undefined,
+  headers: boolean,
 ): Promise<string> {
   if (format === "name") {
     return checked.map(({ receipt, update }) => update.status === "available" ? `${receipt.name}\n` : "")
@@ -109,5 +111,6 @@ async function formatOutdated(
       availableText(update),
       receipt.reference,
     ]),
+    { headers },
   );
 }

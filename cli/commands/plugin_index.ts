@@ -82,8 +82,9 @@ function listCommand(context: Context) {
     .addOption(
       new Option("-o, --output <format>", "output format").choices(["json", "yaml", "name"] as const),
     )
+    .option("--no-headers", "leave out the header line")
     .addHelpText("after", "\nExamples:\n  krew-wasm index list")
-    .action(async ({ output }) => {
+    .action(async ({ output, headers }) => {
       const indexes = addedIndexes(context, undefined);
       if (output === "name") return context.stdout(indexes.map(({ name }) => `${name}\n`).join(""));
       if (output !== undefined) {
@@ -111,6 +112,7 @@ function listCommand(context: Context) {
           formatAge(new Date(fetchedAt), context.now()),
           reference,
         ]),
+        { headers },
       ));
     });
 }

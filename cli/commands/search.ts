@@ -6,7 +6,7 @@ import { AppError } from "../../runtime/base/errors.ts";
 import { readReceipts } from "../../runtime/store/read.ts";
 import type { Context, Exit } from "../context.ts";
 import { addedIndexes, freshIndexes } from "../install/refresh_indexes.ts";
-import { formatTable, formatValue } from "../terminal/output.ts";
+import { formatTable, formatValue, type TableOptions } from "../terminal/output.ts";
 import { openRegistry, plainHttpOption } from "../install/open_registry.ts";
 
 /** The command. */
@@ -20,6 +20,7 @@ export function searchCommand(context: Context, exit: Exit) {
     .addOption(
       new Option("-o, --output <format>", "output format").choices(["json", "yaml", "name"] as const),
     )
+    .option("--no-headers", "leave out the header line")
     .addHelpText(
       "after",
       "\nExamples:\n  krew-wasm index add ghcr.io/acme/index\n  krew-wasm search secret\n  krew-wasm pull decoder",
@@ -36,7 +37,12 @@ export function searchCommand(context: Context, exit: Exit) {
         : await freshIndexes(context, openRegistry(context, options), added);
       const offers = await searchOffers(indexes, word);
       const installed = new Set(readReceipts(context.layout()).receipts.map(({ name }) => name));
-      context.stdout(await formatOffers(offers, installed, options.output));
+      context.stdout(
+        await formatOffers(offers, installed, options.output, {
+          headers: options.headers,
+          width: context.columns?.(),
+        }),
+      );
       if (offers.length === 0) {
         if (options.output === undefined) context.stderr("Nothing found\n");
         exit.code = 1; // like grep
@@ -49,6 +55,7 @@ async function formatOffers(
   offers: readonly Offer[],
   installed: ReadonlySet<string>,
   format: "json" | "yaml" | "name" | undefined,
+  table: TableOptions,
 ): Promise<string> {
   if (format === "name") return [...new Set(offers.map(({ plugin }) => `${plugin.name}\n`))].join("");
   if (format !== undefined) {
@@ -69,5 +76,6 @@ async function formatOffers(
       index,
       plugin.description ?? "",
     ]),
+    table,
   );
 }

@@ -60,8 +60,41 @@ const WIDEST_COLUMN = 200;
  * A table in kubectl's format: three spaces between columns, no trailing spaces. Cells are made safe to print, and cut to
  * 1,000 UTF-16 units. Without rows it is the header alone.
  */
-export function formatTable(header: readonly string[], rows: readonly (readonly string[])[]): string {
-  return layOut(header, rows.map((row) => row.map((cell) => shownCell(cell, 1000))));
+export function formatTable(
+  header: readonly string[],
+  rows: readonly (readonly string[])[],
+  { headers = true, width = Infinity }: TableOptions = {},
+): string {
+  const cells = rows.map((row) => row.map((cell) => shownCell(cell, 1000)));
+  const text = layOut(header, cells);
+  const lines = width === Infinity ? text : text.replace(/^.+$/gm, (line) => cut(line, width));
+  return headers ? lines : withoutHeader(lines);
+}
+
+/** Options of a table. */
+export interface TableOptions {
+  /** Whether to print the header line. Default: true. */
+  readonly headers?: boolean;
+  /** Lines are cut to this many columns. Only for tables whose last column is a text for people. */
+  readonly width?: number | undefined;
+}
+
+/** A table without its first line. */
+export function withoutHeader(table: string): string {
+  return table.slice(table.indexOf("\n") + 1);
+}
+
+/** Cuts a line to a number of columns, and ends it with `…` then. */
+function cut(line: string, width: number): string {
+  if (columns(line) <= width) return line;
+  let shown = "";
+  let used = 1;
+  for (const character of line) {
+    used += columns(character);
+    if (used > width) break;
+    shown += character;
+  }
+  return `${shown.trimEnd()}…`;
 }
 
 /**

@@ -99,7 +99,7 @@ Deno.test("a wrong command line exits with 2, and shows the value and a hint", a
 });
 
 Deno.test("the help of every command fits into 80 columns", async () => {
-  const { stdout } = await run("__complete", "--", "help", "");
+  const { stdout } = await run("__complete", "--", "");
   const commands = stdout.split("\n").map((line) => line.split("\t")[0]!).filter((name) => name !== "");
   assert.ok(commands.length > 20, stdout);
   let columns = 80;
@@ -116,6 +116,13 @@ Deno.test("the help of every command fits into 80 columns", async () => {
     );
     for (const line of help.stdout.split("\n")) assert.ok(line.length <= columns, `${command}: ${line}`);
   }
+});
+
+Deno.test("every command that prints a table leaves out its header", async () => {
+  for (const command of ["list", "outdated", "search", "grants", "log", "index list"]) {
+    assert.match((await run(...command.split(" "), "--help")).stdout, / --no-headers /, command);
+  }
+  assert.match((await run("__complete", "--", "help", "")).stdout, /^exit-codes\t/m);
 });
 
 Deno.test("reports a missing file, and a directory in the place of a file", async () => {

@@ -78,6 +78,8 @@ testBinary("builds, pushes, adds and searches an index and pulls from it", async
     found.stdout,
     /^NAME +VERSION +INSTALLED +INDEX +DESCRIPTION\ndecoder +1\.0 +no +acme +Decodes \\x1b\[2JSecrets\n/,
   );
+  assert.match((await product.run("search", "decodr", "--no-headers")).stdout, /^decoder +1\.0 /);
+  assert.match((await product.run("index", "list", "--no-headers")).stdout, /^acme +2 /);
   assert.equal((await product.run("search", "zzzzz")).code, 1);
 
   const pulled = await product.run("pull", "watch", "decoder");

@@ -126,3 +126,13 @@ Deno.test("formatList() prints a table, wide, names, JSON and YAML", async () =>
   );
   assert.equal(await formatPlugins([], "json"), '{\n  "plugins": []\n}\n');
 });
+
+Deno.test("formatTable() leaves out the header and cuts lines to a width", () => {
+  const rows = [["decoder", "Decodes Secrets of any kind"], ["wide", "\u6f22\u5b57\u6f22\u5b57\u6f22\u5b57"]];
+  const table = formatTable(["NAME", "ABOUT"], rows, { width: 20 });
+  assert.equal(
+    table,
+    "NAME      ABOUT\ndecoder   Decodes S\u2026\nwide      \u6f22\u5b57\u6f22\u5b57\u2026\n",
+  );
+  assert.equal(formatTable(["NAME"], [["a"], ["b"]], { headers: false }), "a\nb\n");
+});
