@@ -108,8 +108,7 @@ function compileCore(
   check: (names: Iterable<string>) => void = () => {},
 ): CompiledCore {
   refuseImports(bytes);
-  const module = validated(bytes);
-  const [imports, exports] = [WebAssembly.Module.imports(module), WebAssembly.Module.exports(module)];
+  const { imports, exports } = interfaceOf(bytes);
   check([...imports.flatMap(({ module, name }) => [module, name]), ...exports.map(({ name }) => name)]);
   if (exports.some(({ name }) => name === LIMIT_EXPORT)) {
     throw new AppError("PLUGIN_UNSUPPORTED", `It exports "${LIMIT_EXPORT}", a name that krew-wasm needs`);
@@ -129,6 +128,12 @@ function compileCore(
       ...(stripped.names ? [{ name: `${name}.names`, bytes: stripped.names }] : []),
     ],
   };
+}
+
+/** A module's imports and exports. The module itself, with the engine's copy of the bytes, becomes garbage. */
+function interfaceOf(bytes: Uint8Array<ArrayBuffer>): Pick<CompiledCore, "imports" | "exports"> {
+  const module = validated(bytes);
+  return { imports: WebAssembly.Module.imports(module), exports: WebAssembly.Module.exports(module) };
 }
 
 /** Wraps a core module that carries component types into a component. */
