@@ -41,6 +41,44 @@ export interface OpenSandbox extends Sandbox, Disposable {
  * @throws AppError GRANT_INVALID, STORE_FAILED
  */
 export function openSandbox(context: SandboxContext): OpenSandbox {
+  const parts = openParts(context);
+  const { user, own, kubeconfig, files, rights, grants, record, permissionRequests, cluster } = parts;
+  const streams = context.streams ?? standardStreams(context, parts.variables);
+  const terminals = terminalsOf(grants.terminal && context.streams === undefined);
+  const terminal = new PluginTerminal(terminals.stdin, streams);
+  return {
+    permissionRequests,
+    args: argumentsOf(context.args, grants.kubeconfig === true, kubeconfig, cluster),
+    env: parts.env,
+    cwd: guestPath(user.cwd),
+    ...streams,
+    terminals,
+    terminal: () => terminal.open(),
+    files,
+    limits: grants.limits,
+    record,
+    cluster: () => cluster.cluster(),
+    listen: (address, port) => openListener(address, port, (asked) => permissionRequests.mayListen(asked)),
+    trace: user.trace,
+    giveUp: (uses, tree) =>
+      giveUpRights({ context, user, own, kubeconfig, files, rights, grants }, uses, tree),
+    withheldHint: () => parts.variables.hint(context.name, context.installed ? undefined : context.args[0]),
+    losesChanges: () => parts.changes.finish(),
+    async settle() {
+      rights.broker?.settle();
+      await permissionRequests.settle();
+    },
+    [Symbol.dispose]() {
+      terminal.close(); // restore the terminal before printing
+      record.close();
+      cluster[Symbol.dispose]();
+      closePrivateDirectory(own, user.trace);
+    },
+  };
+}
+
+/** What a sandbox consists of: makes each part from the grants. */
+function openParts(context: SandboxContext) {
   const user = userOf(context);
   const record = recordOf(context, user);
   const permissionRequests = requestsOf(context, user, record);
@@ -55,12 +93,7 @@ export function openSandbox(context: SandboxContext): OpenSandbox {
     hostname: user.variables.HOSTNAME === undefined ? hostname() : undefined,
   });
   if (withheld.length > 0) user.trace(`held back from the plugin's environment: ${withheld.join(", ")}`);
-  const rights: RightsLeft = {
-    preloaded: undefined,
-    mayRun: true,
-    broker: undefined,
-    restricted: undefined,
-  };
+  const rights: RightsLeft = { preloaded: undefined, mayRun: true, broker: undefined, restricted: undefined };
   const cluster = new RunCluster({
     ...user,
     plugin: context.name,
@@ -71,39 +104,11 @@ export function openSandbox(context: SandboxContext): OpenSandbox {
     version: context.version,
   });
   const changes = new KubeconfigChanges({ kubeconfig, cluster, permissionRequests, rights });
-  const files = filesOf(context, user, { permissionRequests, own: own.path, kubeconfig, cluster, changes });
-  const variables = new WithheldVariables(withheld, [...env.keys()], typeof grants.env !== "string");
-  const streams = context.streams ?? standardStreams(context, variables);
-  const terminals = terminalsOf(grants.terminal && context.streams === undefined);
-  const terminal = new PluginTerminal(terminals.stdin, streams);
   return {
-    permissionRequests,
-    args: argumentsOf(context.args, grants.kubeconfig === true, kubeconfig, cluster),
+    ...{ user, record, permissionRequests, grants, own, kubeconfig, rights, cluster, changes },
+    files: filesOf(context, user, { permissionRequests, own: own.path, kubeconfig, cluster, changes }),
     env: [...env],
-    cwd: guestPath(user.cwd),
-    ...streams,
-    terminals,
-    terminal: () => terminal.open(),
-    files,
-    limits: grants.limits,
-    record,
-    cluster: () => cluster.cluster(),
-    listen: (address, port) => openListener(address, port, (asked) => permissionRequests.mayListen(asked)),
-    trace: user.trace,
-    giveUp: (uses, tree) =>
-      giveUpRights({ context, user, own, kubeconfig, files, rights, grants }, uses, tree),
-    withheldHint: () => variables.hint(context.name, context.installed ? undefined : context.args[0]),
-    losesChanges: () => changes.finish(),
-    async settle() {
-      rights.broker?.settle();
-      await permissionRequests.settle();
-    },
-    [Symbol.dispose]() {
-      terminal.close(); // restore the terminal before printing
-      record.close();
-      cluster[Symbol.dispose]();
-      closePrivateDirectory(own, user.trace);
-    },
+    variables: new WithheldVariables(withheld, [...env.keys()], typeof grants.env !== "string"),
   };
 }
 

@@ -145,7 +145,7 @@ testBinary("keys count that are typed after the question, and nothing that a ter
         await new Promise((resolve) => setTimeout(resolve, 300));
       }
       tmux.type("\r");
-      await tmux.see("Please answer o, r, a, w or n:", true);
+      await tmux.see("Please answer o, r, a, w, v or n:", true);
       tmux.type("\r");
       await tmux.see("code ");
       assert.match(tmux.screen(), /403 /);
