@@ -281,6 +281,25 @@ Deno.test("a single granted file is replaced only by a file", () => {
   assert.equal(errnoOf(() => refuseDirectoryOfFiles(HOME)), "ok");
 });
 
+Deno.test("no operation puts a directory or a link in place of a single granted file", () => {
+  const decisions = decisionsOf();
+  const single = placeOf(grantOf("/other", { only: ["file"] }), "/other/file");
+  const mine = placeOf(HOME, MINE);
+  const move = (type: Entry["type"]) => () =>
+    decisions.checkMove(mine, entryOf(MINE, { type }), single, () => undefined);
+  for (
+    const change of [
+      () => decisions.checkCreation(single, "directory"),
+      () => decisions.checkCreation(single, "symbolic-link"),
+      () => decisions.checkLink(mine, entryOf(MINE), single),
+      move("directory"),
+      move("symbolic-link"),
+    ]
+  ) assert.equal(errnoOf(change), "not-permitted");
+  assert.equal(errnoOf(() => decisions.checkCreation(single, "regular-file")), "ok");
+  assert.equal(errnoOf(move("regular-file")), "ok");
+});
+
 Deno.test("a new link must not be absolute or empty, as text and as bytes", () => {
   for (
     const [target, errno] of [
