@@ -48,7 +48,7 @@ testBinary("a C module of preview1 asks over a socket, with the user's credentia
     assert.match(got.stdout, /^HTTP\/1\.1 200 OK\r\n[^]*"major": *"1"/);
     assert.match(
       got.stderr,
-      new RegExp(`^connected to family [12] port ${port}, listen: Permission denied\nfirst: HTTP/1\\.1\n$`),
+      new RegExp(`^connected to family [12] port ${port}, listen: Invalid argument\nfirst: HTTP/1\\.1\n$`),
     );
     assert.equal(api.seen.at(-1)?.headers.get("authorization"), `Bearer ${api.token}`);
   }
