@@ -396,7 +396,7 @@ Deno.test("a container gets the restrictions that it permits, and a report of th
         Deno.removeSync(`${home}/made`);
         const { code, stderr } = await under("kubectl-hello", { KREW_WASM_REQUIRE_WALLS: "kernel" });
         assert.equal(code, 125);
-        assert.match(stderr, new RegExp(`^error: KREW_WASM_REQUIRE_WALLS asks for .*: ${why}`));
+        assert.match(stderr, new RegExp(`^error: KREW_WASM_REQUIRE_WALLS requires .*: ${why}`));
       }
     });
   }
