@@ -492,6 +492,8 @@ export const PROTECTED: Group = {
         ], { env: { KREW_WASM_ROOT: `${outside}/none` } });
         return stdout.trim().replaceAll("\n", "; ");
       },
+      // `run` keeps compiled files in the store in use.
+      changes: ["$OUTSIDE/none"],
       sees: "refused",
     },
     {
