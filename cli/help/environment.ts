@@ -6,7 +6,7 @@ krew-wasm reads these variables:
   KREW_WASM_ROOT            the store (~/.krew-wasm)
   KREW_WASM_VERBOSE=1       trace to stderr, as -v does, also for plugins
   KREW_WASM_NO_PROMPT=1     never ask at the terminal
-  KREW_WASM_WHAT_IF=1       change nothing on the cluster, show what would change
+  KREW_WASM_WHAT_IF=1       show what a plugin would change on the cluster
   KREW_WASM_LOG=requests    record every request of a run (krew-wasm log)
   KREW_WASM_REQUIRE_WALLS=kernel
                             run nothing without the kernel's restrictions
