@@ -229,9 +229,15 @@ export async function runWhatIf(
   const whatIf = { tried: [], refused: [] };
   const colour = Deno.stdout.isTerminal() && !Deno.env.get("NO_COLOR");
   const code = await runProgram(program, { ...context, whatIf });
+  if (isCompleting(context.args.slice(1))) return code; // stdout belongs to the shell
   const text = format === "json" ? whatIfJson(whatIf) : await whatIfText(whatIf, colour);
   const bytes = new TextEncoder().encode(text);
-  for (let at = 0; at < bytes.length;) at += Deno.stdout.writeSync(bytes.subarray(at));
+  try {
+    for (let at = 0; at < bytes.length;) at += Deno.stdout.writeSync(bytes.subarray(at));
+  } catch (error) {
+    if (error instanceof Deno.errors.BrokenPipe) return EXIT_PIPE;
+    throw error;
+  }
   return code;
 }
 

@@ -67,6 +67,14 @@ testBinary(
       assert.match(stdout, /^403\n/);
       assert.match(stdout, /^Not tried: .*token.* cannot be tried$/m);
     });
+    await t.step("completion and closed pipes", async () => {
+      const completed = await product.shell("KREW_WASM_WHAT_IF=1 kubectl-kubernetes __complete x");
+      assert.doesNotMatch(completed.stdout, /What if/);
+      const piped = await product.shell(
+        `KREW_WASM_WHAT_IF=1 kubectl-kubernetes post ${path} '${object}' | true`,
+      );
+      assert.doesNotMatch(piped.stderr, /defect/);
+    });
     await t.step("-o without --what-if is a wrong usage", async () => {
       assert.equal((await product.shell("krew-wasm run -o json kubernetes -- get /version")).code, 2);
     });
