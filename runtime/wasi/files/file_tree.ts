@@ -14,6 +14,9 @@ import { printable } from "../../base/text.ts";
 import { WasiError } from "../errno.ts";
 import type { MaybePromise } from "../streams/streams.ts";
 
+/** How many descriptors a plugin may have open at once, if the system's limit allows. */
+export const MAX_OPEN = 16384;
+
 /** The type of a file. */
 export type NodeType =
   | "unknown"

@@ -23,6 +23,7 @@ import {
   type FileTree,
   type GuestPath,
   type Listing,
+  MAX_OPEN,
   type NewTime,
   notMounted,
   type OpenOptions,
@@ -48,8 +49,6 @@ import { identityOf, OpenDirectory, type Root } from "./linux_nodes.ts";
 import { openAt } from "./linux_open.ts";
 import { closeOnError, linkToOpen, type LinuxState } from "./linux_state.ts";
 
-/** How many files a plugin may have open at once, if the system's limit allows. */
-const MAX_OPEN = 16384;
 /** Descriptors for the host itself: connections, files and libraries. */
 const RESERVED = 128;
 

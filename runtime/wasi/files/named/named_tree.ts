@@ -17,6 +17,7 @@ import {
   type FileTree,
   type GuestPath,
   type Listing,
+  MAX_OPEN,
   type NewTime,
   notMounted,
   type OpenOptions,
@@ -41,9 +42,6 @@ import { readDirectory } from "./named_listing.ts";
 import { NamedDirectory } from "./named_nodes.ts";
 import { openAt } from "./named_open.ts";
 import type { NamedState } from "./named_state.ts";
-
-/** How many descriptors a plugin may have open at once. */
-const MAX_OPEN = 16384;
 
 /** The tree of all mounts. */
 export class NamedTree implements FileTree {
