@@ -51,6 +51,7 @@ const RUNTIME: Readonly<Record<string, readonly [authorities: string, why: strin
   "wasi/terminal/output_mode.ts": ["ffi", "switches off what a terminal changes in output"],
   "wasi/terminal/raw_terminal.ts": ["files run streams", "the terminal's modes and size, and the process that restores them"],
   "base/environment.ts": ["env", "all variables, for the sandbox and for credential plugins"],
+  "base/write_in_place.ts": ["files", "kubeconfigs and registries' credentials, in place"],
   "base/symlink.ts": ["ffi files", "links that named_tree.ts has checked"],
   // Requests of cluster_transport.ts to the one server that destination.ts allows, and the user's kubeconfig and
   // credentials. The plugin does not influence these.

@@ -12,6 +12,7 @@ import { AppError } from "../../runtime/base/errors.ts";
 import { printable } from "../../runtime/base/text.ts";
 import { VERSION } from "../../runtime/base/version.ts";
 import type { Context } from "../context.ts";
+import { createStore } from "../../registry/store/open.ts";
 import { openProgress } from "../install/open_registry.ts";
 
 /** What an update depends on. Tests give other values. */
@@ -25,6 +26,8 @@ export interface SelfUpdate {
   /** The real path of the program; undefined when krew-wasm runs from its sources. */
   readonly program: string | undefined;
   readonly trustRoot?: TrustRoot;
+  /** A directory of the store, which no plugin reaches. Called when the new program is there. */
+  readonly stage: () => Promise<string>;
 }
 
 /** The command. */
@@ -51,6 +54,11 @@ Examples:
         page: `https://github.com/${repository}`,
         version: VERSION,
         program: Deno.build.standalone ? await Deno.realPath(Deno.execPath()) : undefined,
+        async stage() {
+          const layout = context.layout();
+          await createStore(layout, { task: "update krew-wasm" });
+          return layout.stage;
+        },
       }, options);
     });
 }
@@ -58,7 +66,7 @@ Examples:
 /** Updates the program. @throws AppError USAGE, SELF_UPDATE_FAILED, SIGNATURE_… */
 export async function selfUpdate(
   context: Context,
-  { repository, page, version, program, trustRoot }: SelfUpdate,
+  { repository, page, version, program, trustRoot, stage }: SelfUpdate,
   { to, dryRun = false }: { readonly to?: string | undefined; readonly dryRun?: boolean | undefined },
 ): Promise<void> {
   const wanted = to?.replace(/^v/, "");
@@ -91,7 +99,7 @@ export async function selfUpdate(
   progress.end();
   const provenance = new TextDecoder().decode(await downloadFile({ page }, next, provenanceName(next)));
   await verifyRelease({ name, bytes }, provenance, { repository, version: next }, trustRoot);
-  await replaceProgram(program, await programIn(name, bytes), (path) => startsAs(path, next));
+  await replaceProgram(program, await programIn(name, bytes), await stage(), (path) => startsAs(path, next));
   context.stdout(`Replaced krew-wasm ${version} by ${next}\n`);
 }
 

@@ -7,7 +7,7 @@ See what a plugin would change, before anything changes:
   KREW_WASM_WHAT_IF=1 kubectl NAME ARGS
 
 Each write leaves as a dry run, and the API server answers it. At the end there
-is one diff for each object. What cannot be tried (exec, attach, port-forward,
+is a diff for each change. What cannot be tried (exec, attach, port-forward,
 proxies, service account tokens, aggregated servers) is refused and listed.
 
   -o json, KREW_WASM_WHAT_IF=json    what would change, for scripts

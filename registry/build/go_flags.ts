@@ -50,8 +50,15 @@ export function goFlags(user: readonly string[], goflags = ""): GoFlags {
   const inherited = splitQuoted(goflags).map((word) => /^--?ldflags=([^]*)$/.exec(word)?.[1]).findLast(
     Boolean,
   );
+  // Go would run git in the project, and git runs what the project's own settings name (core.fsmonitor). Last, so that the
+  // user's own flag wins.
+  const stamped = [...user, ...splitQuoted(goflags)].some((word) => /^--?buildvcs(?:=|$)/.test(word));
+  const unstamped = stamped ? [] : ["-buildvcs=false"];
   const linked = ["-s -w", ldflags ?? inherited ?? ""].join(" ").trim();
-  return { build: ["-trimpath", `-ldflags=${linked}`, ...build], list };
+  return {
+    build: ["-trimpath", `-ldflags=${linked}`, ...unstamped, ...build],
+    list: [...unstamped, ...list],
+  };
 }
 
 /** Splits words at blanks, with quotes, as in GOFLAGS. */

@@ -4,6 +4,7 @@
  */
 
 import { writeAllSync } from "../../runtime/base/bytes.ts";
+import { writeInPlace } from "../../runtime/base/write_in_place.ts";
 import { syncDirectory } from "./disk.ts";
 
 /** Part of the names of staged files. */
@@ -14,6 +15,8 @@ const LEFT_OVER = /.\.krew-wasm-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 export interface ReplaceOptions {
   /** Its permissions, before the umask. */
   readonly mode: number;
+  /** Write into the file itself, because plugins must not reach a staged one (runtime/base/write_in_place.ts). */
+  readonly inPlace?: boolean;
 }
 
 /**
@@ -24,7 +27,7 @@ export interface ReplaceOptions {
  */
 export async function replaceFileAt(
   path: string,
-  { mode }: ReplaceOptions,
+  { mode, inPlace = false }: ReplaceOptions,
   fill: (write: (bytes: Uint8Array) => void) => boolean | void,
 ): Promise<void> {
   let target = path;
@@ -40,6 +43,7 @@ export async function replaceFileAt(
   const lock = await lockDirectory(within);
   try {
     if (lock) removeStaged(within);
+    if (inPlace) return changeFile(`${within}${base}`, mode, fill);
     const staged = `${within}${base.slice(0, 40)}${STAGED}${crypto.randomUUID()}`;
     try {
       if (!writeStaged(staged, mode, fill)) return Deno.removeSync(staged);
@@ -56,6 +60,27 @@ export async function replaceFileAt(
   } finally {
     lock?.close();
   }
+}
+
+function changeFile(
+  path: string,
+  mode: number,
+  fill: (write: (bytes: Uint8Array) => void) => boolean | void,
+): void {
+  const parts: Uint8Array<ArrayBuffer>[] = [];
+  if (fill((bytes) => void parts.push(bytes.slice())) === false) return;
+  try {
+    if (Deno.build.os !== "windows") Deno.chmodSync(path, mode);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error; // it does not exist yet
+  }
+  const bytes = new Uint8Array(parts.reduce((sum, { length }) => sum + length, 0));
+  let at = 0;
+  for (const part of parts) {
+    bytes.set(part, at);
+    at += part.length;
+  }
+  writeInPlace(path, bytes, mode);
 }
 
 function writeStaged(

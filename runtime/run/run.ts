@@ -227,10 +227,13 @@ export async function runWhatIf(
   if (format === undefined) return await runProgram(program, context);
   const { whatIfJson, whatIfText } = await import("../kube/what_if/what_if_report.ts");
   const whatIf = { tried: [], refused: [] };
-  const colour = Deno.stdout.isTerminal() && !Deno.env.get("NO_COLOR");
+  const terminal = Deno.stdout.isTerminal();
+  const colour = terminal && !Deno.env.get("NO_COLOR");
+  // The plugin's output may leave the terminal in any state.
+  const reset = terminal ? (await import("../sandbox/screen.ts")).screenOf(Deno.env.get)?.reset ?? "" : "";
   const code = await runProgram(program, { ...context, whatIf });
   if (isCompleting(context.args.slice(1))) return code; // stdout belongs to the shell
-  const text = format === "json" ? whatIfJson(whatIf) : await whatIfText(whatIf, colour);
+  const text = reset + (format === "json" ? whatIfJson(whatIf) : await whatIfText(whatIf, colour));
   const bytes = new TextEncoder().encode(text);
   try {
     for (let at = 0; at < bytes.length;) at += Deno.stdout.writeSync(bytes.subarray(at));

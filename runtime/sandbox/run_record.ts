@@ -72,6 +72,8 @@ export class RunRecord {
   #seen = new Set<string>();
   #more = 0;
   #told = 0;
+  /** Requests that have no answer yet. */
+  #open = new Set<() => void>();
   /** Lines to retry, for example because the plugin used all descriptors. Few, since each denial is written once. */
   #unwritten: [kind: keyof typeof RECORDS, line: string][] = [];
 
@@ -132,8 +134,24 @@ export class RunRecord {
     });
   }
 
+  /**
+   * Notes a request that is sent now. If the run ends before {@linkcode request} is called, it is recorded as `UNANSWERED`:
+   * the server may have done what it asks for.
+   *
+   * @returns call it when the answer or an error is there
+   */
+  sending(method: string, path: string): () => void {
+    if (!this.requests) return () => {};
+    const started = performance.now();
+    const note = () => this.request(method, path, performance.now() - started, { error: "UNANSWERED" });
+    this.#open.add(note);
+    return () => this.#open.delete(note);
+  }
+
   /** Ends the record with the run. */
   close(): void {
+    for (const note of this.#open) note();
+    this.#open.clear();
     const unwritten = this.#unwritten.splice(0);
     for (const [kind, line] of unwritten) this.#append(kind, line);
     this.#unwritten = [];

@@ -33,7 +33,7 @@ testBinary(
       );
       assert.equal(code, 0, stdout);
       assert.match(stdout, /^201\n/);
-      assert.match(stdout, /^What if: 1 object would change; nothing was changed$/m);
+      assert.match(stdout, /^What if: 1 change on the cluster; nothing was changed$/m);
       assert.match(
         stdout,
         /^create configmaps new in the namespace default\n--- \/dev\/null\n\+\+\+ what-if\//m,
@@ -59,7 +59,7 @@ testBinary(
       const { stdout } = await product.shell(
         `krew-wasm run --what-if --allow-cluster=full ./k.wasm post ${path} '${object}'`,
       );
-      assert.match(stdout, /^What if: 1 object would change/m);
+      assert.match(stdout, /^What if: 1 change on/m);
     });
     await t.step("what cannot be tried is listed", async () => {
       const token = "/api/v1/namespaces/default/serviceaccounts/default/token";

@@ -396,7 +396,12 @@ Deno.test("with the kernel's wall alone", {
       ]);
       assert.deepEqual(stdout.trimEnd().split("\n"), orders.map(() => REFUSED));
       Deno.removeSync(module);
-      assert.deepEqual(stage.snapshot(), before);
+      // A run of a file keeps its compiled form in the store.
+      const cache = `${stage.product.store}/cache`;
+      const others = [...stage.snapshot()].filter(([path]) =>
+        path !== cache && !path.startsWith(`${cache}/`)
+      );
+      assert.deepEqual(new Map(others), before);
     });
   } finally {
     other.kill("SIGKILL");

@@ -212,9 +212,11 @@ export class Stage implements AsyncDisposable {
       `${this.product.store}/data`,
       `${this.product.store}/log`,
       `${this.product.store}/lock`,
+      // A run keeps the compiled form of a file, and remembers which modules it has verified.
+      `${this.product.store}/cache`,
     ]);
     const visit = (path: string) => {
-      if (skipped.has(path)) return;
+      if (skipped.has(path) || /\/compiled\/[^/]+\/verified\.json$/.test(path)) return;
       const info = Deno.lstatSync(path);
       const kind = info.isDirectory
         ? "directory"

@@ -196,6 +196,22 @@ Deno.test("under what-if nothing changes on the API server", {
     assert.match(packed.text, /^k8s\0/);
     assert.deepEqual(record.tried.at(-1)!.after!.data, { a: "2" });
     assert.deepEqual(record.tried.at(-1)!.before!.data, { a: "1" });
+    const metadata = [
+      ["accept", "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"],
+      ...merge,
+    ] as const;
+    assert.equal((await send("PATCH", web, { spec: { replicas: 0 } }, metadata)).status, 200);
+    assert.equal((record.tried.at(-1)!.after!.spec as { replicas: number }).replicas, 0);
+    // The plugin gives up as soon as it has sent the write.
+    const abort = new AbortController();
+    const given = cluster.send({ method: "DELETE", url: web, headers: [], signal: abort.signal });
+    await new Promise((done) => setTimeout(done, 0));
+    abort.abort();
+    await given.then(({ body }) => body?.cancel(), () => {});
+    assert.equal(record.tried.at(-1)!.verb, "delete");
+    const missing = await send("PATCH", "/api/v1/namespaces/none/configmaps/x", {}, merge);
+    assert.equal(missing.status, 404);
+    assert.match(record.refused.at(-1)!.why, /the API server answered 404/);
     const [first] = record.tried;
     assert.equal((first!.before!.spec as { replicas: number }).replicas, 1);
     assert.equal((first!.after!.spec as { replicas: number }).replicas, 5);

@@ -23,7 +23,7 @@ export interface Login {
 /** The functions that logging in needs from the system. */
 export interface LoginHost extends CredentialHost {
   /**
-   * Replaces a file atomically, with the user's permissions only, while no other krew-wasm writes it. `change` reads
+   * Changes a file, with the user's permissions only, while no other krew-wasm writes it. `change` reads
    * the file and returns its new text; undefined keeps the file.
    */
   readonly changeFile: (path: string, change: () => string | undefined) => Promise<void>;
@@ -156,10 +156,10 @@ export function processLoginHost(): LoginHost {
   return { ...processHost(), changeFile };
 }
 
-/** Replaces a file atomically, for the user alone. Takes a lock, because each writer replaces the whole file. */
+/** Changes a file in place, for the user alone. Takes a lock, because each writer writes the whole file. */
 async function changeFile(path: string, change: () => string | undefined): Promise<void> {
   Deno.mkdirSync(path.replace(/[\\/][^\\/]*$/, ""), { recursive: true, mode: 0o700 });
-  await replaceFileAt(path, { mode: 0o600 }, (write) => {
+  await replaceFileAt(path, { mode: 0o600, inPlace: true }, (write) => {
     const text = change();
     if (text === undefined) return false;
     write(new TextEncoder().encode(text));

@@ -52,8 +52,11 @@ export function whatIf(method: string, info: RequestInfo): WhatIf {
   if (verb === "create" && apiGroup === "" && resource === "pods" && subresource === "eviction") {
     return { kind: "write", options: "eviction" };
   }
-  if (!SUBRESOURCES.has(subresource)) {
-    return { kind: "refused", why: `${resource}/${subresource} cannot be tried` };
+  if (!SUBRESOURCES.has(subresource) || apiGroup === "" && resource === "bindings") {
+    return {
+      kind: "refused",
+      why: `${resource}${subresource === "" ? "" : `/${subresource}`} cannot be tried`,
+    };
   }
   return { kind: "write", options: verb === "delete" || verb === "deletecollection" ? "body" : "none" };
 }

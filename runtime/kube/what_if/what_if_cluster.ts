@@ -26,10 +26,15 @@ export interface TriedWrite {
   readonly before: ApiObject | undefined;
   /** As it would be; undefined if it would be deleted. */
   readonly after: ApiObject | undefined;
+  /** False as long as the server has not answered: what would change is not known. */
+  readonly answered: boolean;
+  /** The server refused it; it is among the refused ones. */
+  readonly failed?: boolean;
 }
 
 /** What a run would have changed. */
 export interface WhatIfRecord {
+  /** Each write, from the moment when it is sent. */
   readonly tried: TriedWrite[];
   /** What could not be tried: the request in words, and why. */
   readonly refused: { readonly what: string; readonly why: string }[];
@@ -109,21 +114,38 @@ export function whatIfCluster(cluster: Cluster, record: WhatIfRecord): Cluster {
     } else if (decided.options === "eviction") return await no("its options cannot be read");
     const path = `${url.pathname.slice(prefix.length)}`;
     const dry = `${path}?${dryQuery(parseQuery(url.search.slice(1)))}`;
-    const sent = {
-      method,
-      url: dry,
-      ...(body.length > 0 ? { body } : {}),
-      ...(request.signal ? { signal: request.signal } : {}),
-    };
+    // Not the plugin's signal: it could send a write and give up before the answer is there.
+    const sent = { method, url: dry, ...(body.length > 0 ? { body } : {}) };
+    const at = record.tried.push({ ...named(info), before: undefined, after: undefined, answered: false }) -
+      1;
     const response = await cluster.send({ ...sent, headers });
-    if (response.status >= 300) return response;
+    if (response.status >= 300) {
+      const why = await tellFailure(at, what, response);
+      return { ...response, headers: withLength(response.headers, why.length), body: streamOf(why) };
+    }
     const bytes = await bytesOf(response);
     if (bytes === undefined) {
       throw new AppError("REQUEST_INVALID", "The answer of the API server is too large");
     }
     const answer = plainObject(bytes) ?? await again(sent, headers);
-    await remember(info, path, answer);
+    await remember(at, info, path, answer);
     return { ...response, headers: withLength(response.headers, bytes.length), body: streamOf(bytes) };
+  }
+
+  /** A write that the server refused changes nothing, but the rest of the run may differ from a real one. */
+  async function tellFailure(
+    at: number,
+    what: string,
+    response: ClusterResponse,
+  ): Promise<Uint8Array<ArrayBuffer>> {
+    const bytes = await bytesOf(response) ?? new Uint8Array();
+    const message = objectOf(bytes)?.message;
+    record.tried[at] = { ...record.tried[at]!, failed: true, answered: true };
+    record.refused.push({
+      what,
+      why: `the API server answered ${response.status}${typeof message === "string" ? `: ${message}` : ""}`,
+    });
+    return bytes;
   }
 
   /** The answer as JSON, where the plugin asked for another form. A dry run can be sent twice. */
@@ -137,33 +159,41 @@ export function whatIfCluster(cluster: Cluster, record: WhatIfRecord): Cluster {
     return response.status < 300 && bytes ? plainObject(bytes) : undefined;
   }
 
-  async function remember(info: RequestInfo, path: string, answer: ApiObject | undefined): Promise<void> {
-    const { verb, apiGroup, subresource, namespace } = info;
-    const resource = `${info.resource}${apiGroup === "" ? "" : `.${apiGroup}`}${
-      subresource === "" ? "" : `/${subresource}`
-    }`;
-    const metadata = (object: ApiObject | undefined) =>
-      (object?.metadata ?? {}) as { readonly name?: unknown; readonly namespace?: unknown };
-    const add = (name: string, before: ApiObject | undefined, after: ApiObject | undefined) => {
-      record.tried.push({
-        verb,
-        resource,
-        namespace: textOr(metadata(after ?? before).namespace, namespace),
-        name,
-        before,
-        after,
-      });
+  async function remember(
+    at: number,
+    info: RequestInfo,
+    path: string,
+    answer: ApiObject | undefined,
+  ): Promise<void> {
+    const { verb, subresource } = info;
+    const write = named(info);
+    const tried = (
+      object: ApiObject | undefined,
+      before: ApiObject | undefined,
+      after: ApiObject | undefined,
+    ) => {
+      const { name, namespace } = (object?.metadata ?? {}) as {
+        readonly name?: unknown;
+        readonly namespace?: unknown;
+      };
+      const place = { name: write.name || textOr(name, ""), namespace: textOr(namespace, write.namespace) };
+      return { ...write, ...place, before, after, answered: true };
     };
     if (verb === "deletecollection") {
-      for (const item of Array.isArray(answer?.items) ? answer.items : []) {
-        add(textOr(metadata(item).name, ""), item, undefined);
-      }
-      return;
+      const items: ApiObject[] = Array.isArray(answer?.items) ? answer.items : [];
+      return replace(at, items.map((item) => tried(item, item, undefined)));
     }
-    const name = info.name || textOr(metadata(answer).name, "");
-    if (verb === "create" && subresource === "eviction") return add(name, undefined, undefined);
+    if (verb === "create" && subresource === "eviction") {
+      return replace(at, [tried(answer, undefined, undefined)]);
+    }
     const before = verb === "create" ? undefined : await ask(path).catch(() => undefined);
-    add(name, before, verb === "delete" ? undefined : answer);
+    replace(at, [tried(before ?? answer, before, verb === "delete" ? undefined : answer)]);
+  }
+
+  /** Replaces an entry and keeps the places of the others, whose answers may still come. */
+  function replace(at: number, [first, ...more]: readonly TriedWrite[]): void {
+    record.tried[at] = first ?? { ...record.tried[at]!, answered: true };
+    record.tried.push(...more);
   }
 
   return {
@@ -207,6 +237,17 @@ function infoOf(method: string, url: URL, prefix: string): RequestInfo | undefin
   }
 }
 
+/** What a write is about, by its request. */
+function named({ verb, apiGroup, resource, subresource, namespace, name }: RequestInfo) {
+  const group = apiGroup === "" ? "" : `.${apiGroup}`;
+  return {
+    verb,
+    resource: `${resource}${group}${subresource === "" ? "" : `/${subresource}`}`,
+    namespace,
+    name,
+  };
+}
+
 /** A response's body; undefined if it is too large. */
 async function bytesOf({ body }: ClusterResponse): Promise<Uint8Array<ArrayBuffer> | undefined> {
   if (body === null) return new Uint8Array();
@@ -220,10 +261,12 @@ async function bytesOf({ body }: ClusterResponse): Promise<Uint8Array<ArrayBuffe
   return new Uint8Array(await new Blob(parts).arrayBuffer());
 }
 
-/** The answer as an object of the API; undefined for another form, a table too. */
+/** The answer as a whole object of the API; undefined for another form: protobuf, a table, metadata alone. */
 function plainObject(bytes: Uint8Array): ApiObject | undefined {
   const object = objectOf(bytes);
-  return object?.kind === "Table" ? undefined : object;
+  return typeof object?.apiVersion === "string" && !object.apiVersion.startsWith("meta.k8s.io/")
+    ? object
+    : undefined;
 }
 
 function objectOf(bytes: Uint8Array): ApiObject | undefined {

@@ -1,5 +1,6 @@
 /** Prints what a run would have changed: one diff for each object, and what could not be tried. */
 
+import { visibleJson } from "../../base/invisible.ts";
 import { printable, printableLines } from "../../base/text.ts";
 import type { ApiObject, TriedWrite, WhatIfRecord } from "./what_if_cluster.ts";
 
@@ -7,6 +8,8 @@ import type { ApiObject, TriedWrite, WhatIfRecord } from "./what_if_cluster.ts";
 const NOISE: readonly string[] = ["managedFields", "resourceVersion", "generation", "selfLink"];
 /** And those that it makes up for a new object. */
 const MADE: readonly string[] = [...NOISE, "uid", "creationTimestamp"];
+/** The longest line of a diff. It is longer than any object, so that no change hides behind it. UTF-16 units. */
+const MAX_LINE = 1 << 26;
 const APPLIED = "kubectl.kubernetes.io/last-applied-configuration";
 
 const VERBS: Readonly<Record<string, string>> = {
@@ -17,15 +20,12 @@ const VERBS: Readonly<Record<string, string>> = {
 
 /** The report for programs: an object with the fields `changed` and `refused`. Values of secrets are hidden here, too. */
 export function whatIfJson({ tried, refused }: WhatIfRecord): string {
-  const changed = lastOfEach(tried).map(({ before, after, ...write }) => {
-    const created = before === undefined;
-    return {
-      ...write,
-      before: created ? null : shown(before, after, created, true),
-      after: after === undefined ? null : shown(after, before, created, false),
-    };
+  const changed = reported(tried).map((write) => {
+    const { verb, resource, namespace, name, answered } = write;
+    const [before, after] = shownOf(write);
+    return { verb, resource, namespace, name, answered, before: before ?? null, after: after ?? null };
   });
-  return `${JSON.stringify({ changed, refused }, null, 2)}\n`;
+  return `${visibleJson(JSON.stringify({ changed, refused }, null, 2))}\n`;
 }
 
 /**
@@ -35,10 +35,11 @@ export function whatIfJson({ tried, refused }: WhatIfRecord): string {
  */
 export async function whatIfText({ tried, refused }: WhatIfRecord, colour: boolean): Promise<string> {
   const parts: string[] = [];
-  for (const write of lastOfEach(tried)) parts.push(await writeText(write));
-  const none = tried.length === 0 ? "What if: nothing would change on the cluster\n" : "";
-  const count = parts.length === 1 ? "1 object" : `${parts.length} objects`;
-  const head = none === "" ? `What if: ${count} would change; nothing was changed\n` : none;
+  for (const write of reported(tried)) parts.push(await writeText(write));
+  const count = parts.length === 1 ? "1 change" : `${parts.length} changes`;
+  const head = parts.length === 0
+    ? `What if: nothing would change on the cluster\n`
+    : `What if: ${count} on the cluster; nothing was changed\n`;
   const lines = refused.map(({ what, why }) =>
     `Not tried: ${printable(what, 300)}: ${printable(why, 300)}\n`
   );
@@ -54,11 +55,8 @@ async function writeText(write: TriedWrite): Promise<string> {
   if (resource === "pods/eviction") {
     return `evict the pod ${printable(name, 300)} in ${printable(namespace, 200)}\n`;
   }
-  const [before, after] = [write.before, write.after].map((object, at) =>
-    object === undefined
-      ? undefined
-      : shown(object, at === 0 ? write.after : write.before, write.before === undefined, at === 0)
-  );
+  if (!write.answered) return `${title}: no answer was seen, so what would change is not known\n`;
+  const [before, after] = shownOf(write);
   const [{ createTwoFilesPatch }, { stringify }] = await Promise.all([import("diff"), import("yaml")]);
   const yaml = (object: ApiObject | undefined) =>
     object === undefined ? "" : stringify(object, { sortMapEntries: true, lineWidth: 0 });
@@ -74,24 +72,29 @@ async function writeText(write: TriedWrite): Promise<string> {
     undefined,
     { context: 3 },
   );
-  return `${title}\n${printableLines(patch.replace(/^=+\n/, "").replaceAll("\t\n", "\n"))}`;
+  return `${title}\n${printableLines(patch.replace(/^=+\n/, "").replaceAll("\t\n", "\n"), MAX_LINE)}`;
 }
 
-/** The last write to each object: every one is compared with the live object. */
-function lastOfEach(tried: readonly TriedWrite[]): TriedWrite[] {
+/** All writes but the earlier ones of one kind to one object: each is compared with the live object. */
+function reported(tried: readonly TriedWrite[]): TriedWrite[] {
   const last = new Map(
-    tried.map((write) => [[write.resource, write.namespace, write.name].join("\0"), write] as const),
+    tried.filter(({ failed }) => !failed).map((write) =>
+      [[write.verb, write.resource, write.namespace, write.name].join("\0"), write] as const
+    ),
   );
   return [...last.values()];
 }
 
-function shown(
-  object: ApiObject,
-  other: ApiObject | undefined,
-  created: boolean,
-  isBefore: boolean,
-): ApiObject {
-  return hideSecrets(withoutNoise(object, created ? MADE : NOISE), other, isBefore);
+/** The objects without noise and secrets. */
+function shownOf(
+  { resource, before, after }: TriedWrite,
+): [before: ApiObject | undefined, after: ApiObject | undefined] {
+  const noise = before === undefined ? MADE : NOISE;
+  const hides = /^secrets(?:\/|$)/.test(resource);
+  return [
+    before && hidden(withoutNoise(before, noise), after, hides, "before"),
+    after && hidden(withoutNoise(after, noise), before, hides, "after"),
+  ];
 }
 
 function withoutNoise(object: ApiObject, noise: readonly string[]): ApiObject {
@@ -102,28 +105,31 @@ function withoutNoise(object: ApiObject, noise: readonly string[]): ApiObject {
 }
 
 /** Replaces the values of a Secret, and the copy of them that kubectl keeps in an annotation. */
-function hideSecrets(object: ApiObject, other: ApiObject | undefined, isBefore: boolean): ApiObject {
-  if (object.kind !== "Secret") return object;
-  const hidden: ApiObject = { ...object };
+function hidden(
+  object: ApiObject,
+  other: ApiObject | undefined,
+  hides: boolean,
+  when: "before" | "after",
+): ApiObject {
+  if (!hides && object.kind !== "Secret") return object;
+  const result: ApiObject = { ...object };
   for (const field of ["data", "stringData"]) {
     const values = object[field];
     if (typeof values !== "object" || values === null) continue;
     const others = (other?.[field] ?? {}) as ApiObject;
-    hidden[field] = Object.fromEntries(
+    result[field] = Object.fromEntries(
       Object.entries(values).map(([key, value]) => [
         key,
-        !Object.hasOwn(others, key) || others[key] === value
-          ? "***"
-          : `*** (${isBefore ? "before" : "after"})`,
+        !Object.hasOwn(others, key) || others[key] === value ? "***" : `*** (${when})`,
       ]),
     );
   }
   const metadata = object.metadata as { annotations?: ApiObject } | undefined;
   if (metadata?.annotations?.[APPLIED] !== undefined) {
     const { [APPLIED]: _, ...annotations } = metadata.annotations;
-    hidden.metadata = { ...metadata, annotations };
+    result.metadata = { ...metadata, annotations };
   }
-  return hidden;
+  return result;
 }
 
 function coloured(line: string): string {

@@ -46,11 +46,16 @@ async function release({ identity = builderOf(REPOSITORY, "2.0.0"), says = "2.0.
   const directory = temporaryDirectory();
   const path = `${directory}/krew-wasm`;
   Deno.writeTextFileSync(path, "old", { mode: 0o755 });
+  const stage = temporaryDirectory();
   const said: string[] = [];
   const context = { ...processContext(), stdout: (text: string) => void said.push(text), stderr: () => {} };
   return {
     said,
-    left: () => [Deno.readTextFileSync(path), [...Deno.readDirSync(directory)].length] as const,
+    left: () =>
+      [
+        Deno.readTextFileSync(path),
+        [...Deno.readDirSync(directory), ...Deno.readDirSync(stage)].length,
+      ] as const,
     update: (options: { to?: string; dryRun?: boolean } = {}, version = "1.0.0") =>
       selfUpdate(context, {
         repository: REPOSITORY,
@@ -58,6 +63,7 @@ async function release({ identity = builderOf(REPOSITORY, "2.0.0"), says = "2.0.
         version,
         program: path,
         trustRoot: rootOf(sigstore.trustRoot),
+        stage: () => Promise.resolve(stage),
       }, options),
     [Symbol.asyncDispose]: () => server.shutdown(),
   };
@@ -123,7 +129,7 @@ test("a version that is no version is a wrong usage", async () => {
 });
 
 test("a build of one's own does not update itself", async () => {
-  const options = { page: "http://127.0.0.1:1", version: "1.0.0" };
+  const options = { page: "http://127.0.0.1:1", version: "1.0.0", stage: () => Promise.resolve("/none") };
   for (const more of [{ repository: undefined, program: "/x" }, { repository: "a/b", program: undefined }]) {
     await assert.rejects(selfUpdate(processContext(), { ...options, ...more }, {}), {
       code: "SELF_UPDATE_FAILED",

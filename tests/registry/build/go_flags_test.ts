@@ -20,8 +20,14 @@ Deno.test("goFlags() adds its -ldflags to those of the command line or GOFLAGS",
 
 Deno.test("goFlags() passes the flags that choose files and modules to go list", () => {
   const { build, list } = goFlags(["-tags", "netgo,x", "-v", "-mod=vendor"]);
-  assert.deepEqual(build.slice(2), ["-tags", "netgo,x", "-v", "-mod=vendor"]);
-  assert.deepEqual(list, ["-tags", "netgo,x", "-mod=vendor"]);
+  assert.deepEqual(build.slice(2), ["-buildvcs=false", "-tags", "netgo,x", "-v", "-mod=vendor"]);
+  assert.deepEqual(list, ["-buildvcs=false", "-tags", "netgo,x", "-mod=vendor"]);
+});
+
+Deno.test("goFlags() keeps Go from running git, unless the user asks for it", () => {
+  for (const { build, list } of [goFlags(["-buildvcs=true"]), goFlags([], "-buildvcs=auto -v")]) {
+    assert.ok(![...build, ...list].includes("-buildvcs=false"));
+  }
 });
 
 Deno.test("goFlags() refuses krew-wasm's own flags and other arguments", () => {

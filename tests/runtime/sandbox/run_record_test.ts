@@ -281,3 +281,16 @@ Deno.test("skips invalid lines of the record", () => {
     );
   }
 });
+
+Deno.test("a request whose answer nobody waits for is recorded at the end", () => {
+  const directory = temporaryDirectory();
+  const record = new RunRecord(directory, "foo", true);
+  record.sending("DELETE", "/api/v1/pods");
+  const settled = record.sending("GET", "/version");
+  settled();
+  record.close();
+  const [line, ...more] = Deno.readTextFileSync(`${directory}/requests.jsonl`).trim().split("\n");
+  assert.equal(more.length, 0);
+  const { method, path, error } = JSON.parse(line!);
+  assert.deepEqual([method, path, error], ["DELETE", "/api/v1/pods", "UNANSWERED"]);
+});

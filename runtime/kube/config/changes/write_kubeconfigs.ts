@@ -1,10 +1,11 @@
 /**
- * Writes changes of contexts into the user's kubeconfig files: locked as client-go does, and each file replaced whole,
- * with its mode and owner. A link keeps leading to the file. Refuses if a file is not as the plugin's run read it.
+ * Writes changes of contexts into the user's kubeconfig files: locked and in place, as client-go does. A file keeps its
+ * mode and owner, and a link leads to it as before. Refuses if a file is not as the plugin's run read it.
  */
 
 import { messageOf } from "../../../base/errors.ts";
-import { baseName, parentOf } from "../../../base/host_path.ts";
+import { parentOf } from "../../../base/host_path.ts";
+import { writeInPlace } from "../../../base/write_in_place.ts";
 import { loadGoYaml } from "../go_yaml.ts";
 import { decodeText } from "../text_file.ts";
 import type { ContextChange } from "./context_changes.ts";
@@ -38,7 +39,7 @@ export function writeKubeconfigs(
   try {
     const files = paths.map((path): ConfigFile => ({ path, text: unchangedText(path, known.get(path)) }));
     const edited = editKubeconfigs(files, changes, yaml);
-    for (const [path, text] of edited) replaceFile(path, text, known.get(path));
+    for (const [path, text] of edited) writeFile(path, text, known.get(path));
     return new Map([...known, ...edited]);
   } finally {
     for (const path of locks) tryTo(() => Deno.removeSync(path));
@@ -96,25 +97,12 @@ function unchangedText(path: string, known: string | undefined): string | undefi
   }
 }
 
-function replaceFile(path: string, text: string, known: string | undefined): void {
-  const target = known === undefined ? path : Deno.realPathSync(path);
-  const temporary = `${parentOf(target)}/.${baseName(target)}.${crypto.randomUUID()}`;
+function writeFile(path: string, text: string, known: string | undefined): void {
   try {
-    if (known === undefined) Deno.mkdirSync(parentOf(target), { recursive: true, mode: 0o755 });
-    const before = known === undefined ? undefined : Deno.statSync(target);
-    using file = Deno.openSync(temporary, { write: true, createNew: true, mode: 0o600 });
-    const bytes = new TextEncoder().encode(text);
-    for (let at = 0; at < bytes.length;) at += file.writeSync(bytes.subarray(at));
-    if (before && Deno.build.os !== "windows") {
-      const { uid, gid } = Deno.statSync(temporary);
-      if (uid !== before.uid || gid !== before.gid) Deno.chownSync(temporary, before.uid, before.gid);
-      Deno.chmodSync(temporary, before.mode! & 0o777);
-    }
-    file.syncDataSync();
+    if (known === undefined) Deno.mkdirSync(parentOf(path), { recursive: true, mode: 0o755 });
     unchangedText(path, known);
-    Deno.renameSync(temporary, target);
+    writeInPlace(path, new TextEncoder().encode(text), 0o600);
   } catch (error) {
-    tryTo(() => Deno.removeSync(temporary));
     if ((error as { code?: unknown }).code === "KUBECONFIG_UNCHANGED") throw error;
     throw unchanged(path, messageOf(error), undefined, error);
   }

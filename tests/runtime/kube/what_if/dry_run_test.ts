@@ -51,6 +51,7 @@ Deno.test("what cannot be tried is refused", () => {
       ["GET", "/api/v1/proxy/nodes/n"],
       ["GET", "/api/v1/namespaces/a/pods/b/portforward"],
       ["POST", "/api/v1/namespaces/a/pods/b/binding"],
+      ["POST", "/api/v1/namespaces/a/bindings"],
       ["POST", "/api/v1/namespaces/a/serviceaccounts/b/token"],
       ["PUT", "/api/v1/namespaces/a/finalize"],
       ["POST", "/version"],

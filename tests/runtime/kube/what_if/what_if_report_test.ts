@@ -7,6 +7,7 @@ const WRITE: TriedWrite = {
   resource: "deployments.apps",
   namespace: "shop",
   name: "web",
+  answered: true,
   before: {
     kind: "Deployment",
     metadata: { name: "web", resourceVersion: "1", managedFields: [] },
@@ -22,7 +23,7 @@ const WRITE: TriedWrite = {
 Deno.test("a change is a diff without the server's own fields", async () => {
   assert.equal(
     await whatIfText({ tried: [WRITE], refused: [] }, false),
-    `What if: 1 object would change; nothing was changed
+    `What if: 1 change on the cluster; nothing was changed
 
 change deployments.apps web in the namespace shop
 --- live/shop/deployments.apps/web
@@ -45,10 +46,54 @@ Deno.test("new and deleted objects are compared with nothing", async () => {
   assert.match(text, /^delete deployments.apps old .*\n--- live\/.*\n\+\+\+ \/dev\/null\n/m);
 });
 
+Deno.test("a delete is not hidden by a later change of the same object", async () => {
+  const gone = { ...WRITE, verb: "delete", after: undefined };
+  const same = { ...WRITE, after: WRITE.before };
+  const text = await whatIfText({ tried: [gone, same], refused: [] }, false);
+  assert.match(text, /2 changes/);
+  assert.match(text, /^delete deployments.apps web /m);
+  assert.equal(JSON.parse(whatIfJson({ tried: [gone, same], refused: [] })).changed.length, 2);
+});
+
+Deno.test("a write without an answer is there, a failed one is not", async () => {
+  const open = { ...WRITE, verb: "delete", before: undefined, after: undefined, answered: false };
+  const failed = { ...WRITE, name: "other", failed: true };
+  const text = await whatIfText({ tried: [open, failed], refused: [] }, false);
+  assert.match(text, /^delete deployments.apps web .*: no answer was seen/m);
+  assert.doesNotMatch(text, /other/);
+});
+
+Deno.test("secrets are known by their resource, since items of a list have no kind", async () => {
+  const before = { metadata: { name: "s" }, data: { password: "c2VjcmV0" } };
+  const write = { ...WRITE, verb: "deletecollection", resource: "secrets", before, after: undefined };
+  const record = { tried: [write], refused: [] };
+  for (const report of [await whatIfText(record, false), whatIfJson(record)]) {
+    assert.doesNotMatch(report, /c2VjcmV0/);
+    assert.match(report, /password/);
+  }
+});
+
+Deno.test("a change at the end of a long line shows", async () => {
+  const long = "x".repeat(5000);
+  const write = {
+    ...WRITE,
+    before: { ...WRITE.before, spec: `${long}1` },
+    after: { ...WRITE.after, spec: `${long}2` },
+  };
+  const text = await whatIfText({ tried: [write], refused: [] }, false);
+  assert.match(text, /x1$/m);
+  assert.match(text, /x2$/m);
+});
+
+Deno.test("the JSON has no character that a terminal acts on", () => {
+  const write = { ...WRITE, after: { ...WRITE.after, spec: "\u009b2J\u202e" } };
+  assert.doesNotMatch(whatIfJson({ tried: [write], refused: [] }), /[\u0080-\u009f\u202e]/);
+});
+
 Deno.test("only the last write to an object counts", async () => {
   const again = { ...WRITE, after: { ...WRITE.after, spec: { replicas: 5 } } };
   const text = await whatIfText({ tried: [WRITE, again], refused: [] }, false);
-  assert.match(text, /1 object would change/);
+  assert.match(text, /1 change on/);
   assert.match(text, /^\+ {2}replicas: 5$/m);
   assert.doesNotMatch(text, /replicas: 3/);
 });
