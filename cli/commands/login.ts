@@ -1,7 +1,7 @@
 /** `krew-wasm login`: stores credentials for a registry where docker and podman find them. */
 
 import { Command } from "@commander-js/extra-typings";
-import { checkLogin, storeLogin } from "../../registry/oci/credentials/store_login.ts";
+import { checkLogin, processLoginHost, storeLogin } from "../../registry/oci/credentials/store_login.ts";
 import { parseRegistry } from "../../registry/oci/mirrored_reference.ts";
 import { AppError } from "../../runtime/base/errors.ts";
 import { printable } from "../../runtime/base/text.ts";
@@ -53,7 +53,7 @@ Examples:
       if (password === "") throw new AppError("USAGE", "The password is empty");
       const client = openRegistry(context, options);
       await checkLogin(client, registry, { username, password });
-      const stored = await storeLogin(registry, { username, password });
+      const stored = await storeLogin(registry, { username, password }, processLoginHost(context.layout()));
       context.stdout(`Logged in to ${registry} as ${printable(username, 100)}\n`);
       if (stored.kind === "helper") return context.stderr(`${stored.program} keeps the password\n`);
       context.stderr(

@@ -1,7 +1,7 @@
 /** `krew-wasm logout`: deletes the credentials for a registry. */
 
 import { Command } from "@commander-js/extra-typings";
-import { removeLogin } from "../../registry/oci/credentials/store_login.ts";
+import { processLoginHost, removeLogin } from "../../registry/oci/credentials/store_login.ts";
 import { parseRegistry } from "../../registry/oci/mirrored_reference.ts";
 import { AppError } from "../../runtime/base/errors.ts";
 import { formatError } from "../../runtime/run/error_report.ts";
@@ -15,7 +15,7 @@ export function logoutCommand(context: Context) {
     .addHelpText("after", "\nExamples:\n  krew-wasm logout ghcr.io")
     .action(async (text) => {
       const registry = parseRegistry(text);
-      const { removed, failures, held } = await removeLogin(registry);
+      const { removed, failures, held } = await removeLogin(registry, processLoginHost(context.layout()));
       if (removed.length === 0 && failures.length === 0) {
         if (!held) throw new AppError("REGISTRY_CREDENTIALS", `You are not logged in to ${registry}`);
         throw new AppError(

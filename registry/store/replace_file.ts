@@ -15,8 +15,11 @@ const LEFT_OVER = /.\.krew-wasm-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 export interface ReplaceOptions {
   /** Its permissions, before the umask. */
   readonly mode: number;
-  /** Write into the file itself, because plugins must not reach a staged one (runtime/base/write_in_place.ts). */
-  readonly inPlace?: boolean;
+  /**
+   * For a file that plugins must not reach, also not while it is staged: the store's stage/, or undefined for none. On
+   * another file system, or without it, the file itself is written (runtime/base/write_in_place.ts).
+   */
+  readonly within?: { readonly stage: string | undefined };
 }
 
 /**
@@ -27,7 +30,7 @@ export interface ReplaceOptions {
  */
 export async function replaceFileAt(
   path: string,
-  { mode, inPlace = false }: ReplaceOptions,
+  { mode, within: hidden }: ReplaceOptions,
   fill: (write: (bytes: Uint8Array) => void) => boolean | void,
 ): Promise<void> {
   let target = path;
@@ -43,8 +46,10 @@ export async function replaceFileAt(
   const lock = await lockDirectory(within);
   try {
     if (lock) removeStaged(within);
-    if (inPlace) return changeFile(`${within}${base}`, mode, fill);
-    const staged = `${within}${base.slice(0, 40)}${STAGED}${crypto.randomUUID()}`;
+    if (hidden && hidden.stage === undefined) return changeFile(`${within}${base}`, mode, fill);
+    const staged = `${hidden ? `${hidden.stage}/` : within}${
+      base.slice(0, 40)
+    }${STAGED}${crypto.randomUUID()}`;
     try {
       if (!writeStaged(staged, mode, fill)) return Deno.removeSync(staged);
       Deno.renameSync(staged, `${within}${base}`);
@@ -52,7 +57,8 @@ export async function replaceFileAt(
       try {
         Deno.removeSync(staged);
       } catch { /* it does not exist */ }
-      throw error;
+      if (!hidden || (error as { code?: unknown }).code !== "EXDEV") throw error;
+      changeFile(`${within}${base}`, mode, fill);
     }
     try {
       syncDirectory(within);

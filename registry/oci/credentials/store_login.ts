@@ -12,6 +12,8 @@ import type { RegistryClient } from "../registry_client.ts";
 import { type AuthFile, helperFor, serverName, withoutRegistry } from "./auth_file.ts";
 import { type CredentialHost, isHeld, loginFile, processHost, readAuthFile } from "./find_credentials.ts";
 import { eraseFromHelper, storeInHelper } from "./credential_helper.ts";
+import type { Layout } from "../../../runtime/store/layout.ts";
+import { openForWriting } from "../../store/open.ts";
 import { replaceFileAt } from "../../store/replace_file.ts";
 
 /** A user name with a password or a token. */
@@ -151,17 +153,31 @@ async function rewrite(
   }
 }
 
-/** The functions for the real process. */
-export function processLoginHost(): LoginHost {
-  return { ...processHost(), changeFile };
+/**
+ * The functions for the real process.
+ *
+ * @param layout the store, in which no plugin reaches a staged file; without it, files are written in place
+ */
+export function processLoginHost(layout?: Layout): LoginHost {
+  return { ...processHost(), changeFile: (path, change) => changeFile(path, change, layout) };
 }
 
-/** Changes a file in place, for the user alone. Takes a lock, because each writer writes the whole file. */
-async function changeFile(path: string, change: () => string | undefined): Promise<void> {
+/** Changes a file, for the user alone. Takes a lock, because each writer writes the whole file. */
+async function changeFile(path: string, change: () => string | undefined, layout?: Layout): Promise<void> {
   Deno.mkdirSync(path.replace(/[\\/][^\\/]*$/, ""), { recursive: true, mode: 0o700 });
-  await replaceFileAt(path, { mode: 0o600, inPlace: true }, (write) => {
+  using _store = layout && await openStore(layout);
+  await replaceFileAt(path, { mode: 0o600, within: { stage: _store && layout?.stage } }, (write) => {
     const text = change();
     if (text === undefined) return false;
     write(new TextEncoder().encode(text));
   });
+}
+
+/** The store with its lock, so that nobody sweeps the staged file; undefined if the store cannot be used. */
+async function openStore(layout: Layout): Promise<Disposable | undefined> {
+  try {
+    return await openForWriting(layout, { task: "change registry credentials" });
+  } catch {
+    return undefined;
+  }
 }
