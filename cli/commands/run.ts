@@ -26,7 +26,7 @@ import type { Context, Exit } from "../context.ts";
 import { grantsOf, withGrantFlags } from "../grants/grant_flags.ts";
 import { ProgramFile, readStdin } from "../install/program_file.ts";
 import { plainHttpOption } from "../install/open_registry.ts";
-import { fetchProgram, type FetchProgramOptions, isRemote } from "../install/remote_program.ts";
+import { findProgram, type FindProgramOptions, isRemote } from "../install/remote_program.ts";
 import { trustRootOption, verifyOption } from "../install/verify_option.ts";
 import { exists, realPath } from "../../runtime/base/host_path.ts";
 
@@ -123,23 +123,27 @@ async function runFile(path: string, run: ProgramRun): Promise<number> {
     ? await readBuilt(path, context)
     : await readGoverned(path, context);
   const name = path === "-" ? "stdin" : path.split(/[\\/]/).at(-1)!.replace(/\.wasm$/, "");
-  return await runBytes(bytes, { name, called: path, grants: mergeGrants(LEAST, grants), rules }, run);
+  return await runProgram({
+    name,
+    called: path,
+    digest: await sha256(bytes),
+    read: () => Promise.resolve(bytes),
+    grants: mergeGrants(LEAST, grants),
+    rules,
+  }, run);
 }
 
 /** Runs a plugin of a registry without installing it. */
 async function runReference(
   text: string,
   run: ProgramRun,
-  options: Omit<FetchProgramOptions, "flags" | "prompt">,
+  options: Omit<FindProgramOptions, "flags" | "prompt">,
 ): Promise<number> {
   const { context, grants: flags, prompt } = run;
-  const { name, bytes, provenance, grants } = await fetchProgram(context, text, {
-    ...options,
-    flags,
-    prompt,
-  });
+  const { provenance, ...program } = await findProgram(context, text, { ...options, flags, prompt });
+  const { reference, digest } = provenance;
   const rules = await governed(provenance, context.layout(), context.policyPath);
-  return await runBytes(bytes, { name, called: provenance.reference, grants, rules }, run);
+  return await runProgram({ ...program, called: reference, digest, rules }, run);
 }
 
 /** Asks the policy about a file, then reads its bytes. @throws AppError */
@@ -187,26 +191,27 @@ function isDirectory(path: string): boolean {
   }
 }
 
-/** What {@linkcode runBytes} needs to know about a program. */
-interface Called {
+/** A program that is not installed. */
+interface NamedProgram {
   readonly name: string;
   /** Its argv[0]. */
   readonly called: string;
+  readonly digest: string;
+  /** Reads its WebAssembly, of that digest. */
+  readonly read: () => Promise<Uint8Array<ArrayBuffer>>;
   readonly grants: Grants;
   readonly rules: Awaited<ReturnType<typeof governed>>;
 }
 
-/** Runs a program. Keeps its compiled form for later runs of the same bytes. */
-async function runBytes(
-  bytes: Uint8Array<ArrayBuffer>,
-  { name, called, grants, rules }: Called,
+/** Runs a program. Keeps its compiled form, so that later runs need not read the WebAssembly. */
+async function runProgram(
+  { name, called, digest, read, grants, rules }: NamedProgram,
   { args, prompt, context, host, whatIf }: ProgramRun,
 ): Promise<number> {
   const { prompts, requests, ...governance } = rules;
   const layout = context.layout();
-  const digest = await sha256(bytes);
   const cached = await findCached(layout, digest, prepare);
-  const program = cached ? cachedProgram(cached) : await compileProgram(called, bytes, digest, layout);
+  const program = cached ? cachedProgram(cached) : await compileProgram(called, await read(), digest, layout);
   return await runWhatIf(program, whatIf, {
     name,
     args: [called, ...args],

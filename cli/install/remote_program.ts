@@ -1,15 +1,14 @@
-/** A plugin in a registry that runs without being installed: fetched, verified, and cached by its digest. */
+/** A plugin in a registry that runs without being installed: found, verified, and fetched if it has to be compiled. */
 
-import { fetchBytes, readStored } from "../../registry/oci/inspect_artifact.ts";
+import { fetchBytes } from "../../registry/oci/inspect_artifact.ts";
 import { parseManifest } from "../../registry/oci/manifest.ts";
 import { formatReference, parseReference } from "../../registry/oci/mirrored_reference.ts";
 import { registrySignatures } from "../../registry/signing/find_signatures.ts";
-import { replaceFileAt } from "../../registry/store/replace_file.ts";
+import { readIntact } from "../../registry/store/blobs.ts";
 import { defaultPluginName } from "../../runtime/base/names.ts";
 import { printable } from "../../runtime/base/text.ts";
 import type { GrantChange, Grants } from "../../runtime/grants/grants.ts";
 import type { Provenance } from "../../runtime/policy/provenance.ts";
-import { homeDirectory } from "../../runtime/store/layout.ts";
 import type { Context } from "../context.ts";
 import { decideGrants } from "../grants/wished_grants.ts";
 import { readPolicies } from "../policies.ts";
@@ -19,14 +18,15 @@ import { readSignatureRules, verification } from "./required_signatures.ts";
 /** A verified program. */
 export interface RemoteProgram {
   readonly name: string;
-  readonly bytes: Uint8Array<ArrayBuffer>;
   readonly provenance: Provenance & { readonly digest: string };
+  /** Reads its WebAssembly from the store, or fetches it. @throws AppError REGISTRY_…, DIGEST_MISMATCH */
+  readonly read: () => Promise<Uint8Array<ArrayBuffer>>;
   /** The grants that its publisher asks for and the user agreed to, and those of the command line. */
   readonly grants: Grants;
 }
 
-/** Options of {@linkcode fetchProgram}, from the command line. */
-export interface FetchProgramOptions {
+/** Options of {@linkcode findProgram}, from the command line. */
+export interface FindProgramOptions {
   readonly flags: GrantChange;
   readonly prompt: boolean;
   readonly plainHttp?: boolean | undefined;
@@ -46,11 +46,11 @@ export function isRemote(text: string, exists: (path: string) => boolean): boole
   return named && !exists(text);
 }
 
-/** Fetches a plugin by its reference. @throws AppError REGISTRY_…, SIGNATURE_…, POLICY_…, USAGE */
-export async function fetchProgram(
+/** Finds and verifies a plugin by its reference. @throws AppError REGISTRY_…, SIGNATURE_…, POLICY_…, USAGE */
+export async function findProgram(
   context: Context,
   text: string,
-  options: FetchProgramOptions,
+  options: FindProgramOptions,
 ): Promise<RemoteProgram> {
   const reference = parseReference(text.replace(/^oci:\/\//, ""));
   const shown = formatReference(reference);
@@ -80,35 +80,12 @@ export async function fetchProgram(
     prompt: options.prompt,
     grantCommand: (flags) => ["krew-wasm", "run", ...flags, shown],
   })({ ...provenance, annotations: plugin.annotations }, undefined);
-  const cached = cachePath(context, plugin.digest);
-  const known = readStored(layout.blob(plugin.digest), plugin) ??
-    (cached === undefined ? undefined : readStored(cached, plugin));
-  const bytes = known ??
-    await fetchBytes(client, reference, plugin, progress.show, "run").finally(progress.end);
-  if (cached !== undefined && !known) await keep(cached, bytes);
-  return { name, bytes, provenance, grants };
-}
-
-/** Where the cache keeps a blob. The reader checks its digest, so nobody can put another program there. */
-function cachePath({ env }: Context, digest: string): string | undefined {
-  const set = env("XDG_CACHE_HOME");
-  const cache = set?.startsWith("/") ? set : `${homeDirectory(env)}/.cache`;
-  return `${cache}/krew-wasm/${digest.replace(":", "-")}`;
-}
-
-/** A program that was not fetched for this long leaves the cache. Milliseconds. */
-const KEPT = 30 * 86_400_000;
-
-/** Caches bytes, and removes old ones. A cache that cannot be written is no error. */
-async function keep(path: string, bytes: Uint8Array<ArrayBuffer>): Promise<void> {
-  try {
-    const directory = path.slice(0, path.lastIndexOf("/"));
-    Deno.mkdirSync(directory, { recursive: true, mode: 0o700 });
-    for (const { name, isFile } of Deno.readDirSync(directory)) {
-      if (!isFile || !/^sha256-[0-9a-f]{64}$/.test(name)) continue;
-      const { mtime } = Deno.lstatSync(`${directory}/${name}`);
-      if (mtime && Date.now() - mtime.getTime() > KEPT) Deno.removeSync(`${directory}/${name}`);
-    }
-    await replaceFileAt(path, { mode: 0o600 }, (write) => write(bytes));
-  } catch { /* the next run fetches it again */ }
+  return {
+    name,
+    provenance,
+    grants,
+    read: async () =>
+      readIntact(layout.blob(plugin.digest), plugin) ??
+        await fetchBytes(client, reference, plugin, progress.show, "run").finally(progress.end),
+  };
 }

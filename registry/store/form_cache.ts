@@ -1,5 +1,5 @@
 /**
- * The compiled forms of files that `krew-wasm run FILE` ran, by the file's digest and the compiler's version. Losing one
+ * The compiled forms of plugins that `krew-wasm run` ran without installing them, by digest and the compiler's version. Losing one
  * costs time only, so this needs no lock: a form appears by one rename, and a reader checks every file of it.
  */
 
@@ -33,7 +33,7 @@ export interface CachedForm<T> extends LoadedForm<T> {
 }
 
 /**
- * The compiled form of a file. undefined if it is not cached or broken, or if other users may write to the store. Removes
+ * The compiled form of a plugin. undefined if it is not cached or broken, or if other users may write to the store. Removes
  * a broken one.
  */
 export async function findCached<T>(
@@ -55,7 +55,7 @@ export async function findCached<T>(
   }
 }
 
-/** Caches the compiled form of a file, if the store can be written and the form is not too large. */
+/** Caches the compiled form of a plugin, if the store can be written and the form is not too large. */
 export function cacheForm(layout: Layout, digest: string, { kind, files }: Compiled): void {
   if (!isOurs(layout) || files.reduce((sum, { bytes }) => sum + bytes.length, 0) > MAX_CACHE / 2) return;
   const directory = layout.cachedDir(digest, BINDGEN);
@@ -78,7 +78,7 @@ export function cacheForm(layout: Layout, digest: string, { kind, files }: Compi
   sweepCache(layout);
 }
 
-/** Whether the store is safe to use. A run of a file does not need it, so this reports nothing. */
+/** Whether the store is safe to use. Such a run does not need it, so this reports nothing. */
 function isOurs(layout: Layout): boolean {
   try {
     checkStore(layout);

@@ -39,9 +39,9 @@ testBinary("run REF fetches a plugin once by its digest, runs it and installs no
   assert.equal(blobs(), 1, registry.requests.join("\n"));
   assert.equal((await product.run("list", "-o", "name")).stdout, "");
   // A changed cache is fetched anew.
-  const cache = `${product.home}/.cache/krew-wasm`;
+  const cache = `${product.store}/cache`;
   const [entry] = [...Deno.readDirSync(cache)];
-  Deno.writeFileSync(`${cache}/${entry!.name}`, makeExiting(9));
+  Deno.writeFileSync(`${cache}/${entry!.name}/plugin.wasm`, makeExiting(9));
   assert.equal((await product.run("run", reference)).code, 7);
   assert.equal(blobs(), 2);
   const missing = await product.run("run", `${registry.host}/acme/none:v1`);
