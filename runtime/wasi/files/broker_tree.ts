@@ -23,7 +23,6 @@ import type {
   Listing,
   NewTime,
   OpenOptions,
-  Probed,
   Stat,
 } from "./file_tree.ts";
 import { HostMemory } from "../host_memory.ts";
@@ -33,14 +32,10 @@ import { keptListing, sizeOfEntry } from "./listing.ts";
 import { OverlayContents } from "./overlay.ts";
 import { isTimeZoneMount } from "./time_zone.ts";
 import type { MaybePromise } from "../streams/streams.ts";
+import { WrappedTree } from "./wrapped_tree.ts";
 
 /** Wraps this process's tree. */
-export class OutsideTree implements FileTree {
-  readonly roots: FileTree["roots"];
-  readonly maxOpen: number;
-  readonly needs: FileTree["needs"];
-  readonly descriptors: FileTree["descriptors"];
-  #tree: FileTree;
+export class OutsideTree extends WrappedTree implements FileTree {
   #kernel: Kernel;
   #files: Files;
   #contents = new OverlayContents();
@@ -49,36 +44,24 @@ export class OutsideTree implements FileTree {
   #single = new Map<DirectoryNode, RemoteDirectory>();
 
   constructor(tree: FileTree, kernel: Kernel, files: Files) {
-    this.#tree = tree;
+    super(tree);
     this.#kernel = kernel;
     this.#files = files;
-    this.roots = tree.roots;
-    this.maxOpen = tree.maxOpen;
-    this.needs = tree.needs;
-    this.descriptors = tree.descriptors;
     files.mounts.forEach((mount, index) => {
       if (!isMadeOutside(mount)) return;
       this.#single.set(tree.roots[index]!.node, new RemoteDirectory(index, true, () => {}));
     });
   }
 
-  lookAhead(): void {
-    this.#tree.lookAhead();
-  }
-
-  mount(mount: Mount): DirectoryNode {
+  override mount(mount: Mount): DirectoryNode {
     const calls = this.#files.outside?.calls;
     // This process may open time zones itself (kernel/kept_access.ts).
-    if (!calls || isTimeZoneMount(mount)) return this.#tree.mount(mount);
+    if (!calls || isTimeZoneMount(mount)) return this.tree.mount(mount);
     return this.#directory(calls, calls.mount(mount), mount.write);
   }
 
-  probe(host: string): Probed | undefined {
-    return this.#tree.probe(host);
-  }
-
   openAt(from: DirectoryNode, path: GuestPath, options: OpenOptions): MaybePromise<DirectoryNode | AnyFile> {
-    return this.#at(from, () => this.#tree.openAt(from, path, options), (calls, node) => {
+    return this.#at(from, () => this.tree.openAt(from, path, options), (calls, node) => {
       const { fields, files } = calls.call("openAt", {
         node,
         path: pathToText(path),
@@ -100,13 +83,13 @@ export class OutsideTree implements FileTree {
     });
   }
 
-  stat(node: DirectoryNode | AnyFile): Stat {
-    if (!(node instanceof RemoteDirectory)) return this.#tree.stat(node);
+  override stat(node: DirectoryNode | AnyFile): Stat {
+    if (!(node instanceof RemoteDirectory)) return this.tree.stat(node);
     return statOfFields(this.#calls().call("stat", { node: node.number }).fields.fields("stat"));
   }
 
   statAt(from: DirectoryNode, path: GuestPath, follow: boolean): MaybePromise<Stat> {
-    return this.#at(from, () => this.#tree.statAt(from, path, follow), (calls, node) => {
+    return this.#at(from, () => this.tree.statAt(from, path, follow), (calls, node) => {
       const { fields } = calls.call("statAt", { node, path: pathToText(path), follow });
       const stat = statOfFields(fields.fields("stat"));
       const overlaid = fields.textOrNone("overlaid");
@@ -114,9 +97,9 @@ export class OutsideTree implements FileTree {
     });
   }
 
-  setTimes(node: DirectoryNode | AnyFile, accessed: NewTime, modified: NewTime): void {
+  override setTimes(node: DirectoryNode | AnyFile, accessed: NewTime, modified: NewTime): void {
     if (!(node instanceof RemoteDirectory || node instanceof RemoteFile)) {
-      return this.#tree.setTimes(node, accessed, modified);
+      return this.tree.setTimes(node, accessed, modified);
     }
     this.#calls().call("setTimes", { node: node.number, ...times(accessed, modified) });
   }
@@ -130,7 +113,7 @@ export class OutsideTree implements FileTree {
   ): void {
     this.#at(
       from,
-      () => this.#tree.setTimesAt(from, path, follow, accessed, modified),
+      () => this.tree.setTimesAt(from, path, follow, accessed, modified),
       (calls, node) =>
         void calls.call("setTimesAt", {
           node,
@@ -142,11 +125,11 @@ export class OutsideTree implements FileTree {
   }
 
   createDirectoryAt(from: DirectoryNode, path: GuestPath): void {
-    this.#change("createDirectoryAt", from, path, () => this.#tree.createDirectoryAt(from, path));
+    this.#change("createDirectoryAt", from, path, () => this.tree.createDirectoryAt(from, path));
   }
 
-  readDirectory(node: DirectoryNode): Listing {
-    if (!(node instanceof RemoteDirectory)) return this.#tree.readDirectory(node);
+  override readDirectory(node: DirectoryNode): Listing {
+    if (!(node instanceof RemoteDirectory)) return this.tree.readDirectory(node);
     const { fields } = this.#calls().call("readDirectory", { node: node.number });
     const entries = fields.texts("entries").map(entryOfText);
     const bytes = entries.reduce((sum, { name }) => sum + sizeOfEntry(name.length), 0);
@@ -154,27 +137,27 @@ export class OutsideTree implements FileTree {
   }
 
   removeDirectoryAt(from: DirectoryNode, path: GuestPath): void {
-    this.#change("removeDirectoryAt", from, path, () => this.#tree.removeDirectoryAt(from, path));
+    this.#change("removeDirectoryAt", from, path, () => this.tree.removeDirectoryAt(from, path));
   }
 
   unlinkFileAt(from: DirectoryNode, path: GuestPath): void {
-    this.#change("unlinkFileAt", from, path, () => this.#tree.unlinkFileAt(from, path));
+    this.#change("unlinkFileAt", from, path, () => this.tree.unlinkFileAt(from, path));
   }
 
   renameAt(from: DirectoryNode, path: GuestPath, to: DirectoryNode, newPath: GuestPath): void {
     this.#between("renameAt", from, path, to, newPath, {}, () => {
-      this.#tree.renameAt(from, path, to, newPath);
+      this.tree.renameAt(from, path, to, newPath);
     });
   }
 
   linkAt(from: DirectoryNode, path: GuestPath, follow: boolean, to: DirectoryNode, newPath: GuestPath): void {
     this.#between("linkAt", from, path, to, newPath, { follow }, () => {
-      this.#tree.linkAt(from, path, follow, to, newPath);
+      this.tree.linkAt(from, path, follow, to, newPath);
     });
   }
 
   symlinkAt(target: GuestPath, to: DirectoryNode, newPath: GuestPath): void {
-    this.#at(to, () => this.#tree.symlinkAt(target, to, newPath), (calls, node) => {
+    this.#at(to, () => this.tree.symlinkAt(target, to, newPath), (calls, node) => {
       calls.call("symlinkAt", { node, path: pathToText(newPath), target: pathToText(target) });
     });
   }
@@ -182,14 +165,10 @@ export class OutsideTree implements FileTree {
   readLinkAt(from: DirectoryNode, path: GuestPath): Uint8Array {
     return this.#at(
       from,
-      () => this.#tree.readLinkAt(from, path),
+      () => this.tree.readLinkAt(from, path),
       (calls, node) =>
         pathOfText(calls.call("readLinkAt", { node, path: pathToText(path) }).fields.text("target")),
     );
-  }
-
-  [Symbol.dispose](): void {
-    this.#tree[Symbol.dispose]();
   }
 
   /**

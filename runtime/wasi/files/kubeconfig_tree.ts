@@ -10,21 +10,11 @@
 import type { KubeFiles } from "../../sandbox/types.ts";
 import { baseName, isBelow, parentOf } from "../../base/host_path.ts";
 import { WasiError } from "../errno.ts";
-import type {
-  AnyFile,
-  DirectoryNode,
-  FileTree,
-  GuestPath,
-  Listing,
-  NewTime,
-  OpenOptions,
-  Probed,
-  Stat,
-} from "./file_tree.ts";
+import type { AnyFile, DirectoryNode, FileTree, GuestPath, NewTime, OpenOptions, Stat } from "./file_tree.ts";
 import { normalized, textOf } from "./guest_paths.ts";
 import type { MemoryFiles } from "./memory_files.ts";
 import type { MaybePromise } from "../streams/streams.ts";
-import type { Mount } from "../../sandbox/types.ts";
+import { WrappedTree } from "./wrapped_tree.ts";
 
 /** The largest file that may be renamed over the kubeconfig. Bytes. */
 const MAX_MOVED = 8 << 20;
@@ -36,12 +26,7 @@ const PRIVATE_NAMES: ReadonlySet<string> = new Set(["cache", "http-cache", "kube
 type Place = { readonly name: string } | { readonly node: DirectoryNode; readonly path: GuestPath };
 
 /** The tree with a kubeconfig that can be written. */
-export class KubeconfigTree implements FileTree {
-  readonly roots: FileTree["roots"];
-  readonly maxOpen: number;
-  readonly needs: FileTree["needs"];
-  readonly descriptors: FileTree["descriptors"];
-  #tree: FileTree;
+export class KubeconfigTree extends WrappedTree implements FileTree {
   #kube: KubeFiles;
   /** Absolute paths that a path below a root may mean. */
   #bases = new Map<DirectoryNode, readonly string[]>();
@@ -52,12 +37,8 @@ export class KubeconfigTree implements FileTree {
   #directory = "";
 
   constructor(tree: FileTree, kube: KubeFiles) {
-    this.#tree = tree;
+    super(tree);
     this.#kube = kube;
-    this.roots = tree.roots;
-    this.maxOpen = tree.maxOpen;
-    this.needs = tree.needs;
-    this.descriptors = tree.descriptors;
     for (const { guest, node } of tree.roots) {
       // wasi-libc resolves relative and absolute paths alike (ungranted_files.ts).
       const current = guest === "." || guest === "./" || guest === "/";
@@ -70,45 +51,25 @@ export class KubeconfigTree implements FileTree {
     }
   }
 
-  lookAhead(): void {
-    this.#tree.lookAhead();
-  }
-
-  mount(mount: Mount): DirectoryNode {
-    return this.#tree.mount(mount);
-  }
-
-  probe(host: string): Probed | undefined {
-    return this.#tree.probe(host);
-  }
-
   openAt(from: DirectoryNode, path: GuestPath, options: OpenOptions): MaybePromise<DirectoryNode | AnyFile> {
     const place = this.#placeOf(from, path);
-    if ("node" in place) return this.#tree.openAt(place.node, place.path, options);
+    if ("node" in place) return this.tree.openAt(place.node, place.path, options);
     const { name } = place;
     const changes = options.write || options.truncate || options.create;
     if (this.#memory) {
       const made = this.#memory.has(name) || options.create || name === this.#name;
-      return made ? this.#memory.open(name, options) : this.#tree.openAt(from, path, options);
+      return made ? this.#memory.open(name, options) : this.tree.openAt(from, path, options);
     }
-    if (!changes || options.directory) return this.#tree.openAt(from, path, options);
+    if (!changes || options.directory) return this.tree.openAt(from, path, options);
     return this.#load().then((memory) => memory.open(name, options));
-  }
-
-  stat(node: DirectoryNode | AnyFile): Stat {
-    return this.#tree.stat(node);
   }
 
   statAt(from: DirectoryNode, path: GuestPath, follow: boolean): MaybePromise<Stat> {
     const place = this.#placeOf(from, path);
-    if ("node" in place) return this.#tree.statAt(place.node, place.path, follow);
+    if ("node" in place) return this.tree.statAt(place.node, place.path, follow);
     return this.#isInMemory(place.name)
       ? this.#memory!.stat(place.name)
-      : this.#tree.statAt(from, path, follow);
-  }
-
-  setTimes(node: DirectoryNode | AnyFile, accessed: NewTime, modified: NewTime): void {
-    this.#tree.setTimes(node, accessed, modified);
+      : this.tree.statAt(from, path, follow);
   }
 
   setTimesAt(
@@ -119,39 +80,35 @@ export class KubeconfigTree implements FileTree {
     modified: NewTime,
   ): void {
     const place = this.#placeOf(from, path);
-    if ("node" in place) return this.#tree.setTimesAt(place.node, place.path, follow, accessed, modified);
-    if (!this.#isInMemory(place.name)) this.#tree.setTimesAt(from, path, follow, accessed, modified);
+    if ("node" in place) return this.tree.setTimesAt(place.node, place.path, follow, accessed, modified);
+    if (!this.#isInMemory(place.name)) this.tree.setTimesAt(from, path, follow, accessed, modified);
   }
 
   createDirectoryAt(from: DirectoryNode, path: GuestPath): void {
     const place = this.#placeOf(from, path);
-    if ("node" in place) return this.#tree.createDirectoryAt(place.node, place.path);
+    if ("node" in place) return this.tree.createDirectoryAt(place.node, place.path);
     if (this.#isInMemory(place.name)) throw new WasiError("exist");
-    this.#tree.createDirectoryAt(from, path);
-  }
-
-  readDirectory(node: DirectoryNode): Listing {
-    return this.#tree.readDirectory(node);
+    this.tree.createDirectoryAt(from, path);
   }
 
   removeDirectoryAt(from: DirectoryNode, path: GuestPath): void {
     const place = this.#placeOf(from, path);
-    if ("node" in place) return this.#tree.removeDirectoryAt(place.node, place.path);
+    if ("node" in place) return this.tree.removeDirectoryAt(place.node, place.path);
     if (this.#isInMemory(place.name)) throw new WasiError("not-directory");
-    this.#tree.removeDirectoryAt(from, path);
+    this.tree.removeDirectoryAt(from, path);
   }
 
   unlinkFileAt(from: DirectoryNode, path: GuestPath): void {
     const place = this.#placeOf(from, path);
-    if ("node" in place) return this.#tree.unlinkFileAt(place.node, place.path);
+    if ("node" in place) return this.tree.unlinkFileAt(place.node, place.path);
     if (this.#isInMemory(place.name)) return this.#memory!.unlink(place.name);
-    this.#tree.unlinkFileAt(from, path);
+    this.tree.unlinkFileAt(from, path);
   }
 
   renameAt(from: DirectoryNode, path: GuestPath, to: DirectoryNode, newPath: GuestPath): void {
     const [source, target] = [this.#placeOf(from, path), this.#placeOf(to, newPath)];
     if ("node" in source && "node" in target) {
-      return this.#tree.renameAt(source.node, source.path, target.node, target.path);
+      return this.tree.renameAt(source.node, source.path, target.node, target.path);
     }
     // Programs that get this error copy the file instead.
     if ("node" in target || !this.#memory) throw new WasiError("cross-device");
@@ -161,31 +118,27 @@ export class KubeconfigTree implements FileTree {
     if (target.name !== this.#name || "name" in source) throw new WasiError("cross-device");
     const content = this.#read(source.node, source.path);
     this.#memory.replace(content); // the file stays if the host refuses its content
-    this.#tree.unlinkFileAt(source.node, source.path);
+    this.tree.unlinkFileAt(source.node, source.path);
   }
 
   linkAt(from: DirectoryNode, path: GuestPath, follow: boolean, to: DirectoryNode, newPath: GuestPath): void {
     const [source, target] = [this.#placeOf(from, path), this.#placeOf(to, newPath)];
     if ("name" in source || "name" in target) throw new WasiError("not-permitted");
-    this.#tree.linkAt(source.node, source.path, follow, target.node, target.path);
+    this.tree.linkAt(source.node, source.path, follow, target.node, target.path);
   }
 
   symlinkAt(target: GuestPath, to: DirectoryNode, newPath: GuestPath): void {
     const place = this.#placeOf(to, newPath);
-    if ("node" in place) return this.#tree.symlinkAt(target, place.node, place.path);
+    if ("node" in place) return this.tree.symlinkAt(target, place.node, place.path);
     if (this.#isInMemory(place.name)) throw new WasiError("exist");
-    this.#tree.symlinkAt(target, to, newPath);
+    this.tree.symlinkAt(target, to, newPath);
   }
 
   readLinkAt(from: DirectoryNode, path: GuestPath): Uint8Array {
     const place = this.#placeOf(from, path);
-    if ("node" in place) return this.#tree.readLinkAt(place.node, place.path);
+    if ("node" in place) return this.tree.readLinkAt(place.node, place.path);
     if (this.#isInMemory(place.name)) throw new WasiError("invalid");
-    return this.#tree.readLinkAt(from, path);
-  }
-
-  [Symbol.dispose](): void {
-    this.#tree[Symbol.dispose]();
+    return this.tree.readLinkAt(from, path);
   }
 
   /** Whether operations on this name go to memory: always for the kubeconfig, once the plugin writes it. */
@@ -220,7 +173,7 @@ export class KubeconfigTree implements FileTree {
   }
 
   #read(node: DirectoryNode, path: GuestPath): Uint8Array {
-    const file = this.#tree.openAt(node, path, {
+    const file = this.tree.openAt(node, path, {
       ...{ follow: false, create: false, exclusive: false, truncate: false, directory: false },
       ...{ read: true, write: false },
     });

@@ -8,7 +8,7 @@
  * and dots at the front. So a path here may be relative or absolute.
  */
 
-import type { FileRequests, Files, Mount } from "../../sandbox/types.ts";
+import type { FileRequests, Files } from "../../sandbox/types.ts";
 import { WasiError } from "../errno.ts";
 import type { MaybePromise } from "../streams/streams.ts";
 import type {
@@ -19,25 +19,20 @@ import type {
   Listing,
   NewTime,
   OpenOptions,
-  Probed,
   Stat,
 } from "./file_tree.ts";
 import { synthetic } from "./ungranted_paths.ts";
 import { Routes, type Seen, UngrantedDirectory } from "./ungranted_routes.ts";
+import { WrappedTree } from "./wrapped_tree.ts";
 
 /** A tree that asks for paths without a grant. */
-export class AskingTree implements FileTree {
-  readonly roots: readonly { readonly guest: string; readonly node: DirectoryNode }[];
-  readonly maxOpen: number;
-  readonly needs: FileTree["needs"];
-  readonly descriptors: FileTree["descriptors"];
-  #tree: FileTree;
+export class AskingTree extends WrappedTree implements FileTree {
+  override readonly roots: FileTree["roots"];
+  override readonly maxOpen: number;
   #routes: Routes;
 
   constructor(tree: FileTree, files: Files, requests: FileRequests) {
-    this.#tree = tree;
-    this.needs = tree.needs;
-    this.descriptors = tree.descriptors;
+    super(tree);
     this.maxOpen = Math.min(tree.maxOpen, requests.descriptors);
     const seen = tree.roots.map(({ guest, node }, index): Seen => {
       return { ...files.mounts[index]!, guest, node };
@@ -66,46 +61,34 @@ export class AskingTree implements FileTree {
       : [...roots.filter(({ guest }) => guest === "/"), ...roots.filter(({ guest }) => guest !== "/")];
   }
 
-  lookAhead(): void {
-    this.#tree.lookAhead();
-  }
-
-  mount(mount: Mount): DirectoryNode {
-    return this.#tree.mount(mount);
-  }
-
-  probe(host: string): Probed | undefined {
-    return this.#tree.probe(host);
-  }
-
   openAt(from: DirectoryNode, path: GuestPath, options: OpenOptions): MaybePromise<DirectoryNode | AnyFile> {
-    if (!(from instanceof UngrantedDirectory)) return this.#tree.openAt(from, path, options);
+    if (!(from instanceof UngrantedDirectory)) return this.tree.openAt(from, path, options);
     const kind = options.write || options.create || options.truncate ? "write" : "read";
     const route = this.#routes.route(from, path, kind);
     if (route instanceof UngrantedDirectory) {
       if (options.create || options.write || options.truncate) throw new WasiError("is-directory");
       return route;
     }
-    return this.#tree.openAt(route.node, route.path, options);
+    return this.tree.openAt(route.node, route.path, options);
   }
 
-  stat(node: DirectoryNode | AnyFile): Stat {
-    if (!(node instanceof UngrantedDirectory)) return this.#tree.stat(node);
-    return node.under ? this.#tree.stat(node.under) : synthetic(node.path);
+  override stat(node: DirectoryNode | AnyFile): Stat {
+    if (!(node instanceof UngrantedDirectory)) return this.tree.stat(node);
+    return node.under ? this.tree.stat(node.under) : synthetic(node.path);
   }
 
   statAt(from: DirectoryNode, path: GuestPath, follow: boolean): MaybePromise<Stat> {
-    if (!(from instanceof UngrantedDirectory)) return this.#tree.statAt(from, path, follow);
+    if (!(from instanceof UngrantedDirectory)) return this.tree.statAt(from, path, follow);
     const route = this.#routes.route(from, path, "read");
     return route instanceof UngrantedDirectory
       ? this.stat(route)
-      : this.#tree.statAt(route.node, route.path, follow);
+      : this.tree.statAt(route.node, route.path, follow);
   }
 
-  setTimes(node: DirectoryNode | AnyFile, accessed: NewTime, modified: NewTime): void {
-    if (!(node instanceof UngrantedDirectory)) return this.#tree.setTimes(node, accessed, modified);
+  override setTimes(node: DirectoryNode | AnyFile, accessed: NewTime, modified: NewTime): void {
+    if (!(node instanceof UngrantedDirectory)) return this.tree.setTimes(node, accessed, modified);
     if (!node.under) throw new WasiError("read-only");
-    this.#tree.setTimes(node.under, accessed, modified);
+    this.tree.setTimes(node.under, accessed, modified);
   }
 
   setTimesAt(
@@ -116,55 +99,51 @@ export class AskingTree implements FileTree {
     modified: NewTime,
   ): void {
     const route = this.#routes.change(from, path);
-    this.#tree.setTimesAt(route.node, route.path, follow, accessed, modified);
+    this.tree.setTimesAt(route.node, route.path, follow, accessed, modified);
   }
 
   createDirectoryAt(from: DirectoryNode, path: GuestPath): void {
     const route = this.#routes.change(from, path, "exist", "directory");
-    this.#tree.createDirectoryAt(route.node, route.path);
+    this.tree.createDirectoryAt(route.node, route.path);
     route.made?.();
   }
 
-  readDirectory(node: DirectoryNode): Listing {
-    if (!(node instanceof UngrantedDirectory)) return this.#tree.readDirectory(node);
-    if (node.under) return this.#tree.readDirectory(node.under);
+  override readDirectory(node: DirectoryNode): Listing {
+    if (!(node instanceof UngrantedDirectory)) return this.tree.readDirectory(node);
+    if (node.under) return this.tree.readDirectory(node.under);
     throw new WasiError("access"); // the plugin must not know what else is there
   }
 
   removeDirectoryAt(from: DirectoryNode, path: GuestPath): void {
     const route = this.#routes.change(from, path);
-    this.#tree.removeDirectoryAt(route.node, route.path);
+    this.tree.removeDirectoryAt(route.node, route.path);
   }
 
   unlinkFileAt(from: DirectoryNode, path: GuestPath): void {
     const route = this.#routes.change(from, path, "is-directory");
-    this.#tree.unlinkFileAt(route.node, route.path);
+    this.tree.unlinkFileAt(route.node, route.path);
   }
 
   renameAt(from: DirectoryNode, path: GuestPath, to: DirectoryNode, newPath: GuestPath): void {
     const source = this.#routes.change(from, path);
     const target = this.#routes.change(to, newPath);
-    this.#tree.renameAt(source.node, source.path, target.node, target.path);
+    this.tree.renameAt(source.node, source.path, target.node, target.path);
   }
 
   linkAt(from: DirectoryNode, path: GuestPath, follow: boolean, to: DirectoryNode, newPath: GuestPath): void {
     const source = this.#routes.change(from, path);
     const target = this.#routes.change(to, newPath);
-    this.#tree.linkAt(source.node, source.path, follow, target.node, target.path);
+    this.tree.linkAt(source.node, source.path, follow, target.node, target.path);
   }
 
   symlinkAt(target: GuestPath, to: DirectoryNode, newPath: GuestPath): void {
     const route = this.#routes.change(to, newPath, "exist");
-    this.#tree.symlinkAt(target, route.node, route.path);
+    this.tree.symlinkAt(target, route.node, route.path);
   }
 
   readLinkAt(from: DirectoryNode, path: GuestPath): Uint8Array {
     const route = this.#routes.route(from, path, "read");
     if (route instanceof UngrantedDirectory) throw new WasiError("invalid");
-    return this.#tree.readLinkAt(route.node, route.path);
-  }
-
-  [Symbol.dispose](): void {
-    this.#tree[Symbol.dispose]();
+    return this.tree.readLinkAt(route.node, route.path);
   }
 }
