@@ -16,14 +16,23 @@ import type { MemoryFiles } from "./memory_files.ts";
 import type { MaybePromise } from "../streams/streams.ts";
 import { WrappedTree } from "./wrapped_tree.ts";
 
-/** The largest file that may be renamed over the kubeconfig. Bytes. */
-const MAX_MOVED = 8 << 20;
+/** Opens a file that is renamed over the kubeconfig. */
+const TO_READ: OpenOptions = {
+  ...{ follow: false, create: false, exclusive: false, truncate: false, directory: false },
+  ...{ read: true, write: false },
+};
 
 /** Names below ~/.kube that hold caches (client-go) or state (kubectx, kubens), and no data of other programs. */
 const PRIVATE_NAMES: ReadonlySet<string> = new Set(["cache", "http-cache", "kubectx", "kubens"]);
 
-/** Where an operation goes: a file in memory, or another directory of the wrapped tree. */
-type Place = { readonly name: string } | { readonly node: DirectoryNode; readonly path: GuestPath };
+/** Where an operation goes. */
+interface Place {
+  /** A directory of the wrapped tree, and the path below it. */
+  readonly node: DirectoryNode;
+  readonly path: GuestPath;
+  /** Of the kubeconfig and of files that may become it: the name in memory. */
+  readonly name?: string;
+}
 
 /** The tree with a kubeconfig that can be written. */
 export class KubeconfigTree extends WrappedTree implements FileTree {
@@ -53,23 +62,20 @@ export class KubeconfigTree extends WrappedTree implements FileTree {
 
   openAt(from: DirectoryNode, path: GuestPath, options: OpenOptions): MaybePromise<DirectoryNode | AnyFile> {
     const place = this.#placeOf(from, path);
-    if ("node" in place) return this.tree.openAt(place.node, place.path, options);
     const { name } = place;
-    const changes = options.write || options.truncate || options.create;
-    if (this.#memory) {
-      const made = this.#memory.has(name) || options.create || name === this.#name;
-      return made ? this.#memory.open(name, options) : this.tree.openAt(from, path, options);
+    const { create, write, truncate, directory } = options;
+    if (name !== undefined && this.#memory) {
+      if (create || this.#isInMemory(place)) return this.#memory.open(name, options);
+    } else if (name !== undefined && (create || write || truncate) && !directory) {
+      return this.#load().then((memory) => memory.open(name, options));
     }
-    if (!changes || options.directory) return this.tree.openAt(from, path, options);
-    return this.#load().then((memory) => memory.open(name, options));
+    return this.tree.openAt(place.node, place.path, options);
   }
 
   statAt(from: DirectoryNode, path: GuestPath, follow: boolean): MaybePromise<Stat> {
     const place = this.#placeOf(from, path);
-    if ("node" in place) return this.tree.statAt(place.node, place.path, follow);
-    return this.#isInMemory(place.name)
-      ? this.#memory!.stat(place.name)
-      : this.tree.statAt(from, path, follow);
+    if (this.#isInMemory(place)) return this.#memory!.stat(place.name);
+    return this.tree.statAt(place.node, place.path, follow);
   }
 
   setTimesAt(
@@ -80,70 +86,66 @@ export class KubeconfigTree extends WrappedTree implements FileTree {
     modified: NewTime,
   ): void {
     const place = this.#placeOf(from, path);
-    if ("node" in place) return this.tree.setTimesAt(place.node, place.path, follow, accessed, modified);
-    if (!this.#isInMemory(place.name)) this.tree.setTimesAt(from, path, follow, accessed, modified);
+    if (this.#isInMemory(place)) return;
+    this.tree.setTimesAt(place.node, place.path, follow, accessed, modified);
   }
 
   createDirectoryAt(from: DirectoryNode, path: GuestPath): void {
     const place = this.#placeOf(from, path);
-    if ("node" in place) return this.tree.createDirectoryAt(place.node, place.path);
-    if (this.#isInMemory(place.name)) throw new WasiError("exist");
-    this.tree.createDirectoryAt(from, path);
+    if (this.#isInMemory(place)) throw new WasiError("exist");
+    this.tree.createDirectoryAt(place.node, place.path);
   }
 
   removeDirectoryAt(from: DirectoryNode, path: GuestPath): void {
     const place = this.#placeOf(from, path);
-    if ("node" in place) return this.tree.removeDirectoryAt(place.node, place.path);
-    if (this.#isInMemory(place.name)) throw new WasiError("not-directory");
-    this.tree.removeDirectoryAt(from, path);
+    if (this.#isInMemory(place)) throw new WasiError("not-directory");
+    this.tree.removeDirectoryAt(place.node, place.path);
   }
 
   unlinkFileAt(from: DirectoryNode, path: GuestPath): void {
     const place = this.#placeOf(from, path);
-    if ("node" in place) return this.tree.unlinkFileAt(place.node, place.path);
-    if (this.#isInMemory(place.name)) return this.#memory!.unlink(place.name);
-    this.tree.unlinkFileAt(from, path);
+    if (this.#isInMemory(place)) return this.#memory!.unlink(place.name);
+    this.tree.unlinkFileAt(place.node, place.path);
   }
 
   renameAt(from: DirectoryNode, path: GuestPath, to: DirectoryNode, newPath: GuestPath): void {
     const [source, target] = [this.#placeOf(from, path), this.#placeOf(to, newPath)];
-    if ("node" in source && "node" in target) {
+    if (source.name === undefined && target.name === undefined) {
       return this.tree.renameAt(source.node, source.path, target.node, target.path);
     }
     // Programs that get this error copy the file instead.
-    if ("node" in target || !this.#memory) throw new WasiError("cross-device");
-    if ("name" in source && this.#isInMemory(source.name)) {
-      return this.#memory.rename(source.name, target.name);
-    }
-    if (target.name !== this.#name || "name" in source) throw new WasiError("cross-device");
-    const content = this.#read(source.node, source.path);
-    this.#memory.replace(content); // the file stays if the host refuses its content
+    if (target.name === undefined || !this.#memory) throw new WasiError("cross-device");
+    if (this.#isInMemory(source)) return this.#memory.rename(source.name, target.name);
+    if (target.name !== this.#name || source.name !== undefined) throw new WasiError("cross-device");
+    const file = this.tree.openAt(source.node, source.path, TO_READ);
+    if (file instanceof Promise || file.kind === "directory") throw new WasiError("cross-device");
+    this.#memory.replace(file); // the file stays if the host refuses its content
     this.tree.unlinkFileAt(source.node, source.path);
   }
 
   linkAt(from: DirectoryNode, path: GuestPath, follow: boolean, to: DirectoryNode, newPath: GuestPath): void {
     const [source, target] = [this.#placeOf(from, path), this.#placeOf(to, newPath)];
-    if ("name" in source || "name" in target) throw new WasiError("not-permitted");
+    if (source.name !== undefined || target.name !== undefined) throw new WasiError("not-permitted");
     this.tree.linkAt(source.node, source.path, follow, target.node, target.path);
   }
 
   symlinkAt(target: GuestPath, to: DirectoryNode, newPath: GuestPath): void {
     const place = this.#placeOf(to, newPath);
-    if ("node" in place) return this.tree.symlinkAt(target, place.node, place.path);
-    if (this.#isInMemory(place.name)) throw new WasiError("exist");
-    this.tree.symlinkAt(target, to, newPath);
+    if (this.#isInMemory(place)) throw new WasiError("exist");
+    this.tree.symlinkAt(target, place.node, place.path);
   }
 
   readLinkAt(from: DirectoryNode, path: GuestPath): Uint8Array {
     const place = this.#placeOf(from, path);
-    if ("node" in place) return this.tree.readLinkAt(place.node, place.path);
-    if (this.#isInMemory(place.name)) throw new WasiError("invalid");
-    return this.tree.readLinkAt(from, path);
+    if (this.#isInMemory(place)) throw new WasiError("invalid");
+    return this.tree.readLinkAt(place.node, place.path);
   }
 
-  /** Whether operations on this name go to memory: always for the kubeconfig, once the plugin writes it. */
-  #isInMemory(name: string): boolean {
-    return this.#memory !== undefined && (name === this.#name || this.#memory.has(name));
+  /** Whether an operation goes to memory: always for the kubeconfig, once the plugin writes it. */
+  #isInMemory(place: Place): place is Place & { readonly name: string } {
+    const { name } = place;
+    return name !== undefined && this.#memory !== undefined &&
+      (name === this.#name || this.#memory.has(name));
   }
 
   async #load(): Promise<MemoryFiles> {
@@ -161,7 +163,7 @@ export class KubeconfigTree extends WrappedTree implements FileTree {
       const absolute = normalized(`${base}/${text}`);
       if (this.#name !== "" && parentOf(absolute) === this.#directory) {
         const name = baseName(absolute);
-        if (name === this.#name || isCompanion(name, this.#name)) return { name };
+        if (name === this.#name || isCompanion(name, this.#name)) return { node: from, path, name };
       }
       const { home } = this.#kube;
       if (this.#private === undefined || home === undefined || !isBelow(absolute, home, false)) continue;
@@ -170,26 +172,6 @@ export class KubeconfigTree extends WrappedTree implements FileTree {
       return { node: this.#private, path: `kube/${below}${text!.endsWith("/") ? "/" : ""}` };
     }
     return { node: from, path };
-  }
-
-  #read(node: DirectoryNode, path: GuestPath): Uint8Array {
-    const file = this.tree.openAt(node, path, {
-      ...{ follow: false, create: false, exclusive: false, truncate: false, directory: false },
-      ...{ read: true, write: false },
-    });
-    if (file instanceof Promise || file.kind === "directory") throw new WasiError("cross-device");
-    try {
-      const size = Number(file.size());
-      if (file.type !== "regular-file" || size > MAX_MOVED) throw new WasiError("cross-device");
-      const bytes = new Uint8Array(size);
-      let at = 0;
-      for (let count = -1; count !== 0 && at < size; at += count) {
-        count = file.readAt(bytes.subarray(at), BigInt(at));
-      }
-      return bytes.subarray(0, at);
-    } finally {
-      file.close();
-    }
   }
 }
 

@@ -182,9 +182,13 @@ export class MemoryFiles {
     this.#check();
   }
 
-  /** Replaces the kubeconfig by the content of another file. @throws WasiError why the host refuses it */
-  replace(bytes: Uint8Array): void {
-    this.#make(this.#kubeconfig, bytes).dirty = true;
+  /**
+   * Replaces the kubeconfig by the content of an open file, and closes the file.
+   *
+   * @throws WasiError cross-device for a file that can't be moved, or why the host refuses it
+   */
+  replace(file: AnyFile): void {
+    this.#make(this.#kubeconfig, contentOf(file)).dirty = true;
     this.#check();
   }
 
@@ -231,6 +235,22 @@ export class MemoryFiles {
     } catch (error) {
       if (!(error instanceof WasiError)) throw error; // otherwise the host told it
     }
+  }
+}
+
+/** Reads and closes a regular file. @throws WasiError cross-device for another or a larger one */
+function contentOf(file: AnyFile): Uint8Array {
+  try {
+    const size = Number(file.size());
+    if (file.type !== "regular-file" || size > MAX_SIZE) throw new WasiError("cross-device");
+    const bytes = new Uint8Array(size);
+    let at = 0;
+    for (let count = -1; count !== 0 && at < size; at += count) {
+      count = file.readAt(bytes.subarray(at), BigInt(at));
+    }
+    return bytes.subarray(0, at);
+  } finally {
+    file.close();
   }
 }
 
