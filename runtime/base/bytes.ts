@@ -5,6 +5,17 @@ export function encodeBase64(text: string): string {
   return new TextEncoder().encode(text).toBase64();
 }
 
+const UTF8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+
+/** UTF-8 as text, with a byte order mark if it begins with one; undefined for other bytes. */
+export function decodeUtf8(bytes: Uint8Array): string | undefined {
+  try {
+    return UTF8.decode(bytes);
+  } catch {
+    return undefined;
+  }
+}
+
 /** Bytes as text, one character each. */
 export function latin1(bytes: Uint8Array): string {
   let text = "";

@@ -1,15 +1,19 @@
-/** Absolute paths as a plugin writes them. Pure. */
+/** Paths as a plugin writes them. Pure. */
 
+import { decodeUtf8 } from "../../base/bytes.ts";
+import { WasiError } from "../errno.ts";
 import type { GuestPath } from "./file_tree.ts";
 
 /** A path as text; undefined if its bytes are not text. */
 export function textOf(path: GuestPath): string | undefined {
-  if (typeof path === "string") return path;
-  try {
-    return new TextDecoder("utf-8", { fatal: true }).decode(path);
-  } catch {
-    return undefined;
-  }
+  return typeof path === "string" ? path : decodeUtf8(path);
+}
+
+/** A path or name as text. @throws WasiError illegal-byte-sequence */
+export function toText(path: GuestPath): string {
+  const text = textOf(path);
+  if (text === undefined) throw new WasiError("illegal-byte-sequence");
+  return text;
 }
 
 /** Removes empty names, dots, and names before `..`. */

@@ -5,6 +5,7 @@
  * with every interface.
  */
 
+import { decodeUtf8 } from "../../base/bytes.ts";
 import { AppError } from "../../base/errors.ts";
 import type { ClusterRequest } from "../../kube/cluster.ts";
 import type { Sandbox } from "../../sandbox/types.ts";
@@ -111,13 +112,9 @@ class KubernetesFunctions {
 
   #text(pointer: number, length: number): string {
     if (length >>> 0 > MAX_TEXT) throw new WasiError("message-size");
-    try {
-      return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(
-        this.#memory.slice(pointer, length),
-      );
-    } catch (error) {
-      throw error instanceof WasiError ? error : new WasiError("illegal-byte-sequence");
-    }
+    const text = decodeUtf8(this.#memory.slice(pointer, length));
+    if (text === undefined) throw new WasiError("illegal-byte-sequence");
+    return text;
   }
 
   /** Stores bytes and their count, or only the count if they do not fit. @throws WasiError overflow */

@@ -1,8 +1,9 @@
 /** Streams over files and directories of wasi:filesystem. */
 
 import type { AnyFile, Listing, NodeType } from "../files/file_tree.ts";
+import { toText } from "../files/guest_paths.ts";
 import type { ByteSink, ByteSource } from "../streams/streams.ts";
-import { attempt, textOf } from "./filesystem_values.ts";
+import { attempt } from "./filesystem_values.ts";
 
 /** A file from a position on. */
 export function fileSource(file: AnyFile, offset: bigint): ByteSource {
@@ -56,7 +57,7 @@ export class DirectoryEntryStream {
       const entry = this.#listing.at(this.#next);
       if (!entry) return undefined;
       this.#next++;
-      return { type: entry.type, name: textOf(entry.name) };
+      return { type: entry.type, name: toText(entry.name) };
     }) as { type: NodeType; name: string } | undefined;
   }
 

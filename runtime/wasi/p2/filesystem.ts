@@ -5,6 +5,7 @@
 
 import { WasiError } from "../errno.ts";
 import type { AnyFile, DirectoryNode, FileTree } from "../files/file_tree.ts";
+import { toText } from "../files/guest_paths.ts";
 import { HostNode } from "../files/host_node.ts";
 import { DirectoryEntryStream, fileSink, fileSource } from "./file_streams.ts";
 import {
@@ -16,7 +17,6 @@ import {
   type OpenFlags,
   type PathFlags,
   statRecord,
-  textOf,
   type Timestamp,
 } from "./filesystem_values.ts";
 import { CAUSE, InputStream, type IoError, OutputStream } from "./io.ts";
@@ -200,7 +200,7 @@ export function filesystemInterfaces(tree: FileTree) {
     }
 
     readlinkAt(path: string) {
-      return attempt(() => textOf(tree.readLinkAt(this.#directory, path)));
+      return attempt(() => toText(tree.readLinkAt(this.#directory, path)));
     }
 
     removeDirectoryAt(path: string) {

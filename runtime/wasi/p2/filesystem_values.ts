@@ -1,6 +1,6 @@
 /** Values of wasi:filesystem/types: error-codes, flags, times, attributes. Pure. */
 
-import { type ErrnoName, errnoOf, WasiError } from "../errno.ts";
+import { type ErrnoName, errnoOf } from "../errno.ts";
 import type { NewTime, Stat } from "../files/file_tree.ts";
 import type { MaybePromise } from "../streams/streams.ts";
 import { datetimeOf } from "./clocks.ts";
@@ -73,15 +73,6 @@ export function statRecord(stat: Stat) {
     dataModificationTimestamp: datetimeOf(stat.modified),
     statusChangeTimestamp: datetimeOf(stat.changed),
   };
-}
-
-/** A name as a string. @throws WasiError illegal-byte-sequence */
-export function textOf(bytes: Uint8Array): string {
-  try {
-    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
-  } catch {
-    throw new WasiError("illegal-byte-sequence");
-  }
 }
 
 /** Identifies the file and its content. */

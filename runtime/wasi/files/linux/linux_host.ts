@@ -8,6 +8,7 @@ import type { Found } from "../../../base/path_walk.ts";
 import { bytesOf } from "./byte_paths.ts";
 import { type ErrnoName, isAbsence, WasiError } from "../../errno.ts";
 import type { Entry, GuestPath } from "../file_tree.ts";
+import { toText } from "../guest_paths.ts";
 import type { Glance } from "./attribute_calls.ts";
 import { AT_FDCWD, O_PATH, O_RDONLY } from "./call_numbers.ts";
 import type { Kernel } from "./file_calls.ts";
@@ -64,13 +65,15 @@ export class LinuxHost implements ProtectionHost {
   }
 
   readLink(path: string): string | undefined {
+    let target: Uint8Array;
     try {
-      return new TextDecoder("utf-8", { fatal: true }).decode(this.#kernel.readLink(AT_FDCWD, path));
+      target = this.#kernel.readLink(AT_FDCWD, path);
     } catch (error) {
       if (isAbsence(error) || isErrno(error, "invalid")) return undefined; // the link has gone
-      // The link's target is unknown, so nothing can tell which files are protected.
-      throw error instanceof WasiError ? error : new WasiError("illegal-byte-sequence");
+      throw error;
     }
+    // If the target is unknown, nothing can tell which files are protected.
+    return toText(target);
   }
 
   holds(directory: string, identity: string, exempt: ReadonlySet<string>): boolean {

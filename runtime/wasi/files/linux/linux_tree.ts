@@ -12,7 +12,7 @@
 
 import { isBelow } from "../../../base/host_path.ts";
 import type { Files, Mount } from "../../../sandbox/types.ts";
-import { isAbsence, WasiError } from "../../errno.ts";
+import { isAbsence } from "../../errno.ts";
 import { HostMemory } from "../../host_memory.ts";
 import type { MaybePromise } from "../../streams/streams.ts";
 import { OutsideTree } from "../broker_tree.ts";
@@ -30,6 +30,7 @@ import {
   type Probed,
   type Stat,
 } from "../file_tree.ts";
+import { textOf } from "../guest_paths.ts";
 import { OverlayContents } from "../overlay.ts";
 import { AT_FDCWD, O_PATH } from "./call_numbers.ts";
 import { Kernel } from "./file_calls.ts";
@@ -129,14 +130,12 @@ class LinuxTree implements FileTree {
       throw error;
     }
     try {
-      const real = new TextDecoder("utf-8", { fatal: true }).decode(
-        kernel.readLink(AT_FDCWD, linkToOpen(fd)),
-      );
-      // A pipe or socket has no path, so it can't be granted.
-      return real.startsWith("/") ? { type: kernel.stat(fd).type, real } : undefined;
+      const real = textOf(kernel.readLink(AT_FDCWD, linkToOpen(fd)));
+      // Only names that are text can be granted. A pipe or socket has no path.
+      return real?.startsWith("/") ? { type: kernel.stat(fd).type, real } : undefined;
     } catch (error) {
-      if (error instanceof WasiError && !isAbsence(error)) throw error;
-      return undefined; // only names that are text can be granted
+      if (isAbsence(error)) return undefined;
+      throw error;
     } finally {
       kernel.close(fd);
     }

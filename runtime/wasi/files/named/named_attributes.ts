@@ -5,6 +5,7 @@ import { WasiError } from "../../errno.ts";
 import type { MaybePromise } from "../../streams/streams.ts";
 import { type Grant, refuseDirectoryOfFiles } from "../file_decisions.ts";
 import type { AnyFile, GuestPath, NewTime, Stat } from "../file_tree.ts";
+import { toText } from "../guest_paths.ts";
 import { HostNode } from "../host_node.ts";
 import { lstat, lstatIfThere, setTimesOf } from "./deno_calls.ts";
 import { applyTimes, entryOf, statOf as statOfInfo } from "./file_info.ts";
@@ -12,7 +13,7 @@ import { type NamedDirectory, NamedFile } from "./named_nodes.ts";
 import { overlayStat, refuseKernel } from "./named_open.ts";
 import { NamedPlace } from "./named_places.ts";
 import { overlayAt, refuseDeniedFile, resolve, resolveExisting } from "./named_resolve.ts";
-import { type NamedState, pathIn, textOf } from "./named_state.ts";
+import { type NamedState, pathIn } from "./named_state.ts";
 
 /** The attributes of an open file or directory. */
 export function statOf(state: NamedState, node: NamedDirectory | AnyFile): Stat {
@@ -29,7 +30,7 @@ export function statAt(
   path: GuestPath,
   follow: boolean,
 ): MaybePromise<Stat> {
-  const found = resolve(state, from, textOf(path), follow);
+  const found = resolve(state, from, toText(path), follow);
   const { host, info, directory } = found;
   const overlay = overlayAt(state, from.root, found);
   if (overlay) return state.contents.statOf(overlay, overlayStat(host, info));
@@ -52,7 +53,7 @@ export function setTimesAt(
   accessed: NewTime,
   modified: NewTime,
 ): void {
-  const { host, info } = resolveExisting(state, from, textOf(path), follow);
+  const { host, info } = resolveExisting(state, from, toText(path), follow);
   const { root } = from;
   if (host === root.mount.host) refuseDirectoryOfFiles(root);
   checkTimes(state, root, host, info);

@@ -3,16 +3,17 @@
 import { WasiError } from "../../errno.ts";
 import { checkLinkTarget } from "../file_decisions.ts";
 import type { GuestPath } from "../file_tree.ts";
+import { toText } from "../guest_paths.ts";
 import { entriesOf, link, makeDirectory, readLink, remove, rename, symlink } from "./deno_calls.ts";
 import { entryOf } from "./file_info.ts";
 import type { NamedDirectory } from "./named_nodes.ts";
 import { NamedPlace } from "./named_places.ts";
 import { resolveExisting, resolveLast } from "./named_resolve.ts";
-import { endsInDots, type NamedState, textOf } from "./named_state.ts";
+import { endsInDots, type NamedState } from "./named_state.ts";
 
 /** Creates a directory. */
 export function createDirectoryAt(state: NamedState, from: NamedDirectory, path: GuestPath): void {
-  const { host, info } = resolveLast(state, from, textOf(path), true);
+  const { host, info } = resolveLast(state, from, toText(path), true);
   if (info) throw new WasiError("exist");
   state.decisions.checkCreation(placeOf(state, from, host), "directory");
   makeDirectory(host);
@@ -20,7 +21,7 @@ export function createDirectoryAt(state: NamedState, from: NamedDirectory, path:
 
 /** Removes an empty directory. */
 export function removeDirectoryAt(state: NamedState, from: NamedDirectory, path: GuestPath): void {
-  const text = textOf(path);
+  const text = toText(path);
   const { host, info } = resolveLast(state, from, text);
   if (endsInDots(text)) {
     throw new WasiError(text.replace(/\/+$/, "").endsWith("..") ? "not-empty" : "invalid");
@@ -33,7 +34,7 @@ export function removeDirectoryAt(state: NamedState, from: NamedDirectory, path:
 
 /** Removes anything but a directory. */
 export function unlinkFileAt(state: NamedState, from: NamedDirectory, path: GuestPath): void {
-  const { host, info, directory } = resolveLast(state, from, textOf(path));
+  const { host, info, directory } = resolveLast(state, from, toText(path));
   if (!info) throw new WasiError("no-entry");
   if (info.isDirectory) throw new WasiError("is-directory");
   if (directory) throw new WasiError("not-directory");
@@ -49,7 +50,7 @@ export function renameAt(
   to: NamedDirectory,
   newPath: GuestPath,
 ): void {
-  const [text, newText] = [textOf(path), textOf(newPath)];
+  const [text, newText] = [toText(path), toText(newPath)];
   const source = resolveLast(state, from, text);
   const target = resolveLast(state, to, newText, true);
   const [{ info, host }, { info: there, host: newHost }] = [source, target];
@@ -86,7 +87,7 @@ export function linkAt(
   to: NamedDirectory,
   newPath: GuestPath,
 ): void {
-  const [text, newText] = [textOf(path), textOf(newPath)];
+  const [text, newText] = [toText(path), toText(newPath)];
   if (follow) throw new WasiError("invalid");
   const { host, info, directory } = resolveLast(state, from, text);
   const target = resolveLast(state, to, newText, true);
@@ -110,7 +111,7 @@ export function symlinkAt(
   to: NamedDirectory,
   newPath: GuestPath,
 ): void {
-  const [content, text] = [textOf(target), textOf(newPath)];
+  const [content, text] = [toText(target), toText(newPath)];
   checkLinkTarget(content);
   const { host, info, directory } = resolveLast(state, to, text, true);
   if (info) throw new WasiError("exist");
@@ -121,7 +122,7 @@ export function symlinkAt(
 
 /** The target of the link at a path. @throws WasiError invalid if it is not a link */
 export function readLinkAt(state: NamedState, from: NamedDirectory, path: GuestPath): Uint8Array {
-  const { host, info } = resolveExisting(state, from, textOf(path), false);
+  const { host, info } = resolveExisting(state, from, toText(path), false);
   if (!info.isSymlink) throw new WasiError("invalid");
   return new TextEncoder().encode(readLink(host));
 }

@@ -6,6 +6,7 @@ import { WasiError } from "../../errno.ts";
 import type { MaybePromise } from "../../streams/streams.ts";
 import type { Grant } from "../file_decisions.ts";
 import type { AnyFile, DirectoryNode, GuestPath, OpenOptions, Stat } from "../file_tree.ts";
+import { toText } from "../guest_paths.ts";
 import { kernelFilesAt, refuseKernelFile, refuseSpecial } from "../special_files.ts";
 import { attempt, isHarmlessDevice, lstat, openFile } from "./deno_calls.ts";
 import { entryOf, statOf, typeOf } from "./file_info.ts";
@@ -13,7 +14,7 @@ import type { NamedHost } from "./named_host.ts";
 import { NamedDirectory, NamedFile } from "./named_nodes.ts";
 import { isPlain, NamedPlace } from "./named_places.ts";
 import { type Found, overlayAt, refuseDeniedFile, resolve } from "./named_resolve.ts";
-import { type NamedState, textOf } from "./named_state.ts";
+import { type NamedState } from "./named_state.ts";
 
 /** Opens the file or directory at a path. @throws WasiError */
 export function openAt(
@@ -23,7 +24,7 @@ export function openAt(
   options: OpenOptions,
 ): MaybePromise<DirectoryNode | AnyFile> {
   const follow = options.follow && !(options.create && options.exclusive);
-  const found = resolve(state, from, textOf(path), follow, options.create && !options.directory);
+  const found = resolve(state, from, toText(path), follow, options.create && !options.directory);
   const { host, info } = found;
   const overlay = overlayAt(state, from.root, found);
   if (!overlay) refuseDeniedFile(state, host, info);

@@ -1,10 +1,8 @@
 /** What the operations of the tree by name share. */
 
 import type { Files, Mount } from "../../../sandbox/types.ts";
-import { WasiError } from "../../errno.ts";
 import type { HostMemory } from "../../host_memory.ts";
 import type { FileDecisions } from "../file_decisions.ts";
-import type { GuestPath } from "../file_tree.ts";
 import type { OverlayContents } from "../overlay.ts";
 import type { NamedHost } from "./named_host.ts";
 
@@ -16,16 +14,6 @@ export interface NamedState {
   readonly contents: OverlayContents;
   /** Memory of the open listings. */
   readonly listings: HostMemory;
-}
-
-/** The text of a plugin's path. @throws WasiError illegal-byte-sequence */
-export function textOf(path: GuestPath): string {
-  if (typeof path === "string") return path;
-  try {
-    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(path);
-  } catch {
-    throw new WasiError("illegal-byte-sequence");
-  }
 }
 
 /** The host path of names below a mount. */

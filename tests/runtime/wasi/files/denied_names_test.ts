@@ -52,6 +52,22 @@ testTrees("no operation tells a denied file from a missing one", (open) => {
   assert.equal(Deno.readTextFileSync(`${root}/a-file`), "secret");
 });
 
+testTrees("the target of a denied link is denied, even behind a byte order mark", (open) => {
+  for (const directory of ["kept", "\uFEFFkept"]) {
+    const target = `${directory}/key`;
+    using it = setUp((files) => {
+      const root = files.mounts![0]!.host;
+      Deno.mkdirSync(`${root}/${directory}`);
+      Deno.writeTextFileSync(`${root}/${target}`, "secret");
+      Deno.symlinkSync(target, `${root}/denied`);
+      return open({ ...files, deniedPaths: [`${root}/denied`] });
+    });
+    for (const path of [target, new TextEncoder().encode(target)]) {
+      assert.equal(errnoOf(() => it.tree.openAt(it.at, path, READ)), "no-entry");
+    }
+  }
+});
+
 testTrees("a further name of a denied file reads and changes nothing", (open) => {
   let root = "";
   using it = setUp((files) => {

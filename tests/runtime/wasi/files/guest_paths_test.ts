@@ -27,5 +27,6 @@ Deno.test("restOf() and joined() take paths apart and together, below the root t
 Deno.test("textOf() reads text and UTF-8, and nothing else", () => {
   assert.equal(textOf("ä"), "ä");
   assert.equal(textOf(new TextEncoder().encode("ä")), "ä");
+  assert.equal(textOf(new TextEncoder().encode("\uFEFFa")), "\uFEFFa", "a byte order mark is part of a name");
   assert.equal(textOf(Uint8Array.of(0xff)), undefined);
 });
