@@ -44,6 +44,7 @@ class Content {
   }
 
   write(bytes: Uint8Array, offset: number): void {
+    if (bytes.length === 0) return;
     if (offset + bytes.length > this.#size) this.resize(offset + bytes.length);
     this.#bytes.set(bytes, offset);
     this.#changed();

@@ -106,6 +106,8 @@ testTrees("opening for writing alone changes nothing", async (open) => {
     const bytes = new Uint8Array(8);
     assert.equal(file.readAt(bytes, 0n), 8);
     assert.equal(decoder.decode(bytes), "redacted");
+    assert.equal(file.writeAt(new Uint8Array(), 100n), 0);
+    assert.equal(file.size(), 8n, "a write of no bytes extends nothing");
   });
   assert.deepEqual(written, []);
 });
