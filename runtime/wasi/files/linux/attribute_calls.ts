@@ -87,16 +87,7 @@ export class AttributeCalls extends LibcCalls {
 
   /** The mount ID of an open file, as in /proc/self/mountinfo. */
   mountId(fd: number): bigint {
-    this.check(
-      this.call(
-        this.numbers.statx,
-        big(fd),
-        this.at.empty,
-        AT_EMPTY_PATH,
-        STATX_BASIC_STATS | STATX_MNT_ID,
-        this.at.statx,
-      ),
-    );
+    this.#statx(fd, this.at.empty, AT_EMPTY_PATH, STATX_BASIC_STATS | STATX_MNT_ID);
     return this.view.getBigUint64(STATX + 144, true);
   }
 
@@ -120,10 +111,8 @@ export class AttributeCalls extends LibcCalls {
     return Number(view.getBigInt64(STATX + 96, true)) * 1000 + view.getUint32(STATX + 104, true) / 1e6;
   }
 
-  #statx(fd: number, path: bigint, flags: bigint): void {
-    this.check(
-      this.call(this.numbers.statx, big(fd), path, flags, STATX_BASIC_STATS, this.at.statx),
-    );
+  #statx(fd: number, path: bigint, flags: bigint, mask = STATX_BASIC_STATS): void {
+    this.check(this.call(this.numbers.statx, big(fd), path, flags, mask, this.at.statx));
   }
 
   #glance(): Glance {

@@ -1,6 +1,5 @@
 /** Lists directories on Linux, without the names that the plugin must not see. */
 
-import { WasiError } from "../../errno.ts";
 import type { Entry, Listing } from "../file_tree.ts";
 import { HostNode } from "../host_node.ts";
 import { DirectoryListing } from "./directory_listing.ts";
@@ -31,13 +30,10 @@ function listOnly(state: LinuxState, { root }: OpenDirectory): Listing {
     const bytes = encoder.encode(name);
     const host = encoder.encode(root.mount.names?.get(name) ?? name);
     const place = new LinuxPlace(state, root, root.fd, host, host);
-    try {
-      const { type, ino } = place.stat();
-      if (type !== "directory") entries.push({ name: bytes, type, ino });
-    } catch (error) {
-      if (!(error instanceof WasiError && error.errno === "no-entry")) throw error;
+    const stat = place.statIfThere();
+    if (!stat) {
       if (place.overlay()) entries.push({ name: bytes, type: "regular-file", ino: 0n });
-    }
+    } else if (stat.type !== "directory") entries.push({ name: bytes, type: stat.type, ino: stat.ino });
   }
   return { at: (index) => entries[index], close: () => {} };
 }

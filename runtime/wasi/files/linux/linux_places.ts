@@ -11,7 +11,7 @@ import { O_PATH } from "./call_numbers.ts";
 import { refuseKernel } from "./linux_checks.ts";
 import { identityOf, type OpenDirectory, type Root } from "./linux_nodes.ts";
 import { onlyName, openPath, reach } from "./linux_resolve.ts";
-import { type LinuxState, textOf } from "./linux_state.ts";
+import { type LinuxState, textOf, unlessMissing } from "./linux_state.ts";
 
 /** A name in an open directory. Checks apply to this very directory, whatever its path becomes. */
 export class LinuxPlace implements Place {
@@ -75,12 +75,7 @@ export class LinuxPlace implements Place {
 
   /** The same; undefined if there is none. */
   statIfThere(): Stat | undefined {
-    try {
-      return this.stat();
-    } catch (error) {
-      if (error instanceof WasiError && error.errno === "no-entry") return undefined;
-      throw error;
-    }
+    return unlessMissing(() => this.stat());
   }
 
   /** The overlay with exactly this name, whether or not its file exists. */

@@ -12,7 +12,7 @@ import { O_PATH } from "./call_numbers.ts";
 import { openAs, unlessDenied } from "./linux_checks.ts";
 import { identityOf, type OpenDirectory } from "./linux_nodes.ts";
 import { overlayOf } from "./linux_overlays.ts";
-import { closeOnError, type LinuxState, textOf } from "./linux_state.ts";
+import { closeOnError, type LinuxState, textOf, unlessMissing } from "./linux_state.ts";
 
 const encoder = new TextEncoder();
 
@@ -50,18 +50,15 @@ export function openExisting(
   path: GuestPath,
   follow: boolean,
 ): { readonly fd: number; readonly stat: Stat } | undefined {
-  try {
+  return unlessMissing(() => {
     const fd = openPath(state, from, path, O_PATH, follow);
     return closeOnError(state.kernel, fd, () => ({ fd, stat: state.kernel.stat(fd) }));
-  } catch (error) {
-    if (error instanceof WasiError && error.errno === "no-entry") return undefined;
-    throw error;
-  }
+  });
 }
 
 /**
- * Opens a path. The kernel resolves it, unless the path could go through something denied. Then this function
- * resolves it name by name, without following links in the kernel, so that no error reveals what is there.
+ * Opens a path. Usually the kernel resolves it. If something denied could be on the way, this function resolves the
+ * path name by name and lets the kernel follow no link. So no error reveals what is in a denied directory.
  *
  * @param denied the path may go through something denied, to reach an overlay or an exempt directory
  */
@@ -109,14 +106,7 @@ function openOverlaid(state: LinuxState, directory: number, names: Uint8Array, f
 /** The files below an open directory, for resolving. Names are bytes, one character each. */
 function treeFrom({ kernel, decisions, host }: LinuxState, { root, fd }: OpenDirectory): Tree {
   const pathOf = (names: readonly string[]) => fromLatin1(names.join("/") || ".");
-  const stat = (names: readonly string[]): Stat | undefined => {
-    try {
-      return kernel.statAt(fd, pathOf(names));
-    } catch (error) {
-      if (error instanceof WasiError && error.errno === "no-entry") return undefined;
-      throw error;
-    }
-  };
+  const stat = (names: readonly string[]) => unlessMissing(() => kernel.statAt(fd, pathOf(names)));
   const denialOf = decisions.denials({
     above: () => host.above(fd),
     identity(names) {

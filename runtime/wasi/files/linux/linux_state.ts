@@ -1,6 +1,7 @@
 /** What the operations of the Linux tree share. */
 
 import type { Files } from "../../../sandbox/types.ts";
+import { WasiError } from "../../errno.ts";
 import type { HostMemory } from "../../host_memory.ts";
 import type { FileDecisions } from "../file_decisions.ts";
 import type { OverlayContents } from "../overlay.ts";
@@ -34,6 +35,16 @@ export function closeOnError<T>(kernel: Kernel, fd: number, use: () => T): T {
     return use();
   } catch (error) {
     kernel.close(fd);
+    throw error;
+  }
+}
+
+/** Returns the result of `look`; undefined if nothing is at the path. */
+export function unlessMissing<T>(look: () => T): T | undefined {
+  try {
+    return look();
+  } catch (error) {
+    if (error instanceof WasiError && error.errno === "no-entry") return undefined;
     throw error;
   }
 }
