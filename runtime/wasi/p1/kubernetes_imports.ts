@@ -9,7 +9,7 @@ import { decodeUtf8 } from "../../base/bytes.ts";
 import { AppError } from "../../base/errors.ts";
 import type { ClusterRequest } from "../../kube/cluster.ts";
 import type { Sandbox } from "../../sandbox/types.ts";
-import { ERRNO, errnoOf, WasiError } from "../errno.ts";
+import { ERRNO, WasiError } from "../errno.ts";
 import { BodySink, BodySource, HIGH_WATER } from "../streams/body.ts";
 import type { ByteSink, ByteSource, MaybePromise } from "../streams/streams.ts";
 import { NONBLOCK, STREAM_RIGHTS } from "./abi.ts";
@@ -25,6 +25,7 @@ import {
 } from "./kubernetes_exchange.ts";
 import { checkPath, headOf, parseHeaders } from "./kubernetes_text.ts";
 import { type Guest, Memory } from "./memory.ts";
+import { errnoNumber, returningErrno } from "./p1_context.ts";
 import type { ExtraImports } from "./preview1.ts";
 
 /** The module's name. */
@@ -91,22 +92,12 @@ class KubernetesFunctions {
       },
     };
     const fail = (error: unknown): number => {
-      if (error instanceof RangeError && !error.message.includes("stack")) return ERRNO.fault;
-      if (error instanceof AppError) {
-        this.#sandbox.trace(error.message);
-        return ERRNO.invalid;
-      }
-      return ERRNO[errnoOf(error)];
+      if (!(error instanceof AppError)) return errnoNumber(error);
+      this.#sandbox.trace(error.message);
+      return ERRNO.invalid;
     };
     return Object.fromEntries(
-      Object.entries(functions).map(([name, run]) => [name, (...args: number[]) => {
-        try {
-          const done = run(...args);
-          return done instanceof Promise ? done.then(() => 0, fail) : 0;
-        } catch (error) {
-          return fail(error);
-        }
-      }]),
+      Object.entries(functions).map(([name, run]) => [name, returningErrno(run, fail)]),
     );
   }
 

@@ -12,12 +12,12 @@ import { AppError } from "../../base/errors.ts";
 import type { Sandbox } from "../../sandbox/types.ts";
 import { printable } from "../../base/text.ts";
 import { usesOfModule } from "../../sandbox/process_permissions.ts";
-import { ERRNO, errnoOf, WasiError } from "../errno.ts";
+import { ERRNO, WasiError } from "../errno.ts";
 import { type FileTree } from "../files/file_tree.ts";
 import { openFileTree } from "../files/open_tree.ts";
 import { recordRefusal } from "../files/recorded_tree.ts";
 import { type Version, VERSIONS } from "./abi.ts";
-import { type Context, type Errno, type Functions, SUCCESS } from "./p1_context.ts";
+import { type Context, type Errno, errnoNumber, type Functions, returningErrno } from "./p1_context.ts";
 import { Descriptors } from "./descriptors.ts";
 import { fileFunctions } from "./files.ts";
 import { type Guest, Memory } from "./memory.ts";
@@ -255,36 +255,25 @@ export class Preview1 {
   }
 
   #withErrno(name: string, run: Functions[string]): (...args: never[]) => MaybePromise<Errno> {
-    const fail = (error: unknown): Errno => this.#errno(error);
-    if (name.startsWith("path_")) return this.#recorded(name, run);
-    // Nothing here reads the arguments, so the engine passes them on unchanged: a million calls take half the time.
-    return (...args) => {
-      try {
-        const result = run(...args);
-        if (result instanceof Promise) return result.then((errno) => errno ?? SUCCESS, fail);
-        return result ?? SUCCESS;
-      } catch (error) {
-        return fail(error);
-      }
-    };
+    const recorded = name.startsWith("path_") ? this.#recorded(name, run) : run;
+    return returningErrno(recorded, (error) => this.#errno(error));
   }
 
   /** A function on a path, whose refusal is recorded. */
-  #recorded(name: string, run: Functions[string]): (...args: never[]) => MaybePromise<Errno> {
-    const { memory, sandbox } = this.#context;
+  #recorded(name: string, run: Functions[string]): Functions[string] {
+    const { memory, sandbox: { record } } = this.#context;
     return (...args: (number | bigint)[]) => {
-      const { told } = sandbox.record;
-      const fail = (error: unknown): Errno => {
+      const { told } = record;
+      const fail = (error: unknown): never => {
         // A permission request records its own refusals.
-        if (error instanceof WasiError && sandbox.record.told === told) {
-          recordRefusal(sandbox.record, memory, name, args, error);
+        if (error instanceof WasiError && record.told === told) {
+          recordRefusal(record, memory, name, args, error);
         }
-        return this.#errno(error);
+        throw error;
       };
       try {
-        const result = run(...args as never[]);
-        if (result instanceof Promise) return result.then((errno) => errno ?? SUCCESS, fail);
-        return result ?? SUCCESS;
+        const result = run(...args);
+        return result instanceof Promise ? result.catch(fail) : result;
       } catch (error) {
         return fail(error);
       }
@@ -297,11 +286,10 @@ export class Preview1 {
       this.ended = error;
       throw error;
     }
-    if (error instanceof RangeError && !(error.message.includes("stack"))) return ERRNO.fault; // past the memory's end
     if (error instanceof AppError) {
       this.#context.sandbox.trace(error.message);
       return ERRNO.io;
     }
-    return ERRNO[errnoOf(error)];
+    return errnoNumber(error);
   }
 }

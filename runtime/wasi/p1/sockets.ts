@@ -12,13 +12,14 @@
 import { AppError } from "../../base/errors.ts";
 import type { Failures } from "../../run/request_failures.ts";
 import type { Sandbox } from "../../sandbox/types.ts";
-import { ERRNO, errnoOf, WasiError } from "../errno.ts";
+import { ERRNO, WasiError } from "../errno.ts";
 import { HostMemory } from "../host_memory.ts";
 import type { ExtraImports } from "./preview1.ts";
 import type { MaybePromise } from "../streams/streams.ts";
 import { NONBLOCK, STREAM_RIGHTS } from "./abi.ts";
 import type { Descriptors } from "./descriptors.ts";
 import { type Guest, Memory } from "./memory.ts";
+import { errnoNumber, returningErrno } from "./p1_context.ts";
 import { AddressBuffer, storeAddressInfo } from "./socket_addresses.ts";
 import { Socket } from "./socket.ts";
 import { afterTurn } from "./socket_turn.ts";
@@ -132,24 +133,11 @@ class SocketFunctions {
       functions[`${name}_v2`] = functions[name]!;
     }
     return Object.fromEntries(
-      Object.entries(functions).map(([name, run]) => [name, (...args: number[]) => {
-        const errno = this.#guarded(run, args);
-        return WAITS.test(name) ? afterTurn(errno) : errno;
-      }]),
+      Object.entries(functions).map(([name, run]) => {
+        const returning = returningErrno(run, errnoNumber);
+        return [name, WAITS.test(name) ? (...args: number[]) => afterTurn(returning(...args)) : returning];
+      }),
     );
-  }
-
-  #guarded(run: (...args: number[]) => MaybePromise<void>, args: number[]): MaybePromise<number> {
-    const fail = (error: unknown): number => {
-      if (error instanceof RangeError && !error.message.includes("stack")) return ERRNO.fault; // past the memory's end
-      return ERRNO[errnoOf(error)];
-    };
-    try {
-      const done = run(...args);
-      return done instanceof Promise ? done.then(() => 0, fail) : 0;
-    } catch (error) {
-      return fail(error);
-    }
   }
 
   /** @throws WasiError bad-descriptor, not-socket */
