@@ -32,6 +32,8 @@ async function setUp(mount: Partial<Mount> = {}, byName = false) {
   const sandbox = testSandbox({
     files: { mounts: [{ guest: "/granted", host: root, write: true, ...mount }] },
   });
+  const denied: string[] = [];
+  sandbox.record.denied = (what) => void denied.push(what);
   const memory = new WebAssembly.Memory({ initial: 2 });
   const bytes = () => new Uint8Array(memory.buffer);
   const view = () => new DataView(memory.buffer);
@@ -66,6 +68,7 @@ async function setUp(mount: Partial<Mount> = {}, byName = false) {
   return {
     root,
     tree,
+    denied,
     functions,
     expect,
     open,
@@ -315,6 +318,19 @@ Deno.test("times can be set, kept or set to now independently", async () => {
   assert.ok(modified! > 1_700_000_000_000_000_000n);
   at.expect("ok", "fd_filestat_set_times", fd, 9n, 9n, 0);
   assert.deepEqual(times(), [accessed, modified]);
+});
+
+Deno.test("records refused paths, but not missing ones", async () => {
+  using at = await setUp();
+  at.expect("no-entry", "path_open", 3, 1, ...at.path("gone"), 0, READ, READ, 0, RESULT);
+  at.expect("not-permitted", "path_open", 3, 1, ...at.path("../up"), 0, READ, READ, 0, RESULT);
+  at.expect("not-permitted", "path_symlink", ...at.path("/etc", DATA), 3, ...at.path("link"));
+  at.expect("ok", "fd_fdstat_set_rights", 3, abi.PATH_OPEN, 0n);
+  at.expect("not-capable", "path_unlink_file", 3, ...at.path("file"));
+  assert.deepEqual(at.denied, ['open "../up"', 'make a link "link"', 'remove "file"']);
+  using readOnly = await setUp({ write: false });
+  readOnly.expect("read-only", "path_create_directory", 3, ...readOnly.path("new"));
+  assert.deepEqual(readOnly.denied, ['make "new"']);
 });
 
 Deno.test("a plugin that leaks descriptors meets a limit and can close some", async () => {
