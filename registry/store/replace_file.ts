@@ -5,7 +5,7 @@
 
 import { writeAllSync } from "../../runtime/base/bytes.ts";
 import { writeInPlace } from "../../runtime/base/write_in_place.ts";
-import { syncDirectory } from "./disk.ts";
+import { syncDirectory, writeSynced } from "./disk.ts";
 
 /** Part of the names of staged files. */
 const STAGED = ".krew-wasm-";
@@ -15,11 +15,6 @@ const LEFT_OVER = /.\.krew-wasm-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 export interface ReplaceOptions {
   /** Its permissions, before the umask. */
   readonly mode: number;
-  /**
-   * For a file that plugins must not reach, also not while it is staged: the store's stage/, or undefined for none. On
-   * another file system, or without it, the file itself is written (runtime/base/write_in_place.ts).
-   */
-  readonly within?: { readonly stage: string | undefined };
 }
 
 /**
@@ -30,9 +25,59 @@ export interface ReplaceOptions {
  */
 export async function replaceFileAt(
   path: string,
-  { mode, within: hidden }: ReplaceOptions,
+  { mode }: ReplaceOptions,
   fill: (write: (bytes: Uint8Array) => void) => boolean | void,
 ): Promise<void> {
+  const { directory, base } = targetOf(path);
+  using _lock = await lockForChange(directory);
+  const staged = `${directory}${base.slice(0, 40)}${STAGED}${crypto.randomUUID()}`;
+  try {
+    if (!writeStaged(staged, mode, fill)) return Deno.removeSync(staged);
+    moveInto(directory, base, staged);
+  } catch (error) {
+    discard(staged);
+    throw error;
+  }
+}
+
+/** Options for {@linkcode replaceProtectedFile}. */
+export interface ProtectedOptions extends ReplaceOptions {
+  /** A directory that no plugin reaches, and that no other process uses now. undefined if there is none. */
+  readonly stage: string | undefined;
+}
+
+/**
+ * Replaces a file that plugins must not reach, not even while it is staged. Without `stage`, or if it is on another file
+ * system, the file itself is written (runtime/base/write_in_place.ts).
+ *
+ * @param change makes the new content; undefined keeps the file
+ * @throws errors of the file system and of `change`
+ */
+export async function replaceProtectedFile(
+  path: string,
+  { mode, stage }: ProtectedOptions,
+  change: () => Uint8Array | undefined,
+): Promise<void> {
+  const { directory, base } = targetOf(path);
+  using _lock = await lockForChange(directory);
+  const bytes = change();
+  if (!bytes) return;
+  if (stage !== undefined) {
+    const staged = `${stage}/replacement`;
+    try {
+      writeSynced(staged, bytes, mode);
+      return moveInto(directory, base, staged);
+    } catch (error) {
+      discard(staged);
+      if ((error as { code?: unknown }).code !== "EXDEV") throw error;
+    }
+  }
+  narrow(`${directory}${base}`, mode);
+  writeInPlace(`${directory}${base}`, bytes, mode);
+}
+
+/** The directory, with the slash at its end, and the name of the file that a path leads to. */
+function targetOf(path: string): { readonly directory: string; readonly base: string } {
   let target = path;
   try {
     target = Deno.realPathSync(path);
@@ -42,51 +87,31 @@ export async function replaceFileAt(
     if (!(error instanceof Deno.errors.NotFound)) throw error; // it does not exist yet
   }
   const split = Deno.build.os === "windows" ? /^(.*[\\/])([^\\/]*)$/s : /^(.*\/)([^/]*)$/s;
-  const [, within = "./", base = target] = split.exec(target) ?? [];
-  const lock = await lockDirectory(within);
-  try {
-    if (lock) removeStaged(within);
-    if (hidden && hidden.stage === undefined) return changeFile(`${within}${base}`, mode, fill);
-    const staged = `${hidden ? `${hidden.stage}/` : within}${
-      base.slice(0, 40)
-    }${STAGED}${crypto.randomUUID()}`;
-    try {
-      if (!writeStaged(staged, mode, fill)) return Deno.removeSync(staged);
-      Deno.renameSync(staged, `${within}${base}`);
-    } catch (error) {
-      try {
-        Deno.removeSync(staged);
-      } catch { /* it does not exist */ }
-      if (!hidden || (error as { code?: unknown }).code !== "EXDEV") throw error;
-      changeFile(`${within}${base}`, mode, fill);
-    }
-    try {
-      syncDirectory(within);
-    } catch { /* an unreadable directory: the file is already in place */ }
-  } finally {
-    lock?.close();
-  }
+  const [, directory = "./", base = target] = split.exec(target) ?? [];
+  return { directory, base };
 }
 
-function changeFile(
-  path: string,
-  mode: number,
-  fill: (write: (bytes: Uint8Array) => void) => boolean | void,
-): void {
-  const parts: Uint8Array<ArrayBuffer>[] = [];
-  if (fill((bytes) => void parts.push(bytes.slice())) === false) return;
+function moveInto(directory: string, base: string, staged: string): void {
+  Deno.renameSync(staged, `${directory}${base}`);
   try {
-    if (Deno.build.os !== "windows") Deno.chmodSync(path, mode);
+    syncDirectory(directory);
+  } catch { /* an unreadable directory: the file is already in place */ }
+}
+
+function discard(staged: string): void {
+  try {
+    Deno.removeSync(staged);
+  } catch { /* it does not exist */ }
+}
+
+/** Gives a file its permissions, if it exists. */
+function narrow(path: string, mode: number): void {
+  if (Deno.build.os === "windows") return;
+  try {
+    Deno.chmodSync(path, mode);
   } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error; // it does not exist yet
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
   }
-  const bytes = new Uint8Array(parts.reduce((sum, { length }) => sum + length, 0));
-  let at = 0;
-  for (const part of parts) {
-    bytes.set(part, at);
-    at += part.length;
-  }
-  writeInPlace(path, bytes, mode);
 }
 
 function writeStaged(
@@ -104,6 +129,18 @@ function writeStaged(
     return true;
   } finally {
     file.close();
+  }
+}
+
+/** Takes the lock of a directory, and removes leftovers under it. */
+async function lockForChange(directory: string): Promise<Disposable | undefined> {
+  const lock = await lockDirectory(directory);
+  try {
+    if (lock) removeStaged(directory);
+    return lock;
+  } catch (error) {
+    lock?.close();
+    throw error;
   }
 }
 

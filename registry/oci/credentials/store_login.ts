@@ -14,7 +14,7 @@ import { type CredentialHost, isHeld, loginFile, processHost, readAuthFile } fro
 import { eraseFromHelper, storeInHelper } from "./credential_helper.ts";
 import type { Layout } from "../../../runtime/store/layout.ts";
 import { openForWriting } from "../../store/open.ts";
-import { replaceFileAt } from "../../store/replace_file.ts";
+import { replaceProtectedFile } from "../../store/replace_file.ts";
 
 /** A user name with a password or a token. */
 export interface Login {
@@ -165,16 +165,15 @@ export function processLoginHost(layout?: Layout): LoginHost {
 /** Changes a file, for the user alone. Takes a lock, because each writer writes the whole file. */
 async function changeFile(path: string, change: () => string | undefined, layout?: Layout): Promise<void> {
   Deno.mkdirSync(path.replace(/[\\/][^\\/]*$/, ""), { recursive: true, mode: 0o700 });
-  using _store = layout && await openStore(layout);
-  await replaceFileAt(path, { mode: 0o600, within: { stage: _store && layout?.stage } }, (write) => {
+  using store = layout && await lockOf(layout);
+  await replaceProtectedFile(path, { mode: 0o600, stage: store && layout?.stage }, () => {
     const text = change();
-    if (text === undefined) return false;
-    write(new TextEncoder().encode(text));
+    return text === undefined ? undefined : new TextEncoder().encode(text);
   });
 }
 
-/** The store with its lock, so that nobody sweeps the staged file; undefined if the store cannot be used. */
-async function openStore(layout: Layout): Promise<Disposable | undefined> {
+/** Takes the store's lock, so that no other process empties stage/. undefined if the store cannot be used. */
+async function lockOf(layout: Layout): Promise<Disposable | undefined> {
   try {
     return await openForWriting(layout, { task: "change registry credentials" });
   } catch {

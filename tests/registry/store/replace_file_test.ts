@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { replaceFileAt } from "../../../registry/store/replace_file.ts";
+import { replaceFileAt, replaceProtectedFile } from "../../../registry/store/replace_file.ts";
 import { namesIn } from "../../support/store.ts";
 import { temporaryDirectory } from "../../support/temporary.ts";
 
@@ -99,3 +99,45 @@ Deno.test("two writers in a directory take turns", { ignore: windows }, async ()
   await waiting;
   assert.deepEqual(namesIn(at.path), ["ours", "theirs"]);
 });
+
+Deno.test(
+  "replaceProtectedFile() stages elsewhere, or writes the file itself",
+  { ignore: windows },
+  async () => {
+    using at = makeDirectory();
+    using other = makeDirectory();
+    const path = `${at.path}/file`;
+    const ino = () => Deno.statSync(path).ino;
+    const replace = async (stage: string | undefined, text: string | undefined) =>
+      await replaceProtectedFile(path, { mode: 0o600, stage }, () => {
+        assert.deepEqual(namesIn(at.path).filter((name) => name !== "file"), []);
+        return text === undefined ? undefined : bytes(text);
+      });
+    await replace(undefined, "new");
+    Deno.chmodSync(path, 0o644);
+    const first = ino();
+    await replace(undefined, "in place");
+    assert.deepEqual([Deno.readTextFileSync(path), ino()], ["in place", first]);
+    assert.equal(Deno.statSync(path).mode! & 0o777, 0o600);
+    Deno.chmodSync(path, 0o644);
+    await replace(other.path, "staged");
+    assert.equal(Deno.readTextFileSync(path), "staged");
+    assert.notEqual(ino(), first);
+    assert.equal(Deno.statSync(path).mode! & 0o777, 0o600);
+    await replace(other.path, undefined);
+    assert.equal(Deno.readTextFileSync(path), "staged");
+    // Another file system than the file's.
+    const { renameSync } = Deno;
+    Deno.renameSync = () => {
+      throw Object.assign(new Error("Invalid cross-device link"), { code: "EXDEV" });
+    };
+    try {
+      const before = ino();
+      await replace(other.path, "across");
+      assert.deepEqual([Deno.readTextFileSync(path), ino()], ["across", before]);
+    } finally {
+      Deno.renameSync = renameSync;
+    }
+    assert.deepEqual([namesIn(at.path), namesIn(other.path)], [["file"], []]);
+  },
+);
