@@ -11,12 +11,12 @@ import {
   type ConfigReport,
   fetchBytes,
   fetchConfig,
-  readStored,
   readWit,
   reportWasm,
   type WasmReport,
 } from "../../registry/oci/inspect_artifact.ts";
 import { parseManifest, type PluginManifest } from "../../registry/oci/manifest.ts";
+import { readIntact } from "../../registry/store/blobs.ts";
 import { formatReference, parseReference } from "../../registry/oci/mirrored_reference.ts";
 import { AppError, messageOf } from "../../runtime/base/errors.ts";
 import { repositoryOf } from "../../runtime/policy/provenance.ts";
@@ -69,7 +69,7 @@ Examples:
       const manifest = await client.fetchManifest(reference, "inspect").finally(progress.end);
       const plugin = parseManifest(manifest.text, shown, "inspect");
       const config = await fetchConfig(client, reference, plugin);
-      const bytes = readStored(context.layout().blob(plugin.digest), plugin) ??
+      const bytes = readIntact(context.layout().blob(plugin.digest), plugin) ??
         await fetchBytes(client, reference, plugin, progress.show).finally(progress.end);
       let wasm: WasmReport;
       let wit: string | undefined;

@@ -4,8 +4,8 @@ import { exists } from "../../runtime/base/host_path.ts";
 import { BINDGEN } from "../../runtime/store/bindgen.ts";
 import type { Layout } from "../../runtime/store/layout.ts";
 import type { Receipt } from "../../runtime/store/receipt.ts";
-import { Digester } from "../oci/digest.ts";
 import { isCompiledIntact } from "../store/blobs.ts";
+import { isIntact } from "../store/read_stripped.ts";
 import { FIX, type Found } from "./findings.ts";
 
 /** Compares everything stored with its digest. `earlier`: the receipts of earlier versions. */
@@ -19,7 +19,7 @@ export function examineBytes(
   const isWhole = (digest: string, size?: number): boolean => {
     const known = whole.get(digest);
     if (known !== undefined) return known;
-    const right = digestOfFile(layout.blob(digest), size) === digest;
+    const right = isIntact(layout.blob(digest), { digest, size });
     whole.set(digest, right);
     return right;
   };
@@ -78,25 +78,4 @@ export function examineBytes(
   }
   if (wrong === 0) found("digests", "ok", `${whole.size} stored digests are right`);
   if (stale === 0 && wrong === 0) found("compiled", "ok", "All compiled forms are of this version");
-}
-
-/** For files that are read in pieces. */
-const PIECE = new Uint8Array(1 << 18);
-
-/** The digest of a file, read in pieces; undefined if it cannot be read or has another size. */
-export function digestOfFile(path: string, size: number | undefined): string | undefined {
-  let file: Deno.FsFile | undefined;
-  try {
-    file = Deno.openSync(path, { read: true });
-    if (size !== undefined && file.statSync().size !== size) return undefined;
-    const digester = new Digester();
-    for (let read = file.readSync(PIECE); read !== null; read = file.readSync(PIECE)) {
-      digester.update(PIECE.subarray(0, read));
-    }
-    return digester.digest();
-  } catch {
-    return undefined;
-  } finally {
-    file?.close();
-  }
 }

@@ -15,8 +15,8 @@ import { storeFailed } from "../store/disk.ts";
 import { type LinkTarget, writeLinks, writeSelf } from "../store/links.ts";
 import { narrow } from "../store/migrate.ts";
 import { openForWriting } from "../store/open.ts";
+import { isIntact } from "../store/read_stripped.ts";
 import { lockStore } from "../store/store_lock.ts";
-import { digestOfFile } from "./check_bytes.ts";
 import type { StoreFinding } from "./findings.ts";
 
 /** Options of {@linkcode repairStore}. */
@@ -92,8 +92,8 @@ function forgetBrokenHistory(layout: Layout, name: string): void {
 
 /** Removes an earlier version without bytes from the history, unless the installed version restores them. */
 function forgetBrokenVersion(layout: Layout, receipt: Receipt): void {
-  const { name, digest, size } = receipt;
-  if (digestOfFile(layout.blob(digest), size) === digest) return;
+  const { name, digest } = receipt;
+  if (isIntact(layout.blob(digest), receipt)) return;
   const history = readHistory(layout, name);
   const kept = history.filter((version) => !sameVersion(version, receipt));
   if (kept.length < history.length) writeHistory(layout, name, kept);

@@ -3,7 +3,6 @@
 import { AppError, messageOf } from "../../runtime/base/errors.ts";
 import { printable } from "../../runtime/base/text.ts";
 import type { RegistryClient } from "./registry_client.ts";
-import { digestOf } from "./digest.ts";
 import type { PluginManifest } from "./manifest.ts";
 import type { Reference } from "./mirrored_reference.ts";
 import { refuseLargeTypes } from "../compile/type_size.ts";
@@ -142,17 +141,4 @@ export async function fetchBytes(
     at += chunk.length;
   }
   return whole;
-}
-
-/** Reads a blob from the store; undefined if it is missing or incomplete. */
-export function readStored(
-  path: string,
-  { digest, size }: { readonly digest: string; readonly size: number },
-): Uint8Array<ArrayBuffer> | undefined {
-  try {
-    const bytes = Deno.readFileSync(path);
-    return bytes.length === size && digestOf(bytes) === digest ? bytes : undefined;
-  } catch {
-    return undefined;
-  }
 }

@@ -9,25 +9,25 @@ import { PREAMBLE } from "../../runtime/base/wasm_sections.ts";
 import { isKeptCustomSection } from "../compile/strip_module.ts";
 import { MAX_SECTIONS } from "../compile/wasm_reader.ts";
 
-const PIECE = 1 << 20;
+/** For files that are read in pieces. */
+const PIECE = new Uint8Array(1 << 18);
 const MODULE = [0x00, 0x61, 0x73, 0x6d, 1, 0, 0, 0];
 /** Bytes to read of a section: its id, its size, and the start of a custom section's name. */
 const HEAD = 128;
 
-/** Whether a file exists with this size and digest. Reads it piece by piece. */
+/** Whether a file exists with this digest, and with this size if it is known. Reads it piece by piece. */
 export function isIntact(
   path: string,
-  { digest, size }: { readonly digest: string; readonly size: number },
+  { digest, size }: { readonly digest: string; readonly size?: number | undefined },
 ): boolean {
   try {
-    if (Deno.statSync(path).size !== size) return false;
     using file = Deno.openSync(path);
+    if (size !== undefined && file.statSync().size !== size) return false;
     const digester = new Digester();
-    const piece = new Uint8Array(Math.min(PIECE, Math.max(1, size)));
-    for (let read = file.readSync(piece); read !== null; read = file.readSync(piece)) {
-      digester.update(piece.subarray(0, read));
+    for (let read = file.readSync(PIECE); read !== null; read = file.readSync(PIECE)) {
+      digester.update(PIECE.subarray(0, read));
     }
-    return digester.size === size && digester.digest() === digest;
+    return (size === undefined || digester.size === size) && digester.digest() === digest;
   } catch {
     return false;
   }
