@@ -64,7 +64,7 @@ export function formatList(
   if (plugins.length === 0) return "";
   const wide = format === "wide";
   const header = ["NAME", "KIND", "SIZE", "AGE", ...(wide ? ["VERSION", "DIGEST"] : []), "REFERENCE"];
-  const table = formatTable(
+  return formatTable(
     header,
     plugins.map(({ name, kind, size, installedAt, version, manifestDigest, reference, source }) => [
       name,
@@ -74,8 +74,8 @@ export function formatList(
       ...(wide ? [version ?? "", manifestDigest] : []),
       originText({ reference, source }),
     ]),
+    { headers },
   );
-  return headers ? table : table.slice(table.indexOf("\n") + 1);
 }
 
 /** `{"plugins": [...]}`, documented in docs/output.md. */

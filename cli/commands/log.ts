@@ -54,13 +54,13 @@ function formatLines(lines: readonly RecordedLine[]): string {
 /** The record as a table for people. Pure. */
 export function formatLog(lines: readonly RecordedLine[], now: Date, headers = true): string {
   if (lines.length === 0) return "";
-  const table = formatTable(
+  return formatTable(
     ["AGE", "PLUGIN", "EVENT", "WHAT", "GRANT"],
     lines.map((
       line,
     ) => [formatAge(new Date(line.time), now), line.plugin, line.event, what(line), grant(line)]),
+    { headers },
   );
-  return headers ? table : table.slice(table.indexOf("\n") + 1);
 }
 
 function what(line: RecordedLine): string {

@@ -1,6 +1,7 @@
 /** `krew-wasm index`: manages the indexes that map names to references. */
 
 import { Command, Option } from "@commander-js/extra-typings";
+import { timestamp } from "../../registry/oci/artifact.ts";
 import { parseManifest } from "../../registry/oci/manifest.ts";
 import { fetchIndex, removeIndex, storeIndex } from "../../registry/fleet/index_file.ts";
 import {
@@ -65,7 +66,7 @@ function addCommand(context: Context) {
           name,
           reference: formatReference(reference),
           ...fetched,
-          fetchedAt: context.now().toISOString().replace(/\.\d+Z$/, "Z"),
+          fetchedAt: timestamp(context.now()),
         },
         false,
         (line) => context.stderr(`${line}\n`),

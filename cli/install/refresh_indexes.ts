@@ -9,6 +9,7 @@ import {
   storeIndex,
 } from "../../registry/fleet/index_file.ts";
 import { type Offer, offersOf } from "../../registry/fleet/index_offers.ts";
+import { timestamp } from "../../registry/oci/artifact.ts";
 import { parseReference } from "../../registry/oci/mirrored_reference.ts";
 import { AppError, messageOf } from "../../runtime/base/errors.ts";
 import { openTerminal, type Terminal } from "../../runtime/sandbox/controlling_terminal.ts";
@@ -61,7 +62,7 @@ export async function refreshIndex(
     ...index,
     manifestDigest: fetched.manifestDigest,
     document: fetched.document,
-    fetchedAt: context.now().toISOString().replace(/\.\d+Z$/, "Z"),
+    fetchedAt: timestamp(context.now()),
   };
   await storeIndex(context.layout(), fresh, true);
   return fresh;

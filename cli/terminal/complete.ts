@@ -3,6 +3,7 @@
  */
 
 import type { CommandUnknownOpts, Option } from "@commander-js/extra-typings";
+import { findCommand } from "./arguments.ts";
 
 /** A candidate for the next word. */
 export interface Candidate {
@@ -74,7 +75,7 @@ export function complete(
       helping = true;
       continue;
     }
-    const sub = command.commands.find((each) => each.name() === word || each.aliases().includes(word));
+    const sub = findCommand(command, word);
     if (sub) {
       command = sub;
       path = path === "" ? sub.name() : `${path} ${sub.name()}`;

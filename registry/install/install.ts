@@ -19,6 +19,7 @@ import {
 } from "../../runtime/policy/provenance.ts";
 import { formatReceipt, type Receipt } from "../../runtime/store/receipt.ts";
 import { printable } from "../../runtime/base/text.ts";
+import { timestamp } from "../oci/artifact.ts";
 import { digestOf } from "../oci/digest.ts";
 import type { PluginManifest } from "../oci/manifest.ts";
 import { formatReference } from "../oci/mirrored_reference.ts";
@@ -186,7 +187,7 @@ function commit(
     ...(plugin.version === undefined ? {} : { version: plugin.version }),
     ...(plugin.description === undefined ? {} : { description: plugin.description }),
     ...(plugin.annotations[COMPLETION] === "cobra" ? { completion: "cobra" } : {}),
-    installedAt: now().toISOString().replace(/\.\d+Z$/, "Z"),
+    installedAt: timestamp(now()),
   };
   // A link without a receipt reports "not installed". A receipt without a link would be a plugin that kubectl cannot
   // find.
