@@ -90,12 +90,12 @@ export function isCompiledIntact(directory: string, files: readonly CompiledFile
 }
 
 /** Moves a compiled form into place, in one step. @throws AppError STORE_FAILED */
-export function writeCompiled(layout: Layout, digest: string, { kind, files }: Compiled): CompiledForm {
+export function writeCompiled(layout: Layout, digest: string, compiled: Compiled): CompiledForm {
   const staged = `${layout.stage}/compiled`;
   const directory = layout.compiledDir(digest, BINDGEN);
   try {
     Deno.mkdirSync(staged, { mode: 0o700 });
-    for (const { name, bytes } of files) writeSynced(`${staged}/${name}`, bytes, 0o600);
+    for (const { name, bytes } of compiled.files) writeSynced(`${staged}/${name}`, bytes, 0o600);
     syncDirectory(staged);
     // CompiledForms did not find it, so it has no receipt or is broken.
     const replaced = `${layout.stage}/replaced`;
@@ -105,6 +105,11 @@ export function writeCompiled(layout: Layout, digest: string, { kind, files }: C
   } catch (error) {
     throw storeFailed(`Cannot write ${directory}`, error);
   }
+  return describeForm(compiled);
+}
+
+/** Describes a compiled form by the digests of its files. */
+export function describeForm({ kind, files }: Compiled): CompiledForm {
   return {
     kind,
     compiled: files.map(({ name, bytes }) => ({ file: name, digest: digestOf(bytes), size: bytes.length })),

@@ -5,6 +5,7 @@ import { BINDGEN } from "../../runtime/store/bindgen.ts";
 import type { Layout } from "../../runtime/store/layout.ts";
 import { compiledFiles } from "../../runtime/store/receipt.ts";
 import type { CompiledForm } from "./blobs.ts";
+import { timeOf } from "./disk.ts";
 
 /** A form that was not used for this long is removed. Milliseconds. */
 const MAX_AGE = 30 * 24 * 3_600_000;
@@ -60,15 +61,6 @@ function namesIn(directory: string): string[] {
     return [...Deno.readDirSync(directory)].map(({ name }) => name);
   } catch {
     return [];
-  }
-}
-
-/** When a file was last changed; 0 if it is missing. */
-export function timeOf(path: string): number {
-  try {
-    return Deno.lstatSync(path).mtime?.getTime() ?? 0;
-  } catch {
-    return 0;
   }
 }
 

@@ -70,6 +70,15 @@ export function syncDirectory(path: string): void {
   }
 }
 
+/** When a file was last changed; 0 if it is missing. Does not follow a link. Milliseconds since 1970. */
+export function timeOf(path: string): number {
+  try {
+    return Deno.lstatSync(path).mtime?.getTime() ?? 0;
+  } catch {
+    return 0;
+  }
+}
+
 /** The error for a failure of the file system. */
 export function storeFailed(what: string, error: unknown): AppError {
   if (error instanceof AppError) return error;

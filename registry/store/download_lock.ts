@@ -5,7 +5,7 @@
 
 import type { Layout } from "../../runtime/store/layout.ts";
 import { digestOf } from "../oci/digest.ts";
-import { makeDirectory } from "./disk.ts";
+import { makeDirectory, timeOf } from "./disk.ts";
 import { lockStore } from "./store_lock.ts";
 
 /** Prefix of the lock files' names in stage/. */
@@ -15,13 +15,7 @@ const LEFT_OVER = 24 * 60 * 60 * 1000;
 
 /** Whether an entry of stage/ is the lock of a download that may still run. */
 export function isDownloadLock(layout: Layout, name: string): boolean {
-  if (!name.startsWith(PREFIX)) return false;
-  try {
-    const written = Deno.lstatSync(`${layout.stage}/${name}`).mtime?.getTime() ?? 0;
-    return Math.abs(Date.now() - written) < LEFT_OVER;
-  } catch {
-    return false; // its download has just ended
-  }
+  return name.startsWith(PREFIX) && Math.abs(Date.now() - timeOf(`${layout.stage}/${name}`)) < LEFT_OVER;
 }
 
 /**

@@ -10,7 +10,7 @@ import type { Layout } from "../../runtime/store/layout.ts";
 import { type LoadedForm, loadForm, type Meanwhile } from "../../runtime/store/load_form.ts";
 import type { PluginKind } from "../../runtime/store/receipt.ts";
 import type { Compiled } from "../compile/compile.ts";
-import { digestOf } from "../oci/digest.ts";
+import { describeForm } from "./blobs.ts";
 import {
   DESCRIPTION,
   formatDescription,
@@ -18,9 +18,8 @@ import {
   readForm,
   removeForm,
   sweepCache,
-  timeOf,
 } from "./cached_forms.ts";
-import { storeFailed } from "./disk.ts";
+import { storeFailed, timeOf } from "./disk.ts";
 import { prepareStore } from "./open.ts";
 
 /** How exactly the last use is recorded. Milliseconds. */
@@ -56,7 +55,8 @@ export async function findCached<T>(
 }
 
 /** Caches the compiled form of a plugin, if the store can be written and the form is not too large. */
-export function cacheForm(layout: Layout, digest: string, { kind, files }: Compiled): void {
+export function cacheForm(layout: Layout, digest: string, compiled: Compiled): void {
+  const { files } = compiled;
   if (!isOurs(layout) || files.reduce((sum, { bytes }) => sum + bytes.length, 0) > MAX_CACHE / 2) return;
   const directory = layout.cachedDir(digest, BINDGEN);
   const staged = `${directory}.${crypto.randomUUID()}`;
@@ -64,12 +64,7 @@ export function cacheForm(layout: Layout, digest: string, { kind, files }: Compi
     prepareStore(layout);
     Deno.mkdirSync(staged, { mode: 0o700 });
     for (const { name, bytes } of files) Deno.writeFileSync(`${staged}/${name}`, bytes, { mode: 0o600 });
-    const compiled = files.map(({ name, bytes }) => ({
-      file: name,
-      digest: digestOf(bytes),
-      size: bytes.length,
-    }));
-    const description = formatDescription({ kind, compiled });
+    const description = formatDescription(describeForm(compiled));
     Deno.writeTextFileSync(`${staged}/${DESCRIPTION}`, description, { mode: 0o600 });
     Deno.renameSync(staged, directory);
   } catch {
