@@ -39,6 +39,7 @@ import { updateCommand } from "./commands/update.ts";
 import { commandNames, commandPath, findCommand, normalizeArguments } from "./terminal/arguments.ts";
 import { colorOption } from "./terminal/color.ts";
 import { helpText, rootHelp } from "./terminal/help_text.ts";
+import { terminalColumns } from "./terminal/output.ts";
 import { usageText } from "./terminal/usage.ts";
 
 const COMMANDS = [
@@ -120,8 +121,8 @@ export function createProgram(context: Context, exit: Exit, host: RunHost) {
     .configureOutput({
       writeOut: context.stdout,
       writeErr: context.stderr,
-      getOutHelpWidth: () => helpWidth(),
-      getErrHelpWidth: () => helpWidth(),
+      getOutHelpWidth: helpWidth,
+      getErrHelpWidth: helpWidth,
     })
     .configureHelp({
       minWidthToWrap: 30,
@@ -133,8 +134,10 @@ export function createProgram(context: Context, exit: Exit, host: RunHost) {
     if (program.opts().verbose || (command.opts() as { verbose?: boolean }).verbose) context.verbose = true;
     repairLinks(context);
   });
-  for (const make of COMMANDS) {
-    const command = make(context, exit, host);
+  program.helpCommand(false);
+  for (
+    const command of [...COMMANDS.map((make) => make(context, exit, host)), helpCommand(context, program)]
+  ) {
     for (const each of [command, ...command.commands] as unknown as Command[]) {
       each.copyInheritedSettings(program);
       if (!each.options.some(({ long }) => long === "--verbose")) each.option(...VERBOSE);
@@ -142,12 +145,6 @@ export function createProgram(context: Context, exit: Exit, host: RunHost) {
     }
     program.addCommand(command as unknown as Command);
   }
-  program.helpCommand(false);
-  program.addCommand(
-    helpCommand(context, program).option(...VERBOSE).addOption(colorOption()).copyInheritedSettings(
-      program,
-    ) as unknown as Command,
-  );
   program.addCommand(completeCommand(context, program) as unknown as Command, { hidden: true });
   explainMisuse(program as unknown as Command, () => pluginNames(context));
   return program;
@@ -186,9 +183,5 @@ function repairLinks(context: Context): void {
 }
 
 function helpWidth(): number {
-  try {
-    return Math.max(60, Math.min(Deno.consoleSize().columns, 120));
-  } catch {
-    return 80; // not a terminal
-  }
+  return Math.max(60, Math.min(terminalColumns() ?? 80, 120));
 }

@@ -5,7 +5,7 @@ import type { Layout } from "../runtime/store/layout.ts";
 import { POLICY_PATH } from "../runtime/policy/policy_path.ts";
 import { isVerbose } from "../runtime/run/error_report.ts";
 import { colored, colorModeIn, type Paint, paintLabels, plain, useColors } from "./terminal/color.ts";
-import { type Output, processOutput } from "./terminal/output.ts";
+import { type Output, processOutput, terminalColumns } from "./terminal/output.ts";
 
 /** The environment of one command. */
 export interface Context extends Output {
@@ -41,7 +41,7 @@ export function processContext(args: readonly string[] = []): Context {
     ...output,
     stderr: (text) => output.stderr(paintLabels(text, labels)),
     paint: paintFor(Deno.stdout.isTerminal()),
-    columns: terminalColumns,
+    columns: () => Deno.stdout.isTerminal() ? terminalColumns() : undefined,
     env,
     cwd: () => Deno.cwd(),
     layout: () => layoutAt(storeRoot((name) => Deno.env.get(name))),
@@ -50,12 +50,4 @@ export function processContext(args: readonly string[] = []): Context {
     stderrIsTerminal: Deno.stderr.isTerminal(),
     verbose: isVerbose(),
   };
-}
-
-function terminalColumns(): number | undefined {
-  try {
-    return Deno.stdout.isTerminal() ? Deno.consoleSize().columns : undefined;
-  } catch {
-    return undefined;
-  }
 }

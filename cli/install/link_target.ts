@@ -1,9 +1,9 @@
 /** Chooses the target of the link `bin/krew-wasm`. */
 
-import { delimiter } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { LinkTarget } from "../../registry/store/links.ts";
 import { hostPath, realPath } from "../../runtime/base/host_path.ts";
+import { pathDirectories } from "./on_path.ts";
 
 /** The target for new links. Ignores the store's own link in `bin`. */
 export function linkTarget(env: (name: string) => string | undefined, bin: string): LinkTarget {
@@ -23,8 +23,7 @@ export function linkTarget(env: (name: string) => string | undefined, bin: strin
  */
 export function stablePath(binary: string, path: string, bin: string): string {
   const file = Deno.build.os === "windows" ? "krew-wasm.exe" : "krew-wasm";
-  for (const entry of path.split(delimiter)) {
-    const directory = hostPath(entry).replace(/(?<=.)\/+$/, "");
+  for (const directory of pathDirectories(path)) {
     if (!/^(\/|[A-Za-z]:\/)/.test(directory) || directory === bin) continue;
     try {
       if (realPath(`${directory}/${file}`) === binary) return `${directory}/${file}`;

@@ -7,6 +7,7 @@ import { openHosts, registriesFile } from "../../registry/oci/registry_hosts.ts"
 import { checkStore } from "../../runtime/store/check.ts";
 import { printable } from "../../runtime/base/text.ts";
 import type { Context } from "../context.ts";
+import { terminalColumns } from "../terminal/output.ts";
 import { makeProgress, type Progress } from "../terminal/progress.ts";
 
 /** `--plain-http` */
@@ -54,13 +55,7 @@ export function openProgress(context: Context, quiet: boolean, doing?: string): 
   return makeProgress({
     stderr: context.stderr,
     terminal: context.stderrIsTerminal,
-    columns: () => {
-      try {
-        return Deno.consoleSize().columns;
-      } catch {
-        return 80;
-      }
-    },
+    columns: () => terminalColumns() ?? 80,
     now: () => performance.now(),
     ...(doing === undefined ? {} : { doing }),
   });

@@ -1,6 +1,5 @@
 /** Reports an installation: the plugin, how to call it, and how to put bin/ on PATH. */
 
-import { delimiter } from "node:path";
 import { effectiveGrants } from "../../runtime/grants/merge_grants.ts";
 import { hostPath } from "../../runtime/base/host_path.ts";
 import { linkName, nameOfLink } from "../../runtime/base/names.ts";
@@ -10,7 +9,7 @@ import type { Receipt } from "../../runtime/store/receipt.ts";
 import { printable } from "../../runtime/base/text.ts";
 import type { Context } from "../context.ts";
 import { kindText, originText } from "./plugin_words.ts";
-import { shadowOf } from "./on_path.ts";
+import { pathDirectories, shadowOf } from "./on_path.ts";
 import { plain } from "../terminal/color.ts";
 import { formatSize } from "../terminal/output.ts";
 import { describeSignature } from "./verify_option.ts";
@@ -60,8 +59,7 @@ export function completionLine(receipt: Receipt, before?: Receipt): string {
 
 /** The exact line for the user's shell that puts bin/ on PATH, or undefined if it is there. Pure. */
 export function pathHint(bin: string, env: (name: string) => string | undefined): string | undefined {
-  const entries = (env("PATH") ?? "").split(delimiter).map(hostPath);
-  if (entries.some((entry) => entry.replace(/(?<=.)\/+$/, "") === hostPath(bin))) return undefined;
+  if (pathDirectories(env("PATH")).includes(hostPath(bin))) return undefined;
   const notFound = `\nkubectl does not find it yet: ${printable(bin)} is not on PATH.`;
   const home = env("HOME");
   const below = home && bin.startsWith(`${home}/`) ? bin.slice(home.length) : "";

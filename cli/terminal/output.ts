@@ -44,6 +44,15 @@ export function processOutput(streams: { readonly stdout: Writer; readonly stder
   };
 }
 
+/** The width of the process's terminal; undefined without one. Columns. */
+export function terminalColumns(): number | undefined {
+  try {
+    return Deno.consoleSize().columns;
+  } catch {
+    return undefined;
+  }
+}
+
 interface Writer {
   writeSync(bytes: Uint8Array): number;
 }
