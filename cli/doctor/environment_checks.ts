@@ -1,6 +1,7 @@
 /** Checks outside of the store: PATH, kubectl, registries, the cluster. */
 
 import { environment } from "../../runtime/base/environment.ts";
+import { NO_REGISTRY } from "../../runtime/base/reference.ts";
 import type { Finding } from "../../registry/fleet/findings.ts";
 import { linkFileName } from "../../registry/store/links.ts";
 import { parseReference } from "../../registry/oci/mirrored_reference.ts";
@@ -187,7 +188,7 @@ export async function examineRegistries(
   for (const receipt of receipts) {
     try {
       const { registry } = parseReference(receipt.reference);
-      if (registry !== "bundle.invalid" && !byHost.has(registry)) byHost.set(registry, receipt);
+      if (registry !== NO_REGISTRY && !byHost.has(registry)) byHost.set(registry, receipt);
     } catch { /* a reference that only a bundle has */ }
   }
   return await allOf([...byHost], 8, async ([registry, receipt]): Promise<Finding> => {

@@ -1,5 +1,6 @@
 /** A plugin's properties in words, for tables and messages. Pure. */
 
+import { NO_REGISTRY } from "../../runtime/base/reference.ts";
 import { printable } from "../../runtime/base/text.ts";
 import { type Provenance, sourceInWords } from "../../runtime/policy/provenance.ts";
 
@@ -8,14 +9,11 @@ export function kindText(kind: "preview1" | "module" | "component"): string {
   return kind === "component" ? "component" : "module";
 }
 
-/** The host of a plugin from a bundle that names no registry (bundle_file.ts). */
-const NO_REGISTRY = "bundle.invalid/";
-
 /** The reference of an installed plugin, and how krew-wasm got it. Safe to print. */
 export function originText({ reference, source }: Pick<Provenance, "reference" | "source">): string {
-  return reference.startsWith(NO_REGISTRY)
+  return reference.startsWith(`${NO_REGISTRY}/`)
     ? `the bundle ${
-      printable(reference.slice(NO_REGISTRY.length).replace(/@.*$/, ""), 300)
+      printable(reference.slice(NO_REGISTRY.length + 1).replace(/@.*$/, ""), 300)
     }, which names no registry`
     : `${printable(reference, 400)}${sourceInWords(source)}`;
 }

@@ -4,6 +4,7 @@ import { AppError } from "../../runtime/base/errors.ts";
 import { printable } from "../../runtime/base/text.ts";
 import type { Grants } from "../../runtime/grants/grants.ts";
 import { digestProblem } from "../../runtime/policy/provenance.ts";
+import { NO_REGISTRY } from "../../runtime/base/reference.ts";
 import { DIGEST } from "../../runtime/store/receipt.ts";
 import { chooseManifest, INDEX_TYPES } from "../oci/manifest.ts";
 import { parseReference, type Reference } from "../oci/mirrored_reference.ts";
@@ -119,8 +120,8 @@ export function readBundleIndex(contents: BundleContents, path: string, home: st
 }
 
 /**
- * The reference of a plugin. Layouts of other tools name an image by its tag only, or not at all. Such a plugin is
- * named after the file, on a host that cannot exist, so that no upgrade asks a registry for it.
+ * The reference of a plugin. Layouts of other tools name an image by its tag only, or not at all. Such a plugin gets the
+ * file's name as its repository, and a host that cannot exist: no upgrade asks a registry for it.
  */
 function referenceOf(name: string | undefined, path: string, digest: string): Reference {
   if (name !== undefined && name.includes("/")) {
@@ -130,5 +131,5 @@ function referenceOf(name: string | undefined, path: string, digest: string): Re
   }
   const file = (path.split(/[\\/]/).at(-1) ?? "").replace(/\.(tar|oci)$/i, "").toLowerCase()
     .replace(/[^a-z0-9]+/g, "-").replace(/^-|-$/g, "") || "plugin";
-  return { registry: "bundle.invalid", repository: file, tag: undefined, digest };
+  return { registry: NO_REGISTRY, repository: file, tag: undefined, digest };
 }

@@ -36,7 +36,7 @@ export interface PendingSweep {
 
 /** The lock of a store that was opened for writing. Disposal removes what no receipt needs and releases the lock. */
 export interface WritableStore extends Disposable {
-  /** Removes what no receipt needs, after the last change. Returns what can't be removed. @throws AppError STORE_FAILED */
+  /** Removes all that no receipt needs. Call it after the last change. Returns what stays. @throws AppError STORE_FAILED */
   sweep(): ReturnType<typeof removeOrphans>;
 }
 

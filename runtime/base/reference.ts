@@ -19,6 +19,9 @@ export interface Reference {
   readonly digest: string | undefined;
 }
 
+/** The host of a plugin from a bundle that names no registry. It cannot exist (RFC 6761, 6.4). */
+export const NO_REGISTRY = "bundle.invalid";
+
 /** The only form of digest that krew-wasm accepts. */
 export const DIGEST = /^sha256:[0-9a-f]{64}$/;
 

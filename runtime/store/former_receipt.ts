@@ -1,7 +1,7 @@
 /** Converts the provenance in receipts of formats 1 and 2. Adds nothing that they did not record. Pure. */
 
 import type { Provenance, Signature } from "../policy/provenance.ts";
-import { DIGEST, parseReference, repositoryName } from "../base/reference.ts";
+import { DIGEST, NO_REGISTRY, parseReference, repositoryName } from "../base/reference.ts";
 
 /**
  * Source and signatures of such a receipt. It did not record the trust root of an identity, so it satisfies no
@@ -16,7 +16,7 @@ export function formerProvenance(reference: string, verified: unknown): Provenan
   return {
     reference,
     // The source was not recorded, except for a bundle without a reference.
-    source: { kind: parsed.registry === "bundle.invalid" ? "bundle" : "registry" },
+    source: { kind: parsed.registry === NO_REGISTRY ? "bundle" : "registry" },
     signatures: verified === undefined ? [] : [signatureOf(verified, repositoryName(parsed))],
   };
 }
