@@ -67,12 +67,8 @@ Examples:
         if (!["gone", "unreachable", "refused"].includes(update.status)) continue;
         exit.code = 1;
         const hint = wayOut(receipt, update);
-        context.stderr(
-          formatError(
-            new AppError("REGISTRY_FAILED", whyNot(receipt, update)!, hint === undefined ? {} : { hint }),
-            false,
-          ),
-        );
+        const failure = new AppError("REGISTRY_FAILED", whyNot(receipt, update)!, { hint });
+        context.stderr(formatError(failure, false));
       }
     });
 }

@@ -256,7 +256,7 @@ async function compileProgram(
   } catch (error) {
     if (!(error instanceof AppError)) throw error;
     throw new AppError(error.code, `Cannot run "${printable(called)}": ${lowerFirst(error.message)}`, {
-      ...(error.hint === undefined ? {} : { hint: error.hint }),
+      hint: error.hint,
       cause: error,
     });
   }

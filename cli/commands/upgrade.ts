@@ -76,7 +76,7 @@ Examples:
         exit.code = 1;
         const hint = wayOut(receipt, update);
         const code = "error" in update ? update.error.code : "REGISTRY_NOT_FOUND";
-        context.stderr(formatError(new AppError(code, why, hint === undefined ? {} : { hint }), false));
+        context.stderr(formatError(new AppError(code, why, { hint }), false));
       }
       const failures = await eachOf(available, async ({ receipt, update }) => {
         const { name } = receipt;

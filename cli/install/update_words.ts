@@ -79,7 +79,7 @@ export function tellUnseen(
     return false;
   }
   const { code, hint } = unlisted;
-  stderr(formatError(new AppError(code, `N${why.slice(1)}`, hint === undefined ? {} : { hint }), false));
+  stderr(formatError(new AppError(code, `N${why.slice(1)}`, { hint }), false));
   return true;
 }
 

@@ -49,6 +49,6 @@ export function unreadable(
 ): AppError {
   return new AppError(code, `Cannot ${action} "${printable(path, 300)}": ${whyNotRead(error)}`, {
     cause: error,
-    ...(hint === undefined ? {} : { hint }),
+    hint,
   });
 }

@@ -164,7 +164,7 @@ export async function compileFor(
         error.code,
         `Cannot install "${printable(formatReference(reference), 400)}": ${lowerFirst(error.message)}`,
         {
-          ...(error.hint === undefined ? {} : { hint: error.hint }),
+          hint: error.hint,
           cause: error,
         },
       );

@@ -78,11 +78,7 @@ export function isIndex(text: string): boolean {
  */
 export function chooseManifest(text: string, shown: string, verb = "pull"): Descriptor {
   const fail = (code: "MANIFEST_INVALID" | "ARTIFACT_UNSUPPORTED", what: string, hint?: string): never => {
-    throw new AppError(
-      code,
-      `Cannot ${verb} "${shown}": ${what}`,
-      hint === undefined ? {} : { hint },
-    );
+    throw new AppError(code, `Cannot ${verb} "${shown}": ${what}`, { hint });
   };
   const index = parseObject(text, (what) => fail("MANIFEST_INVALID", what));
   if (index.schemaVersion !== 2 || !Array.isArray(index.manifests)) {
@@ -169,7 +165,7 @@ export function parseManifest(text: string, shown: string, verb = "pull"): Plugi
     what: string,
     hint?: string,
   ): never => {
-    throw new AppError(code, `Cannot ${verb} "${shown}": ${what}`, hint === undefined ? {} : { hint });
+    throw new AppError(code, `Cannot ${verb} "${shown}": ${what}`, { hint });
   };
   const manifest = parseObject(text, (what) => fail("MANIFEST_INVALID", what));
   const { mediaType } = manifest;

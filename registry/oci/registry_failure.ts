@@ -147,7 +147,7 @@ export function connectionFailure(task: Task, error: unknown): AppError {
   }
   const { why, hint } = whyOf(task, error);
   return new AppError("REGISTRY_UNREACHABLE", `${at}${why}`, {
-    ...(hint === undefined ? {} : { hint }),
+    hint,
     cause: error,
   });
 }

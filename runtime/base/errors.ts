@@ -92,7 +92,11 @@ export class AppError extends Error {
   /** What the user can do, one line, without `hint:` in front. */
   readonly hint: string | undefined;
 
-  constructor(readonly code: ErrorCode, message: string, options: { hint?: string; cause?: unknown } = {}) {
+  constructor(
+    readonly code: ErrorCode,
+    message: string,
+    options: { readonly hint?: string | undefined; readonly cause?: unknown } = {},
+  ) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
     this.hint = options.hint;
   }

@@ -34,11 +34,7 @@ export function parseSigner(text: string, readFile: (path: string) => string): S
 /** The signer for a public key in PEM. @throws AppError TRUST_INVALID */
 export function keySigner(path: string, text: string): Signer {
   const fail = (what: string, hint?: string): never => {
-    throw new AppError(
-      "TRUST_INVALID",
-      `"${printable(path, 300)}" ${what}`,
-      hint === undefined ? {} : { hint },
-    );
+    throw new AppError("TRUST_INVALID", `"${printable(path, 300)}" ${what}`, { hint });
   };
   if (/PRIVATE KEY-----/.test(text)) {
     return fail("is a private key", "verifying takes the public one: cosign.pub");

@@ -23,7 +23,7 @@ export function failureOf(error: unknown, connection: Connection): AppError {
     return new AppError("CLUSTER_UNREACHABLE", `${at}: no answer within --request-timeout`, { cause: error });
   }
   const tls = (why: string, hint?: string) =>
-    new AppError("CLUSTER_TLS", `${at}: ${why}`, { cause: error, ...(hint === undefined ? {} : { hint }) });
+    new AppError("CLUSTER_TLS", `${at}: ${why}`, { cause: error, hint });
   const fault = UNKNOWN_ISSUER.test(text) ? UNTRUSTED : certificateFaultOf(text);
   if (fault && proxy) return tls(`the proxy's certificate ${fault.why}`, PROXY_HINTS[fault.kind]);
   if (fault) {

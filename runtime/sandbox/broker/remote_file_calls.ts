@@ -33,12 +33,9 @@ export function fileCalls(request: Request): FileCalls {
 export function throwFailure(fields: Fields): void {
   const failure = fields.fieldsOrNone("failure");
   if (!failure) return;
-  const hint = failure.textOrNone("hint");
-  throw new AppError(
-    failure.text("code") as ErrorCode,
-    failure.text("message"),
-    hint === undefined ? {} : { hint },
-  );
+  throw new AppError(failure.text("code") as ErrorCode, failure.text("message"), {
+    hint: failure.textOrNone("hint"),
+  });
 }
 
 /** An error as an answer. */

@@ -109,7 +109,7 @@ export async function reportTrap(
   );
   const more = lines.length > shown.length ? `\n  … ${lines.length - shown.length} more, with -v` : "";
   return new AppError("PLUGIN_TRAPPED", `The plugin crashed: ${what}${stack}${more}`, {
-    ...(hint === undefined ? {} : { hint }),
+    hint,
     cause,
   });
 }

@@ -150,7 +150,7 @@ function nameOf(item: unknown): string {
 /** The error for a kubeconfig that stays as it is. */
 export function unchanged(path: string, why: string, hint?: string, cause?: unknown): AppError {
   return new AppError("KUBECONFIG_UNCHANGED", `Cannot change "${printable(path, 300)}": ${why}`, {
-    ...(hint === undefined ? {} : { hint }),
+    hint,
     cause,
   });
 }
