@@ -132,7 +132,6 @@ Deno.test("only the transport files open connections", async () => {
   assert.deepEqual(callers.sort(), [
     "registry/oci/registry_transport.ts",
     "registry/oci/speaks_tls.ts",
-    "registry/release/find_release.ts",
     "runtime/kube/sockets/dial.ts",
     "runtime/kube/sockets/dial_tls.ts",
   ]);

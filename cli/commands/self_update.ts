@@ -6,6 +6,7 @@ import { packageOwner } from "../../registry/release/package_owner.ts";
 import { archiveName, programIn } from "../../registry/release/platform_archive.ts";
 import { replaceProgram } from "../../registry/release/replace_program.ts";
 import { provenanceName, verifyRelease } from "../../registry/release/verify_release.ts";
+import { Transport } from "../../registry/oci/registry_transport.ts";
 import type { TrustRoot } from "../../registry/signing/required_signers.ts";
 import { REPOSITORY } from "../../runtime/base/build_info.ts";
 import { AppError } from "../../runtime/base/errors.ts";
@@ -66,14 +67,14 @@ Examples:
 /** Updates the program. @throws AppError USAGE, SELF_UPDATE_FAILED, SIGNATURE_… */
 export async function selfUpdate(
   context: Context,
-  { repository, page, version, program, trustRoot, stage }: SelfUpdate,
+  { repository, page, version, program: path, trustRoot, stage }: SelfUpdate,
   { to, dryRun = false }: { readonly to?: string | undefined; readonly dryRun?: boolean | undefined },
 ): Promise<void> {
   const wanted = to?.replace(/^v/, "");
   if (wanted !== undefined && !isVersion(wanted)) {
     throw new AppError("USAGE", `"${printable(wanted, 80)}" is not a version such as ${VERSION}`);
   }
-  if (repository === undefined || program === undefined) {
+  if (repository === undefined || path === undefined) {
     throw new AppError(
       "SELF_UPDATE_FAILED",
       "This krew-wasm is not from a release, so it cannot update itself",
@@ -82,25 +83,35 @@ export async function selfUpdate(
       },
     );
   }
-  const owner = await packageOwner(program);
+  const owner = await packageOwner(path);
   if (owner) {
-    throw new AppError("SELF_UPDATE_FAILED", `${owner.name} installed ${program}, and updates it`, {
+    throw new AppError("SELF_UPDATE_FAILED", `${owner.name} installed ${path}, and updates it`, {
       hint: `run ${owner.update}`,
     });
   }
-  const next = wanted ?? await newestVersion({ page });
-  if (next === version || wanted === undefined && !isNewer(next, version)) {
-    return context.stdout(`krew-wasm ${version} is the newest version\n`);
+  const trace = (line: string) => {
+    if (context.verbose) context.stderr(`${line}\n`);
+  };
+  const transport = new Transport({ trace });
+  try {
+    const place = { page, transport };
+    const next = wanted ?? await newestVersion(place);
+    if (next === version || wanted === undefined && !isNewer(next, version)) {
+      return context.stdout(`krew-wasm ${version} is the newest version\n`);
+    }
+    if (dryRun) return context.stdout(`krew-wasm ${version} would be replaced by ${next}\n`);
+    const name = archiveName(next);
+    const progress = openProgress(context, false);
+    const bytes = await downloadFile(place, next, name, progress.show);
+    progress.end();
+    const provenance = new TextDecoder().decode(await downloadFile(place, next, provenanceName(next)));
+    await verifyRelease({ name, bytes }, provenance, { repository, version: next }, trustRoot);
+    const program = await programIn(name, bytes);
+    await replaceProgram(path, program, await stage(), (path) => startsAs(path, next));
+    context.stdout(`Replaced krew-wasm ${version} by ${next}\n`);
+  } finally {
+    await transport.close();
   }
-  if (dryRun) return context.stdout(`krew-wasm ${version} would be replaced by ${next}\n`);
-  const name = archiveName(next);
-  const progress = openProgress(context, false);
-  const bytes = await downloadFile({ page }, next, name, progress.show);
-  progress.end();
-  const provenance = new TextDecoder().decode(await downloadFile({ page }, next, provenanceName(next)));
-  await verifyRelease({ name, bytes }, provenance, { repository, version: next }, trustRoot);
-  await replaceProgram(program, await programIn(name, bytes), await stage(), (path) => startsAs(path, next));
-  context.stdout(`Replaced krew-wasm ${version} by ${next}\n`);
 }
 
 /** Checks that the new program starts and is of its version. */

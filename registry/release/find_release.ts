@@ -2,19 +2,20 @@
 
 import { AppError, messageOf } from "../../runtime/base/errors.ts";
 import { printable } from "../../runtime/base/text.ts";
-import { USER_AGENT } from "../../runtime/base/version.ts";
+import type { Answer } from "../oci/answer.ts";
+import { MAX_REDIRECTS, redirectTarget } from "../oci/redirect.ts";
+import type { Transport } from "../oci/registry_transport.ts";
 
 /** A place of releases. */
 export interface ReleasePlace {
   /** `https://github.com/OWNER/REPO`, without a slash at the end. */
   readonly page: string;
+  readonly transport: Transport;
 }
 
 const VERSION = /^\d{1,6}\.\d{1,6}\.\d{1,6}(?:-[0-9A-Za-z.]{1,40})?$/;
 /** The largest archive. Bytes. */
 const MAX_ARCHIVE = 1 << 28;
-/** The longest time for one download, in milliseconds. */
-const PATIENCE = 600_000;
 
 /** Whether a text is a version of krew-wasm. Pure. */
 export function isVersion(text: string): boolean {
@@ -35,40 +36,46 @@ export function isNewer(one: string, other: string): boolean {
 }
 
 /**
- * The version of the newest release that is no prerelease. GitHub tells it by a redirect, without a limit of requests.
+ * The version of the newest release, without prereleases. GitHub's page redirects to it.
  *
  * @throws AppError SELF_UPDATE_FAILED
  */
-export async function newestVersion({ page }: ReleasePlace): Promise<string> {
-  const response = await request(`${page}/releases/latest`, "manual");
-  await response.body?.cancel();
-  const location = response.headers.get("location") ?? "";
+export async function newestVersion(place: ReleasePlace): Promise<string> {
+  const url = new URL(`${place.page}/releases/latest`);
+  const answer = await send(place, url);
+  await answer.discard();
+  const location = answer.header("location") ?? "";
   const [, version = ""] = /\/releases\/tag\/v([^/]+)$/.exec(location) ?? [];
   if (isVersion(version)) return version;
   throw new AppError(
     "SELF_UPDATE_FAILED",
-    `${page}/releases/latest does not name a release (${response.status} ${printable(location, 200)})`,
+    `${url} does not name a release (${answer.status} ${printable(location, 200)})`,
   );
 }
 
-/** Downloads a file of a release. @throws AppError SELF_UPDATE_FAILED */
+/**
+ * Downloads a file of a release.
+ *
+ * @param show gets the bytes so far and in all
+ * @throws AppError SELF_UPDATE_FAILED; REGISTRY_PROTOCOL for a redirect that is refused
+ */
 export async function downloadFile(
-  { page }: ReleasePlace,
+  place: ReleasePlace,
   version: string,
   name: string,
   show: (done: number, total: number) => void = () => {},
 ): Promise<Uint8Array<ArrayBuffer>> {
-  const url = `${page}/releases/download/v${version}/${name}`;
-  const response = await request(url, "follow");
-  if (!response.ok || response.body === null) {
-    await response.body?.cancel();
-    throw new AppError("SELF_UPDATE_FAILED", `${url} answers ${response.status}`);
+  const url = new URL(`${place.page}/releases/download/v${version}/${name}`);
+  const answer = await followed(place, url);
+  if (answer.status !== 200) {
+    await answer.discard();
+    throw new AppError("SELF_UPDATE_FAILED", `${url} answers ${answer.status}`);
   }
-  const total = Number(response.headers.get("content-length") ?? 0);
+  const total = Number(answer.header("content-length") ?? 0);
   const parts: Uint8Array<ArrayBuffer>[] = [];
   let done = 0;
   try {
-    for await (const part of response.body) {
+    for await (const part of answer.chunks()) {
       done += part.length;
       if (done > MAX_ARCHIVE) throw new Error(`it is larger than ${MAX_ARCHIVE} bytes`);
       parts.push(part);
@@ -80,14 +87,24 @@ export async function downloadFile(
   return new Uint8Array(await new Blob(parts).arrayBuffer());
 }
 
-async function request(url: string, redirect: "manual" | "follow"): Promise<Response> {
+/** Follows redirects by the rules for registries. GitHub sends downloads to its storage. */
+async function followed(place: ReleasePlace, from: URL): Promise<Answer> {
+  const task = { failed: `Cannot download ${from}`, registry: from.host };
+  let url = from;
+  for (let redirects = 0; redirects <= MAX_REDIRECTS; redirects++) {
+    const answer = await send(place, url);
+    if (![301, 302, 303, 307, 308].includes(answer.status)) return answer;
+    await answer.discard();
+    url = redirectTarget(task, url, answer.header("location"), url.host);
+  }
+  throw new AppError("SELF_UPDATE_FAILED", `${from} redirects more than ${MAX_REDIRECTS} times`);
+}
+
+async function send({ page, transport }: ReleasePlace, url: URL): Promise<Answer> {
   try {
-    return await fetch(url, {
-      redirect,
-      headers: { "user-agent": USER_AGENT },
-      signal: AbortSignal.timeout(PATIENCE),
-    });
+    return await transport.send(url, { registry: new URL(page), headers: {} });
   } catch (error) {
+    if (error instanceof AppError) throw error;
     throw new AppError("SELF_UPDATE_FAILED", `Cannot reach ${url}: ${messageOf(error)}`, { cause: error });
   }
 }

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { isNewer, isVersion, newestVersion } from "../../../registry/release/find_release.ts";
+import { downloadFile, isNewer, isVersion, newestVersion } from "../../../registry/release/find_release.ts";
+import { Transport } from "../../../registry/oci/registry_transport.ts";
 import { packageOwner } from "../../../registry/release/package_owner.ts";
 import { archiveName, programIn } from "../../../registry/release/platform_archive.ts";
 import { tarGz, zip } from "../../../scripts/release/archive.ts";
@@ -26,11 +27,35 @@ Deno.test("the newest release is what the page redirects to", async () => {
     { hostname: "127.0.0.1", port: 0, onListen() {} },
     () => new Response(null, { status: 302, headers: { location } }),
   );
-  const page = `http://127.0.0.1:${server.addr.port}`;
-  assert.equal(await newestVersion({ page }), "1.2.3");
+  const place = { page: `http://127.0.0.1:${server.addr.port}`, transport: new Transport({}) };
+  assert.equal(await newestVersion(place), "1.2.3");
   for (location of ["/login", "/releases/tag/v1.2.3/evil", "/releases/tag/v../../x"]) {
-    await assert.rejects(newestVersion({ page }), { code: "SELF_UPDATE_FAILED" }, location);
+    await assert.rejects(newestVersion(place), { code: "SELF_UPDATE_FAILED" }, location);
   }
+});
+
+Deno.test("a download follows redirects to HTTPS or to itself, and no others", async () => {
+  let target = "/storage";
+  await using server = Deno.serve(
+    { hostname: "127.0.0.1", port: 0, onListen() {} },
+    (request) =>
+      new URL(request.url).pathname === "/storage"
+        ? new Response("bytes")
+        : new Response(null, { status: 302, headers: { location: target } }),
+  );
+  const place = { page: `http://127.0.0.1:${server.addr.port}`, transport: new Transport({}) };
+  assert.equal(new TextDecoder().decode(await downloadFile(place, "1.2.3", "x")), "bytes");
+  for (
+    const [to, code] of [
+      ["http://storage.example/x", "REGISTRY_PROTOCOL"],
+      ["file:///etc/passwd", "REGISTRY_PROTOCOL"],
+      ["/again", "SELF_UPDATE_FAILED"],
+    ] as const
+  ) {
+    target = to;
+    await assert.rejects(downloadFile(place, "1.2.3", "x"), { code }, to);
+  }
+  await place.transport.close();
 });
 
 Deno.test("the archive of each platform is the one that a release has", () => {
